@@ -1,0 +1,199 @@
+//! Snapshot ids and tiers: the names that people see in the destination.
+//!
+//! An id is a local start time. It is a name only: order and arithmetic use the UTC time and the
+//! offset recorded in the snapshot's record.
+
+use std::{borrow::Cow, fmt, str::FromStr};
+
+use chrono::{NaiveDateTime, TimeDelta};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The shape of a snapshot id, as `strftime` writes it.
+const FORMAT: &str = "%Y-%m-%d_%H-%M-%S";
+
+/// The name of a snapshot: its local start time, `YYYY-MM-DD_HH-MM-SS`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SnapshotId(NaiveDateTime);
+
+/// A text that is not a snapshot id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidSnapshotId(String);
+
+impl SnapshotId {
+    /// The id of a snapshot started at this local time; fractions of a second are dropped.
+    #[must_use]
+    pub fn from_local(start: NaiveDateTime) -> Self {
+        let whole = start
+            .format(FORMAT)
+            .to_string()
+            .parse::<Self>()
+            .map_or(start, |id| id.0);
+        Self(whole)
+    }
+
+    /// The first id from this one on, second by second, that `taken` does not hold.
+    #[must_use]
+    pub fn first_free(self, taken: impl Fn(Self) -> bool) -> Self {
+        let mut id = self;
+        while taken(id) {
+            id = Self(id.0 + TimeDelta::seconds(1));
+        }
+        id
+    }
+
+    /// The local time that the name spells. A name only: never use it for order across offsets.
+    #[must_use]
+    pub fn local(self) -> NaiveDateTime {
+        self.0
+    }
+}
+
+impl fmt::Display for SnapshotId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.format(FORMAT))
+    }
+}
+
+impl fmt::Debug for SnapshotId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for SnapshotId {
+    type Err = InvalidSnapshotId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let invalid = || InvalidSnapshotId(text.to_owned());
+        // chrono accepts signs, short fields and blanks; a name on disk has one spelling only.
+        let shape = text.bytes().enumerate().all(|(at, byte)| match at {
+            4 | 7 | 13 | 16 => byte == b'-',
+            10 => byte == b'_',
+            _ => byte.is_ascii_digit(),
+        });
+        if text.len() != 19 || !shape {
+            return Err(invalid());
+        }
+        let time = NaiveDateTime::parse_from_str(text, FORMAT).map_err(|_| invalid())?;
+        // A leap second (:60) would not print as it was read.
+        (time.format(FORMAT).to_string() == text)
+            .then_some(Self(time))
+            .ok_or_else(invalid)
+    }
+}
+
+impl fmt::Display for InvalidSnapshotId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}` is not a snapshot id such as 2025-01-16_02-00-00",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for InvalidSnapshotId {}
+
+impl Serialize for SnapshotId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for SnapshotId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for SnapshotId {
+    fn schema_name() -> Cow<'static, str> {
+        "SnapshotId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "Local start time of a snapshot, YYYY-MM-DD_HH-MM-SS.",
+            "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}_[0-9]{2}-[0-9]{2}-[0-9]{2}$",
+        })
+    }
+}
+
+/// A retention tier, shortest-lived first; each is a folder below the host's.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tier {
+    /// One snapshot a day.
+    Daily,
+    /// One snapshot a week.
+    Weekly,
+    /// One snapshot a month.
+    Monthly,
+}
+
+impl Tier {
+    /// All tiers, shortest-lived first.
+    pub const ALL: [Self; 3] = [Self::Daily, Self::Weekly, Self::Monthly];
+
+    /// The folder's name below the host's folder.
+    #[must_use]
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::Daily => "daily",
+            Self::Weekly => "weekly",
+            Self::Monthly => "monthly",
+        }
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.folder())
+    }
+}
+
+impl FromStr for Tier {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL
+            .into_iter()
+            .find(|tier| tier.folder() == text)
+            .ok_or(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_prints_as_it_was_read_and_nothing_else_is_one() {
+        let id: SnapshotId = "2025-01-16_02-00-00".parse().unwrap();
+        assert_eq!(id.to_string(), "2025-01-16_02-00-00");
+        for bad in [
+            "",
+            "2025-01-16",
+            "2025-1-16_02-00-000",
+            "2025-01-16_02-00-60",
+            "2025-02-30_02-00-00",
+            "+025-01-16_02-00-00",
+            "2025-01-16_02:00:00",
+            "2025-01-16_02-00-00/",
+        ] {
+            assert!(bad.parse::<SnapshotId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_taken_id_is_made_unique_by_adding_seconds() {
+        let id: SnapshotId = "2025-12-31_23-59-59".parse().unwrap();
+        let free = id.first_free(|other| other == id);
+        assert_eq!(free.to_string(), "2026-01-01_00-00-00");
+    }
+}
