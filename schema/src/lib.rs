@@ -3,6 +3,9 @@
 //! Everything here is a value that is written to disk or printed: no decision (see `planner`) and
 //! no effect (see `executor`).
 
+pub mod config;
+pub mod duration;
 pub mod id;
 
+pub use config::Config;
 pub use id::{SnapshotId, Tier};

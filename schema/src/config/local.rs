@@ -1,0 +1,124 @@
+//! `local.*`: snapshots onto a drive, a NAS or a folder.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::AbsolutePath;
+
+/// Snapshots on an external drive, a NAS or a folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Local {
+    /// Whether local snapshots are made.
+    pub enable: bool,
+    /// Where the backup drive is mounted.
+    pub mount_point: AbsolutePath,
+    /// Refuse unless `mountPoint` is a mount point; false serves a plain folder.
+    pub require_mount: bool,
+    /// Refuse any file system but the one with this UUID.
+    #[serde(rename = "fileSystemUUID")]
+    pub file_system_uuid: Option<String>,
+    /// Whether an absent destination fails the run or defers it.
+    pub if_absent: IfAbsent,
+    /// Which engine copies: rsync (true) or the built-in one (false). Layout, manifest and
+    /// guarantees are the same.
+    pub use_rsync: bool,
+    /// How many days that have a snapshot keep one.
+    pub keep_daily: u32,
+    /// How many weeks that have a snapshot keep one.
+    pub keep_weekly: u32,
+    /// How many months that have a snapshot keep one.
+    pub keep_monthly: u32,
+    /// The first day of a week, whose snapshot becomes the weekly one.
+    pub week_starts_on: Weekday,
+    /// GiB that stay free on the destination during and after a run.
+    #[serde(rename = "minSpaceGB")]
+    pub min_space_gb: u32,
+    /// Folders or files to back up; a missing one makes the run incomplete.
+    pub sources: Vec<AbsolutePath>,
+    /// What to leave out, with rsync's meaning of a pattern.
+    pub exclude_patterns: Vec<String>,
+    /// Accept a destination without hard links, where each snapshot is a whole copy.
+    pub allow_full_copies: bool,
+    /// Let users reach the snapshots, where each file's own permissions apply.
+    pub readable_by_users: bool,
+    /// Do not cross mount points below a source; each one passed over is reported.
+    pub one_file_system: bool,
+}
+
+impl Local {
+    /// Bytes that must stay free on the destination.
+    #[must_use]
+    pub fn min_space_bytes(&self) -> u64 {
+        u64::from(self.min_space_gb) << 30
+    }
+}
+
+impl Default for Local {
+    fn default() -> Self {
+        Self {
+            enable: false,
+            mount_point: AbsolutePath::new("/mnt/backup"),
+            require_mount: true,
+            file_system_uuid: None,
+            if_absent: IfAbsent::Fail,
+            use_rsync: true,
+            keep_daily: 7,
+            keep_weekly: 4,
+            keep_monthly: 6,
+            week_starts_on: Weekday::Sunday,
+            min_space_gb: 10,
+            sources: ["/home", "/etc/nixos"].map(AbsolutePath::new).into(),
+            exclude_patterns: [
+                ".cache",
+                "*.tmp",
+                ".local/share/Trash",
+                "node_modules",
+                "__pycache__",
+            ]
+            .map(str::to_owned)
+            .into(),
+            allow_full_copies: false,
+            readable_by_users: false,
+            one_file_system: true,
+        }
+    }
+}
+
+/// What an absent destination means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum IfAbsent {
+    /// The run is refused.
+    Fail,
+    /// The run is deferred: not a failure until the last good backup is too old.
+    Defer,
+}
+
+/// A day of the week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Weekday {
+    Sunday,
+    Monday,
+    Tuesday,
+    Wednesday,
+    Thursday,
+    Friday,
+    Saturday,
+}
+
+impl From<Weekday> for chrono::Weekday {
+    fn from(day: Weekday) -> Self {
+        match day {
+            Weekday::Sunday => Self::Sun,
+            Weekday::Monday => Self::Mon,
+            Weekday::Tuesday => Self::Tue,
+            Weekday::Wednesday => Self::Wed,
+            Weekday::Thursday => Self::Thu,
+            Weekday::Friday => Self::Fri,
+            Weekday::Saturday => Self::Sat,
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The configuration: every key of `config.json`, its default and its meaning.
+//!
+//! Defaults exist here and nowhere else; the doc comment of a field is its description in the
+//! generated schema and in the NixOS options. Cross-field rules belong to `planner::check`.
+
+mod cloud;
+mod local;
+mod notifications;
+mod text;
+
+pub use cloud::{Cloud, ProtonDrive, Provider, SyncMode};
+pub use local::{IfAbsent, Local, Weekday};
+pub use notifications::{Command, Email, Healthcheck, Monitoring, Notifications, Ntfy, Webhook};
+pub use text::{AbsolutePath, CalendarText, ConfigVersion, MaxDelete, Subset, TimeOfDay, fault};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::duration::Span;
+
+/// What to back up, where to, how often, and whom to tell.
+///
+/// Keys are the NixOS option names below `hwc.system.services.backup`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Config {
+    /// Format of this file.
+    pub version: ConfigVersion,
+    /// Folder below the mount point; null takes the machine's host name.
+    pub hostname: Option<String>,
+    /// Executable to run before the backup.
+    pub pre_backup_script: Option<AbsolutePath>,
+    /// Executable to run after the backup, whatever its result; it finds `BACKUP_RESULT`,
+    /// `BACKUP_SNAPSHOT` and `BACKUP_RUN_ID` in its environment.
+    pub post_backup_script: Option<AbsolutePath>,
+    /// Time after which the pre-backup script's process group is ended and its step failed.
+    pub pre_backup_timeout: Span,
+    /// Time after which the post-backup script's process group is ended and its step failed.
+    pub post_backup_timeout: Span,
+    /// Whether a failed pre-backup script ends the run or is only reported.
+    pub on_pre_backup_failure: OnPreBackupFailure,
+    /// Snapshots on an external drive, a NAS or a folder.
+    pub local: Local,
+    /// Copies of the newest good snapshot through rclone.
+    pub cloud: Cloud,
+    /// Proton Drive as the cloud provider.
+    pub proton_drive: ProtonDrive,
+    /// When backups are due.
+    pub schedule: Schedule,
+    /// Whom to tell, and of what.
+    pub notifications: Notifications,
+    /// Health checks, logs and metrics.
+    pub monitoring: Monitoring,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            version: ConfigVersion,
+            hostname: None,
+            pre_backup_script: None,
+            post_backup_script: None,
+            pre_backup_timeout: Span::hours(1),
+            post_backup_timeout: Span::hours(1),
+            on_pre_backup_failure: OnPreBackupFailure::Abort,
+            local: Local::default(),
+            cloud: Cloud::default(),
+            proton_drive: ProtonDrive::default(),
+            schedule: Schedule::default(),
+            notifications: Notifications::default(),
+            monitoring: Monitoring::default(),
+        }
+    }
+}
+
+/// What a failed pre-backup script means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnPreBackupFailure {
+    /// The run ends; nothing is backed up.
+    Abort,
+    /// The run goes on and reports it.
+    Warn,
+}
+
+/// When backups are due. NixOS makes timers of it; the program reads it to know when one is late.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Schedule {
+    /// Whether backups run by themselves.
+    pub enable: bool,
+    /// `daily`, `weekly`, or a systemd calendar expression; one without a time takes `timeOfDay`.
+    pub frequency: CalendarText,
+    /// Time of day of the backup, `HH:MM`.
+    pub time_of_day: TimeOfDay,
+    /// Longest random delay added to the time.
+    pub random_delay: Span,
+    /// Whether a run on battery is deferred until the machine is on AC power.
+    #[serde(rename = "onlyOnAC")]
+    pub only_on_ac: bool,
+    /// Whether a run missed while the machine was off is caught up.
+    pub persistent: bool,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self {
+            enable: false,
+            frequency: CalendarText::new("daily"),
+            time_of_day: TimeOfDay::new(2, 0),
+            random_delay: Span::hours(1),
+            only_on_ac: true,
+            persistent: true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_file_is_the_documented_defaults() {
+        let config: Config = serde_json::from_str("{}").unwrap();
+        assert_eq!(config, Config::default());
+        let json = serde_json::to_value(&config).unwrap();
+        assert_eq!(json["local"]["keepDaily"], 7);
+        assert_eq!(json["local"]["fileSystemUUID"], serde_json::Value::Null);
+        assert_eq!(json["local"]["minSpaceGB"], 10);
+        assert_eq!(json["schedule"]["onlyOnAC"], true);
+        assert_eq!(json["schedule"]["timeOfDay"], "02:00");
+        assert_eq!(json["preBackupTimeout"], "1h");
+    }
+
+    #[test]
+    fn every_default_survives_a_round_trip() {
+        let json = serde_json::to_string(&Config::default()).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Config>(&json).unwrap(),
+            Config::default()
+        );
+    }
+}
