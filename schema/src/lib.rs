@@ -4,8 +4,21 @@
 //! no effect (see `executor`).
 
 pub mod config;
+pub mod digest;
 pub mod duration;
+pub mod escape;
+pub mod finding;
 pub mod id;
+pub mod inventory;
+pub mod journal;
+pub mod plan;
+pub mod reason;
+pub mod record;
 
 pub use config::Config;
+pub use digest::Digest;
+pub use finding::{Finding, Severity};
 pub use id::{SnapshotId, Tier};
+pub use inventory::Inventory;
+pub use journal::{Report, RunResult};
+pub use plan::Plan;

@@ -1,0 +1,212 @@
+//! The inventory: everything that the planner may know about the machine and the destination.
+//!
+//! Made by `executor::scan`, which only reads. Lists are sorted, so that the same state gives the
+//! same bytes.
+
+use chrono::{DateTime, FixedOffset};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    SnapshotId, Tier,
+    config::AbsolutePath,
+    record::{Capabilities, DestinationRecord, RotationRecord, SnapshotMarks, SnapshotRecord},
+};
+
+/// Version of the inventory's format.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// The state of machine and destination at one instant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Inventory {
+    /// Format of this file.
+    pub format_version: u32,
+    /// The planner's only "now", with the machine's local offset.
+    pub taken_at: DateTime<FixedOffset>,
+    /// The machine's host name.
+    pub host: String,
+    /// Whether the program runs as root.
+    pub privileged: bool,
+    /// What the machine runs on.
+    pub power: Power,
+    /// Ids of the destinations that this machine has used.
+    pub known_destinations: Vec<String>,
+    /// The destination, where `local.enable` is on.
+    pub destination: Option<DestinationState>,
+    /// The sources, in the order of the configuration.
+    pub sources: Vec<SourceState>,
+}
+
+/// What a machine runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Power {
+    /// AC power, or a machine without a battery.
+    Ac,
+    /// Battery.
+    Battery,
+    /// The kernel does not say.
+    Unknown,
+}
+
+/// Where a path is, in a form in which bind mounts and symlinks are already resolved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Place {
+    /// Device number of the file system, `major:minor`.
+    pub device: String,
+    /// Inode number.
+    pub inode: u64,
+    /// Path within the file system itself, from its root.
+    pub within: String,
+}
+
+/// The destination as it was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DestinationState {
+    /// `local.mountPoint`.
+    pub mount_point: AbsolutePath,
+    /// Whether the mount point can be opened; false with the system's reason in `absent_because`.
+    pub present: bool,
+    /// Why it could not be opened.
+    pub absent_because: Option<String>,
+    /// Whether something is mounted there.
+    pub mounted: bool,
+    /// Whether the file system is mounted read-only.
+    pub read_only: bool,
+    /// Where it really is; none while it is absent.
+    pub place: Option<Place>,
+    /// Type of its file system, such as `ext4`.
+    pub file_system: Option<String>,
+    /// UUID of its file system, where the machine tells it.
+    pub file_system_uuid: Option<String>,
+    /// Free bytes that the program may use.
+    pub free_bytes: u64,
+    /// Size of the file system in bytes.
+    pub total_bytes: u64,
+    /// Free inodes; none where the file system does not count them.
+    pub free_inodes: Option<u64>,
+    /// `destination.json`, where there is one.
+    pub record: Option<DestinationRecord>,
+    /// Why `destination.json` could not be read although it is there.
+    pub record_fault: Option<String>,
+    /// What the file system surely cannot do, judged by its type before it was ever probed.
+    pub expected_capabilities: Option<Capabilities>,
+    /// Snapshots with a record, sorted by start.
+    pub snapshots: Vec<SnapshotState>,
+    /// Folders in the tiers that have no record: the user's own or another tool's.
+    pub unmanaged: Vec<Unmanaged>,
+    /// Relative symlinks that stand in the tiers.
+    pub links: Vec<TierLink>,
+    /// Where `latest` points; none where there is no such link.
+    pub latest: Option<String>,
+    /// Unfinished snapshots in `partial`.
+    pub partial: Vec<Leftover>,
+    /// Snapshots in `trash`, whose removal was begun and not ended.
+    pub trash: Vec<Leftover>,
+    /// When retention was last applied.
+    pub rotation: Option<RotationRecord>,
+}
+
+/// A published snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SnapshotState {
+    /// The tier whose folder holds it.
+    pub home: Tier,
+    /// Its record.
+    pub record: SnapshotRecord,
+    /// What was said of it since.
+    pub marks: SnapshotMarks,
+}
+
+/// A folder in a tier that this program did not make.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Unmanaged {
+    /// The tier it stands in.
+    pub tier: Tier,
+    /// Its name, escaped where it is not printable.
+    pub name: String,
+}
+
+/// A symlink in a tier.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct TierLink {
+    /// The tier it stands in.
+    pub tier: Tier,
+    /// Its name: a snapshot id.
+    pub id: SnapshotId,
+    /// What it points to.
+    pub target: String,
+}
+
+/// A tree in `partial` or `trash`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Leftover {
+    /// Its id.
+    pub id: SnapshotId,
+    /// Bytes it holds that nothing else shares.
+    pub bytes: u64,
+    /// Entries it holds.
+    pub entries: u64,
+}
+
+/// Whether a source can be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum Presence {
+    /// It is there.
+    Present,
+    /// It is not there.
+    Missing,
+    /// It is there but cannot be read.
+    Unreadable {
+        /// The system's reason.
+        because: String,
+    },
+}
+
+/// A source as it was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceState {
+    /// The configured path.
+    pub path: AbsolutePath,
+    /// Whether it can be read.
+    pub presence: Presence,
+    /// Where it really is; none while it cannot be read.
+    pub place: Option<Place>,
+    /// Whether something is mounted there.
+    pub mounted: bool,
+    /// What is in it.
+    pub scan: SourceScan,
+    /// Mount points below it that are passed over, relative to it, escaped.
+    pub mounts_passed_over: Vec<String>,
+    /// Entries that cannot be read, relative to it, escaped; the first hundred.
+    pub unreadable: Vec<String>,
+}
+
+/// What is in a source, less what is excluded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceScan {
+    /// Files, folders, links and all else; the source itself included.
+    pub entries: u64,
+    /// Regular files.
+    pub files: u64,
+    /// Folders.
+    pub folders: u64,
+    /// Sum of the sizes of regular files, in bytes.
+    pub bytes: u64,
+    /// Regular files that are not as the basis has them.
+    pub new_files: u64,
+    /// Bytes on disk that these and other new entries will need at most.
+    pub new_bytes: u64,
+    /// Entries other than folders that will need an inode of their own.
+    pub new_inodes: u64,
+    /// Entries that cannot be read.
+    pub unreadable: u64,
+    /// Entries left out by a pattern.
+    pub excluded: u64,
+}

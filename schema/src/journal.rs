@@ -1,0 +1,235 @@
+//! The journal's events and the report that is folded from them.
+
+use chrono::{DateTime, FixedOffset};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{SnapshotId, digest::Digest, finding::Finding, record::SnapshotTotals};
+
+/// Version of the journal's format.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Version of the report's format.
+pub const REPORT_FORMAT_VERSION: u32 = 1;
+
+/// One record of a run's journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum JournalEvent {
+    /// The run began, or goes on after an interruption.
+    RunStarted {
+        /// The plan that it runs.
+        plan: Digest,
+        /// When.
+        at: DateTime<FixedOffset>,
+        /// Process id, for people.
+        pid: u32,
+    },
+    /// A step is about to have its first effect.
+    StepStarted {
+        /// The step.
+        step: String,
+        /// When.
+        at: DateTime<FixedOffset>,
+    },
+    /// A step had its last effect.
+    StepFinished {
+        /// The step.
+        step: String,
+        /// When.
+        at: DateTime<FixedOffset>,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// The run ended.
+    RunEnded {
+        /// When.
+        at: DateTime<FixedOffset>,
+        /// How.
+        result: RunResult,
+    },
+    /// The run was given up; another takes its place.
+    RunAbandoned {
+        /// When.
+        at: DateTime<FixedOffset>,
+        /// Why.
+        because: String,
+    },
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Outcome {
+    /// In one word.
+    pub status: Status,
+    /// In a sentence; empty where there is nothing to say.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// The snapshot that the step sealed.
+    pub sealed: Option<Sealed>,
+    /// Paths that did not go as they should, the first thousand.
+    pub problems: Vec<Problem>,
+}
+
+impl Outcome {
+    /// A success with a sentence about it.
+    #[must_use]
+    pub fn success(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Another end than success, with what to do about it.
+    #[must_use]
+    pub fn not(status: Status, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+            hint: Some(hint.into()),
+            ..Self::default()
+        }
+    }
+}
+
+/// How a step ended, in one word.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// All of it was done.
+    #[default]
+    Succeeded,
+    /// A step that it needs did not succeed.
+    Skipped,
+    /// It was done, but not all of it, or the result is suspect.
+    Incomplete,
+    /// It cannot be done now and is tried again later.
+    Deferred,
+    /// It was refused before anything changed.
+    Refused,
+    /// It failed.
+    Failed,
+}
+
+impl Status {
+    /// Whether steps that need this one may run.
+    #[must_use]
+    pub fn serves(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Incomplete)
+    }
+}
+
+/// A snapshot that a step sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Sealed {
+    /// Its id.
+    pub id: SnapshotId,
+    /// False when it was sealed with listed errors.
+    pub complete: bool,
+    /// Why it is suspect; empty for a good one.
+    pub suspect: Vec<String>,
+    /// What it holds.
+    pub totals: SnapshotTotals,
+}
+
+/// A path that did not go as it should.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Problem {
+    /// The path, escaped where it is not printable.
+    pub path: String,
+    /// What kind of problem it is.
+    pub kind: ProblemKind,
+    /// The system's reason or a sentence.
+    pub message: String,
+}
+
+/// What kind of problem a path has.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProblemKind {
+    /// It could not be read; it is not in the snapshot.
+    Unreadable,
+    /// It could not be stored; it is not in the snapshot.
+    NotStored,
+    /// It was there and then it was not. The snapshot counts as complete.
+    Vanished,
+    /// It kept changing while it was read; what is stored may be of two moments.
+    Torn,
+    /// Some of its metadata could not be read or stored.
+    Metadata,
+}
+
+/// How a run ended, in one word; scripts get it as `BACKUP_RESULT`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunResult {
+    /// Everything was done.
+    Success,
+    /// Done, but incomplete or suspect.
+    Incomplete,
+    /// A step failed.
+    Failed,
+    /// Refused; nothing changed.
+    Refused,
+    /// To be tried again later.
+    Deferred,
+    /// Ended by a signal; the next run continues it.
+    Interrupted,
+}
+
+impl RunResult {
+    /// The word that scripts get.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Incomplete => "incomplete",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+            Self::Deferred => "deferred",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Report {
+    /// Format of this file.
+    pub format_version: u32,
+    /// The run.
+    pub run_id: String,
+    /// The host.
+    pub host: String,
+    /// When the run first began.
+    pub started_at: DateTime<FixedOffset>,
+    /// When it ended.
+    pub ended_at: DateTime<FixedOffset>,
+    /// How it ended.
+    pub result: RunResult,
+    /// The snapshot that it sealed.
+    pub snapshot: Option<Sealed>,
+    /// What the plan had noticed.
+    pub findings: Vec<Finding>,
+    /// How each step ended, in the order of the plan.
+    pub steps: Vec<StepReport>,
+}
+
+/// How one step ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StepReport {
+    /// The step.
+    pub step: String,
+    /// When it started; none for a step that was skipped.
+    pub started_at: Option<DateTime<FixedOffset>>,
+    /// When it ended.
+    pub ended_at: DateTime<FixedOffset>,
+    /// How it ended.
+    pub outcome: Outcome,
+}

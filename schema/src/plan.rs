@@ -1,0 +1,523 @@
+//! The plan: an explicit graph of steps that leaves no choice to whoever runs it.
+//!
+//! Names, paths, arguments, deletions and their reasons are all in it. One payload per step kind;
+//! adding a kind adds a payload and a variant here, and exhaustive matches list the rest.
+
+use chrono::{DateTime, FixedOffset, NaiveDate};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Config, SnapshotId, Tier,
+    config::{AbsolutePath, OnPreBackupFailure},
+    digest::Digest,
+    duration::Span,
+    finding::{Finding, Severity},
+    reason::{ExpireReason, KeepReason},
+    record::{Capabilities, Engine},
+};
+
+/// Version of the plan's format.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// What a run will do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Format of this file.
+    pub format_version: u32,
+    /// Name of the run.
+    pub run_id: String,
+    /// The inventory's time; the plan's only "now".
+    pub created_at: DateTime<FixedOffset>,
+    /// The host that the plan is for.
+    pub host: String,
+    /// What the plan was made from; another state refuses it.
+    pub bound_to: Binding,
+    /// What was noticed. A refusal or a deferral leaves only the steps that always run.
+    pub findings: Vec<Finding>,
+    /// The steps, each after all that it needs or waits for.
+    pub steps: Vec<Step>,
+    /// What the steps come to.
+    pub totals: Totals,
+    /// Digest of everything above, so that an altered plan is known.
+    pub digest: Digest,
+}
+
+impl Plan {
+    /// The digest that an unaltered plan carries.
+    #[must_use]
+    pub fn expected_digest(&self) -> Digest {
+        let mut bare = self.clone();
+        bare.digest = Digest([0; 32]);
+        Digest::of_json(&bare)
+    }
+
+    /// The gravest severity among the findings.
+    #[must_use]
+    pub fn severity(&self) -> Option<Severity> {
+        self.findings.iter().map(|finding| finding.severity).max()
+    }
+
+    /// Whether any step but the ones that always run is in it.
+    #[must_use]
+    pub fn does_something(&self) -> bool {
+        self.steps
+            .iter()
+            .any(|step| !matches!(step.action, Action::PostScript(_) | Action::Notify(_)))
+    }
+
+    /// The snapshot that the plan makes, if it makes one.
+    #[must_use]
+    pub fn snapshot(&self) -> Option<&SnapshotStep> {
+        self.steps.iter().find_map(|step| match &step.action {
+            Action::Snapshot(snapshot) => Some(snapshot),
+            _ => None,
+        })
+    }
+}
+
+/// What a plan was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Binding {
+    /// Digest of the configuration.
+    pub config: Digest,
+    /// Digest of the destination's state: id, snapshots, marks, links, leftovers.
+    pub destination: Digest,
+    /// The destination's id, where it has one yet.
+    pub destination_id: Option<String>,
+    /// The snapshots that were there, as `tier/id`.
+    pub snapshots: Vec<String>,
+}
+
+/// A saved plan: the plan with the configuration it was made from, so that whoever is refused
+/// can be told which option changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SavedPlan {
+    /// The configuration.
+    pub config: Config,
+    /// The plan.
+    pub plan: Plan,
+}
+
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// Name of the step, unique in the plan.
+    pub id: String,
+    /// Steps that must have succeeded.
+    pub needs: Vec<String>,
+    /// Steps that must have ended, well or not.
+    pub after: Vec<String>,
+    /// What it does.
+    pub action: Action,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Action {
+    /// Runs the pre-backup script.
+    PreScript(ScriptStep),
+    /// Makes sure that the right destination is there, and sets it up when it is new.
+    DestinationCheck(DestinationCheckStep),
+    /// Reclaims leftovers and makes sure that there is room.
+    SpaceCheck(SpaceCheckStep),
+    /// Makes a snapshot.
+    Snapshot(SnapshotStep),
+    /// Brings the tiers to the wanted layout.
+    Rotate(RotateStep),
+    /// Copies the newest good snapshot to the cloud.
+    CloudSync(CloudSyncStep),
+    /// Runs the post-backup script.
+    PostScript(ScriptStep),
+    /// Tells people of the result.
+    Notify(NotifyStep),
+    /// Copies a file or folder out of a snapshot.
+    Restore(RestoreStep),
+    /// Records what a person says of a snapshot or a destination.
+    Mark(MarkStep),
+}
+
+impl Action {
+    /// The kind's name, as users read it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::PreScript(_) => "pre-script",
+            Self::DestinationCheck(_) => "destination-check",
+            Self::SpaceCheck(_) => "space-check",
+            Self::Snapshot(_) => "snapshot",
+            Self::Rotate(_) => "rotate",
+            Self::CloudSync(_) => "cloud-sync",
+            Self::PostScript(_) => "post-script",
+            Self::Notify(_) => "notify",
+            Self::Restore(_) => "restore",
+            Self::Mark(_) => "mark",
+        }
+    }
+}
+
+/// Runs a script.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScriptStep {
+    /// The executable; it gets no arguments and no shell.
+    pub program: AbsolutePath,
+    /// Time after which its process group is ended and the step failed.
+    pub timeout: Span,
+    /// Whether a failure fails the step or is only reported.
+    pub on_failure: OnPreBackupFailure,
+}
+
+/// Makes sure that the right destination is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DestinationCheckStep {
+    /// `local.mountPoint`.
+    pub mount_point: AbsolutePath,
+    /// The host's folder below it.
+    pub folder: String,
+    /// Refuse unless something is mounted there.
+    pub require_mount: bool,
+    /// Refuse any other file system.
+    pub file_system_uuid: Option<String>,
+    /// The id that the destination must have, or gets if `create` is set.
+    pub destination_id: String,
+    /// Set the folder up, because it was never used.
+    pub create: bool,
+    /// Remember the id as one of this machine's destinations.
+    pub remember: bool,
+    /// Refuse a file system without hard links.
+    pub need_hard_links: bool,
+    /// Let users reach the snapshots.
+    pub readable_by_users: bool,
+}
+
+/// Reclaims leftovers and makes sure that there is room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SpaceCheckStep {
+    /// Snapshots whose removal an earlier run began: it is ended now.
+    pub empty_trash: Vec<SnapshotId>,
+    /// Unfinished snapshots that no run will continue.
+    pub discard_partial: Vec<DiscardPartial>,
+    /// Bytes that the snapshot needs at most.
+    pub needed_bytes: u64,
+    /// Inodes that the snapshot needs at most; none where the file system does not count them.
+    pub needed_inodes: Option<u64>,
+    /// Bytes that must stay free besides.
+    pub min_free_bytes: u64,
+}
+
+/// An unfinished snapshot that is thrown away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DiscardPartial {
+    /// Its id.
+    pub id: SnapshotId,
+    /// Bytes that this frees.
+    pub frees: u64,
+    /// Why it is not continued.
+    pub reason: String,
+}
+
+/// Makes a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SnapshotStep {
+    /// Its name.
+    pub id: SnapshotId,
+    /// The time that its record carries.
+    pub started_at: DateTime<FixedOffset>,
+    /// The day that it counts for.
+    pub day: NaiveDate,
+    /// Which engine copies.
+    pub engine: Engine,
+    /// The snapshot that unchanged files are linked to.
+    pub basis: Option<Basis>,
+    /// An unfinished snapshot whose tree is taken over.
+    pub continue_from: Option<SnapshotId>,
+    /// What is backed up.
+    pub sources: Vec<SourceStep>,
+    /// What is left out.
+    pub exclude_patterns: Vec<String>,
+    /// Do not cross mount points below a source.
+    pub one_file_system: bool,
+    /// Bytes that must stay free while copying.
+    pub min_free_bytes: u64,
+    /// What the scan found, for progress.
+    pub expected: Expected,
+    /// When to call the result suspect.
+    pub suspect_when: SuspectWhen,
+}
+
+/// The snapshot that a new one starts from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Basis {
+    /// Its id.
+    pub id: SnapshotId,
+    /// The tier whose folder holds it when the run starts.
+    pub home: Tier,
+}
+
+/// A source to back up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceStep {
+    /// The configured path; in the snapshot it stands at the same path.
+    pub path: AbsolutePath,
+    /// False when the scan did not find it or could not read it.
+    pub present: bool,
+}
+
+/// What a scan says will be copied and linked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Expected {
+    /// Entries in all sources.
+    pub entries: u64,
+    /// Regular files.
+    pub files: u64,
+    /// Sum of their sizes, in bytes.
+    pub bytes: u64,
+    /// Files that are not as the basis has them.
+    pub new_files: u64,
+    /// Bytes on disk that new entries need at most.
+    pub new_bytes: u64,
+}
+
+/// Limits beyond which a snapshot is suspect; none where there is nothing to compare with.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SuspectWhen {
+    /// Fewer entries than this: half of the basis'.
+    pub entries_below: Option<u64>,
+    /// Fewer regular files as the basis has them than this: half of the basis'.
+    pub unchanged_files_below: Option<u64>,
+    /// Sources that had files in the basis and must not be empty or missing.
+    pub had_files: Vec<AbsolutePath>,
+}
+
+/// Brings the tiers to the wanted layout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RotateStep {
+    /// What to do after a complete snapshot.
+    pub on_complete: Rotation,
+    /// What to do instead after one with listed errors; none where it is the same.
+    pub on_incomplete: Option<Rotation>,
+}
+
+/// The difference between the found and the wanted layout.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rotation {
+    /// What stays, and why.
+    pub keep: Vec<Keep>,
+    /// Snapshots that move to another tier.
+    pub moves: Vec<Move>,
+    /// Symlinks that go.
+    pub unlinks: Vec<Unlink>,
+    /// Symlinks that come.
+    pub links: Vec<Link>,
+    /// Where `latest` points afterwards; none leaves it out.
+    pub latest: Option<String>,
+    /// Snapshots that go, last of all.
+    pub deletions: Vec<Deletion>,
+    /// Snapshots that would go but stay for now.
+    pub withheld: Vec<Deletion>,
+    /// Why they stay.
+    pub withheld_because: Option<Finding>,
+}
+
+/// A snapshot that stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Keep {
+    /// Its id.
+    pub id: SnapshotId,
+    /// The tier whose folder holds it afterwards.
+    pub home: Tier,
+    /// Why it stays.
+    pub reasons: Vec<KeepReason>,
+}
+
+/// A snapshot that moves to another tier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Move {
+    /// Its id.
+    pub id: SnapshotId,
+    /// Where it is.
+    pub from: Tier,
+    /// Where it goes.
+    pub to: Tier,
+}
+
+/// A symlink that goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Unlink {
+    /// The tier it stands in.
+    pub tier: Tier,
+    /// Its name.
+    pub id: SnapshotId,
+    /// Why it goes.
+    pub reason: String,
+}
+
+/// A symlink that comes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Link {
+    /// The tier it stands in.
+    pub tier: Tier,
+    /// Its name.
+    pub id: SnapshotId,
+    /// What it points to, relative to the tier's folder.
+    pub target: String,
+}
+
+/// A snapshot that goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Deletion {
+    /// Its id.
+    pub id: SnapshotId,
+    /// The tier whose folder holds it.
+    pub home: Tier,
+    /// Why it goes.
+    pub reason: ExpireReason,
+    /// Bytes that no other snapshot shares, once the deletions before this one are done.
+    pub frees: u64,
+}
+
+/// Copies the newest good snapshot to the cloud.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CloudSyncStep {
+    /// The remote folder, as rclone names it.
+    pub remote: String,
+}
+
+/// Tells people of the result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NotifyStep {
+    /// Tell of complete backups.
+    pub on_success: bool,
+    /// Tell of failed, refused and incomplete ones.
+    pub on_failure: bool,
+    /// Executable that gets the report on standard input.
+    pub command: AbsolutePath,
+}
+
+/// Copies a file or folder out of a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RestoreStep {
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// The folder that holds it, relative to the host's folder.
+    pub folder: String,
+    /// The path in the snapshot, escaped, without a leading slash; empty for all of it.
+    pub path: String,
+    /// What becomes the path's content, escaped.
+    pub target: String,
+    /// Replace what is there, keeping the old aside.
+    pub overwrite: bool,
+    /// Suffix of what is kept aside.
+    pub aside_suffix: String,
+    /// Entries to create.
+    pub creates: u64,
+    /// Entries that are there already, as the snapshot has them.
+    pub already_there: u64,
+    /// Bytes to write.
+    pub bytes: u64,
+    /// Entries that are there and differ, escaped, relative to the target; the first hundred.
+    pub conflicts: Vec<String>,
+    /// How many there are.
+    pub conflict_count: u64,
+}
+
+/// Records what a person says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "say", rename_all = "kebab-case")]
+pub enum MarkStep {
+    /// Keep this snapshot whatever the retention says.
+    Pin {
+        /// The snapshot.
+        id: SnapshotId,
+    },
+    /// Let the retention decide again.
+    Unpin {
+        /// The snapshot.
+        id: SnapshotId,
+    },
+    /// This suspect snapshot is as it should be.
+    Accept {
+        /// The snapshot.
+        id: SnapshotId,
+    },
+}
+
+/// What the steps come to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Totals {
+    /// Regular files to copy.
+    pub copy_files: u64,
+    /// Bytes on disk that they need at most.
+    pub copy_bytes: u64,
+    /// Regular files to hard-link.
+    pub link_files: u64,
+    /// Snapshots to delete.
+    pub deletions: u64,
+    /// Bytes that the deletions free.
+    pub freed_bytes: u64,
+    /// Snapshots kept after the run.
+    pub kept: u64,
+}
+
+/// What a file system of this type surely cannot hold, judged without trying.
+///
+/// `None` for types of which nothing is known, and for those that hold everything.
+#[must_use]
+pub fn capabilities_of(file_system: &str) -> Option<Capabilities> {
+    let all = Capabilities {
+        hard_links: true,
+        symlinks: true,
+        modes: true,
+        owners: true,
+        xattrs: true,
+        acls: true,
+        fifos: true,
+        case_sensitive: true,
+        time_step_ns: 1,
+        name_max: 255,
+    };
+    match file_system {
+        "exfat" | "vfat" | "msdos" => Some(Capabilities {
+            hard_links: false,
+            symlinks: false,
+            modes: false,
+            owners: false,
+            xattrs: false,
+            acls: false,
+            fifos: false,
+            case_sensitive: false,
+            time_step_ns: if file_system == "exfat" {
+                10_000_000
+            } else {
+                2_000_000_000
+            },
+            ..all
+        }),
+        _ => None,
+    }
+}

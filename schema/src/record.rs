@@ -1,0 +1,169 @@
+//! What stands in a destination's `.backup` folder: the destination's and the snapshots' records.
+//!
+//! A record is written once, before its snapshot is published, and never changed; what a person
+//! or a check says later stands in the marks beside it.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, FixedOffset, NaiveDate};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{SnapshotId, config::AbsolutePath, digest::Digest};
+
+/// Version of the records' format.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// `destination.json`: which destination this is and what it can hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DestinationRecord {
+    /// Format of this file.
+    pub format_version: u32,
+    /// This destination's id, a UUID.
+    pub id: String,
+    /// The host whose snapshots are here.
+    pub host: String,
+    /// When the destination was first used.
+    pub created_at: DateTime<FixedOffset>,
+    /// What the file system can hold, probed when the destination was first used.
+    pub capabilities: Capabilities,
+}
+
+/// What a file system can hold, found out by trying.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Capabilities {
+    /// Several names for one file.
+    pub hard_links: bool,
+    /// Symbolic links.
+    pub symlinks: bool,
+    /// Permission bits.
+    pub modes: bool,
+    /// Owners other than the one who writes; false too where the writer is not root.
+    pub owners: bool,
+    /// Extended attributes in the `user` namespace.
+    pub xattrs: bool,
+    /// POSIX access control lists.
+    pub acls: bool,
+    /// FIFOs and sockets.
+    pub fifos: bool,
+    /// Names that differ only in case are different.
+    pub case_sensitive: bool,
+    /// Step of modification times, in nanoseconds.
+    pub time_step_ns: u32,
+    /// Longest name of a file, in bytes.
+    pub name_max: u32,
+}
+
+/// `snapshot.json`: how a snapshot was made and what it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SnapshotRecord {
+    /// Format of this file.
+    pub format_version: u32,
+    /// The snapshot's name.
+    pub id: SnapshotId,
+    /// The host it is of.
+    pub host: String,
+    /// The run that made it.
+    pub run_id: String,
+    /// When the run started, with the local offset of that time.
+    pub started_at: DateTime<FixedOffset>,
+    /// When data and manifest were on disk.
+    pub sealed_at: DateTime<FixedOffset>,
+    /// The day it counts for in retention: the local date of its start.
+    pub day: NaiveDate,
+    /// False when it was sealed with listed errors.
+    pub complete: bool,
+    /// Why it is suspect; empty for a good snapshot.
+    pub suspect: Vec<String>,
+    /// The snapshot it was hard-linked to.
+    pub basis: Option<SnapshotId>,
+    /// Which engine made it.
+    pub engine: Engine,
+    /// The program that made it, with its version.
+    pub made_by: String,
+    /// Each configured source and what of it is here.
+    pub sources: Vec<SourceRecord>,
+    /// The exclude patterns in force.
+    pub exclude_patterns: Vec<String>,
+    /// What the snapshot holds.
+    pub totals: SnapshotTotals,
+    /// Bytes on disk by the snapshot that first stored them: its own id for what it copied,
+    /// earlier ones for what it links. From these the bytes that a deletion frees are computed
+    /// without walking any tree.
+    pub stored_by: BTreeMap<SnapshotId, u64>,
+    /// Name of the manifest file beside this record.
+    pub manifest: String,
+    /// Digest of the manifest file as it is on disk.
+    pub manifest_digest: Digest,
+}
+
+/// Which engine made a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Engine {
+    /// The built-in engine.
+    BuiltIn,
+    /// rsync.
+    Rsync,
+}
+
+/// A source as it was when a snapshot was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SourceRecord {
+    /// The configured path.
+    pub path: AbsolutePath,
+    /// False when it was missing or unreadable.
+    pub present: bool,
+    /// Whether something was mounted there.
+    pub mounted: bool,
+    /// Entries of it in the snapshot, itself included.
+    pub entries: u64,
+}
+
+/// What a snapshot holds, counted while it was made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SnapshotTotals {
+    /// Files, folders, links and all else.
+    pub entries: u64,
+    /// Regular files; several names of one file count each.
+    pub files: u64,
+    /// Folders.
+    pub folders: u64,
+    /// Sum of the sizes of regular files, in bytes.
+    pub bytes: u64,
+    /// Regular files whose content was copied.
+    pub files_copied: u64,
+    /// Bytes read and written for them.
+    pub bytes_copied: u64,
+    /// Regular files hard-linked to the basis.
+    pub files_linked: u64,
+    /// Bytes that the hard links saved.
+    pub bytes_linked: u64,
+    /// Entries that could not be read or stored.
+    pub errors: u64,
+    /// Entries that vanished while the run looked at them.
+    pub vanished: u64,
+    /// Files that kept changing while they were read.
+    pub torn: u64,
+}
+
+/// `marks.json`: what is known of a snapshot since it was sealed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct SnapshotMarks {
+    /// Kept whatever the retention says.
+    pub pinned: bool,
+    /// A person said that a suspect snapshot is as it should be.
+    pub accepted: bool,
+    /// When its content was last compared with the manifest and found whole.
+    pub verified_at: Option<DateTime<FixedOffset>>,
+}
+
+/// `rotation.json`: when retention was last applied to a destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RotationRecord {
+    /// When the last rotation ended.
+    pub rotated_at: DateTime<FixedOffset>,
+    /// The run that did it.
+    pub run_id: String,
+}
