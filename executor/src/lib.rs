@@ -1,1 +1,9 @@
-//! placeholder
+//! The effects of the backup system.
+//!
+//! It scans, locks, journals, copies, publishes, deletes and restores what a plan says. It decides
+//! nothing that the plan could have decided and prints nothing: it returns values and emits events.
+
+pub mod error;
+pub mod sys;
+
+pub use error::{Error, ErrorKind, Result};
