@@ -4,5 +4,6 @@
 //! no effect (see `executor`).
 
 pub mod id;
+pub mod pattern;
 
 pub use id::{SnapshotId, Tier};
