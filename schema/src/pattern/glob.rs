@@ -11,7 +11,7 @@
 pub(super) enum Reach {
     /// All of it.
     Whole,
-    /// The part behind the n-th `/` from the end but one: n slashes and n + 1 names.
+    /// Its last names, with this many `/` between them; a path with fewer does not match.
     LastComponents(usize),
     /// All of it, or what is behind any `/`.
     AnyComponent,
