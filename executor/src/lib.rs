@@ -4,6 +4,8 @@
 //! nothing that the plan could have decided and prints nothing: it returns values and emits events.
 
 pub mod error;
+pub mod manifest;
 pub mod sys;
+pub mod walk;
 
 pub use error::{Error, ErrorKind, Result};

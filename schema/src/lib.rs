@@ -11,6 +11,7 @@ pub mod finding;
 pub mod id;
 pub mod inventory;
 pub mod journal;
+pub mod pattern;
 pub mod plan;
 pub mod reason;
 pub mod record;
