@@ -4,7 +4,9 @@
 //! nothing that the plan could have decided and prints nothing: it returns values and emits events.
 
 pub mod error;
+pub mod event;
 pub mod manifest;
+pub mod store;
 pub mod sys;
 pub mod walk;
 

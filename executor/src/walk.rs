@@ -163,7 +163,13 @@ impl<'a> Walk<'a> {
             Err(error) => return Visit::Unreadable(None, error),
         };
         let is_folder = stat.kind == Kind::Folder;
-        if !is_root && self.bounds.excludes.matches(&self.path, is_folder).is_some() {
+        if !is_root
+            && self
+                .bounds
+                .excludes
+                .matches(&self.path, is_folder)
+                .is_some()
+        {
             return Visit::Excluded;
         }
         if !is_folder {

@@ -76,7 +76,9 @@ impl Entry {
         }
         for (name, value) in &self.xattrs_kept {
             write!(line, " xattr.{}=", escape(name))?;
-            value.iter().try_for_each(|byte| write!(line, "{byte:02x}"))?;
+            value
+                .iter()
+                .try_for_each(|byte| write!(line, "{byte:02x}"))?;
         }
         if self.torn {
             line.push_str(" torn");
@@ -94,7 +96,10 @@ impl Entry {
     /// What is wrong with the line.
     pub fn from_line(line: &str) -> Result<Self, InvalidLine> {
         let fault = |because: &str| InvalidLine {
-            because: format!("{because}: `{}`", line.chars().take(120).collect::<String>()),
+            because: format!(
+                "{because}: `{}`",
+                line.chars().take(120).collect::<String>()
+            ),
         };
         let mut words = line.split(' ');
         let path = words.next().unwrap_or_default();
@@ -270,7 +275,14 @@ mod tests {
 
     #[test]
     fn a_damaged_line_is_an_error_and_a_later_word_is_not() {
-        for bad in ["", "x type=file", "./a", "./a type=what", "./a type=file size=x", "./\\9 type=file"] {
+        for bad in [
+            "",
+            "x type=file",
+            "./a",
+            "./a type=what",
+            "./a type=file size=x",
+            "./\\9 type=file",
+        ] {
             assert!(Entry::from_line(bad).is_err(), "{bad}");
         }
         assert!(Entry::from_line("./a type=file later=1 flag").is_ok());

@@ -84,7 +84,11 @@ impl Entry {
             mtime: stat.mtime,
             ctime: stat.ctime,
             ino: stat.ino,
-            size: if stat.kind == Kind::File { stat.size } else { 0 },
+            size: if stat.kind == Kind::File {
+                stat.size
+            } else {
+                0
+            },
             digest: None,
             stored: None,
             target: None,
