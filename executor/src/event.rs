@@ -4,7 +4,10 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use schema::{finding::Finding, journal::Outcome};
 
-use crate::error::{Error, Result};
+use crate::{
+    clock::Clock,
+    error::{Error, Result},
+};
 
 /// Something that happened during a run.
 #[derive(Debug, Clone)]
@@ -128,4 +131,6 @@ pub struct Context<'a> {
     pub observer: &'a dyn Observer,
     /// Asks to stop.
     pub stop: &'a Stop,
+    /// Tells the time.
+    pub clock: Clock,
 }

@@ -3,9 +3,13 @@
 //! It scans, locks, journals, copies, publishes, deletes and restores what a plan says. It decides
 //! nothing that the plan could have decided and prints nothing: it returns values and emits events.
 
+pub mod clock;
+pub mod copy;
 pub mod error;
 pub mod event;
 pub mod manifest;
+pub mod remove;
+pub mod snapshot;
 pub mod store;
 pub mod sys;
 pub mod walk;

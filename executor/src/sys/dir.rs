@@ -281,11 +281,12 @@ impl Dir {
         utimensat(&self.0, name, &timestamps(mtime), AtFlags::SYMLINK_NOFOLLOW)
     }
 
-    /// Sets the permission bits of a FIFO, socket or device, which cannot be opened safely.
+    /// Sets the permission bits of an entry that cannot be opened, such as a FIFO or a folder
+    /// without permissions. Follows a symlink: only for names that nobody else can change.
     ///
     /// # Errors
     /// The system's reason.
-    pub fn set_special_mode(&self, name: &OsStr, mode: u32) -> Result<(), Errno> {
+    pub fn set_mode_of(&self, name: &OsStr, mode: u32) -> Result<(), Errno> {
         rustix::fs::chmodat(&self.0, name, Mode::from_raw_mode(mode), AtFlags::empty())
     }
 
