@@ -5,10 +5,12 @@
 
 pub mod clock;
 pub mod copy;
+pub mod destination;
 pub mod error;
 pub mod event;
 pub mod manifest;
 pub mod remove;
+pub mod scan;
 pub mod snapshot;
 pub mod store;
 pub mod sys;

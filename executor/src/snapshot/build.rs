@@ -165,7 +165,6 @@ fn begin<'a>(
         written: 0,
         written_at_check: 0,
         last_checkpoint: Instant::now(),
-        records,
         unsynced: false,
     })
 }
@@ -495,7 +494,8 @@ fn remove_others(state: &State<'_>, dir: &Dir, made: &HashSet<OsString>) -> Resu
         .names()
         .map_err(|error| Error::io("list", &state.here(), error))?;
     for name in names.iter().filter(|name| !made.contains(*name)) {
-        let named = schema::escape::display(&[state.here().as_slice(), b"/", name.as_bytes()].concat());
+        let named =
+            schema::escape::display(&[state.here().as_slice(), b"/", name.as_bytes()].concat());
         remove_tree(dir, name, &named, state.context)?;
     }
     Ok(())

@@ -174,7 +174,7 @@ pub(super) fn publish(store: &Store, step: &SnapshotStep, record: &SnapshotRecor
 ///
 /// # Errors
 /// The system's reason.
-pub fn point_latest(store: &Store, target: &str) -> Result<()> {
+pub(crate) fn point_latest(store: &Store, target: &str) -> Result<()> {
     let io = |error: Errno| store.io("replace", LATEST, error);
     let latest = OsStr::new(LATEST);
     let there = store.root.look(latest).map_err(io)?;

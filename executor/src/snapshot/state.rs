@@ -90,7 +90,6 @@ pub(super) struct State<'a> {
     pub(super) written: u64,
     pub(super) written_at_check: u64,
     pub(super) last_checkpoint: Instant,
-    pub(super) records: &'a Dir,
     /// Paths of the tree that a sync failure must not let anyone trust.
     pub(super) unsynced: bool,
 }

@@ -343,6 +343,22 @@ impl Dir {
         Ok(Some(bytes))
     }
 
+    /// The path that the kernel knows an entry of this folder by, for comparing places only.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn proc_name(&self, name: &OsStr) -> std::io::Result<Vec<u8>> {
+        let own = format!("/proc/self/fd/{}", self.0.as_raw_fd());
+        let mut path = std::fs::read_link(own)?.into_os_string().into_vec();
+        if name != "." {
+            if path.last() != Some(&b'/') {
+                path.push(b'/');
+            }
+            path.extend_from_slice(name.as_bytes());
+        }
+        Ok(path)
+    }
+
     /// Path of an entry through this descriptor, for the calls that know no descriptors.
     #[must_use]
     pub fn proc_path(&self, name: &OsStr) -> Vec<u8> {
