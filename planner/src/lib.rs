@@ -1,1 +1,3 @@
-//! placeholder
+//! The decisions of the backup system: pure functions over the nouns of `schema`.
+
+pub mod check;
