@@ -6,6 +6,7 @@
 pub mod config;
 pub mod duration;
 pub mod id;
+pub mod pattern;
 
 pub use config::Config;
 pub use id::{SnapshotId, Tier};
