@@ -52,19 +52,24 @@ impl Node {
 }
 
 /// Reads the bytes of a file.
-pub(super) fn parse(bytes: &[u8]) -> Result<Node, Fault> {
-    let text = std::str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error.valid_up_to()))?;
+pub(super) fn parse(bytes: &[u8]) -> Result<Node, Box<Fault>> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| Box::new(not_utf8(bytes, error.valid_up_to())))?;
     if text.starts_with('\u{feff}') {
-        return Err(Fault::new("", "starts with a byte order mark")
-            .expected("UTF-8 without a byte order mark")
-            .hint("save the file as UTF-8 without a byte order mark (BOM)".to_owned()));
+        return Err(Box::new(
+            Fault::new("", "starts with a byte order mark")
+                .expected("UTF-8 without a byte order mark")
+                .hint("save the file as UTF-8 without a byte order mark (BOM)".to_owned()),
+        ));
     }
     if text.trim().is_empty() {
-        return Err(Fault::new("", "empty")
-            .expected("a JSON object")
-            .hint("write `{}` for a config of defaults only".to_owned()));
+        return Err(Box::new(
+            Fault::new("", "empty")
+                .expected("a JSON object")
+                .hint("write `{}` for a config of defaults only".to_owned()),
+        ));
     }
-    serde_json::from_str(text).map_err(|error| not_json(text, &error))
+    serde_json::from_str(text).map_err(|error| Box::new(not_json(text, &error)))
 }
 
 fn not_utf8(bytes: &[u8], offset: usize) -> Fault {
@@ -276,7 +281,10 @@ mod tests {
     #[test]
     fn a_value_is_shown_short_and_without_control_characters() {
         let shown = |text: &[u8]| compact(&parse(text).unwrap());
-        assert_eq!(shown(b"{\"a\": [1, -2, 7.0, null]}"), "{\"a\":[1,-2,7.0,null]}");
+        assert_eq!(
+            shown(b"{\"a\": [1, -2, 7.0, null]}"),
+            "{\"a\":[1,-2,7.0,null]}"
+        );
         assert_eq!(shown("\"\u{9b}\"".as_bytes()), "\"\\u009b\"");
         let long = shown(format!("\"{}\"", "x".repeat(1_000_000)).as_bytes());
         assert_eq!(long.chars().count(), LONGEST_VALUE);

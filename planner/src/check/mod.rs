@@ -22,7 +22,6 @@ pub use fault::Fault;
 use json::Node;
 use place::Place;
 use rules::Finding;
-use shape::Shape;
 
 /// A config that may be used.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +48,7 @@ struct Located {
 ///
 /// All faults of the config; never an empty list.
 pub fn check(bytes: &[u8]) -> Result<Checked, Vec<Fault>> {
-    let document = json::parse(bytes).map_err(|fault| vec![fault])?;
+    let document = json::parse(bytes).map_err(|fault| vec![*fault])?;
     let shape = shape::of_config();
     let keys = names::all_keys(&shape);
 
@@ -59,9 +58,8 @@ pub fn check(bytes: &[u8]) -> Result<Checked, Vec<Fault>> {
         located.push(Located {
             at: vec![usize::MAX],
             taints: None,
-            fault: Fault::new("", "too many faults, the rest is not listed").hint(
-                "is this the right file? if so, mend these and check again".to_owned(),
-            ),
+            fault: Fault::new("", "too many faults, the rest is not listed")
+                .hint("is this the right file? if so, mend these and check again".to_owned()),
         });
     }
 

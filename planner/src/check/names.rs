@@ -92,7 +92,7 @@ fn distance(a: &str, b: &str) -> Option<usize> {
         return Some(distance);
     }
     let part = |short: &str, long: &str| {
-        short.chars().count() >= 4 && (long.starts_with(short) || long.ends_with(short))
+        short.chars().count() >= 3 && (long.starts_with(short) || long.ends_with(short))
     };
     (part(a, b) || part(b, a)).then_some(LONGEST_NAME)
 }
@@ -155,7 +155,15 @@ mod tests {
     #[test]
     fn what_is_near_nothing_or_near_several_is_not_guessed() {
         let keys = all_keys(&of_config());
-        for name in ["compression", "x", "", "url", "___", "ö", &"keepDaily".repeat(20)] {
+        for name in [
+            "compression",
+            "x",
+            "",
+            "url",
+            "___",
+            "ö",
+            &"keepDaily".repeat(20),
+        ] {
             assert_eq!(nearest_key("", name, &keys), None, "{name:?}");
         }
     }
@@ -166,6 +174,10 @@ mod tests {
         assert_eq!(
             nearest_value("ProtonDrive", values.into_iter()),
             Some("proton-drive")
+        );
+        assert_eq!(
+            nearest_value("Sun", ["saturday", "sunday"].into_iter()),
+            Some("sunday")
         );
         assert_eq!(nearest_value("s3", values.into_iter()), None);
     }

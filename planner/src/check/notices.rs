@@ -64,7 +64,10 @@ pub(super) fn urls(config: &Config) -> Vec<Finding> {
     let n = &config.notifications;
     let urls = [
         ("notifications.ntfy.url", n.ntfy.as_ref().map(|c| &c.url)),
-        ("notifications.webhook.url", n.webhook.as_ref().map(|c| &c.url)),
+        (
+            "notifications.webhook.url",
+            n.webhook.as_ref().map(|c| &c.url),
+        ),
         (
             "notifications.healthcheck.url",
             n.healthcheck.as_ref().map(|c| &c.url),
@@ -83,7 +86,9 @@ pub(super) fn urls(config: &Config) -> Vec<Finding> {
 }
 
 fn is_url(url: &str) -> bool {
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let rest = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"));
     rest.is_some_and(|rest| {
         !rest.is_empty()
             && !rest.starts_with(['/', '?', '#'])

@@ -13,12 +13,9 @@ pub(super) fn invalid(config: &Config) -> Vec<Finding> {
     patterns
         .filter_map(|(index, text)| Some((index, text.parse::<Pattern>().err()?)))
         .map(|(index, error)| {
-            Finding::new(
-                format!("local.excludePatterns[{index}]"),
-                "not an exclude pattern",
-            )
-            .expected(error.to_string())
-            .hint("write a pattern such as \"*.tmp\" or \"/cache/\", or remove it")
+            Finding::new(format!("local.excludePatterns[{index}]"), error.to_string())
+                .expected("a pattern such as \"*.tmp\" or \"/cache/\"")
+                .hint("write `local.excludePatterns` with a valid pattern here, or remove this one")
         })
         .collect()
 }

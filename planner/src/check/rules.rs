@@ -275,7 +275,8 @@ fn one_rate(rate: &str) -> bool {
     rate == "off"
         || (number.starts_with(|c: char| c.is_ascii_digit())
             && number.chars().all(digits)
-            && ["", "b", "i", "ib"].contains(&unit.trim_start_matches(['k', 'm', 'g', 't', 'p', 'e'])))
+            && ["", "b", "i", "ib"]
+                .contains(&unit.trim_start_matches(['k', 'm', 'g', 't', 'p', 'e'])))
 }
 
 fn zero_spans(config: &Config) -> Vec<Finding> {

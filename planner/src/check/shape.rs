@@ -162,7 +162,11 @@ fn read(schema: &Value, root: &Value, depth: usize) -> Shape {
                         .flatten()
                         .map(|(key, schema)| (key.clone(), read(schema, root, depth)))
                         .collect(),
-                    required: list("required").into_iter().flatten().filter_map(text).collect(),
+                    required: list("required")
+                        .into_iter()
+                        .flatten()
+                        .filter_map(text)
+                        .collect(),
                     open: schema["additionalProperties"] != Value::Bool(false),
                 }),
                 _ => Kind::Anything,
@@ -183,7 +187,9 @@ fn integer(schema: &Value) -> Kind {
         _ => u64::MAX.into(),
     };
     Kind::Integer {
-        least: schema["minimum"].as_i64().map_or(i64::MIN.into(), i128::from),
+        least: schema["minimum"]
+            .as_i64()
+            .map_or(i64::MIN.into(), i128::from),
         most: schema["maximum"].as_i64().map_or(most, i128::from),
     }
 }
@@ -217,9 +223,24 @@ mod tests {
         let mut found = Vec::new();
         keywords(root.as_value(), &mut found);
         let read = [
-            "$schema", "title", "description", "$defs", "$ref", "type", "properties", "required",
-            "additionalProperties", "default", "const", "enum", "anyOf", "oneOf", "items",
-            "format", "minimum", "maximum",
+            "$schema",
+            "title",
+            "description",
+            "$defs",
+            "$ref",
+            "type",
+            "properties",
+            "required",
+            "additionalProperties",
+            "default",
+            "const",
+            "enum",
+            "anyOf",
+            "oneOf",
+            "items",
+            "format",
+            "minimum",
+            "maximum",
         ];
         found.retain(|keyword| !read.contains(&keyword.as_str()));
         assert!(found.is_empty(), "not read: {found:?}");
@@ -253,7 +274,10 @@ mod tests {
         };
         assert_eq!(expected("local.keepDaily"), "a whole number of 0 or more");
         assert_eq!(expected("local.ifAbsent"), "one of \"fail\", \"defer\"");
-        assert_eq!(expected("notifications.email"), "an object, `{ … }` or null");
+        assert_eq!(
+            expected("notifications.email"),
+            "an object, `{ … }` or null"
+        );
         assert_eq!(
             expected("local.sources"),
             "a list, each item an absolute path such as \"/mnt/backup\""

@@ -125,13 +125,14 @@ impl<'d> Walk<'d, '_> {
         if self.place.path() == "version" {
             return self.version(node, shape);
         }
-        let same_type = |choice: &&Value| matches!((choice, node), (Value::String(_), Node::Text(_)));
+        let same_type =
+            |choice: &&Value| matches!((choice, node), (Value::String(_), Node::Text(_)));
         if let (Node::Text(text), Some(_)) = (node, shape.choices().find(same_type)) {
             let nearest = nearest_value(text, shape.choices().filter_map(Value::as_str));
-            let nearest = nearest.map(|value| format!("\"{value}\""));
+            let nearest = nearest.map(str::to_owned);
             let hint = match &nearest {
-                Some(value) => format!("write {value}"),
-                None => "write one of these, in lower case and in quotes".to_owned(),
+                Some(_) => None,
+                None => Some("write one of these, in lower case and in quotes".to_owned()),
             };
             let words = |fault: Fault| fault.expected(shape.expected()).nearest(nearest).hint(hint);
             return self.value_fault(node, words, "unknown value");
@@ -149,10 +150,15 @@ impl<'d> Walk<'d, '_> {
         let (problem, hint) = if newer {
             (
                 "unknown version",
-                format!("a newer program may have written this file; use that one, or write it anew as version {known}"),
+                format!(
+                    "a newer program may have written this file; use that one, or write it anew as version {known}"
+                ),
             )
         } else {
-            ("not a known version", format!("write {known}, or leave the key out"))
+            (
+                "not a known version",
+                format!("write {known}, or leave the key out"),
+            )
         };
         let expected = format!("{known}, the only version that this program knows");
         self.value_fault(node, |fault| fault.expected(expected).hint(hint), problem);
@@ -261,7 +267,9 @@ impl<'d> Walk<'d, '_> {
         let path = super::place::join(&section, name);
         let expected = object.key(name).map(Shape::expected).unwrap_or_default();
         let hint = format!("add `{path}`, or leave `{section}` out");
-        let fault = Fault::new(path.clone(), "missing key").expected(expected).hint(hint);
+        let fault = Fault::new(path.clone(), "missing key")
+            .expected(expected)
+            .hint(hint);
         let mut at = self.place.at();
         at.push(usize::MAX);
         if !self.full() {
@@ -287,7 +295,9 @@ fn type_hint(node: &Node, shape: &Shape) -> Option<String> {
     let number = accepts(|kind| matches!(kind, Kind::Integer { .. }));
     match node {
         Node::Null if !shape.nullable() => Some(match &shape.default {
-            Some(default @ (Value::Array(_) | Value::Object(_))) if default.to_string().len() > 40 => {
+            Some(default @ (Value::Array(_) | Value::Object(_)))
+                if default.to_string().len() > 40 =>
+            {
                 "leave the key out for the default".to_owned()
             }
             Some(default) => format!("leave the key out for the default, {default}"),
@@ -305,7 +315,10 @@ fn type_hint(node: &Node, shape: &Shape) -> Option<String> {
         Node::Float(float) if number => {
             let whole = float.fract() == 0.0 && (0.0..1e15).contains(float);
             Some(if whole {
-                format!("write {float:.0}, without a point or an exponent", float = float.abs())
+                format!(
+                    "write {float:.0}, without a point or an exponent",
+                    float = float.abs()
+                )
             } else {
                 "write it without a point or an exponent".to_owned()
             })
