@@ -107,7 +107,7 @@ impl<'d> Walk<'d, '_> {
                     return self.integer(node, *least, *most, shape);
                 }
                 (Kind::Text { format }, Node::Text(text)) => {
-                    return self.text(node, text, format.as_deref());
+                    return self.text(node, text, format.as_deref(), shape);
                 }
                 (Kind::List(item), Node::List(items)) => return self.list(items, item),
                 (Kind::Object(object), Node::Object(entries)) => {
@@ -186,14 +186,25 @@ impl<'d> Walk<'d, '_> {
         None
     }
 
-    fn text(&mut self, node: &Node, text: &str, format: Option<&str>) -> Option<Value> {
-        let Some(expected) = format.and_then(|format| schema::config::fault(format, text)) else {
+    fn text(
+        &mut self,
+        node: &Node,
+        text: &str,
+        format: Option<&str>,
+        shape: &Shape,
+    ) -> Option<Value> {
+        let Some(message) = format.and_then(|format| schema::config::fault(format, text)) else {
             return Some(node.value());
+        };
+        // Time spans are explained part by part; other formats say what was expected.
+        let (problem, expected) = match format {
+            Some("time-span") => (message, shape.expected()),
+            _ => ("not valid".to_owned(), message),
         };
         let hint = (format == Some("absolute-path") && text.starts_with(['~', '$']))
             .then(|| "write the whole path; `~` and variables are not replaced".to_owned());
         let words = |fault: Fault| fault.expected(expected).hint(hint);
-        self.value_fault(node, words, "not valid");
+        self.value_fault(node, words, &problem);
         None
     }
 
