@@ -1,6 +1,8 @@
 //! `check` on anything at all: it never panics, never fails without a fault, each fault is about
 //! something that is in the file or could be, and what it accepts is what serde accepts.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use planner::check::{Fault, check};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -73,12 +75,12 @@ fn scalar() -> impl Strategy<Value = Value> {
         u64::MAX,
     ]);
     prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        edge.prop_map(Value::from),
-        prop_oneof![Just(-1), any::<i64>()].prop_map(Value::from),
-        prop_oneof![Just(7.0), Just(-0.0), Just(1e300), any::<f64>()].prop_map(Value::from),
-        text().prop_map(Value::from),
+        1 => Just(Value::Null),
+        1 => any::<bool>().prop_map(Value::from),
+        1 => edge.prop_map(Value::from),
+        1 => prop_oneof![Just(-1), any::<i64>()].prop_map(Value::from),
+        1 => prop_oneof![Just(7.0), Just(-0.0), Just(1e300), any::<f64>()].prop_map(Value::from),
+        3 => text().prop_map(Value::from),
     ]
 }
 
@@ -176,9 +178,7 @@ fn is_schema_fault(fault: &Fault) -> bool {
         "unknown version",
         "not a known version",
     ];
-    known.contains(&problem)
-        || problem.contains("time span") && !problem.starts_with("zero")
-        || problem.contains("never ends")
+    known.contains(&problem) || fault.expected.starts_with("a time span such as")
 }
 
 /// serde reads a list as a struct and an object as a value of an enum; a config has neither.
@@ -232,7 +232,7 @@ fn never_empty(bytes: &[u8]) -> Result<(), TestCaseError> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 512,
+        cases: 1024,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

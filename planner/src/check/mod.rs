@@ -16,12 +16,16 @@ mod sources;
 mod unsupported;
 mod walk;
 
+use std::sync::LazyLock;
+
 use schema::Config;
 
 pub use fault::Fault;
 use json::Node;
+use names::Key;
 use place::Place;
 use rules::Finding;
+use shape::Shape;
 
 /// A config that may be used.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +35,13 @@ pub struct Checked {
     /// What is allowed and probably not meant, in document order.
     pub warnings: Vec<Fault>,
 }
+
+/// What a config may contain; it follows from the types and never changes.
+static KNOWN: LazyLock<(Shape, Vec<Key>)> = LazyLock::new(|| {
+    let shape = shape::of_config();
+    let keys = names::all_keys(&shape);
+    (shape, keys)
+});
 
 /// A fault, where it stands in the document, and which option cannot be judged because of it.
 struct Located {
@@ -49,10 +60,9 @@ struct Located {
 /// All faults of the config; never an empty list.
 pub fn check(bytes: &[u8]) -> Result<Checked, Vec<Fault>> {
     let document = json::parse(bytes).map_err(|fault| vec![*fault])?;
-    let shape = shape::of_config();
-    let keys = names::all_keys(&shape);
+    let (shape, keys) = &*KNOWN;
 
-    let (clean, mut located) = walk::walk(&document, &shape, &keys);
+    let (clean, mut located) = walk::walk(&document, shape, keys);
     if located.len() >= walk::MOST_FAULTS {
         located.truncate(walk::MOST_FAULTS);
         located.push(Located {
