@@ -63,20 +63,10 @@ pub fn check(bytes: &[u8]) -> Result<Checked, Vec<Fault>> {
     let (shape, keys) = &*KNOWN;
 
     let (clean, mut located) = walk::walk(&document, shape, keys);
-    if located.len() >= walk::MOST_FAULTS {
-        located.truncate(walk::MOST_FAULTS);
-        located.push(Located {
-            at: vec![usize::MAX],
-            taints: None,
-            fault: Fault::new("", "too many faults, the rest is not listed")
-                .hint("is this the right file? if so, mend these and check again".to_owned()),
-        });
-    }
-
     let tainted: Vec<String> = located.iter().filter_map(|l| l.taints.clone()).collect();
     let mut warnings = Vec::new();
     let config = match clean.map(serde_json::from_value::<Config>) {
-        Some(Ok(config)) => {
+        Some(Ok(config)) if located.len() <= walk::MOST_FAULTS => {
             located.extend(place_all(rules::faults(&config), &document, &tainted));
             warnings = place_all(rules::warnings(&config), &document, &tainted);
             Some(config)
@@ -124,12 +114,22 @@ fn place_all(findings: Vec<Finding>, document: &Node, tainted: &[String]) -> Vec
                 fault,
             }
         })
+        .take(walk::MOST_FAULTS + 1)
         .collect()
 }
 
+/// In document order, and cut where nobody would read on.
 fn in_order(mut located: Vec<Located>) -> Vec<Fault> {
     located.sort_by(|a, b| a.at.cmp(&b.at));
-    located.into_iter().map(|l| l.fault).collect()
+    let too_many = located.len() > walk::MOST_FAULTS;
+    let faults = located.into_iter().map(|located| located.fault);
+    let mut faults: Vec<Fault> = faults.take(walk::MOST_FAULTS).collect();
+    if too_many {
+        let problem = "too many faults, the rest is not listed";
+        let hint = "is this the right file? if so, mend these and check again";
+        faults.push(Fault::new("", problem).hint(hint.to_owned()));
+    }
+    faults
 }
 
 #[cfg(test)]

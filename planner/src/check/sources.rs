@@ -3,16 +3,21 @@
 //!
 //! Compares paths as they are written; links and mounts are looked at when a plan is made.
 
+use std::collections::HashMap;
+
 use schema::Config;
+use schema::config::AbsolutePath;
 
 use super::rules::Finding;
 
 /// The same source twice.
 pub(super) fn duplicate(config: &Config) -> Vec<Finding> {
     let sources = &config.local.sources;
+    let first = first_of_each(sources);
     let mut found = Vec::new();
     for (index, source) in sources.iter().enumerate() {
-        if let Some(first) = sources.iter().take(index).position(|other| other == source) {
+        let first = first.get(source.as_str()).copied().unwrap_or(index);
+        if first != index {
             found.push(
                 Finding::new(
                     format!("local.sources[{index}]"),
@@ -29,17 +34,16 @@ pub(super) fn duplicate(config: &Config) -> Vec<Finding> {
 /// A source that another one contains.
 pub(super) fn nested(config: &Config) -> Vec<Finding> {
     let sources = &config.local.sources;
+    let first = first_of_each(sources);
     let mut found = Vec::new();
     for (index, source) in sources.iter().enumerate() {
-        let outer = sources
-            .iter()
-            .enumerate()
-            .find(|(_, outer)| *outer != source && inside(source.as_str(), outer.as_str()));
-        if let Some((other, outer)) = outer {
+        let outer = folders_above(source.as_str())
+            .find_map(|folder| Some((folder, first.get(folder).copied()?)));
+        if let Some((folder, outer)) = outer {
             found.push(
                 Finding::new(
                     format!("local.sources[{index}]"),
-                    format!("inside `local.sources[{other}]`, which is \"{outer}\""),
+                    format!("inside `local.sources[{outer}]`, which is \"{folder}\""),
                 )
                 .expected("sources that do not contain each other")
                 .hint(
@@ -50,6 +54,22 @@ pub(super) fn nested(config: &Config) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// Where each source stands first; a list as long as the file allows is looked at only once.
+fn first_of_each(sources: &[AbsolutePath]) -> HashMap<&str, usize> {
+    let mut first = HashMap::new();
+    for (index, source) in sources.iter().enumerate() {
+        first.entry(source.as_str()).or_insert(index);
+    }
+    first
+}
+
+/// The folders that contain a path, the nearest first.
+fn folders_above(path: &str) -> impl Iterator<Item = &str> {
+    let ends = path.rmatch_indices('/').map(|(end, _)| end.max(1));
+    ends.filter_map(|end| path.get(..end))
+        .filter(move |folder| *folder != path)
 }
 
 /// A source that contains the destination or lies in it.

@@ -235,6 +235,10 @@ fn sources_against_each_other_and_the_destination() {
         local(json!(["/mnt"])),
         "local.sources[0]: contains the destination",
     );
+    refused(
+        json!({ "local": { "sources": ["/", "/a"], "enable": false } }),
+        "which is \"/\"",
+    );
     refused(local(json!(["/"])), "contains the destination");
     refused(local(json!(["/mnt/backup"])), "is the destination");
     refused(local(json!(["/mnt/backup/x"])), "inside the destination");
@@ -437,6 +441,9 @@ fn a_hostile_file_has_an_end() {
     let faults = check(format!(r#"{{"local": {{"sources": [{items}]}}}}"#).as_bytes()).unwrap_err();
     assert_eq!(faults.len(), walk::MOST_FAULTS + 1);
     assert_eq!(faults[walk::MOST_FAULTS].path, "");
+    let items = vec![r#""/home/ann""#; 300_000].join(",");
+    let faults = check(format!(r#"{{"local": {{"sources": [{items}]}}}}"#).as_bytes()).unwrap_err();
+    assert_eq!(faults.len(), walk::MOST_FAULTS + 1);
     for text in ["null", "[]", "3", "\"x\"", "true"] {
         let faults = check(text.as_bytes()).unwrap_err();
         assert_eq!(faults[0].problem, "wrong type", "{text}");

@@ -40,7 +40,7 @@ struct Walk<'d, 'k> {
 
 impl<'d> Walk<'d, '_> {
     fn full(&self) -> bool {
-        self.faults.len() >= MOST_FAULTS
+        self.faults.len() > MOST_FAULTS
     }
 
     /// Records a fault of the value that the walk stands on.
@@ -315,10 +315,11 @@ fn type_hint(node: &Node, shape: &Shape) -> Option<String> {
             None => "write a value".to_owned(),
         }),
         Node::Text(text) if accepts(|kind| matches!(kind, Kind::Bool)) => {
-            let plain = text.to_lowercase();
-            ["true", "false"]
-                .contains(&plain.as_str())
-                .then(|| format!("write {plain} without quotes"))
+            match text.to_lowercase().as_str() {
+                "true" | "yes" | "on" | "1" => Some("write true without quotes".to_owned()),
+                "false" | "no" | "off" | "0" => Some("write false without quotes".to_owned()),
+                _ => None,
+            }
         }
         Node::Text(text) if number && text.parse::<u64>().is_ok() => {
             Some(format!("write {text} without quotes"))
