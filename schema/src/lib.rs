@@ -3,6 +3,8 @@
 //! Everything here is a value that is written to disk or printed: no decision (see `planner`) and
 //! no effect (see `executor`).
 
+pub mod duration;
 pub mod id;
 
+pub use duration::{InvalidSpan, Span};
 pub use id::{SnapshotId, Tier};
