@@ -1,3 +1,4 @@
-//! The decisions of the backup system: pure functions over the nouns of `schema`.
+//! The decisions of the backup system: pure functions from config and inventory to plan.
 
+pub mod calendar;
 pub mod check;

@@ -9,4 +9,5 @@ pub mod id;
 pub mod pattern;
 
 pub use config::Config;
+pub use duration::{InvalidSpan, Span};
 pub use id::{SnapshotId, Tier};

@@ -1,0 +1,259 @@
+//! Calendar expressions and time spans compared with systemd itself.
+//!
+//! Owns the comparison of generated texts, from fixed seeds, with the verdict of the installed
+//! `systemd-analyze` on each. It must not encode rules of its own: where the two differ, systemd is
+//! right.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    clippy::print_stdout
+)]
+
+#[path = "calendar_systemd/fixed.rs"]
+mod fixed;
+#[path = "calendar_systemd/generate.rs"]
+mod generate;
+
+use std::{
+    collections::{HashMap, HashSet},
+    process::{Command, Output},
+};
+
+use chrono::NaiveDateTime;
+use planner::calendar::Calendar;
+use schema::Span;
+
+use generate::Dice;
+
+/// What systemd makes of an accepted expression: its normalized form and next elapses.
+struct Verdict {
+    normalized: String,
+    elapses: Vec<String>,
+}
+
+/// How many elapses are compared.
+const ELAPSES: usize = 3;
+
+/// Moments to look from: ordinary ones, ends of months and years, leap days, the last years there
+/// are.
+const BASES: [&str; 10] = [
+    "2025-01-01 00:00:00",
+    "2024-02-28 23:59:59",
+    "2024-02-29 12:30:15",
+    "2023-12-31 23:59:59",
+    "2026-10-31 01:02:03",
+    "1970-01-02 00:00:01",
+    "2099-12-31 23:00:00",
+    "2100-02-28 06:07:08",
+    "2031-06-15 17:48:00",
+    "2198-12-30 10:00:00",
+];
+
+#[test]
+fn calendar_expressions_mean_what_systemd_says() {
+    if !systemd_analyze_is_there() {
+        return;
+    }
+    let mut dice = Dice::new(0x5eed_ca1e_0da2);
+    let mut texts: Vec<String> = fixed::EXPRESSIONS.iter().map(|&t| t.to_owned()).collect();
+    for _ in 0..4000 {
+        texts.push(generate::expression(&mut dice));
+    }
+    for _ in 0..2500 {
+        let valid = generate::expression(&mut dice);
+        texts.push(generate::mutation(&mut dice, &valid));
+    }
+    drop_repeated(&mut texts);
+
+    let mut accepted = 0;
+    let mut differences = Vec::new();
+    for (at, batch) in texts.chunks(100).enumerate() {
+        let base = BASES[at % BASES.len()];
+        let mut verdicts = ask(base, batch);
+        for text in batch {
+            let theirs = verdicts.remove(text.as_str());
+            accepted += usize::from(theirs.is_some());
+            let difference = match (text.parse::<Calendar>(), theirs) {
+                (Err(_), None) => None,
+                (Ok(calendar), Some(theirs)) => compare(&calendar, &theirs, base),
+                (Ok(calendar), None) => Some(format!("systemd refuses it, we read `{calendar}`")),
+                (Err(error), Some(theirs)) => Some(format!(
+                    "systemd reads `{}`, we say: {error}",
+                    theirs.normalized
+                )),
+            };
+            if let Some(difference) = difference {
+                differences.push(format!("`{text}` from {base}: {difference}"));
+            }
+        }
+    }
+    println!(
+        "{} expressions, {accepted} accepted by systemd, {} differences",
+        texts.len(),
+        differences.len()
+    );
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    assert!(texts.len() > 3000 && accepted > 1500 && texts.len() - accepted > 1500);
+}
+
+/// Where we and systemd part over an accepted expression.
+fn compare(calendar: &Calendar, theirs: &Verdict, base: &str) -> Option<String> {
+    let normalized = calendar.normalized();
+    if normalized != theirs.normalized {
+        return Some(format!(
+            "normalized `{normalized}`, systemd: `{}`",
+            theirs.normalized
+        ));
+    }
+    // Other zones are wall-clock time to us, and UTC in what systemd prints.
+    if calendar.zone().is_some_and(|zone| zone != "UTC") {
+        return None;
+    }
+    let base = NaiveDateTime::parse_from_str(base, "%Y-%m-%d %H:%M:%S").unwrap();
+    let mut moments = Vec::new();
+    let mut moment = base;
+    while moments.len() < ELAPSES
+        && let Some(next) = calendar.next_after(moment)
+    {
+        moments.push(next);
+        moment = next;
+    }
+    let ours: Vec<String> = moments
+        .iter()
+        .map(|moment| moment.format("%a %Y-%m-%d %H:%M:%S").to_string())
+        .collect();
+    if ours != theirs.elapses {
+        return Some(format!("elapses {ours:?}, systemd: {:?}", theirs.elapses));
+    }
+    // systemd cannot look back; looking back from what it said has to lead to what it said before.
+    for pair in moments.windows(2) {
+        if calendar.previous_before(pair[1]) != Some(pair[0]) {
+            return Some(format!("before {} is not {}", pair[1], pair[0]));
+        }
+    }
+    let &first = moments.first()?;
+    let previous = calendar.previous_before(first)?;
+    let adjoins = previous <= base && calendar.next_after(previous) == Some(first);
+    (!adjoins).then(|| format!("before {first} comes {previous}"))
+}
+
+/// Asks systemd about many expressions at once. Those it refuses have no entry in the answer.
+fn ask<'a>(base: &str, texts: &'a [String]) -> HashMap<&'a str, Verdict> {
+    let options = [
+        "calendar",
+        &format!("--base-time={base}"),
+        &format!("--iterations={ELAPSES}"),
+        "--",
+    ];
+    let output = systemd_analyze(options.into_iter().chain(texts.iter().map(String::as_str)));
+    // Refusals go to standard error with the text as it is, the others to standard output in order.
+    let errors = String::from_utf8(output.stderr).unwrap();
+    let refused: HashSet<&str> = errors
+        .lines()
+        .filter(|line| !line.starts_with("Hint: "))
+        .map(|line| {
+            line.strip_prefix("Failed to parse calendar specification '")
+                .and_then(|rest| rest.rsplit_once("': "))
+                .unwrap_or_else(|| panic!("an unknown answer: {line}"))
+                .0
+        })
+        .collect();
+    let mut verdicts: Vec<Verdict> = Vec::new();
+    for line in String::from_utf8(output.stdout).unwrap().lines() {
+        let Some((label, value)) = line.trim_start().split_once(": ") else {
+            continue;
+        };
+        if label == "Normalized form" {
+            verdicts.push(Verdict {
+                normalized: value.to_owned(),
+                elapses: Vec::new(),
+            });
+        } else if (label == "Next elapse" || label.starts_with("Iter")) && value != "never" {
+            let moment = value.strip_suffix(" UTC").unwrap();
+            verdicts.last_mut().unwrap().elapses.push(moment.to_owned());
+        }
+    }
+    let accepted: Vec<&str> = texts
+        .iter()
+        .map(String::as_str)
+        .filter(|text| !refused.contains(text))
+        .collect();
+    assert_eq!(accepted.len(), verdicts.len(), "answers and questions");
+    accepted.into_iter().zip(verdicts).collect()
+}
+
+#[test]
+fn time_spans_mean_what_systemd_says() {
+    if !systemd_analyze_is_there() {
+        return;
+    }
+    let mut dice = Dice::new(0x5eed_5ba9);
+    let mut texts: Vec<String> = fixed::SPANS.iter().map(|&t| t.to_owned()).collect();
+    for _ in 0..500 {
+        texts.push(generate::span(&mut dice));
+    }
+    for _ in 0..300 {
+        let valid = generate::span(&mut dice);
+        texts.push(generate::mutation(&mut dice, &valid));
+    }
+    drop_repeated(&mut texts);
+
+    let (mut accepted, mut differences) = (0, Vec::new());
+    // systemd stops at the first span it refuses, so each is asked about alone.
+    for text in &texts {
+        let output = systemd_analyze(["timespan", "--", text]);
+        let theirs = output.status.success().then(|| {
+            let answer = String::from_utf8(output.stdout).unwrap();
+            answer
+                .lines()
+                .find_map(|line| line.trim_start().strip_prefix("μs: ")?.parse::<u64>().ok())
+                .unwrap_or_else(|| panic!("an unknown answer: {answer}"))
+        });
+        // Systemd's infinity is the one span that we refuse on purpose.
+        let theirs = theirs.filter(|&micros| micros != u64::MAX);
+        accepted += usize::from(theirs.is_some());
+        let ours = text.parse::<Span>().map(|span| span.as_micros());
+        if ours.as_ref().ok() != theirs.as_ref() {
+            differences.push(format!("`{text}`: {ours:?}, systemd: {theirs:?}"));
+        }
+    }
+    println!(
+        "{} time spans, {accepted} accepted by systemd, {} differences",
+        texts.len(),
+        differences.len()
+    );
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    assert!(accepted > 400 && texts.len() - accepted > 100);
+}
+
+fn drop_repeated(texts: &mut Vec<String>) {
+    let mut seen = HashSet::new();
+    texts.retain(|text| seen.insert(text.clone()));
+}
+
+/// Whether there is something to compare with. On a build server there has to be.
+fn systemd_analyze_is_there() -> bool {
+    let why = match Command::new("systemd-analyze").arg("--version").output() {
+        Ok(output) if output.status.success() => return true,
+        Ok(output) => format!("it ended with {}", output.status),
+        Err(error) => error.to_string(),
+    };
+    eprintln!("SKIPPED: cannot run systemd-analyze, so nothing was compared: {why}");
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "systemd-analyze is required where CI is set: {why}"
+    );
+    false
+}
+
+fn systemd_analyze<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Output {
+    Command::new("systemd-analyze")
+        .args(arguments)
+        .env("TZ", "UTC")
+        .env("LC_ALL", "C.UTF-8")
+        .env("SYSTEMD_COLORS", "0")
+        .env("SYSTEMD_LOG_LEVEL", "info")
+        .output()
+        .unwrap()
+}
