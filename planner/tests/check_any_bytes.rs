@@ -232,7 +232,7 @@ fn never_empty(bytes: &[u8]) -> Result<(), TestCaseError> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 1024,
+        cases: 384,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
