@@ -107,7 +107,7 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// One change to a document, at the place that a way through it leads to.
+/// One change to a value of a document.
 #[derive(Debug, Clone)]
 enum Change {
     Replace(Value),
@@ -115,40 +115,50 @@ enum Change {
     Insert(String, Value),
 }
 
-fn change() -> impl Strategy<Value = (Vec<Index>, Change)> {
+fn change() -> impl Strategy<Value = (Index, Change)> {
     let change = prop_oneof![
         4 => scalar().prop_map(Change::Replace),
         1 => json_value().prop_map(Change::Replace),
         1 => Just(Change::Remove),
         1 => (key(), json_value()).prop_map(|(key, value)| Change::Insert(key, value)),
     ];
-    (proptest::collection::vec(any::<Index>(), 1..4), change)
+    (any::<Index>(), change)
 }
 
-fn apply(document: &mut Value, way: &[Index], change: Change) {
-    match (document, way) {
-        (Value::Object(object), [last]) if matches!(change, Change::Remove) => {
-            if !object.is_empty() {
-                let key = object.keys().nth(last.index(object.len())).cloned();
-                object.remove(&key.unwrap());
+/// The JSON Pointer of everything in a document, so that each value is as likely to be changed.
+fn pointers(value: &Value, pointer: &str, all: &mut Vec<String>) {
+    all.push(pointer.to_owned());
+    match value {
+        Value::Object(object) => {
+            for (key, value) in object {
+                let key = key.replace('~', "~0").replace('/', "~1");
+                pointers(value, &format!("{pointer}/{key}"), all);
             }
         }
-        (Value::Object(object), [first, rest @ ..]) if !object.is_empty() => {
-            let index = first.index(object.len());
-            apply(object.values_mut().nth(index).unwrap(), rest, change);
+        Value::Array(items) => {
+            for (index, value) in items.iter().enumerate() {
+                pointers(value, &format!("{pointer}/{index}"), all);
+            }
         }
-        (Value::Array(items), [first, rest @ ..]) if !items.is_empty() => {
-            let index = first.index(items.len());
-            apply(&mut items[index], rest, change);
-        }
-        (Value::Object(object), _) => {
-            if let Change::Insert(key, value) = change {
+        _ => {}
+    }
+}
+
+fn apply(document: &mut Value, at: Index, change: Change) {
+    let mut all = Vec::new();
+    pointers(document, "", &mut all);
+    let pointer = at.get(&all);
+    match change {
+        Change::Replace(value) => *document.pointer_mut(pointer).unwrap() = value,
+        Change::Insert(key, value) => {
+            if let Some(Value::Object(object)) = document.pointer_mut(pointer) {
                 object.insert(key, value);
             }
         }
-        (place, _) => {
-            if let Change::Replace(value) = change {
-                *place = value;
+        Change::Remove => {
+            let (parent, last) = pointer.rsplit_once('/').unwrap_or_default();
+            if let Some(Value::Object(object)) = document.pointer_mut(parent) {
+                object.remove(last);
             }
         }
     }
@@ -156,10 +166,10 @@ fn apply(document: &mut Value, way: &[Index], change: Change) {
 
 fn changed_config() -> impl Strategy<Value = Value> {
     let good = json!({ "local": { "enable": true, "useRsync": false } });
-    let base = prop_oneof![Just(full_config()), Just(good)];
+    let base = prop_oneof![3 => Just(full_config()), 1 => Just(good)];
     (base, proptest::collection::vec(change(), 0..4)).prop_map(|(mut document, changes)| {
-        for (way, change) in changes {
-            apply(&mut document, &way, change);
+        for (at, change) in changes {
+            apply(&mut document, at, change);
         }
         document
     })
@@ -269,6 +279,15 @@ proptest! {
     fn any_object(entries in proptest::collection::vec((key(), json_value()), 0..6)) {
         holds(&Value::Object(entries.into_iter().collect::<Map<_, _>>()))?;
     }
+}
+
+proptest! {
+    // Some hundred kinds of change at some fifty places.
+    #![proptest_config(ProptestConfig {
+        cases: 4096,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn a_config_with_changes(document in changed_config()) {
