@@ -49,7 +49,7 @@ enum Outcome {
     /// The zone has the shape of a name, which is all that we look at, but is none.
     UnknownZone,
     /// systemd leaves out the first elapse after a turn of a day, month or year when a step led
-    /// past it (its issues 22665 and 40260).
+    /// past it, a defect that its maintainers acknowledge.
     SkippedTurn,
     Different(String),
 }

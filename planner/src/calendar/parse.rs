@@ -472,7 +472,7 @@ fn item(part: &str, field: &Field) -> Result<Item, Fault> {
     Ok(item)
 }
 
-/// Whether systemd takes a list of days from the end of the month. It allows three days less with
+/// Whether systemd (252) takes a list of days from the end of the month. It allows three days less with
 /// each item: 28, then 25, then 22. No reason is given for that, but a timer with a longer list
 /// would not start, so it is better refused here.
 fn check_room_from_end(items: &[Item], list: &str) -> Result<(), Fault> {

@@ -122,7 +122,7 @@ fn dates_that_are_rare_are_found_and_those_that_are_over_are_not() {
     );
 }
 
-/// systemd 252 skips the first elapse here, which its own issues 22665 and 40260 call a defect.
+/// systemd 252 skips the first elapse here, a defect that its maintainers acknowledge.
 #[test]
 fn a_step_past_the_end_of_a_year_finds_the_first_day_of_the_next() {
     assert_eq!(
