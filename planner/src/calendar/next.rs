@@ -21,6 +21,10 @@ impl Calendar {
     /// Both moments are civil time in the expression's own zone ([`Calendar::zone`], else the
     /// machine's): no zone is applied here, and an elapse that falls into a clock change is given
     /// as if there were none. Converting before and after is the caller's.
+    ///
+    /// One answer differs from systemd 252 on purpose: where a step such as `1/5` leads past the
+    /// end of a unit and of the one above it (hours past the last day of a month), systemd skips
+    /// the first value of the next unit, a defect that its maintainers acknowledge.
     #[must_use]
     pub fn next_after(&self, after: NaiveDateTime) -> Option<NaiveDateTime> {
         let after = after.and_utc().timestamp_micros();

@@ -416,6 +416,9 @@ fn values(text: &str, field: &Field) -> Result<Values, Fault> {
     }
     items.sort_unstable();
     items.dedup();
+    if field.down {
+        check_room_from_end(&items, text)?;
+    }
     Ok(Values::Of(items))
 }
 
@@ -467,6 +470,24 @@ fn item(part: &str, field: &Field) -> Result<Item, Fault> {
     let item = Item { start, end, step }.settled();
     check_bounds(item, part, field)?;
     Ok(item)
+}
+
+/// Whether systemd (252) takes a list of days from the end of the month. It allows three days less with
+/// each item: 28, then 25, then 22. No reason is given for that, but a timer with a longer list
+/// would not start, so it is better refused here.
+fn check_room_from_end(items: &[Item], list: &str) -> Result<(), Fault> {
+    let mut most = DAY_FROM_END.high;
+    for item in items {
+        if item.end.unwrap_or(item.start) > most {
+            return fault(
+                list,
+                "goes further back than systemd allows in a list, expected at most day 28 from \
+                 the end in the first item, 25 in the second, 22 in the third and so on",
+            );
+        }
+        most = most.saturating_sub(3);
+    }
+    Ok(())
 }
 
 /// Whether an item stays within its field and an open one takes a second step in it.
