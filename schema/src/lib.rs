@@ -18,8 +18,10 @@ pub mod record;
 
 pub use config::Config;
 pub use digest::Digest;
+pub use duration::{InvalidSpan, Span};
 pub use finding::{Finding, Severity};
 pub use id::{SnapshotId, Tier};
 pub use inventory::Inventory;
 pub use journal::{Report, RunResult};
 pub use plan::Plan;
+pub use reason::{ExpireReason, KeepReason};
