@@ -4,5 +4,7 @@
 //! no effect (see `executor`).
 
 pub mod id;
+pub mod reason;
 
 pub use id::{SnapshotId, Tier};
+pub use reason::{ExpireReason, KeepReason};
