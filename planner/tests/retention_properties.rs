@@ -3,6 +3,8 @@
 //! The checks know the whole history and a slow model of the rules; they must not lean on the
 //! implementation's own helpers. `RETENTION_HISTORIES` sets how many histories each test lives.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "retention/history.rs"]
 mod history;
 #[path = "retention/model.rs"]
@@ -41,7 +43,7 @@ fn expired(decision: &Decision) -> BTreeSet<SnapshotId> {
     decision.expire.keys().copied().collect()
 }
 
-fn with<'a>(all: &'a [Candidate], test: impl Fn(&Candidate) -> bool) -> Vec<&'a Candidate> {
+fn with(all: &[Candidate], test: impl Fn(&Candidate) -> bool) -> Vec<&Candidate> {
     all.iter().filter(|one| test(one)).collect()
 }
 
@@ -87,6 +89,11 @@ fn prunings(moments: &[Moment]) -> Vec<(Option<&Moment>, &Moment)> {
     before.zip(pruned.iter().copied()).collect()
 }
 
+/// Some moments of a life, the last among them: for checks that look at one decision alone.
+fn samples(moments: Vec<Moment>) -> impl Iterator<Item = Moment> {
+    moments.into_iter().rev().step_by(6)
+}
+
 proptest! {
     #![proptest_config(cases())]
 
@@ -94,7 +101,7 @@ proptest! {
     fn the_verdict_is_what_the_rules_spell_out(
         policy in policies(), history in histories(ANY)
     ) {
-        for moment in live(&policy, &history) {
+        for moment in samples(live(&policy, &history)) {
             for all in [&moment.found, &moment.ever] {
                 let decision = decide(&policy, moment.now, all);
                 for one in all {
@@ -227,6 +234,23 @@ proptest! {
         }
     }
 
+    /// I5 with errors at one place and under one clock: the three are for complete ones, at most
+    /// four with errors go besides, and one with errors never causes a complete one to go.
+    #[test]
+    fn a_snapshot_with_errors_causes_no_deletion_of_a_complete_one(
+        policy in policies(), history in histories(Kind { errors: true, ..PLAIN })
+    ) {
+        for moment in live(&policy, &history) {
+            let most = match moment.sealed {
+                Some(id) if moment.get(id).complete => (3, 4),
+                Some(_) => (0, 4),
+                None => (0, 0),
+            };
+            prop_assert!(deletions(&moment, |one| one.complete) <= most.0);
+            prop_assert!(deletions(&moment, |one| !one.complete) <= most.1);
+        }
+    }
+
     /// I5 in all other lives. Three for each snapshot that begins to count, plus one for each
     /// condition that ended otherwise: a pin, a newest verified, a newest that no daily kept because
     /// an older one was recorded on a later day. With errors, four more for each may go.
@@ -270,7 +294,7 @@ proptest! {
             }
             kept
         };
-        for moment in live(&policy, &history) {
+        for moment in samples(live(&policy, &history)) {
             let complete = owned(&with(&moment.ever, |one| one.complete));
             let alone = decide(&policy, moment.now, &complete);
             let among = decide(&policy, moment.now, &moment.ever);
@@ -288,7 +312,7 @@ proptest! {
     fn snapshots_that_do_not_count_change_nothing(
         policy in policies(), history in histories(ANY)
     ) {
-        for moment in live(&policy, &history) {
+        for moment in samples(live(&policy, &history)) {
             let counting = owned(&with(&moment.ever, |one| model::counts(one, moment.now)));
             let alone = decide(&policy, moment.now, &counting);
             let among = decide(&policy, moment.now, &moment.ever);
@@ -310,7 +334,7 @@ proptest! {
             keep_monthly: policy.keep_monthly + more.2,
             ..policy
         };
-        for moment in live(&policy, &history) {
+        for moment in samples(live(&policy, &history)) {
             for all in [&moment.found, &moment.ever] {
                 let few = expired(&decide(&raised, moment.now, all));
                 prop_assert!(few.is_subset(&expired(&decide(&policy, moment.now, all))));
@@ -318,11 +342,11 @@ proptest! {
         }
     }
 
-    /// I7 over a whole life. Without verifications, which can only be made of what is there.
+    /// I7 over a whole life under a right clock. Without marks: only what is there can be verified.
     #[test]
     fn a_machine_with_higher_keep_numbers_always_has_more(
         policy in policies(), more in (0u32..3, 0u32..3, 0u32..3),
-        history in histories(Kind { marks: false, ..ANY })
+        history in histories(Kind { jumps: false, marks: false, ..ANY })
     ) {
         let raised = Policy {
             keep_daily: policy.keep_daily + more.0,
@@ -372,8 +396,8 @@ proptest! {
                 }
                 let is = pair[1].get(*is);
                 prop_assert!(new.contains(&is.id), "{:?}", bucket);
-                prop_assert!(is.complete >= was.complete);
-                prop_assert!(is.day <= was.day || is.complete > was.complete);
+                prop_assert!(is.complete || !was.complete);
+                prop_assert!(is.day <= was.day || (is.complete && !was.complete));
             }
         }
     }
@@ -393,7 +417,6 @@ proptest! {
         prop_assert!(last.decision.expire.len() <= 3);
     }
 
-    /// A history is worth something only if it comes near the corners.
     #[test]
     fn verdicts_are_listed_by_time_and_cover_all_that_was_found(
         policy in policies(), history in histories(ANY)

@@ -115,6 +115,10 @@ impl fmt::Display for ExpireReason {
                 .collect();
                 match limits.split_last() {
                     None => f.write_str("not the newest, and no tier is kept"),
+                    Some((only, [])) if only.starts_with("1 ") => {
+                        let tier = only.trim_start_matches("1 ");
+                        write!(f, "not the last {tier} snapshot")
+                    }
                     Some((only, [])) => write!(f, "not among the last {only} snapshots"),
                     Some((last, others)) => write!(
                         f,
@@ -172,6 +176,7 @@ mod tests {
                 limits(7, 0, 0).to_string(),
                 "not among the last 7 daily snapshots",
             ),
+            (limits(0, 1, 0).to_string(), "not the last weekly snapshot"),
             (
                 limits(0, 0, 0).to_string(),
                 "not the newest, and no tier is kept",

@@ -11,24 +11,24 @@ use schema::SnapshotId;
 
 /// What may happen in a life besides complete and failed runs at any distance.
 #[derive(Debug, Clone, Copy)]
-pub struct Kind {
+pub(crate) struct Kind {
     /// Runs that seal with errors.
-    pub errors: bool,
+    pub(crate) errors: bool,
     /// Changes of the offset: daylight saving time and journeys.
-    pub zones: bool,
+    pub(crate) zones: bool,
     /// Clocks that jump by up to ten years, and back.
-    pub jumps: bool,
+    pub(crate) jumps: bool,
     /// Pins set and taken away, verifications, suspects and their acceptance.
-    pub marks: bool,
+    pub(crate) marks: bool,
 }
 
-pub const PLAIN: Kind = Kind {
+pub(crate) const PLAIN: Kind = Kind {
     errors: false,
     zones: false,
     jumps: false,
     marks: false,
 };
-pub const ANY: Kind = Kind {
+pub(crate) const ANY: Kind = Kind {
     errors: true,
     zones: true,
     jumps: true,
@@ -36,7 +36,7 @@ pub const ANY: Kind = Kind {
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     Failed,
     Complete,
     Errors,
@@ -44,7 +44,7 @@ pub enum Outcome {
 
 /// How the offset differs from the run before.
 #[derive(Debug, Clone, Copy)]
-pub enum Move {
+pub(crate) enum Move {
     Stay,
     Summer,
     Winter,
@@ -54,14 +54,14 @@ pub enum Move {
 
 /// What the clock does before the run.
 #[derive(Debug, Clone, Copy)]
-pub enum Clock {
+pub(crate) enum Clock {
     Runs,
     Jumps(i64),
     IsSet,
 }
 
 #[derive(Debug, Clone, Copy)]
-pub enum Mark {
+pub(crate) enum Mark {
     Nothing,
     Verify(prop::sample::Index),
     Unpin(prop::sample::Index),
@@ -70,26 +70,26 @@ pub enum Mark {
 
 /// One run and what came before it. All times in minutes.
 #[derive(Debug, Clone)]
-pub struct Run {
-    pub gap: i64,
-    pub length: i64,
-    pub offset: Move,
-    pub clock: Clock,
-    pub mark: Mark,
-    pub outcome: Outcome,
-    pub suspect: bool,
-    pub pinned: bool,
+pub(crate) struct Run {
+    pub(crate) gap: i64,
+    pub(crate) length: i64,
+    pub(crate) offset: Move,
+    pub(crate) clock: Clock,
+    pub(crate) mark: Mark,
+    pub(crate) outcome: Outcome,
+    pub(crate) suspect: bool,
+    pub(crate) pinned: bool,
 }
 
 #[derive(Debug, Clone)]
-pub struct History {
+pub(crate) struct History {
     /// Minutes since 2000-01-01.
-    pub start: i64,
-    pub quarters: i64,
-    pub runs: Vec<Run>,
+    pub(crate) start: i64,
+    pub(crate) quarters: i64,
+    pub(crate) runs: Vec<Run>,
 }
 
-pub fn policies() -> impl Strategy<Value = Policy> {
+pub(crate) fn policies() -> impl Strategy<Value = Policy> {
     let keep = || prop_oneof![2 => Just(0u32), 2 => Just(1), 6 => 2u32..9];
     let start = prop::sample::select(vec![
         Weekday::Mon,
@@ -114,7 +114,7 @@ pub fn policies() -> impl Strategy<Value = Policy> {
         })
 }
 
-pub fn histories(kind: Kind) -> impl Strategy<Value = History> {
+pub(crate) fn histories(kind: Kind) -> impl Strategy<Value = History> {
     let years_40 = 40 * 365 * 24 * 60i64;
     (0..years_40, quarters(), vec(runs(kind), 1..70)).prop_map(|(start, quarters, runs)| History {
         start,
@@ -179,23 +179,23 @@ fn runs(kind: Kind) -> impl Strategy<Value = Run> {
 
 /// What retention saw and said at the end of one run.
 #[derive(Debug, Clone)]
-pub struct Moment {
-    pub now: DateTime<Utc>,
+pub(crate) struct Moment {
+    pub(crate) now: DateTime<Utc>,
     /// What was on the destination.
-    pub found: Vec<Candidate>,
+    pub(crate) found: Vec<Candidate>,
     /// All that was ever sealed, as it would look today.
-    pub ever: Vec<Candidate>,
-    pub sealed: Option<SnapshotId>,
-    pub decision: Decision,
+    pub(crate) ever: Vec<Candidate>,
+    pub(crate) sealed: Option<SnapshotId>,
+    pub(crate) decision: Decision,
 }
 
 impl Moment {
-    pub fn get(&self, id: SnapshotId) -> &Candidate {
+    pub(crate) fn get(&self, id: SnapshotId) -> &Candidate {
         self.found.iter().find(|one| one.id == id).unwrap()
     }
 
     /// The ids that count now and did not count at the moment before.
-    pub fn new_since(&self, before: Option<&Self>) -> BTreeSet<SnapshotId> {
+    pub(crate) fn new_since(&self, before: Option<&Self>) -> BTreeSet<SnapshotId> {
         let counting = |moment: &Self| -> BTreeSet<SnapshotId> {
             let counts = moment.found.iter().filter(|one| one.counts(moment.now));
             counts.map(|one| one.id).collect()
@@ -205,7 +205,7 @@ impl Moment {
 }
 
 /// Lives the history, pruning after each run that sealed a snapshot.
-pub fn live(policy: &Policy, history: &History) -> Vec<Moment> {
+pub(crate) fn live(policy: &Policy, history: &History) -> Vec<Moment> {
     let minutes = TimeDelta::minutes;
     let mut clock: DateTime<Utc> =
         "2000-01-01T00:00:00Z".parse::<DateTime<Utc>>().unwrap() + minutes(history.start);

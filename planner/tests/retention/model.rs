@@ -9,7 +9,7 @@ use planner::retention::{Candidate, Policy};
 use schema::Tier;
 
 /// The name of the bucket: found by walking back, a day at a time.
-pub fn bucket(policy: &Policy, tier: Tier, day: NaiveDate) -> NaiveDate {
+pub(crate) fn bucket(policy: &Policy, tier: Tier, day: NaiveDate) -> NaiveDate {
     let is_first = |day: NaiveDate| match tier {
         Tier::Daily => true,
         Tier::Weekly => day.weekday() == policy.week_starts_on,
@@ -22,7 +22,7 @@ pub fn bucket(policy: &Policy, tier: Tier, day: NaiveDate) -> NaiveDate {
     first
 }
 
-pub fn number(policy: &Policy, tier: Tier) -> usize {
+pub(crate) fn number(policy: &Policy, tier: Tier) -> usize {
     let keep = match tier {
         Tier::Daily => policy.keep_daily,
         Tier::Weekly => policy.keep_weekly,
@@ -31,11 +31,11 @@ pub fn number(policy: &Policy, tier: Tier) -> usize {
     usize::try_from(keep).unwrap()
 }
 
-pub fn counts(one: &Candidate, now: DateTime<Utc>) -> bool {
+pub(crate) fn counts(one: &Candidate, now: DateTime<Utc>) -> bool {
     !one.suspect && one.started_at <= now + TimeDelta::minutes(5)
 }
 
-pub fn newer(a: &Candidate, b: &Candidate) -> bool {
+pub(crate) fn newer(a: &Candidate, b: &Candidate) -> bool {
     a.started_at > b.started_at || (a.started_at == b.started_at && a.id > b.id)
 }
 
@@ -51,21 +51,21 @@ fn better(a: &Candidate, b: &Candidate) -> bool {
 }
 
 /// Whether `one` stands for its bucket among `all`.
-pub fn stands(policy: &Policy, tier: Tier, one: &Candidate, all: &[&Candidate]) -> bool {
+pub(crate) fn stands(policy: &Policy, tier: Tier, one: &Candidate, all: &[&Candidate]) -> bool {
     let of = |one: &Candidate| bucket(policy, tier, one.day);
     !all.iter()
         .any(|other| of(other) == of(one) && better(other, one))
 }
 
 /// Whether fewer than N buckets among `all` are later than that of `one`.
-pub fn among_last(policy: &Policy, tier: Tier, one: &Candidate, all: &[&Candidate]) -> bool {
+pub(crate) fn among_last(policy: &Policy, tier: Tier, one: &Candidate, all: &[&Candidate]) -> bool {
     let of = |one: &Candidate| bucket(policy, tier, one.day);
     let later: BTreeSet<NaiveDate> = all.iter().map(|other| of(other)).collect();
     later.range(of(one)..).count() <= number(policy, tier)
 }
 
 /// The tiers that keep `one`.
-pub fn tiers(
+pub(crate) fn tiers(
     policy: &Policy,
     now: DateTime<Utc>,
     one: &Candidate,
@@ -90,7 +90,7 @@ pub fn tiers(
 }
 
 /// Whether something besides the tiers keeps `one`.
-pub fn kept_anyway(now: DateTime<Utc>, one: &Candidate, found: &[Candidate]) -> bool {
+pub(crate) fn kept_anyway(now: DateTime<Utc>, one: &Candidate, found: &[Candidate]) -> bool {
     let rivals = || found.iter().filter(|other| counts(other, now));
     let newest = !rivals().any(|other| newer(other, one));
     let newest_complete =
