@@ -1,4 +1,7 @@
-//! The decisions of the backup system: pure functions from config and inventory to plan.
+//! The decisions of the backup system.
+//!
+//! Pure functions from values to values: no file, process, environment or clock.
 
 pub mod calendar;
 pub mod check;
+pub mod retention;
