@@ -61,15 +61,12 @@ impl Replay {
         })
     }
 
-    /// Whether the run ended or was given up.
+    /// Whether the run was given up.
     #[must_use]
-    pub fn ended(&self) -> bool {
-        self.events.iter().any(|event| {
-            matches!(
-                event,
-                JournalEvent::RunEnded { .. } | JournalEvent::RunAbandoned { .. }
-            )
-        })
+    pub fn abandoned(&self) -> bool {
+        self.events
+            .iter()
+            .any(|event| matches!(event, JournalEvent::RunAbandoned { .. }))
     }
 
     /// How the run ended, if it did.

@@ -99,7 +99,11 @@ pub fn begin(
 /// # Errors
 /// As [`begin`].
 pub fn resume(state: &StateDir, plan: &Plan, context: Context<'_>) -> Result<Report> {
+    // An absent destination must not end the run that waits for it.
     let (journal, replay) = state.journal(&plan.run_id)?;
+    if replay.outcome("destination-check").is_some_and(|outcome| outcome.status.serves()) {
+        Session::new(state, plan).store()?;
+    }
     go(state, plan, journal, &replay, context)
 }
 
@@ -162,7 +166,7 @@ fn go(
     }
     report.ended_at = context.clock.now();
     report.result = replay.result().unwrap_or_else(|| result(&report));
-    if !replay.ended() {
+    if replay.result().is_none() {
         journal.append(&JournalEvent::RunEnded {
             at: report.ended_at,
             result: report.result,

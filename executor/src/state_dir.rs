@@ -6,7 +6,7 @@
 use std::{ffi::OsStr, os::unix::fs::DirBuilderExt as _, path::Path};
 
 use rustix::io::Errno;
-use schema::{Config, Inventory, Plan, Report};
+use schema::{Config, Inventory, Plan, Report, plan::Action};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -156,27 +156,32 @@ impl StateDir {
         Journal::open(&run, &path)
     }
 
-    /// The newest run, if it was begun and not ended.
+    /// The newest backup run, if it was begun and not ended. A restore is not one: whoever wants
+    /// it continued says so again.
     ///
     /// # Errors
     /// When the folders of runs cannot be read.
     pub fn unfinished(&self) -> Result<Option<Unfinished>> {
-        let Some(name) = self.run_names()?.pop() else {
-            return Ok(None);
-        };
-        let run = self.run(&name)?;
-        if run.look(OsStr::new(REPORT)).is_ok_and(|there| there.is_some()) {
-            return Ok(None);
+        for name in self.run_names()?.into_iter().rev() {
+            let run = self.run(&name)?;
+            let at = |file: &str| self.named(&format!("{RUNS}/{name}/{file}"));
+            let plan: Option<Plan> = read_json(&run, PLAN, &at(PLAN)).unwrap_or_default();
+            let Some(plan) = plan.filter(backs_up) else {
+                continue;
+            };
+            let config: Option<Config> = read_json(&run, CONFIG, &at(CONFIG)).unwrap_or_default();
+            let reported = run
+                .look(OsStr::new(REPORT))
+                .is_ok_and(|there| there.is_some());
+            let whole = !reported
+                && plan.digest == plan.expected_digest()
+                && journal::read(&run, &at(journal::FILE_NAME))?
+                    .is_some_and(|replay| !replay.abandoned());
+            return Ok(config
+                .filter(|_| whole)
+                .map(|config| Unfinished { plan, config }));
         }
-        let at = |file: &str| self.named(&format!("{RUNS}/{name}/{file}"));
-        let plan: Option<Plan> = read_json(&run, PLAN, &at(PLAN)).unwrap_or_default();
-        let config: Option<Config> = read_json(&run, CONFIG, &at(CONFIG)).unwrap_or_default();
-        let (Some(plan), Some(config)) = (plan, config) else {
-            return Ok(None);
-        };
-        let whole = plan.digest == plan.expected_digest()
-            && journal::read(&run, &at(journal::FILE_NAME))?.is_some_and(|replay| !replay.ended());
-        Ok(whole.then_some(Unfinished { plan, config }))
+        Ok(None)
     }
 
     /// Writes the report that ends a run.
@@ -262,4 +267,14 @@ impl StateDir {
     fn named(&self, relative: &str) -> String {
         format!("{}/{relative}", self.path.trim_end_matches('/'))
     }
+}
+
+/// Whether a plan makes, moves or deletes snapshots.
+fn backs_up(plan: &Plan) -> bool {
+    plan.steps.iter().any(|step| {
+        matches!(
+            step.action,
+            Action::Snapshot(_) | Action::Rotate(_) | Action::CloudSync(_)
+        )
+    })
 }
