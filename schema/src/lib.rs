@@ -22,3 +22,4 @@ pub use id::{SnapshotId, Tier};
 pub use inventory::Inventory;
 pub use journal::{Report, RunResult};
 pub use plan::Plan;
+pub use reason::{ExpireReason, KeepReason};

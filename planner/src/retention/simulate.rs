@@ -1,0 +1,272 @@
+//! The policy over time: what exists after each run, as if every run sealed a complete snapshot.
+//!
+//! Owns the replay only. It must not decide anything itself: each day's verdict is `decide`'s, so
+//! what the simulation shows is what a machine does.
+
+use chrono::NaiveDateTime;
+use schema::{ExpireReason, SnapshotId, Tier};
+use serde::Serialize;
+
+use super::{Candidate, Policy, decide};
+
+/// What exists after one run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SimulatedDay {
+    /// When the run took place; wall-clock time, taken as UTC.
+    pub at: NaiveDateTime,
+    /// The snapshot that the run sealed.
+    pub id: SnapshotId,
+    /// The dailies that stay, oldest first.
+    pub daily: Vec<SnapshotId>,
+    /// The weeklies that stay, oldest first.
+    pub weekly: Vec<SnapshotId>,
+    /// The monthlies that stay, oldest first.
+    pub monthly: Vec<SnapshotId>,
+    /// What stays for another reason only, such as the newest when no daily is kept.
+    pub other: Vec<SnapshotId>,
+    /// What the run deleted, oldest first.
+    pub expired: Vec<SimulatedExpiry>,
+}
+
+/// A snapshot that a simulated run deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SimulatedExpiry {
+    /// Which one.
+    pub id: SnapshotId,
+    /// Why.
+    pub reason: ExpireReason,
+}
+
+/// Replays these runs in their order, pruning after each.
+#[must_use]
+pub fn simulate(policy: &Policy, runs: impl Iterator<Item = NaiveDateTime>) -> Vec<SimulatedDay> {
+    let mut held: Vec<Candidate> = Vec::new();
+    runs.map(|at| {
+        let now = at.and_utc();
+        let id = SnapshotId::from_local(at).first_free(|id| held.iter().any(|one| one.id == id));
+        held.push(Candidate {
+            id,
+            started_at: now,
+            day: at.date(),
+            complete: true,
+            suspect: false,
+            pinned: false,
+            verified: false,
+        });
+        let decision = decide(policy, now, &held);
+        held.retain(|one| decision.keep.contains_key(&one.id));
+        SimulatedDay {
+            at,
+            id,
+            daily: decision.in_tier(Tier::Daily).collect(),
+            weekly: decision.in_tier(Tier::Weekly).collect(),
+            monthly: decision.in_tier(Tier::Monthly).collect(),
+            other: decision
+                .kept_by_time()
+                .filter(|(_, kept)| kept.tiers.is_empty())
+                .map(|(id, _)| id)
+                .collect(),
+            expired: decision
+                .expired_by_time()
+                .map(|(id, expired)| SimulatedExpiry {
+                    id,
+                    reason: expired.reason,
+                })
+                .collect(),
+        }
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{Datelike, Days, NaiveDate, Weekday};
+
+    use super::*;
+
+    const DEFAULT: Policy = Policy {
+        keep_daily: 7,
+        keep_weekly: 4,
+        keep_monthly: 6,
+        week_starts_on: Weekday::Sun,
+    };
+
+    /// A run at two in the morning of each of these days.
+    fn nights(first: &str, days: u64, on: impl Fn(NaiveDate) -> bool) -> Vec<NaiveDateTime> {
+        let first: NaiveDate = first.parse().unwrap();
+        (0..days)
+            .map(|later| first + Days::new(later))
+            .filter(|day| on(*day))
+            .map(|day| day.and_hms_opt(2, 0, 0).unwrap())
+            .collect()
+    }
+
+    /// Month and day of each id, as `01-26`.
+    fn days(ids: &[SnapshotId]) -> Vec<String> {
+        ids.iter()
+            .map(|id| id.local().format("%m-%d").to_string())
+            .collect()
+    }
+
+    fn expired(day: &SimulatedDay) -> Vec<String> {
+        let ids: Vec<SnapshotId> = day.expired.iter().map(|gone| gone.id).collect();
+        days(&ids)
+    }
+
+    /// Derived by hand from the calendar: 2025-01-01 is a Wednesday; Sundays are 5, 12, 19 and 26
+    /// January, 2 and 9 February. Each day from the ninth on, the eighth-last leaves the dailies,
+    /// and goes unless it is a Sunday's or the first of a month.
+    #[test]
+    fn forty_days_under_the_default_policy() {
+        let gone = [
+            // 1 to 8 January: seven dailies, and the first is the month's.
+            ("01-08", ""),
+            ("01-09", "01-02"),
+            ("01-10", "01-03"),
+            ("01-11", "01-04"),
+            ("01-12", ""),
+            ("01-13", "01-06"),
+            ("01-14", "01-07"),
+            ("01-15", "01-08"),
+            ("01-16", "01-09"),
+            ("01-17", "01-10"),
+            ("01-18", "01-11"),
+            ("01-19", ""),
+            ("01-20", "01-13"),
+            ("01-21", "01-14"),
+            ("01-22", "01-15"),
+            ("01-23", "01-16"),
+            ("01-24", "01-17"),
+            ("01-25", "01-18"),
+            // The fifth week: the first, 1 January's, stays as the month's.
+            ("01-26", ""),
+            ("01-27", "01-20"),
+            ("01-28", "01-21"),
+            ("01-29", "01-22"),
+            ("01-30", "01-23"),
+            ("01-31", "01-24"),
+            ("02-01", "01-25"),
+            // From here on each Sunday lets go of the fifth-last Sunday's.
+            ("02-02", "01-05"),
+            ("02-03", "01-27"),
+            ("02-04", "01-28"),
+            ("02-05", "01-29"),
+            ("02-06", "01-30"),
+            ("02-07", "01-31"),
+            ("02-08", ""),
+            ("02-09", "01-12"),
+        ];
+        let simulated = simulate(&DEFAULT, nights("2025-01-01", 40, |_| true).into_iter());
+        assert_eq!(simulated.len(), 40);
+        let (quiet, busy) = simulated.split_at(7);
+        assert!(quiet.iter().all(|day| day.expired.is_empty()));
+        assert_eq!(busy.len(), gone.len());
+        for (day, (on, wanted)) in busy.iter().zip(gone) {
+            assert_eq!(days(&[day.id]), [on]);
+            assert_eq!(expired(day).join(" "), wanted, "on {on}");
+        }
+
+        let after_31 = &simulated[30];
+        assert_eq!(
+            days(&after_31.daily),
+            [
+                "01-25", "01-26", "01-27", "01-28", "01-29", "01-30", "01-31"
+            ]
+        );
+        assert_eq!(days(&after_31.weekly), ["01-05", "01-12", "01-19", "01-26"]);
+        assert_eq!(days(&after_31.monthly), ["01-01"]);
+
+        let last = &simulated[39];
+        assert_eq!(
+            days(&last.daily),
+            [
+                "02-03", "02-04", "02-05", "02-06", "02-07", "02-08", "02-09"
+            ]
+        );
+        assert_eq!(days(&last.weekly), ["01-19", "01-26", "02-02", "02-09"]);
+        assert_eq!(days(&last.monthly), ["01-01", "02-01"]);
+        assert_eq!(days(&last.other), [""; 0]);
+        assert_eq!(
+            last.expired[0].reason.to_string(),
+            "not among the last 7 daily, 4 weekly and 6 monthly snapshots"
+        );
+    }
+
+    #[test]
+    fn a_year_of_nights_ends_with_seven_four_and_six() {
+        let simulated = simulate(&DEFAULT, nights("2024-01-01", 366, |_| true).into_iter());
+        let last = &simulated[365];
+        assert_eq!(days(&last.weekly), ["12-08", "12-15", "12-22", "12-29"]);
+        assert_eq!(
+            days(&last.monthly),
+            ["07-01", "08-01", "09-01", "10-01", "11-01", "12-01"]
+        );
+        assert_eq!(last.daily.len(), 7);
+        assert!(simulated.iter().all(|day| day.expired.len() <= 3));
+    }
+
+    #[test]
+    fn a_machine_that_is_off_on_weekends_keeps_mondays_as_weeklies() {
+        let work = |day: NaiveDate| !matches!(day.weekday(), Weekday::Sat | Weekday::Sun);
+        let simulated = simulate(&DEFAULT, nights("2025-01-01", 60, work).into_iter());
+        let last = simulated.last().unwrap();
+        assert_eq!(days(&[last.id]), ["02-28"]);
+        assert_eq!(days(&last.weekly), ["02-03", "02-10", "02-17", "02-24"]);
+        // 1 February 2025 is a Saturday: the month's first is the Monday after it.
+        assert_eq!(days(&last.monthly), ["01-01", "02-03"]);
+        // Seven days with a snapshot, not seven days of the calendar.
+        assert_eq!(
+            days(&last.daily),
+            [
+                "02-20", "02-21", "02-24", "02-25", "02-26", "02-27", "02-28"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_machine_that_was_off_for_months_deletes_nothing_for_its_age() {
+        let mut runs = nights("2025-01-01", 10, |_| true);
+        runs.extend(nights("2025-06-15", 1, |_| true));
+        let simulated = simulate(&DEFAULT, runs.into_iter());
+        let last = simulated.last().unwrap();
+        assert_eq!(expired(last), ["01-04"]);
+        assert_eq!(
+            days(&last.daily),
+            [
+                "01-05", "01-06", "01-07", "01-08", "01-09", "01-10", "06-15"
+            ]
+        );
+        assert_eq!(days(&last.weekly), ["01-01", "01-05", "06-15"]);
+        assert_eq!(days(&last.monthly), ["01-01", "06-15"]);
+    }
+
+    #[test]
+    fn without_dailies_the_newest_stays_until_the_next() {
+        let policy = Policy {
+            keep_daily: 0,
+            ..DEFAULT
+        };
+        let simulated = simulate(&policy, nights("2025-01-05", 3, |_| true).into_iter());
+        assert_eq!(days(&simulated[1].other), ["01-06"]);
+        assert_eq!(days(&simulated[2].other), ["01-07"]);
+        assert_eq!(expired(&simulated[2]), ["01-06"]);
+        assert_eq!(
+            simulated[2].expired[0].reason.to_string(),
+            "not among the last 4 weekly and 6 monthly snapshots"
+        );
+    }
+
+    #[test]
+    fn two_runs_in_one_second_have_two_ids_and_the_later_stands_for_the_day() {
+        let run = nights("2025-01-05", 1, |_| true)[0];
+        let simulated = simulate(&DEFAULT, [run, run].into_iter());
+        assert_eq!(simulated[1].id.to_string(), "2025-01-05_02-00-01");
+        assert_eq!(simulated[1].daily, [simulated[1].id]);
+        assert_eq!(
+            simulated[1].expired[0].reason.to_string(),
+            "superseded by 2025-01-05_02-00-01 on the same day"
+        );
+    }
+}
