@@ -29,7 +29,7 @@ pub(crate) struct Need {
 /// `SourceScan.new_bytes` contains all that is new on disk, folders included, so the manifest is
 /// all that comes on top. `new_inodes` does not contain folders, which always get a new inode.
 pub(crate) fn need(facts: &Facts<'_>) -> Need {
-    let (mut bytes, mut inodes) = (0_u64, INODES_BESIDES);
+    let (mut bytes, mut inodes, mut linked) = (0_u64, INODES_BESIDES, 0_u64);
     for source in facts.sources() {
         let scan = &source.scan;
         let manifest = scan.entries.saturating_mul(MANIFEST_BYTES_PER_ENTRY);
@@ -39,11 +39,14 @@ pub(crate) fn need(facts: &Facts<'_>) -> Need {
         inodes = inodes
             .saturating_add(scan.new_inodes)
             .saturating_add(scan.folders);
+        linked = linked.saturating_add(scan.files.saturating_sub(scan.new_files));
     }
     let continued = facts.partials.continued;
     Need {
         bytes: bytes.saturating_sub(continued.map_or(0, |left| left.bytes)),
-        inodes: inodes.saturating_sub(continued.map_or(0, |left| left.entries)),
+        // Files that are linked are entries without an inode of their own.
+        inodes: inodes
+            .saturating_sub(continued.map_or(0, |left| left.entries.saturating_sub(linked))),
     }
 }
 

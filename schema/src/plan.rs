@@ -309,7 +309,8 @@ pub struct SuspectWhen {
 pub struct RotateStep {
     /// What to do after a complete snapshot.
     pub on_complete: Rotation,
-    /// What to do instead after one with listed errors; none where it is the same.
+    /// What to do instead after one with listed errors; none where that is the same but for the
+    /// reasons to keep a snapshot.
     pub on_incomplete: Option<Box<Rotation>>,
 }
 

@@ -43,7 +43,13 @@ pub(crate) fn of(facts: &Facts<'_>) -> Vec<Finding> {
     destination::check(facts, destination, &mut findings);
     sources::check(facts, &mut findings);
     space::check(facts, &mut findings);
-    notices::add(facts, destination, &mut findings);
+    let refused = findings
+        .iter()
+        .any(|finding| finding.severity >= Severity::Deferral);
+    notices::of_destination(facts, destination, &mut findings);
+    if !refused {
+        notices::of_run(facts, destination, &mut findings);
+    }
     findings
 }
 
@@ -127,10 +133,11 @@ pub(crate) fn first_few(items: impl IntoIterator<Item = String>, count: u64) -> 
     }
 }
 
-/// A number with its noun, whose plural takes an s.
+/// A number with its noun.
 pub(crate) fn counted(count: u64, noun: &str) -> String {
-    match count {
-        1 => format!("1 {noun}"),
-        _ => format!("{count} {noun}s"),
+    match (count, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{count} {stem}ies"),
+        (_, None) => format!("{count} {noun}s"),
     }
 }

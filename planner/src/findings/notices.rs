@@ -10,10 +10,30 @@ use crate::{
     steps::facts::{self, Facts},
 };
 
-/// All notes and warnings about the destination.
-pub(super) fn add(facts: &Facts<'_>, destination: &DestinationState, findings: &mut Vec<Finding>) {
-    snapshots(facts, destination, findings);
-    leftovers(facts, destination, findings);
+/// What a person should know of the destination, whether or not anything runs.
+pub(super) fn of_destination(
+    facts: &Facts<'_>,
+    destination: &DestinationState,
+    findings: &mut Vec<Finding>,
+) {
+    let found = destination.snapshots.iter().map(facts::candidate);
+    let future: Vec<_> = found.filter(|one| one.in_future(facts.now)).collect();
+    if !future.is_empty() {
+        let count = future.len() as u64;
+        findings.push(
+            warning(
+                code::SNAPSHOT_IN_THE_FUTURE,
+                format!(
+                    "{} dated in the future, by the clock of {}: {}",
+                    counted(count, "snapshot"),
+                    facts.inventory.taken_at.format("%Y-%m-%d %H:%M"),
+                    first_few(future.iter().map(|one| one.id.to_string()), count),
+                ),
+            )
+            .hint("check the clock with `timedatectl`; they are kept and count for nothing"),
+        );
+    }
+    findings.extend(suspect(destination));
     if let Some(can) = facts.capabilities() {
         capabilities(facts, destination, can, findings);
     }
@@ -36,37 +56,22 @@ pub(super) fn add(facts: &Facts<'_>, destination: &DestinationState, findings: &
     }
 }
 
-fn snapshots(facts: &Facts<'_>, destination: &DestinationState, findings: &mut Vec<Finding>) {
-    let found = destination.snapshots.iter().map(facts::candidate);
-    let (future, present): (Vec<_>, Vec<_>) = found.partition(|one| one.in_future(facts.now));
-    if !future.is_empty() {
-        let count = future.len() as u64;
-        findings.push(
-            warning(
-                code::SNAPSHOT_IN_THE_FUTURE,
-                format!(
-                    "{} dated in the future, by the clock of {}: {}",
-                    counted(count, "snapshot"),
-                    facts.inventory.taken_at.format("%Y-%m-%d %H:%M"),
-                    first_few(future.iter().map(|one| one.id.to_string()), count),
-                ),
-            )
-            .hint("check the clock with `timedatectl`; they are kept and count for nothing"),
-        );
-    }
-    if let Some(suspect) = suspect(destination) {
-        findings.push(suspect);
-    }
+/// What a person should know of the run, where there is one.
+pub(super) fn of_run(
+    facts: &Facts<'_>,
+    destination: &DestinationState,
+    findings: &mut Vec<Finding>,
+) {
     if facts.reference.is_none() {
-        let why = match present.len() + future.len() {
-            0 => "the destination has no snapshot yet",
-            _ => "no snapshot of the destination counts",
+        let why = if destination.snapshots.is_empty() {
+            "the destination has no snapshot yet"
+        } else {
+            "no snapshot of the destination counts"
         };
-        findings.push(note(
-            code::FIRST_SNAPSHOT,
-            format!("{why}, so everything is copied"),
-        ));
+        let message = format!("{why}, so everything is copied");
+        findings.push(note(code::FIRST_SNAPSHOT, message));
     }
+    leftovers(facts, destination, findings);
 }
 
 /// That suspect snapshots stand there that nobody has accepted.
@@ -120,9 +125,9 @@ fn leftovers(facts: &Facts<'_>, destination: &DestinationState, findings: &mut V
         findings.push(note(
             code::PARTIAL_CONTINUED,
             format!(
-                "the unfinished snapshot {} is continued: {} of {} are there",
+                "the unfinished snapshot {} is continued: {} and {} are there",
                 left.id,
-                counted(left.entries, "entrie"),
+                counted(left.entries, "entry"),
                 gib(left.bytes),
             ),
         ));

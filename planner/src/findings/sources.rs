@@ -50,7 +50,7 @@ fn overlaps(facts: &Facts<'_>, sources: &[&SourceState], findings: &mut Vec<Find
                 Relation::Apart => continue,
                 Relation::Same => (
                     code::SOURCE_TWICE,
-                    format!("{one} and {other} (local.sources) are the same folder"),
+                    format!("{one} and {other} (local.sources) are the same file or folder"),
                 ),
                 Relation::Inside => (
                     code::SOURCE_INSIDE_SOURCE,
@@ -122,25 +122,28 @@ fn is_below(path: &str, above: &str) -> bool {
 
 fn presence(facts: &Facts<'_>, source: &SourceState, findings: &mut Vec<Finding>) {
     let path = &source.path;
+    let emptied = facts.emptied.contains(&path);
+    let outcome = if emptied {
+        "it had files in the last good snapshot, so the backup will be incomplete and suspect"
+    } else {
+        "the backup will be incomplete"
+    };
     match &source.presence {
         Presence::Missing => findings.push(
             warning(
                 code::SOURCE_MISSING,
-                format!("{path} (local.sources) is not there; the backup will be incomplete"),
+                format!("{path} (local.sources) is not there; {outcome}"),
             )
             .hint("mount or create it, or remove it from local.sources"),
         ),
         Presence::Unreadable { because } => findings.push(
             warning(
                 code::SOURCE_UNREADABLE,
-                format!(
-                    "{path} (local.sources) cannot be read ({because}); the backup will be \
-                     incomplete"
-                ),
+                format!("{path} (local.sources) cannot be read ({because}); {outcome}"),
             )
             .hint(reading_hint(facts)),
         ),
-        Presence::Present if facts.emptied.contains(&path) => findings.push(
+        Presence::Present if emptied => findings.push(
             warning(
                 code::SOURCE_EMPTY,
                 format!(
@@ -193,10 +196,7 @@ fn content(facts: &Facts<'_>, source: &SourceState, findings: &mut Vec<Finding>)
                 code::ENTRIES_UNREADABLE,
                 format!(
                     "{} in {path} (local.sources) cannot be read: {which}",
-                    match count {
-                        1 => "1 entry".to_owned(),
-                        _ => counted(count, "entrie"),
-                    }
+                    counted(count, "entry")
                 ),
             )
             .hint(format!(

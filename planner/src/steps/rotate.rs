@@ -41,10 +41,20 @@ pub(crate) fn decide(facts: &Facts<'_>, findings: &mut Vec<Finding>) -> Option<D
     Some(Draft::needing(
         &["snapshot"],
         Action::Rotate(RotateStep {
-            on_incomplete: (on_incomplete != on_complete).then(|| Box::new(on_incomplete)),
+            on_incomplete: differs(&on_incomplete, &on_complete).then(|| Box::new(on_incomplete)),
             on_complete,
         }),
     ))
+}
+
+/// Whether two rotations do different things; the reasons to keep a snapshot do nothing.
+fn differs(one: &Rotation, other: &Rotation) -> bool {
+    let effects = |of: &Rotation| {
+        let mut bare = of.clone();
+        bare.keep.iter_mut().for_each(|kept| kept.reasons.clear());
+        bare
+    };
+    effects(one) != effects(other)
 }
 
 /// What to do once the new snapshot is sealed, complete or with errors.

@@ -1,10 +1,14 @@
 //! Facts about what is kept, moved, linked and deleted.
 
-use schema::{Tier, inventory::SnapshotState, record::SnapshotMarks};
+use schema::{
+    Tier,
+    inventory::{Presence, SnapshotState, SourceScan},
+    record::SnapshotMarks,
+};
 use serde_json::json;
 
 use super::{
-    super::world::{GIB, World, id, time},
+    super::world::{GIB, World, id, source, time},
     Scenario,
 };
 
@@ -67,13 +71,26 @@ pub(crate) fn all() -> Vec<Scenario> {
         ),
         (
             "a-snapshot-does-not-move-onto-an-unmanaged-folder",
-            week().unmanaged(Tier::Weekly, "2025-01-12_02-00-00"),
+            // Weeklies are kept anew, and Sunday's cannot go where it should.
+            World::nightly("2025-01-10", 4)
+                .snapshot("2025-01-12_02-00-00", |one| one.home = Tier::Daily)
+                .destination(|found| found.links.retain(|l| l.id != id("2025-01-12_02-00-00")))
+                .unmanaged(Tier::Weekly, "2025-01-12_02-00-00"),
         ),
         ("more-than-three-deletions-need-approval", lowered()),
         ("approved-deletions-are-made", {
             let mut world = lowered();
             world.options.approve_deletions = true;
             world
+        }),
+        ("deletions-are-withheld-when-a-source-vanished", {
+            let mut world = lowered().add_source(source("/etc/nixos", "8:2", 12));
+            world.options.approve_deletions = true;
+            world.source(|home| {
+                home.presence = Presence::Missing;
+                home.place = None;
+                home.scan = SourceScan::default();
+            })
         }),
         (
             "deletions-that-failed-before-are-allowed-for",
@@ -88,7 +105,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         ),
         (
             "a-suspect-snapshot-blocks-deletion",
-            World::nightly("2025-01-13", 4).snapshot("2025-01-15_02-00-00", suspect),
+            World::nightly("2025-01-13", 5).snapshot("2025-01-15_02-00-00", suspect),
         ),
         (
             "an-accepted-suspect-snapshot-counts",
