@@ -94,18 +94,17 @@ pub(crate) fn all() -> Vec<Scenario> {
         }),
         (
             "deletions-that-failed-before-are-allowed-for",
-            // Two more were sealed since the last rotation.
-            World::nightly("2025-01-05", 8)
-                .set("local.keepDaily", json!(1))
-                .set("local.keepWeekly", json!(1))
-                .set("local.keepMonthly", json!(1))
-                .destination(|found| {
-                    found.rotation.as_mut().unwrap().rotated_at = time("2025-01-10T12:00:00+01:00");
-                }),
+            // Another was sealed since the last rotation.
+            lowered().destination(|found| {
+                let rotation = found.rotation.as_mut().unwrap();
+                rotation.rotated_at = time("2025-01-11T12:00:00+01:00");
+            }),
         ),
         (
             "a-suspect-snapshot-blocks-deletion",
-            World::nightly("2025-01-13", 5).snapshot("2025-01-15_02-00-00", suspect),
+            World::nightly("2025-01-13", 5)
+                .snapshot("2025-01-15_02-00-00", suspect)
+                .set("local.keepDaily", json!(2)),
         ),
         (
             "an-accepted-suspect-snapshot-counts",
