@@ -50,7 +50,9 @@ impl Lock {
                 });
             }
             // A file system without locks (some network ones): the state directory's lock remains.
-            Err(Errno::NOTSUP | Errno::NOSYS | Errno::INVAL | Errno::NOLCK) => return Ok(Self(file)),
+            Err(Errno::NOTSUP | Errno::NOSYS | Errno::INVAL | Errno::NOLCK) => {
+                return Ok(Self(file));
+            }
             Err(error) => return Err(Error::io("lock", path.as_bytes(), error)),
         }
         // The process number is for people only.

@@ -101,7 +101,10 @@ pub fn begin(
 pub fn resume(state: &StateDir, plan: &Plan, context: Context<'_>) -> Result<Report> {
     // An absent destination must not end the run that waits for it.
     let (journal, replay) = state.journal(&plan.run_id)?;
-    if replay.outcome("destination-check").is_some_and(|outcome| outcome.status.serves()) {
+    if replay
+        .outcome("destination-check")
+        .is_some_and(|outcome| outcome.status.serves())
+    {
         Session::new(state, plan).store()?;
     }
     go(state, plan, journal, &replay, context)
@@ -158,7 +161,15 @@ fn go(
     };
     let mut session = Session::new(state, plan);
     for step in &plan.steps {
-        let done = one(&mut session, plan, step, &mut journal, replay, &report, context)?;
+        let done = one(
+            &mut session,
+            plan,
+            step,
+            &mut journal,
+            replay,
+            &report,
+            context,
+        )?;
         if done.outcome.sealed.is_some() {
             report.snapshot.clone_from(&done.outcome.sealed);
         }
@@ -215,7 +226,9 @@ fn one(
             step: step.id.clone(),
             at,
         })?;
-        context.observer.event(Event::StepStarted { step: &step.id });
+        context
+            .observer
+            .event(Event::StepStarted { step: &step.id });
         match act(session, plan, step, report, context) {
             Ok(outcome) => outcome,
             Err(error) => match error.kind {

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
+    event::Context,
     journal::{self, Journal, Replay},
     lock::Lock,
     remove::remove_tree,
     store::{read_json, write_json},
-    event::Context,
     sys::{Dir, resolve::resolve},
 };
 
@@ -142,7 +142,8 @@ impl StateDir {
         }
         // The plan last: a folder without one is not a run that could be continued.
         write_json(&run, PLAN, &at(PLAN), plan)?;
-        runs.sync().map_err(|error| Error::io("sync", at("").as_bytes(), error))?;
+        runs.sync()
+            .map_err(|error| Error::io("sync", at("").as_bytes(), error))?;
         Journal::open(&run, &at(journal::FILE_NAME)).map(|(journal, _)| journal)
     }
 

@@ -1,5 +1,7 @@
 //! shim
-use schema::{journal::Outcome, plan::RestoreStep};
 use crate::{error::Result, event::Context, store::Store};
+use schema::{journal::Outcome, plan::RestoreStep};
 /// shim
-pub fn run(_: &Store, _: &RestoreStep, _: Context<'_>) -> Result<Outcome> { Ok(Outcome::default()) }
+pub fn run(_: &Store, _: &RestoreStep, _: Context<'_>) -> Result<Outcome> {
+    Ok(Outcome::default())
+}
