@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use executor::event::Stop;
 use planner::check::{self, Checked};
 use schema::Config;
 
@@ -24,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) quiet: bool,
     pub(crate) style: Style,
     pub(crate) error_style: Style,
+    /// What the signals ask.
+    pub(crate) stop: Stop,
 }
 
 impl Settings {
@@ -51,6 +54,19 @@ impl Settings {
             quiet: global.quiet,
             style: style(global.color, &std::io::stdout()),
             error_style: style(global.color, &std::io::stderr()),
+            stop: crate::signals::stop().unwrap_or_default(),
+        }
+    }
+
+    /// The settings of a trial that keeps everything in one folder.
+    pub(crate) fn below(&self, folder: &Path) -> Self {
+        Self {
+            config_path: folder.join("config.json"),
+            state_dir: folder.join("state"),
+            log_dir: Some(folder.join("log")),
+            user_log_dir: None,
+            stop: self.stop.clone(),
+            ..*self
         }
     }
 

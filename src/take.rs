@@ -42,39 +42,43 @@ pub(crate) fn inventory(
     now: DateTime<FixedOffset>,
     context: Context<'_>,
 ) -> Result<Inventory> {
-    let state = StateDir::open(&settings.state_dir)?;
-    let known_destinations = match state {
-        Some(state) => state.known_destinations()?,
-        None => Vec::new(),
-    };
-    let (destination, sources) = if config.local.enable {
-        let destination = destination(config, context)?;
-        let mut cursor = None;
-        let mut never = None;
-        if let Some(store) = store(config)? {
-            let root = store.root.stat_self();
-            never = root.ok().map(|stat| (stat.dev, stat.ino));
-            let links = destination
-                .record
-                .as_ref()
-                .is_none_or(|record| record.capabilities.hard_links);
-            if let (Some(basis), true) = (planner::basis(&destination, now), links) {
-                cursor = Some(Cursor::new(store.manifest(basis.id)?));
-            }
+    if !config.local.enable {
+        return inventory_of(settings, now, None);
+    }
+    let destination = destination(config, context)?;
+    let mut cursor = None;
+    let mut never = None;
+    if let Some(store) = store(config)? {
+        let root = store.root.stat_self();
+        never = root.ok().map(|stat| (stat.dev, stat.ino));
+        if let Some(basis) = planner::basis(&destination, now) {
+            cursor = Some(Cursor::new(store.manifest(basis.id)?));
         }
-        let sources = scan::sources(&config.local, cursor, never, context)?;
-        (Some(destination), sources)
-    } else {
-        (None, Vec::new())
-    };
+    }
+    let sources = scan::sources(&config.local, cursor, never, context)?;
+    let inventory = inventory_of(settings, now, Some(destination))?;
+    Ok(Inventory {
+        sources,
+        ..inventory
+    })
+}
+
+/// An inventory without the sources, for plans that do not touch them.
+pub(crate) fn inventory_of(
+    settings: &Settings,
+    now: DateTime<FixedOffset>,
+    destination: Option<DestinationState>,
+) -> Result<Inventory> {
+    let state = StateDir::open(&settings.state_dir)?;
+    let known = state.map(|state| state.known_destinations()).transpose()?;
     Ok(Inventory {
         format_version: schema::inventory::FORMAT_VERSION,
         taken_at: now,
         host: host_name(),
         privileged: nix::unistd::geteuid().is_root(),
         power: scan::power(),
-        known_destinations,
+        known_destinations: known.unwrap_or_default(),
         destination,
-        sources,
+        sources: Vec::new(),
     })
 }

@@ -10,7 +10,7 @@ use schema::{
 use crate::{
     Options,
     findings::destination,
-    pipeline::binding,
+    pipeline::{binding, sorted},
     steps::{destination_check, facts::Facts},
 };
 
@@ -20,6 +20,7 @@ use crate::{
 #[must_use]
 pub fn small(config: &Config, inventory: &Inventory, action: Option<Action>) -> Plan {
     let options = Options::default();
+    let inventory = &sorted(inventory);
     let facts = Facts::new(config, inventory, &options);
     let mut findings = Vec::new();
     if let Some(state) = facts.destination {
