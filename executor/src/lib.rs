@@ -1,1 +1,19 @@
-//! placeholder
+//! The effects of the backup system.
+//!
+//! It scans, locks, journals, copies, publishes, deletes and restores what a plan says. It decides
+//! nothing that the plan could have decided and prints nothing: it returns values and emits events.
+
+pub mod clock;
+pub mod copy;
+pub mod destination;
+pub mod error;
+pub mod event;
+pub mod manifest;
+pub mod remove;
+pub mod scan;
+pub mod snapshot;
+pub mod store;
+pub mod sys;
+pub mod walk;
+
+pub use error::{Error, ErrorKind, Result};

@@ -3,6 +3,8 @@
 //! Pure functions from values to values: no file, process, environment or clock. What happens to
 //! a plan is the executor's business.
 
+pub mod calendar;
+pub mod check;
 pub mod findings;
 pub mod graph;
 mod pipeline;

@@ -11,12 +11,14 @@ pub mod finding;
 pub mod id;
 pub mod inventory;
 pub mod journal;
+pub mod pattern;
 pub mod plan;
 pub mod reason;
 pub mod record;
 
 pub use config::Config;
 pub use digest::Digest;
+pub use duration::{InvalidSpan, Span};
 pub use finding::{Finding, Severity};
 pub use id::{SnapshotId, Tier};
 pub use inventory::Inventory;

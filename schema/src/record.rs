@@ -9,7 +9,7 @@ use chrono::{DateTime, FixedOffset, NaiveDate};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{SnapshotId, config::AbsolutePath, digest::Digest};
+use crate::{SnapshotId, config::AbsolutePath, digest::Digest, journal::Problem};
 
 /// Version of the records' format.
 pub const FORMAT_VERSION: u32 = 1;
@@ -95,6 +95,8 @@ pub struct SnapshotRecord {
     pub manifest: String,
     /// Digest of the manifest file as it is on disk.
     pub manifest_digest: Digest,
+    /// Paths that did not go as they should, the first thousand.
+    pub problems: Vec<Problem>,
 }
 
 /// Which engine made a snapshot.

@@ -148,6 +148,7 @@ fn runs(kind: Kind) -> impl Strategy<Value = Run> {
         20 => Just(Clock::Runs),
         if_on(kind.jumps, 1) => prop_oneof![Just(ten_years), Just(-ten_years)].prop_map(Clock::Jumps),
         if_on(kind.jumps, 1) => (-40 * day..40 * day).prop_map(Clock::Jumps),
+        if_on(kind.jumps, 1) => (-15i64..15).prop_map(Clock::Jumps),
         if_on(kind.jumps, 2) => Just(Clock::IsSet),
     ];
     let mark = prop_oneof![

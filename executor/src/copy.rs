@@ -1,0 +1,203 @@
+//! Copying a file's content: holes stay holes, and the digest is computed on the way.
+
+use std::{fs::File, io, os::unix::fs::FileExt as _};
+
+use rustix::{fs::SeekFrom, io::Errno};
+use schema::Digest;
+use sha2::{Digest as _, Sha256};
+
+use crate::error::Error;
+
+/// Bytes read at a time: large enough for a disk to stream, small enough for the cache.
+const BUFFER: usize = 256 << 10;
+
+/// Why a content could not be copied.
+#[derive(Debug)]
+pub enum CopyError {
+    /// The source could not be read.
+    Read(io::Error),
+    /// The copy could not be written.
+    Write(io::Error),
+    /// The work was told to end.
+    Ended(Error),
+}
+
+/// What was copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Copied {
+    /// Bytes of content, holes included.
+    pub bytes: u64,
+    /// Their digest.
+    pub digest: Digest,
+}
+
+/// Copies contents, with one buffer for all of them.
+pub struct Copier {
+    buffer: Vec<u8>,
+}
+
+impl Default for Copier {
+    fn default() -> Self {
+        Self {
+            buffer: vec![0; BUFFER],
+        }
+    }
+}
+
+impl Copier {
+    /// Copies all that `from` holds to the empty file `to`.
+    ///
+    /// `sparse` says that fewer bytes are allocated than the size, so that holes are looked for.
+    /// `tick` hears of every piece and can end the work.
+    ///
+    /// # Errors
+    /// Which side failed, with the system's reason.
+    pub fn copy(
+        &mut self,
+        from: &File,
+        to: &File,
+        sparse: bool,
+        tick: &mut dyn FnMut(u64) -> Result<(), Error>,
+    ) -> Result<Copied, CopyError> {
+        self.each(from, sparse, tick, |at, data| to.write_all_at(data, at))
+            .and_then(|copied| {
+                // A hole at the end leaves nothing behind but the size.
+                if sparse {
+                    to.set_len(copied.bytes).map_err(CopyError::Write)?;
+                }
+                Ok(copied)
+            })
+    }
+
+    /// The digest of all that `from` holds.
+    ///
+    /// # Errors
+    /// As [`Self::copy`].
+    pub fn digest(
+        &mut self,
+        from: &File,
+        sparse: bool,
+        tick: &mut dyn FnMut(u64) -> Result<(), Error>,
+    ) -> Result<Copied, CopyError> {
+        self.each(from, sparse, tick, |_, _| Ok(()))
+    }
+
+    fn each(
+        &mut self,
+        from: &File,
+        sparse: bool,
+        tick: &mut dyn FnMut(u64) -> Result<(), Error>,
+        mut put: impl FnMut(u64, &[u8]) -> io::Result<()>,
+    ) -> Result<Copied, CopyError> {
+        let mut hasher = Sha256::new();
+        let mut at = 0;
+        let mut hole_end = 0;
+        loop {
+            if sparse && at >= hole_end {
+                match rustix::fs::seek(from, SeekFrom::Data(at)) {
+                    Ok(data) => {
+                        self.hash_zeros(&mut hasher, data - at, tick)?;
+                        at = data;
+                        hole_end = rustix::fs::seek(from, SeekFrom::Hole(at))
+                            .map_err(|error| CopyError::Read(error.into()))?;
+                    }
+                    // A hole up to the end.
+                    Err(Errno::NXIO) => {
+                        let end = rustix::fs::seek(from, SeekFrom::End(0))
+                            .map_err(|error| CopyError::Read(error.into()))?;
+                        self.hash_zeros(&mut hasher, end.saturating_sub(at), tick)?;
+                        at = end.max(at);
+                        break;
+                    }
+                    // The file system knows no holes.
+                    Err(Errno::INVAL) => hole_end = u64::MAX,
+                    Err(error) => return Err(CopyError::Read(error.into())),
+                }
+            }
+            let room = if sparse {
+                usize::try_from(hole_end - at)
+                    .unwrap_or(usize::MAX)
+                    .min(BUFFER)
+            } else {
+                BUFFER
+            };
+            let length = match from.read_at(&mut self.buffer[..room], at) {
+                Ok(0) => break,
+                Ok(length) => length,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(CopyError::Read(error)),
+            };
+            let data = &self.buffer[..length];
+            hasher.update(data);
+            put(at, data).map_err(CopyError::Write)?;
+            at += length as u64;
+            tick(length as u64).map_err(CopyError::Ended)?;
+        }
+        Ok(Copied {
+            bytes: at,
+            digest: Digest(hasher.finalize().into()),
+        })
+    }
+
+    fn hash_zeros(
+        &self,
+        hasher: &mut Sha256,
+        mut length: u64,
+        tick: &mut dyn FnMut(u64) -> Result<(), Error>,
+    ) -> Result<(), CopyError> {
+        const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+        while length > 0 {
+            let piece = length.min(ZEROS.len() as u64);
+            hasher.update(&ZEROS[..usize::try_from(piece).unwrap_or(ZEROS.len())]);
+            length -= piece;
+            tick(piece).map_err(CopyError::Ended)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::*;
+
+    #[test]
+    fn holes_stay_holes_and_the_digest_is_that_of_the_content() {
+        let temporary = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let path = temporary.path().join("sparse");
+        let file = File::create_new(&path).unwrap();
+        file.write_all_at(b"start", 0).unwrap();
+        file.write_all_at(b"middle", 4 << 20).unwrap();
+        file.set_len(9 << 20).unwrap();
+        drop(file);
+        let from = File::open(&path).unwrap();
+        let to_path = temporary.path().join("copy");
+        let to = File::create_new(&to_path).unwrap();
+        let mut copier = Copier::default();
+        let copied = copier.copy(&from, &to, true, &mut |_| Ok(())).unwrap();
+        let content = std::fs::read(&path).unwrap();
+        assert_eq!(copied.bytes, 9 << 20);
+        assert_eq!(copied.digest, Digest::of(&content));
+        assert_eq!(std::fs::read(&to_path).unwrap(), content);
+        to.sync_all().unwrap();
+        assert!(to_path.metadata().unwrap().blocks() * 512 < 1 << 20);
+        let again = copier.digest(&from, false, &mut |_| Ok(())).unwrap();
+        assert_eq!(again, copied);
+    }
+
+    #[test]
+    fn an_empty_file_and_a_request_to_end_are_no_surprise() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("file");
+        std::fs::write(&path, "").unwrap();
+        let from = File::open(&path).unwrap();
+        let to = File::create_new(temporary.path().join("copy")).unwrap();
+        let mut copier = Copier::default();
+        let copied = copier.copy(&from, &to, false, &mut |_| Ok(())).unwrap();
+        assert_eq!((copied.bytes, copied.digest), (0, Digest::of(b"")));
+        std::fs::write(&path, "x").unwrap();
+        let ended = copier.digest(&from, false, &mut |_| Err(Error::interrupted()));
+        assert!(matches!(ended, Err(CopyError::Ended(_))));
+    }
+}

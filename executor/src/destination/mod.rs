@@ -1,0 +1,180 @@
+//! Opening a destination: the one place that decides whether what is mounted is the right one.
+//!
+//! Invariant: nothing is created below a mount point that is not mounted, and an opened
+//! destination stays the one that was checked: all work goes through its descriptors, even if
+//! something else is mounted over it meanwhile.
+
+mod probe;
+
+use std::ffi::OsStr;
+
+use rustix::io::Errno;
+use schema::{
+    plan::DestinationCheckStep,
+    record::{DestinationRecord, FORMAT_VERSION},
+};
+
+use crate::{
+    error::{Error, Result, reason},
+    event::Context,
+    store::{BACKUP, DESTINATION_FILE, PARTIAL, SNAPSHOTS, Store, TRASH, write_json},
+    sys::{Dir, Kind, dir::open, mounts, resolve::resolve, uuid},
+};
+
+/// Opens the destination of a step after checking that it is the right one.
+///
+/// # Errors
+/// A refusal if it is not mounted, another one, or not set up.
+pub fn open_checked(step: &DestinationCheckStep) -> Result<Store> {
+    let mount_point = open_mount_point(step)?;
+    let path = step.mount_point.as_str();
+    let store = Store::open(&mount_point, path, &step.folder)?.ok_or_else(|| {
+        Error::refused(format!("{path}/{} is not there any more", step.folder))
+            .hint("mount the drive that was there when the plan was made, or make a new plan")
+    })?;
+    check_id(step, &store)?;
+    Ok(store)
+}
+
+/// Checks the destination, sets it up if the step says so, and opens it.
+///
+/// # Errors
+/// A refusal if it is not mounted, another one, or cannot hold snapshots.
+pub fn prepare(step: &DestinationCheckStep, context: Context<'_>) -> Result<Store> {
+    let mount_point = open_mount_point(step)?;
+    let path = step.mount_point.as_str();
+    if step.create {
+        create(step, &mount_point, context)?;
+    }
+    let store = Store::open(&mount_point, path, &step.folder)?.ok_or_else(|| {
+        Error::refused(format!("{path}/{} is not there any more", step.folder))
+            .hint("mount the drive that was there when the plan was made, or make a new plan")
+    })?;
+    check_id(step, &store)?;
+    let mode = folder_mode(step);
+    let root_mode = store.root.stat_self().map(|stat| stat.mode);
+    if root_mode.is_ok_and(|found| found != mode) {
+        // A file system without modes keeps its own; the next look finds the same again.
+        let _ = open::set_mode(&store.root, mode);
+    }
+    Ok(store)
+}
+
+fn folder_mode(step: &DestinationCheckStep) -> u32 {
+    if step.readable_by_users { 0o755 } else { 0o700 }
+}
+
+/// Opens the mount point if what the step asks for is mounted there.
+fn open_mount_point(step: &DestinationCheckStep) -> Result<Dir> {
+    let path = step.mount_point.as_str();
+    let not_mounted = |because: &str| {
+        Error::refused(format!(
+            "destination not mounted: {because} at {path} (local.mountPoint)"
+        ))
+        .hint(format!(
+            "mount the backup drive, then check with: mountpoint {path}"
+        ))
+    };
+    let resolved =
+        resolve(step.mount_point.as_path()).map_err(|error| not_mounted(&reason(&error.into())))?;
+    if resolved.stat.kind != Kind::Folder {
+        return Err(not_mounted("no folder"));
+    }
+    let dir = resolved
+        .folder()
+        .map_err(|error| not_mounted(&reason(&error.into())))?;
+    let stat = dir
+        .stat_self()
+        .map_err(|error| not_mounted(&reason(&error.into())))?;
+    if step.require_mount && !stat.mount_root {
+        return Err(not_mounted("nothing is mounted"));
+    }
+    if let Some(wanted) = &step.file_system_uuid {
+        let found = mounts::mounts()
+            .ok()
+            .and_then(|all| mounts::of(&all, &stat).and_then(|mount| uuid::of(&dir, mount)));
+        if found
+            .as_ref()
+            .is_none_or(|found| !found.eq_ignore_ascii_case(wanted))
+        {
+            return Err(Error::refused(format!(
+                "wrong destination: the file system at {path} has UUID {}, local.fileSystemUUID is {wanted}",
+                found.as_deref().unwrap_or("unknown")
+            ))
+            .hint("mount the right drive, or correct local.fileSystemUUID"));
+        }
+    }
+    Ok(dir)
+}
+
+fn check_id(step: &DestinationCheckStep, store: &Store) -> Result<()> {
+    let found = store.destination()?.map(|record| record.id);
+    if found.as_ref() == Some(&step.destination_id) {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "wrong destination: {} has id {}, the plan is for {}",
+        store.path,
+        found.as_deref().unwrap_or("none"),
+        step.destination_id
+    ))
+    .hint("mount the drive that was there when the plan was made, or make a new plan"))
+}
+
+/// Sets a new destination up. Can be repeated: `destination.json` comes last.
+fn create(step: &DestinationCheckStep, mount_point: &Dir, context: Context<'_>) -> Result<()> {
+    let path = format!("{}/{}", step.mount_point, step.folder);
+    let io = |doing: &str, error: Errno| {
+        let error = Error::io(doing, path.as_bytes(), error);
+        error.hint("may the user that runs this program write to local.mountPoint?")
+    };
+    let name = OsStr::new(&step.folder);
+    let made = match mount_point.make_folder(name, folder_mode(step)) {
+        Ok(()) => true,
+        Err(Errno::EXIST) => false,
+        Err(error) => return Err(io("make", error)),
+    };
+    let root = mount_point
+        .folder(name)
+        .map_err(|error| io("open", error))?;
+    let backup = root
+        .folder_or_new(OsStr::new(BACKUP), 0o700)
+        .map_err(|error| io("make .backup in", error))?;
+    if backup
+        .look(OsStr::new(DESTINATION_FILE))
+        .is_ok_and(|there| there.is_some())
+    {
+        return Ok(());
+    }
+    let capabilities = probe::probe(&backup).map_err(|error| io("try out", error))?;
+    if step.need_hard_links && !capabilities.hard_links {
+        // Leave nothing behind in a place that was refused.
+        let _ = root.remove_folder(OsStr::new(BACKUP));
+        if made {
+            let _ = mount_point.remove_folder(name);
+        }
+        return Err(Error::refused(format!(
+            "the file system at {} has no hard links, so that every snapshot would be a whole copy",
+            step.mount_point
+        ))
+        .hint("use a drive with ext4, xfs or btrfs, or set local.allowFullCopies to true"));
+    }
+    for area in [PARTIAL, TRASH, SNAPSHOTS] {
+        backup
+            .folder_or_new(OsStr::new(area), 0o700)
+            .map_err(|error| io("make .backup in", error))?;
+    }
+    let record = DestinationRecord {
+        format_version: FORMAT_VERSION,
+        id: step.destination_id.clone(),
+        host: step.folder.clone(),
+        created_at: context.clock.now(),
+        capabilities,
+    };
+    let record_path = format!("{path}/{BACKUP}/{DESTINATION_FILE}");
+    write_json(&backup, DESTINATION_FILE, &record_path, &record)?;
+    for dir in [&root, mount_point] {
+        dir.sync().map_err(|error| io("sync", error))?;
+    }
+    Ok(())
+}

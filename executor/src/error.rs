@@ -1,0 +1,114 @@
+//! The executor's error: what could not be done, to what, and what to do about it.
+
+use std::{fmt, io};
+
+use schema::escape;
+
+/// What kind of end an error means; the command line turns it into an exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Refused before anything changed.
+    Refused,
+    /// Another run holds the lock.
+    Busy,
+    /// A signal asked to stop; what was begun can be continued.
+    Interrupted,
+    /// It failed.
+    Failed,
+}
+
+/// Something that could not be done.
+#[derive(Debug, Clone)]
+pub struct Error {
+    /// What kind of end it means.
+    pub kind: ErrorKind,
+    /// One lowercase sentence that names the path.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// A result with the executor's error.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// A failure.
+    #[must_use]
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self {
+            kind: ErrorKind::Failed,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// A refusal.
+    #[must_use]
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self {
+            kind: ErrorKind::Refused,
+            ..Self::failed(message)
+        }
+    }
+
+    /// A signal asked to stop.
+    #[must_use]
+    pub fn interrupted() -> Self {
+        Self {
+            kind: ErrorKind::Interrupted,
+            ..Self::failed("interrupted")
+        }
+        .hint("run `backup apply` to continue where it stopped")
+    }
+
+    /// A system call on this path failed.
+    #[must_use]
+    pub fn io(doing: &str, path: &[u8], error: impl Into<io::Error>) -> Self {
+        let error = error.into();
+        let this = Self::failed(format!(
+            "cannot {doing} {}: {}",
+            escape::display(path),
+            reason(&error)
+        ));
+        match error.raw_os_error() {
+            Some(code) if code == rustix::io::Errno::NOSPC.raw_os_error() => Self {
+                message: format!("insufficient space: {}", this.message),
+                ..this
+            }
+            .hint("free space on the destination, or lower local.keepDaily, keepWeekly or keepMonthly"),
+            Some(code) if code == rustix::io::Errno::ROFS.raw_os_error() => {
+                this.hint("the file system became read-only: look at `dmesg`, then check the disk")
+            }
+            Some(code) if code == rustix::io::Errno::IO.raw_os_error() => {
+                this.hint("the disk or its cable failed: look at `dmesg`, then check the disk")
+            }
+            _ => this,
+        }
+    }
+
+    /// The same error with what to do about it, unless it says so already.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint.get_or_insert_with(|| hint.into());
+        self
+    }
+}
+
+/// The system's reason without Rust's "(os error N)", in lower case.
+#[must_use]
+pub fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| {
+        first.to_lowercase().chain(characters).collect()
+    })
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}

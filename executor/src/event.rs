@@ -1,0 +1,136 @@
+//! What the executor tells while it works, and how it is told to stop.
+
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+
+use schema::{finding::Finding, journal::Outcome};
+
+use crate::{
+    clock::Clock,
+    error::{Error, Result},
+};
+
+/// Something that happened during a run.
+#[derive(Debug, Clone)]
+pub enum Event<'a> {
+    /// The run began, or goes on after an interruption.
+    RunStarted {
+        /// Its name.
+        run_id: &'a str,
+        /// Whether an earlier process began it.
+        continued: bool,
+    },
+    /// A step began.
+    StepStarted {
+        /// Its name.
+        step: &'a str,
+    },
+    /// Work went on.
+    Progress(Progress),
+    /// Something was noticed.
+    Noticed(&'a Finding),
+    /// A line that a script printed.
+    ScriptLine {
+        /// The step.
+        step: &'a str,
+        /// The line.
+        line: &'a str,
+    },
+    /// A step ended.
+    StepFinished {
+        /// Its name.
+        step: &'a str,
+        /// How.
+        outcome: &'a Outcome,
+    },
+}
+
+/// How far a long piece of work is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// What the work is.
+    pub phase: Phase,
+    /// Entries dealt with.
+    pub entries: u64,
+    /// Of how many, as far as is known; 0 if nothing is.
+    pub entries_total: u64,
+    /// Bytes dealt with.
+    pub bytes: u64,
+    /// Of how many, as far as is known; 0 if nothing is.
+    pub bytes_total: u64,
+}
+
+/// What a long piece of work is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// Reading the sources' metadata.
+    #[default]
+    Scan,
+    /// Copying and linking.
+    Copy,
+    /// Waiting for the disk to have everything.
+    Sync,
+    /// Removing an old snapshot.
+    Remove,
+    /// Copying out of a snapshot.
+    Restore,
+}
+
+/// Gets the events of a run.
+pub trait Observer: Sync {
+    /// Something happened. Must return soon: the work waits for it.
+    fn event(&self, event: Event<'_>);
+}
+
+/// An observer that looks away.
+pub struct Silent;
+
+impl Observer for Silent {
+    fn event(&self, _: Event<'_>) {}
+}
+
+/// A request to stop soon.
+#[derive(Debug, Default)]
+pub struct Stop {
+    asked: AtomicBool,
+    signal: AtomicI32,
+}
+
+impl Stop {
+    /// Asks to stop, because of this signal.
+    pub fn ask(&self, signal: i32) {
+        self.signal.store(signal, Ordering::Relaxed);
+        self.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was asked to stop.
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// The signal that asked, if one did.
+    pub fn signal(&self) -> Option<i32> {
+        self.is_asked().then(|| self.signal.load(Ordering::Relaxed))
+    }
+
+    /// Ends the work here if it was asked to stop.
+    ///
+    /// # Errors
+    /// [`Error::interrupted`].
+    pub fn check(&self) -> Result<()> {
+        if self.is_asked() {
+            return Err(Error::interrupted());
+        }
+        Ok(())
+    }
+}
+
+/// What every piece of work gets: whom to tell, and when to stop.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// Gets the events.
+    pub observer: &'a dyn Observer,
+    /// Asks to stop.
+    pub stop: &'a Stop,
+    /// Tells the time.
+    pub clock: Clock,
+}

@@ -1,0 +1,76 @@
+//! Looking entries up by ever later paths, without holding the manifest in memory.
+
+use std::{cmp::Ordering, io, iter::Peekable};
+
+use super::{Entry, Reader};
+use crate::sys::path_order;
+
+/// A place in a manifest that only moves forward.
+pub struct Cursor {
+    entries: Peekable<Reader>,
+}
+
+impl Cursor {
+    /// Starts before the first entry.
+    #[must_use]
+    pub fn new(reader: Reader) -> Self {
+        Self {
+            entries: reader.peekable(),
+        }
+    }
+
+    /// The entry of this path, if the manifest has it.
+    ///
+    /// Invariant: paths are asked for in path order; a path before the last one is not found.
+    ///
+    /// # Errors
+    /// The system's reason, or a damaged manifest.
+    pub fn find(&mut self, path: &[u8]) -> io::Result<Option<Entry>> {
+        loop {
+            let order = match self.entries.peek() {
+                None => return Ok(None),
+                Some(Ok(entry)) => path_order(&entry.path, path),
+                Some(Err(_)) => Ordering::Equal,
+            };
+            match order {
+                Ordering::Less => {
+                    self.entries.next();
+                }
+                Ordering::Equal => return self.entries.next().transpose(),
+                Ordering::Greater => return Ok(None),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Writer, line::InvalidLine};
+    use super::*;
+
+    fn entry(path: &str) -> Result<Entry, InvalidLine> {
+        Entry::from_line(&format!("./{path} type=dir"))
+    }
+
+    #[test]
+    fn later_paths_are_found_and_missing_ones_are_not() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("manifest");
+        let mut writer = Writer::new(std::fs::File::create(&path).unwrap()).unwrap();
+        for name in ["a", "a/b", "a.b", "c"] {
+            writer.write(&entry(name).unwrap()).unwrap();
+        }
+        let digest = writer.finish().unwrap();
+        assert_eq!(digest, schema::Digest::of(&std::fs::read(&path).unwrap()));
+
+        let reader = Reader::new(std::fs::File::open(&path).unwrap()).unwrap();
+        let mut cursor = Cursor::new(reader);
+        let mut found = |path: &str| cursor.find(path.as_bytes()).unwrap().is_some();
+        assert!(found("a"));
+        assert!(!found("a/a"));
+        assert!(found("a.b"));
+        assert!(!found("b"));
+        assert!(found("c"));
+        assert!(!found("d"));
+    }
+}

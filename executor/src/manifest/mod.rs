@@ -1,0 +1,140 @@
+//! The manifest: one line for each entry of a snapshot, in mtree(5)'s form.
+//!
+//! `./home/ann/a\040b type=file mode=0644 uid=1000 gid=100 size=5 time=1736992800.000000000
+//! sha256digest=… inode=77 ctime=… stored=2025-01-16_02-00-00`
+//!
+//! Sorted so that a folder's content follows it directly ([`crate::sys::path_order`]),
+//! compressed with zstd, read and written as a stream. Words beyond mtree's own: `ctime` (the
+//! source's, with `inode` the proof that a file is untouched), `stored` (the snapshot that first
+//! stored the content), `group` (names of one file share a number), `xattrsdigest`, `xattr.NAME`
+//! (a value that the destination could not hold, in hexadecimal), `torn`, `absent` (not stored as
+//! an entry because the destination has no such kind).
+
+mod cursor;
+mod line;
+mod read;
+mod write;
+
+pub use cursor::Cursor;
+pub use line::InvalidLine;
+pub use read::Reader;
+pub use write::Writer;
+
+use schema::{Digest, SnapshotId};
+
+use crate::sys::{Kind, Stat, attributes::Attributes, stat::Nanos};
+
+/// Name of the manifest file in a snapshot's record folder.
+pub const FILE_NAME: &str = "manifest.mtree.zst";
+
+/// The first line of every manifest.
+pub const HEADER: &str = "#mtree backup-manifest=1";
+
+/// One entry of a snapshot, as its source was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Path in the snapshot, without a leading slash; empty for the snapshot itself.
+    pub path: Vec<u8>,
+    /// What it is.
+    pub kind: Kind,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Time of the last change of content.
+    pub mtime: Nanos,
+    /// The source's time of the last change of content or metadata.
+    pub ctime: Nanos,
+    /// The source's inode number.
+    pub ino: u64,
+    /// Size in bytes; of regular files only.
+    pub size: u64,
+    /// Digest of the content; of regular files only.
+    pub digest: Option<Digest>,
+    /// The snapshot that first stored the content; of regular files only.
+    pub stored: Option<SnapshotId>,
+    /// What a symlink points to.
+    pub target: Option<Vec<u8>>,
+    /// For devices, what they are.
+    pub device: Option<(u32, u32)>,
+    /// Number that the names of one file share.
+    pub group: Option<u64>,
+    /// Digest over all extended attributes; none where there are none.
+    pub xattrs_digest: Option<Digest>,
+    /// Attributes that the destination could not hold.
+    pub xattrs_kept: Attributes,
+    /// It kept changing while it was read.
+    pub torn: bool,
+    /// The destination could not hold an entry of this kind.
+    pub absent: bool,
+}
+
+impl Entry {
+    /// An entry as the kernel describes its source.
+    #[must_use]
+    pub fn of(path: &[u8], stat: &Stat) -> Self {
+        Self {
+            path: path.to_vec(),
+            kind: stat.kind,
+            mode: stat.mode,
+            uid: stat.uid,
+            gid: stat.gid,
+            mtime: stat.mtime,
+            ctime: stat.ctime,
+            ino: stat.ino,
+            size: if stat.kind == Kind::File {
+                stat.size
+            } else {
+                0
+            },
+            digest: None,
+            stored: None,
+            target: None,
+            device: matches!(stat.kind, Kind::CharDevice | Kind::BlockDevice)
+                .then_some(stat.device),
+            group: None,
+            xattrs_digest: None,
+            xattrs_kept: Attributes::new(),
+            torn: false,
+            absent: false,
+        }
+    }
+
+    /// Whether a source looks as it did when this entry was made: what it is, its size, time,
+    /// mode and owner.
+    #[must_use]
+    pub fn looks_like(&self, stat: &Stat) -> bool {
+        self.kind == stat.kind
+            && (self.kind != Kind::File || self.size == stat.size)
+            && self.mtime == stat.mtime
+            && self.mode == stat.mode
+            && self.uid == stat.uid
+            && self.gid == stat.gid
+            && self.device.is_none_or(|device| device == stat.device)
+    }
+
+    /// Whether a source is surely untouched since this entry was made: the same inode, and the
+    /// kernel would have moved `ctime` with any change.
+    #[must_use]
+    pub fn untouched(&self, stat: &Stat) -> bool {
+        self.looks_like(stat) && self.ino == stat.ino && self.ctime == stat.ctime && !self.torn
+    }
+}
+
+/// The digest over extended attributes; none where there are none.
+#[must_use]
+pub fn xattrs_digest(attributes: &Attributes) -> Option<Digest> {
+    if attributes.is_empty() {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    for (name, value) in attributes {
+        bytes.extend_from_slice(name);
+        bytes.push(0);
+        bytes.extend_from_slice(&(value.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(value);
+    }
+    Some(Digest::of(&bytes))
+}

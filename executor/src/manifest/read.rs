@@ -1,0 +1,54 @@
+//! Reading a manifest as a stream.
+
+use std::{
+    fs::File,
+    io::{self, BufRead as _, BufReader},
+};
+
+use zstd::Decoder;
+
+use super::{Entry, HEADER};
+
+/// Reads entries in order.
+pub struct Reader {
+    lines: BufReader<Decoder<'static, BufReader<File>>>,
+    line: String,
+}
+
+impl Reader {
+    /// Starts reading.
+    ///
+    /// # Errors
+    /// The system's reason, or that the file is not a manifest of a known version.
+    pub fn new(file: File) -> io::Result<Self> {
+        let lines = BufReader::with_capacity(128 << 10, Decoder::new(file)?);
+        let mut this = Self {
+            lines,
+            line: String::new(),
+        };
+        this.lines.read_line(&mut this.line)?;
+        if this.line.trim_end() != HEADER {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "not a manifest of a version that this program knows",
+            ));
+        }
+        Ok(this)
+    }
+}
+
+impl Iterator for Reader {
+    type Item = io::Result<Entry>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.line.clear();
+        match self.lines.read_line(&mut self.line) {
+            Ok(0) => None,
+            Ok(_) => Some(
+                Entry::from_line(self.line.trim_end_matches('\n'))
+                    .map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault)),
+            ),
+            Err(error) => Some(Err(error)),
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The destination as it is found: read only.
+
+use std::ffi::OsStr;
+
+use rustix::io::Errno;
+use schema::{
+    SnapshotId, Tier,
+    config::Local,
+    escape,
+    inventory::{DestinationState, Leftover, Place, SnapshotState, TierLink, Unmanaged},
+    plan::capabilities_of,
+};
+
+use crate::{
+    error::{Result, reason},
+    event::Context,
+    store::{LATEST, PARTIAL, Store, TRASH},
+    sys::{
+        Dir, Kind, Stat, bytes,
+        mounts::{self, Mount},
+        resolve::{Resolved, resolve},
+        uuid,
+    },
+    walk::{Bounds, Visit, Walk},
+};
+
+/// Looks at the destination of a configuration.
+///
+/// # Errors
+/// When it is there and cannot be read, or an interruption.
+pub fn destination(local: &Local, folder: &str, context: Context<'_>) -> Result<DestinationState> {
+    let mut state = DestinationState {
+        mount_point: local.mount_point.clone(),
+        present: false,
+        absent_because: None,
+        mounted: false,
+        read_only: false,
+        place: None,
+        file_system: None,
+        file_system_uuid: None,
+        free_bytes: 0,
+        total_bytes: 0,
+        free_inodes: None,
+        record: None,
+        record_fault: None,
+        expected_capabilities: None,
+        snapshots: Vec::new(),
+        unmanaged: Vec::new(),
+        links: Vec::new(),
+        latest: None,
+        partial: Vec::new(),
+        trash: Vec::new(),
+        rotation: None,
+    };
+    let opened = resolve(local.mount_point.as_path()).and_then(|resolved| {
+        let dir = resolved.folder()?;
+        let stat = dir.stat_self()?;
+        Ok((resolved, dir, stat))
+    });
+    let (resolved, dir, stat) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            state.absent_because = Some(reason(&error.into()));
+            return Ok(state);
+        }
+    };
+    state.present = true;
+    state.mounted = stat.mount_root;
+    let all = mounts::mounts().unwrap_or_default();
+    state.place = Some(place(&resolved, &stat, &all));
+    if let Some(mount) = mounts::of(&all, &stat) {
+        state.read_only = mount.read_only;
+        state.file_system = Some(mount.file_system.clone());
+        state.file_system_uuid = uuid::of(&dir, mount);
+        state.expected_capabilities = capabilities_of(&mount.file_system);
+    }
+    if let Ok(size) = rustix::fs::fstatvfs(&dir) {
+        state.free_bytes = size.f_bavail.saturating_mul(size.f_frsize);
+        state.total_bytes = size.f_blocks.saturating_mul(size.f_frsize);
+        // btrfs and others make inodes as needed and say 0.
+        state.free_inodes = (size.f_files > 0).then_some(size.f_favail);
+    }
+    // What stands on the root disk below an unmounted mount point is not the destination.
+    if local.require_mount && !state.mounted {
+        return Ok(state);
+    }
+    let Some(store) = Store::open(&dir, local.mount_point.as_str(), folder)? else {
+        return Ok(state);
+    };
+    match store.destination() {
+        Ok(record) => state.record = record,
+        Err(error) => state.record_fault = Some(error.message),
+    }
+    state.rotation = store.rotation()?;
+    tiers(&store, &mut state)?;
+    state.latest = match store.root.read_symlink(OsStr::new(LATEST)) {
+        Ok(target) => Some(escape::display(bytes(&target))),
+        Err(_) => None,
+    };
+    state.partial = leftovers(&store, PARTIAL, context)?;
+    state.trash = leftovers(&store, TRASH, context)?;
+    Ok(state)
+}
+
+/// What stands in the tiers: snapshots, links and what others made.
+fn tiers(store: &Store, state: &mut DestinationState) -> Result<()> {
+    for tier in Tier::ALL {
+        let Some(dir) = store.tier(tier)? else {
+            continue;
+        };
+        let names = dir
+            .names()
+            .map_err(|error| store.io("list", tier.folder(), error))?;
+        for name in names {
+            let Ok(stat) = dir.stat(&name) else {
+                continue;
+            };
+            let id = name
+                .to_str()
+                .and_then(|name| name.parse::<SnapshotId>().ok());
+            match (id, stat.kind) {
+                (Some(id), Kind::Symlink) => {
+                    let target = dir
+                        .read_symlink(&name)
+                        .map_err(|error| store.io("read", tier.folder(), error))?;
+                    let target = escape::display(bytes(&target));
+                    state.links.push(TierLink { tier, id, target });
+                }
+                (id, Kind::Folder) => {
+                    let record = id.map(|id| store.record(id)).transpose()?.flatten();
+                    match record {
+                        Some(record) => state.snapshots.push(SnapshotState {
+                            home: tier,
+                            marks: store.marks(record.id)?,
+                            record,
+                        }),
+                        None => state.unmanaged.push(Unmanaged {
+                            tier,
+                            name: escape::display(bytes(&name)),
+                        }),
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    state
+        .snapshots
+        .sort_by_key(|snapshot| (snapshot.record.started_at, snapshot.record.id));
+    Ok(())
+}
+
+/// The trees in `partial` or `trash` with what they hold for themselves.
+fn leftovers(store: &Store, area: &str, context: Context<'_>) -> Result<Vec<Leftover>> {
+    let dir = match store.backup.folder(OsStr::new(area)) {
+        Ok(dir) => dir,
+        Err(Errno::NOENT) => return Ok(Vec::new()),
+        Err(error) => return Err(store.io("open", area, error)),
+    };
+    let names = dir.names().map_err(|error| store.io("list", area, error))?;
+    let mut leftovers = Vec::new();
+    for name in names {
+        if let Some(id) = name.to_str().and_then(|name| name.parse().ok()) {
+            let (bytes, entries) = measure(&dir, &name, context)?;
+            leftovers.push(Leftover { id, bytes, entries });
+        }
+    }
+    Ok(leftovers)
+}
+
+/// Bytes on disk and entries of a tree, without what other trees share.
+fn measure(dir: &Dir, name: &OsStr, context: Context<'_>) -> Result<(u64, u64)> {
+    let excludes = schema::pattern::Excludes::default();
+    let bounds = Bounds {
+        excludes: &excludes,
+        one_file_system: false,
+        never: None,
+    };
+    let Ok(stat) = dir.stat(name) else {
+        return Ok((0, 0));
+    };
+    let dir = dir
+        .again()
+        .map_err(|error| crate::Error::io("open", bytes(name), error))?;
+    let mut walk = Walk::new(dir, name.to_owned(), &stat, bounds);
+    let (mut allocated, mut entries) = (0, 0);
+    while let Some(visit) = walk.next() {
+        context.stop.check()?;
+        match visit {
+            Visit::Enter(stat) => {
+                allocated += stat.allocated;
+                entries += 1;
+            }
+            Visit::Leaf(stat) => {
+                entries += 1;
+                if stat.nlink == 1 {
+                    allocated += stat.allocated;
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok((allocated, entries))
+}
+
+/// Where an opened path really is, symlinks and bind mounts resolved.
+pub(super) fn place(resolved: &Resolved, stat: &Stat, all: &[Mount]) -> Place {
+    // /proc names what a descriptor leads to; the mount's own root makes of it a path within the
+    // file system, which is the same through every bind mount.
+    let named = resolved
+        .parent
+        .proc_name(&resolved.name)
+        .unwrap_or_default();
+    let (device, within) = match mounts::of(all, stat) {
+        Some(mount) => {
+            let below = named
+                .strip_prefix(mount.mount_point.as_slice())
+                .unwrap_or_default();
+            let mut within = mount.root.clone();
+            while within.last() == Some(&b'/') {
+                within.pop();
+            }
+            if !below.is_empty() && !below.starts_with(b"/") {
+                within.push(b'/');
+            }
+            within.extend_from_slice(below);
+            while within.last() == Some(&b'/') {
+                within.pop();
+            }
+            (mount.device.clone(), within)
+        }
+        None => (stat.device_text(), named),
+    };
+    Place {
+        device,
+        inode: stat.ino,
+        within: if within.is_empty() {
+            "/".to_owned()
+        } else {
+            escape::display(&within)
+        },
+    }
+}

@@ -1,0 +1,173 @@
+//! What an unfinished snapshot has copied: digests for the next run to continue with.
+//!
+//! A record stands here only once a file's data and metadata were written. A checkpoint says that
+//! everything before it is on disk for sure; what comes after it is read back before it is
+//! trusted. A torn or damaged tail is cut off: its files are copied again.
+
+use std::{
+    collections::HashMap,
+    ffi::OsStr,
+    fs::File,
+    io::{BufWriter, Read as _, Seek as _, SeekFrom, Write as _},
+};
+
+use schema::Digest;
+
+use crate::sys::{Dir, Stat, stat::Nanos};
+
+/// Name of the log in a snapshot's record folder.
+pub(super) const FILE_NAME: &str = "copied.log";
+
+const RECORD: usize = 76;
+const CHECKPOINT: u64 = 0;
+
+/// A file that was copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CopiedFile {
+    /// Digest of its content.
+    pub(super) digest: Digest,
+    /// Inode number of the source.
+    pub(super) source_ino: u64,
+    /// The source's change time when it was read.
+    pub(super) source_ctime: Nanos,
+    /// Whether it is on disk for sure.
+    pub(super) durable: bool,
+}
+
+/// The log of one unfinished snapshot.
+pub(super) struct CopiedLog {
+    file: BufWriter<File>,
+}
+
+impl CopiedLog {
+    /// Opens the log, creating it where it is missing, and reads what it holds by the copies'
+    /// inode numbers.
+    pub(super) fn open(records: &Dir) -> std::io::Result<(Self, HashMap<u64, CopiedFile>)> {
+        let mut file = records.file_or_new(OsStr::new(FILE_NAME), 0o600)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let mut copied = HashMap::new();
+        let mut fresh = Vec::new();
+        let mut good = 0;
+        for record in bytes.chunks_exact(RECORD) {
+            let Some((ino, found)) = decode(record) else {
+                break;
+            };
+            good += RECORD;
+            if ino == CHECKPOINT {
+                for ino in fresh.drain(..) {
+                    if let Some(found) = copied.get_mut(&ino) {
+                        let found: &mut CopiedFile = found;
+                        found.durable = true;
+                    }
+                }
+            } else {
+                copied.insert(ino, found);
+                fresh.push(ino);
+            }
+        }
+        file.set_len(good as u64)?;
+        file.seek(SeekFrom::End(0))?;
+        let file = BufWriter::with_capacity(16 << 10, file);
+        Ok((Self { file }, copied))
+    }
+
+    /// Records a file that was copied from `source` to the inode `ino`.
+    pub(super) fn record(
+        &mut self,
+        ino: u64,
+        source: &Stat,
+        digest: Digest,
+    ) -> std::io::Result<()> {
+        self.file
+            .write_all(&encode(ino, source.ino, source.ctime, digest))
+    }
+
+    /// Records that everything so far is on disk. Call it only after a sync that succeeded.
+    pub(super) fn checkpoint(&mut self) -> std::io::Result<()> {
+        self.file
+            .write_all(&encode(CHECKPOINT, 0, 0, Digest([0; 32])))?;
+        self.file.flush()?;
+        self.file.get_ref().sync_data()
+    }
+
+    /// Hands what was recorded to the system, so that it survives this process.
+    pub(super) fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Forgets everything after the last checkpoint, because a sync failed and the system may have
+/// dropped what it could not write.
+pub(super) fn forget_unsynced(records: &Dir) -> std::io::Result<()> {
+    let mut file = records.file_or_new(OsStr::new(FILE_NAME), 0o600)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let last = bytes
+        .chunks_exact(RECORD)
+        .rposition(|record| decode(record).is_some_and(|(ino, _)| ino == CHECKPOINT));
+    file.set_len(last.map_or(0, |at| (at + 1) * RECORD) as u64)?;
+    file.sync_data()
+}
+
+fn encode(ino: u64, source_ino: u64, source_ctime: Nanos, digest: Digest) -> [u8; RECORD] {
+    let mut record = [0; RECORD];
+    record[..8].copy_from_slice(&ino.to_le_bytes());
+    record[8..16].copy_from_slice(&source_ino.to_le_bytes());
+    record[16..32].copy_from_slice(&source_ctime.to_le_bytes());
+    record[32..64].copy_from_slice(&digest.0);
+    let check = Digest::of(&record[..64]);
+    record[64..].copy_from_slice(&check.0[..12]);
+    record
+}
+
+fn decode(record: &[u8]) -> Option<(u64, CopiedFile)> {
+    let (body, check) = record.split_at_checked(64)?;
+    (Digest::of(body).0[..12] == *check).then_some(())?;
+    let found = CopiedFile {
+        digest: Digest(body[32..64].try_into().ok()?),
+        source_ino: u64::from_le_bytes(body[8..16].try_into().ok()?),
+        source_ctime: Nanos::from_le_bytes(body[16..32].try_into().ok()?),
+        durable: false,
+    };
+    Some((u64::from_le_bytes(body[..8].try_into().ok()?), found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_torn_tail_is_cut_and_a_checkpoint_makes_durable() {
+        let temporary = tempfile::tempdir().unwrap();
+        let dir = crate::sys::resolve::resolve(temporary.path()).unwrap();
+        let dir = dir.folder().unwrap();
+        let source = dir.stat_self().unwrap();
+        let (mut log, empty) = CopiedLog::open(&dir).unwrap();
+        assert!(empty.is_empty());
+        log.record(7, &source, Digest::of(b"7")).unwrap();
+        log.checkpoint().unwrap();
+        log.record(8, &source, Digest::of(b"8")).unwrap();
+        log.record(9, &source, Digest::of(b"9")).unwrap();
+        log.flush().unwrap();
+        drop(log);
+        let path = temporary.path().join(FILE_NAME);
+        let length = path.metadata().unwrap().len();
+        std::fs::OpenOptions::new()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(length - 1)
+            .unwrap();
+
+        let (_, copied) = CopiedLog::open(&dir).unwrap();
+        assert_eq!(copied.len(), 2);
+        assert!(copied[&7].durable);
+        assert!(!copied[&8].durable);
+        assert_eq!(copied[&8].source_ctime, source.ctime);
+
+        forget_unsynced(&dir).unwrap();
+        let (_, copied) = CopiedLog::open(&dir).unwrap();
+        assert_eq!(copied.keys().collect::<Vec<_>>(), [&7]);
+    }
+}

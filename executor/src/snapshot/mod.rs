@@ -1,0 +1,129 @@
+//! Making a snapshot: a tree in `partial` is brought to equal the sources, sealed and published.
+//!
+//! Invariant (law 4): data and manifest are on disk before the one rename that publishes. The
+//! tree in `partial` may start empty or hold what an interrupted run left; [`build`] converges
+//! either to the sources. A file system that can clone a snapshot only needs another [`start`].
+
+mod build;
+mod copied_log;
+mod file;
+mod other;
+pub(crate) mod seal;
+mod start;
+mod state;
+
+use schema::{
+    journal::{Outcome, Sealed, Status},
+    plan::SnapshotStep,
+    record::SnapshotRecord,
+};
+
+use crate::{
+    error::{Error, Result},
+    event::Context,
+    store::Store,
+};
+
+/// Problems listed in a record; more are only counted.
+const MAX_PROBLEMS: usize = 1000;
+
+/// Makes, seals and publishes the snapshot of a step; where that was done before, says so.
+///
+/// # Errors
+/// What ended the work: an interruption, a destination that cannot be written, too little space.
+/// The tree in `partial` stays and is continued.
+pub fn run(
+    store: &Store,
+    run_id: &str,
+    step: &SnapshotStep,
+    context: Context<'_>,
+) -> Result<Outcome> {
+    if let Some(record) = store.record(step.id)?
+        && record.run_id == run_id
+    {
+        seal::publish(store, step, &record)?;
+        return Ok(outcome(&record));
+    }
+    let started = start::start(store, step)?;
+    let built = build::build(store, run_id, step, &started, context)?;
+    let record = seal::seal(store, run_id, step, &started, built, context)?;
+    seal::publish(store, step, &record)?;
+    Ok(outcome(&record))
+}
+
+/// What a sealed snapshot means for its step.
+fn outcome(record: &SnapshotRecord) -> Outcome {
+    let totals = record.totals;
+    let sealed = Sealed {
+        id: record.id,
+        complete: record.complete,
+        suspect: record.suspect.clone(),
+        totals,
+    };
+    let unlisted = totals.errors + totals.torn;
+    let (status, message, hint) = if !record.suspect.is_empty() {
+        (
+            Status::Incomplete,
+            format!(
+                "snapshot {} is suspect: {}",
+                record.id,
+                record.suspect.join("; ")
+            ),
+            Some(format!(
+                "look at what changed; if it is as it should be: backup accept {}",
+                record.id
+            )),
+        )
+    } else if !record.complete {
+        (
+            Status::Incomplete,
+            format!("snapshot {} lacks {unlisted} entries", record.id),
+            Some("see the paths listed; exclude what need not be backed up".to_owned()),
+        )
+    } else {
+        (
+            Status::Succeeded,
+            format!(
+                "snapshot {}: {} files, {} copied, {} hard-linked",
+                record.id, totals.files, totals.files_copied, totals.files_linked
+            ),
+            None,
+        )
+    };
+    Outcome {
+        status,
+        message,
+        hint,
+        sealed: Some(sealed),
+        problems: record.problems.clone(),
+    }
+}
+
+/// The errors after which nothing more can be written to a destination.
+fn ends_everything(error: rustix::io::Errno) -> bool {
+    use rustix::io::Errno;
+    matches!(
+        error,
+        Errno::NOSPC
+            | Errno::DQUOT
+            | Errno::IO
+            | Errno::ROFS
+            | Errno::STALE
+            | Errno::NXIO
+            | Errno::NODEV
+            | Errno::NOTCONN
+            | Errno::SHUTDOWN
+    )
+}
+
+/// The refusal to fill the destination beyond its limit.
+fn too_little_space(store: &Store, free: u64, limit: u64) -> Error {
+    let gib = |bytes: u64| f64::from(u32::try_from(bytes >> 20).unwrap_or(u32::MAX)) / 1024.0;
+    Error::failed(format!(
+        "insufficient space: {} has {:.1} GiB left, local.minSpaceGB keeps {:.1} GiB free",
+        store.path,
+        gib(free),
+        gib(limit)
+    ))
+    .hint("free space on the destination or lower local.minSpaceGB; the next run continues")
+}

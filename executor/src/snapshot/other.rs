@@ -1,0 +1,138 @@
+//! Symlinks, FIFOs, sockets and devices.
+
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+
+use rustix::io::Errno;
+use schema::journal::ProblemKind;
+
+use super::{
+    ends_everything,
+    file::{clear, find_in_basis},
+    state::{Group, State},
+};
+use crate::{
+    error::{Error, Result, reason},
+    manifest::{Entry, xattrs_digest},
+    sys::{Dir, Kind, Stat, attributes},
+};
+
+/// Puts an entry that is neither a file nor a folder into the new tree.
+pub(super) fn other(
+    state: &mut State<'_>,
+    parent: &Dir,
+    source_name: &OsStr,
+    name: &OsStr,
+    stat: &Stat,
+) -> Result<()> {
+    let mut entry = Entry::of(&state.path, stat);
+    if stat.kind == Kind::Symlink {
+        match parent.read_symlink(source_name) {
+            Ok(target) => entry.target = Some(target.as_bytes().to_vec()),
+            Err(Errno::NOENT | Errno::INVAL) => {
+                state.problem(ProblemKind::Vanished, "was there and then was not");
+                return Ok(());
+            }
+            Err(error) => {
+                state.problem(ProblemKind::Unreadable, reason(&error.into()));
+                return Ok(());
+            }
+        }
+    }
+    let attributes = attributes::of_entry(parent, source_name).unwrap_or_default();
+    entry.xattrs_digest = xattrs_digest(&attributes);
+    let basis_entry = find_in_basis(state)?;
+    clear(state, name)?;
+
+    let mut linked = false;
+    if let Some(group) = state
+        .groups
+        .get(&(stat.dev, stat.ino))
+        .filter(|_| stat.nlink > 1)
+    {
+        entry.group = Some(group.number);
+    } else if stat.nlink > 1 {
+        let number = state.groups.len() as u64 + 1;
+        entry.group = Some(number);
+        let group = Group {
+            number,
+            path: entry.path.clone(),
+            entry: entry.clone(),
+        };
+        state.groups.insert((stat.dev, stat.ino), group);
+    }
+    if let Some(basis) = basis_entry
+        && basis.untouched(stat)
+        && basis.target == entry.target
+        && basis.xattrs_digest == entry.xattrs_digest
+        && !basis.absent
+        && entry.group.is_none()
+    {
+        linked = link(state, name, &entry)?;
+    }
+    if !linked {
+        entry.absent = !make(state, name, &entry, stat)?;
+        if !entry.absent {
+            for (attribute, value) in attributes {
+                let level = state.level()?;
+                if attributes::set_entry(&level.new, name, &attribute, &value).is_err() {
+                    entry.xattrs_kept.push((attribute, value));
+                }
+            }
+        }
+    }
+    state.list(&entry)
+}
+
+/// Gives the entry the basis' inode.
+fn link(state: &State<'_>, name: &OsStr, entry: &Entry) -> Result<bool> {
+    let level = state.level()?;
+    let Some(basis) = &level.basis else {
+        return Ok(false);
+    };
+    if !basis.stat(name).is_ok_and(|found| found.kind == entry.kind) {
+        return Ok(false);
+    }
+    match level.new.link_from(basis, name, name) {
+        Ok(()) => Ok(true),
+        Err(error) if ends_everything(error) => Err(Error::io("link", &state.here(), error)),
+        Err(_) => Ok(false),
+    }
+}
+
+/// Makes the entry anew; says whether the destination can hold such a thing. What it cannot hold
+/// stands in the manifest and comes back from there.
+fn make(state: &mut State<'_>, name: &OsStr, entry: &Entry, stat: &Stat) -> Result<bool> {
+    let level = state.level()?;
+    let made = match &entry.target {
+        Some(target) => level.new.make_symlink(OsStr::from_bytes(target), name),
+        None => level.new.make_special(name, entry.kind, stat.device),
+    };
+    match made {
+        Ok(()) => {}
+        Err(error) if ends_everything(error) => {
+            return Err(Error::io("make", &state.here(), error));
+        }
+        Err(_) => return Ok(false),
+    }
+    let level = state.level()?;
+    let mut faults = Vec::new();
+    if state.privileged
+        && let Err(error) = level.new.set_owner(name, entry.uid, entry.gid)
+        && state.capabilities.owners
+    {
+        faults.push(("set the owner", error));
+    }
+    if entry.kind != Kind::Symlink
+        && let Err(error) = level.new.set_mode_of(name, entry.mode)
+        && state.capabilities.modes
+    {
+        faults.push(("set the mode", error));
+    }
+    if let Err(error) = level.new.set_mtime(name, entry.mtime) {
+        faults.push(("set the time", error));
+    }
+    for (doing, error) in faults {
+        state.not_stored(doing, error)?;
+    }
+    Ok(true)
+}

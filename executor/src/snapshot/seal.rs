@@ -1,0 +1,200 @@
+//! Sealing and publishing: the only way a tree in `partial` becomes a snapshot.
+//!
+//! Invariant: manifest, data and record are on disk before the rename; the rename never replaces;
+//! a failed sync is never tried again into success.
+
+use std::ffi::OsStr;
+
+use rustix::io::Errno;
+use schema::{
+    Tier,
+    plan::{SnapshotStep, SuspectWhen},
+    record::{FORMAT_VERSION, SnapshotRecord},
+};
+
+use super::{
+    build::{Built, report_sync},
+    copied_log,
+    start::Started,
+};
+use crate::{
+    error::{Error, Result},
+    event::Context,
+    manifest,
+    store::{BACKUP, LATEST, PARTIAL, SNAPSHOT_FILE, SNAPSHOTS, Store, record_path, write_json},
+    sys::Kind,
+};
+
+/// Puts everything on disk and writes the record.
+pub(super) fn seal(
+    store: &Store,
+    run_id: &str,
+    step: &SnapshotStep,
+    started: &Started,
+    built: Built,
+    context: Context<'_>,
+) -> Result<SnapshotRecord> {
+    context.stop.check()?;
+    report_sync(context);
+    let suspect = suspect(&step.suspect_when, &built);
+    let manifest_digest = built
+        .manifest
+        .finish()
+        .map_err(|error| store.io("write", &record_path(step.id, manifest::FILE_NAME), error))?;
+    if let Err(error) = started.tree.sync_file_system() {
+        copied_log::forget_unsynced(&started.records)
+            .map_err(|error| store.io("write", "the log of copied files", error))?;
+        return Err(store.io("sync", &format!("{BACKUP}/{PARTIAL}/{}", step.id), error).hint(
+            "the disk could not store what was written: look at `dmesg`; the next run copies it again",
+        ));
+    }
+    let totals = built.totals;
+    let record = SnapshotRecord {
+        format_version: FORMAT_VERSION,
+        id: step.id,
+        host: host_of(store),
+        run_id: run_id.to_owned(),
+        started_at: step.started_at,
+        sealed_at: context.clock.now(),
+        day: step.day,
+        complete: totals.errors == 0 && totals.torn == 0 && built.sources.iter().all(|s| s.present),
+        suspect,
+        basis: step.basis.as_ref().map(|basis| basis.id),
+        engine: step.engine,
+        made_by: concat!("backup ", env!("CARGO_PKG_VERSION")).to_owned(),
+        sources: built.sources,
+        exclude_patterns: step.exclude_patterns.clone(),
+        totals,
+        stored_by: built.stored_by,
+        manifest: manifest::FILE_NAME.to_owned(),
+        manifest_digest,
+        problems: built.problems,
+    };
+    let path = store.named(&record_path(step.id, SNAPSHOT_FILE));
+    write_json(&started.records, SNAPSHOT_FILE, &path, &record)?;
+    for (dir, name) in [
+        (&started.area, PARTIAL),
+        (&store.area(SNAPSHOTS)?, SNAPSHOTS),
+    ] {
+        dir.sync()
+            .map_err(|error| store.io("sync", &format!("{BACKUP}/{name}"), error))?;
+    }
+    Ok(record)
+}
+
+/// The host's folder is named after the host.
+fn host_of(store: &Store) -> String {
+    store.path.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+/// Why a snapshot is suspect.
+fn suspect(when: &SuspectWhen, built: &Built) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if let Some(limit) = when.entries_below
+        && built.totals.entries < limit
+    {
+        reasons.push(format!(
+            "it has {} entries, less than half of the {} or more before",
+            built.totals.entries,
+            limit.saturating_mul(2)
+        ));
+    }
+    if let Some(limit) = when.unchanged_files_below
+        && built.unchanged_files < limit
+    {
+        reasons.push(format!(
+            "most content changed at once: {} files are as before, fewer than {limit}",
+            built.unchanged_files
+        ));
+    }
+    for path in &when.had_files {
+        let source = built.sources.iter().find(|source| source.path == *path);
+        // A source that is a folder counts itself.
+        if source.is_none_or(|source| !source.present || source.entries <= 1) {
+            reasons.push(format!(
+                "source {path} had files and is empty or missing now"
+            ));
+        }
+    }
+    reasons
+}
+
+/// Publishes a sealed snapshot by one rename; nothing to do where that was done before.
+pub(super) fn publish(store: &Store, step: &SnapshotStep, record: &SnapshotRecord) -> Result<()> {
+    let name = step.id.to_string();
+    let name = OsStr::new(&name);
+    if store.home_of(step.id)?.is_none() {
+        let area = store.area(PARTIAL)?;
+        let tier_name = Tier::Daily.folder();
+        let root_mode = store
+            .root
+            .stat_self()
+            .map_err(|error| store.io("look at", "", error))?
+            .mode;
+        let daily = store
+            .root
+            .folder_or_new(OsStr::new(tier_name), root_mode)
+            .map_err(|error| store.io("make", tier_name, error))?;
+        let at = format!("{tier_name}/{}", step.id);
+        match area.rename_new(name, &daily, name) {
+            Ok(()) => {}
+            Err(Errno::EXIST) => {
+                return Err(Error::failed(format!(
+                    "{} is taken by something that is not this snapshot",
+                    store.named(&at)
+                ))
+                .hint(
+                    "move it away and run `backup apply` again: the snapshot itself is finished",
+                ));
+            }
+            Err(error) => return Err(store.io("publish", &at, error)),
+        }
+        for dir in [&daily, &area, &store.root] {
+            dir.sync().map_err(|error| store.io("sync", &at, error))?;
+        }
+    }
+    if record.suspect.is_empty()
+        && let Some(home) = store.home_of(step.id)?
+    {
+        point_latest(store, &format!("{home}/{}", step.id))?;
+    }
+    if let Some(records) = store.records(step.id)? {
+        match records.remove_file(OsStr::new(copied_log::FILE_NAME)) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(store.io("remove", "the log of copied files", error)),
+        }
+    }
+    Ok(())
+}
+
+/// Makes `latest` point to a snapshot, by renaming a finished link over it.
+///
+/// Where the file system has no symlinks there is no `latest`. Anything else of that name is the
+/// user's and stays.
+///
+/// # Errors
+/// The system's reason.
+pub(crate) fn point_latest(store: &Store, target: &str) -> Result<()> {
+    let io = |error: Errno| store.io("replace", LATEST, error);
+    let latest = OsStr::new(LATEST);
+    let there = store.root.look(latest).map_err(io)?;
+    match there.map(|stat| stat.kind) {
+        Some(Kind::Symlink) if store.root.read_symlink(latest).map_err(io)? == target => {
+            return Ok(());
+        }
+        None | Some(Kind::Symlink) => {}
+        Some(_) => return Ok(()),
+    }
+    let beside = OsStr::new(".latest.new");
+    match store.root.remove_file(beside) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(error) => return Err(io(error)),
+    }
+    match store.root.make_symlink(OsStr::new(target), beside) {
+        Ok(()) => {}
+        Err(Errno::PERM | Errno::NOTSUP | Errno::NOSYS | Errno::INVAL) => return Ok(()),
+        Err(error) => return Err(io(error)),
+    }
+    store.root.rename_over(beside, latest).map_err(io)?;
+    store.root.sync().map_err(io)
+}

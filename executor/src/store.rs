@@ -1,0 +1,247 @@
+//! A destination's folder: where its snapshots, records and leftovers stand.
+//!
+//! Only names and small records; copying, publishing and deleting are the steps' work.
+
+use std::{ffi::OsStr, fs::File};
+
+use rustix::io::Errno;
+use schema::{
+    SnapshotId, Tier,
+    record::{DestinationRecord, RotationRecord, SnapshotMarks, SnapshotRecord},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    error::{Error, Result},
+    manifest::{self, Reader},
+    sys::{Dir, Kind},
+};
+
+/// Folder of everything that is not a snapshot.
+pub const BACKUP: &str = ".backup";
+/// This destination's record.
+pub const DESTINATION_FILE: &str = "destination.json";
+/// The lock's file.
+pub const LOCK_FILE: &str = "lock";
+/// When retention was last applied.
+pub const ROTATION_FILE: &str = "rotation.json";
+/// Snapshots being made.
+pub const PARTIAL: &str = "partial";
+/// Snapshots being removed.
+pub const TRASH: &str = "trash";
+/// Records, one folder a snapshot.
+pub const SNAPSHOTS: &str = "snapshots";
+/// A snapshot's record.
+pub const SNAPSHOT_FILE: &str = "snapshot.json";
+/// What was said of a snapshot since.
+pub const MARKS_FILE: &str = "marks.json";
+/// The link to the newest good snapshot.
+pub const LATEST: &str = "latest";
+
+/// An open destination.
+#[derive(Debug)]
+pub struct Store {
+    /// The host's folder.
+    pub root: Dir,
+    /// `.backup` in it.
+    pub backup: Dir,
+    /// The host's folder as people know it, for messages.
+    pub path: String,
+}
+
+impl Store {
+    /// Opens the host's folder below an open mount point; `None` if it was never set up.
+    ///
+    /// # Errors
+    /// When it is there and cannot be opened.
+    pub fn open(mount_point: &Dir, mount_path: &str, folder: &str) -> Result<Option<Self>> {
+        let path = format!("{}/{folder}", mount_path.trim_end_matches('/'));
+        let io = |error: Errno| Error::io("open", path.as_bytes(), error);
+        let root = match mount_point.folder(OsStr::new(folder)) {
+            Ok(root) => root,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(io(error)),
+        };
+        match root.folder(OsStr::new(BACKUP)) {
+            Ok(backup) => Ok(Some(Self { root, backup, path })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(io(error)),
+        }
+    }
+
+    /// A path in the destination, for messages.
+    #[must_use]
+    pub fn named(&self, relative: &str) -> String {
+        format!("{}/{relative}", self.path)
+    }
+
+    /// Opens a folder below the host's, such as `daily`; `None` if it is not there.
+    ///
+    /// # Errors
+    /// When it is there and cannot be opened.
+    pub fn tier(&self, tier: Tier) -> Result<Option<Dir>> {
+        match self.root.folder(OsStr::new(tier.folder())) {
+            Ok(dir) => Ok(Some(dir)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(self.io("open", tier.folder(), error)),
+        }
+    }
+
+    /// Opens a folder of `.backup`, making it where it is missing.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn area(&self, name: &str) -> Result<Dir> {
+        self.backup
+            .folder_or_new(OsStr::new(name), 0o700)
+            .map_err(|error| self.io("open", &format!("{BACKUP}/{name}"), error))
+    }
+
+    /// Opens a snapshot's tree.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be opened.
+    pub fn snapshot(&self, home: Tier, id: SnapshotId) -> Result<Dir> {
+        let name = format!("{home}/{id}");
+        self.root
+            .folder(OsStr::new(home.folder()))
+            .and_then(|tier| tier.folder(OsStr::new(&id.to_string())))
+            .map_err(|error| self.io("open", &name, error))
+    }
+
+    /// The tier whose folder holds a snapshot's tree; a symlink in a tier does not count.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn home_of(&self, id: SnapshotId) -> Result<Option<Tier>> {
+        for tier in Tier::ALL {
+            if let Some(dir) = self.tier(tier)? {
+                let name = id.to_string();
+                let stat = dir
+                    .look(OsStr::new(&name))
+                    .map_err(|error| self.io("look at", &format!("{tier}/{name}"), error))?;
+                if stat.is_some_and(|stat| stat.kind == Kind::Folder) {
+                    return Ok(Some(tier));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Opens the folder of a snapshot's records; `None` if it has none.
+    ///
+    /// # Errors
+    /// When it is there and cannot be opened.
+    pub fn records(&self, id: SnapshotId) -> Result<Option<Dir>> {
+        let name = id.to_string();
+        let opened = self
+            .backup
+            .folder(OsStr::new(SNAPSHOTS))
+            .and_then(|snapshots| snapshots.folder(OsStr::new(&name)));
+        match opened {
+            Ok(dir) => Ok(Some(dir)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(self.io("open", &format!("{BACKUP}/{SNAPSHOTS}/{name}"), error)),
+        }
+    }
+
+    /// A snapshot's record; `None` where it has none.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn record(&self, id: SnapshotId) -> Result<Option<SnapshotRecord>> {
+        let Some(dir) = self.records(id)? else {
+            return Ok(None);
+        };
+        read_json(
+            &dir,
+            SNAPSHOT_FILE,
+            &self.named(&record_path(id, SNAPSHOT_FILE)),
+        )
+    }
+
+    /// What was said of a snapshot since it was sealed.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn marks(&self, id: SnapshotId) -> Result<SnapshotMarks> {
+        let Some(dir) = self.records(id)? else {
+            return Ok(SnapshotMarks::default());
+        };
+        let marks = read_json(&dir, MARKS_FILE, &self.named(&record_path(id, MARKS_FILE)))?;
+        Ok(marks.unwrap_or_default())
+    }
+
+    /// Opens a snapshot's manifest.
+    ///
+    /// # Errors
+    /// When it is not there or is not a manifest.
+    pub fn manifest(&self, id: SnapshotId) -> Result<Reader> {
+        let path = self.named(&record_path(id, manifest::FILE_NAME));
+        let dir = self.records(id)?.ok_or_else(|| {
+            Error::failed(format!("snapshot {id} has no records: {path} is missing"))
+        })?;
+        let file: File = dir
+            .file(OsStr::new(manifest::FILE_NAME))
+            .map_err(|error| Error::io("open", path.as_bytes(), error))?;
+        Reader::new(file).map_err(|error| Error::io("read", path.as_bytes(), error))
+    }
+
+    /// The destination's own record; `None` where there is none.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn destination(&self) -> Result<Option<DestinationRecord>> {
+        let path = self.named(&format!("{BACKUP}/{DESTINATION_FILE}"));
+        read_json(&self.backup, DESTINATION_FILE, &path)
+    }
+
+    /// When retention was last applied.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn rotation(&self) -> Result<Option<RotationRecord>> {
+        let path = self.named(&format!("{BACKUP}/{ROTATION_FILE}"));
+        read_json(&self.backup, ROTATION_FILE, &path)
+    }
+
+    /// The system's reason for a failure at a path in the destination.
+    #[must_use]
+    pub fn io(&self, doing: &str, relative: &str, error: impl Into<std::io::Error>) -> Error {
+        Error::io(doing, self.named(relative).as_bytes(), error)
+    }
+}
+
+/// Path of a file of a snapshot's records, relative to the host's folder.
+#[must_use]
+pub fn record_path(id: SnapshotId, file: &str) -> String {
+    format!("{BACKUP}/{SNAPSHOTS}/{id}/{file}")
+}
+
+/// Reads a JSON file; `None` if it is not there.
+///
+/// # Errors
+/// When it cannot be read or is not what it should be.
+pub fn read_json<T: DeserializeOwned>(dir: &Dir, name: &str, path: &str) -> Result<Option<T>> {
+    let bytes = dir
+        .read_whole(name)
+        .map_err(|error| Error::io("read", path.as_bytes(), error))?;
+    bytes
+        .map(|bytes| {
+            serde_json::from_slice(&bytes)
+                .map_err(|error| Error::failed(format!("cannot read {path}: {error}")))
+        })
+        .transpose()
+}
+
+/// Replaces a JSON file in one step.
+///
+/// # Errors
+/// The system's reason.
+pub fn write_json(dir: &Dir, name: &str, path: &str, value: &impl Serialize) -> Result<()> {
+    let mut bytes = serde_json::to_vec_pretty(value)
+        .map_err(|error| Error::failed(format!("cannot write {path}: {error}")))?;
+    bytes.push(b'\n');
+    dir.write_whole(name, &bytes)
+        .map_err(|error| Error::io("write", path.as_bytes(), error))
+}

@@ -1,0 +1,98 @@
+//! Extended attributes, access control lists and file capabilities among them.
+//!
+//! POSIX ACLs are the attributes `system.posix_acl_access` and `system.posix_acl_default`, file
+//! capabilities `security.capability` (xattr(7)).
+
+use std::{ffi::OsStr, os::fd::AsFd};
+
+use rustix::{
+    fs::{XattrFlags, fgetxattr, flistxattr, fsetxattr, lgetxattr, llistxattr, lsetxattr},
+    io::Errno,
+};
+
+use super::Dir;
+
+/// Attribute names with their values, in byte order of the names.
+pub type Attributes = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// The attributes of an open file or folder; none where the file system has no attributes.
+///
+/// # Errors
+/// The system's reason.
+pub fn of_fd(fd: impl AsFd) -> Result<Attributes, Errno> {
+    collect(
+        |buffer| flistxattr(&fd, buffer),
+        |name, buffer| fgetxattr(&fd, name, buffer),
+    )
+}
+
+/// The attributes of an entry that cannot be opened, such as a symlink or a FIFO.
+///
+/// # Errors
+/// The system's reason.
+pub fn of_entry(dir: &Dir, name: &OsStr) -> Result<Attributes, Errno> {
+    let path = dir.proc_path(name);
+    collect(
+        |buffer| llistxattr(path.as_slice(), buffer),
+        |name, buffer| lgetxattr(path.as_slice(), name, buffer),
+    )
+}
+
+/// Sets one attribute of an open file or folder.
+///
+/// # Errors
+/// The system's reason.
+pub fn set_fd(fd: impl AsFd, name: &[u8], value: &[u8]) -> Result<(), Errno> {
+    fsetxattr(fd, name, value, XattrFlags::empty())
+}
+
+/// Sets one attribute of an entry that cannot be opened.
+///
+/// # Errors
+/// The system's reason.
+pub fn set_entry(dir: &Dir, entry: &OsStr, name: &[u8], value: &[u8]) -> Result<(), Errno> {
+    lsetxattr(
+        dir.proc_path(entry).as_slice(),
+        name,
+        value,
+        XattrFlags::empty(),
+    )
+}
+
+fn collect(
+    list: impl Fn(&mut [u8]) -> Result<usize, Errno>,
+    get: impl Fn(&[u8], &mut [u8]) -> Result<usize, Errno>,
+) -> Result<Attributes, Errno> {
+    // Most entries have none, which one call with room for a few names tells.
+    let mut names = vec![0; 1024];
+    let length = loop {
+        match list(&mut names) {
+            Ok(length) => break length,
+            Err(Errno::RANGE) => names.resize(names.len() * 4, 0),
+            Err(Errno::NOTSUP) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        }
+    };
+    let mut attributes = Attributes::new();
+    for name in names[..length].split(|byte| *byte == 0) {
+        if name.is_empty() {
+            continue;
+        }
+        let mut value = vec![0; 4096];
+        loop {
+            match get(name, &mut value) {
+                Ok(length) => {
+                    value.truncate(length);
+                    attributes.push((name.to_vec(), value));
+                    break;
+                }
+                Err(Errno::RANGE) if value.len() < 1 << 20 => value.resize(value.len() * 4, 0),
+                // Gone since the list was made.
+                Err(Errno::NODATA) => break,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    attributes.sort_unstable();
+    Ok(attributes)
+}

@@ -1,0 +1,412 @@
+//! An open folder, and everything that is done to the entries in it by single names.
+
+use std::{
+    ffi::{CString, OsStr, OsString},
+    fs::File,
+    io::{Read as _, Write as _},
+    os::{
+        fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
+        unix::ffi::{OsStrExt as _, OsStringExt as _},
+    },
+};
+
+use rustix::{
+    fs::{
+        AtFlags, FileType, Gid, Mode, OFlags, RawDir, RenameFlags, Timespec, Timestamps, Uid,
+        chownat, fchmod, fchown, fsync, futimens, linkat, makedev, mkdirat, mknodat, openat,
+        readlinkat, renameat, renameat_with, symlinkat, syncfs, unlinkat, utimensat,
+    },
+    io::Errno,
+};
+
+use super::{Kind, Stat, stat::Nanos};
+
+/// An open folder.
+#[derive(Debug)]
+pub struct Dir(OwnedFd);
+
+impl AsFd for Dir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+const OPEN_DIR: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+
+impl Dir {
+    /// A folder that was opened elsewhere.
+    #[must_use]
+    pub fn from_fd(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+
+    /// The root of the file-system tree.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn root() -> Result<Self, Errno> {
+        openat(rustix::fs::CWD, "/", OPEN_DIR, Mode::empty()).map(Self)
+    }
+
+    /// Another descriptor of the same folder.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn again(&self) -> Result<Self, Errno> {
+        openat(&self.0, ".", OPEN_DIR, Mode::empty()).map(Self)
+    }
+
+    /// Opens a folder in this one; `ENOTDIR` or `ELOOP` if it is anything else.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn folder(&self, name: &OsStr) -> Result<Self, Errno> {
+        self.open(name, OPEN_DIR).map(Self)
+    }
+
+    /// Opens a folder in this one, making it first where it is missing.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn folder_or_new(&self, name: &OsStr, mode: u32) -> Result<Self, Errno> {
+        match self.make_folder(name, mode) {
+            Ok(()) | Err(Errno::EXIST) => self.folder(name),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens a file for reading without touching its access time where that is allowed.
+    ///
+    /// Never blocks on a FIFO that took the file's place; look at what was opened.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn file(&self, name: &OsStr) -> Result<File, Errno> {
+        let flags =
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        self.open(name, flags).map(File::from)
+    }
+
+    /// Opens an entry, first with `O_NOATIME`, which only the owner and root may ask for.
+    fn open(&self, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Errno> {
+        match openat(&self.0, name, flags | OFlags::NOATIME, Mode::empty()) {
+            Err(Errno::PERM) => openat(&self.0, name, flags, Mode::empty()),
+            result => result,
+        }
+    }
+
+    /// Creates a file for writing; `EEXIST` if the name is taken.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn new_file(&self, name: &OsStr, mode: u32) -> Result<File, Errno> {
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat(&self.0, name, flags, Mode::from_raw_mode(mode)).map(File::from)
+    }
+
+    /// Opens a file for reading and writing, creating it where it is missing.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn file_or_new(&self, name: &OsStr, mode: u32) -> Result<File, Errno> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat(&self.0, name, flags, Mode::from_raw_mode(mode)).map(File::from)
+    }
+
+    /// What the kernel says of an entry.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn stat(&self, name: &OsStr) -> Result<Stat, Errno> {
+        Stat::of(&self.0, name)
+    }
+
+    /// What the kernel says of an entry, `None` if there is none of that name.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn look(&self, name: &OsStr) -> Result<Option<Stat>, Errno> {
+        match self.stat(name) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What the kernel says of this folder.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn stat_self(&self) -> Result<Stat, Errno> {
+        Stat::of_fd(&self.0)
+    }
+
+    /// The names in this folder, in byte order.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn names(&self) -> Result<Vec<OsString>, Errno> {
+        let mut names = Vec::new();
+        let mut buffer = Vec::with_capacity(64 << 10);
+        // A fresh description, so that the place in the listing is not shared.
+        let fd = openat(&self.0, ".", OPEN_DIR, Mode::empty())?;
+        let mut entries = RawDir::new(fd, buffer.spare_capacity_mut());
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if name != b"." && name != b".." {
+                names.push(OsString::from_vec(name.to_vec()));
+            }
+        }
+        names.sort_unstable_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
+        Ok(names)
+    }
+
+    /// Makes a folder.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn make_folder(&self, name: &OsStr, mode: u32) -> Result<(), Errno> {
+        mkdirat(&self.0, name, Mode::from_raw_mode(mode))
+    }
+
+    /// Makes a symlink.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn make_symlink(&self, target: &OsStr, name: &OsStr) -> Result<(), Errno> {
+        symlinkat(target, &self.0, name)
+    }
+
+    /// Makes a FIFO, a socket or a device.
+    ///
+    /// # Errors
+    /// The system's reason; `EINVAL` for any other kind.
+    pub fn make_special(&self, name: &OsStr, kind: Kind, device: (u32, u32)) -> Result<(), Errno> {
+        let file_type = match kind {
+            Kind::Fifo => FileType::Fifo,
+            Kind::Socket => FileType::Socket,
+            Kind::CharDevice => FileType::CharacterDevice,
+            Kind::BlockDevice => FileType::BlockDevice,
+            Kind::File | Kind::Folder | Kind::Symlink => return Err(Errno::INVAL),
+        };
+        let mode = Mode::from_raw_mode(0o600);
+        mknodat(&self.0, name, file_type, mode, makedev(device.0, device.1))
+    }
+
+    /// Gives an entry of another folder a name in this one.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn link_from(&self, from: &Self, from_name: &OsStr, name: &OsStr) -> Result<(), Errno> {
+        linkat(&from.0, from_name, &self.0, name, AtFlags::empty())
+    }
+
+    /// What a symlink points to.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn read_symlink(&self, name: &OsStr) -> Result<OsString, Errno> {
+        let target: CString = readlinkat(&self.0, name, Vec::new())?;
+        Ok(OsString::from_vec(target.into_bytes()))
+    }
+
+    /// Renames an entry into another folder; `EEXIST` if the name is taken there.
+    ///
+    /// Where the file system cannot refuse a taken name in the rename itself (some FUSE and
+    /// network ones), the name is looked for first.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn rename_new(&self, name: &OsStr, to: &Self, to_name: &OsStr) -> Result<(), Errno> {
+        match renameat_with(&self.0, name, &to.0, to_name, RenameFlags::NOREPLACE) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+                if to.look(to_name)?.is_some() {
+                    return Err(Errno::EXIST);
+                }
+                renameat(&self.0, name, &to.0, to_name)
+            }
+            result => result,
+        }
+    }
+
+    /// Renames an entry within this folder over whatever has the name.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn rename_over(&self, name: &OsStr, to_name: &OsStr) -> Result<(), Errno> {
+        renameat(&self.0, name, &self.0, to_name)
+    }
+
+    /// Removes anything but a folder.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn remove_file(&self, name: &OsStr) -> Result<(), Errno> {
+        unlinkat(&self.0, name, AtFlags::empty())
+    }
+
+    /// Removes an empty folder.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn remove_folder(&self, name: &OsStr) -> Result<(), Errno> {
+        unlinkat(&self.0, name, AtFlags::REMOVEDIR)
+    }
+
+    /// Sets the owner of an entry, not of what a symlink points to.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn set_owner(&self, name: &OsStr, uid: u32, gid: u32) -> Result<(), Errno> {
+        let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+        chownat(
+            &self.0,
+            name,
+            Some(uid),
+            Some(gid),
+            AtFlags::SYMLINK_NOFOLLOW,
+        )
+    }
+
+    /// Sets the modification time of an entry, not of what a symlink points to.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn set_mtime(&self, name: &OsStr, mtime: Nanos) -> Result<(), Errno> {
+        utimensat(&self.0, name, &timestamps(mtime), AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    /// Sets the permission bits of an entry that cannot be opened, such as a FIFO or a folder
+    /// without permissions. Follows a symlink: only for names that nobody else can change.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn set_mode_of(&self, name: &OsStr, mode: u32) -> Result<(), Errno> {
+        rustix::fs::chmodat(&self.0, name, Mode::from_raw_mode(mode), AtFlags::empty())
+    }
+
+    /// Makes this folder's entries durable.
+    ///
+    /// # Errors
+    /// The system's reason; never to be tried again into success.
+    pub fn sync(&self) -> Result<(), Errno> {
+        fsync(&self.0)
+    }
+
+    /// Makes everything on this folder's file system durable.
+    ///
+    /// # Errors
+    /// The system's reason; never to be tried again into success.
+    pub fn sync_file_system(&self) -> Result<(), Errno> {
+        syncfs(&self.0)
+    }
+
+    /// Replaces a small file in one step: writes beside it, syncs, renames over it, syncs again.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn write_whole(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+        let beside = format!(".{name}.new");
+        let beside = OsStr::new(&beside);
+        match self.remove_file(beside) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let mut file = self.new_file(beside, 0o600)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        self.rename_over(beside, OsStr::new(name))?;
+        self.sync()?;
+        Ok(())
+    }
+
+    /// The content of a small file; `None` if there is none of that name.
+    ///
+    /// # Errors
+    /// The system's reason; also for anything but a regular file.
+    pub fn read_whole(&self, name: &str) -> std::io::Result<Option<Vec<u8>>> {
+        let mut file = match self.file(OsStr::new(name)) {
+            Ok(file) => file,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        if Stat::of_fd(&file)?.kind != Kind::File {
+            return Err(std::io::Error::other("not a regular file"));
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
+    }
+
+    /// The path that the kernel knows an entry of this folder by, for comparing places only.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn proc_name(&self, name: &OsStr) -> std::io::Result<Vec<u8>> {
+        let own = format!("/proc/self/fd/{}", self.0.as_raw_fd());
+        let mut path = std::fs::read_link(own)?.into_os_string().into_vec();
+        if name != "." {
+            if path.last() != Some(&b'/') {
+                path.push(b'/');
+            }
+            path.extend_from_slice(name.as_bytes());
+        }
+        Ok(path)
+    }
+
+    /// Path of an entry through this descriptor, for the calls that know no descriptors.
+    #[must_use]
+    pub fn proc_path(&self, name: &OsStr) -> Vec<u8> {
+        let mut path = format!("/proc/self/fd/{}/", self.0.as_raw_fd()).into_bytes();
+        path.extend_from_slice(name.as_bytes());
+        path
+    }
+}
+
+/// Sets owner, permission bits and modification time of an open file or folder.
+pub mod open {
+    use super::{AsFd, Errno, Gid, Mode, Nanos, Uid, fchmod, fchown, futimens, timestamps};
+
+    /// Sets the owner.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn set_owner(fd: impl AsFd, uid: u32, gid: u32) -> Result<(), Errno> {
+        fchown(fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
+    }
+
+    /// Sets the permission bits.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn set_mode(fd: impl AsFd, mode: u32) -> Result<(), Errno> {
+        fchmod(fd, Mode::from_raw_mode(mode))
+    }
+
+    /// Sets the modification time and leaves the access time.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn set_mtime(fd: impl AsFd, mtime: Nanos) -> Result<(), Errno> {
+        futimens(fd, &timestamps(mtime))
+    }
+}
+
+fn timestamps(mtime: Nanos) -> Timestamps {
+    const SECOND: Nanos = 1_000_000_000;
+    Timestamps {
+        last_access: Timespec {
+            tv_sec: 0,
+            tv_nsec: rustix::fs::UTIME_OMIT,
+        },
+        last_modification: Timespec {
+            tv_sec: i64::try_from(mtime.div_euclid(SECOND)).unwrap_or(i64::MAX),
+            tv_nsec: i64::try_from(mtime.rem_euclid(SECOND)).unwrap_or(0),
+        },
+    }
+}

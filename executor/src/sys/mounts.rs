@@ -1,0 +1,97 @@
+//! What is mounted where: `/proc/self/mountinfo`, as proc_pid_mountinfo(5) describes it.
+
+use super::Stat;
+
+/// One mount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// The kernel's number of the mount.
+    pub id: u64,
+    /// Device number of the file system, `major:minor`.
+    pub device: String,
+    /// The folder of that file system that is mounted.
+    pub root: Vec<u8>,
+    /// Where it is mounted.
+    pub mount_point: Vec<u8>,
+    /// Whether the mount or its file system is read-only.
+    pub read_only: bool,
+    /// The file system's type.
+    pub file_system: String,
+    /// What is mounted, usually a device node.
+    pub source: Vec<u8>,
+}
+
+/// All mounts that this process sees.
+///
+/// # Errors
+/// The system's reason.
+pub fn mounts() -> std::io::Result<Vec<Mount>> {
+    Ok(parse(&std::fs::read("/proc/self/mountinfo")?))
+}
+
+/// The mount that an entry was reached through.
+#[must_use]
+pub fn of<'a>(mounts: &'a [Mount], stat: &Stat) -> Option<&'a Mount> {
+    mounts.iter().find(|mount| mount.id == stat.mount)
+}
+
+fn parse(text: &[u8]) -> Vec<Mount> {
+    text.split(|byte| *byte == b'\n').filter_map(line).collect()
+}
+
+fn line(line: &[u8]) -> Option<Mount> {
+    let mut fields = line.split(|byte| *byte == b' ');
+    let mut text = || Some(String::from_utf8_lossy(fields.next()?).into_owned());
+    let id = text()?.parse().ok()?;
+    text()?;
+    let device = text()?;
+    let root = unescape(fields.next()?);
+    let mount_point = unescape(fields.next()?);
+    let options = fields.next()?;
+    // Optional fields end with a lone hyphen.
+    fields.find(|field| *field == b"-")?;
+    let file_system = String::from_utf8_lossy(fields.next()?).into_owned();
+    let source = unescape(fields.next()?);
+    let super_options = fields.next().unwrap_or_default();
+    let has_ro = |options: &[u8]| options.split(|byte| *byte == b',').any(|o| o == b"ro");
+    Some(Mount {
+        id,
+        device,
+        root,
+        mount_point,
+        read_only: has_ro(options) || has_ro(super_options),
+        file_system,
+        source,
+    })
+}
+
+/// Undoes the kernel's octal escapes of blank, tab, newline and backslash.
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(field);
+    // Names that are not UTF-8 stand here as they are; only the escapes need undoing.
+    if !field.contains(&b'\\') {
+        return field.to_vec();
+    }
+    schema::escape::unescape(&text).unwrap_or_else(|| field.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_with_optional_fields_and_escapes_is_read() {
+        let text = b"36 35 98:0 /mnt1 /mnt\\040two rw,noatime master:1 - ext3 /dev/root ro,errors=continue\nbroken\n";
+        let mounts = parse(text);
+        assert_eq!(mounts.len(), 1);
+        assert_eq!(mounts[0].mount_point, b"/mnt two");
+        assert_eq!(mounts[0].root, b"/mnt1");
+        assert_eq!(mounts[0].file_system, "ext3");
+        assert!(mounts[0].read_only);
+    }
+
+    #[test]
+    fn the_machine_has_a_root_mount() {
+        assert!(mounts().unwrap().iter().any(|m| m.mount_point == b"/"));
+    }
+}

@@ -1,0 +1,137 @@
+//! What the kernel says of one entry.
+
+use std::os::fd::AsFd;
+
+use rustix::{
+    fs::{AtFlags, FileType, Statx, StatxFlags, major, makedev, minor, statx},
+    io::Errno,
+    path::Arg,
+};
+
+/// Nanoseconds since 1970-01-01 UTC; negative before.
+pub type Nanos = i128;
+
+/// What kind of thing an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Kind {
+    File,
+    Folder,
+    Symlink,
+    Fifo,
+    Socket,
+    CharDevice,
+    BlockDevice,
+}
+
+/// What the kernel says of one entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// What it is.
+    pub kind: Kind,
+    /// Permission bits, set-id and sticky bits included.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Size in bytes.
+    pub size: u64,
+    /// Bytes allocated on disk.
+    pub allocated: u64,
+    /// Time of the last change of content.
+    pub mtime: Nanos,
+    /// Time of the last change of content or metadata.
+    pub ctime: Nanos,
+    /// File system it is on.
+    pub dev: u64,
+    /// Inode number.
+    pub ino: u64,
+    /// Number of names.
+    pub nlink: u32,
+    /// For devices, what they are: `major`, `minor`.
+    pub device: (u32, u32),
+    /// The mount it was reached through; 0 where the kernel does not say.
+    pub mount: u64,
+    /// Whether it is the root of a mount.
+    pub mount_root: bool,
+    /// Whether it can be appended to only, or not changed at all.
+    pub immutable: bool,
+}
+
+/// `STATX_ATTR_IMMUTABLE`, `STATX_ATTR_APPEND` and `STATX_ATTR_MOUNT_ROOT` of statx(2).
+const ATTR_IMMUTABLE: u64 = 0x10;
+const ATTR_APPEND: u64 = 0x20;
+const ATTR_MOUNT_ROOT: u64 = 0x2000;
+
+impl Stat {
+    /// What the kernel says of an entry of an open folder; a symlink is not followed.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn of(dir: impl AsFd, name: impl Arg) -> Result<Self, Errno> {
+        Self::with(dir, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT)
+    }
+
+    /// What the kernel says of an open file or folder.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn of_fd(fd: impl AsFd) -> Result<Self, Errno> {
+        Self::with(fd, c"", AtFlags::EMPTY_PATH)
+    }
+
+    fn with(dir: impl AsFd, name: impl Arg, flags: AtFlags) -> Result<Self, Errno> {
+        let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
+        Self::new(&statx(dir, name, flags, wanted)?)
+    }
+
+    fn new(raw: &Statx) -> Result<Self, Errno> {
+        let kind = match FileType::from_raw_mode(raw.stx_mode.into()) {
+            FileType::RegularFile => Kind::File,
+            FileType::Directory => Kind::Folder,
+            FileType::Symlink => Kind::Symlink,
+            FileType::Fifo => Kind::Fifo,
+            FileType::Socket => Kind::Socket,
+            FileType::CharacterDevice => Kind::CharDevice,
+            FileType::BlockDevice => Kind::BlockDevice,
+            FileType::Unknown => return Err(Errno::INVAL),
+        };
+        let nanos =
+            |seconds: i64, nanos: u32| Nanos::from(seconds) * 1_000_000_000 + Nanos::from(nanos);
+        let attributes = raw.stx_attributes.bits();
+        Ok(Self {
+            kind,
+            mode: u32::from(raw.stx_mode) & 0o7777,
+            uid: raw.stx_uid,
+            gid: raw.stx_gid,
+            size: raw.stx_size,
+            allocated: raw.stx_blocks * 512,
+            mtime: nanos(raw.stx_mtime.tv_sec, raw.stx_mtime.tv_nsec),
+            ctime: nanos(raw.stx_ctime.tv_sec, raw.stx_ctime.tv_nsec),
+            dev: makedev(raw.stx_dev_major, raw.stx_dev_minor),
+            ino: raw.stx_ino,
+            nlink: raw.stx_nlink,
+            device: (raw.stx_rdev_major, raw.stx_rdev_minor),
+            mount: if raw.stx_mask & StatxFlags::MNT_ID.bits() != 0 {
+                raw.stx_mnt_id
+            } else {
+                0
+            },
+            mount_root: attributes & ATTR_MOUNT_ROOT != 0,
+            immutable: attributes & (ATTR_IMMUTABLE | ATTR_APPEND) != 0,
+        })
+    }
+
+    /// The file system's number as `/proc/self/mountinfo` writes it.
+    #[must_use]
+    pub fn device_text(&self) -> String {
+        format!("{}:{}", major(self.dev), minor(self.dev))
+    }
+
+    /// Whether both are the same inode.
+    #[must_use]
+    pub fn same_inode(&self, other: &Self) -> bool {
+        self.dev == other.dev && self.ino == other.ino
+    }
+}

@@ -1,0 +1,321 @@
+//! Rules about options that are each sound by themselves: the list of rules, and those about
+//! `local`, `cloud` and the whole.
+//!
+//! Each rule is one function that says what is wrong, names the options as the user wrote them and
+//! ends with what to do. Where a finding stands in the file and what was found there is the
+//! caller's to add.
+
+use schema::Config;
+use schema::config::{Provider, SyncMode};
+
+use super::{Fault, calendars, notices, patterns, sources, unsupported};
+
+/// One rule; it may find several things.
+type Rule = fn(&Config) -> Vec<Finding>;
+
+/// What makes a config invalid.
+const FAULTS: &[Rule] = &[
+    hostname,
+    keep_nothing,
+    no_sources,
+    sources::duplicate,
+    sources::nested,
+    sources::destination,
+    patterns::invalid,
+    file_system_uuid,
+    custom_without_remote,
+    remote_without_custom,
+    remote_form,
+    remote_path,
+    move_without_local,
+    bandwidth_limit,
+    zero_spans,
+    calendars::frequency,
+    calendars::health_check,
+    notices::no_channel,
+    notices::email,
+    notices::urls,
+    notices::topic,
+    unsupported::rsync,
+    unsupported::channels,
+];
+
+/// What is allowed and probably not meant.
+const WARNINGS: &[Rule] = &[nothing_to_back_up, proton_without_cloud];
+
+/// What a rule found, before it is known where that stands in the file.
+pub(super) struct Finding {
+    fault: Fault,
+    also: Vec<&'static str>,
+}
+
+impl Finding {
+    /// A finding about the option at `path`.
+    pub(super) fn new(path: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self {
+            fault: Fault::new(path, problem),
+            also: Vec::new(),
+        }
+    }
+
+    pub(super) fn expected(mut self, expected: impl Into<String>) -> Self {
+        self.fault = self.fault.expected(expected);
+        self
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.fault = self.fault.hint(hint.into());
+        self
+    }
+
+    /// Other options that the rule looked at.
+    pub(super) fn with(mut self, also: &[&'static str]) -> Self {
+        self.also.extend(also);
+        self
+    }
+
+    /// Whether `test` holds for an option that the rule looked at.
+    pub(super) fn involves(&self, test: impl Fn(&str) -> bool) -> bool {
+        test(&self.fault.path) || self.also.iter().any(|path| test(path))
+    }
+
+    pub(super) fn into_fault(self) -> Fault {
+        self.fault
+    }
+}
+
+/// Everything that makes the config invalid.
+pub(super) fn faults(config: &Config) -> Vec<Finding> {
+    FAULTS.iter().flat_map(|rule| rule(config)).collect()
+}
+
+/// Everything that is probably not meant.
+pub(super) fn warnings(config: &Config) -> Vec<Finding> {
+    WARNINGS.iter().flat_map(|rule| rule(config)).collect()
+}
+
+/// One finding, if the condition holds.
+pub(super) fn when(condition: bool, finding: impl FnOnce() -> Finding) -> Vec<Finding> {
+    condition.then(finding).into_iter().collect()
+}
+
+fn hostname(config: &Config) -> Vec<Finding> {
+    let Some(name) = config.hostname.as_deref() else {
+        return Vec::new();
+    };
+    let problem = if name.is_empty() {
+        "empty"
+    } else if name.contains('/') {
+        "contains `/`"
+    } else if name.starts_with('.') {
+        "starts with `.`"
+    } else if name.contains('\0') {
+        "contains a NUL character"
+    } else if name.len() > 255 {
+        "longer than 255 bytes"
+    } else {
+        return Vec::new();
+    };
+    vec![
+        Finding::new("hostname", problem)
+            .expected("the name of one folder below `local.mountPoint`")
+            .hint("set `hostname` to a plain name, or to null for the machine's own"),
+    ]
+}
+
+fn keep_nothing(config: &Config) -> Vec<Finding> {
+    let local = &config.local;
+    let none = local.keep_daily == 0 && local.keep_weekly == 0 && local.keep_monthly == 0;
+    when(local.enable && none, || {
+        Finding::new(
+            "local.keepDaily",
+            "no snapshot would be kept: `local.keepDaily`, `local.keepWeekly` and \
+             `local.keepMonthly` are all 0",
+        )
+        .expected("at least one of them to be 1 or more")
+        .hint("raise one of them, or set `local.enable` to false")
+        .with(&["local.enable", "local.keepWeekly", "local.keepMonthly"])
+    })
+}
+
+fn no_sources(config: &Config) -> Vec<Finding> {
+    let by = match (config.local.enable, config.cloud.enable) {
+        (true, _) => "local.enable",
+        (false, true) => "cloud.enable",
+        (false, false) => return Vec::new(),
+    };
+    when(config.local.sources.is_empty(), || {
+        Finding::new(
+            "local.sources",
+            format!("nothing to back up although `{by}` is true"),
+        )
+        .expected("at least one absolute path")
+        .hint(format!("name what to back up, or set `{by}` to false"))
+        .with(&["local.enable", "cloud.enable"])
+    })
+}
+
+fn file_system_uuid(config: &Config) -> Vec<Finding> {
+    let Some(uuid) = config.local.file_system_uuid.as_deref() else {
+        return Vec::new();
+    };
+    let hex = |c: char| c.is_ascii_hexdigit() || c == '-';
+    let sound = uuid.chars().all(hex) && uuid.contains(|c: char| c.is_ascii_hexdigit());
+    when(!sound, || {
+        Finding::new("local.fileSystemUUID", "not a UUID")
+            .expected("hexadecimal digits and dashes")
+            .hint(
+                "write what `lsblk -o NAME,UUID` prints for the disk, or null for any file system",
+            )
+    })
+}
+
+fn custom_without_remote(config: &Config) -> Vec<Finding> {
+    let cloud = &config.cloud;
+    let custom = cloud.enable && cloud.provider == Provider::Custom;
+    when(custom && cloud.remote.is_none(), || {
+        Finding::new(
+            "cloud.remote",
+            "not set although `cloud.provider` is \"custom\"",
+        )
+        .expected("an rclone remote, \"name:\" or \"name:path\"")
+        .hint("set `cloud.remote` to one of those that `rclone listremotes` prints")
+        .with(&["cloud.enable", "cloud.provider"])
+    })
+}
+
+fn remote_without_custom(config: &Config) -> Vec<Finding> {
+    let cloud = &config.cloud;
+    let unused = cloud.remote.is_some() && cloud.provider != Provider::Custom;
+    when(unused, || {
+        Finding::new(
+            "cloud.remote",
+            "set although `cloud.provider` is not \"custom\"",
+        )
+        .expected("null, because \"proton-drive\" is the remote \"proton:\"")
+        .hint("set `cloud.provider` to \"custom\" to use it, or remove `cloud.remote`")
+        .with(&["cloud.provider"])
+    })
+}
+
+fn remote_form(config: &Config) -> Vec<Finding> {
+    let Some(remote) = config.cloud.remote.as_deref() else {
+        return Vec::new();
+    };
+    // A name that starts with a dash would be read as an option of rclone.
+    let sound = remote.split_once(':').is_some_and(|(name, path)| {
+        !name.is_empty()
+            && !name.starts_with(['-', ' '])
+            && !name.contains(|c: char| c == '/' || c.is_control())
+            && !path.contains('\0')
+    });
+    when(!sound, || {
+        Finding::new("cloud.remote", "not an rclone remote")
+            .expected("\"name:\" or \"name:path\"")
+            .hint("set `cloud.remote` to one of those that `rclone listremotes` prints")
+    })
+}
+
+fn remote_path(config: &Config) -> Vec<Finding> {
+    let path = config.cloud.remote_path.as_str();
+    let unsound = path.contains('\0') || path.split('/').any(|part| part == "..");
+    when(unsound, || {
+        Finding::new("cloud.remotePath", "not a folder on the remote")
+            .expected("a path without `..` or a NUL character")
+            .hint("set `cloud.remotePath` to a folder such as \"Backups\"")
+    })
+}
+
+fn move_without_local(config: &Config) -> Vec<Finding> {
+    let cloud = &config.cloud;
+    let moves = cloud.enable && cloud.sync_mode == SyncMode::Move;
+    when(moves && !config.local.enable, || {
+        Finding::new(
+            "cloud.syncMode",
+            "\"move\" gives back the space of local snapshots, and `local.enable` is false",
+        )
+        .expected("\"sync\" or \"copy\" without local snapshots")
+        .hint("set `cloud.syncMode` to \"sync\" or \"copy\", or `local.enable` to true")
+        .with(&["cloud.enable", "local.enable"])
+    })
+}
+
+fn bandwidth_limit(config: &Config) -> Vec<Finding> {
+    let Some(limit) = config.cloud.bandwidth_limit.as_deref() else {
+        return Vec::new();
+    };
+    let entries: Vec<&str> = limit.split(' ').filter(|entry| !entry.is_empty()).collect();
+    let sound = !entries.is_empty() && entries.iter().all(|entry| timed_rate(entry));
+    when(!sound, || {
+        Finding::new("cloud.bandwidthLimit", "not a limit that rclone knows")
+            .expected("a rate such as \"10M\", or a timetable such as \"08:00,512k 19:00,off\"")
+            .hint("set `cloud.bandwidthLimit` to such a rate, or to null for no limit")
+    })
+}
+
+/// `RATE`, `HH:MM,RATE` or `Day-HH:MM,RATE`, where a rate is `UP` or `UP:DOWN`.
+fn timed_rate(entry: &str) -> bool {
+    let rate = match entry.split_once(',') {
+        Some((time, rate)) => {
+            let known = |c: char| c.is_ascii_alphanumeric() || c == ':' || c == '-';
+            if !time.contains(':') || !time.chars().all(known) {
+                return false;
+            }
+            rate
+        }
+        None => entry,
+    };
+    rate.split(':').count() <= 2 && rate.split(':').all(one_rate)
+}
+
+fn one_rate(rate: &str) -> bool {
+    let number = rate.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = rate.get(number.len()..).unwrap_or_default().to_lowercase();
+    let digits = |c: char| c.is_ascii_digit() || c == '.';
+    rate == "off"
+        || (number.starts_with(|c: char| c.is_ascii_digit())
+            && number.chars().all(digits)
+            && ["", "b", "i", "ib"]
+                .contains(&unit.trim_start_matches(['k', 'm', 'g', 't', 'p', 'e'])))
+}
+
+fn zero_spans(config: &Config) -> Vec<Finding> {
+    let spans = [
+        ("preBackupTimeout", Some(&config.pre_backup_timeout)),
+        ("postBackupTimeout", Some(&config.post_backup_timeout)),
+        ("cloud.timeout", Some(&config.cloud.timeout)),
+        ("monitoring.maxAge", config.monitoring.max_age.as_ref()),
+    ];
+    let zero = spans
+        .into_iter()
+        .filter(|(_, span)| span.is_some_and(|span| span.as_duration().is_zero()));
+    zero.map(|(path, _)| {
+        Finding::new(path, "zero, so that it has passed before anything starts")
+            .expected("a time span longer than nothing")
+            .hint(format!("set `{path}` to a span such as \"1h\""))
+    })
+    .collect()
+}
+
+fn nothing_to_back_up(config: &Config) -> Vec<Finding> {
+    when(!config.local.enable && !config.cloud.enable, || {
+        Finding::new(
+            "local.enable",
+            "nothing to back up: `local.enable` and `cloud.enable` are both false",
+        )
+        .hint("set one of them to true")
+        .with(&["cloud.enable"])
+    })
+}
+
+fn proton_without_cloud(config: &Config) -> Vec<Finding> {
+    let unused = config.proton_drive.enable && !config.cloud.enable;
+    when(unused, || {
+        Finding::new(
+            "protonDrive.enable",
+            "without effect while `cloud.enable` is false",
+        )
+        .hint("set `cloud.enable` to true, or `protonDrive.enable` to false")
+        .with(&["cloud.enable"])
+    })
+}

@@ -1,0 +1,502 @@
+//! One test a rule, each on the smallest config that breaks it, and one config that breaks most.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+/// A config that is valid and backs up something, with `changes` laid over it.
+fn config(changes: Value) -> Vec<u8> {
+    fn lay(over: Value, base: &mut Value) {
+        match (over, base) {
+            (Value::Object(over), Value::Object(base)) => {
+                for (key, value) in over {
+                    lay(value, base.entry(key).or_insert(Value::Null));
+                }
+            }
+            (over, base) => *base = over,
+        }
+    }
+    let mut base = json!({ "local": { "enable": true, "useRsync": false } });
+    lay(changes, &mut base);
+    serde_json::to_vec(&base).unwrap()
+}
+
+fn faults(changes: Value) -> Vec<Fault> {
+    check(&config(changes)).err().unwrap_or_default()
+}
+
+/// The one fault of the config, rendered on one line.
+#[track_caller]
+fn only_fault(changes: Value) -> String {
+    let faults = faults(changes);
+    assert_eq!(faults.len(), 1, "{}", render(&faults));
+    assert!(faults[0].hint.is_some() || !faults[0].expected.is_empty());
+    let text = faults[0].to_string();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[track_caller]
+fn refused(changes: Value, words: &str) {
+    let fault = only_fault(changes);
+    assert!(fault.contains(words), "{words:?} not in {fault:?}");
+}
+
+#[track_caller]
+fn accepted(changes: Value) {
+    let faults = faults(changes);
+    assert!(faults.is_empty(), "{}", render(&faults));
+}
+
+fn paths(faults: &[Fault]) -> Vec<&str> {
+    faults.iter().map(|fault| fault.path.as_str()).collect()
+}
+
+#[test]
+fn a_good_config_is_accepted_without_a_word() {
+    let checked = check(&config(json!({}))).unwrap();
+    assert!(checked.config.local.enable);
+    assert_eq!(checked.warnings, []);
+}
+
+#[test]
+fn an_empty_object_is_the_defaults_and_a_warning_that_nothing_is_backed_up() {
+    let checked = check(b"{}").unwrap();
+    assert_eq!(checked.config, Config::default());
+    assert_eq!(paths(&checked.warnings), ["local.enable"]);
+}
+
+#[test]
+fn the_defaults_written_out_are_valid() {
+    let text = serde_json::to_vec(&Config::default()).unwrap();
+    assert_eq!(check(&text).unwrap().config, Config::default());
+}
+
+#[test]
+fn types() {
+    let keep = |value: Value| json!({ "local": { "keepDaily": value } });
+    refused(
+        keep(json!("7")),
+        "local.keepDaily: wrong type, found \"7\" expected: a whole number of 0 or more \
+         hint: write 7 without quotes",
+    );
+    refused(
+        keep(json!(7.0)),
+        "found 7.0 expected: a whole number of 0 or more hint: write 7,",
+    );
+    refused(
+        keep(json!(-1)),
+        "out of range, found -1 expected: a whole number of 0 or more",
+    );
+    refused(
+        keep(json!(1u64 << 32)),
+        "expected: a whole number from 0 to 4294967295",
+    );
+    refused(
+        keep(json!(null)),
+        "hint: leave the key out for the default, 7",
+    );
+    refused(
+        json!({ "local": { "enable": "true" } }),
+        "hint: write true without quotes",
+    );
+    refused(
+        json!({ "local": { "sources": "/x" } }),
+        "hint: put it in brackets: [\"/x\"]",
+    );
+    refused(
+        json!({ "local": { "sources": ["/x", 3] } }),
+        "local.sources[1]: wrong type, found 3",
+    );
+    refused(
+        json!({ "local": null }),
+        "local: wrong type, found null expected: an object",
+    );
+    refused(
+        json!({ "local": { "mountPoint": "~/b" } }),
+        "`~` and variables are not replaced",
+    );
+    refused(
+        json!({ "local": { "sources": ["x"] } }),
+        "local.sources[0]: not valid",
+    );
+    refused(
+        json!({ "schedule": { "timeOfDay": "25:00" } }),
+        "from 00:00 to 23:59",
+    );
+    refused(
+        json!({ "cloud": { "maxDelete": -5 } }),
+        "cloud.maxDelete: out of range",
+    );
+    accepted(json!({ "cloud": { "maxDelete": 5 } }));
+}
+
+#[test]
+fn a_number_with_an_exponent_is_not_a_whole_number() {
+    let faults = check(br#"{"local": {"keepDaily": 1e1}}"#).unwrap_err();
+    assert_eq!(
+        faults[0].hint.as_deref(),
+        Some("write 10, without a point or an exponent")
+    );
+}
+
+#[test]
+fn enum_values() {
+    refused(
+        json!({ "local": { "weekStartsOn": "Sunday" } }),
+        "unknown value, found \"Sunday\" expected: one of \"sunday\", \"monday\",",
+    );
+    refused(
+        json!({ "cloud": { "provider": "ProtonDrive" } }),
+        "did you mean `proton-drive`?",
+    );
+    refused(
+        json!({ "onPreBackupFailure": 1 }),
+        "onPreBackupFailure: wrong type",
+    );
+}
+
+#[test]
+fn unknown_missing_and_repeated_keys() {
+    refused(
+        json!({ "local": { "keepDialy": 7 } }),
+        "local.keepDialy: unknown key, found 7 expected: one of enable, mountPoint, \
+         requireMount, fileSystemUUID, … did you mean `local.keepDaily`?",
+    );
+    refused(
+        json!({ "keep_daily": 7 }),
+        "did you mean `local.keepDaily`?",
+    );
+    let missing = faults(json!({ "notifications": { "email": { "to": "a@b" } } }));
+    assert_eq!(paths(&missing), ["notifications.email.from"]);
+    let text = br#"{"local": {"keepDaily": 7, "keepDaily": 8}, "x": [{"y": 1, "y": 1}]}"#;
+    let faults = check(text).unwrap_err();
+    assert_eq!(paths(&faults), ["local.keepDaily", "x", "x[0].y"]);
+    assert_eq!(faults[0].problem, "key given twice");
+}
+
+#[test]
+fn nixos_options_that_are_not_keys_of_the_file() {
+    for key in ["enable", "package", "extraTools"] {
+        refused(json!({ key: true }), "is a NixOS option only");
+    }
+    refused(
+        json!({ "protonDrive": { "secretName": "x" } }),
+        "set `cloud.configFile`",
+    );
+}
+
+#[test]
+fn the_version() {
+    refused(
+        json!({ "version": 2 }),
+        "a newer program may have written this file",
+    );
+    refused(
+        json!({ "version": "1" }),
+        "version: not a known version, found \"1\"",
+    );
+    refused(
+        json!({ "version": 0 }),
+        "expected: 1, the only version that this program knows",
+    );
+}
+
+#[test]
+fn the_host_name_is_one_folder() {
+    let long = "x".repeat(256);
+    for bad in ["", "a/b", ".", "..", ".backup", "a\0", &long] {
+        refused(json!({ "hostname": bad }), "hostname: ");
+    }
+    accepted(json!({ "hostname": "laptop-2.example.org" }));
+}
+
+#[test]
+fn keeping_nothing() {
+    let none = json!({ "keepDaily": 0, "keepWeekly": 0, "keepMonthly": 0 });
+    refused(json!({ "local": none }), "no snapshot would be kept");
+    accepted(
+        json!({ "local": { "enable": false, "keepDaily": 0, "keepWeekly": 0, "keepMonthly": 0 } }),
+    );
+}
+
+#[test]
+fn sources_against_each_other_and_the_destination() {
+    let local = |sources: Value| json!({ "local": { "sources": sources } });
+    refused(local(json!([])), "although `local.enable` is true");
+    refused(
+        local(json!(["/a", "/b", "/a/"])),
+        "local.sources[2]: the same as `local.sources[0]`",
+    );
+    refused(
+        local(json!(["/a/b", "/a"])),
+        "local.sources[0]: inside `local.sources[1]`",
+    );
+    refused(
+        local(json!(["/mnt"])),
+        "local.sources[0]: contains the destination",
+    );
+    refused(
+        json!({ "local": { "sources": ["/", "/a"], "enable": false } }),
+        "which is \"/\"",
+    );
+    refused(local(json!(["/"])), "contains the destination");
+    refused(local(json!(["/mnt/backup"])), "is the destination");
+    refused(local(json!(["/mnt/backup/x"])), "inside the destination");
+    accepted(local(json!(["/mnt/backups", "/ab", "/a", "/a\nb"])));
+    accepted(json!({ "local": { "enable": false, "sources": ["/mnt"] } }));
+}
+
+#[test]
+fn cloud_options_that_need_each_other() {
+    let cloud = |changes: Value| json!({ "cloud": changes });
+    let custom = json!({ "enable": true, "provider": "custom" });
+    refused(
+        cloud(custom),
+        "cloud.remote: not set although `cloud.provider` is \"custom\"",
+    );
+    refused(
+        cloud(json!({ "remote": "s3:" })),
+        "set although `cloud.provider` is not \"custom\"",
+    );
+    for bad in ["s3", ":s3", "-v:", "a/b:c", ""] {
+        let remote = json!({ "provider": "custom", "remote": bad });
+        refused(cloud(remote), "cloud.remote: not an rclone remote");
+    }
+    accepted(cloud(
+        json!({ "enable": true, "provider": "custom", "remote": "s3:bucket/x" }),
+    ));
+    refused(cloud(json!({ "remotePath": "../x" })), "cloud.remotePath: ");
+    let moving = json!({
+        "local": { "enable": false },
+        "cloud": { "enable": true, "syncMode": "move" }
+    });
+    refused(moving, "cloud.syncMode: ");
+}
+
+#[test]
+fn bandwidth_limits() {
+    let limit = |text: &str| json!({ "cloud": { "bandwidthLimit": text } });
+    for good in ["10M", "512k", "1.5MiB", "off", "10M:1M", "10M:off", "0"] {
+        accepted(limit(good));
+    }
+    accepted(limit("08:00,512k 12:00,10M:1M Sun-23:00,off"));
+    for bad in [
+        "",
+        "  ",
+        "10M\n",
+        "ten",
+        "--dry-run",
+        "M",
+        "1:2:3",
+        "8,1M",
+        "10 M",
+    ] {
+        refused(limit(bad), "cloud.bandwidthLimit: ");
+    }
+}
+
+#[test]
+fn spans_of_nothing() {
+    refused(
+        json!({ "preBackupTimeout": "0s" }),
+        "preBackupTimeout: zero",
+    );
+    refused(
+        json!({ "postBackupTimeout": "0s" }),
+        "postBackupTimeout: zero",
+    );
+    refused(
+        json!({ "cloud": { "timeout": "0s" } }),
+        "cloud.timeout: zero",
+    );
+    refused(
+        json!({ "monitoring": { "maxAge": "0s" } }),
+        "monitoring.maxAge: zero",
+    );
+    accepted(json!({ "schedule": { "randomDelay": "0s" } }));
+}
+
+#[test]
+fn file_system_uuids() {
+    let uuid = |text: &str| json!({ "local": { "fileSystemUUID": text } });
+    for good in ["4b1e6a2c-0d1f-4c58-9a53-2f6f6f1d7e10", "1A2B-3C4D"] {
+        accepted(uuid(good));
+    }
+    for bad in ["", "--", "/dev/sda1", "UUID=12"] {
+        refused(uuid(bad), "local.fileSystemUUID: not a UUID");
+    }
+}
+
+#[test]
+fn exclude_patterns() {
+    let patterns = json!({ "local": { "excludePatterns": ["*.tmp", "!"] } });
+    refused(patterns, "local.excludePatterns[1]: ");
+}
+
+#[test]
+fn calendars() {
+    refused(
+        json!({ "schedule": { "frequency": "Mon,Wed,Fry" } }),
+        "schedule.frequency: `Fry` in the calendar expression",
+    );
+    refused(
+        json!({ "monitoring": { "healthCheckInterval": "" } }),
+        "monitoring.healthCheckInterval: the calendar expression is empty",
+    );
+    // Long past; whether it elapses again is not this check's to know.
+    accepted(json!({ "schedule": { "frequency": "1999-01-01" } }));
+}
+
+#[test]
+fn addresses() {
+    let with = |key: &str, value: Value| json!({ "notifications": { key: value } });
+    refused(
+        with("email", json!({ "to": "x", "from": "a@b" })),
+        "notifications.email.to: ",
+    );
+    refused(
+        with("email", json!({ "to": "a@b", "from": "a@b\nBcc: c" })),
+        "notifications.email.from",
+    );
+    refused(
+        with("email", json!({ "to": "-a@b", "from": "a@b" })),
+        "not starting with `-`",
+    );
+    for bad in [
+        "",
+        "example.org",
+        "https://",
+        "https:///x",
+        "https://a b",
+        "file:///x",
+    ] {
+        refused(
+            with("webhook", json!({ "url": bad })),
+            "notifications.webhook.url: ",
+        );
+    }
+    refused(
+        with("healthcheck", json!({ "url": "x" })),
+        "notifications.healthcheck.url: ",
+    );
+    refused(
+        with("ntfy", json!({ "url": "http://a", "topic": "a/b" })),
+        "notifications.ntfy.topic: ",
+    );
+    accepted(with("ntfy", json!({ "url": "http://a", "topic": "a-b" })));
+}
+
+#[test]
+fn notifications_that_reach_nobody() {
+    let nobody = json!({ "notifications": { "enable": true, "desktop": false } });
+    refused(nobody, "there is no channel");
+    let command = json!({ "enable": true, "desktop": false, "command": "/bin/tell" });
+    accepted(json!({ "notifications": command }));
+}
+
+#[test]
+fn what_this_version_cannot_do() {
+    let rsync = json!({ "local": { "useRsync": true } });
+    refused(
+        rsync,
+        "local.useRsync: the rsync engine is not part of this version, found true",
+    );
+    let left_out = check(br#"{"local": {"enable": true}}"#).unwrap_err();
+    assert_eq!(paths(&left_out), ["local.useRsync"]);
+    assert_eq!(left_out[0].found, None);
+    let all = json!({ "notifications": {
+        "enable": true,
+        "webhook": { "url": "https://a" },
+        "ntfy": { "url": "https://a", "topic": "b" },
+        "healthcheck": { "url": "https://a" },
+        "email": { "to": "a@b", "from": "a@b" },
+    } });
+    assert_eq!(faults(all).len(), 5);
+}
+
+#[test]
+fn warnings() {
+    let proton = json!({ "protonDrive": { "enable": true } });
+    let checked = check(&config(proton)).unwrap();
+    assert_eq!(paths(&checked.warnings), ["protonDrive.enable"]);
+}
+
+#[test]
+fn rules_run_beside_other_faults_and_are_silent_about_faulty_options() {
+    let both = faults(json!({ "local": { "mountPoint": 1, "sources": ["/mnt", "/mnt"] } }));
+    assert_eq!(paths(&both), ["local.mountPoint", "local.sources[1]"]);
+    // The misspelt key was probably meant to be the one that the rule would complain about.
+    let misspelt = faults(json!({
+        "local": { "enable": false },
+        "cloud": { "enable": true, "provider": "custom", "remot": "s3:" }
+    }));
+    assert_eq!(paths(&misspelt), ["cloud.remot"]);
+}
+
+#[test]
+fn faults_come_in_the_order_of_the_document() {
+    let text = br#"{"monitoring": {"maxAge": "0s"}, "x": 1, "local": {"useRsync": true,
+        "enable": true, "sources": ["/a", "b"]}, "cloud": {"timeout": "0s"}}"#;
+    assert_eq!(
+        paths(&check(text).unwrap_err()),
+        [
+            "monitoring.maxAge",
+            "x",
+            "local.useRsync",
+            "local.sources[1]",
+            "cloud.timeout"
+        ]
+    );
+}
+
+#[test]
+fn a_hostile_file_has_an_end() {
+    let items = vec!["[]"; 200_000].join(",");
+    let faults = check(format!(r#"{{"local": {{"sources": [{items}]}}}}"#).as_bytes()).unwrap_err();
+    assert_eq!(faults.len(), walk::MOST_FAULTS + 1);
+    assert_eq!(faults[walk::MOST_FAULTS].path, "");
+    let items = vec![r#""/home/ann""#; 100_000].join(",");
+    let faults = check(format!(r#"{{"local": {{"sources": [{items}]}}}}"#).as_bytes()).unwrap_err();
+    assert_eq!(faults.len(), walk::MOST_FAULTS + 1);
+    for text in ["null", "[]", "3", "\"x\"", "true"] {
+        let faults = check(text.as_bytes()).unwrap_err();
+        assert_eq!(faults[0].problem, "wrong type", "{text}");
+    }
+}
+
+#[test]
+fn a_very_faulty_config_reads_well() {
+    let text = r#"{
+  "version": 1,
+  "enable": true,
+  "hostname": "../etc",
+  "local": {
+    "enable": true,
+    "mount_point": "/mnt/usb",
+    "keepDialy": 7,
+    "keepWeekly": -4,
+    "keepMonthly": 6.0,
+    "weekStartsOn": "Sun",
+    "minSpaceGB": "10",
+    "minSpaceGB": 10,
+    "sources": ["/home", "etc/nixos", "/home/ann"],
+    "excludePatterns": ["*.tmp", ""]
+  },
+  "cloud": {
+    "enable": "yes",
+    "provider": "dropbox",
+    "syncMode": "move",
+    "maxDelete": "500%",
+    "bandwidthLimit": "fast"
+  },
+  "protonDrive": { "secretName": "rclone-proton-config" },
+  "schedule": { "frequency": "2025-13-*", "timeOfDay": "2:00", "randomDelay": "soon" },
+  "notifications": {
+    "enable": true,
+    "email": { "to": "root" },
+    "webhook": { "url": "hooks.example.org/\u001b[31m" }
+  },
+  "compression": "zstd"
+}"#;
+    insta::assert_snapshot!(render(&check(text.as_bytes()).unwrap_err()));
+}
