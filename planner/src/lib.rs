@@ -10,9 +10,11 @@ pub mod graph;
 mod pipeline;
 pub mod retention;
 mod sharing;
+mod small;
 mod space;
 mod stale;
 mod steps;
 
 pub use pipeline::{Options, basis, plan};
+pub use small::small;
 pub use stale::stale;
