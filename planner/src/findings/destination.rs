@@ -44,7 +44,7 @@ pub(crate) fn absence(config: &Config, destination: &DestinationState) -> Option
 }
 
 /// The refusals about a destination that is there.
-pub(super) fn check(
+pub(crate) fn check(
     facts: &Facts<'_>,
     destination: &DestinationState,
     findings: &mut Vec<Finding>,
