@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
+#[path = "../../tests/plans/random.rs"]
+mod random;
 #[path = "../../tests/plans/scenarios.rs"]
 mod scenarios;
 #[path = "../../tests/plans/world.rs"]

@@ -285,6 +285,7 @@ impl World {
                                 })
                                 .collect(),
                             exclude_patterns: step.exclude_patterns.clone(),
+                            problems: vec![],
                             totals: SnapshotTotals {
                                 entries: step.expected.entries,
                                 files: step.expected.files,

@@ -118,7 +118,10 @@ pub(crate) fn all() -> Vec<Scenario> {
         (
             "every-fault-of-a-destination-is-told-at-once",
             new()
-                .set("local.fileSystemUUID", json!("another"))
+                .set(
+                    "local.fileSystemUUID",
+                    json!("5c1f4a52-1111-4222-8333-944455556666"),
+                )
                 .destination(|found| {
                     found.read_only = true;
                     found.free_bytes = 0;
