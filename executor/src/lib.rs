@@ -7,6 +7,7 @@ pub mod copy;
 pub mod error;
 pub mod event;
 pub mod manifest;
+pub mod restore;
 pub mod store;
 pub mod sys;
 pub mod walk;

@@ -1,0 +1,488 @@
+//! The effects of a restore: looks at everything once more, then makes what is missing.
+//!
+//! Goes down the target by descriptors that it holds; no path below the target is resolved. What
+//! it cannot restore it lists and goes on.
+
+use std::{
+    collections::HashMap,
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt as _,
+};
+
+use schema::{
+    escape::{display, unescape},
+    journal::{Outcome, Problem, ProblemKind, Status},
+};
+
+use super::{
+    Job, compare, group, interrupted,
+    make::{self, Fault, Made},
+    metadata::{self, Faults},
+    names, place,
+    scan::{self, Totals},
+    source::{Item, Source, Step},
+};
+use crate::{
+    error::{Error, Result, reason},
+    event::{Context, Event, Phase, Progress},
+    sys::{Dir, Kind, Stat, attributes, attributes::Attributes},
+};
+
+/// Problems that are listed.
+const LISTED: usize = 1000;
+/// Conflicts that a refusal names.
+const NAMED: usize = 5;
+
+/// An open folder of the target.
+struct Frame {
+    dir: Dir,
+    /// Gives its entries an access control list.
+    inherits: bool,
+    /// The folder becomes the snapshot's in its metadata, too.
+    finish: Option<(Item, Attributes)>,
+    /// Our mark stands in it.
+    marked: bool,
+}
+
+struct Run<'a> {
+    job: &'a Job<'a>,
+    aside: &'a str,
+    context: &'a Context<'a>,
+    /// Open folders of the target; none where the folder could not be had.
+    frames: Vec<Option<Frame>>,
+    /// For each file with more names: the path of the first below the target, and its inode.
+    links: HashMap<(u64, u64), (Vec<u8>, (u64, u64))>,
+    problems: Vec<Problem>,
+    problem_count: u64,
+    owners_left: u64,
+    restored: u64,
+    already_there: u64,
+    kept_aside: u64,
+    damaged: u64,
+    progress: Progress,
+}
+
+pub(super) fn run(job: &Job<'_>, aside: &str, context: &Context<'_>) -> Result<Outcome> {
+    let totals = scan::scan(job, context)?;
+    allowed(job, aside, &totals)?;
+    let mut run = Run {
+        job,
+        aside,
+        context,
+        frames: Vec::new(),
+        links: HashMap::new(),
+        problems: Vec::new(),
+        problem_count: 0,
+        owners_left: 0,
+        restored: 0,
+        already_there: 0,
+        kept_aside: 0,
+        damaged: 0,
+        progress: Progress {
+            phase: Phase::Restore,
+            entries_total: totals.entries,
+            bytes_total: totals.bytes,
+            ..Progress::default()
+        },
+    };
+    run.everything().map_err(interrupted)?;
+    run.sync()?;
+    Ok(run.outcome())
+}
+
+/// Refuses before anything is changed.
+fn allowed(job: &Job<'_>, aside: &str, totals: &Totals) -> Result<()> {
+    let target = &job.place.shown;
+    if totals.conflict_count > 0 && !job.overwrite {
+        let named: Vec<String> = totals
+            .conflicts
+            .iter()
+            .take(NAMED)
+            .map(|path| match path.as_str() {
+                "." => target.clone(),
+                path => job.in_target(&unescape(path).unwrap_or_default()),
+            })
+            .collect();
+        let more = totals.conflict_count - named.len() as u64;
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        let points = match job.place.stat {
+            Some(stat) if stat.kind == Kind::Symlink => {
+                "; or name the place that the symlink points to"
+            }
+            _ => "",
+        };
+        return Err(Error::refused(format!(
+            "would replace what is there and differs from the snapshot: {}{more}",
+            named.join(", ")
+        ))
+        .hint(format!(
+            "--overwrite takes the snapshot's and keeps the old ones aside as NAME{aside}{points}"
+        )));
+    }
+    let free = place::free_bytes(&job.place)?;
+    if totals.needed > free {
+        return Err(Error::refused(format!(
+            "insufficient space: restoring to {target} needs {} bytes and {free} are free there",
+            totals.needed
+        ))
+        .hint("free space there, or restore a part of it"));
+    }
+    Ok(())
+}
+
+impl Run<'_> {
+    fn everything(&mut self) -> Result<()> {
+        self.clean_beside_target();
+        let mut source = self.job.source()?;
+        while let Some(step) = source.next_step() {
+            self.context.stop.check()?;
+            match step {
+                Step::Enter(item) => self.enter(&mut source, item)?,
+                Step::Leaf(item) => self.leaf(&source, &item)?,
+                Step::Leave => self.leave(&source),
+                Step::Fault(problem) => self.problem(problem),
+            }
+            self.progress.entries = self.restored + self.already_there;
+            if self.progress.entries.is_multiple_of(64) {
+                self.context.observer.event(Event::Progress(self.progress));
+            }
+        }
+        self.context.observer.event(Event::Progress(self.progress));
+        let because = source.manifest_fault().map(str::to_owned).or_else(|| {
+            let records = self.job.store.records(self.job.snapshot).ok()??;
+            drop(records);
+            self.job
+                .store
+                .manifest(self.job.snapshot)
+                .err()
+                .map(|error| error.message)
+        });
+        if let Some(because) = because {
+            self.problem(Problem {
+                path: source.on_source(b""),
+                kind: ProblemKind::Metadata,
+                message: format!(
+                    "the snapshot's manifest is damaged, so content was not checked and metadata is as the destination holds it: {because}"
+                ),
+            });
+        }
+        Ok(())
+    }
+
+    /// Where an entry goes; `None` below a folder that could not be had.
+    fn spot(&self, item: &Item) -> Option<(&Dir, OsString, bool)> {
+        match self.frames.last() {
+            None => {
+                let place = &self.job.place;
+                let inherits = metadata::passes_acl_on(&place.parent);
+                Some((&place.parent, place.name.clone(), inherits))
+            }
+            Some(Some(frame)) => Some((&frame.dir, item.name.clone(), frame.inherits)),
+            Some(None) => None,
+        }
+    }
+
+    fn enter(&mut self, source: &mut Source, item: Item) -> Result<()> {
+        let attributes = match (source.folder(), &item.stored) {
+            (Some(folder), Some(_)) => metadata::wanted(&item, || attributes::of_fd(folder)),
+            _ => metadata::wanted(&item, || Ok(Attributes::new())),
+        };
+        if let Some(error) = attributes.1 {
+            let because = format!("cannot read its attributes: {}", reason(&error.into()));
+            self.entry_problem(source, &item, ProblemKind::Metadata, because);
+        }
+        let frame = match self.folder(&item) {
+            Ok(Some((dir, mine, marked))) => {
+                let inherits = metadata::passes_acl_on(&dir);
+                let finish = mine.then_some((item, attributes.0));
+                Some(Frame {
+                    dir,
+                    inherits,
+                    finish,
+                    marked,
+                })
+            }
+            Ok(None) => None,
+            Err(Fault::All(error)) => return Err(error),
+            Err(Fault::Entry(kind, because)) => {
+                self.entry_problem(source, &item, kind, because);
+                None
+            }
+        };
+        if frame.is_none() {
+            source.skip_content();
+        }
+        self.frames.push(frame);
+        Ok(())
+    }
+
+    /// Opens or makes a folder; says whether it gets the snapshot's metadata and is marked.
+    fn folder(&mut self, item: &Item) -> std::result::Result<Option<(Dir, bool, bool)>, Fault> {
+        let shown = self.job.in_target(&item.path);
+        let Some((dir, name, inherits)) = self.spot(item) else {
+            return Ok(None);
+        };
+        refuse_marker(&name)?;
+        let fault = |error| Fault::of(error, &shown);
+        let there = dir.look(&name).map_err(fault)?;
+        if there.is_some_and(|there| there.kind == Kind::Folder) {
+            let folder = dir.folder(&name).map_err(fault)?;
+            self.job
+                .check_folder(&folder, &item.path)
+                .map_err(|error| Fault::Entry(ProblemKind::NotStored, error.message))?;
+            let (mine, marked) = take_over(&folder).map_err(fault)?;
+            self.already_there += 1;
+            return Ok(Some((folder, mine || self.job.overwrite, marked)));
+        }
+        let aside = self.aside_for(there.as_ref())?;
+        let (folder, temporary) = make::folder(dir, &name, inherits, &shown)?;
+        make::place(dir, &temporary, &name, aside, &shown)?;
+        self.kept_aside += u64::from(aside.is_some());
+        self.restored += 1;
+        Ok(Some((folder, true, true)))
+    }
+
+    /// The suffix for what has an entry's name, if anything has.
+    fn aside_for(&self, there: Option<&Stat>) -> std::result::Result<Option<&str>, Fault> {
+        match there {
+            None => Ok(None),
+            Some(_) if self.job.overwrite => Ok(Some(self.aside)),
+            // It was not there when everything was compared.
+            Some(_) => Err(make::taken()),
+        }
+    }
+
+    fn leave(&mut self, source: &Source) {
+        let Some(Some(frame)) = self.frames.pop() else {
+            return;
+        };
+        if let Some((item, attributes)) = frame.finish {
+            let mut faults = Faults::default();
+            make::finish_folder(&frame.dir, &item, &attributes, frame.marked, &mut faults);
+            self.faults(source, &item, faults);
+        }
+    }
+
+    fn leaf(&mut self, source: &Source, item: &Item) -> Result<()> {
+        match self.make_leaf(source, item) {
+            Ok(()) => Ok(()),
+            Err(Fault::All(error)) => Err(error),
+            Err(Fault::Entry(kind, because)) => {
+                self.entry_problem(source, item, kind, because);
+                Ok(())
+            }
+        }
+    }
+
+    fn make_leaf(&mut self, source: &Source, item: &Item) -> std::result::Result<(), Fault> {
+        let shown = self.job.in_target(&item.path);
+        let Some((dir, name, inherits)) = self.spot(item) else {
+            return Ok(());
+        };
+        refuse_marker(&name)?;
+        let there = dir.look(&name).map_err(|error| Fault::of(error, &shown))?;
+        let group = group(item);
+        if let Some(there) = &there {
+            let rules = self.job.rules(self.context.stop);
+            if compare::same(source, item, dir, &name, there, rules).map_err(Fault::All)? {
+                self.already_there += 1;
+                self.remember(group, item, (there.dev, there.ino));
+                return Ok(());
+            }
+        }
+        let aside = self.aside_for(there.as_ref())?;
+        let mut faults = Faults::default();
+        let linked = group.and_then(|group| self.link(group, dir, &name));
+        let made = match (linked, item.wanted.kind) {
+            (Some(made), _) => made,
+            (None, Kind::File) => make::file(
+                source,
+                item,
+                dir,
+                &name,
+                inherits,
+                &shown,
+                self.context.stop,
+                &mut faults,
+            )?,
+            (None, _) => make::other(source, item, dir, &name, &shown, &mut faults)?,
+        };
+        if made.damaged {
+            let kept = make::keep_damaged(dir, &made.temporary, &name, self.context.stop)
+                .map_err(Fault::All)?
+                .map_err(|error| Fault::of(error, &shown))?;
+            self.damaged += 1;
+            return Err(Fault::Entry(
+                ProblemKind::Unreadable,
+                format!(
+                    "damaged: its content is not what the manifest recorded; what there is was put beside it as {}",
+                    display(kept.as_bytes())
+                ),
+            ));
+        }
+        make::place(dir, &made.temporary, &name, aside, &shown)?;
+        self.kept_aside += u64::from(aside.is_some());
+        self.restored += 1;
+        self.progress.bytes += made.bytes;
+        if let Some(inode) = made.inode {
+            self.remember(group, item, inode);
+        }
+        self.faults(source, item, faults);
+        Ok(())
+    }
+
+    fn remember(&mut self, group: Option<(u64, u64)>, item: &Item, inode: (u64, u64)) {
+        if let Some(group) = group {
+            self.links
+                .entry(group)
+                .or_insert_with(|| (item.path.clone(), inode));
+        }
+    }
+
+    /// Links to the first name of the same file; `None` where that cannot be, so it is copied.
+    fn link(&self, group: (u64, u64), dir: &Dir, name: &OsStr) -> Option<Made> {
+        let (path, inode) = self.links.get(&group)?;
+        let mut parts: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
+        let first = OsStr::from_bytes(parts.pop()?);
+        let mut at = self.frames.first()?.as_ref()?.dir.again().ok()?;
+        for part in parts {
+            at = at.folder(OsStr::from_bytes(part)).ok()?;
+        }
+        make::link(&at, first, *inode, dir, name).ok()
+    }
+
+    /// Removes what an earlier run left beside the target itself.
+    fn clean_beside_target(&self) {
+        let place = &self.job.place;
+        for name in place.parent.names().unwrap_or_default() {
+            if names::is_temporary_of(&name, &place.name) {
+                make::remove_temporary(&place.parent, &name);
+            }
+        }
+    }
+
+    fn faults(&mut self, source: &Source, item: &Item, faults: Faults) {
+        self.owners_left += u64::from(faults.owner_left);
+        for sentence in faults.sentences {
+            self.entry_problem(source, item, ProblemKind::Metadata, sentence);
+        }
+    }
+
+    fn entry_problem(&mut self, source: &Source, item: &Item, kind: ProblemKind, message: String) {
+        self.problem(Problem {
+            path: source.on_source(&item.path),
+            kind,
+            message,
+        });
+    }
+
+    fn problem(&mut self, problem: Problem) {
+        self.problem_count += 1;
+        if self.problems.len() < LISTED {
+            self.problems.push(problem);
+        }
+    }
+
+    /// Waits until all of it is on disk.
+    fn sync(&self) -> Result<()> {
+        let place = &self.job.place;
+        let io = |error| Error::io("write", place.shown.as_bytes(), error);
+        place.parent.sync_file_system().map_err(io)?;
+        // The target may be where another file system is mounted.
+        match place.parent.look(&place.name).map_err(io)? {
+            Some(stat) if stat.kind == Kind::Folder => {
+                let folder = place.parent.folder(&place.name).map_err(io)?;
+                folder.sync_file_system().map_err(io)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn outcome(self) -> Outcome {
+        let mut message = format!(
+            "restored {} to {}",
+            entries(self.restored),
+            self.job.place.shown
+        );
+        if self.already_there > 0 {
+            message.push_str(&format!(", {} were there already", self.already_there));
+        }
+        if self.kept_aside > 0 {
+            message.push_str(&format!(
+                ", {} that differed are kept aside as NAME{}",
+                self.kept_aside, self.aside
+            ));
+        }
+        if self.owners_left > 0 {
+            message.push_str(&format!(
+                ", {} belong to you because only root may give files away",
+                self.owners_left
+            ));
+        }
+        if self.problem_count == 0 {
+            return Outcome::success(message);
+        }
+        message.push_str(&format!("; {} went wrong", paths(self.problem_count)));
+        let hint = if self.damaged > 0 {
+            "`backup find` shows other snapshots that have these paths; `backup verify` says which are sound"
+        } else {
+            "look at the listed paths; running the same restore again tries them again"
+        };
+        Outcome {
+            problems: self.problems,
+            ..Outcome::not(Status::Incomplete, message, hint)
+        }
+    }
+}
+
+fn entries(count: u64) -> String {
+    if count == 1 {
+        "1 entry".into()
+    } else {
+        format!("{count} entries")
+    }
+}
+
+fn paths(count: u64) -> String {
+    if count == 1 {
+        "1 path".into()
+    } else {
+        format!("{count} paths")
+    }
+}
+
+/// The mark's name is ours; a snapshot made during a restore may hold it.
+fn refuse_marker(name: &OsStr) -> std::result::Result<(), Fault> {
+    if name == names::MARKER {
+        return Err(Fault::Entry(
+            ProblemKind::NotStored,
+            "left out: it is the mark of an unfinished restore".into(),
+        ));
+    }
+    Ok(())
+}
+
+/// Takes over a folder of the target. One that is empty, or that an earlier run made and did
+/// not finish, becomes the snapshot's (first answer) and is marked (second answer).
+fn take_over(folder: &Dir) -> std::result::Result<(bool, bool), rustix::io::Errno> {
+    let mut is_empty = true;
+    let mut marked = false;
+    for name in folder.names()? {
+        if name == names::MARKER {
+            marked = true;
+        } else if names::is_temporary(&name) {
+            make::remove_temporary(folder, &name);
+        } else {
+            is_empty = false;
+        }
+    }
+    if is_empty && !marked {
+        // Where it cannot be marked, an interrupted run costs the folder its own metadata only.
+        marked = folder.new_file(OsStr::new(names::MARKER), 0o600).is_ok();
+    }
+    Ok((is_empty || marked, marked))
+}
