@@ -26,7 +26,6 @@ use crate::{
     copy::copy_data,
     error::{Error, Result, reason},
     event::Stop,
-    manifest::Entry,
     sys::{Dir, Kind, Stat, attributes},
 };
 
@@ -60,27 +59,40 @@ impl Fault {
     }
 }
 
+/// Device and inode number.
+pub(super) type Inode = (u64, u64);
+
 /// A finished entry under a temporary name.
 #[derive(Debug)]
 pub(super) struct Made {
     /// Its name for now.
     pub(super) temporary: OsString,
     /// Its inode.
-    pub(super) inode: Option<(u64, u64)>,
+    pub(super) inode: Option<Inode>,
     /// Its content is not what the manifest recorded.
     pub(super) damaged: bool,
     /// Bytes that were written.
     pub(super) bytes: u64,
 }
 
+/// Where an entry is made.
+#[derive(Clone, Copy)]
+pub(super) struct Spot<'a> {
+    /// The folder.
+    pub(super) dir: &'a Dir,
+    /// The final name in it.
+    pub(super) name: &'a OsStr,
+    /// The folder gives its entries an access control list.
+    pub(super) inherits: bool,
+    /// The whole path, for messages.
+    pub(super) shown: &'a str,
+}
+
 /// Copies a file, metadata included.
 pub(super) fn file(
     source: &Source,
     item: &Item,
-    dir: &Dir,
-    name: &OsStr,
-    inherits: bool,
-    shown: &str,
+    spot: Spot<'_>,
     stop: &Stop,
     faults: &mut Faults,
 ) -> std::result::Result<Made, Fault> {
@@ -95,9 +107,9 @@ pub(super) fn file(
     if stat.kind != Kind::File {
         return Err(unreadable("it is no regular file any more".into()));
     }
-    let (to, temporary) = new_temporary(name, |temporary| dir.new_file(temporary, 0o600))
-        .map_err(|error| Fault::of(error, shown))?;
-    let filled = fill(&from, &to, &stat, item, inherits, shown, stop, faults);
+    let (to, temporary) = new_temporary(spot.name, |temporary| spot.dir.new_file(temporary, 0o600))
+        .map_err(|error| Fault::of(error, spot.shown))?;
+    let filled = fill(&from, &to, &stat, item, spot, stop, faults);
     match filled {
         Ok((inode, bytes, damaged)) => Ok(Made {
             temporary,
@@ -106,7 +118,7 @@ pub(super) fn file(
             bytes,
         }),
         Err(fault) => {
-            let _ = dir.remove_file(&temporary);
+            let _ = spot.dir.remove_file(&temporary);
             Err(fault)
         }
     }
@@ -117,16 +129,15 @@ fn fill(
     to: &File,
     stat: &Stat,
     item: &Item,
-    inherits: bool,
-    shown: &str,
+    spot: Spot<'_>,
     stop: &Stop,
     faults: &mut Faults,
-) -> std::result::Result<((u64, u64), u64, bool), Fault> {
+) -> std::result::Result<(Inode, u64, bool), Fault> {
     let (length, digest) = copy_data(from, to, stat.size, stat.allocated, stop)
-        .map_err(|error| Fault::of(error, shown))?;
+        .map_err(|error| Fault::of(error, spot.shown))?;
     let damaged =
         length != item.wanted.size || item.wanted.digest.is_some_and(|wanted| wanted != digest);
-    if inherits {
+    if spot.inherits {
         metadata::clear_inherited(to);
     }
     let (attributes, fault) = metadata::wanted(item, || attributes::of_fd(from));
@@ -137,9 +148,9 @@ fn fill(
         ));
     }
     let handle = Handle::Open(to.as_fd());
-    metadata::apply(&handle, item, &attributes, faults);
+    metadata::apply(&handle, item, &attributes, 0, faults);
     metadata::apply_time(&handle, item, faults);
-    let made = Stat::of_fd(to).map_err(|error| Fault::of(error, shown))?;
+    let made = Stat::of_fd(to).map_err(|error| Fault::of(error, spot.shown))?;
     Ok(((made.dev, made.ino), length, damaged))
 }
 
@@ -147,11 +158,12 @@ fn fill(
 pub(super) fn other(
     source: &Source,
     item: &Item,
-    dir: &Dir,
-    name: &OsStr,
-    shown: &str,
+    spot: Spot<'_>,
     faults: &mut Faults,
 ) -> std::result::Result<Made, Fault> {
+    let Spot {
+        dir, name, shown, ..
+    } = spot;
     let wanted = &item.wanted;
     let target = wanted.target.as_deref().unwrap_or_default();
     let ((), temporary) = new_temporary(name, |temporary| match wanted.kind {
@@ -207,7 +219,7 @@ fn finish_other(
             reason(&error.into())
         ));
     }
-    metadata::apply(&handle, item, &attributes, faults);
+    metadata::apply(&handle, item, &attributes, 0, faults);
     metadata::apply_time(&handle, item, faults);
     Ok(())
 }
@@ -225,12 +237,13 @@ fn noun(kind: Kind) -> &'static str {
 }
 
 /// Makes an empty folder that is marked as unfinished.
-pub(super) fn folder(
-    dir: &Dir,
-    name: &OsStr,
-    inherits: bool,
-    shown: &str,
-) -> std::result::Result<(Dir, OsString), Fault> {
+pub(super) fn folder(spot: Spot<'_>) -> std::result::Result<(Dir, OsString), Fault> {
+    let Spot {
+        dir,
+        name,
+        inherits,
+        shown,
+    } = spot;
     let ((), temporary) = new_temporary(name, |temporary| dir.make_folder(temporary, 0o700))
         .map_err(|error| Fault::of(error, shown))?;
     let made = dir.folder(&temporary).and_then(|made| {
@@ -250,7 +263,7 @@ pub(super) fn folder(
 pub(super) fn link(
     first_dir: &Dir,
     first: &OsStr,
-    inode: (u64, u64),
+    inode: Inode,
     dir: &Dir,
     name: &OsStr,
 ) -> std::result::Result<Made, Errno> {
@@ -291,12 +304,13 @@ fn new_temporary<T>(
 
 /// Gives a finished entry its name, after what has the name was renamed aside.
 pub(super) fn place(
-    dir: &Dir,
+    spot: Spot<'_>,
     temporary: &OsStr,
-    name: &OsStr,
     aside: Option<&str>,
-    shown: &str,
 ) -> std::result::Result<(), Fault> {
+    let Spot {
+        dir, name, shown, ..
+    } = spot;
     let placed = match aside {
         Some(suffix) => rename_beside(dir, name, name, suffix).and_then(|_| {
             // Also if something took the name just now: what we made has no claim on it.
@@ -382,25 +396,14 @@ pub(super) fn finish_folder(
 ) {
     let handle = Handle::Open(folder.as_fd());
     // The mark can only go while we may write to the folder.
-    let open = Item {
-        path: Vec::new(),
-        name: OsString::new(),
-        wanted: Entry {
-            mode: item.wanted.mode | 0o300,
-            xattrs_kept: attributes::Attributes::new(),
-            ..item.wanted.clone()
-        },
-        stored: None,
-        listed: item.listed,
-    };
     let closed = item.wanted.mode & 0o300 != 0o300 && !rustix::process::geteuid().is_root();
-    let first = if closed { &open } else { item };
-    metadata::apply(&handle, first, attributes, faults);
+    let open = if closed { 0o300 } else { 0 };
+    metadata::apply(&handle, item, attributes, open, faults);
     if marked {
         let _ = folder.remove_file(OsStr::new(names::MARKER));
     }
     if closed {
-        metadata::apply(&handle, item, attributes, &mut Faults::default());
+        metadata::apply(&handle, item, attributes, 0, &mut Faults::default());
     }
     metadata::apply_time(&handle, item, faults);
 }

@@ -152,15 +152,16 @@ pub(super) fn passes_acl_on(fd: impl AsFd) -> bool {
     rustix::fs::fgetxattr(fd, DEFAULT_ACL, &mut [0_u8; 0]).is_ok_and(|length: usize| length > 0)
 }
 
-/// Sets owner, attributes and mode.
+/// Sets owner, attributes and mode, with more permission bits than it had.
 pub(super) fn apply(
     handle: &Handle<'_>,
     item: &Item,
     attributes: &Attributes,
+    more_mode: u32,
     faults: &mut Faults,
 ) {
     let wanted = &item.wanted;
-    let mut mode = wanted.mode;
+    let mut mode = wanted.mode | more_mode;
     if let Err(error) = handle.set_owner(wanted.uid, wanted.gid) {
         // A set-id bit is a grant of its owner's rights, not of ours.
         mode &= 0o1777;

@@ -13,6 +13,7 @@ mod place;
 mod run;
 mod scan;
 mod source;
+mod tally;
 
 use std::{
     ffi::OsStr,
@@ -130,6 +131,8 @@ pub fn run(store: &Store, step: &RestoreStep, context: &Context<'_>) -> Result<O
 
 fn absolute(target: &Path) -> Result<PathBuf> {
     std::path::absolute(target)
+        // Without the slash at its end, which would follow a symlink.
+        .map(|target| target.components().collect())
         .map_err(|error| Error::io("look at", bytes(target.as_os_str()), error))
 }
 

@@ -67,7 +67,10 @@ pub(super) fn beside(name: &OsStr, suffix: &str, attempt: u32) -> OsString {
     if name.len() > room {
         // Not within a character, which some file systems refuse.
         name = match std::str::from_utf8(name) {
-            Ok(text) => &name[..text.floor_char_boundary(room)],
+            Ok(text) => {
+                let boundary = (0..=room).rfind(|at| text.is_char_boundary(*at));
+                &name[..boundary.unwrap_or_default()]
+            }
             Err(_) => &name[..room],
         };
     }

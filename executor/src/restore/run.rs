@@ -3,24 +3,21 @@
 //! Goes down the target by descriptors that it holds; no path below the target is resolved. What
 //! it cannot restore it lists and goes on.
 
-use std::{
-    collections::HashMap,
-    ffi::{OsStr, OsString},
-    os::unix::ffi::OsStrExt as _,
-};
+use std::{collections::HashMap, ffi::OsStr, os::unix::ffi::OsStrExt as _};
 
 use schema::{
     escape::{display, unescape},
-    journal::{Outcome, Problem, ProblemKind, Status},
+    journal::{Outcome, Problem, ProblemKind},
 };
 
 use super::{
     Job, compare, group, interrupted,
-    make::{self, Fault, Made},
+    make::{self, Fault, Inode, Made, Spot},
     metadata::{self, Faults},
     names, place,
     scan::{self, Totals},
     source::{Item, Source, Step},
+    tally::Tally,
 };
 use crate::{
     error::{Error, Result, reason},
@@ -28,8 +25,6 @@ use crate::{
     sys::{Dir, Kind, Stat, attributes, attributes::Attributes},
 };
 
-/// Problems that are listed.
-const LISTED: usize = 1000;
 /// Conflicts that a refusal names.
 const NAMED: usize = 5;
 
@@ -51,14 +46,8 @@ struct Run<'a> {
     /// Open folders of the target; none where the folder could not be had.
     frames: Vec<Option<Frame>>,
     /// For each file with more names: the path of the first below the target, and its inode.
-    links: HashMap<(u64, u64), (Vec<u8>, (u64, u64))>,
-    problems: Vec<Problem>,
-    problem_count: u64,
-    owners_left: u64,
-    restored: u64,
-    already_there: u64,
-    kept_aside: u64,
-    damaged: u64,
+    links: HashMap<(u64, u64), (Vec<u8>, Inode)>,
+    tally: Tally,
     progress: Progress,
 }
 
@@ -71,13 +60,7 @@ pub(super) fn run(job: &Job<'_>, aside: &str, context: &Context<'_>) -> Result<O
         context,
         frames: Vec::new(),
         links: HashMap::new(),
-        problems: Vec::new(),
-        problem_count: 0,
-        owners_left: 0,
-        restored: 0,
-        already_there: 0,
-        kept_aside: 0,
-        damaged: 0,
+        tally: Tally::default(),
         progress: Progress {
             phase: Phase::Restore,
             entries_total: totals.entries,
@@ -87,7 +70,7 @@ pub(super) fn run(job: &Job<'_>, aside: &str, context: &Context<'_>) -> Result<O
     };
     run.everything().map_err(interrupted)?;
     run.sync()?;
-    Ok(run.outcome())
+    Ok(run.tally.outcome(&job.place.shown, aside))
 }
 
 /// Refuses before anything is changed.
@@ -144,9 +127,9 @@ impl Run<'_> {
                 Step::Enter(item) => self.enter(&mut source, item)?,
                 Step::Leaf(item) => self.leaf(&source, &item)?,
                 Step::Leave => self.leave(&source),
-                Step::Fault(problem) => self.problem(problem),
+                Step::Fault(problem) => self.tally.problem(problem),
             }
-            self.progress.entries = self.restored + self.already_there;
+            self.progress.entries = self.tally.restored + self.tally.already_there;
             if self.progress.entries.is_multiple_of(64) {
                 self.context.observer.event(Event::Progress(self.progress));
             }
@@ -162,7 +145,7 @@ impl Run<'_> {
                 .map(|error| error.message)
         });
         if let Some(because) = because {
-            self.problem(Problem {
+            self.tally.problem(Problem {
                 path: source.on_source(b""),
                 kind: ProblemKind::Metadata,
                 message: format!(
@@ -174,16 +157,24 @@ impl Run<'_> {
     }
 
     /// Where an entry goes; `None` below a folder that could not be had.
-    fn spot(&self, item: &Item) -> Option<(&Dir, OsString, bool)> {
-        match self.frames.last() {
+    fn spot<'s>(&'s self, item: &'s Item, shown: &'s str) -> Option<Spot<'s>> {
+        let place = &self.job.place;
+        let (dir, name, inherits) = match self.frames.last() {
             None => {
-                let place = &self.job.place;
                 let inherits = metadata::passes_acl_on(&place.parent);
-                Some((&place.parent, place.name.clone(), inherits))
+                (&place.parent, &place.name, inherits)
             }
-            Some(Some(frame)) => Some((&frame.dir, item.name.clone(), frame.inherits)),
-            Some(None) => None,
-        }
+            Some(frame) => {
+                let frame = frame.as_ref()?;
+                (&frame.dir, &item.name, frame.inherits)
+            }
+        };
+        Some(Spot {
+            dir,
+            name,
+            inherits,
+            shown,
+        })
     }
 
     fn enter(&mut self, source: &mut Source, item: Item) -> Result<()> {
@@ -223,26 +214,26 @@ impl Run<'_> {
     /// Opens or makes a folder; says whether it gets the snapshot's metadata and is marked.
     fn folder(&mut self, item: &Item) -> std::result::Result<Option<(Dir, bool, bool)>, Fault> {
         let shown = self.job.in_target(&item.path);
-        let Some((dir, name, inherits)) = self.spot(item) else {
+        let Some(spot) = self.spot(item, &shown) else {
             return Ok(None);
         };
-        refuse_marker(&name)?;
+        refuse_marker(spot.name)?;
         let fault = |error| Fault::of(error, &shown);
-        let there = dir.look(&name).map_err(fault)?;
+        let there = spot.dir.look(spot.name).map_err(fault)?;
         if there.is_some_and(|there| there.kind == Kind::Folder) {
-            let folder = dir.folder(&name).map_err(fault)?;
+            let folder = spot.dir.folder(spot.name).map_err(fault)?;
             self.job
                 .check_folder(&folder, &item.path)
                 .map_err(|error| Fault::Entry(ProblemKind::NotStored, error.message))?;
             let (mine, marked) = take_over(&folder).map_err(fault)?;
-            self.already_there += 1;
+            self.tally.already_there += 1;
             return Ok(Some((folder, mine || self.job.overwrite, marked)));
         }
         let aside = self.aside_for(there.as_ref())?;
-        let (folder, temporary) = make::folder(dir, &name, inherits, &shown)?;
-        make::place(dir, &temporary, &name, aside, &shown)?;
-        self.kept_aside += u64::from(aside.is_some());
-        self.restored += 1;
+        let (folder, temporary) = make::folder(spot)?;
+        make::place(spot, &temporary, aside)?;
+        self.tally.kept_aside += u64::from(aside.is_some());
+        self.tally.restored += 1;
         Ok(Some((folder, true, true)))
     }
 
@@ -280,42 +271,34 @@ impl Run<'_> {
 
     fn make_leaf(&mut self, source: &Source, item: &Item) -> std::result::Result<(), Fault> {
         let shown = self.job.in_target(&item.path);
-        let Some((dir, name, inherits)) = self.spot(item) else {
+        let Some(spot) = self.spot(item, &shown) else {
             return Ok(());
         };
-        refuse_marker(&name)?;
-        let there = dir.look(&name).map_err(|error| Fault::of(error, &shown))?;
+        let Spot { dir, name, .. } = spot;
+        refuse_marker(name)?;
+        let there = dir.look(name).map_err(|error| Fault::of(error, &shown))?;
         let group = group(item);
         if let Some(there) = &there {
             let rules = self.job.rules(self.context.stop);
-            if compare::same(source, item, dir, &name, there, rules).map_err(Fault::All)? {
-                self.already_there += 1;
+            if compare::same(source, item, dir, name, there, rules).map_err(Fault::All)? {
+                self.tally.already_there += 1;
                 self.remember(group, item, (there.dev, there.ino));
                 return Ok(());
             }
         }
         let aside = self.aside_for(there.as_ref())?;
         let mut faults = Faults::default();
-        let linked = group.and_then(|group| self.link(group, dir, &name));
+        let linked = group.and_then(|group| self.link(group, dir, name));
         let made = match (linked, item.wanted.kind) {
             (Some(made), _) => made,
-            (None, Kind::File) => make::file(
-                source,
-                item,
-                dir,
-                &name,
-                inherits,
-                &shown,
-                self.context.stop,
-                &mut faults,
-            )?,
-            (None, _) => make::other(source, item, dir, &name, &shown, &mut faults)?,
+            (None, Kind::File) => make::file(source, item, spot, self.context.stop, &mut faults)?,
+            (None, _) => make::other(source, item, spot, &mut faults)?,
         };
         if made.damaged {
-            let kept = make::keep_damaged(dir, &made.temporary, &name, self.context.stop)
+            let kept = make::keep_damaged(dir, &made.temporary, name, self.context.stop)
                 .map_err(Fault::All)?
                 .map_err(|error| Fault::of(error, &shown))?;
-            self.damaged += 1;
+            self.tally.damaged += 1;
             return Err(Fault::Entry(
                 ProblemKind::Unreadable,
                 format!(
@@ -324,9 +307,9 @@ impl Run<'_> {
                 ),
             ));
         }
-        make::place(dir, &made.temporary, &name, aside, &shown)?;
-        self.kept_aside += u64::from(aside.is_some());
-        self.restored += 1;
+        make::place(spot, &made.temporary, aside)?;
+        self.tally.kept_aside += u64::from(aside.is_some());
+        self.tally.restored += 1;
         self.progress.bytes += made.bytes;
         if let Some(inode) = made.inode {
             self.remember(group, item, inode);
@@ -335,7 +318,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn remember(&mut self, group: Option<(u64, u64)>, item: &Item, inode: (u64, u64)) {
+    fn remember(&mut self, group: Option<(u64, u64)>, item: &Item, inode: Inode) {
         if let Some(group) = group {
             self.links
                 .entry(group)
@@ -366,25 +349,18 @@ impl Run<'_> {
     }
 
     fn faults(&mut self, source: &Source, item: &Item, faults: Faults) {
-        self.owners_left += u64::from(faults.owner_left);
+        self.tally.owners_left += u64::from(faults.owner_left);
         for sentence in faults.sentences {
             self.entry_problem(source, item, ProblemKind::Metadata, sentence);
         }
     }
 
     fn entry_problem(&mut self, source: &Source, item: &Item, kind: ProblemKind, message: String) {
-        self.problem(Problem {
+        self.tally.problem(Problem {
             path: source.on_source(&item.path),
             kind,
             message,
         });
-    }
-
-    fn problem(&mut self, problem: Problem) {
-        self.problem_count += 1;
-        if self.problems.len() < LISTED {
-            self.problems.push(problem);
-        }
     }
 
     /// Waits until all of it is on disk.
@@ -400,58 +376,6 @@ impl Run<'_> {
             }
             _ => Ok(()),
         }
-    }
-
-    fn outcome(self) -> Outcome {
-        let mut message = format!(
-            "restored {} to {}",
-            entries(self.restored),
-            self.job.place.shown
-        );
-        if self.already_there > 0 {
-            message.push_str(&format!(", {} were there already", self.already_there));
-        }
-        if self.kept_aside > 0 {
-            message.push_str(&format!(
-                ", {} that differed are kept aside as NAME{}",
-                self.kept_aside, self.aside
-            ));
-        }
-        if self.owners_left > 0 {
-            message.push_str(&format!(
-                ", {} belong to you because only root may give files away",
-                self.owners_left
-            ));
-        }
-        if self.problem_count == 0 {
-            return Outcome::success(message);
-        }
-        message.push_str(&format!("; {} went wrong", paths(self.problem_count)));
-        let hint = if self.damaged > 0 {
-            "`backup find` shows other snapshots that have these paths; `backup verify` says which are sound"
-        } else {
-            "look at the listed paths; running the same restore again tries them again"
-        };
-        Outcome {
-            problems: self.problems,
-            ..Outcome::not(Status::Incomplete, message, hint)
-        }
-    }
-}
-
-fn entries(count: u64) -> String {
-    if count == 1 {
-        "1 entry".into()
-    } else {
-        format!("{count} entries")
-    }
-}
-
-fn paths(count: u64) -> String {
-    if count == 1 {
-        "1 path".into()
-    } else {
-        format!("{count} paths")
     }
 }
 

@@ -168,11 +168,11 @@ impl Source {
             }
             if order.is_lt() {
                 let entry = self.take()?;
-                return Some(self.from_manifest(entry));
+                return Some(self.manifest_only(entry));
             }
             let visit = self.pending.take()?;
             let entry = if order.is_eq() { self.take() } else { None };
-            if let Some(step) = self.from_tree(visit, entry) {
+            if let Some(step) = self.tree_entry(visit, entry) {
                 return Some(step);
             }
         }
@@ -214,7 +214,7 @@ impl Source {
     }
 
     /// An entry that the tree does not have.
-    fn from_manifest(&mut self, entry: Entry) -> Step {
+    fn manifest_only(&mut self, entry: Entry) -> Step {
         let path = below(&entry.path, &self.prefix)
             .unwrap_or_default()
             .to_vec();
@@ -264,7 +264,7 @@ impl Source {
     }
 
     /// An entry of the tree, with what the manifest says of it.
-    fn from_tree(&mut self, visit: Visit, entry: Option<Entry>) -> Option<Step> {
+    fn tree_entry(&mut self, visit: Visit, entry: Option<Entry>) -> Option<Step> {
         let walk = self.walk.as_mut()?;
         let path = walk.path().to_vec();
         let stat = match visit {
