@@ -29,15 +29,31 @@ pub(crate) struct Cli {
 pub(crate) struct Global {
     /// The configuration [default: /etc/backup/config.json, or for a normal user
     /// backup/config.json in the XDG configuration folder]
-    #[arg(long, global = true, value_name = "FILE", env = "BACKUP_CONFIG", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "BACKUP_CONFIG",
+        help_heading = "Global options"
+    )]
     pub(crate) config: Option<PathBuf>,
     /// What this machine remembers between runs [default: /var/lib/backup, or backup in the XDG
     /// state folder]
-    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        help_heading = "Global options"
+    )]
     pub(crate) state_dir: Option<PathBuf>,
     /// Folder of the log files [default: monitoring.logPath, or backup/log in the XDG state
     /// folder]
-    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        help_heading = "Global options"
+    )]
     pub(crate) log_dir: Option<PathBuf>,
     /// Print JSON on standard output, and progress as JSON lines on standard error
     #[arg(long, global = true, help_heading = "Global options")]
@@ -46,10 +62,22 @@ pub(crate) struct Global {
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub(crate) verbose: bool,
     /// Tell errors only
-    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Global options")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        conflicts_with = "verbose",
+        help_heading = "Global options"
+    )]
     pub(crate) quiet: bool,
     /// When to use colour
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        help_heading = "Global options"
+    )]
     pub(crate) color: Color,
 }
 

@@ -71,11 +71,6 @@ impl<'a> Logs<'a> {
         let level = format!("{:?}", finding.severity).to_lowercase();
         self.write(None, &level, &finding.message);
     }
-
-    /// Logs how a run ended.
-    pub(crate) fn ended(&self, run_id: &str, word: &str) {
-        self.write(None, "info", &format!("run {run_id} ended: {word}"));
-    }
 }
 
 impl Observer for Logs<'_> {
@@ -89,7 +84,11 @@ impl Observer for Logs<'_> {
             Event::ScriptLine { step, line } => self.write(Some(step), "info", line),
             Event::Noticed(finding) => self.finding(finding),
             Event::StepFinished { step, outcome } => {
-                let level = if outcome.status.serves() { "info" } else { "error" };
+                let level = if outcome.status.serves() {
+                    "info"
+                } else {
+                    "error"
+                };
                 self.write(Some(step), level, &outcome.message);
                 for problem in &outcome.problems {
                     let text = format!("{}: {}", problem.path, problem.message);

@@ -48,7 +48,12 @@ fn arguments() -> Vec<OsString> {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
     let verb = arguments
         .first()
-        .and_then(|name| Path::new(name).file_name()?.to_str()?.strip_prefix("backup-"))
+        .and_then(|name| {
+            Path::new(name)
+                .file_name()?
+                .to_str()?
+                .strip_prefix("backup-")
+        })
         .filter(|verb| ["now", "status", "restore"].contains(verb))
         .map(OsString::from);
     if let Some(verb) = verb {

@@ -302,7 +302,7 @@ fn act(
             steps::notify::run(notify, &so_far)
         }
         Action::Mark(mark) => steps::mark::run(session.store()?, mark),
-        Action::Restore(restore) => crate::restore::run(session.store()?, restore, context),
+        Action::Restore(restore) => crate::restore::run(session.store()?, restore, &context),
         Action::CloudSync(_) => Err(Error::refused("cloud copies are not part of this version")
             .hint("set cloud.enable to false")),
     }

@@ -422,8 +422,8 @@ pub struct NotifyStep {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RestoreStep {
-    /// The snapshot.
-    pub snapshot: SnapshotId,
+    /// The snapshot; none for a folder that this program did not make.
+    pub snapshot: Option<SnapshotId>,
     /// The folder that holds it, relative to the host's folder.
     pub folder: String,
     /// The path in the snapshot, escaped, without a leading slash; empty for all of it.

@@ -31,7 +31,10 @@ const OLD: TimeDelta = TimeDelta::hours(24);
 /// Runs a saved plan, continues an unfinished run, or plans and runs.
 pub(crate) fn run(arguments: &Apply, settings: &Settings, out: &Out) -> Result<u8> {
     let config = settings.config(out)?;
-    let now = arguments.at.now.unwrap_or_else(|| Local::now().fixed_offset());
+    let now = arguments
+        .at
+        .now
+        .unwrap_or_else(|| Local::now().fixed_offset());
     let worker = Worker::new(settings, out, &config, now);
     worker.with(|context| {
         if let Some(path) = &arguments.plan {
@@ -152,39 +155,39 @@ impl<'a> Worker<'a> {
         context: Context<'_>,
         before: impl FnOnce(&Plan, &Inventory),
     ) -> Result<Option<Report>> {
-            if let Some(unfinished) = state.unfinished()? {
-                match self.why_not(&unfinished, fresh, context)? {
-                    None => {
-                        return Ok(Some(run::resume(state, &unfinished.plan, context)?));
-                    }
-                    Some(because) => {
-                        self.out.say(&format!(
-                            "run {} is not continued: {because}",
-                            unfinished.plan.run_id
-                        ));
-                        run::abandon(state, &unfinished.plan, &because, context)?;
-                    }
+        if let Some(unfinished) = state.unfinished()? {
+            match self.why_not(&unfinished, fresh, context)? {
+                None => {
+                    return Ok(Some(run::resume(state, &unfinished.plan, context)?));
+                }
+                Some(because) => {
+                    self.out.say(&format!(
+                        "run {} is not continued: {because}",
+                        unfinished.plan.run_id
+                    ));
+                    run::abandon(state, &unfinished.plan, &because, context)?;
                 }
             }
-            let inventory = take::inventory(self.settings, self.config, self.now, context)?;
-            let plan = planner::plan(self.config, &inventory, options);
-            self.bar.clear();
-            before(&plan, &inventory);
-            for finding in &plan.findings {
-                context.observer.event(Event::Noticed(finding));
-            }
-            if plan.severity() == Some(Severity::Deferral) {
-                let deferred: Vec<_> = plan
-                    .findings
-                    .iter()
-                    .filter(|finding| finding.severity == Severity::Deferral)
-                    .cloned()
-                    .collect();
-                self.refuse("deferred", &deferred);
-                return Ok(None);
-            }
-            let report = run::begin(state, self.config, &inventory, &plan, context)?;
-            Ok(Some(report))
+        }
+        let inventory = take::inventory(self.settings, self.config, self.now, context)?;
+        let plan = planner::plan(self.config, &inventory, options);
+        self.bar.clear();
+        before(&plan, &inventory);
+        for finding in &plan.findings {
+            context.observer.event(Event::Noticed(finding));
+        }
+        if plan.severity() == Some(Severity::Deferral) {
+            let deferred: Vec<_> = plan
+                .findings
+                .iter()
+                .filter(|finding| finding.severity == Severity::Deferral)
+                .cloned()
+                .collect();
+            self.refuse("deferred", &deferred);
+            return Ok(None);
+        }
+        let report = run::begin(state, self.config, &inventory, &plan, context)?;
+        Ok(Some(report))
     }
 
     /// Why an unfinished run cannot be continued; none if it can.
@@ -217,11 +220,6 @@ impl<'a> Worker<'a> {
         Ok(None)
     }
 
-    /// Takes the progress bar away, before something else is printed.
-    pub(crate) fn clear(&self) {
-        self.bar.clear();
-    }
-
     /// Says why nothing was done.
     fn refuse(&self, what: &str, findings: &[Finding]) {
         if self.settings.json {
@@ -230,8 +228,10 @@ impl<'a> Worker<'a> {
         }
         self.out.note(&format!("{what}: nothing was changed"));
         for finding in findings {
-            self.out
-                .note(&render::report::finding(finding, &self.settings.error_style));
+            self.out.note(&render::report::finding(
+                finding,
+                &self.settings.error_style,
+            ));
         }
     }
 

@@ -28,9 +28,11 @@ pub(crate) fn run(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> 
 /// The destination, which must be there.
 pub(crate) fn present(settings: &Settings, config: &Config) -> Result<DestinationState> {
     if !config.local.enable {
-        return Err(Error::refused("local.enable is false: there are no local snapshots")
-            .hint("set local.enable to true")
-            .into());
+        return Err(
+            Error::refused("local.enable is false: there are no local snapshots")
+                .hint("set local.enable to true")
+                .into(),
+        );
     }
     let context = Context {
         observer: &Silent,
@@ -47,7 +49,9 @@ pub(crate) fn present(settings: &Settings, config: &Config) -> Result<Destinatio
                 .as_deref()
                 .unwrap_or("nothing is mounted")
         ))
-        .hint(format!("mount the backup drive, then check with: mountpoint {path}"))
+        .hint(format!(
+            "mount the backup drive, then check with: mountpoint {path}"
+        ))
         .into());
     }
     Ok(destination)

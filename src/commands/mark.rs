@@ -66,7 +66,12 @@ pub(crate) fn show(report: &schema::Report, settings: &Settings, out: &Out) {
         out.data_json(report);
         return;
     }
-    if let Some(last) = report.steps.iter().rev().find(|done| !done.outcome.message.is_empty()) {
+    if let Some(last) = report
+        .steps
+        .iter()
+        .rev()
+        .find(|done| !done.outcome.message.is_empty())
+    {
         let outcome = &last.outcome;
         if outcome.status == schema::journal::Status::Succeeded {
             out.say(&outcome.message);

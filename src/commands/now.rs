@@ -9,7 +9,10 @@ use crate::{cli::Now, commands::apply::Worker, out::Out, render, settings::Setti
 /// Shows the plan, then runs it.
 pub(crate) fn run(arguments: &Now, settings: &Settings, out: &Out) -> Result<u8> {
     let config = settings.config(out)?;
-    let now = arguments.at.now.unwrap_or_else(|| Local::now().fixed_offset());
+    let now = arguments
+        .at
+        .now
+        .unwrap_or_else(|| Local::now().fixed_offset());
     let worker = Worker::new(settings, out, &config, now);
     let options = Options {
         approve_deletions: arguments.deletions.approve_deletions,

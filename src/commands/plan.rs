@@ -21,7 +21,10 @@ use crate::{
 /// Makes a plan, shows it and saves it if asked to.
 pub(crate) fn run(arguments: &Plan, settings: &Settings, out: &Out) -> Result<u8> {
     let config = settings.config(out)?;
-    let now = arguments.at.now.unwrap_or_else(|| Local::now().fixed_offset());
+    let now = arguments
+        .at
+        .now
+        .unwrap_or_else(|| Local::now().fixed_offset());
     let bar = bar(settings);
     let context = Context {
         observer: &bar,
@@ -95,6 +98,8 @@ fn save(path: &Path, saved: &SavedPlan) -> Result<()> {
         .mode(0o600)
         .open(path)
         .map_err(io)?;
-    file.write_all(&json).and_then(|()| file.sync_all()).map_err(io)?;
+    file.write_all(&json)
+        .and_then(|()| file.sync_all())
+        .map_err(io)?;
     Ok(())
 }

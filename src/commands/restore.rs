@@ -88,7 +88,7 @@ fn look(
         overwrite: arguments.overwrite,
         aside_suffix: format!(".before-{}", now.format("%Y-%m-%d_%H-%M-%S")),
     };
-    Ok(restore::plan(&request, context)?)
+    Ok(restore::plan(&request, &context)?)
 }
 
 /// Shows what a restore would do.
@@ -112,11 +112,19 @@ fn show(step: &RestoreStep, settings: &Settings, out: &Out) {
     ));
     if step.conflict_count > 0 {
         let what = if step.overwrite {
-            format!("keep {} aside as NAME{}", amount::count(step.conflict_count), step.aside_suffix)
+            format!(
+                "keep {} aside as NAME{}",
+                amount::count(step.conflict_count),
+                step.aside_suffix
+            )
         } else {
             format!(
                 "{} in the way",
-                amount::plural(step.conflict_count, "entry that differs is", "entries that differ are")
+                amount::plural(
+                    step.conflict_count,
+                    "entry that differs is",
+                    "entries that differ are"
+                )
             )
         };
         text.push_str(&format!("\n  {what}:"));

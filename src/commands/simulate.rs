@@ -30,8 +30,8 @@ pub(crate) fn run(arguments: &Simulate, settings: &Settings, out: &Out) -> Resul
         .schedule
         .as_deref()
         .unwrap_or(config.schedule.frequency.as_str());
-    let calendar = schedule_expression(frequency, config.schedule.time_of_day.time())
-        .map_err(|fault| {
+    let calendar =
+        schedule_expression(frequency, config.schedule.time_of_day.time()).map_err(|fault| {
             let hint = "see systemd.time(7), or use daily or weekly";
             invalid(format!("--schedule {frequency}: {fault}"), hint)
         })?;
@@ -50,7 +50,10 @@ pub(crate) fn run(arguments: &Simulate, settings: &Settings, out: &Out) -> Resul
     }
     if runs.is_empty() {
         return Err(invalid(
-            format!("--schedule {frequency}: never elapses in {} days", arguments.days),
+            format!(
+                "--schedule {frequency}: never elapses in {} days",
+                arguments.days
+            ),
             "see systemd.time(7), or use daily or weekly",
         ));
     }

@@ -41,7 +41,15 @@ pub(crate) fn run(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> 
         None => (None, None, false),
     };
     let host = config.hostname.clone().unwrap_or_else(host_name);
-    let view = StatusView::new(&host, &config, destination.as_ref(), last, unfinished, busy, now);
+    let view = StatusView::new(
+        &host,
+        &config,
+        destination.as_ref(),
+        last,
+        unfinished,
+        busy,
+        now,
+    );
     if settings.json {
         out.data_json(&view);
     } else {

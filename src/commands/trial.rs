@@ -80,7 +80,9 @@ fn source(arguments: &Try) -> Result<PathBuf> {
     let hint = "name a folder: backup try DIR";
     if let Some(given) = &arguments.dir {
         return given.canonicalize().map_err(|error| {
-            Error::io("open", given.as_os_str().as_encoded_bytes(), error).hint(hint).into()
+            Error::io("open", given.as_os_str().as_encoded_bytes(), error)
+                .hint(hint)
+                .into()
         });
     }
     let has_files = |folder: &Path| folder.read_dir().is_ok_and(|mut all| all.next().is_some());
@@ -90,7 +92,11 @@ fn source(arguments: &Try) -> Result<PathBuf> {
         .chain(std::env::current_dir())
         .find(|folder| has_files(folder))
         .and_then(|folder| folder.canonicalize().ok())
-        .ok_or_else(|| Error::refused("there is nothing to back up here").hint(hint).into())
+        .ok_or_else(|| {
+            Error::refused("there is nothing to back up here")
+                .hint(hint)
+                .into()
+        })
 }
 
 /// Where to: a folder that is the user's own and not inside the source.
@@ -101,7 +107,9 @@ fn folder(arguments: &Try, source: &Path) -> Result<PathBuf> {
         None => {
             let own = xdg("XDG_DATA_HOME", ".local/share").join("backup/try");
             let inside = own.ancestors().any(|above| {
-                above.canonicalize().is_ok_and(|above| above.starts_with(source))
+                above
+                    .canonicalize()
+                    .is_ok_and(|above| above.starts_with(source))
             });
             if inside {
                 PathBuf::from(format!("/var/tmp/backup-try-{uid}"))
@@ -166,10 +174,15 @@ fn config(source: &Path, folder: &Path, settings: &Settings) -> Result<Config> {
     }))?;
     json.push(b'\n');
     let checked = check::check(&json).map_err(|faults| {
-        Error::refused(check::render(&faults)).hint("name another folder: backup try DIR --to FOLDER")
+        Error::refused(check::render(&faults))
+            .hint("name another folder: backup try DIR --to FOLDER")
     })?;
     std::fs::write(&settings.config_path, &json).map_err(|error| {
-        Error::io("write", settings.config_path.as_os_str().as_encoded_bytes(), error)
+        Error::io(
+            "write",
+            settings.config_path.as_os_str().as_encoded_bytes(),
+            error,
+        )
     })?;
     Ok(checked.config)
 }
@@ -195,7 +208,11 @@ fn backup(settings: &Settings, out: &Out, config: &Config, show: bool) -> Result
         (sealed, result) => {
             let folder = settings.state_dir.join("runs").join(&report.run_id);
             let folder = folder.to_string_lossy();
-            out.note(&render::report::report(&report, &folder, &settings.error_style));
+            out.note(&render::report::report(
+                &report,
+                &folder,
+                &settings.error_style,
+            ));
             match sealed {
                 Some(sealed) => Ok((sealed.clone(), took)),
                 None => Err(Explained(exit::of_result(result)).into()),
@@ -233,7 +250,11 @@ fn restore_one(
     let mut original = b"/".to_vec();
     original.extend_from_slice(&entry.path);
     let original = PathBuf::from(OsString::from_vec(original));
-    let folder = config.local.mount_point.as_path().join(format!("restored-{id}"));
+    let folder = config
+        .local
+        .mount_point
+        .as_path()
+        .join(format!("restored-{id}"));
     std::fs::create_dir_all(&folder)?;
     let target = folder.join(original.file_name().unwrap_or_default());
     let worker = Worker::new(settings, out, config, now);
@@ -251,7 +272,7 @@ fn restore_one(
             overwrite: false,
             aside_suffix: ".before".to_owned(),
         };
-        let step = restore::plan(&request, context)?;
+        let step = restore::plan(&request, &context)?;
         let destination = take::destination(config, context)?;
         let inventory = take::inventory_of(settings, now, Some(destination))?;
         let plan = planner::small(config, &inventory, Some(Action::Restore(step)));
