@@ -33,22 +33,21 @@ impl Settings {
     /// The settings that options and environment say.
     pub(crate) fn new(global: &Global) -> Self {
         let root = nix::unistd::geteuid().is_root();
-        let below = |variable: &str, fallback: &str| xdg(variable, fallback);
         let config = if root {
             PathBuf::from("/etc/backup/config.json")
         } else {
-            below("XDG_CONFIG_HOME", ".config").join("backup/config.json")
+            xdg("XDG_CONFIG_HOME", ".config").join("backup/config.json")
         };
         let state = if root {
             PathBuf::from("/var/lib/backup")
         } else {
-            below("XDG_STATE_HOME", ".local/state").join("backup")
+            xdg("XDG_STATE_HOME", ".local/state").join("backup")
         };
         Self {
             config_path: global.config.clone().unwrap_or(config),
             user_log_dir: (!root).then(|| state.join("log")),
-            state_dir: global.state_dir.clone().unwrap_or(state),
-            log_dir: global.log_dir.clone(),
+            state_dir: absolute(global.state_dir.clone().unwrap_or(state)),
+            log_dir: global.log_dir.clone().map(absolute),
             json: global.json,
             verbose: global.verbose,
             quiet: global.quiet,
@@ -126,6 +125,11 @@ impl Settings {
             Explained(exit::INVALID).into()
         })
     }
+}
+
+/// A path given on the command line, from the current folder.
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 fn style(color: Color, stream: &impl std::io::IsTerminal) -> Style {

@@ -239,7 +239,7 @@ fn manifest_of(store: &Store, id: Option<SnapshotId>) -> Result<Option<Reader>> 
 
 /// What the names of one file share: the manifest's number, or else the inode.
 fn group(item: &Item) -> Option<(u64, u64)> {
-    if item.wanted.kind != Kind::File {
+    if item.wanted.kind == Kind::Folder {
         return None;
     }
     match (item.wanted.group, &item.stored) {
