@@ -591,13 +591,13 @@ fn a_stopped_restore_goes_on_where_it_stopped() {
     );
 
     // What a killed process would have left besides.
-    write(&target.join("0/sub/.5.backup-restore-1f-0"), "half a fi");
+    write(&target.join(".5.backup-restore-1f-0"), "half a fi");
     write(
         &lab.out(".x.backup-restore-1f-1/.backup-restore-unfinished"),
         "",
     );
     assert_eq!(lab.run(&step).unwrap().status, Status::Succeeded);
-    assert_eq!(picture(&target), picture(&lab.tree().join("x")));
+    assert!(picture(&target) == picture(&lab.tree().join("x")));
     assert_eq!(names(&lab.out("")), ["x"]);
 }
 
