@@ -643,6 +643,7 @@ fn victim() {
     let store = Store::open(&dir(&mount), mount.to_str().unwrap(), "host").unwrap();
     let step = serde_json::from_slice(&fs::read(root.join("step")).unwrap()).unwrap();
     let stop = Stop::default();
+    fs::write(root.join("begun"), "").unwrap();
     run(&store.unwrap(), &step, &context(&stop)).unwrap();
 }
 
@@ -670,14 +671,17 @@ fn a_restore_killed_at_any_instant_has_no_half_file_and_goes_on() {
     let json = serde_json::to_vec(&step).unwrap();
     fs::write(lab.root.path().join("step"), json).unwrap();
     let mut killed = 0;
-    for attempt in 0..40 {
+    for attempt in 0..30 {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "victim"])
             .env(VICTIM, lab.root.path())
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_micros(5000 + attempt * 700));
+        while fs::remove_file(lab.root.path().join("begun")).is_err() {
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        std::thread::sleep(Duration::from_micros(attempt * 900));
         child.kill().unwrap();
         killed += u32::from(!child.wait().unwrap().success());
         for entry in walkdir::WalkDir::new(&target).into_iter().flatten() {
@@ -695,7 +699,9 @@ fn a_restore_killed_at_any_instant_has_no_half_file_and_goes_on() {
         assert_eq!(step.conflict_count, 0);
     }
     assert!(killed > 0, "too fast to be killed");
-    eprintln!("killed {killed} times");
+    let there = walkdir::WalkDir::new(&target).into_iter().flatten().count();
+    assert!(there > 0, "killed before it began");
+    eprintln!("killed {killed} times, the last with {there} entries there");
     assert_eq!(lab.run(&step).unwrap().status, Status::Succeeded);
     assert_eq!(picture(&target), picture(&lab.tree().join("x")));
     assert_eq!(names(&lab.out("")), ["x"]);
