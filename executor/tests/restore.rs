@@ -591,13 +591,13 @@ fn a_stopped_restore_goes_on_where_it_stopped() {
     );
 
     // What a killed process would have left besides.
-    write(&target.join("0/sub/.5.backup-restore-1f-0"), "half a fi");
+    write(&target.join(".5.backup-restore-1f-0"), "half a fi");
     write(
         &lab.out(".x.backup-restore-1f-1/.backup-restore-unfinished"),
         "",
     );
     assert_eq!(lab.run(&step).unwrap().status, Status::Succeeded);
-    assert_eq!(picture(&target), picture(&lab.tree().join("x")));
+    assert!(picture(&target) == picture(&lab.tree().join("x")));
     assert_eq!(names(&lab.out("")), ["x"]);
 }
 
@@ -628,6 +628,85 @@ fn a_file_that_is_stopped_halfway_has_no_name() {
     });
     assert_eq!(error.kind, ErrorKind::Interrupted);
     assert_eq!(names(&target), [".backup-restore-unfinished"]);
+}
+
+const VICTIM: &str = "RESTORE_TEST_VICTIM";
+
+/// Not a test of its own: the process that
+/// [`a_restore_killed_at_any_instant_has_no_half_file_and_goes_on`] kills.
+#[test]
+fn victim() {
+    let Some(root) = std::env::var_os(VICTIM).map(PathBuf::from) else {
+        return;
+    };
+    let mount = root.join("mnt");
+    let store = Store::open(&dir(&mount), mount.to_str().unwrap(), "host").unwrap();
+    let step = serde_json::from_slice(&fs::read(root.join("step")).unwrap()).unwrap();
+    let stop = Stop::default();
+    fs::write(root.join("begun"), "").unwrap();
+    run(&store.unwrap(), &step, &context(&stop)).unwrap();
+}
+
+#[test]
+fn a_restore_killed_at_any_instant_has_no_half_file_and_goes_on() {
+    let lab = Lab::new(|tree| {
+        for folder in 0..60 {
+            for file in 0..5 {
+                let path = tree.join(format!("x/{folder}/sub/{file}"));
+                write(&path, &format!("{folder}{file} ").repeat(5000));
+                set_time(&path, 1_500_000_000 + file);
+            }
+            fs::hard_link(
+                tree.join(format!("x/{folder}/sub/1")),
+                tree.join(format!("x/{folder}/link")),
+            )
+            .unwrap();
+            set_mode(&tree.join(format!("x/{folder}/sub")), 0o750);
+            set_time(&tree.join(format!("x/{folder}/sub")), 1_400_000_000);
+            set_time(&tree.join(format!("x/{folder}")), 1_400_000_001);
+        }
+    });
+    let target = lab.out("x");
+    let step = lab.plan("x", &target, false).unwrap();
+    let json = serde_json::to_vec(&step).unwrap();
+    fs::write(lab.root.path().join("step"), json).unwrap();
+    let mut killed = 0;
+    for attempt in 0..30 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "victim"])
+            .env(VICTIM, lab.root.path())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        while fs::remove_file(lab.root.path().join("begun")).is_err() {
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        std::thread::sleep(Duration::from_micros(attempt * 900));
+        child.kill().unwrap();
+        killed += u32::from(!child.wait().unwrap().success());
+        for entry in walkdir::WalkDir::new(&target).into_iter().flatten() {
+            let name = entry.file_name().to_string_lossy();
+            if entry.file_type().is_file() && !name.contains(".backup-restore-") {
+                let path = entry.path().strip_prefix(&target).unwrap();
+                let original = lab.tree().join("x").join(path);
+                assert!(
+                    read(entry.path()) == read(&original),
+                    "half a file: {path:?}"
+                );
+            }
+        }
+        let step = lab.plan("x", &target, false).unwrap();
+        assert_eq!(step.conflict_count, 0);
+    }
+    assert!(killed > 0, "too fast to be killed");
+    let there = walkdir::WalkDir::new(&target).into_iter().flatten().count();
+    assert!(there > 0, "killed before it began");
+    eprintln!("killed {killed} times, the last with {there} entries there");
+    assert_eq!(lab.run(&step).unwrap().status, Status::Succeeded);
+    assert_eq!(picture(&target), picture(&lab.tree().join("x")));
+    assert_eq!(names(&lab.out("")), ["x"]);
+    let inode = |name: &str| target.join(name).metadata().unwrap().ino();
+    assert_eq!(inode("7/link"), inode("7/sub/1"));
 }
 
 #[test]
@@ -1140,7 +1219,10 @@ fn a_target_without_room_is_refused_with_the_numbers() {
     if !as_root("a_target_without_room_is_refused_with_the_numbers") {
         return;
     }
-    let lab = Lab::new(|tree| write(&tree.join("x/big"), &"x".repeat(3 << 20)));
+    let lab = Lab::new(|tree| {
+        write(&tree.join("x/big"), &"x".repeat(3 << 20));
+        write(&tree.join("y/small"), "x");
+    });
     let target = lab.out("small");
     fs::create_dir(&target).unwrap();
     let mounted = Command::new("mount")
@@ -1148,13 +1230,15 @@ fn a_target_without_room_is_refused_with_the_numbers() {
         .arg(&target)
         .status();
     if !mounted.is_ok_and(|status| status.success()) {
+        assert!(std::env::var_os("CI").is_none(), "cannot mount");
         eprintln!("SKIPPED a_target_without_room_is_refused_with_the_numbers: cannot mount");
         return;
     }
     let result = lab.restore("x", &target, false);
     let left = names(&target);
-    // Another file system below an open folder of the target works as any folder does.
-    write(&target.join("file"), "x");
+    // What has room goes to the file system that is mounted there.
+    let fits = lab.restore("y", &target, false);
+    let there = target.join("small").exists();
     Command::new("umount").arg(&target).status().unwrap();
     let (message, hint) = refused(result);
     assert!(message.starts_with("insufficient space"), "{message}");
@@ -1163,6 +1247,8 @@ fn a_target_without_room_is_refused_with_the_numbers() {
         "{message}"
     );
     assert!(hint.contains("free space"), "{hint}");
+    assert_eq!(fits.unwrap().status, Status::Succeeded);
+    assert!(there && !target.join("small").exists());
     assert_eq!(left, Vec::<String>::new());
 }
 

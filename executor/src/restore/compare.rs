@@ -66,7 +66,8 @@ pub(super) fn same(
     }
 }
 
-fn same_rights(wanted: &Entry, there: &Stat, holds: Holds) -> bool {
+/// Whether mode and owner are the same, as far as the file system and our rights can tell.
+pub(super) fn same_rights(wanted: &Entry, there: &Stat, holds: Holds) -> bool {
     let same_owner = (wanted.uid, wanted.gid) == (there.uid, there.gid);
     // A set-id bit is only given together with the owner it is of.
     let bits = if same_owner { 0o7777 } else { 0o777 };

@@ -145,9 +145,6 @@ fn fill(
         })?;
     let damaged =
         length != item.wanted.size || item.wanted.digest.is_some_and(|wanted| wanted != digest);
-    if spot.inherits {
-        metadata::clear_inherited(to);
-    }
     let (attributes, fault) = metadata::wanted(item, || attributes::of_fd(from));
     if let Some(error) = fault {
         faults.sentences.push(format!(
@@ -156,6 +153,9 @@ fn fill(
         ));
     }
     let handle = Handle::Open(to.as_fd());
+    if spot.inherits {
+        metadata::clear_inherited(&handle);
+    }
     metadata::apply(&handle, item, &attributes, 0, faults);
     metadata::apply_time(&handle, item, faults);
     let made = Stat::of_fd(to).map_err(|error| Fault::of(error, spot.shown))?;
@@ -185,7 +185,7 @@ pub(super) fn other(
         ),
         all @ Fault::All(_) => all,
     })?;
-    let finished = finish_other(source, item, dir, &temporary, faults);
+    let finished = finish_other(source, item, spot, &temporary, faults);
     if let Err(error) = finished {
         let _ = dir.remove_file(&temporary);
         return Err(Fault::of(error, shown));
@@ -201,13 +201,13 @@ pub(super) fn other(
 fn finish_other(
     source: &Source,
     item: &Item,
-    dir: &Dir,
+    spot: Spot<'_>,
     temporary: &OsStr,
     faults: &mut Faults,
 ) -> std::result::Result<(), Errno> {
     // By descriptor, and only if it is what was made: the folder may be another user's.
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd = openat(dir, temporary, flags, Mode::empty())?;
+    let fd = openat(spot.dir, temporary, flags, Mode::empty())?;
     let opened = Stat::of_fd(&fd)?;
     let same_device = item
         .wanted
@@ -217,6 +217,9 @@ fn finish_other(
         return Err(Errno::STALE);
     }
     let handle = Handle::Named(fd.as_fd());
+    if spot.inherits && opened.kind != Kind::Symlink {
+        metadata::clear_inherited(&handle);
+    }
     let (attributes, fault) = metadata::wanted(item, || match (source.parent(), &item.stored) {
         (Some(parent), Some(_)) => attributes::of_entry(parent, &item.name),
         _ => Ok(attributes::Attributes::new()),
@@ -256,7 +259,7 @@ pub(super) fn folder(spot: Spot<'_>) -> std::result::Result<(Dir, OsString), Fau
         .map_err(|error| Fault::of(error, shown))?;
     let made = dir.folder(&temporary).and_then(|made| {
         if inherits {
-            metadata::clear_inherited(&made);
+            metadata::clear_inherited(&Handle::Open(made.as_fd()));
         }
         made.new_file(OsStr::new(names::MARKER), 0o600)?;
         Ok(made)

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use rustix::{
     fs::{
         AtFlags, CWD, Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags, chmodat,
-        chownat, fremovexattr, setxattr, utimensat,
+        chownat, fgetxattr_query, fremovexattr, removexattr, setxattr, utimensat,
     },
     io::Errno,
     process::geteuid,
@@ -71,6 +71,13 @@ impl Handle<'_> {
         match self {
             Self::Open(fd) => attributes::set_fd(fd, name, value),
             Self::Named(fd) => setxattr(Self::path(fd), name, value, XattrFlags::empty()),
+        }
+    }
+
+    fn remove_attribute(&self, name: &[u8]) -> Result<(), Errno> {
+        match self {
+            Self::Open(fd) => fremovexattr(fd, name),
+            Self::Named(fd) => removexattr(Self::path(fd), name),
         }
     }
 
@@ -140,16 +147,16 @@ fn is_portable(name: &[u8]) -> bool {
 }
 
 /// Takes away the access control lists that a new entry got from the folder it is in.
-pub(super) fn clear_inherited(fd: impl AsFd) {
+pub(super) fn clear_inherited(handle: &Handle<'_>) {
     for name in [ACL, DEFAULT_ACL] {
         // Not there, or not known: both are as wanted.
-        let _ = fremovexattr(&fd, name);
+        let _ = handle.remove_attribute(name);
     }
 }
 
 /// Whether new entries of a folder get an access control list from it.
 pub(super) fn passes_acl_on(fd: impl AsFd) -> bool {
-    rustix::fs::fgetxattr(fd, DEFAULT_ACL, &mut [0_u8; 0]).is_ok_and(|length: usize| length > 0)
+    fgetxattr_query(fd, DEFAULT_ACL).is_ok()
 }
 
 /// Sets owner, attributes and mode, with more permission bits than it had.

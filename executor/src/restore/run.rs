@@ -3,8 +3,13 @@
 //! Goes down the target by descriptors that it holds; no path below the target is resolved. What
 //! it cannot restore it lists and goes on.
 
-use std::{collections::HashMap, ffi::OsStr, os::unix::ffi::OsStrExt as _};
+use std::{
+    collections::HashMap,
+    ffi::OsStr,
+    os::{fd::AsFd as _, unix::ffi::OsStrExt as _},
+};
 
+use rustix::io::Errno;
 use schema::{
     escape::{display, unescape},
     journal::{Outcome, Problem, ProblemKind},
@@ -13,7 +18,7 @@ use schema::{
 use super::{
     Job, compare, group, interrupted,
     make::{self, Fault, Inode, Made, Spot},
-    metadata::{self, Faults},
+    metadata::{self, Faults, Handle},
     names, place,
     scan::{self, Totals},
     source::{Item, Source, Step},
@@ -33,10 +38,14 @@ struct Frame {
     dir: Dir,
     /// Gives its entries an access control list.
     inherits: bool,
-    /// The folder becomes the snapshot's in its metadata, too.
-    finish: Option<(Item, Attributes)>,
+    item: Item,
+    attributes: Attributes,
+    /// It becomes the snapshot's in its metadata, too.
+    mine: bool,
     /// Our mark stands in it.
     marked: bool,
+    /// Entries that are in it now as the snapshot has them.
+    complete: usize,
 }
 
 struct Run<'a> {
@@ -184,13 +193,15 @@ impl Run<'_> {
         }
         let frame = match self.folder(&item) {
             Ok(Some((dir, mine, marked))) => {
-                let inherits = metadata::passes_acl_on(&dir);
-                let finish = mine.then_some((item, attributes.0));
+                self.count();
                 Some(Frame {
+                    inherits: metadata::passes_acl_on(&dir),
                     dir,
-                    inherits,
-                    finish,
+                    item,
+                    attributes: attributes.0,
+                    mine,
                     marked,
+                    complete: 0,
                 })
             }
             Ok(None) => None,
@@ -247,16 +258,50 @@ impl Run<'_> {
         let Some(Some(frame)) = self.frames.pop() else {
             return;
         };
-        if let Some((item, attributes)) = frame.finish {
-            let mut faults = Faults::default();
-            make::finish_folder(&frame.dir, &item, &attributes, frame.marked, &mut faults);
-            self.faults(source, &item, faults);
+        let mut faults = Faults::default();
+        if frame.mine {
+            let marked = frame.marked;
+            make::finish_folder(
+                &frame.dir,
+                &frame.item,
+                &frame.attributes,
+                marked,
+                &mut faults,
+            );
+        } else if self.differs_in_time_only(&frame) {
+            let handle = Handle::Open(frame.dir.as_fd());
+            metadata::apply_time(&handle, &frame.item, &mut faults);
+        }
+        self.faults(source, &frame.item, faults);
+    }
+
+    /// Whether a folder that keeps its own metadata is the snapshot's but for its time, as one
+    /// is whose run was killed between taking the mark away and setting the time.
+    fn differs_in_time_only(&self, frame: &Frame) -> bool {
+        let same = |stat: Stat| {
+            stat.mtime != frame.item.wanted.mtime
+                && compare::same_rights(&frame.item.wanted, &stat, self.job.place.holds)
+        };
+        frame.dir.stat_self().is_ok_and(same)
+            && frame
+                .dir
+                .names()
+                .is_ok_and(|names| names.len() == frame.complete)
+    }
+
+    /// Counts an entry that is in its folder now as the snapshot has it.
+    fn count(&mut self) {
+        if let Some(Some(frame)) = self.frames.last_mut() {
+            frame.complete += 1;
         }
     }
 
     fn leaf(&mut self, source: &Source, item: &Item) -> Result<()> {
         match self.make_leaf(source, item) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.count();
+                Ok(())
+            }
             Err(Fault::All(error)) => Err(error),
             Err(Fault::Entry(kind, because)) => {
                 self.entry_problem(source, item, kind, because);
@@ -388,10 +433,15 @@ fn refuse_marker(name: &OsStr) -> std::result::Result<(), Fault> {
 
 /// Takes over a folder of the target. One that is empty, or that an earlier run made and did
 /// not finish, becomes the snapshot's (first answer) and is marked (second answer).
-fn take_over(folder: &Dir) -> std::result::Result<(bool, bool), rustix::io::Errno> {
+fn take_over(folder: &Dir) -> std::result::Result<(bool, bool), Errno> {
     let mut is_empty = true;
     let mut marked = false;
-    for name in folder.names()? {
+    let names = match folder.names() {
+        // Nothing of ours can be in there; entries that are missing will tell.
+        Err(Errno::ACCESS) => return Ok((false, false)),
+        names => names?,
+    };
+    for name in names {
         if name == names::MARKER {
             marked = true;
         } else if names::is_temporary(&name) {
