@@ -154,7 +154,7 @@ impl Lab {
         let home_folder = format!("daily/{}", self.id);
         let request = Request {
             store: &self.store,
-            snapshot: self.id,
+            snapshot: Some(self.id),
             home_folder: &home_folder,
             tree: dir(&self.tree()),
             path: Path::new(path),
@@ -187,6 +187,7 @@ fn context(stop: &Stop) -> Context<'_> {
     Context {
         observer: &Silent,
         stop,
+        clock: executor::clock::Clock::default(),
     }
 }
 
@@ -579,6 +580,7 @@ fn a_stopped_restore_goes_on_where_it_stopped() {
     let context = Context {
         observer: &observer,
         stop: &stop,
+        clock: executor::clock::Clock::default(),
     };
     let error = run(&lab.store, &step, &context).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Interrupted);
@@ -722,7 +724,7 @@ fn names_that_are_not_utf_8_come_back() {
         let path = Path::new("x").join(odd);
         let request = Request {
             store: &lab.store,
-            snapshot: lab.id,
+            snapshot: Some(lab.id),
             home_folder: &home_folder,
             tree: dir(&lab.tree()),
             path: &path,
