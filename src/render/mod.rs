@@ -1,0 +1,12 @@
+//! How values look in a terminal: pure functions from values to text.
+//!
+//! Nothing here prints, asks for the time or decides anything. Everything reads well in 80 columns
+//! and without colour.
+
+pub(crate) mod amount;
+pub(crate) mod list;
+pub(crate) mod page;
+pub(crate) mod plan;
+pub(crate) mod report;
+pub(crate) mod simulate;
+pub(crate) mod status;
