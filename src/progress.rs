@@ -199,7 +199,10 @@ impl State {
     /// Takes progress in. Returns whether it is time to show it, which it is when this much has
     /// passed since it was last shown.
     fn advance(&mut self, progress: &Progress, now: Instant, between: Duration) -> bool {
-        let same = self.pace.as_ref().is_some_and(|pace| pace.phase() == progress.phase);
+        let same = self
+            .pace
+            .as_ref()
+            .is_some_and(|pace| pace.phase() == progress.phase);
         if !same {
             self.end_phase();
         }
@@ -216,7 +219,10 @@ impl State {
 
     fn progress_line(&mut self, progress: &Progress, now: Instant) {
         let first = self.shown_at.is_none()
-            || self.pace.as_ref().is_none_or(|pace| pace.phase() != progress.phase);
+            || self
+                .pace
+                .as_ref()
+                .is_none_or(|pace| pace.phase() != progress.phase);
         // The first of a phase says nothing yet: its line comes when the phase turns out long.
         if self.advance(progress, now, BETWEEN_LINES) && !first {
             let said = self.pace.as_ref().map(Pace::say).unwrap_or_default();
@@ -304,7 +310,10 @@ fn finished(step: &str, outcome: &Outcome, took: Option<Duration>, style: &Style
     } else {
         format!(": {}", printable(&outcome.message))
     };
-    format!("{step}: {}{took}{message}\n", report::mark(outcome.status, style))
+    format!(
+        "{step}: {}{took}{message}\n",
+        report::mark(outcome.status, style)
+    )
 }
 
 fn new_bar(phase: Phase) -> ProgressBar {

@@ -47,11 +47,19 @@ impl Pace {
         self.latest = *progress;
         self.latest_at = now;
         let since = |at: Instant| now.saturating_duration_since(at);
-        if self.samples.back().is_none_or(|(at, _)| since(*at) >= BETWEEN) {
+        if self
+            .samples
+            .back()
+            .is_none_or(|(at, _)| since(*at) >= BETWEEN)
+        {
             self.samples.push_back((now, *progress));
         }
         // One sample beyond the window stays, to measure from.
-        while self.samples.get(1).is_some_and(|(at, _)| since(*at) > WINDOW) {
+        while self
+            .samples
+            .get(1)
+            .is_some_and(|(at, _)| since(*at) > WINDOW)
+        {
             self.samples.pop_front();
         }
     }
@@ -78,13 +86,15 @@ impl Pace {
         let (began, first) = self.samples.front()?;
         let took = self.latest_at.saturating_duration_since(*began);
         let (now, then) = (self.fraction()?, fraction(first)?);
-        if took < LEAST || now <= then {
+        if took < LEAST || now <= then || now >= 1.0 {
             return None;
         }
         let seconds = took.as_secs_f64() * (1.0 - now) / (now - then);
         let remaining = Duration::try_from_secs_f64(seconds).ok()?;
         // Beyond a month an estimate is noise.
-        TimeDelta::from_std(remaining).ok().filter(|time| time.num_days() < 31)
+        TimeDelta::from_std(remaining)
+            .ok()
+            .filter(|time| time.num_days() < 31)
     }
 
     /// How far it is, in words.
@@ -112,8 +122,12 @@ impl Pace {
         }
         if let Some(remaining) = self.remaining() {
             // Whole seconds: tenths of an estimate are noise.
-            let remaining = TimeDelta::seconds(remaining.num_seconds().max(10));
-            parts.push(format!("{} left", amount::span(remaining)));
+            parts.push(if remaining.num_seconds() < 10 {
+                "a few seconds left".to_owned()
+            } else {
+                let remaining = TimeDelta::seconds(remaining.num_seconds());
+                format!("{} left", amount::span(remaining))
+            });
         }
         if parts.is_empty() {
             parts.push("waiting for the disk".to_owned());

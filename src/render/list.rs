@@ -156,7 +156,13 @@ fn letters(tiers: &[Tier]) -> String {
     };
     Tier::ALL
         .into_iter()
-        .map(|tier| if tiers.contains(&tier) { letter(tier) } else { '-' })
+        .map(|tier| {
+            if tiers.contains(&tier) {
+                letter(tier)
+            } else {
+                '-'
+            }
+        })
         .collect()
 }
 
@@ -177,8 +183,18 @@ pub(crate) fn render(view: &ListView, style: &Style) -> String {
     } else {
         table(&mut page, &view.snapshots, style);
     }
-    leftovers(&mut page, "Unfinished", &view.unfinished, "the next run continues or removes it");
-    leftovers(&mut page, "Being removed", &view.being_removed, "the next run ends it");
+    leftovers(
+        &mut page,
+        "Unfinished",
+        &view.unfinished,
+        "the next run continues or removes it",
+    );
+    leftovers(
+        &mut page,
+        "Being removed",
+        &view.being_removed,
+        "the next run ends it",
+    );
     if !view.unmanaged.is_empty() {
         page.blank();
         page.line(0, "Not made by this program, never deleted:");
@@ -247,7 +263,7 @@ fn leftovers(page: &mut Page, title: &str, leftovers: &[Leftover], fate: &str) {
     page.line(0, &format!("{title} ({fate}):"));
     for one in leftovers {
         let text = format!(
-            "{}  {}, {}",
+            "{}: {}, {}",
             one.id,
             amount::plural(one.entries, "entry", "entries"),
             amount::bytes(one.bytes)

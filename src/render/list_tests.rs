@@ -37,7 +37,12 @@ pub(crate) fn destination(snapshots: &serde_json::Value) -> DestinationState {
 }
 
 /// A snapshot as an inventory has it.
-pub(crate) fn snapshot(home: &str, id: &str, errors: u64, marks: &serde_json::Value) -> serde_json::Value {
+pub(crate) fn snapshot(
+    home: &str,
+    id: &str,
+    errors: u64,
+    marks: &serde_json::Value,
+) -> serde_json::Value {
     let day = &id[..10];
     let suspect = if marks["suspect"] == true {
         json!(["it has 12 entries, its basis has 1000"])
@@ -84,7 +89,12 @@ pub(crate) fn snapshot(home: &str, id: &str, errors: u64, marks: &serde_json::Va
 pub(crate) fn few() -> DestinationState {
     let none = json!({});
     destination(&json!([
-        snapshot("monthly", "2025-01-01_02-00-00", 0, &json!({"pinned": true, "verified": "2025-01-02T00:00:00Z"})),
+        snapshot(
+            "monthly",
+            "2025-01-01_02-00-00",
+            0,
+            &json!({"pinned": true, "verified": "2025-01-02T00:00:00Z"})
+        ),
         snapshot("weekly", "2025-01-12_02-00-00", 3, &none),
         snapshot("daily", "2025-01-15_02-00-00", 0, &json!({"suspect": true})),
         snapshot("daily", "2025-01-16_02-00-00", 0, &none),
@@ -93,7 +103,11 @@ pub(crate) fn few() -> DestinationState {
 
 #[test]
 fn snapshots_are_listed_newest_first_and_the_rest_below() {
-    let text = list(&few(), "2025-01-16T05:00:00+01:00".parse().unwrap(), &Style::PLAIN);
+    let text = list(
+        &few(),
+        "2025-01-16T05:00:00+01:00".parse().unwrap(),
+        &Style::PLAIN,
+    );
     assert_fits(&text);
     insta::assert_snapshot!(text);
 }
@@ -115,6 +129,10 @@ fn an_empty_destination_is_said_to_be_so() {
     empty.unmanaged.clear();
     empty.partial.clear();
     empty.trash.clear();
-    let text = list(&empty, "2025-01-16T05:00:00+01:00".parse().unwrap(), &Style::PLAIN);
+    let text = list(
+        &empty,
+        "2025-01-16T05:00:00+01:00".parse().unwrap(),
+        &Style::PLAIN,
+    );
     assert_eq!(text, "No snapshots in /mnt/backup.\n");
 }

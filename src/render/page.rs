@@ -10,6 +10,9 @@ use crate::style::{left, printable, width};
 /// Columns of a line.
 pub(crate) const WIDTH: usize = 80;
 
+/// Columns before a word that is too long for its place.
+const LEAST_INDENT: usize = 4;
+
 /// Stands for a blank at which no line breaks; [`printable`] leaves none in a text.
 const FIRM: char = '\u{1}';
 
@@ -58,6 +61,12 @@ impl Page {
                 line = " ".repeat(hang);
                 empty = true;
             }
+            if empty && width(&line) + width(word) > WIDTH && width(&line) > LEAST_INDENT {
+                // It does not fit beside its label: it stands below, further to the left.
+                self.end(&line);
+                let fits = LEAST_INDENT + width(word) <= WIDTH;
+                line = " ".repeat(if fits { LEAST_INDENT } else { 0 });
+            }
             if !empty {
                 line.push(' ');
             }
@@ -68,8 +77,11 @@ impl Page {
     }
 
     fn end(&mut self, line: &str) {
-        self.text.push_str(line.trim_end());
-        self.text.push('\n');
+        let line = line.trim_end();
+        if !line.is_empty() {
+            self.text.push_str(line);
+            self.text.push('\n');
+        }
     }
 }
 
@@ -147,7 +159,12 @@ mod tests {
         let words = ["four"; 40].join(" ");
         let lines = |style: Style| {
             let mut page = Page::default();
-            page.entry(0, &style.red("label"), 8, &format!("{} {words}", style.bold("x")));
+            page.entry(
+                0,
+                &style.red("label"),
+                8,
+                &format!("{} {words}", style.bold("x")),
+            );
             page.into_string().lines().map(width).collect::<Vec<_>>()
         };
         assert_eq!(lines(Style::PLAIN), lines(Style { color: true }));

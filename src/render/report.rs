@@ -105,16 +105,21 @@ fn steps(page: &mut Page, report: &Report, style: &Style) {
     let names = report.steps.iter().map(|step| step.step.len()).max();
     let names = names.unwrap_or(0).min(24);
     for step in &report.steps {
-        let took = step.started_at.map_or_else(String::new, |at| {
-            amount::span(step.ended_at - at)
-        });
+        let took = step
+            .started_at
+            .map_or_else(String::new, |at| amount::span(step.ended_at - at));
         let label = format!(
             "{}  {}  {}  ",
             left(&mark(step.outcome.status, style), 10),
             left(&step.step, names),
             style.dim(right(&took, 11)),
         );
-        page.entry(0, &label, 10 + 2 + names + 2 + 11 + 2, &printable(&step.outcome.message));
+        page.entry(
+            0,
+            &label,
+            10 + 2 + names + 2 + 11 + 2,
+            &printable(&step.outcome.message),
+        );
     }
 }
 
@@ -152,9 +157,16 @@ fn problems(page: &mut Page, report: &Report, run_folder: &str, style: &Style) {
     });
     let all = counted.max(listed.len() as u64);
     page.blank();
-    page.line(0, &format!("{}:", amount::plural(all, "problem", "problems")));
+    page.line(
+        0,
+        &format!("{}:", amount::plural(all, "problem", "problems")),
+    );
     for problem in listed.iter().take(SHOWN_PROBLEMS) {
-        let what = format!("{}: {}", page::path(&problem.path), printable(&problem.message));
+        let what = format!(
+            "{}: {}",
+            page::path(&problem.path),
+            printable(&problem.message)
+        );
         page.entry(2, &style.yellow(kind(problem.kind)), 13, &what);
     }
     let more = all.saturating_sub(SHOWN_PROBLEMS as u64);

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{Datelike, NaiveDate};
+use chrono::{Datelike, NaiveDate, Weekday};
 use planner::retention::{Policy, simulate::SimulatedDay};
 use schema::SnapshotId;
 
@@ -18,8 +18,9 @@ const MOST_DAYS: i64 = 40;
 /// Fewest days that are shown one by one where months are shown too: no month is then the run's.
 const FEWEST_DAYS: i64 = 31;
 
-/// Most months that are shown one by one.
-const MOST_MONTHS: i64 = 18;
+/// Most months that are shown one by one: with the fewest days they leave room for the three
+/// deletions that one run may cause.
+const MOST_MONTHS: i64 = 12;
 
 /// Rows after which the rulers are shown again.
 const ROWS: usize = 40;
@@ -37,7 +38,7 @@ pub(crate) fn simulate(days: &[SimulatedDay], policy: &Policy, style: &Style) ->
             policy.keep_daily,
             policy.keep_weekly,
             policy.keep_monthly,
-            policy.week_starts_on,
+            weekday(policy.week_starts_on),
         ),
     );
     let (Some(first), Some(last)) = (days.first(), days.last()) else {
@@ -46,7 +47,7 @@ pub(crate) fn simulate(days: &[SimulatedDay], policy: &Policy, style: &Style) ->
     };
     let rulers = Rulers::fitting(days);
     let several = if rulers.months > 0 {
-        ", a digit several"
+        ", a digit or + several"
     } else {
         ""
     };
@@ -87,6 +88,18 @@ pub(crate) fn simulate(days: &[SimulatedDay], policy: &Policy, style: &Style) ->
         ),
     );
     page.into_string()
+}
+
+fn weekday(day: Weekday) -> &'static str {
+    match day {
+        Weekday::Mon => "Monday",
+        Weekday::Tue => "Tuesday",
+        Weekday::Wed => "Wednesday",
+        Weekday::Thu => "Thursday",
+        Weekday::Fri => "Friday",
+        Weekday::Sat => "Saturday",
+        Weekday::Sun => "Sunday",
+    }
 }
 
 /// Every snapshot that exists after a run, with the mark of the longest-lived tier that keeps it.
@@ -141,21 +154,19 @@ impl Rulers {
             .filter(|(_, _, mark)| *mark != 'M')
             .map(|(run, id, _)| days_ago(run, id))
             .max();
-        let columns = (short_lived.unwrap_or(0) + 1).clamp(FEWEST_DAYS, MOST_DAYS);
-        let months = each()
-            .filter(|(run, id, _)| days_ago(*run, *id) >= columns)
-            .map(|(run, id, _)| months_ago(run, id))
-            .max();
+        let months = each().map(|(run, id, _)| months_ago(run, id)).max();
+        let months = months.unwrap_or(1).clamp(1, MOST_MONTHS);
+        let most = FEWEST_DAYS + MOST_MONTHS - months;
         Self {
-            days: columns,
-            months: months.unwrap_or(1).clamp(1, MOST_MONTHS),
+            days: (short_lived.unwrap_or(0) + 1).clamp(FEWEST_DAYS, most.min(MOST_DAYS)),
+            months,
         }
     }
 
     fn heads(&self, page: &mut Page, style: &Style) {
         let ruler = |from: i64, columns: i64, step: i64| {
             let mut text = String::new();
-            for at in (from..from + columns).filter(|at| at % step == 0) {
+            for at in (from..from + columns).filter(|at| *at == from || at % step == 0) {
                 let columns = usize::try_from(at - from).unwrap_or(0);
                 text = left(&text, columns) + &at.to_string();
             }

@@ -1,6 +1,6 @@
 //! How a simulation looks.
 
-use chrono::{Days, NaiveDateTime, Weekday};
+use chrono::{Days, NaiveDateTime};
 
 use super::*;
 use crate::render::page::assert_fits;

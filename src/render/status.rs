@@ -6,10 +6,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, FixedOffset, TimeDelta};
-use schema::{
-    Finding, Report, RunResult, Severity, SnapshotId,
-    inventory::DestinationState,
-};
+use schema::{Finding, Report, RunResult, Severity, SnapshotId, inventory::DestinationState};
 use serde::Serialize;
 
 use super::{
@@ -133,7 +130,9 @@ pub(crate) struct Facts<'a> {
 impl StatusView {
     /// Where things stand, from these facts.
     pub(crate) fn new(facts: Facts<'_>) -> Self {
-        let list = facts.destination.map(|found| ListView::new(found, facts.now));
+        let list = facts
+            .destination
+            .map(|found| ListView::new(found, facts.now));
         let listed: &[Listed] = list.as_ref().map_or(&[], |list| &list.snapshots);
         let mut by_tier: BTreeMap<String, u64> = BTreeMap::new();
         for tier in listed.iter().flat_map(|one| &one.tiers) {
@@ -205,17 +204,27 @@ fn last_good(listed: &[Listed], facts: &Facts<'_>) -> Option<LastGood> {
 /// The first thing that a person should look at, or that all is well.
 fn verdict(view: &StatusView) -> (Verdict, String) {
     let Some(good) = &view.last_good else {
-        let now = if view.running { ", one is running now" } else { "" };
+        let now = if view.running {
+            ", one is running now"
+        } else {
+            ""
+        };
         return (Verdict::NoBackup, format!("no backup yet{now}"));
     };
     let last = format!("last backup {}", ago(good.age_seconds));
     let absent = view.destination.as_ref().filter(|found| !found.present);
     let finding = |severity: Severity| {
-        let mut of_it = view.findings.iter().filter(|told| told.severity == severity);
+        let mut of_it = view
+            .findings
+            .iter()
+            .filter(|told| told.severity == severity);
         of_it.next().map(|told| printable(&told.message))
     };
     let failed = view.last_run.as_ref().filter(|run| {
-        matches!(run.result, RunResult::Failed | RunResult::Refused | RunResult::Interrupted)
+        matches!(
+            run.result,
+            RunResult::Failed | RunResult::Refused | RunResult::Interrupted
+        )
     });
     let trouble = if view.late_since.is_some() {
         Some("a backup is overdue".to_owned())
@@ -227,7 +236,11 @@ fn verdict(view: &StatusView) -> (Verdict, String) {
         })
     } else if !view.suspect.is_empty() {
         let count = view.suspect.len() as u64;
-        Some(amount::plural(count, "suspect snapshot", "suspect snapshots"))
+        Some(amount::plural(
+            count,
+            "suspect snapshot",
+            "suspect snapshots",
+        ))
     } else if view.unfinished.is_some() {
         Some("a run is unfinished".to_owned())
     } else if let Some(refusal) = finding(Severity::Refusal) {
@@ -284,17 +297,26 @@ pub(crate) fn render(view: &StatusView, style: &Style) -> String {
     }
     if let Some(good) = &view.last_good {
         let errors = if good.complete { "" } else { ", with errors" };
-        fact("Last good", &format!("{}, {}{errors}", good.id, ago(good.age_seconds)));
+        fact(
+            "Last good",
+            &format!("{}, {}{errors}", good.id, ago(good.age_seconds)),
+        );
     }
     if let Some(run) = &view.last_run {
         let age = amount::age(view.now - run.ended_at);
-        fact("Last run", &format!("{}, {age} ({})", run.result.word(), run.run_id));
+        fact(
+            "Last run",
+            &format!("{}, {age} ({})", run.result.word(), run.run_id),
+        );
     }
     if view.running {
         fact("Running", "a run holds the lock now");
     }
     if let Some(run) = &view.unfinished {
-        let step = run.step.as_ref().map_or_else(String::new, |step| format!(", in step {step}"));
+        let step = run
+            .step
+            .as_ref()
+            .map_or_else(String::new, |step| format!(", in step {step}"));
         let text = format!("run {}{step}; `backup apply` continues it", run.run_id);
         fact("Unfinished", &text);
     }
@@ -303,7 +325,10 @@ pub(crate) fn render(view: &StatusView, style: &Style) -> String {
     }
     if let Some(at) = view.next_run_at {
         let when = amount::age(view.now - at);
-        fact("Next run", &format!("{}, {when}", at.format("%Y-%m-%d %H:%M")));
+        fact(
+            "Next run",
+            &format!("{}, {when}", at.format("%Y-%m-%d %H:%M")),
+        );
     }
     for one in &view.suspect {
         let why = printable(&one.because.join("; "));
@@ -322,10 +347,17 @@ fn place(found: &Destination) -> String {
     if !found.present {
         return format!("{path}, not there");
     }
-    let mounted = if found.mounted { "" } else { ", nothing mounted" };
+    let mounted = if found.mounted {
+        ""
+    } else {
+        ", nothing mounted"
+    };
     format!(
         "{path} ({}{mounted}), {} free of {}",
-        found.file_system.as_deref().unwrap_or("unknown file system"),
+        found
+            .file_system
+            .as_deref()
+            .unwrap_or("unknown file system"),
         firm(&amount::bytes(found.free_bytes)),
         firm(&amount::bytes(found.total_bytes)),
     )

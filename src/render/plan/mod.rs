@@ -7,10 +7,7 @@ mod rotation;
 mod steps;
 
 use schema::{
-    Inventory, Plan, Severity,
-    inventory::DestinationState,
-    plan::Action,
-    record::Capabilities,
+    Inventory, Plan, Severity, inventory::DestinationState, plan::Action, record::Capabilities,
 };
 
 use super::{
@@ -39,7 +36,6 @@ pub(crate) fn plan(plan: &Plan, inventory: &Inventory, style: &Style) -> String 
         page.line(0, &format!("{}. {name}", at + 1));
         steps::body(&mut page, &step.action, plan, inventory, style);
     }
-    page.blank();
     // From notes to refusals, so that what stops the run stands where reading ends.
     for severity in [
         Severity::Note,
@@ -48,6 +44,7 @@ pub(crate) fn plan(plan: &Plan, inventory: &Inventory, style: &Style) -> String 
         Severity::Refusal,
     ] {
         let of_it = |finding: &&schema::Finding| finding.severity == severity;
+        page.blank();
         for told in plan.findings.iter().filter(of_it) {
             page.raw(&report::finding(told, style));
         }
@@ -90,7 +87,10 @@ fn place(destination: &DestinationState, host: &str) -> String {
     let path = configured(&destination.mount_point);
     if !destination.present {
         let why = destination.absent_because.as_deref();
-        return format!("to {path}, which is not there ({})", why.unwrap_or("no reason given"));
+        return format!(
+            "to {path}, which is not there ({})",
+            why.unwrap_or("no reason given")
+        );
     }
     let kind = destination.file_system.as_deref();
     let mounted = if destination.mounted {
@@ -136,7 +136,10 @@ fn total(plan: &Plan, style: &Style) -> String {
             return format!("{} nothing will change.", style.red(style.bold("Refused:")));
         }
         Some(Severity::Deferral) => {
-            return format!("{} nothing will change now.", style.yellow(style.bold("Deferred:")));
+            return format!(
+                "{} nothing will change now.",
+                style.yellow(style.bold("Deferred:"))
+            );
         }
         _ if !plan.does_something() => return style.bold("Nothing to do."),
         _ => {}

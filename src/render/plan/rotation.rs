@@ -14,7 +14,7 @@ use super::{
 use crate::{
     render::{
         amount,
-        page::{Page, first_few, firm},
+        page::{Page, firm, first_few},
     },
     style::{Style, left, printable},
 };
@@ -71,7 +71,11 @@ fn beside(verb: &str, id: SnapshotId, home: Tier) -> String {
 }
 
 fn keep(page: &mut Page, kept: &Keep) {
-    let reasons: Vec<String> = kept.reasons.iter().map(|reason| why(kept, reason)).collect();
+    let reasons: Vec<String> = kept
+        .reasons
+        .iter()
+        .map(|reason| why(kept, reason))
+        .collect();
     let label = beside("keep", kept.id, kept.home);
     page.entry(INDENT, &label, BESIDE, &reasons.join(", "));
 }
@@ -97,7 +101,12 @@ fn why(kept: &Keep, reason: &KeepReason) -> String {
 fn delete(page: &mut Page, verb: &str, deletion: &Deletion) {
     let label = beside(verb, deletion.id, deletion.home);
     let frees = firm(&amount::bytes(deletion.frees));
-    page.entry(INDENT, &label, BESIDE, &format!("frees {frees}: {}", deletion.reason));
+    page.entry(
+        INDENT,
+        &label,
+        BESIDE,
+        &format!("frees {frees}: {}", deletion.reason),
+    );
 }
 
 /// What another rotation does otherwise.
@@ -114,7 +123,10 @@ fn difference(usual: &Rotation, other: &Rotation) -> String {
         });
     }
     if usual.withheld != other.withheld {
-        parts.push(format!("spare {}", amount::count(other.withheld.len() as u64)));
+        parts.push(format!(
+            "spare {}",
+            amount::count(other.withheld.len() as u64)
+        ));
     }
     if usual.keep.len() != other.keep.len() {
         parts.push(format!("keep {}", amount::count(other.keep.len() as u64)));

@@ -17,7 +17,7 @@ use super::{INDENT, rotation};
 use crate::{
     render::{
         amount,
-        page::{Page, configured, first_few, firm, path},
+        page::{Page, configured, firm, first_few, path},
     },
     style::{Style, printable, width},
 };
@@ -43,7 +43,10 @@ pub(super) fn body(
         Action::CloudSync(step) => say(
             page,
             "copy",
-            &format!("the newest good snapshot to {}", firm(&printable(&step.remote))),
+            &format!(
+                "the newest good snapshot to {}",
+                firm(&printable(&step.remote))
+            ),
         ),
         Action::Notify(step) => notify(page, step),
         Action::Restore(step) => restore(page, step, style),
@@ -58,12 +61,15 @@ pub(super) fn say(page: &mut Page, verb: &str, text: &str) {
 
 fn script(page: &mut Page, step: &ScriptStep, before: bool) {
     let failure = match (before, step.on_failure) {
-        (false, _) => "whatever the result",
+        (false, _) => "whatever the result of the run",
         (true, OnPreBackupFailure::Abort) => "a failure ends the run",
         (true, OnPreBackupFailure::Warn) => "a failure is only reported",
     };
     let program = configured(&step.program);
-    let text = format!("{program}, for at most {}; {failure}", firm(&step.timeout.to_string()));
+    let text = format!(
+        "{program}, for at most {}; {failure}",
+        firm(&step.timeout.to_string())
+    );
     say(page, "run", &text);
 }
 
@@ -96,8 +102,8 @@ fn destination_check(page: &mut Page, step: &DestinationCheckStep) {
     }
     let id = &step.destination_id;
     if step.remember {
-        let text = format!("destination {id}: from then on no disk that is not known is taken");
-        say(page, "remember ", &text);
+        let text = format!("destination {id} from now on, and no disk that is not known");
+        say(page, "trust", &text);
     } else if !step.create {
         say(page, "expect", &format!("destination {id}"));
     }
@@ -153,12 +159,18 @@ fn snapshot(page: &mut Page, step: &SnapshotStep, inventory: &Inventory) {
                     firm(&amount::bytes(left.bytes))
                 )
             });
-        say(page, "continue ", &format!("the unfinished {partial}{there}"));
+        say(page, "resume", &format!("the unfinished {partial}{there}"));
     }
-    let paths = step.sources.iter().map(|source| width(source.path.as_str()));
+    let paths = step
+        .sources
+        .iter()
+        .map(|source| width(source.path.as_str()));
     let columns = paths.max().unwrap_or(0).min(28) + 2;
     for source in &step.sources {
-        let state = inventory.sources.iter().find(|state| state.path == source.path);
+        let state = inventory
+            .sources
+            .iter()
+            .find(|state| state.path == source.path);
         let text = of_source(source, state);
         let label = format!("{:VERB$}{}", "from", configured(&source.path));
         page.entry(INDENT, &label, VERB + columns, &text);
@@ -218,7 +230,10 @@ fn of_source(source: &SourceStep, state: Option<&SourceState>) -> String {
     }
     let mounts = state.mounts_passed_over.len() as u64;
     if mounts > 0 {
-        text += &format!("; {} passed over", amount::plural(mounts, "mount", "mounts"));
+        text += &format!(
+            "; {} passed over",
+            amount::plural(mounts, "mount", "mounts")
+        );
     }
     text
 }
@@ -230,7 +245,11 @@ fn notify(page: &mut Page, step: &NotifyStep) {
         (false, true) => "a failure",
         (false, false) => "nothing",
     };
-    say(page, "tell", &format!("{} of {what}", configured(&step.command)));
+    say(
+        page,
+        "tell",
+        &format!("{} of {what}", configured(&step.command)),
+    );
 }
 
 fn restore(page: &mut Page, step: &RestoreStep, style: &Style) {
@@ -251,17 +270,30 @@ fn restore(page: &mut Page, step: &RestoreStep, style: &Style) {
     if step.conflict_count == 0 {
         return;
     }
-    let differ = amount::plural(step.conflict_count, "entry that differs", "entries that differ");
+    let differ = amount::plural(
+        step.conflict_count,
+        "entry that differs",
+        "entries that differ",
+    );
     if step.overwrite {
-        let text = format!("{differ}; the old stay beside with {}", firm(&step.aside_suffix));
+        let text = format!(
+            "{differ}; the old stay beside with {}",
+            firm(&step.aside_suffix)
+        );
         say(page, &style.yellow("replace "), &text);
     } else {
-        say(page, "leave", &format!("{differ} (--overwrite replaces them)"));
+        say(
+            page,
+            "leave",
+            &format!("{differ} (--overwrite replaces them)"),
+        );
     }
     for conflict in step.conflicts.iter().take(10) {
         page.line(INDENT + VERB, &path(conflict));
     }
-    let more = step.conflict_count.saturating_sub(step.conflicts.len().min(10) as u64);
+    let more = step
+        .conflict_count
+        .saturating_sub(step.conflicts.len().min(10) as u64);
     if more > 0 {
         page.line(INDENT + VERB, &format!("and {} more", amount::count(more)));
     }
@@ -272,7 +304,11 @@ fn mark(page: &mut Page, step: &MarkStep) {
         MarkStep::Pin { id } => say(page, "pin", &format!("{id}: kept whatever retention says")),
         MarkStep::Unpin { id } => say(page, "unpin", &format!("{id}: retention decides again")),
         MarkStep::Accept { id } => {
-            say(page, "accept", &format!("{id}: it is as it should be, and counts from now on"));
+            say(
+                page,
+                "accept",
+                &format!("{id}: it is as it should be, and counts from now on"),
+            );
         }
     }
 }
