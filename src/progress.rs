@@ -11,7 +11,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::TimeDelta;
 use executor::event::{Event, Observer, Phase, Progress};
 use indicatif::{ProgressBar, ProgressStyle};
 use schema::{Severity, journal::Outcome};
@@ -66,15 +65,17 @@ struct State {
 
 impl Bar {
     /// Shows on standard error.
-    pub(crate) fn new(mode: Mode, style: Style) -> Self {
-        Self::on(mode, style, Box::new(io::stderr()))
+    ///
+    /// `verbose` shows finished steps beside a bar too, and notes.
+    pub(crate) fn new(mode: Mode, verbose: bool, style: Style) -> Self {
+        Self::on(mode, verbose, style, Box::new(io::stderr()))
     }
 
-    fn on(mode: Mode, style: Style, out: Box<dyn Write + Send>) -> Self {
+    fn on(mode: Mode, verbose: bool, style: Style, out: Box<dyn Write + Send>) -> Self {
         Self {
             mode,
             style,
-            verbose: false,
+            verbose,
             state: Mutex::new(State {
                 out,
                 bar: None,
@@ -83,12 +84,6 @@ impl Bar {
                 shown_at: None,
             }),
         }
-    }
-
-    /// Shows finished steps beside a bar too, and notes.
-    pub(crate) fn verbose(mut self, verbose: bool) -> Self {
-        self.verbose = verbose;
-        self
     }
 
     /// Removes the bar, so that something else can be printed.
@@ -302,9 +297,7 @@ fn is_done(progress: &Progress) -> bool {
 }
 
 fn finished(step: &str, outcome: &Outcome, took: Option<Duration>, style: &Style) -> String {
-    let took = took
-        .and_then(|took| TimeDelta::from_std(took).ok())
-        .map_or_else(String::new, |took| format!(", {}", amount::span(took)));
+    let took = took.map_or_else(String::new, |took| format!(", {}", amount::span(took)));
     let message = if outcome.message.is_empty() {
         String::new()
     } else {

@@ -56,20 +56,19 @@ impl Replay {
     #[must_use]
     pub fn outcome(&self, step: &str) -> Option<&Outcome> {
         self.events.iter().rev().find_map(|event| match event {
-            JournalEvent::StepFinished { step: of, outcome, .. } if of == step => Some(outcome),
+            JournalEvent::StepFinished {
+                step: of, outcome, ..
+            } if of == step => Some(outcome),
             _ => None,
         })
     }
 
-    /// Whether the run ended or was given up.
+    /// Whether the run was given up.
     #[must_use]
-    pub fn ended(&self) -> bool {
-        self.events.iter().any(|event| {
-            matches!(
-                event,
-                JournalEvent::RunEnded { .. } | JournalEvent::RunAbandoned { .. }
-            )
-        })
+    pub fn abandoned(&self) -> bool {
+        self.events
+            .iter()
+            .any(|event| matches!(event, JournalEvent::RunAbandoned { .. }))
     }
 
     /// How the run ended, if it did.
@@ -101,7 +100,9 @@ impl Journal {
     pub fn open(run: &Dir, path: &str) -> Result<(Self, Replay)> {
         let io = |doing: &str, error: std::io::Error| Error::io(doing, path.as_bytes(), error);
         let name = OsStr::new(FILE_NAME);
-        let mut file = run.file_or_new(name, 0o600).map_err(|e| io("open", e.into()))?;
+        let mut file = run
+            .file_or_new(name, 0o600)
+            .map_err(|e| io("open", e.into()))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(|e| io("read", e))?;
         match parse(&bytes) {
@@ -163,7 +164,9 @@ pub fn read(run: &Dir, path: &str) -> Result<Option<Replay>> {
             file.read_to_end(&mut bytes)
                 .map_err(|error| Error::io("read", path.as_bytes(), error))?;
             // One that cannot be trusted says nothing, so the run counts as just begun.
-            Ok(Some(parse(&bytes).map_or_else(|_| Replay::default(), |(replay, _)| replay)))
+            Ok(Some(
+                parse(&bytes).map_or_else(|_| Replay::default(), |(replay, _)| replay),
+            ))
         }
         Err(rustix::io::Errno::NOENT) => Ok(Some(Replay::default())),
         Err(error) => Err(Error::io("read", path.as_bytes(), error)),
@@ -196,7 +199,10 @@ fn parse(bytes: &[u8]) -> std::result::Result<(Replay, usize), Fault> {
         let end = rest.iter().position(|byte| *byte == b'\n');
         let length = end.map_or(rest.len(), |end| end + 1);
         let last = good + length == bytes.len();
-        match decode(&rest[..end.unwrap_or(rest.len())], replay.events.len() as u64) {
+        match decode(
+            &rest[..end.unwrap_or(rest.len())],
+            replay.events.len() as u64,
+        ) {
             Ok(event) if end.is_some() => replay.events.push(event),
             Err(Some(fault)) => return Err(fault),
             // Without its newline a line was never acknowledged, whole as it may look.
@@ -257,7 +263,10 @@ mod tests {
         for length in 0..=whole.len() {
             let (temporary, dir) = folder();
             std::fs::write(temporary.path().join(FILE_NAME), &whole[..length]).unwrap();
-            let lines = whole[..length].iter().filter(|byte| **byte == b'\n').count();
+            let lines = whole[..length]
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count();
             let (mut journal, replay) = Journal::open(&dir, "j").unwrap();
             assert_eq!(replay.events.len(), lines, "cut at {length}");
             journal.append(&event("later")).unwrap();
@@ -271,7 +280,11 @@ mod tests {
     fn a_damaged_line_in_the_middle_or_a_later_version_sets_the_journal_aside() {
         for (from, to, aside) in [
             ("\"step\":\"a\"", "\"step\":\"x\"", "journal.jsonl.damaged"),
-            ("\"v\":1,\"n\":1", "\"v\":9,\"n\":1", "journal.jsonl.version-9"),
+            (
+                "\"v\":1,\"n\":1",
+                "\"v\":9,\"n\":1",
+                "journal.jsonl.version-9",
+            ),
         ] {
             let (temporary, dir) = folder();
             let text = String::from_utf8(written(&dir)).unwrap();

@@ -27,9 +27,12 @@ impl Lock {
     /// # Errors
     /// [`ErrorKind::Busy`] if another run holds it, else the system's reason.
     pub fn take(dir: &Dir, name: &str, path: &str) -> Result<Self> {
-        let mut file = dir
-            .file_or_new(name.as_ref(), 0o600)
-            .map_err(|error| Error::io("open", path.as_bytes(), error))?;
+        let opened = match dir.file_or_new(name.as_ref(), 0o600) {
+            // Restoring from a read-only disk: its lock can be held all the same.
+            Err(Errno::ROFS) => dir.file(name.as_ref()),
+            result => result,
+        };
+        let mut file = opened.map_err(|error| Error::io("open", path.as_bytes(), error))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
@@ -47,7 +50,9 @@ impl Lock {
                 });
             }
             // A file system without locks (some network ones): the state directory's lock remains.
-            Err(Errno::NOTSUP | Errno::NOSYS | Errno::INVAL | Errno::NOLCK) => return Ok(Self(file)),
+            Err(Errno::NOTSUP | Errno::NOSYS | Errno::INVAL | Errno::NOLCK) => {
+                return Ok(Self(file));
+            }
             Err(error) => return Err(Error::io("lock", path.as_bytes(), error)),
         }
         // The process number is for people only.

@@ -99,7 +99,14 @@ pub fn begin(
 /// # Errors
 /// As [`begin`].
 pub fn resume(state: &StateDir, plan: &Plan, context: Context<'_>) -> Result<Report> {
+    // An absent destination must not end the run that waits for it.
     let (journal, replay) = state.journal(&plan.run_id)?;
+    if replay
+        .outcome("destination-check")
+        .is_some_and(|outcome| outcome.status.serves())
+    {
+        Session::new(state, plan).store()?;
+    }
     go(state, plan, journal, &replay, context)
 }
 
@@ -154,7 +161,15 @@ fn go(
     };
     let mut session = Session::new(state, plan);
     for step in &plan.steps {
-        let done = one(&mut session, plan, step, &mut journal, replay, &report, context)?;
+        let done = one(
+            &mut session,
+            plan,
+            step,
+            &mut journal,
+            replay,
+            &report,
+            context,
+        )?;
         if done.outcome.sealed.is_some() {
             report.snapshot.clone_from(&done.outcome.sealed);
         }
@@ -162,7 +177,7 @@ fn go(
     }
     report.ended_at = context.clock.now();
     report.result = replay.result().unwrap_or_else(|| result(&report));
-    if !replay.ended() {
+    if replay.result().is_none() {
         journal.append(&JournalEvent::RunEnded {
             at: report.ended_at,
             result: report.result,
@@ -211,7 +226,9 @@ fn one(
             step: step.id.clone(),
             at,
         })?;
-        context.observer.event(Event::StepStarted { step: &step.id });
+        context
+            .observer
+            .event(Event::StepStarted { step: &step.id });
         match act(session, plan, step, report, context) {
             Ok(outcome) => outcome,
             Err(error) => match error.kind {
@@ -285,7 +302,7 @@ fn act(
             steps::notify::run(notify, &so_far)
         }
         Action::Mark(mark) => steps::mark::run(session.store()?, mark),
-        Action::Restore(restore) => crate::restore::run(session.store()?, restore, context),
+        Action::Restore(restore) => crate::restore::run(session.store()?, restore, &context),
         Action::CloudSync(_) => Err(Error::refused("cloud copies are not part of this version")
             .hint("set cloud.enable to false")),
     }

@@ -6,16 +6,16 @@
 use std::{ffi::OsStr, os::unix::fs::DirBuilderExt as _, path::Path};
 
 use rustix::io::Errno;
-use schema::{Config, Inventory, Plan, Report};
+use schema::{Config, Inventory, Plan, Report, plan::Action};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
+    event::Context,
     journal::{self, Journal, Replay},
     lock::Lock,
     remove::remove_tree,
     store::{read_json, write_json},
-    event::Context,
     sys::{Dir, resolve::resolve},
 };
 
@@ -142,7 +142,8 @@ impl StateDir {
         }
         // The plan last: a folder without one is not a run that could be continued.
         write_json(&run, PLAN, &at(PLAN), plan)?;
-        runs.sync().map_err(|error| Error::io("sync", at("").as_bytes(), error))?;
+        runs.sync()
+            .map_err(|error| Error::io("sync", at("").as_bytes(), error))?;
         Journal::open(&run, &at(journal::FILE_NAME)).map(|(journal, _)| journal)
     }
 
@@ -156,27 +157,32 @@ impl StateDir {
         Journal::open(&run, &path)
     }
 
-    /// The newest run, if it was begun and not ended.
+    /// The newest backup run, if it was begun and not ended. A restore is not one: whoever wants
+    /// it continued says so again.
     ///
     /// # Errors
     /// When the folders of runs cannot be read.
     pub fn unfinished(&self) -> Result<Option<Unfinished>> {
-        let Some(name) = self.run_names()?.pop() else {
-            return Ok(None);
-        };
-        let run = self.run(&name)?;
-        if run.look(OsStr::new(REPORT)).is_ok_and(|there| there.is_some()) {
-            return Ok(None);
+        for name in self.run_names()?.into_iter().rev() {
+            let run = self.run(&name)?;
+            let at = |file: &str| self.named(&format!("{RUNS}/{name}/{file}"));
+            let plan: Option<Plan> = read_json(&run, PLAN, &at(PLAN)).unwrap_or_default();
+            let Some(plan) = plan.filter(backs_up) else {
+                continue;
+            };
+            let config: Option<Config> = read_json(&run, CONFIG, &at(CONFIG)).unwrap_or_default();
+            let reported = run
+                .look(OsStr::new(REPORT))
+                .is_ok_and(|there| there.is_some());
+            let whole = !reported
+                && plan.digest == plan.expected_digest()
+                && journal::read(&run, &at(journal::FILE_NAME))?
+                    .is_some_and(|replay| !replay.abandoned());
+            return Ok(config
+                .filter(|_| whole)
+                .map(|config| Unfinished { plan, config }));
         }
-        let at = |file: &str| self.named(&format!("{RUNS}/{name}/{file}"));
-        let plan: Option<Plan> = read_json(&run, PLAN, &at(PLAN)).unwrap_or_default();
-        let config: Option<Config> = read_json(&run, CONFIG, &at(CONFIG)).unwrap_or_default();
-        let (Some(plan), Some(config)) = (plan, config) else {
-            return Ok(None);
-        };
-        let whole = plan.digest == plan.expected_digest()
-            && journal::read(&run, &at(journal::FILE_NAME))?.is_some_and(|replay| !replay.ended());
-        Ok(whole.then_some(Unfinished { plan, config }))
+        Ok(None)
     }
 
     /// Writes the report that ends a run.
@@ -262,4 +268,14 @@ impl StateDir {
     fn named(&self, relative: &str) -> String {
         format!("{}/{relative}", self.path.trim_end_matches('/'))
     }
+}
+
+/// Whether a plan makes, moves or deletes snapshots.
+fn backs_up(plan: &Plan) -> bool {
+    plan.steps.iter().any(|step| {
+        matches!(
+            step.action,
+            Action::Snapshot(_) | Action::Rotate(_) | Action::CloudSync(_)
+        )
+    })
 }

@@ -8,7 +8,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::TimeDelta;
 use executor::event::{Phase, Progress};
 
 use crate::render::amount;
@@ -18,6 +17,9 @@ const WINDOW: Duration = Duration::from_secs(20);
 
 /// Between two kept samples.
 const BETWEEN: Duration = Duration::from_millis(500);
+
+/// Estimates beyond this are noise.
+const LONGEST: Duration = Duration::from_secs(31 * 86_400);
 
 /// Time below which a pace says nothing.
 const LEAST: Duration = Duration::from_secs(2);
@@ -82,7 +84,7 @@ impl Pace {
     }
 
     /// Time until the end at this pace.
-    fn remaining(&self) -> Option<TimeDelta> {
+    fn remaining(&self) -> Option<Duration> {
         let (began, first) = self.samples.front()?;
         let took = self.latest_at.saturating_duration_since(*began);
         let (now, then) = (self.fraction()?, fraction(first)?);
@@ -91,10 +93,7 @@ impl Pace {
         }
         let seconds = took.as_secs_f64() * (1.0 - now) / (now - then);
         let remaining = Duration::try_from_secs_f64(seconds).ok()?;
-        // Beyond a month an estimate is noise.
-        TimeDelta::from_std(remaining)
-            .ok()
-            .filter(|time| time.num_days() < 31)
+        Some(remaining).filter(|time| *time < LONGEST)
     }
 
     /// How far it is, in words.
@@ -122,10 +121,10 @@ impl Pace {
         }
         if let Some(remaining) = self.remaining() {
             // Whole seconds: tenths of an estimate are noise.
-            parts.push(if remaining.num_seconds() < 10 {
+            parts.push(if remaining.as_secs() < 10 {
                 "a few seconds left".to_owned()
             } else {
-                let remaining = TimeDelta::seconds(remaining.num_seconds());
+                let remaining = Duration::from_secs(remaining.as_secs());
                 format!("{} left", amount::span(remaining))
             });
         }

@@ -39,7 +39,7 @@ fn copied(share: u64) -> Event<'static> {
 /// A run of a hundred seconds, with an event of progress each second.
 fn run(mode: Mode, verbose: bool) -> String {
     let written = Written::default();
-    let bar = Bar::on(mode, Style::PLAIN, Box::new(written.clone())).verbose(verbose);
+    let bar = Bar::on(mode, verbose, Style::PLAIN, Box::new(written.clone()));
     let start = Instant::now();
     let at = |event: Event<'_>, seconds: u64| bar.at(&event, start + Duration::from_secs(seconds));
     at(
@@ -110,7 +110,7 @@ fn objects_stand_one_to_a_line_at_most_two_a_second() {
     assert_eq!(objects.last().unwrap()["outcome"]["status"], "succeeded");
 
     let written = Written::default();
-    let bar = Bar::on(Mode::Json, Style::PLAIN, Box::new(written.clone()));
+    let bar = Bar::on(Mode::Json, false, Style::PLAIN, Box::new(written.clone()));
     let start = Instant::now();
     for tick in 0..=1000 {
         let event = copied(tick / 10);
@@ -136,7 +136,7 @@ fn nobody_reading_ends_no_run() {
             Err(io::ErrorKind::BrokenPipe.into())
         }
     }
-    let bar = Bar::on(Mode::Json, Style::PLAIN, Box::new(Closed));
+    let bar = Bar::on(Mode::Json, false, Style::PLAIN, Box::new(Closed));
     let observer: &dyn Observer = &bar;
     observer.event(copied(1));
 }

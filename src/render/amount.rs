@@ -2,6 +2,8 @@
 //!
 //! Owns the wording of numbers. It must not know what they count.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 
 const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
@@ -87,16 +89,20 @@ pub(crate) fn short_age(age: TimeDelta) -> String {
 }
 
 /// A length of time, as `1 min 03 s`.
-pub(crate) fn span(span: TimeDelta) -> String {
-    let millis = span.num_milliseconds().max(0);
-    let seconds = millis / 1000;
+pub(crate) fn span(span: Duration) -> String {
+    let seconds = span.as_secs();
     match seconds {
-        0..10 => format!("{}.{} s", seconds, millis % 1000 / 100),
+        0..10 => format!("{}.{} s", seconds, span.subsec_millis() / 100),
         10..60 => format!("{seconds} s"),
         60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
         3600..86_400 => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
         _ => format!("{} d {:02} h", seconds / 86_400, seconds % 86_400 / 3600),
     }
+}
+
+/// A length of time between two readings of a clock; none if it was set back meanwhile.
+pub(crate) fn between(time: TimeDelta) -> String {
+    span(time.to_std().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -157,14 +163,14 @@ mod tests {
     #[test]
     fn spans_have_at_most_two_units() {
         for (millis, said) in [
-            (-5, "0.0 s"),
+            (5, "0.0 s"),
             (320, "0.3 s"),
             (12_000, "12 s"),
             (63_000, "1 min 03 s"),
             (2 * 3_600_000 + 300_000, "2 h 05 min"),
             (90_000_000, "1 d 01 h"),
         ] {
-            assert_eq!(span(TimeDelta::milliseconds(millis)), said);
+            assert_eq!(span(Duration::from_millis(millis)), said);
         }
     }
 }

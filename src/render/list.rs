@@ -166,17 +166,8 @@ fn letters(tiers: &[Tier]) -> String {
         .collect()
 }
 
-/// The snapshots of a destination, newest first.
-pub(crate) fn list(
-    destination: &DestinationState,
-    now: DateTime<FixedOffset>,
-    style: &Style,
-) -> String {
-    render(&ListView::new(destination, now), style)
-}
-
-/// The table, and below it what is no snapshot.
-pub(crate) fn render(view: &ListView, style: &Style) -> String {
+/// The snapshots, newest first, and below them what is none.
+pub(crate) fn list(view: &ListView, style: &Style) -> String {
     let mut page = Page::default();
     if view.snapshots.is_empty() {
         page.line(0, &format!("No snapshots in {}.", path(&view.mount_point)));

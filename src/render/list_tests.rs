@@ -104,8 +104,7 @@ pub(crate) fn few() -> DestinationState {
 #[test]
 fn snapshots_are_listed_newest_first_and_the_rest_below() {
     let text = list(
-        &few(),
-        "2025-01-16T05:00:00+01:00".parse().unwrap(),
+        &ListView::new(&few(), "2025-01-16T05:00:00+01:00".parse().unwrap()),
         &Style::PLAIN,
     );
     assert_fits(&text);
@@ -130,8 +129,7 @@ fn an_empty_destination_is_said_to_be_so() {
     empty.partial.clear();
     empty.trash.clear();
     let text = list(
-        &empty,
-        "2025-01-16T05:00:00+01:00".parse().unwrap(),
+        &ListView::new(&empty, "2025-01-16T05:00:00+01:00".parse().unwrap()),
         &Style::PLAIN,
     );
     assert_eq!(text, "No snapshots in /mnt/backup.\n");

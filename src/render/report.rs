@@ -27,7 +27,7 @@ pub(crate) fn report(report: &Report, run_folder: &str, style: &Style) -> String
         report.host,
         report.started_at.format("%Y-%m-%d %H:%M"),
         report.started_at.format("%:z"),
-        page::firm(&amount::span(took))
+        page::firm(&amount::between(took))
     );
     page.line(0, &head);
     page.blank();
@@ -107,7 +107,7 @@ fn steps(page: &mut Page, report: &Report, style: &Style) {
     for step in &report.steps {
         let took = step
             .started_at
-            .map_or_else(String::new, |at| amount::span(step.ended_at - at));
+            .map_or_else(String::new, |at| amount::between(step.ended_at - at));
         let label = format!(
             "{}  {}  {}  ",
             left(&mark(step.outcome.status, style), 10),

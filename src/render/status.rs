@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, FixedOffset, TimeDelta};
-use schema::{Finding, Report, RunResult, Severity, SnapshotId, inventory::DestinationState};
+use schema::{
+    Config, Finding, Report, RunResult, Severity, SnapshotId, inventory::DestinationState,
+};
 use serde::Serialize;
 
 use super::{
@@ -73,9 +75,21 @@ pub(crate) struct Destination {
     pub(crate) path: String,
     pub(crate) present: bool,
     pub(crate) mounted: bool,
+    /// Present, and mounted where the configuration asks for it.
+    pub(crate) ready: bool,
     pub(crate) file_system: Option<String>,
     pub(crate) free_bytes: u64,
     pub(crate) total_bytes: u64,
+}
+
+impl Destination {
+    fn lack(&self) -> &'static str {
+        if self.present {
+            "not mounted"
+        } else {
+            "not there"
+        }
+    }
 }
 
 /// The newest snapshot that counts.
@@ -113,47 +127,48 @@ pub(crate) struct LastRun {
     pub(crate) ended_at: DateTime<FixedOffset>,
 }
 
-/// What a status is made from.
-#[derive(Debug, Clone)]
-pub(crate) struct Facts<'a> {
-    pub(crate) host: &'a str,
-    pub(crate) now: DateTime<FixedOffset>,
-    pub(crate) destination: Option<&'a DestinationState>,
-    pub(crate) last_report: Option<&'a Report>,
-    pub(crate) unfinished: Option<Unfinished>,
-    pub(crate) running: bool,
-    pub(crate) next_run_at: Option<DateTime<FixedOffset>>,
-    pub(crate) late_since: Option<DateTime<FixedOffset>>,
-    pub(crate) findings: Vec<Finding>,
-}
-
 impl StatusView {
-    /// Where things stand, from these facts.
-    pub(crate) fn new(facts: Facts<'_>) -> Self {
-        let list = facts
-            .destination
-            .map(|found| ListView::new(found, facts.now));
+    /// Where things stand; what is scheduled and noticed may be added.
+    pub(crate) fn new(
+        host: &str,
+        config: &Config,
+        destination: Option<&DestinationState>,
+        last_report: Option<Report>,
+        unfinished: Option<String>,
+        running: bool,
+        now: DateTime<FixedOffset>,
+    ) -> Self {
+        let list = destination.map(|found| ListView::new(found, now));
         let listed: &[Listed] = list.as_ref().map_or(&[], |list| &list.snapshots);
         let mut by_tier: BTreeMap<String, u64> = BTreeMap::new();
         for tier in listed.iter().flat_map(|one| &one.tiers) {
             *by_tier.entry(tier.to_string()).or_default() += 1;
         }
-        let mut view = Self {
+        let destination = destination.map(|found| Destination {
+            path: found.mount_point.to_string(),
+            present: found.present,
+            mounted: found.mounted,
+            ready: found.present && (found.mounted || !config.local.require_mount),
+            file_system: found.file_system.clone(),
+            free_bytes: found.free_bytes,
+            total_bytes: found.total_bytes,
+        });
+        let away = destination.as_ref().is_none_or(|found| !found.ready);
+        let last_good = match newest_good(listed) {
+            None if away => last_report
+                .as_ref()
+                .and_then(|report| sealed_by(report, now)),
+            found => found,
+        };
+        let view = Self {
             verdict: Verdict::Ok,
             summary: String::new(),
-            host: facts.host.to_owned(),
-            now: facts.now,
-            destination: facts.destination.map(|found| Destination {
-                path: found.mount_point.to_string(),
-                present: found.present,
-                mounted: found.mounted,
-                file_system: found.file_system.clone(),
-                free_bytes: found.free_bytes,
-                total_bytes: found.total_bytes,
-            }),
-            last_good: last_good(listed, &facts),
-            next_run_at: facts.next_run_at,
-            late_since: facts.late_since,
+            host: host.to_owned(),
+            now,
+            destination,
+            last_good,
+            next_run_at: None,
+            late_since: None,
             by_tier,
             snapshots: listed.len() as u64,
             suspect: listed
@@ -164,39 +179,69 @@ impl StatusView {
                     because: one.suspect.clone(),
                 })
                 .collect(),
-            unfinished: facts.unfinished.filter(|_| !facts.running),
-            last_run: facts.last_report.map(|report| LastRun {
-                run_id: report.run_id.clone(),
+            unfinished: unfinished
+                .filter(|_| !running)
+                .map(|run_id| Unfinished { run_id, step: None }),
+            last_run: last_report.map(|report| LastRun {
+                run_id: report.run_id,
                 result: report.result,
                 ended_at: report.ended_at,
             }),
-            running: facts.running,
-            findings: facts.findings,
+            running,
+            findings: Vec::new(),
         };
-        (view.verdict, view.summary) = verdict(&view);
-        view
+        view.judged()
+    }
+
+    /// Adds when the next run is due, and since when one is overdue.
+    pub(crate) fn schedule(
+        mut self,
+        next_run_at: Option<DateTime<FixedOffset>>,
+        late_since: Option<DateTime<FixedOffset>>,
+    ) -> Self {
+        self.next_run_at = next_run_at;
+        self.late_since = late_since;
+        self.judged()
+    }
+
+    /// Adds the step that the unfinished run was in.
+    pub(crate) fn unfinished_in(mut self, step: &str) -> Self {
+        if let Some(run) = &mut self.unfinished {
+            run.step = Some(step.to_owned());
+        }
+        self
+    }
+
+    /// Adds what was noticed.
+    pub(crate) fn noticed(mut self, findings: Vec<Finding>) -> Self {
+        self.findings = findings;
+        self.judged()
+    }
+
+    fn judged(mut self) -> Self {
+        (self.verdict, self.summary) = verdict(&self);
+        self
     }
 }
 
-/// The newest snapshot that counts; of an absent destination, what the last run sealed.
-fn last_good(listed: &[Listed], facts: &Facts<'_>) -> Option<LastGood> {
-    if let Some(found) = facts.destination
-        && (found.present || !listed.is_empty())
-    {
-        return listed
-            .iter()
-            .find(|one| !one.is_suspect() && one.age_seconds >= -FUTURE_TOLERANCE.num_seconds())
-            .map(|one| LastGood {
-                id: one.id,
-                age_seconds: one.age_seconds,
-                complete: one.complete,
-            });
-    }
-    let report = facts.last_report?;
+/// The newest snapshot that counts.
+fn newest_good(listed: &[Listed]) -> Option<LastGood> {
+    listed
+        .iter()
+        .find(|one| !one.is_suspect() && one.age_seconds >= -FUTURE_TOLERANCE.num_seconds())
+        .map(|one| LastGood {
+            id: one.id,
+            age_seconds: one.age_seconds,
+            complete: one.complete,
+        })
+}
+
+/// The good snapshot that a run sealed: all that is known while the destination is away.
+fn sealed_by(report: &Report, now: DateTime<FixedOffset>) -> Option<LastGood> {
     let sealed = report.snapshot.as_ref()?;
     sealed.suspect.is_empty().then(|| LastGood {
         id: sealed.id,
-        age_seconds: (facts.now - report.started_at).num_seconds(),
+        age_seconds: (now - report.started_at).num_seconds(),
         complete: sealed.complete,
     })
 }
@@ -212,7 +257,7 @@ fn verdict(view: &StatusView) -> (Verdict, String) {
         return (Verdict::NoBackup, format!("no backup yet{now}"));
     };
     let last = format!("last backup {}", ago(good.age_seconds));
-    let absent = view.destination.as_ref().filter(|found| !found.present);
+    let absent = view.destination.as_ref().filter(|found| !found.ready);
     let finding = |severity: Severity| {
         let mut of_it = view
             .findings
@@ -246,7 +291,7 @@ fn verdict(view: &StatusView) -> (Verdict, String) {
     } else if let Some(refusal) = finding(Severity::Refusal) {
         Some(refusal)
     } else if let Some(found) = absent {
-        Some(format!("{} is not there", path(&found.path)))
+        Some(format!("{} is {}", path(&found.path), found.lack()))
     } else if !good.complete {
         Some("the last backup has errors".to_owned())
     } else {
@@ -290,7 +335,7 @@ pub(crate) fn render(view: &StatusView, style: &Style) -> String {
             .collect();
         let all = amount::count(view.snapshots);
         match tiers.as_slice() {
-            _ if !found.present => {}
+            _ if !found.ready => {}
             [] => fact("Snapshots", "none"),
             tiers => fact("Snapshots", &format!("{all}: {}", tiers.join(", "))),
         }
@@ -344,8 +389,8 @@ pub(crate) fn render(view: &StatusView, style: &Style) -> String {
 
 fn place(found: &Destination) -> String {
     let path = path(&found.path);
-    if !found.present {
-        return format!("{path}, not there");
+    if !found.ready {
+        return format!("{path}, {}", found.lack());
     }
     let mounted = if found.mounted {
         ""

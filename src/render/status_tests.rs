@@ -9,18 +9,13 @@ use crate::render::{
     page::assert_fits,
 };
 
-fn facts(found: &DestinationState) -> Facts<'_> {
-    Facts {
-        host: "atlas",
-        now: "2025-01-16T05:00:00+01:00".parse().unwrap(),
-        destination: Some(found),
-        last_report: None,
-        unfinished: None,
-        running: false,
-        next_run_at: Some("2025-01-17T02:00:00+01:00".parse().unwrap()),
-        late_since: None,
-        findings: Vec::new(),
-    }
+fn now() -> DateTime<FixedOffset> {
+    "2025-01-16T05:00:00+01:00".parse().unwrap()
+}
+
+fn view(found: &DestinationState, last: Option<Report>, running: bool) -> StatusView {
+    let config = Config::default();
+    StatusView::new("atlas", &config, Some(found), last, None, running, now())
 }
 
 fn good() -> DestinationState {
@@ -50,25 +45,28 @@ fn first_line(view: &StatusView) -> String {
 
 #[test]
 fn a_status_tells_the_verdict_first() {
-    let found = few();
-    let last = report_of(RunResult::Success);
-    let view = StatusView::new(Facts {
-        last_report: Some(&last),
-        unfinished: Some(Unfinished {
-            run_id: "2025-01-16_14-00-00-77aa".to_owned(),
-            step: Some("snapshot".to_owned()),
-        }),
-        late_since: Some("2025-01-16T04:00:00+01:00".parse().unwrap()),
-        findings: vec![
-            Finding::new(
-                Severity::Warning,
-                "source-missing",
-                "/srv/photos (local.sources) is not there; the backup will be incomplete",
-            )
-            .hint("mount it, or remove it from local.sources"),
-        ],
-        ..facts(&found)
-    });
+    let view = StatusView::new(
+        "atlas",
+        &Config::default(),
+        Some(&few()),
+        Some(report_of(RunResult::Success)),
+        Some("2025-01-16_14-00-00-77aa".to_owned()),
+        false,
+        now(),
+    )
+    .unfinished_in("snapshot")
+    .schedule(
+        Some("2025-01-17T02:00:00+01:00".parse().unwrap()),
+        Some("2025-01-16T04:00:00+01:00".parse().unwrap()),
+    )
+    .noticed(vec![
+        Finding::new(
+            Severity::Warning,
+            "source-missing",
+            "/srv/photos (local.sources) is not there; the backup will be incomplete",
+        )
+        .hint("mount it, or remove it from local.sources"),
+    ]);
     let text = render(&view, &Style::PLAIN);
     assert_fits(&text);
     insta::assert_snapshot!(text);
@@ -89,41 +87,55 @@ fn the_verdict_names_the_first_thing_to_look_at() {
         suspect: Vec::new(),
         totals: Default::default(),
     });
-    for (facts, verdict, line) in [
-        (facts(&good), Verdict::Ok, "ok: last backup 3 hours ago"),
+    let mut unmounted = empty.clone();
+    unmounted.mounted = false;
+    for (view, verdict, line) in [
         (
-            Facts {
-                running: true,
-                ..facts(&good)
-            },
+            view(&good, None, false),
+            Verdict::Ok,
+            "ok: last backup 3 hours ago",
+        ),
+        (
+            view(&good, None, true),
             Verdict::Ok,
             "ok: a backup is running; last backup 3 hours ago",
         ),
-        (facts(&empty), Verdict::NoBackup, "no backup yet"),
-        (facts(&absent), Verdict::NoBackup, "no backup yet"),
         (
-            Facts {
-                last_report: Some(&sealed),
-                ..facts(&absent)
-            },
+            view(&empty, None, false),
+            Verdict::NoBackup,
+            "no backup yet",
+        ),
+        (
+            view(&empty, Some(sealed.clone()), false),
+            Verdict::NoBackup,
+            "no backup yet",
+        ),
+        (
+            view(&absent, None, false),
+            Verdict::NoBackup,
+            "no backup yet",
+        ),
+        (
+            view(&absent, Some(sealed.clone()), false),
             Verdict::Warning,
             "warning: /mnt/backup is not there; last backup 3 hours ago",
         ),
         (
-            Facts {
-                last_report: Some(&failed),
-                ..facts(&good)
-            },
+            view(&unmounted, Some(sealed), false),
+            Verdict::Warning,
+            "warning: /mnt/backup is not mounted; last backup 3 hours ago",
+        ),
+        (
+            view(&good, Some(failed), false),
             Verdict::Warning,
             "warning: the last run failed; last backup 3 hours ago",
         ),
         (
-            facts(&few),
+            view(&few, None, false),
             Verdict::Warning,
             "warning: 1 suspect snapshot; last backup 3 hours ago",
         ),
     ] {
-        let view = StatusView::new(facts);
         assert_eq!(first_line(&view), line);
         assert_eq!(view.verdict, verdict);
     }
@@ -136,7 +148,7 @@ fn a_suspect_snapshot_and_one_of_the_future_are_not_the_last_good_one() {
         snapshot("daily", "2025-01-15_02-00-00", 0, &json!({"suspect": true})),
         snapshot("daily", "2026-01-15_02-00-00", 0, &json!({})),
     ]));
-    let view = StatusView::new(facts(&found));
+    let view = view(&found, None, false);
     let good = view.last_good.unwrap();
     assert_eq!(good.id.to_string(), "2025-01-14_02-00-00");
     let json = serde_json::to_value(view.suspect).unwrap();

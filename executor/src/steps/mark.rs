@@ -1,10 +1,6 @@
 //! Records what a person says of a snapshot, beside its record.
 
-use schema::{
-    SnapshotId,
-    journal::Outcome,
-    plan::MarkStep,
-};
+use schema::{SnapshotId, journal::Outcome, plan::MarkStep};
 
 use crate::{
     error::{Error, Result},

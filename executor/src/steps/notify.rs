@@ -33,7 +33,10 @@ pub fn run(step: &NotifyStep, report: &Report) -> Result<Outcome> {
         RunResult::Deferred | RunResult::Interrupted => false,
     };
     if !wanted {
-        return Ok(Outcome::success(format!("nobody asked to be told of {}", report.result.word())));
+        return Ok(Outcome::success(format!(
+            "nobody asked to be told of {}",
+            report.result.word()
+        )));
     }
     let program = step.command.as_str();
     match tell(program, report) {

@@ -38,7 +38,9 @@ pub fn run(
         return Ok(skipped("no snapshot was sealed in this run"));
     };
     if !sealed.suspect.is_empty() {
-        return Ok(skipped("the new snapshot is suspect, so everything stays as it is"));
+        return Ok(skipped(
+            "the new snapshot is suspect, so everything stays as it is",
+        ));
     }
     let rotation = match (&step.on_incomplete, sealed.complete) {
         (Some(rotation), false) => rotation,
@@ -147,7 +149,9 @@ fn remove_link(store: &Store, dir: &Dir, tier: Tier, id: SnapshotId) -> Result<(
     let name = id.to_string();
     let name = OsStr::new(&name);
     let at = format!("{tier}/{id}");
-    let there = dir.look(name).map_err(|error| store.io("look at", &at, error))?;
+    let there = dir
+        .look(name)
+        .map_err(|error| store.io("look at", &at, error))?;
     if there.is_some_and(|stat| stat.kind == Kind::Symlink) {
         dir.remove_file(name)
             .and_then(|()| dir.sync())
@@ -164,7 +168,9 @@ fn delete(store: &Store, deletion: &Deletion, context: Context<'_>) -> Result<()
     let at = format!("{}/{}", deletion.home, deletion.id);
     let trash = store.area(TRASH)?;
     if let Some(tier) = store.tier(deletion.home)? {
-        let there = tier.look(name).map_err(|error| store.io("look at", &at, error))?;
+        let there = tier
+            .look(name)
+            .map_err(|error| store.io("look at", &at, error))?;
         if there.is_some_and(|stat| stat.kind == Kind::Folder) {
             tier.rename_new(name, &trash, name)
                 .and_then(|()| trash.sync())

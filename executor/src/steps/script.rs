@@ -59,7 +59,10 @@ pub fn run(
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
-            return Ok(fail(format!("{name} {program} cannot be run: {}", reason(&error))));
+            return Ok(fail(format!(
+                "{name} {program} cannot be run: {}",
+                reason(&error)
+            )));
         }
     };
     let lines = lines(&mut child);
@@ -81,12 +84,18 @@ pub fn run(
     };
     // What the script's own children still hold open is not waited for.
     while let Ok(line) = lines.recv_timeout(LOOK) {
-        context.observer.event(Event::ScriptLine { step: name, line: &line });
+        context.observer.event(Event::ScriptLine {
+            step: name,
+            line: &line,
+        });
     }
     Ok(match ended {
         Some(status) if status.success() => Outcome::success(format!("{program} succeeded")),
         Some(status) => fail(format!("{name} {program} {}", how(status))),
-        None => fail(format!("{name} {program} did not end within {}", step.timeout)),
+        None => fail(format!(
+            "{name} {program} did not end within {}",
+            step.timeout
+        )),
     })
 }
 
@@ -114,7 +123,10 @@ fn lines(child: &mut Child) -> Receiver<String> {
         std::thread::spawn(move || {
             let mut output = BufReader::new(output);
             let mut line = Vec::new();
-            while output.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+            while output
+                .read_until(b'\n', &mut line)
+                .is_ok_and(|length| length > 0)
+            {
                 let text = schema::escape::display(line.trim_ascii_end());
                 line.clear();
                 if sender.send(text).is_err() {
@@ -129,7 +141,10 @@ fn lines(child: &mut Child) -> Receiver<String> {
 /// Passes lines on for a moment.
 fn pass_on(lines: &Receiver<String>, name: &str, context: Context<'_>) {
     match lines.recv_timeout(LOOK) {
-        Ok(line) => context.observer.event(Event::ScriptLine { step: name, line: &line }),
+        Ok(line) => context.observer.event(Event::ScriptLine {
+            step: name,
+            line: &line,
+        }),
         Err(RecvTimeoutError::Timeout) => {}
         // Both outputs are closed; the process may live on.
         Err(RecvTimeoutError::Disconnected) => std::thread::sleep(LOOK),

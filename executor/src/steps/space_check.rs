@@ -23,7 +23,9 @@ pub fn run(store: &Store, step: &SpaceCheckStep, context: Context<'_>) -> Result
         let name = discarded.id.to_string();
         match partial.rename_new(OsStr::new(&name), &trash, OsStr::new(&name)) {
             Ok(()) | Err(Errno::NOENT) => {}
-            Err(error) => return Err(store.io("discard", &format!("{BACKUP}/{PARTIAL}/{name}"), error)),
+            Err(error) => {
+                return Err(store.io("discard", &format!("{BACKUP}/{PARTIAL}/{name}"), error));
+            }
         }
     }
     let discarded = step.discard_partial.iter().map(|partial| partial.id);

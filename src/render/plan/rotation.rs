@@ -122,7 +122,7 @@ fn difference(usual: &Rotation, other: &Rotation) -> String {
             some => format!("delete {}", first_few(some, 3)),
         });
     }
-    if usual.withheld != other.withheld {
+    if usual.withheld != other.withheld && !other.withheld.is_empty() {
         parts.push(format!(
             "spare {}",
             amount::count(other.withheld.len() as u64)
