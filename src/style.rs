@@ -14,6 +14,7 @@ pub(crate) struct Style {
 
 impl Style {
     /// No escape codes.
+    #[cfg(test)]
     pub(crate) const PLAIN: Self = Self { color: false };
 
     /// For what matters less than the rest.
