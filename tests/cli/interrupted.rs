@@ -52,7 +52,7 @@ fn contents_of(folder: &std::path::Path) -> Vec<String> {
 /// Starts a backup and sends it a signal once it copies; a machine that is faster than that gets
 /// more to copy. Gives the lab and how the run ended.
 fn interrupt(signal_to_send: Signal) -> (Lab, Ran) {
-    let mut files = 60;
+    let mut files = 24;
     loop {
         let lab = Lab::new();
         fill(&lab, "big", files);
@@ -62,7 +62,7 @@ fn interrupt(signal_to_send: Signal) -> (Lab, Ran) {
         let mut is_over = false;
         wait_for("the first files", || {
             is_over = child.try_wait().unwrap().is_some();
-            is_over || begun(&lab, &id).len() > 5
+            is_over || begun(&lab, &id).len() > 3
         });
         if !is_over {
             signal(&child, signal_to_send);

@@ -5,7 +5,7 @@ use std::{
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
 };
 
-use crate::lab::{HOST, Lab, codes, contents, id_of, names, read_json, step};
+use crate::lab::{HOST, Lab, codes, contents, id_of, names, read_json};
 
 // Wednesday, Thursday, Friday.
 const FIRST: &str = "2025-03-05T02:00:00+01:00";

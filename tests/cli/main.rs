@@ -6,6 +6,7 @@ mod interrupted;
 mod lab;
 mod layout;
 mod many_days;
+mod mounted;
 mod ordinary_user;
 mod overview;
 mod restore;

@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use crate::lab::{Lab, PROGRAM, contents, id_of, names, ran};
+use crate::lab::{Lab, PROGRAM, Ran, contents, id_of, names, ran};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 /// Who owns nothing on any system.
@@ -61,7 +61,7 @@ struct Theirs {
 
 impl Theirs {
     fn new() -> Self {
-        let lab = Lab::new();
+        let lab = Lab::short();
         let is_root = nix::unistd::geteuid().is_root();
         fs::create_dir(lab.path("user")).unwrap();
         lab.write("user/Documents/letter.txt", &"dear all\n".repeat(300));
@@ -87,9 +87,40 @@ impl Theirs {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> crate::lab::Ran {
+    fn run(&self, arguments: &[&str]) -> Ran {
         ran(self.command(arguments), arguments)
     }
+}
+
+/// What `try` says besides the plan, without what differs between machines and runs.
+fn steady(lab: &Lab, told: &Ran) -> String {
+    let host = nix::unistd::gethostname().unwrap().into_string().unwrap();
+    let root = lab.text("").trim_end_matches('/').to_owned();
+    let said = told.stderr.replace(&format!("/try/{host}"), "/try/HOST");
+    let mut steady = String::new();
+    for line in said.replace(&root, "/LAB").lines() {
+        let line = match line.rsplit_once(" in ") {
+            Some((start, took)) if took.ends_with(" s") => format!("{start} in TIME"),
+            _ => line.to_owned(),
+        };
+        steady.push_str(&line);
+        steady.push('\n');
+    }
+    let words = said.split(['/', '\n', ' ']);
+    let mut ids: Vec<&str> = words
+        .map(|word| word.trim_start_matches("restored-"))
+        .filter(|word| word.len() == 19 && word.as_bytes()[10] == b'_')
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    for (index, id) in ids.iter().enumerate() {
+        steady = steady.replace(id, &format!("SNAPSHOT{}", index + 1));
+    }
+    // Which tier keeps them longest depends on the date.
+    for tier in ["daily/", "weekly/", "monthly/"] {
+        steady = steady.replace(tier, "TIER/");
+    }
+    steady
 }
 
 #[test]
@@ -97,7 +128,8 @@ fn a_user_can_try_it_without_any_configuration() {
     let theirs = Theirs::new();
     let lab = &theirs.lab;
     let documents = lab.text("user/Documents");
-    theirs.run(&["try", &documents]).expect(0);
+    let told = theirs.run(&["try", &documents]).expect(0);
+    insta::assert_snapshot!("try", steady(lab, &told));
 
     let all = lab.path("user/.local/share/backup/try");
     let host = names(&all)

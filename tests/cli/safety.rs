@@ -1,6 +1,9 @@
 //! When nothing may be done, nothing is done, and it is said why and what to do.
 
-use std::fs;
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
 
 use serde_json::Value;
 
@@ -205,29 +208,34 @@ fn a_second_run_is_told_which_process_holds_the_lock() {
     }
     // Looking needs no lock.
     lab.at(FIRST, &["plan"]).expect(0);
-    lab.at(FIRST, &["status"]);
     lab.run(&["list"]).expect(0);
+    let is_running = || lab.at(FIRST, &["status", "--json"]).json()["running"].clone();
+    assert_eq!(is_running(), true);
 
     lab.write("go", "");
     ended(first, &arguments).expect(0);
+    assert_eq!(is_running(), false);
     assert_eq!(lab.ids(), [id_of(FIRST)]);
     lab.at(SECOND, &["apply"]).expect(0);
 }
 
 #[test]
 fn one_of_two_machines_waits_for_the_other_at_the_destination() {
-    // Two state directories, as with two installations; the destination's own lock stands.
-    let mut lab = Lab::new();
+    // With state directories of their own only the destination's lock stands between them.
+    let lab = Lab::new();
     lab.backup(FIRST);
-    let lock = fs::File::options()
-        .write(true)
-        .open(lab.stored(".backup/lock"))
+    let mut holder = Command::new("flock")
+        .arg(lab.stored(".backup/lock"))
+        .args(["sh", "-c", "touch held; read go"])
+        .current_dir(lab.path(""))
+        .stdin(Stdio::piped())
+        .spawn()
         .unwrap();
-    lock.lock().unwrap();
-    lab.set("onPreBackupFailure", "abort");
+    wait_for("the lock", || lab.path("held").exists());
     let told = lab.at(SECOND, &["apply"]).expect(75);
     told.says(&lab.stored(".backup/lock").to_string_lossy());
-    drop(lock);
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
     // The run that waited goes on.
     let report = lab.at(SECOND, &["apply", "--json"]).expect(0).json();
     assert_eq!(report["snapshot"]["id"], *id_of(SECOND));
@@ -283,14 +291,13 @@ fn a_destination_inside_a_source_is_refused_even_behind_a_symlink() {
 }
 
 #[test]
-fn rsync_and_cloud_are_refused_by_name_while_they_are_not_there() {
+fn rsync_is_refused_by_name_while_it_is_not_there() {
     let mut lab = Lab::new();
     lab.set("local.useRsync", true);
-    lab.run(&["check"])
-        .expect(2)
-        .says("local.useRsync")
-        .hints("");
-    lab.set("local.useRsync", false);
-    lab.set("cloud.enable", true);
-    lab.run(&["check"]).expect(2).says("cloud.enable").hints("");
+    for verb in BACKUPS {
+        lab.at(FIRST, &[verb])
+            .expect(2)
+            .says("local.useRsync")
+            .hints("set `local.useRsync` to false");
+    }
 }

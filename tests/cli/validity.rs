@@ -23,6 +23,7 @@ const FAULTY: &str = r#"{
   "version": 1,
   "local": {
     "enable": true,
+    "useRsync": false,
     "keepDialy": 7,
     "keepWeekly": "four",
     "minSpaceGB": -1,
