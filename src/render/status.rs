@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, FixedOffset, TimeDelta};
+use planner::calendar::schedule_expression;
 use schema::{
     Config, Finding, Report, RunResult, Severity, SnapshotId, inventory::DestinationState,
 };
@@ -167,7 +168,7 @@ impl StatusView {
             now,
             destination,
             last_good,
-            next_run_at: None,
+            next_run_at: next_run(config, now),
             late_since: None,
             by_tier,
             snapshots: listed.len() as u64,
@@ -193,18 +194,15 @@ impl StatusView {
         view.judged()
     }
 
-    /// Adds when the next run is due, and since when one is overdue.
-    pub(crate) fn schedule(
-        mut self,
-        next_run_at: Option<DateTime<FixedOffset>>,
-        late_since: Option<DateTime<FixedOffset>>,
-    ) -> Self {
-        self.next_run_at = next_run_at;
-        self.late_since = late_since;
+    /// Adds since when a run is overdue.
+    #[allow(dead_code, reason = "for verbs that know more than the destination")]
+    pub(crate) fn late(mut self, since: DateTime<FixedOffset>) -> Self {
+        self.late_since = Some(since);
         self.judged()
     }
 
     /// Adds the step that the unfinished run was in.
+    #[allow(dead_code, reason = "for verbs that know more than the destination")]
     pub(crate) fn unfinished_in(mut self, step: &str) -> Self {
         if let Some(run) = &mut self.unfinished {
             run.step = Some(step.to_owned());
@@ -213,6 +211,7 @@ impl StatusView {
     }
 
     /// Adds what was noticed.
+    #[allow(dead_code, reason = "for verbs that know more than the destination")]
     pub(crate) fn noticed(mut self, findings: Vec<Finding>) -> Self {
         self.findings = findings;
         self.judged()
@@ -222,6 +221,21 @@ impl StatusView {
         (self.verdict, self.summary) = verdict(&self);
         self
     }
+}
+
+/// When the next run is due; none where backups do not run by themselves, or in another zone.
+fn next_run(config: &Config, now: DateTime<FixedOffset>) -> Option<DateTime<FixedOffset>> {
+    let schedule = &config.schedule;
+    if !schedule.enable {
+        return None;
+    }
+    let time = schedule.time_of_day.time();
+    let calendar = schedule_expression(schedule.frequency.as_str(), time).ok()?;
+    if calendar.zone().is_some() {
+        return None;
+    }
+    let next = calendar.next_after(now.naive_local())?;
+    next.and_local_timezone(*now.offset()).single()
 }
 
 /// The newest snapshot that counts.
@@ -314,11 +328,11 @@ pub(crate) fn render(view: &StatusView, style: &Style) -> String {
     page.line(
         0,
         &match view.verdict {
-            Verdict::Ok => format!("{} {}", style.green(style.bold("ok:")), view.summary),
+            Verdict::Ok => format!("{} {}", style.green(&style.bold("ok:")), view.summary),
             Verdict::Warning => {
-                format!("{} {}", style.yellow(style.bold("warning:")), view.summary)
+                format!("{} {}", style.yellow(&style.bold("warning:")), view.summary)
             }
-            Verdict::NoBackup => style.red(style.bold(&view.summary)),
+            Verdict::NoBackup => style.red(&style.bold(&view.summary)),
         },
     );
     page.blank();

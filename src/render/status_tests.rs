@@ -45,9 +45,11 @@ fn first_line(view: &StatusView) -> String {
 
 #[test]
 fn a_status_tells_the_verdict_first() {
+    let mut config = Config::default();
+    config.schedule.enable = true;
     let view = StatusView::new(
         "atlas",
-        &Config::default(),
+        &config,
         Some(&few()),
         Some(report_of(RunResult::Success)),
         Some("2025-01-16_14-00-00-77aa".to_owned()),
@@ -55,10 +57,7 @@ fn a_status_tells_the_verdict_first() {
         now(),
     )
     .unfinished_in("snapshot")
-    .schedule(
-        Some("2025-01-17T02:00:00+01:00".parse().unwrap()),
-        Some("2025-01-16T04:00:00+01:00".parse().unwrap()),
-    )
+    .late("2025-01-16T04:00:00+01:00".parse().unwrap())
     .noticed(vec![
         Finding::new(
             Severity::Warning,
