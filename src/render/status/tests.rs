@@ -4,9 +4,12 @@ use schema::Severity;
 use serde_json::json;
 
 use super::*;
-use crate::render::{
-    list::tests::{destination, few, snapshot},
-    page::assert_fits,
+use crate::{
+    render::{
+        list::tests::{destination, few, snapshot},
+        page::assert_fits,
+    },
+    style::Style,
 };
 
 fn now() -> DateTime<FixedOffset> {
