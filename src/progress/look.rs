@@ -13,6 +13,7 @@ pub(super) const STEPS: u64 = 1000;
 /// A bar for this work.
 pub(super) fn new_bar(phase: Phase) -> ProgressBar {
     let bar = ProgressBar::new(STEPS);
+    bar.set_style(endless());
     bar.set_prefix(verb(phase));
     // Drawn while no event comes, as during a sync.
     bar.enable_steady_tick(Duration::from_millis(200));
@@ -21,7 +22,7 @@ pub(super) fn new_bar(phase: Phase) -> ProgressBar {
 
 /// A bar of something whose end is known.
 pub(super) fn counted() -> ProgressStyle {
-    style("{prefix:9} [{bar:20}] {wide_msg}").progress_chars("=> ")
+    style("{prefix:9} [{bar:16}] {wide_msg}").progress_chars("=> ")
 }
 
 /// A sign of life.

@@ -164,7 +164,7 @@ fn place(found: &Destination) -> String {
     let mounted = if found.mounted {
         ""
     } else {
-        ", nothing mounted"
+        ", not a mount point"
     };
     format!(
         "{path} ({}{mounted}), {} free of {}",
