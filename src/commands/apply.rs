@@ -19,7 +19,7 @@ use crate::{
     exit::{self, Explained, invalid},
     logs::Logs,
     out::Out,
-    progress::Bar,
+    progress::{Bar, Mode},
     render,
     settings::Settings,
     take,
@@ -72,6 +72,15 @@ impl<'a> Worker<'a> {
             now,
             bar: bar(settings),
         }
+    }
+
+    /// The same worker, which shows progress in a terminal only.
+    pub(crate) fn calm(mut self) -> Self {
+        use std::io::IsTerminal as _;
+        if !std::io::stderr().is_terminal() {
+            self.bar = Bar::new(Mode::Quiet, false, self.settings.error_style);
+        }
+        self
     }
 
     /// Does the work with progress, logs and signals.

@@ -49,8 +49,8 @@ pub(crate) fn run(arguments: &Try, settings: &Settings, out: &Out) -> Result<u8>
 
     out.say(&format!(
         "Backing up {} to {}\n",
-        style.bold(&source.to_string_lossy()),
-        style.bold(&folder.to_string_lossy())
+        style.bold(source.to_string_lossy()),
+        style.bold(folder.to_string_lossy())
     ));
     let (first, took) = backup(settings, out, &config, true)?;
     out.say(&format!(
@@ -193,7 +193,7 @@ fn config(source: &Path, folder: &Path, settings: &Settings) -> Result<Config> {
 /// Makes a snapshot, showing the plan if asked to.
 fn backup(settings: &Settings, out: &Out, config: &Config, show: bool) -> Result<(Sealed, String)> {
     let started = Instant::now();
-    let worker = Worker::new(settings, out, config, Local::now().fixed_offset());
+    let worker = Worker::new(settings, out, config, Local::now().fixed_offset()).calm();
     let report: Option<Report> = worker.with(|context| {
         worker.run(context, |plan, inventory| {
             if show && !settings.quiet {
@@ -227,7 +227,7 @@ fn backup(settings: &Settings, out: &Out, config: &Config, show: bool) -> Result
 /// Keeps a snapshot whatever the retention says.
 fn pin(settings: &Settings, out: &Out, config: &Config, id: SnapshotId) -> Result<()> {
     let now = Local::now().fixed_offset();
-    let worker = Worker::new(settings, out, config, now);
+    let worker = Worker::new(settings, out, config, now).calm();
     worker.with(|context| {
         let destination = take::destination(config, context)?;
         let inventory = take::inventory_of(settings, now, Some(destination))?;
@@ -273,7 +273,7 @@ fn restore_one(
         .join(format!("restored-{id}"));
     std::fs::create_dir_all(&folder)?;
     let target = folder.join(original.file_name().unwrap_or_default());
-    let worker = Worker::new(settings, out, config, now);
+    let worker = Worker::new(settings, out, config, now).calm();
     let report = worker.with(|context| {
         let Some(home) = store.home_of(id)? else {
             return Err(Error::failed(format!("snapshot {id} is gone")).into());
