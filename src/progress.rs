@@ -138,7 +138,7 @@ impl Bar {
                 }
             }
             Event::ScriptLine { step, line } => {
-                let prefix = style.dim(&format!("{step} |"));
+                let prefix = style.dim(format!("{step} |"));
                 state.say(&format!("{prefix} {}\n", printable(line.trim_end())));
             }
             Event::StepFinished { step, outcome } => {

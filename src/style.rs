@@ -3,7 +3,7 @@
 //! Owns the escape codes. It must not decide whether colour is wanted, and nothing may depend on
 //! colour to be understood.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 /// Whether texts are coloured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -18,35 +18,35 @@ impl Style {
     pub(crate) const PLAIN: Self = Self { color: false };
 
     /// For what matters less than the rest.
-    pub(crate) fn dim(&self, text: &str) -> String {
+    pub(crate) fn dim(&self, text: impl Display) -> String {
         self.paint("2", text)
     }
 
     /// For headings and verdicts.
-    pub(crate) fn bold(&self, text: &str) -> String {
+    pub(crate) fn bold(&self, text: impl Display) -> String {
         self.paint("1", text)
     }
 
     /// For errors and for what goes.
-    pub(crate) fn red(&self, text: &str) -> String {
+    pub(crate) fn red(&self, text: impl Display) -> String {
         self.paint("31", text)
     }
 
     /// For warnings.
-    pub(crate) fn yellow(&self, text: &str) -> String {
+    pub(crate) fn yellow(&self, text: impl Display) -> String {
         self.paint("33", text)
     }
 
     /// For what is well.
-    pub(crate) fn green(&self, text: &str) -> String {
+    pub(crate) fn green(&self, text: impl Display) -> String {
         self.paint("32", text)
     }
 
-    fn paint(&self, code: &str, text: &str) -> String {
+    fn paint(&self, code: &str, text: impl Display) -> String {
         if self.color {
             format!("\x1b[{code}m{text}\x1b[0m")
         } else {
-            text.to_owned()
+            text.to_string()
         }
     }
 }
@@ -103,7 +103,7 @@ mod tests {
     fn colour_is_written_only_where_it_is_wanted_and_fills_no_column() {
         let color = Style { color: true };
         assert_eq!(color.red("no"), "\x1b[31mno\x1b[0m");
-        assert_eq!(width(&color.bold(&color.red("no"))), 2);
+        assert_eq!(width(&color.bold(color.red("no"))), 2);
         assert_eq!(width(&left(&color.dim("no"), 5)), 5);
         assert_eq!(Style::PLAIN.green("ok"), "ok");
         assert_eq!(right("ok", 4), "  ok");

@@ -130,7 +130,7 @@ impl Listed {
             "complete".to_owned()
         } else {
             let problems = amount::plural(self.problems.max(1), "problem", "problems");
-            style.yellow(&super::page::firm(&problems))
+            style.yellow(super::page::firm(&problems))
         }];
         if self.is_suspect() {
             words.push(style.yellow("suspect"));
@@ -231,7 +231,7 @@ fn table(page: &mut Page, snapshots: &[Listed], style: &Style) {
         text
     };
     let columns = widths.iter().sum::<usize>() + 2 * widths.len();
-    page.entry(0, &style.dim(&line(heads)), columns, &style.dim("STATE"));
+    page.entry(0, &style.dim(line(heads)), columns, &style.dim("STATE"));
     for (row, one) in rows.iter().zip(snapshots) {
         let label = line(row.each_ref().map(String::as_str));
         page.entry(0, &label, columns, &one.state(style));
@@ -243,7 +243,7 @@ fn table(page: &mut Page, snapshots: &[Listed], style: &Style) {
         amount::plural(snapshots.len() as u64, "snapshot", "snapshots"),
         amount::bytes(bytes)
     );
-    page.line(0, &style.dim(&legend));
+    page.line(0, &style.dim(legend));
 }
 
 fn leftovers(page: &mut Page, title: &str, leftovers: &[Leftover], fate: &str) {

@@ -23,7 +23,7 @@ pub(crate) fn report(report: &Report, run_folder: &str, style: &Style) -> String
     let took = report.ended_at - report.started_at;
     let head = format!(
         "{} of {}, {} {}, took {}",
-        style.bold(&format!("Run {}", report.run_id)),
+        style.bold(format!("Run {}", report.run_id)),
         report.host,
         report.started_at.format("%Y-%m-%d %H:%M"),
         report.started_at.format("%:z"),
@@ -59,14 +59,14 @@ pub(crate) fn finding(finding: &Finding, style: &Style) -> String {
         Severity::Note => style.dim("note:"),
         Severity::Warning => style.yellow("warning:"),
         Severity::Deferral => style.yellow("deferred:"),
-        Severity::Refusal => style.bold(&style.red("refused:")),
+        Severity::Refusal => style.bold(style.red("refused:")),
     };
     said(&word, &finding.message, finding.hint.as_deref())
 }
 
 /// An error with what to do about it.
 pub(crate) fn error(message: &str, hint: Option<&str>, style: &Style) -> String {
-    said(&style.bold(&style.red("error:")), message, hint)
+    said(&style.bold(style.red("error:")), message, hint)
 }
 
 fn said(word: &str, message: &str, hint: Option<&str>) -> String {
@@ -112,7 +112,7 @@ fn steps(page: &mut Page, report: &Report, style: &Style) {
             "{}  {}  {}  ",
             left(&mark(step.outcome.status, style), 10),
             left(&step.step, names),
-            style.dim(&right(&took, 11)),
+            style.dim(right(&took, 11)),
         );
         page.entry(
             0,
@@ -216,7 +216,7 @@ fn ending(report: &Report, style: &Style) -> String {
             let what = sealed.map_or_else(String::new, |sealed| {
                 format!(" Snapshot {} is complete.", sealed.id)
             });
-            format!("{}{what}", style.green(&style.bold("Done.")))
+            format!("{}{what}", style.green(style.bold("Done.")))
         }
         RunResult::Incomplete => {
             let what = match sealed {
@@ -232,25 +232,25 @@ fn ending(report: &Report, style: &Style) -> String {
                 _ if step.is_empty() => "incomplete.".to_owned(),
                 _ => format!("incomplete{step}."),
             };
-            format!("{} {what}", style.yellow(&style.bold("Done, but")))
+            format!("{} {what}", style.yellow(style.bold("Done, but")))
         }
         RunResult::Failed => {
             let kept = match sealed {
                 Some(sealed) => format!(" Snapshot {} was sealed before that.", sealed.id),
                 None => " Earlier snapshots are as they were.".to_owned(),
             };
-            format!("{}{step}.{kept}", style.red(&style.bold("Failed")))
+            format!("{}{step}.{kept}", style.red(style.bold("Failed")))
         }
         RunResult::Refused => {
-            format!("{} Nothing changed.", style.red(&style.bold("Refused.")))
+            format!("{} Nothing changed.", style.red(style.bold("Refused.")))
         }
         RunResult::Deferred => format!(
             "{} Nothing changed; the next run tries again.",
-            style.yellow(&style.bold("Deferred."))
+            style.yellow(style.bold("Deferred."))
         ),
         RunResult::Interrupted => format!(
             "{} What was done stays; the next run continues it.",
-            style.yellow(&style.bold("Interrupted."))
+            style.yellow(style.bold("Interrupted."))
         ),
     }
 }

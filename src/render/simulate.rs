@@ -183,7 +183,7 @@ impl Rulers {
         let line = format!("{}{titles}", " ".repeat(DATE));
         page.raw(&format!("{}\n", style.dim(line.trim_end())));
         let line = format!("{}{ticks}  deleted", left("run", DATE));
-        page.raw(&format!("{}\n", style.dim(&line)));
+        page.raw(&format!("{}\n", style.dim(line)));
     }
 }
 
@@ -251,7 +251,7 @@ impl Row {
         let deleted: Vec<String> = self
             .deleted
             .iter()
-            .map(|id| style.red(&id.local().format("%m-%d").to_string()))
+            .map(|id| style.red(id.local().format("%m-%d")))
             .collect();
         page.entry(0, &label, columns + 2, &deleted.join(" "));
     }

@@ -59,7 +59,7 @@ fn header(page: &mut Page, plan: &Plan, inventory: &Inventory, style: &Style) {
         0,
         &format!(
             "{}, {} {}",
-            style.bold(&format!("Plan for {}", plan.host)),
+            style.bold(format!("Plan for {}", plan.host)),
             plan.created_at.format("%Y-%m-%d %H:%M:%S"),
             plan.created_at.format("%:z"),
         ),
@@ -133,15 +133,12 @@ fn lacking(can: &Capabilities) -> Vec<&'static str> {
 fn total(plan: &Plan, style: &Style) -> String {
     match plan.severity() {
         Some(Severity::Refusal) => {
-            return format!(
-                "{} nothing will change.",
-                style.red(&style.bold("Refused:"))
-            );
+            return format!("{} nothing will change.", style.red(style.bold("Refused:")));
         }
         Some(Severity::Deferral) => {
             return format!(
                 "{} nothing will change now.",
-                style.yellow(&style.bold("Deferred:"))
+                style.yellow(style.bold("Deferred:"))
             );
         }
         _ if !plan.does_something() => return style.bold("Nothing to do."),

@@ -8,7 +8,6 @@ mod text;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, FixedOffset, TimeDelta};
-use planner::calendar::schedule_expression;
 use schema::{Config, Finding, Report, RunResult, SnapshotId, inventory::DestinationState};
 use serde::Serialize;
 
@@ -163,7 +162,7 @@ impl StatusView {
             now,
             destination,
             last_good,
-            next_run_at: next_run(config, now),
+            next_run_at: None,
             late_since: None,
             by_tier,
             snapshots: listed.len() as u64,
@@ -189,15 +188,18 @@ impl StatusView {
         view.judged()
     }
 
-    /// Adds since when a run is overdue.
-    #[allow(dead_code, reason = "for verbs that know more than the destination")]
-    pub(crate) fn late(mut self, since: DateTime<FixedOffset>) -> Self {
-        self.late_since = Some(since);
+    /// Adds when the next run is due, and since when one is overdue.
+    pub(crate) fn schedule(
+        mut self,
+        next_run_at: Option<DateTime<FixedOffset>>,
+        late_since: Option<DateTime<FixedOffset>>,
+    ) -> Self {
+        self.next_run_at = next_run_at;
+        self.late_since = late_since;
         self.judged()
     }
 
     /// Adds the step that the unfinished run was in.
-    #[allow(dead_code, reason = "for verbs that know more than the destination")]
     pub(crate) fn unfinished_in(mut self, step: &str) -> Self {
         if let Some(run) = &mut self.unfinished {
             run.step = Some(step.to_owned());
@@ -206,7 +208,6 @@ impl StatusView {
     }
 
     /// Adds what was noticed.
-    #[allow(dead_code, reason = "for verbs that know more than the destination")]
     pub(crate) fn noticed(mut self, findings: Vec<Finding>) -> Self {
         self.findings = findings;
         self.judged()
@@ -216,21 +217,6 @@ impl StatusView {
         (self.verdict, self.summary) = text::verdict(&self);
         self
     }
-}
-
-/// When the next run is due; none where backups do not run by themselves, or in another zone.
-fn next_run(config: &Config, now: DateTime<FixedOffset>) -> Option<DateTime<FixedOffset>> {
-    let schedule = &config.schedule;
-    if !schedule.enable {
-        return None;
-    }
-    let time = schedule.time_of_day.time();
-    let calendar = schedule_expression(schedule.frequency.as_str(), time).ok()?;
-    if calendar.zone().is_some() {
-        return None;
-    }
-    let next = calendar.next_after(now.naive_local())?;
-    next.and_local_timezone(*now.offset()).single()
 }
 
 /// The newest snapshot that counts.

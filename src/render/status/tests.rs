@@ -48,8 +48,7 @@ fn first_line(view: &StatusView) -> String {
 
 #[test]
 fn a_status_tells_the_verdict_first() {
-    let mut config = Config::default();
-    config.schedule.enable = true;
+    let config = Config::default();
     let view = StatusView::new(
         "atlas",
         &config,
@@ -60,7 +59,10 @@ fn a_status_tells_the_verdict_first() {
         now(),
     )
     .unfinished_in("snapshot")
-    .late("2025-01-16T04:00:00+01:00".parse().unwrap())
+    .schedule(
+        Some("2025-01-17T02:00:00+01:00".parse().unwrap()),
+        Some("2025-01-16T04:00:00+01:00".parse().unwrap()),
+    )
     .noticed(vec![
         Finding::new(
             Severity::Warning,

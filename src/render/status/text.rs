@@ -83,11 +83,11 @@ pub(crate) fn render(view: &StatusView, style: &Style) -> String {
     page.line(
         0,
         &match view.verdict {
-            Verdict::Ok => format!("{} {}", style.green(&style.bold("ok:")), view.summary),
+            Verdict::Ok => format!("{} {}", style.green(style.bold("ok:")), view.summary),
             Verdict::Warning => {
-                format!("{} {}", style.yellow(&style.bold("warning:")), view.summary)
+                format!("{} {}", style.yellow(style.bold("warning:")), view.summary)
             }
-            Verdict::NoBackup => style.red(&style.bold(&view.summary)),
+            Verdict::NoBackup => style.red(style.bold(&view.summary)),
         },
     );
     page.blank();
