@@ -160,7 +160,7 @@ fn total(plan: &Plan, style: &Style) -> String {
             0 => "delete nothing".to_owned(),
             count => format!(
                 "delete {} (frees {})",
-                amount::plural(count, "snapshot", "snapshots"),
+                amount::count(count),
                 firm(&amount::bytes(totals.freed_bytes))
             ),
         });
