@@ -3,6 +3,7 @@
 //! Owns the pace at which events are shown, and standard error while a run lasts. It must never
 //! end or delay the work: what cannot be written is dropped.
 
+mod look;
 mod pace;
 
 use std::{
@@ -12,11 +13,14 @@ use std::{
 };
 
 use executor::event::{Event, Observer, Phase, Progress};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use schema::{Severity, journal::Outcome};
 use serde_json::{Value, json};
 
-use self::pace::Pace;
+use self::{
+    look::{STEPS, counted, endless, new_bar, verb},
+    pace::Pace,
+};
 use crate::{
     render::{amount, report},
     style::{Style, printable},
@@ -30,9 +34,6 @@ const BETWEEN_OBJECTS: Duration = Duration::from_millis(500);
 
 /// Between two looks of the bar.
 const BETWEEN_DRAWS: Duration = Duration::from_millis(100);
-
-/// Steps of the bar.
-const STEPS: u64 = 1000;
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -307,39 +308,6 @@ fn finished(step: &str, outcome: &Outcome, took: Option<Duration>, style: &Style
         "{step}: {}{took}{message}\n",
         report::mark(outcome.status, style)
     )
-}
-
-fn new_bar(phase: Phase) -> ProgressBar {
-    let bar = ProgressBar::new(STEPS);
-    bar.set_prefix(verb(phase));
-    // Drawn while no event comes, as during a sync.
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
-}
-
-/// A bar of something whose end is known.
-fn counted() -> ProgressStyle {
-    style("{prefix:9} [{bar:20}] {wide_msg}").progress_chars("=> ")
-}
-
-/// A sign of life.
-fn endless() -> ProgressStyle {
-    style("{prefix:9} {spinner} {wide_msg}").tick_chars("|/-\\ ")
-}
-
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
-}
-
-/// What the work is, for people.
-fn verb(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Scan => "scanning",
-        Phase::Copy => "copying",
-        Phase::Sync => "syncing",
-        Phase::Remove => "removing",
-        Phase::Restore => "restoring",
-    }
 }
 
 /// What the work is, for programs.

@@ -103,14 +103,13 @@ impl Pace {
         if let Some(fraction) = self.fraction() {
             parts.push(format!("{:.0} %", (fraction * 100.0).floor()));
         }
-        if progress.entries > 0 || progress.entries_total > 0 {
-            parts.push(match progress.entries_total {
-                0 => amount::plural(progress.entries, "entry", "entries"),
-                total => format!(
-                    "{} of {}",
-                    amount::count(progress.entries),
-                    amount::plural(total, "entry", "entries")
-                ),
+        if let Some(remaining) = self.remaining() {
+            // Whole seconds: tenths of an estimate are noise.
+            parts.push(if remaining.as_secs() < 10 {
+                "a few seconds left".to_owned()
+            } else {
+                let remaining = Duration::from_secs(remaining.as_secs());
+                format!("{} left", amount::span(remaining))
             });
         }
         if progress.bytes > 0 {
@@ -119,13 +118,16 @@ impl Pace {
         if let Some(rate) = self.rate() {
             parts.push(format!("{}/s", amount::bytes(rate)));
         }
-        if let Some(remaining) = self.remaining() {
-            // Whole seconds: tenths of an estimate are noise.
-            parts.push(if remaining.as_secs() < 10 {
-                "a few seconds left".to_owned()
-            } else {
-                let remaining = Duration::from_secs(remaining.as_secs());
-                format!("{} left", amount::span(remaining))
+        // Last, because a narrow terminal cuts here.
+        if progress.entries > 0 || progress.entries_total > 0 {
+            parts.push(match progress.entries_total {
+                0 => amount::plural(progress.entries, "entry", "entries"),
+                // What came into being since the scan makes the total larger.
+                total => format!(
+                    "{} of {}",
+                    amount::count(progress.entries),
+                    amount::plural(total.max(progress.entries), "entry", "entries")
+                ),
             });
         }
         if parts.is_empty() {

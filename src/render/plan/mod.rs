@@ -96,7 +96,7 @@ fn place(destination: &DestinationState, host: &str) -> String {
     let mounted = if destination.mounted {
         ""
     } else {
-        ", nothing mounted"
+        ", not a mount point"
     };
     format!(
         "to {path}/{host} ({}{mounted}), {} free of {}",
@@ -160,7 +160,7 @@ fn total(plan: &Plan, style: &Style) -> String {
             0 => "delete nothing".to_owned(),
             count => format!(
                 "delete {} (frees {})",
-                amount::plural(count, "snapshot", "snapshots"),
+                amount::count(count),
                 firm(&amount::bytes(totals.freed_bytes))
             ),
         });
@@ -181,6 +181,8 @@ fn total(plan: &Plan, style: &Style) -> String {
         let steps = plan.steps.len() as u64;
         parts.push(amount::plural(steps, "step", "steps"));
     }
+    // A line too long breaks between the parts only.
+    let parts: Vec<String> = parts.iter().map(|part| firm(part)).collect();
     format!("{} {}", style.bold("Total:"), parts.join(", "))
 }
 

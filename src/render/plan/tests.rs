@@ -15,11 +15,11 @@ fn rotate() -> Value {
         "on_complete": {
             "keep": [
                 kept("2025-01-01_02-00-00", "monthly", json!([{"kind": "monthly", "year": 2025, "month": 1}, {"kind": "pinned"}])),
-                kept("2025-01-06_02-00-00", "weekly", json!([{"kind": "weekly", "weekStart": "2025-01-05"}])),
+                kept("2025-01-06_02-00-00", "weekly", json!([{"kind": "weekly", "week_start": "2025-01-05"}])),
                 kept("2025-01-11_02-00-00", "daily", json!([{"kind": "daily", "day": "2025-01-11"}])),
                 kept("2025-01-12_02-00-00", "weekly", json!([
                     {"kind": "daily", "day": "2025-01-12"},
-                    {"kind": "weekly", "weekStart": "2025-01-12"},
+                    {"kind": "weekly", "week_start": "2025-01-12"},
                     {"kind": "monthly", "year": 2025, "month": 1},
                     {"kind": "newest"},
                 ])),
@@ -31,7 +31,7 @@ fn rotate() -> Value {
             "deletions": [{
                 "id": "2025-01-09_02-00-00",
                 "home": "daily",
-                "reason": {"kind": "past-limits", "keepDaily": 7, "keepWeekly": 4, "keepMonthly": 6},
+                "reason": {"kind": "past-limits", "keep_daily": 7, "keep_weekly": 4, "keep_monthly": 6},
                 "frees": 1_288_490_189u64,
             }],
             "withheld": [],

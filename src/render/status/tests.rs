@@ -4,9 +4,12 @@ use schema::Severity;
 use serde_json::json;
 
 use super::*;
-use crate::render::{
-    list::tests::{destination, few, snapshot},
-    page::assert_fits,
+use crate::{
+    render::{
+        list::tests::{destination, few, snapshot},
+        page::assert_fits,
+    },
+    style::Style,
 };
 
 fn now() -> DateTime<FixedOffset> {
@@ -45,9 +48,10 @@ fn first_line(view: &StatusView) -> String {
 
 #[test]
 fn a_status_tells_the_verdict_first() {
+    let config = Config::default();
     let view = StatusView::new(
         "atlas",
-        &Config::default(),
+        &config,
         Some(&few()),
         Some(report_of(RunResult::Success)),
         Some("2025-01-16_14-00-00-77aa".to_owned()),
