@@ -172,8 +172,13 @@ fn a_damaged_destination_record_is_refused_and_not_overwritten() {
     lab.at(SECOND, &["apply"])
         .expect(4)
         .says("destination.json")
-        .hints("");
-    assert_eq!(lab.ids(), [id_of(FIRST)]);
+        .hints("`backup init` writes it anew");
+    // As the hint says.
+    fs::remove_file(path).unwrap();
+    lab.at(SECOND, &["apply"]).expect(4).hints("backup init");
+    lab.run(&["init"]).expect(0);
+    lab.backup(SECOND);
+    assert_eq!(lab.ids(), [id_of(FIRST), id_of(SECOND)]);
 }
 
 #[test]
