@@ -9,7 +9,7 @@ use schema::{
 
 use crate::{
     Options,
-    findings::destination,
+    findings::{code, destination},
     pipeline::{binding, sorted},
     steps::{destination_check, facts::Facts},
 };
@@ -28,6 +28,10 @@ pub fn small(config: &Config, inventory: &Inventory, action: Option<Action>) -> 
             Some(absence) => findings.push(absence),
             None => destination::check(&facts, state, &mut findings),
         }
+    }
+    // A restore only reads, and a drive that went read-only is one to save files from.
+    if matches!(action, Some(Action::Restore(_))) {
+        findings.retain(|finding| finding.code != code::DESTINATION_READ_ONLY);
     }
     let mut steps = Vec::new();
     if !findings
