@@ -115,7 +115,7 @@ fn identity(facts: &Facts<'_>, destination: &DestinationState, findings: &mut Ve
                 code::DESTINATION_RECORD_UNREADABLE,
                 format!("{file} cannot be read: {fault}"),
             )
-            .hint("check the drive; `backup init` writes the file anew"),
+            .hint("check the drive; once the file is moved away, `backup init` writes it anew"),
         );
         return;
     }
