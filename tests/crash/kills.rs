@@ -189,7 +189,13 @@ fn a_kill_at_any_rename_link_or_sync_is_survived() {
     let reference = reference(false);
     let world = &reference.world;
     world
-        .traced(NOW, &["-e", "trace=renameat,renameat2,fsync,fdatasync,syncfs,linkat,unlinkat"])
+        .traced(
+            NOW,
+            &[
+                "-e",
+                "trace=renameat,renameat2,fsync,fdatasync,syncfs,linkat,unlinkat",
+            ],
+        )
         .expect(0);
     let trace = world.trace();
     let mut points = 0;
@@ -204,7 +210,11 @@ fn a_kill_at_any_rename_link_or_sync_is_survived() {
     ] {
         let count = trace.matches(&format!(" {call}(")).count();
         assert!(count > 0, "no {call} in a whole run");
-        let step = if every_point() { 1 } else { count.div_ceil(most) };
+        let step = if every_point() {
+            1
+        } else {
+            count.div_ceil(most)
+        };
         for nth in (1..=count).step_by(step) {
             world.bring_back();
             let old = reference.old();

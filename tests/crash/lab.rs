@@ -79,10 +79,7 @@ pub(crate) struct World {
 impl World {
     /// An empty one; `changes` are settings below `local`.
     pub(crate) fn new(changes: &Value) -> Self {
-        let root = tempfile::Builder::new()
-            .prefix("crash.")
-            .tempdir()
-            .unwrap();
+        let root = tempfile::Builder::new().prefix("crash.").tempdir().unwrap();
         let mut world = Self {
             root,
             local: Value::Null,
@@ -264,7 +261,12 @@ pub(crate) fn with_history(with_big_file: bool) -> World {
 pub(crate) fn copy(from: &Path, to: &Path) {
     run(
         "cp",
-        ["-a".as_ref(), "-T".as_ref(), from.as_os_str(), to.as_os_str()],
+        [
+            "-a".as_ref(),
+            "-T".as_ref(),
+            from.as_os_str(),
+            to.as_os_str(),
+        ],
     );
 }
 

@@ -15,9 +15,7 @@ use std::{
 
 use crate::lab::{Random, run};
 
-const SIZES: [usize; 9] = [
-    0, 1, 4095, 4096, 4097, 65_537, 262_143, 262_145, 1_048_579,
-];
+const SIZES: [usize; 9] = [0, 1, 4095, 4096, 4097, 65_537, 262_143, 262_145, 1_048_579];
 
 /// Fills an empty folder.
 pub(crate) fn make(source: &Path, with_big_file: bool) {
