@@ -51,8 +51,8 @@ fn a_file_that_grows_while_it_is_read_is_listed_as_torn_and_the_run_ends() {
 }
 
 #[test]
-fn a_file_that_grows_as_fast_as_it_can_does_not_keep_the_run_from_ending() {
-    let name = "a_file_that_grows_as_fast_as_it_can_does_not_keep_the_run_from_ending";
+fn a_file_that_grows_faster_than_it_is_read_does_not_keep_the_run_from_ending() {
+    let name = "a_file_that_grows_faster_than_it_is_read_does_not_keep_the_run_from_ending";
     if skipped(name, &["rsync"], false) {
         return;
     }
@@ -63,18 +63,12 @@ fn a_file_that_grows_as_fast_as_it_can_does_not_keep_the_run_from_ending() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut file = OpenOptions::new().append(true).open(&growing).unwrap();
+            // Faster than a test build reads, and ended soon for the disk's sake.
             let piece = vec![b'x'; 1 << 20];
             let began = Instant::now();
-            // 600 MB or 20 s at most, for the disk's sake.
-            for _ in 0..600 {
-                if ended.load(Ordering::Relaxed) || began.elapsed() > Duration::from_secs(20) {
-                    break;
-                }
+            while !ended.load(Ordering::Relaxed) && began.elapsed() < Duration::from_secs(15) {
                 file.write_all(&piece).unwrap();
-            }
-            while !ended.load(Ordering::Relaxed) && began.elapsed() < Duration::from_secs(25) {
-                file.write_all(b"x").unwrap();
-                std::thread::sleep(Duration::from_micros(300));
+                std::thread::sleep(Duration::from_millis(15));
             }
         });
         let began = Instant::now();
@@ -108,7 +102,7 @@ fn files_that_vanish_during_the_run_are_listed_and_the_run_succeeds() {
             fs::write(folder.join(number.to_string()), "here for now").unwrap();
         }
     }
-    let (done, left) = std::thread::scope(|scope| {
+    let done = std::thread::scope(|scope| {
         scope.spawn(|| {
             let partial = world.host().join(".backup/partial");
             while fs::read_dir(&partial).map_or(true, |mut all| all.next().is_none()) {
@@ -125,10 +119,8 @@ fn files_that_vanish_during_the_run_are_listed_and_the_run_succeeds() {
             fs::remove_dir_all(world.source().join("folder 5")).unwrap();
         });
         let slow = "inject=fchown:delay_enter=4000";
-        let done = world.traced(NOW, &["-e", "trace=fchown", "-e", slow]);
-        (done, 0)
+        world.traced(NOW, &["-e", "trace=fchown", "-e", slow])
     });
-    assert_eq!(left, 0);
     done.expect(0).says("vanished");
     all_whole(&world.host());
     world.apply(LATER).expect(0);

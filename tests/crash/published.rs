@@ -7,7 +7,7 @@ use crate::{
 
 /// Calls that change an inode, its metadata included.
 const CHANGING: &str = "trace=open,openat,openat2,creat,write,pwrite64,writev,pwritev,ftruncate,\
-    fallocate,copy_file_range,sendfile,fchmod,fchmodat,fchmodat2,chmod,chown,fchown,fchownat,\
+    fallocate,copy_file_range,sendfile,fchmod,fchmodat,?fchmodat2,chmod,chown,fchown,fchownat,\
     lchown,utimensat,futimesat,utime,setxattr,fsetxattr,lsetxattr,removexattr,fremovexattr,\
     lremovexattr,truncate,link,linkat,symlink,symlinkat,mkdir,mkdirat,mknod,mknodat,rename,\
     renameat,renameat2,unlink,unlinkat,rmdir";
