@@ -18,6 +18,7 @@ mod check;
 mod faults;
 mod image;
 mod journal;
+mod keeps;
 mod kills;
 mod lab;
 mod mounts;
