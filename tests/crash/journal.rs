@@ -3,9 +3,9 @@
 use std::{fs, os::unix::fs::MetadataExt as _, path::PathBuf};
 
 use crate::{
-    check::fingerprint,
+    check::{all_whole, equal, fingerprint},
     kills::{Reference, reference},
-    lab::{ID, NOW, Random, every_point, skipped},
+    lab::{ID, LATER, NOW, Random, every_point, skipped},
 };
 
 /// Keeps a run as it stands right after its last record: the report was not written yet.
@@ -125,4 +125,30 @@ fn a_run_that_is_continued_does_not_copy_again_what_is_known_to_be_whole() {
         let published = fingerprint(&world.in_snapshot("latest"), &[]);
         assert!(!published.is_empty());
     }
+}
+
+#[test]
+fn a_run_that_had_failed_before_it_was_killed_is_ended_and_a_new_one_made() {
+    let name = "a_run_that_had_failed_before_it_was_killed_is_ended_and_a_new_one_made";
+    if skipped(name, &["rsync", "setfattr", "strace"], false) {
+        return;
+    }
+    let reference = reference(false);
+    let world = &reference.world;
+    let fault = ["-e", "trace=syncfs", "-e", "inject=syncfs:error=EIO:when=1"];
+    world.traced(NOW, &fault).expect(1);
+    // As a kill before the end leaves it.
+    let run = world.runs().pop().unwrap();
+    fs::remove_file(run.join("report.json")).unwrap();
+    let journal = run.join("journal.jsonl");
+    let text = fs::read_to_string(&journal).unwrap();
+    let (rest, last) = text.trim_end().rsplit_once('\n').unwrap();
+    assert!(last.contains("run-ended"));
+    fs::write(&journal, format!("{rest}\n")).unwrap();
+    world.apply(LATER).expect(0);
+    assert!(run.join("report.json").exists());
+    all_whole(&world.host());
+    equal(world, "latest");
+    let partial = fs::read_dir(world.host().join(".backup/partial")).unwrap();
+    assert_eq!(partial.count(), 0);
 }
