@@ -1,11 +1,17 @@
 //! What the destination cannot hold stays in the manifest, however often the run is interrupted.
 
-use std::{fs, os::unix::fs::MetadataExt as _};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::Path,
+    time::SystemTime,
+};
 
 use executor::manifest;
 use serde_json::json;
 
 use crate::{
+    check::equal,
     image::{Mounted, ext4},
     lab::{BEFORE, ID, NOW, World, skipped},
     tree::attribute,
@@ -58,4 +64,32 @@ fn an_attribute_that_the_destination_cannot_hold_is_kept_by_a_run_that_is_contin
         .map(|(name, _)| String::from_utf8(name).unwrap())
         .collect();
     assert_eq!(kept, ["user.large"]);
+}
+
+#[test]
+fn a_copy_whose_metadata_a_power_cut_took_is_made_again() {
+    let name = "a_copy_whose_metadata_a_power_cut_took_is_made_again";
+    if skipped(name, &["rsync", "strace"], false) {
+        return;
+    }
+    let world = World::new(&json!({}));
+    for name in ["mode", "time", "whole"] {
+        fs::write(world.source().join(name), name).unwrap();
+    }
+    let interrupted = [
+        "-e",
+        "trace=syncfs",
+        "-e",
+        "inject=syncfs:signal=SIGKILL:when=1",
+    ];
+    assert_eq!(world.traced(NOW, &interrupted).signal, Some(9));
+    let partial = world.in_snapshot(&format!(".backup/partial/{ID}"));
+    let inode = |folder: &Path, name| fs::metadata(folder.join(name)).unwrap().ino();
+    let whole = inode(&partial, "whole");
+    fs::set_permissions(partial.join("mode"), Permissions::from_mode(0o600)).unwrap();
+    let time = fs::File::open(partial.join("time")).unwrap();
+    time.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    world.apply(NOW).expect(0);
+    equal(&world, "latest");
+    assert_eq!(inode(&world.in_snapshot("latest"), "whole"), whole);
 }

@@ -376,6 +376,10 @@ fn kept_copy(state: &mut State<'_>, name: &OsStr, stat: &Stat) -> Result<Option<
     if durable {
         return Ok(Some((copy, digest)));
     }
+    // A power cut may have left the content on disk and taken what came after it.
+    if !has_metadata(state, &copy, stat) {
+        return Ok(None);
+    }
     let Ok(file) = state.level()?.new.file(name) else {
         return Ok(None);
     };
@@ -388,6 +392,15 @@ fn kept_copy(state: &mut State<'_>, name: &OsStr, stat: &Stat) -> Result<Option<
         Err(CopyError::Ended(error)) => Err(error),
         _ => Ok(None),
     }
+}
+
+/// Whether a copy has the metadata of its source, as far as the destination can hold it.
+fn has_metadata(state: &State<'_>, copy: &Stat, stat: &Stat) -> bool {
+    let can = &state.capabilities;
+    let step = i128::from(can.time_step_ns);
+    (copy.mtime - stat.mtime).abs() < step.max(1)
+        && (!can.modes || copy.mode == stat.mode)
+        && (!can.owners || !state.privileged || (copy.uid, copy.gid) == (stat.uid, stat.gid))
 }
 
 /// The attributes of a source that is still the same, and of its copy.
