@@ -233,3 +233,48 @@ fn a_kill_at_any_rename_link_or_sync_is_survived() {
     }
     eprintln!("{points} points");
 }
+
+#[test]
+fn a_kill_at_any_moment_of_the_very_first_run_is_survived() {
+    let name = "a_kill_at_any_moment_of_the_very_first_run_is_survived";
+    if skipped(name, &["rsync", "strace"], false) {
+        return;
+    }
+    let world = World::new(&serde_json::json!({}));
+    fs::create_dir(world.source().join("folder")).unwrap();
+    fs::write(world.source().join("folder/file"), "content").unwrap();
+    fs::hard_link(
+        world.source().join("folder/file"),
+        world.source().join("again"),
+    )
+    .unwrap();
+    world.keep();
+    let calls = [
+        "mkdirat",
+        "renameat",
+        "renameat2",
+        "fsync",
+        "linkat",
+        "unlinkat",
+        "fchown",
+    ];
+    let trace = format!("trace={}", calls.join(","));
+    world.traced(NOW, &["-e", &trace]).expect(0);
+    let expected = layout(&world.host());
+    let trace = world.trace();
+    for call in calls {
+        let count = trace.matches(&format!(" {call}(")).count();
+        assert!(count > 0, "no {call} in a first run");
+        let step = if every_point() { 1 } else { count.div_ceil(4) };
+        for nth in (1..=count).step_by(step) {
+            world.bring_back();
+            let trace = format!("trace={call}");
+            let inject = format!("inject={call}:signal=SIGKILL:when={nth}");
+            let done = world.traced(NOW, &["-e", &trace, "-e", &inject]);
+            eprintln!("{call} {nth} of {count}: {:?} {:?}", done.code, done.signal);
+            world.apply(NOW).expect(0);
+            assert_eq!(world.runs().len(), 1);
+            finished(&world, &expected);
+        }
+    }
+}
