@@ -115,11 +115,10 @@ fn a_failing_system_call_is_explained_and_the_next_run_ends_right() {
     let trace = world.trace();
     let mut random = Random::new(9);
     let mut codes: BTreeMap<String, BTreeMap<i32, usize>> = BTreeMap::new();
-    // About 90 s at 40 kills.
     let most = if every_point() {
         40
     } else {
-        kills().div_ceil(14)
+        kills().div_ceil(20)
     };
     for call in CALLS {
         let count = trace.matches(&format!(" {call}(")).count();

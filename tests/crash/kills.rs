@@ -203,8 +203,8 @@ fn a_kill_at_any_rename_link_or_sync_is_survived() {
         ("renameat2", 40),
         ("renameat", 40),
         ("syncfs", 40),
-        ("fsync", 12),
-        ("fdatasync", 4),
+        ("fsync", 10),
+        ("fdatasync", 3),
         ("linkat", 3),
         ("unlinkat", 4),
     ] {

@@ -52,8 +52,8 @@ pub(crate) fn make(source: &Path, with_big_file: bool) {
 
     let sparse = File::create_new(source.join("sparse")).unwrap();
     sparse.write_all_at(b"start", 0).unwrap();
-    sparse.write_all_at(b"middle", 5 << 20).unwrap();
-    sparse.set_len(8 << 20).unwrap();
+    sparse.write_all_at(b"middle", 1 << 20).unwrap();
+    sparse.set_len(2 << 20).unwrap();
 
     let odd = folder("odd names");
     for name in [
@@ -102,7 +102,7 @@ pub(crate) fn change(source: &Path) {
     let mut random = Random::new(2);
     let at = |name: &str| source.join(name);
     for number in 0..6 {
-        let bytes = random.bytes(400_000 + number);
+        let bytes = random.bytes(200_000 + number);
         fs::write(at(&format!("sizes/new {number}")), bytes).unwrap();
     }
     fs::write(at("small/9"), random.bytes(450)).unwrap();
@@ -121,7 +121,7 @@ pub(crate) fn change(source: &Path) {
     symlink("two", at("links/relative")).unwrap();
     run("mkfifo", [at("special/another")]);
     let sparse = File::create(at("another sparse")).unwrap();
-    sparse.write_all_at(b"end", 6 << 20).unwrap();
+    sparse.write_all_at(b"end", 1 << 20).unwrap();
 }
 
 /// Sets an extended attribute, where there are such.
