@@ -41,16 +41,20 @@ class Bench:
     # --- one measurement ---
 
     def timed(self, argv, settle):
-        """Runs a command and waits until what it wrote to `settle` is on disk."""
+        """Runs a command and waits until what it wrote to `settle` is on disk.
+
+        Gives the seconds of both, how many of them were the waiting, and the peak memory in MiB.
+        """
         env = dict(os.environ, TZ="UTC", LC_ALL="C.UTF-8")
         # Asking the kernel for the memory of our own child would give Python's where that is more.
         counted = [self.time_tool, "-q", "-f", "%M", "-o", self.peak, *argv] if self.time_tool else argv
         with open(self.at("output"), "wb") as output:
             begin = time.perf_counter()
             code = subprocess.run(counted, stdout=output, stderr=subprocess.STDOUT, env=env).returncode
+            ended = time.perf_counter()
             # One file system, not all of the machine's.
             quiet("sync", "-f", settle)
-            seconds = time.perf_counter() - begin
+            settled = time.perf_counter()
         if code != 0:
             with open(self.at("output"), errors="replace") as output:
                 sys.exit(f"{' '.join(argv)}\nended with {code}:\n{output.read()[-3000:]}")
@@ -58,20 +62,25 @@ class Bench:
         if self.time_tool:
             with open(self.peak) as file:
                 peak = int(file.read()) / 1024
-        return seconds, peak
+        return settled - begin, settled - ended, peak
 
-    def note(self, operation, cache, side, seconds, peak):
+    def note(self, operation, cache, side, seconds, _, peak):
         self.times.setdefault((operation, cache), {}).setdefault(side, []).append(seconds)
         if peak is not None:
             self.memory.setdefault((operation, cache), {}).setdefault(side, []).append(peak)
 
     def prepare(self, cache):
-        quiet("sync")
+        for folder in (self.work, *(self.target(side) for side in SIDES)):
+            quiet("sync", "-f", folder)
         if cache == "cold":
             with open("/proc/sys/vm/drop_caches", "w") as file:
                 file.write("3")
-        else:
-            quiet("tar", "--create", "--file=-", "--directory", self.tree, ".")
+            return
+        for folder, _, names in os.walk(self.tree):
+            for name in names:
+                with open(os.path.join(folder, name), "rb") as file:
+                    while file.read(1 << 20):
+                        pass
 
     # --- the two sides ---
 
@@ -140,26 +149,25 @@ class Bench:
         """Our rotation is part of a run, so the run's own report says how long it took."""
         there = self.snapshots(side)
         if side == "rsync":
-            seconds, peak = self.timed(["rm", "-rf", f"{self.target(side)}/{there[0]}"], self.target(side))
+            seconds, waited, peak = self.timed(["rm", "-rf", f"{self.target(side)}/{there[0]}"], self.target(side))
         else:
-            self.copy(side, keep_daily=len(there))
+            _, waited, _ = self.copy(side, keep_daily=len(there))
             runs = self.at("state", "runs")
             newest = max(os.listdir(runs))
             with open(os.path.join(runs, newest, "report.json")) as file:
                 steps = {step["step"]: step for step in json.load(file)["steps"]}
             ends = [datetime.datetime.fromisoformat(steps["rotate"][key][:26].rstrip("Z") + "+00:00")
                     for key in ("started_at", "ended_at")]
-            # What reached the disk after the run is its work as well, but was of the copy too: left out.
-            seconds, peak = (ends[1] - ends[0]).total_seconds(), None
+            # The copy was on disk before the rotation began, so the wait at the end belongs to it.
+            seconds, peak = (ends[1] - ends[0]).total_seconds() + waited, None
         left = self.snapshots(side)
         if there[0] in left or len(left) != len(there) - (side == "rsync"):
             sys.exit(f"{side}: meant to delete {there[0]} of {there}, left is {left}")
-        return seconds, peak
+        return seconds, waited, peak
 
     def restore(self, side):
         target = self.at("restored-" + side)
         shutil.rmtree(target, ignore_errors=True)
-        # Both know the folder by now, or neither: the first to use it must not pay for that.
         if side == "ours":
             argv = self.ours("restore", "latest", self.tree, target)
         else:
@@ -221,12 +229,13 @@ class Bench:
 
     def report(self, entries, total, caches):
         def version(*argv):
-            return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.splitlines()[0]
+            output = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+            return " ".join(output.splitlines()[0].split()[:3])
 
         where = "ext4 on loop devices" if self.options.disks == "yes" else "plain folders (not root)"
         print(f"Tree: {entries} files and folders, {total / 1e6:.0f} MB; to {where}; "
               f"medians of {self.options.rounds}.")
-        print(f"{version(self.options.backup, '--version')}; {' '.join(version('rsync', '--version').split()[:3])}; "
+        print(f"{version(self.options.backup, '--version')}; {version('rsync', '--version')}; "
               f"Linux {platform.release()}; {os.cpu_count()} processors.\n")
         print("| operation | cache | backup | rsync | ratio | backup's memory | rsync's memory |")
         print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
