@@ -262,7 +262,10 @@ def main():
     parser.add_argument("--cache", choices=("warm", "cold", "both"), required=True)
     parser.add_argument("--disks", choices=("yes", "no"), required=True)
     parser.add_argument("--out")
-    Bench(parser.parse_args()).run()
+    try:
+        Bench(parser.parse_args()).run()
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":
