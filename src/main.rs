@@ -1,2 +1,114 @@
-//! The command line.
-fn main() {}
+//! The command line of the backup system: parsing, rendering and exit codes, nothing else.
+//!
+//! `backup-now`, `backup-status` and `backup-restore` are this program under those names.
+
+mod cli;
+mod commands;
+mod exit;
+mod logs;
+mod out;
+mod progress;
+mod render;
+mod settings;
+mod signals;
+mod snapshots;
+mod style;
+mod take;
+
+use std::{ffi::OsString, path::Path, process::ExitCode};
+
+use clap::Parser as _;
+
+use crate::{
+    cli::{Cli, Verb},
+    exit::{Explained, Invalid},
+    out::Out,
+    settings::Settings,
+};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments()) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::INVALID));
+        }
+    };
+    let settings = Settings::new(&cli.global);
+    let out = Out {
+        quiet: settings.quiet,
+    };
+    raise_file_limit();
+    let result = run(&cli.verb, &settings, &out);
+    ExitCode::from(result.unwrap_or_else(|error| explain(&error, &settings, &out)))
+}
+
+/// The arguments, with the verb that the program's name stands for.
+fn arguments() -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    let verb = arguments
+        .first()
+        .and_then(|name| {
+            Path::new(name)
+                .file_name()?
+                .to_str()?
+                .strip_prefix("backup-")
+        })
+        .filter(|verb| ["now", "status", "restore"].contains(verb))
+        .map(OsString::from);
+    if let Some(verb) = verb {
+        arguments[0] = "backup".into();
+        arguments.insert(1, verb);
+    }
+    arguments
+}
+
+/// Deep trees are walked with a few open folders for each level.
+fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
+fn run(verb: &Verb, settings: &Settings, out: &Out) -> anyhow::Result<u8> {
+    match verb {
+        Verb::Try(arguments) => commands::trial::run(arguments, settings, out),
+        Verb::Check(arguments) => commands::check::run(arguments, settings, out),
+        Verb::Schema(arguments) => commands::schema::run(arguments, out),
+        Verb::Plan(arguments) => commands::plan::run(arguments, settings, out),
+        Verb::Apply(arguments) => commands::apply::run(arguments, settings, out),
+        Verb::Now(arguments) => commands::now::run(arguments, settings, out),
+        Verb::Status(arguments) => commands::status::run(arguments, settings, out),
+        Verb::List(arguments) => commands::list::run(arguments, settings, out),
+        Verb::Restore(arguments) => commands::restore::run(arguments, settings, out),
+        Verb::Pin(one) => commands::mark::pin(one, settings, out),
+        Verb::Unpin(one) => commands::mark::unpin(one, settings, out),
+        Verb::Accept(one) => commands::mark::accept(one, settings, out),
+        Verb::Init => commands::init::run(settings, out),
+        Verb::Simulate(arguments) => commands::simulate::run(arguments, settings, out),
+    }
+}
+
+/// Says what went wrong and what to do; gives the exit code.
+fn explain(error: &anyhow::Error, settings: &Settings, out: &Out) -> u8 {
+    if let Some(Explained(code)) = error.downcast_ref() {
+        return *code;
+    }
+    let (message, hint, code) = if let Some(error) = error.downcast_ref::<executor::Error>() {
+        let code = exit::of_error(error, settings.stop.signal());
+        (error.message.clone(), error.hint.clone(), code)
+    } else if let Some(Invalid { message, hint }) = error.downcast_ref() {
+        (message.clone(), Some(hint.clone()), exit::INVALID)
+    } else {
+        (format!("{error:#}"), None, exit::FAILED)
+    };
+    out.note(&render::report::error(
+        &message,
+        hint.as_deref(),
+        &settings.error_style,
+    ));
+    code
+}

@@ -2,7 +2,10 @@
 
 use std::{fs::File, io, os::unix::fs::FileExt as _};
 
-use rustix::{fs::SeekFrom, io::Errno};
+use rustix::{
+    fs::{SeekFrom, seek},
+    io::Errno,
+};
 use schema::Digest;
 use sha2::{Digest as _, Sha256};
 
@@ -91,31 +94,20 @@ impl Copier {
     ) -> Result<Copied, CopyError> {
         let mut hasher = Sha256::new();
         let mut at = 0;
-        let mut hole_end = 0;
+        let mut data_end = 0;
         loop {
-            if sparse && at >= hole_end {
-                match rustix::fs::seek(from, SeekFrom::Data(at)) {
-                    Ok(data) => {
-                        self.hash_zeros(&mut hasher, data - at, tick)?;
-                        at = data;
-                        hole_end = rustix::fs::seek(from, SeekFrom::Hole(at))
-                            .map_err(|error| CopyError::Read(error.into()))?;
-                    }
-                    // A hole up to the end.
-                    Err(Errno::NXIO) => {
-                        let end = rustix::fs::seek(from, SeekFrom::End(0))
-                            .map_err(|error| CopyError::Read(error.into()))?;
-                        self.hash_zeros(&mut hasher, end.saturating_sub(at), tick)?;
-                        at = end.max(at);
-                        break;
-                    }
-                    // The file system knows no holes.
-                    Err(Errno::INVAL) => hole_end = u64::MAX,
-                    Err(error) => return Err(CopyError::Read(error.into())),
-                }
+            if sparse && at >= data_end {
+                let size = end_of(from).map_err(CopyError::Read)?;
+                let next = next_data(from, at, size).map_err(CopyError::Read)?;
+                // Without another piece of data a hole reaches up to the end.
+                let start = next.map_or(size.max(at), |(start, _)| start);
+                hash_zeros(&mut hasher, start - at, tick)?;
+                at = start;
+                let Some((_, end)) = next else { break };
+                data_end = end;
             }
             let room = if sparse {
-                usize::try_from(hole_end - at)
+                usize::try_from(data_end - at)
                     .unwrap_or(usize::MAX)
                     .min(BUFFER)
             } else {
@@ -138,22 +130,64 @@ impl Copier {
             digest: Digest(hasher.finalize().into()),
         })
     }
+}
 
-    fn hash_zeros(
-        &self,
-        hasher: &mut Sha256,
-        mut length: u64,
-        tick: &mut dyn FnMut(u64) -> Result<(), Error>,
-    ) -> Result<(), CopyError> {
-        const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
-        while length > 0 {
-            let piece = length.min(ZEROS.len() as u64);
-            hasher.update(&ZEROS[..usize::try_from(piece).unwrap_or(ZEROS.len())]);
-            length -= piece;
-            tick(piece).map_err(CopyError::Ended)?;
-        }
-        Ok(())
+/// How many of the first `size` bytes of a file are not in holes.
+///
+/// # Errors
+/// The system's reason.
+pub fn data_bytes(from: &File, size: u64) -> io::Result<u64> {
+    let (mut at, mut bytes) = (0, 0);
+    while let Some((start, end)) = next_data(from, at, size)? {
+        bytes += end - start;
+        at = end;
     }
+    Ok(bytes)
+}
+
+/// The next piece of data of a file from a place on, within its first `size` bytes.
+fn next_data(file: &File, at: u64, size: u64) -> io::Result<Option<(u64, u64)>> {
+    if at >= size {
+        return Ok(None);
+    }
+    let start = match seek(file, SeekFrom::Data(at)) {
+        Ok(start) => start,
+        Err(Errno::NXIO) => return Ok(None),
+        // The file system knows no holes.
+        Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::NOTTY) => {
+            return Ok(Some((at, size)));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if start >= size {
+        return Ok(None);
+    }
+    // A file that shrinks meanwhile may say less than where it was asked.
+    let end = match seek(file, SeekFrom::Hole(start)) {
+        Ok(end) if end > start => end.min(size),
+        Ok(_) | Err(Errno::NXIO) => size,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Some((start, end)))
+}
+
+fn end_of(file: &File) -> io::Result<u64> {
+    Ok(file.metadata()?.len())
+}
+
+fn hash_zeros(
+    hasher: &mut Sha256,
+    mut length: u64,
+    tick: &mut dyn FnMut(u64) -> Result<(), Error>,
+) -> Result<(), CopyError> {
+    const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+    while length > 0 {
+        let piece = length.min(ZEROS.len() as u64);
+        hasher.update(&ZEROS[..usize::try_from(piece).unwrap_or(ZEROS.len())]);
+        length -= piece;
+        tick(piece).map_err(CopyError::Ended)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! What the executor tells while it works, and how it is told to stop.
 
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use schema::{finding::Finding, journal::Outcome};
 
@@ -88,28 +91,32 @@ impl Observer for Silent {
     fn event(&self, _: Event<'_>) {}
 }
 
-/// A request to stop soon.
-#[derive(Debug, Default)]
-pub struct Stop {
-    asked: AtomicBool,
-    signal: AtomicI32,
-}
+/// A request to stop soon: the number of the signal that asked, 0 while none did.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<AtomicUsize>);
 
 impl Stop {
-    /// Asks to stop, because of this signal.
-    pub fn ask(&self, signal: i32) {
-        self.signal.store(signal, Ordering::Relaxed);
-        self.asked.store(true, Ordering::Relaxed);
+    /// What a signal handler may store its number in.
+    #[must_use]
+    pub fn signal_cell(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.0)
     }
 
-    /// Whether it was asked to stop.
-    pub fn is_asked(&self) -> bool {
-        self.asked.load(Ordering::Relaxed)
+    /// Asks to stop, because of this signal.
+    pub fn ask(&self, signal: usize) {
+        self.0.store(signal, Ordering::Relaxed);
     }
 
     /// The signal that asked, if one did.
-    pub fn signal(&self) -> Option<i32> {
-        self.is_asked().then(|| self.signal.load(Ordering::Relaxed))
+    #[must_use]
+    pub fn signal(&self) -> Option<usize> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|signal| *signal != 0)
+    }
+
+    /// Whether it was asked to stop.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.signal().is_some()
     }
 
     /// Ends the work here if it was asked to stop.

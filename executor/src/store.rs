@@ -109,6 +109,22 @@ impl Store {
             .map_err(|error| self.io("open", &name, error))
     }
 
+    /// Opens a folder below the host's by its names, which stand escaped.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be opened.
+    pub fn folder(&self, names: &[&str]) -> Result<Dir> {
+        let mut dir = self.root.again().map_err(|e| self.io("open", "", e))?;
+        for name in names {
+            let bytes = schema::escape::unescape(name)
+                .ok_or_else(|| Error::failed(format!("{name} is not a name")))?;
+            dir = dir
+                .folder(std::os::unix::ffi::OsStrExt::from_bytes(bytes.as_slice()))
+                .map_err(|error| self.io("open", &names.join("/"), error))?;
+        }
+        Ok(dir)
+    }
+
     /// The tier whose folder holds a snapshot's tree; a symlink in a tier does not count.
     ///
     /// # Errors

@@ -1,7 +1,20 @@
-//! The decisions of the backup system.
+//! The decisions of the backup system: config and inventory in, plan out.
 //!
-//! Pure functions from values to values: no file, process, environment or clock.
+//! Pure functions from values to values: no file, process, environment or clock. What happens to
+//! a plan is the executor's business.
 
 pub mod calendar;
 pub mod check;
+pub mod findings;
+pub mod graph;
+mod pipeline;
 pub mod retention;
+mod sharing;
+mod small;
+mod space;
+mod stale;
+mod steps;
+
+pub use pipeline::{Options, basis, plan};
+pub use small::small;
+pub use stale::stale;

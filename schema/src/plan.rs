@@ -309,20 +309,21 @@ pub struct SuspectWhen {
 pub struct RotateStep {
     /// What to do after a complete snapshot.
     pub on_complete: Rotation,
-    /// What to do instead after one with listed errors; none where it is the same.
-    pub on_incomplete: Option<Rotation>,
+    /// What to do instead after one with listed errors; none where that is the same but for the
+    /// reasons to keep a snapshot.
+    pub on_incomplete: Option<Box<Rotation>>,
 }
 
-/// The difference between the found and the wanted layout.
+/// The difference between the found and the wanted layout, in the order in which it is made up.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rotation {
     /// What stays, and why.
     pub keep: Vec<Keep>,
+    /// Symlinks that go, first of all: a snapshot may move to where one stands.
+    pub unlinks: Vec<Unlink>,
     /// Snapshots that move to another tier.
     pub moves: Vec<Move>,
-    /// Symlinks that go.
-    pub unlinks: Vec<Unlink>,
     /// Symlinks that come.
     pub links: Vec<Link>,
     /// Where `latest` points afterwards; none leaves it out.
@@ -421,8 +422,8 @@ pub struct NotifyStep {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RestoreStep {
-    /// The snapshot.
-    pub snapshot: SnapshotId,
+    /// The snapshot; none for a folder that this program did not make.
+    pub snapshot: Option<SnapshotId>,
     /// The folder that holds it, relative to the host's folder.
     pub folder: String,
     /// The path in the snapshot, escaped, without a leading slash; empty for all of it.

@@ -415,8 +415,18 @@ fn count_copied(
     state.list(&entry)
 }
 
+/// Gives a name in the folder at hand the inode of a path in the new tree; says whether it could.
+pub(super) fn link_to_path(state: &State<'_>, path: &[u8], name: &OsStr) -> Result<bool> {
+    let (dir, last) = descend(state.tree, path).map_err(|error| Error::io("open", path, error))?;
+    match state.level()?.new.link_from(&dir, last, name) {
+        Ok(()) => Ok(true),
+        Err(error) if ends_everything(error) => Err(Error::io("link", &state.here(), error)),
+        Err(_) => Ok(false),
+    }
+}
+
 /// Remembers the first name of a file that has several.
-fn join_group(state: &mut State<'_>, stat: &Stat, entry: &mut Entry) {
+pub(super) fn join_group(state: &mut State<'_>, stat: &Stat, entry: &mut Entry) {
     if stat.nlink < 2 {
         return;
     }

@@ -7,8 +7,8 @@ use schema::journal::ProblemKind;
 
 use super::{
     ends_everything,
-    file::{clear, find_in_basis},
-    state::{Group, State},
+    file::{clear, find_in_basis, join_group, link_to_path},
+    state::State,
 };
 use crate::{
     error::{Error, Result, reason},
@@ -43,24 +43,9 @@ pub(super) fn other(
     let basis_entry = find_in_basis(state)?;
     clear(state, name)?;
 
-    let mut linked = false;
-    if let Some(group) = state
-        .groups
-        .get(&(stat.dev, stat.ino))
-        .filter(|_| stat.nlink > 1)
-    {
-        entry.group = Some(group.number);
-    } else if stat.nlink > 1 {
-        let number = state.groups.len() as u64 + 1;
-        entry.group = Some(number);
-        let group = Group {
-            number,
-            path: entry.path.clone(),
-            entry: entry.clone(),
-        };
-        state.groups.insert((stat.dev, stat.ino), group);
-    }
+    let mut linked = stat.nlink > 1 && link_to_first(state, name, stat, &mut entry)?;
     if let Some(basis) = basis_entry
+        && !linked
         && basis.untouched(stat)
         && basis.target == entry.target
         && basis.xattrs_digest == entry.xattrs_digest
@@ -80,7 +65,26 @@ pub(super) fn other(
             }
         }
     }
+    if stat.nlink > 1 && entry.group.is_none() {
+        join_group(state, stat, &mut entry);
+    }
     state.list(&entry)
+}
+
+/// Gives the entry the inode of its first name, if that is in the new tree already.
+fn link_to_first(state: &State<'_>, name: &OsStr, stat: &Stat, entry: &mut Entry) -> Result<bool> {
+    let Some(group) = state.groups.get(&(stat.dev, stat.ino)) else {
+        return Ok(false);
+    };
+    if group.entry.absent {
+        entry.group = Some(group.number);
+        return Ok(false);
+    }
+    let linked = link_to_path(state, &group.path, name)?;
+    if linked {
+        entry.group = Some(group.number);
+    }
+    Ok(linked)
 }
 
 /// Gives the entry the basis' inode.

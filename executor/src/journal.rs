@@ -1,0 +1,300 @@
+//! A run's journal: what was begun and what was ended, on disk before anything goes on.
+//!
+//! One JSON object a line: `{"v":1,"n":0,"sum":"…","event":{…}}`. `sum` is the start of the SHA-256
+//! of the line's other parts, so that a torn or damaged line is known. A torn last line never
+//! counted and is cut off; damage before that, or a version from the future, sets the whole
+//! journal aside, because what it says cannot be trusted.
+
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io::{Read as _, Seek as _, SeekFrom, Write as _},
+};
+
+use schema::{
+    Digest, RunResult,
+    journal::{FORMAT_VERSION, JournalEvent, Outcome},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{
+    error::{Error, Result},
+    sys::{Dir, Kind, Stat},
+};
+
+/// Name of the journal in a run's folder.
+pub const FILE_NAME: &str = "journal.jsonl";
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line<'a> {
+    v: u32,
+    n: u64,
+    sum: String,
+    #[serde(borrow)]
+    event: &'a RawValue,
+}
+
+/// An open journal.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    next: u64,
+    path: String,
+}
+
+/// What a journal says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Replay {
+    /// Its events, first to last.
+    pub events: Vec<JournalEvent>,
+}
+
+impl Replay {
+    /// How a step ended, if it did.
+    #[must_use]
+    pub fn outcome(&self, step: &str) -> Option<&Outcome> {
+        self.events.iter().rev().find_map(|event| match event {
+            JournalEvent::StepFinished {
+                step: of, outcome, ..
+            } if of == step => Some(outcome),
+            _ => None,
+        })
+    }
+
+    /// Whether the run was given up.
+    #[must_use]
+    pub fn abandoned(&self) -> bool {
+        self.events
+            .iter()
+            .any(|event| matches!(event, JournalEvent::RunAbandoned { .. }))
+    }
+
+    /// How the run ended, if it did.
+    #[must_use]
+    pub fn result(&self) -> Option<RunResult> {
+        self.events.iter().find_map(|event| match event {
+            JournalEvent::RunEnded { result, .. } => Some(*result),
+            _ => None,
+        })
+    }
+}
+
+/// Why a journal cannot be gone on with.
+enum Fault {
+    /// A line before the last one is damaged.
+    Damaged,
+    /// A later version wrote it.
+    Version(u32),
+}
+
+impl Journal {
+    /// Opens a run's journal, creating it where it is missing, and reads what it says.
+    ///
+    /// A torn tail is cut off. A journal that cannot be trusted is renamed and an empty one takes
+    /// its place: every step runs again, which each can.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn open(run: &Dir, path: &str) -> Result<(Self, Replay)> {
+        let io = |doing: &str, error: std::io::Error| Error::io(doing, path.as_bytes(), error);
+        let name = OsStr::new(FILE_NAME);
+        let mut file = run
+            .file_or_new(name, 0o600)
+            .map_err(|e| io("open", e.into()))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(|e| io("read", e))?;
+        match parse(&bytes) {
+            Ok((replay, good)) => {
+                if good < bytes.len() {
+                    file.set_len(good as u64).map_err(|e| io("cut", e))?;
+                }
+                file.seek(SeekFrom::End(0)).map_err(|e| io("read", e))?;
+                file.sync_all().map_err(|e| io("sync", e))?;
+                run.sync().map_err(|e| io("sync", e.into()))?;
+                let next = replay.events.len() as u64;
+                let path = path.to_owned();
+                Ok((Self { file, next, path }, replay))
+            }
+            Err(fault) => {
+                let suffix = match fault {
+                    Fault::Damaged => "damaged".to_owned(),
+                    Fault::Version(version) => format!("version-{version}"),
+                };
+                let aside = format!("{FILE_NAME}.{suffix}");
+                run.rename_over(name, OsStr::new(&aside))
+                    .map_err(|e| io("set aside", e.into()))?;
+                Self::open(run, path)
+            }
+        }
+    }
+
+    /// Writes an event and waits until it is on disk.
+    ///
+    /// # Errors
+    /// The system's reason; the run must not go on then.
+    pub fn append(&mut self, event: &JournalEvent) -> Result<()> {
+        let line = encode(self.next, event)
+            .map_err(|error| Error::failed(format!("cannot write {}: {error}", self.path)))?;
+        self.file
+            .write_all(line.as_bytes())
+            .and_then(|()| self.file.sync_data())
+            .map_err(|error| {
+                Error::io("write", self.path.as_bytes(), error)
+                    .hint("free space for the state directory, or name another with --state-dir")
+            })?;
+        self.next += 1;
+        Ok(())
+    }
+}
+
+/// Reads a run's journal without changing it; `None` if there is none or it cannot be trusted.
+///
+/// # Errors
+/// The system's reason.
+pub fn read(run: &Dir, path: &str) -> Result<Option<Replay>> {
+    match run.file(OsStr::new(FILE_NAME)) {
+        Ok(mut file) => {
+            let stat = Stat::of_fd(&file).map_err(|e| Error::io("read", path.as_bytes(), e))?;
+            if stat.kind != Kind::File {
+                return Ok(None);
+            }
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)
+                .map_err(|error| Error::io("read", path.as_bytes(), error))?;
+            // One that cannot be trusted says nothing, so the run counts as just begun.
+            Ok(Some(
+                parse(&bytes).map_or_else(|_| Replay::default(), |(replay, _)| replay),
+            ))
+        }
+        Err(rustix::io::Errno::NOENT) => Ok(Some(Replay::default())),
+        Err(error) => Err(Error::io("read", path.as_bytes(), error)),
+    }
+}
+
+fn encode(n: u64, event: &JournalEvent) -> serde_json::Result<String> {
+    let event = serde_json::value::to_raw_value(event)?;
+    let line = Line {
+        v: FORMAT_VERSION,
+        n,
+        sum: sum(FORMAT_VERSION, n, event.get()),
+        event: &event,
+    };
+    let mut text = serde_json::to_string(&line)?;
+    text.push('\n');
+    Ok(text)
+}
+
+fn sum(v: u32, n: u64, event: &str) -> String {
+    Digest::of(format!("{v} {n} {event}").as_bytes()).to_string()[..16].to_owned()
+}
+
+/// The events, and how many bytes of the text they fill.
+fn parse(bytes: &[u8]) -> std::result::Result<(Replay, usize), Fault> {
+    let mut replay = Replay::default();
+    let mut good = 0;
+    while good < bytes.len() {
+        let rest = &bytes[good..];
+        let end = rest.iter().position(|byte| *byte == b'\n');
+        let length = end.map_or(rest.len(), |end| end + 1);
+        let last = good + length == bytes.len();
+        match decode(
+            &rest[..end.unwrap_or(rest.len())],
+            replay.events.len() as u64,
+        ) {
+            Ok(event) if end.is_some() => replay.events.push(event),
+            Err(Some(fault)) => return Err(fault),
+            // Without its newline a line was never acknowledged, whole as it may look.
+            _ if last => break,
+            _ => return Err(Fault::Damaged),
+        }
+        good += length;
+    }
+    Ok((replay, good))
+}
+
+fn decode(line: &[u8], n: u64) -> std::result::Result<JournalEvent, Option<Fault>> {
+    #[derive(Deserialize)]
+    struct Version {
+        v: u32,
+    }
+    let version: Version = serde_json::from_slice(line).map_err(|_| None)?;
+    if version.v != FORMAT_VERSION {
+        return Err(Some(Fault::Version(version.v)));
+    }
+    let line: Line<'_> = serde_json::from_slice(line).map_err(|_| None)?;
+    if line.n != n || line.sum != sum(line.v, line.n, line.event.get()) {
+        return Err(None);
+    }
+    serde_json::from_str(line.event.get()).map_err(|_| None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, Dir) {
+        let temporary = tempfile::tempdir().unwrap();
+        let dir = crate::sys::resolve::resolve(temporary.path()).unwrap();
+        let dir = dir.folder().unwrap();
+        (temporary, dir)
+    }
+
+    fn event(step: &str) -> JournalEvent {
+        JournalEvent::StepStarted {
+            step: step.to_owned(),
+            at: "2025-01-16T02:00:00+01:00".parse().unwrap(),
+        }
+    }
+
+    fn written(dir: &Dir) -> Vec<u8> {
+        let (mut journal, _) = Journal::open(dir, "j").unwrap();
+        for step in ["a", "b", "c"] {
+            journal.append(&event(step)).unwrap();
+        }
+        dir.read_whole(FILE_NAME).unwrap().unwrap()
+    }
+
+    #[test]
+    fn whatever_is_cut_off_the_end_only_whole_lines_count_and_the_rest_goes_on() {
+        let (_keep, dir) = folder();
+        let whole = written(&dir);
+        for length in 0..=whole.len() {
+            let (temporary, dir) = folder();
+            std::fs::write(temporary.path().join(FILE_NAME), &whole[..length]).unwrap();
+            let lines = whole[..length]
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count();
+            let (mut journal, replay) = Journal::open(&dir, "j").unwrap();
+            assert_eq!(replay.events.len(), lines, "cut at {length}");
+            journal.append(&event("later")).unwrap();
+            let (_, replay) = Journal::open(&dir, "j").unwrap();
+            assert_eq!(replay.events.len(), lines + 1);
+            assert_eq!(replay.events.last(), Some(&event("later")));
+        }
+    }
+
+    #[test]
+    fn a_damaged_line_in_the_middle_or_a_later_version_sets_the_journal_aside() {
+        for (from, to, aside) in [
+            ("\"step\":\"a\"", "\"step\":\"x\"", "journal.jsonl.damaged"),
+            (
+                "\"v\":1,\"n\":1",
+                "\"v\":9,\"n\":1",
+                "journal.jsonl.version-9",
+            ),
+        ] {
+            let (temporary, dir) = folder();
+            let text = String::from_utf8(written(&dir)).unwrap();
+            assert!(text.contains(from));
+            let path = temporary.path().join(FILE_NAME);
+            std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
+            assert_eq!(read(&dir, "j").unwrap(), Some(Replay::default()));
+            let (_, replay) = Journal::open(&dir, "j").unwrap();
+            assert_eq!(replay, Replay::default());
+            assert!(temporary.path().join(aside).exists());
+        }
+    }
+}

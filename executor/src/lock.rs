@@ -1,0 +1,93 @@
+//! Locks: one run at a time on a state directory and on a destination.
+//!
+//! `flock(2)` goes away with the process, so a lock can never be stale; the file stays.
+
+use std::{
+    fs::File,
+    io::{Seek as _, SeekFrom, Write as _},
+};
+
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::Errno,
+};
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    sys::Dir,
+};
+
+/// A lock that is held until it is dropped.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
+
+impl Lock {
+    /// Takes the lock of a folder.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] if another run holds it, else the system's reason.
+    pub fn take(dir: &Dir, name: &str, path: &str) -> Result<Self> {
+        let opened = match dir.file_or_new(name.as_ref(), 0o600) {
+            // Restoring from a read-only disk: its lock can be held all the same.
+            Err(Errno::ROFS) => dir.file(name.as_ref()),
+            result => result,
+        };
+        let mut file = opened.map_err(|error| Error::io("open", path.as_bytes(), error))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                let holder = std::io::read_to_string(&file).unwrap_or_default();
+                return Err(Error {
+                    kind: ErrorKind::Busy,
+                    message: format!(
+                        "another run holds {path}{}",
+                        match holder.trim() {
+                            "" => String::new(),
+                            pid => format!(" (process {pid})"),
+                        }
+                    ),
+                    hint: Some("wait for it to end; `backup status` shows it".to_owned()),
+                });
+            }
+            // A file system without locks (some network ones): the state directory's lock remains.
+            Err(Errno::NOTSUP | Errno::NOSYS | Errno::INVAL | Errno::NOLCK) => {
+                return Ok(Self(file));
+            }
+            Err(error) => return Err(Error::io("lock", path.as_bytes(), error)),
+        }
+        // The process number is for people only.
+        let _ = file
+            .set_len(0)
+            .and_then(|()| file.seek(SeekFrom::Start(0)))
+            .and_then(|_| writeln!(file, "{}", std::process::id()));
+        Ok(Self(file))
+    }
+
+    /// Whether another process holds the lock of a folder now. Takes nothing.
+    #[must_use]
+    pub fn is_held(dir: &Dir, name: &str) -> bool {
+        dir.file(name.as_ref()).is_ok_and(|file| {
+            flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_holder_is_told_who_holds_it_and_a_dropped_lock_is_free() {
+        let temporary = tempfile::tempdir().unwrap();
+        let dir = crate::sys::resolve::resolve(temporary.path()).unwrap();
+        let dir = dir.folder().unwrap();
+        let lock = Lock::take(&dir, "lock", "here/lock").unwrap();
+        let busy = Lock::take(&dir, "lock", "here/lock").unwrap_err();
+        assert_eq!(busy.kind, ErrorKind::Busy);
+        assert!(busy.message.contains(&std::process::id().to_string()));
+        assert!(Lock::is_held(&dir, "lock"));
+        drop(lock);
+        assert!(!Lock::is_held(&dir, "lock"));
+        Lock::take(&dir, "lock", "here/lock").unwrap();
+    }
+}

@@ -1,0 +1,224 @@
+//! Finding the path to restore in a snapshot, and saying what is there instead if it is not.
+//!
+//! Descends by descriptor; a symlink in a snapshot is never followed.
+
+use std::{
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt as _,
+    path::Path,
+};
+
+use rustix::io::Errno;
+use schema::escape::display;
+
+use crate::{
+    error::{Error, Result},
+    manifest::{Cursor, Entry, Reader},
+    sys::{Dir, Kind, Stat, bytes},
+};
+
+/// The entry to restore.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// The folder of the snapshot that holds it.
+    pub(super) parent: Dir,
+    /// Its name there; `.` for the whole snapshot.
+    pub(super) name: OsString,
+    /// Its path in the snapshot, without a leading slash.
+    pub(super) path: Vec<u8>,
+    /// What the kernel says of it; none if only the manifest knows it.
+    pub(super) stat: Option<Stat>,
+    /// What it is.
+    pub(super) kind: Kind,
+}
+
+/// The path as it is in a snapshot: no leading slash, no `.`; empty for the whole snapshot.
+pub(super) fn clean(path: &Path) -> Result<Vec<u8>> {
+    let mut clean = Vec::new();
+    for part in path.as_os_str().as_bytes().split(|byte| *byte == b'/') {
+        match part {
+            b"" | b"." => continue,
+            b".." => {
+                return Err(Error::refused(format!(
+                    "{} has `..` in it",
+                    display(bytes(path.as_os_str()))
+                ))
+                .hint("write the path as it was on the source, from the root"));
+            }
+            part => {
+                if !clean.is_empty() {
+                    clean.push(b'/');
+                }
+                clean.extend_from_slice(part);
+            }
+        }
+    }
+    Ok(clean)
+}
+
+/// Finds a cleaned path in a snapshot's tree, or else in its manifest.
+pub(super) fn find(
+    tree: &Dir,
+    path: Vec<u8>,
+    snapshot: &str,
+    manifest: impl Fn() -> Result<Option<Reader>>,
+) -> Result<Found> {
+    let mut dir = again(tree, snapshot)?;
+    let mut at = 0;
+    loop {
+        let end = path[at..]
+            .iter()
+            .position(|byte| *byte == b'/')
+            .map_or(path.len(), |length| at + length);
+        let here = &path[..end];
+        let is_last = end == path.len();
+        let name = match &path[at..end] {
+            b"" => OsStr::new("."),
+            name => OsStr::from_bytes(name),
+        };
+        let io = |error: Errno| {
+            Error::io(
+                "look at",
+                &[snapshot.as_bytes(), b"/", here].concat(),
+                error,
+            )
+        };
+        let Some(stat) = dir.look(name).map_err(io)? else {
+            return match listed(here, &manifest)? {
+                Some(entry) if is_last => Ok(Found {
+                    parent: dir,
+                    name: name.to_owned(),
+                    stat: None,
+                    kind: entry.kind,
+                    path,
+                }),
+                Some(entry) if entry.kind == Kind::Symlink => Err(through_symlink(
+                    here,
+                    snapshot,
+                    &entry.target.unwrap_or_default(),
+                )),
+                _ => Err(missing(&dir, &path, at, end, snapshot)),
+            };
+        };
+        if is_last {
+            return Ok(Found {
+                parent: dir,
+                name: name.to_owned(),
+                stat: Some(stat),
+                kind: stat.kind,
+                path,
+            });
+        }
+        match stat.kind {
+            Kind::Folder => dir = dir.folder(name).map_err(io)?,
+            Kind::Symlink => {
+                let target = dir.read_symlink(name).map_err(io)?;
+                return Err(through_symlink(here, snapshot, bytes(&target)));
+            }
+            _ => {
+                return Err(Error::refused(format!(
+                    "/{} is not a folder in snapshot {snapshot}, so /{} is not there",
+                    display(here),
+                    display(&path)
+                ))
+                .hint(format!("restore /{} itself", display(here))));
+            }
+        }
+        at = end + 1;
+    }
+}
+
+fn again(tree: &Dir, snapshot: &str) -> Result<Dir> {
+    tree.again()
+        .map_err(|error| Error::io("open", snapshot.as_bytes(), error))
+}
+
+/// What the manifest says of a path; nothing if it cannot be read.
+fn listed(path: &[u8], manifest: impl Fn() -> Result<Option<Reader>>) -> Result<Option<Entry>> {
+    let Some(reader) = manifest()? else {
+        return Ok(None);
+    };
+    Ok(Cursor::new(reader).find(path).unwrap_or_default())
+}
+
+fn through_symlink(here: &[u8], snapshot: &str, target: &[u8]) -> Error {
+    let real = if target.starts_with(b"/") {
+        display(target)
+    } else {
+        let folder = here.iter().rposition(|byte| *byte == b'/');
+        let folder = folder.map_or(&b""[..], |end| &here[..=end]);
+        format!("/{}{}", display(folder), display(target))
+    };
+    Error::refused(format!(
+        "/{} is a symlink to {} in snapshot {snapshot}, and a restore follows none",
+        display(here),
+        display(target)
+    ))
+    .hint(format!("name the path below {real} instead"))
+}
+
+fn missing(dir: &Dir, path: &[u8], at: usize, end: usize, snapshot: &str) -> Error {
+    let parent = format!("/{}", display(&path[..at.saturating_sub(1)]));
+    let error = Error::refused(format!("/{} is not in snapshot {snapshot}", display(path)));
+    let similar = similar(&dir.names().unwrap_or_default(), &path[at..end]);
+    if similar.is_empty() {
+        return error.hint(format!(
+            "{parent} is there; `backup find` shows which snapshots have a path"
+        ));
+    }
+    let prefix = if parent == "/" { "" } else { &parent };
+    let similar: Vec<String> = similar
+        .iter()
+        .map(|name| format!("{prefix}/{}", display(bytes(name))))
+        .collect();
+    error.hint(format!(
+        "{parent} is there; did you mean {}?",
+        similar.join(" or ")
+    ))
+}
+
+/// Up to three names that start or end as this one does, or differ only in case.
+fn similar(names: &[OsString], wanted: &[u8]) -> Vec<OsString> {
+    let wanted = wanted.to_ascii_lowercase();
+    let mut scored: Vec<(usize, &OsString)> = names
+        .iter()
+        .filter_map(|name| {
+            let lower = bytes(name).to_ascii_lowercase();
+            let same = |pairs: &mut dyn Iterator<Item = (&u8, &u8)>| {
+                pairs.take_while(|(a, b)| a == b).count()
+            };
+            let head = same(&mut lower.iter().zip(&wanted));
+            let tail = same(&mut lower.iter().rev().zip(wanted.iter().rev()));
+            let longest = lower.len().max(wanted.len());
+            let shared = (head + tail).min(longest);
+            (shared * 3 >= longest * 2).then_some((longest - shared, name))
+        })
+        .collect();
+    scored.sort();
+    scored
+        .into_iter()
+        .take(3)
+        .map(|(_, name)| name.clone())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_cleaned_and_never_climbs() {
+        assert_eq!(clean(Path::new("/home//ann/./x/")).unwrap(), b"home/ann/x");
+        assert_eq!(clean(Path::new("/")).unwrap(), b"");
+        assert_eq!(clean(Path::new(".")).unwrap(), b"");
+        assert!(clean(Path::new("home/../x")).is_err());
+    }
+
+    #[test]
+    fn names_alike_are_offered_and_strangers_are_not() {
+        let names: Vec<OsString> = ["Documents", "Downloads", "music"].map(Into::into).into();
+        assert_eq!(similar(&names, b"documents"), ["Documents"]);
+        assert_eq!(similar(&names, b"Docments"), ["Documents"]);
+        assert!(similar(&names, b"x").is_empty());
+    }
+}

@@ -1,0 +1,420 @@
+//! Making entries under temporary names and giving them their final ones.
+//!
+//! An entry gets its final name by one rename, once it is whole. What had the name is renamed
+//! first and never removed. Nothing that was made elsewhere is opened for writing.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs::File,
+    io,
+    os::{fd::AsFd as _, unix::ffi::OsStrExt as _},
+};
+
+use rustix::{
+    fs::{Mode, OFlags, openat},
+    io::Errno,
+};
+use schema::journal::ProblemKind;
+
+use super::{
+    compare,
+    metadata::{self, Faults, Handle},
+    names,
+    source::{Item, Source},
+};
+use crate::{
+    copy::{Copied, Copier, CopyError},
+    error::{Error, Result, reason},
+    event::Stop,
+    sys::{Dir, Kind, Stat, attributes},
+};
+
+/// Why an entry was not made.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// This entry only; the restore goes on.
+    Entry(ProblemKind, String),
+    /// All of it ends here.
+    All(Error),
+}
+
+impl Fault {
+    /// The system refused to make something in the target.
+    pub(super) fn of(error: impl Into<io::Error>, path: &str) -> Self {
+        let error = error.into();
+        if error.kind() == io::ErrorKind::Interrupted {
+            return Self::All(Error::interrupted());
+        }
+        match error.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::NOSPC | Errno::DQUOT) => Self::All(
+                Error::failed(format!(
+                    "insufficient space: cannot write {path}: {}",
+                    reason(&error)
+                ))
+                .hint("free space there, then run the same restore again: it goes on where it stopped"),
+            ),
+            Some(Errno::ROFS) => Self::All(Error::io("write", path.as_bytes(), error)),
+            _ => Self::Entry(ProblemKind::NotStored, reason(&error)),
+        }
+    }
+}
+
+/// Device and inode number.
+pub(super) type Inode = (u64, u64);
+
+/// A finished entry under a temporary name.
+#[derive(Debug)]
+pub(super) struct Made {
+    /// Its name for now.
+    pub(super) temporary: OsString,
+    /// Its inode.
+    pub(super) inode: Option<Inode>,
+    /// Its content is not what the manifest recorded.
+    pub(super) damaged: bool,
+    /// Bytes that were written.
+    pub(super) bytes: u64,
+}
+
+/// Where an entry is made.
+#[derive(Clone, Copy)]
+pub(super) struct Spot<'a> {
+    /// The folder.
+    pub(super) dir: &'a Dir,
+    /// The final name in it.
+    pub(super) name: &'a OsStr,
+    /// The folder gives its entries an access control list.
+    pub(super) inherits: bool,
+    /// The whole path, for messages.
+    pub(super) shown: &'a str,
+}
+
+/// Copies a file, metadata included.
+pub(super) fn file(
+    source: &Source,
+    item: &Item,
+    spot: Spot<'_>,
+    stop: &Stop,
+    faults: &mut Faults,
+) -> std::result::Result<Made, Fault> {
+    let unreadable = |message: String| Fault::Entry(ProblemKind::Unreadable, message);
+    let (Some(parent), Some(_)) = (source.parent(), &item.stored) else {
+        return Err(unreadable("it is not in the snapshot".into()));
+    };
+    let from = parent
+        .file(&item.name)
+        .map_err(|error| unreadable(reason(&error.into())))?;
+    let stat = Stat::of_fd(&from).map_err(|error| unreadable(reason(&error.into())))?;
+    if stat.kind != Kind::File {
+        return Err(unreadable("it is no regular file any more".into()));
+    }
+    let (to, temporary) = new_temporary(spot.name, |temporary| spot.dir.new_file(temporary, 0o600))
+        .map_err(|error| Fault::of(error, spot.shown))?;
+    let filled = fill(&from, &to, &stat, item, spot, stop, faults);
+    match filled {
+        Ok((inode, bytes, damaged)) => Ok(Made {
+            temporary,
+            inode: Some(inode),
+            damaged,
+            bytes,
+        }),
+        Err(fault) => {
+            let _ = spot.dir.remove_file(&temporary);
+            Err(fault)
+        }
+    }
+}
+
+fn fill(
+    from: &File,
+    to: &File,
+    stat: &Stat,
+    item: &Item,
+    spot: Spot<'_>,
+    stop: &Stop,
+    faults: &mut Faults,
+) -> std::result::Result<(Inode, u64, bool), Fault> {
+    let sparse = stat.allocated < stat.size;
+    let Copied {
+        bytes: length,
+        digest,
+    } = Copier::default()
+        .copy(from, to, sparse, &mut |_| stop.check())
+        .map_err(|error| match error {
+            CopyError::Read(error) | CopyError::Write(error) => Fault::of(error, spot.shown),
+            CopyError::Ended(error) => Fault::All(error),
+        })?;
+    let damaged =
+        length != item.wanted.size || item.wanted.digest.is_some_and(|wanted| wanted != digest);
+    let (attributes, fault) = metadata::wanted(item, || attributes::of_fd(from));
+    if let Some(error) = fault {
+        faults.sentences.push(format!(
+            "cannot read its attributes: {}",
+            reason(&error.into())
+        ));
+    }
+    let handle = Handle::Open(to.as_fd());
+    if spot.inherits {
+        metadata::clear_inherited(&handle);
+    }
+    metadata::apply(&handle, item, &attributes, 0, faults);
+    metadata::apply_time(&handle, item, faults);
+    let made = Stat::of_fd(to).map_err(|error| Fault::of(error, spot.shown))?;
+    Ok(((made.dev, made.ino), length, damaged))
+}
+
+/// Makes a symlink, FIFO, socket or device, metadata included.
+pub(super) fn other(
+    source: &Source,
+    item: &Item,
+    spot: Spot<'_>,
+    faults: &mut Faults,
+) -> std::result::Result<Made, Fault> {
+    let Spot {
+        dir, name, shown, ..
+    } = spot;
+    let wanted = &item.wanted;
+    let target = wanted.target.as_deref().unwrap_or_default();
+    let ((), temporary) = new_temporary(name, |temporary| match wanted.kind {
+        Kind::Symlink => dir.make_symlink(OsStr::from_bytes(target), temporary),
+        kind => dir.make_special(temporary, kind, wanted.device.unwrap_or_default()),
+    })
+    .map_err(|error| match Fault::of(error, shown) {
+        Fault::Entry(kind, because) => Fault::Entry(
+            kind,
+            format!("cannot make a {}: {because}", noun(wanted.kind)),
+        ),
+        all @ Fault::All(_) => all,
+    })?;
+    let finished = finish_other(source, item, spot, &temporary, faults);
+    if let Err(error) = finished {
+        let _ = dir.remove_file(&temporary);
+        return Err(Fault::of(error, shown));
+    }
+    Ok(Made {
+        temporary,
+        inode: None,
+        damaged: false,
+        bytes: 0,
+    })
+}
+
+fn finish_other(
+    source: &Source,
+    item: &Item,
+    spot: Spot<'_>,
+    temporary: &OsStr,
+    faults: &mut Faults,
+) -> std::result::Result<(), Errno> {
+    // By descriptor, and only if it is what was made: the folder may be another user's.
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = openat(spot.dir, temporary, flags, Mode::empty())?;
+    let opened = Stat::of_fd(&fd)?;
+    let same_device = item
+        .wanted
+        .device
+        .is_none_or(|device| device == opened.device);
+    if opened.kind != item.wanted.kind || opened.nlink != 1 || !same_device {
+        return Err(Errno::STALE);
+    }
+    let handle = Handle::Named(fd.as_fd());
+    if spot.inherits && opened.kind != Kind::Symlink {
+        metadata::clear_inherited(&handle);
+    }
+    let (attributes, fault) = metadata::wanted(item, || match (source.parent(), &item.stored) {
+        (Some(parent), Some(_)) => attributes::of_entry(parent, &item.name),
+        _ => Ok(attributes::Attributes::new()),
+    });
+    if let Some(error) = fault {
+        faults.sentences.push(format!(
+            "cannot read its attributes: {}",
+            reason(&error.into())
+        ));
+    }
+    metadata::apply(&handle, item, &attributes, 0, faults);
+    metadata::apply_time(&handle, item, faults);
+    Ok(())
+}
+
+fn noun(kind: Kind) -> &'static str {
+    match kind {
+        Kind::File => "file",
+        Kind::Folder => "folder",
+        Kind::Symlink => "symlink",
+        Kind::Fifo => "fifo",
+        Kind::Socket => "socket",
+        Kind::CharDevice => "character device",
+        Kind::BlockDevice => "block device",
+    }
+}
+
+/// Makes an empty folder that is marked as unfinished.
+pub(super) fn folder(spot: Spot<'_>) -> std::result::Result<(Dir, OsString), Fault> {
+    let Spot {
+        dir,
+        name,
+        inherits,
+        shown,
+    } = spot;
+    let ((), temporary) = new_temporary(name, |temporary| dir.make_folder(temporary, 0o700))
+        .map_err(|error| Fault::of(error, shown))?;
+    let made = dir.folder(&temporary).and_then(|made| {
+        if inherits {
+            metadata::clear_inherited(&Handle::Open(made.as_fd()));
+        }
+        made.new_file(OsStr::new(names::MARKER), 0o600)?;
+        Ok(made)
+    });
+    made.map(|made| (made, temporary.clone())).map_err(|error| {
+        remove_temporary(dir, &temporary);
+        Fault::of(error, shown)
+    })
+}
+
+/// Gives a second name to a file that was restored before.
+pub(super) fn link(
+    first_dir: &Dir,
+    first: &OsStr,
+    inode: Inode,
+    dir: &Dir,
+    name: &OsStr,
+) -> std::result::Result<Made, Errno> {
+    let is_it = |stat: Stat| (stat.dev, stat.ino) == inode && stat.kind == Kind::File;
+    if !is_it(first_dir.stat(first)?) {
+        return Err(Errno::STALE);
+    }
+    let ((), temporary) =
+        new_temporary(name, |temporary| dir.link_from(first_dir, first, temporary))?;
+    // Whoever owns the folder may have exchanged the name in between.
+    if !dir.stat(&temporary).is_ok_and(is_it) {
+        let _ = dir.remove_file(&temporary);
+        return Err(Errno::STALE);
+    }
+    Ok(Made {
+        temporary,
+        inode: Some(inode),
+        damaged: false,
+        bytes: 0,
+    })
+}
+
+fn new_temporary<T>(
+    name: &OsStr,
+    make: impl Fn(&OsStr) -> std::result::Result<T, Errno>,
+) -> std::result::Result<(T, OsString), Errno> {
+    let mut last = Errno::EXIST;
+    for _ in 0..100 {
+        let temporary = names::temporary(name);
+        match make(&temporary) {
+            Ok(made) => return Ok((made, temporary)),
+            Err(Errno::EXIST) => last = Errno::EXIST,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last)
+}
+
+/// Gives a finished entry its name, after what has the name was renamed aside.
+pub(super) fn place(
+    spot: Spot<'_>,
+    temporary: &OsStr,
+    aside: Option<&str>,
+) -> std::result::Result<(), Fault> {
+    let Spot {
+        dir, name, shown, ..
+    } = spot;
+    let placed = match aside {
+        Some(suffix) => rename_beside(dir, name, name, suffix).and_then(|_| {
+            // Also if something took the name just now: what we made has no claim on it.
+            dir.rename_new(temporary, dir, name)
+        }),
+        None => dir.rename_new(temporary, dir, name),
+    };
+    placed.map_err(|error| {
+        remove_temporary(dir, temporary);
+        match error {
+            Errno::EXIST => taken(),
+            error => Fault::of(error, shown),
+        }
+    })
+}
+
+/// Something has the name that was free, or equal, when the restore began.
+pub(super) fn taken() -> Fault {
+    Fault::Entry(
+        ProblemKind::NotStored,
+        "something else took its name meanwhile".into(),
+    )
+}
+
+/// Renames an entry to a free name beside another; gives that name.
+pub(super) fn rename_beside(
+    dir: &Dir,
+    entry: &OsStr,
+    name: &OsStr,
+    suffix: &str,
+) -> std::result::Result<OsString, Errno> {
+    for attempt in 1..1000 {
+        let beside = names::beside(name, suffix, attempt);
+        match dir.rename_new(entry, dir, &beside) {
+            Ok(()) => return Ok(beside),
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Errno::EXIST)
+}
+
+/// Keeps damaged content beside its name; the same damage is kept once.
+pub(super) fn keep_damaged(
+    dir: &Dir,
+    temporary: &OsStr,
+    name: &OsStr,
+    stop: &Stop,
+) -> Result<std::result::Result<OsString, Errno>> {
+    let beside = names::beside(name, names::DAMAGED, 1);
+    if let (Ok(Some(there)), Ok(new)) = (dir.look(&beside), dir.stat(temporary))
+        && there.kind == Kind::File
+        && there.size == new.size
+    {
+        let kept = compare::digest(dir, &beside, &there, stop)?;
+        if kept.is_some() && kept == compare::digest(dir, temporary, &new, stop)? {
+            let _ = dir.remove_file(temporary);
+            return Ok(Ok(beside));
+        }
+    }
+    Ok(rename_beside(dir, temporary, name, names::DAMAGED))
+}
+
+/// Removes what an earlier, interrupted restore left under a temporary name.
+pub(super) fn remove_temporary(dir: &Dir, name: &OsStr) {
+    if dir.remove_file(name).is_ok() {
+        return;
+    }
+    // A folder holds at most its mark before it gets its final name; any other stays.
+    if let Ok(folder) = dir.folder(name) {
+        let _ = folder.remove_file(OsStr::new(names::MARKER));
+        let _ = dir.remove_folder(name);
+    }
+}
+
+/// Ends a folder: metadata, then the mark goes, then the time.
+pub(super) fn finish_folder(
+    folder: &Dir,
+    item: &Item,
+    attributes: &attributes::Attributes,
+    marked: bool,
+    faults: &mut Faults,
+) {
+    let handle = Handle::Open(folder.as_fd());
+    // The mark can only go while we may write to the folder.
+    let closed = item.wanted.mode & 0o300 != 0o300 && !rustix::process::geteuid().is_root();
+    let open = if closed { 0o300 } else { 0 };
+    metadata::apply(&handle, item, attributes, open, faults);
+    if marked {
+        let _ = folder.remove_file(OsStr::new(names::MARKER));
+    }
+    if closed {
+        metadata::apply(&handle, item, attributes, 0, &mut Faults::default());
+    }
+    metadata::apply_time(&handle, item, faults);
+}

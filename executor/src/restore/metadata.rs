@@ -1,0 +1,200 @@
+//! Giving a restored entry its owner, attributes, mode and time, in the order that keeps them.
+//!
+//! A change of owner takes set-id bits and capabilities away, so it comes first; the time comes
+//! last. Entries that cannot be opened are reached through `/proc/self/fd`, never by name again.
+
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+
+use rustix::{
+    fs::{
+        AtFlags, CWD, Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags, chmodat,
+        chownat, fgetxattr_query, fremovexattr, removexattr, setxattr, utimensat,
+    },
+    io::Errno,
+    process::geteuid,
+};
+
+use schema::escape::display;
+
+use super::source::Item;
+use crate::{
+    error::reason,
+    sys::{Kind, attributes, attributes::Attributes, dir, stat::Nanos},
+};
+
+const ACL: &[u8] = b"system.posix_acl_access";
+const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
+
+/// What did not go as it should.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    /// The owner was not set because only root may.
+    pub(super) owner_left: bool,
+    /// The rest, in sentences.
+    pub(super) sentences: Vec<String>,
+}
+
+impl Faults {
+    fn add(&mut self, what: &str, error: Errno) {
+        self.sentences
+            .push(format!("cannot set its {what}: {}", reason(&error.into())));
+    }
+}
+
+/// An entry without its final metadata.
+pub(super) enum Handle<'a> {
+    /// An open file or folder.
+    Open(BorrowedFd<'a>),
+    /// A descriptor that only names an entry (`O_PATH`).
+    Named(BorrowedFd<'a>),
+}
+
+impl Handle<'_> {
+    fn path(fd: &BorrowedFd<'_>) -> String {
+        format!("/proc/self/fd/{}", fd.as_raw_fd())
+    }
+
+    fn set_owner(&self, uid: u32, gid: u32) -> Result<(), Errno> {
+        match self {
+            Self::Open(fd) => dir::open::set_owner(fd, uid, gid),
+            Self::Named(fd) => chownat(
+                fd,
+                "",
+                Some(Uid::from_raw(uid)),
+                Some(Gid::from_raw(gid)),
+                AtFlags::EMPTY_PATH,
+            ),
+        }
+    }
+
+    fn set_attribute(&self, name: &[u8], value: &[u8]) -> Result<(), Errno> {
+        match self {
+            Self::Open(fd) => attributes::set_fd(fd, name, value),
+            Self::Named(fd) => setxattr(Self::path(fd), name, value, XattrFlags::empty()),
+        }
+    }
+
+    fn remove_attribute(&self, name: &[u8]) -> Result<(), Errno> {
+        match self {
+            Self::Open(fd) => fremovexattr(fd, name),
+            Self::Named(fd) => removexattr(Self::path(fd), name),
+        }
+    }
+
+    fn set_mode(&self, mode: u32) -> Result<(), Errno> {
+        match self {
+            Self::Open(fd) => dir::open::set_mode(fd, mode),
+            Self::Named(fd) => chmodat(
+                CWD,
+                Self::path(fd),
+                Mode::from_raw_mode(mode),
+                AtFlags::empty(),
+            ),
+        }
+    }
+
+    fn set_mtime(&self, mtime: Nanos) -> Result<(), Errno> {
+        const SECOND: Nanos = 1_000_000_000;
+        match self {
+            Self::Open(fd) => dir::open::set_mtime(fd, mtime),
+            Self::Named(fd) => {
+                let times = Timestamps {
+                    last_access: Timespec {
+                        tv_sec: 0,
+                        tv_nsec: UTIME_OMIT,
+                    },
+                    last_modification: Timespec {
+                        tv_sec: i64::try_from(mtime.div_euclid(SECOND)).unwrap_or(i64::MAX),
+                        tv_nsec: i64::try_from(mtime.rem_euclid(SECOND)).unwrap_or(0),
+                    },
+                };
+                utimensat(CWD, Self::path(fd), &times, AtFlags::empty())
+            }
+        }
+    }
+}
+
+/// The attributes that a restored entry gets: what the tree holds and what only the manifest
+/// could.
+pub(super) fn wanted(
+    item: &Item,
+    stored: impl FnOnce() -> Result<Attributes, Errno>,
+) -> (Attributes, Option<Errno>) {
+    let mut kept = item.wanted.xattrs_kept.clone();
+    // Without them on the source, those in the tree are the destination's own.
+    if item.listed && item.wanted.xattrs_digest.is_none() {
+        return (kept, None);
+    }
+    let (stored, fault) = match stored() {
+        Ok(stored) => (stored, None),
+        Err(error) => (Attributes::new(), Some(error)),
+    };
+    for (name, value) in stored {
+        if is_portable(&name) && !kept.iter().any(|(known, _)| *known == name) {
+            kept.push((name, value));
+        }
+    }
+    (kept, fault)
+}
+
+/// Whether an attribute is of the entry and not of the file system it is on.
+fn is_portable(name: &[u8]) -> bool {
+    name == ACL
+        || name == DEFAULT_ACL
+        || [&b"user."[..], b"security.", b"trusted."]
+            .iter()
+            .any(|space| name.starts_with(space))
+}
+
+/// Takes away the access control lists that a new entry got from the folder it is in.
+pub(super) fn clear_inherited(handle: &Handle<'_>) {
+    for name in [ACL, DEFAULT_ACL] {
+        // Not there, or not known: both are as wanted.
+        let _ = handle.remove_attribute(name);
+    }
+}
+
+/// Whether new entries of a folder get an access control list from it.
+pub(super) fn passes_acl_on(fd: impl AsFd) -> bool {
+    fgetxattr_query(fd, DEFAULT_ACL).is_ok()
+}
+
+/// Sets owner, attributes and mode, with more permission bits than it had.
+pub(super) fn apply(
+    handle: &Handle<'_>,
+    item: &Item,
+    attributes: &Attributes,
+    more_mode: u32,
+    faults: &mut Faults,
+) {
+    let wanted = &item.wanted;
+    let mut mode = wanted.mode | more_mode;
+    if let Err(error) = handle.set_owner(wanted.uid, wanted.gid) {
+        // A set-id bit is a grant of its owner's rights, not of ours.
+        mode &= 0o1777;
+        if error == Errno::PERM && !geteuid().is_root() {
+            faults.owner_left = true;
+        } else {
+            faults.add(&format!("owner {}:{}", wanted.uid, wanted.gid), error);
+        }
+    }
+    for (name, value) in attributes {
+        if let Err(error) = handle.set_attribute(name, value) {
+            faults.add(&format!("attribute {}", display(name)), error);
+        }
+    }
+    if wanted.kind == Kind::Symlink {
+        return;
+    }
+    match handle.set_mode(mode) {
+        Ok(()) => {}
+        Err(error) => faults.add(&format!("mode {mode:04o}"), error),
+    }
+}
+
+/// Sets the time, after everything else.
+pub(super) fn apply_time(handle: &Handle<'_>, item: &Item, faults: &mut Faults) {
+    if let Err(error) = handle.set_mtime(item.wanted.mtime) {
+        faults.add("time", error);
+    }
+}

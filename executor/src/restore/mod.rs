@@ -1,0 +1,262 @@
+//! Restoring an entry of a snapshot: the target becomes that entry, and never holds it.
+//!
+//! [`plan`] only compares; [`run`] does what the plan says and decides nothing more. Both see the
+//! same stream of entries ([`source`]). Never writes to a snapshot, never follows a symlink
+//! below the target, never takes anything away: what is in the way is kept aside.
+
+mod compare;
+mod lookup;
+mod make;
+mod metadata;
+mod names;
+mod place;
+mod run;
+mod scan;
+mod source;
+mod tally;
+
+use std::{
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
+
+use rustix::io::Errno;
+use schema::{
+    SnapshotId,
+    escape::{display, escape, unescape},
+    journal::Outcome,
+    plan::RestoreStep,
+};
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    event::{Context, Stop},
+    manifest::{self, Reader},
+    store::Store,
+    sys::{Dir, Kind, bytes},
+};
+use compare::Rules;
+use lookup::Found;
+use place::Place;
+use source::{Item, Source};
+
+/// What a person wants restored.
+pub struct Request<'a> {
+    /// The destination.
+    pub store: &'a Store,
+    /// The snapshot.
+    pub snapshot: Option<SnapshotId>,
+    /// The folder that holds it, relative to the host's folder, such as `daily/<id>`.
+    pub home_folder: &'a str,
+    /// The snapshot's tree.
+    pub tree: Dir,
+    /// The path as it was on the source, with or without the leading slash; `/` for everything.
+    pub path: &'a Path,
+    /// What becomes the path's content; a relative one is of the current folder.
+    pub target: &'a Path,
+    /// Replace what differs, keeping the old aside.
+    pub overwrite: bool,
+    /// Suffix of what is kept aside.
+    pub aside_suffix: String,
+}
+
+/// Says what a restore would do. Reads only.
+///
+/// # Errors
+/// Refused if the path is not in the snapshot or the target cannot become it; failed if either
+/// cannot be looked at.
+pub fn plan(request: &Request<'_>, context: &Context<'_>) -> Result<RestoreStep> {
+    if request.aside_suffix.is_empty() || request.aside_suffix.contains(['/', '\0']) {
+        return Err(Error::failed(format!(
+            "`{}` cannot be the end of a name",
+            request.aside_suffix.escape_default()
+        )));
+    }
+    let target = absolute(request.target)?;
+    let job = Job::new(
+        request.store,
+        request.snapshot,
+        request.home_folder,
+        &request.tree,
+        lookup::clean(request.path)?,
+        bytes(target.as_os_str()),
+        request.overwrite,
+    )?;
+    let totals = scan::scan(&job, context)?;
+    Ok(RestoreStep {
+        snapshot: request.snapshot,
+        folder: request.home_folder.to_owned(),
+        path: escape(&job.found.path),
+        target: escape(bytes(target.as_os_str())),
+        overwrite: request.overwrite,
+        aside_suffix: request.aside_suffix.clone(),
+        creates: totals.creates,
+        already_there: totals.already_there,
+        bytes: totals.bytes,
+        conflicts: totals.conflicts,
+        conflict_count: totals.conflict_count,
+    })
+}
+
+/// Restores what a step says. Can be interrupted, and run again to go on.
+///
+/// # Errors
+/// Refused, with nothing changed, if something differs and may not be replaced or if there is no
+/// room; failed if the target's file system fails; interrupted if it was asked to stop.
+pub fn run(store: &Store, step: &RestoreStep, context: &Context<'_>) -> Result<Outcome> {
+    let text = |name: &str, text: &str| {
+        unescape(text).ok_or_else(|| Error::failed(format!("the step's {name} is no path: {text}")))
+    };
+    let (path, target) = (text("path", &step.path)?, text("target", &step.target)?);
+    if !target.starts_with(b"/") {
+        return Err(Error::failed(format!(
+            "the step's target {} is not absolute",
+            step.target
+        )));
+    }
+    let path = lookup::clean(Path::new(OsStr::from_bytes(&path)))?;
+    let tree = tree(store, &step.folder)?;
+    let job = Job::new(
+        store,
+        step.snapshot,
+        &step.folder,
+        &tree,
+        path,
+        &target,
+        step.overwrite,
+    )?;
+    run::run(&job, &step.aside_suffix, context)
+}
+
+fn absolute(target: &Path) -> Result<PathBuf> {
+    std::path::absolute(target)
+        // Without the slash at its end, which would follow a symlink.
+        .map(|target| target.components().collect())
+        .map_err(|error| Error::io("look at", bytes(target.as_os_str()), error))
+}
+
+/// Opens a snapshot's folder, component by component.
+fn tree(store: &Store, folder: &str) -> Result<Dir> {
+    let io = |error: Errno| store.io("open", folder, error);
+    let mut dir = store.root.again().map_err(io)?;
+    for part in folder.split('/') {
+        if matches!(part, "" | "." | "..") {
+            return Err(Error::failed(format!(
+                "{folder} is not a snapshot's folder"
+            )));
+        }
+        dir = dir.folder(OsStr::new(part)).map_err(io)?;
+    }
+    Ok(dir)
+}
+
+/// What is restored, and where to.
+struct Job<'a> {
+    store: &'a Store,
+    snapshot: Option<SnapshotId>,
+    found: Found,
+    place: Place,
+    overwrite: bool,
+}
+
+impl<'a> Job<'a> {
+    fn new(
+        store: &'a Store,
+        snapshot: Option<SnapshotId>,
+        folder: &str,
+        tree: &Dir,
+        path: Vec<u8>,
+        target: &[u8],
+        overwrite: bool,
+    ) -> Result<Self> {
+        let found = lookup::find(tree, path, folder, || manifest_of(store, snapshot))?;
+        let place = place::look(target, store)?;
+        place::check_kinds(&place, &found)?;
+        Ok(Self {
+            store,
+            snapshot,
+            found,
+            place,
+            overwrite,
+        })
+    }
+
+    fn source(&self) -> Result<Source> {
+        Source::new(&self.found, manifest_of(self.store, self.snapshot)?)
+    }
+
+    /// A single file is compared by content: who asks for it doubts the one that is there.
+    fn rules<'s>(&self, stop: &'s Stop) -> Rules<'s> {
+        Rules {
+            holds: self.place.holds,
+            content: self.found.kind == Kind::File,
+            stop,
+        }
+    }
+
+    /// A path below the target, for messages.
+    fn in_target(&self, path: &[u8]) -> String {
+        if path.is_empty() {
+            return self.place.shown.clone();
+        }
+        format!(
+            "{}/{}",
+            self.place.shown.trim_end_matches('/'),
+            display(path)
+        )
+    }
+
+    /// Refuses the destination, met below the target.
+    fn check_folder(&self, folder: &Dir, path: &[u8]) -> Result<()> {
+        let io = |error: Errno| Error::io("look at", self.in_target(path).as_bytes(), error);
+        let root = self.store.root.stat_self().map_err(io)?;
+        if folder.stat_self().map_err(io)?.same_inode(&root) {
+            return Err(Error::refused(format!(
+                "{} is the destination itself",
+                self.in_target(path)
+            ))
+            .hint("restore a path that does not lead into the destination"));
+        }
+        Ok(())
+    }
+}
+
+/// A snapshot's manifest; none for a snapshot without records or whose manifest is lost.
+fn manifest_of(store: &Store, id: Option<SnapshotId>) -> Result<Option<Reader>> {
+    let Some(id) = id else {
+        return Ok(None);
+    };
+    let Some(records) = store.records(id)? else {
+        return Ok(None);
+    };
+    let there = records
+        .look(OsStr::new(manifest::FILE_NAME))
+        .map_err(|error| store.io("look at", manifest::FILE_NAME, error))?;
+    // A damaged one must not keep people from their files: the tree has metadata, too.
+    Ok(there.and_then(|_| store.manifest(id).ok()))
+}
+
+/// What the names of one file share: the manifest's number, or else the inode.
+fn group(item: &Item) -> Option<(u64, u64)> {
+    if item.wanted.kind == Kind::Folder {
+        return None;
+    }
+    match (item.wanted.group, &item.stored) {
+        // No device has this number.
+        (Some(group), _) => Some((u64::MAX, group)),
+        (None, Some(stat)) if !item.listed && stat.nlink > 1 => Some((stat.dev, stat.ino)),
+        _ => None,
+    }
+}
+
+/// The same interruption with what to do about it here.
+fn interrupted(error: Error) -> Error {
+    if error.kind != ErrorKind::Interrupted {
+        return error;
+    }
+    Error {
+        hint: Some("run the same restore again: it goes on where it stopped".into()),
+        ..error
+    }
+}

@@ -1,0 +1,181 @@
+//! Where a restore goes: the folder that holds the target, and what stands at its name.
+//!
+//! Only looks. The one path that is resolved is the target's parent, once.
+
+use std::{
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt as _,
+    path::Path,
+};
+
+use rustix::io::Errno;
+use schema::{escape::display, plan::capabilities_of};
+
+use super::lookup::Found;
+use crate::{
+    error::{Error, Result},
+    store::Store,
+    sys::{Dir, Kind, Stat, bytes, mounts, resolve, stat::Nanos},
+};
+
+/// Where a restore goes.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// The folder that holds the target.
+    pub(super) parent: Dir,
+    /// The target's name there; `.` for the root of the file-system tree.
+    pub(super) name: OsString,
+    /// What stands there.
+    pub(super) stat: Option<Stat>,
+    /// The target's path, for messages.
+    pub(super) shown: String,
+    /// What its file system holds, as far as comparing needs to know.
+    pub(super) holds: Holds,
+}
+
+/// Which metadata a file system gives back as it got it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Holds {
+    /// Permission bits.
+    pub(super) modes: bool,
+    /// Owners, and we may set them.
+    pub(super) owners: bool,
+    /// Step of modification times.
+    pub(super) time_step: Nanos,
+}
+
+/// Looks at an absolute target.
+pub(super) fn look(target: &[u8], store: &Store) -> Result<Place> {
+    let shown = display(target);
+    let path = Path::new(OsStr::from_bytes(target));
+    let resolved =
+        |path: &Path| resolve::resolve(path).map_err(|error| unresolved(&shown, path, error));
+    let io = |error: Errno| Error::io("open", target, error);
+    // Without a last name (`/`, `x/..`) the target is a folder that is there.
+    let (parent, name) = match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) => {
+            let found = resolved(parent)?;
+            if found.stat.kind != Kind::Folder {
+                return Err(unresolved(&shown, parent, Errno::NOTDIR));
+            }
+            (found.folder().map_err(io)?, name.to_owned())
+        }
+        _ => (resolved(path)?.folder().map_err(io)?, OsString::from(".")),
+    };
+    let stat = parent.look(&name).map_err(io)?;
+    let folder = match stat {
+        Some(stat) if stat.kind == Kind::Folder => parent.folder(&name).map_err(io)?,
+        _ => parent.again().map_err(io)?,
+    };
+    let holder = folder.stat_self().map_err(io)?;
+    outside(folder, store, &shown)?;
+    Ok(Place {
+        parent,
+        name,
+        stat,
+        shown,
+        holds: holds(&holder),
+    })
+}
+
+fn unresolved(target: &str, folder: &Path, error: Errno) -> Error {
+    let folder = display(bytes(folder.as_os_str()));
+    match error {
+        Errno::NOENT => Error::refused(format!(
+            "cannot restore to {target}: the folder {folder} is not there"
+        ))
+        .hint(format!("make it first: mkdir -p '{folder}'")),
+        Errno::LOOP => Error::refused(format!(
+            "cannot restore to {target}: a symlink in {folder} was made by another user or leads in a circle"
+        ))
+        .hint("name the folder that the symlink points to"),
+        Errno::NOTDIR => Error::refused(format!(
+            "cannot restore to {target}: {folder} is not a folder"
+        ))
+        .hint("choose another target"),
+        error => Error::io("look at", folder.as_bytes(), error),
+    }
+}
+
+/// Refuses a target in the destination: snapshots are never written to.
+fn outside(folder: Dir, store: &Store, shown: &str) -> Result<()> {
+    let io = |error: Errno| Error::io("look at", shown.as_bytes(), error);
+    let root = store.root.stat_self().map_err(io)?;
+    let mut dir = folder;
+    let mut stat = dir.stat_self().map_err(io)?;
+    loop {
+        if stat.same_inode(&root) {
+            return Err(Error::refused(format!(
+                "cannot restore to {shown}: it is in the destination {}",
+                store.path
+            ))
+            .hint("choose a target outside the destination; snapshots are never written to"));
+        }
+        // A user who may not look further up has reached no place of the destination either.
+        let Ok(up) = dir.folder(OsStr::new("..")) else {
+            return Ok(());
+        };
+        let above = up.stat_self().map_err(io)?;
+        if above.same_inode(&stat) && above.mount == stat.mount {
+            return Ok(());
+        }
+        (dir, stat) = (up, above);
+    }
+}
+
+fn holds(stat: &Stat) -> Holds {
+    let mounts = mounts::mounts().unwrap_or_default();
+    let file_system = mounts::of(&mounts, stat).map_or("", |mount| mount.file_system.as_str());
+    let known = capabilities_of(file_system);
+    // Their servers or mount options decide, silently.
+    let foreign = matches!(
+        file_system,
+        "cifs" | "smb3" | "ntfs" | "ntfs3" | "fuseblk" | "9p"
+    );
+    let privileged = rustix::process::geteuid().is_root();
+    Holds {
+        modes: !foreign && known.as_ref().is_none_or(|known| known.modes),
+        owners: privileged && !foreign && known.as_ref().is_none_or(|known| known.owners),
+        time_step: known.map_or(1, |known| known.time_step_ns.into()),
+    }
+}
+
+/// Refuses a file for a folder and a folder for a file: a restore never nests by surprise.
+pub(super) fn check_kinds(place: &Place, found: &Found) -> Result<()> {
+    let Some(stat) = &place.stat else {
+        return Ok(());
+    };
+    let (target, path) = (&place.shown, display(&found.path));
+    match (stat.kind, found.kind) {
+        (Kind::Folder, kind) if kind != Kind::Folder => {
+            let name = found.path.rsplit(|byte| *byte == b'/').next();
+            let within = format!(
+                "{}/{}",
+                target.trim_end_matches('/'),
+                display(name.unwrap_or_default())
+            );
+            Err(
+                Error::refused(format!("{target} is a folder and /{path} is not"))
+                    .hint(format!("to put it into that folder, name it: {within}")),
+            )
+        }
+        (Kind::File, Kind::Folder) => Err(Error::refused(format!(
+            "{target} is a file and /{path} is a folder"
+        ))
+        .hint(format!(
+            "choose a folder or a name that is not taken, such as {target}.restored"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Bytes that may still be written to the target's file system.
+pub(super) fn free_bytes(place: &Place) -> Result<u64> {
+    let inside = match place.stat {
+        Some(stat) if stat.kind == Kind::Folder => place.parent.folder(&place.name),
+        _ => place.parent.again(),
+    };
+    let free = inside.and_then(rustix::fs::fstatvfs);
+    free.map(|free| free.f_bavail.saturating_mul(free.f_frsize))
+        .map_err(|error| Error::io("look at", place.shown.as_bytes(), error))
+}

@@ -1,0 +1,458 @@
+//! The effects of a restore: looks at everything once more, then makes what is missing.
+//!
+//! Goes down the target by descriptors that it holds; no path below the target is resolved. What
+//! it cannot restore it lists and goes on.
+
+use std::{
+    collections::HashMap,
+    ffi::OsStr,
+    os::{fd::AsFd as _, unix::ffi::OsStrExt as _},
+};
+
+use rustix::io::Errno;
+use schema::{
+    escape::{display, unescape},
+    journal::{Outcome, Problem, ProblemKind},
+};
+
+use super::{
+    Job, compare, group, interrupted,
+    make::{self, Fault, Inode, Made, Spot},
+    metadata::{self, Faults, Handle},
+    names, place,
+    scan::{self, Totals},
+    source::{Item, Source, Step},
+    tally::Tally,
+};
+use crate::{
+    error::{Error, Result, reason},
+    event::{Context, Event, Phase, Progress},
+    sys::{Dir, Kind, Stat, attributes, attributes::Attributes},
+};
+
+/// Conflicts that a refusal names.
+const NAMED: usize = 5;
+
+/// An open folder of the target.
+struct Frame {
+    dir: Dir,
+    /// Gives its entries an access control list.
+    inherits: bool,
+    item: Item,
+    attributes: Attributes,
+    /// It becomes the snapshot's in its metadata, too.
+    mine: bool,
+    /// Our mark stands in it.
+    marked: bool,
+    /// Entries that are in it now as the snapshot has them.
+    complete: usize,
+}
+
+struct Run<'a> {
+    job: &'a Job<'a>,
+    aside: &'a str,
+    context: &'a Context<'a>,
+    /// Open folders of the target; none where the folder could not be had.
+    frames: Vec<Option<Frame>>,
+    /// For each file with more names: the path of the first below the target, and its inode.
+    links: HashMap<(u64, u64), (Vec<u8>, Inode)>,
+    tally: Tally,
+    progress: Progress,
+}
+
+pub(super) fn run(job: &Job<'_>, aside: &str, context: &Context<'_>) -> Result<Outcome> {
+    let totals = scan::scan(job, context)?;
+    allowed(job, aside, &totals)?;
+    let mut run = Run {
+        job,
+        aside,
+        context,
+        frames: Vec::new(),
+        links: HashMap::new(),
+        tally: Tally::default(),
+        progress: Progress {
+            phase: Phase::Restore,
+            entries_total: totals.entries,
+            bytes_total: totals.bytes,
+            ..Progress::default()
+        },
+    };
+    run.everything().map_err(interrupted)?;
+    run.sync()?;
+    Ok(run.tally.outcome(&job.place.shown, aside))
+}
+
+/// Refuses before anything is changed.
+fn allowed(job: &Job<'_>, aside: &str, totals: &Totals) -> Result<()> {
+    let target = &job.place.shown;
+    if totals.conflict_count > 0 && !job.overwrite {
+        let named: Vec<String> = totals
+            .conflicts
+            .iter()
+            .take(NAMED)
+            .map(|path| match path.as_str() {
+                "." => target.clone(),
+                path => job.in_target(&unescape(path).unwrap_or_default()),
+            })
+            .collect();
+        let more = totals.conflict_count - named.len() as u64;
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        let points = match job.place.stat {
+            Some(stat) if stat.kind == Kind::Symlink => {
+                "; or name the place that the symlink points to"
+            }
+            _ => "",
+        };
+        return Err(Error::refused(format!(
+            "would replace what is there and differs from the snapshot: {}{more}",
+            named.join(", ")
+        ))
+        .hint(format!(
+            "--overwrite takes the snapshot's and keeps the old ones aside as NAME{aside}{points}"
+        )));
+    }
+    let free = place::free_bytes(&job.place)?;
+    if totals.needed > free {
+        return Err(Error::refused(format!(
+            "insufficient space: restoring to {target} needs {} bytes and {free} are free there",
+            totals.needed
+        ))
+        .hint("free space there, or restore a part of it"));
+    }
+    Ok(())
+}
+
+impl Run<'_> {
+    fn everything(&mut self) -> Result<()> {
+        self.clean_beside_target();
+        let mut source = self.job.source()?;
+        while let Some(step) = source.next_step() {
+            self.context.stop.check()?;
+            match step {
+                Step::Enter(item) => self.enter(&mut source, item)?,
+                Step::Leaf(item) => self.leaf(&source, &item)?,
+                Step::Leave => self.leave(&source),
+                Step::Fault(problem) => self.tally.problem(problem),
+            }
+            self.progress.entries = self.tally.restored + self.tally.already_there;
+            if self.progress.entries.is_multiple_of(64) {
+                self.context.observer.event(Event::Progress(self.progress));
+            }
+        }
+        self.context.observer.event(Event::Progress(self.progress));
+        let because = source.manifest_fault().map(str::to_owned).or_else(|| {
+            let id = self.job.snapshot?;
+            self.job.store.records(id).ok()??;
+            self.job.store.manifest(id).err().map(|error| error.message)
+        });
+        if let Some(because) = because {
+            self.tally.problem(Problem {
+                path: source.on_source(b""),
+                kind: ProblemKind::Metadata,
+                message: format!(
+                    "the snapshot's manifest is damaged, so content was not checked and metadata is as the destination holds it: {because}"
+                ),
+            });
+        }
+        Ok(())
+    }
+
+    /// Where an entry goes; `None` below a folder that could not be had.
+    fn spot<'s>(&'s self, item: &'s Item, shown: &'s str) -> Option<Spot<'s>> {
+        let place = &self.job.place;
+        let (dir, name, inherits) = match self.frames.last() {
+            None => {
+                let inherits = metadata::passes_acl_on(&place.parent);
+                (&place.parent, &place.name, inherits)
+            }
+            Some(frame) => {
+                let frame = frame.as_ref()?;
+                (&frame.dir, &item.name, frame.inherits)
+            }
+        };
+        Some(Spot {
+            dir,
+            name,
+            inherits,
+            shown,
+        })
+    }
+
+    fn enter(&mut self, source: &mut Source, item: Item) -> Result<()> {
+        let attributes = match (source.folder(), &item.stored) {
+            (Some(folder), Some(_)) => metadata::wanted(&item, || attributes::of_fd(folder)),
+            _ => metadata::wanted(&item, || Ok(Attributes::new())),
+        };
+        if let Some(error) = attributes.1 {
+            let because = format!("cannot read its attributes: {}", reason(&error.into()));
+            self.entry_problem(source, &item, ProblemKind::Metadata, because);
+        }
+        let frame = match self.folder(&item) {
+            Ok(Some((dir, mine, marked))) => {
+                self.count();
+                Some(Frame {
+                    inherits: metadata::passes_acl_on(&dir),
+                    dir,
+                    item,
+                    attributes: attributes.0,
+                    mine,
+                    marked,
+                    complete: 0,
+                })
+            }
+            Ok(None) => None,
+            Err(Fault::All(error)) => return Err(error),
+            Err(Fault::Entry(kind, because)) => {
+                self.entry_problem(source, &item, kind, because);
+                None
+            }
+        };
+        if frame.is_none() {
+            source.skip_content();
+        }
+        self.frames.push(frame);
+        Ok(())
+    }
+
+    /// Opens or makes a folder; says whether it gets the snapshot's metadata and is marked.
+    fn folder(&mut self, item: &Item) -> std::result::Result<Option<(Dir, bool, bool)>, Fault> {
+        let shown = self.job.in_target(&item.path);
+        let Some(spot) = self.spot(item, &shown) else {
+            return Ok(None);
+        };
+        refuse_marker(spot.name)?;
+        let fault = |error| Fault::of(error, &shown);
+        let there = spot.dir.look(spot.name).map_err(fault)?;
+        if there.is_some_and(|there| there.kind == Kind::Folder) {
+            let folder = spot.dir.folder(spot.name).map_err(fault)?;
+            self.job
+                .check_folder(&folder, &item.path)
+                .map_err(|error| Fault::Entry(ProblemKind::NotStored, error.message))?;
+            let (mine, marked) = take_over(&folder).map_err(fault)?;
+            self.tally.already_there += 1;
+            return Ok(Some((folder, mine || self.job.overwrite, marked)));
+        }
+        let aside = self.aside_for(there.as_ref())?;
+        let (folder, temporary) = make::folder(spot)?;
+        make::place(spot, &temporary, aside)?;
+        self.tally.kept_aside += u64::from(aside.is_some());
+        self.tally.restored += 1;
+        Ok(Some((folder, true, true)))
+    }
+
+    /// The suffix for what has an entry's name, if anything has.
+    fn aside_for(&self, there: Option<&Stat>) -> std::result::Result<Option<&str>, Fault> {
+        match there {
+            None => Ok(None),
+            Some(_) if self.job.overwrite => Ok(Some(self.aside)),
+            // It was not there when everything was compared.
+            Some(_) => Err(make::taken()),
+        }
+    }
+
+    fn leave(&mut self, source: &Source) {
+        let Some(Some(frame)) = self.frames.pop() else {
+            return;
+        };
+        let mut faults = Faults::default();
+        if frame.mine {
+            let marked = frame.marked;
+            make::finish_folder(
+                &frame.dir,
+                &frame.item,
+                &frame.attributes,
+                marked,
+                &mut faults,
+            );
+        } else if self.differs_in_time_only(&frame) {
+            let handle = Handle::Open(frame.dir.as_fd());
+            metadata::apply_time(&handle, &frame.item, &mut faults);
+        }
+        self.faults(source, &frame.item, faults);
+    }
+
+    /// Whether a folder that keeps its own metadata is the snapshot's but for its time, as one
+    /// is whose run was killed between taking the mark away and setting the time.
+    fn differs_in_time_only(&self, frame: &Frame) -> bool {
+        let same = |stat: Stat| {
+            stat.mtime != frame.item.wanted.mtime
+                && compare::same_rights(&frame.item.wanted, &stat, self.job.place.holds)
+        };
+        frame.dir.stat_self().is_ok_and(same)
+            && frame
+                .dir
+                .names()
+                .is_ok_and(|names| names.len() == frame.complete)
+    }
+
+    /// Counts an entry that is in its folder now as the snapshot has it.
+    fn count(&mut self) {
+        if let Some(Some(frame)) = self.frames.last_mut() {
+            frame.complete += 1;
+        }
+    }
+
+    fn leaf(&mut self, source: &Source, item: &Item) -> Result<()> {
+        match self.make_leaf(source, item) {
+            Ok(()) => {
+                self.count();
+                Ok(())
+            }
+            Err(Fault::All(error)) => Err(error),
+            Err(Fault::Entry(kind, because)) => {
+                self.entry_problem(source, item, kind, because);
+                Ok(())
+            }
+        }
+    }
+
+    fn make_leaf(&mut self, source: &Source, item: &Item) -> std::result::Result<(), Fault> {
+        let shown = self.job.in_target(&item.path);
+        let Some(spot) = self.spot(item, &shown) else {
+            return Ok(());
+        };
+        let Spot { dir, name, .. } = spot;
+        refuse_marker(name)?;
+        let there = dir.look(name).map_err(|error| Fault::of(error, &shown))?;
+        let group = group(item);
+        if let Some(there) = &there {
+            let rules = self.job.rules(self.context.stop);
+            if compare::same(source, item, dir, name, there, rules).map_err(Fault::All)? {
+                self.tally.already_there += 1;
+                self.remember(group, item, (there.dev, there.ino));
+                return Ok(());
+            }
+        }
+        let aside = self.aside_for(there.as_ref())?;
+        let mut faults = Faults::default();
+        let linked = group.and_then(|group| self.link(group, dir, name));
+        let made = match (linked, item.wanted.kind) {
+            (Some(made), _) => made,
+            (None, Kind::File) => make::file(source, item, spot, self.context.stop, &mut faults)?,
+            (None, _) => make::other(source, item, spot, &mut faults)?,
+        };
+        if made.damaged {
+            let kept = make::keep_damaged(dir, &made.temporary, name, self.context.stop)
+                .map_err(Fault::All)?
+                .map_err(|error| Fault::of(error, &shown))?;
+            self.tally.damaged += 1;
+            return Err(Fault::Entry(
+                ProblemKind::Unreadable,
+                format!(
+                    "damaged: its content is not what the manifest recorded; what there is was put beside it as {}",
+                    display(kept.as_bytes())
+                ),
+            ));
+        }
+        make::place(spot, &made.temporary, aside)?;
+        self.tally.kept_aside += u64::from(aside.is_some());
+        self.tally.restored += 1;
+        self.progress.bytes += made.bytes;
+        if let Some(inode) = made.inode {
+            self.remember(group, item, inode);
+        }
+        self.faults(source, item, faults);
+        Ok(())
+    }
+
+    fn remember(&mut self, group: Option<(u64, u64)>, item: &Item, inode: Inode) {
+        if let Some(group) = group {
+            self.links
+                .entry(group)
+                .or_insert_with(|| (item.path.clone(), inode));
+        }
+    }
+
+    /// Links to the first name of the same file; `None` where that cannot be, so it is copied.
+    fn link(&self, group: (u64, u64), dir: &Dir, name: &OsStr) -> Option<Made> {
+        let (path, inode) = self.links.get(&group)?;
+        let mut parts: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
+        let first = OsStr::from_bytes(parts.pop()?);
+        let mut at = self.frames.first()?.as_ref()?.dir.again().ok()?;
+        for part in parts {
+            at = at.folder(OsStr::from_bytes(part)).ok()?;
+        }
+        make::link(&at, first, *inode, dir, name).ok()
+    }
+
+    /// Removes what an earlier run left beside the target itself.
+    fn clean_beside_target(&self) {
+        let place = &self.job.place;
+        for name in place.parent.names().unwrap_or_default() {
+            if names::is_temporary_of(&name, &place.name) {
+                make::remove_temporary(&place.parent, &name);
+            }
+        }
+    }
+
+    fn faults(&mut self, source: &Source, item: &Item, faults: Faults) {
+        self.tally.owners_left += u64::from(faults.owner_left);
+        for sentence in faults.sentences {
+            self.entry_problem(source, item, ProblemKind::Metadata, sentence);
+        }
+    }
+
+    fn entry_problem(&mut self, source: &Source, item: &Item, kind: ProblemKind, message: String) {
+        self.tally.problem(Problem {
+            path: source.on_source(&item.path),
+            kind,
+            message,
+        });
+    }
+
+    /// Waits until all of it is on disk.
+    fn sync(&self) -> Result<()> {
+        let place = &self.job.place;
+        let io = |error| Error::io("write", place.shown.as_bytes(), error);
+        place.parent.sync_file_system().map_err(io)?;
+        // The target may be where another file system is mounted.
+        match place.parent.look(&place.name).map_err(io)? {
+            Some(stat) if stat.kind == Kind::Folder => {
+                let folder = place.parent.folder(&place.name).map_err(io)?;
+                folder.sync_file_system().map_err(io)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The mark's name is ours; a snapshot made during a restore may hold it.
+fn refuse_marker(name: &OsStr) -> std::result::Result<(), Fault> {
+    if name == names::MARKER {
+        return Err(Fault::Entry(
+            ProblemKind::NotStored,
+            "left out: it is the mark of an unfinished restore".into(),
+        ));
+    }
+    Ok(())
+}
+
+/// Takes over a folder of the target. One that is empty, or that an earlier run made and did
+/// not finish, becomes the snapshot's (first answer) and is marked (second answer).
+fn take_over(folder: &Dir) -> std::result::Result<(bool, bool), Errno> {
+    let mut is_empty = true;
+    let mut marked = false;
+    let names = match folder.names() {
+        // Nothing of ours can be in there; entries that are missing will tell.
+        Err(Errno::ACCESS) => return Ok((false, false)),
+        names => names?,
+    };
+    for name in names {
+        if name == names::MARKER {
+            marked = true;
+        } else if names::is_temporary(&name) {
+            make::remove_temporary(folder, &name);
+        } else {
+            is_empty = false;
+        }
+    }
+    if is_empty && !marked {
+        // Where it cannot be marked, an interrupted run costs the folder its own metadata only.
+        marked = folder.new_file(OsStr::new(names::MARKER), 0o600).is_ok();
+    }
+    Ok((is_empty || marked, marked))
+}

@@ -1,0 +1,354 @@
+//! What is to be restored, entry by entry: the snapshot's tree and its manifest as one stream.
+//!
+//! The manifest says what an entry was, the tree holds its content; either may lack what the
+//! other has. Reads only, and follows nothing in the tree but folders.
+
+use std::{
+    cmp::Ordering,
+    ffi::{OsStr, OsString},
+    iter::Peekable,
+    os::unix::ffi::OsStrExt as _,
+    sync::LazyLock,
+};
+
+use schema::{
+    escape::display,
+    journal::{Problem, ProblemKind},
+    pattern::Excludes,
+};
+
+use super::lookup::Found;
+use crate::{
+    error::{Error, Result, reason},
+    manifest::{Entry, Reader},
+    sys::{Dir, Kind, Stat, bytes, path_order},
+    walk::{Bounds, Visit, Walk},
+};
+
+static NOTHING: LazyLock<Excludes> = LazyLock::new(Excludes::default);
+
+/// One entry to restore.
+#[derive(Debug)]
+pub(super) struct Item {
+    /// Path relative to what is restored; empty for that itself.
+    pub(super) path: Vec<u8>,
+    /// Its name in the snapshot.
+    pub(super) name: OsString,
+    /// What it was, after the manifest or else after the tree.
+    pub(super) wanted: Entry,
+    /// What the kernel says of it in the snapshot; none if only the manifest knows it.
+    pub(super) stored: Option<Stat>,
+    /// Whether the manifest knows it.
+    pub(super) listed: bool,
+}
+
+/// The next thing to do.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// A folder; its content follows.
+    Enter(Item),
+    /// Anything else.
+    Leaf(Item),
+    /// The end of the last folder that was entered and not left.
+    Leave,
+    /// An entry that the snapshot does not give.
+    Fault(Problem),
+}
+
+struct Open {
+    path: Vec<u8>,
+    in_tree: bool,
+}
+
+/// A stream of the entries below a path of a snapshot, itself included.
+pub(super) struct Source {
+    walk: Option<Walk<'static>>,
+    /// The walk's next visit, not yet given out.
+    pending: Option<Visit>,
+    manifest: Option<Peekable<Reader>>,
+    manifest_fault: Option<String>,
+    prefix: Vec<u8>,
+    open: Vec<Open>,
+    /// Content of this folder is of no interest.
+    pass_over: Option<Vec<u8>>,
+}
+
+impl Source {
+    pub(super) fn new(found: &Found, manifest: Option<Reader>) -> Result<Self> {
+        let walk = match &found.stat {
+            None => None,
+            Some(stat) => {
+                let parent = found
+                    .parent
+                    .again()
+                    .map_err(|error| Error::io("open", bytes(&found.name), error))?;
+                let bounds = Bounds {
+                    excludes: &NOTHING,
+                    one_file_system: false,
+                    never: None,
+                };
+                Some(Walk::new(parent, found.name.clone(), stat, bounds))
+            }
+        };
+        Ok(Self {
+            walk,
+            pending: None,
+            manifest: manifest.map(Iterator::peekable),
+            manifest_fault: None,
+            prefix: found.path.clone(),
+            open: Vec::new(),
+            pass_over: None,
+        })
+    }
+
+    /// The folder of the snapshot that holds the item given out last.
+    pub(super) fn parent(&self) -> Option<&Dir> {
+        self.walk.as_ref().map(Walk::parent)
+    }
+
+    /// After [`Step::Enter`] of a folder in the tree: that folder.
+    pub(super) fn folder(&self) -> Option<&Dir> {
+        self.walk.as_ref().map(Walk::folder)
+    }
+
+    /// Why the manifest could not be read to its end, if so.
+    pub(super) fn manifest_fault(&self) -> Option<&str> {
+        self.manifest_fault.as_deref()
+    }
+
+    /// After [`Step::Enter`]: passes the folder's content over; [`Step::Leave`] still comes.
+    pub(super) fn skip_content(&mut self) {
+        if let Some(open) = self.open.last() {
+            self.pass_over = Some(open.path.clone());
+            if open.in_tree
+                && let Some(walk) = &mut self.walk
+            {
+                walk.skip_content();
+            }
+        }
+    }
+
+    /// A path of the stream as it was on the source.
+    pub(super) fn on_source(&self, path: &[u8]) -> String {
+        let between: &[u8] = if self.prefix.is_empty() || path.is_empty() {
+            b""
+        } else {
+            b"/"
+        };
+        display(&[b"/", self.prefix.as_slice(), between, path].concat())
+    }
+
+    /// Goes to the next step; `None` at the end.
+    pub(super) fn next_step(&mut self) -> Option<Step> {
+        loop {
+            if self.pending.is_none() {
+                self.pending = self.walk.as_mut().and_then(Walk::next);
+            }
+            let head = self.head();
+            let in_tree = self.walk.as_ref().map(Walk::path);
+            let order = match (&self.pending, &head, in_tree) {
+                (Some(Visit::Leave(_)), Some(head), Some(folder)) => {
+                    if below(head, folder).is_some() {
+                        Ordering::Less
+                    } else {
+                        Ordering::Greater
+                    }
+                }
+                (Some(_), Some(head), Some(path)) => path_order(head, path),
+                (_, Some(_), _) => Ordering::Less,
+                (_, None, _) => Ordering::Greater,
+            };
+            // A folder that only the manifest knows ends with the first entry outside it.
+            if let Some(last) = self.open.last()
+                && !last.in_tree
+                && !(order.is_lt() && head.is_some_and(|head| below(&head, &last.path).is_some()))
+            {
+                self.open.pop();
+                return Some(Step::Leave);
+            }
+            if order.is_lt() {
+                let entry = self.take()?;
+                return Some(self.manifest_only(entry));
+            }
+            let visit = self.pending.take()?;
+            let entry = if order.is_eq() { self.take() } else { None };
+            if let Some(step) = self.tree_entry(visit, entry) {
+                return Some(step);
+            }
+        }
+    }
+
+    /// The relative path of the manifest's next entry of interest.
+    fn head(&mut self) -> Option<Vec<u8>> {
+        loop {
+            let manifest = self.manifest.as_mut()?;
+            let path = match manifest.peek()? {
+                Ok(entry) => &entry.path,
+                Err(error) => {
+                    self.manifest_fault = Some(reason(error));
+                    self.manifest = None;
+                    return None;
+                }
+            };
+            match below(path, &self.prefix) {
+                Some(relative) => {
+                    let over = self.pass_over.as_deref();
+                    let skip = |over| relative != over && below(relative, over).is_some();
+                    if !over.is_some_and(skip) {
+                        return Some(relative.to_vec());
+                    }
+                }
+                None if path_order(path, &self.prefix).is_gt() => {
+                    self.manifest = None;
+                    return None;
+                }
+                None => {}
+            }
+            manifest.next();
+        }
+    }
+
+    /// The manifest's entry that [`Self::head`] is the path of.
+    fn take(&mut self) -> Option<Entry> {
+        self.manifest.as_mut()?.next()?.ok()
+    }
+
+    /// An entry that the tree does not have.
+    fn manifest_only(&mut self, entry: Entry) -> Step {
+        let path = below(&entry.path, &self.prefix)
+            .unwrap_or_default()
+            .to_vec();
+        let (parent, name) = match path.iter().rposition(|byte| *byte == b'/') {
+            Some(at) => (&path[..at], &path[at + 1..]),
+            None => (&b""[..], path.as_slice()),
+        };
+        let name = OsStr::from_bytes(name).to_owned();
+        // A manifest is data that others may have had their hands on.
+        let in_place = match self.open.last() {
+            Some(open) => {
+                open.path == parent
+                    && !matches!(name.as_bytes(), b"" | b"." | b"..")
+                    && !name.as_bytes().contains(&0)
+            }
+            None => path.is_empty(),
+        };
+        if !in_place {
+            return self.fault(&path, "it is at no place in the snapshot".into());
+        }
+        match entry.kind {
+            Kind::File => self.fault(
+                &path,
+                "the manifest lists it and the snapshot does not have it".into(),
+            ),
+            kind => {
+                if kind == Kind::Folder {
+                    self.open.push(Open {
+                        path: path.clone(),
+                        in_tree: false,
+                    });
+                }
+                let item = Item {
+                    path,
+                    name,
+                    wanted: entry,
+                    stored: None,
+                    listed: true,
+                };
+                if kind == Kind::Folder {
+                    Step::Enter(item)
+                } else {
+                    Step::Leaf(item)
+                }
+            }
+        }
+    }
+
+    /// An entry of the tree, with what the manifest says of it.
+    fn tree_entry(&mut self, visit: Visit, entry: Option<Entry>) -> Option<Step> {
+        let walk = self.walk.as_mut()?;
+        let path = walk.path().to_vec();
+        let stat = match visit {
+            Visit::Leave(_) => {
+                self.open.pop();
+                return Some(Step::Leave);
+            }
+            Visit::Enter(stat) | Visit::Leaf(stat) => stat,
+            Visit::Unreadable(_, error) => {
+                self.pass_over = Some(path.clone());
+                return Some(self.fault(&path, reason(&error.into())));
+            }
+            Visit::Vanished => {
+                self.pass_over = Some(path.clone());
+                return Some(self.fault(&path, "it is gone from the snapshot".into()));
+            }
+            Visit::Excluded | Visit::MountPoint(_) | Visit::Destination => return None,
+        };
+        let name = walk.name().clone();
+        if let Some(entry) = &entry
+            && entry.kind != stat.kind
+        {
+            if stat.kind == Kind::Folder {
+                walk.skip_content();
+                walk.next();
+            }
+            if matches!(entry.kind, Kind::File | Kind::Folder) {
+                self.pass_over = Some(path.clone());
+                return Some(self.fault(&path, "it is not what the manifest recorded".into()));
+            }
+            return Some(Step::Leaf(Item {
+                path,
+                name,
+                wanted: entry.clone(),
+                stored: None,
+                listed: true,
+            }));
+        }
+        let listed = entry.is_some();
+        let mut wanted = entry.unwrap_or_else(|| Entry::of(&path, &stat));
+        if stat.kind == Kind::Symlink && wanted.target.is_none() {
+            match walk.parent().read_symlink(&name) {
+                Ok(target) => wanted.target = Some(bytes(&target).to_vec()),
+                Err(error) => return Some(self.fault(&path, reason(&error.into()))),
+            }
+        }
+        if stat.kind == Kind::Folder {
+            self.open.push(Open {
+                path: path.clone(),
+                in_tree: true,
+            });
+        }
+        let item = Item {
+            path,
+            name,
+            wanted,
+            stored: Some(stat),
+            listed,
+        };
+        Some(if stat.kind == Kind::Folder {
+            Step::Enter(item)
+        } else {
+            Step::Leaf(item)
+        })
+    }
+
+    fn fault(&self, path: &[u8], message: String) -> Step {
+        Step::Fault(Problem {
+            path: self.on_source(path),
+            kind: ProblemKind::Unreadable,
+            message,
+        })
+    }
+}
+
+/// The rest of a path below a folder; empty for the folder itself, `None` outside it.
+fn below<'a>(path: &'a [u8], folder: &[u8]) -> Option<&'a [u8]> {
+    if folder.is_empty() {
+        return Some(path);
+    }
+    let rest = path.strip_prefix(folder)?;
+    if rest.is_empty() {
+        Some(rest)
+    } else {
+        rest.strip_prefix(b"/")
+    }
+}

@@ -1,0 +1,350 @@
+//! The run loop: each step once, journalled before and after, resumable in between.
+//!
+//! Invariant (law 6): a step's `started` record is on disk before its first effect and `finished`
+//! after its last; a step that is only started runs again.
+
+use schema::{
+    Config, Inventory, Plan, Report, RunResult,
+    config::OnPreBackupFailure,
+    finding::Severity,
+    journal::{JournalEvent, Outcome, REPORT_FORMAT_VERSION, Sealed, Status, StepReport},
+    plan::{Action, DestinationCheckStep, Step},
+};
+
+use crate::{
+    destination,
+    error::{Error, ErrorKind, Result},
+    event::{Context, Event},
+    journal::{Journal, Replay},
+    lock::Lock,
+    snapshot,
+    state_dir::StateDir,
+    steps,
+    store::{BACKUP, LOCK_FILE, Store},
+};
+
+/// What the steps of one run share.
+pub struct Session<'a> {
+    /// The state directory.
+    pub state: &'a StateDir,
+    destination: Option<DestinationCheckStep>,
+    open: Option<(Store, Lock)>,
+}
+
+impl<'a> Session<'a> {
+    fn new(state: &'a StateDir, plan: &Plan) -> Self {
+        let destination = plan.steps.iter().find_map(|step| match &step.action {
+            Action::DestinationCheck(check) => Some(check.clone()),
+            _ => None,
+        });
+        Self {
+            state,
+            destination,
+            open: None,
+        }
+    }
+
+    /// Checks and opens the destination, and takes its lock.
+    ///
+    /// # Errors
+    /// A refusal, or that another run holds it.
+    pub fn prepare(&mut self, step: &DestinationCheckStep, context: Context<'_>) -> Result<()> {
+        let store = destination::prepare(step, context)?;
+        self.open = Some(locked(store)?);
+        Ok(())
+    }
+
+    /// The destination; opened again, and checked, in a run that was continued.
+    ///
+    /// # Errors
+    /// A refusal, or that another run holds it.
+    pub fn store(&mut self) -> Result<&Store> {
+        if self.open.is_none() {
+            let step = self.destination.as_ref().ok_or_else(|| {
+                Error::failed("the plan has a step for a destination and no destination")
+            })?;
+            self.open = Some(locked(destination::open_checked(step)?)?);
+        }
+        match &self.open {
+            Some((store, _)) => Ok(store),
+            None => Err(Error::failed("the destination is not open")),
+        }
+    }
+}
+
+fn locked(store: Store) -> Result<(Store, Lock)> {
+    let path = store.named(&format!("{BACKUP}/{LOCK_FILE}"));
+    let lock = Lock::take(&store.backup, LOCK_FILE, &path)?;
+    Ok((store, lock))
+}
+
+/// Runs a new plan to its end.
+///
+/// # Errors
+/// An interruption, a lock held by another run, or a state directory that cannot be written. The
+/// run can be continued then. All else is in the report.
+pub fn begin(
+    state: &StateDir,
+    config: &Config,
+    inventory: &Inventory,
+    plan: &Plan,
+    context: Context<'_>,
+) -> Result<Report> {
+    let journal = state.begin(config, inventory, plan)?;
+    go(state, plan, journal, &Replay::default(), context)
+}
+
+/// Continues a run that was begun and not ended.
+///
+/// # Errors
+/// As [`begin`].
+pub fn resume(state: &StateDir, plan: &Plan, context: Context<'_>) -> Result<Report> {
+    // An absent destination must not end the run that waits for it.
+    let (journal, replay) = state.journal(&plan.run_id)?;
+    if replay
+        .outcome("destination-check")
+        .is_some_and(|outcome| outcome.status.serves())
+    {
+        Session::new(state, plan).store()?;
+    }
+    go(state, plan, journal, &replay, context)
+}
+
+/// Gives an unfinished run up, so that a new one can take its place.
+///
+/// # Errors
+/// The system's reason.
+pub fn abandon(state: &StateDir, plan: &Plan, because: &str, context: Context<'_>) -> Result<()> {
+    let (mut journal, _) = state.journal(&plan.run_id)?;
+    journal.append(&JournalEvent::RunAbandoned {
+        at: context.clock.now(),
+        because: because.to_owned(),
+    })
+}
+
+fn go(
+    state: &StateDir,
+    plan: &Plan,
+    mut journal: Journal,
+    replay: &Replay,
+    context: Context<'_>,
+) -> Result<Report> {
+    let continued = !replay.events.is_empty();
+    let now = context.clock.now();
+    let started_at = replay
+        .events
+        .iter()
+        .find_map(|event| match event {
+            JournalEvent::RunStarted { at, .. } => Some(*at),
+            _ => None,
+        })
+        .unwrap_or(now);
+    journal.append(&JournalEvent::RunStarted {
+        plan: plan.digest,
+        at: now,
+        pid: std::process::id(),
+    })?;
+    context.observer.event(Event::RunStarted {
+        run_id: &plan.run_id,
+        continued,
+    });
+    let mut report = Report {
+        format_version: REPORT_FORMAT_VERSION,
+        run_id: plan.run_id.clone(),
+        host: plan.host.clone(),
+        started_at,
+        ended_at: now,
+        result: RunResult::Interrupted,
+        snapshot: None,
+        findings: plan.findings.clone(),
+        steps: Vec::new(),
+    };
+    let mut session = Session::new(state, plan);
+    for step in &plan.steps {
+        let done = one(
+            &mut session,
+            plan,
+            step,
+            &mut journal,
+            replay,
+            &report,
+            context,
+        )?;
+        if done.outcome.sealed.is_some() {
+            report.snapshot.clone_from(&done.outcome.sealed);
+        }
+        report.steps.push(done);
+    }
+    report.ended_at = context.clock.now();
+    report.result = replay.result().unwrap_or_else(|| result(&report));
+    if replay.result().is_none() {
+        journal.append(&JournalEvent::RunEnded {
+            at: report.ended_at,
+            result: report.result,
+        })?;
+    }
+    state.end(&report)?;
+    state.forget_old_runs(context)?;
+    Ok(report)
+}
+
+/// Runs one step, or says how it ended before.
+fn one(
+    session: &mut Session<'_>,
+    plan: &Plan,
+    step: &Step,
+    journal: &mut Journal,
+    replay: &Replay,
+    report: &Report,
+    context: Context<'_>,
+) -> Result<StepReport> {
+    if let Some(outcome) = replay.outcome(&step.id) {
+        return Ok(StepReport {
+            step: step.id.clone(),
+            started_at: None,
+            ended_at: context.clock.now(),
+            outcome: outcome.clone(),
+        });
+    }
+    let unserved = step.needs.iter().find(|need| {
+        !report
+            .steps
+            .iter()
+            .any(|done| done.step == **need && done.outcome.status.serves())
+    });
+    let mut started_at = None;
+    let outcome = if let Some(need) = unserved {
+        Outcome {
+            status: Status::Skipped,
+            message: format!("needs {need}, which did not succeed"),
+            ..Outcome::default()
+        }
+    } else {
+        let at = context.clock.now();
+        started_at = Some(at);
+        journal.append(&JournalEvent::StepStarted {
+            step: step.id.clone(),
+            at,
+        })?;
+        context
+            .observer
+            .event(Event::StepStarted { step: &step.id });
+        match act(session, plan, step, report, context) {
+            Ok(outcome) => outcome,
+            Err(error) => match error.kind {
+                ErrorKind::Interrupted | ErrorKind::Busy => return Err(error),
+                ErrorKind::Refused => failed(Status::Refused, error),
+                ErrorKind::Failed => failed(Status::Failed, error),
+            },
+        }
+    };
+    let ended_at = context.clock.now();
+    journal.append(&JournalEvent::StepFinished {
+        step: step.id.clone(),
+        at: ended_at,
+        outcome: outcome.clone(),
+    })?;
+    context.observer.event(Event::StepFinished {
+        step: &step.id,
+        outcome: &outcome,
+    });
+    Ok(StepReport {
+        step: step.id.clone(),
+        started_at,
+        ended_at,
+        outcome,
+    })
+}
+
+fn failed(status: Status, error: Error) -> Outcome {
+    Outcome {
+        status,
+        message: error.message,
+        hint: error.hint,
+        ..Outcome::default()
+    }
+}
+
+fn act(
+    session: &mut Session<'_>,
+    plan: &Plan,
+    step: &Step,
+    report: &Report,
+    context: Context<'_>,
+) -> Result<Outcome> {
+    let sealed = report.snapshot.clone();
+    match &step.action {
+        Action::PreScript(script) => {
+            let environment = environment(plan, None, sealed.as_ref());
+            steps::script::run(&step.id, script, &environment, context)
+        }
+        Action::DestinationCheck(check) => steps::destination_check::run(session, check, context),
+        Action::SpaceCheck(check) => steps::space_check::run(session.store()?, check, context),
+        Action::Snapshot(snapshot) => {
+            snapshot::run(session.store()?, &plan.run_id, snapshot, context)
+        }
+        Action::Rotate(rotate) => {
+            let store = session.store()?;
+            steps::rotate::run(store, &plan.run_id, rotate, sealed.as_ref(), context)
+        }
+        Action::PostScript(script) => {
+            let environment = environment(plan, Some(result(report)), sealed.as_ref());
+            let script = schema::plan::ScriptStep {
+                on_failure: OnPreBackupFailure::Abort,
+                ..script.clone()
+            };
+            steps::script::run(&step.id, &script, &environment, context)
+        }
+        Action::Notify(notify) => {
+            let mut so_far = report.clone();
+            so_far.ended_at = context.clock.now();
+            so_far.result = result(report);
+            steps::notify::run(notify, &so_far)
+        }
+        Action::Mark(mark) => steps::mark::run(session.store()?, mark),
+        Action::Restore(restore) => crate::restore::run(session.store()?, restore, &context),
+        Action::CloudSync(_) => Err(Error::refused("cloud copies are not part of this version")
+            .hint("set cloud.enable to false")),
+    }
+}
+
+/// What scripts find in their environment.
+fn environment(
+    plan: &Plan,
+    result: Option<RunResult>,
+    sealed: Option<&Sealed>,
+) -> Vec<(&'static str, String)> {
+    let mut environment = vec![("BACKUP_RUN_ID", plan.run_id.clone())];
+    if let Some(result) = result {
+        environment.push(("BACKUP_RESULT", result.word().to_owned()));
+        let id = sealed.map(|sealed| sealed.id.to_string());
+        environment.push(("BACKUP_SNAPSHOT", id.unwrap_or_default()));
+    }
+    environment
+}
+
+/// How a run ended, from how its steps did. A notification never changes it.
+fn result(report: &Report) -> RunResult {
+    let severity = report.findings.iter().map(|finding| finding.severity).max();
+    match severity {
+        Some(Severity::Refusal) => return RunResult::Refused,
+        Some(Severity::Deferral) => return RunResult::Deferred,
+        _ => {}
+    }
+    let worst = report
+        .steps
+        .iter()
+        .filter(|done| done.step != "notify")
+        .map(|done| done.outcome.status)
+        .max();
+    match worst {
+        Some(Status::Failed) => RunResult::Failed,
+        Some(Status::Refused) => RunResult::Refused,
+        Some(Status::Deferred) => RunResult::Deferred,
+        Some(Status::Incomplete) => RunResult::Incomplete,
+        Some(Status::Skipped | Status::Succeeded) | None => match severity {
+            Some(Severity::Warning) => RunResult::Incomplete,
+            _ => RunResult::Success,
+        },
+    }
+}

@@ -1,0 +1,281 @@
+//! The state directory: what this machine remembers between runs.
+//!
+//! `runs/<run-id>/` explains each run by itself; `destinations.json` lists the disks that were
+//! used; `lock` lets one run at a time.
+
+use std::{ffi::OsStr, os::unix::fs::DirBuilderExt as _, path::Path};
+
+use rustix::io::Errno;
+use schema::{Config, Inventory, Plan, Report, plan::Action};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Error, Result},
+    event::Context,
+    journal::{self, Journal, Replay},
+    lock::Lock,
+    remove::remove_tree,
+    store::{read_json, write_json},
+    sys::{Dir, resolve::resolve},
+};
+
+const RUNS: &str = "runs";
+const DESTINATIONS: &str = "destinations.json";
+const LOCK: &str = "lock";
+const CONFIG: &str = "config.json";
+const INVENTORY: &str = "inventory.json";
+const PLAN: &str = "plan.json";
+const REPORT: &str = "report.json";
+/// Runs whose folders are kept.
+const KEEP_RUNS: usize = 100;
+
+/// An open state directory.
+#[derive(Debug)]
+pub struct StateDir {
+    dir: Dir,
+    path: String,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Destinations {
+    known: Vec<String>,
+}
+
+/// A run that was begun and not ended.
+#[derive(Debug)]
+pub struct Unfinished {
+    /// Its plan.
+    pub plan: Plan,
+    /// The configuration it was made from.
+    pub config: Config,
+}
+
+impl StateDir {
+    /// Opens a state directory; `None` if there is none.
+    ///
+    /// # Errors
+    /// When it is there and cannot be opened.
+    pub fn open(path: &Path) -> Result<Option<Self>> {
+        let named = path.to_string_lossy().into_owned();
+        match resolve(path).and_then(|resolved| resolved.folder()) {
+            Ok(dir) => Ok(Some(Self { dir, path: named })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(Error::io("open", named.as_bytes(), error)
+                .hint("name another with --state-dir, or run as the user that owns it")),
+        }
+    }
+
+    /// Opens a state directory, making it where it is missing.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn open_or_new(path: &Path) -> Result<Self> {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(|error| {
+                Error::io("make", path.as_os_str().as_encoded_bytes(), error)
+                    .hint("name another with --state-dir, or run as root")
+            })?;
+        Self::open(path)?.ok_or_else(|| Error::failed("the state directory vanished"))
+    }
+
+    /// Takes the lock, so that no other run works from this state directory.
+    ///
+    /// # Errors
+    /// As [`Lock::take`].
+    pub fn lock(&self) -> Result<Lock> {
+        Lock::take(&self.dir, LOCK, &self.named(LOCK))
+    }
+
+    /// Whether a run works from this state directory now.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        Lock::is_held(&self.dir, LOCK)
+    }
+
+    /// Ids of the destinations that were used.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn known_destinations(&self) -> Result<Vec<String>> {
+        let known: Option<Destinations> =
+            read_json(&self.dir, DESTINATIONS, &self.named(DESTINATIONS))?;
+        Ok(known.unwrap_or_default().known)
+    }
+
+    /// Remembers a destination.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn remember_destination(&self, id: &str) -> Result<()> {
+        let mut known = self.known_destinations()?;
+        if known.iter().any(|other| other == id) {
+            return Ok(());
+        }
+        known.push(id.to_owned());
+        known.sort();
+        let path = self.named(DESTINATIONS);
+        write_json(&self.dir, DESTINATIONS, &path, &Destinations { known })
+    }
+
+    /// Makes the folder of a run, with what it is made from, and an empty journal.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn begin(&self, config: &Config, inventory: &Inventory, plan: &Plan) -> Result<Journal> {
+        let runs = self.runs()?;
+        let name = plan.run_id.as_str();
+        let at = |file: &str| self.named(&format!("{RUNS}/{name}/{file}"));
+        let run = runs
+            .folder_or_new(OsStr::new(name), 0o700)
+            .map_err(|error| Error::io("make", at("").as_bytes(), error))?;
+        write_json(&run, CONFIG, &at(CONFIG), config)?;
+        write_json(&run, INVENTORY, &at(INVENTORY), inventory)?;
+        // A run of this name that ended, in a moment that someone supposes to be the same again.
+        for old in [REPORT, journal::FILE_NAME] {
+            match run.remove_file(OsStr::new(old)) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(error) => return Err(Error::io("remove", at(old).as_bytes(), error)),
+            }
+        }
+        // The plan last: a folder without one is not a run that could be continued.
+        write_json(&run, PLAN, &at(PLAN), plan)?;
+        runs.sync()
+            .map_err(|error| Error::io("sync", at("").as_bytes(), error))?;
+        Journal::open(&run, &at(journal::FILE_NAME)).map(|(journal, _)| journal)
+    }
+
+    /// Opens the journal of a run that was begun.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn journal(&self, run_id: &str) -> Result<(Journal, Replay)> {
+        let run = self.run(run_id)?;
+        let path = self.named(&format!("{RUNS}/{run_id}/{}", journal::FILE_NAME));
+        Journal::open(&run, &path)
+    }
+
+    /// The newest backup run, if it was begun and not ended. A restore is not one: whoever wants
+    /// it continued says so again.
+    ///
+    /// # Errors
+    /// When the folders of runs cannot be read.
+    pub fn unfinished(&self) -> Result<Option<Unfinished>> {
+        for name in self.run_names()?.into_iter().rev() {
+            let run = self.run(&name)?;
+            let at = |file: &str| self.named(&format!("{RUNS}/{name}/{file}"));
+            let plan: Option<Plan> = read_json(&run, PLAN, &at(PLAN)).unwrap_or_default();
+            let Some(plan) = plan.filter(backs_up) else {
+                continue;
+            };
+            let config: Option<Config> = read_json(&run, CONFIG, &at(CONFIG)).unwrap_or_default();
+            let reported = run
+                .look(OsStr::new(REPORT))
+                .is_ok_and(|there| there.is_some());
+            let whole = !reported
+                && plan.digest == plan.expected_digest()
+                && journal::read(&run, &at(journal::FILE_NAME))?
+                    .is_some_and(|replay| !replay.abandoned());
+            return Ok(config
+                .filter(|_| whole)
+                .map(|config| Unfinished { plan, config }));
+        }
+        Ok(None)
+    }
+
+    /// Writes the report that ends a run.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn end(&self, report: &Report) -> Result<()> {
+        let run = self.run(&report.run_id)?;
+        let path = self.named(&format!("{RUNS}/{}/{REPORT}", report.run_id));
+        write_json(&run, REPORT, &path, report)
+    }
+
+    /// The report of the newest run that ended.
+    ///
+    /// # Errors
+    /// When the folders of runs cannot be read.
+    pub fn last_report(&self) -> Result<Option<Report>> {
+        for name in self.run_names()?.into_iter().rev() {
+            let run = self.run(&name)?;
+            let path = self.named(&format!("{RUNS}/{name}/{REPORT}"));
+            if let Ok(Some(report)) = read_json(&run, REPORT, &path) {
+                return Ok(Some(report));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Removes the folders of runs that ended long ago.
+    ///
+    /// # Errors
+    /// The system's reason, or an interruption.
+    pub fn forget_old_runs(&self, context: Context<'_>) -> Result<()> {
+        let names = self.run_names()?;
+        let runs = self.runs()?;
+        for name in names.iter().rev().skip(KEEP_RUNS) {
+            let named = self.named(&format!("{RUNS}/{name}"));
+            remove_tree(&runs, OsStr::new(name), &named, context)?;
+        }
+        Ok(())
+    }
+
+    /// Path of a run's folder, for messages.
+    #[must_use]
+    pub fn run_path(&self, run_id: &str) -> String {
+        self.named(&format!("{RUNS}/{run_id}"))
+    }
+
+    /// Names of the runs by the time their plans were made.
+    fn run_names(&self) -> Result<Vec<String>> {
+        let runs = match self.dir.folder(OsStr::new(RUNS)) {
+            Ok(runs) => runs,
+            Err(Errno::NOENT) => return Ok(Vec::new()),
+            Err(error) => return Err(Error::io("open", self.named(RUNS).as_bytes(), error)),
+        };
+        let names = runs
+            .names()
+            .map_err(|error| Error::io("list", self.named(RUNS).as_bytes(), error))?;
+        // By when the plan was written, not by name: clocks are set back now and then.
+        let mut runs: Vec<_> = names
+            .into_iter()
+            .filter_map(|name| {
+                let run = runs.folder(&name).ok()?;
+                let plan = run.stat(OsStr::new(PLAN)).ok()?;
+                Some((plan.mtime, name.into_string().ok()?))
+            })
+            .collect();
+        runs.sort();
+        Ok(runs.into_iter().map(|(_, name)| name).collect())
+    }
+
+    fn runs(&self) -> Result<Dir> {
+        self.dir
+            .folder_or_new(OsStr::new(RUNS), 0o700)
+            .map_err(|error| Error::io("make", self.named(RUNS).as_bytes(), error))
+    }
+
+    fn run(&self, run_id: &str) -> Result<Dir> {
+        self.runs()?
+            .folder(OsStr::new(run_id))
+            .map_err(|error| Error::io("open", self.run_path(run_id).as_bytes(), error))
+    }
+
+    fn named(&self, relative: &str) -> String {
+        format!("{}/{relative}", self.path.trim_end_matches('/'))
+    }
+}
+
+/// Whether a plan makes, moves or deletes snapshots.
+fn backs_up(plan: &Plan) -> bool {
+    plan.steps.iter().any(|step| {
+        matches!(
+            step.action,
+            Action::Snapshot(_) | Action::Rotate(_) | Action::CloudSync(_)
+        )
+    })
+}

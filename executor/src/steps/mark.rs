@@ -1,0 +1,33 @@
+//! Records what a person says of a snapshot, beside its record.
+
+use schema::{SnapshotId, journal::Outcome, plan::MarkStep};
+
+use crate::{
+    error::{Error, Result},
+    store::{MARKS_FILE, Store, record_path, write_json},
+};
+
+/// Writes the mark.
+///
+/// # Errors
+/// When there is no such snapshot, or the system's reason.
+pub fn run(store: &Store, step: &MarkStep) -> Result<Outcome> {
+    let (id, said): (SnapshotId, &str) = match step {
+        MarkStep::Pin { id } => (*id, "is kept whatever the retention says"),
+        MarkStep::Unpin { id } => (*id, "is left to the retention again"),
+        MarkStep::Accept { id } => (*id, "is accepted as it is"),
+    };
+    let records = store.records(id)?.ok_or_else(|| {
+        Error::refused(format!("there is no snapshot {id} in {}", store.path))
+            .hint("`backup list` shows all snapshots")
+    })?;
+    let mut marks = store.marks(id)?;
+    match step {
+        MarkStep::Pin { .. } => marks.pinned = true,
+        MarkStep::Unpin { .. } => marks.pinned = false,
+        MarkStep::Accept { .. } => marks.accepted = true,
+    }
+    let path = store.named(&record_path(id, MARKS_FILE));
+    write_json(&records, MARKS_FILE, &path, &marks)?;
+    Ok(Outcome::success(format!("snapshot {id} {said}")))
+}

@@ -1,0 +1,8 @@
+//! The "run" half of each step kind, one file each. The decisions are in the plan.
+
+pub mod destination_check;
+pub mod mark;
+pub mod notify;
+pub mod rotate;
+pub mod script;
+pub mod space_check;

@@ -1,0 +1,62 @@
+//! The codes of all findings: stable names that programs may match on.
+//!
+//! A code is never reused for something else. New findings get a new one.
+#![expect(missing_docs, reason = "the names say it")]
+
+// Deferrals, and refusals that may be configured as such.
+pub const ON_BATTERY: &str = "on-battery";
+pub const DESTINATION_NOT_MOUNTED: &str = "destination-not-mounted";
+
+// Refusals about the destination.
+pub const DESTINATION_READ_ONLY: &str = "destination-read-only";
+pub const DESTINATION_RECORD_UNREADABLE: &str = "destination-record-unreadable";
+pub const DESTINATION_TOO_NEW: &str = "destination-too-new";
+pub const DESTINATION_OF_ANOTHER_HOST: &str = "destination-of-another-host";
+pub const DESTINATION_UNKNOWN: &str = "destination-unknown";
+pub const WRONG_FILE_SYSTEM: &str = "wrong-file-system";
+pub const NO_HARD_LINKS: &str = "no-hard-links";
+pub const INSUFFICIENT_SPACE: &str = "insufficient-space";
+pub const INSUFFICIENT_INODES: &str = "insufficient-inodes";
+
+// Refusals about the sources.
+pub const NOTHING_TO_BACK_UP: &str = "nothing-to-back-up";
+pub const SOURCE_TWICE: &str = "source-twice";
+pub const SOURCE_INSIDE_SOURCE: &str = "source-inside-source";
+pub const SOURCE_OVERLAPS_DESTINATION: &str = "source-overlaps-destination";
+
+// Refusals about what the plan is made from.
+pub const INVENTORY_TOO_NEW: &str = "inventory-too-new";
+pub const INVENTORY_OF_ANOTHER_CONFIG: &str = "inventory-of-another-config";
+
+// Refusals of a saved plan.
+pub const PLAN_ALTERED: &str = "plan-altered";
+pub const PLAN_TOO_NEW: &str = "plan-too-new";
+pub const PLAN_TOO_OLD: &str = "plan-too-old";
+pub const PLAN_OF_ANOTHER_HOST: &str = "plan-of-another-host";
+pub const CONFIG_CHANGED: &str = "config-changed";
+pub const DESTINATION_CHANGED: &str = "destination-changed";
+pub const SNAPSHOTS_CHANGED: &str = "snapshots-changed";
+
+// Warnings.
+pub const SOURCE_MISSING: &str = "source-missing";
+pub const SOURCE_UNREADABLE: &str = "source-unreadable";
+pub const SOURCE_EMPTY: &str = "source-empty";
+pub const SOURCE_NOT_MOUNTED: &str = "source-not-mounted";
+pub const ENTRIES_UNREADABLE: &str = "entries-unreadable";
+pub const SNAPSHOT_IN_THE_FUTURE: &str = "snapshot-in-the-future";
+pub const SUSPECT_SNAPSHOT: &str = "suspect-snapshot";
+pub const DELETIONS_NEED_APPROVAL: &str = "deletions-need-approval";
+pub const DELETIONS_WITHHELD: &str = "deletions-withheld";
+
+// Notes.
+pub const NOTHING_ENABLED: &str = "nothing-enabled";
+pub const FIRST_SNAPSHOT: &str = "first-snapshot";
+pub const FULL_COPIES: &str = "full-copies";
+pub const KEPT_IN_MANIFEST_ONLY: &str = "kept-in-manifest-only";
+pub const NO_TIER_LINKS: &str = "no-tier-links";
+pub const NAMES_MAY_COLLIDE: &str = "names-may-collide";
+pub const MOUNT_PASSED_OVER: &str = "mount-passed-over";
+pub const UNMANAGED_FOLDERS: &str = "unmanaged-folders";
+pub const REMOVAL_RESUMED: &str = "removal-resumed";
+pub const PARTIAL_CONTINUED: &str = "partial-continued";
+pub const PARTIAL_DISCARDED: &str = "partial-discarded";

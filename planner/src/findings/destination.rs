@@ -1,0 +1,197 @@
+//! Refusals about the destination: that it is there, that it is the right one, that it can serve.
+//!
+//! All faults at once, so that a person mends them in one go. Room is not judged here.
+
+use schema::{
+    Config, Finding, Severity,
+    config::IfAbsent,
+    inventory::DestinationState,
+    record::{DestinationRecord, FORMAT_VERSION},
+};
+
+use super::{code, refusal};
+use crate::steps::facts::Facts;
+
+/// That the destination is not there; a refusal, or a deferral where `local.ifAbsent` says so.
+pub(crate) fn absence(config: &Config, destination: &DestinationState) -> Option<Finding> {
+    let local = &config.local;
+    let path = &local.mount_point;
+    let why = if !destination.present {
+        let because = destination
+            .absent_because
+            .as_deref()
+            .unwrap_or("no such folder");
+        format!("cannot be opened ({because})")
+    } else if local.require_mount && !destination.mounted {
+        "is a folder with nothing mounted on it".to_owned()
+    } else {
+        return None;
+    };
+    let severity = match local.if_absent {
+        IfAbsent::Fail => Severity::Refusal,
+        IfAbsent::Defer => Severity::Deferral,
+    };
+    let hint = if local.require_mount {
+        format!(
+            "attach the drive and run `mount {path}`; `mountpoint {path}` tells whether it is \
+             mounted. a plain folder needs local.requireMount = false"
+        )
+    } else {
+        format!("create the folder {path}, or correct local.mountPoint")
+    };
+    let message = format!("destination not mounted: {path} (local.mountPoint) {why}");
+    Some(Finding::new(severity, code::DESTINATION_NOT_MOUNTED, message).hint(hint))
+}
+
+/// The refusals about a destination that is there.
+pub(crate) fn check(
+    facts: &Facts<'_>,
+    destination: &DestinationState,
+    findings: &mut Vec<Finding>,
+) {
+    let path = &destination.mount_point;
+    if let Some(wanted) = &facts.config.local.file_system_uuid
+        && destination.file_system_uuid.as_ref() != Some(wanted)
+    {
+        let found = destination
+            .file_system_uuid
+            .as_deref()
+            .unwrap_or("no UUID that can be told");
+        findings.push(
+            refusal(
+                code::WRONG_FILE_SYSTEM,
+                format!(
+                    "wrong file system: {path} (local.mountPoint) has {found}, and \
+                     local.fileSystemUUID wants {wanted}"
+                ),
+            )
+            .hint("attach the right drive, or correct local.fileSystemUUID (`lsblk --fs`)"),
+        );
+    }
+    if destination.read_only {
+        findings.push(
+            refusal(
+                code::DESTINATION_READ_ONLY,
+                format!("{path} (local.mountPoint) is mounted read-only"),
+            )
+            .hint(format!(
+                "run `mount -o remount,rw {path}`; if it became read-only by itself, look for \
+                 disk errors with `dmesg` and check the file system first"
+            )),
+        );
+    }
+    identity(facts, destination, findings);
+    links(facts, destination, findings);
+    let newer = destination
+        .snapshots
+        .iter()
+        .find(|snapshot| snapshot.record.format_version > FORMAT_VERSION);
+    if let Some(newer) = newer {
+        findings.push(
+            refusal(
+                code::DESTINATION_TOO_NEW,
+                format!(
+                    "{path}/{}/{}/{} was made by {}, whose format {} is not known here",
+                    facts.host,
+                    newer.home,
+                    newer.record.id,
+                    newer.record.made_by,
+                    newer.record.format_version,
+                ),
+            )
+            .hint("update this program"),
+        );
+    }
+}
+
+/// Whether it is a destination that this machine knows, or may take as its first.
+fn identity(facts: &Facts<'_>, destination: &DestinationState, findings: &mut Vec<Finding>) {
+    let path = &destination.mount_point;
+    let file = format!("{path}/{}/.backup/destination.json", facts.host);
+    let known = &facts.inventory.known_destinations;
+    if let Some(fault) = &destination.record_fault {
+        findings.push(
+            refusal(
+                code::DESTINATION_RECORD_UNREADABLE,
+                format!("{file} cannot be read: {fault}"),
+            )
+            .hint("check the drive; `backup init` writes the file anew"),
+        );
+        return;
+    }
+    let adopt = "attach the right drive, or run `backup init`, which adds this disk";
+    let Some(record) = &destination.record else {
+        if !known.is_empty() {
+            findings.push(
+                refusal(
+                    code::DESTINATION_UNKNOWN,
+                    format!(
+                        "{path} (local.mountPoint) was never used for {}, and this machine has \
+                         other destinations",
+                        facts.host
+                    ),
+                )
+                .hint(adopt),
+            );
+        }
+        return;
+    };
+    let DestinationRecord {
+        format_version, id, ..
+    } = record;
+    if *format_version > FORMAT_VERSION {
+        findings.push(
+            refusal(
+                code::DESTINATION_TOO_NEW,
+                format!("{file} has format {format_version}, and only {FORMAT_VERSION} is known"),
+            )
+            .hint("update this program"),
+        );
+    }
+    if record.host != facts.host {
+        findings.push(
+            refusal(
+                code::DESTINATION_OF_ANOTHER_HOST,
+                format!(
+                    "{file} says that the snapshots are of {}, and this is {}",
+                    record.host, facts.host
+                ),
+            )
+            .hint("set hostname to that name if the machine was renamed, or use another folder"),
+        );
+    }
+    if !known.is_empty() && !known.contains(id) {
+        findings.push(
+            refusal(
+                code::DESTINATION_UNKNOWN,
+                format!(
+                    "{path} (local.mountPoint) is destination {id}, which this machine does not \
+                     know"
+                ),
+            )
+            .hint(adopt),
+        );
+    }
+}
+
+fn links(facts: &Facts<'_>, destination: &DestinationState, findings: &mut Vec<Finding>) {
+    let can_link = facts.capabilities().is_none_or(|can| can.hard_links);
+    if can_link || facts.config.local.allow_full_copies {
+        return;
+    }
+    let kind = destination.file_system.as_deref().unwrap_or("file system");
+    findings.push(
+        refusal(
+            code::NO_HARD_LINKS,
+            format!(
+                "{} (local.mountPoint, {kind}) has no hard links, so each snapshot would be a \
+                 whole copy",
+                destination.mount_point
+            ),
+        )
+        .hint(
+            "use a drive with ext4, xfs or btrfs, or accept whole copies with \
+             local.allowFullCopies = true",
+        ),
+    );
+}

@@ -1,0 +1,143 @@
+//! What a person should know before a run, and what forbids it.
+//!
+//! Owns the stable code of every finding and the order in which they are looked for. Each finding
+//! of warning or worse says what to do. No step is decided here.
+
+pub mod code;
+pub(crate) mod destination;
+pub(crate) mod notices;
+mod sources;
+
+use schema::{Finding, Severity, inventory, inventory::Power};
+
+use crate::{space, steps::facts::Facts};
+
+/// All findings that do not come from a step, refusals and deferrals among them.
+pub(crate) fn of(facts: &Facts<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    // On battery nothing is judged further: the timer asks again, and a person sees it all.
+    if let Some(deferral) = on_battery(facts) {
+        return vec![deferral];
+    }
+    if let Some(mismatch) = other_inventory(facts) {
+        return vec![mismatch];
+    }
+    if !facts.config.local.enable && !facts.config.cloud.enable {
+        findings.push(
+            note(
+                code::NOTHING_ENABLED,
+                "neither local.enable nor cloud.enable is on, so nothing is backed up",
+            )
+            .hint("set local.enable, cloud.enable or both"),
+        );
+    }
+    let Some(destination) = facts.destination else {
+        return findings;
+    };
+    if let Some(absence) = destination::absence(facts.config, destination) {
+        findings.push(absence);
+        // What is below an empty mount point says nothing of the destination.
+        sources::check(facts, &mut findings);
+        return findings;
+    }
+    destination::check(facts, destination, &mut findings);
+    sources::check(facts, &mut findings);
+    space::check(facts, &mut findings);
+    let refused = findings
+        .iter()
+        .any(|finding| finding.severity >= Severity::Deferral);
+    notices::of_destination(facts, destination, &mut findings);
+    if !refused {
+        notices::of_run(facts, destination, &mut findings);
+    }
+    findings
+}
+
+fn on_battery(facts: &Facts<'_>) -> Option<Finding> {
+    let defer = facts.options.scheduled
+        && facts.config.schedule.only_on_ac
+        && facts.inventory.power == Power::Battery;
+    defer.then(|| {
+        Finding::new(
+            Severity::Deferral,
+            code::ON_BATTERY,
+            "on battery: schedule.onlyOnAC defers this run until the machine is on ac power",
+        )
+        .hint("plug the machine in, or run `backup now`, which does not ask")
+    })
+}
+
+/// An inventory that this planner does not understand, or that was made for another config.
+fn other_inventory(facts: &Facts<'_>) -> Option<Finding> {
+    let found = facts.inventory;
+    let local = &facts.config.local;
+    if found.format_version > inventory::FORMAT_VERSION {
+        return Some(
+            refusal(
+                code::INVENTORY_TOO_NEW,
+                format!(
+                    "the inventory has format {}, and only {} is known",
+                    found.format_version,
+                    inventory::FORMAT_VERSION
+                ),
+            )
+            .hint("use the version of this program that made it"),
+        );
+    }
+    if !local.enable {
+        return None;
+    }
+    let unscanned = |path: &_| !found.sources.iter().any(|source| source.path == *path);
+    let what = if found
+        .destination
+        .as_ref()
+        .is_none_or(|destination| destination.mount_point != local.mount_point)
+    {
+        format!("{} (local.mountPoint)", local.mount_point)
+    } else {
+        let path = local.sources.iter().find(|path| unscanned(path))?;
+        format!("{path} (local.sources)")
+    };
+    Some(
+        refusal(
+            code::INVENTORY_OF_ANOTHER_CONFIG,
+            format!("the inventory says nothing of {what}: it was made for another config"),
+        )
+        .hint("take the inventory again with this config"),
+    )
+}
+
+/// A finding that is worth knowing.
+pub(crate) fn note(code: &str, message: impl Into<String>) -> Finding {
+    Finding::new(Severity::Note, code, message)
+}
+
+/// A finding that makes the run incomplete or suspect.
+pub(crate) fn warning(code: &str, message: impl Into<String>) -> Finding {
+    Finding::new(Severity::Warning, code, message)
+}
+
+/// A finding that forbids the run.
+pub(crate) fn refusal(code: &str, message: impl Into<String>) -> Finding {
+    Finding::new(Severity::Refusal, code, message)
+}
+
+/// The first few of a list, and how many more there are.
+pub(crate) fn first_few(items: impl IntoIterator<Item = String>, count: u64) -> String {
+    const FEW: usize = 3;
+    let shown: Vec<String> = items.into_iter().take(FEW).collect();
+    let rest = count.saturating_sub(shown.len() as u64);
+    match rest {
+        0 => shown.join(", "),
+        _ => format!("{} and {rest} more", shown.join(", ")),
+    }
+}
+
+/// A number with its noun.
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    match (count, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{count} {stem}ies"),
+        (_, None) => format!("{count} {noun}s"),
+    }
+}

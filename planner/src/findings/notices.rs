@@ -1,0 +1,196 @@
+//! What is worth knowing of a destination that serves: leftovers, marks, what it cannot hold.
+//!
+//! Nothing here stops a run.
+
+use schema::{Finding, inventory::DestinationState, record::Capabilities};
+
+use super::{code, counted, first_few, note, warning};
+use crate::{
+    space::gib,
+    steps::facts::{self, Facts},
+};
+
+/// What a person should know of the destination, whether or not anything runs.
+pub(super) fn of_destination(
+    facts: &Facts<'_>,
+    destination: &DestinationState,
+    findings: &mut Vec<Finding>,
+) {
+    let found = destination.snapshots.iter().map(facts::candidate);
+    let future: Vec<_> = found.filter(|one| one.in_future(facts.now)).collect();
+    if !future.is_empty() {
+        let count = future.len() as u64;
+        findings.push(
+            warning(
+                code::SNAPSHOT_IN_THE_FUTURE,
+                format!(
+                    "{} dated in the future, by the clock of {}: {}",
+                    counted(count, "snapshot"),
+                    facts.inventory.taken_at.format("%Y-%m-%d %H:%M"),
+                    first_few(future.iter().map(|one| one.id.to_string()), count),
+                ),
+            )
+            .hint("check the clock with `timedatectl`; they are kept and count for nothing"),
+        );
+    }
+    findings.extend(suspect(destination));
+    if let Some(can) = facts.capabilities() {
+        capabilities(facts, destination, can, findings);
+    }
+    let count = destination.unmanaged.len() as u64;
+    if count > 0 {
+        let names = destination.unmanaged.iter();
+        let names = names.map(|one| format!("{}/{}", one.tier, one.name));
+        findings.push(
+            note(
+                code::UNMANAGED_FOLDERS,
+                format!(
+                    "{} in {} not made by this program and left alone: {}",
+                    counted(count, "folder"),
+                    destination.mount_point,
+                    first_few(names, count)
+                ),
+            )
+            .hint("`backup adopt` makes one a snapshot"),
+        );
+    }
+}
+
+/// What a person should know of the run, where there is one.
+pub(super) fn of_run(
+    facts: &Facts<'_>,
+    destination: &DestinationState,
+    findings: &mut Vec<Finding>,
+) {
+    if facts.reference.is_none() {
+        let why = if destination.snapshots.is_empty() {
+            "the destination has no snapshot yet"
+        } else {
+            "no snapshot of the destination counts"
+        };
+        let message = format!("{why}, so everything is copied");
+        findings.push(note(code::FIRST_SNAPSHOT, message));
+    }
+    leftovers(facts, destination, findings);
+}
+
+/// That suspect snapshots stand there that nobody has accepted.
+pub(crate) fn suspect(destination: &DestinationState) -> Option<Finding> {
+    let suspect: Vec<_> = destination
+        .snapshots
+        .iter()
+        .filter(|snapshot| facts::candidate(snapshot).suspect)
+        .collect();
+    let first = suspect.first()?;
+    let count = suspect.len() as u64;
+    let described = suspect.iter().map(|snapshot| {
+        let why = snapshot.record.suspect.join("; ");
+        format!("{} ({why})", snapshot.record.id)
+    });
+    Some(
+        warning(
+            code::SUSPECT_SNAPSHOT,
+            format!(
+                "{} suspect, and nothing is deleted until a person has looked: {}",
+                match count {
+                    1 => "1 snapshot is".to_owned(),
+                    _ => format!("{count} snapshots are"),
+                },
+                first_few(described, count)
+            ),
+        )
+        .hint(format!(
+            "`backup accept {}` if it is as it should be",
+            first.record.id
+        )),
+    )
+}
+
+fn leftovers(facts: &Facts<'_>, destination: &DestinationState, findings: &mut Vec<Finding>) {
+    let bytes: u64 = destination.trash.iter().map(|left| left.bytes).sum();
+    let count = destination.trash.len() as u64;
+    if count > 0 {
+        let ids = destination.trash.iter().map(|left| left.id.to_string());
+        findings.push(note(
+            code::REMOVAL_RESUMED,
+            format!(
+                "the interrupted removal of {} is ended first, which frees {}: {}",
+                counted(count, "snapshot"),
+                gib(bytes),
+                first_few(ids, count)
+            ),
+        ));
+    }
+    if let Some(left) = facts.partials.continued {
+        findings.push(note(
+            code::PARTIAL_CONTINUED,
+            format!(
+                "the unfinished snapshot {} is continued: {} and {} are there",
+                left.id,
+                counted(left.entries, "entry"),
+                gib(left.bytes),
+            ),
+        ));
+    }
+    for (left, reason) in &facts.partials.discarded {
+        findings.push(note(
+            code::PARTIAL_DISCARDED,
+            format!(
+                "the unfinished snapshot {} is thrown away, which frees {}: {reason}",
+                left.id,
+                gib(left.bytes)
+            ),
+        ));
+    }
+}
+
+fn capabilities(
+    facts: &Facts<'_>,
+    destination: &DestinationState,
+    can: &Capabilities,
+    findings: &mut Vec<Finding>,
+) {
+    let path = &destination.mount_point;
+    if !can.hard_links && facts.config.local.allow_full_copies {
+        findings.push(note(
+            code::FULL_COPIES,
+            format!(
+                "{path} has no hard links: each snapshot is a whole copy (local.allowFullCopies)"
+            ),
+        ));
+    }
+    let gaps: Vec<&str> = [
+        (can.symlinks, "symlinks"),
+        (can.modes, "modes"),
+        (can.owners, "owners"),
+        (can.xattrs, "extended attributes"),
+        (can.acls, "access control lists"),
+        (can.fifos, "fifos and sockets"),
+    ]
+    .into_iter()
+    .filter_map(|(can, what)| (!can).then_some(what))
+    .collect();
+    if !gaps.is_empty() {
+        findings.push(note(
+            code::KEPT_IN_MANIFEST_ONLY,
+            format!(
+                "{path} cannot hold {}: the manifest does, and a restore puts them back",
+                gaps.join(", ")
+            ),
+        ));
+    }
+    if !can.symlinks {
+        findings.push(note(
+            code::NO_TIER_LINKS,
+            format!("{path} has no symlinks, so `latest` and the links between tiers are left out"),
+        ));
+    }
+    if !can.case_sensitive {
+        findings.push(note(
+            code::NAMES_MAY_COLLIDE,
+            format!(
+                "{path} takes names that differ only in case for one: of such files one is stored"
+            ),
+        ));
+    }
+}

@@ -1,0 +1,235 @@
+//! Refusals and warnings about the sources.
+//!
+//! Where a source really is was resolved by the scan: a bind mount or a symlink is found out here
+//! although its path looks innocent. Paths as such are the config check's business.
+
+use schema::{
+    Finding,
+    inventory::{Place, Presence, SourceState},
+};
+
+use super::{code, counted, first_few, note, refusal, warning};
+use crate::steps::facts::Facts;
+
+/// All findings about the sources.
+pub(super) fn check(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    let sources: Vec<&SourceState> = facts.sources().collect();
+    let none_there = sources
+        .iter()
+        .all(|source| source.presence != Presence::Present);
+    if none_there {
+        let paths = sources.iter().map(|source| source.path.to_string());
+        let paths = first_few(paths, sources.len() as u64);
+        findings.push(
+            refusal(
+                code::NOTHING_TO_BACK_UP,
+                match sources.as_slice() {
+                    [] => "nothing to back up: local.sources is empty".to_owned(),
+                    _ => format!("nothing to back up: none of {paths} (local.sources) can be read"),
+                },
+            )
+            .hint("mount or create the sources, or correct local.sources"),
+        );
+    }
+    overlaps(facts, &sources, findings);
+    for source in sources {
+        presence(facts, source, findings);
+        content(facts, source, findings);
+    }
+}
+
+fn overlaps(facts: &Facts<'_>, sources: &[&SourceState], findings: &mut Vec<Finding>) {
+    let placed: Vec<(&SourceState, &Place)> = sources
+        .iter()
+        .filter_map(|source| Some((*source, source.place.as_ref()?)))
+        .collect();
+    for (at, (one, here)) in placed.iter().enumerate() {
+        for (other, there) in &placed[at + 1..] {
+            let (one, other) = (&one.path, &other.path);
+            let (code, message) = match relation(here, there) {
+                Relation::Apart => continue,
+                Relation::Same => (
+                    code::SOURCE_TWICE,
+                    format!("{one} and {other} (local.sources) are the same file or folder"),
+                ),
+                Relation::Inside => (
+                    code::SOURCE_INSIDE_SOURCE,
+                    format!("{one} is really inside {other} (local.sources)"),
+                ),
+                Relation::Around => (
+                    code::SOURCE_INSIDE_SOURCE,
+                    format!("{other} is really inside {one} (local.sources)"),
+                ),
+            };
+            findings.push(refusal(code, message).hint("remove one of them from local.sources"));
+        }
+    }
+    let Some((destination, there)) = facts
+        .destination
+        .and_then(|found| Some((&found.mount_point, found.place.as_ref()?)))
+    else {
+        return;
+    };
+    for (source, here) in placed {
+        let source = &source.path;
+        let how = match relation(here, there) {
+            Relation::Apart => continue,
+            Relation::Same => "is",
+            Relation::Inside => "is really inside",
+            Relation::Around => "contains",
+        };
+        findings.push(
+            refusal(
+                code::SOURCE_OVERLAPS_DESTINATION,
+                format!(
+                    "{source} (local.sources) {how} {destination} (local.mountPoint), so the \
+                     backup would hold itself"
+                ),
+            )
+            .hint("move the destination to another drive, or choose other local.sources"),
+        );
+    }
+}
+
+enum Relation {
+    Apart,
+    Same,
+    Inside,
+    Around,
+}
+
+/// How the first place lies to the second.
+fn relation(one: &Place, other: &Place) -> Relation {
+    if one.device != other.device {
+        return Relation::Apart;
+    }
+    if one.inode == other.inode || one.within == other.within {
+        Relation::Same
+    } else if is_below(&one.within, &other.within) {
+        Relation::Inside
+    } else if is_below(&other.within, &one.within) {
+        Relation::Around
+    } else {
+        Relation::Apart
+    }
+}
+
+/// Whether a path lies below another, which must be a whole number of its components.
+fn is_below(path: &str, above: &str) -> bool {
+    path.strip_prefix(above.trim_end_matches('/'))
+        .is_some_and(|rest| rest.starts_with('/') && rest.len() > 1)
+}
+
+fn presence(facts: &Facts<'_>, source: &SourceState, findings: &mut Vec<Finding>) {
+    let path = &source.path;
+    let emptied = facts.emptied.contains(&path);
+    let outcome = if emptied {
+        "it had files in the last good snapshot, so the backup will be incomplete and suspect"
+    } else {
+        "the backup will be incomplete"
+    };
+    match &source.presence {
+        Presence::Missing => findings.push(
+            warning(
+                code::SOURCE_MISSING,
+                format!("{path} (local.sources) is not there; {outcome}"),
+            )
+            .hint("mount or create it, or remove it from local.sources"),
+        ),
+        Presence::Unreadable { because } => findings.push(
+            warning(
+                code::SOURCE_UNREADABLE,
+                format!("{path} (local.sources) cannot be read ({because}); {outcome}"),
+            )
+            .hint(reading_hint(facts)),
+        ),
+        Presence::Present if emptied => findings.push(
+            warning(
+                code::SOURCE_EMPTY,
+                format!(
+                    "{path} (local.sources) is empty and had files in the last good snapshot; \
+                     this one will be suspect"
+                ),
+            )
+            .hint("check that it is mounted; if it is meant to be empty, `backup accept` says so"),
+        ),
+        Presence::Present => {}
+    }
+    let was_mounted = facts.reference.is_some_and(|before| {
+        let mut then = before.record.sources.iter();
+        then.any(|one| one.path == *path && one.mounted)
+    });
+    if source.presence == Presence::Present && was_mounted && !source.mounted {
+        findings.push(
+            warning(
+                code::SOURCE_NOT_MOUNTED,
+                format!(
+                    "nothing is mounted on {path} (local.sources), where something was in the \
+                     last good snapshot"
+                ),
+            )
+            .hint(format!("run `mount {path}` if it should be")),
+        );
+    }
+}
+
+fn content(facts: &Facts<'_>, source: &SourceState, findings: &mut Vec<Finding>) {
+    let path = &source.path;
+    let below = |name: &String| format!("{}/{name}", path.as_str().trim_end_matches('/'));
+    for mount in &source.mounts_passed_over {
+        findings.push(
+            note(
+                code::MOUNT_PASSED_OVER,
+                format!(
+                    "{} is another file system and is passed over (local.oneFileSystem)",
+                    below(mount)
+                ),
+            )
+            .hint("add it to local.sources to back it up"),
+        );
+    }
+    let count = source.scan.unreadable;
+    if count > 0 {
+        let which = first_few(source.unreadable.iter().map(below), count);
+        findings.push(
+            warning(
+                code::ENTRIES_UNREADABLE,
+                format!(
+                    "{} in {path} (local.sources) cannot be read: {which}",
+                    counted(count, "entry")
+                ),
+            )
+            .hint(format!(
+                "{}, or leave them out with local.excludePatterns",
+                reading_hint(facts)
+            )),
+        );
+    }
+}
+
+fn reading_hint(facts: &Facts<'_>) -> &'static str {
+    if facts.inventory.privileged {
+        "look for disk errors and for file systems that shut root out (fuse, nfs)"
+    } else {
+        "run it as root"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_below;
+
+    #[test]
+    fn a_path_is_below_another_by_whole_components_only() {
+        for (path, above, expected) in [
+            ("/home/ann", "/home", true),
+            ("/home", "/", true),
+            ("/home2", "/home", false),
+            ("/home", "/home", false),
+            ("/", "/", false),
+            ("/", "/home", false),
+        ] {
+            assert_eq!(is_below(path, above), expected, "{path} {above}");
+        }
+    }
+}

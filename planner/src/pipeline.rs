@@ -1,0 +1,220 @@
+//! From config and inventory to a plan: the order of the steps and what they are bound to.
+//!
+//! Owns the list of step kinds and the frame around them. What a step does is decided in its own
+//! file; whether anything may run at all is decided by the findings.
+
+use std::cmp::Reverse;
+
+use chrono::{DateTime, TimeZone, Utc};
+use schema::{
+    Config, Digest, Finding, Inventory, Plan, Severity, SnapshotId, Tier,
+    config::AbsolutePath,
+    inventory::{DestinationState, TierLink, Unmanaged},
+    plan::{Action, Basis, Binding, FORMAT_VERSION, Step, Totals},
+    record::{RotationRecord, SnapshotMarks},
+};
+use serde::Serialize;
+
+use crate::{
+    findings, graph,
+    steps::{
+        After, Decide, destination_check,
+        facts::{self, Facts},
+        notify, post_script, pre_script, rotate, snapshot, space_check,
+    },
+};
+
+/// The kinds of steps, in the order in which they run. A new kind is one line here.
+const PIPELINE: &[Decide] = &[
+    pre_script::decide,
+    destination_check::decide,
+    space_check::decide,
+    snapshot::decide,
+    rotate::decide,
+    post_script::decide,
+    notify::decide,
+];
+
+/// What a person or a timer asks for besides the config.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    /// A person has seen how many snapshots go, and agrees.
+    pub approve_deletions: bool,
+    /// A timer started the run, not a person: on battery it is deferred (`schedule.onlyOnAC`).
+    pub scheduled: bool,
+}
+
+/// Compiles config and inventory into a plan.
+///
+/// The same input gives the same bytes; the order of the inventory's lists has no meaning.
+#[must_use]
+pub fn plan(config: &Config, inventory: &Inventory, options: &Options) -> Plan {
+    let inventory = &sorted(inventory);
+    let facts = Facts::new(config, inventory, options);
+    let mut found = findings::of(&facts);
+    let steps = match found.iter().map(|finding| finding.severity).max() {
+        Some(Severity::Deferral) => Vec::new(),
+        Some(Severity::Refusal) => steps(&facts, &mut found, |action| {
+            matches!(action, Action::PostScript(_) | Action::Notify(_))
+        }),
+        _ => steps(&facts, &mut found, |_| true),
+    };
+    debug_assert_eq!(graph::check(&steps), Ok(()));
+    // The gravest first; within one severity in the order of discovery.
+    found.sort_by_key(|finding| Reverse(finding.severity));
+
+    let bound_to = binding(config, inventory);
+    let run = Digest::of_json(&(bound_to.config, bound_to.destination, inventory.taken_at));
+    let mut plan = Plan {
+        format_version: FORMAT_VERSION,
+        run_id: format!("{}-{}", facts.id, run.short()),
+        created_at: inventory.taken_at,
+        host: facts.host.to_owned(),
+        bound_to,
+        findings: found,
+        totals: totals(&facts, &steps),
+        steps,
+        digest: Digest([0; 32]),
+    };
+    plan.digest = plan.expected_digest();
+    plan
+}
+
+/// The snapshot that a new one would be linked to: the newest complete one that counts, else the
+/// newest with errors; none where the destination has no hard links.
+#[must_use]
+pub fn basis<Z: TimeZone>(destination: &DestinationState, now: DateTime<Z>) -> Option<Basis> {
+    facts::basis(destination, now.with_timezone(&Utc))
+}
+
+/// The steps whose action is `wanted`, each with what it waits for.
+///
+/// Deciders of unwanted steps are not asked, so their findings do not appear either.
+fn steps(facts: &Facts<'_>, findings: &mut Vec<Finding>, wanted: fn(&Action) -> bool) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    for decide in PIPELINE {
+        let mut noticed = Vec::new();
+        let Some(draft) = decide(facts, &mut noticed) else {
+            continue;
+        };
+        if !wanted(&draft.action) {
+            continue;
+        }
+        findings.append(&mut noticed);
+        let in_plan = |kinds: &[&str]| -> Vec<String> {
+            let ids = steps.iter().map(|step| &step.id);
+            ids.filter(|id| kinds.contains(&id.as_str()))
+                .cloned()
+                .collect()
+        };
+        let step = Step {
+            id: draft.action.kind().to_owned(),
+            needs: in_plan(draft.needs),
+            after: match draft.after {
+                After::Kinds(kinds) => in_plan(kinds),
+                After::All => steps.iter().map(|step| step.id.clone()).collect(),
+            },
+            action: draft.action,
+        };
+        steps.push(step);
+    }
+    steps
+}
+
+/// What the steps come to.
+fn totals(facts: &Facts<'_>, steps: &[Step]) -> Totals {
+    let mut totals = Totals {
+        kept: facts
+            .destination
+            .map_or(0, |destination| destination.snapshots.len() as u64),
+        ..Totals::default()
+    };
+    for step in steps {
+        match &step.action {
+            Action::Snapshot(step) => {
+                totals.copy_files = step.expected.new_files;
+                totals.copy_bytes = step.expected.new_bytes;
+                totals.link_files = step.expected.files.saturating_sub(step.expected.new_files);
+                totals.kept += 1;
+            }
+            Action::Rotate(step) => {
+                let deletions = &step.on_complete.deletions;
+                totals.deletions = deletions.len() as u64;
+                totals.freed_bytes = deletions.iter().map(|one| one.frees).sum();
+                totals.kept = totals.kept.saturating_sub(totals.deletions);
+            }
+            _ => {}
+        }
+    }
+    totals
+}
+
+/// What the plan is bound to: another config or another state of the destination refuses it.
+pub(crate) fn binding(config: &Config, sorted: &Inventory) -> Binding {
+    let destination = sorted.destination.as_ref();
+    Binding {
+        config: Digest::of_json(config),
+        destination: Digest::of_json(&destination.map(State::of)),
+        destination_id: destination
+            .and_then(|state| state.record.as_ref())
+            .map(|record| record.id.clone()),
+        snapshots: destination
+            .iter()
+            .flat_map(|state| &state.snapshots)
+            .map(|snapshot| format!("{}/{}", snapshot.home, snapshot.record.id))
+            .collect(),
+    }
+}
+
+/// What of a destination a plan rests on. Free space and the time are left out: they change all
+/// the time, and the steps check both again.
+#[derive(Serialize)]
+struct State<'a> {
+    id: Option<&'a str>,
+    mount_point: &'a AbsolutePath,
+    snapshots: Vec<(SnapshotId, Tier, &'a SnapshotMarks)>,
+    unmanaged: &'a [Unmanaged],
+    links: &'a [TierLink],
+    latest: Option<&'a str>,
+    partial: Vec<SnapshotId>,
+    trash: Vec<SnapshotId>,
+    rotation: Option<&'a RotationRecord>,
+}
+
+impl<'a> State<'a> {
+    fn of(destination: &'a DestinationState) -> Self {
+        let snapshots = destination.snapshots.iter();
+        Self {
+            id: destination.record.as_ref().map(|record| record.id.as_str()),
+            mount_point: &destination.mount_point,
+            snapshots: snapshots
+                .map(|snapshot| (snapshot.record.id, snapshot.home, &snapshot.marks))
+                .collect(),
+            unmanaged: &destination.unmanaged,
+            links: &destination.links,
+            latest: destination.latest.as_deref(),
+            partial: destination.partial.iter().map(|left| left.id).collect(),
+            trash: destination.trash.iter().map(|left| left.id).collect(),
+            rotation: destination.rotation.as_ref(),
+        }
+    }
+}
+
+/// The inventory with every list in one order, so that reading a folder in another order cannot
+/// give another plan.
+pub(crate) fn sorted(inventory: &Inventory) -> Inventory {
+    let mut inventory = inventory.clone();
+    if let Some(destination) = &mut inventory.destination {
+        let snapshots = &mut destination.snapshots;
+        snapshots.sort_by_key(|one| (one.record.started_at.to_utc(), one.record.id));
+        destination.unmanaged.sort();
+        destination.links.sort();
+        destination.partial.sort();
+        destination.trash.sort();
+    }
+    for source in &mut inventory.sources {
+        source.mounts_passed_over.sort();
+        source.unreadable.sort();
+    }
+    inventory
+}

@@ -1,0 +1,298 @@
+//! What a deletion frees, computed from the snapshots' records without walking any tree.
+//!
+//! Owns the argument below. It never reads a file system, and never promises more than is freed.
+//!
+//! # The argument
+//!
+//! A record says how many bytes its snapshot holds of what each earlier snapshot (the *origin*)
+//! stored first. Files are shared only by linking to the basis. So of one origin, a snapshot holds
+//! a part of what its basis holds, and a part of what every ancestor holds. Snapshots that are
+//! there form a forest: the parent of one is its nearest ancestor that is still there. For one
+//! origin and a set of deletions:
+//!
+//! - A tree holds what its root holds, since all others hold parts of that.
+//! - What the kept ones of a tree hold together is at most `U`: a kept root counts in full; below a
+//!   deleted one, the sum over its children, but no more than the deleted one itself holds.
+//! - At least `max over trees (root) − sum over trees (U)` is freed.
+//!
+//! In a chain, where each is linked to the one before, this is exact: the first minus the first
+//! one kept. Where snapshots branch it is a lower bound, because parts of a sum may overlap. It
+//! grows with the set of deletions, so the share of each deletion is a difference that is not
+//! negative.
+//!
+//! The basis of an older snapshot is often deleted itself, and its record with it. A new snapshot
+//! is always linked to the newest complete one that counts. Hence one that was complete and not
+//! suspect when it was sealed is an ancestor of all that were made later, unless a clock jumped.
+//! That is used where the basis is gone, only if the basis was made after the supposed ancestor and
+//! only if the numbers agree; whoever is not known to be an ancestor counts as none.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schema::SnapshotId;
+
+/// What one snapshot holds.
+#[derive(Debug, Clone)]
+pub(crate) struct Holding {
+    /// The snapshot.
+    pub(crate) id: SnapshotId,
+    /// What it was linked to.
+    pub(crate) basis: Option<SnapshotId>,
+    /// Complete and not suspect when it was sealed, so that the next one was linked to it.
+    pub(crate) becomes_basis: bool,
+    /// Bytes on disk by the snapshot that stored them first.
+    pub(crate) stored_by: BTreeMap<SnapshotId, u64>,
+}
+
+/// What each deletion frees once those before it are done; at least, and exactly in a chain.
+///
+/// `held` is in chronological order.
+pub(crate) fn frees(held: &[Holding], deletions: &[SnapshotId]) -> Vec<u64> {
+    let parents: Vec<Option<usize>> = (0..held.len()).map(|at| parent(held, at)).collect();
+    let origins: BTreeSet<SnapshotId> = held
+        .iter()
+        .flat_map(|one| one.stored_by.keys().copied())
+        .collect();
+    let mut gone = BTreeSet::new();
+    let mut before = 0;
+    deletions
+        .iter()
+        .map(|id| {
+            gone.insert(*id);
+            let now = origins
+                .iter()
+                .map(|origin| freed(held, &parents, *origin, &gone))
+                .fold(0, u64::saturating_add);
+            let more = now.saturating_sub(before);
+            before = before.max(now);
+            more
+        })
+        .collect()
+}
+
+/// The nearest ancestor of a snapshot that is still there, as far as it is known.
+fn parent(held: &[Holding], at: usize) -> Option<usize> {
+    let one = &held[at];
+    let basis = one.basis?;
+    let earlier = &held[..at];
+    let found = match held.iter().position(|other| other.id == basis) {
+        // Only a clock that jumped gives a basis that starts later; then nothing is known.
+        Some(found) => Some(found).filter(|found| *found < at),
+        None => earlier
+            .iter()
+            .rposition(|other| other.becomes_basis && other.id < basis),
+    };
+    found.filter(|found| may_descend(one, &earlier[*found]))
+}
+
+/// Whether the numbers allow that `one` holds only parts of what `ancestor` holds.
+fn may_descend(one: &Holding, ancestor: &Holding) -> bool {
+    ancestor
+        .stored_by
+        .iter()
+        .all(|(origin, bytes)| one.stored_by.get(origin).is_none_or(|part| part <= bytes))
+}
+
+/// Bytes of one origin that are freed at least when all of `gone` are deleted.
+fn freed(
+    held: &[Holding],
+    parents: &[Option<usize>],
+    origin: SnapshotId,
+    gone: &BTreeSet<SnapshotId>,
+) -> u64 {
+    let bytes = |at: usize| held[at].stored_by.get(&origin).copied().unwrap_or(0);
+    // The sum over the children seen so far; a parent stands before its children, so going
+    // backwards all children are done when their parent is reached.
+    let mut below = vec![0_u64; held.len()];
+    let (mut most, mut kept) = (0_u64, 0_u64);
+    for at in (0..held.len()).rev().filter(|at| bytes(*at) > 0) {
+        let deleted = gone.contains(&held[at].id);
+        let stays = if deleted {
+            below[at].min(bytes(at))
+        } else {
+            bytes(at)
+        };
+        match parents[at].filter(|parent| bytes(*parent) > 0) {
+            Some(parent) => below[parent] = below[parent].saturating_add(stays),
+            None => {
+                kept = kept.saturating_add(stays);
+                if deleted {
+                    most = most.max(bytes(at));
+                }
+            }
+        }
+    }
+    most.saturating_sub(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use chrono::{NaiveDate, TimeDelta};
+    use proptest::{collection::vec, prelude::*, sample::Index};
+
+    use super::*;
+
+    /// A snapshot of the model: inodes with their size, by the snapshot that stored them.
+    #[derive(Debug, Clone)]
+    struct Model {
+        id: SnapshotId,
+        basis: Option<SnapshotId>,
+        good: bool,
+        accepted: bool,
+        /// Inode number to origin and size.
+        inodes: BTreeMap<usize, (SnapshotId, u64)>,
+    }
+
+    impl Model {
+        fn holding(&self) -> Holding {
+            let mut stored_by = BTreeMap::new();
+            for (origin, size) in self.inodes.values() {
+                *stored_by.entry(*origin).or_default() += size;
+            }
+            Holding {
+                id: self.id,
+                basis: self.basis,
+                becomes_basis: self.good,
+                stored_by,
+            }
+        }
+    }
+
+    /// One run: which inodes of the basis it drops, the sizes that it adds, what it turns out as,
+    /// what a person accepts and what is deleted afterwards.
+    type Run = (u16, Vec<u64>, u8, bool, u8);
+
+    fn id(at: usize) -> SnapshotId {
+        let start = NaiveDate::from_ymd_opt(2025, 1, 1)
+            .and_then(|day| day.and_hms_opt(2, 0, 0))
+            .unwrap();
+        SnapshotId::from_local(start + TimeDelta::days(i64::try_from(at).unwrap()))
+    }
+
+    /// Makes snapshots as the planner does: each linked to the newest one that counts.
+    fn history(runs: &[Run], branches: bool) -> Vec<Model> {
+        let mut next_inode = 0;
+        let mut held: Vec<Model> = Vec::new();
+        for (at, (dropped, added, kind, accept, delete)) in runs.iter().enumerate() {
+            let counts = |one: &Model| one.good || one.accepted;
+            let basis = held.iter().rev().find(|one| counts(one));
+            let kept = basis.iter().flat_map(|basis| &basis.inodes);
+            let mut inodes: BTreeMap<_, _> = kept
+                .filter(|(inode, _)| dropped >> (*inode % 16) & 1 == 0)
+                .map(|(inode, value)| (*inode, *value))
+                .collect();
+            for size in added {
+                inodes.insert(next_inode, (id(at), *size));
+                next_inode += 1;
+            }
+            let basis = basis.map(|basis| basis.id);
+            if branches && *accept {
+                held.iter_mut().for_each(|one| one.accepted = true);
+            }
+            held.push(Model {
+                id: id(at),
+                basis,
+                good: !branches || *kind % 3 > 0,
+                accepted: false,
+                inodes,
+            });
+            let newest = held.iter().rposition(|one| one.good || one.accepted);
+            let victim = usize::from(*delete);
+            if victim + 1 < held.len() && Some(victim) != newest {
+                held.remove(victim);
+            }
+        }
+        held
+    }
+
+    /// What a file system frees: inodes that only deleted snapshots hold.
+    fn truly_freed(held: &[Model], gone: &[SnapshotId]) -> u64 {
+        let all: BTreeMap<_, _> = held.iter().flat_map(|one| &one.inodes).collect();
+        all.into_iter()
+            .filter(|(inode, _)| {
+                held.iter()
+                    .all(|one| gone.contains(&one.id) || !one.inodes.contains_key(inode))
+            })
+            .map(|(_, (_, size))| size)
+            .sum()
+    }
+
+    fn runs() -> impl Strategy<Value = Vec<Run>> {
+        let run = (
+            any::<u16>(),
+            vec(1_u64..100, 0..4),
+            any::<u8>(),
+            any::<bool>(),
+            0_u8..12,
+        );
+        vec(run, 1..14)
+    }
+
+    fn chosen(held: &[Model], choice: &[Index]) -> Vec<SnapshotId> {
+        let mut ids: Vec<_> = choice.iter().map(|index| index.get(held).id).collect();
+        ids.sort();
+        ids.dedup();
+        ids
+    }
+
+    proptest! {
+        #[test]
+        fn in_a_chain_each_deletion_frees_exactly_what_is_said(
+            runs in runs(), choice in vec(any::<Index>(), 0..8),
+        ) {
+            let held = history(&runs, false);
+            let gone = chosen(&held, &choice);
+            let holdings: Vec<_> = held.iter().map(Model::holding).collect();
+            let said = frees(&holdings, &gone);
+            for count in 0..=gone.len() {
+                let sum: u64 = said[..count].iter().sum();
+                prop_assert_eq!(sum, truly_freed(&held, &gone[..count]));
+            }
+        }
+
+        #[test]
+        fn where_snapshots_branch_no_more_is_said_than_is_freed(
+            runs in runs(), choice in vec(any::<Index>(), 0..8),
+        ) {
+            let held = history(&runs, true);
+            let gone = chosen(&held, &choice);
+            let holdings: Vec<_> = held.iter().map(Model::holding).collect();
+            let said = frees(&holdings, &gone);
+            for count in 0..=gone.len() {
+                let sum: u64 = said[..count].iter().sum();
+                prop_assert!(sum <= truly_freed(&held, &gone[..count]));
+            }
+        }
+    }
+
+    #[test]
+    fn whole_copies_share_nothing() {
+        let copy = |at| Holding {
+            id: id(at),
+            basis: None,
+            becomes_basis: true,
+            stored_by: BTreeMap::from([(id(at), 100)]),
+        };
+        let held = [copy(0), copy(1), copy(2)];
+        assert_eq!(frees(&held, &[id(0), id(1)]), [100, 100]);
+    }
+
+    #[test]
+    fn what_a_later_snapshot_links_is_not_freed() {
+        let one = |at: usize, basis, stored: &[(usize, u64)]| Holding {
+            id: id(at),
+            basis,
+            becomes_basis: true,
+            stored_by: stored.iter().map(|(at, bytes)| (id(*at), *bytes)).collect(),
+        };
+        let held = [
+            one(0, None, &[(0, 100)]),
+            one(1, Some(id(0)), &[(0, 80), (1, 7)]),
+            one(2, Some(id(1)), &[(0, 80)]),
+        ];
+        assert_eq!(frees(&held, &[id(0)]), [20]);
+        assert_eq!(frees(&held, &[id(1)]), [7]);
+        assert_eq!(frees(&held, &[id(0), id(1)]), [20, 7]);
+    }
+}

@@ -1,0 +1,184 @@
+//! Whether a saved plan may still be applied, and if not, what changed.
+//!
+//! Owns the comparison only: it neither mends a plan nor makes a new one. Whether the run is
+//! possible now (room, mount) is checked again by the plan's own steps.
+
+use chrono::TimeDelta;
+use schema::{
+    Config, Digest, Finding, Inventory, SnapshotId,
+    plan::{FORMAT_VERSION, SavedPlan},
+};
+use serde_json::Value;
+
+use crate::{
+    findings::{code, destination, refusal},
+    pipeline::{binding, sorted},
+};
+
+/// How old a plan may be. Its snapshot carries the plan's time, which would be a lie.
+const LONGEST: TimeDelta = TimeDelta::hours(24);
+
+/// How far ahead of the clock a plan may be, as in retention.
+const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
+
+const AGAIN: &str = "make and read a new plan with `backup plan --out FILE`";
+
+/// The refusals of a saved plan, each saying what changed; none if it may be applied.
+#[must_use]
+pub fn stale(saved: &SavedPlan, config: &Config, inventory: &Inventory) -> Vec<Finding> {
+    let plan = &saved.plan;
+    if plan.format_version > FORMAT_VERSION {
+        let message = format!(
+            "the plan has format {}, and only {FORMAT_VERSION} is known",
+            plan.format_version
+        );
+        let hint = "apply it with the version of this program that made it";
+        return vec![refusal(code::PLAN_TOO_NEW, message).hint(hint)];
+    }
+    if plan.digest != plan.expected_digest()
+        || plan.bound_to.config != Digest::of_json(&saved.config)
+    {
+        return vec![refused(
+            code::PLAN_ALTERED,
+            format!("the plan {} was altered after it was made", plan.run_id),
+        )];
+    }
+    let mut findings = Vec::new();
+    host(saved, config, inventory, &mut findings);
+    age(saved, inventory, &mut findings);
+    config_changes(&saved.config, config, &mut findings);
+    destination_changes(saved, config, inventory, &mut findings);
+    findings
+}
+
+fn refused(code: &str, message: impl Into<String>) -> Finding {
+    refusal(code, message).hint(AGAIN)
+}
+
+fn host(saved: &SavedPlan, config: &Config, inventory: &Inventory, findings: &mut Vec<Finding>) {
+    let host = config.hostname.as_ref().unwrap_or(&inventory.host);
+    if saved.plan.host != *host {
+        findings.push(refused(
+            code::PLAN_OF_ANOTHER_HOST,
+            format!("the plan is for {}, and this is {host}", saved.plan.host),
+        ));
+    }
+}
+
+fn age(saved: &SavedPlan, inventory: &Inventory, findings: &mut Vec<Finding>) {
+    let made = saved.plan.created_at;
+    let age = inventory.taken_at.signed_duration_since(made);
+    let made = made.format("%Y-%m-%d %H:%M");
+    if age > LONGEST {
+        findings.push(refused(
+            code::PLAN_TOO_OLD,
+            format!(
+                "the plan was made {made}, more than {} hours ago, and its snapshot would carry \
+                 that time",
+                LONGEST.num_hours()
+            ),
+        ));
+    } else if age < -CLOCK_TOLERANCE {
+        findings.push(
+            refusal(
+                code::PLAN_TOO_OLD,
+                format!("the plan was made {made}, which is in the future"),
+            )
+            .hint("check the clock with `timedatectl`, then make a new plan"),
+        );
+    }
+}
+
+/// Each key that differs, with both values.
+fn config_changes(then: &Config, now: &Config, findings: &mut Vec<Finding>) {
+    let json = |config: &Config| serde_json::to_value(config).unwrap_or_default();
+    differences("", &json(then), &json(now), &mut |path, then, now| {
+        findings.push(refused(
+            code::CONFIG_CHANGED,
+            format!("the config changed: {path} was {then} and is {now}"),
+        ));
+    });
+}
+
+fn differences(path: &str, then: &Value, now: &Value, tell: &mut impl FnMut(&str, &Value, &Value)) {
+    if then == now {
+        return;
+    }
+    let (Value::Object(old), Value::Object(new)) = (then, now) else {
+        return tell(path, then, now);
+    };
+    let added = new.keys().filter(|key| !old.contains_key(*key));
+    for key in old.keys().chain(added) {
+        let path = match path {
+            "" => key.clone(),
+            _ => format!("{path}.{key}"),
+        };
+        let value = |of: &Value| of.get(key).cloned().unwrap_or(Value::Null);
+        differences(&path, &value(then), &value(now), tell);
+    }
+}
+
+fn destination_changes(
+    saved: &SavedPlan,
+    config: &Config,
+    inventory: &Inventory,
+    findings: &mut Vec<Finding>,
+) {
+    let then = &saved.plan.bound_to;
+    let now = binding(config, &sorted(inventory));
+    if then.destination == now.destination {
+        return;
+    }
+    let found = inventory.destination.as_ref();
+    // An absent destination has no snapshots; to list them all as gone would mislead.
+    if let Some(absence) = found.and_then(|found| destination::absence(config, found)) {
+        findings.push(absence);
+        return;
+    }
+    let before = findings.len();
+    if then.destination_id != now.destination_id {
+        let named = |id: &Option<String>| {
+            id.clone()
+                .map_or_else(|| "a new one".to_owned(), |id| format!("`{id}`"))
+        };
+        findings.push(refused(
+            code::DESTINATION_CHANGED,
+            format!(
+                "the destination was {} and is {}",
+                named(&then.destination_id),
+                named(&now.destination_id)
+            ),
+        ));
+    }
+    for (which, message) in snapshot_changes(&then.snapshots, &now.snapshots) {
+        findings.push(refused(
+            code::SNAPSHOTS_CHANGED,
+            format!("{which} {message}"),
+        ));
+    }
+    if findings.len() == before {
+        findings.push(refused(
+            code::DESTINATION_CHANGED,
+            "the destination changed: marks, links or leftovers are not as they were",
+        ));
+    }
+}
+
+/// Each snapshot, as `tier/id`, that came, went or moved.
+fn snapshot_changes<'a>(then: &'a [String], now: &'a [String]) -> Vec<(&'a str, String)> {
+    let id = |name: &str| -> Option<SnapshotId> { name.rsplit('/').next()?.parse().ok() };
+    let elsewhere =
+        |name: &str, among: &'a [String]| among.iter().find(|other| id(other) == id(name));
+    let gone = then.iter().filter(|name| !now.contains(name)).map(|name| {
+        let message = match elsewhere(name, now) {
+            Some(other) => format!("is {other} now"),
+            None => "is gone".to_owned(),
+        };
+        (name.as_str(), message)
+    });
+    let new = now
+        .iter()
+        .filter(|name| !then.contains(name) && elsewhere(name, then).is_none())
+        .map(|name| (name.as_str(), "is new".to_owned()));
+    gone.chain(new).collect()
+}

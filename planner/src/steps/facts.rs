@@ -1,0 +1,227 @@
+//! What all deciders look at: config and inventory, with what follows from both at once.
+//!
+//! Owns the questions that several files ask (which snapshot is the basis, what becomes of an
+//! unfinished one, which sources lost their files), so that all get the same answer. No judgement.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use schema::{
+    Config, Inventory, SnapshotId,
+    config::AbsolutePath,
+    inventory::{DestinationState, Leftover, Presence, SnapshotState, SourceState},
+    plan::Basis,
+    record::Capabilities,
+};
+
+use crate::{Options, retention::Candidate};
+
+/// Config and inventory, with what follows from both.
+pub(crate) struct Facts<'a> {
+    pub(crate) config: &'a Config,
+    /// Sorted, so that nothing depends on the order in which a folder was read.
+    pub(crate) inventory: &'a Inventory,
+    pub(crate) options: &'a Options,
+    /// The host's folder.
+    pub(crate) host: &'a str,
+    pub(crate) now: DateTime<Utc>,
+    /// The name of the new snapshot.
+    pub(crate) id: SnapshotId,
+    /// The day that it counts for.
+    pub(crate) day: NaiveDate,
+    /// The destination, where `local.enable` is on and the inventory has it.
+    pub(crate) destination: Option<&'a DestinationState>,
+    /// The snapshot that the new one is compared with.
+    pub(crate) reference: Option<&'a SnapshotState>,
+    pub(crate) partials: Partials<'a>,
+    /// Sources that had files in the reference and are empty or missing now.
+    pub(crate) emptied: Vec<&'a AbsolutePath>,
+}
+
+/// What becomes of the unfinished snapshots.
+pub(crate) struct Partials<'a> {
+    /// The one whose tree is taken over.
+    pub(crate) continued: Option<&'a Leftover>,
+    /// The others, with the reason.
+    pub(crate) discarded: Vec<(&'a Leftover, &'static str)>,
+}
+
+impl<'a> Facts<'a> {
+    /// Draws the conclusions that everything else rests on. `inventory` must be sorted.
+    pub(crate) fn new(config: &'a Config, inventory: &'a Inventory, options: &'a Options) -> Self {
+        let now = inventory.taken_at.to_utc();
+        let local = inventory.taken_at.naive_local();
+        let destination = inventory
+            .destination
+            .as_ref()
+            .filter(|_| config.local.enable);
+        let taken = destination.map_or_else(BTreeSet::new, taken_names);
+        let reference = destination.and_then(|destination| reference(destination, now));
+        let sources: Vec<&SourceState> = sources(config, inventory).collect();
+        Self {
+            config,
+            inventory,
+            options,
+            host: config.hostname.as_deref().unwrap_or(&inventory.host),
+            now,
+            id: SnapshotId::from_local(local).first_free(|id| taken.contains(&id.to_string())),
+            day: local.date(),
+            destination,
+            reference,
+            partials: Partials::of(destination),
+            emptied: emptied(reference, &sources),
+        }
+    }
+
+    /// The configured sources as they were found, in the config's order.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = &'a SourceState> {
+        sources(self.config, self.inventory)
+    }
+
+    /// What the destination can hold: probed, else judged by its type, else unknown.
+    pub(crate) fn capabilities(&self) -> Option<&'a Capabilities> {
+        self.destination.and_then(capabilities)
+    }
+
+    /// Whether symlinks can stand in the tiers; until it was tried, nothing speaks against it.
+    pub(crate) fn symlinks(&self) -> bool {
+        self.capabilities().is_none_or(|can| can.symlinks)
+    }
+
+    /// The snapshot that unchanged files are linked to.
+    pub(crate) fn basis(&self) -> Option<&'a SnapshotState> {
+        self.reference
+            .filter(|_| self.capabilities().is_none_or(|can| can.hard_links))
+    }
+}
+
+impl<'a> Partials<'a> {
+    /// The newest is continued. One that was begun before a snapshot that is there is not: what it
+    /// copied is in that snapshot already, and would be stored twice. Only names can be compared
+    /// here, which in the hour when clocks go back may answer either way; both answers are safe.
+    fn of(destination: Option<&'a DestinationState>) -> Self {
+        let mut found: Vec<&Leftover> = destination
+            .iter()
+            .flat_map(|destination| &destination.partial)
+            .collect();
+        found.sort_by_key(|left| left.id);
+        let sealed = destination
+            .iter()
+            .flat_map(|destination| &destination.snapshots)
+            .map(|snapshot| snapshot.record.id)
+            .max();
+        let continued = found.pop_if(|newest| sealed.is_none_or(|sealed| newest.id > sealed));
+        let discarded = found
+            .into_iter()
+            .map(|left| {
+                let reason = if sealed.is_some_and(|sealed| left.id < sealed) {
+                    "a snapshot was sealed after it was begun"
+                } else {
+                    "a newer unfinished snapshot is continued"
+                };
+                (left, reason)
+            })
+            .collect();
+        Self {
+            continued,
+            discarded,
+        }
+    }
+}
+
+/// A published snapshot as retention sees it.
+pub(crate) fn candidate(snapshot: &SnapshotState) -> Candidate {
+    let SnapshotState { record, marks, .. } = snapshot;
+    Candidate {
+        id: record.id,
+        started_at: record.started_at.to_utc(),
+        day: record.day,
+        complete: record.complete,
+        suspect: !record.suspect.is_empty() && !marks.accepted,
+        pinned: marks.pinned,
+        verified: marks.verified_at.is_some(),
+    }
+}
+
+/// The newest complete snapshot that counts, else the newest one with errors.
+pub(crate) fn reference(
+    destination: &DestinationState,
+    now: DateTime<Utc>,
+) -> Option<&SnapshotState> {
+    destination
+        .snapshots
+        .iter()
+        .filter(|snapshot| candidate(snapshot).counts(now))
+        .max_by_key(|snapshot| {
+            let record = &snapshot.record;
+            (record.complete, record.started_at.to_utc(), record.id)
+        })
+}
+
+/// What a destination can hold: probed, else judged by its type, else unknown.
+pub(crate) fn capabilities(destination: &DestinationState) -> Option<&Capabilities> {
+    destination
+        .record
+        .as_ref()
+        .map(|record| &record.capabilities)
+        .or(destination.expected_capabilities.as_ref())
+}
+
+/// The snapshot that a new one is linked to, if the destination can link.
+pub(crate) fn basis(destination: &DestinationState, now: DateTime<Utc>) -> Option<Basis> {
+    capabilities(destination)
+        .is_none_or(|can| can.hard_links)
+        .then(|| reference(destination, now))
+        .flatten()
+        .map(|snapshot| Basis {
+            id: snapshot.record.id,
+            home: snapshot.home,
+        })
+}
+
+fn sources<'a>(
+    config: &'a Config,
+    inventory: &'a Inventory,
+) -> impl Iterator<Item = &'a SourceState> {
+    config
+        .local
+        .sources
+        .iter()
+        .filter(|_| config.local.enable)
+        .filter_map(|path| inventory.sources.iter().find(|state| state.path == *path))
+}
+
+/// Every name that stands anywhere in the destination.
+fn taken_names(destination: &DestinationState) -> BTreeSet<String> {
+    let leftovers = destination.partial.iter().chain(&destination.trash);
+    destination
+        .snapshots
+        .iter()
+        .map(|snapshot| snapshot.record.id)
+        .chain(destination.links.iter().map(|link| link.id))
+        .chain(leftovers.map(|left| left.id))
+        .map(|id| id.to_string())
+        .chain(destination.unmanaged.iter().map(|one| one.name.clone()))
+        .collect()
+}
+
+fn emptied<'a>(
+    reference: Option<&SnapshotState>,
+    sources: &[&'a SourceState],
+) -> Vec<&'a AbsolutePath> {
+    sources
+        .iter()
+        .filter(|source| source.presence != Presence::Present || source.scan.entries <= 1)
+        .filter(|source| reference.is_some_and(|before| had_files(before, &source.path)))
+        .map(|source| &source.path)
+        .collect()
+}
+
+/// Whether a snapshot holds more of a source than the source's own folder.
+pub(crate) fn had_files(snapshot: &SnapshotState, source: &AbsolutePath) -> bool {
+    snapshot
+        .record
+        .sources
+        .iter()
+        .any(|one| one.path == *source && one.present && one.entries > 1)
+}

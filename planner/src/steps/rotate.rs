@@ -1,0 +1,242 @@
+//! Decides what retention changes after a good snapshot: the tiers, `latest`, and what is deleted.
+//!
+//! Owns the deletions: their order, what each frees, and when all of them wait for a person. The
+//! newest good snapshot is never among them, whatever retention says.
+
+use std::collections::BTreeMap;
+
+use schema::{
+    Finding, SnapshotId, Tier,
+    inventory::DestinationState,
+    plan::{Action, Deletion, Keep, RotateStep, Rotation},
+};
+
+use super::{
+    Draft,
+    facts::{self, Facts},
+    layout::{self, Found},
+};
+use crate::{
+    findings::{code, counted, first_few, notices, warning},
+    retention::{self, Candidate, Decision, Policy},
+    sharing::{self, Holding},
+};
+
+/// Deletions that one sealed snapshot may cause: it enters one day, one week and one month.
+const DELETIONS_PER_SNAPSHOT: usize = 3;
+
+/// The rotation, where there are local snapshots.
+pub(crate) fn decide(facts: &Facts<'_>, findings: &mut Vec<Finding>) -> Option<Draft> {
+    let destination = facts.destination?;
+    let on_complete = rotation(facts, destination, true);
+    let on_incomplete = rotation(facts, destination, false);
+    // Unaccepted suspect snapshots were reported already.
+    findings.extend(
+        on_complete
+            .withheld_because
+            .iter()
+            .filter(|finding| finding.code != code::SUSPECT_SNAPSHOT)
+            .cloned(),
+    );
+    Some(Draft::needing(
+        &["snapshot"],
+        Action::Rotate(RotateStep {
+            on_incomplete: differs(&on_incomplete, &on_complete).then(|| Box::new(on_incomplete)),
+            on_complete,
+        }),
+    ))
+}
+
+/// Whether two rotations do different things; the reasons to keep a snapshot do nothing.
+fn differs(one: &Rotation, other: &Rotation) -> bool {
+    let effects = |of: &Rotation| {
+        let mut bare = of.clone();
+        bare.keep.iter_mut().for_each(|kept| kept.reasons.clear());
+        bare
+    };
+    effects(one) != effects(other)
+}
+
+/// What to do once the new snapshot is sealed, complete or with errors.
+fn rotation(facts: &Facts<'_>, destination: &DestinationState, complete: bool) -> Rotation {
+    let mut found: Vec<Candidate> = destination.snapshots.iter().map(facts::candidate).collect();
+    found.push(Candidate {
+        id: facts.id,
+        started_at: facts.now,
+        day: facts.day,
+        complete,
+        suspect: !facts.emptied.is_empty(),
+        pinned: false,
+        verified: false,
+    });
+    let decision = retention::decide(&policy(facts), facts.now, &found);
+    let newest_good = retention::newest_good(&found, facts.now).map(|newest| newest.id);
+    let expired = deletions(facts, destination, &decision, newest_good);
+    let withheld_because = withheld_because(facts, destination, &expired);
+    let (deletions, withheld) = match withheld_because {
+        None => (expired, Vec::new()),
+        Some(_) => (Vec::new(), expired),
+    };
+
+    let homes = destination.snapshots.iter();
+    let homes = homes.map(|snapshot| (snapshot.record.id, snapshot.home));
+    let found = Found {
+        destination,
+        homes: homes.chain([(facts.id, Tier::Daily)]).collect(),
+        withheld: withheld.iter().map(|one| one.id).collect(),
+        symlinks: facts.symlinks(),
+    };
+    let difference = layout::difference(&found, &decision);
+    Rotation {
+        keep: keep(&decision, &difference.homes),
+        unlinks: difference.unlinks,
+        moves: difference.moves,
+        links: difference.links,
+        latest: newest_good
+            .filter(|_| found.symlinks)
+            .and_then(|id| Some(format!("{}/{id}", difference.homes.get(&id)?))),
+        deletions,
+        withheld,
+        withheld_because,
+    }
+}
+
+fn policy(facts: &Facts<'_>) -> Policy {
+    let local = &facts.config.local;
+    Policy {
+        keep_daily: local.keep_daily,
+        keep_weekly: local.keep_weekly,
+        keep_monthly: local.keep_monthly,
+        week_starts_on: local.week_starts_on.into(),
+    }
+}
+
+fn keep(decision: &Decision, homes: &BTreeMap<SnapshotId, Tier>) -> Vec<Keep> {
+    decision
+        .kept_by_time()
+        .map(|(id, kept)| Keep {
+            id,
+            home: homes.get(&id).copied().unwrap_or(kept.home),
+            reasons: kept.reasons.clone(),
+        })
+        .collect()
+}
+
+/// What goes, oldest first, each with what it frees once those before it are gone.
+fn deletions(
+    facts: &Facts<'_>,
+    destination: &DestinationState,
+    decision: &Decision,
+    newest_good: Option<SnapshotId>,
+) -> Vec<Deletion> {
+    let there: BTreeMap<SnapshotId, Tier> = destination
+        .snapshots
+        .iter()
+        .map(|snapshot| (snapshot.record.id, snapshot.home))
+        .collect();
+    let expired: Vec<Deletion> = decision
+        .expired_by_time()
+        // Whatever retention says, the newest good one stays, and only what is there can go.
+        .filter(|(id, _)| Some(*id) != newest_good)
+        .filter_map(|(id, expired)| {
+            Some(Deletion {
+                id,
+                home: *there.get(&id)?,
+                reason: expired.reason,
+                frees: 0,
+            })
+        })
+        .collect();
+    debug_assert!(newest_good.is_none_or(|id| !decision.expire.contains_key(&id)));
+    let ids: Vec<SnapshotId> = expired.iter().map(|one| one.id).collect();
+    let freed = sharing::frees(&holdings(facts, destination), &ids);
+    expired
+        .into_iter()
+        .zip(freed)
+        .map(|(deletion, frees)| Deletion { frees, ..deletion })
+        .collect()
+}
+
+/// What each snapshot holds, oldest first and the new one last.
+///
+/// Which of its basis' files the new one will still link is not known until it is made, so it is
+/// taken to link all of them: what a deletion frees is rather said too low.
+fn holdings(facts: &Facts<'_>, destination: &DestinationState) -> Vec<Holding> {
+    let basis = facts.basis().map(|basis| &basis.record);
+    destination
+        .snapshots
+        .iter()
+        .map(|snapshot| &snapshot.record)
+        .map(|record| Holding {
+            id: record.id,
+            basis: record.basis,
+            becomes_basis: record.complete && record.suspect.is_empty(),
+            stored_by: record.stored_by.clone(),
+        })
+        .chain([Holding {
+            id: facts.id,
+            basis: basis.map(|basis| basis.id),
+            becomes_basis: true,
+            stored_by: basis.map_or_else(BTreeMap::new, |basis| basis.stored_by.clone()),
+        }])
+        .collect()
+}
+
+/// Why nothing may be deleted for now.
+fn withheld_because(
+    facts: &Facts<'_>,
+    destination: &DestinationState,
+    expired: &[Deletion],
+) -> Option<Finding> {
+    if expired.is_empty() {
+        return None;
+    }
+    let count = expired.len() as u64;
+    if let Some(suspect) = notices::suspect(destination) {
+        return Some(suspect);
+    }
+    if !facts.emptied.is_empty() {
+        let paths = facts.emptied.iter().map(ToString::to_string);
+        return Some(
+            warning(
+                code::DELETIONS_WITHHELD,
+                format!(
+                    "{} withheld, because {} (local.sources) had files in the last good snapshot \
+                     and has none now",
+                    match count {
+                        1 => "1 deletion is".to_owned(),
+                        _ => format!("{count} deletions are"),
+                    },
+                    first_few(paths, facts.emptied.len() as u64)
+                ),
+            )
+            .hint("check that it is mounted; if it is meant to be so, `backup accept` says so"),
+        );
+    }
+    let rotated_at = destination.rotation.as_ref().map(|last| last.rotated_at);
+    let sealed_since = destination
+        .snapshots
+        .iter()
+        .filter(|snapshot| rotated_at.is_none_or(|at| snapshot.record.sealed_at > at))
+        .count();
+    let sealed = sealed_since + 1;
+    if facts.options.approve_deletions || expired.len() <= DELETIONS_PER_SNAPSHOT * sealed {
+        return None;
+    }
+    Some(
+        warning(
+            code::DELETIONS_NEED_APPROVAL,
+            format!(
+                "{} at once need approval, more than {DELETIONS_PER_SNAPSHOT} for each of {} \
+                 since the last rotation: {}",
+                counted(count, "deletion"),
+                counted(sealed as u64, "snapshot"),
+                first_few(expired.iter().map(|one| one.id.to_string()), count)
+            ),
+        )
+        .hint(
+            "if local.keepDaily, keepWeekly and keepMonthly are as you want them, run \
+             `backup apply --approve-deletions`",
+        ),
+    )
+}

@@ -1,0 +1,113 @@
+//! Decides what the new snapshot holds, what it starts from, and when to distrust it.
+
+use std::collections::BTreeSet;
+
+use schema::{
+    Finding,
+    inventory::{Presence, SnapshotState},
+    plan::{Action, Basis, Expected, SnapshotStep, SourceStep, SuspectWhen},
+    record::Engine,
+};
+
+use super::{
+    Draft,
+    facts::{self, Facts},
+};
+
+/// Below this many entries or files half of them is no sign of anything.
+const FEW: u64 = 20;
+
+/// The snapshot, where there are local snapshots.
+pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
+    facts.destination?;
+    let local = &facts.config.local;
+    Some(Draft::needing(
+        &["space-check"],
+        Action::Snapshot(SnapshotStep {
+            id: facts.id,
+            started_at: facts.inventory.taken_at,
+            day: facts.day,
+            engine: if local.use_rsync {
+                Engine::Rsync
+            } else {
+                Engine::BuiltIn
+            },
+            basis: facts.basis().map(|basis| Basis {
+                id: basis.record.id,
+                home: basis.home,
+            }),
+            continue_from: facts.partials.continued.map(|left| left.id),
+            sources: facts
+                .sources()
+                .map(|source| SourceStep {
+                    path: source.path.clone(),
+                    present: source.presence == Presence::Present,
+                })
+                .collect(),
+            exclude_patterns: local.exclude_patterns.clone(),
+            one_file_system: local.one_file_system,
+            min_free_bytes: local.min_space_bytes(),
+            expected: expected(facts),
+            suspect_when: suspect_when(facts),
+        }),
+    ))
+}
+
+/// What the scan says of all sources together.
+fn expected(facts: &Facts<'_>) -> Expected {
+    facts
+        .sources()
+        .map(|source| &source.scan)
+        .fold(Expected::default(), |sum, scan| Expected {
+            entries: sum.entries.saturating_add(scan.entries),
+            files: sum.files.saturating_add(scan.files),
+            bytes: sum.bytes.saturating_add(scan.bytes),
+            new_files: sum.new_files.saturating_add(scan.new_files),
+            new_bytes: sum.new_bytes.saturating_add(scan.new_bytes),
+        })
+}
+
+/// The limits, from what the snapshot before holds of the sources that are still configured.
+fn suspect_when(facts: &Facts<'_>) -> SuspectWhen {
+    let Some(before) = facts.reference else {
+        return SuspectWhen::default();
+    };
+    let totals = &before.record.totals;
+    let same = same_choice(facts, before);
+    let entries = if same {
+        totals.entries
+    } else {
+        let configured = &facts.config.local.sources;
+        let sources = before.record.sources.iter();
+        sources
+            .filter(|source| configured.contains(&source.path))
+            .map(|source| source.entries)
+            .fold(0, u64::saturating_add)
+    };
+    // "Fewer than half": below the half rounded up.
+    let half = |count: u64| (count >= FEW).then(|| count.div_ceil(2));
+    SuspectWhen {
+        entries_below: half(entries),
+        // What another pattern or source adds or drops cannot be told from what changed, and
+        // without a basis no file is as the basis has it.
+        unchanged_files_below: facts
+            .basis()
+            .filter(|_| same)
+            .and_then(|_| half(totals.files)),
+        had_files: facts
+            .sources()
+            .filter(|source| facts::had_files(before, &source.path))
+            .map(|source| source.path.clone())
+            .collect(),
+    }
+}
+
+/// Whether sources and exclude patterns are those of the snapshot before, in any order.
+fn same_choice(facts: &Facts<'_>, before: &SnapshotState) -> bool {
+    let local = &facts.config.local;
+    let sources: BTreeSet<_> = local.sources.iter().collect();
+    let sources_then: BTreeSet<_> = before.record.sources.iter().map(|one| &one.path).collect();
+    let patterns: BTreeSet<_> = local.exclude_patterns.iter().collect();
+    let patterns_then: BTreeSet<_> = before.record.exclude_patterns.iter().collect();
+    sources == sources_then && patterns == patterns_then
+}

@@ -1,0 +1,34 @@
+//! Decides which leftovers are reclaimed and how much room the snapshot gets.
+
+use schema::{
+    Finding,
+    plan::{Action, DiscardPartial, SpaceCheckStep},
+};
+
+use super::{Draft, facts::Facts};
+use crate::space;
+
+/// The check, where there are local snapshots.
+pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
+    let destination = facts.destination?;
+    let need = space::need(facts);
+    Some(Draft::needing(
+        &["destination-check"],
+        Action::SpaceCheck(SpaceCheckStep {
+            empty_trash: destination.trash.iter().map(|left| left.id).collect(),
+            discard_partial: facts
+                .partials
+                .discarded
+                .iter()
+                .map(|(left, reason)| DiscardPartial {
+                    id: left.id,
+                    frees: left.bytes,
+                    reason: (*reason).to_owned(),
+                })
+                .collect(),
+            needed_bytes: need.bytes,
+            needed_inodes: destination.free_inodes.map(|_| need.inodes),
+            min_free_bytes: facts.config.local.min_space_bytes(),
+        }),
+    ))
+}

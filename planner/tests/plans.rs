@@ -1,0 +1,432 @@
+//! Every folder in `tests/plans` is a fact: its config and inventory give the plan beside them.
+//!
+//! Owns the comparison and what must hold of every plan. `BLESS=1` writes the generated configs
+//! and inventories, `INSTA_UPDATE=always` the plans.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+#[path = "../../tests/plans/random.rs"]
+mod random;
+#[path = "../../tests/plans/scenarios.rs"]
+mod scenarios;
+#[path = "../../tests/plans/world.rs"]
+mod world;
+
+use std::{
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+};
+
+use planner::{Options, basis, findings::code, graph, plan, stale};
+use schema::{
+    Config, Finding, Inventory, Plan, Severity, Tier,
+    inventory::DestinationState,
+    plan::{Action, Rotation, SavedPlan},
+};
+use serde_json::{Value, json};
+use world::{World, time};
+
+fn bless() -> bool {
+    std::env::var_os("BLESS").is_some()
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/plans")
+}
+
+fn read<T: serde::de::DeserializeOwned>(file: &Path) -> T {
+    let text = fs::read_to_string(file).unwrap();
+    serde_json::from_str(&text).unwrap_or_else(|fault| panic!("{}: {fault}", file.display()))
+}
+
+/// The folder's config, inventory and options.
+fn load(folder: &Path) -> (Config, Inventory, Options) {
+    let options = folder.join("options.json");
+    let options: Value = match options.exists() {
+        true => read(&options),
+        false => json!({}),
+    };
+    let options = Options {
+        approve_deletions: options["approveDeletions"] == true,
+        scheduled: options["scheduled"] == true,
+    };
+    let inventory = read(&folder.join("inventory.json"));
+    (read(&folder.join("config.json")), inventory, options)
+}
+
+#[test]
+fn every_folder_gives_the_plan_beside_it() {
+    if bless() {
+        generated_folders_are_as_generated();
+    }
+    let mut folders: Vec<PathBuf> = fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.join("config.json").exists())
+        .collect();
+    folders.sort();
+    assert!(folders.len() >= 34, "{} folders", folders.len());
+    let failed: Vec<&PathBuf> = folders
+        .iter()
+        .filter(|folder| catch_unwind(AssertUnwindSafe(|| one_folder(folder))).is_err())
+        .collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+fn one_folder(folder: &Path) {
+    let (config, inventory, options) = load(folder);
+    let plan = plan(&config, &inventory, &options);
+    holds_of_every_plan(&plan, &inventory);
+
+    let bytes = serde_json::to_vec(&plan).unwrap();
+    for again in [inventory.clone(), reversed(inventory)] {
+        let again = planner::plan(&config, &again, &options);
+        assert_eq!(bytes, serde_json::to_vec(&again).unwrap());
+    }
+    let mut settings = insta::Settings::new();
+    settings.set_snapshot_path(folder.canonicalize().unwrap());
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!("plan", readable(&plan)));
+}
+
+/// The laws that a plan can break on its own.
+fn holds_of_every_plan(plan: &Plan, inventory: &Inventory) {
+    assert_eq!(graph::check(&plan.steps), Ok(()));
+    assert_eq!(plan.digest, plan.expected_digest());
+    let back: Plan = serde_json::from_slice(&serde_json::to_vec(plan).unwrap()).unwrap();
+    assert_eq!(back, *plan);
+    for finding in &plan.findings {
+        let Finding { severity, hint, .. } = finding;
+        assert!(
+            *severity < Severity::Warning || hint.is_some(),
+            "{finding:?}"
+        );
+        assert!(!finding.message.ends_with('.'), "{finding:?}");
+    }
+    let refused = plan.severity() >= Some(Severity::Deferral);
+    assert!(!(refused && plan.does_something()));
+    let Some(destination) = &inventory.destination else {
+        return;
+    };
+    for rotation in plan.steps.iter().flat_map(rotations) {
+        newest_good_stays(rotation, plan, destination);
+        assert!(rotation.deletions.is_empty() || rotation.withheld.is_empty());
+        assert_eq!(
+            rotation.withheld.is_empty(),
+            rotation.withheld_because.is_none()
+        );
+        let total = rotation.keep.len() + rotation.deletions.len() + rotation.withheld.len();
+        assert_eq!(total, destination.snapshots.len() + 1);
+    }
+}
+
+fn rotations(step: &schema::plan::Step) -> Vec<&Rotation> {
+    match &step.action {
+        Action::Rotate(step) => {
+            let also = step.on_incomplete.as_deref();
+            [&step.on_complete].into_iter().chain(also).collect()
+        }
+        _ => vec![],
+    }
+}
+
+/// Law 7, by the letter: the newest that is not suspect and not from the future, the new one among
+/// them unless it is sure to be suspect. Without a new snapshot nothing goes at all.
+fn newest_good_stays(rotation: &Rotation, plan: &Plan, destination: &DestinationState) {
+    let new = plan.snapshot().unwrap();
+    let lost = new
+        .sources
+        .iter()
+        .any(|source| !source.present && new.suspect_when.had_files.contains(&source.path));
+    let emptied = |finding: &Finding| finding.code == code::SOURCE_EMPTY;
+    let doubtful = lost || plan.findings.iter().any(emptied);
+    assert!(!doubtful || rotation.deletions.is_empty());
+    let found = destination.snapshots.iter().filter(|one| {
+        let suspect = !one.record.suspect.is_empty() && !one.marks.accepted;
+        !suspect && one.record.started_at <= plan.created_at
+    });
+    let newest = found
+        .map(|one| (one.record.started_at, one.record.id))
+        .chain((!doubtful).then_some((plan.created_at, new.id)))
+        .max()
+        .map(|(_, id)| id);
+    let mut deleted = rotation.deletions.iter();
+    assert!(deleted.all(|one| Some(one.id) != newest), "{newest:?}");
+    if let Some(latest) = &rotation.latest {
+        assert!(latest.ends_with(&newest.unwrap().to_string()));
+    }
+}
+
+/// The same inventory with its lists read in the opposite order.
+fn reversed(mut inventory: Inventory) -> Inventory {
+    if let Some(found) = &mut inventory.destination {
+        found.snapshots.reverse();
+        found.links.reverse();
+        found.unmanaged.reverse();
+        found.partial.reverse();
+        found.trash.reverse();
+    }
+    inventory.sources.reverse();
+    inventory.known_destinations.reverse();
+    inventory
+}
+
+/// The plan as JSON for review; digests, which change with every new option, are left out.
+fn readable(plan: &Plan) -> String {
+    let mut value = serde_json::to_value(plan).unwrap();
+    let run = value["run_id"].as_str().unwrap();
+    value["run_id"] = json!(format!("{}-[digest]", &run[..run.len() - 9]));
+    for key in ["/digest", "/bound_to/config", "/bound_to/destination"] {
+        *value.pointer_mut(key).unwrap() = json!("[digest]");
+    }
+    let mut text = String::new();
+    write(&mut text, &value, 0, false);
+    text
+}
+
+/// Writes JSON with whatever fits on one line on one line; with `rows`, each item of a list too.
+fn write(text: &mut String, value: &Value, depth: usize, rows: bool) {
+    let flat = value.to_string();
+    let row = rows && depth > 2 && value.is_object();
+    let (open, close, items) = match value {
+        Value::Object(map) if flat.len() > 100 && !row => {
+            let items: Vec<_> = map.iter().map(|(key, value)| (Some(key), value)).collect();
+            ('{', '}', items)
+        }
+        Value::Array(list) if flat.len() > 100 => {
+            let items: Vec<_> = list.iter().map(|value| (None, value)).collect();
+            ('[', ']', items)
+        }
+        _ => return text.push_str(&flat),
+    };
+    text.push(open);
+    for (at, (key, value)) in items.iter().enumerate() {
+        text.push_str(if at == 0 { "\n" } else { ",\n" });
+        text.push_str(&"  ".repeat(depth + 1));
+        if let Some(key) = key {
+            text.push_str(&format!("{key:?}: "));
+        }
+        write(text, value, depth + 1, rows);
+    }
+    text.push('\n');
+    text.push_str(&"  ".repeat(depth));
+    text.push(close);
+}
+
+#[test]
+fn generated_folders_are_as_generated() {
+    let bless = bless();
+    for (name, world) in scenarios::all() {
+        let folder = folder().join(name);
+        let mut options = json!({});
+        if world.options.approve_deletions {
+            options["approveDeletions"] = json!(true);
+        }
+        if world.options.scheduled {
+            options["scheduled"] = json!(true);
+        }
+        let inventory = serde_json::to_value(&world.inventory).unwrap();
+        let mut files = vec![
+            ("config.json", world.config.clone()),
+            ("inventory.json", inventory),
+        ];
+        if options != json!({}) {
+            files.push(("options.json", options));
+        }
+        for (file, value) in files {
+            let mut text = String::new();
+            write(&mut text, &value, 0, true);
+            text.push('\n');
+            let path = folder.join(file);
+            if bless {
+                fs::create_dir_all(&folder).unwrap();
+                fs::write(&path, text).unwrap();
+            } else {
+                let written = fs::read_to_string(&path).unwrap_or_default();
+                assert!(written == text, "{} needs BLESS=1", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_year_of_runs_keeps_every_link_whole() {
+    let mut world = World::new("2024-01-16T02:00:00+01:00");
+    for _ in 0..366 {
+        let before = world.plan();
+        assert!(before.totals.deletions <= 3, "{}", before.run_id);
+        assert_eq!(before.severity().filter(|it| *it > Severity::Note), None);
+        world.run();
+        let found = world.inventory.destination.as_ref().unwrap();
+        let there: Vec<String> = found
+            .snapshots
+            .iter()
+            .map(|one| format!("{}/{}", one.home, one.record.id))
+            .collect();
+        assert_eq!(before.totals.kept, there.len() as u64);
+        for link in &found.links {
+            let target = link.target.strip_prefix("../").unwrap().to_owned();
+            assert!(there.contains(&target), "{link:?}");
+            assert!(!there.contains(&format!("{}/{}", link.tier, link.id)));
+        }
+        assert!(there.contains(found.latest.as_ref().unwrap()));
+        for tier in Tier::ALL {
+            let folders = there.iter().filter(|name| name.starts_with(tier.folder()));
+            let links = found.links.iter().filter(|link| link.tier == tier);
+            let most = if tier == Tier::Daily { 3 } else { 2 };
+            assert!(folders.count() + links.count() <= most, "{tier}: {there:?}");
+        }
+        world.next_night();
+    }
+}
+
+#[test]
+fn the_basis_of_the_scan_is_the_basis_of_the_plan() {
+    for (name, world) in scenarios::all() {
+        let found = world.inventory.destination.as_ref();
+        let before = found.and_then(|found| basis(found, world.inventory.taken_at));
+        if let Some(snapshot) = world.plan().snapshot() {
+            assert_eq!(snapshot.basis, before, "{name}");
+        }
+    }
+}
+
+/// A saved plan and the world that it was made from.
+fn saved() -> (SavedPlan, World) {
+    let world = World::nightly("2025-01-13", 3);
+    let saved = SavedPlan {
+        config: world.config(),
+        plan: world.plan(),
+    };
+    (saved, world)
+}
+
+fn messages(saved: &SavedPlan, world: &World) -> Vec<String> {
+    let findings = stale(saved, &world.config(), &world.inventory);
+    for finding in &findings {
+        assert!(finding.severity >= Severity::Deferral && finding.hint.is_some());
+    }
+    findings.into_iter().map(|it| it.message).collect()
+}
+
+#[test]
+fn a_plan_is_applied_as_long_as_nothing_changed() {
+    let (saved, mut world) = saved();
+    assert!(messages(&saved, &world).is_empty());
+    world.inventory.taken_at = time("2025-01-17T01:59:00+01:00");
+    let found = world.inventory.destination.as_mut().unwrap();
+    found.free_bytes -= 1;
+    found.snapshots.reverse();
+    assert!(messages(&saved, &world).is_empty());
+}
+
+#[test]
+fn a_stale_plan_says_what_changed() {
+    let (saved, world) = saved();
+    let says = |world: World, expected: &[&str]| assert_eq!(messages(&saved, &world), expected);
+    says(
+        world
+            .clone()
+            .set("local.keepDaily", json!(1))
+            .set("hostname", json!("atlas")),
+        &[
+            "the config changed: hostname was null and is \"atlas\"",
+            "the config changed: local.keepDaily was 3 and is 1",
+        ],
+    );
+    says(
+        world.clone().at("2025-01-17T02:00:01+01:00"),
+        &[
+            "the plan was made 2025-01-16 02:00, more than 24 hours ago, and its snapshot would \
+           carry that time",
+        ],
+    );
+    says(
+        world.clone().at("2025-01-16T01:54:00+01:00"),
+        &["the plan was made 2025-01-16 02:00, which is in the future"],
+    );
+    says(
+        world
+            .clone()
+            .snapshot("2025-01-14_02-00-00", |one| one.marks.pinned = true),
+        &["the destination changed: marks, links or leftovers are not as they were"],
+    );
+    says(
+        world.clone().destination(|found| {
+            found.snapshots.remove(0);
+            found.snapshots[0].home = Tier::Weekly;
+        }),
+        &[
+            "monthly/2025-01-13_02-00-00 is gone",
+            "daily/2025-01-14_02-00-00 is weekly/2025-01-14_02-00-00 now",
+        ],
+    );
+    says(
+        world.clone().destination(|found| {
+            found.record.as_mut().unwrap().id = "other".to_owned();
+        }),
+        &["the destination was `6f1d1c1e-0c3b-8a55-9d0a-3f5c2f1b7a10` and is `other`"],
+    );
+    says(
+        world.clone().destination(|found| {
+            found.mounted = false;
+            found.record = None;
+            found.snapshots.clear();
+        }),
+        &[
+            "destination not mounted: /mnt/backup (local.mountPoint) is a folder with nothing \
+           mounted on it",
+        ],
+    );
+    let mut later = world.clone();
+    later.run();
+    assert!(messages(&saved, &later).contains(&"daily/2025-01-16_02-00-00 is new".to_owned()));
+    let mut other = world;
+    other.inventory.host = "hermes".to_owned();
+    says(other, &["the plan is for atlas, and this is hermes"]);
+}
+
+#[test]
+fn an_altered_plan_is_refused() {
+    let (saved, world) = saved();
+    let altered = |change: fn(&mut SavedPlan)| {
+        let mut altered = saved.clone();
+        change(&mut altered);
+        messages(&altered, &world)
+    };
+    let expected = [format!(
+        "the plan {} was altered after it was made",
+        saved.plan.run_id
+    )];
+    assert_eq!(altered(|it| it.plan.totals.kept += 1), expected);
+    assert_eq!(altered(|it| it.config.local.keep_daily = 9), expected);
+}
+
+#[test]
+fn a_plan_is_drawn_in_both_languages() {
+    let world = World::new("2025-01-16T02:00:00+01:00").set("postBackupScript", json!("/run/x"));
+    let plan = world.plan();
+    assert_eq!(
+        graph::mermaid(&plan),
+        r#"flowchart LR
+  destination-check["destination-check<br/>/mnt/backup/atlas"]
+  space-check["space-check"]
+  snapshot["snapshot<br/>2025-01-16_02-00-00"]
+  rotate["rotate"]
+  post-script["post-script<br/>/run/x"]
+  destination-check --> space-check
+  space-check --> snapshot
+  snapshot --> rotate
+  destination-check -.-> post-script
+  space-check -.-> post-script
+  snapshot -.-> post-script
+  rotate -.-> post-script
+"#
+    );
+    let dot = graph::dot(&plan);
+    assert!(dot.starts_with("digraph plan {\n"), "{dot}");
+    assert!(dot.contains(r#""snapshot" [label="snapshot\n2025-01-16_02-00-00"];"#));
+    assert!(dot.contains("\"rotate\" -> \"post-script\" [style=dashed];\n"));
+}

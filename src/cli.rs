@@ -1,0 +1,271 @@
+//! The command line: verbs, options and their help. Nothing here does anything.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, FixedOffset};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Hard-link snapshots with a plan you can read before anything is deleted.
+#[derive(Debug, Parser)]
+#[command(
+    name = "backup",
+    version,
+    propagate_version = false,
+    arg_required_else_help = true,
+    max_term_width = 80,
+    after_help = "Exit codes: 0 done, 1 failed, 2 usage or invalid config, 3 done but \
+incomplete or suspect, 4 refused and nothing changed, 75 locked or deferred, 130/143 interrupted \
+and resumable."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Options of every verb.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// The configuration [default: /etc/backup/config.json, or for a normal user
+    /// backup/config.json in the XDG configuration folder]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "BACKUP_CONFIG",
+        help_heading = "Global options"
+    )]
+    pub(crate) config: Option<PathBuf>,
+    /// What this machine remembers between runs [default: /var/lib/backup, or backup in the XDG
+    /// state folder]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        help_heading = "Global options"
+    )]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Folder of the log files [default: monitoring.logPath, or backup/log in the XDG state
+    /// folder]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        help_heading = "Global options"
+    )]
+    pub(crate) log_dir: Option<PathBuf>,
+    /// Print JSON on standard output, and progress as JSON lines on standard error
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) json: bool,
+    /// Tell more
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub(crate) verbose: bool,
+    /// Tell errors only
+    #[arg(
+        short,
+        long,
+        global = true,
+        conflicts_with = "verbose",
+        help_heading = "Global options"
+    )]
+    pub(crate) quiet: bool,
+    /// When to use colour
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        help_heading = "Global options"
+    )]
+    pub(crate) color: Color,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// In a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Back a folder up twice and restore a file, without any configuration
+    Try(Try),
+    /// Validate a configuration and show every fault at once
+    Check(Check),
+    /// Print the JSON Schema of a file format
+    Schema(Schema),
+    /// Show what a run would do, without doing it
+    Plan(Plan),
+    /// Run a saved plan, continue an unfinished run, or plan and run
+    Apply(Apply),
+    /// Show the plan, then run it
+    Now(Now),
+    /// Show how old and how healthy the backup is
+    Status(At),
+    /// Show all snapshots
+    List(At),
+    /// Copy a file or folder out of a snapshot
+    Restore(Restore),
+    /// Keep a snapshot whatever the retention says
+    Pin(One),
+    /// Leave a snapshot to the retention again
+    Unpin(One),
+    /// Say that a suspect snapshot is as it should be
+    Accept(One),
+    /// Add the mounted drive to the ones this machine backs up to
+    Init,
+    /// Show the retention policy over time
+    Simulate(Simulate),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Try {
+    /// What to back up [default: the first of your Documents, Pictures, Desktop and the current
+    /// folder that holds anything]
+    pub(crate) dir: Option<PathBuf>,
+    /// Where to [default: backup/try in the XDG data folder, or below /var/tmp if that is in DIR]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) to: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The configuration [default: as --config]
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Schema {
+    /// Which format
+    #[arg(default_value = "config")]
+    pub(crate) format: Format,
+}
+
+/// A file format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// config.json
+    Config,
+    /// A plan
+    Plan,
+    /// An inventory
+    Inventory,
+    /// A report
+    Report,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// Promise that nothing at all is written, the state directory included; with --out too, the
+    /// plan is not saved but refused
+    #[arg(long, conflicts_with = "out")]
+    pub(crate) dry_run: bool,
+    /// Save the plan, to be run by `apply FILE`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print the steps as a graph
+    #[arg(long, value_name = "FORM", conflicts_with = "json")]
+    pub(crate) graph: Option<Graph>,
+    /// Exit with 2 if there is anything to do, with 0 if not
+    #[arg(long)]
+    pub(crate) detailed_exitcode: bool,
+    #[command(flatten)]
+    pub(crate) deletions: Deletions,
+    #[command(flatten)]
+    pub(crate) at: At,
+}
+
+/// How to draw a graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Graph {
+    /// Graphviz
+    Dot,
+    /// Mermaid
+    Mermaid,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Apply {
+    /// A plan saved by `plan --out`; refused if the state it was made from has changed
+    pub(crate) plan: Option<PathBuf>,
+    /// Do not continue an unfinished run, start a new one
+    #[arg(long, conflicts_with = "plan")]
+    pub(crate) fresh: bool,
+    /// The run is due by schedule: on battery it is deferred if schedule.onlyOnAC says so
+    #[arg(long, conflicts_with = "plan")]
+    pub(crate) scheduled: bool,
+    #[command(flatten)]
+    pub(crate) deletions: Deletions,
+    #[command(flatten)]
+    pub(crate) at: At,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Now {
+    #[command(flatten)]
+    pub(crate) deletions: Deletions,
+    #[command(flatten)]
+    pub(crate) at: At,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Deletions {
+    /// Allow more deletions at once than the retention brings about by itself
+    #[arg(long)]
+    pub(crate) approve_deletions: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct At {
+    /// Suppose that it is this time, such as 2025-01-16T02:00:00+01:00
+    #[arg(long, value_name = "RFC3339", value_parser = DateTime::parse_from_rfc3339)]
+    pub(crate) now: Option<DateTime<FixedOffset>>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// `latest`, an id such as 2025-01-16_02-00-00, or tier/id
+    #[arg(required_unless_present = "list")]
+    pub(crate) snapshot: Option<String>,
+    /// The path as it was on the machine
+    #[arg(required_unless_present = "list")]
+    pub(crate) path: Option<PathBuf>,
+    /// What becomes that path's content
+    #[arg(required_unless_present = "list")]
+    pub(crate) target: Option<PathBuf>,
+    /// Show what would be restored, without doing it
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Replace files that are there and differ, keeping the old ones aside
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Show the snapshots that can be restored from
+    #[arg(long, conflicts_with_all = ["snapshot", "dry_run", "overwrite"])]
+    pub(crate) list: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct One {
+    /// `latest`, an id such as 2025-01-16_02-00-00, or tier/id
+    pub(crate) snapshot: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Simulate {
+    /// How many days
+    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=3660))]
+    pub(crate) days: u32,
+    /// When backups run: daily, weekly or a systemd calendar expression [default:
+    /// schedule.frequency at schedule.timeOfDay]
+    #[arg(long, value_name = "EXPR")]
+    pub(crate) schedule: Option<String>,
+    #[command(flatten)]
+    pub(crate) at: At,
+}

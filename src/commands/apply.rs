@@ -1,0 +1,283 @@
+//! `apply`: runs a saved plan, continues an unfinished run, or plans and runs.
+
+use std::path::Path;
+
+use anyhow::Result;
+use chrono::{DateTime, FixedOffset, Local, TimeDelta};
+use executor::{
+    clock::Clock,
+    event::{Context, Event},
+    run,
+    state_dir::{StateDir, Unfinished},
+};
+use planner::Options;
+use schema::{Config, Finding, Inventory, Plan, Report, Severity, plan::SavedPlan};
+
+use crate::{
+    cli::Apply,
+    commands::plan::bar,
+    exit::{self, Explained, invalid},
+    logs::Logs,
+    out::Out,
+    progress::Bar,
+    render,
+    settings::Settings,
+    take,
+};
+
+/// Age at which an unfinished run is planned anew: its snapshot's name and day would lie.
+const OLD: TimeDelta = TimeDelta::hours(24);
+
+/// Runs a saved plan, continues an unfinished run, or plans and runs.
+pub(crate) fn run(arguments: &Apply, settings: &Settings, out: &Out) -> Result<u8> {
+    let config = settings.config(out)?;
+    let now = arguments
+        .at
+        .now
+        .unwrap_or_else(|| Local::now().fixed_offset());
+    let worker = Worker::new(settings, out, &config, now);
+    worker.with(|context| {
+        if let Some(path) = &arguments.plan {
+            return worker.saved(path, context);
+        }
+        let options = Options {
+            approve_deletions: arguments.deletions.approve_deletions,
+            scheduled: arguments.scheduled,
+        };
+        worker.continue_or_plan(arguments.fresh, &options, context, |_, _| {})
+    })
+}
+
+/// What a run of this process needs.
+pub(crate) struct Worker<'a> {
+    settings: &'a Settings,
+    out: &'a Out,
+    config: &'a Config,
+    now: DateTime<FixedOffset>,
+    bar: Bar,
+}
+
+impl<'a> Worker<'a> {
+    /// A worker for this configuration at this time.
+    pub(crate) fn new(
+        settings: &'a Settings,
+        out: &'a Out,
+        config: &'a Config,
+        now: DateTime<FixedOffset>,
+    ) -> Self {
+        Self {
+            settings,
+            out,
+            config,
+            now,
+            bar: bar(settings),
+        }
+    }
+
+    /// Does the work with progress, logs and signals.
+    pub(crate) fn with<T>(&self, work: impl FnOnce(Context<'_>) -> Result<T>) -> Result<T> {
+        let clock = Clock::at(self.now);
+        let folder = self.settings.log_dir(self.config);
+        let (logs, error) = Logs::new(&folder, clock, &self.bar);
+        if let Some(error) = error {
+            self.out.say(&format!(
+                "note: no log is written: {}: {}",
+                folder.display(),
+                executor::error::reason(&error)
+            ));
+        }
+        let result = work(Context {
+            observer: &logs,
+            stop: &self.settings.stop,
+            clock,
+        });
+        self.bar.clear();
+        result
+    }
+
+    /// Opens the state directory and takes its lock, then works.
+    fn locked<T>(&self, work: impl FnOnce(&StateDir) -> Result<T>) -> Result<T> {
+        let state = StateDir::open_or_new(&self.settings.state_dir)?;
+        let _lock = state.lock()?;
+        work(&state)
+    }
+
+    /// Runs a saved plan, if the state that it was made from is still there.
+    fn saved(&self, path: &Path, context: Context<'_>) -> Result<u8> {
+        let saved = read(path)?;
+        self.locked(|state| {
+            let inventory = take::inventory(self.settings, self.config, self.now, context)?;
+            let stale = planner::stale(&saved, self.config, &inventory);
+            if !stale.is_empty() {
+                self.bar.clear();
+                self.refuse("the saved plan is stale", &stale);
+                return Ok(exit::REFUSED);
+            }
+            if let Some(unfinished) = state.unfinished()? {
+                let because = "a saved plan took its place";
+                run::abandon(state, &unfinished.plan, because, context)?;
+            }
+            let report = run::begin(state, self.config, &inventory, &saved.plan, context)?;
+            Ok(self.show(state, &report))
+        })
+    }
+
+    /// Continues an unfinished run if there is one that can be, else plans and runs, and shows how
+    /// it ended; `before` sees a new plan.
+    pub(crate) fn continue_or_plan(
+        &self,
+        fresh: bool,
+        options: &Options,
+        context: Context<'_>,
+        before: impl FnOnce(&Plan, &Inventory),
+    ) -> Result<u8> {
+        self.locked(|state| {
+            let report = self.report(state, fresh, options, context, before)?;
+            Ok(report.map_or(exit::DEFERRED, |report| self.show(state, &report)))
+        })
+    }
+
+    /// As [`Self::continue_or_plan`], but shows nothing.
+    pub(crate) fn run(
+        &self,
+        context: Context<'_>,
+        before: impl FnOnce(&Plan, &Inventory),
+    ) -> Result<Option<Report>> {
+        self.locked(|state| self.report(state, false, &Options::default(), context, before))
+    }
+
+    /// The report of a run that was continued or made; none if it was deferred.
+    fn report(
+        &self,
+        state: &StateDir,
+        fresh: bool,
+        options: &Options,
+        context: Context<'_>,
+        before: impl FnOnce(&Plan, &Inventory),
+    ) -> Result<Option<Report>> {
+        if let Some(unfinished) = state.unfinished()? {
+            match self.why_not(&unfinished, fresh, context)? {
+                None => {
+                    return Ok(Some(run::resume(state, &unfinished.plan, context)?));
+                }
+                Some(because) => {
+                    self.out.say(&format!(
+                        "run {} is not continued: {because}",
+                        unfinished.plan.run_id
+                    ));
+                    run::abandon(state, &unfinished.plan, &because, context)?;
+                }
+            }
+        }
+        let inventory = take::inventory(self.settings, self.config, self.now, context)?;
+        let plan = planner::plan(self.config, &inventory, options);
+        self.bar.clear();
+        before(&plan, &inventory);
+        for finding in &plan.findings {
+            context.observer.event(Event::Noticed(finding));
+        }
+        if plan.severity() == Some(Severity::Deferral) {
+            let deferred: Vec<_> = plan
+                .findings
+                .iter()
+                .filter(|finding| finding.severity == Severity::Deferral)
+                .cloned()
+                .collect();
+            self.refuse("deferred", &deferred);
+            return Ok(None);
+        }
+        let report = run::begin(state, self.config, &inventory, &plan, context)?;
+        Ok(Some(report))
+    }
+
+    /// Why an unfinished run cannot be continued; none if it can.
+    fn why_not(
+        &self,
+        unfinished: &Unfinished,
+        fresh: bool,
+        context: Context<'_>,
+    ) -> Result<Option<String>> {
+        if fresh {
+            return Ok(Some("--fresh asks for a new one".to_owned()));
+        }
+        if unfinished.config != *self.config {
+            return Ok(Some("the configuration has changed since".to_owned()));
+        }
+        let age = self.now.signed_duration_since(unfinished.plan.created_at);
+        if age > OLD || age < -OLD {
+            return Ok(Some("it was planned on another day".to_owned()));
+        }
+        let destination = take::destination(self.config, context)?;
+        let planned = &unfinished.plan.bound_to.destination_id;
+        let found = destination.record.map(|record| record.id);
+        if let (Some(planned), Some(found)) = (planned, found)
+            && *planned != found
+        {
+            return Ok(Some(
+                "it belongs to another destination than the one mounted now".to_owned(),
+            ));
+        }
+        Ok(None)
+    }
+
+    /// Says why nothing was done.
+    fn refuse(&self, what: &str, findings: &[Finding]) {
+        if self.settings.json {
+            self.out.data_json(&findings);
+            return;
+        }
+        self.out.note(&format!("{what}: nothing was changed"));
+        for finding in findings {
+            self.out.note(&render::report::finding(
+                finding,
+                &self.settings.error_style,
+            ));
+        }
+    }
+
+    /// Shows how a run ended; gives the exit code.
+    fn show(&self, state: &StateDir, report: &Report) -> u8 {
+        self.bar.clear();
+        let folder = state.run_path(&report.run_id);
+        if self.settings.json {
+            self.out.data_json(report);
+        } else if !self.settings.quiet {
+            let text = render::report::report(report, &folder, &self.settings.style);
+            self.out.data(&text);
+        } else if exit::of_result(report.result) != exit::DONE {
+            let text = render::report::report(report, &folder, &self.settings.error_style);
+            self.out.note(&text);
+        }
+        exit::of_result(report.result)
+    }
+
+    /// Runs a small plan that was made elsewhere.
+    pub(crate) fn small(
+        &self,
+        plan: &Plan,
+        inventory: &Inventory,
+        context: Context<'_>,
+    ) -> Result<Report> {
+        if let Some(refusal) = plan
+            .findings
+            .iter()
+            .find(|finding| finding.severity >= Severity::Deferral)
+        {
+            self.refuse("refused", std::slice::from_ref(refusal));
+            return Err(Explained(exit::of_severity(Some(refusal.severity))).into());
+        }
+        self.locked(|state| Ok(run::begin(state, self.config, inventory, plan, context)?))
+    }
+}
+
+/// Reads a saved plan.
+fn read(path: &Path) -> Result<SavedPlan> {
+    let named = path.display();
+    let hint = "make one with `backup plan --out FILE`";
+    let bytes = std::fs::read(path).map_err(|error| {
+        let reason = executor::error::reason(&error);
+        invalid(format!("cannot read the plan {named}: {reason}"), hint)
+    })?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| invalid(format!("{named} is not a saved plan: {error}"), hint))
+}

@@ -1,0 +1,32 @@
+//! `init`: adds the mounted drive to the ones this machine backs up to.
+
+use anyhow::Result;
+use chrono::Local;
+
+use crate::{
+    commands::{apply::Worker, list::present, mark},
+    exit,
+    out::Out,
+    settings::Settings,
+    take,
+};
+
+/// Sets the mounted drive up if it is new, and remembers it.
+pub(crate) fn run(settings: &Settings, out: &Out) -> Result<u8> {
+    let config = settings.config(out)?;
+    let now = Local::now().fixed_offset();
+    let destination = present(settings, &config)?;
+    let worker = Worker::new(settings, out, &config, now);
+    let report = worker.with(|context| {
+        let mut inventory = take::inventory_of(settings, now, Some(destination))?;
+        // A person says that this drive is one of theirs, which is what trust on first use asks.
+        inventory.known_destinations.clear();
+        let plan = planner::small(&config, &inventory, None);
+        worker.small(&plan, &inventory, context)
+    })?;
+    mark::show(&report, settings, out);
+    if report.result == schema::RunResult::Success {
+        out.say("this machine backs up to it from now on, besides any drive it knew before");
+    }
+    Ok(exit::of_result(report.result))
+}

@@ -1,0 +1,86 @@
+//! `pin`, `unpin`, `accept`: what a person knows of a snapshot and the program cannot.
+
+use anyhow::Result;
+use chrono::Local;
+use schema::{
+    SnapshotId,
+    plan::{Action, MarkStep},
+};
+
+use crate::{
+    cli::One,
+    commands::{apply::Worker, list::present},
+    exit,
+    out::Out,
+    render,
+    settings::Settings,
+    snapshots, take,
+};
+
+/// Keeps a snapshot whatever the retention says.
+pub(crate) fn pin(one: &One, settings: &Settings, out: &Out) -> Result<u8> {
+    mark(one, settings, out, |id| MarkStep::Pin { id })
+}
+
+/// Leaves a snapshot to the retention again.
+pub(crate) fn unpin(one: &One, settings: &Settings, out: &Out) -> Result<u8> {
+    mark(one, settings, out, |id| MarkStep::Unpin { id })
+}
+
+/// Says that a suspect snapshot is as it should be.
+pub(crate) fn accept(one: &One, settings: &Settings, out: &Out) -> Result<u8> {
+    mark(one, settings, out, |id| MarkStep::Accept { id })
+}
+
+fn mark(
+    one: &One,
+    settings: &Settings,
+    out: &Out,
+    step: impl FnOnce(SnapshotId) -> MarkStep,
+) -> Result<u8> {
+    let config = settings.config(out)?;
+    let now = Local::now().fixed_offset();
+    let destination = present(settings, &config)?;
+    let named = snapshots::find(&one.snapshot, &destination, now)?;
+    let Some(id) = named.id.filter(|_| named.managed) else {
+        return Err(executor::Error::refused(format!(
+            "{}/{} was not made by this program",
+            named.home, named.folder
+        ))
+        .hint("unmanaged folders are never deleted")
+        .into());
+    };
+    let worker = Worker::new(settings, out, &config, now);
+    let report = worker.with(|context| {
+        let inventory = take::inventory_of(settings, now, Some(destination))?;
+        let plan = planner::small(&config, &inventory, Some(Action::Mark(step(id))));
+        worker.small(&plan, &inventory, context)
+    })?;
+    show(&report, settings, out);
+    Ok(exit::of_result(report.result))
+}
+
+/// Shows what the last step of a small plan came to.
+pub(crate) fn show(report: &schema::Report, settings: &Settings, out: &Out) {
+    if settings.json {
+        out.data_json(report);
+        return;
+    }
+    if let Some(last) = report
+        .steps
+        .iter()
+        .rev()
+        .find(|done| !done.outcome.message.is_empty())
+    {
+        let outcome = &last.outcome;
+        if outcome.status == schema::journal::Status::Succeeded {
+            out.say(&outcome.message);
+        } else {
+            out.note(&render::report::error(
+                &outcome.message,
+                outcome.hint.as_deref(),
+                &settings.error_style,
+            ));
+        }
+    }
+}

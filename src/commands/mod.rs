@@ -1,0 +1,14 @@
+//! One file per verb.
+
+pub(crate) mod apply;
+pub(crate) mod check;
+pub(crate) mod init;
+pub(crate) mod list;
+pub(crate) mod mark;
+pub(crate) mod now;
+pub(crate) mod plan;
+pub(crate) mod restore;
+pub(crate) mod schema;
+pub(crate) mod simulate;
+pub(crate) mod status;
+pub(crate) mod trial;

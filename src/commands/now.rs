@@ -1,0 +1,29 @@
+//! `now`: plan and apply, for a person.
+
+use anyhow::Result;
+use chrono::Local;
+use planner::Options;
+
+use crate::{cli::Now, commands::apply::Worker, out::Out, render, settings::Settings};
+
+/// Shows the plan, then runs it.
+pub(crate) fn run(arguments: &Now, settings: &Settings, out: &Out) -> Result<u8> {
+    let config = settings.config(out)?;
+    let now = arguments
+        .at
+        .now
+        .unwrap_or_else(|| Local::now().fixed_offset());
+    let worker = Worker::new(settings, out, &config, now);
+    let options = Options {
+        approve_deletions: arguments.deletions.approve_deletions,
+        scheduled: false,
+    };
+    worker.with(|context| {
+        worker.continue_or_plan(false, &options, context, |plan, inventory| {
+            if !settings.json && !settings.quiet {
+                out.data(&render::plan::plan(plan, inventory, &settings.style));
+                out.data("\n");
+            }
+        })
+    })
+}

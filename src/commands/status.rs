@@ -1,0 +1,59 @@
+//! `status`: how old and how healthy the backup is.
+
+use anyhow::Result;
+use chrono::Local;
+use executor::{
+    clock::Clock,
+    event::{Context, Silent},
+    state_dir::StateDir,
+};
+
+use crate::{
+    cli::At,
+    exit,
+    out::Out,
+    render::status::{StatusView, render},
+    settings::{Settings, host_name},
+    take,
+};
+
+/// Shows the state of the backup. An absent destination is part of the answer, not an error.
+pub(crate) fn run(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> {
+    let config = settings.config(out)?;
+    let now = arguments.now.unwrap_or_else(|| Local::now().fixed_offset());
+    let context = Context {
+        observer: &Silent,
+        stop: &settings.stop,
+        clock: Clock::at(now),
+    };
+    let destination = config
+        .local
+        .enable
+        .then(|| take::destination(&config, context))
+        .transpose()?;
+    let state = StateDir::open(&settings.state_dir)?;
+    let (last, unfinished, busy) = match &state {
+        Some(state) => (
+            state.last_report()?,
+            state.unfinished()?.map(|run| run.plan.run_id),
+            state.is_busy(),
+        ),
+        None => (None, None, false),
+    };
+    let host = config.hostname.clone().unwrap_or_else(host_name);
+    let view = StatusView::new(
+        &host,
+        &config,
+        destination.as_ref(),
+        last,
+        unfinished,
+        busy,
+        now,
+    );
+    if settings.json {
+        out.data_json(&view);
+    } else {
+        out.data(&render(&view, &settings.style));
+    }
+    Ok(exit::DONE)
+}

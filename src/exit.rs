@@ -1,0 +1,88 @@
+//! Exit codes, and what each error and result means as one.
+
+use executor::ErrorKind;
+use schema::{RunResult, Severity};
+
+/// Done.
+pub(crate) const DONE: u8 = 0;
+/// A step failed.
+pub(crate) const FAILED: u8 = 1;
+/// Usage or invalid configuration.
+pub(crate) const INVALID: u8 = 2;
+/// Done, but incomplete or suspect.
+pub(crate) const INCOMPLETE: u8 = 3;
+/// Refused; nothing changed.
+pub(crate) const REFUSED: u8 = 4;
+/// Another run holds the lock, or the run was deferred (EX_TEMPFAIL of sysexits.h).
+pub(crate) const DEFERRED: u8 = 75;
+/// With `--detailed-exitcode`: there are changes.
+pub(crate) const CHANGES: u8 = 2;
+
+/// An end that was already explained, with its exit code.
+#[derive(Debug)]
+pub(crate) struct Explained(pub(crate) u8);
+
+impl std::fmt::Display for Explained {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "exit code {}", self.0)
+    }
+}
+
+impl std::error::Error for Explained {}
+
+/// A fault of usage or configuration.
+#[derive(Debug)]
+pub(crate) struct Invalid {
+    pub(crate) message: String,
+    pub(crate) hint: String,
+}
+
+impl std::fmt::Display for Invalid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+/// A fault of usage or configuration, with what to do about it.
+pub(crate) fn invalid(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    Invalid {
+        message: message.into(),
+        hint: hint.into(),
+    }
+    .into()
+}
+
+/// The code of an error of the executor; `signal` is the one that interrupted it.
+pub(crate) fn of_error(error: &executor::Error, signal: Option<usize>) -> u8 {
+    match error.kind {
+        ErrorKind::Refused => REFUSED,
+        ErrorKind::Busy => DEFERRED,
+        ErrorKind::Interrupted => signal
+            .and_then(|signal| u8::try_from(128 + signal).ok())
+            .unwrap_or(130),
+        ErrorKind::Failed => FAILED,
+    }
+}
+
+/// The code of a run's result.
+pub(crate) fn of_result(result: RunResult) -> u8 {
+    match result {
+        RunResult::Success => DONE,
+        RunResult::Incomplete => INCOMPLETE,
+        RunResult::Failed => FAILED,
+        RunResult::Refused => REFUSED,
+        RunResult::Deferred => DEFERRED,
+        RunResult::Interrupted => 130,
+    }
+}
+
+/// The code of a plan that is only shown.
+pub(crate) fn of_severity(severity: Option<Severity>) -> u8 {
+    match severity {
+        Some(Severity::Refusal) => REFUSED,
+        Some(Severity::Deferral) => DEFERRED,
+        Some(Severity::Warning | Severity::Note) | None => DONE,
+    }
+}

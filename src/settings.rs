@@ -1,0 +1,167 @@
+//! Where things are: the defaults of root and of a normal user, and the options that change them.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use executor::event::Stop;
+use planner::check::{self, Checked};
+use schema::Config;
+
+use crate::{
+    cli::{Color, Global},
+    exit::{self, Explained, invalid},
+    out::Out,
+    style::Style,
+};
+
+/// What every verb needs to know.
+pub(crate) struct Settings {
+    pub(crate) config_path: PathBuf,
+    pub(crate) state_dir: PathBuf,
+    log_dir: Option<PathBuf>,
+    user_log_dir: Option<PathBuf>,
+    pub(crate) json: bool,
+    pub(crate) verbose: bool,
+    pub(crate) quiet: bool,
+    pub(crate) style: Style,
+    pub(crate) error_style: Style,
+    /// What the signals ask.
+    pub(crate) stop: Stop,
+}
+
+impl Settings {
+    /// The settings that options and environment say.
+    pub(crate) fn new(global: &Global) -> Self {
+        let root = nix::unistd::geteuid().is_root();
+        let config = if root {
+            PathBuf::from("/etc/backup/config.json")
+        } else {
+            xdg("XDG_CONFIG_HOME", ".config").join("backup/config.json")
+        };
+        let state = if root {
+            PathBuf::from("/var/lib/backup")
+        } else {
+            xdg("XDG_STATE_HOME", ".local/state").join("backup")
+        };
+        Self {
+            config_path: global.config.clone().unwrap_or(config),
+            user_log_dir: (!root).then(|| state.join("log")),
+            state_dir: absolute(global.state_dir.clone().unwrap_or(state)),
+            log_dir: global.log_dir.clone().map(absolute),
+            json: global.json,
+            verbose: global.verbose,
+            quiet: global.quiet,
+            style: style(global.color, &std::io::stdout()),
+            error_style: style(global.color, &std::io::stderr()),
+            stop: crate::signals::stop().unwrap_or_default(),
+        }
+    }
+
+    /// The settings of a trial that keeps everything in one folder.
+    pub(crate) fn below(&self, folder: &Path) -> Self {
+        Self {
+            config_path: folder.join("config.json"),
+            state_dir: folder.join("state"),
+            log_dir: Some(folder.join("log")),
+            user_log_dir: None,
+            stop: self.stop.clone(),
+            ..*self
+        }
+    }
+
+    /// Folder of the log files: the option, else the configuration; a normal user's own folder if
+    /// the configuration leaves it at root's.
+    pub(crate) fn log_dir(&self, config: &Config) -> PathBuf {
+        let configured = config.monitoring.log_path.as_path();
+        let is_default = config.monitoring.log_path == Config::default().monitoring.log_path;
+        match (&self.log_dir, &self.user_log_dir) {
+            (Some(given), _) => given.clone(),
+            (None, Some(own)) if is_default => own.clone(),
+            (None, _) => configured.to_owned(),
+        }
+    }
+
+    /// Reads and checks the configuration; its warnings go to standard error.
+    ///
+    /// # Errors
+    /// Explained on standard error, with exit code 2.
+    pub(crate) fn config(&self, out: &Out) -> Result<Config> {
+        let Checked { config, warnings } = self.checked(&self.config_path, out)?;
+        if !warnings.is_empty() && !self.quiet {
+            for warning in &warnings {
+                out.note(&format!("warning: {warning}"));
+            }
+        }
+        Ok(config)
+    }
+
+    /// Reads and checks a configuration.
+    ///
+    /// # Errors
+    /// Explained on standard error, with exit code 2.
+    pub(crate) fn checked(&self, path: &Path, out: &Out) -> Result<Checked> {
+        let bytes = std::fs::read(path).map_err(|error| {
+            invalid(
+                format!(
+                    "cannot read the configuration {}: {}",
+                    path.display(),
+                    executor::error::reason(&error)
+                ),
+                "name another with --config, or try `backup try` which needs none",
+            )
+        })?;
+        check::check(&bytes).map_err(|faults| {
+            if self.json {
+                out.data_json(&faults);
+            } else {
+                let count = match faults.len() {
+                    1 => "1 fault".to_owned(),
+                    many => format!("{many} faults"),
+                };
+                out.note(&format!("error: {} has {count}\n", path.display()));
+                out.note(&check::render(&faults));
+                out.note("hint: correct the above; `backup schema` lists every key");
+            }
+            Explained(exit::INVALID).into()
+        })
+    }
+}
+
+/// A path given on the command line, from the current folder.
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
+}
+
+fn style(color: Color, stream: &impl std::io::IsTerminal) -> Style {
+    let on = match color {
+        Color::Always => true,
+        Color::Never => false,
+        // https://no-color.org: set and not empty.
+        Color::Auto => {
+            stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
+        }
+    };
+    Style { color: on }
+}
+
+/// A folder of the XDG Base Directory Specification; relative ones are to be ignored.
+pub(crate) fn xdg(variable: &str, below_home: &str) -> PathBuf {
+    std::env::var_os(variable)
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .unwrap_or_else(|| home().join(below_home))
+}
+
+/// The user's home folder.
+pub(crate) fn home() -> PathBuf {
+    std::env::var_os("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from)
+}
+
+/// The machine's host name.
+pub(crate) fn host_name() -> String {
+    nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "localhost".to_owned())
+}

@@ -1,0 +1,157 @@
+//! Facts about the destination: whether it is there, whether it is the right one, what it can do.
+
+use schema::{plan::capabilities_of, record::Capabilities};
+use serde_json::json;
+
+use super::{
+    super::world::{EXT4, GIB, World, place},
+    Scenario,
+};
+
+const NIGHT: &str = "2025-01-16T02:00:00+01:00";
+
+pub(crate) fn all() -> Vec<Scenario> {
+    let new = || World::new(NIGHT);
+    let unmounted = || new().destination(|found| found.mounted = false);
+    let exfat = || {
+        World::nightly("2025-01-14", 2).destination(|found| {
+            found.file_system = Some("exfat".to_owned());
+            found.latest = None;
+            found.links.clear();
+            let record = found.record.as_mut().unwrap();
+            record.capabilities = capabilities_of("exfat").unwrap();
+            for snapshot in &mut found.snapshots {
+                snapshot.record.basis = None;
+                snapshot.record.stored_by = [(snapshot.record.id, 10 * GIB)].into();
+            }
+        })
+    };
+    vec![
+        ("a-first-run-takes-the-destination-it-finds", first_run()),
+        ("an-unmounted-destination-is-refused", unmounted()),
+        (
+            "an-absent-destination-may-defer-the-run",
+            unmounted().set("local.ifAbsent", json!("defer")),
+        ),
+        (
+            "a-plain-folder-serves-where-no-mount-is-required",
+            unmounted().set("local.requireMount", json!(false)),
+        ),
+        (
+            "a-folder-that-cannot-be-opened-is-not-a-destination",
+            new()
+                .set("local.requireMount", json!(false))
+                .destination(|found| {
+                    found.present = false;
+                    found.mounted = false;
+                    found.absent_because = Some("Input/output error (os error 5)".to_owned());
+                }),
+        ),
+        (
+            "a-read-only-destination-is-refused",
+            new().destination(|found| found.read_only = true),
+        ),
+        (
+            "the-wrong-file-system-is-refused",
+            new().set(
+                "local.fileSystemUUID",
+                json!("5c1f4a52-1111-4222-8333-944455556666"),
+            ),
+        ),
+        (
+            "a-destination-whose-record-cannot-be-read-is-refused",
+            new().destination(|found| {
+                found.record = None;
+                found.record_fault = Some("expected value at line 1 column 1".to_owned());
+            }),
+        ),
+        (
+            "a-disk-that-this-machine-does-not-know-is-refused",
+            new().destination(|found| {
+                found.record.as_mut().unwrap().id = "0b0b0b0b-0000-8000-8000-000000000001".into();
+            }),
+        ),
+        (
+            "a-new-disk-beside-a-known-one-needs-init",
+            new().destination(|found| found.record = None),
+        ),
+        (
+            "the-destination-of-another-host-is-refused",
+            new().set("hostname", json!("hermes")),
+        ),
+        (
+            "a-destination-of-a-newer-version-is-refused",
+            new().destination(|found| found.record.as_mut().unwrap().format_version = 2),
+        ),
+        ("a-destination-without-hard-links-is-refused", exfat()),
+        (
+            "whole-copies-are-made-where-they-are-allowed",
+            exfat().set("local.allowFullCopies", json!(true)),
+        ),
+        ("what-a-nas-cannot-hold-is-said", nas()),
+        (
+            "a-full-disk-is-refused-before-copying",
+            new().destination(|found| found.free_bytes = 9 * GIB),
+        ),
+        (
+            "leftovers-count-as-free-space",
+            new().destination(|found| found.free_bytes = 9 * GIB).trash(
+                "2025-01-01_02-00-00",
+                3 * GIB,
+                900,
+            ),
+        ),
+        (
+            "what-an-unfinished-snapshot-holds-needs-no-space",
+            new()
+                .destination(|found| found.free_bytes = 10 * GIB + GIB / 2)
+                .partial("2025-01-15_02-00-00", GIB * 3 / 4, 700),
+        ),
+        (
+            "too-few-inodes-are-refused",
+            new().destination(|found| found.free_inodes = Some(100)),
+        ),
+        (
+            "a-file-system-that-counts-no-inodes-serves",
+            new().destination(|found| found.free_inodes = None),
+        ),
+        (
+            "every-fault-of-a-destination-is-told-at-once",
+            new()
+                .set(
+                    "local.fileSystemUUID",
+                    json!("5c1f4a52-1111-4222-8333-944455556666"),
+                )
+                .destination(|found| {
+                    found.read_only = true;
+                    found.free_bytes = 0;
+                    found.file_system_uuid = None;
+                }),
+        ),
+    ]
+}
+
+fn first_run() -> World {
+    let mut world = World::new(NIGHT).destination(|found| found.record = None);
+    world.inventory.known_destinations.clear();
+    world
+}
+
+fn nas() -> World {
+    World::nightly("2025-01-14", 2).destination(|found| {
+        found.file_system = Some("cifs".to_owned());
+        found.file_system_uuid = None;
+        found.place = place("0:51", 2, "/");
+        found.latest = None;
+        found.links.clear();
+        found.record.as_mut().unwrap().capabilities = Capabilities {
+            symlinks: false,
+            modes: false,
+            owners: false,
+            acls: false,
+            fifos: false,
+            case_sensitive: false,
+            ..EXT4
+        };
+    })
+}

@@ -1,0 +1,141 @@
+//! Facts about the sources: what is there, where it really is, and what it held before.
+
+use schema::inventory::Presence;
+use serde_json::json;
+
+use super::{
+    super::world::{World, place, source},
+    Scenario,
+};
+
+const NIGHT: &str = "2025-01-16T02:00:00+01:00";
+
+pub(crate) fn all() -> Vec<Scenario> {
+    let new = || World::new(NIGHT);
+    // Four nights, so that the fifth has something to delete.
+    let nights = || World::nightly("2025-01-13", 4);
+    let missing = |world: World| {
+        world.source(|home| {
+            home.presence = Presence::Missing;
+            home.place = None;
+            home.scan = Default::default();
+        })
+    };
+    let etc = || source("/etc/nixos", "8:2", 12);
+    vec![
+        (
+            "a-bind-mounted-source-inside-another-is-refused",
+            new().add_source({
+                let mut photos = source("/srv/photos", "8:2", 77);
+                photos.place = place("8:2", 77, "/home/ann/photos");
+                photos.mounted = true;
+                photos
+            }),
+        ),
+        (
+            "a-source-under-two-names-is-refused",
+            new().add_source({
+                let mut home = source("/srv/home", "8:2", 11);
+                home.place = place("8:2", 11, "/home");
+                home
+            }),
+        ),
+        (
+            "names-that-begin-alike-are-not-inside-each-other",
+            new().add_source(source("/home2", "8:2", 13)),
+        ),
+        (
+            "a-destination-inside-a-source-is-refused",
+            new()
+                .set("local.requireMount", json!(false))
+                .destination(|found| {
+                    found.mounted = false;
+                    found.place = place("8:2", 90, "/home/ann/backup");
+                }),
+        ),
+        (
+            "a-source-on-the-destination-is-refused",
+            new().source(|home| home.place = place("8:17", 5000, "/home")),
+        ),
+        (
+            "a-missing-source-makes-the-run-incomplete",
+            nights().add_source({
+                let mut gone = etc();
+                gone.presence = Presence::Missing;
+                gone.place = None;
+                gone.scan = Default::default();
+                gone
+            }),
+        ),
+        (
+            "nothing-is-deleted-when-a-source-vanished",
+            missing(nights()).add_source(etc()),
+        ),
+        (
+            "an-emptied-source-will-be-suspect",
+            nights().source(|home| {
+                home.scan = Default::default();
+                home.scan.entries = 1;
+                home.scan.folders = 1;
+            }),
+        ),
+        (
+            "nothing-is-backed-up-when-every-source-is-missing",
+            missing(nights()),
+        ),
+        (
+            "an-unreadable-source-is-told-with-its-reason",
+            new().add_source(etc()).source(|home| {
+                home.presence = Presence::Unreadable {
+                    because: "Permission denied (os error 13)".to_owned(),
+                };
+                home.place = None;
+                home.scan = Default::default();
+            }),
+        ),
+        ("a-source-that-is-no-longer-mounted-is-told", {
+            let mut world = new();
+            world.inventory.sources[0].mounted = true;
+            world.run();
+            world.next_night();
+            world.source(|home| home.mounted = false)
+        }),
+        (
+            "mounts-below-a-source-are-passed-over",
+            new().source(|home| {
+                home.mounts_passed_over = ["ann/nas", "ben/phone"].map(str::to_owned).into();
+            }),
+        ),
+        ("unreadable-entries-are-counted", {
+            let mut world = new().source(|home| {
+                home.scan.unreadable = 5;
+                home.unreadable = ["ann/a", "ann/b", "ben/c", "ben/d", "ben/e"]
+                    .map(str::to_owned)
+                    .into();
+            });
+            world.inventory.privileged = false;
+            world
+        }),
+        (
+            "changed-sources-scale-the-suspicion",
+            World::nightly("2025-01-13", 1).snapshot("2025-01-13_02-00-00", |one| {
+                let mut etc = one.record.sources[0].clone();
+                etc.path = schema::config::AbsolutePath::new("/etc/nixos");
+                etc.entries = 300;
+                one.record.sources.push(etc);
+                one.record.totals.entries = 1300;
+            }),
+        ),
+        (
+            "a-new-exclude-pattern-lifts-one-suspicion",
+            World::nightly("2025-01-13", 1).set("local.excludePatterns", json!([".cache"])),
+        ),
+        (
+            "a-handful-of-files-is-never-suspect",
+            World::nightly("2025-01-13", 1).snapshot("2025-01-13_02-00-00", |one| {
+                one.record.totals.entries = 19;
+                one.record.totals.files = 19;
+            }),
+        ),
+    ]
+}

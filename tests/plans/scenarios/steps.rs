@@ -1,0 +1,105 @@
+//! Facts about the steps: their order, what runs in any case, leftovers, and what defers a run.
+
+use schema::inventory::Power;
+use serde_json::{Value, json};
+
+use super::{
+    super::world::{GIB, World},
+    Scenario,
+};
+
+const NIGHT: &str = "2025-01-16T02:00:00+01:00";
+
+pub(crate) fn all() -> Vec<Scenario> {
+    let new = || World::new(NIGHT);
+    let scripts = || {
+        new()
+            .set("preBackupScript", json!("/run/before"))
+            .set("postBackupScript", json!("/run/after"))
+            .set("notifications", notifications())
+    };
+    vec![
+        ("every-step-has-its-place", scripts()),
+        (
+            "a-failed-pre-script-may-be-tolerated",
+            scripts().set("onPreBackupFailure", json!("warn")),
+        ),
+        (
+            "post-script-and-notification-run-even-when-refused",
+            scripts().destination(|found| found.mounted = false),
+        ),
+        (
+            "the-rsync-engine-is-the-default",
+            new().set("local.useRsync", Value::Null).without_null(),
+        ),
+        ("a-run-on-battery-is-deferred", {
+            let mut world = on_battery(scripts());
+            world.options.scheduled = true;
+            world
+        }),
+        ("a-person-may-run-on-battery", on_battery(new())),
+        (
+            "an-interrupted-deletion-is-ended-first",
+            World::nightly("2025-01-14", 2)
+                .trash("2025-01-10_02-00-00", 2 * GIB, 1000)
+                .trash("2025-01-09_02-00-00", GIB, 1000),
+        ),
+        (
+            "an-unfinished-snapshot-is-continued",
+            World::nightly("2025-01-14", 1).partial("2025-01-15_02-00-00", GIB / 4, 300),
+        ),
+        (
+            "of-several-partials-the-newest-is-continued",
+            World::nightly("2025-01-13", 1)
+                .partial("2025-01-15_02-00-00", GIB / 4, 300)
+                .partial("2025-01-14_02-00-00", GIB / 8, 150),
+        ),
+        (
+            "a-partial-older-than-a-snapshot-is-thrown-away",
+            World::nightly("2025-01-14", 2).partial("2025-01-14_02-00-07", GIB / 4, 300),
+        ),
+        (
+            "a-name-that-is-taken-is-not-used-again",
+            new()
+                .partial("2025-01-16_02-00-00", GIB / 4, 300)
+                .trash("2025-01-16_02-00-01", GIB, 1000)
+                .unmanaged(schema::Tier::Monthly, "2025-01-16_02-00-02"),
+        ),
+        ("the-cloud-alone-has-no-local-steps", {
+            let mut world = scripts()
+                .set("local", json!({}))
+                .set("cloud", json!({"enable": true}));
+            world.inventory.destination = None;
+            world.inventory.sources.clear();
+            world
+        }),
+        ("when-nothing-is-enabled-nothing-is-done", {
+            let mut world = scripts().set("local", json!({}));
+            world.inventory.destination = None;
+            world.inventory.sources.clear();
+            world
+        }),
+        (
+            "an-inventory-of-another-config-is-refused",
+            new().set("local.mountPoint", json!("/mnt/other")),
+        ),
+    ]
+}
+
+impl World {
+    /// Drops the keys of `local` that are null, which stand for the default.
+    fn without_null(mut self) -> Self {
+        let local = self.config["local"].as_object_mut().unwrap();
+        local.retain(|_, value| !value.is_null());
+        self
+    }
+}
+
+fn on_battery(mut world: World) -> World {
+    world.inventory.power = Power::Battery;
+    world
+}
+
+fn notifications() -> Value {
+    json!({"enable": true, "onSuccess": true, "command": "/run/tell"})
+}
