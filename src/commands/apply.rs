@@ -87,7 +87,10 @@ impl<'a> Worker<'a> {
     pub(crate) fn with<T>(&self, work: impl FnOnce(Context<'_>) -> Result<T>) -> Result<T> {
         let clock = Clock::at(self.now);
         let folder = self.settings.log_dir(self.config);
-        let (logs, error) = Logs::new(&folder, clock, &self.bar);
+        // Where the logs are in the state directory, that is made with them.
+        let is_state = folder.starts_with(&self.settings.state_dir);
+        let mode = if is_state { 0o700 } else { 0o750 };
+        let (logs, error) = Logs::new(&folder, mode, clock, &self.bar);
         if let Some(error) = error {
             self.out.say(&format!(
                 "note: no log is written: {}: {}",
