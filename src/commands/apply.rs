@@ -11,7 +11,9 @@ use executor::{
     state_dir::{StateDir, Unfinished},
 };
 use planner::Options;
-use schema::{Config, Finding, Inventory, Plan, Report, Severity, plan::SavedPlan};
+use schema::{
+    Config, Finding, Inventory, Plan, Report, Severity, journal::Status, plan::SavedPlan,
+};
 
 use crate::{
     cli::Apply,
@@ -170,7 +172,14 @@ impl<'a> Worker<'a> {
         if let Some(unfinished) = state.unfinished()? {
             match self.why_not(&unfinished, fresh, context)? {
                 None => {
-                    return Ok(Some(run::resume(state, &unfinished.plan, context)?));
+                    let report = run::resume(state, &unfinished.plan, context)?;
+                    if !failed_before(&report) {
+                        return Ok(Some(report));
+                    }
+                    self.out.say(&format!(
+                        "run {} had failed before it was interrupted; a new one takes its place",
+                        unfinished.plan.run_id
+                    ));
                 }
                 Some(because) => {
                     self.out.say(&format!(
@@ -280,6 +289,16 @@ impl<'a> Worker<'a> {
         }
         self.locked(|state| Ok(run::begin(state, self.config, inventory, plan, context)?))
     }
+}
+
+/// Whether a run that was continued could only be ended: the step that failed, and without which
+/// there is no snapshot, did so before the interruption.
+fn failed_before(report: &Report) -> bool {
+    report.snapshot.is_none()
+        && report.steps.iter().any(|step| {
+            step.started_at.is_none()
+                && matches!(step.outcome.status, Status::Failed | Status::Refused)
+        })
 }
 
 /// Reads a saved plan.
