@@ -44,8 +44,12 @@ pub(crate) fn run(arguments: &Apply, settings: &Settings, out: &Out) -> Result<u
         }
         let options = Options {
             approve_deletions: arguments.deletions.approve_deletions,
-            scheduled: arguments.scheduled,
+            scheduled: arguments.if_due,
         };
+        if arguments.if_due && !worker.is_due(context)? {
+            out.say("nothing is due: the last good backup is as new as the schedule asks for");
+            return Ok(exit::DONE);
+        }
         worker.continue_or_plan(arguments.fresh, &options, context, |_, _| {})
     })
 }
@@ -107,6 +111,32 @@ impl<'a> Worker<'a> {
         });
         self.bar.clear();
         result
+    }
+
+    /// Whether the schedule asks for a run now, or one waits to be continued.
+    fn is_due(&self, context: Context<'_>) -> Result<bool> {
+        let state = StateDir::open(&self.settings.state_dir)?;
+        let unfinished = state.as_ref().map(StateDir::unfinished).transpose()?;
+        if unfinished.flatten().is_some() {
+            return Ok(true);
+        }
+        let destination = take::destination(self.config, context)?;
+        let on_disk = planner::basis(&destination, self.now).and_then(|basis| {
+            let mut all = destination.snapshots.iter();
+            all.find(|one| one.record.id == basis.id)
+                .map(|one| one.record.started_at)
+        });
+        // An absent disk does not tell; what the last run sealed is all that is known.
+        let last = state
+            .map(|state| state.last_report())
+            .transpose()?
+            .flatten();
+        let reported = last.and_then(|report| {
+            let good = report.snapshot?.suspect.is_empty();
+            good.then_some(report.started_at)
+        });
+        let last_good = on_disk.max(reported);
+        Ok(planner::schedule::is_due(self.config, last_good, self.now))
     }
 
     /// Opens the state directory and takes its lock, then works.
