@@ -25,10 +25,11 @@ pub(crate) struct Logs<'a> {
 }
 
 impl<'a> Logs<'a> {
-    /// Opens the log files; without a folder that can be written nothing is logged, and the error
-    /// says why.
+    /// Opens the log files, making the folder and those above it with `mode`; without a folder that
+    /// can be written nothing is logged, and the error says why.
     pub(crate) fn new(
         folder: &Path,
+        mode: u32,
         clock: Clock,
         next: &'a dyn Observer,
     ) -> (Self, Option<std::io::Error>) {
@@ -42,7 +43,7 @@ impl<'a> Logs<'a> {
         };
         let files = std::fs::DirBuilder::new()
             .recursive(true)
-            .mode(0o750)
+            .mode(mode)
             .create(folder)
             .and_then(|()| Ok((open("backup-coordinator.log")?, open("backup-local.log")?)));
         let (files, error) = match files {

@@ -1,18 +1,325 @@
-//! shim
-use executor::event::{Event, Observer};
+//! What a run shows while it works: a bar, plain lines, or one JSON object per line.
+//!
+//! Owns the pace at which events are shown, and standard error while a run lasts. It must never
+//! end or delay the work: what cannot be written is dropped.
+
+mod look;
+mod pace;
+
+use std::{
+    io::{self, Write},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use executor::event::{Event, Observer, Phase, Progress};
+use indicatif::ProgressBar;
+use schema::{Severity, journal::Outcome};
+use serde_json::{Value, json};
+
+use self::{
+    look::{STEPS, counted, endless, new_bar, verb},
+    pace::Pace,
+};
+use crate::{
+    render::{amount, report},
+    style::{Style, printable},
+};
+
+/// Between two plain lines of one phase.
+const BETWEEN_LINES: Duration = Duration::from_secs(10);
+
+/// Between two JSON objects of one phase.
+const BETWEEN_OBJECTS: Duration = Duration::from_millis(500);
+
+/// Between two looks of the bar.
+const BETWEEN_DRAWS: Duration = Duration::from_millis(100);
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
+    /// A bar that is drawn again and again.
     Terminal,
+    /// Lines, few of them.
     Lines,
+    /// One JSON object per line.
     Json,
+    /// Nothing.
     Quiet,
 }
-pub(crate) struct Bar;
+
+/// Shows a run while it works.
+pub(crate) struct Bar {
+    mode: Mode,
+    style: Style,
+    verbose: bool,
+    state: Mutex<State>,
+}
+
+struct State {
+    out: Box<dyn Write + Send>,
+    bar: Option<ProgressBar>,
+    pace: Option<Pace>,
+    step: Option<(String, Instant)>,
+    shown_at: Option<Instant>,
+}
+
 impl Bar {
-    pub(crate) fn new(_: Mode, _: bool, _: crate::style::Style) -> Self {
-        Bar
+    /// Shows on standard error.
+    ///
+    /// `verbose` shows finished steps beside a bar too, and notes.
+    pub(crate) fn new(mode: Mode, verbose: bool, style: Style) -> Self {
+        Self::on(mode, verbose, style, Box::new(io::stderr()))
     }
-    pub(crate) fn clear(&self) {}
+
+    fn on(mode: Mode, verbose: bool, style: Style, out: Box<dyn Write + Send>) -> Self {
+        Self {
+            mode,
+            style,
+            verbose,
+            state: Mutex::new(State {
+                out,
+                bar: None,
+                pace: None,
+                step: None,
+                shown_at: None,
+            }),
+        }
+    }
+
+    /// Removes the bar, so that something else can be printed.
+    pub(crate) fn clear(&self) {
+        self.state().end_phase();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves nothing here half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something happened at this instant.
+    fn at(&self, event: &Event<'_>, now: Instant) {
+        match self.mode {
+            Mode::Quiet => {}
+            Mode::Json => self.state().object(event, now),
+            Mode::Terminal | Mode::Lines => self.lines(event, now),
+        }
+    }
+
+    fn lines(&self, event: &Event<'_>, now: Instant) {
+        let mut state = self.state();
+        let style = &self.style;
+        let plain = self.mode == Mode::Lines;
+        match event {
+            Event::RunStarted { run_id, continued } => {
+                if *continued {
+                    state.say(&format!("continuing run {run_id}\n"));
+                } else if plain || self.verbose {
+                    state.say(&format!("run {run_id}\n"));
+                }
+            }
+            Event::StepStarted { step } => {
+                state.end_phase();
+                state.step = Some(((*step).to_owned(), now));
+                if plain {
+                    state.say(&format!("{step}: started\n"));
+                }
+            }
+            Event::Progress(progress) => {
+                if plain {
+                    state.progress_line(progress, now);
+                } else {
+                    state.draw(progress, now);
+                }
+            }
+            Event::Noticed(finding) => {
+                if self.verbose || finding.severity > Severity::Note {
+                    state.say(&report::finding(finding, style));
+                }
+            }
+            Event::ScriptLine { step, line } => {
+                let prefix = style.dim(format!("{step} |"));
+                state.say(&format!("{prefix} {}\n", printable(line.trim_end())));
+            }
+            Event::StepFinished { step, outcome } => {
+                let took = state.end_step(step, now);
+                state.end_phase();
+                if plain || self.verbose {
+                    state.say(&finished(step, outcome, took, style));
+                }
+            }
+        }
+    }
 }
+
 impl Observer for Bar {
-    fn event(&self, _: Event<'_>) {}
+    fn event(&self, event: Event<'_>) {
+        self.at(&event, Instant::now());
+    }
 }
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+impl State {
+    /// Writes above the bar.
+    fn say(&mut self, text: &str) {
+        let Self { out, bar, .. } = self;
+        let mut write = || {
+            // Whoever closed the pipe does not want to read it; the work goes on.
+            let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        };
+        match bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    /// How long the step took, if its start was seen.
+    fn end_step(&mut self, step: &str, now: Instant) -> Option<Duration> {
+        let (_, began) = self.step.take().filter(|(name, _)| name == step)?;
+        Some(now.saturating_duration_since(began))
+    }
+
+    fn end_phase(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        self.pace = None;
+        self.shown_at = None;
+    }
+
+    /// Takes progress in. Returns whether it is time to show it, which it is when this much has
+    /// passed since it was last shown.
+    fn advance(&mut self, progress: &Progress, now: Instant, between: Duration) -> bool {
+        let same = self
+            .pace
+            .as_ref()
+            .is_some_and(|pace| pace.phase() == progress.phase);
+        if !same {
+            self.end_phase();
+        }
+        let pace = self.pace.get_or_insert_with(|| Pace::new(progress, now));
+        pace.advance(progress, now);
+        let due = self
+            .shown_at
+            .is_none_or(|at| now.saturating_duration_since(at) >= between);
+        if due {
+            self.shown_at = Some(now);
+        }
+        due
+    }
+
+    fn progress_line(&mut self, progress: &Progress, now: Instant) {
+        let first = self.shown_at.is_none()
+            || self
+                .pace
+                .as_ref()
+                .is_none_or(|pace| pace.phase() != progress.phase);
+        // The first of a phase says nothing yet: its line comes when the phase turns out long.
+        if self.advance(progress, now, BETWEEN_LINES) && !first {
+            let said = self.pace.as_ref().map(Pace::say).unwrap_or_default();
+            let step = self.step.as_ref().map_or("", |(step, _)| step.as_str());
+            let line = format!("{step}: {}, {said}\n", verb(progress.phase));
+            self.say(&line);
+        }
+    }
+
+    fn draw(&mut self, progress: &Progress, now: Instant) {
+        if !self.advance(progress, now, BETWEEN_DRAWS) {
+            return;
+        }
+        let Some(pace) = &self.pace else {
+            return;
+        };
+        let (fraction, said) = (pace.fraction(), pace.say());
+        let bar = self.bar.get_or_insert_with(|| new_bar(progress.phase));
+        match fraction {
+            Some(fraction) => {
+                bar.set_style(counted());
+                // Truncation is meant: the bar is full when the work is done.
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    clippy::cast_precision_loss,
+                    reason = "between 0 and 1000"
+                )]
+                bar.set_position((fraction * STEPS as f64) as u64);
+            }
+            None => bar.set_style(endless()),
+        }
+        bar.set_message(said);
+    }
+
+    fn object(&mut self, event: &Event<'_>, now: Instant) {
+        let value = match event {
+            Event::Progress(progress) => {
+                if !self.advance(progress, now, BETWEEN_OBJECTS) && !is_done(progress) {
+                    return;
+                }
+                json!({
+                    "event": "progress",
+                    "phase": word(progress.phase),
+                    "entries": progress.entries,
+                    "entries_total": progress.entries_total,
+                    "bytes": progress.bytes,
+                    "bytes_total": progress.bytes_total,
+                })
+            }
+            Event::RunStarted { run_id, continued } => {
+                json!({"event": "run-started", "run_id": run_id, "continued": continued})
+            }
+            Event::StepStarted { step } => {
+                self.end_phase();
+                json!({"event": "step-started", "step": step})
+            }
+            Event::Noticed(finding) => json!({"event": "noticed", "finding": finding}),
+            Event::ScriptLine { step, line } => {
+                json!({"event": "script-line", "step": step, "line": line})
+            }
+            Event::StepFinished { step, outcome } => {
+                json!({"event": "step-finished", "step": step, "outcome": outcome})
+            }
+        };
+        self.write_object(&value);
+    }
+
+    fn write_object(&mut self, value: &Value) {
+        self.say(&format!("{value}\n"));
+    }
+}
+
+/// Whether this is the last that a phase with a known end tells.
+fn is_done(progress: &Progress) -> bool {
+    progress.entries_total > 0 && progress.entries == progress.entries_total
+}
+
+fn finished(step: &str, outcome: &Outcome, took: Option<Duration>, style: &Style) -> String {
+    let took = took.map_or_else(String::new, |took| format!(", {}", amount::span(took)));
+    let message = if outcome.message.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", printable(&outcome.message))
+    };
+    format!(
+        "{step}: {}{took}{message}\n",
+        report::mark(outcome.status, style)
+    )
+}
+
+/// What the work is, for programs.
+fn word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Scan => "scan",
+        Phase::Copy => "copy",
+        Phase::Sync => "sync",
+        Phase::Remove => "remove",
+        Phase::Restore => "restore",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -187,7 +187,7 @@ fn hash_zeros(
     mut length: u64,
     tick: &mut dyn FnMut(u64) -> Result<(), Error>,
 ) -> Result<(), CopyError> {
-    const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+    static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
     while length > 0 {
         let piece = length.min(ZEROS.len() as u64);
         hasher.update(&ZEROS[..usize::try_from(piece).unwrap_or(ZEROS.len())]);

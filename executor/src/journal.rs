@@ -63,6 +63,17 @@ impl Replay {
         })
     }
 
+    /// The step that was begun and not ended.
+    #[must_use]
+    pub fn running(&self) -> Option<&str> {
+        self.events.iter().rev().find_map(|event| match event {
+            JournalEvent::StepStarted { step, .. } => {
+                Some(step.as_str()).filter(|step| self.outcome(step).is_none())
+            }
+            _ => None,
+        })
+    }
+
     /// Whether the run was given up.
     #[must_use]
     pub fn abandoned(&self) -> bool {

@@ -48,6 +48,8 @@ pub struct Unfinished {
     pub plan: Plan,
     /// The configuration it was made from.
     pub config: Config,
+    /// The step it was in when it was interrupted, if it was in one.
+    pub step: Option<String>,
 }
 
 impl StateDir {
@@ -174,13 +176,13 @@ impl StateDir {
             let reported = run
                 .look(OsStr::new(REPORT))
                 .is_ok_and(|there| there.is_some());
-            let whole = !reported
-                && plan.digest == plan.expected_digest()
-                && journal::read(&run, &at(journal::FILE_NAME))?
-                    .is_some_and(|replay| !replay.abandoned());
-            return Ok(config
-                .filter(|_| whole)
-                .map(|config| Unfinished { plan, config }));
+            let replay = journal::read(&run, &at(journal::FILE_NAME))?;
+            let whole = !reported && plan.digest == plan.expected_digest();
+            let (Some(config), Some(replay), true) = (config, replay, whole) else {
+                return Ok(None);
+            };
+            let step = replay.running().map(str::to_owned);
+            return Ok((!replay.abandoned()).then_some(Unfinished { plan, config, step }));
         }
         Ok(None)
     }
@@ -195,15 +197,19 @@ impl StateDir {
         write_json(&run, REPORT, &path, report)
     }
 
-    /// The report of the newest run that ended.
+    /// The report of the newest run that ended, not counting restores and the like.
     ///
     /// # Errors
     /// When the folders of runs cannot be read.
     pub fn last_report(&self) -> Result<Option<Report>> {
         for name in self.run_names()?.into_iter().rev() {
             let run = self.run(&name)?;
-            let path = self.named(&format!("{RUNS}/{name}/{REPORT}"));
-            if let Ok(Some(report)) = read_json(&run, REPORT, &path) {
+            let at = |file: &str| self.named(&format!("{RUNS}/{name}/{file}"));
+            let plan: Option<Plan> = read_json(&run, PLAN, &at(PLAN)).unwrap_or_default();
+            if plan.is_none_or(|plan| is_small(&plan)) {
+                continue;
+            }
+            if let Ok(Some(report)) = read_json(&run, REPORT, &at(REPORT)) {
                 return Ok(Some(report));
             }
         }
@@ -268,6 +274,14 @@ impl StateDir {
     fn named(&self, relative: &str) -> String {
         format!("{}/{relative}", self.path.trim_end_matches('/'))
     }
+}
+
+/// Whether a plan is of something else than a backup: a restore, a mark, a new destination.
+fn is_small(plan: &Plan) -> bool {
+    plan.steps.iter().any(|step| {
+        matches!(step.action, Action::Restore(_) | Action::Mark(_))
+            || (plan.steps.len() == 1 && matches!(step.action, Action::DestinationCheck(_)))
+    })
 }
 
 /// Whether a plan makes, moves or deletes snapshots.

@@ -127,35 +127,6 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Goes to the next entry; `None` at the end.
-    pub fn next(&mut self) -> Option<Visit> {
-        self.entered = false;
-        let is_root = !self.started;
-        if is_root {
-            self.started = true;
-            self.name.clone_from(&self.root_name);
-        } else {
-            let frame = self.stack.last_mut()?;
-            self.path.truncate(frame.path_length);
-            let Some(name) = frame.names.pop() else {
-                let frame = self.stack.pop()?;
-                self.name = if self.stack.is_empty() {
-                    self.root_name.clone()
-                } else {
-                    let last = self.path.rsplit(|byte| *byte == b'/').next();
-                    OsStr::from_bytes(last.unwrap_or_default()).to_owned()
-                };
-                return Some(Visit::Leave(frame.stat));
-            };
-            if !self.path.is_empty() {
-                self.path.push(b'/');
-            }
-            self.path.extend_from_slice(bytes(&name));
-            self.name = name;
-        }
-        Some(self.visit(is_root))
-    }
-
     fn visit(&mut self, is_root: bool) -> Visit {
         let stat = match self.parent().stat(&self.name) {
             Ok(stat) => stat,
@@ -202,5 +173,37 @@ impl<'a> Walk<'a> {
             Err(Errno::NOENT) => Visit::Vanished,
             Err(error) => Visit::Unreadable(Some(stat), error),
         }
+    }
+}
+
+impl Iterator for Walk<'_> {
+    type Item = Visit;
+
+    fn next(&mut self) -> Option<Visit> {
+        self.entered = false;
+        let is_root = !self.started;
+        if is_root {
+            self.started = true;
+            self.name.clone_from(&self.root_name);
+        } else {
+            let frame = self.stack.last_mut()?;
+            self.path.truncate(frame.path_length);
+            let Some(name) = frame.names.pop() else {
+                let frame = self.stack.pop()?;
+                self.name = if self.stack.is_empty() {
+                    self.root_name.clone()
+                } else {
+                    let last = self.path.rsplit(|byte| *byte == b'/').next();
+                    OsStr::from_bytes(last.unwrap_or_default()).to_owned()
+                };
+                return Some(Visit::Leave(frame.stat));
+            };
+            if !self.path.is_empty() {
+                self.path.push(b'/');
+            }
+            self.path.extend_from_slice(bytes(&name));
+            self.name = name;
+        }
+        Some(self.visit(is_root))
     }
 }

@@ -134,7 +134,9 @@ fn totals(facts: &Facts<'_>, steps: &[Step]) -> Totals {
             Action::Snapshot(step) => {
                 totals.copy_files = step.expected.new_files;
                 totals.copy_bytes = step.expected.new_bytes;
-                totals.link_files = step.expected.files.saturating_sub(step.expected.new_files);
+                if step.basis.is_some() {
+                    totals.link_files = step.expected.files.saturating_sub(step.expected.new_files);
+                }
                 totals.kept += 1;
             }
             Action::Rotate(step) => {

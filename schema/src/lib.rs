@@ -3,6 +3,7 @@
 //! Everything here is a value that is written to disk or printed: no decision (see `planner`) and
 //! no effect (see `executor`).
 
+pub mod amount;
 pub mod config;
 pub mod digest;
 pub mod duration;

@@ -21,7 +21,7 @@ use crate::{
     exit::{self, Explained, invalid},
     logs::Logs,
     out::Out,
-    progress::Bar,
+    progress::{Bar, Mode},
     render,
     settings::Settings,
     take,
@@ -44,8 +44,12 @@ pub(crate) fn run(arguments: &Apply, settings: &Settings, out: &Out) -> Result<u
         }
         let options = Options {
             approve_deletions: arguments.deletions.approve_deletions,
-            scheduled: arguments.scheduled,
+            scheduled: arguments.if_due,
         };
+        if arguments.if_due && !worker.is_due(context)? {
+            out.say("nothing is due: the last good backup is as new as the schedule asks for");
+            return Ok(exit::DONE);
+        }
         worker.continue_or_plan(arguments.fresh, &options, context, |_, _| {})
     })
 }
@@ -76,11 +80,23 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// The same worker, which shows progress in a terminal only.
+    pub(crate) fn calm(mut self) -> Self {
+        use std::io::IsTerminal as _;
+        if !std::io::stderr().is_terminal() {
+            self.bar = Bar::new(Mode::Quiet, false, self.settings.error_style);
+        }
+        self
+    }
+
     /// Does the work with progress, logs and signals.
     pub(crate) fn with<T>(&self, work: impl FnOnce(Context<'_>) -> Result<T>) -> Result<T> {
         let clock = Clock::at(self.now);
         let folder = self.settings.log_dir(self.config);
-        let (logs, error) = Logs::new(&folder, clock, &self.bar);
+        // Where the logs are in the state directory, that is made with them.
+        let is_state = folder.starts_with(&self.settings.state_dir);
+        let mode = if is_state { 0o700 } else { 0o750 };
+        let (logs, error) = Logs::new(&folder, mode, clock, &self.bar);
         if let Some(error) = error {
             self.out.say(&format!(
                 "note: no log is written: {}: {}",
@@ -95,6 +111,32 @@ impl<'a> Worker<'a> {
         });
         self.bar.clear();
         result
+    }
+
+    /// Whether the schedule asks for a run now, or one waits to be continued.
+    fn is_due(&self, context: Context<'_>) -> Result<bool> {
+        let state = StateDir::open(&self.settings.state_dir)?;
+        let unfinished = state.as_ref().map(StateDir::unfinished).transpose()?;
+        if unfinished.flatten().is_some() {
+            return Ok(true);
+        }
+        let destination = take::destination(self.config, context)?;
+        let on_disk = planner::basis(&destination, self.now).and_then(|basis| {
+            let mut all = destination.snapshots.iter();
+            all.find(|one| one.record.id == basis.id)
+                .map(|one| one.record.started_at)
+        });
+        // An absent disk does not tell; what the last run sealed is all that is known.
+        let last = state
+            .map(|state| state.last_report())
+            .transpose()?
+            .flatten();
+        let reported = last.and_then(|report| {
+            let good = report.snapshot?.suspect.is_empty();
+            good.then_some(report.started_at)
+        });
+        let last_good = on_disk.max(reported);
+        Ok(planner::schedule::is_due(self.config, last_good, self.now))
     }
 
     /// Opens the state directory and takes its lock, then works.

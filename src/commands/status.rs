@@ -1,12 +1,13 @@
 //! `status`: how old and how healthy the backup is.
 
 use anyhow::Result;
-use chrono::Local;
+use chrono::{Local, TimeDelta};
 use executor::{
     clock::Clock,
     event::{Context, Silent},
     state_dir::StateDir,
 };
+use planner::schedule;
 
 use crate::{
     cli::At,
@@ -33,23 +34,33 @@ pub(crate) fn run(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> 
         .transpose()?;
     let state = StateDir::open(&settings.state_dir)?;
     let (last, unfinished, busy) = match &state {
-        Some(state) => (
-            state.last_report()?,
-            state.unfinished()?.map(|run| run.plan.run_id),
-            state.is_busy(),
-        ),
+        Some(state) => (state.last_report()?, state.unfinished()?, state.is_busy()),
         None => (None, None, false),
     };
+    let step = unfinished.as_ref().and_then(|run| run.step.clone());
     let host = config.hostname.clone().unwrap_or_else(host_name);
-    let view = StatusView::new(
+    let mut view = StatusView::new(
         &host,
         &config,
         destination.as_ref(),
         last,
-        unfinished,
+        unfinished.map(|run| run.plan.run_id),
         busy,
         now,
     );
+    if let Some(step) = step {
+        view = view.unfinished_in(&step);
+    }
+    let last_good = view
+        .last_good
+        .as_ref()
+        .map(|good| now - TimeDelta::seconds(good.age_seconds));
+    let late = schedule::late_since(&config, last_good, now);
+    view = view.schedule(schedule::next_run(&config, now), late);
+    if destination.is_some() {
+        let inventory = take::inventory_of(settings, now, destination)?;
+        view = view.noticed(planner::small(&config, &inventory, None).findings);
+    }
     if settings.json {
         out.data_json(&view);
     } else {

@@ -7,7 +7,7 @@ use std::{
     ffi::OsString,
     os::unix::{
         ffi::OsStringExt as _,
-        fs::{DirBuilderExt as _, MetadataExt as _},
+        fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
     },
     path::{Path, PathBuf},
     time::Instant,
@@ -25,7 +25,7 @@ use schema::{
     Config, Report, RunResult, SnapshotId,
     config::{AbsolutePath, Local as LocalConfig},
     journal::Sealed,
-    plan::Action,
+    plan::{Action, MarkStep},
 };
 
 use crate::{
@@ -44,12 +44,13 @@ pub(crate) fn run(arguments: &Try, settings: &Settings, out: &Out) -> Result<u8>
     let folder = folder(arguments, &source)?;
     let settings = &settings.below(&folder);
     let config = config(&source, &folder, settings)?;
+    wrapper(&folder, settings)?;
     let style = &settings.style;
 
     out.say(&format!(
         "Backing up {} to {}\n",
-        style.bold(&source.to_string_lossy()),
-        style.bold(&folder.to_string_lossy())
+        style.bold(short(&source)),
+        style.bold(short(&folder))
     ));
     let (first, took) = backup(settings, out, &config, true)?;
     out.say(&format!(
@@ -58,6 +59,8 @@ pub(crate) fn run(arguments: &Try, settings: &Settings, out: &Out) -> Result<u8>
         amount::plural(first.totals.files_copied, "file", "files"),
         amount::bytes(first.totals.bytes_copied),
     ));
+    // By the retention the newer of two on one day stands for the day. Both are to be looked at.
+    pin(settings, out, &config, first.id)?;
     let (second, took) = backup(settings, out, &config, false)?;
     out.say(&format!(
         "{} {} hard-linked, {} copied in {took}",
@@ -66,7 +69,7 @@ pub(crate) fn run(arguments: &Try, settings: &Settings, out: &Out) -> Result<u8>
         amount::count(second.totals.files_copied),
     ));
     out.say(&format!(
-        "  a whole folder again, for which {} needed no space\n",
+        "  a whole folder again, {} of it without taking space again\n",
         amount::bytes(second.totals.bytes_linked)
     ));
     let restored = restore_one(settings, out, &config, second.id)?;
@@ -190,7 +193,7 @@ fn config(source: &Path, folder: &Path, settings: &Settings) -> Result<Config> {
 /// Makes a snapshot, showing the plan if asked to.
 fn backup(settings: &Settings, out: &Out, config: &Config, show: bool) -> Result<(Sealed, String)> {
     let started = Instant::now();
-    let worker = Worker::new(settings, out, config, Local::now().fixed_offset());
+    let worker = Worker::new(settings, out, config, Local::now().fixed_offset()).calm();
     let report: Option<Report> = worker.with(|context| {
         worker.run(context, |plan, inventory| {
             if show && !settings.quiet {
@@ -219,6 +222,19 @@ fn backup(settings: &Settings, out: &Out, config: &Config, show: bool) -> Result
             }
         }
     }
+}
+
+/// Keeps a snapshot whatever the retention says.
+fn pin(settings: &Settings, out: &Out, config: &Config, id: SnapshotId) -> Result<()> {
+    let now = Local::now().fixed_offset();
+    let worker = Worker::new(settings, out, config, now).calm();
+    worker.with(|context| {
+        let destination = take::destination(config, context)?;
+        let inventory = take::inventory_of(settings, now, Some(destination))?;
+        let plan = planner::small(config, &inventory, Some(Action::Mark(MarkStep::Pin { id })));
+        worker.small(&plan, &inventory, context)
+    })?;
+    Ok(())
 }
 
 /// Restores one file and compares it with the original.
@@ -257,7 +273,7 @@ fn restore_one(
         .join(format!("restored-{id}"));
     std::fs::create_dir_all(&folder)?;
     let target = folder.join(original.file_name().unwrap_or_default());
-    let worker = Worker::new(settings, out, config, now);
+    let worker = Worker::new(settings, out, config, now).calm();
     let report = worker.with(|context| {
         let Some(home) = store.home_of(id)? else {
             return Err(Error::failed(format!("snapshot {id} is gone")).into());
@@ -286,11 +302,11 @@ fn restore_one(
     out.say(&format!(
         "{} {}\n  {}\n",
         settings.style.green("Restored:"),
-        target.display(),
+        short(&target),
         if same {
-            format!("the same as {}, byte for byte", original.display())
+            format!("the same as {}, byte for byte", short(&original))
         } else {
-            format!("as it was; {} has changed since", original.display())
+            format!("as it was; {} has changed since", short(&original))
         }
     ));
     Ok(Some(target))
@@ -318,27 +334,61 @@ fn ending(
     restored: Option<&Path>,
 ) {
     let style = &settings.style;
-    let host = take::host_folder(config);
-    let base = config.local.mount_point.as_path().join(host);
-    let config_path = settings.config_path.display();
+    let folder = config.local.mount_point.as_path();
+    let base = folder.join(take::host_folder(config));
+    let command = folder.join("backup");
+    let command = short(&command);
+    let home = |id: SnapshotId| {
+        let store = take::store(config).ok().flatten();
+        let home = store.and_then(|store| store.home_of(id).ok().flatten());
+        home.map_or_else(|| id.to_string(), |home| format!("{home}/{id}"))
+    };
     let mut text = format!(
-        "{}\n  {}/\n    daily/{}\n    daily/{}\n    latest -> the newest\n",
+        "{}\n  {}/\n    {}\n    {}\n    latest -> the newer one\n",
         style.bold("Two plain folders, to look at with any program:"),
-        base.display(),
-        first.id,
-        second.id,
+        short(&base),
+        home(first.id),
+        home(second.id),
     );
     if restored.is_none() {
         text.push_str("  (there was no file to restore)\n");
     }
     text.push_str(&format!(
-        "\n{}\n  see them        backup --config {config_path} list\n  \
-         see a plan      backup --config {config_path} plan\n  \
-         for good        copy that file to /etc/backup/config.json, set mountPoint to\n                  \
-         your drive and sources to what matters, then: backup check\n  \
-         forget it all   rm -rf {}\n",
+        "\n{}\n  {command} list       all snapshots\n  {command} plan       what a run would do\n  \
+         {command} now        another snapshot\n\n\
+         To back up for good, copy {}\nto /etc/backup/config.json, set mountPoint and sources, \
+         then: backup check\n\
+         To forget all this: rm -rf {}\n",
         style.bold("Next:"),
-        config.local.mount_point,
+        short(&settings.config_path),
+        short(folder),
     ));
     out.say(&text);
+}
+
+/// A path as a shell's user would write it, with `~` for the home folder.
+fn short(path: &Path) -> String {
+    let own = home();
+    match path.strip_prefix(&own) {
+        Ok(below) if own != Path::new("/") => format!("~/{}", below.display()),
+        _ => path.display().to_string(),
+    }
+}
+
+/// Makes this program reachable with the trial's own settings, for whoever wants to go on.
+fn wrapper(folder: &Path, settings: &Settings) -> Result<()> {
+    let quote = |path: &Path| format!("'{}'", path.to_string_lossy().replace('\'', "'\\''"));
+    let script = format!(
+        "#!/bin/sh\n# The backup program with the settings of this trial.\n\
+         exec {} --config {} --state-dir {} --log-dir {} \"$@\"\n",
+        quote(&std::env::current_exe()?),
+        quote(&settings.config_path),
+        quote(&settings.state_dir),
+        quote(&folder.join("log")),
+    );
+    let path = folder.join("backup");
+    let io = |error| Error::io("write", path.as_os_str().as_encoded_bytes(), error);
+    std::fs::write(&path, script).map_err(io)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).map_err(io)?;
+    Ok(())
 }

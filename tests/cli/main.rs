@@ -1,1 +1,19 @@
-//! shim
+//! The built program as a user runs it: arguments in, exit code, output and files out.
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr)]
+
+mod help;
+mod interrupted;
+mod lab;
+mod layout;
+mod many_days;
+mod mounted;
+mod ordinary_user;
+mod overview;
+mod restore;
+mod safety;
+mod saved_plans;
+mod schemas;
+mod scripts;
+mod suspicion;
+mod validity;
+mod what_if;

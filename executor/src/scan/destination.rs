@@ -182,9 +182,9 @@ fn measure(dir: &Dir, name: &OsStr, context: Context<'_>) -> Result<(u64, u64)> 
     let dir = dir
         .again()
         .map_err(|error| crate::Error::io("open", bytes(name), error))?;
-    let mut walk = Walk::new(dir, name.to_owned(), &stat, bounds);
+    let walk = Walk::new(dir, name.to_owned(), &stat, bounds);
     let (mut allocated, mut entries) = (0, 0);
-    while let Some(visit) = walk.next() {
+    for visit in walk {
         context.stop.check()?;
         match visit {
             Visit::Enter(stat) => {

@@ -13,6 +13,7 @@ mod start;
 mod state;
 
 use schema::{
+    amount,
     journal::{Outcome, Sealed, Status},
     plan::SnapshotStep,
     record::SnapshotRecord,
@@ -125,12 +126,11 @@ fn ends_attributes(error: rustix::io::Errno) -> bool {
 
 /// The refusal to fill the destination beyond its limit.
 fn too_little_space(store: &Store, free: u64, limit: u64) -> Error {
-    let gib = |bytes: u64| f64::from(u32::try_from(bytes >> 20).unwrap_or(u32::MAX)) / 1024.0;
     Error::failed(format!(
-        "insufficient space: {} has {:.1} GiB left, local.minSpaceGB keeps {:.1} GiB free",
+        "insufficient space: {} has {} left, local.minSpaceGB keeps {} free",
         store.path,
-        gib(free),
-        gib(limit)
+        amount::bytes(free),
+        amount::bytes(limit)
     ))
     .hint("free space on the destination or lower local.minSpaceGB; the next run continues")
 }

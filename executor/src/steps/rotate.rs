@@ -77,11 +77,16 @@ fn skipped(because: &str) -> Outcome {
 }
 
 fn outcome(rotation: &Rotation) -> Outcome {
-    let mut outcome = Outcome::success(match rotation.deletions.len() {
-        0 => format!("{} snapshots kept", rotation.keep.len()),
-        1 => format!("1 snapshot deleted, {} kept", rotation.keep.len()),
-        count => format!("{count} snapshots deleted, {} kept", rotation.keep.len()),
-    });
+    let snapshots = |count: usize| match count {
+        1 => "1 snapshot".to_owned(),
+        many => format!("{many} snapshots"),
+    };
+    let kept = rotation.keep.len() + rotation.withheld.len();
+    let mut outcome = Outcome::success(format!(
+        "{} deleted, {} kept",
+        snapshots(rotation.deletions.len()),
+        snapshots(kept)
+    ));
     if let Some(finding) = &rotation.withheld_because {
         outcome.status = Status::Incomplete;
         outcome.message = finding.message.clone();

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use rustix::io::Errno;
-use schema::{SnapshotId, journal::Outcome, plan::SpaceCheckStep};
+use schema::{SnapshotId, amount, journal::Outcome, plan::SpaceCheckStep};
 
 use crate::{
     error::{Error, Result},
@@ -39,9 +39,9 @@ pub fn run(store: &Store, step: &SpaceCheckStep, context: Context<'_>) -> Result
         return Err(Error::refused(format!(
             "insufficient space: {} has {} free, the snapshot needs up to {}, local.minSpaceGB keeps {}",
             store.path,
-            gib(free),
-            gib(step.needed_bytes),
-            gib(step.min_free_bytes)
+            amount::bytes(free),
+            amount::bytes(step.needed_bytes),
+            amount::bytes(step.min_free_bytes)
         ))
         .hint(format!(
             "free space (df -h {}), lower local.minSpaceGB, or keep fewer snapshots",
@@ -60,8 +60,8 @@ pub fn run(store: &Store, step: &SpaceCheckStep, context: Context<'_>) -> Result
     }
     Ok(Outcome::success(format!(
         "{} free, up to {} needed",
-        gib(free),
-        gib(step.needed_bytes)
+        amount::bytes(free),
+        amount::bytes(step.needed_bytes)
     )))
 }
 
@@ -84,13 +84,4 @@ pub fn empty(store: &Store, id: SnapshotId, context: Context<'_>) -> Result<()> 
         remove_tree(&dir, OsStr::new(&name), &named, context)?;
     }
     Ok(())
-}
-
-fn gib(bytes: u64) -> String {
-    let mebibytes = u32::try_from(bytes >> 20).unwrap_or(u32::MAX);
-    if mebibytes < 1024 {
-        format!("{mebibytes} MiB")
-    } else {
-        format!("{:.1} GiB", f64::from(mebibytes) / 1024.0)
-    }
 }

@@ -11,7 +11,6 @@ use super::{Candidate, Policy, decide};
 
 /// What exists after one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct SimulatedDay {
     /// When the run took place; wall-clock time, taken as UTC.
     pub at: NaiveDateTime,
@@ -31,7 +30,6 @@ pub struct SimulatedDay {
 
 /// A snapshot that a simulated run deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct SimulatedExpiry {
     /// Which one.
     pub id: SnapshotId,

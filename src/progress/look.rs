@@ -1,0 +1,46 @@
+//! How the bar looks.
+//!
+//! Owns its templates and words. It must not know how fast anything goes.
+
+use std::time::Duration;
+
+use executor::event::Phase;
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Steps of the bar.
+pub(super) const STEPS: u64 = 1000;
+
+/// A bar for this work.
+pub(super) fn new_bar(phase: Phase) -> ProgressBar {
+    let bar = ProgressBar::new(STEPS);
+    bar.set_style(endless());
+    bar.set_prefix(verb(phase));
+    // Drawn while no event comes, as during a sync.
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// A bar of something whose end is known.
+pub(super) fn counted() -> ProgressStyle {
+    style("{prefix:9} [{bar:16}] {wide_msg}").progress_chars("=> ")
+}
+
+/// A sign of life.
+pub(super) fn endless() -> ProgressStyle {
+    style("{prefix:9} {spinner} {wide_msg}").tick_chars("|/-\\ ")
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// What the work is, for people.
+pub(super) fn verb(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Scan => "scanning",
+        Phase::Copy => "copying",
+        Phase::Sync => "syncing",
+        Phase::Remove => "removing",
+        Phase::Restore => "restoring",
+    }
+}

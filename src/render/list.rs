@@ -1,0 +1,268 @@
+//! The snapshots of a destination as a table and as JSON.
+//!
+//! Owns what is said of each snapshot. It must not decide which are good: marks and records say it.
+
+use chrono::{DateTime, FixedOffset};
+use schema::{
+    SnapshotId, Tier,
+    inventory::{DestinationState, Leftover, SnapshotState, Unmanaged},
+};
+use serde::Serialize;
+
+use super::{
+    amount,
+    page::{Page, path},
+};
+use crate::style::{Style, left, right};
+
+/// What stands on a destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct ListView {
+    /// Where.
+    pub(crate) mount_point: String,
+    /// Snapshots with a record, newest first.
+    pub(crate) snapshots: Vec<Listed>,
+    /// Folders in the tiers that have no record.
+    pub(crate) unmanaged: Vec<Unmanaged>,
+    /// Snapshots that were begun and not ended.
+    pub(crate) unfinished: Vec<Leftover>,
+    /// Snapshots whose removal was begun and not ended.
+    pub(crate) being_removed: Vec<Leftover>,
+}
+
+/// A snapshot with a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Listed {
+    /// Its id.
+    pub(crate) id: SnapshotId,
+    /// The tier whose folder holds it.
+    pub(crate) home: Tier,
+    /// All tiers in which it appears, shortest-lived first.
+    pub(crate) tiers: Vec<Tier>,
+    /// When its run started.
+    pub(crate) started_at: DateTime<FixedOffset>,
+    /// Seconds since then; negative if the clock says it is yet to come.
+    pub(crate) age_seconds: i64,
+    /// Regular files.
+    pub(crate) files: u64,
+    /// Sum of their sizes.
+    pub(crate) bytes: u64,
+    /// Bytes that were copied for it.
+    pub(crate) new_bytes: u64,
+    /// False when it was sealed with listed errors.
+    pub(crate) complete: bool,
+    /// How many problems it was sealed with.
+    pub(crate) problems: u64,
+    /// Why it is suspect.
+    pub(crate) suspect: Vec<String>,
+    /// A person said that it is as it should be all the same.
+    pub(crate) accepted: bool,
+    /// Kept whatever retention says.
+    pub(crate) pinned: bool,
+    /// When its content was last found whole.
+    pub(crate) verified_at: Option<DateTime<FixedOffset>>,
+}
+
+impl ListView {
+    /// What stands on this destination.
+    pub(crate) fn new(destination: &DestinationState, now: DateTime<FixedOffset>) -> Self {
+        let mut snapshots: Vec<Listed> = destination
+            .snapshots
+            .iter()
+            .map(|snapshot| Listed::new(snapshot, destination, now))
+            .collect();
+        snapshots.sort_by_key(|one| (std::cmp::Reverse(one.started_at), one.id));
+        Self {
+            mount_point: destination.mount_point.to_string(),
+            snapshots,
+            unmanaged: destination.unmanaged.clone(),
+            unfinished: destination.partial.clone(),
+            being_removed: destination.trash.clone(),
+        }
+    }
+}
+
+impl Listed {
+    fn new(
+        snapshot: &SnapshotState,
+        destination: &DestinationState,
+        now: DateTime<FixedOffset>,
+    ) -> Self {
+        let SnapshotState {
+            home,
+            record,
+            marks,
+        } = snapshot;
+        let linked = |tier: Tier| {
+            destination
+                .links
+                .iter()
+                .any(|link| link.tier == tier && link.id == record.id)
+        };
+        Self {
+            id: record.id,
+            home: *home,
+            tiers: Tier::ALL
+                .into_iter()
+                .filter(|tier| tier == home || linked(*tier))
+                .collect(),
+            started_at: record.started_at,
+            age_seconds: (now - record.started_at).num_seconds(),
+            files: record.totals.files,
+            bytes: record.totals.bytes,
+            new_bytes: record.totals.bytes_copied,
+            complete: record.complete,
+            problems: record.totals.errors.max(record.problems.len() as u64),
+            suspect: record.suspect.clone(),
+            accepted: marks.accepted,
+            pinned: marks.pinned,
+            verified_at: marks.verified_at,
+        }
+    }
+
+    /// Whether it is suspect and nobody has accepted it.
+    pub(crate) fn is_suspect(&self) -> bool {
+        !self.suspect.is_empty() && !self.accepted
+    }
+
+    fn state(&self, style: &Style) -> String {
+        let mut words = vec![if self.complete {
+            "complete".to_owned()
+        } else {
+            let problems = amount::plural(self.problems.max(1), "problem", "problems");
+            style.yellow(super::page::firm(&problems))
+        }];
+        if self.is_suspect() {
+            words.push(style.yellow("suspect"));
+        } else if self.accepted {
+            words.push("accepted".to_owned());
+        }
+        if self.pinned {
+            words.push("pinned".to_owned());
+        }
+        if self.verified_at.is_some() {
+            words.push("verified".to_owned());
+        }
+        words.join(", ")
+    }
+}
+
+/// The tiers in which a snapshot appears, one column each.
+fn letters(tiers: &[Tier]) -> String {
+    let letter = |tier: Tier| match tier {
+        Tier::Daily => 'D',
+        Tier::Weekly => 'W',
+        Tier::Monthly => 'M',
+    };
+    Tier::ALL
+        .into_iter()
+        .map(|tier| {
+            if tiers.contains(&tier) {
+                letter(tier)
+            } else {
+                '-'
+            }
+        })
+        .collect()
+}
+
+/// The snapshots, newest first, and below them what is none.
+pub(crate) fn list(view: &ListView, style: &Style) -> String {
+    let mut page = Page::default();
+    if view.snapshots.is_empty() {
+        page.line(0, &format!("No snapshots in {}.", path(&view.mount_point)));
+    } else {
+        table(&mut page, &view.snapshots, style);
+    }
+    leftovers(
+        &mut page,
+        "Unfinished",
+        &view.unfinished,
+        "the next run continues or removes it",
+    );
+    leftovers(
+        &mut page,
+        "Being removed",
+        &view.being_removed,
+        "the next run ends it",
+    );
+    if !view.unmanaged.is_empty() {
+        page.blank();
+        page.line(0, "Not made by this program, never deleted:");
+        for folder in &view.unmanaged {
+            page.line(2, &format!("{}/{}", folder.tier, path(&folder.name)));
+        }
+    }
+    page.into_string()
+}
+
+fn table(page: &mut Page, snapshots: &[Listed], style: &Style) {
+    let heads = ["SNAPSHOT", "TIERS", "AGE", "FILES", "SIZE", "NEW"];
+    let rows: Vec<[String; 6]> = snapshots
+        .iter()
+        .map(|one| {
+            [
+                one.id.to_string(),
+                letters(&one.tiers),
+                amount::short_age(chrono::TimeDelta::seconds(one.age_seconds)),
+                amount::count(one.files),
+                amount::bytes(one.bytes),
+                amount::bytes(one.new_bytes),
+            ]
+        })
+        .collect();
+    let mut widths = heads.map(str::len);
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.len());
+        }
+    }
+    let line = |cells: [&str; 6]| {
+        let mut text = String::new();
+        for (at, (cell, width)) in cells.into_iter().zip(widths).enumerate() {
+            // The first two are names, the rest amounts.
+            text += &if at < 2 {
+                left(cell, width)
+            } else {
+                right(cell, width)
+            };
+            text += "  ";
+        }
+        text
+    };
+    let columns = widths.iter().sum::<usize>() + 2 * widths.len();
+    page.entry(0, &style.dim(line(heads)), columns, &style.dim("STATE"));
+    for (row, one) in rows.iter().zip(snapshots) {
+        let label = line(row.each_ref().map(String::as_str));
+        page.entry(0, &label, columns, &one.state(style));
+    }
+    page.blank();
+    let bytes: u64 = snapshots.iter().map(|one| one.new_bytes).sum();
+    let legend = format!(
+        "{}, {} copied for them. D daily, W weekly, M monthly.",
+        amount::plural(snapshots.len() as u64, "snapshot", "snapshots"),
+        amount::bytes(bytes)
+    );
+    page.line(0, &style.dim(legend));
+}
+
+fn leftovers(page: &mut Page, title: &str, leftovers: &[Leftover], fate: &str) {
+    if leftovers.is_empty() {
+        return;
+    }
+    page.blank();
+    page.line(0, &format!("{title} ({fate}):"));
+    for one in leftovers {
+        let text = format!(
+            "{}: {}, {}",
+            one.id,
+            amount::plural(one.entries, "entry", "entries"),
+            amount::bytes(one.bytes)
+        );
+        page.line(2, &text);
+    }
+}
+
+#[cfg(test)]
+#[path = "list_tests.rs"]
+pub(crate) mod tests;

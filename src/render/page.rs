@@ -1,0 +1,172 @@
+//! Lines of at most 80 columns with hanging indents.
+//!
+//! Owns where lines break: at blanks only, so that what stands without one (a path, an id, an
+//! amount with its unit) stays whole. It must not know what the lines say.
+
+use std::borrow::Cow;
+
+use crate::style::{left, printable, width};
+
+/// Columns of a line.
+pub(crate) const WIDTH: usize = 80;
+
+/// Columns before a word that is too long for its place.
+const LEAST_INDENT: usize = 4;
+
+/// Stands for a blank at which no line breaks; [`printable`] leaves none in a text.
+const FIRM: char = '\u{1}';
+
+/// A text in the making.
+#[derive(Debug, Default)]
+pub(crate) struct Page {
+    text: String,
+}
+
+impl Page {
+    /// A paragraph; its further lines stand two columns further in.
+    pub(crate) fn line(&mut self, indent: usize, text: &str) {
+        self.hanging(&" ".repeat(indent), indent + 2, text);
+    }
+
+    /// A paragraph beside a label of this many columns.
+    pub(crate) fn entry(&mut self, indent: usize, label: &str, columns: usize, text: &str) {
+        let blanks = " ".repeat(indent);
+        let label = format!("{blanks}{}", left(label, columns));
+        self.hanging(&label, indent + columns, text);
+    }
+
+    /// An empty line, unless one stands there already.
+    pub(crate) fn blank(&mut self) {
+        if !self.text.is_empty() && !self.text.ends_with("\n\n") {
+            self.text.push('\n');
+        }
+    }
+
+    /// A text that has its lines already.
+    pub(crate) fn raw(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// The text, each line ended.
+    pub(crate) fn into_string(self) -> String {
+        self.text.replace(FIRM, " ")
+    }
+
+    fn hanging(&mut self, first: &str, hang: usize, text: &str) {
+        let mut line = first.to_owned();
+        let mut empty = true;
+        for word in text.split(' ').filter(|word| !word.is_empty()) {
+            if !empty && width(&line) + 1 + width(word) > WIDTH {
+                self.end(&line);
+                line = " ".repeat(hang);
+                empty = true;
+            }
+            if empty && width(&line) + width(word) > WIDTH && width(&line) > LEAST_INDENT {
+                // It does not fit beside its label: it stands below, further to the left.
+                self.end(&line);
+                let fits = LEAST_INDENT + width(word) <= WIDTH;
+                line = " ".repeat(if fits { LEAST_INDENT } else { 0 });
+            }
+            if !empty {
+                line.push(' ');
+            }
+            line.push_str(word);
+            empty = false;
+        }
+        self.end(&line);
+    }
+
+    fn end(&mut self, line: &str) {
+        let line = line.trim_end();
+        if !line.is_empty() {
+            self.text.push_str(line);
+            self.text.push('\n');
+        }
+    }
+}
+
+/// A text in which no line breaks.
+pub(crate) fn firm(text: &str) -> String {
+    text.replace(' ', &FIRM.to_string())
+}
+
+/// A path as people read it, in which no line breaks.
+///
+/// `text` is a path as records write it: what is not printable, and perhaps blanks, as `\ooo`.
+pub(crate) fn path(text: &str) -> String {
+    let readable = schema::escape::unescape(text).map_or(Cow::Borrowed(text), |bytes| {
+        Cow::Owned(schema::escape::display(&bytes))
+    });
+    firm(&printable(&readable))
+}
+
+/// A path as the configuration has it, in which no line breaks.
+pub(crate) fn configured(path: &schema::config::AbsolutePath) -> String {
+    firm(&printable(path.as_str()))
+}
+
+/// The first few of a list, and how many more there are.
+pub(crate) fn first_few(items: &[String], few: usize) -> String {
+    let shown: Vec<&str> = items.iter().take(few).map(String::as_str).collect();
+    match items.len().saturating_sub(few) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn assert_fits(text: &str) {
+    for line in text.lines() {
+        assert!(
+            width(line) <= WIDTH,
+            "{} columns: {line}\n{text}",
+            width(line)
+        );
+        assert_eq!(line.trim_end(), line, "blanks at the end");
+    }
+    assert!(text.ends_with('\n'));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::style::Style;
+
+    #[test]
+    fn lines_break_at_blanks_and_hang() {
+        let mut page = Page::default();
+        let words = ["word"; 30].join(" ");
+        page.entry(2, "keep", 8, &words);
+        page.blank();
+        page.blank();
+        let long = format!("/{}", "folder/".repeat(14));
+        page.line(0, &format!("copy {long} there"));
+        page.line(4, &path("/home/ann/my\\040photos"));
+        let text = page.into_string();
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].starts_with("  keep    word word"));
+        assert!(width(lines[0]) <= WIDTH);
+        assert!(lines[1].starts_with("          word"));
+        assert_eq!(lines[3], "");
+        assert_eq!(lines[4], "copy");
+        assert_eq!(lines[5], format!("  {long}"));
+        assert_eq!(lines[6], "  there");
+        assert_eq!(lines[7], "    /home/ann/my photos");
+    }
+
+    #[test]
+    fn colour_does_not_change_where_lines_break() {
+        let words = ["four"; 40].join(" ");
+        let lines = |style: Style| {
+            let mut page = Page::default();
+            page.entry(
+                0,
+                &style.red("label"),
+                8,
+                &format!("{} {words}", style.bold("x")),
+            );
+            page.into_string().lines().map(width).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(Style::PLAIN), lines(Style { color: true }));
+    }
+}

@@ -1,0 +1,190 @@
+//! A plan as people read it before it runs.
+//!
+//! Owns the frame: header, numbered steps, findings, totals. What a step says of itself is in
+//! `steps`. It must not leave out anything that is deleted, nor why.
+
+mod rotation;
+mod steps;
+
+use schema::{
+    Inventory, Plan, Severity, inventory::DestinationState, plan::Action, record::Capabilities,
+};
+
+use super::{
+    amount,
+    page::{Page, configured, firm},
+    report,
+};
+use crate::style::Style;
+
+/// Columns that the text below a step's name stands further in.
+const INDENT: usize = 3;
+
+/// The plan, made from this inventory.
+pub(crate) fn plan(plan: &Plan, inventory: &Inventory, style: &Style) -> String {
+    let mut page = Page::default();
+    header(&mut page, plan, inventory, style);
+    for (at, step) in plan.steps.iter().enumerate() {
+        page.blank();
+        let kind = step.action.kind();
+        // Steps are named after their kind, unless there are several of one.
+        let name = if step.id == kind {
+            style.bold(kind)
+        } else {
+            format!("{} ({kind})", style.bold(&step.id))
+        };
+        page.line(0, &format!("{}. {name}", at + 1));
+        steps::body(&mut page, &step.action, plan, inventory, style);
+    }
+    // From notes to refusals, so that what stops the run stands where reading ends.
+    for severity in [
+        Severity::Note,
+        Severity::Warning,
+        Severity::Deferral,
+        Severity::Refusal,
+    ] {
+        let of_it = |finding: &&schema::Finding| finding.severity == severity;
+        page.blank();
+        for told in plan.findings.iter().filter(of_it) {
+            page.raw(&report::finding(told, style));
+        }
+    }
+    page.blank();
+    page.line(0, &total(plan, style));
+    page.into_string()
+}
+
+fn header(page: &mut Page, plan: &Plan, inventory: &Inventory, style: &Style) {
+    page.line(
+        0,
+        &format!(
+            "{}, {} {}",
+            style.bold(format!("Plan for {}", plan.host)),
+            plan.created_at.format("%Y-%m-%d %H:%M:%S"),
+            plan.created_at.format("%:z"),
+        ),
+    );
+    let Some(destination) = &inventory.destination else {
+        return;
+    };
+    page.line(0, &place(destination, &plan.host));
+    let told = |code: &str| plan.findings.iter().any(|finding| finding.code == code);
+    if destination.present
+        && !told("kept-in-manifest-only")
+        && let Some(can) = capabilities(destination)
+        && let lacks = lacking(can)
+        && !lacks.is_empty()
+    {
+        page.line(
+            0,
+            &format!("It cannot hold {}; the manifest does.", lacks.join(", ")),
+        );
+    }
+}
+
+/// Where the snapshots are, with the room there.
+fn place(destination: &DestinationState, host: &str) -> String {
+    let path = configured(&destination.mount_point);
+    if !destination.present {
+        let why = destination.absent_because.as_deref();
+        return format!(
+            "to {path}, which is not there ({})",
+            why.unwrap_or("no reason given")
+        );
+    }
+    let kind = destination.file_system.as_deref();
+    let mounted = if destination.mounted {
+        ""
+    } else {
+        ", not a mount point"
+    };
+    format!(
+        "to {path}/{host} ({}{mounted}), {} free of {}",
+        kind.unwrap_or("unknown file system"),
+        firm(&amount::bytes(destination.free_bytes)),
+        firm(&amount::bytes(destination.total_bytes)),
+    )
+}
+
+fn capabilities(destination: &DestinationState) -> Option<&Capabilities> {
+    let probed = destination.record.as_ref();
+    probed
+        .map(|record| &record.capabilities)
+        .or(destination.expected_capabilities.as_ref())
+}
+
+/// What a file system cannot hold, in words.
+fn lacking(can: &Capabilities) -> Vec<&'static str> {
+    [
+        (can.hard_links, "hard links"),
+        (can.symlinks, "symlinks"),
+        (can.modes, "modes"),
+        (can.owners, "owners"),
+        (can.xattrs, "extended attributes"),
+        (can.acls, "ACLs"),
+        (can.fifos, "fifos"),
+        (can.case_sensitive, "names that differ in case only"),
+    ]
+    .into_iter()
+    .filter_map(|(can, what)| (!can).then_some(what))
+    .collect()
+}
+
+fn total(plan: &Plan, style: &Style) -> String {
+    match plan.severity() {
+        Some(Severity::Refusal) => {
+            return format!("{} nothing will change.", style.red(style.bold("Refused:")));
+        }
+        Some(Severity::Deferral) => {
+            return format!(
+                "{} nothing will change now.",
+                style.yellow(style.bold("Deferred:"))
+            );
+        }
+        _ if !plan.does_something() => return style.bold("Nothing to do."),
+        _ => {}
+    }
+    let totals = &plan.totals;
+    let mut parts = Vec::new();
+    if plan.snapshot().is_some() {
+        parts.push(format!(
+            "copy {} ({})",
+            amount::plural(totals.copy_files, "file", "files"),
+            firm(&amount::bytes(totals.copy_bytes))
+        ));
+        parts.push(format!("link {}", amount::count(totals.link_files)));
+    }
+    let rotates = |step: &schema::plan::Step| matches!(step.action, Action::Rotate(_));
+    if plan.steps.iter().any(rotates) {
+        parts.push(match totals.deletions {
+            0 => "delete nothing".to_owned(),
+            count => format!(
+                "delete {} (frees {})",
+                amount::count(count),
+                firm(&amount::bytes(totals.freed_bytes))
+            ),
+        });
+        parts.push(format!("keep {}", amount::count(totals.kept)));
+    }
+    for step in &plan.steps {
+        match &step.action {
+            Action::Restore(restore) => parts.push(format!(
+                "restore {} ({})",
+                amount::plural(restore.creates, "entry", "entries"),
+                firm(&amount::bytes(restore.bytes))
+            )),
+            Action::CloudSync(sync) => parts.push(format!("sync to {}", firm(&sync.remote))),
+            _ => {}
+        }
+    }
+    if parts.is_empty() {
+        let steps = plan.steps.len() as u64;
+        parts.push(amount::plural(steps, "step", "steps"));
+    }
+    // A line too long breaks between the parts only.
+    let parts: Vec<String> = parts.iter().map(|part| firm(part)).collect();
+    format!("{} {}", style.bold("Total:"), parts.join(", "))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,280 @@
+//! What a run came to, and findings and errors, as people read them.
+//!
+//! Owns the wording of ends: which step ended how, what is not in the snapshot, what to do. It must
+//! not judge: the result is the report's.
+
+use schema::{
+    Finding, Report, RunResult, Severity,
+    journal::{Outcome, Problem, ProblemKind, Sealed, Status},
+};
+
+use super::{
+    amount,
+    page::{self, Page},
+};
+use crate::style::{Style, left, printable, right};
+
+/// Problems that are shown; the rest is in the run's folder.
+const SHOWN_PROBLEMS: usize = 10;
+
+/// What a run came to; `run_folder` is where all of it is told.
+pub(crate) fn report(report: &Report, run_folder: &str, style: &Style) -> String {
+    let mut page = Page::default();
+    let took = report.ended_at - report.started_at;
+    let head = format!(
+        "{} of {}, {} {}, took {}",
+        style.bold(format!("Run {}", report.run_id)),
+        report.host,
+        report.started_at.format("%Y-%m-%d %H:%M"),
+        report.started_at.format("%:z"),
+        page::firm(&amount::between(took))
+    );
+    page.line(0, &head);
+    page.blank();
+    steps(&mut page, report, style);
+    if let Some(sealed) = &report.snapshot {
+        page.blank();
+        snapshot(&mut page, sealed);
+    }
+    problems(&mut page, report, run_folder, style);
+    let grave = report
+        .findings
+        .iter()
+        .filter(|finding| finding.severity > Severity::Note);
+    page.blank();
+    for told in grave {
+        page.raw(&finding(told, style));
+    }
+    page.blank();
+    page.line(0, &ending(report, style));
+    for hint in hints(report) {
+        page.entry(2, "hint:", 6, &printable(hint));
+    }
+    page.into_string()
+}
+
+/// A finding with its hint.
+pub(crate) fn finding(finding: &Finding, style: &Style) -> String {
+    let word = match finding.severity {
+        Severity::Note => style.dim("note:"),
+        Severity::Warning => style.yellow("warning:"),
+        Severity::Deferral => style.yellow("deferred:"),
+        Severity::Refusal => style.bold(style.red("refused:")),
+    };
+    said(&word, &finding.message, finding.hint.as_deref())
+}
+
+/// An error with what to do about it.
+pub(crate) fn error(message: &str, hint: Option<&str>, style: &Style) -> String {
+    said(&style.bold(style.red("error:")), message, hint)
+}
+
+fn said(word: &str, message: &str, hint: Option<&str>) -> String {
+    let mut page = Page::default();
+    page.line(0, &format!("{word} {}", printable(message)));
+    if let Some(hint) = hint {
+        page.entry(2, "hint:", 6, &printable(hint));
+    }
+    page.into_string()
+}
+
+/// How a step ended, in a word.
+pub(crate) fn word(status: Status) -> &'static str {
+    match status {
+        Status::Succeeded => "ok",
+        Status::Skipped => "skipped",
+        Status::Incomplete => "incomplete",
+        Status::Deferred => "deferred",
+        Status::Refused => "refused",
+        Status::Failed => "FAILED",
+    }
+}
+
+/// How a step ended, in a coloured word.
+pub(crate) fn mark(status: Status, style: &Style) -> String {
+    let word = word(status);
+    match status {
+        Status::Succeeded => style.green(word),
+        Status::Skipped => style.dim(word),
+        Status::Incomplete | Status::Deferred => style.yellow(word),
+        Status::Refused | Status::Failed => style.red(word),
+    }
+}
+
+fn steps(page: &mut Page, report: &Report, style: &Style) {
+    let names = report.steps.iter().map(|step| step.step.len()).max();
+    let names = names.unwrap_or(0).min(24);
+    for step in &report.steps {
+        let took = step
+            .started_at
+            .map_or_else(String::new, |at| amount::between(step.ended_at - at));
+        let label = format!(
+            "{}  {}  {}  ",
+            left(&mark(step.outcome.status, style), 10),
+            left(&step.step, names),
+            style.dim(right(&took, 11)),
+        );
+        page.entry(
+            0,
+            &label,
+            10 + 2 + names + 2 + 11 + 2,
+            &printable(&step.outcome.message),
+        );
+    }
+}
+
+fn snapshot(page: &mut Page, sealed: &Sealed) {
+    let totals = &sealed.totals;
+    let what = format!(
+        "{}: {} ({}); copied {} ({}), linked {} ({})",
+        sealed.id,
+        page::firm(&amount::plural(totals.files, "file", "files")),
+        page::firm(&amount::bytes(totals.bytes)),
+        amount::count(totals.files_copied),
+        page::firm(&amount::bytes(totals.bytes_copied)),
+        amount::count(totals.files_linked),
+        page::firm(&amount::bytes(totals.bytes_linked)),
+    );
+    page.line(0, &format!("Snapshot {what}"));
+    for why in &sealed.suspect {
+        page.line(2, &format!("suspect: {}", printable(why)));
+    }
+}
+
+/// The first problems, gravest first, and how many more there are.
+fn problems(page: &mut Page, report: &Report, run_folder: &str, style: &Style) {
+    let mut listed: Vec<&Problem> = report
+        .steps
+        .iter()
+        .flat_map(|step| &step.outcome.problems)
+        .collect();
+    if listed.is_empty() {
+        return;
+    }
+    listed.sort_by_key(|problem| gravity(problem.kind));
+    let counted = report.snapshot.as_ref().map_or(0, |sealed| {
+        sealed.totals.errors + sealed.totals.vanished + sealed.totals.torn
+    });
+    let all = counted.max(listed.len() as u64);
+    page.blank();
+    page.line(
+        0,
+        &format!("{}:", amount::plural(all, "problem", "problems")),
+    );
+    for problem in listed.iter().take(SHOWN_PROBLEMS) {
+        let what = format!(
+            "{}: {}",
+            page::path(&problem.path),
+            printable(&problem.message)
+        );
+        page.entry(2, &style.yellow(kind(problem.kind)), 13, &what);
+    }
+    let more = all.saturating_sub(SHOWN_PROBLEMS as u64);
+    if more > 0 {
+        let file = page::firm(&format!("{run_folder}/report.json"));
+        page.line(2, &format!("and {} more: see {file}", amount::count(more)));
+    }
+}
+
+fn kind(kind: ProblemKind) -> &'static str {
+    match kind {
+        ProblemKind::Unreadable => "unreadable",
+        ProblemKind::NotStored => "not stored",
+        ProblemKind::Vanished => "vanished",
+        ProblemKind::Torn => "torn",
+        ProblemKind::Metadata => "metadata",
+    }
+}
+
+/// Content that is missing before content that is doubtful before all else.
+fn gravity(kind: ProblemKind) -> u8 {
+    match kind {
+        ProblemKind::Unreadable | ProblemKind::NotStored => 0,
+        ProblemKind::Torn => 1,
+        ProblemKind::Metadata => 2,
+        ProblemKind::Vanished => 3,
+    }
+}
+
+/// The step that decided the end, where one did.
+fn decisive(report: &Report) -> Option<(&str, &Outcome)> {
+    let gravest = report.steps.iter().map(|step| step.outcome.status).max()?;
+    report
+        .steps
+        .iter()
+        .map(|step| (step.step.as_str(), &step.outcome))
+        .find(|(_, outcome)| outcome.status == gravest)
+        .filter(|(_, outcome)| outcome.status > Status::Skipped)
+}
+
+fn ending(report: &Report, style: &Style) -> String {
+    // The step's own message stands beside it above; here it is named only.
+    let step = decisive(report).map_or_else(String::new, |(step, _)| format!(" in step {step}"));
+    let sealed = report.snapshot.as_ref();
+    match report.result {
+        RunResult::Success => {
+            let what = sealed.map_or_else(String::new, |sealed| {
+                format!(" Snapshot {} is complete.", sealed.id)
+            });
+            format!("{}{what}", style.green(style.bold("Done.")))
+        }
+        RunResult::Incomplete => {
+            let what = match sealed {
+                Some(sealed) if !sealed.suspect.is_empty() => format!(
+                    "snapshot {} is suspect. It is kept, and nothing is deleted until a person \
+                     has looked.",
+                    sealed.id
+                ),
+                Some(sealed) if !sealed.complete => format!(
+                    "snapshot {} does not hold everything: see the problems above.",
+                    sealed.id
+                ),
+                _ if step.is_empty() => "incomplete.".to_owned(),
+                _ => format!("incomplete{step}."),
+            };
+            format!("{} {what}", style.yellow(style.bold("Done, but")))
+        }
+        RunResult::Failed => {
+            let kept = match sealed {
+                Some(sealed) => format!(" Snapshot {} was sealed before that.", sealed.id),
+                None => " Earlier snapshots are as they were.".to_owned(),
+            };
+            format!("{}{step}.{kept}", style.red(style.bold("Failed")))
+        }
+        RunResult::Refused => {
+            format!("{} Nothing changed.", style.red(style.bold("Refused.")))
+        }
+        RunResult::Deferred => format!(
+            "{} Nothing changed; the next run tries again.",
+            style.yellow(style.bold("Deferred."))
+        ),
+        RunResult::Interrupted => format!(
+            "{} What was done stays; the next run continues it.",
+            style.yellow(style.bold("Interrupted."))
+        ),
+    }
+}
+
+/// What to do, each once.
+fn hints(report: &Report) -> Vec<&str> {
+    let mut hints: Vec<&str> = Vec::new();
+    let told = |hint: &str| {
+        report
+            .findings
+            .iter()
+            .any(|finding| finding.hint.as_deref() == Some(hint))
+    };
+    for step in &report.steps {
+        if let Some(hint) = step.outcome.hint.as_deref()
+            && !hints.contains(&hint)
+            && !told(hint)
+        {
+            hints.push(hint);
+        }
+    }
+    hints
+}
+
+#[cfg(test)]
+#[path = "report_tests.rs"]
+mod tests;

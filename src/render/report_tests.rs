@@ -1,0 +1,234 @@
+//! How reports, findings and errors look.
+
+use chrono::{DateTime, FixedOffset};
+use schema::{
+    journal::{REPORT_FORMAT_VERSION, StepReport},
+    record::SnapshotTotals,
+};
+
+use super::*;
+use crate::render::page::assert_fits;
+
+fn at(time: &str) -> DateTime<FixedOffset> {
+    format!("2025-01-16T{time}+01:00").parse().unwrap()
+}
+
+fn step(name: &str, from: &str, to: &str, outcome: Outcome) -> StepReport {
+    StepReport {
+        step: name.to_owned(),
+        started_at: Some(at(from)),
+        ended_at: at(to),
+        outcome,
+    }
+}
+
+fn sealed(problems: u64) -> Sealed {
+    Sealed {
+        id: "2025-01-16_02-00-00".parse().unwrap(),
+        complete: problems == 0,
+        suspect: Vec::new(),
+        totals: SnapshotTotals {
+            files: 12_357,
+            bytes: 36_721_970_381,
+            files_copied: 123,
+            bytes_copied: 1_181_116_006,
+            files_linked: 12_234,
+            bytes_linked: 35_540_854_375,
+            errors: problems,
+            ..SnapshotTotals::default()
+        },
+    }
+}
+
+fn of(result: RunResult, snapshot: Option<Sealed>, steps: Vec<StepReport>) -> Report {
+    Report {
+        format_version: REPORT_FORMAT_VERSION,
+        run_id: "2025-01-16_02-00-00-8c1f".to_owned(),
+        host: "atlas".to_owned(),
+        started_at: at("02:00:00"),
+        ended_at: at("02:03:10"),
+        result,
+        snapshot,
+        findings: vec![Finding::new(
+            Severity::Note,
+            "first-snapshot",
+            "not told again",
+        )],
+        steps,
+    }
+}
+
+fn problems(count: usize) -> Vec<Problem> {
+    (0..count)
+        .map(|at| Problem {
+            path: format!("/home/ann/my\\040photos/{at}.jpg"),
+            kind: match at {
+                0 => ProblemKind::Vanished,
+                1 => ProblemKind::Torn,
+                _ => ProblemKind::Unreadable,
+            },
+            message: "Permission denied (os error 13)".to_owned(),
+        })
+        .collect()
+}
+
+fn incomplete() -> Report {
+    let outcome = Outcome {
+        status: Status::Incomplete,
+        message: "sealed with 1,500 problems".to_owned(),
+        problems: problems(13),
+        ..Outcome::default()
+    };
+    of(
+        RunResult::Incomplete,
+        Some(sealed(1500)),
+        vec![
+            step(
+                "destination-check",
+                "02:00:00",
+                "02:00:00.300",
+                Outcome::success("/mnt/backup is the right one"),
+            ),
+            step(
+                "space-check",
+                "02:00:01",
+                "02:00:02",
+                Outcome::success("512.0 GiB free"),
+            ),
+            step("snapshot", "02:00:02", "02:03:05", outcome),
+            step(
+                "rotate",
+                "02:03:05",
+                "02:03:10",
+                Outcome::success("9 snapshots kept"),
+            ),
+        ],
+    )
+}
+
+const FOLDER: &str = "/var/lib/backup/runs/2025-01-16_02-00-00-8c1f";
+
+#[test]
+fn an_incomplete_run_lists_its_problems_gravest_first() {
+    let text = report(&incomplete(), FOLDER, &Style::PLAIN);
+    assert_fits(&text);
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_failed_run_names_the_step_and_what_to_do() {
+    let failed = Outcome::not(
+        Status::Failed,
+        "write /mnt/backup/atlas/.backup/partial/2025-01-16_02-00-00/home/ann/video.mkv: \
+         No space left on device (os error 28)",
+        "free space on the destination, or lower local.keepDaily, keepWeekly or keepMonthly",
+    );
+    let skipped = StepReport {
+        started_at: None,
+        ..step(
+            "rotate",
+            "02:00:00",
+            "02:03:10",
+            Outcome {
+                status: Status::Skipped,
+                message: "needs snapshot, which did not succeed".to_owned(),
+                ..Outcome::default()
+            },
+        )
+    };
+    let mut run = of(
+        RunResult::Failed,
+        None,
+        vec![step("snapshot", "02:00:02", "02:03:05", failed), skipped],
+    );
+    run.findings.push(
+        Finding::new(
+            Severity::Warning,
+            "source-missing",
+            "/srv/photos (local.sources) is not there; the backup will be incomplete",
+        )
+        .hint("mount it, or remove it from local.sources"),
+    );
+    let text = report(&run, FOLDER, &Style::PLAIN);
+    assert_fits(&text);
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_good_run_ends_well_and_no_note_is_told_again() {
+    let run = of(
+        RunResult::Success,
+        Some(sealed(0)),
+        vec![step(
+            "snapshot",
+            "02:00:02",
+            "02:03:05",
+            Outcome::success("sealed"),
+        )],
+    );
+    let text = report(&run, FOLDER, &Style::PLAIN);
+    assert_fits(&text);
+    assert!(
+        text.ends_with("\nDone. Snapshot 2025-01-16_02-00-00 is complete.\n"),
+        "{text}"
+    );
+    assert!(!text.contains("not told again"));
+}
+
+#[test]
+fn each_result_has_its_ending() {
+    let mut suspect = sealed(0);
+    suspect.suspect = vec!["it has 12 entries, its basis has 1000".to_owned()];
+    for (result, snapshot, ends) in [
+        (RunResult::Refused, None, "Refused. Nothing changed.\n"),
+        (
+            RunResult::Deferred,
+            None,
+            "Deferred. Nothing changed; the next run tries again.\n",
+        ),
+        (
+            RunResult::Interrupted,
+            None,
+            "Interrupted. What was done stays; the next run continues it.\n",
+        ),
+        (
+            RunResult::Failed,
+            Some(sealed(0)),
+            "was sealed before that.\n",
+        ),
+        (
+            RunResult::Incomplete,
+            Some(suspect),
+            "until a person has looked.\n",
+        ),
+        (RunResult::Success, None, "\nDone.\n"),
+    ] {
+        let text = report(&of(result, snapshot, Vec::new()), FOLDER, &Style::PLAIN);
+        assert_fits(&text);
+        let unwrapped = text.replace("\n  ", " ");
+        assert!(unwrapped.ends_with(ends), "{text}");
+    }
+}
+
+#[test]
+fn errors_and_findings_end_with_what_to_do() {
+    assert_eq!(
+        error(
+            "destination not mounted: /mnt/backup",
+            Some("mount it"),
+            &Style::PLAIN
+        ),
+        "error: destination not mounted: /mnt/backup\n  hint: mount it\n"
+    );
+    let refusal = Finding::new(Severity::Refusal, "x", "a\x1b[31mb");
+    assert_eq!(finding(&refusal, &Style::PLAIN), "refused: a\\033[31mb\n");
+}
+
+#[test]
+fn colour_changes_nothing_but_colour() {
+    let plain = report(&incomplete(), FOLDER, &Style::PLAIN);
+    let coloured = report(&incomplete(), FOLDER, &Style { color: true });
+    assert_ne!(plain, coloured);
+    let widths = |text: &str| text.lines().map(crate::style::width).collect::<Vec<_>>();
+    assert_eq!(widths(&plain), widths(&coloured));
+}

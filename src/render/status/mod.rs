@@ -1,0 +1,245 @@
+//! Where things stand, for people and programs.
+//!
+//! Owns what a status says; its wording is in `text`. It must not look for anything: what is late
+//! or running is told to it.
+
+mod text;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, FixedOffset, TimeDelta};
+use schema::{Config, Finding, Report, RunResult, SnapshotId, inventory::DestinationState};
+use serde::Serialize;
+
+pub(crate) use self::text::render;
+use super::list::{ListView, Listed};
+
+/// How far a start may lie in the future before it says nothing; as retention has it.
+const FUTURE_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
+
+/// How things stand, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Verdict {
+    /// All is well.
+    Ok,
+    /// A person should look.
+    Warning,
+    /// There is no good snapshot.
+    NoBackup,
+}
+
+/// Where things stand.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct StatusView {
+    /// In one word.
+    pub(crate) verdict: Verdict,
+    /// In one line.
+    pub(crate) summary: String,
+    /// The host.
+    pub(crate) host: String,
+    /// The time that ages are counted from.
+    pub(crate) now: DateTime<FixedOffset>,
+    /// Where the snapshots are; none where local snapshots are not enabled.
+    pub(crate) destination: Option<Destination>,
+    /// The newest snapshot that counts.
+    pub(crate) last_good: Option<LastGood>,
+    /// When the next run is due.
+    pub(crate) next_run_at: Option<DateTime<FixedOffset>>,
+    /// Since when a run is overdue.
+    pub(crate) late_since: Option<DateTime<FixedOffset>>,
+    /// Snapshots by the tier in which they appear; one may appear in several.
+    pub(crate) by_tier: BTreeMap<String, u64>,
+    /// All snapshots.
+    pub(crate) snapshots: u64,
+    /// Snapshots that nobody has accepted.
+    pub(crate) suspect: Vec<Suspect>,
+    /// A run that was begun and not ended.
+    pub(crate) unfinished: Option<Unfinished>,
+    /// The last run that ended.
+    pub(crate) last_run: Option<LastRun>,
+    /// Whether a run holds the lock.
+    pub(crate) running: bool,
+    /// What was noticed.
+    pub(crate) findings: Vec<Finding>,
+}
+
+/// The destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Destination {
+    pub(crate) path: String,
+    pub(crate) present: bool,
+    pub(crate) mounted: bool,
+    /// Present, and mounted where the configuration asks for it.
+    pub(crate) ready: bool,
+    pub(crate) file_system: Option<String>,
+    pub(crate) free_bytes: u64,
+    pub(crate) total_bytes: u64,
+}
+
+impl Destination {
+    fn lack(&self) -> &'static str {
+        if self.present {
+            "not mounted"
+        } else {
+            "not there"
+        }
+    }
+}
+
+/// The newest snapshot that counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct LastGood {
+    /// Its id.
+    pub(crate) id: SnapshotId,
+    /// Seconds since it was started.
+    pub(crate) age_seconds: i64,
+    /// False when it was sealed with listed errors.
+    pub(crate) complete: bool,
+}
+
+/// A suspect snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Suspect {
+    pub(crate) id: SnapshotId,
+    pub(crate) because: Vec<String>,
+}
+
+/// A run that was begun and not ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Unfinished {
+    /// The run.
+    pub(crate) run_id: String,
+    /// The step that it was in, where that is known.
+    pub(crate) step: Option<String>,
+}
+
+/// A run that ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct LastRun {
+    pub(crate) run_id: String,
+    pub(crate) result: RunResult,
+    pub(crate) ended_at: DateTime<FixedOffset>,
+}
+
+impl StatusView {
+    /// Where things stand; what is scheduled and noticed may be added.
+    pub(crate) fn new(
+        host: &str,
+        config: &Config,
+        destination: Option<&DestinationState>,
+        last_report: Option<Report>,
+        unfinished: Option<String>,
+        running: bool,
+        now: DateTime<FixedOffset>,
+    ) -> Self {
+        let list = destination.map(|found| ListView::new(found, now));
+        let listed: &[Listed] = list.as_ref().map_or(&[], |list| &list.snapshots);
+        let mut by_tier: BTreeMap<String, u64> = BTreeMap::new();
+        for tier in listed.iter().flat_map(|one| &one.tiers) {
+            *by_tier.entry(tier.to_string()).or_default() += 1;
+        }
+        let destination = destination.map(|found| Destination {
+            path: found.mount_point.to_string(),
+            present: found.present,
+            mounted: found.mounted,
+            ready: found.present && (found.mounted || !config.local.require_mount),
+            file_system: found.file_system.clone(),
+            free_bytes: found.free_bytes,
+            total_bytes: found.total_bytes,
+        });
+        let away = destination.as_ref().is_none_or(|found| !found.ready);
+        let last_good = match newest_good(listed) {
+            None if away => last_report
+                .as_ref()
+                .and_then(|report| sealed_by(report, now)),
+            found => found,
+        };
+        let view = Self {
+            verdict: Verdict::Ok,
+            summary: String::new(),
+            host: host.to_owned(),
+            now,
+            destination,
+            last_good,
+            next_run_at: None,
+            late_since: None,
+            by_tier,
+            snapshots: listed.len() as u64,
+            suspect: listed
+                .iter()
+                .filter(|one| one.is_suspect())
+                .map(|one| Suspect {
+                    id: one.id,
+                    because: one.suspect.clone(),
+                })
+                .collect(),
+            unfinished: unfinished
+                .filter(|_| !running)
+                .map(|run_id| Unfinished { run_id, step: None }),
+            last_run: last_report.map(|report| LastRun {
+                run_id: report.run_id,
+                result: report.result,
+                ended_at: report.ended_at,
+            }),
+            running,
+            findings: Vec::new(),
+        };
+        view.judged()
+    }
+
+    /// Adds when the next run is due, and since when one is overdue.
+    pub(crate) fn schedule(
+        mut self,
+        next_run_at: Option<DateTime<FixedOffset>>,
+        late_since: Option<DateTime<FixedOffset>>,
+    ) -> Self {
+        self.next_run_at = next_run_at;
+        self.late_since = late_since;
+        self.judged()
+    }
+
+    /// Adds the step that the unfinished run was in.
+    pub(crate) fn unfinished_in(mut self, step: &str) -> Self {
+        if let Some(run) = &mut self.unfinished {
+            run.step = Some(step.to_owned());
+        }
+        self
+    }
+
+    /// Adds what was noticed.
+    pub(crate) fn noticed(mut self, findings: Vec<Finding>) -> Self {
+        self.findings = findings;
+        self.judged()
+    }
+
+    fn judged(mut self) -> Self {
+        (self.verdict, self.summary) = text::verdict(&self);
+        self
+    }
+}
+
+/// The newest snapshot that counts.
+fn newest_good(listed: &[Listed]) -> Option<LastGood> {
+    listed
+        .iter()
+        .find(|one| !one.is_suspect() && one.age_seconds >= -FUTURE_TOLERANCE.num_seconds())
+        .map(|one| LastGood {
+            id: one.id,
+            age_seconds: one.age_seconds,
+            complete: one.complete,
+        })
+}
+
+/// The good snapshot that a run sealed: all that is known while the destination is away.
+fn sealed_by(report: &Report, now: DateTime<FixedOffset>) -> Option<LastGood> {
+    let sealed = report.snapshot.as_ref()?;
+    sealed.suspect.is_empty().then(|| LastGood {
+        id: sealed.id,
+        age_seconds: (now - report.started_at).num_seconds(),
+        complete: sealed.complete,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! How a status looks.
+
+use schema::Severity;
+use serde_json::json;
+
+use super::*;
+use crate::{
+    render::{
+        list::tests::{destination, few, snapshot},
+        page::assert_fits,
+    },
+    style::Style,
+};
+
+fn now() -> DateTime<FixedOffset> {
+    "2025-01-16T05:00:00+01:00".parse().unwrap()
+}
+
+fn view(found: &DestinationState, last: Option<Report>, running: bool) -> StatusView {
+    let config = Config::default();
+    StatusView::new("atlas", &config, Some(found), last, None, running, now())
+}
+
+fn good() -> DestinationState {
+    let snapshots = json!([snapshot("daily", "2025-01-16_02-00-00", 0, &json!({}))]);
+    destination(&snapshots)
+}
+
+fn report_of(result: RunResult) -> Report {
+    Report {
+        format_version: 1,
+        run_id: "2025-01-16_02-00-00-8c1f".to_owned(),
+        host: "atlas".to_owned(),
+        started_at: "2025-01-16T02:00:00+01:00".parse().unwrap(),
+        ended_at: "2025-01-16T02:03:10+01:00".parse().unwrap(),
+        result,
+        snapshot: None,
+        findings: Vec::new(),
+        steps: Vec::new(),
+    }
+}
+
+fn first_line(view: &StatusView) -> String {
+    let text = render(view, &Style::PLAIN);
+    assert_fits(&text);
+    text.lines().next().unwrap().to_owned()
+}
+
+#[test]
+fn a_status_tells_the_verdict_first() {
+    let config = Config::default();
+    let view = StatusView::new(
+        "atlas",
+        &config,
+        Some(&few()),
+        Some(report_of(RunResult::Success)),
+        Some("2025-01-16_14-00-00-77aa".to_owned()),
+        false,
+        now(),
+    )
+    .unfinished_in("snapshot")
+    .schedule(
+        Some("2025-01-17T02:00:00+01:00".parse().unwrap()),
+        Some("2025-01-16T04:00:00+01:00".parse().unwrap()),
+    )
+    .noticed(vec![
+        Finding::new(
+            Severity::Warning,
+            "source-missing",
+            "/srv/photos (local.sources) is not there; the backup will be incomplete",
+        )
+        .hint("mount it, or remove it from local.sources"),
+    ]);
+    let text = render(&view, &Style::PLAIN);
+    assert_fits(&text);
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn the_verdict_names_the_first_thing_to_look_at() {
+    let (good, few) = (good(), few());
+    let mut empty = good.clone();
+    empty.snapshots.clear();
+    let mut absent = empty.clone();
+    absent.present = false;
+    let failed = report_of(RunResult::Failed);
+    let mut sealed = report_of(RunResult::Success);
+    sealed.snapshot = Some(schema::journal::Sealed {
+        id: "2025-01-16_02-00-00".parse().unwrap(),
+        complete: true,
+        suspect: Vec::new(),
+        totals: Default::default(),
+    });
+    let mut unmounted = empty.clone();
+    unmounted.mounted = false;
+    for (view, verdict, line) in [
+        (
+            view(&good, None, false),
+            Verdict::Ok,
+            "ok: last backup 3 hours ago",
+        ),
+        (
+            view(&good, None, true),
+            Verdict::Ok,
+            "ok: a backup is running; last backup 3 hours ago",
+        ),
+        (
+            view(&empty, None, false),
+            Verdict::NoBackup,
+            "no backup yet",
+        ),
+        (
+            view(&empty, Some(sealed.clone()), false),
+            Verdict::NoBackup,
+            "no backup yet",
+        ),
+        (
+            view(&absent, None, false),
+            Verdict::NoBackup,
+            "no backup yet",
+        ),
+        (
+            view(&absent, Some(sealed.clone()), false),
+            Verdict::Warning,
+            "warning: /mnt/backup is not there; last backup 3 hours ago",
+        ),
+        (
+            view(&unmounted, Some(sealed), false),
+            Verdict::Warning,
+            "warning: /mnt/backup is not mounted; last backup 3 hours ago",
+        ),
+        (
+            view(&good, Some(failed), false),
+            Verdict::Warning,
+            "warning: the last run failed; last backup 3 hours ago",
+        ),
+        (
+            view(&few, None, false),
+            Verdict::Warning,
+            "warning: 1 suspect snapshot; last backup 3 hours ago",
+        ),
+    ] {
+        assert_eq!(first_line(&view), line);
+        assert_eq!(view.verdict, verdict);
+    }
+}
+
+#[test]
+fn a_suspect_snapshot_and_one_of_the_future_are_not_the_last_good_one() {
+    let found = destination(&json!([
+        snapshot("daily", "2025-01-14_02-00-00", 0, &json!({})),
+        snapshot("daily", "2025-01-15_02-00-00", 0, &json!({"suspect": true})),
+        snapshot("daily", "2026-01-15_02-00-00", 0, &json!({})),
+    ]));
+    let view = view(&found, None, false);
+    let good = view.last_good.unwrap();
+    assert_eq!(good.id.to_string(), "2025-01-14_02-00-00");
+    let json = serde_json::to_value(view.suspect).unwrap();
+    assert_eq!(json[0]["id"], "2025-01-15_02-00-00");
+}

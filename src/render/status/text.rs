@@ -1,0 +1,178 @@
+//! A status in words: the verdict, then the facts beside it.
+//!
+//! Nothing here may look for anything or judge by what is not in the view.
+
+use chrono::TimeDelta;
+use schema::{RunResult, Severity};
+
+use super::{Destination, StatusView, Verdict};
+use crate::{
+    render::{
+        amount,
+        page::{Page, firm, path},
+        report,
+    },
+    style::{Style, printable},
+};
+
+/// The first thing that a person should look at, or that all is well.
+pub(super) fn verdict(view: &StatusView) -> (Verdict, String) {
+    let Some(good) = &view.last_good else {
+        let now = if view.running {
+            ", one is running now"
+        } else {
+            ""
+        };
+        return (Verdict::NoBackup, format!("no backup yet{now}"));
+    };
+    let last = format!("last backup {}", ago(good.age_seconds));
+    let absent = view.destination.as_ref().filter(|found| !found.ready);
+    let finding = |severity: Severity| {
+        let mut of_it = view
+            .findings
+            .iter()
+            .filter(|told| told.severity == severity);
+        of_it.next().map(|told| printable(&told.message))
+    };
+    let failed = view.last_run.as_ref().filter(|run| {
+        matches!(
+            run.result,
+            RunResult::Failed | RunResult::Refused | RunResult::Interrupted
+        )
+    });
+    let trouble = if view.late_since.is_some() {
+        Some("a backup is overdue".to_owned())
+    } else if let Some(run) = failed {
+        Some(match run.result {
+            RunResult::Interrupted => "the last run was interrupted".to_owned(),
+            RunResult::Refused => "the last run was refused".to_owned(),
+            _ => "the last run failed".to_owned(),
+        })
+    } else if !view.suspect.is_empty() {
+        let count = view.suspect.len() as u64;
+        Some(amount::plural(
+            count,
+            "suspect snapshot",
+            "suspect snapshots",
+        ))
+    } else if view.unfinished.is_some() {
+        Some("a run is unfinished".to_owned())
+    } else if let Some(refusal) = finding(Severity::Refusal) {
+        Some(refusal)
+    } else if let Some(found) = absent {
+        Some(format!("{} is {}", path(&found.path), found.lack()))
+    } else if !good.complete {
+        Some("the last backup has errors".to_owned())
+    } else {
+        finding(Severity::Warning)
+    };
+    match trouble {
+        Some(trouble) => (Verdict::Warning, format!("{trouble}; {last}")),
+        None if view.running => (Verdict::Ok, format!("a backup is running; {last}")),
+        None => (Verdict::Ok, last),
+    }
+}
+
+fn ago(seconds: i64) -> String {
+    amount::age(TimeDelta::seconds(seconds))
+}
+
+/// A summary for people; its first line is the verdict.
+pub(crate) fn render(view: &StatusView, style: &Style) -> String {
+    let mut page = Page::default();
+    page.line(
+        0,
+        &match view.verdict {
+            Verdict::Ok => format!("{} {}", style.green(style.bold("ok:")), view.summary),
+            Verdict::Warning => {
+                format!("{} {}", style.yellow(style.bold("warning:")), view.summary)
+            }
+            Verdict::NoBackup => style.red(style.bold(&view.summary)),
+        },
+    );
+    page.blank();
+    let mut fact = |name: &str, text: &str| page.entry(0, &style.dim(name), 14, text);
+    fact("Host", &printable(&view.host));
+    if let Some(found) = &view.destination {
+        fact("Destination", &place(found));
+        let tiers: Vec<String> = schema::Tier::ALL
+            .iter()
+            .filter_map(|tier| {
+                let count = view.by_tier.get(tier.folder())?;
+                Some(format!("{} {tier}", amount::count(*count)))
+            })
+            .collect();
+        let all = amount::count(view.snapshots);
+        match tiers.as_slice() {
+            _ if !found.ready => {}
+            [] => fact("Snapshots", "none"),
+            tiers => fact("Snapshots", &format!("{all}: {}", tiers.join(", "))),
+        }
+    }
+    if let Some(good) = &view.last_good {
+        let errors = if good.complete { "" } else { ", with errors" };
+        fact(
+            "Last good",
+            &format!("{}, {}{errors}", good.id, ago(good.age_seconds)),
+        );
+    }
+    if let Some(run) = &view.last_run {
+        let age = amount::age(view.now - run.ended_at);
+        fact(
+            "Last run",
+            &format!("{}, {age} ({})", run.result.word(), run.run_id),
+        );
+    }
+    if view.running {
+        fact("Running", "a run holds the lock now");
+    }
+    if let Some(run) = &view.unfinished {
+        let step = run
+            .step
+            .as_ref()
+            .map_or_else(String::new, |step| format!(", in step {step}"));
+        let text = format!("run {}{step}; `backup apply` continues it", run.run_id);
+        fact("Unfinished", &text);
+    }
+    if let Some(at) = view.late_since {
+        fact("Overdue", &format!("since {}", at.format("%Y-%m-%d %H:%M")));
+    }
+    if let Some(at) = view.next_run_at {
+        let when = amount::age(view.now - at);
+        fact(
+            "Next run",
+            &format!("{}, {when}", at.format("%Y-%m-%d %H:%M")),
+        );
+    }
+    for one in &view.suspect {
+        let why = printable(&one.because.join("; "));
+        fact("Suspect", &format!("{}: {why}", one.id));
+    }
+    page.blank();
+    for told in &view.findings {
+        page.raw(&report::finding(told, style));
+    }
+    let text = page.into_string();
+    format!("{}\n", text.trim_end())
+}
+
+fn place(found: &Destination) -> String {
+    let path = path(&found.path);
+    if !found.ready {
+        return format!("{path}, {}", found.lack());
+    }
+    let mounted = if found.mounted {
+        ""
+    } else {
+        ", not a mount point"
+    };
+    format!(
+        "{path} ({}{mounted}), {} free of {}",
+        found
+            .file_system
+            .as_deref()
+            .unwrap_or("unknown file system"),
+        firm(&amount::bytes(found.free_bytes)),
+        firm(&amount::bytes(found.total_bytes)),
+    )
+}

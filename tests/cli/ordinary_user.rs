@@ -1,0 +1,250 @@
+//! Who may read what, and a user who is not root.
+
+use std::{
+    fs,
+    os::unix::{
+        fs::{MetadataExt as _, PermissionsExt as _, chown},
+        process::CommandExt as _,
+    },
+    path::Path,
+    process::Command,
+};
+
+use crate::lab::{Lab, PROGRAM, Ran, contents, id_of, names, ran};
+
+const FIRST: &str = "2025-03-05T02:00:00+01:00";
+/// Who owns nothing on any system.
+const NOBODY: u32 = 65534;
+
+#[test]
+fn state_and_logs_are_for_their_owner() {
+    let lab = Lab::new();
+    let mut command = Command::new("/bin/sh");
+    // Whatever the caller's mask allows.
+    command.args(["-c", "umask 000; exec \"$@\"", "sh"]);
+    let inner = lab.command(&["apply", "--now", FIRST]);
+    command.arg(inner.get_program()).args(inner.get_args());
+    for (name, value) in inner.get_envs() {
+        if let Some(value) = value {
+            command.env(name, value);
+        }
+    }
+    command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
+    ran(command, &["apply"]).expect(0);
+
+    let mode = |path: &Path| fs::symlink_metadata(path).unwrap().mode() & 0o7777;
+    assert_eq!(mode(&lab.path("state")), 0o700);
+    assert_eq!(mode(&lab.stored("")), 0o700);
+    for folder in ["state", "log"] {
+        for entry in walkdir::WalkDir::new(lab.path(folder)) {
+            let entry = entry.unwrap();
+            let mode = mode(entry.path());
+            let allowed = if folder == "state" { 0o700 } else { 0o750 };
+            assert_eq!(mode & !allowed, 0, "{} {mode:o}", entry.path().display());
+        }
+    }
+    for entry in walkdir::WalkDir::new(lab.stored(".backup")) {
+        let entry = entry.unwrap();
+        let mode = mode(entry.path());
+        assert_eq!(mode & 0o022, 0, "{} {mode:o}", entry.path().display());
+    }
+}
+
+/// A lab that belongs to an ordinary user: nobody if the tests run as root, else whoever runs
+/// them.
+struct Theirs {
+    lab: Lab,
+    is_root: bool,
+}
+
+impl Theirs {
+    fn new() -> Self {
+        let lab = Lab::short();
+        let is_root = nix::unistd::geteuid().is_root();
+        fs::create_dir(lab.path("user")).unwrap();
+        lab.write("user/Documents/letter.txt", &"dear all\n".repeat(300));
+        lab.write("user/Documents/notes/list.md", "- milk\n");
+        // The build folder may be closed to others.
+        fs::copy(PROGRAM, lab.path("backup")).unwrap();
+        if is_root {
+            let open = fs::Permissions::from_mode(0o755);
+            fs::set_permissions(lab.path(""), open).unwrap();
+            for entry in walkdir::WalkDir::new(lab.path("")) {
+                chown(entry.unwrap().path(), Some(NOBODY), Some(NOBODY)).unwrap();
+            }
+        }
+        Self { lab, is_root }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.lab.bare(self.lab.path("backup"));
+        command.args(arguments);
+        if self.is_root {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        ran(self.command(arguments), arguments)
+    }
+}
+
+/// What `try` says besides the plan, without what differs between machines and runs.
+fn steady(lab: &Lab, told: &Ran) -> String {
+    let host = nix::unistd::gethostname().unwrap().into_string().unwrap();
+    let root = lab.text("").trim_end_matches('/').to_owned();
+    let said = told.stderr.replace(&format!("/try/{host}"), "/try/HOST");
+    let mut steady = String::new();
+    for line in said.replace(&root, "/LAB").lines() {
+        let line = match line.rsplit_once(" in ") {
+            Some((start, took)) if took.ends_with(" s") => format!("{start} in TIME"),
+            _ => line.to_owned(),
+        };
+        steady.push_str(&line);
+        steady.push('\n');
+    }
+    let words = said.split(['/', '\n', ' ']);
+    let mut ids: Vec<&str> = words
+        .map(|word| word.trim_start_matches("restored-"))
+        .filter(|word| word.len() == 19 && word.as_bytes()[10] == b'_')
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    for (index, id) in ids.iter().enumerate() {
+        steady = steady.replace(id, &format!("SNAPSHOT{}", index + 1));
+    }
+    // Which tier keeps them longest depends on the date.
+    for tier in ["daily/", "weekly/", "monthly/"] {
+        steady = steady.replace(tier, "TIER/");
+    }
+    steady
+}
+
+#[test]
+fn a_user_can_try_it_without_any_configuration() {
+    let theirs = Theirs::new();
+    let lab = &theirs.lab;
+    let documents = lab.text("user/Documents");
+    let told = theirs.run(&["try", &documents]).expect(0);
+    insta::assert_snapshot!("try", steady(lab, &told));
+
+    let all = lab.path("user/.local/share/backup/try");
+    let host = names(&all)
+        .into_iter()
+        .find(|name| all.join(name).join("latest").exists())
+        .unwrap();
+    let snapshots = names(&all.join(&host).join("daily"));
+    assert_eq!(snapshots.len(), 2);
+    for snapshot in &snapshots {
+        let inside = all.join(&host).join("daily").join(snapshot);
+        let stored = inside.join(documents.trim_start_matches('/'));
+        assert_eq!(contents(&stored), contents(&lab.path("user/Documents")));
+    }
+    let restored = names(&all)
+        .into_iter()
+        .find(|name| name.starts_with("restored-"))
+        .unwrap();
+    let restored = all.join(restored).join("letter.txt");
+    assert_eq!(
+        fs::read(restored).unwrap(),
+        fs::read(lab.path("user/Documents/letter.txt")).unwrap()
+    );
+    let mode = fs::metadata(&all).unwrap().mode();
+    assert_eq!(mode & 0o7777, 0o700);
+
+    // Its configuration serves every other verb.
+    let config = all.join("config.json");
+    let config = config.to_str().unwrap();
+    let listed = theirs.run(&["list", "--config", config]).expect(0);
+    for snapshot in &snapshots {
+        assert!(listed.stdout.contains(snapshot), "{listed}");
+    }
+}
+
+#[test]
+fn without_a_folder_the_first_of_the_users_own_is_tried() {
+    let theirs = Theirs::new();
+    theirs
+        .run(&["try"])
+        .expect(0)
+        .says(&theirs.lab.text("user/Documents"));
+}
+
+#[test]
+fn a_users_backup_is_in_the_users_folders() {
+    let theirs = Theirs::new();
+    let lab = &theirs.lab;
+    let config = lab.path("user/.config/backup/config.json");
+    fs::create_dir_all(config.parent().unwrap()).unwrap();
+    fs::copy(lab.path("config.json"), &config).unwrap();
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o644)).unwrap();
+    theirs.run(&["apply", "--now", FIRST]).expect(0);
+    assert_eq!(lab.ids(), [id_of(FIRST)]);
+    let state = lab.path("user/.local/state/backup");
+    assert_eq!(names(&state.join("runs")).len(), 1);
+    assert_eq!(
+        names(&state.join("log")),
+        ["backup-coordinator.log", "backup-local.log"]
+    );
+    let mode = fs::metadata(&state).unwrap().mode();
+    assert_eq!(mode & 0o7777, 0o700);
+}
+
+#[test]
+fn what_a_user_may_not_read_is_listed_and_makes_the_run_incomplete() {
+    let theirs = Theirs::new();
+    let lab = &theirs.lab;
+    for closed in ["home/ann/letter.txt", "home/bob/notes"] {
+        fs::set_permissions(lab.path(closed), fs::Permissions::from_mode(0o000)).unwrap();
+    }
+    let command = |arguments: &[&str]| {
+        let mut command = theirs.command(arguments);
+        command.arg("--config").arg(lab.path("config.json"));
+        ran(command, arguments)
+    };
+    let report = command(&["apply", "--json", "--now", FIRST])
+        .expect(3)
+        .json();
+    let problems = crate::lab::step(&report, "snapshot")["problems"]
+        .as_array()
+        .unwrap();
+    let paths: Vec<&str> = problems
+        .iter()
+        .map(|problem| problem["path"].as_str().unwrap())
+        .collect();
+    for closed in ["home/ann/letter.txt", "home/bob/notes"] {
+        let there = paths.iter().any(|path| path.ends_with(closed));
+        assert!(there, "{closed} is not in {paths:?}");
+    }
+    assert!(lab.inside("latest", "home/ann/photo.jpg").exists());
+    command(&["apply", "--now", "2025-03-06T02:00:00+01:00"])
+        .expect(3)
+        .says("letter.txt");
+    // So that the lab can be removed.
+    let open = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(lab.path("home/bob/notes"), open).unwrap();
+}
+
+#[test]
+fn a_state_directory_of_someone_else_is_refused_with_what_to_do() {
+    let theirs = Theirs::new();
+    let lab = &theirs.lab;
+    fs::create_dir(lab.path("closed")).unwrap();
+    let none = fs::Permissions::from_mode(0o000);
+    fs::set_permissions(lab.path("closed"), none).unwrap();
+    let mut command = theirs.command(&["apply", "--now", FIRST]);
+    command
+        .arg("--config")
+        .arg(lab.path("config.json"))
+        .arg("--state-dir")
+        .arg(lab.path("closed/state"));
+    let told = ran(command, &["apply"]);
+    assert_ne!(told.code, 0);
+    told.says(&lab.text("closed")).hints("--state-dir");
+    assert_eq!(names(&lab.path("mnt")), [""; 0]);
+    let open = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(lab.path("closed"), open).unwrap();
+}
