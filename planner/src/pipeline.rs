@@ -63,17 +63,29 @@ pub fn plan(config: &Config, inventory: &Inventory, options: &Options) -> Plan {
     // The gravest first; within one severity in the order of discovery.
     found.sort_by_key(|finding| Reverse(finding.severity));
 
-    let bound_to = binding(config, inventory);
-    let run = Digest::of_json(&(bound_to.config, bound_to.destination, inventory.taken_at));
+    let totals = totals(&facts, &steps);
+    frame(&facts, found, steps, totals)
+}
+
+/// A whole plan: its name, what it is bound to, and its digest.
+pub(crate) fn frame(
+    facts: &Facts<'_>,
+    findings: Vec<Finding>,
+    steps: Vec<Step>,
+    totals: Totals,
+) -> Plan {
+    let bound_to = binding(facts.config, facts.inventory);
+    let created_at = facts.inventory.taken_at;
+    let run = Digest::of_json(&(bound_to.config, bound_to.destination, created_at, &steps));
     let mut plan = Plan {
         format_version: FORMAT_VERSION,
         run_id: format!("{}-{}", facts.id, run.short()),
-        created_at: inventory.taken_at,
+        created_at,
         host: facts.host.to_owned(),
         bound_to,
-        findings: found,
-        totals: totals(&facts, &steps),
+        findings,
         steps,
+        totals,
         digest: Digest([0; 32]),
     };
     plan.digest = plan.expected_digest();

@@ -3,14 +3,14 @@
 //! Owns the frame only; what a restore or a mark does is in the action that it is given.
 
 use schema::{
-    Config, Digest, Inventory, Plan,
-    plan::{Action, FORMAT_VERSION, Step, Totals},
+    Config, Inventory, Plan,
+    plan::{Action, Step, Totals},
 };
 
 use crate::{
     Options,
     findings::{code, destination},
-    pipeline::{binding, sorted},
+    pipeline::{frame, sorted},
     steps::{destination_check, facts::Facts},
 };
 
@@ -53,19 +53,5 @@ pub fn small(config: &Config, inventory: &Inventory, action: Option<Action>) -> 
             action,
         }));
     }
-    let bound_to = binding(config, inventory);
-    let run = Digest::of_json(&(bound_to.destination, inventory.taken_at, &steps));
-    let mut plan = Plan {
-        format_version: FORMAT_VERSION,
-        run_id: format!("{}-{}", facts.id, run.short()),
-        created_at: inventory.taken_at,
-        host: facts.host.to_owned(),
-        bound_to,
-        findings,
-        steps,
-        totals: Totals::default(),
-        digest: Digest([0; 32]),
-    };
-    plan.digest = plan.expected_digest();
-    plan
+    frame(&facts, findings, steps, Totals::default())
 }

@@ -8,22 +8,11 @@
 /// (mtree(5), vis(3) with `VIS_OCTAL`).
 #[must_use]
 pub fn escape(name: &[u8]) -> String {
-    let mut text = String::with_capacity(name.len());
-    for chunk in name.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            if character.is_control()
-                || character.is_whitespace()
-                || matches!(character, '\\' | '#' | '=' | '*' | '?' | '[')
-            {
-                let mut buffer = [0; 4];
-                octal(&mut text, character.encode_utf8(&mut buffer).as_bytes());
-            } else {
-                text.push(character);
-            }
-        }
-        octal(&mut text, chunk.invalid());
-    }
-    text
+    with_octal(name, |character| {
+        character.is_control()
+            || character.is_whitespace()
+            || matches!(character, '\\' | '#' | '=' | '*' | '?' | '[')
+    })
 }
 
 /// A path for people: as it is where that is printable, with `\ooo` for what is not.
@@ -31,10 +20,17 @@ pub fn escape(name: &[u8]) -> String {
 /// Unlike [`escape`] this keeps blanks, so it is for messages and reports only.
 #[must_use]
 pub fn display(path: &[u8]) -> String {
-    let mut text = String::with_capacity(path.len());
-    for chunk in path.utf8_chunks() {
+    with_octal(path, |character| {
+        character.is_control() || character == '\\'
+    })
+}
+
+/// The text with `\ooo` for some characters and for all that is not UTF-8.
+fn with_octal(bytes: &[u8], escaped: impl Fn(char) -> bool) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
         for character in chunk.valid().chars() {
-            if character.is_control() || character == '\\' {
+            if escaped(character) {
                 let mut buffer = [0; 4];
                 octal(&mut text, character.encode_utf8(&mut buffer).as_bytes());
             } else {
