@@ -198,9 +198,10 @@ pub(crate) struct Apply {
     /// Do not continue an unfinished run, start a new one
     #[arg(long, conflicts_with = "plan")]
     pub(crate) fresh: bool,
-    /// The run is due by schedule: on battery it is deferred if schedule.onlyOnAC says so
+    /// End at once if the last good backup is as new as the schedule asks for, and defer the run
+    /// on battery if schedule.onlyOnAC is set; for timers
     #[arg(long, conflicts_with = "plan")]
-    pub(crate) scheduled: bool,
+    pub(crate) if_due: bool,
     #[command(flatten)]
     pub(crate) deletions: Deletions,
     #[command(flatten)]

@@ -51,7 +51,8 @@ impl Copier {
     /// Copies all that `from` holds to the empty file `to`.
     ///
     /// `sparse` says that fewer bytes are allocated than the size, so that holes are looked for.
-    /// `tick` hears of every piece and can end the work.
+    /// `tick` hears of every piece and can end the work. Of a file that grows meanwhile about as
+    /// much is copied as it had at the start, so that the work always ends.
     ///
     /// # Errors
     /// Which side failed, with the system's reason.
@@ -95,9 +96,11 @@ impl Copier {
         let mut hasher = Sha256::new();
         let mut at = 0;
         let mut data_end = 0;
+        // A file may grow faster than it is read: what it had at the start is enough.
+        let enough = end_of(from).map_err(CopyError::Read)?;
         loop {
             if sparse && at >= data_end {
-                let size = end_of(from).map_err(CopyError::Read)?;
+                let size = end_of(from).map_err(CopyError::Read)?.min(enough);
                 let next = next_data(from, at, size).map_err(CopyError::Read)?;
                 // Without another piece of data a hole reaches up to the end.
                 let start = next.map_or(size.max(at), |(start, _)| start);
@@ -119,6 +122,10 @@ impl Copier {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(CopyError::Read(error)),
             };
+            // Files whose size says nothing, as in /proc, are read to their end.
+            if at >= enough && end_of(from).map_err(CopyError::Read)? > enough {
+                break;
+            }
             let data = &self.buffer[..length];
             hasher.update(data);
             put(at, data).map_err(CopyError::Write)?;
@@ -218,6 +225,31 @@ mod tests {
         assert!(to_path.metadata().unwrap().blocks() * 512 < 1 << 20);
         let again = copier.digest(&from, false, &mut |_| Ok(())).unwrap();
         assert_eq!(again, copied);
+    }
+
+    #[test]
+    fn a_file_that_grows_as_fast_as_it_is_read_is_read_once_and_no_further() {
+        for sparse in [false, true] {
+            let temporary = tempfile::tempdir().unwrap();
+            let path = temporary.path().join("file");
+            std::fs::write(&path, vec![b'x'; 3 * BUFFER]).unwrap();
+            let grows = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+            let from = File::open(&path).unwrap();
+            let to = File::create_new(temporary.path().join("copy")).unwrap();
+            let mut pieces = 0;
+            let copied = Copier::default().copy(&from, &to, sparse, &mut |length| {
+                pieces += 1;
+                assert!(pieces < 20, "does not end");
+                let end = from.metadata().unwrap().len();
+                grows
+                    .write_all_at(&vec![b'y'; length as usize], end)
+                    .unwrap();
+                Ok(())
+            });
+            let copied = copied.unwrap();
+            assert!(copied.bytes < 5 * BUFFER as u64);
+            assert_eq!(to.metadata().unwrap().len(), copied.bytes);
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod findings;
 pub mod graph;
 mod pipeline;
 pub mod retention;
+pub mod schedule;
 mod sharing;
 mod small;
 mod space;

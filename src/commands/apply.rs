@@ -11,7 +11,9 @@ use executor::{
     state_dir::{StateDir, Unfinished},
 };
 use planner::Options;
-use schema::{Config, Finding, Inventory, Plan, Report, Severity, plan::SavedPlan};
+use schema::{
+    Config, Finding, Inventory, Plan, Report, Severity, journal::Status, plan::SavedPlan,
+};
 
 use crate::{
     cli::Apply,
@@ -42,8 +44,12 @@ pub(crate) fn run(arguments: &Apply, settings: &Settings, out: &Out) -> Result<u
         }
         let options = Options {
             approve_deletions: arguments.deletions.approve_deletions,
-            scheduled: arguments.scheduled,
+            scheduled: arguments.if_due,
         };
+        if arguments.if_due && !worker.is_due(context)? {
+            out.say("nothing is due: the last good backup is as new as the schedule asks for");
+            return Ok(exit::DONE);
+        }
         worker.continue_or_plan(arguments.fresh, &options, context, |_, _| {})
     })
 }
@@ -105,6 +111,32 @@ impl<'a> Worker<'a> {
         });
         self.bar.clear();
         result
+    }
+
+    /// Whether the schedule asks for a run now, or one waits to be continued.
+    fn is_due(&self, context: Context<'_>) -> Result<bool> {
+        let state = StateDir::open(&self.settings.state_dir)?;
+        let unfinished = state.as_ref().map(StateDir::unfinished).transpose()?;
+        if unfinished.flatten().is_some() {
+            return Ok(true);
+        }
+        let destination = take::destination(self.config, context)?;
+        let on_disk = planner::basis(&destination, self.now).and_then(|basis| {
+            let mut all = destination.snapshots.iter();
+            all.find(|one| one.record.id == basis.id)
+                .map(|one| one.record.started_at)
+        });
+        // An absent disk does not tell; what the last run sealed is all that is known.
+        let last = state
+            .map(|state| state.last_report())
+            .transpose()?
+            .flatten();
+        let reported = last.and_then(|report| {
+            let good = report.snapshot?.suspect.is_empty();
+            good.then_some(report.started_at)
+        });
+        let last_good = on_disk.max(reported);
+        Ok(planner::schedule::is_due(self.config, last_good, self.now))
     }
 
     /// Opens the state directory and takes its lock, then works.
@@ -170,7 +202,14 @@ impl<'a> Worker<'a> {
         if let Some(unfinished) = state.unfinished()? {
             match self.why_not(&unfinished, fresh, context)? {
                 None => {
-                    return Ok(Some(run::resume(state, &unfinished.plan, context)?));
+                    let report = run::resume(state, &unfinished.plan, context)?;
+                    if !failed_before(&report) {
+                        return Ok(Some(report));
+                    }
+                    self.out.say(&format!(
+                        "run {} had failed before it was interrupted; a new one takes its place",
+                        unfinished.plan.run_id
+                    ));
                 }
                 Some(because) => {
                     self.out.say(&format!(
@@ -280,6 +319,16 @@ impl<'a> Worker<'a> {
         }
         self.locked(|state| Ok(run::begin(state, self.config, inventory, plan, context)?))
     }
+}
+
+/// Whether a run that was continued could only be ended: the step that failed, and without which
+/// there is no snapshot, did so before the interruption.
+fn failed_before(report: &Report) -> bool {
+    report.snapshot.is_none()
+        && report.steps.iter().any(|step| {
+            step.started_at.is_none()
+                && matches!(step.outcome.status, Status::Failed | Status::Refused)
+        })
 }
 
 /// Reads a saved plan.

@@ -1,14 +1,13 @@
 //! `status`: how old and how healthy the backup is.
 
 use anyhow::Result;
-use chrono::{DateTime, FixedOffset, Local, TimeDelta};
+use chrono::{Local, TimeDelta};
 use executor::{
     clock::Clock,
     event::{Context, Silent},
     state_dir::StateDir,
 };
-use planner::calendar::schedule_expression;
-use schema::Config;
+use planner::schedule;
 
 use crate::{
     cli::At,
@@ -18,8 +17,6 @@ use crate::{
     settings::{Settings, host_name},
     take,
 };
-
-type Time = DateTime<FixedOffset>;
 
 /// Shows the state of the backup. An absent destination is part of the answer, not an error.
 pub(crate) fn run(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> {
@@ -58,8 +55,8 @@ pub(crate) fn run(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> 
         .last_good
         .as_ref()
         .map(|good| now - TimeDelta::seconds(good.age_seconds));
-    let (next, late) = due(&config, last_good, now);
-    view = view.schedule(next, late);
+    let late = schedule::late_since(&config, last_good, now);
+    view = view.schedule(schedule::next_run(&config, now), late);
     if destination.is_some() {
         let inventory = take::inventory_of(settings, now, destination)?;
         view = view.noticed(planner::small(&config, &inventory, None).findings);
@@ -70,34 +67,4 @@ pub(crate) fn run(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> 
         out.data(&render(&view, &settings.style));
     }
     Ok(exit::DONE)
-}
-
-/// When the next run is due, and since when one is overdue: the last good backup is older than
-/// `monitoring.maxAge`, or than twice the schedule's interval.
-fn due(config: &Config, last_good: Option<Time>, now: Time) -> (Option<Time>, Option<Time>) {
-    let schedule = &config.schedule;
-    let time = schedule.time_of_day.time();
-    let Some(calendar) = schedule
-        .enable
-        .then(|| schedule_expression(schedule.frequency.as_str(), time).ok())
-        .flatten()
-    else {
-        return (None, None);
-    };
-    let wall = now.naive_local();
-    let next = calendar
-        .next_after(wall)
-        .and_then(|next| next.and_local_timezone(*now.offset()).single());
-    let limit = match &config.monitoring.max_age {
-        Some(age) => TimeDelta::from_std(age.as_duration()).ok(),
-        None => calendar
-            .interval_hint(wall)
-            .and_then(|seconds| i64::try_from(seconds).ok())
-            .and_then(|seconds| TimeDelta::try_seconds(seconds.saturating_mul(2))),
-    };
-    let late = last_good
-        .zip(limit)
-        .and_then(|(good, limit)| good.checked_add_signed(limit))
-        .filter(|late| *late < now);
-    (next, late)
 }

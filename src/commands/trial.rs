@@ -49,8 +49,8 @@ pub(crate) fn run(arguments: &Try, settings: &Settings, out: &Out) -> Result<u8>
 
     out.say(&format!(
         "Backing up {} to {}\n",
-        style.bold(source.to_string_lossy()),
-        style.bold(folder.to_string_lossy())
+        style.bold(short(&source)),
+        style.bold(short(&folder))
     ));
     let (first, took) = backup(settings, out, &config, true)?;
     out.say(&format!(
@@ -69,7 +69,7 @@ pub(crate) fn run(arguments: &Try, settings: &Settings, out: &Out) -> Result<u8>
         amount::count(second.totals.files_copied),
     ));
     out.say(&format!(
-        "  a whole folder again, for which {} needed no space\n",
+        "  a whole folder again, {} of it without taking space again\n",
         amount::bytes(second.totals.bytes_linked)
     ));
     let restored = restore_one(settings, out, &config, second.id)?;
@@ -302,11 +302,11 @@ fn restore_one(
     out.say(&format!(
         "{} {}\n  {}\n",
         settings.style.green("Restored:"),
-        target.display(),
+        short(&target),
         if same {
-            format!("the same as {}, byte for byte", original.display())
+            format!("the same as {}, byte for byte", short(&original))
         } else {
-            format!("as it was; {} has changed since", original.display())
+            format!("as it was; {} has changed since", short(&original))
         }
     ));
     Ok(Some(target))
@@ -337,7 +337,7 @@ fn ending(
     let folder = config.local.mount_point.as_path();
     let base = folder.join(take::host_folder(config));
     let command = folder.join("backup");
-    let command = command.display();
+    let command = short(&command);
     let home = |id: SnapshotId| {
         let store = take::store(config).ok().flatten();
         let home = store.and_then(|store| store.home_of(id).ok().flatten());
@@ -346,7 +346,7 @@ fn ending(
     let mut text = format!(
         "{}\n  {}/\n    {}\n    {}\n    latest -> the newer one\n",
         style.bold("Two plain folders, to look at with any program:"),
-        base.display(),
+        short(&base),
         home(first.id),
         home(second.id),
     );
@@ -360,10 +360,19 @@ fn ending(
          then: backup check\n\
          To forget all this: rm -rf {}\n",
         style.bold("Next:"),
-        settings.config_path.display(),
-        folder.display(),
+        short(&settings.config_path),
+        short(folder),
     ));
     out.say(&text);
+}
+
+/// A path as a shell's user would write it, with `~` for the home folder.
+fn short(path: &Path) -> String {
+    let own = home();
+    match path.strip_prefix(&own) {
+        Ok(below) if own != Path::new("/") => format!("~/{}", below.display()),
+        _ => path.display().to_string(),
+    }
 }
 
 /// Makes this program reachable with the trial's own settings, for whoever wants to go on.

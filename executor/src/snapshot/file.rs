@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use schema::{Digest, SnapshotId, journal::ProblemKind};
 
 use super::{
-    ends_everything,
+    ends_attributes, ends_everything,
     state::{Group, State},
 };
 use crate::{
@@ -204,15 +204,14 @@ fn copy(
     stat: Stat,
     basis_digest: Option<Digest>,
 ) -> Result<()> {
-    if let Some((copy, digest)) = kept_copy(state, name, &stat)? {
+    if let Some((copy, digest)) = kept_copy(state, name, &stat)?
+        && let Some((wanted, held)) = attributes_of_both(state, parent, source_name, name, &stat)
+    {
         let mut entry = copied_entry(state, &stat, digest);
-        entry.xattrs_digest = state
-            .level()?
-            .new
-            .file(name)
-            .ok()
-            .and_then(|file| attributes::of_fd(&file).ok())
-            .and_then(|attributes| xattrs_digest(&attributes));
+        entry.xattrs_digest = xattrs_digest(&wanted);
+        // What could not be stored then stands nowhere but in the manifest.
+        entry.xattrs_kept = wanted;
+        entry.xattrs_kept.retain(|one| !held.contains(one));
         return count_copied(state, &stat, &copy, entry, basis_digest);
     }
     let mut before = stat;
@@ -340,8 +339,12 @@ fn set_metadata(
         state.not_stored("set the owner", error)?;
     }
     for (name, value) in attributes {
-        if attributes::set_fd(to, &name, &value).is_err() {
-            entry.xattrs_kept.push((name, value));
+        match attributes::set_fd(to, &name, &value) {
+            Ok(()) => {}
+            Err(error) if ends_attributes(error) => {
+                return Err(Error::io("store an attribute of", &state.here(), error));
+            }
+            Err(_) => entry.xattrs_kept.push((name, value)),
         }
     }
     if let Err(error) = open::set_mode(to, entry.mode)
@@ -373,6 +376,10 @@ fn kept_copy(state: &mut State<'_>, name: &OsStr, stat: &Stat) -> Result<Option<
     if durable {
         return Ok(Some((copy, digest)));
     }
+    // A power cut may have left the content on disk and taken what came after it.
+    if !has_metadata(state, &copy, stat) {
+        return Ok(None);
+    }
     let Ok(file) = state.level()?.new.file(name) else {
         return Ok(None);
     };
@@ -385,6 +392,31 @@ fn kept_copy(state: &mut State<'_>, name: &OsStr, stat: &Stat) -> Result<Option<
         Err(CopyError::Ended(error)) => Err(error),
         _ => Ok(None),
     }
+}
+
+/// Whether a copy has the metadata of its source, as far as the destination can hold it.
+fn has_metadata(state: &State<'_>, copy: &Stat, stat: &Stat) -> bool {
+    let can = &state.capabilities;
+    let step = i128::from(can.time_step_ns);
+    (copy.mtime - stat.mtime).abs() < step.max(1)
+        && (!can.modes || copy.mode == stat.mode)
+        && (!can.owners || !state.privileged || (copy.uid, copy.gid) == (stat.uid, stat.gid))
+}
+
+/// The attributes of a source that is still the same, and of its copy.
+fn attributes_of_both(
+    state: &State<'_>,
+    parent: &Dir,
+    source_name: &OsStr,
+    name: &OsStr,
+    stat: &Stat,
+) -> Option<(Attributes, Attributes)> {
+    let source = parent.file(source_name).ok()?;
+    let wanted = attributes::of_fd(&source).ok()?;
+    let opened = Stat::of_fd(&source).ok()?;
+    let copy = state.level().ok()?.new.file(name).ok()?;
+    let held = attributes::of_fd(&copy).ok()?;
+    (opened.same_inode(stat) && opened.ctime == stat.ctime).then_some((wanted, held))
 }
 
 fn copied_entry(state: &State<'_>, stat: &Stat, digest: Digest) -> Entry {

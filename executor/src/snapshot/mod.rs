@@ -117,6 +117,13 @@ fn ends_everything(error: rustix::io::Errno) -> bool {
     )
 }
 
+/// The same for an attribute. A value that is too large for the file system is `ENOSPC` on ext4,
+/// however much space is left: it is kept in the manifest.
+fn ends_attributes(error: rustix::io::Errno) -> bool {
+    use rustix::io::Errno;
+    ends_everything(error) && !matches!(error, Errno::NOSPC | Errno::DQUOT)
+}
+
 /// The refusal to fill the destination beyond its limit.
 fn too_little_space(store: &Store, free: u64, limit: u64) -> Error {
     Error::failed(format!(

@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use schema::journal::ProblemKind;
 
 use super::{
-    ends_everything,
+    ends_attributes, ends_everything,
     file::{clear, find_in_basis, join_group, link_to_path},
     state::State,
 };
@@ -59,8 +59,12 @@ pub(super) fn other(
         if !entry.absent {
             for (attribute, value) in attributes {
                 let level = state.level()?;
-                if attributes::set_entry(&level.new, name, &attribute, &value).is_err() {
-                    entry.xattrs_kept.push((attribute, value));
+                match attributes::set_entry(&level.new, name, &attribute, &value) {
+                    Ok(()) => {}
+                    Err(error) if ends_attributes(error) => {
+                        return Err(Error::io("store an attribute of", &state.here(), error));
+                    }
+                    Err(_) => entry.xattrs_kept.push((attribute, value)),
                 }
             }
         }

@@ -1,0 +1,166 @@
+//! System calls that fail: the program says so, ends as documented, and the next run ends right.
+
+use std::{collections::BTreeMap, fs};
+
+use crate::{
+    check::{all_whole, equal},
+    kills::{Reference, reference},
+    lab::{Done, LATER, NOW, Random, every_point, kills, skipped},
+};
+
+const ERRORS: [&str; 3] = ["ENOSPC", "EIO", "EROFS"];
+
+const CALLS: [&str; 19] = [
+    "renameat2",
+    "renameat",
+    "linkat",
+    "mkdirat",
+    "openat",
+    "fsync",
+    "fdatasync",
+    "syncfs",
+    "pwrite64",
+    "write",
+    "ftruncate",
+    "fchown",
+    "fchmod",
+    "fsetxattr",
+    "utimensat",
+    "symlinkat",
+    "mknodat",
+    "unlinkat",
+    "statx",
+];
+
+/// The first call that is the program's own: before it the loader and the runtime work, whose
+/// faults are not ours.
+fn first_of_ours(trace: &str, call: &str) -> usize {
+    let start = trace
+        .find("config.json")
+        .expect("the configuration is opened");
+    let start = trace[..start].rfind('\n').unwrap_or(0);
+    trace[..start].matches(&format!(" {call}(")).count() + 1
+}
+
+/// Ends the test unless a disturbed run ended as documented and said what to do.
+#[track_caller]
+fn explained(done: &Done, what: &str) {
+    assert_eq!(done.signal, None, "{what}: {}", done.text);
+    assert!(!done.text.contains("panicked"), "{what}: {}", done.text);
+    let code = done.code.unwrap();
+    assert!(
+        [0, 1, 2, 3, 4].contains(&code),
+        "{what}: code {code}: {}",
+        done.text
+    );
+    if code != 0 {
+        assert!(
+            done.text.contains("hint"),
+            "{what}: no hint in {}",
+            done.text
+        );
+    }
+}
+
+/// One run with a fault, one without.
+#[track_caller]
+fn try_one(reference: &Reference, call: &str, error: &str, when: &str) -> i32 {
+    let world = &reference.world;
+    let what = format!("{call} {error} {when}");
+    world.bring_back();
+    let old = reference.old();
+    let trace = format!("trace={call}");
+    let inject = format!("inject={call}:error={error}:when={when}");
+    let done = world.traced(NOW, &["-e", &trace, "-e", &inject]);
+    explained(&done, &what);
+    let code = done.code.unwrap();
+    all_whole(&world.host());
+    // Where nothing can be linked copies serve, and an attribute that has no room is kept in the
+    // manifest.
+    let all_in_tree = call != "fsetxattr" || error != "ENOSPC";
+    if code == 0 && all_in_tree && error != "EMLINK" {
+        equal(world, "latest");
+    }
+    let mut clean = world.apply(LATER);
+    if clean.code == Some(3) {
+        // It continued a run in which the fault is on record already.
+        clean = world.apply("2025-02-09T04:00:00+00:00");
+    }
+    assert_eq!(clean.code, Some(0), "after {what}: {}", clean.text);
+    all_whole(&world.host());
+    if all_in_tree {
+        equal(world, "latest");
+    }
+    for area in ["partial", "trash"] {
+        let left = fs::read_dir(world.host().join(".backup").join(area)).unwrap();
+        assert_eq!(left.count(), 0, "{area} after {what}");
+    }
+    assert!(
+        reference.old() == old,
+        "{what}: an old snapshot was changed"
+    );
+    code
+}
+
+#[test]
+fn a_failing_system_call_is_explained_and_the_next_run_ends_right() {
+    let name = "a_failing_system_call_is_explained_and_the_next_run_ends_right";
+    if skipped(name, &["rsync", "setfattr", "strace"], false) {
+        return;
+    }
+    let reference = reference(false);
+    let world = &reference.world;
+    let trace = format!("trace={}", CALLS.join(","));
+    world.traced(NOW, &["-e", &trace]).expect(0);
+    let trace = world.trace();
+    let mut random = Random::new(9);
+    let mut codes: BTreeMap<String, BTreeMap<i32, usize>> = BTreeMap::new();
+    let most = if every_point() {
+        40
+    } else {
+        kills().div_ceil(20)
+    };
+    for call in CALLS {
+        let count = trace.matches(&format!(" {call}(")).count();
+        let first = first_of_ours(&trace, call);
+        assert!(count >= first, "no {call} in a whole run");
+        let step = (count + 1 - first).div_ceil(most);
+        let error = random.below(3);
+        for (number, nth) in (first..=count).step_by(step).enumerate() {
+            // Somewhere within the step, with each error in turn.
+            let nth = (nth + usize::try_from(random.below(step as u64)).unwrap()).min(count);
+            let error = ERRORS[(number + usize::try_from(error).unwrap()) % 3];
+            let code = try_one(&reference, call, error, &nth.to_string());
+            *codes
+                .entry(call.to_owned())
+                .or_default()
+                .entry(code)
+                .or_default() += 1;
+        }
+        eprintln!("{call}, {count} times: codes {:?}", codes.get(call));
+    }
+}
+
+#[test]
+fn a_disk_that_fails_from_some_moment_on_ends_the_run_and_the_next_one_ends_right() {
+    let name = "a_disk_that_fails_from_some_moment_on_ends_the_run_and_the_next_one_ends_right";
+    if skipped(name, &["rsync", "setfattr", "strace"], false) {
+        return;
+    }
+    let reference = reference(false);
+    for (call, error, when) in [
+        ("pwrite64", "ENOSPC", "3+"),
+        ("linkat", "EIO", "2+"),
+        ("linkat", "EMLINK", "1+"),
+        ("syncfs", "EIO", "1+"),
+        ("fsync", "EIO", "1+"),
+        ("fsync", "EIO", "8+"),
+        ("renameat2", "EINVAL", "1+"),
+        ("mkdirat", "EROFS", "9+"),
+        ("unlinkat", "EROFS", "1+"),
+        ("unlinkat", "EIO", "40+"),
+    ] {
+        let code = try_one(&reference, call, error, when);
+        eprintln!("{call} {error} {when}: code {code}");
+    }
+}
