@@ -135,7 +135,7 @@ fn what_is_mounted_below_a_source_is_passed_over_and_said() {
 fn files_come_back_from_a_drive_that_is_mounted_read_only() {
     let lab = lab();
     let script = format!(
-        "mount -t tmpfs none \"$mnt\"\nbackup apply --now FIRST\nmount -o remount,ro \"$mnt\"\nbackup list\n\
+        "mount -t tmpfs none \"$mnt\"\nbackup apply --now FIRST\nmount -o remount,bind,ro \"$mnt\"\nbackup list\n\
          backup restore latest '{}' back",
         lab.text("home")
     );
