@@ -115,7 +115,8 @@ impl Pace {
         if progress.bytes > 0 {
             parts.push(amount::bytes(progress.bytes));
         }
-        if let Some(rate) = self.rate() {
+        // A scan reads no content: bytes a second would say nothing.
+        if let Some(rate) = self.rate().filter(|_| progress.phase != Phase::Scan) {
             parts.push(format!("{}/s", amount::bytes(rate)));
         }
         // Last, because a narrow terminal cuts here.

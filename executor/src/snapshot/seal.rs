@@ -123,35 +123,33 @@ fn suspect(when: &SuspectWhen, built: &Built) -> Vec<String> {
 pub(super) fn publish(store: &Store, step: &SnapshotStep, record: &SnapshotRecord) -> Result<()> {
     let name = step.id.to_string();
     let name = OsStr::new(&name);
-    if store.home_of(step.id)?.is_none() {
-        let area = store.area(PARTIAL)?;
-        let tier_name = Tier::Daily.folder();
-        let root_mode = store
-            .root
-            .stat_self()
-            .map_err(|error| store.io("look at", "", error))?
-            .mode;
-        let daily = store
-            .root
-            .folder_or_new(OsStr::new(tier_name), root_mode)
-            .map_err(|error| store.io("make", tier_name, error))?;
-        let at = format!("{tier_name}/{}", step.id);
-        match area.rename_new(name, &daily, name) {
-            Ok(()) => {}
-            Err(Errno::EXIST) => {
-                return Err(Error::failed(format!(
-                    "{} is taken by something that is not this snapshot",
-                    store.named(&at)
-                ))
-                .hint(
-                    "move it away and run `backup apply` again: the snapshot itself is finished",
-                ));
-            }
-            Err(error) => return Err(store.io("publish", &at, error)),
+    let area = store.area(PARTIAL)?;
+    let tier_name = Tier::Daily.folder();
+    let at = format!("{tier_name}/{}", step.id);
+    let root_mode = store
+        .root
+        .stat_self()
+        .map_err(|error| store.io("look at", "", error))?
+        .mode;
+    let daily = store
+        .root
+        .folder_or_new(OsStr::new(tier_name), root_mode)
+        .map_err(|error| store.io("make", tier_name, error))?;
+    match area.rename_new(name, &daily, name) {
+        Ok(()) => {}
+        // The run that was interrupted published it, and may have moved it on.
+        Err(Errno::NOENT) if store.home_of(step.id)?.is_some() => {}
+        Err(Errno::EXIST) => {
+            return Err(Error::failed(format!(
+                "{} is taken by something that is not this snapshot",
+                store.named(&at)
+            ))
+            .hint("move it away and run `backup apply` again: the snapshot itself is finished"));
         }
-        for dir in [&daily, &area, &store.root] {
-            dir.sync().map_err(|error| store.io("sync", &at, error))?;
-        }
+        Err(error) => return Err(store.io("publish", &at, error)),
+    }
+    for dir in [&daily, &area, &store.root] {
+        dir.sync().map_err(|error| store.io("sync", &at, error))?;
     }
     if record.suspect.is_empty()
         && let Some(home) = store.home_of(step.id)?
