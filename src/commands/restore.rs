@@ -45,7 +45,8 @@ pub(crate) fn run(arguments: &Restore, settings: &Settings, out: &Out) -> Result
             show(&step, settings, out);
             return Ok(None);
         }
-        if step.conflict_count > 0 && !step.overwrite {
+        // As JSON there is one document, the report, and it names the first of them.
+        if step.conflict_count > 0 && !step.overwrite && !settings.json {
             show(&step, settings, out);
         }
         let inventory = take::inventory_of(settings, now, Some(destination))?;

@@ -81,9 +81,12 @@ fn interrupt(signal_to_send: Signal) -> (Lab, Ran) {
 #[test]
 fn an_interrupted_backup_is_continued_and_nothing_is_copied_twice() {
     let (lab, told) = interrupt(Signal::SIGINT);
-    told.expect(130);
+    told.expect(130).hints("");
     let runs = lab.runs();
     assert_eq!(runs.len(), 1);
+    let status = lab.at(FIRST, &["status", "--json"]).json();
+    assert_eq!(status["unfinished"]["run_id"], *runs[0]);
+    assert_eq!(status["unfinished"]["step"], "snapshot");
     assert_eq!(names(&lab.stored(".backup/partial")), [id_of(FIRST)]);
     assert_eq!(lab.tiers(), [""; 0]);
     assert!(!lab.stored("latest").exists());

@@ -135,7 +135,7 @@ fn what_is_mounted_below_a_source_is_passed_over_and_said() {
 fn files_come_back_from_a_drive_that_is_mounted_read_only() {
     let lab = lab();
     let script = format!(
-        "mount -t tmpfs none \"$mnt\"\nbackup apply --now FIRST\nmount -o remount,ro \"$mnt\"\nbackup list\n\
+        "mount -t tmpfs none \"$mnt\"\nbackup apply --now FIRST\nmount -o remount,bind,ro \"$mnt\"\nbackup list\n\
          backup restore latest '{}' back",
         lab.text("home")
     );
@@ -144,4 +144,25 @@ fn files_come_back_from_a_drive_that_is_mounted_read_only() {
     };
     told.expect(0);
     assert_eq!(contents(&lab.path("back")), contents(&lab.path("home")));
+}
+
+#[test]
+fn a_drive_that_fills_up_while_copying_loses_nothing_and_is_gone_on_with() {
+    let mut lab = lab();
+    // Grown after the plan was made.
+    let video = lab.text("home/ann/video");
+    let grow = format!("[ -e fixed ] || head -c 16M /dev/zero > '{video}'");
+    lab.set("preBackupScript", lab.script("grow", &grow));
+    let script = format!(
+        "mount -t tmpfs -o size=8m none \"$mnt\"\ncode=0\nbackup apply --now FIRST || code=$?\n\
+         echo \"first: $code\"\ntest ! -e \"$mnt/{HOST}/latest\"\n\
+         rm '{video}'\ntouch fixed\nbackup apply --now FIRST\n\
+         ls \"$mnt/{HOST}/.backup/partial\"; cat \"$mnt/{HOST}/latest{}\"",
+        lab.text("home/ann/letter.txt"),
+    );
+    let Some(told) = in_namespace(&lab, &script) else {
+        return;
+    };
+    let told = told.expect(0).says("first: 1").says("insufficient space");
+    assert!(told.stdout.ends_with(" is complete.\ndear all\n"), "{told}");
 }

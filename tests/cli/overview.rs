@@ -207,3 +207,34 @@ fn plans_and_reports_fit_into_eighty_columns() {
     lab.at(NOON, &["plan"]).expect(4).fits();
     lab.at(NOON, &["apply"]).expect(4).fits();
 }
+
+#[test]
+fn as_json_every_verb_prints_one_document() {
+    let lab = three_nights();
+    let (home, latest) = (lab.text("home"), id_of(THIRD));
+    lab.write("home/ann/letter.txt", "four\n");
+    lab.write("plan.json", "");
+    for (code, arguments) in [
+        (0, &["check"][..]),
+        (0, &["schema", "plan"]),
+        (0, &["plan"]),
+        (0, &["plan", "--out", "plan.json"]),
+        (0, &["apply", "plan.json"]),
+        (4, &["apply", "plan.json"]),
+        (0, &["now"]),
+        (0, &["status"]),
+        (0, &["list"]),
+        (0, &["restore", "--list"]),
+        (0, &["restore", "latest", &home, "new", "--dry-run"]),
+        (0, &["restore", "latest", &home, "new"]),
+        (4, &["restore", &latest, &home, "new"]),
+        (0, &["pin", "latest"]),
+        (0, &["unpin", "latest"]),
+        (0, &["accept", "latest"]),
+        (0, &["init"]),
+        (0, &["simulate"]),
+    ] {
+        let told = lab.run(&[arguments, &["--json"]].concat()).expect(code);
+        told.json();
+    }
+}

@@ -5,7 +5,7 @@ use std::{
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
 };
 
-use crate::lab::{Lab, contents, everything, id_of, names};
+use crate::lab::{Lab, contents, everything, id_of, names, step};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -240,4 +240,29 @@ fn folders_that_another_tool_made_can_be_restored_from() {
     lab.run(&["restore", "daily/2019-05-01", "/home/carla", "carla"])
         .expect(0);
     assert_eq!(read(&lab, "carla/letter"), "old\n");
+}
+
+#[test]
+fn a_target_whose_folder_is_not_there_is_refused_with_how_to_make_it() {
+    let lab = two_snapshots();
+    let home = lab.text("home");
+    lab.run(&["restore", "latest", &home, "deep/below/target"])
+        .expect(4)
+        .hints(&format!("mkdir -p '{}'", lab.text("deep/below")));
+    assert!(!lab.path("deep").exists());
+}
+
+#[test]
+fn a_restore_reports_in_json_too() {
+    let lab = two_snapshots();
+    let home = lab.text("home");
+    let told = lab.run(&["restore", "latest", &home, "new", "--json"]);
+    let report = told.expect(0).json();
+    assert_eq!(report["result"], "success");
+    assert_eq!(step(&report, "restore")["status"], "succeeded");
+    // One that would overwrite is refused, with what it is about.
+    let first = id_of(FIRST);
+    let told = lab.run(&["restore", &first, &home, "new", "--json"]);
+    let report = told.expect(4).json();
+    assert_eq!(report["result"], "refused");
 }
