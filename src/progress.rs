@@ -14,7 +14,7 @@ use std::{
 
 use executor::event::{Event, Observer, Phase, Progress};
 use indicatif::ProgressBar;
-use schema::{Severity, journal::Outcome};
+use schema::journal::Outcome;
 use serde_json::{Value, json};
 
 use self::{
@@ -132,11 +132,8 @@ impl Bar {
                     state.draw(progress, now);
                 }
             }
-            Event::Noticed(finding) => {
-                if self.verbose || finding.severity > Severity::Note {
-                    state.say(&report::finding(finding, style));
-                }
-            }
+            // People read findings in the plan or in the report.
+            Event::Noticed(_) => {}
             Event::ScriptLine { step, line } => {
                 let prefix = style.dim(format!("{step} |"));
                 state.say(&format!("{prefix} {}\n", printable(line.trim_end())));

@@ -4,7 +4,7 @@
 
 use schema::{
     Config, Inventory, Plan,
-    plan::{Action, Step, Totals},
+    plan::{Action, DestinationCheckStep, Step, Totals},
 };
 
 use crate::{
@@ -29,9 +29,10 @@ pub fn small(config: &Config, inventory: &Inventory, action: Option<Action>) -> 
             None => destination::check(&facts, state, &mut findings),
         }
     }
-    // A restore only reads, and a drive that went read-only is one to save files from.
-    if matches!(action, Some(Action::Restore(_))) {
-        findings.retain(|finding| finding.code != code::DESTINATION_READ_ONLY);
+    // A restore only reads, and a drive with faults is one to save files from.
+    let read_only = matches!(action, Some(Action::Restore(_)));
+    if read_only {
+        findings.retain(|finding| finding.code == code::DESTINATION_NOT_MOUNTED);
     }
     let mut steps = Vec::new();
     if !findings
@@ -40,11 +41,22 @@ pub fn small(config: &Config, inventory: &Inventory, action: Option<Action>) -> 
         && let Some(check) = destination_check::decide(&facts, &mut findings)
     {
         let first = check.action.kind().to_owned();
+        let check = match check.action {
+            Action::DestinationCheck(step) if read_only => {
+                Action::DestinationCheck(DestinationCheckStep {
+                    read_only,
+                    create: false,
+                    remember: false,
+                    ..step
+                })
+            }
+            action => action,
+        };
         steps.push(Step {
             id: first.clone(),
             needs: Vec::new(),
             after: Vec::new(),
-            action: check.action,
+            action: check,
         });
         steps.extend(action.map(|action| Step {
             id: action.kind().to_owned(),

@@ -191,6 +191,10 @@ pub struct DestinationCheckStep {
     pub create: bool,
     /// Remember the id as one of this machine's destinations.
     pub remember: bool,
+    /// Only read from it: a restore takes any destination that has the snapshot, even one whose
+    /// own record is damaged.
+    #[serde(default)]
+    pub read_only: bool,
     /// Refuse a file system without hard links.
     pub need_hard_links: bool,
     /// Let users reach the snapshots.

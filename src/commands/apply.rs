@@ -12,7 +12,9 @@ use executor::{
 };
 use planner::Options;
 use schema::{
-    Config, Finding, Inventory, Plan, Report, Severity, journal::Status, plan::SavedPlan,
+    Config, Finding, Inventory, Plan, Report, RunResult, Severity,
+    journal::{REPORT_FORMAT_VERSION, Status},
+    plan::SavedPlan,
 };
 
 use crate::{
@@ -154,7 +156,8 @@ impl<'a> Worker<'a> {
             let stale = planner::stale(&saved, self.config, &inventory);
             if !stale.is_empty() {
                 self.bar.clear();
-                self.refuse("the saved plan is stale", &stale);
+                let result = RunResult::Refused;
+                self.refuse("the saved plan is stale", &saved.plan, result, &stale);
                 return Ok(exit::REFUSED);
             }
             if let Some(unfinished) = state.unfinished()? {
@@ -234,7 +237,7 @@ impl<'a> Worker<'a> {
                 .filter(|finding| finding.severity == Severity::Deferral)
                 .cloned()
                 .collect();
-            self.refuse("deferred", &deferred);
+            self.refuse("deferred", &plan, RunResult::Deferred, &deferred);
             return Ok(None);
         }
         let report = run::begin(state, self.config, &inventory, &plan, context)?;
@@ -272,9 +275,19 @@ impl<'a> Worker<'a> {
     }
 
     /// Says why nothing was done.
-    fn refuse(&self, what: &str, findings: &[Finding]) {
+    fn refuse(&self, what: &str, plan: &Plan, result: RunResult, findings: &[Finding]) {
         if self.settings.json {
-            self.out.data_json(&findings);
+            self.out.data_json(&Report {
+                format_version: REPORT_FORMAT_VERSION,
+                run_id: plan.run_id.clone(),
+                host: plan.host.clone(),
+                started_at: self.now,
+                ended_at: self.now,
+                result,
+                snapshot: None,
+                findings: findings.to_vec(),
+                steps: Vec::new(),
+            });
             return;
         }
         self.out.note(&format!("{what}: nothing was changed"));
@@ -314,7 +327,11 @@ impl<'a> Worker<'a> {
             .iter()
             .find(|finding| finding.severity >= Severity::Deferral)
         {
-            self.refuse("refused", std::slice::from_ref(refusal));
+            let result = match refusal.severity {
+                Severity::Deferral => RunResult::Deferred,
+                _ => RunResult::Refused,
+            };
+            self.refuse("refused", plan, result, std::slice::from_ref(refusal));
             return Err(Explained(exit::of_severity(Some(refusal.severity))).into());
         }
         self.locked(|state| Ok(run::begin(state, self.config, inventory, plan, context)?))

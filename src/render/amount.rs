@@ -6,25 +6,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-pub(crate) use schema::amount::bytes;
-
-/// A count with separated thousands, as `12,345`.
-pub(crate) fn count(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.char_indices() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A count with its noun, as `1 file` or `12,345 files`.
-pub(crate) fn plural(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", count(number), if number == 1 { one } else { many })
-}
+pub(crate) use schema::amount::{bytes, count, plural};
 
 /// How many of one thing, in its greatest whole unit; none below a minute.
 fn greatest(time: TimeDelta) -> Option<(u64, usize)> {

@@ -32,7 +32,9 @@ pub fn open_checked(step: &DestinationCheckStep) -> Result<Store> {
         Error::refused(format!("{path}/{} is not there any more", step.folder))
             .hint("mount the drive that was there when the plan was made, or make a new plan")
     })?;
-    check_id(step, &store)?;
+    if !step.read_only {
+        check_id(step, &store)?;
+    }
     Ok(store)
 }
 
@@ -50,6 +52,9 @@ pub fn prepare(step: &DestinationCheckStep, context: Context<'_>) -> Result<Stor
         Error::refused(format!("{path}/{} is not there any more", step.folder))
             .hint("mount the drive that was there when the plan was made, or make a new plan")
     })?;
+    if step.read_only {
+        return Ok(store);
+    }
     check_id(step, &store)?;
     let mode = folder_mode(step);
     let root_mode = store.root.stat_self().map(|stat| stat.mode);
@@ -89,7 +94,7 @@ fn open_mount_point(step: &DestinationCheckStep) -> Result<Dir> {
     if step.require_mount && !stat.mount_root {
         return Err(not_mounted("nothing is mounted"));
     }
-    if let Some(wanted) = &step.file_system_uuid {
+    if let (Some(wanted), false) = (&step.file_system_uuid, step.read_only) {
         let found = mounts::mounts()
             .ok()
             .and_then(|all| mounts::of(&all, &stat).and_then(|mount| uuid::of(&dir, mount)));

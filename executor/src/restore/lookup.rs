@@ -163,7 +163,7 @@ fn missing(dir: &Dir, path: &[u8], at: usize, end: usize, snapshot: &str) -> Err
     let similar = similar(&dir.names().unwrap_or_default(), &path[at..end]);
     if similar.is_empty() {
         return error.hint(format!(
-            "{parent} is there; `backup find` shows which snapshots have a path"
+            "{parent} is there; `backup list` shows other snapshots that may have it"
         ));
     }
     let prefix = if parent == "/" { "" } else { &parent };

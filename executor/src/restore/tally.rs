@@ -54,7 +54,7 @@ impl Tally {
         }
         message.push_str(&format!("; {} went wrong", paths(self.problem_count)));
         let hint = if self.damaged > 0 {
-            "`backup find` shows other snapshots that have these paths; `backup verify` says which are sound"
+            "`backup list` shows other snapshots that may have these paths whole"
         } else {
             "look at the listed paths; running the same restore again tries them again"
         };

@@ -78,15 +78,22 @@ fn outcome(record: &SnapshotRecord) -> Outcome {
     } else if !record.complete {
         (
             Status::Incomplete,
-            format!("snapshot {} lacks {unlisted} entries", record.id),
+            format!(
+                "snapshot {} has {}",
+                record.id,
+                amount::plural(unlisted, "problem", "problems")
+            ),
             Some("see the paths listed; exclude what need not be backed up".to_owned()),
         )
     } else {
         (
             Status::Succeeded,
             format!(
-                "snapshot {}: {} files, {} copied, {} hard-linked",
-                record.id, totals.files, totals.files_copied, totals.files_linked
+                "snapshot {}: {}, {} copied, {} hard-linked",
+                record.id,
+                amount::plural(totals.files, "file", "files"),
+                amount::count(totals.files_copied),
+                amount::count(totals.files_linked)
             ),
             None,
         )

@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 
 use rustix::io::Errno;
 use schema::{
-    SnapshotId, Tier,
+    SnapshotId, Tier, amount,
     journal::{Outcome, Sealed, Status},
     plan::{Deletion, RotateStep, Rotation},
     record::RotationRecord,
@@ -77,10 +77,7 @@ fn skipped(because: &str) -> Outcome {
 }
 
 fn outcome(rotation: &Rotation) -> Outcome {
-    let snapshots = |count: usize| match count {
-        1 => "1 snapshot".to_owned(),
-        many => format!("{many} snapshots"),
-    };
+    let snapshots = |count: usize| amount::plural(count as u64, "snapshot", "snapshots");
     let kept = rotation.keep.len() + rotation.withheld.len();
     let mut outcome = Outcome::success(format!(
         "{} deleted, {} kept",

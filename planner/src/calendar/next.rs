@@ -3,7 +3,7 @@
 //! Owns civil arithmetic with the fields of an expression. It must not know a real clock or a time
 //! zone: a day has 24 hours here, and clock changes are the caller's.
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Timelike as _};
 
 use super::spec::{Calendar, Item, SECOND, Values, YEARS};
 
@@ -27,6 +27,7 @@ impl Calendar {
     /// the first value of the next unit, a defect that its maintainers acknowledge.
     #[must_use]
     pub fn next_after(&self, after: NaiveDateTime) -> Option<NaiveDateTime> {
+        let after = without_leap(after);
         let after = after.and_utc().timestamp_micros();
         let earliest = u64::try_from(after.saturating_add(1)).unwrap_or(0);
         let (day, time) = split(earliest)?;
@@ -42,6 +43,7 @@ impl Calendar {
     /// (systemd.time(7), "Calendar events"). Civil time, as for [`Calendar::next_after`].
     #[must_use]
     pub fn previous_before(&self, before: NaiveDateTime) -> Option<NaiveDateTime> {
+        let before = without_leap(before);
         let before = before.and_utc();
         let micros = before.timestamp_micros();
         // An elapse is a whole microsecond: one that was begun lies before the moment.
@@ -329,4 +331,10 @@ fn clock(time: u64) -> (u32, u32, u32) {
 
 fn time_of_day(hour: u32, minute: u32, second: u32) -> u64 {
     (u64::from(hour) * 60 + u64::from(minute)) * u64::from(60 * SECOND) + u64::from(second)
+}
+
+/// chrono can hold a leap second, which calendars do not know: the last instant before it.
+fn without_leap(time: NaiveDateTime) -> NaiveDateTime {
+    time.with_nanosecond(time.nanosecond().min(999_999_999))
+        .unwrap_or(time)
 }

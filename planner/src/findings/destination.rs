@@ -113,7 +113,7 @@ fn identity(facts: &Facts<'_>, destination: &DestinationState, findings: &mut Ve
         findings.push(
             refusal(
                 code::DESTINATION_RECORD_UNREADABLE,
-                format!("{file} cannot be read: {fault}"),
+                format!("this destination's record is damaged: {fault}"),
             )
             .hint("check the drive; once the file is moved away, `backup init` writes it anew"),
         );

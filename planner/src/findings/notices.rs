@@ -51,7 +51,7 @@ pub(super) fn of_destination(
                     first_few(names, count)
                 ),
             )
-            .hint("`backup adopt` makes one a snapshot"),
+            .hint("they are never deleted; `backup restore` reads from them too"),
         );
     }
 }

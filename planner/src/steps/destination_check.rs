@@ -27,6 +27,7 @@ pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
         create: destination.record.is_none(),
         remember: !facts.inventory.known_destinations.contains(&destination_id),
         destination_id,
+        read_only: false,
         need_hard_links: !local.allow_full_copies,
         readable_by_users: local.readable_by_users,
     });
