@@ -10,7 +10,15 @@ use crate::{
 
 const ERRORS: [&str; 3] = ["ENOSPC", "EIO", "EROFS"];
 
-const CALLS: [&str; 19] = [
+const CALLS: [&str; 27] = [
+    "read",
+    "pread64",
+    "getdents64",
+    "readlinkat",
+    "flistxattr",
+    "fstatfs",
+    "lseek",
+    "flock",
     "renameat2",
     "renameat",
     "linkat",
