@@ -172,3 +172,63 @@ fn a_disk_that_fails_from_some_moment_on_ends_the_run_and_the_next_one_ends_righ
         eprintln!("{call} {error} {when}: code {code}");
     }
 }
+
+#[test]
+fn a_fault_in_a_run_that_is_continued_after_a_kill_is_survived_too() {
+    let name = "a_fault_in_a_run_that_is_continued_after_a_kill_is_survived_too";
+    if skipped(name, &["rsync", "setfattr", "strace"], false) {
+        return;
+    }
+    let reference = reference(false);
+    let world = &reference.world;
+    let mut random = Random::new(10);
+    for number in 0..kills() / 4 {
+        world.bring_back();
+        let old = reference.old();
+        let (call, most) = [
+            ("renameat2", 4),
+            ("renameat", 8),
+            ("linkat", 60),
+            ("fchown", 50),
+            ("fsync", 28),
+            ("unlinkat", 400),
+        ][usize::try_from(random.below(6)).unwrap()];
+        let nth = 1 + random.below(most);
+        let trace = format!("trace={call}");
+        let inject = format!("inject={call}:signal=SIGKILL:when={nth}");
+        let killed = world.traced(NOW, &["-e", &trace, "-e", &inject]);
+        assert_eq!(killed.signal, Some(9), "{call} {nth}");
+        let fault = CALLS[usize::try_from(random.below(27)).unwrap()];
+        let error = ERRORS[usize::try_from(random.below(3)).unwrap()];
+        // Past what the loader and the runtime do.
+        let when = 60 + random.below(100);
+        let when = match fault {
+            "openat" | "read" | "statx" => when,
+            _ => 1 + random.below(6),
+        };
+        let what = format!("{number}: killed at {call} {nth}, then {fault} {error} {when}");
+        let trace = format!("trace={fault}");
+        let inject = format!("inject={fault}:error={error}:when={when}");
+        let done = world.traced(NOW, &["-e", &trace, "-e", &inject]);
+        if done.text.contains("error while loading shared libraries") {
+            continue;
+        }
+        eprintln!("{what}: code {:?}", done.code);
+        explained(&done, &what);
+        all_whole(&world.host());
+        let clean = world.apply(LATER);
+        // What it continues may have the fault on record.
+        if clean.code != Some(0) {
+            explained(&clean, &what);
+            world.apply("2025-02-09T04:00:00+00:00").expect(0);
+        }
+        all_whole(&world.host());
+        if fault != "fsetxattr" {
+            equal(world, "latest");
+        }
+        assert!(
+            reference.old() == old,
+            "{what}: an old snapshot was changed"
+        );
+    }
+}
