@@ -131,6 +131,10 @@ fn a_failing_system_call_is_explained_and_the_next_run_ends_right() {
     for call in CALLS {
         let count = trace.matches(&format!(" {call}(")).count();
         let first = first_of_ours(&trace, call);
+        if call == "fchown" && count == 0 && !nix::unistd::geteuid().is_root() {
+            // Only root gives files away.
+            continue;
+        }
         assert!(count >= first, "no {call} in a whole run");
         let step = (count + 1 - first).div_ceil(most);
         let error = random.below(3);
@@ -189,7 +193,7 @@ fn a_fault_in_a_run_that_is_continued_after_a_kill_is_survived_too() {
             ("renameat2", 4),
             ("renameat", 8),
             ("linkat", 60),
-            ("fchown", 50),
+            ("fchmod", 50),
             ("fsync", 28),
             ("unlinkat", 400),
         ][usize::try_from(random.below(6)).unwrap()];

@@ -217,7 +217,12 @@ impl World {
     /// Brings destination and state back to what was kept.
     pub(crate) fn bring_back(&self) {
         for name in ["dst", "state"] {
-            run("rm", ["-rf".as_ref(), self.path(name).as_os_str()]);
+            let path = self.path(name);
+            // There are folders that not even their owner may empty.
+            if !nix::unistd::geteuid().is_root() {
+                run("chmod", ["-R".as_ref(), "u+rwX".as_ref(), path.as_os_str()]);
+            }
+            run("rm", ["-rf".as_ref(), path.as_os_str()]);
             copy(&self.path(&format!("kept.{name}")), &self.path(name));
         }
     }
