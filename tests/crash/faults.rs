@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs};
 use crate::{
     check::{all_whole, equal},
     kills::{Reference, reference},
-    lab::{Done, LATER, NOW, Random, every_point, kills, skipped},
+    lab::{Done, ID, LATER, NOW, Random, every_point, kills, skipped},
 };
 
 const ERRORS: [&str; 3] = ["ENOSPC", "EIO", "EROFS"];
@@ -93,6 +93,11 @@ fn try_one(reference: &Reference, call: &str, error: &str, when: &str) -> i32 {
     if clean.code == Some(3) {
         // It continued a run in which the fault is on record already.
         clean = world.apply("2025-02-09T04:00:00+00:00");
+    }
+    if clean.code == Some(3) && clean.text.contains("accept 2025-02-09_02-00-00") {
+        // Half of the source could not be read: only a person knows why.
+        world.accept(ID);
+        clean = world.apply("2025-02-09T05:00:00+00:00");
     }
     assert_eq!(clean.code, Some(0), "after {what}: {}", clean.text);
     all_whole(&world.host());
@@ -224,6 +229,9 @@ fn a_fault_in_a_run_that_is_continued_after_a_kill_is_survived_too() {
         // What it continues may have the fault on record.
         if clean.code != Some(0) {
             explained(&clean, &what);
+            if clean.text.contains("accept 2025-02-09_02-00-00") {
+                world.accept(ID);
+            }
             world.apply("2025-02-09T04:00:00+00:00").expect(0);
         }
         all_whole(&world.host());
