@@ -256,7 +256,7 @@ fn a_kill_at_any_moment_of_the_very_first_run_is_survived() {
         "fsync",
         "linkat",
         "unlinkat",
-        "fchown",
+        "fchmod",
     ];
     let trace = format!("trace={}", calls.join(","));
     world.traced(NOW, &["-e", &trace]).expect(0);

@@ -186,7 +186,9 @@ fn a_mount_below_a_source_is_passed_over_and_told_unless_it_is_wanted() {
     world.configure(&json!({ "oneFileSystem": true }));
     let done = world.apply(NOW);
     assert!([Some(0), Some(3)].contains(&done.code), "{}", done.text);
-    done.says(inner.to_str().unwrap());
+    let report = fs::read_to_string(world.runs()[0].join("report.json")).unwrap();
+    assert!(report.contains(inner.to_str().unwrap()), "{report}");
+    assert!(report.contains("is passed over"), "{report}");
     assert!(is_empty(&world.in_snapshot("latest").join("inner")));
     world.configure(&json!({ "oneFileSystem": false }));
     world.apply(LATER).expect(0);

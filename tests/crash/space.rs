@@ -13,8 +13,8 @@ use crate::{
 const TOOLS: [&str; 4] = ["rsync", "mkfs.ext4", "blkid", "losetup"];
 const BEFORE: &str = "2025-02-08T02:00:00+00:00";
 
-/// A world whose destination is a small disk, with one snapshot.
-fn on_small_disk(options: &[&str]) -> (Mounted, World) {
+/// A world whose destination is a small disk, with one snapshot. The disk goes first.
+fn on_small_disk(options: &[&str]) -> (World, Mounted) {
     let world = World::new(&json!({ "requireMount": true }));
     let image = world.path("image");
     ext4(&image, 64, options);
@@ -22,7 +22,7 @@ fn on_small_disk(options: &[&str]) -> (Mounted, World) {
     fs::write(world.source().join("first"), "first").unwrap();
     fs::create_dir(world.source().join("folder")).unwrap();
     world.apply(BEFORE).expect(0);
-    (mounted, world)
+    (world, mounted)
 }
 
 fn fill(world: &World, name: &str, mebibytes: usize) {
@@ -36,7 +36,7 @@ fn a_predicted_shortage_is_refused_and_nothing_changes() {
     if skipped(name, &TOOLS, true) {
         return;
     }
-    let (_mounted, world) = on_small_disk(&[]);
+    let (world, _mounted) = on_small_disk(&[]);
     fill(&world, "src/too big", 80);
     let before = fingerprint(&world.path("dst"), &[]);
     world
@@ -56,7 +56,7 @@ fn a_disk_that_fills_up_while_copying_ends_the_run_and_the_next_one_goes_on() {
     if skipped(name, &[&TOOLS[..], &["strace"]].concat(), true) {
         return;
     }
-    let (_mounted, world) = on_small_disk(&[]);
+    let (world, _mounted) = on_small_disk(&[]);
     // Predicted from a source that grows once the plan is made: the space check is slowed down.
     fill(&world, "src/folder/fits", 10);
     let old = fingerprint(&world.host().join("daily"), &[]);
@@ -113,7 +113,7 @@ fn another_writer_that_takes_the_last_space_ends_the_run_and_the_next_one_goes_o
     if skipped(name, &[&TOOLS[..], &["strace"]].concat(), true) {
         return;
     }
-    let (_mounted, world) = on_small_disk(&[]);
+    let (world, _mounted) = on_small_disk(&[]);
     fill(&world, "src/large", 25);
     let snapshots = all_whole(&world.host());
     let other = world.path("dst/other");
@@ -151,7 +151,7 @@ fn too_few_inodes_are_refused_before_and_told_while_copying() {
     if skipped(name, &[&TOOLS[..], &["strace"]].concat(), true) {
         return;
     }
-    let (_mounted, world) = on_small_disk(&["-N", "64"]);
+    let (world, _mounted) = on_small_disk(&["-N", "64"]);
     let many = world.source().join("many");
     fs::create_dir(&many).unwrap();
     for number in 0..64 {
