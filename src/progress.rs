@@ -14,7 +14,7 @@ use std::{
 
 use executor::event::{Event, Observer, Phase, Progress};
 use indicatif::ProgressBar;
-use schema::journal::Outcome;
+use schema::{Severity, journal::Outcome};
 use serde_json::{Value, json};
 
 use self::{
@@ -53,6 +53,7 @@ pub(crate) struct Bar {
     mode: Mode,
     style: Style,
     verbose: bool,
+    notes: bool,
     state: Mutex<State>,
 }
 
@@ -67,7 +68,7 @@ struct State {
 impl Bar {
     /// Shows on standard error.
     ///
-    /// `verbose` shows finished steps beside a bar too, and notes.
+    /// `verbose` shows finished steps beside a bar too.
     pub(crate) fn new(mode: Mode, verbose: bool, style: Style) -> Self {
         Self::on(mode, verbose, style, Box::new(io::stderr()))
     }
@@ -77,6 +78,7 @@ impl Bar {
             mode,
             style,
             verbose,
+            notes: true,
             state: Mutex::new(State {
                 out,
                 bar: None,
@@ -85,6 +87,12 @@ impl Bar {
                 shown_at: None,
             }),
         }
+    }
+
+    /// Leaves notes out, because the plan that was shown has them.
+    pub(crate) fn without_notes(mut self) -> Self {
+        self.notes = false;
+        self
     }
 
     /// Removes the bar, so that something else can be printed.
@@ -132,8 +140,12 @@ impl Bar {
                     state.draw(progress, now);
                 }
             }
-            // People read findings in the plan or in the report.
-            Event::Noticed(_) => {}
+            // The report has the graver findings.
+            Event::Noticed(finding) => {
+                if self.notes && finding.severity == Severity::Note {
+                    state.say(&report::finding(finding, style));
+                }
+            }
             Event::ScriptLine { step, line } => {
                 let prefix = style.dim(format!("{step} |"));
                 state.say(&format!("{prefix} {}\n", printable(line.trim_end())));

@@ -184,7 +184,7 @@ mod tests {
             week_start: day("2025-01-12"),
         };
         let json = serde_json::to_string(&weekly).unwrap();
-        assert_eq!(json, r#"{"kind":"weekly","weekStart":"2025-01-12"}"#);
+        assert_eq!(json, r#"{"kind":"weekly","week_start":"2025-01-12"}"#);
         assert_eq!(serde_json::from_str::<KeepReason>(&json).unwrap(), weekly);
 
         let superseded = ExpireReason::Superseded {

@@ -82,6 +82,12 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// The same worker for a plan that is shown, with its notes.
+    pub(crate) fn shows_plan(mut self) -> Self {
+        self.bar = self.bar.without_notes();
+        self
+    }
+
     /// The same worker, which shows progress in a terminal only.
     pub(crate) fn calm(mut self) -> Self {
         use std::io::IsTerminal as _;

@@ -13,7 +13,7 @@ pub(crate) fn run(arguments: &Now, settings: &Settings, out: &Out) -> Result<u8>
         .at
         .now
         .unwrap_or_else(|| Local::now().fixed_offset());
-    let worker = Worker::new(settings, out, &config, now);
+    let worker = Worker::new(settings, out, &config, now).shows_plan();
     let options = Options {
         approve_deletions: arguments.deletions.approve_deletions,
         scheduled: false,

@@ -70,7 +70,9 @@ fn an_absent_drive_can_be_configured_to_defer() {
             .says("destination not mounted");
     }
     let findings = lab.at(FIRST, &["apply", "--json"]).expect(75).json();
-    assert_eq!(codes(&findings), ["destination-not-mounted"]);
+    assert_eq!(findings["result"], "deferred");
+    let findings = &findings["findings"];
+    assert_eq!(codes(findings), ["destination-not-mounted"]);
     assert_eq!(findings[0]["severity"], "deferral");
     assert_eq!(names(&lab.path("mnt")), [""; 0]);
 }
@@ -106,7 +108,9 @@ fn a_destination_that_is_swapped_while_a_saved_plan_waits_is_refused() {
     lab.at(SECOND, &["plan", "--out", "plan.json"]).expect(0);
     swap_id(&lab, "0c8bd6b1-5f6a-4a53-9d63-000000000000");
     let told = lab.at(SECOND, &["apply", "plan.json", "--json"]).expect(4);
-    assert_eq!(codes(&told.json()), ["destination-changed"]);
+    let told = told.json();
+    assert_eq!(told["result"], "refused");
+    assert_eq!(codes(&told["findings"]), ["destination-changed"]);
 }
 
 #[test]

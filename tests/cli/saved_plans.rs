@@ -29,7 +29,7 @@ fn refused(lab: &Lab, now: &str) -> Vec<(String, String)> {
         .hints("");
     let findings = told.json();
     let text = |of: &Value, key: &str| of[key].as_str().unwrap().to_owned();
-    let findings = findings.as_array().unwrap().iter();
+    let findings = findings["findings"].as_array().unwrap().iter();
     findings
         .map(|one| (text(one, "code"), text(one, "message")))
         .collect()
