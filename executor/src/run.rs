@@ -303,8 +303,10 @@ fn act(
         }
         Action::Mark(mark) => steps::mark::run(session.store()?, mark),
         Action::Restore(restore) => crate::restore::run(session.store()?, restore, &context),
-        Action::CloudSync(_) => Err(Error::refused("cloud copies are not part of this version")
-            .hint("set cloud.enable to false")),
+        Action::CloudSync(sync) => {
+            let store = session.store()?;
+            steps::cloud_sync::run(store, &step.id, sync, sealed.as_ref(), context)
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::{
     findings, graph,
     steps::{
-        After, Decide, destination_check,
+        After, Decide, cloud_sync, destination_check,
         facts::{self, Facts},
         notify, post_script, pre_script, rotate, snapshot, space_check,
     },
@@ -31,6 +31,7 @@ const PIPELINE: &[Decide] = &[
     space_check::decide,
     snapshot::decide,
     rotate::decide,
+    cloud_sync::decide,
     post_script::decide,
     notify::decide,
 ];

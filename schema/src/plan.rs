@@ -130,7 +130,7 @@ pub enum Action {
     Snapshot(SnapshotStep),
     /// Brings the tiers to the wanted layout.
     Rotate(RotateStep),
-    /// Copies the newest good snapshot to the cloud.
+    /// Copies the snapshot that this run sealed to the cloud.
     CloudSync(CloudSyncStep),
     /// Runs the post-backup script.
     PostScript(ScriptStep),
@@ -402,12 +402,20 @@ pub struct Deletion {
     pub frees: u64,
 }
 
-/// Copies the newest good snapshot to the cloud.
+/// Copies the snapshot that this run sealed to the cloud.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CloudSyncStep {
+    /// The program, found on the PATH.
+    pub program: String,
+    /// Its arguments. It runs in the snapshot's own folder, which is `.` in them.
+    pub arguments: Vec<String>,
     /// The remote folder, as rclone names it.
     pub remote: String,
+    /// The rclone configuration; refused if others can read it.
+    pub config_file: Option<AbsolutePath>,
+    /// Time after which it is ended and the step failed.
+    pub timeout: Span,
 }
 
 /// Tells people of the result.

@@ -37,6 +37,8 @@ const FAULTS: &[Rule] = &[
     notices::urls,
     notices::topic,
     unsupported::rsync,
+    unsupported::cloud,
+    unsupported::metrics,
     unsupported::channels,
 ];
 

@@ -249,7 +249,7 @@ fn sources_against_each_other_and_the_destination() {
 #[test]
 fn cloud_options_that_need_each_other() {
     let cloud = |changes: Value| json!({ "cloud": changes });
-    let custom = json!({ "enable": true, "provider": "custom" });
+    let custom = json!({ "enable": true, "syncMode": "copy", "provider": "custom" });
     refused(
         cloud(custom),
         "cloud.remote: not set although `cloud.provider` is \"custom\"",
@@ -263,7 +263,7 @@ fn cloud_options_that_need_each_other() {
         refused(cloud(remote), "cloud.remote: not an rclone remote");
     }
     accepted(cloud(
-        json!({ "enable": true, "provider": "custom", "remote": "s3:bucket/x" }),
+        json!({ "enable": true, "syncMode": "copy", "provider": "custom", "remote": "s3:bucket/x" }),
     ));
     refused(cloud(json!({ "remotePath": "../x" })), "cloud.remotePath: ");
     let moving = json!({
@@ -428,9 +428,29 @@ fn rules_run_beside_other_faults_and_are_silent_about_faulty_options() {
     // The misspelt key was probably meant to be the one that the rule would complain about.
     let misspelt = faults(json!({
         "local": { "enable": false },
-        "cloud": { "enable": true, "provider": "custom", "remot": "s3:" }
+        "cloud": { "syncMode": "copy", "enable": true, "provider": "custom", "remot": "s3:" }
     }));
-    assert_eq!(paths(&misspelt), ["cloud.remot"]);
+    assert_eq!(paths(&misspelt), ["cloud.enable", "cloud.remot"]);
+}
+
+#[test]
+fn what_this_version_cannot_do_is_refused_in_a_sentence() {
+    refused(
+        json!({ "local": { "useRsync": true } }),
+        "the rsync engine is not part",
+    );
+    refused(
+        json!({ "cloud": { "enable": true } }),
+        "cloud.syncMode: only \"copy\" is part of this version",
+    );
+    refused(
+        json!({ "local": { "enable": false }, "cloud": { "enable": true, "syncMode": "copy" } }),
+        "cloud.enable: cloud copies without local snapshots",
+    );
+    refused(
+        json!({ "monitoring": { "prometheusFile": "/run/x.prom" } }),
+        "monitoring.prometheusFile: metrics are not part",
+    );
 }
 
 #[test]

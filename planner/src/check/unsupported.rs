@@ -3,7 +3,7 @@
 //! Owns nothing else: a feature that is added is removed here. A config that asks for more than
 //! there is gets a plain sentence, not a backup that silently does less.
 
-use schema::Config;
+use schema::{Config, config::SyncMode};
 
 use super::rules::{Finding, when};
 
@@ -17,6 +17,47 @@ pub(super) fn rsync(config: &Config) -> Vec<Finding> {
         .expected("false, the built-in engine, which makes the same layout")
         .hint("set `local.useRsync` to false")
         .with(&["local.enable"])
+    })
+}
+
+/// Cloud copies other than `copy` of local snapshots.
+pub(super) fn cloud(config: &Config) -> Vec<Finding> {
+    let (cloud, local) = (&config.cloud, config.local.enable);
+    let mut findings = when(
+        cloud.enable && local && cloud.sync_mode != SyncMode::Copy,
+        || {
+            Finding::new(
+                "cloud.syncMode",
+                "only \"copy\" is part of this version, which removes nothing from the remote",
+            )
+            .expected("\"copy\"")
+            .hint("set `cloud.syncMode` to \"copy\"")
+            .with(&["cloud.enable"])
+        },
+    );
+    // `move` without local snapshots has a fault of its own.
+    let alone = cloud.enable && !local && cloud.sync_mode != SyncMode::Move;
+    findings.extend(when(alone, || {
+        Finding::new(
+            "cloud.enable",
+            "cloud copies without local snapshots are not part of this version",
+        )
+        .expected("false, or true together with `local.enable`")
+        .hint("set `local.enable` to true")
+        .with(&["local.enable"])
+    }));
+    findings
+}
+
+/// Metrics.
+pub(super) fn metrics(config: &Config) -> Vec<Finding> {
+    when(config.monitoring.prometheus_file.is_some(), || {
+        Finding::new(
+            "monitoring.prometheusFile",
+            "metrics are not part of this version",
+        )
+        .expected("null")
+        .hint("set `monitoring.prometheusFile` to null; `backup status --json` has the figures")
     })
 }
 

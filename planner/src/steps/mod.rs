@@ -3,6 +3,7 @@
 //! Owns the payload of each step and what it waits for. Which kinds there are, and in which order,
 //! is the pipeline's list; whether anything may run at all is decided by the findings.
 
+pub(crate) mod cloud_sync;
 pub(crate) mod destination_check;
 pub(crate) mod facts;
 mod layout;

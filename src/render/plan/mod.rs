@@ -173,7 +173,7 @@ fn total(plan: &Plan, style: &Style) -> String {
                 amount::plural(restore.creates, "entry", "entries"),
                 firm(&amount::bytes(restore.bytes))
             )),
-            Action::CloudSync(sync) => parts.push(format!("sync to {}", firm(&sync.remote))),
+            Action::CloudSync(_) => parts.push("copy to the cloud".to_owned()),
             _ => {}
         }
     }

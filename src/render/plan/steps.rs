@@ -44,7 +44,7 @@ pub(super) fn body(
             page,
             "copy",
             &format!(
-                "the newest good snapshot to {}",
+                "the new snapshot to {}, removing nothing there",
                 firm(&printable(&step.remote))
             ),
         ),

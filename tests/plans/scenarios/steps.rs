@@ -21,6 +21,23 @@ pub(crate) fn all() -> Vec<Scenario> {
     vec![
         ("every-step-has-its-place", scripts()),
         (
+            "the-cloud-copy-follows-the-rotation",
+            scripts()
+                .set("cloud.enable", json!(true))
+                .set("cloud.syncMode", json!("copy"))
+                .set("cloud.bandwidthLimit", json!("10M"))
+                .set("cloud.configFile", json!("/etc/rclone-proton.conf")),
+        ),
+        (
+            "any-rclone-remote-can-hold-the-copy",
+            new()
+                .set("cloud.enable", json!(true))
+                .set("cloud.syncMode", json!("copy"))
+                .set("cloud.provider", json!("custom"))
+                .set("cloud.remote", json!("vault:bucket"))
+                .set("cloud.remotePath", json!("/deep/er/")),
+        ),
+        (
             "a-failed-pre-script-may-be-tolerated",
             scripts().set("onPreBackupFailure", json!("warn")),
         ),
