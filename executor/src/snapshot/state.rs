@@ -90,7 +90,7 @@ pub(super) struct State<'a> {
     pub(super) written: u64,
     pub(super) written_at_check: u64,
     pub(super) last_checkpoint: Instant,
-    /// Paths of the tree that a sync failure must not let anyone trust.
+    /// A sync failed: what was written since the last checkpoint must not be trusted.
     pub(super) unsynced: bool,
 }
 
