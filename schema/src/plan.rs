@@ -14,7 +14,7 @@ use crate::{
     duration::Span,
     finding::{Finding, Severity},
     reason::{ExpireReason, KeepReason},
-    record::{Capabilities, Engine},
+    record::Engine,
 };
 
 /// Version of the plan's format.
@@ -495,42 +495,4 @@ pub struct Totals {
     pub freed_bytes: u64,
     /// Snapshots kept after the run.
     pub kept: u64,
-}
-
-/// What a file system of this type surely cannot hold, judged without trying.
-///
-/// `None` for types of which nothing is known, and for those that hold everything.
-#[must_use]
-pub fn capabilities_of(file_system: &str) -> Option<Capabilities> {
-    let all = Capabilities {
-        hard_links: true,
-        symlinks: true,
-        modes: true,
-        owners: true,
-        xattrs: true,
-        acls: true,
-        fifos: true,
-        case_sensitive: true,
-        time_step_ns: 1,
-        name_max: 255,
-    };
-    match file_system {
-        "exfat" | "vfat" | "msdos" => Some(Capabilities {
-            hard_links: false,
-            symlinks: false,
-            modes: false,
-            owners: false,
-            xattrs: false,
-            acls: false,
-            fifos: false,
-            case_sensitive: false,
-            time_step_ns: if file_system == "exfat" {
-                10_000_000
-            } else {
-                2_000_000_000
-            },
-            ..all
-        }),
-        _ => None,
-    }
 }

@@ -54,6 +54,46 @@ pub struct Capabilities {
     pub name_max: u32,
 }
 
+impl Capabilities {
+    /// What a file system of this type can surely hold, judged without trying.
+    ///
+    /// `None` for types of which nothing is known, and for those that hold everything.
+    #[must_use]
+    pub fn of_type(file_system: &str) -> Option<Self> {
+        let all = Self {
+            hard_links: true,
+            symlinks: true,
+            modes: true,
+            owners: true,
+            xattrs: true,
+            acls: true,
+            fifos: true,
+            case_sensitive: true,
+            time_step_ns: 1,
+            name_max: 255,
+        };
+        match file_system {
+            "exfat" | "vfat" | "msdos" => Some(Self {
+                hard_links: false,
+                symlinks: false,
+                modes: false,
+                owners: false,
+                xattrs: false,
+                acls: false,
+                fifos: false,
+                case_sensitive: false,
+                time_step_ns: if file_system == "exfat" {
+                    10_000_000
+                } else {
+                    2_000_000_000
+                },
+                ..all
+            }),
+            _ => None,
+        }
+    }
+}
+
 /// `snapshot.json`: how a snapshot was made and what it holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SnapshotRecord {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use rustix::io::Errno;
-use schema::{escape::display, plan::capabilities_of};
+use schema::{escape::display, record::Capabilities};
 
 use super::lookup::Found;
 use crate::{
@@ -126,7 +126,7 @@ fn outside(folder: Dir, store: &Store, shown: &str) -> Result<()> {
 fn holds(stat: &Stat) -> Holds {
     let mounts = mounts::mounts().unwrap_or_default();
     let file_system = mounts::of(&mounts, stat).map_or("", |mount| mount.file_system.as_str());
-    let known = capabilities_of(file_system);
+    let known = Capabilities::of_type(file_system);
     // Their servers or mount options decide, silently.
     let foreign = matches!(
         file_system,

@@ -8,7 +8,7 @@ use schema::{
     config::Local,
     escape,
     inventory::{DestinationState, Leftover, Place, SnapshotState, TierLink, Unmanaged},
-    plan::capabilities_of,
+    record::Capabilities,
 };
 
 use crate::{
@@ -72,7 +72,7 @@ pub fn destination(local: &Local, folder: &str, context: Context<'_>) -> Result<
         state.read_only = mount.read_only;
         state.file_system = Some(mount.file_system.clone());
         state.file_system_uuid = uuid::of(&dir, mount);
-        state.expected_capabilities = capabilities_of(&mount.file_system);
+        state.expected_capabilities = Capabilities::of_type(&mount.file_system);
     }
     if let Ok(size) = rustix::fs::fstatvfs(&dir) {
         state.free_bytes = size.f_bavail.saturating_mul(size.f_frsize);

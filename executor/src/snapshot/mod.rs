@@ -7,6 +7,7 @@
 mod build;
 mod copied_log;
 mod file;
+mod folder;
 mod other;
 pub(crate) mod seal;
 mod start;

@@ -1,6 +1,6 @@
 //! Facts about the destination: whether it is there, whether it is the right one, what it can do.
 
-use schema::{plan::capabilities_of, record::Capabilities};
+use schema::record::Capabilities;
 use serde_json::json;
 
 use super::{
@@ -19,7 +19,7 @@ pub(crate) fn all() -> Vec<Scenario> {
             found.latest = None;
             found.links.clear();
             let record = found.record.as_mut().unwrap();
-            record.capabilities = capabilities_of("exfat").unwrap();
+            record.capabilities = Capabilities::of_type("exfat").unwrap();
             for snapshot in &mut found.snapshots {
                 snapshot.record.basis = None;
                 snapshot.record.stored_by = [(snapshot.record.id, 10 * GIB)].into();
