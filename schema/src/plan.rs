@@ -408,7 +408,8 @@ pub struct Deletion {
 pub struct CloudSyncStep {
     /// The program, found on the PATH.
     pub program: String,
-    /// Its arguments. It runs in the snapshot's own folder, which is `.` in them.
+    /// Its arguments; `{snapshot}` stands for the folder of the snapshot, whose tier depends on
+    /// how it was sealed.
     pub arguments: Vec<String>,
     /// The remote folder, as rclone names it.
     pub remote: String,

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
 
-use crate::lab::{HOST, Lab, skipped, step};
+use crate::lab::{HOST, Lab, names, skipped, step};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -83,4 +83,22 @@ fn credentials_that_others_can_read_are_not_used() {
         .hints("chmod 600");
     assert!(!current.exists());
     assert_eq!(lab.ids().len(), 1);
+}
+
+#[test]
+fn a_remote_that_is_a_relative_folder_is_never_made_inside_a_snapshot() {
+    let Some((lab, _)) = lab("a_remote_that_is_a_relative_folder") else {
+        return;
+    };
+    let far = lab.text("far");
+    remote(
+        &lab,
+        &format!(
+            "[proton]\ntype = alias\nremote = {}\n",
+            far.trim_start_matches('/')
+        ),
+    );
+    lab.backup(FIRST);
+    assert!(lab.path("far/Backups").exists());
+    assert_eq!(names(&lab.stored("latest")).len(), 1);
 }

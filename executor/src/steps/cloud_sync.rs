@@ -1,9 +1,9 @@
 //! Copies the snapshot that this run sealed to the cloud, with rclone.
 //!
-//! Owns the start and the end of rclone; what it is told is in the plan. It runs in the snapshot's
-//! folder, which was opened by descriptor, and only reads there.
+//! Owns the start and the end of rclone; what it is told is in the plan. rclone only reads the
+//! snapshot, and never runs in it.
 
-use std::{os::fd::AsFd as _, os::fd::AsRawFd as _, process::Command};
+use std::process::Command;
 
 use schema::{
     journal::{Outcome, Sealed, Status},
@@ -59,12 +59,19 @@ pub fn run(
     let home = store
         .home_of(sealed.id)?
         .ok_or_else(|| Error::failed(format!("snapshot {} is gone", sealed.id)))?;
-    let folder = store.snapshot(home, sealed.id)?;
+    let folder = store.named(&format!("{home}/{}", sealed.id));
     let mut command = Command::new(&step.program);
     command
-        .args(&step.arguments)
-        // The child goes there before the descriptor closes, and no path is resolved again.
-        .current_dir(format!("/proc/self/fd/{}", folder.as_fd().as_raw_fd()));
+        .args(
+            step.arguments
+                .iter()
+                .map(|argument| match argument.as_str() {
+                    "{snapshot}" => &folder,
+                    _ => argument,
+                }),
+        )
+        // A remote may be a folder named relative to where rclone runs: never in a snapshot.
+        .current_dir("/");
     let ended = child::run(command, name, step.timeout.as_duration(), context)?;
     let hint = format!(
         "try by hand: {}{} lsd {}",

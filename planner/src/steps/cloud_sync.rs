@@ -16,7 +16,9 @@ pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
     let cloud = &facts.config.cloud;
     facts.destination.filter(|_| cloud.enable)?;
     let remote = remote(cloud, facts.host);
-    let mut arguments: Vec<String> = ["copy", ".", &remote, "--links"].map(str::to_owned).into();
+    let mut arguments: Vec<String> = ["copy", "{snapshot}", &remote, "--links"]
+        .map(str::to_owned)
+        .into();
     if let Some(file) = &cloud.config_file {
         arguments.extend(["--config".to_owned(), file.to_string()]);
     }
