@@ -266,3 +266,22 @@ fn a_restore_reports_in_json_too() {
     let report = told.expect(4).json();
     assert_eq!(report["result"], "refused");
 }
+
+#[test]
+fn a_folder_of_another_tool_is_restored_from_whatever_its_name_is() {
+    let lab = two_snapshots();
+    let odd = lab.stored("daily").join("back\\slash\nand line");
+    fs::create_dir_all(odd.join("home")).unwrap();
+    fs::write(odd.join("home/kept"), "by another tool").unwrap();
+    lab.run(&[
+        "restore",
+        "daily/back\\134slash\\012and line",
+        "/home/kept",
+        "kept",
+    ])
+    .expect(0);
+    assert_eq!(
+        fs::read_to_string(lab.path("kept")).unwrap(),
+        "by another tool"
+    );
+}

@@ -136,19 +136,15 @@ fn absolute(target: &Path) -> Result<PathBuf> {
         .map_err(|error| Error::io("look at", bytes(target.as_os_str()), error))
 }
 
-/// Opens a snapshot's folder, component by component.
+/// Opens a snapshot's folder by its names, which stand escaped.
 fn tree(store: &Store, folder: &str) -> Result<Dir> {
-    let io = |error: Errno| store.io("open", folder, error);
-    let mut dir = store.root.again().map_err(io)?;
-    for part in folder.split('/') {
-        if matches!(part, "" | "." | "..") {
-            return Err(Error::failed(format!(
-                "{folder} is not a snapshot's folder"
-            )));
-        }
-        dir = dir.folder(OsStr::new(part)).map_err(io)?;
+    let parts: Vec<&str> = folder.split('/').collect();
+    if parts.iter().any(|part| matches!(*part, "" | "." | "..")) {
+        return Err(Error::failed(format!(
+            "{folder} is not a snapshot's folder"
+        )));
     }
-    Ok(dir)
+    store.folder(&parts)
 }
 
 /// What is restored, and where to.
