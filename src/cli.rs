@@ -55,6 +55,16 @@ pub(crate) struct Global {
         help_heading = "Global options"
     )]
     pub(crate) log_dir: Option<PathBuf>,
+    /// How many files to work on at once [default: one for each processor, at most 8]
+    #[arg(
+        long,
+        global = true,
+        value_name = "N",
+        env = "BACKUP_THREADS",
+        value_parser = clap::value_parser!(u8).range(1..=64),
+        help_heading = "Global options"
+    )]
+    pub(crate) threads: Option<u8>,
     /// Print JSON on standard output, and progress as JSON lines on standard error
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) json: bool,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use executor::event::Stop;
+use executor::event::{Stop, default_threads};
 use planner::check::{self, Checked};
 use schema::Config;
 
@@ -27,6 +27,8 @@ pub(crate) struct Settings {
     pub(crate) error_style: Style,
     /// What the signals ask.
     pub(crate) stop: Stop,
+    /// Threads to work with.
+    pub(crate) threads: usize,
 }
 
 impl Settings {
@@ -54,6 +56,9 @@ impl Settings {
             style: style(global.color, &std::io::stdout()),
             error_style: style(global.color, &std::io::stderr()),
             stop: crate::signals::stop().unwrap_or_default(),
+            threads: global
+                .threads
+                .map_or_else(default_threads, |threads| threads.into()),
         }
     }
 

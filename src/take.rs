@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use chrono::{DateTime, FixedOffset};
-use executor::{event::Context, manifest::Cursor, scan, state_dir::StateDir, store::Store};
+use executor::{event::Context, scan, state_dir::StateDir, store::Store, survey::Survey};
 use schema::{Config, Inventory, inventory::DestinationState};
 
 use crate::settings::{Settings, host_name};
@@ -35,32 +35,31 @@ pub(crate) fn store(config: &Config) -> Result<Option<Store>> {
     Ok(Store::open(&dir, path, &host_folder(config))?)
 }
 
-/// Takes the whole inventory. Writes nothing.
+/// Takes the whole inventory, with the survey of the sources that it comes from. Writes nothing.
 pub(crate) fn inventory(
     settings: &Settings,
     config: &Config,
     now: DateTime<FixedOffset>,
     context: Context<'_>,
-) -> Result<Inventory> {
+) -> Result<(Inventory, Option<Survey>)> {
     if !config.local.enable {
-        return inventory_of(settings, now, None);
+        return Ok((inventory_of(settings, now, None)?, None));
     }
     let destination = destination(config, context)?;
-    let mut cursor = None;
-    let mut never = None;
-    if let Some(store) = store(config)? {
+    let store = store(config)?;
+    let never = store.as_ref().and_then(|store| {
         let root = store.root.stat_self();
-        never = root.ok().map(|stat| (stat.dev, stat.ino));
-        if let Some(basis) = planner::basis(&destination, now) {
-            cursor = Some(Cursor::new(store.manifest(basis.id)?));
-        }
-    }
-    let sources = scan::sources(&config.local, cursor, never, context)?;
+        root.ok().map(|stat| (stat.dev, stat.ino))
+    });
+    let basis = store.as_ref().zip(planner::basis(&destination, now));
+    let basis = basis.map(|(store, basis)| (store, basis.id));
+    let (sources, survey) = scan::sources(&(&config.local).into(), basis, never, context)?;
     let inventory = inventory_of(settings, now, Some(destination))?;
-    Ok(Inventory {
+    let inventory = Inventory {
         sources,
         ..inventory
-    })
+    };
+    Ok((inventory, Some(survey)))
 }
 
 /// An inventory without the sources, for plans that do not touch them.

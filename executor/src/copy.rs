@@ -50,7 +50,7 @@ impl Default for Copier {
 impl Copier {
     /// Copies all that `from` holds to the empty file `to`.
     ///
-    /// `sparse` says that fewer bytes are allocated than the size, so that holes are looked for.
+    /// `size` is what the kernel said of it a moment ago. `sparse` says that fewer bytes are allocated than the size, so that holes are looked for.
     /// `tick` hears of every piece and can end the work. Of a file that grows meanwhile about as
     /// much is copied as it had at the start, so that the work always ends.
     ///
@@ -61,16 +61,19 @@ impl Copier {
         from: &File,
         to: &File,
         sparse: bool,
+        size: u64,
         tick: &mut dyn FnMut(u64) -> Result<(), Error>,
     ) -> Result<Copied, CopyError> {
-        self.each(from, sparse, tick, |at, data| to.write_all_at(data, at))
-            .and_then(|copied| {
-                // A hole at the end leaves nothing behind but the size.
-                if sparse {
-                    to.set_len(copied.bytes).map_err(CopyError::Write)?;
-                }
-                Ok(copied)
-            })
+        self.each(from, sparse, size, tick, |at, data| {
+            to.write_all_at(data, at)
+        })
+        .and_then(|copied| {
+            // A hole at the end leaves nothing behind but the size.
+            if sparse {
+                to.set_len(copied.bytes).map_err(CopyError::Write)?;
+            }
+            Ok(copied)
+        })
     }
 
     /// The digest of all that `from` holds.
@@ -83,13 +86,15 @@ impl Copier {
         sparse: bool,
         tick: &mut dyn FnMut(u64) -> Result<(), Error>,
     ) -> Result<Copied, CopyError> {
-        self.each(from, sparse, tick, |_, _| Ok(()))
+        let size = end_of(from).map_err(CopyError::Read)?;
+        self.each(from, sparse, size, tick, |_, _| Ok(()))
     }
 
     fn each(
         &mut self,
         from: &File,
         sparse: bool,
+        enough: u64,
         tick: &mut dyn FnMut(u64) -> Result<(), Error>,
         mut put: impl FnMut(u64, &[u8]) -> io::Result<()>,
     ) -> Result<Copied, CopyError> {
@@ -97,7 +102,6 @@ impl Copier {
         let mut at = 0;
         let mut data_end = 0;
         // A file may grow faster than it is read: what it had at the start is enough.
-        let enough = end_of(from).map_err(CopyError::Read)?;
         loop {
             if sparse && at >= data_end {
                 let size = end_of(from).map_err(CopyError::Read)?.min(enough);
@@ -131,6 +135,11 @@ impl Copier {
             put(at, data).map_err(CopyError::Write)?;
             at += length as u64;
             tick(length as u64).map_err(CopyError::Ended)?;
+            // The end was in sight: a regular file gives less than was asked for only there.
+            // Asking once more would cost as much as reading a small file does.
+            if length < room && at == enough && !sparse {
+                break;
+            }
         }
         Ok(Copied {
             bytes: at,
@@ -216,7 +225,9 @@ mod tests {
         let to_path = temporary.path().join("copy");
         let to = File::create_new(&to_path).unwrap();
         let mut copier = Copier::default();
-        let copied = copier.copy(&from, &to, true, &mut |_| Ok(())).unwrap();
+        let copied = copier
+            .copy(&from, &to, true, 9 << 20, &mut |_| Ok(()))
+            .unwrap();
         let content = std::fs::read(&path).unwrap();
         assert_eq!(copied.bytes, 9 << 20);
         assert_eq!(copied.digest, Digest::of(&content));
@@ -237,15 +248,16 @@ mod tests {
             let from = File::open(&path).unwrap();
             let to = File::create_new(temporary.path().join("copy")).unwrap();
             let mut pieces = 0;
-            let copied = Copier::default().copy(&from, &to, sparse, &mut |length| {
-                pieces += 1;
-                assert!(pieces < 20, "does not end");
-                let end = from.metadata().unwrap().len();
-                grows
-                    .write_all_at(&vec![b'y'; length as usize], end)
-                    .unwrap();
-                Ok(())
-            });
+            let copied =
+                Copier::default().copy(&from, &to, sparse, 3 * BUFFER as u64, &mut |length| {
+                    pieces += 1;
+                    assert!(pieces < 20, "does not end");
+                    let end = from.metadata().unwrap().len();
+                    grows
+                        .write_all_at(&vec![b'y'; length as usize], end)
+                        .unwrap();
+                    Ok(())
+                });
             let copied = copied.unwrap();
             assert!(copied.bytes < 5 * BUFFER as u64);
             assert_eq!(to.metadata().unwrap().len(), copied.bytes);
@@ -260,7 +272,7 @@ mod tests {
         let from = File::open(&path).unwrap();
         let to = File::create_new(temporary.path().join("copy")).unwrap();
         let mut copier = Copier::default();
-        let copied = copier.copy(&from, &to, false, &mut |_| Ok(())).unwrap();
+        let copied = copier.copy(&from, &to, false, 0, &mut |_| Ok(())).unwrap();
         assert_eq!((copied.bytes, copied.digest), (0, Digest::of(b"")));
         std::fs::write(&path, "x").unwrap();
         let ended = copier.digest(&from, false, &mut |_| Err(Error::interrupted()));

@@ -140,4 +140,26 @@ pub struct Context<'a> {
     pub stop: &'a Stop,
     /// Tells the time.
     pub clock: Clock,
+    /// Threads to work with; with one, everything happens on the caller's.
+    pub threads: usize,
+}
+
+impl<'a> Context<'a> {
+    /// Tells nobody, by the machine's clock, with one thread.
+    #[must_use]
+    pub fn silent(stop: &'a Stop) -> Self {
+        Self {
+            observer: &Silent,
+            stop,
+            clock: Clock::default(),
+            threads: 1,
+        }
+    }
+}
+
+/// Threads to work with where nobody says how many: one for each processor, at most eight, since
+/// more would only wait for the disk.
+#[must_use]
+pub fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |count| count.get().min(8))
 }

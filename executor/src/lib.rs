@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod copy;
+mod crew;
 pub mod destination;
 pub mod error;
 pub mod event;
@@ -19,6 +20,7 @@ pub mod snapshot;
 pub mod state_dir;
 pub mod steps;
 pub mod store;
+pub mod survey;
 pub mod sys;
 pub mod walk;
 

@@ -94,15 +94,7 @@ mod tests {
     use std::{fs::Permissions, os::unix::fs::PermissionsExt as _};
 
     use super::*;
-    use crate::event::{Silent, Stop};
-
-    fn context(stop: &Stop) -> Context<'_> {
-        Context {
-            observer: &Silent,
-            stop,
-            clock: crate::clock::Clock::default(),
-        }
-    }
+    use crate::event::Stop;
 
     #[test]
     fn a_tree_goes_and_what_its_links_point_to_stays() {
@@ -125,8 +117,8 @@ mod tests {
             .folder()
             .unwrap();
         let stop = Stop::default();
-        remove_tree(&dir, "tree".as_ref(), "tree", context(&stop)).unwrap();
-        remove_tree(&dir, "tree".as_ref(), "tree", context(&stop)).unwrap();
+        remove_tree(&dir, "tree".as_ref(), "tree", Context::silent(&stop)).unwrap();
+        remove_tree(&dir, "tree".as_ref(), "tree", Context::silent(&stop)).unwrap();
         assert!(!root.join("tree").exists());
         assert_eq!(
             std::fs::read_to_string(root.join("outside")).unwrap(),
@@ -142,10 +134,10 @@ mod tests {
         let dir = dir.folder().unwrap();
         let stop = Stop::default();
         stop.ask(15);
-        let ended = remove_tree(&dir, "tree".as_ref(), "tree", context(&stop));
+        let ended = remove_tree(&dir, "tree".as_ref(), "tree", Context::silent(&stop));
         assert_eq!(ended.unwrap_err().kind, crate::ErrorKind::Interrupted);
         let stop = Stop::default();
-        remove_tree(&dir, "tree".as_ref(), "tree", context(&stop)).unwrap();
+        remove_tree(&dir, "tree".as_ref(), "tree", Context::silent(&stop)).unwrap();
         assert!(!temporary.path().join("tree").exists());
     }
 }

@@ -21,6 +21,7 @@ use crate::{
     state_dir::StateDir,
     steps,
     store::{BACKUP, LOCK_FILE, Store},
+    survey::Survey,
 };
 
 /// What the steps of one run share.
@@ -29,6 +30,7 @@ pub struct Session<'a> {
     pub state: &'a StateDir,
     destination: Option<DestinationCheckStep>,
     open: Option<(Store, Lock)>,
+    survey: Option<Survey>,
 }
 
 impl<'a> Session<'a> {
@@ -41,6 +43,7 @@ impl<'a> Session<'a> {
             state,
             destination,
             open: None,
+            survey: None,
         }
     }
 
@@ -80,6 +83,9 @@ fn locked(store: Store) -> Result<(Store, Lock)> {
 
 /// Runs a new plan to its end.
 ///
+/// `survey` is what the inventory's sources were found to hold; the snapshot is built from it, so
+/// that they are not walked again, unless a script runs first that may change them.
+///
 /// # Errors
 /// An interruption, a lock held by another run, or a state directory that cannot be written. The
 /// run can be continued then. All else is in the report.
@@ -87,11 +93,15 @@ pub fn begin(
     state: &StateDir,
     config: &Config,
     inventory: &Inventory,
+    survey: Option<Survey>,
     plan: &Plan,
     context: Context<'_>,
 ) -> Result<Report> {
     let journal = state.begin(config, inventory, plan)?;
-    go(state, plan, journal, &Replay::default(), context)
+    let mut session = Session::new(state, plan);
+    let scripted = |step: &Step| matches!(step.action, Action::PreScript(_));
+    session.survey = survey.filter(|_| !plan.steps.iter().any(scripted));
+    go(session, plan, journal, &Replay::default(), context)
 }
 
 /// Continues a run that was begun and not ended.
@@ -107,7 +117,7 @@ pub fn resume(state: &StateDir, plan: &Plan, context: Context<'_>) -> Result<Rep
     {
         Session::new(state, plan).store()?;
     }
-    go(state, plan, journal, &replay, context)
+    go(Session::new(state, plan), plan, journal, &replay, context)
 }
 
 /// Gives an unfinished run up, so that a new one can take its place.
@@ -123,7 +133,7 @@ pub fn abandon(state: &StateDir, plan: &Plan, because: &str, context: Context<'_
 }
 
 fn go(
-    state: &StateDir,
+    mut session: Session<'_>,
     plan: &Plan,
     mut journal: Journal,
     replay: &Replay,
@@ -159,7 +169,6 @@ fn go(
         findings: plan.findings.clone(),
         steps: Vec::new(),
     };
-    let mut session = Session::new(state, plan);
     for step in &plan.steps {
         let done = one(
             &mut session,
@@ -183,8 +192,8 @@ fn go(
             result: report.result,
         })?;
     }
-    state.end(&report)?;
-    state.forget_old_runs(context)?;
+    session.state.end(&report)?;
+    session.state.forget_old_runs(context)?;
     Ok(report)
 }
 
@@ -281,7 +290,8 @@ fn act(
         Action::DestinationCheck(check) => steps::destination_check::run(session, check, context),
         Action::SpaceCheck(check) => steps::space_check::run(session.store()?, check, context),
         Action::Snapshot(snapshot) => {
-            snapshot::run(session.store()?, &plan.run_id, snapshot, context)
+            let survey = session.survey.take();
+            snapshot::run(session.store()?, &plan.run_id, snapshot, survey, context)
         }
         Action::Rotate(rotate) => {
             let store = session.store()?;

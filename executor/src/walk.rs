@@ -8,10 +8,11 @@ use std::{
     os::unix::ffi::OsStrExt as _,
 };
 
+use crate::{
+    survey::Bounds,
+    sys::{Dir, Kind, Stat, bytes},
+};
 use rustix::io::Errno;
-use schema::pattern::Excludes;
-
-use crate::sys::{Dir, Kind, Stat, bytes};
 
 /// What the walk met.
 #[derive(Debug)]
@@ -33,17 +34,6 @@ pub enum Visit {
     Unreadable(Option<Stat>, Errno),
     /// An entry that was listed and then was not there.
     Vanished,
-}
-
-/// What bounds a walk.
-#[derive(Clone, Copy)]
-pub struct Bounds<'a> {
-    /// Patterns of what to leave out.
-    pub excludes: &'a Excludes,
-    /// Do not cross mount points.
-    pub one_file_system: bool,
-    /// An inode never to enter.
-    pub never: Option<(u64, u64)>,
 }
 
 struct Frame {

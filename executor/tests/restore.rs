@@ -29,8 +29,9 @@ use executor::{
     manifest::{self, Entry, Writer, xattrs_digest},
     restore::{Request, plan, run},
     store::Store,
+    survey::Bounds,
     sys::{Dir, Kind, attributes},
-    walk::{Bounds, Visit, Walk},
+    walk::{Visit, Walk},
 };
 use schema::{
     Digest, SnapshotId,
@@ -188,6 +189,7 @@ fn context(stop: &Stop) -> Context<'_> {
         observer: &Silent,
         stop,
         clock: executor::clock::Clock::default(),
+        threads: 2,
     }
 }
 
@@ -581,6 +583,7 @@ fn a_stopped_restore_goes_on_where_it_stopped() {
         observer: &observer,
         stop: &stop,
         clock: executor::clock::Clock::default(),
+        threads: 2,
     };
     let error = run(&lab.store, &step, &context).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Interrupted);

@@ -26,6 +26,36 @@ impl Digest {
         Self::of(&serde_json::to_vec(value).unwrap_or_default())
     }
 
+    /// The digest that 64 lowercase hexadecimal digits spell.
+    #[must_use]
+    pub fn from_hex(digits: &[u8]) -> Option<Self> {
+        let value = |digit: u8| match digit {
+            b'0'..=b'9' => Some(digit - b'0'),
+            b'a'..=b'f' => Some(digit - b'a' + 10),
+            _ => None,
+        };
+        if digits.len() != 64 {
+            return None;
+        }
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = value(pair[0])? << 4 | value(pair[1])?;
+        }
+        Some(Self(bytes))
+    }
+
+    /// The 64 lowercase hexadecimal digits.
+    #[must_use]
+    pub fn hex(&self) -> [u8; 64] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut hex = [0; 64];
+        for (pair, byte) in hex.chunks_exact_mut(2).zip(self.0) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        hex
+    }
+
     /// The first eight hexadecimal digits, for names and messages.
     #[must_use]
     pub fn short(&self) -> String {
@@ -49,21 +79,7 @@ impl FromStr for Digest {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const FAULT: &str = "not 64 lowercase hexadecimal digits";
-        let digits = text.as_bytes();
-        if digits.len() != 64 {
-            return Err(FAULT);
-        }
-        let value = |digit: u8| match digit {
-            b'0'..=b'9' => Ok(digit - b'0'),
-            b'a'..=b'f' => Ok(digit - b'a' + 10),
-            _ => Err(FAULT),
-        };
-        let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = value(pair[0])? << 4 | value(pair[1])?;
-        }
-        Ok(Self(bytes))
+        Self::from_hex(text.as_bytes()).ok_or("not 64 lowercase hexadecimal digits")
     }
 }
 

@@ -8,6 +8,13 @@
 /// (mtree(5), vis(3) with `VIS_OCTAL`).
 #[must_use]
 pub fn escape(name: &[u8]) -> String {
+    // Nearly all names are plain ASCII, and a manifest has millions of them.
+    let plain = |byte: &u8| byte.is_ascii_graphic() && !b"\\#=*?[".contains(byte);
+    if name.iter().all(plain)
+        && let Ok(name) = std::str::from_utf8(name)
+    {
+        return name.to_owned();
+    }
     with_octal(name, |character| {
         character.is_control()
             || character.is_whitespace()
@@ -55,9 +62,12 @@ fn octal(text: &mut String, bytes: &[u8]) {
 ///
 /// `None` where a backslash is not followed by three octal digits of one byte.
 #[must_use]
-pub fn unescape(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
+pub fn unescape(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+    let mut rest = text.as_ref();
+    if !rest.contains(&b'\\') {
+        return Some(rest.to_vec());
+    }
+    let mut bytes = Vec::with_capacity(rest.len());
     while let Some((&byte, tail)) = rest.split_first() {
         if byte != b'\\' {
             bytes.push(byte);

@@ -209,4 +209,15 @@ pub struct SourceScan {
     pub unreadable: u64,
     /// Entries left out by a pattern.
     pub excluded: u64,
+    /// Regular files that the basis has at another path.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub moved_files: u64,
+    /// Entries that cannot be changed, or be appended to only (`chattr +i`, `+a`).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub immutable: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }

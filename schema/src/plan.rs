@@ -257,6 +257,10 @@ pub struct SnapshotStep {
     pub expected: Expected,
     /// When to call the result suspect.
     pub suspect_when: SuspectWhen,
+    /// Inode numbers of the destination that are known to be damaged and are never linked to;
+    /// sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub never_link: Vec<u64>,
 }
 
 /// The snapshot that a new one starts from.

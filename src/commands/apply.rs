@@ -116,6 +116,7 @@ impl<'a> Worker<'a> {
             observer: &logs,
             stop: &self.settings.stop,
             clock,
+            threads: self.settings.threads,
         });
         self.bar.clear();
         result
@@ -158,7 +159,8 @@ impl<'a> Worker<'a> {
     fn saved(&self, path: &Path, context: Context<'_>) -> Result<u8> {
         let saved = read(path)?;
         self.locked(|state| {
-            let inventory = take::inventory(self.settings, self.config, self.now, context)?;
+            let (inventory, survey) =
+                take::inventory(self.settings, self.config, self.now, context)?;
             let stale = planner::stale(&saved, self.config, &inventory);
             if !stale.is_empty() {
                 self.bar.clear();
@@ -170,7 +172,7 @@ impl<'a> Worker<'a> {
                 let because = "a saved plan took its place";
                 run::abandon(state, &unfinished.plan, because, context)?;
             }
-            let report = run::begin(state, self.config, &inventory, &saved.plan, context)?;
+            let report = run::begin(state, self.config, &inventory, survey, &saved.plan, context)?;
             Ok(self.show(state, &report))
         })
     }
@@ -229,7 +231,7 @@ impl<'a> Worker<'a> {
                 }
             }
         }
-        let inventory = take::inventory(self.settings, self.config, self.now, context)?;
+        let (inventory, survey) = take::inventory(self.settings, self.config, self.now, context)?;
         let plan = planner::plan(self.config, &inventory, options);
         self.bar.clear();
         before(&plan, &inventory);
@@ -246,7 +248,7 @@ impl<'a> Worker<'a> {
             self.refuse("deferred", &plan, RunResult::Deferred, &deferred);
             return Ok(None);
         }
-        let report = run::begin(state, self.config, &inventory, &plan, context)?;
+        let report = run::begin(state, self.config, &inventory, survey, &plan, context)?;
         Ok(Some(report))
     }
 
@@ -340,7 +342,16 @@ impl<'a> Worker<'a> {
             self.refuse("refused", plan, result, std::slice::from_ref(refusal));
             return Err(Explained(exit::of_severity(Some(refusal.severity))).into());
         }
-        self.locked(|state| Ok(run::begin(state, self.config, inventory, plan, context)?))
+        self.locked(|state| {
+            Ok(run::begin(
+                state,
+                self.config,
+                inventory,
+                None,
+                plan,
+                context,
+            )?)
+        })
     }
 }
 

@@ -38,6 +38,7 @@ pub(crate) fn present(settings: &Settings, config: &Config) -> Result<Destinatio
         observer: &Silent,
         stop: &settings.stop,
         clock: Clock::default(),
+        threads: settings.threads,
     };
     let destination = take::destination(config, context)?;
     let path = &destination.mount_point;

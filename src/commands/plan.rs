@@ -30,8 +30,9 @@ pub(crate) fn run(arguments: &Plan, settings: &Settings, out: &Out) -> Result<u8
         observer: &bar,
         stop: &settings.stop,
         clock: Clock::at(now),
+        threads: settings.threads,
     };
-    let inventory = take::inventory(settings, &config, now, context)?;
+    let (inventory, _) = take::inventory(settings, &config, now, context)?;
     bar.clear();
     let options = Options {
         approve_deletions: arguments.deletions.approve_deletions,

@@ -26,6 +26,7 @@ pub(crate) fn run(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> 
         observer: &Silent,
         stop: &settings.stop,
         clock: Clock::at(now),
+        threads: settings.threads,
     };
     let destination = config
         .local

@@ -118,8 +118,8 @@ fn files_that_vanish_during_the_run_are_listed_and_the_run_succeeds() {
             }
             fs::remove_dir_all(world.source().join("folder 5")).unwrap();
         });
-        let slow = "inject=fchown:delay_enter=4000";
-        world.traced(NOW, &["-e", "trace=fchown", "-e", slow])
+        let slow = "inject=fchmod:delay_enter=4000";
+        world.traced(NOW, &["-e", "trace=fchmod", "-e", slow])
     });
     done.expect(0).says("vanished");
     all_whole(&world.host());

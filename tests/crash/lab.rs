@@ -187,6 +187,9 @@ impl World {
     pub(crate) fn traced(&self, now: &str, options: &[&str]) -> Done {
         let mut command = Command::new("strace");
         command
+            // strace counts calls for each thread apart: with one, the nth call is the same one each
+            // time. What many threads do is killed at random moments elsewhere.
+            .env("BACKUP_THREADS", "1")
             .args(["-f", "-qq", "-o"])
             .arg(self.path("trace"))
             .args(options)

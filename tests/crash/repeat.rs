@@ -35,6 +35,7 @@ fn each_step_that_is_run_again_changes_nothing() {
         observer: &Silent,
         stop: &stop,
         clock: Clock::at(NOW.parse().unwrap()),
+        threads: 2,
     };
     let mut store = None;
     let mut sealed = None;
@@ -53,7 +54,7 @@ fn each_step_that_is_run_again_changes_nothing() {
             }
             Action::Snapshot(step) => {
                 let store = store.as_ref().unwrap();
-                let outcome = snapshot::run(store, &plan.run_id, step, context).unwrap();
+                let outcome = snapshot::run(store, &plan.run_id, step, None, context).unwrap();
                 if let Some(before) = &sealed {
                     assert_eq!(Some(before), outcome.sealed.as_ref());
                 }

@@ -122,6 +122,10 @@ pub(crate) fn change(source: &Path) {
     fs::hard_link(at("small/13"), at("links/13 too")).unwrap();
     fs::set_permissions(at("small/14"), Permissions::from_mode(0o600)).unwrap();
     attribute(&at("small/15"), "user.colour", "red");
+    if nix::unistd::geteuid().is_root() {
+        lchown(at("small/16"), Some(1234), Some(5678)).unwrap();
+        lchown(at("sizes/new 1"), Some(1234), Some(5678)).unwrap();
+    }
     fs::remove_file(at("links/relative")).unwrap();
     symlink("two", at("links/relative")).unwrap();
     run("mkfifo", [at("special/another")]);

@@ -26,6 +26,18 @@ impl Cursor {
     /// # Errors
     /// The system's reason, or a damaged manifest.
     pub fn find(&mut self, path: &[u8]) -> io::Result<Option<Entry>> {
+        self.find_passing(path, &mut |_| {})
+    }
+
+    /// As [`Self::find`]; `passed` sees the entries before this path that nobody asked for.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn find_passing(
+        &mut self,
+        path: &[u8],
+        passed: &mut dyn FnMut(&Entry),
+    ) -> io::Result<Option<Entry>> {
         loop {
             let order = match self.entries.peek() {
                 None => return Ok(None),
@@ -34,12 +46,25 @@ impl Cursor {
             };
             match order {
                 Ordering::Less => {
-                    self.entries.next();
+                    if let Some(Ok(entry)) = self.entries.next() {
+                        passed(&entry);
+                    }
                 }
                 Ordering::Equal => return self.entries.next().transpose(),
                 Ordering::Greater => return Ok(None),
             }
         }
+    }
+
+    /// Goes to the end; `passed` sees what is left.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn finish(self, passed: &mut dyn FnMut(&Entry)) -> io::Result<()> {
+        for entry in self.entries {
+            passed(&entry?);
+        }
+        Ok(())
     }
 }
 

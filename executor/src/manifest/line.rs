@@ -1,8 +1,11 @@
 //! One manifest line to and from text. Nothing here reads or writes a file.
 
-use std::{fmt, fmt::Write as _};
+use std::fmt;
 
-use schema::escape::{escape, unescape};
+use schema::{
+    Digest,
+    escape::{self, escape, unescape},
+};
 
 use super::Entry;
 use crate::sys::{Kind, attributes::Attributes, stat::Nanos};
@@ -24,88 +27,83 @@ impl std::error::Error for InvalidLine {}
 
 impl Entry {
     /// Appends the entry's line, newline included.
-    pub fn write_line(&self, line: &mut String) {
-        // Writing to a String cannot fail.
-        let _ = self.try_write(line);
-    }
-
-    fn try_write(&self, line: &mut String) -> fmt::Result {
+    pub fn write_line(&self, line: &mut Vec<u8>) {
         if self.path.is_empty() {
-            line.push('.');
+            line.push(b'.');
         } else {
-            line.push_str("./");
+            line.extend_from_slice(b"./");
             for (at, part) in self.path.split(|byte| *byte == b'/').enumerate() {
                 if at > 0 {
-                    line.push('/');
+                    line.push(b'/');
                 }
-                line.push_str(&escape(part));
+                line.extend_from_slice(escape(part).as_bytes());
             }
         }
-        write!(
-            line,
-            " type={} mode={:04o} uid={} gid={}",
-            word(self.kind),
-            self.mode,
-            self.uid,
-            self.gid
-        )?;
+        word(line, "type", type_word(self.kind).as_bytes());
+        line.extend_from_slice(b" mode=");
+        octal(line, self.mode);
+        number(line, "uid", self.uid.into());
+        number(line, "gid", self.gid.into());
         if self.kind == Kind::File {
-            write!(line, " size={}", self.size)?;
+            number(line, "size", self.size);
         }
-        line.push_str(" time=");
-        write_time(line, self.mtime)?;
-        if let Some(digest) = self.digest {
-            write!(line, " sha256digest={digest}")?;
+        time(line, "time", self.mtime);
+        if let Some(digest) = &self.digest {
+            word(line, "sha256digest", &digest.hex());
         }
         if let Some(target) = &self.target {
-            write!(line, " link={}", escape(target))?;
+            word(line, "link", escape(target).as_bytes());
         }
         if let Some((major, minor)) = self.device {
-            write!(line, " device=linux,{major},{minor}")?;
+            word(line, "device", format!("linux,{major},{minor}").as_bytes());
         }
-        write!(line, " inode={} ctime=", self.ino)?;
-        write_time(line, self.ctime)?;
+        number(line, "inode", self.ino);
+        time(line, "ctime", self.ctime);
         if let Some(stored) = self.stored {
-            write!(line, " stored={stored}")?;
+            word(line, "stored", stored.to_string().as_bytes());
         }
         if let Some(group) = self.group {
-            write!(line, " group={group}")?;
+            number(line, "group", group);
         }
-        if let Some(digest) = self.xattrs_digest {
-            write!(line, " xattrsdigest={digest}")?;
+        match (self.immutable, self.append_only) {
+            (false, false) => {}
+            (true, false) => word(line, "flags", b"schg"),
+            (false, true) => word(line, "flags", b"sappnd"),
+            (true, true) => word(line, "flags", b"sappnd,schg"),
+        }
+        if let Some(digest) = &self.xattrs_digest {
+            word(line, "xattrsdigest", &digest.hex());
         }
         for (name, value) in &self.xattrs_kept {
-            write!(line, " xattr.{}=", escape(name))?;
-            value
-                .iter()
-                .try_for_each(|byte| write!(line, "{byte:02x}"))?;
+            let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
+            word(line, &format!("xattr.{}", escape(name)), hex.as_bytes());
         }
         if self.torn {
-            line.push_str(" torn");
+            line.extend_from_slice(b" torn");
         }
         if self.absent {
-            line.push_str(" absent");
+            line.extend_from_slice(b" absent");
         }
-        line.push('\n');
-        Ok(())
+        line.push(b'\n');
     }
 
     /// Reads a line without its newline.
     ///
     /// # Errors
     /// What is wrong with the line.
-    pub fn from_line(line: &str) -> Result<Self, InvalidLine> {
+    pub fn from_line(line: impl AsRef<[u8]>) -> Result<Self, InvalidLine> {
+        let line = line.as_ref();
         let fault = |because: &str| InvalidLine {
             because: format!(
                 "{because}: `{}`",
-                line.chars().take(120).collect::<String>()
+                escape::display(&line[..line.len().min(120)])
             ),
         };
-        let mut words = line.split(' ');
+        let mut words = line.split(|byte| *byte == b' ');
         let path = words.next().unwrap_or_default();
-        let path = match path.strip_prefix("./") {
+        let path = match path.strip_prefix(b"./") {
             Some(path) => unescape(path).ok_or_else(|| fault("bad escape in path"))?,
-            None if path == "." => Vec::new(),
+            None if path == b"." => Vec::new(),
             None => return Err(fault("path does not start with ./")),
         };
         let mut entry = Self {
@@ -127,34 +125,49 @@ impl Entry {
             xattrs_kept: Attributes::new(),
             torn: false,
             absent: false,
+            immutable: false,
+            append_only: false,
         };
         let mut typed = false;
         for word in words {
-            let (key, value) = word.split_once('=').unwrap_or((word, ""));
-            let bad = || fault(&format!("bad value of {key}"));
+            let at = word.iter().position(|byte| *byte == b'=');
+            let (key, value) = at.map_or((word, &b""[..]), |at| (&word[..at], &word[at + 1..]));
+            let bad = || fault(&format!("bad value of {}", escape::display(key)));
             match key {
-                "type" => {
+                b"type" => {
                     entry.kind = kind(value).ok_or_else(bad)?;
                     typed = true;
                 }
-                "mode" => entry.mode = u32::from_str_radix(value, 8).map_err(|_| bad())?,
-                "uid" => entry.uid = value.parse().map_err(|_| bad())?,
-                "gid" => entry.gid = value.parse().map_err(|_| bad())?,
-                "size" => entry.size = value.parse().map_err(|_| bad())?,
-                "time" => entry.mtime = time(value).ok_or_else(bad)?,
-                "ctime" => entry.ctime = time(value).ok_or_else(bad)?,
-                "inode" => entry.ino = value.parse().map_err(|_| bad())?,
-                "sha256digest" => entry.digest = Some(value.parse().map_err(|_| bad())?),
-                "stored" => entry.stored = Some(value.parse().map_err(|_| bad())?),
-                "link" => entry.target = Some(unescape(value).ok_or_else(bad)?),
-                "device" => entry.device = Some(device(value).ok_or_else(bad)?),
-                "group" => entry.group = Some(value.parse().map_err(|_| bad())?),
-                "xattrsdigest" => entry.xattrs_digest = Some(value.parse().map_err(|_| bad())?),
-                "torn" => entry.torn = true,
-                "absent" => entry.absent = true,
+                b"mode" => entry.mode = digits(value, 8).ok_or_else(bad)?,
+                b"uid" => entry.uid = digits(value, 10).ok_or_else(bad)?,
+                b"gid" => entry.gid = digits(value, 10).ok_or_else(bad)?,
+                b"size" => entry.size = digits(value, 10).ok_or_else(bad)?,
+                b"time" => entry.mtime = nanos(value).ok_or_else(bad)?,
+                b"ctime" => entry.ctime = nanos(value).ok_or_else(bad)?,
+                b"inode" => entry.ino = digits(value, 10).ok_or_else(bad)?,
+                b"sha256digest" => {
+                    entry.digest = Some(Digest::from_hex(value).ok_or_else(bad)?);
+                }
+                b"stored" => {
+                    let id = std::str::from_utf8(value).ok();
+                    entry.stored = Some(id.and_then(|id| id.parse().ok()).ok_or_else(bad)?);
+                }
+                b"link" => entry.target = Some(unescape(value).ok_or_else(bad)?),
+                b"device" => entry.device = Some(device(value).ok_or_else(bad)?),
+                b"group" => entry.group = Some(digits(value, 10).ok_or_else(bad)?),
+                b"flags" => {
+                    let mut flags = value.split(|byte| *byte == b',');
+                    entry.immutable = flags.clone().any(|flag| flag == b"schg");
+                    entry.append_only = flags.any(|flag| flag == b"sappnd");
+                }
+                b"xattrsdigest" => {
+                    entry.xattrs_digest = Some(Digest::from_hex(value).ok_or_else(bad)?);
+                }
+                b"torn" => entry.torn = true,
+                b"absent" => entry.absent = true,
                 // Words of later versions are passed over, as mtree's readers do.
                 _ => {
-                    if let Some(name) = key.strip_prefix("xattr.") {
+                    if let Some(name) = key.strip_prefix(b"xattr.") {
                         let name = unescape(name).ok_or_else(bad)?;
                         entry.xattrs_kept.push((name, hex(value).ok_or_else(bad)?));
                     }
@@ -168,7 +181,76 @@ impl Entry {
     }
 }
 
-fn word(kind: Kind) -> &'static str {
+// Numbers are written and read by hand: a manifest has a dozen in each of its millions of lines.
+
+fn word(line: &mut Vec<u8>, key: &str, value: &[u8]) {
+    line.push(b' ');
+    line.extend_from_slice(key.as_bytes());
+    line.push(b'=');
+    line.extend_from_slice(value);
+}
+
+fn number(line: &mut Vec<u8>, key: &str, value: u64) {
+    word(line, key, b"");
+    decimal(line, value, 1);
+}
+
+/// A number with zeros before it up to a width of at most 20.
+fn decimal(line: &mut Vec<u8>, mut value: u64, width: usize) {
+    let mut text = [b'0'; 20];
+    let mut at = text.len();
+    while value > 0 {
+        at -= 1;
+        text[at] = b'0' + u8::try_from(value % 10).unwrap_or(0);
+        value /= 10;
+    }
+    line.extend_from_slice(&text[at.min(text.len() - width)..]);
+}
+
+fn octal(line: &mut Vec<u8>, mode: u32) {
+    for shift in [9, 6, 3, 0] {
+        line.push(b'0' + u8::try_from(mode >> shift & 7).unwrap_or(0));
+    }
+}
+
+fn time(line: &mut Vec<u8>, key: &str, time: Nanos) {
+    const SECOND: Nanos = 1_000_000_000;
+    word(line, key, b"");
+    let seconds = time.div_euclid(SECOND);
+    if seconds < 0 {
+        line.push(b'-');
+    }
+    let whole = u64::try_from(seconds.unsigned_abs()).unwrap_or(u64::MAX);
+    decimal(line, whole, 1);
+    line.push(b'.');
+    decimal(line, u64::try_from(time.rem_euclid(SECOND)).unwrap_or(0), 9);
+}
+
+/// Digits of a base only, of at least one and no more than fit.
+fn digits<T: TryFrom<u64>>(text: &[u8], base: u64) -> Option<T> {
+    let mut value = 0_u64;
+    for digit in text {
+        let digit = u64::from(digit.wrapping_sub(b'0'));
+        (digit < base).then_some(())?;
+        value = value.checked_mul(base)?.checked_add(digit)?;
+    }
+    (!text.is_empty()).then(|| T::try_from(value).ok())?
+}
+
+fn nanos(text: &[u8]) -> Option<Nanos> {
+    let at = text.iter().position(|byte| *byte == b'.')?;
+    let (seconds, nanos) = (&text[..at], &text[at + 1..]);
+    let (negative, seconds) = match seconds.strip_prefix(b"-") {
+        Some(seconds) => (true, seconds),
+        None => (false, seconds),
+    };
+    let whole: Nanos = digits::<u64>(seconds, 10)?.into();
+    (nanos.len() == 9).then_some(())?;
+    let whole = if negative { -whole } else { whole };
+    Some(whole * 1_000_000_000 + Nanos::from(digits::<u64>(nanos, 10)?))
+}
+
+fn type_word(kind: Kind) -> &'static str {
     match kind {
         Kind::File => "file",
         Kind::Folder => "dir",
@@ -180,42 +262,27 @@ fn word(kind: Kind) -> &'static str {
     }
 }
 
-fn kind(word: &str) -> Option<Kind> {
+fn kind(word: &[u8]) -> Option<Kind> {
     Some(match word {
-        "file" => Kind::File,
-        "dir" => Kind::Folder,
-        "link" => Kind::Symlink,
-        "fifo" => Kind::Fifo,
-        "socket" => Kind::Socket,
-        "char" => Kind::CharDevice,
-        "block" => Kind::BlockDevice,
+        b"file" => Kind::File,
+        b"dir" => Kind::Folder,
+        b"link" => Kind::Symlink,
+        b"fifo" => Kind::Fifo,
+        b"socket" => Kind::Socket,
+        b"char" => Kind::CharDevice,
+        b"block" => Kind::BlockDevice,
         _ => return None,
     })
 }
 
-fn write_time(line: &mut String, time: Nanos) -> fmt::Result {
-    const SECOND: Nanos = 1_000_000_000;
-    write!(
-        line,
-        "{}.{:09}",
-        time.div_euclid(SECOND),
-        time.rem_euclid(SECOND)
-    )
+fn device(text: &[u8]) -> Option<(u32, u32)> {
+    let text = text.strip_prefix(b"linux,")?;
+    let at = text.iter().position(|byte| *byte == b',')?;
+    Some((digits(&text[..at], 10)?, digits(&text[at + 1..], 10)?))
 }
 
-fn time(text: &str) -> Option<Nanos> {
-    let (seconds, nanos) = text.split_once('.')?;
-    let whole: Nanos = i64::into(seconds.parse().ok()?);
-    (nanos.len() == 9).then_some(())?;
-    Some(whole * 1_000_000_000 + Nanos::from(nanos.parse::<u32>().ok()?))
-}
-
-fn device(text: &str) -> Option<(u32, u32)> {
-    let (major, minor) = text.strip_prefix("linux,")?.split_once(',')?;
-    Some((major.parse().ok()?, minor.parse().ok()?))
-}
-
-fn hex(text: &str) -> Option<Vec<u8>> {
+fn hex(text: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(text).ok()?;
     if !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
@@ -241,15 +308,17 @@ mod tests {
             ctime: 1_736_992_800_123_456_789,
             ino: u64::MAX,
             size: 5,
-            digest: Some(schema::Digest::of(b"x")),
+            digest: Some(Digest::of(b"x")),
             stored: "2025-01-16_02-00-00".parse().ok(),
             target: None,
             device: None,
             group: Some(3),
-            xattrs_digest: Some(schema::Digest::of(b"y")),
+            xattrs_digest: Some(Digest::of(b"y")),
             xattrs_kept: vec![(b"user.a b".to_vec(), b"\0\xff".to_vec())],
             torn: true,
             absent: true,
+            immutable: true,
+            append_only: true,
         };
         let link = Entry {
             kind: Kind::Symlink,
@@ -266,10 +335,13 @@ mod tests {
             ..link.clone()
         };
         for entry in [file, link, device] {
-            let mut line = String::new();
+            let mut line = Vec::new();
             entry.write_line(&mut line);
-            assert_eq!(line.matches('\n').count(), 1);
-            assert_eq!(Entry::from_line(line.trim_end_matches('\n')), Ok(entry));
+            assert_eq!(
+                line.iter().position(|byte| *byte == b'\n'),
+                Some(line.len() - 1)
+            );
+            assert_eq!(Entry::from_line(line.trim_ascii_end()), Ok(entry));
         }
     }
 
@@ -281,6 +353,11 @@ mod tests {
             "./a",
             "./a type=what",
             "./a type=file size=x",
+            "./a type=file size=",
+            "./a type=file size=99999999999999999999",
+            "./a type=file uid=4294967296",
+            "./a type=file mode=9",
+            "./a type=file time=1.5",
             "./\\9 type=file",
         ] {
             assert!(Entry::from_line(bad).is_err(), "{bad}");

@@ -8,7 +8,9 @@
 //! source's, with `inode` the proof that a file is untouched), `stored` (the snapshot that first
 //! stored the content), `group` (names of one file share a number), `xattrsdigest`, `xattr.NAME`
 //! (a value that the destination could not hold, in hexadecimal), `torn`, `absent` (not stored as
-//! an entry because the destination has no such kind).
+//! an entry because the destination has no such kind). `flags` has chflags(1)'s names for what
+//! Linux calls immutable (`schg`) and append-only (`sappnd`): reported, and never set on a snapshot,
+//! which could not be deleted then.
 
 mod cursor;
 mod line;
@@ -69,6 +71,10 @@ pub struct Entry {
     pub torn: bool,
     /// The destination could not hold an entry of this kind.
     pub absent: bool,
+    /// The source could not be changed at all.
+    pub immutable: bool,
+    /// The source could be appended to only.
+    pub append_only: bool,
 }
 
 impl Entry {
@@ -99,6 +105,8 @@ impl Entry {
             xattrs_kept: Attributes::new(),
             torn: false,
             absent: false,
+            immutable: stat.immutable,
+            append_only: stat.append_only,
         }
     }
 
@@ -113,6 +121,19 @@ impl Entry {
             && self.uid == stat.uid
             && self.gid == stat.gid
             && self.device.is_none_or(|device| device == stat.device)
+    }
+
+    /// Whether a source has the content that this entry describes although its mode, owner or
+    /// attributes are other ones: the same inode with the same size and time of content.
+    #[must_use]
+    pub fn same_content(&self, stat: &Stat) -> bool {
+        self.kind == stat.kind
+            && self.ino == stat.ino
+            && self.size == stat.size
+            && self.mtime == stat.mtime
+            && self.digest.is_some()
+            && !self.torn
+            && !self.absent
     }
 
     /// Whether a source is surely untouched since this entry was made: the same inode, and the

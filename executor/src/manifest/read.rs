@@ -12,7 +12,7 @@ use super::{Entry, HEADER};
 /// Reads entries in order.
 pub struct Reader {
     lines: BufReader<Decoder<'static, BufReader<File>>>,
-    line: String,
+    line: Vec<u8>,
 }
 
 impl Reader {
@@ -24,10 +24,10 @@ impl Reader {
         let lines = BufReader::with_capacity(128 << 10, Decoder::new(file)?);
         let mut this = Self {
             lines,
-            line: String::new(),
+            line: Vec::new(),
         };
-        this.lines.read_line(&mut this.line)?;
-        if this.line.trim_end() != HEADER {
+        this.lines.read_until(b'\n', &mut this.line)?;
+        if this.line.trim_ascii_end() != HEADER.as_bytes() {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 "not a manifest of a version that this program knows",
@@ -42,10 +42,10 @@ impl Iterator for Reader {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.line.clear();
-        match self.lines.read_line(&mut self.line) {
+        match self.lines.read_until(b'\n', &mut self.line) {
             Ok(0) => None,
             Ok(_) => Some(
-                Entry::from_line(self.line.trim_end_matches('\n'))
+                Entry::from_line(self.line.strip_suffix(b"\n").unwrap_or(&self.line))
                     .map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault)),
             ),
             Err(error) => Some(Err(error)),

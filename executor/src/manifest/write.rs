@@ -17,7 +17,7 @@ const LEVEL: i32 = 3;
 /// Writes entries in order.
 pub struct Writer {
     encoder: Encoder<'static, BufWriter<Hashing>>,
-    line: String,
+    line: Vec<u8>,
     #[cfg(debug_assertions)]
     last: Option<Vec<u8>>,
 }
@@ -46,16 +46,27 @@ impl Writer {
     /// # Errors
     /// The system's reason.
     pub fn new(file: File) -> io::Result<Self> {
+        Self::with_threads(file, 1)
+    }
+
+    /// As [`Self::new`]; with more than one thread another one compresses.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn with_threads(file: File, threads: usize) -> io::Result<Self> {
         let hashing = Hashing {
             file,
             hasher: Sha256::new(),
         };
         let mut encoder = Encoder::new(BufWriter::new(hashing), LEVEL)?;
         encoder.include_checksum(true)?;
+        if threads > 1 {
+            encoder.multithread(1)?;
+        }
         writeln!(encoder, "{HEADER}")?;
         Ok(Self {
             encoder,
-            line: String::new(),
+            line: Vec::new(),
             #[cfg(debug_assertions)]
             last: None,
         })
@@ -78,7 +89,15 @@ impl Writer {
         }
         self.line.clear();
         entry.write_line(&mut self.line);
-        self.encoder.write_all(self.line.as_bytes())
+        self.encoder.write_all(&self.line)
+    }
+
+    /// Writes lines that [`Entry::write_line`] made. Invariant: they follow what was written.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn write_lines(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.encoder.write_all(lines)
     }
 
     /// Ends the manifest, syncs it and gives the file's digest.

@@ -138,7 +138,7 @@ fn fill(
         bytes: length,
         digest,
     } = Copier::default()
-        .copy(from, to, sparse, &mut |_| stop.check())
+        .copy(from, to, sparse, stat.size, &mut |_| stop.check())
         .map_err(|error| match error {
             CopyError::Read(error) | CopyError::Write(error) => Fault::of(error, spot.shown),
             CopyError::Ended(error) => Fault::All(error),

@@ -21,8 +21,9 @@ use super::lookup::Found;
 use crate::{
     error::{Error, Result, reason},
     manifest::{Entry, Reader},
+    survey::Bounds,
     sys::{Dir, Kind, Stat, bytes, path_order},
-    walk::{Bounds, Visit, Walk},
+    walk::{Visit, Walk},
 };
 
 static NOTHING: LazyLock<Excludes> = LazyLock::new(Excludes::default);

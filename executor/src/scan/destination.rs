@@ -15,13 +15,14 @@ use crate::{
     error::{Result, reason},
     event::Context,
     store::{LATEST, PARTIAL, Store, TRASH},
+    survey::Bounds,
     sys::{
         Dir, Kind, Stat, bytes,
         mounts::{self, Mount},
         resolve::{Resolved, resolve},
         uuid,
     },
-    walk::{Bounds, Visit, Walk},
+    walk::{Visit, Walk},
 };
 
 /// Looks at the destination of a configuration.

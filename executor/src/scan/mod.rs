@@ -8,7 +8,7 @@ use std::path::Path;
 use schema::inventory::Power;
 
 pub use destination::destination;
-pub use sources::sources;
+pub use sources::{Choice, sources};
 
 /// What the machine runs on, by `/sys/class/power_supply` (sysfs-class-power): on battery if
 /// there is one that discharges and no mains supply is online.

@@ -1,10 +1,15 @@
 //! The sources as they are found, and what of them would be new against the basis.
 
+use std::collections::HashSet;
+
+use rustix::io::Errno;
 use schema::{
+    SnapshotId,
     config::{AbsolutePath, Local},
     escape,
     inventory::{Presence, SourceScan, SourceState},
     pattern::Excludes,
+    plan::SnapshotStep,
 };
 
 use super::destination::place;
@@ -12,169 +17,343 @@ use crate::{
     error::{Error, Result, reason},
     event::{Context, Event, Phase, Progress},
     manifest::Cursor,
-    sys::{Kind, Stat, mounts, path_order, resolve::resolve},
-    walk::{Bounds, Visit, Walk},
+    store::Store,
+    survey::{Bounds, FoundSource, Met, Search, Survey, Surveyed, Told, survey_source},
+    sys::{Folder, Kind, Stat, mounts, path_order, resolve::resolve},
 };
 
 /// Unreadable entries that are listed; more are only counted.
 const MAX_LISTED: usize = 100;
+/// New files that are remembered to be told apart from moved ones; more are predicted as copied.
+const MAX_MOVED: usize = 200_000;
 /// Bytes that a folder or a name takes on disk at least, on the file systems of today.
 const BLOCK: u64 = 4096;
 
-/// Looks at all sources of a configuration, comparing with the basis' manifest where there is one.
+/// What is to be looked at.
+#[derive(Clone)]
+pub struct Choice<'a> {
+    /// The sources.
+    pub sources: Vec<&'a AbsolutePath>,
+    /// What is left out.
+    pub exclude_patterns: &'a [String],
+    /// Do not cross mount points below a source.
+    pub one_file_system: bool,
+}
+
+impl<'a> From<&'a Local> for Choice<'a> {
+    fn from(local: &'a Local) -> Self {
+        Self {
+            sources: local.sources.iter().collect(),
+            exclude_patterns: &local.exclude_patterns,
+            one_file_system: local.one_file_system,
+        }
+    }
+}
+
+impl<'a> From<&'a SnapshotStep> for Choice<'a> {
+    fn from(step: &'a SnapshotStep) -> Self {
+        Self {
+            sources: step.sources.iter().map(|source| &source.path).collect(),
+            exclude_patterns: &step.exclude_patterns,
+            one_file_system: step.one_file_system,
+        }
+    }
+}
+
+/// Looks at all sources, comparing with the basis' manifest where there is one. The survey is what
+/// a snapshot is then built from.
 ///
 /// # Errors
 /// A pattern or a manifest that cannot be read, or an interruption.
 pub fn sources(
-    local: &Local,
-    mut basis: Option<Cursor>,
+    choice: &Choice<'_>,
+    basis: Option<(&Store, SnapshotId)>,
     never: Option<(u64, u64)>,
     context: Context<'_>,
-) -> Result<Vec<SourceState>> {
-    let excludes = Excludes::new(&local.exclude_patterns)
+) -> Result<(Vec<SourceState>, Survey)> {
+    let excludes = Excludes::new(choice.exclude_patterns)
         .map_err(|fault| Error::failed(format!("local.excludePatterns: {fault}")))?;
     let bounds = Bounds {
         excludes: &excludes,
-        one_file_system: local.one_file_system,
+        one_file_system: choice.one_file_system,
         never,
     };
     // In the manifest's order, so that one pass over it serves all of them.
-    let mut order: Vec<&AbsolutePath> = local.sources.iter().collect();
+    let mut order = choice.sources.clone();
     order.sort_by(|a, b| path_order(a.as_str().as_bytes(), b.as_str().as_bytes()));
     order.dedup();
-    let mut progress = Progress {
-        phase: Phase::Scan,
-        ..Progress::default()
+    let mut look = Look {
+        bounds,
+        basis: basis
+            .map(|(store, id)| store.manifest(id).map(Cursor::new))
+            .transpose()?,
+        search: Search::default(),
+        progress: Progress {
+            phase: Phase::Scan,
+            ..Progress::default()
+        },
+        context,
     };
     let mut found = Vec::new();
+    let mut surveyed = Vec::new();
     for path in order {
-        found.push(source(
-            path,
-            bounds,
-            basis.as_mut(),
-            &mut progress,
-            context,
-        )?);
+        let (state, source) = look.source(path)?;
+        found.push(state);
+        surveyed.push(source);
     }
-    context.observer.event(Event::Progress(progress));
-    found.sort_by_key(|state| local.sources.iter().position(|path| *path == state.path));
-    Ok(found)
+    context.observer.event(Event::Progress(look.progress));
+    let Look {
+        basis: cursor,
+        mut search,
+        ..
+    } = look;
+    if let Some(cursor) = cursor {
+        cursor
+            .finish(&mut |entry| search.gone(entry))
+            .map_err(unreadable_manifest)?;
+    }
+    let moves = match basis {
+        Some((store, id)) => search.finish(|| store.manifest(id))?,
+        None => Default::default(),
+    };
+    let mut survey = Survey {
+        sources: surveyed,
+        moves,
+    };
+    settle(&mut found, &mut survey);
+    found.sort_by_key(|(state, _)| {
+        let mut paths = choice.sources.iter();
+        paths.position(|path| **path == state.path)
+    });
+    let found = found.into_iter().map(|(state, _)| state).collect();
+    Ok((found, survey))
 }
 
-fn source(
-    path: &AbsolutePath,
-    bounds: Bounds<'_>,
-    mut basis: Option<&mut Cursor>,
-    progress: &mut Progress,
-    context: Context<'_>,
-) -> Result<SourceState> {
-    let mut state = SourceState {
-        path: path.clone(),
-        presence: Presence::Present,
-        place: None,
-        mounted: false,
-        scan: SourceScan::default(),
-        mounts_passed_over: Vec::new(),
-        unreadable: Vec::new(),
-    };
-    let resolved = match resolve(path.as_path()) {
-        Ok(resolved) => resolved,
-        Err(rustix::io::Errno::NOENT) => {
-            state.presence = Presence::Missing;
-            return Ok(state);
+/// Takes what only moved out of what is predicted to be copied.
+fn settle(found: &mut [(SourceState, Vec<Stat>)], survey: &mut Survey) {
+    for (state, new) in found {
+        for stat in std::mem::take(new) {
+            if survey.moves.surely(&stat).is_some() {
+                let scan = &mut state.scan;
+                scan.moved_files += 1;
+                scan.new_files -= 1;
+                scan.new_inodes -= 1;
+                scan.new_bytes -= needed(&stat);
+            }
         }
-        Err(error) => {
-            state.presence = unreadable(error);
-            return Ok(state);
-        }
-    };
-    let all = mounts::mounts().unwrap_or_default();
-    state.place = Some(place(&resolved, &resolved.stat, &all));
-    state.mounted = resolved.stat.mount_root;
+    }
+}
 
-    let prefix = path.as_str().trim_matches('/').as_bytes();
-    let mut here = Vec::new();
-    let mut groups = std::collections::HashSet::new();
-    let mut walk = Walk::new(resolved.parent, resolved.name, &resolved.stat, bounds);
-    while let Some(visit) = walk.next() {
-        context.stop.check()?;
-        let scan = &mut state.scan;
-        match visit {
-            Visit::Enter(_) => {
+/// What is looked at, with what is compared and counted on the way.
+struct Look<'a> {
+    bounds: Bounds<'a>,
+    basis: Option<Cursor>,
+    search: Search,
+    progress: Progress,
+    context: Context<'a>,
+}
+
+impl Look<'_> {
+    /// Looks at one source; gives the new files besides, if there is a basis that may have them.
+    fn source(&mut self, path: &AbsolutePath) -> Result<((SourceState, Vec<Stat>), Surveyed)> {
+        let mut state = SourceState {
+            path: path.clone(),
+            presence: Presence::Present,
+            place: None,
+            mounted: false,
+            scan: SourceScan::default(),
+            mounts_passed_over: Vec::new(),
+            unreadable: Vec::new(),
+        };
+        let resolved = match resolve(path.as_path()) {
+            Ok(resolved) => resolved,
+            Err(error) => {
+                state.presence = match error {
+                    Errno::NOENT => Presence::Missing,
+                    error => unreadable(error),
+                };
+                let source = Surveyed {
+                    path: path.clone(),
+                    found: Err(error),
+                };
+                return Ok(((state, Vec::new()), source));
+            }
+        };
+        let all = mounts::mounts().unwrap_or_default();
+        state.place = Some(place(&resolved, &resolved.stat, &all));
+        state.mounted = resolved.stat.mount_root;
+
+        let top = resolved
+            .parent
+            .again()
+            .map(Folder::top)
+            .map_err(|error| Error::io("open", path.as_str().as_bytes(), error))?;
+        let prefix = path.as_str().trim_matches('/').as_bytes();
+        let Self {
+            bounds,
+            basis,
+            search,
+            progress,
+            context,
+        } = self;
+        let mut count = Count {
+            state: &mut state,
+            basis: basis.as_mut(),
+            search,
+            progress,
+            context: *context,
+            prefix,
+            here: Vec::new(),
+            groups: HashSet::new(),
+            new: Vec::new(),
+        };
+        let record = survey_source(
+            &top,
+            &resolved.name,
+            &resolved.stat,
+            *bounds,
+            *context,
+            &mut |path, told| count.told(path, told),
+        )?;
+        let new = count.new;
+        let source = Surveyed {
+            path: path.clone(),
+            found: Ok(FoundSource {
+                parent: resolved.parent,
+                name: resolved.name,
+                stat: resolved.stat,
+                record,
+            }),
+        };
+        Ok(((state, new), source))
+    }
+}
+
+/// What is counted of one source.
+struct Count<'a> {
+    state: &'a mut SourceState,
+    basis: Option<&'a mut Cursor>,
+    search: &'a mut Search,
+    progress: &'a mut Progress,
+    context: Context<'a>,
+    prefix: &'a [u8],
+    here: Vec<u8>,
+    groups: HashSet<(u64, u64)>,
+    new: Vec<Stat>,
+}
+
+impl Count<'_> {
+    fn told(&mut self, path: &[u8], told: Told) -> Result<()> {
+        let scan = &mut self.state.scan;
+        match told {
+            Told::Excluded => scan.excluded += 1,
+            Told::Met(Met::Enter(stat)) => {
                 scan.entries += 1;
                 scan.folders += 1;
                 scan.new_bytes += BLOCK;
+                count_flags(scan, &stat);
             }
-            Visit::Leaf(stat) => {
-                scan.entries += 1;
-                if stat.kind == Kind::File {
-                    scan.files += 1;
-                    scan.bytes += stat.size;
-                    progress.bytes += stat.size;
-                }
-                here.clear();
-                here.extend_from_slice(prefix);
-                if !walk.path().is_empty() {
-                    if !prefix.is_empty() {
-                        here.push(b'/');
-                    }
-                    here.extend_from_slice(walk.path());
-                }
-                // Further names of one file need neither bytes nor inode.
-                if stat.nlink > 1 && !groups.insert((stat.dev, stat.ino)) {
-                    continue;
-                }
-                if is_new(basis.as_deref_mut(), &here, &stat)? {
-                    scan.new_inodes += 1;
-                    scan.new_bytes += stat.allocated.max(stat.size.min(BLOCK));
-                    if stat.kind == Kind::File {
-                        scan.new_files += 1;
-                    }
-                }
-            }
-            Visit::Excluded => scan.excluded += 1,
-            Visit::MountPoint(_) => {
+            Told::Met(Met::Leaf(stat)) => self.leaf(path, &stat)?,
+            Told::Met(Met::MountPoint(_)) => {
                 scan.entries += 1;
                 scan.folders += 1;
                 scan.new_bytes += BLOCK;
-                state.mounts_passed_over.push(escape::display(walk.path()));
+                self.state.mounts_passed_over.push(escape::display(path));
             }
-            Visit::Unreadable(stat, error) => {
-                if walk.path().is_empty() {
-                    state.presence = unreadable(error);
+            Told::Met(Met::Unreadable(stat, error)) => {
+                if path.is_empty() {
+                    self.state.presence = unreadable(error);
                 }
                 scan.unreadable += 1;
                 if stat.is_some_and(|stat| stat.kind == Kind::Folder) {
                     scan.entries += 1;
                     scan.folders += 1;
                 }
-                if state.unreadable.len() < MAX_LISTED {
-                    state.unreadable.push(escape::display(walk.path()));
+                if self.state.unreadable.len() < MAX_LISTED {
+                    self.state.unreadable.push(escape::display(path));
                 }
             }
-            Visit::Leave(_) | Visit::Destination | Visit::Vanished => continue,
+            Told::Met(Met::Leave | Met::Vanished) => return Ok(()),
         }
-        progress.entries += 1;
-        if progress.entries.is_multiple_of(1000) {
-            context.observer.event(Event::Progress(*progress));
+        self.progress.entries += 1;
+        if self.progress.entries.is_multiple_of(1000) {
+            self.context.observer.event(Event::Progress(*self.progress));
         }
+        Ok(())
     }
-    Ok(state)
+
+    fn leaf(&mut self, path: &[u8], stat: &Stat) -> Result<()> {
+        let scan = &mut self.state.scan;
+        scan.entries += 1;
+        count_flags(scan, stat);
+        if stat.kind == Kind::File {
+            scan.files += 1;
+            scan.bytes += stat.size;
+            self.progress.bytes += stat.size;
+        }
+        let is_new = match &mut self.basis {
+            None => true,
+            Some(basis) => {
+                self.here.clear();
+                self.here.extend_from_slice(self.prefix);
+                if !path.is_empty() {
+                    if !self.prefix.is_empty() {
+                        self.here.push(b'/');
+                    }
+                    self.here.extend_from_slice(path);
+                }
+                let search = &mut *self.search;
+                let entry = basis
+                    .find_passing(&self.here, &mut |entry| search.gone(entry))
+                    .map_err(unreadable_manifest)?;
+                let untouched = entry
+                    .as_ref()
+                    .is_some_and(|entry| entry.untouched(stat) && !entry.absent);
+                // Another file at a path that the basis has: its own file may be elsewhere now.
+                let displaced = entry.filter(|entry| entry.ino != stat.ino);
+                if !untouched && let Some(entry) = displaced {
+                    search.gone(&entry);
+                }
+                !untouched
+            }
+        };
+        // Further names of one file need neither bytes nor inode.
+        if stat.nlink > 1 && !self.groups.insert((stat.dev, stat.ino)) {
+            return Ok(());
+        }
+        if is_new {
+            scan.new_inodes += 1;
+            scan.new_bytes += needed(stat);
+            if stat.kind == Kind::File {
+                scan.new_files += 1;
+                if self.basis.is_some() && stat.size > 0 {
+                    self.search.new_file(stat);
+                    if self.new.len() < MAX_MOVED {
+                        self.new.push(*stat);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
-/// Whether an entry will need an inode of its own.
-fn is_new(basis: Option<&mut Cursor>, path: &[u8], stat: &Stat) -> Result<bool> {
-    let Some(basis) = basis else {
-        return Ok(true);
-    };
-    let entry = basis
-        .find(path)
-        .map_err(|error| Error::io("read", b"the basis' manifest", error))?;
-    Ok(!entry.is_some_and(|entry| entry.untouched(stat) && !entry.absent))
+/// Bytes on disk that a new entry needs at most.
+fn needed(stat: &Stat) -> u64 {
+    stat.allocated.max(stat.size.min(BLOCK))
 }
 
-fn unreadable(error: rustix::io::Errno) -> Presence {
+fn count_flags(scan: &mut SourceScan, stat: &Stat) {
+    scan.immutable += u64::from(stat.immutable || stat.append_only);
+}
+
+fn unreadable(error: Errno) -> Presence {
     Presence::Unreadable {
         because: reason(&error.into()),
     }
+}
+
+fn unreadable_manifest(error: std::io::Error) -> Error {
+    Error::io("read", b"the basis' manifest", error)
+        .hint("run `backup list`; `backup apply --fresh` starts without continuing")
 }

@@ -1,39 +1,50 @@
 //! Bringing the tree in `partial` to equal the sources, in the manifest's order.
+//!
+//! The survey is cut into jobs of some entries that follow each other; threads make the entries, and
+//! what they come to is taken in order, so that the manifest is written as a stream. A folder is
+//! finished once everything in it was taken.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt as _,
-    time::Instant,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use rustix::io::Errno;
 use schema::{
     SnapshotId,
-    journal::{Problem, ProblemKind},
-    pattern::Excludes,
+    journal::Problem,
     plan::SnapshotStep,
     record::{SnapshotTotals, SourceRecord},
 };
 
 use super::{
     copied_log::{self, CopiedLog},
-    folder::{enter, leave},
+    job::{Done, End, Group, Item, Job, Place, Tally, What},
     start::Started,
-    state::{BasisTree, Level, State},
+    worker::Shop,
 };
 use crate::{
-    copy::Copier,
-    error::{Error, Result, reason},
+    crew::{self, Foreman},
+    error::{Error, Result},
     event::{Context, Event, Phase, Progress},
     manifest::{Cursor, Entry, FILE_NAME, Writer},
     store::{Store, record_path},
-    sys::{
-        Kind, attributes,
-        resolve::{Resolved, resolve},
-    },
-    walk::{Bounds, Visit, Walk},
+    survey::{FoundSource, Met, Record, Survey, Surveyed},
+    sys::{Folder, Kind, Stat, resolve::resolve},
 };
+
+/// How often everything so far is made durable, so that a continued run need not read it back.
+const CHECKPOINT: Duration = Duration::from_secs(30);
+/// Entries of a job.
+const ENTRIES: usize = 256;
+/// Bytes of a job that may have to be copied, but for its last file.
+const BYTES: u64 = 8 << 20;
 
 /// A tree that equals the sources.
 pub(super) struct Built {
@@ -45,104 +56,29 @@ pub(super) struct Built {
     pub(super) problems: Vec<Problem>,
 }
 
-/// Brings the tree to equal the sources.
+/// Brings the tree to equal the sources as the survey found them.
 pub(super) fn build(
     store: &Store,
     run_id: &str,
     step: &SnapshotStep,
     started: &Started,
+    survey: Survey,
     context: Context<'_>,
 ) -> Result<Built> {
-    let excludes = Excludes::new(&step.exclude_patterns).map_err(|fault| {
-        Error::failed(format!("local.excludePatterns of run {run_id}: {fault}"))
-    })?;
-    let mut state = begin(store, step, started, context)?;
-    let result = all_sources(&mut state, &excludes, started.continued);
-    if result.is_err() {
-        // What was copied is worth keeping, whatever ended the work.
-        if state.unsynced {
-            copied_log::forget_unsynced(&started.records)
-                .map_err(|error| store.io("write", "the log of copied files", error))?;
-        } else {
-            let _ = state.log.flush();
-        }
-    }
-    let sources = result?;
-    state.report();
-    state
-        .log
-        .flush()
-        .map_err(|error| store.io("write", "the log of copied files", error))?;
-    Ok(Built {
-        manifest: state.manifest,
-        totals: state.totals,
-        stored_by: state.stored_by,
-        unchanged_files: state.unchanged_files,
-        sources,
-        problems: state.problems,
-    })
-}
-
-fn begin<'a>(
-    store: &'a Store,
-    step: &'a SnapshotStep,
-    started: &'a Started,
-    context: Context<'a>,
-) -> Result<State<'a>> {
     let destination = store.destination()?.ok_or_else(|| {
         Error::failed(format!("{} has no destination.json", store.path))
             .hint("run `backup apply` again: it sets the destination up")
     })?;
-    let records = &started.records;
-    let manifest_path = record_path(step.id, FILE_NAME);
-    match records.remove_file(OsStr::new(FILE_NAME)) {
-        Ok(()) | Err(Errno::NOENT) => {}
-        Err(error) => return Err(store.io("remove", &manifest_path, error)),
-    }
-    let manifest = records
-        .new_file(OsStr::new(FILE_NAME), 0o600)
-        .map_err(std::io::Error::from)
-        .and_then(Writer::new)
-        .map_err(|error| store.io("write", &manifest_path, error))?;
-    let (log, copied) = CopiedLog::open(records)
+    let (log, copied) = CopiedLog::open(&started.records)
         .map_err(|error| store.io("open", "the log of copied files", error))?;
-    let mut levels = Vec::new();
-    let mut basis = None;
-    if let Some(from) = &step.basis {
-        basis = Some(BasisTree {
-            cursor: Cursor::new(store.manifest(from.id)?),
-            given: HashMap::new(),
-        });
-    }
-    // The snapshot's own folder: readable by all, the host's folder above decides who gets here.
-    let root = Entry {
-        kind: Kind::Folder,
-        mode: 0o755,
-        mtime: i128::from(step.started_at.timestamp()) * 1_000_000_000,
-        ..Entry::of(
-            b"",
-            &started
-                .tree
-                .stat_self()
-                .map_err(|e| store.io("look at", "partial", e))?,
-        )
-    };
-    let tree = started
-        .tree
-        .again()
-        .map_err(|e| store.io("open", "partial", e))?;
-    levels.push(Level {
-        new: tree,
-        basis: step
-            .basis
-            .as_ref()
-            .map(|from| store.snapshot(from.home, from.id))
-            .transpose()?,
-        made: started.continued.then(HashSet::new),
-        entry: root,
-        attributes: Vec::new(),
-    });
-    Ok(State {
+    let basis = step
+        .basis
+        .as_ref()
+        .map(|from| store.snapshot(from.home, from.id))
+        .transpose()?
+        .map(Folder::top);
+    let Survey { sources, moves } = survey;
+    let shop = Shop {
         store,
         step,
         context,
@@ -150,51 +86,184 @@ fn begin<'a>(
         privileged: rustix::process::geteuid().is_root(),
         tree: &started.tree,
         basis,
-        manifest,
-        log,
         copied,
-        copier: Copier::default(),
-        levels,
-        path: Vec::new(),
-        groups: HashMap::new(),
-        totals: SnapshotTotals::default(),
-        stored_by: BTreeMap::new(),
-        unchanged_files: 0,
-        problems: Vec::new(),
-        written: 0,
-        written_at_check: 0,
-        last_checkpoint: Instant::now(),
-        unsynced: false,
-    })
+        moves,
+        given: Mutex::default(),
+        shares_nothing: Mutex::default(),
+        copiers: Mutex::default(),
+        written: AtomicU64::new(0),
+        ended: AtomicBool::new(false),
+    };
+    let mut builder = Builder::new(&shop, started, sources, log, run_id)?;
+    let result = crew::work(context.threads, &mut builder, &|job| shop.work(job));
+    builder.end(result, started)
 }
 
-/// Copies all sources, each at its own path, with the folders above them.
-fn all_sources(
-    state: &mut State<'_>,
-    excludes: &Excludes,
-    continued: bool,
-) -> Result<Vec<SourceRecord>> {
-    let never = state
-        .store
-        .root
-        .stat_self()
-        .map_err(|error| state.store.io("look at", "", error))?;
-    let bounds = Bounds {
-        excludes,
-        one_file_system: state.step.one_file_system,
-        never: Some((never.dev, never.ino)),
-    };
-    let root = state.level()?.entry.clone();
-    // The root's entry is listed with no level but its own, so it is not taken for its own child.
-    state.totals.folders += 1;
-    state.list(&root)?;
+/// Hands out the work and takes what it comes to.
+struct Builder<'a> {
+    shop: &'a Shop<'a>,
+    basis: Option<Cursor>,
+    manifest: Writer,
+    log: CopiedLog,
+    sources: std::vec::IntoIter<Surveyed>,
+    /// The source at hand.
+    open: Option<Open>,
+    /// The folders that were entered and not left; the tree's own is the first.
+    places: Vec<Arc<Place>>,
+    /// The files of several names whose names were not all met.
+    groups: HashMap<(u64, u64), (Arc<Group>, u32)>,
+    group_count: u64,
+    job: Job,
+    full: Vec<Arc<Place>>,
+    tally: Tally,
+    records: Vec<SourceRecord>,
+    last_checkpoint: Instant,
+    /// A sync failed: what was written since the last checkpoint must not be trusted.
+    unsynced: bool,
+}
 
-    let mut sources: Vec<_> = state.step.sources.iter().collect();
-    sources.sort_by(|a, b| {
-        crate::sys::path_order(a.path.as_str().as_bytes(), b.path.as_str().as_bytes())
-    });
-    let mut records = Vec::new();
-    for source in sources {
+/// A source that is being gone through.
+struct Open {
+    record: Record,
+    /// The folder that holds it, and its name there.
+    from: Option<(Folder, OsString)>,
+    /// Its path in the snapshot.
+    prefix: Vec<u8>,
+    /// Folders of it that were entered and not left.
+    depth: usize,
+}
+
+impl<'a> Builder<'a> {
+    fn new(
+        shop: &'a Shop<'a>,
+        started: &'a Started,
+        sources: Vec<Surveyed>,
+        log: CopiedLog,
+        run_id: &str,
+    ) -> Result<Self> {
+        let (store, step) = (shop.store, shop.step);
+        let records = &started.records;
+        let manifest_path = record_path(step.id, FILE_NAME);
+        match records.remove_file(OsStr::new(FILE_NAME)) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(store.io("remove", &manifest_path, error)),
+        }
+        let manifest = records
+            .new_file(OsStr::new(FILE_NAME), 0o600)
+            .map_err(std::io::Error::from)
+            .and_then(|file| Writer::with_threads(file, shop.context.threads))
+            .map_err(|error| store.io("write", &manifest_path, error))?;
+        let basis = step
+            .basis
+            .as_ref()
+            .map(|from| store.manifest(from.id).map(Cursor::new))
+            .transpose()?;
+        let io = |error| store.io("look at", &format!("partial of run {run_id}"), error);
+        let tree = started.tree.again().map_err(io)?;
+        // The snapshot's own folder: readable by all, the host's folder above decides who gets here.
+        let entry = Entry {
+            kind: Kind::Folder,
+            mode: 0o755,
+            mtime: i128::from(step.started_at.timestamp()) * 1_000_000_000,
+            ..Entry::of(b"", &tree.stat_self().map_err(io)?)
+        };
+        let root = Place::new(
+            Folder::top(tree),
+            shop.basis.clone(),
+            None,
+            Vec::new(),
+            started.continued,
+        );
+        *root.end() = End {
+            entry: Some(entry.clone()),
+            ..End::default()
+        };
+        let mut this = Self {
+            shop,
+            basis,
+            manifest,
+            log,
+            sources: sources.into_iter(),
+            open: None,
+            places: vec![root],
+            groups: HashMap::new(),
+            group_count: 0,
+            job: Job::default(),
+            full: Vec::new(),
+            tally: Tally::default(),
+            records: Vec::new(),
+            last_checkpoint: Instant::now(),
+            unsynced: false,
+        };
+        this.tally.totals.entries += 1;
+        this.tally.totals.folders += 1;
+        this.manifest
+            .write(&entry)
+            .map_err(|error| store.io("write", "the manifest", error))?;
+        Ok(this)
+    }
+
+    /// The tree, unless the work ended early.
+    fn end(mut self, result: Result<()>, started: &Started) -> Result<Built> {
+        let store = self.shop.store;
+        let io = |error| store.io("write", "the log of copied files", error);
+        if let Err(error) = result {
+            // What was copied is worth keeping, whatever ended the work.
+            if self.unsynced {
+                copied_log::forget_unsynced(&started.records).map_err(io)?;
+            } else {
+                let _ = self.log.flush();
+            }
+            return Err(error);
+        }
+        self.report();
+        self.log.flush().map_err(io)?;
+        // In the order of the configuration, as people read it.
+        let step = self.shop.step;
+        self.records.sort_by_key(|record| {
+            let mut sources = step.sources.iter();
+            sources.position(|source| source.path == record.path)
+        });
+        Ok(Built {
+            manifest: self.manifest,
+            totals: self.tally.totals,
+            stored_by: self.tally.stored_by,
+            unchanged_files: self.tally.unchanged_files,
+            sources: self.records,
+            problems: self.tally.problems,
+        })
+    }
+
+    /// Adds one thing that was met to the job at hand; says whether there was one.
+    fn step(&mut self) -> Result<bool> {
+        let Some(open) = &mut self.open else {
+            let Some(source) = self.sources.next() else {
+                self.leave_to(&[])?;
+                // The tree's own folder is full, too.
+                if let Some(root) = self.places.pop() {
+                    self.job.leaves.push(root);
+                    return Ok(true);
+                }
+                return Ok(false);
+            };
+            self.begin(source)?;
+            return Ok(true);
+        };
+        let met = open.record.next_met().map_err(|error| {
+            Error::failed(format!("cannot read the survey of the sources: {error}"))
+        })?;
+        match met {
+            Some((name, met)) => self.met(name, met)?,
+            None => {
+                self.open = None;
+                self.job.source = None;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Begins a source, with the folders above it.
+    fn begin(&mut self, source: Surveyed) -> Result<()> {
         let parts: Vec<&[u8]> = source
             .path
             .as_str()
@@ -202,171 +271,374 @@ fn all_sources(
             .split(|byte| *byte == b'/')
             .filter(|part| !part.is_empty())
             .collect();
-        let before = state.totals.entries;
+        let above = &parts[..parts.len().saturating_sub(1)];
+        self.leave_to(above)?;
+        let prefix = parts.join(&b'/');
         let mut record = SourceRecord {
             path: source.path.clone(),
-            present: false,
+            present: true,
             mounted: false,
             entries: 0,
         };
-        let above = parts.len().saturating_sub(1);
-        leave_to(state, &parts[..above])?;
-        match resolve(source.path.as_path()) {
-            Ok(resolved) => {
-                enter_above(state, &parts[..above], continued)?;
-                record.mounted = resolved.stat.mount_root;
-                record.present = one_source(state, &parts, resolved, bounds)?;
+        match source.found {
+            Ok(found) => {
+                self.enter_above(above)?;
+                let FoundSource {
+                    parent,
+                    name,
+                    stat,
+                    record: met,
+                } = found;
+                record.mounted = stat.mount_root;
+                self.open = Some(Open {
+                    record: met,
+                    from: Some((Folder::top(parent), name)),
+                    prefix,
+                    depth: 0,
+                });
             }
             Err(error) => {
-                state.path = source.path.as_str().as_bytes()[1..].to_vec();
-                state.problem(
-                    ProblemKind::Unreadable,
-                    format!(
-                        "the source is not there or cannot be read: {}",
-                        reason(&error.into())
-                    ),
-                );
+                record.present = false;
+                let name = parts.last().copied().unwrap_or_default();
+                let name = OsStr::from_bytes(name).to_owned();
+                self.item(name, prefix, None, What::NoSource(error))?;
             }
         }
-        record.entries = state.totals.entries - before;
-        records.push(record);
+        self.job.source = Some(self.records.len());
+        self.records.push(record);
+        Ok(())
     }
-    leave_to(state, &[])?;
-    leave(state)?;
-    // In the order of the configuration, as people read it.
-    records.sort_by_key(|record| {
-        state
-            .step
-            .sources
-            .iter()
-            .position(|source| source.path == record.path)
-    });
-    Ok(records)
-}
 
-/// Enters the folders above a source that are not entered yet.
-fn enter_above(state: &mut State<'_>, parts: &[&[u8]], continued: bool) -> Result<()> {
-    for depth in state.levels.len() - 1..parts.len() {
-        let path = parts[..=depth].join(&b'/');
-        let absolute = [b"/", path.as_slice()].concat();
-        let stat = resolve(OsStr::from_bytes(&absolute).as_ref())
-            .map(|resolved| resolved.stat)
-            .map_err(|error| Error::io("look at", &absolute, error))?;
-        state.path = path;
-        if !enter(
-            state,
-            OsStr::from_bytes(parts[depth]),
-            &stat,
-            None,
-            continued,
-        )? {
-            return Err(Error::failed(format!(
-                "cannot make the folder for {}",
-                schema::escape::display(&absolute)
-            )));
+    /// Enters the folders above a source that are not entered yet.
+    fn enter_above(&mut self, parts: &[&[u8]]) -> Result<()> {
+        for depth in self.places.len() - 1..parts.len() {
+            let path = parts[..=depth].join(&b'/');
+            let absolute = [b"/", path.as_slice()].concat();
+            let stat = resolve(OsStr::from_bytes(&absolute).as_ref())
+                .map(|resolved| resolved.stat)
+                .map_err(|error| Error::io("look at", &absolute, error))?;
+            let name = OsStr::from_bytes(parts[depth]).to_owned();
+            self.enter(name, path, None, &stat, None)?;
         }
+        Ok(())
     }
-    Ok(())
-}
 
-/// Leaves folders until the ones entered are the given ones or some above them.
-fn leave_to(state: &mut State<'_>, parts: &[&[u8]]) -> Result<()> {
-    let wanted = parts.join(&b'/');
-    while state.levels.len() > 1 {
-        let path = &state.level()?.entry.path;
-        let inside = wanted
-            .strip_prefix(path.as_slice())
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"));
-        if inside {
-            break;
-        }
-        leave(state)?;
-    }
-    Ok(())
-}
-
-/// Copies one source; says whether it was there.
-fn one_source(
-    state: &mut State<'_>,
-    parts: &[&[u8]],
-    resolved: Resolved,
-    bounds: Bounds<'_>,
-) -> Result<bool> {
-    let prefix = parts.join(&b'/');
-    let is_root = parts.is_empty();
-    // The names on both sides differ where the configured path goes through a symlink.
-    let own_name: OsString = parts
-        .last()
-        .map_or_else(|| ".".into(), |name| OsStr::from_bytes(name).to_owned());
-    let Resolved { parent, name, stat } = resolved;
-    let mut walk = Walk::new(parent, name, &stat, bounds);
-    let mut present = true;
-    while let Some(visit) = walk.next() {
-        state.path.clear();
-        state.path.extend_from_slice(&prefix);
-        if !walk.path().is_empty() {
-            if !is_root {
-                state.path.push(b'/');
+    /// Leaves folders until the ones entered are the given ones or some above them.
+    fn leave_to(&mut self, parts: &[&[u8]]) -> Result<()> {
+        let wanted = parts.join(&b'/');
+        while self.places.len() > 1 {
+            let path = &self.place()?.path;
+            let inside = wanted
+                .strip_prefix(path.as_slice())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"));
+            if inside {
+                break;
             }
-            state.path.extend_from_slice(walk.path());
+            self.leave();
         }
-        let at_source = walk.path().is_empty();
-        let name = if at_source {
-            own_name.clone()
-        } else {
-            walk.name().clone()
+        Ok(())
+    }
+
+    /// Adds what was met in the source at hand.
+    fn met(&mut self, name: OsString, met: Met) -> Result<()> {
+        let Some(open) = &mut self.open else {
+            return Ok(());
         };
-        match visit {
-            Visit::Enter(stat) if at_source && is_root => {
-                // The tree's own folder stands for `/`; only its metadata is taken over.
-                let attributes = attributes::of_fd(walk.folder()).unwrap_or_default();
-                if let Some(level) = state.levels.last_mut() {
-                    level.entry.mtime = stat.mtime;
-                    level.attributes = attributes;
-                }
+        if met == Met::Leave {
+            open.depth -= 1;
+            // The tree's own folder stands for `/` and is left last of all.
+            if !(open.depth == 0 && open.prefix.is_empty()) {
+                self.leave();
             }
-            Visit::Leave(_) if at_source && is_root => {}
-            Visit::Enter(stat) => {
-                let continued = state.level()?.made.is_some();
-                if !enter(state, &name, &stat, Some(walk.folder()), continued)? {
-                    walk.skip_content();
-                    // There is no level for it to leave.
-                    let left = walk.next();
-                    debug_assert!(matches!(left, Some(Visit::Leave(_))));
-                }
-            }
-            Visit::Leave(_) => leave(state)?,
-            Visit::Leaf(stat) if stat.kind == Kind::File => {
-                super::file::file(state, walk.parent(), walk.name(), &name, stat)?;
-            }
-            Visit::Leaf(stat) => {
-                super::other::other(state, walk.parent(), walk.name(), &name, &stat)?
-            }
-            Visit::Excluded => {}
-            Visit::MountPoint(stat) => {
-                let continued = state.level()?.made.is_some();
-                if enter(state, &name, &stat, None, continued)? {
-                    leave(state)?;
-                }
-            }
-            Visit::Destination => {}
-            Visit::Unreadable(stat, error) => {
-                state.problem(ProblemKind::Unreadable, reason(&error.into()));
-                present &= !at_source;
-                if let Some(stat) = stat {
-                    let continued = state.level()?.made.is_some();
-                    if enter(state, &name, &stat, None, continued)? {
-                        leave(state)?;
+            return Ok(());
+        }
+        let from = open.from.take();
+        let is_source = from.is_some();
+        let (name, path) = if is_source {
+            // The names on both sides differ where the configured path goes through a symlink.
+            let own = open.prefix.rsplit(|byte| *byte == b'/').next();
+            let own = OsStr::from_bytes(own.unwrap_or_default()).to_owned();
+            (own, open.prefix.clone())
+        } else {
+            let place = self.places.last();
+            let above = place.map_or(&b""[..], |place| &place.path);
+            let between: &[u8] = if above.is_empty() { b"" } else { b"/" };
+            let path = [above, between, name.as_bytes()].concat();
+            (name, path)
+        };
+        if matches!(met, Met::Enter(_)) {
+            open.depth += 1;
+        }
+        let is_root = is_source && path.is_empty();
+        if is_source
+            && matches!(met, Met::Unreadable(..) | Met::Vanished)
+            && let Some(record) = self.records.last_mut()
+        {
+            record.present = false;
+        }
+        match met {
+            Met::Enter(stat) if is_root => self.enter_root(&stat, from)?,
+            Met::Enter(stat) => self.enter(name, path, from, &stat, Some(true))?,
+            Met::Leaf(stat) => {
+                let basis = self.find(&path)?;
+                let group = self.group(&stat);
+                if stat.kind == Kind::File {
+                    if !basis.as_ref().is_some_and(|basis| basis.untouched(&stat)) {
+                        self.job.bytes += stat.size;
                     }
+                    let what = What::File(stat, group);
+                    self.item_from(name, path, basis, from, what)?;
+                } else {
+                    let what = What::Other(stat, group);
+                    self.item_from(name, path, basis, from, what)?;
                 }
             }
-            Visit::Vanished => {
-                present &= !at_source;
-                state.problem(ProblemKind::Vanished, "was there and then was not");
+            Met::MountPoint(stat) => {
+                self.enter(name, path, from, &stat, None)?;
+                self.leave();
+            }
+            Met::Unreadable(stat, error) => {
+                self.item(name.clone(), path.clone(), None, What::Unreadable(error))?;
+                if let Some(stat) = stat.filter(|_| !is_root) {
+                    self.enter(name, path, from, &stat, None)?;
+                    self.leave();
+                }
+            }
+            Met::Vanished => self.item(name, path, None, What::Vanished)?,
+            Met::Leave => {}
+        }
+        Ok(())
+    }
+
+    /// Enters a folder; `read` says that it is read in the source.
+    fn enter(
+        &mut self,
+        name: OsString,
+        path: Vec<u8>,
+        from: Option<(Folder, OsString)>,
+        stat: &Stat,
+        read: Option<bool>,
+    ) -> Result<()> {
+        let basis = self.find(&path)?;
+        let place = self.place()?;
+        let in_basis = basis
+            .as_ref()
+            .filter(|basis| basis.kind == Kind::Folder && !basis.absent)
+            .and(place.basis.as_ref());
+        let inode = (stat.dev, stat.ino);
+        let source = read.and_then(|_| match &from {
+            Some((above, name)) => Some(above.known_child(name, inode)),
+            None => Some(place.source.as_ref()?.known_child(&name, inode)),
+        });
+        let child = Place::new(
+            place.new.child(&name),
+            in_basis.map(|above| above.child(&name)),
+            source,
+            path.clone(),
+            place.continued,
+        );
+        let what = What::Folder(*stat, Arc::clone(&child));
+        self.item_from(name, path, basis, from, what)?;
+        self.places.push(child);
+        Ok(())
+    }
+
+    /// Enters `/`, for which the tree's own folder stands.
+    fn enter_root(&mut self, stat: &Stat, from: Option<(Folder, OsString)>) -> Result<()> {
+        let root = self.place()?;
+        let end = root.end().clone();
+        let inode = (stat.dev, stat.ino);
+        let source = from.map(|(above, name)| above.known_child(&name, inode));
+        let with_source = Place::new(
+            root.new.clone(),
+            root.basis.clone(),
+            source,
+            Vec::new(),
+            root.continued,
+        );
+        *with_source.end() = end;
+        self.places.pop();
+        self.places.push(with_source);
+        self.item(OsString::new(), Vec::new(), None, What::Root(*stat))
+    }
+
+    fn leave(&mut self) {
+        self.job.leaves.extend(self.places.pop());
+    }
+
+    fn item(
+        &mut self,
+        name: OsString,
+        path: Vec<u8>,
+        basis: Option<Box<Entry>>,
+        what: What,
+    ) -> Result<()> {
+        self.item_from(name, path, basis, None, what)
+    }
+
+    fn item_from(
+        &mut self,
+        name: OsString,
+        path: Vec<u8>,
+        basis: Option<Box<Entry>>,
+        from: Option<(Folder, OsString)>,
+        what: What,
+    ) -> Result<()> {
+        let place = self.place()?;
+        self.job.items.push(Item {
+            place,
+            name,
+            path,
+            from: from.map(Box::new),
+            basis,
+            what,
+        });
+        Ok(())
+    }
+
+    fn place(&self) -> Result<Arc<Place>> {
+        self.places
+            .last()
+            .cloned()
+            .ok_or_else(|| Error::failed("an entry outside of every folder"))
+    }
+
+    /// The basis' entry of a path.
+    fn find(&mut self, path: &[u8]) -> Result<Option<Box<Entry>>> {
+        let Some(basis) = &mut self.basis else {
+            return Ok(None);
+        };
+        let found = basis.find(path).map_err(|error| {
+            self.shop
+                .store
+                .io("read", "the basis' manifest", error)
+                .hint("run `backup list`; `backup apply --fresh` starts without continuing")
+        })?;
+        Ok(found.map(Box::new))
+    }
+
+    /// The group of an entry that has several names.
+    fn group(&mut self, stat: &Stat) -> Option<Arc<Group>> {
+        if stat.nlink < 2 {
+            return None;
+        }
+        let inode = (stat.dev, stat.ino);
+        let (group, met) = self.groups.entry(inode).or_insert_with(|| {
+            self.group_count += 1;
+            let group = Group {
+                number: self.group_count,
+                first: Mutex::default(),
+            };
+            (Arc::new(group), 0)
+        });
+        *met += 1;
+        let (group, is_last) = (Arc::clone(group), *met == stat.nlink);
+        if is_last {
+            self.groups.remove(&inode);
+        }
+        Some(group)
+    }
+
+    /// Tells how far the work is.
+    fn report(&self) {
+        let shop = self.shop;
+        shop.context.observer.event(Event::Progress(Progress {
+            phase: Phase::Copy,
+            entries: self.tally.totals.entries,
+            entries_total: shop.step.expected.entries,
+            bytes: shop.written.load(Ordering::Relaxed),
+            bytes_total: shop.step.expected.new_bytes,
+        }));
+    }
+
+    /// Makes everything so far durable now and then.
+    fn checkpoint(&mut self) -> Result<()> {
+        if self.last_checkpoint.elapsed() < CHECKPOINT {
+            return Ok(());
+        }
+        let store = self.shop.store;
+        // Never tried again into success.
+        if let Err(error) = self.shop.tree.sync_file_system() {
+            self.unsynced = true;
+            return Err(store
+                .io("sync", "what was copied", error)
+                .hint("the disk could not store what was written: look at `dmesg`; the next run copies it again"));
+        }
+        self.log
+            .checkpoint()
+            .map_err(|error| store.io("write", "the log of copied files", error))?;
+        self.last_checkpoint = Instant::now();
+        Ok(())
+    }
+}
+
+impl Foreman for Builder<'_> {
+    type Job = Job;
+    type Done = Done;
+
+    fn next(&mut self) -> Result<Option<Job>> {
+        let source = self.job.source;
+        while self.job.items.len() < ENTRIES
+            && self.job.leaves.len() < ENTRIES
+            && self.job.bytes < BYTES
+        {
+            if !self.step()? {
+                break;
+            }
+            // A job is of one source, so that its entries can be counted for it.
+            if self.job.source != source {
+                break;
             }
         }
+        let next = self.job.source;
+        let mut job = std::mem::take(&mut self.job);
+        self.job.source = next;
+        job.source = source;
+        job.full = std::mem::take(&mut self.full);
+        let is_empty = job.items.is_empty() && job.leaves.is_empty() && job.full.is_empty();
+        if is_empty && (!self.places.is_empty() || next != source) {
+            // Only a border between sources was passed.
+            return self.next();
+        }
+        Ok((!is_empty).then_some(job))
     }
-    Ok(present)
+
+    fn take(&mut self, done: Done) -> Result<()> {
+        let Done {
+            source,
+            leaves,
+            mut tally,
+            result,
+        } = done;
+        let store = self.shop.store;
+        for copy in std::mem::take(&mut tally.copies) {
+            self.log
+                .record(&copy)
+                .map_err(|error| store.io("write", "the log of copied files", error))?;
+        }
+        result?;
+        self.manifest
+            .write_lines(&std::mem::take(&mut tally.lines))
+            .map_err(|error| store.io("write", "the manifest", error))?;
+        if let Some(record) = source.and_then(|source| self.records.get_mut(source)) {
+            record.entries += tally.totals.entries;
+        }
+        self.tally.add(tally);
+        self.full.extend(leaves);
+        self.shop.check_space()?;
+        self.report();
+        self.checkpoint()
+    }
+
+    fn idle(&mut self) -> Result<()> {
+        self.shop.context.stop.check()?;
+        self.report();
+        self.checkpoint()
+    }
+
+    fn ended(&mut self) {
+        self.shop.ended.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Tells that the disk is being waited for.

@@ -13,7 +13,8 @@ use std::{
 
 use schema::Digest;
 
-use crate::sys::{Dir, Stat, stat::Nanos};
+use super::job::Copy;
+use crate::sys::{Dir, stat::Nanos};
 
 /// Name of the log in a snapshot's record folder.
 pub(super) const FILE_NAME: &str = "copied.log";
@@ -72,15 +73,14 @@ impl CopiedLog {
         Ok((Self { file }, copied))
     }
 
-    /// Records a file that was copied from `source` to the inode `ino`.
-    pub(super) fn record(
-        &mut self,
-        ino: u64,
-        source: &Stat,
-        digest: Digest,
-    ) -> std::io::Result<()> {
-        self.file
-            .write_all(&encode(ino, source.ino, source.ctime, digest))
+    /// Records a file that was copied.
+    pub(super) fn record(&mut self, copy: &Copy) -> std::io::Result<()> {
+        self.file.write_all(&encode(
+            copy.inode,
+            copy.source_inode,
+            copy.source_ctime,
+            copy.digest,
+        ))
     }
 
     /// Records that everything so far is on disk. Call it only after a sync that succeeded.
@@ -137,6 +137,15 @@ fn decode(record: &[u8]) -> Option<(u64, CopiedFile)> {
 mod tests {
     use super::*;
 
+    fn copy(inode: u64, source: &crate::sys::Stat) -> Copy {
+        Copy {
+            inode,
+            source_inode: source.ino,
+            source_ctime: source.ctime,
+            digest: Digest::of(&inode.to_le_bytes()),
+        }
+    }
+
     #[test]
     fn a_torn_tail_is_cut_and_a_checkpoint_makes_durable() {
         let temporary = tempfile::tempdir().unwrap();
@@ -145,10 +154,10 @@ mod tests {
         let source = dir.stat_self().unwrap();
         let (mut log, empty) = CopiedLog::open(&dir).unwrap();
         assert!(empty.is_empty());
-        log.record(7, &source, Digest::of(b"7")).unwrap();
+        log.record(&copy(7, &source)).unwrap();
         log.checkpoint().unwrap();
-        log.record(8, &source, Digest::of(b"8")).unwrap();
-        log.record(9, &source, Digest::of(b"9")).unwrap();
+        log.record(&copy(8, &source)).unwrap();
+        log.record(&copy(9, &source)).unwrap();
         log.flush().unwrap();
         drop(log);
         let path = temporary.path().join(FILE_NAME);

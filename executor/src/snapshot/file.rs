@@ -1,497 +1,351 @@
-//! One regular file: linked to the basis where it is unchanged, copied otherwise.
+//! One regular file: linked to the basis where the basis has it, copied otherwise.
+//!
+//! Invariant: a file is only linked to an inode of the basis that has its content, mode, owner, time
+//! and attributes, because all names of an inode share them.
 
-use std::{ffi::OsStr, fs::File, os::unix::ffi::OsStrExt as _};
+use std::ffi::OsStr;
 
-use rustix::io::Errno;
-use schema::{Digest, SnapshotId, journal::ProblemKind};
+use schema::journal::ProblemKind;
 
 use super::{
-    ends_attributes, ends_everything,
-    state::{Group, State},
+    copying::{self, Content},
+    ends_everything,
+    job::{First, Group, Item},
+    kept,
+    worker::Worker,
 };
 use crate::{
     copy::CopyError,
-    error::{Error, Result, reason},
+    error::{Error, Result},
     manifest::{Entry, xattrs_digest},
-    sys::{
-        Dir, Kind, Stat,
-        attributes::{self, Attributes},
-        dir::open,
-    },
+    sys::{Dir, Kind, Stat, attributes},
 };
-
-/// How often a file that changes while it is read is read again.
-const TRIES: u32 = 3;
 
 /// Puts a regular file into the new tree.
 pub(super) fn file(
-    state: &mut State<'_>,
-    parent: &Dir,
-    source_name: &OsStr,
-    name: &OsStr,
-    stat: Stat,
+    worker: &mut Worker<'_>,
+    item: &Item,
+    stat: &Stat,
+    group: Option<&Group>,
 ) -> Result<()> {
-    if stat.nlink > 1 && link_to_group(state, name, &stat)? {
+    let Some(new) = worker.new_dir()? else {
         return Ok(());
-    }
-    let basis_entry = find_in_basis(state)?;
-    if let Some(entry) = &basis_entry
-        && entry.kind == Kind::File
-        && unchanged(state, parent, source_name, entry, &stat)?
-        && link_to_basis(state, name, entry, &stat)?
+    };
+    let Some(group) = group else {
+        if let Some(mut stored) = store(worker, item, &new, stat)? {
+            stored.entry.group = None;
+            return count(worker, item, stored);
+        }
+        return Ok(());
+    };
+    // Whoever comes to another name of this file waits until the first one is there.
+    let mut first = group.first();
+    if let Some(first) = &*first
+        && link_to_first(worker, item, &new, first)?
     {
         return Ok(());
     }
-    let same_content_as = basis_entry.and_then(|entry| entry.digest);
-    copy(state, parent, source_name, name, stat, same_content_as)
+    // The first name, or one more than an inode can have: then this becomes the first of another.
+    if let Some(mut stored) = store(worker, item, &new, stat)? {
+        stored.entry.group = Some(group.number);
+        if stored.inode == (stat.dev, stat.ino) {
+            *first = Some(First {
+                place: worker.place()?,
+                name: item.name.clone(),
+                entry: stored.entry.clone(),
+            });
+        }
+        return count(worker, item, stored);
+    }
+    Ok(())
 }
 
-/// The basis' entry of the path at hand.
-pub(super) fn find_in_basis(state: &mut State<'_>) -> Result<Option<Entry>> {
-    let Some(basis) = &mut state.basis else {
-        return Ok(None);
-    };
-    let found = basis.cursor.find(&state.path);
-    found.map_err(|error| {
-        state
-            .store
-            .io("read", "the basis' manifest", error)
-            .hint("run `backup list`; `backup apply --fresh` starts without continuing")
-    })
+/// A file that stands in the new tree.
+pub(super) struct Stored {
+    pub(super) entry: Entry,
+    /// How it got there.
+    pub(super) how: How,
+    /// Its inode in the new tree.
+    pub(super) copy: Stat,
+    /// Device and inode number of the source.
+    pub(super) inode: (u64, u64),
+    /// The content is as the basis has it.
+    pub(super) unchanged: bool,
+}
+
+/// How a file got into the new tree.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    Linked,
+    Copied,
+}
+
+/// Links or copies a file. `None` where it was listed as a problem.
+fn store(worker: &mut Worker<'_>, item: &Item, new: &Dir, stat: &Stat) -> Result<Option<Stored>> {
+    let basis = item
+        .basis
+        .as_deref()
+        .filter(|entry| entry.kind == Kind::File);
+    if let Some(entry) = basis
+        && unchanged(worker, item, entry, stat)?
+        && let Some(dir) = worker.basis_dir()
+        && let Some(stored) = link(worker, item, new, (&dir, &item.name), entry, stat)?
+    {
+        return Ok(Some(stored));
+    }
+    if let Some(stored) = link_moved(worker, item, new, stat)? {
+        return Ok(Some(stored));
+    }
+    if let Some(stored) = kept::kept_copy(worker, item, new, stat)? {
+        return Ok(Some(stored));
+    }
+    // Only mode, owner or attributes changed: the basis has the content, and is at hand.
+    if let Some(entry) = basis
+        && entry.same_content(stat)
+        && !entry.looks_like(stat)
+        && let Some(dir) = worker.basis_dir()
+        && let Some(stored) = copying::copy(worker, item, new, stat, Content::Basis(&dir, entry))?
+    {
+        return Ok(Some(stored));
+    }
+    copying::copy(worker, item, new, stat, Content::Source)
 }
 
 /// Gives the file the inode of its first name, if that is in the new tree already.
-fn link_to_group(state: &mut State<'_>, name: &OsStr, stat: &Stat) -> Result<bool> {
-    let Some(group) = state.groups.get(&(stat.dev, stat.ino)).cloned() else {
-        return Ok(false);
-    };
-    let (first_dir, first_name) =
-        descend(state.tree, &group.path).map_err(|error| Error::io("open", &group.path, error))?;
-    clear(state, name)?;
-    match state.level()?.new.link_from(&first_dir, first_name, name) {
+fn link_to_first(worker: &mut Worker<'_>, item: &Item, new: &Dir, first: &First) -> Result<bool> {
+    let dir = first
+        .place
+        .new
+        .open()
+        .map_err(|error| Error::io("open", &worker.here(), error))?;
+    worker.clear(new, &item.name)?;
+    match new.link_from(&dir, &first.name, &item.name) {
         Ok(()) => {}
         Err(error) if ends_everything(error) => {
-            return Err(Error::io("link", &state.here(), error));
+            return Err(Error::io("link", &worker.here(), error));
         }
         // No more links to this inode: this name becomes the first of another.
         Err(_) => return Ok(false),
     }
     let entry = Entry {
-        path: state.path.clone(),
-        group: Some(group.number),
-        ..group.entry
+        path: worker.path().to_vec(),
+        ..first.entry.clone()
     };
-    state.totals.files += 1;
-    state.totals.bytes += stat.size;
-    if entry.stored != Some(state.step.id) {
-        state.unchanged_files += 1;
-    }
-    state.list(&entry)?;
+    let own = entry.stored == Some(worker.shop.step.id);
+    let tally = &mut worker.tally;
+    tally.totals.files += 1;
+    tally.totals.bytes += entry.size;
+    tally.unchanged_files += u64::from(!own);
+    worker.list(&item.name, &entry)?;
     Ok(true)
 }
 
 /// Whether the source is as the basis has it: surely untouched, or the same when read.
-fn unchanged(
-    state: &mut State<'_>,
-    parent: &Dir,
-    source_name: &OsStr,
-    entry: &Entry,
-    stat: &Stat,
-) -> Result<bool> {
+fn unchanged(worker: &mut Worker<'_>, item: &Item, entry: &Entry, stat: &Stat) -> Result<bool> {
     if entry.untouched(stat) {
         return Ok(true);
     }
     // Same looks, but the kernel says that something was done to it: only reading tells. A rename,
     // another link or a restored source do this.
-    if !entry.looks_like(stat) || entry.torn {
-        return Ok(false);
-    }
-    let Ok(file) = parent.file(source_name) else {
+    Ok(entry.looks_like(stat) && !entry.torn && same_when_read(worker, item, entry, stat)?)
+}
+
+/// Whether the source has the content and the attributes of an entry, by reading it.
+fn same_when_read(
+    worker: &mut Worker<'_>,
+    item: &Item,
+    entry: &Entry,
+    stat: &Stat,
+) -> Result<bool> {
+    let Some((digest, attributes)) = read(worker, item, stat)? else {
         return Ok(false);
     };
-    if !Stat::of_fd(&file).is_ok_and(|open| open.kind == Kind::File && open.same_inode(stat)) {
-        return Ok(false);
+    Ok(Some(digest) == entry.digest && attributes == entry.xattrs_digest)
+}
+
+type Digests = (schema::Digest, Option<schema::Digest>);
+
+/// The digests of the source's content and attributes; none if it is not what it was.
+fn read(worker: &mut Worker<'_>, item: &Item, stat: &Stat) -> Result<Option<Digests>> {
+    let Ok(file) = worker.source(item).and_then(|(dir, name)| dir.file(name)) else {
+        return Ok(None);
+    };
+    let is_it = |found: Stat| {
+        found.kind == Kind::File && found.same_inode(stat) && found.ctime == stat.ctime
+    };
+    if !Stat::of_fd(&file).is_ok_and(is_it) {
+        return Ok(None);
     }
     let attributes = attributes::of_fd(&file).unwrap_or_default();
-    if xattrs_digest(&attributes) != entry.xattrs_digest {
-        return Ok(false);
-    }
-    let stop = state.context.stop;
+    let shop = worker.shop;
     let sparse = stat.allocated < stat.size;
-    match state.copier.digest(&file, sparse, &mut |_| stop.check()) {
-        Ok(read) => Ok(Some(read.digest) == entry.digest),
-        Err(CopyError::Ended(error)) => Err(error),
-        Err(CopyError::Read(_) | CopyError::Write(_)) => Ok(false),
-    }
-}
-
-/// Gives the file the basis' inode, if that is what its manifest says.
-fn link_to_basis(state: &mut State<'_>, name: &OsStr, entry: &Entry, stat: &Stat) -> Result<bool> {
-    let Some(stored) = entry.stored else {
-        return Ok(false);
-    };
-    let level = state.level()?;
-    let Some(basis_dir) = &level.basis else {
-        return Ok(false);
-    };
-    let Ok(found) = basis_dir.stat(name) else {
-        return Ok(false);
-    };
-    let step = i128::from(state.capabilities.time_step_ns);
-    let whole = found.kind == Kind::File
-        && found.size == entry.size
-        && (found.mtime - entry.mtime).abs() < step.max(1);
-    if !whole {
-        return Ok(false);
-    }
-    let source = (stat.dev, stat.ino);
-    let many = stat.nlink > 1 || entry.group.is_some();
-    if let (true, Some(basis)) = (many, &mut state.basis)
-        && *basis.given.entry(found.ino).or_insert(source) != source
-    {
-        return Ok(false);
-    }
-    let level = state.level()?;
-    let there = level
-        .made
-        .is_some()
-        .then(|| level.new.look(name))
-        .transpose();
-    let there = there.map_err(|error| Error::io("look at", &state.here(), error))?;
-    if there
-        .flatten()
-        .is_none_or(|there| !there.same_inode(&found))
-    {
-        clear(state, name)?;
-        let level = state.level()?;
-        let Some(basis_dir) = &level.basis else {
-            return Ok(false);
-        };
-        match level.new.link_from(basis_dir, name, name) {
-            Ok(()) => {}
-            Err(error) if ends_everything(error) => {
-                return Err(Error::io("link", &state.here(), error));
-            }
-            // EMLINK, EPERM, ENOTSUP: a copy serves as well.
-            Err(_) => return Ok(false),
+    let read = worker.copier.digest(&file, sparse, &mut |_| shop.check());
+    match read {
+        Ok(read) if Stat::of_fd(&file).is_ok_and(is_it) => {
+            Ok(Some((read.digest, xattrs_digest(&attributes))))
         }
-    }
-    let mut listed = Entry {
-        path: state.path.clone(),
-        // What the source says now: its inode may be another one of the same looks.
-        ino: stat.ino,
-        ctime: stat.ctime,
-        group: None,
-        ..entry.clone()
-    };
-    state.totals.files += 1;
-    state.totals.bytes += stat.size;
-    state.totals.files_linked += 1;
-    state.totals.bytes_linked += stat.size;
-    state.unchanged_files += 1;
-    state.stores(stored, &found);
-    join_group(state, stat, &mut listed);
-    state.list(&listed)?;
-    Ok(true)
-}
-
-/// Copies the file, unless an interrupted run did.
-fn copy(
-    state: &mut State<'_>,
-    parent: &Dir,
-    source_name: &OsStr,
-    name: &OsStr,
-    stat: Stat,
-    basis_digest: Option<Digest>,
-) -> Result<()> {
-    if let Some((copy, digest)) = kept_copy(state, name, &stat)?
-        && let Some((wanted, held)) = attributes_of_both(state, parent, source_name, name, &stat)
-    {
-        let mut entry = copied_entry(state, &stat, digest);
-        entry.xattrs_digest = xattrs_digest(&wanted);
-        // What could not be stored then stands nowhere but in the manifest.
-        entry.xattrs_kept = wanted;
-        entry.xattrs_kept.retain(|one| !held.contains(one));
-        return count_copied(state, &stat, &copy, entry, basis_digest);
-    }
-    let mut before = stat;
-    for attempt in 1..=TRIES {
-        let from = match parent.file(source_name) {
-            Ok(from) => from,
-            Err(Errno::NOENT) => {
-                clear(state, name)?;
-                state.problem(ProblemKind::Vanished, "was there and then was not");
-                return Ok(());
-            }
-            Err(error) => {
-                clear(state, name)?;
-                state.problem(ProblemKind::Unreadable, reason(&error.into()));
-                return Ok(());
-            }
-        };
-        let opened =
-            Stat::of_fd(&from).map_err(|error| Error::io("look at", &state.here(), error))?;
-        if opened.kind != Kind::File {
-            clear(state, name)?;
-            state.problem(ProblemKind::Vanished, "became something else than a file");
-            return Ok(());
-        }
-        before = if attempt == 1 && opened.same_inode(&before) {
-            before
-        } else {
-            opened
-        };
-        let Some((to, entry)) = copy_once(state, &from, name, &before)? else {
-            return Ok(());
-        };
-        let after =
-            Stat::of_fd(&from).map_err(|error| Error::io("look at", &state.here(), error))?;
-        let steady =
-            after.size == before.size && after.mtime == before.mtime && after.ctime == before.ctime;
-        if !steady && attempt < TRIES {
-            continue;
-        }
-        let mut entry = entry;
-        if !steady {
-            entry.torn = true;
-            state.problem(ProblemKind::Torn, "kept changing while it was read");
-        }
-        let copy = Stat::of_fd(&to).map_err(|error| Error::io("look at", &state.here(), error))?;
-        if steady && let Some(digest) = entry.digest {
-            state
-                .log
-                .record(copy.ino, &before, digest)
-                .map_err(|error| state.store.io("write", "the log of copied files", error))?;
-        }
-        return count_copied(state, &before, &copy, entry, basis_digest);
-    }
-    Ok(())
-}
-
-/// Copies content and metadata once. `None` where the entry was listed as a problem.
-fn copy_once(
-    state: &mut State<'_>,
-    from: &File,
-    name: &OsStr,
-    before: &Stat,
-) -> Result<Option<(File, Entry)>> {
-    clear(state, name)?;
-    let to = match state.level()?.new.new_file(name, 0o600) {
-        Ok(to) => to,
-        Err(error) => {
-            state.not_stored("create the file", error)?;
-            return Ok(None);
-        }
-    };
-    let sparse = before.allocated < before.size;
-    let mut copier = std::mem::take(&mut state.copier);
-    let copied = copier.copy(from, &to, sparse, &mut |length| {
-        state.written += length;
-        if state.written - state.written_at_check >= 64 << 20 {
-            state.report();
-            return state.tick();
-        }
-        state.context.stop.check()
-    });
-    state.copier = copier;
-    let copied = match copied {
-        Ok(copied) => copied,
-        Err(CopyError::Ended(error)) => return Err(error),
-        Err(CopyError::Read(error)) => {
-            clear(state, name)?;
-            state.problem(ProblemKind::Unreadable, reason(&error));
-            return Ok(None);
-        }
-        Err(CopyError::Write(error)) => {
-            let _ = state.level()?.new.remove_file(name);
-            state.not_stored("write", error)?;
-            return Ok(None);
-        }
-    };
-    let mut entry = copied_entry(state, before, copied.digest);
-    entry.size = copied.bytes;
-    let attributes = match attributes::of_fd(from) {
-        Ok(attributes) => attributes,
-        Err(error) => {
-            state.problem(
-                ProblemKind::Metadata,
-                format!("cannot read its attributes: {}", reason(&error.into())),
-            );
-            Attributes::new()
-        }
-    };
-    entry.xattrs_digest = xattrs_digest(&attributes);
-    set_metadata(state, &to, &mut entry, attributes)?;
-    Ok(Some((to, entry)))
-}
-
-/// Sets owner, attributes, mode and time, in the order in which none undoes another.
-fn set_metadata(
-    state: &mut State<'_>,
-    to: &File,
-    entry: &mut Entry,
-    attributes: Attributes,
-) -> Result<()> {
-    if state.privileged
-        && let Err(error) = open::set_owner(to, entry.uid, entry.gid)
-        && state.capabilities.owners
-    {
-        state.not_stored("set the owner", error)?;
-    }
-    for (name, value) in attributes {
-        match attributes::set_fd(to, &name, &value) {
-            Ok(()) => {}
-            Err(error) if ends_attributes(error) => {
-                return Err(Error::io("store an attribute of", &state.here(), error));
-            }
-            Err(_) => entry.xattrs_kept.push((name, value)),
-        }
-    }
-    if let Err(error) = open::set_mode(to, entry.mode)
-        && state.capabilities.modes
-    {
-        state.not_stored("set the mode", error)?;
-    }
-    if let Err(error) = open::set_mtime(to, entry.mtime) {
-        state.not_stored("set the time", error)?;
-    }
-    Ok(())
-}
-
-/// A copy that an interrupted run made, if it can be trusted.
-fn kept_copy(state: &mut State<'_>, name: &OsStr, stat: &Stat) -> Result<Option<(Stat, Digest)>> {
-    let level = state.level()?;
-    if level.made.is_none() {
-        return Ok(None);
-    }
-    let Ok(Some(copy)) = level.new.look(name) else {
-        return Ok(None);
-    };
-    if copy.kind != Kind::File {
-        return Ok(None);
-    }
-    let Some((digest, durable)) = state.copied_before(stat, &copy) else {
-        return Ok(None);
-    };
-    if durable {
-        return Ok(Some((copy, digest)));
-    }
-    // A power cut may have left the content on disk and taken what came after it.
-    if !has_metadata(state, &copy, stat) {
-        return Ok(None);
-    }
-    let Ok(file) = state.level()?.new.file(name) else {
-        return Ok(None);
-    };
-    let stop = state.context.stop;
-    match state
-        .copier
-        .digest(&file, copy.allocated < copy.size, &mut |_| stop.check())
-    {
-        Ok(read) if read.digest == digest => Ok(Some((copy, digest))),
         Err(CopyError::Ended(error)) => Err(error),
         _ => Ok(None),
     }
 }
 
-/// Whether a copy has the metadata of its source, as far as the destination can hold it.
-fn has_metadata(state: &State<'_>, copy: &Stat, stat: &Stat) -> bool {
-    let can = &state.capabilities;
-    let step = i128::from(can.time_step_ns);
-    (copy.mtime - stat.mtime).abs() < step.max(1)
-        && (!can.modes || copy.mode == stat.mode)
-        && (!can.owners || !state.privileged || (copy.uid, copy.gid) == (stat.uid, stat.gid))
-}
-
-/// The attributes of a source that is still the same, and of its copy.
-fn attributes_of_both(
-    state: &State<'_>,
-    parent: &Dir,
-    source_name: &OsStr,
-    name: &OsStr,
+/// Links a file that the basis has at another path: the same inode of the source with the same
+/// looks, else one with the same content.
+fn link_moved(
+    worker: &mut Worker<'_>,
+    item: &Item,
+    new: &Dir,
     stat: &Stat,
-) -> Option<(Attributes, Attributes)> {
-    let source = parent.file(source_name).ok()?;
-    let wanted = attributes::of_fd(&source).ok()?;
-    let opened = Stat::of_fd(&source).ok()?;
-    let copy = state.level().ok()?.new.file(name).ok()?;
-    let held = attributes::of_fd(&copy).ok()?;
-    (opened.same_inode(stat) && opened.ctime == stat.ctime).then_some((wanted, held))
-}
-
-fn copied_entry(state: &State<'_>, stat: &Stat, digest: Digest) -> Entry {
-    Entry {
-        digest: Some(digest),
-        stored: Some(state.step.id),
-        ..Entry::of(&state.path, stat)
+) -> Result<Option<Stored>> {
+    let shop = worker.shop;
+    if shop.basis.is_none() || stat.size == 0 {
+        return Ok(None);
     }
-}
-
-fn count_copied(
-    state: &mut State<'_>,
-    stat: &Stat,
-    copy: &Stat,
-    mut entry: Entry,
-    basis_digest: Option<Digest>,
-) -> Result<()> {
-    let id: SnapshotId = state.step.id;
-    state.totals.files += 1;
-    state.totals.bytes += entry.size;
-    state.totals.files_copied += 1;
-    state.totals.bytes_copied += entry.size;
-    if entry.digest.is_some() && entry.digest == basis_digest {
-        state.unchanged_files += 1;
-    }
-    state.stores(id, copy);
-    join_group(state, stat, &mut entry);
-    state.list(&entry)
-}
-
-/// Gives a name in the folder at hand the inode of a path in the new tree; says whether it could.
-pub(super) fn link_to_path(state: &State<'_>, path: &[u8], name: &OsStr) -> Result<bool> {
-    let (dir, last) = descend(state.tree, path).map_err(|error| Error::io("open", path, error))?;
-    match state.level()?.new.link_from(&dir, last, name) {
-        Ok(()) => Ok(true),
-        Err(error) if ends_everything(error) => Err(Error::io("link", &state.here(), error)),
-        Err(_) => Ok(false),
-    }
-}
-
-/// Remembers the first name of a file that has several.
-pub(super) fn join_group(state: &mut State<'_>, stat: &Stat, entry: &mut Entry) {
-    if stat.nlink < 2 {
-        return;
-    }
-    let number = state.groups.len() as u64 + 1;
-    entry.group = Some(number);
-    let group = Group {
-        number,
-        path: entry.path.clone(),
-        entry: entry.clone(),
-    };
-    state.groups.insert((stat.dev, stat.ino), group);
-}
-
-/// Makes room for a name where an interrupted run may have left something.
-pub(super) fn clear(state: &State<'_>, name: &OsStr) -> Result<()> {
-    let level = state.level()?;
-    match level.new.remove_file(name) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(Errno::ISDIR | Errno::PERM) => {
-            let named = schema::escape::display(&state.here());
-            crate::remove::remove_tree(&level.new, name, &named, state.context)
+    if let Some(entry) = shop.moves.surely(stat) {
+        // A folder above was renamed: nothing was done to the file itself.
+        let same = entry.ctime == stat.ctime || same_when_read(worker, item, entry, stat)?;
+        if same && let Some(stored) = link_elsewhere(worker, item, new, entry, stat)? {
+            return Ok(Some(stored));
         }
-        Err(error) => Err(Error::io("remove", &state.here(), error)),
     }
+    let mut candidates = shop
+        .moves
+        .of_size(stat.size)
+        .filter(|entry| entry.looks_like(stat))
+        .peekable();
+    if candidates.peek().is_none() {
+        return Ok(None);
+    }
+    let Some((digest, attributes)) = read(worker, item, stat)? else {
+        return Ok(None);
+    };
+    for entry in candidates {
+        if entry.digest == Some(digest)
+            && entry.xattrs_digest == attributes
+            && let Some(stored) = link_elsewhere(worker, item, new, entry, stat)?
+        {
+            return Ok(Some(stored));
+        }
+    }
+    Ok(None)
 }
 
-/// Opens the folder of a path in the new tree, and gives the last name.
-fn descend<'p>(tree: &Dir, path: &'p [u8]) -> std::result::Result<(Dir, &'p OsStr), Errno> {
-    let mut dir = tree.again()?;
-    let mut parts = path.split(|byte| *byte == b'/');
-    let name = parts.next_back().unwrap_or_default();
-    for part in parts {
-        dir = dir.folder(OsStr::from_bytes(part))?;
+fn link_elsewhere(
+    worker: &mut Worker<'_>,
+    item: &Item,
+    new: &Dir,
+    entry: &Entry,
+    stat: &Stat,
+) -> Result<Option<Stored>> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let Some(basis) = &worker.shop.basis else {
+        return Ok(None);
+    };
+    let slash = entry.path.iter().rposition(|byte| *byte == b'/');
+    let (above, name) = match slash {
+        Some(at) => (&entry.path[..at], &entry.path[at + 1..]),
+        None => (&b""[..], entry.path.as_slice()),
+    };
+    let opened = basis.open().and_then(|basis| match above {
+        b"" => basis.again(),
+        above => basis.folder_below(above),
+    });
+    let Ok(dir) = opened else {
+        return Ok(None);
+    };
+    let from = (&dir, OsStr::from_bytes(name));
+    link(worker, item, new, from, entry, stat)
+}
+
+/// Gives the file an inode of the basis, if that is what the basis' manifest says.
+fn link(
+    worker: &mut Worker<'_>,
+    item: &Item,
+    new: &Dir,
+    (from, from_name): (&Dir, &OsStr),
+    entry: &Entry,
+    stat: &Stat,
+) -> Result<Option<Stored>> {
+    let (Some(_), Ok(found)) = (entry.stored, from.stat(from_name)) else {
+        return Ok(None);
+    };
+    let shop = worker.shop;
+    let step = i128::from(shop.capabilities.time_step_ns);
+    let whole = found.kind == Kind::File
+        && found.size == entry.size
+        && (found.mtime - entry.mtime).abs() < step.max(1);
+    let many = stat.nlink > 1 || entry.group.is_some();
+    if shop.never_link(found.ino) {
+        return Ok(None);
     }
-    Ok((dir, OsStr::from_bytes(name)))
+    if !whole || (many && !shop.may_give(found.ino, (stat.dev, stat.ino))) {
+        return Ok(None);
+    }
+    let name = &item.name;
+    let continued = worker.place()?.is_continued();
+    let there = if continued {
+        new.look(name)
+            .map_err(|error| Error::io("look at", &worker.here(), error))?
+    } else {
+        None
+    };
+    if there.is_none_or(|there| !there.same_inode(&found)) {
+        worker.clear(new, name)?;
+        match new.link_from(from, from_name, name) {
+            Ok(()) => {}
+            Err(error) if ends_everything(error) => {
+                return Err(Error::io("link", &worker.here(), error));
+            }
+            // EMLINK, EPERM, ENOTSUP: a copy serves as well.
+            Err(_) => return Ok(None),
+        }
+    }
+    let listed = Entry {
+        path: worker.path().to_vec(),
+        // What the source says now: its inode may be another one of the same looks.
+        ino: stat.ino,
+        ctime: stat.ctime,
+        immutable: stat.immutable,
+        append_only: stat.append_only,
+        ..entry.clone()
+    };
+    Ok(Some(Stored {
+        entry: listed,
+        how: How::Linked,
+        copy: found,
+        inode: (stat.dev, stat.ino),
+        unchanged: true,
+    }))
+}
+
+/// Counts a file that stands in the new tree, and lists it.
+fn count(worker: &mut Worker<'_>, item: &Item, stored: Stored) -> Result<()> {
+    let Stored {
+        entry,
+        how,
+        copy,
+        unchanged,
+        ..
+    } = stored;
+    let tally = &mut worker.tally;
+    let totals = &mut tally.totals;
+    totals.files += 1;
+    totals.bytes += entry.size;
+    match how {
+        How::Linked => {
+            totals.files_linked += 1;
+            totals.bytes_linked += entry.size;
+        }
+        How::Copied => {
+            totals.files_copied += 1;
+            totals.bytes_copied += entry.size;
+        }
+    }
+    tally.unchanged_files += u64::from(unchanged);
+    if entry.torn {
+        worker.problem(ProblemKind::Torn, "kept changing while it was read");
+    }
+    let by = entry.stored.unwrap_or(worker.shop.step.id);
+    worker.stores(by, &copy);
+    worker.list(&item.name, &entry)
 }

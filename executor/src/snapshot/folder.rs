@@ -1,116 +1,122 @@
 //! One folder of the new tree: made or taken over, and given its metadata once it is full.
 
-use std::{
-    collections::HashSet,
-    ffi::{OsStr, OsString},
-    os::unix::ffi::OsStrExt as _,
-};
+use std::{os::unix::ffi::OsStrExt as _, sync::Arc};
 
 use rustix::io::Errno;
 use schema::journal::ProblemKind;
 
-use super::state::{Level, State};
+use super::{
+    job::{End, Item, Place},
+    worker::Worker,
+};
 use crate::{
     error::{Error, Result, reason},
-    manifest::Entry,
+    manifest::{Entry, xattrs_digest},
     remove::remove_tree,
-    sys::{Dir, Kind, Stat, attributes, dir::open},
+    sys::{
+        Dir, Stat,
+        attributes::{self, Attributes},
+        dir::open,
+    },
 };
 
-/// Makes or takes over a folder in the new tree and goes into it; says whether it could.
+/// Makes or takes over a folder in the new tree.
 pub(super) fn enter(
-    state: &mut State<'_>,
-    name: &OsStr,
+    worker: &mut Worker<'_>,
+    item: &Item,
     stat: &Stat,
-    source: Option<&Dir>,
-    continued: bool,
-) -> Result<bool> {
-    let mut continued = continued;
-    let made = {
-        let level = state.level()?;
-        match level.new.make_folder(name, 0o700) {
-            Err(Errno::EXIST) => {
-                let there = level.new.stat(name).map(|stat| stat.kind);
-                if there == Ok(Kind::Folder) {
-                    let _ = level.new.set_mode_of(name, 0o700);
-                } else {
-                    level
-                        .new
-                        .remove_file(name)
-                        .and_then(|()| level.new.make_folder(name, 0o700))
-                        .map_err(|error| Error::io("replace", &state.here(), error))?;
-                }
-                Ok(())
-            }
-            Ok(()) => {
-                continued = false;
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
-    };
-    if let Err(error) = made {
-        state.not_stored("make the folder", error)?;
-        return Ok(false);
+    child: &Arc<Place>,
+) -> Result<()> {
+    if let Err(error) = child.new.open_or_make() {
+        return worker.not_stored("make the folder", error);
     }
-    let attributes = match source.map(attributes::of_fd).transpose() {
-        Ok(attributes) => attributes.unwrap_or_default(),
+    let basis = item.basis.as_deref();
+    // The kernel moves the change time with any change of an attribute.
+    let attributes = if basis.is_some_and(|basis| basis.untouched(stat))
+        && basis.is_some_and(|basis| basis.xattrs_digest.is_none())
+    {
+        Attributes::new()
+    } else {
+        attributes_of(worker, child)
+    };
+    let mut entry = Entry::of(worker.path(), stat);
+    entry.xattrs_digest = xattrs_digest(&attributes);
+    if !worker.shop.capabilities.xattrs {
+        entry.xattrs_kept.clone_from(&attributes);
+    }
+    worker.tally.totals.folders += 1;
+    worker.list(&item.name, &entry)?;
+    *child.end() = End {
+        entry: Some(entry),
+        attributes,
+    };
+    Ok(())
+}
+
+/// Takes over the metadata of `/` for the tree's own folder.
+pub(super) fn root(worker: &mut Worker<'_>, item: &Item, stat: &Stat) {
+    let attributes = attributes_of(worker, &item.place);
+    let mut end = item.place.end();
+    end.attributes = attributes;
+    if let Some(entry) = &mut end.entry {
+        entry.mtime = stat.mtime;
+    }
+}
+
+fn attributes_of(worker: &mut Worker<'_>, place: &Place) -> Attributes {
+    let Some(source) = &place.source else {
+        return Attributes::new();
+    };
+    match source.open().and_then(attributes::of_fd) {
+        Ok(attributes) => attributes,
+        // Its content will tell.
+        Err(Errno::NOENT | Errno::STALE | Errno::NOTDIR | Errno::LOOP) => Attributes::new(),
+        // It was listed as unreadable, or is a mount point that is not entered.
+        Err(Errno::ACCESS) => Attributes::new(),
         Err(error) => {
-            state.problem(
+            worker.problem(
                 ProblemKind::Metadata,
                 format!("cannot read its attributes: {}", reason(&error.into())),
             );
-            Vec::new()
+            Attributes::new()
         }
-    };
-    let level = state.level()?;
-    let new = level
-        .new
-        .folder(name)
-        .map_err(|error| Error::io("open", &state.here(), error))?;
-    let basis = level
-        .basis
-        .as_ref()
-        .and_then(|basis| basis.folder(name).ok());
-    let mut entry = Entry::of(&state.path, stat);
-    entry.xattrs_digest = crate::manifest::xattrs_digest(&attributes);
-    if !state.capabilities.xattrs {
-        entry.xattrs_kept.clone_from(&attributes);
     }
-    state.totals.folders += 1;
-    state.list(&entry)?;
-    state.levels.push(Level {
-        new,
-        basis,
-        made: continued.then(HashSet::new),
-        entry,
-        attributes,
-    });
-    Ok(true)
 }
 
-/// Gives a full folder its metadata and goes out of it.
-pub(super) fn leave(state: &mut State<'_>) -> Result<()> {
-    let Some(level) = state.levels.pop() else {
+/// Gives a full folder its metadata.
+pub(super) fn finish(worker: &mut Worker<'_>, place: &Arc<Place>) -> Result<()> {
+    worker.turn_to(place);
+    let End { entry, attributes } = place.end().clone();
+    // Without an entry it could not be made, which is listed.
+    let Some(entry) = entry else {
         return Ok(());
     };
-    state.path.clone_from(&level.entry.path);
-    if let Some(made) = &level.made {
-        remove_others(state, &level.new, made)?;
+    let dir = place
+        .new
+        .open()
+        .map_err(|error| Error::io("open", &worker.here(), error))?;
+    if place.is_continued() {
+        remove_others(worker, place, &dir)?;
     }
-    let entry = &level.entry;
-    if state.privileged && !entry.path.is_empty() {
-        let owned = open::set_owner(&level.new, entry.uid, entry.gid);
-        if let (Err(error), true) = (owned, state.capabilities.owners) {
-            state.not_stored("set the owner", error)?;
-        }
+    let shop = worker.shop;
+    let is_root = entry.path.is_empty();
+    let found = dir
+        .stat_self()
+        .map_err(|error| Error::io("look at", &worker.here(), error))?;
+    if shop.privileged
+        && !is_root
+        && (found.uid, found.gid) != (entry.uid, entry.gid)
+        && let Err(error) = open::set_owner(&dir, entry.uid, entry.gid)
+        && shop.capabilities.owners
+    {
+        worker.not_stored("set the owner", error)?;
     }
-    for (name, value) in &level.attributes {
+    for (name, value) in &attributes {
         // What cannot be set here was or is kept in the manifest by whoever copies files; a
         // folder's are few, and restoring reads them from the manifest as well.
-        let set = attributes::set_fd(&level.new, name, value);
-        if let (Err(error), true) = (set, state.privileged && state.capabilities.xattrs) {
-            state.problem(
+        let set = attributes::set_fd(&dir, name, value);
+        if let (Err(error), true) = (set, shop.privileged && shop.capabilities.xattrs) {
+            worker.problem(
                 ProblemKind::Metadata,
                 format!(
                     "cannot store attribute {}: {}",
@@ -120,30 +126,28 @@ pub(super) fn leave(state: &mut State<'_>) -> Result<()> {
             );
         }
     }
-    let moded = open::set_mode(&level.new, entry.mode);
-    if let (Err(error), true) = (moded, state.capabilities.modes) {
-        state.not_stored("set the mode", error)?;
+    if let Err(error) = open::set_mode(&dir, entry.mode)
+        && shop.capabilities.modes
+    {
+        worker.not_stored("set the mode", error)?;
     }
-    if let Err(error) = open::set_mtime(&level.new, entry.mtime) {
-        state.not_stored("set the time", error)?;
+    if let Err(error) = open::set_mtime(&dir, entry.mtime) {
+        worker.not_stored("set the time", error)?;
     }
-    let stat = level
-        .new
-        .stat_self()
-        .map_err(|error| Error::io("look at", &state.here(), error))?;
-    state.stores(state.step.id, &stat);
+    worker.stores(shop.step.id, &found);
     Ok(())
 }
 
 /// Removes what an interrupted run left in a folder and the sources do not have any more.
-fn remove_others(state: &State<'_>, dir: &Dir, made: &HashSet<OsString>) -> Result<()> {
+fn remove_others(worker: &Worker<'_>, place: &Place, dir: &Dir) -> Result<()> {
+    let made = place.made();
     let names = dir
         .names()
-        .map_err(|error| Error::io("list", &state.here(), error))?;
+        .map_err(|error| Error::io("list", &worker.here(), error))?;
     for name in names.iter().filter(|name| !made.contains(*name)) {
-        let named =
-            schema::escape::display(&[state.here().as_slice(), b"/", name.as_bytes()].concat());
-        remove_tree(dir, name, &named, state.context)?;
+        let path = [worker.here().as_slice(), b"/", name.as_bytes()].concat();
+        let named = schema::escape::display(&path);
+        remove_tree(dir, name, &named, worker.shop.context)?;
     }
     Ok(())
 }

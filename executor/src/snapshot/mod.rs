@@ -2,16 +2,20 @@
 //!
 //! Invariant (law 4): data and manifest are on disk before the one rename that publishes. The
 //! tree in `partial` may start empty or hold what an interrupted run left; [`build`] converges
-//! either to the sources. A file system that can clone a snapshot only needs another [`start`].
+//! either to the survey of the sources. A file system that can clone a snapshot only needs another
+//! [`start`].
 
 mod build;
 mod copied_log;
+mod copying;
 mod file;
 mod folder;
+mod job;
+mod kept;
 mod other;
 pub(crate) mod seal;
 mod start;
-mod state;
+mod worker;
 
 use schema::{
     amount,
@@ -23,13 +27,17 @@ use schema::{
 use crate::{
     error::{Error, Result},
     event::Context,
+    scan,
     store::Store,
+    survey::Survey,
 };
 
 /// Problems listed in a record; more are only counted.
 const MAX_PROBLEMS: usize = 1000;
 
 /// Makes, seals and publishes the snapshot of a step; where that was done before, says so.
+///
+/// `survey` is what the plan was made from, if nothing ran since that may have changed the sources.
 ///
 /// # Errors
 /// What ended the work: an interruption, a destination that cannot be written, too little space.
@@ -38,6 +46,7 @@ pub fn run(
     store: &Store,
     run_id: &str,
     step: &SnapshotStep,
+    survey: Option<Survey>,
     context: Context<'_>,
 ) -> Result<Outcome> {
     if let Some(record) = store.record(step.id)?
@@ -47,10 +56,25 @@ pub fn run(
         return Ok(outcome(&record));
     }
     let started = start::start(store, step)?;
-    let built = build::build(store, run_id, step, &started, context)?;
+    let survey = match survey {
+        Some(survey) => survey,
+        None => look(store, step, context)?,
+    };
+    let built = build::build(store, run_id, step, &started, survey, context)?;
     let record = seal::seal(store, run_id, step, &started, built, context)?;
     seal::publish(store, step, &record)?;
     Ok(outcome(&record))
+}
+
+/// Looks at the sources.
+fn look(store: &Store, step: &SnapshotStep, context: Context<'_>) -> Result<Survey> {
+    let never = store
+        .root
+        .stat_self()
+        .map_err(|error| store.io("look at", "", error))?;
+    let basis = step.basis.as_ref().map(|basis| (store, basis.id));
+    let never = Some((never.dev, never.ino));
+    scan::sources(&step.into(), basis, never, context).map(|(_, survey)| survey)
 }
 
 /// What a sealed snapshot means for its step.

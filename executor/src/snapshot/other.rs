@@ -1,146 +1,173 @@
 //! Symlinks, FIFOs, sockets and devices.
 
-use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+use std::os::unix::ffi::OsStrExt as _;
 
 use rustix::io::Errno;
-use schema::journal::ProblemKind;
 
 use super::{
     ends_attributes, ends_everything,
-    file::{clear, find_in_basis, join_group, link_to_path},
-    state::State,
+    job::{First, Group, Item},
+    worker::Worker,
 };
 use crate::{
-    error::{Error, Result, reason},
+    error::{Error, Result},
     manifest::{Entry, xattrs_digest},
     sys::{Dir, Kind, Stat, attributes},
 };
 
 /// Puts an entry that is neither a file nor a folder into the new tree.
 pub(super) fn other(
-    state: &mut State<'_>,
-    parent: &Dir,
-    source_name: &OsStr,
-    name: &OsStr,
+    worker: &mut Worker<'_>,
+    item: &Item,
     stat: &Stat,
+    group: Option<&Group>,
 ) -> Result<()> {
-    let mut entry = Entry::of(&state.path, stat);
-    if stat.kind == Kind::Symlink {
-        match parent.read_symlink(source_name) {
-            Ok(target) => entry.target = Some(target.as_bytes().to_vec()),
-            Err(Errno::NOENT | Errno::INVAL) => {
-                state.problem(ProblemKind::Vanished, "was there and then was not");
+    let Some(new) = worker.new_dir()? else {
+        return Ok(());
+    };
+    let basis = item.basis.as_deref();
+    let untouched = basis.filter(|basis| basis.untouched(stat) && !basis.absent);
+    let mut entry = Entry::of(worker.path(), stat);
+    let mut attributes = attributes::Attributes::new();
+    if let Some(basis) = untouched.filter(|basis| basis.xattrs_digest.is_none()) {
+        entry.target.clone_from(&basis.target);
+    } else {
+        let (dir, name) = match worker.source(item) {
+            Ok(found) => found,
+            Err(error) => {
+                worker.not_read(error);
                 return Ok(());
             }
-            Err(error) => {
-                state.problem(ProblemKind::Unreadable, reason(&error.into()));
-                return Ok(());
+        };
+        if stat.kind == Kind::Symlink {
+            match dir.read_symlink(name) {
+                Ok(target) => entry.target = Some(target.as_bytes().to_vec()),
+                Err(Errno::INVAL) => {
+                    worker.vanished();
+                    return Ok(());
+                }
+                Err(error) => {
+                    worker.not_read(error);
+                    return Ok(());
+                }
             }
         }
+        attributes = attributes::of_entry(&dir, name).unwrap_or_default();
+        entry.xattrs_digest = xattrs_digest(&attributes);
     }
-    let attributes = attributes::of_entry(parent, source_name).unwrap_or_default();
-    entry.xattrs_digest = xattrs_digest(&attributes);
-    let basis_entry = find_in_basis(state)?;
-    clear(state, name)?;
+    worker.clear(&new, &item.name)?;
 
-    let mut linked = stat.nlink > 1 && link_to_first(state, name, stat, &mut entry)?;
-    if let Some(basis) = basis_entry
-        && !linked
-        && basis.untouched(stat)
+    // Whoever comes to another name of it waits until the first one is there.
+    let mut first = group.map(Group::first);
+    entry.group = group.map(|group| group.number);
+    let mut linked = false;
+    if let Some(first) = first.as_ref().and_then(|first| first.as_ref()) {
+        linked = !first.entry.absent && link_to_first(worker, item, &new, first)?;
+    } else if let Some(basis) = untouched
         && basis.target == entry.target
         && basis.xattrs_digest == entry.xattrs_digest
-        && !basis.absent
-        && entry.group.is_none()
     {
-        linked = link(state, name, &entry)?;
+        linked = link(worker, item, &new)?;
     }
     if !linked {
-        entry.absent = !make(state, name, &entry, stat)?;
+        entry.absent = !make(worker, item, &new, &entry, stat)?;
         if !entry.absent {
             for (attribute, value) in attributes {
-                let level = state.level()?;
-                match attributes::set_entry(&level.new, name, &attribute, &value) {
+                match attributes::set_entry(&new, &item.name, &attribute, &value) {
                     Ok(()) => {}
                     Err(error) if ends_attributes(error) => {
-                        return Err(Error::io("store an attribute of", &state.here(), error));
+                        return Err(Error::io("store an attribute of", &worker.here(), error));
                     }
                     Err(_) => entry.xattrs_kept.push((attribute, value)),
                 }
             }
         }
     }
-    if stat.nlink > 1 && entry.group.is_none() {
-        join_group(state, stat, &mut entry);
+    if let Some(first) = &mut first
+        && first.is_none()
+    {
+        **first = Some(First {
+            place: worker.place()?,
+            name: item.name.clone(),
+            entry: entry.clone(),
+        });
     }
-    state.list(&entry)
+    worker.list(&item.name, &entry)
 }
 
-/// Gives the entry the inode of its first name, if that is in the new tree already.
-fn link_to_first(state: &State<'_>, name: &OsStr, stat: &Stat, entry: &mut Entry) -> Result<bool> {
-    let Some(group) = state.groups.get(&(stat.dev, stat.ino)) else {
-        return Ok(false);
-    };
-    if group.entry.absent {
-        entry.group = Some(group.number);
-        return Ok(false);
+/// Gives the entry the inode of its first name.
+fn link_to_first(worker: &Worker<'_>, item: &Item, new: &Dir, first: &First) -> Result<bool> {
+    let dir = first
+        .place
+        .new
+        .open()
+        .map_err(|error| Error::io("open", &worker.here(), error))?;
+    match new.link_from(&dir, &first.name, &item.name) {
+        Ok(()) => Ok(true),
+        Err(error) if ends_everything(error) => Err(Error::io("link", &worker.here(), error)),
+        Err(_) => Ok(false),
     }
-    let linked = link_to_path(state, &group.path, name)?;
-    if linked {
-        entry.group = Some(group.number);
-    }
-    Ok(linked)
 }
 
 /// Gives the entry the basis' inode.
-fn link(state: &State<'_>, name: &OsStr, entry: &Entry) -> Result<bool> {
-    let level = state.level()?;
-    let Some(basis) = &level.basis else {
+fn link(worker: &mut Worker<'_>, item: &Item, new: &Dir) -> Result<bool> {
+    let Some(basis) = worker.basis_dir() else {
         return Ok(false);
     };
-    if !basis.stat(name).is_ok_and(|found| found.kind == entry.kind) {
+    let kind = match &item.what {
+        super::job::What::Other(stat, _) => stat.kind,
+        _ => return Ok(false),
+    };
+    if !basis.stat(&item.name).is_ok_and(|found| found.kind == kind) {
         return Ok(false);
     }
-    match level.new.link_from(basis, name, name) {
+    match new.link_from(&basis, &item.name, &item.name) {
         Ok(()) => Ok(true),
-        Err(error) if ends_everything(error) => Err(Error::io("link", &state.here(), error)),
+        Err(error) if ends_everything(error) => Err(Error::io("link", &worker.here(), error)),
         Err(_) => Ok(false),
     }
 }
 
 /// Makes the entry anew; says whether the destination can hold such a thing. What it cannot hold
 /// stands in the manifest and comes back from there.
-fn make(state: &mut State<'_>, name: &OsStr, entry: &Entry, stat: &Stat) -> Result<bool> {
-    let level = state.level()?;
+fn make(
+    worker: &mut Worker<'_>,
+    item: &Item,
+    new: &Dir,
+    entry: &Entry,
+    stat: &Stat,
+) -> Result<bool> {
+    let name = &item.name;
     let made = match &entry.target {
-        Some(target) => level.new.make_symlink(OsStr::from_bytes(target), name),
-        None => level.new.make_special(name, entry.kind, stat.device),
+        Some(target) => new.make_symlink(std::ffi::OsStr::from_bytes(target), name),
+        None => new.make_special(name, entry.kind, stat.device),
     };
     match made {
         Ok(()) => {}
         Err(error) if ends_everything(error) => {
-            return Err(Error::io("make", &state.here(), error));
+            return Err(Error::io("make", &worker.here(), error));
         }
         Err(_) => return Ok(false),
     }
-    let level = state.level()?;
+    let shop = worker.shop;
     let mut faults = Vec::new();
-    if state.privileged
-        && let Err(error) = level.new.set_owner(name, entry.uid, entry.gid)
-        && state.capabilities.owners
+    if shop.privileged
+        && let Err(error) = new.set_owner(name, entry.uid, entry.gid)
+        && shop.capabilities.owners
     {
         faults.push(("set the owner", error));
     }
     if entry.kind != Kind::Symlink
-        && let Err(error) = level.new.set_mode_of(name, entry.mode)
-        && state.capabilities.modes
+        && let Err(error) = new.set_mode_of(name, entry.mode)
+        && shop.capabilities.modes
     {
         faults.push(("set the mode", error));
     }
-    if let Err(error) = level.new.set_mtime(name, entry.mtime) {
+    if let Err(error) = new.set_mtime(name, entry.mtime) {
         faults.push(("set the time", error));
     }
     for (doing, error) in faults {
-        state.not_stored(doing, error)?;
+        worker.not_stored(doing, error)?;
     }
     Ok(true)
 }

@@ -5,12 +5,14 @@
 
 pub mod attributes;
 pub mod dir;
+pub mod folder;
 pub mod mounts;
 pub mod resolve;
 pub mod stat;
 pub mod uuid;
 
 pub use dir::Dir;
+pub use folder::Folder;
 pub use stat::{Kind, Stat};
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};

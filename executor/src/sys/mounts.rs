@@ -67,12 +67,7 @@ fn line(line: &[u8]) -> Option<Mount> {
 
 /// Undoes the kernel's octal escapes of blank, tab, newline and backslash.
 fn unescape(field: &[u8]) -> Vec<u8> {
-    let text = String::from_utf8_lossy(field);
-    // Names that are not UTF-8 stand here as they are; only the escapes need undoing.
-    if !field.contains(&b'\\') {
-        return field.to_vec();
-    }
-    schema::escape::unescape(&text).unwrap_or_else(|| field.to_vec())
+    schema::escape::unescape(field).unwrap_or_else(|| field.to_vec())
 }
 
 #[cfg(test)]

@@ -55,8 +55,10 @@ pub struct Stat {
     pub mount: u64,
     /// Whether it is the root of a mount.
     pub mount_root: bool,
-    /// Whether it can be appended to only, or not changed at all.
+    /// Whether it cannot be changed at all (`chattr +i`).
     pub immutable: bool,
+    /// Whether it can be appended to only (`chattr +a`).
+    pub append_only: bool,
 }
 
 /// `STATX_ATTR_IMMUTABLE`, `STATX_ATTR_APPEND` and `STATX_ATTR_MOUNT_ROOT` of statx(2).
@@ -119,7 +121,8 @@ impl Stat {
                 0
             },
             mount_root: attributes & ATTR_MOUNT_ROOT != 0,
-            immutable: attributes & (ATTR_IMMUTABLE | ATTR_APPEND) != 0,
+            immutable: attributes & ATTR_IMMUTABLE != 0,
+            append_only: attributes & ATTR_APPEND != 0,
         })
     }
 

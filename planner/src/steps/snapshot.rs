@@ -49,6 +49,7 @@ pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
             min_free_bytes: local.min_space_bytes(),
             expected: expected(facts),
             suspect_when: suspect_when(facts),
+            never_link: Vec::new(),
         }),
     ))
 }

@@ -1,0 +1,254 @@
+//! Work in parallel whose results are taken in order.
+//!
+//! Owns the threads and the order; what a job is, is the caller's. With one thread everything
+//! happens on the caller's, one job after the other, so that a run can be followed call by call.
+
+use std::{
+    any::Any,
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::{
+        Mutex, PoisonError,
+        mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel, sync_channel},
+    },
+    time::Duration,
+};
+
+use crate::error::{Error, Result};
+
+/// How often a caller that waits for a long job is given a turn.
+const IDLE: Duration = Duration::from_millis(100);
+
+/// Jobs that may be ahead of the one whose result is taken next, for each thread.
+const AHEAD: usize = 32;
+
+/// The caller's side of the work.
+pub(crate) trait Foreman {
+    /// A piece of work.
+    type Job: Send;
+    /// What became of it.
+    type Done: Send;
+
+    /// The next job; none at the end, which is final only once all results were taken.
+    ///
+    /// # Errors
+    /// What ends the work.
+    fn next(&mut self) -> Result<Option<Self::Job>>;
+
+    /// Takes the result of a job, in the order of the jobs.
+    ///
+    /// # Errors
+    /// What ends the work.
+    fn take(&mut self, done: Self::Done) -> Result<()>;
+
+    /// Called while a long job is waited for.
+    ///
+    /// # Errors
+    /// What ends the work.
+    fn idle(&mut self) -> Result<()>;
+
+    /// The work has ended with an error: jobs under way should end soon.
+    fn ended(&mut self);
+}
+
+/// Does all jobs of a foreman.
+///
+/// # Errors
+/// The first that the foreman says. All jobs have ended when this returns.
+pub(crate) fn work<F: Foreman>(
+    threads: usize,
+    foreman: &mut F,
+    job: &(impl Fn(F::Job) -> F::Done + Sync),
+) -> Result<()> {
+    if threads <= 1 {
+        while let Some(next) = foreman.next()? {
+            let done = job(next);
+            foreman.take(done)?;
+        }
+        return Ok(());
+    }
+    let (to_threads, jobs) = sync_channel::<(u64, F::Job)>(2 * threads);
+    let (from_threads, results) = channel();
+    let jobs = Mutex::new(jobs);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let (jobs, from_threads) = (&jobs, from_threads.clone());
+            scope.spawn(move || {
+                while let Some((number, next)) = receive(jobs) {
+                    let done = catch_unwind(AssertUnwindSafe(|| job(next)));
+                    let stop = done.is_err();
+                    if from_threads.send((number, done)).is_err() || stop {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(from_threads);
+        let result = lead(threads, foreman, &results, &to_threads);
+        if result.is_err() {
+            foreman.ended();
+        }
+        drop(to_threads);
+        result
+    })
+}
+
+fn receive<T>(jobs: &Mutex<Receiver<T>>) -> Option<T> {
+    let jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
+    jobs.recv().ok()
+}
+
+type Answer<T> = (u64, std::result::Result<T, Box<dyn Any + Send>>);
+
+/// Hands jobs out and takes results in order.
+fn lead<F: Foreman>(
+    threads: usize,
+    foreman: &mut F,
+    results: &Receiver<Answer<F::Done>>,
+    to_threads: &std::sync::mpsc::SyncSender<(u64, F::Job)>,
+) -> Result<()> {
+    let lost = || Error::failed("a thread of this program ended early");
+    let window = (AHEAD * threads) as u64;
+    let (mut given, mut taken) = (0, 0);
+    let mut waiting = BTreeMap::new();
+    let mut next = foreman.next()?;
+    loop {
+        while let Some(done) = waiting.remove(&taken) {
+            taken += 1;
+            foreman.take(done)?;
+        }
+        // What was taken may have brought up more to do.
+        if next.is_none() {
+            next = foreman.next()?;
+        }
+        if next.is_none() && given == taken {
+            return Ok(());
+        }
+        let mut full = true;
+        if given - taken < window
+            && let Some(job) = next.take()
+        {
+            match to_threads.try_send((given, job)) {
+                Ok(()) => {
+                    given += 1;
+                    next = foreman.next()?;
+                    full = false;
+                }
+                Err(std::sync::mpsc::TrySendError::Full((_, job))) => next = Some(job),
+                Err(std::sync::mpsc::TrySendError::Disconnected(_)) => return Err(lost()),
+            }
+        }
+        let answer = if full {
+            match results.recv_timeout(IDLE) {
+                Ok(answer) => Some(answer),
+                Err(RecvTimeoutError::Timeout) => {
+                    foreman.idle()?;
+                    None
+                }
+                Err(RecvTimeoutError::Disconnected) => return Err(lost()),
+            }
+        } else {
+            match results.try_recv() {
+                Ok(answer) => Some(answer),
+                Err(TryRecvError::Empty) => None,
+                Err(TryRecvError::Disconnected) => return Err(lost()),
+            }
+        };
+        if let Some((number, done)) = answer {
+            match done {
+                Ok(done) => {
+                    waiting.insert(number, done);
+                }
+                Err(panic) => {
+                    foreman.ended();
+                    resume_unwind(panic);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Numbers {
+        next: u64,
+        end: u64,
+        taken: Vec<u64>,
+        fails_at: u64,
+        ended: bool,
+    }
+
+    impl Foreman for Numbers {
+        type Job = u64;
+        type Done = u64;
+
+        fn next(&mut self) -> Result<Option<u64>> {
+            self.next += 1;
+            Ok((self.next <= self.end).then_some(self.next))
+        }
+
+        fn take(&mut self, done: u64) -> Result<()> {
+            if done == self.fails_at {
+                return Err(Error::failed("enough"));
+            }
+            self.taken.push(done);
+            Ok(())
+        }
+
+        fn idle(&mut self) -> Result<()> {
+            Ok(())
+        }
+
+        fn ended(&mut self) {
+            self.ended = true;
+        }
+    }
+
+    fn numbers(fails_at: u64) -> Numbers {
+        Numbers {
+            next: 0,
+            end: 1000,
+            taken: Vec::new(),
+            fails_at,
+            ended: false,
+        }
+    }
+
+    #[test]
+    fn results_are_taken_in_the_order_of_the_jobs_however_many_threads_work() {
+        for threads in [1, 2, 7] {
+            let mut foreman = numbers(u64::MAX);
+            work(threads, &mut foreman, &|number| {
+                if number % 13 == 0 {
+                    std::thread::sleep(Duration::from_micros(300));
+                }
+                number
+            })
+            .unwrap();
+            assert_eq!(foreman.taken, (1..=1000).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn an_error_ends_the_work_and_is_what_comes_out() {
+        for threads in [1, 3] {
+            let mut foreman = numbers(500);
+            let error = work(threads, &mut foreman, &|number| number).unwrap_err();
+            assert_eq!(error.message, "enough");
+            assert_eq!(foreman.taken.len(), 499);
+            assert!(foreman.ended || threads == 1);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "seventh")]
+    fn a_panic_in_a_job_is_one_of_the_caller() {
+        let mut foreman = numbers(u64::MAX);
+        let _ = work(2, &mut foreman, &|number| {
+            assert!(number != 7, "seventh");
+            number
+        });
+    }
+}

@@ -1,0 +1,304 @@
+//! Copying one regular file into the new tree, content and metadata.
+
+use std::fs::File;
+
+use rustix::io::Errno;
+use schema::{Digest, journal::ProblemKind};
+
+use super::{
+    ends_attributes,
+    file::{How, Stored},
+    job::{Copy, Item},
+    worker::Worker,
+};
+use crate::{
+    copy::CopyError,
+    error::{Error, Result, reason},
+    manifest::{Entry, xattrs_digest},
+    sys::{
+        Dir, Kind, Stat,
+        attributes::{self, Attributes},
+        dir::open,
+    },
+};
+
+/// How often a file that changes while it is read is read again.
+const TRIES: u32 = 3;
+/// Smaller files are copied even where blocks could be shared: that is as fast.
+const WORTH_SHARING: u64 = 64 << 10;
+
+/// Where the content comes from.
+#[derive(Clone, Copy)]
+pub(super) enum Content<'a> {
+    /// The source.
+    Source,
+    /// The file of the same name in this folder of the basis, which this entry describes.
+    Basis(&'a Dir, &'a Entry),
+}
+
+/// Copies a file. `None` where it was listed as a problem; for content of the basis also where the
+/// basis does not have it after all.
+pub(super) fn copy(
+    worker: &mut Worker<'_>,
+    item: &Item,
+    new: &Dir,
+    stat: &Stat,
+    content: Content<'_>,
+) -> Result<Option<Stored>> {
+    let name = &item.name;
+    for attempt in 1..=TRIES {
+        let opened = worker.source(item).and_then(|(dir, name)| dir.file(name));
+        let from = match opened {
+            Ok(from) => from,
+            Err(error) => {
+                worker.clear(new, name)?;
+                worker.not_read(error);
+                return Ok(None);
+            }
+        };
+        let before = stat_of(worker, &from)?;
+        if before.kind != Kind::File {
+            worker.clear(new, name)?;
+            worker.problem(ProblemKind::Vanished, "became something else than a file");
+            return Ok(None);
+        }
+        let content = match content {
+            // What was said of the basis was said of this very state of the source.
+            Content::Basis(..) if !before.same_inode(stat) || before.ctime != stat.ctime => {
+                Content::Source
+            }
+            content => content,
+        };
+        let Some((to, mut entry)) = copy_once(worker, item, new, &from, &before, content)? else {
+            return Ok(None);
+        };
+        let after = stat_of(worker, &from)?;
+        let steady =
+            after.size == before.size && after.mtime == before.mtime && after.ctime == before.ctime;
+        if !steady && attempt < TRIES {
+            remove(worker, new, item)?;
+            continue;
+        }
+        entry.torn = !steady;
+        let copy = stat_of(worker, &to)?;
+        if steady && let Some(digest) = entry.digest {
+            worker.tally.copies.push(Copy {
+                inode: copy.ino,
+                source_inode: before.ino,
+                source_ctime: before.ctime,
+                digest,
+            });
+        }
+        let basis = item.basis.as_ref().and_then(|basis| basis.digest);
+        return Ok(Some(Stored {
+            unchanged: entry.digest.is_some() && entry.digest == basis,
+            entry,
+            how: How::Copied,
+            copy,
+            inode: (before.dev, before.ino),
+        }));
+    }
+    Ok(None)
+}
+
+fn stat_of(worker: &Worker<'_>, file: &File) -> Result<Stat> {
+    Stat::of_fd(file).map_err(|error| Error::io("look at", &worker.here(), error))
+}
+
+/// Removes what this run made and does not keep.
+fn remove(worker: &Worker<'_>, new: &Dir, item: &Item) -> Result<()> {
+    match new.remove_file(&item.name) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(Error::io("remove", &worker.here(), error)),
+    }
+}
+
+/// Copies content and metadata once. `None` as for [`copy`].
+fn copy_once(
+    worker: &mut Worker<'_>,
+    item: &Item,
+    new: &Dir,
+    from: &File,
+    before: &Stat,
+    content: Content<'_>,
+) -> Result<Option<(File, Entry)>> {
+    worker.clear(new, &item.name)?;
+    let to = match new.new_file(&item.name, 0o600) {
+        Ok(to) => to,
+        Err(error) => {
+            worker.not_stored("create the file", error)?;
+            return Ok(None);
+        }
+    };
+    let filled = match content {
+        Content::Source => from_source(worker, from, &to, before),
+        Content::Basis(dir, entry) => match from_basis(worker, item, dir, entry, &to) {
+            // It is copied from its source then.
+            Ok(None) => {
+                remove(worker, new, item)?;
+                return Ok(None);
+            }
+            Ok(Some(copied)) => Ok(copied),
+            Err(error) => Err(error),
+        },
+    };
+    let (length, digest) = match filled {
+        Ok(filled) => filled,
+        Err(CopyError::Ended(error)) => return Err(error),
+        Err(CopyError::Read(error)) => {
+            remove(worker, new, item)?;
+            worker.problem(ProblemKind::Unreadable, reason(&error));
+            return Ok(None);
+        }
+        Err(CopyError::Write(error)) => {
+            let _ = new.remove_file(&item.name);
+            worker.not_stored("write", error)?;
+            return Ok(None);
+        }
+    };
+    let mut entry = Entry {
+        digest: Some(digest),
+        stored: Some(worker.shop.step.id),
+        size: length,
+        ..Entry::of(worker.path(), before)
+    };
+    let attributes = match attributes::of_fd(from) {
+        Ok(attributes) => attributes,
+        Err(error) => {
+            worker.problem(
+                ProblemKind::Metadata,
+                format!("cannot read its attributes: {}", reason(&error.into())),
+            );
+            Attributes::new()
+        }
+    };
+    entry.xattrs_digest = xattrs_digest(&attributes);
+    set_metadata(worker, &to, &mut entry, attributes)?;
+    Ok(Some((to, entry)))
+}
+
+/// Copies from the source, sharing its blocks where that can be.
+fn from_source(
+    worker: &mut Worker<'_>,
+    from: &File,
+    to: &File,
+    before: &Stat,
+) -> std::result::Result<(u64, Digest), CopyError> {
+    let shop = worker.shop;
+    let shared = before.size >= WORTH_SHARING && worker.share(from, to, before.dev);
+    let sparse = before.allocated < before.size;
+    let copied = if shared {
+        // What was shared cannot change any more, so it is what is read. Reading needs another
+        // description: this one is for writing.
+        let shared = reopen(to).map_err(CopyError::Read)?;
+        worker.copier.digest(&shared, sparse, &mut |_| shop.check())
+    } else {
+        let mut wrote = |length| shop.wrote(length);
+        worker
+            .copier
+            .copy(from, to, sparse, before.size, &mut wrote)
+    }?;
+    Ok((copied.bytes, copied.digest))
+}
+
+/// Copies from the basis; none where the basis does not have what its manifest says.
+fn from_basis(
+    worker: &mut Worker<'_>,
+    item: &Item,
+    dir: &Dir,
+    entry: &Entry,
+    to: &File,
+) -> std::result::Result<Option<(u64, Digest)>, CopyError> {
+    let (Some(digest), Ok(from)) = (entry.digest, dir.file(&item.name)) else {
+        return Ok(None);
+    };
+    let Ok(found) = Stat::of_fd(&from) else {
+        return Ok(None);
+    };
+    if found.kind != Kind::File || found.size != entry.size || worker.shop.never_link(found.ino) {
+        return Ok(None);
+    }
+    if found.size >= WORTH_SHARING && worker.share(&from, to, found.dev) {
+        return Ok(Some((found.size, digest)));
+    }
+    let shop = worker.shop;
+    let sparse = found.allocated < found.size;
+    let mut wrote = |length| shop.wrote(length);
+    match worker
+        .copier
+        .copy(&from, to, sparse, found.size, &mut wrote)
+    {
+        Ok(copied) if copied.digest == digest => Ok(Some((copied.bytes, digest))),
+        // Damaged: the source has the content.
+        Ok(_) | Err(CopyError::Read(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn reopen(file: &File) -> std::io::Result<File> {
+    use std::os::fd::AsRawFd as _;
+    File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
+/// Sets owner, attributes, mode and time, in the order in which none undoes another.
+fn set_metadata(
+    worker: &mut Worker<'_>,
+    to: &File,
+    entry: &mut Entry,
+    attributes: Attributes,
+) -> Result<()> {
+    let shop = worker.shop;
+    // Most files of a machine are root's, and so is what root makes.
+    let own = Stat::of_fd(to).is_ok_and(|made| (made.uid, made.gid) == (entry.uid, entry.gid));
+    if shop.privileged
+        && !own
+        && let Err(error) = open::set_owner(to, entry.uid, entry.gid)
+        && shop.capabilities.owners
+    {
+        worker.not_stored("set the owner", error)?;
+    }
+    for (name, value) in attributes {
+        match attributes::set_fd(to, &name, &value) {
+            Ok(()) => {}
+            Err(error) if ends_attributes(error) => {
+                return Err(Error::io("store an attribute of", &worker.here(), error));
+            }
+            Err(_) => entry.xattrs_kept.push((name, value)),
+        }
+    }
+    if let Err(error) = open::set_mode(to, entry.mode)
+        && shop.capabilities.modes
+    {
+        worker.not_stored("set the mode", error)?;
+    }
+    if let Err(error) = open::set_mtime(to, entry.mtime) {
+        worker.not_stored("set the time", error)?;
+    }
+    Ok(())
+}
+
+impl Worker<'_> {
+    /// Makes an empty file share the blocks of another, where the file system can; a source whose
+    /// file system cannot is asked once.
+    fn share(&self, from: &File, to: &File, device: u64) -> bool {
+        let shop = self.shop;
+        let lock = || {
+            let nothing = &shop.shares_nothing;
+            nothing
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+        };
+        if lock().contains(&device) {
+            return false;
+        }
+        match rustix::fs::ioctl_ficlone(to, from) {
+            Ok(()) => true,
+            Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::NOTTY | Errno::NOSYS | Errno::INVAL) => {
+                lock().insert(device);
+                false
+            }
+            // No blocks to share in this one: it is copied, and the next one is asked again.
+            Err(_) => false,
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! What is handed to the threads that build a snapshot, and what comes back.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    ffi::OsString,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use rustix::io::Errno;
+use schema::{Digest, SnapshotId, journal::Problem, record::SnapshotTotals};
+
+use crate::{
+    error::Result,
+    manifest::Entry,
+    sys::{Folder, Stat, attributes::Attributes, stat::Nanos},
+};
+
+/// A folder of the new tree.
+pub(super) struct Place {
+    /// The folder in the new tree.
+    pub(super) new: Folder,
+    /// The same folder in the basis, where it has one.
+    pub(super) basis: Option<Folder>,
+    /// The same folder in the source; none for folders above the sources.
+    pub(super) source: Option<Folder>,
+    /// Its path in the snapshot.
+    pub(super) path: Vec<u8>,
+    /// It stood in a tree that was continued.
+    pub(super) continued: bool,
+    /// What it gets when it is full.
+    end: Mutex<End>,
+    /// The names made so far, where it may hold others from an interrupted run.
+    made: Mutex<HashSet<OsString>>,
+}
+
+/// What a folder gets when it is full; no entry for one that could not be made.
+#[derive(Default, Clone)]
+pub(super) struct End {
+    /// Its entry in the manifest.
+    pub(super) entry: Option<Entry>,
+    /// Its extended attributes.
+    pub(super) attributes: Attributes,
+}
+
+impl Place {
+    pub(super) fn new(
+        new: Folder,
+        basis: Option<Folder>,
+        source: Option<Folder>,
+        path: Vec<u8>,
+        continued: bool,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            new,
+            basis,
+            source,
+            path,
+            continued,
+            end: Mutex::default(),
+            made: Mutex::default(),
+        })
+    }
+
+    /// Whether it may hold what an interrupted run left.
+    pub(super) fn is_continued(&self) -> bool {
+        self.continued && !self.new.is_new()
+    }
+
+    pub(super) fn end(&self) -> MutexGuard<'_, End> {
+        self.end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn made(&self) -> MutexGuard<'_, HashSet<OsString>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The names of one file.
+pub(super) struct Group {
+    /// The number that they share in the manifest.
+    pub(super) number: u64,
+    /// The first of them that was made. Whoever makes it holds the lock meanwhile.
+    pub(super) first: Mutex<Option<First>>,
+}
+
+impl Group {
+    pub(super) fn first(&self) -> MutexGuard<'_, Option<First>> {
+        self.first.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A name that was made.
+pub(super) struct First {
+    /// The folder it is in.
+    pub(super) place: Arc<Place>,
+    /// Its name there.
+    pub(super) name: OsString,
+    /// Its entry in the manifest.
+    pub(super) entry: Entry,
+}
+
+/// Some entries that follow each other, and folders that are full now.
+#[derive(Default)]
+pub(super) struct Job {
+    /// The source that they belong to.
+    pub(super) source: Option<usize>,
+    /// Entries to make, in the manifest's order.
+    pub(super) items: Vec<Item>,
+    /// Folders whose content was made by earlier jobs.
+    pub(super) full: Vec<Arc<Place>>,
+    /// Folders that are full once this job is done.
+    pub(super) leaves: Vec<Arc<Place>>,
+    /// Bytes that may have to be copied.
+    pub(super) bytes: u64,
+}
+
+/// An entry to make.
+pub(super) struct Item {
+    /// The folder that gets it.
+    pub(super) place: Arc<Place>,
+    /// Its name there.
+    pub(super) name: OsString,
+    /// Its path in the snapshot.
+    pub(super) path: Vec<u8>,
+    /// Where it is found, if that is not the same name in the place's source.
+    pub(super) from: Option<Box<(Folder, OsString)>>,
+    /// What the basis has at its path.
+    pub(super) basis: Option<Box<Entry>>,
+    /// What it is.
+    pub(super) what: What,
+}
+
+/// What an entry is.
+pub(super) enum What {
+    /// A folder.
+    Folder(Stat, Arc<Place>),
+    /// A regular file.
+    File(Stat, Option<Arc<Group>>),
+    /// A symlink, FIFO, socket or device.
+    Other(Stat, Option<Arc<Group>>),
+    /// The tree's own folder stands for `/`; only its metadata is taken over.
+    Root(Stat),
+    /// It cannot be looked at.
+    Unreadable(Errno),
+    /// The source is not there or cannot be looked at.
+    NoSource(Errno),
+    /// It was there and then was not.
+    Vanished,
+}
+
+/// What a job came to.
+#[derive(Default)]
+pub(super) struct Tally {
+    /// Lines of the manifest.
+    pub(super) lines: Vec<u8>,
+    pub(super) totals: SnapshotTotals,
+    pub(super) stored_by: BTreeMap<SnapshotId, u64>,
+    /// Regular files whose content is as the basis has it.
+    pub(super) unchanged_files: u64,
+    pub(super) problems: Vec<Problem>,
+    /// Files that were copied.
+    pub(super) copies: Vec<Copy>,
+}
+
+/// A file that was copied whole.
+pub(super) struct Copy {
+    /// Inode number of the copy.
+    pub(super) inode: u64,
+    /// Inode number of the source.
+    pub(super) source_inode: u64,
+    /// The source's change time when it was read.
+    pub(super) source_ctime: Nanos,
+    /// Digest of the content.
+    pub(super) digest: Digest,
+}
+
+/// A job that was done, or ended.
+pub(super) struct Done {
+    pub(super) source: Option<usize>,
+    pub(super) leaves: Vec<Arc<Place>>,
+    pub(super) tally: Tally,
+    pub(super) result: Result<()>,
+}
+
+impl Tally {
+    /// Adds what another job came to, but for its lines and copies.
+    pub(super) fn add(&mut self, other: Self) {
+        let (sum, more) = (&mut self.totals, other.totals);
+        sum.entries += more.entries;
+        sum.files += more.files;
+        sum.folders += more.folders;
+        sum.bytes += more.bytes;
+        sum.files_copied += more.files_copied;
+        sum.bytes_copied += more.bytes_copied;
+        sum.files_linked += more.files_linked;
+        sum.bytes_linked += more.bytes_linked;
+        sum.errors += more.errors;
+        sum.vanished += more.vanished;
+        sum.torn += more.torn;
+        for (id, bytes) in other.stored_by {
+            *self.stored_by.entry(id).or_default() += bytes;
+        }
+        self.unchanged_files += other.unchanged_files;
+        let room = super::MAX_PROBLEMS.saturating_sub(self.problems.len());
+        self.problems.extend(other.problems.into_iter().take(room));
+    }
+}

@@ -1,0 +1,114 @@
+//! What an interrupted run copied: kept where it can be trusted.
+
+use schema::Digest;
+
+use super::{
+    file::{How, Stored},
+    job::Item,
+    worker::Worker,
+};
+use crate::{
+    copy::CopyError,
+    error::Result,
+    manifest::{Entry, xattrs_digest},
+    sys::{
+        Dir, Kind, Stat,
+        attributes::{self, Attributes},
+    },
+};
+
+/// Takes over a copy that an interrupted run made, if it can be trusted.
+pub(super) fn kept_copy(
+    worker: &mut Worker<'_>,
+    item: &Item,
+    new: &Dir,
+    stat: &Stat,
+) -> Result<Option<Stored>> {
+    if !worker.place()?.is_continued() {
+        return Ok(None);
+    }
+    let Some((copy, digest)) = trusted(worker, item, new, stat)? else {
+        return Ok(None);
+    };
+    let Some((wanted, held)) = attributes_of_both(worker, item, new, stat) else {
+        return Ok(None);
+    };
+    let mut entry = Entry {
+        digest: Some(digest),
+        stored: Some(worker.shop.step.id),
+        ..Entry::of(worker.path(), stat)
+    };
+    entry.xattrs_digest = xattrs_digest(&wanted);
+    // What could not be stored then stands nowhere but in the manifest.
+    entry.xattrs_kept = wanted;
+    entry.xattrs_kept.retain(|one| !held.contains(one));
+    let basis = item.basis.as_ref().and_then(|basis| basis.digest);
+    Ok(Some(Stored {
+        entry,
+        how: How::Copied,
+        copy,
+        inode: (stat.dev, stat.ino),
+        unchanged: Some(digest) == basis,
+    }))
+}
+
+fn trusted(
+    worker: &mut Worker<'_>,
+    item: &Item,
+    new: &Dir,
+    stat: &Stat,
+) -> Result<Option<(Stat, Digest)>> {
+    let Ok(Some(copy)) = new.look(&item.name) else {
+        return Ok(None);
+    };
+    if copy.kind != Kind::File {
+        return Ok(None);
+    }
+    let Some((digest, durable)) = worker.shop.copied_before(stat, &copy) else {
+        return Ok(None);
+    };
+    if durable {
+        return Ok(Some((copy, digest)));
+    }
+    // A power cut may have left the content on disk and taken what came after it.
+    if !has_metadata(worker, &copy, stat) {
+        return Ok(None);
+    }
+    let Ok(file) = new.file(&item.name) else {
+        return Ok(None);
+    };
+    let shop = worker.shop;
+    let sparse = copy.allocated < copy.size;
+    match worker.copier.digest(&file, sparse, &mut |_| shop.check()) {
+        Ok(read) if read.digest == digest => Ok(Some((copy, digest))),
+        Err(CopyError::Ended(error)) => Err(error),
+        _ => Ok(None),
+    }
+}
+
+/// Whether a copy has the metadata of its source, as far as the destination can hold it.
+fn has_metadata(worker: &Worker<'_>, copy: &Stat, stat: &Stat) -> bool {
+    let can = &worker.shop.capabilities;
+    let step = i128::from(can.time_step_ns);
+    (copy.mtime - stat.mtime).abs() < step.max(1)
+        && (!can.modes || copy.mode == stat.mode)
+        && (!can.owners || !worker.shop.privileged || (copy.uid, copy.gid) == (stat.uid, stat.gid))
+}
+
+/// The attributes of a source that is still the same, and of its copy.
+fn attributes_of_both(
+    worker: &mut Worker<'_>,
+    item: &Item,
+    new: &Dir,
+    stat: &Stat,
+) -> Option<(Attributes, Attributes)> {
+    let source = {
+        let (dir, name) = worker.source(item).ok()?;
+        dir.file(name).ok()?
+    };
+    let wanted = attributes::of_fd(&source).ok()?;
+    let opened = Stat::of_fd(&source).ok()?;
+    let copy = new.file(&item.name).ok()?;
+    let held = attributes::of_fd(&copy).ok()?;
+    (opened.same_inode(stat) && opened.ctime == stat.ctime).then_some((wanted, held))
+}

@@ -1,0 +1,63 @@
+//! The survey: one walk through the sources that serves both the prediction and the copy.
+//!
+//! Owns what belongs to a source (patterns, mount points, the destination itself) and the order of
+//! the manifest. Folders are read on several threads; what was met is kept until the snapshot is
+//! built from it, so that no source is walked twice. Reads only.
+
+mod ahead;
+mod moves;
+mod record;
+mod walk;
+
+use std::ffi::OsString;
+
+use schema::{config::AbsolutePath, pattern::Excludes};
+
+pub use moves::Moves;
+pub(crate) use moves::Search;
+pub use record::{Met, Record};
+pub(crate) use walk::{Told, survey_source};
+
+use crate::sys::{Dir, Stat};
+
+/// What bounds a walk.
+#[derive(Clone, Copy)]
+pub struct Bounds<'a> {
+    /// Patterns of what to leave out.
+    pub excludes: &'a Excludes,
+    /// Do not cross mount points.
+    pub one_file_system: bool,
+    /// An inode never to enter.
+    pub never: Option<(u64, u64)>,
+}
+
+/// What was found in all sources.
+#[derive(Debug)]
+pub struct Survey {
+    /// The sources in the manifest's order.
+    pub sources: Vec<Surveyed>,
+    /// What moved within the sources since the basis.
+    pub moves: Moves,
+}
+
+/// What was found of one source.
+#[derive(Debug)]
+pub struct Surveyed {
+    /// The configured path.
+    pub path: AbsolutePath,
+    /// What was found there, or why nothing was.
+    pub found: Result<FoundSource, rustix::io::Errno>,
+}
+
+/// A source that is there.
+#[derive(Debug)]
+pub struct FoundSource {
+    /// The folder that holds it.
+    pub parent: Dir,
+    /// Its name there; `.` for the root itself.
+    pub name: OsString,
+    /// What the kernel says of it.
+    pub stat: Stat,
+    /// What is in it.
+    pub record: Record,
+}

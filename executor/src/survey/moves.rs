@@ -1,0 +1,111 @@
+//! What moved within the sources since the basis: new paths whose file the basis has elsewhere.
+//!
+//! Found in two steps that need little memory: the walk notes inode and size of what is new and of
+//! what is no longer at its path; a second pass over the basis' manifest fetches the few that are
+//! on both sides. Whether one really is the other is proven when it is linked.
+
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+};
+
+use crate::{
+    manifest::{Entry, Reader},
+    sys::{Kind, Stat},
+};
+
+/// Entries of the basis that are fetched at most; what is beyond is copied.
+const MOST: usize = 500_000;
+
+/// Files of the basis that a new path may be.
+#[derive(Debug, Default)]
+pub struct Moves {
+    entries: Vec<Entry>,
+    by_inode: HashMap<u64, Vec<u32>>,
+    by_size: HashMap<u64, Vec<u32>>,
+}
+
+impl Moves {
+    /// Files that were this inode of the source.
+    pub(crate) fn of_inode(&self, inode: u64) -> impl Iterator<Item = &Entry> {
+        self.these(self.by_inode.get(&inode))
+    }
+
+    /// Files of this size.
+    pub(crate) fn of_size(&self, size: u64) -> impl Iterator<Item = &Entry> {
+        self.these(self.by_size.get(&size))
+    }
+
+    fn these<'a>(&'a self, found: Option<&'a Vec<u32>>) -> impl Iterator<Item = &'a Entry> {
+        let found = found.into_iter().flatten();
+        found.filter_map(|at| self.entries.get(usize::try_from(*at).ok()?))
+    }
+
+    /// The file that moved to where this one is, if it surely is the same: the same inode with the
+    /// same looks.
+    pub(crate) fn surely(&self, stat: &Stat) -> Option<&Entry> {
+        self.of_inode(stat.ino)
+            .find(|entry| entry.looks_like(stat) && entry.ctime <= stat.ctime)
+    }
+}
+
+/// What the walk notes.
+#[derive(Debug, Default)]
+pub(crate) struct Search {
+    /// Inode and size of files that are new at their path.
+    new: Vec<(u64, u64)>,
+    /// Inode and size of files that are not at their path any more.
+    gone: Vec<(u64, u64)>,
+}
+
+impl Search {
+    /// Notes a file that is new at its path.
+    pub(crate) fn new_file(&mut self, stat: &Stat) {
+        self.new.push((stat.ino, stat.size));
+    }
+
+    /// Notes a file of the basis that is not at its path any more.
+    pub(crate) fn gone(&mut self, entry: &Entry) {
+        if entry.kind == Kind::File && entry.digest.is_some() && !entry.torn && entry.size > 0 {
+            self.gone.push((entry.ino, entry.size));
+        }
+    }
+
+    /// Fetches what is on both sides from the basis' manifest.
+    pub(crate) fn finish(
+        self,
+        manifest: impl FnOnce() -> crate::Result<Reader>,
+    ) -> crate::Result<Moves> {
+        let mut moves = Moves::default();
+        if self.new.is_empty() || self.gone.is_empty() {
+            return Ok(moves);
+        }
+        let inodes: HashSet<u64> = self.new.iter().map(|(inode, _)| *inode).collect();
+        let sizes: HashSet<u64> = self.new.iter().map(|(_, size)| *size).collect();
+        drop(self.new);
+        let wanted: HashSet<(u64, u64)> = self
+            .gone
+            .into_iter()
+            .filter(|(inode, size)| inodes.contains(inode) || sizes.contains(size))
+            .take(MOST)
+            .collect();
+        if wanted.is_empty() {
+            return Ok(moves);
+        }
+        for entry in manifest()? {
+            let entry = entry.map_err(fault)?;
+            if entry.kind != Kind::File || !wanted.contains(&(entry.ino, entry.size)) {
+                continue;
+            }
+            let at = u32::try_from(moves.entries.len()).unwrap_or(u32::MAX);
+            moves.by_inode.entry(entry.ino).or_default().push(at);
+            moves.by_size.entry(entry.size).or_default().push(at);
+            moves.entries.push(entry);
+        }
+        Ok(moves)
+    }
+}
+
+fn fault(error: io::Error) -> crate::Error {
+    crate::Error::io("read", b"the basis' manifest", error)
+}

@@ -1,0 +1,388 @@
+//! What a walk met, kept in memory in little space: some thirty bytes for an entry.
+//!
+//! Owns the encoding and nothing else. It is read once, from the start, and freed on the way.
+
+use std::{
+    collections::VecDeque,
+    ffi::{OsStr, OsString},
+    io,
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+};
+
+use rustix::io::Errno;
+
+use crate::sys::{Kind, Stat, stat::Nanos};
+
+/// Bytes that are compressed together.
+const PIECE: usize = 512 << 10;
+/// zstd's fastest regular level: this is kept for a moment only.
+const LEVEL: i32 = 1;
+
+/// What the walk met, in the manifest's order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Met {
+    /// A folder, before its content.
+    Enter(Stat),
+    /// The same folder, after its content.
+    Leave,
+    /// Anything else.
+    Leaf(Stat),
+    /// A mount point that is not crossed; the folder itself belongs to the source.
+    MountPoint(Stat),
+    /// An entry that cannot be looked at; for a folder that cannot be opened what the kernel says
+    /// of it.
+    Unreadable(Option<Stat>, Errno),
+    /// An entry that was listed and then was not there.
+    Vanished,
+}
+
+/// Writes what was met.
+#[derive(Debug, Default)]
+pub(super) struct Recorder {
+    pieces: VecDeque<Box<[u8]>>,
+    piece: Vec<u8>,
+    last: Last,
+}
+
+/// Reads what was met, in the order in which it was written.
+#[derive(Debug, Default)]
+pub struct Record {
+    pieces: VecDeque<Box<[u8]>>,
+    piece: Vec<u8>,
+    at: usize,
+    last: Last,
+}
+
+/// Where the entry before was: most are on the same file system and mount.
+#[derive(Debug, Default)]
+struct Last {
+    dev: u64,
+    mount: u64,
+}
+
+const ENTER: u8 = 0;
+const LEAVE: u8 = 1;
+const LEAF: u8 = 2;
+const MOUNT_POINT: u8 = 3;
+const UNREADABLE: u8 = 4;
+const VANISHED: u8 = 5;
+
+const SAME_PLACE: u8 = 1 << 3;
+const ONE_NAME: u8 = 1 << 4;
+const SAME_TIMES: u8 = 1 << 5;
+const FLAGS: u8 = 1 << 6;
+
+const KINDS: [Kind; 7] = [
+    Kind::File,
+    Kind::Folder,
+    Kind::Symlink,
+    Kind::Fifo,
+    Kind::Socket,
+    Kind::CharDevice,
+    Kind::BlockDevice,
+];
+
+impl Recorder {
+    /// Adds what was met under a name; the name of what is left is not kept.
+    pub(super) fn add(&mut self, name: &OsStr, met: &Met) -> io::Result<()> {
+        if self.piece.len() >= PIECE {
+            self.compress()?;
+        }
+        let tag = match met {
+            Met::Enter(_) => ENTER,
+            Met::Leave => LEAVE,
+            Met::Leaf(_) => LEAF,
+            Met::MountPoint(_) => MOUNT_POINT,
+            Met::Unreadable(..) => UNREADABLE,
+            Met::Vanished => VANISHED,
+        };
+        self.piece.push(tag);
+        if tag == LEAVE {
+            return Ok(());
+        }
+        let name = name.as_bytes();
+        self.number(name.len() as u64);
+        self.piece.extend_from_slice(name);
+        match met {
+            Met::Enter(stat) | Met::Leaf(stat) | Met::MountPoint(stat) => self.stat(stat),
+            Met::Unreadable(stat, error) => {
+                self.number(u64::from(error.raw_os_error().unsigned_abs()));
+                self.piece.push(u8::from(stat.is_some()));
+                if let Some(stat) = stat {
+                    self.stat(stat);
+                }
+            }
+            Met::Leave | Met::Vanished => {}
+        }
+        Ok(())
+    }
+
+    /// All that was added.
+    pub(super) fn finish(mut self) -> io::Result<Record> {
+        self.compress()?;
+        Ok(Record {
+            pieces: self.pieces,
+            ..Record::default()
+        })
+    }
+
+    fn compress(&mut self) -> io::Result<()> {
+        if !self.piece.is_empty() {
+            let piece = zstd::bulk::compress(&self.piece, LEVEL)?;
+            self.pieces.push_back(piece.into_boxed_slice());
+            self.piece.clear();
+        }
+        Ok(())
+    }
+
+    fn number(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.piece.push(value.to_le_bytes()[0] | 0x80);
+            value >>= 7;
+        }
+        self.piece.push(value.to_le_bytes()[0]);
+    }
+
+    fn time(&mut self, time: Nanos) {
+        const SECOND: Nanos = 1_000_000_000;
+        let seconds = i64::try_from(time.div_euclid(SECOND)).unwrap_or(i64::MAX);
+        self.number((seconds << 1 ^ seconds >> 63).cast_unsigned());
+        self.number(u64::try_from(time.rem_euclid(SECOND)).unwrap_or(0));
+    }
+
+    fn stat(&mut self, stat: &Stat) {
+        let kind = KINDS.iter().position(|kind| *kind == stat.kind);
+        let same_place = (stat.dev, stat.mount) == (self.last.dev, self.last.mount);
+        let flags = stat.immutable || stat.append_only || stat.mount_root;
+        let mut head = u8::try_from(kind.unwrap_or(0)).unwrap_or(0);
+        for (bit, set) in [
+            (SAME_PLACE, same_place),
+            (ONE_NAME, stat.nlink == 1),
+            (SAME_TIMES, stat.ctime == stat.mtime),
+            (FLAGS, flags),
+        ] {
+            head |= if set { bit } else { 0 };
+        }
+        self.piece.push(head);
+        if flags {
+            self.piece.push(
+                u8::from(stat.immutable)
+                    | u8::from(stat.append_only) << 1
+                    | u8::from(stat.mount_root) << 2,
+            );
+        }
+        if !same_place {
+            self.number(stat.dev);
+            self.number(stat.mount);
+            self.last = Last {
+                dev: stat.dev,
+                mount: stat.mount,
+            };
+        }
+        if stat.nlink != 1 {
+            self.number(stat.nlink.into());
+        }
+        for value in [stat.mode, stat.uid, stat.gid] {
+            self.number(value.into());
+        }
+        self.number(stat.size);
+        self.number(stat.allocated);
+        self.number(stat.ino);
+        self.time(stat.mtime);
+        if stat.ctime != stat.mtime {
+            self.time(stat.ctime);
+        }
+        if matches!(stat.kind, Kind::CharDevice | Kind::BlockDevice) {
+            self.number(stat.device.0.into());
+            self.number(stat.device.1.into());
+        }
+    }
+}
+
+impl Record {
+    /// What was met next, with its name; none at the end.
+    ///
+    /// # Errors
+    /// That memory was damaged.
+    pub fn next_met(&mut self) -> io::Result<Option<(OsString, Met)>> {
+        if self.at == self.piece.len() {
+            let Some(piece) = self.pieces.pop_front() else {
+                self.piece = Vec::new();
+                self.at = 0;
+                return Ok(None);
+            };
+            // One entry more than a piece has room for: names are short.
+            self.piece = zstd::bulk::decompress(&piece, 2 * PIECE)?;
+            self.at = 0;
+        }
+        self.decode()
+            .map(Some)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the survey is damaged"))
+    }
+
+    fn decode(&mut self) -> Option<(OsString, Met)> {
+        let tag = self.byte()?;
+        if tag == LEAVE {
+            return Some((OsString::new(), Met::Leave));
+        }
+        let length = usize::try_from(self.number()?).ok()?;
+        let name = self.piece.get(self.at..self.at.checked_add(length)?)?;
+        let name = OsString::from_vec(name.to_vec());
+        self.at += length;
+        let met = match tag {
+            ENTER => Met::Enter(self.stat()?),
+            LEAF => Met::Leaf(self.stat()?),
+            MOUNT_POINT => Met::MountPoint(self.stat()?),
+            UNREADABLE => {
+                let error = Errno::from_raw_os_error(i32::try_from(self.number()?).ok()?);
+                let stat = (self.byte()? == 1).then(|| self.stat());
+                Met::Unreadable(stat.flatten(), error)
+            }
+            VANISHED => Met::Vanished,
+            _ => return None,
+        };
+        Some((name, met))
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        let byte = *self.piece.get(self.at)?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    fn small(&mut self) -> Option<u32> {
+        u32::try_from(self.number()?).ok()
+    }
+
+    fn time(&mut self) -> Option<Nanos> {
+        let zigzag = self.number()?;
+        let seconds = (zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed();
+        Some(Nanos::from(seconds) * 1_000_000_000 + Nanos::from(self.number()?))
+    }
+
+    fn stat(&mut self) -> Option<Stat> {
+        let head = self.byte()?;
+        let flags = if head & FLAGS != 0 { self.byte()? } else { 0 };
+        if head & SAME_PLACE == 0 {
+            self.last.dev = self.number()?;
+            self.last.mount = self.number()?;
+        }
+        let nlink = if head & ONE_NAME != 0 {
+            1
+        } else {
+            self.small()?
+        };
+        let kind = *KINDS.get(usize::from(head & 7))?;
+        let (mode, uid, gid) = (self.small()?, self.small()?, self.small()?);
+        let (size, allocated, ino) = (self.number()?, self.number()?, self.number()?);
+        let mtime = self.time()?;
+        let ctime = if head & SAME_TIMES != 0 {
+            mtime
+        } else {
+            self.time()?
+        };
+        let device = if matches!(kind, Kind::CharDevice | Kind::BlockDevice) {
+            (self.small()?, self.small()?)
+        } else {
+            (0, 0)
+        };
+        Some(Stat {
+            kind,
+            mode,
+            uid,
+            gid,
+            size,
+            allocated,
+            mtime,
+            ctime,
+            dev: self.last.dev,
+            ino,
+            nlink,
+            device,
+            mount: self.last.mount,
+            mount_root: flags & 4 != 0,
+            immutable: flags & 1 != 0,
+            append_only: flags & 2 != 0,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_was_met_comes_back_in_order() {
+        let file = Stat {
+            kind: Kind::File,
+            mode: 0o4755,
+            uid: u32::MAX,
+            gid: 100,
+            size: u64::MAX,
+            allocated: 4096,
+            mtime: -1,
+            ctime: 1_736_992_800_123_456_789,
+            dev: 77,
+            ino: u64::MAX,
+            nlink: 3,
+            device: (0, 0),
+            mount: 12,
+            mount_root: false,
+            immutable: true,
+            append_only: false,
+        };
+        let device = Stat {
+            kind: Kind::BlockDevice,
+            nlink: 1,
+            device: (8, 1),
+            ctime: -1,
+            immutable: false,
+            mount_root: true,
+            ..file
+        };
+        let folder = Stat {
+            kind: Kind::Folder,
+            dev: 78,
+            device: (0, 0),
+            ..device
+        };
+        let all = [
+            Met::Enter(folder),
+            Met::Leaf(file),
+            Met::Leaf(device),
+            Met::MountPoint(folder),
+            Met::Unreadable(Some(folder), Errno::ACCESS),
+            Met::Unreadable(None, Errno::IO),
+            Met::Vanished,
+            Met::Leave,
+        ];
+        let long = OsString::from_vec(vec![b'\xff'; 255]);
+        let mut recorder = Recorder::default();
+        for _ in 0..3000 {
+            for met in &all {
+                recorder.add(&long, met).unwrap();
+            }
+        }
+        let mut record = recorder.finish().unwrap();
+        for _ in 0..3000 {
+            for met in &all {
+                let (name, found) = record.next_met().unwrap().unwrap();
+                assert_eq!(found, *met);
+                assert!(name == long || found == Met::Leave);
+            }
+        }
+        assert!(record.next_met().unwrap().is_none());
+    }
+}

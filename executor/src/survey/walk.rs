@@ -1,0 +1,157 @@
+//! The walk itself: what was read ahead, put in the manifest's order and told one by one.
+
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, sync::Arc};
+
+use rustix::io::Errno;
+
+use super::{
+    Bounds, Met, Record,
+    ahead::{Part, Reader, Seen, Task, What},
+    record::Recorder,
+};
+use crate::{
+    error::{Error, Result},
+    event::Context,
+    sys::{Folder, Kind, Stat, bytes},
+};
+
+/// What the walk tells besides what it records.
+pub(crate) enum Told {
+    /// What was met at a path relative to the source.
+    Met(Met),
+    /// An entry that a pattern leaves out.
+    Excluded,
+}
+
+struct Frame {
+    seen: std::vec::IntoIter<Seen>,
+    more: std::vec::IntoIter<Arc<Task>>,
+    path_length: usize,
+}
+
+/// Walks one source: the entry `name` of `parent`, of which the kernel says `root`.
+///
+/// `tell` hears of each entry and its path relative to the source, in the manifest's order.
+pub(crate) fn survey_source(
+    parent: &Folder,
+    name: &OsStr,
+    root: &Stat,
+    bounds: Bounds<'_>,
+    context: Context<'_>,
+    tell: &mut dyn FnMut(&[u8], Told) -> Result<()>,
+) -> Result<Record> {
+    let reader = Reader::new(bounds, root.mount);
+    let mut walk = Walk {
+        reader: &reader,
+        recorder: Recorder::default(),
+        stack: Vec::new(),
+        path: Vec::new(),
+        context,
+        tell,
+    };
+    let threads = if root.kind == Kind::Folder && context.threads > 1 {
+        context.threads
+    } else {
+        0
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| reader.read_ahead());
+        }
+        // Also if the walk panics: the scope waits for its threads.
+        let _end = End(&reader);
+        walk.all(parent, name, root)?;
+        let recorder = std::mem::take(&mut walk.recorder);
+        recorder.finish().map_err(damaged)
+    })
+}
+
+struct End<'a>(&'a Reader<'a>);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+struct Walk<'a, 'r> {
+    reader: &'r Reader<'a>,
+    recorder: Recorder,
+    stack: Vec<Frame>,
+    path: Vec<u8>,
+    context: Context<'a>,
+    tell: &'r mut dyn FnMut(&[u8], Told) -> Result<()>,
+}
+
+impl Walk<'_, '_> {
+    fn all(&mut self, parent: &Folder, name: &OsStr, root: &Stat) -> Result<()> {
+        let what = if root.kind == Kind::Folder {
+            What::Folder(*root, Task::new(parent.child(name), Vec::new()))
+        } else {
+            What::Leaf(*root)
+        };
+        self.entry(name, what)?;
+        while let Some(frame) = self.stack.last_mut() {
+            self.path.truncate(frame.path_length);
+            if let Some(seen) = frame.seen.next() {
+                if !self.path.is_empty() {
+                    self.path.push(b'/');
+                }
+                self.path.extend_from_slice(bytes(&seen.name));
+                self.entry(&seen.name, seen.what)?;
+            } else if let Some(more) = frame.more.next() {
+                match self.reader.take(&more) {
+                    Ok(part) => frame.seen = part.seen.into_iter(),
+                    // The folder itself was entered: the rest of it cannot be had.
+                    Err(error) => {
+                        let name = self.path.rsplit(|byte| *byte == b'/').next();
+                        let name = OsStr::from_bytes(name.unwrap_or_default()).to_owned();
+                        self.met(&name, Met::Unreadable(None, error))?;
+                    }
+                }
+            } else {
+                self.stack.pop();
+                self.met(OsStr::new(""), Met::Leave)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, name: &OsStr, what: What) -> Result<()> {
+        self.context.stop.check()?;
+        let met = match what {
+            What::Leaf(stat) => Met::Leaf(stat),
+            What::MountPoint(stat) => Met::MountPoint(stat),
+            What::Unreadable(error) => Met::Unreadable(None, error),
+            What::Vanished => Met::Vanished,
+            What::Excluded => return (self.tell)(&self.path, Told::Excluded),
+            What::Destination => return Ok(()),
+            What::Folder(stat, task) => match self.reader.take(&task) {
+                Ok(part) => return self.enter(name, stat, part),
+                Err(Errno::NOENT) => Met::Vanished,
+                Err(error) => Met::Unreadable(Some(stat), error),
+            },
+        };
+        self.met(name, met)
+    }
+
+    fn enter(&mut self, name: &OsStr, stat: Stat, part: Part) -> Result<()> {
+        // What was opened may not be what was looked at.
+        self.met(name, Met::Enter(part.folder.unwrap_or(stat)))?;
+        self.stack.push(Frame {
+            seen: part.seen.into_iter(),
+            more: part.more.into_iter(),
+            path_length: self.path.len(),
+        });
+        Ok(())
+    }
+
+    fn met(&mut self, name: &OsStr, met: Met) -> Result<()> {
+        self.recorder.add(name, &met).map_err(damaged)?;
+        (self.tell)(&self.path, Told::Met(met))
+    }
+}
+
+fn damaged(error: std::io::Error) -> Error {
+    Error::failed(format!("cannot keep the survey of the sources: {error}"))
+}

@@ -1,0 +1,281 @@
+//! Folders of one tree, of any number and depth, with few open descriptors.
+//!
+//! A [`Folder`] knows its name in the folder above it and which inode it is. It is opened when it
+//! is needed and stays open while it is among the last that were, so that neither a deep nor a wide
+//! tree runs out of descriptors, and nothing recurses.
+
+use std::{
+    collections::VecDeque,
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt as _,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
+};
+
+use rustix::io::Errno;
+
+use super::{Dir, Kind};
+
+/// Folders of a tree that stay open at most, besides those that someone holds.
+const OPEN: usize = 128;
+
+/// A folder of a tree.
+#[derive(Debug, Clone)]
+pub struct Folder(Arc<Node>);
+
+#[derive(Debug)]
+struct Node {
+    above: Option<Folder>,
+    name: OsString,
+    /// Device and inode number, once it was opened or where it is known before.
+    inode: OnceLock<(u64, u64)>,
+    /// It was made through this very node.
+    made: OnceLock<()>,
+    open: Mutex<Option<Arc<Dir>>>,
+    shelf: Arc<Mutex<VecDeque<Weak<Node>>>>,
+}
+
+impl Folder {
+    /// The top of a tree, which stays open.
+    #[must_use]
+    pub fn top(dir: Dir) -> Self {
+        Self(Arc::new(Node {
+            above: None,
+            name: OsString::new(),
+            inode: OnceLock::new(),
+            made: OnceLock::new(),
+            open: Mutex::new(Some(Arc::new(dir))),
+            shelf: Arc::default(),
+        }))
+    }
+
+    /// A folder in this one, not opened yet.
+    #[must_use]
+    pub fn child(&self, name: &OsStr) -> Self {
+        Self(Arc::new(Node {
+            above: Some(self.clone()),
+            name: name.to_owned(),
+            inode: OnceLock::new(),
+            made: OnceLock::new(),
+            open: Mutex::new(None),
+            shelf: Arc::clone(&self.0.shelf),
+        }))
+    }
+
+    /// A folder in this one that must be the inode it was: opening another one is `ESTALE`.
+    #[must_use]
+    pub fn known_child(&self, name: &OsStr, inode: (u64, u64)) -> Self {
+        let child = self.child(name);
+        let _ = child.0.inode.set(inode);
+        child
+    }
+
+    /// The folder above; none for the top.
+    #[must_use]
+    pub fn above(&self) -> Option<&Self> {
+        self.0.above.as_ref()
+    }
+
+    /// Its name in the folder above; empty for the top.
+    #[must_use]
+    pub fn name(&self) -> &OsStr {
+        &self.0.name
+    }
+
+    /// Opens the folder, or gives the descriptor that is open.
+    ///
+    /// # Errors
+    /// The system's reason; `ESTALE` if another folder has its place now.
+    pub fn open(&self) -> Result<Arc<Dir>, Errno> {
+        if let Some(dir) = &*self.slot() {
+            return Ok(Arc::clone(dir));
+        }
+        // The nearest folder above that is open, and the path from there.
+        let mut names = vec![self.name()];
+        let mut above = self.above();
+        let from = loop {
+            let folder = above.ok_or(Errno::BADF)?;
+            if let Some(dir) = &*folder.slot() {
+                break Arc::clone(dir);
+            }
+            names.push(folder.name());
+            above = folder.above();
+        };
+        let names: Vec<&[u8]> = names.iter().rev().map(|name| name.as_bytes()).collect();
+        let dir = from.folder_below(&names.join(&b'/'))?;
+        self.keep(dir)
+    }
+
+    /// Opens the folder, making it and those above it where they are missing.
+    ///
+    /// What has the name and is no folder is removed: only for a tree that is being made.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn open_or_make(&self) -> Result<Arc<Dir>, Errno> {
+        if let Some(dir) = &*self.slot() {
+            return Ok(Arc::clone(dir));
+        }
+        let mut below = vec![self];
+        let mut dir = loop {
+            let Some(above) = below.last().and_then(|folder| folder.above()) else {
+                return Err(Errno::BADF);
+            };
+            if let Some(dir) = &*above.slot() {
+                break Arc::clone(dir);
+            }
+            below.push(above);
+        };
+        for folder in below.into_iter().rev() {
+            dir = folder.make_in(&dir)?;
+        }
+        Ok(dir)
+    }
+
+    fn make_in(&self, above: &Dir) -> Result<Arc<Dir>, Errno> {
+        let name = self.name();
+        loop {
+            match above.make_folder(name, 0o700) {
+                Ok(()) => {
+                    let _ = self.0.made.set(());
+                    break;
+                }
+                Err(Errno::EXIST) if self.0.made.get().is_some() => break,
+                Err(Errno::EXIST) => match above.look(name)? {
+                    Some(there) if there.kind == Kind::Folder => {
+                        // An interrupted run may have closed it even to its owner.
+                        if there.mode & 0o700 != 0o700 {
+                            above.set_mode_of(name, 0o700)?;
+                        }
+                        break;
+                    }
+                    Some(_) => match above.remove_file(name) {
+                        // Another thread was faster.
+                        Ok(()) | Err(Errno::NOENT | Errno::ISDIR | Errno::PERM) => {}
+                        Err(error) => return Err(error),
+                    },
+                    None => {}
+                },
+                Err(error) => return Err(error),
+            }
+        }
+        self.keep(above.folder(name)?)
+    }
+
+    /// Whether it was made new by [`Self::open_or_make`].
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.0.made.get().is_some()
+    }
+
+    fn keep(&self, dir: Dir) -> Result<Arc<Dir>, Errno> {
+        let stat = dir.stat_self()?;
+        let inode = (stat.dev, stat.ino);
+        if *self.0.inode.get_or_init(|| inode) != inode {
+            return Err(Errno::STALE);
+        }
+        let dir = Arc::new(dir);
+        *self.slot() = Some(Arc::clone(&dir));
+        let mut shelf = self.0.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        shelf.push_back(Arc::downgrade(&self.0));
+        let oldest = if shelf.len() > OPEN {
+            shelf.pop_front().and_then(|oldest| oldest.upgrade())
+        } else {
+            None
+        };
+        drop(shelf);
+        if let Some(oldest) = oldest.map(Self) {
+            oldest.slot().take();
+        }
+        Ok(dir)
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Option<Arc<Dir>>> {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Node {
+    /// A chain of a hundred thousand folders must not be dropped by as many nested calls.
+    fn drop(&mut self) {
+        let mut above = self.above.take();
+        while let Some(Folder(node)) = above {
+            above = Arc::into_inner(node).and_then(|mut node| node.above.take());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::resolve::resolve;
+
+    fn top(folder: &std::path::Path) -> Folder {
+        Folder::top(resolve(folder).unwrap().folder().unwrap())
+    }
+
+    #[test]
+    fn a_chain_of_many_thousand_folders_needs_few_descriptors_and_no_stack() {
+        let temporary = tempfile::tempdir().unwrap();
+        let before = std::fs::read_dir("/proc/self/fd").unwrap().count();
+        let mut folder = top(temporary.path());
+        let mut first = None;
+        for _ in 0..5000 {
+            folder = folder.child("d".as_ref());
+            folder.open_or_make().unwrap();
+            first.get_or_insert_with(|| folder.clone());
+        }
+        let open = std::fs::read_dir("/proc/self/fd").unwrap().count();
+        assert!(open < before + 2 * OPEN, "{open}");
+        assert!(
+            first
+                .unwrap()
+                .open()
+                .unwrap()
+                .look("d".as_ref())
+                .unwrap()
+                .is_some()
+        );
+        // Opened again from the one that is still open, thousands of levels above.
+        let last = top(temporary.path());
+        let again = (0..5000).fold(last, |folder, _| folder.child("d".as_ref()));
+        assert_eq!(
+            again.open().unwrap().stat_self().unwrap().ino,
+            folder.open().unwrap().stat_self().unwrap().ino
+        );
+        drop(folder);
+        let dir = resolve(temporary.path()).unwrap().folder().unwrap();
+        let stop = crate::event::Stop::default();
+        let context = crate::event::Context::silent(&stop);
+        crate::remove::remove_tree(&dir, "d".as_ref(), "d", context).unwrap();
+    }
+
+    #[test]
+    fn another_folder_or_a_symlink_in_the_place_of_one_is_not_opened() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path();
+        std::fs::create_dir_all(path.join("a/b")).unwrap();
+        let a = top(path).child("a".as_ref());
+        let stat = a.open().unwrap().stat_self().unwrap();
+        let known = top(path).known_child("a".as_ref(), (stat.dev, stat.ino));
+        let b = top(path)
+            .known_child("a".as_ref(), (stat.dev, stat.ino))
+            .child("b".as_ref());
+        std::fs::rename(path.join("a"), path.join("old")).unwrap();
+        std::fs::create_dir(path.join("a")).unwrap();
+        assert_eq!(known.open().unwrap_err(), Errno::STALE);
+        std::fs::remove_dir(path.join("a")).unwrap();
+        std::os::unix::fs::symlink("old", path.join("a")).unwrap();
+        assert!(known.open().is_err());
+        assert!(b.open().is_err());
+    }
+
+    #[test]
+    fn what_stands_in_the_way_of_a_folder_that_is_made_goes() {
+        let temporary = tempfile::tempdir().unwrap();
+        std::fs::write(temporary.path().join("a"), "x").unwrap();
+        let a = top(temporary.path()).child("a".as_ref());
+        a.child("b".as_ref()).open_or_make().unwrap();
+        assert!(a.is_new());
+        assert!(temporary.path().join("a/b").is_dir());
+    }
+}
