@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 const IDLE: Duration = Duration::from_millis(100);
 
 /// Jobs that may be ahead of the one whose result is taken next, for each thread.
-const AHEAD: usize = 32;
+const AHEAD: usize = 8;
 
 /// The caller's side of the work.
 pub(crate) trait Foreman {

@@ -1,16 +1,17 @@
-//! Walking a source by directory descriptors, in the manifest's order.
+//! Walking a tree by directory descriptors, in the manifest's order, one entry at a time.
 //!
-//! One walk serves scan, copy and restore: it decides what belongs to a source (patterns, mount
-//! points, the destination itself) and nothing else. No recursion: depth costs memory, not stack.
+//! What restores and leftovers are walked by; sources are surveyed. No recursion, and few open
+//! descriptors: depth costs memory only.
 
 use std::{
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt as _,
+    sync::Arc,
 };
 
 use crate::{
     survey::Bounds,
-    sys::{Dir, Kind, Stat, bytes},
+    sys::{Dir, Folder, Kind, Stat, bytes},
 };
 use rustix::io::Errno;
 
@@ -36,8 +37,12 @@ pub enum Visit {
     Vanished,
 }
 
+/// Folders on the way down that stay open; those above are opened again on the way up.
+const OPEN: usize = 64;
+
 struct Frame {
-    dir: Dir,
+    folder: Folder,
+    dir: Option<Arc<Dir>>,
     stat: Stat,
     /// The names still to visit, last first.
     names: Vec<OsString>,
@@ -48,7 +53,8 @@ struct Frame {
 /// A walk through one source.
 pub struct Walk<'a> {
     bounds: Bounds<'a>,
-    root_dir: Dir,
+    root: Folder,
+    root_dir: Arc<Dir>,
     root_name: OsString,
     started: bool,
     root_mount: u64,
@@ -57,15 +63,19 @@ pub struct Walk<'a> {
     name: OsString,
     /// The current entry's folder is the last frame but one after `Enter`.
     entered: bool,
+    /// Why the rest of the last folder is lost.
+    lost: Option<Errno>,
 }
 
 impl<'a> Walk<'a> {
     /// A walk of the entry `name` of `dir`; `root` is what the kernel says of that entry.
     #[must_use]
     pub fn new(dir: Dir, name: OsString, root: &Stat, bounds: Bounds<'a>) -> Self {
+        let root_dir = Arc::new(dir);
         Self {
             bounds,
-            root_dir: dir,
+            root: Folder::top_of(Arc::clone(&root_dir)),
+            root_dir,
             root_name: name,
             started: false,
             root_mount: root.mount,
@@ -73,6 +83,7 @@ impl<'a> Walk<'a> {
             path: Vec::new(),
             name: OsString::new(),
             entered: false,
+            lost: None,
         }
     }
 
@@ -90,18 +101,39 @@ impl<'a> Walk<'a> {
 
     /// The folder that holds the current entry.
     #[must_use]
-    pub fn parent(&self) -> &Dir {
+    pub fn parent(&self) -> &Arc<Dir> {
         let depth = self.stack.len() - usize::from(self.entered);
-        match depth.checked_sub(1) {
-            Some(at) => &self.stack[at].dir,
-            None => &self.root_dir,
-        }
+        self.dir(depth.checked_sub(1))
     }
 
     /// After [`Visit::Enter`]: the folder that was entered.
     #[must_use]
-    pub fn folder(&self) -> &Dir {
-        self.stack.last().map_or(&self.root_dir, |frame| &frame.dir)
+    pub fn folder(&self) -> &Arc<Dir> {
+        self.dir(self.stack.len().checked_sub(1))
+    }
+
+    fn dir(&self, at: Option<usize>) -> &Arc<Dir> {
+        // The last frames are open: see `open_last`.
+        at.and_then(|at| self.stack[at].dir.as_ref())
+            .unwrap_or(&self.root_dir)
+    }
+
+    /// Opens the last folder again where it was closed meanwhile. If it cannot be, the rest of its
+    /// content is lost, which is told next.
+    fn open_last(&mut self) {
+        let Some(frame) = self.stack.last_mut() else {
+            return;
+        };
+        if frame.dir.is_none() {
+            match frame.folder.open() {
+                Ok(dir) => frame.dir = Some(dir),
+                Err(error) => {
+                    frame.names.clear();
+                    frame.dir = Some(Arc::clone(&self.root_dir));
+                    self.lost = Some(error);
+                }
+            }
+        }
     }
 
     /// After [`Visit::Enter`]: the names that will be visited, last first.
@@ -142,7 +174,9 @@ impl<'a> Walk<'a> {
         if !is_root && self.bounds.one_file_system && stat.mount != self.root_mount {
             return Visit::MountPoint(stat);
         }
-        let opened = self.parent().folder(&self.name).and_then(|dir| {
+        let above = self.stack.last().map_or(&self.root, |frame| &frame.folder);
+        let folder = above.child(&self.name);
+        let opened = folder.open().and_then(|dir| {
             // What was opened may not be what was looked at.
             let stat = dir.stat_self()?;
             let names = dir.names()?;
@@ -151,8 +185,12 @@ impl<'a> Walk<'a> {
         match opened {
             Ok((dir, opened, mut names)) => {
                 names.reverse();
+                if let Some(at) = self.stack.len().checked_sub(OPEN) {
+                    self.stack[at].dir = None;
+                }
                 self.stack.push(Frame {
-                    dir,
+                    folder,
+                    dir: Some(dir),
                     stat: opened,
                     names,
                     path_length: self.path.len(),
@@ -178,8 +216,12 @@ impl Iterator for Walk<'_> {
         } else {
             let frame = self.stack.last_mut()?;
             self.path.truncate(frame.path_length);
+            if let Some(error) = self.lost.take() {
+                return Some(Visit::Unreadable(None, error));
+            }
             let Some(name) = frame.names.pop() else {
                 let frame = self.stack.pop()?;
+                self.open_last();
                 self.name = if self.stack.is_empty() {
                     self.root_name.clone()
                 } else {

@@ -34,6 +34,8 @@ use crate::{
 pub(super) enum Fault {
     /// This entry only; the restore goes on.
     Entry(ProblemKind, String),
+    /// Its content is not what the manifest recorded; the restore goes on.
+    Damaged(String),
     /// All of it ends here.
     All(Error),
 }
@@ -90,16 +92,14 @@ pub(super) struct Spot<'a> {
 
 /// Copies a file, metadata included.
 pub(super) fn file(
-    source: &Source,
+    parent: &Dir,
     item: &Item,
     spot: Spot<'_>,
+    copier: &mut Copier,
     stop: &Stop,
     faults: &mut Faults,
 ) -> std::result::Result<Made, Fault> {
     let unreadable = |message: String| Fault::Entry(ProblemKind::Unreadable, message);
-    let (Some(parent), Some(_)) = (source.parent(), &item.stored) else {
-        return Err(unreadable("it is not in the snapshot".into()));
-    };
     let from = parent
         .file(&item.name)
         .map_err(|error| unreadable(reason(&error.into())))?;
@@ -109,7 +109,7 @@ pub(super) fn file(
     }
     let (to, temporary) = new_temporary(spot.name, |temporary| spot.dir.new_file(temporary, 0o600))
         .map_err(|error| Fault::of(error, spot.shown))?;
-    let filled = fill(&from, &to, &stat, item, spot, stop, faults);
+    let filled = fill(&from, &to, &stat, item, spot, copier, stop, faults);
     match filled {
         Ok((inode, bytes, damaged)) => Ok(Made {
             temporary,
@@ -124,12 +124,17 @@ pub(super) fn file(
     }
 }
 
+#[expect(
+    clippy::too_many_arguments,
+    reason = "two files and what is between them"
+)]
 fn fill(
     from: &File,
     to: &File,
     stat: &Stat,
     item: &Item,
     spot: Spot<'_>,
+    copier: &mut Copier,
     stop: &Stop,
     faults: &mut Faults,
 ) -> std::result::Result<(Inode, u64, bool), Fault> {
@@ -137,7 +142,7 @@ fn fill(
     let Copied {
         bytes: length,
         digest,
-    } = Copier::default()
+    } = copier
         .copy(from, to, sparse, stat.size, &mut |_| stop.check())
         .map_err(|error| match error {
             CopyError::Read(error) | CopyError::Write(error) => Fault::of(error, spot.shown),
@@ -183,7 +188,7 @@ pub(super) fn other(
             kind,
             format!("cannot make a {}: {because}", noun(wanted.kind)),
         ),
-        all @ Fault::All(_) => all,
+        other => other,
     })?;
     let finished = finish_other(source, item, spot, &temporary, faults);
     if let Err(error) = finished {

@@ -4,9 +4,13 @@
 //! it cannot restore it lists and goes on.
 
 use std::{
-    collections::HashMap,
-    ffi::OsStr,
+    collections::{HashMap, VecDeque},
+    ffi::{OsStr, OsString},
     os::{fd::AsFd as _, unix::ffi::OsStrExt as _},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use rustix::io::Errno;
@@ -25,8 +29,10 @@ use super::{
     tally::Tally,
 };
 use crate::{
+    copy::Copier,
+    crew::{self, Foreman},
     error::{Error, Result, reason},
-    event::{Context, Event, Phase, Progress},
+    event::{Context, Event, Phase, Progress, Stop},
     sys::{Dir, Kind, Stat, attributes, attributes::Attributes},
 };
 
@@ -35,7 +41,7 @@ const NAMED: usize = 5;
 
 /// An open folder of the target.
 struct Frame {
-    dir: Dir,
+    dir: Arc<Dir>,
     /// Gives its entries an access control list.
     inherits: bool,
     item: Item,
@@ -44,16 +50,54 @@ struct Frame {
     mine: bool,
     /// Our mark stands in it.
     marked: bool,
-    /// Entries that are in it now as the snapshot has them.
-    complete: usize,
+    count: Arc<Count>,
 }
+
+/// What is known of a folder while threads fill it.
+#[derive(Default)]
+struct Count {
+    /// Files that are on their way into it.
+    under_way: AtomicUsize,
+    /// Entries that are in it now as the snapshot has them.
+    complete: AtomicUsize,
+}
+
+/// A file to copy.
+struct Copy {
+    /// The snapshot's folder that holds it.
+    parent: Arc<Dir>,
+    item: Item,
+    /// The target's folder, and the file's name there.
+    dir: Arc<Dir>,
+    name: OsString,
+    inherits: bool,
+    aside: bool,
+    count: Option<Arc<Count>>,
+}
+
+/// A file that was copied, or was not.
+struct Copied {
+    item: Item,
+    result: std::result::Result<Made, Fault>,
+    aside: bool,
+    faults: Faults,
+    count: Option<Arc<Count>>,
+}
+
+/// Folders that wait for files on their way at most: each is an open one.
+const WAITING: usize = 256;
 
 struct Run<'a> {
     job: &'a Job<'a>,
     aside: &'a str,
     context: &'a Context<'a>,
+    source: Source,
     /// Open folders of the target; none where the folder could not be had.
     frames: Vec<Option<Frame>>,
+    /// Folders that were left and wait for files on their way into them, in the order of leaving.
+    left: VecDeque<Frame>,
+    /// For files that are copied here.
+    copier: Copier,
     /// For each file with more names: the path of the first below the target, and its inode.
     links: HashMap<(u64, u64), (Vec<u8>, Inode)>,
     tally: Tally,
@@ -67,7 +111,10 @@ pub(super) fn run(job: &Job<'_>, aside: &str, context: &Context<'_>) -> Result<O
         job,
         aside,
         context,
+        source: job.source()?,
         frames: Vec::new(),
+        left: VecDeque::new(),
+        copier: Copier::default(),
         links: HashMap::new(),
         tally: Tally::default(),
         progress: Progress {
@@ -77,7 +124,13 @@ pub(super) fn run(job: &Job<'_>, aside: &str, context: &Context<'_>) -> Result<O
             ..Progress::default()
         },
     };
-    run.everything().map_err(interrupted)?;
+    run.clean_beside_target();
+    let copiers = Mutex::new(Vec::new());
+    crew::work(context.threads, &mut run, &|file| {
+        copy(job, aside, file, &copiers, context)
+    })
+    .map_err(interrupted)?;
+    run.end();
     run.sync()?;
     Ok(run.tally.outcome(&job.place.shown, aside))
 }
@@ -127,38 +180,30 @@ fn allowed(job: &Job<'_>, aside: &str, totals: &Totals) -> Result<()> {
 }
 
 impl Run<'_> {
-    fn everything(&mut self) -> Result<()> {
-        self.clean_beside_target();
-        let mut source = self.job.source()?;
-        while let Some(step) = source.next_step() {
-            self.context.stop.check()?;
-            match step {
-                Step::Enter(item) => self.enter(&mut source, item)?,
-                Step::Leaf(item) => self.leaf(&source, &item)?,
-                Step::Leave => self.leave(&source),
-                Step::Fault(problem) => self.tally.problem(problem),
-            }
-            self.progress.entries = self.tally.restored + self.tally.already_there;
-            if self.progress.entries.is_multiple_of(64) {
-                self.context.observer.event(Event::Progress(self.progress));
-            }
-        }
+    /// What is left to say when everything was tried.
+    fn end(&mut self) {
         self.context.observer.event(Event::Progress(self.progress));
-        let because = source.manifest_fault().map(str::to_owned).or_else(|| {
+        let because = self.source.manifest_fault().map(str::to_owned).or_else(|| {
             let id = self.job.snapshot?;
             self.job.store.records(id).ok()??;
             self.job.store.manifest(id).err().map(|error| error.message)
         });
         if let Some(because) = because {
             self.tally.problem(Problem {
-                path: source.on_source(b""),
+                path: self.source.on_source(b""),
                 kind: ProblemKind::Metadata,
                 message: format!(
                     "the snapshot's manifest is damaged, so content was not checked and metadata is as the destination holds it: {because}"
                 ),
             });
         }
-        Ok(())
+    }
+
+    fn report(&mut self) {
+        self.progress.entries = self.tally.restored + self.tally.already_there;
+        if self.progress.entries.is_multiple_of(64) {
+            self.context.observer.event(Event::Progress(self.progress));
+        }
     }
 
     /// Where an entry goes; `None` below a folder that could not be had.
@@ -171,7 +216,7 @@ impl Run<'_> {
             }
             Some(frame) => {
                 let frame = frame.as_ref()?;
-                (&frame.dir, &item.name, frame.inherits)
+                (frame.dir.as_ref(), &item.name, frame.inherits)
             }
         };
         Some(Spot {
@@ -182,37 +227,38 @@ impl Run<'_> {
         })
     }
 
-    fn enter(&mut self, source: &mut Source, item: Item) -> Result<()> {
-        let attributes = match (source.folder(), &item.stored) {
-            (Some(folder), Some(_)) => metadata::wanted(&item, || attributes::of_fd(folder)),
+    fn enter(&mut self, item: Item) -> Result<()> {
+        let attributes = match (self.source.folder(), &item.stored) {
+            (Some(folder), Some(_)) => {
+                metadata::wanted(&item, || attributes::of_fd(folder.as_ref()))
+            }
             _ => metadata::wanted(&item, || Ok(Attributes::new())),
         };
         if let Some(error) = attributes.1 {
             let because = format!("cannot read its attributes: {}", reason(&error.into()));
-            self.entry_problem(source, &item, ProblemKind::Metadata, because);
+            self.entry_problem(&item, ProblemKind::Metadata, because);
         }
         let frame = match self.folder(&item) {
             Ok(Some((dir, mine, marked))) => {
                 self.count();
                 Some(Frame {
                     inherits: metadata::passes_acl_on(&dir),
-                    dir,
+                    dir: Arc::new(dir),
                     item,
                     attributes: attributes.0,
                     mine,
                     marked,
-                    complete: 0,
+                    count: Arc::default(),
                 })
             }
             Ok(None) => None,
-            Err(Fault::All(error)) => return Err(error),
-            Err(Fault::Entry(kind, because)) => {
-                self.entry_problem(source, &item, kind, because);
+            Err(fault) => {
+                self.fault(&item, fault)?;
                 None
             }
         };
         if frame.is_none() {
-            source.skip_content();
+            self.source.skip_content();
         }
         self.frames.push(frame);
         Ok(())
@@ -254,10 +300,24 @@ impl Run<'_> {
         }
     }
 
-    fn leave(&mut self, source: &Source) {
-        let Some(Some(frame)) = self.frames.pop() else {
-            return;
-        };
+    fn leave(&mut self) {
+        if let Some(Some(frame)) = self.frames.pop() {
+            self.left.push_back(frame);
+            self.finish_left();
+        }
+    }
+
+    /// Ends the folders into which nothing is on its way any more.
+    fn finish_left(&mut self) {
+        let is_full = |frame: &Frame| frame.count.under_way.load(Ordering::Acquire) == 0;
+        while self.left.front().is_some_and(is_full) {
+            if let Some(frame) = self.left.pop_front() {
+                self.finish(frame);
+            }
+        }
+    }
+
+    fn finish(&mut self, frame: Frame) {
         let mut faults = Faults::default();
         if frame.mine {
             let marked = frame.marked;
@@ -272,7 +332,7 @@ impl Run<'_> {
             let handle = Handle::Open(frame.dir.as_fd());
             metadata::apply_time(&handle, &frame.item, &mut faults);
         }
-        self.faults(source, &frame.item, faults);
+        self.faults(&frame.item, faults);
     }
 
     /// Whether a folder that keeps its own metadata is the snapshot's but for its time, as one
@@ -286,34 +346,36 @@ impl Run<'_> {
             && frame
                 .dir
                 .names()
-                .is_ok_and(|names| names.len() == frame.complete)
+                .is_ok_and(|names| names.len() == frame.count.complete.load(Ordering::Acquire))
     }
 
     /// Counts an entry that is in its folder now as the snapshot has it.
     fn count(&mut self) {
-        if let Some(Some(frame)) = self.frames.last_mut() {
-            frame.complete += 1;
+        if let Some(Some(frame)) = self.frames.last() {
+            frame.count.complete.fetch_add(1, Ordering::Release);
         }
     }
 
-    fn leaf(&mut self, source: &Source, item: &Item) -> Result<()> {
-        match self.make_leaf(source, item) {
-            Ok(()) => {
+    /// Makes a leaf, or gives the copy that a thread is to make.
+    fn leaf(&mut self, item: Item) -> Result<Option<Copy>> {
+        match self.make_leaf(&item) {
+            Ok(Leaf::Made) => {
                 self.count();
-                Ok(())
+                Ok(None)
             }
-            Err(Fault::All(error)) => Err(error),
-            Err(Fault::Entry(kind, because)) => {
-                self.entry_problem(source, item, kind, because);
-                Ok(())
+            Ok(Leaf::Nowhere) => Ok(None),
+            Ok(Leaf::File { aside }) => Ok(self.copy(item, aside)),
+            Err(fault) => {
+                self.fault(&item, fault)?;
+                Ok(None)
             }
         }
     }
 
-    fn make_leaf(&mut self, source: &Source, item: &Item) -> std::result::Result<(), Fault> {
+    fn make_leaf(&mut self, item: &Item) -> std::result::Result<Leaf, Fault> {
         let shown = self.job.in_target(&item.path);
         let Some(spot) = self.spot(item, &shown) else {
-            return Ok(());
+            return Ok(Leaf::Nowhere);
         };
         let Spot { dir, name, .. } = spot;
         refuse_marker(name)?;
@@ -321,42 +383,97 @@ impl Run<'_> {
         let group = group(item);
         if let Some(there) = &there {
             let rules = self.job.rules(self.context.stop);
-            if compare::same(source, item, dir, name, there, rules).map_err(Fault::All)? {
+            if compare::same(&self.source, item, dir, name, there, rules).map_err(Fault::All)? {
                 self.tally.already_there += 1;
                 self.remember(group, item, (there.dev, there.ino));
-                return Ok(());
+                return Ok(Leaf::Made);
             }
         }
-        let aside = self.aside_for(there.as_ref())?;
+        let aside = self.aside_for(there.as_ref())?.is_some();
         let mut faults = Faults::default();
         let linked = group.and_then(|group| self.link(group, dir, name));
         let made = match (linked, item.wanted.kind) {
             (Some(made), _) => made,
-            (None, Kind::File) => make::file(source, item, spot, self.context.stop, &mut faults)?,
-            (None, _) => make::other(source, item, spot, &mut faults)?,
+            // Other names of it wait for this one, so it is not handed to a thread.
+            (None, Kind::File) if group.is_some() => {
+                let parent = self.source.parent().filter(|_| item.stored.is_some());
+                let parent = parent.ok_or_else(not_there)?.clone();
+                let mut copier = std::mem::take(&mut self.copier);
+                let Some(spot) = self.spot(item, &shown) else {
+                    return Ok(Leaf::Nowhere);
+                };
+                let stop = self.context.stop;
+                let made = make::file(&parent, item, spot, &mut copier, stop, &mut faults);
+                self.copier = copier;
+                made?
+            }
+            (None, Kind::File) => return Ok(Leaf::File { aside }),
+            (None, _) => make::other(&self.source, item, spot, &mut faults)?,
         };
-        if made.damaged {
-            let kept = make::keep_damaged(dir, &made.temporary, name, self.context.stop)
-                .map_err(Fault::All)?
-                .map_err(|error| Fault::of(error, &shown))?;
-            self.tally.damaged += 1;
-            return Err(Fault::Entry(
-                ProblemKind::Unreadable,
-                format!(
-                    "damaged: its content is not what the manifest recorded; what there is was put beside it as {}",
-                    display(kept.as_bytes())
-                ),
-            ));
-        }
-        make::place(spot, &made.temporary, aside)?;
-        self.tally.kept_aside += u64::from(aside.is_some());
-        self.tally.restored += 1;
-        self.progress.bytes += made.bytes;
+        let Some(spot) = self.spot(item, &shown) else {
+            return Ok(Leaf::Nowhere);
+        };
+        let made = place(spot, made, aside.then_some(self.aside), self.context.stop)?;
+        self.made(item, &made, aside);
         if let Some(inode) = made.inode {
             self.remember(group, item, inode);
         }
-        self.faults(source, item, faults);
+        self.faults(item, faults);
+        Ok(Leaf::Made)
+    }
+
+    /// The copy of a file that a thread is to make.
+    fn copy(&mut self, item: Item, aside: bool) -> Option<Copy> {
+        let Some(parent) = self.source.parent().filter(|_| item.stored.is_some()) else {
+            let because = "it is not in the snapshot".into();
+            self.entry_problem(&item, ProblemKind::Unreadable, because);
+            return None;
+        };
+        let parent = Arc::clone(parent);
+        let frame = self.frames.last().and_then(Option::as_ref);
+        let (dir, name, inherits) = match frame {
+            Some(frame) => (Arc::clone(&frame.dir), item.name.clone(), frame.inherits),
+            None => {
+                let place = &self.job.place;
+                let dir = place.parent.again().ok()?;
+                let inherits = metadata::passes_acl_on(&place.parent);
+                (Arc::new(dir), place.name.clone(), inherits)
+            }
+        };
+        let count = frame.map(|frame| Arc::clone(&frame.count));
+        if let Some(count) = &count {
+            count.under_way.fetch_add(1, Ordering::AcqRel);
+        }
+        Some(Copy {
+            parent,
+            item,
+            dir,
+            name,
+            inherits,
+            aside,
+            count,
+        })
+    }
+
+    /// Lists an entry that was not made, unless all of it ends here.
+    fn fault(&mut self, item: &Item, fault: Fault) -> Result<()> {
+        match fault {
+            Fault::All(error) => return Err(error),
+            Fault::Entry(kind, because) => self.entry_problem(item, kind, because),
+            Fault::Damaged(because) => {
+                self.tally.damaged += 1;
+                self.entry_problem(item, ProblemKind::Unreadable, because);
+            }
+        }
         Ok(())
+    }
+
+    /// Counts an entry that was made.
+    fn made(&mut self, item: &Item, made: &Made, aside: bool) {
+        debug_assert!(item.wanted.kind != Kind::Folder);
+        self.tally.kept_aside += u64::from(aside);
+        self.tally.restored += 1;
+        self.progress.bytes += made.bytes;
     }
 
     fn remember(&mut self, group: Option<(u64, u64)>, item: &Item, inode: Inode) {
@@ -389,16 +506,16 @@ impl Run<'_> {
         }
     }
 
-    fn faults(&mut self, source: &Source, item: &Item, faults: Faults) {
+    fn faults(&mut self, item: &Item, faults: Faults) {
         self.tally.owners_left += u64::from(faults.owner_left);
         for sentence in faults.sentences {
-            self.entry_problem(source, item, ProblemKind::Metadata, sentence);
+            self.entry_problem(item, ProblemKind::Metadata, sentence);
         }
     }
 
-    fn entry_problem(&mut self, source: &Source, item: &Item, kind: ProblemKind, message: String) {
+    fn entry_problem(&mut self, item: &Item, kind: ProblemKind, message: String) {
         self.tally.problem(Problem {
-            path: source.on_source(&item.path),
+            path: self.source.on_source(&item.path),
             kind,
             message,
         });
@@ -418,6 +535,150 @@ impl Run<'_> {
             _ => Ok(()),
         }
     }
+}
+
+impl Foreman for Run<'_> {
+    type Job = Copy;
+    type Done = Copied;
+
+    fn next(&mut self) -> Result<Option<Copy>> {
+        while self.left.len() < WAITING {
+            self.context.stop.check()?;
+            let Some(step) = self.source.next_step() else {
+                return Ok(None);
+            };
+            let file = match step {
+                Step::Enter(item) => self.enter(item).map(|()| None)?,
+                Step::Leaf(item) => self.leaf(item)?,
+                Step::Leave => {
+                    self.leave();
+                    None
+                }
+                Step::Fault(problem) => {
+                    self.tally.problem(problem);
+                    None
+                }
+            };
+            self.report();
+            if file.is_some() {
+                return Ok(file);
+            }
+        }
+        // Something is on its way into the first of them: once it is taken there is more to do.
+        Ok(None)
+    }
+
+    fn take(&mut self, done: Copied) -> Result<()> {
+        let Copied {
+            item,
+            result,
+            aside,
+            faults,
+            count,
+        } = done;
+        match result {
+            Ok(made) => {
+                self.made(&item, &made, aside);
+                self.faults(&item, faults);
+                if let Some(count) = &count {
+                    count.complete.fetch_add(1, Ordering::Release);
+                }
+            }
+            Err(fault) => self.fault(&item, fault)?,
+        }
+        if let Some(count) = count {
+            count.under_way.fetch_sub(1, Ordering::AcqRel);
+        }
+        self.report();
+        self.finish_left();
+        Ok(())
+    }
+
+    fn idle(&mut self) -> Result<()> {
+        self.context.observer.event(Event::Progress(self.progress));
+        self.context.stop.check()
+    }
+
+    fn ended(&mut self) {
+        // Each copy asks for itself whether to stop; what fails elsewhere lets it finish.
+    }
+}
+
+/// How a leaf is made.
+enum Leaf {
+    /// It is there.
+    Made,
+    /// The folder that it belongs to could not be had.
+    Nowhere,
+    /// It is to be copied; `aside` says that something has its name.
+    File { aside: bool },
+}
+
+fn not_there() -> Fault {
+    Fault::Entry(ProblemKind::Unreadable, "it is not in the snapshot".into())
+}
+
+/// Copies a file and gives it its name: a thread's work.
+fn copy(
+    job: &Job<'_>,
+    suffix: &str,
+    file: Copy,
+    copiers: &Mutex<Vec<Copier>>,
+    context: &Context<'_>,
+) -> Copied {
+    let lock = || copiers.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut copier = lock().pop().unwrap_or_default();
+    let Copy {
+        parent,
+        item,
+        dir,
+        name,
+        inherits,
+        aside,
+        count,
+    } = file;
+    let shown = job.in_target(&item.path);
+    let spot = Spot {
+        dir: &dir,
+        name: &name,
+        inherits,
+        shown: &shown,
+    };
+    let mut faults = Faults::default();
+    let stop = context.stop;
+    let made = make::file(&parent, &item, spot, &mut copier, stop, &mut faults);
+    let result = made.and_then(|made| place(spot, made, aside.then_some(suffix), stop));
+    lock().push(copier);
+    Copied {
+        item,
+        result,
+        aside,
+        faults,
+        count,
+    }
+}
+
+/// Gives what was made its name, or keeps it beside where it is damaged.
+fn place(
+    spot: Spot<'_>,
+    made: Made,
+    aside: Option<&str>,
+    stop: &Stop,
+) -> std::result::Result<Made, Fault> {
+    let Spot {
+        dir, name, shown, ..
+    } = spot;
+    if made.damaged {
+        let kept = make::keep_damaged(dir, &made.temporary, name, stop)
+            .map_err(Fault::All)?
+            .map_err(|error| Fault::of(error, shown))?;
+        return Err(Fault::Damaged(format!(
+            "damaged: its content is not what the manifest recorded; what there is was put beside it as {}",
+            display(kept.as_bytes())
+        )));
+    }
+    make::place(spot, &made.temporary, aside)?;
+    Ok(made)
 }
 
 /// The mark's name is ours; a snapshot made during a restore may hold it.

@@ -8,7 +8,7 @@ use std::{
     ffi::{OsStr, OsString},
     iter::Peekable,
     os::unix::ffi::OsStrExt as _,
-    sync::LazyLock,
+    sync::{Arc, LazyLock},
 };
 
 use schema::{
@@ -103,12 +103,12 @@ impl Source {
     }
 
     /// The folder of the snapshot that holds the item given out last.
-    pub(super) fn parent(&self) -> Option<&Dir> {
+    pub(super) fn parent(&self) -> Option<&Arc<Dir>> {
         self.walk.as_ref().map(Walk::parent)
     }
 
     /// After [`Step::Enter`] of a folder in the tree: that folder.
-    pub(super) fn folder(&self) -> Option<&Dir> {
+    pub(super) fn folder(&self) -> Option<&Arc<Dir>> {
         self.walk.as_ref().map(Walk::folder)
     }
 

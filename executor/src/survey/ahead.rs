@@ -15,7 +15,7 @@ use std::{
 use rustix::io::Errno;
 
 use super::Bounds;
-use crate::sys::{Folder, Kind, Stat, bytes};
+use crate::sys::{Folder, Kind, Listed, Stat, bytes};
 
 /// Entries that are read ahead at most.
 const AHEAD: usize = 20_000;
@@ -59,7 +59,7 @@ pub(super) struct Task {
 
 enum State {
     /// With the names to look at, where they were listed before.
-    Waiting(Option<Vec<OsString>>),
+    Waiting(Option<Vec<Listed>>),
     Running,
     Done(Result<Part, Errno>),
     Taken,
@@ -70,7 +70,7 @@ impl Task {
         Self::of(folder, path, None)
     }
 
-    fn of(folder: Folder, path: Vec<u8>, names: Option<Vec<OsString>>) -> Arc<Self> {
+    fn of(folder: Folder, path: Vec<u8>, names: Option<Vec<Listed>>) -> Arc<Self> {
         Arc::new(Self {
             folder,
             path,
@@ -84,7 +84,7 @@ impl Task {
     }
 
     /// Takes the task on, unless someone else has.
-    fn claim(&self) -> Option<Option<Vec<OsString>>> {
+    fn claim(&self) -> Option<Option<Vec<Listed>>> {
         let mut state = self.state();
         match std::mem::replace(&mut *state, State::Running) {
             State::Waiting(names) => Some(names),
@@ -109,6 +109,8 @@ pub(super) struct Reader<'a> {
     /// What may be read next, last first.
     tasks: Mutex<Vec<Arc<Task>>>,
     wake: Condvar,
+    /// Threads that wait for something to read.
+    idle: AtomicUsize,
     ahead: AtomicUsize,
     ended: AtomicBool,
 }
@@ -120,6 +122,7 @@ impl<'a> Reader<'a> {
             root_mount,
             tasks: Mutex::default(),
             wake: Condvar::new(),
+            idle: AtomicUsize::new(0),
             ahead: AtomicUsize::new(0),
             ended: AtomicBool::new(false),
         }
@@ -138,10 +141,12 @@ impl<'a> Reader<'a> {
                 {
                     break task;
                 }
+                self.idle.fetch_add(1, Ordering::SeqCst);
                 tasks = self
                     .wake
                     .wait(tasks)
                     .unwrap_or_else(PoisonError::into_inner);
+                self.idle.fetch_sub(1, Ordering::SeqCst);
             };
             drop(tasks);
             if let Some(names) = task.claim() {
@@ -169,7 +174,7 @@ impl<'a> Reader<'a> {
                     drop(state);
                     if let Ok(part) = &found {
                         self.ahead.fetch_sub(weight(part), Ordering::Relaxed);
-                        self.wake.notify_one();
+                        self.wake();
                     }
                     return found;
                 }
@@ -182,7 +187,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn run(&self, task: &Arc<Task>, names: Option<Vec<OsString>>) {
+    fn run(&self, task: &Arc<Task>, names: Option<Vec<Listed>>) {
         let found = self.read(task, names);
         if let Ok(part) = &found {
             self.ahead.fetch_add(weight(part), Ordering::Relaxed);
@@ -197,13 +202,13 @@ impl<'a> Reader<'a> {
             tasks.extend(folders.map(Arc::clone));
             tasks[from..].reverse();
             drop(tasks);
-            self.wake.notify_all();
+            self.wake();
         }
         *task.state() = State::Done(found);
         task.done.notify_all();
     }
 
-    fn read(&self, task: &Task, names: Option<Vec<OsString>>) -> Result<Part, Errno> {
+    fn read(&self, task: &Task, names: Option<Vec<Listed>>) -> Result<Part, Errno> {
         let dir = task.folder.open()?;
         let mut part = Part {
             folder: None,
@@ -214,7 +219,9 @@ impl<'a> Reader<'a> {
             Some(names) => names,
             None => {
                 part.folder = Some(dir.stat_self()?);
-                dir.names()?
+                let mut names = dir.list()?;
+                names.sort_unstable_by(|a, b| bytes(&a.name).cmp(bytes(&b.name)));
+                names
             }
         };
         while names.len() > PART {
@@ -222,16 +229,23 @@ impl<'a> Reader<'a> {
             let more = Task::of(task.folder.clone(), task.path.clone(), Some(rest));
             part.more.insert(0, more);
         }
+        // Inodes stand on the disk in the order of their numbers.
+        let mut order: Vec<usize> = (0..names.len()).collect();
+        order.sort_unstable_by_key(|at| names[*at].inode);
+        let mut stats: Vec<_> = names.iter().map(|_| Err(Errno::NOENT)).collect();
+        for at in order {
+            stats[at] = dir.stat(&names[at].name);
+        }
         part.seen.reserve_exact(names.len());
         let mut path = task.path.clone();
         let length = path.len();
-        for name in names {
+        for (Listed { name, .. }, stat) in names.into_iter().zip(stats) {
             path.truncate(length);
             if length > 0 {
                 path.push(b'/');
             }
             path.extend_from_slice(bytes(&name));
-            let what = match dir.stat(&name) {
+            let what = match stat {
                 Ok(stat) => self.judge(task, &name, &path, stat),
                 Err(Errno::NOENT) => What::Vanished,
                 Err(error) => What::Unreadable(error),
@@ -256,6 +270,14 @@ impl<'a> Reader<'a> {
             return What::MountPoint(stat);
         }
         What::Folder(stat, Task::new(task.folder.child(name), path.to_vec()))
+    }
+
+    /// Tells a thread that waits that there may be something to read. One that is about to wait may
+    /// miss it, and hears of the next.
+    fn wake(&self) {
+        if self.idle.load(Ordering::SeqCst) > 0 {
+            self.wake.notify_all();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<Task>>> {

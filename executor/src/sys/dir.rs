@@ -33,6 +33,17 @@ impl AsFd for Dir {
     }
 }
 
+/// What a folder says of an entry, without a look at the entry itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub name: OsString,
+    /// Its inode number. To look at entries in this order is to read a disk from front to back.
+    pub inode: u64,
+    /// Whether the folder says that it is a folder; some file systems never say so.
+    pub is_folder: bool,
+}
+
 /// Bytes that the kernel takes as one path, the final NUL included (`linux/limits.h`).
 const PATH_MAX: usize = 4096;
 
@@ -190,7 +201,17 @@ impl Dir {
     /// # Errors
     /// The system's reason.
     pub fn names(&self) -> Result<Vec<OsString>, Errno> {
-        let mut names = Vec::new();
+        let mut listed = self.list()?;
+        listed.sort_unstable_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
+        Ok(listed.into_iter().map(|one| one.name).collect())
+    }
+
+    /// What the folder says of its entries, in its own order.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn list(&self) -> Result<Vec<Listed>, Errno> {
+        let mut listed = Vec::new();
         let mut buffer = Vec::with_capacity(32 << 10);
         // The place in the listing is this description's, and may be at the end of an earlier one.
         seek(&self.0, SeekFrom::Start(0))?;
@@ -199,11 +220,14 @@ impl Dir {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
             if name != b"." && name != b".." {
-                names.push(OsString::from_vec(name.to_vec()));
+                listed.push(Listed {
+                    name: OsString::from_vec(name.to_vec()),
+                    inode: entry.ino(),
+                    is_folder: entry.file_type() == FileType::Directory,
+                });
             }
         }
-        names.sort_unstable_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
-        Ok(names)
+        Ok(listed)
     }
 
     /// Makes a folder.

@@ -16,7 +16,10 @@ use rustix::io::Errno;
 use super::{Dir, Kind};
 
 /// Folders of a tree that stay open at most, besides those that someone holds.
-const OPEN: usize = 128;
+const OPEN: usize = 400;
+
+/// Folders to open one after the other from which on it is a long way.
+const LONG_WAY: usize = 128;
 
 /// A folder of a tree.
 #[derive(Debug, Clone)]
@@ -38,12 +41,18 @@ impl Folder {
     /// The top of a tree, which stays open.
     #[must_use]
     pub fn top(dir: Dir) -> Self {
+        Self::top_of(Arc::new(dir))
+    }
+
+    /// The top of a tree that someone else holds open, too.
+    #[must_use]
+    pub fn top_of(dir: Arc<Dir>) -> Self {
         Self(Arc::new(Node {
             above: None,
             name: OsString::new(),
             inode: OnceLock::new(),
             made: OnceLock::new(),
-            open: Mutex::new(Some(Arc::new(dir))),
+            open: Mutex::new(Some(dir)),
             shelf: Arc::default(),
         }))
     }
@@ -89,20 +98,26 @@ impl Folder {
         if let Some(dir) = &*self.slot() {
             return Ok(Arc::clone(dir));
         }
-        // The nearest folder above that is open, and the path from there.
-        let mut names = vec![self.name()];
+        // The nearest folder above that is open, and the way from there.
+        let mut way = vec![self];
         let mut above = self.above();
-        let from = loop {
+        let mut dir = loop {
             let folder = above.ok_or(Errno::BADF)?;
             if let Some(dir) = &*folder.slot() {
                 break Arc::clone(dir);
             }
-            names.push(folder.name());
+            way.push(folder);
             above = folder.above();
         };
-        let names: Vec<&[u8]> = names.iter().rev().map(|name| name.as_bytes()).collect();
-        let dir = from.folder_below(&names.join(&b'/'))?;
-        self.keep(dir)
+        // Of a long way the last part is kept open: whoever comes from far below goes up it next.
+        if way.len() > LONG_WAY {
+            let far = way.split_off(LONG_WAY);
+            dir = Arc::new(below(&dir, &far)?);
+            for folder in way.drain(1..).rev() {
+                dir = folder.keep(dir.folder(folder.name())?)?;
+            }
+        }
+        self.keep(below(&dir, &way)?)
     }
 
     /// Opens the folder, making it and those above it where they are missing.
@@ -192,6 +207,12 @@ impl Folder {
     fn slot(&self) -> MutexGuard<'_, Option<Arc<Dir>>> {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Opens the first of some folders, each of which is in the one after it.
+fn below(dir: &Dir, way: &[&Folder]) -> Result<Dir, Errno> {
+    let names: Vec<&[u8]> = way.iter().rev().map(|one| one.name().as_bytes()).collect();
+    dir.folder_below(&names.join(&b'/'))
 }
 
 impl Drop for Node {

@@ -11,7 +11,7 @@ pub mod resolve;
 pub mod stat;
 pub mod uuid;
 
-pub use dir::Dir;
+pub use dir::{Dir, Listed};
 pub use folder::Folder;
 pub use stat::{Kind, Stat};
 
