@@ -210,14 +210,9 @@ pub struct SourceScan {
     /// Entries left out by a pattern.
     pub excluded: u64,
     /// Regular files that the basis has at another path.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
     pub moved_files: u64,
     /// Entries that cannot be changed, or be appended to only (`chattr +i`, `+a`).
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
     pub immutable: u64,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
-fn is_zero(count: &u64) -> bool {
-    *count == 0
 }

@@ -26,3 +26,9 @@ pub use inventory::Inventory;
 pub use journal::{Report, RunResult};
 pub use plan::Plan;
 pub use reason::{ExpireReason, KeepReason};
+
+/// For counts that are usually zero and then left out.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+pub(crate) fn is_zero(count: &u64) -> bool {
+    *count == 0
+}

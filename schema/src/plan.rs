@@ -297,6 +297,9 @@ pub struct Expected {
     pub new_files: u64,
     /// Bytes on disk that new entries need at most.
     pub new_bytes: u64,
+    /// Files that the basis has at another path; they are hard-linked like unchanged ones.
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
+    pub moved_files: u64,
 }
 
 /// Limits beyond which a snapshot is suspect; none where there is nothing to compare with.

@@ -86,6 +86,7 @@ pub(crate) fn source(path: &str, device: &str, inode: u64) -> SourceState {
             new_inodes: 80,
             unreadable: 0,
             excluded: 0,
+            ..SourceScan::default()
         },
         mounts_passed_over: vec![],
         unreadable: vec![],

@@ -56,6 +56,7 @@ pub const KEPT_IN_MANIFEST_ONLY: &str = "kept-in-manifest-only";
 pub const NO_TIER_LINKS: &str = "no-tier-links";
 pub const NAMES_MAY_COLLIDE: &str = "names-may-collide";
 pub const MOUNT_PASSED_OVER: &str = "mount-passed-over";
+pub const IMMUTABLE_ENTRIES: &str = "immutable-entries";
 pub const UNMANAGED_FOLDERS: &str = "unmanaged-folders";
 pub const REMOVAL_RESUMED: &str = "removal-resumed";
 pub const PARTIAL_CONTINUED: &str = "partial-continued";

@@ -188,6 +188,17 @@ fn content(facts: &Facts<'_>, source: &SourceState, findings: &mut Vec<Finding>)
             .hint("add it to local.sources to back it up"),
         );
     }
+    let immutable = source.scan.immutable;
+    if immutable > 0 {
+        findings.push(note(
+            code::IMMUTABLE_ENTRIES,
+            format!(
+                "{} in {path} (local.sources) cannot be changed or only be appended to (chattr): \
+                 the manifest says so, the snapshot does not, which could not be deleted else",
+                counted(immutable, "entry")
+            ),
+        ));
+    }
     let count = source.scan.unreadable;
     if count > 0 {
         let which = first_few(source.unreadable.iter().map(below), count);

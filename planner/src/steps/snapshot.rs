@@ -65,6 +65,7 @@ fn expected(facts: &Facts<'_>) -> Expected {
             bytes: sum.bytes.saturating_add(scan.bytes),
             new_files: sum.new_files.saturating_add(scan.new_files),
             new_bytes: sum.new_bytes.saturating_add(scan.new_bytes),
+            moved_files: sum.moved_files.saturating_add(scan.moved_files),
         })
 }
 

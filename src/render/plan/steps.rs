@@ -193,8 +193,12 @@ fn snapshot(page: &mut Page, step: &SnapshotStep, inventory: &Inventory) {
     match &step.basis {
         Some(basis) => {
             let unchanged = expected.files.saturating_sub(expected.new_files);
+            let moved = match expected.moved_files {
+                0 => String::new(),
+                moved => format!(", {} of them moved,", amount::count(moved)),
+            };
             let text = format!(
-                "{} to {}/{}",
+                "{}{moved} to {}/{}",
                 amount::plural(unchanged, "unchanged file", "unchanged files"),
                 basis.home,
                 basis.id
