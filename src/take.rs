@@ -59,6 +59,7 @@ pub(crate) fn inventory(
     let inventory = inventory_of(settings, now, Some(destination))?;
     Ok(Inventory {
         sources,
+        rsync: config.local.use_rsync.then(scan::rsync),
         ..inventory
     })
 }
@@ -80,5 +81,6 @@ pub(crate) fn inventory_of(
         known_destinations: known.unwrap_or_default(),
         destination,
         sources: Vec::new(),
+        rsync: None,
     })
 }

@@ -89,6 +89,7 @@ pub(crate) fn source(path: &str, device: &str, inode: u64) -> SourceState {
         },
         mounts_passed_over: vec![],
         unreadable: vec![],
+        destination_at: vec![],
     }
 }
 
@@ -141,6 +142,7 @@ impl World {
                     trash: vec![],
                     rotation: None,
                 }),
+                rsync: None,
                 sources: vec![source("/home", "8:2", 11)],
             },
             options: Options::default(),

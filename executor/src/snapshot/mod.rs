@@ -4,11 +4,13 @@
 //! tree in `partial` may start empty or hold what an interrupted run left; [`build`] converges
 //! either to the sources. A file system that can clone a snapshot only needs another [`start`].
 
+mod adopt;
 mod build;
 mod copied_log;
 mod file;
 mod folder;
 mod other;
+pub(crate) mod rsync;
 pub(crate) mod seal;
 mod start;
 mod state;
@@ -17,7 +19,7 @@ use schema::{
     amount,
     journal::{Outcome, Sealed, Status},
     plan::SnapshotStep,
-    record::SnapshotRecord,
+    record::{Engine, SnapshotRecord},
 };
 
 use crate::{
@@ -46,8 +48,23 @@ pub fn run(
         seal::publish(store, step, &record)?;
         return Ok(outcome(&record));
     }
-    let started = start::start(store, step)?;
-    let built = build::build(store, run_id, step, &started, context)?;
+    let mut started = start::start(store, step)?;
+    if started.continued {
+        rsync::end_orphans(store)?;
+    }
+    let heard = match step.engine {
+        Engine::BuiltIn => None,
+        Engine::Rsync => {
+            let heard = rsync::fill(store, step, &started, context)?;
+            // There is something to be made equal to the sources now.
+            started.continued = true;
+            Some(heard)
+        }
+    };
+    let mut built = build::build(store, run_id, step, &started, context)?;
+    if let Some(heard) = heard {
+        heard.add_to(&mut built, &started.tree);
+    }
     let record = seal::seal(store, run_id, step, &started, built, context)?;
     seal::publish(store, step, &record)?;
     Ok(outcome(&record))

@@ -8,6 +8,7 @@ pub mod dir;
 pub mod mounts;
 pub mod resolve;
 pub mod stat;
+pub mod tie;
 pub mod uuid;
 
 pub use dir::Dir;
