@@ -202,7 +202,7 @@ fn all_sources(
             .split(|byte| *byte == b'/')
             .filter(|part| !part.is_empty())
             .collect();
-        let before = state.totals.entries;
+        let mut before = state.totals.entries;
         let mut record = SourceRecord {
             path: source.path.clone(),
             present: false,
@@ -214,6 +214,8 @@ fn all_sources(
         match resolve(source.path.as_path()) {
             Ok(resolved) => {
                 enter_above(state, &parts[..above], continued)?;
+                // The folders above are not the source's.
+                before = state.totals.entries;
                 record.mounted = resolved.stat.mount_root;
                 record.present = one_source(state, &parts, resolved, bounds)?;
             }

@@ -55,6 +55,8 @@ pub(super) struct Ended {
     pub(super) how: String,
     /// What it wrote to the standard error, line by line.
     pub(super) faults: Vec<Vec<u8>>,
+    /// The folder that it ran in, as its messages name it.
+    pub(super) into: Vec<u8>,
 }
 
 /// How far all calls of one step are.
@@ -251,6 +253,7 @@ impl Call<'_> {
             code: status.code(),
             how: how(status),
             faults,
+            into: sides.new.proc_name(".".as_ref()).unwrap_or_default(),
         })
     }
 

@@ -68,7 +68,7 @@ impl Heard {
         let incomplete = ended.code == Some(INCOMPLETE);
         let before = self.complaints.len();
         for line in &ended.faults {
-            match output::fault(line) {
+            match output::fault(line, &ended.into) {
                 Fault::Vanished(below) => self.vanished.push(place(&below)),
                 Fault::With(below, text) if incomplete => self.complaints.push(Complaint {
                     path: below.map(|below| place(&below)),
@@ -163,7 +163,7 @@ fn failed(call: &RsyncCall, ended: &Ended) -> Error {
     // rsync's own summary comes last and says least.
     let line = says("No space left on device")
         .or_else(|| says("Disk quota exceeded"))
-        .or_else(|| lines().find(|line| output::fault(line) != Fault::Summary))
+        .or_else(|| lines().find(|line| output::fault(line, &ended.into) != Fault::Summary))
         .or_else(|| lines().next());
     let line = line.map(|line| format!(": {}", escape::display(line)));
     let line = line.unwrap_or_default();

@@ -90,10 +90,11 @@ pub(super) enum Fault<'a> {
     Summary,
 }
 
-/// Reads a line of the standard error.
-pub(super) fn fault(line: &[u8]) -> Fault<'_> {
+/// Reads a line of the standard error. `into` is the folder of the new tree that rsync runs in.
+pub(super) fn fault<'a>(line: &'a [u8], into: &[u8]) -> Fault<'a> {
+    let path_in = |text| quoted(text).and_then(|path| below(path, into));
     if let Some(rest) = line.strip_prefix(b"file has vanished: ") {
-        return match quoted(rest).and_then(in_source) {
+        return match path_in(rest) {
             Some(path) => Fault::Vanished(path),
             None => Fault::With(None, line),
         };
@@ -107,7 +108,7 @@ pub(super) fn fault(line: &[u8]) -> Fault<'_> {
     if line.is_empty() || summaries.iter().any(|start| line.starts_with(start)) {
         return Fault::Summary;
     }
-    Fault::With(quoted(line).and_then(in_source), line)
+    Fault::With(path_in(line), line)
 }
 
 /// What stands between the first and the last quotation mark.
@@ -117,14 +118,27 @@ fn quoted(line: &[u8]) -> Option<&[u8]> {
     line.get(first + 1..last)
 }
 
-/// The path relative to the source.
-fn in_source(path: &[u8]) -> Option<Vec<u8>> {
+/// The path relative to the source, of an entry of the source or of what stands for it.
+fn below(path: &[u8], into: &[u8]) -> Option<Vec<u8>> {
     let path = decoded(path);
-    let rest = path.strip_prefix(SOURCE.as_bytes())?;
-    let rest = rest
-        .strip_prefix(b"/")
-        .or(rest.is_empty().then_some(rest))?;
-    Some(rest.to_vec())
+    let within = |above: &[u8]| {
+        let rest = path.strip_prefix(above)?;
+        rest.strip_prefix(b"/").or(rest.is_empty().then_some(rest))
+    };
+    if let Some(path) = within(SOURCE.as_bytes()) {
+        return Some(path.to_vec());
+    }
+    let path = within(into)?;
+    let at = path.iter().rposition(|byte| *byte == b'/');
+    let (folder, name) = path.split_at(at.map_or(0, |at| at + 1));
+    // A file that is not finished yet: `.NAME.XXXXXX`.
+    let name = match name {
+        [b'.', rest @ ..] if rest.len() > 7 && rest[rest.len() - 7] == b'.' => {
+            &rest[..rest.len() - 7]
+        }
+        name => name,
+    };
+    Some([folder, name].concat())
 }
 
 /// What an exit code means, in rsync's own words.
@@ -192,6 +206,8 @@ mod tests {
     #[test]
     fn faults_name_the_path_below_the_source() {
         let path = |path: &[u8]| Some(path.to_vec());
+        let unfinished = b"rsync: mkstemp \"/mnt/new/sub/.x.y.AbCdEf\" failed";
+        let elsewhere = b"rsync: mkstemp \"/mnt/newer/x\" failed";
         let denied = b"rsync: [sender] send_files failed to open \"/proc/self/fd/0/a \\#012\"b\": Permission denied (13)";
         for (line, expected) in [
             (
@@ -206,10 +222,8 @@ mod tests {
                     b"rsync: [sender] opendir \"/proc/self/fd/0\" failed: x",
                 ),
             ),
-            (
-                b"rsync: mkstemp \"/mnt/.x.AbCdEf\" failed",
-                Fault::With(None, b"rsync: mkstemp \"/mnt/.x.AbCdEf\" failed"),
-            ),
+            (unfinished, Fault::With(path(b"sub/x.y"), unfinished)),
+            (elsewhere, Fault::With(None, elsewhere)),
             (b"what \"", Fault::With(None, b"what \"")),
             (
                 b"rsync error: some files (code 23) at main.c",
@@ -217,7 +231,8 @@ mod tests {
             ),
             (b"", Fault::Summary),
         ] {
-            assert_eq!(fault(line), expected, "{}", String::from_utf8_lossy(line));
+            let found = fault(line, b"/mnt/new");
+            assert_eq!(found, expected, "{}", String::from_utf8_lossy(line));
         }
     }
 }
