@@ -63,7 +63,10 @@ fn what(facts: &Facts<'_>) -> Vec<String> {
     let can = facts.capabilities();
     let has = |of: fn(&schema::record::Capabilities) -> bool| can.is_none_or(of);
     let root = facts.inventory.privileged;
-    let mut letters = "-aH".to_owned();
+    let mut letters = "-a".to_owned();
+    if has(|can| can.hard_links) {
+        letters.push('H');
+    }
     // ACLs include modes.
     if has(|can| can.acls && can.modes) {
         letters.push('A');

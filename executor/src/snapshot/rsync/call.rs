@@ -44,6 +44,8 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 const WAITING: usize = 4096;
 /// Faults that are kept; more say nothing new.
 const MAX_FAULTS: usize = 2000;
+/// Faults that are shown as they come: the report lists them all.
+const SHOWN_FAULTS: usize = 20;
 /// A longer line is cut: no path is as long.
 const MAX_LINE: usize = 64 << 10;
 
@@ -211,10 +213,12 @@ impl Call<'_> {
                     Said::Other => {}
                 },
                 Ok(Heard::Fault(line)) => {
-                    self.context.observer.event(Event::ScriptLine {
-                        step: "snapshot",
-                        line: &escape::display(&line),
-                    });
+                    if faults.len() < SHOWN_FAULTS {
+                        self.context.observer.event(Event::ScriptLine {
+                            step: "snapshot",
+                            line: &escape::display(&line),
+                        });
+                    }
                     if faults.len() < MAX_FAULTS {
                         faults.push(line);
                     }
