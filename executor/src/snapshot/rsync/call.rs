@@ -314,8 +314,7 @@ fn read_lines(
     std::thread::spawn(move || {
         let mut output = BufReader::with_capacity(64 << 10, output);
         let mut line = Vec::new();
-        loop {
-            let Ok(some) = output.fill_buf() else { break };
+        while let Ok(some) = output.fill_buf() {
             if some.is_empty() {
                 break;
             }
