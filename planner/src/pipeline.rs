@@ -230,7 +230,6 @@ pub(crate) fn sorted(inventory: &Inventory) -> Inventory {
     for source in &mut inventory.sources {
         source.mounts_passed_over.sort();
         source.unreadable.sort();
-        source.destination_at.sort();
     }
     inventory
 }

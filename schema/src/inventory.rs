@@ -189,9 +189,6 @@ pub struct SourceState {
     pub mounts_passed_over: Vec<String>,
     /// Entries that cannot be read, relative to it, escaped; the first hundred.
     pub unreadable: Vec<String>,
-    /// Where the destination itself was met in it and passed over, relative to it, escaped.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub destination_at: Vec<String>,
 }
 
 /// What is in a source, less what is excluded.

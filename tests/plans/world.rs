@@ -89,7 +89,6 @@ pub(crate) fn source(path: &str, device: &str, inode: u64) -> SourceState {
         },
         mounts_passed_over: vec![],
         unreadable: vec![],
-        destination_at: vec![],
     }
 }
 

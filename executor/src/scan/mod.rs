@@ -9,6 +9,7 @@ use std::path::Path;
 use schema::inventory::Power;
 
 pub use destination::destination;
+pub(crate) use destination::place;
 pub use rsync::rsync;
 pub use sources::sources;
 

@@ -76,7 +76,6 @@ fn source(
         scan: SourceScan::default(),
         mounts_passed_over: Vec::new(),
         unreadable: Vec::new(),
-        destination_at: Vec::new(),
     };
     let resolved = match resolve(path.as_path()) {
         Ok(resolved) => resolved,
@@ -153,11 +152,7 @@ fn source(
                     state.unreadable.push(escape::display(walk.path()));
                 }
             }
-            Visit::Destination => {
-                state.destination_at.push(escape::display(walk.path()));
-                continue;
-            }
-            Visit::Leave(_) | Visit::Vanished => continue,
+            Visit::Leave(_) | Visit::Destination | Visit::Vanished => continue,
         }
         progress.entries += 1;
         if progress.entries.is_multiple_of(1000) {

@@ -8,13 +8,10 @@ use schema::{
     config::AbsolutePath,
     escape,
     inventory::{Presence, SnapshotState, SourceState},
-    rsync::{RsyncCall, RsyncPlan, SOURCE},
+    rsync::{DESTINATION, RsyncCall, RsyncPlan, SOURCE, exclude},
 };
 
 use super::facts::Facts;
-
-/// The longest pattern that rsync accepts, in bytes.
-const LONGEST_PATTERN: usize = 4095;
 
 /// How rsync is called for all sources that were found.
 pub(super) fn calls(facts: &Facts<'_>) -> RsyncPlan {
@@ -150,71 +147,18 @@ fn is_within(path: &AbsolutePath, above: &AbsolutePath) -> bool {
 }
 
 /// What is left out: the configured patterns, what is mounted below the source, and the
-/// destination itself.
+/// destination itself, should it be mounted there too.
 fn excludes(facts: &Facts<'_>, source: &SourceState) -> Vec<String> {
     let local = &facts.config.local;
     let mounted = source
         .mounts_passed_over
         .iter()
         // The folder itself belongs to the source; rsync alone would enter a bind mount.
-        .filter_map(|path| anchored(path, "/*"));
-    let destination = source
-        .destination_at
-        .iter()
-        .filter_map(|path| anchored(path, ""));
-    local
-        .exclude_patterns
-        .iter()
-        .cloned()
-        .chain(mounted)
-        .chain(destination)
+        .filter_map(|path| exclude(&escape::unescape(path)?, "/*"));
+    let patterns = local.exclude_patterns.iter();
+    patterns
         .map(|pattern| format!("--exclude={pattern}"))
+        .chain(mounted)
+        .chain([DESTINATION.to_owned()])
         .collect()
-}
-
-/// The pattern of one path and nothing else, with `tail` behind it; none where rsync could not
-/// hold it. Bytes that are not UTF-8 stand as `?`, because a plan is text.
-fn anchored(escaped: &str, tail: &str) -> Option<String> {
-    let path = escape::unescape(escaped)?;
-    let wild = |text: &str| text.contains(['*', '?', '[']);
-    let is_text = std::str::from_utf8(&path).is_ok_and(|text| !wild(text));
-    // A backslash is an escape only in a pattern with wildcards.
-    let plain = is_text && !wild(tail);
-    let mut pattern = "/".to_owned();
-    for chunk in path.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            if !plain && matches!(character, '\\' | '*' | '?' | '[') {
-                pattern.push('\\');
-            }
-            pattern.push(character);
-        }
-        pattern.extend(chunk.invalid().iter().map(|_| '?'));
-    }
-    pattern.push_str(tail);
-    (pattern.len() <= LONGEST_PATTERN).then_some(pattern)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_becomes_the_pattern_of_itself_and_nothing_else() {
-        for (path, tail, expected) in [
-            ("mnt/backup", "", "/mnt/backup"),
-            ("a\\134b", "", "/a\\b"),
-            ("a\\134b", "/*", "/a\\\\b/*"),
-            ("a*[b]?", "", "/a\\*\\[b]\\?"),
-            ("a\\377b", "", "/a?b"),
-            ("a\\377b*", "/*", "/a?b\\*/*"),
-        ] {
-            assert_eq!(anchored(path, tail).as_deref(), Some(expected), "{path}");
-            let matched = schema::pattern::Excludes::new(&[expected]).unwrap();
-            let own = escape::unescape(path).unwrap();
-            let below = [&own[..], b"/x"].concat();
-            let within = if tail.is_empty() { &own } else { &below };
-            assert!(matched.matches(within, true).is_some(), "{expected}");
-        }
-        assert_eq!(anchored(&"x/".repeat(3000), ""), None);
-    }
 }

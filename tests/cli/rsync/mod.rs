@@ -47,15 +47,20 @@ fn real() -> Option<PathBuf> {
 
 /// The program with a script named rsync before the real one, which it finds as `$real`.
 fn with_script(lab: &Lab, body: &str, arguments: &[&str]) -> Command {
+    write_script(lab, body);
+    let mut command = lab.command(arguments);
+    let path = std::env::var("PATH").unwrap();
+    command.env("PATH", format!("{}:{path}", lab.text("bin")));
+    command
+}
+
+/// The script itself, in the lab's folder `bin`.
+fn write_script(lab: &Lab, body: &str) {
     let real = real().unwrap();
     let head = format!("real='{}'\nlab='{}'\n", real.display(), lab.text(""));
     // Its version is always the real one's unless the script says otherwise.
     let body = format!("{head}[ \"$1\" != --version ] || exec \"$real\" --version\n{body}");
     lab.script("bin/rsync", &body);
-    let mut command = lab.command(arguments);
-    let path = std::env::var("PATH").unwrap();
-    command.env("PATH", format!("{}:{path}", lab.text("bin")));
-    command
 }
 
 fn run_with_script(lab: &Lab, body: &str, now: &str) -> Ran {

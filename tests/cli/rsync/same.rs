@@ -16,8 +16,12 @@ use serde_json::Value;
 
 use super::{
     FIRST, LISTENING, SECOND, hostile, inodes, lab, manifest, rest, run_with_script, told_by_rsync,
+    write_script,
 };
-use crate::lab::{id_of, read_json, skipped, step};
+use crate::{
+    lab::{HOST, id_of, read_json, skipped, step},
+    mounted::in_namespace,
+};
 
 #[test]
 fn both_engines_make_the_same_tree_and_the_same_manifest() {
@@ -328,4 +332,60 @@ fn reading_a_file_moves_no_access_time() {
     lab.backup(FIRST);
     assert_eq!(fs::metadata(&path).unwrap().accessed().unwrap(), old);
     assert!(lab.inside("latest", "home/ann/letter.txt").exists());
+}
+
+#[test]
+fn what_rsync_copied_is_not_copied_again() {
+    let Some(lab) = lab() else { return };
+    hostile(&lab);
+    rest();
+    let script =
+        "\"$real\" \"$@\" || exit $?\nfind . -type f -printf '%i\\n' | sort > \"$lab/inodes\"";
+    run_with_script(&lab, script, FIRST).expect(0);
+    let by_rsync = fs::read_to_string(lab.path("inodes")).unwrap();
+    let sealed = inodes(&lab.inside("latest", "home"));
+    let mut sealed: Vec<String> = sealed.values().map(u64::to_string).collect();
+    sealed.sort();
+    assert_eq!(by_rsync.lines().collect::<Vec<_>>(), sealed);
+}
+
+#[test]
+fn mounts_and_the_destination_itself_are_passed_over_by_rsync_too() {
+    for one_file_system in [true, false] {
+        let Some(mut lab) = lab() else { return };
+        lab.set("local.oneFileSystem", one_file_system);
+        fs::create_dir_all(lab.path("home/drive")).unwrap();
+        fs::create_dir_all(lab.path("home/other [1]")).unwrap();
+        write_script(&lab, LISTENING);
+        // A bind mount is on the same device, which is all that rsync looks at, and the drive is
+        // mounted a second time where no path tells of it.
+        let script = format!(
+            "cd '{lab}'\nexport PATH=\"$PWD/bin:$PATH\"\n\
+             mount -t tmpfs none mnt\nmount --bind mnt home/drive\n\
+             mount --bind home/ann 'home/other [1]'\n\
+             echo mine > home/drive/mine\nbackup apply --now FIRST > /dev/null\n\
+             cd mnt/{HOST}/latest/'{lab}'\nfind home -type f | sort",
+            lab = lab.text("").trim_end_matches('/'),
+        );
+        let script = script.replace("/latest/'/", "/latest/'");
+        let Some(told) = in_namespace(&lab, &script) else {
+            return;
+        };
+        let told = told.expect(0);
+        let stored: Vec<&str> = told.stdout.lines().collect();
+        let mut expected = vec![
+            "home/ann/letter.txt",
+            "home/ann/photo.jpg",
+            "home/bob/notes/list.md",
+        ];
+        if !one_file_system {
+            expected.push("home/drive/mine");
+            expected.push("home/other [1]/letter.txt");
+            expected.push("home/other [1]/photo.jpg");
+        }
+        assert_eq!(stored, expected, "{told}");
+        let copied = told_by_rsync(&lab);
+        let copied = copied.iter().filter(|line| line.starts_with("|>f"));
+        assert_eq!(copied.count(), expected.len(), "{told}");
+    }
 }

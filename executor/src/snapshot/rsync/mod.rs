@@ -10,6 +10,7 @@ mod call;
 mod orphans;
 mod outcome;
 mod output;
+mod own;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -20,7 +21,7 @@ use std::{
 use rustix::io::Errno;
 use schema::{
     plan::SnapshotStep,
-    rsync::{RsyncCall, SOURCE},
+    rsync::{DESTINATION, RsyncCall, SOURCE},
 };
 
 pub(super) use self::outcome::Heard;
@@ -146,14 +147,17 @@ fn source(
     if let Some((name, _)) = &single {
         place.extend_from_slice(name);
     }
-    let arguments: Vec<OsString> = one
-        .arguments
-        .iter()
-        .map(|argument| match argument.as_str() {
-            SOURCE => OsStr::from_bytes(&place).to_owned(),
-            _ => argument.into(),
-        })
-        .collect();
+    let mut arguments: Vec<OsString> = Vec::new();
+    for argument in &one.arguments {
+        match argument.as_str() {
+            SOURCE => arguments.push(OsStr::from_bytes(&place).to_owned()),
+            DESTINATION => {
+                let own = own::excludes(call.store, &from);
+                arguments.extend(own.into_iter().map(OsString::from));
+            }
+            _ => arguments.push(argument.into()),
+        }
+    }
     let mut sides = Sides::new(from, into, single);
     let mut ended = call.run(&arguments, &mut sides, adopter, tally)?;
     if ended.code == Some(outcome::VANISHED) {
