@@ -81,7 +81,7 @@ fn both_engines_make_the_same_tree_and_the_same_manifest() {
 }
 
 /// Kind, metadata, attributes and content of every entry below a folder.
-fn shape(folder: &Path) -> BTreeMap<PathBuf, String> {
+pub(super) fn shape(folder: &Path) -> BTreeMap<PathBuf, String> {
     let folder = folder.canonicalize().unwrap();
     let mut groups = BTreeMap::new();
     let all = walkdir::WalkDir::new(&folder).sort_by_file_name();
