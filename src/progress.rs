@@ -323,6 +323,7 @@ fn finished(step: &str, outcome: &Outcome, took: Option<Duration>, style: &Style
 fn word(phase: Phase) -> &'static str {
     match phase {
         Phase::Scan => "scan",
+        Phase::Rsync => "rsync",
         Phase::Copy => "copy",
         Phase::Sync => "sync",
         Phase::Remove => "remove",

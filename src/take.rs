@@ -57,6 +57,7 @@ pub(crate) fn inventory(
     let inventory = inventory_of(settings, now, Some(destination))?;
     let inventory = Inventory {
         sources,
+        rsync: config.local.use_rsync.then(scan::rsync),
         ..inventory
     };
     Ok((inventory, Some(survey)))
@@ -79,5 +80,6 @@ pub(crate) fn inventory_of(
         known_destinations: known.unwrap_or_default(),
         destination,
         sources: Vec::new(),
+        rsync: None,
     })
 }

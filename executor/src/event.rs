@@ -68,6 +68,8 @@ pub enum Phase {
     /// Reading the sources' metadata.
     #[default]
     Scan,
+    /// rsync copying and linking.
+    Rsync,
     /// Copying and linking.
     Copy,
     /// Waiting for the disk to have everything.

@@ -11,6 +11,7 @@ use crate::{
     SnapshotId, Tier,
     config::AbsolutePath,
     record::{Capabilities, DestinationRecord, RotationRecord, SnapshotMarks, SnapshotRecord},
+    rsync::RsyncFound,
 };
 
 /// Version of the inventory's format.
@@ -36,6 +37,9 @@ pub struct Inventory {
     pub destination: Option<DestinationState>,
     /// The sources, in the order of the configuration.
     pub sources: Vec<SourceState>,
+    /// rsync, where `local.useRsync` is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rsync: Option<RsyncFound>,
 }
 
 /// What a machine runs on.

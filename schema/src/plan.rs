@@ -15,6 +15,7 @@ use crate::{
     finding::{Finding, Severity},
     reason::{ExpireReason, KeepReason},
     record::Engine,
+    rsync::RsyncPlan,
 };
 
 /// Version of the plan's format.
@@ -241,6 +242,9 @@ pub struct SnapshotStep {
     pub day: NaiveDate,
     /// Which engine copies.
     pub engine: Engine,
+    /// How rsync is called, where it is the engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rsync: Option<RsyncPlan>,
     /// The snapshot that unchanged files are linked to.
     pub basis: Option<Basis>,
     /// An unfinished snapshot whose tree is taken over.

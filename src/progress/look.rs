@@ -38,6 +38,7 @@ fn style(template: &str) -> ProgressStyle {
 pub(super) fn verb(phase: Phase) -> &'static str {
     match phase {
         Phase::Scan => "scanning",
+        Phase::Rsync => "rsync",
         Phase::Copy => "copying",
         Phase::Sync => "syncing",
         Phase::Remove => "removing",

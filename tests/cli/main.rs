@@ -11,6 +11,7 @@ mod mounted;
 mod ordinary_user;
 mod overview;
 mod restore;
+mod rsync;
 mod safety;
 mod saved_plans;
 mod schemas;

@@ -8,7 +8,7 @@ const FIRST: &str = "2025-03-05T02:00:00+01:00";
 
 /// Runs a shell script that may mount, in which `backup` is the program with the lab's
 /// configuration; none where nobody may mount.
-fn in_namespace(lab: &Lab, script: &str) -> Option<Ran> {
+pub(crate) fn in_namespace(lab: &Lab, script: &str) -> Option<Ran> {
     let unshare = |arguments: &[&str]| {
         let mut command = Command::new("unshare");
         command.args(["--mount", "--propagation", "private"]);

@@ -298,15 +298,3 @@ fn a_destination_inside_a_source_is_refused_even_behind_a_symlink() {
         .hints("");
     assert_eq!(names(&lab.path("home/drive")), [""; 0]);
 }
-
-#[test]
-fn rsync_is_refused_by_name_while_it_is_not_there() {
-    let mut lab = Lab::new();
-    lab.set("local.useRsync", true);
-    for verb in BACKUPS {
-        lab.at(FIRST, &[verb])
-            .expect(2)
-            .says("local.useRsync")
-            .hints("set `local.useRsync` to false");
-    }
-}

@@ -7,6 +7,8 @@
 mod destination;
 #[path = "scenarios/retention.rs"]
 mod retention;
+#[path = "scenarios/rsync.rs"]
+mod rsync;
 #[path = "scenarios/sources.rs"]
 mod sources;
 #[path = "scenarios/steps.rs"]
@@ -22,6 +24,7 @@ pub(crate) fn all() -> Vec<Scenario> {
     [
         destination::all(),
         retention::all(),
+        rsync::all(),
         sources::all(),
         steps::all(),
     ]

@@ -142,6 +142,7 @@ impl World {
                     trash: vec![],
                     rotation: None,
                 }),
+                rsync: None,
                 sources: vec![source("/home", "8:2", 11)],
             },
             options: Options::default(),

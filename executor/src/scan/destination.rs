@@ -205,7 +205,7 @@ fn measure(dir: &Dir, name: &OsStr, context: Context<'_>) -> Result<(u64, u64)> 
 }
 
 /// Where an opened path really is, symlinks and bind mounts resolved.
-pub(super) fn place(resolved: &Resolved, stat: &Stat, all: &[Mount]) -> Place {
+pub(crate) fn place(resolved: &Resolved, stat: &Stat, all: &[Mount]) -> Place {
     // /proc names what a descriptor leads to; the mount's own root makes of it a path within the
     // file system, which is the same through every bind mount.
     let named = resolved

@@ -1,6 +1,7 @@
 //! Looking at machine, destination and sources. Nothing here writes anything anywhere.
 
 mod destination;
+mod rsync;
 mod sources;
 
 use std::path::Path;
@@ -8,6 +9,8 @@ use std::path::Path;
 use schema::inventory::Power;
 
 pub use destination::destination;
+pub(crate) use destination::place;
+pub use rsync::rsync;
 pub use sources::{Choice, sources};
 
 /// What the machine runs on, by `/sys/class/power_supply` (sysfs-class-power): on battery if

@@ -5,6 +5,7 @@
 //! either to the survey of the sources. A file system that can clone a snapshot only needs another
 //! [`start`].
 
+mod adopt;
 mod build;
 mod copied_log;
 mod copying;
@@ -13,6 +14,7 @@ mod folder;
 mod job;
 mod kept;
 mod other;
+pub(crate) mod rsync;
 pub(crate) mod seal;
 mod start;
 mod worker;
@@ -21,7 +23,7 @@ use schema::{
     amount,
     journal::{Outcome, Sealed, Status},
     plan::SnapshotStep,
-    record::SnapshotRecord,
+    record::{Engine, SnapshotRecord},
 };
 
 use crate::{
@@ -55,12 +57,30 @@ pub fn run(
         seal::publish(store, step, &record)?;
         return Ok(outcome(&record));
     }
-    let started = start::start(store, step)?;
+    let mut started = start::start(store, step)?;
+    if started.continued {
+        rsync::end_orphans(store)?;
+    }
+    let mut survey = survey;
+    let heard = match step.engine {
+        Engine::BuiltIn => None,
+        Engine::Rsync => {
+            // rsync looks for itself, and what it saw later than the plan did is not to be removed.
+            survey = None;
+            let heard = rsync::fill(store, step, &started, context)?;
+            // There is something to be made equal to the sources now.
+            started.continued = true;
+            Some(heard)
+        }
+    };
     let survey = match survey {
         Some(survey) => survey,
         None => look(store, step, context)?,
     };
-    let built = build::build(store, run_id, step, &started, survey, context)?;
+    let mut built = build::build(store, run_id, step, &started, survey, context)?;
+    if let Some(heard) = heard {
+        heard.add_to(&mut built, &started.tree);
+    }
     let record = seal::seal(store, run_id, step, &started, built, context)?;
     seal::publish(store, step, &record)?;
     Ok(outcome(&record))

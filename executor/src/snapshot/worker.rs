@@ -84,9 +84,8 @@ impl Shop<'_> {
 
     /// Ends the work where the destination has less space than must stay free.
     pub(super) fn check_space(&self) -> Result<()> {
-        let stat = rustix::fs::fstatvfs(self.tree)
+        let free = free_bytes(self.tree)
             .map_err(|error| self.store.io("look at", "the free space", error))?;
-        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
         if free < self.step.min_free_bytes {
             return Err(too_little_space(self.store, free, self.step.min_free_bytes));
         }
@@ -142,6 +141,12 @@ impl Shop<'_> {
             result,
         }
     }
+}
+
+/// Bytes that an unprivileged writer may still use on a folder's file system.
+pub(super) fn free_bytes(dir: &Dir) -> std::result::Result<u64, Errno> {
+    let stat = rustix::fs::fstatvfs(dir)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
 /// One thread at work on a job.

@@ -26,7 +26,7 @@ const GRACE: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// How a program ended.
-pub(super) enum Ended {
+pub(crate) enum Ended {
     /// With exit code 0.
     Well,
     /// In any other way, or it could not be started.
@@ -44,7 +44,7 @@ pub(super) enum Ended {
 ///
 /// # Errors
 /// An interruption, or the system's reason for losing sight of the program.
-pub(super) fn run(
+pub(crate) fn run(
     mut command: Command,
     step: &str,
     limit: Duration,
@@ -111,7 +111,8 @@ pub(super) fn run(
     })
 }
 
-fn how(status: ExitStatus) -> String {
+/// As the end of a sentence about a program.
+pub(crate) fn how(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("failed with exit code {code}"),
         (None, Some(signal)) => format!("was ended by signal {signal}"),
@@ -147,7 +148,7 @@ fn lines(child: &mut Child) -> Receiver<String> {
 }
 
 /// Ends a program with all that it started: first asked, then killed.
-fn end_group(child: &mut Child) {
+pub(crate) fn end_group(child: &mut Child) {
     let Ok(group) = i32::try_from(child.id()) else {
         return;
     };

@@ -1,6 +1,6 @@
 //! The "run" half of each step kind, one file each. The decisions are in the plan.
 
-mod child;
+pub(crate) mod child;
 pub mod cloud_sync;
 pub mod destination_check;
 pub mod mark;

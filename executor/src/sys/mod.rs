@@ -9,6 +9,7 @@ pub mod folder;
 pub mod mounts;
 pub mod resolve;
 pub mod stat;
+pub mod tie;
 pub mod uuid;
 
 pub use dir::{Dir, Listed};

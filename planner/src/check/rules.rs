@@ -36,7 +36,6 @@ const FAULTS: &[Rule] = &[
     notices::email,
     notices::urls,
     notices::topic,
-    unsupported::rsync,
     unsupported::cloud,
     unsupported::metrics,
     unsupported::channels,

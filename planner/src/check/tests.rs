@@ -396,14 +396,6 @@ fn notifications_that_reach_nobody() {
 
 #[test]
 fn what_this_version_cannot_do() {
-    let rsync = json!({ "local": { "useRsync": true } });
-    refused(
-        rsync,
-        "local.useRsync: the rsync engine is not part of this version, found true",
-    );
-    let left_out = check(br#"{"local": {"enable": true}}"#).unwrap_err();
-    assert_eq!(paths(&left_out), ["local.useRsync"]);
-    assert_eq!(left_out[0].found, None);
     let all = json!({ "notifications": {
         "enable": true,
         "webhook": { "url": "https://a" },
@@ -412,6 +404,14 @@ fn what_this_version_cannot_do() {
         "email": { "to": "a@b", "from": "a@b" },
     } });
     assert_eq!(faults(all).len(), 5);
+}
+
+#[test]
+fn both_engines_serve_and_rsync_is_the_default() {
+    let checked = check(br#"{"local": {"enable": true}}"#).unwrap();
+    assert!(checked.config.local.use_rsync);
+    accepted(json!({ "local": { "useRsync": true } }));
+    accepted(json!({ "local": { "useRsync": false } }));
 }
 
 #[test]
@@ -436,10 +436,6 @@ fn rules_run_beside_other_faults_and_are_silent_about_faulty_options() {
 #[test]
 fn what_this_version_cannot_do_is_refused_in_a_sentence() {
     refused(
-        json!({ "local": { "useRsync": true } }),
-        "the rsync engine is not part",
-    );
-    refused(
         json!({ "cloud": { "enable": true } }),
         "cloud.syncMode: only \"copy\" is part of this version",
     );
@@ -455,14 +451,14 @@ fn what_this_version_cannot_do_is_refused_in_a_sentence() {
 
 #[test]
 fn faults_come_in_the_order_of_the_document() {
-    let text = br#"{"monitoring": {"maxAge": "0s"}, "x": 1, "local": {"useRsync": true,
+    let text = br#"{"monitoring": {"maxAge": "0s"}, "x": 1, "local": {"keepDaily": -1,
         "enable": true, "sources": ["/a", "b"]}, "cloud": {"timeout": "0s"}}"#;
     assert_eq!(
         paths(&check(text).unwrap_err()),
         [
             "monitoring.maxAge",
             "x",
-            "local.useRsync",
+            "local.keepDaily",
             "local.sources[1]",
             "cloud.timeout"
         ]

@@ -7,19 +7,6 @@ use schema::{Config, config::SyncMode};
 
 use super::rules::{Finding, when};
 
-/// The rsync engine.
-pub(super) fn rsync(config: &Config) -> Vec<Finding> {
-    when(config.local.enable && config.local.use_rsync, || {
-        Finding::new(
-            "local.useRsync",
-            "the rsync engine is not part of this version",
-        )
-        .expected("false, the built-in engine, which makes the same layout")
-        .hint("set `local.useRsync` to false")
-        .with(&["local.enable"])
-    })
-}
-
 /// Cloud copies other than `copy` of local snapshots.
 pub(super) fn cloud(config: &Config) -> Vec<Finding> {
     let (cloud, local) = (&config.cloud, config.local.enable);

@@ -24,6 +24,10 @@ pub const SOURCE_TWICE: &str = "source-twice";
 pub const SOURCE_INSIDE_SOURCE: &str = "source-inside-source";
 pub const SOURCE_OVERLAPS_DESTINATION: &str = "source-overlaps-destination";
 
+// Refusals about rsync.
+pub const RSYNC_MISSING: &str = "rsync-missing";
+pub const RSYNC_TOO_OLD: &str = "rsync-too-old";
+
 // Refusals about what the plan is made from.
 pub const INVENTORY_TOO_NEW: &str = "inventory-too-new";
 pub const INVENTORY_OF_ANOTHER_CONFIG: &str = "inventory-of-another-config";
@@ -51,6 +55,7 @@ pub const DELETIONS_WITHHELD: &str = "deletions-withheld";
 // Notes.
 pub const NOTHING_ENABLED: &str = "nothing-enabled";
 pub const FIRST_SNAPSHOT: &str = "first-snapshot";
+pub const RSYNC_HAS_KNOWN_FAULTS: &str = "rsync-has-known-faults";
 pub const FULL_COPIES: &str = "full-copies";
 pub const KEPT_IN_MANIFEST_ONLY: &str = "kept-in-manifest-only";
 pub const NO_TIER_LINKS: &str = "no-tier-links";

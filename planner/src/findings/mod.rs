@@ -6,6 +6,7 @@
 pub mod code;
 pub(crate) mod destination;
 pub(crate) mod notices;
+mod rsync;
 mod sources;
 
 use schema::{Finding, Severity, inventory, inventory::Power};
@@ -41,6 +42,7 @@ pub(crate) fn of(facts: &Facts<'_>) -> Vec<Finding> {
         return findings;
     }
     destination::check(facts, destination, &mut findings);
+    rsync::check(facts, &mut findings);
     sources::check(facts, &mut findings);
     space::check(facts, &mut findings);
     let refused = findings

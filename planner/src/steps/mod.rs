@@ -11,6 +11,7 @@ pub(crate) mod notify;
 pub(crate) mod post_script;
 pub(crate) mod pre_script;
 pub(crate) mod rotate;
+mod rsync;
 pub(crate) mod snapshot;
 pub(crate) mod space_check;
 

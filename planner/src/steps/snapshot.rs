@@ -12,6 +12,7 @@ use schema::{
 use super::{
     Draft,
     facts::{self, Facts},
+    rsync,
 };
 
 /// Below this many entries or files half of them is no sign of anything.
@@ -32,6 +33,7 @@ pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
             } else {
                 Engine::BuiltIn
             },
+            rsync: local.use_rsync.then(|| rsync::calls(facts)),
             basis: facts.basis().map(|basis| Basis {
                 id: basis.record.id,
                 home: basis.home,

@@ -144,8 +144,11 @@ fn space_check(page: &mut Page, step: &SpaceCheckStep, inventory: &Inventory, st
 
 fn snapshot(page: &mut Page, step: &SnapshotStep, inventory: &Inventory) {
     let engine = match step.engine {
-        Engine::BuiltIn => "the built-in engine",
-        Engine::Rsync => "rsync",
+        Engine::BuiltIn => "the built-in engine".to_owned(),
+        Engine::Rsync => step.rsync.as_ref().map_or_else(
+            || "rsync".to_owned(),
+            |rsync| firm(&format!("rsync {}", printable(&rsync.version))),
+        ),
     };
     say(page, "make", &format!("{} with {engine}", step.id));
     if let Some(partial) = step.continue_from {

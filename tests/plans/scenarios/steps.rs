@@ -45,10 +45,6 @@ pub(crate) fn all() -> Vec<Scenario> {
             "post-script-and-notification-run-even-when-refused",
             scripts().destination(|found| found.mounted = false),
         ),
-        (
-            "the-rsync-engine-is-the-default",
-            new().set("local.useRsync", Value::Null).without_null(),
-        ),
         ("a-run-on-battery-is-deferred", {
             let mut world = on_battery(scripts());
             world.options.scheduled = true;
@@ -101,15 +97,6 @@ pub(crate) fn all() -> Vec<Scenario> {
             new().set("local.mountPoint", json!("/mnt/other")),
         ),
     ]
-}
-
-impl World {
-    /// Drops the keys of `local` that are null, which stand for the default.
-    fn without_null(mut self) -> Self {
-        let local = self.config["local"].as_object_mut().unwrap();
-        local.retain(|_, value| !value.is_null());
-        self
-    }
 }
 
 fn on_battery(mut world: World) -> World {

@@ -1,0 +1,69 @@
+//! When a file that another program copied is as good as a copy of our own.
+
+use schema::record::Capabilities;
+
+use crate::sys::{Kind, Stat, stat::Nanos};
+
+/// Whether a file in the new tree can be taken for the content of its source, so that it need only
+/// be read once for its digest.
+///
+/// `began` is when the copying program began to look at the sources. A source that changed since
+/// may have been read before or after; the kernel moves `ctime` with any change, so no such source
+/// passes. A file with more names than its source has may be shared with something else.
+pub(super) fn is_a_copy(
+    copy: &Stat,
+    source: &Stat,
+    began: Nanos,
+    can: &Capabilities,
+    privileged: bool,
+) -> bool {
+    let step = Nanos::from(can.time_step_ns).max(1);
+    (copy.kind, source.kind) == (Kind::File, Kind::File)
+        && source.ctime < began
+        && copy.size == source.size
+        && (copy.mtime - source.mtime).abs() < step
+        && (!can.modes || copy.mode == source.mode)
+        && (!can.owners || !privileged || (copy.uid, copy.gid) == (source.uid, source.gid))
+        && (copy.nlink <= 1 || source.nlink > 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_copy_with_the_looks_of_a_source_at_rest_is_taken() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("file");
+        std::fs::write(&path, "x").unwrap();
+        let source = crate::sys::resolve::resolve(&path).unwrap().stat;
+        let copy = source;
+        let began = source.ctime + 1;
+        let mut can = Capabilities::of_type("exfat").unwrap();
+        (can.modes, can.owners, can.time_step_ns) = (true, true, 1);
+        let ok = |copy: &Stat, source: &Stat| is_a_copy(copy, source, began, &can, true);
+        assert!(ok(&copy, &source));
+        let at = |change: fn(&mut Stat)| {
+            let mut changed = copy;
+            change(&mut changed);
+            changed
+        };
+        for changed in [
+            at(|stat| stat.size += 1),
+            at(|stat| stat.mtime += 1),
+            at(|stat| stat.mode ^= 0o100),
+            at(|stat| stat.uid += 1),
+            at(|stat| stat.gid += 1),
+            at(|stat| stat.kind = Kind::Fifo),
+            at(|stat| stat.nlink += 1),
+        ] {
+            assert!(!ok(&changed, &source), "{changed:?}");
+        }
+        // Changed after the copying began, whatever it looks like.
+        assert!(!ok(&copy, &at(|stat| stat.ctime += 1)));
+        // What the destination cannot hold is not asked for.
+        (can.modes, can.owners, can.time_step_ns) = (false, false, 1_000_000_000);
+        let other = at(|stat| (stat.mode, stat.uid, stat.mtime) = (0, 7, stat.mtime - 999));
+        assert!(is_a_copy(&other, &source, began, &can, true));
+    }
+}

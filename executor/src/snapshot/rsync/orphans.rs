@@ -1,0 +1,91 @@
+//! An rsync that outlived the run that started it, and would still write into the tree.
+//!
+//! The kernel ends rsync's first process together with ours, and its others when they notice. Who
+//! continues the tree waits for that, and does not rely on it: every rsync of ours carries the
+//! destination's id in its environment, which its children inherit.
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::error::{Error, Result};
+
+/// The variable that marks the processes of a destination.
+pub(super) const MARK: &str = "BACKUP_DESTINATION";
+
+/// How long a killed process may take to go.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Ends every process with the destination's mark. Only for who holds the destination's lock.
+///
+/// # Errors
+/// When one does not go, because it waits for a disk.
+pub(super) fn end(destination: &str) -> Result<()> {
+    let mark = format!("{MARK}={destination}");
+    let started = Instant::now();
+    loop {
+        let left = marked(&mark);
+        if left.is_empty() {
+            return Ok(());
+        }
+        if started.elapsed() > PATIENCE {
+            return Err(Error::failed(format!(
+                "an rsync of an earlier run still writes to the unfinished snapshot: process {}",
+                left[0]
+            ))
+            .hint("see what it waits for with `ps`; the next run continues"));
+        }
+        for pid in left {
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The processes with a mark in their environment; dead ones have none.
+fn marked(mark: &str) -> Vec<Pid> {
+    let own = std::process::id();
+    let Ok(all) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    all.flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+        .filter(|pid| *pid != own)
+        .filter(|pid| {
+            fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environment| {
+                let mut variables = environment.split(|byte| *byte == 0);
+                variables.any(|variable| variable == mark.as_bytes())
+            })
+        })
+        .filter_map(|pid| i32::try_from(pid).ok().map(Pid::from_raw))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{os::unix::process::ExitStatusExt as _, process::Command};
+
+    use super::*;
+
+    #[test]
+    fn processes_of_the_destination_are_ended_and_no_others() {
+        let sleep = |id: &str| {
+            let mut command = Command::new("sleep");
+            command.arg("60").env(MARK, id).spawn().unwrap()
+        };
+        let (mine, mut other) = (sleep("a-test-of-orphans"), sleep("another-test"));
+        // One that is not waited for counts as gone.
+        end("a-test-of-orphans").unwrap();
+        let ended = { mine }.wait().unwrap();
+        assert_eq!(ended.signal(), Some(9));
+        assert!(other.try_wait().unwrap().is_none());
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
+}

@@ -1,0 +1,192 @@
+//! What rsync's end means: good, incomplete, or failed with a reason.
+//!
+//! rsync's word is not the last. An entry that it complained of and that the pass after it has put
+//! into the snapshot is no problem any more; what that pass lists itself is not listed twice.
+
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+
+use rustix::io::Errno;
+use schema::{
+    escape,
+    journal::{Problem, ProblemKind},
+    rsync::RsyncCall,
+};
+
+use super::{
+    super::{MAX_PROBLEMS, build::Built},
+    call::Ended,
+    output::{self, Fault},
+};
+use crate::{
+    error::{Error, Result},
+    sys::{Dir, resolve::resolve},
+};
+
+/// The exit code for some entries that were not copied.
+const INCOMPLETE: i32 = 23;
+/// The exit code for entries that vanished while it looked at them.
+pub(super) const VANISHED: i32 = 24;
+
+/// What rsync complained of, by path in the snapshot.
+#[derive(Debug, Default)]
+pub(in super::super) struct Heard {
+    vanished: Vec<Vec<u8>>,
+    /// Whether entries were left out, by its exit code.
+    incomplete: bool,
+    complaints: Vec<Complaint>,
+}
+
+#[derive(Debug)]
+struct Complaint {
+    /// The entry, where one was named.
+    path: Option<Vec<u8>>,
+    /// The source that was copied.
+    source: Vec<u8>,
+    text: String,
+}
+
+impl Heard {
+    /// Judges one call.
+    ///
+    /// # Errors
+    /// Any end but a good and an incomplete one.
+    pub(super) fn judge(&mut self, call: &RsyncCall, ended: &Ended) -> Result<()> {
+        let source = call.source.as_str().trim_matches('/').as_bytes();
+        let place = |below: &[u8]| {
+            if !call.folder || below.is_empty() {
+                source.to_vec()
+            } else if source.is_empty() {
+                below.to_vec()
+            } else {
+                [source, b"/", below].concat()
+            }
+        };
+        match ended.code {
+            Some(0 | INCOMPLETE | VANISHED) => {}
+            _ => return Err(failed(call, ended)),
+        }
+        let incomplete = ended.code == Some(INCOMPLETE);
+        let before = self.complaints.len();
+        for line in &ended.faults {
+            match output::fault(line, &ended.into) {
+                Fault::Vanished(below) => self.vanished.push(place(&below)),
+                Fault::With(below, text) if incomplete => self.complaints.push(Complaint {
+                    path: below.map(|below| place(&below)),
+                    source: source.to_vec(),
+                    text: escape::display(text),
+                }),
+                Fault::With(..) | Fault::Summary => {}
+            }
+        }
+        if incomplete && self.complaints.len() == before {
+            self.complaints.push(Complaint {
+                path: None,
+                source: source.to_vec(),
+                text: "rsync left something out and did not say what (exit code 23)".to_owned(),
+            });
+        }
+        self.incomplete |= incomplete;
+        Ok(())
+    }
+
+    /// Adds to a finished tree's problems what rsync knows besides.
+    pub(in super::super) fn add_to(self, built: &mut Built, tree: &Dir) {
+        let mut add = |path: &[u8], kind, message: String| {
+            let path = escape::display(&[b"/", path].concat());
+            if built.problems.iter().any(|listed| listed.path == path) {
+                return;
+            }
+            match kind {
+                ProblemKind::Vanished => built.totals.vanished += 1,
+                _ => built.totals.errors += 1,
+            }
+            if built.problems.len() < MAX_PROBLEMS {
+                built.problems.push(Problem {
+                    path,
+                    kind,
+                    message,
+                });
+            }
+        };
+        for path in self.vanished {
+            if !is_in(tree, &path) {
+                let message = "was there and then was not".to_owned();
+                add(&path, ProblemKind::Vanished, message);
+            }
+        }
+        for complaint in self.complaints {
+            let settled = complaint
+                .path
+                .as_ref()
+                .is_some_and(|path| is_in(tree, path) || is_gone(path));
+            if !settled {
+                let path = complaint.path.unwrap_or(complaint.source);
+                add(&path, ProblemKind::NotStored, complaint.text);
+            }
+        }
+    }
+}
+
+/// Whether the snapshot has an entry of this path. Whatever it has is as the source is.
+fn is_in(tree: &Dir, path: &[u8]) -> bool {
+    let Ok(mut dir) = tree.again() else {
+        return false;
+    };
+    let mut parts = path.split(|byte| *byte == b'/').peekable();
+    while let Some(part) = parts.next() {
+        let name = OsStr::from_bytes(part);
+        if parts.peek().is_none() {
+            return name.is_empty() || dir.look(name).is_ok_and(|there| there.is_some());
+        }
+        match dir.folder(name) {
+            Ok(next) => dir = next,
+            Err(_) => return false,
+        }
+    }
+    false
+}
+
+/// Whether the source has no entry of this path any more.
+fn is_gone(path: &[u8]) -> bool {
+    let path = [b"/", path].concat();
+    matches!(
+        resolve(OsStr::from_bytes(&path).as_ref()),
+        Err(Errno::NOENT | Errno::NOTDIR)
+    )
+}
+
+/// The error of a call that failed.
+fn failed(call: &RsyncCall, ended: &Ended) -> Error {
+    let source = &call.source;
+    let lines = || ended.faults.iter().rev();
+    let says = |what: &str| lines().find(|line| String::from_utf8_lossy(line).contains(what));
+    // rsync's own summary comes last and says least.
+    let line = says("No space left on device")
+        .or_else(|| says("Disk quota exceeded"))
+        .or_else(|| lines().find(|line| output::fault(line, &ended.into) != Fault::Summary))
+        .or_else(|| lines().next());
+    let line = line.map(|line| format!(": {}", escape::display(line)));
+    let line = line.unwrap_or_default();
+    let how = match ended.code {
+        Some(code) => format!("{} ({})", ended.how, output::meaning(code)),
+        None => ended.how.clone(),
+    };
+    let message = format!("rsync {how} while it copied {source}{line}");
+    if line.contains("(28)") || line.contains("(122)") {
+        return Error::failed(format!("insufficient space: {message}")).hint(
+            "free space on the destination, or lower local.keepDaily, keepWeekly or keepMonthly; \
+             the next run continues",
+        );
+    }
+    let hint = if line.contains("(30)") {
+        "the file system became read-only: look at `dmesg`, then check the disk"
+    } else if line.contains("(5)") {
+        "the disk or its cable failed: look at `dmesg`, then check the disk"
+    } else if ended.code == Some(1) {
+        "update rsync, or set local.useRsync to false: the built-in engine makes the same snapshots"
+    } else {
+        "the next run continues; if it fails again, set local.useRsync to false: the built-in \
+         engine makes the same snapshots"
+    };
+    Error::failed(message).hint(hint)
+}

@@ -1,0 +1,238 @@
+//! What rsync says, line by line: entries, progress, faults. Nothing here reads or writes a file.
+//!
+//! With `LC_ALL=C` rsync writes every byte of a name that is not printable ASCII as `\#ooo`, so no
+//! name can end a line or look like another one.
+
+use std::borrow::Cow;
+
+/// How the opened source is named: it is rsync's standard input.
+pub(super) const SOURCE: &str = "/proc/self/fd/0";
+
+/// A line, or what stands between two carriage returns.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Said<'a> {
+    /// A file was copied from the source, or is about to be finished. Its path is relative to the
+    /// source.
+    Copied(Cow<'a, [u8]>),
+    /// Another entry was dealt with.
+    Entry,
+    /// So many bytes were copied by this call.
+    Bytes(u64),
+    /// Anything else.
+    Other,
+}
+
+/// Reads a line of the standard output, as the plan's `--out-format` and `--info` give it.
+pub(super) fn said(line: &[u8]) -> Said<'_> {
+    if let Some(item) = line.strip_prefix(b"|") {
+        let Some(at) = item.iter().position(|byte| *byte == b'|') else {
+            return Said::Other;
+        };
+        let (what, name) = (&item[..at], &item[at + 1..]);
+        // `>` is a transfer and `f` a regular file. A file that was made from the basis (`c`) has
+        // content that nobody compared with the source.
+        return match what {
+            [b'>', b'f', ..] => Said::Copied(decoded(name)),
+            // A deletion.
+            [b'*', ..] => Said::Other,
+            _ => Said::Entry,
+        };
+    }
+    let digits = line.trim_ascii_start();
+    let length = digits
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let number = std::str::from_utf8(&digits[..length]).ok();
+    match number.and_then(|number| number.parse().ok()) {
+        Some(bytes) if digits[length..].starts_with(b" ") && digits.contains(&b'%') => {
+            Said::Bytes(bytes)
+        }
+        _ => Said::Other,
+    }
+}
+
+/// The bytes behind a name as rsync writes it.
+fn decoded(name: &[u8]) -> Cow<'_, [u8]> {
+    if !name.windows(2).any(|pair| pair == b"\\#") {
+        return name.into();
+    }
+    let mut bytes = Vec::with_capacity(name.len());
+    let mut rest = name;
+    while let Some((&byte, after)) = rest.split_first() {
+        if let [
+            b'\\',
+            b'#',
+            a @ b'0'..=b'3',
+            b @ b'0'..=b'7',
+            c @ b'0'..=b'7',
+            after @ ..,
+        ] = rest
+        {
+            bytes.push((a - b'0') * 64 + (b - b'0') * 8 + (c - b'0'));
+            rest = after;
+        } else {
+            bytes.push(byte);
+            rest = after;
+        }
+    }
+    bytes.into()
+}
+
+/// A line of the standard error.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Fault<'a> {
+    /// An entry that was listed and then was not there; its path is relative to the source.
+    Vanished(Vec<u8>),
+    /// Something that could not be done with an entry of this path, where it is one in the source.
+    With(Option<Vec<u8>>, &'a [u8]),
+    /// What only sums up or tells of no entry.
+    Summary,
+}
+
+/// Reads a line of the standard error. `into` is the folder of the new tree that rsync runs in.
+pub(super) fn fault<'a>(line: &'a [u8], into: &[u8]) -> Fault<'a> {
+    let path_in = |text| quoted(text).and_then(|path| below(path, into));
+    if let Some(rest) = line.strip_prefix(b"file has vanished: ") {
+        return match path_in(rest) {
+            Some(path) => Fault::Vanished(path),
+            None => Fault::With(None, line),
+        };
+    }
+    let summaries: [&[u8]; 4] = [
+        b"rsync error: ",
+        b"rsync warning: ",
+        b"--link-dest arg",
+        b"WARNING:",
+    ];
+    if line.is_empty() || summaries.iter().any(|start| line.starts_with(start)) {
+        return Fault::Summary;
+    }
+    Fault::With(path_in(line), line)
+}
+
+/// What stands between the first and the last quotation mark.
+fn quoted(line: &[u8]) -> Option<&[u8]> {
+    let first = line.iter().position(|byte| *byte == b'"')?;
+    let last = line.iter().rposition(|byte| *byte == b'"')?;
+    line.get(first + 1..last)
+}
+
+/// The path relative to the source, of an entry of the source or of what stands for it.
+fn below(path: &[u8], into: &[u8]) -> Option<Vec<u8>> {
+    let path = decoded(path);
+    let within = |above: &[u8]| {
+        let rest = path.strip_prefix(above)?;
+        rest.strip_prefix(b"/").or(rest.is_empty().then_some(rest))
+    };
+    if let Some(path) = within(SOURCE.as_bytes()) {
+        return Some(path.to_vec());
+    }
+    let path = within(into)?;
+    let at = path.iter().rposition(|byte| *byte == b'/');
+    let (folder, name) = path.split_at(at.map_or(0, |at| at + 1));
+    // A file that is not finished yet: `.NAME.XXXXXX`.
+    let name = match name {
+        [b'.', rest @ ..] if rest.len() > 7 && rest[rest.len() - 7] == b'.' => {
+            &rest[..rest.len() - 7]
+        }
+        name => name,
+    };
+    Some([folder, name].concat())
+}
+
+/// What an exit code means, in rsync's own words.
+pub(super) fn meaning(code: i32) -> &'static str {
+    match code {
+        1 => "syntax or usage error",
+        2 => "protocol incompatibility",
+        3 => "errors selecting input and output files",
+        4 => "requested action not supported",
+        5 => "error starting client-server protocol",
+        6 => "errors with its log file",
+        10 => "error in socket i/o",
+        11 => "error in file i/o",
+        12 => "error in rsync protocol data stream",
+        13 => "errors with program diagnostics",
+        14 => "error in ipc code",
+        19 | 20 => "ended by a signal",
+        21 => "error in waitpid()",
+        22 => "out of memory",
+        25 => "stopped at a limit of deletions",
+        30 | 35 => "timeout",
+        _ => "unknown error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_told_from_progress_and_from_all_else() {
+        let copied = |name: &'static [u8]| Said::Copied(name.into());
+        for (line, expected) in [
+            (&b"|>f+++++++++|sub/a b"[..], copied(b"sub/a b")),
+            (b"|>f.st......|a|b", copied(b"a|b")),
+            (b"|>f+++++++++|new\\#012line", copied(b"new\nline")),
+            (b"|>f+++++++++|\\#377\\#376", copied(b"\xff\xfe")),
+            (
+                b"|>f+++++++++|back\\#134#012slash",
+                copied(b"back\\#012slash"),
+            ),
+            (b"|>f+++++++++|\\#4", copied(b"\\#4")),
+            (b"|cf...p.....|a", Said::Entry),
+            (b"|hf         |a", Said::Entry),
+            (b"|cd+++++++++|sub/", Said::Entry),
+            (b"|*deleting  |a", Said::Other),
+            (b"|>f", Said::Other),
+            (b"", Said::Other),
+            (b"12", Said::Other),
+            (b"12 files", Said::Other),
+            (
+                b"     52428806  99%  354.61MB/s    0:00:00 (xfr#6, to-chk=1/12)",
+                Said::Bytes(52_428_806),
+            ),
+            (
+                b"            1   0%    0.00kB/s    0:00:00  ",
+                Said::Bytes(1),
+            ),
+            (b"skipping non-regular file \"x\"", Said::Other),
+        ] {
+            assert_eq!(said(line), expected, "{}", String::from_utf8_lossy(line));
+        }
+    }
+
+    #[test]
+    fn faults_name_the_path_below_the_source() {
+        let path = |path: &[u8]| Some(path.to_vec());
+        let unfinished = b"rsync: mkstemp \"/mnt/new/sub/.x.y.AbCdEf\" failed";
+        let elsewhere = b"rsync: mkstemp \"/mnt/newer/x\" failed";
+        let denied = b"rsync: [sender] send_files failed to open \"/proc/self/fd/0/a \\#012\"b\": Permission denied (13)";
+        for (line, expected) in [
+            (
+                &b"file has vanished: \"/proc/self/fd/0/sub/x\""[..],
+                Fault::Vanished(b"sub/x".to_vec()),
+            ),
+            (denied, Fault::With(path(b"a \n\"b"), denied)),
+            (
+                b"rsync: [sender] opendir \"/proc/self/fd/0\" failed: x",
+                Fault::With(
+                    path(b""),
+                    b"rsync: [sender] opendir \"/proc/self/fd/0\" failed: x",
+                ),
+            ),
+            (unfinished, Fault::With(path(b"sub/x.y"), unfinished)),
+            (elsewhere, Fault::With(None, elsewhere)),
+            (b"what \"", Fault::With(None, b"what \"")),
+            (
+                b"rsync error: some files (code 23) at main.c",
+                Fault::Summary,
+            ),
+            (b"", Fault::Summary),
+        ] {
+            let found = fault(line, b"/mnt/new");
+            assert_eq!(found, expected, "{}", String::from_utf8_lossy(line));
+        }
+    }
+}

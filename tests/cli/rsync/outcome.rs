@@ -1,0 +1,235 @@
+//! How rsync may end, and what that means for the snapshot.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    process::{Command, Stdio},
+};
+
+use nix::unistd::geteuid;
+use serde_json::Value;
+
+use super::{FIRST, SECOND, THIRD, lab, rest, run_with_script};
+use crate::{
+    lab::{HOST, contents, id_of, ran, step},
+    mounted::in_namespace,
+};
+
+#[test]
+fn entries_that_vanish_are_looked_for_once_more_and_then_listed() {
+    let Some(lab) = lab() else { return };
+    rest();
+    // rsync itself is right about what vanished; when that happens cannot be arranged.
+    let vanishing = |times: &str| {
+        format!(
+            "echo run >> \"$lab/runs\"\n\"$real\" \"$@\" || exit $?\n\
+             [ $(wc -l < \"$lab/runs\") -le {times} ] || exit 0\n\
+             echo 'file has vanished: \"/proc/self/fd/0/ann/gone\\#012\"' >&2\n\
+             echo 'rsync warning: some files vanished (code 24) at main.c' >&2\nexit 24"
+        )
+    };
+    let report = run_with_script(&lab, &vanishing("1"), FIRST)
+        .expect(0)
+        .json();
+    assert_eq!(step(&report, "snapshot")["problems"], Value::Array(vec![]));
+    assert_eq!(fs::read_to_string(lab.path("runs")).unwrap(), "run\nrun\n");
+
+    fs::remove_file(lab.path("runs")).unwrap();
+    let report = run_with_script(&lab, &vanishing("9"), SECOND)
+        .expect(0)
+        .json();
+    assert_eq!(fs::read_to_string(lab.path("runs")).unwrap(), "run\nrun\n");
+    assert_eq!(report["result"], "success");
+    let problem = &step(&report, "snapshot")["problems"][0];
+    assert_eq!(problem["kind"], "vanished");
+    let path = format!("{}\\012", lab.text("home/ann/gone"));
+    assert_eq!(problem["path"], *path);
+    let record = lab.record(&id_of(SECOND));
+    assert_eq!(record["totals"]["vanished"], 1);
+    assert_eq!(record["complete"], true);
+}
+
+#[test]
+fn what_rsync_leaves_out_is_copied_or_listed() {
+    let Some(lab) = lab() else { return };
+    rest();
+    // Left out for a reason that has passed by the time that the rest is looked at.
+    let passing = "\"$real\" --exclude=photo.jpg \"$@\"\n\
+        echo 'rsync: [sender] send_files failed to open \"/proc/self/fd/0/ann/photo.jpg\": \
+        Permission denied (13)' >&2\nexit 23";
+    let report = run_with_script(&lab, passing, FIRST).expect(0).json();
+    assert_eq!(report["result"], "success");
+    assert_eq!(
+        contents(&lab.inside("latest", "home")),
+        contents(&lab.path("home"))
+    );
+
+    // Nobody can tell whether all is well.
+    let silent = "\"$real\" \"$@\"\nexit 23";
+    let report = run_with_script(&lab, silent, SECOND).expect(3).json();
+    let problem = &step(&report, "snapshot")["problems"][0];
+    assert_eq!(problem["path"], *lab.text("home"));
+    assert!(
+        problem["message"]
+            .as_str()
+            .unwrap()
+            .contains("exit code 23")
+    );
+
+    let unknown = "\"$real\" \"$@\"\necho 'rsync: something else' >&2\nexit 23";
+    run_with_script(&lab, unknown, THIRD)
+        .expect(3)
+        .says("rsync: something else");
+    assert_eq!(lab.record(&id_of(THIRD))["complete"], false);
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_listed_and_the_rest_is_complete() {
+    let Some(lab) = lab() else { return };
+    lab.write("home/ann/secret", "s");
+    lab.write("home/closed/x", "x");
+    let mode = |path: &str, mode| {
+        fs::set_permissions(lab.path(path), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode("home/ann/secret", 0);
+    mode("home/closed", 0);
+    rest();
+    let arguments = ["apply", "--json", "--now", FIRST];
+    let mut command = lab.command(&arguments);
+    if geteuid().is_root() {
+        // Root reads everything but for what it is told not to.
+        let inner = std::mem::replace(&mut command, Command::new("setpriv"));
+        let drop = "-dac_override,-dac_read_search";
+        command.args([
+            &format!("--bounding-set={drop}"),
+            &format!("--inh-caps={drop}"),
+            "--",
+        ]);
+        command.arg(inner.get_program()).args(inner.get_args());
+        command.env_clear().current_dir(lab.path(""));
+        for (name, value) in inner.get_envs() {
+            if let Some(value) = value {
+                command.env(name, value);
+            }
+        }
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+    }
+    let report = ran(command, &arguments).expect(3).json();
+    mode("home/closed", 0o755);
+    mode("home/ann/secret", 0o644);
+    let problems = step(&report, "snapshot")["problems"].as_array().unwrap();
+    let paths: Vec<&str> = problems
+        .iter()
+        .map(|one| one["path"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        paths,
+        [lab.text("home/ann/secret"), lab.text("home/closed")]
+    );
+    assert_eq!(
+        fs::read(lab.inside("latest", "home/ann/letter.txt")).unwrap(),
+        b"dear all\n"
+    );
+}
+
+#[test]
+fn a_disk_that_fills_up_ends_rsync_and_the_next_run_goes_on() {
+    let Some(mut lab) = lab() else { return };
+    lab.set("local.requireMount", true);
+    for index in 0..4 {
+        lab.write(
+            &format!("home/a/{index}"),
+            &format!("{index}\n").repeat(400_000),
+        );
+    }
+    // Grown after the plan was made. Zeros would take no space.
+    let video = lab.text("home/ann/video");
+    let grow = format!("[ -e fixed ] || head -c 16M /dev/urandom > '{video}'");
+    lab.set("preBackupScript", lab.script("grow", &grow));
+    let script = format!(
+        "mount -t tmpfs -o size=8m none \"$mnt\"\ncode=0\nbackup apply --now FIRST || code=$?\n\
+         echo \"first: $code\"\ntest ! -e \"$mnt/{HOST}/latest\"\n\
+         find \"$mnt\" -name '[0-3]' -printf '%f is %i\\n' | sort > before\n\
+         rm '{video}'\ntouch fixed\nbackup apply --now FIRST\n\
+         find \"$mnt\" -name '[0-3]' -printf '%f is %i\\n' | sort > after\ncmp before after\n\
+         ls \"$mnt/{HOST}/.backup/partial\"; cat \"$mnt/{HOST}/latest{}\"",
+        lab.text("home/ann/letter.txt"),
+    );
+    let Some(told) = in_namespace(&lab, &script) else {
+        return;
+    };
+    let told = told
+        .expect(0)
+        .says("first: 1")
+        .says("insufficient space: rsync failed with exit code 11");
+    assert!(told.stdout.ends_with(" is complete.\ndear all\n"), "{told}");
+    assert_eq!(
+        fs::read_to_string(lab.path("before"))
+            .unwrap()
+            .lines()
+            .count(),
+        4
+    );
+}
+
+#[test]
+fn the_space_that_is_to_stay_free_stays_free_while_rsync_runs() {
+    let Some(mut lab) = lab() else { return };
+    lab.set("local.requireMount", true);
+    lab.set("local.minSpaceGB", 1);
+    let video = lab.text("home/ann/video");
+    let grow = format!("head -c 400M /dev/urandom > '{video}'");
+    lab.set("preBackupScript", lab.script("grow", &grow));
+    let script = "mount -t tmpfs -o size=1200m none \"$mnt\"\ncode=0\n\
+        backup apply --now FIRST || code=$?\necho \"first: $code\"\n\
+        df --output=avail -BM \"$mnt\" | tail -1";
+    let Some(told) = in_namespace(&lab, script) else {
+        return;
+    };
+    let told = told
+        .expect(0)
+        .says("first: 1")
+        .says("insufficient space")
+        .says("local.minSpaceGB keeps 1.0 GiB free");
+    let free = told
+        .stdout
+        .lines()
+        .last()
+        .unwrap()
+        .trim()
+        .trim_end_matches('M');
+    // Not a whole second of copying was missed.
+    assert!(free.parse::<u32>().unwrap() > 800, "{told}");
+}
+
+#[test]
+fn an_rsync_that_fails_is_explained_and_the_next_run_goes_on() {
+    let Some(lab) = lab() else { return };
+    rest();
+    let failing = "\"$real\" \"$@\" > /dev/null\n\
+        echo 'rsync: [generator] what went wrong (71)' >&2\n\
+        echo 'rsync error: error in rsync protocol data stream (code 12) at io.c(232)' >&2\nexit 12";
+    let report = run_with_script(&lab, failing, FIRST).expect(1).json();
+    let message = step(&report, "snapshot")["message"].as_str().unwrap();
+    assert!(
+        message.contains("exit code 12 (error in rsync protocol data stream)"),
+        "{message}"
+    );
+    assert!(
+        message.contains(&lab.text("home")) && message.contains("what went wrong"),
+        "{message}"
+    );
+    run_with_script(&lab, "kill -9 $$", SECOND)
+        .expect(1)
+        .says("rsync was ended by signal 9");
+    assert_eq!(lab.tiers(), [""; 0]);
+    lab.backup(THIRD);
+    assert_eq!(lab.ids(), [id_of(THIRD)]);
+    assert_eq!(
+        contents(&lab.inside("latest", "home")),
+        contents(&lab.path("home"))
+    );
+}
