@@ -113,6 +113,8 @@ pub(crate) enum Verb {
     List(At),
     /// Copy a file or folder out of a snapshot
     Restore(Restore),
+    /// Compare snapshots with their manifests, and heal what is damaged
+    Verify(Verify),
     /// Keep a snapshot whatever the retention says
     Pin(One),
     /// Leave a snapshot to the retention again
@@ -159,6 +161,8 @@ pub(crate) enum Format {
     Inventory,
     /// A report
     Report,
+    /// What `verify` found
+    Verification,
 }
 
 #[derive(Debug, Args)]
@@ -250,6 +254,43 @@ pub(crate) struct Restore {
     /// Show the snapshots that can be restored from
     #[arg(long, conflicts_with_all = ["snapshot", "dry_run", "overwrite"])]
     pub(crate) list: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Exits with 0 if everything is whole, with 3 if anything is damaged. Writes \
+nothing, except with --repair, and runs beside a backup.")]
+pub(crate) struct Verify {
+    /// `latest`, an id such as 2025-01-16_02-00-00, or tier/id [default: latest, and with --subset
+    /// all]
+    pub(crate) snapshot: Option<String>,
+    /// All snapshots; what they share is read once
+    #[arg(long, conflicts_with = "snapshot")]
+    pub(crate) all: bool,
+    /// Compare records, entries and metadata only, and read no content
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Read the content of one part: runs of 1/7, 2/7 and so on to 7/7 read each stored file once
+    #[arg(long, value_name = "N/T", value_parser = part, conflicts_with = "quick")]
+    pub(crate) subset: Option<(u32, u32)>,
+    /// Read all content [default]
+    #[arg(long, conflicts_with_all = ["quick", "subset"])]
+    pub(crate) full: bool,
+    /// Make damaged files anew from their source, or from another stored file of the same content,
+    /// in all snapshots that share them
+    #[arg(long)]
+    pub(crate) repair: bool,
+}
+
+/// A part such as 2/7.
+fn part(text: &str) -> Result<(u32, u32), String> {
+    let fault = || "not a part such as 2/7, from 1/7 to 7/7".to_owned();
+    let (part, of) = text.split_once('/').ok_or_else(fault)?;
+    let number = |text: &str| text.parse::<u32>().map_err(|_| fault());
+    let (part, of) = (number(part)?, number(of)?);
+    if part == 0 || part > of {
+        return Err(fault());
+    }
+    Ok((part, of))
 }
 
 #[derive(Debug, Args)]

@@ -327,6 +327,7 @@ fn word(phase: Phase) -> &'static str {
         Phase::Sync => "sync",
         Phase::Remove => "remove",
         Phase::Restore => "restore",
+        Phase::Verify => "verify",
     }
 }
 

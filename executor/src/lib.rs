@@ -20,6 +20,7 @@ pub mod state_dir;
 pub mod steps;
 pub mod store;
 pub mod sys;
+pub mod verify;
 pub mod walk;
 
 pub use error::{Error, ErrorKind, Result};

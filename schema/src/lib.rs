@@ -16,6 +16,7 @@ pub mod pattern;
 pub mod plan;
 pub mod reason;
 pub mod record;
+pub mod verify;
 
 pub use config::Config;
 pub use digest::Digest;

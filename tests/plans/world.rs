@@ -140,6 +140,7 @@ impl World {
                     partial: vec![],
                     trash: vec![],
                     rotation: None,
+                    damaged: vec![],
                 }),
                 sources: vec![source("/home", "8:2", 11)],
             },

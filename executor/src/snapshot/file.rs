@@ -140,6 +140,7 @@ fn link_to_basis(state: &mut State<'_>, name: &OsStr, entry: &Entry, stat: &Stat
     let step = i128::from(state.capabilities.time_step_ns);
     let whole = found.kind == Kind::File
         && found.size == entry.size
+        && state.step.never_link.binary_search(&found.ino).is_err()
         && (found.mtime - entry.mtime).abs() < step.max(1);
     if !whole {
         return Ok(false);

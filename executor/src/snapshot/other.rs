@@ -97,7 +97,10 @@ fn link(state: &State<'_>, name: &OsStr, entry: &Entry) -> Result<bool> {
     let Some(basis) = &level.basis else {
         return Ok(false);
     };
-    if !basis.stat(name).is_ok_and(|found| found.kind == entry.kind) {
+    let serves = |found: Stat| {
+        found.kind == entry.kind && state.step.never_link.binary_search(&found.ino).is_err()
+    };
+    if !basis.stat(name).is_ok_and(serves) {
         return Ok(false);
     }
     match level.new.link_from(basis, name, name) {

@@ -34,6 +34,7 @@ pub(super) fn of_destination(
         );
     }
     findings.extend(suspect(destination));
+    findings.extend(damaged(destination));
     if let Some(can) = facts.capabilities() {
         capabilities(facts, destination, can, findings);
     }
@@ -103,6 +104,29 @@ pub(crate) fn suspect(destination: &DestinationState) -> Option<Finding> {
             "`backup accept {}` if it is as it should be",
             first.record.id
         )),
+    )
+}
+
+/// That stored files are known to be damaged.
+fn damaged(destination: &DestinationState) -> Option<Finding> {
+    let first = destination.damaged.first()?;
+    let count = destination.damaged.len() as u64;
+    let path = first.names.first().map_or("", |name| name.path.as_str());
+    Some(
+        note(
+            code::DAMAGED_FILES,
+            format!(
+                "{} of {} known to be damaged, and no new snapshot is linked to {}: /{path}{}",
+                counted(count, "stored file"),
+                destination.mount_point,
+                if count == 1 { "it" } else { "them" },
+                match count {
+                    1 => String::new(),
+                    _ => format!(" and {} more", count - 1),
+                },
+            ),
+        )
+        .hint("heal what can be healed with `backup verify --repair`"),
     )
 }
 

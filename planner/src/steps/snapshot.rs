@@ -36,6 +36,7 @@ pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
                 id: basis.record.id,
                 home: basis.home,
             }),
+            never_link: never_link(facts),
             continue_from: facts.partials.continued.map(|left| left.id),
             sources: facts
                 .sources()
@@ -51,6 +52,13 @@ pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
             suspect_when: suspect_when(facts),
         }),
     ))
+}
+
+/// The inodes of the destination that nothing may be linked to again.
+fn never_link(facts: &Facts<'_>) -> Vec<u64> {
+    let damaged = facts.destination.iter().flat_map(|found| &found.damaged);
+    let inodes: BTreeSet<u64> = damaged.map(|file| file.inode).collect();
+    inodes.into_iter().collect()
 }
 
 /// What the scan says of all sources together.
