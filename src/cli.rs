@@ -257,8 +257,10 @@ pub(crate) struct Restore {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Exits with 0 if everything is whole, with 3 if anything is damaged. Writes \
-nothing, except with --repair, and runs beside a backup.")]
+#[command(
+    after_help = "Exits with 0 if everything is whole, with 3 if anything is damaged. Nothing is \
+written to sources and snapshots, except with --repair, and a backup may run meanwhile."
+)]
 pub(crate) struct Verify {
     /// `latest`, an id such as 2025-01-16_02-00-00, or tier/id [default: latest, and with --subset
     /// all]

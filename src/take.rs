@@ -3,8 +3,8 @@
 use anyhow::Result;
 use chrono::{DateTime, FixedOffset};
 use executor::{
-    Error, error::reason, event::Context, manifest::Cursor, scan, state_dir::StateDir, store::Store,
-    verify::memory,
+    Error, error::reason, event::Context, manifest::Cursor, scan, state_dir::StateDir,
+    store::Store, verify::memory,
 };
 use schema::{Config, Inventory, inventory::DestinationState};
 

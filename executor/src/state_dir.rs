@@ -3,9 +3,7 @@
 //! `runs/<run-id>/` explains each run by itself; `destinations.json` lists the disks that were
 //! used; `verified.json` what was found of each; `lock` lets one run at a time.
 
-use std::{
-    collections::BTreeMap, ffi::OsStr, os::unix::fs::DirBuilderExt as _, path::Path,
-};
+use std::{collections::BTreeMap, ffi::OsStr, os::unix::fs::DirBuilderExt as _, path::Path};
 
 use chrono::{DateTime, FixedOffset};
 use rustix::io::Errno;
@@ -329,8 +327,7 @@ fn is_small(plan: &Plan) -> bool {
         matches!(
             step.action,
             Action::Restore(_) | Action::Mark(_) | Action::Repair(_)
-        )
-            || (plan.steps.len() == 1 && matches!(step.action, Action::DestinationCheck(_)))
+        ) || (plan.steps.len() == 1 && matches!(step.action, Action::DestinationCheck(_)))
     })
 }
 

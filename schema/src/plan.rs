@@ -247,7 +247,7 @@ pub struct SnapshotStep {
     pub engine: Engine,
     /// The snapshot that unchanged files are linked to.
     pub basis: Option<Basis>,
-    /// Inodes of the basis that are known to be damaged, sorted: what is stored in them is copied.
+    /// Stored inodes that are known to be damaged, sorted: nothing is linked to them again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub never_link: Vec<u64>,
     /// An unfinished snapshot whose tree is taken over.

@@ -94,11 +94,7 @@ fn chosen(arguments: &Verify, store: &Store, all: &[Found]) -> Result<Vec<usize>
 }
 
 /// Writes to what this machine remembers; where that cannot be, the result is told all the same.
-fn remember(
-    settings: &Settings,
-    out: &Out,
-    write: impl FnOnce(&StateDir) -> executor::Result<()>,
-) {
+fn remember(settings: &Settings, out: &Out, write: impl FnOnce(&StateDir) -> executor::Result<()>) {
     if let Err(error) = StateDir::open_or_new(&settings.state_dir).and_then(|state| write(&state)) {
         out.say(&format!("note: this is not remembered: {}", error.message));
     }
@@ -127,7 +123,11 @@ fn tell(found: &Verification, arguments: &Verify, settings: &Settings, out: &Out
         out.data(&text);
     } else if found.damage_count > 0 {
         let style = &settings.error_style;
-        out.note(&render::verify::verification(found, arguments.repair, style));
+        out.note(&render::verify::verification(
+            found,
+            arguments.repair,
+            style,
+        ));
     }
 }
 

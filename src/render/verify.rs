@@ -2,7 +2,7 @@
 //!
 //! Owns its wording. It must leave no damage and no snapshot that shares it out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schema::{
     Report, RunResult, SnapshotId,
@@ -148,11 +148,9 @@ fn ending(page: &mut Page, found: &Verification, repairs: bool, style: &Style) {
         return;
     }
     let count = amount::plural(found.damage_count, "damage", "damages");
-    let snapshots = found
-        .snapshots
-        .iter()
-        .filter(|one| one.verdict == Verdict::Damaged)
-        .count() as u64;
+    let names = found.damage.iter().flat_map(|damage| &damage.names);
+    let snapshots: BTreeSet<SnapshotId> = names.map(|name| name.snapshot).collect();
+    let snapshots = snapshots.len() as u64;
     let text = format!(
         "{} {count} in {}.",
         style.red(style.bold("Damaged.")),

@@ -395,6 +395,12 @@ pub(crate) fn contents(folder: &Path) -> BTreeMap<PathBuf, String> {
         .collect()
 }
 
+/// Whether a tool is installed.
+pub(crate) fn in_path(tool: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(tool).exists())
+}
+
 /// Waits until something is so.
 #[track_caller]
 pub(crate) fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {

@@ -17,4 +17,5 @@ mod schemas;
 mod scripts;
 mod suspicion;
 mod validity;
+mod verify;
 mod what_if;

@@ -263,9 +263,7 @@ impl Repair<'_> {
             .map_err(|error| io("make", error.into()))?;
         let sparse = Stat::of_fd(&from).is_ok_and(|stat| stat.allocated < stat.size);
         let stop = self.context.stop;
-        let copied = self
-            .copier
-            .copy(&from, &new, sparse, &mut |_| stop.check());
+        let copied = self.copier.copy(&from, &new, sparse, &mut |_| stop.check());
         match copied {
             Ok(copied) if copied.digest == file.digest => {}
             Ok(_) => {

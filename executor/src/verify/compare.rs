@@ -170,7 +170,10 @@ mod tests {
             ..other.clone()
         };
         let none: Vec<String> = Vec::new();
-        assert_eq!(metadata(&near, &stat, Holds::new(&can, Some(&by_root))), none);
+        assert_eq!(
+            metadata(&near, &stat, Holds::new(&can, Some(&by_root))),
+            none
+        );
         let all = Capabilities {
             modes: true,
             owners: true,
@@ -178,9 +181,15 @@ mod tests {
             time_step_ns: 1,
             ..can
         };
-        assert_eq!(metadata(&other, &stat, Holds::new(&all, Some(&by_root))).len(), 3);
+        assert_eq!(
+            metadata(&other, &stat, Holds::new(&all, Some(&by_root))).len(),
+            3
+        );
         let by_user = entry(". type=dir mode=0755 uid=1000 gid=0");
-        assert_eq!(metadata(&other, &stat, Holds::new(&all, Some(&by_user))).len(), 2);
+        assert_eq!(
+            metadata(&other, &stat, Holds::new(&all, Some(&by_user))).len(),
+            2
+        );
     }
 
     #[test]

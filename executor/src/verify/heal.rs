@@ -9,7 +9,9 @@ use schema::{
     Digest, SnapshotId,
     config::AbsolutePath,
     escape::escape,
-    plan::{RepairFile, RepairFolder, RepairFrom, RepairName, RepairStep, StoredMetadata, StoredTime},
+    plan::{
+        RepairFile, RepairFolder, RepairFrom, RepairName, RepairStep, StoredMetadata, StoredTime,
+    },
     verify::{DamageKind, StoredName, Verification},
 };
 
@@ -60,7 +62,10 @@ pub fn plan(
     let mut step = RepairStep::default();
     for damage in &mut found.damage {
         context.stop.check()?;
-        let first = damage.names.first().and_then(|name| planner.known.entries.get(name));
+        let first = damage
+            .names
+            .first()
+            .and_then(|name| planner.known.entries.get(name));
         let is_folder = first.is_some_and(|entry| entry.kind == Kind::Folder);
         let result = match damage.kind {
             DamageKind::Missing | DamageKind::Content | DamageKind::Unreadable
@@ -72,7 +77,9 @@ pub fn plan(
                 planner.file(damage.inode, &damage.names, true, &mut step)?
             }
             DamageKind::Metadata if is_folder => planner.folder(&damage.names, &mut step),
-            DamageKind::Record | DamageKind::Manifest => Err("records are not made anew".to_owned()),
+            DamageKind::Record | DamageKind::Manifest => {
+                Err("records are not made anew".to_owned())
+            }
             DamageKind::Extra => Err("what is in a snapshot is not removed".to_owned()),
             DamageKind::WrongKind => Err("what stands in its place is not removed".to_owned()),
             _ => Err("only files and the metadata of folders are repaired".to_owned()),
@@ -180,7 +187,11 @@ impl Planner<'_> {
         };
         let mut taken = Vec::new();
         for name in names {
-            let same = self.known.entries.get(name).is_some_and(|other| alike(&entry, other));
+            let same = self
+                .known
+                .entries
+                .get(name)
+                .is_some_and(|other| alike(&entry, other));
             let folder = StoredName {
                 snapshot: name.snapshot,
                 path: escape(folder_of(&path_of(name))),
@@ -304,9 +315,9 @@ impl Planner<'_> {
         names: &[StoredName],
         from: &RepairFrom,
     ) -> Option<Attributes> {
-        let damaged = inode.and(names.first()).map(|name| RepairFrom::Stored {
-            name: name.clone(),
-        });
+        let damaged = inode
+            .and(names.first())
+            .map(|name| RepairFrom::Stored { name: name.clone() });
         let places = [damaged, self.source(&entry.path), Some(from.clone())];
         let mut all = vec![Attributes::new()];
         all.extend(places.iter().flatten().filter_map(|place| {

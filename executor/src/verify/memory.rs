@@ -46,12 +46,7 @@ fn still_there(store: &Store, damaged: Vec<DamagedFile>) -> Vec<DamagedFile> {
 ///
 /// # Errors
 /// The system's reason.
-pub fn learn(
-    memory: &StateDir,
-    store: &Store,
-    all: &[Found],
-    found: &Verification,
-) -> Result<()> {
+pub fn learn(memory: &StateDir, store: &Store, all: &[Found], found: &Verification) -> Result<()> {
     let Some(id) = &found.destination_id else {
         return Ok(());
     };

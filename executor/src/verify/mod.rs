@@ -78,6 +78,8 @@ struct Pass<'a> {
     observer: &'a dyn Observer,
     seen: Seen,
     found: Mutex<Vec<Raw>>,
+    /// Snapshots with damage that is not listed.
+    unlisted: Mutex<BTreeSet<usize>>,
     /// Files whose inode was read for another name of which another content was expected.
     doubts: Mutex<Vec<Raw>>,
     damage_count: AtomicU64,
@@ -91,11 +93,15 @@ struct Pass<'a> {
 impl Pass<'_> {
     fn found(&self, raw: Raw) {
         self.damage_count.fetch_add(1, Ordering::Relaxed);
-        push(&self.found, raw);
+        let at = raw.snapshot;
+        if !push(&self.found, raw) {
+            let unlisted = self.unlisted.lock();
+            unlisted.unwrap_or_else(PoisonError::into_inner).insert(at);
+        }
     }
 
     fn doubt(&self, raw: Raw) {
-        push(&self.doubts, raw);
+        let _ = push(&self.doubts, raw);
     }
 
     fn count_entry(&self) {
@@ -126,11 +132,14 @@ impl Pass<'_> {
     }
 }
 
-fn push(list: &Mutex<Vec<Raw>>, raw: Raw) {
+/// Adds to a list that is not full; says whether it did.
+fn push(list: &Mutex<Vec<Raw>>, raw: Raw) -> bool {
     let mut list = list.lock().unwrap_or_else(PoisonError::into_inner);
-    if list.len() < MOST {
+    let room = list.len() < MOST;
+    if room {
         list.push(raw);
     }
+    room
 }
 
 fn taken<T: Default>(mutex: Mutex<T>) -> T {
@@ -162,6 +171,7 @@ pub fn run(
         observer: context.observer,
         seen: Seen::new(),
         found: Mutex::default(),
+        unlisted: Mutex::default(),
         doubts: Mutex::default(),
         damage_count: AtomicU64::new(0),
         entries: AtomicU64::new(0),
@@ -185,7 +195,8 @@ pub fn run(
     let total = pass.entries.load(Ordering::Relaxed);
     let counted = pass.damage_count.load(Ordering::Relaxed);
     let mut raws = taken(pass.found);
-    let unlisted = counted - raws.len() as u64;
+    let more = counted - raws.len() as u64;
+    let unlisted = taken(pass.unlisted);
     raws.extend(confirmed(taken(pass.doubts), &raws));
     let removed = removed(store, all, &mut raws);
     raws.retain(|raw| !told_before(raw, &all[raw.snapshot]));
@@ -205,7 +216,7 @@ pub fn run(
             entries,
             verdict: if removed.contains(at) {
                 Verdict::Removed
-            } else if damaged.contains(id) {
+            } else if damaged.contains(id) || unlisted.contains(at) {
                 Verdict::Damaged
             } else {
                 Verdict::Whole
@@ -224,7 +235,7 @@ pub fn run(
         entries: total,
         files_read,
         bytes_read,
-        damage_count: damage.len() as u64 + unlisted,
+        damage_count: damage.len() as u64 + more,
         damage,
         repair: None,
     })
@@ -265,10 +276,7 @@ fn expected(all: &[Found], chosen: &[usize], depth: Depth) -> (u64, u64) {
 /// Files that are surely not what their manifest says: their inode is whole, as another name of it
 /// expects.
 fn confirmed(doubts: Vec<Raw>, found: &[Raw]) -> Vec<Raw> {
-    let bad: BTreeSet<u64> = found
-        .iter()
-        .filter_map(|raw| Some(raw.inode?.0))
-        .collect();
+    let bad: BTreeSet<u64> = found.iter().filter_map(|raw| Some(raw.inode?.0)).collect();
     doubts
         .into_iter()
         .filter(|raw| raw.inode.is_some_and(|(inode, _)| !bad.contains(&inode)))

@@ -68,12 +68,7 @@ pub(super) fn find(
 }
 
 /// Looks at every name of a snapshot.
-fn walk(
-    tree: &Dir,
-    found: &Found,
-    wanted: &mut HashMap<u64, Wanted>,
-    stop: &Stop,
-) -> Result<()> {
+fn walk(tree: &Dir, found: &Found, wanted: &mut HashMap<u64, Wanted>, stop: &Stop) -> Result<()> {
     let opened = tree.again().and_then(|dir| Ok((dir.names()?, dir)));
     let Ok((names, dir)) = opened else {
         return Ok(());

@@ -94,11 +94,10 @@ impl Readers<'_> {
 }
 
 /// Runs this with readers that take what it gives; ends when they are done.
-pub(super) fn with<T>(
-    pass: &Pass<'_>,
-    work: impl FnOnce(&Readers<'_>) -> Result<T>,
-) -> Result<T> {
-    let threads = thread::available_parallelism().map_or(2, usize::from).min(MOST);
+pub(super) fn with<T>(pass: &Pass<'_>, work: impl FnOnce(&Readers<'_>) -> Result<T>) -> Result<T> {
+    let threads = thread::available_parallelism()
+        .map_or(2, usize::from)
+        .min(MOST);
     let (sender, receiver) = sync_channel(2 * threads);
     let receiver = Mutex::new(receiver);
     let result = thread::scope(|scope| {
@@ -256,18 +255,16 @@ impl Look<'_> {
             faults.insert(0, size);
             return self.found(DamageKind::Content, faults.join("; "), Some(stat));
         }
-        let expected = entry
-            .digest
-            .filter(|_| self.pass.depth.reads(stat.ino));
+        let expected = entry.digest.filter(|_| self.pass.depth.reads(stat.ino));
         let Some(expected) = expected else {
             let stored = attributes::of_entry(dir, self.job.name());
-            return self.end_file(stat, faults, None, stored);
+            return self.end_file(stat, faults, None, Some(stored));
         };
         // One name, one look: there is nothing to remember.
         if stat.nlink > 1 {
             match self.pass.seen.first(stat.ino, expected) {
                 Ok(()) => {}
-                Err(true) => return self.end_file(stat, faults, None, Err(Errno::PERM)),
+                Err(true) => return self.end_file(stat, faults, None, None),
                 Err(false) => {
                     self.pass.doubt(Raw {
                         inode: Some((stat.ino, stat.nlink)),
@@ -288,7 +285,10 @@ impl Look<'_> {
             Err(error) => {
                 faults.insert(0, format!("cannot be opened: {}", reason(&error.into())));
                 // Who may not read it does not know that it is damaged.
-                let known = !matches!(error, Errno::ACCESS | Errno::PERM | Errno::MFILE | Errno::NFILE);
+                let known = !matches!(
+                    error,
+                    Errno::ACCESS | Errno::PERM | Errno::MFILE | Errno::NFILE
+                );
                 let stat = Some(stat).filter(|_| known);
                 return self.found(DamageKind::Unreadable, faults.join("; "), stat);
             }
@@ -298,9 +298,9 @@ impl Look<'_> {
             // Asked to stop: nothing is known of it.
             Ok(None) => {}
             Ok(Some(found)) if found == expected => {
-                self.end_file(stat, faults, None, stored);
+                self.end_file(stat, faults, None, Some(stored));
             }
-            Ok(Some(found)) => self.end_file(stat, faults, Some(found), stored),
+            Ok(Some(found)) => self.end_file(stat, faults, Some(found), Some(stored)),
             Err(error) => {
                 faults.insert(0, format!("cannot be read: {}", reason(&error)));
                 self.found(DamageKind::Unreadable, faults.join("; "), Some(stat));
@@ -314,10 +314,12 @@ impl Look<'_> {
         stat: &Stat,
         mut faults: Vec<String>,
         other: Option<Digest>,
-        stored: std::result::Result<attributes::Attributes, Errno>,
+        stored: Option<std::result::Result<attributes::Attributes, Errno>>,
     ) {
         let entry = &self.job.entry;
-        faults.extend(compare::attributes(entry, stored, self.holds));
+        // Of an inode that another name leads to they were compared there.
+        let stored = stored.and_then(|stored| compare::attributes(entry, stored, self.holds));
+        faults.extend(stored);
         let mut kind = DamageKind::Metadata;
         if let (Some(found), Some(expected)) = (other, entry.digest) {
             kind = DamageKind::Content;

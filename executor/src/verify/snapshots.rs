@@ -138,5 +138,8 @@ fn stands(store: &Store, tier: Tier, name: &str) -> Result<bool> {
         return Ok(false);
     };
     let single = !name.is_empty() && !name.contains(['/', '\0']) && name != "." && name != "..";
-    Ok(single && dir.look(OsStr::new(name)).is_ok_and(|there| there.is_some()))
+    Ok(single
+        && dir
+            .look(OsStr::new(name))
+            .is_ok_and(|there| there.is_some()))
 }

@@ -2,7 +2,7 @@
 //!
 //! Nothing here stops a run.
 
-use schema::{Finding, inventory::DestinationState, record::Capabilities};
+use schema::{Finding, escape, inventory::DestinationState, record::Capabilities};
 
 use super::{code, counted, first_few, note, warning};
 use crate::{
@@ -111,19 +111,19 @@ pub(crate) fn suspect(destination: &DestinationState) -> Option<Finding> {
 fn damaged(destination: &DestinationState) -> Option<Finding> {
     let first = destination.damaged.first()?;
     let count = destination.damaged.len() as u64;
+    let (are, them) = match count {
+        1 => ("1 stored file is".to_owned(), "it"),
+        _ => (format!("{count} stored files are"), "them"),
+    };
     let path = first.names.first().map_or("", |name| name.path.as_str());
+    let path = escape::unescape(path).unwrap_or_default();
+    let path = format!("/{}", escape::display(&path));
     Some(
         note(
             code::DAMAGED_FILES,
             format!(
-                "{} of {} known to be damaged, and no new snapshot is linked to {}: /{path}{}",
-                counted(count, "stored file"),
-                destination.mount_point,
-                if count == 1 { "it" } else { "them" },
-                match count {
-                    1 => String::new(),
-                    _ => format!(" and {} more", count - 1),
-                },
+                "{are} known to be damaged, and no new snapshot is linked to {them}: {}",
+                first_few([path], count)
             ),
         )
         .hint("heal what can be healed with `backup verify --repair`"),

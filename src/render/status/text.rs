@@ -155,7 +155,10 @@ pub(crate) fn render(view: &StatusView, style: &Style) -> String {
         );
     }
     if !view.damaged.is_empty() {
-        let text = format!("{}; `backup verify --repair` heals what it can", damaged(view));
+        let text = format!(
+            "{}; `backup verify --repair` heals what it can",
+            damaged(view)
+        );
         fact("Damaged", &text);
     }
     for one in &view.suspect {
