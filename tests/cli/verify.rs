@@ -899,3 +899,18 @@ fn the_program_under_its_own_name_verifies_the_latest_in_full() {
     assert_eq!(json["snapshots"][0]["verdict"], "whole");
     assert_eq!(json["files_read"], 3);
 }
+
+#[test]
+fn what_the_destination_adds_by_itself_is_no_damage() {
+    if !in_path("setfacl") {
+        return skipped("what_the_destination_adds_by_itself: setfacl is not installed");
+    }
+    let lab = Lab::new();
+    let done = Command::new("setfacl")
+        .args(["-d", "-m", "u:4321:rwx"])
+        .arg(lab.path("mnt"))
+        .status();
+    assert!(done.unwrap().success());
+    lab.backup(FIRST);
+    lab.run(&["verify"]).expect(0).says("Whole.");
+}

@@ -28,6 +28,8 @@ pub(super) struct Holds {
     acls: bool,
     time_step: Nanos,
     by_root: bool,
+    /// The destination gives what is made in it access control lists of its own.
+    acls_of_its_own: bool,
 }
 
 impl Holds {
@@ -48,6 +50,18 @@ impl Holds {
             acls: can.acls,
             time_step: Nanos::from(can.time_step_ns.max(1)),
             by_root,
+            acls_of_its_own: false,
+        }
+    }
+
+    /// The same for a snapshot whose own folder has these attributes.
+    pub(super) fn below(self, root: &Attributes) -> Self {
+        let acls_of_its_own = root
+            .iter()
+            .any(|(name, _)| name == b"system.posix_acl_default");
+        Self {
+            acls_of_its_own,
+            ..self
         }
     }
 }
@@ -95,7 +109,8 @@ pub(super) fn attributes(
     stored: Result<Attributes, Errno>,
     holds: Holds,
 ) -> Option<String> {
-    if !holds.xattrs {
+    // The snapshot's own folder has what the place it is in gives it.
+    if !holds.xattrs || entry.path.is_empty() {
         return None;
     }
     let stored = match stored {
@@ -111,7 +126,13 @@ pub(super) fn attributes(
     };
     // What a normal user cannot set on a folder is not kept in the manifest either.
     let loose = entry.kind == Kind::Folder && !(holds.acls && holds.by_root);
-    let right = loose || is_right(entry, stored);
+    let without_acls = |mut stored: Attributes| {
+        stored.retain(|(name, _)| !name.starts_with(b"system.posix_acl_"));
+        stored
+    };
+    let right = loose
+        || is_right(entry, stored.clone())
+        || (holds.acls_of_its_own && is_right(entry, without_acls(stored)));
     (!right).then(|| "extended attributes are not as they were".to_owned())
 }
 

@@ -247,12 +247,12 @@ impl Merge<'_> {
                 return;
             }
         };
+        let stored = attributes::of_fd(&*dir);
+        if let (true, Ok(stored)) = (self.levels.is_empty(), &stored) {
+            self.holds = self.holds.below(stored);
+        }
         let mut faults = compare::metadata(entry, &stat, self.holds);
-        faults.extend(compare::attributes(
-            entry,
-            attributes::of_fd(&*dir),
-            self.holds,
-        ));
+        faults.extend(compare::attributes(entry, stored, self.holds));
         if !faults.is_empty() {
             let message = faults.join("; ");
             let raw = Raw::new(self.at, &entry.path, DamageKind::Metadata, message);

@@ -296,12 +296,17 @@ fn removed(store: &Store, all: &[Found], raws: &mut Vec<Raw>) -> BTreeSet<usize>
     removed
 }
 
-/// Whether the record lists that this metadata could not be stored.
+/// Whether the record lists that this could not be read or that its metadata could not be stored.
 fn told_before(raw: &Raw, found: &Found) -> bool {
     let Ok(record) = &found.record else {
         return false;
     };
-    raw.kind == DamageKind::Metadata && !record.problems.is_empty() && {
+    let kind = match raw.kind {
+        DamageKind::Metadata => true,
+        DamageKind::Unreadable => raw.inode.is_none(),
+        _ => false,
+    };
+    kind && !record.problems.is_empty() && {
         let path = escape::display(&[b"/", raw.path.as_slice()].concat());
         record.problems.iter().any(|problem| problem.path == path)
     }
