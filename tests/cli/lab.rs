@@ -401,6 +401,15 @@ pub(crate) fn in_path(tool: &str) -> bool {
     std::env::split_paths(&path).any(|folder| folder.join(tool).exists())
 }
 
+/// Whether strace is there and may trace.
+pub(crate) fn can_trace() -> bool {
+    let mut strace = Command::new("strace");
+    strace
+        .args(["-qq", "-o", "/dev/null", "true"])
+        .stderr(Stdio::null());
+    strace.status().is_ok_and(|status| status.success())
+}
+
 /// Waits until something is so.
 #[track_caller]
 pub(crate) fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {

@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr)]
 
 mod cloud;
+mod damage;
 mod help;
 mod interrupted;
 mod lab;
@@ -10,6 +11,7 @@ mod many_days;
 mod mounted;
 mod ordinary_user;
 mod overview;
+mod repair;
 mod restore;
 mod safety;
 mod saved_plans;

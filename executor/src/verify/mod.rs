@@ -195,10 +195,13 @@ pub fn run(
     let total = pass.entries.load(Ordering::Relaxed);
     let counted = pass.damage_count.load(Ordering::Relaxed);
     let mut raws = taken(pass.found);
-    let more = counted - raws.len() as u64;
     let unlisted = taken(pass.unlisted);
+    let mut more = counted - raws.len() as u64;
     raws.extend(confirmed(taken(pass.doubts), &raws));
-    let removed = removed(store, all, &mut raws);
+    let removed = removed(store, all, &mut raws, &unlisted);
+    if unlisted.is_subset(&removed) {
+        more = 0;
+    }
     raws.retain(|raw| !told_before(raw, &all[raw.snapshot]));
     let mut damage = merged(store, all, raws, context.stop).map_err(interrupted)?;
     if let Err(error) = &destination {
@@ -286,8 +289,14 @@ fn confirmed(doubts: Vec<Raw>, found: &[Raw]) -> Vec<Raw> {
 }
 
 /// The snapshots with damage that are not there any more, whose damage is none.
-fn removed(store: &Store, all: &[Found], raws: &mut Vec<Raw>) -> BTreeSet<usize> {
-    let with_damage: BTreeSet<usize> = raws.iter().map(|raw| raw.snapshot).collect();
+fn removed(
+    store: &Store,
+    all: &[Found],
+    raws: &mut Vec<Raw>,
+    unlisted: &BTreeSet<usize>,
+) -> BTreeSet<usize> {
+    let listed = raws.iter().map(|raw| raw.snapshot);
+    let with_damage: BTreeSet<usize> = listed.chain(unlisted.iter().copied()).collect();
     let removed: BTreeSet<usize> = with_damage
         .into_iter()
         .filter(|at| matches!(store.home_of(all[*at].id), Ok(None)))
