@@ -163,3 +163,7 @@ fn ending(page: &mut Page, found: &Verification, repairs: bool, style: &Style) {
         page.entry(2, "hint:", 6, hint);
     }
 }
+
+#[cfg(test)]
+#[path = "verify_tests.rs"]
+mod tests;
