@@ -14,8 +14,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     arg_required_else_help = true,
     max_term_width = 80,
     after_help = "Exit codes: 0 done, 1 failed, 2 usage or invalid config, 3 done but \
-incomplete or suspect, 4 refused and nothing changed, 75 locked or deferred, 130/143 interrupted \
-and resumable."
+incomplete, suspect or damaged, 4 refused and nothing changed, 75 locked or deferred, 130/143 \
+interrupted and resumable."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]

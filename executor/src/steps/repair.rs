@@ -19,7 +19,7 @@ use schema::{
 
 use crate::{
     copy::{Copier, CopyError},
-    error::{Error, Result, reason},
+    error::{Error, ErrorKind, Result, reason},
     event::{Context, Event, Phase, Progress},
     remove::remove_tree,
     store::{BACKUP, Store},
@@ -43,6 +43,16 @@ const ON_ITS_WAY: &str = "name";
 /// # Errors
 /// An interruption, or a destination that cannot be written.
 pub fn run(store: &Store, step: &RepairStep, context: Context<'_>) -> Result<Outcome> {
+    everything(store, step, context).map_err(|error| match error.kind {
+        ErrorKind::Interrupted => Error {
+            hint: Some("what was repaired stays; run the same again for the rest".to_owned()),
+            ..error
+        },
+        _ => error,
+    })
+}
+
+fn everything(store: &Store, step: &RepairStep, context: Context<'_>) -> Result<Outcome> {
     clean(store, context)?;
     let mut repair = Repair {
         store,

@@ -49,7 +49,7 @@ pub fn plan(
     found: &mut Verification,
     context: Context<'_>,
 ) -> Result<RepairStep> {
-    let known = Known::read(store, all, found, context)?;
+    let known = Known::read(store, all, found, context).map_err(super::interrupted)?;
     let bad: BTreeSet<u64> = found.damage.iter().filter_map(|one| one.inode).collect();
     let mut planner = Planner {
         store,
@@ -59,9 +59,13 @@ pub fn plan(
         copier: Copier::default(),
         context,
     };
+    decide(&mut planner, found).map_err(super::interrupted)
+}
+
+fn decide(planner: &mut Planner<'_>, found: &mut Verification) -> Result<RepairStep> {
     let mut step = RepairStep::default();
     for damage in &mut found.damage {
-        context.stop.check()?;
+        planner.context.stop.check()?;
         let first = damage
             .names
             .first()

@@ -164,17 +164,23 @@ impl Merge<'_> {
         self.files += u64::from(entry.kind == Kind::File);
         self.pass.count_entry();
         if let Some(tree) = self.tree.take() {
-            let root = entry.path.is_empty().then_some(&entry);
-            self.holds = Holds::new(self.capabilities, root);
-            self.enter(Arc::new(tree), &entry);
             if entry.path.is_empty() {
+                self.holds = Holds::new(self.capabilities, Some(&entry));
+                self.enter(Arc::new(tree), &entry);
+            } else {
+                let message = "does not begin with the snapshot itself".to_owned();
+                let raw = Raw::new(self.at, b"", DamageKind::Manifest, message);
+                self.lost = Some(Lost { raw, below: 0 });
+            }
+            if self.lost.is_none() {
                 return;
             }
         }
         if let Some(lost) = &mut self.lost {
             let rest = entry.path.strip_prefix(lost.raw.path.as_slice());
-            if rest.is_some_and(|rest| rest.starts_with(b"/")) {
-                lost.below += 1;
+            let all = lost.raw.path.is_empty();
+            if all || rest.is_some_and(|rest| rest.starts_with(b"/")) {
+                lost.below += u64::from(!entry.path.is_empty());
                 return;
             }
         }
