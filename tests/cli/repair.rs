@@ -11,7 +11,7 @@ use crate::{
         FIRST, FOURTH, SECOND, THIRD, VICTIM, attribute, copy, damage, flip, nights, stored,
         thousand_files, unseen,
     },
-    lab::{Lab, PROGRAM, can_trace, in_path, names, ran, skipped, step},
+    lab::{Lab, PROGRAM, can_trace, everything, in_path, names, ran, skipped, step},
 };
 
 #[test]
@@ -235,4 +235,21 @@ fn a_repair_that_was_killed_anywhere_is_ended_by_the_next_one() {
         }
     }
     assert!(killed > 20, "{killed}");
+}
+
+#[test]
+fn a_disk_that_this_machine_does_not_know_is_compared_and_not_repaired() {
+    let lab = nights(&[FIRST]);
+    let victim = stored(&lab, FIRST, VICTIM);
+    unseen(&victim, || flip(&victim));
+    let other = r#"{"known": ["00000000-0000-4000-8000-000000000000"]}"#;
+    fs::write(lab.path("state/destinations.json"), other).unwrap();
+    lab.run(&["verify"]).expect(3);
+    let before = everything(&lab.path("mnt"));
+    lab.run(&["verify", "--repair"])
+        .expect(4)
+        .says("/home/ann/letter.txt")
+        .hints("backup init");
+    lab.run(&["verify", "--repair", "--json"]).expect(4).json();
+    assert_eq!(everything(&lab.path("mnt")), before);
 }
