@@ -96,11 +96,10 @@ fn a_repair_takes_another_stored_file_where_the_source_has_changed() {
     for path in [&victim, &other] {
         unseen(path, || flip(path));
     }
-    let everything = || crate::lab::everything(&lab.path("mnt"));
-    let before = everything();
+    let before = everything(&lab.path("mnt"));
     let told = lab.run(&["verify", "--repair"]).expect(3);
     assert_eq!(told.stdout.matches("not repaired").count(), 2, "{told}");
-    assert_eq!(everything(), before);
+    assert_eq!(everything(&lab.path("mnt")), before);
     let again = lab.run(&["verify", "--repair", "--json"]).expect(3).json();
     assert!(again["damage"][0]["not_repaired"].is_string());
     assert!(again.get("repair").is_none());
