@@ -14,8 +14,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     arg_required_else_help = true,
     max_term_width = 80,
     after_help = "Exit codes: 0 done, 1 failed, 2 usage or invalid config, 3 done but \
-incomplete or suspect, 4 refused and nothing changed, 75 locked or deferred, 130/143 interrupted \
-and resumable."
+incomplete, suspect or damaged, 4 refused and nothing changed, 75 locked or deferred, 130/143 \
+interrupted and resumable."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -123,6 +123,8 @@ pub(crate) enum Verb {
     List(At),
     /// Copy a file or folder out of a snapshot
     Restore(Restore),
+    /// Compare snapshots with their manifests, and heal what is damaged
+    Verify(Verify),
     /// Keep a snapshot whatever the retention says
     Pin(One),
     /// Leave a snapshot to the retention again
@@ -169,6 +171,8 @@ pub(crate) enum Format {
     Inventory,
     /// A report
     Report,
+    /// What `verify` found
+    Verification,
 }
 
 #[derive(Debug, Args)]
@@ -260,6 +264,45 @@ pub(crate) struct Restore {
     /// Show the snapshots that can be restored from
     #[arg(long, conflicts_with_all = ["snapshot", "dry_run", "overwrite"])]
     pub(crate) list: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exits with 0 if everything is whole, with 3 if anything is damaged. Nothing is \
+written to sources and snapshots, except with --repair, and a backup may run meanwhile."
+)]
+pub(crate) struct Verify {
+    /// `latest`, an id such as 2025-01-16_02-00-00, or tier/id [default: latest, and with --subset
+    /// all]
+    pub(crate) snapshot: Option<String>,
+    /// All snapshots; what they share is read once
+    #[arg(long, conflicts_with = "snapshot")]
+    pub(crate) all: bool,
+    /// Compare records, entries and metadata only, and read no content
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Read the content of one part: runs of 1/7, 2/7 and so on to 7/7 read each stored file once
+    #[arg(long, value_name = "N/T", value_parser = part, conflicts_with = "quick")]
+    pub(crate) subset: Option<(u32, u32)>,
+    /// Read all content [default]
+    #[arg(long, conflicts_with_all = ["quick", "subset"])]
+    pub(crate) full: bool,
+    /// Make damaged files anew from their source, or from another stored file of the same content,
+    /// in all snapshots that share them
+    #[arg(long)]
+    pub(crate) repair: bool,
+}
+
+/// A part such as 2/7.
+fn part(text: &str) -> Result<(u32, u32), String> {
+    let fault = || "not a part such as 2/7, from 1/7 to 7/7".to_owned();
+    let (part, of) = text.split_once('/').ok_or_else(fault)?;
+    let number = |text: &str| text.parse::<u32>().map_err(|_| fault());
+    let (part, of) = (number(part)?, number(of)?);
+    if part == 0 || part > of {
+        return Err(fault());
+    }
+    Ok((part, of))
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! The command line of the backup system: parsing, rendering and exit codes, nothing else.
 //!
-//! `backup-now`, `backup-status` and `backup-restore` are this program under those names.
+//! `backup-now`, `backup-status`, `backup-restore` and `backup-verify` are this program under those
+//! names.
 
 mod cli;
 mod commands;
@@ -54,7 +55,7 @@ fn arguments() -> Vec<OsString> {
                 .to_str()?
                 .strip_prefix("backup-")
         })
-        .filter(|verb| ["now", "status", "restore"].contains(verb))
+        .filter(|verb| ["now", "status", "restore", "verify"].contains(verb))
         .map(OsString::from);
     if let Some(verb) = verb {
         arguments[0] = "backup".into();
@@ -84,6 +85,7 @@ fn run(verb: &Verb, settings: &Settings, out: &Out) -> anyhow::Result<u8> {
         Verb::Status(arguments) => commands::status::run(arguments, settings, out),
         Verb::List(arguments) => commands::list::run(arguments, settings, out),
         Verb::Restore(arguments) => commands::restore::run(arguments, settings, out),
+        Verb::Verify(arguments) => commands::verify::run(arguments, settings, out),
         Verb::Pin(one) => commands::mark::pin(one, settings, out),
         Verb::Unpin(one) => commands::mark::unpin(one, settings, out),
         Verb::Accept(one) => commands::mark::accept(one, settings, out),

@@ -231,8 +231,9 @@ impl State {
         // The first of a phase says nothing yet: its line comes when the phase turns out long.
         if self.advance(progress, now, BETWEEN_LINES) && !first {
             let said = self.pace.as_ref().map(Pace::say).unwrap_or_default();
-            let step = self.step.as_ref().map_or("", |(step, _)| step.as_str());
-            let line = format!("{step}: {}, {said}\n", verb(progress.phase));
+            let step = self.step.as_ref();
+            let step = step.map_or_else(String::new, |(step, _)| format!("{step}: "));
+            let line = format!("{step}{}, {said}\n", verb(progress.phase));
             self.say(&line);
         }
     }
@@ -328,6 +329,7 @@ fn word(phase: Phase) -> &'static str {
         Phase::Sync => "sync",
         Phase::Remove => "remove",
         Phase::Restore => "restore",
+        Phase::Verify => "verify",
     }
 }
 

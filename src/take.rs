@@ -2,7 +2,10 @@
 
 use anyhow::Result;
 use chrono::{DateTime, FixedOffset};
-use executor::{event::Context, scan, state_dir::StateDir, store::Store, survey::Survey};
+use executor::{
+    Error, error::reason, event::Context, scan, state_dir::StateDir, store::Store, survey::Survey,
+    verify::memory,
+};
 use schema::{Config, Inventory, inventory::DestinationState};
 
 use crate::settings::{Settings, host_name};
@@ -12,10 +15,65 @@ pub(crate) fn host_folder(config: &Config) -> String {
     config.hostname.clone().unwrap_or_else(host_name)
 }
 
-/// Looks at the destination only.
-pub(crate) fn destination(config: &Config, context: Context<'_>) -> Result<DestinationState> {
+/// Looks at the destination only, and at what is remembered of it.
+pub(crate) fn destination(
+    settings: &Settings,
+    config: &Config,
+    context: Context<'_>,
+) -> Result<DestinationState> {
     let folder = host_folder(config);
-    Ok(scan::destination(&config.local, &folder, context)?)
+    let mut found = scan::destination(&config.local, &folder, context)?;
+    // Whoever may not read the state directory is told of it where it is needed.
+    if let (Ok(Some(state)), Some(store)) = (StateDir::open(&settings.state_dir), store(config)?) {
+        memory::recall(&state, &store, &mut found)?;
+    }
+    Ok(found)
+}
+
+/// Opens the destination for reading, which must be there and set up.
+pub(crate) fn store_present(config: &Config) -> Result<Store> {
+    enabled(config)?;
+    let path = &config.local.mount_point;
+    let opened = executor::sys::resolve::resolve(path.as_path()).and_then(|found| {
+        let dir = found.folder()?;
+        Ok((dir.stat_self()?, dir))
+    });
+    let because = match opened {
+        Err(error) => Some(reason(&error.into())),
+        Ok((stat, _)) if config.local.require_mount && !stat.mount_root => None,
+        Ok(_) => {
+            return store(config)?.ok_or_else(|| {
+                Error::refused(format!("nothing was ever backed up to {path}"))
+                    .hint("`backup apply` makes the first snapshot")
+                    .into()
+            });
+        }
+    };
+    Err(not_mounted(config, because.as_deref()).into())
+}
+
+/// Refuses where there are no local snapshots.
+pub(crate) fn enabled(config: &Config) -> Result<()> {
+    if config.local.enable {
+        return Ok(());
+    }
+    Err(
+        Error::refused("local.enable is false: there are no local snapshots")
+            .hint("set local.enable to true")
+            .into(),
+    )
+}
+
+/// The refusal of a destination that is not there.
+pub(crate) fn not_mounted(config: &Config, because: Option<&str>) -> Error {
+    let path = &config.local.mount_point;
+    Error::refused(format!(
+        "destination not mounted: {} at {path} (local.mountPoint)",
+        because.unwrap_or("nothing is mounted")
+    ))
+    .hint(format!(
+        "mount the backup drive, then check with: mountpoint {path}"
+    ))
 }
 
 /// Opens the destination for reading, where it is there.
@@ -45,7 +103,7 @@ pub(crate) fn inventory(
     if !config.local.enable {
         return Ok((inventory_of(settings, now, None)?, None));
     }
-    let destination = destination(config, context)?;
+    let destination = destination(settings, config, context)?;
     let store = store(config)?;
     let never = store.as_ref().and_then(|store| {
         let root = store.root.stat_self();

@@ -78,6 +78,8 @@ pub enum Phase {
     Remove,
     /// Copying out of a snapshot.
     Restore,
+    /// Comparing snapshots with their manifests.
+    Verify,
 }
 
 /// Gets the events of a run.

@@ -22,6 +22,7 @@ pub mod steps;
 pub mod store;
 pub mod survey;
 pub mod sys;
+pub mod verify;
 pub mod walk;
 
 pub use error::{Error, ErrorKind, Result};

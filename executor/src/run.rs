@@ -312,6 +312,7 @@ fn act(
             steps::notify::run(notify, &so_far)
         }
         Action::Mark(mark) => steps::mark::run(session.store()?, mark),
+        Action::Repair(repair) => steps::repair::run(session.store()?, repair, context),
         Action::Restore(restore) => crate::restore::run(session.store()?, restore, &context),
         Action::CloudSync(sync) => {
             let store = session.store()?;

@@ -1,12 +1,13 @@
 //! The state directory: what this machine remembers between runs.
 //!
 //! `runs/<run-id>/` explains each run by itself; `destinations.json` lists the disks that were
-//! used; `lock` lets one run at a time.
+//! used; `verified.json` what was found of each; `lock` lets one run at a time.
 
-use std::{ffi::OsStr, os::unix::fs::DirBuilderExt as _, path::Path};
+use std::{collections::BTreeMap, ffi::OsStr, os::unix::fs::DirBuilderExt as _, path::Path};
 
+use chrono::{DateTime, FixedOffset};
 use rustix::io::Errno;
-use schema::{Config, Inventory, Plan, Report, plan::Action};
+use schema::{Config, Inventory, Plan, Report, SnapshotId, plan::Action, verify::DamagedFile};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -21,6 +22,7 @@ use crate::{
 
 const RUNS: &str = "runs";
 const DESTINATIONS: &str = "destinations.json";
+const VERIFIED: &str = "verified.json";
 const LOCK: &str = "lock";
 const CONFIG: &str = "config.json";
 const INVENTORY: &str = "inventory.json";
@@ -39,6 +41,22 @@ pub struct StateDir {
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Destinations {
     known: Vec<String>,
+}
+
+/// What comparing snapshots with their manifests found, by destination.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Verified {
+    destinations: BTreeMap<String, Remembered>,
+}
+
+/// What is remembered of a destination's snapshots.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Remembered {
+    /// Stored files that are known to be damaged, sorted by inode.
+    pub damaged: Vec<DamagedFile>,
+    /// When each snapshot was last compared in full and found whole.
+    pub verified: BTreeMap<SnapshotId, DateTime<FixedOffset>>,
 }
 
 /// A run that was begun and not ended.
@@ -120,6 +138,33 @@ impl StateDir {
         known.sort();
         let path = self.named(DESTINATIONS);
         write_json(&self.dir, DESTINATIONS, &path, &Destinations { known })
+    }
+
+    /// What is remembered of a destination's snapshots.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn remembered(&self, destination: &str) -> Result<Remembered> {
+        Ok(self
+            .verified()?
+            .destinations
+            .remove(destination)
+            .unwrap_or_default())
+    }
+
+    /// Remembers this of a destination's snapshots, instead of what was remembered.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn remember(&self, destination: &str, found: Remembered) -> Result<()> {
+        let mut verified = self.verified()?;
+        verified.destinations.insert(destination.to_owned(), found);
+        write_json(&self.dir, VERIFIED, &self.named(VERIFIED), &verified)
+    }
+
+    fn verified(&self) -> Result<Verified> {
+        let verified = read_json(&self.dir, VERIFIED, &self.named(VERIFIED))?;
+        Ok(verified.unwrap_or_default())
     }
 
     /// Makes the folder of a run, with what it is made from, and an empty journal.
@@ -279,8 +324,10 @@ impl StateDir {
 /// Whether a plan is of something else than a backup: a restore, a mark, a new destination.
 fn is_small(plan: &Plan) -> bool {
     plan.steps.iter().any(|step| {
-        matches!(step.action, Action::Restore(_) | Action::Mark(_))
-            || (plan.steps.len() == 1 && matches!(step.action, Action::DestinationCheck(_)))
+        matches!(
+            step.action,
+            Action::Restore(_) | Action::Mark(_) | Action::Repair(_)
+        ) || (plan.steps.len() == 1 && matches!(step.action, Action::DestinationCheck(_)))
     })
 }
 

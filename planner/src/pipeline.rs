@@ -194,6 +194,9 @@ struct State<'a> {
     partial: Vec<SnapshotId>,
     trash: Vec<SnapshotId>,
     rotation: Option<&'a RotationRecord>,
+    /// What must not be linked to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    damaged: Vec<u64>,
 }
 
 impl<'a> State<'a> {
@@ -211,6 +214,7 @@ impl<'a> State<'a> {
             partial: destination.partial.iter().map(|left| left.id).collect(),
             trash: destination.trash.iter().map(|left| left.id).collect(),
             rotation: destination.rotation.as_ref(),
+            damaged: destination.damaged.iter().map(|one| one.inode).collect(),
         }
     }
 }
@@ -226,6 +230,7 @@ pub(crate) fn sorted(inventory: &Inventory) -> Inventory {
         destination.links.sort();
         destination.partial.sort();
         destination.trash.sort();
+        destination.damaged.sort_by_key(|one| one.inode);
     }
     for source in &mut inventory.sources {
         source.mounts_passed_over.sort();

@@ -12,6 +12,7 @@ use crate::{
     config::AbsolutePath,
     record::{Capabilities, DestinationRecord, RotationRecord, SnapshotMarks, SnapshotRecord},
     rsync::RsyncFound,
+    verify::DamagedFile,
 };
 
 /// Version of the inventory's format.
@@ -111,6 +112,9 @@ pub struct DestinationState {
     pub trash: Vec<Leftover>,
     /// When retention was last applied.
     pub rotation: Option<RotationRecord>,
+    /// Stored files that are known to be damaged, as this machine remembers them, sorted by inode.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<DamagedFile>,
 }
 
 /// A published snapshot.

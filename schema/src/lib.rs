@@ -17,6 +17,7 @@ pub mod plan;
 pub mod reason;
 pub mod record;
 pub mod rsync;
+pub mod verify;
 
 pub use config::Config;
 pub use digest::Digest;

@@ -3,6 +3,12 @@
 //! Names, paths, arguments, deletions and their reasons are all in it. One payload per step kind;
 //! adding a kind adds a payload and a variant here, and exhaustive matches list the rest.
 
+mod repair;
+
+pub use repair::{
+    RepairFile, RepairFolder, RepairFrom, RepairName, RepairStep, StoredMetadata, StoredTime,
+};
+
 use chrono::{DateTime, FixedOffset, NaiveDate};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -141,6 +147,8 @@ pub enum Action {
     Restore(RestoreStep),
     /// Records what a person says of a snapshot or a destination.
     Mark(MarkStep),
+    /// Heals what is damaged in snapshots.
+    Repair(RepairStep),
 }
 
 impl Action {
@@ -158,6 +166,7 @@ impl Action {
             Self::Notify(_) => "notify",
             Self::Restore(_) => "restore",
             Self::Mark(_) => "mark",
+            Self::Repair(_) => "repair",
         }
     }
 }
@@ -247,6 +256,9 @@ pub struct SnapshotStep {
     pub rsync: Option<RsyncPlan>,
     /// The snapshot that unchanged files are linked to.
     pub basis: Option<Basis>,
+    /// Stored inodes that are known to be damaged, sorted: nothing is linked to them again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub never_link: Vec<u64>,
     /// An unfinished snapshot whose tree is taken over.
     pub continue_from: Option<SnapshotId>,
     /// What is backed up.
@@ -261,10 +273,6 @@ pub struct SnapshotStep {
     pub expected: Expected,
     /// When to call the result suspect.
     pub suspect_when: SuspectWhen,
-    /// Inode numbers of the destination that are known to be damaged and are never linked to;
-    /// sorted.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub never_link: Vec<u64>,
 }
 
 /// The snapshot that a new one starts from.

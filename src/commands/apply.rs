@@ -129,7 +129,7 @@ impl<'a> Worker<'a> {
         if unfinished.flatten().is_some() {
             return Ok(true);
         }
-        let destination = take::destination(self.config, context)?;
+        let destination = take::destination(self.settings, self.config, context)?;
         let on_disk = planner::basis(&destination, self.now).and_then(|basis| {
             let mut all = destination.snapshots.iter();
             all.find(|one| one.record.id == basis.id)
@@ -269,7 +269,7 @@ impl<'a> Worker<'a> {
         if age > OLD || age < -OLD {
             return Ok(Some("it was planned on another day".to_owned()));
         }
-        let destination = take::destination(self.config, context)?;
+        let destination = take::destination(self.settings, self.config, context)?;
         let planned = &unfinished.plan.bound_to.destination_id;
         let found = destination.record.map(|record| record.id);
         if let (Some(planned), Some(found)) = (planned, found)

@@ -3,7 +3,6 @@
 use anyhow::Result;
 use chrono::Local;
 use executor::{
-    Error,
     clock::Clock,
     event::{Context, Silent},
 };
@@ -27,33 +26,17 @@ pub(crate) fn run(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> 
 
 /// The destination, which must be there.
 pub(crate) fn present(settings: &Settings, config: &Config) -> Result<DestinationState> {
-    if !config.local.enable {
-        return Err(
-            Error::refused("local.enable is false: there are no local snapshots")
-                .hint("set local.enable to true")
-                .into(),
-        );
-    }
+    take::enabled(config)?;
     let context = Context {
         observer: &Silent,
         stop: &settings.stop,
         clock: Clock::default(),
         threads: settings.threads,
     };
-    let destination = take::destination(config, context)?;
-    let path = &destination.mount_point;
+    let destination = take::destination(settings, config, context)?;
     if !destination.present || (config.local.require_mount && !destination.mounted) {
-        return Err(Error::refused(format!(
-            "destination not mounted: {} at {path} (local.mountPoint)",
-            destination
-                .absent_because
-                .as_deref()
-                .unwrap_or("nothing is mounted")
-        ))
-        .hint(format!(
-            "mount the backup drive, then check with: mountpoint {path}"
-        ))
-        .into());
+        let because = destination.absent_because.as_deref();
+        return Err(take::not_mounted(config, because).into());
     }
     Ok(destination)
 }

@@ -12,3 +12,4 @@ pub(crate) mod schema;
 pub(crate) mod simulate;
 pub(crate) mod status;
 pub(crate) mod trial;
+pub(crate) mod verify;

@@ -21,5 +21,6 @@ fn of(format: Format) -> schemars::Schema {
         Format::Plan => schema_for!(schema::Plan),
         Format::Inventory => schema_for!(schema::Inventory),
         Format::Report => schema_for!(schema::Report),
+        Format::Verification => schema_for!(schema::verify::Verification),
     }
 }

@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> 
     let destination = config
         .local
         .enable
-        .then(|| take::destination(&config, context))
+        .then(|| take::destination(settings, &config, context))
         .transpose()?;
     let state = StateDir::open(&settings.state_dir)?;
     let (last, unfinished, busy) = match &state {

@@ -229,7 +229,7 @@ fn pin(settings: &Settings, out: &Out, config: &Config, id: SnapshotId) -> Resul
     let now = Local::now().fixed_offset();
     let worker = Worker::new(settings, out, config, now).calm();
     worker.with(|context| {
-        let destination = take::destination(config, context)?;
+        let destination = take::destination(settings, config, context)?;
         let inventory = take::inventory_of(settings, now, Some(destination))?;
         let plan = planner::small(config, &inventory, Some(Action::Mark(MarkStep::Pin { id })));
         worker.small(&plan, &inventory, context)
@@ -289,7 +289,7 @@ fn restore_one(
             aside_suffix: ".before".to_owned(),
         };
         let step = restore::plan(&request, &context)?;
-        let destination = take::destination(config, context)?;
+        let destination = take::destination(settings, config, context)?;
         let inventory = take::inventory_of(settings, now, Some(destination))?;
         let plan = planner::small(config, &inventory, Some(Action::Restore(step)));
         worker.small(&plan, &inventory, context)

@@ -43,5 +43,6 @@ pub(super) fn verb(phase: Phase) -> &'static str {
         Phase::Sync => "syncing",
         Phase::Remove => "removing",
         Phase::Restore => "restoring",
+        Phase::Verify => "verifying",
     }
 }

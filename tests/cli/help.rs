@@ -4,9 +4,9 @@ use std::os::unix::fs::symlink;
 
 use crate::lab::{Lab, PROGRAM, Ran, id_of, ran};
 
-const VERBS: [&str; 14] = [
-    "try", "check", "schema", "plan", "apply", "now", "status", "list", "restore", "pin", "unpin",
-    "accept", "init", "simulate",
+const VERBS: [&str; 15] = [
+    "try", "check", "schema", "plan", "apply", "now", "status", "list", "restore", "verify", "pin",
+    "unpin", "accept", "init", "simulate",
 ];
 
 fn bare(lab: &Lab, program: &str, arguments: &[&str]) -> Ran {
@@ -65,7 +65,7 @@ fn the_version_is_the_packages() {
 #[test]
 fn the_program_under_a_verbs_name_is_that_verb() {
     let lab = Lab::new();
-    for verb in ["now", "status", "restore"] {
+    for verb in ["now", "status", "restore", "verify"] {
         let link = lab.text(&format!("backup-{verb}"));
         symlink(PROGRAM, &link).unwrap();
         let under_its_name = bare(&lab, &link, &["--help"]).expect(0);

@@ -395,6 +395,21 @@ pub(crate) fn contents(folder: &Path) -> BTreeMap<PathBuf, String> {
         .collect()
 }
 
+/// Whether a tool is installed.
+pub(crate) fn in_path(tool: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(tool).exists())
+}
+
+/// Whether strace is there and may trace.
+pub(crate) fn can_trace() -> bool {
+    let mut strace = Command::new("strace");
+    strace
+        .args(["-qq", "-o", "/dev/null", "true"])
+        .stderr(Stdio::null());
+    strace.status().is_ok_and(|status| status.success())
+}
+
 /// Waits until something is so.
 #[track_caller]
 pub(crate) fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {

@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr)]
 
 mod cloud;
+mod damage;
 mod help;
 mod interrupted;
 mod lab;
@@ -10,6 +11,7 @@ mod many_days;
 mod mounted;
 mod ordinary_user;
 mod overview;
+mod repair;
 mod restore;
 mod rsync;
 mod safety;
@@ -18,4 +20,5 @@ mod schemas;
 mod scripts;
 mod suspicion;
 mod validity;
+mod verify;
 mod what_if;

@@ -189,8 +189,16 @@ fn a_users_backup_is_in_the_users_folders() {
     fs::create_dir_all(config.parent().unwrap()).unwrap();
     fs::copy(lab.path("config.json"), &config).unwrap();
     fs::set_permissions(&config, fs::Permissions::from_mode(0o644)).unwrap();
+    // What a user may read and cannot give away.
+    let setgid = fs::Permissions::from_mode(0o2755);
+    fs::set_permissions(lab.path("home/ann"), setgid).unwrap();
+    if theirs.is_root {
+        chown(lab.path("home/ann"), Some(0), Some(0)).unwrap();
+        chown(lab.path("home/ann/letter.txt"), Some(1234), Some(5678)).unwrap();
+    }
     theirs.run(&["apply", "--now", FIRST]).expect(0);
     assert_eq!(lab.ids(), [id_of(FIRST)]);
+    theirs.run(&["verify"]).expect(0).says("Whole.");
     let state = lab.path("user/.local/state/backup");
     assert_eq!(names(&state.join("runs")).len(), 1);
     assert_eq!(
@@ -228,6 +236,7 @@ fn what_a_user_may_not_read_is_listed_and_makes_the_run_incomplete() {
         assert!(there, "{closed} is not in {paths:?}");
     }
     assert!(lab.inside("latest", "home/ann/photo.jpg").exists());
+    command(&["verify"]).expect(0).says("Whole.");
     command(&["apply", "--now", "2025-03-06T02:00:00+01:00"])
         .expect(3)
         .says("letter.txt");

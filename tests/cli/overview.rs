@@ -225,6 +225,8 @@ fn as_json_every_verb_prints_one_document() {
         (0, &["status"]),
         (0, &["list"]),
         (0, &["restore", "--list"]),
+        (0, &["verify"]),
+        (0, &["verify", "--all", "--quick", "--repair"]),
         (0, &["restore", "latest", &home, "new", "--dry-run"]),
         (0, &["restore", "latest", &home, "new"]),
         (4, &["restore", &latest, &home, "new"]),

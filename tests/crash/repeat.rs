@@ -5,9 +5,10 @@ use executor::{
     destination,
     event::{Context, Silent, Stop},
     snapshot,
-    steps::{rotate, space_check},
+    steps::{repair, rotate, space_check},
+    verify::{self, heal, snapshots},
 };
-use schema::plan::Action;
+use schema::{plan::Action, verify::Depth};
 
 use crate::{
     check::{equal, fingerprint, layout},
@@ -84,4 +85,50 @@ fn each_step_that_is_run_again_changes_nothing() {
         ["destination-check", "space-check", "snapshot", "rotate"]
     );
     equal(&world, "latest");
+}
+
+#[test]
+fn a_repair_that_is_run_again_changes_nothing() {
+    let name = "a_repair_that_is_run_again_changes_nothing";
+    if skipped(name, &["rsync", "setfattr"], false) {
+        return;
+    }
+    let world = with_history(false);
+    let damaged = world.in_snapshot("latest").join("small");
+    std::fs::write(damaged.join("20"), "other content").unwrap();
+    std::fs::remove_file(damaged.join("21")).unwrap();
+    let plan = world.saved_plan(NOW).plan;
+    let stop = Stop::default();
+    let context = Context {
+        observer: &Silent,
+        stop: &stop,
+        clock: Clock::at(NOW.parse().unwrap()),
+    };
+    let check = plan.steps.iter().find_map(|step| match &step.action {
+        Action::DestinationCheck(check) => Some(check),
+        _ => None,
+    });
+    let store = destination::prepare(check.unwrap(), context).unwrap();
+    let sources = [schema::config::AbsolutePath::new(
+        world.source().to_str().unwrap(),
+    )];
+    let verified = || {
+        let all = snapshots::all(&store, *plan.created_at.offset()).unwrap();
+        let chosen: Vec<usize> = (0..all.len()).collect();
+        let found = verify::run(&store, &all, &chosen, Depth::Full, context).unwrap();
+        (all, found)
+    };
+    let (all, mut found) = verified();
+    let step = heal::plan(&store, &all, &sources, &mut found, context).unwrap();
+    assert_eq!((step.files.len(), step.folders.len()), (2, 1));
+    assert!(step.files.iter().any(|file| file.names.len() > 1));
+    let without = [".backup\t"];
+    let mut once = None;
+    for _ in 0..3 {
+        repair::run(&store, &step, context).unwrap();
+        let now = fingerprint(&world.host(), &without);
+        assert!(once.is_none_or(|once| once == now), "changed something");
+        once = Some(now);
+    }
+    assert_eq!(verified().1.damage, []);
 }

@@ -141,6 +141,7 @@ impl World {
                     partial: vec![],
                     trash: vec![],
                     rotation: None,
+                    damaged: vec![],
                 }),
                 rsync: None,
                 sources: vec![source("/home", "8:2", 11)],

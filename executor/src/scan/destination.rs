@@ -52,6 +52,7 @@ pub fn destination(local: &Local, folder: &str, context: Context<'_>) -> Result<
         partial: Vec::new(),
         trash: Vec::new(),
         rotation: None,
+        damaged: Vec::new(),
     };
     let opened = resolve(local.mount_point.as_path()).and_then(|resolved| {
         let dir = resolved.folder()?;

@@ -118,7 +118,8 @@ fn link(worker: &mut Worker<'_>, item: &Item, new: &Dir) -> Result<bool> {
         super::job::What::Other(stat, _) => stat.kind,
         _ => return Ok(false),
     };
-    if !basis.stat(&item.name).is_ok_and(|found| found.kind == kind) {
+    let is_it = |found: Stat| found.kind == kind && !worker.shop.never_link(found.ino);
+    if !basis.stat(&item.name).is_ok_and(is_it) {
         return Ok(false);
     }
     match new.link_from(&basis, &item.name, &item.name) {

@@ -5,6 +5,7 @@ pub mod cloud_sync;
 pub mod destination_check;
 pub mod mark;
 pub mod notify;
+pub mod repair;
 pub mod rotate;
 pub mod script;
 pub mod space_check;

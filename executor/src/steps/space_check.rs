@@ -17,6 +17,7 @@ use crate::{
 /// # Errors
 /// A refusal if there is too little space.
 pub fn run(store: &Store, step: &SpaceCheckStep, context: Context<'_>) -> Result<Outcome> {
+    super::repair::clean(store, context)?;
     let trash = store.area(TRASH)?;
     let partial = store.area(PARTIAL)?;
     for discarded in &step.discard_partial {

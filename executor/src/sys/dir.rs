@@ -306,6 +306,14 @@ impl Dir {
         renameat(&self.0, name, &self.0, to_name)
     }
 
+    /// Renames an entry into another folder over whatever has the name there.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn rename_to(&self, name: &OsStr, to: &Self, to_name: &OsStr) -> Result<(), Errno> {
+        renameat(&self.0, name, &to.0, to_name)
+    }
+
     /// Removes anything but a folder.
     ///
     /// # Errors
@@ -405,6 +413,21 @@ impl Dir {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         Ok(Some(bytes))
+    }
+
+    /// Opens the folder that holds a relative path of several names, one name after the other, and
+    /// gives the last name.
+    ///
+    /// # Errors
+    /// The system's reason; `ENOTDIR` or `ELOOP` if anything on the way is not a folder.
+    pub fn descend<'p>(&self, path: &'p [u8]) -> Result<(Self, &'p OsStr), Errno> {
+        let mut dir = self.again()?;
+        let mut parts = path.split(|byte| *byte == b'/');
+        let name = parts.next_back().unwrap_or_default();
+        for part in parts {
+            dir = dir.folder(OsStr::from_bytes(part))?;
+        }
+        Ok((dir, OsStr::from_bytes(name)))
     }
 
     /// The path that the kernel knows an entry of this folder by, for comparing places only.

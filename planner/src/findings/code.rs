@@ -66,3 +66,4 @@ pub const UNMANAGED_FOLDERS: &str = "unmanaged-folders";
 pub const REMOVAL_RESUMED: &str = "removal-resumed";
 pub const PARTIAL_CONTINUED: &str = "partial-continued";
 pub const PARTIAL_DISCARDED: &str = "partial-discarded";
+pub const DAMAGED_FILES: &str = "damaged-files";

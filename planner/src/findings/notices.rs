@@ -2,7 +2,7 @@
 //!
 //! Nothing here stops a run.
 
-use schema::{Finding, inventory::DestinationState, record::Capabilities};
+use schema::{Finding, escape, inventory::DestinationState, record::Capabilities};
 
 use super::{code, counted, first_few, note, warning};
 use crate::{
@@ -34,6 +34,7 @@ pub(super) fn of_destination(
         );
     }
     findings.extend(suspect(destination));
+    findings.extend(damaged(destination));
     if let Some(can) = facts.capabilities() {
         capabilities(facts, destination, can, findings);
     }
@@ -103,6 +104,29 @@ pub(crate) fn suspect(destination: &DestinationState) -> Option<Finding> {
             "`backup accept {}` if it is as it should be",
             first.record.id
         )),
+    )
+}
+
+/// That stored files are known to be damaged.
+fn damaged(destination: &DestinationState) -> Option<Finding> {
+    let first = destination.damaged.first()?;
+    let count = destination.damaged.len() as u64;
+    let (are, them) = match count {
+        1 => ("1 stored file is".to_owned(), "it"),
+        _ => (format!("{count} stored files are"), "them"),
+    };
+    let path = first.names.first().map_or("", |name| name.path.as_str());
+    let path = escape::unescape(path).unwrap_or_default();
+    let path = format!("/{}", escape::display(&path));
+    Some(
+        note(
+            code::DAMAGED_FILES,
+            format!(
+                "{are} known to be damaged, and no new snapshot is linked to {them}: {}",
+                first_few([path], count)
+            ),
+        )
+        .hint("heal what can be healed with `backup verify --repair`"),
     )
 }
 

@@ -38,6 +38,7 @@ pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
                 id: basis.record.id,
                 home: basis.home,
             }),
+            never_link: never_link(facts),
             continue_from: facts.partials.continued.map(|left| left.id),
             sources: facts
                 .sources()
@@ -51,9 +52,15 @@ pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
             min_free_bytes: local.min_space_bytes(),
             expected: expected(facts),
             suspect_when: suspect_when(facts),
-            never_link: Vec::new(),
         }),
     ))
+}
+
+/// The inodes of the destination that nothing may be linked to again.
+fn never_link(facts: &Facts<'_>) -> Vec<u64> {
+    let damaged = facts.destination.iter().flat_map(|found| &found.damaged);
+    let inodes: BTreeSet<u64> = damaged.map(|file| file.inode).collect();
+    inodes.into_iter().collect()
 }
 
 /// What the scan says of all sources together.

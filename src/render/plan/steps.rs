@@ -7,8 +7,8 @@ use schema::{
     config::OnPreBackupFailure,
     inventory::{Presence, SourceState},
     plan::{
-        Action, DestinationCheckStep, MarkStep, NotifyStep, RestoreStep, ScriptStep, SnapshotStep,
-        SourceStep, SpaceCheckStep,
+        Action, DestinationCheckStep, MarkStep, NotifyStep, RepairFrom, RepairStep, RestoreStep,
+        ScriptStep, SnapshotStep, SourceStep, SpaceCheckStep,
     },
     record::Engine,
 };
@@ -51,6 +51,7 @@ pub(super) fn body(
         Action::Notify(step) => notify(page, step),
         Action::Restore(step) => restore(page, step, style),
         Action::Mark(step) => mark(page, step),
+        Action::Repair(step) => repair(page, step),
     }
 }
 
@@ -303,6 +304,32 @@ fn restore(page: &mut Page, step: &RestoreStep, style: &Style) {
         .saturating_sub(step.conflicts.len().min(10) as u64);
     if more > 0 {
         page.line(INDENT + VERB, &format!("and {} more", amount::count(more)));
+    }
+}
+
+fn repair(page: &mut Page, step: &RepairStep) {
+    for file in &step.files {
+        let Some(first) = file.names.first() else {
+            continue;
+        };
+        let from = match &file.from {
+            RepairFrom::Source { .. } => "its source".to_owned(),
+            RepairFrom::Stored { name } if name == &first.name => "itself".to_owned(),
+            RepairFrom::Stored { name } => {
+                format!("/{} in {}", path(&name.path), name.snapshot)
+            }
+        };
+        let names = amount::plural(file.names.len() as u64, "name", "names");
+        let text = format!("/{} under {names}, from {from}", path(&first.name.path));
+        say(page, "renew", &text);
+    }
+    for folder in &step.folders {
+        let text = format!(
+            "the metadata of /{} in {}",
+            path(&folder.name.path),
+            folder.name.snapshot
+        );
+        say(page, "mend", &text);
     }
 }
 

@@ -8,7 +8,10 @@ mod text;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, FixedOffset, TimeDelta};
-use schema::{Config, Finding, Report, RunResult, SnapshotId, inventory::DestinationState};
+use schema::{
+    Config, Finding, Report, RunResult, SnapshotId, inventory::DestinationState,
+    verify::DamagedFile,
+};
 use serde::Serialize;
 
 pub(crate) use self::text::render;
@@ -54,6 +57,9 @@ pub(crate) struct StatusView {
     pub(crate) snapshots: u64,
     /// Snapshots that nobody has accepted.
     pub(crate) suspect: Vec<Suspect>,
+    /// Stored files that are known to be damaged.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) damaged: Vec<DamagedFile>,
     /// A run that was begun and not ended.
     pub(crate) unfinished: Option<Unfinished>,
     /// The last run that ended.
@@ -139,6 +145,7 @@ impl StatusView {
         for tier in listed.iter().flat_map(|one| &one.tiers) {
             *by_tier.entry(tier.to_string()).or_default() += 1;
         }
+        let damaged = destination.map_or_else(Vec::new, |found| found.damaged.clone());
         let destination = destination.map(|found| Destination {
             path: found.mount_point.to_string(),
             present: found.present,
@@ -174,6 +181,7 @@ impl StatusView {
                     because: one.suspect.clone(),
                 })
                 .collect(),
+            damaged,
             unfinished: unfinished
                 .filter(|_| !running)
                 .map(|run_id| Unfinished { run_id, step: None }),

@@ -158,3 +158,27 @@ fn a_suspect_snapshot_and_one_of_the_future_are_not_the_last_good_one() {
     let json = serde_json::to_value(view.suspect).unwrap();
     assert_eq!(json[0]["id"], "2025-01-15_02-00-00");
 }
+
+#[test]
+fn known_damage_is_a_warning_with_what_to_do() {
+    let mut found = good();
+    found.damaged = serde_json::from_value(json!([{
+        "inode": 77,
+        "names": [{"snapshot": "2025-01-16_02-00-00", "path": "home/ann/letter.txt"}],
+        "expected": null,
+        "found_at": "2025-01-16T12:00:00+01:00",
+    }]))
+    .unwrap();
+    let view = StatusView::new(
+        "atlas",
+        &Config::default(),
+        Some(&found),
+        None,
+        None,
+        false,
+        now(),
+    );
+    assert_eq!(view.verdict, Verdict::Warning);
+    assert!(first_line(&view).starts_with("warning: 1 stored file is damaged;"));
+    assert!(render(&view, &Style::PLAIN).contains("`backup verify --repair` heals"));
+}

@@ -55,6 +55,8 @@ pub(super) fn verdict(view: &StatusView) -> (Verdict, String) {
             "suspect snapshot",
             "suspect snapshots",
         ))
+    } else if !view.damaged.is_empty() {
+        Some(damaged(view))
     } else if view.unfinished.is_some() {
         Some("a run is unfinished".to_owned())
     } else if let Some(refusal) = finding(Severity::Refusal) {
@@ -71,6 +73,14 @@ pub(super) fn verdict(view: &StatusView) -> (Verdict, String) {
         None if view.running => (Verdict::Ok, format!("a backup is running; {last}")),
         None => (Verdict::Ok, last),
     }
+}
+
+/// How many stored files are known to be damaged.
+fn damaged(view: &StatusView) -> String {
+    let count = view.damaged.len() as u64;
+    let are = if count == 1 { "is" } else { "are" };
+    let files = amount::plural(count, "stored file", "stored files");
+    format!("{files} {are} damaged")
 }
 
 fn ago(seconds: i64) -> String {
@@ -143,6 +153,13 @@ pub(crate) fn render(view: &StatusView, style: &Style) -> String {
             "Next run",
             &format!("{}, {when}", at.format("%Y-%m-%d %H:%M")),
         );
+    }
+    if !view.damaged.is_empty() {
+        let text = format!(
+            "{}; `backup verify --repair` heals what it can",
+            damaged(view)
+        );
+        fact("Damaged", &text);
     }
     for one in &view.suspect {
         let why = printable(&one.because.join("; "));

@@ -1,6 +1,9 @@
 //! Facts about the destination: whether it is there, whether it is the right one, what it can do.
 
-use schema::record::Capabilities;
+use schema::{
+    record::Capabilities,
+    verify::{DamagedFile, StoredName},
+};
 use serde_json::json;
 
 use super::{
@@ -27,6 +30,24 @@ pub(crate) fn all() -> Vec<Scenario> {
         })
     };
     vec![
+        (
+            "what-is-known-to-be-damaged-is-never-linked-to",
+            World::nightly("2025-01-14", 2).destination(|found| {
+                let id = found.snapshots[1].record.id;
+                let name = |path: &str| StoredName {
+                    snapshot: id,
+                    path: path.to_owned(),
+                };
+                found.damaged = [(77, "home/ann/photo.jpg"), (12, "home/ann/letter.txt")]
+                    .map(|(inode, path)| DamagedFile {
+                        inode,
+                        names: vec![name(path)],
+                        expected: None,
+                        found_at: NIGHT.parse().unwrap(),
+                    })
+                    .into();
+            }),
+        ),
         ("a-first-run-takes-the-destination-it-finds", first_run()),
         ("an-unmounted-destination-is-refused", unmounted()),
         (

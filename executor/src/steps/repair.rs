@@ -1,0 +1,388 @@
+//! Heals damaged files: a new inode takes over each name that shared the damaged one.
+//!
+//! Invariant (law 5): no stored file is written to. The new one is made in `.backup/repair`, read
+//! while it is copied, on disk before it gets a name, and takes each name by one rename. What was
+//! taken over before an interruption is left as it is.
+
+use std::{ffi::OsStr, fs::File, os::unix::ffi::OsStrExt as _};
+
+use rustix::io::Errno;
+use schema::{
+    amount,
+    escape::{display, unescape},
+    journal::{Outcome, Problem, ProblemKind, Status},
+    plan::{
+        RepairFile, RepairFolder, RepairFrom, RepairName, RepairStep, StoredMetadata, StoredTime,
+    },
+    verify::StoredName,
+};
+
+use crate::{
+    copy::{Copier, CopyError},
+    error::{Error, ErrorKind, Result, reason},
+    event::{Context, Event, Phase, Progress},
+    remove::remove_tree,
+    store::{BACKUP, Store},
+    sys::{
+        Dir, Kind, Stat,
+        attributes::{self, Attributes},
+        dir::open,
+        resolve::resolve,
+        stat::Nanos,
+    },
+};
+
+/// Folder of files that are being made anew.
+const AREA: &str = "repair";
+/// The new file in it, and another name of it on its way.
+const NEW: &str = "new";
+const ON_ITS_WAY: &str = "name";
+
+/// Heals what the step says; what cannot be healed is listed and left.
+///
+/// # Errors
+/// An interruption, or a destination that cannot be written.
+pub fn run(store: &Store, step: &RepairStep, context: Context<'_>) -> Result<Outcome> {
+    everything(store, step, context).map_err(|error| match error.kind {
+        ErrorKind::Interrupted => Error {
+            hint: Some("what was repaired stays; run the same again for the rest".to_owned()),
+            ..error
+        },
+        _ => error,
+    })
+}
+
+fn everything(store: &Store, step: &RepairStep, context: Context<'_>) -> Result<Outcome> {
+    clean(store, context)?;
+    let mut repair = Repair {
+        store,
+        context,
+        area: store.area(AREA)?,
+        copier: Copier::default(),
+        problems: Vec::new(),
+        names: 0,
+    };
+    let mut files = 0;
+    for file in &step.files {
+        context.stop.check()?;
+        files += u64::from(repair.file(file)?);
+        context.observer.event(Event::Progress(Progress {
+            phase: Phase::Copy,
+            entries: files,
+            entries_total: step.files.len() as u64,
+            ..Progress::default()
+        }));
+    }
+    let mut folders = 0;
+    for folder in &step.folders {
+        context.stop.check()?;
+        folders += u64::from(repair.folder(folder)?);
+    }
+    let Repair {
+        problems, names, ..
+    } = repair;
+    clean(store, context)?;
+    let mut message = format!(
+        "{} repaired under {}",
+        amount::plural(files, "file", "files"),
+        amount::plural(names, "name", "names"),
+    );
+    if folders > 0 {
+        let folders = amount::plural(folders, "folder", "folders");
+        message = format!("{message}, and the metadata of {folders}");
+    }
+    let status = match problems.is_empty() {
+        true => Status::Succeeded,
+        false => Status::Incomplete,
+    };
+    Ok(Outcome {
+        status,
+        message,
+        problems,
+        ..Outcome::default()
+    })
+}
+
+/// Removes what an interrupted repair left.
+///
+/// # Errors
+/// The system's reason, or an interruption.
+pub fn clean(store: &Store, context: Context<'_>) -> Result<()> {
+    let named = store.named(&format!("{BACKUP}/{AREA}"));
+    remove_tree(&store.backup, OsStr::new(AREA), &named, context)
+}
+
+/// Opens the place that a repaired file's content is taken from; no symlink is followed.
+///
+/// # Errors
+/// The system's reason; also for anything but a regular file.
+pub(crate) fn open_from(store: &Store, from: &RepairFrom) -> std::io::Result<File> {
+    let unreadable = || std::io::Error::other("the plan names no path");
+    let file = match from {
+        RepairFrom::Source { source, path } => {
+            let path = unescape(path).ok_or_else(unreadable)?;
+            let resolved = resolve(source.as_path())?;
+            if path.is_empty() {
+                resolved.parent.file(&resolved.name)?
+            } else {
+                let (dir, name) = resolved.folder()?.descend(&path)?;
+                dir.file(name)?
+            }
+        }
+        RepairFrom::Stored { name } => {
+            let path = unescape(&name.path).ok_or_else(unreadable)?;
+            let tree = tree(store, name).map_err(|error| std::io::Error::other(error.message))?;
+            let (dir, name) = tree.descend(&path)?;
+            dir.file(name)?
+        }
+    };
+    if Stat::of_fd(&file)?.kind != Kind::File {
+        return Err(std::io::Error::other("not a regular file"));
+    }
+    Ok(file)
+}
+
+/// The tree of a name's snapshot, in whichever tier it stands.
+fn tree(store: &Store, name: &StoredName) -> Result<Dir> {
+    let id = name.snapshot;
+    let home = store
+        .home_of(id)?
+        .ok_or_else(|| Error::failed(format!("snapshot {id} is not there any more")))?;
+    store.snapshot(home, id)
+}
+
+struct Repair<'a> {
+    store: &'a Store,
+    context: Context<'a>,
+    area: Dir,
+    copier: Copier,
+    problems: Vec<Problem>,
+    names: u64,
+}
+
+/// A name that is to be taken over.
+struct Place<'a> {
+    dir: Dir,
+    name: Vec<u8>,
+    wanted: &'a RepairName,
+    /// Nothing stands there.
+    missing: bool,
+}
+
+impl Repair<'_> {
+    fn problem(&mut self, name: &StoredName, kind: ProblemKind, message: impl Into<String>) {
+        let path = unescape(&name.path).unwrap_or_default();
+        self.problems.push(Problem {
+            path: format!("{}:/{}", name.snapshot, display(&path)),
+            kind,
+            message: message.into(),
+        });
+    }
+
+    /// Makes a file anew; says whether it was.
+    fn file(&mut self, file: &RepairFile) -> Result<bool> {
+        let mut places = Vec::new();
+        for wanted in &file.names {
+            match self.place(file, wanted) {
+                Ok(place) => places.extend(place),
+                Err(because) => self.problem(&wanted.name, ProblemKind::NotStored, because),
+            }
+        }
+        let Some(first) = places.first() else {
+            return Ok(false);
+        };
+        let shown = first.wanted.name.clone();
+        if !self.make(file, &shown)? {
+            return Ok(false);
+        }
+        let last = places.len() - 1;
+        for (at, place) in places.iter().enumerate() {
+            self.take_over(place, at == last)?;
+            self.names += 1;
+        }
+        Ok(true)
+    }
+
+    /// Where a name stands; none if the new file has it already.
+    fn place<'n>(
+        &mut self,
+        file: &RepairFile,
+        wanted: &'n RepairName,
+    ) -> std::result::Result<Option<Place<'n>>, String> {
+        let because = |error: Errno| reason(&error.into());
+        let path = unescape(&wanted.name.path).unwrap_or_default();
+        let tree = tree(self.store, &wanted.name).map_err(|error| error.message)?;
+        let (dir, name) = tree.descend(&path).map_err(because)?;
+        let there = dir.look(name).map_err(because)?;
+        let missing = there.is_none();
+        let as_planned = match (there, file.inode) {
+            (Some(stat), Some(inode)) => stat.ino == inode && stat.kind == Kind::File,
+            (None, None) => true,
+            _ => false,
+        };
+        if !as_planned {
+            if self.is_done(file, &dir, name) {
+                put_time_back(&dir, wanted.folder_time).map_err(because)?;
+                return Ok(None);
+            }
+            return Err("it has changed since the plan was made".to_owned());
+        }
+        Ok(Some(Place {
+            name: name.as_bytes().to_vec(),
+            dir,
+            wanted,
+            missing,
+        }))
+    }
+
+    /// Whether a name has the right content, as after a repair that was interrupted.
+    fn is_done(&mut self, file: &RepairFile, dir: &Dir, name: &OsStr) -> bool {
+        let Ok(there) = dir.file(name) else {
+            return false;
+        };
+        let stat = Stat::of_fd(&there);
+        if !stat.is_ok_and(|stat| stat.kind == Kind::File && stat.size == file.size) {
+            return false;
+        }
+        let stop = self.context.stop;
+        let read = self.copier.digest(&there, false, &mut |_| stop.check());
+        read.is_ok_and(|read| read.digest == file.digest)
+    }
+
+    /// Makes the new file with all its metadata; says whether its content is right.
+    fn make(&mut self, file: &RepairFile, shown: &StoredName) -> Result<bool> {
+        let from = match open_from(self.store, &file.from) {
+            Ok(from) => from,
+            Err(error) => {
+                let because = format!("its content cannot be read: {}", reason(&error));
+                self.problem(shown, ProblemKind::Unreadable, because);
+                return Ok(false);
+            }
+        };
+        let at = format!("{BACKUP}/{AREA}/{NEW}");
+        let io = |doing: &str, error: std::io::Error| self.store.io(doing, &at, error);
+        for name in [NEW, ON_ITS_WAY] {
+            match self.area.remove_file(OsStr::new(name)) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(error) => return Err(io("remove", error.into())),
+            }
+        }
+        let new = self
+            .area
+            .new_file(OsStr::new(NEW), 0o600)
+            .map_err(|error| io("make", error.into()))?;
+        let stat = Stat::of_fd(&from).map_err(|error| io("look at", error.into()))?;
+        let sparse = stat.allocated < stat.size;
+        let stop = self.context.stop;
+        let copied = self
+            .copier
+            .copy(&from, &new, sparse, stat.size, &mut |_| stop.check());
+        match copied {
+            Ok(copied) if copied.digest == file.digest => {}
+            Ok(_) => {
+                let because = "what its content is taken from has changed since the plan was made";
+                self.problem(shown, ProblemKind::NotStored, because);
+                return Ok(false);
+            }
+            Err(CopyError::Ended(error)) => return Err(error),
+            Err(CopyError::Write(error)) => return Err(io("write", error)),
+            Err(CopyError::Read(error)) => {
+                let because = format!("its content cannot be read: {}", reason(&error));
+                self.problem(shown, ProblemKind::Unreadable, because);
+                return Ok(false);
+            }
+        }
+        let mut faults = Vec::new();
+        let owned = owner(&new, &file.metadata);
+        faults.extend(owned.err().map(|error| ("set the owner", error)));
+        for (name, value) in attributes_of(file)? {
+            let set = attributes::set_fd(&new, &name, &value);
+            faults.extend(set.err().map(|error| ("set an attribute", error)));
+        }
+        let moded = open::set_mode(&new, file.metadata.mode);
+        faults.extend(moded.err().map(|error| ("set the mode", error)));
+        let timed = open::set_mtime(&new, nanos(file.metadata.time));
+        faults.extend(timed.err().map(|error| ("set the time", error)));
+        new.sync_all().map_err(|error| io("sync", error))?;
+        for (doing, error) in faults {
+            let because = format!("cannot {doing}: {}", reason(&error.into()));
+            self.problem(shown, ProblemKind::Metadata, because);
+        }
+        Ok(true)
+    }
+
+    /// Gives the new file a name; the last one takes the file itself.
+    fn take_over(&self, place: &Place<'_>, is_last: bool) -> Result<()> {
+        let name = OsStr::from_bytes(&place.name);
+        let new = OsStr::new(NEW);
+        let on_its_way = OsStr::new(if is_last { NEW } else { ON_ITS_WAY });
+        let linked = match is_last {
+            true => Ok(()),
+            false => self.area.link_from(&self.area, new, on_its_way),
+        };
+        linked
+            .and_then(|()| match place.missing {
+                true => self.area.rename_new(on_its_way, &place.dir, name),
+                false => self.area.rename_to(on_its_way, &place.dir, name),
+            })
+            .and_then(|()| put_time_back(&place.dir, place.wanted.folder_time))
+            .and_then(|()| place.dir.sync())
+            .map_err(|error| {
+                let wanted = &place.wanted.name;
+                let at = format!("{}/{}", wanted.snapshot, wanted.path);
+                self.store.io("replace", &at, error)
+            })
+    }
+
+    /// Gives a folder its metadata back; says whether it could.
+    fn folder(&mut self, folder: &RepairFolder) -> Result<bool> {
+        let path = unescape(&folder.name.path).unwrap_or_default();
+        let tree = tree(self.store, &folder.name)?;
+        let set = tree.descend(&path).and_then(|(dir, name)| {
+            let dir = dir.folder(name)?;
+            owner(&dir, &folder.metadata)?;
+            open::set_mode(&dir, folder.metadata.mode)?;
+            open::set_mtime(&dir, nanos(folder.metadata.time))?;
+            dir.sync()
+        });
+        if let Err(error) = set {
+            let because = reason(&error.into());
+            self.problem(&folder.name, ProblemKind::Metadata, because);
+        }
+        Ok(set.is_ok())
+    }
+}
+
+/// Only root can give files away.
+fn owner(fd: impl std::os::fd::AsFd, metadata: &StoredMetadata) -> std::result::Result<(), Errno> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    open::set_owner(fd, metadata.uid, metadata.gid)
+}
+
+/// A new name in a folder moves the folder's time, which the manifest has.
+fn put_time_back(dir: &Dir, time: StoredTime) -> std::result::Result<(), Errno> {
+    let time = nanos(time);
+    if dir.stat_self()?.mtime == time {
+        return Ok(());
+    }
+    open::set_mtime(dir, time)
+}
+
+fn nanos(time: StoredTime) -> Nanos {
+    Nanos::from(time.seconds) * 1_000_000_000 + Nanos::from(time.nanos)
+}
+
+fn attributes_of(file: &RepairFile) -> Result<Attributes> {
+    let parsed = file.attributes.iter().map(|(name, value)| {
+        let value = value.as_bytes().chunks(2).map(|pair| {
+            let pair = std::str::from_utf8(pair).ok()?;
+            u8::from_str_radix(pair, 16).ok()
+        });
+        Some((unescape(name)?, value.collect::<Option<Vec<u8>>>()?))
+    });
+    parsed
+        .collect::<Option<Attributes>>()
+        .ok_or_else(|| Error::failed("the step has an attribute that is no name with a value"))
+}

@@ -1,0 +1,398 @@
+//! What of the damage can be repaired, and from where. Reads only; the repair is a plan's step.
+//!
+//! Content comes from the source as it is now or from another stored file, and only if reading it
+//! gives the recorded digest.
+
+use std::collections::{BTreeSet, HashMap};
+
+use schema::{
+    Digest, SnapshotId,
+    config::AbsolutePath,
+    escape::escape,
+    plan::{
+        RepairFile, RepairFolder, RepairFrom, RepairName, RepairStep, StoredMetadata, StoredTime,
+    },
+    verify::{DamageKind, StoredName, Verification},
+};
+
+use super::{
+    compare::{self, OWN},
+    merge::open_manifest,
+    names::path_of,
+    snapshots::Found,
+};
+use crate::{
+    copy::{Copier, CopyError},
+    error::Result,
+    event::Context,
+    manifest::Entry,
+    steps::repair::open_from,
+    store::Store,
+    sys::{
+        Kind, Stat,
+        attributes::{self, Attributes},
+        stat::Nanos,
+    },
+};
+
+/// Stored files of one content that are tried.
+const TRIED: usize = 64;
+
+/// Says how the damage can be repaired, and of the rest in `found` why it cannot.
+///
+/// # Errors
+/// An interruption.
+pub fn plan(
+    store: &Store,
+    all: &[Found],
+    sources: &[AbsolutePath],
+    found: &mut Verification,
+    context: Context<'_>,
+) -> Result<RepairStep> {
+    let known = Known::read(store, all, found, context).map_err(super::interrupted)?;
+    let bad: BTreeSet<u64> = found.damage.iter().filter_map(|one| one.inode).collect();
+    let mut planner = Planner {
+        store,
+        sources,
+        known,
+        bad,
+        copier: Copier::default(),
+        context,
+    };
+    decide(&mut planner, found).map_err(super::interrupted)
+}
+
+fn decide(planner: &mut Planner<'_>, found: &mut Verification) -> Result<RepairStep> {
+    let mut step = RepairStep::default();
+    for damage in &mut found.damage {
+        planner.context.stop.check()?;
+        let first = damage
+            .names
+            .first()
+            .and_then(|name| planner.known.entries.get(name));
+        let is_folder = first.is_some_and(|entry| entry.kind == Kind::Folder);
+        let result = match damage.kind {
+            DamageKind::Missing | DamageKind::Content | DamageKind::Unreadable
+                if damage.expected.is_some() =>
+            {
+                planner.file(damage.inode, &damage.names, false, &mut step)?
+            }
+            DamageKind::Metadata if damage.expected.is_some() => {
+                planner.file(damage.inode, &damage.names, true, &mut step)?
+            }
+            DamageKind::Metadata if is_folder => planner.folder(&damage.names, &mut step),
+            DamageKind::Record | DamageKind::Manifest => {
+                Err("records are not made anew".to_owned())
+            }
+            DamageKind::Extra => Err("what is in a snapshot is not removed".to_owned()),
+            DamageKind::WrongKind => Err("what stands in its place is not removed".to_owned()),
+            _ => Err("only files and the metadata of folders are repaired".to_owned()),
+        };
+        damage.not_repaired = result.err();
+    }
+    Ok(step)
+}
+
+/// What the manifests say of damaged names and of content that may serve.
+#[derive(Default)]
+struct Known {
+    entries: HashMap<StoredName, Entry>,
+    folder_times: HashMap<StoredName, Nanos>,
+    copies: HashMap<Digest, Vec<StoredName>>,
+}
+
+impl Known {
+    /// One pass over all manifests.
+    fn read(
+        store: &Store,
+        all: &[Found],
+        found: &Verification,
+        context: Context<'_>,
+    ) -> Result<Self> {
+        let mut known = Self::default();
+        let mut names: HashMap<SnapshotId, BTreeSet<Vec<u8>>> = HashMap::new();
+        let mut folders: HashMap<SnapshotId, BTreeSet<Vec<u8>>> = HashMap::new();
+        for damage in &found.damage {
+            for name in &damage.names {
+                let path = path_of(name);
+                let folder = folder_of(&path).to_vec();
+                folders.entry(name.snapshot).or_default().insert(folder);
+                names.entry(name.snapshot).or_default().insert(path);
+            }
+            // What only lost its metadata has its own content.
+            if let (Some(digest), true) = (damage.expected, damage.kind != DamageKind::Metadata) {
+                known.copies.entry(digest).or_default();
+            }
+        }
+        let none = BTreeSet::new();
+        for one in all {
+            let names = names.get(&one.id).unwrap_or(&none);
+            let folders = folders.get(&one.id).unwrap_or(&none);
+            if names.is_empty() && known.copies.is_empty() {
+                continue;
+            }
+            let Ok(manifest) = open_manifest(store, one, one.record.as_ref().ok()) else {
+                continue;
+            };
+            for entry in manifest {
+                context.stop.check()?;
+                // A manifest that is damaged further on was told already.
+                let Ok(entry) = entry else { break };
+                let name = || StoredName {
+                    snapshot: one.id,
+                    path: escape(&entry.path),
+                };
+                if entry.kind == Kind::Folder && folders.contains(&entry.path) {
+                    known.folder_times.insert(name(), entry.mtime);
+                }
+                if let Some(digest) = entry.digest
+                    && let Some(copies) = known.copies.get_mut(&digest)
+                    && copies.len() < TRIED
+                {
+                    copies.push(name());
+                }
+                if names.contains(&entry.path) {
+                    known.entries.insert(name(), entry);
+                }
+            }
+        }
+        Ok(known)
+    }
+}
+
+struct Planner<'a> {
+    store: &'a Store,
+    sources: &'a [AbsolutePath],
+    known: Known,
+    /// Inodes that are damaged.
+    bad: BTreeSet<u64>,
+    copier: Copier,
+    context: Context<'a>,
+}
+
+/// What is done, or why not.
+type Answer = std::result::Result<(), String>;
+
+impl Planner<'_> {
+    /// Plans a new file for these names.
+    fn file(
+        &mut self,
+        inode: Option<u64>,
+        names: &[StoredName],
+        own_content: bool,
+        step: &mut RepairStep,
+    ) -> Result<Answer> {
+        let entry = names.iter().find_map(|name| self.known.entries.get(name));
+        let Some(entry) = entry.cloned() else {
+            return Ok(Err("its manifest cannot be read".to_owned()));
+        };
+        let Some(digest) = entry.digest else {
+            return Ok(Err("its manifest has no digest".to_owned()));
+        };
+        let mut taken = Vec::new();
+        for name in names {
+            let same = self
+                .known
+                .entries
+                .get(name)
+                .is_some_and(|other| alike(&entry, other));
+            let folder = StoredName {
+                snapshot: name.snapshot,
+                path: escape(folder_of(&path_of(name))),
+            };
+            if let (true, Some(time)) = (same, self.known.folder_times.get(&folder)) {
+                taken.push(RepairName {
+                    name: name.clone(),
+                    folder_time: stored_time(*time),
+                });
+            }
+        }
+        let left = names.len() - taken.len();
+        let from = if own_content {
+            let own = taken.first().map(|one| RepairFrom::Stored {
+                name: one.name.clone(),
+            });
+            match own {
+                Some(own) if self.serves(&own, &entry, None)? => Some(own),
+                _ => None,
+            }
+        } else {
+            None
+        };
+        let from = match from {
+            Some(from) => Some(from),
+            None => self.content(&entry, digest)?,
+        };
+        let Some(from) = from else {
+            return Ok(Err(
+                "neither its source nor another stored file has this content any more".to_owned(),
+            ));
+        };
+        let attributes = self.attributes(&entry, inode, names, &from);
+        let answer = match (&attributes, left) {
+            (None, _) => Err("its extended attributes are nowhere any more".to_owned()),
+            (_, 0) => Ok(()),
+            _ => Err(format!("{left} of its names have other records")),
+        };
+        step.files.push(RepairFile {
+            inode,
+            names: taken,
+            from,
+            digest,
+            size: entry.size,
+            metadata: metadata(&entry),
+            attributes: attributes
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(name, value)| (escape(&name), hex(&value)))
+                .collect(),
+        });
+        Ok(answer)
+    }
+
+    /// The source of a path, where one is configured for it.
+    fn source(&self, path: &[u8]) -> Option<RepairFrom> {
+        let absolute = [b"/", path].concat();
+        let below = |source: &&AbsolutePath| {
+            let rest = absolute.strip_prefix(source.as_str().as_bytes())?;
+            let whole = rest.is_empty() || rest.starts_with(b"/") || source.as_str() == "/";
+            whole.then(|| rest.strip_prefix(b"/").unwrap_or(rest).to_vec())
+        };
+        let nearest = self
+            .sources
+            .iter()
+            .filter(|source| below(source).is_some())
+            .max_by_key(|source| source.as_str().len())?;
+        Some(RepairFrom::Source {
+            source: nearest.clone(),
+            path: escape(&below(&nearest)?),
+        })
+    }
+
+    /// A place that has this content: the source first, then stored files.
+    fn content(&mut self, entry: &Entry, digest: Digest) -> Result<Option<RepairFrom>> {
+        if let Some(source) = self.source(&entry.path)
+            && self.serves(&source, entry, None)?
+        {
+            return Ok(Some(source));
+        }
+        let mut tried = self.bad.clone();
+        for name in self.known.copies.get(&digest).cloned().unwrap_or_default() {
+            let from = RepairFrom::Stored { name };
+            if self.serves(&from, entry, Some(&mut tried))? {
+                return Ok(Some(from));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether reading a place gives the entry's content; inodes in `tried` are passed over.
+    fn serves(
+        &mut self,
+        from: &RepairFrom,
+        entry: &Entry,
+        tried: Option<&mut BTreeSet<u64>>,
+    ) -> Result<bool> {
+        let Ok(file) = open_from(self.store, from) else {
+            return Ok(false);
+        };
+        let Ok(stat) = Stat::of_fd(&file) else {
+            return Ok(false);
+        };
+        if stat.size != entry.size || tried.is_some_and(|tried| !tried.insert(stat.ino)) {
+            return Ok(false);
+        }
+        let stop = self.context.stop;
+        let sparse = stat.allocated < stat.size;
+        match self.copier.digest(&file, sparse, &mut |_| stop.check()) {
+            Ok(read) => Ok(Some(read.digest) == entry.digest),
+            Err(CopyError::Ended(error)) => Err(error),
+            Err(CopyError::Read(_) | CopyError::Write(_)) => Ok(false),
+        }
+    }
+
+    /// The attributes that the new file gets; none where they are lost.
+    fn attributes(
+        &self,
+        entry: &Entry,
+        inode: Option<u64>,
+        names: &[StoredName],
+        from: &RepairFrom,
+    ) -> Option<Attributes> {
+        let damaged = inode
+            .and(names.first())
+            .map(|name| RepairFrom::Stored { name: name.clone() });
+        let places = [damaged, self.source(&entry.path), Some(from.clone())];
+        let mut all = vec![Attributes::new()];
+        all.extend(places.iter().flatten().filter_map(|place| {
+            let file = open_from(self.store, place).ok()?;
+            attributes::of_fd(&file).ok()
+        }));
+        let kept = |name: &Vec<u8>| entry.xattrs_kept.iter().any(|(other, _)| other == name);
+        let mut right = all
+            .into_iter()
+            .find(|found| compare::is_right(entry, found.clone()))?;
+        right.retain(|(name, _)| !kept(name) && !OWN.contains(&name.as_slice()));
+        Some(right)
+    }
+
+    /// Plans a folder's metadata.
+    fn folder(&self, names: &[StoredName], step: &mut RepairStep) -> Answer {
+        for name in names {
+            let Some(entry) = self.known.entries.get(name) else {
+                return Err("its manifest cannot be read".to_owned());
+            };
+            if entry.path.is_empty() {
+                return Err("the snapshot's own folder is not changed".to_owned());
+            }
+            step.folders.push(RepairFolder {
+                name: name.clone(),
+                metadata: metadata(entry),
+            });
+            let stored = self.store.home_of(name.snapshot).ok().flatten();
+            let stored = stored.and_then(|home| {
+                let tree = self.store.snapshot(home, name.snapshot).ok()?;
+                let (dir, name) = tree.descend(&entry.path).ok()?;
+                attributes::of_fd(dir.folder(name).ok()?).ok()
+            });
+            if !stored.is_some_and(|stored| compare::is_right(entry, stored)) {
+                return Err("extended attributes of folders are not repaired".to_owned());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether one new inode can be both.
+fn alike(a: &Entry, b: &Entry) -> bool {
+    a.kind == b.kind
+        && (a.mode, a.uid, a.gid, a.mtime, a.size) == (b.mode, b.uid, b.gid, b.mtime, b.size)
+        && a.digest == b.digest
+        && a.xattrs_digest == b.xattrs_digest
+}
+
+fn folder_of(path: &[u8]) -> &[u8] {
+    let slash = path.iter().rposition(|byte| *byte == b'/');
+    &path[..slash.unwrap_or(0)]
+}
+
+fn metadata(entry: &Entry) -> StoredMetadata {
+    StoredMetadata {
+        mode: entry.mode,
+        uid: entry.uid,
+        gid: entry.gid,
+        time: stored_time(entry.mtime),
+    }
+}
+
+fn stored_time(nanos: Nanos) -> StoredTime {
+    const SECOND: Nanos = 1_000_000_000;
+    StoredTime {
+        seconds: i64::try_from(nanos.div_euclid(SECOND)).unwrap_or(i64::MAX),
+        nanos: u32::try_from(nanos.rem_euclid(SECOND)).unwrap_or(0),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,121 @@
+//! What this machine remembers of a destination's damage, and what of it still holds.
+//!
+//! An inode that was repaired or whose snapshots are gone leaves the list by itself: its names
+//! lead elsewhere. Numbers of inodes are given again, so a number alone is never trusted.
+
+use schema::{
+    inventory::DestinationState,
+    verify::{DamageKind, DamagedFile, Depth, Verdict, Verification},
+};
+
+use super::{names::leads_to, snapshots::Found};
+use crate::{error::Result, state_dir::StateDir, store::Store};
+
+/// Puts what is remembered of a destination into its state, for the planner. Writes nothing.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn recall(memory: &StateDir, store: &Store, state: &mut DestinationState) -> Result<()> {
+    let Some(record) = &state.record else {
+        return Ok(());
+    };
+    let remembered = memory.remembered(&record.id)?;
+    state.damaged = still_there(store, remembered.damaged);
+    for snapshot in &mut state.snapshots {
+        let verified = remembered.verified.get(&snapshot.record.id).copied();
+        let marks = &mut snapshot.marks;
+        marks.verified_at = marks.verified_at.max(verified);
+    }
+    Ok(())
+}
+
+/// The damaged files that are there yet, each with the names that lead to it.
+fn still_there(store: &Store, damaged: Vec<DamagedFile>) -> Vec<DamagedFile> {
+    let mut damaged: Vec<DamagedFile> = damaged
+        .into_iter()
+        .filter_map(|mut file| {
+            file.names.retain(|name| leads_to(store, name, file.inode));
+            (!file.names.is_empty()).then_some(file)
+        })
+        .collect();
+    damaged.sort_by_key(|file| file.inode);
+    damaged
+}
+
+/// Remembers what was found, and forgets what does not hold any more.
+///
+/// # Errors
+/// The system's reason.
+pub fn learn(memory: &StateDir, store: &Store, all: &[Found], found: &Verification) -> Result<()> {
+    let Some(id) = &found.destination_id else {
+        return Ok(());
+    };
+    let mut remembered = memory.remembered(id)?;
+    let new = found.damage.iter().filter_map(|damage| {
+        Some(DamagedFile {
+            inode: damage.inode?,
+            names: damage.names.clone(),
+            expected: damage.expected,
+            found_at: found.ended_at,
+        })
+    });
+    let mut damaged: Vec<DamagedFile> = new.collect();
+    for old in remembered.damaged {
+        let again = damaged.iter_mut().find(|file| file.inode == old.inode);
+        match again {
+            Some(file) => file.found_at = old.found_at.min(file.found_at),
+            None if was_read(found, &old) => {}
+            None => damaged.push(old),
+        }
+    }
+    remembered.damaged = still_there(store, damaged);
+    remembered
+        .verified
+        .retain(|id, _| all.iter().any(|one| one.id == *id));
+    for one in &found.snapshots {
+        match one.verdict {
+            Verdict::Whole if found.depth == Depth::Full => {
+                remembered.verified.insert(one.id, found.ended_at);
+            }
+            Verdict::Whole => {}
+            Verdict::Damaged | Verdict::Removed => {
+                remembered.verified.remove(&one.id);
+            }
+        }
+    }
+    for name in found.damage.iter().flat_map(|damage| &damage.names) {
+        remembered.verified.remove(&name.snapshot);
+    }
+    memory.remember(id, remembered)
+}
+
+/// Whether a file was read in this pass: what is not among its damage is whole then.
+fn was_read(found: &Verification, file: &DamagedFile) -> bool {
+    let compared = |name: &schema::verify::StoredName| {
+        let listed = found.snapshots.iter();
+        let here = |one: &&schema::verify::VerifiedSnapshot| {
+            one.id == name.snapshot && one.verdict != Verdict::Removed
+        };
+        let unread = found.damage.iter().any(|damage| {
+            matches!(damage.kind, DamageKind::Manifest | DamageKind::Unreadable)
+                && damage.names.iter().any(|of| of.snapshot == name.snapshot)
+        });
+        listed.filter(here).count() > 0 && !unread
+    };
+    found.depth.reads(file.inode)
+        && found.damage_count == found.damage.len() as u64
+        && file.names.iter().any(compared)
+}
+
+/// Forgets the damaged files that are not there any more, as after a repair.
+///
+/// # Errors
+/// The system's reason.
+pub fn forget_repaired(memory: &StateDir, store: &Store) -> Result<()> {
+    let Some(record) = store.destination()? else {
+        return Ok(());
+    };
+    let mut remembered = memory.remembered(&record.id)?;
+    remembered.damaged = still_there(store, remembered.damaged);
+    memory.remember(&record.id, remembered)
+}

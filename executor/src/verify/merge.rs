@@ -1,0 +1,394 @@
+//! One snapshot's manifest and tree side by side, both in the manifest's order.
+//!
+//! Folders are compared here, because the way leads through them; all else goes to the readers in
+//! batches. Neither manifest nor tree is ever in memory.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs::File,
+    io::{Read as _, Seek as _},
+    os::unix::ffi::OsStrExt as _,
+    sync::Arc,
+};
+
+use rustix::io::Errno;
+use schema::{
+    Digest, amount,
+    record::{Capabilities, SnapshotRecord},
+    verify::DamageKind,
+};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    Pass, Raw,
+    compare::{self, Holds, noun},
+    read::{Batch, Job, Readers},
+    snapshots::Found,
+};
+use crate::{
+    error::{Error, Result, reason},
+    manifest::{self, Entry, Reader},
+    store::Store,
+    sys::{Dir, Kind, attributes, bytes},
+};
+
+/// A folder on the way.
+struct Level {
+    dir: Arc<Dir>,
+    /// The names still to meet, last first.
+    names: Vec<OsString>,
+    path: Vec<u8>,
+}
+
+/// A folder that is not there, with what the manifest has below it.
+struct Lost {
+    raw: Raw,
+    below: u64,
+}
+
+/// Compares one snapshot; `at` is its place in the list of all.
+pub(super) fn snapshot(
+    pass: &Pass<'_>,
+    store: &Store,
+    found: &Found,
+    at: usize,
+    readers: &Readers<'_>,
+) -> Result<u64> {
+    if let Err(because) = &found.record {
+        pass.found(Raw::new(at, b"", DamageKind::Record, because.clone()));
+    }
+    let record = found.record.as_ref().ok();
+    let reader = match open_manifest(store, found, record) {
+        Ok(reader) => reader,
+        Err(because) => {
+            let message = format!("{because}; entries and content were not compared");
+            pass.found(Raw::new(at, b"", DamageKind::Manifest, message));
+            return Ok(0);
+        }
+    };
+    let tree = match store.snapshot(found.home, found.id) {
+        Ok(tree) => tree,
+        Err(error) => {
+            pass.found(Raw::new(at, b"", DamageKind::Unreadable, error.message));
+            return Ok(0);
+        }
+    };
+    let mut merge = Merge {
+        pass,
+        at,
+        capabilities: pass.capabilities,
+        holds: Holds::new(pass.capabilities, None),
+        readers,
+        batch: Batch::default(),
+        tree: Some(tree),
+        levels: Vec::new(),
+        lost: None,
+        entries: 0,
+        files: 0,
+    };
+    for entry in reader {
+        pass.stop.check()?;
+        match entry {
+            Ok(entry) => merge.entry(entry),
+            Err(error) => {
+                let message = format!("cannot be read further: {}", reason(&error));
+                pass.found(Raw::new(at, b"", DamageKind::Manifest, message));
+                merge.levels.clear();
+                break;
+            }
+        }
+    }
+    merge.end(record);
+    Ok(merge.entries)
+}
+
+/// Opens a manifest whose digest is the one that the record has.
+pub(super) fn open_manifest(
+    store: &Store,
+    found: &Found,
+    record: Option<&SnapshotRecord>,
+) -> std::result::Result<Reader, String> {
+    let said = |error: Error| error.message;
+    let name = manifest::FILE_NAME;
+    let at = crate::store::record_path(found.id, name);
+    let io = |error: std::io::Error| said(store.io("read", &at, error));
+    let records = store.records(found.id).map_err(said)?;
+    let records = records.ok_or_else(|| format!("{} is missing", store.named(&at)))?;
+    let mut file: File = records
+        .file(OsStr::new(name))
+        .map_err(|error| io(error.into()))?;
+    if let Some(record) = record {
+        let digest = digest(&mut file).map_err(io)?;
+        if digest != record.manifest_digest {
+            return Err(format!(
+                "{} has digest {}, and {} was sealed",
+                store.named(&at),
+                digest.short(),
+                record.manifest_digest.short()
+            ));
+        }
+        file.rewind().map_err(io)?;
+    }
+    Reader::new(file).map_err(io)
+}
+
+fn digest(file: &mut File) -> std::io::Result<Digest> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(Digest(hasher.finalize().into())),
+            length => hasher.update(&buffer[..length]),
+        }
+    }
+}
+
+struct Merge<'a> {
+    pass: &'a Pass<'a>,
+    at: usize,
+    capabilities: &'a Capabilities,
+    holds: Holds,
+    readers: &'a Readers<'a>,
+    batch: Batch,
+    /// The snapshot's own folder, until it is entered.
+    tree: Option<Dir>,
+    levels: Vec<Level>,
+    lost: Option<Lost>,
+    entries: u64,
+    files: u64,
+}
+
+impl Merge<'_> {
+    fn entry(&mut self, entry: Entry) {
+        self.entries += 1;
+        self.files += u64::from(entry.kind == Kind::File);
+        self.pass.count_entry();
+        if let Some(tree) = self.tree.take() {
+            if entry.path.is_empty() {
+                self.holds = Holds::new(self.capabilities, Some(&entry));
+                self.enter(Arc::new(tree), &entry);
+            } else {
+                let message = "does not begin with the snapshot itself".to_owned();
+                let raw = Raw::new(self.at, b"", DamageKind::Manifest, message);
+                self.lost = Some(Lost { raw, below: 0 });
+            }
+            if self.lost.is_none() {
+                return;
+            }
+        }
+        if let Some(lost) = &mut self.lost {
+            let rest = entry.path.strip_prefix(lost.raw.path.as_slice());
+            let all = lost.raw.path.is_empty();
+            if all || rest.is_some_and(|rest| rest.starts_with(b"/")) {
+                lost.below += u64::from(!entry.path.is_empty());
+                return;
+            }
+        }
+        self.tell_lost();
+        self.leave_to(&entry.path);
+        let name_at = entry
+            .path
+            .iter()
+            .rposition(|byte| *byte == b'/')
+            .map_or(0, |slash| slash + 1);
+        let present = self.meet(&entry, name_at);
+        if entry.absent {
+            if present {
+                self.extra(&entry.path);
+            }
+            return;
+        }
+        if !present {
+            self.missing(&entry);
+            return;
+        }
+        let Some(level) = self.levels.last() else {
+            return;
+        };
+        if entry.kind == Kind::Folder {
+            let name = OsStr::from_bytes(&entry.path[name_at..]);
+            match level.dir.folder(name) {
+                Ok(dir) => self.enter(Arc::new(dir), &entry),
+                Err(Errno::NOENT) => self.missing(&entry),
+                Err(error) => {
+                    let kind = level.dir.stat(name).map(|stat| stat.kind);
+                    let raw = match kind {
+                        Ok(kind) if kind != Kind::Folder => {
+                            let what = wrong_kind(kind, Kind::Folder);
+                            Raw::new(self.at, &entry.path, DamageKind::WrongKind, what)
+                        }
+                        _ => self.unreadable(&entry.path, error),
+                    };
+                    self.lost = Some(Lost { raw, below: 0 });
+                }
+            }
+            return;
+        }
+        self.batch.push(Job {
+            dir: Arc::clone(&level.dir),
+            name_at,
+            entry,
+        });
+        if self.batch.is_full() {
+            self.send();
+        }
+    }
+
+    /// Hands what was collected to the readers.
+    fn send(&mut self) {
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.snapshot = self.at;
+        batch.holds = Some(self.holds);
+        self.readers.give(batch);
+    }
+
+    /// Compares a folder's metadata and goes into it.
+    fn enter(&mut self, dir: Arc<Dir>, entry: &Entry) {
+        let looked = dir.stat_self().and_then(|stat| Ok((stat, dir.names()?)));
+        let (stat, mut names) = match looked {
+            Ok(looked) => looked,
+            Err(error) => {
+                let raw = self.unreadable(&entry.path, error);
+                self.lost = Some(Lost { raw, below: 0 });
+                return;
+            }
+        };
+        let stored = attributes::of_fd(&*dir);
+        if let (true, Ok(stored)) = (self.levels.is_empty(), &stored) {
+            self.holds = self.holds.below(stored);
+        }
+        let mut faults = compare::metadata(entry, &stat, self.holds);
+        faults.extend(compare::attributes(entry, stored, self.holds));
+        if !faults.is_empty() {
+            let message = faults.join("; ");
+            let raw = Raw::new(self.at, &entry.path, DamageKind::Metadata, message);
+            self.pass.found(raw);
+        }
+        names.reverse();
+        self.levels.push(Level {
+            dir,
+            names,
+            path: entry.path.clone(),
+        });
+    }
+
+    /// Leaves folders until the one at hand is above this path.
+    fn leave_to(&mut self, path: &[u8]) {
+        while let Some(level) = self.levels.last() {
+            let above = level.path.is_empty()
+                || path
+                    .strip_prefix(level.path.as_slice())
+                    .is_some_and(|rest| rest.starts_with(b"/"));
+            if above {
+                return;
+            }
+            self.leave();
+        }
+    }
+
+    /// Leaves a folder: what was not met in it is not in the manifest.
+    fn leave(&mut self) {
+        let Some(level) = self.levels.pop() else {
+            return;
+        };
+        for name in level.names.iter().rev() {
+            self.extra(&joined(&level.path, bytes(name)));
+        }
+    }
+
+    /// Goes on to an entry's name in the folder at hand; says whether the tree has it.
+    fn meet(&mut self, entry: &Entry, name_at: usize) -> bool {
+        let Some(level) = self.levels.last_mut() else {
+            return false;
+        };
+        if level.path != entry.path[..name_at.saturating_sub(1)] {
+            return false;
+        }
+        let wanted = &entry.path[name_at..];
+        let mut extra = Vec::new();
+        let present = loop {
+            match level.names.last() {
+                Some(name) if bytes(name) < wanted => extra.extend(level.names.pop()),
+                Some(name) if bytes(name) == wanted => {
+                    level.names.pop();
+                    break true;
+                }
+                // A file system that spells names in its own way has it all the same.
+                _ if entry.absent => break false,
+                _ => break level.dir.stat(OsStr::from_bytes(wanted)).is_ok(),
+            }
+        };
+        let folder = &entry.path[..name_at];
+        for name in extra {
+            self.extra(&[folder, bytes(&name)].concat());
+        }
+        present
+    }
+
+    fn missing(&mut self, entry: &Entry) {
+        let message = format!("{} that is not there", noun(entry.kind));
+        let raw = Raw {
+            expected: entry.digest,
+            ..Raw::new(self.at, &entry.path, DamageKind::Missing, message)
+        };
+        if entry.kind == Kind::Folder {
+            self.lost = Some(Lost { raw, below: 0 });
+        } else {
+            self.pass.found(raw);
+        }
+    }
+
+    fn extra(&self, path: &[u8]) {
+        let message = "is not in the manifest".to_owned();
+        self.pass
+            .found(Raw::new(self.at, path, DamageKind::Extra, message));
+    }
+
+    fn unreadable(&self, path: &[u8], error: Errno) -> Raw {
+        let message = format!("cannot be opened: {}", reason(&error.into()));
+        Raw::new(self.at, path, DamageKind::Unreadable, message)
+    }
+
+    /// Tells of a folder that is not there once it is known what was in it.
+    fn tell_lost(&mut self) {
+        if let Some(Lost { mut raw, below }) = self.lost.take() {
+            if below > 0 {
+                let below = amount::plural(below, "entry", "entries");
+                raw.message = format!("{}, nor are the {below} below it", raw.message);
+            }
+            self.pass.found(raw);
+        }
+    }
+
+    fn end(&mut self, record: Option<&SnapshotRecord>) {
+        self.tell_lost();
+        while !self.levels.is_empty() {
+            self.leave();
+        }
+        self.send();
+        let counted = record.filter(|_| !self.pass.stop.is_asked());
+        if let Some(record) = counted
+            && (self.entries, self.files) != (record.totals.entries, record.totals.files)
+        {
+            let message = format!(
+                "the record counts {} and the manifest has {}",
+                amount::plural(record.totals.entries, "entry", "entries"),
+                amount::plural(self.entries, "entry", "entries"),
+            );
+            self.pass
+                .found(Raw::new(self.at, b"", DamageKind::Record, message));
+        }
+    }
+}
+
+/// What is there, and what should be.
+pub(super) fn wrong_kind(found: Kind, wanted: Kind) -> String {
+    format!("is {}, should be {}", noun(found), noun(wanted))
+}
+
+fn joined(folder: &[u8], name: &[u8]) -> Vec<u8> {
+    if folder.is_empty() {
+        return name.to_vec();
+    }
+    [folder, b"/", name].concat()
+}

@@ -1,0 +1,404 @@
+//! Comparing snapshots with their manifests. Writes nothing to sources or destination.
+//!
+//! [`merge`] goes down manifest and tree side by side, [`read`] looks at entries and reads content
+//! on several threads, [`names`] finds what shares a damaged inode, [`memory`] keeps it for the
+//! planner, [`heal`] says what can be repaired. Works without the lock: what a run removes
+//! meanwhile is told as removed.
+
+mod compare;
+pub mod heal;
+pub mod memory;
+mod merge;
+mod names;
+mod read;
+pub mod snapshots;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use schema::{
+    Digest, SnapshotId, escape,
+    record::Capabilities,
+    verify::{
+        Damage, DamageKind, Depth, FORMAT_VERSION, StoredName, Verdict, Verification,
+        VerifiedSnapshot,
+    },
+};
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    event::{Context, Event, Observer, Phase, Progress, Stop},
+    store::{BACKUP, DESTINATION_FILE, Store},
+};
+use names::Wanted;
+use read::Seen;
+use snapshots::Found;
+
+/// Damages that are listed; more are only counted.
+const MOST: usize = 10_000;
+
+/// Something that is not as it should be, at one name.
+#[derive(Debug, Clone)]
+struct Raw {
+    /// Place of the snapshot in the list of all.
+    snapshot: usize,
+    path: Vec<u8>,
+    kind: DamageKind,
+    message: String,
+    /// Number and names of the inode, where the damage is in it.
+    inode: Option<(u64, u32)>,
+    expected: Option<Digest>,
+    found: Option<Digest>,
+}
+
+impl Raw {
+    fn new(snapshot: usize, path: &[u8], kind: DamageKind, message: String) -> Self {
+        Self {
+            snapshot,
+            path: path.to_vec(),
+            kind,
+            message,
+            inode: None,
+            expected: None,
+            found: None,
+        }
+    }
+}
+
+/// What the threads of one pass share.
+struct Pass<'a> {
+    depth: Depth,
+    capabilities: &'a Capabilities,
+    stop: &'a Stop,
+    observer: &'a dyn Observer,
+    seen: Seen,
+    found: Mutex<Vec<Raw>>,
+    /// Snapshots with damage that is not listed.
+    unlisted: Mutex<BTreeSet<usize>>,
+    /// Files whose inode was read for another name of which another content was expected.
+    doubts: Mutex<Vec<Raw>>,
+    damage_count: AtomicU64,
+    entries: AtomicU64,
+    files: AtomicU64,
+    bytes: AtomicU64,
+    entries_total: u64,
+    bytes_total: u64,
+}
+
+impl Pass<'_> {
+    fn found(&self, raw: Raw) {
+        self.damage_count.fetch_add(1, Ordering::Relaxed);
+        let at = raw.snapshot;
+        if !push(&self.found, raw) {
+            let unlisted = self.unlisted.lock();
+            unlisted.unwrap_or_else(PoisonError::into_inner).insert(at);
+        }
+    }
+
+    fn doubt(&self, raw: Raw) {
+        let _ = push(&self.doubts, raw);
+    }
+
+    fn count_entry(&self) {
+        self.entries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn count_bytes(&self, bytes: u64) {
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        // A large file alone is news, too.
+        if before >> 26 != (before + bytes) >> 26 {
+            self.report();
+        }
+    }
+
+    fn count_file(&self) {
+        self.files.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Tells how far the work is.
+    fn report(&self) {
+        self.observer.event(Event::Progress(Progress {
+            phase: Phase::Verify,
+            entries: self.entries.load(Ordering::Relaxed),
+            entries_total: self.entries_total,
+            bytes: self.bytes.load(Ordering::Relaxed),
+            bytes_total: self.bytes_total,
+        }));
+    }
+}
+
+/// Adds to a list that is not full; says whether it did.
+fn push(list: &Mutex<Vec<Raw>>, raw: Raw) -> bool {
+    let mut list = list.lock().unwrap_or_else(PoisonError::into_inner);
+    let room = list.len() < MOST;
+    if room {
+        list.push(raw);
+    }
+    room
+}
+
+fn taken<T: Default>(mutex: Mutex<T>) -> T {
+    mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Compares the chosen snapshots with their manifests; `chosen` are places in `all`.
+///
+/// # Errors
+/// An interruption, or a destination that cannot be read at all. Damage is in the result.
+pub fn run(
+    store: &Store,
+    all: &[Found],
+    chosen: &[usize],
+    depth: Depth,
+    context: Context<'_>,
+) -> Result<Verification> {
+    let started_at = context.clock.now();
+    let destination = store.destination();
+    let capabilities = match &destination {
+        Ok(Some(record)) => record.capabilities.clone(),
+        _ => everything(),
+    };
+    let (entries_total, bytes_total) = expected(all, chosen, depth);
+    let pass = Pass {
+        depth,
+        capabilities: &capabilities,
+        stop: context.stop,
+        observer: context.observer,
+        seen: Seen::new(),
+        found: Mutex::default(),
+        unlisted: Mutex::default(),
+        doubts: Mutex::default(),
+        damage_count: AtomicU64::new(0),
+        entries: AtomicU64::new(0),
+        files: AtomicU64::new(0),
+        bytes: AtomicU64::new(0),
+        entries_total,
+        bytes_total,
+    };
+    let entries = read::with(&pass, |readers| {
+        chosen
+            .iter()
+            .map(|at| merge::snapshot(&pass, store, &all[*at], *at, readers))
+            .collect::<Result<Vec<u64>>>()
+    })
+    .map_err(interrupted)?;
+    pass.report();
+    let (files_read, bytes_read) = (
+        pass.files.load(Ordering::Relaxed),
+        pass.bytes.load(Ordering::Relaxed),
+    );
+    let total = pass.entries.load(Ordering::Relaxed);
+    let counted = pass.damage_count.load(Ordering::Relaxed);
+    let mut raws = taken(pass.found);
+    let unlisted = taken(pass.unlisted);
+    let mut more = counted - raws.len() as u64;
+    raws.extend(confirmed(taken(pass.doubts), &raws));
+    let removed = removed(store, all, &mut raws, &unlisted);
+    if unlisted.is_subset(&removed) {
+        more = 0;
+    }
+    raws.retain(|raw| !told_before(raw, &all[raw.snapshot]));
+    let mut damage = merged(store, all, raws, context.stop).map_err(interrupted)?;
+    if let Err(error) = &destination {
+        damage.insert(0, of_destination(error));
+    }
+    let damaged: BTreeSet<SnapshotId> = damage
+        .iter()
+        .flat_map(|one| one.names.iter().map(|name| name.snapshot))
+        .collect();
+    let snapshots = chosen.iter().zip(entries).map(|(at, entries)| {
+        let Found { id, home, .. } = &all[*at];
+        VerifiedSnapshot {
+            id: *id,
+            home: *home,
+            entries,
+            verdict: if removed.contains(at) {
+                Verdict::Removed
+            } else if damaged.contains(id) || unlisted.contains(at) {
+                Verdict::Damaged
+            } else {
+                Verdict::Whole
+            },
+        }
+    });
+    Ok(Verification {
+        format_version: FORMAT_VERSION,
+        host: store.path.rsplit('/').next().unwrap_or_default().to_owned(),
+        folder: store.path.clone(),
+        destination_id: destination.ok().flatten().map(|record| record.id),
+        depth,
+        started_at,
+        ended_at: context.clock.now(),
+        snapshots: snapshots.collect(),
+        entries: total,
+        files_read,
+        bytes_read,
+        damage_count: damage.len() as u64 + more,
+        damage,
+        repair: None,
+    })
+}
+
+/// A file system that holds everything: what is expected where the record does not tell.
+fn everything() -> Capabilities {
+    Capabilities {
+        hard_links: true,
+        symlinks: true,
+        modes: true,
+        owners: true,
+        xattrs: true,
+        acls: true,
+        fifos: true,
+        case_sensitive: true,
+        time_step_ns: 1,
+        name_max: 255,
+    }
+}
+
+/// Entries to compare and bytes to read, as far as the records tell: what a snapshot was linked to
+/// is read once.
+fn expected(all: &[Found], chosen: &[usize], depth: Depth) -> (u64, u64) {
+    let records = || chosen.iter().filter_map(|at| all[*at].record.as_ref().ok());
+    let entries = records().map(|record| record.totals.entries).sum();
+    let first = records().next().map_or(0, |record| record.totals.bytes);
+    let later = records().skip(1).map(|record| record.totals.bytes_copied);
+    let bytes = first + later.sum::<u64>();
+    let bytes = match depth {
+        Depth::Quick => 0,
+        Depth::Subset { of, .. } => bytes / u64::from(of.max(1)),
+        Depth::Full => bytes,
+    };
+    (entries, bytes)
+}
+
+/// Files that are surely not what their manifest says: their inode is whole, as another name of it
+/// expects.
+fn confirmed(doubts: Vec<Raw>, found: &[Raw]) -> Vec<Raw> {
+    let bad: BTreeSet<u64> = found.iter().filter_map(|raw| Some(raw.inode?.0)).collect();
+    doubts
+        .into_iter()
+        .filter(|raw| raw.inode.is_some_and(|(inode, _)| !bad.contains(&inode)))
+        // The damage is this name's, not the inode's.
+        .map(|raw| Raw { inode: None, ..raw })
+        .collect()
+}
+
+/// The snapshots with damage that are not there any more, whose damage is none.
+fn removed(
+    store: &Store,
+    all: &[Found],
+    raws: &mut Vec<Raw>,
+    unlisted: &BTreeSet<usize>,
+) -> BTreeSet<usize> {
+    let listed = raws.iter().map(|raw| raw.snapshot);
+    let with_damage: BTreeSet<usize> = listed.chain(unlisted.iter().copied()).collect();
+    let removed: BTreeSet<usize> = with_damage
+        .into_iter()
+        .filter(|at| matches!(store.home_of(all[*at].id), Ok(None)))
+        .collect();
+    raws.retain(|raw| !removed.contains(&raw.snapshot));
+    removed
+}
+
+/// Whether the record lists that this could not be read or that its metadata could not be stored.
+fn told_before(raw: &Raw, found: &Found) -> bool {
+    let Ok(record) = &found.record else {
+        return false;
+    };
+    let kind = match raw.kind {
+        DamageKind::Metadata => true,
+        DamageKind::Unreadable => raw.inode.is_none(),
+        _ => false,
+    };
+    kind && !record.problems.is_empty() && {
+        let path = escape::display(&[b"/", raw.path.as_slice()].concat());
+        record.problems.iter().any(|problem| problem.path == path)
+    }
+}
+
+/// One damage for each inode with all that share it, and one for each other name.
+fn merged(store: &Store, all: &[Found], raws: Vec<Raw>, stop: &Stop) -> Result<Vec<Damage>> {
+    let mut wanted: HashMap<u64, Wanted> = HashMap::new();
+    for raw in &raws {
+        if let Some((inode, links)) = raw.inode {
+            let one = wanted.entry(inode).or_default();
+            one.links = links;
+            one.paths.insert(raw.path.clone());
+            one.names.insert(name(all, raw));
+        }
+    }
+    if !wanted.is_empty() {
+        names::find(store, all, &mut wanted, stop)?;
+    }
+    let mut by_inode: BTreeMap<u64, Damage> = BTreeMap::new();
+    let mut damage = Vec::new();
+    for raw in raws {
+        let one = Damage {
+            kind: raw.kind,
+            names: vec![name(all, &raw)],
+            message: raw.message,
+            inode: raw.inode.map(|(inode, _)| inode),
+            expected: raw.expected,
+            found: raw.found,
+            not_repaired: None,
+        };
+        let Some(inode) = one.inode else {
+            damage.push(one);
+            continue;
+        };
+        match by_inode.get_mut(&inode) {
+            // Of what several names say of one inode the gravest says most.
+            Some(there) if there.kind <= one.kind => {}
+            there => {
+                let names = wanted.get_mut(&inode).map(|one| &mut one.names);
+                let names = match there {
+                    Some(there) => std::mem::take(&mut there.names),
+                    None => names
+                        .map(std::mem::take)
+                        .unwrap_or_default()
+                        .into_iter()
+                        .collect(),
+                };
+                by_inode.insert(inode, Damage { names, ..one });
+            }
+        }
+    }
+    damage.extend(by_inode.into_values());
+    damage.sort_by(|a, b| (&a.names, a.kind).cmp(&(&b.names, b.kind)));
+    Ok(damage)
+}
+
+fn name(all: &[Found], raw: &Raw) -> StoredName {
+    StoredName {
+        snapshot: all[raw.snapshot].id,
+        path: escape::escape(&raw.path),
+    }
+}
+
+fn of_destination(error: &Error) -> Damage {
+    Damage {
+        kind: DamageKind::Record,
+        message: format!("{BACKUP}/{DESTINATION_FILE}: {}", error.message),
+        names: Vec::new(),
+        inode: None,
+        expected: None,
+        found: None,
+        not_repaired: None,
+    }
+}
+
+/// The same interruption with what to do about it here.
+fn interrupted(error: Error) -> Error {
+    if error.kind != ErrorKind::Interrupted {
+        return error;
+    }
+    Error {
+        hint: Some("nothing was changed; run the same again".to_owned()),
+        ..error
+    }
+}

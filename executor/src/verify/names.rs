@@ -1,0 +1,129 @@
+//! The second look: every name that shares a damaged inode, in all snapshots.
+//!
+//! Only made where there is damage, so that a pass without any remembers no names.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    os::unix::ffi::OsStrExt as _,
+};
+
+use schema::{escape, verify::StoredName};
+
+use super::snapshots::Found;
+use crate::{
+    error::Result,
+    event::Stop,
+    store::Store,
+    sys::{Dir, Kind, bytes},
+};
+
+/// A damaged inode.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    /// How many names it has, everywhere.
+    pub(super) links: u32,
+    /// Paths at which it was met.
+    pub(super) paths: BTreeSet<Vec<u8>>,
+    /// Its names.
+    pub(super) names: BTreeSet<StoredName>,
+}
+
+/// Finds all names of these inodes.
+pub(super) fn find(
+    store: &Store,
+    all: &[Found],
+    wanted: &mut HashMap<u64, Wanted>,
+    stop: &Stop,
+) -> Result<()> {
+    // Most files stand at the same path in every snapshot.
+    for found in all {
+        let Ok(tree) = store.snapshot(found.home, found.id) else {
+            continue;
+        };
+        for (inode, one) in wanted.iter_mut() {
+            stop.check()?;
+            for path in &one.paths {
+                let there = tree.descend(path).and_then(|(dir, name)| dir.stat(name));
+                if there.is_ok_and(|stat| stat.ino == *inode && stat.kind != Kind::Folder) {
+                    one.names.insert(StoredName {
+                        snapshot: found.id,
+                        path: escape::escape(path),
+                    });
+                }
+            }
+        }
+    }
+    if wanted
+        .values()
+        .all(|one| one.names.len() as u64 >= u64::from(one.links))
+    {
+        return Ok(());
+    }
+    for found in all {
+        if let Ok(tree) = store.snapshot(found.home, found.id) {
+            walk(&tree, found, wanted, stop)?;
+        }
+    }
+    Ok(())
+}
+
+/// Looks at every name of a snapshot.
+fn walk(tree: &Dir, found: &Found, wanted: &mut HashMap<u64, Wanted>, stop: &Stop) -> Result<()> {
+    let opened = tree.again().and_then(|dir| Ok((dir.names()?, dir)));
+    let Ok((names, dir)) = opened else {
+        return Ok(());
+    };
+    let mut path = Vec::new();
+    let mut stack = vec![(dir, names, 0)];
+    while let Some((dir, names, length)) = stack.last_mut() {
+        stop.check()?;
+        path.truncate(*length);
+        let Some(name) = names.pop() else {
+            stack.pop();
+            continue;
+        };
+        if !path.is_empty() {
+            path.push(b'/');
+        }
+        path.extend_from_slice(name.as_bytes());
+        // What cannot be looked at was told by the first look.
+        let Ok(stat) = dir.stat(&name) else { continue };
+        if stat.kind != Kind::Folder {
+            if let Some(one) = wanted.get_mut(&stat.ino) {
+                one.names.insert(StoredName {
+                    snapshot: found.id,
+                    path: escape::escape(&path),
+                });
+            }
+            continue;
+        }
+        if let Ok((below, names)) = dir
+            .folder(&name)
+            .and_then(|below| below.names().map(|names| (below, names)))
+        {
+            let length = path.len();
+            stack.push((below, names, length));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a name leads to this inode.
+pub(super) fn leads_to(store: &Store, name: &StoredName, inode: u64) -> bool {
+    let Some(path) = escape::unescape(&name.path) else {
+        return false;
+    };
+    let Ok(Some(home)) = store.home_of(name.snapshot) else {
+        return false;
+    };
+    let Ok(tree) = store.snapshot(home, name.snapshot) else {
+        return false;
+    };
+    let there = tree.descend(&path).and_then(|(dir, name)| dir.stat(name));
+    there.is_ok_and(|stat| stat.ino == inode && stat.kind != Kind::Folder)
+}
+
+/// The path of a name as the kernel has it.
+pub(super) fn path_of(name: &StoredName) -> Vec<u8> {
+    escape::unescape(&name.path).unwrap_or_else(|| bytes(name.path.as_ref()).to_vec())
+}

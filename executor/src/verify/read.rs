@@ -1,0 +1,375 @@
+//! The threads that look at entries and read content, each inode once.
+//!
+//! Bounded: a few batches wait at most, whatever the number of files.
+
+use std::{
+    collections::HashMap,
+    ffi::OsStr,
+    fs::File,
+    io::{self, Read as _},
+    os::unix::ffi::OsStrExt as _,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
+};
+
+use rustix::{
+    fs::{Advice, fadvise},
+    io::Errno,
+};
+use schema::{Digest, verify::DamageKind};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    Pass, Raw,
+    compare::{self, Holds},
+    merge::wrong_kind,
+};
+use crate::{
+    error::{Result, reason},
+    manifest::Entry,
+    sys::{Dir, Kind, Stat, attributes},
+};
+
+/// Entries of a batch: enough that handing it over costs nothing, few enough to share the work.
+const BATCH: usize = 32;
+/// Bytes of content after which a batch is full.
+const BATCH_BYTES: u64 = 4 << 20;
+/// Bytes read at a time: within the processor's second cache.
+const BUFFER: usize = 256 << 10;
+/// Files from this size on are announced to the kernel as read from end to end.
+const LARGE: u64 = 1 << 20;
+/// Most threads: more only make a disk seek.
+const MOST: usize = 8;
+/// Parts of the table of inodes, so that its growth never doubles all of it at once.
+const SHARDS: usize = 64;
+
+/// An entry to look at.
+pub(super) struct Job {
+    pub(super) dir: Arc<Dir>,
+    /// Where the name begins in the entry's path.
+    pub(super) name_at: usize,
+    pub(super) entry: Entry,
+}
+
+impl Job {
+    fn name(&self) -> &OsStr {
+        OsStr::from_bytes(&self.entry.path[self.name_at..])
+    }
+}
+
+/// Entries of one snapshot.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) snapshot: usize,
+    pub(super) holds: Option<Holds>,
+    jobs: Vec<Job>,
+    bytes: u64,
+}
+
+impl Batch {
+    pub(super) fn push(&mut self, job: Job) {
+        self.bytes += job.entry.size;
+        self.jobs.push(job);
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.jobs.len() >= BATCH || self.bytes >= BATCH_BYTES
+    }
+}
+
+/// Takes batches.
+pub(super) struct Readers<'a>(&'a SyncSender<Batch>);
+
+impl Readers<'_> {
+    /// Waits for room and hands a batch over.
+    pub(super) fn give(&self, batch: Batch) {
+        if !batch.jobs.is_empty() {
+            // The receiver outlives all senders.
+            let _ = self.0.send(batch);
+        }
+    }
+}
+
+/// Runs this with readers that take what it gives; ends when they are done.
+pub(super) fn with<T>(pass: &Pass<'_>, work: impl FnOnce(&Readers<'_>) -> Result<T>) -> Result<T> {
+    let threads = thread::available_parallelism()
+        .map_or(2, usize::from)
+        .min(MOST);
+    let (sender, receiver) = sync_channel(2 * threads);
+    let receiver = Mutex::new(receiver);
+    let result = thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| reader(pass, &receiver));
+        }
+        let result = work(&Readers(&sender));
+        drop(sender);
+        result
+    })?;
+    pass.stop.check()?;
+    Ok(result)
+}
+
+fn reader(pass: &Pass<'_>, receiver: &Mutex<Receiver<Batch>>) {
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let Ok(batch) = lock(receiver).recv() else {
+            return;
+        };
+        let Some(holds) = batch.holds else { continue };
+        for job in &batch.jobs {
+            // What still waits is thrown away, so that whoever hands it over is not kept.
+            if pass.stop.is_asked() {
+                break;
+            }
+            let mut look = Look {
+                pass,
+                at: batch.snapshot,
+                holds,
+                job,
+                buffer: &mut buffer,
+            };
+            look.entry();
+        }
+        pass.report();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing is half done where a thread ended.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The inodes that were given to a reader in this pass, with the start of the digest that was
+/// expected of them.
+///
+/// Whoever meets one again need not read it: if it is damaged, all its names are found by a second
+/// look. Eight bytes of a digest tell apart what chance brings about.
+pub(super) struct Seen(Vec<Mutex<HashMap<u64, u64>>>);
+
+impl Seen {
+    pub(super) fn new() -> Self {
+        Self((0..SHARDS).map(|_| Mutex::default()).collect())
+    }
+
+    /// Whether this is the first time; else whether the same was expected then.
+    fn first(&self, inode: u64, expected: Digest) -> std::result::Result<(), bool> {
+        let [a, b, c, d, e, f, g, h, ..] = expected.0;
+        let start = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        let shard = usize::try_from(inode % SHARDS as u64).unwrap_or(0);
+        match lock(&self.0[shard]).entry(inode) {
+            std::collections::hash_map::Entry::Occupied(there) => Err(*there.get() == start),
+            std::collections::hash_map::Entry::Vacant(free) => {
+                free.insert(start);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// One entry, looked at.
+struct Look<'a> {
+    pass: &'a Pass<'a>,
+    at: usize,
+    holds: Holds,
+    job: &'a Job,
+    buffer: &'a mut [u8],
+}
+
+impl Look<'_> {
+    fn found(&self, kind: DamageKind, message: String, stat: Option<&Stat>) {
+        self.pass.found(Raw {
+            inode: stat.map(|stat| (stat.ino, stat.nlink)),
+            expected: self.job.entry.digest,
+            ..Raw::new(self.at, &self.job.entry.path, kind, message)
+        });
+    }
+
+    fn entry(&mut self) {
+        let Job { dir, entry, .. } = self.job;
+        let name = self.job.name();
+        let stat = match dir.stat(name) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT) => {
+                let message = format!("{} that is not there", compare::noun(entry.kind));
+                return self.found(DamageKind::Missing, message, None);
+            }
+            Err(error) => {
+                let message = format!("cannot be looked at: {}", reason(&error.into()));
+                return self.found(DamageKind::Unreadable, message, None);
+            }
+        };
+        if stat.kind != entry.kind {
+            let message = wrong_kind(stat.kind, entry.kind);
+            return self.found(DamageKind::WrongKind, message, None);
+        }
+        let mut faults = compare::metadata(entry, &stat, self.holds);
+        match entry.kind {
+            Kind::File => self.file(&stat, faults),
+            _ => {
+                let target = self.target(&stat);
+                let stored = attributes::of_entry(dir, name);
+                faults.extend(compare::attributes(entry, stored, self.holds));
+                let kind = match target {
+                    Some(_) => DamageKind::Target,
+                    None => DamageKind::Metadata,
+                };
+                let faults: Vec<String> = target.into_iter().chain(faults).collect();
+                if !faults.is_empty() {
+                    self.found(kind, faults.join("; "), Some(&stat));
+                }
+            }
+        }
+    }
+
+    /// What is wrong with where a symlink or a device leads.
+    fn target(&self, stat: &Stat) -> Option<String> {
+        let Job { dir, entry, .. } = self.job;
+        if let Some(wanted) = &entry.target {
+            let shown = |target: &[u8]| schema::escape::display(target);
+            return match dir.read_symlink(self.job.name()) {
+                Ok(found) if found.as_bytes() == wanted => None,
+                Ok(found) => Some(format!(
+                    "leads to {}, should lead to {}",
+                    shown(found.as_bytes()),
+                    shown(wanted)
+                )),
+                Err(error) => Some(format!("cannot be read: {}", reason(&error.into()))),
+            };
+        }
+        let (major, minor) = entry.device?;
+        (stat.device != (major, minor)).then(|| {
+            format!(
+                "is device {}:{}, should be {major}:{minor}",
+                stat.device.0, stat.device.1
+            )
+        })
+    }
+
+    fn file(&mut self, stat: &Stat, mut faults: Vec<String>) {
+        let Job { dir, entry, .. } = self.job;
+        if stat.size != entry.size {
+            let size = format!("size is {}, should be {}", stat.size, entry.size);
+            faults.insert(0, size);
+            return self.found(DamageKind::Content, faults.join("; "), Some(stat));
+        }
+        let expected = entry.digest.filter(|_| self.pass.depth.reads(stat.ino));
+        let Some(expected) = expected else {
+            let stored = attributes::of_entry(dir, self.job.name());
+            return self.end_file(stat, faults, None, Some(stored));
+        };
+        // One name, one look: there is nothing to remember.
+        if stat.nlink > 1 {
+            match self.pass.seen.first(stat.ino, expected) {
+                Ok(()) => {}
+                Err(true) => return self.end_file(stat, faults, None, None),
+                Err(false) => {
+                    self.pass.doubt(Raw {
+                        inode: Some((stat.ino, stat.nlink)),
+                        expected: entry.digest,
+                        ..Raw::new(
+                            self.at,
+                            &entry.path,
+                            DamageKind::Content,
+                            "its content is that of another file".to_owned(),
+                        )
+                    });
+                    return;
+                }
+            }
+        }
+        let file = match dir.file(self.job.name()) {
+            Ok(file) => file,
+            Err(error) => {
+                faults.insert(0, format!("cannot be opened: {}", reason(&error.into())));
+                // Who may not read it does not know that it is damaged.
+                let known = !matches!(
+                    error,
+                    Errno::ACCESS | Errno::PERM | Errno::MFILE | Errno::NFILE
+                );
+                let stat = Some(stat).filter(|_| known);
+                return self.found(DamageKind::Unreadable, faults.join("; "), stat);
+            }
+        };
+        let stored = attributes::of_fd(&file);
+        match self.read(&file, stat) {
+            // Asked to stop: nothing is known of it.
+            Ok(None) => {}
+            Ok(Some(found)) if found == expected => {
+                self.end_file(stat, faults, None, Some(stored));
+            }
+            Ok(Some(found)) => self.end_file(stat, faults, Some(found), Some(stored)),
+            Err(error) => {
+                faults.insert(0, format!("cannot be read: {}", reason(&error)));
+                self.found(DamageKind::Unreadable, faults.join("; "), Some(stat));
+            }
+        }
+    }
+
+    /// Tells what is wrong with a file of the right size, if anything is.
+    fn end_file(
+        &self,
+        stat: &Stat,
+        mut faults: Vec<String>,
+        other: Option<Digest>,
+        stored: Option<std::result::Result<attributes::Attributes, Errno>>,
+    ) {
+        let entry = &self.job.entry;
+        // Of an inode that another name leads to they were compared there.
+        let stored = stored.and_then(|stored| compare::attributes(entry, stored, self.holds));
+        faults.extend(stored);
+        let mut kind = DamageKind::Metadata;
+        if let (Some(found), Some(expected)) = (other, entry.digest) {
+            kind = DamageKind::Content;
+            let digests = format!(
+                "digest is {}, should be {}",
+                found.short(),
+                expected.short()
+            );
+            faults.insert(0, digests);
+        }
+        if faults.is_empty() {
+            return;
+        }
+        self.pass.found(Raw {
+            inode: Some((stat.ino, stat.nlink)),
+            expected: entry.digest,
+            found: other,
+            ..Raw::new(self.at, &entry.path, kind, faults.join("; "))
+        });
+    }
+
+    /// The digest of a file's content; `None` if it was asked to stop.
+    fn read(&mut self, file: &File, stat: &Stat) -> io::Result<Option<Digest>> {
+        let opened = Stat::of_fd(file)?;
+        if opened.kind != Kind::File || !opened.same_inode(stat) {
+            return Err(io::Error::other("it became another file meanwhile"));
+        }
+        if opened.size >= LARGE {
+            let _ = fadvise(file, 0, None, Advice::Sequential);
+        }
+        let mut hasher = Sha256::new();
+        let mut rest = opened.size;
+        let mut file = file;
+        while rest > 0 {
+            if self.pass.stop.is_asked() {
+                return Ok(None);
+            }
+            let room = usize::try_from(rest).unwrap_or(BUFFER).min(BUFFER);
+            match file.read(&mut self.buffer[..room]) {
+                Ok(0) => break,
+                Ok(length) => {
+                    hasher.update(&self.buffer[..length]);
+                    rest -= length as u64;
+                    self.pass.count_bytes(length as u64);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.pass.count_file();
+        Ok(Some(Digest(hasher.finalize().into())))
+    }
+}

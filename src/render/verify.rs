@@ -1,0 +1,169 @@
+//! What comparing snapshots with their manifests found, as people read it.
+//!
+//! Owns its wording. It must leave no damage and no snapshot that shares it out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schema::{
+    Report, RunResult, SnapshotId,
+    verify::{Damage, DamageKind, Depth, Verdict, Verification},
+};
+
+use super::{
+    amount,
+    page::{Page, firm, path},
+};
+use crate::style::{Style, printable};
+
+/// Columns of the word that says what kind of damage it is.
+const KIND: usize = 12;
+
+/// What was found; `repairs` says that a repair follows, which is not advised then.
+pub(crate) fn verification(found: &Verification, repairs: bool, style: &Style) -> String {
+    let mut page = Page::default();
+    head(&mut page, found, style);
+    for damage in &found.damage {
+        page.blank();
+        one(&mut page, damage, style);
+    }
+    let listed = found.damage.len() as u64;
+    if found.damage_count > listed {
+        page.blank();
+        let more = amount::count(found.damage_count - listed);
+        page.line(0, &format!("and {more} more"));
+    }
+    page.blank();
+    ending(&mut page, found, repairs, style);
+    page.into_string()
+}
+
+/// What a repair came to; `remains` are the damages that none was planned for.
+pub(crate) fn repair(report: &Report, remains: u64, style: &Style) -> String {
+    let mut page = Page::default();
+    let last = report.steps.iter().rev();
+    let told = last.map(|step| &step.outcome);
+    if let Some(outcome) = told.into_iter().find(|outcome| !outcome.message.is_empty()) {
+        let word = match (report.result, remains) {
+            (RunResult::Success, 0) => style.green(style.bold("Repaired:")),
+            (RunResult::Success | RunResult::Incomplete, _) => {
+                style.yellow(style.bold("Repaired in part:"))
+            }
+            _ => style.red(style.bold("Not repaired:")),
+        };
+        page.line(0, &format!("{word} {}.", printable(&outcome.message)));
+        for problem in &outcome.problems {
+            let text = format!("{}: {}", path(&problem.path), printable(&problem.message));
+            page.line(2, &text);
+        }
+        if let Some(hint) = &outcome.hint {
+            page.entry(2, "hint:", 6, &printable(hint));
+        }
+    }
+    if remains > 0 {
+        let damages = amount::plural(remains, "damage remains", "damages remain");
+        page.line(0, &format!("{damages}: see above."));
+    }
+    page.into_string()
+}
+
+fn head(page: &mut Page, found: &Verification, style: &Style) {
+    let which = match found.snapshots.as_slice() {
+        [one] => format!("{}/{}", one.home, one.id),
+        many => amount::plural(many.len() as u64, "snapshot", "snapshots"),
+    };
+    let how = match found.depth {
+        Depth::Quick => "quickly".to_owned(),
+        Depth::Subset { part, of } => format!("with part {part} of {of} of all content"),
+        Depth::Full => "in full".to_owned(),
+    };
+    let read = match found.depth {
+        Depth::Quick => String::new(),
+        _ => format!(
+            ", {} read ({})",
+            firm(&amount::plural(found.files_read, "file", "files")),
+            firm(&amount::bytes(found.bytes_read))
+        ),
+    };
+    let text = format!(
+        "{} {how}: {}{read}, took {}",
+        style.bold(format!("Verified {which}")),
+        firm(&amount::plural(found.entries, "entry", "entries")),
+        firm(&amount::between(found.ended_at - found.started_at)),
+    );
+    page.line(0, &text);
+    for one in &found.snapshots {
+        if one.verdict == Verdict::Removed {
+            let text = format!("{} was removed meanwhile", one.id);
+            page.line(2, &text);
+        }
+    }
+}
+
+fn one(page: &mut Page, damage: &Damage, style: &Style) {
+    let mut by_path: BTreeMap<&str, Vec<SnapshotId>> = BTreeMap::new();
+    for name in &damage.names {
+        by_path.entry(&name.path).or_default().push(name.snapshot);
+    }
+    let kind = damage.kind.word();
+    let kind = match damage.kind {
+        DamageKind::Metadata | DamageKind::Extra => style.yellow(kind),
+        _ => style.red(kind),
+    };
+    let named = |name: &str| match (damage.kind, name) {
+        (DamageKind::Record | DamageKind::Manifest, "") => "of the snapshot".to_owned(),
+        _ => firm(&format!("/{}", path(name))),
+    };
+    let mut paths = by_path.iter();
+    let message = printable(&damage.message);
+    match paths.next() {
+        None => page.entry(0, &kind, KIND, &message),
+        Some((name, snapshots)) => {
+            page.entry(0, &kind, KIND, &named(name));
+            page.line(KIND, &message);
+            page.line(KIND, &format!("in {}", ids(snapshots)));
+        }
+    }
+    for (name, snapshots) in paths {
+        page.line(KIND, &format!("also {} in {}", named(name), ids(snapshots)));
+    }
+    if let Some(because) = &damage.not_repaired {
+        page.line(KIND, &format!("not repaired: {}", printable(because)));
+    }
+}
+
+fn ids(snapshots: &[SnapshotId]) -> String {
+    let ids: Vec<String> = snapshots.iter().map(ToString::to_string).collect();
+    ids.join(", ")
+}
+
+fn ending(page: &mut Page, found: &Verification, repairs: bool, style: &Style) {
+    if found.damage_count == 0 {
+        let whole = style.green(style.bold("Whole."));
+        let text = match found.depth {
+            Depth::Quick => format!("{whole} No content was read."),
+            Depth::Subset { .. } => format!("{whole} The other parts were not read."),
+            Depth::Full => whole,
+        };
+        page.line(0, &text);
+        return;
+    }
+    let count = amount::plural(found.damage_count, "damage", "damages");
+    let names = found.damage.iter().flat_map(|damage| &damage.names);
+    let snapshots: BTreeSet<SnapshotId> = names.map(|name| name.snapshot).collect();
+    let snapshots = snapshots.len() as u64;
+    let text = format!(
+        "{} {count} in {}.",
+        style.red(style.bold("Damaged.")),
+        amount::plural(snapshots, "snapshot", "snapshots")
+    );
+    page.line(0, &text);
+    if !repairs {
+        let hint = "`backup verify --repair` makes files anew whose content is still in their \
+                    source or stored elsewhere";
+        page.entry(2, "hint:", 6, hint);
+    }
+}
+
+#[cfg(test)]
+#[path = "verify_tests.rs"]
+mod tests;
