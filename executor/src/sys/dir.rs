@@ -153,7 +153,7 @@ impl Dir {
         let mut names = Vec::new();
         let mut buffer = Vec::with_capacity(64 << 10);
         // A fresh description, so that the place in the listing is not shared.
-        let fd = openat(&self.0, ".", OPEN_DIR, Mode::empty())?;
+        let fd = self.open(OsStr::new("."), OPEN_DIR)?;
         let mut entries = RawDir::new(fd, buffer.spare_capacity_mut());
         while let Some(entry) = entries.next() {
             let entry = entry?;
