@@ -18,14 +18,43 @@ fn a_hostile_tree_is_stored_and_restored_to_the_last_bit() {
         return;
     }
     for engine in engines() {
-        faithful(engine);
+        let world = World::new(engine, &["src"]);
+        hostile::make(&world.path("src"));
+        hostile::beyond(&world.path("src"));
+        faithful(&world);
     }
 }
 
-fn faithful(engine: Engine) {
-    let world = World::new(engine, &["src"]);
+#[test]
+fn a_hostile_tree_is_stored_on_file_systems_that_share_blocks() {
+    let name = "a_hostile_tree_is_stored_on_file_systems_that_share_blocks";
+    for (file_system, tool) in [("xfs", "mkfs.xfs"), ("btrfs", "mkfs.btrfs")] {
+        if skipped(name, &[&hostile::TOOLS[..], &[tool]].concat(), true) {
+            continue;
+        }
+        for engine in engines() {
+            let Some(world) = World::on(file_system, engine, &["src"]) else {
+                assert!(std::env::var_os("CI").is_none(), "{name}: no {file_system}");
+                eprintln!("SKIPPED: {name} because no {file_system} can be mounted here");
+                continue;
+            };
+            let source = world.path("src");
+            hostile::make(&source);
+            faithful(&world);
+
+            // What the destination cannot hold, the manifest holds.
+            hostile::beyond(&source);
+            let third = world.apply(DAYS[2], 0);
+            let longest = world.in_snapshot(&third, "src/beyond/longest");
+            assert_eq!(longest.is_symlink(), file_system == "btrfs");
+            world.restore("src", &world.path("restored again"));
+            same(&source, &world.path("restored again"));
+        }
+    }
+}
+
+fn faithful(world: &World) {
     let source = world.path("src");
-    hostile::make(&source);
     let before = listing(&source);
 
     let first = world.apply(DAYS[0], 0);

@@ -50,18 +50,45 @@ pub(crate) struct World {
 impl World {
     /// An empty one with these sources, which are folders of it.
     pub(crate) fn new(engine: Engine, sources: &[&str]) -> Self {
-        let root = TempDir::with_prefix("fidelity.").unwrap().keep();
-        let world = Self { root };
+        let world = Self {
+            root: TempDir::with_prefix("fidelity.").unwrap().keep(),
+        };
         for name in ["dst", "state"].iter().chain(sources) {
             fs::create_dir(world.path(name)).unwrap();
         }
-        let sources: Vec<_> = sources.iter().map(|name| world.path(name)).collect();
+        world.configure(engine, sources);
+        world
+    }
+
+    /// The same with a destination on a file system of its own; none where it cannot be had.
+    pub(crate) fn on(file_system: &str, engine: Engine, sources: &[&str]) -> Option<Self> {
+        let world = Self::new(engine, sources);
+        let image = world.path("image");
+        // As small as XFS can be.
+        fs::File::create(&image)
+            .unwrap()
+            .set_len(400 << 20)
+            .unwrap();
+        run(
+            &format!("mkfs.{file_system}"),
+            [OsStr::new("-q"), image.as_os_str()],
+        );
+        let mounted = Command::new("mount")
+            .args(["-o", "loop"])
+            .args([&image, &world.path("dst")])
+            .output()
+            .unwrap();
+        mounted.status.success().then_some(world)
+    }
+
+    fn configure(&self, engine: Engine, sources: &[&str]) {
+        let sources: Vec<_> = sources.iter().map(|name| self.path(name)).collect();
         let config = json!({
             "version": 1,
             "hostname": HOST,
             "local": {
                 "enable": true,
-                "mountPoint": world.path("dst"),
+                "mountPoint": self.path("dst"),
                 "requireMount": false,
                 "useRsync": engine == Engine::Rsync,
                 "minSpaceGB": 0,
@@ -71,8 +98,7 @@ impl World {
             },
             "schedule": { "onlyOnAC": false },
         });
-        fs::write(world.path("config.json"), config.to_string()).unwrap();
-        world
+        fs::write(self.path("config.json"), config.to_string()).unwrap();
     }
 
     pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
@@ -160,6 +186,11 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        let _ = Command::new("umount")
+            .args(["-q", "-l"])
+            .arg(self.path("dst"))
+            .stderr(Stdio::null())
+            .status();
         // Neither can be removed by the standard library: what is immutable, and what is deep.
         let attributes = ["-R", "-f", "-i", "-a"].map(OsStr::new);
         for (tool, arguments) in [("chattr", &attributes[..]), ("rm", &["-rf".as_ref()])] {
