@@ -52,6 +52,9 @@ fn flip(path: &Path) {
     crate::metadata::set_time(path, times.mtime(), times.mtime_nsec());
 }
 
+/// Says which names go one of the block's ways.
+type Way = fn(&[u8]) -> bool;
+
 /// A path below the source.
 fn below(name: &[u8]) -> PathBuf {
     Path::new("src").join(OsStr::from_bytes(name))
@@ -89,18 +92,18 @@ fn the_standard_tools_of_the_readme_check_a_hostile_tree() {
             .chain([b"links/one".to_vec(), b"metadata/mode 0000".to_vec()])
             .filter(|name| world.in_snapshot(&id, below(name)).is_file())
             .collect();
-        let ways: [&dyn Fn(&[u8]) -> bool; 8] = [
-            &|name| name == b"links/one",
-            &|name| name == b"metadata/mode 0000",
-            &|name| name.contains(&b'%'),
-            &|name| name.ends_with(b" "),
-            &|name| name.ends_with(b"\n"),
-            &|name| {
+        let ways: [Way; 8] = [
+            |name| name == b"links/one",
+            |name| name == b"metadata/mode 0000",
+            |name| name.contains(&b'%'),
+            |name| name.ends_with(b" "),
+            |name| name.ends_with(b"\n"),
+            |name| {
                 name.windows(2)
                     .any(|two| two[0] == b'\\' && two[1].is_ascii_digit())
             },
-            &|name| std::str::from_utf8(name).is_err(),
-            &|name| name.starts_with(b"names/-"),
+            |name| std::str::from_utf8(name).is_err(),
+            |name| name.starts_with(b"names/-"),
         ];
         let chosen: Vec<_> = ways
             .iter()
