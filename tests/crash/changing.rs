@@ -14,6 +14,14 @@ use crate::{
     lab::{BEFORE, LATER, NOW, Random, World, skipped},
 };
 
+/// Times of runs, of which a few are enough where the machine is not busy.
+fn days() -> impl Iterator<Item = String> {
+    (1..=9).map(|day| format!("2025-02-0{day}T02:00:00+00:00"))
+}
+
+/// After all of them.
+const QUIET: &str = "2025-02-10T02:00:00+00:00";
+
 #[test]
 fn a_file_that_grows_while_it_is_read_is_listed_as_torn_and_the_run_ends() {
     let name = "a_file_that_grows_while_it_is_read_is_listed_as_torn_and_the_run_ends";
@@ -22,10 +30,11 @@ fn a_file_that_grows_while_it_is_read_is_listed_as_torn_and_the_run_ends() {
     }
     let world = World::new(&json!({}));
     let growing = world.source().join("growing");
-    fs::write(&growing, Random::new(1).bytes(2 << 20)).unwrap();
+    fs::write(&growing, Random::new(1).bytes(16 << 20)).unwrap();
     fs::write(world.source().join("steady"), "steady").unwrap();
     let ended = AtomicBool::new(false);
-    for now in [BEFORE[0], NOW] {
+    let mut torn = 0;
+    for now in days() {
         ended.store(false, Ordering::Relaxed);
         let done = std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -36,16 +45,25 @@ fn a_file_that_grows_while_it_is_read_is_listed_as_torn_and_the_run_ends() {
                 }
             });
             let began = Instant::now();
-            let done = world.apply(now);
+            let done = world.apply(&now);
             ended.store(true, Ordering::Relaxed);
             assert!(began.elapsed() < Duration::from_secs(60));
             done
         });
-        done.expect(3).says("torn").says("growing");
         all_whole(&world.host());
+        // On a busy machine the writer may have had no turn.
+        if done.code == Some(0) {
+            continue;
+        }
+        done.expect(3).says("torn").says("growing");
+        torn += 1;
+        if torn == 2 {
+            break;
+        }
     }
+    assert_eq!(torn, 2, "it hardly ever changed while it was read");
     // Quiet again: all of it is taken anew.
-    world.apply(LATER).expect(0);
+    world.apply(QUIET).expect(0);
     all_whole(&world.host());
     crate::check::equal(&world, "latest");
 }
@@ -136,26 +154,26 @@ fn a_file_that_shrinks_and_grows_while_it_is_read_is_stored_as_its_manifest_says
     }
     let world = World::new(&json!({}));
     let changing = world.source().join("changing");
-    let content = Random::new(1).bytes(4 << 20);
+    let content = Random::new(1).bytes(20 << 20);
     fs::write(&changing, &content).unwrap();
     fs::write(world.source().join("steady"), "steady").unwrap();
     let ended = AtomicBool::new(false);
     let mut torn = 0;
-    for now in [BEFORE[0], BEFORE[1], NOW] {
+    for now in days() {
         ended.store(false, Ordering::Relaxed);
         let done = std::thread::scope(|scope| {
             scope.spawn(|| {
                 let mut file = OpenOptions::new().append(true).open(&changing).unwrap();
                 // As a log that is written to and cut.
                 while !ended.load(Ordering::Relaxed) {
-                    file.set_len(1 << 20).unwrap();
-                    for piece in content[1 << 20..].chunks(64 << 10) {
+                    file.set_len(16 << 20).unwrap();
+                    for piece in content[16 << 20..].chunks(64 << 10) {
                         file.write_all(piece).unwrap();
                         std::thread::sleep(Duration::from_millis(1));
                     }
                 }
             });
-            let done = world.apply(now);
+            let done = world.apply(&now);
             ended.store(true, Ordering::Relaxed);
             done
         });
@@ -163,9 +181,12 @@ fn a_file_that_shrinks_and_grows_while_it_is_read_is_stored_as_its_manifest_says
         torn += usize::from(done.code == Some(3));
         // Size and digest of the manifest are those of what was stored, torn or not.
         all_whole(&world.host());
+        if torn == 2 {
+            break;
+        }
     }
     assert!(torn > 0, "it never changed while it was read");
-    world.apply(LATER).expect(0);
+    world.apply(QUIET).expect(0);
     crate::check::equal(&world, "latest");
 }
 
