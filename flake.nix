@@ -61,6 +61,7 @@
               rustfmt
               acl
               attr
+              btrfs-progs
               e2fsprogs
               libcap
               rsync
@@ -68,6 +69,8 @@
               systemd
               tzdata
               util-linux
+              xfsprogs
+              zstd
             ];
           };
         }

@@ -103,6 +103,7 @@ fn a_repair_that_is_run_again_changes_nothing() {
         observer: &Silent,
         stop: &stop,
         clock: Clock::at(NOW.parse().unwrap()),
+        threads: 2,
     };
     let check = plan.steps.iter().find_map(|step| match &step.action {
         Action::DestinationCheck(check) => Some(check),

@@ -190,17 +190,18 @@ pub(super) fn other(
         ),
         other => other,
     })?;
-    let finished = finish_other(source, item, spot, &temporary, faults);
-    if let Err(error) = finished {
-        let _ = dir.remove_file(&temporary);
-        return Err(Fault::of(error, shown));
+    match finish_other(source, item, spot, &temporary, faults) {
+        Ok(inode) => Ok(Made {
+            temporary,
+            inode: Some(inode),
+            damaged: false,
+            bytes: 0,
+        }),
+        Err(error) => {
+            let _ = dir.remove_file(&temporary);
+            Err(Fault::of(error, shown))
+        }
     }
-    Ok(Made {
-        temporary,
-        inode: None,
-        damaged: false,
-        bytes: 0,
-    })
 }
 
 fn finish_other(
@@ -209,7 +210,7 @@ fn finish_other(
     spot: Spot<'_>,
     temporary: &OsStr,
     faults: &mut Faults,
-) -> std::result::Result<(), Errno> {
+) -> std::result::Result<Inode, Errno> {
     // By descriptor, and only if it is what was made: the folder may be another user's.
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = openat(spot.dir, temporary, flags, Mode::empty())?;
@@ -237,7 +238,7 @@ fn finish_other(
     }
     metadata::apply(&handle, item, &attributes, 0, faults);
     metadata::apply_time(&handle, item, faults);
-    Ok(())
+    Ok((opened.dev, opened.ino))
 }
 
 fn noun(kind: Kind) -> &'static str {
@@ -275,15 +276,15 @@ pub(super) fn folder(spot: Spot<'_>) -> std::result::Result<(Dir, OsString), Fau
     })
 }
 
-/// Gives a second name to a file that was restored before.
+/// Gives a second name to an entry of this kind that was restored before.
 pub(super) fn link(
     first_dir: &Dir,
     first: &OsStr,
-    inode: Inode,
+    (kind, inode): (Kind, Inode),
     dir: &Dir,
     name: &OsStr,
 ) -> std::result::Result<Made, Errno> {
-    let is_it = |stat: Stat| (stat.dev, stat.ino) == inode && stat.kind == Kind::File;
+    let is_it = |stat: Stat| (stat.dev, stat.ino) == inode && stat.kind == kind;
     if !is_it(first_dir.stat(first)?) {
         return Err(Errno::STALE);
     }

@@ -391,7 +391,7 @@ impl Run<'_> {
         }
         let aside = self.aside_for(there.as_ref())?.is_some();
         let mut faults = Faults::default();
-        let linked = group.and_then(|group| self.link(group, dir, name));
+        let linked = group.and_then(|group| self.link(group, item.wanted.kind, dir, name));
         let made = match (linked, item.wanted.kind) {
             (Some(made), _) => made,
             // Other names of it wait for this one, so it is not handed to a thread.
@@ -484,8 +484,8 @@ impl Run<'_> {
         }
     }
 
-    /// Links to the first name of the same file; `None` where that cannot be, so it is copied.
-    fn link(&self, group: (u64, u64), dir: &Dir, name: &OsStr) -> Option<Made> {
+    /// Links to the first name of the same entry; `None` where that cannot be, so it is made anew.
+    fn link(&self, group: (u64, u64), kind: Kind, dir: &Dir, name: &OsStr) -> Option<Made> {
         let (path, inode) = self.links.get(&group)?;
         let mut parts: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
         let first = OsStr::from_bytes(parts.pop()?);
@@ -493,7 +493,7 @@ impl Run<'_> {
         for part in parts {
             at = at.folder(OsStr::from_bytes(part)).ok()?;
         }
-        make::link(&at, first, *inode, dir, name).ok()
+        make::link(&at, first, (kind, *inode), dir, name).ok()
     }
 
     /// Removes what an earlier run left beside the target itself.

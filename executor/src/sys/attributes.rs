@@ -2,6 +2,9 @@
 //!
 //! POSIX ACLs are the attributes `system.posix_acl_access` and `system.posix_acl_default`, file
 //! capabilities `security.capability` (xattr(7)).
+//!
+//! XFS shows root each list a second time, as `trusted.SGI_ACL_FILE` and `trusted.SGI_ACL_DEFAULT`.
+//! These are passed over: on another file system they would be attributes that mean nothing.
 
 use std::{ffi::OsStr, os::fd::AsFd};
 
@@ -75,7 +78,7 @@ fn collect(
     };
     let mut attributes = Attributes::new();
     for name in names[..length].split(|byte| *byte == 0) {
-        if name.is_empty() {
+        if name.is_empty() || name.starts_with(b"trusted.SGI_ACL_") {
             continue;
         }
         let mut value = vec![0; 4096];

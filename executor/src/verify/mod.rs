@@ -76,6 +76,7 @@ struct Pass<'a> {
     capabilities: &'a Capabilities,
     stop: &'a Stop,
     observer: &'a dyn Observer,
+    threads: usize,
     seen: Seen,
     found: Mutex<Vec<Raw>>,
     /// Snapshots with damage that is not listed.
@@ -169,6 +170,7 @@ pub fn run(
         capabilities: &capabilities,
         stop: context.stop,
         observer: context.observer,
+        threads: context.threads,
         seen: Seen::new(),
         found: Mutex::default(),
         unlisted: Mutex::default(),

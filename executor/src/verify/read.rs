@@ -95,9 +95,7 @@ impl Readers<'_> {
 
 /// Runs this with readers that take what it gives; ends when they are done.
 pub(super) fn with<T>(pass: &Pass<'_>, work: impl FnOnce(&Readers<'_>) -> Result<T>) -> Result<T> {
-    let threads = thread::available_parallelism()
-        .map_or(2, usize::from)
-        .min(MOST);
+    let threads = pass.threads.clamp(1, MOST);
     let (sender, receiver) = sync_channel(2 * threads);
     let receiver = Mutex::new(receiver);
     let result = thread::scope(|scope| {
