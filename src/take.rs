@@ -55,7 +55,8 @@ pub(crate) fn inventory(
             cursor = Some(Cursor::new(store.manifest(basis.id)?));
         }
     }
-    let sources = scan::sources(&config.local, cursor, never, context)?;
+    let can = destination.capabilities();
+    let sources = scan::sources(&config.local, cursor, can, never, context)?;
     let inventory = inventory_of(settings, now, Some(destination))?;
     Ok(Inventory {
         sources,

@@ -5,6 +5,7 @@
 //! something else is mounted over it meanwhile.
 
 mod probe;
+mod probe_names;
 
 use std::ffi::OsStr;
 
@@ -151,13 +152,19 @@ fn create(step: &DestinationCheckStep, mount_point: &Dir, context: Context<'_>) 
     {
         return Ok(());
     }
-    let capabilities = probe::probe(&backup).map_err(|error| io("try out", error))?;
-    if step.need_hard_links && !capabilities.hard_links {
-        // Leave nothing behind in a place that was refused.
+    // Leave nothing behind in a place that was refused.
+    let undo = || {
         let _ = root.remove_folder(OsStr::new(BACKUP));
         if made {
             let _ = mount_point.remove_folder(name);
         }
+    };
+    let capabilities = probe::probe(&backup).map_err(|error| {
+        undo();
+        io("try out", error)
+    })?;
+    if step.need_hard_links && !capabilities.hard_links {
+        undo();
         return Err(Error::refused(format!(
             "the file system at {} has no hard links, so that every snapshot would be a whole copy",
             step.mount_point

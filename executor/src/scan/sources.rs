@@ -3,11 +3,12 @@
 use schema::{
     config::{AbsolutePath, Local},
     escape,
-    inventory::{Presence, SourceScan, SourceState},
+    inventory::{NotHeld, Presence, SourceScan, SourceState},
     pattern::Excludes,
+    record::Capabilities,
 };
 
-use super::destination::place;
+use super::{destination::place, held::Held};
 use crate::{
     error::{Error, Result, reason},
     event::{Context, Event, Phase, Progress},
@@ -16,18 +17,20 @@ use crate::{
     walk::{Bounds, Visit, Walk},
 };
 
-/// Unreadable entries that are listed; more are only counted.
+/// Entries that are listed with what is wrong with them; more are only counted.
 const MAX_LISTED: usize = 100;
 /// Bytes that a folder or a name takes on disk at least, on the file systems of today.
 const BLOCK: u64 = 4096;
 
-/// Looks at all sources of a configuration, comparing with the basis' manifest where there is one.
+/// Looks at all sources of a configuration, comparing with the basis' manifest where there is one,
+/// and with what the destination can hold where that is known.
 ///
 /// # Errors
 /// A pattern or a manifest that cannot be read, or an interruption.
 pub fn sources(
     local: &Local,
     mut basis: Option<Cursor>,
+    can: Option<&Capabilities>,
     never: Option<(u64, u64)>,
     context: Context<'_>,
 ) -> Result<Vec<SourceState>> {
@@ -52,6 +55,7 @@ pub fn sources(
             path,
             bounds,
             basis.as_mut(),
+            can,
             &mut progress,
             context,
         )?);
@@ -65,6 +69,7 @@ fn source(
     path: &AbsolutePath,
     bounds: Bounds<'_>,
     mut basis: Option<&mut Cursor>,
+    can: Option<&Capabilities>,
     progress: &mut Progress,
     context: Context<'_>,
 ) -> Result<SourceState> {
@@ -76,6 +81,7 @@ fn source(
         scan: SourceScan::default(),
         mounts_passed_over: Vec::new(),
         unreadable: Vec::new(),
+        not_held: Vec::new(),
     };
     let resolved = match resolve(path.as_path()) {
         Ok(resolved) => resolved,
@@ -95,10 +101,25 @@ fn source(
     let prefix = path.as_str().trim_matches('/').as_bytes();
     let mut here = Vec::new();
     let mut groups = std::collections::HashSet::new();
+    let mut held = Held::new(can);
+    let links = can.is_none_or(|can| can.hard_links);
     let mut walk = Walk::new(resolved.parent, resolved.name, &resolved.stat, bounds);
     while let Some(visit) = walk.next() {
         context.stop.check()?;
         let scan = &mut state.scan;
+        if let Visit::Enter(stat) | Visit::Leaf(stat) = &visit {
+            let because = held.judge(walk.name(), stat.kind, stat.size);
+            if stat.kind == Kind::Folder {
+                held.enter(because.is_none());
+            }
+            if let Some(because) = because {
+                scan.not_held += 1;
+                if state.not_held.len() < MAX_LISTED {
+                    let path = escape::display(walk.path());
+                    state.not_held.push(NotHeld { path, because });
+                }
+            }
+        }
         match visit {
             Visit::Enter(_) => {
                 scan.entries += 1;
@@ -120,8 +141,8 @@ fn source(
                     }
                     here.extend_from_slice(walk.path());
                 }
-                // Further names of one file need neither bytes nor inode.
-                if stat.nlink > 1 && !groups.insert((stat.dev, stat.ino)) {
+                // Further names of one file need neither bytes nor inode, where there can be such.
+                if links && stat.nlink > 1 && !groups.insert((stat.dev, stat.ino)) {
                     continue;
                 }
                 if is_new(basis.as_deref_mut(), &here, &stat)? {
@@ -152,7 +173,11 @@ fn source(
                     state.unreadable.push(escape::display(walk.path()));
                 }
             }
-            Visit::Leave(_) | Visit::Destination | Visit::Vanished => continue,
+            Visit::Leave(_) => {
+                held.leave();
+                continue;
+            }
+            Visit::Destination | Visit::Vanished => continue,
         }
         progress.entries += 1;
         if progress.entries.is_multiple_of(1000) {

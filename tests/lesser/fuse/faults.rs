@@ -1,0 +1,60 @@
+//! What fails while the file system is mounted: everything from the Nth change on, or syncing.
+
+use std::sync::Mutex;
+
+use fuser::Errno;
+
+/// What fails.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    changes: u64,
+    after: Option<(u64, Errno)>,
+    syncing: Option<Errno>,
+}
+
+impl Faults {
+    /// After this many more changes every other one fails.
+    pub(crate) fn fail_after(&self, changes: u64, error: Errno) {
+        let mut state = self.state.lock().unwrap();
+        state.after = Some((state.changes + changes, error));
+    }
+
+    /// Every sync fails.
+    pub(crate) fn fail_syncing(&self, error: Errno) {
+        self.state.lock().unwrap().syncing = Some(error);
+    }
+
+    /// All is well again.
+    pub(crate) fn heal(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.after = None;
+        state.syncing = None;
+    }
+
+    /// How many changes there were.
+    pub(crate) fn changes(&self) -> u64 {
+        self.state.lock().unwrap().changes
+    }
+
+    /// Counts a change, or says why it fails.
+    pub(super) fn change(&self) -> Result<(), Errno> {
+        let mut state = self.state.lock().unwrap();
+        match state.after {
+            Some((after, error)) if state.changes >= after => Err(error),
+            _ => {
+                state.changes += 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// Says why a sync fails.
+    pub(super) fn sync(&self) -> Result<(), Errno> {
+        self.state.lock().unwrap().syncing.map_or(Ok(()), Err)
+    }
+}

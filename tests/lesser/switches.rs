@@ -1,0 +1,1 @@
+//! One thing missing at a time.
