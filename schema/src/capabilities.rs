@@ -94,7 +94,9 @@ impl NameLimits {
             (self.no_dot_or_blank_at_end, "a dot or blank at the end"),
             (self.only_utf8, "bytes that are not UTF-8"),
         ];
-        let more = more.into_iter().filter_map(|(is, what)| is.then(|| what.to_owned()));
+        let more = more
+            .into_iter()
+            .filter_map(|(is, what)| is.then(|| what.to_owned()));
         all.extend(more);
         all
     }
@@ -271,7 +273,10 @@ mod tests {
         assert_eq!(read, Capabilities::all());
         let written = serde_json::to_value(&read).unwrap();
         let old: serde_json::Value = serde_json::from_str(old).unwrap();
-        assert_eq!(written, old, "newer fields stand only where something is missing");
+        assert_eq!(
+            written, old,
+            "newer fields stand only where something is missing"
+        );
     }
 
     #[test]
@@ -305,12 +310,18 @@ mod tests {
             (".hidden \u{e9}.txt".as_bytes(), None),
         ] {
             assert_eq!(fat.refuses_name(name).as_deref(), why);
-            assert_eq!(Capabilities::all().refuses_name(&name[..name.len().min(255)]), None);
+            assert_eq!(
+                Capabilities::all().refuses_name(&name[..name.len().min(255)]),
+                None
+            );
         }
         assert_eq!(fat.refuses_size(Capabilities::FAT_FILE_MAX), None);
         let too_large = fat.refuses_size(Capabilities::FAT_FILE_MAX + 1);
         assert_eq!(too_large.as_deref(), Some("it has more than 4.0 GiB"));
-        assert_eq!(fat.folded("\u{c9}A".as_bytes()), fat.folded("\u{e9}a".as_bytes()));
+        assert_eq!(
+            fat.folded("\u{c9}A".as_bytes()),
+            fat.folded("\u{e9}a".as_bytes())
+        );
         assert_eq!(Capabilities::all().folded(b"A"), None);
     }
 }

@@ -35,7 +35,10 @@ fn goes_on_linking(nas: &mut Nas) {
     let totals = nas.record(THIRD).totals;
     assert_eq!(totals.files_copied, 1, "{totals:?}");
     assert!(!same_inode(&old, &nas.stored(THIRD, "small/5")));
-    assert!(same_inode(&nas.stored(FIRST, "small/6"), &nas.stored(THIRD, "small/6")));
+    assert!(same_inode(
+        &nas.stored(FIRST, "small/6"),
+        &nas.stored(THIRD, "small/6")
+    ));
     nas.restores_all(THIRD);
     nas.tidy();
 }
@@ -62,7 +65,10 @@ fn an_smb_share_links_and_gives_everything_back() {
     let can = nas.destination().capabilities;
     assert!(can.hard_links && !can.symlinks && !can.modes && !can.owners);
     assert!(!can.case_sensitive && !can.xattrs && !can.fifos && can.times);
-    assert_eq!((can.time_step_ns, can.names.refused.as_str()), (100, "\"*:<>?\\|"));
+    assert_eq!(
+        (can.time_step_ns, can.names.refused.as_str()),
+        (100, "\"*:<>?\\|")
+    );
     assert!(can.names.no_control && can.names.only_utf8);
     // Neither `latest` nor links between tiers can be there; ids do their work.
     assert!(!names(&nas.world.host()).contains(&"latest".to_owned()));
@@ -70,7 +76,11 @@ fn an_smb_share_links_and_gives_everything_back() {
     let target = nas.world.path("one");
     let words = [source.to_str().unwrap(), target.to_str().unwrap()];
     let words = ["restore", "latest"].into_iter().chain(words);
-    let done = nas.world.command(&words.collect::<Vec<_>>()).output().unwrap();
+    let done = nas
+        .world
+        .command(&words.collect::<Vec<_>>())
+        .output()
+        .unwrap();
     assert_eq!(done.status.code(), Some(0), "{done:?}");
     assert_eq!(fs::read_to_string(&target).unwrap(), "three names");
 }
@@ -110,14 +120,24 @@ fn an_exfat_drive_is_refused_unless_whole_copies_are_allowed() {
     let done = done.text.contains("suspect");
     assert!(!done, "a whole copy is nothing to be suspicious of");
     let totals = nas.record(SECOND).totals;
-    assert_eq!((totals.files_linked, totals.files_copied), (0, totals.files));
-    let (one, other) = (nas.stored(SECOND, "links/one"), nas.stored(SECOND, "links/two"));
+    assert_eq!(
+        (totals.files_linked, totals.files_copied),
+        (0, totals.files)
+    );
+    let (one, other) = (
+        nas.stored(SECOND, "links/one"),
+        nas.stored(SECOND, "links/two"),
+    );
     assert!(!same_inode(&one, &other));
     nas.restores_all(SECOND);
     let can = nas.destination().capabilities;
     assert!(!can.hard_links && can.time_step_ns == 10_000_000);
     nas.tidy();
-    let plan = nas.world.command(&["plan", "--now", THIRD]).output().unwrap();
+    let plan = nas
+        .world
+        .command(&["plan", "--now", THIRD])
+        .output()
+        .unwrap();
     let plan = String::from_utf8_lossy(&plan.stdout).into_owned();
     let words = plan.split_whitespace().collect::<Vec<_>>().join(" ");
     for said in [

@@ -168,7 +168,12 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
 /// In what two folders differ by all that rsync knows, to the nanosecond.
 pub(crate) fn different(from: &Path, to: &Path) -> String {
     let slash = |path: &Path| format!("{}/", path.display());
-    let options = ["-aHAXnci", "--delete", "--numeric-ids", "--modify-window=-1"];
+    let options = [
+        "-aHAXnci",
+        "--delete",
+        "--numeric-ids",
+        "--modify-window=-1",
+    ];
     let paths = [slash(from), slash(to)];
     run(
         "rsync",
@@ -188,7 +193,10 @@ fn fill(source: &Path) {
     let at = |name: &str| source.join(name);
     let text = |name: &str| at(name).to_str().unwrap().to_owned();
     fs::write(at("special/listed"), "access is in a list").unwrap();
-    run("setfacl", ["-m", "u:1234:rw,g:5678:r", &text("special/listed")]);
+    run(
+        "setfacl",
+        ["-m", "u:1234:rw,g:5678:r", &text("special/listed")],
+    );
     run("setfacl", ["-d", "-m", "u:1234:rwx", &text("special")]);
     fs::write(at("special/ping"), "may open raw sockets").unwrap();
     run("setcap", ["cap_net_raw=ep", &text("special/ping")]);

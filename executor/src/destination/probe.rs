@@ -150,9 +150,8 @@ fn special(dir: &Dir, name: &str, kind: Kind) -> Result<bool, Errno> {
     let device = (1, 3);
     let name = OsStr::new(name);
     let made = tried(dir.make_special(name, kind, device))?.is_some();
-    let is_it = |stat: Stat| {
-        stat.kind == kind && (kind != Kind::CharDevice || stat.device == device)
-    };
+    let is_it =
+        |stat: Stat| stat.kind == kind && (kind != Kind::CharDevice || stat.device == device);
     Ok(made && dir.stat(name).is_ok_and(is_it))
 }
 
@@ -170,9 +169,17 @@ fn time_step(dir: &Dir, name: &OsStr, file: &File) -> Result<Option<u32>, Errno>
         return Ok(None);
     }
     let apart = (dir.stat(name)?.mtime - time).unsigned_abs();
-    Ok([1, 100, 1_000, 1_000_000, 10_000_000, 1_000_000_000, 2_000_000_000]
-        .into_iter()
-        .find(|step| apart < u128::from(*step)))
+    Ok([
+        1,
+        100,
+        1_000,
+        1_000_000,
+        10_000_000,
+        1_000_000_000,
+        2_000_000_000,
+    ]
+    .into_iter()
+    .find(|step| apart < u128::from(*step)))
 }
 
 /// A small ACL in the kernel's form (`linux/posix_acl_xattr.h`): user::rw-, user:12345:r--,

@@ -185,17 +185,18 @@ pub(super) fn other(
         ),
         all @ Fault::All(_) => all,
     })?;
-    let finished = finish_other(source, item, spot, &temporary, faults);
-    if let Err(error) = finished {
-        let _ = dir.remove_file(&temporary);
-        return Err(Fault::of(error, shown));
+    match finish_other(source, item, spot, &temporary, faults) {
+        Ok(inode) => Ok(Made {
+            temporary,
+            inode: Some(inode),
+            damaged: false,
+            bytes: 0,
+        }),
+        Err(error) => {
+            let _ = dir.remove_file(&temporary);
+            Err(Fault::of(error, shown))
+        }
     }
-    Ok(Made {
-        temporary,
-        inode: None,
-        damaged: false,
-        bytes: 0,
-    })
 }
 
 fn finish_other(
@@ -204,7 +205,7 @@ fn finish_other(
     spot: Spot<'_>,
     temporary: &OsStr,
     faults: &mut Faults,
-) -> std::result::Result<(), Errno> {
+) -> std::result::Result<Inode, Errno> {
     // By descriptor, and only if it is what was made: the folder may be another user's.
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = openat(spot.dir, temporary, flags, Mode::empty())?;
@@ -232,7 +233,7 @@ fn finish_other(
     }
     metadata::apply(&handle, item, &attributes, 0, faults);
     metadata::apply_time(&handle, item, faults);
-    Ok(())
+    Ok((opened.dev, opened.ino))
 }
 
 fn noun(kind: Kind) -> &'static str {
@@ -270,15 +271,15 @@ pub(super) fn folder(spot: Spot<'_>) -> std::result::Result<(Dir, OsString), Fau
     })
 }
 
-/// Gives a second name to a file that was restored before.
+/// Gives a second name to an entry that was restored before.
 pub(super) fn link(
     first_dir: &Dir,
     first: &OsStr,
-    inode: Inode,
+    (inode, kind): (Inode, Kind),
     dir: &Dir,
     name: &OsStr,
 ) -> std::result::Result<Made, Errno> {
-    let is_it = |stat: Stat| (stat.dev, stat.ino) == inode && stat.kind == Kind::File;
+    let is_it = |stat: Stat| (stat.dev, stat.ino) == inode && stat.kind == kind;
     if !is_it(first_dir.stat(first)?) {
         return Err(Errno::STALE);
     }

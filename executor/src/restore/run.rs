@@ -329,8 +329,9 @@ impl Run<'_> {
         }
         let aside = self.aside_for(there.as_ref())?;
         let mut faults = Faults::default();
-        let linked = group.and_then(|group| self.link(group, dir, name));
-        let made = match (linked, item.wanted.kind) {
+        let kind = item.wanted.kind;
+        let linked = group.and_then(|group| self.link(group, kind, dir, name));
+        let made = match (linked, kind) {
             (Some(made), _) => made,
             (None, Kind::File) => make::file(source, item, spot, self.context.stop, &mut faults)?,
             (None, _) => make::other(source, item, spot, &mut faults)?,
@@ -368,7 +369,7 @@ impl Run<'_> {
     }
 
     /// Links to the first name of the same file; `None` where that cannot be, so it is copied.
-    fn link(&self, group: (u64, u64), dir: &Dir, name: &OsStr) -> Option<Made> {
+    fn link(&self, group: (u64, u64), kind: Kind, dir: &Dir, name: &OsStr) -> Option<Made> {
         let (path, inode) = self.links.get(&group)?;
         let mut parts: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
         let first = OsStr::from_bytes(parts.pop()?);
@@ -376,7 +377,7 @@ impl Run<'_> {
         for part in parts {
             at = at.folder(OsStr::from_bytes(part)).ok()?;
         }
-        make::link(&at, first, *inode, dir, name).ok()
+        make::link(&at, first, (*inode, kind), dir, name).ok()
     }
 
     /// Removes what an earlier run left beside the target itself.

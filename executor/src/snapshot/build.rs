@@ -19,6 +19,7 @@ use schema::{
 use super::{
     copied_log::{self, CopiedLog},
     folder::{enter, leave},
+    holds,
     start::Started,
     state::{BasisTree, Level, State},
 };
@@ -139,6 +140,7 @@ fn begin<'a>(
             .map(|from| store.snapshot(from.home, from.id))
             .transpose()?,
         made: started.continued.then(HashSet::new),
+        left: holds::left(&destination.capabilities, &started.tree, started.continued),
         entry: root,
         attributes: Vec::new(),
     });
@@ -157,6 +159,7 @@ fn begin<'a>(
         levels,
         path: Vec::new(),
         groups: HashMap::new(),
+        last_group: 0,
         totals: SnapshotTotals::default(),
         stored_by: BTreeMap::new(),
         unchanged_files: 0,
@@ -213,9 +216,11 @@ fn all_sources(
         leave_to(state, &parts[..above])?;
         match resolve(source.path.as_path()) {
             Ok(resolved) => {
-                enter_above(state, &parts[..above], continued)?;
                 record.mounted = resolved.stat.mount_root;
-                record.present = one_source(state, &parts, resolved, bounds)?;
+                // Else the folder is listed as a problem.
+                if enter_above(state, &parts[..above], continued)? {
+                    record.present = one_source(state, &parts, resolved, bounds)?;
+                }
             }
             Err(error) => {
                 state.path = source.path.as_str().as_bytes()[1..].to_vec();
@@ -244,8 +249,8 @@ fn all_sources(
     Ok(records)
 }
 
-/// Enters the folders above a source that are not entered yet.
-fn enter_above(state: &mut State<'_>, parts: &[&[u8]], continued: bool) -> Result<()> {
+/// Enters the folders above a source that are not entered yet; says whether it could.
+fn enter_above(state: &mut State<'_>, parts: &[&[u8]], continued: bool) -> Result<bool> {
     for depth in state.levels.len() - 1..parts.len() {
         let path = parts[..=depth].join(&b'/');
         let absolute = [b"/", path.as_slice()].concat();
@@ -260,13 +265,10 @@ fn enter_above(state: &mut State<'_>, parts: &[&[u8]], continued: bool) -> Resul
             None,
             continued,
         )? {
-            return Err(Error::failed(format!(
-                "cannot make the folder for {}",
-                schema::escape::display(&absolute)
-            )));
+            return Ok(false);
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Leaves folders until the ones entered are the given ones or some above them.

@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use schema::{Digest, SnapshotId, journal::ProblemKind};
 
 use super::{
-    ends_attributes, ends_everything,
+    ends_attributes, ends_everything, holds,
     state::{Group, State},
 };
 use crate::{
@@ -31,6 +31,11 @@ pub(super) fn file(
     name: &OsStr,
     stat: Stat,
 ) -> Result<()> {
+    let because = holds::refuses(state, name)?;
+    if let Some(because) = because.or_else(|| state.capabilities.refuses_size(stat.size)) {
+        state.problem(ProblemKind::NotStored, because);
+        return Ok(());
+    }
     if stat.nlink > 1 && link_to_group(state, name, &stat)? {
         return Ok(());
     }
@@ -67,7 +72,7 @@ fn link_to_group(state: &mut State<'_>, name: &OsStr, stat: &Stat) -> Result<boo
     };
     let (first_dir, first_name) =
         descend(state.tree, &group.path).map_err(|error| Error::io("open", &group.path, error))?;
-    clear(state, name)?;
+    state.make_room(name)?;
     match state.level()?.new.link_from(&first_dir, first_name, name) {
         Ok(()) => {}
         Err(error) if ends_everything(error) => {
@@ -137,10 +142,8 @@ fn link_to_basis(state: &mut State<'_>, name: &OsStr, entry: &Entry, stat: &Stat
     let Ok(found) = basis_dir.stat(name) else {
         return Ok(false);
     };
-    let step = i128::from(state.capabilities.time_step_ns);
-    let whole = found.kind == Kind::File
-        && found.size == entry.size
-        && (found.mtime - entry.mtime).abs() < step.max(1);
+    let whole =
+        found.kind == Kind::File && found.size == entry.size && state.is_time(&found, entry.mtime);
     if !whole {
         return Ok(false);
     }
@@ -241,6 +244,11 @@ fn copy(
         } else {
             opened
         };
+        if attempt == 1 {
+            state.make_room(name)?;
+        } else {
+            clear(state, name)?;
+        }
         let Some((to, entry)) = copy_once(state, &from, name, &before)? else {
             return Ok(());
         };
@@ -275,7 +283,6 @@ fn copy_once(
     name: &OsStr,
     before: &Stat,
 ) -> Result<Option<(File, Entry)>> {
-    clear(state, name)?;
     let to = match state.level()?.new.new_file(name, 0o600) {
         Ok(to) => to,
         Err(error) => {
@@ -340,6 +347,10 @@ fn set_metadata(
     }
     for (name, value) in attributes {
         match attributes::set_fd(to, &name, &value) {
+            // Some say so and drop it.
+            Ok(()) if !state.capabilities.holds_attribute(&name) => {
+                entry.xattrs_kept.push((name, value));
+            }
             Ok(()) => {}
             Err(error) if ends_attributes(error) => {
                 return Err(Error::io("store an attribute of", &state.here(), error));
@@ -347,15 +358,12 @@ fn set_metadata(
             Err(_) => entry.xattrs_kept.push((name, value)),
         }
     }
-    if let Err(error) = open::set_mode(to, entry.mode)
+    if let Err(error) = open::set_mode(to, state.mode_there(Kind::File, entry.mode))
         && state.capabilities.modes
     {
         state.not_stored("set the mode", error)?;
     }
-    if let Err(error) = open::set_mtime(to, entry.mtime) {
-        state.not_stored("set the time", error)?;
-    }
-    Ok(())
+    state.time_set(open::set_mtime(to, entry.mtime))
 }
 
 /// A copy that an interrupted run made, if it can be trusted.
@@ -373,12 +381,13 @@ fn kept_copy(state: &mut State<'_>, name: &OsStr, stat: &Stat) -> Result<Option<
     let Some((digest, durable)) = state.copied_before(stat, &copy) else {
         return Ok(None);
     };
-    if durable {
-        return Ok(Some((copy, digest)));
-    }
-    // A power cut may have left the content on disk and taken what came after it.
+    // A power cut may have left the content on disk and taken what came after it; and where inode
+    // numbers do not last, this may be another one's record.
     if !has_metadata(state, &copy, stat) {
         return Ok(None);
+    }
+    if durable {
+        return Ok(Some((copy, digest)));
     }
     let Ok(file) = state.level()?.new.file(name) else {
         return Ok(None);
@@ -397,9 +406,8 @@ fn kept_copy(state: &mut State<'_>, name: &OsStr, stat: &Stat) -> Result<Option<
 /// Whether a copy has the metadata of its source, as far as the destination can hold it.
 fn has_metadata(state: &State<'_>, copy: &Stat, stat: &Stat) -> bool {
     let can = &state.capabilities;
-    let step = i128::from(can.time_step_ns);
-    (copy.mtime - stat.mtime).abs() < step.max(1)
-        && (!can.modes || copy.mode == stat.mode)
+    state.is_time(copy, stat.mtime)
+        && (!can.modes || copy.mode == state.mode_there(Kind::File, stat.mode))
         && (!can.owners || !state.privileged || (copy.uid, copy.gid) == (stat.uid, stat.gid))
 }
 
@@ -457,12 +465,20 @@ pub(super) fn link_to_path(state: &State<'_>, path: &[u8], name: &OsStr) -> Resu
     }
 }
 
-/// Remembers the first name of a file that has several.
+/// Remembers the first name of a file that has several. Where its names cannot be one inode here,
+/// they share a number all the same, so that a restore makes them one again.
 pub(super) fn join_group(state: &mut State<'_>, stat: &Stat, entry: &mut Entry) {
     if stat.nlink < 2 {
         return;
     }
-    let number = state.groups.len() as u64 + 1;
+    let before = state.groups.get(&(stat.dev, stat.ino));
+    let number = before
+        .filter(|group| group.entry.digest == entry.digest)
+        .map(|group| group.number);
+    let number = number.unwrap_or_else(|| {
+        state.last_group += 1;
+        state.last_group
+    });
     entry.group = Some(number);
     let group = Group {
         number,

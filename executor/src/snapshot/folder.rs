@@ -9,7 +9,10 @@ use std::{
 use rustix::io::Errno;
 use schema::journal::ProblemKind;
 
-use super::state::{Level, State};
+use super::{
+    holds,
+    state::{Level, State},
+};
 use crate::{
     error::{Error, Result, reason},
     manifest::Entry,
@@ -26,10 +29,16 @@ pub(super) fn enter(
     continued: bool,
 ) -> Result<bool> {
     let mut continued = continued;
+    if let Some(because) = holds::refuses(state, name)? {
+        let message = format!("{because}; it is left out with all that is in it");
+        state.problem(ProblemKind::NotStored, message);
+        return Ok(false);
+    }
     let made = {
         let level = state.level()?;
         match level.new.make_folder(name, 0o700) {
-            Err(Errno::EXIST) => {
+            // In a folder that was made now it is another entry of the source.
+            Err(Errno::EXIST) if level.made.is_some() => {
                 let there = level.new.stat(name).map(|stat| stat.kind);
                 if there == Ok(Kind::Folder) {
                     let _ = level.new.set_mode_of(name, 0o700);
@@ -74,12 +83,14 @@ pub(super) fn enter(
         .and_then(|basis| basis.folder(name).ok());
     let mut entry = Entry::of(&state.path, stat);
     entry.xattrs_digest = crate::manifest::xattrs_digest(&attributes);
-    if !state.capabilities.xattrs {
-        entry.xattrs_kept.clone_from(&attributes);
-    }
+    entry.xattrs_kept.clone_from(&attributes);
+    entry
+        .xattrs_kept
+        .retain(|(name, _)| !state.surely_holds(name));
     state.totals.folders += 1;
     state.list(&entry)?;
     state.levels.push(Level {
+        left: holds::left(&state.capabilities, &new, continued),
         new,
         basis,
         made: continued.then(HashSet::new),
@@ -106,10 +117,9 @@ pub(super) fn leave(state: &mut State<'_>) -> Result<()> {
         }
     }
     for (name, value) in &level.attributes {
-        // What cannot be set here was or is kept in the manifest by whoever copies files; a
-        // folder's are few, and restoring reads them from the manifest as well.
+        // What may not be held stands in the manifest already.
         let set = attributes::set_fd(&level.new, name, value);
-        if let (Err(error), true) = (set, state.privileged && state.capabilities.xattrs) {
+        if let (Err(error), true) = (set, state.surely_holds(name)) {
             state.problem(
                 ProblemKind::Metadata,
                 format!(
@@ -120,13 +130,11 @@ pub(super) fn leave(state: &mut State<'_>) -> Result<()> {
             );
         }
     }
-    let moded = open::set_mode(&level.new, entry.mode);
+    let moded = open::set_mode(&level.new, state.mode_there(Kind::Folder, entry.mode));
     if let (Err(error), true) = (moded, state.capabilities.modes) {
         state.not_stored("set the mode", error)?;
     }
-    if let Err(error) = open::set_mtime(&level.new, entry.mtime) {
-        state.not_stored("set the time", error)?;
-    }
+    state.time_set(open::set_mtime(&level.new, entry.mtime))?;
     let stat = level
         .new
         .stat_self()
@@ -136,7 +144,7 @@ pub(super) fn leave(state: &mut State<'_>) -> Result<()> {
 }
 
 /// Removes what an interrupted run left in a folder and the sources do not have any more.
-fn remove_others(state: &State<'_>, dir: &Dir, made: &HashSet<OsString>) -> Result<()> {
+pub(super) fn remove_others(state: &State<'_>, dir: &Dir, made: &HashSet<OsString>) -> Result<()> {
     let names = dir
         .names()
         .map_err(|error| Error::io("list", &state.here(), error))?;

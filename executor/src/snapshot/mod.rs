@@ -8,6 +8,7 @@ mod build;
 mod copied_log;
 mod file;
 mod folder;
+mod holds;
 mod other;
 pub(crate) mod seal;
 mod start;
@@ -15,7 +16,7 @@ mod state;
 
 use schema::{
     amount,
-    journal::{Outcome, Sealed, Status},
+    journal::{Outcome, Problem, ProblemKind, Sealed, Status},
     plan::SnapshotStep,
     record::SnapshotRecord,
 };
@@ -84,7 +85,7 @@ fn outcome(record: &SnapshotRecord) -> Outcome {
                 record.id,
                 amount::plural(unlisted, "problem", "problems")
             ),
-            Some("see the paths listed; exclude what need not be backed up".to_owned()),
+            Some(hint(&record.problems).to_owned()),
         )
     } else {
         (
@@ -105,6 +106,17 @@ fn outcome(record: &SnapshotRecord) -> Outcome {
         hint,
         sealed: Some(sealed),
         problems: record.problems.clone(),
+    }
+}
+
+/// What to do about the problems of a snapshot.
+fn hint(problems: &[Problem]) -> &'static str {
+    let not_stored = |problem: &Problem| problem.kind == ProblemKind::NotStored;
+    if problems.iter().any(not_stored) {
+        "see the paths listed; what the destination cannot hold, rename or leave out with \
+         local.excludePatterns, or use a drive with ext4, xfs or btrfs"
+    } else {
+        "see the paths listed; exclude what need not be backed up"
     }
 }
 

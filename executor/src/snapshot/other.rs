@@ -7,7 +7,8 @@ use schema::journal::ProblemKind;
 
 use super::{
     ends_attributes, ends_everything,
-    file::{clear, find_in_basis, join_group, link_to_path},
+    file::{find_in_basis, join_group, link_to_path},
+    holds,
     state::State,
 };
 use crate::{
@@ -41,7 +42,17 @@ pub(super) fn other(
     let attributes = attributes::of_entry(parent, source_name).unwrap_or_default();
     entry.xattrs_digest = xattrs_digest(&attributes);
     let basis_entry = find_in_basis(state)?;
-    clear(state, name)?;
+    // What cannot stand there stands in the manifest, and nothing of another entry is touched.
+    if holds::refuses(state, name)?.is_some() {
+        entry.absent = true;
+        entry.xattrs_kept = attributes;
+        match state.groups.get(&(stat.dev, stat.ino)) {
+            Some(group) => entry.group = Some(group.number),
+            None => join_group(state, stat, &mut entry),
+        }
+        return state.list(&entry);
+    }
+    state.make_room(name)?;
 
     let mut linked = stat.nlink > 1 && link_to_first(state, name, stat, &mut entry)?;
     if let Some(basis) = basis_entry
@@ -53,13 +64,20 @@ pub(super) fn other(
         && entry.group.is_none()
     {
         linked = link(state, name, &entry)?;
+        if linked {
+            entry.xattrs_kept = basis.xattrs_kept;
+        }
     }
     if !linked {
         entry.absent = !make(state, name, &entry, stat)?;
-        if !entry.absent {
+        if entry.absent {
+            entry.xattrs_kept = attributes;
+        } else {
             for (attribute, value) in attributes {
                 let level = state.level()?;
+                let held = state.capabilities.holds_attribute(&attribute);
                 match attributes::set_entry(&level.new, name, &attribute, &value) {
+                    Ok(()) if !held => entry.xattrs_kept.push((attribute, value)),
                     Ok(()) => {}
                     Err(error) if ends_attributes(error) => {
                         return Err(Error::io("store an attribute of", &state.here(), error));
@@ -87,6 +105,7 @@ fn link_to_first(state: &State<'_>, name: &OsStr, stat: &Stat, entry: &mut Entry
     let linked = link_to_path(state, &group.path, name)?;
     if linked {
         entry.group = Some(group.number);
+        entry.xattrs_kept.clone_from(&group.entry.xattrs_kept);
     }
     Ok(linked)
 }
@@ -110,6 +129,9 @@ fn link(state: &State<'_>, name: &OsStr, entry: &Entry) -> Result<bool> {
 /// Makes the entry anew; says whether the destination can hold such a thing. What it cannot hold
 /// stands in the manifest and comes back from there.
 fn make(state: &mut State<'_>, name: &OsStr, entry: &Entry, stat: &Stat) -> Result<bool> {
+    if !entry.kind.is_held(&state.capabilities) {
+        return Ok(false);
+    }
     let level = state.level()?;
     let made = match &entry.target {
         Some(target) => level.new.make_symlink(OsStr::from_bytes(target), name),
@@ -121,6 +143,9 @@ fn make(state: &mut State<'_>, name: &OsStr, entry: &Entry, stat: &Stat) -> Resu
             return Err(Error::io("make", &state.here(), error));
         }
         Err(_) => return Ok(false),
+    }
+    if !holds::is_made(&state.level()?.new, name, entry.kind)? {
+        return Ok(false);
     }
     let level = state.level()?;
     let mut faults = Vec::new();
@@ -136,11 +161,10 @@ fn make(state: &mut State<'_>, name: &OsStr, entry: &Entry, stat: &Stat) -> Resu
     {
         faults.push(("set the mode", error));
     }
-    if let Err(error) = level.new.set_mtime(name, entry.mtime) {
-        faults.push(("set the time", error));
-    }
+    let timed = level.new.set_mtime(name, entry.mtime);
     for (doing, error) in faults {
         state.not_stored(doing, error)?;
     }
+    state.time_set(timed)?;
     Ok(true)
 }

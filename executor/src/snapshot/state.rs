@@ -43,6 +43,8 @@ pub(super) struct Level {
     pub(super) basis: Option<Dir>,
     /// The names made so far, where the folder may hold others from an interrupted run.
     pub(super) made: Option<HashSet<OsString>>,
+    /// Names that an interrupted run left here, where other spellings of them are the same.
+    pub(super) left: HashSet<OsString>,
     /// The folder's entry in the manifest, whose metadata it gets when it is full.
     pub(super) entry: Entry,
     /// Its extended attributes.
@@ -82,6 +84,8 @@ pub(super) struct State<'a> {
     /// Path in the snapshot of the entry at hand.
     pub(super) path: Vec<u8>,
     pub(super) groups: HashMap<(u64, u64), Group>,
+    /// The last number that the names of one file got.
+    pub(super) last_group: u64,
     pub(super) totals: SnapshotTotals,
     pub(super) stored_by: BTreeMap<SnapshotId, u64>,
     /// Regular files whose content is as the basis has it at the same path.
@@ -136,10 +140,9 @@ impl State<'_> {
         if errno.is_none_or(ends_everything) {
             return Err(Error::io(doing, &self.here(), error));
         }
-        self.problem(
-            ProblemKind::NotStored,
-            format!("cannot {doing}: {}", reason(&error)),
-        );
+        let because = errno.and_then(super::holds::explains);
+        let because = because.map_or_else(|| reason(&error), str::to_owned);
+        self.problem(ProblemKind::NotStored, format!("cannot {doing}: {because}"));
         Ok(())
     }
 

@@ -129,7 +129,10 @@ fn converge(store: &Store, rotation: &Rotation, context: Context<'_>) -> Result<
             dir.sync().map_err(|error| store.io("sync", &at, error))?;
         }
     }
-    for link in &rotation.links {
+    // A plan from before the destination was tried out may want links where none can be.
+    let destination = store.destination()?;
+    let symlinks = destination.is_none_or(|record| record.capabilities.symlinks);
+    for link in rotation.links.iter().filter(|_| symlinks) {
         context.stop.check()?;
         let dir = tier_dir(link.tier)?;
         let name = link.id.to_string();
@@ -140,7 +143,7 @@ fn converge(store: &Store, rotation: &Rotation, context: Context<'_>) -> Result<
         }
         dir.sync().map_err(|error| store.io("sync", &at, error))?;
     }
-    if let Some(target) = &rotation.latest {
+    if let (Some(target), true) = (&rotation.latest, symlinks) {
         point_latest(store, target)?;
     }
     Ok(())

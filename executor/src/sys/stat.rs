@@ -46,9 +46,16 @@ impl Kind {
 pub fn same_time(found: Nanos, given: Nanos, step_ns: u32) -> bool {
     let apart = (found - given).abs();
     apart < Nanos::from(step_ns.max(1))
-        || [100, 1_000, 1_000_000, 10_000_000, 1_000_000_000, 2_000_000_000]
-            .into_iter()
-            .any(|step: Nanos| apart < step && found % step == 0)
+        || [
+            100,
+            1_000,
+            1_000_000,
+            10_000_000,
+            1_000_000_000,
+            2_000_000_000,
+        ]
+        .into_iter()
+        .any(|step: Nanos| apart < step && found % step == 0)
 }
 
 /// What the kernel says of one entry.
@@ -170,7 +177,15 @@ mod tests {
     #[test]
     fn a_time_cut_on_disk_is_the_same_and_another_one_is_not() {
         let given = 1_700_000_001_123_456_789;
-        for cut in [1, 100, 1_000, 1_000_000, 10_000_000, 1_000_000_000, 2_000_000_000] {
+        for cut in [
+            1,
+            100,
+            1_000,
+            1_000_000,
+            10_000_000,
+            1_000_000_000,
+            2_000_000_000,
+        ] {
             assert!(same_time(given - given % cut, given, 1), "{cut}");
         }
         assert!(same_time(-1_500_000_000, -1_500_000_001, 100));

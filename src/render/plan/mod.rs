@@ -6,9 +6,7 @@
 mod rotation;
 mod steps;
 
-use schema::{
-    Inventory, Plan, Severity, inventory::DestinationState, plan::Action,
-};
+use schema::{Inventory, Plan, Severity, inventory::DestinationState, plan::Action};
 
 use super::{
     amount,

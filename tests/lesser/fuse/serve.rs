@@ -20,8 +20,7 @@ use fuser::{
     Request, TimeOrNow, WriteFlags,
 };
 use rustix::fs::{
-    AtFlags, CWD, Mode, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, XattrFlags, mknodat,
-    utimensat,
+    AtFlags, CWD, Mode, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, XattrFlags, mknodat, utimensat,
 };
 
 use super::{
@@ -83,7 +82,9 @@ impl Lesser {
         if lacks.case && fs::symlink_metadata(folder.join(name)).is_err() {
             let folded = |name: &OsStr| name.to_string_lossy().to_lowercase();
             let wanted = folded(name);
-            let mut names = fs::read_dir(&folder)?.flatten().map(|entry| entry.file_name());
+            let mut names = fs::read_dir(&folder)?
+                .flatten()
+                .map(|entry| entry.file_name());
             if let Some(found) = names.find(|found| folded(found) == wanted) {
                 return Ok(folder.join(found));
             }
@@ -117,7 +118,11 @@ impl Lesser {
 
     fn attributes(&self, path: &Path) -> Answer<FileAttr> {
         let found = fs::symlink_metadata(path)?;
-        let number = self.nodes.lock().unwrap().number(self.relative(path), &found);
+        let number = self
+            .nodes
+            .lock()
+            .unwrap()
+            .number(self.relative(path), &found);
         Ok(self.describe(&found, number))
     }
 
@@ -421,11 +426,17 @@ impl Filesystem for Lesser {
     }
 
     fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        done(self.remove(parent, name, |path| fs::remove_file(path)), reply);
+        done(
+            self.remove(parent, name, |path| fs::remove_file(path)),
+            reply,
+        );
     }
 
     fn rmdir(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        done(self.remove(parent, name, |path| fs::remove_dir(path)), reply);
+        done(
+            self.remove(parent, name, |path| fs::remove_dir(path)),
+            reply,
+        );
     }
 
     fn symlink(
@@ -477,14 +488,7 @@ impl Filesystem for Lesser {
         done(rename(), reply);
     }
 
-    fn link(
-        &self,
-        _: &Request,
-        node: INodeNo,
-        parent: INodeNo,
-        name: &OsStr,
-        reply: ReplyEntry,
-    ) {
+    fn link(&self, _: &Request, node: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let linked = self.new_child(parent, name).and_then(|path| {
             if Lacks::refuse(self.lacks.hard_links, Errno::EPERM)? {
                 fs::hard_link(self.path(node)?, &path)?;

@@ -1,0 +1,142 @@
+//! What of an entry the destination can hold, asked before the entry is made.
+//!
+//! Invariant: no entry takes the place of another that differs only in spelling. Where names may
+//! be one, the file system itself is asked, because its rules are its own.
+
+use std::{
+    collections::HashSet,
+    ffi::{OsStr, OsString},
+};
+
+use rustix::io::Errno;
+use schema::{escape, record::Capabilities};
+
+use super::{folder::remove_others, state::State};
+use crate::{
+    error::{Error, Result},
+    sys::{Dir, Kind, Stat, bytes, stat::same_time},
+};
+
+/// The names that an interrupted run left in a folder, where other spellings of them are the same.
+pub(super) fn left(can: &Capabilities, folder: &Dir, continued: bool) -> HashSet<OsString> {
+    if !continued || !can.folds_names() {
+        return HashSet::new();
+    }
+    folder.names().unwrap_or_default().into_iter().collect()
+}
+
+/// Why no entry of this name can be made in the folder at hand; none where it can.
+pub(super) fn refuses(state: &mut State<'_>, name: &OsStr) -> Result<Option<String>> {
+    let because = state.capabilities.refuses_name(bytes(name));
+    if because.is_some() || !state.capabilities.folds_names() || !taken(state, name)? {
+        return Ok(because);
+    }
+    Ok(Some(same_as_another(state, name)))
+}
+
+/// Whether another name of the folder at hand is this one to the destination.
+fn taken(state: &mut State<'_>, name: &OsStr) -> Result<bool> {
+    let level = state.level()?;
+    let is_there = |dir: &Dir| dir.look(name).is_ok_and(|found| found.is_some());
+    if !is_there(&level.new) || level.left.contains(name) {
+        return Ok(false);
+    }
+    let Some(made) = &level.made else {
+        return Ok(true);
+    };
+    // A name that an interrupted run left in another spelling is in nobody's way.
+    remove_others(state, &level.new, made)?;
+    if let Some(level) = state.levels.last_mut() {
+        level.left.clear();
+    }
+    Ok(is_there(&state.level()?.new))
+}
+
+/// Says that a name is another one's, and whose where that can be told.
+fn same_as_another(state: &State<'_>, name: &OsStr) -> String {
+    let folded = state.capabilities.folded(bytes(name));
+    let names = state
+        .level()
+        .map(|level| level.new.names().unwrap_or_default());
+    let other = names.unwrap_or_default().into_iter().find(|other| {
+        other != name && folded.is_some() && state.capabilities.folded(bytes(other)) == folded
+    });
+    match other {
+        Some(other) => format!(
+            "its name differs from {} only in case, and the destination takes both for one",
+            escape::display(bytes(&other))
+        ),
+        None => "the destination takes its name and another one in this folder for one".to_owned(),
+    }
+}
+
+/// What an error of the destination says of a name, beyond the system's reason.
+pub(super) fn explains(error: Errno) -> Option<&'static str> {
+    match error {
+        Errno::EXIST => {
+            Some("the destination takes its name and another one in this folder for one")
+        }
+        Errno::INVAL | Errno::ILSEQ | Errno::NAMETOOLONG => {
+            Some("the destination cannot hold this name")
+        }
+        Errno::FBIG => Some("the destination cannot hold so large a file"),
+        _ => None,
+    }
+}
+
+impl State<'_> {
+    /// Whether an extended attribute is surely given back as it is set. What is not tried out when
+    /// a destination is first used must show itself.
+    pub(super) fn surely_holds(&self, attribute: &[u8]) -> bool {
+        let tried = attribute.starts_with(b"user.") || attribute.starts_with(b"system.posix_acl_");
+        tried && self.capabilities.holds_attribute(attribute)
+    }
+
+    /// The mode that an entry gets on the destination. Where root is nobody, what the owner may
+    /// not read nobody could restore: the manifest has the true mode.
+    pub(super) fn mode_there(&self, kind: Kind, mode: u32) -> u32 {
+        let squashed = self.privileged && self.capabilities.modes && !self.capabilities.owners;
+        match kind {
+            Kind::Folder if squashed => mode | 0o500,
+            Kind::File if squashed => mode | 0o400,
+            _ => mode,
+        }
+    }
+
+    /// Whether a time on the destination is the one that was set.
+    pub(super) fn is_time(&self, found: &Stat, given: i128) -> bool {
+        let can = &self.capabilities;
+        !can.times || same_time(found.mtime, given, can.time_step_ns)
+    }
+
+    /// A time that cannot be set is a problem where times are held.
+    pub(super) fn time_set(&mut self, set: std::result::Result<(), Errno>) -> Result<()> {
+        match set {
+            Err(error) if self.capabilities.times => self.not_stored("set the time", error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes room for a name where an interrupted run may have left something. In a folder that
+    /// was made now nothing is removed: what is there is another entry of the source.
+    pub(super) fn make_room(&self, name: &OsStr) -> Result<()> {
+        if self.level()?.made.is_some() {
+            return super::file::clear(self, name);
+        }
+        Ok(())
+    }
+}
+
+/// Whether an entry was made as what it should be: some file systems make a file of everything.
+pub(super) fn is_made(dir: &Dir, name: &OsStr, kind: Kind) -> Result<bool> {
+    let found = dir
+        .look(name)
+        .map_err(|error| Error::io("look at", bytes(name), error))?;
+    if found.is_some_and(|found| found.kind == kind) {
+        return Ok(true);
+    }
+    if found.is_some() {
+        let _ = dir.remove_file(name);
+    }
+    Ok(false)
+}
