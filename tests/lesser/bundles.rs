@@ -6,20 +6,8 @@ use serde_json::json;
 
 use crate::{
     fuse::Lacks,
-    nas::{FIRST, Nas, SECOND, THIRD, id, names, same_inode, skipped},
+    nas::{FIRST, Nas, SECOND, THIRD, id, names, same_inode, skipped, without_odd_names},
 };
-
-/// Leaves out of the source what this destination cannot store under any name.
-fn without_odd_names(nas: &Nas) {
-    for entry in fs::read_dir(nas.source("odd names")).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy();
-        // The last is what stands for bytes that are no text.
-        if name.contains(['*', '\\', '\n', '\u{fffd}']) {
-            fs::remove_file(&path).unwrap();
-        }
-    }
-}
 
 /// Two runs with nothing changed and one with a change; all of it comes back.
 fn goes_on_linking(nas: &mut Nas) {
@@ -133,13 +121,7 @@ fn an_exfat_drive_is_refused_unless_whole_copies_are_allowed() {
     let can = nas.destination().capabilities;
     assert!(!can.hard_links && can.time_step_ns == 10_000_000);
     nas.tidy();
-    let plan = nas
-        .world
-        .command(&["plan", "--now", THIRD])
-        .output()
-        .unwrap();
-    let plan = String::from_utf8_lossy(&plan.stdout).into_owned();
-    let words = plan.split_whitespace().collect::<Vec<_>>().join(" ");
+    let plan = nas.plan(THIRD);
     for said in [
         "cannot hold symlinks, modes, owners, extended attributes, access control lists, fifos \
          and sockets, devices: the manifest does, and a restore puts them back",
@@ -147,7 +129,7 @@ fn an_exfat_drive_is_refused_unless_whole_copies_are_allowed() {
         "cannot hold names with `\"`, `*`, `:`, `<`, `>`, `?`, `\\`, `|`, control characters,",
         "takes names that differ only in case for one",
     ] {
-        assert!(words.contains(said), "no `{said}` in {plan}");
+        assert!(plan.contains(said), "no `{said}` in {plan}");
     }
-    assert!(!words.contains(&format!("link {}", id(FIRST))));
+    assert!(!plan.contains(&format!("link {}", id(FIRST))));
 }

@@ -12,8 +12,12 @@
 )]
 
 mod bundles;
+mod failures;
 mod fuse;
+mod inodes;
+mod names;
 mod nas;
+mod real;
 mod switches;
 
 #[allow(dead_code, reason = "shared with the crash tests")]

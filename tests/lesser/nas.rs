@@ -11,7 +11,7 @@ use schema::record::{DestinationRecord, SnapshotRecord};
 use serde_json::{Value, json};
 
 use crate::{
-    fuse::{Lacks, Mounted, cannot_mount},
+    fuse::{Faults, Lacks, Mounted, cannot_mount},
     lab::{Done, World, run, skipped as lacks_tools},
     tree,
 };
@@ -23,9 +23,17 @@ pub(crate) const THIRD: &str = "2025-02-09T02:00:00+00:00";
 
 /// A world whose destination lacks something. The mount goes first.
 pub(crate) struct Nas {
-    pub(crate) mounted: Option<Mounted>,
+    mounted: Option<On>,
     pub(crate) world: World,
     lacks: Lacks,
+}
+
+/// What is mounted as the destination.
+enum On {
+    /// Our own file system.
+    Ours(Mounted),
+    /// A real one, which is unmounted when this is dropped.
+    Real { _disk: crate::image::Mounted },
 }
 
 impl Nas {
@@ -42,6 +50,22 @@ impl Nas {
         nas
     }
 
+    /// With a source of all kinds, on a real file system; `mount` mounts it at a folder.
+    pub(crate) fn real(
+        changes: &Value,
+        mount: impl FnOnce(&World, &Path) -> crate::image::Mounted,
+    ) -> Self {
+        let mut world = World::new(&json!({ "requireMount": true }));
+        world.configure(changes);
+        let disk = mount(&world, &world.path("dst"));
+        fill(&world.source());
+        Self {
+            mounted: Some(On::Real { _disk: disk }),
+            world,
+            lacks: Lacks::default(),
+        }
+    }
+
     /// With a source of all kinds.
     pub(crate) fn full(lacks: Lacks, changes: &Value) -> Self {
         let nas = Self::empty(lacks, changes);
@@ -51,13 +75,28 @@ impl Nas {
 
     pub(crate) fn mount(&mut self) {
         let (below, at) = (self.world.path("below"), self.world.path("dst"));
-        self.mounted = Some(Mounted::new(&below, &at, self.lacks.clone()));
+        let mounted = Mounted::new(&below, &at, self.lacks.clone());
+        self.mounted = Some(On::Ours(mounted));
+    }
+
+    /// What is to fail on the destination.
+    pub(crate) fn faults(&self) -> &Faults {
+        match self.mounted.as_ref().unwrap() {
+            On::Ours(mounted) => mounted.faults(),
+            On::Real { .. } => panic!("a real disk does not fail on demand"),
+        }
     }
 
     /// Unmounts and mounts again.
     pub(crate) fn mount_again(&mut self) {
         self.mounted = None;
         self.mount();
+    }
+
+    /// Unmounts and mounts as something that lacks other things.
+    pub(crate) fn mount_with(&mut self, lacks: Lacks) {
+        self.lacks = lacks;
+        self.mount_again();
     }
 
     /// Runs `apply` at a time.
@@ -82,6 +121,13 @@ impl Nas {
         let home = tiers.iter().find(|tier| of(tier));
         let home = home.unwrap_or_else(|| panic!("no snapshot {id}"));
         self.world.in_snapshot(&format!("{home}/{id}")).join(name)
+    }
+
+    /// What `plan` says at a time, on one line.
+    #[track_caller]
+    pub(crate) fn plan(&self, now: &str) -> String {
+        let output = self.world.command(&["plan", "--now", now]).output();
+        words(&Done::of(&output.unwrap()).expect(0))
     }
 
     /// What the destination was found to hold.
@@ -155,6 +201,11 @@ fn read<T: serde::de::DeserializeOwned>(path: &Path) -> T {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
+/// What a run said, on one line.
+pub(crate) fn words(done: &Done) -> String {
+    done.text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// The names in a folder.
 pub(crate) fn names(folder: &Path) -> Vec<String> {
     let names = fs::read_dir(folder).unwrap();
@@ -215,10 +266,29 @@ fn fill(source: &Path) {
         .unwrap();
 }
 
+/// Leaves out of the source the names that Windows' file systems refuse.
+pub(crate) fn without_odd_names(nas: &Nas) {
+    for entry in fs::read_dir(nas.source("odd names")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy();
+        // The last is what stands for bytes that are no text.
+        if name.contains(['*', '\\', '\n', '\u{fffd}']) {
+            fs::remove_file(&path).unwrap();
+        }
+    }
+}
+
 /// Says that a test cannot run here, unless what it needs is there.
 #[track_caller]
 pub(crate) fn skipped(test: &str) -> bool {
-    if lacks_tools(test, &["rsync", "setfacl", "setcap", "mknod"], true) {
+    skipped_without(test, &[])
+}
+
+/// The same for a test that needs more tools.
+#[track_caller]
+pub(crate) fn skipped_without(test: &str, more: &[&str]) -> bool {
+    let tools = [&["rsync", "setfacl", "setcap", "mknod"], more].concat();
+    if lacks_tools(test, &tools, true) {
         return true;
     }
     let Some(because) = cannot_mount() else {

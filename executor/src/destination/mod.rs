@@ -143,22 +143,25 @@ fn create(step: &DestinationCheckStep, mount_point: &Dir, context: Context<'_>) 
     let root = mount_point
         .folder(name)
         .map_err(|error| io("open", error))?;
-    let backup = root
-        .folder_or_new(OsStr::new(BACKUP), 0o700)
-        .map_err(|error| io("make .backup in", error))?;
-    if backup
-        .look(OsStr::new(DESTINATION_FILE))
-        .is_ok_and(|there| there.is_some())
-    {
-        return Ok(());
-    }
-    // Leave nothing behind in a place that was refused.
+    // Leaves nothing behind in a place that was refused; what has content stays.
     let undo = || {
         let _ = root.remove_folder(OsStr::new(BACKUP));
         if made {
             let _ = mount_point.remove_folder(name);
         }
     };
+    let backup = root
+        .folder_or_new(OsStr::new(BACKUP), 0o700)
+        .map_err(|error| {
+            undo();
+            io("make .backup in", error)
+        })?;
+    if backup
+        .look(OsStr::new(DESTINATION_FILE))
+        .is_ok_and(|there| there.is_some())
+    {
+        return Ok(());
+    }
     let capabilities = probe::probe(&backup).map_err(|error| {
         undo();
         io("try out", error)

@@ -149,7 +149,11 @@ fn special(dir: &Dir, name: &str, kind: Kind) -> Result<bool, Errno> {
     // What `/dev/null` is.
     let device = (1, 3);
     let name = OsStr::new(name);
-    let made = tried(dir.make_special(name, kind, device))?.is_some();
+    // The kernel says EIO where a FUSE file system made a file of it.
+    let made = match dir.make_special(name, kind, device) {
+        Err(Errno::IO) if dir.look(name)?.is_some() => false,
+        result => tried(result)?.is_some(),
+    };
     let is_it =
         |stat: Stat| stat.kind == kind && (kind != Kind::CharDevice || stat.device == device);
     Ok(made && dir.stat(name).is_ok_and(is_it))

@@ -67,6 +67,10 @@ pub(super) fn find_in_basis(state: &mut State<'_>) -> Result<Option<Entry>> {
 
 /// Gives the file the inode of its first name, if that is in the new tree already.
 fn link_to_group(state: &mut State<'_>, name: &OsStr, stat: &Stat) -> Result<bool> {
+    // Some destinations make a copy and say that they linked.
+    if !state.capabilities.hard_links {
+        return Ok(false);
+    }
     let Some(group) = state.groups.get(&(stat.dev, stat.ino)).cloned() else {
         return Ok(false);
     };
@@ -345,19 +349,17 @@ fn set_metadata(
     {
         state.not_stored("set the owner", error)?;
     }
-    for (name, value) in attributes {
-        match attributes::set_fd(to, &name, &value) {
-            // Some say so and drop it.
-            Ok(()) if !state.capabilities.holds_attribute(&name) => {
-                entry.xattrs_kept.push((name, value));
-            }
+    let mut all_set = true;
+    for (name, value) in &attributes {
+        match attributes::set_fd(to, name, value) {
             Ok(()) => {}
             Err(error) if ends_attributes(error) => {
                 return Err(Error::io("store an attribute of", &state.here(), error));
             }
-            Err(_) => entry.xattrs_kept.push((name, value)),
+            Err(_) => all_set = false,
         }
     }
+    entry.xattrs_kept = state.not_held(attributes, all_set, || attributes::of_fd(to));
     if let Err(error) = open::set_mode(to, state.mode_there(Kind::File, entry.mode))
         && state.capabilities.modes
     {

@@ -14,7 +14,7 @@ use schema::{escape, record::Capabilities};
 use super::{folder::remove_others, state::State};
 use crate::{
     error::{Error, Result},
-    sys::{Dir, Kind, Stat, bytes, stat::same_time},
+    sys::{Dir, Kind, Stat, attributes::Attributes, bytes, stat::same_time},
 };
 
 /// The names that an interrupted run left in a folder, where other spellings of them are the same.
@@ -85,11 +85,27 @@ pub(super) fn explains(error: Errno) -> Option<&'static str> {
 }
 
 impl State<'_> {
-    /// Whether an extended attribute is surely given back as it is set. What is not tried out when
-    /// a destination is first used must show itself.
+    /// Whether an extended attribute is surely given back as it is set: whether its kind was tried
+    /// out when the destination was first used.
     pub(super) fn surely_holds(&self, attribute: &[u8]) -> bool {
         let tried = attribute.starts_with(b"user.") || attribute.starts_with(b"system.posix_acl_");
         tried && self.capabilities.holds_attribute(attribute)
+    }
+
+    /// Which of the attributes that were set are not held; some file systems drop them without a
+    /// word, so what was not tried out is looked for.
+    pub(super) fn not_held(
+        &self,
+        mut wanted: Attributes,
+        all_set: bool,
+        held: impl FnOnce() -> std::result::Result<Attributes, Errno>,
+    ) -> Attributes {
+        if all_set && wanted.iter().all(|(name, _)| self.surely_holds(name)) {
+            return Attributes::new();
+        }
+        let held = held().unwrap_or_default();
+        wanted.retain(|one| !held.contains(one));
+        wanted
     }
 
     /// The mode that an entry gets on the destination. Where root is nobody, what the owner may

@@ -73,18 +73,19 @@ pub(super) fn other(
         if entry.absent {
             entry.xattrs_kept = attributes;
         } else {
-            for (attribute, value) in attributes {
-                let level = state.level()?;
-                let held = state.capabilities.holds_attribute(&attribute);
-                match attributes::set_entry(&level.new, name, &attribute, &value) {
-                    Ok(()) if !held => entry.xattrs_kept.push((attribute, value)),
+            let level = state.level()?;
+            let mut all_set = true;
+            for (attribute, value) in &attributes {
+                match attributes::set_entry(&level.new, name, attribute, value) {
                     Ok(()) => {}
                     Err(error) if ends_attributes(error) => {
                         return Err(Error::io("store an attribute of", &state.here(), error));
                     }
-                    Err(_) => entry.xattrs_kept.push((attribute, value)),
+                    Err(_) => all_set = false,
                 }
             }
+            let held = || attributes::of_entry(&level.new, name);
+            entry.xattrs_kept = state.not_held(attributes, all_set, held);
         }
     }
     if stat.nlink > 1 && entry.group.is_none() {
@@ -98,7 +99,7 @@ fn link_to_first(state: &State<'_>, name: &OsStr, stat: &Stat, entry: &mut Entry
     let Some(group) = state.groups.get(&(stat.dev, stat.ino)) else {
         return Ok(false);
     };
-    if group.entry.absent {
+    if group.entry.absent || !state.capabilities.hard_links {
         entry.group = Some(group.number);
         return Ok(false);
     }

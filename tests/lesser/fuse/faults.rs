@@ -14,6 +14,7 @@ pub(crate) struct Faults {
 struct State {
     changes: u64,
     after: Option<(u64, Errno)>,
+    once: Option<(u64, Errno)>,
     syncing: Option<Errno>,
 }
 
@@ -24,16 +25,23 @@ impl Faults {
         state.after = Some((state.changes + changes, error));
     }
 
+    /// After this many more changes one fails.
+    pub(crate) fn fail_once_after(&self, changes: u64, error: Errno) {
+        let mut state = self.state.lock().unwrap();
+        state.once = Some((state.changes + changes, error));
+    }
+
     /// Every sync fails.
     pub(crate) fn fail_syncing(&self, error: Errno) {
         self.state.lock().unwrap().syncing = Some(error);
     }
 
-    /// All is well again.
-    pub(crate) fn heal(&self) {
+    /// All is well again; says whether something was to fail once and has not.
+    pub(crate) fn heal(&self) -> bool {
         let mut state = self.state.lock().unwrap();
         state.after = None;
         state.syncing = None;
+        state.once.take().is_some()
     }
 
     /// How many changes there were.
@@ -44,6 +52,10 @@ impl Faults {
     /// Counts a change, or says why it fails.
     pub(super) fn change(&self) -> Result<(), Errno> {
         let mut state = self.state.lock().unwrap();
+        let changes = state.changes;
+        if let Some((_, error)) = state.once.take_if(|(after, _)| changes >= *after) {
+            return Err(error);
+        }
         match state.after {
             Some((after, error)) if state.changes >= after => Err(error),
             _ => {

@@ -19,17 +19,22 @@ use std::{
 use fuser::{BackgroundSession, Config, MountOption, SessionACL};
 
 pub(crate) use faults::Faults;
+pub(crate) use fuser::Errno;
 pub(crate) use lacks::{How, Lacks};
 
 /// The file system, mounted until this is dropped.
 pub(crate) struct Mounted {
     at: PathBuf,
     session: Option<BackgroundSession>,
-    /// What fails from now on.
-    pub(crate) faults: Arc<Faults>,
+    faults: Arc<Faults>,
 }
 
 impl Mounted {
+    /// What is to fail.
+    pub(crate) fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
     /// Mounts a folder's content at another.
     pub(crate) fn new(backing: &Path, at: &Path, lacks: Lacks) -> Self {
         fs::create_dir_all(backing).unwrap();
