@@ -18,6 +18,10 @@ pub struct Capabilities {
     pub hard_links: bool,
     /// Symbolic links.
     pub symlinks: bool,
+    /// Owner and time of a symlink itself. Where not, setting them may change what it points to,
+    /// wherever that is.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub symlink_metadata: bool,
     /// Permission bits.
     pub modes: bool,
     /// Owners other than the one who writes; false too where the writer is not root.
@@ -94,9 +98,8 @@ impl NameLimits {
             (self.no_dot_or_blank_at_end, "a dot or blank at the end"),
             (self.only_utf8, "bytes that are not UTF-8"),
         ];
-        let more = more
-            .into_iter()
-            .filter_map(|(is, what)| is.then(|| what.to_owned()));
+        let more = more.iter().filter(|(is, _)| *is);
+        let more = more.map(|(_, what)| (*what).to_owned());
         all.extend(more);
         all
     }
@@ -115,6 +118,7 @@ impl Capabilities {
         Self {
             hard_links: true,
             symlinks: true,
+            symlink_metadata: true,
             modes: true,
             owners: true,
             xattrs: true,
@@ -188,6 +192,10 @@ impl Capabilities {
         let by_root = |can| can || !as_root || !self.tried_as_root;
         [
             (self.symlinks, "symlinks"),
+            (
+                !self.symlinks || self.symlink_metadata,
+                "owners and times of symlinks",
+            ),
             (self.modes, "modes"),
             (by_root(self.owners), "owners"),
             (self.times, "times"),

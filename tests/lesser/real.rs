@@ -1,6 +1,6 @@
 //! Real file systems that hold less, and a real one whose limit of links is reached.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use serde_json::json;
 
@@ -107,4 +107,59 @@ fn a_file_with_as_many_links_as_the_disk_allows_is_copied() {
     nas.all_linked(THIRD);
     assert!(same_inode(&copy, &nas.stored(THIRD, "small/5")));
     nas.tidy();
+}
+
+#[test]
+fn a_real_sshfs_mount_links_and_gives_everything_back() {
+    let name = "a_real_sshfs_mount_links_and_gives_everything_back";
+    let server = Path::new("/usr/lib/openssh/sftp-server");
+    if skipped_without(name, &["mount.fuse.sshfs"]) || is_missing(name, server) {
+        return;
+    }
+    let nas = Nas::real(&json!({}), |world, at| {
+        // The server's own program at the other end of a pipe, without a network between.
+        let ssh = world.path("ssh");
+        fs::write(&ssh, format!("#!/bin/sh\nexec {}\n", server.display())).unwrap();
+        fs::set_permissions(&ssh, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::create_dir(world.path("below")).unwrap();
+        let options = format!("ssh_command={}", ssh.display());
+        let from = format!("server:{}", world.path("below").display());
+        Mounted::new(&["-t", "fuse.sshfs", "-o", &options, &from], at)
+    });
+    // The protocol knows no time before 1970: such a file would be copied each time.
+    let old = fs::File::open(nas.source("small/7")).unwrap();
+    old.set_modified(std::time::UNIX_EPOCH).unwrap();
+    nas.apply(FIRST, 0);
+    nas.restores_all(FIRST);
+    nas.apply(SECOND, 0);
+    nas.all_linked(SECOND);
+    nas.restores_all(SECOND);
+    let can = nas.destination().capabilities;
+    assert!(
+        can.hard_links && can.time_step_ns == 1_000_000_000,
+        "{can:?}"
+    );
+    let below = |now| {
+        let stored = nas.stored(now, "small/5");
+        let relative = stored.strip_prefix(nas.world.path("dst")).unwrap();
+        nas.world.path("below").join(relative)
+    };
+    assert!(same_inode(&below(FIRST), &below(SECOND)));
+    nas.tidy();
+}
+
+fn is_missing(test: &str, server: &Path) -> bool {
+    if server.exists() {
+        return false;
+    }
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "{test} cannot run because {} is missing",
+        server.display()
+    );
+    eprintln!(
+        "SKIPPED: {test} because {} is not installed",
+        server.display()
+    );
+    true
 }

@@ -110,6 +110,28 @@ fn symlinks_that_cannot_be_there_come_back_and_tiers_have_no_links() {
 }
 
 #[test]
+fn what_symlinks_point_to_is_not_changed_where_the_destination_follows_them() {
+    if skipped("what_symlinks_point_to_is_not_changed_where_the_destination_follows_them") {
+        return;
+    }
+    // As sshfs does: the owner and time of a symlink become those of a file of the server.
+    let (nas, can) = lacking(Lacks {
+        symlink_metadata: true,
+        ..Lacks::default()
+    });
+    let expected = Capabilities {
+        symlink_metadata: false,
+        ..Capabilities::all()
+    };
+    assert_eq!(can, expected);
+    assert!(
+        nas.plan("2025-02-09T02:00:00+00:00")
+            .contains("owners and times of symlinks")
+    );
+    assert!(nas.stored(SECOND, "links/dangling").is_symlink());
+}
+
+#[test]
 fn special_files_that_are_refused_or_become_plain_ones_come_back() {
     if skipped("special_files_that_are_refused_or_become_plain_ones_come_back") {
         return;

@@ -10,11 +10,17 @@ use schema::record::Capabilities;
 
 use super::probe_names::names;
 use crate::{
-    sys::{Dir, Kind, Stat, attributes, dir::open},
+    sys::{
+        Dir, Kind, Stat, attributes,
+        dir::open,
+        stat::{Nanos, same_time},
+    },
     walk::{Bounds, Visit, Walk},
 };
 
 const FOLDER: &str = ".probe";
+/// A time with every decimal in use shows which of them survive.
+const TIME: Nanos = 1_234_567_891_123_456_789;
 /// `f_type` of FAT in `linux/magic.h`.
 const FAT: i64 = 0x4d44;
 
@@ -84,10 +90,8 @@ fn try_out(dir: &Dir) -> Result<Capabilities, Errno> {
     let inner = dir.folder(inner)?;
 
     let hard_links = hard_links(dir, &inner)?;
-    let symlink = OsStr::new("symlink");
-    let target = OsStr::new("a/b");
-    let symlinks = tried(dir.make_symlink(target, symlink))?.is_some()
-        && dir.read_symlink(symlink).is_ok_and(|found| found == target);
+    let symlinks = symlinks(dir)?;
+    let symlink_metadata = symlinks && symlink_metadata(dir)?;
     let mut modes = true;
     for mode in [0o640, 0o4711] {
         modes &= tried(open::set_mode(&file, mode))?.is_some() && dir.stat(name)?.mode == mode;
@@ -107,6 +111,7 @@ fn try_out(dir: &Dir) -> Result<Capabilities, Errno> {
     Ok(Capabilities {
         hard_links,
         symlinks,
+        symlink_metadata: symlink_metadata || !symlinks,
         modes,
         owners,
         xattrs,
@@ -145,6 +150,30 @@ fn hard_links(dir: &Dir, inner: &Dir) -> Result<bool, Errno> {
     Ok(read.is_ok() && byte == *b"2")
 }
 
+/// Whether symlinks can be made and read: some sshfs makes those that lead out of a folder and
+/// then refuses to read them.
+fn symlinks(dir: &Dir) -> Result<bool, Errno> {
+    for (name, target) in [("inner", "a/b"), ("outer", "../a"), ("absolute", "/a")] {
+        let (name, target) = (OsStr::new(name), OsStr::new(target));
+        let made = tried(dir.make_symlink(target, name))?.is_some();
+        if !made || !dir.read_symlink(name).is_ok_and(|found| found == target) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether the time of a symlink can be set, and not that of what it points to instead.
+fn symlink_metadata(dir: &Dir) -> Result<bool, Errno> {
+    let (target, symlink) = (OsStr::new("target"), OsStr::new("leads to target"));
+    dir.new_file(target, 0o600)?;
+    dir.make_symlink(target, symlink)?;
+    let before = dir.stat(target)?.mtime;
+    let set = tried(dir.set_mtime(symlink, TIME))?.is_some();
+    let (now, target) = (dir.stat(symlink)?.mtime, dir.stat(target)?.mtime);
+    Ok(set && target == before && same_time(now, TIME, 2_000_000_000))
+}
+
 fn special(dir: &Dir, name: &str, kind: Kind) -> Result<bool, Errno> {
     // What `/dev/null` is.
     let device = (1, 3);
@@ -167,13 +196,11 @@ fn holds(file: &File, name: &[u8], value: &[u8]) -> Result<bool, Errno> {
 
 /// The step of modification times in nanoseconds; none where they cannot be set.
 fn time_step(dir: &Dir, name: &OsStr, file: &File) -> Result<Option<u32>, Errno> {
-    // A time with every decimal in use shows which of them survive.
-    let time: i128 = 1_234_567_891_123_456_789;
-    if tried(open::set_mtime(file, time))?.is_none() {
+    if tried(open::set_mtime(file, TIME))?.is_none() {
         return Ok(None);
     }
-    let apart = (dir.stat(name)?.mtime - time).unsigned_abs();
-    Ok([
+    let apart = (dir.stat(name)?.mtime - TIME).unsigned_abs();
+    let steps = [
         1,
         100,
         1_000,
@@ -181,9 +208,8 @@ fn time_step(dir: &Dir, name: &OsStr, file: &File) -> Result<Option<u32>, Errno>
         10_000_000,
         1_000_000_000,
         2_000_000_000,
-    ]
-    .into_iter()
-    .find(|step| apart < u128::from(*step)))
+    ];
+    Ok(steps.into_iter().find(|step| apart < u128::from(*step)))
 }
 
 /// A small ACL in the kernel's form (`linux/posix_acl_xattr.h`): user::rw-, user:12345:r--,

@@ -178,6 +178,7 @@ impl Run<'_> {
             dir,
             name,
             inherits,
+            symlink_metadata: place.holds.symlink_metadata,
             shown,
         })
     }

@@ -70,7 +70,8 @@ pub(super) fn other(
     }
     if !linked {
         entry.absent = !make(state, name, &entry, stat)?;
-        if entry.absent {
+        let bare = stat.kind == Kind::Symlink && !state.capabilities.symlink_metadata;
+        if entry.absent || bare {
             entry.xattrs_kept = attributes;
         } else {
             let level = state.level()?;
@@ -147,6 +148,9 @@ fn make(state: &mut State<'_>, name: &OsStr, entry: &Entry, stat: &Stat) -> Resu
     }
     if !holds::is_made(&state.level()?.new, name, entry.kind)? {
         return Ok(false);
+    }
+    if entry.kind == Kind::Symlink && !state.capabilities.symlink_metadata {
+        return Ok(true);
     }
     let level = state.level()?;
     let mut faults = Vec::new();

@@ -44,11 +44,6 @@ impl Faults {
         state.once.take().is_some()
     }
 
-    /// How many changes there were.
-    pub(crate) fn changes(&self) -> u64 {
-        self.state.lock().unwrap().changes
-    }
-
     /// Counts a change, or says why it fails.
     pub(super) fn change(&self) -> Result<(), Errno> {
         let mut state = self.state.lock().unwrap();

@@ -23,6 +23,8 @@ pub(crate) struct Lacks {
     pub(crate) apart: bool,
     /// Symlinks are refused.
     pub(crate) symlinks: bool,
+    /// Owners and times of symlinks: those of what they point to are set instead.
+    pub(crate) symlink_metadata: bool,
     /// Modes; without them everything has 0755.
     pub(crate) modes: How,
     /// Owners; without them everything belongs to root.

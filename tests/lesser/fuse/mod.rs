@@ -4,6 +4,7 @@
 //! stands in [`Lacks`], what fails at run time in [`Faults`]. Unmounted when dropped, also when a
 //! test ends early.
 
+mod below;
 mod faults;
 mod lacks;
 mod nodes;
@@ -48,7 +49,7 @@ impl Mounted {
             MountOption::Dev,
             MountOption::Suid,
         ];
-        let served = serve::Lesser::new(backing, lacks, Arc::clone(&faults));
+        let served = below::Lesser::new(backing, lacks, Arc::clone(&faults));
         let session = fuser::spawn_mount(served, at, &config).unwrap();
         Self {
             at: at.to_owned(),
