@@ -62,8 +62,13 @@
               acl
               attr
               e2fsprogs
+              exfat
+              exfatprogs
               libcap
+              ntfs3g
+              openssh
               rsync
+              sshfs
               strace
               systemd
               tzdata

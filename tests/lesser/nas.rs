@@ -287,13 +287,26 @@ pub(crate) fn skipped(test: &str) -> bool {
 /// The same for a test that needs more tools.
 #[track_caller]
 pub(crate) fn skipped_without(test: &str, more: &[&str]) -> bool {
-    let tools = [&["rsync", "setfacl", "setcap", "mknod"], more].concat();
+    // mount(8) looks for its helpers there, and not on the PATH.
+    let (helpers, more): (Vec<&str>, Vec<&str>) =
+        more.iter().partition(|tool| tool.starts_with("mount."));
+    let tools = [&["rsync", "setfacl", "setcap", "mknod"], more.as_slice()].concat();
     if lacks_tools(test, &tools, true) {
         return true;
     }
-    let Some(because) = cannot_mount() else {
-        return false;
+    let mut missing = helpers
+        .into_iter()
+        .filter(|helper| !Path::new("/sbin").join(helper).exists());
+    let because = match missing.next() {
+        Some(helper) => Some(format!("there is no /sbin/{helper}")),
+        None => cannot_mount(),
     };
+    because.is_some_and(|because| passed_over(test, &because))
+}
+
+/// Says that a test is passed over, which is a failure where nothing may be.
+#[track_caller]
+pub(crate) fn passed_over(test: &str, because: &str) -> bool {
     assert!(
         std::env::var_os("CI").is_none(),
         "{test} cannot run because {because}"

@@ -209,6 +209,9 @@ impl Filesystem for Lesser {
         let opened = self.path(node).and_then(|path| {
             let writes = flags.acc_mode() != OpenAccMode::O_RDONLY;
             let reads = flags.acc_mode() != OpenAccMode::O_WRONLY;
+            if reads {
+                self.allowed(&path, 0o400)?;
+            }
             Ok(OpenOptions::new().read(reads).write(writes).open(path)?)
         });
         match opened {
