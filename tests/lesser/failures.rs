@@ -80,6 +80,25 @@ fn a_sync_that_fails_publishes_nothing() {
 }
 
 #[test]
+fn each_copy_is_on_disk_where_one_sync_for_all_reaches_nobody() {
+    if skipped("each_copy_is_on_disk_where_one_sync_for_all_reaches_nobody") {
+        return;
+    }
+    // The kernel passes syncfs on to no FUSE file system.
+    let nas = Nas::full(Lacks::default(), &json!({}));
+    nas.apply(FIRST, 0);
+    let unsynced: Vec<_> = nas.faults().unsynced();
+    let of_snapshot = unsynced.iter().filter(|path| {
+        let path = path.to_str().unwrap();
+        path.contains("/partial/") || path.contains("/daily/") || path.ends_with(".zst")
+    });
+    assert_eq!(
+        of_snapshot.collect::<Vec<_>>(),
+        Vec::<&std::path::PathBuf>::new()
+    );
+}
+
+#[test]
 fn a_probe_that_fails_on_the_way_leaves_nothing_and_learns_nothing_wrong() {
     if skipped("a_probe_that_fails_on_the_way_leaves_nothing_and_learns_nothing_wrong") {
         return;

@@ -22,7 +22,7 @@ const FOLDER: &str = ".probe";
 /// A time with every decimal in use shows which of them survive.
 const TIME: Nanos = 1_234_567_891_123_456_789;
 /// `f_type` of FAT in `linux/magic.h`.
-const FAT: i64 = 0x4d44;
+const FAT: u64 = 0x4d44;
 
 /// Tries out what the file system of a folder can hold.
 pub(super) fn probe(backup: &Dir) -> Result<Capabilities, Errno> {
@@ -107,7 +107,7 @@ fn try_out(dir: &Dir) -> Result<Capabilities, Errno> {
     let time_step = time_step(dir, name, &file)?;
     let case_sensitive = dir.look(OsStr::new("FILE"))?.is_none();
     let (names, name_max) = names(&inner)?;
-    let is_fat = rustix::fs::fstatfs(dir)?.f_type == FAT;
+    let is_fat = u64::try_from(rustix::fs::fstatfs(dir)?.f_type) == Ok(FAT);
     Ok(Capabilities {
         hard_links,
         symlinks,

@@ -150,6 +150,7 @@ fn begin<'a>(
         context,
         capabilities: destination.capabilities,
         privileged: rustix::process::geteuid().is_root(),
+        one_by_one: holds::syncs_one_by_one(&started.tree),
         tree: &started.tree,
         basis,
         manifest,

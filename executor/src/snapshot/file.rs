@@ -333,6 +333,7 @@ fn copy_once(
     };
     entry.xattrs_digest = xattrs_digest(&attributes);
     set_metadata(state, &to, &mut entry, attributes)?;
+    state.sync_one(|| to.sync_all())?;
     Ok(Some((to, entry)))
 }
 
@@ -399,7 +400,10 @@ fn kept_copy(state: &mut State<'_>, name: &OsStr, stat: &Stat) -> Result<Option<
         .copier
         .digest(&file, copy.allocated < copy.size, &mut |_| stop.check())
     {
-        Ok(read) if read.digest == digest => Ok(Some((copy, digest))),
+        Ok(read) if read.digest == digest => {
+            state.sync_one(|| file.sync_all())?;
+            Ok(Some((copy, digest)))
+        }
         Err(CopyError::Ended(error)) => Err(error),
         _ => Ok(None),
     }

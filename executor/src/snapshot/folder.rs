@@ -135,6 +135,7 @@ pub(super) fn leave(state: &mut State<'_>) -> Result<()> {
         state.not_stored("set the mode", error)?;
     }
     state.time_set(open::set_mtime(&level.new, entry.mtime))?;
+    state.sync_one(|| Ok(level.new.sync()?))?;
     let stat = level
         .new
         .stat_self()

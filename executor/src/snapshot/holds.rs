@@ -14,7 +14,7 @@ use schema::{escape, record::Capabilities};
 use super::{folder::remove_others, state::State};
 use crate::{
     error::{Error, Result},
-    sys::{Dir, Kind, Stat, attributes::Attributes, bytes, stat::same_time},
+    sys::{Dir, Kind, Stat, attributes::Attributes, bytes, mounts, stat::same_time},
 };
 
 /// The names that an interrupted run left in a folder, where other spellings of them are the same.
@@ -70,13 +70,16 @@ fn same_as_another(state: &State<'_>, name: &OsStr) -> String {
     }
 }
 
-/// What an error of the destination says of a name, beyond the system's reason.
-pub(super) fn explains(error: Errno) -> Option<&'static str> {
+/// What an error of the destination says of an entry, beyond the system's reason.
+pub(super) fn explains(doing: &str, error: Errno) -> Option<&'static str> {
+    let makes = ["create", "make"]
+        .iter()
+        .any(|verb| doing.starts_with(verb));
     match error {
-        Errno::EXIST => {
+        Errno::EXIST if makes => {
             Some("the destination takes its name and another one in this folder for one")
         }
-        Errno::INVAL | Errno::ILSEQ | Errno::NAMETOOLONG => {
+        Errno::INVAL | Errno::ILSEQ | Errno::NAMETOOLONG if makes => {
             Some("the destination cannot hold this name")
         }
         Errno::FBIG => Some("the destination cannot hold so large a file"),
@@ -133,6 +136,19 @@ impl State<'_> {
         }
     }
 
+    /// Makes an entry durable where only this does it.
+    pub(super) fn sync_one(&mut self, sync: impl FnOnce() -> std::io::Result<()>) -> Result<()> {
+        if !self.one_by_one {
+            return Ok(());
+        }
+        sync().map_err(|error| {
+            self.unsynced = true;
+            Error::io("sync", &self.here(), error).hint(
+                "the destination could not store what was written; the next run copies it again",
+            )
+        })
+    }
+
     /// Makes room for a name where an interrupted run may have left something. In a folder that
     /// was made now nothing is removed: what is there is another entry of the source.
     pub(super) fn make_room(&self, name: &OsStr) -> Result<()> {
@@ -143,8 +159,24 @@ impl State<'_> {
     }
 }
 
+/// Whether a folder's file system ends `syncfs` without a word to whoever keeps its content, so
+/// that each file and folder must be synced by itself: the kernel does so with FUSE, unless it
+/// has a disk of its own below.
+pub(super) fn syncs_one_by_one(dir: &Dir) -> bool {
+    let mounts = mounts::mounts().unwrap_or_default();
+    let stat = dir.stat_self();
+    let mount = stat.ok().and_then(|stat| mounts::of(&mounts, &stat));
+    mount.is_some_and(|mount| {
+        let kind = mount.file_system.as_str();
+        kind == "fuse" || kind.starts_with("fuse.")
+    })
+}
+
 /// Whether an entry was made as what it should be: some file systems make a file of everything.
 pub(super) fn is_made(dir: &Dir, name: &OsStr, kind: Kind) -> Result<bool> {
+    if kind == Kind::Symlink {
+        return Ok(true);
+    }
     let found = dir
         .look(name)
         .map_err(|error| Error::io("look at", bytes(name), error))?;

@@ -74,6 +74,8 @@ pub(super) struct State<'a> {
     pub(super) context: Context<'a>,
     pub(super) capabilities: Capabilities,
     pub(super) privileged: bool,
+    /// Each file and folder is synced by itself.
+    pub(super) one_by_one: bool,
     pub(super) tree: &'a Dir,
     pub(super) basis: Option<BasisTree>,
     pub(super) manifest: Writer,
@@ -140,7 +142,7 @@ impl State<'_> {
         if errno.is_none_or(ends_everything) {
             return Err(Error::io(doing, &self.here(), error));
         }
-        let because = errno.and_then(super::holds::explains);
+        let because = errno.and_then(|errno| super::holds::explains(doing, errno));
         let because = because.map_or_else(|| reason(&error), str::to_owned);
         self.problem(ProblemKind::NotStored, format!("cannot {doing}: {because}"));
         Ok(())

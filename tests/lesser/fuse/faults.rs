@@ -1,6 +1,6 @@
 //! What fails while the file system is mounted: everything from the Nth change on, or syncing.
 
-use std::sync::Mutex;
+use std::{collections::HashMap, path::PathBuf, sync::Mutex};
 
 use fuser::Errno;
 
@@ -16,6 +16,10 @@ struct State {
     after: Option<(u64, Errno)>,
     once: Option<(u64, Errno)>,
     syncing: Option<Errno>,
+    /// Files that were written, by handle.
+    written: HashMap<u64, PathBuf>,
+    /// Files that were closed without a sync after the last write.
+    unsynced: Vec<PathBuf>,
 }
 
 impl Faults {
@@ -42,6 +46,25 @@ impl Faults {
         state.after = None;
         state.syncing = None;
         state.once.take().is_some()
+    }
+
+    /// Files that were closed without a sync after the last write.
+    pub(crate) fn unsynced(&self) -> Vec<PathBuf> {
+        self.state.lock().unwrap().unsynced.clone()
+    }
+
+    pub(super) fn wrote(&self, handle: u64, path: PathBuf) {
+        self.state.lock().unwrap().written.insert(handle, path);
+    }
+
+    pub(super) fn synced(&self, handle: u64) {
+        self.state.lock().unwrap().written.remove(&handle);
+    }
+
+    pub(super) fn closed(&self, handle: u64) {
+        let mut state = self.state.lock().unwrap();
+        let written = state.written.remove(&handle);
+        state.unsynced.extend(written);
     }
 
     /// Counts a change, or says why it fails.

@@ -278,7 +278,7 @@ impl Filesystem for Lesser {
     fn write(
         &self,
         _: &Request,
-        _: INodeNo,
+        node: INodeNo,
         handle: FileHandle,
         offset: u64,
         data: &[u8],
@@ -292,6 +292,7 @@ impl Filesystem for Lesser {
             if self.lacks.file_max > 0 && end > self.lacks.file_max {
                 return Err(Errno::EFBIG);
             }
+            self.faults.wrote(handle.0, self.path(node)?);
             Ok(self.file(handle)?.write_all_at(data, offset)?)
         });
         match written {
@@ -315,10 +316,12 @@ impl Filesystem for Lesser {
         reply: ReplyEmpty,
     ) {
         self.files.lock().unwrap().remove(&handle.0);
+        self.faults.closed(handle.0);
         reply.ok();
     }
 
-    fn fsync(&self, _: &Request, _: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
+    fn fsync(&self, _: &Request, _: INodeNo, handle: FileHandle, _: bool, reply: ReplyEmpty) {
+        self.faults.synced(handle.0);
         done(self.faults.sync(), reply);
     }
 
