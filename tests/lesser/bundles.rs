@@ -126,6 +126,7 @@ fn an_exfat_drive_is_refused_unless_whole_copies_are_allowed() {
         "cannot hold symlinks, modes, owners, extended attributes, access control lists, fifos \
          and sockets, devices: the manifest does, and a restore puts them back",
         "has no hard links: each snapshot is a whole copy",
+        "link nothing: the destination has no hard links",
         "cannot hold names with `\"`, `*`, `:`, `<`, `>`, `?`, `\\`, `|`, control characters,",
         "takes names that differ only in case for one",
     ] {

@@ -69,7 +69,8 @@ pub fn run(
         write_json(&store.backup, ROTATION_FILE, &path, &record)?;
     }
     let mut outcome = outcome(rotation);
-    if !symlinks && !(rotation.links.is_empty() && rotation.latest.is_none()) {
+    let wants_links = !rotation.links.is_empty() || rotation.latest.is_some();
+    if wants_links && !symlinks {
         outcome
             .message
             .push_str("; links are left out, for the destination has no symlinks");

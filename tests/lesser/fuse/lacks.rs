@@ -14,7 +14,8 @@ pub(crate) enum How {
     Ignored,
 }
 
-/// What the file system lacks; by default nothing.
+/// What the file system lacks; by default nothing. Files without a name (`O_TMPFILE`) and syncs of
+/// everything (`syncfs`) reach no file system of this kind in any case.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lacks {
     /// Other names of a file; ignored means that a copy is made.
