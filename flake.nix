@@ -63,8 +63,13 @@
               attr
               btrfs-progs
               e2fsprogs
+              exfat
+              exfatprogs
               libcap
+              ntfs3g
+              openssh
               rsync
+              sshfs
               strace
               systemd
               tzdata

@@ -111,7 +111,9 @@ pub(crate) fn inventory(
     });
     let basis = store.as_ref().zip(planner::basis(&destination, now));
     let basis = basis.map(|(store, basis)| (store, basis.id));
-    let (sources, survey) = scan::sources(&(&config.local).into(), basis, never, context)?;
+    let can = destination.capabilities();
+    let choice = (&config.local).into();
+    let (sources, survey) = scan::sources(&choice, basis, can, never, context)?;
     let inventory = inventory_of(settings, now, Some(destination))?;
     let inventory = Inventory {
         sources,

@@ -2,6 +2,7 @@
 
 use std::{fmt, io};
 
+use rustix::io::Errno;
 use schema::escape;
 
 /// What kind of end an error means; the command line turns it into an exit code.
@@ -71,15 +72,33 @@ impl Error {
             reason(&error)
         ));
         match error.raw_os_error() {
-            Some(code) if code == rustix::io::Errno::NOSPC.raw_os_error() => Self {
+            Some(code) if code == Errno::NOSPC.raw_os_error() => Self {
                 message: format!("insufficient space: {}", this.message),
                 ..this
             }
             .hint("free space on the destination, or lower local.keepDaily, keepWeekly or keepMonthly"),
-            Some(code) if code == rustix::io::Errno::ROFS.raw_os_error() => {
+            Some(code) if code == Errno::DQUOT.raw_os_error() => this.hint(
+                "a quota of the destination is used up: have it raised, or free space there",
+            ),
+            Some(code) if code == Errno::STALE.raw_os_error() => this.hint(
+                "the server took the share away or put another in its place: mount it again, then run `backup apply`",
+            ),
+            Some(code)
+                if [
+                    Errno::NXIO,
+                    Errno::NODEV,
+                    Errno::NOTCONN,
+                    Errno::SHUTDOWN,
+                ]
+                .map(Errno::raw_os_error)
+                .contains(&code) =>
+            {
+                this.hint("the drive or the server went away: mount it again, then run `backup apply`")
+            }
+            Some(code) if code == Errno::ROFS.raw_os_error() => {
                 this.hint("the file system became read-only: look at `dmesg`, then check the disk")
             }
-            Some(code) if code == rustix::io::Errno::IO.raw_os_error() => {
+            Some(code) if code == Errno::IO.raw_os_error() => {
                 this.hint("the disk or its cable failed: look at `dmesg`, then check the disk")
             }
             _ => this,

@@ -117,6 +117,15 @@ pub struct DestinationState {
     pub damaged: Vec<DamagedFile>,
 }
 
+impl DestinationState {
+    /// What it can hold: found out by trying, else judged by its type, else unknown.
+    #[must_use]
+    pub fn capabilities(&self) -> Option<&Capabilities> {
+        let tried = self.record.as_ref().map(|record| &record.capabilities);
+        tried.or(self.expected_capabilities.as_ref())
+    }
+}
+
 /// A published snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -193,6 +202,19 @@ pub struct SourceState {
     pub mounts_passed_over: Vec<String>,
     /// Entries that cannot be read, relative to it, escaped; the first hundred.
     pub unreadable: Vec<String>,
+    /// Entries that the destination cannot hold; the first hundred.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_held: Vec<NotHeld>,
+}
+
+/// An entry that the destination cannot hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NotHeld {
+    /// Its path relative to the source, escaped.
+    pub path: String,
+    /// Why, in words that end a sentence.
+    pub because: String,
 }
 
 /// What is in a source, less what is excluded.
@@ -223,4 +245,7 @@ pub struct SourceScan {
     /// Entries that cannot be changed, or be appended to only (`chattr +i`, `+a`).
     #[serde(default, skip_serializing_if = "crate::is_zero")]
     pub immutable: u64,
+    /// Entries that the destination cannot hold.
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
+    pub not_held: u64,
 }

@@ -4,6 +4,7 @@
 //! no effect (see `executor`).
 
 pub mod amount;
+pub mod capabilities;
 pub mod config;
 pub mod digest;
 pub mod duration;

@@ -9,6 +9,7 @@ use chrono::{DateTime, FixedOffset, NaiveDate};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::capabilities::{Capabilities, NameLimits};
 use crate::{SnapshotId, config::AbsolutePath, digest::Digest, journal::Problem};
 
 /// Version of the records' format.
@@ -27,71 +28,6 @@ pub struct DestinationRecord {
     pub created_at: DateTime<FixedOffset>,
     /// What the file system can hold, probed when the destination was first used.
     pub capabilities: Capabilities,
-}
-
-/// What a file system can hold, found out by trying.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Capabilities {
-    /// Several names for one file.
-    pub hard_links: bool,
-    /// Symbolic links.
-    pub symlinks: bool,
-    /// Permission bits.
-    pub modes: bool,
-    /// Owners other than the one who writes; false too where the writer is not root.
-    pub owners: bool,
-    /// Extended attributes in the `user` namespace.
-    pub xattrs: bool,
-    /// POSIX access control lists.
-    pub acls: bool,
-    /// FIFOs and sockets.
-    pub fifos: bool,
-    /// Names that differ only in case are different.
-    pub case_sensitive: bool,
-    /// Step of modification times, in nanoseconds.
-    pub time_step_ns: u32,
-    /// Longest name of a file, in bytes.
-    pub name_max: u32,
-}
-
-impl Capabilities {
-    /// What a file system of this type can surely hold, judged without trying.
-    ///
-    /// `None` for types of which nothing is known, and for those that hold everything.
-    #[must_use]
-    pub fn of_type(file_system: &str) -> Option<Self> {
-        let all = Self {
-            hard_links: true,
-            symlinks: true,
-            modes: true,
-            owners: true,
-            xattrs: true,
-            acls: true,
-            fifos: true,
-            case_sensitive: true,
-            time_step_ns: 1,
-            name_max: 255,
-        };
-        match file_system {
-            "exfat" | "vfat" | "msdos" => Some(Self {
-                hard_links: false,
-                symlinks: false,
-                modes: false,
-                owners: false,
-                xattrs: false,
-                acls: false,
-                fifos: false,
-                case_sensitive: false,
-                time_step_ns: if file_system == "exfat" {
-                    10_000_000
-                } else {
-                    2_000_000_000
-                },
-                ..all
-            }),
-            _ => None,
-        }
-    }
 }
 
 /// `snapshot.json`: how a snapshot was made and what it holds.

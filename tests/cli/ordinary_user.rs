@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use crate::lab::{Lab, PROGRAM, Ran, contents, id_of, names, ran};
+use crate::lab::{Lab, PROGRAM, Ran, contents, id_of, names, ran, read_json};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 /// Who owns nothing on any system.
@@ -207,6 +207,18 @@ fn a_users_backup_is_in_the_users_folders() {
     );
     let mode = fs::metadata(&state).unwrap().mode();
     assert_eq!(mode & 0o7777, 0o700);
+    // That a user may not give files away is no gap of the file system.
+    let can = read_json(&lab.stored(".backup/destination.json"))["capabilities"].take();
+    assert_eq!(
+        (&can["owners"], &can["tried_as_root"]),
+        (&false.into(), &false.into())
+    );
+    let plan = theirs.run(&["plan", "--now", "2025-03-06T02:00:00+01:00"]);
+    let told = plan.expect(0).stdout;
+    assert!(
+        !told.contains("owners") && !told.contains("devices"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -167,11 +167,7 @@ impl World {
 
     /// Says that a suspect snapshot is as it should be.
     pub(crate) fn accept(&self, id: &str) {
-        let mut arguments = self.arguments(NOW);
-        let at = arguments.iter().position(|word| word == "apply").unwrap();
-        arguments.truncate(at);
-        arguments.extend(["accept", id].map(Into::into));
-        run(env!("CARGO_BIN_EXE_backup"), arguments);
+        Done::of(&self.command(&["accept", id]).output().unwrap()).expect(0);
     }
 
     /// Starts `apply` at a time; what it says is dropped.
@@ -202,6 +198,17 @@ impl World {
     /// What the last traced run did.
     pub(crate) fn trace(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.path("trace")).unwrap()).into_owned()
+    }
+
+    /// The program with other words than `apply`.
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let mut arguments = self.arguments(NOW);
+        let at = arguments.iter().position(|word| word == "apply").unwrap();
+        arguments.truncate(at);
+        arguments.extend(words.iter().map(Into::into));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_backup"));
+        command.args(arguments).stdin(Stdio::null());
+        command
     }
 
     /// The `plan` that would be made at a time, saved.

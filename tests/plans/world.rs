@@ -26,18 +26,7 @@ pub(crate) const GIB: u64 = 1 << 30;
 pub(crate) const KNOWN: &str = "6f1d1c1e-0c3b-8a55-9d0a-3f5c2f1b7a10";
 
 /// What ext4 can hold.
-pub(crate) const EXT4: Capabilities = Capabilities {
-    hard_links: true,
-    symlinks: true,
-    modes: true,
-    owners: true,
-    xattrs: true,
-    acls: true,
-    fifos: true,
-    case_sensitive: true,
-    time_step_ns: 1,
-    name_max: 255,
-};
+pub(crate) const EXT4: Capabilities = Capabilities::all();
 
 /// A config as the user writes it, and what the machine looks like.
 #[derive(Clone)]
@@ -90,6 +79,7 @@ pub(crate) fn source(path: &str, device: &str, inode: u64) -> SourceState {
         },
         mounts_passed_over: vec![],
         unreadable: vec![],
+        not_held: vec![],
     }
 }
 

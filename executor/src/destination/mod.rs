@@ -5,6 +5,7 @@
 //! something else is mounted over it meanwhile.
 
 mod probe;
+mod probe_names;
 
 use std::ffi::OsStr;
 
@@ -142,22 +143,31 @@ fn create(step: &DestinationCheckStep, mount_point: &Dir, context: Context<'_>) 
     let root = mount_point
         .folder(name)
         .map_err(|error| io("open", error))?;
+    // Leaves nothing behind in a place that was refused; what has content stays.
+    let undo = || {
+        let _ = root.remove_folder(OsStr::new(BACKUP));
+        if made {
+            let _ = mount_point.remove_folder(name);
+        }
+    };
     let backup = root
         .folder_or_new(OsStr::new(BACKUP), 0o700)
-        .map_err(|error| io("make .backup in", error))?;
+        .map_err(|error| {
+            undo();
+            io("make .backup in", error)
+        })?;
     if backup
         .look(OsStr::new(DESTINATION_FILE))
         .is_ok_and(|there| there.is_some())
     {
         return Ok(());
     }
-    let capabilities = probe::probe(&backup).map_err(|error| io("try out", error))?;
+    let capabilities = probe::probe(&backup).map_err(|error| {
+        undo();
+        io("try out", error)
+    })?;
     if step.need_hard_links && !capabilities.hard_links {
-        // Leave nothing behind in a place that was refused.
-        let _ = root.remove_folder(OsStr::new(BACKUP));
-        if made {
-            let _ = mount_point.remove_folder(name);
-        }
+        undo();
         return Err(Error::refused(format!(
             "the file system at {} has no hard links, so that every snapshot would be a whole copy",
             step.mount_point

@@ -1,13 +1,29 @@
 //! Finding out what a file system can hold, by trying in a folder that goes away again.
+//!
+//! Network file systems accept what they then do not do, so everything is looked at again. A disk
+//! that fails while it is tried out is an error, and not a file system that holds less.
 
-use std::ffi::OsStr;
+use std::{ffi::OsStr, fs::File, io::Read as _, os::unix::fs::FileExt as _};
 
 use rustix::io::Errno;
 use schema::record::Capabilities;
 
-use crate::sys::{Dir, Kind, attributes, dir::open};
+use super::probe_names::names;
+use crate::{
+    survey::Bounds,
+    sys::{
+        Dir, Kind, Stat, attributes,
+        dir::open,
+        stat::{Nanos, same_time},
+    },
+    walk::{Visit, Walk},
+};
 
 const FOLDER: &str = ".probe";
+/// A time with every decimal in use shows which of them survive.
+const TIME: Nanos = 1_234_567_891_123_456_789;
+/// `f_type` of FAT in `linux/magic.h`.
+const FAT: u64 = 0x4d44;
 
 /// Tries out what the file system of a folder can hold.
 pub(super) fn probe(backup: &Dir) -> Result<Capabilities, Errno> {
@@ -20,70 +36,181 @@ pub(super) fn probe(backup: &Dir) -> Result<Capabilities, Errno> {
     result
 }
 
+/// Removes what was tried out, now or by a run that was killed.
 fn clean(backup: &Dir) {
-    if let Ok(dir) = backup.folder(OsStr::new(FOLDER)) {
-        for name in dir.names().unwrap_or_default() {
-            let _ = dir.remove_file(&name);
+    // Twice: a disk that fails once may have failed here.
+    for _ in 0..2 {
+        let Ok(Some(stat)) = backup.look(OsStr::new(FOLDER)) else {
+            return;
+        };
+        let Ok(parent) = backup.again() else {
+            return;
+        };
+        let nothing = schema::pattern::Excludes::default();
+        let bounds = Bounds {
+            excludes: &nothing,
+            one_file_system: true,
+            never: None,
+        };
+        let mut walk = Walk::new(parent, FOLDER.into(), &stat, bounds);
+        while let Some(visit) = walk.next() {
+            let _ = match visit {
+                Visit::Leaf(_) => walk.parent().remove_file(walk.name()),
+                Visit::Leave(_) => walk.parent().remove_folder(walk.name()),
+                _ => Ok(()),
+            };
         }
     }
-    let _ = backup.remove_folder(OsStr::new(FOLDER));
+}
+
+/// Whether something was done; an error only where the disk itself failed.
+pub(super) fn tried<T>(result: Result<T, Errno>) -> Result<Option<T>, Errno> {
+    match result {
+        Ok(done) => Ok(Some(done)),
+        Err(
+            error @ (Errno::IO
+            | Errno::NOSPC
+            | Errno::DQUOT
+            | Errno::ROFS
+            | Errno::STALE
+            | Errno::NXIO
+            | Errno::NODEV
+            | Errno::NOTCONN
+            | Errno::SHUTDOWN),
+        ) => Err(error),
+        Err(_) => Ok(None),
+    }
 }
 
 fn try_out(dir: &Dir) -> Result<Capabilities, Errno> {
+    let as_root = rustix::process::geteuid().is_root();
     let name = OsStr::new("file");
     let file = dir.new_file(name, 0o600)?;
-    let look = || dir.stat(name);
+    let inner = OsStr::new("folder");
+    dir.make_folder(inner, 0o700)?;
+    let inner = dir.folder(inner)?;
 
-    let hard_links = dir.link_from(dir, name, OsStr::new("link")).is_ok()
-        && dir
-            .stat(OsStr::new("link"))
-            .and_then(|link| Ok(link.ino == look()?.ino))
-            .unwrap_or(false);
-    let symlink = OsStr::new("symlink");
-    let symlinks = dir.make_symlink(OsStr::new("a/b"), symlink).is_ok()
-        && dir
-            .stat(symlink)
-            .is_ok_and(|stat| stat.kind == Kind::Symlink);
-    let fifo = OsStr::new("fifo");
-    let fifos = dir.make_special(fifo, Kind::Fifo, (0, 0)).is_ok()
-        && dir.stat(fifo).is_ok_and(|stat| stat.kind == Kind::Fifo);
-
-    // Some network file systems accept these calls and do nothing: only looking again tells.
-    let modes = [0o640, 0o4711]
-        .iter()
-        .all(|mode| open::set_mode(&file, *mode).is_ok() && look().is_ok_and(|s| s.mode == *mode));
-    let owners = rustix::process::geteuid().is_root()
-        && open::set_owner(&file, 12_345, 23_456).is_ok()
-        && look().is_ok_and(|stat| (stat.uid, stat.gid) == (12_345, 23_456));
-    let holds = |name: &[u8], value: &[u8]| {
-        attributes::set_fd(&file, name, value).is_ok()
-            && attributes::of_fd(&file).is_ok_and(|all| all.iter().any(|(found, _)| found == name))
+    let hard_links = hard_links(dir, &inner)?;
+    let symlinks = symlinks(dir)?;
+    let symlink_metadata = symlinks && symlink_metadata(dir)?;
+    let mut modes = true;
+    for mode in [0o640, 0o4711] {
+        modes &= tried(open::set_mode(&file, mode))?.is_some() && dir.stat(name)?.mode == mode;
+    }
+    let owners = as_root && tried(open::set_owner(&file, 12_345, 23_456))?.is_some() && {
+        let found = dir.stat(name)?;
+        (found.uid, found.gid) == (12_345, 23_456)
     };
-    let xattrs = holds(b"user.backup.probe", b"1");
-    let acls = holds(b"system.posix_acl_access", &acl());
-
-    // A time with every decimal in use shows which of them survive.
-    let time: i128 = 1_234_567_891_123_456_789;
-    let kept = open::set_mtime(&file, time).and_then(|()| Ok(look()?.mtime))?;
-    let time_step_ns = [1, 100, 1_000, 1_000_000, 10_000_000, 1_000_000_000]
-        .into_iter()
-        .find(|step| (kept - time).unsigned_abs() < u128::from(*step))
-        .unwrap_or(2_000_000_000);
-
-    let case_sensitive = dir.stat(OsStr::new("FILE")).is_err();
-    let name_max = rustix::fs::fstatvfs(dir)?.f_namemax;
+    let xattrs = holds(&file, b"user.backup.probe", b"1")?;
+    let acls = holds(&file, b"system.posix_acl_access", &acl())?;
+    let fifos = special(dir, "fifo", Kind::Fifo)? && special(dir, "socket", Kind::Socket)?;
+    let devices = as_root && special(dir, "device", Kind::CharDevice)?;
+    let time_step = time_step(dir, name, &file)?;
+    let case_sensitive = dir.look(OsStr::new("FILE"))?.is_none();
+    let (names, name_max) = names(&inner)?;
+    let is_fat = u64::try_from(rustix::fs::fstatfs(dir)?.f_type) == Ok(FAT);
     Ok(Capabilities {
         hard_links,
         symlinks,
+        symlink_metadata: symlink_metadata || !symlinks,
         modes,
         owners,
         xattrs,
         acls,
         fifos,
+        devices,
         case_sensitive,
-        time_step_ns,
-        name_max: u32::try_from(name_max).unwrap_or(u32::MAX),
+        times: time_step.is_some(),
+        time_step_ns: time_step.unwrap_or(1),
+        name_max,
+        names,
+        file_max: is_fat.then_some(Capabilities::FAT_FILE_MAX),
+        tried_as_root: as_root,
     })
+}
+
+/// Whether a file can have a name in two folders.
+fn hard_links(dir: &Dir, inner: &Dir) -> Result<bool, Errno> {
+    let (one, other) = (OsStr::new("one"), OsStr::new("other"));
+    let put = |file: &File, byte: &[u8]| {
+        let written = file.write_all_at(byte, 0).and_then(|()| file.sync_all());
+        written.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+    };
+    put(&dir.new_file(one, 0o600)?, b"1")?;
+    if tried(inner.link_from(dir, one, other))?.is_none() {
+        return Ok(false);
+    }
+    if dir.stat(one)?.same_inode(&inner.stat(other)?) {
+        return Ok(true);
+    }
+    // A copy, or a link on a file system that gives each name its own number, as sshfs does: then
+    // what is written to one of them is in both.
+    put(&inner.file_or_new(other, 0o600)?, b"2")?;
+    let mut byte = [0];
+    let read = dir.file(one)?.read_exact(&mut byte);
+    Ok(read.is_ok() && byte == *b"2")
+}
+
+/// Whether symlinks can be made and read: some sshfs makes those that lead out of a folder and
+/// then refuses to read them.
+fn symlinks(dir: &Dir) -> Result<bool, Errno> {
+    for (name, target) in [("inner", "a/b"), ("outer", "../a"), ("absolute", "/a")] {
+        let (name, target) = (OsStr::new(name), OsStr::new(target));
+        let made = tried(dir.make_symlink(target, name))?.is_some();
+        if !made || !dir.read_symlink(name).is_ok_and(|found| found == target) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether the time of a symlink can be set, and not that of what it points to instead.
+fn symlink_metadata(dir: &Dir) -> Result<bool, Errno> {
+    let (target, symlink) = (OsStr::new("target"), OsStr::new("leads to target"));
+    dir.new_file(target, 0o600)?;
+    dir.make_symlink(target, symlink)?;
+    let before = dir.stat(target)?.mtime;
+    let set = tried(dir.set_mtime(symlink, TIME))?.is_some();
+    let (now, target) = (dir.stat(symlink)?.mtime, dir.stat(target)?.mtime);
+    Ok(set && target == before && same_time(now, TIME, 2_000_000_000))
+}
+
+fn special(dir: &Dir, name: &str, kind: Kind) -> Result<bool, Errno> {
+    // What `/dev/null` is.
+    let device = (1, 3);
+    let name = OsStr::new(name);
+    // The kernel says EIO where a FUSE file system made a file of it.
+    let made = match dir.make_special(name, kind, device) {
+        Err(Errno::IO) if dir.look(name)?.is_some() => false,
+        result => tried(result)?.is_some(),
+    };
+    let is_it =
+        |stat: Stat| stat.kind == kind && (kind != Kind::CharDevice || stat.device == device);
+    Ok(made && dir.stat(name).is_ok_and(is_it))
+}
+
+fn holds(file: &File, name: &[u8], value: &[u8]) -> Result<bool, Errno> {
+    let is_it = |(found, has): &(Vec<u8>, Vec<u8>)| found == name && has == value;
+    Ok(tried(attributes::set_fd(file, name, value))?.is_some()
+        && attributes::of_fd(file).is_ok_and(|all| all.iter().any(is_it)))
+}
+
+/// The step of modification times in nanoseconds; none where they cannot be set.
+fn time_step(dir: &Dir, name: &OsStr, file: &File) -> Result<Option<u32>, Errno> {
+    if tried(open::set_mtime(file, TIME))?.is_none() {
+        return Ok(None);
+    }
+    let apart = (dir.stat(name)?.mtime - TIME).unsigned_abs();
+    let steps = [
+        1,
+        100,
+        1_000,
+        1_000_000,
+        10_000_000,
+        1_000_000_000,
+        2_000_000_000,
+    ];
+    Ok(steps.into_iter().find(|step| apart < u128::from(*step)))
 }
 
 /// A small ACL in the kernel's form (`linux/posix_acl_xattr.h`): user::rw-, user:12345:r--,
@@ -103,4 +230,33 @@ fn acl() -> Vec<u8> {
         bytes.extend_from_slice(&id.to_le_bytes());
     }
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_linux_file_system_holds_everything_and_the_probe_leaves_nothing() {
+        // Not in /tmp, which may be a tmpfs without `user` attributes on older kernels.
+        let temporary = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let at = crate::sys::resolve::resolve(temporary.path()).unwrap();
+        let dir = at.folder().unwrap();
+        // What a killed run left is no obstacle.
+        dir.make_folder(OsStr::new(FOLDER), 0o700).unwrap();
+        let left = dir.folder(OsStr::new(FOLDER)).unwrap();
+        left.new_file(OsStr::new("file"), 0o600).unwrap();
+        left.make_folder(OsStr::new("folder"), 0o700).unwrap();
+
+        let found = probe(&dir).unwrap();
+        let as_root = rustix::process::geteuid().is_root();
+        let expected = Capabilities {
+            owners: as_root,
+            devices: as_root,
+            tried_as_root: as_root,
+            ..Capabilities::all()
+        };
+        assert_eq!(found, expected);
+        assert!(dir.names().unwrap().is_empty());
+    }
 }

@@ -86,6 +86,8 @@ pub(super) struct Spot<'a> {
     pub(super) name: &'a OsStr,
     /// The folder gives its entries an access control list.
     pub(super) inherits: bool,
+    /// A symlink's owner and time can be set, and not those of what it points to instead.
+    pub(super) symlink_metadata: bool,
     /// The whole path, for messages.
     pub(super) shown: &'a str,
 }
@@ -222,6 +224,10 @@ fn finish_other(
     if opened.kind != item.wanted.kind || opened.nlink != 1 || !same_device {
         return Err(Errno::STALE);
     }
+    let inode = (opened.dev, opened.ino);
+    if opened.kind == Kind::Symlink && !spot.symlink_metadata {
+        return Ok(inode);
+    }
     let handle = Handle::Named(fd.as_fd());
     if spot.inherits && opened.kind != Kind::Symlink {
         metadata::clear_inherited(&handle);
@@ -260,6 +266,7 @@ pub(super) fn folder(spot: Spot<'_>) -> std::result::Result<(Dir, OsString), Fau
         name,
         inherits,
         shown,
+        ..
     } = spot;
     let ((), temporary) = new_temporary(name, |temporary| dir.make_folder(temporary, 0o700))
         .map_err(|error| Fault::of(error, shown))?;

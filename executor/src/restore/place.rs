@@ -42,6 +42,8 @@ pub(super) struct Holds {
     pub(super) owners: bool,
     /// Step of modification times.
     pub(super) time_step: Nanos,
+    /// Owner and time of a symlink itself, and not of what it points to.
+    pub(super) symlink_metadata: bool,
 }
 
 /// Looks at an absolute target.
@@ -136,6 +138,7 @@ fn holds(stat: &Stat) -> Holds {
     Holds {
         modes: !foreign && known.as_ref().is_none_or(|known| known.modes),
         owners: privileged && !foreign && known.as_ref().is_none_or(|known| known.owners),
+        symlink_metadata: file_system != "fuse.sshfs",
         time_step: known.map_or(1, |known| known.time_step_ns.into()),
     }
 }

@@ -223,6 +223,7 @@ impl Run<'_> {
             dir,
             name,
             inherits,
+            symlink_metadata: place.holds.symlink_metadata,
             shown,
         })
     }
@@ -642,6 +643,7 @@ fn copy(
         dir: &dir,
         name: &name,
         inherits,
+        symlink_metadata: job.place.holds.symlink_metadata,
         shown: &shown,
     };
     let mut faults = Faults::default();

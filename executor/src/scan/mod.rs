@@ -1,6 +1,7 @@
 //! Looking at machine, destination and sources. Nothing here writes anything anywhere.
 
 mod destination;
+mod held;
 mod rsync;
 mod sources;
 

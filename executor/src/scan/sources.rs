@@ -1,18 +1,23 @@
 //! The sources as they are found, and what of them would be new against the basis.
 
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt as _,
+};
 
 use rustix::io::Errno;
 use schema::{
     SnapshotId,
     config::{AbsolutePath, Local},
     escape,
-    inventory::{Presence, SourceScan, SourceState},
+    inventory::{NotHeld, Presence, SourceScan, SourceState},
     pattern::Excludes,
     plan::SnapshotStep,
+    record::Capabilities,
 };
 
-use super::destination::place;
+use super::{destination::place, held::Held};
 use crate::{
     error::{Error, Result, reason},
     event::{Context, Event, Phase, Progress},
@@ -22,7 +27,7 @@ use crate::{
     sys::{Folder, Kind, Stat, mounts, path_order, resolve::resolve},
 };
 
-/// Unreadable entries that are listed; more are only counted.
+/// Entries that are listed with what is wrong with them; more are only counted.
 const MAX_LISTED: usize = 100;
 /// New files that are remembered to be told apart from moved ones; more are predicted as copied.
 const MAX_MOVED: usize = 200_000;
@@ -60,14 +65,15 @@ impl<'a> From<&'a SnapshotStep> for Choice<'a> {
     }
 }
 
-/// Looks at all sources, comparing with the basis' manifest where there is one. The survey is what
-/// a snapshot is then built from.
+/// Looks at all sources, comparing with the basis' manifest where there is one, and with what the
+/// destination can hold where that is known. The survey is what a snapshot is then built from.
 ///
 /// # Errors
 /// A pattern or a manifest that cannot be read, or an interruption.
 pub fn sources(
     choice: &Choice<'_>,
     basis: Option<(&Store, SnapshotId)>,
+    can: Option<&Capabilities>,
     never: Option<(u64, u64)>,
     context: Context<'_>,
 ) -> Result<(Vec<SourceState>, Survey)> {
@@ -84,6 +90,7 @@ pub fn sources(
     order.dedup();
     let mut look = Look {
         bounds,
+        can,
         basis: basis
             .map(|(store, id)| store.manifest(id).map(Cursor::new))
             .transpose()?,
@@ -147,6 +154,7 @@ fn settle(found: &mut [(SourceState, Vec<Stat>)], survey: &mut Survey) {
 /// What is looked at, with what is compared and counted on the way.
 struct Look<'a> {
     bounds: Bounds<'a>,
+    can: Option<&'a Capabilities>,
     basis: Option<Cursor>,
     search: Search,
     progress: Progress,
@@ -164,6 +172,7 @@ impl Look<'_> {
             scan: SourceScan::default(),
             mounts_passed_over: Vec::new(),
             unreadable: Vec::new(),
+            not_held: Vec::new(),
         };
         let resolved = match resolve(path.as_path()) {
             Ok(resolved) => resolved,
@@ -191,6 +200,7 @@ impl Look<'_> {
         let prefix = path.as_str().trim_matches('/').as_bytes();
         let Self {
             bounds,
+            can,
             basis,
             search,
             progress,
@@ -205,6 +215,9 @@ impl Look<'_> {
             prefix,
             here: Vec::new(),
             groups: HashSet::new(),
+            held: Held::new(*can),
+            links: can.is_none_or(|can| can.hard_links),
+            own_name: resolved.name.clone(),
             new: Vec::new(),
         };
         let record = survey_source(
@@ -239,11 +252,19 @@ struct Count<'a> {
     prefix: &'a [u8],
     here: Vec<u8>,
     groups: HashSet<(u64, u64)>,
+    held: Held<'a>,
+    /// Whether one file can have several names.
+    links: bool,
+    /// The name of the source itself.
+    own_name: OsString,
     new: Vec<Stat>,
 }
 
 impl Count<'_> {
     fn told(&mut self, path: &[u8], told: Told) -> Result<()> {
+        if let Told::Met(Met::Enter(stat) | Met::Leaf(stat)) = &told {
+            self.judge(path, stat);
+        }
         let scan = &mut self.state.scan;
         match told {
             Told::Excluded => scan.excluded += 1,
@@ -273,13 +294,36 @@ impl Count<'_> {
                     self.state.unreadable.push(escape::display(path));
                 }
             }
-            Told::Met(Met::Leave | Met::Vanished) => return Ok(()),
+            Told::Met(Met::Leave) => {
+                self.held.leave();
+                return Ok(());
+            }
+            Told::Met(Met::Vanished) => return Ok(()),
         }
         self.progress.entries += 1;
         if self.progress.entries.is_multiple_of(1000) {
             self.context.observer.event(Event::Progress(*self.progress));
         }
         Ok(())
+    }
+
+    /// Notes what the destination cannot hold.
+    fn judge(&mut self, path: &[u8], stat: &Stat) {
+        let name = match path.rsplit(|byte| *byte == b'/').next() {
+            Some(name) if !name.is_empty() => OsStr::from_bytes(name),
+            _ => self.own_name.as_os_str(),
+        };
+        let because = self.held.judge(name, stat.kind, stat.size);
+        if stat.kind == Kind::Folder {
+            self.held.enter(because.is_none());
+        }
+        if let Some(because) = because {
+            self.state.scan.not_held += 1;
+            if self.state.not_held.len() < MAX_LISTED {
+                let path = escape::display(path);
+                self.state.not_held.push(NotHeld { path, because });
+            }
+        }
     }
 
     fn leaf(&mut self, path: &[u8], stat: &Stat) -> Result<()> {
@@ -317,8 +361,8 @@ impl Count<'_> {
                 !untouched
             }
         };
-        // Further names of one file need neither bytes nor inode.
-        if stat.nlink > 1 && !self.groups.insert((stat.dev, stat.ino)) {
+        // Further names of one file need neither bytes nor inode, where there can be such.
+        if self.links && stat.nlink > 1 && !self.groups.insert((stat.dev, stat.ino)) {
             return Ok(());
         }
         if is_new {

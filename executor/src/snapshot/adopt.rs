@@ -2,7 +2,10 @@
 
 use schema::record::Capabilities;
 
-use crate::sys::{Kind, Stat, stat::Nanos};
+use crate::sys::{
+    Kind, Stat,
+    stat::{Nanos, same_time},
+};
 
 /// Whether a file in the new tree can be taken for the content of its source, so that it need only
 /// be read once for its digest.
@@ -17,11 +20,10 @@ pub(super) fn is_a_copy(
     can: &Capabilities,
     privileged: bool,
 ) -> bool {
-    let step = Nanos::from(can.time_step_ns).max(1);
     (copy.kind, source.kind) == (Kind::File, Kind::File)
         && source.ctime < began
         && copy.size == source.size
-        && (copy.mtime - source.mtime).abs() < step
+        && (!can.times || same_time(copy.mtime, source.mtime, can.time_step_ns))
         && (!can.modes || copy.mode == source.mode)
         && (!can.owners || !privileged || (copy.uid, copy.gid) == (source.uid, source.gid))
         && (copy.nlink <= 1 || source.nlink > 1)

@@ -25,6 +25,7 @@ use schema::{
 
 use super::{
     copied_log::{self, CopiedLog},
+    holds,
     job::{Done, End, Group, Item, Job, Place, Tally, What},
     start::Started,
     worker::Shop,
@@ -93,9 +94,17 @@ pub(super) fn build(
         copiers: Mutex::default(),
         written: AtomicU64::new(0),
         ended: AtomicBool::new(false),
+        one_by_one: holds::syncs_one_by_one(&started.tree),
+        unsynced: AtomicBool::new(false),
     };
     let mut builder = Builder::new(&shop, started, sources, log, run_id)?;
-    let result = crew::work(context.threads, &mut builder, &|job| shop.work(job));
+    // Where two names may be one, the first of them must be there when the second is judged.
+    let threads = if shop.capabilities.folds_names() {
+        1
+    } else {
+        context.threads
+    };
+    let result = crew::work(threads, &mut builder, &|job| shop.work(job));
     builder.end(result, started)
 }
 
@@ -118,8 +127,6 @@ struct Builder<'a> {
     tally: Tally,
     records: Vec<SourceRecord>,
     last_checkpoint: Instant,
-    /// A sync failed: what was written since the last checkpoint must not be trusted.
-    unsynced: bool,
 }
 
 /// A source that is being gone through.
@@ -193,7 +200,6 @@ impl<'a> Builder<'a> {
             tally: Tally::default(),
             records: Vec::new(),
             last_checkpoint: Instant::now(),
-            unsynced: false,
         };
         this.tally.totals.entries += 1;
         this.tally.totals.folders += 1;
@@ -209,7 +215,7 @@ impl<'a> Builder<'a> {
         let io = |error| store.io("write", "the log of copied files", error);
         if let Err(error) = result {
             // What was copied is worth keeping, whatever ended the work.
-            if self.unsynced {
+            if self.shop.unsynced.load(Ordering::Relaxed) {
                 copied_log::forget_unsynced(&started.records).map_err(io)?;
             } else {
                 let _ = self.log.flush();
@@ -283,6 +289,7 @@ impl<'a> Builder<'a> {
         match source.found {
             Ok(found) => {
                 self.enter_above(above)?;
+                record.present = !self.place()?.is_lost();
                 let FoundSource {
                     parent,
                     name,
@@ -437,6 +444,11 @@ impl<'a> Builder<'a> {
             path.clone(),
             place.continued,
         );
+        // Told by its name alone: whatever is in it, on whatever thread, is lost with it.
+        let refused = self.shop.capabilities.refuses_name(name.as_bytes());
+        if place.is_lost() || refused.is_some() {
+            child.lose();
+        }
         let what = What::Folder(*stat, Arc::clone(&child));
         self.item_from(name, path, basis, from, what)?;
         self.places.push(child);
@@ -559,7 +571,7 @@ impl<'a> Builder<'a> {
         let store = self.shop.store;
         // Never tried again into success.
         if let Err(error) = self.shop.tree.sync_file_system() {
-            self.unsynced = true;
+            self.shop.sync_failed();
             return Err(store
                 .io("sync", "what was copied", error)
                 .hint("the disk could not store what was written: look at `dmesg`; the next run copies it again"));

@@ -3,6 +3,10 @@
 //! A record stands here only once a file's data and metadata were written. A checkpoint says that
 //! everything before it is on disk for sure; what comes after it is read back before it is
 //! trusted. A torn or damaged tail is cut off: its files are copied again.
+//!
+//! Copies are known by their inode numbers. Some network file systems give other numbers after
+//! each mount, so the log begins with those of itself and its folder: if they are others, it is
+//! of no use.
 
 use std::{
     collections::HashMap,
@@ -14,13 +18,15 @@ use std::{
 use schema::Digest;
 
 use super::job::Copy;
-use crate::sys::{Dir, stat::Nanos};
+use crate::sys::{Dir, Stat, stat::Nanos};
 
 /// Name of the log in a snapshot's record folder.
 pub(super) const FILE_NAME: &str = "copied.log";
 
 const RECORD: usize = 76;
 const CHECKPOINT: u64 = 0;
+/// The first record: the numbers that the log and its folder had when it was begun.
+const BEGIN: u64 = u64::MAX;
 
 /// A file that was copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +53,15 @@ impl CopiedLog {
         let mut file = records.file_or_new(OsStr::new(FILE_NAME), 0o600)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
+        let log = Stat::of_fd(&file)?.ino;
+        let begin = encode(BEGIN, log, records.stat_self()?.ino.into(), Digest([0; 32]));
+        let begun = bytes.get(..RECORD);
+        let renumbered = begun
+            .and_then(decode)
+            .is_some_and(|(ino, _)| ino == BEGIN && begun != Some(&begin));
+        if renumbered {
+            bytes.clear();
+        }
         let mut copied = HashMap::new();
         let mut fresh = Vec::new();
         let mut good = 0;
@@ -55,6 +70,9 @@ impl CopiedLog {
                 break;
             };
             good += RECORD;
+            if ino == BEGIN {
+                continue;
+            }
             if ino == CHECKPOINT {
                 for ino in fresh.drain(..) {
                     if let Some(found) = copied.get_mut(&ino) {
@@ -69,7 +87,10 @@ impl CopiedLog {
         }
         file.set_len(good as u64)?;
         file.seek(SeekFrom::End(0))?;
-        let file = BufWriter::with_capacity(16 << 10, file);
+        let mut file = BufWriter::with_capacity(16 << 10, file);
+        if good == 0 {
+            file.write_all(&begin)?;
+        }
         Ok((Self { file }, copied))
     }
 
@@ -137,7 +158,7 @@ fn decode(record: &[u8]) -> Option<(u64, CopiedFile)> {
 mod tests {
     use super::*;
 
-    fn copy(inode: u64, source: &crate::sys::Stat) -> Copy {
+    fn copy(inode: u64, source: &Stat) -> Copy {
         Copy {
             inode,
             source_inode: source.ino,
@@ -178,5 +199,28 @@ mod tests {
         forget_unsynced(&dir).unwrap();
         let (_, copied) = CopiedLog::open(&dir).unwrap();
         assert_eq!(copied.keys().collect::<Vec<_>>(), [&7]);
+    }
+
+    #[test]
+    fn a_log_whose_own_inode_number_is_another_one_now_vouches_for_nothing() {
+        let temporary = tempfile::tempdir().unwrap();
+        let dir = crate::sys::resolve::resolve(temporary.path()).unwrap();
+        let dir = dir.folder().unwrap();
+        let source = dir.stat_self().unwrap();
+        let (mut log, _) = CopiedLog::open(&dir).unwrap();
+        log.record(&copy(7, &source)).unwrap();
+        log.checkpoint().unwrap();
+        drop(log);
+        let path = temporary.path().join(FILE_NAME);
+        let other = temporary.path().join("other");
+        std::fs::copy(&path, &other).unwrap();
+        std::fs::rename(&other, &path).unwrap();
+        let (mut log, copied) = CopiedLog::open(&dir).unwrap();
+        assert!(copied.is_empty());
+        log.record(&copy(8, &source)).unwrap();
+        log.checkpoint().unwrap();
+        drop(log);
+        let (_, copied) = CopiedLog::open(&dir).unwrap();
+        assert_eq!(copied.keys().collect::<Vec<_>>(), [&8]);
     }
 }

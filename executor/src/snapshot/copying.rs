@@ -174,6 +174,7 @@ fn copy_once(
     };
     entry.xattrs_digest = xattrs_digest(&attributes);
     set_metadata(worker, &to, &mut entry, attributes)?;
+    worker.sync_one(|| to.sync_all())?;
     Ok(Some((to, entry)))
 }
 
@@ -257,24 +258,23 @@ fn set_metadata(
     {
         worker.not_stored("set the owner", error)?;
     }
-    for (name, value) in attributes {
-        match attributes::set_fd(to, &name, &value) {
+    let mut all_set = true;
+    for (name, value) in &attributes {
+        match attributes::set_fd(to, name, value) {
             Ok(()) => {}
             Err(error) if ends_attributes(error) => {
                 return Err(Error::io("store an attribute of", &worker.here(), error));
             }
-            Err(_) => entry.xattrs_kept.push((name, value)),
+            Err(_) => all_set = false,
         }
     }
-    if let Err(error) = open::set_mode(to, entry.mode)
+    entry.xattrs_kept = shop.not_held(attributes, all_set, || attributes::of_fd(to));
+    if let Err(error) = open::set_mode(to, shop.mode_there(Kind::File, entry.mode))
         && shop.capabilities.modes
     {
         worker.not_stored("set the mode", error)?;
     }
-    if let Err(error) = open::set_mtime(to, entry.mtime) {
-        worker.not_stored("set the time", error)?;
-    }
-    Ok(())
+    worker.time_set(open::set_mtime(to, entry.mtime))
 }
 
 impl Worker<'_> {

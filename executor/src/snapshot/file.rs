@@ -9,7 +9,7 @@ use schema::journal::ProblemKind;
 
 use super::{
     copying::{self, Content},
-    ends_everything,
+    ends_everything, holds,
     job::{First, Group, Item},
     kept,
     worker::Worker,
@@ -31,6 +31,12 @@ pub(super) fn file(
     let Some(new) = worker.new_dir()? else {
         return Ok(());
     };
+    let because = holds::refuses(worker, &new, &item.name)?;
+    let refuses_size = || worker.shop.capabilities.refuses_size(stat.size);
+    if let Some(because) = because.or_else(refuses_size) {
+        worker.problem(ProblemKind::NotStored, because);
+        return Ok(());
+    }
     let Some(group) = group else {
         if let Some(mut stored) = store(worker, item, &new, stat)? {
             stored.entry.group = None;
@@ -47,7 +53,12 @@ pub(super) fn file(
     }
     // The first name, or one more than an inode can have: then this becomes the first of another.
     if let Some(mut stored) = store(worker, item, &new, stat)? {
-        stored.entry.group = Some(group.number);
+        // Names that cannot be one inode here share a number all the same, so that a restore makes
+        // them one again; not so if the file changed between them.
+        let same = first
+            .as_ref()
+            .is_none_or(|first| first.entry.digest == stored.entry.digest);
+        stored.entry.group = same.then_some(group.number);
         if stored.inode == (stat.dev, stat.ino) {
             *first = Some(First {
                 place: worker.place()?,
@@ -113,6 +124,10 @@ fn store(worker: &mut Worker<'_>, item: &Item, new: &Dir, stat: &Stat) -> Result
 
 /// Gives the file the inode of its first name, if that is in the new tree already.
 fn link_to_first(worker: &mut Worker<'_>, item: &Item, new: &Dir, first: &First) -> Result<bool> {
+    // Some destinations make a copy and say that they linked.
+    if !worker.shop.capabilities.hard_links {
+        return Ok(false);
+    }
     let dir = first
         .place
         .new
@@ -270,10 +285,8 @@ fn link(
         return Ok(None);
     };
     let shop = worker.shop;
-    let step = i128::from(shop.capabilities.time_step_ns);
-    let whole = found.kind == Kind::File
-        && found.size == entry.size
-        && (found.mtime - entry.mtime).abs() < step.max(1);
+    let whole =
+        found.kind == Kind::File && found.size == entry.size && shop.is_time(&found, entry.mtime);
     let many = stat.nlink > 1 || entry.group.is_some();
     if shop.never_link(found.ino) {
         return Ok(None);

@@ -6,6 +6,7 @@ use rustix::io::Errno;
 use schema::journal::ProblemKind;
 
 use super::{
+    holds,
     job::{End, Item, Place},
     worker::Worker,
 };
@@ -14,7 +15,7 @@ use crate::{
     manifest::{Entry, xattrs_digest},
     remove::remove_tree,
     sys::{
-        Dir, Stat,
+        Dir, Kind, Stat,
         attributes::{self, Attributes},
         dir::open,
     },
@@ -27,6 +28,15 @@ pub(super) fn enter(
     stat: &Stat,
     child: &Arc<Place>,
 ) -> Result<()> {
+    let Some(new) = worker.new_dir()? else {
+        return Ok(());
+    };
+    if let Some(because) = holds::refuses(worker, &new, &item.name)? {
+        child.lose();
+        let message = format!("{because}; it is left out with all that is in it");
+        worker.problem(ProblemKind::NotStored, message);
+        return Ok(());
+    }
     if let Err(error) = child.new.open_or_make() {
         return worker.not_stored("make the folder", error);
     }
@@ -41,9 +51,11 @@ pub(super) fn enter(
     };
     let mut entry = Entry::of(worker.path(), stat);
     entry.xattrs_digest = xattrs_digest(&attributes);
-    if !worker.shop.capabilities.xattrs {
-        entry.xattrs_kept.clone_from(&attributes);
-    }
+    // What may not be held stands in the manifest.
+    entry.xattrs_kept.clone_from(&attributes);
+    entry
+        .xattrs_kept
+        .retain(|(name, _)| !worker.shop.surely_holds(name));
     worker.tally.totals.folders += 1;
     worker.list(&item.name, &entry)?;
     *child.end() = End {
@@ -112,10 +124,9 @@ pub(super) fn finish(worker: &mut Worker<'_>, place: &Arc<Place>) -> Result<()> 
         worker.not_stored("set the owner", error)?;
     }
     for (name, value) in &attributes {
-        // What cannot be set here was or is kept in the manifest by whoever copies files; a
-        // folder's are few, and restoring reads them from the manifest as well.
+        // What may not be held stands in the manifest already.
         let set = attributes::set_fd(&dir, name, value);
-        if let (Err(error), true) = (set, shop.privileged && shop.capabilities.xattrs) {
+        if let (Err(error), true) = (set, shop.surely_holds(name)) {
             worker.problem(
                 ProblemKind::Metadata,
                 format!(
@@ -126,20 +137,19 @@ pub(super) fn finish(worker: &mut Worker<'_>, place: &Arc<Place>) -> Result<()> 
             );
         }
     }
-    if let Err(error) = open::set_mode(&dir, entry.mode)
+    if let Err(error) = open::set_mode(&dir, shop.mode_there(Kind::Folder, entry.mode))
         && shop.capabilities.modes
     {
         worker.not_stored("set the mode", error)?;
     }
-    if let Err(error) = open::set_mtime(&dir, entry.mtime) {
-        worker.not_stored("set the time", error)?;
-    }
+    worker.time_set(open::set_mtime(&dir, entry.mtime))?;
+    worker.sync_one(|| Ok(dir.sync()?))?;
     worker.stores(shop.step.id, &found);
     Ok(())
 }
 
 /// Removes what an interrupted run left in a folder and the sources do not have any more.
-fn remove_others(worker: &Worker<'_>, place: &Place, dir: &Dir) -> Result<()> {
+pub(super) fn remove_others(worker: &Worker<'_>, place: &Place, dir: &Dir) -> Result<()> {
     let made = place.made();
     let names = dir
         .names()

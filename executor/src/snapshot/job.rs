@@ -3,7 +3,10 @@
 use std::{
     collections::{BTreeMap, HashSet},
     ffi::OsString,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rustix::io::Errno;
@@ -31,6 +34,10 @@ pub(super) struct Place {
     end: Mutex<End>,
     /// The names made so far, where it may hold others from an interrupted run.
     made: Mutex<HashSet<OsString>>,
+    /// The names that an interrupted run left, where other spellings of them are the same.
+    left: Mutex<Option<HashSet<OsString>>>,
+    /// The destination cannot hold it, which is listed, and nothing that is in it.
+    lost: AtomicBool,
 }
 
 /// What a folder gets when it is full; no entry for one that could not be made.
@@ -58,7 +65,23 @@ impl Place {
             continued,
             end: Mutex::default(),
             made: Mutex::default(),
+            left: Mutex::default(),
+            lost: AtomicBool::new(false),
         })
+    }
+
+    /// Whether the destination cannot hold it.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// The destination cannot hold it.
+    pub(super) fn lose(&self) {
+        self.lost.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn left(&self) -> MutexGuard<'_, Option<HashSet<OsString>>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it may hold what an interrupted run left.

@@ -67,12 +67,13 @@ fn trusted(
     let Some((digest, durable)) = worker.shop.copied_before(stat, &copy) else {
         return Ok(None);
     };
-    if durable {
-        return Ok(Some((copy, digest)));
-    }
-    // A power cut may have left the content on disk and taken what came after it.
+    // A power cut may have left the content on disk and taken what came after it; and where inode
+    // numbers do not last, this may be another one's record.
     if !has_metadata(worker, &copy, stat) {
         return Ok(None);
+    }
+    if durable {
+        return Ok(Some((copy, digest)));
     }
     let Ok(file) = new.file(&item.name) else {
         return Ok(None);
@@ -80,7 +81,10 @@ fn trusted(
     let shop = worker.shop;
     let sparse = copy.allocated < copy.size;
     match worker.copier.digest(&file, sparse, &mut |_| shop.check()) {
-        Ok(read) if read.digest == digest => Ok(Some((copy, digest))),
+        Ok(read) if read.digest == digest => {
+            worker.sync_one(|| file.sync_all())?;
+            Ok(Some((copy, digest)))
+        }
         Err(CopyError::Ended(error)) => Err(error),
         _ => Ok(None),
     }
@@ -88,11 +92,11 @@ fn trusted(
 
 /// Whether a copy has the metadata of its source, as far as the destination can hold it.
 fn has_metadata(worker: &Worker<'_>, copy: &Stat, stat: &Stat) -> bool {
-    let can = &worker.shop.capabilities;
-    let step = i128::from(can.time_step_ns);
-    (copy.mtime - stat.mtime).abs() < step.max(1)
-        && (!can.modes || copy.mode == stat.mode)
-        && (!can.owners || !worker.shop.privileged || (copy.uid, copy.gid) == (stat.uid, stat.gid))
+    let shop = worker.shop;
+    let can = &shop.capabilities;
+    shop.is_time(copy, stat.mtime)
+        && (!can.modes || copy.mode == shop.mode_there(Kind::File, stat.mode))
+        && (!can.owners || !shop.privileged || (copy.uid, copy.gid) == (stat.uid, stat.gid))
 }
 
 /// The attributes of a source that is still the same, and of its copy.

@@ -11,6 +11,7 @@ mod copied_log;
 mod copying;
 mod file;
 mod folder;
+mod holds;
 mod job;
 mod kept;
 mod other;
@@ -21,7 +22,7 @@ mod worker;
 
 use schema::{
     amount,
-    journal::{Outcome, Sealed, Status},
+    journal::{Outcome, Problem, ProblemKind, Sealed, Status},
     plan::SnapshotStep,
     record::{Engine, SnapshotRecord},
 };
@@ -94,7 +95,7 @@ fn look(store: &Store, step: &SnapshotStep, context: Context<'_>) -> Result<Surv
         .map_err(|error| store.io("look at", "", error))?;
     let basis = step.basis.as_ref().map(|basis| (store, basis.id));
     let never = Some((never.dev, never.ino));
-    scan::sources(&step.into(), basis, never, context).map(|(_, survey)| survey)
+    scan::sources(&step.into(), basis, None, never, context).map(|(_, survey)| survey)
 }
 
 /// What a sealed snapshot means for its step.
@@ -128,7 +129,7 @@ fn outcome(record: &SnapshotRecord) -> Outcome {
                 record.id,
                 amount::plural(unlisted, "problem", "problems")
             ),
-            Some("see the paths listed; exclude what need not be backed up".to_owned()),
+            Some(hint(&record.problems).to_owned()),
         )
     } else {
         (
@@ -149,6 +150,17 @@ fn outcome(record: &SnapshotRecord) -> Outcome {
         hint,
         sealed: Some(sealed),
         problems: record.problems.clone(),
+    }
+}
+
+/// What to do about the problems of a snapshot.
+fn hint(problems: &[Problem]) -> &'static str {
+    let not_stored = |problem: &Problem| problem.kind == ProblemKind::NotStored;
+    if problems.iter().any(not_stored) {
+        "see the paths listed; what the destination cannot hold, rename or leave out with \
+         local.excludePatterns, or use a drive with ext4, xfs or btrfs"
+    } else {
+        "see the paths listed; exclude what need not be backed up"
     }
 }
 

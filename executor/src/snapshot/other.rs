@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use rustix::io::Errno;
 
 use super::{
-    ends_attributes, ends_everything,
+    ends_attributes, ends_everything, holds,
     job::{First, Group, Item},
     worker::Worker,
 };
@@ -55,32 +55,52 @@ pub(super) fn other(
         attributes = attributes::of_entry(&dir, name).unwrap_or_default();
         entry.xattrs_digest = xattrs_digest(&attributes);
     }
+    entry.group = group.map(|group| group.number);
+    // What cannot stand there stands in the manifest, and nothing of another entry is touched.
+    if holds::refuses(worker, &new, &item.name)?.is_some() {
+        entry.absent = true;
+        entry.xattrs_kept = attributes;
+        return worker.list(&item.name, &entry);
+    }
     worker.clear(&new, &item.name)?;
 
     // Whoever comes to another name of it waits until the first one is there.
     let mut first = group.map(Group::first);
-    entry.group = group.map(|group| group.number);
     let mut linked = false;
     if let Some(first) = first.as_ref().and_then(|first| first.as_ref()) {
-        linked = !first.entry.absent && link_to_first(worker, item, &new, first)?;
+        linked = !first.entry.absent
+            && worker.shop.capabilities.hard_links
+            && link_to_first(worker, item, &new, first)?;
+        if linked {
+            entry.xattrs_kept.clone_from(&first.entry.xattrs_kept);
+        }
     } else if let Some(basis) = untouched
         && basis.target == entry.target
         && basis.xattrs_digest == entry.xattrs_digest
     {
         linked = link(worker, item, &new)?;
+        if linked {
+            entry.xattrs_kept.clone_from(&basis.xattrs_kept);
+        }
     }
     if !linked {
         entry.absent = !make(worker, item, &new, &entry, stat)?;
-        if !entry.absent {
-            for (attribute, value) in attributes {
-                match attributes::set_entry(&new, &item.name, &attribute, &value) {
+        let bare = stat.kind == Kind::Symlink && !worker.shop.capabilities.symlink_metadata;
+        if entry.absent || bare {
+            entry.xattrs_kept = attributes;
+        } else {
+            let mut all_set = true;
+            for (attribute, value) in &attributes {
+                match attributes::set_entry(&new, &item.name, attribute, value) {
                     Ok(()) => {}
                     Err(error) if ends_attributes(error) => {
                         return Err(Error::io("store an attribute of", &worker.here(), error));
                     }
-                    Err(_) => entry.xattrs_kept.push((attribute, value)),
+                    Err(_) => all_set = false,
                 }
             }
+            let held = || attributes::of_entry(&new, &item.name);
+            entry.xattrs_kept = worker.shop.not_held(attributes, all_set, held);
         }
     }
     if let Some(first) = &mut first
@@ -138,6 +158,9 @@ fn make(
     entry: &Entry,
     stat: &Stat,
 ) -> Result<bool> {
+    if !entry.kind.is_held(&worker.shop.capabilities) {
+        return Ok(false);
+    }
     let name = &item.name;
     let made = match &entry.target {
         Some(target) => new.make_symlink(std::ffi::OsStr::from_bytes(target), name),
@@ -150,7 +173,13 @@ fn make(
         }
         Err(_) => return Ok(false),
     }
+    if !holds::is_made(new, name, entry.kind)? {
+        return Ok(false);
+    }
     let shop = worker.shop;
+    if entry.kind == Kind::Symlink && !shop.capabilities.symlink_metadata {
+        return Ok(true);
+    }
     let mut faults = Vec::new();
     if shop.privileged
         && let Err(error) = new.set_owner(name, entry.uid, entry.gid)
@@ -164,11 +193,9 @@ fn make(
     {
         faults.push(("set the mode", error));
     }
-    if let Err(error) = new.set_mtime(name, entry.mtime) {
-        faults.push(("set the time", error));
-    }
     for (doing, error) in faults {
         worker.not_stored(doing, error)?;
     }
+    worker.time_set(new.set_mtime(name, entry.mtime))?;
     Ok(true)
 }

@@ -190,7 +190,9 @@ pub(crate) fn point_latest(store: &Store, target: &str) -> Result<()> {
     }
     match store.root.make_symlink(OsStr::new(target), beside) {
         Ok(()) => {}
-        Err(Errno::PERM | Errno::NOTSUP | Errno::NOSYS | Errno::INVAL) => return Ok(()),
+        Err(Errno::PERM | Errno::ACCESS | Errno::NOTSUP | Errno::NOSYS | Errno::INVAL) => {
+            return Ok(());
+        }
         Err(error) => return Err(io(error)),
     }
     store.root.rename_over(beside, latest).map_err(io)?;

@@ -61,6 +61,10 @@ pub(super) struct Shop<'a> {
     pub(super) written: AtomicU64,
     /// The work has failed somewhere.
     pub(super) ended: AtomicBool,
+    /// Each file and folder is synced by itself.
+    pub(super) one_by_one: bool,
+    /// A sync failed: what was written since the last checkpoint must not be trusted.
+    pub(super) unsynced: AtomicBool,
 }
 
 impl Shop<'_> {
@@ -71,6 +75,11 @@ impl Shop<'_> {
             return Err(Error::failed("the work ended with another error"));
         }
         Ok(())
+    }
+
+    /// A sync failed.
+    pub(super) fn sync_failed(&self) {
+        self.unsynced.store(true, Ordering::Relaxed);
     }
 
     /// Bytes were written: looks at the free space now and then.
@@ -180,6 +189,13 @@ impl<'w> Worker<'w> {
     }
 
     fn one(&mut self, mut item: Item) -> Result<()> {
+        // All that is in a folder that the destination cannot hold was listed with it.
+        if item.place.is_lost() {
+            if let What::Folder(_, child) = &item.what {
+                child.lose();
+            }
+            return Ok(());
+        }
         self.take_up(&item.place, std::mem::take(&mut item.path));
         match &item.what {
             What::Folder(stat, child) => folder::enter(self, &item, stat, child),
@@ -345,10 +361,9 @@ impl<'w> Worker<'w> {
         if errno.is_none_or(ends_everything) {
             return Err(Error::io(doing, &self.here(), error));
         }
-        self.problem(
-            ProblemKind::NotStored,
-            format!("cannot {doing}: {}", reason(&error)),
-        );
+        let because = errno.and_then(|errno| super::holds::explains(doing, errno));
+        let because = because.map_or_else(|| reason(&error), str::to_owned);
+        self.problem(ProblemKind::NotStored, format!("cannot {doing}: {because}"));
         Ok(())
     }
 

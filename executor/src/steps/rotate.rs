@@ -46,7 +46,10 @@ pub fn run(
         (Some(rotation), false) => rotation,
         _ => &step.on_complete,
     };
-    converge(store, rotation, context)?;
+    // A plan from before the destination was tried out may want links where none can be.
+    let destination = store.destination()?;
+    let symlinks = destination.is_none_or(|record| record.capabilities.symlinks);
+    converge(store, rotation, symlinks, context)?;
     let newest = sealed.id;
     for deletion in &rotation.deletions {
         if deletion.id == newest {
@@ -65,7 +68,14 @@ pub fn run(
     if rotation.withheld.is_empty() {
         write_json(&store.backup, ROTATION_FILE, &path, &record)?;
     }
-    Ok(outcome(rotation))
+    let mut outcome = outcome(rotation);
+    let wants_links = !rotation.links.is_empty() || rotation.latest.is_some();
+    if wants_links && !symlinks {
+        outcome
+            .message
+            .push_str("; links are left out, for the destination has no symlinks");
+    }
+    Ok(outcome)
 }
 
 fn skipped(because: &str) -> Outcome {
@@ -93,7 +103,12 @@ fn outcome(rotation: &Rotation) -> Outcome {
 }
 
 /// Moves, links and `latest`.
-fn converge(store: &Store, rotation: &Rotation, context: Context<'_>) -> Result<()> {
+fn converge(
+    store: &Store,
+    rotation: &Rotation,
+    symlinks: bool,
+    context: Context<'_>,
+) -> Result<()> {
     let root_mode = store
         .root
         .stat_self()
@@ -129,7 +144,7 @@ fn converge(store: &Store, rotation: &Rotation, context: Context<'_>) -> Result<
             dir.sync().map_err(|error| store.io("sync", &at, error))?;
         }
     }
-    for link in &rotation.links {
+    for link in rotation.links.iter().filter(|_| symlinks) {
         context.stop.check()?;
         let dir = tier_dir(link.tier)?;
         let name = link.id.to_string();
@@ -140,7 +155,7 @@ fn converge(store: &Store, rotation: &Rotation, context: Context<'_>) -> Result<
         }
         dir.sync().map_err(|error| store.io("sync", &at, error))?;
     }
-    if let Some(target) = &rotation.latest {
+    if let (Some(target), true) = (&rotation.latest, symlinks) {
         point_latest(store, target)?;
     }
     Ok(())

@@ -7,6 +7,7 @@ use rustix::{
     io::Errno,
     path::Arg,
 };
+use schema::record::Capabilities;
 
 /// Nanoseconds since 1970-01-01 UTC; negative before.
 pub type Nanos = i128;
@@ -22,6 +23,39 @@ pub enum Kind {
     Socket,
     CharDevice,
     BlockDevice,
+}
+
+impl Kind {
+    /// Whether a file system that can hold this much can hold an entry of this kind.
+    #[must_use]
+    pub fn is_held(self, can: &Capabilities) -> bool {
+        match self {
+            Self::File | Self::Folder => true,
+            Self::Symlink => can.symlinks,
+            Self::Fifo | Self::Socket => can.fifos,
+            Self::CharDevice | Self::BlockDevice => can.devices,
+        }
+    }
+}
+
+/// Whether a time that a file system gives back is the one that it was given.
+///
+/// Some cut it more coarsely once it is on disk than while they have it in memory: an unlikely
+/// round time that is as near as its roundness counts as well.
+#[must_use]
+pub fn same_time(found: Nanos, given: Nanos, step_ns: u32) -> bool {
+    let apart = (found - given).abs();
+    apart < Nanos::from(step_ns.max(1))
+        || [
+            100,
+            1_000,
+            1_000_000,
+            10_000_000,
+            1_000_000_000,
+            2_000_000_000,
+        ]
+        .into_iter()
+        .any(|step: Nanos| apart < step && found % step == 0)
 }
 
 /// What the kernel says of one entry.
@@ -136,5 +170,31 @@ impl Stat {
     #[must_use]
     pub fn same_inode(&self, other: &Self) -> bool {
         self.dev == other.dev && self.ino == other.ino
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::same_time;
+
+    #[test]
+    fn a_time_cut_on_disk_is_the_same_and_another_one_is_not() {
+        let given = 1_700_000_001_123_456_789;
+        for cut in [
+            1,
+            100,
+            1_000,
+            1_000_000,
+            10_000_000,
+            1_000_000_000,
+            2_000_000_000,
+        ] {
+            assert!(same_time(given - given % cut, given, 1), "{cut}");
+        }
+        assert!(same_time(-1_500_000_000, -1_500_000_001, 100));
+        // Touched a moment later, or by whole seconds.
+        assert!(!same_time(given + 1, given, 1));
+        assert!(!same_time(given + 1_000_000_000, given, 1));
+        assert!(!same_time(1_700_000_004_000_000_000, given, 1));
     }
 }

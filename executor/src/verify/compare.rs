@@ -6,7 +6,11 @@ use schema::record::Capabilities;
 
 use crate::{
     manifest::{Entry, xattrs_digest},
-    sys::{Kind, Stat, attributes::Attributes, stat::Nanos},
+    sys::{
+        Kind, Stat,
+        attributes::Attributes,
+        stat::{Nanos, same_time},
+    },
 };
 
 /// Attributes that file systems and the kernel add by themselves.
@@ -26,7 +30,9 @@ pub(super) struct Holds {
     owners: bool,
     xattrs: bool,
     acls: bool,
-    time_step: Nanos,
+    times: bool,
+    time_step_ns: u32,
+    symlink_metadata: bool,
     by_root: bool,
     /// The destination gives what is made in it access control lists of its own.
     acls_of_its_own: bool,
@@ -39,16 +45,24 @@ impl Holds {
     /// set every bit.
     pub(super) fn new(can: &Capabilities, root: Option<&Entry>) -> Self {
         let by_root = root.is_some_and(|root| root.uid == 0);
+        // Where root is nobody, owners were given the right to read.
+        let given = if can.tried_as_root && !can.owners {
+            0o500
+        } else {
+            0
+        };
         Self {
             mode_mask: match (can.modes, by_root) {
                 (false, _) => 0,
-                (true, true) => 0o7777,
-                (true, false) => 0o1777,
+                (true, true) => 0o7777 & !given,
+                (true, false) => 0o1777 & !given,
             },
             owners: can.owners && by_root,
             xattrs: can.xattrs,
             acls: can.acls,
-            time_step: Nanos::from(can.time_step_ns.max(1)),
+            times: can.times,
+            time_step_ns: can.time_step_ns,
+            symlink_metadata: can.symlink_metadata,
             by_root,
             acls_of_its_own: false,
         }
@@ -69,6 +83,9 @@ impl Holds {
 /// What differs in mode, owner and time, one phrase each.
 pub(super) fn metadata(entry: &Entry, stat: &Stat, holds: Holds) -> Vec<String> {
     let mut faults = Vec::new();
+    if entry.kind == Kind::Symlink && !holds.symlink_metadata {
+        return faults;
+    }
     // Linux knows no modes of symlinks.
     if entry.kind != Kind::Symlink && (entry.mode ^ stat.mode) & holds.mode_mask != 0 {
         faults.push(format!(
@@ -83,7 +100,10 @@ pub(super) fn metadata(entry: &Entry, stat: &Stat, holds: Holds) -> Vec<String> 
         ));
     }
     // The snapshot's own folder is renamed when it is published and when it moves.
-    if !entry.path.is_empty() && (entry.mtime - stat.mtime).abs() >= holds.time_step {
+    if !entry.path.is_empty()
+        && holds.times
+        && !same_time(stat.mtime, entry.mtime, holds.time_step_ns)
+    {
         faults.push(format!(
             "time is {}, should be {}",
             time(stat.mtime),

@@ -162,7 +162,7 @@ pub fn run(
     let destination = store.destination();
     let capabilities = match &destination {
         Ok(Some(record)) => record.capabilities.clone(),
-        _ => everything(),
+        _ => Capabilities::all(),
     };
     let (entries_total, bytes_total) = expected(all, chosen, depth);
     let pass = Pass {
@@ -244,22 +244,6 @@ pub fn run(
         damage,
         repair: None,
     })
-}
-
-/// A file system that holds everything: what is expected where the record does not tell.
-fn everything() -> Capabilities {
-    Capabilities {
-        hard_links: true,
-        symlinks: true,
-        modes: true,
-        owners: true,
-        xattrs: true,
-        acls: true,
-        fifos: true,
-        case_sensitive: true,
-        time_step_ns: 1,
-        name_max: 255,
-    }
 }
 
 /// Entries to compare and bytes to read, as far as the records tell: what a snapshot was linked to

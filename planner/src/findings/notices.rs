@@ -10,6 +10,9 @@ use crate::{
     steps::facts::{self, Facts},
 };
 
+/// The longest name on Linux, in bytes.
+const LONGEST_NAME: u32 = 255;
+
 /// What a person should know of the destination, whether or not anything runs.
 pub(super) fn of_destination(
     facts: &Facts<'_>,
@@ -183,17 +186,7 @@ fn capabilities(
             ),
         ));
     }
-    let gaps: Vec<&str> = [
-        (can.symlinks, "symlinks"),
-        (can.modes, "modes"),
-        (can.owners, "owners"),
-        (can.xattrs, "extended attributes"),
-        (can.acls, "access control lists"),
-        (can.fifos, "fifos and sockets"),
-    ]
-    .into_iter()
-    .filter_map(|(can, what)| (!can).then_some(what))
-    .collect();
+    let gaps = can.gaps(facts.inventory.privileged);
     if !gaps.is_empty() {
         findings.push(note(
             code::KEPT_IN_MANIFEST_ONLY,
@@ -209,11 +202,41 @@ fn capabilities(
             format!("{path} has no symlinks, so `latest` and the links between tiers are left out"),
         ));
     }
-    if !can.case_sensitive {
+    let mut in_names = can.names.in_words();
+    if can.name_max < LONGEST_NAME {
+        in_names.push(format!("more than {} bytes", can.name_max));
+    }
+    if !in_names.is_empty() {
+        findings.push(
+            note(
+                code::NAMES_LIMITED,
+                format!(
+                    "{path} cannot hold names with {}: such files are listed and not stored",
+                    in_names.join(", ")
+                ),
+            )
+            .hint("rename them, leave them out with local.excludePatterns, or use a drive with ext4, xfs or btrfs"),
+        );
+    }
+    if let Some(limit) = can.file_max {
+        findings.push(note(
+            code::FILES_LIMITED,
+            format!(
+                "{path} cannot hold files of more than {}: they are listed and not stored",
+                gib(limit)
+            ),
+        ));
+    }
+    if can.folds_names() {
+        let what = if can.case_sensitive {
+            "in the way letters are written in Unicode"
+        } else {
+            "in case"
+        };
         findings.push(note(
             code::NAMES_MAY_COLLIDE,
             format!(
-                "{path} takes names that differ only in case for one: of such files one is stored"
+                "{path} takes names that differ only {what} for one: of such files the first is stored and the others are listed"
             ),
         ));
     }

@@ -216,6 +216,27 @@ fn content(facts: &Facts<'_>, source: &SourceState, findings: &mut Vec<Finding>)
             )),
         );
     }
+    let count = source.scan.not_held;
+    if let (Some(destination), true) = (facts.destination, count > 0) {
+        let listed = source.not_held.iter();
+        let listed = listed.map(|one| format!("{} ({})", below(&one.path), one.because));
+        findings.push(
+            warning(
+                code::ENTRIES_NOT_HELD,
+                format!(
+                    "{} cannot hold {} of {path} (local.sources), so the backup will be \
+                     incomplete: {}",
+                    destination.mount_point,
+                    counted(count, "entry"),
+                    first_few(listed, count)
+                ),
+            )
+            .hint(
+                "rename them, leave them out with local.excludePatterns, or use a drive with \
+                 ext4, xfs or btrfs",
+            ),
+        );
+    }
 }
 
 fn reading_hint(facts: &Facts<'_>) -> &'static str {

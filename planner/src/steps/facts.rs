@@ -80,7 +80,7 @@ impl<'a> Facts<'a> {
 
     /// What the destination can hold: probed, else judged by its type, else unknown.
     pub(crate) fn capabilities(&self) -> Option<&'a Capabilities> {
-        self.destination.and_then(capabilities)
+        self.destination.and_then(DestinationState::capabilities)
     }
 
     /// Whether symlinks can stand in the tiers; until it was tried, nothing speaks against it.
@@ -158,18 +158,10 @@ pub(crate) fn reference(
         })
 }
 
-/// What a destination can hold: probed, else judged by its type, else unknown.
-pub(crate) fn capabilities(destination: &DestinationState) -> Option<&Capabilities> {
-    destination
-        .record
-        .as_ref()
-        .map(|record| &record.capabilities)
-        .or(destination.expected_capabilities.as_ref())
-}
-
 /// The snapshot that a new one is linked to, if the destination can link.
 pub(crate) fn basis(destination: &DestinationState, now: DateTime<Utc>) -> Option<Basis> {
-    capabilities(destination)
+    destination
+        .capabilities()
         .is_none_or(|can| can.hard_links)
         .then(|| reference(destination, now))
         .flatten()

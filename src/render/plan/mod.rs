@@ -6,9 +6,7 @@
 mod rotation;
 mod steps;
 
-use schema::{
-    Inventory, Plan, Severity, inventory::DestinationState, plan::Action, record::Capabilities,
-};
+use schema::{Inventory, Plan, Severity, inventory::DestinationState, plan::Action};
 
 use super::{
     amount,
@@ -71,8 +69,8 @@ fn header(page: &mut Page, plan: &Plan, inventory: &Inventory, style: &Style) {
     let told = |code: &str| plan.findings.iter().any(|finding| finding.code == code);
     if destination.present
         && !told("kept-in-manifest-only")
-        && let Some(can) = capabilities(destination)
-        && let lacks = lacking(can)
+        && let Some(can) = destination.capabilities()
+        && let lacks = can.gaps(inventory.privileged)
         && !lacks.is_empty()
     {
         page.line(
@@ -104,30 +102,6 @@ fn place(destination: &DestinationState, host: &str) -> String {
         firm(&amount::bytes(destination.free_bytes)),
         firm(&amount::bytes(destination.total_bytes)),
     )
-}
-
-fn capabilities(destination: &DestinationState) -> Option<&Capabilities> {
-    let probed = destination.record.as_ref();
-    probed
-        .map(|record| &record.capabilities)
-        .or(destination.expected_capabilities.as_ref())
-}
-
-/// What a file system cannot hold, in words.
-fn lacking(can: &Capabilities) -> Vec<&'static str> {
-    [
-        (can.hard_links, "hard links"),
-        (can.symlinks, "symlinks"),
-        (can.modes, "modes"),
-        (can.owners, "owners"),
-        (can.xattrs, "extended attributes"),
-        (can.acls, "ACLs"),
-        (can.fifos, "fifos"),
-        (can.case_sensitive, "names that differ in case only"),
-    ]
-    .into_iter()
-    .filter_map(|(can, what)| (!can).then_some(what))
-    .collect()
 }
 
 fn total(plan: &Plan, style: &Style) -> String {

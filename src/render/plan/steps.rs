@@ -209,7 +209,16 @@ fn snapshot(page: &mut Page, step: &SnapshotStep, inventory: &Inventory) {
             );
             say(page, "link", &text);
         }
-        None => say(page, "link", "nothing: there is no snapshot to link to"),
+        None => {
+            let mut can = inventory.destination.iter();
+            let no_links = can.any(|there| there.capabilities().is_some_and(|can| !can.hard_links));
+            let why = if no_links {
+                "nothing: the destination has no hard links"
+            } else {
+                "nothing: there is no snapshot to link to"
+            };
+            say(page, "link", why);
+        }
     }
 }
 

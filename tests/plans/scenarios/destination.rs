@@ -1,6 +1,7 @@
 //! Facts about the destination: whether it is there, whether it is the right one, what it can do.
 
 use schema::{
+    inventory::NotHeld,
     record::Capabilities,
     verify::{DamagedFile, StoredName},
 };
@@ -110,6 +111,8 @@ pub(crate) fn all() -> Vec<Scenario> {
             exfat().set("local.allowFullCopies", json!(true)),
         ),
         ("what-a-nas-cannot-hold-is-said", nas()),
+        ("names-that-a-nas-cannot-hold-are-told", short_of_names()),
+        ("who-is-not-root-misses-no-owners", by_a_user()),
         (
             "a-full-disk-is-refused-before-copying",
             new().destination(|found| found.free_bytes = 9 * GIB),
@@ -155,6 +158,43 @@ pub(crate) fn all() -> Vec<Scenario> {
 fn first_run() -> World {
     let mut world = World::new(NIGHT).destination(|found| found.record = None);
     world.inventory.known_destinations.clear();
+    world
+}
+
+fn short_of_names() -> World {
+    let not_held = |path: &str, because: &str| NotHeld {
+        path: path.to_owned(),
+        because: because.to_owned(),
+    };
+    nas()
+        .destination(|found| {
+            let can = &mut found.record.as_mut().unwrap().capabilities;
+            can.name_max = 143;
+            can.names.refused = "*:".to_owned();
+            can.names.only_utf8 = true;
+            can.file_max = Some(Capabilities::FAT_FILE_MAX);
+        })
+        .source(|source| {
+            source.scan.not_held = 4;
+            source.not_held = vec![
+                not_held("ann/09:15.txt", "its name has `:`"),
+                not_held("ann/film.mkv", "it has more than 4.0 GiB"),
+                not_held("ann/readme", "its name differs from README only in case"),
+            ];
+        })
+}
+
+/// What a user found out, who may give no file away and make no device.
+fn by_a_user() -> World {
+    let mut world = World::nightly("2025-01-14", 2).destination(|found| {
+        found.record.as_mut().unwrap().capabilities = Capabilities {
+            owners: false,
+            devices: false,
+            tried_as_root: false,
+            ..EXT4
+        };
+    });
+    world.inventory.privileged = false;
     world
 }
 

@@ -1,0 +1,76 @@
+//! Finding out which names a file system can hold.
+//!
+//! A name is held only if the folder then lists the very same bytes: some file systems replace
+//! characters, drop a dot at the end or write letters in another way.
+
+use std::{
+    collections::HashSet,
+    ffi::{OsStr, OsString},
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+};
+
+use rustix::io::Errno;
+use schema::record::NameLimits;
+
+use super::probe::tried;
+use crate::sys::Dir;
+
+/// The characters that Windows and its file systems refuse.
+const SUSPECTS: &[u8] = b"\"*:<>?\\|";
+/// The longest name on Linux, in bytes.
+const LONGEST: usize = 255;
+
+/// What the names in a folder cannot hold, and how many bytes they can have.
+pub(super) fn names(dir: &Dir) -> Result<(NameLimits, u32), Errno> {
+    let around = |byte: u8| vec![b'a', byte, b'b'];
+    let suspects: Vec<_> = SUSPECTS.iter().map(|byte| around(*byte)).collect();
+    let control = [b"a\x01b".to_vec(), b"a\nb".to_vec(), b"a\x7fb".to_vec()];
+    let ends = [b"dot.".to_vec(), b"blank ".to_vec()];
+    let bytes = [b"a\xffb".to_vec()];
+    // A letter with its accent, and the same as two characters.
+    let (one, two) = ("\u{e9}".as_bytes(), "e\u{301}".as_bytes());
+    let forms = [one.to_vec(), two.to_vec()];
+
+    let mut made = HashSet::new();
+    for name in [&suspects[..], &control, &ends, &bytes, &forms].concat() {
+        if make(dir, &name)? {
+            made.insert(name);
+        }
+    }
+    let listed: HashSet<OsString> = dir.names()?.into_iter().collect();
+    let held = |name: &Vec<u8>| made.contains(name) && listed.contains(OsStr::from_bytes(name));
+    let refused = suspects.iter().filter(|name| !held(name));
+    let limits = NameLimits {
+        refused: refused.map(|name| char::from(name[1])).collect(),
+        no_control: !control.iter().all(held),
+        no_dot_or_blank_at_end: !ends.iter().all(held),
+        only_utf8: !bytes.iter().all(held),
+        one_unicode_form: !forms.iter().all(held),
+    };
+    Ok((limits, longest(dir)?))
+}
+
+/// Makes an empty file that was not there before; says whether it could.
+fn make(dir: &Dir, name: &[u8]) -> Result<bool, Errno> {
+    Ok(tried(dir.new_file(OsStr::from_bytes(name), 0o600))?.is_some())
+}
+
+/// The longest name, in bytes. What the file system says of itself may be in characters.
+fn longest(dir: &Dir) -> Result<u32, Errno> {
+    let holds = |length: usize| {
+        let name = OsString::from_vec(vec![b'n'; length]);
+        let made = make(dir, name.as_bytes())?;
+        Ok(made && dir.names()?.contains(&name))
+    };
+    let (mut fits, mut limit) = (1, LONGEST + 1);
+    let mut length = LONGEST;
+    while limit - fits > 1 {
+        if holds(length)? {
+            fits = length;
+        } else {
+            limit = length;
+        }
+        length = usize::midpoint(fits, limit);
+    }
+    Ok(u32::try_from(fits).unwrap_or(u32::MAX))
+}

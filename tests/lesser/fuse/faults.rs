@@ -1,0 +1,90 @@
+//! What fails while the file system is mounted: everything from the Nth change on, or syncing.
+
+use std::{collections::HashMap, path::PathBuf, sync::Mutex};
+
+use fuser::Errno;
+
+/// What fails.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    changes: u64,
+    after: Option<(u64, Errno)>,
+    once: Option<(u64, Errno)>,
+    syncing: Option<Errno>,
+    /// Files that were written, by handle.
+    written: HashMap<u64, PathBuf>,
+    /// Files that were closed without a sync after the last write.
+    unsynced: Vec<PathBuf>,
+}
+
+impl Faults {
+    /// After this many more changes every other one fails.
+    pub(crate) fn fail_after(&self, changes: u64, error: Errno) {
+        let mut state = self.state.lock().unwrap();
+        state.after = Some((state.changes + changes, error));
+    }
+
+    /// After this many more changes one fails.
+    pub(crate) fn fail_once_after(&self, changes: u64, error: Errno) {
+        let mut state = self.state.lock().unwrap();
+        state.once = Some((state.changes + changes, error));
+    }
+
+    /// Every sync fails.
+    pub(crate) fn fail_syncing(&self, error: Errno) {
+        self.state.lock().unwrap().syncing = Some(error);
+    }
+
+    /// All is well again; says whether something was to fail once and has not.
+    pub(crate) fn heal(&self) -> bool {
+        let mut state = self.state.lock().unwrap();
+        state.after = None;
+        state.syncing = None;
+        state.once.take().is_some()
+    }
+
+    /// Files that were closed without a sync after the last write.
+    pub(crate) fn unsynced(&self) -> Vec<PathBuf> {
+        self.state.lock().unwrap().unsynced.clone()
+    }
+
+    pub(super) fn wrote(&self, handle: u64, path: PathBuf) {
+        self.state.lock().unwrap().written.insert(handle, path);
+    }
+
+    pub(super) fn synced(&self, handle: u64) {
+        self.state.lock().unwrap().written.remove(&handle);
+    }
+
+    pub(super) fn closed(&self, handle: u64) {
+        let mut state = self.state.lock().unwrap();
+        let written = state.written.remove(&handle);
+        state.unsynced.extend(written);
+    }
+
+    /// Counts a change, or says why it fails.
+    pub(super) fn change(&self) -> Result<(), Errno> {
+        let mut state = self.state.lock().unwrap();
+        let changes = state.changes;
+        if let Some((_, error)) = state.once.take_if(|(after, _)| changes >= *after) {
+            return Err(error);
+        }
+        match state.after {
+            Some((after, error)) if state.changes >= after => Err(error),
+            _ => {
+                state.changes += 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// Says why a sync fails.
+    pub(super) fn sync(&self) -> Result<(), Errno> {
+        self.state.lock().unwrap().syncing.map_or(Ok(()), Err)
+    }
+}
