@@ -138,7 +138,9 @@ impl Removal<'_> {
         };
         let nothing = OsStr::new("");
         let dir = open(&task.folder).map_err(|error| io("open", nothing, error))?;
-        let mut listed = dir.list().map_err(|error| io("list", nothing, error))?;
+        let mut listed = dir
+            .list_once()
+            .map_err(|error| io("list", nothing, error))?;
         listed.sort_unstable_by_key(|one| one.inode);
         let mut folders = Vec::new();
         for one in listed {

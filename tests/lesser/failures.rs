@@ -35,7 +35,7 @@ fn a_destination_that_fails_after_some_changes_is_told_and_the_next_run_complete
         (Errno::ESTALE, "stale"),
         (Errno::EROFS, "read-only"),
     ] {
-        for changes in [5, 60, 300] {
+        for changes in [5, 60, 150] {
             let nas = Nas::full(Lacks::default(), &json!({}));
             nas.apply(FIRST, 0);
             change(&nas);

@@ -175,7 +175,7 @@ impl<'a> Builder<'a> {
             ..Entry::of(b"", &tree.stat_self().map_err(io)?)
         };
         let root = Place::new(
-            Folder::top(tree),
+            Folder::top_to_make(tree, started.continued),
             shop.basis.clone(),
             None,
             Vec::new(),

@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use schema::journal::ProblemKind;
 
 use super::{
-    holds,
+    ends_everything, holds,
     job::{End, Item, Place},
     worker::Worker,
 };
@@ -32,13 +32,17 @@ pub(super) fn enter(
         return Ok(());
     };
     if let Some(because) = holds::refuses(worker, &new, &item.name)? {
-        child.lose();
-        let message = format!("{because}; it is left out with all that is in it");
-        worker.problem(ProblemKind::NotStored, message);
-        return Ok(());
+        return lose(worker, child, &because);
     }
     if let Err(error) = child.new.open_or_make() {
-        return worker.not_stored("make the folder", error);
+        if ends_everything(error) {
+            return worker.not_stored("make the folder", error);
+        }
+        let because = holds::explains("make", error).map_or_else(
+            || format!("cannot make the folder: {}", reason(&error.into())),
+            |because| format!("cannot make the folder: {because}"),
+        );
+        return lose(worker, child, &because);
     }
     let basis = item.basis.as_deref();
     // The kernel moves the change time with any change of an attribute.
@@ -56,12 +60,25 @@ pub(super) fn enter(
     entry
         .xattrs_kept
         .retain(|(name, _)| !worker.shop.surely_holds(name));
-    worker.tally.totals.folders += 1;
-    worker.list(&item.name, &entry)?;
-    *child.end() = End {
-        entry: Some(entry),
+    let mut end = child.end();
+    if child.is_lost() {
+        drop(end);
+        return lose(worker, child, "cannot make the folder");
+    }
+    *end = End {
+        entry: Some(entry.clone()),
         attributes,
     };
+    drop(end);
+    worker.tally.totals.folders += 1;
+    worker.list(&item.name, &entry)
+}
+
+/// Lists a folder that the destination cannot hold, for all that is in it.
+fn lose(worker: &mut Worker<'_>, child: &Place, because: &str) -> Result<()> {
+    child.lose();
+    let message = format!("{because}; it is left out with all that is in it");
+    worker.problem(ProblemKind::NotStored, message);
     Ok(())
 }
 

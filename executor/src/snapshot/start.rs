@@ -8,7 +8,7 @@ use schema::plan::SnapshotStep;
 use crate::{
     error::Result,
     store::{BACKUP, PARTIAL, SNAPSHOTS, Store},
-    sys::Dir,
+    sys::{Dir, attributes},
 };
 
 /// A tree that was started.
@@ -52,6 +52,7 @@ pub(super) fn start(store: &Store, step: &SnapshotStep) -> Result<Started> {
     let tree = area
         .folder(OsStr::new(&name))
         .map_err(|error| store.io("open", &at(PARTIAL), error))?;
+    attributes::clear(&tree);
     Ok(Started {
         area,
         tree,

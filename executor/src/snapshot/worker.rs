@@ -279,7 +279,16 @@ impl<'w> Worker<'w> {
                 Ok(Some(dir))
             }
             Err(error) => {
-                self.not_stored("make the folder", error)?;
+                // If whoever makes the folder itself did not come to it yet, it is lost with all
+                // that is in it, which is listed then.
+                let place = Arc::clone(&hand.place);
+                let end = place.end();
+                if end.entry.is_some() || ends_everything(error) {
+                    drop(end);
+                    self.not_stored("make the folder", error)?;
+                } else {
+                    place.lose();
+                }
                 Ok(None)
             }
         }

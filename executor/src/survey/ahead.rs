@@ -219,7 +219,7 @@ impl<'a> Reader<'a> {
             Some(names) => names,
             None => {
                 part.folder = Some(dir.stat_self()?);
-                let mut names = dir.list()?;
+                let mut names = dir.list_once()?;
                 names.sort_unstable_by(|a, b| bytes(&a.name).cmp(bytes(&b.name)));
                 names
             }

@@ -9,7 +9,10 @@
 use std::{ffi::OsStr, os::fd::AsFd};
 
 use rustix::{
-    fs::{XattrFlags, fgetxattr, flistxattr, fsetxattr, lgetxattr, llistxattr, lsetxattr},
+    fs::{
+        XattrFlags, fgetxattr, flistxattr, fremovexattr, fsetxattr, lgetxattr, llistxattr,
+        lsetxattr,
+    },
     io::Errno,
 };
 
@@ -47,6 +50,20 @@ pub fn of_entry(dir: &Dir, name: &OsStr) -> Result<Attributes, Errno> {
 /// The system's reason.
 pub fn set_fd(fd: impl AsFd, name: &[u8], value: &[u8]) -> Result<(), Errno> {
     fsetxattr(fd, name, value, XattrFlags::empty())
+}
+
+/// Takes away the attributes that an interrupted run, or the folder above, gave to a folder. A
+/// default access control list would be passed on to everything that is made in it.
+pub fn clear(fd: impl AsFd) {
+    for (name, _) in of_fd(&fd).unwrap_or_default() {
+        let given = [&b"user."[..], b"trusted.", b"system.posix_acl_"]
+            .iter()
+            .any(|space| name.starts_with(space));
+        if given {
+            // What cannot be taken away is as the destination wants it.
+            let _ = fremovexattr(&fd, name.as_slice());
+        }
+    }
 }
 
 /// Sets one attribute of an entry that cannot be opened.

@@ -13,10 +13,10 @@ use std::{
 
 use rustix::{
     fs::{
-        AtFlags, FileType, Gid, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, SeekFrom,
-        Timespec, Timestamps, Uid, chownat, fchmod, fchown, fsync, futimens, linkat, makedev,
-        mkdirat, mknodat, openat, openat2, readlinkat, renameat, renameat_with, seek, symlinkat,
-        syncfs, unlinkat, utimensat,
+        AtFlags, FileType, Gid, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Timespec,
+        Timestamps, Uid, chownat, fchmod, fchown, fsync, futimens, linkat, makedev, mkdirat,
+        mknodat, openat, openat2, readlinkat, renameat, renameat_with, symlinkat, syncfs, unlinkat,
+        utimensat,
     },
     io::Errno,
 };
@@ -211,10 +211,17 @@ impl Dir {
     /// # Errors
     /// The system's reason.
     pub fn list(&self) -> Result<Vec<Listed>, Errno> {
+        // A fresh description: some file systems list what was there when theirs was opened.
+        Self(self.open(OsStr::new("."), OPEN_DIR)?).list_once()
+    }
+
+    /// The same for a folder that was opened just now and is listed only once, which costs less.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn list_once(&self) -> Result<Vec<Listed>, Errno> {
         let mut listed = Vec::new();
         let mut buffer = Vec::with_capacity(32 << 10);
-        // The place in the listing is this description's, and may be at the end of an earlier one.
-        seek(&self.0, SeekFrom::Start(0))?;
         let mut entries = RawDir::new(&self.0, buffer.spare_capacity_mut());
         while let Some(entry) = entries.next() {
             let entry = entry?;

@@ -13,7 +13,7 @@ use std::{
 
 use rustix::io::Errno;
 
-use super::{Dir, Kind};
+use super::{Dir, Kind, attributes};
 
 /// Folders of a tree that stay open at most, besides those that someone holds.
 const OPEN: usize = 400;
@@ -34,6 +34,10 @@ struct Node {
     /// It was made through this very node.
     made: OnceLock<()>,
     open: Mutex<Option<Arc<Dir>>>,
+    /// One thread at a time makes it.
+    making: Mutex<()>,
+    /// What is made may be there already, left by an interrupted run.
+    continued: bool,
     shelf: Arc<Mutex<VecDeque<Weak<Node>>>>,
 }
 
@@ -53,8 +57,21 @@ impl Folder {
             inode: OnceLock::new(),
             made: OnceLock::new(),
             open: Mutex::new(Some(dir)),
+            making: Mutex::default(),
+            continued: false,
             shelf: Arc::default(),
         }))
+    }
+
+    /// The top of a tree that is being made; `continued` if an interrupted run may have left
+    /// something in it.
+    #[must_use]
+    pub fn top_to_make(dir: Dir, continued: bool) -> Self {
+        let mut top = Self::top(dir);
+        if let Some(node) = Arc::get_mut(&mut top.0) {
+            node.continued = continued;
+        }
+        top
     }
 
     /// A folder in this one, not opened yet.
@@ -66,6 +83,8 @@ impl Folder {
             inode: OnceLock::new(),
             made: OnceLock::new(),
             open: Mutex::new(None),
+            making: Mutex::default(),
+            continued: self.0.continued,
             shelf: Arc::clone(&self.0.shelf),
         }))
     }
@@ -122,10 +141,11 @@ impl Folder {
 
     /// Opens the folder, making it and those above it where they are missing.
     ///
-    /// What has the name and is no folder is removed: only for a tree that is being made.
+    /// In a tree that is continued a folder that is there is taken over, and what has the name and
+    /// is no folder is removed.
     ///
     /// # Errors
-    /// The system's reason.
+    /// The system's reason; `EEXIST` if something else has the name that this run made.
     pub fn open_or_make(&self) -> Result<Arc<Dir>, Errno> {
         if let Some(dir) = &*self.slot() {
             return Ok(Arc::clone(dir));
@@ -147,33 +167,42 @@ impl Folder {
     }
 
     fn make_in(&self, above: &Dir) -> Result<Arc<Dir>, Errno> {
+        let _making = self.0.making.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(dir) = &*self.slot() {
+            return Ok(Arc::clone(dir));
+        }
         let name = self.name();
-        loop {
+        while !self.is_new() {
             match above.make_folder(name, 0o700) {
                 Ok(()) => {
                     let _ = self.0.made.set(());
-                    break;
                 }
-                Err(Errno::EXIST) if self.0.made.get().is_some() => break,
-                Err(Errno::EXIST) => match above.look(name)? {
-                    Some(there) if there.kind == Kind::Folder => {
+                Err(Errno::EXIST) => {
+                    // In a folder that this run made it can only be another entry of the source.
+                    let fresh = self.above().is_some_and(Self::is_new);
+                    if fresh || !self.0.continued {
+                        return Err(Errno::EXIST);
+                    }
+                    let Some(there) = above.look(name)? else {
+                        continue;
+                    };
+                    if there.kind == Kind::Folder {
                         // An interrupted run may have closed it even to its owner.
                         if there.mode & 0o700 != 0o700 {
                             above.set_mode_of(name, 0o700)?;
                         }
                         break;
                     }
-                    Some(_) => match above.remove_file(name) {
-                        // Another thread was faster.
-                        Ok(()) | Err(Errno::NOENT | Errno::ISDIR | Errno::PERM) => {}
-                        Err(error) => return Err(error),
-                    },
-                    None => {}
-                },
+                    above.remove_file(name)?;
+                }
                 Err(error) => return Err(error),
             }
         }
-        self.keep(above.folder(name)?)
+        let dir = above.folder(name)?;
+        if !self.is_new() {
+            attributes::clear(&dir);
+        }
+        self.keep(dir)
     }
 
     /// Whether it was made new by [`Self::open_or_make`].
@@ -291,12 +320,21 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_the_way_of_a_folder_that_is_made_goes() {
+    fn what_an_interrupted_run_left_in_the_way_of_a_folder_goes_and_nothing_else() {
         let temporary = tempfile::tempdir().unwrap();
         std::fs::write(temporary.path().join("a"), "x").unwrap();
-        let a = top(temporary.path()).child("a".as_ref());
+        let open = || resolve(temporary.path()).unwrap().folder().unwrap();
+        let a = Folder::top_to_make(open(), false).child("a".as_ref());
+        assert_eq!(a.open_or_make().unwrap_err(), Errno::EXIST);
+        let a = Folder::top_to_make(open(), true).child("a".as_ref());
         a.child("b".as_ref()).open_or_make().unwrap();
         assert!(a.is_new());
         assert!(temporary.path().join("a/b").is_dir());
+        // Taken over once, and not by another entry of the folder that was made.
+        let again = Folder::top_to_make(open(), true).child("a".as_ref());
+        again.open_or_make().unwrap();
+        assert!(!again.is_new());
+        let other = a.child("b".as_ref());
+        assert_eq!(other.open_or_make().unwrap_err(), Errno::EXIST);
     }
 }

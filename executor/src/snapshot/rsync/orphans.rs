@@ -77,7 +77,13 @@ mod tests {
     fn processes_of_the_destination_are_ended_and_no_others() {
         let sleep = |id: &str| {
             let mut command = Command::new("sleep");
-            command.arg("60").env(MARK, id).spawn().unwrap()
+            let child = command.arg("60").env(MARK, id).spawn().unwrap();
+            // The kernel shows a new program's environment a moment after it let us go on.
+            let environment = format!("/proc/{}/environ", child.id());
+            while fs::read(&environment).is_ok_and(|all| all.is_empty()) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            child
         };
         let (mine, mut other) = (sleep("a-test-of-orphans"), sleep("another-test"));
         // One that is not waited for counts as gone.
