@@ -22,4 +22,5 @@ mod manifest_size;
 mod metadata;
 mod names;
 mod race;
+mod renames;
 mod standard_tools;
