@@ -287,11 +287,13 @@ fn link(
     let shop = worker.shop;
     let whole =
         found.kind == Kind::File && found.size == entry.size && shop.is_time(&found, entry.mtime);
-    let many = stat.nlink > 1 || entry.group.is_some();
-    if shop.never_link(found.ino) {
-        return Ok(None);
-    }
-    if !whole || (many && !shop.may_give(found.ino, (stat.dev, stat.ino))) {
+    // Only of a file that surely stayed where it was nobody else can be given the inode.
+    let stayed = entry.untouched(stat) && entry.path == worker.path();
+    let asks = !stayed || stat.nlink > 1 || entry.group.is_some();
+    if !whole
+        || shop.never_link(found.ino)
+        || (asks && !shop.may_give(found.ino, (stat.dev, stat.ino)))
+    {
         return Ok(None);
     }
     let name = &item.name;

@@ -51,8 +51,8 @@ pub(super) struct Shop<'a> {
     /// What an interrupted run copied, by the copies' inode numbers.
     pub(super) copied: HashMap<u64, CopiedFile>,
     pub(super) moves: Moves,
-    /// Which source inode a basis inode of several names was linked for: two files that were one
-    /// must not become one again.
+    /// Which source inode a basis inode was linked for, where others may ask for it: two files must
+    /// not become one because they are alike.
     pub(super) given: Mutex<HashMap<u64, (u64, u64)>>,
     /// Device numbers of sources whose blocks the destination was found not to share.
     pub(super) shares_nothing: Mutex<HashSet<u64>>,
@@ -114,7 +114,7 @@ impl Shop<'_> {
         self.step.never_link.binary_search(&inode).is_ok()
     }
 
-    /// Whether a basis inode of several names may be linked for this source inode.
+    /// Whether a basis inode may be linked for this source inode.
     pub(super) fn may_give(&self, inode: u64, source: (u64, u64)) -> bool {
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         *given.entry(inode).or_insert(source) == source
