@@ -179,12 +179,13 @@ impl<'a> Walk<'a> {
         let opened = folder.open().and_then(|dir| {
             // What was opened may not be what was looked at.
             let stat = dir.stat_self()?;
-            let names = dir.names()?;
+            let mut listed = dir.list_once()?;
+            listed.sort_unstable_by(|a, b| bytes(&b.name).cmp(bytes(&a.name)));
+            let names = listed.into_iter().map(|one| one.name).collect();
             Ok((dir, stat, names))
         });
         match opened {
-            Ok((dir, opened, mut names)) => {
-                names.reverse();
+            Ok((dir, opened, names)) => {
                 if let Some(at) = self.stack.len().checked_sub(OPEN) {
                     self.stack[at].dir = None;
                 }

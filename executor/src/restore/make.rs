@@ -115,7 +115,7 @@ pub(super) fn file(
     match filled {
         Ok((inode, bytes, damaged)) => Ok(Made {
             temporary,
-            inode: Some(inode),
+            inode,
             damaged,
             bytes,
         }),
@@ -139,7 +139,7 @@ fn fill(
     copier: &mut Copier,
     stop: &Stop,
     faults: &mut Faults,
-) -> std::result::Result<(Inode, u64, bool), Fault> {
+) -> std::result::Result<(Option<Inode>, u64, bool), Fault> {
     let sparse = stat.allocated < stat.size;
     let Copied {
         bytes: length,
@@ -165,8 +165,14 @@ fn fill(
     }
     metadata::apply(&handle, item, &attributes, 0, faults);
     metadata::apply_time(&handle, item, faults);
-    let made = Stat::of_fd(to).map_err(|error| Fault::of(error, spot.shown))?;
-    Ok(((made.dev, made.ino), length, damaged))
+    // Only who has other names is asked for its inode again.
+    let inode = if super::group(item).is_some() {
+        let made = Stat::of_fd(to).map_err(|error| Fault::of(error, spot.shown))?;
+        Some((made.dev, made.ino))
+    } else {
+        None
+    };
+    Ok((inode, length, damaged))
 }
 
 /// Makes a symlink, FIFO, socket or device, metadata included.

@@ -126,7 +126,7 @@ pub fn run(store: &Store, step: &RestoreStep, context: &Context<'_>) -> Result<O
         &target,
         step.overwrite,
     )?;
-    run::run(&job, &step.aside_suffix, context)
+    run::run(&job, step, context)
 }
 
 fn absolute(target: &Path) -> Result<PathBuf> {

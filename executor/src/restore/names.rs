@@ -5,7 +5,10 @@
 use std::{
     ffi::{OsStr, OsString},
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// Stands in a folder that a restore made, until the folder has all its content and metadata.
@@ -19,9 +22,10 @@ const NAME_MAX: usize = 255;
 /// A name for an entry that is not finished yet; another one each time.
 pub(super) fn temporary(name: &OsStr) -> OsString {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
+    static PROCESS: LazyLock<u32> = LazyLock::new(std::process::id);
     let number = COUNTER.fetch_add(1, Ordering::Relaxed);
     let mut temporary = stem(name);
-    temporary.extend_from_slice(format!("{:x}-{number:x}", std::process::id()).as_bytes());
+    temporary.extend_from_slice(format!("{:x}-{number:x}", *PROCESS).as_bytes());
     OsString::from_vec(temporary)
 }
 

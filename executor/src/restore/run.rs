@@ -17,6 +17,7 @@ use rustix::io::Errno;
 use schema::{
     escape::{display, unescape},
     journal::{Outcome, Problem, ProblemKind},
+    plan::RestoreStep,
 };
 
 use super::{
@@ -50,6 +51,8 @@ struct Frame {
     mine: bool,
     /// Our mark stands in it.
     marked: bool,
+    /// It was made by this run, so that nothing can be in the way in it.
+    fresh: bool,
     count: Arc<Count>,
 }
 
@@ -61,6 +64,13 @@ struct Count {
     /// Entries that are in it now as the snapshot has them.
     complete: AtomicUsize,
 }
+
+/// A folder of the target: whether it gets the snapshot's metadata, is marked, is new.
+type Opened = (Dir, bool, bool, bool);
+
+/// Files that one job copies, and their bytes.
+const FILES: usize = 64;
+const BYTES: u64 = 4 << 20;
 
 /// A file to copy.
 struct Copy {
@@ -104,8 +114,15 @@ struct Run<'a> {
     progress: Progress,
 }
 
-pub(super) fn run(job: &Job<'_>, aside: &str, context: &Context<'_>) -> Result<Outcome> {
-    let totals = scan::scan(job, context)?;
+/// `planned` is what the plan found to do.
+pub(super) fn run(job: &Job<'_>, planned: &RestoreStep, context: &Context<'_>) -> Result<Outcome> {
+    let aside = planned.aside_suffix.as_str();
+    // Where nothing stands, then as now, there is nothing to compare with.
+    let nothing_there = job.place.stat.is_none() && planned.conflict_count == 0;
+    let mut totals = Totals::planned(planned);
+    if !nothing_there || totals.needed > place::free_bytes(&job.place)? {
+        totals = scan::scan(job, context)?;
+    }
     allowed(job, aside, &totals)?;
     let mut run = Run {
         job,
@@ -200,8 +217,10 @@ impl Run<'_> {
     }
 
     fn report(&mut self) {
-        self.progress.entries = self.tally.restored + self.tally.already_there;
-        if self.progress.entries.is_multiple_of(64) {
+        let entries = self.tally.restored + self.tally.already_there;
+        let told = self.progress.entries / 64;
+        self.progress.entries = entries;
+        if entries / 64 != told {
             self.context.observer.event(Event::Progress(self.progress));
         }
     }
@@ -240,7 +259,7 @@ impl Run<'_> {
             self.entry_problem(&item, ProblemKind::Metadata, because);
         }
         let frame = match self.folder(&item) {
-            Ok(Some((dir, mine, marked))) => {
+            Ok(Some((dir, mine, marked, fresh))) => {
                 self.count();
                 Some(Frame {
                     inherits: metadata::passes_acl_on(&dir),
@@ -249,6 +268,7 @@ impl Run<'_> {
                     attributes: attributes.0,
                     mine,
                     marked,
+                    fresh,
                     count: Arc::default(),
                 })
             }
@@ -265,8 +285,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Opens or makes a folder; says whether it gets the snapshot's metadata and is marked.
-    fn folder(&mut self, item: &Item) -> std::result::Result<Option<(Dir, bool, bool)>, Fault> {
+    /// Opens or makes a folder; says whether it gets the snapshot's metadata, is marked and is new.
+    fn folder(&mut self, item: &Item) -> std::result::Result<Option<Opened>, Fault> {
         let shown = self.job.in_target(&item.path);
         let Some(spot) = self.spot(item, &shown) else {
             return Ok(None);
@@ -281,14 +301,14 @@ impl Run<'_> {
                 .map_err(|error| Fault::Entry(ProblemKind::NotStored, error.message))?;
             let (mine, marked) = take_over(&folder).map_err(fault)?;
             self.tally.already_there += 1;
-            return Ok(Some((folder, mine || self.job.overwrite, marked)));
+            return Ok(Some((folder, mine || self.job.overwrite, marked, false)));
         }
         let aside = self.aside_for(there.as_ref())?;
         let (folder, temporary) = make::folder(spot)?;
         make::place(spot, &temporary, aside)?;
         self.tally.kept_aside += u64::from(aside.is_some());
         self.tally.restored += 1;
-        Ok(Some((folder, true, true)))
+        Ok(Some((folder, true, true, true)))
     }
 
     /// The suffix for what has an entry's name, if anything has.
@@ -380,7 +400,12 @@ impl Run<'_> {
         };
         let Spot { dir, name, .. } = spot;
         refuse_marker(name)?;
-        let there = dir.look(name).map_err(|error| Fault::of(error, &shown))?;
+        let fresh = matches!(self.frames.last(), Some(Some(frame)) if frame.fresh);
+        let there = if fresh {
+            None
+        } else {
+            dir.look(name).map_err(|error| Fault::of(error, &shown))?
+        };
         let group = group(item);
         if let Some(there) = &there {
             let rules = self.job.rules(self.context.stop);
@@ -539,14 +564,16 @@ impl Run<'_> {
 }
 
 impl Foreman for Run<'_> {
-    type Job = Copy;
-    type Done = Copied;
+    type Job = Vec<Copy>;
+    type Done = Vec<Copied>;
 
-    fn next(&mut self) -> Result<Option<Copy>> {
-        while self.left.len() < WAITING {
+    fn next(&mut self) -> Result<Option<Vec<Copy>>> {
+        let mut files = Vec::new();
+        let mut bytes = 0;
+        while self.left.len() < WAITING && files.len() < FILES && bytes < BYTES {
             self.context.stop.check()?;
             let Some(step) = self.source.next_step() else {
-                return Ok(None);
+                break;
             };
             let file = match step {
                 Step::Enter(item) => self.enter(item).map(|()| None)?,
@@ -561,15 +588,36 @@ impl Foreman for Run<'_> {
                 }
             };
             self.report();
-            if file.is_some() {
-                return Ok(file);
+            if let Some(file) = file {
+                bytes += file.item.wanted.size;
+                files.push(file);
             }
         }
-        // Something is on its way into the first of them: once it is taken there is more to do.
-        Ok(None)
+        // With none while folders wait, something is on its way into the first of them: once it is
+        // taken there is more to do.
+        Ok((!files.is_empty()).then_some(files))
     }
 
-    fn take(&mut self, done: Copied) -> Result<()> {
+    fn take(&mut self, done: Vec<Copied>) -> Result<()> {
+        done.into_iter()
+            .try_for_each(|copied| self.take_one(copied))?;
+        self.report();
+        self.finish_left();
+        Ok(())
+    }
+
+    fn idle(&mut self) -> Result<()> {
+        self.context.observer.event(Event::Progress(self.progress));
+        self.context.stop.check()
+    }
+
+    fn ended(&mut self) {
+        // Each copy asks for itself whether to stop; what fails elsewhere lets it finish.
+    }
+}
+
+impl Run<'_> {
+    fn take_one(&mut self, done: Copied) -> Result<()> {
         let Copied {
             item,
             result,
@@ -590,18 +638,7 @@ impl Foreman for Run<'_> {
         if let Some(count) = count {
             count.under_way.fetch_sub(1, Ordering::AcqRel);
         }
-        self.report();
-        self.finish_left();
         Ok(())
-    }
-
-    fn idle(&mut self) -> Result<()> {
-        self.context.observer.event(Event::Progress(self.progress));
-        self.context.stop.check()
-    }
-
-    fn ended(&mut self) {
-        // Each copy asks for itself whether to stop; what fails elsewhere lets it finish.
     }
 }
 
@@ -619,16 +656,30 @@ fn not_there() -> Fault {
     Fault::Entry(ProblemKind::Unreadable, "it is not in the snapshot".into())
 }
 
-/// Copies a file and gives it its name: a thread's work.
+/// Copies files and gives them their names: a thread's work.
 fn copy(
     job: &Job<'_>,
     suffix: &str,
-    file: Copy,
+    files: Vec<Copy>,
     copiers: &Mutex<Vec<Copier>>,
     context: &Context<'_>,
-) -> Copied {
+) -> Vec<Copied> {
     let lock = || copiers.lock().unwrap_or_else(PoisonError::into_inner);
     let mut copier = lock().pop().unwrap_or_default();
+    let copied = files.into_iter();
+    let copied = copied.map(|file| copy_one(job, suffix, file, &mut copier, context));
+    let copied = copied.collect();
+    lock().push(copier);
+    copied
+}
+
+fn copy_one(
+    job: &Job<'_>,
+    suffix: &str,
+    file: Copy,
+    copier: &mut Copier,
+    context: &Context<'_>,
+) -> Copied {
     let Copy {
         parent,
         item,
@@ -648,9 +699,11 @@ fn copy(
     };
     let mut faults = Faults::default();
     let stop = context.stop;
-    let made = make::file(&parent, &item, spot, &mut copier, stop, &mut faults);
-    let result = made.and_then(|made| place(spot, made, aside.then_some(suffix), stop));
-    lock().push(copier);
+    let result = stop
+        .check()
+        .map_err(Fault::All)
+        .and_then(|()| make::file(&parent, &item, spot, copier, stop, &mut faults))
+        .and_then(|made| place(spot, made, aside.then_some(suffix), stop));
     Copied {
         item,
         result,

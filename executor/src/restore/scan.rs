@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use rustix::io::Errno;
-use schema::escape::escape;
+use schema::{escape::escape, plan::RestoreStep};
 
 use super::{
     Job, compare,
@@ -42,6 +42,22 @@ pub(super) struct Totals {
     pub(super) conflicts: Vec<String>,
     /// How many there are.
     pub(super) conflict_count: u64,
+}
+
+impl Totals {
+    /// What a plan found where nothing was in the way.
+    pub(super) fn planned(step: &RestoreStep) -> Self {
+        Self {
+            entries: step.creates,
+            creates: step.creates,
+            bytes: step.bytes,
+            // Each entry may end in a part of a block.
+            needed: step
+                .bytes
+                .saturating_add(step.creates.saturating_mul(BLOCK)),
+            ..Self::default()
+        }
+    }
 }
 
 /// Compares the snapshot with the target.
