@@ -69,7 +69,8 @@ pub(super) fn copy(
             }
             content => content,
         };
-        let Some((to, mut entry)) = copy_once(worker, item, new, &from, &before, content)? else {
+        let once = copy_once(worker, item, new, &from, &before, content)?;
+        let Some((copy, mut entry)) = once else {
             return Ok(None);
         };
         let after = stat_of(worker, &from)?;
@@ -80,7 +81,6 @@ pub(super) fn copy(
             continue;
         }
         entry.torn = !steady;
-        let copy = stat_of(worker, &to)?;
         if steady && let Some(digest) = entry.digest {
             worker.tally.copies.push(Copy {
                 inode: copy.ino,
@@ -121,9 +121,10 @@ fn copy_once(
     from: &File,
     before: &Stat,
     content: Content<'_>,
-) -> Result<Option<(File, Entry)>> {
+) -> Result<Option<(Stat, Entry)>> {
     worker.clear(new, &item.name)?;
-    let to = match new.new_file(&item.name, 0o600) {
+    // With its mode from the start, which mostly is what it then has: nobody else gets here.
+    let to = match new.new_file(&item.name, before.mode & 0o777) {
         Ok(to) => to,
         Err(error) => {
             worker.not_stored("create the file", error)?;
@@ -173,9 +174,9 @@ fn copy_once(
         }
     };
     entry.xattrs_digest = xattrs_digest(&attributes);
-    set_metadata(worker, &to, &mut entry, attributes)?;
+    let copy = set_metadata(worker, &to, &mut entry, attributes)?;
     worker.sync_one(|| to.sync_all())?;
-    Ok(Some((to, entry)))
+    Ok(Some((copy, entry)))
 }
 
 /// Copies from the source, sharing its blocks where that can be.
@@ -241,16 +242,18 @@ fn reopen(file: &File) -> std::io::Result<File> {
     File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
-/// Sets owner, attributes, mode and time, in the order in which none undoes another.
+/// Sets owner, attributes, mode and time, in the order in which none undoes another, as far as they
+/// are not as they should be. Gives what the kernel says of the copy, but for these.
 fn set_metadata(
     worker: &mut Worker<'_>,
     to: &File,
     entry: &mut Entry,
     attributes: Attributes,
-) -> Result<()> {
+) -> Result<Stat> {
     let shop = worker.shop;
+    let mut made = stat_of(worker, to)?;
     // Most files of a machine are root's, and so is what root makes.
-    let own = Stat::of_fd(to).is_ok_and(|made| (made.uid, made.gid) == (entry.uid, entry.gid));
+    let own = (made.uid, made.gid) == (entry.uid, entry.gid);
     if shop.privileged
         && !own
         && let Err(error) = open::set_owner(to, entry.uid, entry.gid)
@@ -268,13 +271,21 @@ fn set_metadata(
             Err(_) => all_set = false,
         }
     }
+    if !attributes.is_empty() {
+        made = stat_of(worker, to)?;
+    }
     entry.xattrs_kept = shop.not_held(attributes, all_set, || attributes::of_fd(to));
-    if let Err(error) = open::set_mode(to, shop.mode_there(Kind::File, entry.mode))
+    let mode = shop.mode_there(Kind::File, entry.mode);
+    // A change of owner takes set-id bits away.
+    let right = own && made.mode == mode;
+    if !right
+        && let Err(error) = open::set_mode(to, mode)
         && shop.capabilities.modes
     {
         worker.not_stored("set the mode", error)?;
     }
-    worker.time_set(open::set_mtime(to, entry.mtime))
+    worker.time_set(open::set_mtime(to, entry.mtime))?;
+    Ok(made)
 }
 
 impl Worker<'_> {
