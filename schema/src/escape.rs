@@ -107,7 +107,7 @@ mod tests {
             let text = escape(name);
             assert!(!text.contains(char::is_whitespace), "{text}");
             assert_eq!(unescape(&text).as_deref(), Some(name));
-            assert_eq!(unescape(&display(name)).as_deref(), Some(name));
+            assert_eq!(unescape(display(name)).as_deref(), Some(name));
         }
         assert_eq!(escape(b"a b"), "a\\040b");
         assert_eq!(unescape("\\400"), None);

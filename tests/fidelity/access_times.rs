@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use crate::lab::{DAYS, World, engines, run, skipped};
+use crate::lab::{DAYS, ENGINES, World, run, skipped};
 
 /// A memory file system that notes each access, until this is dropped.
 struct Strict(PathBuf);
@@ -41,7 +41,7 @@ fn sources_keep_their_access_times() {
     if skipped(name, &["mount"], true) {
         return;
     }
-    for engine in engines() {
+    for engine in ENGINES {
         let world = World::new(engine, &["src"]);
         let source = world.path("src");
         let Some(_mounted) = Strict::mount(source.clone()) else {

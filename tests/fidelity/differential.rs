@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::MetadataExt as _};
 use crate::{
     compare::{listing, same, same_for_rsync},
     deep, hostile,
-    lab::{DAYS, Engine, World, engines, skipped},
+    lab::{DAYS, ENGINES, Engine, World, skipped},
 };
 
 /// What the listing says of names of one file.
@@ -17,7 +17,7 @@ fn a_hostile_tree_is_stored_and_restored_to_the_last_bit() {
     if skipped(name, &hostile::TOOLS, true) {
         return;
     }
-    for engine in engines() {
+    for engine in ENGINES {
         let world = World::new(engine, &["src"]);
         hostile::make(&world.path("src"));
         hostile::beyond(&world.path("src"));
@@ -32,7 +32,7 @@ fn a_hostile_tree_is_stored_on_file_systems_that_share_blocks() {
         if skipped(name, &[&hostile::TOOLS[..], &[tool]].concat(), true) {
             continue;
         }
-        for engine in engines() {
+        for engine in ENGINES {
             let Some(world) = World::on(file_system, engine, &["src"]) else {
                 assert!(std::env::var_os("CI").is_none(), "{name}: no {file_system}");
                 eprintln!("SKIPPED: {name} because no {file_system} can be mounted here");

@@ -13,9 +13,6 @@ use schema::record::SnapshotRecord;
 use serde_json::json;
 use tempfile::TempDir;
 
-/// Whether the tests also run with `local.useRsync`: the one line to change once it is there.
-const WITH_RSYNC: bool = false;
-
 /// The host's folder below the mount point.
 const HOST: &str = "host";
 
@@ -33,14 +30,8 @@ pub(crate) enum Engine {
     Rsync,
 }
 
-/// The engines that this version has.
-pub(crate) fn engines() -> Vec<Engine> {
-    let mut all = vec![Engine::BuiltIn];
-    if WITH_RSYNC {
-        all.push(Engine::Rsync);
-    }
-    all
-}
+/// Both engines.
+pub(crate) const ENGINES: [Engine; 2] = [Engine::BuiltIn, Engine::Rsync];
 
 /// Sources, a destination, a state directory.
 pub(crate) struct World {
@@ -81,14 +72,29 @@ impl World {
         mounted.status.success().then_some(world)
     }
 
+    /// Puts source and destination into two folders of the destination's file system; gives the
+    /// source and the host's folder.
+    pub(crate) fn side_by_side(&self) -> (PathBuf, PathBuf) {
+        let (source, to) = (self.path("dst/home"), self.path("dst/to"));
+        for folder in [&source, &to] {
+            fs::create_dir(folder).unwrap();
+        }
+        self.write_config(Engine::BuiltIn, &to, std::slice::from_ref(&source));
+        (source, to.join(HOST))
+    }
+
     fn configure(&self, engine: Engine, sources: &[&str]) {
         let sources: Vec<_> = sources.iter().map(|name| self.path(name)).collect();
+        self.write_config(engine, &self.path("dst"), &sources);
+    }
+
+    fn write_config(&self, engine: Engine, mount_point: &Path, sources: &[PathBuf]) {
         let config = json!({
             "version": 1,
             "hostname": HOST,
             "local": {
                 "enable": true,
-                "mountPoint": self.path("dst"),
+                "mountPoint": mount_point,
                 "requireMount": false,
                 "useRsync": engine == Engine::Rsync,
                 "minSpaceGB": 0,

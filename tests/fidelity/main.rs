@@ -23,4 +23,5 @@ mod metadata;
 mod names;
 mod race;
 mod renames;
+mod sharing;
 mod standard_tools;

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use crate::{
-    lab::{DAYS, World, engines},
+    lab::{DAYS, ENGINES, World},
     metadata::set_time,
     names::Random,
 };
@@ -73,7 +73,7 @@ fn make(root: &Path) {
 
 #[test]
 fn a_manifest_takes_at_most_eighty_bytes_for_each_file() {
-    for engine in engines() {
+    for engine in ENGINES {
         let world = World::new(engine, &["src"]);
         make(&world.path("src"));
         // The second snapshot is the usual one: its content was stored by the first.

@@ -12,7 +12,7 @@ use schema::Digest;
 
 use crate::{
     attacker::{Bait, SECRET, SECRET_NAME, SECRET_OWNER, leaks},
-    lab::{Engine, World, engines, in_time, skipped, told},
+    lab::{ENGINES, Engine, World, in_time, skipped, told},
 };
 
 /// How long the attack goes on.
@@ -26,7 +26,7 @@ fn an_attacker_never_gets_an_outside_file_into_a_snapshot() {
     if skipped(name, &["cp"], true) {
         return;
     }
-    for engine in engines() {
+    for engine in ENGINES {
         race(engine);
     }
 }

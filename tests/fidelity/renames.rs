@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
 use crate::{
     compare::same,
-    lab::{DAYS, World, engines, skipped},
+    lab::{DAYS, ENGINES, World, skipped},
     metadata::{set_mode, set_time},
     names::Random,
 };
@@ -19,7 +19,7 @@ impl Two {
     /// Snapshots of a source before and after a change.
     fn new(before: impl Fn(&Path), change: impl Fn(&Path)) -> Self {
         // Renames are the built-in engine's: rsync's `--link-dest` looks at the same path only.
-        let world = World::new(engines()[0], &["src"]);
+        let world = World::new(ENGINES[0], &["src"]);
         let source = world.path("src");
         before(&source);
         let first = world.apply(DAYS[0], 0);

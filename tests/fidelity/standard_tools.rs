@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     hostile,
-    lab::{DAYS, World, engines, skipped, told},
+    lab::{DAYS, ENGINES, World, skipped, told},
     names,
 };
 
@@ -70,7 +70,7 @@ fn the_standard_tools_of_the_readme_check_a_hostile_tree() {
     ) {
         return;
     }
-    for engine in engines() {
+    for engine in ENGINES {
         let world = World::new(engine, &["src"]);
         hostile::make(&world.path("src"));
         let id = world.apply(DAYS[0], 0);

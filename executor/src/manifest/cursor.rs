@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     fn entry(path: &str) -> Result<Entry, InvalidLine> {
-        Entry::from_line(&format!("./{path} type=dir"))
+        Entry::from_line(format!("./{path} type=dir"))
     }
 
     #[test]

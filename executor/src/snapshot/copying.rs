@@ -74,8 +74,9 @@ pub(super) fn copy(
             return Ok(None);
         };
         let after = stat_of(worker, &from)?;
-        let steady =
-            after.size == before.size && after.mtime == before.mtime && after.ctime == before.ctime;
+        // A name that was taken away, as when another file is renamed over it, changes no content.
+        let same_content = after.size == before.size && after.mtime == before.mtime;
+        let steady = same_content && (after.ctime == before.ctime || after.nlink < before.nlink);
         if !steady && attempt < TRIES {
             remove(worker, new, item)?;
             continue;
