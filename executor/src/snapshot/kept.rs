@@ -40,8 +40,20 @@ pub(super) fn kept_copy(
     };
     entry.xattrs_digest = xattrs_digest(&wanted);
     // What could not be stored then stands nowhere but in the manifest.
+    let source = wanted.clone();
     entry.xattrs_kept = wanted;
     entry.xattrs_kept.retain(|one| !held.contains(one));
+    // What could have been stored and was not, or stands there and should not, came in from
+    // elsewhere, such as a folder's default access control list: it is copied anew.
+    let shop = worker.shop;
+    let missing = entry
+        .xattrs_kept
+        .iter()
+        .any(|(name, _)| shop.surely_holds(name));
+    let mut more = held.iter().filter(|one| !source.contains(one));
+    if missing || more.any(|(name, _)| shop.surely_holds(name)) {
+        return Ok(None);
+    }
     let basis = item.basis.as_ref().and_then(|basis| basis.digest);
     Ok(Some(Stored {
         entry,

@@ -115,16 +115,25 @@ impl Heard {
             }
         }
         for complaint in self.complaints {
-            let settled = complaint
-                .path
-                .as_ref()
-                .is_some_and(|path| is_in(tree, path) || is_gone(path));
+            let settled = is_held_by_manifest(&complaint.text)
+                || complaint
+                    .path
+                    .as_ref()
+                    .is_some_and(|path| is_in(tree, path) || is_gone(path));
             if !settled {
                 let path = complaint.path.unwrap_or(complaint.source);
                 add(&path, ProblemKind::NotStored, complaint.text);
             }
         }
     }
+}
+
+/// Whether rsync could not make a symlink, FIFO, socket or device. Whoever makes the tree equal to
+/// the sources tried it, too, and recorded what the destination cannot hold in the manifest.
+fn is_held_by_manifest(text: &str) -> bool {
+    ["] symlink \"", "] mknod \"", "] mkfifo \""]
+        .iter()
+        .any(|call| text.contains(call))
 }
 
 /// Whether the snapshot has an entry of this path. Whatever it has is as the source is.
