@@ -39,12 +39,18 @@ fn race(engine: Engine) {
     let began = Instant::now();
     let mut ids = Vec::new();
     let mut complete = 0;
+    let mut runs = 0;
     while began.elapsed() < ATTACK || ids.len() < 3 {
-        let day = first_day + Days::new(ids.len() as u64);
-        bait.touch(ids.len().try_into().unwrap());
+        let day = first_day + Days::new(runs);
+        bait.touch(runs.try_into().unwrap());
+        runs += 1;
         let command = world.command(["apply", "--fresh", "--now", &format!("{day}T02:00:00Z")]);
         let done = in_time(command, LIMIT, &world.path("output"));
         let code = done.status.code();
+        if engine == Engine::Rsync && code == Some(1) && runs < 100 {
+            // rsync itself may give up on what it meets; then there is no snapshot.
+            continue;
+        }
         assert!(
             [Some(0), Some(3)].contains(&code),
             "{engine:?}: {}",
