@@ -49,6 +49,9 @@ pub(crate) trait Foreman {
 
     /// The work has ended with an error: jobs under way should end soon.
     fn ended(&mut self);
+
+    /// What became of a job whose turn had not come when the work ended with an error.
+    fn late(&mut self, _done: Self::Done) {}
 }
 
 /// Does all jobs of a foreman.
@@ -70,6 +73,7 @@ pub(crate) fn work<F: Foreman>(
     let (to_threads, jobs) = sync_channel::<(u64, F::Job)>(2 * threads);
     let (from_threads, results) = channel();
     let jobs = Mutex::new(jobs);
+    let mut waiting = BTreeMap::new();
     std::thread::scope(|scope| {
         for _ in 0..threads {
             let (jobs, from_threads) = (&jobs, from_threads.clone());
@@ -84,11 +88,16 @@ pub(crate) fn work<F: Foreman>(
             });
         }
         drop(from_threads);
-        let result = lead(threads, foreman, &results, &to_threads);
+        let result = lead(threads, foreman, &results, &to_threads, &mut waiting);
         if result.is_err() {
             foreman.ended();
         }
         drop(to_threads);
+        if result.is_err() {
+            let others = results.iter().filter_map(|(_, done)| done.ok());
+            let waited = std::mem::take(&mut waiting).into_values();
+            waited.chain(others).for_each(|done| foreman.late(done));
+        }
         result
     })
 }
@@ -106,11 +115,11 @@ fn lead<F: Foreman>(
     foreman: &mut F,
     results: &Receiver<Answer<F::Done>>,
     to_threads: &std::sync::mpsc::SyncSender<(u64, F::Job)>,
+    waiting: &mut BTreeMap<u64, F::Done>,
 ) -> Result<()> {
     let lost = || Error::failed("a thread of this program ended early");
     let window = (AHEAD * threads) as u64;
     let (mut given, mut taken) = (0, 0);
-    let mut waiting = BTreeMap::new();
     let mut next = foreman.next()?;
     loop {
         while let Some(done) = waiting.remove(&taken) {
@@ -178,6 +187,7 @@ mod tests {
         taken: Vec<u64>,
         fails_at: u64,
         ended: bool,
+        late: Vec<u64>,
     }
 
     impl Foreman for Numbers {
@@ -204,6 +214,10 @@ mod tests {
         fn ended(&mut self) {
             self.ended = true;
         }
+
+        fn late(&mut self, done: u64) {
+            self.late.push(done);
+        }
     }
 
     fn numbers(fails_at: u64) -> Numbers {
@@ -213,6 +227,7 @@ mod tests {
             taken: Vec::new(),
             fails_at,
             ended: false,
+            late: Vec::new(),
         }
     }
 
@@ -239,6 +254,12 @@ mod tests {
             assert_eq!(error.message, "enough");
             assert_eq!(foreman.taken.len(), 499);
             assert!(foreman.ended || threads == 1);
+            // Nothing that was done and not taken is lost: all that was handed out, in fact.
+            let late = u64::try_from(foreman.late.len()).unwrap();
+            foreman.late.sort_unstable();
+            assert_eq!(foreman.late, (501..=500 + late).collect::<Vec<_>>());
+            // The one that `next` gave last was not handed out any more.
+            assert!(threads == 1 || late + 2 + 500 >= foreman.next, "{late}");
         }
     }
 

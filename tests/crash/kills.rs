@@ -136,7 +136,8 @@ fn many_kills(reference: &Reference, count: usize, random: &mut Random) {
                 *at.entry(phase).or_default() += 1;
             }
             unfinished = unfinished.or_else(|| world.unfinished());
-            if !killed {
+            // The kill may also hit a program that has done everything and is about to exit.
+            if !killed || world.unfinished().is_none() && world.runs().len() == 5 {
                 break;
             }
         }

@@ -651,6 +651,13 @@ impl Foreman for Builder<'_> {
     fn ended(&mut self) {
         self.shop.ended.store(true, Ordering::Relaxed);
     }
+
+    /// What others had copied meanwhile is not copied again by the run that continues this one.
+    fn late(&mut self, done: Done) {
+        for copy in &done.tally.copies {
+            let _ = self.log.record(copy);
+        }
+    }
 }
 
 /// Tells that the disk is being waited for.
