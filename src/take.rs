@@ -6,7 +6,9 @@ use executor::{
     Error, error::reason, event::Context, scan, state_dir::StateDir, store::Store, survey::Survey,
     verify::memory,
 };
-use schema::{Config, Inventory, inventory::DestinationState};
+use schema::{
+    Config, Inventory, SnapshotId, cloud::CloudState, inventory::DestinationState,
+};
 
 use crate::settings::{Settings, host_name};
 
@@ -118,9 +120,24 @@ pub(crate) fn inventory(
     let inventory = Inventory {
         sources,
         rsync: config.local.use_rsync.then(scan::rsync),
+        cloud: cloud(settings, config, basis)?,
         ..inventory
     };
     Ok((inventory, Some(survey)))
+}
+
+/// What is known of the copies in the cloud without asking it.
+fn cloud(
+    settings: &Settings,
+    config: &Config,
+    newest: Option<(&Store, SnapshotId)>,
+) -> Result<Option<CloudState>> {
+    if !config.cloud.enable {
+        return Ok(None);
+    }
+    let state = StateDir::open(&settings.state_dir)?;
+    let remote = planner::cloud_remote(&config.cloud, &host_folder(config));
+    Ok(Some(scan::cloud(state.as_ref(), newest, &remote)))
 }
 
 /// An inventory without the sources, for plans that do not touch them.
@@ -141,5 +158,6 @@ pub(crate) fn inventory_of(
         destination,
         sources: Vec::new(),
         rsync: None,
+        cloud: None,
     })
 }

@@ -315,8 +315,8 @@ fn act(
         Action::Repair(repair) => steps::repair::run(session.store()?, repair, context),
         Action::Restore(restore) => crate::restore::run(session.store()?, restore, &context),
         Action::CloudSync(sync) => {
-            let store = session.store()?;
-            steps::cloud_sync::run(store, &step.id, sync, sealed.as_ref(), context)
+            let state = session.state;
+            steps::cloud_sync::run(session.store()?, state, &step.id, sync, context)
         }
     }
 }

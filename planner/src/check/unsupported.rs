@@ -7,19 +7,16 @@ use schema::{Config, config::SyncMode};
 
 use super::rules::{Finding, when};
 
-/// Cloud copies other than `copy` of local snapshots.
+/// Cloud copies that are not of local snapshots, or that give their space back.
 pub(super) fn cloud(config: &Config) -> Vec<Finding> {
     let (cloud, local) = (&config.cloud, config.local.enable);
     let mut findings = when(
-        cloud.enable && local && cloud.sync_mode != SyncMode::Copy,
+        cloud.enable && local && cloud.sync_mode == SyncMode::Move,
         || {
-            Finding::new(
-                "cloud.syncMode",
-                "only \"copy\" is part of this version, which removes nothing from the remote",
-            )
-            .expected("\"copy\"")
-            .hint("set `cloud.syncMode` to \"copy\"")
-            .with(&["cloud.enable"])
+            Finding::new("cloud.syncMode", "\"move\" is not part of this version")
+                .expected("\"sync\" or \"copy\"")
+                .hint("set `cloud.syncMode` to \"sync\" or \"copy\"")
+                .with(&["cloud.enable"])
         },
     );
     // `move` without local snapshots has a fault of its own.

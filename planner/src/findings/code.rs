@@ -53,10 +53,15 @@ pub const SUSPECT_SNAPSHOT: &str = "suspect-snapshot";
 pub const DELETIONS_NEED_APPROVAL: &str = "deletions-need-approval";
 pub const DELETIONS_WITHHELD: &str = "deletions-withheld";
 
+// Warnings about the cloud.
+pub const RCLONE_MISSING: &str = "rclone-missing";
+pub const RCLONE_TOO_OLD: &str = "rclone-too-old";
+
 // Notes.
 pub const NOTHING_ENABLED: &str = "nothing-enabled";
 pub const FIRST_SNAPSHOT: &str = "first-snapshot";
 pub const RSYNC_HAS_KNOWN_FAULTS: &str = "rsync-has-known-faults";
+pub const RCLONE_HAS_KNOWN_FAULTS: &str = "rclone-has-known-faults";
 pub const FULL_COPIES: &str = "full-copies";
 pub const KEPT_IN_MANIFEST_ONLY: &str = "kept-in-manifest-only";
 pub const NO_TIER_LINKS: &str = "no-tier-links";

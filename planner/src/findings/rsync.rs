@@ -67,7 +67,7 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
 }
 
 /// The numbers of a version; what is missing or is no number counts as zero.
-fn numbers(version: &str) -> [u64; 3] {
+pub(super) fn numbers(version: &str) -> [u64; 3] {
     let mut parts = version.trim_start_matches('v').split('.').map(|part| {
         let digits: String = part.chars().take_while(char::is_ascii_digit).collect();
         digits.parse().unwrap_or(0)
