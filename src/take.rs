@@ -6,9 +6,7 @@ use executor::{
     Error, error::reason, event::Context, scan, state_dir::StateDir, store::Store, survey::Survey,
     verify::memory,
 };
-use schema::{
-    Config, Inventory, SnapshotId, cloud::CloudState, inventory::DestinationState,
-};
+use schema::{Config, Inventory, SnapshotId, cloud::CloudState, inventory::DestinationState};
 
 use crate::settings::{Settings, host_name};
 

@@ -17,6 +17,6 @@ mod stale;
 mod steps;
 
 pub use pipeline::{Options, basis, plan};
-pub use steps::cloud_sync::remote as cloud_remote;
 pub use small::small;
 pub use stale::stale;
+pub use steps::cloud_sync::remote as cloud_remote;

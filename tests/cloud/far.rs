@@ -25,7 +25,10 @@ pub(crate) fn rclone() -> Option<PathBuf> {
     let named = std::env::var_os("BACKUP_TEST_RCLONE").map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|folder| folder.join("rclone"));
-    named.into_iter().chain(found).find(|program| program.exists())
+    named
+        .into_iter()
+        .chain(found)
+        .find(|program| program.exists())
 }
 
 /// Whether an rclone can serve this.
@@ -64,7 +67,10 @@ impl Far {
             return None;
         };
         if !serves(&rclone, speaks) {
-            skipped(&format!("{test} because rclone cannot serve {}", speaks.word()));
+            skipped(&format!(
+                "{test} because rclone cannot serve {}",
+                speaks.word()
+            ));
             return None;
         }
         let mut lab = Lab::new();

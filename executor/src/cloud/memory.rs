@@ -233,7 +233,11 @@ impl Desk {
     /// # Errors
     /// The system's reason.
     pub fn settle(&self, id: SnapshotId, context: Context<'_>) -> Result<()> {
-        for name in self.dir.names().map_err(|error| self.io("list", "", error))? {
+        for name in self
+            .dir
+            .names()
+            .map_err(|error| self.io("list", "", error))?
+        {
             if name.to_string_lossy().starts_with("done-") {
                 self.dir
                     .remove_file(&name)
@@ -244,7 +248,10 @@ impl Desk {
             return Ok(());
         };
         let keep = id.to_string();
-        for name in shelf.names().map_err(|error| self.io("list", SHELF, error))? {
+        for name in shelf
+            .names()
+            .map_err(|error| self.io("list", SHELF, error))?
+        {
             if name != *keep {
                 let path = self.named(&format!("{SHELF}/{}", name.to_string_lossy()));
                 remove_tree(&shelf, &name, &path, context)?;

@@ -77,8 +77,7 @@ pub fn list(
         if matches!(line, "" | "[" | "]" | "[]") {
             continue;
         }
-        let item: Listed =
-            serde_json::from_str(line).map_err(|error| unread(error.to_string()))?;
+        let item: Listed = serde_json::from_str(line).map_err(|error| unread(error.to_string()))?;
         if item.is_dir || item.size >= 0 {
             each(item.path, u64::try_from(item.size).unwrap_or(0));
         }
@@ -97,23 +96,29 @@ pub fn shelves(
 ) -> Result<BTreeMap<SnapshotId, Shelf>> {
     let mut shelves: BTreeMap<SnapshotId, Shelf> = BTreeMap::new();
     let folder = format!("{remote}/{MANIFESTS}");
-    list(rclone, desk, &folder, &["-R", "--files-only"], &mut |path, size| {
-        let Some((id, name)) = path.split_once('/') else {
-            return;
-        };
-        let Ok(id) = id.parse::<SnapshotId>() else {
-            return;
-        };
-        let shelf = shelves.entry(id).or_default();
-        if let Some(number) = number(name, "uploaded-") {
-            shelf.uploaded = shelf.uploaded.max(Some(number));
-            shelf.attempt = shelf.attempt.max(number);
-        }
-        if let Some(number) = number(name, "attempt-") {
-            shelf.attempt = shelf.attempt.max(number);
-        }
-        shelf.files.insert(name.to_owned(), size);
-    })?;
+    list(
+        rclone,
+        desk,
+        &folder,
+        &["-R", "--files-only"],
+        &mut |path, size| {
+            let Some((id, name)) = path.split_once('/') else {
+                return;
+            };
+            let Ok(id) = id.parse::<SnapshotId>() else {
+                return;
+            };
+            let shelf = shelves.entry(id).or_default();
+            if let Some(number) = number(name, "uploaded-") {
+                shelf.uploaded = shelf.uploaded.max(Some(number));
+                shelf.attempt = shelf.attempt.max(number);
+            }
+            if let Some(number) = number(name, "attempt-") {
+                shelf.attempt = shelf.attempt.max(number);
+            }
+            shelf.files.insert(name.to_owned(), size);
+        },
+    )?;
     Ok(shelves)
 }
 

@@ -266,7 +266,10 @@ impl Rclone<'_> {
             let failure = match ended {
                 Ended::Well => return Ok(true),
                 Ended::NotThere => return Ok(false),
-                Ended::Badly { connection, message } => (connection, message),
+                Ended::Badly {
+                    connection,
+                    message,
+                } => (connection, message),
             };
             match waits.next().filter(|_| failure.0) {
                 Some(wait) => self.wait(*wait)?,
@@ -329,7 +332,10 @@ fn lines(stderr: ChildStderr) -> Receiver<String> {
     std::thread::spawn(move || {
         let mut stderr = BufReader::new(stderr);
         let mut line = Vec::new();
-        while stderr.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+        while stderr
+            .read_until(b'\n', &mut line)
+            .is_ok_and(|read| read > 0)
+        {
             let text = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
             line.clear();
             if sender.send(text).is_err() {
@@ -450,7 +456,10 @@ mod tests {
     #[test]
     fn a_line_is_json_or_plain_text_with_a_time() {
         let json = heard(r#"{"level":"info","msg":"Copied (new)","object":"a/b"}"#);
-        assert_eq!((json.msg.as_str(), json.object.as_str()), ("Copied (new)", "a/b"));
+        assert_eq!(
+            (json.msg.as_str(), json.object.as_str()),
+            ("Copied (new)", "a/b")
+        );
         let plain = heard("2026/11/25 11:19:33 Failed to create file system for \"x:\"");
         assert_eq!(plain.msg, "Failed to create file system for \"x:\"");
         assert_eq!(heard("2026/11/25 11:08:46 NOTICE: Config").level, "notice");

@@ -134,7 +134,10 @@ impl Upload<'_> {
         if let Some((message, hint)) = found.refusal(&limits) {
             return Ok(Outcome::not(Status::Refused, message, hint));
         }
-        let published = self.shelves.get(&self.id()).and_then(|shelf| shelf.uploaded);
+        let published = self
+            .shelves
+            .get(&self.id())
+            .and_then(|shelf| shelf.uploaded);
         if found.is_empty() && published.is_some() {
             return Ok(Outcome::success(format!(
                 "{} is at {} already",
@@ -163,9 +166,15 @@ impl Upload<'_> {
         let mut listing = HashMap::new();
         let current = self.at(CURRENT);
         let options = ["-R", "--files-only"];
-        published::list(&self.rclone, &self.desk, &current, &options, &mut |path, size| {
-            listing.insert(path, size);
-        })?;
+        published::list(
+            &self.rclone,
+            &self.desk,
+            &current,
+            &options,
+            &mut |path, size| {
+                listing.insert(path, size);
+            },
+        )?;
         let base = match published::newest(&self.shelves) {
             Some((id, _)) => {
                 let base = self.fetch(id)?;
@@ -322,7 +331,14 @@ impl Upload<'_> {
         let to = format!("{}/{}/{}", self.at(HISTORY), self.id(), self.attempt);
         let list = self.desk.named(ASIDE);
         let from = self.at(CURRENT);
-        let arguments = ["move", &from, &to, "--files-from-raw", &list, "--no-traverse"];
+        let arguments = [
+            "move",
+            &from,
+            &to,
+            "--files-from-raw",
+            &list,
+            "--no-traverse",
+        ];
         if self.rclone.must(&arguments, &|| Ok(None))? {
             return Ok(());
         }
@@ -368,9 +384,7 @@ impl Upload<'_> {
             _ => {}
         }
         let missing = self.missing()?;
-        let unexplained = missing
-            .keys()
-            .find(|name| !told.faults.contains_key(*name));
+        let unexplained = missing.keys().find(|name| !told.faults.contains_key(*name));
         if let Some(name) = unexplained {
             let how = match ended {
                 Ended::Badly { message, .. } => message,
@@ -399,9 +413,15 @@ impl Upload<'_> {
         }
         let options = ["-R", "--files-only"];
         let current = self.at(CURRENT);
-        published::list(&self.rclone, &self.desk, &current, &options, &mut |path, _| {
-            missing.remove(&path);
-        })?;
+        published::list(
+            &self.rclone,
+            &self.desk,
+            &current,
+            &options,
+            &mut |path, _| {
+                missing.remove(&path);
+            },
+        )?;
         Ok(missing)
     }
 
@@ -458,9 +478,15 @@ impl Upload<'_> {
         };
         let mut there = Vec::new();
         let history = self.at(HISTORY);
-        published::list(&self.rclone, &self.desk, &history, &["--dirs-only"], &mut |name, _| {
-            there.extend(name.parse::<SnapshotId>().ok());
-        })?;
+        published::list(
+            &self.rclone,
+            &self.desk,
+            &history,
+            &["--dirs-only"],
+            &mut |name, _| {
+                there.extend(name.parse::<SnapshotId>().ok());
+            },
+        )?;
         let mut gone = 0;
         for id in there.iter().filter(|id| expire.contains(*id)) {
             self.purge(HISTORY, *id)?;
@@ -468,7 +494,10 @@ impl Upload<'_> {
         }
         let id = self.id();
         let without: Vec<SnapshotId> = self.shelves.keys().copied().collect();
-        for other in without.into_iter().filter(|other| *other < last && *other != id) {
+        for other in without
+            .into_iter()
+            .filter(|other| *other < last && *other != id)
+        {
             self.purge(MANIFESTS, other)?;
             self.shelves.remove(&other);
         }
@@ -477,13 +506,19 @@ impl Upload<'_> {
 
     fn remember(&mut self) -> Result<()> {
         let now = self.rclone.context.clock.now();
-        let uploaded = self.shelves.iter().filter(|(_, shelf)| shelf.uploaded.is_some());
+        let uploaded = self
+            .shelves
+            .iter()
+            .filter(|(_, shelf)| shelf.uploaded.is_some());
         self.memory.uploaded = uploaded.map(|(id, _)| *id).collect();
         let expired = &self.step.expire;
         self.memory.history.retain(|one| !expired.contains(&one.id));
         for id in &self.memory.uploaded {
             if !expired.contains(id) && !self.memory.history.iter().any(|one| one.id == *id) {
-                self.memory.history.push(HistoryFolder { id: *id, since: now });
+                self.memory.history.push(HistoryFolder {
+                    id: *id,
+                    since: now,
+                });
             }
         }
         self.memory.history.sort_by_key(|one| one.id);

@@ -96,9 +96,7 @@ pub(crate) fn run(
     }
     Ok(match ended {
         Some(status) if status.success() => Ended::Well,
-        Some(status) => Ended::Badly {
-            how: how(status),
-        },
+        Some(status) => Ended::Badly { how: how(status) },
         None => Ended::TooLate,
     })
 }
