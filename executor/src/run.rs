@@ -262,7 +262,7 @@ fn unserved<'a>(step: &'a Step, report: &Report) -> Option<&'a String> {
 pub fn part(state: &StateDir, plan: &Plan, part: Part, context: Context<'_>) -> Result<Report> {
     let (mut journal, replay) = state.journal(&plan.run_id)?;
     let group = plan.group(part, |step| replay.outcome(&step.id).is_some());
-    let first = parts::first_of(plan, group, part, &replay)?;
+    parts::may_begin(plan, group, part, &replay)?;
     let mut session = Session::new(state, plan);
     if replay
         .outcome("destination-check")
@@ -275,7 +275,6 @@ pub fn part(state: &StateDir, plan: &Plan, part: Part, context: Context<'_>) -> 
         continued: replay.running().is_some(),
     });
     let mut report = parts::report_so_far(plan, &replay, context.clock.now());
-    report.steps.retain(|done| done.step != first.id);
     for step in group {
         let done = one(
             &mut session,

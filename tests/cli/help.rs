@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 
 use crate::lab::{Lab, PROGRAM, Ran, id_of, ran};
 
-const VERBS: [&str; 16] = [
+const VERBS: [&str; 17] = [
     "try",
     "check",
     "schema",
@@ -20,6 +20,7 @@ const VERBS: [&str; 16] = [
     "accept",
     "init",
     "simulate",
+    "settle",
     "systemd-units",
 ];
 

@@ -11,6 +11,7 @@ mod many_days;
 mod mounted;
 mod ordinary_user;
 mod overview;
+mod parts;
 mod repair;
 mod restore;
 mod rsync;

@@ -68,6 +68,7 @@ pub(crate) fn hand_over(
     context: Context<'_>,
 ) -> Result<(Journal, Replay)> {
     let part = step.action.part();
+    context.stop.check()?;
     journal.append(&JournalEvent::HandedOver {
         part,
         at: context.clock.now(),
@@ -173,13 +174,8 @@ pub fn take_over(state: &StateDir, part: Part) -> Result<Option<Handed>> {
     }
 }
 
-/// The first step of a part's group, if the part may be done now.
-pub(crate) fn first_of<'a>(
-    plan: &Plan,
-    group: &'a [Step],
-    part: Part,
-    replay: &Replay,
-) -> Result<&'a Step> {
+/// Whether the group of steps of a part may be done now.
+pub(crate) fn may_begin(plan: &Plan, group: &[Step], part: Part, replay: &Replay) -> Result<()> {
     let word = part.word();
     let Some(first) = group.first() else {
         return Err(Error::refused(format!(
@@ -193,7 +189,7 @@ pub(crate) fn first_of<'a>(
         .into_iter()
         .find(|step| replay.outcome(&step.id).is_none())
     {
-        None => Ok(first),
+        None => Ok(()),
         Some(step) => Err(Error::refused(format!(
             "run {} is not finished, and its {word} steps wait for {}",
             plan.run_id, step.id
