@@ -7,6 +7,8 @@
 
 mod systemd;
 
+use std::time::Duration;
+
 use chrono::{DateTime, FixedOffset};
 use schema::{
     Plan, Report, RunResult,
@@ -105,6 +107,7 @@ pub(crate) fn hand_over(
         ),
         Ended::Ran(code) => return Err(unfinished(unit, left, code)),
         Ended::Broken(how) => {
+            asked_to_stop_soon(context)?;
             return Err(
                 Error::failed(format!("{unit} {how} during {}", left.id)).hint(format!(
                     "the next run continues it; see `journalctl --unit={unit}`"
@@ -119,6 +122,16 @@ pub(crate) fn hand_over(
     })?;
     drop(journal);
     state.journal(&plan.run_id)
+}
+
+/// Ends the run as interrupted if it is asked to stop: whoever stops it stops its parts in the same
+/// moment, and its own signal may be on its way.
+fn asked_to_stop_soon(context: Context<'_>) -> Result<()> {
+    for _ in 0..30 {
+        context.stop.check()?;
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
 }
 
 /// The error of a part that ended by itself and left a step: interrupted, or kept out by a lock.
