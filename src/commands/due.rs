@@ -145,7 +145,7 @@ fn fails_in_cloud(report: &Report) -> bool {
 /// a person, the disk or AC power that came back do not.
 fn wait(again: bool, last: &Report, failures: usize, now: Time) -> Option<Due> {
     let until = last.ended_at + schedule::retry_delay(failures);
-    (again && now < until).then(|| {
+    (again && failures > 0 && now < until).then(|| {
         Due::Not(format!(
             "the last run was {}; it is tried again at {}",
             last.result.word(),

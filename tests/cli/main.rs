@@ -3,6 +3,7 @@
 
 mod cloud;
 mod damage;
+mod due;
 mod help;
 mod interrupted;
 mod lab;

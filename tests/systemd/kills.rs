@@ -51,8 +51,8 @@ fn after_a_killed_run_the_post_script_and_the_notification_come_once() {
 }
 
 #[test]
-fn a_part_goes_on_when_the_coordinator_is_stopped_and_is_asked_to_stop_with_it() {
-    let Some(mut machine) = machine("a_part_is_asked_to_stop_with_the_coordinator") else {
+fn who_stops_the_coordinator_stops_its_part_and_nobody_is_told() {
+    let Some(mut machine) = machine("who_stops_the_coordinator_stops_its_part") else {
         return;
     };
     machine.configure(&config());
@@ -75,6 +75,48 @@ fn a_part_goes_on_when_the_coordinator_is_stopped_and_is_asked_to_stop_with_it()
     let post = machine.read("lab/post.log");
     assert!(post.starts_with("interrupted "), "{post}");
     assert!(!machine.read("lab/told.log").contains("result"));
+    machine.write("lab/go", "");
+    machine.sh("systemctl start --wait backup.service").ok();
+    assert_eq!(machine.report()["result"], "success");
+}
+
+#[test]
+fn a_part_ends_before_the_post_script_of_a_killed_coordinator_runs() {
+    let Some(mut machine) = machine("a_part_ends_before_the_post_script_runs") else {
+        return;
+    };
+    machine.configure(&config());
+    let state = "systemctl show --value -p ActiveState backup-local.service";
+    machine.script(
+        "lab/post",
+        &format!("echo \"$BACKUP_RESULT $({state})\" >> /lab/post.log"),
+    );
+    // The part, held before its first step, takes a moment to stop.
+    machine.script(
+        "lab/hold",
+        "trap 'sleep 1; exit 1' TERM\nuntil [ -e /lab/go ]; do sleep 0.1; done",
+    );
+    machine.drop_in(
+        "backup-local.service",
+        "[Service]\nExecStartPre=/lab/hold\n",
+    );
+    machine.boot();
+    machine.sh("systemctl start mnt-backup.mount").ok();
+    machine.sh("systemctl start backup.service").ok();
+    machine.wait_for("the part", || {
+        machine.property("backup-local.service", "ActiveState") == "activating"
+    });
+    machine
+        .sh("systemctl kill --kill-who=main -s KILL backup.service")
+        .ok();
+    machine.wait_for("the unit's end", || {
+        machine.property("backup.service", "ActiveState") == "failed"
+    });
+    let post = machine.read("lab/post.log");
+    assert!(
+        ["failed failed\n", "failed inactive\n"].contains(&post.as_str()),
+        "{post}"
+    );
     machine.write("lab/go", "");
     machine.sh("systemctl start --wait backup.service").ok();
     assert_eq!(machine.report()["result"], "success");

@@ -7,10 +7,21 @@ use crate::{
 
 #[test]
 fn a_run_goes_through_its_units_and_stores_what_only_root_may_read() {
-    let Some(mut machine) = machine("a_run_goes_through_its_units") else {
+    stores_everything("a_run_goes_through_its_units", false);
+}
+
+#[test]
+fn rsync_in_its_sandbox_stores_what_only_root_may_read() {
+    stores_everything("rsync_in_its_sandbox_stores_what_only_root_may_read", true);
+}
+
+fn stores_everything(test: &str, rsync: bool) {
+    let Some(mut machine) = machine(test) else {
         return;
     };
-    machine.configure(&config());
+    let mut config = config();
+    config["local"]["useRsync"] = rsync.into();
+    machine.configure(&config);
     machine.boot();
     let source = "
         cd /home/ann
@@ -90,6 +101,27 @@ fn started_alone_the_local_unit_does_just_its_part() {
     assert_eq!(machine.read("lab/post.log"), "");
     assert_eq!(machine.read("lab/told.log"), "");
     assert_eq!(machine.report()["result"], "success");
+}
+
+#[test]
+fn a_folder_that_the_sandbox_makes_a_mount_point_is_not_taken_for_the_disk() {
+    let test = "a_folder_that_the_sandbox_makes_a_mount_point_is_not_taken_for_the_disk";
+    let Some(mut machine) = machine(test) else {
+        return;
+    };
+    machine.configure(&config());
+    // As if the disk went after systemd had looked for it.
+    machine.drop_in("backup-local.service", "[Unit]\nAssertPathIsMountPoint=\n");
+    machine.boot();
+    let said = machine.sh("systemctl start --wait backup-local.service");
+    assert_ne!(said.code, Some(0), "{}", said.text);
+    assert_eq!(
+        machine.property("backup-local.service", "ExecMainStatus"),
+        "4"
+    );
+    let journal = machine.journal("backup-local.service");
+    assert!(journal.contains("destination not mounted"), "{journal}");
+    assert_eq!(machine.sh("ls -A /mnt/backup").ok(), "");
 }
 
 #[test]

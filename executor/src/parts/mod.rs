@@ -127,7 +127,7 @@ pub(crate) fn hand_over(
 /// Ends the run as interrupted if it is asked to stop: whoever stops it stops its parts in the same
 /// moment, and its own signal may be on its way.
 fn asked_to_stop_soon(context: Context<'_>) -> Result<()> {
-    for _ in 0..30 {
+    for _ in 0..15 {
         context.stop.check()?;
         std::thread::sleep(Duration::from_millis(100));
     }
