@@ -3,6 +3,7 @@
 
 mod cloud;
 mod damage;
+mod due;
 mod help;
 mod interrupted;
 mod lab;
@@ -11,6 +12,7 @@ mod many_days;
 mod mounted;
 mod ordinary_user;
 mod overview;
+mod parts;
 mod repair;
 mod restore;
 mod rsync;

@@ -55,6 +55,7 @@ pub const DELETIONS_WITHHELD: &str = "deletions-withheld";
 
 // Notes.
 pub const NOTHING_ENABLED: &str = "nothing-enabled";
+pub const ONLY_ONE_PART: &str = "only-one-part";
 pub const FIRST_SNAPSHOT: &str = "first-snapshot";
 pub const RSYNC_HAS_KNOWN_FAULTS: &str = "rsync-has-known-faults";
 pub const FULL_COPIES: &str = "full-copies";
