@@ -2,8 +2,11 @@
 
 pub(crate) mod apply;
 pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod health;
 pub(crate) mod init;
 pub(crate) mod list;
+pub(crate) mod man;
 pub(crate) mod mark;
 pub(crate) mod now;
 pub(crate) mod plan;

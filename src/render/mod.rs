@@ -4,6 +4,7 @@
 //! and without colour.
 
 pub(crate) mod amount;
+pub(crate) mod health;
 pub(crate) mod list;
 pub(crate) mod page;
 pub(crate) mod plan;

@@ -3,14 +3,18 @@
 
 mod cloud;
 mod damage;
+mod health;
 mod help;
 mod interrupted;
 mod lab;
 mod layout;
+mod manual;
 mod many_days;
 mod mounted;
+mod options;
 mod ordinary_user;
 mod overview;
+mod records;
 mod repair;
 mod restore;
 mod rsync;
