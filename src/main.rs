@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 mod exit;
 mod logs;
+mod metrics;
 mod out;
 mod progress;
 mod render;

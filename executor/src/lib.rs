@@ -13,6 +13,7 @@ pub mod health;
 pub mod journal;
 pub mod lock;
 pub mod manifest;
+pub mod metrics;
 pub mod remove;
 pub mod restore;
 pub mod run;

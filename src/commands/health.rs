@@ -17,7 +17,7 @@ use schema::{
 use crate::{
     cli,
     commands::{apply::Worker, plan::bar},
-    exit,
+    exit, metrics,
     out::Out,
     render,
     settings::Settings,
@@ -77,6 +77,7 @@ fn remembered(
         if let Err(error) = state.and_then(|state| state.remember_health(&health)) {
             out.say(&format!("note: this is not remembered: {}", error.message));
         }
+        metrics::write(settings, config, out);
         Ok(health)
     })
 }

@@ -10,6 +10,7 @@ mod lab;
 mod layout;
 mod manual;
 mod many_days;
+mod metrics;
 mod mounted;
 mod options;
 mod ordinary_user;
