@@ -10,6 +10,8 @@
   libPath ? nixpkgs + "/lib",
   # The modules to evaluate, beside nixos/module.nix.
   modules ? [ ],
+  # Whether to import that one at all.
+  withModule ? true,
 }:
 
 let
@@ -52,22 +54,63 @@ let
         };
   };
 
-  # The program as a derivation that nothing builds here.
-  package =
-    { lib, pkgs, ... }:
-    {
-      hwc.system.services.backup.package = lib.mkDefault (
-        pkgs.runCommand "backup-0" { meta.mainProgram = "backup"; } "exit 1"
+  # agenix declares such secrets, where to find them decrypted and much else.
+  agenix = {
+    options.age.secrets = lib.mkOption {
+      default = { };
+      type = lib.types.attrsOf (
+        lib.types.submodule (
+          { name, ... }:
+          {
+            options = {
+              file = lib.mkOption { type = lib.types.path; };
+              path = lib.mkOption {
+                type = lib.types.str;
+                default = "/run/agenix/${name}";
+              };
+            };
+          }
+        )
       );
     };
+  };
 
-in
-evaluate (
-  [
-    machine
-    missing
-    package
+  ours = [
     ../../nixos/module.nix
-  ]
-  ++ modules
-)
+    # The program as a derivation that nothing builds here.
+    (
+      { pkgs, ... }:
+      {
+        hwc.system.services.backup.package = lib.mkDefault (
+          pkgs.runCommand "backup-0" { meta.mainProgram = "backup"; } "exit 1"
+        );
+      }
+    )
+  ];
+
+  system = evaluate (
+    [
+      machine
+      missing
+      agenix
+    ]
+    ++ lib.optionals withModule ours
+    ++ modules
+  );
+
+  inherit (system) config;
+  isOurs = name: lib.hasPrefix "backup" name;
+in
+{
+  inherit system;
+
+  # What the tests compare, as JSON can have it.
+  report = {
+    config = builtins.fromJSON config.environment.etc."backup/config.json".text;
+    units = lib.mapAttrs (_: unit: {
+      inherit (unit) text wantedBy;
+    }) (lib.filterAttrs (name: unit: isOurs name && unit.enable) config.systemd.units);
+    inherit (config) warnings;
+    failed = map (a: a.message) (lib.filter (a: !a.assertion) config.assertions);
+  };
+}
