@@ -135,6 +135,23 @@ pub(crate) enum Verb {
     Init,
     /// Show the retention policy over time
     Simulate(Simulate),
+    /// Print the systemd units of the configuration, or write them to a folder
+    SystemdUnits(SystemdUnits),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Then: systemctl daemon-reload, and systemctl enable --now backup.timer \
+backup-retry.timer backup-health-check.timer. 60-backup.rules belongs into /etc/udev/rules.d."
+)]
+pub(crate) struct SystemdUnits {
+    /// The folder, such as /etc/systemd/system; units of an earlier configuration that it has no
+    /// more are removed from it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: Option<PathBuf>,
+    /// The program that the units start [default: this one]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) program: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

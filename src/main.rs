@@ -91,6 +91,7 @@ fn run(verb: &Verb, settings: &Settings, out: &Out) -> anyhow::Result<u8> {
         Verb::Accept(one) => commands::mark::accept(one, settings, out),
         Verb::Init => commands::init::run(settings, out),
         Verb::Simulate(arguments) => commands::simulate::run(arguments, settings, out),
+        Verb::SystemdUnits(arguments) => commands::units::run(arguments, settings, out),
     }
 }
 

@@ -12,4 +12,5 @@ pub(crate) mod schema;
 pub(crate) mod simulate;
 pub(crate) mod status;
 pub(crate) mod trial;
+pub(crate) mod units;
 pub(crate) mod verify;
