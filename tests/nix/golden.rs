@@ -4,7 +4,7 @@
 //! `BLESS=1 HWC_NIXPKGS=… cargo test --test nix golden` renews it. Where it is older than its
 //! sources and cannot be renewed, what needs it is skipped and says so.
 
-use std::{collections::BTreeMap, env, fmt::Write as _, fs, path::PathBuf};
+use std::{collections::BTreeMap, env, fmt::Write as _, fs, path::PathBuf, sync::OnceLock};
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -34,20 +34,27 @@ pub(crate) fn systems(test: &str) -> Option<Systems> {
     Some(serde_json::from_value(golden["systems"].clone()).unwrap())
 }
 
-/// Evaluates all examples, in one go.
+/// Evaluates all examples, in one go and once for all tests.
 fn evaluate(nix: &Nix, nixpkgs: &Nixpkgs) -> Systems {
-    let system = nixpkgs.import(
-        "system",
-        "modules = [ (./examples + \"/${name}/config.nix\") ];",
-    );
-    let found = nix.eval(
-        &format!(
-            "builtins.listToAttrs
-               (map (name: {{ inherit name; value = {system}.report; }}) data)"
-        ),
-        &json!(examples()),
-    );
-    serde_json::from_str(&without_hashes(&found.to_string())).unwrap()
+    static SYSTEMS: OnceLock<Systems> = OnceLock::new();
+    let all = || {
+        let one = "modules = [ (./examples + \"/${name}/config.nix\") ];";
+        let system = nixpkgs.import("system", one);
+        let found = nix.eval(
+            &format!(
+                "builtins.listToAttrs
+                   (map (name: {{ inherit name; value = {system}.report; }}) data)"
+            ),
+            &json!(examples()),
+        );
+        let mut systems: Systems =
+            serde_json::from_str(&without_hashes(&found.to_string())).unwrap();
+        for system in systems.values_mut() {
+            system["config"] = serde_json::from_str(system["config"].as_str().unwrap()).unwrap();
+        }
+        systems
+    };
+    SYSTEMS.get_or_init(all).clone()
 }
 
 /// Store paths without what differs from one nixpkgs to the next.

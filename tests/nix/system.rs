@@ -65,7 +65,8 @@ fn services_backup_is_another_name() {
             "modules = [ {more} {{ {backup} = {{ enable = true; local = {{ enable = true; keepDaily = 3; }}; }}; }} ];"
         );
         let system = nixpkgs.import("system", &modules);
-        nix.eval(&format!("{system}.report.config"), &Value::Null)
+        let text = nix.eval(&format!("{system}.report.config"), &Value::Null);
+        serde_json::from_str::<Value>(text.as_str().unwrap()).unwrap()
     };
     let alias = config("services.backup", "./nixos/alias.nix");
     assert_eq!(alias["local"]["keepDaily"], json!(3));
