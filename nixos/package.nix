@@ -34,7 +34,7 @@ rustPlatform.buildRustPackage {
   doCheck = false;
 
   postInstall = ''
-    for name in now status restore; do
+    for name in now status restore verify; do
       ln -s backup "$out/bin/backup-$name"
     done
   '';

@@ -54,7 +54,8 @@ fn no_example_fails_an_assertion_or_is_warned_of() {
     let Some(systems) = systems("no_example_fails_an_assertion_or_is_warned_of") else {
         return;
     };
-    for (name, system) in systems {
+    for name in examples() {
+        let system = &systems[&name];
         for key in ["failed", "warnings"] {
             assert_eq!(
                 system[key].as_array().map(Vec::len),
@@ -72,7 +73,8 @@ fn the_program_accepts_what_the_module_writes() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    for (name, system) in systems {
+    for name in examples() {
+        let system = &systems[&name];
         let file = folder.path().join(&name);
         fs::write(&file, system["config"].to_string()).unwrap();
         let out = Command::new(PROGRAM)

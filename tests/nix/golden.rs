@@ -38,14 +38,14 @@ pub(crate) fn systems(test: &str) -> Option<Systems> {
 fn evaluate(nix: &Nix, nixpkgs: &Nixpkgs) -> Systems {
     static SYSTEMS: OnceLock<Systems> = OnceLock::new();
     let all = || {
-        let one = "modules = [ (./examples + \"/${name}/config.nix\") ];";
+        let one = "modules = [ file ];";
         let system = nixpkgs.import("system", one);
         let found = nix.eval(
             &format!(
-                "builtins.listToAttrs
-                   (map (name: {{ inherit name; value = {system}.report; }}) data)"
+                "builtins.mapAttrs
+                   (_: path: let file = ./. + path; in {system}.report) data"
             ),
-            &json!(examples()),
+            &json!(sources()),
         );
         let mut systems: Systems =
             serde_json::from_str(&without_hashes(&found.to_string())).unwrap();
@@ -55,6 +55,21 @@ fn evaluate(nix: &Nix, nixpkgs: &Nixpkgs) -> Systems {
         systems
     };
     SYSTEMS.get_or_init(all).clone()
+}
+
+/// The examples, and systems that examples would be too odd for, each with its file.
+fn sources() -> BTreeMap<String, String> {
+    let odd = files(&PathBuf::from(ROOT).join("tests/nix/systems"));
+    let odd = odd.iter().map(|file| {
+        let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
+        let path = format!("/tests/nix/systems/{name}.nix");
+        (name, path)
+    });
+    let examples = examples().into_iter().map(|name| {
+        let path = format!("/examples/{name}/config.nix");
+        (name, path)
+    });
+    examples.chain(odd).collect()
 }
 
 /// Store paths without what differs from one nixpkgs to the next.
@@ -84,6 +99,7 @@ fn hash() -> String {
     let root = PathBuf::from(ROOT);
     let mut all = files(&root.join("nixos"));
     all.extend(files(&root.join("examples")));
+    all.extend(files(&root.join("tests/nix/systems")));
     all.push(root.join("tests/nix/system.nix"));
     // What no evaluated option depends on.
     all.retain(|file| !file.ends_with("nixos/package.nix") && !file.ends_with("nixos/vm-test.nix"));

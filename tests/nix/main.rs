@@ -21,3 +21,4 @@ mod pure;
 mod rules;
 mod syntax;
 mod system;
+mod units;

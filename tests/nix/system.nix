@@ -42,20 +42,13 @@ let
 
   # Options of today's NixOS that an old tree has not; where the tree has them they are its own.
   absent = path: !lib.hasAttrByPath path (evaluate [ ]).options;
-  missing = {
-    options =
-      lib.optionalAttrs
-        (absent [
-          "system"
-          "checks"
-        ])
-        {
-          system.checks = lib.mkOption {
-            type = lib.types.listOf lib.types.package;
-            default = [ ];
-          };
-        };
-  };
+  declare =
+    path: type: default:
+    lib.optionalAttrs (absent path) (lib.setAttrByPath path (lib.mkOption { inherit type default; }));
+  missing.options = lib.foldl' lib.recursiveUpdate { } [
+    (declare [ "system" "checks" ] (lib.types.listOf lib.types.package) [ ])
+    (declare [ "systemd" "tmpfiles" "settings" ] lib.types.anything { })
+  ];
 
   # agenix declares such secrets, where to find them decrypted and much else.
   agenix = {
@@ -113,6 +106,10 @@ in
     units = lib.mapAttrs (_: unit: {
       inherit (unit) text wantedBy;
     }) (lib.filterAttrs (name: unit: isOurs name && unit.enable) config.systemd.units);
+    # The rules of others are none of ours.
+    udev = lib.concatStringsSep "\n" (
+      lib.filter (lib.hasInfix "backup.service") (lib.splitString "\n" config.services.udev.extraRules)
+    );
     inherit (config) warnings;
     failed = map (a: a.message) (lib.filter (a: !a.assertion) config.assertions);
   };
