@@ -45,13 +45,7 @@ pub(crate) struct Nixpkgs {
 impl Nix {
     /// Nix on the `PATH`, or the one that ./test has brought.
     pub(crate) fn find(test: &str) -> Option<Self> {
-        let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        let cache = cache.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")));
-        let brought = cache.map(|cache| cache.join("backup-tests/nix-trixie/bin"));
-        let path = env::var_os("PATH").unwrap_or_default();
-        let found = env::split_paths(&path)
-            .chain(brought)
-            .find(|folder| folder.join("nix-instantiate").exists());
+        let found = Self::find_silently();
         if found.is_none() {
             skip(
                 test,
@@ -59,7 +53,19 @@ impl Nix {
             );
             assert!(env::var_os("CI").is_none(), "{test} cannot run without Nix");
         }
-        found.map(|folder| Self { folder })
+        found
+    }
+
+    /// The same, without a word where there is none.
+    pub(crate) fn find_silently() -> Option<Self> {
+        let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+        let cache = cache.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")));
+        let brought = cache.map(|cache| cache.join("backup-tests/nix-trixie/bin"));
+        let path = env::var_os("PATH").unwrap_or_default();
+        env::split_paths(&path)
+            .chain(brought)
+            .find(|folder| folder.join("nix-instantiate").exists())
+            .map(|folder| Self { folder })
     }
 
     /// Nix with a nixpkgs of which at least `lib` is there.
@@ -83,7 +89,7 @@ impl Nix {
 
     /// The nixpkgs that the environment names. One that is named and is none is a mistake, not a
     /// reason to skip.
-    fn nixpkgs(&self) -> Option<Nixpkgs> {
+    pub(crate) fn nixpkgs(&self) -> Option<Nixpkgs> {
         let path = match env::var_os("HWC_NIXPKGS") {
             Some(path) => PathBuf::from(path),
             None => {

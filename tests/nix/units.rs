@@ -36,34 +36,36 @@ fn lines(text: &str) -> Lines {
         if line.starts_with('[') {
             section = line;
         } else if let Some((key, value)) = line.split_once('=').filter(|_| !line.starts_with('#')) {
-            let line = format!("{section} {key}={}", one_spelling(key, value));
-            let spared = OF_NIXOS.iter().any(|start| line.starts_with(start));
-            // A delay of nothing is none.
-            if !spared && !line.ends_with("RandomizedDelaySec=0us") {
-                found.insert(line);
+            for value in spelled_alike(key, value) {
+                let line = format!("{section} {key}={value}");
+                if !OF_NIXOS.iter().any(|start| line.starts_with(start)) {
+                    found.insert(line);
+                }
             }
         }
     }
     found
 }
 
-/// A value in one spelling of several that systemd reads alike.
-fn one_spelling(key: &str, value: &str) -> String {
-    let words = |value: &str| {
-        let mut words: Vec<&str> = value.split(' ').collect();
-        words.sort_unstable();
-        words.join(" ")
-    };
-    match key {
+/// A value in one spelling of several that systemd reads alike; a list as its members.
+fn spelled_alike(key: &str, value: &str) -> Vec<String> {
+    let one = match key {
         "OnCalendar" => value.parse::<Calendar>().unwrap().normalized(),
-        "RandomizedDelaySec" => format!("{}us", value.parse::<Span>().unwrap().as_micros()),
-        "After" | "Wants" | "PropagatesStopTo" => words(value),
+        // A delay of nothing is none.
+        "RandomizedDelaySec" => match value.parse::<Span>().unwrap().as_micros() {
+            0 => return Vec::new(),
+            delay => format!("{delay}us"),
+        },
+        "After" | "Wants" | "PropagatesStopTo" => {
+            return value.split(' ').map(str::to_owned).collect();
+        }
         _ => match value {
             "true" => "yes".to_owned(),
             "false" => "no".to_owned(),
             _ => value.to_owned(),
         },
-    }
+    };
+    vec![one]
 }
 
 /// The units of one system as NixOS has them, by name.
