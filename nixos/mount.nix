@@ -4,9 +4,9 @@
 let
   cfg = config.hwc.system.services.backup;
 
-  # A trailing slash is not part of a name.
+  # A trailing slash is not part of a name; ours has none.
   clean = path: builtins.head (builtins.match "(/|.*[^/])/*" path);
-  here = path: clean path == clean cfg.local.mountPoint;
+  here = path: clean path == cfg.local.mountPoint;
 
   entries = builtins.filter (entry: here entry.mountPoint) (builtins.attrValues config.fileSystems);
   units = builtins.filter (unit: here unit.where) config.systemd.mounts;

@@ -55,7 +55,7 @@ let
   usesTmp =
     let
       below = path: builtins.match "(/var)?/tmp(/.*)?" path != null;
-      covers = path: builtins.match "/+(var/*)?" path != null;
+      covers = path: path == "/" || path == "/var";
     in
     lib.any (path: below path || covers path) local.sources
     || below local.mountPoint
@@ -67,7 +67,7 @@ let
   places =
     more:
     let
-      logs = builtins.match "/var/log/+([^/].*[^/]|[^/])/*" monitoring.logPath;
+      logs = builtins.match "/var/log/(.*)" monitoring.logPath;
       writes = lib.optional (logs == null) monitoring.logPath ++ more;
     in
     {

@@ -96,14 +96,12 @@ in
     '';
 
     # Elsewhere than below /var/log no unit makes it.
-    systemd.tmpfiles.settings.backup =
-      lib.mkIf (builtins.match "/var/log/+[^/].*" cfg.monitoring.logPath == null)
-        {
-          ${cfg.monitoring.logPath}.d = {
-            user = "root";
-            group = "root";
-            mode = "0750";
-          };
-        };
+    systemd.tmpfiles.settings.backup = lib.mkIf (!lib.hasPrefix "/var/log/" cfg.monitoring.logPath) {
+      ${cfg.monitoring.logPath}.d = {
+        user = "root";
+        group = "root";
+        mode = "0750";
+      };
+    };
   };
 }

@@ -31,15 +31,17 @@ let
   ];
 
   # Path literals become their own text: interpolated or put into JSON they would be copied to the
-  # store, for everybody to read.
+  # store, for everybody to read. A path has one spelling, as in the program.
   path =
     description: check:
     let
       isPath =
         text: builtins.match "/.*" text != null && builtins.match "/(.*/)?[.][.]?(/.*)?" text == null;
       final = checked description types.str (text: isPath text && check text);
+      spell = path: "/" + lib.concatStringsSep "/" (parts (toString path));
+      parts = text: lib.filter (part: part != "") (lib.splitString "/" text);
     in
-    types.coercedTo types.path toString final // { inherit description; };
+    types.coercedTo types.path spell final // { inherit description; };
 in
 rec {
   absolutePath = path "absolute path without `.` or `..`" (_: true);

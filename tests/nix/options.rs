@@ -294,6 +294,27 @@ fn a_secret_in_the_store_is_refused() {
 }
 
 #[test]
+fn a_path_has_one_spelling() {
+    let Some((nix, nixpkgs)) = Nix::with_lib("a_path_has_one_spelling") else {
+        return;
+    };
+    let bare = nixpkgs.import(
+        "bare",
+        "backup.local = { mountPoint = \"/mnt//backup/\"; sources = [ \"/\" \"/home/\" /etc/nixos ]; };",
+    );
+    let found = nix.eval(
+        &format!(
+            "{{ inherit ({bare}.config.hwc.system.services.backup.local) mountPoint sources; }}"
+        ),
+        &Value::Null,
+    );
+    assert_eq!(
+        found,
+        json!({ "mountPoint": "/mnt/backup", "sources": ["/", "/home", "/etc/nixos"] })
+    );
+}
+
+#[test]
 fn the_defaults_under_a_real_lib_are_the_programs() {
     let Some((nix, nixpkgs)) = Nix::with_lib("the_defaults_under_a_real_lib_are_the_programs")
     else {
