@@ -1,8 +1,4 @@
-# Evaluates the module as NixOS would: a whole system around `modules`, and of it what the tests
-# compare. Called by main.rs.
-#
-# The tree of nixpkgs may be older than the lib; names that lib has dropped since are added for it,
-# and options of NixOS that it lacks are declared below. The module knows nothing of either.
+# A whole system with the module in it, and of it what the tests compare. Called by main.rs.
 {
   # A tree with nixos/.
   nixpkgs,
@@ -15,9 +11,7 @@
 }:
 
 let
-  own = import (nixpkgs + "/lib");
-  new = import libPath;
-  lib = new.extend (_: prev: removeAttrs own (builtins.attrNames prev));
+  inherit (import ./old-nixos.nix { inherit nixpkgs libPath; }) lib nixosSystem;
 
   # What no backup needs and every NixOS wants.
   machine = {
@@ -33,44 +27,6 @@ let
     networking.hostName = lib.mkOverride 1400 "";
   };
 
-  evaluate =
-    modules:
-    import (nixpkgs + "/nixos/lib/eval-config.nix") {
-      inherit lib modules;
-      system = "x86_64-linux";
-    };
-
-  # Options of today's NixOS that an old tree has not; where the tree has them they are its own.
-  absent = path: !lib.hasAttrByPath path (evaluate [ ]).options;
-  declare =
-    path: type: default:
-    lib.optionalAttrs (absent path) (lib.setAttrByPath path (lib.mkOption { inherit type default; }));
-  missing.options = lib.foldl' lib.recursiveUpdate { } [
-    (declare [ "system" "checks" ] (lib.types.listOf lib.types.package) [ ])
-    (declare [ "systemd" "tmpfiles" "settings" ] lib.types.anything { })
-  ];
-
-  # agenix declares such secrets, where to find them decrypted and much else.
-  agenix = {
-    options.age.secrets = lib.mkOption {
-      default = { };
-      type = lib.types.attrsOf (
-        lib.types.submodule (
-          { name, ... }:
-          {
-            options = {
-              file = lib.mkOption { type = lib.types.path; };
-              path = lib.mkOption {
-                type = lib.types.str;
-                default = "/run/agenix/${name}";
-              };
-            };
-          }
-        )
-      );
-    };
-  };
-
   ours = [
     ../../nixos/module.nix
     # The program as a derivation that nothing builds here.
@@ -84,15 +40,14 @@ let
     )
   ];
 
-  system = evaluate (
-    [
+  system = nixosSystem {
+    modules = [
       machine
-      missing
-      agenix
+      ./agenix.nix
     ]
     ++ lib.optionals withModule ours
-    ++ modules
-  );
+    ++ modules;
+  };
 
   inherit (system) config;
   isOurs = name: lib.hasPrefix "backup" name;
