@@ -5,6 +5,14 @@ use std::path::PathBuf;
 use chrono::{DateTime, FixedOffset};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+/// Verbs that are also programs of their own: `backup-now` is `backup now`.
+pub(crate) const PROGRAMS: [(&str, &str); 4] = [
+    ("backup-now", "now"),
+    ("backup-status", "status"),
+    ("backup-restore", "restore"),
+    ("backup-verify", "verify"),
+];
+
 /// Hard-link snapshots with a plan you can read before anything is deleted.
 #[derive(Debug, Parser)]
 #[command(
@@ -121,6 +129,8 @@ pub(crate) enum Verb {
     Status(At),
     /// Show all snapshots
     List(At),
+    /// Check whether the backup can be relied on, and read a share of what is stored
+    Health(Health),
     /// Copy a file or folder out of a snapshot
     Restore(Restore),
     /// Compare snapshots with their manifests, and heal what is damaged
@@ -135,6 +145,10 @@ pub(crate) enum Verb {
     Init,
     /// Show the retention policy over time
     Simulate(Simulate),
+    /// Print a script that completes command lines in a shell
+    Completions(Completions),
+    /// Print the manual, or write it as one page for each verb
+    Man(Man),
     /// Run the post-script and the notification of a run that was killed
     #[command(
         after_help = "For ExecStopPost= of backup.service. Does nothing after a run that ended, \
@@ -196,6 +210,8 @@ pub(crate) enum Format {
     Report,
     /// What `verify` found
     Verification,
+    /// What `health` found
+    Health,
 }
 
 #[derive(Debug, Args)]
@@ -294,6 +310,36 @@ pub(crate) struct At {
     /// Suppose that it is this time, such as 2025-01-16T02:00:00+01:00
     #[arg(long, value_name = "RFC3339", value_parser = DateTime::parse_from_rfc3339)]
     pub(crate) now: Option<DateTime<FixedOffset>>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exits with 0 if all is well, with 3 if a person should look, and with 1 if there \
+is no backup to rely on or soon will be none. Nothing is written to sources and snapshots. The \
+result is remembered for `backup status`, but not with --now, which reads no stored data either."
+)]
+pub(crate) struct Health {
+    /// Read no stored data; else each check reads the next share of it (monitoring.verifySubset)
+    #[arg(long)]
+    pub(crate) quick: bool,
+    #[command(flatten)]
+    pub(crate) at: At,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "For bash: backup completions bash > \
+~/.local/share/bash-completion/completions/backup. The script completes backup-now, backup-status, \
+backup-restore and backup-verify too.")]
+pub(crate) struct Completions {
+    /// Which shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Write backup.1 and a page for each verb into this folder, which is made if need be
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

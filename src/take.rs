@@ -20,7 +20,7 @@ pub(crate) fn destination(
     settings: &Settings,
     config: &Config,
     context: Context<'_>,
-) -> Result<DestinationState> {
+) -> executor::Result<DestinationState> {
     let folder = host_folder(config);
     let mut found = scan::destination(&config.local, &folder, context)?;
     // Whoever may not read the state directory is told of it where it is needed.
@@ -77,7 +77,7 @@ pub(crate) fn not_mounted(config: &Config, because: Option<&str>) -> Error {
 }
 
 /// Opens the destination for reading, where it is there.
-pub(crate) fn store(config: &Config) -> Result<Option<Store>> {
+pub(crate) fn store(config: &Config) -> executor::Result<Option<Store>> {
     let mount_point = config.local.mount_point.as_path();
     let Ok(resolved) = executor::sys::resolve::resolve(mount_point) else {
         return Ok(None);
@@ -90,7 +90,7 @@ pub(crate) fn store(config: &Config) -> Result<Option<Store>> {
         return Ok(None);
     }
     let path = config.local.mount_point.as_str();
-    Ok(Store::open(&dir, path, &host_folder(config))?)
+    Store::open(&dir, path, &host_folder(config))
 }
 
 /// Takes the whole inventory, with the survey of the sources that it comes from. Writes nothing.

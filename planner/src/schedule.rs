@@ -57,20 +57,22 @@ pub fn next_run(config: &Config, now: Time) -> Option<Time> {
         .single()
 }
 
-/// Since when a backup is late: the last good one is older than `monitoring.maxAge`, or without
-/// that than twice the schedule's interval.
+/// How old the last good backup may be: `monitoring.maxAge`, or without that twice the schedule's
+/// interval. None where neither says anything.
+#[must_use]
+pub fn oldest_acceptable(config: &Config, now: Time) -> Option<TimeDelta> {
+    if let Some(age) = &config.monitoring.max_age {
+        return TimeDelta::from_std(age.as_duration()).ok();
+    }
+    let interval = calendar(config)?.interval_hint(now.naive_local())?;
+    TimeDelta::try_seconds(i64::try_from(interval).ok()?.checked_mul(2)?)
+}
+
+/// Since when a backup is late: the last good one is older than it may be.
 #[must_use]
 pub fn late_since(config: &Config, last_good: Option<Time>, now: Time) -> Option<Time> {
-    let calendar = calendar(config)?;
-    let limit = match &config.monitoring.max_age {
-        Some(age) => TimeDelta::from_std(age.as_duration()).ok()?,
-        None => {
-            let seconds = i64::try_from(calendar.interval_hint(now.naive_local())?).ok()?;
-            TimeDelta::try_seconds(seconds.checked_mul(2)?)?
-        }
-    };
     last_good?
-        .checked_add_signed(limit)
+        .checked_add_signed(oldest_acceptable(config, now)?)
         .filter(|late| *late < now)
 }
 
@@ -151,6 +153,10 @@ mod tests {
             late_since(&strict, old, now),
             Some(at("2025-01-15T02:00:00+01:00"))
         );
+        // A person who starts backups by hand may say how old the last one may be.
+        strict.schedule.enable = false;
+        assert!(late_since(&strict, old, now).is_some());
+        strict.schedule.enable = true;
         assert_eq!(
             next_run(&strict, now),
             Some(at("2025-01-20T02:00:00+01:00"))

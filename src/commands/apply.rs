@@ -27,6 +27,7 @@ use crate::{
     },
     exit::{self, Explained, invalid},
     logs::Logs,
+    metrics,
     out::Out,
     progress::{Bar, Mode},
     render,
@@ -330,6 +331,7 @@ impl<'a> Worker<'a> {
     /// Shows how a run ended; gives the exit code.
     pub(super) fn show(&self, state: &StateDir, report: &Report) -> u8 {
         self.bar.clear();
+        metrics::write(self.settings, self.config, self.out);
         let folder = state.run_path(&report.run_id);
         if self.settings.json {
             self.out.data_json(report);

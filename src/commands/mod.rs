@@ -2,9 +2,12 @@
 
 pub(crate) mod apply;
 pub(crate) mod check;
+pub(crate) mod completions;
 pub(crate) mod due;
+pub(crate) mod health;
 pub(crate) mod init;
 pub(crate) mod list;
+pub(crate) mod man;
 pub(crate) mod mark;
 pub(crate) mod now;
 mod part;

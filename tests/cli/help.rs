@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 
 use crate::lab::{Lab, PROGRAM, Ran, id_of, ran};
 
-const VERBS: [&str; 17] = [
+pub(crate) const VERBS: [&str; 20] = [
     "try",
     "check",
     "schema",
@@ -13,6 +13,7 @@ const VERBS: [&str; 17] = [
     "now",
     "status",
     "list",
+    "health",
     "restore",
     "verify",
     "pin",
@@ -20,6 +21,8 @@ const VERBS: [&str; 17] = [
     "accept",
     "init",
     "simulate",
+    "completions",
+    "man",
     "settle",
     "systemd-units",
 ];

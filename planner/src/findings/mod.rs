@@ -6,7 +6,8 @@
 pub mod code;
 pub(crate) mod destination;
 pub(crate) mod notices;
-mod rsync;
+pub(crate) mod records;
+pub(crate) mod rsync;
 mod sources;
 
 use schema::{Finding, Severity, inventory, inventory::Power, plan::Part};
