@@ -4,6 +4,7 @@
 mod cloud;
 mod damage;
 mod health;
+mod health_cloud;
 mod help;
 mod interrupted;
 mod lab;
