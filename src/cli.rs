@@ -149,6 +149,29 @@ pub(crate) enum Verb {
     Completions(Completions),
     /// Print the manual, or write it as one page for each verb
     Man(Man),
+    /// Run the post-script and the notification of a run that was killed
+    #[command(
+        after_help = "For ExecStopPost= of backup.service. Does nothing after a run that ended, \
+while another is at work, or a second time. The run stays as it is: `apply` continues it."
+    )]
+    Settle,
+    /// Print the systemd units of the configuration, or write them to a folder
+    SystemdUnits(SystemdUnits),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Then: systemctl daemon-reload, and systemctl enable --now backup.timer \
+backup-retry.timer backup-health-check.timer. 60-backup.rules belongs into /etc/udev/rules.d."
+)]
+pub(crate) struct SystemdUnits {
+    /// The folder, such as /etc/systemd/system; units of an earlier configuration that it has no
+    /// more are removed from it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: Option<PathBuf>,
+    /// The program that the units start [default: this one]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) program: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -200,6 +223,9 @@ pub(crate) struct Plan {
     /// Save the plan, to be run by `apply FILE`
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Show the steps of one part only, without scripts and notifications
+    #[arg(long, value_name = "PART")]
+    pub(crate) only: Option<Only>,
     /// Print the steps as a graph
     #[arg(long, value_name = "FORM", conflicts_with = "json")]
     pub(crate) graph: Option<Graph>,
@@ -210,6 +236,24 @@ pub(crate) struct Plan {
     pub(crate) deletions: Deletions,
     #[command(flatten)]
     pub(crate) at: At,
+}
+
+/// A part of a run that can be done by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Only {
+    /// What works on the destination
+    Local,
+    /// What talks to the cloud
+    Cloud,
+}
+
+impl From<Only> for schema::plan::Part {
+    fn from(only: Only) -> Self {
+        match only {
+            Only::Local => Self::Local,
+            Only::Cloud => Self::Cloud,
+        }
+    }
 }
 
 /// How to draw a graph.
@@ -232,6 +276,14 @@ pub(crate) struct Apply {
     /// on battery if schedule.onlyOnAC is set; for timers
     #[arg(long, conflicts_with = "plan")]
     pub(crate) if_due: bool,
+    /// Do the steps of one part only, without scripts and notifications; of the run that hands them
+    /// over, if one does
+    #[arg(long, value_name = "PART", conflicts_with_all = ["plan", "if_due", "by_units"])]
+    pub(crate) only: Option<Only>,
+    /// Let backup-local.service and backup-cloud.service do their steps of the run; for
+    /// backup.service
+    #[arg(long, conflicts_with = "plan")]
+    pub(crate) by_units: bool,
     #[command(flatten)]
     pub(crate) deletions: Deletions,
     #[command(flatten)]

@@ -11,6 +11,7 @@ mod metrics;
 mod out;
 mod progress;
 mod render;
+mod service;
 mod settings;
 mod signals;
 mod snapshots;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         quiet: settings.quiet,
     };
     raise_file_limit();
+    service::ready();
     let result = run(&cli.verb, &settings, &out);
     ExitCode::from(result.unwrap_or_else(|error| explain(&error, &settings, &out)))
 }
@@ -90,6 +92,8 @@ fn run(verb: &Verb, settings: &Settings, out: &Out) -> anyhow::Result<u8> {
         Verb::Accept(one) => commands::mark::accept(one, settings, out),
         Verb::Init => commands::init::run(settings, out),
         Verb::Simulate(arguments) => commands::simulate::run(arguments, settings, out),
+        Verb::Settle => commands::settle::run(settings, out),
+        Verb::SystemdUnits(arguments) => commands::units::run(arguments, settings, out),
         Verb::Completions(arguments) => commands::completions::run(arguments, out),
         Verb::Man(arguments) => commands::man::run(arguments, out),
     }

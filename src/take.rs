@@ -4,9 +4,9 @@ use anyhow::Result;
 use chrono::{DateTime, FixedOffset};
 use executor::{
     Error, error::reason, event::Context, scan, state_dir::StateDir, store::Store, survey::Survey,
-    verify::memory,
+    sys::mounts::is_mounted, verify::memory,
 };
-use schema::{Config, Inventory, inventory::DestinationState};
+use schema::{Config, Inventory, inventory::DestinationState, plan::Part};
 
 use crate::settings::{Settings, host_name};
 
@@ -40,7 +40,7 @@ pub(crate) fn store_present(config: &Config) -> Result<Store> {
     });
     let because = match opened {
         Err(error) => Some(reason(&error.into())),
-        Ok((stat, _)) if config.local.require_mount && !stat.mount_root => None,
+        Ok((stat, _)) if config.local.require_mount && !is_mounted(&stat) => None,
         Ok(_) => {
             return store(config)?.ok_or_else(|| {
                 Error::refused(format!("nothing was ever backed up to {path}"))
@@ -85,7 +85,7 @@ pub(crate) fn store(config: &Config) -> executor::Result<Option<Store>> {
     let Ok(dir) = resolved.folder() else {
         return Ok(None);
     };
-    let mounted = dir.stat_self().is_ok_and(|stat| stat.mount_root);
+    let mounted = dir.stat_self().is_ok_and(|stat| is_mounted(&stat));
     if config.local.require_mount && !mounted {
         return Ok(None);
     }
@@ -100,10 +100,25 @@ pub(crate) fn inventory(
     now: DateTime<FixedOffset>,
     context: Context<'_>,
 ) -> Result<(Inventory, Option<Survey>)> {
+    inventory_for(settings, config, now, None, context)
+}
+
+/// As [`inventory`], but without the sources where only the cloud steps are wanted.
+pub(crate) fn inventory_for(
+    settings: &Settings,
+    config: &Config,
+    now: DateTime<FixedOffset>,
+    only: Option<Part>,
+    context: Context<'_>,
+) -> Result<(Inventory, Option<Survey>)> {
     if !config.local.enable {
         return Ok((inventory_of(settings, now, None)?, None));
     }
     let destination = destination(settings, config, context)?;
+    if only == Some(Part::Cloud) {
+        let inventory = inventory_of(settings, now, Some(destination))?;
+        return Ok((inventory, None));
+    }
     let store = store(config)?;
     let never = store.as_ref().and_then(|store| {
         let root = store.root.stat_self();

@@ -16,6 +16,7 @@ mod small;
 mod space;
 mod stale;
 mod steps;
+pub mod units;
 
 pub use pipeline::{Options, basis, plan};
 pub use small::small;

@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 
 use crate::lab::{Lab, PROGRAM, Ran, id_of, ran};
 
-pub(crate) const VERBS: [&str; 18] = [
+pub(crate) const VERBS: [&str; 20] = [
     "try",
     "check",
     "schema",
@@ -23,6 +23,8 @@ pub(crate) const VERBS: [&str; 18] = [
     "simulate",
     "completions",
     "man",
+    "settle",
+    "systemd-units",
 ];
 
 fn bare(lab: &Lab, program: &str, arguments: &[&str]) -> Ran {

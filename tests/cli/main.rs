@@ -3,6 +3,7 @@
 
 mod cloud;
 mod damage;
+mod due;
 mod health;
 mod health_cloud;
 mod help;
@@ -16,6 +17,7 @@ mod mounted;
 mod options;
 mod ordinary_user;
 mod overview;
+mod parts;
 mod records;
 mod repair;
 mod restore;

@@ -68,7 +68,7 @@ pub fn destination(local: &Local, folder: &str, context: Context<'_>) -> Result<
         }
     };
     state.present = true;
-    state.mounted = stat.mount_root;
+    state.mounted = mounts::is_mounted(&stat);
     let all = mounts::mounts().unwrap_or_default();
     state.place = Some(place(&resolved, &stat, &all));
     if let Some(mount) = mounts::of(&all, &stat) {

@@ -80,6 +80,7 @@ pub const RCLONE_HAS_KNOWN_FAULTS: &str = "rclone-has-known-faults";
 
 // Notes.
 pub const NOTHING_ENABLED: &str = "nothing-enabled";
+pub const ONLY_ONE_PART: &str = "only-one-part";
 pub const FIRST_SNAPSHOT: &str = "first-snapshot";
 pub const RSYNC_HAS_KNOWN_FAULTS: &str = "rsync-has-known-faults";
 pub const FULL_COPIES: &str = "full-copies";
