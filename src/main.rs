@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 mod exit;
 mod logs;
+mod notices;
 mod out;
 mod progress;
 mod render;
@@ -86,6 +87,7 @@ fn run(verb: &Verb, settings: &Settings, out: &Out) -> anyhow::Result<u8> {
         Verb::List(arguments) => commands::list::run(arguments, settings, out),
         Verb::Restore(arguments) => commands::restore::run(arguments, settings, out),
         Verb::Verify(arguments) => commands::verify::run(arguments, settings, out),
+        Verb::NotifyTest => commands::notify_test::run(settings, out),
         Verb::Pin(one) => commands::mark::pin(one, settings, out),
         Verb::Unpin(one) => commands::mark::unpin(one, settings, out),
         Verb::Accept(one) => commands::mark::accept(one, settings, out),
@@ -107,6 +109,9 @@ fn explain(error: &anyhow::Error, settings: &Settings, out: &Out) -> u8 {
     } else {
         (format!("{error:#}"), None, exit::FAILED)
     };
+    if !settings.json && logs::error(&message, hint.as_deref()) {
+        return code;
+    }
     out.note(&render::report::error(
         &message,
         hint.as_deref(),

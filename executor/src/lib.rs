@@ -6,12 +6,15 @@
 pub mod clock;
 pub mod copy;
 mod crew;
+pub mod deferrals;
 pub mod destination;
 pub mod error;
 pub mod event;
 pub mod journal;
 pub mod lock;
+pub mod logs;
 pub mod manifest;
+pub mod notify;
 pub mod remove;
 pub mod restore;
 pub mod run;

@@ -1,16 +1,23 @@
 //! The state directory: what this machine remembers between runs.
 //!
 //! `runs/<run-id>/` explains each run by itself; `destinations.json` lists the disks that were
-//! used; `verified.json` what was found of each; `lock` lets one run at a time.
+//! used; `verified.json` what was found of each; `deferrals.json` since when runs are deferred; `lock`
+//! lets one run at a time.
 
 use std::{collections::BTreeMap, ffi::OsStr, os::unix::fs::DirBuilderExt as _, path::Path};
 
 use chrono::{DateTime, FixedOffset};
 use rustix::io::Errno;
-use schema::{Config, Inventory, Plan, Report, SnapshotId, plan::Action, verify::DamagedFile};
+use schema::{
+    Config, Inventory, Plan, Report, SnapshotId,
+    journal::Sealed,
+    plan::{Action, LastGood},
+    verify::DamagedFile,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    deferrals::Deferrals,
     error::{Error, Result},
     event::Context,
     journal::{self, Journal, Replay},
@@ -23,6 +30,7 @@ use crate::{
 const RUNS: &str = "runs";
 const DESTINATIONS: &str = "destinations.json";
 const VERIFIED: &str = "verified.json";
+const DEFERRALS: &str = "deferrals.json";
 const LOCK: &str = "lock";
 const CONFIG: &str = "config.json";
 const INVENTORY: &str = "inventory.json";
@@ -259,6 +267,49 @@ impl StateDir {
             }
         }
         Ok(None)
+    }
+
+    /// The newest good snapshot that a run of this machine sealed, whatever became of it since.
+    ///
+    /// # Errors
+    /// When the folders of runs cannot be read.
+    pub fn last_good(&self) -> Result<Option<LastGood>> {
+        for name in self.run_names()?.into_iter().rev() {
+            let run = self.run(&name)?;
+            let path = self.named(&format!("{RUNS}/{name}/{REPORT}"));
+            let Ok(Some(report)) = read_json::<Report>(&run, REPORT, &path) else {
+                continue;
+            };
+            let good = |sealed: &Sealed| sealed.complete && sealed.suspect.is_empty();
+            if let Some(sealed) = report.snapshot.filter(good) {
+                let (id, started_at) = (sealed.id, report.started_at);
+                return Ok(Some(LastGood { id, started_at }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Runs that were deferred since the last one that was not.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn deferrals(&self) -> Result<Option<Deferrals>> {
+        read_json(&self.dir, DEFERRALS, &self.named(DEFERRALS))
+    }
+
+    /// Remembers this of deferred runs, instead of what was remembered.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn remember_deferrals(&self, deferrals: Option<Deferrals>) -> Result<()> {
+        let path = self.named(DEFERRALS);
+        match deferrals {
+            Some(deferrals) => write_json(&self.dir, DEFERRALS, &path, &deferrals),
+            None => match self.dir.remove_file(OsStr::new(DEFERRALS)) {
+                Ok(()) | Err(Errno::NOENT) => Ok(()),
+                Err(error) => Err(Error::io("remove", path.as_bytes(), error)),
+            },
+        }
     }
 
     /// Removes the folders of runs that ended long ago.

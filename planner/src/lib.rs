@@ -16,6 +16,6 @@ mod space;
 mod stale;
 mod steps;
 
-pub use pipeline::{Options, basis, plan};
+pub use pipeline::{Options, basis, last_good, plan};
 pub use small::small;
 pub use stale::stale;

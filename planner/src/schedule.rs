@@ -39,14 +39,14 @@ pub fn next_run(config: &Config, now: Time) -> Option<Time> {
 }
 
 /// Since when a backup is late: the last good one is older than `monitoring.maxAge`, or without
-/// that than twice the schedule's interval.
+/// that than twice the schedule's interval; never where there is neither.
 #[must_use]
 pub fn late_since(config: &Config, last_good: Option<Time>, now: Time) -> Option<Time> {
-    let calendar = calendar(config)?;
     let limit = match &config.monitoring.max_age {
         Some(age) => TimeDelta::from_std(age.as_duration()).ok()?,
         None => {
-            let seconds = i64::try_from(calendar.interval_hint(now.naive_local())?).ok()?;
+            let hint = calendar(config)?.interval_hint(now.naive_local())?;
+            let seconds = i64::try_from(hint).ok()?;
             TimeDelta::try_seconds(seconds.checked_mul(2)?)?
         }
     };
@@ -113,6 +113,13 @@ mod tests {
         strict.monitoring.max_age = "1d".parse().ok();
         assert_eq!(
             late_since(&strict, old, now),
+            Some(at("2025-01-15T02:00:00+01:00"))
+        );
+        let mut unscheduled = config("{}");
+        assert_eq!(late_since(&unscheduled, old, now), None);
+        unscheduled.monitoring.max_age = "1d".parse().ok();
+        assert_eq!(
+            late_since(&unscheduled, old, now),
             Some(at("2025-01-15T02:00:00+01:00"))
         );
         assert_eq!(

@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod init;
 pub(crate) mod list;
 pub(crate) mod mark;
+pub(crate) mod notify_test;
 pub(crate) mod now;
 pub(crate) mod plan;
 pub(crate) mod restore;

@@ -38,7 +38,6 @@ const FAULTS: &[Rule] = &[
     notices::topic,
     unsupported::cloud,
     unsupported::metrics,
-    unsupported::channels,
 ];
 
 /// What is allowed and probably not meant.
