@@ -182,10 +182,12 @@ fn what_happened(news: &News<'_>) -> Vec<String> {
             Status::Incomplete => "is incomplete",
             Status::Skipped | Status::Succeeded => continue,
         };
-        lines.push(format!(
-            "Step {} {how}: {}",
-            step.step, step.outcome.message
-        ));
+        let (name, message) = (&step.step, &step.outcome.message);
+        lines.push(if message.starts_with(name.as_str()) {
+            capital(message)
+        } else {
+            format!("Step {name} {how}: {message}")
+        });
     }
     if let Some(sealed) = &report.snapshot {
         lines.extend(sealed.suspect.iter().map(|why| format!("Suspect: {why}")));
