@@ -7,6 +7,7 @@ pub mod calendar;
 pub mod check;
 pub mod findings;
 pub mod graph;
+pub mod health;
 mod pipeline;
 pub mod retention;
 pub mod schedule;
@@ -15,8 +16,9 @@ mod small;
 mod space;
 mod stale;
 mod steps;
+pub mod units;
 
-pub use pipeline::{Options, basis, plan};
+pub use pipeline::{Options, basis, last_good, plan};
 pub use small::small;
 pub use stale::stale;
 pub use steps::cloud_sync::remote as cloud_remote;

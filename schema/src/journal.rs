@@ -4,7 +4,7 @@ use chrono::{DateTime, FixedOffset};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{SnapshotId, digest::Digest, finding::Finding, record::SnapshotTotals};
+use crate::{SnapshotId, digest::Digest, finding::Finding, plan::Part, record::SnapshotTotals};
 
 /// Version of the journal's format.
 pub const FORMAT_VERSION: u32 = 1;
@@ -48,6 +48,26 @@ pub enum JournalEvent {
         /// How.
         result: RunResult,
     },
+    /// A part of the run is about to be done by a process of its own, which writes on in this
+    /// journal.
+    HandedOver {
+        /// The part.
+        part: Part,
+        /// When.
+        at: DateTime<FixedOffset>,
+    },
+    /// The run's process was ended from outside; what a run owes in any case is about to be done.
+    Interrupted {
+        /// When it was noticed.
+        at: DateTime<FixedOffset>,
+        /// How it was ended.
+        because: String,
+    },
+    /// What an interrupted run owes was done.
+    Settled {
+        /// When.
+        at: DateTime<FixedOffset>,
+    },
     /// The run was given up; another takes its place.
     RunAbandoned {
         /// When.
@@ -70,6 +90,27 @@ pub struct Outcome {
     pub sealed: Option<Sealed>,
     /// Paths that did not go as they should, the first thousand.
     pub problems: Vec<Problem>,
+    /// Who was told, and how that went.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<Told>,
+}
+
+/// How telling one channel went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Told {
+    /// The key of the configuration, such as `notifications.ntfy`.
+    pub option: String,
+    /// Who it is, in a few words.
+    pub whom: String,
+    /// Whether it was told.
+    pub ok: bool,
+    /// What happened, in a sentence.
+    pub message: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// How often it was tried.
+    pub tries: u32,
 }
 
 impl Outcome {

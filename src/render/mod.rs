@@ -4,10 +4,13 @@
 //! and without colour.
 
 pub(crate) mod amount;
+pub(crate) mod health;
 pub(crate) mod list;
+pub(crate) mod metrics;
 pub(crate) mod page;
 pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod simulate;
 pub(crate) mod status;
+pub(crate) mod told;
 pub(crate) mod verify;

@@ -4,9 +4,28 @@ use std::os::unix::fs::symlink;
 
 use crate::lab::{Lab, PROGRAM, Ran, id_of, ran};
 
-const VERBS: [&str; 15] = [
-    "try", "check", "schema", "plan", "apply", "now", "status", "list", "restore", "verify", "pin",
-    "unpin", "accept", "init", "simulate",
+pub(crate) const VERBS: [&str; 21] = [
+    "try",
+    "check",
+    "schema",
+    "plan",
+    "apply",
+    "now",
+    "status",
+    "list",
+    "health",
+    "restore",
+    "verify",
+    "notify-test",
+    "pin",
+    "unpin",
+    "accept",
+    "init",
+    "simulate",
+    "completions",
+    "man",
+    "settle",
+    "systemd-units",
 ];
 
 fn bare(lab: &Lab, program: &str, arguments: &[&str]) -> Ran {

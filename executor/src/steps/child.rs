@@ -33,6 +33,8 @@ pub(crate) enum Ended {
     Badly {
         /// As the end of a sentence about the program.
         how: String,
+        /// The last line that it printed.
+        last_line: String,
     },
     /// Its time was over.
     TooLate,
@@ -58,14 +60,19 @@ pub(crate) fn run(
         Err(error) => {
             return Ok(Ended::Badly {
                 how: format!("cannot be run: {}", reason(&error)),
+                last_line: String::new(),
             });
         }
     };
     let lines = lines(&mut child);
-    let tell = |line: String| {
+    let mut last_line = String::new();
+    let mut tell = |line: String| {
         context
             .observer
             .event(Event::ScriptLine { step, line: &line });
+        if !line.trim().is_empty() {
+            last_line = line;
+        }
     };
     let started = Instant::now();
     let ended = loop {
@@ -96,7 +103,10 @@ pub(crate) fn run(
     }
     Ok(match ended {
         Some(status) if status.success() => Ended::Well,
-        Some(status) => Ended::Badly { how: how(status) },
+        Some(status) => Ended::Badly {
+            how: how(status),
+            last_line,
+        },
         None => Ended::TooLate,
     })
 }

@@ -3,7 +3,7 @@
 //! Owns the versions: which is too old and which faults are told of. Nothing here refuses a run: a
 //! local backup never waits for the cloud.
 
-use schema::Finding;
+use schema::{Finding, config::Provider};
 
 use super::{code, note, warning};
 use crate::steps::facts::Facts;
@@ -15,17 +15,28 @@ const OLDEST: [u64; 3] = [1, 60, 0];
 struct Fault {
     /// The first version without it.
     mended: [u64; 3],
+    /// Whether only Proton Drive is concerned.
+    proton: bool,
     /// What it is, with where that is told.
     what: &'static str,
 }
 
 /// Known faults, the newest first.
-const FAULTS: &[Fault] = &[Fault {
-    mended: [1, 68, 2],
-    // https://github.com/rclone/rclone/security/advisories/GHSA-hrxh-9w67-g4cv
-    what: "with --links and --metadata, which are not used here, it follows symlinks when it sets \
+const FAULTS: &[Fault] = &[
+    Fault {
+        mended: [1, 75, 1],
+        proton: true,
+        what: "it may store damaged files on Proton Drive when it tries an upload again \
+               (rclone/rclone#9722)",
+    },
+    Fault {
+        mended: [1, 68, 2],
+        proton: false,
+        // https://github.com/rclone/rclone/security/advisories/GHSA-hrxh-9w67-g4cv
+        what: "with --links and --metadata, which are not used here, it follows symlinks when it sets \
            owners and modes (CVE-2024-52522)",
-}];
+    },
+];
 
 /// The finding about rclone, where there are cloud copies.
 pub(super) fn check(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
@@ -58,6 +69,9 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
         return;
     }
     for fault in FAULTS.iter().filter(|fault| numbers < fault.mended) {
+        if fault.proton && facts.config.cloud.provider != Provider::ProtonDrive {
+            continue;
+        }
         let [major, minor, patch] = fault.mended;
         findings.push(
             note(

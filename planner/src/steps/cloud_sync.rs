@@ -8,12 +8,12 @@ use schema::{
     Finding, SnapshotId,
     cloud::{CloudChange, CloudState},
     config::{Cloud, Provider, SyncMode},
-    plan::{Action, CloudLimits, CloudSyncStep, Deletion},
+    plan::{Action, CloudLimits, CloudSyncStep, Deletion, DestinationCheckStep, Part},
     reason::ExpireReason,
 };
 
 use super::{
-    Draft,
+    Draft, destination_check,
     facts::{self, Facts},
     rotate,
 };
@@ -23,6 +23,13 @@ use crate::sharing;
 pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
     let cloud = &facts.config.cloud;
     facts.destination.filter(|_| cloud.enable)?;
+    let alone = facts.options.only == Some(Part::Cloud);
+    let snapshot = if alone {
+        // What there is, for this run makes none.
+        facts.reference?.record.id
+    } else {
+        facts.id
+    };
     let none = CloudState::default();
     let state = facts.inventory.cloud.as_ref().unwrap_or(&none);
     let removes = cloud.sync_mode != SyncMode::Copy;
@@ -34,7 +41,8 @@ pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
         config_file: cloud.config_file.clone(),
         timeout: cloud.timeout.clone(),
         mode: cloud.sync_mode,
-        snapshot: facts.id,
+        snapshot,
+        destination: alone.then(|| read_only(facts)).flatten(),
         last: state.memory.last.as_ref().map(|last| last.id),
         expected: expected(facts, state),
         limits: CloudLimits {
@@ -54,6 +62,19 @@ pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
         needs: &["snapshot"],
         after: super::After::Kinds(&["rotate"]),
     })
+}
+
+/// The destination as it is checked before it is read, where no step before does so.
+fn read_only(facts: &Facts<'_>) -> Option<DestinationCheckStep> {
+    match destination_check::decide(facts, &mut Vec::new())?.action {
+        Action::DestinationCheck(check) => Some(DestinationCheckStep {
+            read_only: true,
+            create: false,
+            remember: false,
+            ..check
+        }),
+        _ => None,
+    }
 }
 
 /// Options of every call of rclone.
