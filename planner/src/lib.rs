@@ -21,4 +21,4 @@ pub mod units;
 pub use pipeline::{Options, basis, last_good, plan};
 pub use small::small;
 pub use stale::stale;
-pub use steps::cloud_sync::remote as cloud_remote;
+pub use steps::cloud_sync::{options as cloud_options, remote as cloud_remote};

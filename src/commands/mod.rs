@@ -4,6 +4,7 @@ pub(crate) mod apply;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod due;
+pub(crate) mod from_cloud;
 pub(crate) mod health;
 pub(crate) mod init;
 pub(crate) mod list;

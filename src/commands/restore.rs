@@ -13,9 +13,10 @@ use schema::{
 };
 
 use crate::{
-    cli::{At, Restore},
+    cli::{At, Origin, Restore},
     commands::{
         apply::Worker,
+        from_cloud::{self, Asked},
         list::{self, present},
         mark,
     },
@@ -32,9 +33,38 @@ pub(crate) fn run(arguments: &Restore, settings: &Settings, out: &Out) -> Result
     let (Some(snapshot), Some(_), Some(_)) =
         (&arguments.snapshot, &arguments.path, &arguments.target)
     else {
+        if arguments.from == Some(Origin::Cloud) {
+            return from_cloud::list(&settings.config(out)?, settings, out);
+        }
         return list::run(&At { now: None }, settings, out);
     };
     let config = settings.config(out)?;
+    if arguments.from == Some(Origin::Cloud)
+        && let Some(path) = &arguments.path
+    {
+        let asked = Asked {
+            snapshot,
+            path,
+            staging: arguments.staging.as_deref(),
+        };
+        let brought = from_cloud::bring(&asked, &config, settings, out)?;
+        let code = restore(arguments, snapshot, brought.clone(), settings, out)?;
+        if code == exit::DONE && !arguments.dry_run {
+            from_cloud::clear(&brought, settings)?;
+        }
+        return Ok(code);
+    }
+    restore(arguments, snapshot, config, settings, out)
+}
+
+/// Restores from the destination of a configuration.
+fn restore(
+    arguments: &Restore,
+    snapshot: &str,
+    config: schema::Config,
+    settings: &Settings,
+    out: &Out,
+) -> Result<u8> {
     let now = Local::now().fixed_offset();
     let destination = present(settings, &config)?;
     let named = snapshots::find(snapshot, &destination, now)?;

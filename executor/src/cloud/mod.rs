@@ -5,9 +5,12 @@
 //! manifests that travel with the data, never from times or hashes that a remote may not have.
 //! Regular files are uploaded, each under all its names; everything else is in the manifest.
 
+pub mod carried;
 pub mod difference;
+pub mod fetch;
 pub mod memory;
 pub mod names;
 pub mod published;
 pub mod rclone;
 pub mod upload;
+pub mod verify;

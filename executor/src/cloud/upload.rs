@@ -13,7 +13,7 @@ use std::{
 };
 
 use schema::{
-    Digest, SnapshotId, amount,
+    SnapshotId, amount,
     cloud::{
         CURRENT, CloudMemory, FORMAT_VERSION, HISTORY, HistoryFolder, MANIFESTS, UploadRecord,
     },
@@ -24,6 +24,7 @@ use schema::{
 };
 
 use super::{
+    carried,
     difference::{self, Difference, Doubt, Lists, Remote},
     memory::Desk,
     published::{self, Published, Shelf, uploaded_name},
@@ -35,6 +36,7 @@ use crate::{
     manifest::{self, Reader},
     state_dir::StateDir,
     store::{SNAPSHOT_FILE, write_json},
+    sys::Dir,
 };
 
 const UPLOAD: &str = "upload.list";
@@ -49,10 +51,20 @@ pub struct Source<'a> {
     pub folder: &'a str,
     /// The record.
     pub record: &'a SnapshotRecord,
-    /// The manifest file as it is on disk.
-    pub manifest: &'a [u8],
+    /// The same folder, open.
+    pub tree: &'a Dir,
+    /// The manifest.
+    pub manifest: Reader,
     /// A person said that it is as it should be.
     pub accepted: bool,
+}
+
+/// What is uploaded, with the manifest that travels.
+struct Carried<'a> {
+    folder: &'a str,
+    record: SnapshotRecord,
+    manifest: Vec<u8>,
+    accepted: bool,
 }
 
 /// An upload that is under way.
@@ -60,7 +72,7 @@ struct Upload<'a> {
     step: &'a CloudSyncStep,
     rclone: Rclone<'a>,
     desk: Desk,
-    source: &'a Source<'a>,
+    source: Carried<'a>,
     memory: CloudMemory,
     shelves: BTreeMap<SnapshotId, Shelf>,
     attempt: u64,
@@ -74,7 +86,7 @@ pub fn run(
     state: &StateDir,
     name: &str,
     step: &CloudSyncStep,
-    source: &Source<'_>,
+    source: Source<'_>,
     context: Context<'_>,
 ) -> Result<Outcome> {
     let hinted = |error| {
@@ -91,6 +103,18 @@ pub fn run(
     let desk = Desk::open_or_new(state, &step.remote)?;
     // What cannot be read is not known: the remote tells.
     let memory = desk.memory().unwrap_or_default();
+    let Source {
+        folder,
+        record,
+        tree,
+        manifest,
+        accepted,
+    } = source;
+    let (manifest, digest) = carried::manifest(&desk, tree, manifest, context)?;
+    let record = SnapshotRecord {
+        manifest_digest: digest,
+        ..record.clone()
+    };
     let limit = step.timeout.as_duration();
     let upload = Upload {
         step,
@@ -104,7 +128,12 @@ pub fn run(
             context,
         },
         desk,
-        source,
+        source: Carried {
+            folder,
+            record,
+            manifest,
+            accepted,
+        },
         memory,
         shelves: BTreeMap::new(),
         attempt: 0,
@@ -132,7 +161,7 @@ impl Upload<'_> {
             ..self.step.limits.clone()
         };
         if let Some((message, hint)) = found.refusal(&limits) {
-            return Ok(Outcome::not(Status::Refused, message, hint));
+            return Ok(Outcome::not(Status::Incomplete, message, hint));
         }
         let published = self
             .shelves
@@ -209,7 +238,7 @@ impl Upload<'_> {
                 });
             }
         }
-        let record = self.source.record;
+        let record = &self.source.record;
         let sources: Vec<_> = record.sources.iter().map(|one| one.path.clone()).collect();
         let mut files = Vec::new();
         for name in [UPLOAD, ASIDE, ALL] {
@@ -241,20 +270,12 @@ impl Upload<'_> {
         published::fetch(&self.rclone, &self.desk, &self.step.remote, id, shelf)
     }
 
-    /// The snapshot's own manifest, checked.
+    /// The manifest that travels, from its start.
     fn manifest(&self) -> Result<Reader> {
-        let record = self.source.record;
-        if Digest::of(self.source.manifest) != record.manifest_digest {
-            return Err(Error::failed(format!(
-                "the manifest of snapshot {} is damaged",
-                record.id
-            ))
-            .hint("run `backup verify`; the next snapshot can be uploaded"));
-        }
         const NEW: &str = "manifest.new";
         let write = |error| Error::io("write", self.desk.named(NEW).as_bytes(), error);
         let mut file = self.desk.new_file(NEW)?;
-        file.write_all(self.source.manifest).map_err(write)?;
+        file.write_all(&self.source.manifest).map_err(write)?;
         Reader::new(self.desk.file(NEW)?).map_err(write)
     }
 
@@ -272,8 +293,8 @@ impl Upload<'_> {
             dir.write_whole(name, bytes)
                 .map_err(|error| Error::io("write", format!("{path}/{name}").as_bytes(), error))
         };
-        put(manifest::FILE_NAME, self.source.manifest)?;
-        write_json(&dir, SNAPSHOT_FILE, &path, self.source.record)?;
+        put(manifest::FILE_NAME, &self.source.manifest)?;
+        write_json(&dir, SNAPSHOT_FILE, &path, &self.source.record)?;
         let attempt = format!("attempt-{}.json", self.attempt);
         let begun = serde_json::json!({
             "format_version": FORMAT_VERSION,

@@ -2,11 +2,11 @@
 //!
 //! Owns which snapshot that is and whether it is good; what is done with it is in [`crate::cloud`].
 
-use std::ffi::OsStr;
-
 use schema::{
+    Digest,
     journal::{Outcome, Status},
     plan::CloudSyncStep,
+    record::SnapshotRecord,
 };
 
 use crate::{
@@ -45,23 +45,32 @@ pub fn run(
     let home = store
         .home_of(id)?
         .ok_or_else(|| Error::failed(format!("snapshot {id} is gone")))?;
-    let records = store
-        .records(id)?
-        .ok_or_else(|| Error::failed(format!("snapshot {id} has no records")))?;
-    let manifest = records
-        .read_whole(manifest::FILE_NAME)
-        .map_err(|error| store.io("read", manifest::FILE_NAME, error))?
-        .ok_or_else(|| {
-            Error::failed(format!("the manifest of snapshot {id} is missing")).hint(format!(
-                "look for {} beside the other records",
-                OsStr::new(manifest::FILE_NAME).display()
-            ))
-        })?;
+    let tree = store.snapshot(home, id)?;
+    check_manifest(store, &record)?;
     let source = Source {
         folder: &store.named(&format!("{home}/{id}")),
         record: &record,
-        manifest: &manifest,
+        tree: &tree,
+        manifest: store.manifest(id)?,
         accepted: marks.accepted,
     };
-    upload::run(state, name, step, &source, context)
+    upload::run(state, name, step, source, context)
+}
+
+/// Refuses a manifest that is not the one that was sealed: the copy would be as damaged.
+fn check_manifest(store: &Store, record: &SnapshotRecord) -> Result<()> {
+    let id = record.id;
+    let records = store.records(id)?;
+    let bytes = records.map(|records| records.read_whole(manifest::FILE_NAME));
+    let bytes = bytes
+        .transpose()
+        .map_err(|error| store.io("read", manifest::FILE_NAME, error))?
+        .flatten();
+    if bytes.is_some_and(|bytes| Digest::of(&bytes) == record.manifest_digest) {
+        return Ok(());
+    }
+    Err(Error::failed(format!(
+        "the manifest of snapshot {id} is missing or damaged"
+    ))
+    .hint("run `backup verify`; the next snapshot can be uploaded"))
 }

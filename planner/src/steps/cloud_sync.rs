@@ -78,7 +78,8 @@ fn read_only(facts: &Facts<'_>) -> Option<DestinationCheckStep> {
 }
 
 /// Options of every call of rclone.
-fn options(cloud: &Cloud) -> Vec<String> {
+#[must_use]
+pub fn options(cloud: &Cloud) -> Vec<String> {
     let mut options = Vec::new();
     if let Some(file) = &cloud.config_file {
         options.extend(["--config".to_owned(), file.to_string()]);
