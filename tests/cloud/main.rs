@@ -12,8 +12,10 @@
     reason = "tests end at the first surprise and say what they skip"
 )]
 
+mod damage;
 mod far;
 #[allow(dead_code, reason = "shared with the tests of the command line")]
 #[path = "../cli/lab.rs"]
 mod lab;
+mod odd;
 mod rows;

@@ -1,32 +1,34 @@
 //! One row of the table in docs/cloud.md for each server: what happens to a copy there.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
 
 use serde_json::Value;
 
 use crate::{
+    damage::{self, glob},
     far::{Far, Speaks},
     lab::{ended, step, wait_for},
+    odd,
 };
 
 /// Size of the file whose upload is cut off: some seconds at the rate that is set.
-const BIG: usize = 3 << 20;
+pub(crate) const BIG: usize = 3 << 20;
+
+/// Regular files of the source, by name.
+const FILES: usize = 100 + odd::FILES;
 
 /// Time of the nth backup.
-fn day(n: u32) -> String {
+pub(crate) fn day(n: u32) -> String {
     format!("2025-03-{:02}T02:00:00+01:00", n + 1)
 }
 
 /// Id of the nth backup.
-fn id(n: u32) -> String {
+pub(crate) fn id(n: u32) -> String {
     format!("2025-03-{:02}_02-00-00", n + 1)
 }
 
 #[track_caller]
-fn message(report: &Value) -> String {
+pub(crate) fn message(report: &Value) -> String {
     let sync = step(report, "cloud-sync");
     assert_eq!(sync["status"], "succeeded", "{sync:#}");
     sync["message"].as_str().unwrap().to_owned()
@@ -40,6 +42,7 @@ fn fill(far: &Far) {
             &format!("paper {n}\n"),
         );
     }
+    odd::fill(&far.lab);
 }
 
 fn row(test: &str, speaks: Speaks, crypt: bool) {
@@ -53,16 +56,21 @@ fn row(test: &str, speaks: Speaks, crypt: bool) {
     far.lab.set("cloud.bandwidthLimit", "1M");
     killed_server(&mut far);
     killed_client(&far);
+    damage::flipped_byte(&far);
+    damage::empty_source(&far);
+    damage::half_source(&far);
+    damage::encrypted_source(&far);
+    damage::restored(&far);
 }
 
 fn first_upload(far: &Far) {
     let said = message(&far.backup(&day(1)));
-    assert!(said.contains("100 files"), "{said}");
+    assert!(said.contains(&format!("{FILES} files")), "{said}");
     assert_eq!(
         far.content(&far.current("home/ann/papers/07.txt")),
         "paper 7\n"
     );
-    assert_eq!(far.files("current").len(), 100);
+    assert_eq!(far.files("current").len(), FILES);
     assert_eq!(
         far.files(&format!("manifests/{}", id(1))),
         [
@@ -99,7 +107,7 @@ fn one_percent_changed(far: &Far) {
     let history = format!("history/{}/3{}", id(3), far.lab.text("home/ann/papers"));
     assert_eq!(far.content(&format!("{history}/10.txt")), "paper 10\n");
     assert_eq!(far.content(&format!("{history}/11.txt")), "paper 11\n");
-    assert_eq!(far.files("current").len(), 100);
+    assert_eq!(far.files("current").len(), FILES);
 }
 
 /// Writes a file that takes a while at the rate that is set; gives what is there once the upload
@@ -151,14 +159,6 @@ fn killed_client(far: &Far) {
     assert!(good.count() >= 1, "{kept:?}");
     let said = message(&far.backup(&day(7)));
     assert!(said.contains("0 files (0 B) uploaded"), "{said}");
-}
-
-/// Paths below a folder that end with this name.
-fn glob(folder: &Path, name: &str) -> Vec<PathBuf> {
-    let all = walkdir::WalkDir::new(folder).into_iter().flatten();
-    all.map(walkdir::DirEntry::into_path)
-        .filter(|path| path.ends_with(name))
-        .collect()
 }
 
 #[test]
