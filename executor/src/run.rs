@@ -8,7 +8,7 @@ use schema::{
     config::OnPreBackupFailure,
     finding::Severity,
     journal::{JournalEvent, Outcome, REPORT_FORMAT_VERSION, Sealed, Status, StepReport},
-    plan::{Action, DestinationCheckStep, Step, only_tells},
+    plan::{Action, DestinationCheckStep, Part, Step, only_tells},
 };
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     event::{Context, Event},
     journal::{Journal, Replay},
     lock::Lock,
+    parts::{self, Hands},
     snapshot,
     state_dir::StateDir,
     steps,
@@ -34,7 +35,7 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn new(state: &'a StateDir, plan: &Plan) -> Self {
+    pub(crate) fn new(state: &'a StateDir, plan: &Plan) -> Self {
         let destination = plan.steps.iter().find_map(|step| match &step.action {
             Action::DestinationCheck(check) => Some(check.clone()),
             _ => None,
@@ -101,7 +102,25 @@ pub fn begin(
     let mut session = Session::new(state, plan);
     let scripted = |step: &Step| matches!(step.action, Action::PreScript(_));
     session.survey = survey.filter(|_| !plan.steps.iter().any(scripted));
-    go(session, plan, journal, &Replay::default(), context)
+    go(session, plan, journal, Replay::default(), None, context)
+}
+
+/// As [`begin`], but a unit of its own does each part, by [`parts::Hands`].
+///
+/// # Errors
+/// As [`begin`], and that a part was ended from outside.
+pub fn begin_by_units(
+    state: &StateDir,
+    config: &Config,
+    inventory: &Inventory,
+    plan: &Plan,
+    hands: Hands<'_>,
+    context: Context<'_>,
+) -> Result<Report> {
+    let journal = state.begin(config, inventory, plan)?;
+    let session = Session::new(state, plan);
+    let replay = Replay::default();
+    go(session, plan, journal, replay, Some(hands), context)
 }
 
 /// Continues a run that was begun and not ended.
@@ -109,6 +128,19 @@ pub fn begin(
 /// # Errors
 /// As [`begin`].
 pub fn resume(state: &StateDir, plan: &Plan, context: Context<'_>) -> Result<Report> {
+    resume_by_units(state, plan, None, context)
+}
+
+/// As [`resume`], but with `hands` a unit of its own does each part.
+///
+/// # Errors
+/// As [`begin_by_units`].
+pub fn resume_by_units(
+    state: &StateDir,
+    plan: &Plan,
+    hands: Option<Hands<'_>>,
+    context: Context<'_>,
+) -> Result<Report> {
     // An absent destination must not end the run that waits for it.
     let (journal, replay) = state.journal(&plan.run_id)?;
     if replay
@@ -117,7 +149,8 @@ pub fn resume(state: &StateDir, plan: &Plan, context: Context<'_>) -> Result<Rep
     {
         Session::new(state, plan).store()?;
     }
-    go(Session::new(state, plan), plan, journal, &replay, context)
+    let session = Session::new(state, plan);
+    go(session, plan, journal, replay, hands, context)
 }
 
 /// Gives an unfinished run up, so that a new one can take its place.
@@ -136,9 +169,11 @@ fn go(
     mut session: Session<'_>,
     plan: &Plan,
     mut journal: Journal,
-    replay: &Replay,
+    mut replay: Replay,
+    hands: Option<Hands<'_>>,
     context: Context<'_>,
 ) -> Result<Report> {
+    let before = replay.clone();
     let continued = !replay.events.is_empty();
     let now = context.clock.now();
     let started_at = replay
@@ -170,15 +205,27 @@ fn go(
         steps: Vec::new(),
     };
     for step in &plan.steps {
-        let done = one(
+        if let Some(hands) = hands
+            && step.action.part() != Part::Coordinator
+            && replay.outcome(&step.id).is_none()
+            && unserved(step, &report).is_none()
+        {
+            (journal, replay) =
+                parts::hand_over(session.state, plan, step, journal, hands, context)?;
+        }
+        let mut done = one(
             &mut session,
             plan,
             step,
             &mut journal,
-            replay,
+            &replay,
             &report,
             context,
         )?;
+        // Steps that another process did now began now; those of an earlier run did not.
+        if before.outcome(&step.id).is_none() {
+            done.started_at = done.started_at.or_else(|| replay.started(&step.id));
+        }
         if done.outcome.sealed.is_some() {
             report.snapshot.clone_from(&done.outcome.sealed);
         }
@@ -197,8 +244,18 @@ fn go(
     Ok(report)
 }
 
+/// What a step needs and did not get.
+fn unserved<'a>(step: &'a Step, report: &Report) -> Option<&'a String> {
+    step.needs.iter().find(|need| {
+        !report
+            .steps
+            .iter()
+            .any(|done| done.step == **need && done.outcome.status.serves())
+    })
+}
+
 /// Runs one step, or says how it ended before.
-fn one(
+pub(crate) fn one(
     session: &mut Session<'_>,
     plan: &Plan,
     step: &Step,
@@ -215,12 +272,7 @@ fn one(
             outcome: outcome.clone(),
         });
     }
-    let unserved = step.needs.iter().find(|need| {
-        !report
-            .steps
-            .iter()
-            .any(|done| done.step == **need && done.outcome.status.serves())
-    });
+    let unserved = unserved(step, report);
     let mut started_at = None;
     let outcome = if let Some(need) = unserved {
         Outcome {
@@ -326,7 +378,7 @@ fn act(
 }
 
 /// What scripts find in their environment.
-fn environment(
+pub(crate) fn environment(
     plan: &Plan,
     result: Option<RunResult>,
     sealed: Option<&Sealed>,
@@ -341,7 +393,7 @@ fn environment(
 }
 
 /// How a run ended, from how its steps did. A notification never changes it.
-fn result(report: &Report) -> RunResult {
+pub(crate) fn result(report: &Report) -> RunResult {
     let severity = report.findings.iter().map(|finding| finding.severity).max();
     match severity {
         Some(Severity::Refusal) => return RunResult::Refused,

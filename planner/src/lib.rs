@@ -7,6 +7,7 @@ pub mod calendar;
 pub mod check;
 pub mod findings;
 pub mod graph;
+pub mod health;
 mod pipeline;
 pub mod retention;
 pub mod schedule;
@@ -15,6 +16,7 @@ mod small;
 mod space;
 mod stale;
 mod steps;
+pub mod units;
 
 pub use pipeline::{Options, basis, last_good, plan};
 pub use small::small;

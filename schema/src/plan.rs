@@ -3,8 +3,10 @@
 //! Names, paths, arguments, deletions and their reasons are all in it. One payload per step kind;
 //! adding a kind adds a payload and a variant here, and exhaustive matches list the rest.
 
+mod part;
 mod repair;
 
+pub use part::Part;
 pub use repair::{
     RepairFile, RepairFolder, RepairFrom, RepairName, RepairStep, StoredMetadata, StoredTime,
 };

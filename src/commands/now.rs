@@ -17,8 +17,9 @@ pub(crate) fn run(arguments: &Now, settings: &Settings, out: &Out) -> Result<u8>
     let options = Options {
         approve_deletions: arguments.deletions.approve_deletions,
         scheduled: false,
+        only: None,
     };
-    worker.backing_up(|context| {
+    worker.backing_up(false, |context| {
         worker.continue_or_plan(false, &options, context, |plan, inventory| {
             if !settings.json && !settings.quiet {
                 out.data(&render::plan::plan(plan, inventory, &settings.style));

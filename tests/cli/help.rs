@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 
 use crate::lab::{Lab, PROGRAM, Ran, id_of, ran};
 
-const VERBS: [&str; 16] = [
+pub(crate) const VERBS: [&str; 21] = [
     "try",
     "check",
     "schema",
@@ -13,6 +13,7 @@ const VERBS: [&str; 16] = [
     "now",
     "status",
     "list",
+    "health",
     "restore",
     "verify",
     "notify-test",
@@ -21,6 +22,10 @@ const VERBS: [&str; 16] = [
     "accept",
     "init",
     "simulate",
+    "completions",
+    "man",
+    "settle",
+    "systemd-units",
 ];
 
 fn bare(lab: &Lab, program: &str, arguments: &[&str]) -> Ran {

@@ -3,16 +3,24 @@
 
 mod cloud;
 mod damage;
+mod due;
+mod health;
+mod health_cloud;
 mod help;
 mod interrupted;
 mod lab;
 mod layout;
 mod logs;
+mod manual;
 mod many_days;
+mod metrics;
 mod mounted;
 mod notify;
+mod options;
 mod ordinary_user;
 mod overview;
+mod parts;
+mod records;
 mod repair;
 mod restore;
 mod rsync;

@@ -35,15 +35,3 @@ pub(super) fn cloud(config: &Config) -> Vec<Finding> {
     }));
     findings
 }
-
-/// Metrics.
-pub(super) fn metrics(config: &Config) -> Vec<Finding> {
-    when(config.monitoring.prometheus_file.is_some(), || {
-        Finding::new(
-            "monitoring.prometheusFile",
-            "metrics are not part of this version",
-        )
-        .expected("null")
-        .hint("set `monitoring.prometheusFile` to null; `backup status --json` has the figures")
-    })
-}
