@@ -5,6 +5,9 @@
 //! below the target, never takes anything away: what is in the way is kept aside.
 
 mod compare;
+mod copying;
+mod frames;
+mod leaves;
 mod lookup;
 mod make;
 mod metadata;
