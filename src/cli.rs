@@ -121,6 +121,10 @@ pub(crate) enum Verb {
     Status(At),
     /// Show all snapshots
     List(At),
+    /// Show all versions of a file or folder over all snapshots
+    Find(Find),
+    /// Show what changed between two snapshots
+    Diff(Diff),
     /// Copy a file or folder out of a snapshot
     Restore(Restore),
     /// Compare snapshots with their manifests, and heal what is damaged
@@ -242,6 +246,36 @@ pub(crate) struct At {
     /// Suppose that it is this time, such as 2025-01-16T02:00:00+01:00
     #[arg(long, value_name = "RFC3339", value_parser = DateTime::parse_from_rfc3339)]
     pub(crate) now: Option<DateTime<FixedOffset>>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples: `backup find letter.txt` (that name in any folder), `backup find \
+'*.jpg'`, `backup find ann/letter.txt` (the end of a path), `backup find '/home/ann/**'` (all \
+below a folder). Reads the snapshots' manifests only, and a backup may run meanwhile."
+)]
+pub(crate) struct Find {
+    /// A name at any depth; with a / within, the end of a path; with a / before it, the whole path.
+    /// *, ? and [...] stop at /, ** does not
+    pub(crate) pattern: String,
+    /// Take *, ? and [ as they are
+    #[arg(short = 'F', long)]
+    pub(crate) fixed_string: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A file that has the content of one that went is shown as renamed. The time \
+of a folder, which moves with its content, is no difference."
+)]
+pub(crate) struct Diff {
+    /// The earlier snapshot: `latest`, an id such as 2025-01-16_02-00-00, or tier/id
+    pub(crate) before: String,
+    /// The later one
+    #[arg(default_value = "latest")]
+    pub(crate) after: String,
+    /// Only this path, as it was on the machine, and what is below it
+    pub(crate) path: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -84,6 +84,8 @@ fn run(verb: &Verb, settings: &Settings, out: &Out) -> anyhow::Result<u8> {
         Verb::Now(arguments) => commands::now::run(arguments, settings, out),
         Verb::Status(arguments) => commands::status::run(arguments, settings, out),
         Verb::List(arguments) => commands::list::run(arguments, settings, out),
+        Verb::Find(arguments) => commands::find::run(arguments, settings, out),
+        Verb::Diff(arguments) => commands::diff::run(arguments, settings, out),
         Verb::Restore(arguments) => commands::restore::run(arguments, settings, out),
         Verb::Verify(arguments) => commands::verify::run(arguments, settings, out),
         Verb::Pin(one) => commands::mark::pin(one, settings, out),

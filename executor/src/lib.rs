@@ -9,6 +9,7 @@ mod crew;
 pub mod destination;
 pub mod error;
 pub mod event;
+pub mod history;
 pub mod journal;
 pub mod lock;
 pub mod manifest;

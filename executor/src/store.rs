@@ -13,7 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     error::{Error, Result},
-    manifest::{self, Reader},
+    manifest::{self, Chunks, Reader},
     sys::{Dir, Kind},
 };
 
@@ -193,14 +193,26 @@ impl Store {
     /// # Errors
     /// When it is not there or is not a manifest.
     pub fn manifest(&self, id: SnapshotId) -> Result<Reader> {
-        let path = self.named(&record_path(id, manifest::FILE_NAME));
+        let file = self.manifest_file(id)?;
+        Reader::new(file).map_err(|error| self.io("read", &manifest_path(id), error))
+    }
+
+    /// Opens a snapshot's manifest to be read as text.
+    ///
+    /// # Errors
+    /// When it is not there or is not a manifest.
+    pub fn manifest_text(&self, id: SnapshotId) -> Result<Chunks> {
+        let file = self.manifest_file(id)?;
+        Chunks::new(file).map_err(|error| self.io("read", &manifest_path(id), error))
+    }
+
+    fn manifest_file(&self, id: SnapshotId) -> Result<File> {
         let dir = self.records(id)?.ok_or_else(|| {
+            let path = self.named(&manifest_path(id));
             Error::failed(format!("snapshot {id} has no records: {path} is missing"))
         })?;
-        let file: File = dir
-            .file(OsStr::new(manifest::FILE_NAME))
-            .map_err(|error| Error::io("open", path.as_bytes(), error))?;
-        Reader::new(file).map_err(|error| Error::io("read", path.as_bytes(), error))
+        dir.file(OsStr::new(manifest::FILE_NAME))
+            .map_err(|error| self.io("open", &manifest_path(id), error))
     }
 
     /// The destination's own record; `None` where there is none.
@@ -232,6 +244,10 @@ impl Store {
 #[must_use]
 pub fn record_path(id: SnapshotId, file: &str) -> String {
     format!("{BACKUP}/{SNAPSHOTS}/{id}/{file}")
+}
+
+fn manifest_path(id: SnapshotId) -> String {
+    record_path(id, manifest::FILE_NAME)
 }
 
 /// Reads a JSON file; `None` if it is not there.

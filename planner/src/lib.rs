@@ -7,6 +7,7 @@ pub mod calendar;
 pub mod check;
 pub mod findings;
 pub mod graph;
+mod overview;
 mod pipeline;
 pub mod retention;
 pub mod schedule;
@@ -16,6 +17,7 @@ mod space;
 mod stale;
 mod steps;
 
+pub use overview::{Standing, overview};
 pub use pipeline::{Options, basis, plan};
 pub use small::small;
 pub use stale::stale;

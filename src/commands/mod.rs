@@ -2,6 +2,8 @@
 
 pub(crate) mod apply;
 pub(crate) mod check;
+pub(crate) mod diff;
+pub(crate) mod find;
 pub(crate) mod init;
 pub(crate) mod list;
 pub(crate) mod mark;

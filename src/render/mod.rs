@@ -4,6 +4,8 @@
 //! and without colour.
 
 pub(crate) mod amount;
+pub(crate) mod diff;
+pub(crate) mod find;
 pub(crate) mod list;
 pub(crate) mod page;
 pub(crate) mod plan;

@@ -4,9 +4,9 @@ use std::os::unix::fs::symlink;
 
 use crate::lab::{Lab, PROGRAM, Ran, id_of, ran};
 
-const VERBS: [&str; 15] = [
-    "try", "check", "schema", "plan", "apply", "now", "status", "list", "restore", "verify", "pin",
-    "unpin", "accept", "init", "simulate",
+const VERBS: [&str; 17] = [
+    "try", "check", "schema", "plan", "apply", "now", "status", "list", "find", "diff", "restore",
+    "verify", "pin", "unpin", "accept", "init", "simulate",
 ];
 
 fn bare(lab: &Lab, program: &str, arguments: &[&str]) -> Ran {

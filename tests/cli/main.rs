@@ -3,6 +3,8 @@
 
 mod cloud;
 mod damage;
+mod diff;
+mod find;
 mod help;
 mod interrupted;
 mod lab;

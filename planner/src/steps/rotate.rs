@@ -69,7 +69,7 @@ fn rotation(facts: &Facts<'_>, destination: &DestinationState, complete: bool) -
         pinned: false,
         verified: false,
     });
-    let decision = retention::decide(&policy(facts), facts.now, &found);
+    let decision = retention::decide(&Policy::of(&facts.config.local), facts.now, &found);
     let newest_good = retention::newest_good(&found, facts.now).map(|newest| newest.id);
     let expired = deletions(facts, destination, &decision, newest_good);
     let withheld_because = withheld_because(facts, destination, &expired);
@@ -98,16 +98,6 @@ fn rotation(facts: &Facts<'_>, destination: &DestinationState, complete: bool) -
         deletions,
         withheld,
         withheld_because,
-    }
-}
-
-fn policy(facts: &Facts<'_>) -> Policy {
-    let local = &facts.config.local;
-    Policy {
-        keep_daily: local.keep_daily,
-        keep_weekly: local.keep_weekly,
-        keep_monthly: local.keep_monthly,
-        week_starts_on: local.week_starts_on.into(),
     }
 }
 
@@ -166,13 +156,7 @@ fn holdings(facts: &Facts<'_>, destination: &DestinationState) -> Vec<Holding> {
     destination
         .snapshots
         .iter()
-        .map(|snapshot| &snapshot.record)
-        .map(|record| Holding {
-            id: record.id,
-            basis: record.basis,
-            becomes_basis: record.complete && record.suspect.is_empty(),
-            stored_by: record.stored_by.clone(),
-        })
+        .map(|snapshot| Holding::of(&snapshot.record))
         .chain([Holding {
             id: facts.id,
             basis: basis.map(|basis| basis.id),
