@@ -15,6 +15,7 @@ mod signals;
 mod snapshots;
 mod style;
 mod take;
+mod when;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
@@ -91,6 +92,7 @@ fn run(verb: &Verb, settings: &Settings, out: &Out) -> anyhow::Result<u8> {
         Verb::Pin(one) => commands::mark::pin(one, settings, out),
         Verb::Unpin(one) => commands::mark::unpin(one, settings, out),
         Verb::Accept(one) => commands::mark::accept(one, settings, out),
+        Verb::Adopt(arguments) => commands::adopt::run(arguments, settings, out),
         Verb::Init => commands::init::run(settings, out),
         Verb::Simulate(arguments) => commands::simulate::run(arguments, settings, out),
     }

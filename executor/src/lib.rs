@@ -3,6 +3,7 @@
 //! It scans, locks, journals, copies, publishes, deletes and restores what a plan says. It decides
 //! nothing that the plan could have decided and prints nothing: it returns values and emits events.
 
+pub mod adopt;
 pub mod clock;
 pub mod copy;
 mod crew;

@@ -47,6 +47,9 @@ pub struct Store {
     pub backup: Dir,
     /// The host's folder as people know it, for messages.
     pub path: String,
+    /// `.backup` is closed to who runs this, as it is to all but its owner: there are no records,
+    /// and what is in the tiers can be restored by those who may read it.
+    pub closed: bool,
 }
 
 impl Store {
@@ -63,8 +66,22 @@ impl Store {
             Err(error) => return Err(io(error)),
         };
         match root.folder(OsStr::new(BACKUP)) {
-            Ok(backup) => Ok(Some(Self { root, backup, path })),
+            Ok(backup) => Ok(Some(Self {
+                root,
+                backup,
+                path,
+                closed: false,
+            })),
             Err(Errno::NOENT) => Ok(None),
+            Err(Errno::ACCESS) => {
+                let backup = root.named_only(OsStr::new(BACKUP)).map_err(io)?;
+                Ok(Some(Self {
+                    root,
+                    backup,
+                    path,
+                    closed: true,
+                }))
+            }
             Err(error) => Err(io(error)),
         }
     }
@@ -149,6 +166,9 @@ impl Store {
     /// # Errors
     /// When it is there and cannot be opened.
     pub fn records(&self, id: SnapshotId) -> Result<Option<Dir>> {
+        if self.closed {
+            return Ok(None);
+        }
         let name = id.to_string();
         let opened = self
             .backup
@@ -220,6 +240,7 @@ impl Store {
     /// # Errors
     /// When it is there and cannot be read.
     pub fn destination(&self) -> Result<Option<DestinationRecord>> {
+        // Not the same as not there: nobody may take it for a new one.
         let path = self.named(&format!("{BACKUP}/{DESTINATION_FILE}"));
         read_json(&self.backup, DESTINATION_FILE, &path)
     }
@@ -229,6 +250,9 @@ impl Store {
     /// # Errors
     /// When it is there and cannot be read.
     pub fn rotation(&self) -> Result<Option<RotationRecord>> {
+        if self.closed {
+            return Ok(None);
+        }
         let path = self.named(&format!("{BACKUP}/{ROTATION_FILE}"));
         read_json(&self.backup, ROTATION_FILE, &path)
     }

@@ -142,6 +142,7 @@ fn detail(action: &Action) -> Option<String> {
         Action::Notify(step) => Some(step.command.to_string()),
         Action::Restore(step) => Some(step.target.clone()),
         Action::SpaceCheck(_) | Action::Mark(_) => None,
+        Action::Adopt(step) => Some(format!("{} to adopt", step.trees.len())),
         Action::Repair(step) => Some(format!("{} to make anew", step.files.len())),
     }
 }

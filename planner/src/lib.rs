@@ -3,6 +3,7 @@
 //! Pure functions from values to values: no file, process, environment or clock. What happens to
 //! a plan is the executor's business.
 
+mod adopt;
 pub mod calendar;
 pub mod check;
 pub mod findings;
@@ -17,7 +18,8 @@ mod space;
 mod stale;
 mod steps;
 
+pub use adopt::{adopt, begins_at_root};
 pub use overview::{Standing, overview};
 pub use pipeline::{Options, basis, plan};
-pub use small::small;
+pub use small::{small, small_all};
 pub use stale::stale;

@@ -1,5 +1,6 @@
 //! One file per verb.
 
+pub(crate) mod adopt;
 pub(crate) mod apply;
 pub(crate) mod check;
 pub(crate) mod diff;

@@ -171,7 +171,7 @@ impl VersionView {
 /// An entry's time in a zone; none if that cannot be said in years.
 fn time(entry: &Entry, zone: &impl TimeZone) -> Option<DateTime<FixedOffset>> {
     const SECOND: i128 = 1_000_000_000;
-    let mtime = i128::from(entry.mtime);
+    let mtime = entry.mtime;
     let seconds = i64::try_from(mtime.div_euclid(SECOND)).ok()?;
     let nanos = u32::try_from(mtime.rem_euclid(SECOND)).ok()?;
     let time = DateTime::from_timestamp(seconds, nanos)?;

@@ -23,6 +23,9 @@ pub(crate) struct ListView {
     pub(crate) mount_point: String,
     /// Snapshots with a record, newest first.
     pub(crate) snapshots: Vec<Listed>,
+    /// Why records cannot be read, where they cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) record_fault: Option<String>,
     /// Folders in the tiers that have no record.
     pub(crate) unmanaged: Vec<Unmanaged>,
     /// Snapshots that were begun and not ended.
@@ -92,6 +95,7 @@ impl ListView {
         Self {
             mount_point: destination.mount_point.to_string(),
             snapshots,
+            record_fault: destination.record_fault.clone(),
             unmanaged: destination.unmanaged.clone(),
             unfinished: destination.partial.clone(),
             being_removed: destination.trash.clone(),
@@ -225,7 +229,10 @@ pub(crate) fn list(view: &ListView, style: &Style) -> String {
     );
     if !view.unmanaged.is_empty() {
         page.blank();
-        page.line(0, "Not made by this program, never deleted:");
+        match &view.record_fault {
+            None => page.line(0, "Not made by this program, never deleted:"),
+            Some(fault) => page.line(0, &format!("Folders without records ({fault}):")),
+        }
         for folder in &view.unmanaged {
             page.line(2, &format!("{}/{}", folder.tier, path(&folder.name)));
         }

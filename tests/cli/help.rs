@@ -4,9 +4,9 @@ use std::os::unix::fs::symlink;
 
 use crate::lab::{Lab, PROGRAM, Ran, id_of, ran};
 
-const VERBS: [&str; 17] = [
+const VERBS: [&str; 18] = [
     "try", "check", "schema", "plan", "apply", "now", "status", "list", "find", "diff", "restore",
-    "verify", "pin", "unpin", "accept", "init", "simulate",
+    "verify", "pin", "unpin", "accept", "adopt", "init", "simulate",
 ];
 
 fn bare(lab: &Lab, program: &str, arguments: &[&str]) -> Ran {

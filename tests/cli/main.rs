@@ -15,6 +15,7 @@ mod ordinary_user;
 mod overview;
 mod repair;
 mod restore;
+mod restore_many;
 mod rsync;
 mod safety;
 mod saved_plans;

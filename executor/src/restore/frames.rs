@@ -117,9 +117,12 @@ impl Run<'_> {
             self.job
                 .check_folder(&folder, &item.path)
                 .map_err(|error| Fault::Entry(ProblemKind::NotStored, error.message))?;
-            let (mine, marked) = take_over(&folder).map_err(fault)?;
+            // A folder into which some entries come is not what they came from.
+            let as_is = self.holds_chosen(item);
+            let (mine, marked) = self.take_over(&folder, as_is).map_err(fault)?;
             self.tally.already_there += 1;
-            return Ok(Some((folder, mine || self.job.overwrite, marked, false)));
+            let mine = mine || (self.job.overwrite && !as_is);
+            return Ok(Some((folder, mine, marked, false)));
         }
         let aside = self.aside_for(there.as_ref())?;
         let (folder, temporary) = make::folder(spot)?;
@@ -127,6 +130,45 @@ impl Run<'_> {
         self.tally.kept_aside += u64::from(aside.is_some());
         self.tally.restored += 1;
         Ok(Some((folder, true, true, true)))
+    }
+
+    /// Whether this is the folder of which only some entries are restored.
+    fn holds_chosen(&self, item: &Item) -> bool {
+        item.path.is_empty() && !self.job.choice.only.is_empty()
+    }
+
+    /// Takes over a folder of the target. One that is empty, or that an earlier run made and did
+    /// not finish, becomes the snapshot's (first answer) and is marked (second answer); with
+    /// `as_is` an empty one does not.
+    fn take_over(&mut self, folder: &Dir, as_is: bool) -> std::result::Result<(bool, bool), Errno> {
+        let mut is_empty = true;
+        let mut marked = false;
+        let names = match folder.names() {
+            // Nothing of ours can be in there; entries that are missing will tell.
+            Err(Errno::ACCESS) => return Ok((false, false)),
+            names => names?,
+        };
+        for name in names {
+            if name == names::MARKER {
+                marked = true;
+                // What that run wrote was not read back.
+                if let Ok(stat) = folder.stat(&name) {
+                    self.since = self.since.min(stat.ctime);
+                }
+            } else if names::is_temporary(&name) {
+                make::remove_temporary(folder, &name);
+            } else {
+                is_empty = false;
+            }
+        }
+        if as_is && !marked {
+            return Ok((false, false));
+        }
+        if is_empty && !marked {
+            // Where it cannot be marked, an interrupted run costs the folder its own metadata only.
+            marked = folder.new_file(OsStr::new(names::MARKER), 0o600).is_ok();
+        }
+        Ok((is_empty || marked, marked))
     }
 
     /// The suffix for what has an entry's name, if anything has.
@@ -180,6 +222,9 @@ impl Run<'_> {
     /// Whether a folder that keeps its own metadata is the snapshot's but for its time, as one
     /// is whose run was killed between taking the mark away and setting the time.
     fn differs_in_time_only(&self, frame: &Frame) -> bool {
+        if self.holds_chosen(&frame.item) {
+            return false;
+        }
         let same = |stat: Stat| {
             stat.mtime != frame.item.wanted.mtime
                 && compare::same_rights(&frame.item.wanted, &stat, self.job.place.holds)
@@ -208,30 +253,4 @@ pub(super) fn refuse_marker(name: &OsStr) -> std::result::Result<(), Fault> {
         ));
     }
     Ok(())
-}
-
-/// Takes over a folder of the target. One that is empty, or that an earlier run made and did
-/// not finish, becomes the snapshot's (first answer) and is marked (second answer).
-fn take_over(folder: &Dir) -> std::result::Result<(bool, bool), Errno> {
-    let mut is_empty = true;
-    let mut marked = false;
-    let names = match folder.names() {
-        // Nothing of ours can be in there; entries that are missing will tell.
-        Err(Errno::ACCESS) => return Ok((false, false)),
-        names => names?,
-    };
-    for name in names {
-        if name == names::MARKER {
-            marked = true;
-        } else if names::is_temporary(&name) {
-            make::remove_temporary(folder, &name);
-        } else {
-            is_empty = false;
-        }
-    }
-    if is_empty && !marked {
-        // Where it cannot be marked, an interrupted run costs the folder its own metadata only.
-        marked = folder.new_file(OsStr::new(names::MARKER), 0o600).is_ok();
-    }
-    Ok((is_empty || marked, marked))
 }

@@ -22,7 +22,7 @@ use super::{
     interrupted,
     make::{self, Fault, Inode, Made},
     metadata::Faults,
-    names, place,
+    names, place, read_back,
     scan::{self, Totals},
     source::{Item, Source, Step},
     tally::Tally,
@@ -32,7 +32,7 @@ use crate::{
     crew::{self, Foreman},
     error::{Error, Result},
     event::{Context, Event, Phase, Progress},
-    sys::Kind,
+    sys::{Kind, stat::Nanos},
 };
 
 /// Conflicts that a refusal names.
@@ -56,6 +56,8 @@ pub(super) struct Run<'a> {
     pub(super) links: HashMap<(u64, u64), (Vec<u8>, Inode)>,
     pub(super) tally: Tally,
     pub(super) progress: Progress,
+    /// What was changed since is written by this run, or by one that was killed.
+    pub(super) since: Nanos,
 }
 
 /// `planned` is what the plan found to do.
@@ -84,6 +86,7 @@ pub(super) fn run(job: &Job<'_>, planned: &RestoreStep, context: &Context<'_>) -
             bytes_total: totals.bytes,
             ..Progress::default()
         },
+        since: read_back::now(),
     };
     run.clean_beside_target();
     let copiers = Mutex::new(Vec::new());
@@ -93,6 +96,14 @@ pub(super) fn run(job: &Job<'_>, planned: &RestoreStep, context: &Context<'_>) -
     .map_err(interrupted)?;
     run.end();
     run.sync()?;
+    if job.choice.read_back {
+        let proof = read_back::read_back(job, run.since, context).map_err(interrupted)?;
+        run.tally.read_back = proof.files;
+        run.tally.damaged += proof.problems.len() as u64;
+        for problem in proof.problems {
+            run.tally.problem(problem);
+        }
+    }
     Ok(run.tally.outcome(&job.place.shown, aside))
 }
 
