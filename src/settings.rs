@@ -115,7 +115,15 @@ impl Settings {
                 "name another with --config, or try `backup try` which needs none",
             )
         })?;
-        check::check(&bytes).map_err(|faults| {
+        let checked = check::check(&bytes).map(|mut checked| {
+            // What the file says is judged by it alone; what the clock makes of it is told as well.
+            let now = chrono::Local::now().fixed_offset();
+            checked
+                .warnings
+                .extend(check::never_again(&checked.config, now));
+            checked
+        });
+        checked.map_err(|faults| {
             if self.json {
                 out.data_json(&faults);
             } else {

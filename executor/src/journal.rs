@@ -11,9 +11,11 @@ use std::{
     io::{Read as _, Seek as _, SeekFrom, Write as _},
 };
 
+use chrono::{DateTime, FixedOffset};
 use schema::{
     Digest, RunResult,
     journal::{FORMAT_VERSION, JournalEvent, Outcome},
+    plan::Part,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -72,6 +74,42 @@ impl Replay {
             }
             _ => None,
         })
+    }
+
+    /// When a step began, the last time that it did.
+    #[must_use]
+    pub fn started(&self, step: &str) -> Option<DateTime<FixedOffset>> {
+        self.events.iter().rev().find_map(|event| match event {
+            JournalEvent::StepStarted { step: of, at } if of == step => Some(*at),
+            _ => None,
+        })
+    }
+
+    /// The part that a process of its own was to do, if nothing but steps came since.
+    #[must_use]
+    pub fn handed_to(&self) -> Option<Part> {
+        let mut others = self.events.iter().rev().filter(|event| {
+            !matches!(
+                event,
+                JournalEvent::StepStarted { .. } | JournalEvent::StepFinished { .. }
+            )
+        });
+        match others.next() {
+            Some(JournalEvent::HandedOver { part, .. }) => Some(*part),
+            _ => None,
+        }
+    }
+
+    /// Whether the run was interrupted and what it owes then was done, or nothing was begun.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let last = self.events.iter().rev().find(|event| {
+            matches!(
+                event,
+                JournalEvent::RunStarted { .. } | JournalEvent::Settled { .. }
+            )
+        });
+        !matches!(last, Some(JournalEvent::RunStarted { .. }))
     }
 
     /// Whether the run was given up.

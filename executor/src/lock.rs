@@ -1,10 +1,16 @@
 //! Locks: one run at a time on a state directory and on a destination.
 //!
 //! `flock(2)` goes away with the process, so a lock can never be stale; the file stays.
+//!
+//! A run has two: its process holds `lock` from begin to end, and `work.lock` except while another
+//! process does a part of the run. So a part goes on undisturbed when the run's own process dies,
+//! and nobody takes the run over before that part has ended.
 
 use std::{
+    cell::RefCell,
     fs::File,
     io::{Seek as _, SeekFrom, Write as _},
+    time::Duration,
 };
 
 use rustix::{
@@ -14,6 +20,8 @@ use rustix::{
 
 use crate::{
     error::{Error, ErrorKind, Result},
+    event::Stop,
+    state_dir::StateDir,
     sys::Dir,
 };
 
@@ -49,8 +57,9 @@ impl Lock {
                     hint: Some("wait for it to end; `backup status` shows it".to_owned()),
                 });
             }
-            // A file system without locks (some network ones): the state directory's lock remains.
-            Err(Errno::NOTSUP | Errno::NOSYS | Errno::INVAL | Errno::NOLCK) => {
+            // A file system without locks (some network ones), or one whose locks want a file that
+            // may be written (NFS) where it is only read: the state directory's lock remains.
+            Err(Errno::NOTSUP | Errno::NOSYS | Errno::INVAL | Errno::NOLCK | Errno::BADF) => {
                 return Ok(Self(file));
             }
             Err(error) => return Err(Error::io("lock", path.as_bytes(), error)),
@@ -69,6 +78,51 @@ impl Lock {
         dir.file(name.as_ref()).is_ok_and(|file| {
             flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
         })
+    }
+}
+
+/// The locks of a run.
+#[derive(Debug)]
+pub struct RunLock {
+    _owner: Lock,
+    work: RefCell<Option<Lock>>,
+}
+
+/// How often a lock that is held for a moment is asked for again.
+const LOOK: Duration = Duration::from_millis(100);
+
+impl RunLock {
+    pub(crate) fn new(owner: Lock, work: Lock) -> Self {
+        Self {
+            _owner: owner,
+            work: RefCell::new(Some(work)),
+        }
+    }
+
+    /// Lets another process do a part of the run while `wait` lasts, and takes over again when
+    /// that process is gone.
+    ///
+    /// # Errors
+    /// Those of `wait`, an interruption, or the system's reason.
+    pub(crate) fn lend<T>(
+        &self,
+        state: &StateDir,
+        stop: &Stop,
+        wait: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        self.work.replace(None);
+        let waited = wait();
+        let work = loop {
+            match state.work_lock() {
+                Err(error) if error.kind == ErrorKind::Busy => {
+                    stop.check()?;
+                    std::thread::sleep(LOOK);
+                }
+                taken => break taken?,
+            }
+        };
+        self.work.replace(Some(work));
+        waited
     }
 }
 

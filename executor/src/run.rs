@@ -8,7 +8,7 @@ use schema::{
     config::OnPreBackupFailure,
     finding::Severity,
     journal::{JournalEvent, Outcome, REPORT_FORMAT_VERSION, Sealed, Status, StepReport},
-    plan::{Action, DestinationCheckStep, Step},
+    plan::{Action, DestinationCheckStep, Part, Step},
 };
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     event::{Context, Event},
     journal::{Journal, Replay},
     lock::Lock,
+    parts::{self, Hands},
     snapshot,
     state_dir::StateDir,
     steps,
@@ -105,7 +106,25 @@ pub fn begin(
     let mut session = Session::new(state, plan);
     let scripted = |step: &Step| matches!(step.action, Action::PreScript(_));
     session.survey = survey.filter(|_| !plan.steps.iter().any(scripted));
-    go(session, plan, journal, &Replay::default(), context)
+    go(session, plan, journal, Replay::default(), None, context)
+}
+
+/// As [`begin`], but a unit of its own does each part, by [`parts::Hands`].
+///
+/// # Errors
+/// As [`begin`], and that a part was ended from outside.
+pub fn begin_by_units(
+    state: &StateDir,
+    config: &Config,
+    inventory: &Inventory,
+    plan: &Plan,
+    hands: Hands<'_>,
+    context: Context<'_>,
+) -> Result<Report> {
+    let journal = state.begin(config, inventory, plan)?;
+    let session = Session::new(state, plan);
+    let replay = Replay::default();
+    go(session, plan, journal, replay, Some(hands), context)
 }
 
 /// Continues a run that was begun and not ended.
@@ -113,6 +132,19 @@ pub fn begin(
 /// # Errors
 /// As [`begin`].
 pub fn resume(state: &StateDir, plan: &Plan, context: Context<'_>) -> Result<Report> {
+    resume_by_units(state, plan, None, context)
+}
+
+/// As [`resume`], but with `hands` a unit of its own does each part.
+///
+/// # Errors
+/// As [`begin_by_units`].
+pub fn resume_by_units(
+    state: &StateDir,
+    plan: &Plan,
+    hands: Option<Hands<'_>>,
+    context: Context<'_>,
+) -> Result<Report> {
     // An absent destination must not end the run that waits for it.
     let (journal, replay) = state.journal(&plan.run_id)?;
     if replay
@@ -121,7 +153,8 @@ pub fn resume(state: &StateDir, plan: &Plan, context: Context<'_>) -> Result<Rep
     {
         Session::new(state, plan).store()?;
     }
-    go(Session::new(state, plan), plan, journal, &replay, context)
+    let session = Session::new(state, plan);
+    go(session, plan, journal, replay, hands, context)
 }
 
 /// Gives an unfinished run up, so that a new one can take its place.
@@ -140,9 +173,11 @@ fn go(
     mut session: Session<'_>,
     plan: &Plan,
     mut journal: Journal,
-    replay: &Replay,
+    mut replay: Replay,
+    hands: Option<Hands<'_>>,
     context: Context<'_>,
 ) -> Result<Report> {
+    let before = replay.clone();
     let continued = !replay.events.is_empty();
     let now = context.clock.now();
     let started_at = replay
@@ -174,15 +209,27 @@ fn go(
         steps: Vec::new(),
     };
     for step in &plan.steps {
-        let done = one(
+        if let Some(hands) = hands
+            && step.action.part() != Part::Coordinator
+            && replay.outcome(&step.id).is_none()
+            && unserved(step, &report).is_none()
+        {
+            (journal, replay) =
+                parts::hand_over(session.state, plan, step, journal, hands, context)?;
+        }
+        let mut done = one(
             &mut session,
             plan,
             step,
             &mut journal,
-            replay,
+            &replay,
             &report,
             context,
         )?;
+        // Steps that another process did now began now; those of an earlier run did not.
+        if before.outcome(&step.id).is_none() {
+            done.started_at = done.started_at.or_else(|| replay.started(&step.id));
+        }
         if done.outcome.sealed.is_some() {
             report.snapshot.clone_from(&done.outcome.sealed);
         }
@@ -198,6 +245,59 @@ fn go(
     }
     session.state.end(&report)?;
     session.state.forget_old_runs(context)?;
+    Ok(report)
+}
+
+/// What a step needs and did not get.
+fn unserved<'a>(step: &'a Step, report: &Report) -> Option<&'a String> {
+    step.needs.iter().find(|need| {
+        !report
+            .steps
+            .iter()
+            .any(|done| done.step == **need && done.outcome.status.serves())
+    })
+}
+
+/// Does the steps of a part in the run of another process, or of one that was interrupted, and
+/// writes on in its journal. The report is of the steps that have ended so far.
+///
+/// # Errors
+/// As [`begin`]; a refusal where the part has nothing left to do, or not yet.
+pub fn part(state: &StateDir, plan: &Plan, part: Part, context: Context<'_>) -> Result<Report> {
+    let (mut journal, replay) = state.journal(&plan.run_id)?;
+    let group = plan.group(part, |step| replay.outcome(&step.id).is_some());
+    parts::may_begin(plan, group, part, &replay)?;
+    let mut session = Session::new(state, plan);
+    if replay
+        .outcome("destination-check")
+        .is_some_and(|outcome| outcome.status.serves())
+    {
+        session.store()?;
+    }
+    context.observer.event(Event::RunStarted {
+        run_id: &plan.run_id,
+        continued: replay.running().is_some(),
+    });
+    let mut report = parts::report_so_far(plan, &replay, context.clock.now());
+    for step in group {
+        let done = one(
+            &mut session,
+            plan,
+            step,
+            &mut journal,
+            &replay,
+            &report,
+            context,
+        )?;
+        if done.outcome.sealed.is_some() {
+            report.snapshot.clone_from(&done.outcome.sealed);
+        }
+        report.steps.push(done);
+    }
+    report.ended_at = context.clock.now();
+    let of_part = |done: &StepReport| group.iter().any(|step| step.id == done.step);
+    report.steps.retain(of_part);
+    report.result = result(&report);
     Ok(report)
 }
 
@@ -219,12 +319,7 @@ fn one(
             outcome: outcome.clone(),
         });
     }
-    let unserved = step.needs.iter().find(|need| {
-        !report
-            .steps
-            .iter()
-            .any(|done| done.step == **need && done.outcome.status.serves())
-    });
+    let unserved = unserved(step, report);
     let mut started_at = None;
     let outcome = if let Some(need) = unserved {
         Outcome {
@@ -327,7 +422,7 @@ fn act(
 }
 
 /// What scripts find in their environment.
-fn environment(
+pub(crate) fn environment(
     plan: &Plan,
     result: Option<RunResult>,
     sealed: Option<&Sealed>,
@@ -342,7 +437,7 @@ fn environment(
 }
 
 /// How a run ended, from how its steps did. A notification never changes it.
-fn result(report: &Report) -> RunResult {
+pub(crate) fn result(report: &Report) -> RunResult {
     let severity = report.findings.iter().map(|finding| finding.severity).max();
     match severity {
         Some(Severity::Refusal) => return RunResult::Refused,

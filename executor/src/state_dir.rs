@@ -1,7 +1,10 @@
 //! The state directory: what this machine remembers between runs.
 //!
 //! `runs/<run-id>/` explains each run by itself; `destinations.json` lists the disks that were
-//! used; `verified.json` what was found of each; `lock` lets one run at a time.
+//! used; `verified.json` what was found of each; `health.json` what the last health check came to;
+//! `lock` lets one run at a time, `work.lock` one process of it.
+
+mod history;
 
 use std::{collections::BTreeMap, ffi::OsStr, os::unix::fs::DirBuilderExt as _, path::Path};
 
@@ -13,8 +16,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{Error, Result},
     event::Context,
+    health::Shares,
     journal::{self, Journal, Replay},
-    lock::Lock,
+    lock::{Lock, RunLock},
     remove::remove_tree,
     store::{read_json, write_json},
     sys::{Dir, resolve::resolve},
@@ -24,6 +28,7 @@ const RUNS: &str = "runs";
 const DESTINATIONS: &str = "destinations.json";
 const VERIFIED: &str = "verified.json";
 const LOCK: &str = "lock";
+const WORK_LOCK: &str = "work.lock";
 const CONFIG: &str = "config.json";
 const INVENTORY: &str = "inventory.json";
 const PLAN: &str = "plan.json";
@@ -57,6 +62,8 @@ pub struct Remembered {
     pub damaged: Vec<DamagedFile>,
     /// When each snapshot was last compared in full and found whole.
     pub verified: BTreeMap<SnapshotId, DateTime<FixedOffset>>,
+    /// Which shares of the data health checks have read.
+    pub shares: Shares,
 }
 
 /// A run that was begun and not ended.
@@ -101,18 +108,45 @@ impl StateDir {
         Self::open(path)?.ok_or_else(|| Error::failed("the state directory vanished"))
     }
 
-    /// Takes the lock, so that no other run works from this state directory.
+    /// Takes the locks, so that no other run works from this state directory.
+    ///
+    /// # Errors
+    /// As [`Lock::take`]; also while a part of a run whose own process has died is still at work.
+    pub fn lock(&self) -> Result<RunLock> {
+        let owner = Lock::take(&self.dir, LOCK, &self.named(LOCK))?;
+        let work = self.work_lock()?;
+        Ok(RunLock::new(owner, work))
+    }
+
+    /// Takes the lock of whoever writes to a run's journal: the run's own process, except while it
+    /// waits for a part.
     ///
     /// # Errors
     /// As [`Lock::take`].
-    pub fn lock(&self) -> Result<Lock> {
-        Lock::take(&self.dir, LOCK, &self.named(LOCK))
+    pub fn work_lock(&self) -> Result<Lock> {
+        Lock::take(&self.dir, WORK_LOCK, &self.named(WORK_LOCK))
+    }
+
+    /// Whether a process owns a run here, at work itself or waiting for a part.
+    #[must_use]
+    pub fn is_owned(&self) -> bool {
+        Lock::is_held(&self.dir, LOCK)
     }
 
     /// Whether a run works from this state directory now.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        Lock::is_held(&self.dir, LOCK)
+        self.is_owned() || Lock::is_held(&self.dir, WORK_LOCK)
+    }
+
+    /// Reads the journal of a run that was begun, without changing it.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn replay(&self, run_id: &str) -> Result<Replay> {
+        let run = self.run(run_id)?;
+        let path = self.named(&format!("{RUNS}/{run_id}/{}", journal::FILE_NAME));
+        Ok(journal::read(&run, &path)?.unwrap_or_default())
     }
 
     /// Ids of the destinations that were used.
@@ -259,6 +293,30 @@ impl StateDir {
             }
         }
         Ok(None)
+    }
+
+    /// The reports of backup runs that ended, newest first, as long as `wanted` wants more.
+    ///
+    /// # Errors
+    /// When the folders of runs cannot be read.
+    pub fn reports(&self, wanted: impl Fn(&Report) -> bool) -> Result<Vec<Report>> {
+        let mut reports = Vec::new();
+        for name in self.run_names()?.into_iter().rev() {
+            let run = self.run(&name)?;
+            let at = |file: &str| self.named(&format!("{RUNS}/{name}/{file}"));
+            let Ok(Some(report)) = read_json::<Report>(&run, REPORT, &at(REPORT)) else {
+                continue;
+            };
+            let plan: Option<Plan> = read_json(&run, PLAN, &at(PLAN)).unwrap_or_default();
+            if plan.is_none_or(|plan| is_small(&plan)) {
+                continue;
+            }
+            if !wanted(&report) {
+                break;
+            }
+            reports.push(report);
+        }
+        Ok(reports)
     }
 
     /// Removes the folders of runs that ended long ago.

@@ -8,6 +8,7 @@ pub mod calendar;
 pub mod check;
 pub mod findings;
 pub mod graph;
+pub mod health;
 mod overview;
 mod pipeline;
 pub mod retention;
@@ -17,6 +18,7 @@ mod small;
 mod space;
 mod stale;
 mod steps;
+pub mod units;
 
 pub use adopt::{adopt, begins_at_root};
 pub use overview::{Standing, overview};

@@ -4,7 +4,7 @@ use chrono::{DateTime, FixedOffset};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{SnapshotId, digest::Digest, finding::Finding, record::SnapshotTotals};
+use crate::{SnapshotId, digest::Digest, finding::Finding, plan::Part, record::SnapshotTotals};
 
 /// Version of the journal's format.
 pub const FORMAT_VERSION: u32 = 1;
@@ -47,6 +47,26 @@ pub enum JournalEvent {
         at: DateTime<FixedOffset>,
         /// How.
         result: RunResult,
+    },
+    /// A part of the run is about to be done by a process of its own, which writes on in this
+    /// journal.
+    HandedOver {
+        /// The part.
+        part: Part,
+        /// When.
+        at: DateTime<FixedOffset>,
+    },
+    /// The run's process was ended from outside; what a run owes in any case is about to be done.
+    Interrupted {
+        /// When it was noticed.
+        at: DateTime<FixedOffset>,
+        /// How it was ended.
+        because: String,
+    },
+    /// What an interrupted run owes was done.
+    Settled {
+        /// When.
+        at: DateTime<FixedOffset>,
     },
     /// The run was given up; another takes its place.
     RunAbandoned {

@@ -4,9 +4,11 @@
 //! adding a kind adds a payload and a variant here, and exhaustive matches list the rest.
 
 mod adopt;
+mod part;
 mod repair;
 
 pub use adopt::{AdoptCandidate, AdoptStep, AdoptTree, MadeBy};
+pub use part::Part;
 pub use repair::{
     RepairFile, RepairFolder, RepairFrom, RepairName, RepairStep, StoredMetadata, StoredTime,
 };

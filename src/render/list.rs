@@ -14,7 +14,7 @@ use super::{
     amount,
     page::{Page, path},
 };
-use crate::style::{Style, left, right};
+use crate::style::{Style, left, printable, right};
 
 /// What stands on a destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -26,7 +26,7 @@ pub(crate) struct ListView {
     /// Why records cannot be read, where they cannot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) record_fault: Option<String>,
-    /// Folders in the tiers that have no record.
+    /// Folders in the tiers that have no record, or a damaged one.
     pub(crate) unmanaged: Vec<Unmanaged>,
     /// Snapshots that were begun and not ended.
     pub(crate) unfinished: Vec<Leftover>,
@@ -114,6 +114,7 @@ impl Listed {
             home,
             record,
             marks,
+            ..
         } = snapshot;
         let linked = |tier: Tier| {
             destination
@@ -227,13 +228,27 @@ pub(crate) fn list(view: &ListView, style: &Style) -> String {
         &view.being_removed,
         "the next run ends it",
     );
-    if !view.unmanaged.is_empty() {
+    let (damaged, foreign): (Vec<&Unmanaged>, Vec<&Unmanaged>) = view
+        .unmanaged
+        .iter()
+        .partition(|folder| folder.record_fault.is_some());
+    if !damaged.is_empty() {
+        page.blank();
+        let title = style.yellow("Record damaged, never deleted, see `backup health`:");
+        page.line(0, &title);
+        for folder in damaged {
+            let fault = folder.record_fault.as_deref().unwrap_or_default();
+            let name = path(&folder.name);
+            page.line(2, &format!("{}/{name}: {}", folder.tier, printable(fault)));
+        }
+    }
+    if !foreign.is_empty() {
         page.blank();
         match &view.record_fault {
             None => page.line(0, "Not made by this program, never deleted:"),
             Some(fault) => page.line(0, &format!("Folders without records ({fault}):")),
         }
-        for folder in &view.unmanaged {
+        for folder in foreign {
             page.line(2, &format!("{}/{}", folder.tier, path(&folder.name)));
         }
     }

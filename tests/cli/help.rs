@@ -4,9 +4,30 @@ use std::os::unix::fs::symlink;
 
 use crate::lab::{Lab, PROGRAM, Ran, id_of, ran};
 
-const VERBS: [&str; 18] = [
-    "try", "check", "schema", "plan", "apply", "now", "status", "list", "find", "diff", "restore",
-    "verify", "pin", "unpin", "accept", "adopt", "init", "simulate",
+pub(crate) const VERBS: [&str; 23] = [
+    "try",
+    "check",
+    "schema",
+    "plan",
+    "apply",
+    "now",
+    "status",
+    "list",
+    "find",
+    "diff",
+    "health",
+    "restore",
+    "verify",
+    "pin",
+    "unpin",
+    "accept",
+    "adopt",
+    "init",
+    "simulate",
+    "completions",
+    "man",
+    "settle",
+    "systemd-units",
 ];
 
 fn bare(lab: &Lab, program: &str, arguments: &[&str]) -> Ran {

@@ -1,6 +1,6 @@
 //! Runs a script: no shell, no arguments, and what its end means for the run.
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
 use schema::{
     config::OnPreBackupFailure,
@@ -21,6 +21,21 @@ pub fn run(
     environment: &[(&str, String)],
     context: Context<'_>,
 ) -> Result<Outcome> {
+    run_within(name, step, Duration::MAX, environment, context)
+}
+
+/// As [`run`], with no more time than this.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_within(
+    name: &str,
+    step: &ScriptStep,
+    most: Duration,
+    environment: &[(&str, String)],
+    context: Context<'_>,
+) -> Result<Outcome> {
+    let limit = step.timeout.as_duration().min(most);
     let program = step.program.as_str();
     let hint = format!("run {program} by hand to see why");
     let fail = |message: String| {
@@ -34,14 +49,12 @@ pub fn run(
     for (key, value) in environment {
         command.env(key, value);
     }
-    Ok(
-        match child::run(command, name, step.timeout.as_duration(), context)? {
-            Ended::Well => Outcome::success(format!("{program} succeeded")),
-            Ended::Badly { how, .. } => fail(format!("{name} {program} {how}")),
-            Ended::TooLate => fail(format!(
-                "{name} {program} did not end within {}",
-                step.timeout
-            )),
-        },
-    )
+    Ok(match child::run(command, name, limit, context)? {
+        Ended::Well => Outcome::success(format!("{program} succeeded")),
+        Ended::Badly { how, .. } => fail(format!("{name} {program} {how}")),
+        Ended::TooLate => fail(format!(
+            "{name} {program} did not end within {}",
+            step.timeout
+        )),
+    })
 }

@@ -1,11 +1,12 @@
 //! Rules about `schedule.frequency` and `monitoring.healthCheckInterval`.
 //!
-//! The grammar is `calendar`'s. Whether an expression ever elapses again needs a clock and is not
-//! asked here.
+//! The grammar is `calendar`'s. Whether an expression ever elapses again needs a clock, so the rules
+//! do not ask it: [`never_again`] is for whoever has one.
 
+use chrono::{DateTime, FixedOffset};
 use schema::Config;
 
-use super::rules::Finding;
+use super::{fault::Fault, rules::Finding};
 use crate::calendar::{Calendar, InvalidCalendar, schedule_expression};
 
 /// When backups run.
@@ -22,6 +23,45 @@ pub(super) fn health_check(config: &Config) -> Vec<Finding> {
     invalid("monitoring.healthCheckInterval", interval.parse())
 }
 
+/// The calendar expressions in use that elapse no more: systemd accepts them, starts the timer, and
+/// nothing ever happens.
+///
+/// `now` is the time that `check` and the health check have.
+#[must_use]
+pub fn never_again(config: &Config, now: DateTime<FixedOffset>) -> Vec<Fault> {
+    let schedule = &config.schedule;
+    let monitoring = &config.monitoring;
+    let time = schedule.time_of_day.time();
+    let frequency = schedule.frequency.as_str();
+    let interval = monitoring.health_check_interval.as_str();
+    let frequency = schedule.enable.then(|| {
+        let calendar = schedule_expression(frequency, time);
+        ("schedule.frequency", frequency, calendar)
+    });
+    let interval = monitoring.enable.then(|| {
+        let calendar = interval.parse::<Calendar>();
+        ("monitoring.healthCheckInterval", interval, calendar)
+    });
+    [frequency, interval]
+        .into_iter()
+        .flatten()
+        .filter(|(_, _, calendar)| {
+            let next = calendar
+                .as_ref()
+                .map(|one| one.next_after(now.naive_local()));
+            next.is_ok_and(|next| next.is_none())
+        })
+        .map(|(path, text, _)| {
+            Fault::new(path, "this never elapses again, so nothing is ever started")
+                .found(format!("\"{text}\""))
+                .expected("an expression with moments in the future, such as \"*-*-1/2\"")
+                .hint(format!(
+                    "set `{path}` to one for which `systemd-analyze calendar` names a next elapse"
+                ))
+        })
+        .collect()
+}
+
 fn invalid(path: &str, calendar: Result<Calendar, InvalidCalendar>) -> Vec<Finding> {
     let finding = |error: InvalidCalendar| {
         Finding::new(path, error.to_string())
@@ -31,4 +71,32 @@ fn invalid(path: &str, calendar: Result<Calendar, InvalidCalendar>) -> Vec<Findi
             ))
     };
     calendar.err().map(finding).into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expression_of_past_years_only_never_elapses_again() {
+        let config = |json: &str| serde_json::from_str::<Config>(json).unwrap();
+        let found = |json: &str, now: &str| {
+            let faults = never_again(&config(json), now.parse().unwrap());
+            let paths = faults.into_iter().map(|fault| fault.path);
+            paths.collect::<Vec<String>>()
+        };
+        let odd = r#"{"schedule": {"enable": true, "frequency": "2025-*-1/2"}}"#;
+        assert_eq!(found(odd, "2025-12-31T01:00:00+01:00"), [""; 0]);
+        assert_eq!(
+            found(odd, "2025-12-31T02:00:00+01:00"),
+            ["schedule.frequency"]
+        );
+        let off = r#"{"schedule": {"frequency": "2025-*-1/2"}}"#;
+        assert_eq!(found(off, "2026-01-01T00:00:00+00:00"), [""; 0]);
+        let checks = r#"{"monitoring": {"healthCheckInterval": "2024-02-30"}}"#;
+        assert_eq!(
+            found(checks, "2024-01-01T00:00:00+00:00"),
+            ["monitoring.healthCheckInterval"]
+        );
+    }
 }

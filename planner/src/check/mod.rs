@@ -20,6 +20,7 @@ use std::sync::LazyLock;
 
 use schema::Config;
 
+pub use calendars::never_again;
 pub use fault::Fault;
 use json::Node;
 use names::Key;

@@ -1,0 +1,118 @@
+//! What a run owes when its process was ended from outside: its post-script and its notification,
+//! once for each interruption. The run itself stays as it is, to be continued.
+
+use std::time::Duration;
+
+use schema::{
+    Plan, Report, RunResult,
+    config::OnPreBackupFailure,
+    journal::{JournalEvent, Outcome, Status, StepReport},
+    plan::{Action, ScriptStep, Step},
+};
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    event::{Context, Event},
+    journal::Replay,
+    parts, run,
+    state_dir::StateDir,
+    steps,
+};
+
+/// Longest time for the script: whoever ended the run waits for it.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Does what the interrupted run owes, unless that was done or a run is at work; gives what was
+/// told. `because` says how the run was ended, and `result` what that is called: failed, or
+/// interrupted where someone asked for it. The caller holds the locks.
+///
+/// # Errors
+/// An interruption, or a state directory that cannot be written.
+pub fn settle(
+    state: &StateDir,
+    because: &str,
+    result: RunResult,
+    context: Context<'_>,
+) -> Result<Option<Report>> {
+    let Some(unfinished) = state.unfinished()? else {
+        return Ok(None);
+    };
+    let plan = &unfinished.plan;
+    let (mut journal, replay) = state.journal(&plan.run_id)?;
+    if replay.is_settled() {
+        return Ok(None);
+    }
+    let at = context.clock.now();
+    journal.append(&JournalEvent::Interrupted {
+        at,
+        because: because.to_owned(),
+    })?;
+    let mut report = parts::report_so_far(plan, &replay, at);
+    report.result = result;
+    report
+        .steps
+        .extend(interrupted_step(&replay, because, &report));
+    let owed = |step: &&Step| replay.outcome(&step.id).is_none();
+    for step in plan.steps.iter().filter(owed) {
+        let outcome = match &step.action {
+            Action::PostScript(script) => script_now(plan, step, script, &report, context),
+            Action::Notify(notify) => steps::notify::run(notify, &report),
+            _ => continue,
+        };
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(error) if error.kind == ErrorKind::Interrupted => return Err(error),
+            Err(Error { message, hint, .. }) => Outcome {
+                status: Status::Failed,
+                message,
+                hint,
+                ..Outcome::default()
+            },
+        };
+        context.observer.event(Event::StepFinished {
+            step: &step.id,
+            outcome: &outcome,
+        });
+        report.steps.push(StepReport {
+            step: step.id.clone(),
+            started_at: Some(at),
+            ended_at: context.clock.now(),
+            outcome,
+        });
+    }
+    report.ended_at = context.clock.now();
+    journal.append(&JournalEvent::Settled {
+        at: report.ended_at,
+    })?;
+    Ok(Some(report))
+}
+
+fn script_now(
+    plan: &Plan,
+    step: &Step,
+    script: &ScriptStep,
+    report: &Report,
+    context: Context<'_>,
+) -> Result<Outcome> {
+    let environment = run::environment(plan, Some(report.result), report.snapshot.as_ref());
+    let script = ScriptStep {
+        on_failure: OnPreBackupFailure::Abort,
+        ..script.clone()
+    };
+    steps::script::run_within(&step.id, &script, LIMIT, &environment, context)
+}
+
+/// The step that the run was in, as one that did not succeed.
+fn interrupted_step(replay: &Replay, because: &str, report: &Report) -> Option<StepReport> {
+    let step = replay.running()?;
+    Some(StepReport {
+        step: step.to_owned(),
+        started_at: replay.started(step),
+        ended_at: report.ended_at,
+        outcome: Outcome::not(
+            Status::Failed,
+            format!("the run was interrupted in {step}: {because}"),
+            "nothing is lost: the next `backup apply` continues it",
+        ),
+    })
+}

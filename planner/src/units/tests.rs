@@ -1,0 +1,150 @@
+use super::*;
+
+fn config(json: &str) -> Config {
+    serde_json::from_str(json).unwrap()
+}
+
+fn layout() -> Layout {
+    Layout::of_root("/usr/bin/backup")
+}
+
+fn unit(units: &[Unit], name: &str) -> String {
+    let found = units.iter().find(|unit| unit.name == name);
+    found.map_or_else(String::new, |unit| unit.text.clone())
+}
+
+fn on_calendar(schedule: &str) -> String {
+    let config = config(&format!(r#"{{"schedule": {schedule}}}"#));
+    let text = unit(&render(&config, &layout()), TIMER);
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("OnCalendar="));
+    line.unwrap_or_default().to_owned()
+}
+
+#[test]
+fn without_a_schedule_nothing_starts_a_run_by_itself() {
+    let units = render(
+        &config(r#"{"local": {"enable": true}, "cloud": {"enable": true}}"#),
+        &layout(),
+    );
+    let names: Vec<&str> = units.iter().map(|unit| unit.name).collect();
+    assert_eq!(
+        names,
+        [COORDINATOR, LOCAL, CLOUD, HEALTH_TIMER, HEALTH],
+        "no timer of the run, no rule"
+    );
+    for name in [COORDINATOR, LOCAL, CLOUD] {
+        assert!(!unit(&units, name).contains("[Install]"), "{name}");
+    }
+    assert!(!unit(&units, COORDINATOR).contains("--if-due"));
+}
+
+#[test]
+fn the_timer_has_the_schedule_with_its_time_of_day() {
+    assert_eq!(on_calendar(r#"{"enable": true}"#), "*-*-* 02:00:00");
+    assert_eq!(
+        on_calendar(r#"{"enable": true, "frequency": "weekly", "timeOfDay": "03:30"}"#),
+        "Mon *-*-* 03:30:00"
+    );
+    assert_eq!(
+        on_calendar(r#"{"enable": true, "frequency": "Mon,Wed,Fri"}"#),
+        "Mon,Wed,Fri *-*-* 02:00:00"
+    );
+    assert_eq!(
+        on_calendar(r#"{"enable": true, "frequency": "2025-*-1/2"}"#),
+        "2025-*-01/2 02:00:00"
+    );
+    // One that says its time stands as it was written.
+    assert_eq!(
+        on_calendar(r#"{"enable": true, "frequency": "Sat 12:00 Europe/Berlin"}"#),
+        "Sat 12:00 Europe/Berlin"
+    );
+}
+
+#[test]
+fn the_disk_asks_whether_a_backup_is_due_and_orders_the_run_after_it() {
+    let units = render(
+        &config(
+            r#"{"local": {"enable": true, "mountPoint": "/mnt/my-disk"}, "schedule": {"enable": true}}"#,
+        ),
+        &layout(),
+    );
+    let coordinator = unit(&units, COORDINATOR);
+    assert!(
+        coordinator.contains("\nWantedBy=mnt-my\\x2ddisk.mount\n"),
+        "{coordinator}"
+    );
+    assert!(coordinator.contains("\nAfter=mnt-my\\x2ddisk.mount\n"));
+    assert!(unit(&units, LOCAL).contains("\nAssertPathIsMountPoint=/mnt/my-disk\n"));
+    let units = render(
+        &config(r#"{"local": {"enable": true, "ifAbsent": "defer"}}"#),
+        &layout(),
+    );
+    assert!(unit(&units, LOCAL).contains("\nConditionPathIsMountPoint=/mnt/backup\n"));
+    let units = render(
+        &config(r#"{"local": {"enable": true, "requireMount": false}}"#),
+        &layout(),
+    );
+    assert!(!unit(&units, LOCAL).contains("PathIsMountPoint"));
+}
+
+#[test]
+fn the_cloud_writes_to_no_snapshot_and_the_local_steps_have_no_network() {
+    let units = render(
+        &config(r#"{"local": {"enable": true}, "cloud": {"enable": true}}"#),
+        &layout(),
+    );
+    let (local, cloud) = (unit(&units, LOCAL), unit(&units, CLOUD));
+    assert!(local.contains("\nPrivateNetwork=yes\n"));
+    assert!(local.contains("\nReadWritePaths=-/mnt/backup\n"));
+    assert!(cloud.contains("\nProtectSystem=strict\n"));
+    assert!(!cloud.contains("ReadWritePaths"), "{cloud}");
+}
+
+#[test]
+fn private_folders_for_temporary_files_never_hide_what_is_backed_up() {
+    let local = |json: &str| unit(&render(&config(json), &layout()), LOCAL);
+    assert!(local(r#"{"local": {"enable": true}}"#).contains("\nPrivateTmp=yes\n"));
+    for sources in [r#"["/tmp/x"]"#, r#"["/"]"#, r#"["/home", "/var"]"#] {
+        let text = local(&format!(
+            r#"{{"local": {{"enable": true, "sources": {sources}}}}}"#
+        ));
+        assert!(text.contains("\nPrivateTmp=no\n"), "{sources}");
+    }
+}
+
+#[test]
+fn paths_of_any_characters_are_quoted() {
+    let layout = Layout {
+        program: "/opt/my $programs/100%/backup".to_owned(),
+        config: "/etc/a\"b\\c.json".to_owned(),
+        state_dir: "/srv/the state".to_owned(),
+    };
+    let text = unit(
+        &render(&config(r#"{"local": {"enable": true}}"#), &layout),
+        LOCAL,
+    );
+    assert!(
+        text.contains(
+            "\nExecStart=\"/opt/my $$programs/100%%/backup\" --config \"/etc/a\\\"b\\\\c.json\" \
+             --state-dir \"/srv/the state\" apply --only local\n"
+        ),
+        "{text}"
+    );
+    assert!(text.contains("\nReadWritePaths=-\"/srv/the state\"\n"));
+}
+
+#[test]
+fn mount_units_are_named_as_systemd_names_them() {
+    for (path, name) in [
+        ("/", "-.mount"),
+        ("/mnt/backup", "mnt-backup.mount"),
+        ("//mnt//backup/", "mnt-backup.mount"),
+        ("/mnt/my disk", "mnt-my\\x20disk.mount"),
+        ("/.snap/a.b", "\\x2esnap-a.b.mount"),
+        ("/mnt/ä", "mnt-\\xc3\\xa4.mount"),
+    ] {
+        assert_eq!(mount_unit(path), name);
+    }
+}

@@ -1,0 +1,117 @@
+//! The form of unit files: sections, lines, and what must be quoted (systemd.syntax(7),
+//! systemd.unit(5)).
+
+use std::fmt::Write as _;
+
+/// A unit file that is being written.
+pub(super) struct File(String);
+
+impl File {
+    /// A unit with its description.
+    pub(super) fn new(description: &str) -> Self {
+        Self(format!("[Unit]\nDescription={description}\n"))
+    }
+
+    /// Begins a section.
+    pub(super) fn section(mut self, name: &str) -> Self {
+        let _ = writeln!(self.0, "\n[{name}]");
+        self
+    }
+
+    /// A line of the section.
+    pub(super) fn set(mut self, key: &str, value: impl AsRef<str>) -> Self {
+        let _ = writeln!(self.0, "{key}={}", value.as_ref());
+        self
+    }
+
+    /// A line of the section, if there is anything to set.
+    pub(super) fn maybe(self, key: &str, value: Option<impl AsRef<str>>) -> Self {
+        match value {
+            Some(value) => self.set(key, value),
+            None => self,
+        }
+    }
+
+    /// Several lines of the section.
+    pub(super) fn all(self, lines: &[(&str, String)]) -> Self {
+        lines
+            .iter()
+            .fold(self, |file, (key, value)| file.set(key, value))
+    }
+
+    /// Why the next line is as it is.
+    pub(super) fn because(mut self, why: &str) -> Self {
+        let _ = writeln!(self.0, "# {why}");
+        self
+    }
+
+    pub(super) fn done(self) -> String {
+        self.0
+    }
+}
+
+/// A path where specifiers and blanks have a meaning: a list of paths, one word of it.
+pub(super) fn path(path: &str) -> String {
+    word(path, false)
+}
+
+/// A word of a command line, where `$` has a meaning as well.
+pub(super) fn argument(text: &str) -> String {
+    word(text, true)
+}
+
+fn word(text: &str, dollar: bool) -> String {
+    let mut word = String::with_capacity(text.len());
+    let mut quoted = text.is_empty();
+    for c in text.chars() {
+        match c {
+            '%' => word.push_str("%%"),
+            '$' if dollar => word.push_str("$$"),
+            '"' | '\\' => {
+                quoted = true;
+                word.push('\\');
+                word.push(c);
+            }
+            c if c.is_control() => {
+                quoted = true;
+                let mut bytes = [0; 4];
+                for byte in c.encode_utf8(&mut bytes).bytes() {
+                    let _ = write!(word, "\\x{byte:02x}");
+                }
+            }
+            c => {
+                quoted |= c.is_whitespace() || matches!(c, '\'' | ';');
+                word.push(c);
+            }
+        }
+    }
+    if quoted { format!("\"{word}\"") } else { word }
+}
+
+/// A path that stands alone on its line, which is not split into words.
+pub(super) fn whole(path: &str) -> String {
+    path.replace('%', "%%")
+}
+
+/// The name of the unit that mounts a path, as `systemd-escape --path --suffix=mount` gives it.
+pub(super) fn mount_unit(path: &str) -> String {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let path = parts.join("/");
+    if path.is_empty() {
+        return "-.mount".to_owned();
+    }
+    let mut name = String::with_capacity(path.len() + 6);
+    for (at, byte) in path.bytes().enumerate() {
+        match byte {
+            b'/' => name.push('-'),
+            b'.' if at == 0 => name.push_str("\\x2e"),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b':' | b'_' | b'.' => {
+                name.push(char::from(byte));
+            }
+            _ => {
+                let _ = write!(name, "\\x{byte:02x}");
+            }
+        }
+    }
+    name + ".mount"
+}

@@ -1,0 +1,34 @@
+//! The units are what systemd accepts, and do under a real systemd what they promise.
+//!
+//! `units` asks `systemd-analyze` only. The rest boots a small Debian in a container of
+//! systemd-nspawn, with the built program and the units that it prints; this needs root. What
+//! cannot run here says SKIPPED, and fails where the environment has `CI`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "tests end at the first surprise and say what they skip"
+)]
+
+mod kills;
+mod machine;
+mod runs;
+mod schedule;
+mod units;
+
+/// Says that a test cannot run here.
+#[track_caller]
+pub(crate) fn skipped(test: &str, because: &str) {
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "{test} cannot run because {because}"
+    );
+    eprintln!("SKIPPED: {test} because {because}");
+}
+
+/// Whether a command is on the PATH.
+pub(crate) fn is_installed(tool: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(tool).exists())
+}
