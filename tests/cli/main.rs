@@ -1,6 +1,7 @@
 //! The built program as a user runs it: arguments in, exit code, output and files out.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr)]
 
+mod adopt;
 mod cloud;
 mod damage;
 mod diff;

@@ -13,7 +13,7 @@ use crate::{
     error::{Error, Result},
     manifest::Entry,
     store::{BACKUP, Store, read_json, write_json},
-    sys::{Dir, Kind},
+    sys::{Dir, Kind, dir::open, stat::Nanos},
 };
 
 /// Folder of frames.
@@ -96,8 +96,29 @@ impl<'a> Frame<'a> {
     /// The entries of the folders above the tree, the snapshot's own first.
     pub(super) fn entries(&self) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();
+        let mtime = self.time();
+        self.folders(|path, dir| {
+            entries.push(Entry {
+                mtime,
+                ..Entry::of(path, &dir.stat_self()?)
+            });
+            Ok(())
+        })?;
+        Ok(entries)
+    }
+
+    /// The time that the folders above the tree get: no source had them.
+    fn time(&self) -> Nanos {
+        Nanos::from(self.tree.started_at.timestamp()) * 1_000_000_000
+    }
+
+    /// Visits the folders above the tree with their paths in the snapshot, its own first.
+    fn folders(
+        &self,
+        mut each: impl FnMut(&[u8], &Dir) -> std::result::Result<(), Errno>,
+    ) -> Result<()> {
         if self.at.is_empty() {
-            return Ok(entries);
+            return Ok(());
         }
         let io = |error| self.io(error);
         let area = self.store.area(AREA)?;
@@ -113,9 +134,9 @@ impl<'a> Frame<'a> {
                 }
                 path.extend_from_slice(part);
             }
-            entries.push(Entry::of(&path, &dir.stat_self().map_err(io)?));
+            each(&path, &dir).map_err(io)?;
         }
-        Ok(entries)
+        Ok(())
     }
 
     /// Renames the tree into its frame; without one, to its place.
@@ -166,6 +187,9 @@ impl<'a> Frame<'a> {
                 .io("move to", &self.place(), error)
                 .hint("move away what has that name, then run this again: it ends what was begun")
         };
+        // The tree's coming moved one of them.
+        let time = self.time();
+        self.folders(|_, dir| open::set_mtime(dir, time))?;
         let (area, tier) = (self.store.area(AREA)?, self.tier()?);
         let name = OsStr::new(&self.name);
         area.rename_new(name, &tier, name).map_err(error)?;
