@@ -328,10 +328,16 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Shows how a run ended; gives the exit code.
-    pub(super) fn show(&self, state: &StateDir, report: &Report) -> u8 {
+    /// Shows how a run ended and writes the metrics; gives the exit code.
+    fn show(&self, state: &StateDir, report: &Report) -> u8 {
         self.bar.clear();
         metrics::write(self.settings, self.config, self.out);
+        self.show_part(state, report)
+    }
+
+    /// Shows how a run or a part of it ended; gives the exit code.
+    pub(super) fn show_part(&self, state: &StateDir, report: &Report) -> u8 {
+        self.bar.clear();
         let folder = state.run_path(&report.run_id);
         if self.settings.json {
             self.out.data_json(report);

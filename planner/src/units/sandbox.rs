@@ -97,12 +97,12 @@ pub(super) fn health(config: &Config, layout: &Layout) -> Lines {
         ("SystemCallFilter", "@system-service".to_owned()),
         ("SystemCallFilter", "~@resources".to_owned()),
     ]);
-    let metrics = config.monitoring.prometheus_file.as_ref();
-    let metrics = metrics.and_then(|file| file.as_path().parent()?.to_str());
-    let mut writes: Vec<&str> = metrics
-        .into_iter()
-        .filter(|folder| *folder != "/")
-        .collect();
+    let mut writes = Vec::new();
+    // It only reads there. But a disk that the sandbox makes read-only looks like one that became
+    // so by itself, which the check is to notice.
+    if config.local.enable {
+        writes.push(config.local.mount_point.as_str());
+    }
     if mails {
         writes.push("/var/spool");
     }
@@ -185,7 +185,7 @@ fn uses_tmp(config: &Config, layout: &Layout) -> bool {
             .is_some_and(|file| below(file.as_str()))
 }
 
-/// Where it may write besides: state, logs, and these.
+/// Where it may write besides: state, logs, metrics, and these.
 fn places(lines: &mut Lines, config: &Config, layout: &Layout, more: &[&str]) {
     let mut writes: Vec<&str> = Vec::new();
     if layout.state_dir == STATE_DIR {
@@ -202,6 +202,10 @@ fn places(lines: &mut Lines, config: &Config, layout: &Layout, more: &[&str]) {
         }
         _ => writes.push(logs),
     }
+    let metrics = config.monitoring.prometheus_file.as_ref();
+    let metrics = metrics.and_then(|file| file.as_path().parent()?.to_str());
+    // The file is replaced by a rename; nobody makes the whole system writable for it.
+    writes.extend(metrics.filter(|folder| *folder != "/"));
     writes.extend(more);
     // One that is missing must not keep the unit from starting: the program says it better.
     for path in writes {
