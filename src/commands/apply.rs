@@ -177,7 +177,7 @@ impl<'a> Worker<'a> {
                 run::abandon(state, &unfinished.plan, because, context)?;
             }
             let report = run::begin(state, self.config, &inventory, survey, &saved.plan, context)?;
-            Ok(self.show(state, &report))
+            Ok(self.ended(state, &report))
         })
     }
 
@@ -192,7 +192,7 @@ impl<'a> Worker<'a> {
     ) -> Result<u8> {
         self.locked(|state, lock| {
             let report = self.report((state, lock), fresh, options, context, before)?;
-            Ok(report.map_or(exit::DEFERRED, |report| self.show(state, &report)))
+            Ok(report.map_or(exit::DEFERRED, |report| self.ended(state, &report)))
         })
     }
 
@@ -328,15 +328,15 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Shows how a run ended and writes the metrics; gives the exit code.
-    fn show(&self, state: &StateDir, report: &Report) -> u8 {
-        self.bar.clear();
+    /// Writes the metrics and shows how a run ended; gives the exit code. A part of a run leaves
+    /// the metrics to the run, which alone may write them.
+    fn ended(&self, state: &StateDir, report: &Report) -> u8 {
         metrics::write(self.settings, self.config, self.out);
-        self.show_part(state, report)
+        self.show(state, report)
     }
 
-    /// Shows how a run or a part of it ended; gives the exit code.
-    pub(super) fn show_part(&self, state: &StateDir, report: &Report) -> u8 {
+    /// Shows how a run ended; gives the exit code.
+    pub(super) fn show(&self, state: &StateDir, report: &Report) -> u8 {
         self.bar.clear();
         let folder = state.run_path(&report.run_id);
         if self.settings.json {

@@ -19,7 +19,7 @@ impl Worker<'_> {
         // The run's process has just looked at configuration and destination.
         if let Some(handed) = parts::take_over(&state, part)? {
             let report = parts::run(&state, &handed.run.plan, part, context)?;
-            return Ok(Some(self.show_part(&state, &report)));
+            return Ok(Some(self.show(&state, &report)));
         }
         let _lock = state.lock()?;
         let Some(unfinished) = state.unfinished()? else {
@@ -39,6 +39,6 @@ impl Worker<'_> {
             .into());
         }
         let report = parts::run(&state, plan, part, context)?;
-        Ok(Some(self.show_part(&state, &report)))
+        Ok(Some(self.show(&state, &report)))
     }
 }

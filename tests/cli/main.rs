@@ -5,6 +5,7 @@ mod cloud;
 mod damage;
 mod due;
 mod health;
+mod health_cloud;
 mod help;
 mod interrupted;
 mod lab;

@@ -1,0 +1,30 @@
+# config.json as an attribute set: the option values as they are, less what only Nix knows, with
+# what only the module can know put in. Plain `builtins`, so that a bare Nix can test it.
+#
+# A key and its option have one name; so a new option is a new key without a word here.
+{
+  # hwc.system.services.backup
+  cfg,
+  # networking.hostName; empty where the machine gets its name from the network.
+  hostName ? "",
+  # Executables, or null; the options hold lines.
+  preBackupScript ? null,
+  postBackupScript ? null,
+  # The rclone configuration: the option's, or the secret's path.
+  configFile ? cfg.cloud.configFile,
+}:
+
+removeAttrs cfg [
+  "enable"
+  "package"
+  "extraTools"
+]
+// {
+  version = 1;
+  hostname = if hostName == "" then null else hostName;
+  inherit preBackupScript postBackupScript;
+  cloud = cfg.cloud // {
+    inherit configFile;
+  };
+  protonDrive = removeAttrs cfg.protonDrive [ "secretName" ];
+}

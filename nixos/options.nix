@@ -1,0 +1,265 @@
+# The options, hwc.system.services.backup.*: one for each key of config.json, and those that only
+# Nix knows. Declarations alone; needs nothing but lib. Default, description and type of a key are
+# the program's own (schema.nix); here stand the examples, and types that are stricter.
+{ lib, ... }:
+
+let
+  inherit (lib) literalExpression mkOption types;
+
+  schema = import ./schema.nix;
+  t = import ./types.nix { inherit lib; };
+
+  # `more` is a paragraph that only matters to Nix.
+  option =
+    key:
+    {
+      type ? t.ofKey key,
+      more ? "",
+      ...
+    }@given:
+    mkOption (
+      {
+        inherit type;
+        description = lib.concatStringsSep "\n\n" (
+          lib.filter (text: text != "") [
+            key.description
+            more
+          ]
+        );
+      }
+      // lib.optionalAttrs (key ? default) { inherit (key) default; }
+      // removeAttrs given [ "more" ]
+    );
+
+  # The options of one object of the schema. A name that the schema does not know is an error.
+  section = keys: lib.mapAttrs (name: option keys.${name});
+
+  # A channel with options of its own, or null for none.
+  channel =
+    key: example: given:
+    option key {
+      type = types.nullOr (types.submodule { options = section key.keys given; });
+      inherit example;
+    };
+in
+{
+  options.hwc.system.services.backup = {
+    enable = mkOption {
+      type = types.bool;
+      default = false;
+      example = true;
+      description = ''
+        Whether to set up the backup system: its configuration, commands and units. Without it the
+        module changes nothing; with it alone nothing is backed up: see `local.enable`,
+        `cloud.enable` and `schedule.enable`.
+      '';
+    };
+
+    package = mkOption {
+      type = types.package;
+      defaultText = literalExpression "the package of this flake";
+      description = "The program.";
+    };
+
+    extraTools = mkOption {
+      type = types.listOf types.package;
+      default = [ ];
+      example = literalExpression "[ pkgs.postgresql pkgs.sqlite ]";
+      description = "Packages on the PATH of the scripts and the units.";
+    };
+  }
+  // section schema {
+    preBackupScript = {
+      type = types.nullOr types.lines;
+      example = "pg_dumpall --file=/var/backup/databases.sql";
+      more = ''
+        Lines of bash, run with `set -euo pipefail` and {option}`extraTools` on the PATH.
+      '';
+    };
+    postBackupScript = {
+      type = types.nullOr types.lines;
+      example = ''
+        echo "backup: $BACKUP_RESULT"
+      '';
+      more = ''
+        Lines of bash, run with `set -euo pipefail` and {option}`extraTools` on the PATH.
+      '';
+    };
+    preBackupTimeout.example = "10m";
+    postBackupTimeout.example = "10m";
+    onPreBackupFailure.example = "warn";
+  }
+  // {
+    local = section schema.local.keys {
+      enable.example = true;
+      mountPoint.example = "/mnt/nas-backup";
+      requireMount.example = false;
+      fileSystemUUID = {
+        type = types.nullOr t.fileSystemUUID;
+        example = "0a3407de-014b-458b-b5c1-848e92a327a3";
+      };
+      ifAbsent.example = "defer";
+      useRsync.example = false;
+      keepDaily.example = 14;
+      keepWeekly.example = 8;
+      keepMonthly.example = 12;
+      weekStartsOn.example = "monday";
+      minSpaceGB.example = 50;
+      sources.example = [
+        "/home"
+        "/etc/nixos"
+        "/var/lib/paperless"
+      ];
+      excludePatterns.example = [
+        ".cache"
+        "/home/*/Downloads"
+        "target/"
+      ];
+      allowFullCopies.example = true;
+      readableByUsers.example = true;
+      oneFileSystem.example = false;
+    };
+
+    cloud = section schema.cloud.keys {
+      enable.example = true;
+      provider.example = "custom";
+      remote = {
+        type = types.nullOr t.remote;
+        example = "b2:my-bucket";
+      };
+      remotePath = {
+        type = t.remotePath;
+        example = "Backups/machines";
+      };
+      syncMode.example = "copy";
+      keepHistoryDays.example = 30;
+      maxDelete.example = 1000;
+      bandwidthLimit = {
+        type = types.nullOr t.bandwidthLimit;
+        example = "10M";
+      };
+      configFile = {
+        type = types.nullOr t.secretPath;
+        example = "/etc/rclone-proton.conf";
+        more = ''
+          With {option}`protonDrive.enable` and agenix it may be null: then it is the secret that
+          {option}`protonDrive.secretName` names. It must not be in the Nix store.
+        '';
+      };
+      timeout.example = "12h";
+    };
+
+    protonDrive =
+      section schema.protonDrive.keys {
+        enable.example = true;
+      }
+      // {
+        secretName = mkOption {
+          type = types.str;
+          default = "rclone-proton-config";
+          example = "rclone";
+          description = ''
+            Name of the agenix secret ({option}`age.secrets.<name>`) that holds the rclone
+            configuration and becomes {option}`cloud.configFile`.
+          '';
+        };
+      };
+
+    schedule = section schema.schedule.keys {
+      enable = {
+        example = true;
+        more = "While it is false no timer exists and nothing starts a backup: not at boot, not at a rebuild.";
+      };
+      frequency.example = "Mon,Wed,Fri";
+      timeOfDay.example = "12:30";
+      randomDelay.example = "10m";
+      onlyOnAC.example = false;
+      persistent.example = false;
+    };
+
+    notifications =
+      section schema.notifications.keys {
+        enable.example = true;
+        onSuccess.example = true;
+        onFailure.example = false;
+        desktop.example = false;
+        command.example = literalExpression ''pkgs.writeShellScript "tell" "cat >> /var/log/told"'';
+      }
+      // {
+        email =
+          channel schema.notifications.keys.email
+            {
+              to = "ann@example.org";
+              from = "backup@example.org";
+            }
+            {
+              to = {
+                type = t.mailAddress;
+                example = "ann@example.org";
+              };
+              from = {
+                type = t.mailAddress;
+                example = "backup@example.org";
+              };
+            };
+
+        ntfy =
+          channel schema.notifications.keys.ntfy
+            {
+              url = "https://ntfy.sh";
+              topic = "backups-of-atlas";
+            }
+            {
+              url = {
+                type = t.url;
+                example = "https://ntfy.sh";
+              };
+              topic = {
+                type = t.topic;
+                example = "backups-of-atlas";
+              };
+              tokenFile = {
+                type = types.nullOr t.secretPath;
+                example = "/run/agenix/ntfy-token";
+              };
+            };
+
+        webhook =
+          channel schema.notifications.keys.webhook
+            {
+              url = "https://example.org/hooks/backup";
+            }
+            {
+              url = {
+                type = t.url;
+                example = "https://example.org/hooks/backup";
+              };
+              headersFile = {
+                type = types.nullOr t.secretPath;
+                example = "/run/agenix/webhook-headers";
+              };
+            };
+
+        healthcheck =
+          channel schema.notifications.keys.healthcheck
+            {
+              url = "https://hc-ping.com/4f7c0a36-0d7c-4a2f-8e37-6d1f6f1f5a3b";
+            }
+            {
+              url = {
+                type = t.url;
+                example = "https://hc-ping.com/4f7c0a36-0d7c-4a2f-8e37-6d1f6f1f5a3b";
+              };
+            };
+      };
+
+    monitoring = section schema.monitoring.keys {
+      enable.example = false;
+      healthCheckInterval.example = "daily";
+      logPath.example = "/var/log/backups";
+      maxAge.example = "3d";
+      verifySubset.example = "1/7";
+      prometheusFile.example = "/var/lib/prometheus-node-exporter/backup.prom";
+    };
+  };
+}

@@ -1,0 +1,153 @@
+//! What a full evaluation of the examples gives, kept beside the tests for machines without
+//! nixpkgs, with a hash of all that it came from.
+//!
+//! `BLESS=1 HWC_NIXPKGS=… cargo test --test nix golden` renews it. Where it is older than its
+//! sources and cannot be renewed, what needs it is skipped and says so.
+
+use std::{collections::BTreeMap, env, fmt::Write as _, fs, path::PathBuf, sync::OnceLock};
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    lab::{Nix, Nixpkgs, ROOT, examples, schema, skip},
+    syntax::files,
+};
+
+/// What NixOS makes of each example, by its name.
+pub(crate) type Systems = BTreeMap<String, Value>;
+
+/// The examples as NixOS has them: evaluated, else as they once were.
+pub(crate) fn systems(test: &str) -> Option<Systems> {
+    let nixos = Nix::find_silently().and_then(|nix| Some((nix.nixpkgs()?, nix)));
+    if let Some((nixpkgs, nix)) = nixos.filter(|(nixpkgs, _)| nixpkgs.nixos) {
+        return Some(evaluate(&nix, &nixpkgs));
+    }
+    let golden = read();
+    if golden["sources"] != json!(hash()) {
+        skip(
+            test,
+            "tests/nix/golden.json is older than the module and there is no nixpkgs to renew it \
+             (BLESS=1 HWC_NIXPKGS=... cargo test --test nix golden)",
+        );
+        return None;
+    }
+    Some(serde_json::from_value(golden["systems"].clone()).unwrap())
+}
+
+/// Evaluates all examples, in one go and once for all tests.
+fn evaluate(nix: &Nix, nixpkgs: &Nixpkgs) -> Systems {
+    static SYSTEMS: OnceLock<Systems> = OnceLock::new();
+    let all = || {
+        let one = "modules = [ file ];";
+        let system = nixpkgs.import("system", one);
+        let found = nix.eval(
+            &format!(
+                "builtins.mapAttrs
+                   (_: path: let file = ./. + path; in {system}.report) data"
+            ),
+            &json!(sources()),
+        );
+        let mut systems: Systems =
+            serde_json::from_str(&without_hashes(&found.to_string())).unwrap();
+        for system in systems.values_mut() {
+            system["config"] = serde_json::from_str(system["config"].as_str().unwrap()).unwrap();
+        }
+        systems
+    };
+    SYSTEMS.get_or_init(all).clone()
+}
+
+/// The examples, and systems that examples would be too odd for, each with its file.
+fn sources() -> BTreeMap<String, String> {
+    let odd = files(&PathBuf::from(ROOT).join("tests/nix/systems"));
+    let odd = odd.iter().map(|file| {
+        let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
+        let path = format!("/tests/nix/systems/{name}.nix");
+        (name, path)
+    });
+    let examples = examples().into_iter().map(|name| {
+        let path = format!("/examples/{name}/config.nix");
+        (name, path)
+    });
+    examples.chain(odd).collect()
+}
+
+/// Store paths without what differs from one nixpkgs to the next.
+fn without_hashes(text: &str) -> String {
+    const STORE: &str = "/nix/store/";
+    let mut parts = text.split(STORE);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        // 32 characters and a dash.
+        let hash = part.get(..33).filter(|hash| hash.ends_with('-'));
+        let rest = hash.map_or(part, |hash| &part[hash.len()..]);
+        let _ = write!(out, "{STORE}{rest}");
+    }
+    out
+}
+
+fn file() -> PathBuf {
+    PathBuf::from(ROOT).join("tests/nix/golden.json")
+}
+
+fn read() -> Value {
+    fs::read(file()).map_or(Value::Null, |bytes| serde_json::from_slice(&bytes).unwrap())
+}
+
+/// A hash of the files that an evaluation reads, and of the schema less its descriptions.
+fn hash() -> String {
+    let root = PathBuf::from(ROOT);
+    let mut all = files(&root.join("nixos"));
+    all.extend(files(&root.join("examples")));
+    all.extend(files(&root.join("tests/nix/systems")));
+    all.push(root.join("tests/nix/system.nix"));
+    // What no evaluated option depends on.
+    all.retain(|file| !file.ends_with("nixos/package.nix") && !file.ends_with("nixos/vm-test.nix"));
+    let mut sum = Sha256::new();
+    for file in &all {
+        let bytes = fs::read(file).unwrap();
+        sum.update(format!(
+            "{} {}\n",
+            file.strip_prefix(&root).unwrap().display(),
+            bytes.len()
+        ));
+        sum.update(&bytes);
+    }
+    let mut schema = schema();
+    forget_descriptions(&mut schema);
+    sum.update(schema.to_string());
+    sum.finalize().iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn forget_descriptions(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.remove("description");
+            map.values_mut().for_each(forget_descriptions);
+        }
+        Value::Array(list) => list.iter_mut().for_each(forget_descriptions),
+        _ => {}
+    }
+}
+
+#[test]
+fn golden_is_what_an_evaluation_gives() {
+    let Some((nix, nixpkgs)) = Nix::with_nixos("golden_is_what_an_evaluation_gives") else {
+        return;
+    };
+    let now = json!({ "sources": hash(), "systems": evaluate(&nix, &nixpkgs) });
+    if env::var_os("BLESS").is_some() {
+        fs::write(file(), serde_json::to_string_pretty(&now).unwrap() + "\n").unwrap();
+    }
+    let kept = read();
+    let hint = "renew it with BLESS=1 HWC_NIXPKGS=… cargo test --test nix golden";
+    assert_eq!(
+        kept["sources"], now["sources"],
+        "golden.json is older than its sources: {hint}"
+    );
+    assert_eq!(kept["systems"], now["systems"], "{hint}");
+}

@@ -1,0 +1,196 @@
+//! Assertions and warnings: what several options together, or the rest of the system, tell.
+
+use serde_json::{Value, json};
+
+use crate::lab::{Nix, Nixpkgs};
+
+/// Failed assertions and warnings of a system.
+fn told(nix: &Nix, nixpkgs: &Nixpkgs, backup: &Value, system: &str) -> (Vec<String>, Vec<String>) {
+    let bare = nixpkgs.import(
+        "bare",
+        &format!("backup = {{ enable = true; }} // data; system = {system};"),
+    );
+    let found = nix.eval(
+        &format!(
+            "let inherit ({bare}) config; in {{
+               inherit (config) warnings;
+               failed = map (a: a.message) (builtins.filter (a: !a.assertion) config.assertions);
+             }}"
+        ),
+        backup,
+    );
+    let list = |key: &str| serde_json::from_value(found[key].clone()).unwrap();
+    (list("failed"), list("warnings"))
+}
+
+/// A disk at the default mount point.
+const DISK: &str = r#"{ fileSystems."/mnt/backup" = { options = [ "nofail" ]; }; }"#;
+
+/// What is wrong, which option is named, and what is said.
+fn faults() -> Vec<(Value, &'static str, &'static str)> {
+    let cloud = |more: Value| {
+        let mut cloud = json!({ "enable": true });
+        cloud
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        json!({ "cloud": cloud, "local": { "enable": true } })
+    };
+    let mut proton = cloud(json!({}));
+    proton["protonDrive"] = json!({ "enable": true });
+    vec![
+        (proton, "protonDrive.secretName", "rclone-proton-config"),
+        (
+            json!({ "local": { "enable": true }, "protonDrive": { "enable": true } }),
+            "protonDrive.enable",
+            "while cloud.enable is false",
+        ),
+        (
+            json!({ "cloud": { "enable": true }, "local": { "sources": [] } }),
+            "cloud.enable",
+            "nothing to copy",
+        ),
+        (
+            json!({ "local": { "enable": true, "sources": [] } }),
+            "local.sources",
+            "empty although local.enable is true",
+        ),
+        (
+            json!({ "local": { "enable": true }, "notifications": { "enable": true, "desktop": false } }),
+            "notifications.enable",
+            "no channel",
+        ),
+        (
+            json!({ "local": { "enable": true, "keepDaily": 0, "keepWeekly": 0, "keepMonthly": 0 } }),
+            "local.keepDaily",
+            "no snapshot would be kept",
+        ),
+        (
+            json!({ "cloud": { "enable": true, "syncMode": "move" } }),
+            "cloud.syncMode",
+            "local.enable is false",
+        ),
+        (
+            cloud(json!({ "provider": "custom" })),
+            "cloud.remote",
+            "not set",
+        ),
+        (
+            cloud(json!({ "remote": "b2:x" })),
+            "cloud.remote",
+            "is not \"custom\"",
+        ),
+    ]
+}
+
+#[test]
+fn each_fault_is_said_once_and_names_its_option() {
+    let Some((nix, nixpkgs)) = Nix::with_lib("each_fault_is_said_once_and_names_its_option") else {
+        return;
+    };
+    for (backup, option, text) in faults() {
+        let (failed, _) = told(&nix, &nixpkgs, &backup, DISK);
+        let [message] = failed.as_slice() else {
+            panic!("{backup}: {failed:#?}");
+        };
+        let start = format!("hwc.system.services.backup.{option}: ");
+        assert!(message.starts_with(&start), "{backup}: {message}");
+        assert!(message.contains(text), "{backup}: {message}");
+        assert!(message.contains("\nhint: "), "{backup}: {message}");
+    }
+}
+
+#[test]
+fn a_secret_comes_from_agenix_or_from_a_file_of_ones_own() {
+    let Some((nix, nixpkgs)) =
+        Nix::with_lib("a_secret_comes_from_agenix_or_from_a_file_of_ones_own")
+    else {
+        return;
+    };
+    let mut backup = json!({
+        "local": { "enable": true },
+        "cloud": { "enable": true },
+        "protonDrive": { "enable": true },
+    });
+    let agenix = r#"{
+      fileSystems."/mnt/backup".options = [ "nofail" ];
+      age.secrets.rclone-proton-config.path = "/run/agenix/rclone-proton-config";
+    }"#;
+    assert_eq!(told(&nix, &nixpkgs, &backup, agenix), (vec![], vec![]));
+    backup["cloud"]["configFile"] = json!("/etc/rclone-proton.conf");
+    assert_eq!(told(&nix, &nixpkgs, &backup, DISK), (vec![], vec![]));
+}
+
+#[test]
+fn a_disk_that_nothing_mounts_or_that_stops_the_boot_is_warned_of() {
+    let Some((nix, nixpkgs)) =
+        Nix::with_lib("a_disk_that_nothing_mounts_or_that_stops_the_boot_is_warned_of")
+    else {
+        return;
+    };
+    let warnings = |local: Value, system: &str| {
+        let mut local = local;
+        local["enable"] = json!(true);
+        let (failed, warnings) = told(&nix, &nixpkgs, &json!({ "local": local }), system);
+        assert_eq!(failed, Vec::<String>::new());
+        warnings
+    };
+    let quiet: Vec<String> = Vec::new();
+    assert_eq!(warnings(json!({}), DISK), quiet);
+    assert_eq!(
+        warnings(json!({ "mountPoint": "/mnt/backup/" }), DISK),
+        quiet
+    );
+    assert_eq!(warnings(json!({ "requireMount": false }), "{ }"), quiet);
+    let unit = r#"{ systemd.mounts = [ { where = "/mnt/backup"; } ]; }"#;
+    assert_eq!(warnings(json!({}), unit), quiet);
+
+    for (local, system, text) in [
+        (
+            json!({}),
+            "{ }",
+            "nothing in fileSystems mounts /mnt/backup",
+        ),
+        (
+            json!({ "mountPoint": "/mnt" }),
+            DISK,
+            "nothing in fileSystems mounts /mnt,",
+        ),
+        (
+            json!({}),
+            r#"{ fileSystems."/mnt/backup" = { }; }"#,
+            "has not the option nofail",
+        ),
+    ] {
+        let found = warnings(local, system);
+        assert_eq!(found.len(), 1, "{found:#?}");
+        let start = "hwc.system.services.backup.local.mountPoint: ";
+        assert!(
+            found[0].starts_with(start) && found[0].contains(text),
+            "{found:#?}"
+        );
+        assert!(found[0].contains("\nhint: "), "{found:#?}");
+    }
+}
+
+#[test]
+fn mail_without_a_sendmail_and_a_backup_of_nothing_are_warned_of() {
+    let Some((nix, nixpkgs)) =
+        Nix::with_lib("mail_without_a_sendmail_and_a_backup_of_nothing_are_warned_of")
+    else {
+        return;
+    };
+    let mail = json!({
+        "local": { "enable": true },
+        "notifications": { "enable": true, "email": { "to": "a@b", "from": "c@d" } },
+    });
+    let (failed, warnings) = told(&nix, &nixpkgs, &mail, DISK);
+    assert_eq!((failed.len(), warnings.len()), (0, 1), "{warnings:#?}");
+    assert!(warnings[0].contains("notifications.email"), "{warnings:#?}");
+    let (failed, warnings) = told(&nix, &nixpkgs, &json!({}), DISK);
+    assert_eq!((failed.len(), warnings.len()), (0, 1), "{warnings:#?}");
+    assert!(
+        warnings[0].contains("nothing is backed up"),
+        "{warnings:#?}"
+    );
+}

@@ -1,0 +1,205 @@
+//! The units that NixOS renders are those that `backup systemd-units` prints.
+
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
+
+use planner::{
+    calendar::Calendar,
+    units::{Layout, POWER_RULE, render},
+};
+use schema::{Config, Span};
+use serde_json::Value;
+
+use crate::{
+    golden::systems,
+    lab::{PROGRAM, skip},
+};
+
+/// Where the program is, once hashes are gone.
+const IN_STORE: &str = "/nix/store/backup-0/bin/backup";
+
+/// Lines as `[Section] key=value`, in one spelling and in no order.
+type Lines = BTreeSet<String>;
+
+/// What NixOS puts into each unit of its own: what a shell finds, and how a rebuild treats it.
+const OF_NIXOS: [&str; 5] = [
+    "[Service] Environment=\"PATH=",
+    "[Service] Environment=\"LOCALE_ARCHIVE=",
+    "[Service] Environment=\"TZDIR=",
+    "[Service] X-RestartIfChanged=no",
+    "[Service] X-StopIfChanged=no",
+];
+
+fn lines(text: &str) -> Lines {
+    let mut section = "";
+    let mut found = Lines::new();
+    for line in text.lines().map(str::trim) {
+        if line.starts_with('[') {
+            section = line;
+        } else if let Some((key, value)) = line.split_once('=').filter(|_| !line.starts_with('#')) {
+            for value in spelled_alike(key, value) {
+                let line = format!("{section} {key}={value}");
+                if !OF_NIXOS.iter().any(|start| line.starts_with(start)) {
+                    found.insert(line);
+                }
+            }
+        }
+    }
+    found
+}
+
+/// A value in one spelling of several that systemd reads alike; a list as its members.
+fn spelled_alike(key: &str, value: &str) -> Vec<String> {
+    let one = match key {
+        "OnCalendar" => value.parse::<Calendar>().unwrap().normalized(),
+        // A delay of nothing is none.
+        "RandomizedDelaySec" => match value.parse::<Span>().unwrap().as_micros() {
+            0 => return Vec::new(),
+            delay => format!("{delay}us"),
+        },
+        "After" | "Wants" | "PropagatesStopTo" => {
+            return value.split(' ').map(str::to_owned).collect();
+        }
+        _ => match value {
+            "true" => "yes".to_owned(),
+            "false" => "no".to_owned(),
+            _ => value.to_owned(),
+        },
+    };
+    vec![one]
+}
+
+/// The units of one system as NixOS has them, by name.
+fn of_nixos(system: &Value) -> Vec<(String, Lines)> {
+    let units = system["units"].as_object().unwrap().iter();
+    let mut units: Vec<(String, Lines)> = units
+        .map(|(name, unit)| {
+            let mut found = lines(unit["text"].as_str().unwrap());
+            // NixOS makes the links itself that `systemctl enable` would make.
+            for wanted in unit["wantedBy"].as_array().unwrap() {
+                found.insert(format!("[Install] WantedBy={}", wanted.as_str().unwrap()));
+            }
+            (name.clone(), found)
+        })
+        .collect();
+    units.sort();
+    units
+}
+
+/// And as the program prints them for the same configuration.
+fn of_program(config: &Config) -> Vec<(String, Lines)> {
+    let mut units: Vec<(String, Lines)> = render(config, &Layout::of_root(IN_STORE))
+        .into_iter()
+        .filter(|unit| unit.name != POWER_RULE)
+        .map(|unit| (unit.name.to_owned(), lines(&unit.text)))
+        .collect();
+    units.sort();
+    units
+}
+
+fn config(system: &Value) -> Config {
+    serde_json::from_value(system["config"].clone()).unwrap()
+}
+
+#[test]
+fn the_module_has_the_units_that_the_program_prints() {
+    let Some(systems) = systems("the_module_has_the_units_that_the_program_prints") else {
+        return;
+    };
+    assert!(systems.len() >= 9, "{:?}", systems.keys());
+    for (name, system) in systems {
+        let (nixos, program) = (of_nixos(&system), of_program(&config(&system)));
+        let names = |units: &[(String, Lines)]| -> Vec<String> {
+            units.iter().map(|(name, _)| name.clone()).collect()
+        };
+        assert_eq!(names(&nixos), names(&program), "{name}");
+        for ((unit, nixos), (_, program)) in nixos.iter().zip(&program) {
+            let module_only: Vec<_> = nixos.difference(program).collect();
+            let program_only: Vec<_> = program.difference(nixos).collect();
+            assert!(
+                module_only.is_empty() && program_only.is_empty(),
+                "{name}, {unit}: only in the module {module_only:#?}, only in the program {program_only:#?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_rule_that_notices_power_is_the_same() {
+    let Some(systems) = systems("the_rule_that_notices_power_is_the_same") else {
+        return;
+    };
+    let mut seen = BTreeSet::new();
+    for (name, system) in systems {
+        let units = render(&config(&system), &Layout::of_root(IN_STORE));
+        let rule = units.iter().find(|unit| unit.name == POWER_RULE);
+        let rule = rule.map(|rule| rule.text.lines().filter(|line| !line.starts_with('#')));
+        let program: Vec<&str> = rule.into_iter().flatten().collect();
+        let nixos: Vec<&str> = system["udev"].as_str().unwrap().lines().collect();
+        assert_eq!(nixos, program, "{name}");
+        seen.insert(nixos.len());
+    }
+    assert_eq!(seen, BTreeSet::from([0, 1]), "with and without");
+}
+
+#[test]
+fn a_rebuild_neither_starts_nor_ends_a_backup() {
+    let Some(systems) = systems("a_rebuild_neither_starts_nor_ends_a_backup") else {
+        return;
+    };
+    for (name, system) in &systems {
+        for (unit, of) in system["units"].as_object().unwrap() {
+            let text = of["text"].as_str().unwrap();
+            if unit.ends_with(".service") {
+                assert!(text.contains("X-RestartIfChanged=false"), "{name}, {unit}");
+                assert!(text.contains("X-StopIfChanged=false"), "{name}, {unit}");
+            }
+        }
+    }
+    // Without a schedule nothing starts anything, at boot or when the disk appears.
+    let by_hand = &systems["by-hand"]["units"];
+    assert!(by_hand.as_object().unwrap().contains_key("backup.service"));
+    for (unit, of) in by_hand.as_object().unwrap() {
+        assert!(unit.ends_with(".service"), "{unit}");
+        assert_eq!(of["wantedBy"], Value::Array(vec![]), "{unit}");
+    }
+}
+
+#[test]
+fn systemd_accepts_the_modules_units() {
+    let Some(systems) = systems("systemd_accepts_the_modules_units") else {
+        return;
+    };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if !std::env::split_paths(&path).any(|folder| folder.join("systemd-analyze").exists()) {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "systemd-analyze is not installed"
+        );
+        skip(
+            "systemd_accepts_the_modules_units",
+            "systemd-analyze is not installed",
+        );
+        return;
+    }
+    for (name, system) in systems {
+        let folder = tempfile::tempdir().unwrap();
+        let mut files = Vec::new();
+        for (unit, of) in system["units"].as_object().unwrap() {
+            // It looks whether what a unit starts is there.
+            let text = of["text"].as_str().unwrap().replace(IN_STORE, PROGRAM);
+            let file = folder.path().join(unit);
+            fs::write(&file, text).unwrap();
+            files.push(file);
+        }
+        let out = Command::new("systemd-analyze")
+            .args(["verify", "--man=no", "--recursive-errors=no"])
+            .args(&files)
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.success(), "{name}: {told}");
+        let about = |line: &&str| line.contains(Path::new(folder.path()).to_str().unwrap());
+        let ours: Vec<&str> = told.lines().filter(about).collect();
+        assert_eq!(ours, [""; 0], "{name}");
+    }
+}
