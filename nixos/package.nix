@@ -1,6 +1,11 @@
 # The binary, and the short names that people type. Nothing is wrapped: what a run calls is found
 # on the PATH of whoever runs it, which the units set.
-{ lib, rustPlatform }:
+{
+  lib,
+  rustPlatform,
+  stdenv,
+  installShellFiles,
+}:
 
 let
   root = ../.;
@@ -33,9 +38,25 @@ rustPlatform.buildRustPackage {
   # Most tests want root, loop devices or strace, which a build sandbox has not: ./test runs them.
   doCheck = false;
 
+  nativeBuildInputs = [ installShellFiles ];
+
+  # The program writes its own completions and pages, which needs a machine that can run it.
   postInstall = ''
     for name in now status restore verify; do
       ln -s backup "$out/bin/backup-$name"
+    done
+  ''
+  + lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
+    "$out/bin/backup" man --to man
+    installManPage man/*.1
+    for shell in bash fish zsh; do
+      "$out/bin/backup" completions "$shell" > "backup.$shell"
+    done
+    installShellCompletion backup.{bash,fish,zsh}
+    # bash and fish look for a file of the name that is completed; each completes all of them.
+    for name in now status restore verify; do
+      ln -s backup.bash "$out/share/bash-completion/completions/backup-$name.bash"
+      ln -s backup.fish "$out/share/fish/vendor_completions.d/backup-$name.fish"
     done
   '';
 

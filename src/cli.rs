@@ -5,6 +5,14 @@ use std::path::PathBuf;
 use chrono::{DateTime, FixedOffset};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+/// Verbs that are also programs of their own: `backup-now` is `backup now`.
+pub(crate) const PROGRAMS: [(&str, &str); 4] = [
+    ("backup-now", "now"),
+    ("backup-status", "status"),
+    ("backup-restore", "restore"),
+    ("backup-verify", "verify"),
+];
+
 /// Hard-link snapshots with a plan you can read before anything is deleted.
 #[derive(Debug, Parser)]
 #[command(
@@ -121,6 +129,8 @@ pub(crate) enum Verb {
     Status(At),
     /// Show all snapshots
     List(At),
+    /// Check whether the backup can be relied on, and read a share of what is stored
+    Health(Health),
     /// Copy a file or folder out of a snapshot
     Restore(Restore),
     /// Compare snapshots with their manifests, and heal what is damaged
@@ -135,6 +145,16 @@ pub(crate) enum Verb {
     Init,
     /// Show the retention policy over time
     Simulate(Simulate),
+    /// Print a script that completes command lines in a shell
+    Completions(Completions),
+    /// Print the manual, or write it as one page for each verb
+    Man(Man),
+    /// Run the post-script and the notification of a run that was killed
+    #[command(
+        after_help = "For ExecStopPost= of backup.service. Does nothing after a run that ended, \
+while another is at work, or a second time. The run stays as it is: `apply` continues it."
+    )]
+    Settle,
     /// Print the systemd units of the configuration, or write them to a folder
     SystemdUnits(SystemdUnits),
 }
@@ -190,6 +210,8 @@ pub(crate) enum Format {
     Report,
     /// What `verify` found
     Verification,
+    /// What `health` found
+    Health,
 }
 
 #[derive(Debug, Args)]
@@ -201,6 +223,9 @@ pub(crate) struct Plan {
     /// Save the plan, to be run by `apply FILE`
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Show the steps of one part only, without scripts and notifications
+    #[arg(long, value_name = "PART")]
+    pub(crate) only: Option<Only>,
     /// Print the steps as a graph
     #[arg(long, value_name = "FORM", conflicts_with = "json")]
     pub(crate) graph: Option<Graph>,
@@ -211,6 +236,24 @@ pub(crate) struct Plan {
     pub(crate) deletions: Deletions,
     #[command(flatten)]
     pub(crate) at: At,
+}
+
+/// A part of a run that can be done by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Only {
+    /// What works on the destination
+    Local,
+    /// What talks to the cloud
+    Cloud,
+}
+
+impl From<Only> for schema::plan::Part {
+    fn from(only: Only) -> Self {
+        match only {
+            Only::Local => Self::Local,
+            Only::Cloud => Self::Cloud,
+        }
+    }
 }
 
 /// How to draw a graph.
@@ -233,6 +276,14 @@ pub(crate) struct Apply {
     /// on battery if schedule.onlyOnAC is set; for timers
     #[arg(long, conflicts_with = "plan")]
     pub(crate) if_due: bool,
+    /// Do the steps of one part only, without scripts and notifications; of the run that hands them
+    /// over, if one does
+    #[arg(long, value_name = "PART", conflicts_with_all = ["plan", "if_due", "by_units"])]
+    pub(crate) only: Option<Only>,
+    /// Let backup-local.service and backup-cloud.service do their steps of the run; for
+    /// backup.service
+    #[arg(long, conflicts_with = "plan")]
+    pub(crate) by_units: bool,
     #[command(flatten)]
     pub(crate) deletions: Deletions,
     #[command(flatten)]
@@ -259,6 +310,36 @@ pub(crate) struct At {
     /// Suppose that it is this time, such as 2025-01-16T02:00:00+01:00
     #[arg(long, value_name = "RFC3339", value_parser = DateTime::parse_from_rfc3339)]
     pub(crate) now: Option<DateTime<FixedOffset>>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exits with 0 if all is well, with 3 if a person should look, and with 1 if there \
+is no backup to rely on or soon will be none. Nothing is written to sources and snapshots. The \
+result is remembered for `backup status`, but not with --now, which reads no stored data either."
+)]
+pub(crate) struct Health {
+    /// Read no stored data; else each check reads the next share of it (monitoring.verifySubset)
+    #[arg(long)]
+    pub(crate) quick: bool,
+    #[command(flatten)]
+    pub(crate) at: At,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "For bash: backup completions bash > \
+~/.local/share/bash-completion/completions/backup. The script completes backup-now, backup-status, \
+backup-restore and backup-verify too.")]
+pub(crate) struct Completions {
+    /// Which shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Write backup.1 and a page for each verb into this folder, which is made if need be
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

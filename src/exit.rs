@@ -83,6 +83,7 @@ pub(crate) fn of_severity(severity: Option<Severity>) -> u8 {
     match severity {
         Some(Severity::Refusal) => REFUSED,
         Some(Severity::Deferral) => DEFERRED,
+        Some(Severity::Error) => FAILED,
         Some(Severity::Warning | Severity::Note) | None => DONE,
     }
 }

@@ -7,9 +7,11 @@ mod cli;
 mod commands;
 mod exit;
 mod logs;
+mod metrics;
 mod out;
 mod progress;
 mod render;
+mod service;
 mod settings;
 mod signals;
 mod snapshots;
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         quiet: settings.quiet,
     };
     raise_file_limit();
+    service::ready();
     let result = run(&cli.verb, &settings, &out);
     ExitCode::from(result.unwrap_or_else(|error| explain(&error, &settings, &out)))
 }
@@ -50,13 +53,10 @@ fn arguments() -> Vec<OsString> {
     let verb = arguments
         .first()
         .and_then(|name| {
-            Path::new(name)
-                .file_name()?
-                .to_str()?
-                .strip_prefix("backup-")
+            let name = Path::new(name).file_name()?;
+            cli::PROGRAMS.iter().find(|(program, _)| name == *program)
         })
-        .filter(|verb| ["now", "status", "restore", "verify"].contains(verb))
-        .map(OsString::from);
+        .map(|(_, verb)| OsString::from(verb));
     if let Some(verb) = verb {
         arguments[0] = "backup".into();
         arguments.insert(1, verb);
@@ -84,6 +84,7 @@ fn run(verb: &Verb, settings: &Settings, out: &Out) -> anyhow::Result<u8> {
         Verb::Now(arguments) => commands::now::run(arguments, settings, out),
         Verb::Status(arguments) => commands::status::run(arguments, settings, out),
         Verb::List(arguments) => commands::list::run(arguments, settings, out),
+        Verb::Health(arguments) => commands::health::run(arguments, settings, out),
         Verb::Restore(arguments) => commands::restore::run(arguments, settings, out),
         Verb::Verify(arguments) => commands::verify::run(arguments, settings, out),
         Verb::Pin(one) => commands::mark::pin(one, settings, out),
@@ -91,7 +92,10 @@ fn run(verb: &Verb, settings: &Settings, out: &Out) -> anyhow::Result<u8> {
         Verb::Accept(one) => commands::mark::accept(one, settings, out),
         Verb::Init => commands::init::run(settings, out),
         Verb::Simulate(arguments) => commands::simulate::run(arguments, settings, out),
+        Verb::Settle => commands::settle::run(settings, out),
         Verb::SystemdUnits(arguments) => commands::units::run(arguments, settings, out),
+        Verb::Completions(arguments) => commands::completions::run(arguments, out),
+        Verb::Man(arguments) => commands::man::run(arguments, out),
     }
 }
 

@@ -4,9 +4,9 @@ use anyhow::Result;
 use chrono::{DateTime, FixedOffset};
 use executor::{
     Error, error::reason, event::Context, scan, state_dir::StateDir, store::Store, survey::Survey,
-    verify::memory,
+    sys::mounts::is_mounted, verify::memory,
 };
-use schema::{Config, Inventory, inventory::DestinationState};
+use schema::{Config, Inventory, inventory::DestinationState, plan::Part};
 
 use crate::settings::{Settings, host_name};
 
@@ -20,7 +20,7 @@ pub(crate) fn destination(
     settings: &Settings,
     config: &Config,
     context: Context<'_>,
-) -> Result<DestinationState> {
+) -> executor::Result<DestinationState> {
     let folder = host_folder(config);
     let mut found = scan::destination(&config.local, &folder, context)?;
     // Whoever may not read the state directory is told of it where it is needed.
@@ -40,7 +40,7 @@ pub(crate) fn store_present(config: &Config) -> Result<Store> {
     });
     let because = match opened {
         Err(error) => Some(reason(&error.into())),
-        Ok((stat, _)) if config.local.require_mount && !stat.mount_root => None,
+        Ok((stat, _)) if config.local.require_mount && !is_mounted(&stat) => None,
         Ok(_) => {
             return store(config)?.ok_or_else(|| {
                 Error::refused(format!("nothing was ever backed up to {path}"))
@@ -77,7 +77,7 @@ pub(crate) fn not_mounted(config: &Config, because: Option<&str>) -> Error {
 }
 
 /// Opens the destination for reading, where it is there.
-pub(crate) fn store(config: &Config) -> Result<Option<Store>> {
+pub(crate) fn store(config: &Config) -> executor::Result<Option<Store>> {
     let mount_point = config.local.mount_point.as_path();
     let Ok(resolved) = executor::sys::resolve::resolve(mount_point) else {
         return Ok(None);
@@ -85,12 +85,12 @@ pub(crate) fn store(config: &Config) -> Result<Option<Store>> {
     let Ok(dir) = resolved.folder() else {
         return Ok(None);
     };
-    let mounted = dir.stat_self().is_ok_and(|stat| stat.mount_root);
+    let mounted = dir.stat_self().is_ok_and(|stat| is_mounted(&stat));
     if config.local.require_mount && !mounted {
         return Ok(None);
     }
     let path = config.local.mount_point.as_str();
-    Ok(Store::open(&dir, path, &host_folder(config))?)
+    Store::open(&dir, path, &host_folder(config))
 }
 
 /// Takes the whole inventory, with the survey of the sources that it comes from. Writes nothing.
@@ -100,10 +100,25 @@ pub(crate) fn inventory(
     now: DateTime<FixedOffset>,
     context: Context<'_>,
 ) -> Result<(Inventory, Option<Survey>)> {
+    inventory_for(settings, config, now, None, context)
+}
+
+/// As [`inventory`], but without the sources where only the cloud steps are wanted.
+pub(crate) fn inventory_for(
+    settings: &Settings,
+    config: &Config,
+    now: DateTime<FixedOffset>,
+    only: Option<Part>,
+    context: Context<'_>,
+) -> Result<(Inventory, Option<Survey>)> {
     if !config.local.enable {
         return Ok((inventory_of(settings, now, None)?, None));
     }
     let destination = destination(settings, config, context)?;
+    if only == Some(Part::Cloud) {
+        let inventory = inventory_of(settings, now, Some(destination))?;
+        return Ok((inventory, None));
+    }
     let store = store(config)?;
     let never = store.as_ref().and_then(|store| {
         let root = store.root.stat_self();

@@ -35,7 +35,7 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn new(state: &'a StateDir, plan: &Plan) -> Self {
+    pub(crate) fn new(state: &'a StateDir, plan: &Plan) -> Self {
         let destination = plan.steps.iter().find_map(|step| match &step.action {
             Action::DestinationCheck(check) => Some(check.clone()),
             _ => None,
@@ -254,52 +254,8 @@ fn unserved<'a>(step: &'a Step, report: &Report) -> Option<&'a String> {
     })
 }
 
-/// Does the steps of a part in the run of another process, or of one that was interrupted, and
-/// writes on in its journal. The report is of the steps that have ended so far.
-///
-/// # Errors
-/// As [`begin`]; a refusal where the part has nothing left to do, or not yet.
-pub fn part(state: &StateDir, plan: &Plan, part: Part, context: Context<'_>) -> Result<Report> {
-    let (mut journal, replay) = state.journal(&plan.run_id)?;
-    let group = plan.group(part, |step| replay.outcome(&step.id).is_some());
-    let first = parts::first_of(plan, group, part, &replay)?;
-    let mut session = Session::new(state, plan);
-    if replay
-        .outcome("destination-check")
-        .is_some_and(|outcome| outcome.status.serves())
-    {
-        session.store()?;
-    }
-    context.observer.event(Event::RunStarted {
-        run_id: &plan.run_id,
-        continued: replay.running().is_some(),
-    });
-    let mut report = parts::report_so_far(plan, &replay, context.clock.now());
-    report.steps.retain(|done| done.step != first.id);
-    for step in group {
-        let done = one(
-            &mut session,
-            plan,
-            step,
-            &mut journal,
-            &replay,
-            &report,
-            context,
-        )?;
-        if done.outcome.sealed.is_some() {
-            report.snapshot.clone_from(&done.outcome.sealed);
-        }
-        report.steps.push(done);
-    }
-    report.ended_at = context.clock.now();
-    let of_part = |done: &StepReport| group.iter().any(|step| step.id == done.step);
-    report.steps.retain(of_part);
-    report.result = result(&report);
-    Ok(report)
-}
-
 /// Runs one step, or says how it ended before.
-fn one(
+pub(crate) fn one(
     session: &mut Session<'_>,
     plan: &Plan,
     step: &Step,

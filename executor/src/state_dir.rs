@@ -1,8 +1,10 @@
 //! The state directory: what this machine remembers between runs.
 //!
 //! `runs/<run-id>/` explains each run by itself; `destinations.json` lists the disks that were
-//! used; `verified.json` what was found of each; `lock` lets one run at a time, `work.lock` one
-//! process of it.
+//! used; `verified.json` what was found of each; `health.json` what the last health check came to;
+//! `lock` lets one run at a time, `work.lock` one process of it.
+
+mod history;
 
 use std::{collections::BTreeMap, ffi::OsStr, os::unix::fs::DirBuilderExt as _, path::Path};
 
@@ -14,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{Error, Result},
     event::Context,
+    health::Shares,
     journal::{self, Journal, Replay},
     lock::{Lock, RunLock},
     remove::remove_tree,
@@ -59,6 +62,8 @@ pub struct Remembered {
     pub damaged: Vec<DamagedFile>,
     /// When each snapshot was last compared in full and found whole.
     pub verified: BTreeMap<SnapshotId, DateTime<FixedOffset>>,
+    /// Which shares of the data health checks have read.
+    pub shares: Shares,
 }
 
 /// A run that was begun and not ended.

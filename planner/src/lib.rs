@@ -7,6 +7,7 @@ pub mod calendar;
 pub mod check;
 pub mod findings;
 pub mod graph;
+pub mod health;
 mod pipeline;
 pub mod retention;
 pub mod schedule;

@@ -10,7 +10,7 @@ use schema::{
     Config, Digest, Finding, Inventory, Plan, Severity, SnapshotId, Tier,
     config::AbsolutePath,
     inventory::{DestinationState, TierLink, Unmanaged},
-    plan::{Action, Basis, Binding, FORMAT_VERSION, Step, Totals},
+    plan::{Action, Basis, Binding, FORMAT_VERSION, Part, Step, Totals},
     record::{RotationRecord, SnapshotMarks},
 };
 use serde::Serialize;
@@ -43,6 +43,8 @@ pub struct Options {
     pub approve_deletions: bool,
     /// A timer started the run, not a person: on battery it is deferred (`schedule.onlyOnAC`).
     pub scheduled: bool,
+    /// The steps of one part of a run only, without the scripts and notifications around them.
+    pub only: Option<Part>,
 }
 
 /// Compiles config and inventory into a plan.
@@ -53,13 +55,27 @@ pub fn plan(config: &Config, inventory: &Inventory, options: &Options) -> Plan {
     let inventory = &sorted(inventory);
     let facts = Facts::new(config, inventory, options);
     let mut found = findings::of(&facts);
+    let mut left_out = Vec::new();
+    let mut part = |action: &Action| match options.only {
+        Some(only) if action.part() != only => {
+            left_out.push(action.kind());
+            false
+        }
+        _ => true,
+    };
     let steps = match found.iter().map(|finding| finding.severity).max() {
         Some(Severity::Deferral) => Vec::new(),
         Some(Severity::Refusal) => steps(&facts, &mut found, |action| {
-            matches!(action, Action::PostScript(_) | Action::Notify(_))
+            matches!(action, Action::PostScript(_) | Action::Notify(_)) && part(action)
         }),
-        _ => steps(&facts, &mut found, |_| true),
+        _ => steps(&facts, &mut found, part),
     };
+    if let Some(only) = options.only
+        && !steps.is_empty()
+        && !left_out.is_empty()
+    {
+        found.push(findings::only(only, &left_out));
+    }
     debug_assert_eq!(graph::check(&steps), Ok(()));
     // The gravest first; within one severity in the order of discovery.
     found.sort_by_key(|finding| Reverse(finding.severity));
@@ -103,7 +119,11 @@ pub fn basis<Z: TimeZone>(destination: &DestinationState, now: DateTime<Z>) -> O
 /// The steps whose action is `wanted`, each with what it waits for.
 ///
 /// Deciders of unwanted steps are not asked, so their findings do not appear either.
-fn steps(facts: &Facts<'_>, findings: &mut Vec<Finding>, wanted: fn(&Action) -> bool) -> Vec<Step> {
+fn steps(
+    facts: &Facts<'_>,
+    findings: &mut Vec<Finding>,
+    mut wanted: impl FnMut(&Action) -> bool,
+) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     for decide in PIPELINE {
         let mut noticed = Vec::new();

@@ -15,18 +15,37 @@ type Time = DateTime<FixedOffset>;
 /// Nothing is due where `schedule.enable` is off.
 #[must_use]
 pub fn is_due(config: &Config, last_good: Option<Time>, now: Time) -> bool {
-    let Some(calendar) = calendar(config) else {
+    if calendar(config).is_none() {
         return false;
-    };
+    }
     let Some(last_good) = last_good else {
         return true;
     };
+    due_since(config, now).is_some_and(|elapse| last_good < elapse)
+}
+
+/// When the period began that a backup now is for: the schedule's last elapse. None where
+/// `schedule.enable` is off, or it never elapsed.
+#[must_use]
+pub fn due_since(config: &Config, now: Time) -> Option<Time> {
     // From just after now, so that a timer that fires to the second finds its own elapse.
     let after = now.naive_local() + TimeDelta::microseconds(1);
-    calendar
-        .previous_before(after)
-        .and_then(|elapse| elapse.and_local_timezone(*now.offset()).single())
-        .is_some_and(|elapse| last_good < elapse)
+    calendar(config)?
+        .previous_before(after)?
+        .and_local_timezone(*now.offset())
+        .single()
+}
+
+/// How long to wait after so many runs of a period that all failed: a quarter of an hour, then
+/// twice as long each time, at most six hours. Whoever is told of each failure is not told a
+/// hundred times a day.
+#[must_use]
+pub fn retry_delay(failures: usize) -> TimeDelta {
+    match u32::try_from(failures) {
+        Ok(0) => TimeDelta::zero(),
+        Ok(many @ 1..=5) => TimeDelta::minutes(15 << (many - 1)),
+        _ => TimeDelta::hours(6),
+    }
 }
 
 /// When the schedule elapses next; none where `schedule.enable` is off, or never.
@@ -38,21 +57,37 @@ pub fn next_run(config: &Config, now: Time) -> Option<Time> {
         .single()
 }
 
-/// Since when a backup is late: the last good one is older than `monitoring.maxAge`, or without
-/// that than twice the schedule's interval.
+/// How old the last good backup may be: `monitoring.maxAge`, or without that twice the schedule's
+/// interval. None where neither says anything.
+#[must_use]
+pub fn oldest_acceptable(config: &Config, now: Time) -> Option<TimeDelta> {
+    if let Some(age) = &config.monitoring.max_age {
+        return TimeDelta::from_std(age.as_duration()).ok();
+    }
+    let interval = calendar(config)?.interval_hint(now.naive_local())?;
+    TimeDelta::try_seconds(i64::try_from(interval).ok()?.checked_mul(2)?)
+}
+
+/// Since when a backup is late: the last good one is older than it may be.
 #[must_use]
 pub fn late_since(config: &Config, last_good: Option<Time>, now: Time) -> Option<Time> {
-    let calendar = calendar(config)?;
-    let limit = match &config.monitoring.max_age {
-        Some(age) => TimeDelta::from_std(age.as_duration()).ok()?,
-        None => {
-            let seconds = i64::try_from(calendar.interval_hint(now.naive_local())?).ok()?;
-            TimeDelta::try_seconds(seconds.checked_mul(2)?)?
-        }
-    };
     last_good?
-        .checked_add_signed(limit)
+        .checked_add_signed(oldest_acceptable(config, now)?)
         .filter(|late| *late < now)
+}
+
+/// Whether health was last checked longer ago than twice `monitoring.healthCheckInterval`; never
+/// where `monitoring.enable` is off.
+#[must_use]
+pub fn is_check_late(config: &Config, checked_at: Time, now: Time) -> bool {
+    let monitoring = &config.monitoring;
+    let interval = monitoring.health_check_interval.as_str();
+    let calendar: Option<Calendar> = interval.parse().ok().filter(|_| monitoring.enable);
+    let limit = calendar
+        .and_then(|calendar| calendar.interval_hint(checked_at.naive_local()))
+        .and_then(|seconds| i64::try_from(seconds).ok()?.checked_mul(2))
+        .and_then(TimeDelta::try_seconds);
+    limit.is_some_and(|limit| now - checked_at > limit)
 }
 
 /// The schedule's calendar. The config was checked, so an expression that cannot be read is none.
@@ -95,6 +130,34 @@ mod tests {
     }
 
     #[test]
+    fn a_health_check_is_late_after_twice_its_interval() {
+        let mut config = config("{}");
+        let checked = at("2025-01-06T12:00:00+01:00");
+        let late = |config: &Config, now| is_check_late(config, checked, at(now));
+        assert!(!late(&config, "2025-01-20T11:00:00+01:00"));
+        assert!(late(&config, "2025-01-20T13:00:00+01:00"));
+        config.monitoring.enable = false;
+        assert!(!late(&config, "2025-01-20T13:00:00+01:00"));
+    }
+
+    #[test]
+    fn failures_are_tried_again_at_growing_distances() {
+        let minutes: Vec<i64> = (0..8)
+            .map(|failures| retry_delay(failures).num_minutes())
+            .collect();
+        assert_eq!(minutes, [0, 15, 30, 60, 120, 240, 360, 360]);
+    }
+
+    #[test]
+    fn on_the_day_that_leaves_the_time_out_a_backup_is_due_all_the_same() {
+        // In Berlin there was no 02:00 on this day, and systemd's timer did not elapse.
+        let daily = config(r#"{"enable": true}"#);
+        let last = Some(at("2027-03-27T02:10:00+01:00"));
+        assert!(!is_due(&daily, last, at("2027-03-28T01:59:00+01:00")));
+        assert!(is_due(&daily, last, at("2027-03-28T03:00:00+02:00")));
+    }
+
+    #[test]
     fn a_backup_is_late_after_twice_the_interval_or_the_given_age() {
         let now = at("2025-01-16T12:00:00+01:00");
         let daily = config(r#"{"enable": true}"#);
@@ -115,6 +178,10 @@ mod tests {
             late_since(&strict, old, now),
             Some(at("2025-01-15T02:00:00+01:00"))
         );
+        // A person who starts backups by hand may say how old the last one may be.
+        strict.schedule.enable = false;
+        assert!(late_since(&strict, old, now).is_some());
+        strict.schedule.enable = true;
         assert_eq!(
             next_run(&strict, now),
             Some(at("2025-01-20T02:00:00+01:00"))

@@ -50,6 +50,7 @@ fn load(folder: &Path) -> (Config, Inventory, Options) {
     let options = Options {
         approve_deletions: options["approveDeletions"] == true,
         scheduled: options["scheduled"] == true,
+        only: None,
     };
     let inventory = read(&folder.join("inventory.json"));
     (read(&folder.join("config.json")), inventory, options)

@@ -17,6 +17,8 @@ pub enum Severity {
     Deferral,
     /// The run is refused and nothing changes (exit code 4).
     Refusal,
+    /// There is no backup to rely on, or soon will be none; of health checks (exit code 1).
+    Error,
 }
 
 /// Something noticed: a stable code, a sentence, and what to do.

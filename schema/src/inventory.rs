@@ -100,7 +100,8 @@ pub struct DestinationState {
     pub expected_capabilities: Option<Capabilities>,
     /// Snapshots with a record, sorted by start.
     pub snapshots: Vec<SnapshotState>,
-    /// Folders in the tiers that have no record: the user's own or another tool's.
+    /// Folders in the tiers that have no record, the user's own or another tool's, and snapshots
+    /// whose record is damaged.
     pub unmanaged: Vec<Unmanaged>,
     /// Relative symlinks that stand in the tiers.
     pub links: Vec<TierLink>,
@@ -112,6 +113,9 @@ pub struct DestinationState {
     pub trash: Vec<Leftover>,
     /// When retention was last applied.
     pub rotation: Option<RotationRecord>,
+    /// Why that cannot be read; it is then taken to have been after the newest snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation_fault: Option<String>,
     /// Stored files that are known to be damaged, as this machine remembers them, sorted by inode.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub damaged: Vec<DamagedFile>,
@@ -136,15 +140,22 @@ pub struct SnapshotState {
     pub record: SnapshotRecord,
     /// What was said of it since.
     pub marks: SnapshotMarks,
+    /// Why that cannot be read; it is then taken to be pinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marks_fault: Option<String>,
 }
 
-/// A folder in a tier that this program did not make.
+/// A folder in a tier that this program did not make, or whose record is damaged.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Unmanaged {
     /// The tier it stands in.
     pub tier: Tier,
     /// Its name, escaped where it is not printable.
     pub name: String,
+    /// Why its record cannot be used, where this program did make it: it is then a snapshot whose
+    /// record is damaged, which is never deleted and never linked to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record_fault: Option<String>,
 }
 
 /// A symlink in a tier.

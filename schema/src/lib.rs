@@ -10,6 +10,7 @@ pub mod digest;
 pub mod duration;
 pub mod escape;
 pub mod finding;
+pub mod health;
 pub mod id;
 pub mod inventory;
 pub mod journal;

@@ -137,6 +137,17 @@ pub struct SnapshotMarks {
     pub verified_at: Option<DateTime<FixedOffset>>,
 }
 
+impl SnapshotMarks {
+    /// What is assumed where the marks cannot be read: a person may have pinned it.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self {
+            pinned: true,
+            ..Self::default()
+        }
+    }
+}
+
 /// `rotation.json`: when retention was last applied to a destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RotationRecord {

@@ -7,6 +7,8 @@ use chrono::{DateTime, FixedOffset, Local, TimeDelta};
 use executor::{
     clock::Clock,
     event::{Context, Event},
+    lock::RunLock,
+    parts::{Hands, Systemd},
     run,
     state_dir::{StateDir, Unfinished},
 };
@@ -19,12 +21,17 @@ use schema::{
 
 use crate::{
     cli::Apply,
-    commands::plan::bar,
+    commands::{
+        due::{self, Due},
+        plan::bar,
+    },
     exit::{self, Explained, invalid},
     logs::Logs,
+    metrics,
     out::Out,
     progress::{Bar, Mode},
     render,
+    service::Service,
     settings::Settings,
     take,
 };
@@ -39,18 +46,34 @@ pub(crate) fn run(arguments: &Apply, settings: &Settings, out: &Out) -> Result<u
         .at
         .now
         .unwrap_or_else(|| Local::now().fixed_offset());
-    let worker = Worker::new(settings, out, &config, now);
+    let mut worker = Worker::new(settings, out, &config, now);
+    worker.by_units = arguments.by_units;
     worker.with(|context| {
         if let Some(path) = &arguments.plan {
             return worker.saved(path, context);
         }
-        let options = Options {
+        let mut options = Options {
             approve_deletions: arguments.deletions.approve_deletions,
             scheduled: arguments.if_due,
+            only: arguments.only.map(Into::into),
         };
-        if arguments.if_due && !worker.is_due(context)? {
-            out.say("nothing is due: the last good backup is as new as the schedule asks for");
-            return Ok(exit::DONE);
+        if let Some(part) = options.only
+            && let Some(code) = worker.part(part, arguments.fresh, context)?
+        {
+            return Ok(code);
+        }
+        if arguments.if_due {
+            match due::ask(settings, &config, now, context)? {
+                Due::Not(because) => {
+                    out.say(&format!("nothing is due: {because}"));
+                    return Ok(exit::DONE);
+                }
+                Due::Later(because) => {
+                    out.say(&format!("deferred: {because}"));
+                    return Ok(exit::DEFERRED);
+                }
+                Due::Run(only) => options.only = only,
+            }
         }
         worker.continue_or_plan(arguments.fresh, &options, context, |_, _| {})
     })
@@ -58,11 +81,13 @@ pub(crate) fn run(arguments: &Apply, settings: &Settings, out: &Out) -> Result<u
 
 /// What a run of this process needs.
 pub(crate) struct Worker<'a> {
-    settings: &'a Settings,
+    pub(super) settings: &'a Settings,
     out: &'a Out,
     config: &'a Config,
     now: DateTime<FixedOffset>,
     bar: Bar,
+    /// Whether units of their own do the parts of the run.
+    by_units: bool,
 }
 
 impl<'a> Worker<'a> {
@@ -79,6 +104,7 @@ impl<'a> Worker<'a> {
             config,
             now,
             bar: bar(settings),
+            by_units: false,
         }
     }
 
@@ -112,8 +138,9 @@ impl<'a> Worker<'a> {
                 executor::error::reason(&error)
             ));
         }
+        let service = Service::new(&logs);
         let result = work(Context {
-            observer: &logs,
+            observer: &service,
             stop: &self.settings.stop,
             clock,
             threads: self.settings.threads,
@@ -122,43 +149,20 @@ impl<'a> Worker<'a> {
         result
     }
 
-    /// Whether the schedule asks for a run now, or one waits to be continued.
-    fn is_due(&self, context: Context<'_>) -> Result<bool> {
-        let state = StateDir::open(&self.settings.state_dir)?;
-        let unfinished = state.as_ref().map(StateDir::unfinished).transpose()?;
-        if unfinished.flatten().is_some() {
-            return Ok(true);
-        }
-        let destination = take::destination(self.settings, self.config, context)?;
-        let on_disk = planner::basis(&destination, self.now).and_then(|basis| {
-            let mut all = destination.snapshots.iter();
-            all.find(|one| one.record.id == basis.id)
-                .map(|one| one.record.started_at)
-        });
-        // An absent disk does not tell; what the last run sealed is all that is known.
-        let last = state
-            .map(|state| state.last_report())
-            .transpose()?
-            .flatten();
-        let reported = last.and_then(|report| {
-            let good = report.snapshot?.suspect.is_empty();
-            good.then_some(report.started_at)
-        });
-        let last_good = on_disk.max(reported);
-        Ok(planner::schedule::is_due(self.config, last_good, self.now))
-    }
-
     /// Opens the state directory and takes its lock, then works.
-    fn locked<T>(&self, work: impl FnOnce(&StateDir) -> Result<T>) -> Result<T> {
+    pub(super) fn locked<T>(
+        &self,
+        work: impl FnOnce(&StateDir, &RunLock) -> Result<T>,
+    ) -> Result<T> {
         let state = StateDir::open_or_new(&self.settings.state_dir)?;
-        let _lock = state.lock()?;
-        work(&state)
+        let lock = state.lock()?;
+        work(&state, &lock)
     }
 
     /// Runs a saved plan, if the state that it was made from is still there.
     fn saved(&self, path: &Path, context: Context<'_>) -> Result<u8> {
         let saved = read(path)?;
-        self.locked(|state| {
+        self.locked(|state, _| {
             let (inventory, survey) =
                 take::inventory(self.settings, self.config, self.now, context)?;
             let stale = planner::stale(&saved, self.config, &inventory);
@@ -173,7 +177,7 @@ impl<'a> Worker<'a> {
                 run::abandon(state, &unfinished.plan, because, context)?;
             }
             let report = run::begin(state, self.config, &inventory, survey, &saved.plan, context)?;
-            Ok(self.show(state, &report))
+            Ok(self.ended(state, &report))
         })
     }
 
@@ -186,9 +190,9 @@ impl<'a> Worker<'a> {
         context: Context<'_>,
         before: impl FnOnce(&Plan, &Inventory),
     ) -> Result<u8> {
-        self.locked(|state| {
-            let report = self.report(state, fresh, options, context, before)?;
-            Ok(report.map_or(exit::DEFERRED, |report| self.show(state, &report)))
+        self.locked(|state, lock| {
+            let report = self.report((state, lock), fresh, options, context, before)?;
+            Ok(report.map_or(exit::DEFERRED, |report| self.ended(state, &report)))
         })
     }
 
@@ -198,22 +202,28 @@ impl<'a> Worker<'a> {
         context: Context<'_>,
         before: impl FnOnce(&Plan, &Inventory),
     ) -> Result<Option<Report>> {
-        self.locked(|state| self.report(state, false, &Options::default(), context, before))
+        self.locked(|state, lock| {
+            self.report((state, lock), false, &Options::default(), context, before)
+        })
     }
 
     /// The report of a run that was continued or made; none if it was deferred.
     fn report(
         &self,
-        state: &StateDir,
+        (state, lock): (&StateDir, &RunLock),
         fresh: bool,
         options: &Options,
         context: Context<'_>,
         before: impl FnOnce(&Plan, &Inventory),
     ) -> Result<Option<Report>> {
+        let hands = self.by_units.then_some(Hands {
+            units: &Systemd,
+            lock,
+        });
         if let Some(unfinished) = state.unfinished()? {
             match self.why_not(&unfinished, fresh, context)? {
                 None => {
-                    let report = run::resume(state, &unfinished.plan, context)?;
+                    let report = run::resume_by_units(state, &unfinished.plan, hands, context)?;
                     if !failed_before(&report) {
                         return Ok(Some(report));
                     }
@@ -231,7 +241,8 @@ impl<'a> Worker<'a> {
                 }
             }
         }
-        let (inventory, survey) = take::inventory(self.settings, self.config, self.now, context)?;
+        let (inventory, survey) =
+            take::inventory_for(self.settings, self.config, self.now, options.only, context)?;
         let plan = planner::plan(self.config, &inventory, options);
         self.bar.clear();
         before(&plan, &inventory);
@@ -248,12 +259,22 @@ impl<'a> Worker<'a> {
             self.refuse("deferred", &plan, RunResult::Deferred, &deferred);
             return Ok(None);
         }
-        let report = run::begin(state, self.config, &inventory, survey, &plan, context)?;
-        Ok(Some(report))
+        if options.scheduled && due::was_told(state, self.config, &plan, self.now)? {
+            let findings = plan.findings.iter();
+            let refusals = findings.filter(|finding| finding.severity == Severity::Refusal);
+            let refusals: Vec<_> = refusals.cloned().collect();
+            self.refuse("refused as before", &plan, RunResult::Refused, &refusals);
+            return Err(Explained(exit::REFUSED).into());
+        }
+        let config = self.config;
+        Ok(Some(match hands {
+            Some(hands) => run::begin_by_units(state, config, &inventory, &plan, hands, context)?,
+            None => run::begin(state, config, &inventory, survey, &plan, context)?,
+        }))
     }
 
     /// Why an unfinished run cannot be continued; none if it can.
-    fn why_not(
+    pub(super) fn why_not(
         &self,
         unfinished: &Unfinished,
         fresh: bool,
@@ -307,8 +328,15 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// Writes the metrics and shows how a run ended; gives the exit code. A part of a run leaves
+    /// the metrics to the run, which alone may write them.
+    fn ended(&self, state: &StateDir, report: &Report) -> u8 {
+        metrics::write(self.settings, self.config, self.out);
+        self.show(state, report)
+    }
+
     /// Shows how a run ended; gives the exit code.
-    fn show(&self, state: &StateDir, report: &Report) -> u8 {
+    pub(super) fn show(&self, state: &StateDir, report: &Report) -> u8 {
         self.bar.clear();
         let folder = state.run_path(&report.run_id);
         if self.settings.json {
@@ -342,7 +370,7 @@ impl<'a> Worker<'a> {
             self.refuse("refused", plan, result, std::slice::from_ref(refusal));
             return Err(Explained(exit::of_severity(Some(refusal.severity))).into());
         }
-        self.locked(|state| {
+        self.locked(|state, _| {
             Ok(run::begin(
                 state,
                 self.config,

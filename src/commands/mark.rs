@@ -42,6 +42,16 @@ fn mark(
     let now = Local::now().fixed_offset();
     let destination = present(settings, &config)?;
     let named = snapshots::find(&one.snapshot, &destination, now)?;
+    let mut unmanaged = destination.unmanaged.iter();
+    let there = unmanaged.find(|one| one.tier == named.home && one.name == named.folder);
+    if let Some(fault) = there.and_then(|one| one.record_fault.as_ref()) {
+        return Err(executor::Error::refused(format!(
+            "the record of {}/{} is damaged: {fault}",
+            named.home, named.folder
+        ))
+        .hint("it is kept whatever the retention says; `backup health` says how to mend it")
+        .into());
+    }
     let Some(id) = named.id.filter(|_| named.managed) else {
         return Err(executor::Error::refused(format!(
             "{}/{} was not made by this program",

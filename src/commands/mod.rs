@@ -2,13 +2,19 @@
 
 pub(crate) mod apply;
 pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod due;
+pub(crate) mod health;
 pub(crate) mod init;
 pub(crate) mod list;
+pub(crate) mod man;
 pub(crate) mod mark;
 pub(crate) mod now;
+mod part;
 pub(crate) mod plan;
 pub(crate) mod restore;
 pub(crate) mod schema;
+pub(crate) mod settle;
 pub(crate) mod simulate;
 pub(crate) mod status;
 pub(crate) mod trial;

@@ -17,6 +17,7 @@ pub(crate) fn run(arguments: &Now, settings: &Settings, out: &Out) -> Result<u8>
     let options = Options {
         approve_deletions: arguments.deletions.approve_deletions,
         scheduled: false,
+        only: None,
     };
     worker.with(|context| {
         worker.continue_or_plan(false, &options, context, |plan, inventory| {

@@ -32,12 +32,13 @@ pub(crate) fn run(arguments: &Plan, settings: &Settings, out: &Out) -> Result<u8
         clock: Clock::at(now),
         threads: settings.threads,
     };
-    let (inventory, _) = take::inventory(settings, &config, now, context)?;
-    bar.clear();
     let options = Options {
         approve_deletions: arguments.deletions.approve_deletions,
         scheduled: false,
+        only: arguments.only.map(Into::into),
     };
+    let (inventory, _) = take::inventory_for(settings, &config, now, options.only, context)?;
+    bar.clear();
     let plan = planner::plan(&config, &inventory, &options);
     match arguments.graph {
         Some(Graph::Dot) => out.data(&planner::graph::dot(&plan)),

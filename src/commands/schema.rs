@@ -21,6 +21,7 @@ fn of(format: Format) -> schemars::Schema {
         Format::Plan => schema_for!(schema::Plan),
         Format::Inventory => schema_for!(schema::Inventory),
         Format::Report => schema_for!(schema::Report),
+        Format::Health => schema_for!(schema::health::Health),
         Format::Verification => schema_for!(schema::verify::Verification),
     }
 }

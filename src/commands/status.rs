@@ -62,6 +62,8 @@ pub(crate) fn run(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> 
         let inventory = take::inventory_of(settings, now, destination)?;
         view = view.noticed(planner::small(&config, &inventory, None).findings);
     }
+    let health = state.as_ref().map(StateDir::health).transpose();
+    view = view.checked(&config, health.unwrap_or_default().flatten().as_ref());
     if settings.json {
         out.data_json(&view);
     } else {

@@ -13,7 +13,7 @@ use super::{
     amount,
     page::{Page, path},
 };
-use crate::style::{Style, left, right};
+use crate::style::{Style, left, printable, right};
 
 /// What stands on a destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,7 +22,7 @@ pub(crate) struct ListView {
     pub(crate) mount_point: String,
     /// Snapshots with a record, newest first.
     pub(crate) snapshots: Vec<Listed>,
-    /// Folders in the tiers that have no record.
+    /// Folders in the tiers that have no record, or a damaged one.
     pub(crate) unmanaged: Vec<Unmanaged>,
     /// Snapshots that were begun and not ended.
     pub(crate) unfinished: Vec<Leftover>,
@@ -92,6 +92,7 @@ impl Listed {
             home,
             record,
             marks,
+            ..
         } = snapshot;
         let linked = |tier: Tier| {
             destination
@@ -186,10 +187,24 @@ pub(crate) fn list(view: &ListView, style: &Style) -> String {
         &view.being_removed,
         "the next run ends it",
     );
-    if !view.unmanaged.is_empty() {
+    let (damaged, foreign): (Vec<&Unmanaged>, Vec<&Unmanaged>) = view
+        .unmanaged
+        .iter()
+        .partition(|folder| folder.record_fault.is_some());
+    if !damaged.is_empty() {
+        page.blank();
+        let title = style.yellow("Record damaged, never deleted, see `backup health`:");
+        page.line(0, &title);
+        for folder in damaged {
+            let fault = folder.record_fault.as_deref().unwrap_or_default();
+            let name = path(&folder.name);
+            page.line(2, &format!("{}/{name}: {}", folder.tier, printable(fault)));
+        }
+    }
+    if !foreign.is_empty() {
         page.blank();
         page.line(0, "Not made by this program, never deleted:");
-        for folder in &view.unmanaged {
+        for folder in foreign {
             page.line(2, &format!("{}/{}", folder.tier, path(&folder.name)));
         }
     }

@@ -4,7 +4,9 @@
 //! and without colour.
 
 pub(crate) mod amount;
+pub(crate) mod health;
 pub(crate) mod list;
+pub(crate) mod metrics;
 pub(crate) mod page;
 pub(crate) mod plan;
 pub(crate) mod report;

@@ -60,6 +60,7 @@ pub(crate) fn finding(finding: &Finding, style: &Style) -> String {
         Severity::Warning => style.yellow("warning:"),
         Severity::Deferral => style.yellow("deferred:"),
         Severity::Refusal => style.bold(style.red("refused:")),
+        Severity::Error => style.bold(style.red("error:")),
     };
     said(&word, &finding.message, finding.hint.as_deref())
 }

@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 
 use crate::lab::{Lab, PROGRAM, Ran, id_of, ran};
 
-const VERBS: [&str; 16] = [
+pub(crate) const VERBS: [&str; 20] = [
     "try",
     "check",
     "schema",
@@ -13,6 +13,7 @@ const VERBS: [&str; 16] = [
     "now",
     "status",
     "list",
+    "health",
     "restore",
     "verify",
     "pin",
@@ -20,6 +21,9 @@ const VERBS: [&str; 16] = [
     "accept",
     "init",
     "simulate",
+    "completions",
+    "man",
+    "settle",
     "systemd-units",
 ];
 

@@ -3,14 +3,22 @@
 
 mod cloud;
 mod damage;
+mod due;
+mod health;
+mod health_cloud;
 mod help;
 mod interrupted;
 mod lab;
 mod layout;
+mod manual;
 mod many_days;
+mod metrics;
 mod mounted;
+mod options;
 mod ordinary_user;
 mod overview;
+mod parts;
+mod records;
 mod repair;
 mod restore;
 mod rsync;

@@ -59,6 +59,11 @@ fn the_schema_of_verification_is_the_one_that_is_checked_in() {
 }
 
 #[test]
+fn the_schema_of_health_is_the_one_that_is_checked_in() {
+    checked_in("health");
+}
+
+#[test]
 fn without_a_format_the_schema_of_the_configuration_is_printed() {
     let lab = Lab::new();
     let mut command = lab.bare(PROGRAM);

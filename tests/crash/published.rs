@@ -1,10 +1,16 @@
 //! Law 5: no inode of a published snapshot is ever written to.
 
-use std::collections::HashSet;
+use std::{
+    collections::{BTreeMap, HashSet},
+    os::unix::fs::MetadataExt as _,
+};
+
+use serde_json::json;
 
 use crate::{
+    check::all_whole,
     kills::reference,
-    lab::{HOST, NOW, World, skipped},
+    lab::{HOST, NOW, World, skipped, with_history},
 };
 
 /// Calls that change an inode, its metadata included.
@@ -40,6 +46,110 @@ fn no_inode_of_a_published_snapshot_is_written_to() {
     world.traced(NOW, &["-y", "-e", CHANGING]).expect(0);
     not_below_tiers(world);
     only_what_is_new(world);
+}
+
+/// rsync opens each part of a path by itself, so that its calls do not tell what they change: what
+/// it changed is told by the inodes, and what it opened to write by the paths behind descriptors.
+#[test]
+fn rsync_changes_no_inode_of_a_published_snapshot() {
+    let name = "rsync_changes_no_inode_of_a_published_snapshot";
+    if skipped(name, &["rsync", "setfattr", "strace"], false) {
+        return;
+    }
+    let mut world = with_history(false);
+    // What retention removes takes names from inodes as well.
+    world.configure(&json!({ "useRsync": true, "keepDaily": 30 }));
+    let before = published(&world);
+    assert!(before.len() > 100, "{}", before.len());
+    // Once in one go, once continued where the new tree is full of links.
+    let opened = ["-y", "-e", "trace=open,openat,openat2,creat"];
+    world.traced(NOW, &opened).expect(0);
+    let tiers = ["daily", "weekly", "monthly"];
+    let tiers = tiers.map(|tier| format!("<{}/2025-", world.host().join(tier).display()));
+    let mut read = 0;
+    for line in world.trace().lines() {
+        let result = line.rsplit_once(" = ").map_or("", |(_, result)| result);
+        if tiers.iter().any(|tier| result.contains(tier)) {
+            let writes = ["O_WRONLY", "O_RDWR", "O_TRUNC", "O_APPEND"];
+            assert!(!writes.iter().any(|flag| line.contains(flag)), "{line}");
+            read += 1;
+        }
+    }
+    assert!(read > 50, "{read}");
+    let linked = unchanged(&before, &published(&world));
+    assert!(linked > 20, "{linked}");
+
+    world.bring_back();
+    let before = published(&world);
+    let kill = [
+        "-e",
+        "trace=syncfs",
+        "-e",
+        "inject=syncfs:signal=SIGKILL:when=1",
+    ];
+    assert_eq!(world.traced(NOW, &kill).signal, Some(9));
+    world.apply(NOW).expect(0);
+    let linked = unchanged(&before, &published(&world));
+    assert!(linked > 20, "{linked}");
+}
+
+/// What a published inode is.
+#[derive(PartialEq, Eq, Debug)]
+struct Inode {
+    path: String,
+    /// Content, mode, owner, times, attributes.
+    is: String,
+    names: u64,
+}
+
+/// All inodes of the published snapshots but those of the snapshots' own folders, which are moved.
+fn published(world: &World) -> BTreeMap<u64, Inode> {
+    let mut found = BTreeMap::new();
+    for snapshot in all_whole(&world.host()) {
+        let top = world.host().join(snapshot);
+        for entry in walkdir::WalkDir::new(&top).min_depth(1) {
+            let entry = entry.unwrap();
+            let is = entry.metadata().unwrap();
+            let path = entry.path().display();
+            let content = if is.is_file() {
+                format!("{:?}", std::fs::read(entry.path()).unwrap())
+            } else {
+                String::new()
+            };
+            let attributes = crate::lab::run(
+                "getfattr",
+                ["-hd".as_ref(), "-m-".as_ref(), entry.path().as_os_str()],
+            );
+            let attributes: Vec<&str> = attributes.lines().skip(1).collect();
+            let (owner, times) = ((is.uid(), is.gid()), (is.mtime(), is.mtime_nsec()));
+            let inode = Inode {
+                path: path.to_string(),
+                is: format!(
+                    "{:o} {owner:?} {times:?} {attributes:?} {content}",
+                    is.mode()
+                ),
+                names: is.nlink(),
+            };
+            found.insert(is.ino(), inode);
+        }
+    }
+    found
+}
+
+/// Ends the test if an inode is not as it was; gives how many got another name.
+#[track_caller]
+fn unchanged(before: &BTreeMap<u64, Inode>, after: &BTreeMap<u64, Inode>) -> usize {
+    let mut linked = 0;
+    for (number, was) in before {
+        let now = after
+            .get(number)
+            .unwrap_or_else(|| panic!("inode {number} is gone"));
+        assert_eq!(was.is, now.is, "{}", was.path);
+        if now.names != was.names {
+            linked += 1;
+        }
+    }
+    linked
 }
 
 /// Ends the test if anything below a published snapshot was changed by its path there; gives how

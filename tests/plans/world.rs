@@ -131,6 +131,7 @@ impl World {
                     partial: vec![],
                     trash: vec![],
                     rotation: None,
+                    rotation_fault: None,
                     damaged: vec![],
                 }),
                 rsync: None,
@@ -212,7 +213,22 @@ impl World {
     /// Adds a folder that the program did not make.
     pub(crate) fn unmanaged(self, tier: Tier, name: &str) -> Self {
         let name = name.to_owned();
-        self.destination(|found| found.unmanaged.push(Unmanaged { tier, name }))
+        self.destination(|found| {
+            let record_fault = None;
+            found.unmanaged.push(Unmanaged {
+                tier,
+                name,
+                record_fault,
+            });
+        })
+    }
+
+    /// Adds a snapshot whose record is damaged.
+    pub(crate) fn record_damaged(self, tier: Tier, id: &str) -> Self {
+        self.unmanaged(tier, id).destination(|found| {
+            let last = found.unmanaged.last_mut().unwrap();
+            last.record_fault = Some("cannot read snapshot.json: EOF".to_owned());
+        })
     }
 
     /// Adds a link to a tier.
@@ -289,6 +305,7 @@ impl World {
                             manifest_digest: Digest([0; 32]),
                         },
                         marks: SnapshotMarks::default(),
+                        marks_fault: None,
                     });
                 }
                 Action::Rotate(step) => {

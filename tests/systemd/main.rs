@@ -11,6 +11,10 @@
     reason = "tests end at the first surprise and say what they skip"
 )]
 
+mod kills;
+mod machine;
+mod runs;
+mod schedule;
 mod units;
 
 /// Says that a test cannot run here.

@@ -92,7 +92,7 @@ fn open_mount_point(step: &DestinationCheckStep) -> Result<Dir> {
     let stat = dir
         .stat_self()
         .map_err(|error| not_mounted(&reason(&error.into())))?;
-    if step.require_mount && !stat.mount_root {
+    if step.require_mount && !mounts::is_mounted(&stat) {
         return Err(not_mounted("nothing is mounted"));
     }
     if let (Some(wanted), false) = (&step.file_system_uuid, step.read_only) {

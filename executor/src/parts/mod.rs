@@ -7,6 +7,8 @@
 
 mod systemd;
 
+use std::time::Duration;
+
 use chrono::{DateTime, FixedOffset};
 use schema::{
     Plan, Report, RunResult,
@@ -18,9 +20,10 @@ pub use systemd::Systemd;
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    event::Context,
+    event::{Context, Event},
     journal::{Journal, Replay},
     lock::{Lock, RunLock},
+    run::{self, Session},
     state_dir::{StateDir, Unfinished},
 };
 
@@ -68,6 +71,7 @@ pub(crate) fn hand_over(
     context: Context<'_>,
 ) -> Result<(Journal, Replay)> {
     let part = step.action.part();
+    context.stop.check()?;
     journal.append(&JournalEvent::HandedOver {
         part,
         at: context.clock.now(),
@@ -104,6 +108,7 @@ pub(crate) fn hand_over(
         ),
         Ended::Ran(code) => return Err(unfinished(unit, left, code)),
         Ended::Broken(how) => {
+            asked_to_stop_soon(context)?;
             return Err(
                 Error::failed(format!("{unit} {how} during {}", left.id)).hint(format!(
                     "the next run continues it; see `journalctl --unit={unit}`"
@@ -118,6 +123,16 @@ pub(crate) fn hand_over(
     })?;
     drop(journal);
     state.journal(&plan.run_id)
+}
+
+/// Ends the run as interrupted if it is asked to stop: whoever stops it stops its parts in the same
+/// moment, and its own signal may be on its way.
+fn asked_to_stop_soon(context: Context<'_>) -> Result<()> {
+    for _ in 0..15 {
+        context.stop.check()?;
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
 }
 
 /// The error of a part that ended by itself and left a step: interrupted, or kept out by a lock.
@@ -173,13 +188,51 @@ pub fn take_over(state: &StateDir, part: Part) -> Result<Option<Handed>> {
     }
 }
 
-/// The first step of a part's group, if the part may be done now.
-pub(crate) fn first_of<'a>(
-    plan: &Plan,
-    group: &'a [Step],
-    part: Part,
-    replay: &Replay,
-) -> Result<&'a Step> {
+/// Does the steps of a part in the run of another process, or of one that was interrupted, and
+/// writes on in its journal. The report is of the steps that have ended so far.
+///
+/// # Errors
+/// As [`crate::run::begin`]; a refusal where the part has nothing left to do, or not yet.
+pub fn run(state: &StateDir, plan: &Plan, part: Part, context: Context<'_>) -> Result<Report> {
+    let (mut journal, replay) = state.journal(&plan.run_id)?;
+    let group = plan.group(part, |step| replay.outcome(&step.id).is_some());
+    may_begin(plan, group, part, &replay)?;
+    let mut session = Session::new(state, plan);
+    if replay
+        .outcome("destination-check")
+        .is_some_and(|outcome| outcome.status.serves())
+    {
+        session.store()?;
+    }
+    context.observer.event(Event::RunStarted {
+        run_id: &plan.run_id,
+        continued: replay.running().is_some(),
+    });
+    let mut report = report_so_far(plan, &replay, context.clock.now());
+    for step in group {
+        let done = run::one(
+            &mut session,
+            plan,
+            step,
+            &mut journal,
+            &replay,
+            &report,
+            context,
+        )?;
+        if done.outcome.sealed.is_some() {
+            report.snapshot.clone_from(&done.outcome.sealed);
+        }
+        report.steps.push(done);
+    }
+    report.ended_at = context.clock.now();
+    let of_part = |done: &StepReport| group.iter().any(|step| step.id == done.step);
+    report.steps.retain(of_part);
+    report.result = run::result(&report);
+    Ok(report)
+}
+
+/// Whether the group of steps of a part may be done now.
+pub(crate) fn may_begin(plan: &Plan, group: &[Step], part: Part, replay: &Replay) -> Result<()> {
     let word = part.word();
     let Some(first) = group.first() else {
         return Err(Error::refused(format!(
@@ -193,7 +246,7 @@ pub(crate) fn first_of<'a>(
         .into_iter()
         .find(|step| replay.outcome(&step.id).is_none())
     {
-        None => Ok(first),
+        None => Ok(()),
         Some(step) => Err(Error::refused(format!(
             "run {} is not finished, and its {word} steps wait for {}",
             plan.run_id, step.id

@@ -108,8 +108,8 @@ fn wait(child: &mut Child, unit: &str, context: Context<'_>) -> Result<(bool, St
 
 /// What systemd knows of a unit.
 fn properties(unit: &str) -> HashMap<String, String> {
-    const WANTED: &str = "LoadState,ConditionResult,AssertResult,Result,ExecMainCode,\
-ExecMainStatus,InvocationID";
+    const WANTED: &str = "LoadState,ConditionResult,ConditionTimestampMonotonic,AssertResult,\
+Result,ExecMainCode,ExecMainStatus,InvocationID";
     let output = systemctl(&["show", "--property", WANTED, unit])
         .stderr(Stdio::null())
         .output();
@@ -134,13 +134,16 @@ fn ended(
     if get("LoadState") != "loaded" {
         return Ended::NotStarted(format!("{unit} was not started: {said}"));
     }
-    if get("AssertResult") == "no" {
+    // Both are also "no" where they were not asked: assertions after an unmet condition, and all
+    // of them where something else kept the unit from starting.
+    let asked = !matches!(get("ConditionTimestampMonotonic"), "" | "0");
+    if well && asked && get("ConditionResult") == "no" {
+        return Ended::Skipped(format!("{unit} was skipped by a condition"));
+    }
+    if !well && get("ConditionResult") == "yes" && get("AssertResult") == "no" {
         return Ended::NotStarted(format!(
             "{unit} was not started: it asserts that the destination is mounted"
         ));
-    }
-    if get("ConditionResult") == "no" {
-        return Ended::Skipped(format!("{unit} was skipped by a condition"));
     }
     if !well && before.is_none_or(|before| before == get("InvocationID")) {
         return Ended::NotStarted(format!("{unit} was not started: {said}"));
@@ -175,9 +178,18 @@ mod tests {
             ended(
                 true,
                 "",
-                "LoadState=loaded ConditionResult=no AssertResult=yes"
+                "LoadState=loaded ConditionResult=no ConditionTimestampMonotonic=7 AssertResult=no"
             ),
             Ended::Skipped("u was skipped by a condition".to_owned())
+        );
+        // One that systemd has forgotten says nothing of itself.
+        assert_eq!(
+            ended(
+                true,
+                "",
+                "LoadState=loaded ConditionResult=no ConditionTimestampMonotonic=0 Result=success"
+            ),
+            Ended::Broken("ended badly (success)".to_owned())
         );
         assert_eq!(
             ended(false, "Unit u not found.", "LoadState=not-found"),

@@ -8,13 +8,13 @@ use schema::{
     config::Local,
     escape,
     inventory::{DestinationState, Leftover, Place, SnapshotState, TierLink, Unmanaged},
-    record::Capabilities,
+    record::{Capabilities, RotationRecord, SnapshotMarks, SnapshotRecord},
 };
 
 use crate::{
     error::{Result, reason},
     event::Context,
-    store::{LATEST, PARTIAL, Store, TRASH},
+    store::{LATEST, PARTIAL, SNAPSHOT_FILE, Store, TRASH, record_path},
     survey::Bounds,
     sys::{
         Dir, Kind, Stat, bytes,
@@ -52,6 +52,7 @@ pub fn destination(local: &Local, folder: &str, context: Context<'_>) -> Result<
         partial: Vec::new(),
         trash: Vec::new(),
         rotation: None,
+        rotation_fault: None,
         damaged: Vec::new(),
     };
     let opened = resolve(local.mount_point.as_path()).and_then(|resolved| {
@@ -67,7 +68,7 @@ pub fn destination(local: &Local, folder: &str, context: Context<'_>) -> Result<
         }
     };
     state.present = true;
-    state.mounted = stat.mount_root;
+    state.mounted = mounts::is_mounted(&stat);
     let all = mounts::mounts().unwrap_or_default();
     state.place = Some(place(&resolved, &stat, &all));
     if let Some(mount) = mounts::of(&all, &stat) {
@@ -93,8 +94,14 @@ pub fn destination(local: &Local, folder: &str, context: Context<'_>) -> Result<
         Ok(record) => state.record = record,
         Err(error) => state.record_fault = Some(error.message),
     }
-    state.rotation = store.rotation()?;
     tiers(&store, &mut state)?;
+    match store.rotation() {
+        Ok(rotation) => state.rotation = rotation,
+        Err(error) => {
+            state.rotation = after_newest(&state);
+            state.rotation_fault = Some(error.message);
+        }
+    }
     state.latest = match store.root.read_symlink(OsStr::new(LATEST)) {
         Ok(target) => Some(escape::display(bytes(&target))),
         Err(_) => None,
@@ -129,16 +136,16 @@ fn tiers(store: &Store, state: &mut DestinationState) -> Result<()> {
                     state.links.push(TierLink { tier, id, target });
                 }
                 (id, Kind::Folder) => {
-                    let record = id.map(|id| store.record(id)).transpose()?.flatten();
+                    let record = match id {
+                        Some(id) => record(store, id),
+                        None => Ok(None),
+                    };
                     match record {
-                        Some(record) => state.snapshots.push(SnapshotState {
-                            home: tier,
-                            marks: store.marks(record.id)?,
-                            record,
-                        }),
-                        None => state.unmanaged.push(Unmanaged {
+                        Ok(Some(record)) => state.snapshots.push(snapshot(store, tier, record)),
+                        without => state.unmanaged.push(Unmanaged {
                             tier,
                             name: escape::display(bytes(&name)),
+                            record_fault: without.err(),
                         }),
                     }
                 }
@@ -150,6 +157,47 @@ fn tiers(store: &Store, state: &mut DestinationState) -> Result<()> {
         .snapshots
         .sort_by_key(|snapshot| (snapshot.record.started_at, snapshot.record.id));
     Ok(())
+}
+
+/// A snapshot's record, or why it cannot be used; none where there are no records of this name.
+/// One damaged record must not hide the others.
+fn record(store: &Store, id: SnapshotId) -> std::result::Result<Option<SnapshotRecord>, String> {
+    let path = store.named(&record_path(id, SNAPSHOT_FILE));
+    match store.record(id) {
+        Ok(Some(record)) if record.id == id => Ok(Some(record)),
+        Ok(Some(record)) => Err(format!("{path} is the record of {}", record.id)),
+        Ok(None) => match store.records(id) {
+            Ok(None) => Ok(None),
+            Ok(Some(_)) => Err(format!("{path} is missing")),
+            Err(error) => Err(error.message),
+        },
+        Err(error) => Err(error.message),
+    }
+}
+
+/// A snapshot with what was said of it. What cannot be read may say that it is pinned.
+fn snapshot(store: &Store, home: Tier, record: SnapshotRecord) -> SnapshotState {
+    let (marks, marks_fault) = match store.marks(record.id) {
+        Ok(marks) => (marks, None),
+        Err(error) => (SnapshotMarks::unknown(), Some(error.message)),
+    };
+    SnapshotState {
+        home,
+        record,
+        marks,
+        marks_fault,
+    }
+}
+
+/// The rotation to assume where its record is damaged: the one after which the fewest deletions
+/// need no approval.
+fn after_newest(state: &DestinationState) -> Option<RotationRecord> {
+    let sealed = state.snapshots.iter().map(|one| &one.record);
+    let newest = sealed.max_by_key(|record| record.sealed_at)?;
+    Some(RotationRecord {
+        rotated_at: newest.sealed_at,
+        run_id: newest.run_id.clone(),
+    })
 }
 
 /// The trees in `partial` or `trash` with what they hold for themselves.

@@ -1,6 +1,6 @@
 //! Records what a person says of a snapshot, beside its record.
 
-use schema::{SnapshotId, journal::Outcome, plan::MarkStep};
+use schema::{SnapshotId, journal::Outcome, plan::MarkStep, record::SnapshotMarks};
 
 use crate::{
     error::{Error, Result},
@@ -21,7 +21,14 @@ pub fn run(store: &Store, step: &MarkStep) -> Result<Outcome> {
         Error::refused(format!("there is no snapshot {id} in {}", store.path))
             .hint("`backup list` shows all snapshots")
     })?;
-    let mut marks = store.marks(id)?;
+    // What cannot be read is written anew: whoever says this has seen the snapshot.
+    let (mut marks, anew) = match store.marks(id) {
+        Ok(marks) => (marks, ""),
+        Err(_) => (
+            SnapshotMarks::unknown(),
+            "; its marks could not be read and were written anew",
+        ),
+    };
     match step {
         MarkStep::Pin { .. } => marks.pinned = true,
         MarkStep::Unpin { .. } => marks.pinned = false,
@@ -29,5 +36,5 @@ pub fn run(store: &Store, step: &MarkStep) -> Result<Outcome> {
     }
     let path = store.named(&record_path(id, MARKS_FILE));
     write_json(&records, MARKS_FILE, &path, &marks)?;
-    Ok(Outcome::success(format!("snapshot {id} {said}")))
+    Ok(Outcome::success(format!("snapshot {id} {said}{anew}")))
 }

@@ -37,7 +37,6 @@ const FAULTS: &[Rule] = &[
     notices::urls,
     notices::topic,
     unsupported::cloud,
-    unsupported::metrics,
     unsupported::channels,
 ];
 

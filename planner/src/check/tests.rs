@@ -443,10 +443,6 @@ fn what_this_version_cannot_do_is_refused_in_a_sentence() {
         json!({ "local": { "enable": false }, "cloud": { "enable": true, "syncMode": "copy" } }),
         "cloud.enable: cloud copies without local snapshots",
     );
-    refused(
-        json!({ "monitoring": { "prometheusFile": "/run/x.prom" } }),
-        "monitoring.prometheusFile: metrics are not part",
-    );
 }
 
 #[test]

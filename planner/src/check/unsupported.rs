@@ -36,18 +36,6 @@ pub(super) fn cloud(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Metrics.
-pub(super) fn metrics(config: &Config) -> Vec<Finding> {
-    when(config.monitoring.prometheus_file.is_some(), || {
-        Finding::new(
-            "monitoring.prometheusFile",
-            "metrics are not part of this version",
-        )
-        .expected("null")
-        .hint("set `monitoring.prometheusFile` to null; `backup status --json` has the figures")
-    })
-}
-
 /// Channels other than `command`.
 pub(super) fn channels(config: &Config) -> Vec<Finding> {
     let n = &config.notifications;

@@ -53,8 +53,34 @@ pub const SUSPECT_SNAPSHOT: &str = "suspect-snapshot";
 pub const DELETIONS_NEED_APPROVAL: &str = "deletions-need-approval";
 pub const DELETIONS_WITHHELD: &str = "deletions-withheld";
 
+// Of health checks.
+pub const DESTINATION_UNREADABLE: &str = "destination-unreadable";
+pub const NO_GOOD_BACKUP: &str = "no-good-backup";
+pub const BACKUP_TOO_OLD: &str = "backup-too-old";
+pub const NO_AGE_LIMIT: &str = "no-age-limit";
+pub const LAST_BACKUP_INCOMPLETE: &str = "last-backup-incomplete";
+pub const SPACE_LOW: &str = "space-low";
+pub const SPACE_ENDS_SOON: &str = "space-ends-soon";
+pub const LAYOUT_NOT_AS_WANTED: &str = "layout-not-as-wanted";
+pub const SNAPSHOT_LOST: &str = "snapshot-lost";
+pub const RUN_UNFINISHED: &str = "run-unfinished";
+pub const LAST_RUN_FAILED: &str = "last-run-failed";
+pub const NOBODY_WAS_TOLD: &str = "nobody-was-told";
+pub const CLOCK_WENT_BACK: &str = "clock-went-back";
+pub const NEVER_ELAPSES: &str = "never-elapses";
+pub const VERIFY_FOUND_DAMAGE: &str = "verify-found-damage";
+pub const VERIFY_FAILED: &str = "verify-failed";
+pub const VERIFY_IS_OFF: &str = "verify-is-off";
+pub const CLOUD_COPY_TOO_OLD: &str = "cloud-copy-too-old";
+pub const CLOUD_NEVER_COPIED: &str = "cloud-never-copied";
+pub const CLOUD_UNREACHABLE: &str = "cloud-unreachable";
+pub const RCLONE_MISSING: &str = "rclone-missing";
+pub const RCLONE_TOO_OLD: &str = "rclone-too-old";
+pub const RCLONE_HAS_KNOWN_FAULTS: &str = "rclone-has-known-faults";
+
 // Notes.
 pub const NOTHING_ENABLED: &str = "nothing-enabled";
+pub const ONLY_ONE_PART: &str = "only-one-part";
 pub const FIRST_SNAPSHOT: &str = "first-snapshot";
 pub const RSYNC_HAS_KNOWN_FAULTS: &str = "rsync-has-known-faults";
 pub const FULL_COPIES: &str = "full-copies";
@@ -69,4 +95,7 @@ pub const UNMANAGED_FOLDERS: &str = "unmanaged-folders";
 pub const REMOVAL_RESUMED: &str = "removal-resumed";
 pub const PARTIAL_CONTINUED: &str = "partial-continued";
 pub const PARTIAL_DISCARDED: &str = "partial-discarded";
+pub const SNAPSHOT_RECORD_DAMAGED: &str = "snapshot-record-damaged";
+pub const SNAPSHOT_MARKS_DAMAGED: &str = "snapshot-marks-damaged";
+pub const ROTATION_RECORD_DAMAGED: &str = "rotation-record-damaged";
 pub const DAMAGED_FILES: &str = "damaged-files";

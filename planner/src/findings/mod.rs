@@ -6,10 +6,11 @@
 pub mod code;
 pub(crate) mod destination;
 pub(crate) mod notices;
-mod rsync;
+pub(crate) mod records;
+pub(crate) mod rsync;
 mod sources;
 
-use schema::{Finding, Severity, inventory, inventory::Power};
+use schema::{Finding, Severity, inventory, inventory::Power, plan::Part};
 
 use crate::{space, steps::facts::Facts};
 
@@ -37,8 +38,18 @@ pub(crate) fn of(facts: &Facts<'_>) -> Vec<Finding> {
     };
     if let Some(absence) = destination::absence(facts.config, destination) {
         findings.push(absence);
+        if facts.options.only == Some(Part::Cloud) {
+            return findings;
+        }
         // What is below an empty mount point says nothing of the destination.
         sources::check(facts, &mut findings);
+        return findings;
+    }
+    // The cloud steps only read the destination, and neither sources nor space matter to them.
+    if facts.options.only == Some(Part::Cloud) {
+        destination::check(facts, destination, &mut findings);
+        findings.retain(|finding| finding.code != code::DESTINATION_READ_ONLY);
+        notices::of_destination(facts, destination, &mut findings);
         return findings;
     }
     destination::check(facts, destination, &mut findings);
@@ -89,7 +100,9 @@ fn other_inventory(facts: &Facts<'_>) -> Option<Finding> {
     if !local.enable {
         return None;
     }
-    let unscanned = |path: &_| !found.sources.iter().any(|source| source.path == *path);
+    let no_sources = facts.options.only == Some(Part::Cloud);
+    let unscanned =
+        |path: &_| !no_sources && !found.sources.iter().any(|source| source.path == *path);
     let what = if found
         .destination
         .as_ref()
@@ -106,6 +119,18 @@ fn other_inventory(facts: &Facts<'_>) -> Option<Finding> {
             format!("the inventory says nothing of {what}: it was made for another config"),
         )
         .hint("take the inventory again with this config"),
+    )
+}
+
+/// That a run does the steps of one part, and what it leaves out.
+pub(crate) fn only(part: Part, left_out: &[&str]) -> Finding {
+    note(
+        code::ONLY_ONE_PART,
+        format!(
+            "only the {} steps: {} left out",
+            part.word(),
+            left_out.join(", ")
+        ),
     )
 }
 

@@ -4,7 +4,7 @@
 
 use schema::{Finding, escape, inventory::DestinationState, record::Capabilities};
 
-use super::{code, counted, first_few, note, warning};
+use super::{code, counted, first_few, note, records, warning};
 use crate::{
     space::gib,
     steps::facts::{self, Facts},
@@ -14,7 +14,7 @@ use crate::{
 const LONGEST_NAME: u32 = 255;
 
 /// What a person should know of the destination, whether or not anything runs.
-pub(super) fn of_destination(
+pub(crate) fn of_destination(
     facts: &Facts<'_>,
     destination: &DestinationState,
     findings: &mut Vec<Finding>,
@@ -38,13 +38,17 @@ pub(super) fn of_destination(
     }
     findings.extend(suspect(destination));
     findings.extend(damaged(destination));
+    findings.extend(records::damaged(destination));
     if let Some(can) = facts.capabilities() {
         capabilities(facts, destination, can, findings);
     }
-    let count = destination.unmanaged.len() as u64;
+    let foreign = destination.unmanaged.iter();
+    let foreign: Vec<_> = foreign.filter(|one| one.record_fault.is_none()).collect();
+    let count = foreign.len() as u64;
     if count > 0 {
-        let names = destination.unmanaged.iter();
-        let names = names.map(|one| format!("{}/{}", one.tier, one.name));
+        let names = foreign
+            .iter()
+            .map(|one| format!("{}/{}", one.tier, one.name));
         findings.push(
             note(
                 code::UNMANAGED_FOLDERS,

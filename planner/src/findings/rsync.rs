@@ -14,7 +14,7 @@ const OLDEST: [u64; 3] = [3, 2, 0];
 const MENDED: [u64; 3] = [3, 5, 0];
 
 /// The finding about rsync, where it is the engine.
-pub(super) fn check(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+pub(crate) fn check(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     if !facts.config.local.use_rsync {
         return;
     }
@@ -67,7 +67,7 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
 }
 
 /// The numbers of a version; what is missing or is no number counts as zero.
-fn numbers(version: &str) -> [u64; 3] {
+pub(crate) fn numbers(version: &str) -> [u64; 3] {
     let mut parts = version.trim_start_matches('v').split('.').map(|part| {
         let digits: String = part.chars().take_while(char::is_ascii_digit).collect();
         digits.parse().unwrap_or(0)

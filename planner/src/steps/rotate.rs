@@ -101,6 +101,28 @@ fn rotation(facts: &Facts<'_>, destination: &DestinationState, complete: bool) -
     }
 }
 
+/// What a rotation would change in the tiers although there is no new snapshot: nothing, if the
+/// last one went as it should. What waits for approval or acceptance is not among it.
+pub(crate) fn not_as_wanted(facts: &Facts<'_>, destination: &DestinationState) -> Vec<String> {
+    let candidates: Vec<Candidate> = destination.snapshots.iter().map(facts::candidate).collect();
+    let decision = retention::decide(&policy(facts), facts.now, &candidates);
+    let homes = destination.snapshots.iter();
+    let found = Found {
+        destination,
+        homes: homes.map(|one| (one.record.id, one.home)).collect(),
+        withheld: decision.expire.keys().copied().collect(),
+        symlinks: facts.symlinks(),
+    };
+    let difference = layout::difference(&found, &decision);
+    let moves = difference.moves.iter();
+    let moves = moves.map(|one| format!("{} belongs into {}", one.id, one.to));
+    let links = difference.links.iter();
+    let links = links.map(|one| format!("{}/{} is missing", one.tier, one.id));
+    let unlinks = difference.unlinks.iter();
+    let unlinks = unlinks.map(|one| format!("{}/{}: {}", one.tier, one.id, one.reason));
+    moves.chain(links).chain(unlinks).collect()
+}
+
 fn policy(facts: &Facts<'_>) -> Policy {
     let local = &facts.config.local;
     Policy {

@@ -3,7 +3,7 @@
 use schema::{Config, config::IfAbsent};
 
 use super::{
-    Layout, STATE_DIR, mount_unit, sandbox,
+    CLOUD, LOCAL, Layout, STATE_DIR, mount_unit, sandbox,
     text::{self, File},
 };
 
@@ -15,7 +15,15 @@ const NO_FAILURE: &str = "3 75 130 143";
 pub(super) fn coordinator(config: &Config, layout: &Layout) -> String {
     let program = program(layout);
     let mount = local_mount(config);
+    let parts = [
+        config.local.enable.then_some(LOCAL),
+        config.cloud.enable.then_some(CLOUD),
+    ];
+    let parts: Vec<&str> = parts.into_iter().flatten().collect();
+    let parts = (!parts.is_empty()).then(|| parts.join(" "));
     let file = unit("Backup", config)
+        .because("Who stops the run stops its parts; and systemd remembers how they ended.")
+        .maybe("PropagatesStopTo", parts)
         .section("Service")
         .set("Type", "notify")
         .set(
@@ -91,7 +99,10 @@ pub(super) fn health(config: &Config, layout: &Layout) -> String {
 
 /// What all services begin with.
 fn unit(description: &str, config: &Config) -> File {
-    let file = File::new(description).set("Documentation", "man:backup(1)");
+    let file = File::new(description)
+        .set("Documentation", "man:backup(1)")
+        .because("Any number of triggers may ask; asking is cheap.")
+        .set("StartLimitIntervalSec", "0");
     // The order only: whether it is mounted is the program's to see. `RequiresMountsFor` would do
     // nothing where no unit mounts it, and wait for a device that is not there where one does.
     file.maybe("After", local_mount(config))

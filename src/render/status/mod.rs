@@ -8,14 +8,21 @@ mod text;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, FixedOffset, TimeDelta};
+use planner::schedule;
 use schema::{
-    Config, Finding, Report, RunResult, SnapshotId, inventory::DestinationState,
+    Config, Finding, Report, RunResult, SnapshotId,
+    health::{Health, HealthVerdict},
+    inventory::DestinationState,
+    record::Capabilities,
     verify::DamagedFile,
 };
 use serde::Serialize;
 
 pub(crate) use self::text::render;
-use super::list::{ListView, Listed};
+use super::{
+    health,
+    list::{ListView, Listed},
+};
 
 /// How far a start may lie in the future before it says nothing; as retention has it.
 const FUTURE_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
@@ -60,6 +67,12 @@ pub(crate) struct StatusView {
     /// Stored files that are known to be damaged.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) damaged: Vec<DamagedFile>,
+    /// Snapshots whose record is damaged, as `tier/id`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) damaged_records: Vec<String>,
+    /// What the last health check found; none if there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) health: Option<LastCheck>,
     /// A run that was begun and not ended.
     pub(crate) unfinished: Option<Unfinished>,
     /// The last run that ended.
@@ -81,6 +94,9 @@ pub(crate) struct Destination {
     pub(crate) file_system: Option<String>,
     pub(crate) free_bytes: u64,
     pub(crate) total_bytes: u64,
+    /// What it cannot hold, where that is less than a file system of Linux holds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) lacks: Vec<String>,
 }
 
 impl Destination {
@@ -109,6 +125,17 @@ pub(crate) struct LastGood {
 pub(crate) struct Suspect {
     pub(crate) id: SnapshotId,
     pub(crate) because: Vec<String>,
+}
+
+/// What the last health check found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct LastCheck {
+    pub(crate) checked_at: DateTime<FixedOffset>,
+    pub(crate) verdict: HealthVerdict,
+    /// In one line.
+    pub(crate) summary: String,
+    /// Whether the next one is overdue.
+    pub(crate) overdue: bool,
 }
 
 /// A run that was begun and not ended.
@@ -146,6 +173,13 @@ impl StatusView {
             *by_tier.entry(tier.to_string()).or_default() += 1;
         }
         let damaged = destination.map_or_else(Vec::new, |found| found.damaged.clone());
+        let damaged_records = destination.map_or_else(Vec::new, |found| {
+            let folders = found.unmanaged.iter();
+            let damaged = folders.filter(|one| one.record_fault.is_some());
+            damaged
+                .map(|one| format!("{}/{}", one.tier, one.name))
+                .collect()
+        });
         let destination = destination.map(|found| Destination {
             path: found.mount_point.to_string(),
             present: found.present,
@@ -154,6 +188,7 @@ impl StatusView {
             file_system: found.file_system.clone(),
             free_bytes: found.free_bytes,
             total_bytes: found.total_bytes,
+            lacks: found.capabilities().map_or_else(Vec::new, lacks),
         });
         let away = destination.as_ref().is_none_or(|found| !found.ready);
         let last_good = match newest_good(listed) {
@@ -182,6 +217,8 @@ impl StatusView {
                 })
                 .collect(),
             damaged,
+            damaged_records,
+            health: None,
             unfinished: unfinished
                 .filter(|_| !running)
                 .map(|run_id| Unfinished { run_id, step: None }),
@@ -215,6 +252,17 @@ impl StatusView {
         self
     }
 
+    /// Adds what the last health check found.
+    pub(crate) fn checked(mut self, config: &Config, health: Option<&Health>) -> Self {
+        self.health = health.map(|health| LastCheck {
+            overdue: schedule::is_check_late(config, health.checked_at, self.now),
+            checked_at: health.checked_at,
+            verdict: health.verdict,
+            summary: health::summary(health),
+        });
+        self.judged()
+    }
+
     /// Adds what was noticed.
     pub(crate) fn noticed(mut self, findings: Vec<Finding>) -> Self {
         self.findings = findings;
@@ -225,6 +273,13 @@ impl StatusView {
         (self.verdict, self.summary) = text::verdict(&self);
         self
     }
+}
+
+/// What a destination cannot hold, in words; as root would see it, who makes the backups.
+fn lacks(can: &Capabilities) -> Vec<String> {
+    let links = (!can.hard_links).then_some("hard links");
+    let gaps = links.into_iter().chain(can.gaps(true));
+    gaps.map(str::to_owned).collect()
 }
 
 /// The newest snapshot that counts.

@@ -3,13 +3,13 @@
 //! Nothing here may look for anything or judge by what is not in the view.
 
 use chrono::TimeDelta;
-use schema::{RunResult, Severity};
+use schema::{RunResult, Severity, health::HealthVerdict};
 
 use super::{Destination, StatusView, Verdict};
 use crate::{
     render::{
         amount,
-        page::{Page, firm, path},
+        page::{Page, firm, first_few, path},
         report,
     },
     style::{Style, printable},
@@ -57,6 +57,8 @@ pub(super) fn verdict(view: &StatusView) -> (Verdict, String) {
         ))
     } else if !view.damaged.is_empty() {
         Some(damaged(view))
+    } else if !view.damaged_records.is_empty() {
+        Some(records(view))
     } else if view.unfinished.is_some() {
         Some("a run is unfinished".to_owned())
     } else if let Some(refusal) = finding(Severity::Refusal) {
@@ -66,7 +68,7 @@ pub(super) fn verdict(view: &StatusView) -> (Verdict, String) {
     } else if !good.complete {
         Some("the last backup has errors".to_owned())
     } else {
-        finding(Severity::Warning)
+        finding(Severity::Warning).or_else(|| checked(view))
     };
     match trouble {
         Some(trouble) => (Verdict::Warning, format!("{trouble}; {last}")),
@@ -81,6 +83,25 @@ fn damaged(view: &StatusView) -> String {
     let are = if count == 1 { "is" } else { "are" };
     let files = amount::plural(count, "stored file", "stored files");
     format!("{files} {are} damaged")
+}
+
+/// How many snapshots have a damaged record.
+fn records(view: &StatusView) -> String {
+    match view.damaged_records.len() as u64 {
+        1 => "the record of 1 snapshot is damaged".to_owned(),
+        count => format!(
+            "the records of {} snapshots are damaged",
+            amount::count(count)
+        ),
+    }
+}
+
+/// What the last health check found, if that was anything.
+fn checked(view: &StatusView) -> Option<String> {
+    let last = view.health.as_ref()?;
+    let age = amount::age(view.now - last.checked_at);
+    let found = last.verdict != HealthVerdict::Ok;
+    found.then(|| format!("the health check {age} found {}", last.summary))
 }
 
 fn ago(seconds: i64) -> String {
@@ -105,6 +126,13 @@ pub(crate) fn render(view: &StatusView, style: &Style) -> String {
     fact("Host", &printable(&view.host));
     if let Some(found) = &view.destination {
         fact("Destination", &place(found));
+        if found.ready && !found.lacks.is_empty() {
+            let lacks = found.lacks.join(", ");
+            fact(
+                "Cannot hold",
+                &format!("{lacks}; `backup plan` says what that means"),
+            );
+        }
         let tiers: Vec<String> = schema::Tier::ALL
             .iter()
             .filter_map(|tier| {
@@ -160,6 +188,28 @@ pub(crate) fn render(view: &StatusView, style: &Style) -> String {
             damaged(view)
         );
         fact("Damaged", &text);
+    }
+    if !view.damaged_records.is_empty() {
+        let names: Vec<String> = view.damaged_records.iter().map(|one| path(one)).collect();
+        let names = first_few(&names, 3);
+        fact(
+            "Record",
+            &format!("damaged of {names}; see `backup health`"),
+        );
+    }
+    if let Some(last) = &view.health {
+        let age = amount::age(view.now - last.checked_at);
+        let mut text = match last.verdict {
+            HealthVerdict::Ok => format!("ok, checked {age}"),
+            _ => format!(
+                "{}, checked {age}; `backup health` tells more",
+                last.summary
+            ),
+        };
+        if last.overdue {
+            text += "; the next check is overdue";
+        }
+        fact("Health", &text);
     }
     for one in &view.suspect {
         let why = printable(&one.because.join("; "));

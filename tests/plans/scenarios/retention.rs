@@ -70,6 +70,18 @@ pub(crate) fn all() -> Vec<Scenario> {
                 ),
         ),
         (
+            "a-snapshot-whose-record-is-damaged-stays-and-is-no-basis",
+            World::nightly("2025-01-10", 4)
+                .destination(|found| {
+                    let newest = found.snapshots.pop().unwrap();
+                    assert_eq!(newest.record.id, id("2025-01-13_02-00-00"));
+                    found.snapshots[0].marks_fault = Some("cannot read marks.json: EOF".to_owned());
+                    found.snapshots[0].marks.pinned = true;
+                    found.rotation_fault = Some("cannot read rotation.json: EOF".to_owned());
+                })
+                .record_damaged(Tier::Daily, "2025-01-13_02-00-00"),
+        ),
+        (
             "a-snapshot-does-not-move-onto-an-unmanaged-folder",
             // Weeklies are kept anew, and Sunday's cannot go where it should.
             World::nightly("2025-01-10", 4)

@@ -66,6 +66,7 @@ mod tests {
     #[test]
     fn the_destination_is_found_through_every_mount_that_shows_it() {
         let mount = |device: &str, root: &str, mount_point: &str| Mount {
+            parent: 0,
             id: 0,
             device: device.to_owned(),
             root: root.into(),

@@ -1,0 +1,332 @@
+//! From the survey to the items of jobs: which folder an entry goes to, what stands for it in the
+//! basis, which names belong to one file.
+
+use std::{
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt as _,
+    sync::{Arc, Mutex},
+};
+
+use schema::record::SourceRecord;
+
+use super::{Builder, Open};
+use crate::{
+    error::{Error, Result},
+    manifest::Entry,
+    snapshot::job::{Group, Item, Place, What},
+    survey::{FoundSource, Met, Surveyed},
+    sys::{Folder, Kind, Stat, resolve::resolve},
+};
+
+impl Builder<'_> {
+    /// Adds one thing that was met to the job at hand; says whether there was one.
+    pub(super) fn step(&mut self) -> Result<bool> {
+        let Some(open) = &mut self.open else {
+            let Some(source) = self.sources.next() else {
+                self.leave_to(&[])?;
+                // The tree's own folder is full, too.
+                if let Some(root) = self.places.pop() {
+                    self.job.leaves.push(root);
+                    return Ok(true);
+                }
+                return Ok(false);
+            };
+            self.begin(source)?;
+            return Ok(true);
+        };
+        let met = open.record.next_met().map_err(|error| {
+            Error::failed(format!("cannot read the survey of the sources: {error}"))
+        })?;
+        match met {
+            Some((name, met)) => self.met(name, met)?,
+            None => {
+                self.open = None;
+                self.job.source = None;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Begins a source, with the folders above it.
+    fn begin(&mut self, source: Surveyed) -> Result<()> {
+        let parts: Vec<&[u8]> = source
+            .path
+            .as_str()
+            .as_bytes()
+            .split(|byte| *byte == b'/')
+            .filter(|part| !part.is_empty())
+            .collect();
+        let above = &parts[..parts.len().saturating_sub(1)];
+        self.leave_to(above)?;
+        let prefix = parts.join(&b'/');
+        let mut record = SourceRecord {
+            path: source.path.clone(),
+            present: true,
+            mounted: false,
+            entries: 0,
+        };
+        match source.found {
+            Ok(found) => {
+                self.enter_above(above)?;
+                record.present = !self.place()?.is_lost();
+                let FoundSource {
+                    parent,
+                    name,
+                    stat,
+                    record: met,
+                } = found;
+                record.mounted = stat.mount_root;
+                self.open = Some(Open {
+                    record: met,
+                    from: Some((Folder::top(parent), name)),
+                    prefix,
+                    depth: 0,
+                });
+            }
+            Err(error) => {
+                record.present = false;
+                let name = parts.last().copied().unwrap_or_default();
+                let name = OsStr::from_bytes(name).to_owned();
+                self.item(name, prefix, None, What::NoSource(error))?;
+            }
+        }
+        self.job.source = Some(self.records.len());
+        self.records.push(record);
+        Ok(())
+    }
+
+    /// Enters the folders above a source that are not entered yet.
+    fn enter_above(&mut self, parts: &[&[u8]]) -> Result<()> {
+        for depth in self.places.len() - 1..parts.len() {
+            let path = parts[..=depth].join(&b'/');
+            let absolute = [b"/", path.as_slice()].concat();
+            let stat = resolve(OsStr::from_bytes(&absolute).as_ref())
+                .map(|resolved| resolved.stat)
+                .map_err(|error| Error::io("look at", &absolute, error))?;
+            let name = OsStr::from_bytes(parts[depth]).to_owned();
+            self.enter(name, path, None, &stat, None)?;
+        }
+        Ok(())
+    }
+
+    /// Leaves folders until the ones entered are the given ones or some above them.
+    fn leave_to(&mut self, parts: &[&[u8]]) -> Result<()> {
+        let wanted = parts.join(&b'/');
+        while self.places.len() > 1 {
+            let path = &self.place()?.path;
+            let inside = wanted
+                .strip_prefix(path.as_slice())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"));
+            if inside {
+                break;
+            }
+            self.leave();
+        }
+        Ok(())
+    }
+
+    /// Adds what was met in the source at hand.
+    fn met(&mut self, name: OsString, met: Met) -> Result<()> {
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        if met == Met::Leave {
+            open.depth -= 1;
+            // The tree's own folder stands for `/` and is left last of all.
+            if !(open.depth == 0 && open.prefix.is_empty()) {
+                self.leave();
+            }
+            return Ok(());
+        }
+        let from = open.from.take();
+        let is_source = from.is_some();
+        let (name, path) = if is_source {
+            // The names on both sides differ where the configured path goes through a symlink.
+            let own = open.prefix.rsplit(|byte| *byte == b'/').next();
+            let own = OsStr::from_bytes(own.unwrap_or_default()).to_owned();
+            (own, open.prefix.clone())
+        } else {
+            let place = self.places.last();
+            let above = place.map_or(&b""[..], |place| &place.path);
+            let between: &[u8] = if above.is_empty() { b"" } else { b"/" };
+            let path = [above, between, name.as_bytes()].concat();
+            (name, path)
+        };
+        if matches!(met, Met::Enter(_)) {
+            open.depth += 1;
+        }
+        let is_root = is_source && path.is_empty();
+        if is_source
+            && matches!(met, Met::Unreadable(..) | Met::Vanished)
+            && let Some(record) = self.records.last_mut()
+        {
+            record.present = false;
+        }
+        match met {
+            Met::Enter(stat) if is_root => self.enter_root(&stat, from)?,
+            Met::Enter(stat) => self.enter(name, path, from, &stat, Some(true))?,
+            Met::Leaf(stat) => {
+                let basis = self.find(&path)?;
+                let group = self.group(&stat);
+                if stat.kind == Kind::File {
+                    if !basis.as_ref().is_some_and(|basis| basis.untouched(&stat)) {
+                        self.job.bytes += stat.size;
+                    }
+                    let what = What::File(stat, group);
+                    self.item_from(name, path, basis, from, what)?;
+                } else {
+                    let what = What::Other(stat, group);
+                    self.item_from(name, path, basis, from, what)?;
+                }
+            }
+            Met::MountPoint(stat) => {
+                self.enter(name, path, from, &stat, None)?;
+                self.leave();
+            }
+            Met::Unreadable(stat, error) => {
+                self.item(name.clone(), path.clone(), None, What::Unreadable(error))?;
+                if let Some(stat) = stat.filter(|_| !is_root) {
+                    self.enter(name, path, from, &stat, None)?;
+                    self.leave();
+                }
+            }
+            Met::Vanished => self.item(name, path, None, What::Vanished)?,
+            Met::Leave => {}
+        }
+        Ok(())
+    }
+
+    /// Enters a folder; `read` says that it is read in the source.
+    fn enter(
+        &mut self,
+        name: OsString,
+        path: Vec<u8>,
+        from: Option<(Folder, OsString)>,
+        stat: &Stat,
+        read: Option<bool>,
+    ) -> Result<()> {
+        let basis = self.find(&path)?;
+        let place = self.place()?;
+        let in_basis = basis
+            .as_ref()
+            .filter(|basis| basis.kind == Kind::Folder && !basis.absent)
+            .and(place.basis.as_ref());
+        let inode = (stat.dev, stat.ino);
+        let source = read.and_then(|_| match &from {
+            Some((above, name)) => Some(above.known_child(name, inode)),
+            None => Some(place.source.as_ref()?.known_child(&name, inode)),
+        });
+        let child = Place::new(
+            place.new.child(&name),
+            in_basis.map(|above| above.child(&name)),
+            source,
+            path.clone(),
+            place.continued,
+        );
+        // Told by its name alone: whatever is in it, on whatever thread, is lost with it.
+        let refused = self.shop.capabilities.refuses_name(name.as_bytes());
+        if place.is_lost() || refused.is_some() {
+            child.lose();
+        }
+        let what = What::Folder(*stat, Arc::clone(&child));
+        self.item_from(name, path, basis, from, what)?;
+        self.places.push(child);
+        Ok(())
+    }
+
+    /// Enters `/`, for which the tree's own folder stands.
+    fn enter_root(&mut self, stat: &Stat, from: Option<(Folder, OsString)>) -> Result<()> {
+        let root = self.place()?;
+        let end = root.end().clone();
+        let inode = (stat.dev, stat.ino);
+        let source = from.map(|(above, name)| above.known_child(&name, inode));
+        let with_source = Place::new(
+            root.new.clone(),
+            root.basis.clone(),
+            source,
+            Vec::new(),
+            root.continued,
+        );
+        *with_source.end() = end;
+        self.places.pop();
+        self.places.push(with_source);
+        self.item(OsString::new(), Vec::new(), None, What::Root(*stat))
+    }
+
+    fn leave(&mut self) {
+        self.job.leaves.extend(self.places.pop());
+    }
+
+    fn item(
+        &mut self,
+        name: OsString,
+        path: Vec<u8>,
+        basis: Option<Box<Entry>>,
+        what: What,
+    ) -> Result<()> {
+        self.item_from(name, path, basis, None, what)
+    }
+
+    fn item_from(
+        &mut self,
+        name: OsString,
+        path: Vec<u8>,
+        basis: Option<Box<Entry>>,
+        from: Option<(Folder, OsString)>,
+        what: What,
+    ) -> Result<()> {
+        let place = self.place()?;
+        self.job.items.push(Item {
+            place,
+            name,
+            path,
+            from: from.map(Box::new),
+            basis,
+            what,
+        });
+        Ok(())
+    }
+
+    fn place(&self) -> Result<Arc<Place>> {
+        self.places
+            .last()
+            .cloned()
+            .ok_or_else(|| Error::failed("an entry outside of every folder"))
+    }
+
+    /// The basis' entry of a path.
+    fn find(&mut self, path: &[u8]) -> Result<Option<Box<Entry>>> {
+        let Some(basis) = &mut self.basis else {
+            return Ok(None);
+        };
+        let found = basis.find(path).map_err(|error| {
+            self.shop
+                .store
+                .io("read", "the basis' manifest", error)
+                .hint("run `backup list`; `backup apply --fresh` starts without continuing")
+        })?;
+        Ok(found.map(Box::new))
+    }
+
+    /// The group of an entry that has several names.
+    fn group(&mut self, stat: &Stat) -> Option<Arc<Group>> {
+        if stat.nlink < 2 {
+            return None;
+        }
+        let inode = (stat.dev, stat.ino);
+        let (group, met) = self.groups.entry(inode).or_insert_with(|| {
+            self.group_count += 1;
+            let group = Group {
+                number: self.group_count,
+                first: Mutex::default(),
+            };
+            (Arc::new(group), 0)
+        });
+        *met += 1;
+        let (group, is_last) = (Arc::clone(group), *met == stat.nlink);
+        if is_last {
+            self.groups.remove(&inode);
+        }
+        Some(group)
+    }
+}

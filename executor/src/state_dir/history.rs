@@ -1,0 +1,103 @@
+//! What the state directory tells of the past: how backups ended, how much room they found, and
+//! what the last health check came to.
+//!
+//! A run's folder that cannot be read is passed over: the others tell enough.
+
+use chrono::{DateTime, FixedOffset};
+use schema::{
+    Plan, Report,
+    health::{EndedRun, Health, SpaceSample},
+};
+use serde::Deserialize;
+
+use super::{INVENTORY, PLAN, REPORT, RUNS, StateDir, is_small};
+use crate::{
+    error::Result,
+    store::{read_json, write_json},
+};
+
+const HEALTH: &str = "health.json";
+
+/// The part of an inventory that says how much room there was.
+#[derive(Deserialize)]
+struct Room {
+    taken_at: DateTime<FixedOffset>,
+    destination: Option<Destination>,
+}
+
+#[derive(Deserialize)]
+struct Destination {
+    free_bytes: u64,
+    record: Option<Record>,
+}
+
+#[derive(Deserialize)]
+struct Record {
+    id: String,
+}
+
+impl StateDir {
+    /// Backups that ended, oldest first; restores and the like are none.
+    ///
+    /// # Errors
+    /// When the folders of runs cannot be listed.
+    pub fn ended_runs(&self) -> Result<Vec<EndedRun>> {
+        let mut runs = Vec::new();
+        for name in self.run_names()? {
+            let Ok(run) = self.run(&name) else {
+                continue;
+            };
+            let at = |file: &str| self.named(&format!("{RUNS}/{name}/{file}"));
+            let plan: Option<Plan> = read_json(&run, PLAN, &at(PLAN)).unwrap_or_default();
+            if plan.is_none_or(|plan| is_small(&plan)) {
+                continue;
+            }
+            if let Ok(Some(report)) = read_json::<Report>(&run, REPORT, &at(REPORT)) {
+                runs.push(EndedRun::of(&report));
+            }
+        }
+        Ok(runs)
+    }
+
+    /// The room that runs found on a destination before they began, oldest first.
+    ///
+    /// # Errors
+    /// When the folders of runs cannot be listed.
+    pub fn free_space(&self, destination: &str) -> Result<Vec<SpaceSample>> {
+        let mut samples = Vec::new();
+        for name in self.run_names()? {
+            let Ok(run) = self.run(&name) else {
+                continue;
+            };
+            let at = self.named(&format!("{RUNS}/{name}/{INVENTORY}"));
+            let room: Option<Room> = read_json(&run, INVENTORY, &at).unwrap_or_default();
+            let Some(room) = room else { continue };
+            let found = room.destination.filter(|found| {
+                let record = found.record.as_ref();
+                record.is_some_and(|record| record.id == destination)
+            });
+            samples.extend(found.map(|found| SpaceSample {
+                at: room.taken_at,
+                free_bytes: found.free_bytes,
+            }));
+        }
+        samples.sort_by_key(|sample| sample.at);
+        Ok(samples)
+    }
+
+    /// What the last health check came to.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn health(&self) -> Result<Option<Health>> {
+        read_json(&self.dir, HEALTH, &self.named(HEALTH))
+    }
+
+    /// Keeps what a health check came to, instead of what the last one did.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn remember_health(&self, health: &Health) -> Result<()> {
+        write_json(&self.dir, HEALTH, &self.named(HEALTH), health)
+    }
+}

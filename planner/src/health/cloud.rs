@@ -1,0 +1,64 @@
+//! How old the copy in the cloud is, and whether the remote can be reached.
+
+use schema::{
+    Finding,
+    health::{CloudCopy, Measured},
+};
+
+use super::{Checkup, age, error, warning};
+use crate::{findings::code, schedule};
+
+/// Judges the copy, where there is to be one.
+pub(super) fn check(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) -> Option<CloudCopy> {
+    let config = checkup.facts.config;
+    if !config.cloud.enable {
+        return None;
+    }
+    let Measured {
+        runs,
+        cloud_unreachable,
+        ..
+    } = checkup.measured;
+    let copied_at = runs.iter().filter_map(|run| run.copied_at).max();
+    let now = checkup.facts.inventory.taken_at;
+    match copied_at {
+        None => findings.push(
+            warning(
+                code::CLOUD_NEVER_COPIED,
+                "none of the runs that are remembered brought a copy to the cloud (cloud.enable)",
+            )
+            .hint("make one with `backup now`; `backup status` says what stands in the way"),
+        ),
+        Some(at) => {
+            if let Some(limit) = schedule::oldest_acceptable(config, now)
+                && now - at > limit
+            {
+                findings.push(
+                    error(
+                        code::CLOUD_COPY_TOO_OLD,
+                        format!(
+                            "the last copy to the cloud is {} old, and {} is the most ({})",
+                            age::days(now - at),
+                            age::days(limit),
+                            age::source(config)
+                        ),
+                    )
+                    .hint("run `backup now` and see what its cloud step says"),
+                );
+            }
+        }
+    }
+    if let Some(because) = cloud_unreachable {
+        findings.push(
+            warning(
+                code::CLOUD_UNREACHABLE,
+                format!("connection failed: the remote of cloud.* cannot be listed: {because}"),
+            )
+            .hint("check the network and the credentials in cloud.configFile"),
+        );
+    }
+    Some(CloudCopy {
+        copied_at,
+        unreachable: cloud_unreachable.clone(),
+    })
+}

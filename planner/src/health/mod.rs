@@ -1,0 +1,131 @@
+//! Whether the backup can be relied on: pure rules over the inventory and what was measured.
+//!
+//! Owns the verdict and the severities that findings have here: what would refuse the next run is
+//! an error. One file for each group of rules; none of them looks for anything.
+
+mod age;
+mod cloud;
+mod runs;
+mod schedules;
+mod space;
+mod stored;
+#[cfg(test)]
+mod tests;
+mod tools;
+
+use std::cmp::Reverse;
+
+use schema::{
+    Config, Finding, Inventory, Severity,
+    health::{FORMAT_VERSION, Health, HealthVerdict, Measured},
+};
+
+use crate::{
+    Options,
+    findings::{self, code},
+    pipeline::sorted,
+    steps::facts::Facts,
+};
+
+/// What the rules look at.
+struct Checkup<'a> {
+    facts: &'a Facts<'a>,
+    measured: &'a Measured,
+    /// Whether the destination is there, and mounted where that is asked for.
+    ready: bool,
+}
+
+/// Judges what was found. The same input gives the same result.
+#[must_use]
+pub fn check(config: &Config, inventory: &Inventory, measured: &Measured) -> Health {
+    let inventory = &sorted(inventory);
+    let options = Options::default();
+    let facts = Facts::new(config, inventory, &options);
+    let destination = facts.destination;
+    let absence = destination.and_then(|found| findings::destination::absence(config, found));
+    let checkup = Checkup {
+        facts: &facts,
+        measured,
+        ready: destination.is_some() && absence.is_none(),
+    };
+    let mut findings = Vec::new();
+    if !config.local.enable && !config.cloud.enable {
+        findings.push(
+            warning(
+                code::NOTHING_ENABLED,
+                "neither local.enable nor cloud.enable is on, so nothing is backed up",
+            )
+            .hint("set local.enable, cloud.enable or both"),
+        );
+    }
+    findings.extend(absence.map(|found| judged(found, Severity::Note)));
+    if let (Some(destination), true) = (destination, checkup.ready) {
+        let mut refusals = Vec::new();
+        findings::destination::check(&facts, destination, &mut refusals);
+        findings.extend(refusals.into_iter().map(|one| judged(one, Severity::Note)));
+    }
+    if let Some(fault) = &measured.destination_fault {
+        let path = &config.local.mount_point;
+        findings.push(
+            error(
+                code::DESTINATION_UNREADABLE,
+                format!("{path} (local.mountPoint) cannot be read: {fault}"),
+            )
+            .hint("look for disk errors with `dmesg`, and check the file system"),
+        );
+    }
+    let last_good = age::last_good(&checkup);
+    age::check(&checkup, last_good.as_ref(), &mut findings);
+    let space = space::check(&checkup, &mut findings);
+    stored::check(&checkup, &mut findings);
+    runs::check(&checkup, &mut findings);
+    schedules::check(&checkup, &mut findings);
+    let cloud = cloud::check(&checkup, &mut findings);
+    tools::check(&checkup, &mut findings);
+    findings.sort_by_key(|finding| Reverse(finding.severity));
+    Health {
+        format_version: FORMAT_VERSION,
+        host: facts.host.to_owned(),
+        checked_at: inventory.taken_at,
+        verdict: verdict(&findings),
+        last_good,
+        space,
+        verified: measured.verified.clone(),
+        cloud,
+        findings,
+    }
+}
+
+fn verdict(findings: &[Finding]) -> HealthVerdict {
+    match findings.iter().map(|finding| finding.severity).max() {
+        Some(Severity::Error | Severity::Refusal) => HealthVerdict::Error,
+        Some(Severity::Warning | Severity::Deferral) => HealthVerdict::Warning,
+        Some(Severity::Note) | None => HealthVerdict::Ok,
+    }
+}
+
+/// A finding of a plan as one of health: what refuses a run is an error, and what defers it is
+/// `deferral`.
+fn judged(finding: Finding, deferral: Severity) -> Finding {
+    let severity = match finding.severity {
+        Severity::Refusal => Severity::Error,
+        Severity::Deferral => deferral,
+        other => other,
+    };
+    Finding {
+        severity,
+        ..finding
+    }
+}
+
+fn note(code: &str, message: impl Into<String>) -> Finding {
+    Finding::new(Severity::Note, code, message)
+}
+
+fn warning(code: &str, message: impl Into<String>) -> Finding {
+    Finding::new(Severity::Warning, code, message)
+}
+
+fn error(code: &str, message: impl Into<String>) -> Finding {
+    Finding::new(Severity::Error, code, message)
+}

@@ -1,0 +1,83 @@
+//! How runs went: the last one, one that waits to be continued, and whether the clock can be
+//! trusted.
+
+use chrono::TimeDelta;
+use schema::{Finding, RunResult, health::EndedRun};
+
+use super::{Checkup, note, warning};
+use crate::findings::code;
+
+/// How far clocks may differ, as in retention.
+const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
+
+/// Judges the runs that are remembered.
+pub(super) fn check(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
+    let measured = checkup.measured;
+    let now = checkup.facts.inventory.taken_at;
+    if let Some(run) = measured.unfinished.as_ref().filter(|_| !measured.running) {
+        let step = run.step.as_ref();
+        let step = step.map_or_else(String::new, |step| format!(" in step {step}"));
+        findings.push(
+            warning(
+                code::RUN_UNFINISHED,
+                format!("run {} was interrupted{step} and not continued", run.run_id),
+            )
+            .hint("`backup apply` continues it"),
+        );
+    }
+    if let Some(last) = measured.runs.last() {
+        ended(last, findings);
+    }
+    let ended = measured.runs.last().map(|last| last.ended_at);
+    let latest = ended.into_iter().chain(measured.last_check_at).max();
+    if let Some(latest) = latest.filter(|latest| *latest - now > CLOCK_TOLERANCE) {
+        findings.push(
+            warning(
+                code::CLOCK_WENT_BACK,
+                format!(
+                    "the clock says {}, and the program ran at {} already: one of them is wrong",
+                    now.format("%Y-%m-%d %H:%M"),
+                    latest.format("%Y-%m-%d %H:%M")
+                ),
+            )
+            .hint("check the clock with `timedatectl`: ages and retention go by it"),
+        );
+    }
+}
+
+/// How the last run ended, and whether anyone was told.
+fn ended(last: &EndedRun, findings: &mut Vec<Finding>) {
+    let about = |message: String| {
+        warning(code::LAST_RUN_FAILED, message).hint(format!(
+            "`backup status` says more, and report.json of run {} all of it",
+            last.run_id
+        ))
+    };
+    match last.result {
+        RunResult::Failed | RunResult::Refused => {
+            let word = if last.result == RunResult::Failed {
+                "failed"
+            } else {
+                "was refused"
+            };
+            findings.push(about(format!("the last run, {}, {word}", last.run_id)));
+        }
+        RunResult::Incomplete => {
+            let message = format!("the last run, {}, was incomplete or suspect", last.run_id);
+            findings.push(note(code::LAST_RUN_FAILED, message));
+        }
+        RunResult::Success | RunResult::Deferred | RunResult::Interrupted => {}
+    }
+    if let Some(said) = &last.not_notified {
+        findings.push(
+            warning(
+                code::NOBODY_WAS_TOLD,
+                format!(
+                    "the last run, {}, could not tell anyone: {said}",
+                    last.run_id
+                ),
+            )
+            .hint("correct notifications.*; the next run tells again"),
+        );
+    }
+}

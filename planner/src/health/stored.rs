@@ -1,0 +1,122 @@
+//! What is stored: whether every snapshot stands where retention wants it, and is whole.
+
+use schema::{Finding, Severity};
+
+use super::{Checkup, error, note, warning};
+use crate::{
+    findings::{code, counted, first_few, notices},
+    steps::rotate,
+};
+
+/// Judges the snapshots and what a share of them was found to be.
+pub(super) fn check(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
+    let facts = checkup.facts;
+    let Some(destination) = facts.destination.filter(|_| checkup.ready) else {
+        return;
+    };
+    let mut noticed = Vec::new();
+    notices::of_destination(facts, destination, &mut noticed);
+    findings.extend(noticed.into_iter().map(|finding| {
+        // A run goes on beside these; whoever asks for health is to look.
+        let severity = match finding.code.as_str() {
+            code::DAMAGED_FILES => Severity::Error,
+            code::SNAPSHOT_RECORD_DAMAGED
+            | code::SNAPSHOT_MARKS_DAMAGED
+            | code::ROTATION_RECORD_DAMAGED => Severity::Warning,
+            _ => finding.severity,
+        };
+        Finding {
+            severity,
+            ..finding
+        }
+    }));
+    let lost = &checkup.measured.lost;
+    if !lost.is_empty() {
+        let count = lost.len() as u64;
+        let are = if count == 1 { "is" } else { "are" };
+        findings.push(
+            warning(
+                code::SNAPSHOT_LOST,
+                format!(
+                    "{} {are} gone from daily, weekly and monthly in {}, and not by a rotation: {}",
+                    counted(count, "snapshot"),
+                    destination.mount_point,
+                    first_few(lost.iter().map(ToString::to_string), count)
+                ),
+            )
+            .hint(
+                "if somebody deleted them, remove their folders in .backup/snapshots too; else \
+                 check the file system",
+            ),
+        );
+    }
+    // While a run works the tiers are on their way.
+    let away = if checkup.measured.running {
+        Vec::new()
+    } else {
+        rotate::not_as_wanted(facts, destination)
+    };
+    if !away.is_empty() {
+        let count = away.len() as u64;
+        findings.push(
+            warning(
+                code::LAYOUT_NOT_AS_WANTED,
+                format!(
+                    "{} from what the retention wants: {}",
+                    match count {
+                        1 => "1 tier entry differs".to_owned(),
+                        _ => format!("{count} tier entries differ"),
+                    },
+                    first_few(away, count)
+                ),
+            )
+            .hint("the next good run puts it right; `backup plan` shows how"),
+        );
+    }
+    verified(checkup, findings);
+}
+
+fn verified(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
+    if let Some(share) = &checkup.measured.verified
+        && share.damage_count > 0
+    {
+        findings.push(
+            error(
+                code::VERIFY_FOUND_DAMAGE,
+                format!(
+                    "{} in part {}/{} of the stored data: {}",
+                    match share.damage_count {
+                        1 => "1 damage was found".to_owned(),
+                        many => format!("{many} damages were found"),
+                    },
+                    share.part,
+                    share.of,
+                    share.first_damage.as_deref().unwrap_or("see the log")
+                ),
+            )
+            .hint(
+                "look at all of it with `backup verify --all`, heal with `backup verify --all \
+                 --repair`, and check the drive (`smartctl -a`)",
+            ),
+        );
+    }
+    if let Some(because) = &checkup.measured.not_verified {
+        findings.push(
+            warning(
+                code::VERIFY_FAILED,
+                format!("the stored data could not be compared: {because}"),
+            )
+            .hint("try it by hand with `backup verify`"),
+        );
+    }
+    let monitoring = &checkup.facts.config.monitoring;
+    if monitoring.verify_subset.is_none() {
+        findings.push(
+            note(
+                code::VERIFY_IS_OFF,
+                "health checks read no stored data: monitoring.verifySubset is null",
+            )
+            .hint("run `backup verify --all` now and then"),
+        );
+    }
+}

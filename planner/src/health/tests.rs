@@ -1,0 +1,485 @@
+//! The rules of health, one fact each, over inventories made by hand.
+
+use schema::{Severity, health::Measured};
+use serde_json::{Value, json};
+
+use super::*;
+
+const NOW: &str = "2025-02-10T12:00:00+01:00";
+
+/// A machine with a destination, and what was measured.
+struct Case {
+    config: Value,
+    inventory: Value,
+    measured: Measured,
+}
+
+impl Case {
+    /// Nightly snapshots from January 30th to February 10th, rotated as they should be.
+    fn nightly() -> Self {
+        let mut snapshots = Vec::new();
+        let mut links = Vec::new();
+        for (day, home) in [
+            ("2025-02-01", "monthly"),
+            ("2025-02-02", "weekly"),
+            ("2025-02-04", "daily"),
+            ("2025-02-05", "daily"),
+            ("2025-02-06", "daily"),
+            ("2025-02-07", "daily"),
+            ("2025-02-08", "daily"),
+            ("2025-02-09", "weekly"),
+            ("2025-02-10", "daily"),
+        ] {
+            snapshots.push(snapshot(day, home));
+            if day == "2025-02-09" {
+                let id = format!("{day}_02-00-00");
+                let target = format!("../weekly/{id}");
+                links.push(json!({"tier": "daily", "id": id, "target": target}));
+            }
+        }
+        // The first of February is a Saturday: of its week nothing is older.
+        let id = "2025-02-01_02-00-00";
+        let target = format!("../monthly/{id}");
+        links.push(json!({"tier": "weekly", "id": id, "target": target}));
+        Self {
+            config: json!({
+                "local": {"enable": true, "useRsync": false, "sources": ["/home"]},
+                "schedule": {"enable": true},
+            }),
+            inventory: json!({
+                "format_version": 1,
+                "taken_at": NOW,
+                "host": "atlas",
+                "privileged": true,
+                "power": "ac",
+                "known_destinations": ["disk"],
+                "sources": [],
+                "destination": {
+                    "mount_point": "/mnt/backup",
+                    "present": true,
+                    "absent_because": null,
+                    "mounted": true,
+                    "read_only": false,
+                    "place": null,
+                    "file_system": "ext4",
+                    "file_system_uuid": null,
+                    "free_bytes": 500_u64 << 30,
+                    "total_bytes": 1000_u64 << 30,
+                    "free_inodes": null,
+                    "record": {
+                        "format_version": 1,
+                        "id": "disk",
+                        "host": "atlas",
+                        "created_at": "2024-01-01T12:00:00+01:00",
+                        "capabilities": schema::record::Capabilities::all(),
+                    },
+                    "record_fault": null,
+                    "expected_capabilities": null,
+                    "snapshots": snapshots,
+                    "unmanaged": [],
+                    "links": links,
+                    "latest": "daily/2025-02-10_02-00-00",
+                    "partial": [],
+                    "trash": [],
+                    "rotation": null,
+                },
+            }),
+            measured: Measured::default(),
+        }
+    }
+
+    fn set(mut self, key: &str, value: impl Into<Value>) -> Self {
+        let mut at = &mut self.config;
+        for part in key.split('.') {
+            at = &mut at[part];
+        }
+        *at = value.into();
+        self
+    }
+
+    fn destination(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.inventory["destination"][key] = value.into();
+        self
+    }
+
+    fn measured(mut self, change: impl FnOnce(&mut Measured)) -> Self {
+        change(&mut self.measured);
+        self
+    }
+
+    fn at(mut self, now: &str) -> Self {
+        self.inventory["taken_at"] = now.into();
+        self
+    }
+
+    fn check(&self) -> Health {
+        let config = serde_json::from_value(self.config.clone()).unwrap();
+        let inventory = serde_json::from_value(self.inventory.clone()).unwrap();
+        let health = check(&config, &inventory, &self.measured);
+        for finding in &health.findings {
+            let grave = finding.severity > Severity::Note;
+            assert!(!grave || finding.hint.is_some(), "{finding:?}");
+            assert!(!finding.message.ends_with('.'), "{finding:?}");
+        }
+        assert_eq!(health, check(&config, &inventory, &self.measured));
+        health
+    }
+
+    /// The codes that are found, gravest first, with their severity's first letter.
+    fn codes(&self) -> Vec<String> {
+        let health = self.check();
+        let code = |one: &Finding| {
+            let letter = format!("{:?}", one.severity).to_lowercase();
+            format!("{} {}", &letter[..1], one.code)
+        };
+        health.findings.iter().map(code).collect()
+    }
+}
+
+fn snapshot(day: &str, home: &str) -> Value {
+    let id = format!("{day}_02-00-00");
+    let at = format!("{day}T02:00:00+01:00");
+    json!({
+        "home": home,
+        "marks": {},
+        "record": {
+            "format_version": 1,
+            "id": id,
+            "host": "atlas",
+            "run_id": id,
+            "started_at": at,
+            "sealed_at": at,
+            "day": day,
+            "complete": true,
+            "suspect": [],
+            "basis": null,
+            "engine": "built-in",
+            "made_by": "backup",
+            "sources": [],
+            "exclude_patterns": [],
+            "totals": schema::record::SnapshotTotals::default(),
+            "stored_by": {id.clone(): 1_u64 << 30},
+            "manifest": "m",
+            "manifest_digest": "0".repeat(64),
+            "problems": [],
+        },
+    })
+}
+
+fn run(started_at: &str, result: &str) -> schema::health::EndedRun {
+    serde_json::from_value(json!({
+        "run_id": "run",
+        "started_at": started_at,
+        "ended_at": started_at,
+        "result": result,
+        "good": null,
+        "copied_at": null,
+        "not_notified": null,
+    }))
+    .unwrap()
+}
+
+#[test]
+fn a_sound_backup_gives_no_finding() {
+    let health = Case::nightly().check();
+    assert_eq!(health.findings, []);
+    assert_eq!(health.verdict, HealthVerdict::Ok);
+    assert_eq!(
+        health.last_good.unwrap().id.to_string(),
+        "2025-02-10_02-00-00"
+    );
+}
+
+#[test]
+fn a_backup_is_too_old_by_the_schedule_or_by_the_given_age() {
+    let late = || Case::nightly().at("2025-02-12T02:30:00+01:00");
+    assert_eq!(late().codes(), ["e backup-too-old"]);
+    assert_eq!(late().check().verdict, HealthVerdict::Error);
+    let week = late().set("monitoring", json!({"maxAge": "7d"}));
+    assert_eq!(week.codes(), [""; 0]);
+    // Whoever starts backups by hand says how old they may be, or is told that nobody knows.
+    let by_hand = late().set("schedule.enable", false);
+    assert_eq!(by_hand.codes(), ["n no-age-limit"]);
+    let by_hand = by_hand.set("monitoring", json!({"maxAge": "1d"}));
+    assert_eq!(by_hand.codes(), ["e backup-too-old"]);
+    let none = Case::nightly()
+        .destination("snapshots", json!([]))
+        .destination("links", json!([]));
+    assert_eq!(none.codes(), ["e no-good-backup"]);
+}
+
+#[test]
+fn an_absent_drive_is_an_error_unless_it_may_be_absent_and_its_age_is_known_all_the_same() {
+    let away = || {
+        let good = json!({
+            "id": "2025-02-10_02-00-00",
+            "started_at": "2025-02-10T02:00:00+01:00",
+            "complete": true,
+        });
+        let mut case = Case::nightly()
+            .destination("present", false)
+            .destination("snapshots", json!([]));
+        let mut ended = run("2025-02-10T02:00:00+01:00", "success");
+        ended.good = serde_json::from_value(good).unwrap();
+        case.measured.runs = vec![ended, run("2025-02-10T03:00:00+01:00", "deferred")];
+        case
+    };
+    assert_eq!(away().codes(), ["e destination-not-mounted"]);
+    let defer = || away().set("local.ifAbsent", "defer");
+    assert_eq!(defer().codes(), ["n destination-not-mounted"]);
+    assert_eq!(defer().check().verdict, HealthVerdict::Ok);
+    let old = defer().at("2025-02-14T02:30:00+01:00");
+    assert_eq!(
+        old.codes(),
+        ["e backup-too-old", "n destination-not-mounted"]
+    );
+}
+
+#[test]
+fn another_drive_is_an_error() {
+    let mut case = Case::nightly();
+    case.inventory["known_destinations"] = json!(["another"]);
+    assert_eq!(case.codes(), ["e destination-unknown"]);
+    let case = Case::nightly().set("local.fileSystemUUID", "1234-ABCD");
+    assert_eq!(case.codes(), ["e wrong-file-system"]);
+}
+
+/// Samples of `free` GiB, one each day, the last of them yesterday.
+fn samples(free: &[u64]) -> Vec<schema::health::SpaceSample> {
+    let now: chrono::DateTime<chrono::FixedOffset> = NOW.parse().unwrap();
+    let days = i64::try_from(free.len()).unwrap();
+    let at = |index: i64| now - chrono::TimeDelta::days(days - index);
+    let samples = (0..).zip(free);
+    samples
+        .map(|(index, free)| schema::health::SpaceSample {
+            at: at(index),
+            free_bytes: free << 30,
+        })
+        .collect()
+}
+
+#[test]
+fn the_trend_foretells_when_room_ends_and_one_large_file_does_not_turn_it() {
+    // Two GiB a day, a film of 100 GiB, and a deletion of 60.
+    let mut free: Vec<u64> = (0..30).map(|day| 160 - 2 * day).collect();
+    for later in &mut free[20..] {
+        *later += 60;
+    }
+    for earlier in &mut free[..10] {
+        *earlier += 100;
+    }
+    let free_now = free[29] - 2;
+    let case = Case::nightly()
+        .destination("free_bytes", free_now << 30)
+        .measured(|of| of.space = samples(&free));
+    let trend = case.check().space.unwrap().trend.unwrap();
+    let gib = trend.used_bytes_a_day >> 30;
+    assert!((1..=3).contains(&gib), "{trend:?}");
+
+    let steady: Vec<u64> = (0..30).map(|day| 100 - 2 * day).collect();
+    let case = Case::nightly()
+        .destination("free_bytes", 40_u64 << 30)
+        .measured(|of| of.space = samples(&steady));
+    let health = case.check();
+    let trend = health.space.unwrap().trend.unwrap();
+    assert_eq!(trend.used_bytes_a_day, 2 << 30);
+    // Thirty GiB above local.minSpaceGB.
+    assert_eq!(trend.days_left, Some(15));
+    assert_eq!(case.codes(), ["w space-ends-soon"]);
+    assert!(health.findings[0].message.contains("30 runs"));
+
+    // Room that becomes more ends never.
+    let more: Vec<u64> = (0..30).map(|day| 10 + day).collect();
+    let case = Case::nightly()
+        .destination("free_bytes", 40_u64 << 30)
+        .measured(|of| of.space = samples(&more));
+    assert_eq!(case.check().space.unwrap().trend.unwrap().days_left, None);
+    assert_eq!(case.codes(), [""; 0]);
+}
+
+#[test]
+fn without_earlier_runs_the_snapshots_tell_the_trend() {
+    let health = Case::nightly().check();
+    let trend = health.space.unwrap().trend.unwrap();
+    // Eight snapshots of 1 GiB in nine days; what the first one stored is not growth.
+    assert_eq!(trend.used_bytes_a_day, (8 << 30) / 9);
+    assert_eq!(
+        trend.basis,
+        schema::health::TrendBasis::Snapshots { snapshots: 9 }
+    );
+    let few = Case::nightly().at("2025-02-03T12:00:00+01:00");
+    assert_eq!(few.check().space.unwrap().trend, None);
+    let full = Case::nightly().destination("free_bytes", 9_u64 << 30);
+    assert_eq!(full.codes(), ["e space-low"]);
+}
+
+#[test]
+fn snapshots_that_are_not_where_retention_wants_them_are_told() {
+    let mut moved = Case::nightly();
+    moved.inventory["destination"]["snapshots"][1]["home"] = "daily".into();
+    assert_eq!(moved.codes(), ["w layout-not-as-wanted"]);
+    let message = &moved.check().findings[0].message;
+    assert!(message.contains("2025-02-02_02-00-00 belongs into weekly"));
+    let unlinked = Case::nightly().destination("links", json!([]));
+    let message = &unlinked.check().findings[0].message;
+    assert!(message.contains("daily/2025-02-09_02-00-00 is missing"));
+    // While a run works the tiers are on their way.
+    let running = unlinked.measured(|of| of.running = true);
+    assert_eq!(running.codes(), [""; 0]);
+    let lost =
+        Case::nightly().measured(|of| of.lost = vec!["2025-02-03_02-00-00".parse().unwrap()]);
+    assert_eq!(lost.codes(), ["w snapshot-lost"]);
+}
+
+#[test]
+fn a_damaged_record_and_damaged_files_are_told_with_what_to_do() {
+    let fault = json!([{
+        "tier": "daily",
+        "name": "2025-02-03_02-00-00",
+        "record_fault": "cannot read snapshot.json: EOF",
+    }]);
+    let case = Case::nightly().destination("unmanaged", fault);
+    assert_eq!(case.codes(), ["w snapshot-record-damaged"]);
+    let finding = &case.check().findings[0];
+    assert!(finding.message.contains("daily/2025-02-03_02-00-00"));
+    let damaged = json!([{
+        "inode": 12,
+        "names": [{"snapshot": "2025-02-10_02-00-00", "path": "home/ann"}],
+        "expected": null,
+        "found_at": NOW,
+    }]);
+    let case = Case::nightly().destination("damaged", damaged);
+    assert_eq!(case.codes(), ["e damaged-files"]);
+    let case = Case::nightly().measured(|of| {
+        of.verified = Some(schema::health::VerifiedShare {
+            part: 3,
+            of: 30,
+            parts_read: 3,
+            oldest_at: NOW.parse().unwrap(),
+            files_read: 10,
+            bytes_read: 1000,
+            damage_count: 2,
+            first_damage: Some("2025-02-10_02-00-00/home/ann: digest is".to_owned()),
+        });
+    });
+    assert_eq!(case.codes(), ["e verify-found-damage"]);
+}
+
+#[test]
+fn suspect_and_incomplete_snapshots_are_told() {
+    let mut case = Case::nightly();
+    case.inventory["destination"]["snapshots"][8]["record"]["complete"] = false.into();
+    assert_eq!(case.codes()[0], "w last-backup-incomplete");
+    let mut case = Case::nightly();
+    case.inventory["destination"]["snapshots"][8]["record"]["suspect"] = json!(["few entries"]);
+    assert!(case.codes().contains(&"w suspect-snapshot".to_owned()));
+    // What is suspect does not count.
+    assert_eq!(
+        case.check().last_good.unwrap().id.to_string(),
+        "2025-02-09_02-00-00"
+    );
+}
+
+#[test]
+fn unfinished_and_failed_runs_are_told_and_so_is_silence() {
+    let unfinished = |of: &mut Measured| {
+        of.unfinished = Some(schema::health::UnfinishedRun {
+            run_id: "run".to_owned(),
+            step: Some("snapshot".to_owned()),
+            planned_at: NOW.parse().unwrap(),
+        });
+    };
+    let case = Case::nightly().measured(unfinished);
+    assert_eq!(case.codes(), ["w run-unfinished"]);
+    assert_eq!(case.measured(|of| of.running = true).codes(), [""; 0]);
+    for (result, codes) in [
+        ("success", &[][..]),
+        ("incomplete", &["n last-run-failed"]),
+        ("failed", &["w last-run-failed"]),
+        ("refused", &["w last-run-failed"]),
+        ("deferred", &[]),
+    ] {
+        let ended = run("2025-02-10T02:00:00+01:00", result);
+        let case = Case::nightly().measured(|of| of.runs = vec![ended]);
+        assert_eq!(case.codes(), codes, "{result}");
+    }
+    let mut silent = run("2025-02-10T02:00:00+01:00", "success");
+    silent.not_notified = Some("notifications.command failed".to_owned());
+    let case = Case::nightly().measured(|of| of.runs = vec![silent]);
+    assert_eq!(case.codes(), ["w nobody-was-told"]);
+}
+
+#[test]
+fn a_clock_that_jumped_is_told() {
+    let ahead = run("2025-02-10T14:00:00+01:00", "success");
+    let case = Case::nightly().measured(|of| of.runs = vec![ahead]);
+    assert_eq!(case.codes(), ["w clock-went-back"]);
+    let case =
+        Case::nightly().measured(|of| of.last_check_at = "2026-01-01T00:00:00Z".parse().ok());
+    assert_eq!(case.codes(), ["w clock-went-back"]);
+    let mut case = Case::nightly();
+    let future = snapshot("2031-01-01", "daily");
+    let snapshots = case.inventory["destination"]["snapshots"].as_array_mut();
+    snapshots.unwrap().push(future);
+    assert_eq!(case.codes(), ["w snapshot-in-the-future"]);
+}
+
+#[test]
+fn an_expression_that_never_elapses_again_is_told() {
+    let case = Case::nightly().set("schedule.frequency", "2025-01-1/2");
+    let codes = case.codes();
+    assert!(codes.contains(&"e never-elapses".to_owned()), "{codes:?}");
+    let off = case.set("schedule.enable", false);
+    assert_eq!(off.codes(), ["n no-age-limit"]);
+    let checks = json!({"healthCheckInterval": "2024-*-*"});
+    let case = Case::nightly().set("monitoring", checks);
+    assert_eq!(case.codes(), ["w never-elapses"]);
+}
+
+#[test]
+fn tools_that_are_missing_or_known_to_fail_are_told() {
+    let mut case = Case::nightly().set("local.useRsync", true);
+    for (version, codes) in [
+        ("3.1.3", &["e rsync-too-old"][..]),
+        ("3.2.7", &["n rsync-has-known-faults"]),
+        ("3.5.0", &[]),
+    ] {
+        case.inventory["rsync"] = json!({"version": version, "fault": null});
+        assert_eq!(case.codes(), codes);
+    }
+    case.inventory["rsync"] = json!({"version": null, "fault": "there is none"});
+    assert_eq!(case.codes(), ["e rsync-missing"]);
+}
+
+#[test]
+fn the_cloud_copy_has_its_age_and_its_rclone() {
+    let copied = |at: &str| {
+        let mut ended = run("2025-02-10T02:00:00+01:00", "success");
+        ended.copied_at = Some(at.parse().unwrap());
+        ended
+    };
+    let cloud = || Case::nightly().set("cloud", json!({"enable": true}));
+    let with = |at: &str, version: &str| {
+        let (ended, version) = (copied(at), version.to_owned());
+        cloud().measured(|of| {
+            of.runs = vec![ended];
+            of.rclone = Some(schema::health::ToolFound {
+                version: Some(version),
+                fault: None,
+            });
+        })
+    };
+    let fresh = "2025-02-10T03:00:00+01:00";
+    assert_eq!(with(fresh, "1.75.2").codes(), [""; 0]);
+    assert_eq!(with(fresh, "1.60.1-DEV").codes(), ["e rclone-too-old"]);
+    assert_eq!(with(fresh, "1.75.0").codes(), ["w rclone-has-known-faults"]);
+    let old = with("2025-02-07T03:00:00+01:00", "1.75.2");
+    assert_eq!(old.codes(), ["e cloud-copy-too-old"]);
+    assert_eq!(cloud().codes(), ["w cloud-never-copied"]);
+    let away = with(fresh, "1.75.2").measured(|of| of.cloud_unreachable = Some("dial".to_owned()));
+    assert_eq!(away.codes(), ["w cloud-unreachable"]);
+    // Another remote is any version's.
+    let custom = json!({"enable": true, "provider": "custom", "remote": "nas:"});
+    let custom = with(fresh, "1.60.1-DEV").set("cloud", custom);
+    assert_eq!(custom.codes(), [""; 0]);
+}

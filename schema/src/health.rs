@@ -1,0 +1,270 @@
+//! A health check: what was measured for it, and what was made of that.
+//!
+//! `Measured` is what the inventory does not say: earlier runs, free space over time, what reading
+//! a share found. `Health` is the result, kept as `health.json` in the state directory.
+
+use chrono::{DateTime, FixedOffset};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Finding, Report, RunResult, Severity, SnapshotId,
+    journal::{Sealed, Status},
+};
+
+/// Version of the result's format.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// What a health check came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Health {
+    /// Format of this document.
+    pub format_version: u32,
+    /// The host.
+    pub host: String,
+    /// When it was checked.
+    pub checked_at: DateTime<FixedOffset>,
+    /// In one word.
+    pub verdict: HealthVerdict,
+    /// The newest backup that counts, as far as it can be known now.
+    pub last_good: Option<LastGood>,
+    /// Room on the destination; none while it is away.
+    pub space: Option<Space>,
+    /// The share of the stored data that was read; none if none was.
+    pub verified: Option<VerifiedShare>,
+    /// The cloud copy, where there is to be one.
+    pub cloud: Option<CloudCopy>,
+    /// What was found, the gravest first.
+    pub findings: Vec<Finding>,
+}
+
+impl Health {
+    /// How many findings have this severity.
+    #[must_use]
+    pub fn count(&self, severity: Severity) -> u64 {
+        let found = self.findings.iter();
+        found.filter(|one| one.severity == severity).count() as u64
+    }
+}
+
+/// What a health check came to, in one word.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum HealthVerdict {
+    /// Nothing to do (exit code 0).
+    Ok,
+    /// A person should look (exit code 3).
+    Warning,
+    /// There is no backup to rely on, or soon will be none (exit code 1).
+    Error,
+}
+
+impl HealthVerdict {
+    /// The word, as users read it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// The newest backup that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LastGood {
+    /// Its snapshot.
+    pub id: SnapshotId,
+    /// When its run started.
+    pub started_at: DateTime<FixedOffset>,
+    /// False when it was sealed with listed errors.
+    pub complete: bool,
+}
+
+/// Room on the destination, and where it leads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Space {
+    /// Free bytes that the program may use.
+    pub free_bytes: u64,
+    /// Size of the file system in bytes.
+    pub total_bytes: u64,
+    /// How it changes; none while too little is known.
+    pub trend: Option<Trend>,
+}
+
+/// How the room on a destination changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Trend {
+    /// Bytes that become fewer each day; negative where they become more.
+    pub used_bytes_a_day: i64,
+    /// Days until only `local.minSpaceGB` are free and runs are refused; none if that is not in
+    /// sight.
+    pub days_left: Option<u64>,
+    /// What that is computed from.
+    pub basis: TrendBasis,
+    /// Since when.
+    pub since: DateTime<FixedOffset>,
+}
+
+/// What a trend is computed from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum TrendBasis {
+    /// The free space that runs found.
+    FreeSpace {
+        /// How many runs.
+        runs: u64,
+    },
+    /// What snapshots stored first, as their records have it; deletions are not counted.
+    Snapshots {
+        /// How many snapshots.
+        snapshots: u64,
+    },
+}
+
+/// A share of the stored data that was read and compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerifiedShare {
+    /// Which part, from 1 on.
+    pub part: u32,
+    /// Of how many.
+    pub of: u32,
+    /// How many of these parts were read at one time or another.
+    pub parts_read: u32,
+    /// When the longest unread of them was read.
+    pub oldest_at: DateTime<FixedOffset>,
+    /// Files whose content was read.
+    pub files_read: u64,
+    /// Bytes that were read.
+    pub bytes_read: u64,
+    /// Damages that were found.
+    pub damage_count: u64,
+    /// The first of them, in a sentence.
+    pub first_damage: Option<String>,
+}
+
+/// The copy in the cloud.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CloudCopy {
+    /// When one was last brought there; none if the runs that are remembered brought none.
+    pub copied_at: Option<DateTime<FixedOffset>>,
+    /// Why the remote cannot be reached; none where it can or was not tried.
+    pub unreachable: Option<String>,
+}
+
+/// What a health check measures besides the inventory.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Measured {
+    /// Backups that ended, oldest first, as far as they are remembered.
+    pub runs: Vec<EndedRun>,
+    /// A run that was begun and not ended.
+    pub unfinished: Option<UnfinishedRun>,
+    /// Whether a run holds the lock.
+    pub running: bool,
+    /// The room that runs found on the destination that is there now, oldest first.
+    pub space: Vec<SpaceSample>,
+    /// Snapshots whose records stand on the destination although their trees do not.
+    pub lost: Vec<SnapshotId>,
+    /// The share that was read.
+    pub verified: Option<VerifiedShare>,
+    /// Why the destination cannot be read although it is there.
+    pub destination_fault: Option<String>,
+    /// Why the share could not be read.
+    pub not_verified: Option<String>,
+    /// rclone, where the cloud is enabled.
+    pub rclone: Option<ToolFound>,
+    /// Why the remote cannot be reached.
+    pub cloud_unreachable: Option<String>,
+    /// When health was last checked.
+    pub last_check_at: Option<DateTime<FixedOffset>>,
+}
+
+/// A backup that ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndedRun {
+    /// Its name.
+    pub run_id: String,
+    /// When it began.
+    pub started_at: DateTime<FixedOffset>,
+    /// When it ended.
+    pub ended_at: DateTime<FixedOffset>,
+    /// How.
+    pub result: RunResult,
+    /// The good snapshot that it sealed.
+    pub good: Option<LastGood>,
+    /// When its copy to the cloud succeeded.
+    pub copied_at: Option<DateTime<FixedOffset>>,
+    /// What was said of a notification that reached nobody.
+    pub not_notified: Option<String>,
+}
+
+impl EndedRun {
+    /// What health needs of a report.
+    #[must_use]
+    pub fn of(report: &Report) -> Self {
+        let step = |kind: &str| report.steps.iter().find(|done| done.step == kind);
+        let good = |sealed: &Sealed| {
+            sealed.suspect.is_empty().then_some(LastGood {
+                id: sealed.id,
+                started_at: report.started_at,
+                complete: sealed.complete,
+            })
+        };
+        Self {
+            run_id: report.run_id.clone(),
+            started_at: report.started_at,
+            ended_at: report.ended_at,
+            result: report.result,
+            good: report.snapshot.as_ref().and_then(good),
+            copied_at: step("cloud-sync")
+                .filter(|done| done.outcome.status == Status::Succeeded)
+                .map(|done| done.ended_at),
+            not_notified: step("notify")
+                .filter(|done| done.outcome.status >= Status::Incomplete)
+                .map(|done| done.outcome.message.clone()),
+        }
+    }
+}
+
+/// A run that was begun and not ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnfinishedRun {
+    /// Its name.
+    pub run_id: String,
+    /// The step that it was in, where that is known.
+    pub step: Option<String>,
+    /// When it was planned.
+    pub planned_at: DateTime<FixedOffset>,
+}
+
+/// The room on a destination at one time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpaceSample {
+    /// When.
+    pub at: DateTime<FixedOffset>,
+    /// Free bytes.
+    pub free_bytes: u64,
+}
+
+/// A program as it was found on the PATH.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolFound {
+    /// What it says that it is, such as `1.75.2`; none where it cannot be run.
+    pub version: Option<String>,
+    /// Why no version is known.
+    pub fault: Option<String>,
+}

@@ -1,0 +1,145 @@
+//! `health`: whether the backup can be relied on.
+
+use anyhow::Result;
+use chrono::{DateTime, FixedOffset, Local};
+use executor::{
+    ErrorKind,
+    clock::Clock,
+    event::{Context, Event},
+    health::{measure, read_share},
+    state_dir::StateDir,
+};
+use schema::{
+    Config, Inventory,
+    health::{Health, HealthVerdict, Measured, VerifiedShare},
+};
+
+use crate::{
+    cli,
+    commands::{apply::Worker, plan::bar},
+    exit, metrics,
+    out::Out,
+    render,
+    settings::Settings,
+    take,
+};
+
+/// Checks, remembers the result and shows it. With a time that is only supposed nothing is
+/// remembered.
+pub(crate) fn run(arguments: &cli::Health, settings: &Settings, out: &Out) -> Result<u8> {
+    let config = settings.config(out)?;
+    let health = match arguments.at.now {
+        Some(now) => {
+            let bar = bar(settings);
+            let context = Context {
+                observer: &bar,
+                stop: &settings.stop,
+                clock: Clock::at(now),
+                threads: settings.threads,
+            };
+            let health = check(settings, &config, now, Measured::default(), context)?;
+            bar.clear();
+            health
+        }
+        None => remembered(arguments, settings, out, &config)?,
+    };
+    show(&health, settings, out);
+    Ok(match health.verdict {
+        HealthVerdict::Ok => exit::DONE,
+        HealthVerdict::Warning => exit::INCOMPLETE,
+        HealthVerdict::Error => exit::FAILED,
+    })
+}
+
+/// A check as of now, whose result is kept and logged.
+fn remembered(
+    arguments: &cli::Health,
+    settings: &Settings,
+    out: &Out,
+    config: &Config,
+) -> Result<Health> {
+    let now = Local::now().fixed_offset();
+    let worker = Worker::new(settings, out, config, now).shows_plan();
+    worker.with(|context| {
+        let state = StateDir::open_or_new(&settings.state_dir);
+        let mut measured = Measured::default();
+        if let (Ok(state), false) = (&state, arguments.quick) {
+            match share(config, state, context) {
+                Ok(read) => measured.verified = read,
+                Err(error) if error.kind == ErrorKind::Interrupted => return Err(error.into()),
+                Err(error) => measured.not_verified = Some(error.message),
+            }
+        }
+        let health = check(settings, config, now, measured, context)?;
+        for finding in &health.findings {
+            context.observer.event(Event::Noticed(finding));
+        }
+        if let Err(error) = state.and_then(|state| state.remember_health(&health)) {
+            out.say(&format!("note: this is not remembered: {}", error.message));
+        }
+        metrics::write(settings, config, out);
+        Ok(health)
+    })
+}
+
+/// Reads the next share of what is stored, where that is asked for and the drive is there.
+fn share(
+    config: &Config,
+    state: &StateDir,
+    context: Context<'_>,
+) -> executor::Result<Option<VerifiedShare>> {
+    let wanted = config.monitoring.verify_subset;
+    let Some(wanted) = wanted.filter(|_| config.local.enable) else {
+        return Ok(None);
+    };
+    match take::store(config)? {
+        Some(store) => read_share(state, &store, wanted, context),
+        None => Ok(None),
+    }
+}
+
+/// Measures the rest and judges it.
+fn check(
+    settings: &Settings,
+    config: &Config,
+    now: DateTime<FixedOffset>,
+    read: Measured,
+    context: Context<'_>,
+) -> Result<Health> {
+    let state = StateDir::open(&settings.state_dir)?;
+    let enabled = config.local.enable;
+    let found = enabled.then(|| take::destination(settings, config, context));
+    let (destination, destination_fault) = match found.transpose() {
+        Ok(found) => (found, None),
+        Err(error) if error.kind == ErrorKind::Interrupted => return Err(error.into()),
+        Err(error) => (None, Some(error.message)),
+    };
+    let store = if enabled {
+        take::store(config)
+    } else {
+        Ok(None)
+    };
+    let store = store.ok().flatten();
+    let measured = measure(config, state.as_ref(), store.as_ref(), context)?;
+    let measured = Measured {
+        verified: read.verified,
+        not_verified: read.not_verified,
+        destination_fault,
+        ..measured
+    };
+    let inventory = Inventory {
+        rsync: (config.local.enable && config.local.use_rsync).then(executor::scan::rsync),
+        ..take::inventory_of(settings, now, destination)?
+    };
+    Ok(planner::health::check(config, &inventory, &measured))
+}
+
+fn show(health: &Health, settings: &Settings, out: &Out) {
+    if settings.json {
+        out.data_json(health);
+    } else if !settings.quiet {
+        out.data(&render::health::health(health, &settings.style));
+    } else if health.verdict != HealthVerdict::Ok {
+        out.note(&render::health::health(health, &settings.error_style));
+    }
+}

@@ -1,0 +1,209 @@
+//! `man`: prints the manual, or writes it as one page for each verb.
+//!
+//! Names, synopses and options are those of the command line. Owns what it does not say: exit
+//! codes, files, environment.
+
+use std::{io::Write as _, path::Path};
+
+use anyhow::Result;
+use clap::{Command, CommandFactory as _};
+use clap_mangen::Man as Page;
+use roff::{Inline, Roff, bold, italic, roman};
+
+use crate::{
+    cli::{Cli, Man, PROGRAMS},
+    exit,
+    out::Out,
+};
+
+/// What each exit code means.
+const EXIT_CODES: [(&str, &str); 8] = [
+    ("0", "Done; health: all is well."),
+    (
+        "1",
+        "A step failed; health: there is no backup to rely on, or soon will be none.",
+    ),
+    (
+        "2",
+        "Usage, or an invalid configuration. With --detailed-exitcode: there is something to do.",
+    ),
+    (
+        "3",
+        "Done, but incomplete or suspect, or damage was found; health: a person should look.",
+    ),
+    (
+        "4",
+        "Refused, and nothing changed: not mounted, wrong disk, no space, stale plan, approval \
+         needed.",
+    ),
+    (
+        "75",
+        "Another run holds the lock, or the run was deferred (on battery, drive absent by \
+         policy).",
+    ),
+    (
+        "130",
+        "Interrupted from the keyboard; the next run continues.",
+    ),
+    ("143", "Asked to end; the next run continues."),
+];
+
+/// Where things are.
+const FILES: [(&str, &str); 8] = [
+    (
+        "/etc/backup/config.json",
+        "The configuration. Of a normal user ~/.config/backup/config.json.",
+    ),
+    (
+        "/var/lib/backup/runs/",
+        "One folder for each run: configuration, inventory, plan, journal and report.",
+    ),
+    (
+        "/var/lib/backup/health.json",
+        "What the last health check found. Of a normal user all of this is below \
+         ~/.local/state/backup/.",
+    ),
+    ("/var/log/backup/", "The log files (monitoring.logPath)."),
+    (
+        "MOUNTPOINT/HOST/daily/, weekly/, monthly/",
+        "The snapshots, plain folders. In a tier that keeps a snapshot of a longer-lived one too \
+         stands a symlink.",
+    ),
+    (
+        "MOUNTPOINT/HOST/latest",
+        "A symlink to the newest good one.",
+    ),
+    (
+        "MOUNTPOINT/HOST/.backup/destination.json",
+        "Which destination this is, and what it can hold.",
+    ),
+    (
+        "MOUNTPOINT/HOST/.backup/snapshots/ID/",
+        "A snapshot's record and its manifest, which zstd(1) and sha256sum(1) can read and check.",
+    ),
+];
+
+/// What of the environment counts.
+const ENVIRONMENT: [(&str, &str); 4] = [
+    (
+        "BACKUP_CONFIG",
+        "The configuration, unless --config names another.",
+    ),
+    ("BACKUP_THREADS", "As --threads."),
+    ("NO_COLOR", "If set and not empty, nothing is coloured."),
+    (
+        "XDG_CONFIG_HOME, XDG_STATE_HOME, XDG_DATA_HOME",
+        "Where a normal user's files are.",
+    ),
+];
+
+/// Prints or writes the manual.
+pub(crate) fn run(arguments: &Man, out: &Out) -> Result<u8> {
+    let mut root = Cli::command().disable_help_subcommand(true);
+    root.build();
+    let Some(folder) = &arguments.to else {
+        out.data(&String::from_utf8(main_page(&root)?)?);
+        return Ok(exit::DONE);
+    };
+    let io = |path: &Path, error: std::io::Error| {
+        let path = path.as_os_str().as_encoded_bytes();
+        executor::Error::io("write", path, error).hint("name another folder with --to")
+    };
+    std::fs::create_dir_all(folder).map_err(|error| io(folder, error))?;
+    let mut pages = vec![("backup".to_owned(), main_page(&root)?)];
+    for verb in root.get_subcommands() {
+        pages.push((format!("backup-{}", verb.get_name()), verb_page(verb)?));
+    }
+    for (name, page) in &pages {
+        let path = folder.join(format!("{name}.1"));
+        std::fs::write(&path, page).map_err(|error| io(&path, error))?;
+    }
+    out.say(&format!(
+        "{} pages are in {}",
+        pages.len(),
+        folder.display()
+    ));
+    Ok(exit::DONE)
+}
+
+/// `backup(1)`.
+fn main_page(root: &Command) -> Result<Vec<u8>> {
+    let page = page_of(root);
+    let mut text = beginning(&page)?;
+    page.render_subcommands_section(&mut text)?;
+    let mut roff = Roff::new();
+    list(&mut roff, "EXIT STATUS", &EXIT_CODES);
+    list(&mut roff, "FILES", &FILES);
+    list(&mut roff, "ENVIRONMENT", &ENVIRONMENT);
+    let verbs: Vec<String> = root
+        .get_subcommands()
+        .map(|verb| format!("backup-{}", verb.get_name()))
+        .collect();
+    let verbs: Vec<&str> = verbs.iter().map(String::as_str).collect();
+    see_also(&mut roff, &[&verbs[..], &["rsync", "rclone"]].concat());
+    roff.to_writer(&mut text)?;
+    Ok(text)
+}
+
+/// `backup-VERB(1)`.
+fn verb_page(verb: &Command) -> Result<Vec<u8>> {
+    let page = page_of(verb);
+    let mut text = beginning(&page)?;
+    let mut roff = Roff::new();
+    if let Some(more) = verb.get_after_help() {
+        roff.control("SH", ["NOTES"]);
+        roff.text([roman(more.to_string())]);
+    }
+    let mut programs = PROGRAMS.iter();
+    if let Some((program, _)) = programs.find(|(_, of)| *of == verb.get_name()) {
+        roff.control("SH", ["ALSO KNOWN AS"]);
+        roff.text([
+            roman("The same is there as a program named "),
+            bold(*program),
+            roman("."),
+        ]);
+    }
+    roff.control("SH", ["EXIT STATUS"]);
+    roff.text([roman("As in "), bold("backup"), roman("(1).")]);
+    see_also(&mut roff, &["backup"]);
+    roff.to_writer(&mut text)?;
+    Ok(text)
+}
+
+fn page_of(command: &Command) -> Page {
+    let version = env!("CARGO_PKG_VERSION");
+    Page::new(command.clone())
+        .source(format!("backup {version}"))
+        .manual("Backup Manual")
+}
+
+/// What the command line says by itself.
+fn beginning(page: &Page) -> Result<Vec<u8>> {
+    let mut text = Vec::new();
+    page.render_title(&mut text)?;
+    page.render_name_section(&mut text)?;
+    page.render_synopsis_section(&mut text)?;
+    page.render_description_section(&mut text)?;
+    page.render_options_section(&mut text)?;
+    text.flush()?;
+    Ok(text)
+}
+
+fn list(roff: &mut Roff, title: &str, items: &[(&str, &str)]) {
+    roff.control("SH", [title]);
+    for (name, meaning) in items {
+        roff.control("TP", []);
+        roff.text([italic(*name)]);
+        roff.text([roman(*meaning)]);
+    }
+}
+
+fn see_also(roff: &mut Roff, pages: &[&str]) {
+    roff.control("SH", ["SEE ALSO"]);
+    let mut line: Vec<Inline> = Vec::new();
+    for (at, page) in pages.iter().enumerate() {
+        let end = if at + 1 < pages.len() { "(1), " } else { "(1)" };
+        line.extend([bold(*page), roman(end)]);
+    }
+    roff.text(line);
+}

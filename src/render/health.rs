@@ -1,0 +1,113 @@
+//! What a health check came to, as people read it.
+//!
+//! Owns the wording of its figures. It must not judge: verdict and findings are given.
+
+use schema::{
+    Severity,
+    health::{Health, HealthVerdict, Space, TrendBasis, VerifiedShare},
+};
+
+use super::{
+    amount,
+    page::{Page, firm},
+    report,
+};
+use crate::style::Style;
+
+/// Columns of the labels, as in a status.
+const LABEL: usize = 14;
+
+/// The verdict first, then what was measured, then what was found.
+pub(crate) fn health(health: &Health, style: &Style) -> String {
+    let mut page = Page::default();
+    let word = match health.verdict {
+        HealthVerdict::Ok => style.green(style.bold("ok:")),
+        HealthVerdict::Warning => style.yellow(style.bold("warning:")),
+        HealthVerdict::Error => style.red(style.bold("error:")),
+    };
+    page.line(0, &format!("{word} {}", summary(health)));
+    page.blank();
+    let mut fact = |name: &str, text: &str| page.entry(0, &style.dim(name), LABEL, text);
+    if let Some(good) = &health.last_good {
+        let errors = if good.complete { "" } else { ", with errors" };
+        let age = amount::age(health.checked_at - good.started_at);
+        fact("Last good", &format!("{}, {age}{errors}", good.id));
+    }
+    if let Some(space) = &health.space {
+        fact("Room", &room(space));
+    }
+    if let Some(share) = &health.verified {
+        fact("Read", &read(share, health));
+    }
+    if let Some(cloud) = &health.cloud {
+        let copied = match cloud.copied_at {
+            Some(at) => format!("copied {}", amount::age(health.checked_at - at)),
+            None => "never copied".to_owned(),
+        };
+        let reach = match cloud.unreachable {
+            Some(_) => ", cannot be reached now",
+            None => ", can be reached",
+        };
+        fact("Cloud", &format!("{copied}{reach}"));
+    }
+    page.blank();
+    for told in &health.findings {
+        page.raw(&report::finding(told, style));
+    }
+    format!("{}\n", page.into_string().trim_end())
+}
+
+/// How many errors and warnings there are.
+pub(crate) fn summary(health: &Health) -> String {
+    let errors = health.count(Severity::Error);
+    let warnings = health.count(Severity::Warning);
+    let errors = (errors > 0).then(|| amount::plural(errors, "error", "errors"));
+    let warnings = (warnings > 0).then(|| amount::plural(warnings, "warning", "warnings"));
+    let said: Vec<String> = errors.into_iter().chain(warnings).collect();
+    if said.is_empty() {
+        return "the backup can be relied on".to_owned();
+    }
+    said.join(", ")
+}
+
+fn room(space: &Space) -> String {
+    let free = format!(
+        "{} free of {}",
+        firm(&amount::bytes(space.free_bytes)),
+        firm(&amount::bytes(space.total_bytes))
+    );
+    let Some(trend) = &space.trend else {
+        return format!("{free}; too little is known to foretell more");
+    };
+    let a_day = firm(&amount::bytes(trend.used_bytes_a_day.unsigned_abs()));
+    let since = trend.since.format("%Y-%m-%d");
+    let basis = match trend.basis {
+        TrendBasis::FreeSpace { runs } => format!("what {runs} runs found since {since}"),
+        TrendBasis::Snapshots { snapshots } => {
+            format!("what {snapshots} snapshots stored since {since}")
+        }
+    };
+    if trend.used_bytes_a_day <= 0 {
+        return format!("{free}, and not getting less (by {basis})");
+    }
+    let left = match trend.days_left {
+        Some(days) => format!("enough for {}", amount::plural(days, "day", "days")),
+        None => "enough for years".to_owned(),
+    };
+    format!("{free}, {a_day} less a day, {left} (by {basis})")
+}
+
+fn read(share: &VerifiedShare, health: &Health) -> String {
+    let files = amount::plural(share.files_read, "file", "files");
+    let what = format!(
+        "part {}/{}: {files}, {}",
+        share.part,
+        share.of,
+        firm(&amount::bytes(share.bytes_read))
+    );
+    if share.parts_read < share.of {
+        return format!("{what}; {} of {} parts so far", share.parts_read, share.of);
+    }
+    let age = amount::age(health.checked_at - share.oldest_at);
+    format!("{what}; the part read longest ago: {age}")
+}

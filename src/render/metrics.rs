@@ -1,0 +1,345 @@
+//! Metrics in Prometheus' text format (exposition format 0.0.4), for the collector of text files.
+//!
+//! Owns the names: base units, `_seconds` and `_bytes` at the end, no `_total` or `_count` since
+//! all are gauges. What is not known is left out, so that `absent()` tells it.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use chrono::{DateTime, FixedOffset};
+use schema::{
+    Report, RunResult, Severity, Tier,
+    health::{EndedRun, Health},
+    inventory::DestinationState,
+};
+
+use super::list::ListView;
+
+/// What the metrics are made from.
+pub(crate) struct Known<'a> {
+    /// The host.
+    pub(crate) host: &'a str,
+    /// The time.
+    pub(crate) now: DateTime<FixedOffset>,
+    /// The destination, where local snapshots are enabled.
+    pub(crate) destination: Option<&'a DestinationState>,
+    /// Whether it is there, and mounted where that is asked for.
+    pub(crate) ready: bool,
+    /// Backups that ended, oldest first.
+    pub(crate) runs: &'a [EndedRun],
+    /// The report of the last one.
+    pub(crate) last: Option<&'a Report>,
+    /// What the last health check found.
+    pub(crate) health: Option<&'a Health>,
+}
+
+/// All metrics.
+pub(crate) fn metrics(known: &Known<'_>) -> String {
+    let mut page = Page::default();
+    page.one(
+        "backup_info",
+        "The program and the host whose backups these are.",
+        &[("host", known.host), ("version", env!("CARGO_PKG_VERSION"))],
+        "1",
+    );
+    destination(&mut page, known);
+    last_success(&mut page, known);
+    last_run(&mut page, known);
+    let copied = known.runs.iter().filter_map(|run| run.copied_at).max();
+    page.time(
+        "backup_cloud_last_success_timestamp_seconds",
+        "When a copy was last brought to the cloud.",
+        copied,
+    );
+    health(&mut page, known);
+    page.0
+}
+
+fn destination(page: &mut Page, known: &Known<'_>) {
+    let Some(found) = known.destination else {
+        return;
+    };
+    let path = [("path", found.mount_point.as_str())];
+    page.one(
+        "backup_destination_present",
+        "Whether the destination is there, and mounted where that is asked for.",
+        &path,
+        if known.ready { "1" } else { "0" },
+    );
+    if !known.ready {
+        return;
+    }
+    for (name, help, value) in [
+        (
+            "backup_destination_free_bytes",
+            "Free bytes on the destination that backups may use.",
+            found.free_bytes,
+        ),
+        (
+            "backup_destination_size_bytes",
+            "Size of the destination's file system.",
+            found.total_bytes,
+        ),
+    ] {
+        page.one(name, help, &path, &value.to_string());
+    }
+    let list = ListView::new(found, known.now);
+    let mut by_tier: BTreeMap<Tier, u64> = Tier::ALL.into_iter().map(|tier| (tier, 0)).collect();
+    for tier in list.snapshots.iter().flat_map(|one| &one.tiers) {
+        *by_tier.entry(*tier).or_default() += 1;
+    }
+    page.head(
+        "backup_snapshots",
+        "Snapshots by the tier in which they appear; one may appear in several.",
+    );
+    for (tier, count) in by_tier {
+        page.sample(
+            "backup_snapshots",
+            &[("tier", tier.folder())],
+            &count.to_string(),
+        );
+    }
+    let suspect = list.snapshots.iter().filter(|one| one.is_suspect()).count() as u64;
+    let faults = found.unmanaged.iter();
+    let faults = faults.filter(|one| one.record_fault.is_some()).count() as u64;
+    let damaged = found.damaged.len() as u64;
+    for (name, help, value) in [
+        (
+            "backup_suspect_snapshots",
+            "Snapshots that are suspect and not accepted.",
+            suspect,
+        ),
+        (
+            "backup_damaged_records",
+            "Snapshots whose record is damaged.",
+            faults,
+        ),
+        (
+            "backup_damaged_files",
+            "Stored files that are known to be damaged.",
+            damaged,
+        ),
+    ] {
+        page.one(name, help, &[], &value.to_string());
+    }
+    if let Some(newest) = list.snapshots.first() {
+        for (name, help, value) in [
+            (
+                "backup_snapshot_files",
+                "Regular files in the newest snapshot.",
+                newest.files,
+            ),
+            (
+                "backup_snapshot_size_bytes",
+                "Sum of the sizes of the files in the newest snapshot.",
+                newest.bytes,
+            ),
+        ] {
+            page.one(name, help, &[], &value.to_string());
+        }
+    }
+}
+
+/// By what stands on the destination; while it is away, by what runs reported.
+fn last_success(page: &mut Page, known: &Known<'_>) {
+    let stands = known.destination.filter(|_| known.ready);
+    let at = match stands {
+        Some(found) => {
+            let good = found.snapshots.iter().filter(|one| {
+                let record = &one.record;
+                record.complete
+                    && (record.suspect.is_empty() || one.marks.accepted)
+                    && record.sealed_at <= known.now
+            });
+            good.map(|one| one.record.sealed_at).max()
+        }
+        None => {
+            let good = |run: &&EndedRun| run.good.is_some_and(|good| good.complete);
+            known.runs.iter().filter(good).map(|run| run.ended_at).max()
+        }
+    };
+    page.time(
+        "backup_last_success_timestamp_seconds",
+        "When the newest good and complete backup was sealed.",
+        at,
+    );
+}
+
+fn last_run(page: &mut Page, known: &Known<'_>) {
+    let Some(last) = known.last else {
+        return;
+    };
+    page.time(
+        "backup_last_run_timestamp_seconds",
+        "When the last run ended.",
+        Some(last.ended_at),
+    );
+    page.head(
+        "backup_last_run_result",
+        "1 for the word that tells how the last run ended, 0 for the others.",
+    );
+    for result in [
+        RunResult::Success,
+        RunResult::Incomplete,
+        RunResult::Failed,
+        RunResult::Refused,
+        RunResult::Deferred,
+        RunResult::Interrupted,
+    ] {
+        let is = if result == last.result { "1" } else { "0" };
+        page.sample("backup_last_run_result", &[("result", result.word())], is);
+    }
+    page.one(
+        "backup_run_duration_seconds",
+        "How long the last run took.",
+        &[],
+        &seconds(last.started_at, last.ended_at),
+    );
+    let steps = last.steps.iter();
+    let steps = steps.filter_map(|step| Some((&step.step, step.started_at?, step.ended_at)));
+    let steps: Vec<_> = steps.collect();
+    if !steps.is_empty() {
+        page.head(
+            "backup_run_step_duration_seconds",
+            "How long each step of the last run took.",
+        );
+    }
+    for (step, started_at, ended_at) in steps {
+        page.sample(
+            "backup_run_step_duration_seconds",
+            &[("step", step)],
+            &seconds(started_at, ended_at),
+        );
+    }
+    if let Some(sealed) = &last.snapshot {
+        for (name, help, value) in [
+            (
+                "backup_run_copied_files",
+                "Files whose content the last run copied.",
+                sealed.totals.files_copied,
+            ),
+            (
+                "backup_run_copied_bytes",
+                "Bytes that the last run copied.",
+                sealed.totals.bytes_copied,
+            ),
+            (
+                "backup_run_error_files",
+                "Entries that the last run could not read or store.",
+                sealed.totals.errors,
+            ),
+        ] {
+            page.one(name, help, &[], &value.to_string());
+        }
+    }
+}
+
+fn health(page: &mut Page, known: &Known<'_>) {
+    let Some(health) = known.health else {
+        return;
+    };
+    page.time(
+        "backup_health_check_timestamp_seconds",
+        "When health was last checked.",
+        Some(health.checked_at),
+    );
+    page.head(
+        "backup_health_findings",
+        "What the last health check found, by severity.",
+    );
+    for (severity, word) in [
+        (Severity::Note, "note"),
+        (Severity::Warning, "warning"),
+        (Severity::Error, "error"),
+    ] {
+        let count = health.count(severity).to_string();
+        page.sample("backup_health_findings", &[("severity", word)], &count);
+    }
+    let trend = health.space.as_ref().and_then(|space| space.trend.as_ref());
+    if let Some(days) = trend.and_then(|trend| trend.days_left) {
+        page.one(
+            "backup_destination_left_seconds",
+            "Time until only local.minSpaceGB are free, as the last health check foretold it.",
+            &[],
+            &(days * 86_400).to_string(),
+        );
+    }
+    if let Some(share) = &health.verified {
+        let ratio = f64::from(share.parts_read) / f64::from(share.of.max(1));
+        page.one(
+            "backup_verified_ratio",
+            "Share of the stored data that health checks have read at one time or another.",
+            &[],
+            &ratio.to_string(),
+        );
+        page.time(
+            "backup_verified_oldest_timestamp_seconds",
+            "When the share that was read longest ago was read.",
+            Some(share.oldest_at),
+        );
+    }
+}
+
+/// The seconds between two times; none less than zero, if the clock was set back.
+fn seconds(from: DateTime<FixedOffset>, to: DateTime<FixedOffset>) -> String {
+    let millis = (to - from).num_milliseconds().max(0);
+    format!("{}.{:03}", millis / 1000, millis % 1000)
+}
+
+/// A text in the making.
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    /// What a metric is; its samples follow.
+    fn head(&mut self, name: &str, help: &str) {
+        let help = help.replace('\\', r"\\").replace('\n', r"\n");
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} gauge");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: &str) {
+        self.0.push_str(name);
+        for (at, (label, text)) in labels.iter().enumerate() {
+            let text = text.replace('\\', r"\\").replace('"', "\\\"");
+            let text = text.replace('\n', r"\n");
+            let open = if at == 0 { '{' } else { ',' };
+            let _ = write!(self.0, "{open}{label}=\"{text}\"");
+        }
+        let close = if labels.is_empty() { "" } else { "}" };
+        let _ = writeln!(self.0, "{close} {value}");
+    }
+
+    /// A metric of one sample.
+    fn one(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: &str) {
+        self.head(name, help);
+        self.sample(name, labels, value);
+    }
+
+    /// A moment, where there is one.
+    fn time(&mut self, name: &str, help: &str, at: Option<DateTime<FixedOffset>>) {
+        if let Some(at) = at {
+            self.one(name, help, &[], &at.timestamp().to_string());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_unknown_origin_break_no_line() {
+        let mut page = Page::default();
+        page.one("m", "a\\b\nc", &[("path", "/a\"b\\c\nd"), ("x", "y")], "1");
+        let expected =
+            "# HELP m a\\\\b\\nc\n# TYPE m gauge\nm{path=\"/a\\\"b\\\\c\\nd\",x=\"y\"} 1\n";
+        assert_eq!(page.0, expected);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_gives_no_negative_duration() {
+        let at = |text: &str| text.parse().unwrap();
+        let (early, late) = (at("2025-01-16T02:00:00Z"), at("2025-01-16T02:01:00.25Z"));
+        assert_eq!(seconds(early, late), "60.250");
+        assert_eq!(seconds(late, early), "0.000");
+    }
+}

@@ -1,0 +1,275 @@
+//! Runs under a real systemd: through the units, alone, and in their sandboxes.
+
+use crate::{
+    machine::{config, machine},
+    skipped,
+};
+
+#[test]
+fn a_run_goes_through_its_units_and_stores_what_only_root_may_read() {
+    stores_everything("a_run_goes_through_its_units", false);
+}
+
+#[test]
+fn rsync_in_its_sandbox_stores_what_only_root_may_read() {
+    stores_everything("rsync_in_its_sandbox_stores_what_only_root_may_read", true);
+}
+
+fn stores_everything(test: &str, rsync: bool) {
+    let Some(mut machine) = machine(test) else {
+        return;
+    };
+    let mut config = config();
+    config["local"]["useRsync"] = rsync.into();
+    machine.configure(&config);
+    machine.boot();
+    let source = "
+        cd /home/ann
+        setfacl -m u:daemon:r,g:daemon:rw 1
+        setfattr -n user.note -v 'of a user' 2
+        setfattr -n trusted.note -v 'of root' 2
+        cp /bin/true capable && setcap cap_net_raw+ep capable
+        cp /bin/true suid && chmod 6755 suid
+        chown daemon:daemon 3 && chmod 000 3
+        mkdir -m 000 shut && echo hidden > shut/file && chown daemon shut
+        mkfifo fifo
+        mknod device c 1 3
+        ln -s nowhere link
+        mkdir -p dir && setfacl -d -m u:daemon:rwx dir && chmod g+s dir
+    ";
+    machine.sh(source).ok();
+    machine.sh("systemctl start mnt-backup.mount").ok();
+    machine.sh("systemctl start --wait backup.service").ok();
+    assert_eq!(
+        machine.report()["result"],
+        "success",
+        "{}",
+        machine.report()
+    );
+    let list = "find . -type d -printf '%P %m %U:%G %T@\\n' -o -printf '%P %y %m %U:%G %s %T@ %l\\n' \
+        | sort; \
+        find . | sort > /tmp/names; xargs -d '\\n' getfacl -nP < /tmp/names; \
+        xargs -d '\\n' getfattr -hd -m - < /tmp/names; cat 3 shut/file";
+    let there = machine.sh(&format!("cd /home/ann && {list}")).ok();
+    let stored = "cd /mnt/backup/lab/latest/home/ann";
+    let found = machine.sh(&format!("{stored} && {list}")).ok();
+    let differs = found.lines().zip(there.lines()).find(|(a, b)| a != b);
+    assert_eq!(differs, None);
+    assert_eq!(found, there);
+    assert!(there.contains("security.capability"), "{there}");
+    assert!(there.contains("trusted.note"), "{there}");
+
+    // Each part has its own log, and they are of one run.
+    let local = machine.journal("backup-local.service");
+    let coordinator = machine.journal("backup.service");
+    assert!(local.contains("snapshot"), "{local}");
+    assert!(coordinator.contains("pre-script"), "{coordinator}");
+    assert_eq!(machine.sh("ls /var/lib/backup/runs | wc -l").ok(), "1");
+    let post = machine.read("lab/post.log");
+    assert_eq!(post.lines().count(), 1, "{post}");
+    assert!(post.starts_with("success 20"), "{post}");
+    assert!(machine.read("lab/told.log").contains("result success"));
+    machine.sh("backup verify --quiet latest").ok();
+    for unit in ["backup.service", "backup-local.service"] {
+        assert_eq!(machine.property(unit, "Result"), "success");
+        assert_eq!(machine.property(unit, "Nice"), "10");
+        assert_eq!(machine.property(unit, "IOSchedulingClass"), "3");
+    }
+    // Nothing is due any more.
+    machine.sh("systemctl start --wait backup.service").ok();
+    assert_eq!(machine.snapshots().len(), 1);
+    assert!(machine.journal("backup.service").contains("nothing is due"));
+}
+
+#[test]
+fn started_alone_the_local_unit_does_just_its_part() {
+    let Some(mut machine) = machine("started_alone_the_local_unit_does_just_its_part") else {
+        return;
+    };
+    machine.configure(&config());
+    machine.boot();
+    // Without the disk it says so and writes nothing.
+    let said = machine.sh("systemctl start --wait backup-local.service");
+    assert_ne!(said.code, Some(0), "{}", said.text);
+    assert_eq!(machine.sh("ls -A /mnt/backup").ok(), "");
+    machine.sh("systemctl start mnt-backup.mount").ok();
+    machine
+        .sh("systemctl start --wait backup-local.service")
+        .ok();
+    assert_eq!(machine.snapshots().len(), 1);
+    assert_eq!(machine.read("lab/pre.log"), "");
+    assert_eq!(machine.read("lab/post.log"), "");
+    assert_eq!(machine.read("lab/told.log"), "");
+    assert_eq!(machine.report()["result"], "success");
+}
+
+#[test]
+fn a_folder_that_the_sandbox_makes_a_mount_point_is_not_taken_for_the_disk() {
+    let test = "a_folder_that_the_sandbox_makes_a_mount_point_is_not_taken_for_the_disk";
+    let Some(mut machine) = machine(test) else {
+        return;
+    };
+    machine.configure(&config());
+    // As if the disk went after systemd had looked for it.
+    machine.drop_in("backup-local.service", "[Unit]\nAssertPathIsMountPoint=\n");
+    machine.boot();
+    let said = machine.sh("systemctl start --wait backup-local.service");
+    assert_ne!(said.code, Some(0), "{}", said.text);
+    assert_eq!(
+        machine.property("backup-local.service", "ExecMainStatus"),
+        "4"
+    );
+    let journal = machine.journal("backup-local.service");
+    assert!(journal.contains("destination not mounted"), "{journal}");
+    assert_eq!(machine.sh("ls -A /mnt/backup").ok(), "");
+}
+
+#[test]
+fn a_part_that_a_condition_skips_is_deferred_and_no_success() {
+    let Some(mut machine) = machine("a_part_that_a_condition_skips_is_deferred") else {
+        return;
+    };
+    machine.configure(&config());
+    machine.drop_in(
+        "backup-local.service",
+        "[Unit]\nConditionPathExists=/lab/go\n",
+    );
+    machine.boot();
+    machine.sh("systemctl start mnt-backup.mount").ok();
+    machine.sh("systemctl start --wait backup.service").ok();
+    assert_eq!(machine.property("backup.service", "ExecMainStatus"), "75");
+    assert_eq!(machine.report()["result"], "deferred");
+    assert_eq!(machine.snapshots(), [""; 0]);
+    let post = machine.read("lab/post.log");
+    assert!(post.starts_with("deferred "), "{post}");
+    // It is not served: the next call tries again.
+    machine.write("lab/go", "");
+    machine.sh("systemctl start --wait backup.service").ok();
+    assert_eq!(machine.report()["result"], "success");
+    assert_eq!(machine.snapshots().len(), 1);
+}
+
+#[test]
+fn the_sandboxes_hold_from_inside() {
+    let Some(mut machine) = machine("the_sandboxes_hold_from_inside") else {
+        return;
+    };
+    let mut config = config();
+    config["cloud"] = serde_json::json!({"enable": true, "syncMode": "copy"});
+    machine.configure(&config);
+    machine.script(
+        "lab/probe",
+        "try() { name=$1; shift; if \"$@\" 2>/dev/null; then echo \"$name yes\"; \
+         else echo \"$name no\"; fi; }
+         try home touch /home/ann/new
+         try etc touch /etc/new
+         try disk touch /mnt/backup/new
+         try state touch /var/lib/backup/new
+         try log touch /var/log/backup/new
+         try read cat /home/ann/secret
+         try interfaces grep -q eth /proc/net/dev
+         try connect bash -c 'exec 3<>/dev/tcp/127.0.0.1/7777'
+         try mount mount -t tmpfs none /mnt
+         try module test -w /proc/sys/kernel/hostname",
+    );
+    for unit in ["backup-local", "backup-cloud", "backup-health-check"] {
+        let text = "[Service]\nType=exec\nExecStart=\nExecStart=/bin/sh /lab/probe\n";
+        machine.drop_in(&format!("{unit}.service"), text);
+    }
+    machine.boot();
+    machine.sh("systemctl start mnt-backup.mount").ok();
+    machine
+        .sh("echo x > /home/ann/secret; chmod 0 /home/ann/secret; chown daemon /home/ann/secret")
+        .ok();
+    // Something to talk to, in the network of the machine.
+    machine
+        .sh(
+            "ip link set lo up 2>/dev/null; systemd-run --quiet --unit=server \
+             systemd-socket-activate -l 127.0.0.1:7777 --inetd -a cat",
+        )
+        .ok();
+    machine.wait_for("the server", || {
+        machine.sh("bash -c 'exec 3<>/dev/tcp/127.0.0.1/7777'").code == Some(0)
+    });
+    let probed = |unit: &str| {
+        machine.sh(&format!("systemctl start --wait {unit}")).ok();
+        machine.journal(unit)
+    };
+    let local = probed("backup-local.service");
+    let cloud = probed("backup-cloud.service");
+    let health = probed("backup-health-check.service");
+    let is = |said: &str, what: &str| {
+        let line = said.lines().find_map(|line| line.strip_prefix(what));
+        line.unwrap_or_else(|| panic!("{what}: {said}")).trim() == "yes"
+    };
+    for (said, disk, network) in [
+        (&local, true, false),
+        (&cloud, false, true),
+        (&health, true, true),
+    ] {
+        assert!(!is(said, "home"), "{said}");
+        assert!(!is(said, "etc"), "{said}");
+        assert_eq!(is(said, "disk"), disk, "{said}");
+        assert!(is(said, "state"), "{said}");
+        assert!(is(said, "log"), "{said}");
+        assert!(is(said, "read"), "{said}");
+        assert_eq!(is(said, "connect"), network, "{said}");
+        assert!(!is(said, "mount"), "{said}");
+        assert!(!is(said, "module"), "{said}");
+    }
+}
+
+#[test]
+fn the_cloud_unit_copies_what_the_local_one_made() {
+    let test = "the_cloud_unit_copies_what_the_local_one_made";
+    let Some(mut machine) = machine(test) else {
+        return;
+    };
+    let Some(rclone) = which("rclone") else {
+        skipped(test, "rclone is not installed");
+        return;
+    };
+    std::fs::copy(rclone, machine.path("usr/bin/rclone")).unwrap();
+    let mut config = config();
+    config["cloud"] = serde_json::json!({
+        "enable": true, "syncMode": "copy", "provider": "custom", "remote": "dav:",
+        "configFile": "/etc/backup/rclone.conf",
+    });
+    machine.configure(&config);
+    machine.write(
+        "etc/backup/rclone.conf",
+        "[dav]\ntype = webdav\nurl = http://127.0.0.1:8080\nvendor = other\n",
+    );
+    machine.boot();
+    machine
+        .sh("chmod 600 /etc/backup/rclone.conf; mkdir /srv/remote")
+        .ok();
+    machine
+        .sh(
+            "systemd-run --quiet --unit=server rclone serve webdav /srv/remote \
+             --addr 127.0.0.1:8080 --dir-cache-time 0",
+        )
+        .ok();
+    machine.wait_for("the server", || {
+        machine.sh("bash -c 'exec 3<>/dev/tcp/127.0.0.1/8080'").code == Some(0)
+    });
+    machine.sh("systemctl start mnt-backup.mount").ok();
+    machine.sh("systemctl start --wait backup.service").ok();
+    assert_eq!(
+        machine.report()["result"],
+        "success",
+        "{}",
+        machine.report()
+    );
+    let there = machine.sh("find /srv/remote -name 17 -exec cat {} +").ok();
+    assert_eq!(there, "letter 17");
+    assert!(machine.journal("backup-cloud.service").contains("cloud-"));
+    assert!(!machine.journal("backup-local.service").contains("cloud-"));
+}
+
+/// Where a command is.
+fn which(tool: &str) -> Option<std::path::PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let mut places = std::env::split_paths(&path).map(|folder| folder.join(tool));
+    places.find(|place| place.exists())
+}
