@@ -6,14 +6,17 @@
 pub mod clock;
 pub mod copy;
 mod crew;
+pub mod deferrals;
 pub mod destination;
 pub mod error;
 pub mod event;
 pub mod health;
 pub mod journal;
 pub mod lock;
+pub mod logs;
 pub mod manifest;
 pub mod metrics;
+pub mod notify;
 pub mod parts;
 pub mod remove;
 pub mod restore;

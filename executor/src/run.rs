@@ -8,7 +8,7 @@ use schema::{
     config::OnPreBackupFailure,
     finding::Severity,
     journal::{JournalEvent, Outcome, REPORT_FORMAT_VERSION, Sealed, Status, StepReport},
-    plan::{Action, DestinationCheckStep, Part, Step},
+    plan::{Action, DestinationCheckStep, Part, Step, only_tells},
 };
 
 use crate::{
@@ -335,6 +335,7 @@ fn act(
 ) -> Result<Outcome> {
     let sealed = report.snapshot.clone();
     match &step.action {
+        Action::Announce(announce) => Ok(steps::notify::announce(announce, context)),
         Action::PreScript(script) => {
             let environment = environment(plan, None, sealed.as_ref());
             steps::script::run(&step.id, script, &environment, context)
@@ -361,7 +362,10 @@ fn act(
             let mut so_far = report.clone();
             so_far.ended_at = context.clock.now();
             so_far.result = result(report);
-            steps::notify::run(notify, &so_far)
+            // Where the destination is absent, only what this machine remembers is known.
+            let remembered = || session.state.last_good().unwrap_or_default();
+            let last_good = notify.last_good.or_else(remembered);
+            Ok(steps::notify::run(notify, &so_far, last_good, context))
         }
         Action::Mark(mark) => steps::mark::run(session.store()?, mark),
         Action::Repair(repair) => steps::repair::run(session.store()?, repair, context),
@@ -399,7 +403,7 @@ pub(crate) fn result(report: &Report) -> RunResult {
     let worst = report
         .steps
         .iter()
-        .filter(|done| done.step != "notify")
+        .filter(|done| !only_tells(&done.step))
         .map(|done| done.outcome.status)
         .max();
     match worst {

@@ -18,6 +18,6 @@ mod stale;
 mod steps;
 pub mod units;
 
-pub use pipeline::{Options, basis, plan};
+pub use pipeline::{Options, basis, last_good, plan};
 pub use small::small;
 pub use stale::stale;

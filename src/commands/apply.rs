@@ -14,9 +14,7 @@ use executor::{
 };
 use planner::Options;
 use schema::{
-    Config, Finding, Inventory, Plan, Report, RunResult, Severity,
-    journal::{REPORT_FORMAT_VERSION, Status},
-    plan::SavedPlan,
+    Config, Finding, Inventory, Plan, Report, RunResult, Severity, journal::Status, plan::SavedPlan,
 };
 
 use crate::{
@@ -27,7 +25,7 @@ use crate::{
     },
     exit::{self, Explained, invalid},
     logs::Logs,
-    metrics,
+    metrics, notices,
     out::Out,
     progress::{Bar, Mode},
     render,
@@ -48,7 +46,7 @@ pub(crate) fn run(arguments: &Apply, settings: &Settings, out: &Out) -> Result<u
         .unwrap_or_else(|| Local::now().fixed_offset());
     let mut worker = Worker::new(settings, out, &config, now);
     worker.by_units = arguments.by_units;
-    worker.with(|context| {
+    worker.backing_up(|context| {
         if let Some(path) = &arguments.plan {
             return worker.saved(path, context);
         }
@@ -127,17 +125,18 @@ impl<'a> Worker<'a> {
     pub(crate) fn with<T>(&self, work: impl FnOnce(Context<'_>) -> Result<T>) -> Result<T> {
         let clock = Clock::at(self.now);
         let folder = self.settings.log_dir(self.config);
-        // Where the logs are in the state directory, that is made with them.
-        let is_state = folder.starts_with(&self.settings.state_dir);
-        let mode = if is_state { 0o700 } else { 0o750 };
-        let (logs, error) = Logs::new(&folder, mode, clock, &self.bar);
-        if let Some(error) = error {
+        let (mut logs, error) = Logs::new(&folder, clock, &self.bar);
+        if logs.in_journal() && !self.settings.json {
+            logs.tell_nobody_else();
+        }
+        let unlogged = |error: std::io::Error| {
             self.out.say(&format!(
-                "note: no log is written: {}: {}",
+                "note: not everything is logged in {}: {}",
                 folder.display(),
                 executor::error::reason(&error)
             ));
-        }
+        };
+        error.into_iter().for_each(unlogged);
         let service = Service::new(&logs);
         let result = work(Context {
             observer: &service,
@@ -146,7 +145,17 @@ impl<'a> Worker<'a> {
             threads: self.settings.threads,
         });
         self.bar.clear();
+        logs.fault().into_iter().for_each(unlogged);
         result
+    }
+
+    /// As [`Self::with`], for a backup: people are told of an error that it could not tell of.
+    pub(crate) fn backing_up<T>(&self, work: impl FnOnce(Context<'_>) -> Result<T>) -> Result<T> {
+        self.with(|context| {
+            work(context).inspect_err(|error| {
+                notices::of_error(self.settings, self.config, error, context);
+            })
+        })
     }
 
     /// Opens the state directory and takes its lock, then works.
@@ -168,8 +177,9 @@ impl<'a> Worker<'a> {
             let stale = planner::stale(&saved, self.config, &inventory);
             if !stale.is_empty() {
                 self.bar.clear();
-                let result = RunResult::Refused;
-                self.refuse("the saved plan is stale", &saved.plan, result, &stale);
+                let report = self.unbegun(&saved.plan, RunResult::Refused, stale);
+                self.refuse("the saved plan is stale", &report);
+                notices::of_report(self.settings, self.config, &report, context);
                 return Ok(exit::REFUSED);
             }
             if let Some(unfinished) = state.unfinished()? {
@@ -192,7 +202,15 @@ impl<'a> Worker<'a> {
     ) -> Result<u8> {
         self.locked(|state, lock| {
             let report = self.report((state, lock), fresh, options, context, before)?;
-            Ok(report.map_or(exit::DEFERRED, |report| self.ended(state, &report)))
+            let Some(report) = report else {
+                return Ok(exit::DEFERRED);
+            };
+            if report.result == RunResult::Deferred {
+                notices::of_deferral(self.settings, self.config, state, &report, context)?;
+            } else {
+                state.remember_deferrals(None)?;
+            }
+            Ok(self.ended(state, &report))
         })
     }
 
@@ -256,14 +274,17 @@ impl<'a> Worker<'a> {
                 .filter(|finding| finding.severity == Severity::Deferral)
                 .cloned()
                 .collect();
-            self.refuse("deferred", &plan, RunResult::Deferred, &deferred);
+            let report = self.unbegun(&plan, RunResult::Deferred, deferred);
+            self.refuse("deferred", &report);
+            notices::of_deferral(self.settings, self.config, state, &report, context)?;
             return Ok(None);
         }
         if options.scheduled && due::was_told(state, self.config, &plan, self.now)? {
             let findings = plan.findings.iter();
             let refusals = findings.filter(|finding| finding.severity == Severity::Refusal);
             let refusals: Vec<_> = refusals.cloned().collect();
-            self.refuse("refused as before", &plan, RunResult::Refused, &refusals);
+            let report = self.unbegun(&plan, RunResult::Refused, refusals);
+            self.refuse("refused as before", &report);
             return Err(Explained(exit::REFUSED).into());
         }
         let config = self.config;
@@ -303,24 +324,23 @@ impl<'a> Worker<'a> {
         Ok(None)
     }
 
+    /// The report of a plan that is not run.
+    fn unbegun(&self, plan: &Plan, result: RunResult, findings: Vec<Finding>) -> Report {
+        Report {
+            run_id: plan.run_id.clone(),
+            host: plan.host.clone(),
+            ..notices::unbegun(self.config, self.now, result, findings)
+        }
+    }
+
     /// Says why nothing was done.
-    fn refuse(&self, what: &str, plan: &Plan, result: RunResult, findings: &[Finding]) {
+    fn refuse(&self, what: &str, report: &Report) {
         if self.settings.json {
-            self.out.data_json(&Report {
-                format_version: REPORT_FORMAT_VERSION,
-                run_id: plan.run_id.clone(),
-                host: plan.host.clone(),
-                started_at: self.now,
-                ended_at: self.now,
-                result,
-                snapshot: None,
-                findings: findings.to_vec(),
-                steps: Vec::new(),
-            });
+            self.out.data_json(report);
             return;
         }
         self.out.note(&format!("{what}: nothing was changed"));
-        for finding in findings {
+        for finding in &report.findings {
             self.out.note(&render::report::finding(
                 finding,
                 &self.settings.error_style,
@@ -367,7 +387,8 @@ impl<'a> Worker<'a> {
                 Severity::Deferral => RunResult::Deferred,
                 _ => RunResult::Refused,
             };
-            self.refuse("refused", plan, result, std::slice::from_ref(refusal));
+            let report = self.unbegun(plan, result, vec![refusal.clone()]);
+            self.refuse("refused", &report);
             return Err(Explained(exit::of_severity(Some(refusal.severity))).into());
         }
         self.locked(|state, _| {

@@ -12,4 +12,5 @@ pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod simulate;
 pub(crate) mod status;
+pub(crate) mod told;
 pub(crate) mod verify;

@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 
 use crate::lab::{Lab, PROGRAM, Ran, id_of, ran};
 
-pub(crate) const VERBS: [&str; 20] = [
+pub(crate) const VERBS: [&str; 21] = [
     "try",
     "check",
     "schema",
@@ -16,6 +16,7 @@ pub(crate) const VERBS: [&str; 20] = [
     "health",
     "restore",
     "verify",
+    "notify-test",
     "pin",
     "unpin",
     "accept",

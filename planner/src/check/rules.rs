@@ -37,7 +37,6 @@ const FAULTS: &[Rule] = &[
     notices::urls,
     notices::topic,
     unsupported::cloud,
-    unsupported::channels,
 ];
 
 /// What is allowed and probably not meant.
