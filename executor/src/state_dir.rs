@@ -386,7 +386,7 @@ fn is_small(plan: &Plan) -> bool {
     plan.steps.iter().any(|step| {
         matches!(
             step.action,
-            Action::Restore(_) | Action::Mark(_) | Action::Repair(_)
+            Action::Restore(_) | Action::Mark(_) | Action::Repair(_) | Action::Adopt(_)
         ) || (plan.steps.len() == 1 && matches!(step.action, Action::DestinationCheck(_)))
     })
 }

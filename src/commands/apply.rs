@@ -135,6 +135,11 @@ impl<'a> Worker<'a> {
         self
     }
 
+    /// Takes the progress away, before something else is shown.
+    pub(crate) fn clear(&self) {
+        self.bar.clear();
+    }
+
     /// Does the work with progress, logs and signals.
     pub(crate) fn with<T>(&self, work: impl FnOnce(Context<'_>) -> Result<T>) -> Result<T> {
         let clock = Clock::at(self.now);
