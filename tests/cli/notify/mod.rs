@@ -170,6 +170,32 @@ fn an_error_before_there_is_a_plan_is_told() {
 }
 
 #[test]
+fn an_error_that_a_timer_meets_again_and_again_is_told_once_a_day() {
+    let mut lab = lab();
+    keep_reports(&mut lab);
+    lab.set(
+        "schedule",
+        json!({ "enable": true, "frequency": "daily", "timeOfDay": "01:00" }),
+    );
+    lab.backup(FIRST);
+    // Something that no plan can be made with.
+    lab.write("state/destinations.json", "{");
+    let due = |now: &str| lab.at(now, &["apply", "--if-due"]).expect(1);
+    due(SECOND);
+    assert_eq!(reports(&lab).len(), 1);
+    due("2025-03-06T02:15:00+01:00");
+    due("2025-03-06T12:15:00+01:00");
+    assert_eq!(reports(&lab).len(), 1);
+    due("2025-03-07T02:15:00+01:00");
+    assert_eq!(reports(&lab).len(), 2);
+    // A person is told each time.
+    lab.at("2025-03-07T02:20:00+01:00", &["apply"]).expect(1);
+    assert_eq!(reports(&lab).len(), 3);
+    let message = step(&reports(&lab)[0], "prepare")["message"].to_string();
+    assert!(message.contains("destinations.json"), "{message}");
+}
+
+#[test]
 fn another_run_at_work_is_nothing_to_tell_of() {
     let mut lab = lab();
     keep_reports(&mut lab);
