@@ -245,7 +245,7 @@ fn safe(news: &News<'_>) -> Vec<String> {
                 good.id,
                 age(news.now - good.started_at)
             ),
-            None => "No good snapshot is known of: nothing is safe yet.".to_owned(),
+            None => "No good snapshot is known of on this machine.".to_owned(),
         });
     }
     lines
