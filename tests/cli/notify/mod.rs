@@ -6,12 +6,15 @@ mod mail;
 mod server;
 mod tls;
 
-use std::fs;
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
 
 use serde_json::{Value, json};
 
 use self::server::{Answer, Server};
-use crate::lab::{Lab, Ran, read_json, step};
+use crate::lab::{Lab, Ran, ran, read_json, skipped, step};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -261,6 +264,58 @@ fn runs_that_are_deferred_for_too_long_are_told_once_a_day() {
     lab.set("local.requireMount", true);
     deferred_at(&lab, "2025-04-04T03:00:00+01:00");
     assert_eq!(told(&lab), 2);
+}
+
+#[test]
+fn an_unfinished_run_that_waits_for_power_for_too_long_is_told() {
+    let test = "an_unfinished_run_that_waits_for_power_for_too_long_is_told";
+    let mut alone = Command::new("unshare");
+    alone.args(["--mount", "--propagation", "private", "true"]);
+    if !alone
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        skipped(&format!("{test} because there is no mount namespace"));
+        return;
+    }
+    let mut lab = lab();
+    keep_reports(&mut lab);
+    lab.set("schedule", json!({ "enable": true }));
+    lab.set("monitoring.maxAge", "2d");
+    lab.backup("2025-03-01T02:00:00+01:00");
+    lab.set("preBackupScript", lab.script("pre", "kill -9 $PPID"));
+    lab.at("2025-03-02T02:00:00+01:00", &["apply"])
+        .expect(128 + 9);
+    // A battery instead of what this machine has.
+    let battery = "mount -t tmpfs tmpfs /sys/class && mkdir -p /sys/class/power_supply/BAT0 && \
+                   cd /sys/class/power_supply/BAT0 && echo Battery > type && \
+                   echo Discharging > status && cd / && exec \"$@\"";
+    let on_battery = |now: &str| {
+        let arguments = ["apply", "--if-due", "--now", now];
+        let inner = lab.command(&arguments);
+        let mut command = lab.bare("unshare");
+        command
+            .args([
+                "--mount",
+                "--propagation",
+                "private",
+                "sh",
+                "-c",
+                battery,
+                "sh",
+            ])
+            .arg(inner.get_program())
+            .args(inner.get_args());
+        ran(command, &arguments).expect(75).says("on battery")
+    };
+    on_battery("2025-03-02T02:15:00+01:00");
+    assert_eq!(reports(&lab).len(), 0);
+    on_battery("2025-03-03T03:15:00+01:00");
+    on_battery("2025-03-03T03:30:00+01:00");
+    let told = reports(&lab);
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0]["findings"][0]["code"], "on-battery");
 }
 
 #[test]
