@@ -32,6 +32,8 @@ pub(crate) struct Logs<'a> {
     files: Option<Files>,
     journal: Option<Journald>,
     run: Mutex<Option<String>>,
+    /// Whether all of it is of a health check.
+    of_health: bool,
 }
 
 impl<'a> Logs<'a> {
@@ -52,6 +54,7 @@ impl<'a> Logs<'a> {
             files,
             journal: Journald::of_stderr(),
             run: Mutex::default(),
+            of_health: false,
         };
         (logs, error)
     }
@@ -64,6 +67,11 @@ impl<'a> Logs<'a> {
     /// Whether standard error goes to the journal, which has every record already.
     pub(crate) fn in_journal(&self) -> bool {
         self.journal.is_some()
+    }
+
+    /// From now on what is recorded is of a health check.
+    pub(crate) fn are_of_health(&mut self) {
+        self.of_health = true;
     }
 
     /// From now on nothing but the logs is told.
@@ -79,7 +87,12 @@ impl<'a> Logs<'a> {
             ..*record
         };
         if let Some(files) = &self.files {
-            files.write(file_of(record), record);
+            let file = if self.of_health {
+                HEALTH
+            } else {
+                file_of(record)
+            };
+            files.write(file, record);
         }
         if let Some(journal) = &self.journal {
             journal.write(record);
@@ -99,7 +112,12 @@ impl<'a> Logs<'a> {
 
     fn finding(&self, finding: &Finding) {
         let text = hinted(&finding.message, finding.hint.as_deref());
-        self.write(&self.record(finding.severity.into(), Kind::Finding, &text));
+        let kind = if self.of_health {
+            Kind::Health
+        } else {
+            Kind::Finding
+        };
+        self.write(&self.record(finding.severity.into(), kind, &text));
     }
 
     fn finished(&self, step: &str, outcome: &Outcome) {

@@ -86,6 +86,8 @@ pub(crate) struct Worker<'a> {
     bar: Bar,
     /// Whether units of their own do the parts of the run.
     by_units: bool,
+    /// Whether it is a health check and no backup.
+    of_health: bool,
 }
 
 impl<'a> Worker<'a> {
@@ -103,6 +105,7 @@ impl<'a> Worker<'a> {
             now,
             bar: bar(settings),
             by_units: false,
+            of_health: false,
         }
     }
 
@@ -110,6 +113,12 @@ impl<'a> Worker<'a> {
     pub(crate) fn shows_plan(mut self) -> Self {
         self.bar = self.bar.without_notes();
         self
+    }
+
+    /// The same worker for a health check, which has a log of its own.
+    pub(crate) fn checks_health(mut self) -> Self {
+        self.of_health = true;
+        self.shows_plan()
     }
 
     /// The same worker, which shows progress in a terminal only.
@@ -126,6 +135,9 @@ impl<'a> Worker<'a> {
         let clock = Clock::at(self.now);
         let folder = self.settings.log_dir(self.config);
         let (mut logs, error) = Logs::new(&folder, clock, &self.bar);
+        if self.of_health {
+            logs.are_of_health();
+        }
         if logs.in_journal() && !self.settings.json {
             logs.tell_nobody_else();
         }
