@@ -233,7 +233,8 @@ fn learn(store: &Store, context: Context<'_>) -> Result<Known> {
         .filter_map(|name| name.to_str()?.parse::<SnapshotId>().ok())
     {
         if let Some(home) = store.home_of(id)?
-            && let Some(record) = store.record(id)?
+            // A damaged record tells nothing, and is no reason to adopt nothing.
+            && let Ok(Some(record)) = store.record(id)
             && record.engine == Engine::Adopted
         {
             ids.insert((record.started_at, id), home);
