@@ -139,6 +139,12 @@ pub(crate) enum Verb {
     Restore(Restore),
     /// Compare snapshots with their manifests, and heal what is damaged
     Verify(Verify),
+    /// Send a test message over every channel of notifications.*, and show what became of it
+    #[command(
+        after_help = "Exits with 0 if every channel took the message, with 1 if not. A \
+healthcheck takes the test for a sign of life."
+    )]
+    NotifyTest,
     /// Keep a snapshot whatever the retention says
     Pin(One),
     /// Leave a snapshot to the retention again

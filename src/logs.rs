@@ -1,101 +1,197 @@
-//! The log files: one line a record, control characters escaped, never in anyone's way.
+//! What happens as records: to the log files, and under systemd to the journal.
+//!
+//! Owns which event becomes which record and which file it goes to. It is never in anyone's way:
+//! what cannot be written is told once and does not fail the backup.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::Write as _,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    io,
     path::Path,
-    sync::Mutex,
+    sync::{Mutex, PoisonError},
 };
 
 use executor::{
     clock::Clock,
-    event::{Event, Observer},
+    event::{Event, Observer, Silent},
+    logs::{Files, Journald, Kind, Level, Record},
 };
-use schema::{escape, finding::Finding};
+use schema::{finding::Finding, journal::Outcome};
 
-/// Steps whose records go to `backup-local.log`; the others' go to `backup-coordinator.log`.
-const LOCAL: [&str; 4] = ["destination-check", "space-check", "snapshot", "rotate"];
+/// Records of the run as a whole.
+const COORDINATOR: &str = "backup-coordinator.log";
+/// Records of steps that work on the destination.
+const LOCAL: &str = "backup-local.log";
+/// Records of steps that work on the cloud.
+const CLOUD: &str = "backup-cloud.log";
+/// Records of health checks.
+const HEALTH: &str = "backup-health.log";
 
-/// Writes what happens to the log files, then tells another observer.
+/// Writes what happens to the logs, then tells another observer.
 pub(crate) struct Logs<'a> {
     next: &'a dyn Observer,
     clock: Clock,
-    files: Option<(Mutex<File>, Mutex<File>)>,
+    files: Option<Files>,
+    journal: Option<Journald>,
+    run: Mutex<Option<String>>,
+    health: bool,
 }
 
 impl<'a> Logs<'a> {
-    /// Opens the log files, making the folder and those above it with `mode`; without a folder that
-    /// can be written nothing is logged, and the error says why.
+    /// Opens the log files in this folder; without one that can be written nothing goes there, and
+    /// the error says why.
     pub(crate) fn new(
         folder: &Path,
-        mode: u32,
         clock: Clock,
         next: &'a dyn Observer,
-    ) -> (Self, Option<std::io::Error>) {
-        let open = |name: &str| {
-            OpenOptions::new()
-                .create(true)
-                .append(true)
-                .mode(0o640)
-                .open(folder.join(name))
-                .map(Mutex::new)
-        };
-        let files = std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(mode)
-            .create(folder)
-            .and_then(|()| Ok((open("backup-coordinator.log")?, open("backup-local.log")?)));
-        let (files, error) = match files {
+    ) -> (Self, Option<io::Error>) {
+        let (files, error) = match Files::open(folder) {
             Ok(files) => (Some(files), None),
             Err(error) => (None, Some(error)),
         };
-        (Self { next, clock, files }, error)
+        let logs = Self {
+            next,
+            clock,
+            files,
+            journal: Journald::of_stderr(),
+            run: Mutex::default(),
+            health: false,
+        };
+        (logs, error)
     }
 
-    fn write(&self, step: Option<&str>, level: &str, text: &str) {
-        let Some((coordinator, local)) = &self.files else {
-            return;
+    /// Why something could not be written, if that happened.
+    pub(crate) fn fault(&self) -> Option<io::Error> {
+        self.files.as_ref()?.fault()
+    }
+
+    /// Whether standard error goes to the journal, which has every record already.
+    pub(crate) fn in_journal(&self) -> bool {
+        self.journal.is_some()
+    }
+
+    /// From now on everything is of a health check.
+    pub(crate) fn of_health(&mut self) {
+        self.health = true;
+    }
+
+    /// From now on nothing but the logs is told.
+    pub(crate) fn tell_nobody_else(&mut self) {
+        self.next = &Silent;
+    }
+
+    /// Writes a record to its file and the journal.
+    fn write(&self, record: &Record<'_>) {
+        let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
+        let record = &Record {
+            run_id: record.run_id.or(run.as_deref()),
+            ..*record
         };
-        let is_local = step.is_some_and(|step| LOCAL.contains(&step));
-        let file = if is_local { local } else { coordinator };
-        let time = self.clock.now().format("%Y-%m-%dT%H:%M:%S%:z");
-        let text = escape::display(text.as_bytes());
-        let step = step.map(|step| format!(" {step}:")).unwrap_or_default();
-        if let Ok(mut file) = file.lock() {
-            let _ = writeln!(file, "{time} {level}{step} {text}");
+        if let Some(files) = &self.files {
+            let name = if self.health { HEALTH } else { file_of(record) };
+            files.write(name, record);
+        }
+        if let Some(journal) = &self.journal {
+            journal.write(record);
         }
     }
 
-    /// Logs a finding of the plan.
-    pub(crate) fn finding(&self, finding: &Finding) {
-        let level = format!("{:?}", finding.severity).to_lowercase();
-        self.write(None, &level, &finding.message);
+    fn record<'r>(&self, level: Level, kind: Kind, text: &'r str) -> Record<'r> {
+        Record::new(self.clock.now(), level, kind, text)
     }
+
+    fn of_step(&self, step: &str, level: Level, kind: Kind, text: &str) {
+        self.write(&Record {
+            step: Some(step),
+            ..self.record(level, kind, text)
+        });
+    }
+
+    fn finding(&self, finding: &Finding) {
+        let text = hinted(&finding.message, finding.hint.as_deref());
+        let kind = if self.health {
+            Kind::Health
+        } else {
+            Kind::Finding
+        };
+        self.write(&self.record(finding.severity.into(), kind, &text));
+    }
+
+    fn finished(&self, step: &str, outcome: &Outcome) {
+        let text = match outcome.message.as_str() {
+            "" => outcome_word(outcome),
+            message => hinted(message, outcome.hint.as_deref()),
+        };
+        let snapshot = outcome.sealed.as_ref().map(|sealed| sealed.id.to_string());
+        let snapshot = snapshot.as_deref();
+        self.write(&Record {
+            step: Some(step),
+            snapshot,
+            ..self.record(outcome.status.into(), Kind::StepFinished, &text)
+        });
+        for problem in &outcome.problems {
+            self.write(&Record {
+                step: Some(step),
+                snapshot,
+                path: Some(&problem.path),
+                ..self.record(Level::Warning, Kind::Problem, &problem.message)
+            });
+        }
+    }
+}
+
+/// Records the error that ends the program, where standard error goes to the journal of systemd;
+/// whether it does.
+pub(crate) fn error(message: &str, hint: Option<&str>) -> bool {
+    let Some(journal) = Journald::of_stderr() else {
+        return false;
+    };
+    let text = hinted(message, hint);
+    journal.write(&Record::new(
+        Clock::default().now(),
+        Level::Error,
+        Kind::Error,
+        &text,
+    ));
+    true
+}
+
+/// The file that a record belongs to: its step's, wherever that runs.
+fn file_of(record: &Record<'_>) -> &'static str {
+    match record.step {
+        Some("destination-check" | "space-check" | "snapshot" | "rotate" | "repair") => LOCAL,
+        Some(step) if step.starts_with("cloud") => CLOUD,
+        _ => COORDINATOR,
+    }
+}
+
+fn hinted(message: &str, hint: Option<&str>) -> String {
+    hint.map_or_else(
+        || message.to_owned(),
+        |hint| format!("{message}; hint: {hint}"),
+    )
+}
+
+fn outcome_word(outcome: &Outcome) -> String {
+    crate::render::report::word(outcome.status).to_owned()
 }
 
 impl Observer for Logs<'_> {
     fn event(&self, event: Event<'_>) {
         match &event {
             Event::RunStarted { run_id, continued } => {
+                *self.run.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Some((*run_id).to_owned());
                 let how = if *continued { "continued" } else { "started" };
-                self.write(None, "info", &format!("run {run_id} {how}"));
+                let text = format!("run {run_id} {how}");
+                self.write(&self.record(Level::Info, Kind::Run, &text));
             }
-            Event::StepStarted { step } => self.write(Some(step), "info", "started"),
-            Event::ScriptLine { step, line } => self.write(Some(step), "info", line),
+            Event::StepStarted { step } => {
+                self.of_step(step, Level::Info, Kind::StepStarted, "started");
+            }
+            Event::ScriptLine { step, line } => {
+                self.of_step(step, Level::Info, Kind::Output, line);
+            }
             Event::Noticed(finding) => self.finding(finding),
-            Event::StepFinished { step, outcome } => {
-                let level = if outcome.status.serves() {
-                    "info"
-                } else {
-                    "error"
-                };
-                self.write(Some(step), level, &outcome.message);
-                for problem in &outcome.problems {
-                    let text = format!("{}: {}", problem.path, problem.message);
-                    self.write(Some(step), "warning", &text);
-                }
-            }
+            Event::StepFinished { step, outcome } => self.finished(step, outcome),
             Event::Progress(_) => {}
         }
         self.next.event(event);

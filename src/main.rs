@@ -8,6 +8,7 @@ mod commands;
 mod exit;
 mod logs;
 mod metrics;
+mod notices;
 mod out;
 mod progress;
 mod render;
@@ -90,6 +91,7 @@ fn run(verb: &Verb, settings: &Settings, out: &Out) -> anyhow::Result<u8> {
         Verb::Health(arguments) => commands::health::run(arguments, settings, out),
         Verb::Restore(arguments) => commands::restore::run(arguments, settings, out),
         Verb::Verify(arguments) => commands::verify::run(arguments, settings, out),
+        Verb::NotifyTest => commands::notify_test::run(settings, out),
         Verb::Pin(one) => commands::mark::pin(one, settings, out),
         Verb::Unpin(one) => commands::mark::unpin(one, settings, out),
         Verb::Accept(one) => commands::mark::accept(one, settings, out),
@@ -116,6 +118,9 @@ fn explain(error: &anyhow::Error, settings: &Settings, out: &Out) -> u8 {
     } else {
         (format!("{error:#}"), None, exit::FAILED)
     };
+    if !settings.json && logs::error(&message, hint.as_deref()) {
+        return code;
+    }
     out.note(&render::report::error(
         &message,
         hint.as_deref(),

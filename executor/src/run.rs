@@ -8,7 +8,7 @@ use schema::{
     config::OnPreBackupFailure,
     finding::Severity,
     journal::{JournalEvent, Outcome, REPORT_FORMAT_VERSION, Sealed, Status, StepReport},
-    plan::{Action, DestinationCheckStep, Part, Step},
+    plan::{Action, DestinationCheckStep, Part, Step, only_tells},
 };
 
 use crate::{
@@ -35,7 +35,7 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn new(state: &'a StateDir, plan: &Plan) -> Self {
+    pub(crate) fn new(state: &'a StateDir, plan: &Plan) -> Self {
         let destination = plan.steps.iter().find_map(|step| match &step.action {
             Action::DestinationCheck(check) => Some(check.clone()),
             _ => None,
@@ -258,51 +258,8 @@ fn unserved<'a>(step: &'a Step, report: &Report) -> Option<&'a String> {
     })
 }
 
-/// Does the steps of a part in the run of another process, or of one that was interrupted, and
-/// writes on in its journal. The report is of the steps that have ended so far.
-///
-/// # Errors
-/// As [`begin`]; a refusal where the part has nothing left to do, or not yet.
-pub fn part(state: &StateDir, plan: &Plan, part: Part, context: Context<'_>) -> Result<Report> {
-    let (mut journal, replay) = state.journal(&plan.run_id)?;
-    let group = plan.group(part, |step| replay.outcome(&step.id).is_some());
-    parts::may_begin(plan, group, part, &replay)?;
-    let mut session = Session::new(state, plan);
-    if replay
-        .outcome("destination-check")
-        .is_some_and(|outcome| outcome.status.serves())
-    {
-        session.store()?;
-    }
-    context.observer.event(Event::RunStarted {
-        run_id: &plan.run_id,
-        continued: replay.running().is_some(),
-    });
-    let mut report = parts::report_so_far(plan, &replay, context.clock.now());
-    for step in group {
-        let done = one(
-            &mut session,
-            plan,
-            step,
-            &mut journal,
-            &replay,
-            &report,
-            context,
-        )?;
-        if done.outcome.sealed.is_some() {
-            report.snapshot.clone_from(&done.outcome.sealed);
-        }
-        report.steps.push(done);
-    }
-    report.ended_at = context.clock.now();
-    let of_part = |done: &StepReport| group.iter().any(|step| step.id == done.step);
-    report.steps.retain(of_part);
-    report.result = result(&report);
-    Ok(report)
-}
-
 /// Runs one step, or says how it ended before.
-fn one(
+pub(crate) fn one(
     session: &mut Session<'_>,
     plan: &Plan,
     step: &Step,
@@ -382,6 +339,7 @@ fn act(
 ) -> Result<Outcome> {
     let sealed = report.snapshot.clone();
     match &step.action {
+        Action::Announce(announce) => Ok(steps::notify::announce(announce, context)),
         Action::PreScript(script) => {
             let environment = environment(plan, None, sealed.as_ref());
             steps::script::run(&step.id, script, &environment, context)
@@ -408,7 +366,10 @@ fn act(
             let mut so_far = report.clone();
             so_far.ended_at = context.clock.now();
             so_far.result = result(report);
-            steps::notify::run(notify, &so_far)
+            // Where the destination is absent, only what this machine remembers is known.
+            let remembered = || session.state.last_good().unwrap_or_default();
+            let last_good = notify.last_good.or_else(remembered);
+            Ok(steps::notify::run(notify, &so_far, last_good, context))
         }
         Action::Mark(mark) => steps::mark::run(session.store()?, mark),
         Action::Repair(repair) => steps::repair::run(session.store()?, repair, context),
@@ -447,7 +408,7 @@ pub(crate) fn result(report: &Report) -> RunResult {
     let worst = report
         .steps
         .iter()
-        .filter(|done| done.step != "notify")
+        .filter(|done| !only_tells(&done.step))
         .map(|done| done.outcome.status)
         .max();
     match worst {

@@ -56,7 +56,11 @@ pub fn settle(
     for step in plan.steps.iter().filter(owed) {
         let outcome = match &step.action {
             Action::PostScript(script) => script_now(plan, step, script, &report, context),
-            Action::Notify(notify) => steps::notify::run(notify, &report),
+            Action::Notify(notify) => {
+                let remembered = || state.last_good().unwrap_or_default();
+                let last_good = notify.last_good.or_else(remembered);
+                Ok(steps::notify::run(notify, &report, last_good, context))
+            }
             _ => continue,
         };
         let outcome = match outcome {

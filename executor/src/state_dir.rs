@@ -2,9 +2,11 @@
 //!
 //! `runs/<run-id>/` explains each run by itself; `destinations.json` lists the disks that were
 //! used; `verified.json` what was found of each; `health.json` what the last health check came to;
-//! `lock` lets one run at a time, `work.lock` one process of it.
+//! `deferrals.json` since when runs are deferred; `lock` lets one run at a time, `work.lock` one
+//! process of it.
 
 mod history;
+mod told;
 
 use std::{collections::BTreeMap, ffi::OsStr, os::unix::fs::DirBuilderExt as _, path::Path};
 

@@ -12,7 +12,7 @@ use petgraph::{
 };
 use schema::{
     Plan,
-    plan::{Action, Step},
+    plan::{Action, Channel, Step, host_of},
 };
 
 /// Why one step comes before another.
@@ -139,7 +139,11 @@ fn detail(action: &Action) -> Option<String> {
             many => Some(format!("{many} deletions")),
         },
         Action::CloudSync(step) => Some(step.remote.clone()),
-        Action::Notify(step) => Some(step.command.to_string()),
+        Action::Announce(step) => Some(host_of(&step.url).to_owned()),
+        Action::Notify(step) => {
+            let names: Vec<String> = step.channels.iter().map(Channel::name).collect();
+            Some(names.join(", "))
+        }
         Action::Restore(step) => Some(step.target.clone()),
         Action::SpaceCheck(_) | Action::Mark(_) => None,
         Action::Adopt(step) => Some(format!("{} to adopt", step.trees.len())),

@@ -22,6 +22,6 @@ pub mod units;
 
 pub use adopt::{adopt, begins_at_root};
 pub use overview::{Standing, overview};
-pub use pipeline::{Options, basis, plan};
+pub use pipeline::{Options, basis, last_good, plan};
 pub use small::{small, small_all};
 pub use stale::stale;

@@ -10,7 +10,7 @@ use schema::{
     Config, Digest, Finding, Inventory, Plan, Severity, SnapshotId, Tier,
     config::AbsolutePath,
     inventory::{DestinationState, TierLink, Unmanaged},
-    plan::{Action, Basis, Binding, FORMAT_VERSION, Part, Step, Totals},
+    plan::{Action, Basis, Binding, FORMAT_VERSION, LastGood, Part, Step, Totals},
     record::{RotationRecord, SnapshotMarks},
 };
 use serde::Serialize;
@@ -26,6 +26,7 @@ use crate::{
 
 /// The kinds of steps, in the order in which they run. A new kind is one line here.
 const PIPELINE: &[Decide] = &[
+    notify::announce,
     pre_script::decide,
     destination_check::decide,
     space_check::decide,
@@ -114,6 +115,15 @@ pub(crate) fn frame(
 #[must_use]
 pub fn basis<Z: TimeZone>(destination: &DestinationState, now: DateTime<Z>) -> Option<Basis> {
     facts::basis(destination, now.with_timezone(&Utc))
+}
+
+/// The newest complete snapshot that counts: what can be restored from.
+#[must_use]
+pub fn last_good<Z: TimeZone>(
+    destination: &DestinationState,
+    now: DateTime<Z>,
+) -> Option<LastGood> {
+    facts::last_good(destination, now.with_timezone(&Utc))
 }
 
 /// The steps whose action is `wanted`, each with what it waits for.

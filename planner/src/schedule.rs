@@ -76,6 +76,20 @@ pub fn late_since(config: &Config, last_good: Option<Time>, now: Time) -> Option
         .filter(|late| *late < now)
 }
 
+/// Whether health was last checked longer ago than twice `monitoring.healthCheckInterval`; never
+/// where `monitoring.enable` is off.
+#[must_use]
+pub fn is_check_late(config: &Config, checked_at: Time, now: Time) -> bool {
+    let monitoring = &config.monitoring;
+    let interval = monitoring.health_check_interval.as_str();
+    let calendar: Option<Calendar> = interval.parse().ok().filter(|_| monitoring.enable);
+    let limit = calendar
+        .and_then(|calendar| calendar.interval_hint(checked_at.naive_local()))
+        .and_then(|seconds| i64::try_from(seconds).ok()?.checked_mul(2))
+        .and_then(TimeDelta::try_seconds);
+    limit.is_some_and(|limit| now - checked_at > limit)
+}
+
 /// The schedule's calendar. The config was checked, so an expression that cannot be read is none.
 fn calendar(config: &Config) -> Option<Calendar> {
     let schedule = &config.schedule;
@@ -113,6 +127,17 @@ mod tests {
         ));
         assert!(is_due(&daily, Some(at("2025-01-15T23:00:00+01:00")), later));
         assert!(!is_due(&config("{}"), None, now));
+    }
+
+    #[test]
+    fn a_health_check_is_late_after_twice_its_interval() {
+        let mut config = config("{}");
+        let checked = at("2025-01-06T12:00:00+01:00");
+        let late = |config: &Config, now| is_check_late(config, checked, at(now));
+        assert!(!late(&config, "2025-01-20T11:00:00+01:00"));
+        assert!(late(&config, "2025-01-20T13:00:00+01:00"));
+        config.monitoring.enable = false;
+        assert!(!late(&config, "2025-01-20T13:00:00+01:00"));
     }
 
     #[test]

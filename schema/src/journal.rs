@@ -15,6 +15,10 @@ pub const REPORT_FORMAT_VERSION: u32 = 1;
 /// One record of a run's journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a run has a few dozen of them, and most are written at once"
+)]
 pub enum JournalEvent {
     /// The run began, or goes on after an interruption.
     RunStarted {
@@ -90,6 +94,27 @@ pub struct Outcome {
     pub sealed: Option<Sealed>,
     /// Paths that did not go as they should, the first thousand.
     pub problems: Vec<Problem>,
+    /// Who was told, and how that went.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<Told>,
+}
+
+/// How telling one channel went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Told {
+    /// The key of the configuration, such as `notifications.ntfy`.
+    pub option: String,
+    /// Who it is, in a few words.
+    pub whom: String,
+    /// Whether it was told.
+    pub ok: bool,
+    /// What happened, in a sentence.
+    pub message: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// How often it was tried.
+    pub tries: u32,
 }
 
 impl Outcome {

@@ -73,9 +73,7 @@ impl Plan {
     /// Whether any step but the ones that always run is in it.
     #[must_use]
     pub fn does_something(&self) -> bool {
-        self.steps
-            .iter()
-            .any(|step| !matches!(step.action, Action::PostScript(_) | Action::Notify(_)))
+        self.steps.iter().any(|step| !step.action.is_about_others())
     }
 
     /// The snapshot that the plan makes, if it makes one.
@@ -131,6 +129,8 @@ pub struct Step {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Action {
+    /// Tells a dead man's switch that a run starts.
+    Announce(AnnounceStep),
     /// Runs the pre-backup script.
     PreScript(ScriptStep),
     /// Makes sure that the right destination is there, and sets it up when it is new.
@@ -157,11 +157,33 @@ pub enum Action {
     Adopt(AdoptStep),
 }
 
+/// Id of the step that tells of the start.
+pub const ANNOUNCE: &str = "announce";
+
+/// Id of the step that tells of the result.
+pub const NOTIFY: &str = "notify";
+
+/// Whether a step only tells people, so that how it ends is no part of a run's result.
+#[must_use]
+pub fn only_tells(step: &str) -> bool {
+    [ANNOUNCE, NOTIFY].contains(&step)
+}
+
 impl Action {
+    /// Whether it does nothing to snapshots: it runs a script afterwards or tells people.
+    #[must_use]
+    pub fn is_about_others(&self) -> bool {
+        matches!(
+            self,
+            Self::PostScript(_) | Self::Notify(_) | Self::Announce(_)
+        )
+    }
+
     /// The kind's name, as users read it.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
+            Self::Announce(_) => ANNOUNCE,
             Self::PreScript(_) => "pre-script",
             Self::DestinationCheck(_) => "destination-check",
             Self::SpaceCheck(_) => "space-check",
@@ -169,7 +191,7 @@ impl Action {
             Self::Rotate(_) => "rotate",
             Self::CloudSync(_) => "cloud-sync",
             Self::PostScript(_) => "post-script",
-            Self::Notify(_) => "notify",
+            Self::Notify(_) => NOTIFY,
             Self::Restore(_) => "restore",
             Self::Mark(_) => "mark",
             Self::Repair(_) => "repair",
@@ -445,6 +467,14 @@ pub struct CloudSyncStep {
     pub timeout: Span,
 }
 
+/// Tells a dead man's switch that a run starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AnnounceStep {
+    /// Address of the switch; `/start` is added to its path.
+    pub url: String,
+}
+
 /// Tells people of the result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -453,8 +483,105 @@ pub struct NotifyStep {
     pub on_success: bool,
     /// Tell of failed, refused and incomplete ones.
     pub on_failure: bool,
-    /// Executable that gets the report on standard input.
-    pub command: AbsolutePath,
+    /// Whom to tell. A dead man's switch is told of every result.
+    pub channels: Vec<Channel>,
+    /// The newest good snapshot before this run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_good: Option<LastGood>,
+}
+
+/// One way to tell people. Secrets are files that are read when they are needed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    tag = "channel",
+    rename_all = "kebab-case",
+    rename_all_fields = "snake_case",
+    deny_unknown_fields
+)]
+pub enum Channel {
+    /// Each logged-in graphical session.
+    Desktop,
+    /// A mail through the machine's sendmail.
+    Email {
+        /// Address that it goes to.
+        to: String,
+        /// Address that it comes from.
+        from: String,
+    },
+    /// A message to an ntfy topic.
+    Ntfy {
+        /// Address of the server.
+        url: String,
+        /// The topic.
+        topic: String,
+        /// File that holds the access token; refused if others can read it.
+        token_file: Option<AbsolutePath>,
+    },
+    /// A POST of the report as JSON.
+    Webhook {
+        /// Address that gets it.
+        url: String,
+        /// File with one `Name: value` header a line; refused if others can read it.
+        headers_file: Option<AbsolutePath>,
+    },
+    /// A ping of a dead man's switch.
+    Healthcheck {
+        /// Address of the switch; `/fail` is added to its path after a failure.
+        url: String,
+    },
+    /// An executable that gets the report on standard input.
+    Command {
+        /// The executable.
+        program: AbsolutePath,
+    },
+}
+
+impl Channel {
+    /// The key of the configuration that asks for it.
+    #[must_use]
+    pub fn option(&self) -> &'static str {
+        match self {
+            Self::Desktop => "notifications.desktop",
+            Self::Email { .. } => "notifications.email",
+            Self::Ntfy { .. } => "notifications.ntfy",
+            Self::Webhook { .. } => "notifications.webhook",
+            Self::Healthcheck { .. } => "notifications.healthcheck",
+            Self::Command { .. } => "notifications.command",
+        }
+    }
+
+    /// In a few words, without what may be a secret: of a web address the host only.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Desktop => "desktop sessions".to_owned(),
+            Self::Email { to, .. } => format!("mail to {to}"),
+            Self::Ntfy { url, topic, .. } => format!("ntfy topic {topic} at {}", host_of(url)),
+            Self::Webhook { url, .. } => format!("webhook at {}", host_of(url)),
+            Self::Healthcheck { url } => format!("healthcheck at {}", host_of(url)),
+            Self::Command { program } => program.to_string(),
+        }
+    }
+}
+
+/// Host and port of a web address: its path may be a secret.
+#[must_use]
+pub fn host_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host)
+}
+
+/// A snapshot that can be restored from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LastGood {
+    /// Its id.
+    pub id: SnapshotId,
+    /// When it was started.
+    pub started_at: DateTime<FixedOffset>,
 }
 
 /// Copies a file or folder out of a snapshot.

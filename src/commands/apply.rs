@@ -14,9 +14,7 @@ use executor::{
 };
 use planner::Options;
 use schema::{
-    Config, Finding, Inventory, Plan, Report, RunResult, Severity,
-    journal::{REPORT_FORMAT_VERSION, Status},
-    plan::SavedPlan,
+    Config, Finding, Inventory, Plan, Report, RunResult, Severity, journal::Status, plan::SavedPlan,
 };
 
 use crate::{
@@ -27,7 +25,7 @@ use crate::{
     },
     exit::{self, Explained, invalid},
     logs::Logs,
-    metrics,
+    metrics, notices,
     out::Out,
     progress::{Bar, Mode},
     render,
@@ -48,7 +46,7 @@ pub(crate) fn run(arguments: &Apply, settings: &Settings, out: &Out) -> Result<u
         .unwrap_or_else(|| Local::now().fixed_offset());
     let mut worker = Worker::new(settings, out, &config, now);
     worker.by_units = arguments.by_units;
-    worker.with(|context| {
+    let work = |context: Context<'_>| {
         if let Some(path) = &arguments.plan {
             return worker.saved(path, context);
         }
@@ -76,7 +74,12 @@ pub(crate) fn run(arguments: &Apply, settings: &Settings, out: &Out) -> Result<u
             }
         }
         worker.continue_or_plan(arguments.fresh, &options, context, |_, _| {})
-    })
+    };
+    // A part is told of by the run that it belongs to.
+    match arguments.only {
+        Some(_) => worker.with(work),
+        None => worker.backing_up(arguments.if_due, work),
+    }
 }
 
 /// What a run of this process needs.
@@ -88,6 +91,8 @@ pub(crate) struct Worker<'a> {
     bar: Bar,
     /// Whether units of their own do the parts of the run.
     by_units: bool,
+    /// Whether it is a health check.
+    health: bool,
 }
 
 impl<'a> Worker<'a> {
@@ -105,7 +110,14 @@ impl<'a> Worker<'a> {
             now,
             bar: bar(settings),
             by_units: false,
+            health: false,
         }
+    }
+
+    /// The same worker for a health check, which has a log of its own.
+    pub(crate) fn of_health(mut self) -> Self {
+        self.health = true;
+        self
     }
 
     /// The same worker for a plan that is shown, with its notes.
@@ -132,17 +144,21 @@ impl<'a> Worker<'a> {
     pub(crate) fn with<T>(&self, work: impl FnOnce(Context<'_>) -> Result<T>) -> Result<T> {
         let clock = Clock::at(self.now);
         let folder = self.settings.log_dir(self.config);
-        // Where the logs are in the state directory, that is made with them.
-        let is_state = folder.starts_with(&self.settings.state_dir);
-        let mode = if is_state { 0o700 } else { 0o750 };
-        let (logs, error) = Logs::new(&folder, mode, clock, &self.bar);
-        if let Some(error) = error {
+        let (mut logs, error) = Logs::new(&folder, clock, &self.bar);
+        if self.health {
+            logs.of_health();
+        }
+        if logs.in_journal() && !self.settings.json {
+            logs.tell_nobody_else();
+        }
+        let unlogged = |error: std::io::Error| {
             self.out.say(&format!(
-                "note: no log is written: {}: {}",
+                "note: not everything is logged in {}: {}",
                 folder.display(),
                 executor::error::reason(&error)
             ));
-        }
+        };
+        error.into_iter().for_each(unlogged);
         let service = Service::new(&logs);
         let result = work(Context {
             observer: &service,
@@ -151,7 +167,22 @@ impl<'a> Worker<'a> {
             threads: self.settings.threads,
         });
         self.bar.clear();
+        logs.fault().into_iter().for_each(unlogged);
         result
+    }
+
+    /// As [`Self::with`], for a backup: people are told of an error that it could not tell of, once
+    /// a day where timers try again and again.
+    pub(crate) fn backing_up<T>(
+        &self,
+        scheduled: bool,
+        work: impl FnOnce(Context<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.with(|context| {
+            work(context).inspect_err(|error| {
+                notices::of_error(self.settings, self.config, error, scheduled, context);
+            })
+        })
     }
 
     /// Opens the state directory and takes its lock, then works.
@@ -173,8 +204,9 @@ impl<'a> Worker<'a> {
             let stale = planner::stale(&saved, self.config, &inventory);
             if !stale.is_empty() {
                 self.bar.clear();
-                let result = RunResult::Refused;
-                self.refuse("the saved plan is stale", &saved.plan, result, &stale);
+                let report = self.unbegun(&saved.plan, RunResult::Refused, stale);
+                self.refuse("the saved plan is stale", &report);
+                notices::of_report(self.settings, self.config, &report, context);
                 return Ok(exit::REFUSED);
             }
             if let Some(unfinished) = state.unfinished()? {
@@ -182,7 +214,7 @@ impl<'a> Worker<'a> {
                 run::abandon(state, &unfinished.plan, because, context)?;
             }
             let report = run::begin(state, self.config, &inventory, survey, &saved.plan, context)?;
-            Ok(self.show(state, &report))
+            Ok(self.ended(state, &report))
         })
     }
 
@@ -197,7 +229,15 @@ impl<'a> Worker<'a> {
     ) -> Result<u8> {
         self.locked(|state, lock| {
             let report = self.report((state, lock), fresh, options, context, before)?;
-            Ok(report.map_or(exit::DEFERRED, |report| self.show(state, &report)))
+            let Some(report) = report else {
+                return Ok(exit::DEFERRED);
+            };
+            if report.result == RunResult::Deferred {
+                notices::of_deferral(self.settings, self.config, state, &report, context)?;
+            } else {
+                state.remember_deferrals(None)?;
+            }
+            Ok(self.ended(state, &report))
         })
     }
 
@@ -261,14 +301,17 @@ impl<'a> Worker<'a> {
                 .filter(|finding| finding.severity == Severity::Deferral)
                 .cloned()
                 .collect();
-            self.refuse("deferred", &plan, RunResult::Deferred, &deferred);
+            let report = self.unbegun(&plan, RunResult::Deferred, deferred);
+            self.refuse("deferred", &report);
+            notices::of_deferral(self.settings, self.config, state, &report, context)?;
             return Ok(None);
         }
         if options.scheduled && due::was_told(state, self.config, &plan, self.now)? {
             let findings = plan.findings.iter();
             let refusals = findings.filter(|finding| finding.severity == Severity::Refusal);
             let refusals: Vec<_> = refusals.cloned().collect();
-            self.refuse("refused as before", &plan, RunResult::Refused, &refusals);
+            let report = self.unbegun(&plan, RunResult::Refused, refusals);
+            self.refuse("refused as before", &report);
             return Err(Explained(exit::REFUSED).into());
         }
         let config = self.config;
@@ -308,24 +351,23 @@ impl<'a> Worker<'a> {
         Ok(None)
     }
 
+    /// The report of a plan that is not run.
+    fn unbegun(&self, plan: &Plan, result: RunResult, findings: Vec<Finding>) -> Report {
+        Report {
+            run_id: plan.run_id.clone(),
+            host: plan.host.clone(),
+            ..notices::unbegun(self.config, self.now, result, findings)
+        }
+    }
+
     /// Says why nothing was done.
-    fn refuse(&self, what: &str, plan: &Plan, result: RunResult, findings: &[Finding]) {
+    fn refuse(&self, what: &str, report: &Report) {
         if self.settings.json {
-            self.out.data_json(&Report {
-                format_version: REPORT_FORMAT_VERSION,
-                run_id: plan.run_id.clone(),
-                host: plan.host.clone(),
-                started_at: self.now,
-                ended_at: self.now,
-                result,
-                snapshot: None,
-                findings: findings.to_vec(),
-                steps: Vec::new(),
-            });
+            self.out.data_json(report);
             return;
         }
         self.out.note(&format!("{what}: nothing was changed"));
-        for finding in findings {
+        for finding in &report.findings {
             self.out.note(&render::report::finding(
                 finding,
                 &self.settings.error_style,
@@ -333,10 +375,16 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// Writes the metrics and shows how a run ended; gives the exit code. A part of a run leaves
+    /// the metrics to the run, which alone may write them.
+    fn ended(&self, state: &StateDir, report: &Report) -> u8 {
+        metrics::write(self.settings, self.config, self.out);
+        self.show(state, report)
+    }
+
     /// Shows how a run ended; gives the exit code.
     pub(super) fn show(&self, state: &StateDir, report: &Report) -> u8 {
         self.bar.clear();
-        metrics::write(self.settings, self.config, self.out);
         let folder = state.run_path(&report.run_id);
         if self.settings.json {
             self.out.data_json(report);
@@ -366,7 +414,8 @@ impl<'a> Worker<'a> {
                 Severity::Deferral => RunResult::Deferred,
                 _ => RunResult::Refused,
             };
-            self.refuse("refused", plan, result, std::slice::from_ref(refusal));
+            let report = self.unbegun(plan, result, vec![refusal.clone()]);
+            self.refuse("refused", &report);
             return Err(Explained(exit::of_severity(Some(refusal.severity))).into());
         }
         self.locked(|state, _| {

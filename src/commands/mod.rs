@@ -12,6 +12,7 @@ pub(crate) mod init;
 pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod mark;
+pub(crate) mod notify_test;
 pub(crate) mod now;
 mod part;
 pub(crate) mod plan;

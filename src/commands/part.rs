@@ -1,7 +1,7 @@
 //! `apply --only`: the steps of one part, of the run that hands them over or by itself.
 
 use anyhow::Result;
-use executor::{Error, event::Context, parts, run, state_dir::StateDir};
+use executor::{Error, event::Context, parts, state_dir::StateDir};
 use schema::plan::Part;
 
 use super::apply::Worker;
@@ -18,7 +18,7 @@ impl Worker<'_> {
         };
         // The run's process has just looked at configuration and destination.
         if let Some(handed) = parts::take_over(&state, part)? {
-            let report = run::part(&state, &handed.run.plan, part, context)?;
+            let report = parts::run(&state, &handed.run.plan, part, context)?;
             return Ok(Some(self.show(&state, &report)));
         }
         let _lock = state.lock()?;
@@ -38,7 +38,7 @@ impl Worker<'_> {
             .hint("`backup apply` starts a new one; with --fresh, so does this")
             .into());
         }
-        let report = run::part(&state, plan, part, context)?;
+        let report = parts::run(&state, plan, part, context)?;
         Ok(Some(self.show(&state, &report)))
     }
 }

@@ -63,7 +63,7 @@ pub(crate) fn run(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> 
         view = view.noticed(planner::small(&config, &inventory, None).findings);
     }
     let health = state.as_ref().map(StateDir::health).transpose();
-    view = view.checked(health.unwrap_or_default().flatten().as_ref());
+    view = view.checked(&config, health.unwrap_or_default().flatten().as_ref());
     if settings.json {
         out.data_json(&view);
     } else {

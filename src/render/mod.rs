@@ -16,4 +16,5 @@ pub(crate) mod report;
 pub(crate) mod restore;
 pub(crate) mod simulate;
 pub(crate) mod status;
+pub(crate) mod told;
 pub(crate) mod verify;

@@ -6,6 +6,7 @@
 use schema::{
     Finding, Report, RunResult, Severity,
     journal::{Outcome, Problem, ProblemKind, Sealed, Status},
+    plan::only_tells,
 };
 
 use super::{
@@ -197,12 +198,11 @@ fn gravity(kind: ProblemKind) -> u8 {
     }
 }
 
-/// The step that decided the end, where one did.
+/// The step that decided the end, where one did; a notification never does.
 fn decisive(report: &Report) -> Option<(&str, &Outcome)> {
-    let gravest = report.steps.iter().map(|step| step.outcome.status).max()?;
-    report
-        .steps
-        .iter()
+    let deciding = || report.steps.iter().filter(|step| !only_tells(&step.step));
+    let gravest = deciding().map(|step| step.outcome.status).max()?;
+    deciding()
         .map(|step| (step.step.as_str(), &step.outcome))
         .find(|(_, outcome)| outcome.status == gravest)
         .filter(|(_, outcome)| outcome.status > Status::Skipped)

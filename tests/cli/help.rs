@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 
 use crate::lab::{Lab, PROGRAM, Ran, id_of, ran};
 
-pub(crate) const VERBS: [&str; 23] = [
+pub(crate) const VERBS: [&str; 24] = [
     "try",
     "check",
     "schema",
@@ -18,6 +18,7 @@ pub(crate) const VERBS: [&str; 23] = [
     "health",
     "restore",
     "verify",
+    "notify-test",
     "pin",
     "unpin",
     "accept",

@@ -41,8 +41,7 @@ fn state_and_logs_are_for_their_owner() {
         for entry in walkdir::WalkDir::new(lab.path(folder)) {
             let entry = entry.unwrap();
             let mode = mode(entry.path());
-            let allowed = if folder == "state" { 0o700 } else { 0o750 };
-            assert_eq!(mode & !allowed, 0, "{} {mode:o}", entry.path().display());
+            assert_eq!(mode & 0o077, 0, "{} {mode:o}", entry.path().display());
         }
     }
     for entry in walkdir::WalkDir::new(lab.stored(".backup")) {

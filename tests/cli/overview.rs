@@ -246,6 +246,7 @@ fn as_json_every_verb_prints_one_document() {
         (0, &["now"]),
         (0, &["status"]),
         (0, &["list"]),
+        (0, &["health"]),
         (0, &["restore", "--list"]),
         (0, &["verify"]),
         (0, &["verify", "--all", "--quick", "--repair"]),

@@ -68,6 +68,11 @@ fn tree() -> Result<&'static Path, &'static str> {
     tree.map(PathBuf::as_path).map_err(String::as_str)
 }
 
+/// The release of Debian: `bookworm` has systemd 252; `SUITE=trixie` tries 257, `sid` the newest.
+fn suite() -> String {
+    std::env::var("SUITE").unwrap_or_else(|_| "bookworm".to_owned())
+}
+
 fn make_tree() -> Result<PathBuf, String> {
     if !nix::unistd::geteuid().is_root() {
         return Err("this is not root".to_owned());
@@ -82,7 +87,8 @@ fn make_tree() -> Result<PathBuf, String> {
         PathBuf::from,
     );
     let cache = cache.join("backup-tests");
-    let tree = cache.join("systemd-bookworm");
+    let suite = suite();
+    let tree = cache.join(format!("systemd-{suite}"));
     fs::create_dir_all(&cache).map_err(|error| error.to_string())?;
     // Another process may be at it.
     let lock = fs::File::create(cache.join("systemd.lock")).map_err(|error| error.to_string())?;
@@ -93,13 +99,13 @@ fn make_tree() -> Result<PathBuf, String> {
     if !is_installed("debootstrap") {
         return Err("debootstrap is not installed".to_owned());
     }
-    let new = cache.join("systemd-bookworm.new");
+    let new = cache.join(format!("systemd-{suite}.new"));
     let _ = fs::remove_dir_all(&new);
     let output = Command::new("debootstrap")
         .args([
             "--variant=minbase",
             &format!("--include={PACKAGES}"),
-            "bookworm",
+            &suite,
         ])
         .arg(&new)
         .output()
@@ -215,7 +221,7 @@ impl Machine {
         );
         self.write("etc/systemd/system/mnt-backup.mount", &mount);
         // systemd forgets how a unit ended that nothing refers to.
-        let keep = "[Unit]\nPropagatesReloadTo=backup.service backup-local.service\n";
+        let keep = "[Unit]\nPropagatesReloadTo=backup.service backup-local.service backup-health-check.service\n";
         self.write("etc/systemd/system/keep.target", keep);
     }
 

@@ -56,8 +56,11 @@ pub fn measure(
         }
     }
     if config.cloud.enable {
-        measured.rclone = Some(cloud::rclone(context)?);
-        measured.cloud_unreachable = cloud::unreachable(&config.cloud, context)?;
+        let rclone = cloud::rclone(context)?;
+        if rclone.version.is_some() {
+            measured.cloud_unreachable = cloud::unreachable(&config.cloud, context)?;
+        }
+        measured.rclone = Some(rclone);
     }
     Ok(measured)
 }

@@ -20,9 +20,10 @@ pub use systemd::Systemd;
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    event::Context,
+    event::{Context, Event},
     journal::{Journal, Replay},
     lock::{Lock, RunLock},
+    run::{self, Session},
     state_dir::{StateDir, Unfinished},
 };
 
@@ -185,6 +186,49 @@ pub fn take_over(state: &StateDir, part: Part) -> Result<Option<Handed>> {
         }
         .hint("wait for it to end; `backup status` shows it")),
     }
+}
+
+/// Does the steps of a part in the run of another process, or of one that was interrupted, and
+/// writes on in its journal. The report is of the steps that have ended so far.
+///
+/// # Errors
+/// As [`crate::run::begin`]; a refusal where the part has nothing left to do, or not yet.
+pub fn run(state: &StateDir, plan: &Plan, part: Part, context: Context<'_>) -> Result<Report> {
+    let (mut journal, replay) = state.journal(&plan.run_id)?;
+    let group = plan.group(part, |step| replay.outcome(&step.id).is_some());
+    may_begin(plan, group, part, &replay)?;
+    let mut session = Session::new(state, plan);
+    if replay
+        .outcome("destination-check")
+        .is_some_and(|outcome| outcome.status.serves())
+    {
+        session.store()?;
+    }
+    context.observer.event(Event::RunStarted {
+        run_id: &plan.run_id,
+        continued: replay.running().is_some(),
+    });
+    let mut report = report_so_far(plan, &replay, context.clock.now());
+    for step in group {
+        let done = run::one(
+            &mut session,
+            plan,
+            step,
+            &mut journal,
+            &replay,
+            &report,
+            context,
+        )?;
+        if done.outcome.sealed.is_some() {
+            report.snapshot.clone_from(&done.outcome.sealed);
+        }
+        report.steps.push(done);
+    }
+    report.ended_at = context.clock.now();
+    let of_part = |done: &StepReport| group.iter().any(|step| step.id == done.step);
+    report.steps.retain(of_part);
+    report.result = run::result(&report);
+    Ok(report)
 }
 
 /// Whether the group of steps of a part may be done now.

@@ -156,6 +156,7 @@ fn outcome(record: &SnapshotRecord) -> Outcome {
         hint,
         sealed: Some(sealed),
         problems: record.problems.clone(),
+        ..Outcome::default()
     }
 }
 

@@ -177,6 +177,23 @@ impl Dir {
         openat(&self.0, name, flags, Mode::from_raw_mode(mode)).map(File::from)
     }
 
+    /// Opens a file for appending, creating it where it is missing.
+    ///
+    /// Never blocks on a FIFO that took the file's place; look at what was opened.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn append_or_new(&self, name: &OsStr, mode: u32) -> Result<File, Errno> {
+        let flags = OFlags::WRONLY
+            | OFlags::APPEND
+            | OFlags::CREATE
+            | OFlags::NOFOLLOW
+            | OFlags::CLOEXEC
+            | OFlags::NONBLOCK
+            | OFlags::NOCTTY;
+        openat(&self.0, name, flags, Mode::from_raw_mode(mode)).map(File::from)
+    }
+
     /// What the kernel says of an entry.
     ///
     /// # Errors

@@ -363,12 +363,36 @@ fn addresses() {
         "not starting with `-`",
     );
     for bad in [
+        "a@",
+        "@b",
+        "a@b@c",
+        "a@b,c@d",
+        "A <a@b>",
+        "a b@c",
+        "gr\u{fc}n@b",
+        "\"a\"@b",
+    ] {
+        refused(
+            with("email", json!({ "to": bad, "from": "a@b" })),
+            "notifications.email.to: ",
+        );
+    }
+    for bad in [
         "",
         "example.org",
         "https://",
         "https:///x",
         "https://a b",
         "file:///x",
+        "https://a#b",
+        "https://ann:secret@a/b",
+        "https://a:b",
+        "https://a:70000",
+        "https://a:0",
+        "https://[::1",
+        "https://[fe80]",
+        "https://gr\u{fc}n.example.org",
+        "https://a/\u{7f}",
     ] {
         refused(
             with("webhook", json!({ "url": bad })),
@@ -383,6 +407,13 @@ fn addresses() {
         with("ntfy", json!({ "url": "http://a", "topic": "a/b" })),
         "notifications.ntfy.topic: ",
     );
+    refused(
+        with(
+            "ntfy",
+            json!({ "url": "http://a", "topic": "a".repeat(65) }),
+        ),
+        "notifications.ntfy.topic: ",
+    );
     accepted(with("ntfy", json!({ "url": "http://a", "topic": "a-b" })));
 }
 
@@ -395,15 +426,22 @@ fn notifications_that_reach_nobody() {
 }
 
 #[test]
-fn what_this_version_cannot_do() {
-    let all = json!({ "notifications": {
-        "enable": true,
-        "webhook": { "url": "https://a" },
-        "ntfy": { "url": "https://a", "topic": "b" },
-        "healthcheck": { "url": "https://a" },
-        "email": { "to": "a@b", "from": "a@b" },
-    } });
-    assert_eq!(faults(all).len(), 5);
+fn every_channel_is_accepted_alone_and_with_the_others() {
+    let all = json!({
+        "desktop": true,
+        "webhook": { "url": "https://a/b?c=d", "headersFile": "/run/keys/headers" },
+        "ntfy": { "url": "https://[::1]:8080", "topic": "b", "tokenFile": "/run/keys/token" },
+        "healthcheck": { "url": "https://hc.example.org:443/ping/0" },
+        "email": { "to": "a+b@example.org", "from": "root@localhost" },
+        "command": "/bin/tell",
+    });
+    for (key, value) in all.as_object().unwrap() {
+        let alone = json!({ "enable": true, "desktop": false, key: value });
+        accepted(json!({ "notifications": alone }));
+    }
+    let mut all = all;
+    all["enable"] = json!(true);
+    accepted(json!({ "notifications": all }));
 }
 
 #[test]
@@ -419,6 +457,16 @@ fn warnings() {
     let proton = json!({ "protonDrive": { "enable": true } });
     let checked = check(&config(proton)).unwrap();
     assert_eq!(paths(&checked.warnings), ["protonDrive.enable"]);
+    for (file, count) in [
+        ("/run/backup.prom", 0),
+        ("/run/backup.txt", 1),
+        ("/run/prom", 1),
+    ] {
+        let config =
+            json!({ "local": { "enable": true }, "monitoring": { "prometheusFile": file } });
+        let checked = check(config.to_string().as_bytes()).unwrap();
+        assert_eq!(checked.warnings.len(), count, "{file}");
+    }
 }
 
 #[test]

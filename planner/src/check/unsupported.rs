@@ -35,30 +35,3 @@ pub(super) fn cloud(config: &Config) -> Vec<Finding> {
     }));
     findings
 }
-
-/// Channels other than `command`.
-pub(super) fn channels(config: &Config) -> Vec<Finding> {
-    let n = &config.notifications;
-    let channels = [
-        ("notifications.desktop", n.desktop, "false"),
-        ("notifications.email", n.email.is_some(), "null"),
-        ("notifications.ntfy", n.ntfy.is_some(), "null"),
-        ("notifications.webhook", n.webhook.is_some(), "null"),
-        ("notifications.healthcheck", n.healthcheck.is_some(), "null"),
-    ];
-    channels
-        .into_iter()
-        .filter(|(_, used, _)| n.enable && *used)
-        .map(|(path, _, off)| {
-            Finding::new(path, "this channel is not part of this version")
-                .expected(format!(
-                    "{off}; `notifications.command` is the channel there is"
-                ))
-                .hint(format!(
-                    "set `{path}` to {off}, and `notifications.command` to an executable that tells \
-                     you"
-                ))
-                .with(&["notifications.enable"])
-        })
-        .collect()
-}

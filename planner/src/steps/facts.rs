@@ -10,7 +10,7 @@ use schema::{
     Config, Inventory, SnapshotId,
     config::AbsolutePath,
     inventory::{DestinationState, Leftover, Presence, SnapshotState, SourceState},
-    plan::Basis,
+    plan::{Basis, LastGood},
     record::Capabilities,
 };
 
@@ -33,6 +33,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) destination: Option<&'a DestinationState>,
     /// The snapshot that the new one is compared with.
     pub(crate) reference: Option<&'a SnapshotState>,
+    /// The newest complete snapshot that counts: what can be restored from if this run fails.
+    pub(crate) last_good: Option<LastGood>,
     pub(crate) partials: Partials<'a>,
     /// Sources that had files in the reference and are empty or missing now.
     pub(crate) emptied: Vec<&'a AbsolutePath>,
@@ -68,6 +70,7 @@ impl<'a> Facts<'a> {
             day: local.date(),
             destination,
             reference,
+            last_good: destination.and_then(|destination| last_good(destination, now)),
             partials: Partials::of(destination),
             emptied: emptied(reference, &sources),
         }
@@ -156,6 +159,15 @@ pub(crate) fn reference(
             let record = &snapshot.record;
             (record.complete, record.started_at.to_utc(), record.id)
         })
+}
+
+/// The newest complete snapshot that counts.
+pub(crate) fn last_good(destination: &DestinationState, now: DateTime<Utc>) -> Option<LastGood> {
+    let newest = reference(destination, now).filter(|newest| newest.record.complete)?;
+    Some(LastGood {
+        id: newest.record.id,
+        started_at: newest.record.started_at,
+    })
 }
 
 /// The snapshot that a new one is linked to, if the destination can link.

@@ -1,21 +1,37 @@
-//! Decides whom to tell of the result, which runs whatever the result is.
+//! Decides whom to tell: a dead man's switch of the start, everyone of the result, whatever it is.
 
 use schema::{
     Finding,
-    plan::{Action, NotifyStep},
+    plan::{Action, AnnounceStep, Channel, NotifyStep},
 };
 
 use super::{Draft, facts::Facts};
 
-/// The notification, where one is asked for and there is a command to hand it to.
+/// The ping of a dead man's switch before anything else.
+pub(crate) fn announce(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
+    let wanted = &facts.config.notifications;
+    let url = wanted.healthcheck.as_ref()?.url.clone();
+    wanted
+        .enable
+        .then(|| Draft::last(Action::Announce(AnnounceStep { url })))
+}
+
+/// The notification, where one is asked for. A dead man's switch waits for every result.
 pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
     let wanted = &facts.config.notifications;
-    let command = wanted.command.clone()?;
-    (wanted.enable && (wanted.on_success || wanted.on_failure)).then(|| {
-        Draft::last(Action::Notify(NotifyStep {
-            on_success: wanted.on_success,
-            on_failure: wanted.on_failure,
-            command,
-        }))
-    })
+    let of_any = wanted.on_success || wanted.on_failure;
+    let channels: Vec<Channel> = wanted
+        .channels()
+        .into_iter()
+        .filter(|channel| of_any || matches!(channel, Channel::Healthcheck { .. }))
+        .collect();
+    if channels.is_empty() {
+        return None;
+    }
+    Some(Draft::last(Action::Notify(NotifyStep {
+        on_success: wanted.on_success,
+        on_failure: wanted.on_failure,
+        channels,
+        last_good: facts.last_good,
+    })))
 }

@@ -99,7 +99,10 @@ pub(super) fn health(config: &Config, layout: &Layout) -> String {
 
 /// What all services begin with.
 fn unit(description: &str, config: &Config) -> File {
-    let file = File::new(description).set("Documentation", "man:backup(1)");
+    let file = File::new(description)
+        .set("Documentation", "man:backup(1)")
+        .because("Any number of triggers may ask; asking is cheap.")
+        .set("StartLimitIntervalSec", "0");
     // The order only: whether it is mounted is the program's to see. `RequiresMountsFor` would do
     // nothing where no unit mounts it, and wait for a device that is not there where one does.
     file.maybe("After", local_mount(config))

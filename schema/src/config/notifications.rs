@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{AbsolutePath, CalendarText, Subset};
-use crate::duration::Span;
+use crate::{duration::Span, plan::Channel};
 
 /// An executable that gets the report on standard input.
 pub type Command = AbsolutePath;
@@ -31,6 +31,37 @@ pub struct Notifications {
     pub healthcheck: Option<Healthcheck>,
     /// Executable that gets the report on standard input.
     pub command: Option<Command>,
+}
+
+impl Notifications {
+    /// The channels that are asked for, in one order; none where `enable` is off.
+    #[must_use]
+    pub fn channels(&self) -> Vec<Channel> {
+        if !self.enable {
+            return Vec::new();
+        }
+        let desktop = self.desktop.then_some(Channel::Desktop);
+        let email = self.email.clone();
+        let ntfy = self.ntfy.clone();
+        let webhook = self.webhook.clone();
+        let healthcheck = self.healthcheck.clone();
+        let command = self.command.clone();
+        desktop
+            .into_iter()
+            .chain(email.map(|Email { to, from }| Channel::Email { to, from }))
+            .chain(ntfy.map(|ntfy| Channel::Ntfy {
+                url: ntfy.url,
+                topic: ntfy.topic,
+                token_file: ntfy.token_file,
+            }))
+            .chain(webhook.map(|webhook| Channel::Webhook {
+                url: webhook.url,
+                headers_file: webhook.headers_file,
+            }))
+            .chain(healthcheck.map(|Healthcheck { url }| Channel::Healthcheck { url }))
+            .chain(command.map(|program| Channel::Command { program }))
+            .collect()
+    }
 }
 
 impl Default for Notifications {

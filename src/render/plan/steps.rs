@@ -7,8 +7,8 @@ use schema::{
     config::OnPreBackupFailure,
     inventory::{Presence, SourceState},
     plan::{
-        Action, DestinationCheckStep, MarkStep, NotifyStep, RepairFrom, RepairStep, RestoreStep,
-        ScriptStep, SnapshotStep, SourceStep, SpaceCheckStep,
+        Action, AnnounceStep, Channel, DestinationCheckStep, MarkStep, NotifyStep, RepairFrom,
+        RepairStep, RestoreStep, ScriptStep, SnapshotStep, SourceStep, SpaceCheckStep, host_of,
     },
     record::Engine,
 };
@@ -48,6 +48,7 @@ pub(super) fn body(
                 firm(&printable(&step.remote))
             ),
         ),
+        Action::Announce(step) => announce(page, step),
         Action::Notify(step) => notify(page, step),
         Action::Restore(step) => restore(page, step, style),
         Action::Mark(step) => mark(page, step),
@@ -257,6 +258,14 @@ fn of_source(source: &SourceStep, state: Option<&SourceState>) -> String {
     text
 }
 
+fn announce(page: &mut Page, step: &AnnounceStep) {
+    say(
+        page,
+        "ping",
+        &format!("healthcheck at {}: started", printable(host_of(&step.url))),
+    );
+}
+
 fn notify(page: &mut Page, step: &NotifyStep) {
     let what = match (step.on_success, step.on_failure) {
         (true, true) => "every result",
@@ -264,11 +273,17 @@ fn notify(page: &mut Page, step: &NotifyStep) {
         (false, true) => "a failure",
         (false, false) => "nothing",
     };
-    say(
-        page,
-        "tell",
-        &format!("{} of {what}", configured(&step.command)),
-    );
+    for channel in &step.channels {
+        let of = match channel {
+            Channel::Healthcheck { .. } => "every result",
+            _ => what,
+        };
+        say(
+            page,
+            "tell",
+            &format!("{} of {of}", printable(&channel.name())),
+        );
+    }
 }
 
 fn restore(page: &mut Page, step: &RestoreStep, style: &Style) {

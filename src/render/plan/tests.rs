@@ -98,7 +98,14 @@ fn usual_steps() -> Value {
         ),
         step(
             "notify",
-            json!({"on_success": true, "on_failure": true, "command": "/run/tell"})
+            json!({"on_success": true, "on_failure": false, "channels": [
+                {"channel": "desktop"},
+                {"channel": "email", "to": "ann@example.org", "from": "root@atlas.example.org"},
+                {"channel": "ntfy", "url": "https://ntfy.sh", "topic": "atlas", "token_file": "/run/keys/ntfy"},
+                {"channel": "webhook", "url": "https://hooks.example.org/secret", "headers_file": null},
+                {"channel": "healthcheck", "url": "https://hc.example.org/ping/secret"},
+                {"channel": "command", "program": "/run/tell"},
+            ]})
         ),
     ])
 }

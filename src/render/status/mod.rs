@@ -8,6 +8,7 @@ mod text;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, FixedOffset, TimeDelta};
+use planner::schedule;
 use schema::{
     Config, Finding, Report, RunResult, SnapshotId,
     health::{Health, HealthVerdict},
@@ -133,6 +134,8 @@ pub(crate) struct LastCheck {
     pub(crate) verdict: HealthVerdict,
     /// In one line.
     pub(crate) summary: String,
+    /// Whether the next one is overdue.
+    pub(crate) overdue: bool,
 }
 
 /// A run that was begun and not ended.
@@ -250,8 +253,9 @@ impl StatusView {
     }
 
     /// Adds what the last health check found.
-    pub(crate) fn checked(mut self, health: Option<&Health>) -> Self {
+    pub(crate) fn checked(mut self, config: &Config, health: Option<&Health>) -> Self {
         self.health = health.map(|health| LastCheck {
+            overdue: schedule::is_check_late(config, health.checked_at, self.now),
             checked_at: health.checked_at,
             verdict: health.verdict,
             summary: health::summary(health),

@@ -160,6 +160,84 @@ fn a_suspect_snapshot_and_one_of_the_future_are_not_the_last_good_one() {
 }
 
 #[test]
+fn the_last_health_check_is_shown_and_counts_where_nothing_else_is_wrong() {
+    let health = |verdict: &str, findings: serde_json::Value, at: &str| -> Health {
+        serde_json::from_value(json!({
+            "format_version": 1,
+            "host": "atlas",
+            "checked_at": at,
+            "verdict": verdict,
+            "last_good": null,
+            "space": null,
+            "verified": null,
+            "cloud": null,
+            "findings": findings,
+        }))
+        .unwrap()
+    };
+    let config = Config::default();
+    let shown = |found: &DestinationState, health: &Health| {
+        let view = view(found, None, false).checked(&config, Some(health));
+        let text = render(&view, &Style::PLAIN);
+        assert_fits(&text);
+        (first_line(&view), text)
+    };
+    let at = "2025-01-14T05:00:00+01:00";
+    let well = health("ok", json!([]), at);
+    let (first, text) = shown(&good(), &well);
+    assert_eq!(first, "ok: last backup 3 hours ago");
+    assert!(
+        text.contains("Health        ok, checked 2 days ago\n"),
+        "{text}"
+    );
+    let found = json!([
+        {"severity": "error", "code": "damaged-files", "message": "x", "hint": null},
+        {"severity": "warning", "code": "clock-went-back", "message": "y", "hint": null},
+    ]);
+    let ill = health("error", found, "2024-12-14T05:00:00+01:00");
+    let (first, text) = shown(&good(), &ill);
+    let expected = "warning: the health check 33 days ago found 1 error, 1 warning; last backup 3";
+    assert!(first.starts_with(expected), "{first}");
+    assert!(text.contains("overdue"), "{text}");
+    // What is known now goes before what was found then.
+    let (first, _) = shown(&few(), &ill);
+    assert!(first.starts_with("warning: 1 suspect snapshot;"), "{first}");
+}
+
+#[test]
+fn what_a_drive_cannot_hold_is_shown_and_so_is_a_damaged_record() {
+    let mut found = good();
+    assert!(!render(&view(&found, None, false), &Style::PLAIN).contains("Cannot hold"));
+    let mut can = Capabilities::all();
+    (can.hard_links, can.symlinks) = (false, false);
+    found.expected_capabilities = Some(can);
+    found.unmanaged = serde_json::from_value(json!([
+        {"tier": "daily", "name": "2025-01-15_02-00-00", "record_fault": "cannot read"},
+        {"tier": "daily", "name": "mine"},
+    ]))
+    .unwrap();
+    let view = view(&found, None, false);
+    let text = render(&view, &Style::PLAIN);
+    assert_fits(&text);
+    assert!(
+        text.contains("Cannot hold   hard links, symlinks"),
+        "{text}"
+    );
+    assert!(
+        text.contains("damaged of daily/2025-01-15_02-00-00"),
+        "{text}"
+    );
+    assert!(!text.contains("mine"));
+    assert_eq!(view.verdict, Verdict::Warning);
+    let json = serde_json::to_value(&view).unwrap();
+    assert_eq!(json["destination"]["lacks"][1], "symlinks");
+    assert_eq!(
+        json["damaged_records"],
+        json!(["daily/2025-01-15_02-00-00"])
+    );
+}
+
+#[test]
 fn known_damage_is_a_warning_with_what_to_do() {
     let mut found = good();
     found.damaged = serde_json::from_value(json!([{

@@ -199,17 +199,17 @@ pub(crate) fn render(view: &StatusView, style: &Style) -> String {
     }
     if let Some(last) = &view.health {
         let age = amount::age(view.now - last.checked_at);
-        let word = last.verdict.word();
-        fact(
-            "Health",
-            &match last.verdict {
-                HealthVerdict::Ok => format!("{word}, checked {age}"),
-                _ => format!(
-                    "{}, checked {age}; `backup health` tells more",
-                    last.summary
-                ),
-            },
-        );
+        let mut text = match last.verdict {
+            HealthVerdict::Ok => format!("ok, checked {age}"),
+            _ => format!(
+                "{}, checked {age}; `backup health` tells more",
+                last.summary
+            ),
+        };
+        if last.overdue {
+            text += "; the next check is overdue";
+        }
+        fact("Health", &text);
     }
     for one in &view.suspect {
         let why = printable(&one.because.join("; "));

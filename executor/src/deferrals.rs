@@ -1,0 +1,67 @@
+//! What is remembered of runs that were deferred and of errors that were told, so that people are
+//! told once a day and not at every retry.
+
+use chrono::{DateTime, FixedOffset, TimeDelta};
+use serde::{Deserialize, Serialize};
+
+/// Between two messages. A little less than a day, because timers are not exact.
+const BETWEEN: TimeDelta = TimeDelta::hours(23);
+
+/// Whether something was told so lately that it need not be told again. A clock that was set back
+/// does not silence anything for long.
+#[must_use]
+pub fn lately(told: DateTime<FixedOffset>, now: DateTime<FixedOffset>) -> bool {
+    (TimeDelta::zero()..BETWEEN).contains(&(now - told))
+}
+
+/// The last error that was told without a run to tell of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldError {
+    /// Its message.
+    pub message: String,
+    /// When.
+    pub at: DateTime<FixedOffset>,
+}
+
+/// Runs that were deferred since the last one that was not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deferrals {
+    /// When the first of them was.
+    pub since: DateTime<FixedOffset>,
+    /// When people were last told.
+    pub told_at: Option<DateTime<FixedOffset>>,
+}
+
+impl Deferrals {
+    /// The first one, now.
+    #[must_use]
+    pub fn new(now: DateTime<FixedOffset>) -> Self {
+        Self {
+            since: now,
+            told_at: None,
+        }
+    }
+
+    /// Whether people were told within the last day.
+    #[must_use]
+    pub fn told_lately(&self, now: DateTime<FixedOffset>) -> bool {
+        self.told_at.is_some_and(|told| lately(told, now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_told_once_a_day() {
+        let at = |text: &str| text.parse::<DateTime<FixedOffset>>().unwrap();
+        let now = at("2025-01-16T02:00:00+01:00");
+        let mut deferrals = Deferrals::new(now);
+        assert!(!deferrals.told_lately(now));
+        deferrals.told_at = Some(now);
+        assert!(deferrals.told_lately(at("2025-01-16T23:50:00+01:00")));
+        assert!(!deferrals.told_lately(at("2025-01-17T01:59:00+01:00")));
+        assert!(!deferrals.told_lately(at("2025-01-15T01:59:00+01:00")));
+    }
+}

@@ -1,0 +1,261 @@
+//! A notification in each logged-in graphical session.
+//!
+//! Sessions are asked of logind. Each is told over its own session bus, as its own user: a program
+//! of root has no place there, and what a user put into that folder is met with that user's rights
+//! only. A normal user tells the own session alone.
+
+use std::{
+    collections::BTreeSet,
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use nix::unistd::{Uid, User, geteuid};
+
+use super::{
+    Failure, Gravity, Message, Tried,
+    process::{self, Ended},
+    text,
+};
+
+/// Longest body, in bytes: it is to be read at a glance.
+const LONGEST: usize = 600;
+
+/// One user's session bus.
+struct Session {
+    user: String,
+    uid: u32,
+    gid: u32,
+    home: PathBuf,
+    bus: String,
+    runtime: PathBuf,
+}
+
+/// Tells all sessions at once.
+pub(super) fn tell(message: &Message, limit: Duration) -> Tried {
+    let root = geteuid().is_root();
+    let sessions = if root {
+        graphical(limit)?
+    } else {
+        own().into_iter().collect()
+    };
+    if sessions.is_empty() {
+        let said = "no graphical session is there to be told (notifications.desktop)";
+        return Ok(Some(said.to_owned()));
+    }
+    let answers: Vec<(&Session, Ended)> = std::thread::scope(|scope| {
+        let tellers: Vec<_> = sessions
+            .iter()
+            .map(|session| {
+                let command = command(session, message, root);
+                let teller = scope.spawn(move || process::run(command, Vec::new(), limit));
+                (session, teller)
+            })
+            .collect();
+        tellers
+            .into_iter()
+            .filter_map(|(session, teller)| Some((session, teller.join().ok()?)))
+            .collect()
+    });
+    let mut told = Vec::new();
+    let mut failures = Vec::new();
+    for (session, ended) in answers {
+        match ended {
+            Ended::Well(_) => told.push(session.user.as_str()),
+            Ended::Badly { how, .. } => failures.push(Failure::lasting(
+                format!("of {} not told: notify-send {how}", session.user),
+                format!(
+                    "see whether a notification daemon runs for {}",
+                    session.user
+                ),
+            )),
+            Ended::Never { how, absent } => {
+                let hint = if absent {
+                    "install notify-send (libnotify), or set notifications.desktop to false"
+                } else {
+                    "try by hand: notify-send test"
+                };
+                let how = format!("of {} not told: notify-send {how}", session.user);
+                failures.push(Failure::lasting(how, hint));
+            }
+            Ended::TooLate => failures.push(Failure::lasting(
+                format!(
+                    "of {} not told: no answer within {} s",
+                    session.user,
+                    limit.as_secs()
+                ),
+                format!("see whether the session of {} still responds", session.user),
+            )),
+        }
+    }
+    match failures.into_iter().next() {
+        None => Ok(Some(format!("told the desktop of {}", told.join(", ")))),
+        Some(failure) => Err(failure),
+    }
+}
+
+/// `notify-send` in a session.
+fn command(session: &Session, message: &Message, root: bool) -> Command {
+    let (urgency, icon) = match message.gravity {
+        Gravity::Good => ("normal", "dialog-information"),
+        Gravity::Doubtful => ("critical", "dialog-warning"),
+        Gravity::Bad => ("critical", "dialog-error"),
+    };
+    let mut command = Command::new("notify-send");
+    command
+        .args([
+            "--app-name",
+            "backup",
+            "--urgency",
+            urgency,
+            "--icon",
+            icon,
+            "--",
+        ])
+        .arg(&message.title)
+        .arg(markup(&text::shortened(&message.body, LONGEST)))
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", &session.home)
+        .env("USER", &session.user)
+        .env("XDG_RUNTIME_DIR", &session.runtime)
+        .env("DBUS_SESSION_BUS_ADDRESS", &session.bus)
+        .current_dir("/");
+    if root {
+        // Supplementary groups of root go with it: std drops them where a uid is set.
+        command.uid(session.uid).gid(session.gid);
+    }
+    command
+}
+
+/// The body may hold markup by the Desktop Notifications Specification, so what looks like it is
+/// written as text.
+fn markup(body: &str) -> String {
+    body.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+/// The users that logind knows a graphical session of, each once.
+fn graphical(limit: Duration) -> Result<Vec<Session>, Failure> {
+    let Some(listed) = ask(&["list-sessions", "--no-legend"], limit) else {
+        return Err(Failure::lasting(
+            "cannot be found: loginctl does not say who is logged in",
+            "set notifications.desktop to false where there is no systemd-logind",
+        ));
+    };
+    let mut users = BTreeSet::new();
+    for id in listed
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+    {
+        let shown = [
+            "show-session",
+            id,
+            "-p",
+            "Type",
+            "-p",
+            "Class",
+            "-p",
+            "State",
+            "-p",
+            "User",
+        ];
+        if let Some(uid) = ask(&shown, limit).as_deref().and_then(graphical_user) {
+            users.insert(uid);
+        }
+    }
+    Ok(users.into_iter().filter_map(of_user).collect())
+}
+
+/// The user of a session that logind describes so, if a person sees a desktop in it.
+fn graphical_user(properties: &str) -> Option<u32> {
+    let get = |name: &str| {
+        let mut lines = properties.lines();
+        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
+    };
+    let graphical = matches!(get("Type")?, "x11" | "wayland" | "mir");
+    // A greeter has a desktop too, and nobody who owns a backup before it.
+    let person = get("Class")?.starts_with("user");
+    let open = get("State")? != "closing";
+    (graphical && person && open)
+        .then(|| get("User")?.parse().ok())
+        .flatten()
+}
+
+fn ask(arguments: &[&str], limit: Duration) -> Option<String> {
+    let mut command = Command::new("loginctl");
+    command.args(arguments).env("LC_ALL", "C");
+    match process::run(command, Vec::new(), limit) {
+        Ended::Well(said) => Some(said),
+        _ => None,
+    }
+}
+
+fn of_user(uid: u32) -> Option<Session> {
+    let user = User::from_uid(Uid::from_raw(uid)).ok()??;
+    let runtime = PathBuf::from(format!("/run/user/{uid}"));
+    let bus = runtime.join("bus");
+    bus.symlink_metadata().ok()?;
+    Some(Session {
+        user: user.name,
+        uid,
+        gid: user.gid.as_raw(),
+        home: user.dir,
+        bus: format!("unix:path={}", bus.display()),
+        runtime,
+    })
+}
+
+/// The session of whoever runs this, if there is one.
+fn own() -> Option<Session> {
+    let user = User::from_uid(geteuid()).ok()??;
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(
+        || PathBuf::from(format!("/run/user/{}", user.uid)),
+        PathBuf::from,
+    );
+    let bus = std::env::var("DBUS_SESSION_BUS_ADDRESS")
+        .ok()
+        .filter(|address| !address.is_empty())
+        .or_else(|| of_folder(&runtime))?;
+    Some(Session {
+        user: user.name,
+        uid: user.uid.as_raw(),
+        gid: user.gid.as_raw(),
+        home: user.dir,
+        bus,
+        runtime,
+    })
+}
+
+fn of_folder(runtime: &Path) -> Option<String> {
+    let bus = runtime.join("bus");
+    bus.exists().then(|| format!("unix:path={}", bus.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_persons_who_see_a_desktop_are_told() {
+        let of = |kind: &str, class: &str, state: &str| {
+            graphical_user(&format!(
+                "User=1000\nType={kind}\nClass={class}\nState={state}\n"
+            ))
+        };
+        assert_eq!(of("wayland", "user", "active"), Some(1000));
+        assert_eq!(of("x11", "user", "online"), Some(1000));
+        assert_eq!(of("x11", "greeter", "active"), None);
+        assert_eq!(of("tty", "user", "active"), None);
+        assert_eq!(of("wayland", "user", "closing"), None);
+        assert_eq!(graphical_user("nonsense"), None);
+    }
+
+    #[test]
+    fn what_looks_like_markup_is_text() {
+        assert_eq!(markup("a<b> & c"), "a&lt;b&gt; &amp; c");
+    }
+}

@@ -1,0 +1,85 @@
+//! Pings of a dead man's switch, in the form that healthchecks.io brought about: the address itself
+//! is a success, `/start` and `/fail` below it are what they say
+//! (https://healthchecks.io/docs/http_api/).
+
+use std::time::Duration;
+
+use schema::RunResult;
+
+use super::{
+    Message, News, Occasion, Tried,
+    web::{self, Post},
+};
+
+const OPTION: &str = "notifications.healthcheck";
+
+/// What a ping says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ping {
+    Start,
+    Success,
+    Fail,
+}
+
+/// What the news are to a switch. A test is a sign of life: there is no ping that says nothing.
+pub(super) fn of(news: &News<'_>) -> Ping {
+    match (news.occasion, news.report.result) {
+        (Occasion::Test, _) | (Occasion::Result, RunResult::Success) => Ping::Success,
+        (Occasion::Result | Occasion::Late, _) => Ping::Fail,
+    }
+}
+
+/// Pings it with the message as its note.
+pub(super) fn ping(url: &str, ping: Ping, message: &Message, limit: Duration) -> Tried {
+    send(
+        url,
+        ping,
+        format!("{}\n\n{}", message.title, message.body),
+        limit,
+    )
+}
+
+/// Tells it that a run starts.
+pub(super) fn start(url: &str, limit: Duration) -> Tried {
+    send(url, Ping::Start, String::new(), limit)
+}
+
+fn send(url: &str, ping: Ping, note: String, limit: Duration) -> Tried {
+    let post = Post {
+        url: &address(url, ping),
+        option: OPTION,
+        headers: vec![(
+            "Content-Type".to_owned(),
+            "text/plain; charset=utf-8".to_owned(),
+        )],
+        body: note.into_bytes(),
+    };
+    web::post(&post, limit)
+}
+
+/// The address of a ping: what it says is added to the path, before a query.
+fn address(url: &str, ping: Ping) -> String {
+    let suffix = match ping {
+        Ping::Success => return url.to_owned(),
+        Ping::Start => "/start",
+        Ping::Fail => "/fail",
+    };
+    let (path, query) = url.split_at(url.find('?').unwrap_or(url.len()));
+    format!("{}{suffix}{query}", path.trim_end_matches('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_ping_says_is_added_to_the_path() {
+        let url = "https://hc.example.org/ping/0?create=1";
+        assert_eq!(address(url, Ping::Success), url);
+        assert_eq!(
+            address(url, Ping::Fail),
+            "https://hc.example.org/ping/0/fail?create=1"
+        );
+        assert_eq!(address("https://hc/", Ping::Start), "https://hc/start");
+    }
+}

@@ -1,0 +1,120 @@
+//! A mail through the machine's sendmail, which every mail system has under that name.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use mail_builder::{MessageBuilder, headers::raw::Raw};
+
+use super::{
+    Failure, Message, News, Tried,
+    process::{self, Ended},
+};
+
+/// Where it is on systems whose services do not have it in their PATH.
+const PLACES: [&str; 4] = [
+    "/run/wrappers/bin/sendmail",
+    "/usr/sbin/sendmail",
+    "/usr/lib/sendmail",
+    "/run/current-system/sw/bin/sendmail",
+];
+
+/// Hands the mail over.
+pub(super) fn tell(
+    to: &str,
+    from: &str,
+    news: &News<'_>,
+    message: &Message,
+    limit: Duration,
+) -> Tried {
+    let Some(program) = find(std::env::var_os("PATH").as_deref(), &PLACES) else {
+        return Err(Failure::lasting(
+            "cannot be sent: there is no sendmail on this machine",
+            "install a mail system that brings sendmail, such as msmtp-mta or nullmailer",
+        ));
+    };
+    let named = program.display();
+    let mail = compose(to, from, news, message)
+        .map_err(|error| Failure::lasting(format!("cannot be written: {error}"), ""))?;
+    let mut command = Command::new(&program);
+    // A line with nothing but a dot does not end the mail; bounces go to the sender.
+    command.args(["-oi", "-f", from, to]);
+    let by_hand = format!("try by hand: echo test | {named} -oi -f {from} {to}");
+    match process::run(command, mail, limit) {
+        Ended::Well(_) => Ok(None),
+        // EX_TEMPFAIL of sysexits(3).
+        Ended::Badly {
+            code: Some(75),
+            how,
+        } => Err(Failure::passing(
+            format!("not sent: {named} {how}"),
+            by_hand,
+        )),
+        Ended::Badly { code, how } => {
+            let hint = meaning(code).map_or(by_hand, str::to_owned);
+            Err(Failure::lasting(format!("not sent: {named} {how}"), hint))
+        }
+        Ended::Never { how, .. } => Err(Failure::lasting(
+            format!("not sent: {named} {how}"),
+            by_hand,
+        )),
+        Ended::TooLate => {
+            let how = format!("not sent: {named} did not end within {} s", limit.as_secs());
+            Err(Failure::passing(how, by_hand))
+        }
+    }
+}
+
+/// What to do about an exit code of sysexits(3).
+fn meaning(code: Option<i32>) -> Option<&'static str> {
+    match code? {
+        67 => Some("see whether notifications.email.to is an address that exists"),
+        68 => Some("see whether the host in notifications.email.to exists"),
+        69 => Some("see whether the machine's mail system runs and reaches its server"),
+        77 => Some("see whether the user that runs the backup may send mail"),
+        78 => Some("see the configuration of the machine's mail system"),
+        _ => None,
+    }
+}
+
+fn find(path: Option<&std::ffi::OsStr>, places: &[&str]) -> Option<PathBuf> {
+    let in_path = path.into_iter().flat_map(std::env::split_paths);
+    in_path
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join("sendmail"))
+        .chain(places.iter().map(PathBuf::from))
+        .find(|program| is_program(program))
+}
+
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    path.metadata()
+        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+/// The mail (RFC 5322), with the line ends of a local program.
+fn compose(to: &str, from: &str, news: &News<'_>, message: &Message) -> std::io::Result<Vec<u8>> {
+    let in_id = |c: char| {
+        if c.is_ascii_alphanumeric() || c == '-' {
+            c
+        } else {
+            '.'
+        }
+    };
+    let local: String = news.report.run_id.chars().map(in_id).collect();
+    let host = from.rsplit('@').next().unwrap_or("localhost");
+    let unique = news.now.timestamp_micros();
+    let text = MessageBuilder::new()
+        .from(from)
+        .to(to)
+        .subject(message.title.as_str())
+        .date(news.now.timestamp())
+        .message_id(format!("{local}.{unique}@{host}"))
+        // No vacation note shall answer it (RFC 3834, section 5).
+        .header("Auto-Submitted", Raw::new("auto-generated"))
+        .text_body(message.body.as_str())
+        .write_to_string()?;
+    Ok(text.replace("\r\n", "\n").into_bytes())
+}

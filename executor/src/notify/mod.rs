@@ -1,0 +1,280 @@
+//! Telling people: what a run came to, over every channel at once.
+//!
+//! Owns who is told of which result, how often and how long each channel is tried, and what is said
+//! of those that could not be told. Nothing here fails: whatever happens is an answer for the
+//! report. Secrets are read from their files when they are needed and go nowhere else.
+
+mod command;
+mod desktop;
+mod healthcheck;
+mod mail;
+mod ntfy;
+mod process;
+mod secret;
+pub mod text;
+mod web;
+mod webhook;
+
+use std::time::{Duration, Instant};
+
+use schema::{
+    RunResult,
+    journal::Told,
+    plan::{Channel, NotifyStep},
+};
+
+use crate::event::Stop;
+
+pub use text::{Gravity, Message, News, Occasion};
+
+/// How long and how often each channel is tried.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// Longest time that one try may take.
+    pub each: Duration,
+    /// Tries.
+    pub tries: u32,
+    /// Pause after the first failure; twice that after the second, and so on.
+    pub pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            each: Duration::from_secs(10),
+            tries: 3,
+            pause: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Why a channel was not told.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// As the end of a sentence about the channel; never a secret.
+    because: String,
+    hint: String,
+    /// Whether trying again may help.
+    again: bool,
+}
+
+impl Failure {
+    fn lasting(because: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            because: because.into(),
+            hint: hint.into(),
+            again: false,
+        }
+    }
+
+    fn passing(because: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            again: true,
+            ..Self::lasting(because, hint)
+        }
+    }
+}
+
+/// What one try came to: a sentence about a success where there is more to say than that.
+pub(crate) type Tried = Result<Option<String>, Failure>;
+
+/// The channels of a step that are to be told of this result.
+///
+/// A dead man's switch is pinged whatever is asked for, because it takes silence for a failure.
+/// Only what was deferred, or stopped on request, is no sign of anything: it is tried again, and
+/// the switch goes off by itself in time.
+#[must_use]
+pub fn wanted(step: &NotifyStep, result: RunResult) -> Vec<Channel> {
+    let asked = match result {
+        RunResult::Success => step.on_success,
+        RunResult::Incomplete | RunResult::Failed | RunResult::Refused => step.on_failure,
+        RunResult::Deferred | RunResult::Interrupted => return Vec::new(),
+    };
+    let channels = step.channels.iter();
+    channels
+        .filter(|channel| asked || matches!(channel, Channel::Healthcheck { .. }))
+        .cloned()
+        .collect()
+}
+
+/// Tells every channel at once, and waits for all: at most the patience of one channel.
+///
+/// Whether a result is one to tell of is [`wanted`]'s. Nothing is printed and no error returned;
+/// the answers stand in the order of the channels.
+#[must_use]
+pub fn tell(channels: &[Channel], news: &News<'_>, patience: Patience, stop: &Stop) -> Vec<Told> {
+    let message = &text::message(news);
+    std::thread::scope(|scope| {
+        let tellers: Vec<_> = channels
+            .iter()
+            .map(|channel| {
+                let try_once = move |limit| match channel {
+                    Channel::Desktop => desktop::tell(message, limit),
+                    Channel::Email { to, from } => mail::tell(to, from, news, message, limit),
+                    Channel::Ntfy {
+                        url,
+                        topic,
+                        token_file,
+                    } => ntfy::tell(url, topic, token_file.as_ref(), message, limit),
+                    Channel::Webhook { url, headers_file } => {
+                        webhook::tell(url, headers_file.as_ref(), news.report, limit)
+                    }
+                    Channel::Healthcheck { url } => {
+                        healthcheck::ping(url, healthcheck::of(news), message, limit)
+                    }
+                    Channel::Command { program } => command::tell(program, news.report, limit),
+                };
+                let teller = scope.spawn(move || try_often(patience, stop, try_once));
+                (channel, teller)
+            })
+            .collect();
+        tellers
+            .into_iter()
+            .map(|(channel, teller)| {
+                let (answer, tries) = teller.join().unwrap_or_else(|_| {
+                    let failure = Failure::lasting("ended in a fault of this program", "");
+                    (Err(failure), 1)
+                });
+                told(channel, answer, tries)
+            })
+            .collect()
+    })
+}
+
+/// Tells a dead man's switch that a run starts.
+#[must_use]
+pub fn announce(url: &str, patience: Patience, stop: &Stop) -> Told {
+    let channel = Channel::Healthcheck {
+        url: url.to_owned(),
+    };
+    let (answer, tries) = try_often(patience, stop, |limit| healthcheck::start(url, limit));
+    told(&channel, answer, tries)
+}
+
+fn told(channel: &Channel, answer: Tried, tries: u32) -> Told {
+    let (option, whom) = (channel.option(), channel.name());
+    let (ok, message, hint) = match answer {
+        Ok(said) => (true, said.unwrap_or_else(|| format!("told {whom}")), None),
+        Err(failure) => {
+            let times = match tries {
+                1 => String::new(),
+                many => format!(", {many} times"),
+            };
+            let message = format!("{whom} ({option}) {}{times}", failure.because);
+            let hint = Some(failure.hint).filter(|hint| !hint.is_empty());
+            (false, message, hint)
+        }
+    };
+    Told {
+        option: option.to_owned(),
+        whom,
+        ok,
+        message,
+        hint,
+        tries,
+    }
+}
+
+/// Tries until it works, cannot work, or patience or the caller ends it.
+fn try_often(
+    patience: Patience,
+    stop: &Stop,
+    try_once: impl Fn(Duration) -> Tried,
+) -> (Tried, u32) {
+    let mut pause = patience.pause;
+    let mut tries = 0;
+    loop {
+        let answer = try_once(patience.each);
+        tries += 1;
+        let again = matches!(&answer, Err(failure) if failure.again);
+        if !again || tries >= patience.tries || !waited(pause, stop) {
+            return (answer, tries);
+        }
+        pause *= 2;
+    }
+}
+
+/// Waits; false if it was asked to stop meanwhile.
+fn waited(pause: Duration, stop: &Stop) -> bool {
+    const LOOK: Duration = Duration::from_millis(50);
+    let since = Instant::now();
+    while !stop.is_asked() {
+        let left = pause.saturating_sub(since.elapsed());
+        if left.is_zero() {
+            return true;
+        }
+        std::thread::sleep(left.min(LOOK));
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    const QUICK: Patience = Patience {
+        each: Duration::from_secs(10),
+        tries: 3,
+        pause: Duration::from_millis(1),
+    };
+
+    fn step(on_success: bool, on_failure: bool) -> NotifyStep {
+        NotifyStep {
+            on_success,
+            on_failure,
+            channels: vec![
+                Channel::Desktop,
+                Channel::Healthcheck {
+                    url: "https://hc".to_owned(),
+                },
+            ],
+            last_good: None,
+        }
+    }
+
+    #[test]
+    fn people_are_told_of_what_they_asked_for_and_a_switch_of_everything() {
+        use RunResult::{Deferred, Failed, Incomplete, Interrupted, Refused, Success};
+        let count = |step: &NotifyStep, result| wanted(step, result).len();
+        for failure in [Failed, Incomplete, Refused] {
+            assert_eq!(count(&step(false, true), failure), 2);
+            assert_eq!(count(&step(true, false), failure), 1);
+        }
+        assert_eq!(count(&step(true, false), Success), 2);
+        assert_eq!(count(&step(false, true), Success), 1);
+        for passing in [Deferred, Interrupted] {
+            assert_eq!(count(&step(true, true), passing), 0);
+        }
+    }
+
+    #[test]
+    fn what_may_pass_is_tried_three_times_and_what_lasts_once() {
+        let calls = AtomicU32::new(0);
+        let count = |failure: fn() -> Tried| {
+            calls.store(0, Ordering::Relaxed);
+            let (answer, tries) = try_often(QUICK, &Stop::default(), |_| {
+                calls.fetch_add(1, Ordering::Relaxed);
+                failure()
+            });
+            assert_eq!(tries, calls.load(Ordering::Relaxed));
+            (answer.is_ok(), tries)
+        };
+        assert_eq!(count(|| Err(Failure::passing("", ""))), (false, 3));
+        assert_eq!(count(|| Err(Failure::lasting("", ""))), (false, 1));
+        assert_eq!(count(|| Ok(None)), (true, 1));
+    }
+
+    #[test]
+    fn whoever_asks_to_stop_is_not_kept_waiting() {
+        let stop = Stop::default();
+        stop.ask(15);
+        let forever = Patience {
+            pause: Duration::from_secs(3600),
+            ..QUICK
+        };
+        let (_, tries) = try_often(forever, &stop, |_| Err(Failure::passing("", "")));
+        assert_eq!(tries, 1);
+    }
+}

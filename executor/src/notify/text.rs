@@ -1,0 +1,309 @@
+//! What people are told: a title and a body for each result.
+//!
+//! Pure: the same news give the same words. The body says what failed, what is safe and what to do,
+//! in this order, in plain lines that are safe to show anywhere, however a file is named.
+
+use chrono::{DateTime, FixedOffset, TimeDelta};
+use schema::{
+    Report, RunResult, Severity, amount, escape,
+    journal::{Sealed, Status},
+    plan::{LastGood, only_tells},
+};
+
+/// Longest line, in characters: names and reasons may be of any length.
+const LINE: usize = 300;
+/// Lines of one kind that are shown.
+const SHOWN: usize = 5;
+
+/// What there is to tell.
+#[derive(Debug, Clone, Copy)]
+pub struct News<'a> {
+    /// What the run came to.
+    pub report: &'a Report,
+    /// The newest good snapshot that was there before the run.
+    pub last_good: Option<LastGood>,
+    /// When it is told.
+    pub now: DateTime<FixedOffset>,
+    /// Why it is told.
+    pub occasion: Occasion,
+}
+
+/// Why something is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// A run ended.
+    Result,
+    /// Runs were deferred for so long that the last good backup is too old.
+    Late,
+    /// Someone wants to see whether messages arrive.
+    Test,
+}
+
+/// How bad the news are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gravity {
+    /// All is well.
+    Good,
+    /// A person should look.
+    Doubtful,
+    /// There is no new backup.
+    Bad,
+}
+
+/// What people are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// In one line.
+    pub title: String,
+    /// In several lines.
+    pub body: String,
+    /// How bad it is.
+    pub gravity: Gravity,
+}
+
+/// The words for these news.
+#[must_use]
+pub fn message(news: &News<'_>) -> Message {
+    let report = news.report;
+    let (end, gravity) = match (news.occasion, report.result) {
+        (Occasion::Test, _) => ("test message", Gravity::Good),
+        (Occasion::Late, _) => ("late", Gravity::Doubtful),
+        (Occasion::Result, RunResult::Success) => ("done", Gravity::Good),
+        (Occasion::Result, RunResult::Incomplete) => match &report.snapshot {
+            Some(sealed) if !sealed.suspect.is_empty() => ("suspect", Gravity::Doubtful),
+            _ => ("incomplete", Gravity::Doubtful),
+        },
+        (Occasion::Result, RunResult::Failed) => ("FAILED", Gravity::Bad),
+        (Occasion::Result, RunResult::Refused) => ("refused", Gravity::Bad),
+        (Occasion::Result, RunResult::Deferred) => ("deferred", Gravity::Doubtful),
+        (Occasion::Result, RunResult::Interrupted) => ("interrupted", Gravity::Doubtful),
+    };
+    let mut page = Page::default();
+    if news.occasion == Occasion::Test {
+        page.paragraph(vec![format!(
+            "This is a test, sent by `backup notify-test` on {}. Nothing is wrong: whoever reads \
+             it is told of backups.",
+            report.host
+        )]);
+    } else {
+        page.paragraph(what_happened(news));
+        page.paragraph(safe(news));
+        page.paragraph(what_to_do(report));
+        page.paragraph(vec![format!(
+            "Run {}, {} to {}. `backup status` says more.",
+            report.run_id,
+            at(report.started_at),
+            at(report.ended_at)
+        )]);
+    }
+    Message {
+        title: line(&format!("Backup of {}: {end}", report.host)),
+        body: page.0,
+        gravity,
+    }
+}
+
+/// The first part of a text, cut between lines where that is possible; `most` is in bytes.
+#[must_use]
+pub fn shortened(text: &str, most: usize) -> String {
+    const MORE: &str = "\n...";
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let part = escape::prefix(text, most.saturating_sub(MORE.len()));
+    let end = part.rfind('\n').filter(|end| *end >= part.len() / 2);
+    format!("{}{MORE}", part[..end.unwrap_or(part.len())].trim_end())
+}
+
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    fn paragraph(&mut self, lines: Vec<String>) {
+        if lines.is_empty() {
+            return;
+        }
+        if !self.0.is_empty() {
+            self.0.push('\n');
+        }
+        for text in lines {
+            self.0.push_str(&line(&text));
+            self.0.push('\n');
+        }
+    }
+}
+
+/// A text of unknown origin as one harmless line: no control characters, none that turn the
+/// direction of writing, not endless.
+fn line(text: &str) -> String {
+    let harmless = |c: char| match c {
+        '\n' | '\t' => ' ',
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    let mut safe: String = text.chars().take(LINE).map(harmless).collect();
+    if text.chars().nth(LINE).is_some() {
+        safe.push_str(" ...");
+    }
+    safe
+}
+
+fn what_happened(news: &News<'_>) -> Vec<String> {
+    let report = news.report;
+    let mut lines = Vec::new();
+    match news.occasion {
+        Occasion::Late => {
+            lines.push("There is no new backup: runs are deferred again and again.".to_owned());
+        }
+        _ if report.result == RunResult::Interrupted => {
+            lines.push(
+                "The run was ended before it was done. What it copied stays, and the next run \
+                 continues it."
+                    .to_owned(),
+            );
+        }
+        _ => {}
+    }
+    lines.extend(
+        report
+            .findings
+            .iter()
+            .filter(|finding| finding.severity > Severity::Note)
+            .map(|finding| capital(&finding.message)),
+    );
+    for step in report.steps.iter().filter(|step| !only_tells(&step.step)) {
+        let how = match step.outcome.status {
+            Status::Failed => "failed",
+            Status::Refused => "was refused",
+            Status::Deferred => "was deferred",
+            // A snapshot says what it lacks path by path; a sentence about that follows.
+            Status::Incomplete => "is incomplete",
+            Status::Skipped | Status::Succeeded => continue,
+        };
+        let (name, message) = (&step.step, &step.outcome.message);
+        lines.push(if message.starts_with(name.as_str()) {
+            capital(message)
+        } else {
+            format!("Step {name} {how}: {message}")
+        });
+    }
+    if let Some(sealed) = &report.snapshot {
+        lines.extend(sealed.suspect.iter().map(|why| format!("Suspect: {why}")));
+    }
+    lines.truncate(SHOWN * 2);
+    lines.extend(problems(report));
+    lines
+}
+
+fn problems(report: &Report) -> Vec<String> {
+    // What vanished while it was read is usual, and the snapshot counts as complete.
+    let vanished = schema::journal::ProblemKind::Vanished;
+    let listed = || {
+        let steps = report.steps.iter().flat_map(|step| &step.outcome.problems);
+        steps.filter(|problem| problem.kind != vanished)
+    };
+    let mut lines: Vec<String> = listed()
+        .take(SHOWN)
+        .map(|problem| format!("  {}: {}", problem.path, problem.message))
+        .collect();
+    let more = listed().count().saturating_sub(SHOWN);
+    if more > 0 {
+        lines.push(format!("  and {} more", amount::count(more as u64)));
+    }
+    lines
+}
+
+fn safe(news: &News<'_>) -> Vec<String> {
+    let mut lines = Vec::new();
+    let sealed = news.report.snapshot.as_ref();
+    if let Some(sealed) = sealed {
+        let totals = &sealed.totals;
+        let how = match (is_good(sealed), sealed.suspect.is_empty()) {
+            (true, _) => "",
+            (false, true) => "without what is listed, ",
+            (false, false) => "kept until a person has looked, ",
+        };
+        lines.push(format!(
+            "{} {}, {how}{}, {}; {} copied, {} linked.",
+            if is_good(sealed) {
+                "Safe: snapshot"
+            } else {
+                "Made: snapshot"
+            },
+            sealed.id,
+            amount::plural(totals.files, "file", "files"),
+            amount::bytes(totals.bytes),
+            amount::count(totals.files_copied),
+            amount::count(totals.files_linked),
+        ));
+    }
+    if !sealed.is_some_and(is_good) {
+        lines.push(match news.last_good {
+            Some(good) => format!(
+                "Safe: the newest good snapshot is {}, {} old.",
+                good.id,
+                age(news.now - good.started_at)
+            ),
+            None => "No good snapshot is known of: nothing is safe yet.".to_owned(),
+        });
+    }
+    lines
+}
+
+fn is_good(sealed: &Sealed) -> bool {
+    sealed.complete && sealed.suspect.is_empty()
+}
+
+/// The hints, each once.
+fn what_to_do(report: &Report) -> Vec<String> {
+    let findings = report
+        .findings
+        .iter()
+        .filter(|finding| finding.severity > Severity::Note)
+        .filter_map(|finding| finding.hint.as_deref());
+    let steps = report
+        .steps
+        .iter()
+        .filter(|step| !only_tells(&step.step))
+        .filter_map(|step| step.outcome.hint.as_deref());
+    let mut hints: Vec<&str> = Vec::new();
+    for hint in findings.chain(steps) {
+        if !hints.contains(&hint) {
+            hints.push(hint);
+        }
+    }
+    hints.truncate(SHOWN);
+    hints
+        .into_iter()
+        .map(|hint| format!("What to do: {hint}"))
+        .collect()
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
+}
+
+fn at(time: DateTime<FixedOffset>) -> String {
+    time.format("%Y-%m-%d %H:%M %:z").to_string()
+}
+
+/// An age in the unit that says enough.
+fn age(age: TimeDelta) -> String {
+    let number = |count: i64| u64::try_from(count).unwrap_or(0);
+    let (minutes, hours, days) = (age.num_minutes(), age.num_hours(), age.num_days());
+    if days >= 2 {
+        amount::plural(number(days), "day", "days")
+    } else if hours >= 2 {
+        amount::plural(number(hours), "hour", "hours")
+    } else {
+        amount::plural(number(minutes), "minute", "minutes")
+    }
+}
+
+#[cfg(test)]
+#[path = "text_tests.rs"]
+mod tests;

@@ -1,0 +1,210 @@
+use schema::{
+    Finding,
+    journal::{Outcome, Problem, ProblemKind, REPORT_FORMAT_VERSION, StepReport},
+    record::SnapshotTotals,
+};
+
+use super::*;
+
+fn time(text: &str) -> DateTime<FixedOffset> {
+    text.parse().unwrap()
+}
+
+fn report(result: RunResult) -> Report {
+    Report {
+        format_version: REPORT_FORMAT_VERSION,
+        run_id: "2025-01-16_02-00-00-8c1f".to_owned(),
+        host: "atlas".to_owned(),
+        started_at: time("2025-01-16T02:00:00+01:00"),
+        ended_at: time("2025-01-16T02:31:00+01:00"),
+        result,
+        snapshot: None,
+        findings: Vec::new(),
+        steps: Vec::new(),
+    }
+}
+
+fn sealed(complete: bool, suspect: &[&str]) -> Option<Sealed> {
+    Some(Sealed {
+        id: "2025-01-16_02-00-00".parse().unwrap(),
+        complete,
+        suspect: suspect.iter().map(|why| (*why).to_owned()).collect(),
+        totals: SnapshotTotals {
+            files: 12_357,
+            bytes: 36_721_970_381,
+            files_copied: 123,
+            files_linked: 12_234,
+            ..SnapshotTotals::default()
+        },
+    })
+}
+
+fn step(name: &str, status: Status, message: &str, hint: &str) -> StepReport {
+    StepReport {
+        step: name.to_owned(),
+        started_at: None,
+        ended_at: time("2025-01-16T02:31:00+01:00"),
+        outcome: Outcome {
+            status,
+            message: message.to_owned(),
+            hint: Some(hint.to_owned()).filter(|hint| !hint.is_empty()),
+            ..Outcome::default()
+        },
+    }
+}
+
+fn last_good() -> Option<LastGood> {
+    Some(LastGood {
+        id: "2025-01-15_02-00-00".parse().unwrap(),
+        started_at: time("2025-01-15T02:00:00+01:00"),
+    })
+}
+
+fn of(report: &Report, occasion: Occasion, last_good: Option<LastGood>) -> Message {
+    message(&News {
+        report,
+        last_good,
+        now: time("2025-01-16T02:31:00+01:00"),
+        occasion,
+    })
+}
+
+fn shown(report: &Report, occasion: Occasion, last_good: Option<LastGood>) -> String {
+    let message = of(report, occasion, last_good);
+    format!(
+        "{}\n({:?})\n\n{}",
+        message.title, message.gravity, message.body
+    )
+}
+
+#[test]
+fn every_result_reads_well() {
+    let mut success = report(RunResult::Success);
+    success.snapshot = sealed(true, &[]);
+    success.steps = vec![
+        step("announce", Status::Incomplete, "not told", "ask the server"),
+        step("snapshot", Status::Succeeded, "made", ""),
+    ];
+    insta::assert_snapshot!("success", shown(&success, Occasion::Result, last_good()));
+
+    let mut failed = report(RunResult::Failed);
+    failed.steps = vec![
+        step("destination-check", Status::Succeeded, "", ""),
+        step(
+            "snapshot",
+            Status::Failed,
+            "insufficient space: cannot write /mnt/backup/atlas/.backup/partial/x: no space left \
+             on device",
+            "free space on the destination, or lower local.keepDaily, keepWeekly or keepMonthly",
+        ),
+        step(
+            "rotate",
+            Status::Skipped,
+            "needs snapshot, which did not succeed",
+            "",
+        ),
+    ];
+    insta::assert_snapshot!("failed", shown(&failed, Occasion::Result, last_good()));
+
+    let mut refused = report(RunResult::Refused);
+    refused.findings = vec![
+        Finding::new(
+            Severity::Refusal,
+            "destination-not-mounted",
+            "destination not mounted: nothing is mounted at /mnt/backup (local.mountPoint)",
+        )
+        .hint("mount the backup drive, then check with: mountpoint /mnt/backup"),
+        Finding::new(Severity::Note, "note", "not worth a mail"),
+    ];
+    insta::assert_snapshot!("refused", shown(&refused, Occasion::Result, None));
+
+    let mut incomplete = report(RunResult::Incomplete);
+    incomplete.snapshot = sealed(false, &[]);
+    let mut short = step(
+        "snapshot",
+        Status::Incomplete,
+        "7 entries are not in the snapshot",
+        "see the problems, then run `backup apply`",
+    );
+    short.outcome.problems = (1..=7)
+        .map(|number| Problem {
+            path: format!("/home/ann/closed-{number}"),
+            kind: ProblemKind::Unreadable,
+            message: "permission denied".to_owned(),
+        })
+        .collect();
+    incomplete.steps = vec![short];
+    insta::assert_snapshot!(
+        "incomplete",
+        shown(&incomplete, Occasion::Result, last_good())
+    );
+
+    let mut suspect = report(RunResult::Incomplete);
+    suspect.snapshot = sealed(true, &["/home had 12 357 files and has none"]);
+    suspect.steps = vec![step(
+        "snapshot",
+        Status::Incomplete,
+        "the snapshot is suspect",
+        "look at /home; if it is as it should be: backup accept 2025-01-16_02-00-00",
+    )];
+    insta::assert_snapshot!("suspect", shown(&suspect, Occasion::Result, last_good()));
+
+    let mut late = report(RunResult::Deferred);
+    late.findings = vec![
+        Finding::new(
+            Severity::Deferral,
+            "on-battery",
+            "on battery: schedule.onlyOnAC defers this run until the machine is on ac power",
+        )
+        .hint("plug the machine in, or run `backup now`, which does not ask"),
+    ];
+    let mut old = last_good();
+    old.as_mut().unwrap().started_at = time("2025-01-10T02:00:00+01:00");
+    insta::assert_snapshot!("late", shown(&late, Occasion::Late, old));
+
+    let killed = report(RunResult::Interrupted);
+    insta::assert_snapshot!("interrupted", shown(&killed, Occasion::Result, last_good()));
+    insta::assert_snapshot!("test", shown(&success, Occasion::Test, None));
+}
+
+#[test]
+fn no_name_breaks_a_line_or_fills_the_page() {
+    let mut hostile = report(RunResult::Failed);
+    let long = "x".repeat(100_000);
+    hostile.steps = vec![step(
+        "snapshot",
+        Status::Failed,
+        &format!("a\r\nBcc: all\u{1b}[31m\u{202e}{long}"),
+        &long,
+    )];
+    hostile.host = "at\nlas".to_owned();
+    let told = of(&hostile, Occasion::Result, None);
+    assert!(!told.title.contains('\n'));
+    for text in told.body.lines() {
+        assert!(text.chars().count() <= LINE + 4);
+        assert!(
+            !text.contains(|c: char| c.is_control() || c == '\u{202e}'),
+            "{text:?}"
+        );
+        assert!(!text.starts_with("Bcc"));
+    }
+}
+
+#[test]
+fn a_text_is_cut_between_lines_and_never_within_a_character() {
+    assert_eq!(shortened("short", 100), "short");
+    assert_eq!(shortened("one line\ntwo lines\nthree", 20), "one line\n...");
+    for most in 4..60 {
+        let cut = shortened(&"gr\u{fc}\u{1f4f7}n ".repeat(20), most);
+        assert!(cut.len() <= most, "{most}: {}", cut.len());
+    }
+}
+
+#[test]
+fn ages_are_told_in_the_unit_that_says_enough() {
+    assert_eq!(age(TimeDelta::minutes(1)), "1 minute");
+    assert_eq!(age(TimeDelta::minutes(119)), "119 minutes");
+    assert_eq!(age(TimeDelta::hours(25)), "25 hours");
+    assert_eq!(age(TimeDelta::hours(49)), "2 days");
+    assert_eq!(age(TimeDelta::hours(-3)), "0 minutes");
+}

@@ -1,0 +1,167 @@
+//! Requests to web servers: one try, its time, and what the answer means.
+//!
+//! No redirect is followed: a POST would lose its body on the way, and a secret header would go to
+//! whoever the server names. Certificates are judged by the system's roots, so that a private
+//! authority that the machine trusts is trusted here. Errors name the host only, because the rest
+//! of an address may be a secret.
+
+use std::{sync::Arc, time::Duration};
+
+use ureq::{
+    Agent, Error,
+    http::StatusCode,
+    tls::{RootCerts, TlsConfig},
+};
+
+use super::{Failure, Tried};
+use crate::error::reason;
+
+/// A request with a body.
+pub(super) struct Post<'a> {
+    /// The address.
+    pub(super) url: &'a str,
+    /// The option that holds it.
+    pub(super) option: &'a str,
+    /// Name and value of each header.
+    pub(super) headers: Vec<(String, String)>,
+    /// What is sent.
+    pub(super) body: Vec<u8>,
+}
+
+/// Sends it once. Anything but a success of the server is a failure.
+pub(super) fn post(post: &Post<'_>, limit: Duration) -> Tried {
+    let mut request = agent(limit).post(post.url);
+    for (name, value) in &post.headers {
+        request = request.header(name, value);
+    }
+    match request.send(&post.body) {
+        Ok(answer) => judge(answer.status(), post.option),
+        Err(error) => Err(failure(&error, post.option, limit)),
+    }
+}
+
+fn agent(limit: Duration) -> Agent {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = TlsConfig::builder()
+        .root_certs(RootCerts::PlatformVerifier)
+        .unversioned_rustls_crypto_provider(provider)
+        .build();
+    Agent::config_builder()
+        .timeout_global(Some(limit))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .user_agent(concat!("backup/", env!("CARGO_PKG_VERSION")))
+        .tls_config(tls)
+        .build()
+        .new_agent()
+}
+
+/// What a status means (RFC 9110, section 15).
+fn judge(status: StatusCode, option: &str) -> Tried {
+    let code = status.as_u16();
+    let because = match status.canonical_reason() {
+        Some(phrase) => format!("answered {code} {phrase}"),
+        None => format!("answered {code}"),
+    };
+    match code {
+        200..=299 => Ok(None),
+        300..=399 => Err(Failure::lasting(
+            format!("{because}, which leads elsewhere"),
+            format!("set {option}.url to the address where the server answers itself"),
+        )),
+        401 | 403 | 407 => Err(Failure::lasting(
+            because,
+            format!("see whether the secret file of {option} holds what the server expects"),
+        )),
+        // Too slow, too early or too often: another time may do.
+        408 | 425 | 429 => Err(Failure::passing(
+            because,
+            format!("see whether the server of {option} limits how often it is asked"),
+        )),
+        500..=599 => Err(Failure::passing(
+            because,
+            format!("see what is wrong with the server of {option}"),
+        )),
+        _ => Err(Failure::lasting(
+            because,
+            format!("see whether {option}.url is the whole address"),
+        )),
+    }
+}
+
+fn failure(error: &Error, option: &str, limit: Duration) -> Failure {
+    let network = format!("see whether the machine is online and {option}.url is right");
+    match error {
+        Error::Timeout(_) => {
+            let because = format!("did not answer within {} s", limit.as_secs());
+            Failure::passing(because, network)
+        }
+        Error::HostNotFound => Failure::passing("connection failed: no such host", network),
+        Error::Io(error) => {
+            // A certificate that is not accepted comes wrapped in an error of the connection.
+            match error.get_ref().and_then(|inner| certificate(inner)) {
+                Some(fault) => untrusted(&fault, option),
+                None => Failure::passing(format!("connection failed: {}", reason(error)), network),
+            }
+        }
+        Error::Rustls(fault) => untrusted(&fault.to_string(), option),
+        Error::Tls(fault) => untrusted(fault, option),
+        Error::Protocol(_) | Error::LargeResponseHeader(..) => {
+            let hint = format!("see whether {option}.url is the address of a web server");
+            Failure::lasting("answered in another language than HTTP", hint)
+        }
+        Error::Http(_) | Error::BadUri(_) => {
+            let hint = format!("see whether {option}.url and its headers are well formed");
+            Failure::lasting("cannot be asked: the request is malformed", hint)
+        }
+        Error::InvalidProxyUrl | Error::ConnectProxyFailed(_) => Failure::passing(
+            "connection failed: the proxy does not serve",
+            "see the variables HTTP_PROXY, HTTPS_PROXY and NO_PROXY",
+        ),
+        _ => Failure::passing("connection failed", network),
+    }
+}
+
+/// What rustls says, if it is rustls that speaks.
+fn certificate(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut at = Some(error);
+    while let Some(error) = at {
+        if let Some(fault) = error.downcast_ref::<rustls::Error>() {
+            return Some(fault.to_string());
+        }
+        at = error.source();
+    }
+    None
+}
+
+fn untrusted(fault: &str, option: &str) -> Failure {
+    Failure::lasting(
+        format!("connection failed: no secure connection: {fault}"),
+        format!(
+            "see whether the machine trusts the certificate of the server in {option}.url, and \
+             its clock is right"
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_pass_is_tried_again() {
+        let again = |code: u16| {
+            let status = StatusCode::from_u16(code).unwrap();
+            judge(status, "notifications.ntfy").err().map(|it| it.again)
+        };
+        assert_eq!(again(200), None);
+        assert_eq!(again(204), None);
+        for lasting in [301, 307, 400, 401, 404, 413] {
+            assert_eq!(again(lasting), Some(false), "{lasting}");
+        }
+        for passing in [408, 429, 500, 503] {
+            assert_eq!(again(passing), Some(true), "{passing}");
+        }
+    }
+}

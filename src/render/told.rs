@@ -1,0 +1,23 @@
+//! Who was told, as people read it.
+
+use schema::journal::Told;
+
+use super::page::Page;
+use crate::style::{Style, left, printable};
+
+/// One entry for each channel, with what to do about those that failed.
+pub(crate) fn told(told: &[Told], style: &Style) -> String {
+    let mut page = Page::default();
+    for one in told {
+        let mark = if one.ok {
+            style.green("ok")
+        } else {
+            style.red("FAILED")
+        };
+        page.entry(0, &left(&mark, 8), 8, &printable(&one.message));
+        if let Some(hint) = &one.hint {
+            page.entry(8, "hint:", 6, &printable(hint));
+        }
+    }
+    page.into_string()
+}
