@@ -7,6 +7,7 @@
 mod begun;
 mod look;
 mod read;
+mod tree;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -34,7 +35,8 @@ use crate::{
 
 pub use begun::begun;
 pub use look::{Looked, look};
-use read::{Read, Tree};
+use read::Read;
+use tree::Tree;
 
 /// Stored inodes with more than one name: the digest of their content and the snapshot that first
 /// stored it.
@@ -131,7 +133,7 @@ fn one(
     // Its record was on disk before it was moved.
     if frame.is_full()? {
         frame.publish()?;
-        read::learn(store, tree.id, tree.home, known, context)?;
+        tree::learn(store, tree.id, tree.home, known, context)?;
         return Ok(nothing);
     }
     let from =
@@ -241,7 +243,7 @@ fn learn(store: &Store, context: Context<'_>) -> Result<Known> {
         }
     }
     for ((_, id), home) in ids {
-        read::learn(store, id, home, &mut known, context)?;
+        tree::learn(store, id, home, &mut known, context)?;
     }
     Ok(known)
 }
