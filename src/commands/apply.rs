@@ -153,9 +153,26 @@ impl<'a> Worker<'a> {
     pub(crate) fn backing_up<T>(&self, work: impl FnOnce(Context<'_>) -> Result<T>) -> Result<T> {
         self.with(|context| {
             work(context).inspect_err(|error| {
-                notices::of_error(self.settings, self.config, error, context);
+                // `settle`, which the unit runs after this process, tells of a run that began.
+                if !(self.by_units && self.owes()) {
+                    notices::of_error(self.settings, self.config, error, context);
+                }
             })
         })
+    }
+
+    /// Whether a run is interrupted, and what it owes then is not done yet.
+    fn owes(&self) -> bool {
+        let owes = || {
+            let Some(state) = StateDir::open(&self.settings.state_dir)? else {
+                return Ok(false);
+            };
+            match state.unfinished()? {
+                Some(run) => Ok(!state.replay(&run.plan.run_id)?.is_settled()),
+                None => Ok(false),
+            }
+        };
+        executor::Result::unwrap_or_default(owes())
     }
 
     /// Opens the state directory and takes its lock, then works.
