@@ -95,7 +95,11 @@ fn good() -> Vec<(&'static str, Value)> {
     );
     add(
         "notifications.webhook",
-        &[json!({"url": "http://localhost:8080/x?y=z", "headersFile": "/run/h"})],
+        &[
+            json!({"url": "http://localhost:8080/x?y=z", "headersFile": "/run/h"}),
+            json!({"url": "https://[::1]:443/a@b/[c]^_~{d}!$&'()*+,;=%20"}),
+            json!({"url": "https://example.org?x"}),
+        ],
     );
     add(
         "notifications.healthcheck",
@@ -196,11 +200,14 @@ fn bad() -> Vec<(&'static str, Value)> {
             json!({"to": "-x@y", "from": "a@b"}),
             json!({"to": "a@b\nBcc: c@d", "from": "a@b"}),
             json!({"to": "ann", "from": "a@b"}),
+            json!({"to": "a@b,c@d", "from": "a@b"}),
+            json!({"to": "Ann <a@b>", "from": "a@b"}),
         ],
     );
     add(
         "notifications.ntfy",
         &[
+            json!({"url": "https://ntfy.sh", "topic": "x".repeat(65)}),
             json!({"url": "ntfy.sh", "topic": "x"}),
             json!({"url": "https://ntfy.sh", "topic": "a/b"}),
             json!({"url": "https://ntfy.sh"}),
@@ -211,6 +218,10 @@ fn bad() -> Vec<(&'static str, Value)> {
         &[
             json!({"url": "ftp://x"}),
             json!({"url": "https://a b"}),
+            json!({"url": "https://ann:secret@example.org/"}),
+            json!({"url": "https://example.org/#part"}),
+            json!({"url": "https://example.org:0/"}),
+            json!({"url": "https://exämple.org/"}),
             json!({"url": "https://x", "secret": "y"}),
         ],
     );

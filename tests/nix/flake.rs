@@ -1,0 +1,218 @@
+//! The flake: evaluated whole, and its checks built with the program that cargo has built.
+//!
+//! With an old tree (`HWC_NIXPKGS_LIB` set) nixpkgs is the stand-in beside this file, because
+//! nothing of a real one can be had without a binary cache; with a tree of today it is that, and
+//! nothing is built.
+
+use std::{fs, path::Path, process::Command};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::lab::{Nix, Nixpkgs, PROGRAM, ROOT, examples};
+
+/// What the flake reads; not `target`, which has gigabytes.
+const FILES: [&str; 11] = [
+    "Cargo.lock",
+    "Cargo.toml",
+    "examples",
+    "executor",
+    "flake.lock",
+    "flake.nix",
+    "nixos",
+    "planner",
+    "schema",
+    "src",
+    "tests",
+];
+
+/// A copy of the flake, a nixpkgs for it, and a store of their own.
+struct Flake<'a> {
+    nix: &'a Nix,
+    folder: TempDir,
+    nixpkgs: String,
+}
+
+impl<'a> Flake<'a> {
+    fn new(nix: &'a Nix, nixpkgs: &Nixpkgs) -> Self {
+        let folder = TempDir::with_prefix("backup-flake.").unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in ["flake", "nixpkgs", "program", "home"] {
+            fs::create_dir(path(name)).unwrap();
+        }
+        for name in FILES {
+            copy(&Path::new(ROOT).join(name), &path("flake").join(name));
+        }
+        let url = if is_old() {
+            fs::copy(PROGRAM, path("program/backup")).unwrap();
+            for name in ["stand-in/nixpkgs.nix", "old-nixos.nix"] {
+                let file = Path::new(ROOT).join("tests/nix").join(name);
+                let to = path("nixpkgs").join(file.file_name().unwrap());
+                fs::copy(file, to).unwrap();
+            }
+            let absolute = |path: &Path| format!("(/. + {})", Value::from(path.to_str().unwrap()));
+            let text = format!(
+                "{{ outputs = _: import ./nixpkgs.nix {{
+                     tree = {};
+                     libPath = {};
+                     program = {};
+                     oldNixos = ./old-nixos.nix;
+                   }}; }}",
+                absolute(&nixpkgs.path),
+                absolute(&nixpkgs.lib),
+                absolute(&path("program")),
+            );
+            fs::write(path("nixpkgs/flake.nix"), text).unwrap();
+            path("nixpkgs")
+        } else {
+            nixpkgs.path.clone()
+        };
+        let nixpkgs = format!("path:{}", url.display());
+        Self {
+            nix,
+            folder,
+            nixpkgs,
+        }
+    }
+
+    /// Runs `nix` on the flake; gives what it said.
+    fn run(&self, arguments: &[&str]) -> String {
+        let path = |name: &str| self.folder.path().join(name);
+        let out = self
+            .nix
+            .command("nix")
+            .args(arguments)
+            // The stand-in names the tree by its path instead of copying it to the store.
+            .args(["--impure", "--offline", "--no-write-lock-file"])
+            .args(["--override-input", "nixpkgs", &self.nixpkgs])
+            .current_dir(path("flake"))
+            .env("NIX_STORE_DIR", path("nix/store"))
+            .env("NIX_STATE_DIR", path("nix/var"))
+            .env("NIX_LOG_DIR", path("nix/log"))
+            .env("NIX_REMOTE", "local")
+            .env("HOME", path("home"))
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(out.status.success(), "nix {arguments:?}: {told}");
+        told + &String::from_utf8_lossy(&out.stdout)
+    }
+}
+
+/// Nix makes its store read-only, for root it is so only by name.
+impl Drop for Flake<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("chmod")
+            .args(["-R", "u+w"])
+            .arg(self.folder.path())
+            .status();
+    }
+}
+
+fn is_old() -> bool {
+    std::env::var_os("HWC_NIXPKGS_LIB").is_some()
+}
+
+fn copy(from: &Path, to: &Path) {
+    let status = Command::new("cp")
+        .arg("-r")
+        .arg(from)
+        .arg(to)
+        .status()
+        .unwrap();
+    assert!(status.success(), "{}", from.display());
+}
+
+#[test]
+fn every_output_of_the_flake_evaluates_and_its_checks_build() {
+    let test = "every_output_of_the_flake_evaluates_and_its_checks_build";
+    let Some((nix, nixpkgs)) = Nix::with_nixos(test) else {
+        return;
+    };
+    let flake = Flake::new(&nix, &nixpkgs);
+    let flake_path = format!("path:{}", flake.folder.path().join("flake").display());
+    let told = flake.run(&["flake", "check", "--no-build", &flake_path]);
+    for output in [
+        "checks.x86_64-linux.vm-test",
+        "checks.x86_64-linux.module-laptop",
+        "packages.x86_64-linux.checks",
+        "devShells.x86_64-linux.default",
+        "formatter.x86_64-linux",
+        "nixosModules.services-backup",
+        "overlays.default",
+    ] {
+        assert!(
+            told.contains(&format!("{output}'")) || told.contains(&format!("{output}.")),
+            "{told}"
+        );
+    }
+    if !is_old() {
+        crate::lab::skip(
+            "building the flake's checks",
+            "HWC_NIXPKGS is not an old tree; CI builds them",
+        );
+        return;
+    }
+
+    let result = flake.folder.path().join("result");
+    let link = result.to_str().unwrap();
+    flake.run(&["build", "--out-link", link, &format!("{flake_path}#checks")]);
+    for name in examples() {
+        for kind in ["example", "module"] {
+            let check = result.join(format!("{kind}-{name}"));
+            let told = fs::read_to_string(check.join("check")).unwrap();
+            assert!(told.contains("valid"), "{kind}-{name}: {told}");
+            assert!(
+                check.join("units/backup.service").is_file(),
+                "{kind}-{name}"
+            );
+        }
+    }
+
+    flake.run(&[
+        "build",
+        "--out-link",
+        link,
+        &format!("{flake_path}#default"),
+    ]);
+    for name in [
+        "backup",
+        "backup-now",
+        "backup-restore",
+        "backup-status",
+        "backup-verify",
+    ] {
+        let out = Command::new(result.join("bin").join(name))
+            .arg("--help")
+            .output()
+            .unwrap();
+        assert!(out.status.success(), "{name}: {out:?}");
+    }
+}
+
+#[test]
+fn the_script_of_the_virtual_machine_is_python() {
+    let test = "the_script_of_the_virtual_machine_is_python";
+    let Some(nix) = Nix::find(test) else {
+        return;
+    };
+    let script = nix.eval(
+        "(import ./nixos/vm-test.nix { module = { }; }).testScript",
+        &Value::Null,
+    );
+    let python = Command::new("python3")
+        .args([
+            "-c",
+            "import ast, sys; ast.parse(sys.argv[1])",
+            script.as_str().unwrap(),
+        ])
+        .output();
+    match python {
+        Ok(out) => assert!(
+            out.status.success(),
+            "{}",
+            String::from_utf8_lossy(&out.stderr)
+        ),
+        Err(_) => crate::lab::skip(test, "python3 is not installed"),
+    }
+}
