@@ -114,12 +114,18 @@
               acl
               attr
               btrfs-progs
+              dbus
+              debootstrap
               e2fsprogs
               exfat
               exfatprogs
               libcap
+              libnotify
+              msmtp
               ntfs3g
               openssh
+              openssl
+              python3Packages.python-dbusmock
               rclone
               rsync
               sshfs

@@ -25,6 +25,11 @@ pub(crate) fn systems(test: &str) -> Option<Systems> {
     }
     let golden = read();
     if golden["sources"] != json!(hash()) {
+        assert!(
+            env::var_os("CI").is_none(),
+            "{test}: tests/nix/golden.json is older than the module; renew it with BLESS=1 \
+             HWC_NIXPKGS=... cargo test --test nix golden"
+        );
         skip(
             test,
             "tests/nix/golden.json is older than the module and there is no nixpkgs to renew it \
@@ -101,7 +106,9 @@ fn hash() -> String {
     let mut all = files(&root.join("nixos"));
     all.extend(files(&root.join("examples")));
     all.extend(files(&root.join("tests/nix/systems")));
-    all.push(root.join("tests/nix/system.nix"));
+    for name in ["agenix", "old-nixos", "system"] {
+        all.push(root.join(format!("tests/nix/{name}.nix")));
+    }
     // What no evaluated option depends on.
     all.retain(|file| !file.ends_with("nixos/package.nix") && !file.ends_with("nixos/vm-test.nix"));
     let mut sum = Sha256::new();
