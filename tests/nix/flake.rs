@@ -169,6 +169,8 @@ fn every_output_of_the_flake_evaluates_and_its_checks_build() {
         }
     }
 
+    a_script_does_what_its_lines_say(&result.join("module-scripts/config.json"));
+
     flake.run(&[
         "build",
         "--out-link",
@@ -188,6 +190,35 @@ fn every_output_of_the_flake_evaluates_and_its_checks_build() {
             .unwrap();
         assert!(out.status.success(), "{name}: {out:?}");
     }
+}
+
+/// Runs the scripts that the module made of lines.
+fn a_script_does_what_its_lines_say(config: &Path) {
+    let config: Value = serde_json::from_slice(&fs::read(config).unwrap()).unwrap();
+    let script = |key: &str| config[key].as_str().unwrap().to_owned();
+    let mut post = Command::new(script("postBackupScript"));
+    post.env("BACKUP_RESULT", "failed")
+        .env("BACKUP_RUN_ID", "r");
+    let out = post.output().unwrap();
+    let told = String::from_utf8(out.stdout).unwrap();
+    assert_eq!(told, "backup: failed, snapshot none, run r\n");
+    // Without what a run gives it, a strict shell ends it.
+    let out = Command::new(script("postBackupScript"))
+        .env_clear()
+        .output()
+        .unwrap();
+    assert!(!out.status.success() && out.stdout.is_empty(), "{out:?}");
+
+    let text = fs::read_to_string(script("preBackupScript")).unwrap();
+    let at = |part: &str| {
+        text.find(part)
+            .unwrap_or_else(|| panic!("no {part}: {text}"))
+    };
+    assert!(at("set -euo pipefail") < at("export PATH="), "{text}");
+    assert!(
+        at("-sqlite/bin${PATH:+:$PATH}") < at(".backup /var/backup/app.db"),
+        "{text}"
+    );
 }
 
 #[test]
