@@ -6,7 +6,7 @@
 use chrono::{DateTime, FixedOffset};
 use executor::{
     Error, ErrorKind,
-    deferrals::Deferrals,
+    deferrals::{Deferrals, ToldError, lately},
     event::{Context, Event},
     notify::{self, News, Occasion, Patience},
     state_dir::StateDir,
@@ -19,6 +19,7 @@ use schema::{
 };
 
 use crate::{
+    commands::due,
     settings::{Settings, host_name},
     take,
 };
@@ -50,6 +51,7 @@ pub(crate) fn of_error(
     settings: &Settings,
     config: &Config,
     error: &anyhow::Error,
+    scheduled: bool,
     context: Context<'_>,
 ) {
     let outcome = match error.downcast_ref::<Error>() {
@@ -74,6 +76,10 @@ pub(crate) fn of_error(
         },
     };
     let now = context.clock.now();
+    let state = StateDir::open(&settings.state_dir).unwrap_or_default();
+    if scheduled && !is_news(state.as_ref(), &outcome.message, now) {
+        return;
+    }
     let result = match outcome.status {
         Status::Refused => RunResult::Refused,
         _ => RunResult::Failed,
@@ -86,6 +92,23 @@ pub(crate) fn of_error(
         outcome,
     }];
     of_report(settings, config, &report, context);
+}
+
+/// Whether nobody was told of this error within a day; remembers it. What cannot be remembered is
+/// told by the timer itself and not by the one that tries again.
+fn is_news(state: Option<&StateDir>, message: &str, now: DateTime<FixedOffset>) -> bool {
+    let Some(state) = state else {
+        return !due::retries();
+    };
+    let told = state.told_error().unwrap_or_default();
+    if told.is_some_and(|told| told.message == message && lately(told.at, now)) {
+        return false;
+    }
+    let told = ToldError {
+        message: message.to_owned(),
+        at: now,
+    };
+    state.remember_told_error(&told).is_ok() || !due::retries()
 }
 
 /// Tells of a report that has no step for it.

@@ -28,7 +28,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schema::SnapshotId;
+use schema::{SnapshotId, record::SnapshotRecord};
 
 /// What one snapshot holds.
 #[derive(Debug, Clone)]
@@ -41,6 +41,44 @@ pub(crate) struct Holding {
     pub(crate) becomes_basis: bool,
     /// Bytes on disk by the snapshot that stored them first.
     pub(crate) stored_by: BTreeMap<SnapshotId, u64>,
+}
+
+impl Holding {
+    /// What a snapshot holds by its record.
+    pub(crate) fn of(record: &SnapshotRecord) -> Self {
+        Self {
+            id: record.id,
+            basis: record.basis,
+            becomes_basis: record.complete && record.suspect.is_empty(),
+            stored_by: record.stored_by.clone(),
+        }
+    }
+}
+
+/// Whether [`frees`] is exact and not only a lower bound: no snapshot has two that descend from
+/// it, and none holds what one of another line stored.
+///
+/// `held` is in chronological order.
+pub(crate) fn is_exact(held: &[Holding]) -> bool {
+    let parents: Vec<Option<usize>> = (0..held.len()).map(|at| parent(held, at)).collect();
+    let mut children = vec![0; held.len()];
+    let mut roots: Vec<usize> = Vec::new();
+    for (at, parent) in parents.iter().enumerate() {
+        match parent {
+            Some(parent) => {
+                children[*parent] += 1;
+                roots.push(roots[*parent]);
+            }
+            None => roots.push(at),
+        }
+    }
+    let mut lines: BTreeMap<SnapshotId, usize> = BTreeMap::new();
+    let one_line = held.iter().enumerate().all(|(at, one)| {
+        let held = one.stored_by.iter().filter(|(_, bytes)| **bytes > 0);
+        held.map(|(origin, _)| origin)
+            .all(|origin| *lines.entry(*origin).or_insert(roots[at]) == roots[at])
+    });
+    one_line && children.iter().all(|children| *children <= 1)
 }
 
 /// What each deletion frees once those before it are done; at least, and exactly in a chain.
@@ -216,6 +254,25 @@ mod tests {
             })
             .map(|(_, (_, size))| size)
             .sum()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_called_exact_is_freed_to_the_byte(runs in runs()) {
+            let held = history(&runs, true);
+            let holdings: Vec<_> = held.iter().map(Model::holding).collect();
+            if is_exact(&holdings) {
+                for one in &held {
+                    prop_assert_eq!(
+                        frees(&holdings, &[one.id])[0],
+                        truly_freed(&held, &[one.id])
+                    );
+                }
+            }
+            let chain = history(&runs, false);
+            let holdings: Vec<_> = chain.iter().map(Model::holding).collect();
+            prop_assert!(is_exact(&holdings));
+        }
     }
 
     fn runs() -> impl Strategy<Value = Vec<Run>> {

@@ -59,7 +59,9 @@ fn remembered(
     config: &Config,
 ) -> Result<Health> {
     let now = Local::now().fixed_offset();
-    let worker = Worker::new(settings, out, config, now).shows_plan();
+    let worker = Worker::new(settings, out, config, now)
+        .shows_plan()
+        .of_health();
     worker.with(|context| {
         let state = StateDir::open_or_new(&settings.state_dir);
         let mut measured = Measured::default();

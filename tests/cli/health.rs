@@ -1,12 +1,12 @@
 //! `health`: what it finds on real destinations, what it remembers, and that it changes nothing.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{fs, io::Write as _, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
 
 use serde_json::{Value, json};
 
 use crate::{
     damage::{flip, unseen},
-    lab::{Lab, Ran, codes, everything, id_of, read_json},
+    lab::{Lab, Ran, codes, ended, everything, id_of, read_json, wait_for},
 };
 
 const NIGHT: &str = "2025-03-05T02:00:00+01:00";
@@ -235,4 +235,33 @@ fn the_room_that_runs_found_foretells_when_it_ends() {
     let trend = &told.json()["space"]["trend"];
     assert_eq!(trend["basis"], json!({"kind": "free-space", "runs": 7}));
     assert_eq!(trend["used_bytes_a_day"], 2_u64 << 30);
+}
+
+#[test]
+fn an_interrupted_check_is_none_and_its_share_comes_again() {
+    let mut lab = lab();
+    let mut file = fs::File::create(lab.path("home/ann/large")).unwrap();
+    for _ in 0..64 {
+        file.write_all(&vec![7; 4 << 20]).unwrap();
+    }
+    lab.set("monitoring.verifySubset", "1/1");
+    lab.run(&["apply"]).expect(0);
+    let child = lab.command(&["health", "--threads", "1"]).spawn().unwrap();
+    let open = PathBuf::from(format!("/proc/{}/fd", child.id()));
+    wait_for("the large file to be read", || {
+        let all = fs::read_dir(&open).into_iter().flatten().flatten();
+        let mut leads = all.filter_map(|one| fs::read_link(one.path()).ok());
+        leads.any(|target| target.ends_with("home/ann/large"))
+    });
+    let killed = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status();
+    assert!(killed.unwrap().success());
+    ended(child, &["health"])
+        .expect(143)
+        .hints("run the same again");
+    assert!(!lab.path("state/health.json").exists());
+    assert!(!lab.path("state/verified.json").exists());
+    let told = lab.run(&["health", "--json"]).expect(0).json();
+    assert_eq!(told["verified"]["files_read"], 4);
 }

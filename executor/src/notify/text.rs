@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, FixedOffset, TimeDelta};
 use schema::{
-    Report, RunResult, Severity, amount,
+    Report, RunResult, Severity, amount, escape,
     journal::{Sealed, Status},
     plan::{LastGood, only_tells},
 };
@@ -110,10 +110,9 @@ pub fn shortened(text: &str, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();
     }
-    let room = text.floor_char_boundary(most.saturating_sub(MORE.len()));
-    let part = &text[..room];
-    let end = part.rfind('\n').filter(|end| *end >= room / 2);
-    format!("{}{MORE}", part[..end.unwrap_or(room)].trim_end())
+    let part = escape::prefix(text, most.saturating_sub(MORE.len()));
+    let end = part.rfind('\n').filter(|end| *end >= part.len() / 2);
+    format!("{}{MORE}", part[..end.unwrap_or(part.len())].trim_end())
 }
 
 #[derive(Default)]

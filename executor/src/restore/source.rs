@@ -17,7 +17,7 @@ use schema::{
     pattern::Excludes,
 };
 
-use super::lookup::Found;
+use super::{Choice, lookup::Found};
 use crate::{
     error::{Error, Result, reason},
     manifest::{Entry, Reader},
@@ -72,10 +72,13 @@ pub(super) struct Source {
     open: Vec<Open>,
     /// Content of this folder is of no interest.
     pass_over: Option<Vec<u8>>,
+    choice: Choice,
+    /// The path of the last fault that was given out.
+    fault_at: Vec<u8>,
 }
 
 impl Source {
-    pub(super) fn new(found: &Found, manifest: Option<Reader>) -> Result<Self> {
+    pub(super) fn new(found: &Found, manifest: Option<Reader>, choice: &Choice) -> Result<Self> {
         let walk = match &found.stat {
             None => None,
             Some(stat) => {
@@ -99,6 +102,8 @@ impl Source {
             prefix: found.path.clone(),
             open: Vec::new(),
             pass_over: None,
+            choice: choice.clone(),
+            fault_at: Vec::new(),
         })
     }
 
@@ -141,6 +146,53 @@ impl Source {
 
     /// Goes to the next step; `None` at the end.
     pub(super) fn next_step(&mut self) -> Option<Step> {
+        let mut passing = false;
+        loop {
+            let mut step = self.next_of_all()?;
+            match &mut step {
+                // The end of a folder that was not chosen.
+                Step::Leave if std::mem::take(&mut passing) => continue,
+                Step::Leave => {}
+                Step::Enter(item) | Step::Leaf(item) => {
+                    if !self.is_chosen(&item.path) {
+                        passing = matches!(step, Step::Enter(_));
+                        if passing {
+                            self.skip_content();
+                        }
+                        continue;
+                    }
+                    self.give_to_owner(item);
+                }
+                Step::Fault(_) if !self.is_chosen(&self.fault_at) => continue,
+                Step::Fault(_) => {}
+            }
+            return Some(step);
+        }
+    }
+
+    /// Whether a path is of what was chosen; the whole always is.
+    fn is_chosen(&self, path: &[u8]) -> bool {
+        let only = &self.choice.only;
+        let top = path.split(|byte| *byte == b'/').next().unwrap_or(path);
+        only.is_empty() || path.is_empty() || only.iter().any(|name| name == top)
+    }
+
+    fn give_to_owner(&self, item: &mut Item) {
+        let Some(owner) = self.choice.owner else {
+            return;
+        };
+        let wanted = &mut item.wanted;
+        if (wanted.uid, wanted.gid) != (owner.uid, owner.gid) {
+            (wanted.uid, wanted.gid) = (owner.uid, owner.gid);
+            // A set-id bit is a grant of its owner's rights, not of another's.
+            if wanted.kind != Kind::Folder {
+                wanted.mode &= 0o1777;
+            }
+        }
+    }
+
+    /// The next step of all there is.
+    fn next_of_all(&mut self) -> Option<Step> {
         loop {
             if self.pending.is_none() {
                 self.pending = self.walk.as_mut().and_then(Walk::next);
@@ -332,7 +384,8 @@ impl Source {
         })
     }
 
-    fn fault(&self, path: &[u8], message: String) -> Step {
+    fn fault(&mut self, path: &[u8], message: String) -> Step {
+        self.fault_at = path.to_vec();
         Step::Fault(Problem {
             path: self.on_source(path),
             kind: ProblemKind::Unreadable,

@@ -483,3 +483,22 @@ fn the_cloud_copy_has_its_age_and_its_rclone() {
     let custom = with(fresh, "1.60.1-DEV").set("cloud", custom);
     assert_eq!(custom.codes(), [""; 0]);
 }
+
+#[test]
+fn errors_are_told_each_time_and_warnings_once() {
+    let sound = Case::nightly().check();
+    let old = Case::nightly().at("2025-02-12T02:30:00+01:00").check();
+    let warned =
+        |case: Case| case.measured(|of| of.lost = vec!["2025-02-03_02-00-00".parse().unwrap()]);
+    let lost = warned(Case::nightly()).check();
+    assert!(!is_news(&sound, None) && !is_news(&sound, Some(&old)));
+    assert!(is_news(&old, None) && is_news(&old, Some(&old)));
+    assert!(is_news(&lost, None) && is_news(&lost, Some(&sound)));
+    assert!(!is_news(&lost, Some(&lost)));
+    // One more is news again, and so is one that came back.
+    let more = warned(Case::nightly())
+        .destination("links", json!([]))
+        .check();
+    assert!(is_news(&more, Some(&lost)));
+    assert!(!is_news(&lost, Some(&more)));
+}
