@@ -120,14 +120,17 @@
               e2fsprogs
               exfat
               exfatprogs
+              fish
               libcap
               libnotify
+              mandoc
               msmtp
               ntfs3g
               openssh
               openssl
               python3Packages.python-dbusmock
               rclone
+              rsnapshot
               rsync
               sshfs
               strace
@@ -135,6 +138,7 @@
               tzdata
               util-linux
               xfsprogs
+              zsh
               zstd
             ];
 

@@ -247,3 +247,30 @@ fn the_script_of_the_virtual_machine_is_python() {
         Err(_) => crate::lab::skip(test, "python3 is not installed"),
     }
 }
+
+#[test]
+fn the_development_shell_has_what_the_tests_need() {
+    let read = |name: &str| fs::read_to_string(Path::new(ROOT).join(name)).unwrap();
+    let (test, flake) = (read("test"), read("flake.nix"));
+    let table = test
+        .split("needs='")
+        .nth(1)
+        .unwrap()
+        .split('\'')
+        .next()
+        .unwrap();
+    let wanted: Vec<&str> = table
+        .lines()
+        .filter_map(|line| line.split(' ').nth(1))
+        .collect();
+    assert!(wanted.len() > 15, "{wanted:?}");
+    let shell = flake.split("devShells").nth(1).unwrap();
+    // The compiler comes with the shell.
+    for attribute in wanted
+        .iter()
+        .filter(|name| !["gcc", "glibc.dev"].contains(name))
+    {
+        let is_there = shell.lines().any(|line| line.trim() == *attribute);
+        assert!(is_there, "{attribute} is missing in flake.nix, devShells");
+    }
+}
