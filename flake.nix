@@ -18,9 +18,25 @@
       # A folder added to examples/ is checked without a word here.
       examples = lib.attrNames (
         lib.filterAttrs (
-          name: type: type == "directory" && builtins.pathExists (./examples + "/${name}/config.json")
+          name: type: type == "directory" && builtins.pathExists (./examples + "/${name}/config.nix")
         ) (builtins.readDir ./examples)
       );
+
+      # What the module makes of an example, on a machine that boots nothing.
+      configOf =
+        pkgs: name:
+        (lib.nixosSystem {
+          modules = [
+            self.nixosModules.default
+            ./tests/nix/agenix.nix
+            (./examples + "/${name}/config.nix")
+            {
+              nixpkgs.pkgs = pkgs;
+              boot.isContainer = true;
+              system.stateVersion = lib.trivial.release;
+            }
+          ];
+        }).config.environment.etc."backup/config.json".text;
     in
     {
       packages = forSystems (
@@ -28,46 +44,93 @@
           default = pkgs.callPackage ./nixos/package.nix { };
 
           # Something to build: `nix build .#checks` finds this, a bare attribute set it cannot build.
+          # The virtual machine wants KVM and is left to `nix flake check`.
           checks = pkgs.linkFarm "backup-checks" (
-            lib.mapAttrsToList (name: path: { inherit name path; }) self.checks.${system}
+            lib.mapAttrsToList (name: path: { inherit name path; }) (
+              removeAttrs self.checks.${system} [ "vm-test" ]
+            )
           );
         }
       );
 
+      # The real program on all examples: as they are written, and as the module writes them; and
+      # the systemd units that it prints for each.
       checks = forSystems (
         system: pkgs:
-        lib.listToAttrs (
-          map (
-            name:
-            lib.nameValuePair "example-${name}" (
-              pkgs.runCommand "backup-example-${name}"
-                { nativeBuildInputs = [ self.packages.${system}.default ]; }
-                ''
-                  backup check ${./examples + "/${name}/config.json"} > $out
-                ''
-            )
-          ) examples
+        let
+          check =
+            name: file:
+            pkgs.runCommand "backup-${name}" { nativeBuildInputs = [ self.packages.${system}.default ]; } ''
+              mkdir "$out"
+              cp ${file} "$out/config.json"
+              backup check ${file} | tee "$out/check"
+              backup --config ${file} --state-dir /var/lib/backup systemd-units --to "$out/units"
+            '';
+        in
+        lib.mergeAttrsList (
+          map (name: {
+            "example-${name}" = check "example-${name}" (./examples + "/${name}/config.json");
+            "module-${name}" = check "module-${name}" (pkgs.writeText "config.json" (configOf pkgs name));
+          }) examples
         )
+        // {
+          vm-test = pkgs.testers.runNixOSTest (
+            import ./nixos/vm-test.nix { module = self.nixosModules.default; }
+          );
+        }
       );
+
+      nixosModules = {
+        default =
+          { lib, pkgs, ... }:
+          {
+            imports = [ ./nixos/module.nix ];
+
+            hwc.system.services.backup.package =
+              lib.mkDefault
+                self.packages.${pkgs.stdenv.hostPlatform.system}.default;
+          };
+
+        # The same, also under the name services.backup.
+        services-backup = {
+          imports = [
+            self.nixosModules.default
+            ./nixos/alias.nix
+          ];
+        };
+      };
+
+      overlays.default = final: _: { backup = final.callPackage ./nixos/package.nix { }; };
 
       devShells = forSystems (
         system: pkgs: {
           default = pkgs.mkShell {
             inputsFrom = [ self.packages.${system}.default ];
 
-            # The second line is what ./test wants.
+            # From acl on it is what ./test wants.
             packages = with pkgs; [
               clippy
               rustfmt
+              deadnix
               acl
               attr
               btrfs-progs
+              dbus
+              debootstrap
               e2fsprogs
               exfat
               exfatprogs
+              fish
               libcap
+              libnotify
+              mandoc
+              msmtp
               ntfs3g
               openssh
+              openssl
+              python3Packages.python-dbusmock
+              rclone
+              rsnapshot
               rsync
               sshfs
               strace
@@ -75,8 +138,12 @@
               tzdata
               util-linux
               xfsprogs
+              zsh
               zstd
             ];
+
+            # With it ./test evaluates whole systems.
+            HWC_NIXPKGS = "${nixpkgs}";
           };
         }
       );

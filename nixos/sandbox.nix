@@ -11,7 +11,7 @@
 
 let
   escape = import ./escape.nix;
-  inherit (cfg) local monitoring notifications;
+  inherit (cfg) local monitoring;
 
   network = "AF_UNIX AF_INET AF_INET6 AF_NETLINK";
 
@@ -82,7 +82,10 @@ let
       ReadWritePaths = map (path: "-${escape.word path}") writes;
     };
 
-  mails = notifications.enable && notifications.email != null;
+  # The file is replaced by a rename. Nobody makes the whole system writable for it.
+  metrics = lib.optional (
+    monitoring.prometheusFile != null && dirOf monitoring.prometheusFile != "/"
+  ) (dirOf monitoring.prometheusFile);
 in
 {
   # It runs the user's scripts, which may do much, but none of this.
@@ -101,7 +104,7 @@ in
       SystemCallFilter = "@system-service";
       RestrictAddressFamilies = network;
     }
-    // places [ ];
+    // places metrics;
 
   # It reads everything and writes to the destination; the network is not there.
   local =
@@ -143,23 +146,19 @@ in
     }
     // places [ ];
 
-  # It reads everything, and tells people as themselves.
+  # It reads everything. The destination may be written, which it does not do: a disk that a sandbox
+  # makes read-only looks like one that became so by itself. Without SYS_ADMIN the kernel hides
+  # trusted.* attributes, which then look damaged.
   health =
     ofAll
     // strict
     // reader
     // {
-      CapabilityBoundingSet =
-        lib.optionalString mails "CAP_DAC_OVERRIDE " + "CAP_DAC_READ_SEARCH CAP_SETGID CAP_SETUID";
+      CapabilityBoundingSet = "CAP_DAC_READ_SEARCH CAP_SYS_ADMIN";
       SystemCallFilter = [
         "@system-service"
-        "~@resources"
+        "~@privileged @resources"
       ];
     }
-    // places (
-      lib.optional (monitoring.prometheusFile != null && dirOf monitoring.prometheusFile != "/") (
-        dirOf monitoring.prometheusFile
-      )
-      ++ lib.optional mails "/var/spool"
-    );
+    // places (metrics ++ lib.optional local.enable local.mountPoint);
 }

@@ -27,10 +27,10 @@ rec {
 
   service =
     {
-      description,
       # The name of its rules in sandbox.nix.
       box,
       arguments,
+      unitConfig ? { },
       serviceConfig ? { },
       after ? [ ],
       ...
@@ -39,6 +39,7 @@ rec {
       (removeAttrs given [
         "box"
         "arguments"
+        "unitConfig"
         "serviceConfig"
         "after"
       ])
@@ -46,6 +47,12 @@ rec {
         documentation = [ "man:backup(1)" ];
         # The order only: whether it is mounted is the program's to see.
         after = after ++ mountUnits;
+
+        # Any number of triggers may ask; asking is cheap.
+        unitConfig = {
+          StartLimitIntervalSec = 0;
+        }
+        // unitConfig;
 
         # A rebuild neither ends a backup that runs, nor starts one.
         restartIfChanged = false;

@@ -26,6 +26,10 @@ let
     ;
   escape = import ./escape.nix;
 
+  parts =
+    lib.optional local.enable "backup-local.service"
+    ++ lib.optional cloud.enable "backup-cloud.service";
+
   # Outside of the sandbox, in which the folder that may be written is a mount of its own.
   whereMounted = lib.optionalAttrs local.requireMount {
     "${if local.ifAbsent == "fail" then "Assert" else "Condition"}PathIsMountPoint" =
@@ -39,6 +43,8 @@ in
         description = "Backup";
         box = "coordinator";
         arguments = "apply${lib.optionalString schedule.enable " --if-due"} --by-units";
+        # Who stops the run stops its parts; and systemd remembers how they ended.
+        unitConfig = lib.optionalAttrs (parts != [ ]) { PropagatesStopTo = parts; };
         # After a run that was killed: the post-script and the notification it owes.
         serviceConfig.ExecStopPost = "${program} settle";
         # Asks whether a backup is due whenever the destination is mounted.

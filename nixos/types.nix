@@ -91,12 +91,23 @@ rec {
     in
     matching ''rate such as 10M, or a timetable such as "08:00,512k 19:00,off"'' " *${entry}( +${entry})* *";
 
-  # A line break would add headers to the mail, a leading dash is an option of sendmail.
-  mailAddress = matching "mail address" "[^-[:cntrl:]@][^[:cntrl:]]*@[^[:cntrl:]]*|@[^[:cntrl:]]*";
+  # One plain address: a line break would add headers to the mail, a comma more recipients, and a
+  # leading dash is an option of sendmail.
+  mailAddress =
+    let
+      plain = "!#$%&'*+./0-9=?A-Z^_`a-z{|}~";
+    in
+    matching "mail address in ASCII, without a name" "[${plain}][-${plain}]*@[-${plain}]+";
 
-  url = matching "address that starts with http:// or https://" "https?://[^/?#[:space:][:cntrl:]][^[:space:][:cntrl:]]*";
+  # Without a user name, which would be shown, and without "#", which no server gets.
+  url =
+    let
+      host = "([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+])";
+      rest = "[]!$-;=?@A-Z[^_a-z{|}~]*";
+    in
+    matching "address that starts with http:// or https://, without user name and #" "https?://${host}(:0*[1-9][0-9]{0,4})?([/?]${rest})?";
 
-  topic = matching "ntfy topic: letters, digits, - and _" "[A-Za-z0-9_-]+";
+  topic = matching "ntfy topic: 1 to 64 letters, digits, - and _" "[A-Za-z0-9_-]{1,64}";
 
   byFormat = {
     "absolute-path" = absolutePath;

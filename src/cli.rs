@@ -1,6 +1,6 @@
 //! The command line: verbs, options and their help. Nothing here does anything.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use chrono::{DateTime, FixedOffset};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -129,6 +129,10 @@ pub(crate) enum Verb {
     Status(At),
     /// Show all snapshots
     List(At),
+    /// Show all versions of a file or folder over all snapshots
+    Find(Find),
+    /// Show what changed between two snapshots
+    Diff(Diff),
     /// Check whether the backup can be relied on, and read a share of what is stored
     Health(Health),
     /// Copy a file or folder out of a snapshot
@@ -147,6 +151,8 @@ healthcheck takes the test for a sign of life."
     Unpin(One),
     /// Say that a suspect snapshot is as it should be
     Accept(One),
+    /// Make snapshots of what another tool backed up, without copying it
+    Adopt(Adopt),
     /// Add the mounted drive to the ones this machine backs up to
     Init,
     /// Show the retention policy over time
@@ -320,9 +326,40 @@ pub(crate) struct At {
 
 #[derive(Debug, Args)]
 #[command(
+    after_help = "Examples: `backup find letter.txt` (that name in any folder), `backup find \
+'*.jpg'`, `backup find ann/letter.txt` (the end of a path), `backup find '/home/ann/**'` (all \
+below a folder). Reads the snapshots' manifests only, and a backup may run meanwhile."
+)]
+pub(crate) struct Find {
+    /// A name at any depth; with a / within, the end of a path; with a / before it, the whole path.
+    /// *, ? and [...] stop at /, ** does not
+    pub(crate) pattern: String,
+    /// Take *, ? and [ as they are
+    #[arg(short = 'F', long)]
+    pub(crate) fixed_string: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A file that has the content of one that went is shown as renamed. The time \
+of a folder, which moves with its content, is no difference."
+)]
+pub(crate) struct Diff {
+    /// The earlier snapshot: `latest`, an id such as 2025-01-16_02-00-00, or tier/id
+    pub(crate) before: String,
+    /// The later one
+    #[arg(default_value = "latest")]
+    pub(crate) after: String,
+    /// Only this path, as it was on the machine, and what is below it
+    pub(crate) path: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(
     after_help = "Exits with 0 if all is well, with 3 if a person should look, and with 1 if there \
 is no backup to rely on or soon will be none. Nothing is written to sources and snapshots. The \
-result is remembered for `backup status`, but not with --now, which reads no stored data either."
+result is remembered for `backup status`, and people are told of errors once a day and of a new \
+warning once (notifications.*); but not with --now, which reads no stored data either."
 )]
 pub(crate) struct Health {
     /// Read no stored data; else each check reads the next share of it (monitoring.verifySubset)
@@ -349,16 +386,37 @@ pub(crate) struct Man {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    override_usage = "backup restore [OPTIONS] SNAPSHOT PATH TARGET\n       \
+backup restore [OPTIONS] SNAPSHOT PATH... FOLDER\n       \
+backup restore [OPTIONS] --in-place SNAPSHOT PATH...\n       \
+backup restore [OPTIONS] --as-of WHEN PATH... TARGET\n       \
+backup restore --list",
+    after_help = "One PATH makes TARGET become that path's content: nothing nests. Several, or a \
+pattern, come into the FOLDER under their own names. What is killed goes on when it is run again. \
+WHEN is a day (2025-01-16: its end), a time ('2025-01-16 14:00'), or an age ('2 weeks ago', \
+yesterday, 'last month')."
+)]
 pub(crate) struct Restore {
-    /// `latest`, an id such as 2025-01-16_02-00-00, or tier/id
-    #[arg(required_unless_present = "list")]
-    pub(crate) snapshot: Option<String>,
-    /// The path as it was on the machine
-    #[arg(required_unless_present = "list")]
-    pub(crate) path: Option<PathBuf>,
-    /// What becomes that path's content
-    #[arg(required_unless_present = "list")]
-    pub(crate) target: Option<PathBuf>,
+    /// `latest`, an id such as 2025-01-16_02-00-00, or tier/id; left out with --as-of
+    pub(crate) snapshot: Option<OsString>,
+    /// Paths as they were on the machine, or patterns ('/home/ann/*.jpg'), and last what becomes
+    /// their content; that is left out with --in-place
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// From the newest good snapshot that is not younger than this
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) as_of: Option<String>,
+    /// To where it was: what differs is replaced, and the old ones are kept aside
+    #[arg(long)]
+    pub(crate) in_place: bool,
+    /// With --in-place, do not ask
+    #[arg(long, requires = "in_place")]
+    pub(crate) yes: bool,
+    /// Make everything yours, whoever owned it; without, owners are set as they were recorded,
+    /// which only root can
+    #[arg(long)]
+    pub(crate) as_me: bool,
     /// Show what would be restored, without doing it
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -366,14 +424,17 @@ pub(crate) struct Restore {
     #[arg(long)]
     pub(crate) overwrite: bool,
     /// Restore from the copy in the cloud; needs no drive
-    #[arg(long, value_name = "WHERE")]
+    #[arg(long, value_name = "WHERE", conflicts_with = "as_of")]
     pub(crate) from: Option<Origin>,
     /// Folder for downloads, with room for them, until the restore has ended [default: the state
     /// folder]
     #[arg(long, value_name = "DIR", requires = "from")]
     pub(crate) staging: Option<PathBuf>,
+    /// Do not read back what was written
+    #[arg(long)]
+    pub(crate) no_read_back: bool,
     /// Show the snapshots that can be restored from
-    #[arg(long, conflicts_with_all = ["snapshot", "dry_run", "overwrite"])]
+    #[arg(long, conflicts_with_all = ["snapshot", "dry_run", "overwrite", "in_place", "as_of"])]
     pub(crate) list: bool,
 }
 
@@ -431,6 +492,31 @@ fn part(text: &str) -> Result<(u32, u32), String> {
 pub(crate) struct One {
     /// `latest`, an id such as 2025-01-16_02-00-00, or tier/id
     pub(crate) snapshot: String,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Knows folders named by date (2025-01-16, 2025-01-16-020000 of rsync-time-backup, \
+also in daily, weekly and monthly) and rsnapshot's (daily.0, alpha.3). Each is read once for its \
+manifest, then renamed to where it belongs; nothing is copied or deleted. From then on retention \
+decides about it, and the next backup is linked to the newest. Stop the other tool first."
+)]
+pub(crate) struct Adopt {
+    /// The folder that holds them, on the drive of the backup [default: the tiers themselves]
+    pub(crate) folder: Option<PathBuf>,
+    /// Where their content was on the machine, such as /home if each of them holds what was in
+    /// /home [default: /, if the configured sources are found so]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) at: Option<PathBuf>,
+    /// The folder in each of rsnapshot's that is meant [default: localhost, or the only one]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) point: Option<String>,
+    /// Show what would become what, without doing it
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]

@@ -23,7 +23,7 @@ const LOCAL: &str = "backup-local.log";
 /// Records of steps that work on the cloud.
 const CLOUD: &str = "backup-cloud.log";
 /// Records of health checks.
-pub(crate) const HEALTH: &str = "backup-health.log";
+const HEALTH: &str = "backup-health.log";
 
 /// Writes what happens to the logs, then tells another observer.
 pub(crate) struct Logs<'a> {
@@ -32,6 +32,7 @@ pub(crate) struct Logs<'a> {
     files: Option<Files>,
     journal: Option<Journald>,
     run: Mutex<Option<String>>,
+    health: bool,
 }
 
 impl<'a> Logs<'a> {
@@ -52,6 +53,7 @@ impl<'a> Logs<'a> {
             files,
             journal: Journald::of_stderr(),
             run: Mutex::default(),
+            health: false,
         };
         (logs, error)
     }
@@ -66,20 +68,26 @@ impl<'a> Logs<'a> {
         self.journal.is_some()
     }
 
+    /// From now on everything is of a health check.
+    pub(crate) fn of_health(&mut self) {
+        self.health = true;
+    }
+
     /// From now on nothing but the logs is told.
     pub(crate) fn tell_nobody_else(&mut self) {
         self.next = &Silent;
     }
 
-    /// Logs a record, which may be of health, in its file and the journal.
-    pub(crate) fn write(&self, record: &Record<'_>) {
+    /// Writes a record to its file and the journal.
+    fn write(&self, record: &Record<'_>) {
         let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
         let record = &Record {
             run_id: record.run_id.or(run.as_deref()),
             ..*record
         };
         if let Some(files) = &self.files {
-            files.write(file_of(record), record);
+            let name = if self.health { HEALTH } else { file_of(record) };
+            files.write(name, record);
         }
         if let Some(journal) = &self.journal {
             journal.write(record);
@@ -99,7 +107,12 @@ impl<'a> Logs<'a> {
 
     fn finding(&self, finding: &Finding) {
         let text = hinted(&finding.message, finding.hint.as_deref());
-        self.write(&self.record(finding.severity.into(), Kind::Finding, &text));
+        let kind = if self.health {
+            Kind::Health
+        } else {
+            Kind::Finding
+        };
+        self.write(&self.record(finding.severity.into(), kind, &text));
     }
 
     fn finished(&self, step: &str, outcome: &Outcome) {
@@ -144,7 +157,6 @@ pub(crate) fn error(message: &str, hint: Option<&str>) -> bool {
 /// The file that a record belongs to: its step's, wherever that runs.
 fn file_of(record: &Record<'_>) -> &'static str {
     match record.step {
-        _ if record.kind == Kind::Health => HEALTH,
         Some("destination-check" | "space-check" | "snapshot" | "rotate" | "repair") => LOCAL,
         Some(step) if step.starts_with("cloud") => CLOUD,
         _ => COORDINATOR,

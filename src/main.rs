@@ -18,6 +18,7 @@ mod signals;
 mod snapshots;
 mod style;
 mod take;
+mod when;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
@@ -85,6 +86,8 @@ fn run(verb: &Verb, settings: &Settings, out: &Out) -> anyhow::Result<u8> {
         Verb::Now(arguments) => commands::now::run(arguments, settings, out),
         Verb::Status(arguments) => commands::status::run(arguments, settings, out),
         Verb::List(arguments) => commands::list::run(arguments, settings, out),
+        Verb::Find(arguments) => commands::find::run(arguments, settings, out),
+        Verb::Diff(arguments) => commands::diff::run(arguments, settings, out),
         Verb::Health(arguments) => commands::health::run(arguments, settings, out),
         Verb::Restore(arguments) => commands::restore::run(arguments, settings, out),
         Verb::Verify(arguments) => commands::verify::run(arguments, settings, out),
@@ -92,6 +95,7 @@ fn run(verb: &Verb, settings: &Settings, out: &Out) -> anyhow::Result<u8> {
         Verb::Pin(one) => commands::mark::pin(one, settings, out),
         Verb::Unpin(one) => commands::mark::unpin(one, settings, out),
         Verb::Accept(one) => commands::mark::accept(one, settings, out),
+        Verb::Adopt(arguments) => commands::adopt::run(arguments, settings, out),
         Verb::Init => commands::init::run(settings, out),
         Verb::Simulate(arguments) => commands::simulate::run(arguments, settings, out),
         Verb::Settle => commands::settle::run(settings, out),

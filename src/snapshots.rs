@@ -73,6 +73,32 @@ pub(crate) fn find(
     Err(refused(format!("there is no snapshot `{name}`")))
 }
 
+/// Finds the newest good snapshot that was started at this time or before.
+///
+/// # Errors
+/// A refusal that says what the oldest one is.
+pub(crate) fn as_of(when: DateTime<FixedOffset>, destination: &DestinationState) -> Result<Named> {
+    let good = || {
+        let all = destination.snapshots.iter();
+        all.filter(|one| one.record.suspect.is_empty() || one.marks.accepted)
+    };
+    let found = good()
+        .filter(|one| one.record.started_at <= when)
+        .max_by_key(|one| (one.record.started_at, one.record.id));
+    if let Some(found) = found {
+        return Ok(managed(found.record.id, found.home));
+    }
+    let when = when.format("%Y-%m-%d %H:%M:%S");
+    let oldest = good().min_by_key(|one| one.record.started_at);
+    Err(match oldest {
+        None => refused("there is no good snapshot yet".to_owned()),
+        Some(oldest) => refused(format!(
+            "there is no good snapshot of {when} or before; the oldest is {}",
+            oldest.record.id
+        )),
+    })
+}
+
 fn latest(destination: &DestinationState, now: DateTime<FixedOffset>) -> Result<Named> {
     let good = planner::basis(destination, now).map(|basis| (basis.id, basis.home));
     // Newest by what counts, an incomplete one included.
@@ -82,6 +108,24 @@ fn latest(destination: &DestinationState, now: DateTime<FixedOffset>) -> Result<
         .rev()
         .find(|snapshot| snapshot.record.suspect.is_empty() || snapshot.marks.accepted)
         .map(|snapshot| (snapshot.record.id, snapshot.home));
+    // Whose records are closed to us: the link says it.
+    if destination.snapshots.is_empty()
+        && let Some((tier, name)) = destination
+            .latest
+            .as_deref()
+            .and_then(|target| target.split_once('/'))
+        && let Some(folder) = destination
+            .unmanaged
+            .iter()
+            .find(|folder| folder.tier.folder() == tier && folder.name == name)
+    {
+        return Ok(Named {
+            id: name.parse().ok(),
+            home: folder.tier,
+            folder: folder.name.clone(),
+            managed: false,
+        });
+    }
     let (id, home) = newest
         .or(good)
         .ok_or_else(|| refused("there is no snapshot yet".to_owned()))?;

@@ -17,6 +17,7 @@
       timeOfDay = "02:00";
       onlyOnAC = true;
     };
+    notifications.enable = true; # of failures, on the desktop
   };
 
   fileSystems."/mnt/backup" = {

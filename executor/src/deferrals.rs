@@ -1,11 +1,27 @@
-//! What is remembered of runs that were deferred, so that people are told once a day and not at
-//! every retry.
+//! What is remembered of runs that were deferred and of errors that were told, so that people are
+//! told once a day and not at every retry.
 
 use chrono::{DateTime, FixedOffset, TimeDelta};
 use serde::{Deserialize, Serialize};
 
 /// Between two messages. A little less than a day, because timers are not exact.
 const BETWEEN: TimeDelta = TimeDelta::hours(23);
+
+/// Whether something was told so lately that it need not be told again. A clock that was set back
+/// does not silence anything for long.
+#[must_use]
+pub fn lately(told: DateTime<FixedOffset>, now: DateTime<FixedOffset>) -> bool {
+    (TimeDelta::zero()..BETWEEN).contains(&(now - told))
+}
+
+/// The last error that was told without a run to tell of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldError {
+    /// Its message.
+    pub message: String,
+    /// When.
+    pub at: DateTime<FixedOffset>,
+}
 
 /// Runs that were deferred since the last one that was not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,12 +42,10 @@ impl Deferrals {
         }
     }
 
-    /// Whether people were told within the last day. A clock that was set back does not silence
-    /// anything for long.
+    /// Whether people were told within the last day.
     #[must_use]
     pub fn told_lately(&self, now: DateTime<FixedOffset>) -> bool {
-        self.told_at
-            .is_some_and(|told| (TimeDelta::zero()..BETWEEN).contains(&(now - told)))
+        self.told_at.is_some_and(|told| lately(told, now))
     }
 }
 

@@ -3,6 +3,7 @@
 //! It scans, locks, journals, copies, publishes, deletes and restores what a plan says. It decides
 //! nothing that the plan could have decided and prints nothing: it returns values and emits events.
 
+pub mod adopt;
 pub mod clock;
 pub mod cloud;
 pub mod copy;
@@ -12,6 +13,7 @@ pub mod destination;
 pub mod error;
 pub mod event;
 pub mod health;
+pub mod history;
 pub mod journal;
 pub mod lock;
 pub mod logs;

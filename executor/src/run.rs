@@ -30,7 +30,7 @@ pub struct Session<'a> {
     /// The state directory.
     pub state: &'a StateDir,
     destination: Option<DestinationCheckStep>,
-    open: Option<(Store, Lock)>,
+    open: Option<(Store, Option<Lock>)>,
     survey: Option<Survey>,
 }
 
@@ -77,10 +77,14 @@ impl<'a> Session<'a> {
     }
 }
 
-fn locked(store: Store) -> Result<(Store, Lock)> {
+fn locked(store: Store) -> Result<(Store, Option<Lock>)> {
+    // Who may not see the records may not lock either, and can only restore.
+    if store.closed {
+        return Ok((store, None));
+    }
     let path = store.named(&format!("{BACKUP}/{LOCK_FILE}"));
     let lock = Lock::take(&store.backup, LOCK_FILE, &path)?;
-    Ok((store, lock))
+    Ok((store, Some(lock)))
 }
 
 /// Runs a new plan to its end.
@@ -370,6 +374,7 @@ fn act(
         }
         Action::Mark(mark) => steps::mark::run(session.store()?, mark),
         Action::Repair(repair) => steps::repair::run(session.store()?, repair, context),
+        Action::Adopt(step) => crate::adopt::run(session.store()?, &plan.run_id, step, context),
         Action::Restore(restore) => crate::restore::run(session.store()?, restore, &context),
         Action::CloudSync(sync) => {
             let state = session.state;

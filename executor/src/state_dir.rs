@@ -6,21 +6,16 @@
 //! process of it.
 
 mod history;
+mod told;
 
 use std::{collections::BTreeMap, ffi::OsStr, os::unix::fs::DirBuilderExt as _, path::Path};
 
 use chrono::{DateTime, FixedOffset};
 use rustix::io::Errno;
-use schema::{
-    Config, Inventory, Plan, Report, SnapshotId,
-    journal::Sealed,
-    plan::{Action, LastGood},
-    verify::DamagedFile,
-};
+use schema::{Config, Inventory, Plan, Report, SnapshotId, plan::Action, verify::DamagedFile};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    deferrals::Deferrals,
     error::{Error, Result},
     event::Context,
     health::Shares,
@@ -34,7 +29,6 @@ use crate::{
 const RUNS: &str = "runs";
 const DESTINATIONS: &str = "destinations.json";
 const VERIFIED: &str = "verified.json";
-const DEFERRALS: &str = "deferrals.json";
 const LOCK: &str = "lock";
 const WORK_LOCK: &str = "work.lock";
 const CONFIG: &str = "config.json";
@@ -327,49 +321,6 @@ impl StateDir {
         Ok(reports)
     }
 
-    /// The newest good snapshot that a run of this machine sealed, whatever became of it since.
-    ///
-    /// # Errors
-    /// When the folders of runs cannot be read.
-    pub fn last_good(&self) -> Result<Option<LastGood>> {
-        for name in self.run_names()?.into_iter().rev() {
-            let run = self.run(&name)?;
-            let path = self.named(&format!("{RUNS}/{name}/{REPORT}"));
-            let Ok(Some(report)) = read_json::<Report>(&run, REPORT, &path) else {
-                continue;
-            };
-            let good = |sealed: &Sealed| sealed.complete && sealed.suspect.is_empty();
-            if let Some(sealed) = report.snapshot.filter(good) {
-                let (id, started_at) = (sealed.id, report.started_at);
-                return Ok(Some(LastGood { id, started_at }));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Runs that were deferred since the last one that was not.
-    ///
-    /// # Errors
-    /// When they cannot be read.
-    pub fn deferrals(&self) -> Result<Option<Deferrals>> {
-        read_json(&self.dir, DEFERRALS, &self.named(DEFERRALS))
-    }
-
-    /// Remembers this of deferred runs, instead of what was remembered.
-    ///
-    /// # Errors
-    /// The system's reason.
-    pub fn remember_deferrals(&self, deferrals: Option<Deferrals>) -> Result<()> {
-        let path = self.named(DEFERRALS);
-        match deferrals {
-            Some(deferrals) => write_json(&self.dir, DEFERRALS, &path, &deferrals),
-            None => match self.dir.remove_file(OsStr::new(DEFERRALS)) {
-                Ok(()) | Err(Errno::NOENT) => Ok(()),
-                Err(error) => Err(Error::io("remove", path.as_bytes(), error)),
-            },
-        }
-    }
-
     /// Removes the folders of runs that ended long ago.
     ///
     /// # Errors
@@ -462,7 +413,7 @@ fn is_small(plan: &Plan) -> bool {
     plan.steps.iter().any(|step| {
         matches!(
             step.action,
-            Action::Restore(_) | Action::Mark(_) | Action::Repair(_)
+            Action::Restore(_) | Action::Mark(_) | Action::Repair(_) | Action::Adopt(_)
         ) || (plan.steps.len() == 1 && matches!(step.action, Action::DestinationCheck(_)))
     })
 }

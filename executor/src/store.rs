@@ -13,7 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     error::{Error, Result},
-    manifest::{self, Reader},
+    manifest::{self, Chunks, Reader},
     sys::{Dir, Kind},
 };
 
@@ -47,6 +47,9 @@ pub struct Store {
     pub backup: Dir,
     /// The host's folder as people know it, for messages.
     pub path: String,
+    /// `.backup` is closed to who runs this, as it is to all but its owner: there are no records,
+    /// and what is in the tiers can be restored by those who may read it.
+    pub closed: bool,
 }
 
 impl Store {
@@ -63,8 +66,22 @@ impl Store {
             Err(error) => return Err(io(error)),
         };
         match root.folder(OsStr::new(BACKUP)) {
-            Ok(backup) => Ok(Some(Self { root, backup, path })),
+            Ok(backup) => Ok(Some(Self {
+                root,
+                backup,
+                path,
+                closed: false,
+            })),
             Err(Errno::NOENT) => Ok(None),
+            Err(Errno::ACCESS) => {
+                let backup = root.named_only(OsStr::new(BACKUP)).map_err(io)?;
+                Ok(Some(Self {
+                    root,
+                    backup,
+                    path,
+                    closed: true,
+                }))
+            }
             Err(error) => Err(io(error)),
         }
     }
@@ -149,6 +166,9 @@ impl Store {
     /// # Errors
     /// When it is there and cannot be opened.
     pub fn records(&self, id: SnapshotId) -> Result<Option<Dir>> {
+        if self.closed {
+            return Ok(None);
+        }
         let name = id.to_string();
         let opened = self
             .backup
@@ -193,14 +213,26 @@ impl Store {
     /// # Errors
     /// When it is not there or is not a manifest.
     pub fn manifest(&self, id: SnapshotId) -> Result<Reader> {
-        let path = self.named(&record_path(id, manifest::FILE_NAME));
+        let file = self.manifest_file(id)?;
+        Reader::new(file).map_err(|error| self.io("read", &manifest_path(id), error))
+    }
+
+    /// Opens a snapshot's manifest to be read as text.
+    ///
+    /// # Errors
+    /// When it is not there or is not a manifest.
+    pub fn manifest_text(&self, id: SnapshotId) -> Result<Chunks> {
+        let file = self.manifest_file(id)?;
+        Chunks::new(file).map_err(|error| self.io("read", &manifest_path(id), error))
+    }
+
+    fn manifest_file(&self, id: SnapshotId) -> Result<File> {
         let dir = self.records(id)?.ok_or_else(|| {
+            let path = self.named(&manifest_path(id));
             Error::failed(format!("snapshot {id} has no records: {path} is missing"))
         })?;
-        let file: File = dir
-            .file(OsStr::new(manifest::FILE_NAME))
-            .map_err(|error| Error::io("open", path.as_bytes(), error))?;
-        Reader::new(file).map_err(|error| Error::io("read", path.as_bytes(), error))
+        dir.file(OsStr::new(manifest::FILE_NAME))
+            .map_err(|error| self.io("open", &manifest_path(id), error))
     }
 
     /// The destination's own record; `None` where there is none.
@@ -208,6 +240,7 @@ impl Store {
     /// # Errors
     /// When it is there and cannot be read.
     pub fn destination(&self) -> Result<Option<DestinationRecord>> {
+        // Not the same as not there: nobody may take it for a new one.
         let path = self.named(&format!("{BACKUP}/{DESTINATION_FILE}"));
         read_json(&self.backup, DESTINATION_FILE, &path)
     }
@@ -217,6 +250,9 @@ impl Store {
     /// # Errors
     /// When it is there and cannot be read.
     pub fn rotation(&self) -> Result<Option<RotationRecord>> {
+        if self.closed {
+            return Ok(None);
+        }
         let path = self.named(&format!("{BACKUP}/{ROTATION_FILE}"));
         read_json(&self.backup, ROTATION_FILE, &path)
     }
@@ -232,6 +268,10 @@ impl Store {
 #[must_use]
 pub fn record_path(id: SnapshotId, file: &str) -> String {
     format!("{BACKUP}/{SNAPSHOTS}/{id}/{file}")
+}
+
+fn manifest_path(id: SnapshotId) -> String {
+    record_path(id, manifest::FILE_NAME)
 }
 
 /// Reads a JSON file; `None` if it is not there.

@@ -27,7 +27,7 @@ use executor::{
     Error, ErrorKind,
     event::{Context, Event, Observer, Phase, Silent, Stop},
     manifest::{self, Entry, Writer, xattrs_digest},
-    restore::{Request, plan, run},
+    restore::{Choice, Request, check_room, plan, run},
     store::Store,
     survey::Bounds,
     sys::{Dir, Kind, attributes},
@@ -162,6 +162,7 @@ impl Lab {
             target,
             overwrite,
             aside_suffix: SUFFIX.into(),
+            choice: Choice::default(),
         };
         let stop = Stop::default();
         plan(&request, &context(&stop))
@@ -602,9 +603,59 @@ fn a_stopped_restore_goes_on_where_it_stopped() {
         &lab.out(".x.backup-restore-1f-1/.backup-restore-unfinished"),
         "",
     );
-    assert_eq!(lab.run(&step).unwrap().status, Status::Succeeded);
+    // What the stopped run wrote was never read back, so that is done as well.
+    let step = RestoreStep {
+        read_back: true,
+        ..step
+    };
+    let outcome = lab.run(&step).unwrap();
+    assert_eq!(outcome.status, Status::Succeeded);
+    assert!(
+        outcome.message.contains("200 files read back"),
+        "{outcome:?}"
+    );
     assert!(picture(&target) == picture(&lab.tree().join("x")));
     assert_eq!(names(&lab.out("")), ["x"]);
+}
+
+/// Writes other content into a file as soon as it is there: a disk that does not keep what it got.
+struct Spoils(PathBuf);
+
+impl Observer for Spoils {
+    fn event(&self, event: Event<'_>) {
+        if let Event::Progress(progress) = event
+            && progress.phase == Phase::Restore
+            && self.0.exists()
+        {
+            fs::write(&self.0, "rottn").unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_does_not_come_back_as_it_was_written_does_not_keep_its_name() {
+    let lab = Lab::new(|tree| {
+        write(&tree.join("x/good"), "good");
+        write(&tree.join("x/sound"), "sound");
+    });
+    let target = lab.out("x");
+    let mut step = lab.plan("x", &target, false).unwrap();
+    step.read_back = true;
+    let stop = Stop::default();
+    let observer = Spoils(target.join("sound"));
+    let context = Context {
+        observer: &observer,
+        ..context(&stop)
+    };
+    let outcome = run(&lab.store, &step, &context).unwrap();
+    assert_eq!(outcome.status, Status::Incomplete, "{outcome:?}");
+    assert!(outcome.message.contains("1 file read back"), "{outcome:?}");
+    assert_eq!(outcome.problems.len(), 1);
+    assert_eq!(outcome.problems[0].path, "/x/sound");
+    assert_eq!(names(&target), ["good", "sound.damaged"]);
+    // The same restore again makes it whole.
+    assert_eq!(lab.run(&step).unwrap().status, Status::Succeeded);
+    assert_eq!(read(&target.join("sound")), "sound");
 }
 
 #[test]
@@ -735,6 +786,7 @@ fn names_that_are_not_utf_8_come_back() {
             target: &target,
             overwrite: false,
             aside_suffix: SUFFIX.into(),
+            choice: Choice::default(),
         };
         plan(&request, &context(&Stop::default())).unwrap()
     };
@@ -1228,6 +1280,7 @@ fn a_target_without_room_is_refused_with_the_numbers() {
     let lab = Lab::new(|tree| {
         write(&tree.join("x/big"), &"x".repeat(3 << 20));
         write(&tree.join("y/small"), "x");
+        write(&tree.join("z/half"), &"x".repeat(600 << 10));
     });
     let target = lab.out("small");
     fs::create_dir(&target).unwrap();
@@ -1245,6 +1298,10 @@ fn a_target_without_room_is_refused_with_the_numbers() {
     // What has room goes to the file system that is mounted there.
     let fits = lab.restore("y", &target, false);
     let there = target.join("small").exists();
+    // Two that fit each alone and not together.
+    let half = |to: &str| lab.plan("z", &target.join(to), false).unwrap();
+    let one = check_room(&lab.store, &[half("a")]);
+    let both = check_room(&lab.store, &[half("a"), half("b")]);
     Command::new("umount").arg(&target).status().unwrap();
     let (message, hint) = refused(result);
     assert!(message.starts_with("insufficient space"), "{message}");
@@ -1254,6 +1311,9 @@ fn a_target_without_room_is_refused_with_the_numbers() {
     );
     assert!(hint.contains("free space"), "{hint}");
     assert_eq!(fits.unwrap().status, Status::Succeeded);
+    one.unwrap();
+    let (message, _) = refused(both);
+    assert!(message.starts_with("insufficient space"), "{message}");
     assert!(there && !target.join("small").exists());
     assert_eq!(left, Vec::<String>::new());
 }

@@ -3,11 +3,13 @@
 //! Pure functions from values to values: no file, process, environment or clock. What happens to
 //! a plan is the executor's business.
 
+mod adopt;
 pub mod calendar;
 pub mod check;
 pub mod findings;
 pub mod graph;
 pub mod health;
+mod overview;
 mod pipeline;
 pub mod retention;
 pub mod schedule;
@@ -18,7 +20,9 @@ mod stale;
 mod steps;
 pub mod units;
 
+pub use adopt::{adopt, begins_at_root};
+pub use overview::{Standing, overview};
 pub use pipeline::{Options, basis, last_good, plan};
-pub use small::small;
+pub use small::{small, small_all};
 pub use stale::stale;
 pub use steps::cloud_sync::{options as cloud_options, remote as cloud_remote};

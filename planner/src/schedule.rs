@@ -182,13 +182,6 @@ mod tests {
         strict.schedule.enable = false;
         assert!(late_since(&strict, old, now).is_some());
         strict.schedule.enable = true;
-        let mut unscheduled = config("{}");
-        assert_eq!(late_since(&unscheduled, old, now), None);
-        unscheduled.monitoring.max_age = "1d".parse().ok();
-        assert_eq!(
-            late_since(&unscheduled, old, now),
-            Some(at("2025-01-15T02:00:00+01:00"))
-        );
         assert_eq!(
             next_run(&strict, now),
             Some(at("2025-01-20T02:00:00+01:00"))

@@ -19,6 +19,12 @@ use crate::{
 /// Without an action it only sets the destination up and remembers it.
 #[must_use]
 pub fn small(config: &Config, inventory: &Inventory, action: Option<Action>) -> Plan {
+    small_all(config, inventory, action.into_iter().collect())
+}
+
+/// The same for several things, each of which is done whatever becomes of the others.
+#[must_use]
+pub fn small_all(config: &Config, inventory: &Inventory, actions: Vec<Action>) -> Plan {
     let options = Options::default();
     let inventory = &sorted(inventory);
     let facts = Facts::new(config, inventory, &options);
@@ -30,7 +36,10 @@ pub fn small(config: &Config, inventory: &Inventory, action: Option<Action>) -> 
         }
     }
     // A restore only reads, and a drive with faults is one to save files from.
-    let read_only = matches!(action, Some(Action::Restore(_)));
+    let read_only = !actions.is_empty()
+        && actions
+            .iter()
+            .all(|action| matches!(action, Action::Restore(_)));
     if read_only {
         findings.retain(|finding| finding.code == code::DESTINATION_NOT_MOUNTED);
     }
@@ -58,9 +67,12 @@ pub fn small(config: &Config, inventory: &Inventory, action: Option<Action>) -> 
             after: Vec::new(),
             action: check,
         });
-        steps.extend(action.map(|action| Step {
-            id: action.kind().to_owned(),
-            needs: vec![first],
+        steps.extend(actions.into_iter().enumerate().map(|(at, action)| Step {
+            id: match at {
+                0 => action.kind().to_owned(),
+                at => format!("{}-{}", action.kind(), at + 1),
+            },
+            needs: vec![first.clone()],
             after: Vec::new(),
             action,
         }));

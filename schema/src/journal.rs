@@ -15,6 +15,10 @@ pub const REPORT_FORMAT_VERSION: u32 = 1;
 /// One record of a run's journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a run has a few dozen of them, and most are written at once"
+)]
 pub enum JournalEvent {
     /// The run began, or goes on after an interruption.
     RunStarted {

@@ -3,9 +3,11 @@
 //! Names, paths, arguments, deletions and their reasons are all in it. One payload per step kind;
 //! adding a kind adds a payload and a variant here, and exhaustive matches list the rest.
 
+mod adopt;
 mod part;
 mod repair;
 
+pub use adopt::{AdoptCandidate, AdoptStep, AdoptTree, MadeBy};
 pub use part::Part;
 pub use repair::{
     RepairFile, RepairFolder, RepairFrom, RepairName, RepairStep, StoredMetadata, StoredTime,
@@ -152,6 +154,8 @@ pub enum Action {
     Mark(MarkStep),
     /// Heals what is damaged in snapshots.
     Repair(RepairStep),
+    /// Makes snapshots of folders that another tool made.
+    Adopt(AdoptStep),
 }
 
 /// Id of the step that tells of the start.
@@ -192,6 +196,7 @@ impl Action {
             Self::Restore(_) => "restore",
             Self::Mark(_) => "mark",
             Self::Repair(_) => "repair",
+            Self::Adopt(_) => "adopt",
         }
     }
 }
@@ -620,8 +625,18 @@ pub struct RestoreStep {
     pub folder: String,
     /// The path in the snapshot, escaped, without a leading slash; empty for all of it.
     pub path: String,
+    /// Only these entries of the path, which is a folder then: their names, escaped and sorted;
+    /// empty for all of it. A target that is there keeps its own metadata then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
     /// What becomes the path's content, escaped.
     pub target: String,
+    /// Whose everything is to be; none for whoever it was recorded for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+    /// Read back what was written and compare it with the manifest.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_back: bool,
     /// Replace what is there, keeping the old aside.
     pub overwrite: bool,
     /// Suffix of what is kept aside.
@@ -636,6 +651,16 @@ pub struct RestoreStep {
     pub conflicts: Vec<String>,
     /// How many there are.
     pub conflict_count: u64,
+}
+
+/// A user and a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Owner {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
 }
 
 /// Records what a person says.

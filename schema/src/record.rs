@@ -83,6 +83,8 @@ pub enum Engine {
     BuiltIn,
     /// rsync.
     Rsync,
+    /// Another tool made the tree, and it was adopted.
+    Adopted,
 }
 
 /// A source as it was when a snapshot was made.

@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &Apply, settings: &Settings, out: &Out) -> Result<u
         .unwrap_or_else(|| Local::now().fixed_offset());
     let mut worker = Worker::new(settings, out, &config, now);
     worker.by_units = arguments.by_units;
-    worker.backing_up(|context| {
+    let work = |context: Context<'_>| {
         if let Some(path) = &arguments.plan {
             return worker.saved(path, context);
         }
@@ -68,13 +68,19 @@ pub(crate) fn run(arguments: &Apply, settings: &Settings, out: &Out) -> Result<u
                 }
                 Due::Later(because) => {
                     out.say(&format!("deferred: {because}"));
+                    notices::of_waiting(settings, &config, &because, context)?;
                     return Ok(exit::DEFERRED);
                 }
                 Due::Run(only) => options.only = only,
             }
         }
         worker.continue_or_plan(arguments.fresh, &options, context, |_, _| {})
-    })
+    };
+    // A part is told of by the run that it belongs to.
+    match arguments.only {
+        Some(_) => worker.with(work),
+        None => worker.backing_up(arguments.if_due, work),
+    }
 }
 
 /// What a run of this process needs.
@@ -86,6 +92,8 @@ pub(crate) struct Worker<'a> {
     bar: Bar,
     /// Whether units of their own do the parts of the run.
     by_units: bool,
+    /// Whether it is a health check.
+    health: bool,
 }
 
 impl<'a> Worker<'a> {
@@ -103,7 +111,14 @@ impl<'a> Worker<'a> {
             now,
             bar: bar(settings),
             by_units: false,
+            health: false,
         }
+    }
+
+    /// The same worker for a health check, which has a log of its own.
+    pub(crate) fn of_health(mut self) -> Self {
+        self.health = true;
+        self
     }
 
     /// The same worker for a plan that is shown, with its notes.
@@ -121,11 +136,19 @@ impl<'a> Worker<'a> {
         self
     }
 
+    /// Takes the progress away, before something else is shown.
+    pub(crate) fn clear(&self) {
+        self.bar.clear();
+    }
+
     /// Does the work with progress, logs and signals.
     pub(crate) fn with<T>(&self, work: impl FnOnce(Context<'_>) -> Result<T>) -> Result<T> {
         let clock = Clock::at(self.now);
         let folder = self.settings.log_dir(self.config);
         let (mut logs, error) = Logs::new(&folder, clock, &self.bar);
+        if self.health {
+            logs.of_health();
+        }
         if logs.in_journal() && !self.settings.json {
             logs.tell_nobody_else();
         }
@@ -149,11 +172,19 @@ impl<'a> Worker<'a> {
         result
     }
 
-    /// As [`Self::with`], for a backup: people are told of an error that it could not tell of.
-    pub(crate) fn backing_up<T>(&self, work: impl FnOnce(Context<'_>) -> Result<T>) -> Result<T> {
+    /// As [`Self::with`], for a backup: people are told of an error that it could not tell of, once
+    /// a day where timers try again and again.
+    pub(crate) fn backing_up<T>(
+        &self,
+        scheduled: bool,
+        work: impl FnOnce(Context<'_>) -> Result<T>,
+    ) -> Result<T> {
         self.with(|context| {
             work(context).inspect_err(|error| {
-                notices::of_error(self.settings, self.config, error, context);
+                // `settle`, which the unit runs after this process, tells of a run that began.
+                if !(self.by_units && self.owes()) {
+                    notices::of_error(self.settings, self.config, error, scheduled, context);
+                }
             })
         })
     }

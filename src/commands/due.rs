@@ -156,7 +156,7 @@ fn wait(again: bool, last: &Report, failures: usize, now: Time) -> Option<Due> {
 
 /// Whether the timer that asks again is what started this process (systemd.exec(5),
 /// `$TRIGGER_UNIT`; systemd 252 and newer say so).
-fn retries() -> bool {
+pub(crate) fn retries() -> bool {
     std::env::var_os("TRIGGER_UNIT").is_some_and(|unit| unit == planner::units::RETRY_TIMER)
 }
 

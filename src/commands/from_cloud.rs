@@ -32,8 +32,8 @@ use crate::{
 pub(crate) struct Asked<'a> {
     /// `latest` or an id.
     pub(crate) snapshot: &'a str,
-    /// The path as it was on the machine.
-    pub(crate) path: &'a Path,
+    /// Paths as they were on the machine, or patterns.
+    pub(crate) paths: &'a [PathBuf],
     /// Where downloads are kept meanwhile.
     pub(crate) staging: Option<&'a Path>,
 }
@@ -57,19 +57,13 @@ pub(crate) fn bring(
     let remote = planner::cloud_remote(&config.cloud, &host);
     let place = staging(asked.staging, settings, &remote)?;
     let folder = open_or_new(&place)?;
-    let path = asked.path.as_os_str().as_bytes().trim_ascii_start();
-    let path: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
-    let path = path
-        .into_iter()
-        .filter(|part| !matches!(*part, b"" | b"."))
-        .collect::<Vec<_>>()
-        .join(&b'/');
+    let paths: Vec<Vec<u8>> = asked.paths.iter().map(|path| plain(path)).collect();
     let brought = with(config, settings, &remote, |rclone, desk| {
         let wanted = Wanted {
             remote: &remote,
             host: &host,
             id,
-            path: &path,
+            paths: &paths,
         };
         fetch::fetch(rclone, desk, (&folder, &place.to_string_lossy()), &wanted)
     })?;
@@ -90,6 +84,16 @@ pub(crate) fn bring(
     config.local.file_system_uuid = None;
     config.local.allow_full_copies = true;
     Ok(config)
+}
+
+/// The part of a path before the first name that may be a pattern, without a leading slash.
+fn plain(path: &Path) -> Vec<u8> {
+    let names = path.as_os_str().as_bytes().split(|byte| *byte == b'/');
+    names
+        .filter(|name| !matches!(*name, b"" | b"."))
+        .take_while(|name| !name.iter().any(|byte| b"*?[\\".contains(byte)))
+        .collect::<Vec<_>>()
+        .join(&b'/')
 }
 
 /// Throws the downloads of a restore away that ended well.

@@ -15,7 +15,7 @@ pub(crate) fn run(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> 
     let config = settings.config(out)?;
     let destination = present(settings, &config)?;
     let now = arguments.now.unwrap_or_else(|| Local::now().fixed_offset());
-    let view = render::list::ListView::new(&destination, now);
+    let view = render::list::ListView::new(&config, &destination, now);
     if settings.json {
         out.data_json(&view);
     } else {

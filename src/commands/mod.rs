@@ -1,9 +1,12 @@
 //! One file per verb.
 
+pub(crate) mod adopt;
 pub(crate) mod apply;
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod diff;
 pub(crate) mod due;
+pub(crate) mod find;
 pub(crate) mod from_cloud;
 pub(crate) mod health;
 pub(crate) mod init;

@@ -19,7 +19,7 @@ pub(crate) fn run(arguments: &Now, settings: &Settings, out: &Out) -> Result<u8>
         scheduled: false,
         only: None,
     };
-    worker.backing_up(|context| {
+    worker.backing_up(false, |context| {
         worker.continue_or_plan(false, &options, context, |plan, inventory| {
             if !settings.json && !settings.quiet {
                 out.data(&render::plan::plan(plan, inventory, &settings.style));

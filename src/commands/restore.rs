@@ -1,15 +1,24 @@
-//! `restore`: copies a file or folder out of a snapshot.
+//! `restore`: copies files and folders out of a snapshot.
+
+use std::{
+    io::{BufRead as _, IsTerminal as _},
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Result;
-use chrono::Local;
+use chrono::{DateTime, FixedOffset, Local};
 use executor::{
     Error,
     event::Context,
-    restore::{self, Request},
+    restore::{self, Choice, Request},
+    store::Store,
 };
 use schema::{
-    escape,
-    plan::{Action, RestoreStep},
+    Config, Report,
+    inventory::DestinationState,
+    journal::Status,
+    plan::{Action, Owner, RestoreStep},
 };
 
 use crate::{
@@ -18,150 +27,320 @@ use crate::{
         apply::Worker,
         from_cloud::{self, Asked},
         list::{self, present},
-        mark,
     },
-    exit,
+    exit::{self, invalid},
     out::Out,
-    render::amount,
+    render,
     settings::Settings,
     snapshots::{self, Named},
-    take,
+    take, when,
 };
 
-/// Copies a file or folder out of a snapshot, or lists the snapshots.
+/// What a person asks for.
+struct Wanted<'a> {
+    /// The snapshot's name; none with `--as-of`.
+    snapshot: Option<&'a str>,
+    /// What is restored.
+    paths: Vec<PathBuf>,
+    /// What becomes its content; none with `--in-place`.
+    target: Option<PathBuf>,
+}
+
+/// Copies files and folders out of a snapshot, or lists the snapshots.
 pub(crate) fn run(arguments: &Restore, settings: &Settings, out: &Out) -> Result<u8> {
-    let (Some(snapshot), Some(_), Some(_)) =
-        (&arguments.snapshot, &arguments.path, &arguments.target)
-    else {
-        if arguments.from == Some(Origin::Cloud) {
-            return from_cloud::list(&settings.config(out)?, settings, out);
-        }
-        return list::run(&At { now: None }, settings, out);
-    };
-    let config = settings.config(out)?;
-    if arguments.from == Some(Origin::Cloud)
-        && let Some(path) = &arguments.path
-    {
-        let asked = Asked {
-            snapshot,
-            path,
-            staging: arguments.staging.as_deref(),
-        };
-        let brought = from_cloud::bring(&asked, &config, settings, out)?;
-        let code = restore(arguments, snapshot, brought.clone(), settings, out)?;
-        if code == exit::DONE && !arguments.dry_run {
-            from_cloud::clear(&brought, settings)?;
-        }
-        return Ok(code);
+    if arguments.list && arguments.from == Some(Origin::Cloud) {
+        return from_cloud::list(&settings.config(out)?, settings, out);
     }
-    restore(arguments, snapshot, config, settings, out)
+    if arguments.list {
+        return list::run(&At { now: None }, settings, out);
+    }
+    let wanted = wanted(arguments)?;
+    let config = settings.config(out)?;
+    if arguments.from != Some(Origin::Cloud) {
+        return restore(arguments, &wanted, &config, settings, out);
+    }
+    let asked = Asked {
+        snapshot: wanted.snapshot.unwrap_or_default(),
+        paths: &wanted.paths,
+        staging: arguments.staging.as_deref(),
+    };
+    let brought = from_cloud::bring(&asked, &config, settings, out)?;
+    let code = restore(arguments, &wanted, &brought, settings, out)?;
+    if code == exit::DONE && !arguments.dry_run {
+        from_cloud::clear(&brought, settings)?;
+    }
+    Ok(code)
 }
 
 /// Restores from the destination of a configuration.
 fn restore(
     arguments: &Restore,
-    snapshot: &str,
-    config: schema::Config,
+    wanted: &Wanted<'_>,
+    config: &Config,
     settings: &Settings,
     out: &Out,
 ) -> Result<u8> {
     let now = Local::now().fixed_offset();
-    let destination = present(settings, &config)?;
-    let named = snapshots::find(snapshot, &destination, now)?;
-    let worker = Worker::new(settings, out, &config, now);
+    let destination = present(settings, config)?;
+    let named = snapshot(arguments, wanted, &destination, now, out)?;
+    let worker = Worker::new(settings, out, config, now);
     let report = worker.with(|context| {
-        let step = look(arguments, &config, &named, now, context)?;
-        if arguments.dry_run {
-            show(&step, settings, out);
+        let steps = look(arguments, wanted, config, &named, now, context)?;
+        worker.clear();
+        if !agreed(arguments, &steps, settings, out)? {
             return Ok(None);
         }
-        // As JSON there is one document, the report, and it names the first of them.
-        if step.conflict_count > 0 && !step.overwrite && !settings.json {
-            show(&step, settings, out);
-        }
         let inventory = take::inventory_of(settings, now, Some(destination))?;
-        let plan = planner::small(&config, &inventory, Some(Action::Restore(step)));
+        let actions = steps.into_iter().map(Action::Restore).collect();
+        let plan = planner::small_all(config, &inventory, actions);
         worker.small(&plan, &inventory, context).map(Some)
     })?;
     let Some(report) = report else {
         return Ok(exit::DONE);
     };
-    mark::show(&report, settings, out);
-    if !settings.json {
-        for problem in report.steps.iter().flat_map(|done| &done.outcome.problems) {
-            out.note(&format!("  {}: {}", problem.path, problem.message));
-        }
-    }
+    show(&report, "restore", settings, out);
     Ok(exit::of_result(report.result))
+}
+
+/// Takes the words apart: snapshot, paths, target.
+fn wanted(arguments: &Restore) -> Result<Wanted<'_>> {
+    let usage = |message: &str| invalid(message, "`backup restore --help` shows how it is used");
+    let mut paths: Vec<PathBuf> = arguments.paths.clone();
+    let first = arguments.snapshot.as_ref();
+    let snapshot = match (first, &arguments.as_of) {
+        (None, _) => return Err(usage("nothing is named that is to be restored")),
+        (Some(first), Some(_)) => {
+            paths.insert(0, PathBuf::from(first));
+            None
+        }
+        (Some(first), None) => Some(
+            first
+                .to_str()
+                .ok_or_else(|| usage("the snapshot's name is no text"))?,
+        ),
+    };
+    let target = if arguments.in_place {
+        None
+    } else {
+        paths.pop()
+    };
+    if paths.is_empty() {
+        return Err(usage(if arguments.in_place {
+            "a snapshot and a path are needed"
+        } else {
+            "a snapshot, a path and a target are needed"
+        }));
+    }
+    Ok(Wanted {
+        snapshot,
+        paths,
+        target,
+    })
+}
+
+/// The snapshot that is meant.
+fn snapshot(
+    arguments: &Restore,
+    wanted: &Wanted<'_>,
+    destination: &DestinationState,
+    now: DateTime<FixedOffset>,
+    out: &Out,
+) -> Result<Named> {
+    let Some(text) = &arguments.as_of else {
+        return snapshots::find(wanted.snapshot.unwrap_or_default(), destination, now);
+    };
+    let hint = "say it as '2 weeks ago', yesterday, 2025-01-16 or '2025-01-16 14:00'";
+    let time = when::parse(text, now, &Local)
+        .ok_or_else(|| invalid(format!("--as-of {text}: that is no time"), hint))?;
+    if time > now {
+        return Err(invalid(
+            format!("--as-of {text}: that is yet to come"),
+            hint,
+        ));
+    }
+    let named = snapshots::as_of(time, destination)?;
+    out.say(&format!("as of {text}: {}/{}", named.home, named.folder));
+    Ok(named)
 }
 
 /// Compares what is to be restored with what is there.
 fn look(
     arguments: &Restore,
-    config: &schema::Config,
+    wanted: &Wanted<'_>,
+    config: &Config,
     named: &Named,
-    now: chrono::DateTime<chrono::FixedOffset>,
+    now: DateTime<FixedOffset>,
     context: Context<'_>,
-) -> Result<RestoreStep> {
-    let (Some(path), Some(target)) = (&arguments.path, &arguments.target) else {
-        return Err(Error::failed("a path and a target are needed").into());
-    };
+) -> Result<Vec<RestoreStep>> {
     let store = take::store(config)?
         .ok_or_else(|| Error::refused("nothing was ever backed up to this destination"))?;
-    let target = std::path::absolute(target)?;
-    let request = Request {
-        store: &store,
-        snapshot: named.id,
-        home_folder: &format!("{}/{}", named.home, named.folder),
-        tree: store.folder(&[named.home.folder(), &named.folder])?,
-        path,
-        target: &target,
-        overwrite: arguments.overwrite,
-        aside_suffix: format!(".before-{}", now.format("%Y-%m-%d_%H-%M-%S")),
+    let home_folder = format!("{}/{}", named.home, named.folder);
+    let tree = || store.folder(&[named.home.folder(), &named.folder]);
+    let one = |path: &Path, target: &Path, only: Vec<Vec<u8>>| -> Result<RestoreStep> {
+        let target = std::path::absolute(target)?;
+        let request = Request {
+            store: &store,
+            snapshot: named.id,
+            home_folder: &home_folder,
+            tree: tree()?,
+            path,
+            target: &target,
+            overwrite: arguments.overwrite || arguments.in_place,
+            aside_suffix: format!(".before-{}", now.format("%Y-%m-%d_%H-%M-%S")),
+            choice: Choice {
+                only,
+                owner: arguments.as_me.then(me),
+                read_back: !arguments.no_read_back,
+            },
+        };
+        Ok(restore::plan(&request, &context)?)
     };
-    Ok(restore::plan(&request, &context)?)
+    let original = |path: &Path| {
+        let below = path.strip_prefix("/").unwrap_or(path);
+        Path::new("/").join(below)
+    };
+    let steps = if is_one(&wanted.paths, &store, named)? {
+        let path = &wanted.paths[0];
+        let target = wanted.target.clone().unwrap_or_else(|| original(path));
+        vec![one(path, &target, Vec::new())?]
+    } else {
+        let selections = restore::select(
+            &store,
+            named.id,
+            &home_folder,
+            &tree()?,
+            &wanted.paths,
+            wanted.target.is_some(),
+            &context,
+        )?;
+        let steps = selections.into_iter().map(|selection| {
+            let target = wanted.target.clone();
+            let target = target.unwrap_or_else(|| original(&selection.folder));
+            one(&selection.folder, &target, selection.names)
+        });
+        steps.collect::<Result<Vec<_>>>()?
+    };
+    // Each step looks for itself; here nothing begins unless all of it can be done.
+    if steps.len() > 1
+        && let Some(step) = steps
+            .iter()
+            .find(|step| step.conflict_count > 0 && !step.overwrite)
+    {
+        return Err(Error::refused(format!(
+            "would replace what is there and differs from the snapshot: {} in {}",
+            step.conflicts.join(", "),
+            step.target
+        ))
+        .hint("--overwrite takes the snapshot's and keeps the old ones aside")
+        .into());
+    }
+    if !arguments.dry_run {
+        restore::check_room(&store, &steps)?;
+    }
+    Ok(steps)
 }
 
-/// Shows what a restore would do.
-fn show(step: &RestoreStep, settings: &Settings, out: &Out) {
+/// Whether it is one path, which the target becomes, and neither several nor a pattern.
+fn is_one(paths: &[PathBuf], store: &Store, named: &Named) -> Result<bool> {
+    let [path] = paths else {
+        return Ok(false);
+    };
+    let text = path.as_os_str().as_bytes();
+    if !text.iter().any(|byte| b"*?[".contains(byte)) {
+        return Ok(true);
+    }
+    // What is there as it is written is no pattern.
+    let tree = store.folder(&[named.home.folder(), &named.folder])?;
+    let parts: Vec<&[u8]> = text
+        .split(|byte| *byte == b'/')
+        .filter(|part| !part.is_empty() && *part != b".")
+        .collect();
+    Ok(tree
+        .descend(&parts.join(&b'/'))
+        .is_ok_and(|(dir, name)| dir.look(name).is_ok_and(|there| there.is_some())))
+}
+
+/// Who runs this.
+fn me() -> Owner {
+    Owner {
+        uid: nix::unistd::geteuid().as_raw(),
+        gid: nix::unistd::getegid().as_raw(),
+    }
+}
+
+/// Shows what would be done where a person is to see it, and asks where a person is to agree.
+fn agreed(
+    arguments: &Restore,
+    steps: &[RestoreStep],
+    settings: &Settings,
+    out: &Out,
+) -> Result<bool> {
+    if arguments.dry_run {
+        if settings.json {
+            match steps {
+                [step] => out.data_json(step),
+                steps => out.data_json(&steps),
+            }
+        } else {
+            out.data(&render::restore::steps(steps));
+        }
+        return Ok(false);
+    }
+    let differs = steps.iter().any(|step| step.conflict_count > 0);
+    if !arguments.in_place {
+        // As JSON there is one document, the report, and it names the first of them.
+        if differs && !arguments.overwrite && !settings.json {
+            out.data(&render::restore::steps(steps));
+        }
+        return Ok(true);
+    }
+    if !settings.json {
+        out.say(&render::restore::steps(steps));
+    }
+    if arguments.yes {
+        return Ok(true);
+    }
+    let refused = |message: &str| {
+        Error::refused(message.to_owned()).hint("look at it with --dry-run, then run it with --yes")
+    };
+    if settings.json || !std::io::stdin().is_terminal() {
+        return Err(refused(
+            "--in-place changes files where they are, and there is nobody to ask here",
+        )
+        .into());
+    }
+    out.note("Restore this in place? [y/N] ");
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+        return Ok(true);
+    }
+    Err(refused("nothing was changed").into())
+}
+
+/// Shows how each step of this kind ended, and what went wrong.
+pub(crate) fn show(report: &Report, kind: &str, settings: &Settings, out: &Out) {
     if settings.json {
-        out.data_json(step);
+        out.data_json(report);
         return;
     }
-    let path = escape::unescape(&step.path).unwrap_or_default();
-    let mut text = format!(
-        "restore /{} from {}\n     to {}\n",
-        escape::display(&path),
-        step.folder,
-        escape::display(&escape::unescape(&step.target).unwrap_or_default()),
-    );
-    text.push_str(&format!(
-        "  create {} ({}), {} already there",
-        amount::plural(step.creates, "entry", "entries"),
-        amount::bytes(step.bytes),
-        amount::count(step.already_there),
-    ));
-    if step.conflict_count > 0 {
-        let what = if step.overwrite {
-            format!(
-                "keep {} aside as NAME{}",
-                amount::count(step.conflict_count),
-                step.aside_suffix
-            )
-        } else {
-            format!(
-                "{} in the way",
-                amount::plural(
-                    step.conflict_count,
-                    "entry that differs is",
-                    "entries that differ are"
-                )
-            )
-        };
-        text.push_str(&format!("\n  {what}:"));
-        for conflict in step.conflicts.iter().take(10) {
-            text.push_str(&format!("\n    {conflict}"));
+    for done in report
+        .steps
+        .iter()
+        .filter(|done| !done.outcome.message.is_empty())
+    {
+        let outcome = &done.outcome;
+        match outcome.status {
+            Status::Succeeded if done.step.starts_with(kind) => out.say(&outcome.message),
+            Status::Succeeded => {}
+            _ => out.note(&render::report::error(
+                &outcome.message,
+                outcome.hint.as_deref(),
+                &settings.error_style,
+            )),
+        }
+        for problem in &outcome.problems {
+            out.note(&format!("  {}: {}", problem.path, problem.message));
         }
     }
-    out.data(&text);
 }

@@ -57,12 +57,7 @@ pub(crate) fn run(arguments: &Simulate, settings: &Settings, out: &Out) -> Resul
             "see systemd.time(7), or use daily or weekly",
         ));
     }
-    let policy = Policy {
-        keep_daily: config.local.keep_daily,
-        keep_weekly: config.local.keep_weekly,
-        keep_monthly: config.local.keep_monthly,
-        week_starts_on: config.local.week_starts_on.into(),
-    };
+    let policy = Policy::of(&config.local);
     let days = simulate(&policy, runs.into_iter());
     if settings.json {
         out.data_json(&days);

@@ -287,6 +287,7 @@ fn restore_one(
             target: &target,
             overwrite: false,
             aside_suffix: ".before".to_owned(),
+            choice: restore::Choice::default(),
         };
         let step = restore::plan(&request, &context)?;
         let destination = take::destination(settings, config, context)?;

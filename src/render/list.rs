@@ -3,8 +3,9 @@
 //! Owns what is said of each snapshot. It must not decide which are good: marks and records say it.
 
 use chrono::{DateTime, FixedOffset};
+use planner::Standing;
 use schema::{
-    SnapshotId, Tier,
+    Config, ExpireReason, KeepReason, SnapshotId, Tier,
     inventory::{DestinationState, Leftover, SnapshotState, Unmanaged},
 };
 use serde::Serialize;
@@ -22,6 +23,9 @@ pub(crate) struct ListView {
     pub(crate) mount_point: String,
     /// Snapshots with a record, newest first.
     pub(crate) snapshots: Vec<Listed>,
+    /// Why records cannot be read, where they cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) record_fault: Option<String>,
     /// Folders in the tiers that have no record, or a damaged one.
     pub(crate) unmanaged: Vec<Unmanaged>,
     /// Snapshots that were begun and not ended.
@@ -49,6 +53,14 @@ pub(crate) struct Listed {
     pub(crate) bytes: u64,
     /// Bytes that were copied for it.
     pub(crate) new_bytes: u64,
+    /// Bytes that only it holds: what its deletion frees.
+    pub(crate) frees: u64,
+    /// Whether that is exact; where not, more may be freed, never less.
+    pub(crate) frees_is_exact: bool,
+    /// Why retention keeps it now.
+    pub(crate) kept: Vec<KeepReason>,
+    /// Why the next rotation removes it; none if it is kept.
+    pub(crate) expires: Option<ExpireReason>,
     /// False when it was sealed with listed errors.
     pub(crate) complete: bool,
     /// How many problems it was sealed with.
@@ -65,16 +77,25 @@ pub(crate) struct Listed {
 
 impl ListView {
     /// What stands on this destination.
-    pub(crate) fn new(destination: &DestinationState, now: DateTime<FixedOffset>) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        destination: &DestinationState,
+        now: DateTime<FixedOffset>,
+    ) -> Self {
+        let mut standing = planner::overview(config, destination, now);
         let mut snapshots: Vec<Listed> = destination
             .snapshots
             .iter()
-            .map(|snapshot| Listed::new(snapshot, destination, now))
+            .filter_map(|snapshot| {
+                let standing = standing.remove(&snapshot.record.id)?;
+                Some(Listed::new(snapshot, standing, destination, now))
+            })
             .collect();
         snapshots.sort_by_key(|one| (std::cmp::Reverse(one.started_at), one.id));
         Self {
             mount_point: destination.mount_point.to_string(),
             snapshots,
+            record_fault: destination.record_fault.clone(),
             unmanaged: destination.unmanaged.clone(),
             unfinished: destination.partial.clone(),
             being_removed: destination.trash.clone(),
@@ -85,6 +106,7 @@ impl ListView {
 impl Listed {
     fn new(
         snapshot: &SnapshotState,
+        standing: Standing,
         destination: &DestinationState,
         now: DateTime<FixedOffset>,
     ) -> Self {
@@ -112,6 +134,10 @@ impl Listed {
             files: record.totals.files,
             bytes: record.totals.bytes,
             new_bytes: record.totals.bytes_copied,
+            frees: standing.frees,
+            frees_is_exact: standing.exact,
+            kept: standing.kept,
+            expires: standing.expires,
             complete: record.complete,
             problems: record.totals.errors.max(record.problems.len() as u64),
             suspect: record.suspect.clone(),
@@ -124,6 +150,21 @@ impl Listed {
     /// Whether it is suspect and nobody has accepted it.
     pub(crate) fn is_suspect(&self) -> bool {
         !self.suspect.is_empty() && !self.accepted
+    }
+
+    fn at_least(&self) -> &'static str {
+        if self.frees_is_exact { "" } else { ">" }
+    }
+
+    /// Why it is kept, or goes.
+    fn why(&self) -> String {
+        match &self.expires {
+            Some(reason) => format!("goes in the next rotation: {reason}"),
+            None => {
+                let reasons: Vec<String> = self.kept.iter().map(ToString::to_string).collect();
+                format!("kept: {}", reasons.join(", "))
+            }
+        }
     }
 
     fn state(&self, style: &Style) -> String {
@@ -203,7 +244,10 @@ pub(crate) fn list(view: &ListView, style: &Style) -> String {
     }
     if !foreign.is_empty() {
         page.blank();
-        page.line(0, "Not made by this program, never deleted:");
+        match &view.record_fault {
+            None => page.line(0, "Not made by this program, never deleted:"),
+            Some(fault) => page.line(0, &format!("Folders without records ({fault}):")),
+        }
         for folder in foreign {
             page.line(2, &format!("{}/{}", folder.tier, path(&folder.name)));
         }
@@ -212,7 +256,7 @@ pub(crate) fn list(view: &ListView, style: &Style) -> String {
 }
 
 fn table(page: &mut Page, snapshots: &[Listed], style: &Style) {
-    let heads = ["SNAPSHOT", "TIERS", "AGE", "FILES", "SIZE", "NEW"];
+    let heads = ["SNAPSHOT", "TIERS", "AGE", "FILES", "SIZE", "ALONE"];
     let rows: Vec<[String; 6]> = snapshots
         .iter()
         .map(|one| {
@@ -222,7 +266,7 @@ fn table(page: &mut Page, snapshots: &[Listed], style: &Style) {
                 amount::short_age(chrono::TimeDelta::seconds(one.age_seconds)),
                 amount::count(one.files),
                 amount::bytes(one.bytes),
-                amount::bytes(one.new_bytes),
+                format!("{}{}", one.at_least(), amount::bytes(one.frees)),
             ]
         })
         .collect();
@@ -250,13 +294,17 @@ fn table(page: &mut Page, snapshots: &[Listed], style: &Style) {
     for (row, one) in rows.iter().zip(snapshots) {
         let label = line(row.each_ref().map(String::as_str));
         page.entry(0, &label, columns, &one.state(style));
+        page.line(2, &style.dim(one.why()));
     }
     page.blank();
     let bytes: u64 = snapshots.iter().map(|one| one.new_bytes).sum();
+    let exact = snapshots.iter().all(|one| one.frees_is_exact);
     let legend = format!(
-        "{}, {} copied for them. D daily, W weekly, M monthly.",
+        "{}, {} copied for them. D daily, W weekly, M monthly. ALONE: {} its deletion frees{}.",
         amount::plural(snapshots.len() as u64, "snapshot", "snapshots"),
-        amount::bytes(bytes)
+        amount::bytes(bytes),
+        if exact { "what" } else { "what at least" },
+        if exact { "" } else { " (>), never less" },
     );
     page.line(0, &style.dim(legend));
 }

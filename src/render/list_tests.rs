@@ -104,7 +104,11 @@ pub(crate) fn few() -> DestinationState {
 #[test]
 fn snapshots_are_listed_newest_first_and_the_rest_below() {
     let text = list(
-        &ListView::new(&few(), "2025-01-16T05:00:00+01:00".parse().unwrap()),
+        &ListView::new(
+            &Config::default(),
+            &few(),
+            "2025-01-16T05:00:00+01:00".parse().unwrap(),
+        ),
         &Style::PLAIN,
     );
     assert_fits(&text);
@@ -113,13 +117,19 @@ fn snapshots_are_listed_newest_first_and_the_rest_below() {
 
 #[test]
 fn the_view_says_the_same_to_programs() {
-    let view = ListView::new(&few(), "2025-01-16T05:00:00+01:00".parse().unwrap());
+    let view = ListView::new(
+        &Config::default(),
+        &few(),
+        "2025-01-16T05:00:00+01:00".parse().unwrap(),
+    );
     let json = serde_json::to_value(&view).unwrap();
     assert_eq!(json["snapshots"][0]["id"], "2025-01-16_02-00-00");
     assert_eq!(json["snapshots"][0]["age_seconds"], 3 * 3600);
     assert_eq!(json["snapshots"][3]["tiers"], json!(["weekly", "monthly"]));
     assert_eq!(json["unmanaged"][0]["tier"], "daily");
     assert_eq!(json["unfinished"][0]["entries"], 300);
+    assert_eq!(json["snapshots"][0]["kept"][0]["kind"], "daily");
+    assert_eq!(json["snapshots"][0]["expires"], json!(null));
 }
 
 #[test]
@@ -129,7 +139,11 @@ fn an_empty_destination_is_said_to_be_so() {
     empty.partial.clear();
     empty.trash.clear();
     let text = list(
-        &ListView::new(&empty, "2025-01-16T05:00:00+01:00".parse().unwrap()),
+        &ListView::new(
+            &Config::default(),
+            &empty,
+            "2025-01-16T05:00:00+01:00".parse().unwrap(),
+        ),
         &Style::PLAIN,
     );
     assert_eq!(text, "No snapshots in /mnt/backup.\n");

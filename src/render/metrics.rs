@@ -82,7 +82,8 @@ fn destination(page: &mut Page, known: &Known<'_>) {
     ] {
         page.one(name, help, &path, &value.to_string());
     }
-    let list = ListView::new(found, known.now);
+    // Only where they stand and when they were made is told, which no option changes.
+    let list = ListView::new(&schema::Config::default(), found, known.now);
     let mut by_tier: BTreeMap<Tier, u64> = Tier::ALL.into_iter().map(|tier| (tier, 0)).collect();
     for tier in list.snapshots.iter().flat_map(|one| &one.tiers) {
         *by_tier.entry(*tier).or_default() += 1;

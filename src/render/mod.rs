@@ -3,13 +3,17 @@
 //! Nothing here prints, asks for the time or decides anything. Everything reads well in 80 columns
 //! and without colour.
 
+pub(crate) mod adopt;
 pub(crate) mod amount;
+pub(crate) mod diff;
+pub(crate) mod find;
 pub(crate) mod health;
 pub(crate) mod list;
 pub(crate) mod metrics;
 pub(crate) mod page;
 pub(crate) mod plan;
 pub(crate) mod report;
+pub(crate) mod restore;
 pub(crate) mod simulate;
 pub(crate) mod status;
 pub(crate) mod told;

@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 
 use crate::lab::{Lab, PROGRAM, Ran, id_of, ran};
 
-pub(crate) const VERBS: [&str; 21] = [
+pub(crate) const VERBS: [&str; 24] = [
     "try",
     "check",
     "schema",
@@ -13,6 +13,8 @@ pub(crate) const VERBS: [&str; 21] = [
     "now",
     "status",
     "list",
+    "find",
+    "diff",
     "health",
     "restore",
     "verify",
@@ -20,6 +22,7 @@ pub(crate) const VERBS: [&str; 21] = [
     "pin",
     "unpin",
     "accept",
+    "adopt",
     "init",
     "simulate",
     "completions",

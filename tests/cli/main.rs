@@ -1,9 +1,12 @@
 //! The built program as a user runs it: arguments in, exit code, output and files out.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr)]
 
+mod adopt;
 mod cloud;
 mod damage;
+mod diff;
 mod due;
+mod find;
 mod health;
 mod health_cloud;
 mod help;
@@ -23,6 +26,7 @@ mod parts;
 mod records;
 mod repair;
 mod restore;
+mod restore_many;
 mod rsync;
 mod safety;
 mod saved_plans;

@@ -14,6 +14,7 @@
 )]
 
 mod examples;
+mod flake;
 mod golden;
 mod lab;
 mod options;

@@ -95,7 +95,11 @@ fn good() -> Vec<(&'static str, Value)> {
     );
     add(
         "notifications.webhook",
-        &[json!({"url": "http://localhost:8080/x?y=z", "headersFile": "/run/h"})],
+        &[
+            json!({"url": "http://localhost:8080/x?y=z", "headersFile": "/run/h"}),
+            json!({"url": "https://[::1]:443/a@b/[c]^_~{d}!$&'()*+,;=%20"}),
+            json!({"url": "https://example.org?x"}),
+        ],
     );
     add(
         "notifications.healthcheck",
@@ -196,11 +200,14 @@ fn bad() -> Vec<(&'static str, Value)> {
             json!({"to": "-x@y", "from": "a@b"}),
             json!({"to": "a@b\nBcc: c@d", "from": "a@b"}),
             json!({"to": "ann", "from": "a@b"}),
+            json!({"to": "a@b,c@d", "from": "a@b"}),
+            json!({"to": "Ann <a@b>", "from": "a@b"}),
         ],
     );
     add(
         "notifications.ntfy",
         &[
+            json!({"url": "https://ntfy.sh", "topic": "x".repeat(65)}),
             json!({"url": "ntfy.sh", "topic": "x"}),
             json!({"url": "https://ntfy.sh", "topic": "a/b"}),
             json!({"url": "https://ntfy.sh"}),
@@ -211,6 +218,10 @@ fn bad() -> Vec<(&'static str, Value)> {
         &[
             json!({"url": "ftp://x"}),
             json!({"url": "https://a b"}),
+            json!({"url": "https://ann:secret@example.org/"}),
+            json!({"url": "https://example.org/#part"}),
+            json!({"url": "https://example.org:0/"}),
+            json!({"url": "https://exämple.org/"}),
             json!({"url": "https://x", "secret": "y"}),
         ],
     );
@@ -344,4 +355,36 @@ fn a_misspelt_option_is_an_error() {
         )
         .unwrap_err();
     assert!(error.contains("keepDialy"), "{error}");
+}
+
+#[test]
+fn the_options_render_as_documentation() {
+    let Some((nix, nixpkgs)) = Nix::with_lib("the_options_render_as_documentation") else {
+        return;
+    };
+    let docs = nix.eval(
+        &format!(
+            "let
+               lib = import {};
+               inherit ({}) options;
+               ours = builtins.filter (option: option.visible && !option.internal && lib.hasPrefix \"hwc.\" option.name)
+                 (lib.optionAttrSetToDocList options);
+             in map (option: removeAttrs option [ \"declarations\" \"loc\" ]) ours",
+            nixpkgs.lib_literal(),
+            nixpkgs.import("bare", "")
+        ),
+        &Value::Null,
+    );
+    let docs = docs.as_array().unwrap();
+    assert!(docs.len() > 55, "{}", docs.len());
+    for option in docs {
+        let name = option["name"].as_str().unwrap();
+        assert!(option["description"].as_str().unwrap().len() > 10, "{name}");
+        // The words of an error message; without them it would be "unspecified".
+        let of_type = option["type"].as_str().unwrap();
+        assert!(
+            !of_type.is_empty() && of_type != "unspecified",
+            "{name}: {of_type}"
+        );
+    }
 }

@@ -221,7 +221,7 @@ impl Machine {
         );
         self.write("etc/systemd/system/mnt-backup.mount", &mount);
         // systemd forgets how a unit ended that nothing refers to.
-        let keep = "[Unit]\nPropagatesReloadTo=backup.service backup-local.service\n";
+        let keep = "[Unit]\nPropagatesReloadTo=backup.service backup-local.service backup-health-check.service\n";
         self.write("etc/systemd/system/keep.target", keep);
     }
 

@@ -21,7 +21,9 @@ fn stores_everything(test: &str, rsync: bool) {
     };
     let mut config = config();
     config["local"]["useRsync"] = rsync.into();
+    config["monitoring"] = serde_json::json!({"prometheusFile": "/var/lib/node/backup.prom"});
     machine.configure(&config);
+    std::fs::create_dir_all(machine.path("var/lib/node")).unwrap();
     machine.boot();
     let source = "
         cd /home/ann
@@ -75,6 +77,21 @@ fn stores_everything(test: &str, rsync: bool) {
         assert_eq!(machine.property(unit, "Nice"), "10");
         assert_eq!(machine.property(unit, "IOSchedulingClass"), "3");
     }
+    // Health is checked from inside its sandbox, and sees a disk that can be written.
+    machine
+        .sh("systemctl start --wait backup-health-check.service")
+        .ok();
+    let health = machine.sh("backup health --quick --json").text;
+    assert!(!health.contains("destination-read-only"), "{health}");
+    let seen = machine.journal("backup-health-check.service");
+    assert!(!seen.contains("read-only"), "{seen}");
+    assert_eq!(
+        machine.property("backup-health-check.service", "Result"),
+        "success",
+        "{seen}"
+    );
+    let metrics = machine.read("var/lib/node/backup.prom");
+    assert!(metrics.contains("backup_"), "{metrics}");
     // Nothing is due any more.
     machine.sh("systemctl start --wait backup.service").ok();
     assert_eq!(machine.snapshots().len(), 1);

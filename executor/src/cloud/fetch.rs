@@ -40,8 +40,14 @@ pub struct Wanted<'a> {
     pub host: &'a str,
     /// The snapshot; the newest upload where none is named.
     pub id: Option<SnapshotId>,
-    /// The path in the snapshot, without a leading slash; empty for all of it.
-    pub path: &'a [u8],
+    /// Paths in the snapshot, without a leading slash; an empty one is all of it.
+    pub paths: &'a [Vec<u8>],
+}
+
+impl Wanted<'_> {
+    fn has(&self, path: &[u8]) -> bool {
+        self.paths.iter().any(|above| is_below(path, above))
+    }
 }
 
 /// What was brought.
@@ -107,7 +113,7 @@ pub fn fetch(
     for entry in published.reader()? {
         let entry =
             entry.map_err(|error| Error::io("read", manifest::FILE_NAME.as_bytes(), error))?;
-        if entry.kind != Kind::File || !is_below(&entry.path, wanted.path) {
+        if entry.kind != Kind::File || !wanted.has(&entry.path) {
             continue;
         }
         rclone.context.stop.check()?;
@@ -142,7 +148,7 @@ pub fn fetch(
     for entry in published.reader()? {
         let entry =
             entry.map_err(|error| Error::io("read", manifest::FILE_NAME.as_bytes(), error))?;
-        missing += u64::from(entry.kind == Kind::File && is_below(&entry.path, wanted.path));
+        missing += u64::from(entry.kind == Kind::File && wanted.has(&entry.path));
     }
     Ok(Brought {
         id,

@@ -78,7 +78,7 @@ pub fn verify(
         remote,
         host: "",
         id: None,
-        path: b"",
+        paths: &[],
     };
     let id: SnapshotId = fetch::chosen(&shelves, &wanted)?;
     let published = published::fetch(rclone, desk, remote, id, &shelves[&id])?;

@@ -6,6 +6,8 @@
 
 use std::{io, os::unix::net::UnixDatagram, path::Path};
 
+use schema::escape;
+
 use super::Record;
 use crate::sys::Stat;
 
@@ -62,7 +64,7 @@ fn datagram(record: &Record<'_>) -> Vec<u8> {
         let Some(value) = value else {
             continue;
         };
-        let value = &value[..value.floor_char_boundary(LONGEST)];
+        let value = escape::prefix(value, LONGEST);
         bytes.extend_from_slice(name.as_bytes());
         if value.contains('\n') {
             bytes.push(b'\n');

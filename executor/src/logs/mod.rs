@@ -60,7 +60,7 @@ impl From<Severity> for Level {
         match severity {
             Severity::Note => Self::Info,
             Severity::Warning | Severity::Deferral => Self::Warning,
-            Severity::Refusal | Severity::Error => Self::Error,
+            Severity::Error | Severity::Refusal => Self::Error,
         }
     }
 }

@@ -12,11 +12,13 @@
 //! Linux calls immutable (`schg`) and append-only (`sappnd`): reported, and never set on a snapshot,
 //! which could not be deleted then.
 
+mod chunks;
 mod cursor;
 mod line;
 mod read;
 mod write;
 
+pub use chunks::Chunks;
 pub use cursor::Cursor;
 pub use line::InvalidLine;
 pub use read::Reader;

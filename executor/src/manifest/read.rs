@@ -28,10 +28,7 @@ impl Reader {
         };
         this.lines.read_until(b'\n', &mut this.line)?;
         if this.line.trim_ascii_end() != HEADER.as_bytes() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "not a manifest of a version that this program knows",
-            ));
+            return Err(not_known());
         }
         Ok(this)
     }
@@ -51,4 +48,11 @@ impl Iterator for Reader {
             Err(error) => Some(Err(error)),
         }
     }
+}
+
+pub(super) fn not_known() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "not a manifest of a version that this program knows",
+    )
 }

@@ -22,7 +22,10 @@ pub(super) fn tell(program: &AbsolutePath, report: &Report, limit: Duration) -> 
         .env("BACKUP_RUN_ID", &report.run_id);
     match process::run(command, json, limit) {
         Ended::Well(_) => Ok(None),
-        Ended::Badly { code, how } if code == Some(75) => Err(Failure::passing(how, hint)),
+        Ended::Badly {
+            code: Some(75),
+            how,
+        } => Err(Failure::passing(how, hint)),
         Ended::Badly { how, .. } | Ended::Never { how, .. } => Err(Failure::lasting(how, hint)),
         Ended::TooLate => {
             let how = format!("did not end within {} s", limit.as_secs());

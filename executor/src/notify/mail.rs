@@ -45,7 +45,10 @@ pub(super) fn tell(
     match process::run(command, mail, limit) {
         Ended::Well(_) => Ok(None),
         // EX_TEMPFAIL of sysexits(3).
-        Ended::Badly { code, how } if code == Some(75) => Err(Failure::passing(
+        Ended::Badly {
+            code: Some(75),
+            how,
+        } => Err(Failure::passing(
             format!("not sent: {named} {how}"),
             by_hand,
         )),

@@ -81,15 +81,14 @@ pub(crate) type Tried = Result<Option<String>, Failure>;
 /// The channels of a step that are to be told of this result.
 ///
 /// A dead man's switch is pinged whatever is asked for, because it takes silence for a failure.
-/// Only what was deferred is no sign of anything: the switch goes off by itself in time.
+/// Only what was deferred, or stopped on request, is no sign of anything: it is tried again, and
+/// the switch goes off by itself in time.
 #[must_use]
 pub fn wanted(step: &NotifyStep, result: RunResult) -> Vec<Channel> {
     let asked = match result {
         RunResult::Success => step.on_success,
-        RunResult::Incomplete | RunResult::Failed | RunResult::Refused | RunResult::Interrupted => {
-            step.on_failure
-        }
-        RunResult::Deferred => return Vec::new(),
+        RunResult::Incomplete | RunResult::Failed | RunResult::Refused => step.on_failure,
+        RunResult::Deferred | RunResult::Interrupted => return Vec::new(),
     };
     let channels = step.channels.iter();
     channels
@@ -239,13 +238,15 @@ mod tests {
     fn people_are_told_of_what_they_asked_for_and_a_switch_of_everything() {
         use RunResult::{Deferred, Failed, Incomplete, Interrupted, Refused, Success};
         let count = |step: &NotifyStep, result| wanted(step, result).len();
-        for failure in [Failed, Incomplete, Refused, Interrupted] {
+        for failure in [Failed, Incomplete, Refused] {
             assert_eq!(count(&step(false, true), failure), 2);
             assert_eq!(count(&step(true, false), failure), 1);
         }
         assert_eq!(count(&step(true, false), Success), 2);
         assert_eq!(count(&step(false, true), Success), 1);
-        assert_eq!(count(&step(true, true), Deferred), 0);
+        for passing in [Deferred, Interrupted] {
+            assert_eq!(count(&step(true, true), passing), 0);
+        }
     }
 
     #[test]

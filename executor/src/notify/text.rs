@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, FixedOffset, TimeDelta};
 use schema::{
-    Report, RunResult, Severity, amount,
+    Report, RunResult, Severity, amount, escape,
     journal::{Sealed, Status},
     plan::{LastGood, only_tells},
 };
@@ -35,6 +35,8 @@ pub enum Occasion {
     Result,
     /// Runs were deferred for so long that the last good backup is too old.
     Late,
+    /// Health was checked, and the report has what was found.
+    Health,
     /// Someone wants to see whether messages arrive.
     Test,
 }
@@ -68,6 +70,8 @@ pub fn message(news: &News<'_>) -> Message {
     let (end, gravity) = match (news.occasion, report.result) {
         (Occasion::Test, _) => ("test message", Gravity::Good),
         (Occasion::Late, _) => ("late", Gravity::Doubtful),
+        (Occasion::Health, RunResult::Failed) => ("NOT healthy", Gravity::Bad),
+        (Occasion::Health, _) => ("health needs a look", Gravity::Doubtful),
         (Occasion::Result, RunResult::Success) => ("done", Gravity::Good),
         (Occasion::Result, RunResult::Incomplete) => match &report.snapshot {
             Some(sealed) if !sealed.suspect.is_empty() => ("suspect", Gravity::Doubtful),
@@ -89,12 +93,18 @@ pub fn message(news: &News<'_>) -> Message {
         page.paragraph(what_happened(news));
         page.paragraph(safe(news));
         page.paragraph(what_to_do(report));
-        page.paragraph(vec![format!(
-            "Run {}, {} to {}. `backup status` says more.",
-            report.run_id,
-            at(report.started_at),
-            at(report.ended_at)
-        )]);
+        page.paragraph(vec![match news.occasion {
+            Occasion::Health => format!(
+                "Health was checked {}. `backup health` says more.",
+                at(report.ended_at)
+            ),
+            _ => format!(
+                "Run {}, {} to {}. `backup status` says more.",
+                report.run_id,
+                at(report.started_at),
+                at(report.ended_at)
+            ),
+        }]);
     }
     Message {
         title: line(&format!("Backup of {}: {end}", report.host)),
@@ -110,10 +120,9 @@ pub fn shortened(text: &str, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();
     }
-    let room = text.floor_char_boundary(most.saturating_sub(MORE.len()));
-    let part = &text[..room];
-    let end = part.rfind('\n').filter(|end| *end >= room / 2);
-    format!("{}{MORE}", part[..end.unwrap_or(room)].trim_end())
+    let part = escape::prefix(text, most.saturating_sub(MORE.len()));
+    let end = part.rfind('\n').filter(|end| *end >= part.len() / 2);
+    format!("{}{MORE}", part[..end.unwrap_or(part.len())].trim_end())
 }
 
 #[derive(Default)]
@@ -246,7 +255,7 @@ fn safe(news: &News<'_>) -> Vec<String> {
                 good.id,
                 age(news.now - good.started_at)
             ),
-            None => "No good snapshot is known of: nothing is safe yet.".to_owned(),
+            None => "No good snapshot is known of on this machine.".to_owned(),
         });
     }
     lines

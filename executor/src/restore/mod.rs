@@ -4,12 +4,19 @@
 //! same stream of entries ([`source`]). Never writes to a snapshot, never follows a symlink
 //! below the target, never takes anything away: what is in the way is kept aside.
 
+mod choice;
 mod compare;
+mod copying;
+mod frames;
+mod leaves;
 mod lookup;
 mod make;
 mod metadata;
 mod names;
+mod paths;
 mod place;
+mod read_back;
+mod room;
 mod run;
 mod scan;
 mod source;
@@ -36,6 +43,10 @@ use crate::{
     store::Store,
     sys::{Dir, Kind, bytes},
 };
+pub use choice::Choice;
+pub use paths::{Selection, select};
+pub use room::check_room;
+
 use compare::Rules;
 use lookup::Found;
 use place::Place;
@@ -59,6 +70,8 @@ pub struct Request<'a> {
     pub overwrite: bool,
     /// Suffix of what is kept aside.
     pub aside_suffix: String,
+    /// What of it, whose it becomes and how sure to be.
+    pub choice: Choice,
 }
 
 /// Says what a restore would do. Reads only.
@@ -82,13 +95,17 @@ pub fn plan(request: &Request<'_>, context: &Context<'_>) -> Result<RestoreStep>
         lookup::clean(request.path)?,
         bytes(target.as_os_str()),
         request.overwrite,
+        request.choice.clone(),
     )?;
     let totals = scan::scan(&job, context)?;
     Ok(RestoreStep {
         snapshot: request.snapshot,
         folder: request.home_folder.to_owned(),
         path: escape(&job.found.path),
+        only: job.choice.only.iter().map(|name| escape(name)).collect(),
         target: escape(bytes(target.as_os_str())),
+        owner: request.choice.owner,
+        read_back: request.choice.read_back,
         overwrite: request.overwrite,
         aside_suffix: request.aside_suffix.clone(),
         creates: totals.creates,
@@ -125,6 +142,15 @@ pub fn run(store: &Store, step: &RestoreStep, context: &Context<'_>) -> Result<O
         path,
         &target,
         step.overwrite,
+        Choice {
+            only: step
+                .only
+                .iter()
+                .map(|name| text("only", name))
+                .collect::<Result<_>>()?,
+            owner: step.owner,
+            read_back: step.read_back,
+        },
     )?;
     run::run(&job, step, context)
 }
@@ -154,9 +180,11 @@ struct Job<'a> {
     found: Found,
     place: Place,
     overwrite: bool,
+    choice: Choice,
 }
 
 impl<'a> Job<'a> {
+    #[expect(clippy::too_many_arguments, reason = "all that a restore is about")]
     fn new(
         store: &'a Store,
         snapshot: Option<SnapshotId>,
@@ -165,7 +193,10 @@ impl<'a> Job<'a> {
         path: Vec<u8>,
         target: &[u8],
         overwrite: bool,
+        mut choice: Choice,
     ) -> Result<Self> {
+        choice.only.sort();
+        choice.only.dedup();
         let found = lookup::find(tree, path, folder, || manifest_of(store, snapshot))?;
         let place = place::look(target, store)?;
         place::check_kinds(&place, &found)?;
@@ -175,11 +206,13 @@ impl<'a> Job<'a> {
             found,
             place,
             overwrite,
+            choice,
         })
     }
 
     fn source(&self) -> Result<Source> {
-        Source::new(&self.found, manifest_of(self.store, self.snapshot)?)
+        let manifest = manifest_of(self.store, self.snapshot)?;
+        Source::new(&self.found, manifest, &self.choice)
     }
 
     /// A single file is compared by content: who asks for it doubts the one that is there.

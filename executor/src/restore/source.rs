@@ -17,7 +17,7 @@ use schema::{
     pattern::Excludes,
 };
 
-use super::lookup::Found;
+use super::{Choice, lookup::Found};
 use crate::{
     error::{Error, Result, reason},
     manifest::{Entry, Reader},
@@ -72,10 +72,13 @@ pub(super) struct Source {
     open: Vec<Open>,
     /// Content of this folder is of no interest.
     pass_over: Option<Vec<u8>>,
+    choice: Choice,
+    /// The path of the last fault that was given out.
+    fault_at: Vec<u8>,
 }
 
 impl Source {
-    pub(super) fn new(found: &Found, manifest: Option<Reader>) -> Result<Self> {
+    pub(super) fn new(found: &Found, manifest: Option<Reader>, choice: &Choice) -> Result<Self> {
         let walk = match &found.stat {
             None => None,
             Some(stat) => {
@@ -99,6 +102,8 @@ impl Source {
             prefix: found.path.clone(),
             open: Vec::new(),
             pass_over: None,
+            choice: choice.clone(),
+            fault_at: Vec::new(),
         })
     }
 
@@ -141,6 +146,32 @@ impl Source {
 
     /// Goes to the next step; `None` at the end.
     pub(super) fn next_step(&mut self) -> Option<Step> {
+        let mut passing = false;
+        loop {
+            let mut step = self.next_of_all()?;
+            match &mut step {
+                // The end of a folder that was not chosen.
+                Step::Leave if std::mem::take(&mut passing) => continue,
+                Step::Leave => {}
+                Step::Enter(item) | Step::Leaf(item) => {
+                    if !self.choice.has(&item.path) {
+                        passing = matches!(step, Step::Enter(_));
+                        if passing {
+                            self.skip_content();
+                        }
+                        continue;
+                    }
+                    self.choice.give(&mut item.wanted);
+                }
+                Step::Fault(_) if !self.choice.has(&self.fault_at) => continue,
+                Step::Fault(_) => {}
+            }
+            return Some(step);
+        }
+    }
+
+    /// The next step of all there is.
+    fn next_of_all(&mut self) -> Option<Step> {
         loop {
             if self.pending.is_none() {
                 self.pending = self.walk.as_mut().and_then(Walk::next);
@@ -332,7 +363,8 @@ impl Source {
         })
     }
 
-    fn fault(&self, path: &[u8], message: String) -> Step {
+    fn fault(&mut self, path: &[u8], message: String) -> Step {
+        self.fault_at = path.to_vec();
         Step::Fault(Problem {
             path: self.on_source(path),
             kind: ProblemKind::Unreadable,

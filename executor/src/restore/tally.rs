@@ -18,6 +18,8 @@ pub(super) struct Tally {
     pub(super) already_there: u64,
     /// Entries that were renamed aside.
     pub(super) kept_aside: u64,
+    /// Files that were read back and are as the manifest recorded them.
+    pub(super) read_back: u64,
     /// Files whose content is not what the manifest recorded.
     pub(super) damaged: u64,
 }
@@ -34,6 +36,12 @@ impl Tally {
     /// How the restore to this target ended.
     pub(super) fn outcome(self, target: &str, aside: &str) -> Outcome {
         let mut message = format!("restored {} to {target}", entries(self.restored));
+        if self.read_back > 0 {
+            message.push_str(&format!(
+                ", {} read back and found as recorded",
+                files(self.read_back)
+            ));
+        }
         if self.already_there > 0 {
             message.push_str(&format!(", {} were there already", self.already_there));
         }
@@ -70,6 +78,14 @@ fn entries(count: u64) -> String {
         "1 entry".into()
     } else {
         format!("{count} entries")
+    }
+}
+
+fn files(count: u64) -> String {
+    if count == 1 {
+        "1 file".into()
+    } else {
+        format!("{count} files")
     }
 }
 

@@ -106,6 +106,9 @@ pub fn destination(local: &Local, folder: &str, context: Context<'_>) -> Result<
         Ok(target) => Some(escape::display(bytes(&target))),
         Err(_) => None,
     };
+    if store.closed {
+        return Ok(state);
+    }
     state.partial = leftovers(&store, PARTIAL, context)?;
     state.trash = leftovers(&store, TRASH, context)?;
     Ok(state)

@@ -65,6 +65,12 @@ pub fn run(
     let mut survey = survey;
     let heard = match step.engine {
         Engine::BuiltIn => None,
+        Engine::Adopted => {
+            return Err(
+                Error::failed("the plan's snapshot has no engine that makes one")
+                    .hint("make a new plan with this version of the program"),
+            );
+        }
         Engine::Rsync => {
             // rsync looks for itself, and what it saw later than the plan did is not to be removed.
             survey = None;

@@ -59,6 +59,15 @@ impl Dir {
         Self(fd)
     }
 
+    /// A descriptor that only names a folder, which need not be readable.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn named_only(&self, name: &OsStr) -> Result<Self, Errno> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat(&self.0, name, flags, Mode::empty()).map(Self)
+    }
+
     /// The root of the file-system tree.
     ///
     /// # Errors

@@ -1,4 +1,5 @@
 //! A web server on loopback that answers as it is told to and keeps what it was asked.
+#![allow(dead_code, reason = "two suites share it, and neither uses all of it")]
 
 use std::{
     collections::VecDeque,

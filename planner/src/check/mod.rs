@@ -6,6 +6,7 @@
 mod calendars;
 mod fault;
 mod json;
+mod metrics;
 mod names;
 mod notices;
 mod patterns;

@@ -8,7 +8,7 @@
 use schema::Config;
 use schema::config::{Provider, SyncMode};
 
-use super::{Fault, calendars, notices, patterns, sources, unsupported};
+use super::{Fault, calendars, metrics, notices, patterns, sources, unsupported};
 
 /// One rule; it may find several things.
 type Rule = fn(&Config) -> Vec<Finding>;
@@ -40,7 +40,7 @@ const FAULTS: &[Rule] = &[
 ];
 
 /// What is allowed and probably not meant.
-const WARNINGS: &[Rule] = &[nothing_to_back_up, proton_without_cloud];
+const WARNINGS: &[Rule] = &[nothing_to_back_up, proton_without_cloud, metrics::name];
 
 /// What a rule found, before it is known where that stands in the file.
 pub(super) struct Finding {

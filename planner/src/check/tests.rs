@@ -457,6 +457,16 @@ fn warnings() {
     let proton = json!({ "protonDrive": { "enable": true } });
     let checked = check(&config(proton)).unwrap();
     assert_eq!(paths(&checked.warnings), ["protonDrive.enable"]);
+    for (file, count) in [
+        ("/run/backup.prom", 0),
+        ("/run/backup.txt", 1),
+        ("/run/prom", 1),
+    ] {
+        let config =
+            json!({ "local": { "enable": true }, "monitoring": { "prometheusFile": file } });
+        let checked = check(config.to_string().as_bytes()).unwrap();
+        assert_eq!(checked.warnings.len(), count, "{file}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod age;
 mod cloud;
+mod news;
 mod runs;
 mod schedules;
 mod space;
@@ -14,6 +15,8 @@ mod tests;
 mod tools;
 
 use std::cmp::Reverse;
+
+pub use news::is_news;
 
 use schema::{
     Config, Finding, Inventory, Severity,
@@ -93,6 +96,7 @@ pub fn check(config: &Config, inventory: &Inventory, measured: &Measured) -> Hea
         verified: measured.verified.clone(),
         cloud,
         findings,
+        told_at: None,
     }
 }
 

@@ -54,7 +54,7 @@ use std::{
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc, Weekday};
 pub use schema::{ExpireReason, KeepReason};
-use schema::{SnapshotId, Tier};
+use schema::{SnapshotId, Tier, config::Local};
 
 /// How far a start may lie in the future before the clock is taken to be wrong.
 const FUTURE_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
@@ -73,6 +73,17 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// What a configuration asks for.
+    #[must_use]
+    pub fn of(local: &Local) -> Self {
+        Self {
+            keep_daily: local.keep_daily,
+            keep_weekly: local.keep_weekly,
+            keep_monthly: local.keep_monthly,
+            week_starts_on: local.week_starts_on.into(),
+        }
+    }
+
     /// The number of buckets that this tier keeps.
     #[must_use]
     pub fn keep(&self, tier: Tier) -> u32 {

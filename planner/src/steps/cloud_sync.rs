@@ -123,6 +123,11 @@ fn expected(facts: &Facts<'_>, state: &CloudState) -> CloudChange {
 
 /// History folders that this machine knows and that are old enough.
 fn expire(facts: &Facts<'_>, state: &CloudState) -> Vec<SnapshotId> {
+    // What is suspect may have replaced what the history holds, until a person has looked.
+    let mut snapshots = facts.destination.iter().flat_map(|found| &found.snapshots);
+    if snapshots.any(|one| facts::candidate(one).suspect) {
+        return Vec::new();
+    }
     let age = TimeDelta::days(facts.config.cloud.keep_history_days.into());
     let history = state.memory.history.iter();
     let mut ids: Vec<SnapshotId> = history

@@ -196,7 +196,7 @@ fn sources<'a>(
 }
 
 /// Every name that stands anywhere in the destination.
-fn taken_names(destination: &DestinationState) -> BTreeSet<String> {
+pub(crate) fn taken_names(destination: &DestinationState) -> BTreeSet<String> {
     let leftovers = destination.partial.iter().chain(&destination.trash);
     destination
         .snapshots

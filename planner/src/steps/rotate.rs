@@ -9,6 +9,7 @@ use schema::{
     Finding, SnapshotId, Tier,
     inventory::DestinationState,
     plan::{Action, Deletion, Keep, RotateStep, Rotation},
+    record::Engine,
 };
 
 use super::{
@@ -69,7 +70,7 @@ fn rotation(facts: &Facts<'_>, destination: &DestinationState, complete: bool) -
         pinned: false,
         verified: false,
     });
-    let decision = retention::decide(&policy(facts), facts.now, &found);
+    let decision = retention::decide(&Policy::of(&facts.config.local), facts.now, &found);
     let newest_good = retention::newest_good(&found, facts.now).map(|newest| newest.id);
     let expired = deletions(facts, destination, &decision, newest_good);
     let withheld_because = withheld_because(facts, destination, &expired);
@@ -105,7 +106,7 @@ fn rotation(facts: &Facts<'_>, destination: &DestinationState, complete: bool) -
 /// last one went as it should. What waits for approval or acceptance is not among it.
 pub(crate) fn not_as_wanted(facts: &Facts<'_>, destination: &DestinationState) -> Vec<String> {
     let candidates: Vec<Candidate> = destination.snapshots.iter().map(facts::candidate).collect();
-    let decision = retention::decide(&policy(facts), facts.now, &candidates);
+    let decision = retention::decide(&Policy::of(&facts.config.local), facts.now, &candidates);
     let homes = destination.snapshots.iter();
     let found = Found {
         destination,
@@ -121,16 +122,6 @@ pub(crate) fn not_as_wanted(facts: &Facts<'_>, destination: &DestinationState) -
     let unlinks = difference.unlinks.iter();
     let unlinks = unlinks.map(|one| format!("{}/{}: {}", one.tier, one.id, one.reason));
     moves.chain(links).chain(unlinks).collect()
-}
-
-fn policy(facts: &Facts<'_>) -> Policy {
-    let local = &facts.config.local;
-    Policy {
-        keep_daily: local.keep_daily,
-        keep_weekly: local.keep_weekly,
-        keep_monthly: local.keep_monthly,
-        week_starts_on: local.week_starts_on.into(),
-    }
 }
 
 fn keep(decision: &Decision, homes: &BTreeMap<SnapshotId, Tier>) -> Vec<Keep> {
@@ -188,13 +179,7 @@ pub(super) fn holdings(facts: &Facts<'_>, destination: &DestinationState) -> Vec
     destination
         .snapshots
         .iter()
-        .map(|snapshot| &snapshot.record)
-        .map(|record| Holding {
-            id: record.id,
-            basis: record.basis,
-            becomes_basis: record.complete && record.suspect.is_empty(),
-            stored_by: record.stored_by.clone(),
-        })
+        .map(|snapshot| Holding::of(&snapshot.record))
         .chain([Holding {
             id: facts.id,
             basis: basis.map(|basis| basis.id),
@@ -239,6 +224,8 @@ fn withheld_because(
     let sealed_since = destination
         .snapshots
         .iter()
+        // Many are adopted at once, and nobody has seen yet what becomes of them.
+        .filter(|snapshot| snapshot.record.engine != Engine::Adopted)
         .filter(|snapshot| rotated_at.is_none_or(|at| snapshot.record.sealed_at > at))
         .count();
     let sealed = sealed_since + 1;

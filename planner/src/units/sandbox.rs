@@ -33,7 +33,8 @@ pub(super) fn coordinator(config: &Config, layout: &Layout) -> Lines {
         ("SystemCallFilter", "@system-service".to_owned()),
         ("RestrictAddressFamilies", NETWORK.to_owned()),
     ]);
-    places(&mut lines, config, layout, &[]);
+    let writes: Vec<&str> = metrics(config).into_iter().collect();
+    places(&mut lines, config, layout, &writes);
     lines
 }
 
@@ -84,30 +85,32 @@ pub(super) fn health(config: &Config, layout: &Layout) -> Lines {
     let mut lines = of_all();
     lines.extend(strict(config, layout));
     lines.extend(reader());
-    let notices = &config.notifications;
-    let mails = notices.enable && notices.email.is_some();
-    // A graphical session is told as its user, and sendmail queues below /var/spool.
-    let capabilities = if mails {
-        "CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_SETGID CAP_SETUID"
-    } else {
-        "CAP_DAC_READ_SEARCH CAP_SETGID CAP_SETUID"
-    };
     lines.extend([
-        ("CapabilityBoundingSet", capabilities.to_owned()),
+        // Without `SYS_ADMIN` the kernel hides `trusted.*` attributes, which then look damaged.
+        (
+            "CapabilityBoundingSet",
+            "CAP_DAC_READ_SEARCH CAP_SYS_ADMIN".to_owned(),
+        ),
         ("SystemCallFilter", "@system-service".to_owned()),
-        ("SystemCallFilter", "~@resources".to_owned()),
+        ("SystemCallFilter", "~@privileged @resources".to_owned()),
     ]);
-    let metrics = config.monitoring.prometheus_file.as_ref();
-    let metrics = metrics.and_then(|file| file.as_path().parent()?.to_str());
-    let mut writes: Vec<&str> = metrics
-        .into_iter()
-        .filter(|folder| *folder != "/")
-        .collect();
-    if mails {
-        writes.push("/var/spool");
-    }
+    // It only reads there. But a disk that the sandbox makes read-only looks like one that became
+    // so by itself, which the check is to notice.
+    let disk = config
+        .local
+        .enable
+        .then_some(config.local.mount_point.as_str());
+    let writes: Vec<&str> = metrics(config).into_iter().chain(disk).collect();
     places(&mut lines, config, layout, &writes);
     lines
+}
+
+/// Where the metrics are, a file that is replaced by a rename. Nobody makes the whole system
+/// writable for it.
+fn metrics(config: &Config) -> Option<&str> {
+    let file = config.monitoring.prometheus_file.as_ref()?;
+    let folder = file.as_path().parent()?.to_str()?;
+    Some(folder).filter(|folder| *folder != "/")
 }
 
 /// Families of addresses of who talks to the network, and asks how to.

@@ -44,7 +44,8 @@ impl Action {
             | Self::Rotate(_)
             | Self::Restore(_)
             | Self::Mark(_)
-            | Self::Repair(_) => Part::Local,
+            | Self::Repair(_)
+            | Self::Adopt(_) => Part::Local,
             Self::CloudSync(_) => Part::Cloud,
         }
     }

@@ -46,6 +46,7 @@ pub(super) fn body(
         Action::Restore(step) => restore(page, step, style),
         Action::Mark(step) => mark(page, step),
         Action::Repair(step) => repair(page, step),
+        Action::Adopt(step) => page.raw(&super::super::adopt::step(step)),
     }
 }
 
@@ -140,6 +141,7 @@ fn space_check(page: &mut Page, step: &SpaceCheckStep, inventory: &Inventory, st
 fn snapshot(page: &mut Page, step: &SnapshotStep, inventory: &Inventory) {
     let engine = match step.engine {
         Engine::BuiltIn => "the built-in engine".to_owned(),
+        Engine::Adopted => "what another tool made".to_owned(),
         Engine::Rsync => step.rsync.as_ref().map_or_else(
             || "rsync".to_owned(),
             |rsync| firm(&format!("rsync {}", printable(&rsync.version))),

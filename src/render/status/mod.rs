@@ -166,7 +166,7 @@ impl StatusView {
         running: bool,
         now: DateTime<FixedOffset>,
     ) -> Self {
-        let list = destination.map(|found| ListView::new(found, now));
+        let list = destination.map(|found| ListView::new(config, found, now));
         let listed: &[Listed] = list.as_ref().map_or(&[], |list| &list.snapshots);
         let mut by_tier: BTreeMap<String, u64> = BTreeMap::new();
         for tier in listed.iter().flat_map(|one| &one.tiers) {

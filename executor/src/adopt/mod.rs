@@ -1,0 +1,249 @@
+//! Adopting what another tool made: reading each tree for its manifest, then renaming it to where a
+//! snapshot belongs.
+//!
+//! Nothing is copied, deleted or written to: the renames are all that happens to a tree, and they
+//! come after its manifest and record are on disk. What was killed goes on when it is run again.
+
+mod begun;
+mod look;
+mod read;
+mod tree;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt as _,
+    path::Path,
+};
+
+use rustix::io::Errno;
+use schema::{
+    Digest, SnapshotId,
+    escape::{display, unescape},
+    journal::{Outcome, Problem, ProblemKind, Status},
+    plan::{AdoptStep, AdoptTree},
+    record::{Engine, FORMAT_VERSION, SnapshotRecord},
+};
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    event::Context,
+    manifest::{self, Writer},
+    store::{SNAPSHOT_FILE, SNAPSHOTS, Store, record_path, write_json},
+    sys::{Dir, Kind, resolve::resolve},
+};
+
+pub use begun::begun;
+pub use look::{Looked, look};
+use read::Read;
+use tree::Tree;
+
+/// Stored inodes with more than one name: the digest of their content and the snapshot that first
+/// stored it.
+type Known = HashMap<u64, (Digest, SnapshotId)>;
+
+/// Adopts what a step says. Can be interrupted, and run again to go on.
+///
+/// # Errors
+/// An interruption, or a destination that cannot be written. What becomes of each tree is in the
+/// outcome.
+pub fn run(store: &Store, run_id: &str, step: &AdoptStep, context: Context<'_>) -> Result<Outcome> {
+    let root =
+        unescape(&step.root).ok_or_else(|| Error::failed(format!("{} is no path", step.root)))?;
+    let root = resolve(Path::new(OsStr::from_bytes(&root)))
+        .and_then(|found| found.folder())
+        .map_err(|error| Error::io("open", &root, error))?;
+    let mut known = learn(store, context)?;
+    let mut last = None;
+    let mut problems = Vec::new();
+    let (mut adopted, mut bytes_read) = (0_u64, 0_u64);
+    for tree in &step.trees {
+        context.stop.check().map_err(interrupted)?;
+        match one(store, run_id, step, tree, &root, last, &mut known, context) {
+            Ok(Adopted { read, mut faults }) => {
+                adopted += 1;
+                bytes_read += read;
+                last = Some(tree.id);
+                problems.append(&mut faults);
+            }
+            Err(error) if error.kind == ErrorKind::Interrupted => return Err(interrupted(error)),
+            Err(error) => problems.push(Problem {
+                path: tree.from.clone(),
+                kind: ProblemKind::NotStored,
+                message: match error.hint {
+                    Some(hint) => format!("{} ({hint})", error.message),
+                    None => error.message,
+                },
+            }),
+        }
+    }
+    let message = format!(
+        "adopted {}; {} read for their manifests, nothing was copied",
+        match adopted {
+            1 => "1 snapshot".to_owned(),
+            many => format!("{many} snapshots"),
+        },
+        schema::amount::bytes(bytes_read)
+    );
+    if problems.is_empty() {
+        return Ok(Outcome::success(message));
+    }
+    problems.truncate(1000);
+    Ok(Outcome {
+        problems,
+        ..Outcome::not(
+            Status::Incomplete,
+            message,
+            "look at the listed paths; what is not adopted is as it was, and running it again tries it again",
+        )
+    })
+}
+
+fn interrupted(error: Error) -> Error {
+    Error {
+        hint: Some("run the same adoption again: it goes on where it stopped".into()),
+        ..error
+    }
+}
+
+/// What became of one tree.
+struct Adopted {
+    /// Bytes of content that were read.
+    read: u64,
+    /// Entries that could not be read.
+    faults: Vec<Problem>,
+}
+
+#[expect(clippy::too_many_arguments, reason = "all that an adoption knows")]
+fn one(
+    store: &Store,
+    run_id: &str,
+    step: &AdoptStep,
+    tree: &AdoptTree,
+    root: &Dir,
+    basis: Option<SnapshotId>,
+    known: &mut Known,
+    context: Context<'_>,
+) -> Result<Adopted> {
+    let nothing = Adopted {
+        read: 0,
+        faults: Vec::new(),
+    };
+    let frame = begun::Frame::new(store, tree)?;
+    // Its record was on disk before it was moved.
+    if frame.is_full()? {
+        frame.publish()?;
+        tree::learn(store, tree.id, tree.home, known, context)?;
+        return Ok(nothing);
+    }
+    let from =
+        unescape(&tree.from).ok_or_else(|| Error::failed(format!("{} is no path", tree.from)))?;
+    let io = |error: Errno| Error::io("open", &from, error);
+    let (parent, name) = root.descend(&from).map_err(io)?;
+    let found = parent.look(name).map_err(io)?;
+    if found.is_none_or(|found| found.kind != Kind::Folder || found.ino != tree.inode) {
+        return Err(Error::refused(format!(
+            "{} is not the folder any more that it was when this was planned",
+            display(&from)
+        ))
+        .hint("another tool was at work: stop it, then run this again"));
+    }
+    frame.make()?;
+    let records = store
+        .area(SNAPSHOTS)?
+        .folder_or_new(OsStr::new(&tree.id.to_string()), 0o700)
+        .map_err(|error| store.io("make", &record_path(tree.id, ""), error))?;
+    let manifest_path = record_path(tree.id, manifest::FILE_NAME);
+    let write = |error: std::io::Error| store.io("write", &manifest_path, error);
+    // One of an adoption that was killed is written anew.
+    match records.remove_file(OsStr::new(manifest::FILE_NAME)) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(error) => return Err(write(error.into())),
+    }
+    let file = records
+        .new_file(OsStr::new(manifest::FILE_NAME), 0o600)
+        .map_err(|error| write(error.into()))?;
+    let writer = Writer::with_threads(file, context.threads).map_err(write)?;
+    let above = frame.entries()?;
+    let tree_of = Tree {
+        id: tree.id,
+        at: frame.at().to_vec(),
+        parent: parent.again().map_err(io)?,
+        name: name.to_owned(),
+        sources: &step.sources,
+    };
+    let read = read::read(&tree_of, above, writer, known, context)?;
+    let Read {
+        manifest,
+        totals,
+        stored_by,
+        sources,
+        problems,
+        bytes_read,
+    } = read;
+    let manifest_digest = manifest.finish().map_err(write)?;
+    let record = SnapshotRecord {
+        format_version: FORMAT_VERSION,
+        id: tree.id,
+        host: store.path.rsplit('/').next().unwrap_or_default().to_owned(),
+        run_id: run_id.to_owned(),
+        started_at: tree.started_at,
+        sealed_at: context.clock.now(),
+        day: tree.day,
+        complete: totals.errors == 0,
+        suspect: Vec::new(),
+        basis,
+        engine: Engine::Adopted,
+        made_by: format!(
+            "{} {}, adopted by backup {}",
+            tree.made_by.name(),
+            tree.from,
+            env!("CARGO_PKG_VERSION")
+        ),
+        sources,
+        exclude_patterns: Vec::new(),
+        totals,
+        stored_by,
+        manifest: manifest::FILE_NAME.to_owned(),
+        manifest_digest,
+        problems: problems.clone(),
+    };
+    let path = store.named(&record_path(tree.id, SNAPSHOT_FILE));
+    write_json(&records, SNAPSHOT_FILE, &path, &record)?;
+    store
+        .area(SNAPSHOTS)?
+        .sync()
+        .map_err(|error| store.io("sync", SNAPSHOTS, error))?;
+    frame.take(&parent, name, tree.inode)?;
+    frame.publish()?;
+    Ok(Adopted {
+        read: bytes_read,
+        faults: problems,
+    })
+}
+
+/// What the snapshots that were adopted before share with what is adopted now.
+fn learn(store: &Store, context: Context<'_>) -> Result<Known> {
+    let mut known = Known::new();
+    let mut ids: BTreeMap<_, _> = BTreeMap::new();
+    let area = store.area(SNAPSHOTS)?;
+    let names = area
+        .names()
+        .map_err(|error| store.io("list", SNAPSHOTS, error))?;
+    for id in names
+        .iter()
+        .filter_map(|name| name.to_str()?.parse::<SnapshotId>().ok())
+    {
+        if let Some(home) = store.home_of(id)?
+            // A damaged record tells nothing, and is no reason to adopt nothing.
+            && let Ok(Some(record)) = store.record(id)
+            && record.engine == Engine::Adopted
+        {
+            ids.insert((record.started_at, id), home);
+        }
+    }
+    for ((_, id), home) in ids {
+        tree::learn(store, id, home, &mut known, context)?;
+    }
+    Ok(known)
+}

@@ -1,0 +1,341 @@
+//! Reading a tree for its manifest: each stored inode once, whatever number of snapshots share it.
+//!
+//! Reads only. Threads read content; lines are written in the manifest's order.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    ffi::OsString,
+    os::unix::ffi::OsStrExt as _,
+    sync::Arc,
+};
+
+use rustix::io::Errno;
+use schema::{
+    SnapshotId,
+    escape::display,
+    journal::{Problem, ProblemKind},
+    record::{SnapshotTotals, SourceRecord},
+};
+
+use super::{
+    Known,
+    tree::{Tree, groups},
+};
+use crate::{
+    copy::{Copier, CopyError},
+    crew::{self, Foreman},
+    error::{Error, Result, reason},
+    event::{Context, Event, Phase, Progress, Stop},
+    manifest::{Entry, Writer, xattrs_digest},
+    sys::{Dir, Kind, Stat, attributes},
+    walk::{Visit, Walk},
+};
+
+/// Entries that one job reads, and their bytes.
+const ENTRIES: usize = 256;
+const BYTES: u64 = 8 << 20;
+/// Problems that a record lists.
+const LISTED: usize = 1000;
+
+/// What a tree holds.
+pub(super) struct Read {
+    pub(super) manifest: Writer,
+    pub(super) totals: SnapshotTotals,
+    pub(super) stored_by: BTreeMap<SnapshotId, u64>,
+    pub(super) sources: Vec<SourceRecord>,
+    pub(super) problems: Vec<Problem>,
+    pub(super) bytes_read: u64,
+}
+
+/// Reads a tree and writes its manifest; `above` are the entries of the folders around it.
+pub(super) fn read(
+    tree: &Tree<'_>,
+    above: Vec<Entry>,
+    manifest: Writer,
+    known: &mut Known,
+    context: Context<'_>,
+) -> Result<Read> {
+    let groups = groups(tree, context)?;
+    let sources = tree.sources.iter().map(|path| SourceRecord {
+        path: path.clone(),
+        present: false,
+        mounted: false,
+        entries: 0,
+    });
+    let mut reading = Reading {
+        tree,
+        context,
+        walk: tree.walk()?,
+        known,
+        groups,
+        under_way: HashSet::new(),
+        counted: HashSet::new(),
+        read: Read {
+            manifest,
+            totals: SnapshotTotals::default(),
+            stored_by: BTreeMap::new(),
+            sources: sources.collect(),
+            problems: Vec::new(),
+            bytes_read: 0,
+        },
+    };
+    for entry in above {
+        reading.write(&entry, 0, tree.id)?;
+    }
+    crew::work(context.threads, &mut reading, &|items: Vec<Item>| {
+        let mut copier = Copier::default();
+        let items = items.into_iter();
+        items
+            .map(|item| item.look(&mut copier, context.stop))
+            .collect()
+    })?;
+    Ok(reading.read)
+}
+
+/// An entry on its way to a thread.
+struct Item {
+    entry: Entry,
+    stat: Stat,
+    /// The folder that holds it; of a folder, itself.
+    dir: Arc<Dir>,
+    name: OsString,
+    /// Its content is not known.
+    reads: bool,
+}
+
+/// An entry that was looked at.
+struct Done {
+    item: Item,
+    read: u64,
+    fault: Result<Option<String>>,
+}
+
+impl Item {
+    fn look(mut self, copier: &mut Copier, stop: &Stop) -> Done {
+        let mut read = 0;
+        let fault = match self.all(copier, stop, &mut read) {
+            Ok(()) => Ok(None),
+            Err(CopyError::Ended(error)) => Err(error),
+            Err(CopyError::Read(error) | CopyError::Write(error)) => Ok(Some(reason(&error))),
+        };
+        Done {
+            item: self,
+            read,
+            fault,
+        }
+    }
+
+    fn all(
+        &mut self,
+        copier: &mut Copier,
+        stop: &Stop,
+        bytes_read: &mut u64,
+    ) -> std::result::Result<(), CopyError> {
+        let io = |error: Errno| CopyError::Read(error.into());
+        let attributes = match self.stat.kind {
+            Kind::Folder => attributes::of_fd(self.dir.as_ref()).map_err(io)?,
+            Kind::File => {
+                let file = self.dir.file(&self.name).map_err(io)?;
+                let opened = Stat::of_fd(&file).map_err(io)?;
+                if !opened.same_inode(&self.stat) || opened.size != self.stat.size {
+                    return Err(CopyError::Read(std::io::Error::other(
+                        "it changed while it was read: another tool is at work",
+                    )));
+                }
+                if self.reads {
+                    let sparse = self.stat.allocated < self.stat.size;
+                    let read = copier.digest(&file, sparse, &mut |_| stop.check())?;
+                    *bytes_read = read.bytes;
+                    self.entry.digest = Some(read.digest);
+                }
+                attributes::of_fd(&file).map_err(io)?
+            }
+            Kind::Symlink => {
+                let target = self.dir.read_symlink(&self.name).map_err(io)?;
+                self.entry.target = Some(target.as_bytes().to_vec());
+                attributes::of_entry(&self.dir, &self.name).map_err(io)?
+            }
+            _ => attributes::of_entry(&self.dir, &self.name).map_err(io)?,
+        };
+        self.entry.xattrs_digest = xattrs_digest(&attributes);
+        Ok(())
+    }
+}
+
+struct Reading<'a> {
+    tree: &'a Tree<'a>,
+    context: Context<'a>,
+    walk: Walk<'static>,
+    known: &'a mut Known,
+    groups: HashSet<u64>,
+    /// Inodes that a thread is to read, so that their other names need not be.
+    under_way: HashSet<u64>,
+    /// Inodes with several names here whose bytes were counted.
+    counted: HashSet<u64>,
+    read: Read,
+}
+
+impl Reading<'_> {
+    fn item(&mut self, stat: Stat, is_folder: bool) -> Item {
+        let path = self.tree.path(self.walk.path());
+        let entry = Entry {
+            // Of the source's inode nothing is known: the next run compares content.
+            ino: 0,
+            ctime: 0,
+            group: (!is_folder && self.groups.contains(&stat.ino)).then_some(stat.ino),
+            immutable: false,
+            append_only: false,
+            ..Entry::of(&path, &stat)
+        };
+        let is_shared = stat.kind == Kind::File && stat.nlink > 1;
+        let is_known =
+            is_shared && (self.known.contains_key(&stat.ino) || !self.under_way.insert(stat.ino));
+        Item {
+            entry,
+            stat,
+            dir: Arc::clone(if is_folder {
+                self.walk.folder()
+            } else {
+                self.walk.parent()
+            }),
+            name: self.walk.name().clone(),
+            reads: stat.kind == Kind::File && !is_known,
+        }
+    }
+
+    fn problem(&mut self, path: &[u8], message: String) {
+        self.read.totals.errors += 1;
+        if self.read.problems.len() < LISTED {
+            self.read.problems.push(Problem {
+                path: display(&[b"/", path].concat()),
+                kind: ProblemKind::Unreadable,
+                message,
+            });
+        }
+    }
+
+    /// Writes an entry's line and counts it.
+    fn write(&mut self, entry: &Entry, allocated: u64, stored: SnapshotId) -> Result<()> {
+        self.read
+            .manifest
+            .write(entry)
+            .map_err(|error| Error::io("write", b"the manifest", error))?;
+        let totals = &mut self.read.totals;
+        totals.entries += 1;
+        match entry.kind {
+            Kind::Folder => totals.folders += 1,
+            Kind::File => {
+                totals.files += 1;
+                totals.bytes += entry.size;
+                if stored == self.tree.id {
+                    totals.files_copied += 1;
+                    totals.bytes_copied += entry.size;
+                } else {
+                    totals.files_linked += 1;
+                    totals.bytes_linked += entry.size;
+                }
+            }
+            _ => {}
+        }
+        *self.read.stored_by.entry(stored).or_default() += allocated;
+        for source in &mut self.read.sources {
+            let below = source.path.as_str().as_bytes()[1..].to_vec();
+            let rest = entry.path.strip_prefix(below.as_slice());
+            if rest
+                .is_some_and(|rest| rest.is_empty() || below.is_empty() || rest.starts_with(b"/"))
+            {
+                source.present = true;
+                source.entries += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Foreman for Reading<'_> {
+    type Job = Vec<Item>;
+    type Done = Vec<Done>;
+
+    fn next(&mut self) -> Result<Option<Vec<Item>>> {
+        let mut items = Vec::new();
+        let mut bytes = 0;
+        while items.len() < ENTRIES && bytes < BYTES {
+            self.context.stop.check()?;
+            let Some(visit) = self.walk.next() else {
+                break;
+            };
+            let item = match visit {
+                Visit::Enter(stat) => self.item(stat, true),
+                Visit::Leaf(stat) => self.item(stat, false),
+                Visit::Unreadable(_, error) => {
+                    let path = self.tree.path(self.walk.path());
+                    self.problem(&path, reason(&error.into()));
+                    continue;
+                }
+                Visit::MountPoint(_) => {
+                    let path = self.tree.path(self.walk.path());
+                    self.problem(&path, "something is mounted there".to_owned());
+                    continue;
+                }
+                Visit::Vanished => {
+                    let path = self.tree.path(self.walk.path());
+                    self.problem(&path, "it is gone: another tool is at work".to_owned());
+                    continue;
+                }
+                Visit::Leave(_) | Visit::Excluded | Visit::Destination => continue,
+            };
+            if item.reads {
+                bytes += item.stat.size;
+            }
+            items.push(item);
+        }
+        Ok((!items.is_empty()).then_some(items))
+    }
+
+    fn take(&mut self, done: Vec<Done>) -> Result<()> {
+        for Done { item, read, fault } in done {
+            self.read.bytes_read += read;
+            let Item {
+                mut entry, stat, ..
+            } = item;
+            if let Some(because) = fault? {
+                self.problem(&entry.path, because);
+                continue;
+            }
+            let mut stored = self.tree.id;
+            if entry.kind == Kind::File {
+                if let Some(digest) = entry.digest {
+                    if stat.nlink > 1 {
+                        self.known.insert(stat.ino, (digest, stored));
+                    }
+                } else if let Some((digest, first)) = self.known.get(&stat.ino) {
+                    (entry.digest, stored) = (Some(*digest), *first);
+                } else {
+                    // Its first name could not be read, and was told.
+                    let because = "it could not be read under its other name".to_owned();
+                    self.problem(&entry.path, because);
+                    continue;
+                }
+                entry.stored = Some(stored);
+            }
+            let is_again = entry.group.is_some() && !self.counted.insert(stat.ino);
+            let allocated = if is_again { 0 } else { stat.allocated };
+            self.write(&entry, allocated, stored)?;
+        }
+        self.idle()
+    }
+
+    fn idle(&mut self) -> Result<()> {
+        self.context.observer.event(Event::Progress(Progress {
+            phase: Phase::Verify,
+            entries: self.read.totals.entries,
+            bytes: self.read.bytes_read,
+            ..Progress::default()
+        }));
+        self.context.stop.check()
+    }
+
+    fn ended(&mut self) {
+        // Each reading asks for itself whether to stop.
+    }
+}

@@ -1,0 +1,339 @@
+//! What changed between two snapshots, from their manifests side by side.
+//!
+//! Lines that are equal are passed over as bytes. Kept is only what differs.
+
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use memchr::memchr;
+use schema::{
+    Digest, SnapshotId,
+    escape::{escape, unescape},
+};
+
+use super::find::same_content;
+use crate::{
+    error::{Error, Result},
+    event::Context,
+    manifest::{Chunks, Entry},
+    store::Store,
+    sys::{Kind, path_order, stat::Nanos},
+};
+
+/// What differs between two snapshots.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Diff {
+    /// In the order of manifests.
+    pub differences: Vec<Difference>,
+    /// Entries that are the same in both.
+    pub same: u64,
+}
+
+/// A path that differs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The path, without a leading slash; of something renamed its new one.
+    pub path: Vec<u8>,
+    /// How it differs.
+    pub change: Change,
+    /// What the earlier snapshot has.
+    pub before: Option<Side>,
+    /// What the later one has.
+    pub after: Option<Side>,
+}
+
+/// How a path differs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Only the later snapshot has it.
+    Added,
+    /// Only the earlier one has it.
+    Removed,
+    /// Its content is another one, or it is another kind of entry.
+    Content,
+    /// Only its mode, owner, time or attributes are other ones. The time of a folder, which moves
+    /// with its content, does not count.
+    Metadata,
+    /// It has the content of a file that the earlier snapshot has at this path and the later one
+    /// does not.
+    Renamed {
+        /// The earlier path.
+        from: Vec<u8>,
+    },
+}
+
+/// What one snapshot has at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Side {
+    /// What it is.
+    pub kind: Kind,
+    /// Size in bytes; of regular files only.
+    pub size: u64,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner and group.
+    pub owner: (u32, u32),
+    /// Time of the last change of content.
+    pub mtime: Nanos,
+    /// Digest of the content.
+    pub digest: Option<Digest>,
+    /// What a symlink points to.
+    pub target: Option<Vec<u8>>,
+    /// Digest over all extended attributes.
+    pub xattrs: Option<Digest>,
+    /// The source's inode.
+    ino: u64,
+}
+
+impl From<Entry> for Side {
+    fn from(entry: Entry) -> Self {
+        Self {
+            kind: entry.kind,
+            size: entry.size,
+            mode: entry.mode,
+            owner: (entry.uid, entry.gid),
+            mtime: entry.mtime,
+            digest: entry.digest,
+            target: entry.target,
+            xattrs: entry.xattrs_digest,
+            ino: entry.ino,
+        }
+    }
+}
+
+/// Compares two snapshots at and below a path, which has no leading slash; empty for all.
+///
+/// # Errors
+/// A manifest that cannot be read, or an interruption.
+pub fn diff(
+    store: &Store,
+    (before, after): (SnapshotId, SnapshotId),
+    path: &[u8],
+    context: Context<'_>,
+) -> Result<Diff> {
+    let mut sides =
+        [before, after].map(|id| Ok(Lines::new(store, id, store.manifest_text(id)?, path)));
+    let [Ok(before), Ok(after)] = &mut sides else {
+        let error = sides.into_iter().find_map(Result::err);
+        return Err(error.unwrap_or_else(|| Error::failed("a manifest is missing")));
+    };
+    let mut diff = Diff::default();
+    let mut steps = 0_u32;
+    before.advance()?;
+    after.advance()?;
+    loop {
+        steps = steps.wrapping_add(1);
+        if steps.is_multiple_of(4096) {
+            context.stop.check()?;
+        }
+        let order = match (before.path(), after.path()) {
+            (None, None) => break,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(before), Some(after)) => order(before, after),
+        };
+        match order {
+            Ordering::Less => {
+                diff.push(Change::Removed, Some(before.entry()?), None);
+                before.advance()?;
+            }
+            Ordering::Greater => {
+                diff.push(Change::Added, None, Some(after.entry()?));
+                after.advance()?;
+            }
+            Ordering::Equal => {
+                if before.line() == after.line() {
+                    diff.same += 1;
+                } else {
+                    diff.both(before.entry()?, after.entry()?);
+                }
+                before.advance()?;
+                after.advance()?;
+            }
+        }
+    }
+    diff.find_renames();
+    Ok(diff)
+}
+
+impl Diff {
+    fn push(&mut self, change: Change, before: Option<Entry>, after: Option<Entry>) {
+        let path = before.as_ref().or(after.as_ref());
+        self.differences.push(Difference {
+            path: path.map(|entry| entry.path.clone()).unwrap_or_default(),
+            change,
+            before: before.map(Side::from),
+            after: after.map(Side::from),
+        });
+    }
+
+    fn both(&mut self, before: Entry, after: Entry) {
+        let change = if !same_content(&before, &after) {
+            Change::Content
+        } else if same_metadata(&before, &after) {
+            self.same += 1;
+            return;
+        } else {
+            Change::Metadata
+        };
+        self.push(change, Some(before), Some(after));
+    }
+
+    /// Makes one difference of a file that went and one of the same content that came: rather the
+    /// same inode, rather of the same name, and never one twice.
+    fn find_renames(&mut self) {
+        let mut gone: BTreeMap<Digest, Vec<usize>> = BTreeMap::new();
+        let content = |side: &Option<Side>| {
+            let side = side.as_ref()?;
+            // Empty files are all alike.
+            (side.kind == Kind::File && side.size > 0).then_some((side.digest?, side.ino))
+        };
+        for (at, one) in self.differences.iter().enumerate() {
+            if let (Change::Removed, Some((digest, _))) = (&one.change, content(&one.before)) {
+                gone.entry(digest).or_default().push(at);
+            }
+        }
+        let mut taken = BTreeSet::new();
+        for closeness in 0..3 {
+            for at in 0..self.differences.len() {
+                let one = &self.differences[at];
+                let (Change::Added, Some((digest, ino))) = (&one.change, content(&one.after))
+                else {
+                    continue;
+                };
+                let is_close = |other: &usize| {
+                    let other = &self.differences[*other];
+                    match closeness {
+                        0 => other.before.as_ref().is_some_and(|side| side.ino == ino),
+                        1 => name(&other.path) == name(&one.path),
+                        _ => true,
+                    }
+                };
+                let from = gone
+                    .get(&digest)
+                    .and_then(|gone| gone.iter().find(|at| !taken.contains(*at) && is_close(at)))
+                    .copied();
+                if let Some(from) = from {
+                    taken.insert(from);
+                    let earlier = &self.differences[from];
+                    let (path, before) = (earlier.path.clone(), earlier.before.clone());
+                    self.differences[at].change = Change::Renamed { from: path };
+                    self.differences[at].before = before;
+                }
+            }
+        }
+        let mut at = 0;
+        self.differences.retain(|_| {
+            at += 1;
+            !taken.contains(&(at - 1))
+        });
+    }
+}
+
+fn name(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
+}
+
+/// Whether mode, owner, attributes and, but for folders, time are the same.
+fn same_metadata(one: &Entry, other: &Entry) -> bool {
+    (one.mode, one.uid, one.gid) == (other.mode, other.uid, other.gid)
+        && (one.kind == Kind::Folder || one.mtime == other.mtime)
+        && one.xattrs_digest == other.xattrs_digest
+        && (one.immutable, one.append_only) == (other.immutable, other.append_only)
+}
+
+/// The order of two paths as they stand in manifests.
+fn order(one: &[u8], other: &[u8]) -> Ordering {
+    if one == other {
+        return Ordering::Equal;
+    }
+    if memchr(b'\\', one).is_none() && memchr(b'\\', other).is_none() {
+        return path_order(one, other);
+    }
+    path_order(
+        &unescape(one).unwrap_or_default(),
+        &unescape(other).unwrap_or_default(),
+    )
+}
+
+/// The lines of a manifest at and below a path.
+struct Lines<'a> {
+    store: &'a Store,
+    id: SnapshotId,
+    chunks: Chunks,
+    /// The lines that are being read, and where the current one begins and ends in them.
+    text: Vec<u8>,
+    line: (usize, usize),
+    /// The path as it stands in manifests.
+    below: Vec<u8>,
+    at_end: bool,
+}
+
+impl<'a> Lines<'a> {
+    fn new(store: &'a Store, id: SnapshotId, chunks: Chunks, path: &[u8]) -> Self {
+        let mut below = b".".to_vec();
+        for part in path
+            .split(|byte| *byte == b'/')
+            .filter(|part| !part.is_empty())
+        {
+            below.push(b'/');
+            below.extend_from_slice(escape(part).as_bytes());
+        }
+        Self {
+            store,
+            id,
+            chunks,
+            text: Vec::new(),
+            line: (0, 0),
+            below,
+            at_end: false,
+        }
+    }
+
+    fn line(&self) -> &[u8] {
+        &self.text[self.line.0..self.line.1]
+    }
+
+    /// The path of the current line, as it stands there; none at the end.
+    fn path(&self) -> Option<&[u8]> {
+        (!self.at_end).then(|| path_of(self.line()))
+    }
+
+    fn entry(&self) -> Result<Entry> {
+        Entry::from_line(self.line()).map_err(|fault| {
+            Error::failed(format!("the manifest of {} is damaged: {fault}", self.id))
+        })
+    }
+
+    /// Goes to the next line that is wanted.
+    fn advance(&mut self) -> Result<()> {
+        loop {
+            let mut from = (self.line.1 + 1).min(self.text.len());
+            if self.text.is_empty() || from == self.text.len() {
+                let lines = self.chunks.next_lines().map_err(|error| {
+                    let what = format!("the manifest of {}", self.id);
+                    self.store.io("read", &what, error)
+                })?;
+                let Some(lines) = lines else {
+                    self.at_end = true;
+                    return Ok(());
+                };
+                self.text.clear();
+                self.text.extend_from_slice(lines);
+                from = 0;
+            }
+            let end = memchr(b'\n', &self.text[from..]);
+            self.line = (from, end.map_or(self.text.len(), |end| from + end));
+            let rest = path_of(self.line()).strip_prefix(self.below.as_slice());
+            if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/")) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn path_of(line: &[u8]) -> &[u8] {
+    memchr(b' ', line).map_or(line, |end| &line[..end])
+}

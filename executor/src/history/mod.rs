@@ -1,0 +1,12 @@
+//! What the manifests tell together: the versions of a path, and what changed between two snapshots.
+//!
+//! Reads manifests only, never a tree, and writes nothing. Memory goes with what is found, not with
+//! what is searched.
+
+mod diff;
+mod find;
+mod search;
+
+pub use diff::{Change, Diff, Difference, Side, diff};
+pub use find::{Found, Unread, Version, find};
+pub use search::Search;

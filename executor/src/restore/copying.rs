@@ -1,0 +1,138 @@
+//! Copying files and giving them their names: what the threads of a restore do.
+//!
+//! Each job is whole in itself; nothing here knows where the restore stands.
+
+use std::{
+    ffi::OsString,
+    os::unix::ffi::OsStrExt as _,
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
+};
+
+use schema::escape::display;
+
+use super::{
+    Job,
+    make::{self, Fault, Made, Spot},
+    metadata::Faults,
+    source::Item,
+};
+use crate::{
+    copy::Copier,
+    event::{Context, Stop},
+    sys::Dir,
+};
+
+/// Files that one job copies, and their bytes.
+pub(super) const FILES: usize = 64;
+pub(super) const BYTES: u64 = 4 << 20;
+
+/// What is known of a folder while threads fill it.
+#[derive(Default)]
+pub(super) struct Count {
+    /// Files that are on their way into it.
+    pub(super) under_way: AtomicUsize,
+    /// Entries that are in it now as the snapshot has them.
+    pub(super) complete: AtomicUsize,
+}
+
+/// A file to copy.
+pub(super) struct Copy {
+    /// The snapshot's folder that holds it.
+    pub(super) parent: Arc<Dir>,
+    pub(super) item: Item,
+    /// The target's folder, and the file's name there.
+    pub(super) dir: Arc<Dir>,
+    pub(super) name: OsString,
+    pub(super) inherits: bool,
+    pub(super) aside: bool,
+    pub(super) count: Option<Arc<Count>>,
+}
+
+/// A file that was copied, or was not.
+pub(super) struct Copied {
+    pub(super) item: Item,
+    pub(super) result: Result<Made, Fault>,
+    pub(super) aside: bool,
+    pub(super) faults: Faults,
+    pub(super) count: Option<Arc<Count>>,
+}
+
+/// Copies files and gives them their names: a thread's work.
+pub(super) fn copy(
+    job: &Job<'_>,
+    suffix: &str,
+    files: Vec<Copy>,
+    copiers: &Mutex<Vec<Copier>>,
+    context: &Context<'_>,
+) -> Vec<Copied> {
+    let lock = || copiers.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut copier = lock().pop().unwrap_or_default();
+    let copied = files.into_iter();
+    let copied = copied.map(|file| copy_one(job, suffix, file, &mut copier, context));
+    let copied = copied.collect();
+    lock().push(copier);
+    copied
+}
+
+fn copy_one(
+    job: &Job<'_>,
+    suffix: &str,
+    file: Copy,
+    copier: &mut Copier,
+    context: &Context<'_>,
+) -> Copied {
+    let Copy {
+        parent,
+        item,
+        dir,
+        name,
+        inherits,
+        aside,
+        count,
+    } = file;
+    let shown = job.in_target(&item.path);
+    let spot = Spot {
+        dir: &dir,
+        name: &name,
+        inherits,
+        symlink_metadata: job.place.holds.symlink_metadata,
+        shown: &shown,
+    };
+    let mut faults = Faults::default();
+    let stop = context.stop;
+    let result = stop
+        .check()
+        .map_err(Fault::All)
+        .and_then(|()| make::file(&parent, &item, spot, copier, stop, &mut faults))
+        .and_then(|made| place(spot, made, aside.then_some(suffix), stop));
+    Copied {
+        item,
+        result,
+        aside,
+        faults,
+        count,
+    }
+}
+
+/// Gives what was made its name, or keeps it beside where it is damaged.
+pub(super) fn place(
+    spot: Spot<'_>,
+    made: Made,
+    aside: Option<&str>,
+    stop: &Stop,
+) -> Result<Made, Fault> {
+    let Spot {
+        dir, name, shown, ..
+    } = spot;
+    if made.damaged {
+        let kept = make::keep_damaged(dir, &made.temporary, name, stop)
+            .map_err(Fault::All)?
+            .map_err(|error| Fault::of(error, shown))?;
+        return Err(Fault::Damaged(format!(
+            "damaged: its content is not what the manifest recorded; what there is was put beside it as {}",
+            display(kept.as_bytes())
+        )));
+    }
+    make::place(spot, &made.temporary, aside)?;
+    Ok(made)
+}

@@ -1,0 +1,256 @@
+//! The folders of the target on the way down: made or taken over, and ended once all is in them.
+
+use std::{
+    ffi::OsStr,
+    os::fd::AsFd as _,
+    sync::{Arc, atomic::Ordering},
+};
+
+use rustix::io::Errno;
+use schema::journal::ProblemKind;
+
+use super::{
+    compare,
+    copying::Count,
+    make::{self, Fault, Spot},
+    metadata::{self, Faults, Handle},
+    names,
+    run::Run,
+    source::Item,
+};
+use crate::{
+    error::{Result, reason},
+    sys::{Dir, Kind, Stat, attributes, attributes::Attributes},
+};
+
+/// An open folder of the target.
+pub(super) struct Frame {
+    pub(super) dir: Arc<Dir>,
+    /// Gives its entries an access control list.
+    pub(super) inherits: bool,
+    pub(super) item: Item,
+    pub(super) attributes: Attributes,
+    /// It becomes the snapshot's in its metadata, too.
+    pub(super) mine: bool,
+    /// Our mark stands in it.
+    pub(super) marked: bool,
+    /// It was made by this run, so that nothing can be in the way in it.
+    pub(super) fresh: bool,
+    pub(super) count: Arc<Count>,
+}
+
+/// A folder of the target: whether it gets the snapshot's metadata, is marked, is new.
+type Opened = (Dir, bool, bool, bool);
+
+impl Run<'_> {
+    /// Where an entry goes; `None` below a folder that could not be had.
+    pub(super) fn spot<'s>(&'s self, item: &'s Item, shown: &'s str) -> Option<Spot<'s>> {
+        let place = &self.job.place;
+        let (dir, name, inherits) = match self.frames.last() {
+            None => {
+                let inherits = metadata::passes_acl_on(&place.parent);
+                (&place.parent, &place.name, inherits)
+            }
+            Some(frame) => {
+                let frame = frame.as_ref()?;
+                (frame.dir.as_ref(), &item.name, frame.inherits)
+            }
+        };
+        Some(Spot {
+            dir,
+            name,
+            inherits,
+            symlink_metadata: place.holds.symlink_metadata,
+            shown,
+        })
+    }
+
+    pub(super) fn enter(&mut self, item: Item) -> Result<()> {
+        let attributes = match (self.source.folder(), &item.stored) {
+            (Some(folder), Some(_)) => {
+                metadata::wanted(&item, || attributes::of_fd(folder.as_ref()))
+            }
+            _ => metadata::wanted(&item, || Ok(Attributes::new())),
+        };
+        if let Some(error) = attributes.1 {
+            let because = format!("cannot read its attributes: {}", reason(&error.into()));
+            self.entry_problem(&item, ProblemKind::Metadata, because);
+        }
+        let frame = match self.folder(&item) {
+            Ok(Some((dir, mine, marked, fresh))) => {
+                self.count();
+                Some(Frame {
+                    inherits: metadata::passes_acl_on(&dir),
+                    dir: Arc::new(dir),
+                    item,
+                    attributes: attributes.0,
+                    mine,
+                    marked,
+                    fresh,
+                    count: Arc::default(),
+                })
+            }
+            Ok(None) => None,
+            Err(fault) => {
+                self.fault(&item, fault)?;
+                None
+            }
+        };
+        if frame.is_none() {
+            self.source.skip_content();
+        }
+        self.frames.push(frame);
+        Ok(())
+    }
+
+    /// Opens or makes a folder; says whether it gets the snapshot's metadata, is marked and is new.
+    fn folder(&mut self, item: &Item) -> std::result::Result<Option<Opened>, Fault> {
+        let shown = self.job.in_target(&item.path);
+        let Some(spot) = self.spot(item, &shown) else {
+            return Ok(None);
+        };
+        refuse_marker(spot.name)?;
+        let fault = |error| Fault::of(error, &shown);
+        let there = spot.dir.look(spot.name).map_err(fault)?;
+        if there.is_some_and(|there| there.kind == Kind::Folder) {
+            let folder = spot.dir.folder(spot.name).map_err(fault)?;
+            self.job
+                .check_folder(&folder, &item.path)
+                .map_err(|error| Fault::Entry(ProblemKind::NotStored, error.message))?;
+            // A folder into which some entries come is not what they came from.
+            let as_is = self.holds_chosen(item);
+            let (mine, marked) = self.take_over(&folder, as_is).map_err(fault)?;
+            self.tally.already_there += 1;
+            let mine = mine || (self.job.overwrite && !as_is);
+            return Ok(Some((folder, mine, marked, false)));
+        }
+        let aside = self.aside_for(there.as_ref())?;
+        let (folder, temporary) = make::folder(spot)?;
+        make::place(spot, &temporary, aside)?;
+        self.tally.kept_aside += u64::from(aside.is_some());
+        self.tally.restored += 1;
+        Ok(Some((folder, true, true, true)))
+    }
+
+    /// Whether this is the folder of which only some entries are restored.
+    fn holds_chosen(&self, item: &Item) -> bool {
+        item.path.is_empty() && !self.job.choice.only.is_empty()
+    }
+
+    /// Takes over a folder of the target. One that is empty, or that an earlier run made and did
+    /// not finish, becomes the snapshot's (first answer) and is marked (second answer); with
+    /// `as_is` an empty one does not.
+    fn take_over(&mut self, folder: &Dir, as_is: bool) -> std::result::Result<(bool, bool), Errno> {
+        let mut is_empty = true;
+        let mut marked = false;
+        let names = match folder.names() {
+            // Nothing of ours can be in there; entries that are missing will tell.
+            Err(Errno::ACCESS) => return Ok((false, false)),
+            names => names?,
+        };
+        for name in names {
+            if name == names::MARKER {
+                marked = true;
+                // What that run wrote was not read back.
+                if let Ok(stat) = folder.stat(&name) {
+                    self.since = self.since.min(stat.ctime);
+                }
+            } else if names::is_temporary(&name) {
+                make::remove_temporary(folder, &name);
+            } else {
+                is_empty = false;
+            }
+        }
+        if as_is && !marked {
+            return Ok((false, false));
+        }
+        if is_empty && !marked {
+            // Where it cannot be marked, an interrupted run costs the folder its own metadata only.
+            marked = folder.new_file(OsStr::new(names::MARKER), 0o600).is_ok();
+        }
+        Ok((is_empty || marked, marked))
+    }
+
+    /// The suffix for what has an entry's name, if anything has.
+    pub(super) fn aside_for(
+        &self,
+        there: Option<&Stat>,
+    ) -> std::result::Result<Option<&str>, Fault> {
+        match there {
+            None => Ok(None),
+            Some(_) if self.job.overwrite => Ok(Some(self.aside)),
+            // It was not there when everything was compared.
+            Some(_) => Err(make::taken()),
+        }
+    }
+
+    pub(super) fn leave(&mut self) {
+        if let Some(Some(frame)) = self.frames.pop() {
+            self.left.push_back(frame);
+            self.finish_left();
+        }
+    }
+
+    /// Ends the folders into which nothing is on its way any more.
+    pub(super) fn finish_left(&mut self) {
+        let is_full = |frame: &Frame| frame.count.under_way.load(Ordering::Acquire) == 0;
+        while self.left.front().is_some_and(is_full) {
+            if let Some(frame) = self.left.pop_front() {
+                self.finish(frame);
+            }
+        }
+    }
+
+    fn finish(&mut self, frame: Frame) {
+        let mut faults = Faults::default();
+        if frame.mine {
+            let marked = frame.marked;
+            make::finish_folder(
+                &frame.dir,
+                &frame.item,
+                &frame.attributes,
+                marked,
+                &mut faults,
+            );
+        } else if self.differs_in_time_only(&frame) {
+            let handle = Handle::Open(frame.dir.as_fd());
+            metadata::apply_time(&handle, &frame.item, &mut faults);
+        }
+        self.faults(&frame.item, faults);
+    }
+
+    /// Whether a folder that keeps its own metadata is the snapshot's but for its time, as one
+    /// is whose run was killed between taking the mark away and setting the time.
+    fn differs_in_time_only(&self, frame: &Frame) -> bool {
+        if self.holds_chosen(&frame.item) {
+            return false;
+        }
+        let same = |stat: Stat| {
+            stat.mtime != frame.item.wanted.mtime
+                && compare::same_rights(&frame.item.wanted, &stat, self.job.place.holds)
+        };
+        frame.dir.stat_self().is_ok_and(same)
+            && frame
+                .dir
+                .names()
+                .is_ok_and(|names| names.len() == frame.count.complete.load(Ordering::Acquire))
+    }
+
+    /// Counts an entry that is in its folder now as the snapshot has it.
+    pub(super) fn count(&mut self) {
+        if let Some(Some(frame)) = self.frames.last() {
+            frame.count.complete.fetch_add(1, Ordering::Release);
+        }
+    }
+}
+
+/// The mark's name is ours; a snapshot made during a restore may hold it.
+pub(super) fn refuse_marker(name: &OsStr) -> std::result::Result<(), Fault> {
+    if name == names::MARKER {
+        return Err(Fault::Entry(
+            ProblemKind::NotStored,
+            "left out: it is the mark of an unfinished restore".into(),
+        ));
+    }
+    Ok(())
+}

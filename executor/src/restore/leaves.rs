@@ -1,0 +1,164 @@
+//! Everything of a restore that is not a folder: made here, or planned as a copy for a thread.
+
+use std::{
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt as _,
+    sync::{Arc, atomic::Ordering},
+};
+
+use schema::journal::ProblemKind;
+
+use super::{
+    compare,
+    copying::{Copy, place},
+    frames::refuse_marker,
+    group,
+    make::{self, Fault, Inode, Made, Spot},
+    metadata::{self, Faults},
+    run::Run,
+    source::Item,
+};
+use crate::{
+    error::Result,
+    sys::{Dir, Kind},
+};
+
+/// How a leaf is made.
+enum Leaf {
+    /// It is there.
+    Made,
+    /// The folder that it belongs to could not be had.
+    Nowhere,
+    /// It is to be copied; `aside` says that something has its name.
+    File { aside: bool },
+}
+
+impl Run<'_> {
+    /// Makes a leaf, or gives the copy that a thread is to make.
+    pub(super) fn leaf(&mut self, item: Item) -> Result<Option<Copy>> {
+        match self.make_leaf(&item) {
+            Ok(Leaf::Made) => {
+                self.count();
+                Ok(None)
+            }
+            Ok(Leaf::Nowhere) => Ok(None),
+            Ok(Leaf::File { aside }) => Ok(self.copy(item, aside)),
+            Err(fault) => {
+                self.fault(&item, fault)?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn make_leaf(&mut self, item: &Item) -> std::result::Result<Leaf, Fault> {
+        let shown = self.job.in_target(&item.path);
+        let Some(spot) = self.spot(item, &shown) else {
+            return Ok(Leaf::Nowhere);
+        };
+        let Spot { dir, name, .. } = spot;
+        refuse_marker(name)?;
+        let fresh = matches!(self.frames.last(), Some(Some(frame)) if frame.fresh);
+        let there = if fresh {
+            None
+        } else {
+            dir.look(name).map_err(|error| Fault::of(error, &shown))?
+        };
+        let group = group(item);
+        if let Some(there) = &there {
+            let rules = self.job.rules(self.context.stop);
+            if compare::same(&self.source, item, dir, name, there, rules).map_err(Fault::All)? {
+                self.tally.already_there += 1;
+                self.remember(group, item, (there.dev, there.ino));
+                return Ok(Leaf::Made);
+            }
+        }
+        let aside = self.aside_for(there.as_ref())?.is_some();
+        let mut faults = Faults::default();
+        let linked = group.and_then(|group| self.link(group, item.wanted.kind, dir, name));
+        let made = match (linked, item.wanted.kind) {
+            (Some(made), _) => made,
+            // Other names of it wait for this one, so it is not handed to a thread.
+            (None, Kind::File) if group.is_some() => {
+                let parent = self.source.parent().filter(|_| item.stored.is_some());
+                let parent = parent.ok_or_else(not_there)?.clone();
+                let mut copier = std::mem::take(&mut self.copier);
+                let Some(spot) = self.spot(item, &shown) else {
+                    return Ok(Leaf::Nowhere);
+                };
+                let stop = self.context.stop;
+                let made = make::file(&parent, item, spot, &mut copier, stop, &mut faults);
+                self.copier = copier;
+                made?
+            }
+            (None, Kind::File) => return Ok(Leaf::File { aside }),
+            (None, _) => make::other(&self.source, item, spot, &mut faults)?,
+        };
+        let Some(spot) = self.spot(item, &shown) else {
+            return Ok(Leaf::Nowhere);
+        };
+        let made = place(spot, made, aside.then_some(self.aside), self.context.stop)?;
+        self.made(item, &made, aside);
+        if let Some(inode) = made.inode {
+            self.remember(group, item, inode);
+        }
+        self.faults(item, faults);
+        Ok(Leaf::Made)
+    }
+
+    /// The copy of a file that a thread is to make.
+    fn copy(&mut self, item: Item, aside: bool) -> Option<Copy> {
+        let Some(parent) = self.source.parent().filter(|_| item.stored.is_some()) else {
+            let because = "it is not in the snapshot".into();
+            self.entry_problem(&item, ProblemKind::Unreadable, because);
+            return None;
+        };
+        let parent = Arc::clone(parent);
+        let frame = self.frames.last().and_then(Option::as_ref);
+        let (dir, name, inherits) = match frame {
+            Some(frame) => (Arc::clone(&frame.dir), item.name.clone(), frame.inherits),
+            None => {
+                let place = &self.job.place;
+                let dir = place.parent.again().ok()?;
+                let inherits = metadata::passes_acl_on(&place.parent);
+                (Arc::new(dir), place.name.clone(), inherits)
+            }
+        };
+        let count = frame.map(|frame| Arc::clone(&frame.count));
+        if let Some(count) = &count {
+            count.under_way.fetch_add(1, Ordering::AcqRel);
+        }
+        Some(Copy {
+            parent,
+            item,
+            dir,
+            name,
+            inherits,
+            aside,
+            count,
+        })
+    }
+
+    fn remember(&mut self, group: Option<(u64, u64)>, item: &Item, inode: Inode) {
+        if let Some(group) = group {
+            self.links
+                .entry(group)
+                .or_insert_with(|| (item.path.clone(), inode));
+        }
+    }
+
+    /// Links to the first name of the same entry; `None` where that cannot be, so it is made anew.
+    fn link(&self, group: (u64, u64), kind: Kind, dir: &Dir, name: &OsStr) -> Option<Made> {
+        let (path, inode) = self.links.get(&group)?;
+        let mut parts: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
+        let first = OsStr::from_bytes(parts.pop()?);
+        let mut at = self.frames.first()?.as_ref()?.dir.again().ok()?;
+        for part in parts {
+            at = at.folder(OsStr::from_bytes(part)).ok()?;
+        }
+        make::link(&at, first, (kind, *inode), dir, name).ok()
+    }
+}
+
+fn not_there() -> Fault {
+    Fault::Entry(ProblemKind::Unreadable, "it is not in the snapshot".into())
+}

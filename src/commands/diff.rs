@@ -1,0 +1,56 @@
+//! `diff`: what changed between two snapshots.
+
+use std::os::unix::ffi::OsStrExt as _;
+
+use anyhow::Result;
+use chrono::Local;
+use executor::{
+    Error,
+    clock::Clock,
+    event::{Context, Silent},
+    history,
+};
+use schema::{SnapshotId, inventory::DestinationState};
+
+use crate::{
+    cli::Diff, commands::list::present, exit, out::Out, render::diff::DiffView, settings::Settings,
+    snapshots, take,
+};
+
+/// Shows what changed between two snapshots.
+pub(crate) fn run(arguments: &Diff, settings: &Settings, out: &Out) -> Result<u8> {
+    let config = settings.config(out)?;
+    let destination = present(settings, &config)?;
+    let before = with_manifest(&arguments.before, &destination)?;
+    let after = with_manifest(&arguments.after, &destination)?;
+    let store = take::store_present(&config)?;
+    let context = Context {
+        observer: &Silent,
+        stop: &settings.stop,
+        clock: Clock::default(),
+        threads: settings.threads,
+    };
+    let path = arguments.path.as_deref().map(|path| path.as_os_str());
+    let path = path.map_or(&b""[..], |path| path.as_bytes());
+    let diff = history::diff(&store, (before, after), path, context)?;
+    let view = DiffView::new(before, after, path, &diff);
+    if settings.json {
+        out.data_json(&view);
+    } else {
+        out.data(&view.text(&settings.style));
+    }
+    Ok(exit::DONE)
+}
+
+fn with_manifest(name: &str, destination: &DestinationState) -> Result<SnapshotId> {
+    let named = snapshots::find(name, destination, Local::now().fixed_offset())?;
+    match named.id.filter(|_| named.managed) {
+        Some(id) => Ok(id),
+        None => Err(Error::refused(format!(
+            "{}/{} was not made by this program and has no manifest to compare",
+            named.home, named.folder
+        ))
+        .hint("`backup adopt` makes a snapshot of it; `diff -r` compares folders")
+        .into()),
+    }
+}

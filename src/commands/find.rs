@@ -1,0 +1,79 @@
+//! `find`: all versions of a path over all snapshots.
+
+use anyhow::Result;
+use chrono::Local;
+use executor::{
+    clock::Clock,
+    event::{Context, Silent},
+    history,
+};
+use schema::SnapshotId;
+
+use crate::{
+    cli::Find,
+    commands::list::present,
+    exit::{self, invalid},
+    out::Out,
+    render::find::{FindView, Footer, FoundView},
+    settings::Settings,
+    take,
+};
+
+/// Shows all versions of a path over all snapshots, the oldest first.
+pub(crate) fn run(arguments: &Find, settings: &Settings, out: &Out) -> Result<u8> {
+    let search = if arguments.fixed_string {
+        history::Search::fixed(&arguments.pattern)
+    } else {
+        history::Search::pattern(&arguments.pattern)
+    };
+    let search = search.map_err(|_| {
+        invalid(
+            format!("`{}` is no pattern", arguments.pattern),
+            "give a name, such as letter.txt, or a path, such as /home/ann/letter.txt",
+        )
+    })?;
+    let config = settings.config(out)?;
+    let destination = present(settings, &config)?;
+    let store = take::store_present(&config)?;
+    let ids: Vec<SnapshotId> = destination
+        .snapshots
+        .iter()
+        .map(|snapshot| snapshot.record.id)
+        .collect();
+    let context = Context {
+        observer: &Silent,
+        stop: &settings.stop,
+        clock: Clock::default(),
+        threads: settings.threads,
+    };
+    let mut view = FindView::new(&arguments.pattern, &ids, &destination);
+    let mut footer = Footer::default();
+    let unread = history::find(&store, &ids, &search, context, &mut |found| {
+        let found = FoundView::new(found, &ids, &Local);
+        footer.count(&found);
+        // As text the paths are shown as they come; as JSON there is one document.
+        if settings.json {
+            view.paths.push(found);
+        } else {
+            out.data(&found.text(&settings.style));
+        }
+        Ok(())
+    })?;
+    view.not_searched(&unread);
+    if settings.json {
+        out.data_json(&view);
+    } else {
+        for folder in &view.not_searched {
+            out.note(&format!(
+                "warning: not searched: {}: {}",
+                folder.snapshot, folder.because
+            ));
+        }
+        out.say(&footer.text(&view));
+    }
+    Ok(if unread.is_empty() {
+        exit::DONE
+    } else {
+        exit::INCOMPLETE
+    })
+}

@@ -1,0 +1,54 @@
+//! What an adoption would do, in lines.
+//!
+//! Owns the words only.
+
+use executor::adopt::Looked;
+use schema::{escape, plan::AdoptStep};
+
+use super::{
+    amount,
+    page::{Page, firm, path},
+};
+
+/// What becomes what.
+pub(crate) fn step(step: &AdoptStep) -> String {
+    let mut page = Page::default();
+    page.line(0, &format!("adopt from {}:", path(&step.root)));
+    for tree in &step.trees {
+        let at = escape::unescape(&tree.at).unwrap_or_default();
+        let at = match at.as_slice() {
+            b"" => String::new(),
+            at => format!(
+                ", its content at {}",
+                firm(&format!("/{}", escape::display(at)))
+            ),
+        };
+        page.line(
+            2,
+            &format!(
+                "{} becomes {}/{} ({}{at})",
+                path(&tree.from),
+                tree.home,
+                tree.id,
+                firm(tree.made_by.name())
+            ),
+        );
+    }
+    page.line(
+        0,
+        &format!(
+            "{} read for their manifests and renamed; nothing is copied or deleted",
+            amount::plural(step.trees.len() as u64, "folder is", "folders are")
+        ),
+    );
+    page.into_string()
+}
+
+/// What is left alone, and why.
+pub(crate) fn passed_over(looked: &Looked) -> String {
+    let mut page = Page::default();
+    for (from, because) in &looked.passed_over {
+        page.line(0, &format!("left alone: {}: {because}", path(from)));
+    }
+    page.into_string()
+}

@@ -1,0 +1,85 @@
+use chrono::{FixedOffset, Utc};
+
+use super::*;
+use crate::render::page::assert_fits;
+
+fn ids() -> Vec<SnapshotId> {
+    (1..=4)
+        .map(|day| format!("2025-01-{day:02}_02-00-00").parse().unwrap())
+        .collect()
+}
+
+fn version(first: usize, last: usize, line: Option<&str>) -> Version {
+    Version {
+        first,
+        last,
+        snapshots: last - first + 1,
+        entry: line.map(|line| Entry::from_line(line).unwrap()),
+    }
+}
+
+fn found() -> FoundView {
+    let found = Found {
+        path: b"home/ann/my \x1b[2J \xff photo.jpg".to_vec(),
+        versions: vec![
+            version(
+                0,
+                1,
+                Some("./x type=file size=123456789 time=1735689600.000000000"),
+            ),
+            version(2, 2, None),
+            version(3, 3, Some("./x type=link link=other\\040place")),
+        ],
+    };
+    let berlin = FixedOffset::east_opt(3600).unwrap();
+    FoundView::new(found, &ids(), &berlin)
+}
+
+#[test]
+fn each_version_is_a_line_and_no_name_plays_tricks() {
+    let text = found().text(&Style::PLAIN);
+    assert_fits(&text);
+    insta::assert_snapshot!(text, @r"
+    /home/ann/my \033[2J \377 photo.jpg
+      2025-01-01_02-00-00..2025-01-02_02-00-00   117.7 MiB  2025-01-01 01:00:00
+      2025-01-03_02-00-00                       not there
+      2025-01-04_02-00-00                       symlink to other place
+    ");
+}
+
+#[test]
+fn the_hint_is_a_command_that_a_shell_takes() {
+    let view = FindView {
+        pattern: "it's".to_owned(),
+        searched: ids(),
+        not_searched: Vec::new(),
+        paths: Vec::new(),
+    };
+    let mut footer = Footer::default();
+    insta::assert_snapshot!(footer.text(&view), @r"
+    no path in 4 snapshots matches 'it'\''s'
+    hint: a part of a name needs stars, as in '*letter*'; names are told apart by
+      case
+    ");
+    // Not one that UTF-8 cannot spell.
+    footer.count(&found());
+    assert!(!footer.text(&view).contains("hint"));
+    let plain = Found {
+        path: b"home/ann/it's".to_vec(),
+        versions: vec![version(0, 2, Some("./x type=dir")), version(3, 3, None)],
+    };
+    footer.count(&FoundView::new(plain, &ids(), &Utc));
+    insta::assert_snapshot!(footer.text(&view), @r"
+    2 paths in 4 snapshots
+    hint: backup restore 2025-01-03_02-00-00 '/home/ann/it'\''s' 'it'\''s.restored'
+    ");
+}
+
+#[test]
+fn a_time_that_no_calendar_has_is_left_out() {
+    let far = Entry::from_line("./x type=file time=99999999999999999.000000000").unwrap();
+    assert_eq!(time(&far, &Utc), None);
+    let early = Entry::from_line("./x type=file time=-1.500000000").unwrap();
+    let early = time(&early, &Utc).unwrap();
+    assert_eq!(early.to_rfc3339(), "1969-12-31T23:59:59.500+00:00");
+}

@@ -1,0 +1,387 @@
+//! `adopt`: what another tool made becomes snapshots, and nothing is copied.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, SystemTime},
+};
+
+use serde_json::Value;
+
+use crate::lab::{Lab, can_trace, contents, everything, in_path, names, ran, skipped, step};
+
+const NOW: &str = "2025-03-08T02:00:00+01:00";
+
+/// Path and inode of every file below a folder.
+fn inodes(folder: &Path) -> BTreeMap<PathBuf, u64> {
+    walkdir::WalkDir::new(folder)
+        .into_iter()
+        .map(Result::unwrap)
+        .filter(|entry| entry.file_type().is_file())
+        .map(|entry| {
+            let below = entry.path().strip_prefix(folder).unwrap().to_owned();
+            (below, entry.metadata().unwrap().ino())
+        })
+        .collect()
+}
+
+/// A lab whose destination is set up and holds nothing.
+fn ready() -> Lab {
+    let lab = Lab::new();
+    lab.run(&["init"]).expect(0);
+    lab
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {output:?}");
+}
+
+/// Makes what rsync-time-backup makes: a folder for each time, linked to the one before.
+fn time_backup(lab: &Lab, folder: &str, times: &[&str]) {
+    let into = lab.path(folder);
+    fs::create_dir_all(&into).unwrap();
+    fs::write(into.join("backup.marker"), "").unwrap();
+    let mut last: Option<PathBuf> = None;
+    for (at, time) in times.iter().enumerate() {
+        lab.write("home/ann/letter.txt", &format!("letter {}\n", at / 2));
+        // The letter is as old in two that follow each other.
+        let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + at as u64 / 2);
+        let letter = File::options()
+            .write(true)
+            .open(lab.path("home/ann/letter.txt"));
+        letter.unwrap().set_modified(old).unwrap();
+        let mut rsync = Command::new("rsync");
+        rsync.args([
+            "-D",
+            "--numeric-ids",
+            "--links",
+            "--hard-links",
+            "--one-file-system",
+        ]);
+        rsync.args(["--itemize-changes", "--times", "--recursive", "--perms"]);
+        rsync.args(["--owner", "--group", "--stats", "--human-readable"]);
+        if let Some(last) = &last {
+            rsync.arg("--link-dest").arg(last);
+        }
+        let now = into.join(time);
+        rsync.arg("--").arg(lab.path("home/")).arg(&now);
+        run(&mut rsync);
+        last = Some(now);
+    }
+    let _ = fs::remove_file(into.join("latest"));
+    std::os::unix::fs::symlink(times[times.len() - 1], into.join("latest")).unwrap();
+}
+
+const TIMES: [&str; 4] = [
+    "2025-03-04-020000",
+    "2025-03-05-020000",
+    "2025-03-06-020000",
+    "2025-03-07-020000",
+];
+const IDS: [&str; 4] = [
+    "2025-03-04_02-00-00",
+    "2025-03-05_02-00-00",
+    "2025-03-06_02-00-00",
+    "2025-03-07_02-00-00",
+];
+
+/// What the next backup copied.
+fn copied(report: &Value) -> u64 {
+    report["snapshot"]["totals"]["files_copied"]
+        .as_u64()
+        .unwrap()
+}
+
+#[test]
+fn what_rsync_time_backup_made_becomes_snapshots_without_moving_data() {
+    let lab = ready();
+    time_backup(&lab, "mnt/old", &TIMES);
+    let old = lab.text("mnt/old");
+    let before: Vec<_> = TIMES
+        .iter()
+        .map(|time| inodes(&lab.path("mnt/old").join(time)))
+        .collect();
+    // Where its content was cannot be guessed.
+    lab.run(&["adopt", &old, "--yes"])
+        .expect(4)
+        .says("which holds ann, bob")
+        .hints("--at");
+    let home = lab.text("home");
+    lab.run(&["adopt", &old, "--at", &home, "--yes"])
+        .expect(0)
+        .says("adopted 4 snapshots")
+        .says("nothing was copied");
+    assert_eq!(lab.ids(), IDS);
+    for (id, before) in IDS.iter().zip(&before) {
+        let stored = lab.inside(&format!("daily/{id}"), "home");
+        assert_eq!(&inodes(&stored), before, "{id}");
+        let record = lab.record(id);
+        assert_eq!(record["engine"], "adopted");
+        assert_eq!(record["complete"], true);
+        assert_eq!(record["sources"][0]["present"], true);
+    }
+    // What two share is counted for the first of them.
+    let stored_by = &lab.record(IDS[1])["stored_by"];
+    assert!(stored_by[IDS[0]].as_u64().unwrap() > 0, "{stored_by}");
+    assert_eq!(names(&lab.path("mnt/old")), ["backup.marker", "latest"]);
+    assert_eq!(names(&lab.stored(".backup/adopt")), [""; 0]);
+    lab.run(&["verify", "--all"]).expect(0).says("Whole.");
+    // Restored, found and compared like any other.
+    let letter = lab.text("home/ann/letter.txt");
+    lab.run(&["restore", IDS[0], &letter, "back"]).expect(0);
+    assert_eq!(fs::read_to_string(lab.path("back")).unwrap(), "letter 0\n");
+    let found = lab.run(&["find", &letter, "--json"]).expect(0).json();
+    assert_eq!(found["paths"][0]["versions"].as_array().unwrap().len(), 2);
+    // The next run is linked to the newest, and retention decides about all of them.
+    let report = lab.backup(NOW);
+    assert_eq!(copied(&report), 0, "{report:#}");
+    let newest = lab.inside(&format!("daily/{}", IDS[3]), "home");
+    let latest = lab.inside("latest", "home");
+    assert_eq!(inodes(&latest), inodes(&newest));
+    assert!(lab.tiers().iter().any(|one| one.starts_with("monthly/")));
+}
+
+#[test]
+fn a_dry_run_and_a_refusal_touch_nothing() {
+    let lab = ready();
+    time_backup(&lab, "mnt/old", &TIMES);
+    let (old, home) = (lab.text("mnt/old"), lab.text("home"));
+    let before = everything(&lab.path("mnt"));
+    let dry = ["adopt", &old, "--at", &home, "--dry-run"];
+    let told = lab.run(&dry).expect(0);
+    told.fits();
+    told.says(&format!("2025-03-04-020000 becomes daily/{}", IDS[0]))
+        .says(&format!("its content at {home}"));
+    let plan = lab.run(&[&dry[..], &["--json"]].concat()).expect(0).json();
+    assert_eq!(plan["trees"].as_array().unwrap().len(), 4);
+    lab.run(&dry[..4])
+        .expect(4)
+        .says("only taken if a person agrees")
+        .hints("--yes");
+    lab.run(&["adopt"])
+        .expect(0)
+        .says("nothing to adopt was found");
+    lab.run(&["adopt", &old, "--at", "home"]).expect(2);
+    assert_eq!(everything(&lab.path("mnt")), before);
+    let elsewhere = Path::new("/dev/shm");
+    if elsewhere.metadata().unwrap().dev() != lab.path("mnt").metadata().unwrap().dev() {
+        lab.run(&["adopt", "/dev/shm", "--yes"])
+            .expect(4)
+            .says("on another file system");
+    }
+    lab.run(&["adopt", &lab.stored(".backup").display().to_string()])
+        .expect(4);
+}
+
+#[test]
+fn one_that_was_never_finished_is_left_alone() {
+    let lab = ready();
+    time_backup(&lab, "mnt/old", &TIMES);
+    fs::write(lab.path("mnt/old/backup.inprogress"), "123").unwrap();
+    let (old, home) = (lab.text("mnt/old"), lab.text("home"));
+    lab.run(&["adopt", &old, "--at", &home, "--yes"])
+        .expect(0)
+        .says("never finished");
+    assert_eq!(lab.ids(), IDS[..3]);
+    assert!(lab.path("mnt/old").join(TIMES[3]).is_dir());
+}
+
+#[test]
+fn what_real_rsnapshot_made_becomes_snapshots() {
+    if !in_path("rsnapshot") {
+        return skipped("rsnapshot is not installed");
+    }
+    let lab = ready();
+    let root = lab.text("mnt/rsnapshot/");
+    let conf = [
+        "config_version\t1.2".to_owned(),
+        format!("snapshot_root\t{root}"),
+        "cmd_rsync\trsync".to_owned(),
+        "cmd_cp\t/bin/cp".to_owned(),
+        "retain\talpha\t4".to_owned(),
+        "retain\tbeta\t4".to_owned(),
+        format!("lockfile\t{}", lab.text("rsnapshot.pid")),
+        format!("backup\t{}/\tlocalhost/", lab.text("home")),
+    ];
+    let rsync = std::env::split_paths(&std::env::var_os("PATH").unwrap())
+        .map(|folder| folder.join("rsync"))
+        .find(|rsync| rsync.exists())
+        .unwrap();
+    let conf = conf
+        .join("\n")
+        .replace("\trsync\n", &format!("\t{}\n", rsync.display()));
+    lab.write("rsnapshot.conf", &format!("{conf}\n"));
+    let conf = lab.text("rsnapshot.conf");
+    for at in 0..3 {
+        // Of another size, since rsync looks no closer than a second.
+        lab.write("home/ann/letter.txt", &"letter\n".repeat(at + 1));
+        run(Command::new("rsnapshot").args(["-c", &conf, "alpha"]));
+    }
+    // Its times are those of its folders, which it made within a moment.
+    for (at, name) in ["alpha.2", "alpha.1", "alpha.0"].into_iter().enumerate() {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_741_136_400 + 86_400 * at as u64);
+        let folder = File::open(lab.path("mnt/rsnapshot").join(name)).unwrap();
+        folder.set_modified(time).unwrap();
+    }
+    let newest = lab.path("mnt/rsnapshot/alpha.0/localhost");
+    let before = inodes(&newest.join(lab.text("home").trim_start_matches('/')));
+    lab.run(&["adopt", &root, "--yes"])
+        .expect(0)
+        .says("adopted 3 snapshots");
+    let ids = lab.ids();
+    assert_eq!(
+        ids,
+        [
+            "2025-03-05_02-00-00",
+            "2025-03-06_02-00-00",
+            "2025-03-07_02-00-00"
+        ]
+    );
+    for (at, id) in ids.iter().enumerate() {
+        let letter = lab.inside(&format!("daily/{id}"), "home/ann/letter.txt");
+        assert_eq!(
+            fs::read_to_string(letter).unwrap(),
+            "letter\n".repeat(at + 1)
+        );
+    }
+    let stored = lab.inside(&format!("daily/{}", ids[2]), "home");
+    assert_eq!(inodes(&stored), before);
+    // Nothing was deleted: its own folders are empty now.
+    assert_eq!(
+        names(&lab.path("mnt/rsnapshot")),
+        ["alpha.0", "alpha.1", "alpha.2"]
+    );
+    lab.run(&["verify", "--all"]).expect(0).says("Whole.");
+    let report = lab.backup(NOW);
+    assert_eq!(copied(&report), 0, "{report:#}");
+}
+
+#[test]
+fn dated_folders_in_the_tiers_are_adopted_where_they_are() {
+    let lab = ready();
+    let home = lab.text("home");
+    for name in [
+        "daily/2025-03-04",
+        "weekly/2025-03-02_02-00-00",
+        "daily/by hand",
+    ] {
+        let into = lab.stored(name).join(home.trim_start_matches('/'));
+        fs::create_dir_all(into.parent().unwrap()).unwrap();
+        run(Command::new("cp")
+            .arg("-a")
+            .arg(lab.path("home"))
+            .arg(&into));
+    }
+    lab.run(&["adopt", "--yes"])
+        .expect(0)
+        .says("left alone: daily/by hand")
+        .says("adopted 2 snapshots");
+    assert_eq!(
+        lab.tiers(),
+        [
+            "daily/2025-03-04_00-00-00",
+            "daily/by hand",
+            "weekly/2025-03-02_02-00-00"
+        ]
+    );
+    lab.run(&["verify", "--all"]).expect(0).says("Whole.");
+    lab.run(&["adopt", "--yes"])
+        .expect(0)
+        .says("nothing to adopt was found");
+    assert_eq!(copied(&lab.backup(NOW)), 0);
+}
+
+#[test]
+fn hard_links_of_the_source_are_told_from_those_between_snapshots() {
+    let lab = ready();
+    fs::hard_link(
+        lab.path("home/ann/photo.jpg"),
+        lab.path("home/bob/same.jpg"),
+    )
+    .unwrap();
+    time_backup(&lab, "mnt/old", &TIMES);
+    let (old, home) = (lab.text("mnt/old"), lab.text("home"));
+    lab.run(&["adopt", &old, "--at", &home, "--yes"]).expect(0);
+    lab.run(&["restore", IDS[3], &home, "back"]).expect(0);
+    let of = |path: &str| fs::metadata(lab.path(path)).unwrap();
+    assert_eq!(
+        of("back/ann/photo.jpg").ino(),
+        of("back/bob/same.jpg").ino()
+    );
+    assert_eq!(of("back/bob/notes/list.md").nlink(), 1);
+    assert_eq!(contents(&lab.path("back")), contents(&lab.path("home")));
+}
+
+#[test]
+fn many_that_are_adopted_are_not_deleted_without_approval() {
+    let lab = ready();
+    let times: Vec<String> = (1..=14)
+        .map(|day| format!("2025-02-{day:02}-020000"))
+        .collect();
+    let times: Vec<&str> = times.iter().map(String::as_str).collect();
+    time_backup(&lab, "mnt/old", &times);
+    let (old, home) = (lab.text("mnt/old"), lab.text("home"));
+    lab.run(&["adopt", &old, "--at", &home, "--yes"]).expect(0);
+    let report = lab.at(NOW, &["apply", "--json"]).expect(3).json();
+    let codes = crate::lab::codes(&report["findings"]);
+    assert!(codes.contains(&"deletions-need-approval"), "{codes:?}");
+    assert_eq!(lab.ids().len(), 15);
+}
+
+#[test]
+fn an_adoption_killed_at_any_rename_goes_on_and_loses_nothing() {
+    if !can_trace() {
+        return skipped("strace may not trace here");
+    }
+    let mut ended = false;
+    for when in 1..40 {
+        let lab = ready();
+        time_backup(&lab, "mnt/old", &TIMES[..3]);
+        let (old, home) = (lab.text("mnt/old"), lab.text("home"));
+        let adopt = ["adopt", &old, "--at", &home, "--yes", "--threads", "1"];
+        let inner = lab.command(&adopt);
+        let mut killed = lab.bare("strace");
+        killed
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=renameat2"])
+            .arg("-e")
+            .arg(format!("inject=renameat2:signal=SIGKILL:when={when}"))
+            .arg(inner.get_program())
+            .args(inner.get_args());
+        ended = ran(killed, &["adopt"]).code == 0;
+        // A backup in between has no business with it.
+        if when % 2 == 0 && !ended {
+            lab.at(NOW, &["apply"]);
+        }
+        lab.run(&adopt).expect(0);
+        let ids = lab.ids();
+        for id in &IDS[..3] {
+            assert!(ids.contains(&(*id).to_owned()), "kill {when}: {ids:?}");
+            let letter = lab.inside(&format!("daily/{id}"), "home/ann/letter.txt");
+            let moved = ["weekly", "monthly"]
+                .map(|tier| lab.inside(&format!("{tier}/{id}"), "home/ann/letter.txt"));
+            let is_there = letter.exists() || moved.iter().any(|path| path.exists());
+            assert!(is_there, "kill {when}: {id}");
+        }
+        assert_eq!(names(&lab.path("mnt/old")), ["backup.marker", "latest"]);
+        assert_eq!(names(&lab.stored(".backup/adopt")), [""; 0], "kill {when}");
+        lab.run(&["verify", "--all"]).expect(0).says("Whole.");
+        if ended {
+            break;
+        }
+    }
+    assert!(ended, "there were more renames than were tried");
+}
+
+#[test]
+fn an_adoption_reports_in_json_too() {
+    let lab = ready();
+    time_backup(&lab, "mnt/old", &TIMES[..2]);
+    let (old, home) = (lab.text("mnt/old"), lab.text("home"));
+    let told = lab.run(&["adopt", &old, "--at", &home, "--yes", "--json"]);
+    let report = told.expect(0).json();
+    assert_eq!(step(&report, "adopt")["status"], "succeeded");
+}
