@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
 
-use crate::lab::{HOST, Lab, names, skipped, step};
+use crate::lab::{HOST, Lab, action, names, skipped, step};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -245,4 +245,53 @@ fn history_goes_when_it_is_old_and_what_needs_it_goes_with_it() {
     ])
     .expect(0);
     assert_eq!(fs::read_to_string(back).unwrap(), "letter 1\n");
+}
+
+#[test]
+fn a_move_gives_back_what_was_uploaded_and_never_the_newest() {
+    let Some((mut lab, _)) = lab("a_move_gives_back") else {
+        return;
+    };
+    lab.set("cloud.syncMode", "move");
+    lab.backup(FIRST);
+    assert_eq!(lab.ids().len(), 1);
+    lab.write("home/ann/letter.txt", "another\n");
+    let plan = lab.at(SECOND, &["plan", "--json"]).expect(0).json();
+    let give_back = &action(&plan, "cloud-sync")["give_back"];
+    assert_eq!(give_back[0]["id"], "2025-03-05_02-00-00");
+    lab.backup(SECOND);
+    assert_eq!(lab.ids(), ["2025-03-06_02-00-00"]);
+    for link in lab.tiers() {
+        assert!(link.contains("2025-03-06"), "{link}");
+    }
+    lab.run(&["verify", "--full"]).expect(0);
+    // What went comes back from the remote.
+    let (letter, back) = (lab.text("home/ann/letter.txt"), lab.text("back"));
+    lab.run(&[
+        "restore",
+        "--from",
+        "cloud",
+        "2025-03-05_02-00-00",
+        &letter,
+        &back,
+    ])
+    .expect(0);
+    assert_eq!(fs::read_to_string(back).unwrap(), "dear all\n");
+}
+
+#[test]
+fn a_move_that_cannot_reach_the_remote_gives_nothing_back() {
+    let Some((mut lab, _)) = lab("a_move_that_cannot_reach_the_remote") else {
+        return;
+    };
+    lab.set("cloud.syncMode", "move");
+    lab.backup(FIRST);
+    remote(
+        &lab,
+        "[proton]\ntype = webdav\nurl = http://127.0.0.1:9/\nvendor = other\n",
+    );
+    lab.at(SECOND, &["apply"])
+        .expect(1)
+        .says("connection failed");
+    assert_eq!(lab.ids().len(), 2);
 }

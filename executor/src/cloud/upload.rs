@@ -59,6 +59,24 @@ pub struct Source<'a> {
     pub accepted: bool,
 }
 
+/// How an upload ended.
+pub struct Uploaded {
+    /// For the report.
+    pub outcome: Outcome,
+    /// Snapshots that are on the remote as a whole, where `rclone check` agreed that this one is;
+    /// looked at only if local snapshots are to go.
+    pub checked: Vec<SnapshotId>,
+}
+
+impl From<Outcome> for Uploaded {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            checked: Vec::new(),
+        }
+    }
+}
+
 /// What is uploaded, with the manifest that travels.
 struct Carried<'a> {
     folder: &'a str,
@@ -88,7 +106,7 @@ pub fn run(
     step: &CloudSyncStep,
     source: Source<'_>,
     context: Context<'_>,
-) -> Result<Outcome> {
+) -> Result<Uploaded> {
     let hinted = |error| {
         rclone::hinted(
             error,
@@ -150,7 +168,7 @@ impl Upload<'_> {
         format!("{}/{folder}", self.step.remote)
     }
 
-    fn run(mut self) -> Result<Outcome> {
+    fn run(mut self) -> Result<Uploaded> {
         self.shelves = published::shelves(&self.rclone, &self.desk, &self.step.remote)?;
         let attempts = self.shelves.values().map(|shelf| shelf.attempt);
         let newest = attempts.max().unwrap_or(0);
@@ -161,7 +179,7 @@ impl Upload<'_> {
             ..self.step.limits.clone()
         };
         if let Some((message, hint)) = found.refusal(&limits) {
-            return Ok(Outcome::not(Status::Incomplete, message, hint));
+            return Ok(Outcome::not(Status::Incomplete, message, hint).into());
         }
         let published = self
             .shelves
@@ -172,7 +190,8 @@ impl Upload<'_> {
                 "{} is at {} already",
                 self.id(),
                 self.step.remote
-            )));
+            ))
+            .into());
         }
         self.begin()?;
         self.keep_aside(&found)?;
@@ -187,7 +206,38 @@ impl Upload<'_> {
         self.publish(&found, faults.len() as u64, &problems)?;
         let expired = if faults.is_empty() { self.expire()? } else { 0 };
         self.remember()?;
-        Ok(self.outcome(&found, faults.len() as u64, expired, problems))
+        let outcome = self.outcome(&found, faults.len() as u64, expired, problems);
+        let whole = outcome.status == Status::Succeeded && self.source.record.complete;
+        if self.step.give_back.is_empty() || !whole {
+            return Ok(outcome.into());
+        }
+        self.check()?;
+        Ok(Uploaded {
+            outcome,
+            checked: self.memory.uploaded,
+        })
+    }
+
+    /// Has rclone compare all that was uploaded with the snapshot.
+    fn check(&self) -> Result<()> {
+        let list = self.desk.named(ALL);
+        let current = self.at(CURRENT);
+        let from = self.source.folder;
+        let arguments = [
+            "check",
+            from,
+            &current,
+            "--one-way",
+            "--files-from-raw",
+            &list,
+        ];
+        if self.rclone.must(&arguments, &|| Ok(None))? {
+            return Ok(());
+        }
+        Err(Error::failed(format!(
+            "cloud copy failed: {} could not compare {current}",
+            self.step.program
+        )))
     }
 
     /// Compares the snapshot with the remote, and writes the lists.

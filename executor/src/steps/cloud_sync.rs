@@ -3,12 +3,13 @@
 //! Owns which snapshot that is and whether it is good; what is done with it is in [`crate::cloud`].
 
 use schema::{
-    Digest,
+    Digest, amount,
     journal::{Outcome, Status},
     plan::CloudSyncStep,
     record::SnapshotRecord,
 };
 
+use super::rotate;
 use crate::{
     cloud::upload::{self, Source},
     error::{Error, Result},
@@ -54,7 +55,23 @@ pub fn run(
         manifest: store.manifest(id)?,
         accepted: marks.accepted,
     };
-    upload::run(state, name, step, source, context)
+    let uploaded = upload::run(state, name, step, source, context)?;
+    let mut outcome = uploaded.outcome;
+    let mut gone = 0;
+    for deletion in &step.give_back {
+        // Law 7, whatever the plan says: the newest stays, and nothing goes that is not there too.
+        if deletion.id < id && uploaded.checked.contains(&deletion.id) {
+            rotate::give_back(store, deletion, context)?;
+            gone += 1;
+        }
+    }
+    if gone > 0 {
+        let snapshots = amount::plural(gone, "local snapshot", "local snapshots");
+        outcome
+            .message
+            .push_str(&format!("; checked, and {snapshots} given back"));
+    }
+    Ok(outcome)
 }
 
 /// Refuses a manifest that is not the one that was sealed: the copy would be as damaged.

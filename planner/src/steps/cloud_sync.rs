@@ -143,6 +143,10 @@ fn give_back(facts: &Facts<'_>, state: &CloudState) -> Vec<Deletion> {
     let Some(destination) = facts.destination else {
         return Vec::new();
     };
+    let mut snapshots = destination.snapshots.iter();
+    if snapshots.any(|one| facts::candidate(one).suspect) {
+        return Vec::new();
+    }
     let snapshots = destination.snapshots.iter();
     let gone: Vec<SnapshotId> = snapshots
         .filter(|one| state.memory.uploaded.contains(&one.record.id))
