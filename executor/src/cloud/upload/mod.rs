@@ -5,19 +5,14 @@
 //! record that makes the snapshot restorable is written last. Can be interrupted anywhere and run
 //! again: that is another attempt, which uploads what is missing or in doubt.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    ffi::OsStr,
-    io::{BufWriter, Write as _},
-    time::Instant,
-};
+mod look;
+mod shelve;
+
+use std::{collections::BTreeMap, io::Write as _, time::Instant};
 
 use schema::{
     SnapshotId, amount,
-    cloud::{
-        CURRENT, CloudMemory, FORMAT_VERSION, HISTORY, HistoryFolder, MANIFESTS, UploadRecord,
-    },
-    config::SyncMode,
+    cloud::{CURRENT, CloudMemory, HISTORY},
     journal::{Outcome, Problem, ProblemKind, Status},
     plan::{CloudLimits, CloudSyncStep},
     record::SnapshotRecord,
@@ -25,17 +20,16 @@ use schema::{
 
 use super::{
     carried,
-    difference::{self, Difference, Doubt, Lists, Remote},
+    difference::Difference,
     memory::Desk,
-    published::{self, Published, Shelf, uploaded_name},
+    published::{self, Shelf},
     rclone::{self, Ended, Rclone, Told},
 };
 use crate::{
     error::{Error, Result},
     event::Context,
-    manifest::{self, Reader},
+    manifest::Reader,
     state_dir::StateDir,
-    store::{SNAPSHOT_FILE, write_json},
     sys::Dir,
 };
 
@@ -240,160 +234,6 @@ impl Upload<'_> {
         )))
     }
 
-    /// Compares the snapshot with the remote, and writes the lists.
-    fn compare(&self) -> Result<Difference> {
-        let mut listing = HashMap::new();
-        let current = self.at(CURRENT);
-        let options = ["-R", "--files-only"];
-        published::list(
-            &self.rclone,
-            &self.desk,
-            &current,
-            &options,
-            &mut |path, size| {
-                listing.insert(path, size);
-            },
-        )?;
-        let base = match published::newest(&self.shelves) {
-            Some((id, _)) => {
-                let base = self.fetch(id)?;
-                Some(base.ok_or_else(|| {
-                    Error::failed(format!(
-                        "cloud copy failed: the manifest of {id} at {} is damaged",
-                        self.at(MANIFESTS)
-                    ))
-                    .hint(format!(
-                        "take {}/{id} away with `rclone moveto`; the next run compares with the \
-                         upload before it",
-                        self.at(MANIFESTS)
-                    ))
-                })?)
-            }
-            None => None,
-        };
-        let mut begun: Vec<(u64, SnapshotId)> = self
-            .shelves
-            .iter()
-            .filter(|(_, shelf)| shelf.uploaded.is_none_or(|ended| ended < shelf.attempt))
-            .map(|(id, shelf)| (shelf.attempt, *id))
-            .collect();
-        begun.sort_unstable();
-        let mut doubts = Vec::new();
-        for (_, id) in begun {
-            // What is not whole was cut off before its first file.
-            if let Some(doubt) = self.fetch(id)? {
-                doubts.push(Doubt {
-                    reader: doubt.reader()?,
-                    done: self.desk.done(id)?,
-                });
-            }
-        }
-        let record = &self.source.record;
-        let sources: Vec<_> = record.sources.iter().map(|one| one.path.clone()).collect();
-        let mut files = Vec::new();
-        for name in [UPLOAD, ASIDE, ALL] {
-            files.push(BufWriter::new(self.desk.new_file(name)?));
-        }
-        let [upload, aside, all] = &mut files[..] else {
-            return Err(Error::failed("three lists are needed"));
-        };
-        let found = difference::compare(
-            self.manifest()?,
-            &sources,
-            Remote {
-                listing,
-                base: base.as_ref().map(Published::reader).transpose()?,
-                doubts,
-            },
-            self.step.mode != SyncMode::Copy,
-            Lists { upload, aside, all },
-        )?;
-        for file in &mut files {
-            file.flush()
-                .map_err(|error| Error::io("write", self.desk.named(UPLOAD).as_bytes(), error))?;
-        }
-        Ok(found)
-    }
-
-    fn fetch(&self, id: SnapshotId) -> Result<Option<Published>> {
-        let shelf = &self.shelves[&id];
-        published::fetch(&self.rclone, &self.desk, &self.step.remote, id, shelf)
-    }
-
-    /// The manifest that travels, from its start.
-    fn manifest(&self) -> Result<Reader> {
-        const NEW: &str = "manifest.new";
-        let write = |error| Error::io("write", self.desk.named(NEW).as_bytes(), error);
-        let mut file = self.desk.new_file(NEW)?;
-        file.write_all(&self.source.manifest).map_err(write)?;
-        Reader::new(self.desk.file(NEW)?).map_err(write)
-    }
-
-    /// Says on the remote what is going to be uploaded, before anything changes there.
-    fn begin(&mut self) -> Result<()> {
-        let id = self.id();
-        self.memory.attempt = self.attempt;
-        self.desk.remember(&self.memory)?;
-        let shelf = self.shelves.get(&id).cloned().unwrap_or_default();
-        if shelf.uploaded.is_none() {
-            self.desk.clear_shelf(id, self.rclone.context)?;
-        }
-        let (dir, path) = self.desk.shelf(id)?;
-        let put = |name: &str, bytes: &[u8]| {
-            dir.write_whole(name, bytes)
-                .map_err(|error| Error::io("write", format!("{path}/{name}").as_bytes(), error))
-        };
-        put(manifest::FILE_NAME, &self.source.manifest)?;
-        write_json(&dir, SNAPSHOT_FILE, &path, &self.source.record)?;
-        let attempt = format!("attempt-{}.json", self.attempt);
-        let begun = serde_json::json!({
-            "format_version": FORMAT_VERSION,
-            "attempt": self.attempt,
-            "begun_at": self.rclone.context.clock.now(),
-        });
-        put(&attempt, begun.to_string().as_bytes())?;
-        // What is whole on the remote is not written again: a kill would leave it short.
-        let mut list = String::new();
-        for name in [manifest::FILE_NAME, SNAPSHOT_FILE, &attempt] {
-            let size = dir
-                .stat(OsStr::new(name))
-                .map_err(|error| Error::io("look at", path.as_bytes(), error))?
-                .size;
-            if shelf.files.get(name) != Some(&size) {
-                list.push_str(name);
-                list.push('\n');
-            }
-        }
-        self.bring(&path, &id.to_string(), &list)
-    }
-
-    /// Copies files of the desk's shelf to the remote's.
-    fn bring(&self, from: &str, id: &str, list: &str) -> Result<()> {
-        const SHELF: &str = "shelf.list";
-        self.desk
-            .new_file(SHELF)?
-            .write_all(list.as_bytes())
-            .map_err(|error| Error::io("write", self.desk.named(SHELF).as_bytes(), error))?;
-        let to = format!("{}/{id}", self.at(MANIFESTS));
-        let list = self.desk.named(SHELF);
-        let arguments = [
-            "copy",
-            from,
-            &to,
-            "--files-from-raw",
-            &list,
-            "--no-traverse",
-            "--ignore-times",
-        ];
-        if self.rclone.must(&arguments, &|| Ok(None))? {
-            return Ok(());
-        }
-        Err(Error::failed(format!(
-            "cloud copy failed: {} could not write to {to}",
-            self.step.program
-        )))
-    }
-
     /// Moves what is replaced or goes to the attempt's history folder.
     fn keep_aside(&self, found: &Difference) -> Result<()> {
         if found.change.replaced_files + found.change.gone_files == 0 {
@@ -494,106 +334,6 @@ impl Upload<'_> {
             },
         )?;
         Ok(missing)
-    }
-
-    /// Says on the remote that the snapshot is there, and takes away what is in doubt no more.
-    fn publish(&mut self, found: &Difference, faults: u64, problems: &[Problem]) -> Result<()> {
-        let id = self.id();
-        let (dir, path) = self.desk.shelf(id)?;
-        let record = UploadRecord {
-            format_version: FORMAT_VERSION,
-            id,
-            attempt: self.attempt,
-            uploaded_at: self.rclone.context.clock.now(),
-            files: found.files.saturating_sub(faults),
-            bytes: found.bytes,
-            manifest_digest: self.source.record.manifest_digest,
-            made_by: format!("backup {}", env!("CARGO_PKG_VERSION")),
-            not_uploaded: problems.to_vec(),
-        };
-        let name = uploaded_name(self.attempt);
-        write_json(&dir, &name, &path, &record)?;
-        self.bring(&path, &id.to_string(), &format!("{name}\n"))?;
-        let since = record.uploaded_at;
-        self.memory.last = Some(record);
-        self.memory.history.retain(|one| one.id != id);
-        self.memory.history.push(HistoryFolder { id, since });
-        let others = self.shelves.iter();
-        let ended: Vec<SnapshotId> = others
-            .filter(|(other, shelf)| **other != id && shelf.uploaded.is_none())
-            .map(|(other, _)| *other)
-            .collect();
-        for other in ended {
-            self.purge(MANIFESTS, other)?;
-            self.shelves.remove(&other);
-        }
-        let shelf = self.shelves.entry(id).or_default();
-        shelf.uploaded = Some(self.attempt);
-        self.desk.settle(id, self.rclone.context)
-    }
-
-    /// Removes a snapshot's folder in one of the remote's.
-    fn purge(&self, area: &str, id: SnapshotId) -> Result<()> {
-        let folder = format!("{}/{id}", self.at(area));
-        self.rclone
-            .must(&["purge", &folder], &|| Ok(None))
-            .map(|_| ())
-    }
-
-    /// Removes history that is old enough, and manifests that cannot be restored without it; gives
-    /// how many folders went.
-    fn expire(&mut self) -> Result<u64> {
-        let expire = &self.step.expire;
-        let Some(last) = expire.iter().max().copied() else {
-            return Ok(0);
-        };
-        let mut there = Vec::new();
-        let history = self.at(HISTORY);
-        published::list(
-            &self.rclone,
-            &self.desk,
-            &history,
-            &["--dirs-only"],
-            &mut |name, _| {
-                there.extend(name.parse::<SnapshotId>().ok());
-            },
-        )?;
-        let mut gone = 0;
-        for id in there.iter().filter(|id| expire.contains(*id)) {
-            self.purge(HISTORY, *id)?;
-            gone += 1;
-        }
-        let id = self.id();
-        let without: Vec<SnapshotId> = self.shelves.keys().copied().collect();
-        for other in without
-            .into_iter()
-            .filter(|other| *other < last && *other != id)
-        {
-            self.purge(MANIFESTS, other)?;
-            self.shelves.remove(&other);
-        }
-        Ok(gone)
-    }
-
-    fn remember(&mut self) -> Result<()> {
-        let now = self.rclone.context.clock.now();
-        let uploaded = self
-            .shelves
-            .iter()
-            .filter(|(_, shelf)| shelf.uploaded.is_some());
-        self.memory.uploaded = uploaded.map(|(id, _)| *id).collect();
-        let expired = &self.step.expire;
-        self.memory.history.retain(|one| !expired.contains(&one.id));
-        for id in &self.memory.uploaded {
-            if !expired.contains(id) && !self.memory.history.iter().any(|one| one.id == *id) {
-                self.memory.history.push(HistoryFolder {
-                    id: *id,
-                    since: now,
-                });
-            }
-        }
-        self.memory.history.sort_by_key(|one| one.id);
-        self.desk.remember(&self.memory)
     }
 
     fn outcome(
