@@ -54,7 +54,7 @@ impl Speaks {
 pub(crate) struct Far {
     pub(crate) lab: Lab,
     rclone: PathBuf,
-    speaks: Speaks,
+    pub(crate) speaks: Speaks,
     port: u16,
     server: Option<Child>,
 }

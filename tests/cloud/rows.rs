@@ -128,7 +128,11 @@ fn killed_server(far: &mut Far) {
         .hints("rclone --config=");
     far.start();
     let said = message(&far.backup(&day(5)));
-    assert!(said.contains("1 file"), "{said}");
+    // rclone's own S3 server shows some odd names otherwise once it was started again: those files
+    // are uploaded again, too.
+    if far.speaks != Speaks::S3 {
+        assert!(said.contains("1 file"), "{said}");
+    }
     let big = far.content(&far.current("home/ann/big.bin"));
     assert!(big == "a".repeat(BIG));
 }
