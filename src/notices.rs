@@ -1,5 +1,5 @@
-//! Telling people what no step of a run tells: errors before there is a plan, refused plans, and
-//! runs that were deferred for too long.
+//! Telling people what no step of a run tells: errors before there is a plan, refused plans, runs
+//! that were deferred for too long, and what a health check found.
 //!
 //! Owns when that is told. Whom, how and in which words is the executor's.
 
@@ -15,6 +15,7 @@ use executor::{
 use planner::findings::code;
 use schema::{
     Config, Finding, Report, RunResult, Severity, SnapshotId,
+    health::{Health, HealthVerdict},
     journal::{Outcome, REPORT_FORMAT_VERSION, Status, StepReport},
     plan::{Channel, LastGood, NOTIFY, NotifyStep},
 };
@@ -187,6 +188,27 @@ pub(crate) fn of_waiting(
     let now = context.clock.now();
     let report = unbegun(config, now, RunResult::Deferred, vec![finding]);
     of_deferral(settings, config, &state, &report, context)
+}
+
+/// Tells of a health check that found something; whether anyone was told. A dead man's switch waits
+/// for backups and is left alone.
+pub(crate) fn of_health(config: &Config, health: &Health, context: Context<'_>) -> bool {
+    let wanted = &config.notifications;
+    if !wanted.on_failure {
+        return false;
+    }
+    let mut channels = wanted.channels();
+    channels.retain(|channel| !matches!(channel, Channel::Healthcheck { .. }));
+    let result = match health.verdict {
+        HealthVerdict::Error => RunResult::Failed,
+        HealthVerdict::Warning | HealthVerdict::Ok => RunResult::Incomplete,
+    };
+    let report = unbegun(config, health.checked_at, result, health.findings.clone());
+    let last_good = health.last_good.map(|good| LastGood {
+        id: good.id,
+        started_at: good.started_at,
+    });
+    tell(&channels, &report, last_good, Occasion::Health, context)
 }
 
 /// Tells these channels; whether any of them was told.
