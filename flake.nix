@@ -62,6 +62,7 @@
             name: file:
             pkgs.runCommand "backup-${name}" { nativeBuildInputs = [ self.packages.${system}.default ]; } ''
               mkdir "$out"
+              cp ${file} "$out/config.json"
               backup check ${file} | tee "$out/check"
               backup --config ${file} --state-dir /var/lib/backup systemd-units --to "$out/units"
             '';
@@ -114,13 +115,22 @@
               acl
               attr
               btrfs-progs
+              dbus
+              debootstrap
               e2fsprogs
               exfat
               exfatprogs
+              fish
               libcap
+              libnotify
+              mandoc
+              msmtp
               ntfs3g
               openssh
+              openssl
+              python3Packages.python-dbusmock
               rclone
+              rsnapshot
               rsync
               sshfs
               strace
@@ -128,6 +138,7 @@
               tzdata
               util-linux
               xfsprogs
+              zsh
               zstd
             ];
 

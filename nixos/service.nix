@@ -27,7 +27,6 @@ rec {
 
   service =
     {
-      description,
       # The name of its rules in sandbox.nix.
       box,
       arguments,

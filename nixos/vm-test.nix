@@ -87,6 +87,8 @@
         device = machine.succeed("basename $(readlink -f /sys/block/vdb/device)").strip()
         since = machine.succeed("date '+%F %T'").strip()
         machine.succeed(f"echo {device} > /sys/bus/virtio/drivers/virtio_blk/unbind")
+        # systemd does this as well, sooner or later.
+        machine.execute("umount --lazy /mnt/backup")
         machine.wait_until_fails("mountpoint -q /mnt/backup")
         machine.wait_until_succeeds(
             f"journalctl -u backup.service --since '{since}' | grep 'destination not mounted'"

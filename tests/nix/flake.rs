@@ -169,6 +169,8 @@ fn every_output_of_the_flake_evaluates_and_its_checks_build() {
         }
     }
 
+    a_script_does_what_its_lines_say(&result.join("module-scripts/config.json"));
+
     flake.run(&[
         "build",
         "--out-link",
@@ -188,6 +190,35 @@ fn every_output_of_the_flake_evaluates_and_its_checks_build() {
             .unwrap();
         assert!(out.status.success(), "{name}: {out:?}");
     }
+}
+
+/// Runs the scripts that the module made of lines.
+fn a_script_does_what_its_lines_say(config: &Path) {
+    let config: Value = serde_json::from_slice(&fs::read(config).unwrap()).unwrap();
+    let script = |key: &str| config[key].as_str().unwrap().to_owned();
+    let mut post = Command::new(script("postBackupScript"));
+    post.env("BACKUP_RESULT", "failed")
+        .env("BACKUP_RUN_ID", "r");
+    let out = post.output().unwrap();
+    let told = String::from_utf8(out.stdout).unwrap();
+    assert_eq!(told, "backup: failed, snapshot none, run r\n");
+    // Without what a run gives it, a strict shell ends it.
+    let out = Command::new(script("postBackupScript"))
+        .env_clear()
+        .output()
+        .unwrap();
+    assert!(!out.status.success() && out.stdout.is_empty(), "{out:?}");
+
+    let text = fs::read_to_string(script("preBackupScript")).unwrap();
+    let at = |part: &str| {
+        text.find(part)
+            .unwrap_or_else(|| panic!("no {part}: {text}"))
+    };
+    assert!(at("set -euo pipefail") < at("export PATH="), "{text}");
+    assert!(
+        at("-sqlite/bin${PATH:+:$PATH}") < at(".backup /var/backup/app.db"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -214,5 +245,32 @@ fn the_script_of_the_virtual_machine_is_python() {
             String::from_utf8_lossy(&out.stderr)
         ),
         Err(_) => crate::lab::skip(test, "python3 is not installed"),
+    }
+}
+
+#[test]
+fn the_development_shell_has_what_the_tests_need() {
+    let read = |name: &str| fs::read_to_string(Path::new(ROOT).join(name)).unwrap();
+    let (test, flake) = (read("test"), read("flake.nix"));
+    let table = test
+        .split("needs='")
+        .nth(1)
+        .unwrap()
+        .split('\'')
+        .next()
+        .unwrap();
+    let wanted: Vec<&str> = table
+        .lines()
+        .filter_map(|line| line.split(' ').nth(1))
+        .collect();
+    assert!(wanted.len() > 15, "{wanted:?}");
+    let shell = flake.split("devShells").nth(1).unwrap();
+    // The compiler comes with the shell.
+    for attribute in wanted
+        .iter()
+        .filter(|name| !["gcc", "glibc.dev"].contains(name))
+    {
+        let is_there = shell.lines().any(|line| line.trim() == *attribute);
+        assert!(is_there, "{attribute} is missing in flake.nix, devShells");
     }
 }

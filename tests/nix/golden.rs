@@ -25,6 +25,11 @@ pub(crate) fn systems(test: &str) -> Option<Systems> {
     }
     let golden = read();
     if golden["sources"] != json!(hash()) {
+        assert!(
+            env::var_os("CI").is_none(),
+            "{test}: tests/nix/golden.json is older than the module; renew it with BLESS=1 \
+             HWC_NIXPKGS=... cargo test --test nix golden"
+        );
         skip(
             test,
             "tests/nix/golden.json is older than the module and there is no nixpkgs to renew it \
@@ -52,10 +57,42 @@ fn evaluate(nix: &Nix, nixpkgs: &Nixpkgs) -> Systems {
             serde_json::from_str(&without_hashes(&found.to_string())).unwrap();
         for system in systems.values_mut() {
             system["config"] = serde_json::from_str(system["config"].as_str().unwrap()).unwrap();
+            for unit in system["units"].as_object_mut().unwrap().values_mut() {
+                unit["lines"] = json!(lines(unit["text"].as_str().unwrap()));
+                unit.as_object_mut().unwrap().remove("text");
+            }
         }
         systems
     };
     SYSTEMS.get_or_init(all).clone()
+}
+
+/// What NixOS gives each service to find programs and data with, of whatever versions it has.
+const SURROUNDINGS: [&str; 3] = [
+    "Environment=\"PATH=",
+    "Environment=\"LOCALE_ARCHIVE=",
+    "Environment=\"TZDIR=",
+];
+
+/// The lines of a unit with their section, sorted, less what another nixpkgs has otherwise. How a
+/// rebuild treats a unit is no matter of systemd's, and stands as a section of its own.
+pub(crate) fn lines(text: &str) -> Vec<String> {
+    let mut section = "";
+    let mut found = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if line.starts_with('[') {
+            section = line;
+        } else if line.starts_with("X-") {
+            found.push(format!("[NixOS] {line}"));
+        } else if line.contains('=')
+            && !line.starts_with('#')
+            && !SURROUNDINGS.iter().any(|start| line.starts_with(start))
+        {
+            found.push(format!("{section} {line}"));
+        }
+    }
+    found.sort();
+    found
 }
 
 /// The examples, and systems that examples would be too odd for, each with its file.
@@ -101,7 +138,9 @@ fn hash() -> String {
     let mut all = files(&root.join("nixos"));
     all.extend(files(&root.join("examples")));
     all.extend(files(&root.join("tests/nix/systems")));
-    all.push(root.join("tests/nix/system.nix"));
+    for name in ["agenix", "old-nixos", "system"] {
+        all.push(root.join(format!("tests/nix/{name}.nix")));
+    }
     // What no evaluated option depends on.
     all.retain(|file| !file.ends_with("nixos/package.nix") && !file.ends_with("nixos/vm-test.nix"));
     let mut sum = Sha256::new();

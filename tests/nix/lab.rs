@@ -111,6 +111,11 @@ impl Nix {
             "{} is no lib of nixpkgs: look at HWC_NIXPKGS and HWC_NIXPKGS_LIB",
             lib.display()
         );
+        assert!(
+            lib.join("fileset").exists(),
+            "{} is of before 2023: name a newer lib by HWC_NIXPKGS_LIB",
+            lib.display()
+        );
         let nixos = path.join("nixos/lib/eval-config.nix").exists();
         Some(Nixpkgs { path, lib, nixos })
     }

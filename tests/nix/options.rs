@@ -356,3 +356,35 @@ fn a_misspelt_option_is_an_error() {
         .unwrap_err();
     assert!(error.contains("keepDialy"), "{error}");
 }
+
+#[test]
+fn the_options_render_as_documentation() {
+    let Some((nix, nixpkgs)) = Nix::with_lib("the_options_render_as_documentation") else {
+        return;
+    };
+    let docs = nix.eval(
+        &format!(
+            "let
+               lib = import {};
+               inherit ({}) options;
+               ours = builtins.filter (option: option.visible && !option.internal && lib.hasPrefix \"hwc.\" option.name)
+                 (lib.optionAttrSetToDocList options);
+             in map (option: removeAttrs option [ \"declarations\" \"loc\" ]) ours",
+            nixpkgs.lib_literal(),
+            nixpkgs.import("bare", "")
+        ),
+        &Value::Null,
+    );
+    let docs = docs.as_array().unwrap();
+    assert!(docs.len() > 55, "{}", docs.len());
+    for option in docs {
+        let name = option["name"].as_str().unwrap();
+        assert!(option["description"].as_str().unwrap().len() > 10, "{name}");
+        // The words of an error message; without them it would be "unspecified".
+        let of_type = option["type"].as_str().unwrap();
+        assert!(
+            !of_type.is_empty() && of_type != "unspecified",
+            "{name}: {of_type}"
+        );
+    }
+}

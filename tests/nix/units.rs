@@ -10,7 +10,7 @@ use schema::{Config, Span};
 use serde_json::Value;
 
 use crate::{
-    golden::systems,
+    golden::{lines, systems},
     lab::{PROGRAM, skip},
 };
 
@@ -20,31 +20,22 @@ const IN_STORE: &str = "/nix/store/backup-0/bin/backup";
 /// Lines as `[Section] key=value`, in one spelling and in no order.
 type Lines = BTreeSet<String>;
 
-/// What NixOS puts into each unit of its own: what a shell finds, and how a rebuild treats it.
-const OF_NIXOS: [&str; 5] = [
-    "[Service] Environment=\"PATH=",
-    "[Service] Environment=\"LOCALE_ARCHIVE=",
-    "[Service] Environment=\"TZDIR=",
-    "[Service] X-RestartIfChanged=no",
-    "[Service] X-StopIfChanged=no",
-];
+/// Lines with their values as they are to be compared.
+fn spelled(lines: impl IntoIterator<Item = String>) -> Lines {
+    let lines = lines.into_iter().flat_map(|line| {
+        let (place, value) = line.split_once('=').unwrap();
+        let key = place.split_once(' ').unwrap().1;
+        let values = spelled_alike(key, value).into_iter();
+        values
+            .map(|value| format!("{place}={value}"))
+            .collect::<Vec<_>>()
+    });
+    lines.filter(|line| !line.starts_with("[NixOS]")).collect()
+}
 
-fn lines(text: &str) -> Lines {
-    let mut section = "";
-    let mut found = Lines::new();
-    for line in text.lines().map(str::trim) {
-        if line.starts_with('[') {
-            section = line;
-        } else if let Some((key, value)) = line.split_once('=').filter(|_| !line.starts_with('#')) {
-            for value in spelled_alike(key, value) {
-                let line = format!("{section} {key}={value}");
-                if !OF_NIXOS.iter().any(|start| line.starts_with(start)) {
-                    found.insert(line);
-                }
-            }
-        }
-    }
-    found
+/// The lines of one unit of a system.
+fn of_unit(unit: &Value) -> Vec<String> {
+    serde_json::from_value(unit["lines"].clone()).unwrap()
 }
 
 /// A value in one spelling of several that systemd reads alike; a list as its members.
@@ -73,7 +64,7 @@ fn of_nixos(system: &Value) -> Vec<(String, Lines)> {
     let units = system["units"].as_object().unwrap().iter();
     let mut units: Vec<(String, Lines)> = units
         .map(|(name, unit)| {
-            let mut found = lines(unit["text"].as_str().unwrap());
+            let mut found = spelled(of_unit(unit));
             // NixOS makes the links itself that `systemctl enable` would make.
             for wanted in unit["wantedBy"].as_array().unwrap() {
                 found.insert(format!("[Install] WantedBy={}", wanted.as_str().unwrap()));
@@ -90,7 +81,7 @@ fn of_program(config: &Config) -> Vec<(String, Lines)> {
     let mut units: Vec<(String, Lines)> = render(config, &Layout::of_root(IN_STORE))
         .into_iter()
         .filter(|unit| unit.name != POWER_RULE)
-        .map(|unit| (unit.name.to_owned(), lines(&unit.text)))
+        .map(|unit| (unit.name.to_owned(), spelled(lines(&unit.text))))
         .collect();
     units.sort();
     units
@@ -148,10 +139,11 @@ fn a_rebuild_neither_starts_nor_ends_a_backup() {
     };
     for (name, system) in &systems {
         for (unit, of) in system["units"].as_object().unwrap() {
-            let text = of["text"].as_str().unwrap();
-            if unit.ends_with(".service") {
-                assert!(text.contains("X-RestartIfChanged=false"), "{name}, {unit}");
-                assert!(text.contains("X-StopIfChanged=false"), "{name}, {unit}");
+            let lines = of_unit(of);
+            for key in ["X-RestartIfChanged", "X-StopIfChanged"] {
+                let line = format!("[NixOS] {key}=false");
+                let is_there = lines.contains(&line) || !unit.ends_with(".service");
+                assert!(is_there, "{name}, {unit}: {line}");
             }
         }
     }
@@ -162,6 +154,16 @@ fn a_rebuild_neither_starts_nor_ends_a_backup() {
         assert!(unit.ends_with(".service"), "{unit}");
         assert_eq!(of["wantedBy"], Value::Array(vec![]), "{unit}");
     }
+}
+
+/// A unit file of its lines.
+fn text(lines: &[String]) -> String {
+    let mut text = String::new();
+    for line in lines.iter().filter(|line| !line.starts_with("[NixOS]")) {
+        let (section, line) = line.split_once("] ").unwrap();
+        text.push_str(&format!("{section}]\n{line}\n"));
+    }
+    text
 }
 
 #[test]
@@ -186,7 +188,7 @@ fn systemd_accepts_the_modules_units() {
         let mut files = Vec::new();
         for (unit, of) in system["units"].as_object().unwrap() {
             // It looks whether what a unit starts is there.
-            let text = of["text"].as_str().unwrap().replace(IN_STORE, PROGRAM);
+            let text = text(&of_unit(of)).replace(IN_STORE, PROGRAM);
             let file = folder.path().join(unit);
             fs::write(&file, text).unwrap();
             files.push(file);
