@@ -56,6 +56,8 @@ pub fn settle(
     for step in plan.steps.iter().filter(owed) {
         let outcome = match &step.action {
             Action::PostScript(script) => script_now(plan, step, script, &report, context),
+            // Whoever asked for it knows.
+            Action::Notify(_) if result == RunResult::Interrupted => continue,
             Action::Notify(notify) => {
                 let remembered = || state.last_good().unwrap_or_default();
                 let last_good = notify.last_good.or_else(remembered);

@@ -180,7 +180,10 @@ impl<'a> Worker<'a> {
     ) -> Result<T> {
         self.with(|context| {
             work(context).inspect_err(|error| {
-                notices::of_error(self.settings, self.config, error, scheduled, context);
+                // `settle`, which the unit runs after this process, tells of a run that began.
+                if !(self.by_units && self.owes()) {
+                    notices::of_error(self.settings, self.config, error, scheduled, context);
+                }
             })
         })
     }

@@ -41,4 +41,18 @@ impl Worker<'_> {
         let report = parts::run(&state, plan, part, context)?;
         Ok(Some(self.show(&state, &report)))
     }
+
+    /// Whether a run is interrupted, and what it owes then is not done yet.
+    pub(super) fn owes(&self) -> bool {
+        let owes = || {
+            let Some(state) = StateDir::open(&self.settings.state_dir)? else {
+                return Ok(false);
+            };
+            match state.unfinished()? {
+                Some(run) => Ok(!state.replay(&run.plan.run_id)?.is_settled()),
+                None => Ok(false),
+            }
+        };
+        executor::Result::unwrap_or_default(owes())
+    }
 }

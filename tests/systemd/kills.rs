@@ -123,6 +123,40 @@ fn a_part_ends_before_the_post_script_of_a_killed_coordinator_runs() {
 }
 
 #[test]
+fn a_killed_part_is_told_of_once_and_continued() {
+    let Some(mut machine) = machine("a_killed_part_is_told_of_once_and_continued") else {
+        return;
+    };
+    machine.configure(&config());
+    machine.drop_in(
+        "backup-local.service",
+        "[Service]\nExecStartPre=/bin/sh -c 'until [ -e /lab/go ]; do sleep 0.1; done'\n",
+    );
+    machine.boot();
+    machine.sh("systemctl start mnt-backup.mount").ok();
+    machine.sh("systemctl start backup.service").ok();
+    machine.wait_for("the part", || {
+        machine.property("backup-local.service", "ActiveState") == "activating"
+    });
+    machine
+        .sh("systemctl kill -s KILL backup-local.service")
+        .ok();
+    machine.wait_for("the unit's end", || {
+        machine.property("backup.service", "ActiveState") == "failed"
+    });
+    let post = machine.read("lab/post.log");
+    assert_eq!(post.lines().count(), 1, "{post}");
+    assert!(post.starts_with("failed "), "{post}");
+    let told = machine.read("lab/told.log");
+    assert_eq!(told.matches("\nresult ").count(), 0, "{told}");
+    assert!(told.starts_with("result failed"), "{told}");
+    machine.write("lab/go", "");
+    machine.sh("systemctl start --wait backup.service").ok();
+    assert_eq!(machine.report()["result"], "success");
+    assert_eq!(machine.sh("ls /var/lib/backup/runs | wc -l").ok(), "1");
+}
+
+#[test]
 fn whichever_process_is_killed_at_whatever_instant_the_run_is_continued() {
     let test = "whichever_process_is_killed_at_whatever_instant_the_run_is_continued";
     let Some(mut machine) = machine(test) else {
