@@ -358,7 +358,8 @@ pub(crate) struct Diff {
 #[command(
     after_help = "Exits with 0 if all is well, with 3 if a person should look, and with 1 if there \
 is no backup to rely on or soon will be none. Nothing is written to sources and snapshots. The \
-result is remembered for `backup status`, but not with --now, which reads no stored data either."
+result is remembered for `backup status`, and people are told of errors once a day and of a new \
+warning once (notifications.*); but not with --now, which reads no stored data either."
 )]
 pub(crate) struct Health {
     /// Read no stored data; else each check reads the next share of it (monitoring.verifySubset)

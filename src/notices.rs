@@ -1,5 +1,5 @@
-//! Telling people what no step of a run tells: errors before there is a plan, refused plans, and
-//! runs that were deferred for too long.
+//! Telling people what no step of a run tells: errors before there is a plan, refused plans, runs
+//! that were deferred for too long, and what a health check found.
 //!
 //! Owns when that is told. Whom, how and in which words is the executor's.
 
@@ -12,8 +12,10 @@ use executor::{
     state_dir::StateDir,
     steps,
 };
+use planner::findings::code;
 use schema::{
-    Config, Finding, Report, RunResult, SnapshotId,
+    Config, Finding, Report, RunResult, Severity, SnapshotId,
+    health::{Health, HealthVerdict},
     journal::{Outcome, REPORT_FORMAT_VERSION, Status, StepReport},
     plan::{Channel, LastGood, NOTIFY, NotifyStep},
 };
@@ -143,20 +145,25 @@ pub(crate) fn of_deferral(
     let now = context.clock.now();
     let known = state.deferrals()?;
     let mut deferrals = known.unwrap_or_else(|| Deferrals::new(now));
-    let last_good = last_good(settings, config, Some(state), context);
     // Without any backup the first deferred run is what its age is counted from.
-    let since = last_good.map_or(deferrals.since, |good| good.started_at);
-    let late = planner::schedule::late_since(config, Some(since), now).is_some();
+    let is_late = |good: Option<LastGood>| {
+        let since = good.map_or(deferrals.since, |good| good.started_at);
+        planner::schedule::late_since(config, Some(since), now).is_some()
+    };
     let wanted = &config.notifications;
-    if late && wanted.on_failure && !deferrals.told_lately(now) {
-        let told = tell(
-            &wanted.channels(),
-            report,
-            last_good,
-            Occasion::Late,
-            context,
-        );
-        if told {
+    let asked = wanted.enable && wanted.on_failure && !deferrals.told_lately(now);
+    // The destination, which may sleep, is looked at only where there is something to tell.
+    if asked && is_late(state.last_good().unwrap_or_default()) {
+        let last_good = last_good(settings, config, Some(state), context);
+        if is_late(last_good)
+            && tell(
+                &wanted.channels(),
+                report,
+                last_good,
+                Occasion::Late,
+                context,
+            )
+        {
             deferrals.told_at = Some(now);
         }
     }
@@ -164,6 +171,44 @@ pub(crate) fn of_deferral(
         state.remember_deferrals(Some(deferrals))?;
     }
     Ok(())
+}
+
+/// The same for an unfinished run that is not continued now, and why.
+pub(crate) fn of_waiting(
+    settings: &Settings,
+    config: &Config,
+    because: &str,
+    context: Context<'_>,
+) -> executor::Result<()> {
+    let Some(state) = StateDir::open(&settings.state_dir)? else {
+        return Ok(());
+    };
+    let finding = Finding::new(Severity::Deferral, code::ON_BATTERY, because)
+        .hint("plug the machine in, or run `backup apply`, which does not ask");
+    let now = context.clock.now();
+    let report = unbegun(config, now, RunResult::Deferred, vec![finding]);
+    of_deferral(settings, config, &state, &report, context)
+}
+
+/// Tells of a health check that found something; whether anyone was told. A dead man's switch waits
+/// for backups and is left alone.
+pub(crate) fn of_health(config: &Config, health: &Health, context: Context<'_>) -> bool {
+    let wanted = &config.notifications;
+    if !wanted.on_failure {
+        return false;
+    }
+    let mut channels = wanted.channels();
+    channels.retain(|channel| !matches!(channel, Channel::Healthcheck { .. }));
+    let result = match health.verdict {
+        HealthVerdict::Error => RunResult::Failed,
+        HealthVerdict::Warning | HealthVerdict::Ok => RunResult::Incomplete,
+    };
+    let report = unbegun(config, health.checked_at, result, health.findings.clone());
+    let last_good = health.last_good.map(|good| LastGood {
+        id: good.id,
+        started_at: good.started_at,
+    });
+    tell(&channels, &report, last_good, Occasion::Health, context)
 }
 
 /// Tells these channels; whether any of them was told.

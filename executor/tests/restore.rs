@@ -27,7 +27,7 @@ use executor::{
     Error, ErrorKind,
     event::{Context, Event, Observer, Phase, Silent, Stop},
     manifest::{self, Entry, Writer, xattrs_digest},
-    restore::{Choice, Request, plan, run},
+    restore::{Choice, Request, check_room, plan, run},
     store::Store,
     survey::Bounds,
     sys::{Dir, Kind, attributes},
@@ -1280,6 +1280,7 @@ fn a_target_without_room_is_refused_with_the_numbers() {
     let lab = Lab::new(|tree| {
         write(&tree.join("x/big"), &"x".repeat(3 << 20));
         write(&tree.join("y/small"), "x");
+        write(&tree.join("z/half"), &"x".repeat(600 << 10));
     });
     let target = lab.out("small");
     fs::create_dir(&target).unwrap();
@@ -1297,6 +1298,10 @@ fn a_target_without_room_is_refused_with_the_numbers() {
     // What has room goes to the file system that is mounted there.
     let fits = lab.restore("y", &target, false);
     let there = target.join("small").exists();
+    // Two that fit each alone and not together.
+    let half = |to: &str| lab.plan("z", &target.join(to), false).unwrap();
+    let one = check_room(&lab.store, &[half("a")]);
+    let both = check_room(&lab.store, &[half("a"), half("b")]);
     Command::new("umount").arg(&target).status().unwrap();
     let (message, hint) = refused(result);
     assert!(message.starts_with("insufficient space"), "{message}");
@@ -1306,6 +1311,9 @@ fn a_target_without_room_is_refused_with_the_numbers() {
     );
     assert!(hint.contains("free space"), "{hint}");
     assert_eq!(fits.unwrap().status, Status::Succeeded);
+    one.unwrap();
+    let (message, _) = refused(both);
+    assert!(message.starts_with("insufficient space"), "{message}");
     assert!(there && !target.join("small").exists());
     assert_eq!(left, Vec::<String>::new());
 }

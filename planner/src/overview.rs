@@ -44,13 +44,14 @@ pub fn overview<Z: TimeZone>(
     let decision = retention::decide(&policy, now.with_timezone(&Utc), &found);
     let exact = sharing::is_exact(&held);
     held.iter()
-        .map(|one| {
+        .zip(sharing::alone(&held))
+        .map(|(one, frees)| {
             let kept = decision.keep.get(&one.id);
             let expired = decision.expire.get(&one.id);
             let standing = Standing {
                 kept: kept.map(|kept| kept.reasons.clone()).unwrap_or_default(),
                 expires: expired.map(|expired| expired.reason),
-                frees: sharing::frees(&held, &[one.id])[0],
+                frees,
                 exact,
             };
             (one.id, standing)

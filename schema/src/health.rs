@@ -37,6 +37,9 @@ pub struct Health {
     pub cloud: Option<CloudCopy>,
     /// What was found, the gravest first.
     pub findings: Vec<Finding>,
+    /// When people were told of what is still so; none if they were not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_at: Option<DateTime<FixedOffset>>,
 }
 
 impl Health {

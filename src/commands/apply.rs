@@ -68,6 +68,7 @@ pub(crate) fn run(arguments: &Apply, settings: &Settings, out: &Out) -> Result<u
                 }
                 Due::Later(because) => {
                     out.say(&format!("deferred: {because}"));
+                    notices::of_waiting(settings, &config, &because, context)?;
                     return Ok(exit::DEFERRED);
                 }
                 Due::Run(only) => options.only = only,

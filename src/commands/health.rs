@@ -3,21 +3,22 @@
 use anyhow::Result;
 use chrono::{DateTime, FixedOffset, Local};
 use executor::{
-    ErrorKind,
+    Error, ErrorKind,
     clock::Clock,
     event::{Context, Event},
     health::{measure, read_share},
     state_dir::StateDir,
 };
+use planner::findings::code;
 use schema::{
-    Config, Inventory,
+    Config, Finding, Inventory, Severity,
     health::{Health, HealthVerdict, Measured, VerifiedShare},
 };
 
 use crate::{
     cli,
     commands::{apply::Worker, plan::bar},
-    exit, metrics,
+    exit, metrics, notices,
     out::Out,
     render,
     settings::Settings,
@@ -72,12 +73,29 @@ fn remembered(
                 Err(error) => measured.not_verified = Some(error.message),
             }
         }
-        let health = check(settings, config, now, measured, context)?;
-        for finding in &health.findings {
+        let mut health = check(settings, config, now, measured, context)?;
+        let checked = format!("checked: {}", render::health::summary(&health));
+        let checked = Finding::new(Severity::Note, code::HEALTH_CHECKED, checked);
+        for finding in [&checked].into_iter().chain(&health.findings) {
             context.observer.event(Event::Noticed(finding));
         }
-        if let Err(error) = state.and_then(|state| state.remember_health(&health)) {
+        let last = state.as_ref().map(StateDir::health);
+        let last = last.ok().and_then(|last| last.ok().flatten());
+        let is_news = planner::health::is_news(&health, last.as_ref());
+        if health.verdict != HealthVerdict::Ok && !is_news {
+            health.told_at = last.and_then(|last| last.told_at);
+        }
+        let remember = |health: &Health| match &state {
+            Ok(state) => state.remember_health(health).err(),
+            Err(error) => Some(Error::failed(error.message.clone())),
+        };
+        if let Some(error) = remember(&health) {
             out.say(&format!("note: this is not remembered: {}", error.message));
+        }
+        // Remembered before, because telling may take its time and be ended.
+        if is_news && notices::of_health(config, &health, context) {
+            health.told_at = Some(context.clock.now());
+            remember(&health);
         }
         metrics::write(settings, config, out);
         Ok(health)

@@ -82,7 +82,12 @@ impl FindView {
     ) -> Self {
         let unmanaged = destination.unmanaged.iter().map(|folder| NotSearched {
             snapshot: format!("{}/{}", folder.tier, folder.name),
-            because: "it has no manifest; `backup adopt` makes one".to_owned(),
+            because: folder
+                .record_fault
+                .as_ref()
+                .or(destination.record_fault.as_ref())
+                .cloned()
+                .unwrap_or_else(|| "it has no manifest; `backup adopt` makes one".to_owned()),
         });
         Self {
             pattern: pattern.to_owned(),

@@ -88,21 +88,15 @@ fn a_check_changes_nothing_but_what_is_remembered_and_the_status_shows_it() {
         .says("destination not mounted");
     let status = lab.run(&["status"]).expect(0);
     status.says("Health 1 error, checked just now");
+    let log = fs::read_to_string(lab.path("log/backup-health.log")).unwrap();
+    let lines: Vec<&str> = log.lines().collect();
     assert!(
-        fs::read_to_string(lab.path("log").join(logged(&lab)))
-            .unwrap()
-            .contains("not mounted")
+        lines[0].ends_with("info - checked: the backup can be relied on"),
+        "{log}"
     );
-}
-
-/// The log file that health is written to.
-fn logged(lab: &Lab) -> &'static str {
-    let own = "backup-health.log";
-    if lab.path("log").join(own).exists() {
-        own
-    } else {
-        "backup-coordinator.log"
-    }
+    assert!(lines[1].ends_with("info - checked: 1 error"), "{log}");
+    let error = |line: &&&str| line.contains(" error - destination not mounted");
+    assert_eq!(lines.iter().filter(error).count(), 1, "{log}");
 }
 
 #[test]
@@ -264,4 +258,58 @@ fn an_interrupted_check_is_none_and_its_share_comes_again() {
     assert!(!lab.path("state/verified.json").exists());
     let told = lab.run(&["health", "--json"]).expect(0).json();
     assert_eq!(told["verified"]["files_read"], 4);
+}
+
+#[test]
+fn people_are_told_once_of_what_is_wrong_and_a_dead_mans_switch_is_left_alone() {
+    let mut lab = lab();
+    let tell = format!(
+        "cat >> '{0}'; [ ! -e '{1}' ]",
+        lab.text("told"),
+        lab.text("broken")
+    );
+    let tell = lab.script("tell", &tell);
+    lab.set(
+        "notifications",
+        json!({
+            "enable": true,
+            "desktop": false,
+            "command": tell,
+            "healthcheck": {"url": "http://127.0.0.1:9/"},
+        }),
+    );
+    let told = |lab: &Lab| {
+        let text = fs::read_to_string(lab.path("told")).unwrap_or_default();
+        let _ = fs::remove_file(lab.path("told"));
+        let reports = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
+        reports.map(Result::unwrap).collect::<Vec<Value>>()
+    };
+    // Nobody can be told of the first error, so the next check tells of it.
+    lab.write("broken", "");
+    lab.run(&["health"]).expect(1);
+    assert_eq!(told(&lab).len(), 1);
+    fs::remove_file(lab.path("broken")).unwrap();
+    lab.run(&["health"]).expect(1);
+    let reports = told(&lab);
+    assert_eq!(reports.len(), 1);
+    assert_eq!(reports[0]["result"], "failed");
+    assert_eq!(warnings(&reports[0]), ["no-good-backup"]);
+    lab.run(&["health"]).expect(1);
+    assert_eq!(told(&lab).len(), 0, "it was told just now");
+    // A second one is told, one that is only supposed is not, and neither is that all is well.
+    fs::rename(lab.path("mnt"), lab.path("away")).unwrap();
+    lab.at(NIGHT, &["health"]).expect(1);
+    assert_eq!(told(&lab).len(), 0);
+    lab.run(&["health"]).expect(1);
+    assert_eq!(told(&lab).len(), 1);
+    fs::rename(lab.path("away"), lab.path("mnt")).unwrap();
+    // That the switch could not be pinged by the run is told over the channel that works.
+    lab.run(&["apply"]).expect(0);
+    told(&lab);
+    lab.run(&["health"]).expect(3);
+    assert_eq!(warnings(&told(&lab)[0]), ["nobody-was-told"]);
+    lab.set("notifications.onFailure", false);
+    fs::rename(lab.path("mnt"), lab.path("away")).unwrap();
+    lab.run(&["health"]).expect(1);
+    assert_eq!(told(&lab).len(), 0);
 }

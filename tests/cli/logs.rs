@@ -7,6 +7,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+use serde_json::json;
+
 use crate::lab::{Lab, PROGRAM, in_path, names, skipped};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
@@ -54,6 +56,36 @@ fn each_part_has_its_file_and_each_record_is_one_line() {
         "{local}"
     );
     assert!(!local.contains("pre-script") && !coordinator.contains(" snapshot: "));
+}
+
+#[test]
+fn the_cloud_and_health_checks_have_files_of_their_own() {
+    let mut lab = Lab::new();
+    lab.run(&["health", "--quick"]);
+    let health = read(&lab, "backup-health.log");
+    assert!(health.contains(" - "), "{health}");
+    assert_eq!(names(&lab.path("log")), ["backup-health.log"]);
+    if !in_path("rclone") {
+        skipped("the_cloud_has_a_file_of_its_own because there is no rclone");
+        return;
+    }
+    lab.write(
+        "rclone.conf",
+        "[vault]\ntype = alias\nremote = /nonexistent\n",
+    );
+    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    fs::set_permissions(lab.path("rclone.conf"), closed).unwrap();
+    lab.set(
+        "cloud",
+        json!({
+            "enable": true, "syncMode": "copy", "provider": "custom", "remote": "vault:",
+            "configFile": lab.path("rclone.conf"),
+        }),
+    );
+    lab.at(FIRST, &["apply"]);
+    let cloud = read(&lab, "backup-cloud.log");
+    assert!(cloud.contains(" cloud-sync: started\n"), "{cloud}");
+    assert!(!read(&lab, "backup-coordinator.log").contains(" cloud-sync: "));
 }
 
 #[test]

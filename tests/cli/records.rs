@@ -80,6 +80,20 @@ fn a_damaged_record_hides_no_other_snapshot_and_its_own_is_never_deleted_nor_lin
 }
 
 #[test]
+fn a_snapshot_with_a_damaged_record_gets_a_new_one_by_adoption() {
+    let lab = nights(&[FIRST, SECOND]);
+    fs::write(record(&lab, SECOND, "snapshot.json"), "{").unwrap();
+    lab.at(THIRD, &["health"]).hints("backup adopt");
+    let records = lab.stored(&format!(".backup/snapshots/{}", id_of(SECOND)));
+    fs::rename(records, lab.path("aside")).unwrap();
+    lab.run(&["adopt", "--yes"]).expect(0);
+    let json = lab.at(THIRD, &["list", "--json"]).expect(0).json();
+    assert_eq!(json["snapshots"].as_array().unwrap().len(), 2);
+    lab.run(&["verify", "--all"]).expect(0);
+    assert_eq!(basis(&lab.backup(THIRD), &lab), *id_of(SECOND));
+}
+
+#[test]
 fn damaged_marks_mean_pinned_until_a_person_says_otherwise() {
     let mut lab = nights(&[FIRST, SECOND]);
     lab.set("local.keepDaily", 1);

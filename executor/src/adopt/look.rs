@@ -118,6 +118,11 @@ fn tiers(store: &Store, destination: &DestinationState) -> Result<Looked> {
             continue;
         };
         let io = |error: Errno| store.io("look at", &from, error);
+        if one.record_fault.is_some() {
+            let because = "this program made it and its record is damaged: see `backup health`";
+            looked.passed_over.push((from, because.to_owned()));
+            continue;
+        }
         match named_by_date(&name) {
             Some(made_at) => {
                 let escaped = format!("{}/{}", one.tier, escape(bytes(&name)));

@@ -7,6 +7,7 @@
 mod begun;
 mod look;
 mod read;
+mod tree;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -34,7 +35,8 @@ use crate::{
 
 pub use begun::begun;
 pub use look::{Looked, look};
-use read::{Read, Tree};
+use read::Read;
+use tree::Tree;
 
 /// Stored inodes with more than one name: the digest of their content and the snapshot that first
 /// stored it.
@@ -131,7 +133,7 @@ fn one(
     // Its record was on disk before it was moved.
     if frame.is_full()? {
         frame.publish()?;
-        read::learn(store, tree.id, tree.home, known, context)?;
+        tree::learn(store, tree.id, tree.home, known, context)?;
         return Ok(nothing);
     }
     let from =
@@ -233,14 +235,15 @@ fn learn(store: &Store, context: Context<'_>) -> Result<Known> {
         .filter_map(|name| name.to_str()?.parse::<SnapshotId>().ok())
     {
         if let Some(home) = store.home_of(id)?
-            && let Some(record) = store.record(id)?
+            // A damaged record tells nothing, and is no reason to adopt nothing.
+            && let Ok(Some(record)) = store.record(id)
             && record.engine == Engine::Adopted
         {
             ids.insert((record.started_at, id), home);
         }
     }
     for ((_, id), home) in ids {
-        read::learn(store, id, home, &mut known, context)?;
+        tree::learn(store, id, home, &mut known, context)?;
     }
     Ok(known)
 }

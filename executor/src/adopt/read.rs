@@ -3,55 +3,39 @@
 //! Reads only. Threads read content; lines are written in the manifest's order.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     ffi::OsString,
     os::unix::ffi::OsStrExt as _,
-    sync::{Arc, LazyLock},
+    sync::Arc,
 };
 
 use rustix::io::Errno;
 use schema::{
-    SnapshotId, Tier,
-    config::AbsolutePath,
+    SnapshotId,
     escape::display,
     journal::{Problem, ProblemKind},
-    pattern::Excludes,
     record::{SnapshotTotals, SourceRecord},
 };
 
-use super::Known;
+use super::{
+    Known,
+    tree::{Tree, groups},
+};
 use crate::{
     copy::{Copier, CopyError},
     crew::{self, Foreman},
     error::{Error, Result, reason},
     event::{Context, Event, Phase, Progress, Stop},
-    manifest::{Cursor, Entry, Writer, xattrs_digest},
-    store::Store,
-    survey::Bounds,
-    sys::{Dir, Kind, Stat, attributes, bytes},
+    manifest::{Entry, Writer, xattrs_digest},
+    sys::{Dir, Kind, Stat, attributes},
     walk::{Visit, Walk},
 };
-
-static NOTHING: LazyLock<Excludes> = LazyLock::new(Excludes::default);
 
 /// Entries that one job reads, and their bytes.
 const ENTRIES: usize = 256;
 const BYTES: u64 = 8 << 20;
 /// Problems that a record lists.
 const LISTED: usize = 1000;
-
-/// A tree to read.
-pub(super) struct Tree<'a> {
-    /// The snapshot that it becomes.
-    pub(super) id: SnapshotId,
-    /// Its path in the snapshot.
-    pub(super) at: Vec<u8>,
-    /// The folder that holds it, and its name there.
-    pub(super) parent: Dir,
-    pub(super) name: OsString,
-    /// The configured sources.
-    pub(super) sources: &'a [AbsolutePath],
-}
 
 /// What a tree holds.
 pub(super) struct Read {
@@ -106,84 +90,6 @@ pub(super) fn read(
             .collect()
     })?;
     Ok(reading.read)
-}
-
-impl Tree<'_> {
-    fn walk(&self) -> Result<Walk<'static>> {
-        let io = |error: Errno| Error::io("look at", bytes(&self.name), error);
-        let stat = self.parent.stat(&self.name).map_err(io)?;
-        let parent = self.parent.again().map_err(io)?;
-        Ok(whole(parent, self.name.clone(), &stat))
-    }
-
-    /// The path in the snapshot of a path in the tree.
-    fn path(&self, path: &[u8]) -> Vec<u8> {
-        let between: &[u8] = if self.at.is_empty() || path.is_empty() {
-            b""
-        } else {
-            b"/"
-        };
-        [self.at.as_slice(), between, path].concat()
-    }
-}
-
-fn whole(parent: Dir, name: OsString, stat: &Stat) -> Walk<'static> {
-    let bounds = Bounds {
-        excludes: &NOTHING,
-        one_file_system: true,
-        never: None,
-    };
-    Walk::new(parent, name, stat, bounds)
-}
-
-/// Inodes that have several names in this tree: one file with several names, as its source was.
-fn groups(tree: &Tree<'_>, context: Context<'_>) -> Result<HashSet<u64>> {
-    let mut seen: HashMap<u64, bool> = HashMap::new();
-    for visit in tree.walk()? {
-        context.stop.check()?;
-        if let Visit::Leaf(stat) = visit
-            && stat.nlink > 1
-        {
-            seen.entry(stat.ino)
-                .and_modify(|again| *again = true)
-                .or_insert(false);
-        }
-    }
-    seen.retain(|_, again| *again);
-    Ok(seen.into_keys().collect())
-}
-
-/// Learns which inodes of an adopted snapshot have which content.
-pub(super) fn learn(
-    store: &Store,
-    id: SnapshotId,
-    home: Tier,
-    known: &mut Known,
-    context: Context<'_>,
-) -> Result<()> {
-    let dir = store.snapshot(home, id)?;
-    let io = |error: Errno| store.io("look at", &format!("{home}/{id}"), error);
-    let mut walk = whole(
-        dir.again().map_err(io)?,
-        ".".into(),
-        &dir.stat_self().map_err(io)?,
-    );
-    let mut cursor = Cursor::new(store.manifest(id)?);
-    while let Some(visit) = walk.next() {
-        context.stop.check()?;
-        if let Visit::Leaf(stat) = visit
-            && stat.kind == Kind::File
-            && stat.nlink > 1
-            && !known.contains_key(&stat.ino)
-            && let Some(entry) = cursor
-                .find(walk.path())
-                .map_err(|error| store.io("read", &format!("the manifest of {id}"), error))?
-            && let (Some(digest), Some(stored)) = (entry.digest, entry.stored)
-        {
-            known.insert(stat.ino, (digest, stored));
-        }
-    }
-    Ok(())
 }
 
 /// An entry on its way to a thread.

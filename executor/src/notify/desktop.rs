@@ -115,7 +115,10 @@ fn command(session: &Session, message: &Message, root: bool) -> Command {
             "--",
         ])
         .arg(&message.title)
-        .arg(markup(&text::shortened(&message.body, LONGEST)))
+        .arg(markup(&text::shortened(
+            &at_a_glance(&message.body),
+            LONGEST,
+        )))
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", &session.home)
@@ -128,6 +131,13 @@ fn command(session: &Session, message: &Message, root: bool) -> Command {
         command.uid(session.uid).gid(session.gid);
     }
     command
+}
+
+/// A body without the list of paths: all sessions are shown it, and arguments are seen by all users,
+/// so what one user's files are called is not for the others.
+fn at_a_glance(body: &str) -> String {
+    let lines = body.split_inclusive('\n');
+    lines.filter(|line| !line.starts_with("  ")).collect()
 }
 
 /// The body may hold markup by the Desktop Notifications Specification, so what looks like it is
@@ -252,6 +262,12 @@ mod tests {
         assert_eq!(of("tty", "user", "active"), None);
         assert_eq!(of("wayland", "user", "closing"), None);
         assert_eq!(graphical_user("nonsense"), None);
+    }
+
+    #[test]
+    fn what_the_files_of_others_are_called_is_not_shown() {
+        let body = "Step snapshot is incomplete:\n  /home/ann/diary: permission denied\n\nSafe.\n";
+        assert_eq!(at_a_glance(body), "Step snapshot is incomplete:\n\nSafe.\n");
     }
 
     #[test]

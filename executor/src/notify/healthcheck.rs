@@ -25,7 +25,7 @@ pub(super) enum Ping {
 pub(super) fn of(news: &News<'_>) -> Ping {
     match (news.occasion, news.report.result) {
         (Occasion::Test, _) | (Occasion::Result, RunResult::Success) => Ping::Success,
-        (Occasion::Result | Occasion::Late, _) => Ping::Fail,
+        (Occasion::Result | Occasion::Late | Occasion::Health, _) => Ping::Fail,
     }
 }
 

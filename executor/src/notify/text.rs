@@ -35,6 +35,8 @@ pub enum Occasion {
     Result,
     /// Runs were deferred for so long that the last good backup is too old.
     Late,
+    /// Health was checked, and the report has what was found.
+    Health,
     /// Someone wants to see whether messages arrive.
     Test,
 }
@@ -68,6 +70,8 @@ pub fn message(news: &News<'_>) -> Message {
     let (end, gravity) = match (news.occasion, report.result) {
         (Occasion::Test, _) => ("test message", Gravity::Good),
         (Occasion::Late, _) => ("late", Gravity::Doubtful),
+        (Occasion::Health, RunResult::Failed) => ("NOT healthy", Gravity::Bad),
+        (Occasion::Health, _) => ("health needs a look", Gravity::Doubtful),
         (Occasion::Result, RunResult::Success) => ("done", Gravity::Good),
         (Occasion::Result, RunResult::Incomplete) => match &report.snapshot {
             Some(sealed) if !sealed.suspect.is_empty() => ("suspect", Gravity::Doubtful),
@@ -89,12 +93,18 @@ pub fn message(news: &News<'_>) -> Message {
         page.paragraph(what_happened(news));
         page.paragraph(safe(news));
         page.paragraph(what_to_do(report));
-        page.paragraph(vec![format!(
-            "Run {}, {} to {}. `backup status` says more.",
-            report.run_id,
-            at(report.started_at),
-            at(report.ended_at)
-        )]);
+        page.paragraph(vec![match news.occasion {
+            Occasion::Health => format!(
+                "Health was checked {}. `backup health` says more.",
+                at(report.ended_at)
+            ),
+            _ => format!(
+                "Run {}, {} to {}. `backup status` says more.",
+                report.run_id,
+                at(report.started_at),
+                at(report.ended_at)
+            ),
+        }]);
     }
     Message {
         title: line(&format!("Backup of {}: {end}", report.host)),
@@ -245,7 +255,7 @@ fn safe(news: &News<'_>) -> Vec<String> {
                 good.id,
                 age(news.now - good.started_at)
             ),
-            None => "No good snapshot is known of: nothing is safe yet.".to_owned(),
+            None => "No good snapshot is known of on this machine.".to_owned(),
         });
     }
     lines

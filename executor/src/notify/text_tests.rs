@@ -168,6 +168,37 @@ fn every_result_reads_well() {
 }
 
 #[test]
+fn a_health_check_says_what_is_wrong_and_what_is_safe() {
+    let mut checked = report(RunResult::Failed);
+    checked.findings = vec![
+        Finding::new(
+            Severity::Error,
+            "backup-too-old",
+            "the last good backup is 5 days old",
+        )
+        .hint("attach the drive and run `backup now`"),
+        Finding::new(Severity::Note, "x", "a note is not told"),
+    ];
+    let message = of(&checked, Occasion::Health, last_good());
+    assert_eq!(message.title, "Backup of atlas: NOT healthy");
+    assert_eq!(message.gravity, Gravity::Bad);
+    let expected = "\
+The last good backup is 5 days old
+
+Safe: the newest good snapshot is 2025-01-15_02-00-00, 24 hours old.
+
+What to do: attach the drive and run `backup now`
+
+Health was checked 2025-01-16 02:31 +01:00. `backup health` says more.
+";
+    assert_eq!(message.body, expected);
+    checked.result = RunResult::Incomplete;
+    let message = of(&checked, Occasion::Health, last_good());
+    assert_eq!(message.title, "Backup of atlas: health needs a look");
+    assert_eq!(message.gravity, Gravity::Doubtful);
+}
+
+#[test]
 fn no_name_breaks_a_line_or_fills_the_page() {
     let mut hostile = report(RunResult::Failed);
     let long = "x".repeat(100_000);

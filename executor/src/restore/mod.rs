@@ -4,6 +4,7 @@
 //! same stream of entries ([`source`]). Never writes to a snapshot, never follows a symlink
 //! below the target, never takes anything away: what is in the way is kept aside.
 
+mod choice;
 mod compare;
 mod copying;
 mod frames;
@@ -32,7 +33,7 @@ use schema::{
     SnapshotId,
     escape::{display, escape, unescape},
     journal::Outcome,
-    plan::{Owner, RestoreStep},
+    plan::RestoreStep,
 };
 
 use crate::{
@@ -42,6 +43,7 @@ use crate::{
     store::Store,
     sys::{Dir, Kind, bytes},
 };
+pub use choice::Choice;
 pub use paths::{Selection, select};
 pub use room::check_room;
 
@@ -70,17 +72,6 @@ pub struct Request<'a> {
     pub aside_suffix: String,
     /// What of it, whose it becomes and how sure to be.
     pub choice: Choice,
-}
-
-/// What of a path is restored, whose it becomes and how sure to be.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Choice {
-    /// Names of the entries of a folder to restore; empty for all of it.
-    pub only: Vec<Vec<u8>>,
-    /// Whose everything is to be; none for whoever it was recorded for.
-    pub owner: Option<Owner>,
-    /// Read back what was written and compare it with the manifest.
-    pub read_back: bool,
 }
 
 /// Says what a restore would do. Reads only.

@@ -154,40 +154,19 @@ impl Source {
                 Step::Leave if std::mem::take(&mut passing) => continue,
                 Step::Leave => {}
                 Step::Enter(item) | Step::Leaf(item) => {
-                    if !self.is_chosen(&item.path) {
+                    if !self.choice.has(&item.path) {
                         passing = matches!(step, Step::Enter(_));
                         if passing {
                             self.skip_content();
                         }
                         continue;
                     }
-                    self.give_to_owner(item);
+                    self.choice.give(&mut item.wanted);
                 }
-                Step::Fault(_) if !self.is_chosen(&self.fault_at) => continue,
+                Step::Fault(_) if !self.choice.has(&self.fault_at) => continue,
                 Step::Fault(_) => {}
             }
             return Some(step);
-        }
-    }
-
-    /// Whether a path is of what was chosen; the whole always is.
-    fn is_chosen(&self, path: &[u8]) -> bool {
-        let only = &self.choice.only;
-        let top = path.split(|byte| *byte == b'/').next().unwrap_or(path);
-        only.is_empty() || path.is_empty() || only.iter().any(|name| name == top)
-    }
-
-    fn give_to_owner(&self, item: &mut Item) {
-        let Some(owner) = self.choice.owner else {
-            return;
-        };
-        let wanted = &mut item.wanted;
-        if (wanted.uid, wanted.gid) != (owner.uid, owner.gid) {
-            (wanted.uid, wanted.gid) = (owner.uid, owner.gid);
-            // A set-id bit is a grant of its owner's rights, not of another's.
-            if wanted.kind != Kind::Folder {
-                wanted.mode &= 0o1777;
-            }
         }
     }
 

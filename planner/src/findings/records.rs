@@ -27,7 +27,7 @@ pub(crate) fn damaged(destination: &DestinationState) -> Vec<Finding> {
                 "check the drive, and compare what is stored with `backup verify {name}`; \
                  `backup restore {tier}/{name}` reads from it. if another copy of its \
                  snapshot.json is there, put it back; else move its folder in \
-                 .backup/snapshots aside, and it is treated as a folder of your own"
+                 .backup/snapshots aside, and `backup adopt` makes a new record from its files"
             )),
         );
     }

@@ -96,6 +96,7 @@ pub fn check(config: &Config, inventory: &Inventory, measured: &Measured) -> Hea
         verified: measured.verified.clone(),
         cloud,
         findings,
+        told_at: None,
     }
 }
 

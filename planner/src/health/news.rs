@@ -1,24 +1,30 @@
-//! Whether people are to be told of a health check: errors each time, so that nobody forgets them,
-//! and warnings once, so that nobody learns to look away.
+//! Whether people are to be told of a health check: of errors each day that health is checked, so
+//! that nobody forgets them, and of warnings once, so that nobody learns to look away.
 
 use std::collections::BTreeSet;
 
+use chrono::TimeDelta;
 use schema::{
     Severity,
     health::{Health, HealthVerdict},
 };
 
+/// How long an error that was told rests: a bit less than a day, for daily checks.
+const REST: TimeDelta = TimeDelta::hours(20);
+
 /// Whether this check, after the last one, is worth telling.
 #[must_use]
 pub fn is_news(health: &Health, last: Option<&Health>) -> bool {
-    match health.verdict {
-        HealthVerdict::Ok => false,
-        HealthVerdict::Error => true,
-        HealthVerdict::Warning => {
-            let known = last.map(grave).unwrap_or_default();
-            !grave(health).is_subset(&known)
-        }
+    if health.verdict == HealthVerdict::Ok {
+        return false;
     }
+    let told = last.and_then(|last| Some((last, last.told_at?)));
+    let Some((last, told_at)) = told else {
+        return true;
+    };
+    let more = !grave(health).is_subset(&grave(last));
+    let rested = health.checked_at - told_at >= REST;
+    more || (health.verdict == HealthVerdict::Error && rested)
 }
 
 /// The codes of what a person should look at.

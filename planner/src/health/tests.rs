@@ -485,20 +485,34 @@ fn the_cloud_copy_has_its_age_and_its_rclone() {
 }
 
 #[test]
-fn errors_are_told_each_time_and_warnings_once() {
+fn errors_are_told_each_day_and_warnings_once() {
+    let told = |health: &Health| Health {
+        told_at: Some(health.checked_at),
+        ..health.clone()
+    };
     let sound = Case::nightly().check();
-    let old = Case::nightly().at("2025-02-12T02:30:00+01:00").check();
-    let warned =
-        |case: Case| case.measured(|of| of.lost = vec!["2025-02-03_02-00-00".parse().unwrap()]);
-    let lost = warned(Case::nightly()).check();
-    assert!(!is_news(&sound, None) && !is_news(&sound, Some(&old)));
-    assert!(is_news(&old, None) && is_news(&old, Some(&old)));
-    assert!(is_news(&lost, None) && is_news(&lost, Some(&sound)));
-    assert!(!is_news(&lost, Some(&lost)));
+    let old = |at: &str| Case::nightly().at(at).check();
+    let first = old("2025-02-12T02:30:00+01:00");
+    let lost = |of: &mut Measured| of.lost = vec!["2025-02-03_02-00-00".parse().unwrap()];
+    let warned = Case::nightly().measured(lost).check();
+    assert!(!is_news(&sound, None) && !is_news(&sound, Some(&told(&first))));
+    assert!(is_news(&first, None) && is_news(&first, Some(&sound)));
+    assert!(!is_news(
+        &old("2025-02-12T08:00:00+01:00"),
+        Some(&told(&first))
+    ));
+    assert!(is_news(
+        &old("2025-02-13T02:20:00+01:00"),
+        Some(&told(&first))
+    ));
+    // Of what nobody could be told, people are told the next time.
+    assert!(is_news(&warned, None) && is_news(&warned, Some(&warned)));
+    let later = Case::nightly()
+        .at("2025-02-11T20:00:00+01:00")
+        .measured(lost);
+    assert!(!is_news(&later.check(), Some(&told(&warned))));
     // One more is news again, and so is one that came back.
-    let more = warned(Case::nightly())
-        .destination("links", json!([]))
-        .check();
-    assert!(is_news(&more, Some(&lost)));
-    assert!(!is_news(&lost, Some(&more)));
+    let more = later.destination("links", json!([])).check();
+    assert!(is_news(&more, Some(&told(&warned))));
+    assert!(!is_news(&warned, Some(&told(&more))));
 }

@@ -6,12 +6,15 @@ mod mail;
 mod server;
 mod tls;
 
-use std::fs;
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
 
 use serde_json::{Value, json};
 
 use self::server::{Answer, Server};
-use crate::lab::{Lab, Ran, read_json, step};
+use crate::lab::{Lab, Ran, ran, read_json, skipped, step};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -170,6 +173,32 @@ fn an_error_before_there_is_a_plan_is_told() {
 }
 
 #[test]
+fn an_error_that_a_timer_meets_again_and_again_is_told_once_a_day() {
+    let mut lab = lab();
+    keep_reports(&mut lab);
+    lab.set(
+        "schedule",
+        json!({ "enable": true, "frequency": "daily", "timeOfDay": "01:00" }),
+    );
+    lab.backup(FIRST);
+    // Something that no plan can be made with.
+    lab.write("state/destinations.json", "{");
+    let due = |now: &str| lab.at(now, &["apply", "--if-due"]).expect(1);
+    due(SECOND);
+    assert_eq!(reports(&lab).len(), 1);
+    due("2025-03-06T02:15:00+01:00");
+    due("2025-03-06T12:15:00+01:00");
+    assert_eq!(reports(&lab).len(), 1);
+    due("2025-03-07T02:15:00+01:00");
+    assert_eq!(reports(&lab).len(), 2);
+    // A person is told each time.
+    lab.at("2025-03-07T02:20:00+01:00", &["apply"]).expect(1);
+    assert_eq!(reports(&lab).len(), 3);
+    let message = step(&reports(&lab)[0], "prepare")["message"].to_string();
+    assert!(message.contains("destinations.json"), "{message}");
+}
+
+#[test]
 fn another_run_at_work_is_nothing_to_tell_of() {
     let mut lab = lab();
     keep_reports(&mut lab);
@@ -235,6 +264,58 @@ fn runs_that_are_deferred_for_too_long_are_told_once_a_day() {
     lab.set("local.requireMount", true);
     deferred_at(&lab, "2025-04-04T03:00:00+01:00");
     assert_eq!(told(&lab), 2);
+}
+
+#[test]
+fn an_unfinished_run_that_waits_for_power_for_too_long_is_told() {
+    let test = "an_unfinished_run_that_waits_for_power_for_too_long_is_told";
+    let mut alone = Command::new("unshare");
+    alone.args(["--mount", "--propagation", "private", "true"]);
+    if !alone
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        skipped(&format!("{test} because there is no mount namespace"));
+        return;
+    }
+    let mut lab = lab();
+    keep_reports(&mut lab);
+    lab.set("schedule", json!({ "enable": true }));
+    lab.set("monitoring.maxAge", "2d");
+    lab.backup("2025-03-01T02:00:00+01:00");
+    lab.set("preBackupScript", lab.script("pre", "kill -9 $PPID"));
+    lab.at("2025-03-02T02:00:00+01:00", &["apply"])
+        .expect(128 + 9);
+    // A battery instead of what this machine has.
+    let battery = "mount -t tmpfs tmpfs /sys/class && mkdir -p /sys/class/power_supply/BAT0 && \
+                   cd /sys/class/power_supply/BAT0 && echo Battery > type && \
+                   echo Discharging > status && cd / && exec \"$@\"";
+    let on_battery = |now: &str| {
+        let arguments = ["apply", "--if-due", "--now", now];
+        let inner = lab.command(&arguments);
+        let mut command = lab.bare("unshare");
+        command
+            .args([
+                "--mount",
+                "--propagation",
+                "private",
+                "sh",
+                "-c",
+                battery,
+                "sh",
+            ])
+            .arg(inner.get_program())
+            .args(inner.get_args());
+        ran(command, &arguments).expect(75).says("on battery")
+    };
+    on_battery("2025-03-02T02:15:00+01:00");
+    assert_eq!(reports(&lab).len(), 0);
+    on_battery("2025-03-03T03:15:00+01:00");
+    on_battery("2025-03-03T03:30:00+01:00");
+    let told = reports(&lab);
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0]["findings"][0]["code"], "on-battery");
 }
 
 #[test]
