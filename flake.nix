@@ -128,6 +128,7 @@
               ntfs3g
               openssh
               openssl
+              python3Packages.pip
               python3Packages.python-dbusmock
               rclone
               rsnapshot
