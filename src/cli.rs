@@ -423,12 +423,26 @@ pub(crate) struct Restore {
     /// Replace files that are there and differ, keeping the old ones aside
     #[arg(long)]
     pub(crate) overwrite: bool,
+    /// Restore from the copy in the cloud; needs no drive
+    #[arg(long, value_name = "WHERE", conflicts_with = "as_of")]
+    pub(crate) from: Option<Origin>,
+    /// Folder for downloads, with room for them, until the restore has ended [default: the state
+    /// folder]
+    #[arg(long, value_name = "DIR", requires = "from")]
+    pub(crate) staging: Option<PathBuf>,
     /// Do not read back what was written
     #[arg(long)]
     pub(crate) no_read_back: bool,
     /// Show the snapshots that can be restored from
     #[arg(long, conflicts_with_all = ["snapshot", "dry_run", "overwrite", "in_place", "as_of"])]
     pub(crate) list: bool,
+}
+
+/// Where a restore takes its files from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Origin {
+    /// The copy on the rclone remote
+    Cloud,
 }
 
 #[derive(Debug, Args)]
@@ -443,6 +457,10 @@ pub(crate) struct Verify {
     /// All snapshots; what they share is read once
     #[arg(long, conflicts_with = "snapshot")]
     pub(crate) all: bool,
+    /// Compare the copy in the cloud: all sizes, and the content of one part in thirty, or of as
+    /// much as is said
+    #[arg(long, conflicts_with_all = ["snapshot", "all", "repair"])]
+    pub(crate) cloud: bool,
     /// Compare records, entries and metadata only, and read no content
     #[arg(long)]
     pub(crate) quick: bool,

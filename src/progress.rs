@@ -330,6 +330,7 @@ fn word(phase: Phase) -> &'static str {
         Phase::Remove => "remove",
         Phase::Restore => "restore",
         Phase::Verify => "verify",
+        Phase::Cloud => "cloud",
     }
 }
 

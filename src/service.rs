@@ -90,6 +90,7 @@ fn line(progress: &Progress) -> String {
         Phase::Remove => "removing an old snapshot",
         Phase::Restore => "restoring",
         Phase::Verify => "comparing",
+        Phase::Cloud => "transferring",
     };
     let of = |total: u64, text: String| match total {
         0 => String::new(),

@@ -6,7 +6,9 @@ use executor::{
     Error, error::reason, event::Context, scan, state_dir::StateDir, store::Store, survey::Survey,
     sys::mounts::is_mounted, verify::memory,
 };
-use schema::{Config, Inventory, inventory::DestinationState, plan::Part};
+use schema::{
+    Config, Inventory, SnapshotId, cloud::CloudState, inventory::DestinationState, plan::Part,
+};
 
 use crate::settings::{Settings, host_name};
 
@@ -116,7 +118,13 @@ pub(crate) fn inventory_for(
     }
     let destination = destination(settings, config, context)?;
     if only == Some(Part::Cloud) {
-        let inventory = inventory_of(settings, now, Some(destination))?;
+        let store = store(config)?;
+        let newest = store.as_ref().zip(planner::basis(&destination, now));
+        let newest = newest.map(|(store, basis)| (store, basis.id));
+        let inventory = Inventory {
+            cloud: cloud(settings, config, newest)?,
+            ..inventory_of(settings, now, Some(destination))?
+        };
         return Ok((inventory, None));
     }
     let store = store(config)?;
@@ -133,9 +141,24 @@ pub(crate) fn inventory_for(
     let inventory = Inventory {
         sources,
         rsync: config.local.use_rsync.then(scan::rsync),
+        cloud: cloud(settings, config, basis)?,
         ..inventory
     };
     Ok((inventory, Some(survey)))
+}
+
+/// What is known of the copies in the cloud without asking it.
+fn cloud(
+    settings: &Settings,
+    config: &Config,
+    newest: Option<(&Store, SnapshotId)>,
+) -> Result<Option<CloudState>> {
+    if !config.cloud.enable {
+        return Ok(None);
+    }
+    let state = StateDir::open(&settings.state_dir)?;
+    let remote = planner::cloud_remote(&config.cloud, &host_folder(config));
+    Ok(Some(scan::cloud(state.as_ref(), newest, &remote)))
 }
 
 /// An inventory without the sources, for plans that do not touch them.
@@ -156,5 +179,6 @@ pub(crate) fn inventory_of(
         destination,
         sources: Vec::new(),
         rsync: None,
+        cloud: None,
     })
 }

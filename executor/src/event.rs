@@ -80,6 +80,8 @@ pub enum Phase {
     Restore,
     /// Comparing snapshots with their manifests.
     Verify,
+    /// Copying to or from a remote.
+    Cloud,
 }
 
 /// Gets the events of a run.

@@ -5,6 +5,7 @@
 
 pub mod adopt;
 pub mod clock;
+pub mod cloud;
 pub mod copy;
 mod crew;
 pub mod deferrals;

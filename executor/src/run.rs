@@ -38,6 +38,7 @@ impl<'a> Session<'a> {
     pub(crate) fn new(state: &'a StateDir, plan: &Plan) -> Self {
         let destination = plan.steps.iter().find_map(|step| match &step.action {
             Action::DestinationCheck(check) => Some(check.clone()),
+            Action::CloudSync(sync) => sync.destination.clone(),
             _ => None,
         });
         Self {
@@ -376,8 +377,8 @@ fn act(
         Action::Adopt(step) => crate::adopt::run(session.store()?, &plan.run_id, step, context),
         Action::Restore(restore) => crate::restore::run(session.store()?, restore, &context),
         Action::CloudSync(sync) => {
-            let store = session.store()?;
-            steps::cloud_sync::run(store, &step.id, sync, sealed.as_ref(), context)
+            let state = session.state;
+            steps::cloud_sync::run(session.store()?, state, &step.id, sync, context)
         }
     }
 }

@@ -376,6 +376,33 @@ impl StateDir {
             .map_err(|error| Error::io("open", self.run_path(run_id).as_bytes(), error))
     }
 
+    /// Opens a folder of its own for something else that is remembered, making it where it is
+    /// missing; with its path.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn area(&self, name: &str) -> Result<(Dir, String)> {
+        let path = self.named(name);
+        let dir = self
+            .dir
+            .folder_or_new(OsStr::new(name), 0o700)
+            .map_err(|error| Error::io("make", path.as_bytes(), error))?;
+        Ok((dir, path))
+    }
+
+    /// As [`Self::area`], but `None` if it is missing. Writes nothing.
+    ///
+    /// # Errors
+    /// When it is there and cannot be opened.
+    pub fn existing_area(&self, name: &str) -> Result<Option<(Dir, String)>> {
+        let path = self.named(name);
+        match self.dir.folder(OsStr::new(name)) {
+            Ok(dir) => Ok(Some((dir, path))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(Error::io("open", path.as_bytes(), error)),
+        }
+    }
+
     fn named(&self, relative: &str) -> String {
         format!("{}/{relative}", self.path.trim_end_matches('/'))
     }

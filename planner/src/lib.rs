@@ -25,3 +25,4 @@ pub use overview::{Standing, overview};
 pub use pipeline::{Options, basis, last_good, plan};
 pub use small::{small, small_all};
 pub use stale::stale;
+pub use steps::cloud_sync::{options as cloud_options, remote as cloud_remote};

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     SnapshotId, Tier,
+    cloud::CloudState,
     config::AbsolutePath,
     record::{Capabilities, DestinationRecord, RotationRecord, SnapshotMarks, SnapshotRecord},
     rsync::RsyncFound,
@@ -41,6 +42,9 @@ pub struct Inventory {
     /// rsync, where `local.useRsync` is on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rsync: Option<RsyncFound>,
+    /// The cloud copies, where `cloud.enable` is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud: Option<CloudState>,
 }
 
 /// What a machine runs on.

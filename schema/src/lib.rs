@@ -5,6 +5,7 @@
 
 pub mod amount;
 pub mod capabilities;
+pub mod cloud;
 pub mod config;
 pub mod digest;
 pub mod duration;

@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Config, SnapshotId, Tier,
-    config::{AbsolutePath, OnPreBackupFailure},
+    cloud::CloudChange,
+    config::{AbsolutePath, MaxDelete, OnPreBackupFailure, SyncMode},
     digest::Digest,
     duration::Span,
     finding::{Finding, Severity},
@@ -141,7 +142,7 @@ pub enum Action {
     Snapshot(SnapshotStep),
     /// Brings the tiers to the wanted layout.
     Rotate(RotateStep),
-    /// Copies the snapshot that this run sealed to the cloud.
+    /// Copies the newest good snapshot to the cloud.
     CloudSync(CloudSyncStep),
     /// Runs the post-backup script.
     PostScript(ScriptStep),
@@ -450,21 +451,51 @@ pub struct Deletion {
     pub frees: u64,
 }
 
-/// Copies the snapshot that this run sealed to the cloud.
+/// Copies the newest good snapshot to the cloud.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CloudSyncStep {
     /// The program, found on the PATH.
     pub program: String,
-    /// Its arguments; `{snapshot}` stands for the folder of the snapshot, whose tier depends on
-    /// how it was sealed.
-    pub arguments: Vec<String>,
-    /// The remote folder, as rclone names it.
+    /// Options of each of its calls.
+    pub options: Vec<String>,
+    /// The host's folder on the remote, as rclone names it; `current`, `history` and `manifests`
+    /// are below it.
     pub remote: String,
     /// The rclone configuration; refused if others can read it.
     pub config_file: Option<AbsolutePath>,
     /// Time after which it is ended and the step failed.
     pub timeout: Span,
+    /// What happens to files that are on the remote only.
+    pub mode: SyncMode,
+    /// The snapshot that is copied, if it is good.
+    pub snapshot: SnapshotId,
+    /// The destination that holds it, where no other step of the plan checks it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<DestinationCheckStep>,
+    /// The last upload, as far as this machine knows.
+    pub last: Option<SnapshotId>,
+    /// What there will be to do, at most.
+    pub expected: CloudChange,
+    /// When it is refused before anything on the remote changes.
+    pub limits: CloudLimits,
+    /// History folders that go once the upload ended well: they are older than
+    /// `cloud.keepHistoryDays`.
+    pub expire: Vec<SnapshotId>,
+    /// Local snapshots that go once the remote was checked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub give_back: Vec<Deletion>,
+}
+
+/// When a cloud copy is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CloudLimits {
+    /// More files than this would go from `current`; none where nothing goes.
+    pub max_delete: Option<MaxDelete>,
+    /// Refuse a source without files, with less than half of the uploaded files, or with more than
+    /// half of them rewritten; false where a person has agreed.
+    pub guard: bool,
 }
 
 /// Tells a dead man's switch that a run starts.

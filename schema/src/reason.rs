@@ -85,11 +85,14 @@ pub enum ExpireReason {
         /// How many months are kept.
         keep_monthly: u32,
     },
+    /// It was uploaded, and `cloud.syncMode` is `move`.
+    InTheCloud,
 }
 
 impl fmt::Display for ExpireReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::InTheCloud => f.write_str("uploaded to the cloud (cloud.syncMode is move)"),
             Self::Superseded { by, .. } => write!(f, "superseded by {by} on the same day"),
             Self::PastLimits {
                 keep_daily,

@@ -7,6 +7,7 @@ pub(crate) mod completions;
 pub(crate) mod diff;
 pub(crate) mod due;
 pub(crate) mod find;
+pub(crate) mod from_cloud;
 pub(crate) mod health;
 pub(crate) mod init;
 pub(crate) mod list;

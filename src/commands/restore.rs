@@ -22,9 +22,10 @@ use schema::{
 };
 
 use crate::{
-    cli::{At, Restore},
+    cli::{At, Origin, Restore},
     commands::{
         apply::Worker,
+        from_cloud::{self, Asked},
         list::{self, present},
     },
     exit::{self, invalid},
@@ -47,24 +48,51 @@ struct Wanted<'a> {
 
 /// Copies files and folders out of a snapshot, or lists the snapshots.
 pub(crate) fn run(arguments: &Restore, settings: &Settings, out: &Out) -> Result<u8> {
+    if arguments.list && arguments.from == Some(Origin::Cloud) {
+        return from_cloud::list(&settings.config(out)?, settings, out);
+    }
     if arguments.list {
         return list::run(&At { now: None }, settings, out);
     }
     let wanted = wanted(arguments)?;
     let config = settings.config(out)?;
+    if arguments.from != Some(Origin::Cloud) {
+        return restore(arguments, &wanted, &config, settings, out);
+    }
+    let asked = Asked {
+        snapshot: wanted.snapshot.unwrap_or_default(),
+        paths: &wanted.paths,
+        staging: arguments.staging.as_deref(),
+    };
+    let brought = from_cloud::bring(&asked, &config, settings, out)?;
+    let code = restore(arguments, &wanted, &brought, settings, out)?;
+    if code == exit::DONE && !arguments.dry_run {
+        from_cloud::clear(&brought, settings)?;
+    }
+    Ok(code)
+}
+
+/// Restores from the destination of a configuration.
+fn restore(
+    arguments: &Restore,
+    wanted: &Wanted<'_>,
+    config: &Config,
+    settings: &Settings,
+    out: &Out,
+) -> Result<u8> {
     let now = Local::now().fixed_offset();
-    let destination = present(settings, &config)?;
-    let named = snapshot(arguments, &wanted, &destination, now, out)?;
-    let worker = Worker::new(settings, out, &config, now);
+    let destination = present(settings, config)?;
+    let named = snapshot(arguments, wanted, &destination, now, out)?;
+    let worker = Worker::new(settings, out, config, now);
     let report = worker.with(|context| {
-        let steps = look(arguments, &wanted, &config, &named, now, context)?;
+        let steps = look(arguments, wanted, config, &named, now, context)?;
         worker.clear();
         if !agreed(arguments, &steps, settings, out)? {
             return Ok(None);
         }
         let inventory = take::inventory_of(settings, now, Some(destination))?;
         let actions = steps.into_iter().map(Action::Restore).collect();
-        let plan = planner::small_all(&config, &inventory, actions);
+        let plan = planner::small_all(config, &inventory, actions);
         worker.small(&plan, &inventory, context).map(Some)
     })?;
     let Some(report) = report else {

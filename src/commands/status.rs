@@ -4,6 +4,7 @@ use anyhow::Result;
 use chrono::{Local, TimeDelta};
 use executor::{
     clock::Clock,
+    cloud::memory,
     event::{Context, Silent},
     state_dir::StateDir,
 };
@@ -61,6 +62,10 @@ pub(crate) fn run(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> 
     if destination.is_some() {
         let inventory = take::inventory_of(settings, now, destination)?;
         view = view.noticed(planner::small(&config, &inventory, None).findings);
+    }
+    if let Some(state) = state.as_ref().filter(|_| config.cloud.enable) {
+        let remote = planner::cloud_remote(&config.cloud, &host);
+        view = view.in_the_cloud(&memory::recall(state, &remote).unwrap_or_default());
     }
     let health = state.as_ref().map(StateDir::health).transpose();
     view = view.checked(&config, health.unwrap_or_default().flatten().as_ref());

@@ -18,7 +18,7 @@ use schema::{
 
 use crate::{
     cli::Verify,
-    commands::{apply::Worker, plan::bar},
+    commands::{apply::Worker, from_cloud, plan::bar},
     exit,
     out::Out,
     render,
@@ -28,6 +28,9 @@ use crate::{
 
 /// Compares snapshots with their manifests; the exit code says whether they are whole.
 pub(crate) fn run(arguments: &Verify, settings: &Settings, out: &Out) -> Result<u8> {
+    if arguments.cloud {
+        return from_cloud::verify(arguments, settings, out);
+    }
     let config = settings.config(out)?;
     let now = Local::now().fixed_offset();
     let store = take::store_present(&config)?;

@@ -44,5 +44,6 @@ pub(super) fn verb(phase: Phase) -> &'static str {
         Phase::Remove => "removing",
         Phase::Restore => "restoring",
         Phase::Verify => "verifying",
+        Phase::Cloud => "transferring",
     }
 }

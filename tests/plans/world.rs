@@ -135,6 +135,7 @@ impl World {
                     damaged: vec![],
                 }),
                 rsync: None,
+                cloud: None,
                 sources: vec![source("/home", "8:2", 11)],
             },
             options: Options::default(),

@@ -1,5 +1,6 @@
 //! Looking at machine, destination and sources. Nothing here writes anything anywhere.
 
+mod cloud;
 mod destination;
 mod held;
 mod rsync;
@@ -9,6 +10,7 @@ use std::path::Path;
 
 use schema::inventory::Power;
 
+pub use cloud::cloud;
 pub use destination::destination;
 pub(crate) use destination::place;
 pub use rsync::rsync;

@@ -1,49 +1,39 @@
-//! Copies the snapshot that this run sealed to the cloud, with rclone.
+//! Copies the newest good snapshot to the cloud.
 //!
-//! Owns the start and the end of rclone; what it is told is in the plan. rclone only reads the
-//! snapshot, and never runs in it.
-
-use std::process::Command;
+//! Owns which snapshot that is and whether it is good; what is done with it is in [`crate::cloud`].
 
 use schema::{
-    journal::{Outcome, Sealed, Status},
+    Digest, amount,
+    journal::{Outcome, Status},
     plan::CloudSyncStep,
+    record::SnapshotRecord,
 };
 
-use super::child::{self, Ended};
+use super::rotate;
 use crate::{
+    cloud::upload::{self, Source},
     error::{Error, Result},
     event::Context,
+    manifest,
+    state_dir::StateDir,
     store::Store,
-    sys::{Kind, resolve::resolve},
 };
 
-/// What rclone's last line says when it never came to copying.
-const NO_CONNECTION: [&str; 10] = [
-    "dial tcp",
-    "no such host",
-    "connection refused",
-    "connection reset",
-    "network is unreachable",
-    "timeout",
-    "401",
-    "Unauthorized",
-    "didn't find section in config file",
-    "couldn't",
-];
-
-/// Copies the sealed snapshot.
+/// Copies the snapshot that the step names, if it is good.
 ///
 /// # Errors
-/// An interruption, or a destination that cannot be read.
+/// An interruption, a destination that cannot be read, or a remote that cannot be reached.
 pub fn run(
     store: &Store,
+    state: &StateDir,
     name: &str,
     step: &CloudSyncStep,
-    sealed: Option<&Sealed>,
     context: Context<'_>,
 ) -> Result<Outcome> {
-    let Some(sealed) = sealed.filter(|sealed| sealed.suspect.is_empty()) else {
+    let id = step.snapshot;
+    let marks = store.marks(id)?;
+    let record = store.record(id)?;
+    let Some(record) = record.filter(|record| record.suspect.is_empty() || marks.accepted) else {
         return Ok(Outcome::not(
             Status::Incomplete,
             format!(
@@ -53,77 +43,51 @@ pub fn run(
             "see why the snapshot is suspect; after `backup accept` the next run copies again",
         ));
     };
-    if let Some(refusal) = readable_by_others(step) {
-        return Ok(refusal);
-    }
     let home = store
-        .home_of(sealed.id)?
-        .ok_or_else(|| Error::failed(format!("snapshot {} is gone", sealed.id)))?;
-    let folder = store.named(&format!("{home}/{}", sealed.id));
-    let mut command = Command::new(&step.program);
-    command
-        .args(
-            step.arguments
-                .iter()
-                .map(|argument| match argument.as_str() {
-                    "{snapshot}" => &folder,
-                    _ => argument,
-                }),
-        )
-        // A remote may be a folder named relative to where rclone runs: never in a snapshot.
-        .current_dir("/");
-    let ended = child::run(command, name, step.timeout.as_duration(), context)?;
-    let hint = format!(
-        "try by hand: {}{} lsd {}",
-        step.program,
-        step.config_file
-            .as_ref()
-            .map(|file| format!(" --config={file}"))
-            .unwrap_or_default(),
-        step.remote.split(':').next().unwrap_or_default().to_owned() + ":"
-    );
-    Ok(match ended {
-        Ended::Well => Outcome::success(format!("{} is at {}", sealed.id, step.remote)),
-        Ended::Badly { how, last_line } => {
-            let what = if NO_CONNECTION.iter().any(|sign| last_line.contains(sign)) {
-                "connection failed"
-            } else {
-                "cloud copy failed"
-            };
-            let message = format!("{what}: {} {how}: {last_line}", step.program);
-            Outcome::not(Status::Failed, message, hint)
+        .home_of(id)?
+        .ok_or_else(|| Error::failed(format!("snapshot {id} is gone")))?;
+    let tree = store.snapshot(home, id)?;
+    check_manifest(store, &record)?;
+    let source = Source {
+        folder: &store.named(&format!("{home}/{id}")),
+        record: &record,
+        tree: &tree,
+        manifest: store.manifest(id)?,
+        accepted: marks.accepted,
+    };
+    let uploaded = upload::run(state, name, step, source, context)?;
+    let mut outcome = uploaded.outcome;
+    let mut gone = 0;
+    for deletion in &step.give_back {
+        // Law 7, whatever the plan says: the newest stays, and nothing goes that is not there too.
+        if deletion.id < id && uploaded.checked.contains(&deletion.id) {
+            rotate::give_back(store, deletion, context)?;
+            gone += 1;
         }
-        Ended::TooLate => Outcome::not(
-            Status::Failed,
-            format!(
-                "cloud copy failed: {} did not end within {} (cloud.timeout)",
-                step.program, step.timeout
-            ),
-            "raise cloud.timeout; the next run goes on with what is not copied yet",
-        ),
-    })
+    }
+    if gone > 0 {
+        let snapshots = amount::plural(gone, "local snapshot", "local snapshots");
+        outcome
+            .message
+            .push_str(&format!("; checked, and {snapshots} given back"));
+    }
+    Ok(outcome)
 }
 
-/// Why a configuration that holds credentials is not used.
-fn readable_by_others(step: &CloudSyncStep) -> Option<Outcome> {
-    let file = step.config_file.as_ref()?;
-    let refuse = |message: String, hint: String| Some(Outcome::not(Status::Failed, message, hint));
-    match resolve(file.as_path()) {
-        Ok(found) if found.stat.kind != Kind::File => refuse(
-            format!("{file} (cloud.configFile) is not a file"),
-            "name rclone's configuration: rclone config file".to_owned(),
-        ),
-        Ok(found) if found.stat.mode & 0o077 != 0 => refuse(
-            format!("{file} (cloud.configFile) can be read by others, and it holds credentials"),
-            format!("chmod 600 {file}"),
-        ),
-        Ok(_) => None,
-        Err(error) => refuse(
-            format!(
-                "{file} (cloud.configFile) cannot be read: {}",
-                crate::error::reason(&error.into())
-            ),
-            "name rclone's configuration: rclone config file".to_owned(),
-        ),
+/// Refuses a manifest that is not the one that was sealed: the copy would be as damaged.
+fn check_manifest(store: &Store, record: &SnapshotRecord) -> Result<()> {
+    let id = record.id;
+    let records = store.records(id)?;
+    let bytes = records.map(|records| records.read_whole(manifest::FILE_NAME));
+    let bytes = bytes
+        .transpose()
+        .map_err(|error| store.io("read", manifest::FILE_NAME, error))?
+        .flatten();
+    if bytes.is_some_and(|bytes| Digest::of(&bytes) == record.manifest_digest) {
+        return Ok(());
     }
+    Err(Error::failed(format!(
+        "the manifest of snapshot {id} is missing or damaged"
+    ))
+    .hint("run `backup verify`; the next snapshot can be uploaded"))
 }

@@ -177,6 +177,22 @@ fn remove_link(store: &Store, dir: &Dir, tier: Tier, id: SnapshotId) -> Result<(
     Ok(())
 }
 
+/// Deletes a snapshot that is in the cloud, after its links.
+pub(super) fn give_back(store: &Store, deletion: &Deletion, context: Context<'_>) -> Result<()> {
+    for tier in Tier::ALL {
+        if let Some(dir) = store.tier(tier)? {
+            remove_link(store, &dir, tier, deletion.id)?;
+        }
+    }
+    // The rotation before may have moved it.
+    let home = store.home_of(deletion.id)?.unwrap_or(deletion.home);
+    let deletion = Deletion {
+        home,
+        ..deletion.clone()
+    };
+    delete(store, &deletion, context)
+}
+
 /// Deletes a snapshot: one rename, then the slow part.
 fn delete(store: &Store, deletion: &Deletion, context: Context<'_>) -> Result<()> {
     context.stop.check()?;

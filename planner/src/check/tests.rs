@@ -483,10 +483,10 @@ fn rules_run_beside_other_faults_and_are_silent_about_faulty_options() {
 
 #[test]
 fn what_this_version_cannot_do_is_refused_in_a_sentence() {
-    refused(
-        json!({ "cloud": { "enable": true } }),
-        "cloud.syncMode: only \"copy\" is part of this version",
+    accepted(
+        json!({ "local": { "enable": true }, "cloud": { "enable": true, "syncMode": "move" } }),
     );
+    accepted(json!({ "local": { "enable": true }, "cloud": { "enable": true } }));
     refused(
         json!({ "local": { "enable": false }, "cloud": { "enable": true, "syncMode": "copy" } }),
         "cloud.enable: cloud copies without local snapshots",

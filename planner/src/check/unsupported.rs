@@ -7,24 +7,12 @@ use schema::{Config, config::SyncMode};
 
 use super::rules::{Finding, when};
 
-/// Cloud copies other than `copy` of local snapshots.
+/// Cloud copies that are not of local snapshots.
 pub(super) fn cloud(config: &Config) -> Vec<Finding> {
     let (cloud, local) = (&config.cloud, config.local.enable);
-    let mut findings = when(
-        cloud.enable && local && cloud.sync_mode != SyncMode::Copy,
-        || {
-            Finding::new(
-                "cloud.syncMode",
-                "only \"copy\" is part of this version, which removes nothing from the remote",
-            )
-            .expected("\"copy\"")
-            .hint("set `cloud.syncMode` to \"copy\"")
-            .with(&["cloud.enable"])
-        },
-    );
     // `move` without local snapshots has a fault of its own.
     let alone = cloud.enable && !local && cloud.sync_mode != SyncMode::Move;
-    findings.extend(when(alone, || {
+    when(alone, || {
         Finding::new(
             "cloud.enable",
             "cloud copies without local snapshots are not part of this version",
@@ -32,6 +20,5 @@ pub(super) fn cloud(config: &Config) -> Vec<Finding> {
         .expected("false, or true together with `local.enable`")
         .hint("set `local.enable` to true")
         .with(&["local.enable"])
-    }));
-    findings
+    })
 }

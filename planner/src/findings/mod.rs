@@ -6,6 +6,7 @@
 pub mod code;
 pub(crate) mod destination;
 pub(crate) mod notices;
+mod rclone;
 pub(crate) mod records;
 pub(crate) mod rsync;
 mod sources;
@@ -33,6 +34,7 @@ pub(crate) fn of(facts: &Facts<'_>) -> Vec<Finding> {
             .hint("set local.enable, cloud.enable or both"),
         );
     }
+    rclone::check(facts, &mut findings);
     let Some(destination) = facts.destination else {
         return findings;
     };

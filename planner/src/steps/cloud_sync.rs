@@ -1,45 +1,60 @@
-//! Decides how the new snapshot is copied to the cloud.
+//! Decides how the newest good snapshot is copied to the cloud, and what would stop it.
 //!
-//! Only `cloud.syncMode = "copy"` is decided here, which never removes anything from the remote;
-//! the config check refuses the other modes.
+//! The amounts come from what this machine remembers of the last upload and from the scan; the exact
+//! difference is that of two manifests, which the executor takes before it changes anything.
 
+use chrono::TimeDelta;
 use schema::{
-    Finding,
-    config::{Cloud, Provider},
-    plan::{Action, CloudSyncStep},
+    Finding, SnapshotId,
+    cloud::{CloudChange, CloudState},
+    config::{Cloud, Provider, SyncMode},
+    plan::{Action, CloudLimits, CloudSyncStep, Deletion, DestinationCheckStep, Part},
+    reason::ExpireReason,
 };
 
-use super::{Draft, facts::Facts};
+use super::{
+    Draft, destination_check,
+    facts::{self, Facts},
+    rotate,
+};
+use crate::sharing;
 
 /// The copy, where one is asked for and there are local snapshots to copy.
 pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
     let cloud = &facts.config.cloud;
     facts.destination.filter(|_| cloud.enable)?;
-    let remote = remote(cloud, facts.host);
-    let mut arguments: Vec<String> = ["copy", "{snapshot}", &remote, "--links"]
-        .map(str::to_owned)
-        .into();
-    if let Some(file) = &cloud.config_file {
-        arguments.extend(["--config".to_owned(), file.to_string()]);
-    }
-    if let Some(limit) = &cloud.bandwidth_limit {
-        arguments.extend(["--bwlimit".to_owned(), limit.clone()]);
-    }
-    // A line of progress now and then, for the log.
-    let stats = [
-        "--stats",
-        "1m",
-        "--stats-one-line",
-        "--stats-log-level",
-        "NOTICE",
-    ];
-    arguments.extend(stats.map(str::to_owned));
+    let alone = facts.options.only == Some(Part::Cloud);
+    let snapshot = if alone {
+        // What there is, for this run makes none.
+        facts.reference?.record.id
+    } else {
+        facts.id
+    };
+    let none = CloudState::default();
+    let state = facts.inventory.cloud.as_ref().unwrap_or(&none);
+    let removes = cloud.sync_mode != SyncMode::Copy;
+    let agreed = facts.options.approve_deletions;
     let action = Action::CloudSync(CloudSyncStep {
         program: "rclone".to_owned(),
-        arguments,
-        remote,
+        options: options(cloud),
+        remote: remote(cloud, facts.host),
         config_file: cloud.config_file.clone(),
         timeout: cloud.timeout.clone(),
+        mode: cloud.sync_mode,
+        snapshot,
+        destination: alone.then(|| read_only(facts)).flatten(),
+        last: state.memory.last.as_ref().map(|last| last.id),
+        expected: expected(facts, state),
+        limits: CloudLimits {
+            max_delete: (removes && !agreed).then_some(cloud.max_delete),
+            guard: !agreed,
+        },
+        expire: expire(facts, state),
+        give_back: if cloud.sync_mode == SyncMode::Move {
+            give_back(facts, state)
+        } else {
+            Vec::new()
+        },
     });
     // After the rotation, which moves the snapshot to where it stays.
     Some(Draft {
@@ -49,8 +64,117 @@ pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
     })
 }
 
-/// The host's folder on the remote.
-fn remote(cloud: &Cloud, host: &str) -> String {
+/// The destination as it is checked before it is read, where no step before does so.
+fn read_only(facts: &Facts<'_>) -> Option<DestinationCheckStep> {
+    match destination_check::decide(facts, &mut Vec::new())?.action {
+        Action::DestinationCheck(check) => Some(DestinationCheckStep {
+            read_only: true,
+            create: false,
+            remember: false,
+            ..check
+        }),
+        _ => None,
+    }
+}
+
+/// Options of every call of rclone.
+#[must_use]
+pub fn options(cloud: &Cloud) -> Vec<String> {
+    let mut options = Vec::new();
+    if let Some(file) = &cloud.config_file {
+        options.extend(["--config".to_owned(), file.to_string()]);
+    }
+    if let Some(limit) = &cloud.bandwidth_limit {
+        options.extend(["--bwlimit".to_owned(), limit.clone()]);
+    }
+    options
+}
+
+/// What there is to do at most: what the newest good snapshot has and the remote has not, and what
+/// the sources have that the snapshot has not.
+fn expected(facts: &Facts<'_>, state: &CloudState) -> CloudChange {
+    let mut sum = CloudChange::default();
+    let mut files = 0_u64;
+    let known = state.memory.last.as_ref().and(state.pending);
+    for scan in facts.sources().map(|source| &source.scan) {
+        files = files.saturating_add(scan.files);
+        let (count, bytes) = match known {
+            // What moved is linked on the destination and uploaded again.
+            Some(_) => (scan.new_files + scan.moved_files, scan.new_bytes),
+            None => (scan.files, scan.bytes),
+        };
+        sum.upload_files = sum.upload_files.saturating_add(count);
+        sum.upload_bytes = sum.upload_bytes.saturating_add(bytes);
+    }
+    let (Some(pending), Some(basis)) = (known, facts.reference) else {
+        return sum;
+    };
+    // What of the snapshot before is not as it was, replaced or gone.
+    let unchanged = files.saturating_sub(sum.upload_files);
+    let had = basis.record.totals.files;
+    let gone = had.saturating_sub(files);
+    CloudChange {
+        upload_files: sum.upload_files + pending.upload_files,
+        upload_bytes: sum.upload_bytes + pending.upload_bytes,
+        replaced_files: had.saturating_sub(unchanged).saturating_sub(gone) + pending.replaced_files,
+        gone_files: gone + pending.gone_files,
+    }
+}
+
+/// History folders that this machine knows and that are old enough.
+fn expire(facts: &Facts<'_>, state: &CloudState) -> Vec<SnapshotId> {
+    // What is suspect may have replaced what the history holds, until a person has looked.
+    let mut snapshots = facts.destination.iter().flat_map(|found| &found.snapshots);
+    if snapshots.any(|one| facts::candidate(one).suspect) {
+        return Vec::new();
+    }
+    let age = TimeDelta::days(facts.config.cloud.keep_history_days.into());
+    let history = state.memory.history.iter();
+    let mut ids: Vec<SnapshotId> = history
+        .filter(|one| facts.now.signed_duration_since(one.since) >= age)
+        .map(|one| one.id)
+        .collect();
+    ids.sort();
+    ids
+}
+
+/// Local snapshots that the remote has, except what a person or the rules hold on to.
+fn give_back(facts: &Facts<'_>, state: &CloudState) -> Vec<Deletion> {
+    let Some(destination) = facts.destination else {
+        return Vec::new();
+    };
+    let mut snapshots = destination.snapshots.iter();
+    if snapshots.any(|one| facts::candidate(one).suspect) {
+        return Vec::new();
+    }
+    let snapshots = destination.snapshots.iter();
+    let gone: Vec<SnapshotId> = snapshots
+        .filter(|one| state.memory.uploaded.contains(&one.record.id))
+        .filter(|one| {
+            let candidate = facts::candidate(one);
+            candidate.counts(facts.now) && !candidate.pinned
+        })
+        .map(|one| one.record.id)
+        .collect();
+    let frees = sharing::frees(&rotate::holdings(facts, destination), &gone);
+    gone.iter()
+        .zip(frees)
+        .filter_map(|(id, frees)| {
+            let mut all = destination.snapshots.iter();
+            let home = all.find(|one| one.record.id == *id)?.home;
+            Some(Deletion {
+                id: *id,
+                home,
+                reason: ExpireReason::InTheCloud,
+                frees,
+            })
+        })
+        .collect()
+}
+
+/// The host's folder on the remote, as rclone names it.
+#[must_use]
+pub fn remote(cloud: &Cloud, host: &str) -> String {
     let remote = match cloud.provider {
         Provider::ProtonDrive => "proton:",
         Provider::Custom => cloud.remote.as_deref().unwrap_or("proton:"),
@@ -62,5 +186,5 @@ fn remote(cloud: &Cloud, host: &str) -> String {
         "/"
     };
     let below = if path.is_empty() { "" } else { "/" };
-    format!("{remote}{between}{path}{below}{host}/current")
+    format!("{remote}{between}{path}{below}{host}")
 }

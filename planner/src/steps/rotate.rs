@@ -174,7 +174,7 @@ fn deletions(
 ///
 /// Which of its basis' files the new one will still link is not known until it is made, so it is
 /// taken to link all of them: what a deletion frees is rather said too low.
-fn holdings(facts: &Facts<'_>, destination: &DestinationState) -> Vec<Holding> {
+pub(super) fn holdings(facts: &Facts<'_>, destination: &DestinationState) -> Vec<Holding> {
     let basis = facts.basis().map(|basis| &basis.record);
     destination
         .snapshots

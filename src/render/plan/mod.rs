@@ -3,6 +3,7 @@
 //! Owns the frame: header, numbered steps, findings, totals. What a step says of itself is in
 //! `steps`. It must not leave out anything that is deleted, nor why.
 
+mod cloud;
 mod rotation;
 mod steps;
 

@@ -13,7 +13,7 @@ use schema::{
     record::Engine,
 };
 
-use super::{INDENT, rotation};
+use super::{INDENT, cloud, rotation};
 use crate::{
     render::{
         amount,
@@ -40,14 +40,7 @@ pub(super) fn body(
         Action::SpaceCheck(step) => space_check(page, step, inventory, style),
         Action::Snapshot(step) => snapshot(page, step, inventory),
         Action::Rotate(step) => rotation::body(page, step, plan, style),
-        Action::CloudSync(step) => say(
-            page,
-            "copy",
-            &format!(
-                "the new snapshot to {}, removing nothing there",
-                firm(&printable(&step.remote))
-            ),
-        ),
+        Action::CloudSync(step) => cloud::body(page, step, style),
         Action::Announce(step) => announce(page, step),
         Action::Notify(step) => notify(page, step),
         Action::Restore(step) => restore(page, step, style),

@@ -11,6 +11,7 @@ use chrono::{DateTime, FixedOffset, TimeDelta};
 use planner::schedule;
 use schema::{
     Config, Finding, Report, RunResult, SnapshotId,
+    cloud::CloudMemory,
     health::{Health, HealthVerdict},
     inventory::DestinationState,
     record::Capabilities,
@@ -73,6 +74,9 @@ pub(crate) struct StatusView {
     /// What the last health check found; none if there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) health: Option<LastCheck>,
+    /// The newest copy in the cloud, as this machine remembers it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cloud: Option<InTheCloud>,
     /// A run that was begun and not ended.
     pub(crate) unfinished: Option<Unfinished>,
     /// The last run that ended.
@@ -81,6 +85,23 @@ pub(crate) struct StatusView {
     pub(crate) running: bool,
     /// What was noticed.
     pub(crate) findings: Vec<Finding>,
+}
+
+/// The newest copy in the cloud.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct InTheCloud {
+    /// The snapshot.
+    pub(crate) id: SnapshotId,
+    /// When it was there.
+    pub(crate) uploaded_at: DateTime<FixedOffset>,
+    /// Seconds since then.
+    pub(crate) age_seconds: i64,
+    /// Its regular files there.
+    pub(crate) files: u64,
+    /// Their bytes.
+    pub(crate) bytes: u64,
+    /// Snapshots that can be restored from there.
+    pub(crate) snapshots: u64,
 }
 
 /// The destination.
@@ -219,6 +240,7 @@ impl StatusView {
             damaged,
             damaged_records,
             health: None,
+            cloud: None,
             unfinished: unfinished
                 .filter(|_| !running)
                 .map(|run_id| Unfinished { run_id, step: None }),
@@ -261,6 +283,19 @@ impl StatusView {
             summary: health::summary(health),
         });
         self.judged()
+    }
+
+    /// Adds what is remembered of the copies in the cloud.
+    pub(crate) fn in_the_cloud(mut self, memory: &CloudMemory) -> Self {
+        self.cloud = memory.last.as_ref().map(|last| InTheCloud {
+            id: last.id,
+            uploaded_at: last.uploaded_at,
+            age_seconds: (self.now - last.uploaded_at).num_seconds(),
+            files: last.files,
+            bytes: last.bytes,
+            snapshots: memory.uploaded.len() as u64,
+        });
+        self
     }
 
     /// Adds what was noticed.

@@ -154,6 +154,16 @@ pub(crate) fn render(view: &StatusView, style: &Style) -> String {
             &format!("{}, {}{errors}", good.id, ago(good.age_seconds)),
         );
     }
+    if let Some(cloud) = &view.cloud {
+        let text = format!(
+            "{}, {}; {}, {}",
+            cloud.id,
+            ago(cloud.age_seconds),
+            amount::plural(cloud.files, "file", "files"),
+            amount::bytes(cloud.bytes)
+        );
+        fact("Cloud", &text);
+    }
     if let Some(run) = &view.last_run {
         let age = amount::age(view.now - run.ended_at);
         fact(

@@ -1,0 +1,360 @@
+//! Bringing a snapshot, or a part of it, back from the remote into a folder of the form of a
+//! destination, from which a restore works as from any other.
+//!
+//! Each file is compared with the manifest's digest. Where a file was replaced since, it is in the
+//! history of the first attempt after the snapshot's; so older snapshots come back, too, as long as
+//! their history is kept.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    ffi::OsStr,
+    io::{BufWriter, Write as _},
+};
+
+use schema::{
+    SnapshotId, amount,
+    cloud::{CURRENT, HISTORY},
+    config::AbsolutePath,
+};
+
+use super::{
+    memory::Desk,
+    names,
+    published::{self, Shelf},
+    rclone::{Ended, Rclone, Told},
+};
+use crate::{
+    copy::{Copier, CopyError},
+    error::{Error, Result},
+    event::{Context, Event, Phase, Progress},
+    manifest::{self, Entry},
+    store::{BACKUP, SNAPSHOT_FILE, SNAPSHOTS, write_json},
+    sys::{Dir, Kind},
+};
+
+/// What is asked for.
+pub struct Wanted<'a> {
+    /// The host's folder on the remote.
+    pub remote: &'a str,
+    /// The host's folder in the folder that is filled.
+    pub host: &'a str,
+    /// The snapshot; the newest upload where none is named.
+    pub id: Option<SnapshotId>,
+    /// Paths in the snapshot, without a leading slash; an empty one is all of it.
+    pub paths: &'a [Vec<u8>],
+}
+
+impl Wanted<'_> {
+    fn has(&self, path: &[u8]) -> bool {
+        self.paths.iter().any(|above| is_below(path, above))
+    }
+}
+
+/// What was brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Brought {
+    /// The snapshot.
+    pub id: SnapshotId,
+    /// Files that are there and whole.
+    pub files: u64,
+    /// Files that the remote does not have as they were.
+    pub missing: u64,
+}
+
+/// A file that is to be brought.
+pub(super) struct Missing {
+    pub(super) entry: Entry,
+    /// Where it may be, the likeliest last.
+    pub(super) places: Vec<String>,
+}
+
+/// Which snapshots the remote has, with the attempt that brought each.
+///
+/// # Errors
+/// When the remote cannot be asked.
+pub fn uploaded(
+    rclone: &Rclone<'_>,
+    desk: &Desk,
+    remote: &str,
+) -> Result<BTreeMap<SnapshotId, Shelf>> {
+    let mut shelves = published::shelves(rclone, desk, remote)?;
+    shelves.retain(|_, shelf| shelf.uploaded.is_some());
+    Ok(shelves)
+}
+
+/// Fills a folder with what is asked for. Can be repeated: what is whole stays.
+///
+/// # Errors
+/// Refused where the remote has no such snapshot or here is no room; failed where the remote cannot
+/// be reached.
+pub fn fetch(
+    rclone: &Rclone<'_>,
+    desk: &Desk,
+    into: (&Dir, &str),
+    wanted: &Wanted<'_>,
+) -> Result<Brought> {
+    let shelves = uploaded(rclone, desk, wanted.remote)?;
+    let id = chosen(&shelves, wanted)?;
+    let shelf = &shelves[&id];
+    let published = published::fetch(rclone, desk, wanted.remote, id, shelf)?.ok_or_else(|| {
+        Error::failed(format!(
+            "the manifest of {id} on {} is damaged",
+            wanted.remote
+        ))
+        .hint("name an older snapshot")
+    })?;
+    let (folder, named) = into;
+    let tree = make_destination(folder, wanted.host, id, &published, desk, named)?;
+    let tree_path = format!("{named}/{}/daily/{id}", wanted.host);
+    let history = history(rclone, desk, wanted.remote, shelf.uploaded.unwrap_or(0))?;
+    let mut left = Vec::new();
+    let mut files = 0;
+    let mut bytes = 0_u64;
+    for entry in published.reader()? {
+        let entry =
+            entry.map_err(|error| Error::io("read", manifest::FILE_NAME.as_bytes(), error))?;
+        if entry.kind != Kind::File || !wanted.has(&entry.path) {
+            continue;
+        }
+        rclone.context.stop.check()?;
+        if is_whole(&tree, &entry, rclone.context)? {
+            files += 1;
+            continue;
+        }
+        let Some(key) = names::standard(&entry.path) else {
+            continue;
+        };
+        bytes = bytes.saturating_add(entry.size);
+        let mut places = vec![CURRENT.to_owned()];
+        places.extend(history.get(&key).into_iter().flatten().rev().cloned());
+        left.push(Missing { entry, places });
+    }
+    room(folder, named, bytes)?;
+    while !left.is_empty() {
+        left = bring(rclone, desk, wanted.remote, &tree_path, left)?;
+        let mut still = Vec::new();
+        for missing in left {
+            if is_whole(&tree, &missing.entry, rclone.context)? {
+                files += 1;
+            } else {
+                still.push(missing);
+            }
+        }
+        still.retain(|missing| !missing.places.is_empty());
+        left = still;
+    }
+    // What is still not there, or not whole, the restore tells by its path.
+    let mut missing = 0;
+    for entry in published.reader()? {
+        let entry =
+            entry.map_err(|error| Error::io("read", manifest::FILE_NAME.as_bytes(), error))?;
+        missing += u64::from(entry.kind == Kind::File && wanted.has(&entry.path));
+    }
+    Ok(Brought {
+        id,
+        files,
+        missing: missing.saturating_sub(files),
+    })
+}
+
+pub(super) fn chosen(
+    shelves: &BTreeMap<SnapshotId, Shelf>,
+    wanted: &Wanted<'_>,
+) -> Result<SnapshotId> {
+    let newest = published::newest(shelves).map(|(id, _)| id);
+    let Some(newest) = newest else {
+        return Err(
+            Error::refused(format!("no snapshot was uploaded to {}", wanted.remote)).hint(
+                "compare cloud.remote, cloud.remotePath and hostname with those of the machine \
+                 that made the copies",
+            ),
+        );
+    };
+    match wanted.id {
+        None => Ok(newest),
+        Some(id) if shelves.contains_key(&id) => Ok(id),
+        Some(id) => {
+            let there: Vec<String> = shelves
+                .keys()
+                .rev()
+                .take(5)
+                .map(ToString::to_string)
+                .collect();
+            Err(
+                Error::refused(format!("snapshot {id} is not on {}", wanted.remote))
+                    .hint(format!("there are {}", there.join(", "))),
+            )
+        }
+    }
+}
+
+/// The host's folder with the snapshot's records, and the snapshot's tree.
+fn make_destination(
+    folder: &Dir,
+    host: &str,
+    id: SnapshotId,
+    published: &published::Published,
+    desk: &Desk,
+    named: &str,
+) -> Result<Dir> {
+    let name = id.to_string();
+    let below = |names: &[&str]| -> Result<Dir> {
+        let mut dir = folder
+            .again()
+            .map_err(|error| Error::io("open", named.as_bytes(), error))?;
+        for name in names {
+            dir = dir
+                .folder_or_new(OsStr::new(name), 0o700)
+                .map_err(|error| Error::io("make", named.as_bytes(), error))?;
+        }
+        Ok(dir)
+    };
+    let records = below(&[host, BACKUP, SNAPSHOTS, &name])?;
+    write_json(&records, SNAPSHOT_FILE, named, &published.record)?;
+    let shelf = desk
+        .existing_shelf(id)
+        .ok_or_else(|| Error::failed(format!("the manifest of {id} is gone")))?;
+    let bytes = shelf
+        .read_whole(manifest::FILE_NAME)
+        .map_err(|error| Error::io("read", manifest::FILE_NAME.as_bytes(), error))?
+        .unwrap_or_default();
+    records
+        .write_whole(manifest::FILE_NAME, &bytes)
+        .map_err(|error| Error::io("write", named.as_bytes(), error))?;
+    below(&[host, "daily", &name])
+}
+
+/// Files that later attempts moved aside: for each the places, the oldest attempt first.
+fn history(
+    rclone: &Rclone<'_>,
+    desk: &Desk,
+    remote: &str,
+    uploaded: u64,
+) -> Result<HashMap<String, Vec<String>>> {
+    let mut found: Vec<(u64, String, String)> = Vec::new();
+    let folder = format!("{remote}/{HISTORY}");
+    published::list(
+        rclone,
+        desk,
+        &folder,
+        &["-R", "--files-only"],
+        &mut |path, _| {
+            let mut parts = path.splitn(3, '/');
+            if let (Some(id), Some(attempt), Some(path)) =
+                (parts.next(), parts.next(), parts.next())
+                && let Ok(number) = attempt.parse::<u64>()
+                && number > uploaded
+            {
+                found.push((number, format!("{HISTORY}/{id}/{attempt}"), path.to_owned()));
+            }
+        },
+    )?;
+    found.sort_unstable();
+    let mut places: HashMap<String, Vec<String>> = HashMap::new();
+    for (_, place, path) in found {
+        places.entry(path).or_default().push(place);
+    }
+    Ok(places)
+}
+
+/// Downloads each file from its likeliest place, which is struck off.
+pub(super) fn bring(
+    rclone: &Rclone<'_>,
+    desk: &Desk,
+    remote: &str,
+    tree: &str,
+    mut left: Vec<Missing>,
+) -> Result<Vec<Missing>> {
+    const LIST: &str = "download.list";
+    let mut by_place: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for missing in &mut left {
+        if let (Some(place), Some(key)) =
+            (missing.places.pop(), names::standard(&missing.entry.path))
+        {
+            by_place.entry(place).or_default().push(key);
+        }
+    }
+    for (place, keys) in by_place {
+        let write = |error| Error::io("write", desk.named(LIST).as_bytes(), error);
+        let mut list = BufWriter::new(desk.new_file(LIST)?);
+        for key in &keys {
+            writeln!(list, "{key}").map_err(write)?;
+        }
+        list.flush().map_err(write)?;
+        let from = format!("{remote}/{place}");
+        let list = desk.named(LIST);
+        let arguments = [
+            "copy",
+            &from,
+            tree,
+            "--files-from-raw",
+            &list,
+            "--no-traverse",
+            "--ignore-times",
+        ];
+        let ended = rclone.call(&arguments, None, &mut Told::default(), &mut |_| Ok(()))?;
+        if let Ended::Badly {
+            connection: true,
+            message,
+        } = ended
+        {
+            return Err(rclone.failed(true, &message));
+        }
+    }
+    Ok(left)
+}
+
+/// Whether a file is there as the manifest has it.
+pub(super) fn is_whole(tree: &Dir, entry: &Entry, context: Context<'_>) -> Result<bool> {
+    let Ok((dir, name)) = tree.descend(&entry.path) else {
+        return Ok(false);
+    };
+    let there = dir.look(name).unwrap_or_default();
+    if there.is_none_or(|stat| stat.kind != Kind::File || stat.size != entry.size) {
+        return Ok(false);
+    }
+    let Ok(file) = dir.file(name) else {
+        return Ok(false);
+    };
+    context.observer.event(Event::Progress(Progress {
+        phase: Phase::Cloud,
+        ..Progress::default()
+    }));
+    let mut tick = |_| context.stop.check();
+    match Copier::default().digest(&file, false, &mut tick) {
+        Ok(read) => Ok(Some(read.digest) == entry.digest),
+        Err(CopyError::Ended(error)) => Err(error),
+        Err(_) => Ok(false),
+    }
+}
+
+fn is_below(path: &[u8], above: &[u8]) -> bool {
+    above.is_empty()
+        || path
+            .strip_prefix(above)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}
+
+/// Refuses where the downloads would not fit.
+fn room(folder: &Dir, named: &str, bytes: u64) -> Result<()> {
+    let size = rustix::fs::fstatvfs(folder)
+        .map_err(|error| Error::io("look at", named.as_bytes(), error))?;
+    let free = size.f_bavail.saturating_mul(size.f_frsize);
+    if bytes <= free {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "insufficient space: {} are to be downloaded to {named}, and {} are free",
+        amount::bytes(bytes),
+        amount::bytes(free)
+    ))
+    .hint("name a folder with more room with --staging"))
+}
+
+/// The error that rclone's configuration may not be used, before anything is asked.
+///
+/// # Errors
+/// As [`super::rclone::check_config`].
+pub fn check(config: Option<&AbsolutePath>) -> Result<()> {
+    config.map_or(Ok(()), super::rclone::check_config)
+}

@@ -1,0 +1,262 @@
+//! The folder of the state directory in which the copies on one remote are remembered.
+//!
+//! `memory.json` says what was uploaded; `shelf/<id>/` holds manifests as they are on the remote;
+//! `done-<id>` lists the files that an upload which has not ended yet has brought there. All of it
+//! can be lost: the remote is asked then, and what is in doubt is uploaded again.
+
+use std::{
+    collections::HashSet,
+    ffi::OsStr,
+    fs::File,
+    io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _},
+};
+
+use rustix::io::Errno;
+use schema::{Digest, SnapshotId, cloud::CloudMemory};
+
+use crate::{
+    error::{Error, Result},
+    event::Context,
+    remove::remove_tree,
+    state_dir::StateDir,
+    store::{read_json, write_json},
+    sys::Dir,
+};
+
+/// The area in the state directory.
+const AREA: &str = "cloud";
+const MEMORY: &str = "memory.json";
+/// Folder of the manifests.
+const SHELF: &str = "shelf";
+
+/// An open folder of what is remembered of one remote.
+pub struct Desk {
+    dir: Dir,
+    path: String,
+}
+
+/// The name of a remote's folder: a remote's own name may hold anything.
+fn key(remote: &str) -> String {
+    Digest::of(remote.as_bytes()).short()
+}
+
+/// What this machine remembers of a remote. Writes nothing.
+///
+/// # Errors
+/// When it is there and cannot be read.
+pub fn recall(state: &StateDir, remote: &str) -> Result<CloudMemory> {
+    let Some(desk) = Desk::open(state, remote)? else {
+        return Ok(CloudMemory::default());
+    };
+    desk.memory()
+}
+
+impl Desk {
+    /// Opens what is remembered of a remote; `None` if that is nothing. Writes nothing.
+    ///
+    /// # Errors
+    /// When it is there and cannot be opened.
+    pub fn open(state: &StateDir, remote: &str) -> Result<Option<Self>> {
+        let Some((area, path)) = state.existing_area(AREA)? else {
+            return Ok(None);
+        };
+        let key = key(remote);
+        let path = format!("{path}/{key}");
+        match area.folder(OsStr::new(&key)) {
+            Ok(dir) => Ok(Some(Self { dir, path })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(Error::io("open", path.as_bytes(), error)),
+        }
+    }
+
+    /// As [`Self::open`], making the folder where it is missing.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn open_or_new(state: &StateDir, remote: &str) -> Result<Self> {
+        let (area, path) = state.area(AREA)?;
+        let key = key(remote);
+        let path = format!("{path}/{key}");
+        let dir = area
+            .folder_or_new(OsStr::new(&key), 0o700)
+            .map_err(|error| Error::io("make", path.as_bytes(), error))?;
+        Ok(Self { dir, path })
+    }
+
+    /// A desk in a folder of another kind, such as one for a restore.
+    #[must_use]
+    pub fn of(dir: Dir, path: String) -> Self {
+        Self { dir, path }
+    }
+
+    /// Path of something in it, for rclone and for messages.
+    #[must_use]
+    pub fn named(&self, relative: &str) -> String {
+        format!("{}/{relative}", self.path)
+    }
+
+    fn io(&self, doing: &str, relative: &str, error: impl Into<std::io::Error>) -> Error {
+        let error = error.into();
+        let full = error.raw_os_error() == Some(Errno::NOSPC.raw_os_error());
+        let this = Error::io(doing, self.named(relative).as_bytes(), error);
+        if full {
+            return Error { hint: None, ..this }.hint("free space where the state directory is");
+        }
+        this
+    }
+
+    /// What is remembered.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn memory(&self) -> Result<CloudMemory> {
+        Ok(read_json(&self.dir, MEMORY, &self.named(MEMORY))?.unwrap_or_default())
+    }
+
+    /// Remembers this.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn remember(&self, memory: &CloudMemory) -> Result<()> {
+        write_json(&self.dir, MEMORY, &self.named(MEMORY), memory)
+    }
+
+    /// A new empty file in place of one of this name.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn new_file(&self, name: &str) -> Result<File> {
+        match self.dir.remove_file(OsStr::new(name)) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(self.io("remove", name, error)),
+        }
+        self.dir
+            .new_file(OsStr::new(name), 0o600)
+            .map_err(|error| self.io("make", name, error))
+    }
+
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn file(&self, name: &str) -> Result<File> {
+        self.dir
+            .file(OsStr::new(name))
+            .map_err(|error| self.io("open", name, error))
+    }
+
+    /// The folder of a snapshot's record and manifest, as they are on the remote, made where it is
+    /// missing; with its path.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn shelf(&self, id: SnapshotId) -> Result<(Dir, String)> {
+        let path = format!("{SHELF}/{id}");
+        let dir = self
+            .dir
+            .folder_or_new(OsStr::new(SHELF), 0o700)
+            .and_then(|shelf| shelf.folder_or_new(OsStr::new(&id.to_string()), 0o700))
+            .map_err(|error| self.io("make", &path, error))?;
+        Ok((dir, self.named(&path)))
+    }
+
+    /// A snapshot's shelf, if there is one.
+    #[must_use]
+    pub fn existing_shelf(&self, id: SnapshotId) -> Option<Dir> {
+        let shelf = self.dir.folder(OsStr::new(SHELF)).ok()?;
+        shelf.folder(OsStr::new(&id.to_string())).ok()
+    }
+
+    /// Empties a snapshot's shelf.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn clear_shelf(&self, id: SnapshotId, context: Context<'_>) -> Result<()> {
+        let path = self.named(&format!("{SHELF}/{id}"));
+        match self.dir.folder(OsStr::new(SHELF)) {
+            Ok(shelf) => remove_tree(&shelf, OsStr::new(&id.to_string()), &path, context),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// The files that an upload of this snapshot brought to the remote, by their names in rclone.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn done(&self, id: SnapshotId) -> Result<HashSet<String>> {
+        let name = format!("done-{id}");
+        let mut done = HashSet::new();
+        let Ok(file) = self.dir.file(OsStr::new(&name)) else {
+            return Ok(done);
+        };
+        let mut file = BufReader::new(file);
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            file.read_until(b'\n', &mut line)
+                .map_err(|error| self.io("read", &name, error))?;
+            // A line without its end is what a kill left of it: its beginning may name another.
+            let Some(whole) = line.strip_suffix(b"\n") else {
+                return Ok(done);
+            };
+            if let Ok(text) = std::str::from_utf8(whole) {
+                done.insert(text.to_owned());
+            }
+        }
+    }
+
+    /// Goes on with the list of files that this snapshot's upload has brought to the remote.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn doing(&self, id: SnapshotId) -> Result<File> {
+        let name = format!("done-{id}");
+        let go_on = || -> std::io::Result<File> {
+            let mut file = self.dir.file_or_new(OsStr::new(&name), 0o600)?;
+            let length = file.seek(SeekFrom::End(0))?;
+            if length > 0 {
+                // What a kill left of the last line must not run into the next one.
+                file.seek(SeekFrom::End(-1))?;
+                let mut last = [0];
+                file.read_exact(&mut last)?;
+                if last != *b"\n" {
+                    file.write_all(b"\0\n")?;
+                }
+            }
+            Ok(file)
+        };
+        go_on().map_err(|error| self.io("write", &name, error))
+    }
+
+    /// Forgets what was in doubt before this snapshot was on the remote, and all shelves but its.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn settle(&self, id: SnapshotId, context: Context<'_>) -> Result<()> {
+        for name in self
+            .dir
+            .names()
+            .map_err(|error| self.io("list", "", error))?
+        {
+            if name.to_string_lossy().starts_with("done-") {
+                self.dir
+                    .remove_file(&name)
+                    .map_err(|error| self.io("remove", &name.to_string_lossy(), error))?;
+            }
+        }
+        let Ok(shelf) = self.dir.folder(OsStr::new(SHELF)) else {
+            return Ok(());
+        };
+        let keep = id.to_string();
+        for name in shelf
+            .names()
+            .map_err(|error| self.io("list", SHELF, error))?
+        {
+            if name != *keep {
+                let path = self.named(&format!("{SHELF}/{}", name.to_string_lossy()));
+                remove_tree(&shelf, &name, &path, context)?;
+            }
+        }
+        Ok(())
+    }
+}

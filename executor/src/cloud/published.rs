@@ -1,0 +1,225 @@
+//! Records and manifests on the remote: which snapshots are there, and which uploads did not end.
+//!
+//! `manifests/<id>/` gets `attempt-<n>.json`, `snapshot.json` and the manifest before the first file
+//! changes, and `uploaded-<n>.json` after the last. So whoever finds a folder without the latter
+//! knows which files are in doubt, even on a new machine.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsStr,
+    fs::File,
+    io::{BufRead as _, BufReader},
+};
+
+use schema::{
+    Digest, SnapshotId,
+    cloud::{MANIFESTS, UploadRecord},
+    record::SnapshotRecord,
+};
+use serde::Deserialize;
+
+use super::{memory::Desk, rclone::Rclone};
+use crate::{
+    error::{Error, Result},
+    manifest::{self, Reader},
+    store::{SNAPSHOT_FILE, read_json},
+};
+
+/// What the remote has of one snapshot.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shelf {
+    /// The newest attempt that ended well.
+    pub uploaded: Option<u64>,
+    /// The newest attempt.
+    pub attempt: u64,
+    /// Files there with their sizes.
+    pub files: BTreeMap<String, u64>,
+}
+
+/// An item of `rclone lsjson`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listed {
+    path: String,
+    size: i64,
+    #[serde(default)]
+    is_dir: bool,
+}
+
+/// Lists the files below a folder of the remote; `each` gets path and size. False where there is no
+/// such folder.
+///
+/// # Errors
+/// When the remote cannot be asked, or answers what rclone does not say.
+pub fn list(
+    rclone: &Rclone<'_>,
+    desk: &Desk,
+    folder: &str,
+    options: &[&str],
+    each: &mut dyn FnMut(String, u64),
+) -> Result<bool> {
+    const LISTING: &str = "listing.json";
+    let arguments = ["lsjson", folder, "--no-modtime", "--no-mimetype"];
+    let arguments = [&arguments[..], options].concat();
+    let there = rclone.must(&arguments, &|| desk.new_file(LISTING).map(Some))?;
+    if !there {
+        return Ok(false);
+    }
+    let unread = |because: String| {
+        Error::failed(format!(
+            "cloud copy failed: rclone's list of {folder} cannot be read: {because}"
+        ))
+    };
+    // One item a line, so that a list of millions is never in memory as text.
+    for line in BufReader::new(desk.file(LISTING)?).lines() {
+        let line = line.map_err(|error| unread(error.to_string()))?;
+        let line = line.trim().trim_end_matches(',');
+        if matches!(line, "" | "[" | "]" | "[]") {
+            continue;
+        }
+        let item: Listed = serde_json::from_str(line).map_err(|error| unread(error.to_string()))?;
+        if item.is_dir || item.size >= 0 {
+            each(item.path, u64::try_from(item.size).unwrap_or(0));
+        }
+    }
+    Ok(true)
+}
+
+/// What the remote has of each snapshot.
+///
+/// # Errors
+/// When it cannot be asked.
+pub fn shelves(
+    rclone: &Rclone<'_>,
+    desk: &Desk,
+    remote: &str,
+) -> Result<BTreeMap<SnapshotId, Shelf>> {
+    let mut shelves: BTreeMap<SnapshotId, Shelf> = BTreeMap::new();
+    let folder = format!("{remote}/{MANIFESTS}");
+    list(
+        rclone,
+        desk,
+        &folder,
+        &["-R", "--files-only"],
+        &mut |path, size| {
+            let Some((id, name)) = path.split_once('/') else {
+                return;
+            };
+            let Ok(id) = id.parse::<SnapshotId>() else {
+                return;
+            };
+            let shelf = shelves.entry(id).or_default();
+            if let Some(number) = number(name, "uploaded-") {
+                shelf.uploaded = shelf.uploaded.max(Some(number));
+                shelf.attempt = shelf.attempt.max(number);
+            }
+            if let Some(number) = number(name, "attempt-") {
+                shelf.attempt = shelf.attempt.max(number);
+            }
+            shelf.files.insert(name.to_owned(), size);
+        },
+    )?;
+    Ok(shelves)
+}
+
+fn number(name: &str, prefix: &str) -> Option<u64> {
+    let digits = name.strip_prefix(prefix)?.strip_suffix(".json")?;
+    digits.parse().ok()
+}
+
+/// Name of the record of an attempt that ended well.
+#[must_use]
+pub fn uploaded_name(attempt: u64) -> String {
+    format!("uploaded-{attempt}.json")
+}
+
+/// The newest snapshot that was uploaded to its end.
+#[must_use]
+pub fn newest(shelves: &BTreeMap<SnapshotId, Shelf>) -> Option<(SnapshotId, u64)> {
+    shelves
+        .iter()
+        .filter_map(|(id, shelf)| Some((*id, shelf.uploaded?)))
+        .max_by_key(|(_, attempt)| *attempt)
+}
+
+/// Brings a snapshot's record and manifest to the desk; `None` if what is on the remote is not
+/// whole.
+///
+/// # Errors
+/// When the remote cannot be asked.
+pub fn fetch(
+    rclone: &Rclone<'_>,
+    desk: &Desk,
+    remote: &str,
+    id: SnapshotId,
+    shelf: &Shelf,
+) -> Result<Option<Published>> {
+    if let Some(there) = Published::at(desk, id, shelf)? {
+        return Ok(Some(there));
+    }
+    desk.clear_shelf(id, rclone.context)?;
+    let (_, path) = desk.shelf(id)?;
+    let from = format!("{remote}/{MANIFESTS}/{id}");
+    rclone.must(&["copy", &from, &path], &|| Ok(None))?;
+    Published::at(desk, id, shelf)
+}
+
+/// A snapshot's record and manifest at the desk, whole.
+pub struct Published {
+    /// The snapshot's record.
+    pub record: SnapshotRecord,
+    /// The upload's record, where it ended well.
+    pub upload: Option<UploadRecord>,
+    file: File,
+}
+
+impl Published {
+    fn at(desk: &Desk, id: SnapshotId, shelf: &Shelf) -> Result<Option<Self>> {
+        let Some(dir) = desk.existing_shelf(id) else {
+            return Ok(None);
+        };
+        // What is no record counts as not there: it is fetched, or was cut off by a kill.
+        let record: Option<SnapshotRecord> =
+            read_json(&dir, SNAPSHOT_FILE, SNAPSHOT_FILE).unwrap_or_default();
+        let upload: Option<UploadRecord> = match shelf.uploaded {
+            Some(attempt) => {
+                let name = uploaded_name(attempt);
+                match read_json(&dir, &name, &name).unwrap_or_default() {
+                    Some(upload) => Some(upload),
+                    None => return Ok(None),
+                }
+            }
+            None => None,
+        };
+        let Some(record) = record.filter(|record| record.id == id) else {
+            return Ok(None);
+        };
+        let bytes = dir.read_whole(manifest::FILE_NAME).unwrap_or_default();
+        let whole = bytes.is_some_and(|bytes| Digest::of(&bytes) == record.manifest_digest);
+        if !whole {
+            return Ok(None);
+        }
+        let file = dir
+            .file(OsStr::new(manifest::FILE_NAME))
+            .map_err(|error| Error::io("open", manifest::FILE_NAME.as_bytes(), error))?;
+        Ok(Some(Self {
+            record,
+            upload,
+            file,
+        }))
+    }
+
+    /// Reads the manifest from its start.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn reader(&self) -> Result<Reader> {
+        use std::io::Seek as _;
+        let open = || -> std::io::Result<Reader> {
+            let mut file = self.file.try_clone()?;
+            file.rewind()?;
+            Reader::new(file)
+        };
+        open().map_err(|error| Error::io("read", manifest::FILE_NAME.as_bytes(), error))
+    }
+}

@@ -1,0 +1,68 @@
+//! The cloud as far as it is known without asking it: rclone, and what this machine remembers.
+
+use schema::{
+    SnapshotId,
+    cloud::{CloudChange, CloudState},
+};
+
+use crate::{
+    cloud::{memory::Desk, rclone},
+    manifest::{Cursor, FILE_NAME, Reader},
+    state_dir::StateDir,
+    store::Store,
+    sys::Kind,
+};
+
+/// Looks at rclone and at what is remembered of a remote; `newest` is the newest good snapshot.
+///
+/// What cannot be read counts as not known: the upload asks the remote, and a local backup must not
+/// wait for that.
+#[must_use]
+pub fn cloud(
+    state: Option<&StateDir>,
+    newest: Option<(&Store, SnapshotId)>,
+    remote: &str,
+) -> CloudState {
+    let desk = state.and_then(|state| Desk::open(state, remote).ok().flatten());
+    let memory = desk.as_ref().and_then(|desk| desk.memory().ok());
+    let memory = memory.unwrap_or_default();
+    let pending = memory.last.as_ref().and_then(|last| {
+        let (store, newest) = newest?;
+        if last.id == newest {
+            return Some(CloudChange::default());
+        }
+        let shelf = desk.as_ref()?.existing_shelf(last.id)?;
+        let before = Reader::new(shelf.file(FILE_NAME.as_ref()).ok()?).ok()?;
+        change(before, store.manifest(newest).ok()?).ok()
+    });
+    CloudState {
+        rclone: rclone::found("rclone"),
+        memory,
+        pending,
+    }
+}
+
+/// The difference between two manifests, in regular files.
+fn change(before: Reader, now: Reader) -> std::io::Result<CloudChange> {
+    let mut before = Cursor::new(before);
+    let mut sum = CloudChange::default();
+    let mut gone = 0;
+    let mut pass = |entry: &crate::manifest::Entry| gone += u64::from(entry.kind == Kind::File);
+    for entry in now {
+        let entry = entry?;
+        let old = before.find_passing(&entry.path, &mut pass)?;
+        if entry.kind != Kind::File {
+            continue;
+        }
+        let old = old.filter(|old| old.kind == Kind::File);
+        if old.as_ref().is_some_and(|old| old.digest == entry.digest) {
+            continue;
+        }
+        sum.upload_files += 1;
+        sum.upload_bytes = sum.upload_bytes.saturating_add(entry.size);
+        sum.replaced_files += u64::from(old.is_some());
+    }
+    before.finish(&mut pass)?;
+    sum.gone_files = gone;
+    Ok(sum)
+}

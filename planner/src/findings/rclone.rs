@@ -1,0 +1,87 @@
+//! Whether the rclone that was found serves.
+//!
+//! Owns the versions: which is too old and which faults are told of. Nothing here refuses a run: a
+//! local backup never waits for the cloud.
+
+use schema::{Finding, config::Provider};
+
+use super::{code, note, warning};
+use crate::steps::facts::Facts;
+
+/// The oldest version that is tested, Debian 12's. All options used are known since 1.52.
+const OLDEST: [u64; 3] = [1, 60, 0];
+
+/// A fault of rclone that matters here.
+struct Fault {
+    /// The first version without it.
+    mended: [u64; 3],
+    /// Whether only Proton Drive is concerned.
+    proton: bool,
+    /// What it is, with where that is told.
+    what: &'static str,
+}
+
+/// Known faults, the newest first.
+const FAULTS: &[Fault] = &[
+    Fault {
+        mended: [1, 75, 1],
+        proton: true,
+        what: "it may store damaged files on Proton Drive when it tries an upload again \
+               (rclone/rclone#9722)",
+    },
+    Fault {
+        mended: [1, 68, 2],
+        proton: false,
+        // https://github.com/rclone/rclone/security/advisories/GHSA-hrxh-9w67-g4cv
+        what: "with --links and --metadata, which are not used here, it follows symlinks when it sets \
+           owners and modes (CVE-2024-52522)",
+    },
+];
+
+/// The finding about rclone, where there are cloud copies.
+pub(super) fn check(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    let Some(cloud) = &facts.inventory.cloud else {
+        return;
+    };
+    let Some(version) = cloud.rclone.version.as_deref() else {
+        let fault = cloud.rclone.fault.as_deref();
+        findings.push(
+            warning(
+                code::RCLONE_MISSING,
+                format!(
+                    "rclone (cloud.enable) cannot be used, so nothing is copied to the cloud: {}",
+                    fault.unwrap_or("it was not looked for")
+                ),
+            )
+            .hint("install rclone and make sure that it is on the PATH"),
+        );
+        return;
+    };
+    let numbers = super::rsync::numbers(version);
+    if numbers < OLDEST {
+        findings.push(
+            warning(
+                code::RCLONE_TOO_OLD,
+                format!("rclone {version} (cloud.enable) is older than 1.60, the oldest tested"),
+            )
+            .hint("update rclone"),
+        );
+        return;
+    }
+    for fault in FAULTS.iter().filter(|fault| numbers < fault.mended) {
+        if fault.proton && facts.config.cloud.provider != Provider::ProtonDrive {
+            continue;
+        }
+        let [major, minor, patch] = fault.mended;
+        findings.push(
+            note(
+                code::RCLONE_HAS_KNOWN_FAULTS,
+                format!(
+                    "rclone {version} is older than {major}.{minor}.{patch}: {}",
+                    fault.what
+                ),
+            )
+            .hint("update rclone when you can"),
+        );
+    }
+}

@@ -1,0 +1,126 @@
+//! What is known of the copies in the cloud: rclone as it was found, and what was uploaded.
+//!
+//! On the remote stand `<remotePath>/<hostname>/current` (the files), `history/<id>/<attempt>` (what
+//! an upload of snapshot `<id>` replaced or took away) and `manifests/<id>` (record and manifest of
+//! each uploaded snapshot, with modes, owners, links and attributes, which remotes do not keep).
+
+use chrono::{DateTime, FixedOffset};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{SnapshotId, digest::Digest, journal::Problem};
+
+/// Version of the format of what is written to the remote.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Folder of the newest upload's files.
+pub const CURRENT: &str = "current";
+/// Folder of what uploads replaced or took away.
+pub const HISTORY: &str = "history";
+/// Folder of the uploaded snapshots' records and manifests.
+pub const MANIFESTS: &str = "manifests";
+
+/// rclone as it was found on the PATH.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RcloneFound {
+    /// What it says that it is, such as `1.75.2`; none where it cannot be run or says nothing.
+    pub version: Option<String>,
+    /// Why no version is known.
+    pub fault: Option<String>,
+}
+
+/// `manifests/<id>/uploaded-<attempt>.json`, written last of all: this snapshot is on the remote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UploadRecord {
+    /// Format of this file.
+    pub format_version: u32,
+    /// The snapshot.
+    pub id: SnapshotId,
+    /// Number of the attempt that ended well. Attempts of a host are counted on, so that they have
+    /// an order that no clock can change.
+    pub attempt: u64,
+    /// When it ended.
+    pub uploaded_at: DateTime<FixedOffset>,
+    /// Regular files of it on the remote.
+    pub files: u64,
+    /// Sum of their sizes, in bytes.
+    pub bytes: u64,
+    /// Digest of the manifest file beside this one.
+    pub manifest_digest: Digest,
+    /// The program that made it, with its version.
+    pub made_by: String,
+    /// Files that the remote could not hold, the first thousand.
+    pub not_uploaded: Vec<Problem>,
+}
+
+/// What this machine remembers of its copies on one remote.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct CloudMemory {
+    /// The newest upload that ended well.
+    pub last: Option<UploadRecord>,
+    /// Ids of all uploaded snapshots that can still be restored from there.
+    pub uploaded: Vec<SnapshotId>,
+    /// Ids of the history folders there, each with when its upload ended.
+    pub history: Vec<HistoryFolder>,
+    /// Number of the newest attempt.
+    pub attempt: u64,
+}
+
+/// A folder of history on the remote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HistoryFolder {
+    /// The snapshot whose upload made it.
+    pub id: SnapshotId,
+    /// When this machine first saw it, which is when the upload ended.
+    pub since: DateTime<FixedOffset>,
+}
+
+/// The cloud as the inventory has it: without asking the remote.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CloudState {
+    /// rclone.
+    pub rclone: RcloneFound,
+    /// What this machine remembers.
+    pub memory: CloudMemory,
+    /// What the newest good snapshot has that the last upload has not; none where one of the two
+    /// is not known.
+    pub pending: Option<CloudChange>,
+}
+
+/// The difference between an upload and a snapshot, in regular files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CloudChange {
+    /// Files to upload: new ones and changed ones.
+    pub upload_files: u64,
+    /// Their bytes.
+    pub upload_bytes: u64,
+    /// Files whose old content is replaced.
+    pub replaced_files: u64,
+    /// Files that are gone.
+    pub gone_files: u64,
+}
+
+/// What comparing the remote with its newest upload's manifest found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CloudVerification {
+    /// The snapshot.
+    pub id: SnapshotId,
+    /// Files whose size was compared.
+    pub files: u64,
+    /// Sum of their sizes.
+    pub bytes: u64,
+    /// Files that were downloaded and compared.
+    pub read_files: u64,
+    /// Their bytes.
+    pub read_bytes: u64,
+    /// Files that are missing or damaged, the first thousand.
+    pub damage: Vec<Problem>,
+    /// How many there are.
+    pub damage_count: u64,
+}

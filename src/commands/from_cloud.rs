@@ -1,0 +1,242 @@
+//! `restore --from cloud` and `verify --cloud`: what works on the remote, without any destination.
+
+use std::{
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Result;
+use executor::{
+    Error,
+    clock::Clock,
+    cloud::{
+        fetch::{self, Wanted},
+        memory::Desk,
+        rclone::{self, Rclone},
+        verify::{self, Share},
+    },
+    event::Context,
+    remove::remove_tree,
+    state_dir::StateDir,
+    sys::{Dir, resolve::resolve},
+};
+use schema::{Config, config::AbsolutePath};
+
+use crate::{
+    cli::Verify, commands::plan::bar, exit, out::Out, render::amount, settings::Settings,
+    take::host_folder,
+};
+
+/// What a restore asks for.
+pub(crate) struct Asked<'a> {
+    /// `latest` or an id.
+    pub(crate) snapshot: &'a str,
+    /// Paths as they were on the machine, or patterns.
+    pub(crate) paths: &'a [PathBuf],
+    /// Where downloads are kept meanwhile.
+    pub(crate) staging: Option<&'a Path>,
+}
+
+/// Brings what is asked for from the remote, and gives a configuration whose destination holds it.
+pub(crate) fn bring(
+    asked: &Asked<'_>,
+    config: &Config,
+    settings: &Settings,
+    out: &Out,
+) -> Result<Config> {
+    let name = asked.snapshot.trim_end_matches('/').rsplit('/').next();
+    let id = match name {
+        None | Some("latest") => None,
+        Some(name) => Some(name.parse().map_err(|_| {
+            Error::refused(format!("`{}` is not a snapshot's id", asked.snapshot))
+                .hint("`backup restore --from cloud --list` shows what is on the remote")
+        })?),
+    };
+    let host = host_folder(config);
+    let remote = planner::cloud_remote(&config.cloud, &host);
+    let place = staging(asked.staging, settings, &remote)?;
+    let folder = open_or_new(&place)?;
+    let paths: Vec<Vec<u8>> = asked.paths.iter().map(|path| plain(path)).collect();
+    let brought = with(config, settings, &remote, |rclone, desk| {
+        let wanted = Wanted {
+            remote: &remote,
+            host: &host,
+            id,
+            paths: &paths,
+        };
+        fetch::fetch(rclone, desk, (&folder, &place.to_string_lossy()), &wanted)
+    })?;
+    out.say(&format!(
+        "{} of {} downloaded from {remote}",
+        amount::plural(brought.files, "file", "files"),
+        brought.id
+    ));
+    let mount_point = place
+        .to_str()
+        .and_then(|text| text.parse::<AbsolutePath>().ok())
+        .ok_or_else(|| Error::refused(format!("{} cannot be used", place.display())))?;
+    let mut config = config.clone();
+    config.hostname = Some(host);
+    config.local.enable = true;
+    config.local.mount_point = mount_point;
+    config.local.require_mount = false;
+    config.local.file_system_uuid = None;
+    config.local.allow_full_copies = true;
+    Ok(config)
+}
+
+/// The part of a path before the first name that may be a pattern, without a leading slash.
+fn plain(path: &Path) -> Vec<u8> {
+    let names = path.as_os_str().as_bytes().split(|byte| *byte == b'/');
+    names
+        .filter(|name| !matches!(*name, b"" | b"."))
+        .take_while(|name| !name.iter().any(|byte| b"*?[\\".contains(byte)))
+        .collect::<Vec<_>>()
+        .join(&b'/')
+}
+
+/// Throws the downloads of a restore away that ended well.
+pub(crate) fn clear(config: &Config, settings: &Settings) -> Result<()> {
+    let place = config.local.mount_point.as_path();
+    let context = silent(settings);
+    let Ok(found) = resolve(place) else {
+        return Ok(());
+    };
+    Ok(remove_tree(
+        &found.parent,
+        &found.name,
+        config.local.mount_point.as_str(),
+        context,
+    )?)
+}
+
+/// Shows the snapshots on the remote.
+pub(crate) fn list(config: &Config, settings: &Settings, out: &Out) -> Result<u8> {
+    let remote = planner::cloud_remote(&config.cloud, &host_folder(config));
+    let shelves = with(config, settings, &remote, |rclone, desk| {
+        fetch::uploaded(rclone, desk, &remote)
+    })?;
+    let ids: Vec<String> = shelves.keys().rev().map(ToString::to_string).collect();
+    if settings.json {
+        out.data_json(&ids);
+    } else {
+        out.data(&ids.join("\n"));
+    }
+    Ok(exit::DONE)
+}
+
+/// Compares the remote with its newest upload's manifest.
+pub(crate) fn verify(arguments: &Verify, settings: &Settings, out: &Out) -> Result<u8> {
+    /// A run a day reads all within a month.
+    const USUAL: Share = Share::Part { part: 1, of: 30 };
+    let config = settings.config(out)?;
+    let remote = planner::cloud_remote(&config.cloud, &host_folder(&config));
+    let share = match (arguments.quick, arguments.subset, arguments.full) {
+        (true, _, _) => Share::None,
+        (_, Some((part, of)), _) => Share::Part { part, of },
+        (_, _, true) => Share::All,
+        _ => USUAL,
+    };
+    let place = staging(None, settings, &format!("verify {remote}"))?;
+    let folder = open_or_new(&place)?;
+    let found = with(&config, settings, &remote, |rclone, desk| {
+        let into = (&folder, &*place.to_string_lossy());
+        verify::verify(rclone, desk, into, &remote, share)
+    })?;
+    if settings.json {
+        out.data_json(&found);
+    } else {
+        let mut text = format!(
+            "{} at {remote}: {} ({}) compared by size, {} ({}) read",
+            found.id,
+            amount::plural(found.files, "file", "files"),
+            amount::bytes(found.bytes),
+            amount::count(found.read_files),
+            amount::bytes(found.read_bytes)
+        );
+        for damage in &found.damage {
+            text.push_str(&format!("\n  {}: {}", damage.path, damage.message));
+        }
+        if found.damage_count > 0 {
+            text.push_str(&format!(
+                "\n{}\nhint: `backup apply` uploads what is missing or short; take damaged files \
+                 away on the remote first, so that they are missing",
+                amount::plural(
+                    found.damage_count,
+                    "file is not whole",
+                    "files are not whole"
+                )
+            ));
+        }
+        out.data(&text);
+    }
+    Ok(if found.damage_count > 0 {
+        exit::INCOMPLETE
+    } else {
+        exit::DONE
+    })
+}
+
+/// Works with rclone and the desk of a remote.
+fn with<T>(
+    config: &Config,
+    settings: &Settings,
+    remote: &str,
+    work: impl FnOnce(&Rclone<'_>, &Desk) -> executor::Result<T>,
+) -> Result<T> {
+    const PROGRAM: &str = "rclone";
+    fetch::check(config.cloud.config_file.as_ref())?;
+    let state = StateDir::open_or_new(&settings.state_dir)?;
+    let _lock = state.lock()?;
+    let desk = Desk::open_or_new(&state, remote)?;
+    let bar = bar(settings);
+    let options = planner::cloud_options(&config.cloud);
+    let rclone = Rclone {
+        program: PROGRAM,
+        options: &options,
+        step: "cloud",
+        until: None,
+        context: Context {
+            observer: &bar,
+            ..silent(settings)
+        },
+    };
+    let result = work(&rclone, &desk);
+    bar.clear();
+    result.map_err(|error| {
+        rclone::hinted(error, PROGRAM, config.cloud.config_file.as_ref(), remote).into()
+    })
+}
+
+fn silent(settings: &Settings) -> Context<'_> {
+    Context {
+        clock: Clock::default(),
+        threads: settings.threads,
+        ..Context::silent(&settings.stop)
+    }
+}
+
+/// The folder of the downloads: the same for the same remote, so that a restore that was
+/// interrupted goes on.
+fn staging(named: Option<&Path>, settings: &Settings, remote: &str) -> Result<PathBuf> {
+    let name = format!("download-{}", schema::Digest::of(remote.as_bytes()).short());
+    let place = match named {
+        Some(folder) => folder.join(name),
+        None => settings.state_dir.join(name),
+    };
+    Ok(std::path::absolute(place)?)
+}
+
+/// Opens a folder that is made for its owner alone where it is missing.
+fn open_or_new(place: &Path) -> Result<Dir> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let named = place.as_os_str().as_bytes();
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(place)
+        .map_err(|error| Error::io("make", named, error))?;
+    let found = resolve(place).and_then(|found| found.folder());
+    Ok(found.map_err(|error| Error::io("open", OsStr::as_bytes(place.as_os_str()), error))?)
+}

@@ -1,0 +1,65 @@
+//! What a plan says of the copy in the cloud: what goes there, what is kept aside, what stops it.
+
+use schema::{config::SyncMode, plan::CloudSyncStep};
+
+use super::steps::say;
+use crate::{
+    render::{
+        amount,
+        page::{Page, firm},
+    },
+    style::{Style, printable},
+};
+
+/// What the step will do.
+pub(super) fn body(page: &mut Page, step: &CloudSyncStep, style: &Style) {
+    let remote = firm(&printable(&step.remote));
+    say(page, "copy", &format!("{} to {remote}", step.snapshot));
+    let expected = &step.expected;
+    let since = step.last.map_or_else(
+        || "nothing is known to be there".to_owned(),
+        |last| format!("since the upload of {last}"),
+    );
+    let text = format!(
+        "{}, at most {}; {since}",
+        amount::plural(expected.upload_files, "file", "files"),
+        firm(&amount::bytes(expected.upload_bytes)),
+    );
+    say(page, "upload", &text);
+    let removes = step.mode != SyncMode::Copy;
+    let gone = if removes { expected.gone_files } else { 0 };
+    let aside = expected.replaced_files + gone;
+    if aside > 0 {
+        let text = format!(
+            "{} at most that are replaced or gone, in history/{}",
+            amount::plural(aside, "old file", "old files"),
+            step.snapshot
+        );
+        say(page, "keep", &text);
+    }
+    match &step.limits.max_delete {
+        Some(limit) => {
+            let text = format!(
+                "if more than {} of the remote's files would go (cloud.maxDelete)",
+                firm(&limit.to_string())
+            );
+            say(page, "refuse", &text);
+        }
+        None if removes => say(page, "allow", "any number of files to go: a person agreed"),
+        None => say(page, "remove", "nothing there"),
+    }
+    for id in &step.expire {
+        let text = format!("the history of {id}: older than cloud.keepHistoryDays");
+        say(page, &style.red("remove"), &text);
+    }
+    for gone in &step.give_back {
+        let text = format!(
+            "{}/{} here, once the remote was checked: {} (frees {})",
+            gone.home,
+            gone.id,
+            gone.reason,
+            firm(&amount::bytes(gone.frees))
+        );
+        say(page, &style.red("delete"), &text);
+    }
+}
