@@ -63,7 +63,7 @@
             pkgs.runCommand "backup-${name}" { nativeBuildInputs = [ self.packages.${system}.default ]; } ''
               mkdir "$out"
               cp ${file} "$out/config.json"
-              backup check ${file} | tee "$out/check"
+              backup check ${file} > "$out/check"
               backup --config ${file} --state-dir /var/lib/backup systemd-units --to "$out/units"
             '';
         in
@@ -128,6 +128,7 @@
               ntfs3g
               openssh
               openssl
+              python3Packages.pip
               python3Packages.python-dbusmock
               rclone
               rsnapshot

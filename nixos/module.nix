@@ -55,7 +55,7 @@ in
       # What one option cannot know is said here: before the system is switched to, not at 02:00.
       system.checks = lib.optional (pkgs.stdenv.buildPlatform.canExecute pkgs.stdenv.hostPlatform) (
         pkgs.runCommand "backup-config-check" { nativeBuildInputs = [ cfg.package ]; } ''
-          backup check ${file} | tee $out
+          backup check ${file} > $out
         ''
       );
     })

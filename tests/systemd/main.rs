@@ -13,6 +13,7 @@
 
 mod kills;
 mod machine;
+mod records;
 mod runs;
 mod schedule;
 mod units;

@@ -80,6 +80,7 @@ mod tests {
         assert_eq!(power_below(temporary.path()), Power::Battery);
         supply("AC", &[("type", "Mains"), ("online", "1")]);
         assert_eq!(power_below(temporary.path()), Power::Ac);
-        assert_eq!(power_below(Path::new("/nonexistent")), Power::Unknown);
+        let absent = temporary.path().join("absent");
+        assert_eq!(power_below(&absent), Power::Unknown);
     }
 }
