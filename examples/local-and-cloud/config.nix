@@ -13,7 +13,6 @@
     cloud = {
       enable = true;
       provider = "proton-drive";
-      syncMode = "copy";
       bandwidthLimit = "10M";
     };
 
