@@ -69,10 +69,8 @@ fn the_cloud_and_health_checks_have_files_of_their_own() {
         skipped("the_cloud_has_a_file_of_its_own because there is no rclone");
         return;
     }
-    lab.write(
-        "rclone.conf",
-        "[vault]\ntype = alias\nremote = /nonexistent\n",
-    );
+    let remote = format!("[vault]\ntype = alias\nremote = {}\n", lab.text("vault"));
+    lab.write("rclone.conf", &remote);
     let closed = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     fs::set_permissions(lab.path("rclone.conf"), closed).unwrap();
     lab.set(
