@@ -212,6 +212,7 @@ fn go(
     for step in &plan.steps {
         if let Some(hands) = hands
             && step.action.part() != Part::Coordinator
+            && !gives_back(step)
             && replay.outcome(&step.id).is_none()
             && unserved(step, &report).is_none()
         {
@@ -247,6 +248,12 @@ fn go(
     session.state.end(&report)?;
     session.state.forget_old_runs(context)?;
     Ok(report)
+}
+
+/// Whether a cloud step deletes local snapshots afterwards, which the unit of the cloud steps may
+/// not: the run's own process does it all.
+fn gives_back(step: &Step) -> bool {
+    matches!(&step.action, Action::CloudSync(sync) if !sync.give_back.is_empty())
 }
 
 /// What a step needs and did not get.
