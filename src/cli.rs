@@ -457,8 +457,8 @@ pub(crate) struct Verify {
     /// All snapshots; what they share is read once
     #[arg(long, conflicts_with = "snapshot")]
     pub(crate) all: bool,
-    /// Compare the copy in the cloud: all sizes, and the content of one part in thirty, or of as
-    /// much as is said
+    /// Compare the copy in the cloud: all sizes, and the content of one part in thirty, another one
+    /// each day, or of as much as is said
     #[arg(long, conflicts_with_all = ["snapshot", "all", "repair"])]
     pub(crate) cloud: bool,
     /// Compare records, entries and metadata only, and read no content

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::Result;
+use chrono::{Datelike as _, Local, NaiveDate};
 use executor::{
     Error,
     clock::Clock,
@@ -126,17 +127,25 @@ pub(crate) fn list(config: &Config, settings: &Settings, out: &Out) -> Result<u8
     Ok(exit::DONE)
 }
 
+/// The share that is read on a day, of thirty: a run a day reads all within thirty days.
+fn share_of(day: NaiveDate) -> Share {
+    const OF: u32 = 30;
+    let day = day.num_days_from_ce().unsigned_abs();
+    Share::Part {
+        part: day % OF + 1,
+        of: OF,
+    }
+}
+
 /// Compares the remote with its newest upload's manifest.
 pub(crate) fn verify(arguments: &Verify, settings: &Settings, out: &Out) -> Result<u8> {
-    /// A run a day reads all within a month.
-    const USUAL: Share = Share::Part { part: 1, of: 30 };
     let config = settings.config(out)?;
     let remote = planner::cloud_remote(&config.cloud, &host_folder(&config));
     let share = match (arguments.quick, arguments.subset, arguments.full) {
         (true, _, _) => Share::None,
         (_, Some((part, of)), _) => Share::Part { part, of },
         (_, _, true) => Share::All,
-        _ => USUAL,
+        _ => share_of(Local::now().date_naive()),
     };
     let place = staging(None, settings, &format!("verify {remote}"))?;
     let folder = open_or_new(&place)?;
@@ -239,4 +248,24 @@ fn open_or_new(place: &Path) -> Result<Dir> {
         .map_err(|error| Error::io("make", named, error))?;
     let found = resolve(place).and_then(|found| found.folder());
     Ok(found.map_err(|error| Error::io("open", OsStr::as_bytes(place.as_os_str()), error))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thirty_days_in_a_row_read_all() {
+        let first = NaiveDate::from_ymd_opt(2025, 2, 20).unwrap();
+        let mut parts: Vec<u32> = first
+            .iter_days()
+            .take(30)
+            .map(|day| match share_of(day) {
+                Share::Part { part, of: 30 } => part,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        parts.sort_unstable();
+        assert_eq!(parts, (1..=30).collect::<Vec<_>>());
+    }
 }

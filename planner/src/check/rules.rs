@@ -201,11 +201,13 @@ fn remote_form(config: &Config) -> Vec<Finding> {
     let Some(remote) = config.cloud.remote.as_deref() else {
         return Vec::new();
     };
-    // A name that starts with a dash would be read as an option of rclone.
+    // A name that starts with a dash would be read as an option of rclone. One with a comma or a
+    // colon first is a connection string, which may hold secrets that every user could then read in
+    // the list of processes (https://rclone.org/docs/#connection-strings).
     let sound = remote.split_once(':').is_some_and(|(name, path)| {
         !name.is_empty()
             && !name.starts_with(['-', ' '])
-            && !name.contains(|c: char| c == '/' || c.is_control())
+            && !name.contains(|c: char| matches!(c, '/' | ',' | '=') || c.is_control())
             && !path.contains('\0')
     });
     when(!sound, || {

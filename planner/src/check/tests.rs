@@ -258,7 +258,15 @@ fn cloud_options_that_need_each_other() {
         cloud(json!({ "remote": "s3:" })),
         "set although `cloud.provider` is not \"custom\"",
     );
-    for bad in ["s3", ":s3", "-v:", "a/b:c", ""] {
+    for bad in [
+        "s3",
+        ":s3",
+        "-v:",
+        "a/b:c",
+        "",
+        "nas,pass=secret:x",
+        ":ftp,host=h:x",
+    ] {
         let remote = json!({ "provider": "custom", "remote": bad });
         refused(cloud(remote), "cloud.remote: not an rclone remote");
     }

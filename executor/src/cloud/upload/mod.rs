@@ -205,26 +205,35 @@ impl Upload<'_> {
         if self.step.give_back.is_empty() || !whole {
             return Ok(outcome.into());
         }
-        self.check()?;
+        self.check(&found)?;
         Ok(Uploaded {
             outcome,
             checked: self.memory.uploaded,
         })
     }
 
-    /// Has rclone compare all that was uploaded with the snapshot.
-    fn check(&self) -> Result<()> {
-        let list = self.desk.named(ALL);
-        let current = self.at(CURRENT);
-        let from = self.source.folder;
-        let arguments = [
+    /// Has rclone compare all that is there with the snapshot, by sizes and by the hashes that both
+    /// sides have. What this attempt uploaded is read back, since many remotes have no hashes
+    /// (WebDAV, everything below `crypt`) and the local copy is about to go.
+    fn check(&self, found: &Difference) -> Result<()> {
+        self.agrees(ALL, &[])?;
+        if found.change.upload_files == 0 {
+            return Ok(());
+        }
+        self.agrees(UPLOAD, &["--download"])
+    }
+
+    fn agrees(&self, list: &str, options: &[&str]) -> Result<()> {
+        let (list, current) = (self.desk.named(list), self.at(CURRENT));
+        let mut arguments = vec![
             "check",
-            from,
+            self.source.folder,
             &current,
             "--one-way",
             "--files-from-raw",
             &list,
         ];
+        arguments.extend(options);
         if self.rclone.must(&arguments, &|| Ok(None))? {
             return Ok(());
         }
