@@ -26,6 +26,7 @@ def parse():
     parser.add_argument("--bytes", type=size)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--renames", type=int, default=10_000)
     parser.add_argument("--snapshots", type=int, default=20)
     parser.add_argument("--cache", choices=("warm", "cold", "both"), default="warm")

@@ -57,7 +57,9 @@ class Rounds:
 
         self.each(order, FIRST, cache, lambda peer: peer.copy())
         again = [peer for peer in order if not peer.copies_once]
-        self.each(again, NOTHING, cache, lambda peer: peer.copy())
+        # Cheap beside the rest of a round of a large tree.
+        for _ in range(self.options.repeat):
+            self.each(again, NOTHING, cache, lambda peer: peer.copy())
         self.changes += 1
         tree.change(self.tree, 1, self.changes)
         self.each(again, CHANGED, cache, lambda peer: peer.copy())
@@ -79,7 +81,8 @@ class Rounds:
         for peer in order:
             while peer.present() < self.options.snapshots and peer not in self.out:
                 self.guarded(peer, "more snapshots", lambda peer: peer.copy())
-        self.each(order, f"{NOTHING}, {self.options.snapshots} snapshots", cache, lambda peer: peer.copy())
+        for _ in range(self.options.repeat):
+            self.each(order, f"{NOTHING}, {self.options.snapshots} snapshots", cache, lambda peer: peer.copy())
 
     def each(self, order, operation, cache, action, needs="copy"):
         self.results.setdefault((operation, cache), {})
