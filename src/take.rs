@@ -3,11 +3,14 @@
 use anyhow::Result;
 use chrono::{DateTime, FixedOffset};
 use executor::{
-    Error, error::reason, event::Context, scan, state_dir::StateDir, store::Store, survey::Survey,
-    sys::mounts::is_mounted, verify::memory,
+    Error, cloud::memory::Desk, error::reason, event::Context, manifest::Reader, scan,
+    state_dir::StateDir, store::Store, survey::Survey, sys::mounts::is_mounted, verify::memory,
 };
 use schema::{
-    Config, Inventory, SnapshotId, cloud::CloudState, inventory::DestinationState, plan::Part,
+    Config, Inventory, SnapshotId,
+    cloud::{CloudChange, CloudState},
+    inventory::DestinationState,
+    plan::Part,
 };
 
 use crate::settings::{Settings, host_name};
@@ -114,6 +117,9 @@ pub(crate) fn inventory_for(
     context: Context<'_>,
 ) -> Result<(Inventory, Option<Survey>)> {
     if !config.local.enable {
+        if config.cloud.enable && only != Some(Part::Local) {
+            return Ok((live(settings, config, now, context)?, None));
+        }
         return Ok((inventory_of(settings, now, None)?, None));
     }
     let destination = destination(settings, config, context)?;
@@ -134,9 +140,13 @@ pub(crate) fn inventory_for(
     });
     let basis = store.as_ref().zip(planner::basis(&destination, now));
     let basis = basis.map(|(store, basis)| (store, basis.id));
+    let open = basis.map(|(store, id)| move || store.manifest(id));
+    let open = open
+        .as_ref()
+        .map(|open| open as &dyn Fn() -> executor::Result<Reader>);
     let can = destination.capabilities();
     let choice = (&config.local).into();
-    let (sources, survey) = scan::sources(&choice, basis, can, never, context)?;
+    let (sources, survey) = scan::sources(&choice, open, can, never, context)?;
     let inventory = inventory_of(settings, now, Some(destination))?;
     let inventory = Inventory {
         sources,
@@ -145,6 +155,41 @@ pub(crate) fn inventory_for(
         ..inventory
     };
     Ok((inventory, Some(survey)))
+}
+
+/// Takes an inventory of the live sources, compared with the last upload as far as it is known here.
+fn live(
+    settings: &Settings,
+    config: &Config,
+    now: DateTime<FixedOffset>,
+    context: Context<'_>,
+) -> Result<Inventory> {
+    let mut cloud = cloud(settings, config, None)?.unwrap_or_default();
+    let state = StateDir::open(&settings.state_dir)?;
+    let remote = planner::cloud_remote(&config.cloud, &host_folder(config));
+    let desk = state.and_then(|state| Desk::open(&state, &remote).ok().flatten());
+    let last = cloud.memory.last.as_ref().map(|last| last.id);
+    let known = desk.as_ref().zip(last);
+    let known = known.filter(|(desk, id)| desk.manifest(*id).is_some());
+    let open = known.map(|(desk, id)| {
+        move || {
+            desk.manifest(id)
+                .ok_or_else(|| Error::failed(format!("the manifest of the upload of {id} is gone")))
+        }
+    });
+    let open = open
+        .as_ref()
+        .map(|open| open as &dyn Fn() -> executor::Result<Reader>);
+    let never = desk.as_ref().and_then(|desk| desk.inode().ok());
+    let choice = (&config.local).into();
+    let (sources, _) = scan::sources(&choice, open, None, never, context)?;
+    // The sources were compared with the last upload itself.
+    cloud.pending = known.map(|_| CloudChange::default());
+    Ok(Inventory {
+        sources,
+        cloud: Some(cloud),
+        ..inventory_of(settings, now, None)?
+    })
 }
 
 /// What is known of the copies in the cloud without asking it.

@@ -385,6 +385,9 @@ fn act(
         Action::Restore(restore) => crate::restore::run(session.store()?, restore, &context),
         Action::CloudSync(sync) => {
             let state = session.state;
+            if let Some(live) = &sync.live {
+                return steps::cloud_sync::run_live(state, plan, &step.id, (sync, live), context);
+            }
             steps::cloud_sync::run(session.store()?, state, &step.id, sync, context)
         }
     }

@@ -473,6 +473,9 @@ pub struct CloudSyncStep {
     /// The destination that holds it, where no other step of the plan checks it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination: Option<DestinationCheckStep>,
+    /// The live sources that are copied under that name, where there are no local snapshots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<LiveSources>,
     /// The last upload, as far as this machine knows.
     pub last: Option<SnapshotId>,
     /// What there will be to do, at most.
@@ -485,6 +488,18 @@ pub struct CloudSyncStep {
     /// Local snapshots that go once the remote was checked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub give_back: Vec<Deletion>,
+}
+
+/// What is copied to the cloud where there are no local snapshots.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LiveSources {
+    /// The sources.
+    pub sources: Vec<AbsolutePath>,
+    /// Patterns of what is left out.
+    pub exclude_patterns: Vec<String>,
+    /// Do not cross mount points below a source.
+    pub one_file_system: bool,
 }
 
 /// When a cloud copy is refused.

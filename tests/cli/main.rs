@@ -3,6 +3,7 @@
 
 mod adopt;
 mod cloud;
+mod cloud_live;
 mod damage;
 mod diff;
 mod due;

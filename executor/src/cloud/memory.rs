@@ -17,6 +17,7 @@ use schema::{Digest, SnapshotId, cloud::CloudMemory};
 use crate::{
     error::{Error, Result},
     event::Context,
+    manifest::{FILE_NAME, Reader},
     remove::remove_tree,
     state_dir::StateDir,
     store::{read_json, write_json},
@@ -165,6 +166,23 @@ impl Desk {
     pub fn existing_shelf(&self, id: SnapshotId) -> Option<Dir> {
         let shelf = self.dir.folder(OsStr::new(SHELF)).ok()?;
         shelf.folder(OsStr::new(&id.to_string())).ok()
+    }
+
+    /// The manifest of an upload, if it is at hand and can be read.
+    #[must_use]
+    pub fn manifest(&self, id: SnapshotId) -> Option<Reader> {
+        let shelf = self.existing_shelf(id)?;
+        Reader::new(shelf.file(OsStr::new(FILE_NAME)).ok()?).ok()
+    }
+
+    /// Device and inode number of the folder.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn inode(&self) -> Result<(u64, u64)> {
+        let stat = self.dir.stat_self();
+        stat.map(|stat| (stat.dev, stat.ino))
+            .map_err(|error| self.io("look at", "", error))
     }
 
     /// Empties a snapshot's shelf.

@@ -8,6 +8,7 @@
 pub mod carried;
 pub mod difference;
 pub mod fetch;
+pub mod live;
 pub mod memory;
 pub mod names;
 pub mod published;

@@ -8,7 +8,6 @@ use std::{
 
 use rustix::io::Errno;
 use schema::{
-    SnapshotId,
     config::{AbsolutePath, Local},
     escape,
     inventory::{NotHeld, Presence, SourceScan, SourceState},
@@ -21,8 +20,7 @@ use super::{destination::place, held::Held};
 use crate::{
     error::{Error, Result, reason},
     event::{Context, Event, Phase, Progress},
-    manifest::Cursor,
-    store::Store,
+    manifest::{Cursor, Reader},
     survey::{Bounds, FoundSource, Met, Search, Survey, Surveyed, Told, survey_source},
     sys::{Folder, Kind, Stat, mounts, path_order, resolve::resolve},
 };
@@ -65,14 +63,14 @@ impl<'a> From<&'a SnapshotStep> for Choice<'a> {
     }
 }
 
-/// Looks at all sources, comparing with the basis' manifest where there is one, and with what the
+/// Looks at all sources, comparing with the manifest that `basis` opens, and with what the
 /// destination can hold where that is known. The survey is what a snapshot is then built from.
 ///
 /// # Errors
 /// A pattern or a manifest that cannot be read, or an interruption.
 pub fn sources(
     choice: &Choice<'_>,
-    basis: Option<(&Store, SnapshotId)>,
+    basis: Option<&dyn Fn() -> Result<Reader>>,
     can: Option<&Capabilities>,
     never: Option<(u64, u64)>,
     context: Context<'_>,
@@ -92,7 +90,7 @@ pub fn sources(
         bounds,
         can,
         basis: basis
-            .map(|(store, id)| store.manifest(id).map(Cursor::new))
+            .map(|manifest| manifest().map(Cursor::new))
             .transpose()?,
         search: Search::default(),
         progress: Progress {
@@ -120,7 +118,7 @@ pub fn sources(
             .map_err(unreadable_manifest)?;
     }
     let moves = match basis {
-        Some((store, id)) => search.finish(|| store.manifest(id))?,
+        Some(manifest) => search.finish(manifest)?,
         None => Default::default(),
     };
     let mut survey = Survey {

@@ -99,7 +99,10 @@ fn look(store: &Store, step: &SnapshotStep, context: Context<'_>) -> Result<Surv
         .root
         .stat_self()
         .map_err(|error| store.io("look at", "", error))?;
-    let basis = step.basis.as_ref().map(|basis| (store, basis.id));
+    let basis = step.basis.as_ref().map(|basis| || store.manifest(basis.id));
+    let basis = basis
+        .as_ref()
+        .map(|open| open as &dyn Fn() -> Result<crate::manifest::Reader>);
     let never = Some((never.dev, never.ino));
     scan::sources(&step.into(), basis, None, never, context).map(|(_, survey)| survey)
 }

@@ -1,22 +1,27 @@
-//! Copies the newest good snapshot to the cloud.
+//! Copies the newest good snapshot to the cloud, or the live sources where there are none.
 //!
 //! Owns which snapshot that is and whether it is good; what is done with it is in [`crate::cloud`].
 
 use schema::{
-    Digest, amount,
+    Digest, Plan, amount,
     journal::{Outcome, Status},
-    plan::CloudSyncStep,
+    plan::{CloudSyncStep, LiveSources},
     record::SnapshotRecord,
 };
 
 use super::rotate;
 use crate::{
-    cloud::upload::{self, Source},
+    cloud::{
+        live,
+        memory::Desk,
+        upload::{self, Source},
+    },
     error::{Error, Result},
     event::Context,
     manifest,
     state_dir::StateDir,
     store::Store,
+    sys::Dir,
 };
 
 /// Copies the snapshot that the step names, if it is good.
@@ -54,6 +59,7 @@ pub fn run(
         tree: &tree,
         manifest: store.manifest(id)?,
         accepted: marks.accepted,
+        live: None,
     };
     let uploaded = upload::run(state, name, step, source, context)?;
     let mut outcome = uploaded.outcome;
@@ -70,6 +76,47 @@ pub fn run(
         outcome
             .message
             .push_str(&format!("; checked, and {snapshots} given back"));
+    }
+    Ok(outcome)
+}
+
+/// Copies the live sources, where there are no local snapshots.
+///
+/// # Errors
+/// An interruption, sources that cannot be looked at, or a remote that cannot be reached.
+pub fn run_live(
+    state: &StateDir,
+    plan: &Plan,
+    name: &str,
+    (step, sources): (&CloudSyncStep, &LiveSources),
+    context: Context<'_>,
+) -> Result<Outcome> {
+    let desk = Desk::open_or_new(state, &step.remote)?;
+    let found = live::survey(&desk, plan, step, sources, context)?;
+    let root = Dir::root().map_err(|error| Error::io("open", b"/", error))?;
+    let source = Source {
+        folder: "/",
+        record: &found.record,
+        tree: &root,
+        manifest: found.manifest,
+        accepted: false,
+        live: Some(&found.roots),
+    };
+    let mut outcome = upload::run(state, name, step, source, context)?.outcome;
+    let record = &found.record;
+    if !record.complete {
+        let count = amount::plural(record.totals.errors, "path", "paths");
+        outcome
+            .message
+            .push_str(&format!("; {count} of the sources could not be read"));
+        outcome.status = outcome.status.max(Status::Incomplete);
+        outcome.hint = outcome.hint.or_else(|| {
+            Some(
+                "see the listed paths; exclude what cannot be read with local.excludePatterns"
+                    .into(),
+            )
+        });
+        outcome.problems.extend(record.problems.iter().cloned());
     }
     Ok(outcome)
 }

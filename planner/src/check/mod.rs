@@ -14,7 +14,6 @@ mod place;
 mod rules;
 mod shape;
 mod sources;
-mod unsupported;
 mod walk;
 
 use std::sync::LazyLock;

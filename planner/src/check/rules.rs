@@ -8,7 +8,7 @@
 use schema::Config;
 use schema::config::{Provider, SyncMode};
 
-use super::{Fault, calendars, metrics, notices, patterns, sources, unsupported};
+use super::{Fault, calendars, metrics, notices, patterns, sources};
 
 /// One rule; it may find several things.
 type Rule = fn(&Config) -> Vec<Finding>;
@@ -36,7 +36,6 @@ const FAULTS: &[Rule] = &[
     notices::email,
     notices::urls,
     notices::topic,
-    unsupported::cloud,
 ];
 
 /// What is allowed and probably not meant.

@@ -484,21 +484,22 @@ fn rules_run_beside_other_faults_and_are_silent_about_faulty_options() {
     // The misspelt key was probably meant to be the one that the rule would complain about.
     let misspelt = faults(json!({
         "local": { "enable": false },
-        "cloud": { "syncMode": "copy", "enable": true, "provider": "custom", "remot": "s3:" }
+        "cloud": { "syncMode": "move", "enable": true, "provider": "custom", "remot": "s3:" }
     }));
-    assert_eq!(paths(&misspelt), ["cloud.enable", "cloud.remot"]);
+    assert_eq!(paths(&misspelt), ["cloud.syncMode", "cloud.remot"]);
 }
 
 #[test]
-fn what_this_version_cannot_do_is_refused_in_a_sentence() {
+fn cloud_copies_need_local_snapshots_only_to_give_their_space_back() {
     accepted(
         json!({ "local": { "enable": true }, "cloud": { "enable": true, "syncMode": "move" } }),
     );
     accepted(json!({ "local": { "enable": true }, "cloud": { "enable": true } }));
-    refused(
-        json!({ "local": { "enable": false }, "cloud": { "enable": true, "syncMode": "copy" } }),
-        "cloud.enable: cloud copies without local snapshots",
-    );
+    for mode in ["copy", "sync"] {
+        accepted(
+            json!({ "local": { "enable": false }, "cloud": { "enable": true, "syncMode": mode } }),
+        );
+    }
 }
 
 #[test]

@@ -36,6 +36,10 @@ pub(crate) fn of(facts: &Facts<'_>) -> Vec<Finding> {
     }
     rclone::check(facts, &mut findings);
     let Some(destination) = facts.destination else {
+        let live = facts.config.cloud.enable && !facts.config.local.enable;
+        if live && facts.options.only != Some(Part::Local) {
+            sources::check(facts, &mut findings);
+        }
         return findings;
     };
     if let Some(absence) = destination::absence(facts.config, destination) {
@@ -99,17 +103,18 @@ fn other_inventory(facts: &Facts<'_>) -> Option<Finding> {
             .hint("use the version of this program that made it"),
         );
     }
-    if !local.enable {
+    let live = !local.enable && facts.config.cloud.enable;
+    if !local.enable && (!live || facts.options.only == Some(Part::Local)) {
         return None;
     }
-    let no_sources = facts.options.only == Some(Part::Cloud);
+    let no_sources = !live && facts.options.only == Some(Part::Cloud);
     let unscanned =
         |path: &_| !no_sources && !found.sources.iter().any(|source| source.path == *path);
-    let what = if found
+    let elsewhere = found
         .destination
         .as_ref()
-        .is_none_or(|destination| destination.mount_point != local.mount_point)
-    {
+        .is_none_or(|destination| destination.mount_point != local.mount_point);
+    let what = if elsewhere && !live {
         format!("{} (local.mountPoint)", local.mount_point)
     } else {
         let path = local.sources.iter().find(|path| unscanned(path))?;

@@ -8,7 +8,7 @@ use schema::{
     Finding, SnapshotId,
     cloud::{CloudChange, CloudState},
     config::{Cloud, Provider, SyncMode},
-    plan::{Action, CloudLimits, CloudSyncStep, Deletion, DestinationCheckStep, Part},
+    plan::{Action, CloudLimits, CloudSyncStep, Deletion, DestinationCheckStep, LiveSources, Part},
     reason::ExpireReason,
 };
 
@@ -19,19 +19,23 @@ use super::{
 };
 use crate::sharing;
 
-/// The copy, where one is asked for and there are local snapshots to copy.
+/// The copy, where one is asked for: of local snapshots, or of the live sources without them.
 pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
     let cloud = &facts.config.cloud;
-    facts.destination.filter(|_| cloud.enable)?;
+    let live = !facts.config.local.enable;
+    (cloud.enable && (live || facts.destination.is_some())).then_some(())?;
+    let none = CloudState::default();
+    let state = facts.inventory.cloud.as_ref().unwrap_or(&none);
     let alone = facts.options.only == Some(Part::Cloud);
-    let snapshot = if alone {
+    let snapshot = if live {
+        let taken = &state.memory.uploaded;
+        facts.id.first_free(|id| taken.contains(&id))
+    } else if alone {
         // What there is, for this run makes none.
         facts.reference?.record.id
     } else {
         facts.id
     };
-    let none = CloudState::default();
-    let state = facts.inventory.cloud.as_ref().unwrap_or(&none);
     let removes = cloud.sync_mode != SyncMode::Copy;
     let agreed = facts.options.approve_deletions;
     let action = Action::CloudSync(CloudSyncStep {
@@ -42,7 +46,12 @@ pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
         timeout: cloud.timeout.clone(),
         mode: cloud.sync_mode,
         snapshot,
-        destination: alone.then(|| read_only(facts)).flatten(),
+        live: live.then(|| LiveSources {
+            sources: facts.config.local.sources.clone(),
+            exclude_patterns: facts.config.local.exclude_patterns.clone(),
+            one_file_system: facts.config.local.one_file_system,
+        }),
+        destination: (alone && !live).then(|| read_only(facts)).flatten(),
         last: state.memory.last.as_ref().map(|last| last.id),
         expected: expected(facts, state),
         limits: CloudLimits {
@@ -59,7 +68,7 @@ pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
     // After the rotation, which moves the snapshot to where it stays.
     Some(Draft {
         action,
-        needs: &["snapshot"],
+        needs: if live { &["pre-script"] } else { &["snapshot"] },
         after: super::After::Kinds(&["rotate"]),
     })
 }
@@ -106,12 +115,16 @@ fn expected(facts: &Facts<'_>, state: &CloudState) -> CloudChange {
         sum.upload_files = sum.upload_files.saturating_add(count);
         sum.upload_bytes = sum.upload_bytes.saturating_add(bytes);
     }
-    let (Some(pending), Some(basis)) = (known, facts.reference) else {
+    let live = state.memory.last.as_ref();
+    let live = live.filter(|_| !facts.config.local.enable);
+    // Live sources were compared with the last upload itself.
+    let had = live.map(|last| last.files);
+    let had = had.or_else(|| facts.reference.map(|basis| basis.record.totals.files));
+    let (Some(pending), Some(had)) = (known, had) else {
         return sum;
     };
     // What of the snapshot before is not as it was, replaced or gone.
     let unchanged = files.saturating_sub(sum.upload_files);
-    let had = basis.record.totals.files;
     let gone = had.saturating_sub(files);
     CloudChange {
         upload_files: sum.upload_files + pending.upload_files,

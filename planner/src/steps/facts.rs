@@ -191,7 +191,7 @@ fn sources<'a>(
         .local
         .sources
         .iter()
-        .filter(|_| config.local.enable)
+        .filter(|_| config.local.enable || config.cloud.enable)
         .filter_map(|path| inventory.sources.iter().find(|state| state.path == *path))
 }
 

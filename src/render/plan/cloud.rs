@@ -14,7 +14,12 @@ use crate::{
 /// What the step will do.
 pub(super) fn body(page: &mut Page, step: &CloudSyncStep, style: &Style) {
     let remote = firm(&printable(&step.remote));
-    say(page, "copy", &format!("{} to {remote}", step.snapshot));
+    let what = if step.live.is_some() {
+        format!("the live sources, as {},", step.snapshot)
+    } else {
+        step.snapshot.to_string()
+    };
+    say(page, "copy", &format!("{what} to {remote}"));
     let expected = &step.expected;
     let since = step.last.map_or_else(
         || "nothing is known to be there".to_owned(),

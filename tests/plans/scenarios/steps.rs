@@ -80,7 +80,39 @@ pub(crate) fn all() -> Vec<Scenario> {
         ),
         ("the-cloud-alone-has-no-local-steps", {
             let mut world = scripts()
-                .set("local", json!({}))
+                .set("local.enable", json!(false))
+                .set("cloud", json!({"enable": true}));
+            world.inventory.destination = None;
+            world
+        }),
+        ("the-cloud-alone-is-compared-with-the-last-upload", {
+            let mut world = new()
+                .set("local.enable", json!(false))
+                .set("cloud", json!({"enable": true, "syncMode": "copy"}));
+            world.inventory.destination = None;
+            let memory = json!({
+                "last": {
+                    "format_version": 1,
+                    "id": "2025-01-15_02-00-00",
+                    "attempt": 3,
+                    "uploaded_at": "2025-01-15T03:00:00+01:00",
+                    "files": 800,
+                    "bytes": 20_000_000_000_u64,
+                    "manifest_digest": schema::Digest([0; 32]),
+                    "made_by": "backup 0.1.0",
+                    "not_uploaded": [],
+                },
+                "uploaded": ["2025-01-15_02-00-00", "2025-01-16_02-00-00"],
+            });
+            let state = json!({"rclone": {"version": "1.75.2", "fault": null},
+                "memory": memory, "pending": {"upload_files": 0, "upload_bytes": 0,
+                "replaced_files": 0, "gone_files": 0}});
+            world.inventory.cloud = serde_json::from_value(state).unwrap();
+            world
+        }),
+        ("the-cloud-alone-needs-its-sources", {
+            let mut world = new()
+                .set("local.enable", json!(false))
                 .set("cloud", json!({"enable": true}));
             world.inventory.destination = None;
             world.inventory.sources.clear();

@@ -5,6 +5,7 @@
 //! record that makes the snapshot restorable is written last. Can be interrupted anywhere and run
 //! again: that is another attempt, which uploads what is missing or in doubt.
 
+mod changed;
 mod look;
 mod shelve;
 
@@ -21,6 +22,7 @@ use schema::{
 use super::{
     carried,
     difference::Difference,
+    live::Roots,
     memory::Desk,
     published::{self, Shelf},
     rclone::{self, Ended, Rclone, Told},
@@ -36,6 +38,8 @@ use crate::{
 const UPLOAD: &str = "upload.list";
 const ASIDE: &str = "aside.list";
 const ALL: &str = "all.list";
+/// Why a live file is not recorded as good.
+const CHANGED: &str = "it changed or vanished while it was uploaded";
 /// Problems that are listed one by one.
 const LISTED: usize = 1000;
 
@@ -51,6 +55,8 @@ pub struct Source<'a> {
     pub manifest: Reader,
     /// A person said that it is as it should be.
     pub accepted: bool,
+    /// Where the files are, if they can change meanwhile.
+    pub live: Option<&'a Roots>,
 }
 
 /// How an upload ended.
@@ -77,6 +83,7 @@ struct Carried<'a> {
     record: SnapshotRecord,
     manifest: Vec<u8>,
     accepted: bool,
+    live: Option<&'a Roots>,
 }
 
 /// An upload that is under way.
@@ -121,6 +128,7 @@ pub fn run(
         tree,
         manifest,
         accepted,
+        live,
     } = source;
     let (manifest, digest) = carried::manifest(&desk, tree, manifest, context)?;
     let record = SnapshotRecord {
@@ -145,6 +153,7 @@ pub fn run(
             record,
             manifest,
             accepted,
+            live,
         },
         memory,
         shelves: BTreeMap::new(),
@@ -164,6 +173,11 @@ impl Upload<'_> {
 
     fn run(mut self) -> Result<Uploaded> {
         self.shelves = published::shelves(&self.rclone, &self.desk, &self.step.remote)?;
+        if self.source.live.is_some() {
+            // What an attempt before found is not what is there now: it keeps its own manifest.
+            let id = self.id().first_free(|id| self.shelves.contains_key(&id));
+            self.source.record.id = id;
+        }
         let attempts = self.shelves.values().map(|shelf| shelf.attempt);
         let newest = attempts.max().unwrap_or(0);
         self.attempt = newest.max(self.memory.attempt) + 1;
@@ -197,6 +211,7 @@ impl Upload<'_> {
             message: format!("not uploaded: {because}"),
         }));
         problems.truncate(LISTED);
+        self.take_changed_aside(&faults)?;
         self.publish(&found, faults.len() as u64, &problems)?;
         let expired = if faults.is_empty() { self.expire()? } else { 0 };
         self.remember()?;
@@ -289,21 +304,38 @@ impl Upload<'_> {
         ];
         let mut told = Told::default();
         let mut copied = 0_u64;
+        let seen = self.seen()?;
+        let mut changed = BTreeMap::new();
         let ended = self.rclone.call(&arguments, None, &mut told, &mut |name| {
             copied += 1;
+            if let Some(roots) = self.source.live
+                && seen.get(name).is_none_or(|seen| !seen.holds(roots))
+            {
+                changed.insert(name.to_owned(), CHANGED.to_owned());
+                return Ok(());
+            }
             doing
                 .write_all(format!("{name}\n").as_bytes())
                 .map_err(|error| Error::io("write", path.as_bytes(), error))
         })?;
         match ended {
-            Ended::Well if copied == found.change.upload_files => return Ok(BTreeMap::new()),
+            Ended::Well if copied == found.change.upload_files => return Ok(changed),
             Ended::Badly {
                 connection: true,
                 message,
             } => return Err(self.rclone.failed(true, &message)),
             _ => {}
         }
-        let missing = self.missing()?;
+        let mut missing = self.missing()?;
+        if let Some(roots) = self.source.live {
+            missing.retain(|name, ()| {
+                let holds = seen.get(name).is_some_and(|seen| seen.holds(roots));
+                if !holds {
+                    changed.insert(name.clone(), CHANGED.to_owned());
+                }
+                holds
+            });
+        }
         let unexplained = missing.keys().find(|name| !told.faults.contains_key(*name));
         if let Some(name) = unexplained {
             let how = match ended {
@@ -319,6 +351,7 @@ impl Upload<'_> {
         Ok(missing
             .into_keys()
             .filter_map(|name| told.faults.remove_entry(&name))
+            .chain(changed)
             .collect())
     }
 
@@ -387,7 +420,12 @@ impl Upload<'_> {
                     "{message}; {} not uploaded",
                     amount::plural(left, "file is", "files are")
                 ),
-                "rename what the remote cannot hold, or exclude it with local.excludePatterns",
+                if self.source.live.is_some() {
+                    "the next run uploads what changed meanwhile; rename what the remote cannot \
+                     hold, or exclude it with local.excludePatterns"
+                } else {
+                    "rename what the remote cannot hold, or exclude it with local.excludePatterns"
+                },
             )
         }
     }

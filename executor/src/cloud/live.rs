@@ -1,0 +1,449 @@
+//! A manifest of the live sources, for copies in the cloud without local snapshots.
+//!
+//! The same walk and the same matcher as for a snapshot say what belongs to it. Digests of files
+//! that are surely untouched come from the last upload's manifest; all other files are read. Owns
+//! the answer to whether a file is still what its entry says, which is asked after it was uploaded.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt as _,
+    path::PathBuf,
+};
+
+use rustix::io::Errno;
+use schema::{
+    Digest, Plan,
+    config::AbsolutePath,
+    escape,
+    journal::{Problem, ProblemKind},
+    pattern::Excludes,
+    plan::{CloudSyncStep, LiveSources},
+    record::{Engine, FORMAT_VERSION, SnapshotRecord, SnapshotTotals, SourceRecord},
+};
+
+use super::memory::Desk;
+use crate::{
+    copy::{Copier, CopyError},
+    error::{Error, Result, reason},
+    event::Context,
+    manifest::{self, Cursor, Entry, Reader, Writer, xattrs_digest},
+    survey::{Bounds, Met, Told, survey_source},
+    sys::{
+        Dir, Folder, Kind, Stat, attributes, path_order,
+        resolve::{Resolved, resolve},
+    },
+};
+
+/// Name of the manifest while it is made.
+const NEW: &str = "live.new";
+/// Problems that are listed one by one.
+const LISTED: usize = 1000;
+/// How often a file that changes while it is read is read again.
+const TRIES: u32 = 3;
+
+/// An entry's folder, open, with its name there.
+type Placed<'a> = std::result::Result<(Dir, &'a OsStr), Errno>;
+
+/// The sources as they are now.
+pub struct Live {
+    /// The record of what was found.
+    pub record: SnapshotRecord,
+    /// The manifest.
+    pub manifest: Reader,
+    /// Where the files are.
+    pub roots: Roots,
+}
+
+/// The sources, each with its path in the manifest.
+#[derive(Default)]
+pub struct Roots(Vec<(Vec<u8>, Resolved)>);
+
+impl Roots {
+    /// What the kernel says now of a path of the manifest, without following symlinks below the
+    /// source.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn stat(&self, path: &[u8]) -> std::result::Result<Stat, Errno> {
+        for (prefix, root) in &self.0 {
+            let Some(rest) = path.strip_prefix(prefix.as_slice()) else {
+                continue;
+            };
+            let rest = match rest {
+                [] => return root.parent.stat(&root.name),
+                [b'/', rest @ ..] => rest,
+                rest if prefix.is_empty() => rest,
+                _ => continue,
+            };
+            let (dir, name) = root.folder()?.descend(rest)?;
+            return dir.stat(name);
+        }
+        Err(Errno::NOENT)
+    }
+}
+
+/// Walks the sources and writes their manifest to the desk.
+///
+/// # Errors
+/// An interruption, an invalid pattern, or a desk that cannot be written.
+pub fn survey(
+    desk: &Desk,
+    plan: &Plan,
+    step: &CloudSyncStep,
+    live: &LiveSources,
+    context: Context<'_>,
+) -> Result<Live> {
+    let io = |error: std::io::Error| Error::io("write", desk.named(NEW).as_bytes(), error);
+    let excludes = Excludes::new(&live.exclude_patterns)
+        .map_err(|fault| Error::failed(format!("local.excludePatterns: {fault}")))?;
+    let bounds = Bounds {
+        excludes: &excludes,
+        one_file_system: live.one_file_system,
+        // It changes while files are uploaded, and is of no use to anyone else.
+        never: Some(desk.inode()?),
+    };
+    let mut order: Vec<&AbsolutePath> = live.sources.iter().collect();
+    order.sort_by(|a, b| path_order(a.as_str().as_bytes(), b.as_str().as_bytes()));
+    order.dedup();
+    let mut making = Making {
+        desk,
+        step,
+        writer: Writer::new(desk.new_file(NEW)?).map_err(io)?,
+        // What is damaged there only makes more to read.
+        last: last(desk, step).map(Cursor::new),
+        copier: Copier::default(),
+        groups: HashMap::new(),
+        above: BTreeSet::new(),
+        totals: SnapshotTotals::default(),
+        problems: Vec::new(),
+        context,
+    };
+    let mut roots = Roots::default();
+    let mut sources = Vec::new();
+    for path in order {
+        sources.push(making.source(path, bounds, &mut roots)?);
+    }
+    let Making {
+        writer,
+        totals,
+        problems,
+        ..
+    } = making;
+    let manifest_digest = writer.finish().map_err(io)?;
+    let record = SnapshotRecord {
+        format_version: FORMAT_VERSION,
+        id: step.snapshot,
+        host: plan.host.clone(),
+        run_id: plan.run_id.clone(),
+        started_at: plan.created_at,
+        sealed_at: context.clock.now(),
+        day: plan.created_at.date_naive(),
+        complete: totals.errors == 0 && sources.iter().all(|source| source.present),
+        suspect: Vec::new(),
+        basis: None,
+        engine: Engine::BuiltIn,
+        made_by: concat!("backup ", env!("CARGO_PKG_VERSION")).to_owned(),
+        sources,
+        exclude_patterns: live.exclude_patterns.clone(),
+        totals,
+        stored_by: Default::default(),
+        manifest: manifest::FILE_NAME.to_owned(),
+        manifest_digest,
+        problems,
+    };
+    let manifest = Reader::new(desk.file(NEW)?).map_err(io)?;
+    Ok(Live {
+        record,
+        manifest,
+        roots,
+    })
+}
+
+fn last(desk: &Desk, step: &CloudSyncStep) -> Option<Reader> {
+    desk.manifest(step.last?)
+}
+
+/// A manifest in the making.
+struct Making<'a> {
+    desk: &'a Desk,
+    step: &'a CloudSyncStep,
+    writer: Writer,
+    last: Option<Cursor>,
+    copier: Copier,
+    /// Files with several names: the number that these share, with the content.
+    groups: HashMap<(u64, u64), (u64, Option<Digest>)>,
+    /// Folders above sources that have an entry.
+    above: BTreeSet<Vec<u8>>,
+    totals: SnapshotTotals,
+    problems: Vec<Problem>,
+    context: Context<'a>,
+}
+
+impl Making<'_> {
+    fn source(
+        &mut self,
+        path: &AbsolutePath,
+        bounds: Bounds<'_>,
+        roots: &mut Roots,
+    ) -> Result<SourceRecord> {
+        let prefix = path.as_str().trim_matches('/').as_bytes().to_vec();
+        let mut record = SourceRecord {
+            path: path.clone(),
+            present: false,
+            mounted: false,
+            entries: 0,
+        };
+        let root = match resolve(path.as_path()) {
+            Ok(root) => root,
+            Err(error) => {
+                self.unread(&prefix, error);
+                return Ok(record);
+            }
+        };
+        self.enter_above(&prefix)?;
+        record.present = true;
+        record.mounted = root.stat.mount_root;
+        let top = root
+            .parent
+            .again()
+            .map(Folder::top)
+            .map_err(|error| Error::io("open", path.as_str().as_bytes(), error))?;
+        // A source that is no folder has no content to descend into.
+        let folder = root.folder();
+        let context = self.context;
+        let before = self.totals.entries;
+        let told = &mut |below: &[u8], told: Told| {
+            if below.is_empty()
+                && let Told::Met(Met::Unreadable(..)) = &told
+            {
+                record.present = false;
+            }
+            let between: &[u8] = if prefix.is_empty() || below.is_empty() {
+                b""
+            } else {
+                b"/"
+            };
+            let here = [prefix.as_slice(), between, below].concat();
+            let place = match (below, &folder) {
+                (b"", _) => root.parent.again().map(|dir| (dir, root.name.as_os_str())),
+                (below, Ok(folder)) => folder.descend(below),
+                (_, Err(error)) => Err(*error),
+            };
+            self.met(here, place, told)
+        };
+        survey_source(&top, &root.name, &root.stat, bounds, context, told)?;
+        record.entries = self.totals.entries - before;
+        roots.0.push((prefix, root));
+        Ok(record)
+    }
+
+    /// Lists the folders above a source, for a restore to make.
+    fn enter_above(&mut self, prefix: &[u8]) -> Result<()> {
+        let ends = prefix
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| **byte == b'/')
+            .map(|(at, _)| at);
+        let mut all: Vec<usize> = ends.collect();
+        if !prefix.is_empty() {
+            all.insert(0, 0);
+        }
+        for end in all {
+            let above = &prefix[..end];
+            if !self.above.insert(above.to_vec()) {
+                continue;
+            }
+            let path = PathBuf::from(OsStr::from_bytes(&[b"/", above].concat()));
+            let Ok(found) = resolve(&path) else {
+                continue;
+            };
+            let (dir, name) = (found.parent, found.name);
+            self.other(above.to_vec(), Ok((dir, &name)), &found.stat)?;
+        }
+        Ok(())
+    }
+
+    fn met(&mut self, path: Vec<u8>, place: Placed<'_>, told: Told) -> Result<()> {
+        let Told::Met(met) = told else {
+            return Ok(());
+        };
+        match met {
+            Met::Leave => Ok(()),
+            Met::Leaf(stat) if stat.kind == Kind::File => self.file(path, place, &stat),
+            Met::Enter(stat) | Met::Leaf(stat) | Met::MountPoint(stat) => {
+                self.other(path, place, &stat)
+            }
+            Met::Unreadable(stat, error) => {
+                self.unread(&path, error);
+                match stat {
+                    Some(stat) => self.other(path, place, &stat),
+                    None => Ok(()),
+                }
+            }
+            Met::Vanished => {
+                self.totals.vanished += 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// A folder, symlink or special file.
+    fn other(&mut self, path: Vec<u8>, place: Placed<'_>, stat: &Stat) -> Result<()> {
+        let mut entry = Entry::of(&path, stat);
+        let (dir, name) = match place {
+            Ok(place) => place,
+            Err(error) => {
+                self.unread(&path, error);
+                return Ok(());
+            }
+        };
+        if stat.kind == Kind::Symlink {
+            match dir.read_symlink(name) {
+                Ok(target) => entry.target = Some(target.as_bytes().to_vec()),
+                Err(Errno::NOENT) => {
+                    self.totals.vanished += 1;
+                    return Ok(());
+                }
+                Err(error) => {
+                    self.unread(&path, error);
+                    return Ok(());
+                }
+            }
+        }
+        entry.xattrs_kept = attributes::of_entry(&dir, name).unwrap_or_default();
+        entry.xattrs_digest = xattrs_digest(&entry.xattrs_kept);
+        if stat.kind != Kind::Folder && stat.nlink > 1 {
+            entry.group = Some(self.group(stat).0);
+        }
+        self.totals.folders += u64::from(stat.kind == Kind::Folder);
+        self.write(&entry)
+    }
+
+    fn file(&mut self, path: Vec<u8>, place: Placed<'_>, stat: &Stat) -> Result<()> {
+        let opened = place.and_then(|(dir, name)| dir.file(name));
+        let file = match opened {
+            Ok(file) => file,
+            Err(Errno::NOENT) => {
+                self.totals.vanished += 1;
+                return Ok(());
+            }
+            Err(error) => {
+                self.unread(&path, error);
+                return Ok(());
+            }
+        };
+        let last = match &mut self.last {
+            Some(last) => last.find(&path).ok().flatten(),
+            None => None,
+        };
+        let known = if stat.nlink > 1 {
+            self.groups.get(&(stat.dev, stat.ino)).and_then(|one| one.1)
+        } else {
+            None
+        };
+        let mut tries = 0;
+        let (now, digest, stored) = loop {
+            let before = Stat::of_fd(&file).map_err(|error| Error::io("look at", &path, error))?;
+            if before.kind != Kind::File {
+                self.unread(&path, Errno::STALE);
+                return Ok(());
+            }
+            if let Some(last) = last.as_ref().filter(|last| last.untouched(&before))
+                && let Some(digest) = last.digest
+            {
+                break (before, digest, last.stored);
+            }
+            if let Some(digest) = known
+                && (before.ino, before.ctime) == (stat.ino, stat.ctime)
+            {
+                break (before, digest, None);
+            }
+            let stop = self.context.stop;
+            let sparse = before.allocated < before.size;
+            let read = self.copier.digest(&file, sparse, &mut |_| stop.check());
+            let digest = match read {
+                Ok(read) => read.digest,
+                Err(CopyError::Ended(error)) => return Err(error),
+                Err(CopyError::Read(error) | CopyError::Write(error)) => {
+                    self.problem(&path, ProblemKind::Unreadable, reason(&error));
+                    return Ok(());
+                }
+            };
+            tries += 1;
+            let after = Stat::of_fd(&file).map_err(|error| Error::io("look at", &path, error))?;
+            // What still changes is found out when it was uploaded: the entry says how it was.
+            if (after.ctime, after.size) == (before.ctime, before.size) || tries == TRIES {
+                break (before, digest, None);
+            }
+        };
+        let mut entry = Entry::of(&path, &now);
+        entry.digest = Some(digest);
+        entry.stored = Some(stored.unwrap_or(self.step.snapshot));
+        entry.xattrs_kept = attributes::of_fd(&file).unwrap_or_default();
+        entry.xattrs_digest = xattrs_digest(&entry.xattrs_kept);
+        if now.nlink > 1 {
+            let group = self.group(&now);
+            group.1 = Some(digest);
+            entry.group = Some(group.0);
+        }
+        self.totals.files += 1;
+        self.totals.bytes += now.size;
+        self.write(&entry)
+    }
+
+    fn group(&mut self, stat: &Stat) -> &mut (u64, Option<Digest>) {
+        let number = self.groups.len() as u64 + 1;
+        let inode = (stat.dev, stat.ino);
+        self.groups.entry(inode).or_insert((number, None))
+    }
+
+    fn write(&mut self, entry: &Entry) -> Result<()> {
+        self.totals.entries += 1;
+        self.writer
+            .write(entry)
+            .map_err(|error| Error::io("write", self.desk.named(NEW).as_bytes(), error))
+    }
+
+    fn unread(&mut self, path: &[u8], error: Errno) {
+        self.problem(path, ProblemKind::Unreadable, reason(&error.into()));
+    }
+
+    fn problem(&mut self, path: &[u8], kind: ProblemKind, message: String) {
+        self.totals.errors += 1;
+        if self.problems.len() < LISTED {
+            self.problems.push(Problem {
+                path: escape::display(&[b"/", path].concat()),
+                kind,
+                message,
+            });
+        }
+    }
+}
+
+/// How a file was when its entry was made.
+pub(super) struct Seen {
+    path: Vec<u8>,
+    ino: u64,
+    size: u64,
+    ctime: crate::sys::stat::Nanos,
+}
+
+impl Seen {
+    pub(super) fn of(entry: &Entry) -> Self {
+        Self {
+            path: entry.path.clone(),
+            ino: entry.ino,
+            size: entry.size,
+            ctime: entry.ctime,
+        }
+    }
+
+    /// Whether the file is still so: the kernel would have moved `ctime` with any change.
+    pub(super) fn holds(&self, roots: &Roots) -> bool {
+        roots.stat(&self.path).is_ok_and(|now| {
+            now.kind == Kind::File
+                && (now.ino, now.size, now.ctime) == (self.ino, self.size, self.ctime)
+        })
+    }
+}

@@ -1,0 +1,83 @@
+//! Live files that changed while they were uploaded: found out, and taken out of `current`.
+//!
+//! What came through of such a file may be of two moments. It stays in the upload's history folder,
+//! beside the numbered ones, where no restore takes it for a version that it knows.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io::{BufRead as _, BufReader, Write as _},
+};
+
+use schema::cloud::{CURRENT, HISTORY};
+
+use super::{
+    super::{live::Seen, names},
+    UPLOAD, Upload,
+};
+use crate::{
+    error::{Error, Result},
+    sys::Kind,
+};
+
+/// Names of what is taken out of `current`.
+const LIST: &str = "changed.list";
+
+impl Upload<'_> {
+    /// How the files that are to be uploaded were when the manifest was made, by their names in
+    /// rclone; of live sources only.
+    pub(super) fn seen(&self) -> Result<HashMap<String, Seen>> {
+        let mut seen = HashMap::new();
+        if self.source.live.is_none() {
+            return Ok(seen);
+        }
+        let read = |error| Error::io("read", self.desk.named(UPLOAD).as_bytes(), error);
+        // Both are in the manifest's order.
+        let mut lines = BufReader::new(self.desk.file(UPLOAD)?).lines();
+        let mut wanted = lines.next().transpose().map_err(read)?;
+        for entry in self.manifest()? {
+            let entry = entry.map_err(read)?;
+            if entry.kind == Kind::File
+                && let Some(name) = &wanted
+                && names::standard(&entry.path).as_ref() == Some(name)
+            {
+                seen.insert(name.clone(), Seen::of(&entry));
+                wanted = lines.next().transpose().map_err(read)?;
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Moves live files that did not come through as they were out of `current`.
+    pub(super) fn take_changed_aside(&self, faults: &BTreeMap<String, String>) -> Result<()> {
+        if self.source.live.is_none() || faults.is_empty() {
+            return Ok(());
+        }
+        let mut list = self.desk.new_file(LIST)?;
+        for name in faults.keys() {
+            writeln!(list, "{name}")
+                .map_err(|error| Error::io("write", self.desk.named(LIST).as_bytes(), error))?;
+        }
+        let (from, list) = (self.at(CURRENT), self.desk.named(LIST));
+        let to = format!(
+            "{}/{}/changed-{}",
+            self.at(HISTORY),
+            self.id(),
+            self.attempt
+        );
+        let arguments = [
+            "move",
+            &from,
+            &to,
+            "--files-from-raw",
+            &list,
+            "--no-traverse",
+        ];
+        if self.rclone.must(&arguments, &|| Ok(None))? {
+            return Ok(());
+        }
+        Err(Error::failed(format!(
+            "cloud copy failed: {} could not move to {to}",
+            self.step.program
+        )))
+    }
+}

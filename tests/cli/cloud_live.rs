@@ -1,0 +1,190 @@
+//! Copies in the cloud without local snapshots: of the live sources, with a real rclone and a remote
+//! that is a folder of the lab.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
+
+use crate::lab::{HOST, Lab, action, contents, names, skipped, step};
+
+const FIRST: &str = "2025-03-05T02:00:00+01:00";
+const SECOND: &str = "2025-03-06T02:00:00+01:00";
+const THIRD: &str = "2025-03-07T02:00:00+01:00";
+
+fn lab(test: &str, mode: &str) -> Option<(Lab, PathBuf)> {
+    let rclone = Command::new("rclone").arg("version").output();
+    if !rclone.is_ok_and(|output| output.status.success()) {
+        skipped(&format!("{test} because rclone is not installed"));
+        return None;
+    }
+    let mut lab = Lab::new();
+    fs::create_dir(lab.path("far")).unwrap();
+    let file = lab.path("rclone.conf");
+    let remote = lab.text("far");
+    fs::write(
+        &file,
+        format!("[proton]\ntype = alias\nremote = {remote}\n"),
+    )
+    .unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    lab.set("local.enable", false);
+    lab.set("cloud.enable", true);
+    lab.set("cloud.syncMode", mode);
+    lab.set("cloud.configFile", lab.text("rclone.conf"));
+    let far = lab.path("far/Backups").join(HOST);
+    Some((lab, far))
+}
+
+/// The source's folder in a folder of the remote.
+fn home(lab: &Lab, far: &std::path::Path) -> PathBuf {
+    far.join(lab.path("home").strip_prefix("/").unwrap())
+}
+
+#[test]
+fn what_the_patterns_leave_is_copied_and_comes_back_with_its_metadata() {
+    let Some((mut lab, far)) = lab("what_the_patterns_leave", "copy") else {
+        return;
+    };
+    lab.set("local.excludePatterns", vec!["*.tmp", "/ann/cache/"]);
+    lab.write("home/ann/x.tmp", "gone");
+    lab.write("home/ann/cache/y", "gone");
+    lab.write("home/bob/cache/z", "stays");
+    lab.write("home/odd  \u{fc}\nname", "odd");
+    let secret = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(lab.path("home/ann/letter.txt"), secret).unwrap();
+    std::os::unix::fs::symlink("letter.txt", lab.path("home/ann/link")).unwrap();
+    fs::hard_link(lab.path("home/ann/photo.jpg"), lab.path("home/second")).unwrap();
+
+    let plan = lab.at(FIRST, &["plan", "--json"]).expect(0).json();
+    let copy = action(&plan, "cloud-sync");
+    assert_eq!(copy["expected"]["upload_files"], 6, "{copy}");
+    let report = lab.backup(FIRST);
+    assert_eq!(step(&report, "cloud-sync")["status"], "succeeded");
+    let there = home(&lab, &far.join("current"));
+    assert!(!there.join("ann/x.tmp").exists());
+    assert!(!there.join("ann/cache").exists());
+    assert_eq!(
+        fs::read_to_string(there.join("bob/cache/z")).unwrap(),
+        "stays"
+    );
+
+    lab.run(&["verify", "--cloud", "--full"]).expect(0);
+    let to = lab.text("back");
+    let from = lab.text("home");
+    lab.run(&["restore", "--from", "cloud", "latest", &from, &to])
+        .expect(0);
+    for gone in ["home/ann/x.tmp", "home/ann/cache/y"] {
+        fs::remove_file(lab.path(gone)).unwrap();
+    }
+    fs::remove_dir(lab.path("home/ann/cache")).unwrap();
+    assert_eq!(contents(&lab.path("home")), contents(&lab.path("back")));
+    lab.run(&["status"]).expect(0).says("2025-03-05_02-00-00, ");
+}
+
+#[test]
+fn a_second_copy_brings_only_what_changed_and_keeps_the_old() {
+    let Some((lab, far)) = lab("a_second_copy_brings_only_what_changed", "sync") else {
+        return;
+    };
+    lab.backup(FIRST);
+    lab.write("home/ann/letter.txt", "dear none\n");
+    let plan = lab.at(SECOND, &["plan", "--json"]).expect(0).json();
+    let expected = &action(&plan, "cloud-sync")["expected"];
+    assert_eq!(expected["upload_files"], 1, "{expected}");
+    assert_eq!(expected["replaced_files"], 1, "{expected}");
+    lab.at(SECOND, &["apply", "--only", "cloud"])
+        .expect(0)
+        .says("1 file");
+    let there = home(&lab, &far.join("current")).join("ann/letter.txt");
+    assert_eq!(fs::read_to_string(there).unwrap(), "dear none\n");
+    let history = far.join("history/2025-03-06_02-00-00");
+    let kept = home(&lab, &history.join(&names(&history)[0]));
+    let old = fs::read_to_string(kept.join("ann/letter.txt")).unwrap();
+    assert_eq!(old, "dear all\n");
+}
+
+#[test]
+fn an_empty_or_missing_source_changes_nothing_on_the_remote() {
+    let Some((mut lab, far)) = lab("an_empty_or_missing_source", "sync") else {
+        return;
+    };
+    lab.write("other/file", "other");
+    let both = vec![lab.text("home"), lab.text("other")];
+    lab.set("local.sources", both);
+    lab.backup(FIRST);
+    let before = contents(&far);
+    fs::remove_file(lab.path("other/file")).unwrap();
+    lab.at(SECOND, &["apply"])
+        .expect(3)
+        .says("has no files, and had 1 at the last upload")
+        .hints("--approve-deletions");
+    fs::remove_dir(lab.path("other")).unwrap();
+    lab.at(THIRD, &["apply"])
+        .expect(3)
+        .says("has no files, and had 1 at the last upload");
+    assert_eq!(contents(&far), before);
+}
+
+#[test]
+fn a_source_that_lost_half_or_was_rewritten_or_lost_too_much_changes_nothing_on_the_remote() {
+    let Some((lab, far)) = lab("a_source_that_lost_half", "sync") else {
+        return;
+    };
+    for n in 0..40 {
+        lab.write(&format!("home/ann/{n}"), &format!("number {n}"));
+    }
+    lab.backup(FIRST);
+    let before = contents(&far);
+    for n in 0..6 {
+        fs::remove_file(lab.path(format!("home/ann/{n}"))).unwrap();
+    }
+    lab.at(SECOND, &["apply"]).expect(3).says("cloud.maxDelete");
+    for n in 6..30 {
+        fs::remove_file(lab.path(format!("home/ann/{n}"))).unwrap();
+    }
+    lab.at(SECOND, &["apply", "--fresh"])
+        .expect(3)
+        .says("less than half");
+    for n in 0..40 {
+        lab.write(&format!("home/ann/{n}"), &format!("locked {n}"));
+    }
+    lab.at(THIRD, &["apply"]).expect(3).says("encrypted");
+    assert_eq!(contents(&far), before);
+    lab.at(THIRD, &["apply", "--fresh", "--approve-deletions"])
+        .expect(0);
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_uploaded_is_listed_and_not_in_current() {
+    let Some((lab, far)) = lab("a_file_that_changes_while_it_is_uploaded", "copy") else {
+        return;
+    };
+    lab.backup(FIRST);
+    lab.write("home/ann/letter.txt", "dear none\n");
+    // Between the manifest and the upload, whenever rclone is asked to upload files.
+    let real = String::from_utf8(
+        Command::new("sh")
+            .args(["-c", "command -v rclone"])
+            .output()
+            .unwrap()
+            .stdout,
+    )
+    .unwrap();
+    let letter = lab.text("home/ann/letter.txt");
+    lab.script(
+        "bin/rclone",
+        &format!(
+            "case \" $* \" in *--no-check-dest*) printf 'dear nine\\n' > {letter};; esac\n\
+             exec {} \"$@\"",
+            real.trim()
+        ),
+    );
+    let mut command = lab.command(&["apply", "--now", SECOND]);
+    let path = std::env::var("PATH").unwrap();
+    command.env("PATH", format!("{}:{path}", lab.text("bin")));
+    crate::lab::ran(command, &["apply"])
+        .expect(3)
+        .says("changed or vanished while it was uploaded");
+    let there = home(&lab, &far.join("current")).join("ann/letter.txt");
+    assert!(!there.exists());
+    lab.at(THIRD, &["apply"]).expect(0);
+    assert_eq!(fs::read_to_string(there).unwrap(), "dear nine\n");
+}
