@@ -53,6 +53,10 @@ pub(crate) fn run(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> 
     if let Some(step) = step {
         view = view.unfinished_in(&step);
     }
+    if let Some(state) = state.as_ref().filter(|_| config.cloud.enable) {
+        let remote = planner::cloud_remote(&config.cloud, &host);
+        view = view.in_the_cloud(&memory::recall(state, &remote).unwrap_or_default());
+    }
     let last_good = view
         .last_good
         .as_ref()
@@ -62,10 +66,6 @@ pub(crate) fn run(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> 
     if destination.is_some() {
         let inventory = take::inventory_of(settings, now, destination)?;
         view = view.noticed(planner::small(&config, &inventory, None).findings);
-    }
-    if let Some(state) = state.as_ref().filter(|_| config.cloud.enable) {
-        let remote = planner::cloud_remote(&config.cloud, &host);
-        view = view.in_the_cloud(&memory::recall(state, &remote).unwrap_or_default());
     }
     let health = state.as_ref().map(StateDir::health).transpose();
     view = view.checked(&config, health.unwrap_or_default().flatten().as_ref());

@@ -3,7 +3,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
 
-use crate::lab::{HOST, Lab, action, contents, names, skipped, step};
+use crate::lab::{HOST, Lab, Ran, action, contents, names, ran, skipped, step};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -76,7 +76,10 @@ fn what_the_patterns_leave_is_copied_and_comes_back_with_its_metadata() {
     }
     fs::remove_dir(lab.path("home/ann/cache")).unwrap();
     assert_eq!(contents(&lab.path("home")), contents(&lab.path("back")));
-    lab.run(&["status"]).expect(0).says("2025-03-05_02-00-00, ");
+    lab.run(&["status"])
+        .expect(0)
+        .says("last backup")
+        .says("2025-03-05_02-00-00, ");
 }
 
 #[test]
@@ -159,32 +162,79 @@ fn a_file_that_changes_while_it_is_uploaded_is_listed_and_not_in_current() {
     };
     lab.backup(FIRST);
     lab.write("home/ann/letter.txt", "dear none\n");
-    // Between the manifest and the upload, whenever rclone is asked to upload files.
-    let real = String::from_utf8(
-        Command::new("sh")
-            .args(["-c", "command -v rclone"])
-            .output()
-            .unwrap()
-            .stdout,
-    )
-    .unwrap();
+    // Between the manifest and the upload.
     let letter = lab.text("home/ann/letter.txt");
-    lab.script(
-        "bin/rclone",
-        &format!(
-            "case \" $* \" in *--no-check-dest*) printf 'dear nine\\n' > {letter};; esac\n\
-             exec {} \"$@\"",
-            real.trim()
-        ),
-    );
-    let mut command = lab.command(&["apply", "--now", SECOND]);
-    let path = std::env::var("PATH").unwrap();
-    command.env("PATH", format!("{}:{path}", lab.text("bin")));
-    crate::lab::ran(command, &["apply"])
+    with_rclone_after(&lab, SECOND, &format!("printf 'dear nine\\n' > {letter}"))
         .expect(3)
         .says("changed or vanished while it was uploaded");
     let there = home(&lab, &far.join("current")).join("ann/letter.txt");
     assert!(!there.exists());
     lab.at(THIRD, &["apply"]).expect(0);
     assert_eq!(fs::read_to_string(there).unwrap(), "dear nine\n");
+}
+
+#[test]
+fn nothing_is_taken_away_while_a_source_cannot_be_read() {
+    let Some((mut lab, far)) = lab("nothing_is_taken_away", "sync") else {
+        return;
+    };
+    lab.backup(FIRST);
+    let both = vec![lab.text("home"), lab.text("absent")];
+    lab.set("local.sources", both);
+    fs::remove_file(lab.path("home/bob/notes/list.md")).unwrap();
+    lab.at(SECOND, &["apply", "--approve-deletions"])
+        .expect(3)
+        .says("could not be read");
+    let there = home(&lab, &far.join("current")).join("bob/notes/list.md");
+    assert!(there.exists());
+    fs::create_dir(lab.path("absent")).unwrap();
+    lab.at(THIRD, &["apply", "--approve-deletions"]).expect(0);
+    assert!(!there.exists());
+    lab.run(&["verify", "--cloud", "--full"]).expect(0);
+}
+
+#[test]
+fn health_and_status_go_by_the_copy_in_the_cloud() {
+    let Some((mut lab, _)) = lab("health_and_status", "sync") else {
+        return;
+    };
+    lab.set("cloud.provider", "custom");
+    lab.set("cloud.remote", "proton:");
+    lab.run(&["status"]).expect(0).says("no backup yet");
+    lab.run(&["apply"]).expect(0);
+    lab.run(&["status"]).expect(0).says("ok: last backup");
+    lab.run(&["health"]).expect(0);
+}
+
+#[test]
+fn a_killed_copy_goes_on_with_the_sources_as_they_are_by_then() {
+    let Some((lab, far)) = lab("a_killed_copy_goes_on", "sync") else {
+        return;
+    };
+    with_rclone_after(&lab, FIRST, "kill -9 $PPID; exit 1").expect(137);
+    lab.write("home/ann/letter.txt", "dear none\n");
+    lab.at(FIRST, &["apply"]).expect(0);
+    let there = home(&lab, &far.join("current")).join("ann/letter.txt");
+    assert_eq!(fs::read_to_string(there).unwrap(), "dear none\n");
+    // The manifest of the attempt that was killed was not written over, and is gone now.
+    assert_eq!(names(&far.join("manifests")), ["2025-03-05_02-00-01"]);
+    lab.run(&["verify", "--cloud", "--full"]).expect(0);
+}
+
+/// Runs a backup with an rclone that does something before it uploads files.
+fn with_rclone_after(lab: &Lab, now: &str, what: &str) -> Ran {
+    let mut find = Command::new("sh");
+    let real = find.args(["-c", "command -v rclone"]).output().unwrap();
+    let real = String::from_utf8(real.stdout).unwrap();
+    lab.script(
+        "bin/rclone",
+        &format!(
+            "case \" $* \" in *--no-check-dest*) {what};; esac\nexec {} \"$@\"",
+            real.trim()
+        ),
+    );
+    let mut command = lab.command(&["apply", "--now", now]);
+    let path = std::env::var("PATH").unwrap();
+    command.env("PATH", format!("{}:{path}", lab.text("bin")));
+    ran(command, &["apply"])
 }

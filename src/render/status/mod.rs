@@ -53,7 +53,8 @@ pub(crate) struct StatusView {
     pub(crate) now: DateTime<FixedOffset>,
     /// Where the snapshots are; none where local snapshots are not enabled.
     pub(crate) destination: Option<Destination>,
-    /// The newest snapshot that counts.
+    /// The newest snapshot that counts; where local snapshots are not enabled, the newest copy in
+    /// the cloud.
     pub(crate) last_good: Option<LastGood>,
     /// When the next run is due.
     pub(crate) next_run_at: Option<DateTime<FixedOffset>>,
@@ -295,7 +296,14 @@ impl StatusView {
             bytes: last.bytes,
             snapshots: memory.uploaded.len() as u64,
         });
-        self
+        if self.destination.is_none() {
+            self.last_good = memory.last.as_ref().map(|last| LastGood {
+                id: last.id,
+                age_seconds: (self.now - last.uploaded_at).num_seconds(),
+                complete: last.not_uploaded.is_empty(),
+            });
+        }
+        self.judged()
     }
 
     /// Adds what was noticed.

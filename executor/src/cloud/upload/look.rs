@@ -89,7 +89,7 @@ impl Upload<'_> {
                 base: base.as_ref().map(Published::reader).transpose()?,
                 doubts,
             },
-            self.step.mode != SyncMode::Copy,
+            self.removes(),
             Lists { upload, aside, all },
         )?;
         for file in &mut files {
@@ -97,6 +97,13 @@ impl Upload<'_> {
                 .map_err(|error| Error::io("write", self.desk.named(UPLOAD).as_bytes(), error))?;
         }
         Ok(found)
+    }
+
+    /// Whether what is on the remote only goes. Not because a live source could not be read: the
+    /// remote may have the only copy then.
+    pub(super) fn removes(&self) -> bool {
+        let whole = self.source.live.is_none() || self.source.record.complete;
+        self.step.mode != SyncMode::Copy && whole
     }
 
     pub(super) fn fetch(&self, id: SnapshotId) -> Result<Option<Published>> {

@@ -184,7 +184,7 @@ impl Upload<'_> {
         let found = self.compare()?;
         let limits = CloudLimits {
             guard: self.step.limits.guard && !self.source.accepted,
-            ..self.step.limits.clone()
+            max_delete: self.step.limits.max_delete.filter(|_| self.removes()),
         };
         if let Some((message, hint)) = found.refusal(&limits) {
             return Ok(Outcome::not(Status::Incomplete, message, hint).into());
