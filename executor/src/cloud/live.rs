@@ -1,8 +1,7 @@
 //! A manifest of the live sources, for copies in the cloud without local snapshots.
 //!
 //! The same walk and the same matcher as for a snapshot say what belongs to it. Digests of files
-//! that are surely untouched come from the last upload's manifest; all other files are read. Owns
-//! the answer to whether a file is still what its entry says, which is asked after it was uploaded.
+//! that are surely untouched come from the last upload's manifest; all other files are read.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -22,17 +21,14 @@ use schema::{
     record::{Engine, FORMAT_VERSION, SnapshotRecord, SnapshotTotals, SourceRecord},
 };
 
-use super::memory::Desk;
+use super::{memory::Desk, roots::Roots};
 use crate::{
     copy::{Copier, CopyError},
     error::{Error, Result, reason},
     event::Context,
     manifest::{self, Cursor, Entry, Reader, Writer, xattrs_digest},
     survey::{Bounds, Met, Told, survey_source},
-    sys::{
-        Dir, Folder, Kind, Stat, attributes, path_order,
-        resolve::{Resolved, resolve},
-    },
+    sys::{Dir, Folder, Kind, Stat, attributes, path_order, resolve::resolve},
 };
 
 /// Name of the manifest while it is made.
@@ -53,34 +49,6 @@ pub struct Live {
     pub manifest: Reader,
     /// Where the files are.
     pub roots: Roots,
-}
-
-/// The sources, each with its path in the manifest.
-#[derive(Default)]
-pub struct Roots(Vec<(Vec<u8>, Resolved)>);
-
-impl Roots {
-    /// What the kernel says now of a path of the manifest, without following symlinks below the
-    /// source.
-    ///
-    /// # Errors
-    /// The system's reason.
-    pub fn stat(&self, path: &[u8]) -> std::result::Result<Stat, Errno> {
-        for (prefix, root) in &self.0 {
-            let Some(rest) = path.strip_prefix(prefix.as_slice()) else {
-                continue;
-            };
-            let rest = match rest {
-                [] => return root.parent.stat(&root.name),
-                [b'/', rest @ ..] => rest,
-                rest if prefix.is_empty() => rest,
-                _ => continue,
-            };
-            let (dir, name) = root.folder()?.descend(rest)?;
-            return dir.stat(name);
-        }
-        Err(Errno::NOENT)
-    }
 }
 
 /// Walks the sources and writes their manifest to the desk.
@@ -418,32 +386,5 @@ impl Making<'_> {
                 message,
             });
         }
-    }
-}
-
-/// How a file was when its entry was made.
-pub(super) struct Seen {
-    path: Vec<u8>,
-    ino: u64,
-    size: u64,
-    ctime: crate::sys::stat::Nanos,
-}
-
-impl Seen {
-    pub(super) fn of(entry: &Entry) -> Self {
-        Self {
-            path: entry.path.clone(),
-            ino: entry.ino,
-            size: entry.size,
-            ctime: entry.ctime,
-        }
-    }
-
-    /// Whether the file is still so: the kernel would have moved `ctime` with any change.
-    pub(super) fn holds(&self, roots: &Roots) -> bool {
-        roots.stat(&self.path).is_ok_and(|now| {
-            now.kind == Kind::File
-                && (now.ino, now.size, now.ctime) == (self.ino, self.size, self.ctime)
-        })
     }
 }

@@ -13,5 +13,6 @@ pub mod memory;
 pub mod names;
 pub mod published;
 pub mod rclone;
+pub mod roots;
 pub mod upload;
 pub mod verify;

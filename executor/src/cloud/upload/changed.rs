@@ -11,7 +11,7 @@ use std::{
 use schema::cloud::{CURRENT, HISTORY};
 
 use super::{
-    super::{live::Seen, names},
+    super::{names, roots::Seen},
     UPLOAD, Upload,
 };
 use crate::{

@@ -1,4 +1,5 @@
-//! Looking at the remote before anything changes there: what it has, and what is to be done.
+//! Looking at the remote: what it has and what is to be done, before anything changes there; and
+//! whether it has everything, before local space is given back.
 
 use std::{
     collections::HashMap,
@@ -118,5 +119,36 @@ impl Upload<'_> {
         let mut file = self.desk.new_file(NEW)?;
         file.write_all(&self.source.manifest).map_err(write)?;
         Reader::new(self.desk.file(NEW)?).map_err(write)
+    }
+
+    /// Has rclone compare all that is there with the snapshot, by sizes and by the hashes that both
+    /// sides have. What this attempt uploaded is read back, since many remotes have no hashes
+    /// (WebDAV, everything below `crypt`) and the local copy is about to go.
+    pub(super) fn check(&self, found: &Difference) -> Result<()> {
+        self.agrees(ALL, &[])?;
+        if found.change.upload_files == 0 {
+            return Ok(());
+        }
+        self.agrees(UPLOAD, &["--download"])
+    }
+
+    fn agrees(&self, list: &str, options: &[&str]) -> Result<()> {
+        let (list, current) = (self.desk.named(list), self.at(CURRENT));
+        let mut arguments = vec![
+            "check",
+            self.source.folder,
+            &current,
+            "--one-way",
+            "--files-from-raw",
+            &list,
+        ];
+        arguments.extend(options);
+        if self.rclone.must(&arguments, &|| Ok(None))? {
+            return Ok(());
+        }
+        Err(Error::failed(format!(
+            "cloud copy failed: {} could not compare {current}",
+            self.step.program
+        )))
     }
 }

@@ -22,10 +22,10 @@ use schema::{
 use super::{
     carried,
     difference::Difference,
-    live::Roots,
     memory::Desk,
     published::{self, Shelf},
     rclone::{self, Ended, Rclone, Told},
+    roots::Roots,
 };
 use crate::{
     error::{Error, Result},
@@ -225,37 +225,6 @@ impl Upload<'_> {
             outcome,
             checked: self.memory.uploaded,
         })
-    }
-
-    /// Has rclone compare all that is there with the snapshot, by sizes and by the hashes that both
-    /// sides have. What this attempt uploaded is read back, since many remotes have no hashes
-    /// (WebDAV, everything below `crypt`) and the local copy is about to go.
-    fn check(&self, found: &Difference) -> Result<()> {
-        self.agrees(ALL, &[])?;
-        if found.change.upload_files == 0 {
-            return Ok(());
-        }
-        self.agrees(UPLOAD, &["--download"])
-    }
-
-    fn agrees(&self, list: &str, options: &[&str]) -> Result<()> {
-        let (list, current) = (self.desk.named(list), self.at(CURRENT));
-        let mut arguments = vec![
-            "check",
-            self.source.folder,
-            &current,
-            "--one-way",
-            "--files-from-raw",
-            &list,
-        ];
-        arguments.extend(options);
-        if self.rclone.must(&arguments, &|| Ok(None))? {
-            return Ok(());
-        }
-        Err(Error::failed(format!(
-            "cloud copy failed: {} could not compare {current}",
-            self.step.program
-        )))
     }
 
     /// Moves what is replaced or goes to the attempt's history folder.
