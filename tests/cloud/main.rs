@@ -19,3 +19,4 @@ mod far;
 mod lab;
 mod odd;
 mod rows;
+mod total_loss;

@@ -68,16 +68,7 @@ pub(super) fn cloud(config: &Config, layout: &Layout) -> Lines {
     lines.extend(strict(config, layout));
     lines.extend(reader());
     lines.extend([
-        (
-            "CapabilityBoundingSet",
-            // Live sources have `trusted.*` attributes, which the kernel hides without `SYS_ADMIN`.
-            if config.local.enable {
-                "CAP_DAC_READ_SEARCH"
-            } else {
-                "CAP_DAC_READ_SEARCH CAP_SYS_ADMIN"
-            }
-            .to_owned(),
-        ),
+        ("CapabilityBoundingSet", "CAP_DAC_READ_SEARCH".to_owned()),
         ("SystemCallFilter", "@system-service".to_owned()),
         ("SystemCallFilter", "~@privileged @resources".to_owned()),
         // Where rclone keeps what it may lose.
