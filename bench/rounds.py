@@ -15,6 +15,7 @@ NOTHING = "nothing changed"
 CHANGED = "1 % changed"
 DELETE = "delete one snapshot"
 RESTORE = "restore all"
+READ_BACK = "restore all, read back"
 VERIFY = "verify all content"
 
 
@@ -66,7 +67,8 @@ class Rounds:
         self.renamed = tree.rename(self.tree, self.options.renames, self.changes)
         self.each(again, f"{self.renamed} renames", cache, lambda peer: peer.copy())
         self.each(order, DELETE, cache, self.delete, "delete_oldest")
-        self.each(order, RESTORE, cache, lambda peer: self.restore(peer, number), "restore")
+        self.each(order, RESTORE, cache, lambda peer: self.restore(peer.restore, peer, number), "restore")
+        self.each(order, READ_BACK, cache, lambda peer: self.restore(peer.restore_and_read_back, peer, number), "restore_and_read_back")
         self.each(order, VERIFY, cache, lambda peer: peer.verify(), "verify")
         if self.options.snapshots:
             self.many([peer for peer in order if peer.many], cache)
@@ -108,16 +110,16 @@ class Rounds:
         except (Failed, OSError, KeyError, ValueError, subprocess.CalledProcessError) as error:
             print(f"  {operation}, {peer.name}: {error}", file=sys.stderr)
             self.failures[peer.name, operation] = str(error)
-            if operation not in (DELETE, RESTORE, VERIFY):
+            if operation not in (DELETE, RESTORE, READ_BACK, VERIFY):
                 # Later figures would be those of another number of snapshots.
                 self.out.add(peer)
             return None
 
-    def restore(self, peer, number):
+    def restore(self, action, peer, number):
         # To a disk of its own: the machine's may have more to write than what we wait for.
         folder = os.path.join(self.disks.fresh("restored"), "tree")
         try:
-            measure = peer.restore(folder)
+            measure = action(folder)
             if number == 0 and not peer.copies_once:
                 self.compare(peer.restored_at(folder))
             return measure

@@ -4,7 +4,7 @@ import os
 import platform
 import statistics
 
-from rounds import VERIFY
+from rounds import READ_BACK, RESTORE, VERIFY
 
 
 def machine():
@@ -43,6 +43,9 @@ def lines(rounds):
         if not found:
             continue
         base = found.get("rsync")
+        if operation == READ_BACK:
+            # No other does it: what it costs beside restoring alone.
+            base = rounds.results[RESTORE, cache].get("rsync")
         if operation == VERIFY:
             base = next((found[peer.name] for peer in rounds.peers if peer.copies_once and peer.name in found), None)
         base = median(base) if base else None

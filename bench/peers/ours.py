@@ -70,7 +70,15 @@ class BuiltIn(Contestant):
         return Measure((end - begin).total_seconds())
 
     def restore(self, folder):
-        return self.clock.run(self.command("restore", "latest", self.tree, folder), settle=os.path.dirname(folder))
+        return self.restored("--no-read-back", folder=folder)
+
+    def restore_and_read_back(self, folder):
+        """What a user gets who asks for nothing else; no other reads what it wrote."""
+        return self.restored(folder=folder)
+
+    def restored(self, *options, folder):
+        argv = self.command("restore", *options, "latest", self.tree, folder)
+        return self.clock.run(argv, settle=os.path.dirname(folder))
 
     def can(self, operation):
         if operation == "verify":

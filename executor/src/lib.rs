@@ -12,6 +12,7 @@ pub mod deferrals;
 pub mod destination;
 pub mod error;
 pub mod event;
+mod flush;
 pub mod health;
 pub mod history;
 pub mod journal;

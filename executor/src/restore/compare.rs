@@ -2,7 +2,7 @@
 //!
 //! Only reads; what is in doubt is compared by content.
 
-use std::ffi::OsStr;
+use std::{ffi::OsStr, fs::File};
 
 use schema::Digest;
 
@@ -95,14 +95,19 @@ fn same_content(
 
 /// The digest of a file's content; `None` if it cannot be read or is no longer what it was.
 pub(super) fn digest(dir: &Dir, name: &OsStr, stat: &Stat, stop: &Stop) -> Result<Option<Digest>> {
-    let Ok(file) = dir.file(name) else {
-        return Ok(None);
-    };
-    if !Stat::of_fd(&file).is_ok_and(|opened| opened.same_inode(stat) && opened.size == stat.size) {
+    match dir.file(name) {
+        Ok(file) => digest_of(&file, stat, stop),
+        Err(_) => Ok(None),
+    }
+}
+
+/// The same of a file that is open.
+pub(super) fn digest_of(file: &File, stat: &Stat, stop: &Stop) -> Result<Option<Digest>> {
+    if !Stat::of_fd(file).is_ok_and(|opened| opened.same_inode(stat) && opened.size == stat.size) {
         return Ok(None);
     }
     let sparse = stat.allocated < stat.size;
-    match Copier::default().digest(&file, sparse, &mut |_| stop.check()) {
+    match Copier::default().digest(file, sparse, &mut |_| stop.check()) {
         Ok(read) => Ok((read.bytes == stat.size).then_some(read.digest)),
         Err(CopyError::Ended(error)) => Err(error),
         Err(CopyError::Read(_) | CopyError::Write(_)) => Ok(None),

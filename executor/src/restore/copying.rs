@@ -19,6 +19,7 @@ use super::{
 use crate::{
     copy::Copier,
     event::{Context, Stop},
+    flush::Flusher,
     sys::Dir,
 };
 
@@ -63,14 +64,17 @@ pub(super) fn copy(
     suffix: &str,
     files: Vec<Copy>,
     copiers: &Mutex<Vec<Copier>>,
+    flusher: &Flusher,
     context: &Context<'_>,
 ) -> Vec<Copied> {
     let lock = || copiers.lock().unwrap_or_else(PoisonError::into_inner);
     let mut copier = lock().pop().unwrap_or_default();
     let copied = files.into_iter();
     let copied = copied.map(|file| copy_one(job, suffix, file, &mut copier, context));
-    let copied = copied.collect();
+    let copied: Vec<_> = copied.collect();
     lock().push(copier);
+    let made = copied.iter().filter_map(|one| one.result.as_ref().ok());
+    flusher.wrote(copied.len() as u64, made.map(|made| made.bytes).sum());
     copied
 }
 

@@ -172,13 +172,24 @@ pub(super) fn check_kinds(place: &Place, found: &Found) -> Result<()> {
     }
 }
 
+impl Place {
+    /// A folder of the file system that is written to: the target, or the one that will hold it.
+    pub(super) fn folder(&self) -> std::result::Result<Dir, Errno> {
+        match self.stat {
+            Some(stat) if stat.kind == Kind::Folder => self.parent.folder(&self.name),
+            _ => self.parent.again(),
+        }
+    }
+
+    /// The target could not be written.
+    pub(super) fn io(&self, error: impl Into<std::io::Error>) -> Error {
+        Error::io("write", self.shown.as_bytes(), error)
+    }
+}
+
 /// Bytes that may still be written to the target's file system.
 pub(super) fn free_bytes(place: &Place) -> Result<u64> {
-    let inside = match place.stat {
-        Some(stat) if stat.kind == Kind::Folder => place.parent.folder(&place.name),
-        _ => place.parent.again(),
-    };
-    let free = inside.and_then(rustix::fs::fstatvfs);
+    let free = place.folder().and_then(rustix::fs::fstatvfs);
     free.map(|free| free.f_bavail.saturating_mul(free.f_frsize))
         .map_err(|error| Error::io("look at", place.shown.as_bytes(), error))
 }

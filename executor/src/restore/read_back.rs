@@ -4,7 +4,7 @@
 //! so that a restore of three files into a full folder reads three files. Writes nothing, but
 //! renames what is not as it should be.
 
-use std::{collections::HashSet, ffi::OsString, sync::Arc};
+use std::{collections::HashSet, ffi::OsString, fs::File, num::NonZeroU64, sync::Arc};
 
 use rustix::fs::{Advice, fadvise};
 use schema::{
@@ -61,6 +61,8 @@ pub(super) fn read_back(job: &Job<'_>, since: Nanos, context: &Context<'_>) -> R
         },
     };
     crew::work(context.threads, &mut reading, &|files: Vec<Written>| {
+        // All are asked for before the first is waited for.
+        let files: Vec<_> = files.into_iter().map(Written::ask).collect();
         let read = files.into_iter();
         read.map(|file| file.read(context.stop)).collect()
     })?;
@@ -98,22 +100,43 @@ struct Read {
 }
 
 impl Written {
-    fn read(self, stop: &Stop) -> Read {
-        // Of what is only in memory nothing is proved.
-        if let Ok(file) = self.dir.file(&self.name) {
-            let _ = fadvise(&file, 0, None, Advice::DontNeed);
+    /// Has the disk begin to read it.
+    fn ask(self) -> Asked {
+        let file = self.dir.file(&self.name).ok();
+        if let Some(file) = &file {
+            // Of what is only in memory nothing is proved.
+            let _ = fadvise(file, 0, None, Advice::DontNeed);
+            let _ = fadvise(file, 0, NonZeroU64::new(BYTES), Advice::WillNeed);
         }
-        let digest = compare::digest(&self.dir, &self.name, &self.stat, stop);
+        Asked {
+            written: self,
+            file,
+        }
+    }
+}
+
+/// A file that the disk is reading; none if it is not to be had.
+struct Asked {
+    written: Written,
+    file: Option<File>,
+}
+
+impl Asked {
+    fn read(self, stop: &Stop) -> Read {
+        let Self { written, file } = self;
+        let digest = file.map(|file| compare::digest_of(&file, &written.stat, stop));
+        let digest = digest.transpose().map(Option::flatten);
         let fault = digest.map(|digest| {
-            (digest != Some(self.wanted)).then(|| {
-                let kept = make::rename_beside(&self.dir, &self.name, &self.name, names::DAMAGED);
-                let name = kept.unwrap_or(self.name);
+            (digest != Some(written.wanted)).then(|| {
+                let kept =
+                    make::rename_beside(&written.dir, &written.name, &written.name, names::DAMAGED);
+                let name = kept.unwrap_or(written.name);
                 display(crate::sys::bytes(&name))
             })
         });
         Read {
-            path: self.path,
-            bytes: self.stat.size,
+            path: written.path,
+            bytes: written.stat.size,
             fault,
         }
     }

@@ -32,6 +32,7 @@ use crate::{
     crew::{self, Foreman},
     error::{Error, Result},
     event::{Context, Event, Phase, Progress},
+    flush::Flusher,
     sys::{Kind, stat::Nanos},
 };
 
@@ -90,10 +91,20 @@ pub(super) fn run(job: &Job<'_>, planned: &RestoreStep, context: &Context<'_>) -
     };
     run.clean_beside_target();
     let copiers = Mutex::new(Vec::new());
-    crew::work(context.threads, &mut run, &|file| {
-        copying::copy(job, aside, file, &copiers, context)
-    })
-    .map_err(interrupted)?;
+    let written = job.place.folder().map_err(|error| job.place.io(error))?;
+    let flusher = Flusher::default();
+    flusher
+        .beside(
+            &written,
+            context.threads,
+            |error| job.place.io(error),
+            || {
+                crew::work(context.threads, &mut run, &|files| {
+                    copying::copy(job, aside, files, &copiers, &flusher, context)
+                })
+            },
+        )
+        .map_err(interrupted)?;
     run.end();
     run.sync()?;
     if job.choice.read_back {
@@ -229,7 +240,7 @@ impl Run<'_> {
     /// Waits until all of it is on disk.
     fn sync(&self) -> Result<()> {
         let place = &self.job.place;
-        let io = |error| Error::io("write", place.shown.as_bytes(), error);
+        let io = |error| place.io(error);
         place.parent.sync_file_system().map_err(io)?;
         // The target may be where another file system is mounted.
         match place.parent.look(&place.name).map_err(io)? {

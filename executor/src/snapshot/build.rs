@@ -35,6 +35,7 @@ use crate::{
     crew::{self, Foreman},
     error::{Error, Result},
     event::{Context, Event, Phase, Progress},
+    flush::Flusher,
     manifest::{Cursor, Entry, FILE_NAME, Writer},
     store::{Store, record_path},
     survey::{Record, Survey, Surveyed},
@@ -94,6 +95,7 @@ pub(super) fn build(
         shares_nothing: Mutex::default(),
         copiers: Mutex::default(),
         written: AtomicU64::new(0),
+        flusher: Flusher::default(),
         ended: AtomicBool::new(false),
         one_by_one: holds::syncs_one_by_one(&started.tree),
         unsynced: AtomicBool::new(false),
@@ -105,8 +107,22 @@ pub(super) fn build(
     } else {
         context.threads
     };
-    let result = crew::work(threads, &mut builder, &|job| shop.work(job));
+    let flushes = if shop.one_by_one { 1 } else { threads };
+    let result = shop.flusher.beside(
+        &started.tree,
+        flushes,
+        |error| unsynced(&shop, error),
+        || crew::work(threads, &mut builder, &|job| shop.work(job)),
+    );
     builder.end(result, started)
+}
+
+/// The disk did not take what was written. Never tried again into success.
+fn unsynced(shop: &Shop<'_>, error: impl Into<std::io::Error>) -> Error {
+    shop.sync_failed();
+    shop.store.io("sync", "what was copied", error).hint(
+        "the disk could not store what was written: look at `dmesg`; the next run copies it again",
+    )
 }
 
 /// Hands out the work and takes what it comes to.
@@ -258,14 +274,10 @@ impl<'a> Builder<'a> {
         if self.last_checkpoint.elapsed() < CHECKPOINT {
             return Ok(());
         }
-        let store = self.shop.store;
-        // Never tried again into success.
         if let Err(error) = self.shop.tree.sync_file_system() {
-            self.shop.sync_failed();
-            return Err(store
-                .io("sync", "what was copied", error)
-                .hint("the disk could not store what was written: look at `dmesg`; the next run copies it again"));
+            return Err(unsynced(self.shop, error));
         }
+        let store = self.shop.store;
         self.log
             .checkpoint()
             .map_err(|error| store.io("write", "the log of copied files", error))?;

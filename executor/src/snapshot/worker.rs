@@ -28,6 +28,7 @@ use crate::{
     copy::Copier,
     error::{Error, Result, reason},
     event::Context,
+    flush::Flusher,
     manifest::Entry,
     store::Store,
     survey::Moves,
@@ -59,6 +60,8 @@ pub(super) struct Shop<'a> {
     pub(super) copiers: Mutex<Vec<Copier>>,
     /// Bytes written so far.
     pub(super) written: AtomicU64,
+    /// Has them put on the disk.
+    pub(super) flusher: Flusher,
     /// The work has failed somewhere.
     pub(super) ended: AtomicBool,
     /// Each file and folder is synced by itself.
@@ -84,6 +87,7 @@ impl Shop<'_> {
 
     /// Bytes were written: looks at the free space now and then.
     pub(super) fn wrote(&self, bytes: u64) -> Result<()> {
+        self.flusher.wrote(0, bytes);
         let before = self.written.fetch_add(bytes, Ordering::Relaxed);
         if before / SPACE_STEP != (before + bytes) / SPACE_STEP {
             self.check_space()?;
