@@ -26,14 +26,14 @@ pub struct Search {
 enum Needle {
     /// There is none: all lines are judged.
     None,
-    Exact(Finder<'static>),
+    Exact(Box<Finder<'static>>),
     AnyCase(AhoCorasick),
 }
 
 impl Needle {
     fn exact(text: Option<String>) -> Self {
         text.map_or(Self::None, |text| {
-            Self::Exact(Finder::new(text.as_bytes()).into_owned())
+            Self::Exact(Box::new(Finder::new(text.as_bytes()).into_owned()))
         })
     }
 
