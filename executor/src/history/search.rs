@@ -86,10 +86,9 @@ impl Search {
     /// What is wrong with the pattern.
     pub fn pattern_any_case(text: &str) -> Result<Self, InvalidPattern> {
         let text = folded(text);
-        let parts = texts(&text);
         Ok(Self {
             pattern: Excludes::new(&[&text])?,
-            needle: Needle::any_case(parts.into_iter().flatten()),
+            needle: Needle::any_case(texts(&text)),
             any_case: true,
         })
     }
@@ -226,21 +225,24 @@ fn escaped(text: &str) -> String {
 
 /// The longest text between a pattern's wildcards.
 fn needle(pattern: &str) -> Option<String> {
-    texts(pattern)?
+    texts(pattern)
         .max_by_key(|part| part.len())
         .filter(|part| !part.is_empty())
         .map(escaped)
 }
 
-/// The texts between a pattern's wildcards; none where backslashes or sets make it hard to say.
-fn texts(pattern: &str) -> Option<impl Iterator<Item = &str>> {
+/// The texts between a pattern's wildcards, up to the first set or escape, after which it is hard to
+/// say what is text.
+fn texts(pattern: &str) -> impl Iterator<Item = &str> {
     let body = pattern.strip_prefix("- ").unwrap_or(pattern);
-    if body.contains(['\\', '[']) && body.contains(['*', '?', '[']) {
-        return None;
-    }
+    let end = if body.contains(['*', '?', '[']) {
+        body.find(['\\', '['])
+    } else {
+        None
+    };
     // A slash beside wildcards may stand for nothing at all.
-    let parts = body.split(['*', '?']);
-    Some(parts.map(|part| part.trim_matches('/')))
+    let parts = body[..end.unwrap_or(body.len())].split(['*', '?']);
+    parts.map(|part| part.trim_matches('/'))
 }
 
 #[cfg(test)]
@@ -338,8 +340,8 @@ mod tests {
     proptest! {
         #[test]
         fn looking_for_a_text_first_finds_what_the_matcher_alone_finds(
-            names in prop::collection::vec("[ab *\\\\é/]{1,6}", 1..12),
-            pattern in "/?[ab *?\\\\é]{1,5}(/[ab*]{1,3})?/?",
+            names in prop::collection::vec("[ab *\\\\é\\[\\]/]{1,6}", 1..12),
+            pattern in "/?[ab *?\\\\é]{1,5}(/[ab*]{1,3})?(\\[[ab^]{1,2}\\][ab*\\[]{0,2})?/?",
         ) {
             let mut paths: Vec<Vec<u8>> = names
                 .iter()
