@@ -9,12 +9,26 @@ const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
 const THIRD: &str = "2025-03-07T02:00:00+01:00";
 
-fn lab(test: &str, mode: &str) -> Option<(Lab, PathBuf)> {
+pub(crate) fn there_is_rclone(test: &str) -> bool {
     let rclone = Command::new("rclone").arg("version").output();
-    if !rclone.is_ok_and(|output| output.status.success()) {
+    let is_there = rclone.is_ok_and(|output| output.status.success());
+    if !is_there {
         skipped(&format!("{test} because rclone is not installed"));
+    }
+    is_there
+}
+
+fn lab(test: &str, mode: &str) -> Option<(Lab, PathBuf)> {
+    if !there_is_rclone(test) {
         return None;
     }
+    let (mut lab, far) = remote();
+    lab.set("cloud.syncMode", mode);
+    Some((lab, far))
+}
+
+/// A lab without local snapshots, and the host's folder on its remote.
+pub(crate) fn remote() -> (Lab, PathBuf) {
     let mut lab = Lab::new();
     fs::create_dir(lab.path("far")).unwrap();
     let file = lab.path("rclone.conf");
@@ -27,10 +41,9 @@ fn lab(test: &str, mode: &str) -> Option<(Lab, PathBuf)> {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     lab.set("local.enable", false);
     lab.set("cloud.enable", true);
-    lab.set("cloud.syncMode", mode);
     lab.set("cloud.configFile", lab.text("rclone.conf"));
     let far = lab.path("far/Backups").join(HOST);
-    Some((lab, far))
+    (lab, far)
 }
 
 /// The source's folder in a folder of the remote.

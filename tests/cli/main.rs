@@ -4,6 +4,7 @@
 mod adopt;
 mod cloud;
 mod cloud_live;
+mod cloud_patterns;
 mod damage;
 mod diff;
 mod due;

@@ -129,6 +129,11 @@ impl Far {
 
     /// Starts the server, and waits until it answers.
     pub(crate) fn start(&mut self) {
+        self.start_at(None);
+    }
+
+    /// Starts the server with a limited rate.
+    pub(crate) fn start_at(&mut self, rate: Option<&str>) {
         let address = format!("127.0.0.1:{}", self.port);
         let mut command = self.lab.bare(&self.rclone);
         command
@@ -136,6 +141,7 @@ impl Far {
             .arg(self.lab.path("far"))
             .args(["--addr", &address])
             .args(["--config", "/dev/null"])
+            .args(rate.map(|rate| ["--bwlimit", rate]).into_iter().flatten())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         match self.speaks {
@@ -149,6 +155,14 @@ impl Far {
         }
         self.server = Some(command.spawn().unwrap());
         wait_for("the server", || TcpStream::connect(&address).is_ok());
+    }
+
+    /// Stops the server where it is, or lets it go on.
+    pub(crate) fn freeze(&self, frozen: bool) {
+        use rustix::process::{Pid, Signal, kill_process};
+        let server = self.server.as_ref().unwrap();
+        let signal = if frozen { Signal::STOP } else { Signal::CONT };
+        kill_process(Pid::from_child(server), signal).unwrap();
     }
 
     /// Kills the server.

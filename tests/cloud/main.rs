@@ -21,3 +21,4 @@ mod lab;
 mod odd;
 mod rows;
 mod total_loss;
+mod unwell;

@@ -28,6 +28,10 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Waits between the attempts of a call that found no connection.
 const BACKOFF: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
 
+/// How long a remote may be silent: longer than rclone's own `--timeout` of five minutes, after which
+/// it tries each request again, three times in each of three attempts, and so for an hour.
+const SILENCE: Duration = Duration::from_secs(360);
+
 /// What rclone says when it did not come through to the remote, or was not let in.
 const NO_CONNECTION: [&str; 24] = [
     "dial tcp",
@@ -67,13 +71,30 @@ struct Line {
 }
 
 /// Where the transfers are.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Stats {
     bytes: u64,
     total_bytes: u64,
     transfers: u64,
     total_transfers: u64,
+    checks: u64,
+    total_checks: u64,
+    deletes: u64,
+    renames: u64,
+    server_side_copies: u64,
+    server_side_moves: u64,
+    listed: u64,
+}
+
+/// What moves while a remote answers.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Motion {
+    /// Files that rclone is through with.
+    copied: u64,
+    stats: Stats,
+    /// Bytes of what rclone lists or prints.
+    output: u64,
 }
 
 /// How rclone is called for one remote.
@@ -84,8 +105,8 @@ pub struct Rclone<'a> {
     pub options: &'a [String],
     /// The step's name, for events.
     pub step: &'a str,
-    /// When the time is over, with its length as people wrote it.
-    pub until: Option<(Instant, String)>,
+    /// When the time is over, its length, and its length as people wrote it.
+    pub until: Option<(Instant, Duration, String)>,
     /// Whom to tell, and when to stop.
     pub context: Context<'a>,
 }
@@ -93,6 +114,8 @@ pub struct Rclone<'a> {
 /// What a call said of single files.
 #[derive(Debug, Default)]
 pub struct Told {
+    /// What it said, for a call of which nobody is told unless it fails.
+    held: Option<Vec<String>>,
     /// Files that could not be dealt with, each with the last reason.
     pub faults: std::collections::BTreeMap<String, String>,
 }
@@ -125,6 +148,7 @@ impl Rclone<'_> {
         told: &mut Told,
         copied: &mut dyn FnMut(&str) -> Result<()>,
     ) -> Result<Ended> {
+        let printed = output.as_ref().and_then(|file| file.try_clone().ok());
         let mut command = Command::new(self.program);
         environment(&mut command);
         command
@@ -155,7 +179,7 @@ impl Rclone<'_> {
             end_group(&mut child);
             return Err(Error::failed("rclone has no output"));
         };
-        let result = self.watch(&mut child, stderr, told, copied);
+        let result = self.watch(&mut child, stderr, printed.as_ref(), told, copied);
         if result.is_err() {
             end_group(&mut child);
         }
@@ -166,15 +190,18 @@ impl Rclone<'_> {
         &self,
         child: &mut Child,
         stderr: ChildStderr,
+        printed: Option<&File>,
         told: &mut Told,
         copied: &mut dyn FnMut(&str) -> Result<()>,
     ) -> Result<Ended> {
         let lines = lines(stderr);
         let mut last = String::new();
         let mut connection = false;
-        let mut hear = |text: String| -> Result<()> {
+        let mut motion = Motion::default();
+        let mut hear = |text: String, motion: &mut Motion| -> Result<()> {
             let line = heard(&text);
             if let Some(stats) = line.stats {
+                motion.stats = stats;
                 self.context.observer.event(Event::Progress(Progress {
                     phase: Phase::Cloud,
                     entries: stats.transfers,
@@ -185,6 +212,7 @@ impl Rclone<'_> {
                 return Ok(());
             }
             if line.msg.contains("Copied (") || line.msg.starts_with("Copied ") {
+                motion.copied += 1;
                 return copied(&line.object);
             }
             let said = without_passwords(line.msg.trim());
@@ -197,21 +225,22 @@ impl Rclone<'_> {
                 if !line.object.is_empty() {
                     told.faults.insert(line.object, said.clone());
                 }
-                self.context.observer.event(Event::ScriptLine {
-                    step: self.step,
-                    line: &said,
-                });
+                match &mut told.held {
+                    Some(held) => held.push(said.clone()),
+                    None => self.tell(&said),
+                }
                 last = said;
             }
             Ok(())
         };
+        let mut still = (Instant::now(), Motion::default());
         let status = loop {
             match lines.recv_timeout(LOOK) {
                 Ok(line) => {
-                    hear(line)?;
+                    hear(line, &mut motion)?;
                     // A talkative rclone must not keep us from looking at the time.
                     while let Ok(line) = lines.try_recv() {
-                        hear(line)?;
+                        hear(line, &mut motion)?;
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -225,9 +254,19 @@ impl Rclone<'_> {
             }
             self.context.stop.check()?;
             self.in_time()?;
+            motion.output = printed.map_or(0, |file| file.metadata().map_or(0, |of| of.len()));
+            if motion != still.1 {
+                still = (Instant::now(), motion);
+            } else if still.0.elapsed() >= self.silence() {
+                // Not tried again here: each attempt would wait as long.
+                let seconds = self.silence().as_secs();
+                let what = "the remote does not answer: nothing moved for";
+                let message = format!("{}: {what} {seconds} seconds", self.program);
+                return Err(self.failed(true, &message));
+            }
         };
         while let Ok(line) = lines.recv_timeout(LOOK) {
-            hear(line)?;
+            hear(line, &mut motion)?;
         }
         Ok(match status.code() {
             Some(0) => Ended::Well,
@@ -239,9 +278,15 @@ impl Rclone<'_> {
         })
     }
 
+    /// How long nothing may move: part of a short `cloud.timeout`, so that there is time to say so.
+    fn silence(&self) -> Duration {
+        let part = self.until.as_ref().map(|(_, span, _)| *span / 4);
+        part.map_or(SILENCE, |part| part.min(SILENCE))
+    }
+
     fn in_time(&self) -> Result<()> {
         match &self.until {
-            Some((until, span)) if Instant::now() >= *until => Err(Error::failed(format!(
+            Some((until, _, span)) if Instant::now() >= *until => Err(Error::failed(format!(
                 "cloud copy failed: {} did not end within {span} (cloud.timeout)",
                 self.program
             ))
@@ -262,7 +307,16 @@ impl Rclone<'_> {
     ) -> Result<bool> {
         let mut waits = BACKOFF.iter();
         loop {
-            let ended = self.call(arguments, output()?, &mut Told::default(), &mut |_| Ok(()))?;
+            // That nothing is there yet is no news, and rclone's words for it are alarming.
+            let mut told = Told {
+                held: Some(Vec::new()),
+                ..Told::default()
+            };
+            let ended = self.call(arguments, output()?, &mut told, &mut |_| Ok(()))?;
+            if matches!(ended, Ended::Badly { .. }) {
+                let held = told.held.into_iter().flatten();
+                held.for_each(|line| self.tell(&line));
+            }
             let failure = match ended {
                 Ended::Well => return Ok(true),
                 Ended::NotThere => return Ok(false),
@@ -276,6 +330,12 @@ impl Rclone<'_> {
                 None => return Err(self.failed(failure.0, &failure.1)),
             }
         }
+    }
+
+    fn tell(&self, line: &str) {
+        let step = self.step;
+        let event = Event::ScriptLine { step, line };
+        self.context.observer.event(event);
     }
 
     fn wait(&self, span: Duration) -> Result<()> {

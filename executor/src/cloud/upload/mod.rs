@@ -145,7 +145,7 @@ pub fn run(
             step: name,
             until: Instant::now()
                 .checked_add(limit)
-                .map(|until| (until, step.timeout.to_string())),
+                .map(|until| (until, limit, step.timeout.to_string())),
             context,
         },
         desk,
