@@ -15,6 +15,7 @@ use executor::{
         fetch::{self, Wanted},
         memory::Desk,
         rclone::{self, Rclone},
+        silence,
         verify::{self, Share},
     },
     event::Context,
@@ -206,6 +207,7 @@ fn with<T>(
         options: &options,
         step: "cloud",
         until: None,
+        silence: silence::longest(None),
         context: Context {
             observer: &bar,
             ..silent(settings)

@@ -56,7 +56,7 @@ pub(crate) struct Far {
     pub(crate) lab: Lab,
     rclone: PathBuf,
     pub(crate) speaks: Speaks,
-    port: u16,
+    pub(crate) port: u16,
     server: Option<Child>,
 }
 
@@ -166,6 +166,14 @@ impl Far {
             server.kill().unwrap();
             server.wait().unwrap();
         }
+    }
+
+    /// Freezes the server, or lets it go on: its connections stay, and nobody answers.
+    pub(crate) fn freeze(&self, frozen: bool) {
+        let signal = if frozen { "-STOP" } else { "-CONT" };
+        let process = self.server.as_ref().unwrap().id().to_string();
+        let mut command = Command::new("kill");
+        assert!(command.args([signal, &process]).status().unwrap().success());
     }
 
     /// The program with the chosen rclone on its path.

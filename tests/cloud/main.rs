@@ -19,4 +19,5 @@ mod far;
 mod lab;
 mod odd;
 mod rows;
+mod slow;
 mod total_loss;

@@ -23,6 +23,8 @@ use crate::{
     sys::{Kind, resolve::resolve, tie},
 };
 
+use super::silence::Watch;
+
 /// How often the time and the request to stop are looked at.
 const LOOK: Duration = Duration::from_millis(50);
 /// Waits between the attempts of a call that found no connection.
@@ -67,13 +69,16 @@ struct Line {
 }
 
 /// Where the transfers are.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Stats {
     bytes: u64,
     total_bytes: u64,
     transfers: u64,
     total_transfers: u64,
+    checks: u64,
+    deletes: u64,
+    renames: u64,
 }
 
 /// How rclone is called for one remote.
@@ -86,6 +91,8 @@ pub struct Rclone<'a> {
     pub step: &'a str,
     /// When the time is over, with its length as people wrote it.
     pub until: Option<(Instant, String)>,
+    /// How long the remote may be silent before a call is ended.
+    pub silence: Duration,
     /// Whom to tell, and when to stop.
     pub context: Context<'a>,
 }
@@ -135,6 +142,8 @@ impl Rclone<'_> {
             .args(["--ask-password=false", "--no-unicode-normalization"])
             .args(["--contimeout", "30s", "--low-level-retries", "3"])
             .args(["--retries", "3", "--retries-sleep", "2s"])
+            // Longer than any silence that is borne here: what rclone begins anew would hide it.
+            .args(["--timeout", "6m"])
             // A remote may be a folder named relative to where rclone runs: never in a snapshot.
             .current_dir("/")
             .stdin(Stdio::null())
@@ -172,9 +181,13 @@ impl Rclone<'_> {
         let lines = lines(stderr);
         let mut last = String::new();
         let mut connection = false;
-        let mut hear = |text: String| -> Result<()> {
+        let mut before = Stats::default();
+        // Whether it got on since the last line.
+        let mut hear = |text: String| -> Result<bool> {
             let line = heard(&text);
             if let Some(stats) = line.stats {
+                let stirs = stats != before;
+                before = stats;
                 self.context.observer.event(Event::Progress(Progress {
                     phase: Phase::Cloud,
                     entries: stats.transfers,
@@ -182,10 +195,10 @@ impl Rclone<'_> {
                     bytes: stats.bytes,
                     bytes_total: stats.total_bytes,
                 }));
-                return Ok(());
+                return Ok(stirs);
             }
             if line.msg.contains("Copied (") || line.msg.starts_with("Copied ") {
-                return copied(&line.object);
+                return copied(&line.object).map(|()| true);
             }
             let said = without_passwords(line.msg.trim());
             let bad = matches!(
@@ -203,15 +216,19 @@ impl Rclone<'_> {
                 });
                 last = said;
             }
-            Ok(())
+            Ok(false)
         };
+        let mut watch = Watch::new(self.silence);
         let status = loop {
             match lines.recv_timeout(LOOK) {
                 Ok(line) => {
-                    hear(line)?;
+                    let mut stirs = hear(line)?;
                     // A talkative rclone must not keep us from looking at the time.
                     while let Ok(line) = lines.try_recv() {
-                        hear(line)?;
+                        stirs |= hear(line)?;
+                    }
+                    if stirs {
+                        watch.stir();
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -225,6 +242,17 @@ impl Rclone<'_> {
             }
             self.context.stop.check()?;
             self.in_time()?;
+            if watch.is_over(child.id()) {
+                end_group(child);
+                return Ok(Ended::Badly {
+                    connection: true,
+                    message: format!(
+                        "{}: the remote did not answer for {} s",
+                        self.program,
+                        self.silence.as_secs()
+                    ),
+                });
+            }
         };
         while let Ok(line) = lines.recv_timeout(LOOK) {
             hear(line)?;

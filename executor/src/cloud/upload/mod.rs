@@ -26,6 +26,7 @@ use super::{
     published::{self, Shelf},
     rclone::{self, Ended, Rclone, Told},
     roots::Roots,
+    silence,
 };
 use crate::{
     error::{Error, Result},
@@ -145,6 +146,7 @@ pub fn run(
             until: Instant::now()
                 .checked_add(limit)
                 .map(|until| (until, step.timeout.to_string())),
+            silence: silence::longest(Some(limit)),
             context,
         },
         desk,
