@@ -96,6 +96,9 @@ class Rounds:
             if cache == "cold":
                 disks.drop_caches()
             else:
+                if operation in (RESTORE, READ_BACK, VERIFY) and not peer.copies_once:
+                    # What is read is the copy, and some kernels give unused memory back early.
+                    disks.read_all(peer.target)
                 # Nobody waits for what somebody else wrote.
                 quiet("sync", "-f", self.options.work)
             measure = self.guarded(peer, operation, action)

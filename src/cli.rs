@@ -337,17 +337,23 @@ pub(crate) struct Find {
     /// Take *, ? and [ as they are
     #[arg(short = 'F', long)]
     pub(crate) fixed_string: bool,
+    /// Take capitals and small letters as the same
+    #[arg(short = 'i', long)]
+    pub(crate) ignore_case: bool,
 }
 
 #[derive(Debug, Args)]
 #[command(
     after_help = "A file that has the content of one that went is shown as renamed. The time \
-of a folder, which moves with its content, is no difference."
+of a folder, which moves with its content, is no difference. With `now` the sources are walked with \
+today's patterns and no content is read: a file of another size or time is shown as changed, one \
+that looks the same but was touched by something (another inode or change time) as touched, and \
+what patterns leave out by now as removed. Exits with 3 if something could not be compared."
 )]
 pub(crate) struct Diff {
     /// The earlier snapshot: `latest`, an id such as 2025-01-16_02-00-00, or tier/id
     pub(crate) before: String,
-    /// The later one
+    /// The later one, or `now` for the sources as they are
     #[arg(default_value = "latest")]
     pub(crate) after: String,
     /// Only this path, as it was on the machine, and what is below it
@@ -457,8 +463,9 @@ pub(crate) struct Verify {
     /// All snapshots; what they share is read once
     #[arg(long, conflicts_with = "snapshot")]
     pub(crate) all: bool,
-    /// Compare the copy in the cloud: all sizes, and the content of one part in thirty, another one
-    /// each day, or of as much as is said
+    /// Compare the copy in the cloud: all sizes, and the content by the remote's own hashes; of files
+    /// without one a part in thirty is downloaded, another one each day. With --subset or --full as
+    /// much is downloaded as is said, with --quick sizes only are compared
     #[arg(long, conflicts_with_all = ["snapshot", "all", "repair"])]
     pub(crate) cloud: bool,
     /// Compare records, entries and metadata only, and read no content

@@ -115,6 +115,15 @@ pub struct CloudVerification {
     pub files: u64,
     /// Sum of their sizes.
     pub bytes: u64,
+    /// The remote's hash that was compared, by its name in rclone; none where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+    /// Files whose hash on the remote is that of their content.
+    #[serde(default)]
+    pub hashed_files: u64,
+    /// Their bytes.
+    #[serde(default)]
+    pub hashed_bytes: u64,
     /// Files that were downloaded and compared.
     pub read_files: u64,
     /// Their bytes.

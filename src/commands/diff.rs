@@ -1,4 +1,4 @@
-//! `diff`: what changed between two snapshots.
+//! `diff`: what changed between two snapshots, or between one and the sources as they are.
 
 use std::os::unix::ffi::OsStrExt as _;
 
@@ -13,16 +13,20 @@ use executor::{
 use schema::{SnapshotId, inventory::DestinationState};
 
 use crate::{
-    cli::Diff, commands::list::present, exit, out::Out, render::diff::DiffView, settings::Settings,
+    cli::Diff,
+    commands::list::present,
+    exit,
+    out::Out,
+    render::diff::{DiffView, NOW},
+    settings::Settings,
     snapshots, take,
 };
 
-/// Shows what changed between two snapshots.
+/// Shows what changed between two snapshots, or since one.
 pub(crate) fn run(arguments: &Diff, settings: &Settings, out: &Out) -> Result<u8> {
     let config = settings.config(out)?;
     let destination = present(settings, &config)?;
     let before = with_manifest(&arguments.before, &destination)?;
-    let after = with_manifest(&arguments.after, &destination)?;
     let store = take::store_present(&config)?;
     let context = Context {
         observer: &Silent,
@@ -32,14 +36,33 @@ pub(crate) fn run(arguments: &Diff, settings: &Settings, out: &Out) -> Result<u8
     };
     let path = arguments.path.as_deref().map(|path| path.as_os_str());
     let path = path.map_or(&b""[..], |path| path.as_bytes());
-    let diff = history::diff(&store, (before, after), path, context)?;
-    let view = DiffView::new(before, after, path, &diff);
+    let view = if arguments.after == NOW {
+        let choice = (&config.local).into();
+        let never = store.root.stat_self().ok();
+        let never = never.map(|stat| (stat.dev, stat.ino));
+        let now = history::diff_now(&store, before, &choice, never, path, context)?;
+        DiffView::now(before, path, &now)
+    } else {
+        let after = with_manifest(&arguments.after, &destination)?;
+        let diff = history::diff(&store, (before, after), path, context)?;
+        DiffView::new(before, after.to_string(), path, &diff)
+    };
     if settings.json {
         out.data_json(&view);
     } else {
+        for one in &view.not_compared {
+            out.note(&format!(
+                "warning: not compared: {}: {}",
+                one.path, one.because
+            ));
+        }
         out.data(&view.text(&settings.style));
     }
-    Ok(exit::DONE)
+    Ok(if view.not_compared.is_empty() {
+        exit::DONE
+    } else {
+        exit::INCOMPLETE
+    })
 }
 
 fn with_manifest(name: &str, destination: &DestinationState) -> Result<SnapshotId> {

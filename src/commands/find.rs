@@ -21,12 +21,13 @@ use crate::{
 
 /// Shows all versions of a path over all snapshots, the oldest first.
 pub(crate) fn run(arguments: &Find, settings: &Settings, out: &Out) -> Result<u8> {
-    let search = if arguments.fixed_string {
-        history::Search::fixed(&arguments.pattern)
-    } else {
-        history::Search::pattern(&arguments.pattern)
+    let compile = match (arguments.fixed_string, arguments.ignore_case) {
+        (false, false) => history::Search::pattern,
+        (false, true) => history::Search::pattern_any_case,
+        (true, false) => history::Search::fixed,
+        (true, true) => history::Search::fixed_any_case,
     };
-    let search = search.map_err(|_| {
+    let search = compile(&arguments.pattern).map_err(|_| {
         invalid(
             format!("`{}` is no pattern", arguments.pattern),
             "give a name, such as letter.txt, or a path, such as /home/ann/letter.txt",

@@ -16,7 +16,7 @@ use executor::{
         memory::Desk,
         rclone::{self, Rclone},
         silence,
-        verify::{self, Share},
+        verify::{self, Look, Share},
     },
     event::Context,
     remove::remove_tree,
@@ -142,29 +142,43 @@ fn share_of(day: NaiveDate) -> Share {
 pub(crate) fn verify(arguments: &Verify, settings: &Settings, out: &Out) -> Result<u8> {
     let config = settings.config(out)?;
     let remote = planner::cloud_remote(&config.cloud, &host_folder(&config));
-    let share = match (arguments.quick, arguments.subset, arguments.full) {
-        (true, _, _) => Share::None,
-        (_, Some((part, of)), _) => Share::Part { part, of },
-        (_, _, true) => Share::All,
-        _ => share_of(Local::now().date_naive()),
+    let asked = match (arguments.quick, arguments.subset, arguments.full) {
+        (true, _, _) => Some(Share::None),
+        (_, Some((part, of)), _) => Some(Share::Part { part, of }),
+        (_, _, true) => Some(Share::All),
+        _ => None,
+    };
+    let look = Look {
+        share: asked.unwrap_or_else(|| share_of(Local::now().date_naive())),
+        hashes_first: asked.is_none(),
     };
     let place = staging(None, settings, &format!("verify {remote}"))?;
     let folder = open_or_new(&place)?;
     let found = with(&config, settings, &remote, |rclone, desk| {
         let into = (&folder, &*place.to_string_lossy());
-        verify::verify(rclone, desk, into, &remote, share)
+        verify::verify(rclone, desk, into, &remote, look)
     })?;
     if settings.json {
         out.data_json(&found);
     } else {
         let mut text = format!(
-            "{} at {remote}: {} ({}) compared by size, {} ({}) read",
+            "{} at {remote}: {} ({}) compared by size",
             found.id,
             amount::plural(found.files, "file", "files"),
             amount::bytes(found.bytes),
+        );
+        if let Some(hash) = &found.hash {
+            text.push_str(&format!(
+                ", {} ({}) by {hash}",
+                amount::count(found.hashed_files),
+                amount::bytes(found.hashed_bytes)
+            ));
+        }
+        text.push_str(&format!(
+            ", {} ({}) downloaded and read",
             amount::count(found.read_files),
             amount::bytes(found.read_bytes)
-        );
+        ));
         for damage in &found.damage {
             text.push_str(&format!("\n  {}: {}", damage.path, damage.message));
         }

@@ -1,8 +1,8 @@
-//! What changed between two snapshots, as lines and as JSON.
+//! What changed between two snapshots, or since one, as lines and as JSON.
 //!
 //! Owns the words. What differs is found elsewhere.
 
-use executor::history::{Change, Diff, Difference, Side};
+use executor::history::{Change, Diff, Difference, Now, Side};
 use schema::{SnapshotId, escape};
 use serde::Serialize;
 
@@ -13,13 +13,16 @@ use super::{
 };
 use crate::style::Style;
 
+/// The word for the sources as they are.
+pub(crate) const NOW: &str = "now";
+
 /// What changed between two snapshots.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct DiffView {
     /// The earlier snapshot.
     pub(crate) before: SnapshotId,
-    /// The later one.
-    pub(crate) after: SnapshotId,
+    /// The later one, or `now`.
+    pub(crate) after: String,
     /// The path that was compared, escaped.
     pub(crate) path: String,
     /// By kind of change, how many there are and how many bytes of regular files they are.
@@ -28,6 +31,18 @@ pub(crate) struct DiffView {
     pub(crate) same: u64,
     /// What differs, by path.
     pub(crate) differences: Vec<DifferenceView>,
+    /// Sources and what is in them that could not be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) not_compared: Vec<NotCompared>,
+}
+
+/// A path of which nothing is known, nor of what is below.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct NotCompared {
+    /// The path as on the machine, escaped.
+    pub(crate) path: String,
+    /// Why.
+    pub(crate) because: String,
 }
 
 /// How many paths changed in each way.
@@ -43,6 +58,9 @@ pub(crate) struct Totals {
     pub(crate) metadata: Total,
     /// At another path.
     pub(crate) renamed: Total,
+    /// Of live files those that look the same and may not be.
+    #[serde(skip_serializing_if = "Total::is_none")]
+    pub(crate) touched: Total,
 }
 
 /// How many, and how many bytes.
@@ -54,10 +72,16 @@ pub(crate) struct Total {
     pub(crate) bytes: u64,
 }
 
+impl Total {
+    fn is_none(&self) -> bool {
+        self.count == 0
+    }
+}
+
 /// A path that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct DifferenceView {
-    /// `added`, `removed`, `changed`, `metadata` or `renamed`.
+    /// `added`, `removed`, `changed`, `metadata`, `renamed` or `touched`.
     pub(crate) change: &'static str,
     /// The path as on the machine, escaped.
     pub(crate) path: String,
@@ -108,7 +132,7 @@ impl From<&Side> for SideView {
 
 impl DiffView {
     /// The view of a comparison.
-    pub(crate) fn new(before: SnapshotId, after: SnapshotId, path: &[u8], diff: &Diff) -> Self {
+    pub(crate) fn new(before: SnapshotId, after: String, path: &[u8], diff: &Diff) -> Self {
         let mut totals = Totals::default();
         for one in &diff.differences {
             totals.add(one);
@@ -125,6 +149,21 @@ impl DiffView {
             totals,
             same: diff.same,
             differences: diff.differences.iter().map(DifferenceView::new).collect(),
+            not_compared: Vec::new(),
+        }
+    }
+
+    /// The view of a comparison with the sources as they are.
+    pub(crate) fn now(before: SnapshotId, path: &[u8], now: &Now) -> Self {
+        let unread = now.unread.iter();
+        Self {
+            not_compared: unread
+                .map(|(path, because)| NotCompared {
+                    path: format!("/{}", escape::escape(path)),
+                    because: because.clone(),
+                })
+                .collect(),
+            ..Self::new(before, NOW.to_owned(), path, &now.diff)
         }
     }
 
@@ -142,6 +181,7 @@ impl DiffView {
             ("changed", totals.changed),
             ("renamed", totals.renamed),
             ("with other metadata", totals.metadata),
+            ("touched", totals.touched),
         ]
         .into_iter()
         .filter(|(_, total)| total.count > 0)
@@ -179,6 +219,7 @@ impl Totals {
             Change::Content => &mut self.changed,
             Change::Metadata => &mut self.metadata,
             Change::Renamed { .. } => &mut self.renamed,
+            Change::Touched => &mut self.touched,
         };
         let side = one.after.as_ref().or(one.before.as_ref());
         total.count += 1;
@@ -196,6 +237,7 @@ impl DifferenceView {
                 Change::Content => "changed",
                 Change::Metadata => "metadata",
                 Change::Renamed { .. } => "renamed",
+                Change::Touched => "touched",
             },
             path: path(&one.path),
             from: match &one.change {

@@ -34,7 +34,8 @@ fn changes_are_lines_and_come_to_a_sum() {
         same: 1234,
     };
     let id = |text: &str| text.parse().unwrap();
-    let (before, after) = (id("2025-01-01_02-00-00"), id("2025-01-02_02-00-00"));
+    let before = id("2025-01-01_02-00-00");
+    let after = "2025-01-02_02-00-00".to_owned();
     let view = DiffView::new(before, after, b"/", &diff);
     let text = view.text(&Style::PLAIN);
     assert_fits(&text);

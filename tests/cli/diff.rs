@@ -134,3 +134,95 @@ fn equal_snapshots_do_not_differ() {
         .expect(4)
         .hints("backup adopt");
 }
+
+/// What differs from the sources as they are.
+fn now(lab: &Lab, arguments: &[&str], code: i32) -> Value {
+    let all = [&["diff", "latest", "now"], arguments, &["--json"]].concat();
+    lab.run(&all).expect(code).json()
+}
+
+#[test]
+fn a_snapshot_is_compared_with_the_sources_as_they_are() {
+    let lab = changed();
+    let same = now(&lab, &[], 0);
+    assert_eq!(told(&lab, &same), [""; 0]);
+    assert_eq!(same["after"], "now");
+    let entries = same["same"].as_u64().unwrap();
+    let two = lab.run(&["diff", &id_of(FIRST), &id_of(SECOND), "--json"]);
+    let (two, since) = (
+        two.json(),
+        lab.run(&["diff", &id_of(FIRST), "now", "--json"]).json(),
+    );
+    // What is known by its digest of two snapshots is known by its inode of live files.
+    assert_eq!(told(&lab, &two), told(&lab, &since));
+    assert_eq!(two["same"], since["same"]);
+
+    lab.write("home/ann/letter.txt", "dear all, at last\n");
+    lab.write("home/bob/newer.txt", "newer\n");
+    fs::remove_file(lab.path("home/bob/new.txt")).unwrap();
+    let moved = lab.path("home/bob/moved to bob.txt");
+    fs::rename(moved, lab.path("home/ann/back.txt")).unwrap();
+    let mode = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(lab.path("home/ann/touched.txt"), mode).unwrap();
+    fs::remove_file(lab.path("home/ann/link")).unwrap();
+    symlink("elsewhere", lab.path("home/ann/link")).unwrap();
+    // The same size and time: only the kernel's own time shows that something happened.
+    let photo = lab.path("home/ann/photo.jpg");
+    let text = fs::read(&photo).unwrap();
+    let time = fs::metadata(&photo).unwrap().modified().unwrap();
+    fs::write(&photo, text.iter().map(|byte| byte ^ 1).collect::<Vec<_>>()).unwrap();
+    let file = fs::File::options().write(true).open(&photo).unwrap();
+    file.set_modified(time).unwrap();
+    drop(file);
+    let found = now(&lab, &[], 0);
+    assert_eq!(
+        told(&lab, &found),
+        [
+            "renamed bob/moved\\040to\\040bob.txt -> ann/back.txt",
+            "changed ann/letter.txt",
+            "changed ann/link",
+            "touched ann/photo.jpg",
+            "metadata ann/touched.txt",
+            "removed bob/new.txt",
+            "added bob/newer.txt",
+        ]
+    );
+    assert_eq!(found["same"].as_u64().unwrap(), entries - 6);
+    assert_eq!(found["totals"]["touched"]["count"], 1);
+    lab.run(&["diff", "latest", "now"])
+        .expect(0)
+        .says("to now: 1 added")
+        .says("1 touched");
+
+    let bob = lab.text("home/bob/");
+    let below = now(&lab, &[&bob], 0);
+    assert_eq!(
+        told(&lab, &below),
+        [
+            "removed bob/moved\\040to\\040bob.txt",
+            "removed bob/new.txt",
+            "added bob/newer.txt",
+        ]
+    );
+}
+
+#[test]
+fn what_patterns_leave_out_by_now_is_removed() {
+    let mut lab = changed();
+    lab.set("local.excludePatterns", vec!["*.jpg"]);
+    let found = now(&lab, &[], 0);
+    assert_eq!(told(&lab, &found), ["removed ann/photo.jpg"]);
+}
+
+#[test]
+fn a_source_that_is_not_there_is_not_compared_and_not_called_removed() {
+    let lab = changed();
+    fs::rename(lab.path("home"), lab.path("away")).unwrap();
+    let found = now(&lab, &[], 3);
+    let left = told(&lab, &found);
+    assert!(left.iter().all(|one| !one.contains("removed")), "{left:?}");
+    assert_eq!(found["not_compared"][0]["path"], lab.text("home"));
+    lab.run(&["diff", "latest", "now"])
+        .expect(3)
+        .says("not compared");
+}

@@ -109,6 +109,13 @@ fn patterns_mean_what_exclude_patterns_mean() {
     assert_eq!(paths(&["list.md/"]), [""; 0]);
     assert_eq!(paths(&["a*b"]), ["bob/a\\052b", "bob/azb"]);
     assert_eq!(paths(&["-F", "a*b"]), ["bob/a\\052b"]);
+    assert_eq!(paths(&["LIST.md"]), [""; 0]);
+    assert_eq!(
+        paths(&["-i", "LIST.MD"]),
+        ["bob/list.md", "bob/notes/list.md"]
+    );
+    assert_eq!(paths(&["--ignore-case", "-F", "A*B"]), ["bob/a\\052b"]);
+    assert_eq!(paths(&["-i", "Notes/*.Md"]), ["bob/notes/list.md"]);
     let all = paths(&[&lab.text("home/**")]);
     assert_eq!(all.len(), 9, "{all:?}");
 }

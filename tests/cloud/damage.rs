@@ -22,6 +22,11 @@ pub(crate) fn glob(folder: &Path, name: &str) -> Vec<PathBuf> {
 
 /// Changes one byte of the largest file behind the server; again, and it is as before.
 fn flip(far: &Far) {
+    flip_at(far, BIG as u64 / 2);
+}
+
+/// The same for the byte at this offset.
+pub(crate) fn flip_at(far: &Far, offset: u64) {
     let all = walkdir::WalkDir::new(far.lab.path("far/bucket/"));
     let files = all.into_iter().flatten().map(walkdir::DirEntry::into_path);
     // The one in `current`, which was written last.
@@ -36,8 +41,8 @@ fn flip(far: &Far) {
     let mut options = fs::File::options();
     let file = options.read(true).write(true).open(largest).unwrap();
     let mut byte = [0];
-    file.read_exact_at(&mut byte, BIG as u64 / 2).unwrap();
-    file.write_all_at(&[byte[0] ^ 1], BIG as u64 / 2).unwrap();
+    file.read_exact_at(&mut byte, offset).unwrap();
+    file.write_all_at(&[byte[0] ^ 1], offset).unwrap();
     file.set_modified(modified).unwrap();
 }
 

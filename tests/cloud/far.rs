@@ -1,7 +1,6 @@
 //! A server on loopback, the folder behind it, and a laboratory that copies to it.
 
 use std::{
-    ffi::OsString,
     fs,
     net::{TcpListener, TcpStream},
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
@@ -126,14 +125,6 @@ impl Far {
         let mut command = Command::new(&self.rclone);
         let output = command.args(["obscure", password]).output().unwrap();
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    }
-
-    /// A path to tools with the chosen rclone first.
-    pub(crate) fn path(&self) -> OsString {
-        let mut path = self.lab.path("bin").into_os_string();
-        path.push(":");
-        path.push(std::env::var_os("PATH").unwrap_or_default());
-        path
     }
 
     /// Starts the server, and waits until it answers.

@@ -14,6 +14,7 @@
 
 mod damage;
 mod far;
+mod hashes;
 #[allow(dead_code, reason = "shared with the tests of the command line")]
 #[path = "../cli/lab.rs"]
 mod lab;

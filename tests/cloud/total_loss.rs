@@ -1,10 +1,15 @@
-//! README's way back after machine and drive are gone does what README says, word by word.
+//! README's way back after machine and drive are gone does what README says, word by word, in a
+//! container that has programs and nothing else.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use crate::{
-    far::{Far, Speaks},
-    lab::{PROGRAM, ran, skipped},
+    far::{Far, Speaks, rclone},
+    lab::{PROGRAM, Ran, ran, skipped},
     odd,
     rows::{day, id, message},
 };
@@ -37,6 +42,20 @@ fn the_readme_brings_everything_back_from_the_remote_alone() {
         skipped(&format!("{test} because owners return only to root"));
         return;
     }
+    if Command::new("systemd-nspawn")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        skipped(&format!("{test} because systemd-nspawn is not installed"));
+        return;
+    }
+    if !Path::new("/usr/bin/sh").exists() {
+        skipped(&format!(
+            "{test} because this system's programs are not all below /usr"
+        ));
+        return;
+    }
     let Some(mut far) = Far::new(test, Speaks::Webdav, true) else {
         return;
     };
@@ -62,36 +81,66 @@ fn the_readme_brings_everything_back_from_the_remote_alone() {
         gone.unwrap();
     }
     let (config, commands) = recipe();
-    let empty = far.lab.path("empty");
-    fs::create_dir(&empty).unwrap();
-    // Only what would be the machine's own is elsewhere.
-    assert!(config.contains("\"/etc/rclone.conf\""), "{config}");
-    let config = config.replace("/etc/rclone.conf", conf.to_str().unwrap());
-    fs::write(empty.join("recover.json"), config).unwrap();
     let [list, restore] = &commands[..] else {
         panic!("{commands:?}");
     };
-    let follow = |line: &str| -> Command {
-        let mut words = line.split(' ');
-        assert_eq!(words.next(), Some("backup"), "{line}");
-        let mut command = far.lab.bare(PROGRAM);
-        command
-            .env("PATH", far.path())
-            .current_dir(&empty)
-            .args(words.map(|word| word.replace("/mnt/new", empty.join("new").to_str().unwrap())))
-            .args(["--state-dir", "state", "--log-dir", "log"]);
-        command
-    };
-    ran(follow(list), &[list]).expect(0).says(&id(1));
+    let machine = Empty::new(&far, &config);
+    machine.run(list).expect(0).says(&id(1));
     assert!(restore.ends_with(" / /mnt/new"), "{restore}");
-    ran(follow(restore), &[restore]).expect(0);
+    machine.run(restore).expect(0);
 
     let was = far.lab.path("home");
-    let back = empty.join("new").join(was.strip_prefix("/").unwrap());
+    let back = machine.new.join(was.strip_prefix("/").unwrap());
     let (back, was) = (odd::told(&back), odd::told(&was));
     for (path, told) in &was {
         assert_eq!(back.get(path), Some(told), "{}", path.display());
     }
     assert_eq!(back.len(), was.len());
     assert!(!far.lab.path("mnt").exists());
+}
+
+/// A machine with programs and nothing else: a container whose `/usr` is this machine's, with an
+/// empty `/etc`, `/var` and `/root`.
+struct Empty<'a> {
+    far: &'a Far,
+    work: PathBuf,
+    /// Where the new disk is.
+    new: PathBuf,
+}
+
+impl<'a> Empty<'a> {
+    fn new(far: &'a Far, config: &str) -> Self {
+        let work = far.lab.path("empty");
+        for folder in ["root", "mnt", "programs"] {
+            fs::create_dir_all(work.join(folder)).unwrap();
+        }
+        fs::write(work.join("root/recover.json"), config).unwrap();
+        // Both are installed, as README's first step says.
+        fs::copy(PROGRAM, work.join("programs/backup")).unwrap();
+        fs::copy(rclone().unwrap(), work.join("programs/rclone")).unwrap();
+        let new = work.join("mnt/new");
+        Self { far, work, new }
+    }
+
+    /// Runs a line of README as it stands there.
+    fn run(&self, line: &str) -> Ran {
+        let bind =
+            |option: &str, from: &Path, to: &str| format!("--{option}={}:{to}", from.display());
+        let mut command = self.far.lab.bare("systemd-nspawn");
+        command
+            .args(["--quiet", "--directory=/", "--volatile=yes", "--as-pid2"])
+            .args(["--register=no", "--keep-unit", "--pipe"])
+            .arg(format!("--machine=empty-{}", std::process::id()))
+            .arg(bind("bind-ro", &self.work.join("programs"), "/opt/bin"))
+            .arg(bind(
+                "bind-ro",
+                &self.far.lab.path("rclone.conf"),
+                "/etc/rclone.conf",
+            ))
+            .arg(bind("bind", &self.work.join("root"), "/root"))
+            .arg(bind("bind", &self.work.join("mnt"), "/mnt"))
+            .args(["--setenv=PATH=/opt/bin:/usr/bin:/bin", "--chdir=/root"])
+            .args(["sh", "-c", line]);
+        ran(command, &[line])
+    }
 }

@@ -1,8 +1,8 @@
 //! The folder of the state directory in which the copies on one remote are remembered.
 //!
 //! `memory.json` says what was uploaded; `shelf/<id>/` holds manifests as they are on the remote;
-//! `done-<id>` lists the files that an upload which has not ended yet has brought there. All of it
-//! can be lost: the remote is asked then, and what is in doubt is uploaded again.
+//! `done-<id>` lists the files that an upload which has not ended yet has brought there;
+//! `hashes.zst` has the remote's own hashes. All of it can be lost: the remote is asked then, and what is in doubt is uploaded again.
 
 use std::{
     collections::HashSet,
@@ -134,6 +134,16 @@ impl Desk {
         self.dir
             .new_file(OsStr::new(name), 0o600)
             .map_err(|error| self.io("make", name, error))
+    }
+
+    /// Gives a file the place of another one.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn replace(&self, new: &OsStr, name: &OsStr) -> Result<()> {
+        let done = self.dir.rename_over(new, name);
+        done.and_then(|()| self.dir.sync())
+            .map_err(|error| self.io("rename", &new.to_string_lossy(), error))
     }
 
     /// Opens a file for reading.

@@ -1,7 +1,9 @@
-//! Comparing the remote with an upload's manifest: every file's size, and the content of a share.
+//! Comparing the remote with an upload's manifest: every file's size, and the content of all files
+//! whose hash the remote tells, and of a share of the others.
 //!
-//! Content is downloaded and compared with the manifest's SHA-256, piece by piece, because hashes
-//! that a remote tells are of what it was given and not of what it has, and many tell none.
+//! A hash on the remote is compared with the manifest's, or with what it was when the file was known
+//! to be good. Everything else is downloaded and compared with the manifest's SHA-256, piece by
+//! piece; so is what the hash says is damaged, before that is believed.
 
 use std::{collections::HashMap, ffi::OsStr};
 
@@ -14,6 +16,7 @@ use schema::{
 
 use super::{
     fetch::{self, Missing, Wanted},
+    hashes::{self, NewNotes, Notes},
     memory::Desk,
     names, published,
     rclone::Rclone,
@@ -30,6 +33,15 @@ const FILES: usize = 2000;
 const BYTES: u64 = 1 << 30;
 /// Problems that are listed one by one.
 const LISTED: usize = 1000;
+
+/// What is compared besides the sizes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// Which files are downloaded.
+    pub share: Share,
+    /// Whether only those are whose content no hash tells.
+    pub hashes_first: bool,
+}
 
 /// Which files' content is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +83,7 @@ pub fn verify(
     desk: &Desk,
     into: (&Dir, &str),
     remote: &str,
-    share: Share,
+    look: Look,
 ) -> Result<CloudVerification> {
     let shelves = fetch::uploaded(rclone, desk, remote)?;
     let wanted = Wanted {
@@ -86,16 +98,37 @@ pub fn verify(
         Error::failed(format!("the manifest of {id} on {remote} is damaged"))
             .hint("the next `backup apply` writes another")
     })?;
-    let mut listing: HashMap<String, u64> = HashMap::new();
     let current = format!("{remote}/{CURRENT}");
+    let hashing = match look.share {
+        Share::None => None,
+        _ => hashes::of_remote(rclone, desk, &current)?,
+    };
+    let mut listing: HashMap<String, There> = HashMap::new();
     let options = ["-R", "--files-only"];
     published::list(rclone, desk, &current, &options, &mut |path, size| {
-        listing.insert(path, size);
+        listing.insert(path, There { size, hash: None });
     })?;
+    if let Some(hashing) = &hashing {
+        for (path, hash) in hashes::list(rclone, desk, &current, hashing, None)? {
+            if let Some(there) = listing.get_mut(&path) {
+                there.hash = Some(hash);
+            }
+        }
+    }
+    let mut noting = match hashing.as_ref().filter(|hashing| !hashing.is_ours()) {
+        Some(hashing) => Some(Noting {
+            known: Notes::read(desk, hashing),
+            new: NewNotes::new(desk, hashing)?,
+        }),
+        None => None,
+    };
     let mut found = CloudVerification {
         id,
         files: 0,
         bytes: 0,
+        hash: hashing.as_ref().map(|hashing| hashing.name.clone()),
+        hashed_files: 0,
+        hashed_bytes: 0,
         read_files: 0,
         read_bytes: 0,
         damage: Vec::new(),
@@ -120,35 +153,100 @@ pub fn verify(
             );
             continue;
         };
-        match listing.get(&key) {
-            None => damaged(&mut found, &entry, "missing".to_owned()),
-            Some(size) if *size != entry.size => {
-                let text = format!("{size} bytes, and {} were uploaded", entry.size);
+        let there = match listing.get(&key) {
+            None => {
+                damaged(&mut found, &entry, "missing".to_owned());
+                continue;
+            }
+            Some(there) if there.size != entry.size => {
+                let text = format!("{} bytes, and {} were uploaded", there.size, entry.size);
                 damaged(&mut found, &entry, text);
+                continue;
             }
-            Some(_) if share.has(&entry) => {
-                bytes += entry.size;
-                waiting.push(Missing {
-                    entry,
-                    places: vec![CURRENT.to_owned()],
-                });
+            Some(there) => there,
+        };
+        let told = there.tells(&key, &entry, noting.as_ref());
+        let wanted = match told {
+            // What it was known to have is noted again, whatever the download finds now.
+            Some(same) => {
+                if let (Some(noting), Some(digest)) = (&mut noting, entry.digest)
+                    && let Some(hash) = noting.known.known(&key, entry.digest)
+                {
+                    noting.new.add(&key, hash, digest)?;
+                }
+                !same || (!look.hashes_first && look.share.has(&entry))
             }
-            Some(_) => {}
+            None => look.share.has(&entry),
+        };
+        if wanted {
+            bytes += entry.size;
+            waiting.push(Missing {
+                entry,
+                places: vec![CURRENT.to_owned()],
+            });
+        } else if told == Some(true) {
+            found.hashed_files += 1;
+            found.hashed_bytes = found.hashed_bytes.saturating_add(entry.size);
         }
         if waiting.len() >= FILES || bytes >= BYTES {
-            read(
-                rclone,
-                desk,
-                into,
-                remote,
-                std::mem::take(&mut waiting),
-                &mut found,
-            )?;
+            let waiting = std::mem::take(&mut waiting);
+            let whole = read(rclone, desk, into, remote, waiting, &mut found)?;
+            learn(&mut noting, &listing, &whole)?;
             bytes = 0;
         }
     }
-    read(rclone, desk, into, remote, waiting, &mut found)?;
+    let whole = read(rclone, desk, into, remote, waiting, &mut found)?;
+    learn(&mut noting, &listing, &whole)?;
+    if let Some(noting) = noting {
+        noting.new.finish()?;
+    }
     Ok(found)
+}
+
+/// What the remote has of a file.
+struct There {
+    size: u64,
+    hash: Option<String>,
+}
+
+impl There {
+    /// Whether the hash says that the content is the entry's; none where it says nothing.
+    fn tells(&self, key: &str, entry: &Entry, noting: Option<&Noting<'_>>) -> Option<bool> {
+        let hash = self.hash.as_deref()?;
+        match noting {
+            None => entry.digest.map(|digest| hash == digest.to_string()),
+            Some(noting) => {
+                let known = noting.known.known(key, entry.digest)?;
+                Some(hash == known)
+            }
+        }
+    }
+}
+
+/// What was noted, and what will be: of files that are in the manifest.
+struct Noting<'a> {
+    known: Notes,
+    new: NewNotes<'a>,
+}
+
+/// Notes the hashes of files that were downloaded and found whole. They were listed before that, so
+/// a file that is damaged in between has another hash the next time.
+fn learn(
+    noting: &mut Option<Noting<'_>>,
+    listing: &HashMap<String, There>,
+    whole: &[Entry],
+) -> Result<()> {
+    let Some(noting) = noting else {
+        return Ok(());
+    };
+    for entry in whole {
+        if let (Some(key), Some(digest)) = (names::standard(&entry.path), entry.digest)
+            && let Some(hash) = listing.get(&key).and_then(|there| there.hash.as_ref())
+        {
+            noting.new.add(&key, hash, digest)?;
+        }
+    }
+    Ok(())
 }
 
 fn damaged(found: &mut CloudVerification, entry: &Entry, message: String) {
@@ -162,7 +260,7 @@ fn damaged(found: &mut CloudVerification, entry: &Entry, message: String) {
     }
 }
 
-/// Downloads files, compares them and throws them away.
+/// Downloads files, compares them and throws them away; gives those that are whole.
 fn read(
     rclone: &Rclone<'_>,
     desk: &Desk,
@@ -170,10 +268,11 @@ fn read(
     remote: &str,
     waiting: Vec<Missing>,
     found: &mut CloudVerification,
-) -> Result<()> {
+) -> Result<Vec<Entry>> {
     const PIECE: &str = "piece";
+    let mut whole = Vec::new();
     if waiting.is_empty() {
-        return Ok(());
+        return Ok(whole);
     }
     let (dir, named) = into;
     let path = format!("{named}/{PIECE}");
@@ -184,10 +283,13 @@ fn read(
     for missing in fetch::bring(rclone, desk, remote, &path, waiting)? {
         found.read_files += 1;
         found.read_bytes = found.read_bytes.saturating_add(missing.entry.size);
-        if !fetch::is_whole(&tree, &missing.entry, rclone.context)? {
+        if fetch::is_whole(&tree, &missing.entry, rclone.context)? {
+            whole.push(missing.entry);
+        } else {
             let text = "its content is not what was uploaded".to_owned();
             damaged(found, &missing.entry, text);
         }
     }
-    remove_tree(dir, OsStr::new(PIECE), &path, rclone.context)
+    remove_tree(dir, OsStr::new(PIECE), &path, rclone.context)?;
+    Ok(whole)
 }

@@ -62,6 +62,9 @@ pub enum Change {
         /// The earlier path.
         from: Vec<u8>,
     },
+    /// It is a live file that looks the same, but the kernel noted a change or has another inode
+    /// for it: only reading it would tell, which the next snapshot does.
+    Touched,
 }
 
 /// What one snapshot has at a path.
@@ -84,7 +87,7 @@ pub struct Side {
     /// Digest over all extended attributes.
     pub xattrs: Option<Digest>,
     /// The source's inode.
-    ino: u64,
+    pub(super) ino: u64,
 }
 
 impl From<Entry> for Side {
@@ -154,12 +157,16 @@ pub fn diff(
             }
         }
     }
-    diff.find_renames();
+    diff.find_renames_by(&|side: &Side| {
+        // Empty files are all alike.
+        let is_some = side.kind == Kind::File && side.size > 0;
+        side.digest.filter(|_| is_some)
+    });
     Ok(diff)
 }
 
 impl Diff {
-    fn push(&mut self, change: Change, before: Option<Entry>, after: Option<Entry>) {
+    pub(super) fn push(&mut self, change: Change, before: Option<Entry>, after: Option<Entry>) {
         let path = before.as_ref().or(after.as_ref());
         self.differences.push(Difference {
             path: path.map(|entry| entry.path.clone()).unwrap_or_default(),
@@ -182,25 +189,23 @@ impl Diff {
     }
 
     /// Makes one difference of a file that went and one of the same content that came: rather the
-    /// same inode, rather of the same name, and never one twice.
-    fn find_renames(&mut self) {
-        let mut gone: BTreeMap<Digest, Vec<usize>> = BTreeMap::new();
+    /// same inode, rather of the same name, and never one twice. `told` is what tells the content.
+    pub(super) fn find_renames_by<T: Ord>(&mut self, told: &dyn Fn(&Side) -> Option<T>) {
+        let mut gone: BTreeMap<T, Vec<usize>> = BTreeMap::new();
         let content = |side: &Option<Side>| {
             let side = side.as_ref()?;
-            // Empty files are all alike.
-            (side.kind == Kind::File && side.size > 0).then_some((side.digest?, side.ino))
+            Some((told(side)?, side.ino))
         };
         for (at, one) in self.differences.iter().enumerate() {
-            if let (Change::Removed, Some((digest, _))) = (&one.change, content(&one.before)) {
-                gone.entry(digest).or_default().push(at);
+            if let (Change::Removed, Some((told, _))) = (&one.change, content(&one.before)) {
+                gone.entry(told).or_default().push(at);
             }
         }
         let mut taken = BTreeSet::new();
         for closeness in 0..3 {
             for at in 0..self.differences.len() {
                 let one = &self.differences[at];
-                let (Change::Added, Some((digest, ino))) = (&one.change, content(&one.after))
-                else {
+                let (Change::Added, Some((told, ino))) = (&one.change, content(&one.after)) else {
                     continue;
                 };
                 let is_close = |other: &usize| {
@@ -212,7 +217,7 @@ impl Diff {
                     }
                 };
                 let from = gone
-                    .get(&digest)
+                    .get(&told)
                     .and_then(|gone| gone.iter().find(|at| !taken.contains(*at) && is_close(at)))
                     .copied();
                 if let Some(from) = from {
@@ -237,7 +242,7 @@ fn name(path: &[u8]) -> &[u8] {
 }
 
 /// Whether mode, owner, attributes and, but for folders, time are the same.
-fn same_metadata(one: &Entry, other: &Entry) -> bool {
+pub(super) fn same_metadata(one: &Entry, other: &Entry) -> bool {
     (one.mode, one.uid, one.gid) == (other.mode, other.uid, other.gid)
         && (one.kind == Kind::Folder || one.mtime == other.mtime)
         && one.xattrs_digest == other.xattrs_digest
@@ -245,7 +250,7 @@ fn same_metadata(one: &Entry, other: &Entry) -> bool {
 }
 
 /// The order of two paths as they stand in manifests.
-fn order(one: &[u8], other: &[u8]) -> Ordering {
+pub(super) fn order(one: &[u8], other: &[u8]) -> Ordering {
     if one == other {
         return Ordering::Equal;
     }
@@ -259,7 +264,7 @@ fn order(one: &[u8], other: &[u8]) -> Ordering {
 }
 
 /// The lines of a manifest at and below a path.
-struct Lines<'a> {
+pub(super) struct Lines<'a> {
     store: &'a Store,
     id: SnapshotId,
     chunks: Chunks,
@@ -272,7 +277,8 @@ struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    fn new(store: &'a Store, id: SnapshotId, chunks: Chunks, path: &[u8]) -> Self {
+    /// A path as it stands in manifests.
+    pub(super) fn escaped(path: &[u8]) -> Vec<u8> {
         let mut below = b".".to_vec();
         for part in path
             .split(|byte| *byte == b'/')
@@ -281,13 +287,17 @@ impl<'a> Lines<'a> {
             below.push(b'/');
             below.extend_from_slice(escape(part).as_bytes());
         }
+        below
+    }
+
+    pub(super) fn new(store: &'a Store, id: SnapshotId, chunks: Chunks, path: &[u8]) -> Self {
         Self {
             store,
             id,
             chunks,
             text: Vec::new(),
             line: (0, 0),
-            below,
+            below: Self::escaped(path),
             at_end: false,
         }
     }
@@ -297,18 +307,18 @@ impl<'a> Lines<'a> {
     }
 
     /// The path of the current line, as it stands there; none at the end.
-    fn path(&self) -> Option<&[u8]> {
+    pub(super) fn path(&self) -> Option<&[u8]> {
         (!self.at_end).then(|| path_of(self.line()))
     }
 
-    fn entry(&self) -> Result<Entry> {
+    pub(super) fn entry(&self) -> Result<Entry> {
         Entry::from_line(self.line()).map_err(|fault| {
             Error::failed(format!("the manifest of {} is damaged: {fault}", self.id))
         })
     }
 
     /// Goes to the next line that is wanted.
-    fn advance(&mut self) -> Result<()> {
+    pub(super) fn advance(&mut self) -> Result<()> {
         loop {
             let mut from = (self.line.1 + 1).min(self.text.len());
             if self.text.is_empty() || from == self.text.len() {

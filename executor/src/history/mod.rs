@@ -1,12 +1,14 @@
 //! What the manifests tell together: the versions of a path, and what changed between two snapshots.
 //!
-//! Reads manifests only, never a tree, and writes nothing. Memory goes with what is found, not with
+//! Reads manifests, and of the sources no content, and writes nothing. Memory goes with what is found, not with
 //! what is searched.
 
 mod diff;
 mod find;
+mod now;
 mod search;
 
 pub use diff::{Change, Diff, Difference, Side, diff};
 pub use find::{Found, Unread, Version, find};
+pub use now::{Now, diff_now};
 pub use search::Search;

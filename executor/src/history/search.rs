@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use aho_corasick::AhoCorasick;
 use memchr::{memchr, memmem::Finder, memrchr};
 use schema::{
     escape::{escape, unescape},
@@ -16,7 +17,53 @@ pub struct Search {
     /// One pattern, with the meaning that excludes have, from the root of a snapshot.
     pattern: Excludes,
     /// What stands in the path of every line that can match, escaped as manifests have it.
-    needle: Option<Finder<'static>>,
+    needle: Needle,
+    /// Whether capitals and small letters are the same, in which case the pattern is in small ones.
+    any_case: bool,
+}
+
+/// A text that is looked for before anything else.
+enum Needle {
+    /// There is none: all lines are judged.
+    None,
+    Exact(Box<Finder<'static>>),
+    AnyCase(AhoCorasick),
+}
+
+impl Needle {
+    fn exact(text: Option<String>) -> Self {
+        text.map_or(Self::None, |text| {
+            Self::Exact(Box::new(Finder::new(text.as_bytes()).into_owned()))
+        })
+    }
+
+    /// Of these texts as they stand in names the longest part that is in ASCII and never escaped.
+    fn any_case<'t>(texts: impl IntoIterator<Item = &'t str>) -> Self {
+        let plain =
+            |character: char| character.is_ascii_alphanumeric() || "._-/".contains(character);
+        let parts = texts
+            .into_iter()
+            .flat_map(|text| text.split(move |character| !plain(character)));
+        let longest = parts
+            .map(|part| part.trim_matches('/'))
+            .max_by_key(|part| part.len())
+            .filter(|part| !part.is_empty());
+        let mut builder = AhoCorasick::builder();
+        let compiled = longest.and_then(|part| {
+            let builder = builder.ascii_case_insensitive(true);
+            builder.build([part]).ok()
+        });
+        compiled.map_or(Self::None, Self::AnyCase)
+    }
+
+    /// Where the next line that can match has it; none if there is no such line.
+    fn find(&self, text: &[u8]) -> Option<usize> {
+        match self {
+            Self::None => Some(0),
+            Self::Exact(finder) => finder.find(text),
+            Self::AnyCase(finder) => finder.find(text).map(|found| found.start()),
+        }
+    }
 }
 
 impl Search {
@@ -26,9 +73,24 @@ impl Search {
     /// # Errors
     /// What is wrong with the pattern.
     pub fn pattern(text: &str) -> Result<Self, InvalidPattern> {
-        let pattern = Excludes::new(&[text])?;
-        let needle = needle(text).map(|text| Finder::new(text.as_bytes()).into_owned());
-        Ok(Self { pattern, needle })
+        Ok(Self {
+            pattern: Excludes::new(&[text])?,
+            needle: Needle::exact(needle(text)),
+            any_case: false,
+        })
+    }
+
+    /// As [`Self::pattern`], where capitals and small letters are the same.
+    ///
+    /// # Errors
+    /// What is wrong with the pattern.
+    pub fn pattern_any_case(text: &str) -> Result<Self, InvalidPattern> {
+        let text = folded(text);
+        Ok(Self {
+            pattern: Excludes::new(&[&text])?,
+            needle: Needle::any_case(texts(&text)),
+            any_case: true,
+        })
     }
 
     /// The same for a text in which `*`, `?` and `[` are characters like any other.
@@ -36,35 +98,35 @@ impl Search {
     /// # Errors
     /// What is wrong with it, as an empty one.
     pub fn fixed(text: &str) -> Result<Self, InvalidPattern> {
-        if text.is_empty() {
-            return Self::pattern(text);
-        }
-        // Only in a pattern with wildcards a backslash is an escape.
-        let quoted = if text.contains(['*', '?', '[']) {
-            let mut quoted = String::with_capacity(2 * text.len());
-            for character in text.chars() {
-                if matches!(character, '*' | '?' | '[' | '\\') {
-                    quoted.push('\\');
-                }
-                quoted.push(character);
-            }
-            Cow::Owned(quoted)
-        } else {
-            Cow::Borrowed(text)
-        };
-        // The names `!` and `+ x` are written so.
-        let pattern = Excludes::new(&[format!("- {quoted}")])?;
         let body = text.trim_matches('/');
         let needle = (!body.is_empty()).then(|| escaped(body));
         Ok(Self {
-            pattern,
-            needle: needle.map(|text| Finder::new(text.as_bytes()).into_owned()),
+            pattern: quoted(text)?,
+            needle: Needle::exact(needle),
+            any_case: false,
+        })
+    }
+
+    /// As [`Self::fixed`], where capitals and small letters are the same.
+    ///
+    /// # Errors
+    /// What is wrong with it, as an empty one.
+    pub fn fixed_any_case(text: &str) -> Result<Self, InvalidPattern> {
+        let text = folded(text);
+        Ok(Self {
+            pattern: quoted(&text)?,
+            needle: Needle::any_case([text.as_str()]),
+            any_case: true,
         })
     }
 
     /// Whether an entry is meant; the path is without a leading slash.
     #[must_use]
     pub fn matches(&self, path: &[u8], is_folder: bool) -> bool {
+        if self.any_case {
+            let path = folded_bytes(path);
+            return self.pattern.matches(&path, is_folder).is_some();
+        }
         self.pattern.matches(path, is_folder).is_some()
     }
 
@@ -72,13 +134,10 @@ impl Search {
     pub fn lines(&self, text: &[u8], each: &mut dyn FnMut(&[u8]) -> bool) -> bool {
         let mut at = 0;
         while at < text.len() {
-            let near = match &self.needle {
-                None => at,
-                Some(needle) => match needle.find(&text[at..]) {
-                    Some(found) => at + found,
-                    None => return true,
-                },
+            let Some(found) = self.needle.find(&text[at..]) else {
+                return true;
             };
+            let near = at + found;
             let start = memrchr(b'\n', &text[at..near]).map_or(at, |newline| at + newline + 1);
             let end = memchr(b'\n', &text[near..]).map_or(text.len(), |newline| near + newline);
             let line = &text[start..end];
@@ -107,6 +166,54 @@ impl Search {
     }
 }
 
+/// The pattern of a text that is taken as it is.
+fn quoted(text: &str) -> Result<Excludes, InvalidPattern> {
+    if text.is_empty() {
+        return Excludes::new(&[text]);
+    }
+    // Only in a pattern with wildcards a backslash is an escape.
+    let quoted = if text.contains(['*', '?', '[']) {
+        let mut quoted = String::with_capacity(2 * text.len());
+        for character in text.chars() {
+            if matches!(character, '*' | '?' | '[' | '\\') {
+                quoted.push('\\');
+            }
+            quoted.push(character);
+        }
+        Cow::Owned(quoted)
+    } else {
+        Cow::Borrowed(text)
+    };
+    // The names `!` and `+ x` are written so.
+    Excludes::new(&[format!("- {quoted}")])
+}
+
+/// A text in small letters. Letters that would become ASCII, as the sign for kelvin would, stay: what
+/// is ASCII then was a letter of ASCII before.
+fn folded(text: &str) -> String {
+    let mut small = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_ascii() {
+            small.push(character.to_ascii_lowercase());
+        } else if character.to_lowercase().any(|small| small.is_ascii()) {
+            small.push(character);
+        } else {
+            small.extend(character.to_lowercase());
+        }
+    }
+    small
+}
+
+/// The same for a name, which may hold what is no text.
+fn folded_bytes(name: &[u8]) -> Vec<u8> {
+    let mut small = Vec::with_capacity(name.len());
+    for part in name.utf8_chunks() {
+        small.extend_from_slice(folded(part.valid()).as_bytes());
+        small.extend_from_slice(part.invalid());
+    }
+    small
+}
+
 /// A text as it stands in manifests, where each name is escaped for itself.
 fn escaped(text: &str) -> String {
     let parts: Vec<String> = text
@@ -116,19 +223,26 @@ fn escaped(text: &str) -> String {
     parts.join("/")
 }
 
-/// The longest text between a pattern's wildcards; none where backslashes or sets make it hard to
-/// say.
+/// The longest text between a pattern's wildcards.
 fn needle(pattern: &str) -> Option<String> {
-    let body = pattern.strip_prefix("- ").unwrap_or(pattern);
-    if body.contains(['\\', '[']) && body.contains(['*', '?', '[']) {
-        return None;
-    }
-    body.split(['*', '?'])
-        // A slash beside wildcards may stand for nothing at all.
-        .map(|part| part.trim_matches('/'))
+    texts(pattern)
         .max_by_key(|part| part.len())
         .filter(|part| !part.is_empty())
         .map(escaped)
+}
+
+/// The texts between a pattern's wildcards, up to the first set or escape, after which it is hard to
+/// say what is text.
+fn texts(pattern: &str) -> impl Iterator<Item = &str> {
+    let body = pattern.strip_prefix("- ").unwrap_or(pattern);
+    let end = if body.contains(['*', '?', '[']) {
+        body.find(['\\', '['])
+    } else {
+        None
+    };
+    // A slash beside wildcards may stand for nothing at all.
+    let parts = body[..end.unwrap_or(body.len())].split(['*', '?']);
+    parts.map(|part| part.trim_matches('/'))
 }
 
 #[cfg(test)]
@@ -195,14 +309,39 @@ mod tests {
         assert_eq!(fixed("x*y"), "home/ann/x*y");
         assert_eq!(fixed("/home/ann/x*y"), "home/ann/x*y");
         assert_eq!(pattern("home/***").split(" | ").count(), 7);
+        let any = |text| all(Search::pattern_any_case(text).unwrap());
+        assert_eq!(pattern("Notes"), "");
+        assert_eq!(any("Notes"), "home/ann/notes | notes");
+        assert_eq!(any("/HOME/Ann/*.TXT"), "home/ann/a b.txt");
+        let any = |text| all(Search::fixed_any_case(text).unwrap());
+        assert_eq!(any("X*Y"), "home/ann/x*y");
+        assert!(Search::fixed_any_case("").is_err());
         assert!(Search::fixed("").is_err() && Search::pattern("").is_err());
+    }
+
+    #[test]
+    fn capitals_are_small_letters_in_all_scripts_and_what_is_no_text_stays() {
+        let names: [&[u8]; 5] = [
+            "Größe.TXT".as_bytes(),
+            "GRÖSSE.txt".as_bytes(),
+            "grÖße.txt".as_bytes(),
+            b"Gro\xdfe.txt",
+            "\u{212a}elvin".as_bytes(),
+        ];
+        let text = text(&names.map(|name| (name, false)));
+        let any = |text_of| found(&Search::pattern_any_case(text_of).unwrap(), &text);
+        assert_eq!(any("GRÖßE.txt"), [names[0], names[2]]);
+        assert_eq!(any("gro*.TXT"), [names[3]]);
+        // The sign for kelvin is no letter of ASCII.
+        assert_eq!(any("kelvin"), [b""; 0]);
+        assert_eq!(any("\u{212a}ELVIN"), [names[4]]);
     }
 
     proptest! {
         #[test]
         fn looking_for_a_text_first_finds_what_the_matcher_alone_finds(
-            names in prop::collection::vec("[ab *\\\\é/]{1,6}", 1..12),
-            pattern in "/?[ab *?\\\\é]{1,5}(/[ab*]{1,3})?/?",
+            names in prop::collection::vec("[ab *\\\\é\\[\\]/]{1,6}", 1..12),
+            pattern in "/?[ab *?\\\\é]{1,5}(/[ab*]{1,3})?(\\[[ab^]{1,2}\\][ab*\\[]{0,2})?/?",
         ) {
             let mut paths: Vec<Vec<u8>> = names
                 .iter()
@@ -225,6 +364,14 @@ mod tests {
                 .map(|(path, _)| path.to_vec())
                 .collect();
             prop_assert_eq!(found(&search, &text), expected);
+            // In capitals, too, if case does not count.
+            let capitals = Search::pattern_any_case(&pattern.to_uppercase()).unwrap();
+            let expected: Vec<Vec<u8>> = lines
+                .iter()
+                .filter(|(path, is_folder)| capitals.matches(path, *is_folder))
+                .map(|(path, _)| path.to_vec())
+                .collect();
+            prop_assert_eq!(found(&capitals, &text), expected);
             // A name taken as it is finds itself.
             for path in &paths {
                 let name = std::str::from_utf8(path).unwrap();

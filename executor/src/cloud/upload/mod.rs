@@ -7,6 +7,7 @@
 
 mod changed;
 mod look;
+mod noting;
 mod shelve;
 
 use std::{collections::BTreeMap, io::Write as _, time::Instant};
@@ -214,9 +215,11 @@ impl Upload<'_> {
         }));
         problems.truncate(LISTED);
         self.take_changed_aside(&faults)?;
+        let brought = self.desk.done(self.id())?;
         self.publish(&found, faults.len() as u64, &problems)?;
         let expired = if faults.is_empty() { self.expire()? } else { 0 };
         self.remember()?;
+        self.note_hashes(&brought)?;
         let outcome = self.outcome(&found, faults.len() as u64, expired, problems);
         let whole = outcome.status == Status::Succeeded && self.source.record.complete;
         if self.step.give_back.is_empty() || !whole {

@@ -23,6 +23,7 @@ use super::{
     adopter::{Adopter, Sides, Taken},
     environment, orphans,
     output::{self, Said},
+    silence::Silence,
 };
 use crate::{
     error::{Error, Result, reason},
@@ -40,6 +41,8 @@ const RIPE: Duration = Duration::from_millis(200);
 const TRIES: u32 = 20;
 /// How long a run that is to end may still take over what was copied.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long rsync may do nothing at all. Disks wake up and servers come back in less.
+const PATIENCE: Duration = Duration::from_secs(600);
 /// Lines that may wait to be read. More, and rsync waits.
 const WAITING: usize = 4096;
 /// Faults that are kept; more say nothing new.
@@ -201,8 +204,13 @@ impl Call<'_> {
         let mut faults = Vec::new();
         let mut last_look = Instant::now();
         let mut status = None;
+        let mut silence = Silence::new(child.id(), PATIENCE);
         loop {
-            match heard.recv_timeout(LOOK) {
+            let said = heard.recv_timeout(LOOK);
+            if said.is_ok() {
+                silence.broken();
+            }
+            match said {
                 Ok(Heard::Line(line)) => match output::said(&line) {
                     Said::Copied(path) => {
                         tally.entries += 1;
@@ -235,6 +243,9 @@ impl Call<'_> {
                     status = child
                         .try_wait()
                         .map_err(|error| Error::io("wait for", b"rsync", error))?;
+                    if status.is_none() && silence.is_for_ever() {
+                        return Err(hangs(sides));
+                    }
                 }
                 adopter.checkpoint_now_and_then()?;
             }
@@ -292,6 +303,21 @@ impl Call<'_> {
             bytes_total: self.step.expected.new_bytes,
         }));
     }
+}
+
+/// rsync will never end by itself.
+fn hangs(sides: &Sides) -> Error {
+    let source = sides.source.proc_name(".".as_ref()).unwrap_or_default();
+    Error::failed(format!(
+        "rsync has done nothing for {} minutes in {}",
+        PATIENCE.as_secs() / 60,
+        escape::display(&source)
+    ))
+    .hint(
+        "a file that became a FIFO while rsync came to it makes it wait for ever, and so may a \
+         network folder without its server; the next run goes on, or set local.useRsync to \
+         false: the built-in engine opens no FIFO",
+    )
 }
 
 /// Both outputs, line by line; a carriage return ends a line as well.

@@ -11,6 +11,7 @@ mod orphans;
 mod outcome;
 mod output;
 mod own;
+mod silence;
 
 use std::{
     ffi::{OsStr, OsString},

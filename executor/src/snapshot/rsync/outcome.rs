@@ -128,12 +128,12 @@ impl Heard {
     }
 }
 
-/// Whether rsync could not make a symlink, FIFO, socket or device. Whoever makes the tree equal to
-/// the sources tried it, too, and recorded what the destination cannot hold in the manifest.
+/// Whether rsync could not make a symlink, FIFO, socket or device, or set an access control list.
+/// Whoever makes the tree equal to the sources tried it, too, and recorded what the destination
+/// cannot hold in the manifest.
 fn is_held_by_manifest(text: &str) -> bool {
-    ["] symlink \"", "] mknod \"", "] mkfifo \""]
-        .iter()
-        .any(|call| text.contains(call))
+    let calls = ["] symlink \"", "] mknod \"", "] mkfifo \"", "] set_acl: "];
+    calls.iter().any(|call| text.contains(call))
 }
 
 /// Whether the snapshot has an entry of this path. Whatever it has is as the source is.
@@ -198,4 +198,22 @@ fn failed(call: &RsyncCall, ended: &Ended) -> Error {
          engine makes the same snapshots"
     };
     Error::failed(message).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_manifest_holds_is_no_complaint() {
+        // rsync 3.2.7 to a share of Samba's, which has no access control lists.
+        let list = "rsync: [receiver] set_acl: sys_acl_set_file(docs/.f6.E7yzmD, \
+                    ACL_TYPE_ACCESS): Operation not supported (95)";
+        let symlink =
+            "rsync: [generator] symlink \"/mnt/a\" -> \"b\" failed: Operation not permitted (1)";
+        assert!(is_held_by_manifest(list) && is_held_by_manifest(symlink));
+        let content =
+            "rsync: [receiver] mkstemp \"/mnt/set_acl: x\" failed: Permission denied (13)";
+        assert!(!is_held_by_manifest(content));
+    }
 }

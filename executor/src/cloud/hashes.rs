@@ -1,0 +1,300 @@
+//! The remote's own hashes: which it has, and what they were when a file was known to be good.
+//!
+//! Manifests have SHA-256, most remotes MD5 or SHA-1. So the remote's hash of a file is noted beside
+//! our digest when the file was uploaded, or downloaded and found whole; a hash that is still the
+//! noted one stands for the content. `hashes.zst` in the remote's folder of the state directory has a
+//! line for each file: the remote's hash, our digest, the name in rclone. It can be lost: what is
+//! not noted is downloaded.
+
+use std::{
+    collections::HashMap,
+    ffi::OsStr,
+    fs::File,
+    io::{BufRead as _, BufReader, Write as _},
+};
+
+use schema::Digest;
+use serde::Deserialize;
+
+use super::{
+    memory::Desk,
+    rclone::{Ended, Rclone, Told},
+};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The notes, and their name while they are made.
+const NOTES: &str = "hashes.zst";
+const NEW: &str = "hashes.new";
+/// zstd's fastest regular level: hashes do not get smaller.
+const LEVEL: i32 = 1;
+/// rclone's name of the hash that manifests have.
+const OURS: &str = "sha256";
+/// Which hash is asked for where a remote has several: the one that needs no notes, and then those
+/// that nearly all tools can compute. Any other is better than none.
+const PREFERRED: [&str; 3] = [OURS, "sha1", "md5"];
+
+/// The hash of a remote that is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hashing {
+    /// Its name in rclone, such as `md5`.
+    pub name: String,
+    /// Whether the remote reads the whole file to tell it.
+    pub slow: bool,
+}
+
+/// What `rclone backend features` says (<https://rclone.org/commands/rclone_backend/>).
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct Backend {
+    hashes: Vec<String>,
+    features: Features,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct Features {
+    slow_hash: bool,
+}
+
+/// Which hash a remote has; none where it has none (WebDAV, all below `crypt`), or does not say.
+///
+/// # Errors
+/// An interruption, or the end of the time.
+pub fn of_remote(rclone: &Rclone<'_>, desk: &Desk, folder: &str) -> Result<Option<Hashing>> {
+    const FEATURES: &str = "features.json";
+    let asked = rclone.must(&["backend", "features", folder], &|| {
+        desk.new_file(FEATURES).map(Some)
+    });
+    match asked {
+        Ok(true) => {}
+        Ok(false) => return Ok(None),
+        // Whether the remote can be reached at all is for those to say who need it.
+        Err(error) if error.kind == ErrorKind::Failed => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    Ok(chosen(BufReader::new(desk.file(FEATURES)?)))
+}
+
+fn chosen(said: impl std::io::Read) -> Option<Hashing> {
+    let told: Backend = serde_json::from_reader(said).ok()?;
+    let preferred = PREFERRED.iter().find(|name| {
+        let name: &str = name;
+        told.hashes.iter().any(|there| there == name)
+    });
+    let name = match preferred {
+        Some(name) => (*name).to_owned(),
+        None => told.hashes.first()?.clone(),
+    };
+    Some(Hashing {
+        name,
+        slow: told.features.slow_hash,
+    })
+}
+
+impl Hashing {
+    /// Whether this hash is the one that manifests have.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.name == OURS
+    }
+}
+
+/// What is noted of a remote's files, by their names in rclone.
+#[derive(Debug, Default)]
+pub struct Notes(HashMap<String, (String, Digest)>);
+
+impl Notes {
+    /// Reads the notes that are of this hash. What cannot be read is not known.
+    #[must_use]
+    pub fn read(desk: &Desk, hashing: &Hashing) -> Self {
+        let mut notes = Self::default();
+        if let Ok(file) = desk.file(NOTES) {
+            let _ = notes.add(file, hashing);
+        }
+        notes
+    }
+
+    fn add(&mut self, file: File, hashing: &Hashing) -> std::io::Result<()> {
+        let mut lines = BufReader::new(zstd::Decoder::new(file)?).lines();
+        if lines.next().transpose()?.as_deref() != Some(&hashing.name) {
+            return Ok(());
+        }
+        for line in lines {
+            let line = line?;
+            let mut parts = line.splitn(3, ' ');
+            if let (Some(hash), Some(digest), Some(name)) =
+                (parts.next(), parts.next(), parts.next())
+                && let Some(digest) = Digest::from_hex(digest.as_bytes())
+            {
+                self.0.insert(name.to_owned(), (hash.to_owned(), digest));
+            }
+        }
+        Ok(())
+    }
+
+    /// The remote's hash of a file when it was known to have this content.
+    #[must_use]
+    pub fn known(&self, name: &str, digest: Option<Digest>) -> Option<&str> {
+        let (hash, noted) = self.0.get(name)?;
+        (Some(*noted) == digest).then_some(hash)
+    }
+}
+
+/// Notes in the making, which take the place of all that were there.
+pub struct NewNotes<'a> {
+    desk: &'a Desk,
+    out: zstd::Encoder<'static, File>,
+}
+
+impl<'a> NewNotes<'a> {
+    /// Begins notes of a hash.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn new(desk: &'a Desk, hashing: &Hashing) -> Result<Self> {
+        let out = zstd::Encoder::new(desk.new_file(NEW)?, LEVEL);
+        let mut this = Self {
+            desk,
+            out: out.map_err(|error| unwritten(desk, error))?,
+        };
+        this.line(&hashing.name)?;
+        Ok(this)
+    }
+
+    /// Notes that the remote's hash of a file is that of this content.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn add(&mut self, name: &str, hash: &str, digest: Digest) -> Result<()> {
+        self.line(&format!("{hash} {digest} {name}"))
+    }
+
+    fn line(&mut self, text: &str) -> Result<()> {
+        writeln!(self.out, "{text}").map_err(|error| unwritten(self.desk, error))
+    }
+
+    /// Puts them in the place of the old ones.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn finish(self) -> Result<()> {
+        let desk = self.desk;
+        let done = self.out.finish().and_then(|file| file.sync_all());
+        done.map_err(|error| unwritten(desk, error))?;
+        desk.replace(OsStr::new(NEW), OsStr::new(NOTES))
+    }
+}
+
+fn unwritten(desk: &Desk, error: std::io::Error) -> Error {
+    Error::io("write", desk.named(NEW).as_bytes(), error)
+}
+
+/// The hashes of files below a folder, by their names in rclone; without `only` of all, else of those
+/// that this list of the desk names. Files of which the remote knows none, as of some that were
+/// uploaded in parts, are not among them.
+///
+/// # Errors
+/// When the remote cannot be asked.
+pub fn list(
+    rclone: &Rclone<'_>,
+    desk: &Desk,
+    folder: &str,
+    hashing: &Hashing,
+    only: Option<&str>,
+) -> Result<HashMap<String, String>> {
+    const SUMS: &str = "hashes.list";
+    let named = only.map(|name| desk.named(name));
+    // Unlike a list with hashes, this asks for several at once.
+    let mut arguments = vec!["hashsum", &hashing.name, folder];
+    if let Some(list) = &named {
+        arguments.extend(["--files-from-raw", list]);
+    }
+    let output = desk.new_file(SUMS)?;
+    let ended = rclone.call(&arguments, Some(output), &mut Told::default(), &mut |_| {
+        Ok(())
+    })?;
+    if let Ended::Badly {
+        connection: true,
+        message,
+    } = ended
+    {
+        return Err(rclone.failed(true, &message));
+    }
+    // Single files whose hash could not be had are no hindrance.
+    let mut hashes = HashMap::new();
+    for line in BufReader::new(desk.file(SUMS)?).lines() {
+        let line = line.map_err(|error| Error::io("read", desk.named(SUMS).as_bytes(), error))?;
+        if let Some((hash, name)) = sum(&line) {
+            hashes.insert(name.to_owned(), hash.to_owned());
+        }
+    }
+    Ok(hashes)
+}
+
+/// Hash and name of a line; none where `ERROR`, `UNSUPPORTED` or blanks stand for the hash.
+fn sum(line: &str) -> Option<(&str, &str)> {
+    let (hash, name) = line.split_once("  ")?;
+    let is_hash = !hash.is_empty() && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hash.then_some((hash, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::{Dir, resolve::resolve};
+
+    fn desk(folder: &std::path::Path) -> Desk {
+        let dir: Dir = resolve(folder).unwrap().folder().unwrap();
+        Desk::of(dir, folder.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn the_hash_that_needs_no_notes_goes_before_and_an_odd_one_is_better_than_none() {
+        let name = |text: &str| chosen(text.as_bytes()).map(|hashing| hashing.name);
+        let hashes = |list: &str| name(&format!(r#"{{"Name":"x","Hashes":{list}}}"#));
+        assert_eq!(hashes(r#"["md5","sha1","sha256"]"#).unwrap(), "sha256");
+        assert_eq!(hashes(r#"["crc32","md5"]"#).unwrap(), "md5");
+        assert_eq!(hashes(r#"["quickxor"]"#).unwrap(), "quickxor");
+        assert_eq!(hashes("[]"), None);
+        assert_eq!(name("no JSON"), None);
+        let slow = r#"{"Hashes":["md5"],"Features":{"SlowHash":true,"About":false}}"#;
+        assert!(chosen(slow.as_bytes()).unwrap().slow);
+    }
+
+    #[test]
+    fn what_stands_in_place_of_a_hash_is_none() {
+        assert_eq!(sum("0aF9  a  b"), Some(("0aF9", "a  b")));
+        assert_eq!(sum("                           ERROR  a"), None);
+        assert_eq!(sum("UNSUPPORTED  a"), None);
+        assert_eq!(sum("        a"), None);
+        assert_eq!(sum("a"), None);
+    }
+
+    #[test]
+    fn a_note_holds_for_its_content_and_its_kind_of_hash_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let desk = desk(folder.path());
+        let md5 = Hashing {
+            name: "md5".to_owned(),
+            slow: false,
+        };
+        let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
+        let mut new = NewNotes::new(&desk, &md5).unwrap();
+        new.add("home/a b", "abcd", one).unwrap();
+        assert_eq!(Notes::read(&desk, &md5).known("home/a b", Some(one)), None);
+        new.finish().unwrap();
+        let notes = Notes::read(&desk, &md5);
+        assert_eq!(notes.known("home/a b", Some(one)), Some("abcd"));
+        assert_eq!(notes.known("home/a b", Some(other)), None);
+        assert_eq!(notes.known("home/a", Some(one)), None);
+        let sha1 = Hashing {
+            name: "sha1".to_owned(),
+            ..md5.clone()
+        };
+        let notes = Notes::read(&desk, &sha1);
+        assert_eq!(notes.known("home/a b", Some(one)), None);
+        // What is damaged is not known, and hinders nothing.
+        std::fs::write(folder.path().join(NOTES), "no zstd").unwrap();
+        assert_eq!(Notes::read(&desk, &md5).known("home/a b", Some(one)), None);
+    }
+}

@@ -1,0 +1,89 @@
+//! Noting the remote's own hashes of what was uploaded, for `verify` to compare with later.
+//!
+//! rclone has compared each transfer by a hash where both sides have one, so what the remote tells
+//! now is the hash of the uploaded content.
+
+use std::{
+    collections::HashSet,
+    io::{BufWriter, Write as _},
+};
+
+use schema::cloud::CURRENT;
+
+use super::{
+    super::{
+        hashes::{self, NewNotes, Notes},
+        names,
+    },
+    Upload,
+};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    manifest,
+    sys::Kind,
+};
+
+/// Names of the files whose hash is asked for.
+const LIST: &str = "brought.list";
+
+impl Upload<'_> {
+    /// Notes the hashes of the files that this snapshot's attempts have brought. The snapshot is on
+    /// the remote already: that they cannot be had makes the next `verify` download more, and is no
+    /// failure.
+    ///
+    /// # Errors
+    /// An interruption.
+    pub(super) fn note_hashes(&self, brought: &HashSet<String>) -> Result<()> {
+        match self.try_note(brought) {
+            Err(error) if error.kind == ErrorKind::Failed => Ok(()),
+            other => other,
+        }
+    }
+
+    fn try_note(&self, brought: &HashSet<String>) -> Result<()> {
+        if brought.is_empty() {
+            return Ok(());
+        }
+        let current = self.at(CURRENT);
+        let Some(hashing) = hashes::of_remote(&self.rclone, &self.desk, &current)? else {
+            return Ok(());
+        };
+        if hashing.is_ours() {
+            return Ok(());
+        }
+        // One list of all is less to ask for than each file by itself, unless the remote would have
+        // to read all of them.
+        let only = if hashing.slow {
+            let unwritten = |error| Error::io("write", self.desk.named(LIST).as_bytes(), error);
+            let mut list = BufWriter::new(self.desk.new_file(LIST)?);
+            for name in brought {
+                writeln!(list, "{name}").map_err(unwritten)?;
+            }
+            list.flush().map_err(unwritten)?;
+            Some(LIST)
+        } else {
+            None
+        };
+        let now = hashes::list(&self.rclone, &self.desk, &current, &hashing, only)?;
+        let before = Notes::read(&self.desk, &hashing);
+        let mut new = NewNotes::new(&self.desk, &hashing)?;
+        for entry in self.manifest()? {
+            let entry =
+                entry.map_err(|error| Error::io("read", manifest::FILE_NAME.as_bytes(), error))?;
+            let (Kind::File, Some(name), Some(digest)) =
+                (entry.kind, names::standard(&entry.path), entry.digest)
+            else {
+                continue;
+            };
+            let hash = if brought.contains(&name) {
+                now.get(&name).map(String::as_str)
+            } else {
+                before.known(&name, Some(digest))
+            };
+            if let Some(hash) = hash {
+                new.add(&name, hash, digest)?;
+            }
+        }
+        new.finish()
+    }
+}

@@ -1,0 +1,280 @@
+//! What changed between a snapshot and the sources as they are, which are walked as for a snapshot.
+//!
+//! Content is never read: a file with another size or time of content counts as changed, one that is
+//! untouched as the planner means it (inode, looks, `ctime`) as the same. Writes nothing.
+
+use std::{cmp::Ordering, ffi::OsStr, os::unix::ffi::OsStrExt as _, path::PathBuf};
+
+use rustix::io::Errno;
+use schema::{SnapshotId, config::AbsolutePath, pattern::Excludes};
+
+use super::diff::{Change, Diff, Lines, Side, order, same_metadata};
+use crate::{
+    error::{Error, Result, reason},
+    event::Context,
+    manifest::{Entry, xattrs_digest},
+    scan::Choice,
+    store::Store,
+    survey::{Bounds, Met, Told, survey_source},
+    sys::{Dir, Folder, Kind, Stat, attributes, path_order, resolve::resolve},
+};
+
+/// What differs from the sources as they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Now {
+    /// What differs.
+    pub diff: Diff,
+    /// What could not be read, without a leading slash, with the reason; nothing is said of what is
+    /// below.
+    pub unread: Vec<(Vec<u8>, String)>,
+}
+
+/// Compares a snapshot with the sources, at and below a path, which has no leading slash; empty for
+/// all. `never` is an inode that is not entered.
+///
+/// # Errors
+/// A pattern or manifest that cannot be read, or an interruption.
+pub fn diff_now(
+    store: &Store,
+    before: SnapshotId,
+    choice: &Choice<'_>,
+    never: Option<(u64, u64)>,
+    path: &[u8],
+    context: Context<'_>,
+) -> Result<Now> {
+    let excludes = Excludes::new(choice.exclude_patterns)
+        .map_err(|fault| Error::failed(format!("local.excludePatterns: {fault}")))?;
+    let bounds = Bounds {
+        excludes: &excludes,
+        one_file_system: choice.one_file_system,
+        never,
+    };
+    let mut order = choice.sources.clone();
+    order.sort_by(|a, b| path_order(a.as_str().as_bytes(), b.as_str().as_bytes()));
+    order.dedup();
+    let lines = Lines::new(store, before, store.manifest_text(before)?, path);
+    let mut walking = Walking {
+        below: joined(path),
+        before: lines,
+        above: Vec::new(),
+        found: Now::default(),
+        context,
+    };
+    walking.before.advance()?;
+    for source in order {
+        walking.source(source, bounds)?;
+    }
+    while walking.before.path().is_some() {
+        walking.removed()?;
+    }
+    walking.found.diff.find_renames_by(&|side: &Side| {
+        let is_some = side.kind == Kind::File && side.size > 0;
+        is_some.then_some((side.ino, side.size, side.mtime))
+    });
+    Ok(walking.found)
+}
+
+/// A path without empty names.
+fn joined(path: &[u8]) -> Vec<u8> {
+    let names = path.split(|byte| *byte == b'/');
+    names
+        .filter(|name| !name.is_empty())
+        .collect::<Vec<_>>()
+        .join(&b'/')
+}
+
+/// Whether a path is at or below another one.
+fn is_below(path: &[u8], above: &[u8]) -> bool {
+    above.is_empty()
+        || path
+            .strip_prefix(above)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}
+
+struct Walking<'a> {
+    /// What is compared.
+    below: Vec<u8>,
+    before: Lines<'a>,
+    /// Folders above sources that were compared.
+    above: Vec<Vec<u8>>,
+    found: Now,
+    context: Context<'a>,
+}
+
+impl Walking<'_> {
+    fn source(&mut self, path: &AbsolutePath, bounds: Bounds<'_>) -> Result<()> {
+        let prefix = joined(path.as_str().as_bytes());
+        if !is_below(&prefix, &self.below) && !is_below(&self.below, &prefix) {
+            return Ok(());
+        }
+        self.enter_above(&prefix)?;
+        let root = match resolve(path.as_path()) {
+            Ok(root) => root,
+            Err(error) => {
+                self.unread(&prefix, error);
+                return Ok(());
+            }
+        };
+        let top = root
+            .parent
+            .again()
+            .map(Folder::top)
+            .map_err(|error| Error::io("open", path.as_str().as_bytes(), error))?;
+        // A source that is no folder has no content to descend into.
+        let folder = root.folder();
+        let context = self.context;
+        let told = &mut |below: &[u8], told: Told| {
+            let here = if below.is_empty() {
+                prefix.clone()
+            } else {
+                joined(&[prefix.as_slice(), below].join(&b'/'))
+            };
+            let Told::Met(met) = told else {
+                return Ok(());
+            };
+            if !is_below(&here, &self.below) {
+                return Ok(());
+            }
+            let place = || match (below, &folder) {
+                (b"", _) => Ok((root.parent.again()?, root.name.as_os_str())),
+                (below, Ok(folder)) => folder.descend(below),
+                (_, Err(error)) => Err(*error),
+            };
+            self.met(&here, &place, met)
+        };
+        survey_source(&top, &root.name, &root.stat, bounds, context, told)?;
+        Ok(())
+    }
+
+    /// Compares the folders above a source, which belong to a snapshot, too.
+    fn enter_above(&mut self, prefix: &[u8]) -> Result<()> {
+        let slashes = (0..prefix.len()).filter(|at| prefix[*at] == b'/');
+        // The root is above all that have a name.
+        let ends: Vec<usize> = (!prefix.is_empty())
+            .then_some(0)
+            .into_iter()
+            .chain(slashes)
+            .collect();
+        for end in ends {
+            let above = &prefix[..end];
+            if self.above.iter().any(|one| one == above) || !is_below(above, &self.below) {
+                continue;
+            }
+            self.above.push(above.to_vec());
+            let path = PathBuf::from(OsStr::from_bytes(&[b"/", above].concat()));
+            let Ok(found) = resolve(&path) else {
+                continue;
+            };
+            let place = || Ok((found.parent.again()?, found.name.as_os_str()));
+            self.compare(above, &place, &found.stat)?;
+        }
+        Ok(())
+    }
+
+    fn met<'p>(&mut self, path: &[u8], place: &Place<'_, 'p>, met: Met) -> Result<()> {
+        match met {
+            Met::Leave | Met::Vanished => Ok(()),
+            Met::Enter(stat) | Met::Leaf(stat) | Met::MountPoint(stat) => {
+                self.compare(path, place, &stat)
+            }
+            Met::Unreadable(stat, error) => {
+                if let Some(stat) = stat {
+                    self.compare(path, place, &stat)?;
+                }
+                self.unread(path, error);
+                Ok(())
+            }
+        }
+    }
+
+    fn compare<'p>(&mut self, path: &[u8], place: &Place<'_, 'p>, stat: &Stat) -> Result<()> {
+        let here = Lines::escaped(path);
+        let is_there = loop {
+            match self.before.path().map(|before| order(before, &here)) {
+                Some(Ordering::Less) => self.removed()?,
+                Some(Ordering::Equal) => break true,
+                Some(Ordering::Greater) | None => break false,
+            }
+        };
+        if !is_there {
+            let mut entry = Entry::of(path, stat);
+            self.complete(&mut entry, place);
+            self.found.diff.push(Change::Added, None, Some(entry));
+            return Ok(());
+        }
+        let before = self.before.entry()?;
+        self.before.advance()?;
+        if before.untouched(stat) {
+            self.found.diff.same += 1;
+            return Ok(());
+        }
+        let mut now = Entry::of(path, stat);
+        if !self.complete(&mut now, place) {
+            return Ok(());
+        }
+        let same_content = before.kind == now.kind
+            && match now.kind {
+                Kind::File => (before.size, before.mtime) == (now.size, now.mtime) && !before.torn,
+                Kind::Symlink => before.target == now.target,
+                Kind::CharDevice | Kind::BlockDevice => before.device == now.device,
+                Kind::Folder | Kind::Fifo | Kind::Socket => true,
+            };
+        let change = if !same_content {
+            Change::Content
+        } else if !same_metadata(&before, &now) {
+            Change::Metadata
+        } else if now.kind == Kind::File {
+            Change::Touched
+        } else {
+            self.found.diff.same += 1;
+            return Ok(());
+        };
+        self.found.diff.push(change, Some(before), Some(now));
+        Ok(())
+    }
+
+    /// Adds what the kernel's first answer does not have; false where it cannot be read.
+    fn complete<'p>(&mut self, entry: &mut Entry, place: &Place<'_, 'p>) -> bool {
+        let look = || -> std::result::Result<_, Errno> {
+            let (dir, name) = place()?;
+            let target = match entry.kind {
+                Kind::Symlink => Some(dir.read_symlink(name)?.as_bytes().to_vec()),
+                _ => None,
+            };
+            // Where attributes cannot be had, a snapshot has none of them either.
+            let attributes = attributes::of_entry(&dir, name).unwrap_or_default();
+            Ok((target, xattrs_digest(&attributes)))
+        };
+        match look() {
+            Ok((target, xattrs)) => {
+                entry.target = target;
+                entry.xattrs_digest = xattrs;
+                true
+            }
+            Err(error) => {
+                self.unread(&entry.path.clone(), error);
+                false
+            }
+        }
+    }
+
+    /// Passes over what the snapshot has and the sources have not, where that is known.
+    fn removed(&mut self) -> Result<()> {
+        let entry = self.before.entry()?;
+        self.before.advance()?;
+        let unread = &self.found.unread;
+        if !unread.iter().any(|(above, _)| is_below(&entry.path, above)) {
+            self.found.diff.push(Change::Removed, Some(entry), None);
+        }
+        Ok(())
+    }
+
+    fn unread(&mut self, path: &[u8], error: Errno) {
+        self.found
+            .unread
+            .push((path.to_vec(), reason(&error.into())));
+    }
+}
+
+/// Opens an entry's folder, with the name there.
+type Place<'f, 'p> = dyn Fn() -> std::result::Result<(Dir, &'p OsStr), Errno> + 'f;
