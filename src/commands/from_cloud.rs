@@ -15,6 +15,7 @@ use executor::{
         fetch::{self, Wanted},
         memory::Desk,
         rclone::{self, Rclone},
+        silence,
         verify::{self, Look, Share},
     },
     event::Context,
@@ -220,6 +221,7 @@ fn with<T>(
         options: &options,
         step: "cloud",
         until: None,
+        silence: silence::longest(None),
         context: Context {
             observer: &bar,
             ..silent(settings)

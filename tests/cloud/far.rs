@@ -55,7 +55,7 @@ pub(crate) struct Far {
     pub(crate) lab: Lab,
     rclone: PathBuf,
     pub(crate) speaks: Speaks,
-    port: u16,
+    pub(crate) port: u16,
     server: Option<Child>,
 }
 
@@ -129,11 +129,6 @@ impl Far {
 
     /// Starts the server, and waits until it answers.
     pub(crate) fn start(&mut self) {
-        self.start_at(None);
-    }
-
-    /// Starts the server with a limited rate.
-    pub(crate) fn start_at(&mut self, rate: Option<&str>) {
         let address = format!("127.0.0.1:{}", self.port);
         let mut command = self.lab.bare(&self.rclone);
         command
@@ -141,7 +136,6 @@ impl Far {
             .arg(self.lab.path("far"))
             .args(["--addr", &address])
             .args(["--config", "/dev/null"])
-            .args(rate.map(|rate| ["--bwlimit", rate]).into_iter().flatten())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         match self.speaks {
@@ -157,20 +151,20 @@ impl Far {
         wait_for("the server", || TcpStream::connect(&address).is_ok());
     }
 
-    /// Stops the server where it is, or lets it go on.
-    pub(crate) fn freeze(&self, frozen: bool) {
-        use rustix::process::{Pid, Signal, kill_process};
-        let server = self.server.as_ref().unwrap();
-        let signal = if frozen { Signal::STOP } else { Signal::CONT };
-        kill_process(Pid::from_child(server), signal).unwrap();
-    }
-
     /// Kills the server.
     pub(crate) fn stop(&mut self) {
         if let Some(mut server) = self.server.take() {
             server.kill().unwrap();
             server.wait().unwrap();
         }
+    }
+
+    /// Freezes the server, or lets it go on: its connections stay, and nobody answers.
+    pub(crate) fn freeze(&self, frozen: bool) {
+        let signal = if frozen { "-STOP" } else { "-CONT" };
+        let process = self.server.as_ref().unwrap().id().to_string();
+        let mut command = Command::new("kill");
+        assert!(command.args([signal, &process]).status().unwrap().success());
     }
 
     /// The program with the chosen rclone on its path.

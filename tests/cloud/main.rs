@@ -19,6 +19,7 @@ mod hashes;
 #[path = "../cli/lab.rs"]
 mod lab;
 mod odd;
+mod rate;
 mod rows;
+mod slow;
 mod total_loss;
-mod unwell;

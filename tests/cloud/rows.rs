@@ -112,7 +112,7 @@ fn one_percent_changed(far: &Far) {
 
 /// Writes a file that takes a while at the rate that is set; gives what is there once the upload
 /// has come to its middle.
-fn write_big(far: &Far, letter: &str) -> u64 {
+pub(crate) fn write_big(far: &Far, letter: &str) -> u64 {
     far.lab.write("home/ann/big.bin", &letter.repeat(BIG));
     far.bytes_there() + BIG as u64 / 4
 }

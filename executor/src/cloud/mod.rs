@@ -16,5 +16,6 @@ pub mod names;
 pub mod published;
 pub mod rclone;
 pub mod roots;
+pub mod silence;
 pub mod upload;
 pub mod verify;

@@ -23,14 +23,12 @@ use crate::{
     sys::{Kind, resolve::resolve, tie},
 };
 
+use super::silence::Watch;
+
 /// How often the time and the request to stop are looked at.
 const LOOK: Duration = Duration::from_millis(50);
 /// Waits between the attempts of a call that found no connection.
 const BACKOFF: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
-
-/// How long a remote may be silent: longer than rclone's own `--timeout` of five minutes, after which
-/// it tries each request again, three times in each of three attempts, and so for an hour.
-const SILENCE: Duration = Duration::from_secs(360);
 
 /// What rclone says when it did not come through to the remote, or was not let in.
 const NO_CONNECTION: [&str; 24] = [
@@ -79,22 +77,8 @@ struct Stats {
     transfers: u64,
     total_transfers: u64,
     checks: u64,
-    total_checks: u64,
     deletes: u64,
     renames: u64,
-    server_side_copies: u64,
-    server_side_moves: u64,
-    listed: u64,
-}
-
-/// What moves while a remote answers.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct Motion {
-    /// Files that rclone is through with.
-    copied: u64,
-    stats: Stats,
-    /// Bytes of what rclone lists or prints.
-    output: u64,
 }
 
 /// How rclone is called for one remote.
@@ -105,8 +89,10 @@ pub struct Rclone<'a> {
     pub options: &'a [String],
     /// The step's name, for events.
     pub step: &'a str,
-    /// When the time is over, its length, and its length as people wrote it.
-    pub until: Option<(Instant, Duration, String)>,
+    /// When the time is over, with its length as people wrote it.
+    pub until: Option<(Instant, String)>,
+    /// How long the remote may be silent before a call is ended.
+    pub silence: Duration,
     /// Whom to tell, and when to stop.
     pub context: Context<'a>,
 }
@@ -148,7 +134,6 @@ impl Rclone<'_> {
         told: &mut Told,
         copied: &mut dyn FnMut(&str) -> Result<()>,
     ) -> Result<Ended> {
-        let printed = output.as_ref().and_then(|file| file.try_clone().ok());
         let mut command = Command::new(self.program);
         environment(&mut command);
         command
@@ -159,6 +144,8 @@ impl Rclone<'_> {
             .args(["--ask-password=false", "--no-unicode-normalization"])
             .args(["--contimeout", "30s", "--low-level-retries", "3"])
             .args(["--retries", "3", "--retries-sleep", "2s"])
+            // Longer than any silence that is borne here: what rclone begins anew would hide it.
+            .args(["--timeout", "6m"])
             // A remote may be a folder named relative to where rclone runs: never in a snapshot.
             .current_dir("/")
             .stdin(Stdio::null())
@@ -179,7 +166,7 @@ impl Rclone<'_> {
             end_group(&mut child);
             return Err(Error::failed("rclone has no output"));
         };
-        let result = self.watch(&mut child, stderr, printed.as_ref(), told, copied);
+        let result = self.watch(&mut child, stderr, told, copied);
         if result.is_err() {
             end_group(&mut child);
         }
@@ -190,18 +177,19 @@ impl Rclone<'_> {
         &self,
         child: &mut Child,
         stderr: ChildStderr,
-        printed: Option<&File>,
         told: &mut Told,
         copied: &mut dyn FnMut(&str) -> Result<()>,
     ) -> Result<Ended> {
         let lines = lines(stderr);
         let mut last = String::new();
         let mut connection = false;
-        let mut motion = Motion::default();
-        let mut hear = |text: String, motion: &mut Motion| -> Result<()> {
+        let mut before = Stats::default();
+        // Whether it got on since the last line.
+        let mut hear = |text: String| -> Result<bool> {
             let line = heard(&text);
             if let Some(stats) = line.stats {
-                motion.stats = stats;
+                let stirs = stats != before;
+                before = stats;
                 self.context.observer.event(Event::Progress(Progress {
                     phase: Phase::Cloud,
                     entries: stats.transfers,
@@ -209,11 +197,10 @@ impl Rclone<'_> {
                     bytes: stats.bytes,
                     bytes_total: stats.total_bytes,
                 }));
-                return Ok(());
+                return Ok(stirs);
             }
             if line.msg.contains("Copied (") || line.msg.starts_with("Copied ") {
-                motion.copied += 1;
-                return copied(&line.object);
+                return copied(&line.object).map(|()| true);
             }
             let said = without_passwords(line.msg.trim());
             let bad = matches!(
@@ -231,16 +218,19 @@ impl Rclone<'_> {
                 }
                 last = said;
             }
-            Ok(())
+            Ok(false)
         };
-        let mut still = (Instant::now(), Motion::default());
+        let mut watch = Watch::new(self.silence);
         let status = loop {
             match lines.recv_timeout(LOOK) {
                 Ok(line) => {
-                    hear(line, &mut motion)?;
+                    let mut stirs = hear(line)?;
                     // A talkative rclone must not keep us from looking at the time.
                     while let Ok(line) = lines.try_recv() {
-                        hear(line, &mut motion)?;
+                        stirs |= hear(line)?;
+                    }
+                    if stirs {
+                        watch.stir();
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -254,19 +244,20 @@ impl Rclone<'_> {
             }
             self.context.stop.check()?;
             self.in_time()?;
-            motion.output = printed.map_or(0, |file| file.metadata().map_or(0, |of| of.len()));
-            if motion != still.1 {
-                still = (Instant::now(), motion);
-            } else if still.0.elapsed() >= self.silence() {
-                // Not tried again here: each attempt would wait as long.
-                let seconds = self.silence().as_secs();
-                let what = "the remote does not answer: nothing moved for";
-                let message = format!("{}: {what} {seconds} seconds", self.program);
-                return Err(self.failed(true, &message));
+            if watch.is_over(child.id()) {
+                end_group(child);
+                return Ok(Ended::Badly {
+                    connection: true,
+                    message: format!(
+                        "{}: the remote did not answer for {} s",
+                        self.program,
+                        self.silence.as_secs()
+                    ),
+                });
             }
         };
         while let Ok(line) = lines.recv_timeout(LOOK) {
-            hear(line, &mut motion)?;
+            hear(line)?;
         }
         Ok(match status.code() {
             Some(0) => Ended::Well,
@@ -278,15 +269,9 @@ impl Rclone<'_> {
         })
     }
 
-    /// How long nothing may move: part of a short `cloud.timeout`, so that there is time to say so.
-    fn silence(&self) -> Duration {
-        let part = self.until.as_ref().map(|(_, span, _)| *span / 4);
-        part.map_or(SILENCE, |part| part.min(SILENCE))
-    }
-
     fn in_time(&self) -> Result<()> {
         match &self.until {
-            Some((until, _, span)) if Instant::now() >= *until => Err(Error::failed(format!(
+            Some((until, span)) if Instant::now() >= *until => Err(Error::failed(format!(
                 "cloud copy failed: {} did not end within {span} (cloud.timeout)",
                 self.program
             ))
@@ -334,8 +319,9 @@ impl Rclone<'_> {
 
     fn tell(&self, line: &str) {
         let step = self.step;
-        let event = Event::ScriptLine { step, line };
-        self.context.observer.event(event);
+        self.context
+            .observer
+            .event(Event::ScriptLine { step, line });
     }
 
     fn wait(&self, span: Duration) -> Result<()> {

@@ -27,6 +27,7 @@ use super::{
     published::{self, Shelf},
     rclone::{self, Ended, Rclone, Told},
     roots::Roots,
+    silence,
 };
 use crate::{
     error::{Error, Result},
@@ -145,7 +146,8 @@ pub fn run(
             step: name,
             until: Instant::now()
                 .checked_add(limit)
-                .map(|until| (until, limit, step.timeout.to_string())),
+                .map(|until| (until, step.timeout.to_string())),
+            silence: silence::longest(Some(limit)),
             context,
         },
         desk,
