@@ -143,7 +143,9 @@ impl Rclone<'_> {
             .args(["--stats", "1s", "--stats-log-level", "NOTICE"])
             .args(["--ask-password=false", "--no-unicode-normalization"])
             .args(["--contimeout", "30s", "--low-level-retries", "3"])
-            .args(["--retries", "3", "--retries-sleep", "2s"])
+            // What can be done again is tried again by us, which an interruption can end.
+            .args(["--retries", if told.held.is_some() { "1" } else { "3" }])
+            .args(["--retries-sleep", "2s"])
             // Longer than any silence that is borne here: what rclone begins anew would hide it.
             .args(["--timeout", "6m"])
             // A remote may be a folder named relative to where rclone runs: never in a snapshot.

@@ -8,8 +8,6 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
 };
 
-use schema::cloud::{CURRENT, HISTORY};
-
 use super::{
     super::{names, roots::Seen},
     UPLOAD, Upload,
@@ -57,27 +55,6 @@ impl Upload<'_> {
             writeln!(list, "{name}")
                 .map_err(|error| Error::io("write", self.desk.named(LIST).as_bytes(), error))?;
         }
-        let (from, list) = (self.at(CURRENT), self.desk.named(LIST));
-        let to = format!(
-            "{}/{}/changed-{}",
-            self.at(HISTORY),
-            self.id(),
-            self.attempt
-        );
-        let arguments = [
-            "move",
-            &from,
-            &to,
-            "--files-from-raw",
-            &list,
-            "--no-traverse",
-        ];
-        if self.rclone.must(&arguments, &|| Ok(None))? {
-            return Ok(());
-        }
-        Err(Error::failed(format!(
-            "cloud copy failed: {} could not move to {to}",
-            self.step.program
-        )))
+        self.move_aside(LIST, &format!("changed-{}", self.attempt))
     }
 }

@@ -237,9 +237,13 @@ impl Upload<'_> {
         if found.change.replaced_files + found.change.gone_files == 0 {
             return Ok(());
         }
-        let to = format!("{}/{}/{}", self.at(HISTORY), self.id(), self.attempt);
-        let list = self.desk.named(ASIDE);
-        let from = self.at(CURRENT);
+        self.move_aside(ASIDE, &self.attempt.to_string())
+    }
+
+    /// Moves the files of `current` that the desk's list names to a folder of this upload's history.
+    fn move_aside(&self, list: &str, folder: &str) -> Result<()> {
+        let (from, list) = (self.at(CURRENT), self.desk.named(list));
+        let to = format!("{}/{}/{folder}", self.at(HISTORY), self.id());
         let arguments = [
             "move",
             &from,
