@@ -18,6 +18,7 @@ mod hashes;
 #[allow(dead_code, reason = "shared with the tests of the command line")]
 #[path = "../cli/lab.rs"]
 mod lab;
+mod live;
 mod odd;
 mod rate;
 mod rows;
