@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
 
-use crate::lab::{HOST, Lab, action, names, skipped, step};
+use crate::lab::{HOST, Lab, action, names, ran, skipped, step};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -277,6 +277,38 @@ fn a_move_gives_back_what_was_uploaded_and_never_the_newest() {
     ])
     .expect(0);
     assert_eq!(fs::read_to_string(back).unwrap(), "dear all\n");
+}
+
+#[test]
+fn a_cloud_part_that_cannot_write_to_the_destination_leaves_giving_back_to_a_whole_run() {
+    let test = "a_cloud_part_that_cannot_write_to_the_destination";
+    let Some((mut lab, _)) = lab(test) else {
+        return;
+    };
+    if !rustix::process::geteuid().is_root() {
+        skipped(&format!("{test} because a read-only mount needs root"));
+        return;
+    }
+    lab.set("cloud.syncMode", "move");
+    lab.backup(FIRST);
+    lab.write("home/ann/letter.txt", "another\n");
+    lab.at(SECOND, &["apply", "--only", "local"]).expect(0);
+    assert_eq!(lab.ids().len(), 2);
+    // As `backup-cloud.service` sees it.
+    let inside = lab.command(&["apply", "--only", "cloud", "--now", SECOND]);
+    let mut read_only = lab.bare("unshare");
+    read_only
+        .args(["--mount", "sh", "-c"])
+        .arg("mount --bind \"$0\" \"$0\" && mount -o remount,ro,bind \"$0\" && exec \"$@\"")
+        .arg(lab.path("mnt"))
+        .arg(inside.get_program())
+        .args(inside.get_args());
+    ran(read_only, &["apply --only cloud"])
+        .expect(0)
+        .says("1 local snapshot left for the next whole run");
+    assert_eq!(lab.ids().len(), 2);
+    lab.backup("2025-03-07T02:00:00+01:00");
+    assert_eq!(lab.ids(), ["2025-03-07_02-00-00"]);
 }
 
 #[test]

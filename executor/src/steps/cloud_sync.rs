@@ -5,7 +5,7 @@
 use schema::{
     Digest, Plan, amount,
     journal::{Outcome, Status},
-    plan::{CloudSyncStep, LiveSources},
+    plan::{CloudSyncStep, Deletion, LiveSources},
     record::SnapshotRecord,
 };
 
@@ -63,21 +63,33 @@ pub fn run(
     };
     let uploaded = upload::run(state, name, step, source, context)?;
     let mut outcome = uploaded.outcome;
-    let mut gone = 0;
-    for deletion in &step.give_back {
-        // Law 7, whatever the plan says: the newest stays, and nothing goes that is not there too.
-        if deletion.id < id && uploaded.checked.contains(&deletion.id) {
-            rotate::give_back(store, deletion, context)?;
-            gone += 1;
-        }
-    }
-    if gone > 0 {
-        let snapshots = amount::plural(gone, "local snapshot", "local snapshots");
-        outcome
-            .message
-            .push_str(&format!("; checked, and {snapshots} given back"));
+    // Law 7, whatever the plan says: the newest stays, and nothing goes that is not there too.
+    let may_go = |deletion: &&Deletion| deletion.id < id && uploaded.checked.contains(&deletion.id);
+    let may_go: Vec<&Deletion> = step.give_back.iter().filter(may_go).collect();
+    if !may_go.is_empty() {
+        let snapshots = amount::plural(may_go.len() as u64, "local snapshot", "local snapshots");
+        let said = if is_read_only(store)? {
+            format!(
+                "; checked, and {snapshots} left for the next whole run to give back: nothing can be written to {} here",
+                store.path
+            )
+        } else {
+            for deletion in may_go {
+                rotate::give_back(store, deletion, context)?;
+            }
+            format!("; checked, and {snapshots} given back")
+        };
+        outcome.message.push_str(&said);
     }
     Ok(outcome)
+}
+
+/// Whether this process sees the destination read-only, as the unit of the cloud steps does that is
+/// started by itself.
+fn is_read_only(store: &Store) -> Result<bool> {
+    let stat = rustix::fs::fstatvfs(&store.root);
+    let stat = stat.map_err(|error| store.io("look at", "its file system", error))?;
+    Ok(stat.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
 }
 
 /// Copies the live sources, where there are no local snapshots.
