@@ -167,32 +167,26 @@ fn killed_client(far: &Far) {
     assert!(said.contains("0 files (0 B) uploaded"), "{said}");
 }
 
+/// All at once, since a row waits more than it works.
 #[test]
-fn webdav() {
-    row("webdav", Speaks::Webdav, false);
+fn each_server_does_what_its_row_says() {
+    let rows = [
+        ("webdav", Speaks::Webdav, false),
+        ("webdav_encrypted", Speaks::Webdav, true),
+        ("sftp", Speaks::Sftp, false),
+        ("sftp_encrypted", Speaks::Sftp, true),
+        ("s3", Speaks::S3, false),
+        ("s3_encrypted", Speaks::S3, true),
+    ];
+    at_once(rows.map(|(name, speaks, crypt)| (name, move || row(name, speaks, crypt))));
 }
 
-#[test]
-fn webdav_encrypted() {
-    row("webdav_encrypted", Speaks::Webdav, true);
-}
-
-#[test]
-fn sftp() {
-    row("sftp", Speaks::Sftp, false);
-}
-
-#[test]
-fn sftp_encrypted() {
-    row("sftp_encrypted", Speaks::Sftp, true);
-}
-
-#[test]
-fn s3() {
-    row("s3", Speaks::S3, false);
-}
-
-#[test]
-fn s3_encrypted() {
-    row("s3_encrypted", Speaks::S3, true);
+/// Runs each on a thread of its own; whichever panics names itself.
+pub(crate) fn at_once<F: FnOnce() + Send>(all: impl IntoIterator<Item = (&'static str, F)>) {
+    std::thread::scope(|scope| {
+        for (name, run) in all {
+            let named = std::thread::Builder::new().name(name.to_owned());
+            named.spawn_scoped(scope, run).unwrap();
+        }
+    });
 }

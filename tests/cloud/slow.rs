@@ -11,7 +11,7 @@ use std::{
 use crate::{
     far::{Far, Speaks},
     lab::{ended, wait_for},
-    rows::{BIG, day, message, write_big},
+    rows::{BIG, at_once, day, message, write_big},
 };
 
 fn frozen(test: &str, speaks: Speaks) {
@@ -41,13 +41,17 @@ fn frozen(test: &str, speaks: Speaks) {
 }
 
 #[test]
-fn a_webdav_server_that_freezes_is_given_up() {
-    frozen("a_webdav_server_that_freezes_is_given_up", Speaks::Webdav);
-}
-
-#[test]
-fn an_sftp_server_that_freezes_is_given_up() {
-    frozen("an_sftp_server_that_freezes_is_given_up", Speaks::Sftp);
+fn a_server_that_freezes_is_given_up_and_a_slow_one_is_not() {
+    let all: [(&str, fn()); 3] = [
+        ("a_webdav_server_freezes", || {
+            frozen("a_webdav_server_freezes", Speaks::Webdav)
+        }),
+        ("an_sftp_server_freezes", || {
+            frozen("an_sftp_server_freezes", Speaks::Sftp)
+        }),
+        ("a_line_is_slow", slow),
+    ];
+    at_once(all);
 }
 
 /// Bytes a second that the slow line lets through.
@@ -84,9 +88,8 @@ fn slow_line(port: u16) -> u16 {
     own
 }
 
-#[test]
-fn a_slow_server_is_not_taken_for_frozen() {
-    let test = "a_slow_server_is_not_taken_for_frozen";
+fn slow() {
+    let test = "a_line_is_slow";
     let Some(mut far) = Far::new(test, Speaks::Webdav, false) else {
         return;
     };
