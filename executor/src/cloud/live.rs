@@ -27,8 +27,9 @@ use crate::{
     error::{Error, Result, reason},
     event::Context,
     manifest::{self, Cursor, Entry, Reader, Writer, xattrs_digest},
+    scan::in_order,
     survey::{Bounds, Met, Told, survey_source},
-    sys::{Dir, Folder, Kind, Stat, attributes, path_order, resolve::resolve},
+    sys::{Dir, Folder, Kind, Stat, attributes, resolve::resolve},
 };
 
 /// Name of the manifest while it is made.
@@ -71,9 +72,7 @@ pub fn survey(
         // It changes while files are uploaded, and is of no use to anyone else.
         never: Some(desk.inode()?),
     };
-    let mut order: Vec<&AbsolutePath> = live.sources.iter().collect();
-    order.sort_by(|a, b| path_order(a.as_str().as_bytes(), b.as_str().as_bytes()));
-    order.dedup();
+    let order = in_order(&live.sources);
     let mut making = Making {
         desk,
         step,

@@ -13,10 +13,10 @@ use crate::{
     error::{Error, Result, reason},
     event::Context,
     manifest::{Entry, xattrs_digest},
-    scan::Choice,
+    scan::{Choice, in_order},
     store::Store,
     survey::{Bounds, Met, Told, survey_source},
-    sys::{Dir, Folder, Kind, Stat, attributes, path_order, resolve::resolve},
+    sys::{Dir, Folder, Kind, Stat, attributes, resolve::resolve},
 };
 
 /// What differs from the sources as they are.
@@ -49,9 +49,7 @@ pub fn diff_now(
         one_file_system: choice.one_file_system,
         never,
     };
-    let mut order = choice.sources.clone();
-    order.sort_by(|a, b| path_order(a.as_str().as_bytes(), b.as_str().as_bytes()));
-    order.dedup();
+    let order = in_order(choice.sources.iter().copied());
     let lines = Lines::new(store, before, store.manifest_text(before)?, path);
     let mut walking = Walking {
         below: joined(path),

@@ -14,6 +14,7 @@ pub use cloud::cloud;
 pub use destination::destination;
 pub(crate) use destination::place;
 pub use rsync::rsync;
+pub(crate) use sources::in_order;
 pub use sources::{Choice, sources};
 
 /// What the machine runs on, by `/sys/class/power_supply` (sysfs-class-power): on battery if

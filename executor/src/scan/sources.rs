@@ -43,6 +43,16 @@ pub struct Choice<'a> {
     pub one_file_system: bool,
 }
 
+/// Sources, each once, in the order of manifests, so that one pass over a manifest serves all.
+pub(crate) fn in_order<'a>(
+    sources: impl IntoIterator<Item = &'a AbsolutePath>,
+) -> Vec<&'a AbsolutePath> {
+    let mut order: Vec<&AbsolutePath> = sources.into_iter().collect();
+    order.sort_by(|a, b| path_order(a.as_str().as_bytes(), b.as_str().as_bytes()));
+    order.dedup();
+    order
+}
+
 impl<'a> From<&'a Local> for Choice<'a> {
     fn from(local: &'a Local) -> Self {
         Self {
@@ -82,10 +92,7 @@ pub fn sources(
         one_file_system: choice.one_file_system,
         never,
     };
-    // In the manifest's order, so that one pass over it serves all of them.
-    let mut order = choice.sources.clone();
-    order.sort_by(|a, b| path_order(a.as_str().as_bytes(), b.as_str().as_bytes()));
-    order.dedup();
+    let order = in_order(choice.sources.iter().copied());
     let mut look = Look {
         bounds,
         can,
