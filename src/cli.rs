@@ -351,7 +351,8 @@ that looks the same but was touched by something (another inode or change time) 
 what patterns leave out by now as removed. Exits with 3 if something could not be compared."
 )]
 pub(crate) struct Diff {
-    /// The earlier snapshot: `latest`, an id such as 2025-01-16_02-00-00, or tier/id
+    /// The earlier snapshot: `latest`, `latest~1`, an id such as 2025-01-16_02-00-00 or its
+    /// beginning
     pub(crate) before: String,
     /// The later one, or `now` for the sources as they are
     #[arg(default_value = "latest")]
@@ -404,7 +405,8 @@ WHEN is a day (2025-01-16: its end), a time ('2025-01-16 14:00'), or an age ('2 
 yesterday, 'last month')."
 )]
 pub(crate) struct Restore {
-    /// `latest`, an id such as 2025-01-16_02-00-00, or tier/id; left out with --as-of
+    /// `latest`, `latest~1` (the one before it), a day, an id such as 2025-01-16_02-00-00 or its
+    /// beginning; left out with --as-of
     pub(crate) snapshot: Option<OsString>,
     /// Paths as they were on the machine, or patterns ('/home/ann/*.jpg'), and last what becomes
     /// their content; that is left out with --in-place
@@ -457,8 +459,8 @@ pub(crate) enum Origin {
 written to sources and snapshots, except with --repair, and a backup may run meanwhile."
 )]
 pub(crate) struct Verify {
-    /// `latest`, an id such as 2025-01-16_02-00-00, or tier/id [default: latest, and with --subset
-    /// all]
+    /// `latest`, `latest~1`, a day, an id such as 2025-01-16_02-00-00 or its beginning [default:
+    /// latest, and with --subset all]
     pub(crate) snapshot: Option<String>,
     /// All snapshots; what they share is read once
     #[arg(long, conflicts_with = "snapshot")]
@@ -497,7 +499,7 @@ fn part(text: &str) -> Result<(u32, u32), String> {
 
 #[derive(Debug, Args)]
 pub(crate) struct One {
-    /// `latest`, an id such as 2025-01-16_02-00-00, or tier/id
+    /// `latest`, `latest~1`, a day, an id such as 2025-01-16_02-00-00 or its beginning
     pub(crate) snapshot: String,
 }
 

@@ -1,8 +1,9 @@
-//! Which snapshot a person means: `latest`, an id, or `tier/id`.
+//! Which snapshot of a disk a person means.
 
 use anyhow::Result;
-use chrono::{DateTime, FixedOffset};
-use executor::Error;
+use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
+use executor::{Error, verify::snapshots::Found};
+use planner::naming::{self, Candidate};
 use schema::{SnapshotId, Tier, inventory::DestinationState};
 
 /// A snapshot that a person named.
@@ -27,50 +28,84 @@ pub(crate) fn find(
     destination: &DestinationState,
     now: DateTime<FixedOffset>,
 ) -> Result<Named> {
-    let name = name.trim_end_matches('/');
-    let (tier, name) = match name.split_once('/') {
-        Some((tier, id)) => (
-            Some(tier.parse::<Tier>().map_err(|()| {
-                refused(format!("`{tier}` is not a tier: daily, weekly or monthly"))
-            })?),
-            id,
-        ),
-        None => (None, name),
-    };
-    if name == "latest" {
-        return latest(destination, now);
-    }
-    // In a tier a snapshot may stand as a link; it is the same snapshot.
-    let in_tier = |id: SnapshotId, home: Tier| {
-        tier.is_none_or(|tier| {
-            tier == home
-                || destination
-                    .links
-                    .iter()
-                    .any(|link| link.tier == tier && link.id == id)
-        })
-    };
-    if let Ok(id) = name.parse::<SnapshotId>()
-        && let Some(found) = destination
-            .snapshots
-            .iter()
-            .find(|snapshot| snapshot.record.id == id && in_tier(id, snapshot.home))
-    {
-        return Ok(managed(found.record.id, found.home));
-    }
-    if let Some(found) = destination
-        .unmanaged
+    let all = all(destination, now);
+    let candidates: Vec<Candidate> = all.iter().map(|(one, _)| one.clone()).collect();
+    let at = resolve(name, &candidates, now)?;
+    Ok(all[at].1.clone())
+}
+
+/// The place in the list of the one that a person named.
+///
+/// # Errors
+/// A refusal that says which there are.
+pub(crate) fn resolve(
+    name: &str,
+    among: &[Candidate],
+    now: DateTime<FixedOffset>,
+) -> Result<usize> {
+    naming::named(name, among, now.to_utc()).map_err(refused)
+}
+
+/// The same among what a verification finds, whose records may be damaged.
+///
+/// # Errors
+/// A refusal that says which there are.
+pub(crate) fn find_found(name: &str, among: &[Found], now: DateTime<FixedOffset>) -> Result<usize> {
+    let candidates: Vec<Candidate> = among
         .iter()
-        .find(|folder| folder.name == name && tier.is_none_or(|tier| tier == folder.tier))
-    {
-        return Ok(Named {
-            id: name.parse().ok(),
-            home: found.tier,
-            folder: found.name.clone(),
+        .map(|one| Candidate {
+            name: one.id.to_string(),
+            tiers: vec![one.home],
+            started_at: Some(one.started_at(*now.offset())),
+            good: one.counts(),
+        })
+        .collect();
+    resolve(name, &candidates, now)
+}
+
+/// All that a name may mean.
+fn all(destination: &DestinationState, now: DateTime<FixedOffset>) -> Vec<(Candidate, Named)> {
+    let managed = destination.snapshots.iter().map(|snapshot| {
+        let id = snapshot.record.id;
+        let links = destination.links.iter().filter(|link| link.id == id);
+        let candidate = Candidate {
+            name: id.to_string(),
+            tiers: std::iter::once(snapshot.home)
+                .chain(links.map(|link| link.tier))
+                .collect(),
+            started_at: Some(snapshot.record.started_at.to_utc()),
+            good: snapshot.record.suspect.is_empty() || snapshot.marks.accepted,
+        };
+        (candidate, managed(id, snapshot.home))
+    });
+    // To whom records are closed, ids tell the order and the link says which is the newest.
+    let newest = destination
+        .latest
+        .as_deref()
+        .filter(|_| destination.snapshots.is_empty());
+    let newest = newest.and_then(|target| target.rsplit('/').next());
+    let unmanaged = destination.unmanaged.iter().map(|folder| {
+        let id: Option<SnapshotId> = folder.name.parse().ok();
+        let candidate = Candidate {
+            name: folder.name.clone(),
+            tiers: vec![folder.tier],
+            started_at: id.map(|id| by_name(id, *now.offset())),
+            good: newest.is_some_and(|newest| folder.name.as_str() <= newest) && id.is_some(),
+        };
+        let named = Named {
+            id,
+            home: folder.tier,
+            folder: folder.name.clone(),
             managed: false,
-        });
-    }
-    Err(refused(format!("there is no snapshot `{name}`")))
+        };
+        (candidate, named)
+    });
+    managed.chain(unmanaged).collect()
+}
+
+/// When a snapshot was started, by its name alone.
+fn by_name(id: SnapshotId, offset: FixedOffset) -> DateTime<Utc> {
+    (id.local() - TimeDelta::seconds(offset.local_minus_utc().into())).and_utc()
 }
 
 /// Finds the newest good snapshot that was started at this time or before.
@@ -83,7 +118,8 @@ pub(crate) fn as_of(when: DateTime<FixedOffset>, destination: &DestinationState)
         all.filter(|one| one.record.suspect.is_empty() || one.marks.accepted)
     };
     let found = good()
-        .filter(|one| one.record.started_at <= when)
+        // A second lasts until the next begins.
+        .filter(|one| one.record.started_at.timestamp() <= when.timestamp())
         .max_by_key(|one| (one.record.started_at, one.record.id));
     if let Some(found) = found {
         return Ok(managed(found.record.id, found.home));
@@ -97,39 +133,6 @@ pub(crate) fn as_of(when: DateTime<FixedOffset>, destination: &DestinationState)
             oldest.record.id
         )),
     })
-}
-
-fn latest(destination: &DestinationState, now: DateTime<FixedOffset>) -> Result<Named> {
-    let good = planner::basis(destination, now).map(|basis| (basis.id, basis.home));
-    // Newest by what counts, an incomplete one included.
-    let newest = destination
-        .snapshots
-        .iter()
-        .rev()
-        .find(|snapshot| snapshot.record.suspect.is_empty() || snapshot.marks.accepted)
-        .map(|snapshot| (snapshot.record.id, snapshot.home));
-    // Whose records are closed to us: the link says it.
-    if destination.snapshots.is_empty()
-        && let Some((tier, name)) = destination
-            .latest
-            .as_deref()
-            .and_then(|target| target.split_once('/'))
-        && let Some(folder) = destination
-            .unmanaged
-            .iter()
-            .find(|folder| folder.tier.folder() == tier && folder.name == name)
-    {
-        return Ok(Named {
-            id: name.parse().ok(),
-            home: folder.tier,
-            folder: folder.name.clone(),
-            managed: false,
-        });
-    }
-    let (id, home) = newest
-        .or(good)
-        .ok_or_else(|| refused("there is no snapshot yet".to_owned()))?;
-    Ok(managed(id, home))
 }
 
 fn managed(id: SnapshotId, home: Tier) -> Named {

@@ -9,6 +9,7 @@ pub mod check;
 pub mod findings;
 pub mod graph;
 pub mod health;
+pub mod naming;
 mod overview;
 mod pipeline;
 pub mod retention;

@@ -23,6 +23,7 @@ use crate::{
     out::Out,
     render,
     settings::Settings,
+    snapshots::find_found,
     take,
 };
 
@@ -35,7 +36,7 @@ pub(crate) fn run(arguments: &Verify, settings: &Settings, out: &Out) -> Result<
     let now = Local::now().fixed_offset();
     let store = take::store_present(&config)?;
     let all = snapshots::all(&store, *now.offset())?;
-    let chosen = chosen(arguments, &store, &all)?;
+    let chosen = chosen(arguments, &store, &all, now)?;
     let bar = bar(settings);
     let context = Context {
         observer: &bar,
@@ -81,7 +82,12 @@ fn depth(arguments: &Verify) -> Depth {
 }
 
 /// The places of the chosen snapshots.
-fn chosen(arguments: &Verify, store: &Store, all: &[Found]) -> Result<Vec<usize>> {
+fn chosen(
+    arguments: &Verify,
+    store: &Store,
+    all: &[Found],
+    now: DateTime<FixedOffset>,
+) -> Result<Vec<usize>> {
     let name = match &arguments.snapshot {
         Some(name) => name,
         None if arguments.all || arguments.subset.is_some() => {
@@ -94,7 +100,8 @@ fn chosen(arguments: &Verify, store: &Store, all: &[Found]) -> Result<Vec<usize>
         }
         None => "latest",
     };
-    Ok(vec![snapshots::find(store, all, name)?])
+    snapshots::refuse_unmanaged(store, all, name)?;
+    Ok(vec![find_found(name, all, now)?])
 }
 
 /// Writes to what this machine remembers; where that cannot be, the result is told all the same.

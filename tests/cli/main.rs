@@ -20,6 +20,7 @@ mod manual;
 mod many_days;
 mod metrics;
 mod mounted;
+mod naming;
 mod notify;
 mod options;
 mod ordinary_user;

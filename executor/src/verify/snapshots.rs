@@ -27,8 +27,9 @@ pub struct Found {
 }
 
 impl Found {
-    /// When it was made: by its record, or else by its name.
-    fn started_at(&self, offset: FixedOffset) -> DateTime<Utc> {
+    /// When it was made: by its record, or else by its name, where `offset` is the local one.
+    #[must_use]
+    pub fn started_at(&self, offset: FixedOffset) -> DateTime<Utc> {
         match &self.record {
             Ok(record) => record.started_at.to_utc(),
             Err(_) => {
@@ -39,7 +40,8 @@ impl Found {
     }
 
     /// Whether `latest` may mean it. One whose record is damaged counts: it is to be looked at.
-    fn counts(&self) -> bool {
+    #[must_use]
+    pub fn counts(&self) -> bool {
         match &self.record {
             Ok(record) => record.suspect.is_empty() || self.accepted,
             Err(_) => true,
@@ -89,47 +91,28 @@ fn record(store: &Store, id: SnapshotId) -> std::result::Result<SnapshotRecord, 
     }
 }
 
-/// The place in the list of the snapshot that a person named: `latest`, an id, or `tier/id`.
+/// Refuses a folder of a tier that this program did not make; another name it lets pass.
 ///
 /// # Errors
-/// A refusal where there is none of that name, or one that this program did not make.
-pub fn find(store: &Store, all: &[Found], name: &str) -> Result<usize> {
-    let refused =
-        |message: String| Error::refused(message).hint("`backup list` shows all snapshots");
+/// That refusal.
+pub fn refuse_unmanaged(store: &Store, all: &[Found], name: &str) -> Result<()> {
     let name = name.trim_end_matches('/');
-    let (tier, name) = match name.split_once('/') {
-        Some((tier, id)) => {
-            let tier = tier.parse::<Tier>().map_err(|()| {
-                refused(format!("`{tier}` is not a tier: daily, weekly or monthly"))
-            })?;
-            (Some(tier), id)
-        }
-        None => (None, name),
+    let (tiers, name) = match name.split_once('/') {
+        None => (Tier::ALL.to_vec(), name),
+        Some((tier, name)) => (tier.parse().into_iter().collect(), name),
     };
-    if name == "latest" {
-        let newest = all.iter().rposition(Found::counts);
-        return newest.ok_or_else(|| refused("there is no snapshot yet".to_owned()));
+    if all.iter().any(|one| one.id.to_string() == name) {
+        return Ok(());
     }
-    let id: Option<SnapshotId> = name.parse().ok();
-    if let Some(at) = all.iter().position(|one| Some(one.id) == id) {
-        // In a tier a snapshot may stand as a link; it is the same snapshot.
-        let there = match tier {
-            Some(tier) => tier == all[at].home || stands(store, tier, name)?,
-            None => true,
-        };
-        if there {
-            return Ok(at);
-        }
-    }
-    let tiers = tier.map_or_else(|| Tier::ALL.to_vec(), |tier| vec![tier]);
     for tier in tiers {
         if stands(store, tier, name)? {
-            return Err(refused(format!(
+            return Err(Error::refused(format!(
                 "{tier}/{name} was not made by this program and has no manifest to compare it with"
-            )));
+            ))
+            .hint("`backup list` shows all snapshots"));
         }
     }
-    Err(refused(format!("there is no snapshot `{name}`")))
+    Ok(())
 }
 
 /// Whether anything of this name stands in a tier.

@@ -57,7 +57,7 @@ pub use schema::{ExpireReason, KeepReason};
 use schema::{SnapshotId, Tier, config::Local};
 
 /// How far a start may lie in the future before the clock is taken to be wrong.
-const FUTURE_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
+pub(crate) const FUTURE_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 
 /// How many buckets each tier keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
