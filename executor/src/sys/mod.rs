@@ -6,6 +6,7 @@
 pub mod attributes;
 pub mod dir;
 pub mod folder;
+pub mod machine;
 pub mod mounts;
 pub mod resolve;
 pub mod stat;
