@@ -125,8 +125,8 @@ pub(crate) fn inventory_for(
     let destination = destination(settings, config, context)?;
     if only == Some(Part::Cloud) {
         let store = store(config)?;
-        let newest = store.as_ref().zip(planner::basis(&destination, now));
-        let newest = newest.map(|(store, basis)| (store, basis.id));
+        let newest = store.as_ref().zip(planner::reference(&destination, now));
+        let newest = newest.map(|(store, newest)| (store, newest.record.id));
         let inventory = Inventory {
             cloud: cloud(settings, config, newest)?,
             ..inventory_of(settings, now, Some(destination))?

@@ -23,7 +23,7 @@ pub mod units;
 
 pub use adopt::{adopt, begins_at_root};
 pub use overview::{Standing, overview};
-pub use pipeline::{Options, basis, last_good, plan};
+pub use pipeline::{Options, basis, last_good, plan, reference};
 pub use small::{small, small_all};
 pub use stale::stale;
 pub use steps::cloud_sync::{options as cloud_options, remote as cloud_remote};

@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeZone, Utc};
 use schema::{
     Config, Digest, Finding, Inventory, Plan, Severity, SnapshotId, Tier,
     config::AbsolutePath,
-    inventory::{DestinationState, TierLink, Unmanaged},
+    inventory::{DestinationState, SnapshotState, TierLink, Unmanaged},
     plan::{Action, Basis, Binding, FORMAT_VERSION, LastGood, Part, Step, Totals},
     record::{RotationRecord, SnapshotMarks},
 };
@@ -110,11 +110,20 @@ pub(crate) fn frame(
     plan
 }
 
-/// The snapshot that a new one would be linked to: the newest complete one that counts, else the
-/// newest with errors; none where the destination has no hard links.
+/// The snapshot that a new one would be linked to: the newest whose manifest can be read, whatever
+/// its state; none where the destination has no hard links.
 #[must_use]
 pub fn basis<Z: TimeZone>(destination: &DestinationState, now: DateTime<Z>) -> Option<Basis> {
     facts::basis(destination, now.with_timezone(&Utc))
+}
+
+/// The snapshot that a new one would be judged by: the newest that counts, complete or with errors.
+#[must_use]
+pub fn reference<Z: TimeZone>(
+    destination: &DestinationState,
+    now: DateTime<Z>,
+) -> Option<&SnapshotState> {
+    facts::reference(destination, now.with_timezone(&Utc))
 }
 
 /// The newest complete snapshot that counts: what can be restored from.
@@ -218,6 +227,9 @@ struct State<'a> {
     id: Option<&'a str>,
     mount_point: &'a AbsolutePath,
     snapshots: Vec<(SnapshotId, Tier, &'a SnapshotMarks)>,
+    /// Those whose manifests cannot be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    without_manifest: Vec<SnapshotId>,
     unmanaged: &'a [Unmanaged],
     links: &'a [TierLink],
     latest: Option<&'a str>,
@@ -238,6 +250,11 @@ impl<'a> State<'a> {
             snapshots: snapshots
                 .map(|snapshot| (snapshot.record.id, snapshot.home, &snapshot.marks))
                 .collect(),
+            without_manifest: {
+                let all = destination.snapshots.iter();
+                let without = all.filter(|snapshot| snapshot.manifest_fault.is_some());
+                without.map(|snapshot| snapshot.record.id).collect()
+            },
             unmanaged: &destination.unmanaged,
             links: &destination.links,
             latest: destination.latest.as_deref(),

@@ -21,9 +21,9 @@
 //! negative.
 //!
 //! The basis of an older snapshot is often deleted itself, and its record with it. A new snapshot
-//! is always linked to the newest complete one that counts. Hence one that was complete and not
-//! suspect when it was sealed is an ancestor of all that were made later, unless a clock jumped.
-//! That is used where the basis is gone, only if the basis was made after the supposed ancestor and
+//! is always linked to the one made before it, whatever its state. Hence each is an ancestor of all
+//! that were made later. (Of those whose records have no sequence, only one that was complete and not
+//! suspect when it was sealed is, unless a clock jumped.) That is used where the basis is gone, only if the basis was made after the supposed ancestor and
 //! only if the numbers agree; whoever is not known to be an ancestor counts as none.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,7 +37,7 @@ pub(crate) struct Holding {
     pub(crate) id: SnapshotId,
     /// What it was linked to.
     pub(crate) basis: Option<SnapshotId>,
-    /// Complete and not suspect when it was sealed, so that the next one was linked to it.
+    /// The next one was linked to it.
     pub(crate) becomes_basis: bool,
     /// Bytes on disk by the snapshot that stored them first.
     pub(crate) stored_by: BTreeMap<SnapshotId, u64>,
@@ -49,7 +49,7 @@ impl Holding {
         Self {
             id: record.id,
             basis: record.basis,
-            becomes_basis: record.complete && record.suspect.is_empty(),
+            becomes_basis: record.sequence > 0 || (record.complete && record.suspect.is_empty()),
             stored_by: record.stored_by.clone(),
         }
     }

@@ -147,6 +147,10 @@ pub struct SnapshotState {
     /// Why that cannot be read; it is then taken to be pinned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub marks_fault: Option<String>,
+    /// Why its manifest cannot be read, as far as that is known: nothing is then linked to it, and
+    /// nothing compared with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest_fault: Option<String>,
 }
 
 /// A folder in a tier that this program did not make, or whose record is damaged.

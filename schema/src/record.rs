@@ -47,6 +47,10 @@ pub struct SnapshotRecord {
     pub sealed_at: DateTime<FixedOffset>,
     /// The day it counts for in retention: the local date of its start.
     pub day: NaiveDate,
+    /// One more than that of the snapshot it was hard-linked to: the order in which snapshots were
+    /// made, whatever clocks said; 0 for adopted ones and in older records.
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
+    pub sequence: u64,
     /// False when it was sealed with listed errors.
     pub complete: bool,
     /// Why it is suspect; empty for a good snapshot.

@@ -95,11 +95,8 @@ pub(crate) fn ask(
     }
     // Another state directory may have made a snapshot, or this one is new.
     let destination = take::destination(settings, config, context)?;
-    let on_disk = planner::basis(&destination, now).and_then(|basis| {
-        let mut all = destination.snapshots.iter();
-        all.find(|one| one.record.id == basis.id)
-            .map(|one| one.record.started_at)
-    });
+    let newest = planner::reference(&destination, now);
+    let on_disk = newest.map(|one| one.record.started_at);
     Ok(if on_disk.is_some_and(|last| last >= since) {
         Due::Not("the newest snapshot is as new as the schedule asks for".to_owned())
     } else {

@@ -182,6 +182,15 @@ impl World {
         self
     }
 
+    /// Gives each snapshot the place in the order in which they were made.
+    pub(crate) fn numbered(self) -> Self {
+        self.destination(|found| {
+            for (at, one) in found.snapshots.iter_mut().enumerate() {
+                one.record.sequence = at as u64 + 1;
+            }
+        })
+    }
+
     /// Adds a source to config and machine.
     pub(crate) fn add_source(mut self, source: SourceState) -> Self {
         let sources = self.config["local"]["sources"].as_array_mut().unwrap();
@@ -280,6 +289,7 @@ impl World {
                             started_at: step.started_at,
                             sealed_at,
                             day: step.day,
+                            sequence: 0,
                             complete: true,
                             suspect: vec![],
                             basis: basis.map(|basis| basis.id),
@@ -307,6 +317,7 @@ impl World {
                         },
                         marks: SnapshotMarks::default(),
                         marks_fault: None,
+                        manifest_fault: None,
                     });
                 }
                 Action::Rotate(step) => {

@@ -190,6 +190,7 @@ fn one(
         started_at: tree.started_at,
         sealed_at: context.clock.now(),
         day: tree.day,
+        sequence: 0,
         complete: totals.errors == 0,
         suspect: Vec::new(),
         basis,

@@ -106,6 +106,7 @@ pub fn survey(
         started_at: plan.created_at,
         sealed_at: context.clock.now(),
         day: plan.created_at.date_naive(),
+        sequence: 0,
         complete: totals.errors == 0 && sources.iter().all(|source| source.present),
         suspect: Vec::new(),
         basis: None,

@@ -189,6 +189,7 @@ fn snapshot(store: &Store, home: Tier, record: SnapshotRecord) -> SnapshotState 
         record,
         marks,
         marks_fault,
+        manifest_fault: None,
     }
 }
 

@@ -57,6 +57,7 @@ pub(super) fn seal(
         started_at: step.started_at,
         sealed_at: context.clock.now(),
         day: step.day,
+        sequence: sequence(store, step)?,
         complete: totals.errors == 0 && totals.torn == 0 && built.sources.iter().all(|s| s.present),
         suspect,
         basis: step.basis.as_ref().map(|basis| basis.id),
@@ -80,6 +81,15 @@ pub(super) fn seal(
             .map_err(|error| store.io("sync", &format!("{BACKUP}/{name}"), error))?;
     }
     Ok(record)
+}
+
+/// One more than the basis'.
+fn sequence(store: &Store, step: &SnapshotStep) -> Result<u64> {
+    let Some(basis) = &step.basis else {
+        return Ok(1);
+    };
+    let record = store.record(basis.id)?;
+    Ok(record.map_or(0, |record| record.sequence).saturating_add(1))
 }
 
 /// The host's folder is named after the host.

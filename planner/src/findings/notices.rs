@@ -70,11 +70,11 @@ pub(super) fn of_run(
     destination: &DestinationState,
     findings: &mut Vec<Finding>,
 ) {
-    if facts.reference.is_none() {
+    if facts.newest.is_none() {
         let why = if destination.snapshots.is_empty() {
             "the destination has no snapshot yet"
         } else {
-            "no snapshot of the destination counts"
+            "no snapshot of the destination has a manifest that can be read"
         };
         let message = format!("{why}, so everything is copied");
         findings.push(note(code::FIRST_SNAPSHOT, message));

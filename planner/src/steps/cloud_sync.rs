@@ -119,7 +119,7 @@ fn expected(facts: &Facts<'_>, state: &CloudState) -> CloudChange {
     let live = live.filter(|_| !facts.config.local.enable);
     // Live sources were compared with the last upload itself.
     let had = live.map(|last| last.files);
-    let had = had.or_else(|| facts.reference.map(|basis| basis.record.totals.files));
+    let had = had.or_else(|| facts.newest.map(|basis| basis.record.totals.files));
     let (Some(pending), Some(had)) = (known, had) else {
         return sum;
     };

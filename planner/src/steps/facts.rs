@@ -31,7 +31,10 @@ pub(crate) struct Facts<'a> {
     pub(crate) day: NaiveDate,
     /// The destination, where `local.enable` is on and the inventory has it.
     pub(crate) destination: Option<&'a DestinationState>,
-    /// The snapshot that the new one is compared with.
+    /// The newest snapshot with a manifest that can be read, whatever its state: what unchanged
+    /// files are linked to where the destination can link.
+    pub(crate) newest: Option<&'a SnapshotState>,
+    /// The snapshot that the new one is judged by.
     pub(crate) reference: Option<&'a SnapshotState>,
     /// The newest complete snapshot that counts: what can be restored from if this run fails.
     pub(crate) last_good: Option<LastGood>,
@@ -58,6 +61,7 @@ impl<'a> Facts<'a> {
             .as_ref()
             .filter(|_| config.local.enable);
         let taken = destination.map_or_else(BTreeSet::new, taken_names);
+        let newest = destination.and_then(|destination| newest(destination, now));
         let reference = destination.and_then(|destination| reference(destination, now));
         let sources: Vec<&SourceState> = sources(config, inventory).collect();
         Self {
@@ -69,6 +73,7 @@ impl<'a> Facts<'a> {
             id: SnapshotId::from_local(local).first_free(|id| taken.contains(&id.to_string())),
             day: local.date(),
             destination,
+            newest,
             reference,
             last_good: destination.and_then(|destination| last_good(destination, now)),
             partials: Partials::of(destination),
@@ -93,7 +98,7 @@ impl<'a> Facts<'a> {
 
     /// The snapshot that unchanged files are linked to.
     pub(crate) fn basis(&self) -> Option<&'a SnapshotState> {
-        self.reference
+        self.newest
             .filter(|_| self.capabilities().is_none_or(|can| can.hard_links))
     }
 }
@@ -146,24 +151,48 @@ pub(crate) fn candidate(snapshot: &SnapshotState) -> Candidate {
     }
 }
 
-/// The newest complete snapshot that counts, else the newest one with errors.
+/// The newest snapshot whose manifest can be read: incomplete, suspect and future-dated ones too, so
+/// that nothing is stored twice because of what a snapshot is called.
+///
+/// The newest is the one that was made last, and not the one of the latest date: a clock that was
+/// ahead once would otherwise give all later snapshots the same basis.
+pub(crate) fn newest(destination: &DestinationState, now: DateTime<Utc>) -> Option<&SnapshotState> {
+    let readable = destination.snapshots.iter();
+    let readable = readable.filter(|snapshot| snapshot.manifest_fault.is_none());
+    readable.max_by_key(|snapshot| made(snapshot, now))
+}
+
+/// The newest snapshot that is no unresolved suspect and not dated in the future, complete or with
+/// listed errors: what a new one is judged by.
 pub(crate) fn reference(
     destination: &DestinationState,
     now: DateTime<Utc>,
 ) -> Option<&SnapshotState> {
-    destination
-        .snapshots
-        .iter()
-        .filter(|snapshot| candidate(snapshot).counts(now))
-        .max_by_key(|snapshot| {
-            let record = &snapshot.record;
-            (record.complete, record.started_at.to_utc(), record.id)
-        })
+    let counting = destination.snapshots.iter();
+    let counting = counting.filter(|snapshot| candidate(snapshot).counts(now));
+    counting.max_by_key(|snapshot| made(snapshot, now))
+}
+
+/// The order in which snapshots were made. Older records do not have it: their dates say it, but for
+/// those that cannot be true.
+fn made(snapshot: &SnapshotState, now: DateTime<Utc>) -> (u64, bool, DateTime<Utc>, SnapshotId) {
+    let record = &snapshot.record;
+    let possible = !candidate(snapshot).in_future(now);
+    (
+        record.sequence,
+        possible,
+        record.started_at.to_utc(),
+        record.id,
+    )
 }
 
 /// The newest complete snapshot that counts.
 pub(crate) fn last_good(destination: &DestinationState, now: DateTime<Utc>) -> Option<LastGood> {
-    let newest = reference(destination, now).filter(|newest| newest.record.complete)?;
+    let good = destination.snapshots.iter().filter(|snapshot| {
+        let candidate = candidate(snapshot);
+        candidate.complete && candidate.counts(now)
+    });
+    let newest = good.max_by_key(|one| (one.record.started_at.to_utc(), one.record.id))?;
     Some(LastGood {
         id: newest.record.id,
         started_at: newest.record.started_at,
@@ -175,7 +204,7 @@ pub(crate) fn basis(destination: &DestinationState, now: DateTime<Utc>) -> Optio
     destination
         .capabilities()
         .is_none_or(|can| can.hard_links)
-        .then(|| reference(destination, now))
+        .then(|| newest(destination, now))
         .flatten()
         .map(|snapshot| Basis {
             id: snapshot.record.id,

@@ -125,13 +125,31 @@ pub(crate) fn all() -> Vec<Scenario> {
                 .snapshot("2025-01-16_02-00-00", |one| one.marks.accepted = true),
         ),
         (
-            "a-suspect-snapshot-is-never-the-basis",
+            "a-suspect-snapshot-is-the-basis-and-never-the-reference",
             World::nightly("2025-01-13", 2).snapshot("2025-01-14_02-00-00", suspect),
         ),
         (
-            "errors-do-not-replace-a-complete-basis",
+            "a-snapshot-with-errors-is-the-basis-and-the-reference",
             World::nightly("2025-01-13", 3)
                 .snapshot("2025-01-15_02-00-00", |one| one.record.complete = false),
+        ),
+        (
+            "a-snapshot-whose-manifest-cannot-be-read-is-no-basis",
+            World::nightly("2025-01-13", 3).snapshot("2025-01-15_02-00-00", |one| {
+                one.manifest_fault = Some("the digest is another one".to_owned());
+            }),
+        ),
+        (
+            "what-a-clock-that-was-ahead-made-is-the-basis-of-the-next",
+            World::nightly("2025-01-13", 3)
+                .numbered()
+                .snapshot("2025-01-15_02-00-00", years_ahead),
+        ),
+        (
+            "what-a-clock-that-was-ahead-made-is-the-basis-once",
+            World::nightly("2025-01-13", 3)
+                .numbered()
+                .snapshot("2025-01-14_02-00-00", years_ahead),
         ),
         ("links-that-lead-nowhere-are-mended", broken_links()),
         (
@@ -150,6 +168,15 @@ pub(crate) fn all() -> Vec<Scenario> {
         ),
         ("what-a-branch-shares-is-not-promised", branch()),
     ]
+}
+
+/// Made under a clock that was years ahead.
+fn years_ahead(one: &mut SnapshotState) {
+    let record = &mut one.record;
+    record.started_at = time("2031-05-05T02:00:00+01:00");
+    record.sealed_at = time("2031-05-05T02:05:00+01:00");
+    record.day = record.started_at.date_naive();
+    record.id = id("2031-05-05_02-00-00");
 }
 
 impl World {
