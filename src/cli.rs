@@ -425,6 +425,10 @@ pub(crate) struct Restore {
     /// which only root can
     #[arg(long)]
     pub(crate) as_me: bool,
+    /// Set owners by number; without, users and groups get what was theirs by name, where the name
+    /// is known
+    #[arg(long, conflicts_with = "as_me")]
+    pub(crate) numeric_ids: bool,
     /// Show what would be restored, without doing it
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -35,7 +35,7 @@ use executor::{
 };
 use schema::{
     Digest, SnapshotId,
-    escape::unescape,
+    escape::{escape, unescape},
     journal::{Outcome, ProblemKind, Status},
     pattern::Excludes,
     plan::RestoreStep,
@@ -1329,4 +1329,61 @@ fn a_deep_tree_costs_no_stack() {
     });
     lab.good("x", &lab.out("x"));
     assert_eq!(picture(&lab.out("x")), picture(&lab.tree().join("x")));
+}
+
+#[test]
+fn owners_come_back_by_name_where_it_is_known_and_by_number_where_not() {
+    if !as_root("owners_come_back_by_name_where_it_is_known_and_by_number_where_not") {
+        return;
+    }
+    let lab = Lab::with(
+        |tree| {
+            write(&tree.join("x/known"), "1");
+            write(&tree.join("x/gone"), "2");
+            write(&tree.join("x/plain"), "3");
+        },
+        |entries| {
+            for entry in entries.iter_mut() {
+                (entry.uid, entry.gid) = (64_001, 64_002);
+                let (user, group) = match entry.path.as_slice() {
+                    b"x/known" => ("daemon", "daemon"),
+                    b"x/gone" => ("nobody has this name", "nor this"),
+                    _ => continue,
+                };
+                entry.owners.user = Some(user.into());
+                entry.owners.group = Some(group.into());
+            }
+        },
+    );
+    let owner = |path: PathBuf| {
+        let stat = path.metadata().unwrap();
+        (stat.uid(), stat.gid())
+    };
+    let daemon = (
+        executor::sys::owners::user_number(&"daemon".into()).unwrap(),
+        executor::sys::owners::group_number(&"daemon".into()).unwrap(),
+    );
+    let target = lab.out("x");
+    let mut step = lab.plan("x", &target, false).unwrap();
+    let outcome = lab.run(&step).unwrap();
+    assert_eq!(outcome.status, Status::Succeeded, "{outcome:?}");
+    for said in [
+        "user nobody has this name is 64001",
+        "group nor this is 64002",
+    ] {
+        assert!(outcome.message.contains(said), "{}", outcome.message);
+    }
+    assert!(!outcome.message.contains("daemon"), "{}", outcome.message);
+    assert_eq!(owner(target.join("known")), daemon);
+    assert_eq!(owner(target.join("gone")), (64_001, 64_002));
+    assert_eq!(owner(target.join("plain")), (64_001, 64_002));
+    // What is there by name is there.
+    assert_eq!(lab.plan("x", &target, false).unwrap().conflict_count, 0);
+
+    let by_number = lab.out("y");
+    step.target = escape(by_number.as_os_str().as_bytes());
+    step.numeric_ids = true;
+    let outcome = lab.run(&step).unwrap();
+    assert!(!outcome.message.contains("note:"), "{}", outcome.message);
+    assert_eq!(owner(by_number.join("known")), (64_001, 64_002));
 }

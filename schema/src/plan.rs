@@ -649,6 +649,9 @@ pub struct RestoreStep {
     /// Whose everything is to be; none for whoever it was recorded for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
+    /// Whom it was recorded for is told by numbers, whatever the recorded names mean here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub numeric_ids: bool,
     /// Read back what was written and compare it with the manifest.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub read_back: bool,

@@ -190,6 +190,7 @@ fn look(
             choice: Choice {
                 only,
                 owner: arguments.as_me.then(me),
+                numeric_ids: arguments.numeric_ids,
                 read_back: !arguments.no_read_back,
             },
         };

@@ -10,9 +10,9 @@ use serde_json::json;
 
 use crate::{
     image::{Mounted, ext4},
-    lab::{World, run},
+    lab::{Done, World, run},
     nas::{
-        FIRST, Nas, SECOND, THIRD, names, passed_over, same_inode, skipped_without,
+        FIRST, Nas, SECOND, THIRD, id, names, passed_over, same_inode, skipped_without,
         without_odd_names,
     },
 };
@@ -171,4 +171,38 @@ fn sftp_server() -> Option<PathBuf> {
         .map(|place| Path::new(place).join("sftp-server"))
         .into_iter();
     programs.find(|program| program.exists())
+}
+
+#[test]
+fn a_disk_whose_times_end_with_2038_neither_copies_for_ever_nor_is_called_damaged() {
+    let name = "a_disk_whose_times_end_with_2038_neither_copies_for_ever_nor_is_called_damaged";
+    if skipped_without(name, &["mkfs.ext4", "losetup"]) {
+        return;
+    }
+    let nas = Nas::real(&json!({}), |world, at| {
+        disk(world, at, "ext4", "mkfs.ext4", &["-q", "-F", "-I", "128"])
+    });
+    let late = |name: &str, time: &str| {
+        let path = nas.source(name);
+        run("touch", ["-h", "-d", time, path.to_str().unwrap()]);
+    };
+    fs::create_dir(nas.source("trip")).unwrap();
+    fs::write(nas.source("trip/film"), "of 2077").unwrap();
+    std::os::unix::fs::symlink("film", nas.source("trip/link")).unwrap();
+    for name in ["trip/film", "trip/link", "trip"] {
+        late(name, "2077-07-07 01:02:03.5 UTC");
+    }
+    late("small/5", "1880-01-01 00:00:00 UTC");
+    nas.apply(FIRST, 0);
+    for now in [SECOND, THIRD] {
+        nas.apply(now, 0);
+        nas.all_linked(now);
+        for name in ["trip/film", "small/5"] {
+            assert!(same_inode(&nas.stored(FIRST, name), &nas.stored(now, name)));
+        }
+        let output = nas.world.command(&["verify", &id(now)]).output();
+        Done::of(&output.unwrap()).expect(0);
+        nas.restores_all(now);
+    }
+    nas.tidy();
 }

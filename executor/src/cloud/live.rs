@@ -29,7 +29,7 @@ use crate::{
     manifest::{self, Cursor, Entry, Reader, Writer, xattrs_digest},
     scan::in_order,
     survey::{Bounds, Met, Told, survey_source},
-    sys::{Dir, Folder, Kind, Stat, attributes, resolve::resolve},
+    sys::{Dir, Folder, Kind, Owners, Stat, attributes, resolve::resolve},
 };
 
 /// Name of the manifest while it is made.
@@ -368,8 +368,12 @@ impl Making<'_> {
 
     fn write(&mut self, entry: &Entry) -> Result<()> {
         self.totals.entries += 1;
+        let entry = Entry {
+            owners: Owners::of(entry.uid, entry.gid),
+            ..entry.clone()
+        };
         self.writer
-            .write(entry)
+            .write(&entry)
             .map_err(|error| Error::io("write", self.desk.named(NEW).as_bytes(), error))
     }
 

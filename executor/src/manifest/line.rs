@@ -1,6 +1,6 @@
 //! One manifest line to and from text. Nothing here reads or writes a file.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use schema::{
     Digest,
@@ -8,7 +8,7 @@ use schema::{
 };
 
 use super::Entry;
-use crate::sys::{Kind, attributes::Attributes, stat::Nanos};
+use crate::sys::{Kind, Owners, attributes::Attributes, stat::Nanos};
 
 /// A line that is not a manifest entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,11 @@ impl std::error::Error for InvalidLine {}
 impl Entry {
     /// Appends the entry's line, newline included.
     pub fn write_line(&self, line: &mut Vec<u8>) {
+        self.write_line_of(&self.owners, line);
+    }
+
+    /// The same with these names of its user and group.
+    pub fn write_line_of(&self, owners: &Owners, line: &mut Vec<u8>) {
         if self.path.is_empty() {
             line.push(b'.');
         } else {
@@ -44,6 +49,11 @@ impl Entry {
         octal(line, self.mode);
         number(line, "uid", self.uid.into());
         number(line, "gid", self.gid.into());
+        for (key, name) in [("uname", &owners.user), ("gname", &owners.group)] {
+            if let Some(name) = name {
+                word(line, key, escape(name.as_bytes()).as_bytes());
+            }
+        }
         if self.kind == Kind::File {
             number(line, "size", self.size);
         }
@@ -112,6 +122,7 @@ impl Entry {
             mode: 0,
             uid: 0,
             gid: 0,
+            owners: Owners::default(),
             mtime: 0,
             ctime: 0,
             ino: 0,
@@ -141,6 +152,8 @@ impl Entry {
                 b"mode" => entry.mode = digits(value, 8).ok_or_else(bad)?,
                 b"uid" => entry.uid = digits(value, 10).ok_or_else(bad)?,
                 b"gid" => entry.gid = digits(value, 10).ok_or_else(bad)?,
+                b"uname" => entry.owners.user = name(value),
+                b"gname" => entry.owners.group = name(value),
                 b"size" => entry.size = digits(value, 10).ok_or_else(bad)?,
                 b"time" => entry.mtime = nanos(value).ok_or_else(bad)?,
                 b"ctime" => entry.ctime = nanos(value).ok_or_else(bad)?,
@@ -226,6 +239,12 @@ fn time(line: &mut Vec<u8>, key: &str, time: Nanos) {
     decimal(line, u64::try_from(time.rem_euclid(SECOND)).unwrap_or(0), 9);
 }
 
+/// The name of a user or group; none for what is no text, which numbers stand for as well.
+fn name(text: &[u8]) -> Option<Arc<str>> {
+    let name = String::from_utf8(unescape(text)?).ok()?;
+    (!name.is_empty()).then(|| name.into())
+}
+
 /// Digits of a base only, of at least one and no more than fit.
 fn digits<T: TryFrom<u64>>(text: &[u8], base: u64) -> Option<T> {
     let mut value = 0_u64;
@@ -304,6 +323,10 @@ mod tests {
             mode: 0o4755,
             uid: 1000,
             gid: 100,
+            owners: Owners {
+                user: Some("ann b".into()),
+                group: Some("users".into()),
+            },
             mtime: -1,
             ctime: 1_736_992_800_123_456_789,
             ino: u64::MAX,

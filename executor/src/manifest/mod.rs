@@ -1,7 +1,7 @@
 //! The manifest: one line for each entry of a snapshot, in mtree(5)'s form.
 //!
-//! `./home/ann/a\040b type=file mode=0644 uid=1000 gid=100 size=5 time=1736992800.000000000
-//! sha256digest=… inode=77 ctime=… stored=2025-01-16_02-00-00`
+//! `./home/ann/a\040b type=file mode=0644 uid=1000 gid=100 uname=ann gname=users size=5
+//! time=1736992800.000000000 sha256digest=… inode=77 ctime=… stored=2025-01-16_02-00-00`
 //!
 //! Sorted so that a folder's content follows it directly ([`crate::sys::path_order`]),
 //! compressed with zstd, read and written as a stream. Words beyond mtree's own: `ctime` (the
@@ -26,7 +26,7 @@ pub use write::Writer;
 
 use schema::{Digest, SnapshotId};
 
-use crate::sys::{Kind, Stat, attributes::Attributes, stat::Nanos};
+use crate::sys::{Kind, Owners, Stat, attributes::Attributes, stat::Nanos};
 
 /// Name of the manifest file in a snapshot's record folder.
 pub const FILE_NAME: &str = "manifest.mtree.zst";
@@ -47,6 +47,8 @@ pub struct Entry {
     pub uid: u32,
     /// Group.
     pub gid: u32,
+    /// What both were called on the source.
+    pub owners: Owners,
     /// Time of the last change of content.
     pub mtime: Nanos,
     /// The source's time of the last change of content or metadata.
@@ -89,6 +91,7 @@ impl Entry {
             mode: stat.mode,
             uid: stat.uid,
             gid: stat.gid,
+            owners: Owners::default(),
             mtime: stat.mtime,
             ctime: stat.ctime,
             ino: stat.ino,

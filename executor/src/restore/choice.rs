@@ -11,6 +11,8 @@ pub struct Choice {
     pub only: Vec<Vec<u8>>,
     /// Whose everything is to be; none for whoever it was recorded for.
     pub owner: Option<Owner>,
+    /// Whom it was recorded for is told by the number, whatever its name is here.
+    pub numeric_ids: bool,
     /// Read back what was written and compare it with the manifest.
     pub read_back: bool,
 }

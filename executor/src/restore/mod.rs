@@ -4,6 +4,7 @@
 //! same stream of entries ([`source`]). Never writes to a snapshot, never follows a symlink
 //! below the target, never takes anything away: what is in the way is kept aside.
 
+mod belongs;
 mod choice;
 mod compare;
 mod copying;
@@ -105,6 +106,7 @@ pub fn plan(request: &Request<'_>, context: &Context<'_>) -> Result<RestoreStep>
         only: job.choice.only.iter().map(|name| escape(name)).collect(),
         target: escape(bytes(target.as_os_str())),
         owner: request.choice.owner,
+        numeric_ids: request.choice.numeric_ids,
         read_back: request.choice.read_back,
         overwrite: request.overwrite,
         aside_suffix: request.aside_suffix.clone(),
@@ -149,6 +151,7 @@ pub fn run(store: &Store, step: &RestoreStep, context: &Context<'_>) -> Result<O
                 .map(|name| text("only", name))
                 .collect::<Result<_>>()?,
             owner: step.owner,
+            numeric_ids: step.numeric_ids,
             read_back: step.read_back,
         },
     )?;

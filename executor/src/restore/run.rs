@@ -166,6 +166,7 @@ impl Run<'_> {
     /// What is left to say when everything was tried.
     fn end(&mut self) {
         self.context.observer.event(Event::Progress(self.progress));
+        self.tally.notes.extend(self.source.unknown.note());
         let because = self.source.manifest_fault().map(str::to_owned).or_else(|| {
             let id = self.job.snapshot?;
             self.job.store.records(id).ok()??;

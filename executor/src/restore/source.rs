@@ -17,7 +17,7 @@ use schema::{
     pattern::Excludes,
 };
 
-use super::{Choice, lookup::Found};
+use super::{Choice, belongs::Unknown, lookup::Found};
 use crate::{
     error::{Error, Result, reason},
     manifest::{Entry, Reader},
@@ -73,6 +73,8 @@ pub(super) struct Source {
     /// Content of this folder is of no interest.
     pass_over: Option<Vec<u8>>,
     choice: Choice,
+    /// Names of users and groups that mean nothing here.
+    pub(super) unknown: Unknown,
     /// The path of the last fault that was given out.
     fault_at: Vec<u8>,
 }
@@ -103,6 +105,7 @@ impl Source {
             open: Vec::new(),
             pass_over: None,
             choice: choice.clone(),
+            unknown: Unknown::default(),
             fault_at: Vec::new(),
         })
     }
@@ -160,6 +163,9 @@ impl Source {
                             self.skip_content();
                         }
                         continue;
+                    }
+                    if self.choice.owner.is_none() && !self.choice.numeric_ids {
+                        self.unknown.by_name(&mut item.wanted);
                     }
                     self.choice.give(&mut item.wanted);
                 }

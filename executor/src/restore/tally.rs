@@ -10,6 +10,8 @@ const LISTED: usize = 1000;
 pub(super) struct Tally {
     problems: Vec<Problem>,
     problem_count: u64,
+    /// What to say besides, in sentences.
+    pub(super) notes: Vec<String>,
     /// Entries whose owner only root may set.
     pub(super) owners_left: u64,
     /// Entries that were made.
@@ -57,10 +59,15 @@ impl Tally {
                 self.owners_left
             ));
         }
+        if self.problem_count > 0 {
+            message.push_str(&format!("; {} went wrong", paths(self.problem_count)));
+        }
+        for note in &self.notes {
+            message.push_str(&format!("\nnote: {note}"));
+        }
         if self.problem_count == 0 {
             return Outcome::success(message);
         }
-        message.push_str(&format!("; {} went wrong", paths(self.problem_count)));
         let hint = if self.damaged > 0 {
             "`backup list` shows other snapshots that may have these paths whole"
         } else {

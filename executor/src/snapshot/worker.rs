@@ -32,7 +32,7 @@ use crate::{
     manifest::Entry,
     store::Store,
     survey::Moves,
-    sys::{Dir, Folder, Stat},
+    sys::{Dir, Folder, Owners, Stat},
 };
 
 /// Bytes written between two looks at the free space.
@@ -383,7 +383,8 @@ impl<'w> Worker<'w> {
     /// Writes the entry at hand to the manifest and counts it.
     pub(super) fn list(&mut self, name: &OsStr, entry: &Entry) -> Result<()> {
         self.tally.totals.entries += 1;
-        entry.write_line(&mut self.tally.lines);
+        let owners = Owners::of(entry.uid, entry.gid);
+        entry.write_line_of(&owners, &mut self.tally.lines);
         let place = &self.hand()?.place;
         if place.is_continued() {
             place.made().insert(name.to_owned());

@@ -8,13 +8,16 @@ pub mod dir;
 pub mod folder;
 pub mod machine;
 pub mod mounts;
+pub mod owners;
 pub mod resolve;
 pub mod stat;
 pub mod tie;
+pub mod times;
 pub mod uuid;
 
 pub use dir::{Dir, Listed};
 pub use folder::Folder;
+pub use owners::Owners;
 pub use stat::{Kind, Stat};
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};

@@ -41,7 +41,8 @@ impl Kind {
 /// Whether a time that a file system gives back is the one that it was given.
 ///
 /// Some cut it more coarsely once it is on disk than while they have it in memory: an unlikely
-/// round time that is as near as its roundness counts as well.
+/// round time that is as near as its roundness counts as well, and so does the end of its range for
+/// a time that lies outside.
 #[must_use]
 pub fn same_time(found: Nanos, given: Nanos, step_ns: u32) -> bool {
     let apart = (found - given).abs();
@@ -56,6 +57,7 @@ pub fn same_time(found: Nanos, given: Nanos, step_ns: u32) -> bool {
         ]
         .into_iter()
         .any(|step: Nanos| apart < step && found % step == 0)
+        || super::times::is_limit_for(found, given)
 }
 
 /// What the kernel says of one entry.
@@ -196,5 +198,8 @@ mod tests {
         assert!(!same_time(given + 1, given, 1));
         assert!(!same_time(given + 1_000_000_000, given, 1));
         assert!(!same_time(1_700_000_004_000_000_000, given, 1));
+        // 2077 where times end with 2038.
+        let (last, late) = (2_147_483_647_000_000_000, 3_392_758_923_000_000_000);
+        assert!(same_time(last, late, 1) && !same_time(late, last, 1));
     }
 }
