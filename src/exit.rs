@@ -62,7 +62,7 @@ pub(crate) fn of_error(error: &executor::Error, signal: Option<usize>) -> u8 {
         ErrorKind::Interrupted => signal
             .and_then(|signal| u8::try_from(128 + signal).ok())
             .unwrap_or(130),
-        ErrorKind::Failed => FAILED,
+        ErrorKind::Failed | ErrorKind::Basis => FAILED,
     }
 }
 

@@ -39,7 +39,7 @@ fn text(settings: &Settings, config: &Config) -> executor::Result<String> {
     if let Some(state) = &state {
         runs = state.ended_runs()?;
         last = state.last_report()?;
-        health = state.health().unwrap_or_default();
+        health = state.health();
     }
     let ready = destination
         .as_ref()

@@ -61,7 +61,7 @@ pub(crate) fn of_error(
             status: match error.kind {
                 ErrorKind::Busy | ErrorKind::Interrupted => return,
                 ErrorKind::Refused => Status::Refused,
-                ErrorKind::Failed => Status::Failed,
+                ErrorKind::Failed | ErrorKind::Basis => Status::Failed,
             },
             message: error.message.clone(),
             hint: error.hint.clone(),
@@ -102,7 +102,7 @@ fn is_news(state: Option<&StateDir>, message: &str, now: DateTime<FixedOffset>) 
     let Some(state) = state else {
         return !due::retries();
     };
-    let told = state.told_error().unwrap_or_default();
+    let told = state.told_error();
     if told.is_some_and(|told| told.message == message && lately(told.at, now)) {
         return false;
     }
@@ -143,7 +143,7 @@ pub(crate) fn of_deferral(
     context: Context<'_>,
 ) -> executor::Result<()> {
     let now = context.clock.now();
-    let known = state.deferrals()?;
+    let known = state.deferrals();
     let mut deferrals = known.unwrap_or_else(|| Deferrals::new(now));
     // Without any backup the first deferred run is what its age is counted from.
     let is_late = |good: Option<LastGood>| {

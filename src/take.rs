@@ -1,15 +1,17 @@
 //! Taking an inventory: what the executor sees, with the basis that the planner chooses between.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use chrono::{DateTime, FixedOffset};
 use executor::{
-    Error, cloud::memory::Desk, error::reason, event::Context, manifest::Reader, scan,
+    Error, ErrorKind, cloud::memory::Desk, error::reason, event::Context, manifest::Reader, scan,
     state_dir::StateDir, store::Store, survey::Survey, sys::mounts::is_mounted, verify::memory,
 };
 use schema::{
     Config, Inventory, SnapshotId,
     cloud::{CloudChange, CloudState},
-    inventory::DestinationState,
+    inventory::{DestinationState, SourceState},
     plan::Part,
 };
 
@@ -105,15 +107,17 @@ pub(crate) fn inventory(
     now: DateTime<FixedOffset>,
     context: Context<'_>,
 ) -> Result<(Inventory, Option<Survey>)> {
-    inventory_for(settings, config, now, None, context)
+    inventory_for(settings, config, now, None, &BTreeMap::new(), context)
 }
 
-/// As [`inventory`], but without the sources where only the cloud steps are wanted.
+/// As [`inventory`], but without the sources where only the cloud steps are wanted; `unusable` are
+/// snapshots whose manifests could not be read a moment ago, with the reason.
 pub(crate) fn inventory_for(
     settings: &Settings,
     config: &Config,
     now: DateTime<FixedOffset>,
     only: Option<Part>,
+    unusable: &BTreeMap<SnapshotId, String>,
     context: Context<'_>,
 ) -> Result<(Inventory, Option<Survey>)> {
     if !config.local.enable {
@@ -122,9 +126,16 @@ pub(crate) fn inventory_for(
         }
         return Ok((inventory_of(settings, now, None)?, None));
     }
-    let destination = destination(settings, config, context)?;
+    let mut destination = destination(settings, config, context)?;
+    let store = store(config)?;
+    if let Some(store) = store.as_ref().filter(|_| only != Some(Part::Cloud)) {
+        recheck(store, &mut destination, context)?;
+    }
+    for snapshot in &mut destination.snapshots {
+        let fault = unusable.get(&snapshot.record.id).cloned();
+        snapshot.manifest_fault = snapshot.manifest_fault.take().or(fault);
+    }
     if only == Some(Part::Cloud) {
-        let store = store(config)?;
         let newest = store.as_ref().zip(planner::reference(&destination, now));
         let newest = newest.map(|(store, newest)| (store, newest.record.id));
         let inventory = Inventory {
@@ -133,20 +144,18 @@ pub(crate) fn inventory_for(
         };
         return Ok((inventory, None));
     }
-    let store = store(config)?;
     let never = store.as_ref().and_then(|store| {
         let root = store.root.stat_self();
         root.ok().map(|stat| (stat.dev, stat.ino))
     });
-    let basis = store.as_ref().zip(planner::basis(&destination, now));
-    let basis = basis.map(|(store, basis)| (store, basis.id));
-    let open = basis.map(|(store, id)| move || store.manifest(id));
-    let open = open
-        .as_ref()
-        .map(|open| open as &dyn Fn() -> executor::Result<Reader>);
-    let can = destination.capabilities();
-    let choice = (&config.local).into();
-    let (sources, survey) = scan::sources(&choice, open, can, never, context)?;
+    let (sources, survey, basis) = look(
+        config,
+        now,
+        &mut destination,
+        store.as_ref(),
+        never,
+        context,
+    )?;
     let inventory = inventory_of(settings, now, Some(destination))?;
     let inventory = Inventory {
         sources,
@@ -155,6 +164,66 @@ pub(crate) fn inventory_for(
         ..inventory
     };
     Ok((inventory, Some(survey)))
+}
+
+/// What was found of the sources, and the basis that they were compared with.
+type Found<'a> = (Vec<SourceState>, Survey, Option<(&'a Store, SnapshotId)>);
+
+/// Looks at the sources, compared with the newest snapshot whose manifest can be read to its end.
+/// What cannot is said in the destination's state, so that the plan has the same basis.
+fn look<'a>(
+    config: &Config,
+    now: DateTime<FixedOffset>,
+    destination: &mut DestinationState,
+    store: Option<&'a Store>,
+    never: Option<(u64, u64)>,
+    context: Context<'_>,
+) -> Result<Found<'a>> {
+    let choice = (&config.local).into();
+    loop {
+        let basis = store.zip(planner::basis(destination, now));
+        let basis = basis.map(|(store, basis)| (store, basis.id));
+        if let Some((store, id)) = basis
+            && let Ok(Some(record)) = store.record(id)
+            && let Some(because) = store.manifest_fault(&record, context.stop)?
+        {
+            unusable(destination, id, because);
+            continue;
+        }
+        let open = basis.map(|(store, id)| move || store.manifest(id));
+        let open = open
+            .as_ref()
+            .map(|open| open as &dyn Fn() -> executor::Result<Reader>);
+        let looked = scan::sources(&choice, open, destination.capabilities(), never, context);
+        match (looked, basis) {
+            (Ok((sources, survey)), basis) => return Ok((sources, survey, basis)),
+            (Err(error), Some((_, id))) if error.kind == ErrorKind::Basis => {
+                unusable(destination, id, error.message);
+            }
+            (Err(error), _) => return Err(error.into()),
+        }
+    }
+}
+
+fn unusable(destination: &mut DestinationState, id: SnapshotId, because: String) {
+    let mut all = destination.snapshots.iter_mut();
+    if let Some(snapshot) = all.find(|one| one.record.id == id) {
+        snapshot.manifest_fault = Some(because);
+    }
+}
+
+/// Looks again at manifests that were found damaged once: a disk that answers again, or a repair,
+/// makes a basis of its snapshot again.
+fn recheck(store: &Store, destination: &mut DestinationState, context: Context<'_>) -> Result<()> {
+    let newest_first = destination.snapshots.iter_mut().rev();
+    for snapshot in newest_first {
+        if snapshot.manifest_fault.is_none() {
+            // What is older than a whole one is not asked for.
+            break;
+        }
+        snapshot.manifest_fault = store.manifest_fault(&snapshot.record, context.stop)?;
+    }
+    Ok(())
 }
 
 /// Takes an inventory of the live sources, compared with the last upload as far as it is known here.
@@ -213,17 +282,21 @@ pub(crate) fn inventory_of(
     destination: Option<DestinationState>,
 ) -> Result<Inventory> {
     let state = StateDir::open(&settings.state_dir)?;
-    let known = state.map(|state| state.known_destinations()).transpose()?;
+    let (known, faults) = match state {
+        Some(state) => (state.known_destinations()?, state.faults()),
+        None => (Vec::new(), Vec::new()),
+    };
     Ok(Inventory {
         format_version: schema::inventory::FORMAT_VERSION,
         taken_at: now,
         host: host_name(),
         privileged: nix::unistd::geteuid().is_root(),
         power: scan::power(),
-        known_destinations: known.unwrap_or_default(),
+        known_destinations: known,
         destination,
         sources: Vec::new(),
         rsync: None,
         cloud: None,
+        state_faults: faults,
     })
 }

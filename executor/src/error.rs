@@ -16,6 +16,9 @@ pub enum ErrorKind {
     Interrupted,
     /// It failed.
     Failed,
+    /// It failed because the manifest of the basis cannot be read: a plan with another basis, or
+    /// with none, does not need it.
+    Basis,
 }
 
 /// Something that could not be done.
@@ -49,6 +52,18 @@ impl Error {
         Self {
             kind: ErrorKind::Refused,
             ..Self::failed(message)
+        }
+    }
+
+    /// The manifest of the basis cannot be read.
+    #[must_use]
+    pub fn basis(self) -> Self {
+        Self {
+            kind: match self.kind {
+                ErrorKind::Failed => ErrorKind::Basis,
+                kind => kind,
+            },
+            ..self
         }
     }
 

@@ -302,7 +302,7 @@ mod tests {
         for step in ["a", "b", "c"] {
             journal.append(&event(step)).unwrap();
         }
-        dir.read_whole(FILE_NAME).unwrap().unwrap()
+        dir.read_whole(FILE_NAME, 1 << 20).unwrap().unwrap()
     }
 
     #[test]

@@ -308,6 +308,10 @@ pub(crate) fn one(
                 ErrorKind::Interrupted | ErrorKind::Busy => return Err(error),
                 ErrorKind::Refused => failed(Status::Refused, error),
                 ErrorKind::Failed => failed(Status::Failed, error),
+                ErrorKind::Basis => Outcome {
+                    unusable_basis: Some(error.message.clone()),
+                    ..failed(Status::Failed, error)
+                },
             },
         }
     };

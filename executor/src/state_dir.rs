@@ -6,6 +6,7 @@
 //! process of it.
 
 mod history;
+mod kept;
 mod told;
 
 use std::{collections::BTreeMap, ffi::OsStr, os::unix::fs::DirBuilderExt as _, path::Path};
@@ -22,7 +23,7 @@ use crate::{
     journal::{self, Journal, Replay},
     lock::{Lock, RunLock},
     remove::remove_tree,
-    store::{read_json, write_json},
+    store::{Store, read_json, write_json},
     sys::{Dir, resolve::resolve},
 };
 
@@ -66,6 +67,38 @@ pub struct Remembered {
     pub verified: BTreeMap<SnapshotId, DateTime<FixedOffset>>,
     /// Which shares of the data health checks have read.
     pub shares: Shares,
+    /// Manifests that were found damaged.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub manifests: BTreeMap<SnapshotId, ManifestFault>,
+    /// How many entries of a snapshot are damaged otherwise than in a stored file: missing, say.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub elsewhere: BTreeMap<SnapshotId, u64>,
+}
+
+/// A manifest that was found damaged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestFault {
+    /// What is wrong with it.
+    pub because: String,
+    /// Inode, size in bytes and time of the file that it was found of; none where there was none.
+    /// Another file may be whole.
+    pub file: Option<(u64, u64, String)>,
+}
+
+impl ManifestFault {
+    /// What was found of a snapshot's manifest.
+    #[must_use]
+    pub fn of(store: &Store, id: SnapshotId, because: String) -> Self {
+        let file = store.manifest_stat(id);
+        let file = file.map(|stat| (stat.ino, stat.size, stat.mtime.to_string()));
+        Self { because, file }
+    }
+
+    /// Whether the file is still the one that it was found of.
+    #[must_use]
+    pub fn holds(&self, store: &Store, id: SnapshotId) -> bool {
+        *self == Self::of(store, id, self.because.clone())
+    }
 }
 
 /// A run that was begun and not ended.
@@ -151,14 +184,21 @@ impl StateDir {
         Ok(journal::read(&run, &path)?.unwrap_or_default())
     }
 
-    /// Ids of the destinations that were used.
+    /// Ids of the destinations that were used; where the list of them is damaged, those that the
+    /// runs still tell of.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// When the folders of runs cannot be listed.
     pub fn known_destinations(&self) -> Result<Vec<String>> {
-        let known: Option<Destinations> =
-            read_json(&self.dir, DESTINATIONS, &self.named(DESTINATIONS))?;
-        Ok(known.unwrap_or_default().known)
+        match self.known() {
+            Ok(known) => Ok(known.unwrap_or_default().known),
+            // No disk becomes a known one because the list of them is lost.
+            Err(_) => self.used_destinations(),
+        }
+    }
+
+    fn known(&self) -> Result<Option<Destinations>> {
+        read_json(&self.dir, DESTINATIONS, &self.named(DESTINATIONS))
     }
 
     /// Remembers a destination.
@@ -172,20 +212,19 @@ impl StateDir {
         }
         known.push(id.to_owned());
         known.sort();
-        let path = self.named(DESTINATIONS);
-        write_json(&self.dir, DESTINATIONS, &path, &Destinations { known })
+        self.keep(DESTINATIONS, &Destinations { known })
     }
 
     /// What is remembered of a destination's snapshots.
     ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn remembered(&self, destination: &str) -> Result<Remembered> {
-        Ok(self
-            .verified()?
+    /// Nothing where that is damaged: it only spares work that is done again then.
+    #[must_use]
+    pub fn remembered(&self, destination: &str) -> Remembered {
+        let mut verified = self.verified();
+        verified
             .destinations
             .remove(destination)
-            .unwrap_or_default())
+            .unwrap_or_default()
     }
 
     /// Remembers this of a destination's snapshots, instead of what was remembered.
@@ -193,14 +232,13 @@ impl StateDir {
     /// # Errors
     /// The system's reason.
     pub fn remember(&self, destination: &str, found: Remembered) -> Result<()> {
-        let mut verified = self.verified()?;
+        let mut verified = self.verified();
         verified.destinations.insert(destination.to_owned(), found);
-        write_json(&self.dir, VERIFIED, &self.named(VERIFIED), &verified)
+        self.keep(VERIFIED, &verified)
     }
 
-    fn verified(&self) -> Result<Verified> {
-        let verified = read_json(&self.dir, VERIFIED, &self.named(VERIFIED))?;
-        Ok(verified.unwrap_or_default())
+    fn verified(&self) -> Verified {
+        self.recall(VERIFIED).unwrap_or_default()
     }
 
     /// Makes the folder of a run, with what it is made from, and an empty journal.
@@ -208,6 +246,7 @@ impl StateDir {
     /// # Errors
     /// The system's reason.
     pub fn begin(&self, config: &Config, inventory: &Inventory, plan: &Plan) -> Result<Journal> {
+        self.mend()?;
         let runs = self.runs()?;
         let name = plan.run_id.as_str();
         let at = |file: &str| self.named(&format!("{RUNS}/{name}/{file}"));
@@ -247,7 +286,9 @@ impl StateDir {
     /// When the folders of runs cannot be read.
     pub fn unfinished(&self) -> Result<Option<Unfinished>> {
         for name in self.run_names()?.into_iter().rev() {
-            let run = self.run(&name)?;
+            let Ok(run) = self.run(&name) else {
+                continue;
+            };
             let at = |file: &str| self.named(&format!("{RUNS}/{name}/{file}"));
             let plan: Option<Plan> = read_json(&run, PLAN, &at(PLAN)).unwrap_or_default();
             let Some(plan) = plan.filter(backs_up) else {
@@ -257,7 +298,8 @@ impl StateDir {
             let reported = run
                 .look(OsStr::new(REPORT))
                 .is_ok_and(|there| there.is_some());
-            let replay = journal::read(&run, &at(journal::FILE_NAME))?;
+            // What cannot be read cannot be gone on with: it is planned anew.
+            let replay = journal::read(&run, &at(journal::FILE_NAME)).unwrap_or_default();
             let whole = !reported && plan.digest == plan.expected_digest();
             let (Some(config), Some(replay), true) = (config, replay, whole) else {
                 return Ok(None);
@@ -284,7 +326,9 @@ impl StateDir {
     /// When the folders of runs cannot be read.
     pub fn last_report(&self) -> Result<Option<Report>> {
         for name in self.run_names()?.into_iter().rev() {
-            let run = self.run(&name)?;
+            let Ok(run) = self.run(&name) else {
+                continue;
+            };
             let at = |file: &str| self.named(&format!("{RUNS}/{name}/{file}"));
             let plan: Option<Plan> = read_json(&run, PLAN, &at(PLAN)).unwrap_or_default();
             if plan.is_none_or(|plan| is_small(&plan)) {
@@ -304,7 +348,9 @@ impl StateDir {
     pub fn reports(&self, wanted: impl Fn(&Report) -> bool) -> Result<Vec<Report>> {
         let mut reports = Vec::new();
         for name in self.run_names()?.into_iter().rev() {
-            let run = self.run(&name)?;
+            let Ok(run) = self.run(&name) else {
+                continue;
+            };
             let at = |file: &str| self.named(&format!("{RUNS}/{name}/{file}"));
             let Ok(Some(report)) = read_json::<Report>(&run, REPORT, &at(REPORT)) else {
                 continue;

@@ -6,15 +6,16 @@ use std::{ffi::OsStr, fs::File};
 
 use rustix::io::Errno;
 use schema::{
-    SnapshotId, Tier,
+    Digest, SnapshotId, Tier,
     record::{DestinationRecord, RotationRecord, SnapshotMarks, SnapshotRecord},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     error::{Error, Result},
+    event::Stop,
     manifest::{self, Chunks, Reader},
-    sys::{Dir, Kind},
+    sys::{Dir, Kind, Stat},
 };
 
 /// Folder of everything that is not a snapshot.
@@ -37,6 +38,12 @@ pub const SNAPSHOT_FILE: &str = "snapshot.json";
 pub const MARKS_FILE: &str = "marks.json";
 /// The link to the newest good snapshot.
 pub const LATEST: &str = "latest";
+
+/// Longest JSON file that is read, in bytes: the record of a snapshot with a thousand problems at
+/// the longest paths that there are has a fourth of it.
+pub const LONGEST_JSON: u64 = 64 << 20;
+/// Longest manifest file that is read at once, in bytes; streams have no limit.
+pub const LONGEST_MANIFEST: u64 = 4 << 30;
 
 /// An open destination.
 #[derive(Debug)]
@@ -226,6 +233,54 @@ impl Store {
         Chunks::new(file).map_err(|error| self.io("read", &manifest_path(id), error))
     }
 
+    /// Whether a snapshot's manifest is there and a file with something in it; its content is not
+    /// looked at.
+    ///
+    /// # Errors
+    /// What is wrong, in a sentence that names the file.
+    pub fn manifest_present(&self, id: SnapshotId) -> std::result::Result<(), String> {
+        let file = self.manifest_file(id).map_err(|error| error.message)?;
+        let stat = Stat::of_fd(&file);
+        let path = self.named(&manifest_path(id));
+        match stat {
+            Ok(stat) if stat.kind != Kind::File => Err(format!("{path} is not a file")),
+            Ok(stat) if stat.size == 0 => Err(format!("{path} is empty")),
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.io("look at", &manifest_path(id), error).message),
+        }
+    }
+
+    /// What the kernel says of a snapshot's manifest; `None` where it cannot be looked at.
+    #[must_use]
+    pub fn manifest_stat(&self, id: SnapshotId) -> Option<Stat> {
+        let records = self.records(id).ok()??;
+        records.look(OsStr::new(manifest::FILE_NAME)).ok()?
+    }
+
+    /// Whether a snapshot's manifest can be read from end to end and is the one that was sealed.
+    ///
+    /// # Errors
+    /// What is wrong, in a sentence that names the file; or an interruption.
+    pub fn manifest_fault(&self, record: &SnapshotRecord, stop: &Stop) -> Result<Option<String>> {
+        let id = record.id;
+        let path = self.named(&manifest_path(id));
+        if let Err(fault) = self.manifest_present(id) {
+            return Ok(Some(fault));
+        }
+        let read = || -> Result<Digest> {
+            let mut file = self.manifest_file(id)?;
+            manifest::digest(&mut file, stop)
+                .map_err(|error| self.io("read", &manifest_path(id), error))
+        };
+        let found = read();
+        stop.check()?;
+        match found {
+            Ok(digest) if digest == record.manifest_digest => Ok(None),
+            Ok(_) => Ok(Some(format!("{path} is not the manifest that was sealed"))),
+            Err(error) => Ok(Some(error.message)),
+        }
+    }
+
     fn manifest_file(&self, id: SnapshotId) -> Result<File> {
         let dir = self.records(id)?.ok_or_else(|| {
             let path = self.named(&manifest_path(id));
@@ -280,7 +335,7 @@ fn manifest_path(id: SnapshotId) -> String {
 /// When it cannot be read or is not what it should be.
 pub fn read_json<T: DeserializeOwned>(dir: &Dir, name: &str, path: &str) -> Result<Option<T>> {
     let bytes = dir
-        .read_whole(name)
+        .read_whole(name, LONGEST_JSON)
         .map_err(|error| Error::io("read", path.as_bytes(), error))?;
     bytes
         .map(|bytes| {

@@ -45,6 +45,10 @@ pub struct Inventory {
     /// The cloud copies, where `cloud.enable` is on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cloud: Option<CloudState>,
+    /// Files of the state directory that cannot be read, each with the reason: what they remember
+    /// is done without, and the next run sets them aside.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub state_faults: Vec<String>,
 }
 
 /// What a machine runs on.
@@ -123,6 +127,10 @@ pub struct DestinationState {
     /// Stored files that are known to be damaged, as this machine remembers them, sorted by inode.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub damaged: Vec<DamagedFile>,
+    /// What stands in the host's folder where a folder or a link of ours belongs, sorted. It is
+    /// left alone, and what would stand there is done without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub in_the_way: Vec<InTheWay>,
 }
 
 impl DestinationState {
@@ -147,10 +155,13 @@ pub struct SnapshotState {
     /// Why that cannot be read; it is then taken to be pinned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub marks_fault: Option<String>,
-    /// Why its manifest cannot be read, as far as that is known: nothing is then linked to it, and
-    /// nothing compared with it.
+    /// Why its manifest cannot be used; nothing is linked to it then, until
+    /// `backup verify ID --repair` has made the manifest anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest_fault: Option<String>,
+    /// How many of its entries are known to be damaged, as far as they were compared.
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
+    pub damaged: u64,
 }
 
 /// A folder in a tier that this program did not make, or whose record is damaged.
@@ -164,6 +175,16 @@ pub struct Unmanaged {
     /// record is damaged, which is never deleted and never linked to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record_fault: Option<String>,
+}
+
+/// Something that stands where a folder or a link of ours belongs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InTheWay {
+    /// Its path relative to the host's folder, such as `weekly`, escaped.
+    pub path: String,
+    /// What it is, such as `a file`, or why it cannot be opened.
+    pub what: String,
 }
 
 /// A symlink in a tier.

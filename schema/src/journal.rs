@@ -97,6 +97,10 @@ pub struct Outcome {
     /// Who was told, and how that went.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub told: Vec<Told>,
+    /// Why the manifest of the plan's basis cannot be read, where the step failed for that: it is
+    /// planned anew with another basis, or with none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unusable_basis: Option<String>,
 }
 
 /// How telling one channel went.

@@ -77,6 +77,14 @@ pub struct SnapshotRecord {
     pub manifest_digest: Digest,
     /// Paths that did not go as they should, the first thousand.
     pub problems: Vec<Problem>,
+    /// When its manifest was made anew from its tree, because the one that was sealed was
+    /// damaged: the digests are those of that day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest_rebuilt_at: Option<DateTime<FixedOffset>>,
+    /// When this record was made anew, because the one that was sealed was damaged: it says what
+    /// could still be known then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record_rebuilt_at: Option<DateTime<FixedOffset>>,
 }
 
 /// Which engine made a snapshot.

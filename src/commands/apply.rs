@@ -1,6 +1,6 @@
 //! `apply`: runs a saved plan, continues an unfinished run, or plans and runs.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::Result;
 use chrono::{DateTime, FixedOffset, Local, TimeDelta};
@@ -14,12 +14,14 @@ use executor::{
 };
 use planner::Options;
 use schema::{
-    Config, Finding, Inventory, Plan, Report, RunResult, Severity, journal::Status, plan::SavedPlan,
+    Config, Finding, Inventory, Plan, Report, RunResult, Severity, SnapshotId, journal::Status,
+    plan::SavedPlan,
 };
 
 use crate::{
     cli::Apply,
     commands::{
+        basis,
         due::{self, Due},
         plan::bar,
     },
@@ -265,21 +267,31 @@ impl<'a> Worker<'a> {
         context: Context<'_>,
         before: impl FnOnce(&Plan, &Inventory),
     ) -> Result<Option<Report>> {
+        let mut unusable = BTreeMap::new();
+        let mut before = Some(before);
         let hands = self.by_units.then_some(Hands {
             units: &Systemd,
             lock,
         });
         if let Some(unfinished) = state.unfinished()? {
-            match self.why_not(&unfinished, fresh, context)? {
+            let why_not = match self.why_not(&unfinished, fresh, context)? {
+                None => basis::fault(self.config, &unfinished.plan, context)?,
+                because => because,
+            };
+            match why_not {
                 None => {
                     let report = run::resume_by_units(state, &unfinished.plan, hands, context)?;
-                    if !failed_before(&report) {
+                    if let Some((id, because)) = basis::unusable(&unfinished.plan, &report) {
+                        self.out.say(&basis::note(&report, id));
+                        unusable.insert(id, because);
+                    } else if failed_before(&report) {
+                        self.out.say(&format!(
+                            "run {} had failed before it was interrupted; a new one takes its place",
+                            unfinished.plan.run_id
+                        ));
+                    } else {
                         return Ok(Some(report));
                     }
-                    self.out.say(&format!(
-                        "run {} had failed before it was interrupted; a new one takes its place",
-                        unfinished.plan.run_id
-                    ));
                 }
                 Some(because) => {
                     self.out.say(&format!(
@@ -290,11 +302,43 @@ impl<'a> Worker<'a> {
                 }
             }
         }
+        loop {
+            let planned = self.plan_and_run(state, hands, options, &unusable, context, &mut before);
+            let Some((plan, report)) = planned? else {
+                return Ok(None);
+            };
+            match basis::unusable(&plan, &report) {
+                Some((id, because)) if !unusable.contains_key(&id) => {
+                    self.out.say(&basis::note(&report, id));
+                    unusable.insert(id, because);
+                }
+                _ => return Ok(Some(report)),
+            }
+        }
+    }
+
+    /// Plans and runs; none if the run was deferred. Nothing is linked to the `unusable` snapshots.
+    fn plan_and_run(
+        &self,
+        state: &StateDir,
+        hands: Option<Hands<'_>>,
+        options: &Options,
+        unusable: &BTreeMap<SnapshotId, String>,
+        context: Context<'_>,
+        before: &mut Option<impl FnOnce(&Plan, &Inventory)>,
+    ) -> Result<Option<(Plan, Report)>> {
+        let (settings, config) = (self.settings, self.config);
+        // Each try is a run of its own, with a name of its own.
+        let tries = i64::try_from(unusable.len()).unwrap_or_default();
+        let now = self.now + TimeDelta::seconds(tries);
         let (inventory, survey) =
-            take::inventory_for(self.settings, self.config, self.now, options.only, context)?;
-        let plan = planner::plan(self.config, &inventory, options);
+            take::inventory_for(settings, config, now, options.only, unusable, context)?;
+        let plan = planner::plan(config, &inventory, options);
         self.bar.clear();
-        before(&plan, &inventory);
+        if let Some(before) = before.take() {
+            before(&plan, &inventory);
+        }
+        basis::remember(state, config, &inventory)?;
         for finding in &plan.findings {
             context.observer.event(Event::Noticed(finding));
         }
@@ -318,11 +362,11 @@ impl<'a> Worker<'a> {
             self.refuse("refused as before", &report);
             return Err(Explained(exit::REFUSED).into());
         }
-        let config = self.config;
-        Ok(Some(match hands {
+        let report = match hands {
             Some(hands) => run::begin_by_units(state, config, &inventory, &plan, hands, context)?,
             None => run::begin(state, config, &inventory, survey, &plan, context)?,
-        }))
+        };
+        Ok(Some((plan, report)))
     }
 
     /// Why an unfinished run cannot be continued; none if it can.

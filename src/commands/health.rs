@@ -79,8 +79,7 @@ fn remembered(
         for finding in [&checked].into_iter().chain(&health.findings) {
             context.observer.event(Event::Noticed(finding));
         }
-        let last = state.as_ref().map(StateDir::health);
-        let last = last.ok().and_then(|last| last.ok().flatten());
+        let last = state.as_ref().ok().and_then(StateDir::health);
         let is_news = planner::health::is_news(&health, last.as_ref());
         if health.verdict != HealthVerdict::Ok && !is_news {
             health.told_at = last.and_then(|last| last.told_at);

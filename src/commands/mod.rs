@@ -2,6 +2,8 @@
 
 pub(crate) mod adopt;
 pub(crate) mod apply;
+mod basis;
+
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod diff;

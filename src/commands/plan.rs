@@ -1,6 +1,6 @@
 //! `plan`: shows what a run would do, without doing it.
 
-use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
+use std::{collections::BTreeMap, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
 
 use anyhow::Result;
 use chrono::Local;
@@ -37,7 +37,10 @@ pub(crate) fn run(arguments: &Plan, settings: &Settings, out: &Out) -> Result<u8
         scheduled: false,
         only: arguments.only.map(Into::into),
     };
-    let (inventory, _) = take::inventory_for(settings, &config, now, options.only, context)?;
+    let (inventory, _) = {
+        let none = BTreeMap::new();
+        take::inventory_for(settings, &config, now, options.only, &none, context)?
+    };
     bar.clear();
     let plan = planner::plan(&config, &inventory, &options);
     match arguments.graph {

@@ -65,10 +65,12 @@ pub(crate) fn run(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> 
     view = view.schedule(schedule::next_run(&config, now), late);
     if destination.is_some() {
         let inventory = take::inventory_of(settings, now, destination)?;
-        view = view.noticed(planner::small(&config, &inventory, None).findings);
+        let mut findings = planner::small(&config, &inventory, None).findings;
+        findings.extend(planner::damage(&inventory));
+        view = view.noticed(findings);
     }
-    let health = state.as_ref().map(StateDir::health).transpose();
-    view = view.checked(&config, health.unwrap_or_default().flatten().as_ref());
+    let health = state.as_ref().and_then(StateDir::health);
+    view = view.checked(&config, health.as_ref());
     if settings.json {
         out.data_json(&view);
     } else {

@@ -133,9 +133,11 @@ impl World {
                     rotation: None,
                     rotation_fault: None,
                     damaged: vec![],
+                    in_the_way: vec![],
                 }),
                 rsync: None,
                 cloud: None,
+                state_faults: vec![],
                 sources: vec![source("/home", "8:2", 11)],
             },
             options: Options::default(),
@@ -306,6 +308,8 @@ impl World {
                                 .collect(),
                             exclude_patterns: step.exclude_patterns.clone(),
                             problems: vec![],
+                            manifest_rebuilt_at: None,
+                            record_rebuilt_at: None,
                             totals: SnapshotTotals {
                                 entries: step.expected.entries,
                                 files: step.expected.files,
@@ -318,6 +322,7 @@ impl World {
                         marks: SnapshotMarks::default(),
                         marks_fault: None,
                         manifest_fault: None,
+                        damaged: 0,
                     });
                 }
                 Action::Rotate(step) => {

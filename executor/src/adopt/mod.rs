@@ -208,6 +208,8 @@ fn one(
         manifest: manifest::FILE_NAME.to_owned(),
         manifest_digest,
         problems: problems.clone(),
+        manifest_rebuilt_at: None,
+        record_rebuilt_at: None,
     };
     let path = store.named(&record_path(tree.id, SNAPSHOT_FILE));
     write_json(&records, SNAPSHOT_FILE, &path, &record)?;

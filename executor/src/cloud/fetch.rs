@@ -28,7 +28,7 @@ use crate::{
     error::{Error, Result},
     event::{Context, Event, Phase, Progress},
     manifest::{self, Entry},
-    store::{BACKUP, SNAPSHOT_FILE, SNAPSHOTS, write_json},
+    store::{BACKUP, LONGEST_MANIFEST, SNAPSHOT_FILE, SNAPSHOTS, write_json},
     sys::{Dir, Kind},
 };
 
@@ -215,7 +215,7 @@ fn make_destination(
         .existing_shelf(id)
         .ok_or_else(|| Error::failed(format!("the manifest of {id} is gone")))?;
     let bytes = shelf
-        .read_whole(manifest::FILE_NAME)
+        .read_whole(manifest::FILE_NAME, LONGEST_MANIFEST)
         .map_err(|error| Error::io("read", manifest::FILE_NAME.as_bytes(), error))?
         .unwrap_or_default();
     records

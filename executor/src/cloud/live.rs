@@ -119,6 +119,8 @@ pub fn survey(
         manifest: manifest::FILE_NAME.to_owned(),
         manifest_digest,
         problems,
+        manifest_rebuilt_at: None,
+        record_rebuilt_at: None,
     };
     let manifest = Reader::new(desk.file(NEW)?).map_err(io)?;
     Ok(Live {

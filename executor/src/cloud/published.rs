@@ -12,7 +12,7 @@ use std::{
 };
 
 use schema::{
-    Digest, SnapshotId,
+    SnapshotId,
     cloud::{MANIFESTS, UploadRecord},
     record::SnapshotRecord,
 };
@@ -21,6 +21,7 @@ use serde::Deserialize;
 use super::{memory::Desk, rclone::Rclone};
 use crate::{
     error::{Error, Result},
+    event::Stop,
     manifest::{self, Reader},
     store::{SNAPSHOT_FILE, read_json},
 };
@@ -194,14 +195,14 @@ impl Published {
         let Some(record) = record.filter(|record| record.id == id) else {
             return Ok(None);
         };
-        let bytes = dir.read_whole(manifest::FILE_NAME).unwrap_or_default();
-        let whole = bytes.is_some_and(|bytes| Digest::of(&bytes) == record.manifest_digest);
+        let Ok(mut file) = dir.file(OsStr::new(manifest::FILE_NAME)) else {
+            return Ok(None);
+        };
+        let whole = manifest::digest(&mut file, &Stop::default())
+            .is_ok_and(|digest| digest == record.manifest_digest);
         if !whole {
             return Ok(None);
         }
-        let file = dir
-            .file(OsStr::new(manifest::FILE_NAME))
-            .map_err(|error| Error::io("open", manifest::FILE_NAME.as_bytes(), error))?;
         Ok(Some(Self {
             record,
             upload,

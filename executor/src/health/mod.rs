@@ -38,7 +38,7 @@ pub fn measure(
     if let Some(state) = state {
         measured.running = state.is_busy();
         measured.runs = state.ended_runs().unwrap_or_default();
-        measured.last_check_at = state.health().ok().flatten().map(|last| last.checked_at);
+        measured.last_check_at = state.health().map(|last| last.checked_at);
         measured.unfinished = state.unfinished().ok().flatten().map(|run| UnfinishedRun {
             run_id: run.plan.run_id,
             step: run.step,

@@ -78,13 +78,13 @@ pub fn read_share(
     if all.is_empty() {
         return Ok(None);
     }
-    let mut shares = state.remembered(&destination.id)?.shares;
+    let mut shares = state.remembered(&destination.id).shares;
     let (part, of) = (shares.next(wanted), wanted.of);
     let chosen: Vec<usize> = (0..all.len()).collect();
     let found = verify::run(store, &all, &chosen, Depth::Subset { part, of }, context)?;
     memory::learn(state, store, &all, &found)?;
     shares.was_read(part, of, found.ended_at);
-    let mut remembered = state.remembered(&destination.id)?;
+    let mut remembered = state.remembered(&destination.id);
     remembered.shares = shares.clone();
     state.remember(&destination.id, remembered)?;
     Ok(Some(summary(&found, part, &shares)))

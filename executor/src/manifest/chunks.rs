@@ -10,7 +10,10 @@ use std::{
 use memchr::memrchr;
 use zstd::Decoder;
 
-use super::{HEADER, read::not_known};
+use super::{
+    HEADER, LONGEST_LINE,
+    read::{not_known, too_long},
+};
 
 /// Bytes that are looked at together; a longer line makes room for itself.
 const CHUNK: usize = 256 << 10;
@@ -75,6 +78,11 @@ impl Chunks {
             self.buffer.copy_within(from..self.end, 0);
             self.end -= from;
             self.given = 0;
+            if self.end > LONGEST_LINE {
+                self.buffer = Vec::new();
+                (self.end, self.at_end) = (0, true);
+                return Err(too_long());
+            }
             if self.end == self.buffer.len() {
                 self.buffer.resize(2 * self.end, 0);
             }

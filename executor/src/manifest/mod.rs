@@ -24,8 +24,15 @@ pub use line::InvalidLine;
 pub use read::Reader;
 pub use write::Writer;
 
-use schema::{Digest, SnapshotId};
+use std::{
+    fs::File,
+    io::{self, Read as _, Seek as _},
+};
 
+use schema::{Digest, SnapshotId};
+use sha2::{Digest as _, Sha256};
+
+use crate::event::Stop;
 use crate::sys::{Kind, Owners, Stat, attributes::Attributes, stat::Nanos};
 
 /// Name of the manifest file in a snapshot's record folder.
@@ -33,6 +40,13 @@ pub const FILE_NAME: &str = "manifest.mtree.zst";
 
 /// The first line of every manifest.
 pub const HEADER: &str = "#mtree backup-manifest=1";
+
+/// Longest line that is read, in bytes. A path has at most a few thousand; what makes a line long
+/// is attributes that the destination could not hold, of which [`MOST_KEPT`] are kept.
+pub const LONGEST_LINE: usize = 16 << 20;
+
+/// Most bytes of attributes that a line keeps, names and values; twice that as text.
+pub const MOST_KEPT: usize = 4 << 20;
 
 /// One entry of a snapshot, as its source was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,6 +161,28 @@ impl Entry {
     pub fn untouched(&self, stat: &Stat) -> bool {
         self.looks_like(stat) && self.ino == stat.ino && self.ctime == stat.ctime && !self.torn
     }
+}
+
+/// The digest of a manifest file, which is read from where it stands and left at its beginning.
+///
+/// # Errors
+/// The system's reason, or an interruption.
+pub fn digest(file: &mut File, stop: &Stop) -> io::Result<Digest> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        if stop.check().is_err() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(length) => hasher.update(&buffer[..length]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    file.rewind()?;
+    Ok(Digest(hasher.finalize().into()))
 }
 
 /// The digest over extended attributes; none where there are none.

@@ -54,6 +54,7 @@ pub fn destination(local: &Local, folder: &str, context: Context<'_>) -> Result<
         rotation: None,
         rotation_fault: None,
         damaged: Vec::new(),
+        in_the_way: Vec::new(),
     };
     let opened = resolve(local.mount_point.as_path()).and_then(|resolved| {
         let dir = resolved.folder()?;
@@ -185,11 +186,12 @@ fn snapshot(store: &Store, home: Tier, record: SnapshotRecord) -> SnapshotState 
         Err(error) => (SnapshotMarks::unknown(), Some(error.message)),
     };
     SnapshotState {
+        manifest_fault: store.manifest_present(record.id).err(),
         home,
         record,
         marks,
         marks_fault,
-        manifest_fault: None,
+        damaged: 0,
     }
 }
 

@@ -97,7 +97,7 @@ pub fn sources(
         bounds,
         can,
         basis: basis
-            .map(|manifest| manifest().map(Cursor::new))
+            .map(|manifest| manifest().map(Cursor::new).map_err(Error::basis))
             .transpose()?,
         search: Search::default(),
         progress: Progress {
@@ -125,7 +125,7 @@ pub fn sources(
             .map_err(unreadable_manifest)?;
     }
     let moves = match basis {
-        Some(manifest) => search.finish(manifest)?,
+        Some(manifest) => search.finish(manifest).map_err(Error::basis)?,
         None => Default::default(),
     };
     let mut survey = Survey {
@@ -403,6 +403,5 @@ fn unreadable(error: Errno) -> Presence {
 }
 
 fn unreadable_manifest(error: std::io::Error) -> Error {
-    Error::io("read", b"the basis' manifest", error)
-        .hint("run `backup list`; `backup apply --fresh` starts without continuing")
+    Error::io("read", b"the basis' manifest", error).basis()
 }

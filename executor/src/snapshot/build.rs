@@ -180,7 +180,12 @@ impl<'a> Builder<'a> {
         let basis = step
             .basis
             .as_ref()
-            .map(|from| store.manifest(from.id).map(Cursor::new))
+            .map(|from| {
+                store
+                    .manifest(from.id)
+                    .map(Cursor::new)
+                    .map_err(Error::basis)
+            })
             .transpose()?;
         let io = |error| store.io("look at", &format!("partial of run {run_id}"), error);
         let tree = started.tree.again().map_err(io)?;

@@ -70,6 +70,8 @@ pub(super) fn seal(
         manifest: manifest::FILE_NAME.to_owned(),
         manifest_digest,
         problems: built.problems,
+        manifest_rebuilt_at: None,
+        record_rebuilt_at: None,
     };
     let path = store.named(&record_path(step.id, SNAPSHOT_FILE));
     write_json(&started.records, SNAPSHOT_FILE, &path, &record)?;

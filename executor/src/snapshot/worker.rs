@@ -11,7 +11,7 @@ use std::{
 
 use rustix::io::Errno;
 use schema::{
-    Digest, SnapshotId, escape,
+    Digest, SnapshotId, amount, escape,
     journal::{Problem, ProblemKind},
     plan::SnapshotStep,
     record::Capabilities,
@@ -29,10 +29,10 @@ use crate::{
     error::{Error, Result, reason},
     event::Context,
     flush::Flusher,
-    manifest::Entry,
+    manifest::{Entry, MOST_KEPT},
     store::Store,
     survey::Moves,
-    sys::{Dir, Folder, Owners, Stat},
+    sys::{Dir, Folder, Owners, Stat, attributes::Attributes},
 };
 
 /// Bytes written between two looks at the free space.
@@ -384,7 +384,27 @@ impl<'w> Worker<'w> {
     pub(super) fn list(&mut self, name: &OsStr, entry: &Entry) -> Result<()> {
         self.tally.totals.entries += 1;
         let owners = Owners::of(entry.uid, entry.gid);
-        entry.write_line_of(&owners, &mut self.tally.lines);
+        let kept = entry.xattrs_kept.iter();
+        let kept: usize = kept.map(|(name, value)| name.len() + value.len()).sum();
+        if kept > MOST_KEPT {
+            // A line that nobody could read would cost the whole manifest.
+            self.problem(
+                ProblemKind::NotStored,
+                format!(
+                    "its extended attributes are {} that the destination cannot hold, and the \
+                     manifest keeps at most {}",
+                    amount::bytes(kept as u64),
+                    amount::bytes(MOST_KEPT as u64)
+                ),
+            );
+            let bare = Entry {
+                xattrs_kept: Attributes::new(),
+                ..entry.clone()
+            };
+            bare.write_line_of(&owners, &mut self.tally.lines);
+        } else {
+            entry.write_line_of(&owners, &mut self.tally.lines);
+        }
         let place = &self.hand()?.place;
         if place.is_continued() {
             place.made().insert(name.to_owned());

@@ -11,12 +11,9 @@ use schema::{
 use serde::Deserialize;
 
 use super::{INVENTORY, PLAN, REPORT, RUNS, StateDir, is_small};
-use crate::{
-    error::Result,
-    store::{read_json, write_json},
-};
+use crate::{error::Result, store::read_json};
 
-const HEALTH: &str = "health.json";
+pub(super) const HEALTH: &str = "health.json";
 
 /// The part of an inventory that says how much room there was.
 #[derive(Deserialize)]
@@ -85,12 +82,10 @@ impl StateDir {
         Ok(samples)
     }
 
-    /// What the last health check came to.
-    ///
-    /// # Errors
-    /// When it is there and cannot be read.
-    pub fn health(&self) -> Result<Option<Health>> {
-        read_json(&self.dir, HEALTH, &self.named(HEALTH))
+    /// What the last health check came to. Nothing where that is damaged.
+    #[must_use]
+    pub fn health(&self) -> Option<Health> {
+        self.recall(HEALTH)
     }
 
     /// Keeps what a health check came to, instead of what the last one did.
@@ -98,6 +93,6 @@ impl StateDir {
     /// # Errors
     /// The system's reason.
     pub fn remember_health(&self, health: &Health) -> Result<()> {
-        write_json(&self.dir, HEALTH, &self.named(HEALTH), health)
+        self.keep(HEALTH, health)
     }
 }

@@ -10,11 +10,10 @@ use super::StateDir;
 use crate::{
     deferrals::{Deferrals, ToldError},
     error::{Error, Result},
-    store::{read_json, write_json},
 };
 
-const DEFERRALS: &str = "deferrals.json";
-const TOLD_ERROR: &str = "told-error.json";
+pub(super) const DEFERRALS: &str = "deferrals.json";
+pub(super) const TOLD_ERROR: &str = "told-error.json";
 
 impl StateDir {
     /// The newest good snapshot that a run of this machine sealed, whatever became of it since.
@@ -38,12 +37,10 @@ impl StateDir {
         }))
     }
 
-    /// The last error that was told without a run to tell of it.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn told_error(&self) -> Result<Option<ToldError>> {
-        read_json(&self.dir, TOLD_ERROR, &self.named(TOLD_ERROR))
+    /// The last error that was told without a run to tell of it; nothing where that is damaged.
+    #[must_use]
+    pub fn told_error(&self) -> Option<ToldError> {
+        self.recall(TOLD_ERROR)
     }
 
     /// Remembers this error instead.
@@ -51,15 +48,13 @@ impl StateDir {
     /// # Errors
     /// The system's reason.
     pub fn remember_told_error(&self, told: &ToldError) -> Result<()> {
-        write_json(&self.dir, TOLD_ERROR, &self.named(TOLD_ERROR), told)
+        self.keep(TOLD_ERROR, told)
     }
 
-    /// Runs that were deferred since the last one that was not.
-    ///
-    /// # Errors
-    /// When they cannot be read.
-    pub fn deferrals(&self) -> Result<Option<Deferrals>> {
-        read_json(&self.dir, DEFERRALS, &self.named(DEFERRALS))
+    /// Runs that were deferred since the last one that was not; nothing where that is damaged.
+    #[must_use]
+    pub fn deferrals(&self) -> Option<Deferrals> {
+        self.recall(DEFERRALS)
     }
 
     /// Remembers this of deferred runs, instead of what was remembered.
@@ -67,12 +62,15 @@ impl StateDir {
     /// # Errors
     /// The system's reason.
     pub fn remember_deferrals(&self, deferrals: Option<Deferrals>) -> Result<()> {
-        let path = self.named(DEFERRALS);
         match deferrals {
-            Some(deferrals) => write_json(&self.dir, DEFERRALS, &path, &deferrals),
+            Some(deferrals) => self.keep(DEFERRALS, &deferrals),
             None => match self.dir.remove_file(OsStr::new(DEFERRALS)) {
-                Ok(()) | Err(Errno::NOENT) => Ok(()),
-                Err(error) => Err(Error::io("remove", path.as_bytes(), error)),
+                // A folder of that name says nothing.
+                Ok(()) | Err(Errno::NOENT | Errno::ISDIR) => Ok(()),
+                Err(error) => {
+                    let path = self.named(DEFERRALS);
+                    Err(Error::io("remove", path.as_bytes(), error))
+                }
             },
         }
     }

@@ -3,7 +3,7 @@
 //! Owns which snapshot that is and whether it is good; what is done with it is in [`crate::cloud`].
 
 use schema::{
-    Digest, Plan, amount,
+    Plan, amount,
     journal::{Outcome, Status},
     plan::{CloudSyncStep, Deletion, LiveSources},
     record::SnapshotRecord,
@@ -17,8 +17,7 @@ use crate::{
         upload::{self, Source},
     },
     error::{Error, Result},
-    event::Context,
-    manifest,
+    event::{Context, Stop},
     state_dir::StateDir,
     store::Store,
     sys::Dir,
@@ -52,7 +51,7 @@ pub fn run(
         .home_of(id)?
         .ok_or_else(|| Error::failed(format!("snapshot {id} is gone")))?;
     let tree = store.snapshot(home, id)?;
-    check_manifest(store, &record)?;
+    check_manifest(store, &record, context.stop)?;
     let source = Source {
         folder: &store.named(&format!("{home}/{id}")),
         record: &record,
@@ -134,19 +133,15 @@ pub fn run_live(
 }
 
 /// Refuses a manifest that is not the one that was sealed: the copy would be as damaged.
-fn check_manifest(store: &Store, record: &SnapshotRecord) -> Result<()> {
+fn check_manifest(store: &Store, record: &SnapshotRecord, stop: &Stop) -> Result<()> {
     let id = record.id;
-    let records = store.records(id)?;
-    let bytes = records.map(|records| records.read_whole(manifest::FILE_NAME));
-    let bytes = bytes
-        .transpose()
-        .map_err(|error| store.io("read", manifest::FILE_NAME, error))?
-        .flatten();
-    if bytes.is_some_and(|bytes| Digest::of(&bytes) == record.manifest_digest) {
+    let Some(fault) = store.manifest_fault(record, stop)? else {
         return Ok(());
-    }
+    };
     Err(Error::failed(format!(
-        "the manifest of snapshot {id} is missing or damaged"
+        "the manifest of snapshot {id} is missing or damaged: {fault}"
     ))
-    .hint("run `backup verify`; the next snapshot can be uploaded"))
+    .hint(format!(
+        "`backup verify {id} --repair` makes it anew; the next snapshot can be uploaded"
+    )))
 }

@@ -107,5 +107,5 @@ impl Search {
 }
 
 fn fault(error: io::Error) -> crate::Error {
-    crate::Error::io("read", b"the basis' manifest", error)
+    crate::Error::io("read", b"the basis' manifest", error).basis()
 }

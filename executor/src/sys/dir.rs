@@ -430,21 +430,35 @@ impl Dir {
         Ok(())
     }
 
-    /// The content of a small file; `None` if there is none of that name.
+    /// The content of a file of at most `limit` bytes; `None` if there is none of that name.
     ///
     /// # Errors
-    /// The system's reason; also for anything but a regular file.
-    pub fn read_whole(&self, name: &str) -> std::io::Result<Option<Vec<u8>>> {
+    /// The system's reason; also for anything but a regular file, and for a longer one.
+    pub fn read_whole(&self, name: &str, limit: u64) -> std::io::Result<Option<Vec<u8>>> {
         let mut file = match self.file(OsStr::new(name)) {
             Ok(file) => file,
             Err(Errno::NOENT) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        if Stat::of_fd(&file)?.kind != Kind::File {
+        let stat = Stat::of_fd(&file)?;
+        if stat.kind != Kind::File {
             return Err(std::io::Error::other("not a regular file"));
         }
+        let too_long = || {
+            let limit = schema::amount::bytes(limit);
+            std::io::Error::other(format!(
+                "it is longer than {limit}, which nothing here writes"
+            ))
+        };
+        if stat.size > limit {
+            return Err(too_long());
+        }
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
+        // It may be longer than it says.
+        (&mut file).take(limit + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > limit {
+            return Err(too_long());
+        }
         Ok(Some(bytes))
     }
 

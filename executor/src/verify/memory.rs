@@ -3,13 +3,20 @@
 //! An inode that was repaired or whose snapshots are gone leaves the list by itself: its names
 //! lead elsewhere. Numbers of inodes are given again, so a number alone is never trusted.
 
+use std::collections::BTreeMap;
+
 use schema::{
+    SnapshotId,
     inventory::DestinationState,
     verify::{DamageKind, DamagedFile, Depth, Verdict, Verification},
 };
 
 use super::{names::leads_to, snapshots::Found};
-use crate::{error::Result, state_dir::StateDir, store::Store};
+use crate::{
+    error::Result,
+    state_dir::{ManifestFault, Remembered, StateDir},
+    store::Store,
+};
 
 /// Puts what is remembered of a destination into its state, for the planner. Writes nothing.
 ///
@@ -19,9 +26,23 @@ pub fn recall(memory: &StateDir, store: &Store, state: &mut DestinationState) ->
     let Some(record) = &state.record else {
         return Ok(());
     };
-    let remembered = memory.remembered(&record.id)?;
+    let remembered = memory.remembered(&record.id);
     state.damaged = still_there(store, remembered.damaged);
+    let mut in_files: BTreeMap<SnapshotId, u64> = BTreeMap::new();
+    for name in state.damaged.iter().flat_map(|file| &file.names) {
+        *in_files.entry(name.snapshot).or_default() += 1;
+    }
     for snapshot in &mut state.snapshots {
+        let id = snapshot.record.id;
+        let elsewhere = remembered.elsewhere.get(&id).copied();
+        let in_files = in_files.get(&id).copied();
+        snapshot.damaged = in_files.unwrap_or_default() + elsewhere.unwrap_or_default();
+        if let Some(known) = remembered.manifests.get(&id)
+            && snapshot.manifest_fault.is_none()
+            && known.holds(store, id)
+        {
+            snapshot.manifest_fault = Some(known.because.clone());
+        }
         let verified = remembered.verified.get(&snapshot.record.id).copied();
         let marks = &mut snapshot.marks;
         marks.verified_at = marks.verified_at.max(verified);
@@ -50,7 +71,7 @@ pub fn learn(memory: &StateDir, store: &Store, all: &[Found], found: &Verificati
     let Some(id) = &found.destination_id else {
         return Ok(());
     };
-    let mut remembered = memory.remembered(id)?;
+    let mut remembered = memory.remembered(id);
     let new = found.damage.iter().filter_map(|damage| {
         Some(DamagedFile {
             inode: damage.inode?,
@@ -86,7 +107,62 @@ pub fn learn(memory: &StateDir, store: &Store, all: &[Found], found: &Verificati
     for name in found.damage.iter().flat_map(|damage| &damage.names) {
         remembered.verified.remove(&name.snapshot);
     }
+    let there = |id: &SnapshotId| all.iter().any(|one| one.id == *id);
+    remembered.elsewhere.retain(|id, _| there(id));
+    remembered.manifests.retain(|id, _| there(id));
+    for one in found
+        .snapshots
+        .iter()
+        .filter(|one| one.verdict != Verdict::Removed)
+    {
+        elsewhere(&mut remembered, store, one.id, found);
+    }
     memory.remember(id, remembered)
+}
+
+/// Remembers the damage of one snapshot that is not a stored file's: each pass finds all of it.
+fn elsewhere(remembered: &mut Remembered, store: &Store, id: SnapshotId, found: &Verification) {
+    let here = || {
+        let all = found.damage.iter();
+        all.filter(|damage| damage.names.iter().any(|name| name.snapshot == id))
+    };
+    if let Some(damage) = here().find(|damage| damage.kind == DamageKind::Manifest) {
+        // What was known of the entries before is all that is known.
+        let fault = ManifestFault::of(store, id, damage.message.clone());
+        remembered.manifests.insert(id, fault);
+        return;
+    }
+    remembered.manifests.remove(&id);
+    let others =
+        here().filter(|damage| damage.inode.is_none() && damage.kind != DamageKind::Record);
+    match others.count() as u64 {
+        0 => remembered.elsewhere.remove(&id),
+        count => remembered.elsewhere.insert(id, count),
+    };
+}
+
+/// Remembers which manifests a run found that it cannot use, and forgets those that it can.
+///
+/// # Errors
+/// The system's reason.
+pub fn learn_manifests(memory: &StateDir, store: &Store, state: &DestinationState) -> Result<()> {
+    let Some(record) = &state.record else {
+        return Ok(());
+    };
+    let mut remembered = memory.remembered(&record.id);
+    let before = remembered.manifests.clone();
+    remembered.manifests.clear();
+    for snapshot in &state.snapshots {
+        if let Some(because) = &snapshot.manifest_fault {
+            let id = snapshot.record.id;
+            let fault = ManifestFault::of(store, id, because.clone());
+            remembered.manifests.insert(id, fault);
+        }
+    }
+    if remembered.manifests == before {
+        return Ok(());
+    }
+    memory.remember(&record.id, remembered)
 }
 
 /// Whether a file was read in this pass: what is not among its damage is whole then.
@@ -115,7 +191,7 @@ pub fn forget_repaired(memory: &StateDir, store: &Store) -> Result<()> {
     let Some(record) = store.destination()? else {
         return Ok(());
     };
-    let mut remembered = memory.remembered(&record.id)?;
+    let mut remembered = memory.remembered(&record.id);
     remembered.damaged = still_there(store, remembered.damaged);
     memory.remember(&record.id, remembered)
 }

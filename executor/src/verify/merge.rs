@@ -6,18 +6,16 @@
 use std::{
     ffi::{OsStr, OsString},
     fs::File,
-    io::{Read as _, Seek as _},
     os::unix::ffi::OsStrExt as _,
     sync::Arc,
 };
 
 use rustix::io::Errno;
 use schema::{
-    Digest, amount,
+    amount,
     record::{Capabilities, SnapshotRecord},
     verify::DamageKind,
 };
-use sha2::{Digest as _, Sha256};
 
 use super::{
     Pass, Raw,
@@ -27,6 +25,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result, reason},
+    event::Stop,
     manifest::{self, Entry, Reader},
     store::Store,
     sys::{Dir, Kind, attributes, bytes},
@@ -118,7 +117,7 @@ pub(super) fn open_manifest(
         .file(OsStr::new(name))
         .map_err(|error| io(error.into()))?;
     if let Some(record) = record {
-        let digest = digest(&mut file).map_err(io)?;
+        let digest = manifest::digest(&mut file, &Stop::default()).map_err(io)?;
         if digest != record.manifest_digest {
             return Err(format!(
                 "{} has digest {}, and {} was sealed",
@@ -127,20 +126,8 @@ pub(super) fn open_manifest(
                 record.manifest_digest.short()
             ));
         }
-        file.rewind().map_err(io)?;
     }
     Reader::new(file).map_err(io)
-}
-
-fn digest(file: &mut File) -> std::io::Result<Digest> {
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 128 << 10];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(Digest(hasher.finalize().into())),
-            length => hasher.update(&buffer[..length]),
-        }
-    }
 }
 
 struct Merge<'a> {

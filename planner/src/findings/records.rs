@@ -2,9 +2,32 @@
 //!
 //! No snapshot is lost with its record: it stays, nothing is linked to it, and the rest goes on.
 
-use schema::{Finding, inventory::DestinationState};
+use schema::{Finding, Inventory, inventory::DestinationState};
 
 use super::{code, note};
+
+/// Everything that is damaged and worked around, on the destination and in the state directory.
+#[must_use]
+pub fn damage(inventory: &Inventory) -> Vec<Finding> {
+    let mut findings = of_state(inventory);
+    if let Some(destination) = &inventory.destination {
+        findings.extend(damaged(destination));
+    }
+    findings
+}
+
+/// One finding for each file of the state directory that cannot be read.
+pub(crate) fn of_state(inventory: &Inventory) -> Vec<Finding> {
+    let faults = inventory.state_faults.iter();
+    let found = faults.map(|fault| {
+        note(
+            code::STATE_FILE_DAMAGED,
+            format!("{fault}: what it remembered is done without, and the next run sets it aside"),
+        )
+        .hint("check the drive that the state directory is on; nothing else is needed")
+    });
+    found.collect()
+}
 
 /// One finding for each damaged record.
 pub(crate) fn damaged(destination: &DestinationState) -> Vec<Finding> {
@@ -28,6 +51,24 @@ pub(crate) fn damaged(destination: &DestinationState) -> Vec<Finding> {
                  `backup restore {tier}/{name}` reads from it. if another copy of its \
                  snapshot.json is there, put it back; else move its folder in \
                  .backup/snapshots aside, and `backup adopt` makes a new record from its files"
+            )),
+        );
+    }
+    for snapshot in &destination.snapshots {
+        let Some(fault) = &snapshot.manifest_fault else {
+            continue;
+        };
+        let id = snapshot.record.id;
+        findings.push(
+            note(
+                code::SNAPSHOT_MANIFEST_DAMAGED,
+                format!(
+                    "the manifest of snapshot {id} in {path} is damaged ({fault}): its files are \
+                     there, and no new snapshot is linked to them"
+                ),
+            )
+            .hint(format!(
+                "`backup verify {id} --repair` makes it anew from the files; check the drive"
             )),
         );
     }

@@ -21,6 +21,7 @@ pub(super) fn check(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
         let severity = match finding.code.as_str() {
             code::DAMAGED_FILES => Severity::Error,
             code::SNAPSHOT_RECORD_DAMAGED
+            | code::SNAPSHOT_MANIFEST_DAMAGED
             | code::SNAPSHOT_MARKS_DAMAGED
             | code::ROTATION_RECORD_DAMAGED => Severity::Warning,
             _ => finding.severity,

@@ -3,7 +3,8 @@
 //! Nothing here may look for anything or judge by what is not in the view.
 
 use chrono::TimeDelta;
-use schema::{RunResult, Severity, health::HealthVerdict};
+use planner::findings::code;
+use schema::{Finding, RunResult, Severity, health::HealthVerdict};
 
 use super::{Destination, StatusView, Verdict};
 use crate::{
@@ -59,6 +60,8 @@ pub(super) fn verdict(view: &StatusView) -> (Verdict, String) {
         Some(damaged(view))
     } else if !view.damaged_records.is_empty() {
         Some(records(view))
+    } else if let Some(damaged) = manifests(view) {
+        Some(damaged)
     } else if view.unfinished.is_some() {
         Some("a run is unfinished".to_owned())
     } else if let Some(refusal) = finding(Severity::Refusal) {
@@ -94,6 +97,23 @@ fn records(view: &StatusView) -> String {
             amount::count(count)
         ),
     }
+}
+
+/// How many snapshots have a damaged manifest, if any has.
+fn manifests(view: &StatusView) -> Option<String> {
+    let found = of_code(view, code::SNAPSHOT_MANIFEST_DAMAGED);
+    match found.count() as u64 {
+        0 => None,
+        1 => Some("the manifest of 1 snapshot is damaged".to_owned()),
+        count => Some(format!(
+            "the manifests of {} snapshots are damaged",
+            amount::count(count)
+        )),
+    }
+}
+
+fn of_code<'a>(view: &'a StatusView, code: &'static str) -> impl Iterator<Item = &'a Finding> {
+    view.findings.iter().filter(move |one| one.code == code)
 }
 
 /// What the last health check found, if that was anything.
@@ -206,6 +226,16 @@ pub(crate) fn render(view: &StatusView, style: &Style) -> String {
             "Record",
             &format!("damaged of {names}; see `backup health`"),
         );
+    }
+    for (label, code) in [
+        ("Manifest", code::SNAPSHOT_MANIFEST_DAMAGED),
+        ("In the way", code::IN_THE_WAY),
+        ("State", code::STATE_FILE_DAMAGED),
+    ] {
+        for found in of_code(view, code).take(3) {
+            let hint = found.hint.as_deref().unwrap_or_default();
+            fact(label, &format!("{}; {hint}", printable(&found.message)));
+        }
     }
     if let Some(last) = &view.health {
         let age = amount::age(view.now - last.checked_at);

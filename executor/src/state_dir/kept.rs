@@ -1,0 +1,144 @@
+//! The small files of the state directory: read as far as they can be, set aside where they cannot.
+//!
+//! Each only spares work or a message: what a damaged one remembered is done without, or found
+//! again elsewhere. It is never a reason for no backup.
+
+use std::ffi::OsStr;
+
+use rustix::io::Errno;
+use schema::{Plan, health::Health};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    DESTINATIONS, Destinations, PLAN, REPORT, RUNS, StateDir, VERIFIED, Verified,
+    history::HEALTH,
+    told::{DEFERRALS, TOLD_ERROR},
+};
+use crate::{
+    clock::Clock,
+    deferrals::{Deferrals, ToldError},
+    error::{Error, Result},
+    store::{read_json, write_json},
+};
+
+/// Damaged files of one name that are kept.
+const ASIDE: usize = 3;
+
+impl StateDir {
+    /// What a file remembers; nothing where it is missing or damaged.
+    pub(super) fn recall<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        read_json(&self.dir, name, &self.named(name)).unwrap_or_default()
+    }
+
+    /// Replaces what a file remembers; a damaged one is set aside.
+    pub(super) fn keep<T: Serialize + DeserializeOwned>(
+        &self,
+        name: &str,
+        value: &T,
+    ) -> Result<()> {
+        let there: Result<Option<T>> = read_json(&self.dir, name, &self.named(name));
+        if there.is_err() {
+            self.set_aside(name)?;
+        }
+        write_json(&self.dir, name, &self.named(name), value)
+    }
+
+    /// Files that cannot be read, each with the reason. Writes nothing.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        let faults = self.damaged().into_iter();
+        faults.map(|(_, because)| because).collect()
+    }
+
+    /// Sets damaged files aside, under a name that says when, and makes the list of known
+    /// destinations anew from what the runs tell.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub(super) fn mend(&self) -> Result<()> {
+        for (name, _) in self.damaged() {
+            let known = (name == DESTINATIONS).then(|| self.used_destinations());
+            self.set_aside(name)?;
+            if let Some(known) = known.transpose()?
+                && !known.is_empty()
+            {
+                self.keep(DESTINATIONS, &Destinations { known })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn damaged(&self) -> Vec<(&'static str, String)> {
+        fn look<T: DeserializeOwned>(
+            state: &StateDir,
+            name: &'static str,
+        ) -> Option<(&'static str, String)> {
+            let read: Result<Option<T>> = read_json(&state.dir, name, &state.named(name));
+            read.err().map(|error| (name, error.message))
+        }
+        let all = [
+            look::<Destinations>(self, DESTINATIONS),
+            look::<Verified>(self, VERIFIED),
+            look::<Health>(self, HEALTH),
+            look::<Deferrals>(self, DEFERRALS),
+            look::<ToldError>(self, TOLD_ERROR),
+        ];
+        all.into_iter().flatten().collect()
+    }
+
+    fn set_aside(&self, name: &str) -> Result<()> {
+        let io = |error: Errno| Error::io("set aside", self.named(name).as_bytes(), error);
+        let prefix = format!("{name}.damaged-");
+        let names = self.dir.names().map_err(io)?.into_iter();
+        let mut before: Vec<_> = names
+            .filter(|one| one.to_str().is_some_and(|one| one.starts_with(&prefix)))
+            .collect();
+        before.sort();
+        // A folder of that name is a person's, and stays.
+        for old in before.iter().rev().skip(ASIDE - 1) {
+            let _ = self.dir.remove_file(old);
+        }
+        let now = Clock::default().now();
+        let aside = format!("{prefix}{}", now.format("%Y-%m-%d_%H-%M-%S"));
+        match self
+            .dir
+            .rename_new(OsStr::new(name), &self.dir, OsStr::new(&aside))
+        {
+            // In the same second, which is a clock's that stands still.
+            Err(Errno::EXIST) => self.dir.rename_over(OsStr::new(name), OsStr::new(&aside)),
+            done => done,
+        }
+        .map_err(io)
+    }
+
+    /// Destinations that runs of this machine did their work on, by what is kept of the runs.
+    pub(super) fn used_destinations(&self) -> Result<Vec<String>> {
+        let mut used = Vec::new();
+        for name in self.run_names()? {
+            let Ok(run) = self.run(&name) else {
+                continue;
+            };
+            let at = |file: &str| self.named(&format!("{RUNS}/{name}/{file}"));
+            let plan: Option<Plan> = read_json(&run, PLAN, &at(PLAN)).unwrap_or_default();
+            let report: Option<schema::Report> =
+                read_json(&run, REPORT, &at(REPORT)).unwrap_or_default();
+            let (Some(plan), Some(report)) = (plan, report) else {
+                continue;
+            };
+            let checked = report
+                .steps
+                .iter()
+                .any(|step| step.step == "destination-check" && step.outcome.status.serves());
+            let check = plan.steps.iter().find_map(|step| match &step.action {
+                schema::plan::Action::DestinationCheck(check) => Some(check),
+                _ => None,
+            });
+            if let Some(check) = check.filter(|check| checked && !check.read_only) {
+                used.push(check.destination_id.clone());
+            }
+        }
+        used.sort();
+        used.dedup();
+        Ok(used)
+    }
+}

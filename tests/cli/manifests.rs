@@ -1,0 +1,179 @@
+//! A damaged manifest costs the use of its snapshot as a basis, and nothing else: the next backup
+//! is made with an older one or with none, and it is told.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
+
+use crate::{
+    damage::{FIRST, FOURTH, SECOND, THIRD, VICTIM, nights, stored},
+    lab::{Lab, PROGRAM, can_trace, codes, id_of, ran, skipped},
+};
+
+pub(crate) fn manifest(lab: &Lab, night: &str) -> PathBuf {
+    let name = format!(".backup/snapshots/{}/manifest.mtree.zst", id_of(night));
+    lab.stored(&name)
+}
+
+fn flipped(path: &Path) {
+    let mut content = fs::read(path).unwrap();
+    let middle = content.len() / 2;
+    content[middle] ^= 0x5a;
+    fs::write(path, content).unwrap();
+}
+
+/// Everything that can happen to a small file that is read.
+pub(crate) const FAULTS: [(&str, fn(&Path)); 9] = [
+    ("flipped", flipped),
+    ("empty", |path| fs::write(path, "").unwrap()),
+    ("truncated", |path| {
+        let content = fs::read(path).unwrap();
+        fs::write(path, &content[..content.len() / 2]).unwrap();
+    }),
+    ("rubbish", |path| fs::write(path, "{\"x").unwrap()),
+    ("missing", |path| fs::remove_file(path).unwrap()),
+    ("a folder", |path| {
+        fs::remove_file(path).unwrap();
+        fs::create_dir(path).unwrap();
+    }),
+    ("a symlink", |path| {
+        let beside = path.with_extension("beside");
+        fs::rename(path, &beside).unwrap();
+        symlink(&beside, path).unwrap();
+    }),
+    ("a fifo", |path| {
+        fs::remove_file(path).unwrap();
+        let made = Command::new("mkfifo").arg(path).status().unwrap();
+        assert!(made.success());
+    }),
+    ("huge", |path| {
+        let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+        file.set_len(1 << 30).unwrap();
+    }),
+];
+
+fn basis(lab: &Lab, report: &Value) -> Value {
+    lab.record(report["snapshot"]["id"].as_str().unwrap())["basis"].clone()
+}
+
+/// Whether the newest snapshot holds what the source holds.
+fn holds(lab: &Lab, night: &str) -> bool {
+    fs::read(stored(lab, night, VICTIM)).unwrap() == fs::read(lab.path(VICTIM)).unwrap()
+}
+
+#[test]
+fn the_next_backup_does_without_a_damaged_manifest_and_says_so() {
+    for (fault, act) in FAULTS {
+        let lab = nights(&[FIRST, SECOND]);
+        act(&manifest(&lab, SECOND));
+        lab.write(VICTIM, "dear nobody\n");
+        let id = id_of(SECOND);
+        let plan = lab.at(THIRD, &["plan", "--json"]).expect(0).json();
+        let found = codes(&plan["findings"]);
+        assert!(
+            found.contains(&"snapshot-manifest-damaged"),
+            "{fault}: {found:?}"
+        );
+
+        let report = lab.backup(THIRD);
+        assert_eq!(report["result"], "success", "{fault}");
+        assert_eq!(basis(&lab, &report), *id_of(FIRST), "{fault}");
+        assert!(holds(&lab, THIRD), "{fault}");
+        // Whoever only looks afterwards is told, and what to do.
+        lab.at(THIRD, &["status"])
+            .says(&format!("the manifest of snapshot {id}"));
+        lab.at(THIRD, &["health", "--quick"])
+            .says(&format!("the manifest of snapshot {id}"))
+            .hints(&format!("backup verify {id} --repair"));
+        // The next one is as any.
+        assert_eq!(basis(&lab, &lab.backup(FOURTH)), *id_of(THIRD), "{fault}");
+    }
+}
+
+#[test]
+fn without_any_manifest_everything_is_copied() {
+    let lab = nights(&[FIRST, SECOND]);
+    for night in [FIRST, SECOND] {
+        flipped(&manifest(&lab, night));
+    }
+    let report = lab.backup(THIRD);
+    assert_eq!(report["result"], "success");
+    assert_eq!(basis(&lab, &report), Value::Null);
+    assert!(holds(&lab, THIRD));
+}
+
+#[test]
+fn a_manifest_that_serves_again_is_used_again() {
+    let lab = nights(&[FIRST, SECOND]);
+    let path = manifest(&lab, SECOND);
+    let whole = fs::read(&path).unwrap();
+    flipped(&path);
+    lab.run(&["verify"]).expect(3);
+    lab.at(THIRD, &["status"]).says("the manifest of snapshot");
+    fs::write(&path, whole).unwrap();
+    assert_eq!(basis(&lab, &lab.backup(THIRD)), *id_of(SECOND));
+}
+
+#[test]
+fn a_manifest_that_cannot_be_read_at_any_moment_ends_no_backup() {
+    if !can_trace() {
+        return skipped("a_manifest_that_cannot_be_read: no strace here");
+    }
+    for engine in [false, true] {
+        for nth in 1..8 {
+            let mut lab = Lab::new();
+            lab.set("local.useRsync", engine);
+            lab.backup(FIRST);
+            lab.backup(SECOND);
+            lab.write(VICTIM, "dear nobody\n");
+            let mut strace = lab.bare("strace");
+            strace
+                .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=read"])
+                .arg("-P")
+                .arg(manifest(&lab, SECOND))
+                .args(["-e", &format!("inject=read:error=EIO:when={nth}"), PROGRAM])
+                .args(["--threads", "1", "apply", "--now", THIRD, "--config"])
+                .arg(lab.path("config.json"))
+                .arg("--state-dir")
+                .arg(lab.path("state"))
+                .arg("--log-dir")
+                .arg(lab.path("log"));
+            ran(strace, &["apply, with a read that fails"]).expect(0);
+            let newest = lab.ids().pop().unwrap();
+            assert!(newest > id_of(SECOND), "{nth}: {newest}");
+            let there = lab.inside("latest", VICTIM);
+            assert_eq!(fs::read(there).unwrap(), b"dear nobody\n", "{nth}");
+        }
+    }
+}
+
+#[test]
+fn a_run_whose_basis_is_damaged_meanwhile_is_planned_anew() {
+    let lab = nights(&[FIRST, SECOND]);
+    // A plan that was begun and not ended.
+    let plan = lab.at(THIRD, &["apply", "--json"]).expect(0).json();
+    let run = plan["run_id"].as_str().unwrap();
+    let folder = lab.path(format!("state/runs/{run}"));
+    fs::remove_file(folder.join("report.json")).unwrap();
+    fs::write(folder.join("journal.jsonl"), "").unwrap();
+    let third = stored(&lab, THIRD, "");
+    fs::remove_dir_all(
+        third
+            .ancestors()
+            .find(|at| at.ends_with(id_of(THIRD)))
+            .unwrap(),
+    )
+    .unwrap();
+    fs::remove_dir_all(lab.stored(&format!(".backup/snapshots/{}", id_of(THIRD)))).unwrap();
+    flipped(&manifest(&lab, SECOND));
+    let later = "2025-03-07T03:00:00+01:00";
+    lab.at(later, &["apply"])
+        .expect(0)
+        .says(&format!("its basis {} cannot be used", id_of(SECOND)));
+    assert_eq!(lab.record(&id_of(later))["basis"], *id_of(FIRST));
+}

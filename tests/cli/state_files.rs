@@ -1,0 +1,159 @@
+//! What the state directory remembers is never a reason for no backup: a damaged file is done
+//! without, told, set aside by the next run, and made anew.
+
+use std::{fs, path::Path};
+
+use crate::{
+    damage::{FIRST, FOURTH, SECOND, THIRD, nights},
+    lab::{Lab, codes, id_of, names},
+    manifests::FAULTS,
+};
+
+/// A lab with a file of this name in its state directory.
+fn with(file: &str) -> Lab {
+    let lab = nights(&[FIRST, SECOND]);
+    lab.run(&["verify"]).expect(0);
+    // At a supposed time nothing is remembered.
+    lab.run(&["health"]);
+    let path = lab.path("state").join(file);
+    match file {
+        "deferrals.json" => fs::write(
+            &path,
+            r#"{"since": "2025-03-06T02:00:00+01:00", "told_at": null}"#,
+        )
+        .unwrap(),
+        "told-error.json" => fs::write(
+            &path,
+            r#"{"message": "no", "at": "2025-03-06T02:00:00+01:00"}"#,
+        )
+        .unwrap(),
+        _ => {}
+    }
+    assert!(path.exists(), "{file}");
+    lab
+}
+
+fn set_aside(lab: &Lab, file: &str) -> usize {
+    let names = names(&lab.path("state"));
+    let prefix = format!("{file}.damaged-");
+    names
+        .iter()
+        .filter(|name| name.starts_with(&prefix))
+        .count()
+}
+
+#[test]
+fn a_damaged_file_is_told_set_aside_and_made_anew() {
+    for file in [
+        "verified.json",
+        "destinations.json",
+        "health.json",
+        "deferrals.json",
+        "told-error.json",
+    ] {
+        for (fault, act) in FAULTS {
+            let lab = with(file);
+            let path = lab.path("state").join(file);
+            if fault == "flipped" {
+                fs::write(&path, b"\xff\xfe{").unwrap();
+            } else {
+                act(&path);
+            }
+            let gone = fault == "missing";
+            for verb in ["list", "status", "plan", "find letter"] {
+                let arguments: Vec<&str> = verb.split(' ').collect();
+                let arguments = match verb {
+                    "find letter" => arguments,
+                    _ => [arguments.as_slice(), &["--now", THIRD]].concat(),
+                };
+                lab.run(&arguments).expect(0);
+            }
+            let health = lab.at(THIRD, &["health"]);
+            assert!([0, 3].contains(&health.code), "{file} {fault}: {health}");
+            let plan = lab.at(THIRD, &["plan", "--json"]).expect(0).json();
+            let told = codes(&plan["findings"]).contains(&"state-file-damaged");
+            // The health check above writes its own file anew.
+            if !["health.json", "verified.json"].contains(&file) {
+                assert_eq!(told, !gone, "{file} {fault}");
+            }
+            let report = lab.backup(THIRD);
+            assert_eq!(report["result"], "success", "{file} {fault}");
+            assert_eq!(set_aside(&lab, file), usize::from(!gone), "{file} {fault}");
+            lab.backup(FOURTH);
+            lab.run(&["verify", "--all"]).expect(0);
+            let plan = lab.at(FOURTH, &["plan", "--json"]).expect(0).json();
+            assert!(!codes(&plan["findings"]).contains(&"state-file-damaged"));
+        }
+    }
+}
+
+#[test]
+fn only_a_few_damaged_files_are_kept() {
+    let lab = with("verified.json");
+    for name in ["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04"] {
+        lab.write(&format!("state/verified.json.damaged-{name}"), "{");
+    }
+    lab.write("state/verified.json", "{");
+    lab.backup(THIRD);
+    assert_eq!(set_aside(&lab, "verified.json"), 3);
+    let oldest = lab.path("state/verified.json.damaged-2024-01-02");
+    assert!(!oldest.exists());
+}
+
+#[test]
+fn without_the_list_of_known_disks_another_disk_is_still_refused() {
+    let lab = nights(&[FIRST, SECOND]);
+    fs::write(lab.path("state/destinations.json"), "{").unwrap();
+    // Another disk in the place of the known one.
+    fs::rename(lab.path("mnt"), lab.path("known")).unwrap();
+    fs::create_dir(lab.path("mnt")).unwrap();
+    let other = lab.at(THIRD, &["plan", "--json"]).expect(4).json();
+    assert!(codes(&other["findings"]).contains(&"destination-unknown"));
+    fs::remove_dir(lab.path("mnt")).unwrap();
+    fs::rename(lab.path("known"), lab.path("mnt")).unwrap();
+    lab.backup(THIRD);
+    let known = crate::lab::read_json(&lab.path("state/destinations.json"));
+    assert_eq!(known["known"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn an_unfinished_run_that_cannot_be_read_is_planned_anew() {
+    for file in [
+        "plan.json",
+        "journal.jsonl",
+        "config.json",
+        "inventory.json",
+    ] {
+        for (fault, act) in FAULTS {
+            let lab = nights(&[FIRST]);
+            lab.at(SECOND, &["apply"]).expect(0);
+            let run = lab.runs().pop().unwrap();
+            let folder = lab.path(format!("state/runs/{run}"));
+            fs::remove_file(folder.join("report.json")).unwrap();
+            act(&folder.join(file));
+            lab.at(SECOND, &["status"]).expect(0);
+            let later = "2025-03-06T04:00:00+01:00";
+            let ran = lab.at(later, &["apply"]);
+            assert_eq!(ran.code, 0, "{file} {fault}: {ran}");
+            lab.backup(THIRD);
+            assert!(lab.ids().contains(&id_of(THIRD)), "{file} {fault}");
+        }
+    }
+}
+
+#[test]
+fn old_runs_that_cannot_be_read_are_passed_over() {
+    for (fault, act) in FAULTS {
+        let lab = nights(&[FIRST, SECOND]);
+        for file in ["report.json", "plan.json"] {
+            let run = lab.runs().pop().unwrap();
+            act(&lab.path(format!("state/runs/{run}/{file}")));
+        }
+        lab.at(THIRD, &["status"]).expect(0);
+        let health = lab.at(THIRD, &["health", "--quick"]);
+        assert!([0, 3].contains(&health.code), "{fault}: {health}");
+        lab.backup(THIRD);
+        let stands = |path: &Path| path.exists();
+        assert!(stands(&lab.stored("latest")), "{fault}");
+    }
+}
