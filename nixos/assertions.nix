@@ -70,7 +70,7 @@ in
       )
       (must (local.enable -> local.keepDaily != 0 || local.keepWeekly != 0 || local.keepMonthly != 0)
         "local.keepDaily"
-        "no snapshot would be kept: keepDaily, keepWeekly and keepMonthly are all 0"
+        "no snapshot would be kept for a day, week or month: keepDaily, keepWeekly and keepMonthly are all 0"
         "raise one of them"
       )
       (must (notifications.enable -> notifications.desktop || lib.any (channel: channel != null) channels)

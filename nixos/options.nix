@@ -100,10 +100,14 @@ in
       };
       ifAbsent.example = "defer";
       useRsync.example = false;
+      keepLast.example = 5;
+      keepHourly.example = 24;
       keepDaily.example = 14;
       keepWeekly.example = 8;
       keepMonthly.example = 12;
+      keepYearly.example = 3;
       weekStartsOn.example = "monday";
+      makeRoom.example = "oldest";
       minSpaceGB.example = 50;
       sources.example = [
         "/home"

@@ -14,7 +14,7 @@ use std::hint::black_box;
 
 use chrono::{TimeDelta, TimeZone as _, Utc, Weekday};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use planner::retention::{Candidate, Policy, decide};
+use planner::retention::{Candidate, Policy, decide, hour_of};
 use schema::SnapshotId;
 use serde_json::json;
 
@@ -43,9 +43,12 @@ fn plan(criterion: &mut Criterion) {
 
 fn retention(criterion: &mut Criterion) {
     let policy = Policy {
+        keep_last: 3,
+        keep_hourly: 0,
         keep_daily: 7,
         keep_weekly: 4,
         keep_monthly: 6,
+        keep_yearly: 0,
         week_starts_on: Weekday::Sun,
     };
     let mut group = criterion.benchmark_group("retention");
@@ -56,6 +59,7 @@ fn retention(criterion: &mut Criterion) {
             .map(|started_at| Candidate {
                 id: SnapshotId::from_local(started_at.naive_utc()),
                 started_at,
+                hour: hour_of(started_at.fixed_offset()),
                 day: started_at.date_naive(),
                 complete: true,
                 suspect: false,

@@ -52,16 +52,22 @@ fn owned(some: &[&Candidate]) -> Vec<Candidate> {
 }
 
 /// The snapshot that each kept bucket names as its representative.
-fn named(decision: &Decision) -> BTreeMap<(Tier, NaiveDate), SnapshotId> {
+fn named(decision: &Decision) -> BTreeMap<(Tier, DateTime<Utc>), SnapshotId> {
+    let first = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
     let mut named = BTreeMap::new();
     for (id, kept) in &decision.keep {
         for reason in &kept.reasons {
             let bucket = match *reason {
-                KeepReason::Daily { day } => (Tier::Daily, day),
-                KeepReason::Weekly { week_start } => (Tier::Weekly, week_start),
+                KeepReason::Hourly { hour } => (Tier::Hourly, hour.to_utc()),
+                KeepReason::Daily { day } => (Tier::Daily, first(day)),
+                KeepReason::Weekly { week_start } => (Tier::Weekly, first(week_start)),
                 KeepReason::Monthly { year, month } => (
                     Tier::Monthly,
-                    NaiveDate::from_ymd_opt(year, month, 1).unwrap(),
+                    first(NaiveDate::from_ymd_opt(year, month, 1).unwrap()),
+                ),
+                KeepReason::Yearly { year } => (
+                    Tier::Yearly,
+                    first(NaiveDate::from_ymd_opt(year, 1, 1).unwrap()),
                 ),
                 _ => continue,
             };
@@ -89,6 +95,19 @@ fn prunings(moments: &[Moment]) -> Vec<(Option<&Moment>, &Moment)> {
     before.zip(pruned.iter().copied()).collect()
 }
 
+/// A policy that keeps so many more by each rule.
+fn raised(policy: Policy, more: [u32; 6]) -> Policy {
+    Policy {
+        keep_last: policy.keep_last + more[0],
+        keep_hourly: policy.keep_hourly + more[1],
+        keep_daily: policy.keep_daily + more[2],
+        keep_weekly: policy.keep_weekly + more[3],
+        keep_monthly: policy.keep_monthly + more[4],
+        keep_yearly: policy.keep_yearly + more[5],
+        ..policy
+    }
+}
+
 /// Some moments of a life, the last among them: for checks that look at one decision alone.
 fn samples(moments: Vec<Moment>) -> impl Iterator<Item = Moment> {
     moments.into_iter().rev().step_by(6)
@@ -106,7 +125,7 @@ proptest! {
                 let decision = decide(&policy, moment.now, all);
                 for one in all {
                     let tiers = model::tiers(&policy, moment.now, one, all);
-                    let anyway = model::kept_anyway(moment.now, one, all);
+                    let anyway = model::kept_anyway(&policy, moment.now, one, all);
                     let wanted = !tiers.is_empty() || anyway;
                     prop_assert_eq!(decision.keep.contains_key(&one.id), wanted, "{:?}", one);
                     prop_assert_eq!(decision.expire.contains_key(&one.id), !wanted, "{:?}", one);
@@ -127,7 +146,8 @@ proptest! {
         (found, shuffled, now) in histories(ANY)
             .prop_map(|history| {
                 let keep_all = Policy {
-                    keep_daily: u32::MAX, keep_weekly: 0, keep_monthly: 0,
+                    keep_last: u32::MAX, keep_hourly: 0,
+                    keep_daily: u32::MAX, keep_weekly: 0, keep_monthly: 0, keep_yearly: 0,
                     week_starts_on: chrono::Weekday::Sun,
                 };
                 let last = live(&keep_all, &history).pop().unwrap();
@@ -156,7 +176,7 @@ proptest! {
             let filled = with(&moment.ever, |one| !one.suspect);
             let complete = with(&moment.ever, |one| !one.suspect && one.complete);
             for line in [&filled, &complete] {
-                for tier in Tier::ALL {
+                for tier in Tier::ALL.into_iter().filter(|tier| policy.keep(*tier) > 0) {
                     for one in line.iter().filter(|one| {
                         model::among_last(&policy, tier, one, line)
                             && model::stands(&policy, tier, one, line)
@@ -225,25 +245,26 @@ proptest! {
 
     /// I5, to the letter: where all runs are complete or fail, at one place and under one clock.
     #[test]
-    fn one_sealed_snapshot_causes_at_most_three_deletions_and_a_failed_run_none(
+    fn one_sealed_snapshot_causes_at_most_a_deletion_for_each_rule_and_a_failed_run_none(
         policy in policies(), history in histories(PLAIN)
     ) {
         for moment in live(&policy, &history) {
-            let most = if moment.sealed.is_some() { 3 } else { 0 };
+            let most = if moment.sealed.is_some() { model::rules(&policy) } else { 0 };
             prop_assert!(moment.decision.expire.len() <= most);
         }
     }
 
-    /// I5 with errors at one place and under one clock: the three are for complete ones, at most
-    /// four with errors go besides, and one with errors never causes a complete one to go.
+    /// I5 with errors at one place and under one clock: the bound is for complete ones, at most one
+    /// more with errors go besides, and one with errors never causes a complete one to go.
     #[test]
     fn a_snapshot_with_errors_causes_no_deletion_of_a_complete_one(
         policy in policies(), history in histories(Kind { errors: true, ..PLAIN })
     ) {
+        let rules = model::rules(&policy);
         for moment in live(&policy, &history) {
             let most = match moment.sealed {
-                Some(id) if moment.get(id).complete => (3, 4),
-                Some(_) => (0, 4),
+                Some(id) if moment.get(id).complete => (rules, rules + 1),
+                Some(_) => (0, rules + 1),
                 None => (0, 0),
             };
             prop_assert!(deletions(&moment, |one| one.complete) <= most.0);
@@ -251,11 +272,11 @@ proptest! {
         }
     }
 
-    /// I5 in all other lives. Three for each snapshot that begins to count, plus one for each
-    /// condition that ended otherwise: a pin, a newest verified, a newest that no daily kept because
-    /// an older one was recorded on a later day. With errors, four more for each may go.
+    /// I5 in all other lives. One of each rule for each snapshot that begins to count, plus one for
+    /// each condition that ended otherwise: a pin, a newest verified, a newest that no daily kept because
+    /// an older one was recorded on a later day. With errors, one more of each rule may go and one.
     #[test]
-    fn each_snapshot_that_begins_to_count_causes_at_most_three_deletions(
+    fn each_snapshot_that_begins_to_count_causes_at_most_a_deletion_for_each_rule(
         policy in policies(), history in histories(ANY)
     ) {
         for (before, moment) in prunings(&live(&policy, &history)) {
@@ -274,8 +295,9 @@ proptest! {
                 complete.iter().any(|other| model::newer(one, other) && other.day > one.day)
             }).count();
             let extra = unpinned + verified + astray;
-            prop_assert!(deletions(moment, |one| one.complete) <= 3 * new.len() + extra);
-            prop_assert!(deletions(moment, |one| !one.complete) <= 4 * new.len() + extra);
+            let rules = model::rules(&policy);
+            prop_assert!(deletions(moment, |one| one.complete) <= rules * new.len() + extra);
+            prop_assert!(deletions(moment, |one| !one.complete) <= (rules + 1) * new.len() + extra);
         }
     }
 
@@ -326,14 +348,9 @@ proptest! {
     /// I7.
     #[test]
     fn raising_a_keep_number_never_deletes_more(
-        policy in policies(), more in (0u32..3, 0u32..3, 0u32..3), history in histories(ANY)
+        policy in policies(), more in [0u32..3, 0u32..3, 0u32..3, 0u32..3, 0u32..3, 0u32..3], history in histories(ANY)
     ) {
-        let raised = Policy {
-            keep_daily: policy.keep_daily + more.0,
-            keep_weekly: policy.keep_weekly + more.1,
-            keep_monthly: policy.keep_monthly + more.2,
-            ..policy
-        };
+        let raised = raised(policy, more);
         for moment in samples(live(&policy, &history)) {
             for all in [&moment.found, &moment.ever] {
                 let few = expired(&decide(&raised, moment.now, all));
@@ -345,15 +362,10 @@ proptest! {
     /// I7 over a whole life under a right clock. Without marks: only what is there can be verified.
     #[test]
     fn a_machine_with_higher_keep_numbers_always_has_more(
-        policy in policies(), more in (0u32..3, 0u32..3, 0u32..3),
+        policy in policies(), more in [0u32..3, 0u32..3, 0u32..3, 0u32..3, 0u32..3, 0u32..3],
         history in histories(Kind { jumps: false, marks: false, ..ANY })
     ) {
-        let raised = Policy {
-            keep_daily: policy.keep_daily + more.0,
-            keep_weekly: policy.keep_weekly + more.1,
-            keep_monthly: policy.keep_monthly + more.2,
-            ..policy
-        };
+        let raised = raised(policy, more);
         for (low, high) in live(&policy, &history).iter().zip(live(&raised, &history)) {
             prop_assert!(kept(&low.decision).is_subset(&kept(&high.decision)));
         }
@@ -404,7 +416,7 @@ proptest! {
 
     /// I9.
     #[test]
-    fn after_a_gap_of_any_length_the_next_run_deletes_at_most_three(
+    fn after_a_gap_of_any_length_the_next_run_deletes_at_most_one_of_each_rule(
         policy in policies(), mut history in histories(PLAIN), days in 0i64..30_000
     ) {
         let mut next = history.runs[0].clone();
@@ -414,7 +426,7 @@ proptest! {
         history.runs.push(next);
         let last = live(&policy, &history).pop().unwrap();
         prop_assert!(last.sealed.is_some());
-        prop_assert!(last.decision.expire.len() <= 3);
+        prop_assert!(last.decision.expire.len() <= model::rules(&policy));
     }
 
     #[test]

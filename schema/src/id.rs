@@ -138,25 +138,43 @@ impl JsonSchema for SnapshotId {
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Tier {
+    /// One snapshot an hour.
+    Hourly,
     /// One snapshot a day.
     Daily,
     /// One snapshot a week.
     Weekly,
     /// One snapshot a month.
     Monthly,
+    /// One snapshot a year.
+    Yearly,
 }
 
 impl Tier {
     /// All tiers, shortest-lived first.
-    pub const ALL: [Self; 3] = [Self::Daily, Self::Weekly, Self::Monthly];
+    pub const ALL: [Self; 5] = [
+        Self::Hourly,
+        Self::Daily,
+        Self::Weekly,
+        Self::Monthly,
+        Self::Yearly,
+    ];
+
+    /// All of them by name, for messages.
+    #[must_use]
+    pub fn names() -> String {
+        Self::ALL.map(Self::folder).join(", ")
+    }
 
     /// The folder's name below the host's folder.
     #[must_use]
     pub fn folder(self) -> &'static str {
         match self {
+            Self::Hourly => "hourly",
             Self::Daily => "daily",
             Self::Weekly => "weekly",
             Self::Monthly => "monthly",
+            Self::Yearly => "yearly",
         }
     }
 }

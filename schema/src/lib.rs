@@ -30,7 +30,7 @@ pub use id::{SnapshotId, Tier};
 pub use inventory::Inventory;
 pub use journal::{Report, RunResult};
 pub use plan::Plan;
-pub use reason::{ExpireReason, KeepReason};
+pub use reason::{ExpireReason, KeepReason, KeepRule};
 
 /// For counts that are usually zero and then left out.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]

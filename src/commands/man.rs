@@ -65,7 +65,7 @@ const FILES: [(&str, &str); 8] = [
     ),
     ("/var/log/backup/", "The log files (monitoring.logPath)."),
     (
-        "MOUNTPOINT/HOST/daily/, weekly/, monthly/",
+        "MOUNTPOINT/HOST/daily/, weekly/, monthly/, hourly/, yearly/",
         "The snapshots, plain folders. In a tier that keeps a snapshot of a longer-lived one too \
          stands a symlink.",
     ),

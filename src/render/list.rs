@@ -189,23 +189,36 @@ impl Listed {
     }
 }
 
-/// The tiers in which a snapshot appears, one column each.
-fn letters(tiers: &[Tier]) -> String {
-    let letter = |tier: Tier| match tier {
+/// The letter of a tier's column.
+fn letter(tier: Tier) -> char {
+    match tier {
+        Tier::Hourly => 'H',
         Tier::Daily => 'D',
         Tier::Weekly => 'W',
         Tier::Monthly => 'M',
-    };
+        Tier::Yearly => 'Y',
+    }
+}
+
+/// The tiers that have a column: hours and years only where a snapshot is in them.
+fn shown_tiers(snapshots: &[Listed]) -> Vec<Tier> {
+    let usual = |tier: &Tier| !matches!(tier, Tier::Hourly | Tier::Yearly);
     Tier::ALL
         .into_iter()
-        .map(|tier| {
-            if tiers.contains(&tier) {
-                letter(tier)
-            } else {
-                '-'
-            }
-        })
+        .filter(|tier| usual(tier) || snapshots.iter().any(|one| one.tiers.contains(tier)))
         .collect()
+}
+
+/// The tiers in which a snapshot appears, one column each.
+fn letters(shown: &[Tier], tiers: &[Tier]) -> String {
+    let mark = |tier: &Tier| {
+        if tiers.contains(tier) {
+            letter(*tier)
+        } else {
+            '-'
+        }
+    };
+    shown.iter().map(mark).collect()
 }
 
 /// The snapshots, newest first, and below them what is none.
@@ -257,12 +270,13 @@ pub(crate) fn list(view: &ListView, style: &Style) -> String {
 
 fn table(page: &mut Page, snapshots: &[Listed], style: &Style) {
     let heads = ["SNAPSHOT", "TIERS", "AGE", "FILES", "SIZE", "ALONE"];
+    let tiers = shown_tiers(snapshots);
     let rows: Vec<[String; 6]> = snapshots
         .iter()
         .map(|one| {
             [
                 one.id.to_string(),
-                letters(&one.tiers),
+                letters(&tiers, &one.tiers),
                 amount::short_age(chrono::TimeDelta::seconds(one.age_seconds)),
                 amount::count(one.files),
                 amount::bytes(one.bytes),
@@ -299,10 +313,15 @@ fn table(page: &mut Page, snapshots: &[Listed], style: &Style) {
     page.blank();
     let bytes: u64 = snapshots.iter().map(|one| one.new_bytes).sum();
     let exact = snapshots.iter().all(|one| one.frees_is_exact);
+    let letters: Vec<String> = tiers
+        .iter()
+        .map(|tier| format!("{} {tier}", letter(*tier)))
+        .collect();
     let legend = format!(
-        "{}, {} copied for them. D daily, W weekly, M monthly. ALONE: {} its deletion frees{}.",
+        "{}, {} copied for them. {}. ALONE: {} its deletion frees{}.",
         amount::plural(snapshots.len() as u64, "snapshot", "snapshots"),
         amount::bytes(bytes),
+        letters.join(", "),
         if exact { "what" } else { "what at least" },
         if exact { "" } else { " (>), never less" },
     );

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use chrono::{Datelike, NaiveDate, Weekday};
 use planner::retention::{Policy, simulate::SimulatedDay};
-use schema::SnapshotId;
+use schema::{SnapshotId, Tier};
 
 use super::{amount, page::Page};
 use crate::style::{Style, left};
@@ -34,10 +34,8 @@ pub(crate) fn simulate(days: &[SimulatedDay], policy: &Policy, style: &Style) ->
     page.line(
         0,
         &format!(
-            "Keeping {} daily, {} weekly and {} monthly; weeks start on {}.",
-            policy.keep_daily,
-            policy.keep_weekly,
-            policy.keep_monthly,
+            "Keeping {}; weeks start on {}.",
+            numbers(policy),
             weekday(policy.week_starts_on),
         ),
     );
@@ -54,8 +52,8 @@ pub(crate) fn simulate(days: &[SimulatedDay], policy: &Policy, style: &Style) ->
     page.line(
         0,
         &format!(
-            "D daily, W weekly, M monthly: the longest-lived tier that keeps it{several}; \
-             * kept as the newest."
+            "{}: the longest-lived tier that keeps it{several}; * kept as one of the last.",
+            letters(policy),
         ),
     );
     let shown: Vec<Row> = days.iter().map(|day| Row::new(day, &rulers)).collect();
@@ -90,6 +88,38 @@ pub(crate) fn simulate(days: &[SimulatedDay], policy: &Policy, style: &Style) ->
     page.into_string()
 }
 
+/// How many each rule keeps; hours and years only where they keep some.
+fn numbers(policy: &Policy) -> String {
+    let tiers = tiers(policy).map(|(tier, _)| format!("{} {tier}", policy.keep(tier)));
+    let all: Vec<String> = std::iter::once(format!("the last {}", policy.keep_last))
+        .filter(|_| policy.keep_last > 0)
+        .chain(tiers)
+        .collect();
+    let (last, others) = all.split_last().expect("days, weeks and months are said");
+    format!("{} and {last}", others.join(", "))
+}
+
+/// What each mark stands for.
+fn letters(policy: &Policy) -> String {
+    let said: Vec<String> = tiers(policy)
+        .map(|(tier, mark)| format!("{mark} {tier}"))
+        .collect();
+    said.join(", ")
+}
+
+/// The tiers that a page speaks of, each with its mark.
+fn tiers(policy: &Policy) -> impl Iterator<Item = (Tier, char)> {
+    [
+        (Tier::Hourly, 'H'),
+        (Tier::Daily, 'D'),
+        (Tier::Weekly, 'W'),
+        (Tier::Monthly, 'M'),
+        (Tier::Yearly, 'Y'),
+    ]
+    .into_iter()
+    .filter(|(tier, _)| !matches!(tier, Tier::Hourly | Tier::Yearly) || policy.keep(*tier) > 0)
+}
+
 fn weekday(day: Weekday) -> &'static str {
     match day {
         Weekday::Mon => "Monday",
@@ -107,9 +137,11 @@ fn held(day: &SimulatedDay) -> BTreeMap<SnapshotId, char> {
     let mut held = BTreeMap::new();
     for (ids, mark) in [
         (&day.other, '*'),
+        (&day.hourly, 'H'),
         (&day.daily, 'D'),
         (&day.weekly, 'W'),
         (&day.monthly, 'M'),
+        (&day.yearly, 'Y'),
     ] {
         held.extend(ids.iter().map(|id| (*id, mark)));
     }
@@ -151,7 +183,7 @@ impl Rulers {
             };
         }
         let short_lived = each()
-            .filter(|(_, _, mark)| *mark != 'M')
+            .filter(|(_, _, mark)| !matches!(mark, 'M' | 'Y'))
             .map(|(run, id, _)| days_ago(run, id))
             .max();
         let months = each().map(|(run, id, _)| months_ago(run, id)).max();

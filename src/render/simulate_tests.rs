@@ -6,9 +6,12 @@ use super::*;
 use crate::render::page::assert_fits;
 
 const DEFAULT: Policy = Policy {
+    keep_last: 3,
+    keep_hourly: 0,
     keep_daily: 7,
     keep_weekly: 4,
     keep_monthly: 6,
+    keep_yearly: 0,
     week_starts_on: Weekday::Sun,
 };
 
@@ -40,9 +43,12 @@ fn a_year_and_more_repeats_the_rulers_and_shows_months() {
 #[test]
 fn a_long_policy_still_fits() {
     let policy = Policy {
+        keep_last: 0,
+        keep_hourly: 0,
         keep_daily: 60,
         keep_weekly: 60,
         keep_monthly: 40,
+        keep_yearly: 0,
         week_starts_on: Weekday::Mon,
     };
     let text = shown(&policy, nights(1500).step_by(3));
@@ -52,6 +58,7 @@ fn a_long_policy_still_fits() {
 #[test]
 fn without_dailies_the_newest_is_marked_and_without_runs_it_says_so() {
     let policy = Policy {
+        keep_last: 0,
         keep_daily: 0,
         ..DEFAULT
     };

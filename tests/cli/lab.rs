@@ -53,6 +53,7 @@ impl Lab {
                     "requireMount": false,
                     "useRsync": false,
                     "minSpaceGB": 0,
+                    "keepLast": 0,
                     "sources": [folder.path().join("home")],
                 },
             }),

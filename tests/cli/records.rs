@@ -27,6 +27,7 @@ fn a_damaged_record_hides_no_other_snapshot_and_its_own_is_never_deleted_nor_lin
         let mut lab = nights(&[FIRST, SECOND, THIRD]);
         // Without the damage the next run would delete it.
         lab.set("local.keepDaily", 1);
+        lab.set("local.keepLast", 1);
         lab.set("local.keepWeekly", 0);
         lab.set("local.keepMonthly", 0);
         let path = record(&lab, THIRD, "snapshot.json");
@@ -98,6 +99,7 @@ fn a_snapshot_with_a_damaged_record_gets_a_new_one_by_adoption() {
 fn damaged_marks_mean_pinned_until_a_person_says_otherwise() {
     let mut lab = nights(&[FIRST, SECOND]);
     lab.set("local.keepDaily", 1);
+    lab.set("local.keepLast", 1);
     lab.set("local.keepWeekly", 0);
     lab.set("local.keepMonthly", 0);
     fs::write(record(&lab, FIRST, "marks.json"), "{").unwrap();

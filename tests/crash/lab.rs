@@ -96,6 +96,7 @@ impl World {
             "requireMount": false,
             "useRsync": false,
             "minSpaceGB": 0,
+            "keepLast": 0,
             "keepDaily": 2,
             "keepWeekly": 1,
             "keepMonthly": 1,

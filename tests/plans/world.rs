@@ -91,7 +91,7 @@ impl World {
                 "local": {
                     "enable": true,
                     "useRsync": false,
-                    "keepDaily": 3, "keepWeekly": 2, "keepMonthly": 2,
+                    "keepLast": 0, "keepDaily": 3, "keepWeekly": 2, "keepMonthly": 2,
                     "sources": ["/home"],
                     "excludePatterns": [],
                 },

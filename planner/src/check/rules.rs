@@ -127,8 +127,8 @@ fn keep_nothing(config: &Config) -> Vec<Finding> {
     when(local.enable && none, || {
         Finding::new(
             "local.keepDaily",
-            "no snapshot would be kept: `local.keepDaily`, `local.keepWeekly` and \
-             `local.keepMonthly` are all 0",
+            "no snapshot would be kept for a day, week or month: `local.keepDaily`, \
+             `local.keepWeekly` and `local.keepMonthly` are all 0",
         )
         .expected("at least one of them to be 1 or more")
         .hint("raise one of them, or set `local.enable` to false")

@@ -7,7 +7,8 @@
 //!
 //! A snapshot *counts* if it is not suspect and starts no more than five minutes in the future.
 //!
-//! - The representative of a day, week or month is the greatest in one order: complete before
+//! - The last N stay whatever their day (`keepLast`).
+//! - The representative of an hour, day, week, month or year is the greatest in one order: complete before
 //!   errors, then the earliest day, then the newest of that day, then the greater id.
 //! - A tier keeps the representatives of its last N buckets. N counts buckets that have a snapshot,
 //!   never time, so that a machine that was off loses nothing.
@@ -32,14 +33,18 @@
 //!   buckets that have a complete snapshot, and those with errors among the last N of all. For the
 //!   same reason the newest complete one stays when the newest has errors, and a verified one with
 //!   errors never takes the place of a complete verified one.
-//! - **At most three deletions for one snapshot** holds for complete ones: it enters one day, one
-//!   week and one month, and each lets go of at most one. Of those with errors at most four may go
-//!   besides. A former newest that no daily keeps (recorded on an earlier day than an older one,
+//!   `keepLast` counts likewise: the last N complete ones, and those with errors among the last N
+//!   of all.
+//! - **At most one deletion for each rule in force** (N > 0) holds for complete ones: a new one
+//!   enters one bucket of each rule, and each lets go of at most one. That the newest stays is a
+//!   rule of its own where no other rule keeps whatever is newest. Of those with errors at most one
+//!   more than that may go besides. A former newest that no daily keeps (recorded on an earlier day than an older one,
 //!   after a journey westward) and a former newest verified are one more each.
 //! - **Clocks.** What is dated in the future is kept and takes no place, until the clock has caught
-//!   up with it; then it counts like any other, and the bound of three is for each that begins to
-//!   count. If the clock runs ahead while snapshots are sealed, each fills a bucket like any other;
+//!   up with it; then it counts like any other, and the bound is for each that begins to count. If the clock runs ahead while snapshots are sealed, each fills a bucket like any other;
 //!   they and the last buckets before them are the last ones ever filled.
+//! - **An hour** is one of the clock that the snapshot was started under: the hour that comes twice
+//!   when the clocks go back is two.
 //! - **A representative is final once its first day is over**, that is over everywhere on Earth. Only
 //!   a snapshot that begins to count on the same or an earlier day can replace it (accepted later,
 //!   or sealed under a clock that ran backwards). One with errors gives way to a complete one.
@@ -52,22 +57,28 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc, Weekday};
-pub use schema::{ExpireReason, KeepReason};
+use chrono::{DateTime, DurationRound as _, FixedOffset, NaiveDate, TimeDelta, Utc, Weekday};
+pub use schema::{ExpireReason, KeepReason, KeepRule};
 use schema::{SnapshotId, Tier, config::Local};
 
 /// How far a start may lie in the future before the clock is taken to be wrong.
 pub(crate) const FUTURE_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 
-/// How many buckets each tier keeps.
+/// How many each rule keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
+    /// The last snapshots, whatever their day.
+    pub keep_last: u32,
+    /// Hours.
+    pub keep_hourly: u32,
     /// Days.
     pub keep_daily: u32,
     /// Weeks.
     pub keep_weekly: u32,
     /// Calendar months.
     pub keep_monthly: u32,
+    /// Calendar years.
+    pub keep_yearly: u32,
     /// The first day of a week.
     pub week_starts_on: Weekday,
 }
@@ -77,9 +88,12 @@ impl Policy {
     #[must_use]
     pub fn of(local: &Local) -> Self {
         Self {
+            keep_last: local.keep_last,
+            keep_hourly: local.keep_hourly,
             keep_daily: local.keep_daily,
             keep_weekly: local.keep_weekly,
             keep_monthly: local.keep_monthly,
+            keep_yearly: local.keep_yearly,
             week_starts_on: local.week_starts_on.into(),
         }
     }
@@ -88,10 +102,21 @@ impl Policy {
     #[must_use]
     pub fn keep(&self, tier: Tier) -> u32 {
         match tier {
+            Tier::Hourly => self.keep_hourly,
             Tier::Daily => self.keep_daily,
             Tier::Weekly => self.keep_weekly,
             Tier::Monthly => self.keep_monthly,
+            Tier::Yearly => self.keep_yearly,
         }
+    }
+
+    /// How many rules keep something: as many complete snapshots may go for one that is sealed.
+    #[must_use]
+    pub fn rules_in_force(&self) -> usize {
+        let tiers = Tier::ALL.into_iter().filter(|tier| self.keep(*tier) > 0);
+        // Where neither these nor days nor hours keep it, the newest is kept as such.
+        let newest = self.keep_daily == 0 && self.keep_hourly == 0;
+        tiers.count() + usize::from(self.keep_last > 0 || newest)
     }
 }
 
@@ -102,7 +127,9 @@ pub struct Candidate {
     pub id: SnapshotId,
     /// When it was started; the order of snapshots.
     pub started_at: DateTime<Utc>,
-    /// The local date recorded with it; the only source of its buckets.
+    /// When the hour began that it was started in, by the clock of that time.
+    pub hour: DateTime<FixedOffset>,
+    /// The local date recorded with it; the only source of its days, weeks, months and years.
     pub day: NaiveDate,
     /// False if it was sealed with listed errors.
     pub complete: bool,
@@ -132,6 +159,15 @@ impl Candidate {
     pub fn cmp_time(&self, other: &Self) -> Ordering {
         (self.started_at, self.id).cmp(&(other.started_at, other.id))
     }
+}
+
+/// When the hour began in which something started, by the clock that it was started under.
+#[must_use]
+pub fn hour_of(started_at: DateTime<FixedOffset>) -> DateTime<FixedOffset> {
+    // Only a time that nothing can be started at has no hour.
+    started_at
+        .duration_trunc(TimeDelta::hours(1))
+        .unwrap_or(started_at)
 }
 
 /// The verdict on every snapshot found: each id is in exactly one of the two maps.
@@ -209,6 +245,10 @@ pub fn decide(policy: &Policy, now: DateTime<Utc>, found: &[Candidate]) -> Decis
             keep(one.id, Some(tier), buckets::reason(tier, bucket));
         }
     }
+    let of = policy.keep_last;
+    for id in buckets::last(of, &counting) {
+        keep(id, None, KeepReason::Last { of });
+    }
     let newest = newest_good(found, now);
     if let Some(one) = newest {
         keep(one.id, None, KeepReason::Newest);
@@ -256,33 +296,57 @@ pub fn decide(policy: &Policy, now: DateTime<Utc>, found: &[Candidate]) -> Decis
     }
 }
 
-/// The reason for each snapshot that nothing keeps.
+/// The reason for each snapshot that nothing keeps: the longest-lived rule that it fell out of.
 fn expired(
     policy: &Policy,
     found: &[Candidate],
     counting: &[&Candidate],
     keep: &BTreeMap<SnapshotId, Kept>,
 ) -> BTreeMap<SnapshotId, Expired> {
-    let days =
-        buckets::representatives(Tier::Daily, policy.week_starts_on, counting.iter().copied());
+    let all = |tier| {
+        buckets::representatives(tier, policy.week_starts_on, counting.iter().copied())
+            .into_values()
+            .map(|one| (one.id, one))
+            .collect::<BTreeMap<SnapshotId, &Candidate>>()
+    };
+    let stands: Vec<(Tier, BTreeMap<SnapshotId, &Candidate>)> = Tier::ALL
+        .into_iter()
+        .map(|tier| (tier, all(tier)))
+        .collect();
+    let days: BTreeMap<NaiveDate, &Candidate> = all(Tier::Daily)
+        .into_values()
+        .map(|one| (one.day, one))
+        .collect();
+    let past = |rule: KeepRule| ExpireReason::PastLimits {
+        rule: Some(rule),
+        keep_last: policy.keep_last,
+        keep_hourly: policy.keep_hourly,
+        keep_daily: policy.keep_daily,
+        keep_weekly: policy.keep_weekly,
+        keep_monthly: policy.keep_monthly,
+        keep_yearly: policy.keep_yearly,
+    };
     found
         .iter()
         .filter(|one| !keep.contains_key(&one.id))
         .map(|one| {
+            let mut held = stands
+                .iter()
+                .rev()
+                .filter(|(tier, those)| policy.keep(*tier) > 0 && those.contains_key(&one.id));
             // Only one that stays is named: a reason must not point at something that goes as well.
             let better = days
                 .get(&one.day)
                 .filter(|better| better.id != one.id && keep.contains_key(&better.id));
-            let reason = match better {
-                Some(better) => ExpireReason::Superseded {
+            let reason = match (held.next(), better) {
+                (Some((tier, _)), _) => past((*tier).into()),
+                (None, Some(better)) => ExpireReason::Superseded {
                     day: one.day,
                     by: better.id,
+                    keep_last: Some(policy.keep_last),
                 },
-                None => ExpireReason::PastLimits {
-                    keep_daily: policy.keep_daily,
-                    keep_weekly: policy.keep_weekly,
-                    keep_monthly: policy.keep_monthly,
-                },
+                (None, None) if policy.keep_last > 0 => past(KeepRule::Last),
+                (None, None) => past(KeepRule::Daily),
             };
             (one.id, Expired { reason })
         })

@@ -7,7 +7,7 @@ use chrono::NaiveDateTime;
 use schema::{ExpireReason, SnapshotId, Tier};
 use serde::Serialize;
 
-use super::{Candidate, Policy, decide};
+use super::{Candidate, Policy, decide, hour_of};
 
 /// What exists after one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -16,13 +16,17 @@ pub struct SimulatedDay {
     pub at: NaiveDateTime,
     /// The snapshot that the run sealed.
     pub id: SnapshotId,
+    /// The hourlies that stay, oldest first.
+    pub hourly: Vec<SnapshotId>,
     /// The dailies that stay, oldest first.
     pub daily: Vec<SnapshotId>,
     /// The weeklies that stay, oldest first.
     pub weekly: Vec<SnapshotId>,
     /// The monthlies that stay, oldest first.
     pub monthly: Vec<SnapshotId>,
-    /// What stays for another reason only, such as the newest when no daily is kept.
+    /// The yearlies that stay, oldest first.
+    pub yearly: Vec<SnapshotId>,
+    /// What stays for another reason only, such as being one of the last.
     pub other: Vec<SnapshotId>,
     /// What the run deleted, oldest first.
     pub expired: Vec<SimulatedExpiry>,
@@ -47,6 +51,7 @@ pub fn simulate(policy: &Policy, runs: impl Iterator<Item = NaiveDateTime>) -> V
         held.push(Candidate {
             id,
             started_at: now,
+            hour: hour_of(now.fixed_offset()),
             day: at.date(),
             complete: true,
             suspect: false,
@@ -58,9 +63,11 @@ pub fn simulate(policy: &Policy, runs: impl Iterator<Item = NaiveDateTime>) -> V
         SimulatedDay {
             at,
             id,
+            hourly: decision.in_tier(Tier::Hourly).collect(),
             daily: decision.in_tier(Tier::Daily).collect(),
             weekly: decision.in_tier(Tier::Weekly).collect(),
             monthly: decision.in_tier(Tier::Monthly).collect(),
+            yearly: decision.in_tier(Tier::Yearly).collect(),
             other: decision
                 .kept_by_time()
                 .filter(|(_, kept)| kept.tiers.is_empty())
@@ -85,9 +92,12 @@ mod tests {
     use super::*;
 
     const DEFAULT: Policy = Policy {
+        keep_last: 3,
+        keep_hourly: 0,
         keep_daily: 7,
         keep_weekly: 4,
         keep_monthly: 6,
+        keep_yearly: 0,
         week_starts_on: Weekday::Sun,
     };
 
@@ -188,7 +198,7 @@ mod tests {
         assert_eq!(days(&last.other), [""; 0]);
         assert_eq!(
             last.expired[0].reason.to_string(),
-            "not among the last 7 daily, 4 weekly and 6 monthly snapshots"
+            "not of the last 4 weeks (local.keepWeekly)"
         );
     }
 
@@ -243,6 +253,7 @@ mod tests {
     #[test]
     fn without_dailies_the_newest_stays_until_the_next() {
         let policy = Policy {
+            keep_last: 0,
             keep_daily: 0,
             ..DEFAULT
         };
@@ -252,19 +263,45 @@ mod tests {
         assert_eq!(expired(&simulated[2]), ["01-06"]);
         assert_eq!(
             simulated[2].expired[0].reason.to_string(),
-            "not among the last 4 weekly and 6 monthly snapshots"
+            "not the newest (local.keepDaily is 0)"
         );
     }
 
     #[test]
     fn two_runs_in_one_second_have_two_ids_and_the_later_stands_for_the_day() {
         let run = nights("2025-01-05", 1, |_| true)[0];
-        let simulated = simulate(&DEFAULT, [run, run].into_iter());
+        let policy = Policy {
+            keep_last: 0,
+            ..DEFAULT
+        };
+        let simulated = simulate(&policy, [run, run].into_iter());
         assert_eq!(simulated[1].id.to_string(), "2025-01-05_02-00-01");
         assert_eq!(simulated[1].daily, [simulated[1].id]);
         assert_eq!(
             simulated[1].expired[0].reason.to_string(),
-            "superseded by 2025-01-05_02-00-01 on the same day"
+            "superseded by 2025-01-05_02-00-01 on the same day (local.keepLast is 0)"
         );
+        let both = simulate(&DEFAULT, [run, run].into_iter());
+        assert_eq!(both[1].other, [both[0].id]);
+    }
+
+    #[test]
+    fn hours_and_years_have_tiers_of_their_own() {
+        let policy = Policy {
+            keep_hourly: 6,
+            keep_yearly: 2,
+            ..DEFAULT
+        };
+        let first = nights("2024-12-31", 1, |_| true)[0];
+        let every_half_hour = (0..48).map(|half| first + chrono::TimeDelta::minutes(30 * half));
+        let simulated = simulate(&policy, every_half_hour);
+        let last = simulated.last().unwrap();
+        let hours: Vec<String> = last.hourly.iter().map(ToString::to_string).collect();
+        assert_eq!(hours.first().unwrap(), "2024-12-31_20-30-00");
+        assert_eq!(hours.last().unwrap(), "2025-01-01_01-30-00");
+        assert_eq!(hours.len(), 6);
+        assert_eq!(days(&last.daily), ["12-31", "01-01"]);
+        assert_eq!(days(&last.yearly), ["12-31", "01-01"]);
+        assert_eq!(last.other.len(), 1, "the last three");
     }
 }

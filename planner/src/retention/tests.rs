@@ -5,9 +5,12 @@
 use super::*;
 
 const DEFAULT: Policy = Policy {
+    keep_last: 0,
+    keep_hourly: 0,
     keep_daily: 7,
     keep_weekly: 4,
     keep_monthly: 6,
+    keep_yearly: 0,
     week_starts_on: Weekday::Sun,
 };
 
@@ -26,6 +29,7 @@ fn at(time: &str) -> Candidate {
     Candidate {
         id: SnapshotId::from_local(local),
         started_at: local.and_utc(),
+        hour: hour_of(local.and_utc().fixed_offset()),
         day: local.date(),
         complete: true,
         suspect: false,
@@ -81,7 +85,10 @@ fn the_home_is_the_longest_lived_tier_and_all_reasons_are_said() {
     let decision = decide(&DEFAULT, now("2025-01-07 03:00"), &found);
     let homes: Vec<Tier> = decision.kept_by_time().map(|(_, kept)| kept.home).collect();
     assert_eq!(homes, [Tier::Monthly, Tier::Weekly, Tier::Daily]);
-    assert_eq!(decision.keep[&found[0].id].tiers, Tier::ALL);
+    assert_eq!(
+        decision.keep[&found[0].id].tiers,
+        [Tier::Daily, Tier::Weekly, Tier::Monthly]
+    );
     assert_eq!(
         kept(&DEFAULT, "2025-01-07 03:00", &found),
         [
@@ -97,7 +104,7 @@ fn the_newest_of_a_day_stands_for_it() {
     let found = [at("2025-01-16 02:00"), at("2025-01-16 14:00")];
     assert_eq!(
         gone(&DEFAULT, "2025-01-16 15:00", &found),
-        ["16 02:00: superseded by 2025-01-16_14-00-00 on the same day"]
+        ["16 02:00: superseded by 2025-01-16_14-00-00 on the same day (local.keepLast is 0)"]
     );
 }
 
@@ -114,7 +121,7 @@ fn errors_do_not_supersede_a_complete_snapshot_of_the_day() {
     found.push(at("2025-01-17 02:00"));
     assert_eq!(
         gone(&only(7, 0, 0), "2025-01-17 15:00", &found),
-        ["16 14:00: superseded by 2025-01-16_02-00-00 on the same day"]
+        ["16 14:00: superseded by 2025-01-16_02-00-00 on the same day (local.keepLast is 0)"]
     );
 }
 
@@ -292,9 +299,105 @@ fn a_reason_never_names_a_snapshot_that_goes_as_well() {
         at("2025-01-07 14:00"),
         at("2025-01-08 02:00"),
     ];
-    let limits = "not the last daily snapshot";
+    let limits = "not of the last day (local.keepDaily is 1)";
     assert_eq!(
         gone(&only(1, 0, 0), "2025-01-08 03:00", &found),
         [format!("07 02:00: {limits}"), format!("07 14:00: {limits}")]
+    );
+}
+
+fn last(keep_last: u32) -> Policy {
+    Policy {
+        keep_last,
+        ..only(1, 0, 0)
+    }
+}
+
+#[test]
+fn the_last_stay_whatever_their_day() {
+    let found = [
+        at("2025-01-16 01:00"),
+        at("2025-01-16 02:00"),
+        at("2025-01-16 03:00"),
+        at("2025-01-16 04:00"),
+    ];
+    assert_eq!(
+        kept(&last(3), "2025-01-16 05:00", &found),
+        [
+            "16 02:00: one of the last 3",
+            "16 03:00: one of the last 3",
+            "16 04:00: daily of 2025-01-16; one of the last 3; the newest snapshot",
+        ]
+    );
+    assert_eq!(
+        gone(&last(3), "2025-01-16 05:00", &found),
+        ["16 01:00: superseded by 2025-01-16_04-00-00 on the same day (local.keepLast is 3)"]
+    );
+}
+
+#[test]
+fn errors_do_not_push_complete_ones_out_of_the_last() {
+    let found = [
+        at("2025-01-10 02:00"),
+        at("2025-01-11 02:00"),
+        with_errors("2025-01-12 02:00"),
+        with_errors("2025-01-13 02:00"),
+        with_errors("2025-01-14 02:00"),
+    ];
+    let days = |lines: Vec<String>| -> Vec<String> {
+        lines.iter().map(|line| line[..2].to_owned()).collect()
+    };
+    assert_eq!(
+        days(kept(&last(2), "2025-01-14 03:00", &found)),
+        ["10", "11", "13", "14"]
+    );
+}
+
+#[test]
+fn a_reason_names_the_longest_lived_rule_that_let_it_go() {
+    let found: Vec<Candidate> = [
+        "2023-06-01",
+        "2024-02-01",
+        "2025-01-05",
+        "2025-01-12",
+        "2025-01-14",
+    ]
+    .iter()
+    .map(|day| at(&format!("{day} 02:00")))
+    .chain([at("2025-01-14 14:00")])
+    .collect();
+    let policy = Policy {
+        keep_last: 1,
+        keep_daily: 1,
+        keep_weekly: 1,
+        keep_monthly: 1,
+        keep_yearly: 1,
+        ..DEFAULT
+    };
+    assert_eq!(
+        gone(&policy, "2025-01-14 15:00", &found),
+        [
+            "01 02:00: not of the last year (local.keepYearly is 1)",
+            "01 02:00: not of the last year (local.keepYearly is 1)",
+            "14 02:00: superseded by 2025-01-14_14-00-00 on the same day (local.keepLast is 1)",
+        ]
+    );
+}
+
+#[test]
+fn rules_in_force_are_those_that_keep_something() {
+    assert_eq!(DEFAULT.rules_in_force(), 3);
+    assert_eq!(last(3).rules_in_force(), 2);
+    let all = Policy {
+        keep_last: 3,
+        keep_hourly: 2,
+        keep_yearly: 1,
+        ..DEFAULT
+    };
+    assert_eq!(all.rules_in_force(), 6);
+    assert_eq!(
+        only(0, 4, 0).rules_in_force(),
+        2,
+        "the newest stays as such"
     );
 }

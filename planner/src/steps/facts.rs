@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, FixedOffset, NaiveDate, Utc};
 use schema::{
     Config, Inventory, SnapshotId,
     config::AbsolutePath,
@@ -14,7 +14,10 @@ use schema::{
     record::Capabilities,
 };
 
-use crate::{Options, retention::Candidate};
+use crate::{
+    Options,
+    retention::{self, Candidate},
+};
 
 /// Config and inventory, with what follows from both.
 pub(crate) struct Facts<'a> {
@@ -25,6 +28,8 @@ pub(crate) struct Facts<'a> {
     /// The host's folder.
     pub(crate) host: &'a str,
     pub(crate) now: DateTime<Utc>,
+    /// The same by the machine's clock: when the new snapshot is started.
+    pub(crate) started_at: DateTime<FixedOffset>,
     /// The name of the new snapshot.
     pub(crate) id: SnapshotId,
     /// The day that it counts for.
@@ -70,6 +75,7 @@ impl<'a> Facts<'a> {
             options,
             host: config.hostname.as_deref().unwrap_or(&inventory.host),
             now,
+            started_at: inventory.taken_at,
             id: SnapshotId::from_local(local).first_free(|id| taken.contains(&id.to_string())),
             day: local.date(),
             destination,
@@ -143,6 +149,7 @@ pub(crate) fn candidate(snapshot: &SnapshotState) -> Candidate {
     Candidate {
         id: record.id,
         started_at: record.started_at.to_utc(),
+        hour: retention::hour_of(record.started_at),
         day: record.day,
         complete: record.complete,
         suspect: !record.suspect.is_empty() && !marks.accepted,

@@ -23,9 +23,6 @@ use crate::{
     sharing::{self, Holding},
 };
 
-/// Deletions that one sealed snapshot may cause: it enters one day, one week and one month.
-const DELETIONS_PER_SNAPSHOT: usize = 3;
-
 /// The rotation, where there are local snapshots.
 pub(crate) fn decide(facts: &Facts<'_>, findings: &mut Vec<Finding>) -> Option<Draft> {
     let destination = facts.destination?;
@@ -64,6 +61,7 @@ fn rotation(facts: &Facts<'_>, destination: &DestinationState, complete: bool) -
     found.push(Candidate {
         id: facts.id,
         started_at: facts.now,
+        hour: retention::hour_of(facts.started_at),
         day: facts.day,
         complete,
         suspect: !facts.emptied.is_empty(),
@@ -229,22 +227,23 @@ fn withheld_because(
         .filter(|snapshot| rotated_at.is_none_or(|at| snapshot.record.sealed_at > at))
         .count();
     let sealed = sealed_since + 1;
-    if facts.options.approve_deletions || expired.len() <= DELETIONS_PER_SNAPSHOT * sealed {
+    let each = Policy::of(&facts.config.local).rules_in_force();
+    if facts.options.approve_deletions || expired.len() <= each * sealed {
         return None;
     }
     Some(
         warning(
             code::DELETIONS_NEED_APPROVAL,
             format!(
-                "{} at once need approval, more than {DELETIONS_PER_SNAPSHOT} for each of {} \
-                 since the last rotation: {}",
+                "{} at once need approval, more than {each} for each of {} since \
+                  the last rotation: {}",
                 counted(count, "deletion"),
                 counted(sealed as u64, "snapshot"),
                 first_few(expired.iter().map(|one| one.id.to_string()), count)
             ),
         )
         .hint(
-            "if local.keepDaily, keepWeekly and keepMonthly are as you want them, run \
+            "if the keep numbers (local.keepLast to keepYearly) are as you want them, run \
              `backup apply --approve-deletions`",
         ),
     )

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, TimeDelta, Utc, Weekday};
-use planner::retention::{Candidate, Decision, Policy, decide};
+use chrono::{DateTime, FixedOffset, TimeDelta, Utc, Weekday};
+use planner::retention::{Candidate, Decision, Policy, decide, hour_of};
 use proptest::{collection::vec, prelude::*};
 use schema::SnapshotId;
 
@@ -100,13 +100,18 @@ pub(crate) fn policies() -> impl Strategy<Value = Policy> {
         Weekday::Sat,
         Weekday::Sun,
     ]);
-    (keep(), keep(), keep(), start)
+    // Most machines have neither.
+    let rare = || prop_oneof![6 => Just(0u32), 2 => Just(1), 4 => 2u32..9];
+    ((keep(), rare()), (keep(), keep(), keep(), rare()), start)
         .prop_map(
-            |(keep_daily, keep_weekly, keep_monthly, week_starts_on)| Policy {
-                keep_daily,
-                keep_weekly,
-                keep_monthly,
-                week_starts_on,
+            |((last, hourly), (daily, weekly, monthly, yearly), start)| Policy {
+                keep_last: last,
+                keep_hourly: hourly,
+                keep_daily: daily,
+                keep_weekly: weekly,
+                keep_monthly: monthly,
+                keep_yearly: yearly,
+                week_starts_on: start,
             },
         )
         .prop_filter("all three zero is no policy", |p| {
@@ -246,6 +251,9 @@ pub(crate) fn live(policy: &Policy, history: &History) -> Vec<Moment> {
             ever.push(Candidate {
                 id,
                 started_at,
+                hour: hour_of(started_at.with_timezone(
+                    &FixedOffset::east_opt(i32::try_from(quarters).unwrap() * 900).unwrap(),
+                )),
                 day: local(clock).date(),
                 complete: run.outcome == Outcome::Complete,
                 suspect: run.suspect,

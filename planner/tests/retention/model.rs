@@ -4,31 +4,52 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Timelike, Utc};
 use planner::retention::{Candidate, Policy};
 use schema::Tier;
 
 /// The name of the bucket: found by walking back, a day at a time.
-pub(crate) fn bucket(policy: &Policy, tier: Tier, day: NaiveDate) -> NaiveDate {
+pub(crate) fn bucket(policy: &Policy, tier: Tier, one: &Candidate) -> DateTime<Utc> {
+    if tier == Tier::Hourly {
+        let offset = *one.hour.offset();
+        let start = one.started_at.with_timezone(&offset);
+        let since = 60 * start.minute() + start.second();
+        return one.started_at - TimeDelta::seconds(i64::from(since));
+    }
     let is_first = |day: NaiveDate| match tier {
-        Tier::Daily => true,
+        Tier::Hourly | Tier::Daily => true,
         Tier::Weekly => day.weekday() == policy.week_starts_on,
         Tier::Monthly => day.day() == 1,
+        Tier::Yearly => day.ordinal() == 1,
     };
-    let mut first = day;
+    let mut first = one.day;
+    if tier == Tier::Yearly {
+        // So many steps would take minutes.
+        first = first.with_month(1).unwrap_or(first);
+    }
     while !is_first(first) {
         first = first.pred_opt().unwrap();
     }
-    first
+    first.and_hms_opt(0, 0, 0).unwrap().and_utc()
 }
 
 pub(crate) fn number(policy: &Policy, tier: Tier) -> usize {
     let keep = match tier {
+        Tier::Hourly => policy.keep_hourly,
         Tier::Daily => policy.keep_daily,
         Tier::Weekly => policy.keep_weekly,
         Tier::Monthly => policy.keep_monthly,
+        Tier::Yearly => policy.keep_yearly,
     };
     usize::try_from(keep).unwrap()
+}
+
+/// Rules that keep something; that the newest stays is one where nothing else keeps it.
+pub(crate) fn rules(policy: &Policy) -> usize {
+    let kept = Tier::ALL.map(|tier| number(policy, tier));
+    let tiers = kept.iter().filter(|keep| **keep > 0).count();
+    let short = policy.keep_last + policy.keep_hourly + policy.keep_daily;
+    tiers + usize::from(policy.keep_last > 0 || short == 0)
 }
 
 pub(crate) fn counts(one: &Candidate, now: DateTime<Utc>) -> bool {
@@ -52,15 +73,15 @@ fn better(a: &Candidate, b: &Candidate) -> bool {
 
 /// Whether `one` stands for its bucket among `all`.
 pub(crate) fn stands(policy: &Policy, tier: Tier, one: &Candidate, all: &[&Candidate]) -> bool {
-    let of = |one: &Candidate| bucket(policy, tier, one.day);
+    let of = |one: &Candidate| bucket(policy, tier, one);
     !all.iter()
         .any(|other| of(other) == of(one) && better(other, one))
 }
 
 /// Whether fewer than N buckets among `all` are later than that of `one`.
 pub(crate) fn among_last(policy: &Policy, tier: Tier, one: &Candidate, all: &[&Candidate]) -> bool {
-    let of = |one: &Candidate| bucket(policy, tier, one.day);
-    let later: BTreeSet<NaiveDate> = all.iter().map(|other| of(other)).collect();
+    let of = |one: &Candidate| bucket(policy, tier, one);
+    let later: BTreeSet<DateTime<Utc>> = all.iter().map(|other| of(other)).collect();
     later.range(of(one)..).count() <= number(policy, tier)
 }
 
@@ -90,8 +111,15 @@ pub(crate) fn tiers(
 }
 
 /// Whether something besides the tiers keeps `one`.
-pub(crate) fn kept_anyway(now: DateTime<Utc>, one: &Candidate, found: &[Candidate]) -> bool {
+pub(crate) fn kept_anyway(
+    policy: &Policy,
+    now: DateTime<Utc>,
+    one: &Candidate,
+    found: &[Candidate],
+) -> bool {
     let rivals = || found.iter().filter(|other| counts(other, now));
+    let ahead = rivals().filter(|other| newer(other, one) && (other.complete || !one.complete));
+    let last = ahead.count() < usize::try_from(policy.keep_last).unwrap();
     let newest = !rivals().any(|other| newer(other, one));
     let newest_complete =
         one.complete && !rivals().any(|other| other.complete && newer(other, one));
@@ -100,5 +128,5 @@ pub(crate) fn kept_anyway(now: DateTime<Utc>, one: &Candidate, found: &[Candidat
             let ahead = (other.complete, newer(other, one)) > (one.complete, false);
             other.verified && other.id != one.id && ahead
         });
-    one.pinned || !counts(one, now) || newest || newest_complete || newest_verified
+    last || one.pinned || !counts(one, now) || newest || newest_complete || newest_verified
 }

@@ -23,14 +23,23 @@ pub struct Local {
     /// Which engine copies: rsync (true) or the built-in one (false). Layout, manifest and
     /// guarantees are the same.
     pub use_rsync: bool,
+    /// How many of the last snapshots stay whatever their day, so that two runs on one day both
+    /// stay.
+    pub keep_last: u32,
+    /// How many hours that have a snapshot keep one.
+    pub keep_hourly: u32,
     /// How many days that have a snapshot keep one.
     pub keep_daily: u32,
     /// How many weeks that have a snapshot keep one.
     pub keep_weekly: u32,
     /// How many months that have a snapshot keep one.
     pub keep_monthly: u32,
+    /// How many years that have a snapshot keep one.
+    pub keep_yearly: u32,
     /// The first day of a week, whose snapshot becomes the weekly one.
     pub week_starts_on: Weekday,
+    /// What may go before a snapshot that would not fit.
+    pub make_room: MakeRoom,
     /// GiB that stay free on the destination during and after a run.
     #[serde(rename = "minSpaceGB")]
     pub min_space_gb: u32,
@@ -63,10 +72,14 @@ impl Default for Local {
             file_system_uuid: None,
             if_absent: IfAbsent::Fail,
             use_rsync: true,
+            keep_last: 3,
+            keep_hourly: 0,
             keep_daily: 7,
             keep_weekly: 4,
             keep_monthly: 6,
+            keep_yearly: 0,
             week_starts_on: Weekday::Sunday,
+            make_room: MakeRoom::Expired,
             min_space_gb: 10,
             sources: ["/home", "/etc/nixos"].map(AbsolutePath::new).into(),
             exclude_patterns: [
@@ -93,6 +106,20 @@ pub enum IfAbsent {
     Fail,
     /// The run is deferred: not a failure until the last good backup is too old.
     Defer,
+}
+
+/// What may be deleted before a snapshot for which there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MakeRoom {
+    /// What the keep numbers let go once the new snapshot is there, oldest first, no more than
+    /// needed.
+    Expired,
+    /// Beyond that the oldest that only a keep number holds; never the newest good one, a pinned
+    /// or a suspect one, or one of the last two.
+    Oldest,
+    /// Nothing: the run is refused.
+    Never,
 }
 
 /// A day of the week.

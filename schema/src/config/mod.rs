@@ -9,7 +9,7 @@ mod notifications;
 mod text;
 
 pub use cloud::{Cloud, ProtonDrive, Provider, SyncMode};
-pub use local::{IfAbsent, Local, Weekday};
+pub use local::{IfAbsent, Local, MakeRoom, Weekday};
 pub use notifications::{Command, Email, Healthcheck, Monitoring, Notifications, Ntfy, Webhook};
 pub use text::{AbsolutePath, CalendarText, ConfigVersion, MaxDelete, Subset, TimeOfDay, fault};
 
@@ -125,6 +125,8 @@ mod tests {
         assert_eq!(config, Config::default());
         let json = serde_json::to_value(&config).unwrap();
         assert_eq!(json["local"]["keepDaily"], 7);
+        assert_eq!(json["local"]["keepLast"], 3);
+        assert_eq!(json["local"]["makeRoom"], "expired");
         assert_eq!(json["local"]["fileSystemUUID"], serde_json::Value::Null);
         assert_eq!(json["local"]["minSpaceGB"], 10);
         assert_eq!(json["schedule"]["onlyOnAC"], true);

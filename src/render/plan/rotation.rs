@@ -83,11 +83,15 @@ fn keep(page: &mut Page, kept: &Keep) {
 /// A reason in a word: the day, and the month, are those of the id beside it.
 fn why(kept: &Keep, reason: &KeepReason) -> String {
     match reason {
+        KeepReason::Last { of: 1 } => "last".to_owned(),
+        KeepReason::Last { of } => firm(&format!("last {of}")),
+        KeepReason::Hourly { hour } => firm(&format!("hourly of {}", hour.format("%H:%M"))),
         KeepReason::Daily { day } if *day == kept.id.local().date() => "daily".to_owned(),
         KeepReason::Weekly { week_start } => {
             firm(&format!("weekly of {}", week_start.format("%m-%d")))
         }
         KeepReason::Monthly { .. } => "monthly".to_owned(),
+        KeepReason::Yearly { year } => firm(&format!("yearly of {year:04}")),
         KeepReason::Newest => "newest".to_owned(),
         KeepReason::NewestComplete => firm("newest complete"),
         KeepReason::NewestVerified => firm("newest verified"),

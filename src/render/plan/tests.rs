@@ -239,7 +239,7 @@ fn withheld_deletions_are_told_with_their_reason() {
     ] {
         let text = shown(&of(steps.clone(), findings), &inventory(&json!({})));
         assert!(
-            text.contains("   spare   2025-01-09_02-00-00  daily    frees 1.2 GiB: not among"),
+            text.contains("   spare   2025-01-09_02-00-00  daily    frees 1.2 GiB: not of"),
             "{text}"
         );
         assert!(text.contains(said), "{text}");

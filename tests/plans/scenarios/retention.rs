@@ -43,6 +43,13 @@ pub(crate) fn all() -> Vec<Scenario> {
             World::nightly("2025-01-14", 3).at("2025-01-16T14:30:00+01:00"),
         ),
         (
+            "two-runs-on-one-day-both-stay-among-the-last",
+            World::nightly("2025-01-14", 3)
+                .at("2025-01-16T14:30:00+01:00")
+                .set("local.keepLast", json!(3)),
+        ),
+        ("hours-and-years-have-tiers-of-their-own", hours_and_years()),
+        (
             "without-dailies-only-the-newest-and-longer-tiers-stay",
             World::nightly("2025-01-13", 3).set("local.keepDaily", json!(0)),
         ),
@@ -203,6 +210,19 @@ fn lowered() -> World {
         world.next_night();
     }
     world.set("local.keepDaily", json!(1))
+}
+
+/// Runs every three hours over the turn of a year.
+fn hours_and_years() -> World {
+    let mut world = World::new("2024-12-31T12:00:00+01:00")
+        .set("local.keepLast", json!(2))
+        .set("local.keepHourly", json!(3))
+        .set("local.keepYearly", json!(2));
+    for _ in 0..6 {
+        world.run();
+        world.inventory.taken_at += chrono::TimeDelta::hours(3);
+    }
+    world
 }
 
 fn broken_links() -> World {
