@@ -107,18 +107,19 @@ pub(crate) fn inventory(
     now: DateTime<FixedOffset>,
     context: Context<'_>,
 ) -> Result<(Inventory, Option<Survey>)> {
-    inventory_for(settings, config, now, None, &BTreeMap::new(), context)
+    inventory_for(settings, config, now, None, &BTreeMap::new(), (context, true))
 }
 
 /// As [`inventory`], but without the sources where only the cloud steps are wanted; `unusable` are
-/// snapshots whose manifests could not be read a moment ago, with the reason.
+/// snapshots whose manifests could not be read a moment ago, with the reason. `to_run` says that a
+/// snapshot will be made from what is found.
 pub(crate) fn inventory_for(
     settings: &Settings,
     config: &Config,
     now: DateTime<FixedOffset>,
     only: Option<Part>,
     unusable: &BTreeMap<SnapshotId, String>,
-    context: Context<'_>,
+    (context, to_run): (Context<'_>, bool),
 ) -> Result<(Inventory, Option<Survey>)> {
     if !config.local.enable {
         if config.cloud.enable && only != Some(Part::Local) {
@@ -154,7 +155,7 @@ pub(crate) fn inventory_for(
         &mut destination,
         store.as_ref(),
         never,
-        context,
+        (context, to_run),
     )?;
     let inventory = inventory_of(settings, now, Some(destination))?;
     let inventory = Inventory {
@@ -177,9 +178,12 @@ fn look<'a>(
     destination: &mut DestinationState,
     store: Option<&'a Store>,
     never: Option<(u64, u64)>,
-    context: Context<'_>,
+    (context, to_run): (Context<'_>, bool),
 ) -> Result<Found<'a>> {
-    let choice = (&config.local).into();
+    let choice = scan::Choice {
+        sync: to_run,
+        ..(&config.local).into()
+    };
     loop {
         let basis = store.zip(planner::basis(destination, now));
         let basis = basis.map(|(store, basis)| (store, basis.id));

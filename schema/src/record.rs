@@ -51,6 +51,9 @@ pub struct SnapshotRecord {
     /// made, whatever clocks said; 0 for adopted ones and in older records.
     #[serde(default, skip_serializing_if = "crate::is_zero")]
     pub sequence: u64,
+    /// When the sources were read; none in older records, and where nothing tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<ReadSpan>,
     /// False when it was sealed with listed errors.
     pub complete: bool,
     /// Why it is suspect; empty for a good snapshot.
@@ -85,6 +88,15 @@ pub struct SnapshotRecord {
     /// could still be known then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record_rebuilt_at: Option<DateTime<FixedOffset>>,
+}
+
+/// When sources were read, by the machine's clock, which no option changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReadSpan {
+    /// Before their file systems were synced and the first folder was listed.
+    pub from: DateTime<FixedOffset>,
+    /// After the last of them was read.
+    pub until: DateTime<FixedOffset>,
 }
 
 /// Which engine made a snapshot.

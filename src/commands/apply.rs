@@ -332,7 +332,7 @@ impl<'a> Worker<'a> {
         let tries = i64::try_from(unusable.len()).unwrap_or_default();
         let now = self.now + TimeDelta::seconds(tries);
         let (inventory, survey) =
-            take::inventory_for(settings, config, now, options.only, unusable, context)?;
+            take::inventory_for(settings, config, now, options.only, unusable, (context, true))?;
         let plan = planner::plan(config, &inventory, options);
         self.bar.clear();
         if let Some(before) = before.take() {

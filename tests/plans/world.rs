@@ -292,6 +292,7 @@ impl World {
                             sealed_at,
                             day: step.day,
                             sequence: 0,
+                            read: None,
                             complete: true,
                             suspect: vec![],
                             basis: basis.map(|basis| basis.id),

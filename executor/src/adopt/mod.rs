@@ -191,6 +191,7 @@ fn one(
         sealed_at: context.clock.now(),
         day: tree.day,
         sequence: 0,
+        read: None,
         complete: totals.errors == 0,
         suspect: Vec::new(),
         basis,

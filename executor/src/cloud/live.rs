@@ -107,6 +107,7 @@ pub fn survey(
         sealed_at: context.clock.now(),
         day: plan.created_at.date_naive(),
         sequence: 0,
+        read: None,
         complete: totals.errors == 0 && sources.iter().all(|source| source.present),
         suspect: Vec::new(),
         basis: None,

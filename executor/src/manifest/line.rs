@@ -91,6 +91,9 @@ impl Entry {
         if self.torn {
             line.extend_from_slice(b" torn");
         }
+        if self.unread {
+            line.extend_from_slice(b" unread");
+        }
         if self.absent {
             line.extend_from_slice(b" absent");
         }
@@ -135,6 +138,7 @@ impl Entry {
             xattrs_digest: None,
             xattrs_kept: Attributes::new(),
             torn: false,
+            unread: false,
             absent: false,
             immutable: false,
             append_only: false,
@@ -177,6 +181,7 @@ impl Entry {
                     entry.xattrs_digest = Some(Digest::from_hex(value).ok_or_else(bad)?);
                 }
                 b"torn" => entry.torn = true,
+                b"unread" => entry.unread = true,
                 b"absent" => entry.absent = true,
                 // Words of later versions are passed over, as mtree's readers do.
                 _ => {
@@ -339,6 +344,7 @@ mod tests {
             xattrs_digest: Some(Digest::of(b"y")),
             xattrs_kept: vec![(b"user.a b".to_vec(), b"\0\xff".to_vec())],
             torn: true,
+            unread: true,
             absent: true,
             immutable: true,
             append_only: true,

@@ -7,7 +7,8 @@
 //! compressed with zstd, read and written as a stream. Words beyond mtree's own: `ctime` (the
 //! source's, with `inode` the proof that a file is untouched), `stored` (the snapshot that first
 //! stored the content), `group` (names of one file share a number), `xattrsdigest`, `xattr.NAME`
-//! (a value that the destination could not hold, in hexadecimal), `torn`, `absent` (not stored as
+//! (a value that the destination could not hold, in hexadecimal), `torn`, `unread` (not all of it
+//! could be read: attributes, or the names in a folder), `absent` (not stored as
 //! an entry because the destination has no such kind). `flags` has chflags(1)'s names for what
 //! Linux calls immutable (`schg`) and append-only (`sappnd`): reported, and never set on a snapshot,
 //! which could not be deleted then.
@@ -87,6 +88,8 @@ pub struct Entry {
     pub xattrs_kept: Attributes,
     /// It kept changing while it was read.
     pub torn: bool,
+    /// Its attributes, or the names in it, could not be read.
+    pub unread: bool,
     /// The destination could not hold an entry of this kind.
     pub absent: bool,
     /// The source could not be changed at all.
@@ -123,6 +126,7 @@ impl Entry {
             xattrs_digest: None,
             xattrs_kept: Attributes::new(),
             torn: false,
+            unread: false,
             absent: false,
             immutable: stat.immutable,
             append_only: stat.append_only,
@@ -155,11 +159,12 @@ impl Entry {
             && !self.absent
     }
 
-    /// Whether a source is surely untouched since this entry was made: the same inode, and the
-    /// kernel would have moved `ctime` with any change.
+    /// Whether a source has the inode, the looks and the `ctime` of this entry. Whether that proves
+    /// that nothing was done to it depends on when it was read: [`crate::survey::Since`].
     #[must_use]
     pub fn untouched(&self, stat: &Stat) -> bool {
-        self.looks_like(stat) && self.ino == stat.ino && self.ctime == stat.ctime && !self.torn
+        let whole = !self.torn && !self.unread;
+        self.looks_like(stat) && self.ino == stat.ino && self.ctime == stat.ctime && whole
     }
 }
 

@@ -4,11 +4,13 @@ use std::{
     collections::HashSet,
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt as _,
+    path::PathBuf,
 };
 
+use chrono::Local;
 use rustix::io::Errno;
 use schema::{
-    config::{AbsolutePath, Local},
+    config::{self, AbsolutePath},
     escape,
     inventory::{NotHeld, Presence, SourceScan, SourceState},
     pattern::Excludes,
@@ -21,8 +23,13 @@ use crate::{
     error::{Error, Result, reason},
     event::{Context, Event, Phase, Progress},
     manifest::{Cursor, Reader},
-    survey::{Bounds, FoundSource, Met, Search, Survey, Surveyed, Told, survey_source},
-    sys::{Folder, Kind, Stat, mounts, path_order, resolve::resolve},
+    survey::{Bounds, FoundSource, Met, Search, Survey, Surveyed, Told, survey_source, sync},
+    sys::{
+        Folder, Kind, Stat,
+        mounts::{self, Mount},
+        path_order,
+        resolve::resolve,
+    },
 };
 
 /// Entries that are listed with what is wrong with them; more are only counted.
@@ -41,6 +48,9 @@ pub struct Choice<'a> {
     pub exclude_patterns: &'a [String],
     /// Do not cross mount points below a source.
     pub one_file_system: bool,
+    /// Have their file systems written to the disk first, because a snapshot is made of what is
+    /// found.
+    pub sync: bool,
 }
 
 /// Sources, each once, in the order of manifests, so that one pass over a manifest serves all.
@@ -53,12 +63,13 @@ pub(crate) fn in_order<'a>(
     order
 }
 
-impl<'a> From<&'a Local> for Choice<'a> {
-    fn from(local: &'a Local) -> Self {
+impl<'a> From<&'a config::Local> for Choice<'a> {
+    fn from(local: &'a config::Local) -> Self {
         Self {
             sources: local.sources.iter().collect(),
             exclude_patterns: &local.exclude_patterns,
             one_file_system: local.one_file_system,
+            sync: false,
         }
     }
 }
@@ -69,6 +80,7 @@ impl<'a> From<&'a SnapshotStep> for Choice<'a> {
             sources: step.sources.iter().map(|source| &source.path).collect(),
             exclude_patterns: &step.exclude_patterns,
             one_file_system: step.one_file_system,
+            sync: true,
         }
     }
 }
@@ -85,6 +97,8 @@ pub fn sources(
     never: Option<(u64, u64)>,
     context: Context<'_>,
 ) -> Result<(Vec<SourceState>, Survey)> {
+    // Before anything is looked at: what is touched from now on is looked at once more next time.
+    let from = Local::now().fixed_offset();
     let excludes = Excludes::new(choice.exclude_patterns)
         .map_err(|fault| Error::failed(format!("local.excludePatterns: {fault}")))?;
     let bounds = Bounds {
@@ -93,6 +107,9 @@ pub fn sources(
         never,
     };
     let order = in_order(choice.sources.iter().copied());
+    if choice.sync {
+        sync::file_systems(file_systems(&order, &bounds), context)?;
+    }
     let mut look = Look {
         bounds,
         can,
@@ -129,6 +146,7 @@ pub fn sources(
         None => Default::default(),
     };
     let mut survey = Survey {
+        from,
         sources: surveyed,
         moves,
     };
@@ -139,6 +157,50 @@ pub fn sources(
     });
     let found = found.into_iter().map(|(state, _)| state).collect();
     Ok((found, survey))
+}
+
+/// A path on each of the file systems that will be looked at, by the table of mounts alone: what is
+/// passed over or excluded is not touched.
+fn file_systems(sources: &[&AbsolutePath], bounds: &Bounds<'_>) -> Vec<PathBuf> {
+    let all = mounts::mounts().unwrap_or_default();
+    let mut devices = HashSet::new();
+    let mut paths = Vec::new();
+    for source in sources {
+        let path = source.as_str().trim_end_matches('/').as_bytes();
+        let below = |mount: &&Mount| {
+            let rest = mount.mount_point.strip_prefix(path);
+            let rest = rest.and_then(|rest| rest.strip_prefix(b"/"));
+            rest.is_some_and(|rest| {
+                let mut ends = rest.iter().enumerate();
+                let mut above =
+                    std::iter::from_fn(|| ends.find(|(_, byte)| **byte == b'/').map(|(at, _)| at));
+                let excluded = |end: usize| bounds.excludes.matches(&rest[..end], true).is_some();
+                !rest.is_empty() && !above.any(excluded) && !excluded(rest.len())
+            })
+        };
+        // The last one of a place is the one that is seen.
+        let around = |mount: &&Mount| {
+            let rest = path.strip_prefix(mount.mount_point.as_slice());
+            let rest = rest.filter(|rest| rest.is_empty() || rest.starts_with(b"/"));
+            rest.is_some() || mount.mount_point == b"/"
+        };
+        let own = all.iter().filter(around);
+        let own = own
+            .enumerate()
+            .max_by_key(|(at, mount)| (mount.mount_point.len(), *at));
+        if own.is_none_or(|(_, mount)| devices.insert(mount.device.as_str())) {
+            paths.push(source.as_path().to_owned());
+        }
+        if bounds.one_file_system {
+            continue;
+        }
+        for mount in all.iter().filter(below) {
+            if devices.insert(mount.device.as_str()) {
+                paths.push(OsStr::from_bytes(&mount.mount_point).into());
+            }
+        }
+    }
+    paths
 }
 
 /// Takes what only moved out of what is predicted to be copied.
@@ -355,9 +417,10 @@ impl Count<'_> {
                 let entry = basis
                     .find_passing(&self.here, &mut |entry| search.gone(entry))
                     .map_err(unreadable_manifest)?;
+                // What only may have changed is read and compared, and mostly has not.
                 let untouched = entry
                     .as_ref()
-                    .is_some_and(|entry| entry.untouched(stat) && !entry.absent);
+                    .is_some_and(|entry| entry.looks_like(stat) && !entry.torn && !entry.absent);
                 // Another file at a path that the basis has: its own file may be elsewhere now.
                 let displaced = entry.filter(|entry| entry.ino != stat.ino);
                 if !untouched && let Some(entry) = displaced {

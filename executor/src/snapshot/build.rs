@@ -16,6 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::{DateTime, FixedOffset};
 use rustix::io::Errno;
 use schema::{
     SnapshotId,
@@ -38,7 +39,7 @@ use crate::{
     flush::Flusher,
     manifest::{Cursor, Entry, FILE_NAME, Writer},
     store::{Store, record_path},
-    survey::{Record, Survey, Surveyed},
+    survey::{Record, Since, Survey, Surveyed, nanos},
     sys::{Folder, Kind},
 };
 
@@ -55,6 +56,8 @@ pub(super) struct Built {
     pub(super) totals: SnapshotTotals,
     pub(super) stored_by: BTreeMap<SnapshotId, u64>,
     pub(super) unchanged_files: u64,
+    /// When the sources began to be read.
+    pub(super) read_from: DateTime<FixedOffset>,
     pub(super) sources: Vec<SourceRecord>,
     pub(super) problems: Vec<Problem>,
 }
@@ -72,15 +75,22 @@ pub(super) fn build(
         Error::failed(format!("{} has no destination.json", store.path))
             .hint("run `backup apply` again: it sets the destination up")
     })?;
-    let (log, copied) = CopiedLog::open(&started.records)
+    let (mut log, copied) = CopiedLog::open(&started.records)
         .map_err(|error| store.io("open", "the log of copied files", error))?;
+    log.begin_run(nanos(survey.from))
+        .map_err(|error| store.io("write", "the log of copied files", error))?;
     let basis = step
         .basis
         .as_ref()
         .map(|from| store.snapshot(from.home, from.id))
         .transpose()?
         .map(Folder::top);
-    let Survey { sources, moves } = survey;
+    let Survey {
+        from: read_from,
+        sources,
+        moves,
+    } = survey;
+    let since = since(store, step)?;
     let shop = Shop {
         store,
         step,
@@ -91,6 +101,8 @@ pub(super) fn build(
         basis,
         copied,
         moves,
+        since,
+        read_from: nanos(read_from),
         given: Mutex::default(),
         shares_nothing: Mutex::default(),
         copiers: Mutex::default(),
@@ -114,7 +126,16 @@ pub(super) fn build(
         |error| unsynced(&shop, error),
         || crew::work(threads, &mut builder, &|job| shop.work(job)),
     );
-    builder.end(result, started)
+    builder.end(result, started, read_from)
+}
+
+/// When the basis' sources were read.
+fn since(store: &Store, step: &SnapshotStep) -> Result<Since> {
+    let Some(basis) = &step.basis else {
+        return Ok(Since::never());
+    };
+    let record = store.record(basis.id)?;
+    Ok(record.as_ref().map_or_else(Since::never, Since::of))
 }
 
 /// The disk did not take what was written. Never tried again into success.
@@ -232,7 +253,12 @@ impl<'a> Builder<'a> {
     }
 
     /// The tree, unless the work ended early.
-    fn end(mut self, result: Result<()>, started: &Started) -> Result<Built> {
+    fn end(
+        mut self,
+        result: Result<()>,
+        started: &Started,
+        read_from: DateTime<FixedOffset>,
+    ) -> Result<Built> {
         let store = self.shop.store;
         let io = |error| store.io("write", "the log of copied files", error);
         if let Err(error) = result {
@@ -257,6 +283,7 @@ impl<'a> Builder<'a> {
             totals: self.tally.totals,
             stored_by: self.tally.stored_by,
             unchanged_files: self.tally.unchanged_files,
+            read_from,
             sources: self.records,
             problems: self.tally.problems,
         })

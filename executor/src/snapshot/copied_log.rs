@@ -27,6 +27,8 @@ const RECORD: usize = 76;
 const CHECKPOINT: u64 = 0;
 /// The first record: the numbers that the log and its folder had when it was begun.
 const BEGIN: u64 = u64::MAX;
+/// Begins what one run copied: when it began to read the sources.
+const READ_FROM: u64 = u64::MAX - 1;
 
 /// A file that was copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub(super) struct CopiedFile {
     pub(super) source_ino: u64,
     /// The source's change time when it was read.
     pub(super) source_ctime: Nanos,
+    /// When the run that copied it began to read the sources; long ago in older logs.
+    pub(super) read_from: Nanos,
     /// Whether it is on disk for sure.
     pub(super) durable: bool,
 }
@@ -65,11 +69,17 @@ impl CopiedLog {
         let mut copied = HashMap::new();
         let mut fresh = Vec::new();
         let mut good = 0;
+        let mut read_from = Nanos::MIN;
         for record in bytes.chunks_exact(RECORD) {
-            let Some((ino, found)) = decode(record) else {
+            let Some((ino, mut found)) = decode(record) else {
                 break;
             };
             good += RECORD;
+            if ino == READ_FROM {
+                read_from = found.source_ctime;
+                continue;
+            }
+            found.read_from = read_from;
             if ino == BEGIN {
                 continue;
             }
@@ -92,6 +102,14 @@ impl CopiedLog {
             file.write_all(&begin)?;
         }
         Ok((Self { file }, copied))
+    }
+
+    /// Begins a run: what is recorded from now on was copied from sources that were looked at from
+    /// this time on.
+    pub(super) fn begin_run(&mut self, read_from: Nanos) -> std::io::Result<()> {
+        self.file
+            .write_all(&encode(READ_FROM, 0, read_from, Digest([0; 32])))?;
+        self.file.flush()
     }
 
     /// Records a file that was copied.
@@ -149,6 +167,7 @@ fn decode(record: &[u8]) -> Option<(u64, CopiedFile)> {
         digest: Digest(body[32..64].try_into().ok()?),
         source_ino: u64::from_le_bytes(body[8..16].try_into().ok()?),
         source_ctime: Nanos::from_le_bytes(body[16..32].try_into().ok()?),
+        read_from: Nanos::MIN,
         durable: false,
     };
     Some((u64::from_le_bytes(body[..8].try_into().ok()?), found))
@@ -177,6 +196,7 @@ mod tests {
         assert!(empty.is_empty());
         log.record(&copy(7, &source)).unwrap();
         log.checkpoint().unwrap();
+        log.begin_run(source.ctime).unwrap();
         log.record(&copy(8, &source)).unwrap();
         log.record(&copy(9, &source)).unwrap();
         log.flush().unwrap();
@@ -195,6 +215,8 @@ mod tests {
         assert!(copied[&7].durable);
         assert!(!copied[&8].durable);
         assert_eq!(copied[&8].source_ctime, source.ctime);
+        assert_eq!(copied[&7].read_from, Nanos::MIN);
+        assert_eq!(copied[&8].read_from, source.ctime);
 
         forget_unsynced(&dir).unwrap();
         let (_, copied) = CopiedLog::open(&dir).unwrap();

@@ -32,12 +32,13 @@ const WORTH_SHARING: u64 = 64 << 10;
 pub(super) enum Content<'a> {
     /// The source.
     Source,
-    /// The file of the same name in this folder of the basis, which this entry describes.
+    /// The source, if it is what the file of the same name in this folder of the basis has, which
+    /// this entry describes: then its blocks are shared.
     Basis(&'a Dir, &'a Entry),
 }
 
-/// Copies a file. `None` where it was listed as a problem; for content of the basis also where the
-/// basis does not have it after all.
+/// Copies a file. `None` where it was listed as a problem; for content of the basis also where it
+/// is not the basis' content, or no blocks can be shared.
 pub(super) fn copy(
     worker: &mut Worker<'_>,
     item: &Item,
@@ -46,6 +47,7 @@ pub(super) fn copy(
     content: Content<'_>,
 ) -> Result<Option<Stored>> {
     let name = &item.name;
+    let mut read_before = None;
     for attempt in 1..=TRIES {
         let opened = worker.source(item).and_then(|(dir, name)| dir.file(name));
         let from = match opened {
@@ -76,8 +78,14 @@ pub(super) fn copy(
         let after = stat_of(worker, &from)?;
         // A name that was taken away, as when another file is renamed over it, changes no content.
         let same_content = after.size == before.size && after.mtime == before.mtime;
-        let steady = same_content && (after.ctime == before.ctime || after.nlink < before.nlink);
+        // Nor does whatever moves the change time while the same is read twice; some file systems
+        // make one up at each look.
+        let same_again =
+            entry.digest.is_some() && read_before == Some((entry.digest, before.mtime));
+        let steady = same_content
+            && (after.ctime == before.ctime || after.nlink < before.nlink || same_again);
         if !steady && attempt < TRIES {
+            read_before = Some((entry.digest, before.mtime));
             remove(worker, new, item)?;
             continue;
         }
@@ -134,7 +142,7 @@ fn copy_once(
     };
     let filled = match content {
         Content::Source => from_source(worker, from, &to, before),
-        Content::Basis(dir, entry) => match from_basis(worker, item, dir, entry, &to) {
+        Content::Basis(dir, entry) => match from_basis(worker, item, dir, entry, from, &to) {
             // It is copied from its source then.
             Ok(None) => {
                 remove(worker, new, item)?;
@@ -167,10 +175,8 @@ fn copy_once(
     let attributes = match attributes::of_fd(from) {
         Ok(attributes) => attributes,
         Err(error) => {
-            worker.problem(
-                ProblemKind::Metadata,
-                format!("cannot read its attributes: {}", reason(&error.into())),
-            );
+            entry.unread = true;
+            worker.attributes_not_read(error);
             Attributes::new()
         }
     };
@@ -204,38 +210,35 @@ fn from_source(
     Ok((copied.bytes, copied.digest))
 }
 
-/// Copies from the basis; none where the basis does not have what its manifest says.
+/// Shares the blocks of the basis' file, if the source is read to have that content. Whoever changes
+/// a mode may have changed the content before, and put its time back.
 fn from_basis(
     worker: &mut Worker<'_>,
     item: &Item,
     dir: &Dir,
     entry: &Entry,
+    source: &File,
     to: &File,
 ) -> std::result::Result<Option<(u64, Digest)>, CopyError> {
-    let (Some(digest), Ok(from)) = (entry.digest, dir.file(&item.name)) else {
+    let (Some(digest), Ok(stored)) = (entry.digest, dir.file(&item.name)) else {
         return Ok(None);
     };
-    let Ok(found) = Stat::of_fd(&from) else {
+    let Ok(found) = Stat::of_fd(&stored) else {
         return Ok(None);
     };
-    if found.kind != Kind::File || found.size != entry.size || worker.shop.never_link(found.ino) {
+    if found.kind != Kind::File
+        || found.size != entry.size
+        || found.size < WORTH_SHARING
+        || worker.shop.never_link(found.ino)
+        || !worker.share(&stored, to, found.dev)
+    {
         return Ok(None);
-    }
-    if found.size >= WORTH_SHARING && worker.share(&from, to, found.dev) {
-        return Ok(Some((found.size, digest)));
     }
     let shop = worker.shop;
     let sparse = found.allocated < found.size;
-    let mut wrote = |length| shop.wrote(length);
-    match worker
-        .copier
-        .copy(&from, to, sparse, found.size, &mut wrote)
-    {
-        Ok(copied) if copied.digest == digest => Ok(Some((copied.bytes, digest))),
-        // Damaged: the source has the content.
-        Ok(_) | Err(CopyError::Read(_)) => Ok(None),
-        Err(error) => Err(error),
-    }
+    let mut check = |_| shop.check();
+    let read = worker.copier.digest(source, sparse, &mut check)?;
+    Ok((read.digest == digest).then_some((found.size, digest)))
 }
 
 fn reopen(file: &File) -> std::io::Result<File> {

@@ -18,6 +18,7 @@ use crate::{
     copy::CopyError,
     error::{Error, Result},
     manifest::{Entry, xattrs_digest},
+    survey::Change,
     sys::{Dir, Kind, Stat, attributes},
 };
 
@@ -110,7 +111,7 @@ fn store(worker: &mut Worker<'_>, item: &Item, new: &Dir, stat: &Stat) -> Result
     if let Some(stored) = kept::kept_copy(worker, item, new, stat)? {
         return Ok(Some(stored));
     }
-    // Only mode, owner or attributes changed: the basis has the content, and is at hand.
+    // Mode, owner or attributes changed: the basis may have the content, to share its blocks.
     if let Some(entry) = basis
         && entry.same_content(stat)
         && !entry.looks_like(stat)
@@ -157,12 +158,13 @@ fn link_to_first(worker: &mut Worker<'_>, item: &Item, new: &Dir, first: &First)
 
 /// Whether the source is as the basis has it: surely untouched, or the same when read.
 fn unchanged(worker: &mut Worker<'_>, item: &Item, entry: &Entry, stat: &Stat) -> Result<bool> {
-    if entry.untouched(stat) {
-        return Ok(true);
+    match worker.shop.since.change(entry, stat) {
+        Change::Untouched => Ok(true),
+        // A rename, another link, a restored source, a file system whose inode numbers do not last,
+        // or it was touched while the basis was made.
+        Change::Perhaps => same_when_read(worker, item, entry, stat),
+        Change::Surely => Ok(false),
     }
-    // Same looks, but the kernel says that something was done to it: only reading tells. A rename,
-    // another link or a restored source do this.
-    Ok(entry.looks_like(stat) && !entry.torn && same_when_read(worker, item, entry, stat)?)
 }
 
 /// Whether the source has the content and the attributes of an entry, by reading it.
@@ -185,18 +187,25 @@ fn read(worker: &mut Worker<'_>, item: &Item, stat: &Stat) -> Result<Option<Dige
     let Ok(file) = worker.source(item).and_then(|(dir, name)| dir.file(name)) else {
         return Ok(None);
     };
-    let is_it = |found: Stat| {
-        found.kind == Kind::File && found.same_inode(stat) && found.ctime == stat.ctime
-    };
-    if !Stat::of_fd(&file).is_ok_and(is_it) {
+    // What stands there now is read and compared, whatever its inode number, which not every file
+    // system keeps from one look to the next.
+    let looks = Entry::of(&[], stat);
+    let Some(before) = Stat::of_fd(&file)
+        .ok()
+        .filter(|found| looks.looks_like(found))
+    else {
         return Ok(None);
-    }
-    let attributes = attributes::of_fd(&file).unwrap_or_default();
+    };
+    // Whose attributes cannot be read is not known to be the same: that is listed by who copies it.
+    let Ok(attributes) = attributes::of_fd(&file) else {
+        return Ok(None);
+    };
     let shop = worker.shop;
     let sparse = stat.allocated < stat.size;
     let read = worker.copier.digest(&file, sparse, &mut |_| shop.check());
+    let steady = |found: Stat| looks.looks_like(&found) && found.ctime == before.ctime;
     match read {
-        Ok(read) if Stat::of_fd(&file).is_ok_and(is_it) => {
+        Ok(read) if Stat::of_fd(&file).is_ok_and(steady) => {
             Ok(Some((read.digest, xattrs_digest(&attributes))))
         }
         Err(CopyError::Ended(error)) => Err(error),
@@ -218,7 +227,8 @@ fn link_moved(
     }
     if let Some(entry) = shop.moves.surely(stat) {
         // A folder above was renamed: nothing was done to the file itself.
-        let same = entry.ctime == stat.ctime || same_when_read(worker, item, entry, stat)?;
+        let same =
+            shop.since.moved_untouched(entry, stat) || same_when_read(worker, item, entry, stat)?;
         if same && let Some(stored) = link_elsewhere(worker, item, new, entry, stat)? {
             return Ok(Some(stored));
         }
@@ -288,7 +298,7 @@ fn link(
     let whole =
         found.kind == Kind::File && found.size == entry.size && shop.is_time(&found, entry.mtime);
     // Only of a file that surely stayed where it was nobody else can be given the inode.
-    let stayed = entry.untouched(stat) && entry.path == worker.path();
+    let stayed = shop.since.untouched(entry, stat) && entry.path == worker.path();
     let asks = !stayed || stat.nlink > 1 || entry.group.is_some();
     if !whole
         || shop.never_link(found.ino)
@@ -322,6 +332,8 @@ fn link(
         ctime: stat.ctime,
         immutable: stat.immutable,
         append_only: stat.append_only,
+        // It was read wholly now, or it would not have been found to be the same.
+        unread: false,
         ..entry.clone()
     };
     Ok(Some(Stored {

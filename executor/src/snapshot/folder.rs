@@ -46,14 +46,14 @@ pub(super) fn enter(
     }
     let basis = item.basis.as_deref();
     // The kernel moves the change time with any change of an attribute.
-    let attributes = if basis.is_some_and(|basis| basis.untouched(stat))
-        && basis.is_some_and(|basis| basis.xattrs_digest.is_none())
-    {
-        Attributes::new()
-    } else {
-        attributes_of(worker, child)
+    let untouched = basis.filter(|basis| worker.shop.since.untouched(basis, stat));
+    let attributes = match untouched {
+        Some(basis) if basis.xattrs_digest.is_none() => Some(Attributes::new()),
+        _ => attributes_of(worker, child),
     };
     let mut entry = Entry::of(worker.path(), stat);
+    entry.unread = attributes.is_none();
+    let attributes = attributes.unwrap_or_default();
     entry.xattrs_digest = xattrs_digest(&attributes);
     // What may not be held stands in the manifest.
     entry.xattrs_kept.clone_from(&attributes);
@@ -84,7 +84,7 @@ fn lose(worker: &mut Worker<'_>, child: &Place, because: &str) -> Result<()> {
 
 /// Takes over the metadata of `/` for the tree's own folder.
 pub(super) fn root(worker: &mut Worker<'_>, item: &Item, stat: &Stat) {
-    let attributes = attributes_of(worker, &item.place);
+    let attributes = attributes_of(worker, &item.place).unwrap_or_default();
     let mut end = item.place.end();
     end.attributes = attributes;
     if let Some(entry) = &mut end.entry {
@@ -92,22 +92,19 @@ pub(super) fn root(worker: &mut Worker<'_>, item: &Item, stat: &Stat) {
     }
 }
 
-fn attributes_of(worker: &mut Worker<'_>, place: &Place) -> Attributes {
+/// The attributes of the source's folder; none where they could not be read.
+fn attributes_of(worker: &mut Worker<'_>, place: &Place) -> Option<Attributes> {
     let Some(source) = &place.source else {
-        return Attributes::new();
+        return Some(Attributes::new());
     };
     match source.open().and_then(attributes::of_fd) {
-        Ok(attributes) => attributes,
-        // Its content will tell.
-        Err(Errno::NOENT | Errno::STALE | Errno::NOTDIR | Errno::LOOP) => Attributes::new(),
-        // It was listed as unreadable, or is a mount point that is not entered.
-        Err(Errno::ACCESS) => Attributes::new(),
+        Ok(attributes) => Some(attributes),
+        // Its content will tell; or it was listed as unreadable, or is a mount point that is not
+        // entered.
+        Err(Errno::NOENT | Errno::STALE | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS) => None,
         Err(error) => {
-            worker.problem(
-                ProblemKind::Metadata,
-                format!("cannot read its attributes: {}", reason(&error.into())),
-            );
-            Attributes::new()
+            worker.attributes_not_read(error);
+            None
         }
     }
 }

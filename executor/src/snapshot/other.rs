@@ -26,7 +26,7 @@ pub(super) fn other(
         return Ok(());
     };
     let basis = item.basis.as_deref();
-    let untouched = basis.filter(|basis| basis.untouched(stat) && !basis.absent);
+    let untouched = basis.filter(|basis| worker.shop.since.untouched(basis, stat));
     let mut entry = Entry::of(worker.path(), stat);
     let mut attributes = attributes::Attributes::new();
     if let Some(basis) = untouched.filter(|basis| basis.xattrs_digest.is_none()) {
@@ -52,7 +52,17 @@ pub(super) fn other(
                 }
             }
         }
-        attributes = attributes::of_entry(&dir, name).unwrap_or_default();
+        match attributes::of_entry(&dir, name) {
+            Ok(found) => attributes = found,
+            Err(Errno::NOENT | Errno::STALE | Errno::NOTDIR | Errno::LOOP) => {
+                worker.vanished();
+                return Ok(());
+            }
+            Err(error) => {
+                entry.unread = true;
+                worker.attributes_not_read(error);
+            }
+        }
         entry.xattrs_digest = xattrs_digest(&attributes);
     }
     entry.group = group.map(|group| group.number);

@@ -5,11 +5,12 @@
 
 use std::ffi::OsStr;
 
+use chrono::Local;
 use rustix::io::Errno;
 use schema::{
     Tier,
     plan::{SnapshotStep, SuspectWhen},
-    record::{FORMAT_VERSION, SnapshotRecord},
+    record::{FORMAT_VERSION, ReadSpan, SnapshotRecord},
 };
 
 use super::{
@@ -58,6 +59,10 @@ pub(super) fn seal(
         sealed_at: context.clock.now(),
         day: step.day,
         sequence: sequence(store, step)?,
+        read: Some(ReadSpan {
+            from: built.read_from,
+            until: Local::now().fixed_offset(),
+        }),
         complete: totals.errors == 0 && totals.torn == 0 && built.sources.iter().all(|s| s.present),
         suspect,
         basis: step.basis.as_ref().map(|basis| basis.id),

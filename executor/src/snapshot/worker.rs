@@ -31,8 +31,8 @@ use crate::{
     flush::Flusher,
     manifest::{Entry, MOST_KEPT},
     store::Store,
-    survey::Moves,
-    sys::{Dir, Folder, Owners, Stat, attributes::Attributes},
+    survey::{Moves, Since, is_recent},
+    sys::{Dir, Folder, Owners, Stat, attributes::Attributes, stat::Nanos},
 };
 
 /// Bytes written between two looks at the free space.
@@ -52,6 +52,10 @@ pub(super) struct Shop<'a> {
     /// What an interrupted run copied, by the copies' inode numbers.
     pub(super) copied: HashMap<u64, CopiedFile>,
     pub(super) moves: Moves,
+    /// When the basis' sources were read, which says what is unchanged since.
+    pub(super) since: Since,
+    /// When this run's sources were looked at.
+    pub(super) read_from: Nanos,
     /// Which source inode a basis inode was linked for, where others may ask for it: two files must
     /// not become one because they are alike.
     pub(super) given: Mutex<HashMap<u64, (u64, u64)>>,
@@ -109,6 +113,10 @@ impl Shop<'_> {
     /// on disk for sure.
     pub(super) fn copied_before(&self, stat: &Stat, copy: &Stat) -> Option<(Digest, bool)> {
         let found = self.copied.get(&copy.ino)?;
+        // Touched while that run looked at it: it may have been touched once more after it was read.
+        if found.read_from != self.read_from && is_recent(stat, found.read_from) {
+            return None;
+        }
         (found.source_ino == stat.ino && found.source_ctime == stat.ctime && copy.size == stat.size)
             .then_some((found.digest, found.durable))
     }
@@ -352,6 +360,14 @@ impl<'w> Worker<'w> {
     /// The entry at hand was there and then was not.
     pub(super) fn vanished(&mut self) {
         self.problem(ProblemKind::Vanished, "was there and then was not");
+    }
+
+    /// The attributes of the entry at hand cannot be read, which is listed.
+    pub(super) fn attributes_not_read(&mut self, error: Errno) {
+        self.problem(
+            ProblemKind::Metadata,
+            format!("cannot read its attributes: {}", reason(&error.into())),
+        );
     }
 
     /// The entry at hand cannot be read: it is gone, or listed as unreadable.

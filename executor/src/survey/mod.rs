@@ -7,15 +7,19 @@
 mod ahead;
 mod moves;
 mod record;
+mod since;
+pub(crate) mod sync;
 mod walk;
 
 use std::ffi::OsString;
 
+use chrono::{DateTime, FixedOffset};
 use schema::{config::AbsolutePath, pattern::Excludes};
 
 pub use moves::Moves;
 pub(crate) use moves::Search;
 pub use record::{Met, Record};
+pub use since::{Change, Since, is_recent, nanos};
 pub(crate) use walk::{Told, survey_source};
 
 use crate::sys::{Dir, Stat};
@@ -34,6 +38,8 @@ pub struct Bounds<'a> {
 /// What was found in all sources.
 #[derive(Debug)]
 pub struct Survey {
+    /// When it was begun, by this machine's clock.
+    pub from: DateTime<FixedOffset>,
     /// The sources in the manifest's order.
     pub sources: Vec<Surveyed>,
     /// What moved within the sources since the basis.

@@ -169,7 +169,8 @@ impl Builder<'_> {
                 let basis = self.find(&path)?;
                 let group = self.group(&stat);
                 if stat.kind == Kind::File {
-                    if !basis.as_ref().is_some_and(|basis| basis.untouched(&stat)) {
+                    let untouched = |basis: &Box<Entry>| self.shop.since.untouched(basis, &stat);
+                    if !basis.as_ref().is_some_and(untouched) {
                         self.job.bytes += stat.size;
                     }
                     let what = What::File(stat, group);
