@@ -20,6 +20,8 @@ pub(crate) mod seal;
 mod start;
 mod worker;
 
+use chrono::{DateTime, FixedOffset, Local};
+use copied_log::CopiedLog;
 use schema::{
     amount,
     journal::{Outcome, Problem, ProblemKind, Sealed, Status},
@@ -32,7 +34,7 @@ use crate::{
     event::Context,
     scan,
     store::Store,
-    survey::Survey,
+    survey::{Survey, nanos},
 };
 
 /// Problems listed in a record; more are only counted.
@@ -63,6 +65,7 @@ pub fn run(
         rsync::end_orphans(store)?;
     }
     let mut survey = survey;
+    let mut began = None;
     let heard = match step.engine {
         Engine::BuiltIn => None,
         Engine::Adopted => {
@@ -74,16 +77,18 @@ pub fn run(
         Engine::Rsync => {
             // rsync looks for itself, and what it saw later than the plan did is not to be removed.
             survey = None;
+            began = Some(begin(store, &started)?);
             let heard = rsync::fill(store, step, &started, context)?;
             // There is something to be made equal to the sources now.
             started.continued = true;
             Some(heard)
         }
     };
-    let survey = match survey {
+    let mut survey = match survey {
         Some(survey) => survey,
         None => look(store, step, context)?,
     };
+    survey.from = began.unwrap_or(survey.from);
     let mut built = build::build(store, run_id, step, &started, survey, context)?;
     if let Some(heard) = heard {
         heard.add_to(&mut built, &started.tree);
@@ -91,6 +96,15 @@ pub fn run(
     let record = seal::seal(store, run_id, step, &started, built, context)?;
     seal::publish(store, step, &record)?;
     Ok(outcome(&record))
+}
+
+/// Notes in the log of copied files that the sources are read from now on.
+fn begin(store: &Store, started: &start::Started) -> Result<DateTime<FixedOffset>> {
+    let now = Local::now().fixed_offset();
+    CopiedLog::open(&started.records)
+        .and_then(|(mut log, _)| log.begin_run(nanos(now)))
+        .map_err(|error| store.io("write", "the log of copied files", error))?;
+    Ok(now)
 }
 
 /// Looks at the sources.
