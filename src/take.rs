@@ -107,7 +107,14 @@ pub(crate) fn inventory(
     now: DateTime<FixedOffset>,
     context: Context<'_>,
 ) -> Result<(Inventory, Option<Survey>)> {
-    inventory_for(settings, config, now, None, &BTreeMap::new(), (context, true))
+    inventory_for(
+        settings,
+        config,
+        now,
+        None,
+        &BTreeMap::new(),
+        (context, true),
+    )
 }
 
 /// As [`inventory`], but without the sources where only the cloud steps are wanted; `unusable` are

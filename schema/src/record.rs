@@ -48,7 +48,7 @@ pub struct SnapshotRecord {
     /// The day it counts for in retention: the local date of its start.
     pub day: NaiveDate,
     /// One more than that of the snapshot it was hard-linked to: the order in which snapshots were
-    /// made, whatever clocks said; 0 for adopted ones and in older records.
+    /// made, whatever clocks said. An adopted one has that of the one before it; 0 in older records.
     #[serde(default, skip_serializing_if = "crate::is_zero")]
     pub sequence: u64,
     /// When the sources were read; none in older records, and where nothing tells.

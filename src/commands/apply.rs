@@ -331,8 +331,14 @@ impl<'a> Worker<'a> {
         // Each try is a run of its own, with a name of its own.
         let tries = i64::try_from(unusable.len()).unwrap_or_default();
         let now = self.now + TimeDelta::seconds(tries);
-        let (inventory, survey) =
-            take::inventory_for(settings, config, now, options.only, unusable, (context, true))?;
+        let (inventory, survey) = take::inventory_for(
+            settings,
+            config,
+            now,
+            options.only,
+            unusable,
+            (context, true),
+        )?;
         let plan = planner::plan(config, &inventory, options);
         self.bar.clear();
         if let Some(before) = before.take() {

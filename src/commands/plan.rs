@@ -39,7 +39,14 @@ pub(crate) fn run(arguments: &Plan, settings: &Settings, out: &Out) -> Result<u8
     };
     let (inventory, _) = {
         let none = BTreeMap::new();
-        take::inventory_for(settings, &config, now, options.only, &none, (context, false))?
+        take::inventory_for(
+            settings,
+            &config,
+            now,
+            options.only,
+            &none,
+            (context, false),
+        )?
     };
     bar.clear();
     let plan = planner::plan(&config, &inventory, &options);

@@ -182,6 +182,9 @@ fn one(
         bytes_read,
     } = read;
     let manifest_digest = manifest.finish().map_err(write)?;
+    // As new as what it follows: what was made since is newer, whatever is adopted later.
+    let before = basis.map(|id| store.record(id)).transpose()?.flatten();
+    let sequence = before.map_or(0, |before| before.sequence);
     let record = SnapshotRecord {
         format_version: FORMAT_VERSION,
         id: tree.id,
@@ -190,7 +193,7 @@ fn one(
         started_at: tree.started_at,
         sealed_at: context.clock.now(),
         day: tree.day,
-        sequence: 0,
+        sequence,
         read: None,
         complete: totals.errors == 0,
         suspect: Vec::new(),
