@@ -283,7 +283,8 @@ fn cloud(
     }
     let state = StateDir::open(&settings.state_dir)?;
     let remote = planner::cloud_remote(&config.cloud, &host_folder(config));
-    Ok(Some(scan::cloud(state.as_ref(), newest, &remote)))
+    let config_file = config.cloud.config_file.as_ref();
+    Ok(Some(scan::cloud(state.as_ref(), newest, &remote, config_file)))
 }
 
 /// An inventory without the sources, for plans that do not touch them.

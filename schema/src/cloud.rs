@@ -1,8 +1,9 @@
 //! What is known of the copies in the cloud: rclone as it was found, and what was uploaded.
 //!
 //! On the remote stand `<remotePath>/<hostname>/current` (the files), `history/<id>/<attempt>` (what
-//! an upload of snapshot `<id>` replaced or took away) and `manifests/<id>` (record and manifest of
-//! each uploaded snapshot, with modes, owners, links and attributes, which remotes do not keep).
+//! an upload of snapshot `<id>` replaced or took away; `history/<id>/moved-<attempt>.list` says what
+//! it moved within `current`) and `manifests/<id>` (record and manifest of each uploaded snapshot,
+//! with modes, owners, links and attributes, which remotes do not keep).
 
 use chrono::{DateTime, FixedOffset};
 use schemars::JsonSchema;
@@ -15,7 +16,7 @@ pub const FORMAT_VERSION: u32 = 1;
 
 /// Folder of the newest upload's files.
 pub const CURRENT: &str = "current";
-/// Folder of what uploads replaced or took away.
+/// Folder of what uploads replaced or took away, and of where they moved files.
 pub const HISTORY: &str = "history";
 /// Folder of the uploaded snapshots' records and manifests.
 pub const MANIFESTS: &str = "manifests";
@@ -52,6 +53,41 @@ pub struct UploadRecord {
     pub made_by: String,
     /// Files that the remote could not hold, the first thousand.
     pub not_uploaded: Vec<Problem>,
+    /// What was not taken away although the snapshot has it no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withheld: Option<Withheld>,
+    /// Digest of `kept.mtree.zst` beside this one: files of earlier uploads that are still in
+    /// `current` although the snapshot does not have them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_digest: Option<Digest>,
+}
+
+/// A guard that held back what an upload would have taken away, until a person agrees.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Withheld {
+    /// Files that stay in `current` although the snapshot does not have them.
+    pub files: u64,
+    /// Why, as a sentence.
+    pub because: String,
+    /// The upload that this one looked damaged beside, and that the next ones are judged by until a
+    /// person agrees; none where only `cloud.maxDelete` held them back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<SnapshotId>,
+}
+
+/// `manifests/owner-<machine>.json`: the machine whose copies these are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CloudOwner {
+    /// Format of this file.
+    pub format_version: u32,
+    /// Its host name.
+    pub host: String,
+    /// Digest of its machine-id.
+    pub machine: String,
+    /// When it began to copy here.
+    pub since: DateTime<FixedOffset>,
+    /// The program that wrote this, with its version.
+    pub made_by: String,
 }
 
 /// What this machine remembers of its copies on one remote.
@@ -66,6 +102,12 @@ pub struct CloudMemory {
     pub history: Vec<HistoryFolder>,
     /// Number of the newest attempt.
     pub attempt: u64,
+    /// When the last uploads ended by the clock of their run, the newest last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<DateTime<FixedOffset>>,
+    /// A person said that this machine goes on with another one's copies.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub take_over: bool,
 }
 
 /// A folder of history on the remote.
@@ -76,6 +118,9 @@ pub struct HistoryFolder {
     pub id: SnapshotId,
     /// When this machine first saw it, which is when the upload ended.
     pub since: DateTime<FixedOffset>,
+    /// What the clock said at that run and the two after it: no single clock is believed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seen: Vec<DateTime<FixedOffset>>,
 }
 
 /// The cloud as the inventory has it: without asking the remote.
@@ -89,6 +134,9 @@ pub struct CloudState {
     /// What the newest good snapshot has that the last upload has not; none where one of the two
     /// is not known.
     pub pending: Option<CloudChange>,
+    /// Whether rclone's configuration has the remote; none where that cannot be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub configured: Option<bool>,
 }
 
 /// The difference between an upload and a snapshot, in regular files.

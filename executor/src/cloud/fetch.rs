@@ -2,26 +2,19 @@
 //! destination, from which a restore works as from any other.
 //!
 //! Each file is compared with the manifest's digest. Where a file was replaced since, it is in the
-//! history of the first attempt after the snapshot's; so older snapshots come back, too, as long as
-//! their history is kept.
+//! history of the first attempt after the snapshot's, and where it was moved, under its later name;
+//! so older snapshots come back, too, as long as their history is kept.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    ffi::OsStr,
-    io::{BufWriter, Write as _},
-};
+use std::{collections::BTreeMap, ffi::OsStr};
 
-use schema::{
-    SnapshotId, amount,
-    cloud::{CURRENT, HISTORY},
-    config::AbsolutePath,
-};
+use schema::{SnapshotId, amount, config::AbsolutePath};
 
 use super::{
+    history::{self, History, Place},
     memory::Desk,
     names,
     published::{self, Shelf},
-    rclone::{Ended, Rclone, Told},
+    rclone::Rclone,
 };
 use crate::{
     copy::{Copier, CopyError},
@@ -59,13 +52,15 @@ pub struct Brought {
     pub files: u64,
     /// Files that the remote does not have as they were.
     pub missing: u64,
+    /// Newer uploads whose records there are damaged, which were passed over.
+    pub damaged: Vec<SnapshotId>,
 }
 
 /// A file that is to be brought.
 pub(super) struct Missing {
     pub(super) entry: Entry,
     /// Where it may be, the likeliest last.
-    pub(super) places: Vec<String>,
+    pub(super) places: Vec<Place>,
 }
 
 /// Which snapshots the remote has, with the attempt that brought each.
@@ -77,7 +72,7 @@ pub fn uploaded(
     desk: &Desk,
     remote: &str,
 ) -> Result<BTreeMap<SnapshotId, Shelf>> {
-    let mut shelves = published::shelves(rclone, desk, remote)?;
+    let mut shelves = published::shelves(rclone, desk, remote)?.of;
     shelves.retain(|_, shelf| shelf.uploaded.is_some());
     Ok(shelves)
 }
@@ -94,19 +89,33 @@ pub fn fetch(
     wanted: &Wanted<'_>,
 ) -> Result<Brought> {
     let shelves = uploaded(rclone, desk, wanted.remote)?;
-    let id = chosen(&shelves, wanted)?;
+    let mut damaged = Vec::new();
+    let (id, published) = loop {
+        let mut whole = shelves.clone();
+        whole.retain(|id, _| !damaged.contains(id));
+        let id = if whole.is_empty() { None } else { Some(chosen(&whole, wanted)?) };
+        let id = id.map_or_else(|| chosen(&shelves, wanted), Ok)?;
+        if !damaged.contains(&id)
+            && let Some(there) =
+                published::fetch(rclone, desk, wanted.remote, id, &shelves[&id])?
+        {
+            break (id, there);
+        }
+        if wanted.id.is_some() || damaged.contains(&id) {
+            return Err(Error::failed(format!(
+                "the manifest of {id} on {} is damaged",
+                wanted.remote
+            ))
+            .hint("name another snapshot; `backup restore --from cloud --list` shows them"));
+        }
+        damaged.push(id);
+    };
     let shelf = &shelves[&id];
-    let published = published::fetch(rclone, desk, wanted.remote, id, shelf)?.ok_or_else(|| {
-        Error::failed(format!(
-            "the manifest of {id} on {} is damaged",
-            wanted.remote
-        ))
-        .hint("name an older snapshot")
-    })?;
     let (folder, named) = into;
     let tree = make_destination(folder, wanted.host, id, &published, desk, named)?;
     let tree_path = format!("{named}/{}/daily/{id}", wanted.host);
-    let history = history(rclone, desk, wanted.remote, shelf.uploaded.unwrap_or(0))?;
+    let attempt = shelf.uploaded.unwrap_or(0);
+    let history = History::read(rclone, desk, wanted.remote, attempt)?;
     let mut left = Vec::new();
     let mut files = 0;
     let mut bytes = 0_u64;
@@ -125,8 +134,7 @@ pub fn fetch(
             continue;
         };
         bytes = bytes.saturating_add(entry.size);
-        let mut places = vec![CURRENT.to_owned()];
-        places.extend(history.get(&key).into_iter().flatten().rev().cloned());
+        let places = history.places(&key, attempt);
         left.push(Missing { entry, places });
     }
     room(folder, named, bytes)?;
@@ -154,6 +162,7 @@ pub fn fetch(
         id,
         files,
         missing: missing.saturating_sub(files),
+        damaged,
     })
 }
 
@@ -161,7 +170,7 @@ pub(super) fn chosen(
     shelves: &BTreeMap<SnapshotId, Shelf>,
     wanted: &Wanted<'_>,
 ) -> Result<SnapshotId> {
-    let newest = published::newest(shelves).map(|(id, _)| id);
+    let newest = published::newest_first(shelves).first().map(|(id, _)| *id);
     let Some(newest) = newest else {
         return Err(
             Error::refused(format!("no snapshot was uploaded to {}", wanted.remote)).hint(
@@ -224,39 +233,6 @@ fn make_destination(
     below(&[host, "daily", &name])
 }
 
-/// Files that later attempts moved aside: for each the places, the oldest attempt first.
-fn history(
-    rclone: &Rclone<'_>,
-    desk: &Desk,
-    remote: &str,
-    uploaded: u64,
-) -> Result<HashMap<String, Vec<String>>> {
-    let mut found: Vec<(u64, String, String)> = Vec::new();
-    let folder = format!("{remote}/{HISTORY}");
-    published::list(
-        rclone,
-        desk,
-        &folder,
-        &["-R", "--files-only"],
-        &mut |path, _| {
-            let mut parts = path.splitn(3, '/');
-            if let (Some(id), Some(attempt), Some(path)) =
-                (parts.next(), parts.next(), parts.next())
-                && let Ok(number) = attempt.parse::<u64>()
-                && number > uploaded
-            {
-                found.push((number, format!("{HISTORY}/{id}/{attempt}"), path.to_owned()));
-            }
-        },
-    )?;
-    found.sort_unstable();
-    let mut places: HashMap<String, Vec<String>> = HashMap::new();
-    for (_, place, path) in found {
-        places.entry(path).or_default().push(place);
-    }
-    Ok(places)
-}
-
 /// Downloads each file from its likeliest place, which is struck off.
 pub(super) fn bring(
     rclone: &Rclone<'_>,
@@ -265,42 +241,15 @@ pub(super) fn bring(
     tree: &str,
     mut left: Vec<Missing>,
 ) -> Result<Vec<Missing>> {
-    const LIST: &str = "download.list";
-    let mut by_place: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut wanted = Vec::new();
     for missing in &mut left {
         if let (Some(place), Some(key)) =
             (missing.places.pop(), names::standard(&missing.entry.path))
         {
-            by_place.entry(place).or_default().push(key);
+            wanted.push((place, key));
         }
     }
-    for (place, keys) in by_place {
-        let write = |error| Error::io("write", desk.named(LIST).as_bytes(), error);
-        let mut list = BufWriter::new(desk.new_file(LIST)?);
-        for key in &keys {
-            writeln!(list, "{key}").map_err(write)?;
-        }
-        list.flush().map_err(write)?;
-        let from = format!("{remote}/{place}");
-        let list = desk.named(LIST);
-        let arguments = [
-            "copy",
-            &from,
-            tree,
-            "--files-from-raw",
-            &list,
-            "--no-traverse",
-            "--ignore-times",
-        ];
-        let ended = rclone.call(&arguments, None, &mut Told::default(), &mut |_| Ok(()))?;
-        if let Ended::Badly {
-            connection: true,
-            message,
-        } = ended
-        {
-            return Err(rclone.failed(true, &message));
-        }
-    }
+    history::download(rclone, desk, remote, tree, &wanted)?;
     Ok(left)
 }
 

@@ -54,6 +54,19 @@ struct Backend {
 #[serde(default, rename_all = "PascalCase")]
 struct Features {
     slow_hash: bool,
+    #[serde(rename = "Move")]
+    moves: bool,
+    #[serde(rename = "Copy")]
+    copies: bool,
+}
+
+/// Whether a remote moves files by itself; else rclone would download and upload them.
+///
+/// # Errors
+/// An interruption, or the end of the time.
+pub fn can_move(rclone: &Rclone<'_>, desk: &Desk, folder: &str) -> Result<bool> {
+    let told = features(rclone, desk, folder)?;
+    Ok(told.is_some_and(|told| told.features.moves || told.features.copies))
 }
 
 /// Which hash a remote has; none where it has none (WebDAV, all below `crypt`), or does not say.
@@ -61,6 +74,10 @@ struct Features {
 /// # Errors
 /// An interruption, or the end of the time.
 pub fn of_remote(rclone: &Rclone<'_>, desk: &Desk, folder: &str) -> Result<Option<Hashing>> {
+    Ok(features(rclone, desk, folder)?.and_then(chosen))
+}
+
+fn features(rclone: &Rclone<'_>, desk: &Desk, folder: &str) -> Result<Option<Backend>> {
     const FEATURES: &str = "features.json";
     let asked = rclone.must(&["backend", "features", folder], &|| {
         desk.new_file(FEATURES).map(Some)
@@ -72,11 +89,10 @@ pub fn of_remote(rclone: &Rclone<'_>, desk: &Desk, folder: &str) -> Result<Optio
         Err(error) if error.kind == ErrorKind::Failed => return Ok(None),
         Err(error) => return Err(error),
     }
-    Ok(chosen(BufReader::new(desk.file(FEATURES)?)))
+    Ok(serde_json::from_reader(BufReader::new(desk.file(FEATURES)?)).ok())
 }
 
-fn chosen(said: impl std::io::Read) -> Option<Hashing> {
-    let told: Backend = serde_json::from_reader(said).ok()?;
+fn chosen(told: Backend) -> Option<Hashing> {
     let preferred = PREFERRED.iter().find(|name| {
         let name: &str = name;
         told.hashes.iter().any(|there| there == name)
@@ -250,7 +266,8 @@ mod tests {
 
     #[test]
     fn the_hash_that_needs_no_notes_goes_before_and_an_odd_one_is_better_than_none() {
-        let name = |text: &str| chosen(text.as_bytes()).map(|hashing| hashing.name);
+        let of = |text: &str| serde_json::from_str(text).ok().and_then(chosen);
+        let name = |text: &str| of(text).map(|hashing: Hashing| hashing.name);
         let hashes = |list: &str| name(&format!(r#"{{"Name":"x","Hashes":{list}}}"#));
         assert_eq!(hashes(r#"["md5","sha1","sha256"]"#).unwrap(), "sha256");
         assert_eq!(hashes(r#"["crc32","md5"]"#).unwrap(), "md5");
@@ -258,7 +275,7 @@ mod tests {
         assert_eq!(hashes("[]"), None);
         assert_eq!(name("no JSON"), None);
         let slow = r#"{"Hashes":["md5"],"Features":{"SlowHash":true,"About":false}}"#;
-        assert!(chosen(slow.as_bytes()).unwrap().slow);
+        assert!(of(slow).unwrap().slow);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! `memory.json` says what was uploaded; `shelf/<id>/` holds manifests as they are on the remote;
 //! `done-<id>` lists the files that an upload which has not ended yet has brought there;
-//! `hashes.zst` has the remote's own hashes. All of it can be lost: the remote is asked then, and what is in doubt is uploaded again.
+//! `hashes.zst` has the remote's own hashes; `damaged.list` the files that were found damaged there.
+//! All of it can be lost: the remote is asked then, and what is in doubt is uploaded again.
 
 use std::{
     collections::HashSet,
@@ -29,6 +30,19 @@ const AREA: &str = "cloud";
 const MEMORY: &str = "memory.json";
 /// Folder of the manifests.
 const SHELF: &str = "shelf";
+/// Files that are not on the remote what they should be.
+const DAMAGED: &str = "damaged.list";
+/// Before the name of a file that was moved on the remote. No name in rclone's form has it.
+pub const MOVED: char = '\u{1}';
+
+/// What an upload that has not ended yet has done.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// Files that it uploaded.
+    pub brought: HashSet<String>,
+    /// Files that it moved on the remote.
+    pub moved: HashSet<String>,
+}
 
 /// An open folder of what is remembered of one remote.
 pub struct Desk {
@@ -106,6 +120,12 @@ impl Desk {
         this
     }
 
+    /// The folder itself.
+    #[must_use]
+    pub fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
     /// What is remembered.
     ///
     /// # Errors
@@ -133,6 +153,27 @@ impl Desk {
         }
         self.dir
             .new_file(OsStr::new(name), 0o600)
+            .map_err(|error| self.io("make", name, error))
+    }
+
+    /// Opens a file for writing at its end.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn append(&self, name: &str) -> Result<File> {
+        self.dir
+            .append_or_new(OsStr::new(name), 0o600)
+            .map_err(|error| self.io("open", name, error))
+    }
+
+    /// A new empty folder in place of one of this name.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn empty_area(&self, name: &str, context: Context<'_>) -> Result<Dir> {
+        remove_tree(&self.dir, OsStr::new(name), &self.named(name), context)?;
+        self.dir
+            .folder_or_new(OsStr::new(name), 0o700)
             .map_err(|error| self.io("make", name, error))
     }
 
@@ -211,9 +252,9 @@ impl Desk {
     ///
     /// # Errors
     /// The system's reason.
-    pub fn done(&self, id: SnapshotId) -> Result<HashSet<String>> {
+    pub fn done(&self, id: SnapshotId) -> Result<Done> {
         let name = format!("done-{id}");
-        let mut done = HashSet::new();
+        let mut done = Done::default();
         let Ok(file) = self.dir.file(OsStr::new(&name)) else {
             return Ok(done);
         };
@@ -228,7 +269,10 @@ impl Desk {
                 return Ok(done);
             };
             if let Ok(text) = std::str::from_utf8(whole) {
-                done.insert(text.to_owned());
+                match text.strip_prefix(MOVED) {
+                    Some(name) => done.moved.insert(name.to_owned()),
+                    None => done.brought.insert(text.to_owned()),
+                };
             }
         }
     }
@@ -256,11 +300,11 @@ impl Desk {
         go_on().map_err(|error| self.io("write", &name, error))
     }
 
-    /// Forgets what was in doubt before this snapshot was on the remote, and all shelves but its.
+    /// Forgets what was in doubt before a snapshot was on the remote, and all shelves but these.
     ///
     /// # Errors
     /// The system's reason.
-    pub fn settle(&self, id: SnapshotId, context: Context<'_>) -> Result<()> {
+    pub fn settle(&self, keep: &[SnapshotId], context: Context<'_>) -> Result<()> {
         for name in self
             .dir
             .names()
@@ -275,16 +319,40 @@ impl Desk {
         let Ok(shelf) = self.dir.folder(OsStr::new(SHELF)) else {
             return Ok(());
         };
-        let keep = id.to_string();
+        let keep: Vec<String> = keep.iter().map(ToString::to_string).collect();
         for name in shelf
             .names()
             .map_err(|error| self.io("list", SHELF, error))?
         {
-            if name != *keep {
+            if !keep.iter().any(|keep| name == keep.as_str()) {
                 let path = self.named(&format!("{SHELF}/{}", name.to_string_lossy()));
                 remove_tree(&shelf, &name, &path, context)?;
             }
         }
         Ok(())
+    }
+
+    /// Files that were found damaged on the remote, by their names in rclone. What cannot be read is
+    /// found again.
+    #[must_use]
+    pub fn damaged(&self) -> HashSet<String> {
+        let bytes = self.dir.read_whole(DAMAGED).ok().flatten();
+        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+        let text = text.unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// Remembers which files are damaged on the remote, for the next upload to bring them again.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn remember_damaged(&self, damaged: &HashSet<String>) -> Result<()> {
+        let mut names: Vec<&str> = damaged.iter().map(String::as_str).collect();
+        names.sort_unstable();
+        let mut text = names.join("\n");
+        text.push('\n');
+        self.dir
+            .write_whole(DAMAGED, text.as_bytes())
+            .map_err(|error| Error::io("write", self.named(DAMAGED).as_bytes(), error))
     }
 }

@@ -18,13 +18,16 @@ use schema::{
 };
 use serde::Deserialize;
 
-use super::{memory::Desk, rclone::Rclone};
+use super::{memory::Desk, owner, rclone::Rclone};
 use crate::{
     error::{Error, Result},
     event::Stop,
     manifest::{self, Reader},
     store::{SNAPSHOT_FILE, read_json},
 };
+
+/// The list of files that an upload left in `current` although its snapshot does not have them.
+pub const KEPT: &str = "kept.mtree.zst";
 
 /// What the remote has of one snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,6 +38,17 @@ pub struct Shelf {
     pub attempt: u64,
     /// Files there with their sizes.
     pub files: BTreeMap<String, u64>,
+    /// What is there of it was found to be damaged: nothing can be restored by it.
+    pub damaged: bool,
+}
+
+/// All that the remote has of snapshots.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shelves {
+    /// What it has of each.
+    pub of: BTreeMap<SnapshotId, Shelf>,
+    /// The machines that say that the copies are theirs.
+    pub owners: Vec<String>,
 }
 
 /// An item of `rclone lsjson`.
@@ -47,8 +61,18 @@ struct Listed {
     is_dir: bool,
 }
 
-/// Lists the files below a folder of the remote; `each` gets path and size. False where there is no
-/// such folder.
+/// What a listing says of a file or folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Its path below the folder that was listed, as rclone names it.
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Whether it is a folder.
+    pub is_folder: bool,
+}
+
+/// Lists what is below a folder of the remote. False where there is no such folder.
 ///
 /// # Errors
 /// When the remote cannot be asked, or answers what rclone does not say.
@@ -57,7 +81,7 @@ pub fn list(
     desk: &Desk,
     folder: &str,
     options: &[&str],
-    each: &mut dyn FnMut(String, u64),
+    each: &mut dyn FnMut(Item),
 ) -> Result<bool> {
     const LISTING: &str = "listing.json";
     let arguments = ["lsjson", folder, "--no-modtime", "--no-mimetype"];
@@ -80,36 +104,37 @@ pub fn list(
         }
         let item: Listed = serde_json::from_str(line).map_err(|error| unread(error.to_string()))?;
         if item.is_dir || item.size >= 0 {
-            each(item.path, u64::try_from(item.size).unwrap_or(0));
+            each(Item {
+                path: item.path,
+                size: u64::try_from(item.size).unwrap_or(0),
+                is_folder: item.is_dir,
+            });
         }
     }
     Ok(true)
 }
 
-/// What the remote has of each snapshot.
+/// What the remote has of each snapshot, and whose it is.
 ///
 /// # Errors
 /// When it cannot be asked.
-pub fn shelves(
-    rclone: &Rclone<'_>,
-    desk: &Desk,
-    remote: &str,
-) -> Result<BTreeMap<SnapshotId, Shelf>> {
-    let mut shelves: BTreeMap<SnapshotId, Shelf> = BTreeMap::new();
+pub fn shelves(rclone: &Rclone<'_>, desk: &Desk, remote: &str) -> Result<Shelves> {
+    let mut found = Shelves::default();
     let folder = format!("{remote}/{MANIFESTS}");
     list(
         rclone,
         desk,
         &folder,
         &["-R", "--files-only"],
-        &mut |path, size| {
-            let Some((id, name)) = path.split_once('/') else {
+        &mut |item| {
+            let Some((id, name)) = item.path.split_once('/') else {
+                found.owners.extend(owner::machine_of(&item.path));
                 return;
             };
             let Ok(id) = id.parse::<SnapshotId>() else {
                 return;
             };
-            let shelf = shelves.entry(id).or_default();
+            let shelf = found.of.entry(id).or_default();
             if let Some(number) = number(name, "uploaded-") {
                 shelf.uploaded = shelf.uploaded.max(Some(number));
                 shelf.attempt = shelf.attempt.max(number);
@@ -117,10 +142,10 @@ pub fn shelves(
             if let Some(number) = number(name, "attempt-") {
                 shelf.attempt = shelf.attempt.max(number);
             }
-            shelf.files.insert(name.to_owned(), size);
+            shelf.files.insert(name.to_owned(), item.size);
         },
     )?;
-    Ok(shelves)
+    Ok(found)
 }
 
 fn number(name: &str, prefix: &str) -> Option<u64> {
@@ -134,13 +159,15 @@ pub fn uploaded_name(attempt: u64) -> String {
     format!("uploaded-{attempt}.json")
 }
 
-/// The newest snapshot that was uploaded to its end.
+/// The snapshots that were uploaded to their end, in the order of their uploads, the newest first.
 #[must_use]
-pub fn newest(shelves: &BTreeMap<SnapshotId, Shelf>) -> Option<(SnapshotId, u64)> {
-    shelves
-        .iter()
+pub fn newest_first(shelves: &BTreeMap<SnapshotId, Shelf>) -> Vec<(SnapshotId, u64)> {
+    let whole = shelves.iter().filter(|(_, shelf)| !shelf.damaged);
+    let mut found: Vec<(SnapshotId, u64)> = whole
         .filter_map(|(id, shelf)| Some((*id, shelf.uploaded?)))
-        .max_by_key(|(_, attempt)| *attempt)
+        .collect();
+    found.sort_unstable_by_key(|(id, attempt)| std::cmp::Reverse((*attempt, *id)));
+    found
 }
 
 /// Brings a snapshot's record and manifest to the desk; `None` if what is on the remote is not
@@ -158,6 +185,20 @@ pub fn fetch(
     if let Some(there) = Published::at(desk, id, shelf)? {
         return Ok(Some(there));
     }
+    fetch_anew(rclone, desk, remote, id, shelf)
+}
+
+/// As [`fetch`], but whatever is at the desk already.
+///
+/// # Errors
+/// When the remote cannot be asked.
+pub fn fetch_anew(
+    rclone: &Rclone<'_>,
+    desk: &Desk,
+    remote: &str,
+    id: SnapshotId,
+    shelf: &Shelf,
+) -> Result<Option<Published>> {
     desk.clear_shelf(id, rclone.context)?;
     let (_, path) = desk.shelf(id)?;
     let from = format!("{remote}/{MANIFESTS}/{id}");
@@ -172,6 +213,18 @@ pub struct Published {
     /// The upload's record, where it ended well.
     pub upload: Option<UploadRecord>,
     file: File,
+    kept: Option<File>,
+}
+
+/// A manifest from its start.
+fn from_start(file: &File) -> Result<Reader> {
+    use std::io::Seek as _;
+    let open = || -> std::io::Result<Reader> {
+        let mut file = file.try_clone()?;
+        file.rewind()?;
+        Reader::new(file)
+    };
+    open().map_err(|error| Error::io("read", manifest::FILE_NAME.as_bytes(), error))
 }
 
 impl Published {
@@ -203,11 +256,27 @@ impl Published {
         if !whole {
             return Ok(None);
         }
+        // Without it more is uploaded than has to be.
+        let kept = upload.as_ref().and_then(|upload| upload.kept_digest);
+        let kept = kept.and_then(|wanted| {
+            let mut file = dir.file(OsStr::new(KEPT)).ok()?;
+            let digest = manifest::digest(&mut file, &Stop::default()).ok()?;
+            (digest == wanted).then_some(file)
+        });
         Ok(Some(Self {
             record,
             upload,
             file,
+            kept,
         }))
+    }
+
+    /// Files of earlier uploads that this one left where they were, if they are known.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn kept(&self) -> Result<Option<Reader>> {
+        self.kept.as_ref().map(from_start).transpose()
     }
 
     /// Reads the manifest from its start.
@@ -215,12 +284,6 @@ impl Published {
     /// # Errors
     /// The system's reason.
     pub fn reader(&self) -> Result<Reader> {
-        use std::io::Seek as _;
-        let open = || -> std::io::Result<Reader> {
-            let mut file = self.file.try_clone()?;
-            file.rewind()?;
-            Reader::new(file)
-        };
-        open().map_err(|error| Error::io("read", manifest::FILE_NAME.as_bytes(), error))
+        from_start(&self.file)
     }
 }

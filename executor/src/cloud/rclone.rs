@@ -106,6 +106,17 @@ pub struct Told {
     pub faults: std::collections::BTreeMap<String, String>,
 }
 
+impl Told {
+    /// For a call that may fail without anybody being told.
+    #[must_use]
+    pub fn quiet() -> Self {
+        Self {
+            held: Some(Vec::new()),
+            ..Self::default()
+        }
+    }
+}
+
 /// How a call ended.
 #[derive(Debug)]
 pub enum Ended {
@@ -123,7 +134,7 @@ pub enum Ended {
 }
 
 impl Rclone<'_> {
-    /// Calls rclone; `copied` sees each file that was transferred and checked.
+    /// Calls rclone; `copied` sees each file that was transferred and checked, or moved there.
     ///
     /// # Errors
     /// An interruption, the end of the time, or a program that cannot be run.
@@ -201,7 +212,10 @@ impl Rclone<'_> {
                 }));
                 return Ok(stirs);
             }
-            if line.msg.contains("Copied (") || line.msg.starts_with("Copied ") {
+            if line.msg.contains("Copied (")
+                || line.msg.starts_with("Copied ")
+                || line.msg.starts_with("Moved ")
+            {
                 return copied(&line.object).map(|()| true);
             }
             let said = without_passwords(line.msg.trim());
@@ -295,10 +309,7 @@ impl Rclone<'_> {
         let mut waits = BACKOFF.iter();
         loop {
             // That nothing is there yet is no news, and rclone's words for it are alarming.
-            let mut told = Told {
-                held: Some(Vec::new()),
-                ..Told::default()
-            };
+            let mut told = Told::quiet();
             let ended = self.call(arguments, output()?, &mut told, &mut |_| Ok(()))?;
             if matches!(ended, Ended::Badly { .. }) {
                 let held = told.held.into_iter().flatten();
@@ -462,6 +473,42 @@ pub fn found(program: &str) -> RcloneFound {
             schema::escape::display(line.as_bytes())
         )),
     }
+}
+
+/// Whether rclone's configuration has a remote; none where that cannot be told: it is encrypted, or
+/// the remote needs no name there.
+#[must_use]
+pub fn has_remote(program: &str, config: Option<&AbsolutePath>, remote: &str) -> Option<bool> {
+    let (name, _) = remote.split_once(':')?;
+    // A remote that is described where it is named begins with a colon, and options follow a comma.
+    let name = name.split(',').next().unwrap_or_default();
+    if name.is_empty() || name.contains('/') {
+        return None;
+    }
+    // What the environment defines is not listed by all versions.
+    let variable: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
+        .collect();
+    if std::env::var_os(format!("RCLONE_CONFIG_{variable}_TYPE")).is_some() {
+        return Some(true);
+    }
+    let mut command = Command::new(program);
+    environment(&mut command);
+    command.args(["listremotes", "--ask-password=false"]);
+    if let Some(file) = config {
+        check_config(file).ok()?;
+        command.arg(format!("--config={file}"));
+    }
+    let output = command
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    output.status.success().then_some(())?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    Some(text.lines().any(|line| line.trim().strip_suffix(':') == Some(name)))
 }
 
 /// Why a configuration that holds credentials is not used.

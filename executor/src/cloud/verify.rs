@@ -5,7 +5,10 @@
 //! to be good. Everything else is downloaded and compared with the manifest's SHA-256, piece by
 //! piece; so is what the hash says is damaged, before that is believed.
 
-use std::{collections::HashMap, ffi::OsStr};
+use std::{
+    collections::{HashMap, HashSet},
+    ffi::OsStr,
+};
 
 use schema::{
     Digest, SnapshotId,
@@ -17,6 +20,7 @@ use schema::{
 use super::{
     fetch::{self, Missing, Wanted},
     hashes::{self, NewNotes, Notes},
+    history::Place,
     memory::Desk,
     names, published,
     rclone::Rclone,
@@ -105,8 +109,9 @@ pub fn verify(
     };
     let mut listing: HashMap<String, There> = HashMap::new();
     let options = ["-R", "--files-only"];
-    published::list(rclone, desk, &current, &options, &mut |path, size| {
-        listing.insert(path, There { size, hash: None });
+    published::list(rclone, desk, &current, &options, &mut |item| {
+        let size = item.size;
+        listing.insert(item.path, There { size, hash: None });
     })?;
     if let Some(hashing) = &hashing {
         for (path, hash) in hashes::list(rclone, desk, &current, hashing, None)? {
@@ -134,6 +139,14 @@ pub fn verify(
         damage: Vec::new(),
         damage_count: 0,
     };
+    // What is known to be damaged is looked at again; what is not uploaded any more is forgotten.
+    let known = desk.damaged();
+    let mut rotten: HashSet<String> = HashSet::new();
+    let upload = published.upload.iter();
+    let refused: HashMap<&str, &str> = upload
+        .flat_map(|upload| &upload.not_uploaded)
+        .filter_map(|one| Some((one.path.strip_prefix('/')?, one.message.as_str())))
+        .collect();
     let mut waiting = Vec::new();
     let mut bytes = 0;
     for entry in published.reader()? {
@@ -155,7 +168,8 @@ pub fn verify(
         };
         let there = match listing.get(&key) {
             None => {
-                damaged(&mut found, &entry, "missing".to_owned());
+                let text = refused.get(key.as_str()).copied().unwrap_or("missing");
+                damaged(&mut found, &entry, text.to_owned());
                 continue;
             }
             Some(there) if there.size != entry.size => {
@@ -178,11 +192,18 @@ pub fn verify(
             }
             None => look.share.has(&entry),
         };
-        if wanted {
+        let known = known.contains(&key);
+        if known {
+            rotten.insert(key.clone());
+        }
+        if wanted || (known && look.share != Share::None) {
             bytes += entry.size;
             waiting.push(Missing {
                 entry,
-                places: vec![CURRENT.to_owned()],
+                places: vec![Place {
+                    folder: CURRENT.to_owned(),
+                    name: key,
+                }],
             });
         } else if told == Some(true) {
             found.hashed_files += 1;
@@ -190,13 +211,18 @@ pub fn verify(
         }
         if waiting.len() >= FILES || bytes >= BYTES {
             let waiting = std::mem::take(&mut waiting);
-            let whole = read(rclone, desk, into, remote, waiting, &mut found)?;
+            let work = (&mut found, &mut rotten);
+            let whole = read(rclone, desk, into, remote, waiting, work)?;
             learn(&mut noting, &listing, &whole)?;
             bytes = 0;
         }
     }
-    let whole = read(rclone, desk, into, remote, waiting, &mut found)?;
+    let work = (&mut found, &mut rotten);
+    let whole = read(rclone, desk, into, remote, waiting, work)?;
     learn(&mut noting, &listing, &whole)?;
+    if rotten != known {
+        desk.remember_damaged(&rotten)?;
+    }
     if let Some(noting) = noting {
         noting.new.finish()?;
     }
@@ -260,14 +286,15 @@ fn damaged(found: &mut CloudVerification, entry: &Entry, message: String) {
     }
 }
 
-/// Downloads files, compares them and throws them away; gives those that are whole.
+/// Downloads files, compares them and throws them away; gives those that are whole, and notes which
+/// are not, for the next upload to bring them again.
 fn read(
     rclone: &Rclone<'_>,
     desk: &Desk,
     into: (&Dir, &str),
     remote: &str,
     waiting: Vec<Missing>,
-    found: &mut CloudVerification,
+    (found, rotten): (&mut CloudVerification, &mut HashSet<String>),
 ) -> Result<Vec<Entry>> {
     const PIECE: &str = "piece";
     let mut whole = Vec::new();
@@ -283,9 +310,12 @@ fn read(
     for missing in fetch::bring(rclone, desk, remote, &path, waiting)? {
         found.read_files += 1;
         found.read_bytes = found.read_bytes.saturating_add(missing.entry.size);
+        let key = names::standard(&missing.entry.path);
         if fetch::is_whole(&tree, &missing.entry, rclone.context)? {
+            key.map(|key| rotten.remove(&key));
             whole.push(missing.entry);
         } else {
+            rotten.extend(key);
             let text = "its content is not what was uploaded".to_owned();
             damaged(found, &missing.entry, text);
         }

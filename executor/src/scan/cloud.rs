@@ -3,6 +3,7 @@
 use schema::{
     SnapshotId,
     cloud::{CloudChange, CloudState},
+    config::AbsolutePath,
 };
 
 use crate::{
@@ -22,6 +23,7 @@ pub fn cloud(
     state: Option<&StateDir>,
     newest: Option<(&Store, SnapshotId)>,
     remote: &str,
+    config: Option<&AbsolutePath>,
 ) -> CloudState {
     let desk = state.and_then(|state| Desk::open(state, remote).ok().flatten());
     let memory = desk.as_ref().and_then(|desk| desk.memory().ok());
@@ -39,6 +41,7 @@ pub fn cloud(
         rclone: rclone::found("rclone"),
         memory,
         pending,
+        configured: rclone::has_remote("rclone", config, remote),
     }
 }
 

@@ -1,20 +1,20 @@
-//! Looking at the remote: what it has and what is to be done, before anything changes there; and
-//! whether it has everything, before local space is given back.
+//! Looking at the remote: what it has and what is to be done, before anything changes there.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io::{BufWriter, Write as _},
 };
 
 use schema::{
     SnapshotId,
-    cloud::{CURRENT, MANIFESTS},
+    cloud::{CURRENT, Withheld},
     config::SyncMode,
 };
 
 use super::{
     super::{
-        difference::{self, Difference, Doubt, Lists, Remote},
+        difference::{self, Decision, Difference, Doubt, Lists, Remote, guard},
+        history::History,
         published::{self, Published},
     },
     ALL, ASIDE, UPLOAD, Upload,
@@ -25,40 +25,98 @@ use crate::{
 };
 
 impl Upload<'_> {
-    /// Compares the snapshot with the remote, and writes the lists.
-    pub(super) fn compare(&self) -> Result<Difference> {
+    /// Compares the snapshot with the remote, decides what may go, and writes the lists.
+    pub(super) fn compare(&mut self) -> Result<Difference> {
         let mut listing = HashMap::new();
+        let mut folders = HashSet::new();
         let current = self.at(CURRENT);
-        let options = ["-R", "--files-only"];
-        published::list(
-            &self.rclone,
-            &self.desk,
-            &current,
-            &options,
-            &mut |path, size| {
-                listing.insert(path, size);
+        published::list(&self.rclone, &self.desk, &current, &["-R"], &mut |item| {
+            if item.is_folder {
+                folders.insert(item.path);
+            } else {
+                listing.insert(item.path, item.size);
+            }
+        })?;
+        let base = self.base()?;
+        let mut distrusted = self.rotten.clone();
+        if !self.damaged.is_empty() {
+            // What the uploads changed whose lists cannot be read.
+            let after = base.as_ref().map_or(0, |(_, attempt, _)| *attempt);
+            let remote = &self.step.remote;
+            let history = History::read(&self.rclone, &self.desk, remote, after)?;
+            distrusted.extend(history.touched());
+        }
+        let base = base.map(|(id, _, base)| (id, base));
+        let doubts = self.doubts()?;
+        let upload = base.as_ref().and_then(|(_, base)| base.upload.as_ref());
+        let refused = upload.iter().flat_map(|upload| &upload.not_uploaded);
+        let refused = refused
+            .filter_map(|one| one.path.strip_prefix('/'))
+            .map(str::to_owned)
+            .collect();
+        let [mut upload, mut aside, mut all] = [
+            BufWriter::new(self.desk.new_file(UPLOAD)?),
+            BufWriter::new(self.desk.new_file(ASIDE)?),
+            BufWriter::new(self.desk.new_file(ALL)?),
+        ];
+        let mut found = difference::compare(
+            self.manifest()?,
+            Remote {
+                listing,
+                folders,
+                base: base.as_ref().map(|(_, base)| base.reader()).transpose()?,
+                kept: match &base {
+                    Some((_, base)) => base.kept()?,
+                    None => None,
+                },
+                doubts,
+                distrusted,
+                refused,
+            },
+            Lists {
+                upload: &mut upload,
+                aside: &mut aside,
+                all: &mut all,
             },
         )?;
-        let base = match published::newest(&self.shelves) {
-            Some((id, _)) => {
-                let base = self.fetch(id)?;
-                Some(base.ok_or_else(|| {
-                    Error::failed(format!(
-                        "cloud copy failed: the manifest of {id} at {} is damaged",
-                        self.at(MANIFESTS)
-                    ))
-                    .hint(format!(
-                        "take {}/{id} away with `rclone moveto`; the next run compares with the \
-                         upload before it",
-                        self.at(MANIFESTS)
-                    ))
-                })?)
-            }
-            None => None,
+        self.withheld = self.guarded(&found, base.as_ref())?;
+        let decision = Decision {
+            takes_away: self.removes() && self.withheld.is_none(),
+            moves: self.removes() && found.could_move() && self.can_move()?,
         };
+        found.decide(decision, &mut aside)?;
+        if let Some(withheld) = &mut self.withheld {
+            withheld.files = found.stays;
+        }
+        for file in [upload, aside, all].iter_mut() {
+            file.flush()
+                .map_err(|error| Error::io("write", self.desk.named(UPLOAD).as_bytes(), error))?;
+        }
+        self.without_moved(&found)?;
+        Ok(found)
+    }
+
+    /// The newest upload whose record and manifest can be read. The damaged ones after it are set
+    /// aside: nothing can be restored by them, and nothing is lost but that.
+    fn base(&mut self) -> Result<Option<(SnapshotId, u64, Published)>> {
+        for (id, attempt) in published::newest_first(&self.shelves) {
+            if let Some(base) = self.fetch(id)? {
+                return Ok(Some((id, attempt, base)));
+            }
+            self.damaged.push(id);
+            if let Some(shelf) = self.shelves.get_mut(&id) {
+                shelf.damaged = true;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Uploads that were begun and did not end.
+    fn doubts(&self) -> Result<Vec<Doubt>> {
         let mut begun: Vec<(u64, SnapshotId)> = self
             .shelves
             .iter()
+            .filter(|(_, shelf)| !shelf.damaged)
             .filter(|(_, shelf)| shelf.uploaded.is_none_or(|ended| ended < shelf.attempt))
             .map(|(id, shelf)| (shelf.attempt, *id))
             .collect();
@@ -67,37 +125,56 @@ impl Upload<'_> {
         for (_, id) in begun {
             // What is not whole was cut off before its first file.
             if let Some(doubt) = self.fetch(id)? {
+                let mut done = self.desk.done(id)?;
+                done.brought.extend(done.moved);
                 doubts.push(Doubt {
                     reader: doubt.reader()?,
-                    done: self.desk.done(id)?,
+                    done: done.brought,
                 });
             }
         }
-        let record = &self.source.record;
-        let sources: Vec<_> = record.sources.iter().map(|one| one.path.clone()).collect();
-        let mut files = Vec::new();
-        for name in [UPLOAD, ASIDE, ALL] {
-            files.push(BufWriter::new(self.desk.new_file(name)?));
-        }
-        let [upload, aside, all] = &mut files[..] else {
-            return Err(Error::failed("three lists are needed"));
+        Ok(doubts)
+    }
+
+    /// Why nothing is taken away, if so.
+    fn guarded(
+        &self,
+        found: &Difference,
+        base: Option<&(SnapshotId, Published)>,
+    ) -> Result<Option<Withheld>> {
+        let limits = &self.step.limits;
+        let withheld = |because, reference| Withheld {
+            files: 0,
+            because,
+            reference,
         };
-        let found = difference::compare(
-            self.manifest()?,
-            &sources,
-            Remote {
-                listing,
-                base: base.as_ref().map(Published::reader).transpose()?,
-                doubts,
-            },
-            self.removes(),
-            Lists { upload, aside, all },
-        )?;
-        for file in &mut files {
-            file.flush()
-                .map_err(|error| Error::io("write", self.desk.named(UPLOAD).as_bytes(), error))?;
+        if let Some((id, base)) = base
+            && limits.guard
+            && !self.source.accepted
+        {
+            // What an upload that looked damaged was judged by is what this one is judged by.
+            let before = base.upload.as_ref();
+            let before = before.and_then(|upload| upload.withheld.as_ref()?.reference);
+            let before = before.filter(|id| self.shelves.contains_key(id));
+            let other = match before {
+                Some(before) => self.fetch(before)?.map(|other| (before, other)),
+                None => None,
+            };
+            let (id, reference) = other.as_ref().map_or((*id, base), |(id, one)| (*id, one));
+            let record = &self.source.record;
+            let sources: Vec<_> = record.sources.iter().map(|one| one.path.clone()).collect();
+            let judged = guard::judge(
+                self.manifest()?,
+                reference.reader()?,
+                &sources,
+                reference.record.exclude_patterns == record.exclude_patterns,
+            )?;
+            if let Some(because) = judged.suspicion() {
+                return Ok(Some(withheld(because, Some(id))));
+            }
         }
-        Ok(found)
+        let many = found.too_many(limits).filter(|_| self.removes());
+        Ok(many.map(|because| withheld(because, None)))
     }
 
     /// Whether what is on the remote only goes. Not because a live source could not be read: the
@@ -119,36 +196,5 @@ impl Upload<'_> {
         let mut file = self.desk.new_file(NEW)?;
         file.write_all(&self.source.manifest).map_err(write)?;
         Reader::new(self.desk.file(NEW)?).map_err(write)
-    }
-
-    /// Has rclone compare all that is there with the snapshot, by sizes and by the hashes that both
-    /// sides have. What this attempt uploaded is read back, since many remotes have no hashes
-    /// (WebDAV, everything below `crypt`) and the local copy is about to go.
-    pub(super) fn check(&self, found: &Difference) -> Result<()> {
-        self.agrees(ALL, &[])?;
-        if found.change.upload_files == 0 {
-            return Ok(());
-        }
-        self.agrees(UPLOAD, &["--download"])
-    }
-
-    fn agrees(&self, list: &str, options: &[&str]) -> Result<()> {
-        let (list, current) = (self.desk.named(list), self.at(CURRENT));
-        let mut arguments = vec![
-            "check",
-            self.source.folder,
-            &current,
-            "--one-way",
-            "--files-from-raw",
-            &list,
-        ];
-        arguments.extend(options);
-        if self.rclone.must(&arguments, &|| Ok(None))? {
-            return Ok(());
-        }
-        Err(Error::failed(format!(
-            "cloud copy failed: {} could not compare {current}",
-            self.step.program
-        )))
     }
 }

@@ -1,22 +1,27 @@
-//! One upload: look, refuse or go on, keep aside, upload, say that it is there, expire.
+//! One upload: look, decide what may go, keep aside, move, upload, say that it is there, expire.
 //!
-//! Invariants: nothing on the remote changes before the guards agreed and the attempt is written
-//! there; a file is moved to the attempt's own history folder before another takes its name; the
-//! record that makes the snapshot restorable is written last. Can be interrupted anywhere and run
+//! Invariants: nothing on the remote changes before the attempt is written there; a guard that
+//! trips holds back what would only go, and never what comes; a file is moved to the attempt's own
+//! history folder before another takes its name; the record that makes the snapshot restorable is
+//! written last. Can be interrupted anywhere and run
 //! again: that is another attempt, which uploads what is missing or in doubt.
 
 mod changed;
+mod expire;
+mod heal;
 mod look;
+mod moving;
 mod noting;
+mod outcome;
 mod shelve;
 
 use std::{collections::BTreeMap, io::Write as _, time::Instant};
 
 use schema::{
-    SnapshotId, amount,
-    cloud::{CURRENT, CloudMemory, HISTORY},
-    journal::{Outcome, Problem, ProblemKind, Status},
-    plan::{CloudLimits, CloudSyncStep},
+    SnapshotId,
+    cloud::{CURRENT, CloudMemory, HISTORY, Withheld},
+    journal::{Outcome, Problem, ProblemKind},
+    plan::CloudSyncStep,
     record::SnapshotRecord,
 };
 
@@ -24,7 +29,8 @@ use super::{
     carried,
     difference::Difference,
     memory::Desk,
-    published::{self, Shelf},
+    owner,
+    published::{self, Item, Shelf},
     rclone::{self, Ended, Rclone, Told},
     roots::Roots,
     silence,
@@ -97,6 +103,16 @@ struct Upload<'a> {
     memory: CloudMemory,
     shelves: BTreeMap<SnapshotId, Shelf>,
     attempt: u64,
+    /// The host's name, for whoever finds the copies.
+    host: &'a str,
+    /// Earlier uploads that are not there any more, though nobody here let them go.
+    vanished: Vec<SnapshotId>,
+    /// Uploads whose records there are damaged.
+    damaged: Vec<SnapshotId>,
+    /// What is not taken away.
+    withheld: Option<Withheld>,
+    /// Files that were found damaged there, by their names in rclone.
+    rotten: std::collections::HashSet<String>,
 }
 
 /// Uploads a snapshot as a step says.
@@ -132,6 +148,7 @@ pub fn run(
         accepted,
         live,
     } = source;
+    let host = record.host.clone();
     let (manifest, digest) = carried::manifest(&desk, tree, manifest, context)?;
     let record = SnapshotRecord {
         manifest_digest: digest,
@@ -161,6 +178,11 @@ pub fn run(
         memory,
         shelves: BTreeMap::new(),
         attempt: 0,
+        host: &host,
+        vanished: Vec::new(),
+        damaged: Vec::new(),
+        withheld: None,
+        rotten: std::collections::HashSet::new(),
     };
     upload.run().map_err(hinted)
 }
@@ -175,7 +197,24 @@ impl Upload<'_> {
     }
 
     fn run(mut self) -> Result<Uploaded> {
-        self.shelves = published::shelves(&self.rclone, &self.desk, &self.step.remote)?;
+        let there = published::shelves(&self.rclone, &self.desk, &self.step.remote)?;
+        let claim = owner::claim(&there, owner::this_machine().as_deref());
+        if let owner::Claim::Other(other) = &claim
+            && !self.memory.take_over
+        {
+            return Err(owner::refusal(
+                &self.rclone,
+                &self.desk,
+                &self.step.remote,
+                other,
+            )?);
+        }
+        self.shelves = there.of;
+        let had = self.memory.uploaded.iter();
+        self.vanished = had
+            .filter(|id| !self.shelves.contains_key(id))
+            .copied()
+            .collect();
         if self.source.live.is_some() {
             // What an attempt before found is not what is there now: it keeps its own manifest.
             let id = self.id().first_free(|id| self.shelves.contains_key(&id));
@@ -184,29 +223,32 @@ impl Upload<'_> {
         let attempts = self.shelves.values().map(|shelf| shelf.attempt);
         let newest = attempts.max().unwrap_or(0);
         self.attempt = newest.max(self.memory.attempt) + 1;
-        let found = self.compare()?;
-        let limits = CloudLimits {
-            guard: self.step.limits.guard && !self.source.accepted,
-            max_delete: self.step.limits.max_delete.filter(|_| self.removes()),
-        };
-        if let Some((message, hint)) = found.refusal(&limits) {
-            return Ok(Outcome::not(Status::Incomplete, message, hint).into());
+        self.rotten = self.desk.damaged();
+        let mut found = self.compare()?;
+        if claim != owner::Claim::Ours {
+            let now = self.rclone.context.clock.now();
+            owner::put(&self.rclone, &self.desk, &self.step.remote, self.host, now)?;
+            owner::replace(&self.rclone, &self.step.remote, &there.owners)?;
         }
-        let published = self
-            .shelves
-            .get(&self.id())
-            .and_then(|shelf| shelf.uploaded);
-        if found.is_empty() && published.is_some() {
-            return Ok(Outcome::success(format!(
-                "{} is at {} already",
-                self.id(),
-                self.step.remote
-            ))
-            .into());
+        self.memory.take_over = false;
+        let shelf = self.shelves.get(&self.id());
+        let published = shelf.is_some_and(|shelf| shelf.uploaded.is_some() && !shelf.damaged);
+        if found.is_empty() && published && self.vanished.is_empty() {
+            return Ok(self.nothing_to_do().into());
         }
         self.begin()?;
+        self.tell_moves(&found)?;
         self.keep_aside(&found)?;
-        let faults = self.upload(&found)?;
+        let mut added = self.carry(&found)?;
+        let mut faults = self.upload(found.change.upload_files + added)?;
+        let mut healed = 0;
+        let gives_back =
+            !self.step.give_back.is_empty() && self.source.record.complete && faults.is_empty();
+        if gives_back && found.nameless_count == 0 {
+            // What is compared before local space is given back is healed at once.
+            (healed, faults) = self.heal(found.change.upload_files + added)?;
+            added += healed;
+        }
         let mut problems = found.nameless.clone();
         problems.extend(faults.iter().take(LISTED).map(|(name, because)| Problem {
             path: format!("/{name}"),
@@ -215,29 +257,46 @@ impl Upload<'_> {
         }));
         problems.truncate(LISTED);
         self.take_changed_aside(&faults)?;
-        let brought = self.desk.done(self.id())?;
-        self.publish(&found, faults.len() as u64, &problems)?;
-        let expired = if faults.is_empty() { self.expire()? } else { 0 };
-        self.remember()?;
-        self.note_hashes(&brought)?;
-        let outcome = self.outcome(&found, faults.len() as u64, expired, problems);
-        let whole = outcome.status == Status::Succeeded && self.source.record.complete;
-        if self.step.give_back.is_empty() || !whole {
+        let done = self.desk.done(self.id())?;
+        self.publish(&mut found, faults.len() as u64, &problems)?;
+        self.settle_damage(&faults)?;
+        let mut expired = 0;
+        let whole = faults.is_empty() && self.withheld.is_none() && self.vanished.is_empty();
+        if whole {
+            expired = self.expire()?;
+        }
+        self.remember(if whole { &self.step.expire } else { &[] })?;
+        self.note_hashes(&done, &found)?;
+        let ended = outcome::Ended {
+            faults: faults.len() as u64,
+            added,
+            healed,
+            expired,
+            problems,
+        };
+        let outcome = self.outcome(&found, ended);
+        let whole = whole && found.nameless_count == 0;
+        if !(gives_back && whole) {
             return Ok(outcome.into());
         }
-        self.check(&found)?;
-        Ok(Uploaded {
-            outcome,
-            checked: self.memory.uploaded,
-        })
+        let checked = self.restorable()?;
+        Ok(Uploaded { outcome, checked })
     }
 
-    /// Moves what is replaced or goes to the attempt's history folder.
+    /// Moves what is replaced, moved or goes to the attempt's history folder, and takes empty
+    /// folders away that stand where files come.
     fn keep_aside(&self, found: &Difference) -> Result<()> {
-        if found.change.replaced_files + found.change.gone_files == 0 {
-            return Ok(());
+        if found.aside() + found.moves.len() as u64 > 0 {
+            self.move_aside(ASIDE, &self.attempt.to_string())?;
         }
-        self.move_aside(ASIDE, &self.attempt.to_string())
+        for name in &found.in_the_way {
+            let folder = format!("{}/{name}", self.at(CURRENT));
+            // One that is not empty, or not there, is told when the file does not come through.
+            let (mut told, ignore) = (Told::quiet(), &mut |_: &str| Ok(()));
+            self.rclone
+                .call(&["rmdirs", &folder], None, &mut told, ignore)?;
+        }
+        Ok(())
     }
 
     /// Moves the files of `current` that the desk's list names to a folder of this upload's history.
@@ -262,8 +321,8 @@ impl Upload<'_> {
     }
 
     /// Uploads; gives the files that the remote did not take, with the reason.
-    fn upload(&self, found: &Difference) -> Result<BTreeMap<String, String>> {
-        if found.change.upload_files == 0 {
+    fn upload(&self, files: u64) -> Result<BTreeMap<String, String>> {
+        if files == 0 {
             return Ok(BTreeMap::new());
         }
         let mut doing = self.desk.doing(self.id())?;
@@ -297,7 +356,7 @@ impl Upload<'_> {
                 .map_err(|error| Error::io("write", path.as_bytes(), error))
         })?;
         match ended {
-            Ended::Well if copied == found.change.upload_files => return Ok(changed),
+            Ended::Well if copied == files => return Ok(changed),
             Ended::Badly {
                 connection: true,
                 message,
@@ -349,62 +408,10 @@ impl Upload<'_> {
             &self.desk,
             &current,
             &options,
-            &mut |path, _| {
+            &mut |Item { path, .. }| {
                 missing.remove(&path);
             },
         )?;
         Ok(missing)
-    }
-
-    fn outcome(
-        &self,
-        found: &Difference,
-        faults: u64,
-        expired: u64,
-        problems: Vec<Problem>,
-    ) -> Outcome {
-        let change = &found.change;
-        let aside = change.replaced_files + change.gone_files;
-        let mut message = format!(
-            "{} is at {}: {} ({}) uploaded",
-            self.id(),
-            self.step.remote,
-            amount::plural(change.upload_files - faults, "file", "files"),
-            amount::bytes(change.upload_bytes)
-        );
-        if aside > 0 {
-            message.push_str(&format!(
-                ", {} kept in {HISTORY}/{}/{}",
-                amount::plural(aside, "old one", "old ones"),
-                self.id(),
-                self.attempt
-            ));
-        }
-        if expired > 0 {
-            message.push_str(&format!(
-                ", history of {} expired",
-                amount::plural(expired, "upload", "uploads")
-            ));
-        }
-        let left = faults + found.nameless_count;
-        if left == 0 {
-            return Outcome::success(message);
-        }
-        Outcome {
-            problems,
-            ..Outcome::not(
-                Status::Incomplete,
-                format!(
-                    "{message}; {} not uploaded",
-                    amount::plural(left, "file is", "files are")
-                ),
-                if self.source.live.is_some() {
-                    "the next run uploads what changed meanwhile; rename what the remote cannot \
-                     hold, or exclude it with local.excludePatterns"
-                } else {
-                    "rename what the remote cannot hold, or exclude it with local.excludePatterns"
-                },
-            )
-        }
     }
 }

@@ -4,7 +4,7 @@
 //! now is the hash of the uploaded content.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     io::{BufWriter, Write as _},
 };
 
@@ -12,7 +12,9 @@ use schema::cloud::CURRENT;
 
 use super::{
     super::{
+        difference::Difference,
         hashes::{self, NewNotes, Notes},
+        memory::Done,
         names,
     },
     Upload,
@@ -33,17 +35,25 @@ impl Upload<'_> {
     ///
     /// # Errors
     /// An interruption.
-    pub(super) fn note_hashes(&self, brought: &HashSet<String>) -> Result<()> {
-        match self.try_note(brought) {
+    pub(super) fn note_hashes(&self, done: &Done, found: &Difference) -> Result<()> {
+        match self.try_note(done, found) {
             Err(error) if error.kind == ErrorKind::Failed => Ok(()),
             other => other,
         }
     }
 
-    fn try_note(&self, brought: &HashSet<String>) -> Result<()> {
-        if brought.is_empty() {
+    fn try_note(&self, done: &Done, found: &Difference) -> Result<()> {
+        let brought = &done.brought;
+        if brought.is_empty() && found.moves.is_empty() {
             return Ok(());
         }
+        // What moved has the hash that was noted of it under its old name, and none where it may
+        // have rotted there since.
+        let moved: HashMap<&str, &str> = found
+            .moves
+            .iter()
+            .map(|one| (one.to.as_str(), one.from.as_str()))
+            .collect();
         let current = self.at(CURRENT);
         let Some(hashing) = hashes::of_remote(&self.rclone, &self.desk, &current)? else {
             return Ok(());
@@ -78,7 +88,8 @@ impl Upload<'_> {
             let hash = if brought.contains(&name) {
                 now.get(&name).map(String::as_str)
             } else {
-                before.known(&name, Some(digest))
+                let name = moved.get(name.as_str()).copied().unwrap_or(&name);
+                before.known(name, Some(digest))
             };
             if let Some(hash) = hash {
                 new.add(&name, hash, digest)?;

@@ -1,18 +1,18 @@
 //! What an upload writes to the remote besides files: that it begins, that it ended well; and what
-//! goes with it: marks of uploads that are in doubt no more, and history that is old enough.
+//! goes with it: marks of uploads that are in doubt no more.
 
 use std::{ffi::OsStr, io::Write as _};
 
 use schema::{
-    SnapshotId,
-    cloud::{FORMAT_VERSION, HISTORY, HistoryFolder, MANIFESTS, UploadRecord},
+    Digest, SnapshotId,
+    cloud::{FORMAT_VERSION, HistoryFolder, MANIFESTS, UploadRecord},
     journal::Problem,
 };
 
 use super::{
     super::{
         difference::Difference,
-        published::{self, uploaded_name},
+        published::{self, KEPT, uploaded_name},
     },
     Upload,
 };
@@ -26,6 +26,7 @@ impl Upload<'_> {
     /// Says on the remote what is going to be uploaded, before anything changes there.
     pub(super) fn begin(&mut self) -> Result<()> {
         let id = self.id();
+        self.mend()?;
         self.memory.attempt = self.attempt;
         self.desk.remember(&self.memory)?;
         let shelf = self.shelves.get(&id).cloned().unwrap_or_default();
@@ -61,6 +62,52 @@ impl Upload<'_> {
         self.bring(&path, &id.to_string(), &list)
     }
 
+    /// Brings again what is cut short on the remote of the newest upload's record and manifest, and
+    /// whole at the desk.
+    fn mend(&self) -> Result<()> {
+        let newest = published::newest_first(&self.shelves);
+        let Some((id, _)) = newest.first().filter(|(id, _)| *id != self.id()) else {
+            return Ok(());
+        };
+        let Some(dir) = self.desk.existing_shelf(*id) else {
+            return Ok(());
+        };
+        let mut list = String::new();
+        for name in dir.names().unwrap_or_default() {
+            let (Ok(stat), Some(name)) = (dir.stat(&name), name.to_str()) else {
+                continue;
+            };
+            let there = self.shelves[id].files.get(name);
+            if there != Some(&stat.size) && !name.starts_with('.') {
+                list.push_str(name);
+                list.push('\n');
+            }
+        }
+        if list.is_empty() {
+            return Ok(());
+        }
+        let (_, path) = self.desk.shelf(*id)?;
+        self.bring(&path, &id.to_string(), &list)
+    }
+
+    /// Writes the list of files that stay on the remote although the snapshot does not have them.
+    fn keep_list(&self, dir: &crate::sys::Dir, found: &mut Difference) -> Result<Option<Digest>> {
+        const NEW: &str = "kept.new";
+        if found.kept.is_empty() {
+            return Ok(None);
+        }
+        let io = |error: std::io::Error| Error::io("write", self.desk.named(NEW).as_bytes(), error);
+        let mut writer = manifest::Writer::new(self.desk.new_file(NEW)?).map_err(io)?;
+        for entry in std::mem::take(&mut found.kept) {
+            writer.write(&entry).map_err(io)?;
+        }
+        let digest = writer.finish().map_err(io)?;
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut self.desk.file(NEW)?, &mut bytes).map_err(io)?;
+        dir.write_whole(KEPT, &bytes).map_err(io)?;
+        Ok(Some(digest))
+    }
+
     /// Copies files of the desk's shelf to the remote's.
     fn bring(&self, from: &str, id: &str, list: &str) -> Result<()> {
         const SHELF: &str = "shelf.list";
@@ -91,12 +138,13 @@ impl Upload<'_> {
     /// Says on the remote that the snapshot is there, and takes away what is in doubt no more.
     pub(super) fn publish(
         &mut self,
-        found: &Difference,
+        found: &mut Difference,
         faults: u64,
         problems: &[Problem],
     ) -> Result<()> {
         let id = self.id();
         let (dir, path) = self.desk.shelf(id)?;
+        let kept_digest = self.keep_list(&dir, found)?;
         let record = UploadRecord {
             format_version: FORMAT_VERSION,
             id,
@@ -107,17 +155,24 @@ impl Upload<'_> {
             manifest_digest: self.source.record.manifest_digest,
             made_by: format!("backup {}", env!("CARGO_PKG_VERSION")),
             not_uploaded: problems.to_vec(),
+            withheld: self.withheld.clone(),
+            kept_digest,
         };
         let name = uploaded_name(self.attempt);
         write_json(&dir, &name, &path, &record)?;
-        self.bring(&path, &id.to_string(), &format!("{name}\n"))?;
+        let kept = kept_digest.map_or_else(String::new, |_| format!("{KEPT}\n"));
+        self.bring(&path, &id.to_string(), &format!("{kept}{name}\n"))?;
         let since = record.uploaded_at;
         self.memory.last = Some(record);
         self.memory.history.retain(|one| one.id != id);
-        self.memory.history.push(HistoryFolder { id, since });
+        self.memory.history.push(HistoryFolder {
+            id,
+            since,
+            seen: vec![since],
+        });
         let others = self.shelves.iter();
         let ended: Vec<SnapshotId> = others
-            .filter(|(other, shelf)| **other != id && shelf.uploaded.is_none())
+            .filter(|(other, shelf)| **other != id && shelf.uploaded.is_none() && !shelf.damaged)
             .map(|(other, _)| *other)
             .collect();
         for other in ended {
@@ -126,70 +181,18 @@ impl Upload<'_> {
         }
         let shelf = self.shelves.entry(id).or_default();
         shelf.uploaded = Some(self.attempt);
-        self.desk.settle(id, self.rclone.context)
+        shelf.attempt = self.attempt;
+        shelf.damaged = false;
+        let reference = self.withheld.as_ref().and_then(|one| one.reference);
+        let keep: Vec<SnapshotId> = [id].into_iter().chain(reference).collect();
+        self.desk.settle(&keep, self.rclone.context)
     }
 
     /// Removes a snapshot's folder in one of the remote's.
-    fn purge(&self, area: &str, id: SnapshotId) -> Result<()> {
+    pub(super) fn purge(&self, area: &str, id: SnapshotId) -> Result<()> {
         let folder = format!("{}/{id}", self.at(area));
         self.rclone
             .must(&["purge", &folder], &|| Ok(None))
             .map(|_| ())
-    }
-
-    /// Removes history that is old enough, and manifests that cannot be restored without it; gives
-    /// how many folders went.
-    pub(super) fn expire(&mut self) -> Result<u64> {
-        let expire = &self.step.expire;
-        let Some(last) = expire.iter().max().copied() else {
-            return Ok(0);
-        };
-        let mut there = Vec::new();
-        let history = self.at(HISTORY);
-        published::list(
-            &self.rclone,
-            &self.desk,
-            &history,
-            &["--dirs-only"],
-            &mut |name, _| {
-                there.extend(name.parse::<SnapshotId>().ok());
-            },
-        )?;
-        let mut gone = 0;
-        for id in there.iter().filter(|id| expire.contains(*id)) {
-            self.purge(HISTORY, *id)?;
-            gone += 1;
-        }
-        let id = self.id();
-        let without: Vec<SnapshotId> = self.shelves.keys().copied().collect();
-        for other in without
-            .into_iter()
-            .filter(|other| *other < last && *other != id)
-        {
-            self.purge(MANIFESTS, other)?;
-            self.shelves.remove(&other);
-        }
-        Ok(gone)
-    }
-
-    pub(super) fn remember(&mut self) -> Result<()> {
-        let now = self.rclone.context.clock.now();
-        let uploaded = self
-            .shelves
-            .iter()
-            .filter(|(_, shelf)| shelf.uploaded.is_some());
-        self.memory.uploaded = uploaded.map(|(id, _)| *id).collect();
-        let expired = &self.step.expire;
-        self.memory.history.retain(|one| !expired.contains(&one.id));
-        for id in &self.memory.uploaded {
-            if !expired.contains(id) && !self.memory.history.iter().any(|one| one.id == *id) {
-                self.memory.history.push(HistoryFolder {
-                    id: *id,
-                    since: now,
-                });
-            }
-        }
-        self.memory.history.sort_by_key(|one| one.id);
-        self.desk.remember(&self.memory)
     }
 }

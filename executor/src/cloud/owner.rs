@@ -1,0 +1,140 @@
+//! Whose copies stand on a remote: two machines of one name must not replace each other's files.
+//!
+//! `manifests/owner-<machine>.json`, the machine in its name, so that the listing which every upload
+//! begins with tells it. A remote without one is of whoever comes first.
+
+use chrono::{DateTime, FixedOffset};
+use schema::cloud::{CloudOwner, FORMAT_VERSION, MANIFESTS};
+
+use super::{memory::Desk, published::Shelves, rclone::Rclone};
+use crate::{
+    error::{Error, Result},
+    state_dir::StateDir,
+    store::write_json,
+    sys::machine,
+};
+
+/// The machine that a file of this name says that the copies are of.
+#[must_use]
+pub fn machine_of(name: &str) -> Option<String> {
+    let machine = name.strip_prefix("owner-")?.strip_suffix(".json")?;
+    Some(machine.to_owned())
+}
+
+fn file_of(machine: &str) -> String {
+    format!("owner-{machine}.json")
+}
+
+/// What is to be done about the owner before anything is uploaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// It is this machine, or none can be told.
+    Ours,
+    /// Nobody's yet.
+    Free,
+    /// Another machine's, by what its file is called for.
+    Other(String),
+}
+
+/// Whose the copies are, as this machine sees it.
+#[must_use]
+pub fn claim(shelves: &Shelves, this: Option<&str>) -> Claim {
+    match (this, shelves.owners.first()) {
+        (None, _) => Claim::Ours,
+        (Some(_), None) => Claim::Free,
+        (Some(this), Some(_)) if shelves.owners.iter().any(|one| one == this) => Claim::Ours,
+        (Some(_), Some(other)) => Claim::Other(other.clone()),
+    }
+}
+
+/// This machine, as it is named here.
+#[must_use]
+pub fn this_machine() -> Option<String> {
+    machine::id().map(|digest| digest.short())
+}
+
+/// Writes on the remote that the copies are this machine's.
+///
+/// # Errors
+/// When the remote cannot be written.
+pub fn put(
+    rclone: &Rclone<'_>,
+    desk: &Desk,
+    remote: &str,
+    host: &str,
+    now: DateTime<FixedOffset>,
+) -> Result<()> {
+    const FILE: &str = "owner.json";
+    let Some(machine) = this_machine() else {
+        return Ok(());
+    };
+    let owner = CloudOwner {
+        format_version: FORMAT_VERSION,
+        host: host.to_owned(),
+        machine: machine.clone(),
+        since: now,
+        made_by: format!("backup {}", env!("CARGO_PKG_VERSION")),
+    };
+    write_json(desk.dir(), FILE, &desk.named(FILE), &owner)?;
+    let to = format!("{remote}/{MANIFESTS}/{}", file_of(&machine));
+    let from = desk.named(FILE);
+    rclone
+        .must(&["copyto", &from, &to, "--ignore-times"], &|| Ok(None))
+        .map(|_| ())
+}
+
+/// Takes the names of other machines away, once this one's stands there.
+///
+/// # Errors
+/// When the remote cannot be written.
+pub fn replace(rclone: &Rclone<'_>, remote: &str, others: &[String]) -> Result<()> {
+    for other in others {
+        let file = format!("{remote}/{MANIFESTS}/{}", file_of(other));
+        rclone.must(&["deletefile", &file], &|| Ok(None))?;
+    }
+    Ok(())
+}
+
+/// The refusal, with what the other machine wrote of itself.
+///
+/// # Errors
+/// When the remote cannot be asked.
+pub fn refusal(rclone: &Rclone<'_>, desk: &Desk, remote: &str, other: &str) -> Result<Error> {
+    const FILE: &str = "owner.other";
+    let from = format!("{remote}/{MANIFESTS}/{}", file_of(other));
+    let to = desk.named(FILE);
+    rclone.must(&["copyto", &from, &to, "--ignore-times"], &|| Ok(None))?;
+    let bytes = desk.dir().read_whole(FILE).ok().flatten();
+    let owner: Option<CloudOwner> =
+        bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let whose = owner.map_or_else(
+        || "another machine of the same host name".to_owned(),
+        |owner| {
+            format!(
+                "another machine of the host name {} (machine {}, since {})",
+                schema::escape::display(owner.host.as_bytes()),
+                schema::escape::display(owner.machine.as_bytes()),
+                owner.since.format("%Y-%m-%d")
+            )
+        },
+    );
+    Ok(Error::refused(format!(
+        "nothing is copied to {remote}: what is there belongs to {whose}"
+    ))
+    .hint(
+        "give this machine a host name of its own (hostname) or another cloud.remotePath; if it is \
+         the same machine, newly installed, run `backup init --take-over`",
+    ))
+}
+
+/// Remembers that a person said that this machine goes on with what is on a remote: the next upload
+/// writes its name there.
+///
+/// # Errors
+/// A state directory that cannot be written.
+pub fn take_over(state: &StateDir, remote: &str) -> Result<()> {
+    let desk = Desk::open_or_new(state, remote)?;
+    let mut memory = desk.memory().unwrap_or_default();
+    memory.take_over = true;
+    desk.remember(&memory)
+}
