@@ -104,7 +104,7 @@ fn all(destination: &DestinationState, now: DateTime<FixedOffset>) -> Vec<(Candi
 }
 
 /// When a snapshot was started, by its name alone.
-fn by_name(id: SnapshotId, offset: FixedOffset) -> DateTime<Utc> {
+pub(crate) fn by_name(id: SnapshotId, offset: FixedOffset) -> DateTime<Utc> {
     (id.local() - TimeDelta::seconds(offset.local_minus_utc().into())).and_utc()
 }
 

@@ -130,11 +130,16 @@ pub(crate) fn inventory_for(
 ) -> Result<(Inventory, Option<Survey>)> {
     if !config.local.enable {
         if config.cloud.enable && only != Some(Part::Local) {
-            return Ok((live(settings, config, now, context)?, None));
+            return Ok((live(settings, config, now, None, context)?, None));
         }
         return Ok((inventory_of(settings, now, None)?, None));
     }
     let mut destination = destination(settings, config, context)?;
+    let away = planner::absence(config, &destination).is_some();
+    if away && config.cloud.enable && only != Some(Part::Local) {
+        let found = live(settings, config, now, Some(destination), context)?;
+        return Ok((found, None));
+    }
     let store = store(config)?;
     if let Some(store) = store.as_ref().filter(|_| only != Some(Part::Cloud)) {
         recheck(store, &mut destination, context)?;
@@ -242,6 +247,7 @@ fn live(
     settings: &Settings,
     config: &Config,
     now: DateTime<FixedOffset>,
+    destination: Option<DestinationState>,
     context: Context<'_>,
 ) -> Result<Inventory> {
     let mut cloud = cloud(settings, config, None)?.unwrap_or_default();
@@ -268,7 +274,7 @@ fn live(
     Ok(Inventory {
         sources,
         cloud: Some(cloud),
-        ..inventory_of(settings, now, None)?
+        ..inventory_of(settings, now, destination)?
     })
 }
 
@@ -284,7 +290,23 @@ fn cloud(
     let state = StateDir::open(&settings.state_dir)?;
     let remote = planner::cloud_remote(&config.cloud, &host_folder(config));
     let config_file = config.cloud.config_file.as_ref();
-    Ok(Some(scan::cloud(state.as_ref(), newest, &remote, config_file)))
+    Ok(Some(scan::cloud(
+        state.as_ref(),
+        newest,
+        &remote,
+        config_file,
+    )))
+}
+
+/// What this machine remembers of its copies in the cloud, without looking at rclone.
+pub(crate) fn remembered(settings: &Settings, config: &Config) -> Option<CloudState> {
+    let state = StateDir::open(&settings.state_dir).ok().flatten()?;
+    let remote = planner::cloud_remote(&config.cloud, &host_folder(config));
+    let memory = executor::cloud::memory::recall(&state, &remote).ok()?;
+    Some(CloudState {
+        memory,
+        ..CloudState::default()
+    })
 }
 
 /// An inventory without the sources, for plans that do not touch them.

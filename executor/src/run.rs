@@ -415,10 +415,8 @@ pub(crate) fn environment(
 /// How a run ended, from how its steps did. A notification never changes it.
 pub(crate) fn result(report: &Report) -> RunResult {
     let severity = report.findings.iter().map(|finding| finding.severity).max();
-    match severity {
-        Some(Severity::Refusal) => return RunResult::Refused,
-        Some(Severity::Deferral) => return RunResult::Deferred,
-        _ => {}
+    if severity == Some(Severity::Refusal) {
+        return RunResult::Refused;
     }
     let worst = report
         .steps
@@ -429,6 +427,8 @@ pub(crate) fn result(report: &Report) -> RunResult {
     match worst {
         Some(Status::Failed) => RunResult::Failed,
         Some(Status::Refused) => RunResult::Refused,
+        // What could be done without what is waited for is done.
+        _ if severity == Some(Severity::Deferral) => RunResult::Deferred,
         Some(Status::Deferred) => RunResult::Deferred,
         Some(Status::Incomplete) => RunResult::Incomplete,
         Some(Status::Skipped | Status::Succeeded) | None => match severity {

@@ -22,7 +22,7 @@ mod steps;
 pub mod units;
 
 pub use adopt::{adopt, begins_at_root};
-pub use findings::records::damage;
+pub use findings::{cloud::standing as cloud_standing, destination::absence, records::damage};
 pub use overview::{Standing, overview};
 pub use pipeline::{Options, basis, last_good, plan, reference};
 pub use small::{small, small_all};

@@ -64,7 +64,25 @@ pub fn plan(config: &Config, inventory: &Inventory, options: &Options) -> Plan {
         }
         _ => true,
     };
+    let battery = found
+        .iter()
+        .any(|finding| finding.code == findings::code::ON_BATTERY);
+    let away = facts.config.local.enable && facts.is_live() && !battery;
     let steps = match found.iter().map(|finding| finding.severity).max() {
+        // Without the disk the cloud is served all the same, of the live sources.
+        Some(Severity::Warning | Severity::Deferral) if away => {
+            steps(&facts, &mut found, |action| {
+                let needs_no_disk = matches!(
+                    action,
+                    Action::Announce(_)
+                        | Action::PreScript(_)
+                        | Action::CloudSync(_)
+                        | Action::PostScript(_)
+                        | Action::Notify(_)
+                );
+                needs_no_disk && part(action)
+            })
+        }
         Some(Severity::Deferral) => Vec::new(),
         Some(Severity::Refusal) => steps(&facts, &mut found, |action| {
             matches!(action, Action::PostScript(_) | Action::Notify(_)) && part(action)

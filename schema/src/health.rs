@@ -208,8 +208,23 @@ pub struct EndedRun {
     pub good: Option<LastGood>,
     /// When its copy to the cloud succeeded.
     pub copied_at: Option<DateTime<FixedOffset>>,
+    /// How its copy to the cloud ended, where it had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud: Option<CloudEnded>,
     /// What was said of a notification that reached nobody.
     pub not_notified: Option<String>,
+}
+
+/// How a copy to the cloud ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CloudEnded {
+    /// In one word.
+    pub status: Status,
+    /// As it was told.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
 }
 
 impl EndedRun {
@@ -233,6 +248,11 @@ impl EndedRun {
             copied_at: step("cloud-sync")
                 .filter(|done| done.outcome.status == Status::Succeeded)
                 .map(|done| done.ended_at),
+            cloud: step("cloud-sync").map(|done| CloudEnded {
+                status: done.outcome.status,
+                message: done.outcome.message.clone(),
+                hint: done.outcome.hint.clone(),
+            }),
             not_notified: step("notify")
                 .filter(|done| done.outcome.status >= Status::Incomplete)
                 .map(|done| done.outcome.message.clone()),

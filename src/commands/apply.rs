@@ -348,7 +348,7 @@ impl<'a> Worker<'a> {
         for finding in &plan.findings {
             context.observer.event(Event::Noticed(finding));
         }
-        if plan.severity() == Some(Severity::Deferral) {
+        if plan.severity() == Some(Severity::Deferral) && plan.steps.is_empty() {
             let deferred: Vec<_> = plan
                 .findings
                 .iter()

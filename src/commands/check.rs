@@ -1,6 +1,8 @@
 //! `check`: validates a configuration.
 
 use anyhow::Result;
+use executor::cloud::rclone::has_remote;
+use schema::Config;
 
 use crate::{cli::Check, exit, out::Out, settings::Settings};
 
@@ -15,8 +17,32 @@ pub(crate) fn run(arguments: &Check, settings: &Settings, out: &Out) -> Result<u
     for warning in &checked.warnings {
         out.say(&format!("warning: {warning}"));
     }
+    if let Some(missing) = no_credentials(&checked.config) {
+        out.say(&format!("warning: {missing}"));
+    }
     if !settings.quiet {
         out.data(&format!("{}: valid", path.display()));
     }
     Ok(exit::DONE)
+}
+
+/// That rclone, asked here and now, does not know the remote of the copies in the cloud. Where it
+/// cannot be asked, as where a system is built, a plan says it.
+fn no_credentials(config: &Config) -> Option<String> {
+    let cloud = &config.cloud;
+    let remote = planner::cloud_remote(cloud, "");
+    let known = cloud
+        .enable
+        .then(|| has_remote("rclone", cloud.config_file.as_ref(), &remote));
+    (known.flatten() == Some(false)).then(|| {
+        let name = remote.split(':').next().unwrap_or_default();
+        let place = cloud.config_file.as_ref().map_or_else(
+            || "cloud.configFile: not set, and rclone's configuration of this user".to_owned(),
+            |file| format!("cloud.configFile: {file}"),
+        );
+        format!(
+            "{place} has no remote `{name}:`, so there are no credentials for the copies in the \
+             cloud\n  hint: make it with `rclone config`"
+        )
+    })
 }

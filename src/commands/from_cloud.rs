@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Result;
-use chrono::{Datelike as _, Local, NaiveDate};
+use chrono::{DateTime, Datelike as _, FixedOffset, Local, NaiveDate};
 use executor::{
     Error,
     clock::Clock,
@@ -23,44 +23,56 @@ use executor::{
     state_dir::StateDir,
     sys::{Dir, resolve::resolve},
 };
-use schema::{Config, config::AbsolutePath};
+use planner::naming::{self, Candidate};
+use schema::{Config, SnapshotId, config::AbsolutePath};
 
 use crate::{
-    cli::Verify, commands::plan::bar, exit, out::Out, render::amount, settings::Settings,
-    take::host_folder,
+    cli::Verify,
+    commands::plan::bar,
+    exit,
+    out::Out,
+    render::amount,
+    settings::Settings,
+    snapshots,
+    take::{self, host_folder},
 };
 
 /// What a restore asks for.
 pub(crate) struct Asked<'a> {
-    /// `latest` or an id.
+    /// The snapshot's name, as it is named on a disk.
     pub(crate) snapshot: &'a str,
+    /// Instead of it, the newest one that was started at this time or before.
+    pub(crate) as_of: Option<DateTime<FixedOffset>>,
     /// Paths as they were on the machine, or patterns.
     pub(crate) paths: &'a [PathBuf],
     /// Where downloads are kept meanwhile.
     pub(crate) staging: Option<&'a Path>,
 }
 
-/// Brings what is asked for from the remote, and gives a configuration whose destination holds it.
+/// Brings what is asked for from the remote, and gives a configuration whose destination holds it,
+/// with the snapshot that it is of.
 pub(crate) fn bring(
     asked: &Asked<'_>,
     config: &Config,
     settings: &Settings,
     out: &Out,
-) -> Result<Config> {
-    let name = asked.snapshot.trim_end_matches('/').rsplit('/').next();
-    let id = match name {
-        None | Some("latest") => None,
-        Some(name) => Some(name.parse().map_err(|_| {
-            Error::refused(format!("`{}` is not a snapshot's id", asked.snapshot))
-                .hint("`backup restore --from cloud --list` shows what is on the remote")
-        })?),
-    };
+) -> Result<(Config, SnapshotId)> {
     let host = host_folder(config);
     let remote = planner::cloud_remote(&config.cloud, &host);
     let place = staging(asked.staging, settings, &remote)?;
     let folder = open_or_new(&place)?;
     let paths: Vec<Vec<u8>> = asked.paths.iter().map(|path| plain(path)).collect();
     let brought = with(config, settings, &remote, |rclone, desk| {
+        // Damaged records are passed over for the newest only, whose name is nobody's choice.
+        let newest = asked.as_of.is_none() && asked.snapshot.trim_end_matches('/') == "latest";
+        let id = if newest {
+            None
+        } else {
+            let there: Vec<SnapshotId> = fetch::uploaded(rclone, desk, &remote)?
+                .into_keys()
+                .collect();
+            Some(chosen(asked, &there, &remote)?)
+        };
         let wanted = Wanted {
             remote: &remote,
             host: &host,
@@ -74,6 +86,13 @@ pub(crate) fn bring(
         amount::plural(brought.files, "file", "files"),
         brought.id
     ));
+    for damaged in &brought.damaged {
+        out.say(&format!(
+            "note: the record or the manifest of {damaged} at {remote} is damaged: {} is the newest \
+             that can be restored",
+            brought.id
+        ));
+    }
     let mount_point = place
         .to_str()
         .and_then(|text| text.parse::<AbsolutePath>().ok())
@@ -85,7 +104,67 @@ pub(crate) fn bring(
     config.local.require_mount = false;
     config.local.file_system_uuid = None;
     config.local.allow_full_copies = true;
-    Ok(config)
+    Ok((config, brought.id))
+}
+
+/// Which of the uploaded snapshots is meant.
+fn chosen(asked: &Asked<'_>, there: &[SnapshotId], remote: &str) -> executor::Result<SnapshotId> {
+    let refused = |message: String| {
+        Error::refused(format!("{message} (at {remote})"))
+            .hint("`backup restore --from cloud --list` shows what is on the remote")
+    };
+    let now = Local::now().fixed_offset();
+    let candidates = candidates(there, now);
+    if let Some(when) = asked.as_of {
+        let before = candidates.iter().enumerate();
+        return before
+            .filter(|(_, one)| one.started_at.is_some_and(|at| at <= when.to_utc()))
+            .max_by_key(|(_, one)| one.started_at)
+            .map(|(at, _)| there[at])
+            .ok_or_else(|| refused("there is no snapshot of that time or before".to_owned()));
+    }
+    let at = naming::named(asked.snapshot, &candidates, now.to_utc()).map_err(refused)?;
+    Ok(there[at])
+}
+
+/// Uploaded snapshots as names are looked up among them. Only good ones are uploaded.
+fn candidates(there: &[SnapshotId], now: DateTime<FixedOffset>) -> Vec<Candidate> {
+    there
+        .iter()
+        .map(|id| Candidate {
+            name: id.to_string(),
+            tiers: Vec::new(),
+            started_at: Some(snapshots::by_name(*id, *now.offset())),
+            good: true,
+        })
+        .collect()
+}
+
+/// A refusal for a name that no snapshot here has and one in the cloud has, as far as that is
+/// remembered.
+pub(crate) fn elsewhere(
+    name: &str,
+    config: &Config,
+    settings: &Settings,
+    now: DateTime<FixedOffset>,
+) -> Option<Error> {
+    if !config.cloud.enable || name.starts_with("latest") {
+        return None;
+    }
+    let there = take::remembered(settings, config)?.memory.uploaded;
+    let at = naming::named(name, &candidates(&there, now), now.to_utc()).ok()?;
+    let (id, remote) = (
+        there[at],
+        planner::cloud_remote(&config.cloud, &host_folder(config)),
+    );
+    Some(
+        Error::refused(format!(
+            "snapshot {id} is not on the disk; it is in the cloud, at {remote}"
+        ))
+        .hint(format!(
+            "`backup restore --from cloud {id} PATH TARGET` brings it back"
+        )),
+    )
 }
 
 /// The part of a path before the first name that may be a pattern, without a leading slash.
@@ -184,8 +263,7 @@ pub(crate) fn verify(arguments: &Verify, settings: &Settings, out: &Out) -> Resu
         }
         if found.damage_count > 0 {
             text.push_str(&format!(
-                "\n{}\nhint: `backup apply` uploads what is missing or short; take damaged files \
-                 away on the remote first, so that they are missing",
+                "\n{}\nhint: the next `backup apply` uploads them again, as far as they are still here",
                 amount::plural(
                     found.damage_count,
                     "file is not whole",

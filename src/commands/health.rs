@@ -147,6 +147,11 @@ fn check(
         ..measured
     };
     let inventory = Inventory {
+        cloud: config
+            .cloud
+            .enable
+            .then(|| take::remembered(settings, config))
+            .flatten(),
         rsync: (config.local.enable && config.local.use_rsync).then(executor::scan::rsync),
         ..take::inventory_of(settings, now, destination)?
     };

@@ -59,12 +59,19 @@ pub(crate) fn run(arguments: &Restore, settings: &Settings, out: &Out) -> Result
     if arguments.from != Some(Origin::Cloud) {
         return restore(arguments, &wanted, &config, settings, out);
     }
+    let now = Local::now().fixed_offset();
     let asked = Asked {
         snapshot: wanted.snapshot.unwrap_or_default(),
+        as_of: as_of(arguments, now)?.map(|(_, time)| time),
         paths: &wanted.paths,
         staging: arguments.staging.as_deref(),
     };
-    let brought = from_cloud::bring(&asked, &config, settings, out)?;
+    let (brought, id) = from_cloud::bring(&asked, &config, settings, out)?;
+    let id = id.to_string();
+    let wanted = Wanted {
+        snapshot: Some(&id),
+        ..wanted
+    };
     let code = restore(arguments, &wanted, &brought, settings, out)?;
     if code == exit::DONE && !arguments.dry_run {
         from_cloud::clear(&brought, settings)?;
@@ -82,7 +89,11 @@ fn restore(
 ) -> Result<u8> {
     let now = Local::now().fixed_offset();
     let destination = present(settings, config)?;
-    let named = snapshot(arguments, wanted, &destination, now, out)?;
+    let named = snapshot(arguments, wanted, &destination, now, out).map_err(|error| {
+        let name = wanted.snapshot.unwrap_or_default();
+        let elsewhere = from_cloud::elsewhere(name, config, settings, now);
+        elsewhere.map_or(error, Into::into)
+    })?;
     let worker = Worker::new(settings, out, config, now);
     let report = worker.with(|context| {
         let steps = look(arguments, wanted, config, &named, now, context)?;
@@ -146,8 +157,24 @@ fn snapshot(
     now: DateTime<FixedOffset>,
     out: &Out,
 ) -> Result<Named> {
+    if let Some(name) = wanted.snapshot {
+        return snapshots::find(name, destination, now);
+    }
+    let Some((text, time)) = as_of(arguments, now)? else {
+        return snapshots::find("", destination, now);
+    };
+    let named = snapshots::as_of(time, destination)?;
+    out.say(&format!("as of {text}: {}/{}", named.home, named.folder));
+    Ok(named)
+}
+
+/// The time that is meant with `--as-of`, with its words.
+fn as_of(
+    arguments: &Restore,
+    now: DateTime<FixedOffset>,
+) -> Result<Option<(&str, DateTime<FixedOffset>)>> {
     let Some(text) = &arguments.as_of else {
-        return snapshots::find(wanted.snapshot.unwrap_or_default(), destination, now);
+        return Ok(None);
     };
     let hint = "say it as '2 weeks ago', yesterday, 2025-01-16 or '2025-01-16 14:00'";
     let time = when::parse(text, now, &Local)
@@ -158,9 +185,7 @@ fn snapshot(
             hint,
         ));
     }
-    let named = snapshots::as_of(time, destination)?;
-    out.say(&format!("as of {text}: {}/{}", named.home, named.folder));
-    Ok(named)
+    Ok(Some((text, time)))
 }
 
 /// Compares what is to be restored with what is there.

@@ -63,12 +63,22 @@ pub(crate) fn run(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> 
         .map(|good| now - TimeDelta::seconds(good.age_seconds));
     let late = schedule::late_since(&config, last_good, now);
     view = view.schedule(schedule::next_run(&config, now), late);
+    let mut findings = Vec::new();
     if destination.is_some() {
         let inventory = take::inventory_of(settings, now, destination)?;
-        let mut findings = planner::small(&config, &inventory, None).findings;
+        findings = planner::small(&config, &inventory, None).findings;
         findings.extend(planner::damage(&inventory));
-        view = view.noticed(findings);
     }
+    if let Some(state) = state.as_ref().filter(|_| config.cloud.enable) {
+        let remote = planner::cloud_remote(&config.cloud, &host);
+        let memory = memory::recall(state, &remote).unwrap_or_default();
+        let copies = state.reports(|_| true);
+        let ended = copies.unwrap_or_default();
+        let ended = ended.iter().map(schema::health::EndedRun::of);
+        let last = ended.into_iter().find(|run| run.cloud.is_some());
+        findings.extend(planner::cloud_standing(&memory, last.as_slice()));
+    }
+    view = view.noticed(findings);
     let health = state.as_ref().and_then(StateDir::health);
     view = view.checked(&config, health.as_ref());
     if settings.json {

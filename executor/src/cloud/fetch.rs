@@ -93,11 +93,14 @@ pub fn fetch(
     let (id, published) = loop {
         let mut whole = shelves.clone();
         whole.retain(|id, _| !damaged.contains(id));
-        let id = if whole.is_empty() { None } else { Some(chosen(&whole, wanted)?) };
+        let id = if whole.is_empty() {
+            None
+        } else {
+            Some(chosen(&whole, wanted)?)
+        };
         let id = id.map_or_else(|| chosen(&shelves, wanted), Ok)?;
         if !damaged.contains(&id)
-            && let Some(there) =
-                published::fetch(rclone, desk, wanted.remote, id, &shelves[&id])?
+            && let Some(there) = published::fetch(rclone, desk, wanted.remote, id, &shelves[&id])?
         {
             break (id, there);
         }

@@ -13,7 +13,10 @@ use super::{
     published,
     rclone::{Ended, Rclone, Told},
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    store::LONGEST_JSON,
+};
 
 /// How deep the moves of one file are followed; each night can add one.
 const MOST_PLACES: usize = 500;
@@ -116,7 +119,7 @@ impl History {
         for (number, path) in lists {
             let read = || -> Option<Vec<u8>> {
                 let (dir, name) = area.descend(path.as_bytes()).ok()?;
-                dir.read_whole(name.to_str()?).ok().flatten()
+                dir.read_whole(name.to_str()?, LONGEST_JSON).ok().flatten()
             };
             // What cannot be read names nothing: the files may be found under other names.
             let text = read().and_then(|bytes| String::from_utf8(bytes).ok());
@@ -319,7 +322,11 @@ mod tests {
     fn names_that_changed_their_places_again_and_again_come_to_an_end() {
         let mut history = History::default();
         for number in 1..2000 {
-            let (from, to) = if number % 2 == 0 { ("a", "b") } else { ("b", "a") };
+            let (from, to) = if number % 2 == 0 {
+                ("a", "b")
+            } else {
+                ("b", "a")
+            };
             let moved = history.moved.entry(number).or_default();
             moved.insert(from.to_owned(), to.to_owned());
         }

@@ -21,7 +21,7 @@ use crate::{
     manifest::{FILE_NAME, Reader},
     remove::remove_tree,
     state_dir::StateDir,
-    store::{read_json, write_json},
+    store::{LONGEST_JSON, read_json, write_json},
     sys::Dir,
 };
 
@@ -336,7 +336,7 @@ impl Desk {
     /// found again.
     #[must_use]
     pub fn damaged(&self) -> HashSet<String> {
-        let bytes = self.dir.read_whole(DAMAGED).ok().flatten();
+        let bytes = self.dir.read_whole(DAMAGED, LONGEST_JSON).ok().flatten();
         let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
         let text = text.unwrap_or_default();
         text.lines().map(str::to_owned).collect()

@@ -10,7 +10,7 @@ use super::{memory::Desk, published::Shelves, rclone::Rclone};
 use crate::{
     error::{Error, Result},
     state_dir::StateDir,
-    store::write_json,
+    store::{LONGEST_JSON, write_json},
     sys::machine,
 };
 
@@ -50,7 +50,7 @@ pub fn claim(shelves: &Shelves, this: Option<&str>) -> Claim {
 /// This machine, as it is named here.
 #[must_use]
 pub fn this_machine() -> Option<String> {
-    machine::id().map(|digest| digest.short())
+    machine::id().map(|digest| digest.to_string()[..16].to_owned())
 }
 
 /// Writes on the remote that the copies are this machine's.
@@ -104,9 +104,8 @@ pub fn refusal(rclone: &Rclone<'_>, desk: &Desk, remote: &str, other: &str) -> R
     let from = format!("{remote}/{MANIFESTS}/{}", file_of(other));
     let to = desk.named(FILE);
     rclone.must(&["copyto", &from, &to, "--ignore-times"], &|| Ok(None))?;
-    let bytes = desk.dir().read_whole(FILE).ok().flatten();
-    let owner: Option<CloudOwner> =
-        bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let bytes = desk.dir().read_whole(FILE, LONGEST_JSON).ok().flatten();
+    let owner: Option<CloudOwner> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let whose = owner.map_or_else(
         || "another machine of the same host name".to_owned(),
         |owner| {

@@ -488,7 +488,13 @@ pub fn has_remote(program: &str, config: Option<&AbsolutePath>, remote: &str) ->
     // What the environment defines is not listed by all versions.
     let variable: String = name
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_uppercase()
+            } else {
+                '_'
+            }
+        })
         .collect();
     if std::env::var_os(format!("RCLONE_CONFIG_{variable}_TYPE")).is_some() {
         return Some(true);
@@ -508,7 +514,10 @@ pub fn has_remote(program: &str, config: Option<&AbsolutePath>, remote: &str) ->
         .ok()?;
     output.status.success().then_some(())?;
     let text = String::from_utf8_lossy(&output.stdout);
-    Some(text.lines().any(|line| line.trim().strip_suffix(':') == Some(name)))
+    Some(
+        text.lines()
+            .any(|line| line.trim().strip_suffix(':') == Some(name)),
+    )
 }
 
 /// Why a configuration that holds credentials is not used.

@@ -1,5 +1,6 @@
 //! The cloud as far as it is known without asking it: rclone, and what this machine remembers.
 
+use rustix::io::Errno;
 use schema::{
     SnapshotId,
     cloud::{CloudChange, CloudState},
@@ -11,7 +12,7 @@ use crate::{
     manifest::{Cursor, FILE_NAME, Reader},
     state_dir::StateDir,
     store::Store,
-    sys::Kind,
+    sys::{Kind, resolve::resolve},
 };
 
 /// Looks at rclone and at what is remembered of a remote; `newest` is the newest good snapshot.
@@ -41,7 +42,10 @@ pub fn cloud(
         rclone: rclone::found("rclone"),
         memory,
         pending,
-        configured: rclone::has_remote("rclone", config, remote),
+        configured: match config {
+            Some(file) if matches!(resolve(file.as_path()), Err(Errno::NOENT)) => Some(false),
+            config => rclone::has_remote("rclone", config, remote),
+        },
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
         memory::Desk,
         upload::{self, Source},
     },
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     event::{Context, Stop},
     state_dir::StateDir,
     store::Store,
@@ -60,7 +60,19 @@ pub fn run(
         accepted: marks.accepted,
         live: None,
     };
-    let uploaded = upload::run(state, name, step, source, context)?;
+    let uploaded = match upload::run(state, name, step, source, context) {
+        Ok(uploaded) => uploaded,
+        // The snapshot is made: the run is not refused, it lacks its copy.
+        Err(error) if error.kind == ErrorKind::Refused => {
+            return Ok(Outcome {
+                status: Status::Incomplete,
+                message: error.message,
+                hint: error.hint,
+                ..Outcome::default()
+            });
+        }
+        Err(error) => return Err(error),
+    };
     let mut outcome = uploaded.outcome;
     // Law 7, whatever the plan says: the newest stays, and nothing goes that is not there too.
     let may_go = |deletion: &&Deletion| deletion.id < id && uploaded.checked.contains(&deletion.id);

@@ -13,7 +13,8 @@ use super::{code, refusal};
 use crate::steps::facts::Facts;
 
 /// That the destination is not there; a refusal, or a deferral where `local.ifAbsent` says so.
-pub(crate) fn absence(config: &Config, destination: &DestinationState) -> Option<Finding> {
+#[must_use]
+pub fn absence(config: &Config, destination: &DestinationState) -> Option<Finding> {
     let local = &config.local;
     let path = &local.mount_point;
     let why = if !destination.present {

@@ -3,6 +3,7 @@
 //! Owns the stable code of every finding and the order in which they are looked for. Each finding
 //! of warning or worse says what to do. No step is decided here.
 
+pub mod cloud;
 pub mod code;
 pub(crate) mod destination;
 pub(crate) mod notices;
@@ -35,17 +36,18 @@ pub(crate) fn of(facts: &Facts<'_>) -> Vec<Finding> {
         );
     }
     rclone::check(facts, &mut findings);
+    cloud_memory(facts, &mut findings);
     let Some(destination) = facts.destination else {
-        let live = facts.config.cloud.enable && !facts.config.local.enable;
-        if live && facts.options.only != Some(Part::Local) {
+        if facts.is_live() {
             sources::check(facts, &mut findings);
         }
         return findings;
     };
     if let Some(absence) = destination::absence(facts.config, destination) {
-        findings.push(absence);
-        if facts.options.only == Some(Part::Cloud) {
-            return findings;
+        if facts.is_live() {
+            findings.push(without_disk(facts, absence));
+        } else {
+            findings.push(absence);
         }
         // What is below an empty mount point says nothing of the destination.
         sources::check(facts, &mut findings);
@@ -70,6 +72,49 @@ pub(crate) fn of(facts: &Facts<'_>) -> Vec<Finding> {
         notices::of_run(facts, destination, &mut findings);
     }
     findings
+}
+
+/// What the last upload held back, and what this one does because of the clock.
+fn cloud_memory(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    let part = facts.options.only;
+    let Some(state) = facts
+        .inventory
+        .cloud
+        .as_ref()
+        .filter(|_| part != Some(Part::Local))
+    else {
+        return;
+    };
+    let agreed = facts.options.approve_deletions;
+    let standing = cloud::standing(&state.memory, &[]).filter(|_| !agreed);
+    // How this run ends is said by its cloud step.
+    findings.extend(standing.map(|one| Finding {
+        severity: Severity::Note,
+        ..one
+    }));
+    let now = facts.inventory.taken_at;
+    findings.extend(cloud::held_back(&facts.config.cloud, &state.memory, now));
+}
+
+/// That the destination is away, where the copy in the cloud is made all the same.
+fn without_disk(facts: &Facts<'_>, absence: Finding) -> Finding {
+    let severity = match absence.severity {
+        Severity::Deferral => Severity::Deferral,
+        _ => Severity::Warning,
+    };
+    let left_out = if facts.options.only == Some(Part::Cloud) {
+        ""
+    } else {
+        ", and no local snapshot is made"
+    };
+    Finding {
+        severity,
+        message: format!(
+            "{}: the cloud gets the sources as they are now{left_out}",
+            absence.message
+        ),
+        ..absence
+    }
 }
 
 fn on_battery(facts: &Facts<'_>) -> Option<Finding> {
@@ -103,8 +148,8 @@ fn other_inventory(facts: &Facts<'_>) -> Option<Finding> {
             .hint("use the version of this program that made it"),
         );
     }
-    let live = !local.enable && facts.config.cloud.enable;
-    if !local.enable && (!live || facts.options.only == Some(Part::Local)) {
+    let live = facts.is_live();
+    if !local.enable && !live {
         return None;
     }
     let no_sources = !live && facts.options.only == Some(Part::Cloud);

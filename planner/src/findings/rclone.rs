@@ -3,7 +3,7 @@
 //! Owns the versions: which is too old and which faults are told of. Nothing here refuses a run: a
 //! local backup never waits for the cloud.
 
-use schema::{Finding, config::Provider};
+use schema::{Finding, config::Provider, plan::Part};
 
 use super::{code, note, warning};
 use crate::steps::facts::Facts;
@@ -68,6 +68,9 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
         );
         return;
     }
+    if cloud.configured == Some(false) && facts.options.only != Some(Part::Local) {
+        findings.push(unknown_remote(facts));
+    }
     for fault in FAULTS.iter().filter(|fault| numbers < fault.mended) {
         if fault.proton && facts.config.cloud.provider != Provider::ProtonDrive {
             continue;
@@ -84,4 +87,35 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
             .hint("update rclone when you can"),
         );
     }
+}
+
+/// That rclone's configuration does not have the remote.
+fn unknown_remote(facts: &Facts<'_>) -> Finding {
+    let cloud = &facts.config.cloud;
+    let remote = crate::cloud_remote(cloud, facts.host);
+    let name = remote.split(':').next().unwrap_or_default();
+    let (place, with) = match &cloud.config_file {
+        Some(file) => (
+            format!("{file} (cloud.configFile)"),
+            format!(" --config={file}"),
+        ),
+        None => (
+            "cloud.configFile is not set, and rclone's configuration of this user".to_owned(),
+            String::new(),
+        ),
+    };
+    let option = match cloud.provider {
+        Provider::ProtonDrive => "cloud.provider proton-drive",
+        Provider::Custom => "cloud.remote",
+    };
+    warning(
+        code::CLOUD_REMOTE_UNKNOWN,
+        format!(
+            "{place} is missing or has no remote `{name}:` ({option}), so there are no credentials and nothing can \
+             be copied to the cloud"
+        ),
+    )
+    .hint(format!(
+        "make it with `rclone{with} config`, and name that file in cloud.configFile"
+    ))
 }

@@ -19,8 +19,14 @@ pub(super) fn check(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) -> Optio
         cloud_unreachable,
         ..
     } = checkup.measured;
-    let copied_at = runs.iter().filter_map(|run| run.copied_at).max();
     let now = checkup.facts.inventory.taken_at;
+    let memory = checkup.facts.inventory.cloud.as_ref();
+    let memory = memory.map(|state| state.memory.clone()).unwrap_or_default();
+    // A copy that could not take everything away, or holds less than it should, is a copy.
+    let last = memory.last.as_ref().map(|last| last.uploaded_at);
+    let copied_at = runs.iter().filter_map(|run| run.copied_at);
+    let copied_at = copied_at.chain(last.filter(|last| *last <= now)).max();
+    findings.extend(crate::cloud_standing(&memory, runs));
     match copied_at {
         None => findings.push(
             warning(

@@ -3,7 +3,6 @@
 //! The amounts come from what this machine remembers of the last upload and from the scan; the exact
 //! difference is that of two manifests, which the executor takes before it changes anything.
 
-use chrono::TimeDelta;
 use schema::{
     Finding, SnapshotId,
     cloud::{CloudChange, CloudState},
@@ -17,12 +16,12 @@ use super::{
     facts::{self, Facts},
     rotate,
 };
-use crate::sharing;
+use crate::{findings, sharing};
 
 /// The copy, where one is asked for: of local snapshots, or of the live sources without them.
 pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
     let cloud = &facts.config.cloud;
-    let live = !facts.config.local.enable;
+    let live = facts.is_live();
     (cloud.enable && (live || facts.destination.is_some())).then_some(())?;
     let none = CloudState::default();
     let state = facts.inventory.cloud.as_ref().unwrap_or(&none);
@@ -56,10 +55,10 @@ pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
         expected: expected(facts, state),
         limits: CloudLimits {
             max_delete: (removes && !agreed).then_some(cloud.max_delete),
-            guard: !agreed,
+            guard: !agreed && !accepted(facts, state),
         },
         expire: expire(facts, state),
-        give_back: if cloud.sync_mode == SyncMode::Move {
+        give_back: if cloud.sync_mode == SyncMode::Move && !live {
             give_back(facts, state)
         } else {
             Vec::new()
@@ -115,8 +114,7 @@ fn expected(facts: &Facts<'_>, state: &CloudState) -> CloudChange {
         sum.upload_files = sum.upload_files.saturating_add(count);
         sum.upload_bytes = sum.upload_bytes.saturating_add(bytes);
     }
-    let live = state.memory.last.as_ref();
-    let live = live.filter(|_| !facts.config.local.enable);
+    let live = state.memory.last.as_ref().filter(|_| facts.is_live());
     // Live sources were compared with the last upload itself.
     let had = live.map(|last| last.files);
     let had = had.or_else(|| facts.newest.map(|basis| basis.record.totals.files));
@@ -134,6 +132,13 @@ fn expected(facts: &Facts<'_>, state: &CloudState) -> CloudChange {
     }
 }
 
+/// Whether a person accepted a snapshot since the last upload: what it is like is as it should be.
+fn accepted(facts: &Facts<'_>, state: &CloudState) -> bool {
+    let last = state.memory.last.as_ref().map(|last| last.id);
+    let mut snapshots = facts.destination.iter().flat_map(|found| &found.snapshots);
+    snapshots.any(|one| one.marks.accepted && last.is_none_or(|last| one.record.id > last))
+}
+
 /// History folders that this machine knows and that are old enough.
 fn expire(facts: &Facts<'_>, state: &CloudState) -> Vec<SnapshotId> {
     // What is suspect may have replaced what the history holds, until a person has looked.
@@ -141,10 +146,17 @@ fn expire(facts: &Facts<'_>, state: &CloudState) -> Vec<SnapshotId> {
     if snapshots.any(|one| facts::candidate(one).suspect) {
         return Vec::new();
     }
-    let age = TimeDelta::days(facts.config.cloud.keep_history_days.into());
-    let history = state.memory.history.iter();
-    let mut ids: Vec<SnapshotId> = history
-        .filter(|one| facts.now.signed_duration_since(one.since) >= age)
+    // Neither may what was held back, until a person agrees.
+    let last = state.memory.last.as_ref();
+    if last.is_some_and(|last| last.withheld.is_some()) && !facts.options.approve_deletions {
+        return Vec::new();
+    }
+    let now = facts.inventory.taken_at;
+    let (cloud, memory) = (&facts.config.cloud, &state.memory);
+    let mut ids: Vec<SnapshotId> = memory
+        .history
+        .iter()
+        .filter(|one| findings::cloud::is_old(one, cloud, memory, now))
         .map(|one| one.id)
         .collect();
     ids.sort();

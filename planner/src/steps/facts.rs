@@ -10,12 +10,12 @@ use schema::{
     Config, Inventory, SnapshotId,
     config::AbsolutePath,
     inventory::{DestinationState, Leftover, Presence, SnapshotState, SourceState},
-    plan::{Basis, LastGood},
+    plan::{Basis, LastGood, Part},
     record::Capabilities,
 };
 
 use crate::{
-    Options,
+    Options, findings,
     retention::{self, Candidate},
 };
 
@@ -90,6 +90,16 @@ impl<'a> Facts<'a> {
     /// The configured sources as they were found, in the config's order.
     pub(crate) fn sources(&self) -> impl Iterator<Item = &'a SourceState> {
         sources(self.config, self.inventory)
+    }
+
+    /// Whether the cloud gets the live sources: there are no local snapshots, or the disk that holds
+    /// them is away.
+    pub(crate) fn is_live(&self) -> bool {
+        let local = self.config.local.enable;
+        let away = self
+            .destination
+            .is_some_and(|found| findings::destination::absence(self.config, found).is_some());
+        self.config.cloud.enable && self.options.only != Some(Part::Local) && (!local || away)
     }
 
     /// What the destination can hold: probed, else judged by its type, else unknown.

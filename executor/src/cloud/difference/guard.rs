@@ -5,7 +5,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use schema::{Digest, config::{AbsolutePath, MaxDelete}, plan::CloudLimits};
+use schema::{
+    Digest,
+    config::{AbsolutePath, MaxDelete},
+    plan::CloudLimits,
+};
 
 use super::{Difference, find, io, is_file};
 use crate::{
@@ -61,7 +65,10 @@ pub fn judge(
         let before = find(&mut reference, &entry.path, &mut |passed| {
             judged.pass(passed, &mut gone);
         })?;
-        if before.as_ref().is_some_and(|before| before.digest == entry.digest) {
+        if before
+            .as_ref()
+            .is_some_and(|before| before.digest == entry.digest)
+        {
             judged.unchanged += 1;
         } else {
             come.extend(entry.digest);
@@ -114,7 +121,12 @@ impl Judged {
     /// Why the sources look damaged; none where they do not.
     #[must_use]
     pub fn suspicion(&self) -> Option<String> {
-        let Self { had, total, unchanged, .. } = *self;
+        let Self {
+            had,
+            total,
+            unchanged,
+            ..
+        } = *self;
         if had > 0 && total == 0 {
             return Some("the snapshot has no files, and the last upload had".to_owned());
         }

@@ -211,7 +211,9 @@ pub fn compare(new: Reader, remote: Remote, lists: Lists<'_>) -> Result<Differen
         found.change.upload_files += 1;
         found.change.upload_bytes = found.change.upload_bytes.saturating_add(entry.size);
         line(lists.upload, &key)?;
-        let same = before.as_ref().is_some_and(|before| before.digest == entry.digest);
+        let same = before
+            .as_ref()
+            .is_some_and(|before| before.digest == entry.digest);
         if base.is_some() && !same {
             come.extend(entry.digest.map(|digest| (digest, key.clone(), entry.size)));
         }

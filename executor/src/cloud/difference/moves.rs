@@ -151,10 +151,7 @@ mod tests {
         ];
         let moved = pairs(had, come);
         let shown: Vec<(&str, &str)> = moved.iter().map(|one| (&*one.from, &*one.to)).collect();
-        assert_eq!(
-            shown,
-            [("a/x", "b/other"), ("a/y", "b/y"), ("a/z", "b/z")]
-        );
+        assert_eq!(shown, [("a/x", "b/other"), ("a/y", "b/y"), ("a/z", "b/z")]);
         assert!(pairs(vec![("a".into(), one, 0)], vec![(one, "b".into(), 0)]).is_empty());
     }
 }

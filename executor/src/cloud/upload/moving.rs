@@ -23,9 +23,7 @@ use super::{
     },
     UPLOAD, Upload,
 };
-use crate::{
-    error::{Error, Result},
-};
+use crate::error::{Error, Result};
 
 /// Most calls for moving: beyond that many pairs of folders, uploading is no more work.
 const CALLS: usize = 200;
@@ -115,8 +113,9 @@ impl Upload<'_> {
         if !left.is_empty() {
             let mut list = self.desk.append(UPLOAD)?;
             for name in &left {
-                writeln!(list, "{name}")
-                    .map_err(|error| Error::io("write", self.desk.named(UPLOAD).as_bytes(), error))?;
+                writeln!(list, "{name}").map_err(|error| {
+                    Error::io("write", self.desk.named(UPLOAD).as_bytes(), error)
+                })?;
             }
         }
         Ok(left.len() as u64)
@@ -137,7 +136,14 @@ impl Upload<'_> {
                 writeln!(names, "{name}").map_err(io)?;
             }
             names.flush().map_err(io)?;
-            &["move", &from, &to, "--files-from-raw", &list, "--no-traverse"]
+            &[
+                "move",
+                &from,
+                &to,
+                "--files-from-raw",
+                &list,
+                "--no-traverse",
+            ]
         };
         let mut moved = 0;
         let mut count = |_: &str| {

@@ -9,7 +9,8 @@ use schema::{
 use super::{super::difference::Difference, Upload};
 
 /// What takes away what a guard held back.
-const APPROVE: &str = "look at what is gone; if it is meant, run `backup apply --approve-deletions`";
+const APPROVE: &str =
+    "look at what is gone; if it is meant, run `backup apply --approve-deletions`";
 
 /// How an upload ended.
 pub(super) struct Ended {
@@ -99,7 +100,11 @@ impl Upload<'_> {
     /// What is not there any more of earlier uploads.
     fn tell_of_earlier(&self, outcome: &mut Outcome) {
         let listed = |ids: &[schema::SnapshotId]| {
-            let newest = ids.iter().max().map(ToString::to_string).unwrap_or_default();
+            let newest = ids
+                .iter()
+                .max()
+                .map(ToString::to_string)
+                .unwrap_or_default();
             let count = amount::plural(ids.len() as u64, "earlier upload", "earlier uploads");
             (count, newest)
         };
