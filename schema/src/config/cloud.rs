@@ -20,10 +20,10 @@ pub struct Cloud {
     pub remote_path: String,
     /// What happens to files that are on the remote only.
     pub sync_mode: SyncMode,
-    /// Age in days at which remote history folders go.
+    /// Age in days at which remote history folders go, once the clocks of runs on three days agree.
     pub keep_history_days: u32,
-    /// Most files that one sync may delete: a percentage ("5%") or a count. More is refused
-    /// before anything is deleted.
+    /// Most files that one sync may take away: a percentage ("5%") or a count. More stays until a
+    /// person agrees; what is new or changed is uploaded all the same.
     pub max_delete: MaxDelete,
     /// rclone's `--bwlimit`, for example "10M".
     pub bandwidth_limit: Option<String>,
