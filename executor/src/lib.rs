@@ -20,6 +20,7 @@ pub mod lock;
 pub mod logs;
 pub mod manifest;
 pub mod metrics;
+pub mod names;
 pub mod notify;
 pub mod parts;
 pub mod remove;

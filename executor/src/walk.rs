@@ -10,6 +10,7 @@ use std::{
 };
 
 use crate::{
+    names::StoredNames,
     survey::Bounds,
     sys::{Dir, Folder, Kind, Stat, bytes},
 };
@@ -60,7 +61,9 @@ pub struct Walk<'a> {
     root_mount: u64,
     stack: Vec<Frame>,
     path: Vec<u8>,
+    /// Name of the current entry in its folder, which its path may not have.
     name: OsString,
+    names: Arc<StoredNames>,
     /// The current entry's folder is the last frame but one after `Enter`.
     entered: bool,
     /// Why the rest of the last folder is lost.
@@ -82,21 +85,41 @@ impl<'a> Walk<'a> {
             stack: Vec::new(),
             path: Vec::new(),
             name: OsString::new(),
+            names: Arc::default(),
             entered: false,
             lost: None,
         }
     }
 
-    /// Path of the current entry relative to the source; empty for the source itself.
+    /// The same walk of a tree in which some entries stand under other names; paths, and with them
+    /// the order, are the true ones. `names` are relative to the walk's root.
+    #[must_use]
+    pub fn with_names(mut self, names: &Arc<StoredNames>) -> Self {
+        self.names = Arc::clone(names);
+        self
+    }
+
+    /// Path of the current entry relative to the source, its own names in it; empty for the source
+    /// itself.
     #[must_use]
     pub fn path(&self) -> &[u8] {
         &self.path
     }
 
-    /// Name of the current entry.
+    /// Name under which the current entry stands in its folder.
     #[must_use]
     pub fn name(&self) -> &OsString {
         &self.name
+    }
+
+    /// The current entry's own name.
+    #[must_use]
+    pub fn own_name(&self) -> OsString {
+        if self.path.is_empty() || self.names.is_empty() {
+            return self.name.clone();
+        }
+        let own = self.path.rsplit(|byte| *byte == b'/').next();
+        OsStr::from_bytes(own.unwrap_or_default()).to_owned()
     }
 
     /// The folder that holds the current entry.
@@ -136,7 +159,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// After [`Visit::Enter`]: the names that will be visited, last first.
+    /// After [`Visit::Enter`]: the entries' own names that will be visited, last first.
     #[must_use]
     pub fn names(&self) -> &[OsString] {
         self.stack.last().map_or(&[], |frame| &frame.names)
@@ -179,9 +202,10 @@ impl<'a> Walk<'a> {
         let opened = folder.open().and_then(|dir| {
             // What was opened may not be what was looked at.
             let stat = dir.stat_self()?;
-            let mut listed = dir.list_once()?;
-            listed.sort_unstable_by(|a, b| bytes(&b.name).cmp(bytes(&a.name)));
-            let names = listed.into_iter().map(|one| one.name).collect();
+            let listed = dir.list_once()?;
+            let own = |name| self.names.own_name(&self.path, name);
+            let mut names: Vec<OsString> = listed.into_iter().map(|one| own(one.name)).collect();
+            names.sort_unstable_by(|a, b| bytes(b).cmp(bytes(a)));
             Ok((dir, stat, names))
         });
         match opened {
@@ -226,8 +250,7 @@ impl Iterator for Walk<'_> {
                 self.name = if self.stack.is_empty() {
                     self.root_name.clone()
                 } else {
-                    let last = self.path.rsplit(|byte| *byte == b'/').next();
-                    OsStr::from_bytes(last.unwrap_or_default()).to_owned()
+                    self.names.stored_name(&self.path).to_owned()
                 };
                 return Some(Visit::Leave(frame.stat));
             };
@@ -235,7 +258,11 @@ impl Iterator for Walk<'_> {
                 self.path.push(b'/');
             }
             self.path.extend_from_slice(bytes(&name));
-            self.name = name;
+            self.name = if self.names.is_empty() {
+                name
+            } else {
+                self.names.stored_name(&self.path).to_owned()
+            };
         }
         Some(self.visit(is_root))
     }

@@ -5,6 +5,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization as _;
 
 use crate::amount;
 
@@ -245,15 +246,36 @@ impl Capabilities {
         !self.case_sensitive || self.names.one_unicode_form
     }
 
-    /// What names that differ only in case have in common, where they are one here.
+    /// Whether there are names that cannot be held here, or not beside each other.
+    #[must_use]
+    pub fn limits_names(&self) -> bool {
+        !self.names.is_none() || self.folds_names() || self.name_max < Self::all().name_max
+    }
+
+    /// What names that are one here have in common, where there are such.
+    ///
+    /// Rather more than a file system folds than less: of two names that could have stood beside
+    /// each other one is then stored under another name, which loses nothing.
     #[must_use]
     pub fn folded(&self, name: &[u8]) -> Option<Vec<u8>> {
-        if self.case_sensitive {
+        if !self.folds_names() {
             return None;
         }
-        Some(match std::str::from_utf8(name) {
-            Ok(text) => text.to_lowercase().into_bytes(),
-            Err(_) => name.to_ascii_lowercase(),
+        let Ok(text) = std::str::from_utf8(name) else {
+            return Some(name.to_ascii_lowercase());
+        };
+        if text.is_ascii() && self.case_sensitive {
+            return Some(name.to_vec());
+        }
+        let decomposed = text.nfkd();
+        Some(if self.case_sensitive {
+            decomposed.collect::<String>().into_bytes()
+        } else {
+            let upper = decomposed.flat_map(char::to_uppercase);
+            upper
+                .flat_map(char::to_lowercase)
+                .collect::<String>()
+                .into_bytes()
         })
     }
 

@@ -245,6 +245,19 @@ pub struct SourceState {
     /// Entries that the destination cannot hold; the first hundred.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_held: Vec<NotHeld>,
+    /// Entries that are stored under another name than their own; the first hundred.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub renamed: Vec<Renamed>,
+}
+
+/// An entry whose name the destination cannot hold, or takes for another one's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Renamed {
+    /// Its path relative to the source, escaped.
+    pub path: String,
+    /// The name that it is stored under, escaped.
+    pub stored_as: String,
 }
 
 /// An entry that the destination cannot hold.
@@ -288,4 +301,7 @@ pub struct SourceScan {
     /// Entries that the destination cannot hold.
     #[serde(default, skip_serializing_if = "crate::is_zero")]
     pub not_held: u64,
+    /// Entries that are stored under another name than their own.
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
+    pub renamed: u64,
 }

@@ -149,6 +149,10 @@ pub struct SnapshotTotals {
     pub vanished: u64,
     /// Files that kept changing while they were read.
     pub torn: u64,
+    /// Entries that stand under another name than their own, which the destination cannot hold;
+    /// the manifest has both.
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
+    pub renamed: u64,
 }
 
 /// `marks.json`: what is known of a snapshot since it was sealed.

@@ -181,6 +181,26 @@ impl Nas {
         target
     }
 
+    /// Restores one path of the source from the snapshot of a time.
+    #[track_caller]
+    pub(crate) fn restore_path(&self, now: &str, path: &str, code: i32) -> PathBuf {
+        let at = tempfile::tempdir_in(self.world.root.path()).unwrap();
+        let target = at.keep().join("one");
+        let id = id(now);
+        let paths = [&self.source(path), &target].map(|path| path.to_str().unwrap().to_owned());
+        let words = ["restore", &id, &paths[0], &paths[1]];
+        let mut command = self.world.command(&words);
+        Done::of(&command.output().unwrap()).expect(code);
+        target
+    }
+
+    /// Verifies the snapshot of a time.
+    #[track_caller]
+    pub(crate) fn verify(&self, now: &str, code: i32) -> Done {
+        let mut command = self.world.command(&["verify", &id(now)]);
+        Done::of(&command.output().unwrap()).expect(code)
+    }
+
     /// Ends the test unless nothing unfinished is left and the probe left nothing.
     #[track_caller]
     pub(crate) fn tidy(&self) {

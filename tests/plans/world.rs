@@ -80,6 +80,7 @@ pub(crate) fn source(path: &str, device: &str, inode: u64) -> SourceState {
         mounts_passed_over: vec![],
         unreadable: vec![],
         not_held: vec![],
+        renamed: vec![],
     }
 }
 

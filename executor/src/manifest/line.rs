@@ -1,6 +1,11 @@
 //! One manifest line to and from text. Nothing here reads or writes a file.
 
-use std::{fmt, sync::Arc};
+use std::{
+    ffi::OsString,
+    fmt,
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+    sync::Arc,
+};
 
 use schema::{
     Digest,
@@ -88,6 +93,9 @@ impl Entry {
             let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
             word(line, &format!("xattr.{}", escape(name)), hex.as_bytes());
         }
+        if let Some(name) = &self.stored_as {
+            word(line, "as", escape(name.as_bytes()).as_bytes());
+        }
         if self.torn {
             line.extend_from_slice(b" torn");
         }
@@ -140,6 +148,7 @@ impl Entry {
             torn: false,
             unread: false,
             absent: false,
+            stored_as: None,
             immutable: false,
             append_only: false,
         };
@@ -180,6 +189,7 @@ impl Entry {
                 b"xattrsdigest" => {
                     entry.xattrs_digest = Some(Digest::from_hex(value).ok_or_else(bad)?);
                 }
+                b"as" => entry.stored_as = Some(plain_name(value).ok_or_else(bad)?),
                 b"torn" => entry.torn = true,
                 b"unread" => entry.unread = true,
                 b"absent" => entry.absent = true,
@@ -305,6 +315,14 @@ fn device(text: &[u8]) -> Option<(u32, u32)> {
     Some((digits(&text[..at], 10)?, digits(&text[at + 1..], 10)?))
 }
 
+/// One name of a folder, which leads nowhere else.
+fn plain_name(text: &[u8]) -> Option<OsString> {
+    let name = unescape(text)?;
+    let leads_away = matches!(name.as_slice(), b"" | b"." | b"..")
+        || name.iter().any(|byte| matches!(byte, b'/' | b'\0'));
+    (!leads_away).then(|| OsString::from_vec(name))
+}
+
 fn hex(text: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(text).ok()?;
     if !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -346,6 +364,7 @@ mod tests {
             torn: true,
             unread: true,
             absent: true,
+            stored_as: Some("home~1 \n".into()),
             immutable: true,
             append_only: true,
         };
@@ -388,6 +407,9 @@ mod tests {
             "./a type=file mode=9",
             "./a type=file time=1.5",
             "./\\9 type=file",
+            "./a type=file as=",
+            "./a type=file as=..",
+            "./a type=file as=b/c",
         ] {
             assert!(Entry::from_line(bad).is_err(), "{bad}");
         }

@@ -8,8 +8,9 @@
 //! source's, with `inode` the proof that a file is untouched), `stored` (the snapshot that first
 //! stored the content), `group` (names of one file share a number), `xattrsdigest`, `xattr.NAME`
 //! (a value that the destination could not hold, in hexadecimal), `torn`, `unread` (not all of it
-//! could be read: attributes, or the names in a folder), `absent` (not stored as
-//! an entry because the destination has no such kind). `flags` has chflags(1)'s names for what
+//! could be read: attributes, or the names in a folder), `absent` (not stored as an entry because
+//! the destination has no such kind), `as` (the name under which it stands in its folder, where the
+//! destination cannot hold its own). `flags` has chflags(1)'s names for what
 //! Linux calls immutable (`schg`) and append-only (`sappnd`): reported, and never set on a snapshot,
 //! which could not be deleted then.
 
@@ -26,8 +27,10 @@ pub use read::Reader;
 pub use write::Writer;
 
 use std::{
+    ffi::{OsStr, OsString},
     fs::File,
     io::{self, Read as _, Seek as _},
+    os::unix::ffi::OsStrExt as _,
 };
 
 use schema::{Digest, SnapshotId};
@@ -92,6 +95,8 @@ pub struct Entry {
     pub unread: bool,
     /// The destination could not hold an entry of this kind.
     pub absent: bool,
+    /// The name under which it stands in its folder, where the destination cannot hold its own.
+    pub stored_as: Option<OsString>,
     /// The source could not be changed at all.
     pub immutable: bool,
     /// The source could be appended to only.
@@ -128,9 +133,19 @@ impl Entry {
             torn: false,
             unread: false,
             absent: false,
+            stored_as: None,
             immutable: stat.immutable,
             append_only: stat.append_only,
         }
+    }
+
+    /// The name under which it stands in its folder; empty for the snapshot itself.
+    #[must_use]
+    pub fn stored_name(&self) -> &OsStr {
+        let own = || self.path.rsplit(|byte| *byte == b'/').next();
+        self.stored_as
+            .as_deref()
+            .unwrap_or_else(|| OsStr::from_bytes(own().unwrap_or_default()))
     }
 
     /// Whether a source looks as it did when this entry was made: what it is, its size, time,

@@ -87,7 +87,7 @@ fn same_content(
     };
     let wanted = match (item.wanted.digest, source.parent(), &item.stored) {
         (Some(digest), _, _) => Some(digest),
-        (None, Some(parent), Some(stat)) => digest(parent, &item.name, stat, stop)?,
+        (None, Some(parent), Some(stat)) => digest(parent, &item.stored_name, stat, stop)?,
         _ => None,
     };
     Ok(wanted == Some(here))

@@ -14,6 +14,7 @@ use schema::escape::display;
 use crate::{
     error::{Error, Result},
     manifest::{Cursor, Entry, Reader},
+    names::StoredNames,
     sys::{Dir, Kind, Stat, bytes},
 };
 
@@ -61,6 +62,7 @@ pub(super) fn find(
     tree: &Dir,
     path: Vec<u8>,
     snapshot: &str,
+    names: &StoredNames,
     manifest: impl Fn() -> Result<Option<Reader>>,
 ) -> Result<Found> {
     let mut dir = again(tree, snapshot)?;
@@ -74,7 +76,7 @@ pub(super) fn find(
         let is_last = end == path.len();
         let name = match &path[at..end] {
             b"" => OsStr::new("."),
-            name => OsStr::from_bytes(name),
+            _ => names.stored_name(here),
         };
         let io = |error: Errno| {
             Error::io(

@@ -103,7 +103,7 @@ pub(super) fn file(
 ) -> std::result::Result<Made, Fault> {
     let unreadable = |message: String| Fault::Entry(ProblemKind::Unreadable, message);
     let from = parent
-        .file(&item.name)
+        .file(&item.stored_name)
         .map_err(|error| unreadable(reason(&error.into())))?;
     let stat = Stat::of_fd(&from).map_err(|error| unreadable(reason(&error.into())))?;
     if stat.kind != Kind::File {
@@ -239,7 +239,7 @@ fn finish_other(
         metadata::clear_inherited(&handle);
     }
     let (attributes, fault) = metadata::wanted(item, || match (source.parent(), &item.stored) {
-        (Some(parent), Some(_)) => attributes::of_entry(parent, &item.name),
+        (Some(parent), Some(_)) => attributes::of_entry(parent, &item.stored_name),
         _ => Ok(attributes::Attributes::new()),
     });
     if let Some(error) = fault {

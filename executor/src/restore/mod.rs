@@ -27,6 +27,7 @@ use std::{
     ffi::OsStr,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use rustix::io::Errno;
@@ -41,6 +42,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::{Context, Stop},
     manifest::{self, Reader},
+    names::StoredNames,
     store::Store,
     sys::{Dir, Kind, bytes},
 };
@@ -180,6 +182,8 @@ fn tree(store: &Store, folder: &str) -> Result<Dir> {
 struct Job<'a> {
     store: &'a Store,
     snapshot: Option<SnapshotId>,
+    /// Names that stand for others below what is restored.
+    names: Arc<StoredNames>,
     found: Found,
     place: Place,
     overwrite: bool,
@@ -200,12 +204,14 @@ impl<'a> Job<'a> {
     ) -> Result<Self> {
         choice.only.sort();
         choice.only.dedup();
-        let found = lookup::find(tree, path, folder, || manifest_of(store, snapshot))?;
+        let names = names_of(store, snapshot)?;
+        let found = lookup::find(tree, path, folder, &names, || manifest_of(store, snapshot))?;
         let place = place::look(target, store)?;
         place::check_kinds(&place, &found)?;
         Ok(Self {
             store,
             snapshot,
+            names: Arc::new(names.below(&found.path)),
             found,
             place,
             overwrite,
@@ -215,7 +221,7 @@ impl<'a> Job<'a> {
 
     fn source(&self) -> Result<Source> {
         let manifest = manifest_of(self.store, self.snapshot)?;
-        Source::new(&self.found, manifest, &self.choice)
+        Source::new(&self.found, manifest, &self.names, &self.choice)
     }
 
     /// A single file is compared by content: who asks for it doubts the one that is there.
@@ -267,6 +273,20 @@ fn manifest_of(store: &Store, id: Option<SnapshotId>) -> Result<Option<Reader>> 
         .map_err(|error| store.io("look at", manifest::FILE_NAME, error))?;
     // A damaged one must not keep people from their files: the tree has metadata, too.
     Ok(there.and_then(|_| store.manifest(id).ok()))
+}
+
+/// The names that stand for others in a snapshot.
+fn names_of(store: &Store, id: Option<SnapshotId>) -> Result<StoredNames> {
+    let Some(id) = id else {
+        return Ok(StoredNames::default());
+    };
+    // Nearly every snapshot has none, and its record says so.
+    if matches!(store.record(id), Ok(Some(record)) if record.totals.renamed == 0) {
+        return Ok(StoredNames::default());
+    }
+    let manifest = manifest_of(store, Some(id))?;
+    let names = manifest.map(|manifest| StoredNames::read(manifest).unwrap_or_default());
+    Ok(names.unwrap_or_default())
 }
 
 /// What the names of one file share: the manifest's number, or else the inode.

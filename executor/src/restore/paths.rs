@@ -11,7 +11,7 @@ use std::{
 
 use schema::{SnapshotId, escape::display, pattern::Excludes};
 
-use super::{lookup, manifest_of};
+use super::{lookup, manifest_of, names_of};
 use crate::{
     error::{Error, Result},
     event::Context,
@@ -51,10 +51,11 @@ pub fn select(
     into_one: bool,
     context: &Context<'_>,
 ) -> Result<Vec<Selection>> {
+    let names = names_of(store, snapshot)?;
     let mut meant: BTreeSet<Vec<u8>> = BTreeSet::new();
     for path in paths {
         let clean = lookup::clean(path)?;
-        let found = lookup::find(tree, clean.clone(), home_folder, || {
+        let found = lookup::find(tree, clean.clone(), home_folder, &names, || {
             manifest_of(store, snapshot)
         });
         match found {

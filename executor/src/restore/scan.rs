@@ -172,7 +172,7 @@ fn content(source: &Source, item: &Item) -> u64 {
     }
     let file = source
         .parent()
-        .and_then(|parent| parent.file(&item.name).ok());
+        .and_then(|parent| parent.file(&item.stored_name).ok());
     file.and_then(|file| data_bytes(&file, stat.size).ok())
         .unwrap_or(stat.size)
 }

@@ -21,6 +21,7 @@ use super::{Choice, belongs::Unknown, lookup::Found};
 use crate::{
     error::{Error, Result, reason},
     manifest::{Entry, Reader},
+    names::StoredNames,
     survey::Bounds,
     sys::{Dir, Kind, Stat, bytes, path_order},
     walk::{Visit, Walk},
@@ -33,8 +34,10 @@ static NOTHING: LazyLock<Excludes> = LazyLock::new(Excludes::default);
 pub(super) struct Item {
     /// Path relative to what is restored; empty for that itself.
     pub(super) path: Vec<u8>,
-    /// Its name in the snapshot.
+    /// Its own name.
     pub(super) name: OsString,
+    /// The name under which the snapshot has it.
+    pub(super) stored_name: OsString,
     /// What it was, after the manifest or else after the tree.
     pub(super) wanted: Entry,
     /// What the kernel says of it in the snapshot; none if only the manifest knows it.
@@ -80,7 +83,12 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(found: &Found, manifest: Option<Reader>, choice: &Choice) -> Result<Self> {
+    pub(super) fn new(
+        found: &Found,
+        manifest: Option<Reader>,
+        names: &Arc<StoredNames>,
+        choice: &Choice,
+    ) -> Result<Self> {
         let walk = match &found.stat {
             None => None,
             Some(stat) => {
@@ -93,7 +101,7 @@ impl Source {
                     one_file_system: false,
                     never: None,
                 };
-                Some(Walk::new(parent, found.name.clone(), stat, bounds))
+                Some(Walk::new(parent, found.name.clone(), stat, bounds).with_names(names))
             }
         };
         Ok(Self {
@@ -287,6 +295,7 @@ impl Source {
                 }
                 let item = Item {
                     path,
+                    stored_name: entry.stored_name().to_owned(),
                     name,
                     wanted: entry,
                     stored: None,
@@ -321,7 +330,8 @@ impl Source {
             }
             Visit::Excluded | Visit::MountPoint(_) | Visit::Destination => return None,
         };
-        let name = walk.name().clone();
+        let stored_name = walk.name().clone();
+        let name = walk.own_name();
         if let Some(entry) = &entry
             && entry.kind != stat.kind
         {
@@ -336,6 +346,7 @@ impl Source {
             return Some(Step::Leaf(Item {
                 path,
                 name,
+                stored_name,
                 wanted: entry.clone(),
                 stored: None,
                 listed: true,
@@ -344,7 +355,7 @@ impl Source {
         let listed = entry.is_some();
         let mut wanted = entry.unwrap_or_else(|| Entry::of(&path, &stat));
         if stat.kind == Kind::Symlink && wanted.target.is_none() {
-            match walk.parent().read_symlink(&name) {
+            match walk.parent().read_symlink(&stored_name) {
                 Ok(target) => wanted.target = Some(bytes(&target).to_vec()),
                 Err(error) => return Some(self.fault(&path, reason(&error.into()))),
             }
@@ -358,6 +369,7 @@ impl Source {
         let item = Item {
             path,
             name,
+            stored_name,
             wanted,
             stored: Some(stat),
             listed,

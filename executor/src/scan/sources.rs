@@ -12,20 +12,23 @@ use rustix::io::Errno;
 use schema::{
     config::{self, AbsolutePath},
     escape,
-    inventory::{NotHeld, Presence, SourceScan, SourceState},
+    inventory::{NotHeld, Presence, Renamed, SourceScan, SourceState},
     pattern::Excludes,
     plan::SnapshotStep,
     record::Capabilities,
 };
 
-use super::{destination::place, held::Held};
+use super::{
+    destination::place,
+    held::{Held, Judged},
+};
 use crate::{
     error::{Error, Result, reason},
     event::{Context, Event, Phase, Progress},
     manifest::{Cursor, Reader},
     survey::{Bounds, FoundSource, Met, Search, Survey, Surveyed, Told, survey_source, sync},
     sys::{
-        Folder, Kind, Stat,
+        Folder, Kind, Stat, bytes,
         mounts::{self, Mount},
         path_order,
         resolve::resolve,
@@ -240,6 +243,7 @@ impl Look<'_> {
             mounts_passed_over: Vec::new(),
             unreadable: Vec::new(),
             not_held: Vec::new(),
+            renamed: Vec::new(),
         };
         let resolved = match resolve(path.as_path()) {
             Ok(resolved) => resolved,
@@ -380,11 +384,19 @@ impl Count<'_> {
             Some(name) if !name.is_empty() => OsStr::from_bytes(name),
             _ => self.own_name.as_os_str(),
         };
-        let because = self.held.judge(name, stat.kind, stat.size);
+        let Judged { refused, stored_as } = self.held.judge(name, stat.kind, stat.size);
         if stat.kind == Kind::Folder {
-            self.held.enter(because.is_none());
+            self.held.enter();
         }
-        if let Some(because) = because {
+        if let Some(stored_as) = stored_as {
+            self.state.scan.renamed += 1;
+            if self.state.renamed.len() < MAX_LISTED {
+                let path = escape::display(path);
+                let stored_as = escape::display(bytes(&stored_as));
+                self.state.renamed.push(Renamed { path, stored_as });
+            }
+        }
+        if let Some(because) = refused {
             self.state.scan.not_held += 1;
             if self.state.not_held.len() < MAX_LISTED {
                 let path = escape::display(path);

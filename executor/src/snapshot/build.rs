@@ -38,6 +38,7 @@ use crate::{
     event::{Context, Event, Phase, Progress},
     flush::Flusher,
     manifest::{Cursor, Entry, FILE_NAME, Writer},
+    names::Namer,
     store::{Store, record_path},
     survey::{Record, Since, Survey, Surveyed, nanos},
     sys::{Folder, Kind},
@@ -157,6 +158,8 @@ struct Builder<'a> {
     open: Option<Open>,
     /// The folders that were entered and not left; the tree's own is the first.
     places: Vec<Arc<Place>>,
+    /// What names their entries got.
+    namers: Vec<Namer>,
     /// The files of several names whose names were not all met.
     groups: HashMap<(u64, u64), (Arc<Group>, u32)>,
     group_count: u64,
@@ -236,6 +239,7 @@ impl<'a> Builder<'a> {
             sources: sources.into_iter(),
             open: None,
             places: vec![root],
+            namers: vec![Namer::default()],
             groups: HashMap::new(),
             group_count: 0,
             job: Job::default(),

@@ -142,7 +142,7 @@ fn copy_once(
     };
     let filled = match content {
         Content::Source => from_source(worker, from, &to, before),
-        Content::Basis(dir, entry) => match from_basis(worker, item, dir, entry, from, &to) {
+        Content::Basis(dir, entry) => match from_basis(worker, dir, entry, from, &to) {
             // It is copied from its source then.
             Ok(None) => {
                 remove(worker, new, item)?;
@@ -214,13 +214,12 @@ fn from_source(
 /// a mode may have changed the content before, and put its time back.
 fn from_basis(
     worker: &mut Worker<'_>,
-    item: &Item,
     dir: &Dir,
     entry: &Entry,
     source: &File,
     to: &File,
 ) -> std::result::Result<Option<(u64, Digest)>, CopyError> {
-    let (Some(digest), Ok(stored)) = (entry.digest, dir.file(&item.name)) else {
+    let (Some(digest), Ok(stored)) = (entry.digest, dir.file(entry.stored_name())) else {
         return Ok(None);
     };
     let Ok(found) = Stat::of_fd(&stored) else {

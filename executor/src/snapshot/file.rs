@@ -101,7 +101,7 @@ fn store(worker: &mut Worker<'_>, item: &Item, new: &Dir, stat: &Stat) -> Result
     if let Some(entry) = basis
         && unchanged(worker, item, entry, stat)?
         && let Some(dir) = worker.basis_dir()
-        && let Some(stored) = link(worker, item, new, (&dir, &item.name), entry, stat)?
+        && let Some(stored) = link(worker, item, new, (&dir, entry.stored_name()), entry, stat)?
     {
         return Ok(Some(stored));
     }
@@ -262,15 +262,11 @@ fn link_elsewhere(
     entry: &Entry,
     stat: &Stat,
 ) -> Result<Option<Stored>> {
-    use std::os::unix::ffi::OsStrExt as _;
     let Some(basis) = &worker.shop.basis else {
         return Ok(None);
     };
     let slash = entry.path.iter().rposition(|byte| *byte == b'/');
-    let (above, name) = match slash {
-        Some(at) => (&entry.path[..at], &entry.path[at + 1..]),
-        None => (&b""[..], entry.path.as_slice()),
-    };
+    let above = &entry.path[..slash.unwrap_or(0)];
     let opened = basis.open().and_then(|basis| match above {
         b"" => basis.again(),
         above => basis.folder_below(above),
@@ -278,7 +274,7 @@ fn link_elsewhere(
     let Ok(dir) = opened else {
         return Ok(None);
     };
-    let from = (&dir, OsStr::from_bytes(name));
+    let from = (&dir, entry.stored_name());
     link(worker, item, new, from, entry, stat)
 }
 

@@ -141,9 +141,9 @@ pub(super) struct Job {
 pub(super) struct Item {
     /// The folder that gets it.
     pub(super) place: Arc<Place>,
-    /// Its name there.
+    /// Its name there, which is not its own where the destination cannot hold that.
     pub(super) name: OsString,
-    /// Its path in the snapshot.
+    /// Its path in the snapshot, with its own name.
     pub(super) path: Vec<u8>,
     /// Where it is found, if that is not the same name in the place's source.
     pub(super) from: Option<Box<(Folder, OsString)>>,
@@ -220,6 +220,7 @@ impl Tally {
         sum.errors += more.errors;
         sum.vanished += more.vanished;
         sum.torn += more.torn;
+        sum.renamed += more.renamed;
         for (id, bytes) in other.stored_by {
             *self.stored_by.entry(id).or_default() += bytes;
         }

@@ -149,10 +149,12 @@ fn link(worker: &mut Worker<'_>, item: &Item, new: &Dir) -> Result<bool> {
         _ => return Ok(false),
     };
     let is_it = |found: Stat| found.kind == kind && !worker.shop.never_link(found.ino);
-    if !basis.stat(&item.name).is_ok_and(is_it) {
+    let name = item.basis.as_ref().map(|entry| entry.stored_name());
+    let name = name.unwrap_or(&item.name);
+    if !basis.stat(name).is_ok_and(is_it) {
         return Ok(false);
     }
-    match new.link_from(&basis, &item.name, &item.name) {
+    match new.link_from(&basis, name, &item.name) {
         Ok(()) => Ok(true),
         Err(error) if ends_everything(error) => Err(Error::io("link", &worker.here(), error)),
         Err(_) => Ok(false),

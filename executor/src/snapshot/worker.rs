@@ -1,6 +1,7 @@
 //! One thread's place at the work: the entry at hand, and what it comes to.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap, HashSet},
     ffi::OsStr,
     sync::{
@@ -32,7 +33,7 @@ use crate::{
     manifest::{Entry, MOST_KEPT},
     store::Store,
     survey::{Moves, Since, is_recent},
-    sys::{Dir, Folder, Owners, Stat, attributes::Attributes, stat::Nanos},
+    sys::{Dir, Folder, Owners, Stat, attributes::Attributes, bytes, stat::Nanos},
 };
 
 /// Bytes written between two looks at the free space.
@@ -396,10 +397,18 @@ impl<'w> Worker<'w> {
         Ok(())
     }
 
-    /// Writes the entry at hand to the manifest and counts it.
+    /// Writes the entry at hand to the manifest, with the name that it was stored under, and counts
+    /// it.
     pub(super) fn list(&mut self, name: &OsStr, entry: &Entry) -> Result<()> {
         self.tally.totals.entries += 1;
-        let owners = Owners::of(entry.uid, entry.gid);
+        let mut entry = Cow::Borrowed(entry);
+        let own = entry.path.rsplit(|byte| *byte == b'/').next();
+        let is_own = own.is_none_or(|own| own == bytes(name)) || entry.absent;
+        self.tally.totals.renamed += u64::from(!is_own);
+        let stored_as = (!is_own).then(|| name.to_owned());
+        if entry.stored_as != stored_as {
+            entry.to_mut().stored_as = stored_as;
+        }
         let kept = entry.xattrs_kept.iter();
         let kept: usize = kept.map(|(name, value)| name.len() + value.len()).sum();
         if kept > MOST_KEPT {
@@ -413,14 +422,10 @@ impl<'w> Worker<'w> {
                     amount::bytes(MOST_KEPT as u64)
                 ),
             );
-            let bare = Entry {
-                xattrs_kept: Attributes::new(),
-                ..entry.clone()
-            };
-            bare.write_line_of(&owners, &mut self.tally.lines);
-        } else {
-            entry.write_line_of(&owners, &mut self.tally.lines);
+            entry.to_mut().xattrs_kept = Attributes::new();
         }
+        let owners = Owners::of(entry.uid, entry.gid);
+        entry.write_line_of(&owners, &mut self.tally.lines);
         let place = &self.hand()?.place;
         if place.is_continued() {
             place.made().insert(name.to_owned());

@@ -4,6 +4,7 @@
 //! batches. Neither manifest nor tree is ever in memory.
 
 use std::{
+    collections::HashSet,
     ffi::{OsStr, OsString},
     fs::File,
     os::unix::ffi::OsStrExt as _,
@@ -36,6 +37,10 @@ struct Level {
     dir: Arc<Dir>,
     /// The names still to meet, last first.
     names: Vec<OsString>,
+    /// Names that were passed before anything in the manifest asked for them.
+    passed: Vec<OsString>,
+    /// Names that stand for other ones, which are met out of order.
+    met: HashSet<OsString>,
     path: Vec<u8>,
 }
 
@@ -193,7 +198,7 @@ impl Merge<'_> {
             return;
         };
         if entry.kind == Kind::Folder {
-            let name = OsStr::from_bytes(&entry.path[name_at..]);
+            let name = entry.stored_name();
             match level.dir.folder(name) {
                 Ok(dir) => self.enter(Arc::new(dir), &entry),
                 Err(Errno::NOENT) => self.missing(&entry),
@@ -213,7 +218,6 @@ impl Merge<'_> {
         }
         self.batch.push(Job {
             dir: Arc::clone(&level.dir),
-            name_at,
             entry,
         });
         if self.batch.is_full() {
@@ -255,6 +259,8 @@ impl Merge<'_> {
         self.levels.push(Level {
             dir,
             names,
+            passed: Vec::new(),
+            met: HashSet::new(),
             path: entry.path.clone(),
         });
     }
@@ -278,7 +284,8 @@ impl Merge<'_> {
         let Some(level) = self.levels.pop() else {
             return;
         };
-        for name in level.names.iter().rev() {
+        let names = level.passed.iter().chain(level.names.iter().rev());
+        for name in names.filter(|name| !level.met.contains(*name)) {
             self.extra(&joined(&level.path, bytes(name)));
         }
     }
@@ -292,24 +299,22 @@ impl Merge<'_> {
             return false;
         }
         let wanted = &entry.path[name_at..];
-        let mut extra = Vec::new();
-        let present = loop {
+        if let Some(stored) = &entry.stored_as {
+            level.met.insert(stored.clone());
+            return level.dir.stat(stored).is_ok();
+        }
+        loop {
             match level.names.last() {
-                Some(name) if bytes(name) < wanted => extra.extend(level.names.pop()),
+                Some(name) if bytes(name) < wanted => level.passed.extend(level.names.pop()),
                 Some(name) if bytes(name) == wanted => {
                     level.names.pop();
-                    break true;
+                    return true;
                 }
                 // A file system that spells names in its own way has it all the same.
-                _ if entry.absent => break false,
-                _ => break level.dir.stat(OsStr::from_bytes(wanted)).is_ok(),
+                _ if entry.absent => return false,
+                _ => return level.dir.stat(OsStr::from_bytes(wanted)).is_ok(),
             }
-        };
-        let folder = &entry.path[..name_at];
-        for name in extra {
-            self.extra(&[folder, bytes(&name)].concat());
         }
-        present
     }
 
     fn missing(&mut self, entry: &Entry) {

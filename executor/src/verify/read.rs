@@ -49,14 +49,12 @@ const SHARDS: usize = 64;
 /// An entry to look at.
 pub(super) struct Job {
     pub(super) dir: Arc<Dir>,
-    /// Where the name begins in the entry's path.
-    pub(super) name_at: usize,
     pub(super) entry: Entry,
 }
 
 impl Job {
     fn name(&self) -> &OsStr {
-        OsStr::from_bytes(&self.entry.path[self.name_at..])
+        self.entry.stored_name()
     }
 }
 

@@ -92,6 +92,7 @@ pub const RSYNC_HAS_KNOWN_FAULTS: &str = "rsync-has-known-faults";
 pub const FULL_COPIES: &str = "full-copies";
 pub const KEPT_IN_MANIFEST_ONLY: &str = "kept-in-manifest-only";
 pub const NO_TIER_LINKS: &str = "no-tier-links";
+pub const NAMES_STORED_OTHERWISE: &str = "names-stored-otherwise";
 pub const NAMES_LIMITED: &str = "names-limited";
 pub const FILES_LIMITED: &str = "files-limited";
 pub const NAMES_MAY_COLLIDE: &str = "names-may-collide";

@@ -212,16 +212,14 @@ fn capabilities(
         in_names.push(format!("more than {} bytes", can.name_max));
     }
     if !in_names.is_empty() {
-        findings.push(
-            note(
-                code::NAMES_LIMITED,
-                format!(
-                    "{path} cannot hold names with {}: such files are listed and not stored",
-                    in_names.join(", ")
-                ),
-            )
-            .hint("rename them, leave them out with local.excludePatterns, or use a drive with ext4, xfs or btrfs"),
-        );
+        findings.push(note(
+            code::NAMES_LIMITED,
+            format!(
+                "{path} cannot hold names with {}: such files are stored under others, which the \
+                 manifest knows",
+                in_names.join(", ")
+            ),
+        ));
     }
     if let Some(limit) = can.file_max {
         findings.push(note(
@@ -241,7 +239,8 @@ fn capabilities(
         findings.push(note(
             code::NAMES_MAY_COLLIDE,
             format!(
-                "{path} takes names that differ only {what} for one: of such files the first is stored and the others are listed"
+                "{path} takes names that differ only {what} for one: of such files the first keeps its \
+                 name, and the others are stored under others, which the manifest knows"
             ),
         ));
     }

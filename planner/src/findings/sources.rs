@@ -216,6 +216,21 @@ fn content(facts: &Facts<'_>, source: &SourceState, findings: &mut Vec<Finding>)
             )),
         );
     }
+    let count = source.scan.renamed;
+    if let (Some(destination), true) = (facts.destination, count > 0) {
+        let listed = source.renamed.iter();
+        let listed = listed.map(|one| format!("{} (as {})", below(&one.path), one.stored_as));
+        findings.push(note(
+            code::NAMES_STORED_OTHERWISE,
+            format!(
+                "{} cannot hold the names of {} of {path} (local.sources): they are stored under \
+                 others, which the manifest knows, and come back under their own: {}",
+                destination.mount_point,
+                counted(count, "entry"),
+                first_few(listed, count)
+            ),
+        ));
+    }
     let count = source.scan.not_held;
     if let (Some(destination), true) = (facts.destination, count > 0) {
         let listed = source.not_held.iter();

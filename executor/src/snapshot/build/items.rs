@@ -13,6 +13,7 @@ use super::{Builder, Open};
 use crate::{
     error::{Error, Result},
     manifest::Entry,
+    names::Namer,
     snapshot::job::{Group, Item, Place, What},
     survey::{FoundSource, Met, Surveyed},
     sys::{Folder, Kind, Stat, resolve::resolve},
@@ -25,6 +26,7 @@ impl Builder<'_> {
             let Some(source) = self.sources.next() else {
                 self.leave_to(&[])?;
                 // The tree's own folder is full, too.
+                self.namers.pop();
                 if let Some(root) = self.places.pop() {
                     self.job.leaves.push(root);
                     return Ok(true);
@@ -167,6 +169,7 @@ impl Builder<'_> {
             Met::Enter(stat) => self.enter(name, path, from, &stat, Some(true))?,
             Met::Leaf(stat) => {
                 let basis = self.find(&path)?;
+                let (name, from) = self.named(name, stat.kind, from);
                 let group = self.group(&stat);
                 if stat.kind == Kind::File {
                     let untouched = |basis: &Box<Entry>| self.shop.since.untouched(basis, &stat);
@@ -207,6 +210,7 @@ impl Builder<'_> {
         read: Option<bool>,
     ) -> Result<()> {
         let basis = self.find(&path)?;
+        let (name, from) = self.named(name, Kind::Folder, from);
         let place = self.place()?;
         let in_basis = basis
             .as_ref()
@@ -219,19 +223,21 @@ impl Builder<'_> {
         });
         let child = Place::new(
             place.new.child(&name),
-            in_basis.map(|above| above.child(&name)),
+            in_basis
+                .zip(basis.as_ref())
+                .map(|(above, basis)| above.child(basis.stored_name())),
             source,
             path.clone(),
             place.continued,
         );
-        // Told by its name alone: whatever is in it, on whatever thread, is lost with it.
-        let refused = self.shop.capabilities.refuses_name(name.as_bytes());
-        if place.is_lost() || refused.is_some() {
+        // Whatever is in it, on whatever thread, is lost with it.
+        if place.is_lost() {
             child.lose();
         }
         let what = What::Folder(*stat, Arc::clone(&child));
         self.item_from(name, path, basis, from, what)?;
         self.places.push(child);
+        self.namers.push(Namer::default());
         Ok(())
     }
 
@@ -256,6 +262,30 @@ impl Builder<'_> {
 
     fn leave(&mut self) {
         self.job.leaves.extend(self.places.pop());
+        self.namers.pop();
+    }
+
+    /// The name that an entry gets in the folder at hand, and where it is found if that is not the
+    /// same name in the folder's source.
+    fn named(
+        &mut self,
+        name: OsString,
+        kind: Kind,
+        from: Option<(Folder, OsString)>,
+    ) -> (OsString, Option<(Folder, OsString)>) {
+        let can = &self.shop.capabilities;
+        // What stands nowhere but in the manifest takes nobody's name.
+        let stored_as = self
+            .namers
+            .last_mut()
+            .filter(|_| kind.is_held(can))
+            .and_then(|namer| namer.stored_as(can, &name));
+        let Some(stored_as) = stored_as else {
+            return (name, from);
+        };
+        let source = self.places.last().and_then(|place| place.source.clone());
+        let from = from.or_else(|| Some((source?, name)));
+        (stored_as, from)
     }
 
     fn item(
