@@ -1,7 +1,7 @@
 //! Facts about the destination: whether it is there, whether it is the right one, what it can do.
 
 use schema::{
-    inventory::NotHeld,
+    inventory::{NotHeld, Renamed},
     record::Capabilities,
     verify::{DamagedFile, StoredName},
 };
@@ -166,6 +166,10 @@ fn short_of_names() -> World {
         path: path.to_owned(),
         because: because.to_owned(),
     };
+    let renamed = |path: &str, stored_as: &str| Renamed {
+        path: path.to_owned(),
+        stored_as: stored_as.to_owned(),
+    };
     nas()
         .destination(|found| {
             let can = &mut found.record.as_mut().unwrap().capabilities;
@@ -175,11 +179,12 @@ fn short_of_names() -> World {
             can.file_max = Some(Capabilities::FAT_FILE_MAX);
         })
         .source(|source| {
-            source.scan.not_held = 4;
-            source.not_held = vec![
-                not_held("ann/09:15.txt", "its name has `:`"),
-                not_held("ann/film.mkv", "it has more than 4.0 GiB"),
-                not_held("ann/readme", "its name differs from README only in case"),
+            source.scan.not_held = 1;
+            source.not_held = vec![not_held("ann/film.mkv", "it has more than 4.0 GiB")];
+            source.scan.renamed = 4;
+            source.renamed = vec![
+                renamed("ann/09:15.txt", "09_15~0a1b2c3d.txt"),
+                renamed("ann/readme", "readme~4e5f6a7b"),
             ];
         })
 }
