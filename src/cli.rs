@@ -296,6 +296,9 @@ pub(crate) struct Apply {
     /// backup.service
     #[arg(long, conflicts_with = "plan")]
     pub(crate) by_units: bool,
+    /// Show what would be run, without doing it: what `plan --dry-run` shows
+    #[arg(long, conflicts_with_all = ["plan", "if_due", "by_units"])]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) deletions: Deletions,
     #[command(flatten)]
@@ -304,6 +307,9 @@ pub(crate) struct Apply {
 
 #[derive(Debug, Args)]
 pub(crate) struct Now {
+    /// Show the plan only, without running it: what `plan --dry-run` shows
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) deletions: Deletions,
     #[command(flatten)]

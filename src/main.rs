@@ -19,6 +19,7 @@ mod snapshots;
 mod style;
 mod take;
 mod when;
+mod words;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
@@ -29,24 +30,52 @@ use crate::{
     exit::{Explained, Invalid},
     out::Out,
     settings::Settings,
+    style::Style,
 };
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse_from(arguments()) {
         Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::INVALID));
-        }
+        Err(error) => return ExitCode::from(usage(&error)),
     };
     let settings = Settings::new(&cli.global);
-    let out = Out {
-        quiet: settings.quiet,
-    };
+    let out = Out::new(settings.quiet);
     raise_file_limit();
     service::ready();
     let result = run(&cli.verb, &settings, &out);
-    ExitCode::from(result.unwrap_or_else(|error| explain(&error, &settings, &out)))
+    let code = result.unwrap_or_else(|error| explain(&error, &settings, &out));
+    ExitCode::from(written(code, &out, &settings.error_style))
+}
+
+/// Shows the help that was asked for, or why the command line is none; gives the exit code.
+fn usage(error: &clap::Error) -> u8 {
+    use std::io::Write as _;
+    let out = Out::default();
+    let printed = error.print();
+    let code = u8::try_from(error.exit_code()).unwrap_or(exit::INVALID);
+    if error.use_stderr() {
+        if let Some(tip) = words::tip(error) {
+            out.note(&format!("\n  tip: {tip}"));
+        }
+        return code;
+    }
+    out.wrote(printed.and_then(|()| std::io::stdout().flush()));
+    written(code, &out, &Style::default())
+}
+
+/// The exit code, if what was asked for could be written; else that of a failure, which is said.
+/// What was refused, deferred or interrupted stays so.
+fn written(code: u8, out: &Out, style: &Style) -> u8 {
+    let Some(fault) = out.fault() else {
+        return code;
+    };
+    let hint = "free space where it goes to, or write it somewhere else";
+    out.note(&render::report::error(fault, Some(hint), style));
+    if code < exit::REFUSED {
+        exit::FAILED
+    } else {
+        code
+    }
 }
 
 /// The arguments, with the verb that the program's name stands for.

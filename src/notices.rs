@@ -12,9 +12,9 @@ use executor::{
     state_dir::StateDir,
     steps,
 };
-use planner::findings::code;
 use schema::{
-    Config, Finding, Report, RunResult, Severity, SnapshotId,
+    Config, Finding, Report, RunResult, SnapshotId,
+    clock::is_ahead,
     health::{Health, HealthVerdict},
     journal::{Outcome, REPORT_FORMAT_VERSION, Status, StepReport},
     plan::{Channel, LastGood, NOTIFY, NotifyStep},
@@ -40,6 +40,7 @@ pub(crate) fn unbegun(
         started_at: now,
         ended_at: now,
         result,
+        only: None,
         snapshot: None,
         findings,
         steps: Vec::new(),
@@ -144,7 +145,9 @@ pub(crate) fn of_deferral(
 ) -> executor::Result<()> {
     let now = context.clock.now();
     let known = state.deferrals();
-    let mut deferrals = known.unwrap_or_else(|| Deferrals::new(now));
+    // Those of a clock that was ahead say nothing of how long it has been.
+    let credible = known.filter(|known| !is_ahead(known.since, now));
+    let mut deferrals = credible.unwrap_or_else(|| Deferrals::new(now));
     // Without any backup the first deferred run is what its age is counted from.
     let is_late = |good: Option<LastGood>| {
         let since = good.map_or(deferrals.since, |good| good.started_at);
@@ -153,7 +156,7 @@ pub(crate) fn of_deferral(
     let wanted = &config.notifications;
     let asked = wanted.enable && wanted.on_failure && !deferrals.told_lately(now);
     // The destination, which may sleep, is looked at only where there is something to tell.
-    if asked && is_late(state.last_good().unwrap_or_default()) {
+    if asked && is_late(state.last_good(now).unwrap_or_default()) {
         let last_good = last_good(settings, config, Some(state), context);
         if is_late(last_good)
             && tell(
@@ -171,23 +174,6 @@ pub(crate) fn of_deferral(
         state.remember_deferrals(Some(deferrals))?;
     }
     Ok(())
-}
-
-/// The same for an unfinished run that is not continued now, and why.
-pub(crate) fn of_waiting(
-    settings: &Settings,
-    config: &Config,
-    because: &str,
-    context: Context<'_>,
-) -> executor::Result<()> {
-    let Some(state) = StateDir::open(&settings.state_dir)? else {
-        return Ok(());
-    };
-    let finding = Finding::new(Severity::Deferral, code::ON_BATTERY, because)
-        .hint("plug the machine in, or run `backup apply`, which does not ask");
-    let now = context.clock.now();
-    let report = unbegun(config, now, RunResult::Deferred, vec![finding]);
-    of_deferral(settings, config, &state, &report, context)
 }
 
 /// Tells of a health check that found something; whether anyone was told. A dead man's switch waits
@@ -246,13 +232,14 @@ fn last_good(
     state: Option<&StateDir>,
     context: Context<'_>,
 ) -> Option<LastGood> {
-    let remembered = state.and_then(|state| state.last_good().ok()?);
+    let now = context.clock.now();
+    let remembered = state.and_then(|state| state.last_good(now).ok()?);
     let found = config
         .local
         .enable
         .then(|| take::destination(settings, config, context).ok())
         .flatten()
-        .and_then(|destination| planner::last_good(&destination, context.clock.now()));
+        .and_then(|destination| planner::last_good(&destination, now));
     found
         .into_iter()
         .chain(remembered)

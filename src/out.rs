@@ -1,29 +1,60 @@
 //! The only place that writes to standard output and standard error.
 //!
-//! A reader that went away (`backup list | head`) is no error.
+//! A reader that went away (`backup list | head`) is no error. Any other fault of standard output is
+//! kept, and makes the program end with an error: whoever asked did not get it.
 
-use std::io::Write as _;
+use std::{
+    io::{Error, ErrorKind, Write as _},
+    sync::OnceLock,
+};
 
+use executor::error::reason;
 use serde::Serialize;
 
 /// Writes data to standard output and messages to standard error.
+#[derive(Default)]
 pub(crate) struct Out {
     pub(crate) quiet: bool,
+    fault: OnceLock<String>,
 }
 
 impl Out {
+    /// Nothing was written yet.
+    pub(crate) fn new(quiet: bool) -> Self {
+        Self {
+            quiet,
+            fault: OnceLock::new(),
+        }
+    }
+
     /// Data: what was asked for.
     pub(crate) fn data(&self, text: &str) {
         let mut stdout = std::io::stdout().lock();
         let end = if text.ends_with('\n') { "" } else { "\n" };
-        let _ = write!(stdout, "{text}{end}").and_then(|()| stdout.flush());
+        let written = write!(stdout, "{text}{end}").and_then(|()| stdout.flush());
+        self.wrote(written);
+    }
+
+    /// Keeps that something could not be written to standard output, if so.
+    pub(crate) fn wrote(&self, written: Result<(), Error>) {
+        if let Err(error) = written
+            && error.kind() != ErrorKind::BrokenPipe
+        {
+            self.fault
+                .get_or_init(|| format!("standard output cannot be written: {}", reason(&error)));
+        }
+    }
+
+    /// Why not all of what was asked for could be written; none if it was.
+    pub(crate) fn fault(&self) -> Option<&str> {
+        self.fault.get().map(String::as_str)
     }
 
     /// Data as JSON.
     pub(crate) fn data_json(&self, value: &impl Serialize) {
         match serde_json::to_string_pretty(value) {
             Ok(text) => self.data(&text),
-            Err(error) => self.note(&format!("error: cannot print JSON: {error}")),
+            Err(error) => self.wrote(Err(error.into())),
         }
     }
 

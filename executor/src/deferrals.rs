@@ -2,16 +2,17 @@
 //! told once a day and not at every retry.
 
 use chrono::{DateTime, FixedOffset, TimeDelta};
+use schema::clock::within;
 use serde::{Deserialize, Serialize};
 
 /// Between two messages. A little less than a day, because timers are not exact.
 const BETWEEN: TimeDelta = TimeDelta::hours(23);
 
-/// Whether something was told so lately that it need not be told again. A clock that was set back
-/// does not silence anything for long.
+/// Whether something was told so lately that it need not be told again. A clock that was ahead
+/// silences nothing.
 #[must_use]
 pub fn lately(told: DateTime<FixedOffset>, now: DateTime<FixedOffset>) -> bool {
-    (TimeDelta::zero()..BETWEEN).contains(&(now - told))
+    within(told, now, BETWEEN)
 }
 
 /// The last error that was told without a run to tell of it.

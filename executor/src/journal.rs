@@ -112,6 +112,40 @@ impl Replay {
         !matches!(last, Some(JournalEvent::RunStarted { .. }))
     }
 
+    /// How often in a row the run was interrupted in one and the same step, if it has not ended.
+    ///
+    /// Each start that nothing ended is one interruption; those before it got further count no more.
+    #[must_use]
+    pub fn interruptions(&self) -> u64 {
+        let mut ends: Vec<Option<&str>> = Vec::new();
+        for event in &self.events {
+            match event {
+                JournalEvent::RunStarted { .. } => ends.push(None),
+                JournalEvent::StepStarted { step, .. } => {
+                    if let Some(end) = ends.last_mut() {
+                        *end = Some(step);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let last = ends.last().copied();
+        ends.iter()
+            .rev()
+            .take_while(|end| Some(**end) == last)
+            .count() as u64
+    }
+
+    /// The interruptions that were counted when the run was given up.
+    #[must_use]
+    pub fn handed_on(&self) -> u64 {
+        let abandoned = self.events.iter().find_map(|event| match event {
+            JournalEvent::RunAbandoned { interruptions, .. } => Some(*interruptions),
+            _ => None,
+        });
+        abandoned.unwrap_or_default()
+    }
+
     /// Whether the run was given up.
     #[must_use]
     pub fn abandoned(&self) -> bool {

@@ -158,15 +158,23 @@ pub fn resume_by_units(
     go(session, plan, journal, replay, hands, context)
 }
 
-/// Gives an unfinished run up, so that a new one can take its place.
+/// Gives an unfinished run up, so that a new one can take its place. `interruptions` are those that
+/// the new one is to count on from; zero where a person began it anew.
 ///
 /// # Errors
 /// The system's reason.
-pub fn abandon(state: &StateDir, plan: &Plan, because: &str, context: Context<'_>) -> Result<()> {
+pub fn abandon(
+    state: &StateDir,
+    plan: &Plan,
+    because: &str,
+    interruptions: u64,
+    context: Context<'_>,
+) -> Result<()> {
     let (mut journal, _) = state.journal(&plan.run_id)?;
     journal.append(&JournalEvent::RunAbandoned {
         at: context.clock.now(),
         because: because.to_owned(),
+        interruptions,
     })
 }
 
@@ -205,6 +213,7 @@ fn go(
         started_at,
         ended_at: now,
         result: RunResult::Interrupted,
+        only: plan.only,
         snapshot: None,
         findings: plan.findings.clone(),
         steps: Vec::new(),
@@ -379,7 +388,8 @@ fn act(
             so_far.ended_at = context.clock.now();
             so_far.result = result(report);
             // Where the destination is absent, only what this machine remembers is known.
-            let remembered = || session.state.last_good().unwrap_or_default();
+            let now = context.clock.now();
+            let remembered = || session.state.last_good(now).unwrap_or_default();
             let last_good = notify.last_good.or_else(remembered);
             Ok(steps::notify::run(notify, &so_far, last_good, context))
         }

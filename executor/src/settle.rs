@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, FixedOffset};
 use schema::{
     Plan, Report, RunResult,
     config::OnPreBackupFailure,
@@ -11,6 +12,7 @@ use schema::{
 };
 
 use crate::{
+    deferrals::{ToldError, lately},
     error::{Error, ErrorKind, Result},
     event::{Context, Event},
     journal::Replay,
@@ -58,8 +60,10 @@ pub fn settle(
             Action::PostScript(script) => script_now(plan, step, script, &report, context),
             // Whoever asked for it knows.
             Action::Notify(_) if result == RunResult::Interrupted => continue,
+            // One that dies each time is told once a day, and not each time.
+            Action::Notify(_) if !is_news(state, &replay, because, at) => continue,
             Action::Notify(notify) => {
-                let remembered = || state.last_good().unwrap_or_default();
+                let remembered = || state.last_good(at).unwrap_or_default();
                 let last_good = notify.last_good.or_else(remembered);
                 Ok(steps::notify::run(notify, &report, last_good, context))
             }
@@ -91,6 +95,19 @@ pub fn settle(
         at: report.ended_at,
     })?;
     Ok(Some(report))
+}
+
+/// Whether nobody was told within a day that a run was ended so; remembers it.
+fn is_news(state: &StateDir, replay: &Replay, because: &str, now: DateTime<FixedOffset>) -> bool {
+    let step = replay.running().unwrap_or("run");
+    let message = format!("{step}: {because}");
+    let told = state.told_error();
+    if told.is_some_and(|told| told.message == message && lately(told.at, now)) {
+        return false;
+    }
+    // What cannot be remembered is told all the same.
+    let _ = state.remember_told_error(&ToldError { message, at: now });
+    true
 }
 
 fn script_now(

@@ -2,7 +2,7 @@
 //!
 //! `runs/<run-id>/` explains each run by itself; `destinations.json` lists the disks that were
 //! used; `verified.json` what was found of each; `health.json` what the last health check came to;
-//! `deferrals.json` since when runs are deferred; `lock` lets one run at a time, `work.lock` one
+//! `deferrals.json` since when runs are deferred; `tries.json` how often timers tried; `lock` lets one run at a time, `work.lock` one
 //! process of it.
 
 mod history;
@@ -36,6 +36,7 @@ const CONFIG: &str = "config.json";
 const INVENTORY: &str = "inventory.json";
 const PLAN: &str = "plan.json";
 const REPORT: &str = "report.json";
+const NUMBER: &str = "number.json";
 /// Runs whose folders are kept.
 const KEEP_RUNS: usize = 100;
 
@@ -110,6 +111,18 @@ pub struct Unfinished {
     pub config: Config,
     /// The step it was in when it was interrupted, if it was in one.
     pub step: Option<String>,
+    /// How often in a row it was interrupted in that step; at least once, unless it is at work.
+    pub interruptions: u64,
+    /// Those that the run had been interrupted that it took the place of, for the same reason.
+    pub inherited: u64,
+}
+
+impl Unfinished {
+    /// How often in a row it was interrupted, with the runs that it took the place of.
+    #[must_use]
+    pub fn all(&self) -> u64 {
+        self.interruptions.saturating_add(self.inherited)
+    }
 }
 
 impl StateDir {
@@ -253,6 +266,8 @@ impl StateDir {
         let run = runs
             .folder_or_new(OsStr::new(name), 0o700)
             .map_err(|error| Error::io("make", at("").as_bytes(), error))?;
+        let number = self.numbers()?.last().map_or(0, |(number, ..)| *number) + 1;
+        write_json(&run, NUMBER, &at(NUMBER), &number)?;
         write_json(&run, CONFIG, &at(CONFIG), config)?;
         write_json(&run, INVENTORY, &at(INVENTORY), inventory)?;
         // A run of this name that ended, in a moment that someone supposes to be the same again.
@@ -285,6 +300,7 @@ impl StateDir {
     /// # Errors
     /// When the folders of runs cannot be read.
     pub fn unfinished(&self) -> Result<Option<Unfinished>> {
+        let mut newest: Option<Unfinished> = None;
         for name in self.run_names()?.into_iter().rev() {
             let Ok(run) = self.run(&name) else {
                 continue;
@@ -294,6 +310,14 @@ impl StateDir {
             let Some(plan) = plan.filter(backs_up) else {
                 continue;
             };
+            if let Some(newest) = newest {
+                let before = journal::read(&run, &at(journal::FILE_NAME)).unwrap_or_default();
+                let inherited = before.map_or(0, |before| before.handed_on());
+                return Ok(Some(Unfinished {
+                    inherited,
+                    ..newest
+                }));
+            }
             let config: Option<Config> = read_json(&run, CONFIG, &at(CONFIG)).unwrap_or_default();
             let reported = run
                 .look(OsStr::new(REPORT))
@@ -304,10 +328,18 @@ impl StateDir {
             let (Some(config), Some(replay), true) = (config, replay, whole) else {
                 return Ok(None);
             };
-            let step = replay.running().map(str::to_owned);
-            return Ok((!replay.abandoned()).then_some(Unfinished { plan, config, step }));
+            if replay.abandoned() {
+                return Ok(None);
+            }
+            newest = Some(Unfinished {
+                plan,
+                config,
+                step: replay.running().map(str::to_owned),
+                interruptions: replay.interruptions(),
+                inherited: 0,
+            });
         }
-        Ok(None)
+        Ok(newest)
     }
 
     /// Writes the report that ends a run.
@@ -341,11 +373,11 @@ impl StateDir {
         Ok(None)
     }
 
-    /// The reports of backup runs that ended, newest first, as long as `wanted` wants more.
+    /// The reports of backup runs that ended, the last one that was begun first.
     ///
     /// # Errors
     /// When the folders of runs cannot be read.
-    pub fn reports(&self, wanted: impl Fn(&Report) -> bool) -> Result<Vec<Report>> {
+    pub fn reports(&self) -> Result<Vec<Report>> {
         let mut reports = Vec::new();
         for name in self.run_names()?.into_iter().rev() {
             let Ok(run) = self.run(&name) else {
@@ -358,9 +390,6 @@ impl StateDir {
             let plan: Option<Plan> = read_json(&run, PLAN, &at(PLAN)).unwrap_or_default();
             if plan.is_none_or(|plan| is_small(&plan)) {
                 continue;
-            }
-            if !wanted(&report) {
-                break;
             }
             reports.push(report);
         }
@@ -387,8 +416,16 @@ impl StateDir {
         self.named(&format!("{RUNS}/{run_id}"))
     }
 
-    /// Names of the runs by the time their plans were made.
+    /// Names of the runs in the order in which they were begun.
     fn run_names(&self) -> Result<Vec<String>> {
+        let runs = self.numbers()?;
+        Ok(runs.into_iter().map(|(.., name)| name).collect())
+    }
+
+    /// The runs in the order in which they were begun: by their number, for clocks are put forward
+    /// and back now and then. Those of earlier versions have none, and stand before all others by
+    /// when their plan was written.
+    fn numbers(&self) -> Result<Vec<(u64, i128, String)>> {
         let runs = match self.dir.folder(OsStr::new(RUNS)) {
             Ok(runs) => runs,
             Err(Errno::NOENT) => return Ok(Vec::new()),
@@ -397,17 +434,19 @@ impl StateDir {
         let names = runs
             .names()
             .map_err(|error| Error::io("list", self.named(RUNS).as_bytes(), error))?;
-        // By when the plan was written, not by name: clocks are set back now and then.
         let mut runs: Vec<_> = names
             .into_iter()
             .filter_map(|name| {
                 let run = runs.folder(&name).ok()?;
                 let plan = run.stat(OsStr::new(PLAN)).ok()?;
-                Some((plan.mtime, name.into_string().ok()?))
+                let name = name.into_string().ok()?;
+                let at = self.named(&format!("{RUNS}/{name}/{NUMBER}"));
+                let number: Option<u64> = read_json(&run, NUMBER, &at).unwrap_or_default();
+                Some((number.unwrap_or(0), plan.mtime, name))
             })
             .collect();
         runs.sort();
-        Ok(runs.into_iter().map(|(_, name)| name).collect())
+        Ok(runs)
     }
 
     fn runs(&self) -> Result<Dir> {

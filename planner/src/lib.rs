@@ -6,6 +6,7 @@
 mod adopt;
 pub mod calendar;
 pub mod check;
+pub mod due;
 pub mod findings;
 pub mod graph;
 pub mod health;
@@ -25,6 +26,7 @@ pub use adopt::{adopt, begins_at_root};
 pub use findings::{cloud::standing as cloud_standing, destination::absence, records::damage};
 pub use overview::{Standing, overview};
 pub use pipeline::{Options, basis, last_good, plan, reference};
+pub use schema::clock::{self, FUTURE_TOLERANCE};
 pub use small::{small, small_all};
 pub use stale::stale;
 pub use steps::cloud_sync::{options as cloud_options, remote as cloud_remote};

@@ -4,9 +4,7 @@
 //! stands is never what it is: a snapshot that was promoted is found under its old tier as well.
 
 use chrono::{DateTime, Utc};
-use schema::{SnapshotId, Tier};
-
-use crate::retention::FUTURE_TOLERANCE;
+use schema::{SnapshotId, Tier, clock};
 
 /// How many names a refusal lists.
 const LISTED: usize = 5;
@@ -132,7 +130,7 @@ fn none(asked: &str, among: &[Candidate]) -> String {
 
 /// Whether it is dated so far in the future that a clock must have been wrong.
 fn in_future(time: DateTime<Utc>, now: DateTime<Utc>) -> bool {
-    time.signed_duration_since(now) > FUTURE_TOLERANCE
+    clock::is_ahead(time, now)
 }
 
 fn matching(among: &[Candidate], test: impl Fn(&Candidate) -> bool) -> Vec<usize> {

@@ -118,6 +118,7 @@ pub(crate) fn frame(
         run_id: format!("{}-{}", facts.id, run.short()),
         created_at,
         host: facts.host.to_owned(),
+        only: facts.options.only,
         bound_to,
         findings,
         steps,

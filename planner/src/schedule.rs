@@ -4,24 +4,28 @@
 //! good backup is compared with the schedule. Times are the wall clock of the offset in force.
 
 use chrono::{DateTime, FixedOffset, TimeDelta};
-use schema::Config;
+use schema::{Config, clock::is_ahead};
 
 use crate::calendar::{Calendar, schedule_expression};
 
 type Time = DateTime<FixedOffset>;
 
-/// Whether the schedule asks for a backup: it elapsed since the last good one was started.
+/// Whether a backup that was begun then serves the period that began at `since`.
 ///
-/// Nothing is due where `schedule.enable` is off.
+/// It does if it was begun later. It does, too, if it was begun at that time of the calendar or later
+/// by the wall clock of where it was made, and the two are less than half an interval apart: between
+/// them clocks were changed, or the machine travelled. So no week goes by without a backup, and
+/// nothing is done twice.
 #[must_use]
-pub fn is_due(config: &Config, last_good: Option<Time>, now: Time) -> bool {
-    if calendar(config).is_none() {
-        return false;
-    }
-    let Some(last_good) = last_good else {
+pub fn serves(config: &Config, since: Time, started_at: Time) -> bool {
+    if started_at >= since {
         return true;
-    };
-    due_since(config, now).is_some_and(|elapse| last_good < elapse)
+    }
+    let interval = calendar(config)
+        .and_then(|calendar| calendar.interval_hint(since.naive_local()))
+        .and_then(|seconds| TimeDelta::try_seconds(i64::try_from(seconds).ok()?));
+    started_at.naive_local() >= since.naive_local()
+        && interval.is_some_and(|interval| (since - started_at) * 2 < interval)
 }
 
 /// When the period began that a backup now is for: the schedule's last elapse. None where
@@ -87,7 +91,8 @@ pub fn is_check_late(config: &Config, checked_at: Time, now: Time) -> bool {
         .and_then(|calendar| calendar.interval_hint(checked_at.naive_local()))
         .and_then(|seconds| i64::try_from(seconds).ok()?.checked_mul(2))
         .and_then(TimeDelta::try_seconds);
-    limit.is_some_and(|limit| now - checked_at > limit)
+    // A check of the future says nothing of today.
+    limit.is_some_and(|limit| now - checked_at > limit || is_ahead(checked_at, now))
 }
 
 /// The schedule's calendar. The config was checked, so an expression that cannot be read is none.
@@ -112,21 +117,52 @@ mod tests {
         text.parse().unwrap()
     }
 
+    /// Whether a backup that was begun then is all that is asked for now.
+    fn served(config: &Config, started_at: &str, now: &str) -> bool {
+        serves(config, due_since(config, at(now)).unwrap(), at(started_at))
+    }
+
     #[test]
-    fn a_backup_is_due_once_in_each_period() {
+    fn a_backup_serves_the_period_in_which_it_was_begun() {
         let daily = config(r#"{"enable": true}"#);
-        let now = at("2025-01-16T02:00:00+01:00");
-        assert!(is_due(&daily, None, now));
-        assert!(is_due(&daily, Some(at("2025-01-15T02:10:00+01:00")), now));
-        assert!(!is_due(&daily, Some(at("2025-01-16T02:00:00+01:00")), now));
-        let later = at("2025-01-16T23:00:00+01:00");
-        assert!(!is_due(
-            &daily,
-            Some(at("2025-01-16T02:00:00+01:00")),
-            later
-        ));
-        assert!(is_due(&daily, Some(at("2025-01-15T23:00:00+01:00")), later));
-        assert!(!is_due(&config("{}"), None, now));
+        let now = "2025-01-16T02:00:00+01:00";
+        assert!(!served(&daily, "2025-01-15T02:10:00+01:00", now));
+        assert!(served(&daily, now, now));
+        let later = "2025-01-16T23:00:00+01:00";
+        assert!(served(&daily, now, later));
+        assert!(!served(&daily, "2025-01-15T23:00:00+01:00", later));
+        assert_eq!(due_since(&config("{}"), at(now)), None);
+    }
+
+    #[test]
+    fn neither_a_change_of_clocks_nor_a_flight_makes_a_weekly_backup_due_again() {
+        let weekly = config(r#"{"enable": true, "frequency": "weekly"}"#);
+        // Berlin: clocks went back on Sunday, 26 October 2025, and forward on 30 March.
+        let monday = "2025-10-20T02:00:00+02:00";
+        assert!(served(&weekly, monday, "2025-10-26T12:00:00+01:00"));
+        assert!(!served(&weekly, monday, "2025-10-27T02:00:00+01:00"));
+        let monday = "2025-03-24T02:00:00+01:00";
+        assert!(served(&weekly, monday, "2025-03-30T12:00:00+02:00"));
+        assert!(!served(&weekly, monday, "2025-03-31T02:00:00+02:00"));
+        // From Tokyo to Los Angeles and the other way.
+        let monday = "2025-06-02T02:00:00+09:00";
+        assert!(served(&weekly, monday, "2025-06-05T12:00:00-07:00"));
+        assert!(!served(&weekly, monday, "2025-06-09T02:00:00-07:00"));
+        let monday = "2025-06-02T02:00:00-07:00";
+        assert!(served(&weekly, monday, "2025-06-05T12:00:00+09:00"));
+        assert!(!served(&weekly, monday, "2025-06-09T02:00:00+09:00"));
+    }
+
+    #[test]
+    fn a_daily_backup_is_made_once_in_the_night_that_has_its_time_twice() {
+        let daily = config(r#"{"enable": true}"#);
+        let first = "2025-10-26T02:00:00+02:00";
+        assert!(served(&daily, first, "2025-10-26T02:20:00+01:00"));
+        assert!(served(&daily, first, "2025-10-26T23:00:00+01:00"));
+        assert!(!served(&daily, first, "2025-10-27T02:00:00+01:00"));
+        // Half a day later by the sun, though of the same date: a flight over the date line.
+        let tokyo = "2025-06-03T02:00:00+09:00";
+        assert!(!served(&daily, tokyo, "2025-06-03T02:00:00-07:00"));
     }
 
     #[test]
@@ -136,6 +172,10 @@ mod tests {
         let late = |config: &Config, now| is_check_late(config, checked, at(now));
         assert!(!late(&config, "2025-01-20T11:00:00+01:00"));
         assert!(late(&config, "2025-01-20T13:00:00+01:00"));
+        assert!(
+            late(&config, "2024-01-06T13:00:00+01:00"),
+            "of a clock ahead"
+        );
         config.monitoring.enable = false;
         assert!(!late(&config, "2025-01-20T13:00:00+01:00"));
     }
@@ -152,9 +192,9 @@ mod tests {
     fn on_the_day_that_leaves_the_time_out_a_backup_is_due_all_the_same() {
         // In Berlin there was no 02:00 on this day, and systemd's timer did not elapse.
         let daily = config(r#"{"enable": true}"#);
-        let last = Some(at("2027-03-27T02:10:00+01:00"));
-        assert!(!is_due(&daily, last, at("2027-03-28T01:59:00+01:00")));
-        assert!(is_due(&daily, last, at("2027-03-28T03:00:00+02:00")));
+        let last = "2027-03-27T02:10:00+01:00";
+        assert!(served(&daily, last, "2027-03-28T01:59:00+01:00"));
+        assert!(!served(&daily, last, "2027-03-28T03:00:00+02:00"));
     }
 
     #[test]

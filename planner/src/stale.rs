@@ -11,15 +11,13 @@ use schema::{
 use serde_json::Value;
 
 use crate::{
+    clock,
     findings::{code, destination, refusal},
     pipeline::{binding, sorted},
 };
 
 /// How old a plan may be. Its snapshot carries the plan's time, which would be a lie.
 const LONGEST: TimeDelta = TimeDelta::hours(24);
-
-/// How far ahead of the clock a plan may be, as in retention.
-const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 
 const AGAIN: &str = "make and read a new plan with `backup plan --out FILE`";
 
@@ -78,7 +76,7 @@ fn age(saved: &SavedPlan, inventory: &Inventory, findings: &mut Vec<Finding>) {
                 LONGEST.num_hours()
             ),
         ));
-    } else if age < -CLOCK_TOLERANCE {
+    } else if clock::is_ahead(saved.plan.created_at, inventory.taken_at) {
         findings.push(
             refusal(
                 code::PLAN_TOO_OLD,

@@ -270,6 +270,9 @@ pub struct UnfinishedRun {
     pub step: Option<String>,
     /// When it was planned.
     pub planned_at: DateTime<FixedOffset>,
+    /// How often in a row it was interrupted there.
+    #[serde(default)]
+    pub interruptions: u64,
 }
 
 /// The room on a destination at one time.

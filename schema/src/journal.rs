@@ -78,6 +78,10 @@ pub enum JournalEvent {
         at: DateTime<FixedOffset>,
         /// Why.
         because: String,
+        /// How often in a row it was interrupted in one and the same step, those included that it
+        /// took the place of; zero where that is not to be counted on.
+        #[serde(default, skip_serializing_if = "crate::is_zero")]
+        interruptions: u64,
     },
 }
 
@@ -262,6 +266,9 @@ pub struct Report {
     pub ended_at: DateTime<FixedOffset>,
     /// How it ended.
     pub result: RunResult,
+    /// The part whose steps alone it had; none where it was a whole run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Part>,
     /// The snapshot that it sealed.
     pub snapshot: Option<Sealed>,
     /// What the plan had noticed.

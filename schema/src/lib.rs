@@ -1,10 +1,11 @@
 //! The nouns of the backup system.
 //!
 //! Everything here is a value that is written to disk or printed: no decision (see `planner`) and
-//! no effect (see `executor`).
+//! no effect (see `executor`). `clock` is what both must agree on about times.
 
 pub mod amount;
 pub mod capabilities;
+pub mod clock;
 pub mod cloud;
 pub mod config;
 pub mod digest;
@@ -20,6 +21,7 @@ pub mod plan;
 pub mod reason;
 pub mod record;
 pub mod rsync;
+pub mod tries;
 pub mod verify;
 
 pub use config::Config;

@@ -44,6 +44,9 @@ pub struct Plan {
     pub created_at: DateTime<FixedOffset>,
     /// The host that the plan is for.
     pub host: String,
+    /// The part whose steps alone it has; none where it is a whole run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Part>,
     /// What the plan was made from; another state refuses it.
     pub bound_to: Binding,
     /// What was noticed. A refusal or a deferral leaves only the steps that always run.

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use anyhow::Result;
 use chrono::{DateTime, FixedOffset, Local, TimeDelta};
 use executor::{
+    Error, ErrorKind,
     clock::Clock,
     event::{Context, Event},
     lock::RunLock,
@@ -14,8 +15,8 @@ use executor::{
 };
 use planner::Options;
 use schema::{
-    Config, Finding, Inventory, Plan, Report, RunResult, Severity, SnapshotId, journal::Status,
-    plan::SavedPlan,
+    Config, Finding, Inventory, Plan, Report, RunResult, Severity, SnapshotId, clock::is_ahead,
+    journal::Status, plan::SavedPlan, tries::Tries,
 };
 
 use crate::{
@@ -23,7 +24,7 @@ use crate::{
     commands::{
         basis,
         due::{self, Due},
-        plan::bar,
+        plan::{self, bar},
     },
     exit::{self, Explained, invalid},
     logs::Logs,
@@ -38,9 +39,16 @@ use crate::{
 
 /// Age at which an unfinished run is planned anew: its snapshot's name and day would lie.
 const OLD: TimeDelta = TimeDelta::hours(24);
+/// Interruptions in one and the same step after which a run is planned anew, once.
+const ENOUGH: u64 = 4;
+const REFUSED_AS_BEFORE: &str = "refused as before";
 
 /// Runs a saved plan, continues an unfinished run, or plans and runs.
 pub(crate) fn run(arguments: &Apply, settings: &Settings, out: &Out) -> Result<u8> {
+    if arguments.dry_run {
+        let approved = arguments.deletions.approve_deletions;
+        return plan::instead_of_run(arguments.only, approved, arguments.at.now, settings, out);
+    }
     let config = settings.config(out)?;
     let now = arguments
         .at
@@ -69,12 +77,19 @@ pub(crate) fn run(arguments: &Apply, settings: &Settings, out: &Out) -> Result<u
                     return Ok(exit::DONE);
                 }
                 Due::Later(because) => {
-                    out.say(&format!("deferred: {because}"));
-                    notices::of_waiting(settings, &config, &because, context)?;
+                    let state = StateDir::open_or_new(&settings.state_dir)?;
+                    worker.defer(&state, because, context)?;
                     return Ok(exit::DEFERRED);
+                }
+                Due::Refused(because) => {
+                    worker.refuse_as_before(&config, because);
+                    return Ok(exit::REFUSED);
                 }
                 Due::Run(only) => options.only = only,
             }
+            return worker.counted(context, || {
+                worker.continue_or_plan(arguments.fresh, &options, context, |_, _| {})
+            });
         }
         worker.continue_or_plan(arguments.fresh, &options, context, |_, _| {})
     };
@@ -82,6 +97,32 @@ pub(crate) fn run(arguments: &Apply, settings: &Settings, out: &Out) -> Result<u
     match arguments.only {
         Some(_) => worker.with(work),
         None => worker.backing_up(arguments.if_due, work),
+    }
+}
+
+/// Why an unfinished run is not continued.
+pub(crate) struct WhyNot {
+    /// In a few words.
+    pub(super) because: String,
+    /// Whether the new run counts on from the interruptions of this one.
+    counts: bool,
+}
+
+impl WhyNot {
+    /// Something else than the run itself asks for a new one.
+    fn asked(because: &str) -> Option<Self> {
+        Some(Self {
+            because: because.to_owned(),
+            counts: false,
+        })
+    }
+
+    /// As it came about, and the new one may meet the same.
+    fn counting(because: &str) -> Option<Self> {
+        Some(Self {
+            because: because.to_owned(),
+            counts: true,
+        })
     }
 }
 
@@ -217,7 +258,7 @@ impl<'a> Worker<'a> {
             }
             if let Some(unfinished) = state.unfinished()? {
                 let because = "a saved plan took its place";
-                run::abandon(state, &unfinished.plan, because, context)?;
+                run::abandon(state, &unfinished.plan, because, 0, context)?;
             }
             let report = run::begin(state, self.config, &inventory, survey, &saved.plan, context)?;
             Ok(self.ended(state, &report))
@@ -275,11 +316,21 @@ impl<'a> Worker<'a> {
         });
         if let Some(unfinished) = state.unfinished()? {
             let why_not = match self.why_not(&unfinished, fresh, context)? {
-                None => basis::fault(self.config, &unfinished.plan, context)?,
+                None => {
+                    let fault = basis::fault(self.config, &unfinished.plan, context)?;
+                    fault.and_then(|because| WhyNot::asked(&because))
+                }
                 because => because,
             };
             match why_not {
                 None => {
+                    let absence = due::absence(self.settings, self.config, context)?;
+                    let absence = absence.filter(|one| one.severity == Severity::Deferral);
+                    if let Some(absence) = absence {
+                        self.bar.clear();
+                        self.defer(state, absence, context)?;
+                        return Ok(None);
+                    }
                     let report = run::resume_by_units(state, &unfinished.plan, hands, context)?;
                     if let Some((id, because)) = basis::unusable(&unfinished.plan, &report) {
                         self.out.say(&basis::note(&report, id));
@@ -293,12 +344,14 @@ impl<'a> Worker<'a> {
                         return Ok(Some(report));
                     }
                 }
-                Some(because) => {
+                Some(why) => {
+                    let WhyNot { because, counts } = why;
                     self.out.say(&format!(
                         "run {} is not continued: {because}",
                         unfinished.plan.run_id
                     ));
-                    run::abandon(state, &unfinished.plan, &because, context)?;
+                    let count = if counts { unfinished.all() } else { 0 };
+                    run::abandon(state, &unfinished.plan, &because, count, context)?;
                 }
             }
         }
@@ -365,7 +418,7 @@ impl<'a> Worker<'a> {
             let refusals = findings.filter(|finding| finding.severity == Severity::Refusal);
             let refusals: Vec<_> = refusals.cloned().collect();
             let report = self.unbegun(&plan, RunResult::Refused, refusals);
-            self.refuse("refused as before", &report);
+            self.refuse(REFUSED_AS_BEFORE, &report);
             return Err(Explained(exit::REFUSED).into());
         }
         let report = match hands {
@@ -381,16 +434,23 @@ impl<'a> Worker<'a> {
         unfinished: &Unfinished,
         fresh: bool,
         context: Context<'_>,
-    ) -> Result<Option<String>> {
+    ) -> Result<Option<WhyNot>> {
         if fresh {
-            return Ok(Some("--fresh asks for a new one".to_owned()));
+            return Ok(WhyNot::asked("--fresh asks for a new one"));
         }
         if unfinished.config != *self.config {
-            return Ok(Some("the configuration has changed since".to_owned()));
+            return Ok(WhyNot::asked("the configuration has changed since"));
         }
-        let age = self.now.signed_duration_since(unfinished.plan.created_at);
-        if age > OLD || age < -OLD {
-            return Ok(Some("it was planned on another day".to_owned()));
+        let planned_at = unfinished.plan.created_at;
+        if self.now.signed_duration_since(planned_at) > OLD || is_ahead(planned_at, self.now) {
+            return Ok(WhyNot::counting("it was planned on another day"));
+        }
+        // Once: what dies in the new one as well is not mended by planning.
+        if unfinished.interruptions >= ENOUGH && unfinished.inherited == 0 {
+            let step = unfinished.step.as_deref().unwrap_or("one step");
+            let times = render::amount::times(unfinished.interruptions);
+            let because = format!("it was interrupted {times} in {step}, and is planned anew");
+            return Ok(WhyNot::counting(&because));
         }
         let destination = take::destination(self.settings, self.config, context)?;
         let planned = &unfinished.plan.bound_to.destination_id;
@@ -398,11 +458,55 @@ impl<'a> Worker<'a> {
         if let (Some(planned), Some(found)) = (planned, found)
             && *planned != found
         {
-            return Ok(Some(
-                "it belongs to another destination than the one mounted now".to_owned(),
+            return Ok(WhyNot::asked(
+                "it belongs to another destination than the one mounted now",
             ));
         }
         Ok(None)
+    }
+
+    /// Counts a run that a timer begins, before it leaves any trace: so that one that dies each time
+    /// is tried again at growing distances too. What was deferred, or met an absent drive, is none.
+    fn counted(&self, context: Context<'_>, run: impl FnOnce() -> Result<u8>) -> Result<u8> {
+        let state = StateDir::open_or_new(&self.settings.state_dir)?;
+        let before = due::begun(&state, self.config, self.now)?;
+        let ended = run();
+        let busy = |error: &anyhow::Error| {
+            let error = error.downcast_ref::<Error>();
+            error.is_some_and(|error| error.kind == ErrorKind::Busy)
+        };
+        let none = match &ended {
+            Ok(exit::DEFERRED) => true,
+            Ok(exit::REFUSED) => due::was_absent(&state)?,
+            Ok(_) => false,
+            Err(error) => busy(error),
+        };
+        let now = context.clock.now();
+        let tries = if none {
+            before
+        } else {
+            state.tries().map(|tries| Tries {
+                last_at: now,
+                ..tries
+            })
+        };
+        state.remember_tries(tries)?;
+        ended
+    }
+
+    /// Defers a run before it is planned or continued; people are told of many of them.
+    fn defer(&self, state: &StateDir, because: Finding, context: Context<'_>) -> Result<()> {
+        let findings = vec![because];
+        let report = notices::unbegun(self.config, self.now, RunResult::Deferred, findings);
+        self.refuse("deferred", &report);
+        notices::of_deferral(self.settings, self.config, state, &report, context)?;
+        Ok(())
+    }
+
+    /// Says that a run is refused again, which people were told of.
+    fn refuse_as_before(&self, config: &Config, because: Finding) {
+        let report = notices::unbegun(config, self.now, RunResult::Refused, vec![because]);
+        self.refuse(REFUSED_AS_BEFORE, &report);
     }
 
     /// The report of a plan that is not run.

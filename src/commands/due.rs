@@ -1,17 +1,18 @@
-//! Whether a timer's call asks for a run: the schedule, compared with what was done.
+//! Asking whether a timer's call asks for a run.
 //!
-//! Timers only trigger. Asking must be cheap, because it happens every quarter of an hour: the
-//! destination, which may sleep, is looked at only where the state directory does not answer.
+//! Asking must be cheap, because it happens every quarter of an hour: the sources are not walked, and
+//! the destination, which may sleep, is looked at only where the state directory does not answer.
 
 use anyhow::Result;
 use chrono::{DateTime, FixedOffset, TimeDelta};
 use executor::{event::Context, scan, state_dir::StateDir};
-use planner::schedule;
-use schema::{
-    Config, Plan, Report, RunResult, Severity, finding::Finding, inventory::Power, plan::Part,
+use planner::{
+    due::{self, Asked, Past},
+    schedule,
 };
+use schema::{Config, Finding, Plan, Report, Severity, inventory::Power, plan::Part, tries::Tries};
 
-use crate::{settings::Settings, take};
+use crate::{render::amount, settings::Settings, take};
 
 type Time = DateTime<FixedOffset>;
 
@@ -21,8 +22,10 @@ pub(crate) enum Due {
     Not(String),
     /// A run, or the steps of one part of it.
     Run(Option<Part>),
-    /// An unfinished run, but not now, and why.
-    Later(String),
+    /// A run, but not now, and why.
+    Later(Finding),
+    /// A run that is refused for the reason that one of this period was refused for.
+    Refused(Finding),
 }
 
 /// Asks whether anything is due now.
@@ -33,75 +36,111 @@ pub(crate) fn ask(
     context: Context<'_>,
 ) -> Result<Due> {
     let state = StateDir::open(&settings.state_dir)?;
-    let unfinished = state.as_ref().map(StateDir::unfinished).transpose()?;
-    if let Some(unfinished) = unfinished.flatten() {
+    let state = state.as_ref();
+    let unfinished = state.map(StateDir::unfinished).transpose()?.flatten();
+    let reports = match (&unfinished, state) {
+        (None, Some(state)) => state.reports()?,
+        _ => Vec::new(),
+    };
+    let past = Past {
+        reports: &reports,
+        // Of a file that cannot be read nothing is known.
+        tries: state.and_then(StateDir::tries),
+        again: retries(),
+        booted: booted(now),
+    };
+    if let Some(unfinished) = unfinished {
+        // Whether another is at work, its lock will say.
+        if state.is_some_and(StateDir::is_busy) {
+            return Ok(Due::Run(None));
+        }
         // A new run is deferred by its plan; this one has its plan already.
-        let battery = config.schedule.only_on_ac && scan::power() == Power::Battery;
-        return Ok(if battery {
-            Due::Later(format!(
-                "on battery: schedule.onlyOnAC defers the rest of run {} until the machine is on \
-                 ac power",
-                unfinished.plan.run_id
-            ))
-        } else {
-            Due::Run(None)
+        let id = &unfinished.plan.run_id;
+        if let Some(deferral) = on_battery(config, &format!("the rest of run {id}")) {
+            return Ok(Due::Later(deferral));
+        }
+        if let Some(until) = due::decide_unfinished(config, &past, now) {
+            return Ok(Due::Not(format!(
+                "run {id} was interrupted {}; it is continued at {}",
+                amount::times(unfinished.all()),
+                until.format("%H:%M")
+            )));
+        }
+        return Ok(match absence(settings, config, context)? {
+            Some(absence) if absence.severity == Severity::Deferral => Due::Later(absence),
+            _ => Due::Run(None),
         });
     }
-    let Some(since) = schedule::due_since(config, now) else {
-        return Ok(Due::Not("the schedule asks for nothing".to_owned()));
-    };
-    let of_period = |report: &Report| report.started_at >= since;
-    let reports = state.as_ref().map(|state| state.reports(of_period));
-    let reports = reports.transpose()?.unwrap_or_default();
-    let first = reports.is_empty();
-    let again = retries();
-    let served = reports.iter().find(|report| is_served(report));
-    if let Some(served) = served {
-        let cloud = reports
-            .iter()
-            .take_while(|report| fails_in_cloud(report))
-            .count();
-        if cloud == 0
-            || served
-                .snapshot
-                .as_ref()
-                .is_some_and(|one| !one.suspect.is_empty())
-        {
-            return Ok(Due::Not(
-                "the last backup is as new as the schedule asks for".to_owned(),
-            ));
+    let newer = match due::decide(config, &past, now) {
+        Asked::Not(because) => return Ok(Due::Not(because)),
+        Asked::Run(part) => {
+            let deferral = on_battery(config, "this run");
+            return Ok(deferral.map_or(Due::Run(part), Due::Later));
         }
-        return Ok(wait(again, &reports[0], cloud, now).unwrap_or(Due::Run(Some(Part::Cloud))));
-    }
-    if first && again && now < since + span(config) {
-        return Ok(Due::Not(
-            "the timer's random delay is not over (schedule.randomDelay)".to_owned(),
-        ));
-    }
-    if first && !config.schedule.persistent && booted(now).is_some_and(|booted| since < booted) {
-        return Ok(Due::Not(
-            "it was missed while the machine was off (schedule.persistent)".to_owned(),
-        ));
-    }
-    let failed = reports
-        .iter()
-        .take_while(|report| report.result != RunResult::Refused)
-        .count();
-    if let Some(not) = reports
-        .first()
-        .and_then(|last| wait(again, last, failed, now))
-    {
-        return Ok(not);
-    }
-    // Another state directory may have made a snapshot, or this one is new.
+        Asked::Unless(newer) => newer,
+    };
     let destination = take::destination(settings, config, context)?;
-    let newest = planner::reference(&destination, now);
-    let on_disk = newest.map(|one| one.record.started_at);
-    Ok(if on_disk.is_some_and(|last| last >= since) {
-        Due::Not("the newest snapshot is as new as the schedule asks for".to_owned())
+    if due::on_disk(config, &destination, &newer, now) {
+        return Ok(Due::Not(
+            "the newest snapshot is as new as the schedule asks for".to_owned(),
+        ));
+    }
+    if let Some(deferral) = on_battery(config, "this run") {
+        return Ok(Due::Later(deferral));
+    }
+    // Without the drive only a run that copies to the cloud has anything to do.
+    let absence = planner::absence(config, &destination).filter(|_| !config.cloud.enable);
+    let Some(absence) = absence else {
+        return Ok(Due::Run(None));
+    };
+    if absence.severity == Severity::Deferral {
+        return Ok(Due::Later(absence));
+    }
+    let before = due::last_of_period(config, &reports, Part::Local, now);
+    let same = before.is_some_and(|last| refusals(&last.findings) == [absence.code.as_str()]);
+    Ok(if same {
+        Due::Refused(absence)
     } else {
         Due::Run(None)
     })
+}
+
+/// That the destination of an unfinished run is away, and what that means.
+pub(crate) fn absence(
+    settings: &Settings,
+    config: &Config,
+    context: Context<'_>,
+) -> Result<Option<Finding>> {
+    if !config.local.enable {
+        return Ok(None);
+    }
+    let destination = take::destination(settings, config, context)?;
+    Ok(planner::absence(config, &destination))
+}
+
+/// That `what` waits for AC power, where it does.
+fn on_battery(config: &Config, what: &str) -> Option<Finding> {
+    let battery = config.schedule.only_on_ac && scan::power() == Power::Battery;
+    battery.then(|| planner::findings::battery(what))
+}
+
+/// Counts one more run that a timer begins, before it does; gives what is to be remembered if it turns
+/// out to be none.
+pub(crate) fn begun(
+    state: &StateDir,
+    config: &Config,
+    now: Time,
+) -> executor::Result<Option<Tries>> {
+    let known = state.tries();
+    let next = Tries::one_more(known, schedule::due_since(config, now), now);
+    state.remember_tries(Some(next))?;
+    Ok(known)
+}
+
+/// Whether the last run was refused for nothing but an absent drive: looking for that costs nothing.
+pub(crate) fn was_absent(state: &StateDir) -> executor::Result<bool> {
+    let last = state.last_report()?;
+    Ok(last.is_some_and(|last| due::was_absent(&last)))
 }
 
 /// Whether a run is refused for the reasons that a run of the same period was refused for, which
@@ -110,56 +149,22 @@ pub(crate) fn was_told(state: &StateDir, config: &Config, plan: &Plan, now: Time
     if plan.severity() != Some(Severity::Refusal) {
         return Ok(false);
     }
-    let Some(since) = schedule::due_since(config, now) else {
-        return Ok(false);
-    };
-    let reports = state.reports(|report| report.started_at >= since)?;
-    let refusals = |findings: &[Finding]| -> Vec<String> {
-        let refusals = findings.iter();
-        let refusals = refusals.filter(|finding| finding.severity == Severity::Refusal);
-        refusals.map(|finding| finding.code.clone()).collect()
-    };
-    Ok(reports
-        .first()
-        .is_some_and(|last| refusals(&last.findings) == refusals(&plan.findings)))
+    let reports: Vec<Report> = state.reports()?;
+    let last = due::last_of_period(config, &reports, plan.only.unwrap_or(Part::Local), now);
+    Ok(last.is_some_and(|last| refusals(&last.findings) == refusals(&plan.findings)))
 }
 
-/// Whether a run made its snapshot. A suspect one counts: another would only be suspect as well,
-/// and a person has been told.
-fn is_served(report: &Report) -> bool {
-    report.snapshot.is_some() || matches!(report.result, RunResult::Success | RunResult::Incomplete)
-}
-
-/// Whether the cloud steps of a run did not come to their end.
-fn fails_in_cloud(report: &Report) -> bool {
-    report
-        .steps
-        .iter()
-        .any(|step| step.step.starts_with("cloud-") && !step.outcome.status.serves())
-}
-
-/// That it is too early to try again after so many failures. Only the timer that asks again waits:
-/// a person, the disk or AC power that came back do not.
-fn wait(again: bool, last: &Report, failures: usize, now: Time) -> Option<Due> {
-    let until = last.ended_at + schedule::retry_delay(failures);
-    (again && failures > 0 && now < until).then(|| {
-        Due::Not(format!(
-            "the last run was {}; it is tried again at {}",
-            last.result.word(),
-            until.format("%H:%M")
-        ))
-    })
+/// The codes of what refuses a run.
+fn refusals(findings: &[Finding]) -> Vec<&str> {
+    let refusals = findings.iter();
+    let refusals = refusals.filter(|finding| finding.severity == Severity::Refusal);
+    refusals.map(|finding| finding.code.as_str()).collect()
 }
 
 /// Whether the timer that asks again is what started this process (systemd.exec(5),
 /// `$TRIGGER_UNIT`; systemd 252 and newer say so).
 pub(crate) fn retries() -> bool {
     std::env::var_os("TRIGGER_UNIT").is_some_and(|unit| unit == planner::units::RETRY_TIMER)
-}
-
-fn span(config: &Config) -> TimeDelta {
-    let delay = config.schedule.random_delay.as_duration();
-    TimeDelta::from_std(delay).unwrap_or_default()
 }
 
 /// When the machine was started.

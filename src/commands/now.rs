@@ -4,10 +4,20 @@ use anyhow::Result;
 use chrono::Local;
 use planner::Options;
 
-use crate::{cli::Now, commands::apply::Worker, out::Out, render, settings::Settings};
+use crate::{
+    cli::Now,
+    commands::{apply::Worker, plan},
+    out::Out,
+    render,
+    settings::Settings,
+};
 
 /// Shows the plan, then runs it.
 pub(crate) fn run(arguments: &Now, settings: &Settings, out: &Out) -> Result<u8> {
+    if arguments.dry_run {
+        let approved = arguments.deletions.approve_deletions;
+        return plan::instead_of_run(None, approved, arguments.at.now, settings, out);
+    }
     let config = settings.config(out)?;
     let now = arguments
         .at

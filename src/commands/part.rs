@@ -30,7 +30,8 @@ impl Worker<'_> {
         if fresh || !others {
             return Ok(None);
         }
-        if let Some(because) = self.why_not(&unfinished, false, context)? {
+        if let Some(why) = self.why_not(&unfinished, false, context)? {
+            let because = why.because;
             return Err(Error::refused(format!(
                 "run {} is not finished and cannot be continued: {because}",
                 plan.run_id

@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
 
 use anyhow::Result;
-use chrono::Local;
-use executor::{clock::Clock, event::Context};
+use chrono::{DateTime, FixedOffset, Local};
+use executor::{clock::Clock, event::Context, state_dir::StateDir};
 use planner::Options;
 use schema::plan::SavedPlan;
 
 use crate::{
-    cli::{Graph, Plan},
+    cli::{At, Deletions, Graph, Only, Plan},
     exit,
     out::Out,
     progress::{Bar, Mode},
@@ -17,6 +17,35 @@ use crate::{
     settings::Settings,
     take,
 };
+
+/// Shows the plan of a run that is not to be: `--dry-run` of the verbs that run.
+pub(crate) fn instead_of_run(
+    only: Option<Only>,
+    approve_deletions: bool,
+    now: Option<DateTime<FixedOffset>>,
+    settings: &Settings,
+    out: &Out,
+) -> Result<u8> {
+    if let Some(state) = StateDir::open(&settings.state_dir)?
+        && let Some(run) = state.unfinished()?.filter(|_| !state.is_busy())
+    {
+        out.say(&format!(
+            "run {} is unfinished: `backup apply` continues it before anything new is planned; \
+             what follows is the plan of a new run (--fresh)",
+            run.plan.run_id
+        ));
+    }
+    let arguments = Plan {
+        dry_run: true,
+        out: None,
+        only,
+        graph: None,
+        detailed_exitcode: false,
+        deletions: Deletions { approve_deletions },
+        at: At { now },
+    };
+    run(&arguments, settings, out)
+}
 
 /// Makes a plan, shows it and saves it if asked to.
 pub(crate) fn run(arguments: &Plan, settings: &Settings, out: &Out) -> Result<u8> {

@@ -14,7 +14,7 @@ use crate::{
     cli::At,
     exit,
     out::Out,
-    render::status::{StatusView, render},
+    render::status::{StatusView, Unfinished, render},
     settings::{Settings, host_name},
     take,
 };
@@ -39,20 +39,20 @@ pub(crate) fn run(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> 
         Some(state) => (state.last_report()?, state.unfinished()?, state.is_busy()),
         None => (None, None, false),
     };
-    let step = unfinished.as_ref().and_then(|run| run.step.clone());
     let host = config.hostname.clone().unwrap_or_else(host_name);
     let mut view = StatusView::new(
         &host,
         &config,
         destination.as_ref(),
         last,
-        unfinished.map(|run| run.plan.run_id),
+        unfinished.map(|run| Unfinished {
+            interruptions: run.all(),
+            run_id: run.plan.run_id,
+            step: run.step,
+        }),
         busy,
         now,
     );
-    if let Some(step) = step {
-        view = view.unfinished_in(&step);
-    }
     if let Some(state) = state.as_ref().filter(|_| config.cloud.enable) {
         let remote = planner::cloud_remote(&config.cloud, &host);
         view = view.in_the_cloud(&memory::recall(state, &remote).unwrap_or_default());

@@ -44,6 +44,15 @@ pub(crate) fn age(age: TimeDelta) -> String {
     }
 }
 
+/// How often, in words.
+pub(crate) fn times(count: u64) -> String {
+    match count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        many => format!("{} times", self::count(many)),
+    }
+}
+
 /// An age for a narrow column, as `3 h`; with a plus sign if it is yet to come.
 pub(crate) fn short_age(age: TimeDelta) -> String {
     let Some((number, unit)) = greatest(age) else {

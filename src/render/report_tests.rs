@@ -48,6 +48,7 @@ fn of(result: RunResult, snapshot: Option<Sealed>, steps: Vec<StepReport>) -> Re
         started_at: at("02:00:00"),
         ended_at: at("02:03:10"),
         result,
+        only: None,
         snapshot,
         findings: vec![Finding::new(
             Severity::Note,

@@ -1,6 +1,6 @@
 //! `apply --if-due`: whatever triggers it, the program knows whether a run is due.
 
-use crate::lab::{Lab, Ran, ran};
+use crate::lab::{Lab, Ran, id_of, ran};
 
 const DAY: &str = "2025-03-05T02:00:00+01:00";
 const SOON: &str = "2025-03-05T02:20:00+01:00";
@@ -118,4 +118,145 @@ fn what_was_missed_while_the_machine_was_off_is_caught_up_unless_that_is_unwante
     lab.set("schedule.persistent", true);
     due(&lab, summer).expect(0);
     assert_eq!(lab.ids().len(), 1);
+}
+
+/// The configuration's pre-script, which ends the run as the kernel does when memory is short.
+fn deadly(lab: &mut Lab) {
+    let script = lab.script("pre", "[ -e harmless ] || kill -KILL $PPID");
+    lab.set("preBackupScript", script);
+}
+
+#[test]
+fn a_clock_that_was_ahead_stops_no_later_night_and_spoils_no_run() {
+    for ahead in ["2026-03-10T02:00:00+01:00", "2025-03-09T02:00:00+01:00"] {
+        let mut lab = scheduled();
+        lab.set("schedule.randomDelay", "0s");
+        due(&lab, DAY).expect(0);
+        due(&lab, ahead).expect(0);
+        for day in 6..=10 {
+            lab.write("home/ann/letter.txt", &format!("dear all, {day}\n"));
+            let night = format!("2025-03-{day:02}T02:30:00+01:00");
+            let told = again(&lab, &night).expect(0);
+            let id = id_of(&night);
+            assert!(lab.ids().contains(&id), "{ahead}, {night}: {told}");
+            assert!(
+                lab.latest().ends_with(&id),
+                "{ahead}, {night}: {}",
+                lab.latest()
+            );
+            again(&lab, &format!("2025-03-{day:02}T03:30:00+01:00"))
+                .expect(0)
+                .says("nothing is due");
+        }
+        let status = lab
+            .at("2025-03-10T04:00:00+01:00", &["status", "--json"])
+            .json();
+        assert_eq!(status["verdict"], "ok", "{status:#}");
+        assert_eq!(
+            status["last_good"]["id"],
+            *id_of("2025-03-10T02:30:00+01:00")
+        );
+    }
+}
+
+#[test]
+fn a_snapshot_of_the_future_is_a_note_that_names_the_way_to_clear_it_away() {
+    let lab = scheduled();
+    lab.backup(DAY);
+    let ahead = "2026-03-10T02:00:00+01:00";
+    lab.backup(ahead);
+    let plan = lab.at(NEXT, &["plan"]).expect(0);
+    plan.says(&format!("backup delete {}", id_of(ahead)));
+    lab.backup(NEXT);
+    let health = lab.at(NEXT, &["health", "--json"]).expect(0).json();
+    assert_eq!(health["last_good"]["id"], *id_of(NEXT));
+    // What is restored is not of next year either.
+    let shown = lab.at(NEXT, &["diff", "latest", "now"]).expect(0);
+    assert!(!shown.all().contains(&id_of(ahead)), "{shown}");
+}
+
+#[test]
+fn an_unfinished_run_whose_drive_is_away_by_policy_is_deferred_and_goes_on_when_it_is_back() {
+    let mut lab = scheduled();
+    lab.set("local.ifAbsent", "defer");
+    deadly(&mut lab);
+    lab.write("harmless", "");
+    due(&lab, DAY).expect(0);
+    std::fs::remove_file(lab.path("harmless")).unwrap();
+    let killed = due(&lab, NEXT);
+    assert_ne!(killed.code, 0);
+    let unfinished = lab.runs();
+    std::fs::rename(lab.path("mnt"), lab.path("away")).unwrap();
+    lab.write("harmless", "");
+    for _ in 0..2 {
+        due(&lab, "2025-03-06T03:00:00+01:00")
+            .expect(75)
+            .says("destination not mounted");
+    }
+    lab.at("2025-03-06T03:00:00+01:00", &["apply"])
+        .expect(75)
+        .says("destination not mounted");
+    assert_eq!(lab.runs(), unfinished);
+    std::fs::rename(lab.path("away"), lab.path("mnt")).unwrap();
+    due(&lab, "2025-03-06T04:00:00+01:00").expect(0);
+    assert_eq!(lab.runs(), unfinished, "the same run went on");
+    assert!(lab.ids().contains(&id_of(NEXT)));
+}
+
+#[test]
+fn a_run_that_dies_each_time_is_tried_at_growing_distances_and_planned_anew_once() {
+    let mut lab = scheduled();
+    lab.set("schedule.randomDelay", "0s");
+    deadly(&mut lab);
+    let at = |time: &str| format!("2025-03-05T{time}:00+01:00");
+    let dies = |time: &str| assert_ne!(again(&lab, &at(time)).code, 0, "at {time}");
+    let waits = |time: &str, until: &str| {
+        let told = again(&lab, &at(time)).expect(0);
+        told.says(&format!("it is continued at {until}"));
+    };
+    dies("02:00");
+    waits("02:14", "02:15");
+    dies("02:15");
+    waits("02:30", "02:45");
+    dies("02:45");
+    waits("03:30", "03:45");
+    dies("03:45");
+    let status = lab.at(&at("05:00"), &["status"]);
+    status.says("interrupted 4 times");
+    assert_eq!(lab.runs().len(), 1);
+    dies("05:45");
+    assert_eq!(lab.runs().len(), 2, "planned anew");
+    dies("09:45");
+    dies("15:45");
+    dies("21:45");
+    waits("23:00", "03:45");
+    assert_eq!(lab.runs().len(), 2, "but once");
+    lab.at(&at("23:00"), &["status"])
+        .says("interrupted 8 times");
+    lab.write("harmless", "");
+    // A person does not wait.
+    due(&lab, &at("23:01")).expect(0);
+    lab.at(&at("23:02"), &["status"]).expect(0).says("ok");
+}
+
+#[test]
+fn a_weekly_backup_is_made_once_a_week_wherever_the_machine_is() {
+    let mut lab = scheduled();
+    lab.set("schedule.frequency", "weekly");
+    lab.set("schedule.randomDelay", "0s");
+    // Mondays and what lies between: the clocks of Berlin go back, then a flight to New York.
+    for (now, count) in [
+        ("2025-10-20T02:00:00+02:00", 1),
+        ("2025-10-26T12:00:00+01:00", 1),
+        ("2025-10-27T02:00:00+01:00", 2),
+        ("2025-10-27T01:30:00-05:00", 2),
+        ("2025-10-27T02:30:00-05:00", 2),
+        ("2025-11-01T12:00:00-05:00", 2),
+        ("2025-11-03T02:00:00-05:00", 3),
+        ("2025-11-03T12:00:00+01:00", 3),
+        ("2025-11-10T02:00:00+01:00", 4),
+    ] {
+        due(&lab, now).expect(0);
+        assert_eq!(lab.ids().len(), count, "{now}");
+    }
 }

@@ -25,6 +25,7 @@ mod naming;
 mod notify;
 mod options;
 mod ordinary_user;
+mod output;
 mod overview;
 mod parts;
 mod records;

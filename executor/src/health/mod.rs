@@ -40,6 +40,7 @@ pub fn measure(
         measured.runs = state.ended_runs().unwrap_or_default();
         measured.last_check_at = state.health().map(|last| last.checked_at);
         measured.unfinished = state.unfinished().ok().flatten().map(|run| UnfinishedRun {
+            interruptions: run.all(),
             run_id: run.plan.run_id,
             step: run.step,
             planned_at: run.plan.created_at,

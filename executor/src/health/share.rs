@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, FixedOffset};
 use schema::{
+    clock::is_ahead,
     config::Subset,
     health::VerifiedShare,
     verify::{Depth, Verification},
@@ -33,14 +34,14 @@ pub struct Shares {
 
 impl Shares {
     /// The share whose turn it is: one that was never read, from the configured one on, else the
-    /// one that was read longest ago.
-    fn next(&self, wanted: Subset) -> u32 {
+    /// one that was read longest ago. What a clock that was ahead says is read again.
+    fn next(&self, wanted: Subset, now: DateTime<FixedOffset>) -> u32 {
         if self.of != wanted.of {
             return wanted.part;
         }
         let mut in_turn = (wanted.part..=wanted.of).chain(1..wanted.part);
         in_turn
-            .find(|part| !self.read.contains_key(part))
+            .find(|part| self.read.get(part).is_none_or(|at| is_ahead(*at, now)))
             .or_else(|| {
                 let oldest = self.read.iter().min_by_key(|(_, at)| **at);
                 oldest.map(|(part, _)| *part)
@@ -79,7 +80,7 @@ pub fn read_share(
         return Ok(None);
     }
     let mut shares = state.remembered(&destination.id).shares;
-    let (part, of) = (shares.next(wanted), wanted.of);
+    let (part, of) = (shares.next(wanted, context.clock.now()), wanted.of);
     let chosen: Vec<usize> = (0..all.len()).collect();
     let found = verify::run(store, &all, &chosen, Depth::Subset { part, of }, context)?;
     memory::learn(state, store, &all, &found)?;
@@ -129,7 +130,7 @@ mod tests {
         let mut shares = Shares::default();
         let mut round = |from: i64| {
             let one = |hour| {
-                let part = shares.next(wanted);
+                let part = shares.next(wanted, at(hour));
                 shares.was_read(part, 5, at(hour));
                 part
             };
@@ -138,9 +139,11 @@ mod tests {
         assert_eq!(round(0), [3, 4, 5, 1, 2]);
         assert_eq!(round(5), [3, 4, 5, 1, 2]);
         // Another number of shares cuts the data anew.
-        assert_eq!(shares.next(Subset::new(2, 7)), 2);
+        assert_eq!(shares.next(Subset::new(2, 7), at(20)), 2);
         shares.was_read(2, 7, at(20));
         assert_eq!((shares.of, shares.read.len()), (7, 1));
-        assert_eq!(shares.next(Subset::new(2, 7)), 3);
+        assert_eq!(shares.next(Subset::new(2, 7), at(21)), 3);
+        // Read under a clock that was ahead: its turn comes as if it had not been.
+        assert_eq!(shares.next(Subset::new(2, 7), at(10)), 2);
     }
 }

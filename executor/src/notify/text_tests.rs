@@ -18,6 +18,7 @@ fn report(result: RunResult) -> Report {
         started_at: time("2025-01-16T02:00:00+01:00"),
         ended_at: time("2025-01-16T02:31:00+01:00"),
         result,
+        only: None,
         snapshot: None,
         findings: Vec::new(),
         steps: Vec::new(),

@@ -280,6 +280,7 @@ pub(crate) fn report_so_far(plan: &Plan, replay: &Replay, now: DateTime<FixedOff
         started_at: started.unwrap_or(now),
         ended_at: now,
         result: RunResult::Interrupted,
+        only: plan.only,
         snapshot: steps.iter().find_map(|step| step.outcome.sealed.clone()),
         findings: plan.findings.clone(),
         steps,

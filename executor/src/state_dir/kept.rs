@@ -6,13 +6,13 @@
 use std::ffi::OsStr;
 
 use rustix::io::Errno;
-use schema::{Plan, health::Health};
+use schema::{Plan, health::Health, tries::Tries};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     DESTINATIONS, Destinations, PLAN, REPORT, RUNS, StateDir, VERIFIED, Verified,
     history::HEALTH,
-    told::{DEFERRALS, TOLD_ERROR},
+    told::{DEFERRALS, TOLD_ERROR, TRIES},
 };
 use crate::{
     clock::Clock,
@@ -82,6 +82,7 @@ impl StateDir {
             look::<Health>(self, HEALTH),
             look::<Deferrals>(self, DEFERRALS),
             look::<ToldError>(self, TOLD_ERROR),
+            look::<Tries>(self, TRIES),
         ];
         all.into_iter().flatten().collect()
     }

@@ -3,8 +3,10 @@
 
 use std::ffi::OsStr;
 
+use chrono::{DateTime, FixedOffset};
 use rustix::io::Errno;
-use schema::{Report, plan::LastGood};
+use schema::{clock::is_ahead, plan::LastGood, tries::Tries};
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::StateDir;
 use crate::{
@@ -14,27 +16,38 @@ use crate::{
 
 pub(super) const DEFERRALS: &str = "deferrals.json";
 pub(super) const TOLD_ERROR: &str = "told-error.json";
+pub(super) const TRIES: &str = "tries.json";
 
 impl StateDir {
-    /// The newest good snapshot that a run of this machine sealed, whatever became of it since.
+    /// The last good snapshot that a run of this machine sealed, whatever became of it since; none
+    /// that was sealed under a clock that was ahead.
     ///
     /// # Errors
     /// When the folders of runs cannot be read.
-    pub fn last_good(&self) -> Result<Option<LastGood>> {
-        let is_good = |report: &Report| {
-            let sealed = report.snapshot.as_ref();
-            sealed.is_some_and(|sealed| sealed.complete && sealed.suspect.is_empty())
-        };
-        // Up to the first good one.
-        let since = std::cell::Cell::new(false);
-        let reports = self.reports(|report| !since.replace(since.get() || is_good(report)))?;
-        Ok(reports.iter().rev().find_map(|report| {
-            let sealed = report.snapshot.as_ref().filter(|_| is_good(report))?;
-            Some(LastGood {
+    pub fn last_good(&self, now: DateTime<FixedOffset>) -> Result<Option<LastGood>> {
+        Ok(self.reports()?.iter().find_map(|report| {
+            let sealed = report.snapshot.as_ref()?;
+            let good = sealed.complete && sealed.suspect.is_empty();
+            (good && !is_ahead(report.started_at, now)).then_some(LastGood {
                 id: sealed.id,
                 started_at: report.started_at,
             })
         }))
+    }
+
+    /// How often timers began a run in the last period in which they did; nothing where that is
+    /// damaged.
+    #[must_use]
+    pub fn tries(&self) -> Option<Tries> {
+        self.recall(TRIES)
+    }
+
+    /// Remembers this of what timers began, instead of what was remembered.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn remember_tries(&self, tries: Option<Tries>) -> Result<()> {
+        self.keep_or_remove(TRIES, tries.as_ref())
     }
 
     /// The last error that was told without a run to tell of it; nothing where that is damaged.
@@ -62,13 +75,21 @@ impl StateDir {
     /// # Errors
     /// The system's reason.
     pub fn remember_deferrals(&self, deferrals: Option<Deferrals>) -> Result<()> {
-        match deferrals {
-            Some(deferrals) => self.keep(DEFERRALS, &deferrals),
-            None => match self.dir.remove_file(OsStr::new(DEFERRALS)) {
+        self.keep_or_remove(DEFERRALS, deferrals.as_ref())
+    }
+
+    fn keep_or_remove<T: Serialize + DeserializeOwned>(
+        &self,
+        name: &str,
+        value: Option<&T>,
+    ) -> Result<()> {
+        match value {
+            Some(value) => self.keep(name, value),
+            None => match self.dir.remove_file(OsStr::new(name)) {
                 // A folder of that name says nothing.
                 Ok(()) | Err(Errno::NOENT | Errno::ISDIR) => Ok(()),
                 Err(error) => {
-                    let path = self.named(DEFERRALS);
+                    let path = self.named(name);
                     Err(Error::io("remove", path.as_bytes(), error))
                 }
             },

@@ -121,14 +121,18 @@ fn on_battery(facts: &Facts<'_>) -> Option<Finding> {
     let defer = facts.options.scheduled
         && facts.config.schedule.only_on_ac
         && facts.inventory.power == Power::Battery;
-    defer.then(|| {
-        Finding::new(
-            Severity::Deferral,
-            code::ON_BATTERY,
-            "on battery: schedule.onlyOnAC defers this run until the machine is on ac power",
-        )
-        .hint("plug the machine in, or run `backup now`, which does not ask")
-    })
+    defer.then(|| battery("this run"))
+}
+
+/// That `what` is deferred on battery.
+#[must_use]
+pub fn battery(what: &str) -> Finding {
+    Finding::new(
+        Severity::Deferral,
+        code::ON_BATTERY,
+        format!("on battery: schedule.onlyOnAC defers {what} until the machine is on ac power"),
+    )
+    .hint("plug the machine in, or run `backup now`, which does not ask")
 }
 
 /// An inventory that this planner does not understand, or that was made for another config.

@@ -24,7 +24,7 @@ pub(crate) fn of_destination(
     if !future.is_empty() {
         let count = future.len() as u64;
         findings.push(
-            warning(
+            note(
                 code::SNAPSHOT_IN_THE_FUTURE,
                 format!(
                     "{} dated in the future, by the clock of {}: {}",
@@ -33,7 +33,11 @@ pub(crate) fn of_destination(
                     first_few(future.iter().map(|one| one.id.to_string()), count),
                 ),
             )
-            .hint("check the clock with `timedatectl`; they are kept and count for nothing"),
+            .hint(format!(
+                "they are kept, count for nothing and hold nothing back; if the clock was wrong \
+                 then and is right now (`timedatectl`), `backup delete {}` clears them away",
+                future[0].id
+            )),
         );
     }
     findings.extend(suspect(destination));

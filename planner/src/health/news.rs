@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 use schema::{
-    Severity,
+    Severity, clock,
     health::{Health, HealthVerdict},
 };
 
@@ -23,7 +23,7 @@ pub fn is_news(health: &Health, last: Option<&Health>) -> bool {
         return true;
     };
     let more = !grave(health).is_subset(&grave(last));
-    let rested = health.checked_at - told_at >= REST;
+    let rested = !clock::within(told_at, health.checked_at, REST);
     more || (health.verdict == HealthVerdict::Error && rested)
 }
 

@@ -1,14 +1,10 @@
 //! How runs went: the last one, one that waits to be continued, and whether the clock can be
 //! trusted.
 
-use chrono::TimeDelta;
 use schema::{Finding, RunResult, health::EndedRun};
 
 use super::{Checkup, note, warning};
-use crate::findings::code;
-
-/// How far clocks may differ, as in retention.
-const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
+use crate::{clock, findings::code};
 
 /// Judges the runs that are remembered.
 pub(super) fn check(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
@@ -17,10 +13,17 @@ pub(super) fn check(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
     if let Some(run) = measured.unfinished.as_ref().filter(|_| !measured.running) {
         let step = run.step.as_ref();
         let step = step.map_or_else(String::new, |step| format!(" in step {step}"));
+        let often = match run.interruptions {
+            0 | 1 => String::new(),
+            many => format!(" {many} times"),
+        };
         findings.push(
             warning(
                 code::RUN_UNFINISHED,
-                format!("run {} was interrupted{step} and not continued", run.run_id),
+                format!(
+                    "run {} was interrupted{often}{step} and not continued",
+                    run.run_id
+                ),
             )
             .hint("`backup apply` continues it"),
         );
@@ -30,7 +33,7 @@ pub(super) fn check(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
     }
     let ended = measured.runs.last().map(|last| last.ended_at);
     let latest = ended.into_iter().chain(measured.last_check_at).max();
-    if let Some(latest) = latest.filter(|latest| *latest - now > CLOCK_TOLERANCE) {
+    if let Some(latest) = latest.filter(|latest| clock::is_ahead(*latest, now)) {
         findings.push(
             warning(
                 code::CLOCK_WENT_BACK,

@@ -387,10 +387,16 @@ fn unfinished_and_failed_runs_are_told_and_so_is_silence() {
             run_id: "run".to_owned(),
             step: Some("snapshot".to_owned()),
             planned_at: NOW.parse().unwrap(),
+            interruptions: 5,
         });
     };
     let case = Case::nightly().measured(unfinished);
     assert_eq!(case.codes(), ["w run-unfinished"]);
+    assert!(
+        case.check().findings[0]
+            .message
+            .contains("interrupted 5 times")
+    );
     assert_eq!(case.measured(|of| of.running = true).codes(), [""; 0]);
     for (result, codes) in [
         ("success", &[][..]),
@@ -421,7 +427,7 @@ fn a_clock_that_jumped_is_told() {
     let future = snapshot("2031-01-01", "daily");
     let snapshots = case.inventory["destination"]["snapshots"].as_array_mut();
     snapshots.unwrap().push(future);
-    assert_eq!(case.codes(), ["w snapshot-in-the-future"]);
+    assert_eq!(case.codes(), ["n snapshot-in-the-future"]);
 }
 
 #[test]

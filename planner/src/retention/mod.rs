@@ -59,10 +59,7 @@ use std::{
 
 use chrono::{DateTime, DurationRound as _, FixedOffset, NaiveDate, TimeDelta, Utc, Weekday};
 pub use schema::{ExpireReason, KeepReason, KeepRule};
-use schema::{SnapshotId, Tier, config::Local};
-
-/// How far a start may lie in the future before the clock is taken to be wrong.
-pub(crate) const FUTURE_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
+use schema::{SnapshotId, Tier, clock, config::Local};
 
 /// How many each rule keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,7 +142,7 @@ impl Candidate {
     /// Whether it starts so far in the future that a clock must be wrong.
     #[must_use]
     pub fn in_future(&self, now: DateTime<Utc>) -> bool {
-        self.started_at.signed_duration_since(now) > FUTURE_TOLERANCE
+        clock::is_ahead(self.started_at, now)
     }
 
     /// Whether it can stand for a day, week or month.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, FixedOffset, NaiveDate, Utc};
 use schema::{
-    Config, Inventory, SnapshotId,
+    Config, Inventory, SnapshotId, clock,
     config::AbsolutePath,
     inventory::{DestinationState, Leftover, Presence, SnapshotState, SourceState},
     plan::{Basis, LastGood, Part},
@@ -82,7 +82,7 @@ impl<'a> Facts<'a> {
             newest,
             reference,
             last_good: destination.and_then(|destination| last_good(destination, now)),
-            partials: Partials::of(destination),
+            partials: Partials::of(destination, now),
             emptied: emptied(reference, &sources),
         }
     }
@@ -122,8 +122,9 @@ impl<'a> Facts<'a> {
 impl<'a> Partials<'a> {
     /// The newest is continued. One that was begun before a snapshot that is there is not: what it
     /// copied is in that snapshot already, and would be stored twice. Only names can be compared
-    /// here, which in the hour when clocks go back may answer either way; both answers are safe.
-    fn of(destination: Option<&'a DestinationState>) -> Self {
+    /// here, which in the hour when clocks go back may answer either way; both answers are safe. A
+    /// snapshot of the future says nothing of what was begun before it.
+    fn of(destination: Option<&'a DestinationState>, now: DateTime<Utc>) -> Self {
         let mut found: Vec<&Leftover> = destination
             .iter()
             .flat_map(|destination| &destination.partial)
@@ -132,6 +133,7 @@ impl<'a> Partials<'a> {
         let sealed = destination
             .iter()
             .flat_map(|destination| &destination.snapshots)
+            .filter(|snapshot| !clock::is_ahead(snapshot.record.started_at, now))
             .map(|snapshot| snapshot.record.id)
             .max();
         let continued = found.pop_if(|newest| sealed.is_none_or(|sealed| newest.id > sealed));

@@ -167,6 +167,8 @@ pub(crate) struct Unfinished {
     pub(crate) run_id: String,
     /// The step that it was in, where that is known.
     pub(crate) step: Option<String>,
+    /// How often in a row it was interrupted there.
+    pub(crate) interruptions: u64,
 }
 
 /// A run that ended.
@@ -184,7 +186,7 @@ impl StatusView {
         config: &Config,
         destination: Option<&DestinationState>,
         last_report: Option<Report>,
-        unfinished: Option<String>,
+        unfinished: Option<Unfinished>,
         running: bool,
         now: DateTime<FixedOffset>,
     ) -> Self {
@@ -242,9 +244,7 @@ impl StatusView {
             damaged_records,
             health: None,
             cloud: None,
-            unfinished: unfinished
-                .filter(|_| !running)
-                .map(|run_id| Unfinished { run_id, step: None }),
+            unfinished: unfinished.filter(|_| !running),
             last_run: last_report.map(|report| LastRun {
                 run_id: report.run_id,
                 result: report.result,
@@ -265,14 +265,6 @@ impl StatusView {
         self.next_run_at = next_run_at;
         self.late_since = late_since;
         self.judged()
-    }
-
-    /// Adds the step that the unfinished run was in.
-    pub(crate) fn unfinished_in(mut self, step: &str) -> Self {
-        if let Some(run) = &mut self.unfinished {
-            run.step = Some(step.to_owned());
-        }
-        self
     }
 
     /// Adds what the last health check found.

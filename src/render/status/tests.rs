@@ -34,6 +34,7 @@ fn report_of(result: RunResult) -> Report {
         started_at: "2025-01-16T02:00:00+01:00".parse().unwrap(),
         ended_at: "2025-01-16T02:03:10+01:00".parse().unwrap(),
         result,
+        only: None,
         snapshot: None,
         findings: Vec::new(),
         steps: Vec::new(),
@@ -54,11 +55,14 @@ fn a_status_tells_the_verdict_first() {
         &config,
         Some(&few()),
         Some(report_of(RunResult::Success)),
-        Some("2025-01-16_14-00-00-77aa".to_owned()),
+        Some(Unfinished {
+            run_id: "2025-01-16_14-00-00-77aa".to_owned(),
+            step: Some("snapshot".to_owned()),
+            interruptions: 3,
+        }),
         false,
         now(),
     )
-    .unfinished_in("snapshot")
     .schedule(
         Some("2025-01-17T02:00:00+01:00".parse().unwrap()),
         Some("2025-01-16T04:00:00+01:00".parse().unwrap()),

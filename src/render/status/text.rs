@@ -199,7 +199,14 @@ pub(crate) fn render(view: &StatusView, style: &Style) -> String {
             .step
             .as_ref()
             .map_or_else(String::new, |step| format!(", in step {step}"));
-        let text = format!("run {}{step}; `backup apply` continues it", run.run_id);
+        let often = match run.interruptions {
+            0 | 1 => String::new(),
+            many => format!(", interrupted {}", amount::times(many)),
+        };
+        let text = format!(
+            "run {}{step}{often}; `backup apply` continues it",
+            run.run_id
+        );
         fact("Unfinished", &text);
     }
     if let Some(at) = view.late_since {

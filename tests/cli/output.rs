@@ -1,0 +1,107 @@
+//! What was asked for and could not be written, and words that are no verbs.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::Read as _,
+    process::Stdio,
+};
+
+use crate::lab::{Lab, id_of, ran};
+
+const FIRST: &str = "2025-03-05T02:00:00+01:00";
+
+fn full() -> File {
+    OpenOptions::new().write(true).open("/dev/full").unwrap()
+}
+
+#[test]
+fn output_that_cannot_be_written_is_an_error_of_every_verb() {
+    let lab = Lab::new();
+    lab.backup(FIRST);
+    let rows: &[&[&str]] = &[
+        &["list"],
+        &["list", "--json"],
+        &["status"],
+        &["status", "--json"],
+        &["plan"],
+        &["plan", "--json"],
+        &["plan", "--detailed-exitcode"],
+        &["plan", "--graph", "dot"],
+        &["find", "letter.txt"],
+        &["diff", "latest", "now"],
+        &["check"],
+        &["schema"],
+        &["verify"],
+        &["restore", "--list"],
+        &["simulate", "--days", "3"],
+        &["completions", "bash"],
+        &["man"],
+        &["systemd-units"],
+        &["apply"],
+        &["--help"],
+        &["list", "--help"],
+        &["--version"],
+    ];
+    for arguments in rows {
+        let mut command = lab.command(arguments);
+        command.stdout(full());
+        let told = ran(command, arguments).expect(1);
+        told.says("standard output cannot be written: no space left on device");
+    }
+    // The program's own reasons come first.
+    let mut lab = lab;
+    lab.set("local.requireMount", true);
+    let mut command = lab.command(&["list"]);
+    command.stdout(full());
+    ran(command, &["list"]).expect(4);
+}
+
+#[test]
+fn a_reader_that_closes_early_is_no_error() {
+    let lab = Lab::new();
+    lab.backup(FIRST);
+    for arguments in [&["man"][..], &["completions", "bash"], &["--help"]] {
+        let mut command = lab.command(arguments);
+        command.stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut first = [0];
+        let mut output = child.stdout.take().unwrap();
+        output.read_exact(&mut first).unwrap();
+        drop(output);
+        let code = child.wait().unwrap().code();
+        assert_eq!(code, Some(0), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_word_of_another_tool_is_answered_with_the_verb() {
+    let lab = Lab::new();
+    for (word, verb) in [
+        ("forget", "backup delete ID"),
+        ("snapshots", "backup list"),
+        ("remove", "backup delete ID"),
+        ("backup", "backup now"),
+        ("mount", "backup restore"),
+    ] {
+        lab.run(&[word]).expect(2).says(verb);
+    }
+    let unknown = lab.run(&["frobnicate"]).expect(2);
+    assert!(!unknown.all().contains("tip"), "{unknown}");
+}
+
+#[test]
+fn a_dry_run_of_the_verbs_that_run_shows_the_plan_and_changes_nothing() {
+    let lab = Lab::new();
+    for verb in ["now", "apply"] {
+        lab.at(FIRST, &[verb, "--dry-run"])
+            .expect(0)
+            .says("snapshot");
+        assert!(!lab.path("state").exists());
+        assert!(!lab.stored("").exists());
+    }
+    lab.backup(FIRST);
+    let second = "2025-03-06T02:00:00+01:00";
+    let plan = lab.at(second, &["apply", "--dry-run", "--json"]).json();
+    assert!(plan["run_id"].as_str().unwrap().starts_with(&id_of(second)));
+    assert_eq!(lab.ids(), [id_of(FIRST)]);
+}
