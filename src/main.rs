@@ -18,6 +18,7 @@ mod signals;
 mod snapshots;
 mod style;
 mod take;
+mod timer;
 mod when;
 mod words;
 

@@ -1,7 +1,8 @@
 //! Writing the metrics after a run or a health check. Whatever goes wrong here is a warning.
 
 use chrono::Local;
-use executor::{event::Context, metrics::replace, state_dir::StateDir};
+use executor::{Error, event::Context, metrics::replace, state_dir::StateDir};
+use planner::standing;
 use schema::Config;
 
 use crate::{
@@ -41,15 +42,23 @@ fn text(settings: &Settings, config: &Config) -> executor::Result<String> {
         last = state.last_report()?;
         health = state.health();
     }
-    let ready = destination
-        .as_ref()
-        .is_some_and(|found| found.present && (found.mounted || !config.local.require_mount));
+    // Times in records are of the clock that a run had, which may be ahead of ours.
+    let now = Local::now().fixed_offset();
+    let inventory = take::inventory_of(settings, now, destination)
+        .map_err(|error| Error::failed(format!("{error:#}")))?;
+    let found = inventory.destination.as_ref();
+    let sources = standing::Known {
+        destination: found,
+        is_ours: standing::is_ours(config, &inventory),
+        has_others: inventory.known_destinations.len() > 1,
+        runs: &runs,
+    };
     Ok(metrics(&Known {
         host: &take::host_folder(config),
-        // Times in records are of the clock that a run had, which may be ahead of ours.
-        now: Local::now().fixed_offset(),
-        destination: destination.as_ref(),
-        ready,
+        now,
+        destination: found,
+        ready: found.is_some_and(|found| standing::is_ready(config, found)),
+        good: standing::last_good(config, &sources, now),
         runs: &runs,
         last: last.as_ref(),
         health: health.as_ref(),

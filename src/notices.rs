@@ -12,6 +12,7 @@ use executor::{
     state_dir::StateDir,
     steps,
 };
+use planner::standing::{self, Known};
 use schema::{
     Config, Finding, Report, RunResult, SnapshotId,
     clock::is_ahead,
@@ -225,7 +226,7 @@ fn tell(
     any
 }
 
-/// The newest good snapshot, as the destination shows or this machine remembers it.
+/// The last good backup, as the destination shows or this machine remembers it.
 fn last_good(
     settings: &Settings,
     config: &Config,
@@ -233,15 +234,20 @@ fn last_good(
     context: Context<'_>,
 ) -> Option<LastGood> {
     let now = context.clock.now();
-    let remembered = state.and_then(|state| state.last_good(now).ok()?);
-    let found = config
-        .local
-        .enable
-        .then(|| take::destination(settings, config, context).ok())
-        .flatten()
-        .and_then(|destination| planner::last_good(&destination, now));
-    found
-        .into_iter()
-        .chain(remembered)
-        .max_by_key(|good| good.started_at)
+    let runs = state.and_then(|state| state.ended_runs().ok());
+    let runs = runs.unwrap_or_default();
+    let enabled = config.local.enable;
+    let found = enabled.then(|| take::destination(settings, config, context).ok());
+    let inventory = take::inventory_of(settings, now, found.flatten()).ok()?;
+    let known = Known {
+        destination: inventory.destination.as_ref(),
+        is_ours: standing::is_ours(config, &inventory),
+        has_others: inventory.known_destinations.len() > 1,
+        runs: &runs,
+    };
+    let good = standing::last_good(config, &known, now)?;
+    Some(LastGood {
+        id: good.id,
+        started_at: good.started_at,
+    })
 }

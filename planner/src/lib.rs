@@ -19,13 +19,14 @@ mod sharing;
 mod small;
 mod space;
 mod stale;
+pub mod standing;
 mod steps;
 pub mod units;
 
 pub use adopt::{adopt, begins_at_root};
 pub use findings::{cloud::standing as cloud_standing, destination::absence, records::damage};
 pub use overview::{Standing, overview};
-pub use pipeline::{Options, basis, last_good, plan, reference};
+pub use pipeline::{Options, basis, plan, reference};
 pub use schema::clock::{self, FUTURE_TOLERANCE};
 pub use small::{small, small_all};
 pub use stale::stale;

@@ -10,7 +10,7 @@ use schema::{
     Config, Digest, Finding, Inventory, Plan, Severity, SnapshotId, Tier,
     config::AbsolutePath,
     inventory::{DestinationState, SnapshotState, TierLink, Unmanaged},
-    plan::{Action, Basis, Binding, FORMAT_VERSION, LastGood, Part, Step, Totals},
+    plan::{Action, Basis, Binding, FORMAT_VERSION, Part, Step, Totals},
     record::{RotationRecord, SnapshotMarks},
 };
 use serde::Serialize;
@@ -143,15 +143,6 @@ pub fn reference<Z: TimeZone>(
     now: DateTime<Z>,
 ) -> Option<&SnapshotState> {
     facts::reference(destination, now.with_timezone(&Utc))
-}
-
-/// The newest complete snapshot that counts: what can be restored from.
-#[must_use]
-pub fn last_good<Z: TimeZone>(
-    destination: &DestinationState,
-    now: DateTime<Z>,
-) -> Option<LastGood> {
-    facts::last_good(destination, now.with_timezone(&Utc))
 }
 
 /// The steps whose action is `wanted`, each with what it waits for.

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Finding, Report, RunResult, Severity, SnapshotId,
-    journal::{Sealed, Status},
+    journal::{Sealed, Status, StepReport},
+    plan::{Part, only_tells},
 };
 
 /// Version of the result's format.
@@ -204,8 +205,14 @@ pub struct EndedRun {
     pub ended_at: DateTime<FixedOffset>,
     /// How.
     pub result: RunResult,
+    /// The part whose steps alone it had; none where it was a whole run.
+    #[serde(default)]
+    pub only: Option<Part>,
     /// The good snapshot that it sealed.
     pub good: Option<LastGood>,
+    /// What its first step that did not all of its work said, the snapshot's errors aside.
+    #[serde(default)]
+    pub undone: Option<String>,
     /// When its copy to the cloud succeeded.
     pub copied_at: Option<DateTime<FixedOffset>>,
     /// How its copy to the cloud ended, where it had one.
@@ -244,7 +251,9 @@ impl EndedRun {
             started_at: report.started_at,
             ended_at: report.ended_at,
             result: report.result,
+            only: report.only,
             good: report.snapshot.as_ref().and_then(good),
+            undone: undone(report),
             copied_at: step("cloud-sync")
                 .filter(|done| done.outcome.status == Status::Succeeded)
                 .map(|done| done.ended_at),
@@ -258,6 +267,35 @@ impl EndedRun {
                 .map(|done| done.outcome.message.clone()),
         }
     }
+}
+
+/// What the first step said that left something undone, or the finding that refused the run. Errors
+/// of a snapshot that was sealed are in its record.
+fn undone(report: &Report) -> Option<String> {
+    let sealed = |done: &StepReport| done.step == "snapshot" && done.outcome.sealed.is_some();
+    let mut steps = report.steps.iter().filter(|done| !only_tells(&done.step));
+    steps
+        .find(|done| {
+            let status = done.outcome.status;
+            // How the copy in the cloud is not whole is told of the copy.
+            let copy = done.step == "cloud-sync" && status == Status::Incomplete;
+            let told = sealed(done) || copy || done.outcome.message.is_empty();
+            status >= Status::Incomplete && !told
+        })
+        .map(|done| done.outcome.message.clone())
+        .or_else(|| {
+            // What was noticed makes a run incomplete that sealed a good and complete snapshot.
+            let good = report.snapshot.as_ref();
+            let good = good.is_some_and(|one| one.complete && one.suspect.is_empty());
+            let least = if good {
+                Severity::Warning
+            } else {
+                Severity::Refusal
+            };
+            let mut findings = report.findings.iter();
+            let found = findings.find(|finding| finding.severity >= least)?;
+            Some(found.message.clone())
+        })
 }
 
 /// A run that was begun and not ended.

@@ -8,7 +8,10 @@ use executor::{
     event::{Context, Silent},
     state_dir::StateDir,
 };
-use planner::schedule;
+use planner::{
+    schedule,
+    standing::{self, Known},
+};
 
 use crate::{
     cli::At,
@@ -16,7 +19,7 @@ use crate::{
     out::Out,
     render::status::{StatusView, Unfinished, render},
     settings::{Settings, host_name},
-    take,
+    take, timer,
 };
 
 /// Shows the state of the backup. An absent destination is part of the answer, not an error.
@@ -35,24 +38,24 @@ pub(crate) fn run(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> 
         .then(|| take::destination(settings, &config, context))
         .transpose()?;
     let state = StateDir::open(&settings.state_dir)?;
-    let (last, unfinished, busy) = match &state {
-        Some(state) => (state.last_report()?, state.unfinished()?, state.is_busy()),
-        None => (None, None, false),
+    let (runs, unfinished, busy) = match &state {
+        Some(state) => (state.ended_runs()?, state.unfinished()?, state.is_busy()),
+        None => (Vec::new(), None, false),
     };
     let host = config.hostname.clone().unwrap_or_else(host_name);
-    let mut view = StatusView::new(
-        &host,
-        &config,
-        destination.as_ref(),
-        last,
-        unfinished.map(|run| Unfinished {
-            interruptions: run.all(),
-            run_id: run.plan.run_id,
-            step: run.step,
-        }),
-        busy,
-        now,
-    );
+    let inventory = take::inventory_of(settings, now, destination)?;
+    let known = Known {
+        destination: inventory.destination.as_ref(),
+        is_ours: standing::is_ours(&config, &inventory),
+        has_others: inventory.known_destinations.len() > 1,
+        runs: &runs,
+    };
+    let unfinished = unfinished.map(|run| Unfinished {
+        interruptions: run.all(),
+        run_id: run.plan.run_id,
+        step: run.step,
+    });
+    let mut view = StatusView::new(&host, &config, &known, unfinished, busy, now);
     if let Some(state) = state.as_ref().filter(|_| config.cloud.enable) {
         let remote = planner::cloud_remote(&config.cloud, &host);
         view = view.in_the_cloud(&memory::recall(state, &remote).unwrap_or_default());
@@ -63,24 +66,22 @@ pub(crate) fn run(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> 
         .map(|good| now - TimeDelta::seconds(good.age_seconds));
     let late = schedule::late_since(&config, last_good, now);
     view = view.schedule(schedule::next_run(&config, now), late);
+    if config.schedule.enable {
+        view = view.started_by(timer::is_active());
+    }
     let mut findings = Vec::new();
-    if destination.is_some() {
-        let inventory = take::inventory_of(settings, now, destination)?;
+    if inventory.destination.is_some() {
         findings = planner::small(&config, &inventory, None).findings;
         findings.extend(planner::damage(&inventory));
     }
     if let Some(state) = state.as_ref().filter(|_| config.cloud.enable) {
         let remote = planner::cloud_remote(&config.cloud, &host);
         let memory = memory::recall(state, &remote).unwrap_or_default();
-        let copies = state.reports(|_| true);
-        let ended = copies.unwrap_or_default();
-        let ended = ended.iter().map(schema::health::EndedRun::of);
-        let last = ended.into_iter().find(|run| run.cloud.is_some());
-        findings.extend(planner::cloud_standing(&memory, last.as_slice()));
+        findings.extend(planner::cloud_standing(&memory, &runs));
     }
     view = view.noticed(findings);
     let health = state.as_ref().and_then(StateDir::health);
-    view = view.checked(&config, health.as_ref());
+    view = view.checked(&config, health.as_ref(), &known);
     if settings.json {
         out.data_json(&view);
     } else {

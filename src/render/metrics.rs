@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use chrono::{DateTime, FixedOffset};
 use schema::{
     Report, RunResult, Severity, Tier,
-    health::{EndedRun, Health},
+    health::{EndedRun, Health, LastGood},
     inventory::DestinationState,
 };
 
@@ -24,6 +24,8 @@ pub(crate) struct Known<'a> {
     pub(crate) destination: Option<&'a DestinationState>,
     /// Whether it is there, and mounted where that is asked for.
     pub(crate) ready: bool,
+    /// The last good backup.
+    pub(crate) good: Option<LastGood>,
     /// Backups that ended, oldest first.
     pub(crate) runs: &'a [EndedRun],
     /// The report of the last one.
@@ -44,7 +46,7 @@ pub(crate) fn metrics(known: &Known<'_>) -> String {
     destination(&mut page, known);
     last_success(&mut page, known);
     last_run(&mut page, known);
-    let copied = known.runs.iter().filter_map(|run| run.copied_at).max();
+    let copied = planner::standing::copied_at(known.runs, known.now);
     page.time(
         "backup_cloud_last_success_timestamp_seconds",
         "When a copy was last brought to the cloud.",
@@ -140,27 +142,20 @@ fn destination(page: &mut Page, known: &Known<'_>) {
     }
 }
 
-/// By what stands on the destination; while it is away, by what runs reported.
 fn last_success(page: &mut Page, known: &Known<'_>) {
-    let stands = known.destination.filter(|_| known.ready);
-    let at = match stands {
-        Some(found) => {
-            let good = found.snapshots.iter().filter(|one| {
-                let record = &one.record;
-                record.complete
-                    && (record.suspect.is_empty() || one.marks.accepted)
-                    && record.sealed_at <= known.now
-            });
-            good.map(|one| one.record.sealed_at).max()
-        }
-        None => {
-            let good = |run: &&EndedRun| run.good.is_some_and(|good| good.complete);
-            known.runs.iter().filter(good).map(|run| run.ended_at).max()
-        }
-    };
+    let at = known.good.and_then(|good| {
+        let stands = known.destination.filter(|_| known.ready);
+        let mut snapshots = stands.iter().flat_map(|found| &found.snapshots);
+        let sealed = snapshots.find(|one| one.record.id == good.id);
+        let of_it = |run: &&EndedRun| run.good.is_some_and(|one| one.id == good.id);
+        let run = || known.runs.iter().rev().find(of_it);
+        sealed
+            .map(|one| one.record.sealed_at)
+            .or_else(|| run().map(|run| run.ended_at))
+    });
     page.time(
         "backup_last_success_timestamp_seconds",
-        "When the newest good and complete backup was sealed.",
+        "When the last good backup was sealed.",
         at,
     );
 }

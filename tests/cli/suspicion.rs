@@ -186,7 +186,7 @@ fn the_last_good_snapshot_is_never_deleted_by_a_failing_run() {
 fn a_snapshot_from_the_future_is_kept_and_reported() {
     let lab = dailies(1);
     lab.backup("2031-01-01T02:00:00+01:00");
-    let report = lab.at(&night(3), &["apply", "--json"]).expect(3).json();
+    let report = lab.at(&night(3), &["apply", "--json"]).expect(0).json();
     let found = codes(&report["findings"]);
     assert!(found.contains(&"snapshot-in-the-future"), "{found:?}");
     assert_eq!(lab.ids(), [id(3), "2031-01-01_02-00-00".to_owned()]);

@@ -27,8 +27,7 @@ impl StateDir {
     pub fn last_good(&self, now: DateTime<FixedOffset>) -> Result<Option<LastGood>> {
         Ok(self.reports()?.iter().find_map(|report| {
             let sealed = report.snapshot.as_ref()?;
-            let good = sealed.complete && sealed.suspect.is_empty();
-            (good && !is_ahead(report.started_at, now)).then_some(LastGood {
+            (sealed.suspect.is_empty() && !is_ahead(report.started_at, now)).then_some(LastGood {
                 id: sealed.id,
                 started_at: report.started_at,
             })

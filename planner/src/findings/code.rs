@@ -58,6 +58,7 @@ pub const HEALTH_CHECKED: &str = "health-checked";
 pub const DESTINATION_UNREADABLE: &str = "destination-unreadable";
 pub const NO_GOOD_BACKUP: &str = "no-good-backup";
 pub const BACKUP_TOO_OLD: &str = "backup-too-old";
+pub const NO_TIMER: &str = "no-timer";
 pub const NO_AGE_LIMIT: &str = "no-age-limit";
 pub const LAST_BACKUP_INCOMPLETE: &str = "last-backup-incomplete";
 pub const SPACE_LOW: &str = "space-low";

@@ -9,7 +9,7 @@ use schema::{
     record::{DestinationRecord, FORMAT_VERSION},
 };
 
-use super::{code, refusal};
+use super::{code, first_few, refusal};
 use crate::steps::facts::Facts;
 
 /// That the destination is not there; a refusal, or a deferral where `local.ifAbsent` says so.
@@ -127,9 +127,10 @@ fn identity(facts: &Facts<'_>, destination: &DestinationState, findings: &mut Ve
                 refusal(
                     code::DESTINATION_UNKNOWN,
                     format!(
-                        "{path} (local.mountPoint) was never used for {}, and this machine has \
-                         other destinations",
-                        facts.host
+                        "{path} (local.mountPoint) is another disk than the one expected: it was \
+                         never used for {}, and {}",
+                        facts.host,
+                        expected(known)
                     ),
                 )
                 .hint(adopt),
@@ -166,12 +167,25 @@ fn identity(facts: &Facts<'_>, destination: &DestinationState, findings: &mut Ve
             refusal(
                 code::DESTINATION_UNKNOWN,
                 format!(
-                    "{path} (local.mountPoint) is destination {id}, which this machine does not \
-                     know"
+                    "{path} (local.mountPoint) is another disk than the one expected: it is \
+                     destination {id}, and {}",
+                    expected(known)
                 ),
             )
             .hint(adopt),
         );
+    }
+}
+
+/// Which destinations this machine backs up to.
+fn expected(known: &[String]) -> String {
+    match known {
+        [one] => format!("this machine backs up to destination {one}"),
+        known => format!(
+            "this machine backs up to {} others: {}",
+            known.len(),
+            first_few(known.iter().cloned(), known.len() as u64)
+        ),
     }
 }
 

@@ -4,30 +4,22 @@ use chrono::TimeDelta;
 use schema::{Config, Finding, health::LastGood};
 
 use super::{Checkup, error, note, warning};
-use crate::{findings::code, retention, schedule, steps::facts};
+use crate::{
+    findings::code,
+    schedule,
+    standing::{self, Known},
+};
 
-/// The newest backup that counts. Of a destination that is away, and of others that take turns
-/// with it, only what earlier runs reported is known.
+/// The last good backup, as far as it can be known now.
 pub(super) fn last_good(checkup: &Checkup<'_>) -> Option<LastGood> {
     let facts = checkup.facts;
-    let snapshots = || facts.destination.iter().flat_map(|found| &found.snapshots);
-    let candidates: Vec<_> = snapshots().map(facts::candidate).collect();
-    let newest = retention::newest_good(&candidates, facts.now);
-    let on_disk = newest.and_then(|newest| {
-        let record = &snapshots().find(|one| one.record.id == newest.id)?.record;
-        Some(LastGood {
-            id: record.id,
-            started_at: record.started_at,
-            complete: record.complete,
-        })
-    });
-    let elsewhere = !checkup.ready || facts.inventory.known_destinations.len() > 1;
-    let mut reported = checkup.measured.runs.iter().filter_map(|run| run.good);
-    let reported = reported.rfind(|_| elsewhere && facts.config.local.enable);
-    on_disk
-        .into_iter()
-        .chain(reported)
-        .max_by_key(|good| good.started_at)
+    let known = Known {
+        destination: facts.destination,
+        is_ours: standing::is_ours(facts.config, facts.inventory),
+        has_others: facts.inventory.known_destinations.len() > 1,
+        runs: &checkup.measured.runs,
+    };
+    standing::last_good(facts.config, &known, facts.inventory.taken_at)
 }
 
 /// The age of the last good backup, and its errors.
@@ -41,6 +33,10 @@ pub(super) fn check(
         return;
     }
     let Some(good) = last_good else {
+        // Of another disk it says nothing that there is none on it.
+        if !standing::is_ours(config, checkup.facts.inventory) {
+            return;
+        }
         findings.push(
             error(code::NO_GOOD_BACKUP, "there is no good backup yet")
                 .hint("make one with `backup now`; `backup status` says what stands in the way"),
@@ -48,8 +44,8 @@ pub(super) fn check(
         return;
     };
     let now = checkup.facts.inventory.taken_at;
-    match schedule::oldest_acceptable(config, now) {
-        Some(limit) if now - good.started_at > limit => {
+    match standing::too_old(config, good.started_at, now) {
+        Some((age, limit)) => {
             let hint = if checkup.ready {
                 "make one with `backup now`; `backup status` says what became of the last run"
             } else {
@@ -61,7 +57,7 @@ pub(super) fn check(
                     format!(
                         "the last good backup, {}, is {} old, and {} is the most ({})",
                         good.id,
-                        days(now - good.started_at),
+                        days(age),
                         days(limit),
                         source(config)
                     ),
@@ -69,7 +65,7 @@ pub(super) fn check(
                 .hint(hint),
             );
         }
-        Some(_) => {}
+        None if schedule::oldest_acceptable(config, now).is_some() => {}
         None => findings.push(
             note(
                 code::NO_AGE_LIMIT,

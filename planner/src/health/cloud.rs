@@ -1,12 +1,12 @@
 //! How old the copy in the cloud is, and whether the remote can be reached.
 
 use schema::{
-    Finding,
+    Finding, clock,
     health::{CloudCopy, Measured},
 };
 
 use super::{Checkup, age, error, warning};
-use crate::{findings::code, schedule};
+use crate::{findings::code, standing};
 
 /// Judges the copy, where there is to be one.
 pub(super) fn check(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) -> Option<CloudCopy> {
@@ -24,8 +24,8 @@ pub(super) fn check(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) -> Optio
     let memory = memory.map(|state| state.memory.clone()).unwrap_or_default();
     // A copy that could not take everything away, or holds less than it should, is a copy.
     let last = memory.last.as_ref().map(|last| last.uploaded_at);
-    let copied_at = runs.iter().filter_map(|run| run.copied_at);
-    let copied_at = copied_at.chain(last.filter(|last| *last <= now)).max();
+    let last = last.filter(|last| !clock::is_ahead(*last, now));
+    let copied_at = standing::copied_at(runs, now).into_iter().chain(last).max();
     findings.extend(crate::cloud_standing(&memory, runs));
     match copied_at {
         None => findings.push(
@@ -36,15 +36,13 @@ pub(super) fn check(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) -> Optio
             .hint("make one with `backup now`; `backup status` says what stands in the way"),
         ),
         Some(at) => {
-            if let Some(limit) = schedule::oldest_acceptable(config, now)
-                && now - at > limit
-            {
+            if let Some((age, limit)) = standing::too_old(config, at, now) {
                 findings.push(
                     error(
                         code::CLOUD_COPY_TOO_OLD,
                         format!(
                             "the last copy to the cloud is {} old, and {} is the most ({})",
-                            age::days(now - at),
+                            age::days(age),
                             age::days(limit),
                             age::source(config)
                         ),

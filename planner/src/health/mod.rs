@@ -100,7 +100,9 @@ pub fn check(config: &Config, inventory: &Inventory, measured: &Measured) -> Hea
     }
 }
 
-fn verdict(findings: &[Finding]) -> HealthVerdict {
+/// What findings come to.
+#[must_use]
+pub fn verdict(findings: &[Finding]) -> HealthVerdict {
     match findings.iter().map(|finding| finding.severity).max() {
         Some(Severity::Error | Severity::Refusal) => HealthVerdict::Error,
         Some(Severity::Warning | Severity::Deferral) => HealthVerdict::Warning,

@@ -1,10 +1,10 @@
 //! How runs went: the last one, one that waits to be continued, and whether the clock can be
 //! trusted.
 
-use schema::{Finding, RunResult, health::EndedRun};
+use schema::{Finding, RunResult, clock, health::EndedRun, plan::Part};
 
 use super::{Checkup, note, warning};
-use crate::{clock, findings::code};
+use crate::{findings::code, standing};
 
 /// Judges the runs that are remembered.
 pub(super) fn check(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
@@ -28,8 +28,11 @@ pub(super) fn check(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
             .hint("`backup apply` continues it"),
         );
     }
-    if let Some(last) = measured.runs.last() {
+    for last in standing::last_runs(checkup.facts.config, &measured.runs) {
         ended(last, findings);
+    }
+    if let Some(last) = measured.runs.last() {
+        told(last, findings);
     }
     let ended = measured.runs.last().map(|last| last.ended_at);
     let latest = ended.into_iter().chain(measured.last_check_at).max();
@@ -48,29 +51,27 @@ pub(super) fn check(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// How the last run ended, and whether anyone was told.
+/// How the last run of a part ended.
 fn ended(last: &EndedRun, findings: &mut Vec<Finding>) {
-    let about = |message: String| {
-        warning(code::LAST_RUN_FAILED, message).hint(format!(
+    let part = last.only.map_or("run", |only| match only {
+        Part::Cloud => "run of the cloud steps",
+        Part::Local | Part::Coordinator => "run of the local steps",
+    });
+    let about = format!("the last {part}, {}", last.run_id);
+    if let Some(trouble) = standing::trouble(last) {
+        let message = format!("{about}, {trouble}");
+        findings.push(warning(code::LAST_RUN_FAILED, message).hint(format!(
             "`backup status` says more, and report.json of run {} all of it",
             last.run_id
-        ))
-    };
-    match last.result {
-        RunResult::Failed | RunResult::Refused => {
-            let word = if last.result == RunResult::Failed {
-                "failed"
-            } else {
-                "was refused"
-            };
-            findings.push(about(format!("the last run, {}, {word}", last.run_id)));
-        }
-        RunResult::Incomplete => {
-            let message = format!("the last run, {}, was incomplete or suspect", last.run_id);
-            findings.push(note(code::LAST_RUN_FAILED, message));
-        }
-        RunResult::Success | RunResult::Deferred | RunResult::Interrupted => {}
+        )));
+    } else if last.result == RunResult::Incomplete {
+        let message = format!("{about}, was incomplete or suspect");
+        findings.push(note(code::LAST_RUN_FAILED, message));
     }
+}
+
+/// Whether the last run could tell anyone.
+fn told(last: &EndedRun, findings: &mut Vec<Finding>) {
     if let Some(said) = &last.not_notified {
         findings.push(
             warning(

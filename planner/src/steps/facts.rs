@@ -41,7 +41,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) newest: Option<&'a SnapshotState>,
     /// The snapshot that the new one is judged by.
     pub(crate) reference: Option<&'a SnapshotState>,
-    /// The newest complete snapshot that counts: what can be restored from if this run fails.
+    /// The last good backup: what can be restored from if this run fails.
     pub(crate) last_good: Option<LastGood>,
     pub(crate) partials: Partials<'a>,
     /// Sources that had files in the reference and are empty or missing now.
@@ -205,13 +205,9 @@ fn made(snapshot: &SnapshotState, now: DateTime<Utc>) -> (u64, bool, DateTime<Ut
     )
 }
 
-/// The newest complete snapshot that counts.
+/// The last good backup on a destination.
 pub(crate) fn last_good(destination: &DestinationState, now: DateTime<Utc>) -> Option<LastGood> {
-    let good = destination.snapshots.iter().filter(|snapshot| {
-        let candidate = candidate(snapshot);
-        candidate.complete && candidate.counts(now)
-    });
-    let newest = good.max_by_key(|one| (one.record.started_at.to_utc(), one.record.id))?;
+    let newest = reference(destination, now)?;
     Some(LastGood {
         id: newest.record.id,
         started_at: newest.record.started_at,

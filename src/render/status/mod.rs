@@ -7,13 +7,17 @@ mod text;
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, FixedOffset, TimeDelta};
-use planner::schedule;
+use chrono::{DateTime, FixedOffset};
+use planner::{
+    findings::code,
+    schedule,
+    standing::{self, Known},
+};
 use schema::{
-    Config, Finding, Report, RunResult, SnapshotId,
+    Config, Finding, RunResult, Severity, SnapshotId, clock,
     cloud::CloudMemory,
-    health::{Health, HealthVerdict},
-    inventory::DestinationState,
+    health::{EndedRun, Health, HealthVerdict},
+    plan::Part,
     record::Capabilities,
     verify::DamagedFile,
 };
@@ -24,9 +28,6 @@ use super::{
     health,
     list::{ListView, Listed},
 };
-
-/// How far a start may lie in the future before it says nothing; as retention has it.
-const FUTURE_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 
 /// How things stand, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -58,6 +59,9 @@ pub(crate) struct StatusView {
     pub(crate) last_good: Option<LastGood>,
     /// When the next run is due.
     pub(crate) next_run_at: Option<DateTime<FixedOffset>>,
+    /// Whether the schedule is on and no timer starts it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) no_timer: bool,
     /// Since when a run is overdue.
     pub(crate) late_since: Option<DateTime<FixedOffset>>,
     /// Snapshots by the tier in which they appear; one may appear in several.
@@ -82,6 +86,9 @@ pub(crate) struct StatusView {
     pub(crate) unfinished: Option<Unfinished>,
     /// The last run that ended.
     pub(crate) last_run: Option<LastRun>,
+    /// What the last run, or the last ones of its parts, left undone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) troubles: Vec<String>,
     /// Whether a run holds the lock.
     pub(crate) running: bool,
     /// What was noticed.
@@ -113,6 +120,8 @@ pub(crate) struct Destination {
     pub(crate) mounted: bool,
     /// Present, and mounted where the configuration asks for it.
     pub(crate) ready: bool,
+    /// Whether it is one that this machine backs up to, or may become its first.
+    pub(crate) is_ours: bool,
     pub(crate) file_system: Option<String>,
     pub(crate) free_bytes: u64,
     pub(crate) total_bytes: u64,
@@ -158,6 +167,14 @@ pub(crate) struct LastCheck {
     pub(crate) summary: String,
     /// Whether the next one is overdue.
     pub(crate) overdue: bool,
+    /// How many of its findings a later run disproved.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) disproved: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A run that was begun and not ended.
@@ -184,12 +201,12 @@ impl StatusView {
     pub(crate) fn new(
         host: &str,
         config: &Config,
-        destination: Option<&DestinationState>,
-        last_report: Option<Report>,
+        known: &Known<'_>,
         unfinished: Option<Unfinished>,
         running: bool,
         now: DateTime<FixedOffset>,
     ) -> Self {
+        let destination = known.destination;
         let list = destination.map(|found| ListView::new(config, found, now));
         let listed: &[Listed] = list.as_ref().map_or(&[], |list| &list.snapshots);
         let mut by_tier: BTreeMap<String, u64> = BTreeMap::new();
@@ -208,19 +225,18 @@ impl StatusView {
             path: found.mount_point.to_string(),
             present: found.present,
             mounted: found.mounted,
-            ready: found.present && (found.mounted || !config.local.require_mount),
+            ready: standing::is_ready(config, found),
+            is_ours: known.is_ours,
             file_system: found.file_system.clone(),
             free_bytes: found.free_bytes,
             total_bytes: found.total_bytes,
             lacks: found.capabilities().map_or_else(Vec::new, lacks),
         });
-        let away = destination.as_ref().is_none_or(|found| !found.ready);
-        let last_good = match newest_good(listed) {
-            None if away => last_report
-                .as_ref()
-                .and_then(|report| sealed_by(report, now)),
-            found => found,
-        };
+        let last_good = standing::last_good(config, known, now).map(|good| LastGood {
+            id: good.id,
+            age_seconds: clock::age(good.started_at, now).num_seconds(),
+            complete: good.complete,
+        });
         let view = Self {
             verdict: Verdict::Ok,
             summary: String::new(),
@@ -229,6 +245,7 @@ impl StatusView {
             destination,
             last_good,
             next_run_at: None,
+            no_timer: false,
             late_since: None,
             by_tier,
             snapshots: listed.len() as u64,
@@ -245,11 +262,15 @@ impl StatusView {
             health: None,
             cloud: None,
             unfinished: unfinished.filter(|_| !running),
-            last_run: last_report.map(|report| LastRun {
-                run_id: report.run_id,
-                result: report.result,
-                ended_at: report.ended_at,
+            last_run: known.runs.last().map(|run| LastRun {
+                run_id: run.run_id.clone(),
+                result: run.result,
+                ended_at: run.ended_at,
             }),
+            troubles: standing::last_runs(config, known.runs)
+                .into_iter()
+                .filter_map(|run| Some(format!("{} {}", last_of(run), standing::trouble(run)?)))
+                .collect(),
             running,
             findings: Vec::new(),
         };
@@ -267,14 +288,46 @@ impl StatusView {
         self.judged()
     }
 
-    /// Adds what the last health check found.
-    pub(crate) fn checked(mut self, config: &Config, health: Option<&Health>) -> Self {
-        self.health = health.map(|health| LastCheck {
-            overdue: schedule::is_check_late(config, health.checked_at, self.now),
-            checked_at: health.checked_at,
-            verdict: health.verdict,
-            summary: health::summary(health),
+    /// Adds what the last health check found and no later run has disproved.
+    pub(crate) fn checked(
+        mut self,
+        config: &Config,
+        health: Option<&Health>,
+        known: &Known<'_>,
+    ) -> Self {
+        self.health = health.map(|health| {
+            let all = health.findings.iter();
+            let all = all.filter(|one| one.severity > Severity::Note).count();
+            let left = standing::still_stands(health, known, config, self.now);
+            let findings: Vec<Finding> = left.into_iter().cloned().collect();
+            let disproved = (all - findings.len()) as u64;
+            let left = Health {
+                verdict: planner::health::verdict(&findings),
+                findings,
+                ..health.clone()
+            };
+            LastCheck {
+                overdue: schedule::is_check_late(config, health.checked_at, self.now),
+                checked_at: health.checked_at,
+                verdict: left.verdict,
+                summary: health::summary(&left),
+                disproved,
+            }
         });
+        self.judged()
+    }
+
+    /// Adds whether a timer starts what is scheduled.
+    pub(crate) fn started_by(mut self, timer: bool) -> Self {
+        if !timer && self.next_run_at.take().is_some() {
+            self.no_timer = true;
+            let message = "schedule.enable is on, but no timer starts it";
+            self.findings
+                .push(Finding::new(Severity::Note, code::NO_TIMER, message).hint(
+                    "`backup systemd-units` writes the timers and says how to enable them; \
+                     `backup apply --if-due` is what they run",
+                ));
+        }
         self.judged()
     }
 
@@ -283,7 +336,7 @@ impl StatusView {
         self.cloud = memory.last.as_ref().map(|last| InTheCloud {
             id: last.id,
             uploaded_at: last.uploaded_at,
-            age_seconds: (self.now - last.uploaded_at).num_seconds(),
+            age_seconds: clock::age(last.uploaded_at, self.now).num_seconds(),
             files: last.files,
             bytes: last.bytes,
             snapshots: memory.uploaded.len() as u64,
@@ -291,7 +344,7 @@ impl StatusView {
         if self.destination.is_none() {
             self.last_good = memory.last.as_ref().map(|last| LastGood {
                 id: last.id,
-                age_seconds: (self.now - last.uploaded_at).num_seconds(),
+                age_seconds: clock::age(last.uploaded_at, self.now).num_seconds(),
                 complete: last.not_uploaded.is_empty(),
             });
         }
@@ -300,7 +353,7 @@ impl StatusView {
 
     /// Adds what was noticed.
     pub(crate) fn noticed(mut self, findings: Vec<Finding>) -> Self {
-        self.findings = findings;
+        self.findings.extend(findings);
         self.judged()
     }
 
@@ -310,33 +363,20 @@ impl StatusView {
     }
 }
 
+/// Which run it is, in words.
+fn last_of(run: &EndedRun) -> &'static str {
+    match run.only {
+        None => "the last run",
+        Some(Part::Cloud) => "the last run of the cloud steps",
+        Some(Part::Local | Part::Coordinator) => "the last run of the local steps",
+    }
+}
+
 /// What a destination cannot hold, in words; as root would see it, who makes the backups.
 fn lacks(can: &Capabilities) -> Vec<String> {
     let links = (!can.hard_links).then_some("hard links");
     let gaps = links.into_iter().chain(can.gaps(true));
     gaps.map(str::to_owned).collect()
-}
-
-/// The newest snapshot that counts.
-fn newest_good(listed: &[Listed]) -> Option<LastGood> {
-    listed
-        .iter()
-        .find(|one| !one.is_suspect() && one.age_seconds >= -FUTURE_TOLERANCE.num_seconds())
-        .map(|one| LastGood {
-            id: one.id,
-            age_seconds: one.age_seconds,
-            complete: one.complete,
-        })
-}
-
-/// The good snapshot that a run sealed: all that is known while the destination is away.
-fn sealed_by(report: &Report, now: DateTime<FixedOffset>) -> Option<LastGood> {
-    let sealed = report.snapshot.as_ref()?;
-    sealed.suspect.is_empty().then(|| LastGood {
-        id: sealed.id,
-        age_seconds: (now - report.started_at).num_seconds(),
-        complete: sealed.complete,
-    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! How a status looks.
 
-use schema::Severity;
+use schema::{Report, inventory::DestinationState};
 use serde_json::json;
 
 use super::*;
@@ -16,9 +16,23 @@ fn now() -> DateTime<FixedOffset> {
     "2025-01-16T05:00:00+01:00".parse().unwrap()
 }
 
+fn local() -> Config {
+    serde_json::from_value(json!({"local": {"enable": true}})).unwrap()
+}
+
+fn known<'a>(found: &'a DestinationState, runs: &'a [EndedRun]) -> Known<'a> {
+    Known {
+        destination: Some(found),
+        is_ours: true,
+        has_others: false,
+        runs,
+    }
+}
+
 fn view(found: &DestinationState, last: Option<Report>, running: bool) -> StatusView {
-    let config = Config::default();
-    StatusView::new("atlas", &config, Some(found), last, None, running, now())
+    let config = local();
+    let runs: Vec<EndedRun> = last.iter().map(EndedRun::of).collect();
+    StatusView::new("atlas", &config, &known(found, &runs), None, running, now())
 }
 
 fn good() -> DestinationState {
@@ -49,12 +63,13 @@ fn first_line(view: &StatusView) -> String {
 
 #[test]
 fn a_status_tells_the_verdict_first() {
-    let config = Config::default();
+    let config = local();
+    let few = few();
+    let runs = [EndedRun::of(&report_of(RunResult::Success))];
     let view = StatusView::new(
         "atlas",
         &config,
-        Some(&few()),
-        Some(report_of(RunResult::Success)),
+        &known(&few, &runs),
         Some(Unfinished {
             run_id: "2025-01-16_14-00-00-77aa".to_owned(),
             step: Some("snapshot".to_owned()),
@@ -179,9 +194,10 @@ fn the_last_health_check_is_shown_and_counts_where_nothing_else_is_wrong() {
         }))
         .unwrap()
     };
-    let config = Config::default();
+    let config = local();
     let shown = |found: &DestinationState, health: &Health| {
-        let view = view(found, None, false).checked(&config, Some(health));
+        let known = known(found, &[]);
+        let view = view(found, None, false).checked(&config, Some(health), &known);
         let text = render(&view, &Style::PLAIN);
         assert_fits(&text);
         (first_line(&view), text)
@@ -195,8 +211,10 @@ fn the_last_health_check_is_shown_and_counts_where_nothing_else_is_wrong() {
         "{text}"
     );
     let found = json!([
-        {"severity": "error", "code": "damaged-files", "message": "x", "hint": null},
-        {"severity": "warning", "code": "clock-went-back", "message": "y", "hint": null},
+        {"severity": "error", "code": "verify-found-damage", "message": "x", "hint": null},
+        {"severity": "warning", "code": "space-ends-soon", "message": "y", "hint": null},
+        // Looked at anew each time.
+        {"severity": "warning", "code": "clock-went-back", "message": "z", "hint": null},
     ]);
     let ill = health("error", found, "2024-12-14T05:00:00+01:00");
     let (first, text) = shown(&good(), &ill);
@@ -251,15 +269,7 @@ fn known_damage_is_a_warning_with_what_to_do() {
         "found_at": "2025-01-16T12:00:00+01:00",
     }]))
     .unwrap();
-    let view = StatusView::new(
-        "atlas",
-        &Config::default(),
-        Some(&found),
-        None,
-        None,
-        false,
-        now(),
-    );
+    let view = view(&found, None, false);
     assert_eq!(view.verdict, Verdict::Warning);
     assert!(first_line(&view).starts_with("warning: 1 stored file is damaged;"));
     assert!(render(&view, &Style::PLAIN).contains("`backup verify --repair` heals"));

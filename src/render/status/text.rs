@@ -4,7 +4,7 @@
 
 use chrono::TimeDelta;
 use planner::findings::code;
-use schema::{Finding, RunResult, Severity, health::HealthVerdict};
+use schema::{Finding, Severity, health::HealthVerdict};
 
 use super::{Destination, StatusView, Verdict};
 use crate::{
@@ -18,7 +18,22 @@ use crate::{
 
 /// The first thing that a person should look at, or that all is well.
 pub(super) fn verdict(view: &StatusView) -> (Verdict, String) {
+    let found = view.destination.as_ref();
+    let finding = |severity: Severity| {
+        let mut of_it = view
+            .findings
+            .iter()
+            .filter(|told| told.severity == severity);
+        of_it.next().map(|told| printable(&told.message))
+    };
+    // Of another disk it says nothing that there is no backup on it.
+    let another = found
+        .filter(|found| found.ready && !found.is_ours)
+        .and_then(|_| finding(Severity::Refusal));
     let Some(good) = &view.last_good else {
+        if let Some(another) = another {
+            return (Verdict::Warning, another);
+        }
         let now = if view.running {
             ", one is running now"
         } else {
@@ -27,28 +42,13 @@ pub(super) fn verdict(view: &StatusView) -> (Verdict, String) {
         return (Verdict::NoBackup, format!("no backup yet{now}"));
     };
     let last = format!("last backup {}", ago(good.age_seconds));
-    let absent = view.destination.as_ref().filter(|found| !found.ready);
-    let finding = |severity: Severity| {
-        let mut of_it = view
-            .findings
-            .iter()
-            .filter(|told| told.severity == severity);
-        of_it.next().map(|told| printable(&told.message))
-    };
-    let failed = view.last_run.as_ref().filter(|run| {
-        matches!(
-            run.result,
-            RunResult::Failed | RunResult::Refused | RunResult::Interrupted
-        )
-    });
-    let trouble = if view.late_since.is_some() {
+    let absent = found.filter(|found| !found.ready);
+    let trouble = if let Some(another) = another {
+        Some(another)
+    } else if view.late_since.is_some() {
         Some("a backup is overdue".to_owned())
-    } else if let Some(run) = failed {
-        Some(match run.result {
-            RunResult::Interrupted => "the last run was interrupted".to_owned(),
-            RunResult::Refused => "the last run was refused".to_owned(),
-            _ => "the last run failed".to_owned(),
-        })
+    } else if let Some(trouble) = view.troubles.first() {
+        Some(printable(trouble))
     } else if !view.suspect.is_empty() {
         let count = view.suspect.len() as u64;
         Some(amount::plural(
@@ -219,6 +219,9 @@ pub(crate) fn render(view: &StatusView, style: &Style) -> String {
             &format!("{}, {when}", at.format("%Y-%m-%d %H:%M")),
         );
     }
+    if view.no_timer {
+        fact("Next run", "none: no timer starts what schedule.* asks for");
+    }
     if !view.damaged.is_empty() {
         let text = format!(
             "{}; `backup verify --repair` heals what it can",
@@ -253,6 +256,12 @@ pub(crate) fn render(view: &StatusView, style: &Style) -> String {
                 last.summary
             ),
         };
+        if last.disproved > 0 {
+            text += &format!(
+                "; a later run disproved {}",
+                amount::plural(last.disproved, "finding", "findings")
+            );
+        }
         if last.overdue {
             text += "; the next check is overdue";
         }
