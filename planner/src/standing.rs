@@ -242,6 +242,7 @@ mod tests {
             only: None,
             good,
             undone: None,
+            cloud: None,
             copied_at: good.map(|good| good.started_at),
             not_notified: None,
         }
