@@ -182,7 +182,8 @@ fn an_error_that_a_timer_meets_again_and_again_is_told_once_a_day() {
     );
     lab.backup(FIRST);
     // Something that no plan can be made with.
-    lab.write("state/destinations.json", "{");
+    fs::remove_dir_all(lab.path("state/runs")).unwrap();
+    lab.write("state/runs", "");
     let due = |now: &str| lab.at(now, &["apply", "--if-due"]).expect(1);
     due(SECOND);
     assert_eq!(reports(&lab).len(), 1);
@@ -195,7 +196,7 @@ fn an_error_that_a_timer_meets_again_and_again_is_told_once_a_day() {
     lab.at("2025-03-07T02:20:00+01:00", &["apply"]).expect(1);
     assert_eq!(reports(&lab).len(), 3);
     let message = step(&reports(&lab)[0], "prepare")["message"].to_string();
-    assert!(message.contains("destinations.json"), "{message}");
+    assert!(message.contains("state/runs"), "{message}");
 }
 
 #[test]
