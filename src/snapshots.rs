@@ -108,6 +108,32 @@ pub(crate) fn by_name(id: SnapshotId, offset: FixedOffset) -> DateTime<Utc> {
     (id.local() - TimeDelta::seconds(offset.local_minus_utc().into())).and_utc()
 }
 
+/// What a person should know who named a snapshot otherwise than by its whole name, as with
+/// `latest`: newer ones that cannot be used, because their records are damaged.
+pub(crate) fn passed_over(
+    name: &str,
+    named: &Named,
+    destination: &DestinationState,
+) -> Option<String> {
+    let name = name.trim_end_matches('/');
+    if name.rsplit('/').next() == Some(named.folder.as_str()) {
+        return None;
+    }
+    let damaged = destination.unmanaged.iter();
+    let newest = damaged
+        .filter(|one| one.record_fault.is_some() && one.name > named.folder)
+        .max_by_key(|one| one.name.clone())?;
+    let (tier, id) = (newest.tier, &newest.name);
+    Some(format!(
+        "warning: {tier}/{id} is newer, and its record is damaged ({}): {}/{} is used instead\n\
+         hint: `backup verify {id} --repair` makes its record anew; {tier}/{id} names it all the \
+         same",
+        newest.record_fault.as_deref().unwrap_or_default(),
+        named.home,
+        named.folder
+    ))
+}
+
 /// Finds the newest good snapshot that was started at this time or before.
 ///
 /// # Errors

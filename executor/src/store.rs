@@ -99,14 +99,15 @@ impl Store {
         format!("{}/{relative}", self.path)
     }
 
-    /// Opens a folder below the host's, such as `daily`; `None` if it is not there.
+    /// Opens a folder below the host's, such as `daily`; `None` if it is not there, or if something
+    /// else has its name: no symlink is followed.
     ///
     /// # Errors
     /// When it is there and cannot be opened.
     pub fn tier(&self, tier: Tier) -> Result<Option<Dir>> {
         match self.root.folder(OsStr::new(tier.folder())) {
             Ok(dir) => Ok(Some(dir)),
-            Err(Errno::NOENT) => Ok(None),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
             Err(error) => Err(self.io("open", tier.folder(), error)),
         }
     }
@@ -154,18 +155,27 @@ impl Store {
     /// # Errors
     /// The system's reason.
     pub fn home_of(&self, id: SnapshotId) -> Result<Option<Tier>> {
+        let mut unread = None;
         for tier in Tier::ALL {
-            if let Some(dir) = self.tier(tier)? {
-                let name = id.to_string();
-                let stat = dir
-                    .look(OsStr::new(&name))
-                    .map_err(|error| self.io("look at", &format!("{tier}/{name}"), error))?;
-                if stat.is_some_and(|stat| stat.kind == Kind::Folder) {
-                    return Ok(Some(tier));
-                }
+            match self.stands_in(tier, id) {
+                Ok(true) => return Ok(Some(tier)),
+                Ok(false) => {}
+                // It may be in another one.
+                Err(error) => unread = Some(error),
             }
         }
-        Ok(None)
+        unread.map_or(Ok(None), Err)
+    }
+
+    fn stands_in(&self, tier: Tier, id: SnapshotId) -> Result<bool> {
+        let Some(dir) = self.tier(tier)? else {
+            return Ok(false);
+        };
+        let name = id.to_string();
+        let stat = dir
+            .look(OsStr::new(&name))
+            .map_err(|error| self.io("look at", &format!("{tier}/{name}"), error))?;
+        Ok(stat.is_some_and(|stat| stat.kind == Kind::Folder))
     }
 
     /// Opens the folder of a snapshot's records; `None` if it has none.
@@ -180,7 +190,12 @@ impl Store {
         let opened = self
             .backup
             .folder(OsStr::new(SNAPSHOTS))
-            .and_then(|snapshots| snapshots.folder(OsStr::new(&name)));
+            .map(|snapshots| snapshots.folder(OsStr::new(&name)));
+        let opened = match opened {
+            // Something else has the name of the folder of all records.
+            Err(Errno::NOTDIR | Errno::LOOP) => return Ok(None),
+            opened => opened.flatten(),
+        };
         match opened {
             Ok(dir) => Ok(Some(dir)),
             Err(Errno::NOENT) => Ok(None),

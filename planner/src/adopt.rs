@@ -26,6 +26,9 @@ pub fn adopt(
 ) -> AdoptStep {
     let mut taken: BTreeSet<String> = taken_names(destination);
     taken.extend(begun.iter().map(|tree| tree.id.to_string()));
+    // One date in two tiers: the second one gets the next second, for records go by the id.
+    let mut given: BTreeSet<SnapshotId> = begun.iter().map(|tree| tree.id).collect();
+    given.extend(destination.snapshots.iter().map(|one| one.record.id));
     let mut sorted: Vec<&AdoptCandidate> = candidates.iter().collect();
     sorted.sort_by(|a, b| (a.made_at, &a.from).cmp(&(b.made_at, &b.from)));
     let trees = sorted.into_iter().map(|one| {
@@ -35,8 +38,12 @@ pub fn adopt(
         let is_own = |id: SnapshotId| {
             own.is_some_and(|(_, name)| name == Some(&id.to_string()) && id == wanted)
         };
-        let id = wanted.first_free(|id| !is_own(id) && taken.contains(&id.to_string()));
+        let is_taken = |id: SnapshotId| {
+            given.contains(&id) || (!is_own(id) && taken.contains(&id.to_string()))
+        };
+        let id = wanted.first_free(is_taken);
         taken.insert(id.to_string());
+        given.insert(id);
         AdoptTree {
             from: one.from.clone(),
             inode: one.inode,

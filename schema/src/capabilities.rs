@@ -113,6 +113,56 @@ impl NameLimits {
 }
 
 impl Capabilities {
+    /// What one or the other was found to hold: whoever found less had a disk that failed.
+    #[must_use]
+    pub fn or(&self, other: &Self) -> Self {
+        let both = |a: &NameLimits, b: &NameLimits| NameLimits {
+            refused: a
+                .refused
+                .chars()
+                .filter(|one| b.refused.contains(*one))
+                .collect(),
+            no_control: a.no_control && b.no_control,
+            no_dot_or_blank_at_end: a.no_dot_or_blank_at_end && b.no_dot_or_blank_at_end,
+            only_utf8: a.only_utf8 && b.only_utf8,
+            one_unicode_form: a.one_unicode_form && b.one_unicode_form,
+        };
+        let symlink_metadata = match (self.symlinks, other.symlinks) {
+            (true, false) => self.symlink_metadata,
+            (false, true) => other.symlink_metadata,
+            _ => self.symlink_metadata || other.symlink_metadata,
+        };
+        let time_step_ns = match (self.times, other.times) {
+            (true, false) => self.time_step_ns,
+            (false, true) => other.time_step_ns,
+            _ => self.time_step_ns.min(other.time_step_ns),
+        };
+        Self {
+            hard_links: self.hard_links || other.hard_links,
+            symlinks: self.symlinks || other.symlinks,
+            symlink_metadata,
+            modes: self.modes || other.modes,
+            owners: self.owners || other.owners,
+            xattrs: self.xattrs || other.xattrs,
+            acls: self.acls || other.acls,
+            fifos: self.fifos || other.fifos,
+            devices: self.devices || other.devices,
+            case_sensitive: self.case_sensitive || other.case_sensitive,
+            times: self.times || other.times,
+            time_step_ns,
+            name_max: self.name_max.max(other.name_max),
+            names: both(&self.names, &other.names),
+            file_max: self.file_max.and(other.file_max),
+            tried_as_root: self.tried_as_root || other.tried_as_root,
+        }
+    }
+
+    /// Whether anything is missing that another holds.
+    #[must_use]
+    pub fn lack(&self, other: &Self) -> bool {
+        self.or(other) != *self
+    }
+
     /// What ext4, xfs and btrfs hold.
     #[must_use]
     pub const fn all() -> Self {

@@ -292,6 +292,9 @@ pub struct SnapshotStep {
     /// Stored inodes that are known to be damaged, sorted: nothing is linked to them again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub never_link: Vec<u64>,
+    /// The tier that it is published to: `daily`, unless something else has that name.
+    #[serde(default = "daily", skip_serializing_if = "is_daily")]
+    pub home: Tier,
     /// An unfinished snapshot whose tree is taken over.
     pub continue_from: Option<SnapshotId>,
     /// What is backed up.
@@ -306,6 +309,15 @@ pub struct SnapshotStep {
     pub expected: Expected,
     /// When to call the result suspect.
     pub suspect_when: SuspectWhen,
+}
+
+fn daily() -> Tier {
+    Tier::Daily
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_daily(tier: &Tier) -> bool {
+    *tier == Tier::Daily
 }
 
 /// The snapshot that a new one starts from.

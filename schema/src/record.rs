@@ -26,7 +26,8 @@ pub struct DestinationRecord {
     pub host: String,
     /// When the destination was first used.
     pub created_at: DateTime<FixedOffset>,
-    /// What the file system can hold, probed when the destination was first used.
+    /// What the file system can hold, tried out when the destination was first used. What it seemed
+    /// not to hold is tried again by later runs.
     pub capabilities: Capabilities,
 }
 

@@ -34,31 +34,26 @@ pub(crate) fn run(arguments: &Adopt, settings: &Settings, out: &Out) -> Result<u
     })?;
     let folder = arguments.folder.as_deref().map(std::path::absolute);
     let folder = folder.transpose()?;
-    let looked = adopt::look(
+    let mut looked = adopt::look(
         &store,
         &destination,
         folder.as_deref(),
         arguments.point.as_deref(),
     )?;
-    if !settings.json && !looked.passed_over.is_empty() {
-        out.say(&render::adopt::passed_over(&looked));
-    }
     let begun = adopt::begun(&store)?;
     let at = match &arguments.at {
         Some(at) => inside(at.as_os_str().as_bytes())?,
         None => {
-            let lost = looked
+            let (candidates, lost): (Vec<_>, Vec<_>) = looked
                 .candidates
-                .iter()
-                .find(|one| !planner::begins_at_root(&config, one));
-            if let Some(lost) = lost {
+                .into_iter()
+                .partition(|one| planner::begins_at_root(&config, one));
+            // With none that is as expected, they are all of another root.
+            if let Some(lost) = lost.first().filter(|_| candidates.is_empty()) {
                 return Err(Error::refused(format!(
                     "no configured source (local.sources) is in {}, which holds {}",
                     lost.from,
-                    match lost.names.as_slice() {
-                        [] => "nothing".to_owned(),
-                        names => names[..names.len().min(5)].join(", "),
-                    }
+                    lost.names[..lost.names.len().min(5)].join(", ")
                 ))
                 .hint(
                     "say with --at where its content was on the machine, such as --at /home; \
@@ -66,9 +61,19 @@ pub(crate) fn run(arguments: &Adopt, settings: &Settings, out: &Out) -> Result<u
                 )
                 .into());
             }
+            let unlike = lost.into_iter().map(|one| {
+                let because = "no configured source (local.sources) is in it; adopt it alone, and \
+                               say with --at where its content was on the machine";
+                (one.from, because.to_owned())
+            });
+            looked.passed_over.extend(unlike);
+            looked.candidates = candidates;
             String::new()
         }
     };
+    if !settings.json && !looked.passed_over.is_empty() {
+        out.say(&render::adopt::passed_over(&looked));
+    }
     let step = planner::adopt(
         &config,
         &destination,

@@ -26,7 +26,7 @@ use crate::{
 pub(crate) fn run(arguments: &Diff, settings: &Settings, out: &Out) -> Result<u8> {
     let config = settings.config(out)?;
     let destination = present(settings, &config)?;
-    let before = with_manifest(&arguments.before, &destination)?;
+    let before = with_manifest(&arguments.before, &destination, out)?;
     let store = take::store_present(&config)?;
     let context = Context {
         observer: &Silent,
@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: &Diff, settings: &Settings, out: &Out) -> Result<u8
         let now = history::diff_now(&store, before, &choice, never, path, context)?;
         DiffView::now(before, path, &now)
     } else {
-        let after = with_manifest(&arguments.after, &destination)?;
+        let after = with_manifest(&arguments.after, &destination, out)?;
         let diff = history::diff(&store, (before, after), path, context)?;
         DiffView::new(before, after.to_string(), path, &diff)
     };
@@ -65,8 +65,11 @@ pub(crate) fn run(arguments: &Diff, settings: &Settings, out: &Out) -> Result<u8
     })
 }
 
-fn with_manifest(name: &str, destination: &DestinationState) -> Result<SnapshotId> {
+fn with_manifest(name: &str, destination: &DestinationState, out: &Out) -> Result<SnapshotId> {
     let named = snapshots::find(name, destination, Local::now().fixed_offset())?;
+    if let Some(warning) = snapshots::passed_over(name, &named, destination) {
+        out.note(&warning);
+    }
     match named.id.filter(|_| named.managed) {
         Some(id) => Ok(id),
         None => Err(Error::refused(format!(

@@ -158,13 +158,28 @@ fn snapshot(
     out: &Out,
 ) -> Result<Named> {
     if let Some(name) = wanted.snapshot {
-        return snapshots::find(name, destination, now);
+        let named = snapshots::find(name, destination, now)?;
+        out.say(&format!(
+            "from {}/{}{}",
+            named.home,
+            named.folder,
+            made(&named, destination)
+        ));
+        if let Some(warning) = snapshots::passed_over(name, &named, destination) {
+            out.note(&warning);
+        }
+        return Ok(named);
     }
     let Some((text, time)) = as_of(arguments, now)? else {
         return snapshots::find("", destination, now);
     };
     let named = snapshots::as_of(time, destination)?;
-    out.say(&format!("as of {text}: {}/{}", named.home, named.folder));
+    out.say(&format!(
+        "as of {text}: {}/{}{}",
+        named.home,
+        named.folder,
+        made(&named, destination)
+    ));
     Ok(named)
 }
 
@@ -186,6 +201,19 @@ fn as_of(
         ));
     }
     Ok(Some((text, time)))
+}
+
+/// When a snapshot was made, as the end of a sentence.
+fn made(named: &Named, destination: &DestinationState) -> String {
+    let mut all = destination.snapshots.iter();
+    let found = all.find(|one| named.managed && Some(one.record.id) == named.id);
+    found.map_or_else(String::new, |one| {
+        let at = one.record.started_at.format("%Y-%m-%d %H:%M");
+        match &one.manifest_fault {
+            None => format!(", made {at}"),
+            Some(_) => format!(", made {at}, whose manifest is damaged"),
+        }
+    })
 }
 
 /// Compares what is to be restored with what is there.

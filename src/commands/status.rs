@@ -72,7 +72,7 @@ pub(crate) fn run(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> 
     let mut findings = Vec::new();
     if inventory.destination.is_some() {
         findings = planner::small(&config, &inventory, None).findings;
-        findings.extend(planner::damage(&inventory));
+        findings.extend(planner::damage(&config, &inventory));
     }
     if let Some(state) = state.as_ref().filter(|_| config.cloud.enable) {
         let remote = planner::cloud_remote(&config.cloud, &host);

@@ -73,6 +73,17 @@ pub(crate) struct Listed {
     pub(crate) pinned: bool,
     /// When its content was last found whole.
     pub(crate) verified_at: Option<DateTime<FixedOffset>>,
+    /// How many of its entries are known to be damaged.
+    pub(crate) damaged: u64,
+    /// Why its manifest cannot be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) manifest_fault: Option<String>,
+    /// When its manifest was made anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) manifest_rebuilt_at: Option<DateTime<FixedOffset>>,
+    /// When its record was made anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) record_rebuilt_at: Option<DateTime<FixedOffset>>,
 }
 
 impl ListView {
@@ -144,6 +155,10 @@ impl Listed {
             accepted: marks.accepted,
             pinned: marks.pinned,
             verified_at: marks.verified_at,
+            damaged: snapshot.damaged,
+            manifest_fault: snapshot.manifest_fault.clone(),
+            manifest_rebuilt_at: record.manifest_rebuilt_at,
+            record_rebuilt_at: record.record_rebuilt_at,
         }
     }
 
@@ -174,6 +189,13 @@ impl Listed {
             let problems = amount::plural(self.problems.max(1), "problem", "problems");
             style.yellow(super::page::firm(&problems))
         }];
+        if self.damaged > 0 {
+            let entries = amount::plural(self.damaged, "entry", "entries");
+            words.push(style.yellow(format!("{} damaged", super::page::firm(&entries))));
+        }
+        if self.manifest_fault.is_some() {
+            words.push(style.yellow("manifest damaged"));
+        }
         if self.is_suspect() {
             words.push(style.yellow("suspect"));
         } else if self.accepted {
@@ -184,6 +206,12 @@ impl Listed {
         }
         if self.verified_at.is_some() {
             words.push("verified".to_owned());
+        }
+        if self.manifest_rebuilt_at.is_some() {
+            words.push("manifest rebuilt".to_owned());
+        }
+        if self.record_rebuilt_at.is_some() {
+            words.push("record rebuilt".to_owned());
         }
         words.join(", ")
     }

@@ -385,3 +385,94 @@ fn an_adoption_reports_in_json_too() {
     let report = told.expect(0).json();
     assert_eq!(step(&report, "adopt")["status"], "succeeded");
 }
+
+#[test]
+fn one_date_in_two_tiers_becomes_two_snapshots_that_do_no_harm() {
+    let mut lab = ready();
+    lab.set("local.keepDaily", 3);
+    lab.set("local.keepWeekly", 1);
+    lab.set("local.keepMonthly", 1);
+    for day in ["04", "05", "06"] {
+        let letter = format!(
+            "mnt/atlas/daily/2025-03-{day}_02-00-00{}",
+            lab.text("home/ann/letter.txt")
+        );
+        lab.write(&letter, &format!("letter of {day}\n"));
+    }
+    for (tier, day) in [("weekly", "04"), ("weekly", "06"), ("monthly", "04")] {
+        fs::create_dir_all(lab.stored(tier)).unwrap();
+        let mut copy = Command::new("cp");
+        copy.arg("-al")
+            .arg(lab.stored(&format!("daily/2025-03-{day}_02-00-00")))
+            .arg(lab.stored(tier));
+        run(&mut copy);
+    }
+    lab.run(&["adopt", "--yes"]).expect(0);
+    assert_eq!(lab.ids().len(), 6);
+    lab.run(&["verify", "--all"]).expect(0);
+    for night in ["08", "09", "10", "11"] {
+        let now = format!("2025-03-{night}T02:00:00+01:00");
+        lab.at(&now, &["apply", "--approve-deletions"]).expect(0);
+        lab.run(&["verify", "--all"]).expect(0);
+    }
+}
+
+#[test]
+fn a_copy_of_a_snapshot_in_another_tier_is_none_of_ours() {
+    let lab = ready();
+    lab.backup(NOW);
+    let id = crate::lab::id_of(NOW);
+    let home = lab
+        .tiers()
+        .into_iter()
+        .find(|one| !one.contains("->"))
+        .unwrap();
+    let link = lab
+        .tiers()
+        .into_iter()
+        .find(|one| one.contains("->"))
+        .unwrap();
+    let link = link.split(" -> ").next().unwrap();
+    fs::remove_file(lab.stored(link)).unwrap();
+    let mut copy = Command::new("cp");
+    copy.arg("-al").arg(lab.stored(&home)).arg(lab.stored(link));
+    run(&mut copy);
+    let json = lab.run(&["list", "--json"]).expect(0).json();
+    assert_eq!(json["snapshots"].as_array().unwrap().len(), 1);
+    assert_eq!(json["unmanaged"][0]["name"], *id);
+    let before = contents(&lab.stored(link));
+    lab.backup("2025-03-09T02:00:00+01:00");
+    assert_eq!(contents(&lab.stored(link)), before);
+    lab.run(&["verify", "--all"]).expect(0);
+}
+
+#[test]
+fn a_folder_that_cannot_be_adopted_is_named_and_the_others_are_adopted() {
+    let lab = ready();
+    for (tier, name, below) in [
+        (
+            "daily",
+            "2025-01-10_02-00-00",
+            lab.text("home/ann/letter.txt"),
+        ),
+        (
+            "daily",
+            "2025-01-11_02-00-00",
+            lab.text("home/ann/letter.txt"),
+        ),
+        (
+            "daily",
+            "2025-01-12_02-00-00",
+            "/elsewhere/letter".to_owned(),
+        ),
+    ] {
+        lab.write(&format!("mnt/atlas/{tier}/{name}{below}"), "old\n");
+    }
+    fs::create_dir_all(lab.stored("weekly/2025-01-05_02-00-00")).unwrap();
+    let ran = lab.run(&["adopt", "--yes"]).expect(0);
+    assert_eq!(lab.ids(), ["2025-01-10_02-00-00", "2025-01-11_02-00-00"]);
+    let ran = ran.says("weekly/2025-01-05_02-00-00").says("it is empty");
+    ran.says("daily/2025-01-12_02-00-00").says("--at");
+    assert!(lab.stored("weekly/2025-01-05_02-00-00").is_dir());
+    lab.backup(NOW);
+}

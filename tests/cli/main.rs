@@ -12,6 +12,7 @@ mod find;
 mod health;
 mod health_cloud;
 mod help;
+mod in_the_way;
 mod interrupted;
 mod lab;
 mod layout;

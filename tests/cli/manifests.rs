@@ -177,3 +177,60 @@ fn a_run_whose_basis_is_damaged_meanwhile_is_planned_anew() {
         .says(&format!("its basis {} cannot be used", id_of(SECOND)));
     assert_eq!(lab.record(&id_of(later))["basis"], *id_of(FIRST));
 }
+
+#[test]
+fn list_marks_the_damaged_snapshots_and_calls_the_whole_ones_whole() {
+    let lab = nights(&[FIRST, SECOND]);
+    crate::damage::flip(&stored(&lab, SECOND, VICTIM));
+    lab.run(&["verify", "--all"]).expect(3);
+    lab.backup(THIRD);
+    let json = lab.at(THIRD, &["list", "--json"]).expect(0).json();
+    let damaged: Vec<_> = json["snapshots"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["damaged"].as_u64().unwrap())
+        .collect();
+    // The newest first; the first two share the damaged file.
+    assert_eq!(damaged, [0, 1, 1]);
+    lab.at(THIRD, &["list"]).expect(0).says("1 entry damaged");
+    flipped(&manifest(&lab, SECOND));
+    lab.run(&["verify", &id_of(SECOND)]).expect(3);
+    lab.at(THIRD, &["list"]).expect(0).says("manifest damaged");
+    // What is missing is no stored file's damage, and is remembered all the same.
+    fs::remove_file(stored(&lab, FIRST, "home/bob/notes/list.md")).unwrap();
+    lab.run(&["verify", "--quick", &id_of(FIRST)]).expect(3);
+    let json = lab.at(THIRD, &["list", "--json"]).expect(0).json();
+    assert!(
+        json["snapshots"][2]["damaged"].as_u64().unwrap() >= 2,
+        "{json}"
+    );
+}
+
+#[test]
+fn a_newest_snapshot_whose_record_is_damaged_is_never_replaced_without_a_word() {
+    let lab = nights(&[FIRST, SECOND]);
+    let record = lab.stored(&format!(
+        ".backup/snapshots/{}/snapshot.json",
+        id_of(SECOND)
+    ));
+    fs::write(record, "{").unwrap();
+    let letter = lab.text(VICTIM);
+    lab.run(&["restore", "latest", &letter, "back"])
+        .expect(0)
+        .says(&format!("{}, made 2025-03-05 02:00", id_of(FIRST)))
+        .says(&format!("daily/{} is newer", id_of(SECOND)));
+    lab.run(&["diff", "latest", "now"])
+        .says(&format!("daily/{} is newer", id_of(SECOND)));
+    lab.run(&["find", "letter.txt"])
+        .says(&format!("not searched: daily/{}", id_of(SECOND)));
+    // By its name it is what was asked for.
+    lab.run(&[
+        "restore",
+        &format!("daily/{}", id_of(SECOND)),
+        &letter,
+        "it",
+    ])
+    .expect(0)
+    .says(&format!("from daily/{}", id_of(SECOND)));
+}

@@ -232,7 +232,7 @@ pub fn begun(store: &Store) -> Result<Vec<AdoptTree>> {
     for name in names.iter().filter_map(|name| name.to_str()) {
         if name.ends_with(".json") && !name.starts_with('.') {
             let path = store.named(&format!("{BACKUP}/{AREA}/{name}"));
-            let tree: Option<AdoptTree> = read_json(&area, name, &path)?;
+            let tree: Option<AdoptTree> = read_json(&area, name, &path).unwrap_or_default();
             if let Some(tree) = tree
                 && Frame::new(store, &tree)?.is_full()?
             {

@@ -18,7 +18,7 @@ use schema::{
 };
 
 use crate::{
-    error::{Error, Result},
+    error::{Error, Result, reason},
     store::Store,
     sys::{Dir, Kind, Stat, bytes, resolve::resolve, stat::Nanos},
 };
@@ -117,7 +117,6 @@ fn tiers(store: &Store, destination: &DestinationState) -> Result<Looked> {
         let Some(dir) = store.tier(one.tier)? else {
             continue;
         };
-        let io = |error: Errno| store.io("look at", &from, error);
         if one.record_fault.is_some() {
             let because = "this program made it and its record is damaged: see `backup health`";
             looked.passed_over.push((from, because.to_owned()));
@@ -127,11 +126,14 @@ fn tiers(store: &Store, destination: &DestinationState) -> Result<Looked> {
             Some(made_at) => {
                 let escaped = format!("{}/{}", one.tier, escape(bytes(&name)));
                 let made_by = MadeBy::Dated;
-                let found = candidate(&dir, &name, escaped, made_at, made_by).map_err(io)?;
-                looked.candidates.push(AdoptCandidate {
-                    tier: Some(one.tier),
-                    ..found
-                });
+                let found = candidate(&dir, &name, escaped, made_at, made_by);
+                looked.take(
+                    &from,
+                    found.map(|found| AdoptCandidate {
+                        tier: Some(one.tier),
+                        ..found
+                    }),
+                );
             }
             None => looked
                 .passed_over
@@ -162,6 +164,21 @@ fn refuse_own(folder: &Dir, store: &Store, shown: &str) -> Result<()> {
 }
 
 impl Looked {
+    /// Notes a folder that can be adopted, or why this one cannot: the others still can.
+    fn take(&mut self, from: &str, found: std::result::Result<AdoptCandidate, Errno>) {
+        match found {
+            Ok(found) if found.names.is_empty() => {
+                self.passed_over
+                    .push((from.to_owned(), "it is empty".to_owned()));
+            }
+            Ok(found) => self.candidates.push(found),
+            Err(error) => {
+                let because = format!("it cannot be read: {}", reason(&error.into()));
+                self.passed_over.push((from.to_owned(), because));
+            }
+        }
+    }
+
     /// Looks at the names in one folder.
     fn folder(
         &mut self,
@@ -179,24 +196,30 @@ impl Looked {
             }
             let from = format!("{prefix}{}", escape(bytes(&name)));
             if let Some(made_at) = named_by_date(&name) {
-                let found = candidate(dir, &name, from, made_at, MadeBy::Dated).map_err(&io)?;
-                self.candidates.push(found);
+                let found = candidate(dir, &name, from.clone(), made_at, MadeBy::Dated);
+                self.take(&from, found);
             } else if is_numbered(&name) {
-                let inner = dir.folder(&name).map_err(&io)?;
+                let inner = match dir.folder(&name) {
+                    Ok(inner) => inner,
+                    Err(error) => {
+                        self.take(&from, Err(error));
+                        continue;
+                    }
+                };
                 let Some(made_at) = local(stat.mtime) else {
                     self.passed_over
                         .push((from, "its time is in no year".to_owned()));
                     continue;
                 };
-                match the_point(&inner, point).map_err(&io)? {
-                    Ok(below) => {
+                match the_point(&inner, point) {
+                    Ok(Ok(below)) => {
                         let from = format!("{from}/{}", escape(bytes(&below)));
                         let made_by = MadeBy::Rsnapshot;
-                        let found =
-                            candidate(&inner, &below, from, made_at, made_by).map_err(&io)?;
-                        self.candidates.push(found);
+                        let found = candidate(&inner, &below, from.clone(), made_at, made_by);
+                        self.take(&from, found);
                     }
-                    Err(because) => self.passed_over.push((from, because)),
+                    Ok(Err(because)) => self.passed_over.push((from, because)),
+                    Err(error) => self.take(&from, Err(error)),
                 }
             }
         }

@@ -250,7 +250,11 @@ fn learn(store: &Store, context: Context<'_>) -> Result<Known> {
         }
     }
     for ((_, id), home) in ids {
-        tree::learn(store, id, home, &mut known, context)?;
+        match tree::learn(store, id, home, &mut known, context) {
+            Err(error) if error.kind == ErrorKind::Interrupted => return Err(error),
+            // A damaged manifest tells nothing either: what it shares is read once more.
+            _ => {}
+        }
     }
     Ok(known)
 }

@@ -12,7 +12,7 @@ use std::ffi::OsStr;
 use rustix::io::Errno;
 use schema::{
     plan::DestinationCheckStep,
-    record::{DestinationRecord, FORMAT_VERSION},
+    record::{Capabilities, DestinationRecord, FORMAT_VERSION},
 };
 
 use crate::{
@@ -57,6 +57,7 @@ pub fn prepare(step: &DestinationCheckStep, context: Context<'_>) -> Result<Stor
         return Ok(store);
     }
     check_id(step, &store)?;
+    make_way(&store, context)?;
     let mode = folder_mode(step);
     let root_mode = store.root.stat_self().map(|stat| stat.mode);
     if root_mode.is_ok_and(|found| found != mode) {
@@ -64,6 +65,81 @@ pub fn prepare(step: &DestinationCheckStep, context: Context<'_>) -> Result<Stor
         let _ = open::set_mode(&store.root, mode);
     }
     Ok(store)
+}
+
+/// Tries out again what a destination seemed not to hold: a disk that failed, a server or a mount
+/// that was changed since. Gives what has changed, in a sentence. A failure changes nothing.
+pub fn look_again(store: &Store) -> Option<String> {
+    let record = store.destination().ok().flatten()?;
+    let before = &record.capabilities;
+    if !before.lack(&Capabilities::all()) {
+        return None;
+    }
+    let probed = probe::probe(&store.backup).ok()?;
+    let mut found = probed.capabilities;
+    if !found.tried_as_root && before.tried_as_root {
+        // Only root can tell.
+        (found.owners, found.devices) = (before.owners, before.devices);
+        found.tried_as_root = true;
+    }
+    if probed.unsure {
+        found = found.or(before);
+    }
+    if found == *before {
+        return None;
+    }
+    let gained = words(&found, before);
+    let lost = words(before, &found);
+    let path = store.named(&format!("{BACKUP}/{DESTINATION_FILE}"));
+    let changed = DestinationRecord {
+        capabilities: found,
+        ..record
+    };
+    write_json(&store.backup, DESTINATION_FILE, &path, &changed).ok()?;
+    let parts = [("can now hold ", gained), ("can no longer hold ", lost)];
+    let parts: Vec<String> = parts
+        .into_iter()
+        .filter(|(_, what)| !what.is_empty())
+        .map(|(how, what)| format!("{how}{}", what.join(", ")))
+        .collect();
+    (!parts.is_empty()).then(|| format!("it {}", parts.join(" and ")))
+}
+
+/// What the one holds and the other does not.
+fn words(one: &Capabilities, other: &Capabilities) -> Vec<&'static str> {
+    let links = one.hard_links && !other.hard_links;
+    let here = one.gaps(true);
+    let gaps = other
+        .gaps(true)
+        .into_iter()
+        .filter(|gap| !here.contains(gap));
+    let names = one.names != other.names || one.name_max > other.name_max;
+    let names = names && other.or(one) != *other;
+    let links = links.then_some("hard links");
+    links
+        .into_iter()
+        .chain(gaps)
+        .chain(names.then_some("more names"))
+        .collect()
+}
+
+/// Moves aside what stands where a folder of `.backup` belongs, which is nobody's but ours.
+fn make_way(store: &Store, context: Context<'_>) -> Result<()> {
+    for area in [PARTIAL, TRASH, SNAPSHOTS] {
+        let io = |error: Errno| store.io("move away", &format!("{BACKUP}/{area}"), error);
+        let there = store.backup.look(OsStr::new(area)).map_err(io)?;
+        if there.is_none_or(|stat| stat.kind == Kind::Folder) {
+            continue;
+        }
+        let now = context.clock.now().format("%Y-%m-%d_%H-%M-%S");
+        let aside = format!("{area}.saved-{now}");
+        store
+            .backup
+            .rename_new(OsStr::new(area), &store.backup, OsStr::new(&aside))
+            .and_then(|()| store.backup.sync())
+            .map_err(io)?;
+    }
+    Ok(())
 }
 
 fn folder_mode(step: &DestinationCheckStep) -> u32 {
@@ -162,7 +238,7 @@ fn create(step: &DestinationCheckStep, mount_point: &Dir, context: Context<'_>) 
     {
         return Ok(());
     }
-    let capabilities = probe::probe(&backup).map_err(|error| {
+    let probe::Probed { capabilities, .. } = probe::probe(&backup).map_err(|error| {
         undo();
         io("try out", error)
     })?;

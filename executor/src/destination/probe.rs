@@ -1,9 +1,10 @@
 //! Finding out what a file system can hold, by trying in a folder that goes away again.
 //!
 //! Network file systems accept what they then do not do, so everything is looked at again. A disk
-//! that fails while it is tried out is an error, and not a file system that holds less.
+//! that fails while it is tried out is not one that holds less: it is tried again, now and in later
+//! runs.
 
-use std::{ffi::OsStr, fs::File, io::Read as _, os::unix::fs::FileExt as _};
+use std::{cell::Cell, ffi::OsStr, fs::File, io::Read as _, os::unix::fs::FileExt as _};
 
 use rustix::io::Errno;
 use schema::record::Capabilities;
@@ -25,15 +26,64 @@ const TIME: Nanos = 1_234_567_891_123_456_789;
 /// `f_type` of FAT in `linux/magic.h`.
 const FAT: u64 = 0x4d44;
 
-/// Tries out what the file system of a folder can hold.
-pub(super) fn probe(backup: &Dir) -> Result<Capabilities, Errno> {
+/// What was found out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Probed {
+    /// What the file system can hold; of what could not be tried out, nothing.
+    pub(super) capabilities: Capabilities,
+    /// Something could not be tried out, because the disk failed or was full at that moment.
+    pub(super) unsure: bool,
+}
+
+/// Tries out what the file system of a folder can hold. What it seems not to hold is tried twice.
+pub(super) fn probe(backup: &Dir) -> Result<Probed, Errno> {
+    let first = once(backup);
+    if let Ok(found) = &first
+        && !found.unsure
+        && !found.capabilities.lack(&everything())
+    {
+        return first;
+    }
+    match (first, once(backup)) {
+        (Ok(first), Ok(second)) => {
+            let capabilities = first.capabilities.or(&second.capabilities);
+            let all = !capabilities.lack(&everything());
+            Ok(Probed {
+                capabilities,
+                unsure: !all && first.unsure && second.unsure,
+            })
+        }
+        (Ok(found), Err(_)) | (Err(_), Ok(found)) => Ok(Probed {
+            unsure: found.unsure || found.capabilities.lack(&everything()),
+            ..found
+        }),
+        (Err(error), Err(_)) => Err(error),
+    }
+}
+
+/// What whoever tries this out can find at best.
+fn everything() -> Capabilities {
+    let as_root = rustix::process::geteuid().is_root();
+    Capabilities {
+        owners: as_root,
+        devices: as_root,
+        tried_as_root: as_root,
+        ..Capabilities::all()
+    }
+}
+
+fn once(backup: &Dir) -> Result<Probed, Errno> {
     clean(backup);
     backup.make_folder(OsStr::new(FOLDER), 0o700)?;
+    let tries = Tries::default();
     let result = backup
         .folder(OsStr::new(FOLDER))
-        .and_then(|dir| try_out(&dir));
+        .and_then(|dir| try_out(&dir, &tries));
     clean(backup);
-    result
+    Ok(Probed {
+        capabilities: result?,
+        unsure: tries.unsure.get(),
+    })
 }
 
 /// Removes what was tried out, now or by a run that was killed.
@@ -63,12 +113,33 @@ fn clean(backup: &Dir) {
     }
 }
 
-/// Whether something was done; an error only where the disk itself failed.
-pub(super) fn tried<T>(result: Result<T, Errno>) -> Result<Option<T>, Errno> {
-    match result {
-        Ok(done) => Ok(Some(done)),
-        Err(
-            error @ (Errno::IO
+/// What is tried out, and whether the answers can be relied on.
+#[derive(Debug, Default)]
+pub(super) struct Tries {
+    unsure: Cell<bool>,
+}
+
+impl Tries {
+    /// Whether something was done. Where it was not because the disk or the machine failed, nothing
+    /// is known.
+    pub(super) fn done<T>(&self, result: Result<T, Errno>) -> Option<T> {
+        match result {
+            Ok(done) => Some(done),
+            Err(error) => {
+                if passes(error) {
+                    self.unsure.set(true);
+                }
+                None
+            }
+        }
+    }
+}
+
+/// The errors that say nothing of what a file system can hold.
+fn passes(error: Errno) -> bool {
+    matches!(
+        error,
+        Errno::IO
             | Errno::NOSPC
             | Errno::DQUOT
             | Errno::ROFS
@@ -76,13 +147,23 @@ pub(super) fn tried<T>(result: Result<T, Errno>) -> Result<Option<T>, Errno> {
             | Errno::NXIO
             | Errno::NODEV
             | Errno::NOTCONN
-            | Errno::SHUTDOWN),
-        ) => Err(error),
-        Err(_) => Ok(None),
-    }
+            | Errno::SHUTDOWN
+            | Errno::INTR
+            | Errno::AGAIN
+            | Errno::BUSY
+            | Errno::MFILE
+            | Errno::NFILE
+            | Errno::NOMEM
+            | Errno::TIMEDOUT
+            | Errno::HOSTDOWN
+            | Errno::HOSTUNREACH
+            | Errno::NETDOWN
+            | Errno::NETUNREACH
+            | Errno::CONNRESET
+    )
 }
 
-fn try_out(dir: &Dir) -> Result<Capabilities, Errno> {
+fn try_out(dir: &Dir, tries: &Tries) -> Result<Capabilities, Errno> {
     let as_root = rustix::process::geteuid().is_root();
     let name = OsStr::new("file");
     let file = dir.new_file(name, 0o600)?;
@@ -91,23 +172,24 @@ fn try_out(dir: &Dir) -> Result<Capabilities, Errno> {
     let inner = dir.folder(inner)?;
 
     let hard_links = hard_links(dir, &inner)?;
-    let symlinks = symlinks(dir)?;
-    let symlink_metadata = symlinks && symlink_metadata(dir)?;
+    let symlinks = symlinks(dir, tries);
+    let symlink_metadata = symlinks && symlink_metadata(dir, tries)?;
     let mut modes = true;
     for mode in [0o640, 0o4711] {
-        modes &= tried(open::set_mode(&file, mode))?.is_some() && dir.stat(name)?.mode == mode;
+        modes &= tries.done(open::set_mode(&file, mode)).is_some() && dir.stat(name)?.mode == mode;
     }
-    let owners = as_root && tried(open::set_owner(&file, 12_345, 23_456))?.is_some() && {
+    let owners = as_root && tries.done(open::set_owner(&file, 12_345, 23_456)).is_some() && {
         let found = dir.stat(name)?;
         (found.uid, found.gid) == (12_345, 23_456)
     };
-    let xattrs = holds(&file, b"user.backup.probe", b"1")?;
-    let acls = holds(&file, b"system.posix_acl_access", &acl())?;
-    let fifos = special(dir, "fifo", Kind::Fifo)? && special(dir, "socket", Kind::Socket)?;
-    let devices = as_root && special(dir, "device", Kind::CharDevice)?;
-    let time_step = time_step(dir, name, &file)?;
+    let xattrs = holds(tries, &file, b"user.backup.probe", b"1");
+    let acls = holds(tries, &file, b"system.posix_acl_access", &acl());
+    let fifos =
+        special(tries, dir, "fifo", Kind::Fifo)? && special(tries, dir, "socket", Kind::Socket)?;
+    let devices = as_root && special(tries, dir, "device", Kind::CharDevice)?;
+    let time_step = time_step(tries, dir, name, &file)?;
     let case_sensitive = dir.look(OsStr::new("FILE"))?.is_none();
-    let (names, name_max) = names(&inner)?;
+    let (names, name_max) = names(&inner, tries)?;
     let is_fat = u64::try_from(rustix::fs::fstatfs(dir)?.f_type) == Ok(FAT);
     Ok(Capabilities {
         hard_links,
@@ -137,8 +219,11 @@ fn hard_links(dir: &Dir, inner: &Dir) -> Result<bool, Errno> {
         written.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
     };
     put(&dir.new_file(one, 0o600)?, b"1")?;
-    if tried(inner.link_from(dir, one, other))?.is_none() {
-        return Ok(false);
+    match inner.link_from(dir, one, other) {
+        Ok(()) => {}
+        // Without hard links there are no backups: that is not concluded from a disk that fails.
+        Err(error) if passes(error) => return Err(error),
+        Err(_) => return Ok(false),
     }
     if dir.stat(one)?.same_inode(&inner.stat(other)?) {
         return Ok(true);
@@ -153,51 +238,57 @@ fn hard_links(dir: &Dir, inner: &Dir) -> Result<bool, Errno> {
 
 /// Whether symlinks can be made and read: some sshfs makes those that lead out of a folder and
 /// then refuses to read them.
-fn symlinks(dir: &Dir) -> Result<bool, Errno> {
+fn symlinks(dir: &Dir, tries: &Tries) -> bool {
     for (name, target) in [("inner", "a/b"), ("outer", "../a"), ("absolute", "/a")] {
         let (name, target) = (OsStr::new(name), OsStr::new(target));
-        let made = tried(dir.make_symlink(target, name))?.is_some();
-        if !made || !dir.read_symlink(name).is_ok_and(|found| found == target) {
-            return Ok(false);
+        let made = tries.done(dir.make_symlink(target, name)).is_some();
+        if !made
+            || tries
+                .done(dir.read_symlink(name))
+                .is_none_or(|found| found != target)
+        {
+            return false;
         }
     }
-    Ok(true)
+    true
 }
 
 /// Whether the time of a symlink can be set, and not that of what it points to instead.
-fn symlink_metadata(dir: &Dir) -> Result<bool, Errno> {
+fn symlink_metadata(dir: &Dir, tries: &Tries) -> Result<bool, Errno> {
     let (target, symlink) = (OsStr::new("target"), OsStr::new("leads to target"));
     dir.new_file(target, 0o600)?;
     dir.make_symlink(target, symlink)?;
     let before = dir.stat(target)?.mtime;
-    let set = tried(dir.set_mtime(symlink, TIME))?.is_some();
+    let set = tries.done(dir.set_mtime(symlink, TIME)).is_some();
     let (now, target) = (dir.stat(symlink)?.mtime, dir.stat(target)?.mtime);
     Ok(set && target == before && same_time(now, TIME, 2_000_000_000))
 }
 
-fn special(dir: &Dir, name: &str, kind: Kind) -> Result<bool, Errno> {
+fn special(tries: &Tries, dir: &Dir, name: &str, kind: Kind) -> Result<bool, Errno> {
     // What `/dev/null` is.
     let device = (1, 3);
     let name = OsStr::new(name);
     // The kernel says EIO where a FUSE file system made a file of it.
     let made = match dir.make_special(name, kind, device) {
         Err(Errno::IO) if dir.look(name)?.is_some() => false,
-        result => tried(result)?.is_some(),
+        result => tries.done(result).is_some(),
     };
     let is_it =
         |stat: Stat| stat.kind == kind && (kind != Kind::CharDevice || stat.device == device);
-    Ok(made && dir.stat(name).is_ok_and(is_it))
+    Ok(made && tries.done(dir.stat(name)).is_some_and(is_it))
 }
 
-fn holds(file: &File, name: &[u8], value: &[u8]) -> Result<bool, Errno> {
+fn holds(tries: &Tries, file: &File, name: &[u8], value: &[u8]) -> bool {
     let is_it = |(found, has): &(Vec<u8>, Vec<u8>)| found == name && has == value;
-    Ok(tried(attributes::set_fd(file, name, value))?.is_some()
-        && attributes::of_fd(file).is_ok_and(|all| all.iter().any(is_it)))
+    tries
+        .done(attributes::set_fd(file, name, value))
+        .and_then(|()| tries.done(attributes::of_fd(file)))
+        .is_some_and(|all| all.iter().any(is_it))
 }
 
 /// The step of modification times in nanoseconds; none where they cannot be set.
-fn time_step(dir: &Dir, name: &OsStr, file: &File) -> Result<Option<u32>, Errno> {
-    if tried(open::set_mtime(file, TIME))?.is_none() {
+fn time_step(tries: &Tries, dir: &Dir, name: &OsStr, file: &File) -> Result<Option<u32>, Errno> {
+    if tries.done(open::set_mtime(file, TIME)).is_none() {
         return Ok(None);
     }
     let apart = (dir.stat(name)?.mtime - TIME).unsigned_abs();
@@ -249,6 +340,8 @@ mod tests {
         left.make_folder(OsStr::new("folder"), 0o700).unwrap();
 
         let found = probe(&dir).unwrap();
+        assert!(!found.unsure);
+        let found = found.capabilities;
         let as_root = rustix::process::geteuid().is_root();
         let expected = Capabilities {
             owners: as_root,

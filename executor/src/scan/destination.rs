@@ -7,14 +7,14 @@ use schema::{
     SnapshotId, Tier,
     config::Local,
     escape,
-    inventory::{DestinationState, Leftover, Place, SnapshotState, TierLink, Unmanaged},
+    inventory::{DestinationState, InTheWay, Leftover, Place, SnapshotState, TierLink, Unmanaged},
     record::{Capabilities, RotationRecord, SnapshotMarks, SnapshotRecord},
 };
 
 use crate::{
     error::{Result, reason},
     event::Context,
-    store::{LATEST, PARTIAL, SNAPSHOT_FILE, Store, TRASH, record_path},
+    store::{BACKUP, LATEST, PARTIAL, SNAPSHOT_FILE, SNAPSHOTS, Store, TRASH, record_path},
     survey::Bounds,
     sys::{
         Dir, Kind, Stat, bytes,
@@ -110,20 +110,33 @@ pub fn destination(local: &Local, folder: &str, context: Context<'_>) -> Result<
     if store.closed {
         return Ok(state);
     }
-    state.partial = leftovers(&store, PARTIAL, context)?;
-    state.trash = leftovers(&store, TRASH, context)?;
+    state.partial = leftovers(&store, PARTIAL, &mut state, context)?;
+    state.trash = leftovers(&store, TRASH, &mut state, context)?;
+    if let Err(error) = store.backup.folder(OsStr::new(SNAPSHOTS))
+        && error != Errno::NOENT
+    {
+        let path = format!("{BACKUP}/{SNAPSHOTS}");
+        let found = in_the_way(&store.backup, SNAPSHOTS, &path, error);
+        state.in_the_way.push(found);
+    }
+    state.in_the_way.sort();
     Ok(state)
 }
 
 /// What stands in the tiers: snapshots, links and what others made.
 fn tiers(store: &Store, state: &mut DestinationState) -> Result<()> {
     for tier in Tier::ALL {
-        let Some(dir) = store.tier(tier)? else {
-            continue;
+        let opened = store.root.folder(OsStr::new(tier.folder()));
+        let names = opened.and_then(|dir| Ok((dir.names()?, dir)));
+        let (names, dir) = match names {
+            Ok(found) => found,
+            Err(Errno::NOENT) => continue,
+            Err(error) => {
+                let found = in_the_way(&store.root, tier.folder(), tier.folder(), error);
+                state.in_the_way.push(found);
+                continue;
+            }
         };
-        let names = dir
-            .names()
-            .map_err(|error| store.io("list", tier.folder(), error))?;
         for name in names {
             let Ok(stat) = dir.stat(&name) else {
                 continue;
@@ -133,9 +146,9 @@ fn tiers(store: &Store, state: &mut DestinationState) -> Result<()> {
                 .and_then(|name| name.parse::<SnapshotId>().ok());
             match (id, stat.kind) {
                 (Some(id), Kind::Symlink) => {
-                    let target = dir
-                        .read_symlink(&name)
-                        .map_err(|error| store.io("read", tier.folder(), error))?;
+                    let Ok(target) = dir.read_symlink(&name) else {
+                        continue;
+                    };
                     let target = escape::display(bytes(&target));
                     state.links.push(TierLink { tier, id, target });
                 }
@@ -144,7 +157,17 @@ fn tiers(store: &Store, state: &mut DestinationState) -> Result<()> {
                         Some(id) => record(store, id),
                         None => Ok(None),
                     };
+                    let again = |record: &SnapshotRecord| {
+                        let mut all = state.snapshots.iter();
+                        all.any(|one| one.record.id == record.id)
+                    };
                     match record {
+                        // A copy of a snapshot in another tier is none of ours.
+                        Ok(Some(record)) if again(&record) => state.unmanaged.push(Unmanaged {
+                            tier,
+                            name: escape::display(bytes(&name)),
+                            record_fault: None,
+                        }),
                         Ok(Some(record)) => state.snapshots.push(snapshot(store, tier, record)),
                         without => state.unmanaged.push(Unmanaged {
                             tier,
@@ -153,14 +176,55 @@ fn tiers(store: &Store, state: &mut DestinationState) -> Result<()> {
                         }),
                     }
                 }
-                _ => {}
+                (Some(_), kind) => state.in_the_way.push(InTheWay {
+                    path: format!("{tier}/{}", escape::display(bytes(&name))),
+                    what: what(kind).to_owned(),
+                }),
+                (None, _) => {}
             }
         }
     }
+    let latest = store.root.look(OsStr::new(LATEST)).ok().flatten();
+    if let Some(stat) = latest.filter(|stat| stat.kind != Kind::Symlink) {
+        state.in_the_way.push(InTheWay {
+            path: LATEST.to_owned(),
+            what: what(stat.kind).to_owned(),
+        });
+    }
+    state.in_the_way.sort();
     state
         .snapshots
         .sort_by_key(|snapshot| (snapshot.record.started_at, snapshot.record.id));
     Ok(())
+}
+
+/// What stands where a folder of ours belongs, or why that cannot be opened.
+fn in_the_way(dir: &Dir, name: &str, path: &str, error: Errno) -> InTheWay {
+    let name = OsStr::new(name);
+    let there = dir.look(name).ok().flatten();
+    let what = match there.map(|stat| stat.kind) {
+        Some(Kind::Symlink) => match dir.read_symlink(name) {
+            Ok(target) => format!("a symlink to {}", escape::display(bytes(&target))),
+            Err(_) => what(Kind::Symlink).to_owned(),
+        },
+        Some(Kind::Folder) | None => {
+            format!("a folder that cannot be read: {}", reason(&error.into()))
+        }
+        Some(kind) => what(kind).to_owned(),
+    };
+    InTheWay {
+        path: path.to_owned(),
+        what,
+    }
+}
+
+fn what(kind: Kind) -> &'static str {
+    match kind {
+        Kind::File => "a file",
+        Kind::Folder => "a folder",
+        Kind::Symlink => "a symlink",
+        _ => "no folder",
+    }
 }
 
 /// A snapshot's record, or why it cannot be used; none where there are no records of this name.
@@ -207,13 +271,23 @@ fn after_newest(state: &DestinationState) -> Option<RotationRecord> {
 }
 
 /// The trees in `partial` or `trash` with what they hold for themselves.
-fn leftovers(store: &Store, area: &str, context: Context<'_>) -> Result<Vec<Leftover>> {
-    let dir = match store.backup.folder(OsStr::new(area)) {
-        Ok(dir) => dir,
+fn leftovers(
+    store: &Store,
+    area: &str,
+    state: &mut DestinationState,
+    context: Context<'_>,
+) -> Result<Vec<Leftover>> {
+    let opened = store.backup.folder(OsStr::new(area));
+    let (names, dir) = match opened.and_then(|dir| Ok((dir.names()?, dir))) {
+        Ok(found) => found,
         Err(Errno::NOENT) => return Ok(Vec::new()),
-        Err(error) => return Err(store.io("open", area, error)),
+        Err(error) => {
+            let path = format!("{BACKUP}/{area}");
+            let found = in_the_way(&store.backup, area, &path, error);
+            state.in_the_way.push(found);
+            return Ok(Vec::new());
+        }
     };
-    let names = dir.names().map_err(|error| store.io("list", area, error))?;
     let mut leftovers = Vec::new();
     for name in names {
         if let Some(id) = name.to_str().and_then(|name| name.parse().ok()) {

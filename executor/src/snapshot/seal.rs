@@ -8,7 +8,6 @@ use std::ffi::OsStr;
 use chrono::Local;
 use rustix::io::Errno;
 use schema::{
-    Tier,
     plan::{SnapshotStep, SuspectWhen},
     record::{FORMAT_VERSION, ReadSpan, SnapshotRecord},
 };
@@ -141,7 +140,7 @@ pub(super) fn publish(store: &Store, step: &SnapshotStep, record: &SnapshotRecor
     let name = step.id.to_string();
     let name = OsStr::new(&name);
     let area = store.area(PARTIAL)?;
-    let tier_name = Tier::Daily.folder();
+    let tier_name = step.home.folder();
     let at = format!("{tier_name}/{}", step.id);
     let root_mode = store
         .root

@@ -2,7 +2,7 @@
 
 use schema::{journal::Outcome, plan::DestinationCheckStep};
 
-use crate::{error::Result, event::Context, run::Session};
+use crate::{destination, error::Result, event::Context, run::Session};
 
 /// Checks the destination, sets it up where it is new, takes its lock and remembers it.
 ///
@@ -17,10 +17,20 @@ pub fn run(
     if step.remember {
         session.state.remember_destination(&step.destination_id)?;
     }
-    let path = &session.store()?.path;
-    Ok(Outcome::success(if step.create {
+    let store = session.store()?;
+    let path = &store.path;
+    let message = if step.create {
         format!("set up {path}")
     } else {
         format!("{path} is there")
+    };
+    let changed = if step.create || step.read_only {
+        None
+    } else {
+        destination::look_again(store)
+    };
+    Ok(Outcome::success(match changed {
+        Some(changed) => format!("{message}: {changed}"),
+        None => message,
     }))
 }

@@ -56,18 +56,20 @@ impl Found {
 pub fn all(store: &Store, offset: FixedOffset) -> Result<Vec<Found>> {
     let mut all = Vec::new();
     for tier in Tier::ALL {
-        let Some(dir) = store.tier(tier)? else {
+        // What cannot be opened is told by the scan, and hides no other tier.
+        let Ok(Some(dir)) = store.tier(tier) else {
             continue;
         };
-        let names = dir
-            .names()
-            .map_err(|error| store.io("list", tier.folder(), error))?;
+        let Ok(names) = dir.names() else {
+            continue;
+        };
         for name in names {
             let Some(id) = name.to_str().and_then(|name| name.parse().ok()) else {
                 continue;
             };
             let folder = dir.stat(&name).is_ok_and(|stat| stat.kind == Kind::Folder);
-            if folder && store.records(id)?.is_some() {
+            let again = all.iter().any(|one: &Found| one.id == id);
+            if folder && !again && !matches!(store.records(id), Ok(None)) {
                 all.push(Found {
                     id,
                     home: tier,

@@ -14,6 +14,7 @@ pub const DESTINATION_TOO_NEW: &str = "destination-too-new";
 pub const DESTINATION_OF_ANOTHER_HOST: &str = "destination-of-another-host";
 pub const DESTINATION_UNKNOWN: &str = "destination-unknown";
 pub const WRONG_FILE_SYSTEM: &str = "wrong-file-system";
+pub const NO_TIER: &str = "no-tier";
 pub const NO_HARD_LINKS: &str = "no-hard-links";
 pub const INSUFFICIENT_SPACE: &str = "insufficient-space";
 pub const INSUFFICIENT_INODES: &str = "insufficient-inodes";

@@ -3,14 +3,14 @@
 //! All faults at once, so that a person mends them in one go. Room is not judged here.
 
 use schema::{
-    Config, Finding, Severity,
+    Config, Finding, Severity, Tier,
     config::IfAbsent,
     inventory::DestinationState,
     record::{DestinationRecord, FORMAT_VERSION},
 };
 
 use super::{code, first_few, refusal};
-use crate::steps::facts::Facts;
+use crate::steps::facts::{self, Facts};
 
 /// That the destination is not there; a refusal, or a deferral where `local.ifAbsent` says so.
 #[must_use]
@@ -82,6 +82,25 @@ pub(crate) fn check(
         );
     }
     identity(facts, destination, findings);
+    if Tier::ALL
+        .iter()
+        .all(|tier| facts::in_the_way(destination, tier.folder()))
+    {
+        let names = Tier::ALL.map(Tier::folder).join(", ");
+        findings.push(
+            refusal(
+                code::NO_TIER,
+                format!(
+                    "none of {names} in {path}/{} is a folder that can be used",
+                    facts.host
+                ),
+            )
+            .hint(format!(
+                "look at them, then move them away: mv {path}/{0}/daily {path}/{0}/daily.saved",
+                facts.host
+            )),
+        );
+    }
     links(facts, destination, findings);
     let newer = destination
         .snapshots

@@ -42,7 +42,7 @@ pub(crate) fn of_destination(
     }
     findings.extend(suspect(destination));
     findings.extend(damaged(destination));
-    findings.extend(records::damaged(destination));
+    findings.extend(records::damaged(destination, facts.host));
     findings.extend(records::of_state(facts.inventory));
     if let Some(can) = facts.capabilities() {
         capabilities(facts, destination, can, findings);

@@ -2,16 +2,19 @@
 //!
 //! No snapshot is lost with its record: it stays, nothing is linked to it, and the rest goes on.
 
-use schema::{Finding, Inventory, inventory::DestinationState};
+use schema::{Config, Finding, Inventory, Severity, inventory::DestinationState};
 
 use super::{code, note};
 
 /// Everything that is damaged and worked around, on the destination and in the state directory.
 #[must_use]
-pub fn damage(inventory: &Inventory) -> Vec<Finding> {
+pub fn damage(config: &Config, inventory: &Inventory) -> Vec<Finding> {
     let mut findings = of_state(inventory);
     if let Some(destination) = &inventory.destination {
-        findings.extend(damaged(destination));
+        findings.extend(damaged(
+            destination,
+            config.hostname.as_deref().unwrap_or(&inventory.host),
+        ));
     }
     findings
 }
@@ -30,7 +33,7 @@ pub(crate) fn of_state(inventory: &Inventory) -> Vec<Finding> {
 }
 
 /// One finding for each damaged record.
-pub(crate) fn damaged(destination: &DestinationState) -> Vec<Finding> {
+pub(crate) fn damaged(destination: &DestinationState, host: &str) -> Vec<Finding> {
     let path = &destination.mount_point;
     let mut findings = Vec::new();
     for one in &destination.unmanaged {
@@ -88,6 +91,27 @@ pub(crate) fn damaged(destination: &DestinationState) -> Vec<Finding> {
                 "check the drive; `backup pin {id}` or `backup unpin {id}` writes it anew"
             )),
         );
+    }
+    for one in &destination.in_the_way {
+        let (at, what) = (&one.path, &one.what);
+        let own = at.starts_with(".backup/");
+        let becomes = match own {
+            true => "the next run renames it and makes a folder",
+            false => "it is left alone, and what belongs there stands elsewhere",
+        };
+        let finding = Finding::new(
+            if own {
+                Severity::Note
+            } else {
+                Severity::Warning
+            },
+            code::IN_THE_WAY,
+            format!("{path}/{host}/{at} is {what} and not what belongs there: {becomes}"),
+        );
+        findings.push(finding.hint(format!(
+            "look at it, then move it away: mv {path}/{host}/{at} {path}/{host}/{}.saved",
+            at.replace('/', "-")
+        )));
     }
     if let Some(fault) = &destination.rotation_fault {
         findings.push(

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, FixedOffset, NaiveDate, Utc};
 use schema::{
-    Config, Inventory, SnapshotId, clock,
+    Config, Inventory, SnapshotId, Tier, clock,
     config::AbsolutePath,
     inventory::{DestinationState, Leftover, Presence, SnapshotState, SourceState},
     plan::{Basis, LastGood, Part},
@@ -117,6 +117,22 @@ impl<'a> Facts<'a> {
         self.newest
             .filter(|_| self.capabilities().is_none_or(|can| can.hard_links))
     }
+}
+
+impl Facts<'_> {
+    /// The tier that a new snapshot is published to: the shortest-lived one that is a folder.
+    pub(crate) fn home(&self) -> Tier {
+        let free = |tier: &Tier| {
+            let stands = |found: &DestinationState| in_the_way(found, tier.folder());
+            !self.destination.is_some_and(stands)
+        };
+        Tier::ALL.into_iter().find(free).unwrap_or(Tier::Daily)
+    }
+}
+
+/// Whether something else stands at this path below the host's folder.
+pub(crate) fn in_the_way(destination: &DestinationState, path: &str) -> bool {
+    destination.in_the_way.iter().any(|one| one.path == path)
 }
 
 impl<'a> Partials<'a> {
@@ -239,6 +255,12 @@ fn sources<'a>(
         .filter_map(|path| inventory.sources.iter().find(|state| state.path == *path))
 }
 
+/// Names in the tiers that are neither folders nor links.
+fn in_tiers(destination: &DestinationState) -> impl Iterator<Item = String> {
+    let paths = destination.in_the_way.iter();
+    paths.filter_map(|one| Some(one.path.split_once('/')?.1.to_owned()))
+}
+
 /// Every name that stands anywhere in the destination.
 pub(crate) fn taken_names(destination: &DestinationState) -> BTreeSet<String> {
     let leftovers = destination.partial.iter().chain(&destination.trash);
@@ -250,6 +272,7 @@ pub(crate) fn taken_names(destination: &DestinationState) -> BTreeSet<String> {
         .chain(leftovers.map(|left| left.id))
         .map(|id| id.to_string())
         .chain(destination.unmanaged.iter().map(|one| one.name.clone()))
+        .chain(in_tiers(destination))
         .collect()
 }
 

@@ -11,6 +11,7 @@ use schema::{
     plan::{Link, Move, Unlink},
 };
 
+use super::facts::in_the_way;
 use crate::retention::Decision;
 
 /// What the destination holds before the rotation, and what of it stays in any case.
@@ -76,9 +77,13 @@ pub(super) fn difference(found: &Found<'_>, decision: &Decision) -> Difference {
     }
 }
 
-/// Whether something that this program did not make has this name.
+/// Whether something that this program did not make has this name, or that of the tier.
 fn occupied(found: &Found<'_>, tier: Tier, id: SnapshotId) -> bool {
     let name = id.to_string();
+    let destination = found.destination;
+    if in_the_way(destination, tier.folder()) || in_the_way(destination, &format!("{tier}/{id}")) {
+        return true;
+    }
     let mut unmanaged = found.destination.unmanaged.iter();
     unmanaged.any(|one| one.tier == tier && one.name == name)
 }

@@ -81,7 +81,7 @@ fn rotation(facts: &Facts<'_>, destination: &DestinationState, complete: bool) -
     let homes = homes.map(|snapshot| (snapshot.record.id, snapshot.home));
     let found = Found {
         destination,
-        homes: homes.chain([(facts.id, Tier::Daily)]).collect(),
+        homes: homes.chain([(facts.id, facts.home())]).collect(),
         withheld: withheld.iter().map(|one| one.id).collect(),
         symlinks: facts.symlinks(),
     };
@@ -92,7 +92,7 @@ fn rotation(facts: &Facts<'_>, destination: &DestinationState, complete: bool) -
         moves: difference.moves,
         links: difference.links,
         latest: newest_good
-            .filter(|_| found.symlinks)
+            .filter(|_| found.symlinks && !facts::in_the_way(destination, "latest"))
             .and_then(|id| Some(format!("{}/{id}", difference.homes.get(&id)?))),
         deletions,
         withheld,

@@ -39,6 +39,7 @@ pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
                 home: basis.home,
             }),
             never_link: never_link(facts),
+            home: facts.home(),
             continue_from: facts.partials.continued.map(|left| left.id),
             sources: facts
                 .sources()

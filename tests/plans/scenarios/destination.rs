@@ -1,7 +1,8 @@
 //! Facts about the destination: whether it is there, whether it is the right one, what it can do.
 
 use schema::{
-    inventory::{NotHeld, Renamed},
+    Tier,
+    inventory::{InTheWay, NotHeld, Renamed},
     record::Capabilities,
     verify::{DamagedFile, StoredName},
 };
@@ -85,6 +86,37 @@ pub(crate) fn all() -> Vec<Scenario> {
             new().destination(|found| {
                 found.record = None;
                 found.record_fault = Some("expected value at line 1 column 1".to_owned());
+            }),
+        ),
+        (
+            "a-tier-that-is-a-file-is-left-alone-and-done-without",
+            World::nightly("2025-01-01", 15).destination(|found| {
+                found.in_the_way = ["daily", "weekly"]
+                    .map(|tier| InTheWay {
+                        path: tier.to_owned(),
+                        what: "a file".to_owned(),
+                    })
+                    .into();
+                found.snapshots.retain(|one| one.home == Tier::Monthly);
+                found.links.clear();
+            }),
+        ),
+        (
+            "without-any-tier-that-is-a-folder-nothing-runs",
+            new().destination(|found| {
+                found.in_the_way = Tier::ALL
+                    .map(|tier| InTheWay {
+                        path: tier.folder().to_owned(),
+                        what: "a symlink to /elsewhere".to_owned(),
+                    })
+                    .into();
+            }),
+        ),
+        (
+            "a-damaged-manifest-costs-its-snapshot-as-a-basis",
+            World::nightly("2025-01-13", 3).destination(|found| {
+                let newest = found.snapshots.last_mut().unwrap();
+                newest.manifest_fault = Some("manifest.mtree.zst is empty".to_owned());
             }),
         ),
         (
