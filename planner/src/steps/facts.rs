@@ -120,13 +120,15 @@ impl<'a> Facts<'a> {
 }
 
 impl Facts<'_> {
-    /// The tier that a new snapshot is published to: the shortest-lived one that is a folder.
+    /// The tier that a new snapshot is published to: `daily`, else the shortest-lived one that is a
+    /// folder.
     pub(crate) fn home(&self) -> Tier {
         let free = |tier: &Tier| {
             let stands = |found: &DestinationState| in_the_way(found, tier.folder());
             !self.destination.is_some_and(stands)
         };
-        Tier::ALL.into_iter().find(free).unwrap_or(Tier::Daily)
+        let mut tiers = [Tier::Daily].into_iter().chain(Tier::ALL);
+        tiers.find(free).unwrap_or(Tier::Daily)
     }
 }
 

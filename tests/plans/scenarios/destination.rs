@@ -113,13 +113,6 @@ pub(crate) fn all() -> Vec<Scenario> {
             }),
         ),
         (
-            "a-damaged-manifest-costs-its-snapshot-as-a-basis",
-            World::nightly("2025-01-13", 3).destination(|found| {
-                let newest = found.snapshots.last_mut().unwrap();
-                newest.manifest_fault = Some("manifest.mtree.zst is empty".to_owned());
-            }),
-        ),
-        (
             "a-disk-that-this-machine-does-not-know-is-refused",
             new().destination(|found| {
                 found.record.as_mut().unwrap().id = "0b0b0b0b-0000-8000-8000-000000000001".into();
