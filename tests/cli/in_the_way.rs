@@ -16,7 +16,8 @@ const FIFTH: &str = "2025-03-09T02:00:00+01:00";
 
 /// Where the snapshot of a night stands, as a folder.
 fn home(lab: &Lab, night: &str) -> Option<PathBuf> {
-    ["daily", "weekly", "monthly"].iter().find_map(|tier| {
+    let tiers = ["hourly", "daily", "weekly", "monthly", "yearly"];
+    tiers.iter().find_map(|tier| {
         let at = lab.stored(&format!("{tier}/{}", id_of(night)));
         at.symlink_metadata()
             .is_ok_and(|of| of.is_dir())
