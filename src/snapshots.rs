@@ -126,8 +126,7 @@ pub(crate) fn passed_over(
     let (tier, id) = (newest.tier, &newest.name);
     Some(format!(
         "warning: {tier}/{id} is newer, and its record is damaged ({}): {}/{} is used instead\n\
-         hint: `backup verify {id} --repair` makes its record anew; {tier}/{id} names it all the \
-         same",
+         hint: {tier}/{id} names it all the same; `backup health` says how it gets a new record",
         newest.record_fault.as_deref().unwrap_or_default(),
         named.home,
         named.folder

@@ -155,8 +155,7 @@ pub struct SnapshotState {
     /// Why that cannot be read; it is then taken to be pinned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub marks_fault: Option<String>,
-    /// Why its manifest cannot be used; nothing is linked to it then, until
-    /// `backup verify ID --repair` has made the manifest anew.
+    /// Why its manifest cannot be used; nothing is linked to it then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest_fault: Option<String>,
     /// How many of its entries are known to be damaged, as far as they were compared.

@@ -153,7 +153,5 @@ fn check_manifest(store: &Store, record: &SnapshotRecord, stop: &Stop) -> Result
     Err(Error::failed(format!(
         "the manifest of snapshot {id} is missing or damaged: {fault}"
     ))
-    .hint(format!(
-        "`backup verify {id} --repair` makes it anew; the next snapshot can be uploaded"
-    )))
+    .hint("look at it with `backup health`; the next snapshot can be uploaded"))
 }

@@ -71,7 +71,8 @@ pub(crate) fn damaged(destination: &DestinationState, host: &str) -> Vec<Finding
                 ),
             )
             .hint(format!(
-                "`backup verify {id} --repair` makes it anew from the files; check the drive"
+                "check the drive; to have it made anew from the files, move .backup/snapshots/{id} \
+                 aside, then run `backup adopt`"
             )),
         );
     }
