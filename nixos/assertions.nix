@@ -89,6 +89,17 @@ in
           "nothing in fileSystems mounts ${local.mountPoint}, so backups are refused until somebody mounts it"
           ''declare it, with options = [ "nofail" ] if it is not always there; or set local.requireMount to false to back up into a plain folder''
       ++
+        warn
+          (
+            cloud.enable
+            && cloud.provider == "proton-drive"
+            && cloud.configFile == null
+            && !cfg.protonDrive.enable
+          )
+          "cloud.configFile"
+          "null, and protonDrive.enable is false: nothing gives the copies in the cloud their credentials"
+          ''set protonDrive.enable to true, or write the configuration with `rclone --config /etc/rclone-proton.conf config` and set cloud.configFile = "/etc/rclone-proton.conf"''
+      ++
         warn (local.enable && mount.stopsBoot) "local.mountPoint"
           "fileSystems.\"${local.mountPoint}\" has not the option nofail, so the machine does not boot without that disk"
           ''add options = [ "nofail" ] to it''

@@ -154,7 +154,7 @@ healthcheck takes the test for a sign of life."
     /// Make snapshots of what another tool backed up, without copying it
     Adopt(Adopt),
     /// Add the mounted drive to the ones this machine backs up to
-    Init,
+    Init(Init),
     /// Show the retention policy over time
     Simulate(Simulate),
     /// Print a script that completes command lines in a shell
@@ -505,6 +505,13 @@ fn part(text: &str) -> Result<(u32, u32), String> {
         return Err(fault());
     }
     Ok((part, of))
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Go on with what a machine of this host name left that is not there any more
+    #[arg(long)]
+    pub(crate) take_over: bool,
 }
 
 #[derive(Debug, Args)]

@@ -126,7 +126,7 @@ fn run(verb: &Verb, settings: &Settings, out: &Out) -> anyhow::Result<u8> {
         Verb::Unpin(one) => commands::mark::unpin(one, settings, out),
         Verb::Accept(one) => commands::mark::accept(one, settings, out),
         Verb::Adopt(arguments) => commands::adopt::run(arguments, settings, out),
-        Verb::Init => commands::init::run(settings, out),
+        Verb::Init(arguments) => commands::init::run(arguments, settings, out),
         Verb::Simulate(arguments) => commands::simulate::run(arguments, settings, out),
         Verb::Settle => commands::settle::run(settings, out),
         Verb::SystemdUnits(arguments) => commands::units::run(arguments, settings, out),

@@ -2,8 +2,10 @@
 
 use anyhow::Result;
 use chrono::Local;
+use executor::{cloud::owner, state_dir::StateDir};
 
 use crate::{
+    cli::Init,
     commands::{apply::Worker, list::present, mark},
     exit,
     out::Out,
@@ -12,8 +14,18 @@ use crate::{
 };
 
 /// Sets the mounted drive up if it is new, and remembers it.
-pub(crate) fn run(settings: &Settings, out: &Out) -> Result<u8> {
+pub(crate) fn run(arguments: &Init, settings: &Settings, out: &Out) -> Result<u8> {
     let config = settings.config(out)?;
+    if arguments.take_over && config.cloud.enable {
+        let remote = planner::cloud_remote(&config.cloud, &take::host_folder(&config));
+        owner::take_over(&StateDir::open_or_new(&settings.state_dir)?, &remote)?;
+        out.say(&format!(
+            "the next copy to {remote} makes what is there this machine's"
+        ));
+        if !config.local.enable {
+            return Ok(exit::DONE);
+        }
+    }
     let now = Local::now().fixed_offset();
     let destination = present(settings, &config)?;
     let worker = Worker::new(settings, out, &config, now);

@@ -8,7 +8,7 @@ const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
 
 /// A lab whose configuration copies to the remote `proton`, which is the folder `far`.
-fn lab(test: &str) -> Option<(Lab, PathBuf)> {
+pub(crate) fn lab(test: &str) -> Option<(Lab, PathBuf)> {
     let rclone = Command::new("rclone").arg("version").output();
     if !rclone.is_ok_and(|output| output.status.success()) {
         skipped(&format!("{test} because rclone is not installed"));
@@ -28,7 +28,7 @@ fn lab(test: &str) -> Option<(Lab, PathBuf)> {
     Some((lab, current))
 }
 
-fn remote(lab: &Lab, config: &str) {
+pub(crate) fn remote(lab: &Lab, config: &str) {
     let file = lab.path("rclone.conf");
     fs::write(&file, config).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();

@@ -3,6 +3,8 @@
 
 mod adopt;
 mod cloud;
+mod cloud_away;
+mod cloud_changes;
 mod cloud_live;
 mod cloud_patterns;
 mod damage;

@@ -57,6 +57,10 @@ pub(crate) fn all() -> Vec<Scenario> {
             unmounted().set("local.ifAbsent", json!("defer")),
         ),
         (
+            "without-the-disk-the-cloud-gets-the-live-sources",
+            unmounted().set("cloud", json!({"enable": true})),
+        ),
+        (
             "a-plain-folder-serves-where-no-mount-is-required",
             unmounted().set("local.requireMount", json!(false)),
         ),

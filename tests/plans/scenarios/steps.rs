@@ -110,6 +110,21 @@ pub(crate) fn all() -> Vec<Scenario> {
             world.inventory.cloud = serde_json::from_value(state).unwrap();
             world
         }),
+        (
+            "what-the-cloud-holds-back-is-told-and-no-history-goes",
+            remembered(
+                json!({"withheld": {"files": 8, "because": "8 of 100 would go"}}),
+                "2025-06-20",
+            ),
+        ),
+        (
+            "history-in-the-cloud-goes-when-three-days-agree",
+            remembered(json!({}), "2025-06-20"),
+        ),
+        (
+            "one-clock-that-jumped-lets-no-history-go",
+            remembered(json!({}), "2025-01-16"),
+        ),
         ("the-cloud-alone-needs-its-sources", {
             let mut world = new()
                 .set("local.enable", json!(false))
@@ -129,6 +144,45 @@ pub(crate) fn all() -> Vec<Scenario> {
             new().set("local.mountPoint", json!("/mnt/other")),
         ),
     ]
+}
+
+/// A run in a summer, whose last copies were made on two days before; with what the last one's record
+/// says besides.
+fn remembered(record: Value, last_run: &str) -> World {
+    let mut world = World::new("2025-06-21T02:00:00+02:00")
+        .set("local.enable", json!(false))
+        .set("cloud", json!({"enable": true, "syncMode": "sync"}));
+    world.inventory.destination = None;
+    let seen =
+        ["2025-01-14", "2025-01-15", "2025-01-16"].map(|day| format!("{day}T03:00:00+01:00"));
+    let mut last = json!({
+        "format_version": 1,
+        "id": "2025-01-16_02-00-00",
+        "attempt": 3,
+        "uploaded_at": "2025-01-16T03:00:00+01:00",
+        "files": 800,
+        "bytes": 20_000_000_000_u64,
+        "manifest_digest": schema::Digest([0; 32]),
+        "made_by": "backup 0.1.0",
+        "not_uploaded": [],
+    });
+    for (key, value) in record.as_object().unwrap() {
+        last[key] = value.clone();
+    }
+    let runs = match last_run {
+        "2025-06-20" => vec!["2025-06-19T03:00:00+02:00", "2025-06-20T03:00:00+02:00"],
+        _ => vec!["2025-01-15T03:00:00+01:00", "2025-01-16T03:00:00+01:00"],
+    };
+    let memory = json!({
+        "last": last,
+        "uploaded": ["2025-01-14_02-00-00", "2025-01-16_02-00-00"],
+        "history": [{"id": "2025-01-14_02-00-00", "since": seen[0], "seen": seen}],
+        "runs": runs,
+    });
+    let state = json!({"rclone": {"version": "1.75.2", "fault": null}, "memory": memory,
+        "pending": {"upload_files": 0, "upload_bytes": 0, "replaced_files": 0, "gone_files": 0}});
+    world.inventory.cloud = serde_json::from_value(state).unwrap();
+    world
 }
 
 fn on_battery(mut world: World) -> World {
