@@ -206,7 +206,11 @@ fn look<'a>(
             unusable(destination, id, because);
             continue;
         }
-        let open = basis.map(|(store, id)| move || store.manifest(id));
+        let also = planner::also_link(destination, now);
+        let open = basis.map(|(store, id)| {
+            let also = also.clone();
+            move || store.manifests(id, &also)
+        });
         let open = open
             .as_ref()
             .map(|open| open as &dyn Fn() -> executor::Result<Reader>);

@@ -7,6 +7,7 @@ use std::{ffi::OsStr, fs::File};
 use rustix::io::Errno;
 use schema::{
     Digest, SnapshotId, Tier,
+    plan::Basis,
     record::{DestinationRecord, RotationRecord, SnapshotMarks, SnapshotRecord},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -237,6 +238,23 @@ impl Store {
     pub fn manifest(&self, id: SnapshotId) -> Result<Reader> {
         let file = self.manifest_file(id)?;
         Reader::new(file).map_err(|error| self.io("read", &manifest_path(id), error))
+    }
+
+    /// Opens the manifest of a snapshot's basis, read together with those of others that files are
+    /// linked to. Of these, what cannot be opened is done without.
+    ///
+    /// # Errors
+    /// As [`Self::manifest`], for the basis.
+    pub fn manifests(&self, basis: SnapshotId, also: &[Basis]) -> Result<Reader> {
+        let others = also.iter().filter_map(|other| self.manifest(other.id).ok());
+        // Entries are told apart by their place in the list, so either all are read or none.
+        let others: Vec<Reader> = others.collect();
+        let basis = self.manifest(basis)?;
+        Ok(if others.len() == also.len() {
+            basis.with(others)
+        } else {
+            basis
+        })
     }
 
     /// Opens a snapshot's manifest to be read as text.

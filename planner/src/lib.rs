@@ -26,7 +26,7 @@ pub mod units;
 pub use adopt::{adopt, begins_at_root};
 pub use findings::{cloud::standing as cloud_standing, destination::absence, records::damage};
 pub use overview::{Standing, overview};
-pub use pipeline::{Options, basis, plan, reference};
+pub use pipeline::{Options, accepted_with, also_link, basis, plan, reference};
 pub use schema::clock::{self, FUTURE_TOLERANCE};
 pub use small::{small, small_all};
 pub use stale::stale;

@@ -136,6 +136,27 @@ pub fn basis<Z: TimeZone>(destination: &DestinationState, now: DateTime<Z>) -> O
     facts::basis(destination, now.with_timezone(&Utc))
 }
 
+/// The suspect snapshots that are accepted together with one: those of the same event that nobody has
+/// accepted yet, that one last.
+#[must_use]
+pub fn accepted_with(destination: &DestinationState, id: SnapshotId) -> Vec<SnapshotId> {
+    let mut all = destination.snapshots.iter();
+    let event = all
+        .find(|one| one.record.id == id)
+        .map(facts::suspect_since);
+    let all = destination.snapshots.iter();
+    let like = all.filter(|one| facts::candidate(one).suspect && one.record.id != id);
+    let like = like.filter(|one| Some(facts::suspect_since(one)) == event);
+    like.map(|one| one.record.id).chain([id]).collect()
+}
+
+/// Older snapshots that a new one would be linked to as well, because they have what the basis lacks.
+#[must_use]
+pub fn also_link<Z: TimeZone>(destination: &DestinationState, now: DateTime<Z>) -> Vec<Basis> {
+    let also = facts::also_link(destination, now.with_timezone(&Utc));
+    also.into_iter().map(facts::as_basis).collect()
+}
+
 /// The snapshot that a new one would be judged by: the newest that counts, complete or with errors.
 #[must_use]
 pub fn reference<Z: TimeZone>(

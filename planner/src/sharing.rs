@@ -20,6 +20,9 @@
 //! grows with the set of deletions, so the share of each deletion is a difference that is not
 //! negative.
 //!
+//! A snapshot that was also linked to others than its basis holds more than a part of what that one
+//! holds. It is the root of a tree of its own, and what it shares is counted as if it did not.
+//!
 //! The basis of an older snapshot is often deleted itself, and its record with it. A new snapshot
 //! is always linked to the one made before it, whatever its state. Hence each is an ancestor of all
 //! that were made later. (Of those whose records have no sequence, only one that was complete and not
@@ -39,6 +42,9 @@ pub(crate) struct Holding {
     pub(crate) basis: Option<SnapshotId>,
     /// The next one was linked to it.
     pub(crate) becomes_basis: bool,
+    /// The last one of its line that was linked to others than its basis as well: it descends from
+    /// none that was made before that.
+    pub(crate) line_from: Option<SnapshotId>,
     /// Bytes on disk by the snapshot that stored them first.
     pub(crate) stored_by: BTreeMap<SnapshotId, u64>,
 }
@@ -50,6 +56,7 @@ impl Holding {
             id: record.id,
             basis: record.basis,
             becomes_basis: record.sequence > 0 || (record.complete && record.suspect.is_empty()),
+            line_from: record.line_from,
             stored_by: record.stored_by.clone(),
         }
     }
@@ -166,7 +173,10 @@ fn parent(held: &[Holding], at: usize) -> Option<usize> {
             .iter()
             .rposition(|other| other.becomes_basis && other.id < basis),
     };
-    found.filter(|found| may_descend(one, &earlier[*found]))
+    let in_line = |found: &usize| one.line_from.is_none_or(|from| earlier[*found].id >= from);
+    found
+        .filter(in_line)
+        .filter(|found| may_descend(one, &earlier[*found]))
 }
 
 /// Whether the numbers allow that `one` holds only parts of what `ancestor` holds.
@@ -219,6 +229,7 @@ mod tests {
         basis: Option<SnapshotId>,
         good: bool,
         accepted: bool,
+        line_from: Option<SnapshotId>,
         /// Inode number to origin and size.
         inodes: BTreeMap<usize, (SnapshotId, u64)>,
     }
@@ -232,7 +243,9 @@ mod tests {
             Holding {
                 id: self.id,
                 basis: self.basis,
-                becomes_basis: self.good,
+                // Records of the newer planner have a sequence.
+                becomes_basis: self.good || self.id >= id(4),
+                line_from: self.line_from,
                 stored_by,
             }
         }
@@ -249,15 +262,21 @@ mod tests {
         SnapshotId::from_local(start + TimeDelta::days(i64::try_from(at).unwrap()))
     }
 
-    /// Makes snapshots as the planner does: each linked to the newest one that counts.
+    /// Makes snapshots as the planner does: each linked to the one before it, and where they may
+    /// branch, some to the last good one as well, because the one before lacks what that has. The
+    /// first few were made by an older planner, which linked to the newest that counts.
     fn history(runs: &[Run], branches: bool) -> Vec<Model> {
         let mut next_inode = 0;
         let mut held: Vec<Model> = Vec::new();
         for (at, (dropped, added, kind, accept, delete)) in runs.iter().enumerate() {
+            let older = at < 4;
             let counts = |one: &Model| one.good || one.accepted;
-            let basis = held.iter().rev().find(|one| counts(one));
+            let good = held.iter().rev().find(|one| counts(one));
+            let basis = if older { good } else { held.last() };
+            let also = good.filter(|_| branches && !older && *kind % 4 == 0);
             let kept = basis.iter().flat_map(|basis| &basis.inodes);
             let mut inodes: BTreeMap<_, _> = kept
+                .chain(also.iter().flat_map(|also| &also.inodes))
                 .filter(|(inode, _)| dropped >> (*inode % 16) & 1 == 0)
                 .map(|(inode, value)| (*inode, *value))
                 .collect();
@@ -265,6 +284,10 @@ mod tests {
                 inodes.insert(next_inode, (id(at), *size));
                 next_inode += 1;
             }
+            let line_from = match also {
+                Some(_) => Some(id(at)),
+                None => basis.and_then(|basis| basis.line_from),
+            };
             let basis = basis.map(|basis| basis.id);
             if branches && *accept {
                 held.iter_mut().for_each(|one| one.accepted = true);
@@ -274,6 +297,7 @@ mod tests {
                 basis,
                 good: !branches || *kind % 3 > 0,
                 accepted: false,
+                line_from,
                 inodes,
             });
             let newest = held.iter().rposition(|one| one.good || one.accepted);
@@ -369,6 +393,7 @@ mod tests {
             id: id(at),
             basis: None,
             becomes_basis: true,
+            line_from: None,
             stored_by: BTreeMap::from([(id(at), 100)]),
         };
         let held = [copy(0), copy(1), copy(2)];
@@ -381,6 +406,7 @@ mod tests {
             id: id(at),
             basis,
             becomes_basis: true,
+            line_from: None,
             stored_by: stored.iter().map(|(at, bytes)| (id(*at), *bytes)).collect(),
         };
         let held = [

@@ -289,6 +289,10 @@ pub struct SnapshotStep {
     pub rsync: Option<RsyncPlan>,
     /// The snapshot that unchanged files are linked to.
     pub basis: Option<Basis>,
+    /// Older ones that unchanged files are linked to which the basis does not have: it lacks a source
+    /// or a folder that could not be read then, or is suspect. Newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also_link: Vec<Basis>,
     /// Stored inodes that are known to be damaged, sorted: nothing is linked to them again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub never_link: Vec<u64>,
@@ -363,11 +367,32 @@ pub struct Expected {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SuspectWhen {
+    /// The snapshot that the new one is judged by; the basis where none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<SnapshotId>,
+    /// Fewer entries than this: half of the reference's, less what is not backed up any more.
+    pub entries_below: Option<u64>,
+    /// Fewer regular files as the reference has them than this: half of the reference's, less what is
+    /// not backed up any more.
+    pub unchanged_files_below: Option<u64>,
+    /// Sources that had files in the reference and must not be empty or missing.
+    pub had_files: Vec<AbsolutePath>,
+    /// What the basis is taken for, where nobody has accepted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub like: Option<LikeBefore>,
+}
+
+/// When a suspect snapshot is suspect for the same event as its basis: these limits are not passed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LikeBefore {
+    /// The first snapshot of the event, which is the one to be accepted.
+    pub since: SnapshotId,
     /// Fewer entries than this: half of the basis'.
     pub entries_below: Option<u64>,
     /// Fewer regular files as the basis has them than this: half of the basis'.
     pub unchanged_files_below: Option<u64>,
-    /// Sources that had files in the basis and must not be empty or missing.
+    /// Sources that had files in the basis.
     pub had_files: Vec<AbsolutePath>,
 }
 

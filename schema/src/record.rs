@@ -59,8 +59,16 @@ pub struct SnapshotRecord {
     pub complete: bool,
     /// Why it is suspect; empty for a good snapshot.
     pub suspect: Vec<String>,
+    /// The first of the suspect snapshots in a row that are like this one, which may be itself:
+    /// accepting one of them accepts all. None for a good snapshot and in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspect_since: Option<SnapshotId>,
     /// The snapshot it was hard-linked to.
     pub basis: Option<SnapshotId>,
+    /// The last snapshot among it, its basis, the basis' basis and so on that was linked to others
+    /// than its basis as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line_from: Option<SnapshotId>,
     /// Which engine made it.
     pub engine: Engine,
     /// The program that made it, with its version.
@@ -123,6 +131,9 @@ pub struct SourceRecord {
     pub mounted: bool,
     /// Entries of it in the snapshot, itself included.
     pub entries: u64,
+    /// Regular files of it in the snapshot; 0 in older records.
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
+    pub files: u64,
 }
 
 /// What a snapshot holds, counted while it was made.

@@ -4,6 +4,7 @@ use anyhow::Result;
 use chrono::Local;
 use schema::{
     SnapshotId,
+    inventory::DestinationState,
     plan::{Action, MarkStep},
 };
 
@@ -19,24 +20,33 @@ use crate::{
 
 /// Keeps a snapshot whatever the retention says.
 pub(crate) fn pin(one: &One, settings: &Settings, out: &Out) -> Result<u8> {
-    mark(one, settings, out, |id| MarkStep::Pin { id })
+    mark(one, settings, out, |_, id| vec![MarkStep::Pin { id }])
 }
 
 /// Leaves a snapshot to the retention again.
 pub(crate) fn unpin(one: &One, settings: &Settings, out: &Out) -> Result<u8> {
-    mark(one, settings, out, |id| MarkStep::Unpin { id })
+    mark(one, settings, out, |_, id| vec![MarkStep::Unpin { id }])
 }
 
-/// Says that a suspect snapshot is as it should be.
+/// Says that a suspect snapshot is as it should be, and with it all that are like it.
 pub(crate) fn accept(one: &One, settings: &Settings, out: &Out) -> Result<u8> {
-    mark(one, settings, out, |id| MarkStep::Accept { id })
+    mark(one, settings, out, |destination, id| {
+        // `latest` is never a suspect one; here it is the last one that was made.
+        let newest = destination.snapshots.last();
+        let newest = newest.filter(|newest| {
+            one.snapshot == "latest" && !newest.record.suspect.is_empty() && !newest.marks.accepted
+        });
+        let id = newest.map_or(id, |newest| newest.record.id);
+        let all = planner::accepted_with(destination, id).into_iter();
+        all.map(|id| MarkStep::Accept { id }).collect()
+    })
 }
 
 fn mark(
     one: &One,
     settings: &Settings,
     out: &Out,
-    step: impl FnOnce(SnapshotId) -> MarkStep,
+    steps: impl FnOnce(&DestinationState, SnapshotId) -> Vec<MarkStep>,
 ) -> Result<u8> {
     let config = settings.config(out)?;
     let now = Local::now().fixed_offset();
@@ -62,8 +72,10 @@ fn mark(
     };
     let worker = Worker::new(settings, out, &config, now);
     let report = worker.with(|context| {
+        let steps = steps(&destination, id);
         let inventory = take::inventory_of(settings, now, Some(destination))?;
-        let plan = planner::small(&config, &inventory, Some(Action::Mark(step(id))));
+        let actions = steps.into_iter().map(Action::Mark).collect();
+        let plan = planner::small_all(&config, &inventory, actions);
         worker.small(&plan, &inventory, context)
     })?;
     show(&report, settings, out);

@@ -296,7 +296,9 @@ impl World {
                             read: None,
                             complete: true,
                             suspect: vec![],
+                            suspect_since: None,
                             basis: basis.map(|basis| basis.id),
+                            line_from: None,
                             engine: Engine::BuiltIn,
                             made_by: "backup 0.1.0".to_owned(),
                             sources: sources
@@ -306,6 +308,7 @@ impl World {
                                     present: source.presence == Presence::Present,
                                     mounted: source.mounted,
                                     entries: source.scan.entries,
+                                    files: 0,
                                 })
                                 .collect(),
                             exclude_patterns: step.exclude_patterns.clone(),

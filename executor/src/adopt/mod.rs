@@ -197,7 +197,9 @@ fn one(
         read: None,
         complete: totals.errors == 0,
         suspect: Vec::new(),
+        suspect_since: None,
         basis,
+        line_from: None,
         engine: Engine::Adopted,
         made_by: format!(
             "{} {}, adopted by backup {}",

@@ -61,6 +61,7 @@ pub(super) fn read(
         present: false,
         mounted: false,
         entries: 0,
+        files: 0,
     });
     let mut reading = Reading {
         tree,

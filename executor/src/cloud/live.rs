@@ -110,7 +110,9 @@ pub fn survey(
         read: None,
         complete: totals.errors == 0 && sources.iter().all(|source| source.present),
         suspect: Vec::new(),
+        suspect_since: None,
         basis: None,
+        line_from: None,
         engine: Engine::BuiltIn,
         made_by: concat!("backup ", env!("CARGO_PKG_VERSION")).to_owned(),
         sources,
@@ -164,6 +166,7 @@ impl Making<'_> {
             present: false,
             mounted: false,
             entries: 0,
+            files: 0,
         };
         let root = match resolve(path.as_path()) {
             Ok(root) => root,

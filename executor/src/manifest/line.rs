@@ -151,6 +151,7 @@ impl Entry {
             stored_as: None,
             immutable: false,
             append_only: false,
+            tree: 0,
         };
         let mut typed = false;
         for word in words {
@@ -367,6 +368,7 @@ mod tests {
             stored_as: Some("home~1 \n".into()),
             immutable: true,
             append_only: true,
+            tree: 0,
         };
         let link = Entry {
             kind: Kind::Symlink,

@@ -101,6 +101,8 @@ pub struct Entry {
     pub immutable: bool,
     /// The source could be appended to only.
     pub append_only: bool,
+    /// Which of several manifests that are read together it is of ([`Reader::with`]); not written.
+    pub tree: u8,
 }
 
 impl Entry {
@@ -136,6 +138,7 @@ impl Entry {
             stored_as: None,
             immutable: stat.immutable,
             append_only: stat.append_only,
+            tree: 0,
         }
     }
 

@@ -1,19 +1,25 @@
 //! Reading a manifest as a stream.
 
 use std::{
+    cmp::Ordering,
     fs::File,
     io::{self, BufRead as _, BufReader, Read as _},
+    iter::Peekable,
 };
 
 use zstd::Decoder;
 
 use super::{Entry, HEADER, LONGEST_LINE};
+use crate::sys::path_order;
 
 /// Reads entries in order.
 pub struct Reader {
     lines: BufReader<Decoder<'static, BufReader<File>>>,
     line: Vec<u8>,
     failed: bool,
+    /// Its next entry, where others are read with it.
+    own: Option<Entry>,
+    also: Vec<Peekable<Reader>>,
 }
 
 impl Reader {
@@ -27,12 +33,72 @@ impl Reader {
             lines,
             line: Vec::new(),
             failed: false,
+            own: None,
+            also: Vec::new(),
         };
         this.read_line()?;
         if this.line.trim_ascii_end() != HEADER.as_bytes() {
             return Err(not_known());
         }
         Ok(this)
+    }
+
+    /// Reads others together with it: of each path the entry of the first manifest that has it, marked
+    /// with which that is. Where another one cannot be read any further, it is done without.
+    #[must_use]
+    pub fn with(mut self, others: Vec<Self>) -> Self {
+        self.also = others.into_iter().map(Iterator::peekable).collect();
+        self
+    }
+
+    /// The next entry of all.
+    fn next_of_all(&mut self) -> Option<io::Result<Entry>> {
+        let own = match self.own.take().map(Ok).or_else(|| self.next_own()) {
+            Some(Err(error)) => return Some(Err(error)),
+            own => own.and_then(Result::ok),
+        };
+        let mut first: Option<(usize, Vec<u8>)> = None;
+        for (at, other) in self.also.iter_mut().enumerate() {
+            let Some(Ok(entry)) = other.peek() else {
+                continue;
+            };
+            let before = |path: &[u8]| path_order(&entry.path, path) == Ordering::Less;
+            let is_first = first.as_ref().is_none_or(|(_, path)| before(path));
+            if is_first && own.as_ref().is_none_or(|own| before(&own.path)) {
+                first = Some((at, entry.path.clone()));
+            }
+        }
+        let found = match first {
+            Some((at, _)) => {
+                self.own = own;
+                let mut entry = self.also[at].next()?.ok()?;
+                entry.tree = u8::try_from(at + 1).unwrap_or(u8::MAX);
+                entry
+            }
+            None => own?,
+        };
+        for other in &mut self.also {
+            other.next_if(|entry| entry.as_ref().is_ok_and(|entry| entry.path == found.path));
+        }
+        Some(Ok(found))
+    }
+
+    fn next_own(&mut self) -> Option<io::Result<Entry>> {
+        if self.failed {
+            return None;
+        }
+        match self.read_line() {
+            Ok(0) => None,
+            Ok(_) => Some(
+                Entry::from_line(self.line.strip_suffix(b"\n").unwrap_or(&self.line))
+                    .map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault)),
+            ),
+            Err(error) => {
+                // What follows within a line is no line.
+                self.failed = true;
+                Some(Err(error))
+            }
+        }
     }
 
     /// Reads a line with its newline; gives how long it is, 0 at the end.
@@ -54,21 +120,10 @@ impl Iterator for Reader {
     type Item = io::Result<Entry>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.failed {
-            return None;
+        if self.also.is_empty() {
+            return self.next_own();
         }
-        match self.read_line() {
-            Ok(0) => None,
-            Ok(_) => Some(
-                Entry::from_line(self.line.strip_suffix(b"\n").unwrap_or(&self.line))
-                    .map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault)),
-            ),
-            Err(error) => {
-                // What follows within a line is no line.
-                self.failed = true;
-                Some(Err(error))
-            }
-        }
+        self.next_of_all()
     }
 }
 
@@ -84,4 +139,53 @@ pub(super) fn not_known() -> io::Error {
         io::ErrorKind::InvalidData,
         "not a manifest of a version that this program knows",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Writer;
+    use super::*;
+
+    #[test]
+    fn of_manifests_that_are_read_together_the_first_one_that_has_a_path_counts() {
+        let temporary = tempfile::tempdir().unwrap();
+        let manifest = |number: usize, names: &[&str]| {
+            let path = temporary.path().join(number.to_string());
+            let mut writer = Writer::new(File::create(&path).unwrap()).unwrap();
+            for name in names {
+                let line = format!("./{name} type=file size={number}");
+                writer.write(&Entry::from_line(line).unwrap()).unwrap();
+            }
+            writer.finish().unwrap();
+            Reader::new(File::open(&path).unwrap()).unwrap()
+        };
+        let own = manifest(0, &["a", "c", "c/x", "f"]);
+        let others = vec![
+            manifest(1, &["b", "c", "c/y"]),
+            manifest(2, &["b", "e", "g"]),
+        ];
+        let all: Vec<_> = own
+            .with(others)
+            .map(|entry| entry.unwrap())
+            .map(|entry| {
+                (
+                    String::from_utf8(entry.path).unwrap(),
+                    entry.tree,
+                    entry.size,
+                )
+            })
+            .collect();
+        let expected = [
+            ("a", 0),
+            ("b", 1),
+            ("c", 0),
+            ("c/x", 0),
+            ("c/y", 1),
+            ("e", 2),
+            ("f", 0),
+            ("g", 2),
+        ];
+        let expected = expected.map(|(path, tree)| (path.to_owned(), tree, u64::from(tree)));
+        assert_eq!(all, expected);
+    }
 }

@@ -21,16 +21,17 @@ use rustix::io::Errno;
 use schema::{
     SnapshotId,
     journal::Problem,
-    plan::SnapshotStep,
+    plan::{Basis, SnapshotStep},
     record::{SnapshotTotals, SourceRecord},
 };
 
 use super::{
+    compared::Compared,
     copied_log::{self, CopiedLog},
     holds,
     job::{Done, End, Group, Job, Place, Tally},
     start::Started,
-    worker::Shop,
+    worker::{Reference, Shop},
 };
 use crate::{
     crew::{self, Foreman},
@@ -56,7 +57,13 @@ pub(super) struct Built {
     pub(super) manifest: Writer,
     pub(super) totals: SnapshotTotals,
     pub(super) stored_by: BTreeMap<SnapshotId, u64>,
+    /// Regular files whose content is as the basis has it.
     pub(super) unchanged_files: u64,
+    /// Regular files whose content is as the reference has it.
+    pub(super) files_as_before: u64,
+    pub(super) compared: Compared,
+    /// Something was linked to others than the basis.
+    pub(super) also_linked: bool,
     /// When the sources began to be read.
     pub(super) read_from: DateTime<FixedOffset>,
     pub(super) sources: Vec<SourceRecord>,
@@ -91,7 +98,8 @@ pub(super) fn build(
         sources,
         moves,
     } = survey;
-    let since = since(store, step)?;
+    let also = also(store, step)?;
+    let (reference, judged_by) = reference(store, step);
     let shop = Shop {
         store,
         step,
@@ -102,7 +110,10 @@ pub(super) fn build(
         basis,
         copied,
         moves,
-        since,
+        since: also.since,
+        also: also.trees,
+        also_linked: AtomicBool::new(false),
+        reference,
         read_from: nanos(read_from),
         given: Mutex::default(),
         shares_nothing: Mutex::default(),
@@ -113,7 +124,7 @@ pub(super) fn build(
         one_by_one: holds::syncs_one_by_one(&started.tree),
         unsynced: AtomicBool::new(false),
     };
-    let mut builder = Builder::new(&shop, started, sources, log, run_id)?;
+    let mut builder = Builder::new(&shop, started, sources, log, (&also.ids, judged_by), run_id)?;
     // Where two names may be one, the first of them must be there when the second is judged.
     let threads = if shop.capabilities.folds_names() {
         1
@@ -130,13 +141,51 @@ pub(super) fn build(
     builder.end(result, started, read_from)
 }
 
-/// When the basis' sources were read.
-fn since(store: &Store, step: &SnapshotStep) -> Result<Since> {
-    let Some(basis) = &step.basis else {
-        return Ok(Since::never());
+/// What is linked to besides the basis, and since when all of them are as they are.
+struct Also {
+    trees: Vec<Folder>,
+    ids: Vec<Basis>,
+    since: Vec<Since>,
+}
+
+/// Opens what is linked to besides the basis; what cannot be opened is done without.
+fn also(store: &Store, step: &SnapshotStep) -> Result<Also> {
+    let since_of = |id| -> Result<Since> {
+        let record = store.record(id)?;
+        Ok(record.as_ref().map_or_else(Since::never, Since::of))
     };
-    let record = store.record(basis.id)?;
-    Ok(record.as_ref().map_or_else(Since::never, Since::of))
+    let mut all = Also {
+        trees: Vec::new(),
+        ids: Vec::new(),
+        since: vec![match &step.basis {
+            Some(basis) => since_of(basis.id)?,
+            None => Since::never(),
+        }],
+    };
+    for other in &step.also_link {
+        if let (Ok(tree), Ok(since), Ok(_)) = (
+            store.snapshot(other.home, other.id),
+            since_of(other.id),
+            store.manifest(other.id),
+        ) {
+            all.trees.push(Folder::top(tree));
+            all.since.push(since);
+            all.ids.push(other.clone());
+        }
+    }
+    Ok(all)
+}
+
+/// What the new tree is judged by, with its manifest where that is not the basis'.
+fn reference(store: &Store, step: &SnapshotStep) -> (Reference, Option<Cursor>) {
+    let basis = step.basis.as_ref().map(|basis| basis.id);
+    let Some(id) = step.suspect_when.reference.filter(|id| Some(*id) != basis) else {
+        return (Reference::Basis, None);
+    };
+    let record = store.record(id).ok().flatten();
+    let origins = record.map(|record| record.stored_by.into_keys().collect());
+    let manifest = store.manifest(id).ok().map(Cursor::new);
+    (Reference::Other(origins.unwrap_or_default()), manifest)
 }
 
 /// The disk did not take what was written. Never tried again into success.
@@ -151,6 +200,9 @@ fn unsynced(shop: &Shop<'_>, error: impl Into<std::io::Error>) -> Error {
 struct Builder<'a> {
     shop: &'a Shop<'a>,
     basis: Option<Cursor>,
+    /// The reference's manifest, where that is not the basis.
+    reference: Option<Cursor>,
+    compared: Compared,
     manifest: Writer,
     log: CopiedLog,
     sources: std::vec::IntoIter<Surveyed>,
@@ -187,6 +239,7 @@ impl<'a> Builder<'a> {
         started: &'a Started,
         sources: Vec<Surveyed>,
         log: CopiedLog,
+        (also, reference): (&[Basis], Option<Cursor>),
         run_id: &str,
     ) -> Result<Self> {
         let (store, step) = (shop.store, shop.step);
@@ -206,7 +259,7 @@ impl<'a> Builder<'a> {
             .as_ref()
             .map(|from| {
                 store
-                    .manifest(from.id)
+                    .manifests(from.id, also)
                     .map(Cursor::new)
                     .map_err(Error::basis)
             })
@@ -234,6 +287,8 @@ impl<'a> Builder<'a> {
         let mut this = Self {
             shop,
             basis,
+            reference,
+            compared: Compared::new(step),
             manifest,
             log,
             sources: sources.into_iter(),
@@ -275,6 +330,7 @@ impl<'a> Builder<'a> {
             return Err(error);
         }
         self.report();
+        self.refer_to_end();
         self.log.flush().map_err(io)?;
         // In the order of the configuration, as people read it.
         let step = self.shop.step;
@@ -287,6 +343,9 @@ impl<'a> Builder<'a> {
             totals: self.tally.totals,
             stored_by: self.tally.stored_by,
             unchanged_files: self.tally.unchanged_files,
+            files_as_before: self.tally.files_as_before,
+            compared: self.compared,
+            also_linked: self.shop.also_linked.load(Ordering::Relaxed),
             read_from,
             sources: self.records,
             problems: self.tally.problems,
@@ -372,6 +431,10 @@ impl Foreman for Builder<'_> {
             .map_err(|error| store.io("write", "the manifest", error))?;
         if let Some(record) = source.and_then(|source| self.records.get_mut(source)) {
             record.entries += tally.totals.entries;
+            record.files += tally.totals.files;
+        }
+        if let Some(path) = tally.changed.take() {
+            self.compared.changed(tally.files_changed, &path);
         }
         self.tally.add(tally);
         self.full.extend(leaves);

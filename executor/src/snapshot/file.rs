@@ -3,7 +3,7 @@
 //! Invariant: a file is only linked to an inode of the basis that has its content, mode, owner, time
 //! and attributes, because all names of an inode share them.
 
-use std::ffi::OsStr;
+use std::{ffi::OsStr, sync::atomic::Ordering};
 
 use schema::journal::ProblemKind;
 
@@ -12,7 +12,7 @@ use super::{
     ends_everything, holds,
     job::{First, Group, Item},
     kept,
-    worker::Worker,
+    worker::{Reference, Worker},
 };
 use crate::{
     copy::CopyError,
@@ -99,6 +99,14 @@ fn store(worker: &mut Worker<'_>, item: &Item, new: &Dir, stat: &Stat) -> Result
         .as_deref()
         .filter(|entry| entry.kind == Kind::File);
     if let Some(entry) = basis
+        && entry.tree != 0
+        && unchanged(worker, item, entry, stat)?
+        && let Some(stored) = link_elsewhere(worker, item, new, entry, stat)?
+    {
+        return Ok(Some(stored));
+    }
+    let basis = basis.filter(|entry| entry.tree == 0);
+    if let Some(entry) = basis
         && unchanged(worker, item, entry, stat)?
         && let Some(dir) = worker.basis_dir()
         && let Some(stored) = link(worker, item, new, (&dir, entry.stored_name()), entry, stat)?
@@ -152,13 +160,14 @@ fn link_to_first(worker: &mut Worker<'_>, item: &Item, new: &Dir, first: &First)
     tally.totals.files += 1;
     tally.totals.bytes += entry.size;
     tally.unchanged_files += u64::from(!own);
+    judge(worker, item, &entry, !own);
     worker.list(&item.name, &entry)?;
     Ok(true)
 }
 
 /// Whether the source is as the basis has it: surely untouched, or the same when read.
 fn unchanged(worker: &mut Worker<'_>, item: &Item, entry: &Entry, stat: &Stat) -> Result<bool> {
-    match worker.shop.since.change(entry, stat) {
+    match worker.shop.since(entry).change(entry, stat) {
         Change::Untouched => Ok(true),
         // A rename, another link, a restored source, a file system whose inode numbers do not last,
         // or it was touched while the basis was made.
@@ -227,8 +236,8 @@ fn link_moved(
     }
     if let Some(entry) = shop.moves.surely(stat) {
         // A folder above was renamed: nothing was done to the file itself.
-        let same =
-            shop.since.moved_untouched(entry, stat) || same_when_read(worker, item, entry, stat)?;
+        let same = shop.since(entry).moved_untouched(entry, stat)
+            || same_when_read(worker, item, entry, stat)?;
         if same && let Some(stored) = link_elsewhere(worker, item, new, entry, stat)? {
             return Ok(Some(stored));
         }
@@ -262,14 +271,14 @@ fn link_elsewhere(
     entry: &Entry,
     stat: &Stat,
 ) -> Result<Option<Stored>> {
-    let Some(basis) = &worker.shop.basis else {
+    let Some(tree) = worker.shop.tree_of(entry) else {
         return Ok(None);
     };
     let slash = entry.path.iter().rposition(|byte| *byte == b'/');
     let above = &entry.path[..slash.unwrap_or(0)];
-    let opened = basis.open().and_then(|basis| match above {
-        b"" => basis.again(),
-        above => basis.folder_below(above),
+    let opened = tree.open().and_then(|tree| match above {
+        b"" => tree.again(),
+        above => tree.folder_below(above),
     });
     let Ok(dir) = opened else {
         return Ok(None);
@@ -294,7 +303,7 @@ fn link(
     let whole =
         found.kind == Kind::File && found.size == entry.size && shop.is_time(&found, entry.mtime);
     // Only of a file that surely stayed where it was nobody else can be given the inode.
-    let stayed = shop.since.untouched(entry, stat) && entry.path == worker.path();
+    let stayed = shop.since(entry).untouched(entry, stat) && entry.path == worker.path();
     let asks = !stayed || stat.nlink > 1 || entry.group.is_some();
     if !whole
         || shop.never_link(found.ino)
@@ -321,8 +330,12 @@ fn link(
             Err(_) => return Ok(None),
         }
     }
+    if entry.tree != 0 {
+        shop.also_linked.store(true, Ordering::Relaxed);
+    }
     let listed = Entry {
         path: worker.path().to_vec(),
+        tree: 0,
         // What the source says now: its inode may be another one of the same looks.
         ino: stat.ino,
         ctime: stat.ctime,
@@ -339,6 +352,30 @@ fn link(
         inode: (stat.dev, stat.ino),
         unchanged: true,
     }))
+}
+
+/// Counts a file as what it is against the reference. `unchanged` says that it is as the basis has it.
+fn judge(worker: &mut Worker<'_>, item: &Item, entry: &Entry, unchanged: bool) {
+    let (was_there, as_before) = match &worker.shop.reference {
+        Reference::Basis => {
+            let there = item.basis.as_ref();
+            let there = there.is_some_and(|basis| basis.tree == 0 && basis.kind == Kind::File);
+            (there, unchanged)
+        }
+        // What it has is known by its path; what moved since, by who stored it: all that the basis
+        // has of those that it holds content of, it has from there.
+        Reference::Other(origins) => (
+            item.reference.is_some(),
+            (item.reference.is_some() && item.reference == entry.digest)
+                || entry.stored.is_some_and(|by| origins.contains(&by)),
+        ),
+    };
+    let tally = &mut worker.tally;
+    tally.files_as_before += u64::from(as_before);
+    if was_there && !as_before {
+        tally.files_changed += 1;
+        tally.changed.get_or_insert_with(|| entry.path.clone());
+    }
 }
 
 /// Counts a file that stands in the new tree, and lists it.
@@ -365,6 +402,7 @@ fn count(worker: &mut Worker<'_>, item: &Item, stored: Stored) -> Result<()> {
         }
     }
     tally.unchanged_files += u64::from(unchanged);
+    judge(worker, item, &entry, unchanged);
     if entry.torn {
         worker.problem(ProblemKind::Torn, "kept changing while it was read");
     }

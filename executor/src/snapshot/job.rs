@@ -147,8 +147,10 @@ pub(super) struct Item {
     pub(super) path: Vec<u8>,
     /// Where it is found, if that is not the same name in the place's source.
     pub(super) from: Option<Box<(Folder, OsString)>>,
-    /// What the basis has at its path.
+    /// What the basis has at its path, or another one that is linked to.
     pub(super) basis: Option<Box<Entry>>,
+    /// The digest of what the reference has at its path, where that is not the basis.
+    pub(super) reference: Option<Digest>,
     /// What it is.
     pub(super) what: What,
 }
@@ -180,6 +182,11 @@ pub(super) struct Tally {
     pub(super) stored_by: BTreeMap<SnapshotId, u64>,
     /// Regular files whose content is as the basis has it.
     pub(super) unchanged_files: u64,
+    /// Regular files whose content is as the reference has it.
+    pub(super) files_as_before: u64,
+    /// Regular files that the reference has with other content, and one of them.
+    pub(super) files_changed: u64,
+    pub(super) changed: Option<Vec<u8>>,
     pub(super) problems: Vec<Problem>,
     /// Files that were copied.
     pub(super) copies: Vec<Copy>,
@@ -225,6 +232,7 @@ impl Tally {
             *self.stored_by.entry(id).or_default() += bytes;
         }
         self.unchanged_files += other.unchanged_files;
+        self.files_as_before += other.files_as_before;
         let room = super::MAX_PROBLEMS.saturating_sub(self.problems.len());
         self.problems.extend(other.problems.into_iter().take(room));
     }

@@ -7,6 +7,7 @@
 
 mod adopt;
 mod build;
+mod compared;
 mod copied_log;
 mod copying;
 mod file;
@@ -60,11 +61,17 @@ pub fn run(
         seal::publish(store, step, &record)?;
         return Ok(outcome(&record));
     }
+    let mut survey = survey;
+    if survey.is_none() && step.engine == Engine::BuiltIn {
+        survey = Some(look(store, step, context)?);
+    }
+    if let Some(survey) = &survey {
+        is_something(survey)?;
+    }
     let mut started = start::start(store, step)?;
     if started.continued {
         rsync::end_orphans(store)?;
     }
-    let mut survey = survey;
     let mut began = None;
     let heard = match step.engine {
         Engine::BuiltIn => None,
@@ -88,6 +95,7 @@ pub fn run(
         Some(survey) => survey,
         None => look(store, step, context)?,
     };
+    is_something(&survey)?;
     survey.from = began.unwrap_or(survey.from);
     let mut built = build::build(store, run_id, step, &started, survey, context)?;
     if let Some(heard) = heard {
@@ -96,6 +104,22 @@ pub fn run(
     let record = seal::seal(store, run_id, step, &started, built, context)?;
     seal::publish(store, step, &record)?;
     Ok(outcome(&record))
+}
+
+/// Refuses to make a snapshot of nothing: a pre-script may have made the sources, or not.
+fn is_something(survey: &Survey) -> Result<()> {
+    if survey.sources.iter().any(|source| source.found.is_ok()) {
+        return Ok(());
+    }
+    let paths = survey.sources.iter().map(|source| source.path.as_str());
+    let paths: Vec<&str> = paths.take(3).collect();
+    Err(Error::refused(format!(
+        "nothing to back up: none of {} (local.sources) can be read",
+        paths.join(", ")
+    ))
+    .hint(
+        "mount or create the sources, in the pre-script if it does that, or correct local.sources",
+    ))
 }
 
 /// Notes in the log of copied files that the sources are read from now on.
@@ -113,7 +137,10 @@ fn look(store: &Store, step: &SnapshotStep, context: Context<'_>) -> Result<Surv
         .root
         .stat_self()
         .map_err(|error| store.io("look at", "", error))?;
-    let basis = step.basis.as_ref().map(|basis| || store.manifest(basis.id));
+    let basis = step
+        .basis
+        .as_ref()
+        .map(|basis| || store.manifests(basis.id, &step.also_link));
     let basis = basis
         .as_ref()
         .map(|open| open as &dyn Fn() -> Result<crate::manifest::Reader>);
@@ -131,17 +158,21 @@ fn outcome(record: &SnapshotRecord) -> Outcome {
         totals,
     };
     let unlisted = totals.errors + totals.torn;
+    let since = record.suspect_since;
     let (status, message, hint) = if !record.suspect.is_empty() {
         (
             Status::Incomplete,
             format!(
-                "snapshot {} is suspect: {}",
+                "snapshot {} is suspect{}: {}",
                 record.id,
+                since
+                    .filter(|since| *since != record.id)
+                    .map_or_else(String::new, |since| format!(" as {since} is")),
                 record.suspect.join("; ")
             ),
             Some(format!(
                 "look at what changed; if it is as it should be: backup accept {}",
-                record.id
+                since.unwrap_or(record.id)
             )),
         )
     } else if !record.complete {

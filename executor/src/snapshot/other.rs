@@ -26,7 +26,7 @@ pub(super) fn other(
         return Ok(());
     };
     let basis = item.basis.as_deref();
-    let untouched = basis.filter(|basis| worker.shop.since.untouched(basis, stat));
+    let untouched = basis.filter(|basis| worker.shop.since(basis).untouched(basis, stat));
     let mut entry = Entry::of(worker.path(), stat);
     let mut attributes = attributes::Attributes::new();
     if let Some(basis) = untouched.filter(|basis| basis.xattrs_digest.is_none()) {
@@ -84,7 +84,7 @@ pub(super) fn other(
         if linked {
             entry.xattrs_kept.clone_from(&first.entry.xattrs_kept);
         }
-    } else if let Some(basis) = untouched
+    } else if let Some(basis) = untouched.filter(|basis| basis.tree == 0)
         && basis.target == entry.target
         && basis.xattrs_digest == entry.xattrs_digest
     {

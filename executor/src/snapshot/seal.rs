@@ -8,12 +8,14 @@ use std::ffi::OsStr;
 use chrono::Local;
 use rustix::io::Errno;
 use schema::{
-    plan::{SnapshotStep, SuspectWhen},
+    SnapshotId,
+    plan::SnapshotStep,
     record::{FORMAT_VERSION, ReadSpan, SnapshotRecord},
 };
 
 use super::{
     build::{Built, report_sync},
+    compared::like_before,
     copied_log,
     start::Started,
 };
@@ -36,7 +38,7 @@ pub(super) fn seal(
 ) -> Result<SnapshotRecord> {
     context.stop.check()?;
     report_sync(context);
-    let suspect = suspect(&step.suspect_when, &built);
+    let (suspect, suspect_since) = suspect(store, step, &built)?;
     let manifest_digest = built
         .manifest
         .finish()
@@ -64,7 +66,9 @@ pub(super) fn seal(
         }),
         complete: totals.errors == 0 && totals.torn == 0 && built.sources.iter().all(|s| s.present),
         suspect,
+        suspect_since,
         basis: step.basis.as_ref().map(|basis| basis.id),
+        line_from: line_from(store, step, built.also_linked)?,
         engine: step.engine,
         made_by: concat!("backup ", env!("CARGO_PKG_VERSION")).to_owned(),
         sources: built.sources,
@@ -103,36 +107,40 @@ fn host_of(store: &Store) -> String {
     store.path.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
-/// Why a snapshot is suspect.
-fn suspect(when: &SuspectWhen, built: &Built) -> Vec<String> {
-    let mut reasons = Vec::new();
-    if let Some(limit) = when.entries_below
-        && built.totals.entries < limit
+/// Why a snapshot is suspect, and since which one for the same event.
+fn suspect(
+    store: &Store,
+    step: &SnapshotStep,
+    built: &Built,
+) -> Result<(Vec<String>, Option<SnapshotId>)> {
+    let when = &step.suspect_when;
+    let entries = built.totals.entries;
+    let reasons = built
+        .compared
+        .suspect(when, entries, built.files_as_before, &built.sources);
+    if reasons.is_empty() {
+        return Ok((reasons, None));
+    }
+    let like = when.like.as_ref();
+    let like = like_before(like, entries, built.unchanged_files, &built.sources);
+    if let Some(since) = like
+        && store.marks(since).is_ok_and(|marks| marks.accepted)
     {
-        reasons.push(format!(
-            "it has {} entries, less than half of the {} or more before",
-            built.totals.entries,
-            limit.saturating_mul(2)
-        ));
+        // Somebody accepted it while this one was being made, and all that are like it.
+        return Ok((Vec::new(), None));
     }
-    if let Some(limit) = when.unchanged_files_below
-        && built.unchanged_files < limit
-    {
-        reasons.push(format!(
-            "most content changed at once: {} files are as before, fewer than {limit}",
-            built.unchanged_files
-        ));
+    Ok((reasons, Some(like.unwrap_or(step.id))))
+}
+
+/// The last snapshot of this one's line that was linked to others than its basis as well.
+fn line_from(store: &Store, step: &SnapshotStep, also_linked: bool) -> Result<Option<SnapshotId>> {
+    if also_linked {
+        return Ok(Some(step.id));
     }
-    for path in &when.had_files {
-        let source = built.sources.iter().find(|source| source.path == *path);
-        // A source that is a folder counts itself.
-        if source.is_none_or(|source| !source.present || source.entries <= 1) {
-            reasons.push(format!(
-                "source {path} had files and is empty or missing now"
-            ));
-        }
-    }
-    reasons
+    let Some(basis) = &step.basis else {
+        return Ok(None);
+    };
+    Ok(store.record(basis.id)?.and_then(|record| record.line_from))
 }
 
 /// Publishes a sealed snapshot by one rename; nothing to do where that was done before.

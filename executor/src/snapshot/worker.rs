@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     ffi::OsStr,
     sync::{
         Arc, Mutex, PoisonError,
@@ -53,8 +53,14 @@ pub(super) struct Shop<'a> {
     /// What an interrupted run copied, by the copies' inode numbers.
     pub(super) copied: HashMap<u64, CopiedFile>,
     pub(super) moves: Moves,
-    /// When the basis' sources were read, which says what is unchanged since.
-    pub(super) since: Since,
+    /// The trees of others that are linked to, in the order of their manifests.
+    pub(super) also: Vec<Folder>,
+    /// Something was linked to one of these.
+    pub(super) also_linked: AtomicBool,
+    /// When the sources of the basis, and of the others, were read: what is unchanged since.
+    pub(super) since: Vec<Since>,
+    /// What the new tree is judged by.
+    pub(super) reference: Reference,
     /// When this run's sources were looked at.
     pub(super) read_from: Nanos,
     /// Which source inode a basis inode was linked for, where others may ask for it: two files must
@@ -75,7 +81,29 @@ pub(super) struct Shop<'a> {
     pub(super) unsynced: AtomicBool,
 }
 
+/// What a new tree is judged by.
+pub(super) enum Reference {
+    /// The basis.
+    Basis,
+    /// Another snapshot, with those that stored its content.
+    Other(BTreeSet<SnapshotId>),
+}
+
 impl Shop<'_> {
+    /// When the sources were read that an entry is of.
+    pub(super) fn since(&self, entry: &Entry) -> &Since {
+        // None are read that have none.
+        &self.since[usize::from(entry.tree).min(self.since.len() - 1)]
+    }
+
+    /// The tree that an entry is of.
+    pub(super) fn tree_of(&self, entry: &Entry) -> Option<&Folder> {
+        match usize::from(entry.tree) {
+            0 => self.basis.as_ref(),
+            other => self.also.get(other - 1),
+        }
+    }
+
     /// Ends the work here if it was asked to stop or failed elsewhere.
     pub(super) fn check(&self) -> Result<()> {
         self.context.stop.check()?;

@@ -2,7 +2,11 @@
 //!
 //! Nothing here stops a run.
 
-use schema::{Finding, escape, inventory::DestinationState, record::Capabilities};
+use schema::{
+    Finding, SnapshotId, escape,
+    inventory::{DestinationState, SnapshotState},
+    record::Capabilities,
+};
 
 use super::{code, counted, first_few, note, records, warning};
 use crate::{
@@ -87,19 +91,36 @@ pub(super) fn of_run(
     leftovers(facts, destination, findings);
 }
 
-/// That suspect snapshots stand there that nobody has accepted.
+/// That suspect snapshots stand there that nobody has accepted. Those that are like each other are
+/// one event, which one command settles.
 pub(crate) fn suspect(destination: &DestinationState) -> Option<Finding> {
     let suspect: Vec<_> = destination
         .snapshots
         .iter()
         .filter(|snapshot| facts::candidate(snapshot).suspect)
         .collect();
-    let first = suspect.first()?;
     let count = suspect.len() as u64;
-    let described = suspect.iter().map(|snapshot| {
-        let why = snapshot.record.suspect.join("; ");
-        format!("{} ({why})", snapshot.record.id)
+    let mut events: Vec<(SnapshotId, Vec<&SnapshotState>)> = Vec::new();
+    for snapshot in suspect {
+        let since = facts::suspect_since(snapshot);
+        match events.iter_mut().find(|(event, _)| *event == since) {
+            Some((_, like)) => like.push(snapshot),
+            None => events.push((since, vec![snapshot])),
+        }
+    }
+    events.first()?;
+    let described = events.iter().filter_map(|(_, like)| {
+        let first = like.first()?;
+        let why = first.record.suspect.join("; ");
+        Some(match like.len() - 1 {
+            0 => format!("{} ({why})", first.record.id),
+            1 => format!("{} and 1 later one like it ({why})", first.record.id),
+            more => format!("{} and {more} later ones like it ({why})", first.record.id),
+        })
     });
+    let commands = events
+        .iter()
+        .filter_map(|(_, like)| Some(format!("`backup accept {}`", like.first()?.record.id)));
     Some(
         warning(
             code::SUSPECT_SNAPSHOT,
@@ -109,13 +130,16 @@ pub(crate) fn suspect(destination: &DestinationState) -> Option<Finding> {
                     1 => "1 snapshot is".to_owned(),
                     _ => format!("{count} snapshots are"),
                 },
-                first_few(described, count)
+                first_few(described, events.len() as u64)
             ),
         )
-        .hint(format!(
-            "`backup accept {}` if it is as it should be",
-            first.record.id
-        )),
+        .hint(match events.len() {
+            1 => format!("{} if it is as it should be", first_few(commands, 1)),
+            many => format!(
+                "{} if they are as they should be",
+                first_few(commands, many as u64)
+            ),
+        }),
     )
 }
 

@@ -17,7 +17,9 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     let none_there = sources
         .iter()
         .all(|source| source.presence != Presence::Present);
-    if none_there {
+    let scripted = facts.config.pre_backup_script.is_some();
+    // The pre-script may make or mount them: whoever makes the snapshot looks again after it.
+    if none_there && !scripted || sources.is_empty() {
         let paths = sources.iter().map(|source| source.path.to_string());
         let paths = first_few(paths, sources.len() as u64);
         findings.push(
@@ -123,11 +125,24 @@ fn is_below(path: &str, above: &str) -> bool {
 fn presence(facts: &Facts<'_>, source: &SourceState, findings: &mut Vec<Finding>) {
     let path = &source.path;
     let emptied = facts.emptied.contains(&path);
+    let had = had(facts, source);
     let outcome = if emptied {
-        "it had files in the last good snapshot, so the backup will be incomplete and suspect"
+        format!("it had {had}, so the backup will be incomplete and suspect")
     } else {
-        "the backup will be incomplete"
+        "the backup will be incomplete".to_owned()
     };
+    if facts.config.pre_backup_script.is_some() {
+        let how = match &source.presence {
+            Presence::Present => return,
+            Presence::Missing => "is not there yet".to_owned(),
+            Presence::Unreadable { because } => format!("cannot be read yet ({because})"),
+        };
+        findings.push(note(
+            code::SOURCE_NOT_YET_THERE,
+            format!("{path} (local.sources) {how}; the pre-script may make it"),
+        ));
+        return;
+    }
     match &source.presence {
         Presence::Missing => findings.push(
             warning(
@@ -146,10 +161,7 @@ fn presence(facts: &Facts<'_>, source: &SourceState, findings: &mut Vec<Finding>
         Presence::Present if emptied => findings.push(
             warning(
                 code::SOURCE_EMPTY,
-                format!(
-                    "{path} (local.sources) is empty and had files in the last good snapshot; \
-                     this one will be suspect"
-                ),
+                format!("{path} (local.sources) is empty and had {had}; this one will be suspect"),
             )
             .hint("check that it is mounted; if it is meant to be empty, `backup accept` says so"),
         ),
@@ -170,6 +182,25 @@ fn presence(facts: &Facts<'_>, source: &SourceState, findings: &mut Vec<Finding>
             )
             .hint(format!("run `mount {path}` if it should be")),
         );
+    }
+}
+
+/// What a source had in the snapshot that the new one is judged by.
+fn had(facts: &Facts<'_>, source: &SourceState) -> String {
+    let Some(before) = facts.reference else {
+        return "files".to_owned();
+    };
+    let mut sources = before.record.sources.iter();
+    let files = sources
+        .find(|one| one.path == source.path)
+        .map_or(0, |one| one.files);
+    match files {
+        0 => "files in the last good snapshot".to_owned(),
+        _ => format!(
+            "{} in snapshot {}",
+            counted(files, "file"),
+            before.record.id
+        ),
     }
 }
 

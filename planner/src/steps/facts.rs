@@ -3,13 +3,14 @@
 //! Owns the questions that several files ask (which snapshot is the basis, what becomes of an
 //! unfinished one, which sources lost their files), so that all get the same answer. No judgement.
 
-use std::collections::BTreeSet;
+use std::{cmp::Reverse, collections::BTreeSet};
 
 use chrono::{DateTime, FixedOffset, NaiveDate, Utc};
 use schema::{
     Config, Inventory, SnapshotId, Tier, clock,
     config::AbsolutePath,
     inventory::{DestinationState, Leftover, Presence, SnapshotState, SourceState},
+    journal::ProblemKind,
     plan::{Basis, LastGood, Part},
     record::Capabilities,
 };
@@ -18,6 +19,11 @@ use crate::{
     Options, findings,
     retention::{self, Candidate},
 };
+
+/// Snapshots that are linked to besides the basis at most.
+const MOST_ALSO: usize = 3;
+/// Paths that the basis lacks for which others are sought.
+const MOST_LACKING: usize = 100;
 
 /// Config and inventory, with what follows from both.
 pub(crate) struct Facts<'a> {
@@ -39,6 +45,8 @@ pub(crate) struct Facts<'a> {
     /// The newest snapshot with a manifest that can be read, whatever its state: what unchanged
     /// files are linked to where the destination can link.
     pub(crate) newest: Option<&'a SnapshotState>,
+    /// Older ones that have what that one lacks.
+    pub(crate) also_link: Vec<&'a SnapshotState>,
     /// The snapshot that the new one is judged by.
     pub(crate) reference: Option<&'a SnapshotState>,
     /// The last good backup: what can be restored from if this run fails.
@@ -80,10 +88,15 @@ impl<'a> Facts<'a> {
             day: local.date(),
             destination,
             newest,
+            also_link: destination.map_or_else(Vec::new, |found| also_link(found, now)),
             reference,
             last_good: destination.and_then(|destination| last_good(destination, now)),
             partials: Partials::of(destination, now),
-            emptied: emptied(reference, &sources),
+            // Before the pre-script nothing can be said of them: it may mount or make them.
+            emptied: match config.pre_backup_script {
+                Some(_) => Vec::new(),
+                None => emptied(reference, &sources),
+            },
         }
     }
 
@@ -188,6 +201,12 @@ pub(crate) fn candidate(snapshot: &SnapshotState) -> Candidate {
     }
 }
 
+/// The event that made a snapshot suspect: the first snapshot that was suspect for it.
+pub(crate) fn suspect_since(snapshot: &SnapshotState) -> SnapshotId {
+    let record = &snapshot.record;
+    record.suspect_since.unwrap_or(record.id)
+}
+
 /// The newest snapshot whose manifest can be read: incomplete, suspect and future-dated ones too, so
 /// that nothing is stored twice because of what a snapshot is called.
 ///
@@ -197,6 +216,60 @@ pub(crate) fn newest(destination: &DestinationState, now: DateTime<Utc>) -> Opti
     let readable = destination.snapshots.iter();
     let readable = readable.filter(|snapshot| snapshot.manifest_fault.is_none());
     readable.max_by_key(|snapshot| made(snapshot, now))
+}
+
+/// Snapshots that are linked to besides the newest, because it is known to lack what they have: a
+/// source that was not there, a path that could not be read, or whatever made it suspect. Newest
+/// first.
+pub(crate) fn also_link(destination: &DestinationState, now: DateTime<Utc>) -> Vec<&SnapshotState> {
+    let hard_links = destination.capabilities().is_none_or(|can| can.hard_links);
+    let Some(newest) = newest(destination, now).filter(|_| hard_links) else {
+        return Vec::new();
+    };
+    let readable = destination.snapshots.iter();
+    let mut older: Vec<&SnapshotState> = readable
+        .filter(|one| one.manifest_fault.is_none() && one.record.id != newest.record.id)
+        .collect();
+    older.sort_by_key(|one| Reverse(made(one, now)));
+    let mut found = BTreeSet::new();
+    if candidate(newest).suspect
+        && let Some(reference) = reference(destination, now)
+    {
+        found.insert(reference.record.id);
+    }
+    let unreadable = |one: &SnapshotState| -> BTreeSet<String> {
+        let problems = one.record.problems.iter();
+        let problems = problems.filter(|problem| problem.kind == ProblemKind::Unreadable);
+        problems.map(|problem| problem.path.clone()).collect()
+    };
+    let lacks = |one: &SnapshotState| -> BTreeSet<String> {
+        let sources = one.record.sources.iter();
+        let gone = sources
+            .filter(|source| !source.present || (source.entries <= 1 && candidate(one).suspect));
+        gone.map(|source| source.path.to_string())
+            .chain(unreadable(one))
+            .collect()
+    };
+    let has = |one: &SnapshotState, path: &str| {
+        let mut sources = one.record.sources.iter();
+        let source = sources.find(|source| source.path.as_str() == path);
+        source.is_none_or(|source| source.present && source.entries > 0)
+    };
+    let wanted = lacks(newest);
+    let others: Vec<(&SnapshotState, BTreeSet<String>)> = match wanted.is_empty() {
+        true => Vec::new(),
+        false => older.iter().map(|one| (*one, lacks(one))).collect(),
+    };
+    for path in wanted.iter().take(MOST_LACKING) {
+        let whole = others
+            .iter()
+            .find(|(one, lacks)| !lacks.contains(path) && has(one, path));
+        found.extend(whole.map(|(one, _)| one.record.id));
+    }
+    let also = older.into_iter();
+    also.filter(|one| found.contains(&one.record.id))
+        .take(MOST_ALSO)
+        .collect()
 }
 
 /// The newest snapshot that is no unresolved suspect and not dated in the future, complete or with
@@ -239,10 +312,15 @@ pub(crate) fn basis(destination: &DestinationState, now: DateTime<Utc>) -> Optio
         .is_none_or(|can| can.hard_links)
         .then(|| newest(destination, now))
         .flatten()
-        .map(|snapshot| Basis {
-            id: snapshot.record.id,
-            home: snapshot.home,
-        })
+        .map(as_basis)
+}
+
+/// A snapshot as a plan names one that is linked to.
+pub(crate) fn as_basis(snapshot: &SnapshotState) -> Basis {
+    Basis {
+        id: snapshot.record.id,
+        home: snapshot.home,
+    }
 }
 
 fn sources<'a>(

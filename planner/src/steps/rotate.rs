@@ -174,6 +174,17 @@ fn deletions(
 /// taken to link all of them: what a deletion frees is rather said too low.
 pub(super) fn holdings(facts: &Facts<'_>, destination: &DestinationState) -> Vec<Holding> {
     let basis = facts.basis().map(|basis| &basis.record);
+    let mut stored_by = BTreeMap::new();
+    for one in facts
+        .basis()
+        .into_iter()
+        .chain(facts.also_link.iter().copied())
+    {
+        for (origin, bytes) in &one.record.stored_by {
+            let held: &mut u64 = stored_by.entry(*origin).or_default();
+            *held = held.saturating_add(*bytes);
+        }
+    }
     destination
         .snapshots
         .iter()
@@ -182,7 +193,8 @@ pub(super) fn holdings(facts: &Facts<'_>, destination: &DestinationState) -> Vec
             id: facts.id,
             basis: basis.map(|basis| basis.id),
             becomes_basis: true,
-            stored_by: basis.map_or_else(BTreeMap::new, |basis| basis.stored_by.clone()),
+            line_from: (!facts.also_link.is_empty()).then_some(facts.id),
+            stored_by,
         }])
         .collect()
 }

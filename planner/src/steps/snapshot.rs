@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use schema::{
     Finding,
+    config::AbsolutePath,
     inventory::{Presence, SnapshotState},
-    plan::{Action, Basis, Expected, SnapshotStep, SourceStep, SuspectWhen},
+    plan::{Action, Expected, LikeBefore, SnapshotStep, SourceStep, SuspectWhen},
     record::Engine,
 };
 
@@ -34,10 +35,12 @@ pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
                 Engine::BuiltIn
             },
             rsync: local.use_rsync.then(|| rsync::calls(facts)),
-            basis: facts.basis().map(|basis| Basis {
-                id: basis.record.id,
-                home: basis.home,
-            }),
+            basis: facts.basis().map(facts::as_basis),
+            also_link: facts
+                .also_link
+                .iter()
+                .map(|one| facts::as_basis(one))
+                .collect(),
             never_link: never_link(facts),
             home: facts.home(),
             continue_from: facts.partials.continued.map(|left| left.id),
@@ -79,39 +82,52 @@ fn expected(facts: &Facts<'_>) -> Expected {
         })
 }
 
-/// The limits, from what the snapshot before holds of the sources that are still configured.
+/// The limits, from what the snapshot before holds. What is not backed up any more is taken out of
+/// them by who compares, for only the manifest tells how much that is.
 fn suspect_when(facts: &Facts<'_>) -> SuspectWhen {
     let Some(before) = facts.reference else {
         return SuspectWhen::default();
     };
-    let totals = &before.record.totals;
-    let same = same_choice(facts, before);
-    let entries = if same {
-        totals.entries
-    } else {
-        let configured = &facts.config.local.sources;
-        let sources = before.record.sources.iter();
-        sources
-            .filter(|source| configured.contains(&source.path))
-            .map(|source| source.entries)
-            .fold(0, u64::saturating_add)
-    };
-    // "Fewer than half": below the half rounded up.
-    let half = |count: u64| (count >= FEW).then(|| count.div_ceil(2));
+    // Without its manifest nothing can be taken out.
+    let judged = before.manifest_fault.is_none() || same_choice(facts, before);
+    let totals = Some(&before.record.totals).filter(|_| judged);
     SuspectWhen {
-        entries_below: half(entries),
-        // What another pattern or source adds or drops cannot be told from what changed, and
-        // without a basis no file is as the basis has it.
+        reference: Some(before.record.id),
+        entries_below: totals.and_then(|totals| half(totals.entries)),
+        // Without a basis no file is as the basis has it.
         unchanged_files_below: facts
             .basis()
-            .filter(|_| same)
-            .and_then(|_| half(totals.files)),
-        had_files: facts
-            .sources()
-            .filter(|source| facts::had_files(before, &source.path))
-            .map(|source| source.path.clone())
-            .collect(),
+            .and(totals)
+            .and_then(|totals| half(totals.files)),
+        had_files: had_files(facts, before),
+        like: like(facts),
     }
+}
+
+/// What makes a suspect snapshot one of the same event as its basis, which nobody has accepted.
+fn like(facts: &Facts<'_>) -> Option<LikeBefore> {
+    let basis = facts
+        .basis()
+        .filter(|basis| facts::candidate(basis).suspect)?;
+    let totals = Some(&basis.record.totals).filter(|_| same_choice(facts, basis));
+    Some(LikeBefore {
+        since: facts::suspect_since(basis),
+        entries_below: totals.and_then(|totals| half(totals.entries)),
+        unchanged_files_below: totals.and_then(|totals| half(totals.files)),
+        had_files: had_files(facts, basis),
+    })
+}
+
+/// "Fewer than half": below the half rounded up; of a few that says nothing.
+fn half(count: u64) -> Option<u64> {
+    (count >= FEW).then(|| count.div_ceil(2))
+}
+
+/// The configured sources that had files in a snapshot.
+fn had_files(facts: &Facts<'_>, before: &SnapshotState) -> Vec<AbsolutePath> {
+    let sources = facts.sources();
+    let had_files = sources.filter(|source| facts::had_files(before, &source.path));
+    had_files.map(|source| source.path.clone()).collect()
 }
 
 /// Whether sources and exclude patterns are those of the snapshot before, in any order.

@@ -7,14 +7,17 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use schema::record::SourceRecord;
+use schema::{Digest, record::SourceRecord};
 
 use super::{Builder, Open};
 use crate::{
     error::{Error, Result},
     manifest::Entry,
     names::Namer,
-    snapshot::job::{Group, Item, Place, What},
+    snapshot::{
+        job::{Group, Item, Place, What},
+        worker::Reference,
+    },
     survey::{FoundSource, Met, Surveyed},
     sys::{Folder, Kind, Stat, resolve::resolve},
 };
@@ -66,6 +69,7 @@ impl Builder<'_> {
             present: true,
             mounted: false,
             entries: 0,
+            files: 0,
         };
         match source.found {
             Ok(found) => {
@@ -172,7 +176,8 @@ impl Builder<'_> {
                 let (name, from) = self.named(name, stat.kind, from);
                 let group = self.group(&stat);
                 if stat.kind == Kind::File {
-                    let untouched = |basis: &Box<Entry>| self.shop.since.untouched(basis, &stat);
+                    let untouched =
+                        |basis: &Box<Entry>| self.shop.since(basis).untouched(basis, &stat);
                     if !basis.as_ref().is_some_and(untouched) {
                         self.job.bytes += stat.size;
                     }
@@ -214,7 +219,7 @@ impl Builder<'_> {
         let place = self.place()?;
         let in_basis = basis
             .as_ref()
-            .filter(|basis| basis.kind == Kind::Folder && !basis.absent)
+            .filter(|basis| basis.kind == Kind::Folder && !basis.absent && basis.tree == 0)
             .and(place.basis.as_ref());
         let inode = (stat.dev, stat.ino);
         let source = read.and_then(|_| match &from {
@@ -307,7 +312,9 @@ impl Builder<'_> {
         what: What,
     ) -> Result<()> {
         let place = self.place()?;
+        let reference = self.refer(&path);
         self.job.items.push(Item {
+            reference,
             place,
             name,
             path,
@@ -330,7 +337,14 @@ impl Builder<'_> {
         let Some(basis) = &mut self.basis else {
             return Ok(None);
         };
-        let found = basis.find(path).map_err(|error| {
+        let by_basis = matches!(self.shop.reference, Reference::Basis);
+        let compared = &mut self.compared;
+        let mut gone = |entry: &Entry| {
+            if by_basis && entry.tree == 0 {
+                compared.gone(entry);
+            }
+        };
+        let found = basis.find_passing(path, &mut gone).map_err(|error| {
             self.shop
                 .store
                 .io("read", "the basis' manifest", error)
@@ -338,6 +352,40 @@ impl Builder<'_> {
                 .hint("run `backup list`; `backup apply --fresh` starts without continuing")
         })?;
         Ok(found.map(Box::new))
+    }
+
+    /// The digest of what the reference has at a path, where that is another one than the basis.
+    fn refer(&mut self, path: &[u8]) -> Option<Digest> {
+        let compared = &mut self.compared;
+        let mut gone = |entry: &Entry| compared.gone(entry);
+        let found = self.reference.as_mut()?.find_passing(path, &mut gone);
+        match found {
+            Ok(entry) => entry?.digest,
+            // It is judged by what was read of it.
+            Err(_) => {
+                self.reference = None;
+                None
+            }
+        }
+    }
+
+    /// What is left of the reference is not there any more.
+    pub(super) fn refer_to_end(&mut self) {
+        let compared = &mut self.compared;
+        let by_basis = matches!(self.shop.reference, Reference::Basis);
+        let cursor = match by_basis {
+            true => self.basis.take(),
+            false => self.reference.take(),
+        };
+        let mut gone = |entry: &Entry| {
+            if entry.tree == 0 {
+                compared.gone(entry);
+            }
+        };
+        if let Some(cursor) = cursor {
+            // What cannot be read does not count.
+            let _ = cursor.finish(&mut gone);
+        }
     }
 
     /// The group of an entry that has several names.
