@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr)]
 
 mod adopt;
+mod basis;
 mod cloud;
 mod cloud_away;
 mod cloud_changes;

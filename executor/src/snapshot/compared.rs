@@ -138,7 +138,10 @@ impl Compared {
                     _ => format!("{} files are", count(as_before)),
                 },
                 count(limit),
-                self.named(|source| &source.changed, "with other content in")
+                match self.named(|source| &source.changed, "with other content in") {
+                    none if none.is_empty() => self.named(|source| &source.missing, "missing from"),
+                    changed => changed,
+                }
             ));
         }
         for path in emptied(&when.had_files, sources) {
