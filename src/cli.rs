@@ -510,8 +510,10 @@ fn part(text: &str) -> Result<(u32, u32), String> {
 #[derive(Debug, Args)]
 pub(crate) struct Init {
     /// Go on with what a machine of this host name left that is not there any more
-    #[arg(long)]
-    pub(crate) take_over: bool,
+    ///
+    /// OLD-NAME is the host name that this machine had: its folder on the drive is renamed.
+    #[arg(long, value_name = "OLD-NAME", num_args = 0..=1, default_missing_value = "")]
+    pub(crate) take_over: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -25,6 +25,7 @@ mod words;
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use clap::Parser as _;
+use executor::sys::answer;
 
 use crate::{
     cli::{Cli, Verb},
@@ -35,6 +36,16 @@ use crate::{
 };
 
 fn main() -> ExitCode {
+    let mut given = std::env::args_os().skip(1);
+    if given.next().is_some_and(|first| first == answer::ARGUMENT) {
+        given
+            .next()
+            .iter()
+            .for_each(|path| answer::look(Path::new(path)));
+        return ExitCode::SUCCESS;
+    }
+    // Also where the file was replaced by an update meanwhile.
+    answer::asked_by("/proc/self/exe".into());
     let cli = match Cli::try_parse_from(arguments()) {
         Ok(cli) => cli,
         Err(error) => return ExitCode::from(usage(&error)),

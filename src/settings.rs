@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use executor::event::{Stop, default_threads};
-use planner::check::{self, Checked};
+use planner::check::{self, Checked, Fault};
 use schema::Config;
 
 use crate::{
@@ -123,20 +123,23 @@ impl Settings {
                 .extend(check::never_again(&checked.config, now));
             checked
         });
-        checked.map_err(|faults| {
-            if self.json {
-                out.data_json(&faults);
-            } else {
-                let count = match faults.len() {
-                    1 => "1 fault".to_owned(),
-                    many => format!("{many} faults"),
-                };
-                out.note(&format!("error: {} has {count}\n", path.display()));
-                out.note(&check::render(&faults));
-                out.note("hint: correct the above; `backup schema` lists every key");
-            }
-            Explained(exit::INVALID).into()
-        })
+        checked.map_err(|faults| self.invalid(path, &faults, out))
+    }
+
+    /// Says what is wrong with a configuration.
+    pub(crate) fn invalid(&self, path: &Path, faults: &[Fault], out: &Out) -> anyhow::Error {
+        if self.json {
+            out.data_json(&faults);
+        } else {
+            let count = match faults.len() {
+                1 => "1 fault".to_owned(),
+                many => format!("{many} faults"),
+            };
+            out.note(&format!("error: {} has {count}\n", path.display()));
+            out.note(&check::render(faults));
+            out.note("hint: correct the above; `backup schema` lists every key");
+        }
+        Explained(exit::INVALID).into()
     }
 }
 

@@ -5,8 +5,17 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use chrono::{DateTime, FixedOffset};
 use executor::{
-    Error, ErrorKind, cloud::memory::Desk, error::reason, event::Context, manifest::Reader, scan,
-    state_dir::StateDir, store::Store, survey::Survey, sys::mounts::is_mounted, verify::memory,
+    Error, ErrorKind,
+    cloud::memory::Desk,
+    error::reason,
+    event::Context,
+    manifest::Reader,
+    scan,
+    state_dir::StateDir,
+    store::Store,
+    survey::Survey,
+    sys::{mounts::is_mounted, resolve::resolve},
+    verify::memory,
 };
 use schema::{
     Config, Inventory, SnapshotId,
@@ -41,7 +50,7 @@ pub(crate) fn destination(
 pub(crate) fn store_present(config: &Config) -> Result<Store> {
     enabled(config)?;
     let path = &config.local.mount_point;
-    let opened = executor::sys::resolve::resolve(path.as_path()).and_then(|found| {
+    let opened = resolve(path.as_path()).and_then(|found| {
         let dir = found.folder()?;
         Ok((dir.stat_self()?, dir))
     });
@@ -86,7 +95,7 @@ pub(crate) fn not_mounted(config: &Config, because: Option<&str>) -> Error {
 /// Opens the destination for reading, where it is there.
 pub(crate) fn store(config: &Config) -> executor::Result<Option<Store>> {
     let mount_point = config.local.mount_point.as_path();
-    let Ok(resolved) = executor::sys::resolve::resolve(mount_point) else {
+    let Ok(resolved) = resolve(mount_point) else {
         return Ok(None);
     };
     let Ok(dir) = resolved.folder() else {
@@ -98,6 +107,12 @@ pub(crate) fn store(config: &Config) -> executor::Result<Option<Store>> {
     }
     let path = config.local.mount_point.as_str();
     Store::open(&dir, path, &host_folder(config))
+}
+
+/// The inode that no walk through sources enters: the destination's own folder.
+pub(crate) fn left_out(store: Option<&Store>) -> Option<(u64, u64)> {
+    let stat = store?.root.stat_self().ok()?;
+    Some((stat.dev, stat.ino))
 }
 
 /// Takes the whole inventory, with the survey of the sources that it comes from. Writes nothing.
@@ -157,10 +172,7 @@ pub(crate) fn inventory_for(
         };
         return Ok((inventory, None));
     }
-    let never = store.as_ref().and_then(|store| {
-        let root = store.root.stat_self();
-        root.ok().map(|stat| (stat.dev, stat.ino))
-    });
+    let never = left_out(store.as_ref());
     let (sources, survey, basis) = look(
         config,
         now,
@@ -330,6 +342,7 @@ pub(crate) fn inventory_of(
         host: host_name(),
         privileged: nix::unistd::geteuid().is_root(),
         power: scan::power(),
+        machine: executor::sys::machine::id(),
         known_destinations: known,
         destination,
         sources: Vec::new(),

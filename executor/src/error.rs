@@ -3,7 +3,7 @@
 use std::{fmt, io};
 
 use rustix::io::Errno;
-use schema::escape;
+use schema::{escape, inventory::NO_ANSWER};
 
 /// What kind of end an error means; the command line turns it into an exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,6 +131,9 @@ impl Error {
 /// The system's reason without Rust's "(os error N)", in lower case.
 #[must_use]
 pub fn reason(error: &io::Error) -> String {
+    if error.raw_os_error() == Some(Errno::TIMEDOUT.raw_os_error()) {
+        return NO_ANSWER.to_owned();
+    }
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut characters = text.chars();

@@ -28,6 +28,6 @@ pub use findings::{cloud::standing as cloud_standing, destination::absence, reco
 pub use overview::{Standing, overview};
 pub use pipeline::{Options, accepted_with, also_link, basis, plan, reference};
 pub use schema::clock::{self, FUTURE_TOLERANCE};
-pub use small::{small, small_all};
+pub use small::{small, small_all, take_over};
 pub use stale::stale;
 pub use steps::cloud_sync::{options as cloud_options, remote as cloud_remote};

@@ -4,12 +4,13 @@
 
 use schema::{
     Config, Inventory, Plan,
-    plan::{Action, DestinationCheckStep, Step, Totals},
+    plan::{Action, DestinationCheckStep, Step, TakeOver, Totals},
+    record::{Capabilities, DestinationRecord, FORMAT_VERSION},
 };
 
 use crate::{
     Options,
-    findings::{code, destination},
+    findings::{code, destination, refusal},
     pipeline::{frame, sorted},
     steps::{destination_check, facts::Facts},
 };
@@ -25,6 +26,68 @@ pub fn small(config: &Config, inventory: &Inventory, action: Option<Action>) -> 
 /// The same for several things, each of which is done whatever becomes of the others.
 #[must_use]
 pub fn small_all(config: &Config, inventory: &Inventory, actions: Vec<Action>) -> Plan {
+    plan(config, inventory, actions, None)
+}
+
+/// A plan that makes the destination this machine's: the folder of another host, which gets this
+/// one's name, or without one the host's own folder, which another machine had.
+#[must_use]
+pub fn take_over(config: &Config, inventory: &Inventory, folder: Option<&str>) -> Plan {
+    let mut inventory = inventory.clone();
+    // A person says whose it is, so that it is judged as what it then will be.
+    inventory.known_destinations.clear();
+    let host = config.hostname.as_ref().unwrap_or(&inventory.host).clone();
+    let mut missing = None;
+    if let Some(found) = &mut inventory.destination {
+        let beside = folder.map(|folder| found.beside.iter().find(|one| one.folder == folder));
+        if let Some(beside) = beside.flatten() {
+            found.record = Some(DestinationRecord {
+                format_version: FORMAT_VERSION,
+                id: beside.id.clone(),
+                host: host.clone(),
+                created_at: inventory.taken_at,
+                machine: inventory.machine,
+                capabilities: found
+                    .expected_capabilities
+                    .clone()
+                    .unwrap_or_else(Capabilities::all),
+            });
+        } else if let Some(folder) = folder {
+            missing = Some(format!("{}/{folder}", found.mount_point));
+        }
+        match &mut found.record {
+            Some(record) => {
+                record.host = host;
+                record.machine = inventory.machine;
+            }
+            None => missing = missing.or(Some(format!("{}/{host}", found.mount_point))),
+        }
+    }
+    let from = TakeOver {
+        folder: folder.map(str::to_owned),
+    };
+    match missing {
+        None => plan(config, &inventory, Vec::new(), Some(from)),
+        Some(path) => {
+            let options = Options::default();
+            let inventory = &sorted(&inventory);
+            let facts = Facts::new(config, inventory, &options);
+            let nothing = refusal(
+                code::NOTHING_TO_TAKE_OVER,
+                format!("there are no backups in {path} that could be taken over"),
+            )
+            .hint("`ls` shows which folders there are; `backup init` begins anew");
+            frame(&facts, vec![nothing], Vec::new(), Totals::default())
+        }
+    }
+}
+
+fn plan(
+    config: &Config,
+    inventory: &Inventory,
+    actions: Vec<Action>,
+    take_over: Option<TakeOver>,
+) -> Plan {
     let options = Options::default();
     let inventory = &sorted(inventory);
     let facts = Facts::new(config, inventory, &options);
@@ -56,6 +119,13 @@ pub fn small_all(config: &Config, inventory: &Inventory, actions: Vec<Action>) -
                     read_only,
                     create: false,
                     remember: false,
+                    ..step
+                })
+            }
+            Action::DestinationCheck(step) if take_over.is_some() => {
+                Action::DestinationCheck(DestinationCheckStep {
+                    machine: inventory.machine,
+                    take_over: take_over.clone(),
                     ..step
                 })
             }

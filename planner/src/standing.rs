@@ -245,6 +245,7 @@ mod tests {
             cloud: None,
             copied_at: good.map(|good| good.started_at),
             not_notified: None,
+            standing: None,
         }
     }
 

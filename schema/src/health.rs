@@ -220,6 +220,10 @@ pub struct EndedRun {
     pub cloud: Option<CloudEnded>,
     /// What was said of a notification that reached nobody.
     pub not_notified: Option<String>,
+    /// What it noticed of the sources that holds until a person changes something; none for a run
+    /// that did not look at them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Vec<Finding>>,
 }
 
 /// How a copy to the cloud ended.
@@ -265,6 +269,7 @@ impl EndedRun {
             not_notified: step("notify")
                 .filter(|done| done.outcome.status >= Status::Incomplete)
                 .map(|done| done.outcome.message.clone()),
+            standing: standing(report),
         }
     }
 }
@@ -296,6 +301,24 @@ fn undone(report: &Report) -> Option<String> {
             let found = findings.find(|finding| finding.severity >= least)?;
             Some(found.message.clone())
         })
+}
+
+/// Code of the finding that data of this machine is passed over, which holds until a person says
+/// that it is meant.
+pub const DATA_PASSED_OVER: &str = "data-passed-over";
+
+/// What a run noticed of the sources that holds until a person changes something; none if it did not
+/// look at them.
+#[must_use]
+pub fn standing(report: &Report) -> Option<Vec<Finding>> {
+    let mut steps = report.steps.iter();
+    let looked = steps.any(|done| done.step == "snapshot");
+    let findings = report.findings.iter();
+    let standing: Vec<Finding> = findings
+        .filter(|finding| finding.code == DATA_PASSED_OVER)
+        .cloned()
+        .collect();
+    (looked || !standing.is_empty()).then_some(standing)
 }
 
 /// A run that was begun and not ended.

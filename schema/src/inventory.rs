@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    SnapshotId, Tier,
+    Digest, SnapshotId, Tier,
     cloud::CloudState,
     config::AbsolutePath,
     record::{Capabilities, DestinationRecord, RotationRecord, SnapshotMarks, SnapshotRecord},
@@ -18,6 +18,9 @@ use crate::{
 
 /// Version of the inventory's format.
 pub const FORMAT_VERSION: u32 = 1;
+
+/// Why something cannot be opened that nobody comes back from in time, as reasons say it.
+pub const NO_ANSWER: &str = "it does not answer";
 
 /// The state of machine and destination at one instant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +36,9 @@ pub struct Inventory {
     pub privileged: bool,
     /// What the machine runs on.
     pub power: Power,
+    /// A digest of this machine's id; none where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Digest>,
     /// Ids of the destinations that this machine has used.
     pub known_destinations: Vec<String>,
     /// The destination, where `local.enable` is on.
@@ -72,6 +78,9 @@ pub struct Place {
     pub inode: u64,
     /// Path within the file system itself, from its root.
     pub within: String,
+    /// The subvolume, where a file system has several, each with inode numbers of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subvolume: Option<String>,
 }
 
 /// The destination as it was found.
@@ -102,6 +111,9 @@ pub struct DestinationState {
     pub free_inodes: Option<u64>,
     /// `destination.json`, where there is one.
     pub record: Option<DestinationRecord>,
+    /// Where there is none: the folders of other hosts beside it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<Beside>,
     /// Why `destination.json` could not be read although it is there.
     pub record_fault: Option<String>,
     /// What the file system surely cannot do, judged by its type before it was ever probed.
@@ -140,6 +152,19 @@ impl DestinationState {
         let tried = self.record.as_ref().map(|record| &record.capabilities);
         tried.or(self.expected_capabilities.as_ref())
     }
+}
+
+/// The folder of another host on the same destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Beside {
+    /// Its name.
+    pub folder: String,
+    /// The id of the destination that it is.
+    pub id: String,
+    /// The machine that it belongs to, as far as that was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Digest>,
 }
 
 /// A published snapshot.
@@ -239,6 +264,9 @@ pub struct SourceState {
     pub scan: SourceScan,
     /// Mount points below it that are passed over, relative to it, escaped.
     pub mounts_passed_over: Vec<String>,
+    /// Those of them, and nested subvolumes, that hold data which this machine keeps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub data_passed_over: Vec<DataPassedOver>,
     /// Entries that cannot be read, relative to it, escaped; the first hundred.
     pub unreadable: Vec<String>,
     /// Entries that the destination cannot hold; the first hundred.
@@ -257,6 +285,22 @@ pub struct Renamed {
     pub path: String,
     /// The name that it is stored under, escaped.
     pub stored_as: String,
+}
+
+/// A file system below a source that is passed over although it holds data of this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DataPassedOver {
+    /// Its path relative to the source, escaped.
+    pub path: String,
+    /// Type of the file system, such as `ext4`; none for a subvolume of the source's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_system: Option<String>,
+    /// Device number of the file system, `major:minor`.
+    pub device: String,
+    /// Which folder of the file system it is, from its root; none for a nested subvolume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<String>,
 }
 
 /// An entry that the destination cannot hold.

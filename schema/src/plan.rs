@@ -234,6 +234,14 @@ pub struct DestinationCheckStep {
     pub create: bool,
     /// Remember the id as one of this machine's destinations.
     pub remember: bool,
+    /// The machine to record as the one that it belongs to, because none is or another was taken
+    /// over; none where that is not to be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Digest>,
+    /// What it is taken over from: a folder that gets this host's name, or the machine that had the
+    /// same name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub take_over: Option<TakeOver>,
     /// Only read from it: a restore takes any destination that has the snapshot, even one whose
     /// own record is damaged.
     #[serde(default)]
@@ -242,6 +250,14 @@ pub struct DestinationCheckStep {
     pub need_hard_links: bool,
     /// Let users reach the snapshots.
     pub readable_by_users: bool,
+}
+
+/// What a destination is taken over from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TakeOver {
+    /// The folder that is renamed to the host's; none for the host's own.
+    pub folder: Option<String>,
 }
 
 /// Reclaims leftovers and makes sure that there is room.

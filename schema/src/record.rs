@@ -26,6 +26,10 @@ pub struct DestinationRecord {
     pub host: String,
     /// When the destination was first used.
     pub created_at: DateTime<FixedOffset>,
+    /// A digest of the id of the machine that it belongs to; none in what was made before this was
+    /// recorded, and by a machine without an id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Digest>,
     /// What the file system can hold, tried out when the destination was first used. What it seemed
     /// not to hold is tried again by later runs.
     pub capabilities: Capabilities,

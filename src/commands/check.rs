@@ -1,8 +1,9 @@
 //! `check`: validates a configuration.
 
 use anyhow::Result;
-use executor::cloud::rclone::has_remote;
-use schema::Config;
+use executor::{cloud::rclone::has_remote, sys::resolve::same_file_system};
+use planner::check::nested;
+use schema::{Config, config::AbsolutePath};
 
 use crate::{cli::Check, exit, out::Out, settings::Settings};
 
@@ -10,6 +11,13 @@ use crate::{cli::Check, exit, out::Out, settings::Settings};
 pub(crate) fn run(arguments: &Check, settings: &Settings, out: &Out) -> Result<u8> {
     let path = arguments.file.as_ref().unwrap_or(&settings.config_path);
     let checked = settings.checked(path, out)?;
+    // Which sources are on one file system only the machine can say.
+    let same =
+        |one: &AbsolutePath, other: &AbsolutePath| same_file_system(one.as_path(), other.as_path());
+    let nested = nested(&checked.config, &same);
+    if !nested.is_empty() {
+        return Err(settings.invalid(path, &nested, out));
+    }
     if settings.json {
         out.data_json(&checked.warnings);
         return Ok(exit::DONE);

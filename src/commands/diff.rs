@@ -38,8 +38,7 @@ pub(crate) fn run(arguments: &Diff, settings: &Settings, out: &Out) -> Result<u8
     let path = path.map_or(&b""[..], |path| path.as_bytes());
     let view = if arguments.after == NOW {
         let choice = (&config.local).into();
-        let never = store.root.stat_self().ok();
-        let never = never.map(|stat| (stat.dev, stat.ino));
+        let never = take::left_out(Some(&store));
         let now = history::diff_now(&store, before, &choice, never, path, context)?;
         DiffView::now(before, path, &now)
     } else {

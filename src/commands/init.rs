@@ -16,7 +16,7 @@ use crate::{
 /// Sets the mounted drive up if it is new, and remembers it.
 pub(crate) fn run(arguments: &Init, settings: &Settings, out: &Out) -> Result<u8> {
     let config = settings.config(out)?;
-    if arguments.take_over && config.cloud.enable {
+    if arguments.take_over.is_some() && config.cloud.enable {
         let remote = planner::cloud_remote(&config.cloud, &take::host_folder(&config));
         owner::take_over(&StateDir::open_or_new(&settings.state_dir)?, &remote)?;
         out.say(&format!(
@@ -31,9 +31,21 @@ pub(crate) fn run(arguments: &Init, settings: &Settings, out: &Out) -> Result<u8
     let worker = Worker::new(settings, out, &config, now);
     let report = worker.with(|context| {
         let mut inventory = take::inventory_of(settings, now, Some(destination))?;
-        // A person says that this drive is one of theirs, which is what trust on first use asks.
-        inventory.known_destinations.clear();
-        let plan = planner::small(&config, &inventory, None);
+        let old = arguments.take_over.as_deref();
+        // Where there is only a copy in the cloud to take over, the drive is a new one.
+        let found = inventory.destination.as_ref();
+        let is_new = config.cloud.enable && found.is_some_and(|found| found.record.is_none());
+        let plan = if let Some(old) = old.filter(|old| !(old.is_empty() && is_new)) {
+            planner::take_over(&config, &inventory, Some(old).filter(|old| !old.is_empty()))
+        } else {
+            // A person says that this drive is one of theirs, which is what trust on first use
+            // asks, and that nothing beside it is to be gone on with.
+            inventory.known_destinations.clear();
+            if let Some(found) = &mut inventory.destination {
+                found.beside.clear();
+            }
+            planner::small(&config, &inventory, None)
+        };
         worker.small(&plan, &inventory, context)
     })?;
     mark::show(&report, settings, out);

@@ -73,6 +73,9 @@ pub(crate) fn run(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> 
     if inventory.destination.is_some() {
         findings = planner::small(&config, &inventory, None).findings;
         findings.extend(planner::damage(&config, &inventory));
+        // What the last run that looked at the sources noticed, and what holds until it is changed.
+        let reports = state.as_ref().map(|state| state.standing()).transpose()?;
+        findings.extend(reports.unwrap_or_default());
     }
     if let Some(state) = state.as_ref().filter(|_| config.cloud.enable) {
         let remote = planner::cloud_remote(&config.cloud, &host);

@@ -55,6 +55,7 @@ pub(crate) fn place(device: &str, inode: u64, within: &str) -> Option<Place> {
         device: device.to_owned(),
         inode,
         within: within.to_owned(),
+        subvolume: None,
     })
 }
 
@@ -78,6 +79,7 @@ pub(crate) fn source(path: &str, device: &str, inode: u64) -> SourceState {
             ..SourceScan::default()
         },
         mounts_passed_over: vec![],
+        data_passed_over: vec![],
         unreadable: vec![],
         not_held: vec![],
         renamed: vec![],
@@ -103,6 +105,7 @@ impl World {
                 host: "atlas".to_owned(),
                 privileged: true,
                 power: Power::Ac,
+                machine: None,
                 known_destinations: vec![KNOWN.to_owned()],
                 destination: Some(DestinationState {
                     mount_point: AbsolutePath::new("/mnt/backup"),
@@ -120,9 +123,11 @@ impl World {
                         format_version: 1,
                         id: KNOWN.to_owned(),
                         host: "atlas".to_owned(),
+                        machine: None,
                         created_at: time("2024-01-01T12:00:00+01:00"),
                         capabilities: EXT4,
                     }),
+                    beside: vec![],
                     record_fault: None,
                     expected_capabilities: None,
                     snapshots: vec![],

@@ -28,8 +28,8 @@ use crate::{
     event::Context,
     manifest::{self, Cursor, Entry, Reader, Writer, xattrs_digest},
     scan::in_order,
-    survey::{Bounds, Met, Told, survey_source},
-    sys::{Dir, Folder, Kind, Owners, Stat, attributes, resolve::resolve},
+    survey::{Bounds, Met, Root, Told, roots as survey_roots, survey_source},
+    sys::{Dir, Kind, Owners, Stat, attributes, resolve::resolve},
 };
 
 /// Name of the manifest while it is made.
@@ -88,8 +88,8 @@ pub fn survey(
     };
     let mut roots = Roots::default();
     let mut sources = Vec::new();
-    for path in order {
-        sources.push(making.source(path, bounds, &mut roots)?);
+    for root in survey_roots(&order) {
+        sources.extend(making.source(root, bounds, &mut roots)?);
     }
     let Making {
         writer,
@@ -154,62 +154,72 @@ struct Making<'a> {
 }
 
 impl Making<'_> {
+    /// Lists what is in a source and in those within it.
     fn source(
         &mut self,
-        path: &AbsolutePath,
+        root: Root<'_>,
         bounds: Bounds<'_>,
         roots: &mut Roots,
-    ) -> Result<SourceRecord> {
+    ) -> Result<Vec<SourceRecord>> {
+        let Root { path, found, below } = root;
         let prefix = path.as_str().trim_matches('/').as_bytes().to_vec();
-        let mut record = SourceRecord {
+        let record_of = |path: &AbsolutePath| SourceRecord {
             path: path.clone(),
             present: false,
             mounted: false,
             entries: 0,
             files: 0,
         };
-        let root = match resolve(path.as_path()) {
+        let mut records = vec![record_of(path)];
+        let root = match found {
             Ok(root) => root,
             Err(error) => {
                 self.unread(&prefix, error);
-                return Ok(record);
+                return Ok(records);
             }
         };
         self.enter_above(&prefix)?;
-        record.present = true;
-        record.mounted = root.stat.mount_root;
-        let top = root
-            .parent
-            .again()
-            .map(Folder::top)
-            .map_err(|error| Error::io("open", path.as_str().as_bytes(), error))?;
+        records[0].mounted = root.stat.mount_root;
+        records.extend(below.inner.iter().map(|inner| SourceRecord {
+            mounted: inner.resolved.stat.mount_root,
+            ..record_of(inner.path)
+        }));
         // A source that is no folder has no content to descend into.
         let folder = root.folder();
         let context = self.context;
-        let before = self.totals.entries;
-        let told = &mut |below: &[u8], told: Told| {
-            if below.is_empty()
-                && let Told::Met(Met::Unreadable(..)) = &told
-            {
-                record.present = false;
+        let told = &mut |path: &[u8], told: Told| {
+            let owner = below.owner(path).map_or(0, |inner| inner + 1);
+            if let Told::Met(Met::Enter(_) | Met::Leaf(_) | Met::MountPoint(_)) = &told {
+                records[owner].present = true;
             }
-            let between: &[u8] = if prefix.is_empty() || below.is_empty() {
+            let between: &[u8] = if prefix.is_empty() || path.is_empty() {
                 b""
             } else {
                 b"/"
             };
-            let here = [prefix.as_slice(), between, below].concat();
-            let place = match (below, &folder) {
+            let here = [prefix.as_slice(), between, path].concat();
+            let is_mount_point = matches!(told, Told::Met(Met::MountPoint(_)));
+            let place = match (path, &folder) {
+                // Nobody looks at what is passed over.
+                _ if is_mount_point => Err(Errno::XDEV),
                 (b"", _) => root.parent.again().map(|dir| (dir, root.name.as_os_str())),
-                (below, Ok(folder)) => folder.descend(below),
+                (path, Ok(folder)) => folder.descend(path),
                 (_, Err(error)) => Err(*error),
             };
-            self.met(here, place, told)
+            let before = self.totals.entries;
+            self.met(here, place, told)?;
+            records[owner].entries += self.totals.entries - before;
+            Ok(())
         };
-        survey_source(&top, &root.name, &root.stat, bounds, context, told)?;
-        record.entries = self.totals.entries - before;
+        survey_source(&root, &below, bounds, context, told)?;
+        for (record, inner) in records.iter().skip(1).zip(&below.inner) {
+            if !record.present {
+                let path = inner.path.as_str().trim_matches('/').as_bytes();
+                self.unread(path, Errno::STALE);
+            }
+        }
         roots.0.push((prefix, root));
-        Ok(record)
+        Ok(records)
     }
 
     /// Lists the folders above a source, for a restore to make.
@@ -245,8 +255,10 @@ impl Making<'_> {
         match met {
             Met::Leave => Ok(()),
             Met::Leaf(stat) if stat.kind == Kind::File => self.file(path, place, &stat),
-            Met::Enter(stat) | Met::Leaf(stat) | Met::MountPoint(stat) => {
-                self.other(path, place, &stat)
+            Met::Enter(stat) | Met::Leaf(stat) => self.other(path, place, &stat),
+            Met::MountPoint(stat) => {
+                self.totals.folders += 1;
+                self.write(&Entry::of(&path, &stat))
             }
             Met::Unreadable(stat, error) => {
                 self.unread(&path, error);

@@ -11,14 +11,15 @@ use std::ffi::OsStr;
 
 use rustix::io::Errno;
 use schema::{
-    plan::DestinationCheckStep,
+    plan::{DestinationCheckStep, TakeOver},
     record::{Capabilities, DestinationRecord, FORMAT_VERSION},
 };
 
 use crate::{
     error::{Error, Result, reason},
     event::Context,
-    store::{BACKUP, DESTINATION_FILE, PARTIAL, SNAPSHOTS, Store, TRASH, write_json},
+    lock::Lock,
+    store::{BACKUP, DESTINATION_FILE, LOCK_FILE, PARTIAL, SNAPSHOTS, Store, TRASH, write_json},
     sys::{Dir, Kind, dir::open, mounts, resolve::resolve, uuid},
 };
 
@@ -46,6 +47,12 @@ pub fn open_checked(step: &DestinationCheckStep) -> Result<Store> {
 pub fn prepare(step: &DestinationCheckStep, context: Context<'_>) -> Result<Store> {
     let mount_point = open_mount_point(step)?;
     let path = step.mount_point.as_str();
+    if let Some(TakeOver {
+        folder: Some(folder),
+    }) = &step.take_over
+    {
+        rename(step, &mount_point, folder)?;
+    }
     if step.create {
         create(step, &mount_point, context)?;
     }
@@ -57,6 +64,7 @@ pub fn prepare(step: &DestinationCheckStep, context: Context<'_>) -> Result<Stor
         return Ok(store);
     }
     check_id(step, &store)?;
+    own(step, &store)?;
     make_way(&store, context)?;
     let mode = folder_mode(step);
     let root_mode = store.root.stat_self().map(|stat| stat.mode);
@@ -189,6 +197,61 @@ fn open_mount_point(step: &DestinationCheckStep) -> Result<Dir> {
     Ok(dir)
 }
 
+/// Gives the folder of another host this host's name. Can be repeated.
+fn rename(step: &DestinationCheckStep, mount_point: &Dir, old: &str) -> Result<()> {
+    let path = step.mount_point.as_str();
+    if old.contains('/') || old.starts_with('.') {
+        return Err(Error::refused(format!("`{old}` is not the name of a host")));
+    }
+    let Some(store) = Store::open(mount_point, path, old)? else {
+        // Renamed before: what is there now is checked next.
+        return Ok(());
+    };
+    check_id(step, &store)?;
+    // Nobody is at work there.
+    let lock = store.named(&format!("{BACKUP}/{LOCK_FILE}"));
+    let _lock = Lock::take(&store.backup, LOCK_FILE, &lock)?;
+    let renamed = mount_point.rename_new(OsStr::new(old), mount_point, OsStr::new(&step.folder));
+    match renamed {
+        Ok(()) => {}
+        Err(Errno::EXIST) => {
+            let new = format!("{path}/{}", step.folder);
+            return Err(Error::refused(format!(
+                "{path}/{old} cannot be renamed: {new} is there already"
+            ))
+            .hint("move that away first, or set hostname to the old name"));
+        }
+        Err(error) => return Err(store.io("rename", "", error)),
+    }
+    let synced = mount_point.sync();
+    synced.map_err(|error| Error::io("sync", path.as_bytes(), error))
+}
+
+/// Records whose it is, where the step says so.
+fn own(step: &DestinationCheckStep, store: &Store) -> Result<()> {
+    let Some(record) = store.destination()? else {
+        return Ok(());
+    };
+    let taken = step.take_over.is_some();
+    let new = DestinationRecord {
+        machine: match record.machine {
+            Some(machine) if !taken => Some(machine),
+            _ => step.machine,
+        },
+        host: if taken {
+            step.folder.clone()
+        } else {
+            record.host.clone()
+        },
+        ..record.clone()
+    };
+    if new == record {
+        return Ok(());
+    }
+    let path = store.named(&format!("{BACKUP}/{DESTINATION_FILE}"));
+    write_json(&store.backup, DESTINATION_FILE, &path, &new)
+}
+
 fn check_id(step: &DestinationCheckStep, store: &Store) -> Result<()> {
     let found = store.destination()?.map(|record| record.id);
     if found.as_ref() == Some(&step.destination_id) {
@@ -260,6 +323,7 @@ fn create(step: &DestinationCheckStep, mount_point: &Dir, context: Context<'_>) 
         id: step.destination_id.clone(),
         host: step.folder.clone(),
         created_at: context.clock.now(),
+        machine: step.machine,
         capabilities,
     };
     let record_path = format!("{path}/{BACKUP}/{DESTINATION_FILE}");

@@ -6,7 +6,7 @@
 use std::{cmp::Ordering, ffi::OsStr, os::unix::ffi::OsStrExt as _, path::PathBuf};
 
 use rustix::io::Errno;
-use schema::{SnapshotId, config::AbsolutePath, pattern::Excludes};
+use schema::{SnapshotId, pattern::Excludes};
 
 use super::diff::{Change, Diff, Lines, Side, order, same_metadata};
 use crate::{
@@ -15,8 +15,12 @@ use crate::{
     manifest::{Entry, xattrs_digest},
     scan::{Choice, in_order},
     store::Store,
-    survey::{Bounds, Met, Told, survey_source},
-    sys::{Dir, Folder, Kind, Stat, attributes, resolve::resolve},
+    survey::{Bounds, Met, Root, Told, roots, survey_source},
+    sys::{
+        Dir, Kind, Stat,
+        attributes::{self, Attributes},
+        resolve::resolve,
+    },
 };
 
 /// What differs from the sources as they are.
@@ -59,8 +63,8 @@ pub fn diff_now(
         context,
     };
     walking.before.advance()?;
-    for source in order {
-        walking.source(source, bounds)?;
+    for root in roots(&order) {
+        walking.source(&root, bounds)?;
     }
     while walking.before.path().is_some() {
         walking.removed()?;
@@ -100,32 +104,28 @@ struct Walking<'a> {
 }
 
 impl Walking<'_> {
-    fn source(&mut self, path: &AbsolutePath, bounds: Bounds<'_>) -> Result<()> {
-        let prefix = joined(path.as_str().as_bytes());
+    fn source(&mut self, root: &Root<'_>, bounds: Bounds<'_>) -> Result<()> {
+        let prefix = joined(root.path.as_str().as_bytes());
         if !is_below(&prefix, &self.below) && !is_below(&self.below, &prefix) {
             return Ok(());
         }
         self.enter_above(&prefix)?;
-        let root = match resolve(path.as_path()) {
+        let below = &root.below;
+        let root = match &root.found {
             Ok(root) => root,
             Err(error) => {
-                self.unread(&prefix, error);
+                self.unread(&prefix, *error);
                 return Ok(());
             }
         };
-        let top = root
-            .parent
-            .again()
-            .map(Folder::top)
-            .map_err(|error| Error::io("open", path.as_str().as_bytes(), error))?;
         // A source that is no folder has no content to descend into.
         let folder = root.folder();
         let context = self.context;
-        let told = &mut |below: &[u8], told: Told| {
-            let here = if below.is_empty() {
+        let told = &mut |path: &[u8], told: Told| {
+            let here = if path.is_empty() {
                 prefix.clone()
             } else {
-                joined(&[prefix.as_slice(), below].join(&b'/'))
+                joined(&[prefix.as_slice(), path].join(&b'/'))
             };
             let Told::Met(met) = told else {
                 return Ok(());
@@ -133,14 +133,17 @@ impl Walking<'_> {
             if !is_below(&here, &self.below) {
                 return Ok(());
             }
-            let place = || match (below, &folder) {
+            let is_mount_point = matches!(met, Met::MountPoint(_));
+            let place = || match (path, &folder) {
+                // Nobody looks at what is passed over.
+                _ if is_mount_point => Err(Errno::XDEV),
                 (b"", _) => Ok((root.parent.again()?, root.name.as_os_str())),
-                (below, Ok(folder)) => folder.descend(below),
+                (path, Ok(folder)) => folder.descend(path),
                 (_, Err(error)) => Err(*error),
             };
             self.met(&here, &place, met)
         };
-        survey_source(&top, &root.name, &root.stat, bounds, context, told)?;
+        survey_source(root, below, bounds, context, told)?;
         Ok(())
     }
 
@@ -234,7 +237,10 @@ impl Walking<'_> {
     /// Adds what the kernel's first answer does not have; false where it cannot be read.
     fn complete<'p>(&mut self, entry: &mut Entry, place: &Place<'_, 'p>) -> bool {
         let look = || -> std::result::Result<_, Errno> {
-            let (dir, name) = place()?;
+            let (dir, name) = match place() {
+                Err(Errno::XDEV) => return Ok((None, xattrs_digest(&Attributes::default()))),
+                placed => placed?,
+            };
             let target = match entry.kind {
                 Kind::Symlink => Some(dir.read_symlink(name)?.as_bytes().to_vec()),
                 _ => None,

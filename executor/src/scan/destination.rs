@@ -7,7 +7,9 @@ use schema::{
     SnapshotId, Tier,
     config::Local,
     escape,
-    inventory::{DestinationState, InTheWay, Leftover, Place, SnapshotState, TierLink, Unmanaged},
+    inventory::{
+        Beside, DestinationState, InTheWay, Leftover, Place, SnapshotState, TierLink, Unmanaged,
+    },
     record::{Capabilities, RotationRecord, SnapshotMarks, SnapshotRecord},
 };
 
@@ -43,6 +45,7 @@ pub fn destination(local: &Local, folder: &str, context: Context<'_>) -> Result<
         total_bytes: 0,
         free_inodes: None,
         record: None,
+        beside: Vec::new(),
         record_fault: None,
         expected_capabilities: None,
         snapshots: Vec::new(),
@@ -89,6 +92,7 @@ pub fn destination(local: &Local, folder: &str, context: Context<'_>) -> Result<
         return Ok(state);
     }
     let Some(store) = Store::open(&dir, local.mount_point.as_str(), folder)? else {
+        state.beside = beside(&dir, local.mount_point.as_str());
         return Ok(state);
     };
     match store.destination() {
@@ -121,6 +125,25 @@ pub fn destination(local: &Local, folder: &str, context: Context<'_>) -> Result<
     }
     state.in_the_way.sort();
     Ok(state)
+}
+
+/// Folders of other hosts that are looked at.
+const MAX_BESIDE: usize = 100;
+
+/// The folders of other hosts: a machine that was renamed has its backups in one of them.
+fn beside(dir: &Dir, path: &str) -> Vec<Beside> {
+    let names = dir.names().unwrap_or_default();
+    let found = names.iter().filter_map(|name| {
+        let folder = name.to_str()?;
+        let store = Store::open(dir, path, folder).ok()??;
+        let record = store.destination().ok()??;
+        Some(Beside {
+            folder: folder.to_owned(),
+            id: record.id,
+            machine: record.machine,
+        })
+    });
+    found.take(MAX_BESIDE).collect()
 }
 
 /// What stands in the tiers: snapshots, links and what others made.
@@ -341,8 +364,11 @@ pub(crate) fn place(resolved: &Resolved, stat: &Stat, all: &[Mount]) -> Place {
         .parent
         .proc_name(&resolved.name)
         .unwrap_or_default();
+    let mut subvolume = None;
     let (device, within) = match mounts::of(all, stat) {
         Some(mount) => {
+            let own = stat.device_text();
+            subvolume = (own != mount.device).then_some(own);
             let below = named
                 .strip_prefix(mount.mount_point.as_slice())
                 .unwrap_or_default();
@@ -369,5 +395,6 @@ pub(crate) fn place(resolved: &Resolved, stat: &Stat, all: &[Mount]) -> Place {
         } else {
             escape::display(&within)
         },
+        subvolume,
     }
 }

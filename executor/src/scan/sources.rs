@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use schema::{
     config::{self, AbsolutePath},
     escape,
-    inventory::{NotHeld, Presence, Renamed, SourceScan, SourceState},
+    inventory::{DataPassedOver, NotHeld, Presence, Renamed, SourceScan, SourceState},
     pattern::Excludes,
     plan::SnapshotStep,
     record::Capabilities,
@@ -26,12 +26,15 @@ use crate::{
     error::{Error, Result, reason},
     event::{Context, Event, Phase, Progress},
     manifest::{Cursor, Reader},
-    survey::{Bounds, FoundSource, Met, Search, Survey, Surveyed, Told, survey_source, sync},
+    survey::{
+        Below, Bounds, FoundSource, InnerSource, Met, Root, Search, Survey, Surveyed, Told, rest,
+        roots, survey_source, sync,
+    },
     sys::{
-        Folder, Kind, Stat, bytes,
+        Kind, Stat, bytes,
         mounts::{self, Mount},
         path_order,
-        resolve::resolve,
+        resolve::Resolved,
     },
 };
 
@@ -128,10 +131,8 @@ pub fn sources(
     };
     let mut found = Vec::new();
     let mut surveyed = Vec::new();
-    for path in order {
-        let (state, source) = look.source(path)?;
-        found.push(state);
-        surveyed.push(source);
+    for root in roots(&order) {
+        look.source(root, &mut found, &mut surveyed)?;
     }
     context.observer.event(Event::Progress(look.progress));
     let Look {
@@ -232,42 +233,49 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Looks at one source; gives the new files besides, if there is a basis that may have them.
-    fn source(&mut self, path: &AbsolutePath) -> Result<((SourceState, Vec<Stat>), Surveyed)> {
-        let mut state = SourceState {
-            path: path.clone(),
-            presence: Presence::Present,
-            place: None,
-            mounted: false,
-            scan: SourceScan::default(),
-            mounts_passed_over: Vec::new(),
-            unreadable: Vec::new(),
-            not_held: Vec::new(),
-            renamed: Vec::new(),
-        };
-        let resolved = match resolve(path.as_path()) {
+    /// Looks at one source and those within it; gives the new files besides, if there is a basis
+    /// that may have them.
+    fn source(
+        &mut self,
+        root: Root<'_>,
+        found: &mut Vec<(SourceState, Vec<Stat>)>,
+        surveyed: &mut Vec<Surveyed>,
+    ) -> Result<()> {
+        let Root {
+            path,
+            found: resolved,
+            below,
+        } = root;
+        let mut state = state_of(path);
+        let resolved = match resolved {
             Ok(resolved) => resolved,
             Err(error) => {
                 state.presence = match error {
                     Errno::NOENT => Presence::Missing,
                     error => unreadable(error),
                 };
-                let source = Surveyed {
+                found.push((state, Vec::new()));
+                surveyed.push(Surveyed {
                     path: path.clone(),
                     found: Err(error),
-                };
-                return Ok(((state, Vec::new()), source));
+                });
+                return Ok(());
             }
         };
         let all = mounts::mounts().unwrap_or_default();
-        state.place = Some(place(&resolved, &resolved.stat, &all));
-        state.mounted = resolved.stat.mount_root;
+        let placed = |mut state: SourceState, at: &Resolved| {
+            state.place = Some(place(at, &at.stat, &all));
+            state.mounted = at.stat.mount_root;
+            Own {
+                state,
+                new: Vec::new(),
+                met: false,
+            }
+        };
+        let mut own = vec![placed(state, &resolved)];
+        let inner = below.inner.iter();
+        own.extend(inner.map(|inner| placed(state_of(inner.path), &inner.resolved)));
 
-        let top = resolved
-            .parent
-            .again()
-            .map(Folder::top)
-            .map_err(|error| Error::io("open", path.as_str().as_bytes(), error))?;
         let prefix = path.as_str().trim_matches('/').as_bytes();
         let Self {
             bounds,
@@ -278,7 +286,8 @@ impl Look<'_> {
             context,
         } = self;
         let mut count = Count {
-            state: &mut state,
+            own,
+            below: &below,
             basis: basis.as_mut(),
             search,
             progress,
@@ -289,33 +298,78 @@ impl Look<'_> {
             held: Held::new(*can),
             links: can.is_none_or(|can| can.hard_links),
             own_name: resolved.name.clone(),
-            new: Vec::new(),
         };
-        let record = survey_source(
-            &top,
-            &resolved.name,
-            &resolved.stat,
-            *bounds,
-            *context,
-            &mut |path, told| count.told(path, told),
-        )?;
-        let new = count.new;
-        let source = Surveyed {
+        let record = survey_source(&resolved, &below, *bounds, *context, &mut |path, told| {
+            count.told(path, told)
+        })?;
+        let own = count.own;
+        let mut met = Vec::new();
+        let mut unmet = Vec::new();
+        for (own, inner) in own.iter().skip(1).zip(&below.inner) {
+            if own.met {
+                met.push(InnerSource {
+                    path: inner.path.clone(),
+                    below: inner.below.clone(),
+                    mounted: inner.resolved.stat.mount_root,
+                });
+            } else {
+                unmet.push(Surveyed {
+                    path: inner.path.clone(),
+                    found: Err(Errno::STALE),
+                });
+            }
+        }
+        for (at, mut own) in own.into_iter().enumerate() {
+            if at > 0 && !own.met {
+                // What is around it changed meanwhile, or could not be listed.
+                own.state.presence = unreadable(Errno::STALE);
+            }
+            found.push((own.state, own.new));
+        }
+        surveyed.push(Surveyed {
             path: path.clone(),
             found: Ok(FoundSource {
                 parent: resolved.parent,
                 name: resolved.name,
                 stat: resolved.stat,
                 record,
+                inner: met,
             }),
-        };
-        Ok(((state, new), source))
+        });
+        surveyed.extend(unmet);
+        Ok(())
     }
 }
 
-/// What is counted of one source.
+/// A source of which nothing is known yet.
+fn state_of(path: &AbsolutePath) -> SourceState {
+    SourceState {
+        path: path.clone(),
+        presence: Presence::Present,
+        place: None,
+        mounted: false,
+        scan: SourceScan::default(),
+        mounts_passed_over: Vec::new(),
+        data_passed_over: Vec::new(),
+        unreadable: Vec::new(),
+        not_held: Vec::new(),
+        renamed: Vec::new(),
+    }
+}
+
+/// What is found of one source.
+struct Own {
+    state: SourceState,
+    new: Vec<Stat>,
+    /// Whether the walk came to it.
+    met: bool,
+}
+
+/// What is counted of one source and those within it.
 struct Count<'a> {
-    state: &'a mut SourceState,
+    /// The source itself, then those within it.
+    own: Vec<Own>,
+    below: &'a Below<'a>,
     basis: Option<&'a mut Cursor>,
     search: &'a mut Search,
     progress: &'a mut Progress,
@@ -328,15 +382,18 @@ struct Count<'a> {
     links: bool,
     /// The name of the source itself.
     own_name: OsString,
-    new: Vec<Stat>,
 }
 
 impl Count<'_> {
     fn told(&mut self, path: &[u8], told: Told) -> Result<()> {
+        let at = self.below.owner(path).map_or(0, |inner| inner + 1);
         if let Told::Met(Met::Enter(stat) | Met::Leaf(stat)) = &told {
-            self.judge(path, stat);
+            self.judge(at, path, stat);
         }
-        let scan = &mut self.state.scan;
+        let within = self.within(at, path);
+        let own = &mut self.own[at];
+        own.met = true;
+        let scan = &mut own.state.scan;
         match told {
             Told::Excluded => scan.excluded += 1,
             Told::Met(Met::Enter(stat)) => {
@@ -345,24 +402,27 @@ impl Count<'_> {
                 scan.new_bytes += BLOCK;
                 count_flags(scan, &stat);
             }
-            Told::Met(Met::Leaf(stat)) => self.leaf(path, &stat)?,
-            Told::Met(Met::MountPoint(_)) => {
+            Told::Met(Met::Leaf(stat)) => self.leaf(at, path, &stat)?,
+            Told::Met(Met::MountPoint(stat)) => {
                 scan.entries += 1;
                 scan.folders += 1;
                 scan.new_bytes += BLOCK;
-                self.state.mounts_passed_over.push(escape::display(path));
+                let within = escape::display(within);
+                own.state.mounts_passed_over.push(within.clone());
+                let data = data_of(self.below.mount(path), &stat, within);
+                own.state.data_passed_over.extend(data);
             }
             Told::Met(Met::Unreadable(stat, error)) => {
-                if path.is_empty() {
-                    self.state.presence = unreadable(error);
+                if within.is_empty() {
+                    own.state.presence = unreadable(error);
                 }
                 scan.unreadable += 1;
                 if stat.is_some_and(|stat| stat.kind == Kind::Folder) {
                     scan.entries += 1;
                     scan.folders += 1;
                 }
-                if self.state.unreadable.len() < MAX_LISTED {
-                    self.state.unreadable.push(escape::display(path));
+                if own.state.unreadable.len() < MAX_LISTED {
+                    own.state.unreadable.push(escape::display(within));
                 }
             }
             Told::Met(Met::Leave) => {
@@ -378,8 +438,14 @@ impl Count<'_> {
         Ok(())
     }
 
+    /// A path relative to the source that it belongs to.
+    fn within<'p>(&self, at: usize, path: &'p [u8]) -> &'p [u8] {
+        let inner = at.checked_sub(1).map(|inner| &self.below.inner[inner]);
+        inner.map_or(path, |inner| rest(path, &inner.below).unwrap_or(path))
+    }
+
     /// Notes what the destination cannot hold.
-    fn judge(&mut self, path: &[u8], stat: &Stat) {
+    fn judge(&mut self, at: usize, path: &[u8], stat: &Stat) {
         let name = match path.rsplit(|byte| *byte == b'/').next() {
             Some(name) if !name.is_empty() => OsStr::from_bytes(name),
             _ => self.own_name.as_os_str(),
@@ -389,24 +455,27 @@ impl Count<'_> {
             self.held.enter();
         }
         if let Some(stored_as) = stored_as {
-            self.state.scan.renamed += 1;
-            if self.state.renamed.len() < MAX_LISTED {
-                let path = escape::display(path);
+            let path = escape::display(self.within(at, path));
+            let state = &mut self.own[at].state;
+            state.scan.renamed += 1;
+            if state.renamed.len() < MAX_LISTED {
                 let stored_as = escape::display(bytes(&stored_as));
-                self.state.renamed.push(Renamed { path, stored_as });
+                state.renamed.push(Renamed { path, stored_as });
             }
         }
         if let Some(because) = refused {
-            self.state.scan.not_held += 1;
-            if self.state.not_held.len() < MAX_LISTED {
-                let path = escape::display(path);
-                self.state.not_held.push(NotHeld { path, because });
+            let path = escape::display(self.within(at, path));
+            let state = &mut self.own[at].state;
+            state.scan.not_held += 1;
+            if state.not_held.len() < MAX_LISTED {
+                state.not_held.push(NotHeld { path, because });
             }
         }
     }
 
-    fn leaf(&mut self, path: &[u8], stat: &Stat) -> Result<()> {
-        let scan = &mut self.state.scan;
+    fn leaf(&mut self, at: usize, path: &[u8], stat: &Stat) -> Result<()> {
+        let own = &mut self.own[at];
+        let scan = &mut own.state.scan;
         scan.entries += 1;
         count_flags(scan, stat);
         if stat.kind == Kind::File {
@@ -452,13 +521,33 @@ impl Count<'_> {
                 scan.new_files += 1;
                 if self.basis.is_some() && stat.size > 0 {
                     self.search.new_file(stat);
-                    if self.new.len() < MAX_MOVED {
-                        self.new.push(*stat);
+                    if own.new.len() < MAX_MOVED {
+                        own.new.push(*stat);
                     }
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// What is passed over at a mount point or a subvolume, if it holds data of this machine.
+fn data_of(mount: Option<&Mount>, stat: &Stat, path: String) -> Option<DataPassedOver> {
+    match mount {
+        Some(mount) => mount.holds_data().then(|| DataPassedOver {
+            path,
+            file_system: Some(mount.file_system.clone()),
+            device: mount.device.clone(),
+            within: Some(escape::display(&mount.root)),
+        }),
+        // Mounted after the walk began.
+        None if stat.mount_root => None,
+        None => Some(DataPassedOver {
+            path,
+            file_system: None,
+            device: stat.device_text(),
+            within: None,
+        }),
     }
 }
 

@@ -41,7 +41,7 @@ use crate::{
     manifest::{Cursor, Entry, FILE_NAME, Writer},
     names::Namer,
     store::{Store, record_path},
-    survey::{Record, Since, Survey, Surveyed, nanos},
+    survey::{Met, Record, Since, Survey, Surveyed, nanos},
     sys::{Folder, Kind},
 };
 
@@ -225,6 +225,12 @@ struct Builder<'a> {
 /// A source that is being gone through.
 struct Open {
     record: Record,
+    /// Its place among the records; those within it follow.
+    number: usize,
+    /// The paths of the sources within it, relative to it.
+    inner: Vec<Vec<u8>>,
+    /// What was read and belongs to another job.
+    pending: Option<(OsString, Met)>,
     /// The folder that holds it, and its name there.
     from: Option<(Folder, OsString)>,
     /// Its path in the snapshot.

@@ -133,10 +133,6 @@ fn begin(store: &Store, started: &start::Started) -> Result<DateTime<FixedOffset
 
 /// Looks at the sources.
 fn look(store: &Store, step: &SnapshotStep, context: Context<'_>) -> Result<Survey> {
-    let never = store
-        .root
-        .stat_self()
-        .map_err(|error| store.io("look at", "", error))?;
     let basis = step
         .basis
         .as_ref()
@@ -144,6 +140,10 @@ fn look(store: &Store, step: &SnapshotStep, context: Context<'_>) -> Result<Surv
     let basis = basis
         .as_ref()
         .map(|open| open as &dyn Fn() -> Result<crate::manifest::Reader>);
+    let never = store
+        .root
+        .stat_self()
+        .map_err(|error| store.io("look at", "", error))?;
     let never = Some((never.dev, never.ino));
     scan::sources(&step.into(), basis, None, never, context).map(|(_, survey)| survey)
 }

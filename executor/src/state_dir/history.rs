@@ -5,8 +5,8 @@
 
 use chrono::{DateTime, FixedOffset};
 use schema::{
-    Plan, Report,
-    health::{EndedRun, Health, SpaceSample},
+    Finding, Plan, Report,
+    health::{self, EndedRun, Health, SpaceSample},
 };
 use serde::Deserialize;
 
@@ -54,6 +54,28 @@ impl StateDir {
             }
         }
         Ok(runs)
+    }
+
+    /// What the last run that looked at the sources noticed of them, and what holds until a person
+    /// changes something.
+    ///
+    /// # Errors
+    /// When the folders of runs cannot be read.
+    pub fn standing(&self) -> Result<Vec<Finding>> {
+        let mut found = None;
+        for name in self.run_names()?.into_iter().rev() {
+            let Ok(run) = self.run(&name) else {
+                continue;
+            };
+            let at = self.named(&format!("{RUNS}/{name}/{REPORT}"));
+            if let Ok(Some(report)) = read_json::<Report>(&run, REPORT, &at) {
+                found = health::standing(&report);
+            }
+            if found.is_some() {
+                break;
+            }
+        }
+        Ok(found.unwrap_or_default())
     }
 
     /// The room that runs found on a destination before they began, oldest first.

@@ -5,7 +5,8 @@
 //! number, so that memory does not grow with the tree.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt as _,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -14,8 +15,8 @@ use std::{
 
 use rustix::io::Errno;
 
-use super::Bounds;
-use crate::sys::{Folder, Kind, Listed, Stat, bytes};
+use super::{Below, Bounds, roots::Base};
+use crate::sys::{Dir, Folder, Kind, Listed, Stat, answer, bytes};
 
 /// Entries that are read ahead at most.
 const AHEAD: usize = 20_000;
@@ -53,6 +54,10 @@ pub(super) struct Task {
     folder: Folder,
     /// Its path relative to the source.
     path: Vec<u8>,
+    /// What its entries are judged by.
+    base: Base,
+    /// Nothing belongs to a source here but what leads to one further below.
+    only_leading: bool,
     state: Mutex<State>,
     done: Condvar,
 }
@@ -66,14 +71,23 @@ enum State {
 }
 
 impl Task {
-    pub(super) fn new(folder: Folder, path: Vec<u8>) -> Arc<Self> {
-        Self::of(folder, path, None)
+    /// The folder of a source, or one in it.
+    pub(super) fn new(folder: Folder, path: Vec<u8>, base: Base) -> Arc<Self> {
+        Self::of(folder, path, base, false, None)
     }
 
-    fn of(folder: Folder, path: Vec<u8>, names: Option<Vec<Listed>>) -> Arc<Self> {
+    fn of(
+        folder: Folder,
+        path: Vec<u8>,
+        base: Base,
+        only_leading: bool,
+        names: Option<Vec<Listed>>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             folder,
             path,
+            base,
+            only_leading,
             state: Mutex::new(State::Waiting(names)),
             done: Condvar::new(),
         })
@@ -102,10 +116,57 @@ fn weight(part: &Part) -> usize {
     part.seen.len() + 8
 }
 
+/// The path of a folder, with the name of one entry after the other.
+struct Path {
+    bytes: Vec<u8>,
+    folder: usize,
+}
+
+impl Path {
+    fn of(folder: &[u8]) -> Self {
+        Self {
+            bytes: folder.to_vec(),
+            folder: folder.len(),
+        }
+    }
+
+    fn with(&mut self, name: &OsStr) -> &[u8] {
+        self.bytes.truncate(self.folder);
+        if self.folder > 0 {
+            self.bytes.push(b'/');
+        }
+        self.bytes.extend_from_slice(bytes(name));
+        &self.bytes
+    }
+}
+
+/// What stands for a mount point that is not touched: the folder below, or where that cannot be
+/// seen one like the folder around it.
+fn passed_over(task: &Task, dir: &Dir, name: &OsStr) -> Stat {
+    let covered = dir.covered(name).ok();
+    let covered = covered.filter(|stat| stat.kind == Kind::Folder);
+    let stat = covered.or_else(|| {
+        let around = dir.stat_self().ok()?;
+        Some(Stat {
+            mtime: 0,
+            ctime: 0,
+            ino: 0,
+            ..around
+        })
+    });
+    let stat = stat.unwrap_or_else(Stat::of_nothing);
+    Stat {
+        mount: task.base.mount,
+        dev: task.base.dev,
+        mount_root: false,
+        ..stat
+    }
+}
+
 /// What the threads share.
 pub(super) struct Reader<'a> {
     bounds: Bounds<'a>,
-    root_mount: u64,
+    below: &'a Below<'a>,
     /// What may be read next, last first.
     tasks: Mutex<Vec<Arc<Task>>>,
     wake: Condvar,
@@ -116,10 +177,10 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bounds: Bounds<'a>, root_mount: u64) -> Self {
+    pub(super) fn new(bounds: Bounds<'a>, below: &'a Below<'a>) -> Self {
         Self {
             bounds,
-            root_mount,
+            below,
             tasks: Mutex::default(),
             wake: Condvar::new(),
             idle: AtomicUsize::new(0),
@@ -219,46 +280,115 @@ impl<'a> Reader<'a> {
             Some(names) => names,
             None => {
                 part.folder = Some(dir.stat_self()?);
-                let mut names = dir.list_once()?;
-                names.sort_unstable_by(|a, b| bytes(&a.name).cmp(bytes(&b.name)));
-                names
+                if task.only_leading {
+                    self.leading(&task.path)
+                } else {
+                    let mut names = dir.list_once()?;
+                    names.sort_unstable_by(|a, b| bytes(&a.name).cmp(bytes(&b.name)));
+                    names
+                }
             }
         };
         while names.len() > PART {
             let rest = names.split_off(names.len() - names.len().min(PART));
-            let more = Task::of(task.folder.clone(), task.path.clone(), Some(rest));
+            let more = Task::of(
+                task.folder.clone(),
+                task.path.clone(),
+                task.base,
+                task.only_leading,
+                Some(rest),
+            );
             part.more.insert(0, more);
         }
+        // What is told by its name alone is not looked at: it may not answer.
+        let mut path = Path::of(&task.path);
+        let mut unlooked: Vec<Option<What>> = names
+            .iter()
+            .map(|listed| self.unlooked(task, &dir, listed, path.with(&listed.name)))
+            .collect();
         // Inodes stand on the disk in the order of their numbers.
-        let mut order: Vec<usize> = (0..names.len()).collect();
+        let mut order: Vec<usize> = (0..names.len())
+            .filter(|at| unlooked[*at].is_none())
+            .collect();
         order.sort_unstable_by_key(|at| names[*at].inode);
         let mut stats: Vec<_> = names.iter().map(|_| Err(Errno::NOENT)).collect();
         for at in order {
             stats[at] = dir.stat(&names[at].name);
         }
         part.seen.reserve_exact(names.len());
-        let mut path = task.path.clone();
-        let length = path.len();
-        for (Listed { name, .. }, stat) in names.into_iter().zip(stats) {
-            path.truncate(length);
-            if length > 0 {
-                path.push(b'/');
-            }
-            path.extend_from_slice(bytes(&name));
-            let what = match stat {
-                Ok(stat) => self.judge(task, &name, &path, stat),
-                Err(Errno::NOENT) => What::Vanished,
-                Err(error) => What::Unreadable(error),
+        for (at, Listed { name, .. }) in names.into_iter().enumerate() {
+            let what = match (unlooked[at].take(), stats[at]) {
+                (Some(what), _) => what,
+                (None, Ok(stat)) => self.judge(task, &name, path.with(&name), stat),
+                (None, Err(Errno::NOENT)) => What::Vanished,
+                (None, Err(error)) => What::Unreadable(error),
             };
             part.seen.push(Seen { name, what });
         }
         Ok(part)
     }
 
-    fn judge(&self, task: &Task, name: &OsString, path: &[u8], stat: Stat) -> What {
+    /// The names in a folder that lead to sources further below.
+    fn leading(&self, path: &[u8]) -> Vec<Listed> {
+        let names = self.below.leading(path).into_iter();
+        let listed = names.map(|name| Listed {
+            name: OsStr::from_bytes(name).to_owned(),
+            inode: 0,
+            is_folder: true,
+            is_known: true,
+        });
+        listed.collect()
+    }
+
+    /// What an entry is, where its name and the table of mounts say it. A mount that is not crossed
+    /// is never touched, and one that is has to answer first.
+    fn unlooked(&self, task: &Task, dir: &Dir, listed: &Listed, path: &[u8]) -> Option<What> {
+        if self.below.source_at(path).is_some() || self.below.leads(path) {
+            return None;
+        }
+        let mount = self.below.mount(path);
+        let is_folder = listed.is_folder || (mount.is_some() && !listed.is_known);
+        if self.is_excluded(task.base, path, is_folder) {
+            return Some(What::Excluded);
+        }
+        let mount = mount?;
+        if is_folder && self.bounds.one_file_system {
+            return Some(What::MountPoint(passed_over(task, dir, &listed.name)));
+        }
+        if !mount.may_fall_silent() {
+            return None;
+        }
+        answer::wait_for(&mount.mount_point)
+            .err()
+            .map(What::Unreadable)
+    }
+
+    fn is_excluded(&self, base: Base, path: &[u8], is_folder: bool) -> bool {
+        let path = path.get(base.anchor..).unwrap_or_default();
+        self.bounds.excludes.matches(path, is_folder).is_some()
+    }
+
+    fn judge(&self, task: &Task, name: &OsStr, path: &[u8], stat: Stat) -> What {
         let is_folder = stat.kind == Kind::Folder;
-        if self.bounds.excludes.matches(path, is_folder).is_some() {
-            return What::Excluded;
+        let folder = |base: Base, only_leading: bool| {
+            let child = task.folder.child(name);
+            let task = Task::of(child, path.to_vec(), base, only_leading, None);
+            What::Folder(stat, task)
+        };
+        if self.below.source_at(path).is_some() {
+            return if is_folder {
+                folder(Base::of(&stat, path), false)
+            } else {
+                What::Leaf(stat)
+            };
+        }
+        let leads = is_folder && self.below.leads(path);
+        if self.is_excluded(task.base, path, is_folder) {
+            return if leads {
+                folder(task.base, true)
+            } else {
+                What::Excluded
+            };
         }
         if !is_folder {
             return What::Leaf(stat);
@@ -266,10 +396,13 @@ impl<'a> Reader<'a> {
         if self.bounds.never == Some((stat.dev, stat.ino)) {
             return What::Destination;
         }
-        if self.bounds.one_file_system && stat.mount != self.root_mount {
-            return What::MountPoint(stat);
+        let crosses = self.bounds.one_file_system
+            && (stat.dev != task.base.dev
+                || (stat.mount != task.base.mount && !self.below.is_same(stat.mount)));
+        match (crosses || task.only_leading, leads) {
+            (true, false) => What::MountPoint(stat),
+            (only_leading, _) => folder(task.base, only_leading),
         }
-        What::Folder(stat, Task::new(task.folder.child(name), path.to_vec()))
     }
 
     /// Tells a thread that waits that there may be something to read. One that is about to wait may

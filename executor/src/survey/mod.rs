@@ -7,6 +7,7 @@
 mod ahead;
 mod moves;
 mod record;
+mod roots;
 mod since;
 pub(crate) mod sync;
 mod walk;
@@ -19,6 +20,7 @@ use schema::{config::AbsolutePath, pattern::Excludes};
 pub use moves::Moves;
 pub(crate) use moves::Search;
 pub use record::{Met, Record};
+pub(crate) use roots::{Below, Root, rest, roots};
 pub use since::{Change, Since, is_recent, nanos};
 pub(crate) use walk::{Told, survey_source};
 
@@ -66,4 +68,17 @@ pub struct FoundSource {
     pub stat: Stat,
     /// What is in it.
     pub record: Record,
+    /// The sources that were met in it, in the manifest's order.
+    pub inner: Vec<InnerSource>,
+}
+
+/// A source that was met in another.
+#[derive(Debug)]
+pub struct InnerSource {
+    /// The configured path.
+    pub path: AbsolutePath,
+    /// Its path relative to the source around it.
+    pub below: Vec<u8>,
+    /// Whether something is mounted there.
+    pub mounted: bool,
 }

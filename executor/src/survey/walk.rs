@@ -5,14 +5,15 @@ use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, sync::Arc};
 use rustix::io::Errno;
 
 use super::{
-    Bounds, Met, Record,
+    Below, Bounds, Met, Record,
     ahead::{Part, Reader, Seen, Task, What},
     record::Recorder,
+    roots::Base,
 };
 use crate::{
     error::{Error, Result},
     event::Context,
-    sys::{Folder, Kind, Stat, bytes},
+    sys::{Folder, Kind, Stat, bytes, resolve::Resolved},
 };
 
 /// What the walk tells besides what it records.
@@ -29,18 +30,20 @@ struct Frame {
     path_length: usize,
 }
 
-/// Walks one source: the entry `name` of `parent`, of which the kernel says `root`.
+/// Walks one source with those that are within it.
 ///
 /// `tell` hears of each entry and its path relative to the source, in the manifest's order.
 pub(crate) fn survey_source(
-    parent: &Folder,
-    name: &OsStr,
-    root: &Stat,
+    source: &Resolved,
+    below: &Below<'_>,
     bounds: Bounds<'_>,
     context: Context<'_>,
     tell: &mut dyn FnMut(&[u8], Told) -> Result<()>,
 ) -> Result<Record> {
-    let reader = Reader::new(bounds, root.mount);
+    let root = &source.stat;
+    let parent = source.parent.again().map(Folder::top);
+    let parent = parent.map_err(|error| Error::io("open", bytes(&source.name), error))?;
+    let reader = Reader::new(bounds, below);
     let mut walk = Walk {
         reader: &reader,
         recorder: Recorder::default(),
@@ -48,6 +51,12 @@ pub(crate) fn survey_source(
         path: Vec::new(),
         context,
         tell,
+    };
+    let what = if root.kind == Kind::Folder {
+        let task = Task::new(parent.child(&source.name), Vec::new(), Base::of(root, b""));
+        What::Folder(*root, task)
+    } else {
+        What::Leaf(*root)
     };
     let threads = if root.kind == Kind::Folder && context.threads > 1 {
         context.threads
@@ -60,7 +69,7 @@ pub(crate) fn survey_source(
         }
         // Also if the walk panics: the scope waits for its threads.
         let _end = End(&reader);
-        walk.all(parent, name, root)?;
+        walk.all(&source.name, what)?;
         let recorder = std::mem::take(&mut walk.recorder);
         recorder.finish().map_err(damaged)
     })
@@ -84,12 +93,7 @@ struct Walk<'a, 'r> {
 }
 
 impl Walk<'_, '_> {
-    fn all(&mut self, parent: &Folder, name: &OsStr, root: &Stat) -> Result<()> {
-        let what = if root.kind == Kind::Folder {
-            What::Folder(*root, Task::new(parent.child(name), Vec::new()))
-        } else {
-            What::Leaf(*root)
-        };
+    fn all(&mut self, name: &OsStr, what: What) -> Result<()> {
         self.entry(name, what)?;
         while let Some(frame) = self.stack.last_mut() {
             self.path.truncate(frame.path_length);

@@ -19,6 +19,7 @@ use rustix::{
         utimensat,
     },
     io::Errno,
+    mount::{OpenTreeFlags, open_tree},
 };
 
 use super::{Kind, Stat, stat::Nanos};
@@ -42,6 +43,8 @@ pub struct Listed {
     pub inode: u64,
     /// Whether the folder says that it is a folder; some file systems never say so.
     pub is_folder: bool,
+    /// Whether the folder says what it is at all.
+    pub is_known: bool,
 }
 
 /// Bytes that the kernel takes as one path, the final NUL included (`linux/limits.h`).
@@ -214,6 +217,16 @@ impl Dir {
         }
     }
 
+    /// What the kernel says of the folder that something is mounted on, which is not asked.
+    ///
+    /// # Errors
+    /// The system's reason; `EPERM` for all but root.
+    pub fn covered(&self, name: &OsStr) -> Result<Stat, Errno> {
+        // A copy of this mount without those in it, which goes away again with its descriptor.
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        Self(open_tree(&self.0, ".", flags)?).stat(name)
+    }
+
     /// What the kernel says of this folder.
     ///
     /// # Errors
@@ -257,6 +270,7 @@ impl Dir {
                     name: OsString::from_vec(name.to_vec()),
                     inode: entry.ino(),
                     is_folder: entry.file_type() == FileType::Directory,
+                    is_known: entry.file_type() != FileType::Unknown,
                 });
             }
         }

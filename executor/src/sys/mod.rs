@@ -3,6 +3,7 @@
 //! Invariant: no function here resolves a path of more than one component, except
 //! [`resolve::resolve`], which does so one component at a time.
 
+pub mod answer;
 pub mod attributes;
 pub mod dir;
 pub mod folder;

@@ -1,6 +1,48 @@
 //! What is mounted where: `/proc/self/mountinfo`, as proc_pid_mountinfo(5) describes it.
 
+use std::collections::{HashMap, HashSet};
+
 use super::Stat;
+
+/// Types of file systems that keep what people store on a device of this machine.
+const ON_DEVICES: [&str; 22] = [
+    "apfs", "bcachefs", "btrfs", "exfat", "ext2", "ext3", "ext4", "f2fs", "fuseblk", "hfs",
+    "hfsplus", "jfs", "msdos", "nilfs2", "ntfs", "ntfs3", "reiser4", "reiserfs", "ufs", "vfat",
+    "xfs", "zfs",
+];
+/// Types that the kernel itself answers for, and that hold nothing of anybody's.
+const OF_THE_KERNEL: [&str; 30] = [
+    "aufs",
+    "binfmt_misc",
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "cramfs",
+    "debugfs",
+    "devpts",
+    "devtmpfs",
+    "ecryptfs",
+    "efivarfs",
+    "erofs",
+    "fusectl",
+    "hugetlbfs",
+    "iso9660",
+    "mqueue",
+    "nsfs",
+    "overlay",
+    "proc",
+    "pstore",
+    "ramfs",
+    "rootfs",
+    "rpc_pipefs",
+    "securityfs",
+    "selinuxfs",
+    "squashfs",
+    "sysfs",
+    "tmpfs",
+    "udf",
+];
 
 /// One mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +63,96 @@ pub struct Mount {
     pub file_system: String,
     /// What is mounted, usually a device node.
     pub source: Vec<u8>,
+}
+
+impl Mount {
+    /// Whether it holds data that this machine keeps on a device of its own: a file system on a
+    /// disk, and not one of the network, in memory or of the kernel's.
+    #[must_use]
+    pub fn holds_data(&self) -> bool {
+        let own_device = self.file_system.starts_with("fuse") && self.source.starts_with(b"/dev/");
+        own_device || ON_DEVICES.contains(&self.file_system.as_str())
+    }
+
+    /// Whether looking at it may take for ever: someone else than the kernel answers for it, a
+    /// server or a program. A type that is not known counts as such.
+    #[must_use]
+    pub fn may_fall_silent(&self) -> bool {
+        let name = self.file_system.as_str();
+        name.starts_with("fuse.")
+            || name == "fuseblk"
+            || !(ON_DEVICES.contains(&name) || OF_THE_KERNEL.contains(&name) || name == "tracefs")
+    }
+}
+
+/// The mounts that are met below a folder, by their path relative to it.
+#[derive(Debug, Default)]
+pub struct Below {
+    /// Those that show something else than the folder itself has there.
+    pub others: HashMap<Vec<u8>, Mount>,
+    /// Numbers of those that only show the same again, bound onto itself.
+    pub same: HashSet<u64>,
+}
+
+/// The mounts that are met below a folder, of which the kernel says that this is its path.
+#[must_use]
+pub fn below(all: &[Mount], folder: &[u8]) -> Below {
+    let mut found = Below::default();
+    for mount in visible(all) {
+        let Some(path) = strip(&mount.mount_point, folder).filter(|path| !path.is_empty()) else {
+            continue;
+        };
+        if is_other(all, mount) {
+            found.others.insert(path.to_vec(), mount.clone());
+        } else {
+            found.same.insert(mount.id);
+        }
+    }
+    found
+}
+
+/// The mounts that no other hides, those above first.
+fn visible(all: &[Mount]) -> Vec<&Mount> {
+    let mut order: Vec<&Mount> = all.iter().collect();
+    order.sort_by_key(|mount| mount.mount_point.len());
+    let mut top: HashMap<&[u8], u64> = HashMap::new();
+    let mut found: Vec<&Mount> = Vec::new();
+    for mount in order {
+        let path = mount.mount_point.as_slice();
+        let mut above = parents(path).filter_map(|folder| top.get(folder));
+        let within = above.next().copied();
+        let here = top.get(path).copied();
+        if within.is_none() || within == Some(mount.parent) || here == Some(mount.parent) {
+            // What is mounted over another takes its place.
+            if here.is_some() {
+                found.retain(|other| other.mount_point != mount.mount_point);
+            }
+            top.insert(path, mount.id);
+            found.push(mount);
+        }
+    }
+    found
+}
+
+/// The folders above an absolute path, the nearest first.
+fn parents(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = (0..path.len()).rev().filter(|at| path[*at] == b'/');
+    ends.map(|end| &path[..end.max(1)])
+        .filter(move |folder| *folder != path)
+}
+
+/// The places where something is mounted that may never answer.
+#[must_use]
+pub fn that_may_fall_silent() -> HashSet<Vec<u8>> {
+    let all = mounts().unwrap_or_default();
+    // Nearly always none, and then nothing need be sorted out.
+    if !all.iter().any(Mount::may_fall_silent) {
+        return HashSet::new();
+    }
+    let silent = visible(&all)
+        .into_iter()
+        .filter(|mount| mount.may_fall_silent());
+    silent.map(|mount| mount.mount_point.clone()).collect()
 }
 
 /// All mounts that this process sees.
@@ -150,6 +282,58 @@ mod tests {
                 (6, false)
             ]
         );
+    }
+
+    #[test]
+    fn what_is_mounted_below_a_folder_and_not_hidden_is_found_by_its_path() {
+        let table = b"\
+1 0 8:1 / / rw - ext4 /dev/sda1 rw\n\
+2 1 0:40 / /home/ann/Cloud rw - fuse.sshfs ann@nas: rw\n\
+3 1 8:17 / /home rw - xfs /dev/sdb1 rw\n\
+4 3 0:41 / /home/bob/far rw - nfs4 nas:/x rw\n\
+5 3 8:17 /keep /home/keep rw - xfs /dev/sdb1 rw\n\
+6 4 0:42 / /home/bob/far/in rw - tmpfs none rw\n\
+7 3 0:43 / /home/two rw - tmpfs none rw\n\
+8 7 8:33 / /home/two rw - ext4 /dev/sdc1 rw\n\
+9 1 0:44 / /homes/x rw - tmpfs none rw\n";
+        let all = parse(table);
+        let found = below(&all, b"/home");
+        let mut others: Vec<_> = found.others.iter().collect();
+        others.sort_by_key(|(path, _)| (*path).clone());
+        let others: Vec<_> = others
+            .into_iter()
+            .map(|(path, mount)| (path.as_slice(), mount.id))
+            .collect();
+        // The first is hidden by what was mounted on /home later.
+        let expected: [(&[u8], u64); 3] = [(b"bob/far", 4), (b"bob/far/in", 6), (b"two", 8)];
+        assert_eq!(others, expected);
+        assert_eq!(found.same, HashSet::from([5]));
+        assert_eq!(below(&all, b"/").others.len(), 5);
+    }
+
+    #[test]
+    fn what_kind_of_file_system_it_is_says_whether_it_holds_data_or_may_fall_silent() {
+        for (kind, source, data, silent) in [
+            ("ext4", "/dev/sda1", true, false),
+            ("zfs", "tank/home", true, false),
+            ("fuseblk", "/dev/sdb1", true, true),
+            ("fuse.sshfs", "ann@nas:", false, true),
+            ("fuse", "rclone", false, true),
+            ("nfs4", "nas:/x", false, true),
+            ("unheard-of", "x", false, true),
+            ("tmpfs", "none", false, false),
+            ("fusectl", "none", false, false),
+            ("overlay", "overlay", false, false),
+            ("squashfs", "/dev/loop0", false, false),
+        ] {
+            let line = format!("2 1 0:40 / /x rw - {kind} {source} rw");
+            let mount = &parse(line.as_bytes())[0];
+            assert_eq!(
+                (mount.holds_data(), mount.may_fall_silent()),
+                (data, silent),
+                "{kind}"
+            );
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::{
 
 use rustix::{io::Errno, process::geteuid};
 
-use super::{Dir, Kind, Stat};
+use super::{Dir, Kind, Stat, answer, mounts};
 
 /// The most symlinks on the way, as path_resolution(7) limits them.
 const MAX_LINKS: u32 = 40;
@@ -40,13 +40,17 @@ impl Resolved {
 /// Resolves an absolute path.
 ///
 /// # Errors
-/// The system's reason; `ELOOP` too for a symlink made by another user.
+/// The system's reason; `ELOOP` too for a symlink made by another user, and `ETIMEDOUT` where a
+/// mount on the way does not answer.
 pub fn resolve(path: &Path) -> Result<Resolved, Errno> {
     let trusted = geteuid().as_raw();
     let mut dir = Dir::root()?;
     let mut open = vec![];
     let mut rest: Vec<OsString> = components(path.as_os_str());
     let mut links = 0;
+    let silent = mounts::that_may_fall_silent();
+    // The names on the way so far, each after a slash.
+    let mut way: Vec<u8> = Vec::new();
     loop {
         let Some(name) = rest.pop() else {
             let stat = dir.stat_self()?;
@@ -57,12 +61,20 @@ pub fn resolve(path: &Path) -> Result<Resolved, Errno> {
             });
         };
         if name == ".." {
+            way.truncate(way.iter().rposition(|byte| *byte == b'/').unwrap_or(0));
             dir = open.pop().map_or_else(Dir::root, Ok)?;
             continue;
+        }
+        let above = way.len();
+        way.push(b'/');
+        way.extend_from_slice(name.as_bytes());
+        if silent.contains(&way) {
+            answer::wait_for(&way)?;
         }
         let stat = dir.stat(&name)?;
         match stat.kind {
             Kind::Symlink => {
+                way.truncate(above);
                 links += 1;
                 if links > MAX_LINKS || (stat.uid != 0 && stat.uid != trusted) {
                     return Err(Errno::LOOP);
@@ -71,6 +83,7 @@ pub fn resolve(path: &Path) -> Result<Resolved, Errno> {
                 if target.as_bytes().starts_with(b"/") {
                     dir = Dir::root()?;
                     open.clear();
+                    way.clear();
                 }
                 rest.extend(components(&target));
             }
@@ -97,6 +110,19 @@ pub fn resolve(path: &Path) -> Result<Resolved, Errno> {
             _ => return Err(Errno::NOTDIR),
         }
     }
+}
+
+/// Whether two paths are on one file system, so that a walk through it comes from the one to the
+/// other; false where one of them cannot be looked at.
+#[must_use]
+pub fn same_file_system(one: &Path, other: &Path) -> bool {
+    let found = [one, other].map(|path| resolve(path).map(|found| found.stat));
+    let [Ok(one), Ok(other)] = found else {
+        return false;
+    };
+    let all = mounts::mounts().unwrap_or_default();
+    let device = |stat: &Stat| mounts::of(&all, stat).map(|mount| &mount.device);
+    one.dev == other.dev && device(&one) == device(&other)
 }
 
 /// The components of a path, last first; empty ones and `.` left out.

@@ -162,6 +162,29 @@ impl Stat {
         })
     }
 
+    /// What stands for a folder of which nothing is known.
+    #[must_use]
+    pub fn of_nothing() -> Self {
+        Self {
+            kind: Kind::Folder,
+            mode: 0o755,
+            uid: 0,
+            gid: 0,
+            size: 0,
+            allocated: 0,
+            mtime: 0,
+            ctime: 0,
+            dev: 0,
+            ino: 0,
+            nlink: 1,
+            device: (0, 0),
+            mount: 0,
+            mount_root: false,
+            immutable: false,
+            append_only: false,
+        }
+    }
+
     /// The file system's number as `/proc/self/mountinfo` writes it.
     #[must_use]
     pub fn device_text(&self) -> String {

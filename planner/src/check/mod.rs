@@ -27,6 +27,7 @@ use names::Key;
 use place::Place;
 use rules::Finding;
 use shape::Shape;
+pub use sources::nested;
 
 /// A config that may be used.
 #[derive(Debug, Clone, PartialEq)]

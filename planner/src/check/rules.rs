@@ -19,8 +19,8 @@ const FAULTS: &[Rule] = &[
     keep_nothing,
     no_sources,
     sources::duplicate,
-    sources::nested,
     sources::destination,
+    one_line,
     patterns::invalid,
     file_system_uuid,
     custom_without_remote,
@@ -107,8 +107,8 @@ fn hostname(config: &Config) -> Vec<Finding> {
         "contains `/`"
     } else if name.starts_with('.') {
         "starts with `.`"
-    } else if name.contains('\0') {
-        "contains a NUL character"
+    } else if name.contains(char::is_control) {
+        "contains a control character"
     } else if name.len() > 255 {
         "longer than 255 bytes"
     } else {
@@ -119,6 +119,40 @@ fn hostname(config: &Config) -> Vec<Finding> {
             .expected("the name of one folder below `local.mountPoint`")
             .hint("set `hostname` to a plain name, or to null for the machine's own"),
     ]
+}
+
+/// Paths that stand in units, which have a line for each, and in messages.
+fn one_line(config: &Config) -> Vec<Finding> {
+    let (local, monitoring) = (&config.local, &config.monitoring);
+    let paths = [
+        ("local.mountPoint", Some(&local.mount_point)),
+        ("monitoring.logPath", Some(&monitoring.log_path)),
+        (
+            "monitoring.prometheusFile",
+            monitoring.prometheus_file.as_ref(),
+        ),
+    ];
+    let mut found = Vec::new();
+    for (key, path) in paths {
+        let Some(path) = path.map(|path| path.as_str()) else {
+            continue;
+        };
+        let problem = if path.contains(char::is_control) {
+            "contains a line break or another control character"
+        } else if path.ends_with(|c: char| c.is_whitespace() || c == '\\') {
+            "ends in a blank or a backslash"
+        } else {
+            continue;
+        };
+        found.push(
+            Finding::new(key, problem)
+                .expected("a path that a line of a systemd unit can hold")
+                .hint(format!(
+                    "correct `{key}`; a line break comes with pasting now and then"
+                )),
+        );
+    }
+    found
 }
 
 fn keep_nothing(config: &Config) -> Vec<Finding> {

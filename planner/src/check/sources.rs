@@ -1,14 +1,15 @@
 //! Rules about what is backed up and where to: `local.sources` against each other and against
 //! `local.mountPoint`.
 //!
-//! Compares paths as they are written; links and mounts are looked at when a plan is made.
+//! Compares paths as they are written; links and mounts are looked at when a plan is made, and by
+//! whoever checks a file on the machine that it is for.
 
 use std::collections::HashMap;
 
 use schema::Config;
 use schema::config::AbsolutePath;
 
-use super::rules::Finding;
+use super::{Fault, rules::Finding};
 
 /// The same source twice.
 pub(super) fn duplicate(config: &Config) -> Vec<Finding> {
@@ -31,26 +32,30 @@ pub(super) fn duplicate(config: &Config) -> Vec<Finding> {
     found
 }
 
-/// A source that another one contains.
-pub(super) fn nested(config: &Config) -> Vec<Finding> {
+/// Sources that others contain and that `same` says are on the same file system as these, so that
+/// they are stored already. Who only reads the file cannot tell: mounts say it.
+pub fn nested(config: &Config, same: &dyn Fn(&AbsolutePath, &AbsolutePath) -> bool) -> Vec<Fault> {
     let sources = &config.local.sources;
     let first = first_of_each(sources);
     let mut found = Vec::new();
     for (index, source) in sources.iter().enumerate() {
         let outer = folders_above(source.as_str())
-            .find_map(|folder| Some((folder, first.get(folder).copied()?)));
-        if let Some((folder, outer)) = outer {
-            found.push(
-                Finding::new(
-                    format!("local.sources[{index}]"),
-                    format!("inside `local.sources[{outer}]`, which is \"{folder}\""),
-                )
-                .expected("sources that do not contain each other")
-                .hint(
-                    "remove it; if it is a mount point of its own, also set `local.oneFileSystem` \
-                     to false",
+            .find_map(|folder| first.get(folder).copied())
+            .filter(|outer| same(source, &sources[*outer]));
+        if let Some(outer) = outer {
+            let fault = Fault::new(
+                format!("local.sources[{index}]"),
+                format!(
+                    "inside `local.sources[{outer}]`, which is \"{}\", and on the same file system",
+                    sources[outer]
                 ),
-            );
+            )
+            .expected("sources on the same file system that do not contain each other")
+            .hint("remove it: it is stored with the other one".to_owned());
+            found.push(Fault {
+                found: Some(format!("\"{source}\"")),
+                ..fault
+            });
         }
     }
     found
@@ -72,7 +77,7 @@ fn folders_above(path: &str) -> impl Iterator<Item = &str> {
         .filter(move |folder| *folder != path)
 }
 
-/// A source that contains the destination or lies in it.
+/// A source that is the destination or lies in it. One that contains it is backed up without it.
 pub(super) fn destination(config: &Config) -> Vec<Finding> {
     let local = &config.local;
     let mount_point = local.mount_point.as_str();
@@ -83,17 +88,16 @@ pub(super) fn destination(config: &Config) -> Vec<Finding> {
             inside(source.as_str(), mount_point),
         ) {
             (true, true) => "is the destination, `local.mountPoint`",
-            (true, false) => "contains the destination, `local.mountPoint`",
             (false, true) => "inside the destination, `local.mountPoint`",
-            (false, false) => continue,
+            (_, false) => continue,
         };
         found.push(
             Finding::new(
                 format!("local.sources[{index}]"),
                 format!("{problem} (\"{mount_point}\")"),
             )
-            .expected("a source outside of the destination, and not around it")
-            .hint("name the folders beside `local.mountPoint` one by one, or change it")
+            .expected("a source outside of the destination")
+            .hint("remove it, or change `local.mountPoint`")
             .with(&["local.enable", "local.mountPoint"]),
         );
     }

@@ -227,23 +227,32 @@ fn sources_against_each_other_and_the_destination() {
         local(json!(["/a", "/b", "/a/"])),
         "local.sources[2]: the same as `local.sources[0]`",
     );
-    refused(
-        local(json!(["/a/b", "/a"])),
-        "local.sources[0]: inside `local.sources[1]`",
-    );
-    refused(
-        local(json!(["/mnt"])),
-        "local.sources[0]: contains the destination",
-    );
-    refused(
-        json!({ "local": { "sources": ["/", "/a"], "enable": false } }),
-        "which is \"/\"",
-    );
-    refused(local(json!(["/"])), "contains the destination");
     refused(local(json!(["/mnt/backup"])), "is the destination");
     refused(local(json!(["/mnt/backup/x"])), "inside the destination");
     accepted(local(json!(["/mnt/backups", "/ab", "/a", "/a\nb"])));
     accepted(json!({ "local": { "enable": false, "sources": ["/mnt"] } }));
+    // Which of them are on one file system only the machine can say.
+    accepted(local(json!(["/a/b", "/a"])));
+    accepted(local(json!(["/", "/mnt"])));
+}
+
+#[test]
+fn sources_on_one_file_system_must_not_contain_each_other() {
+    let config = json!({ "version": 1, "local": { "sources": ["/a/b/c", "/a", "/a/d", "/ab"] } });
+    let config = check(config.to_string().as_bytes()).unwrap().config;
+    let faults = nested(&config, &|one, _| one.as_str() == "/a/b/c");
+    let [fault] = &faults[..] else {
+        panic!("{faults:?}");
+    };
+    assert_eq!(fault.path, "local.sources[0]");
+    assert!(
+        fault
+            .problem
+            .starts_with("inside `local.sources[1]`, which is \"/a\"")
+    );
+    assert_eq!(fault.found.as_deref(), Some("\"/a/b/c\""));
+    assert_eq!(nested(&config, &|_, _| true).len(), 2);
+    assert!(nested(&config, &|_, _| false).is_empty());
 }
 
 #[test]
@@ -568,4 +577,28 @@ fn a_very_faulty_config_reads_well() {
   "compression": "zstd"
 }"#;
     insta::assert_snapshot!(render(&check(text.as_bytes()).unwrap_err()));
+}
+
+#[test]
+fn paths_of_units_are_of_one_line() {
+    for bad in [
+        "/mnt/my\ndrive",
+        "/mnt/my\tdrive",
+        "/mnt/drive ",
+        "/mnt/drive\\",
+    ] {
+        refused(
+            json!({ "local": { "mountPoint": bad } }),
+            "local.mountPoint: ",
+        );
+        refused(
+            json!({ "monitoring": { "logPath": bad } }),
+            "monitoring.logPath: ",
+        );
+    }
+    refused(
+        json!({ "hostname": "ash\nroot" }),
+        "hostname: contains a control character",
+    );
+    accepted(json!({ "local": { "mountPoint": "/mnt/my drive; %i $x \"y\"" } }));
 }

@@ -5,7 +5,7 @@
 use schema::{
     Config, Finding, Severity, Tier,
     config::IfAbsent,
-    inventory::DestinationState,
+    inventory::{Beside, DestinationState, NO_ANSWER},
     record::{DestinationRecord, FORMAT_VERSION},
 };
 
@@ -17,7 +17,10 @@ use crate::steps::facts::{self, Facts};
 pub fn absence(config: &Config, destination: &DestinationState) -> Option<Finding> {
     let local = &config.local;
     let path = &local.mount_point;
-    let why = if !destination.present {
+    let silent = destination.absent_because.as_deref() == Some(NO_ANSWER);
+    let why = if silent {
+        "is mounted and does not answer".to_owned()
+    } else if !destination.present {
         let because = destination
             .absent_because
             .as_deref()
@@ -32,7 +35,12 @@ pub fn absence(config: &Config, destination: &DestinationState) -> Option<Findin
         IfAbsent::Fail => Severity::Refusal,
         IfAbsent::Defer => Severity::Deferral,
     };
-    let hint = if local.require_mount {
+    let hint = if silent {
+        format!(
+            "look whether its server, or the program that mounted it, is there; to mount it anew \
+             run `umount --lazy {path}` first"
+        )
+    } else if local.require_mount {
         format!(
             "attach the drive and run `mount {path}`; `mountpoint {path}` tells whether it is \
              mounted. a plain folder needs local.requireMount = false"
@@ -141,7 +149,23 @@ fn identity(facts: &Facts<'_>, destination: &DestinationState, findings: &mut Ve
     }
     let adopt = "attach the right drive, or run `backup init`, which adds this disk";
     let Some(record) = &destination.record else {
-        if !known.is_empty() {
+        let old = renamed(facts, destination);
+        if let Some(old) = old {
+            findings.push(
+                refusal(
+                    code::DESTINATION_OF_OLD_NAME,
+                    format!(
+                        "{path} (local.mountPoint) has the backups of this machine under its old \
+                         name: they are in {path}/{old}, and the machine is {} now",
+                        facts.host
+                    ),
+                )
+                .hint(format!(
+                    "go on under the new name with `backup init --take-over {old}`, which renames \
+                     that folder, or set hostname to \"{old}\"; `backup init` begins anew"
+                )),
+            );
+        } else if !known.is_empty() {
             findings.push(
                 refusal(
                     code::DESTINATION_UNKNOWN,
@@ -181,6 +205,29 @@ fn identity(facts: &Facts<'_>, destination: &DestinationState, findings: &mut Ve
             .hint("set hostname to that name if the machine was renamed, or use another folder"),
         );
     }
+    if another_machine(facts, record) {
+        let since = record.created_at.format("%Y-%m-%d");
+        let last = destination.snapshots.last();
+        let last = last.map_or_else(String::new, |last| {
+            let day = last.record.started_at.format("%Y-%m-%d");
+            format!("; its last backup is of {day}")
+        });
+        findings.push(
+            refusal(
+                code::DESTINATION_OF_ANOTHER_MACHINE,
+                format!(
+                    "{path}/{} (local.mountPoint) belongs to another machine of the same name, \
+                     since {since}{last}",
+                    facts.host
+                ),
+            )
+            .hint(
+                "give one of the two machines another name (hostname); if this is that machine, \
+                 installed anew, `backup init --take-over` says so",
+            ),
+        );
+        return;
+    }
     if !known.is_empty() && !known.contains(id) {
         findings.push(
             refusal(
@@ -206,6 +253,28 @@ fn expected(known: &[String]) -> String {
             first_few(known.iter().cloned(), known.len() as u64)
         ),
     }
+}
+
+/// Whether a destination belongs to another machine. One without an id of its own goes by what it
+/// remembers.
+fn another_machine(facts: &Facts<'_>, record: &DestinationRecord) -> bool {
+    match (record.machine, facts.inventory.machine) {
+        (None, _) => false,
+        (Some(machine), Some(own)) => machine != own,
+        (Some(_), None) => !facts.inventory.known_destinations.contains(&record.id),
+    }
+}
+
+/// The folder of this machine's backups from before it was renamed. A name that the configuration
+/// gives was chosen, so there only what this machine used before counts.
+fn renamed<'a>(facts: &Facts<'_>, destination: &'a DestinationState) -> Option<&'a str> {
+    let inventory = facts.inventory;
+    let is_own = |one: &&Beside| {
+        let same = one.machine.is_some() && one.machine == inventory.machine;
+        inventory.known_destinations.contains(&one.id) || (same && facts.config.hostname.is_none())
+    };
+    let found = destination.beside.iter().find(is_own);
+    found.map(|one| one.folder.as_str())
 }
 
 fn links(facts: &Facts<'_>, destination: &DestinationState, findings: &mut Vec<Finding>) {

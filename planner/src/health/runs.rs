@@ -34,6 +34,9 @@ pub(super) fn check(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
     if let Some(last) = measured.runs.last() {
         told(last, findings);
     }
+    let mut looked = measured.runs.iter().rev();
+    let standing = looked.find_map(|run| run.standing.as_ref());
+    findings.extend(standing.into_iter().flatten().cloned());
     let ended = measured.runs.last().map(|last| last.ended_at);
     let latest = ended.into_iter().chain(measured.last_check_at).max();
     if let Some(latest) = latest.filter(|latest| clock::is_ahead(*latest, now)) {

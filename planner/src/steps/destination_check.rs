@@ -19,13 +19,21 @@ pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
         .record
         .as_ref()
         .map_or_else(|| new_id(facts, destination), |record| record.id.clone());
+    let known = facts.inventory.known_destinations.contains(&destination_id);
+    // What was made before machines were recorded is this one's, if it is known here.
+    let is_nobodys = destination
+        .record
+        .as_ref()
+        .is_none_or(|record| record.machine.is_none() && known);
     let action = Action::DestinationCheck(DestinationCheckStep {
         mount_point: local.mount_point.clone(),
         folder: facts.host.to_owned(),
         require_mount: local.require_mount,
         file_system_uuid: local.file_system_uuid.clone(),
         create: destination.record.is_none(),
-        remember: !facts.inventory.known_destinations.contains(&destination_id),
+        remember: !known,
+        machine: facts.inventory.machine.filter(|_| is_nobodys),
+        take_over: None,
         destination_id,
         read_only: false,
         need_hard_links: !local.allow_full_copies,

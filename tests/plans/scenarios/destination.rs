@@ -1,8 +1,8 @@
 //! Facts about the destination: whether it is there, whether it is the right one, what it can do.
 
 use schema::{
-    Tier,
-    inventory::{InTheWay, NotHeld, Renamed},
+    Digest, Tier,
+    inventory::{Beside, InTheWay, NotHeld, Renamed},
     record::Capabilities,
     verify::{DamagedFile, StoredName},
 };
@@ -125,6 +125,39 @@ pub(crate) fn all() -> Vec<Scenario> {
         (
             "a-new-disk-beside-a-known-one-needs-init",
             new().destination(|found| found.record = None),
+        ),
+        (
+            "a-destination-that-does-not-answer-is-refused",
+            new().destination(|found| {
+                found.present = false;
+                found.mounted = false;
+                found.absent_because = Some(schema::inventory::NO_ANSWER.to_owned());
+                found.place = None;
+                found.record = None;
+            }),
+        ),
+        ("the-destination-of-another-machine-is-refused", {
+            let mut world = World::nightly("2025-01-13", 2).destination(|found| {
+                found.record.as_mut().unwrap().machine = Some(Digest::of(b"another"));
+            });
+            world.inventory.machine = Some(Digest::of(b"own"));
+            world
+        }),
+        ("a-known-destination-becomes-this-machines", {
+            let mut world = new();
+            world.inventory.machine = Some(Digest::of(b"own"));
+            world
+        }),
+        (
+            "the-backups-of-a-renamed-machine-are-found",
+            new().set("hostname", json!("hermes")).destination(|found| {
+                let record = found.record.take().unwrap();
+                found.beside = vec![Beside {
+                    folder: record.host,
+                    id: record.id,
+                    machine: None,
+                }];
+            }),
         ),
         (
             "the-destination-of-another-host-is-refused",

@@ -1,6 +1,6 @@
 //! Facts about the sources: what is there, where it really is, and what it held before.
 
-use schema::inventory::Presence;
+use schema::inventory::{DataPassedOver, Presence};
 use serde_json::json;
 
 use super::{
@@ -9,6 +9,15 @@ use super::{
 };
 
 const NIGHT: &str = "2025-01-16T02:00:00+01:00";
+
+fn data(path: &str, mounted: Option<(&str, &str, &str)>) -> DataPassedOver {
+    DataPassedOver {
+        path: path.to_owned(),
+        file_system: mounted.map(|(kind, ..)| kind.to_owned()),
+        device: mounted.map_or("0:52", |(_, device, _)| device).to_owned(),
+        within: mounted.map(|(.., within)| within.to_owned()),
+    }
+}
 
 pub(crate) fn all() -> Vec<Scenario> {
     let new = || World::new(NIGHT);
@@ -45,7 +54,7 @@ pub(crate) fn all() -> Vec<Scenario> {
             new().add_source(source("/home2", "8:2", 13)),
         ),
         (
-            "a-destination-inside-a-source-is-refused",
+            "a-destination-inside-a-source-is-left-out",
             new()
                 .set("local.requireMount", json!(false))
                 .destination(|found| {
@@ -104,6 +113,45 @@ pub(crate) fn all() -> Vec<Scenario> {
             "mounts-below-a-source-are-passed-over",
             new().source(|home| {
                 home.mounts_passed_over = ["ann/nas", "ben/phone"].map(str::to_owned).into();
+            }),
+        ),
+        (
+            "data-on-another-file-system-below-a-source-stays-a-warning",
+            new()
+                .source(|home| {
+                    home.mounts_passed_over = ["ann/film", "ann/mail", "ben/nas", "ben/old", "tmp"]
+                        .map(str::to_owned)
+                        .into();
+                    home.data_passed_over = vec![
+                        data("ann/film", Some(("ext4", "8:33", "/"))),
+                        // A nested subvolume, which is no mount.
+                        data("ann/mail", None),
+                        // Stored as `/srv/old`, and the drive of the backup itself.
+                        data("ben/old", Some(("ext4", "8:2", "/srv/old"))),
+                        data("tmp", Some(("ext4", "8:17", "/"))),
+                    ];
+                })
+                .add_source(source("/srv", "8:2", 14)),
+        ),
+        (
+            "sources-on-other-file-systems-may-be-inside-each-other",
+            new()
+                .add_source(source("/home/ann", "8:33", 2))
+                .add_source({
+                    let mut mail = source("/home/ben/mail", "8:2", 256);
+                    mail.place.as_mut().unwrap().subvolume = Some("0:51".to_owned());
+                    mail
+                }),
+        ),
+        (
+            "the-root-may-be-a-source",
+            new().set("local.sources", json!(["/"])).source(|root| {
+                root.path = schema::config::AbsolutePath::new("/");
+                root.place = place("8:2", 2, "/");
+                root.mounts_passed_over = ["dev", "mnt/backup", "proc", "run", "sys"]
+                    .map(str::to_owned)
+                    .into();
+                root.data_passed_over = vec![data("mnt/backup", Some(("ext4", "8:17", "/")))];
             }),
         ),
         ("unreadable-entries-are-counted", {

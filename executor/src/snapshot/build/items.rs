@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use schema::{Digest, record::SourceRecord};
+use schema::{Digest, config::AbsolutePath, record::SourceRecord};
 
 use super::{Builder, Open};
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
         job::{Group, Item, Place, What},
         worker::Reference,
     },
-    survey::{FoundSource, Met, Surveyed},
+    survey::{FoundSource, Met, Surveyed, rest},
     sys::{Folder, Kind, Stat, resolve::resolve},
 };
 
@@ -39,9 +39,23 @@ impl Builder<'_> {
             self.begin(source)?;
             return Ok(true);
         };
-        let met = open.record.next_met().map_err(|error| {
-            Error::failed(format!("cannot read the survey of the sources: {error}"))
-        })?;
+        let pending = open.pending.take();
+        let met = match pending {
+            Some(met) => Some(met),
+            None => open.record.next_met().map_err(|error| {
+                Error::failed(format!("cannot read the survey of the sources: {error}"))
+            })?,
+        };
+        if let Some((name, met)) = &met
+            && let Some(owner) = self.other_owner(name, met)
+        {
+            // What follows is another source's, and so is its job.
+            self.job.source = Some(owner);
+            if let Some(open) = &mut self.open {
+                open.pending = Some((name.clone(), *met));
+            }
+            return Ok(true);
+        }
         match met {
             Some((name, met)) => self.met(name, met)?,
             None => {
@@ -50,6 +64,25 @@ impl Builder<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// The source that what was met belongs to, as its place among the records, if it is not the one
+    /// of the job at hand.
+    fn other_owner(&self, name: &OsStr, met: &Met) -> Option<usize> {
+        let open = self.open.as_ref().filter(|open| !open.inner.is_empty())?;
+        if *met == Met::Leave || open.from.is_some() {
+            return None;
+        }
+        let above = self.places.last().map_or(&b""[..], |place| &place.path);
+        let path = [above, b"/", name.as_bytes()].concat();
+        let path = path.strip_prefix(b"/").unwrap_or(&path);
+        let within = rest(path, &open.prefix)?;
+        let inner = open
+            .inner
+            .iter()
+            .rposition(|inner| rest(within, inner).is_some());
+        let owner = open.number + inner.map_or(0, |inner| inner + 1);
+        (self.job.source != Some(owner)).then_some(owner)
     }
 
     /// Begins a source, with the folders above it.
@@ -64,13 +97,15 @@ impl Builder<'_> {
         let above = &parts[..parts.len().saturating_sub(1)];
         self.leave_to(above)?;
         let prefix = parts.join(&b'/');
-        let mut record = SourceRecord {
-            path: source.path.clone(),
+        let record_of = |path: &AbsolutePath| SourceRecord {
+            path: path.clone(),
             present: true,
             mounted: false,
             entries: 0,
             files: 0,
         };
+        let mut record = record_of(&source.path);
+        let mut within = Vec::new();
         match source.found {
             Ok(found) => {
                 self.enter_above(above)?;
@@ -80,10 +115,19 @@ impl Builder<'_> {
                     name,
                     stat,
                     record: met,
+                    inner,
                 } = found;
                 record.mounted = stat.mount_root;
+                within.extend(inner.iter().map(|inner| SourceRecord {
+                    present: record.present,
+                    mounted: inner.mounted,
+                    ..record_of(&inner.path)
+                }));
                 self.open = Some(Open {
                     record: met,
+                    number: self.records.len(),
+                    inner: inner.into_iter().map(|inner| inner.below).collect(),
+                    pending: None,
                     from: Some((Folder::top(parent), name)),
                     prefix,
                     depth: 0,
@@ -98,6 +142,7 @@ impl Builder<'_> {
         }
         self.job.source = Some(self.records.len());
         self.records.push(record);
+        self.records.extend(within);
         Ok(())
     }
 
@@ -162,9 +207,13 @@ impl Builder<'_> {
             open.depth += 1;
         }
         let is_root = is_source && path.is_empty();
-        if is_source
+        let within = rest(&path, &open.prefix).unwrap_or_default();
+        let inner = open.inner.iter().position(|inner| inner == within);
+        if (is_source || inner.is_some())
             && matches!(met, Met::Unreadable(..) | Met::Vanished)
-            && let Some(record) = self.records.last_mut()
+            && let Some(record) = self
+                .records
+                .get_mut(open.number + inner.map_or(0, |at| at + 1))
         {
             record.present = false;
         }

@@ -1,0 +1,231 @@
+//! Where walks begin, and what lies below that is not simply a source's own: mounts, and other
+//! sources.
+//!
+//! Sources may contain each other. Such a source is walked as a part of the one around it, so that
+//! each folder has one entry, in its place in the manifest; its patterns are anchored at it all the
+//! same, and what it has is counted as its own.
+
+use std::collections::{HashMap, HashSet};
+
+use rustix::io::Errno;
+use schema::config::AbsolutePath;
+
+use crate::sys::{
+    Kind, Stat,
+    mounts::{self, Mount},
+    resolve::{Resolved, resolve},
+};
+
+/// A source that a walk begins at.
+#[derive(Debug)]
+pub(crate) struct Root<'a> {
+    /// The configured path.
+    pub(crate) path: &'a AbsolutePath,
+    /// Where it leads, or why it cannot be looked at.
+    pub(crate) found: Result<Resolved, Errno>,
+    /// What lies below it.
+    pub(crate) below: Below<'a>,
+}
+
+/// What lies below a source.
+#[derive(Debug, Default)]
+pub(crate) struct Below<'a> {
+    /// Other file systems, by the path of their mount points relative to the source.
+    mounts: HashMap<Vec<u8>, Mount>,
+    /// Mounts that only show the same again.
+    same: HashSet<u64>,
+    /// The sources that are walked with this one, in the manifest's order.
+    pub(crate) inner: Vec<Inner<'a>>,
+}
+
+/// A source that is walked as a part of another.
+#[derive(Debug)]
+pub(crate) struct Inner<'a> {
+    /// The configured path.
+    pub(crate) path: &'a AbsolutePath,
+    /// Its path relative to the source around it.
+    pub(crate) below: Vec<u8>,
+    /// Where it leads.
+    pub(crate) resolved: Resolved,
+}
+
+impl Below<'_> {
+    /// The other file system that is mounted at a path.
+    pub(crate) fn mount(&self, path: &[u8]) -> Option<&Mount> {
+        if self.mounts.is_empty() {
+            return None;
+        }
+        self.mounts.get(path)
+    }
+
+    /// Whether a mount only shows the same again.
+    pub(crate) fn is_same(&self, mount: u64) -> bool {
+        self.same.contains(&mount)
+    }
+
+    /// The source that begins at a path.
+    pub(crate) fn source_at(&self, path: &[u8]) -> Option<&Inner<'_>> {
+        self.inner.iter().find(|inner| inner.below == path)
+    }
+
+    /// The innermost source that a path belongs to, as its place among those within; none for the
+    /// source itself.
+    pub(crate) fn owner(&self, path: &[u8]) -> Option<usize> {
+        // Those within others come later.
+        let mut owners = self.inner.iter();
+        owners.rposition(|inner| rest(path, &inner.below).is_some())
+    }
+
+    /// Whether a path leads to a source further below.
+    pub(crate) fn leads(&self, path: &[u8]) -> bool {
+        let mut inner = self.inner.iter();
+        inner.any(|inner| rest(&inner.below, path).is_some_and(|rest| !rest.is_empty()))
+    }
+
+    /// The names in a folder that lead to sources further below, in byte order.
+    pub(crate) fn leading(&self, path: &[u8]) -> Vec<&[u8]> {
+        let below = self
+            .inner
+            .iter()
+            .filter_map(|inner| rest(&inner.below, path));
+        let mut names: Vec<&[u8]> = below
+            .filter_map(|rest| rest.split(|byte| *byte == b'/').next())
+            .filter(|name| !name.is_empty())
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
+
+/// What is left of a path below a folder, both relative to the same; empty for the folder itself.
+pub(crate) fn rest<'a>(path: &'a [u8], folder: &[u8]) -> Option<&'a [u8]> {
+    if folder.is_empty() {
+        return Some(path);
+    }
+    match path.strip_prefix(folder)? {
+        [] => Some(&[]),
+        [b'/', rest @ ..] => Some(rest),
+        _ => None,
+    }
+}
+
+/// Where the walks of these sources begin, which stand in the manifest's order.
+pub(crate) fn roots<'a>(order: &[&'a AbsolutePath]) -> Vec<Root<'a>> {
+    let all = mounts::mounts().unwrap_or_default();
+    let mut roots: Vec<Root<'a>> = Vec::new();
+    for path in order {
+        let mut found = resolve(path.as_path());
+        let names = path.as_str().trim_matches('/').as_bytes();
+        let around = roots.iter_mut().rev().find_map(|root| {
+            let outer = root.path.as_str().trim_matches('/').as_bytes();
+            let is_folder = matches!(&root.found, Ok(outer) if outer.stat.kind == Kind::Folder);
+            Some((rest(names, outer).filter(|_| is_folder)?.to_vec(), root))
+        });
+        if let Some((below, root)) = around {
+            match found {
+                Ok(resolved) if leads_there(root, &below, &resolved) => {
+                    root.below.inner.push(Inner {
+                        path,
+                        below,
+                        resolved,
+                    });
+                    continue;
+                }
+                // Its place in a snapshot has a symlink of the other source.
+                Ok(_) => found = Err(Errno::LOOP),
+                Err(_) => {}
+            }
+        }
+        let mut below = Below::default();
+        if let Ok(resolved) = &found
+            && let Ok(folder) = resolved.parent.proc_name(&resolved.name)
+        {
+            let mounts::Below { others, same } = mounts::below(&all, &folder);
+            (below.mounts, below.same) = (others, same);
+        }
+        roots.push(Root { path, found, below });
+    }
+    roots
+}
+
+/// Whether one comes to what a source within another leads to without any symlink.
+fn leads_there(around: &Root<'_>, below: &[u8], inner: &Resolved) -> bool {
+    let Ok(outer) = &around.found else {
+        return false;
+    };
+    let names = [
+        outer.parent.proc_name(&outer.name),
+        inner.parent.proc_name(&inner.name),
+    ];
+    let [Ok(outer), Ok(inner)] = names else {
+        return false;
+    };
+    rest(&inner, outer.strip_suffix(b"/").unwrap_or(&outer))
+        .is_some_and(|rest| rest.strip_prefix(b"/").unwrap_or(rest) == below)
+}
+
+/// The file system that an entry must be on to belong to a source.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Base {
+    pub(super) mount: u64,
+    pub(super) dev: u64,
+    /// Bytes of a path that are not compared with patterns: they lead to the source.
+    pub(super) anchor: usize,
+}
+
+impl Base {
+    pub(super) fn of(source: &Stat, below: &[u8]) -> Self {
+        Self {
+            mount: source.mount,
+            dev: source.dev,
+            anchor: match below.len() {
+                0 => 0,
+                length => length + 1,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> AbsolutePath {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_source_within_another_is_walked_with_it_and_a_symlink_on_the_way_is_refused() {
+        let temporary = tempfile::tempdir().unwrap();
+        let top = temporary.path().canonicalize().unwrap();
+        for folder in ["home/ann/mail", "home/bob", "homes"] {
+            std::fs::create_dir_all(top.join(folder)).unwrap();
+        }
+        std::os::unix::fs::symlink("bob", top.join("home/link")).unwrap();
+        let at = |name: &str| path(top.join(name).to_str().unwrap());
+        let sources = [
+            "home",
+            "home/ann",
+            "home/ann/mail",
+            "home/link",
+            "homes",
+            "none",
+        ]
+        .map(at);
+        let order: Vec<&AbsolutePath> = sources.iter().collect();
+        let roots = roots(&order);
+        let tops: Vec<_> = roots.iter().map(|root| root.path).collect();
+        assert_eq!(tops, [&sources[0], &sources[3], &sources[4], &sources[5]]);
+        assert_eq!(roots[1].found.as_ref().unwrap_err(), &Errno::LOOP);
+        assert_eq!(roots[3].found.as_ref().unwrap_err(), &Errno::NOENT);
+        let below = &roots[0].below;
+        assert_eq!(below.owner(b"ann/mail/x"), Some(1));
+        assert_eq!(below.owner(b"ann"), Some(0));
+        assert_eq!(below.owner(b"anna"), None);
+        assert!(below.leads(b"ann") && !below.leads(b"ann/mail") && !below.leads(b"bob"));
+        assert_eq!(below.leading(b""), [b"ann"]);
+        assert_eq!(below.leading(b"ann"), [b"mail"]);
+        assert!(below.source_at(b"ann/mail").is_some());
+    }
+}

@@ -1,0 +1,128 @@
+//! Whether a file system answers at all.
+//!
+//! A server that is gone or a FUSE program that was stopped lets whoever looks at its mount wait
+//! for ever, in a sleep that not even a signal ends. So a process of its own looks first: if it is
+//! not back in time nobody else looks, and what hangs is not us.
+
+use std::{
+    collections::HashMap,
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{Mutex, OnceLock, PoisonError, mpsc},
+    time::{Duration, Instant},
+};
+
+use rustix::io::Errno;
+
+/// How long a file system may take to answer: disks wake up and servers come back in less.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+/// The first argument that makes the program look at the path that follows, and end.
+pub const ARGUMENT: &str = "--look-at";
+/// How long it is known that a file system answered, and that it did not.
+const ANSWERED: Duration = Duration::from_secs(5);
+const SILENT: Duration = Duration::from_secs(120);
+
+/// The program that looks when it is called with [`ARGUMENT`] and a path.
+static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+/// What was found of each path, and when.
+static KNOWN: OnceLock<Mutex<HashMap<PathBuf, (Instant, bool)>>> = OnceLock::new();
+
+/// Says which program looks; without one it is a thread of this process.
+pub fn asked_by(program: PathBuf) {
+    let _ = PROGRAM.set(program);
+}
+
+/// Looks at a path, for whatever it is worth: a folder is listed, a file is read.
+pub fn look(path: &Path) {
+    let _ = rustix::fs::statvfs(path);
+    if let Ok(mut entries) = std::fs::read_dir(path) {
+        let _ = entries.next();
+    } else {
+        let _ = std::fs::read(path);
+    }
+}
+
+/// Waits until someone has looked at a path, if only in vain.
+///
+/// # Errors
+/// `ETIMEDOUT` where nobody comes back from there in time.
+pub fn wait_for(path: &[u8]) -> Result<(), Errno> {
+    let path = Path::new(OsStr::from_bytes(path));
+    let known = KNOWN.get_or_init(Mutex::default);
+    // Whoever asks for the same meanwhile waits for this answer.
+    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = known
+        .get(path)
+        .filter(|(since, answers)| since.elapsed() < if *answers { ANSWERED } else { SILENT });
+    let answers = match before {
+        Some((_, answers)) => *answers,
+        None => {
+            let answers = asked(path, PATIENCE);
+            known.insert(path.to_owned(), (Instant::now(), answers));
+            answers
+        }
+    };
+    if answers {
+        Ok(())
+    } else {
+        Err(Errno::TIMEDOUT)
+    }
+}
+
+fn asked(path: &Path, patience: Duration) -> bool {
+    let child = PROGRAM.get().and_then(|program| {
+        let mut command = Command::new(program);
+        command.arg(ARGUMENT).arg(path).current_dir("/");
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command.spawn().ok()
+    });
+    let until = Instant::now() + patience;
+    let Some(mut child) = child else {
+        let (done, answer) = mpsc::channel();
+        let path = path.to_owned();
+        let thread = std::thread::Builder::new().spawn(move || {
+            look(&path);
+            let _ = done.send(());
+        });
+        // Where no thread can be had either, the risk is taken.
+        return thread.is_err() || answer.recv_timeout(patience).is_ok();
+    };
+    let mut pause = Duration::from_millis(1);
+    // However it ended: it came back.
+    while let Ok(None) = child.try_wait() {
+        if Instant::now() > until {
+            // It may be past hearing this, and is left to the kernel.
+            let _ = child.kill();
+            return false;
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(50));
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_looked_at_answers_all_the_same_and_a_fifo_without_writer_does_not() {
+        let temporary = tempfile::tempdir().unwrap();
+        let at = |name: &str| temporary.path().join(name);
+        assert!(asked(temporary.path(), PATIENCE));
+        assert!(asked(&at("none"), PATIENCE));
+        let top = crate::sys::resolve::resolve(temporary.path())
+            .unwrap()
+            .folder();
+        let fifo = crate::sys::Kind::Fifo;
+        top.unwrap()
+            .make_special("fifo".as_ref(), fifo, (0, 0))
+            .unwrap();
+        assert!(!asked(&at("fifo"), Duration::from_millis(50)));
+    }
+}
