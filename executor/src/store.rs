@@ -195,7 +195,7 @@ impl Store {
         let opened = match opened {
             // Something else has the name of the folder of all records.
             Err(Errno::NOTDIR | Errno::LOOP) => return Ok(None),
-            opened => opened.flatten(),
+            opened => opened.and_then(|records| records),
         };
         match opened {
             Ok(dir) => Ok(Some(dir)),

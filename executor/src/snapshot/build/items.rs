@@ -225,9 +225,8 @@ impl Builder<'_> {
                 let (name, from) = self.named(name, stat.kind, from);
                 let group = self.group(&stat);
                 if stat.kind == Kind::File {
-                    let untouched =
-                        |basis: &Box<Entry>| self.shop.since(basis).untouched(basis, &stat);
-                    if !basis.as_ref().is_some_and(untouched) {
+                    let untouched = |basis: &Entry| self.shop.since(basis).untouched(basis, &stat);
+                    if !basis.as_deref().is_some_and(untouched) {
                         self.job.bytes += stat.size;
                     }
                     let what = What::File(stat, group);
