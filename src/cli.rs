@@ -338,8 +338,8 @@ below a folder). Reads the snapshots' manifests only, and a backup may run meanw
 )]
 pub(crate) struct Find {
     /// A name at any depth; with a / within, the end of a path; with a / before it, the whole path.
-    /// *, ? and [...] stop at /, ** does not
-    pub(crate) pattern: String,
+    /// *, ? and [...] stop at /, ** does not; ./ and ../ are of the current folder
+    pub(crate) pattern: OsString,
     /// Take *, ? and [ as they are
     #[arg(short = 'F', long)]
     pub(crate) fixed_string: bool,

@@ -19,6 +19,7 @@ mod snapshots;
 mod style;
 mod take;
 mod timer;
+mod typed;
 mod when;
 mod words;
 

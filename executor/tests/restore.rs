@@ -163,6 +163,7 @@ impl Lab {
             overwrite,
             aside_suffix: SUFFIX.into(),
             choice: Choice::default(),
+            through: Vec::new(),
         };
         let stop = Stop::default();
         plan(&request, &context(&stop))
@@ -398,17 +399,171 @@ fn a_conflict_refuses_before_anything_changes() {
     assert_eq!(picture(&lab.out("")), before);
 }
 
+/// What a plan would put right, as `path (what)`.
+fn put_right(step: &RestoreStep) -> Vec<String> {
+    let all = step.put_right.iter();
+    all.map(|one| format!("{} ({})", one.path, one.what))
+        .collect()
+}
+
 #[test]
-fn a_file_with_another_mode_is_a_conflict_and_one_with_another_time_is_not() {
+fn what_differs_in_metadata_only_is_told_and_put_right_where_it_is() {
     let lab = Lab::new(documents);
     let target = lab.out("docs");
     lab.good("/home/ann/docs", &target);
+    let whole = picture(&target);
+    let inode = |name: &str| target.join(name).metadata().unwrap().ino();
+    let before = (inode("letter"), inode("empty"));
     set_time(&target.join("letter"), 1_700_000_000);
-    let step = lab.plan("/home/ann/docs", &target, false).unwrap();
-    assert_eq!(step.conflict_count, 0);
     set_mode(&target.join("letter"), 0o666);
+    set_time(&target.join("empty"), 1_700_000_001);
+    let file = File::open(target.join("deep/er/note")).unwrap();
+    let has_attributes = attributes::set_fd(&file, b"user.mine", b"1").is_ok();
     let step = lab.plan("/home/ann/docs", &target, false).unwrap();
+    let mut expected = vec!["empty (time)", "letter (mode, time)"];
+    if has_attributes {
+        expected.insert(0, "deep/er/note (attributes)");
+    }
+    assert_eq!(put_right(&step), expected);
+    assert_eq!(step.conflict_count, 0);
+    let touched = picture(&target);
+    let (message, _) = refused(lab.run(&step));
+    assert!(message.contains("docs/letter (mode, time)"), "{message}");
+    assert_eq!(picture(&target), touched);
+
+    let outcome = lab.restore("/home/ann/docs", &target, true).unwrap();
+    assert_eq!(outcome.status, Status::Succeeded, "{outcome:?}");
+    assert!(outcome.message.contains("were put right"), "{outcome:?}");
+    assert_eq!(picture(&target), whole);
+    assert_eq!(attributes::of_fd(&file).unwrap(), []);
+    // Nothing was made anew or kept aside.
+    assert_eq!((inode("letter"), inode("empty")), before);
+    assert_eq!(names(&target), ["deep", "empty", "letter"]);
+}
+
+#[test]
+fn damage_of_the_same_size_and_time_is_found_and_kept_aside() {
+    let lab = Lab::new(documents);
+    let target = lab.out("docs");
+    lab.good("/home/ann/docs", &target);
+    let whole = picture(&target);
+    fs::write(target.join("letter"), "dear eve").unwrap();
+    set_time(&target.join("letter"), 1_600_000_000);
+    let mut step = lab.plan("/home/ann/docs", &target, false).unwrap();
     assert_eq!(step.conflicts, ["letter"]);
+    refused(lab.run(&step));
+    assert_eq!(read(&target.join("letter")), "dear eve");
+
+    step.overwrite = true;
+    step.read_back = true;
+    let outcome = lab.run(&step).unwrap();
+    assert_eq!(outcome.status, Status::Succeeded, "{outcome:?}");
+    let aside = format!("letter{SUFFIX}");
+    assert_eq!(names(&target), ["deep", "empty", "letter", &aside]);
+    assert_eq!(read(&target.join(&aside)), "dear eve");
+    fs::remove_file(target.join(&aside)).unwrap();
+    lab.good("/home/ann/docs", &target);
+    assert_eq!(picture(&target), whole);
+}
+
+#[test]
+fn what_has_a_name_elsewhere_is_made_anew_and_not_changed() {
+    let lab = Lab::new(documents);
+    let target = lab.out("docs");
+    lab.good("/home/ann/docs", &target);
+    set_mode(&target.join("letter"), 0o600);
+    fs::hard_link(target.join("letter"), lab.out("elsewhere")).unwrap();
+    let outcome = lab.restore("/home/ann/docs", &target, true).unwrap();
+    assert_eq!(outcome.status, Status::Succeeded, "{outcome:?}");
+    let mode = |path: &Path| path.metadata().unwrap().mode() & 0o777;
+    assert_eq!(mode(&lab.out("elsewhere")), 0o600);
+    assert_eq!(mode(&target.join("letter")), 0o640);
+}
+
+#[test]
+fn a_folder_that_is_whole_gets_its_time_and_one_with_more_in_it_says_that_it_does_not() {
+    let lab = Lab::new(documents);
+    let target = lab.out("docs");
+    lab.good("/home/ann/docs", &target);
+    let whole = picture(&target);
+    set_time(&target.join("deep"), 1_700_000_000);
+    let outcome = lab.good("/home/ann/docs", &target);
+    assert!(!outcome.message.contains("note:"), "{outcome:?}");
+    assert_eq!(picture(&target), whole);
+    write(&target.join("deep/mine"), "more");
+    let outcome = lab.good("/home/ann/docs", &target);
+    assert!(
+        outcome.message.contains("1 folder keeps its own time"),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn flags_that_are_not_set_are_said() {
+    let lab = Lab::with(documents, |entries| {
+        for entry in entries {
+            entry.immutable = entry.path.ends_with(b"letter");
+            entry.append_only = entry.path.ends_with(b"note");
+        }
+    });
+    let outcome = lab.good("/home/ann/docs", &lab.out("docs"));
+    for said in ["flags are not restored; 2 entries", "docs/letter", "chattr"] {
+        assert!(outcome.message.contains(said), "{outcome:?}");
+    }
+}
+
+#[test]
+fn what_was_backed_up_through_a_symlink_is_restored_through_it() {
+    let lab = Lab::new(|tree| {
+        write(&tree.join("var/foo/state"), "good");
+        write(&tree.join("var/bar/state"), "good too");
+    });
+    // As systemd has it for a service with a user of its own.
+    for name in ["foo", "bar"] {
+        fs::create_dir_all(lab.out("var/private").join(name)).unwrap();
+        let link = lab.out("var").join(name);
+        symlink(format!("private/{name}"), link).unwrap();
+    }
+    write(&lab.out("var/private/foo/state"), "bad");
+    let restore = |path: &str, target: &Path, through: &[&str]| {
+        let home_folder = format!("daily/{}", lab.id);
+        let request = Request {
+            store: &lab.store,
+            snapshot: Some(lab.id),
+            home_folder: &home_folder,
+            tree: dir(&lab.tree()),
+            path: Path::new(path),
+            target,
+            overwrite: true,
+            aside_suffix: SUFFIX.into(),
+            choice: Choice {
+                read_back: true,
+                ..Choice::default()
+            },
+            through: through.iter().map(|one| one.as_bytes().to_vec()).collect(),
+        };
+        let stop = Stop::default();
+        let step = plan(&request, &context(&stop)).unwrap();
+        let outcome = lab.run(&step).unwrap();
+        assert_eq!(outcome.status, Status::Succeeded, "{outcome:?}");
+        outcome
+    };
+    let links = || ["foo", "bar"].map(|name| fs::read_link(lab.out("var").join(name)).is_ok());
+    let outcome = restore("var", &lab.out("var"), &["", "bar", "foo"]);
+    assert!(outcome.message.contains("2 files read back"), "{outcome:?}");
+    assert_eq!(links(), [true, true]);
+    assert_eq!(read(&lab.out("var/private/foo/state")), "good");
+    assert_eq!(read(&lab.out("var/private/bar/state")), "good too");
+
+    write(&lab.out("var/private/foo/state"), "bad again");
+    restore("var/foo", &lab.out("var/foo"), &[""]);
+    assert_eq!(links(), [true, true]);
+    assert_eq!(read(&lab.out("var/private/foo/state")), "good");
+
+    // Nobody said that this one is to be followed.
+    restore("var/foo", &lab.out("var/foo"), &[]);
+    assert_eq!(links(), [false, true]);
+    assert_eq!(read(&lab.out("var/foo/state")), "good");
 }
 
 #[test]
@@ -787,6 +942,7 @@ fn names_that_are_not_utf_8_come_back() {
             overwrite: false,
             aside_suffix: SUFFIX.into(),
             choice: Choice::default(),
+            through: Vec::new(),
         };
         plan(&request, &context(&Stop::default())).unwrap()
     };
@@ -1172,12 +1328,13 @@ fn a_path_that_is_not_there_is_refused_with_what_is() {
 }
 
 #[test]
-fn a_folder_with_content_keeps_its_own_mode_unless_overwritten() {
+fn a_folder_with_content_and_another_mode_is_told_and_gets_the_snapshots_when_overwritten() {
     let lab = Lab::new(documents);
     let target = lab.out("docs");
     write(&target.join("mine"), "x");
     set_mode(&target, 0o700);
-    lab.good("/home/ann/docs", &target);
+    let (message, _) = refused(lab.restore("/home/ann/docs", &target, false));
+    assert!(message.contains("docs (mode)"), "{message}");
     assert_eq!(target.metadata().unwrap().mode() & 0o777, 0o700);
     lab.restore("/home/ann/docs", &target, true).unwrap();
     let wanted = lab.tree().join("home/ann/docs").metadata().unwrap();

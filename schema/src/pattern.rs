@@ -53,23 +53,32 @@ impl Pattern {
     /// its length, and a NUL byte, which no argument can hold. All else is a pattern: leading and
     /// trailing blanks, `#`, `;` and line feeds stand for themselves, as on rsync's command line.
     pub fn parse(text: &str) -> Result<Pattern, InvalidPattern> {
+        Self::parse_bytes(text.as_bytes())
+    }
+
+    /// The same of a pattern that need not be text: names are bytes.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_bytes(written: &[u8]) -> Result<Pattern, InvalidPattern> {
+        let text = || String::from_utf8_lossy(written).into_owned();
         let refuse = |reason| {
             Err(InvalidPattern {
-                pattern: text.to_owned(),
+                pattern: text(),
                 reason,
             })
         };
-        let body = text.strip_prefix("- ").unwrap_or(text).as_bytes();
-        if text.is_empty() {
+        let body = written.strip_prefix(b"- ").unwrap_or(written);
+        if written.is_empty() {
             return refuse(Reason::Empty);
         }
-        if text.contains('\0') {
+        if written.contains(&0) {
             return refuse(Reason::Nul);
         }
-        if text == "!" {
+        if written == b"!" {
             return refuse(Reason::Clear);
         }
-        if text.starts_with("+ ") {
+        if written.starts_with(b"+ ") {
             return refuse(Reason::Include);
         }
         if body.is_empty() {
@@ -83,7 +92,7 @@ impl Pattern {
             None => (body, false),
         };
         Ok(Pattern {
-            text: text.to_owned(),
+            text: text(),
             folders_only,
             test: Test::compile(body),
         })
@@ -184,6 +193,16 @@ impl Excludes {
         let patterns = patterns.iter().map(|text| Pattern::parse(text.as_ref()));
         Ok(Excludes {
             patterns: patterns.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// One pattern that need not be text.
+    ///
+    /// # Errors
+    /// As [`Pattern::parse`].
+    pub fn one(written: &[u8]) -> Result<Excludes, InvalidPattern> {
+        Ok(Excludes {
+            patterns: vec![Pattern::parse_bytes(written)?],
         })
     }
 

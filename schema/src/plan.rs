@@ -725,6 +725,27 @@ pub struct RestoreStep {
     pub conflicts: Vec<String>,
     /// How many there are.
     pub conflict_count: u64,
+    /// Entries that are there with the snapshot's content and another mode, owner, time or other
+    /// attributes; with `overwrite` they are put right where they are. The first hundred.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub put_right: Vec<PutRight>,
+    /// How many there are.
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
+    pub put_right_count: u64,
+    /// Paths relative to the target, escaped, where a symlink leads to the folder that the snapshot
+    /// has there: what was backed up through it is restored through it. Sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub through: Vec<String>,
+}
+
+/// An entry that has the snapshot's content and other metadata.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PutRight {
+    /// Its path relative to the target, escaped.
+    pub path: String,
+    /// What differs, in words.
+    pub what: String,
 }
 
 /// A user and a group.

@@ -19,7 +19,7 @@ use crate::{
     out::Out,
     render::diff::{DiffView, NOW},
     settings::Settings,
-    snapshots, take,
+    snapshots, take, typed,
 };
 
 /// Shows what changed between two snapshots, or since one.
@@ -34,8 +34,11 @@ pub(crate) fn run(arguments: &Diff, settings: &Settings, out: &Out) -> Result<u8
         clock: Clock::default(),
         threads: settings.threads,
     };
-    let path = arguments.path.as_deref().map(|path| path.as_os_str());
-    let path = path.map_or(&b""[..], |path| path.as_bytes());
+    let path = arguments.path.as_deref();
+    let path = path.map(|path| typed::meant(path, &config));
+    let path = path
+        .as_deref()
+        .map_or(&b""[..], |path| path.as_os_str().as_bytes());
     let view = if arguments.after == NOW {
         let choice = (&config.local).into();
         let never = take::left_out(Some(&store));

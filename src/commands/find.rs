@@ -1,5 +1,11 @@
 //! `find`: all versions of a path over all snapshots.
 
+use std::{
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt as _,
+    path::{Component, Path},
+};
+
 use anyhow::Result;
 use chrono::Local;
 use executor::{
@@ -7,7 +13,7 @@ use executor::{
     event::{Context, Silent},
     history,
 };
-use schema::SnapshotId;
+use schema::{Config, SnapshotId, escape::display};
 
 use crate::{
     cli::Find,
@@ -16,7 +22,7 @@ use crate::{
     out::Out,
     render::find::{FindView, Footer, FoundView},
     settings::Settings,
-    take,
+    take, typed,
 };
 
 /// Shows all versions of a path over all snapshots, the oldest first.
@@ -27,13 +33,15 @@ pub(crate) fn run(arguments: &Find, settings: &Settings, out: &Out) -> Result<u8
         (true, false) => history::Search::fixed,
         (true, true) => history::Search::fixed_any_case,
     };
-    let search = compile(&arguments.pattern).map_err(|_| {
+    let config = settings.config(out)?;
+    let pattern = pattern(&arguments.pattern, &config);
+    let shown = display(&pattern);
+    let search = compile(&pattern).map_err(|_| {
         invalid(
-            format!("`{}` is no pattern", arguments.pattern),
+            format!("`{shown}` is no pattern"),
             "give a name, such as letter.txt, or a path, such as /home/ann/letter.txt",
         )
     })?;
-    let config = settings.config(out)?;
     let destination = present(settings, &config)?;
     let store = take::store_present(&config)?;
     let ids: Vec<SnapshotId> = destination
@@ -47,7 +55,7 @@ pub(crate) fn run(arguments: &Find, settings: &Settings, out: &Out) -> Result<u8
         clock: Clock::default(),
         threads: settings.threads,
     };
-    let mut view = FindView::new(&arguments.pattern, &ids, &destination);
+    let mut view = FindView::new(&shown, &ids, &destination);
     let mut footer = Footer::default();
     let unread = history::find(&store, &ids, &search, context, &mut |found| {
         let found = FoundView::new(found, &ids, &Local);
@@ -77,4 +85,22 @@ pub(crate) fn run(arguments: &Find, settings: &Settings, out: &Out) -> Result<u8
     } else {
         exit::INCOMPLETE
     })
+}
+
+/// The pattern that is meant: one that begins with the current folder is a whole path.
+fn pattern(typed: &OsStr, config: &Config) -> Vec<u8> {
+    let path = Path::new(typed);
+    let is_of_here = matches!(
+        path.components().next(),
+        Some(Component::CurDir | Component::ParentDir)
+    );
+    if !is_of_here {
+        return typed.as_bytes().to_vec();
+    }
+    let mut meant = typed::meant(path, config).into_os_string();
+    // Only folders, as it was asked for.
+    if typed.as_bytes().ends_with(b"/") {
+        meant.push("/");
+    }
+    meant.as_bytes().to_vec()
 }

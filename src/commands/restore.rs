@@ -1,9 +1,10 @@
 //! `restore`: copies files and folders out of a snapshot.
 
 use std::{
+    collections::BTreeSet,
     io::{BufRead as _, IsTerminal as _},
     os::unix::ffi::OsStrExt as _,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use anyhow::Result;
@@ -33,7 +34,7 @@ use crate::{
     render,
     settings::Settings,
     snapshots::{self, Named},
-    take, when,
+    take, typed, when,
 };
 
 /// What a person asks for.
@@ -59,6 +60,12 @@ pub(crate) fn run(arguments: &Restore, settings: &Settings, out: &Out) -> Result
     if arguments.from != Some(Origin::Cloud) {
         return restore(arguments, &wanted, &config, settings, out);
     }
+    // What the remote has is not known yet: the sources tell what a relative path means.
+    let paths = wanted.paths.iter();
+    let wanted = Wanted {
+        paths: paths.map(|path| typed::meant(path, &config)).collect(),
+        ..wanted
+    };
     let now = Local::now().fixed_offset();
     let asked = Asked {
         snapshot: wanted.snapshot.unwrap_or_default(),
@@ -231,6 +238,7 @@ fn look(
     let tree = || store.folder(&[named.home.folder(), &named.folder]);
     let one = |path: &Path, target: &Path, only: Vec<Vec<u8>>| -> Result<RestoreStep> {
         let target = std::path::absolute(target)?;
+        let through = through(config, path, &target);
         let request = Request {
             store: &store,
             snapshot: named.id,
@@ -246,15 +254,21 @@ fn look(
                 numeric_ids: arguments.numeric_ids,
                 read_back: !arguments.no_read_back,
             },
+            through,
         };
         Ok(restore::plan(&request, &context)?)
     };
-    let original = |path: &Path| {
-        let below = path.strip_prefix("/").unwrap_or(path);
-        Path::new("/").join(below)
-    };
-    let steps = if is_one(&wanted.paths, &store, named)? {
-        let path = &wanted.paths[0];
+    let there = tree()?;
+    let paths = wanted.paths.iter();
+    let paths: Vec<PathBuf> = paths
+        .map(|path| {
+            located(path, config, |path| {
+                restore::has(&store, named.id, &home_folder, &there, path)
+            })
+        })
+        .collect();
+    let steps = if is_one(&paths, &store, named)? {
+        let path = &paths[0];
         let target = wanted.target.clone().unwrap_or_else(|| original(path));
         vec![one(path, &target, Vec::new())?]
     } else {
@@ -262,8 +276,8 @@ fn look(
             &store,
             named.id,
             &home_folder,
-            &tree()?,
-            &wanted.paths,
+            &there,
+            &paths,
             wanted.target.is_some(),
             &context,
         )?;
@@ -276,13 +290,14 @@ fn look(
     };
     // Each step looks for itself; here nothing begins unless all of it can be done.
     if steps.len() > 1
-        && let Some(step) = steps
-            .iter()
-            .find(|step| step.conflict_count > 0 && !step.overwrite)
+        && let Some(step) = steps.iter().find(|step| differs(step) && !step.overwrite)
     {
+        let put_right = step.put_right.iter();
+        let put_right = put_right.map(|one| format!("{} ({})", one.path, one.what));
+        let named: Vec<String> = step.conflicts.iter().cloned().chain(put_right).collect();
         return Err(Error::refused(format!(
             "would replace what is there and differs from the snapshot: {} in {}",
-            step.conflicts.join(", "),
+            named.join(", "),
             step.target
         ))
         .hint("--overwrite takes the snapshot's and keeps the old ones aside")
@@ -292,6 +307,55 @@ fn look(
         restore::check_room(&store, &steps)?;
     }
     Ok(steps)
+}
+
+/// Where a path is that a person typed: as it is written where the snapshot has that, else as a
+/// pattern below a folder that it has.
+fn located(path: &Path, config: &Config, has: impl Fn(&Path) -> bool) -> PathBuf {
+    let meanings = typed::meanings(path);
+    let plain = |meaning: &Path| -> PathBuf {
+        let special = |part: &Component<'_>| {
+            let name = part.as_os_str().as_bytes();
+            name.iter().any(|byte| b"*?[\\".contains(byte))
+        };
+        meaning
+            .components()
+            .take_while(|part| !special(part))
+            .collect()
+    };
+    let found = meanings.iter().find(|meaning| has(meaning));
+    let is_pattern = plain(path).as_path() != path;
+    let found = found.or_else(|| {
+        let mut below = meanings.iter();
+        below.find(|meaning| is_pattern && has(&plain(meaning)))
+    });
+    found.map_or_else(|| typed::meant(path, config), Clone::clone)
+}
+
+/// Whether something is there that is not as the snapshot has it.
+fn differs(step: &RestoreStep) -> bool {
+    step.conflict_count + step.put_right_count > 0
+}
+
+/// Where a path of the machine was.
+fn original(path: &Path) -> PathBuf {
+    Path::new("/").join(path.strip_prefix("/").unwrap_or(path))
+}
+
+/// The folders on the way to sources, relative to a path that is restored to where it was: a symlink
+/// that stands there now is what the source was read through.
+fn through(config: &Config, path: &Path, target: &Path) -> Vec<Vec<u8>> {
+    let path: PathBuf = original(path).components().collect();
+    if path != target {
+        return Vec::new();
+    }
+    let mut through = BTreeSet::new();
+    for source in &config.local.sources {
+        let above = source.as_path().ancestors();
+        let below = above.filter_map(|one| one.strip_prefix(&path).ok());
+        through.extend(below.map(|one| one.as_os_str().as_bytes().to_vec()));
+    }
+    through.into_iter().collect()
 }
 
 /// Whether it is one path, which the target becomes, and neither several nor a pattern.
@@ -340,7 +404,7 @@ fn agreed(
         }
         return Ok(false);
     }
-    let differs = steps.iter().any(|step| step.conflict_count > 0);
+    let differs = steps.iter().any(differs);
     if !arguments.in_place {
         // As JSON there is one document, the report, and it names the first of them.
         if differs && !arguments.overwrite && !settings.json {

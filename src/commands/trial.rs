@@ -288,6 +288,7 @@ fn restore_one(
             overwrite: false,
             aside_suffix: ".before".to_owned(),
             choice: restore::Choice::default(),
+            through: Vec::new(),
         };
         let step = restore::plan(&request, &context)?;
         let destination = take::destination(settings, config, context)?;

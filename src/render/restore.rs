@@ -38,6 +38,27 @@ fn step(step: &RestoreStep) -> String {
         amount::bytes(step.bytes),
         amount::count(step.already_there),
     ));
+    if step.put_right_count > 0 {
+        let what = if step.overwrite {
+            "put right the metadata of"
+        } else {
+            "other metadata than the snapshot's has"
+        };
+        text.push_str(&format!(
+            "  {what} {}:\n",
+            amount::plural(step.put_right_count, "entry", "entries")
+        ));
+        for one in step.put_right.iter().take(LISTED) {
+            text.push_str(&format!("    {} ({})\n", readable(&one.path), one.what));
+        }
+        let more = step.put_right_count.saturating_sub(LISTED as u64);
+        if more > 0 {
+            text.push_str(&format!(
+                "    and {}\n",
+                amount::plural(more, "other", "others")
+            ));
+        }
+    }
     if step.conflict_count > 0 {
         let what = if step.overwrite {
             format!(

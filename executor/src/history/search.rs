@@ -38,14 +38,13 @@ impl Needle {
     }
 
     /// Of these texts as they stand in names the longest part that is in ASCII and never escaped.
-    fn any_case<'t>(texts: impl IntoIterator<Item = &'t str>) -> Self {
-        let plain =
-            |character: char| character.is_ascii_alphanumeric() || "._-/".contains(character);
+    fn any_case<'t>(texts: impl IntoIterator<Item = &'t [u8]>) -> Self {
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-/".contains(byte);
         let parts = texts
             .into_iter()
-            .flat_map(|text| text.split(move |character| !plain(character)));
+            .flat_map(|text| text.split(move |byte| !plain(byte)));
         let longest = parts
-            .map(|part| part.trim_matches('/'))
+            .map(without_slashes)
             .max_by_key(|part| part.len())
             .filter(|part| !part.is_empty());
         let mut builder = AhoCorasick::builder();
@@ -72,9 +71,10 @@ impl Search {
     ///
     /// # Errors
     /// What is wrong with the pattern.
-    pub fn pattern(text: &str) -> Result<Self, InvalidPattern> {
+    pub fn pattern(text: impl AsRef<[u8]>) -> Result<Self, InvalidPattern> {
+        let text = text.as_ref();
         Ok(Self {
-            pattern: Excludes::new(&[text])?,
+            pattern: Excludes::one(text)?,
             needle: Needle::exact(needle(text)),
             any_case: false,
         })
@@ -84,10 +84,10 @@ impl Search {
     ///
     /// # Errors
     /// What is wrong with the pattern.
-    pub fn pattern_any_case(text: &str) -> Result<Self, InvalidPattern> {
-        let text = folded(text);
+    pub fn pattern_any_case(text: impl AsRef<[u8]>) -> Result<Self, InvalidPattern> {
+        let text = folded_bytes(text.as_ref());
         Ok(Self {
-            pattern: Excludes::new(&[&text])?,
+            pattern: Excludes::one(&text)?,
             needle: Needle::any_case(texts(&text)),
             any_case: true,
         })
@@ -97,8 +97,9 @@ impl Search {
     ///
     /// # Errors
     /// What is wrong with it, as an empty one.
-    pub fn fixed(text: &str) -> Result<Self, InvalidPattern> {
-        let body = text.trim_matches('/');
+    pub fn fixed(text: impl AsRef<[u8]>) -> Result<Self, InvalidPattern> {
+        let text = text.as_ref();
+        let body = without_slashes(text);
         let needle = (!body.is_empty()).then(|| escaped(body));
         Ok(Self {
             pattern: quoted(text)?,
@@ -111,11 +112,11 @@ impl Search {
     ///
     /// # Errors
     /// What is wrong with it, as an empty one.
-    pub fn fixed_any_case(text: &str) -> Result<Self, InvalidPattern> {
-        let text = folded(text);
+    pub fn fixed_any_case(text: impl AsRef<[u8]>) -> Result<Self, InvalidPattern> {
+        let text = folded_bytes(text.as_ref());
         Ok(Self {
             pattern: quoted(&text)?,
-            needle: Needle::any_case([text.as_str()]),
+            needle: Needle::any_case([text.as_slice()]),
             any_case: true,
         })
     }
@@ -166,26 +167,35 @@ impl Search {
     }
 }
 
+/// A text without slashes at its ends.
+fn without_slashes(text: &[u8]) -> &[u8] {
+    let is_slash = |byte: &u8| *byte == b'/';
+    let start = text.iter().position(|byte| !is_slash(byte));
+    let end = text.iter().rposition(|byte| !is_slash(byte));
+    start
+        .zip(end)
+        .map_or(b"", |(start, end)| &text[start..=end])
+}
+
+fn has_wildcards(text: &[u8]) -> bool {
+    text.iter().any(|byte| b"*?[".contains(byte))
+}
+
 /// The pattern of a text that is taken as it is.
-fn quoted(text: &str) -> Result<Excludes, InvalidPattern> {
+fn quoted(text: &[u8]) -> Result<Excludes, InvalidPattern> {
     if text.is_empty() {
-        return Excludes::new(&[text]);
+        return Excludes::one(text);
     }
-    // Only in a pattern with wildcards a backslash is an escape.
-    let quoted = if text.contains(['*', '?', '[']) {
-        let mut quoted = String::with_capacity(2 * text.len());
-        for character in text.chars() {
-            if matches!(character, '*' | '?' | '[' | '\\') {
-                quoted.push('\\');
-            }
-            quoted.push(character);
-        }
-        Cow::Owned(quoted)
-    } else {
-        Cow::Borrowed(text)
-    };
     // The names `!` and `+ x` are written so.
-    Excludes::new(&[format!("- {quoted}")])
+    let mut quoted = b"- ".to_vec();
+    for byte in text {
+        // Only in a pattern with wildcards a backslash is an escape.
+        if has_wildcards(text) && b"*?[\\".contains(byte) {
+            quoted.push(b'\\');
+        }
+        quoted.push(*byte);
+    }
+    Excludes::one(&quoted)
 }
 
 /// A text in small letters. Letters that would become ASCII, as the sign for kelvin would, stay: what
@@ -215,16 +225,13 @@ fn folded_bytes(name: &[u8]) -> Vec<u8> {
 }
 
 /// A text as it stands in manifests, where each name is escaped for itself.
-fn escaped(text: &str) -> String {
-    let parts: Vec<String> = text
-        .split('/')
-        .map(|part| escape(part.as_bytes()))
-        .collect();
+fn escaped(text: &[u8]) -> String {
+    let parts: Vec<String> = text.split(|byte| *byte == b'/').map(escape).collect();
     parts.join("/")
 }
 
 /// The longest text between a pattern's wildcards.
-fn needle(pattern: &str) -> Option<String> {
+fn needle(pattern: &[u8]) -> Option<String> {
     texts(pattern)
         .max_by_key(|part| part.len())
         .filter(|part| !part.is_empty())
@@ -233,16 +240,16 @@ fn needle(pattern: &str) -> Option<String> {
 
 /// The texts between a pattern's wildcards, up to the first set or escape, after which it is hard to
 /// say what is text.
-fn texts(pattern: &str) -> impl Iterator<Item = &str> {
-    let body = pattern.strip_prefix("- ").unwrap_or(pattern);
-    let end = if body.contains(['*', '?', '[']) {
-        body.find(['\\', '['])
+fn texts(pattern: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let body = pattern.strip_prefix(b"- ").unwrap_or(pattern);
+    let end = if has_wildcards(body) {
+        body.iter().position(|byte| b"\\[".contains(byte))
     } else {
         None
     };
     // A slash beside wildcards may stand for nothing at all.
-    let parts = body[..end.unwrap_or(body.len())].split(['*', '?']);
-    parts.map(|part| part.trim_matches('/'))
+    let parts = body[..end.unwrap_or(body.len())].split(|byte| b"*?".contains(byte));
+    parts.map(without_slashes)
 }
 
 #[cfg(test)]
@@ -317,6 +324,25 @@ mod tests {
         assert_eq!(any("X*Y"), "home/ann/x*y");
         assert!(Search::fixed_any_case("").is_err());
         assert!(Search::fixed("").is_err() && Search::pattern("").is_err());
+    }
+
+    #[test]
+    fn names_that_are_no_text_are_found() {
+        let text = text(&[(b"home/caf\xe9.txt", false), (b"home/caf\xe9s", false)]);
+        let name = b"home/caf\xe9.txt";
+        for search in [
+            Search::fixed(b"/home/caf\xe9.txt"),
+            Search::pattern(b"caf\xe9.txt"),
+            Search::pattern(b"caf\xe9*.txt"),
+            Search::pattern_any_case(b"CAF\xe9.TXT"),
+            Search::fixed_any_case(b"CAF\xe9.TXT"),
+        ] {
+            assert_eq!(found(&search.unwrap(), &text), [name]);
+        }
+        assert_eq!(
+            found(&Search::pattern(b"caf\xe8.txt").unwrap(), &text),
+            [b""; 0]
+        );
     }
 
     #[test]

@@ -1,12 +1,14 @@
-//! Whether what stands at a target's name is already what the snapshot has.
+//! How what stands at a target's name compares with what the snapshot has.
 //!
-//! Only reads; what is in doubt is compared by content.
+//! Only reads. Content is read: a damaged file may have the size and time of the good one.
 
 use std::{ffi::OsStr, fs::File};
 
+use rustix::io::Errno;
 use schema::Digest;
 
 use super::{
+    metadata,
     place::Holds,
     source::{Item, Source},
 };
@@ -15,7 +17,12 @@ use crate::{
     error::Result,
     event::Stop,
     manifest::Entry,
-    sys::{Dir, Kind, Stat, bytes},
+    sys::{
+        Dir, Kind, Stat,
+        attributes::{self, Attributes},
+        bytes,
+        stat::{Nanos, same_time},
+    },
 };
 
 /// How closely to compare.
@@ -25,53 +32,143 @@ pub(super) struct Rules<'a> {
     pub(super) holds: Holds,
     /// Compare content even where size and time agree.
     pub(super) content: bool,
+    /// What looks the same and was changed since was written by a restore that did not end, and is
+    /// read back at the end of this one.
+    pub(super) read_back_since: Option<Nanos>,
     /// Ends a long comparison.
     pub(super) stop: &'a Stop,
 }
 
-/// Whether an entry of a target's folder equals what the snapshot has.
-///
-/// Folders are the same when both are folders. Files are the same with equal content, mode and
-/// owner; a different time alone does not make a conflict, nor do size and time prove content
-/// where `rules` say so.
-pub(super) fn same(
+/// How an entry of a target's folder compares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is as the snapshot has it.
+    Same,
+    /// It has the snapshot's content; this of its metadata differs.
+    Metadata(Vec<&'static str>),
+    /// It has another content or is another kind of entry.
+    Other,
+}
+
+/// Compares an entry of a target's folder. The time of a folder, which moves with its content, is
+/// left to whoever knows what else is in it.
+pub(super) fn standing(
     source: &Source,
     item: &Item,
     dir: &Dir,
     name: &OsStr,
     there: &Stat,
     rules: Rules<'_>,
-) -> Result<bool> {
+) -> Result<Standing> {
     let wanted = &item.wanted;
-    if there.kind != wanted.kind {
-        return Ok(false);
-    }
-    match there.kind {
-        Kind::Folder => Ok(true),
-        Kind::Symlink => Ok(dir
-            .read_symlink(name)
-            .is_ok_and(|target| Some(bytes(&target)) == wanted.target.as_deref())),
-        Kind::File => {
-            if there.size != wanted.size || !same_rights(wanted, there, rules.holds) {
-                return Ok(false);
+    let is_same = there.kind == wanted.kind
+        && match there.kind {
+            Kind::Folder | Kind::Fifo | Kind::Socket => true,
+            Kind::Symlink => dir
+                .read_symlink(name)
+                .is_ok_and(|target| Some(bytes(&target)) == wanted.target.as_deref()),
+            Kind::File => {
+                there.size == wanted.size
+                    && (is_trusted(wanted, there, rules)
+                        || same_content(source, item, dir, name, there, rules.stop)?)
             }
-            let apart = (there.mtime - wanted.mtime).abs();
-            if apart < rules.holds.time_step && !rules.content {
-                return Ok(true);
-            }
-            same_content(source, item, dir, name, there, rules.stop)
-        }
-        Kind::CharDevice | Kind::BlockDevice if wanted.device != Some(there.device) => Ok(false),
-        _ => Ok(same_rights(wanted, there, rules.holds)),
+            Kind::CharDevice | Kind::BlockDevice => wanted.device == Some(there.device),
+        };
+    if !is_same {
+        return Ok(Standing::Other);
     }
+    let mut differs = rights(wanted, there, rules.holds);
+    if matches!(there.kind, Kind::File | Kind::Symlink) && !is_time(wanted, there, rules.holds) {
+        differs.push("time");
+    }
+    if !same_attributes(source, item, dir, name, rules.holds) {
+        differs.push("attributes");
+    }
+    Ok(match differs.is_empty() {
+        true => Standing::Same,
+        false => Standing::Metadata(differs),
+    })
 }
 
-/// Whether mode and owner are the same, as far as the file system and our rights can tell.
-pub(super) fn same_rights(wanted: &Entry, there: &Stat, holds: Holds) -> bool {
+/// Whether a file that looks the same need not be read.
+fn is_trusted(wanted: &Entry, there: &Stat, rules: Rules<'_>) -> bool {
+    let written_by_us = || {
+        rules
+            .read_back_since
+            .is_some_and(|since| there.ctime >= since)
+    };
+    is_time(wanted, there, rules.holds) && (!rules.content || written_by_us())
+}
+
+/// Whether the time is the wanted one, as far as the file system can tell.
+pub(super) fn is_time(wanted: &Entry, there: &Stat, holds: Holds) -> bool {
+    (wanted.kind == Kind::Symlink && !holds.symlink_metadata)
+        || same_time(there.mtime, wanted.mtime, holds.time_step_ns)
+}
+
+/// What differs in mode and owner, as far as the file system and our rights can tell.
+pub(super) fn rights(wanted: &Entry, there: &Stat, holds: Holds) -> Vec<&'static str> {
+    let mut differs = Vec::new();
+    if wanted.kind == Kind::Symlink && !holds.symlink_metadata {
+        return differs;
+    }
     let same_owner = (wanted.uid, wanted.gid) == (there.uid, there.gid);
     // A set-id bit is only given together with the owner it is of.
-    let bits = if same_owner { 0o7777 } else { 0o777 };
-    (!holds.modes || wanted.mode & bits == there.mode & bits) && (!holds.owners || same_owner)
+    let bits = if same_owner { 0o7777 } else { 0o1777 };
+    // Linux knows no modes of symlinks.
+    if holds.modes && wanted.kind != Kind::Symlink && (wanted.mode ^ there.mode) & bits != 0 {
+        differs.push("mode");
+    }
+    if holds.owners && !same_owner {
+        differs.push("owner");
+    }
+    differs
+}
+
+/// Whether the attributes are the wanted ones, as far as the file system and our rights can tell.
+fn same_attributes(source: &Source, item: &Item, dir: &Dir, name: &OsStr, holds: Holds) -> bool {
+    if item.wanted.kind == Kind::Symlink && !holds.symlink_metadata {
+        return true;
+    }
+    let (wanted, fault) = attributes_of(source, item);
+    let Ok(there) = attributes::of_entry(dir, name) else {
+        return true;
+    };
+    // What cannot be known is told when it is set.
+    fault.is_some() || (has_all(&wanted, &there, holds) && spare(&wanted, &there, holds).is_empty())
+}
+
+/// The attributes that an item is to have.
+pub(super) fn attributes_of(source: &Source, item: &Item) -> (Attributes, Option<Errno>) {
+    metadata::wanted(item, || match (source.parent(), &item.stored) {
+        (_, None) => Ok(Attributes::new()),
+        (_, Some(stat)) if stat.kind == Kind::Folder => {
+            source.folder().map_or(Ok(Attributes::new()), |folder| {
+                attributes::of_fd(folder.as_ref())
+            })
+        }
+        (Some(parent), Some(_)) => attributes::of_entry(parent, &item.stored_name),
+        (None, Some(_)) => Ok(Attributes::new()),
+    })
+}
+
+/// Whether all that is wanted and can be held is there.
+fn has_all(wanted: &Attributes, there: &Attributes, holds: Holds) -> bool {
+    let mut wanted = wanted.iter().filter(|(name, _)| holds.attribute(name));
+    wanted.all(|one| there.contains(one))
+}
+
+/// Names of what is there and not wanted. Labels that the system gives are not asked for.
+pub(super) fn spare(wanted: &Attributes, there: &Attributes, holds: Holds) -> Vec<Vec<u8>> {
+    let is_ours = |name: &[u8]| {
+        name.starts_with(b"user.")
+            || name.starts_with(b"system.posix_acl_")
+            || name == b"security.capability"
+    };
+    let spare = there.iter().filter(|(name, _)| {
+        is_ours(name) && holds.attribute(name) && !wanted.iter().any(|(known, _)| known == name)
+    });
+    spare.map(|(name, _)| name.clone()).collect()
 }
 
 fn same_content(

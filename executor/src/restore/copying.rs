@@ -99,7 +99,7 @@ fn copy_one(
         dir: &dir,
         name: &name,
         inherits,
-        symlink_metadata: job.place.holds.symlink_metadata,
+        holds: job.place.holds,
         shown: &shown,
     };
     let mut faults = Faults::default();

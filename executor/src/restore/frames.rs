@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     error::{Result, reason},
-    sys::{Dir, Kind, Stat, attributes, attributes::Attributes},
+    sys::{Dir, Kind, Stat, attributes, attributes::Attributes, stat::Nanos},
 };
 
 /// An open folder of the target.
@@ -36,7 +36,15 @@ pub(super) struct Frame {
     pub(super) marked: bool,
     /// It was made by this run, so that nothing can be in the way in it.
     pub(super) fresh: bool,
+    /// Since when what was changed in it is read back at the end, where a restore did not end.
+    pub(super) read_back_since: Option<Nanos>,
     pub(super) count: Arc<Count>,
+}
+
+/// Whether a folder is one that an earlier restore made and did not finish: since when.
+pub(super) fn unfinished_since(folder: &Dir) -> Option<Nanos> {
+    let marker = folder.look(OsStr::new(names::MARKER)).ok()??;
+    Some(marker.ctime)
 }
 
 /// A folder of the target: whether it gets the snapshot's metadata, is marked, is new.
@@ -60,7 +68,7 @@ impl Run<'_> {
             dir,
             name,
             inherits,
-            symlink_metadata: place.holds.symlink_metadata,
+            holds: place.holds,
             shown,
         })
     }
@@ -79,6 +87,10 @@ impl Run<'_> {
         let frame = match self.folder(&item) {
             Ok(Some((dir, mine, marked, fresh))) => {
                 self.count();
+                let above = self.frames.last().and_then(Option::as_ref);
+                let above = above.and_then(|above| above.read_back_since);
+                let own = || unfinished_since(&dir).filter(|_| !fresh);
+                let read_back_since = above.or_else(own).filter(|_| self.job.choice.read_back);
                 Some(Frame {
                     inherits: metadata::passes_acl_on(&dir),
                     dir: Arc::new(dir),
@@ -87,6 +99,7 @@ impl Run<'_> {
                     mine,
                     marked,
                     fresh,
+                    read_back_since,
                     count: Arc::default(),
                 })
             }
@@ -112,19 +125,40 @@ impl Run<'_> {
         refuse_marker(spot.name)?;
         let fault = |error| Fault::of(error, &shown);
         let there = spot.dir.look(spot.name).map_err(fault)?;
-        if there.is_some_and(|there| there.kind == Kind::Folder) {
-            let folder = spot.dir.folder(spot.name).map_err(fault)?;
+        let (folder, through) = match &there {
+            None => (None, None),
+            Some(there) if there.kind == Kind::Folder => {
+                (Some(spot.dir.folder(spot.name).map_err(fault)?), None)
+            }
+            Some(there) => (None, self.job.through(&item.path, there).map_err(fault)?),
+        };
+        self.flags(item, there.as_ref());
+        if let Some(folder) = &through {
+            self.elsewhere.push(folder.again().map_err(fault)?);
+        }
+        if let Some(folder) = folder.or(through) {
+            let there = folder.stat_self().map_err(fault)?;
             self.job
                 .check_folder(&folder, &item.path)
                 .map_err(|error| Fault::Entry(ProblemKind::NotStored, error.message))?;
             // A folder into which some entries come is not what they came from.
             let as_is = self.holds_chosen(item);
-            let (mine, marked) = self.take_over(&folder, as_is).map_err(fault)?;
-            self.tally.already_there += 1;
-            let mine = mine || (self.job.overwrite && !as_is);
+            let (empty_or_marked, marked) = self.take_over(&folder, as_is).map_err(fault)?;
+            let mine = empty_or_marked || (self.job.overwrite && !as_is);
+            let holds = self.job.place.holds;
+            let differs = !compare::rights(&item.wanted, &there, holds).is_empty()
+                || !compare::is_time(&item.wanted, &there, holds);
+            if mine && !empty_or_marked && differs {
+                self.tally.put_right += 1;
+            } else {
+                self.tally.already_there += 1;
+            }
             return Ok(Some((folder, mine, marked, false)));
         }
         let aside = self.aside_for(there.as_ref())?;
+        let Some(spot) = self.spot(item, &shown) else {
+            return Ok(None);
+        };
         let (folder, temporary) = make::folder(spot)?;
         make::place(spot, &temporary, aside)?;
         self.tally.kept_aside += u64::from(aside.is_some());
@@ -204,17 +238,20 @@ impl Run<'_> {
     fn finish(&mut self, frame: Frame) {
         let mut faults = Faults::default();
         if frame.mine {
-            let marked = frame.marked;
+            let holds = self.job.place.holds;
             make::finish_folder(
                 &frame.dir,
                 &frame.item,
                 &frame.attributes,
-                marked,
+                (frame.fresh, frame.marked),
+                holds,
                 &mut faults,
             );
         } else if self.differs_in_time_only(&frame) {
             let handle = Handle::Open(frame.dir.as_fd());
-            metadata::apply_time(&handle, &frame.item, &mut faults);
+            metadata::apply_time(&handle, &frame.item, self.job.place.holds, &mut faults);
+        } else if self.keeps_its_time(&frame) {
+            self.tally.folders_keep_time += 1;
         }
         self.faults(&frame.item, faults);
     }
@@ -226,14 +263,22 @@ impl Run<'_> {
             return false;
         }
         let same = |stat: Stat| {
-            stat.mtime != frame.item.wanted.mtime
-                && compare::same_rights(&frame.item.wanted, &stat, self.job.place.holds)
+            let (wanted, holds) = (&frame.item.wanted, self.job.place.holds);
+            !compare::is_time(wanted, &stat, holds)
+                && compare::rights(wanted, &stat, holds).is_empty()
         };
         frame.dir.stat_self().is_ok_and(same)
             && frame
                 .dir
                 .names()
                 .is_ok_and(|names| names.len() == frame.count.complete.load(Ordering::Acquire))
+    }
+
+    /// Whether a folder has another time than the snapshot's, and should for what else is in it.
+    fn keeps_its_time(&self, frame: &Frame) -> bool {
+        let differs =
+            |stat: Stat| !compare::is_time(&frame.item.wanted, &stat, self.job.place.holds);
+        !self.holds_chosen(&frame.item) && frame.dir.stat_self().is_ok_and(differs)
     }
 
     /// Counts an entry that is in its folder now as the snapshot has it.

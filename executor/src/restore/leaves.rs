@@ -9,7 +9,7 @@ use std::{
 use schema::journal::ProblemKind;
 
 use super::{
-    compare,
+    compare::{self, Rules, Standing},
     copying::{Copy, place},
     frames::refuse_marker,
     group,
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    sys::{Dir, Kind},
+    sys::{Dir, Kind, Stat},
 };
 
 /// How a leaf is made.
@@ -63,15 +63,17 @@ impl Run<'_> {
         } else {
             dir.look(name).map_err(|error| Fault::of(error, &shown))?
         };
+        self.flags(item, there.as_ref());
         let group = group(item);
-        if let Some(there) = &there {
-            let rules = self.job.rules(self.context.stop);
-            if compare::same(&self.source, item, dir, name, there, rules).map_err(Fault::All)? {
-                self.tally.already_there += 1;
-                self.remember(group, item, (there.dev, there.ino));
-                return Ok(Leaf::Made);
-            }
+        if let Some(there) = &there
+            && self.is_there(item, &shown, there)?
+        {
+            self.remember(group, item, (there.dev, there.ino));
+            return Ok(Leaf::Made);
         }
+        let Some(Spot { dir, name, .. }) = self.spot(item, &shown) else {
+            return Ok(Leaf::Nowhere);
+        };
         let aside = self.aside_for(there.as_ref())?.is_some();
         let mut faults = Faults::default();
         let linked = group.and_then(|group| self.link(group, item.wanted.kind, dir, name));
@@ -91,7 +93,10 @@ impl Run<'_> {
                 made?
             }
             (None, Kind::File) => return Ok(Leaf::File { aside }),
-            (None, _) => make::other(&self.source, item, spot, &mut faults)?,
+            (None, _) => {
+                let spot = self.spot(item, &shown).ok_or_else(not_there)?;
+                make::other(&self.source, item, spot, &mut faults)?
+            }
         };
         let Some(spot) = self.spot(item, &shown) else {
             return Ok(Leaf::Nowhere);
@@ -103,6 +108,43 @@ impl Run<'_> {
         }
         self.faults(item, faults);
         Ok(Leaf::Made)
+    }
+
+    /// Whether what stands there is as the snapshot has it, once its metadata was put right where that
+    /// was asked for.
+    fn is_there(
+        &mut self,
+        item: &Item,
+        shown: &str,
+        there: &Stat,
+    ) -> std::result::Result<bool, Fault> {
+        let Some(spot) = self.spot(item, shown) else {
+            return Ok(false);
+        };
+        let frame = self.frames.last().and_then(Option::as_ref);
+        let rules = Rules {
+            holds: self.job.place.holds,
+            content: true,
+            read_back_since: frame.and_then(|frame| frame.read_back_since),
+            stop: self.context.stop,
+        };
+        let standing = compare::standing(&self.source, item, spot.dir, spot.name, there, rules);
+        match standing.map_err(Fault::All)? {
+            Standing::Same => {
+                self.tally.already_there += 1;
+                Ok(true)
+            }
+            Standing::Metadata(_) if self.job.overwrite => {
+                let mut faults = Faults::default();
+                let done = make::put_right(&self.source, item, spot, there, &mut faults)?;
+                if done {
+                    self.tally.put_right += 1;
+                    self.faults(item, faults);
+                }
+                Ok(done)
+            }
+            Standing::Metadata(_) | Standing::Other => Ok(false),
+        }
     }
 
     /// The copy of a file that a thread is to make.

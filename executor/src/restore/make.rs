@@ -20,6 +20,7 @@ use super::{
     compare,
     metadata::{self, Faults, Handle},
     names,
+    place::Holds,
     source::{Item, Source},
 };
 use crate::{
@@ -86,8 +87,8 @@ pub(super) struct Spot<'a> {
     pub(super) name: &'a OsStr,
     /// The folder gives its entries an access control list.
     pub(super) inherits: bool,
-    /// A symlink's owner and time can be set, and not those of what it points to instead.
-    pub(super) symlink_metadata: bool,
+    /// What the file system gives back.
+    pub(super) holds: Holds,
     /// The whole path, for messages.
     pub(super) shown: &'a str,
 }
@@ -163,8 +164,8 @@ fn fill(
     if spot.inherits {
         metadata::clear_inherited(&handle);
     }
-    metadata::apply(&handle, item, &attributes, 0, faults);
-    metadata::apply_time(&handle, item, faults);
+    metadata::apply(&handle, item, &attributes, 0, spot.holds, faults);
+    metadata::apply_time(&handle, item, spot.holds, faults);
     // Only who has other names is asked for its inode again.
     let inode = if super::group(item).is_some() {
         let made = Stat::of_fd(to).map_err(|error| Fault::of(error, spot.shown))?;
@@ -231,25 +232,22 @@ fn finish_other(
         return Err(Errno::STALE);
     }
     let inode = (opened.dev, opened.ino);
-    if opened.kind == Kind::Symlink && !spot.symlink_metadata {
+    if opened.kind == Kind::Symlink && !spot.holds.symlink_metadata {
         return Ok(inode);
     }
     let handle = Handle::Named(fd.as_fd());
     if spot.inherits && opened.kind != Kind::Symlink {
         metadata::clear_inherited(&handle);
     }
-    let (attributes, fault) = metadata::wanted(item, || match (source.parent(), &item.stored) {
-        (Some(parent), Some(_)) => attributes::of_entry(parent, &item.stored_name),
-        _ => Ok(attributes::Attributes::new()),
-    });
+    let (attributes, fault) = compare::attributes_of(source, item);
     if let Some(error) = fault {
         faults.sentences.push(format!(
             "cannot read its attributes: {}",
             reason(&error.into())
         ));
     }
-    metadata::apply(&handle, item, &attributes, 0, faults);
-    metadata::apply_time(&handle, item, faults);
+    metadata::apply(&handle, item, &attributes, 0, spot.holds, faults);
+    metadata::apply_time(&handle, item, spot.holds, faults);
     Ok((opened.dev, opened.ino))
 }
 
@@ -416,24 +414,68 @@ pub(super) fn remove_temporary(dir: &Dir, name: &OsStr) {
     }
 }
 
-/// Ends a folder: metadata, then the mark goes, then the time.
+/// Gives an entry that is there with the right content the metadata that it is to have. False if it
+/// is no more what was compared, or has names elsewhere that would change with it: it is then made
+/// anew.
+pub(super) fn put_right(
+    source: &Source,
+    item: &Item,
+    spot: Spot<'_>,
+    there: &Stat,
+    faults: &mut Faults,
+) -> std::result::Result<bool, Fault> {
+    let shown = |error: Errno| Fault::of(error, spot.shown);
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = openat(spot.dir, spot.name, flags, Mode::empty()).map_err(shown)?;
+    let opened = Stat::of_fd(&fd).map_err(shown)?;
+    let is_it =
+        opened.same_inode(there) && opened.kind == there.kind && opened.ctime == there.ctime;
+    // In a folder of another user a second name may have been put here for us to change the first.
+    let is_shared =
+        opened.nlink > 1 && (super::group(item).is_none() || opened.uid != item.wanted.uid);
+    if !is_it || is_shared {
+        return Ok(false);
+    }
+    let (attributes, fault) = compare::attributes_of(source, item);
+    if let Some(error) = fault {
+        faults.sentences.push(format!(
+            "cannot read its attributes: {}",
+            reason(&error.into())
+        ));
+    }
+    let handle = Handle::Named(fd.as_fd());
+    let held = attributes::of_entry(spot.dir, spot.name).unwrap_or_default();
+    let spare = compare::spare(&attributes, &held, spot.holds);
+    metadata::remove_spare(&handle, &spare, faults);
+    metadata::apply(&handle, item, &attributes, 0, spot.holds, faults);
+    metadata::apply_time(&handle, item, spot.holds, faults);
+    Ok(true)
+}
+
+/// Ends a folder: metadata, then the mark goes, then the time. `is_new` if it was made for this.
 pub(super) fn finish_folder(
     folder: &Dir,
     item: &Item,
     attributes: &attributes::Attributes,
-    marked: bool,
+    (is_new, marked): (bool, bool),
+    holds: Holds,
     faults: &mut Faults,
 ) {
     let handle = Handle::Open(folder.as_fd());
     // The mark can only go while we may write to the folder.
     let closed = item.wanted.mode & 0o300 != 0o300 && !rustix::process::geteuid().is_root();
     let open = if closed { 0o300 } else { 0 };
-    metadata::apply(&handle, item, attributes, open, faults);
+    if !is_new {
+        let held = attributes::of_fd(folder).unwrap_or_default();
+        let spare = compare::spare(attributes, &held, holds);
+        metadata::remove_spare(&handle, &spare, faults);
+    }
+    metadata::apply(&handle, item, attributes, open, holds, faults);
     if marked {
         let _ = folder.remove_file(OsStr::new(names::MARKER));
     }
     if closed {
-        metadata::apply(&handle, item, attributes, 0, &mut Faults::default());
+        metadata::apply(&handle, item, attributes, 0, holds, &mut Faults::default());
     }
-    metadata::apply_time(&handle, item, faults);
+    metadata::apply_time(&handle, item, holds, faults);
 }

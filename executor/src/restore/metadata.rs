@@ -16,12 +16,13 @@ use rustix::{
 
 use schema::escape::display;
 
-use super::source::Item;
+use super::{compare, place::Holds, source::Item};
 use crate::{
     error::reason,
-    sys::{Kind, attributes, attributes::Attributes, dir, stat::Nanos},
+    sys::{Kind, Stat, attributes, attributes::Attributes, dir, stat::Nanos},
 };
 
+const SECOND: Nanos = 1_000_000_000;
 const ACL: &[u8] = b"system.posix_acl_access";
 const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
 
@@ -30,8 +31,19 @@ const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
 pub(super) struct Faults {
     /// The owner was not set because only root may.
     pub(super) owner_left: bool,
+    /// What the target's file system cannot hold.
+    pub(super) limits: Limits,
     /// The rest, in sentences.
     pub(super) sentences: Vec<String>,
+}
+
+/// What of an entry's metadata its file system cannot hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Limits {
+    pub(super) owner: bool,
+    pub(super) mode: bool,
+    pub(super) time: bool,
+    pub(super) attributes: bool,
 }
 
 impl Faults {
@@ -39,9 +51,25 @@ impl Faults {
         self.sentences
             .push(format!("cannot set its {what}: {}", reason(&error.into())));
     }
+
+    /// Something that may not go because the file system has no such thing.
+    fn add_or_limit(
+        &mut self,
+        what: &str,
+        error: Errno,
+        held: bool,
+        limit: impl Fn(&mut Limits) -> &mut bool,
+    ) {
+        if !held || matches!(error, Errno::NOTSUP | Errno::NOSYS) {
+            *limit(&mut self.limits) = true;
+        } else {
+            self.add(what, error);
+        }
+    }
 }
 
 /// An entry without its final metadata.
+#[derive(Clone, Copy)]
 pub(super) enum Handle<'a> {
     /// An open file or folder.
     Open(BorrowedFd<'a>),
@@ -50,6 +78,12 @@ pub(super) enum Handle<'a> {
 }
 
 impl Handle<'_> {
+    fn fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Open(fd) | Self::Named(fd) => *fd,
+        }
+    }
+
     fn path(fd: &BorrowedFd<'_>) -> String {
         format!("/proc/self/fd/{}", fd.as_raw_fd())
     }
@@ -94,7 +128,6 @@ impl Handle<'_> {
     }
 
     fn set_mtime(&self, mtime: Nanos) -> Result<(), Errno> {
-        const SECOND: Nanos = 1_000_000_000;
         match self {
             Self::Open(fd) => dir::open::set_mtime(fd, mtime),
             Self::Named(fd) => {
@@ -159,12 +192,23 @@ pub(super) fn passes_acl_on(fd: impl AsFd) -> bool {
     fgetxattr_query(fd, DEFAULT_ACL).is_ok()
 }
 
+/// Takes away the attributes of an entry that was there before and is not to have them.
+pub(super) fn remove_spare(handle: &Handle<'_>, names: &[Vec<u8>], faults: &mut Faults) {
+    for name in names {
+        match handle.remove_attribute(name) {
+            Ok(()) | Err(Errno::NODATA) => {}
+            Err(error) => faults.add(&format!("attribute {}", display(name)), error),
+        }
+    }
+}
+
 /// Sets owner, attributes and mode, with more permission bits than it had.
 pub(super) fn apply(
     handle: &Handle<'_>,
     item: &Item,
     attributes: &Attributes,
     more_mode: u32,
+    holds: Holds,
     faults: &mut Faults,
 ) {
     let wanted = &item.wanted;
@@ -175,12 +219,14 @@ pub(super) fn apply(
         if error == Errno::PERM && !geteuid().is_root() {
             faults.owner_left = true;
         } else {
-            faults.add(&format!("owner {}:{}", wanted.uid, wanted.gid), error);
+            let what = format!("owner {}:{}", wanted.uid, wanted.gid);
+            faults.add_or_limit(&what, error, holds.owners, |limits| &mut limits.owner);
         }
     }
     for (name, value) in attributes {
         if let Err(error) = handle.set_attribute(name, value) {
-            faults.add(&format!("attribute {}", display(name)), error);
+            let what = format!("attribute {}", display(name));
+            faults.add_or_limit(&what, error, true, |limits| &mut limits.attributes);
         }
     }
     if wanted.kind == Kind::Symlink {
@@ -188,13 +234,33 @@ pub(super) fn apply(
     }
     match handle.set_mode(mode) {
         Ok(()) => {}
-        Err(error) => faults.add(&format!("mode {mode:04o}"), error),
+        Err(error) => {
+            let what = format!("mode {mode:04o}");
+            faults.add_or_limit(&what, error, holds.modes, |limits| &mut limits.mode);
+        }
     }
 }
 
-/// Sets the time, after everything else.
-pub(super) fn apply_time(handle: &Handle<'_>, item: &Item, faults: &mut Faults) {
-    if let Err(error) = handle.set_mtime(item.wanted.mtime) {
+/// Sets the time, after everything else, and looks at what became of all that was set: some file
+/// systems take what they do not keep.
+pub(super) fn apply_time(handle: &Handle<'_>, item: &Item, holds: Holds, faults: &mut Faults) {
+    let wanted = &item.wanted;
+    if let Err(error) = handle.set_mtime(wanted.mtime) {
         faults.add("time", error);
+        return;
+    }
+    let Ok(there) = Stat::of_fd(handle.fd()) else {
+        return;
+    };
+    let apart = (there.mtime - wanted.mtime).abs();
+    faults.limits.time |= apart >= SECOND && apart >= Nanos::from(holds.time_step_ns);
+    if faults.owner_left || !faults.sentences.is_empty() {
+        return;
+    }
+    for differs in compare::rights(wanted, &there, holds) {
+        match differs {
+            "mode" => faults.limits.mode = true,
+            _ => faults.limits.owner = true,
+        }
     }
 }

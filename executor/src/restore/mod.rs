@@ -40,17 +40,16 @@ use schema::{
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    event::{Context, Stop},
+    event::Context,
     manifest::{self, Reader},
     names::StoredNames,
     store::Store,
-    sys::{Dir, Kind, bytes},
+    sys::{Dir, Kind, Stat, bytes, resolve},
 };
 pub use choice::Choice;
 pub use paths::{Selection, select};
 pub use room::check_room;
 
-use compare::Rules;
 use lookup::Found;
 use place::Place;
 use source::{Item, Source};
@@ -75,6 +74,8 @@ pub struct Request<'a> {
     pub aside_suffix: String,
     /// What of it, whose it becomes and how sure to be.
     pub choice: Choice,
+    /// Paths relative to the target where a symlink leads to what was backed up through it.
+    pub through: Vec<Vec<u8>>,
 }
 
 /// Says what a restore would do. Reads only.
@@ -99,8 +100,9 @@ pub fn plan(request: &Request<'_>, context: &Context<'_>) -> Result<RestoreStep>
         bytes(target.as_os_str()),
         request.overwrite,
         request.choice.clone(),
+        request.through.clone(),
     )?;
-    let totals = scan::scan(&job, context)?;
+    let totals = scan::scan(&job, true, context)?;
     Ok(RestoreStep {
         snapshot: request.snapshot,
         folder: request.home_folder.to_owned(),
@@ -117,7 +119,27 @@ pub fn plan(request: &Request<'_>, context: &Context<'_>) -> Result<RestoreStep>
         bytes: totals.bytes,
         conflicts: totals.conflicts,
         conflict_count: totals.conflict_count,
+        put_right: totals.put_right,
+        put_right_count: totals.put_right_count,
+        through: request.through.iter().map(|path| escape(path)).collect(),
     })
+}
+
+/// Whether a snapshot has something at a path.
+#[must_use]
+pub fn has(
+    store: &Store,
+    snapshot: Option<SnapshotId>,
+    home_folder: &str,
+    tree: &Dir,
+    path: &Path,
+) -> bool {
+    let manifest = || manifest_of(store, snapshot);
+    let find = || {
+        let names = names_of(store, snapshot)?;
+        lookup::find(tree, lookup::clean(path)?, home_folder, &names, manifest)
+    };
+    find().is_ok()
 }
 
 /// Restores what a step says. Can be interrupted, and run again to go on.
@@ -156,6 +178,10 @@ pub fn run(store: &Store, step: &RestoreStep, context: &Context<'_>) -> Result<O
             numeric_ids: step.numeric_ids,
             read_back: step.read_back,
         },
+        step.through
+            .iter()
+            .map(|path| text("through", path))
+            .collect::<Result<_>>()?,
     )?;
     run::run(&job, step, context)
 }
@@ -188,6 +214,7 @@ struct Job<'a> {
     place: Place,
     overwrite: bool,
     choice: Choice,
+    through: Vec<Vec<u8>>,
 }
 
 impl<'a> Job<'a> {
@@ -201,12 +228,13 @@ impl<'a> Job<'a> {
         target: &[u8],
         overwrite: bool,
         mut choice: Choice,
+        through: Vec<Vec<u8>>,
     ) -> Result<Self> {
         choice.only.sort();
         choice.only.dedup();
         let names = names_of(store, snapshot)?;
         let found = lookup::find(tree, path, folder, &names, || manifest_of(store, snapshot))?;
-        let place = place::look(target, store)?;
+        let place = place::look(target, store, through.iter().any(Vec::is_empty))?;
         place::check_kinds(&place, &found)?;
         Ok(Self {
             store,
@@ -216,6 +244,7 @@ impl<'a> Job<'a> {
             place,
             overwrite,
             choice,
+            through,
         })
     }
 
@@ -224,13 +253,20 @@ impl<'a> Job<'a> {
         Source::new(&self.found, manifest, &self.names, &self.choice)
     }
 
-    /// A single file is compared by content: who asks for it doubts the one that is there.
-    fn rules<'s>(&self, stop: &'s Stop) -> Rules<'s> {
-        Rules {
-            holds: self.place.holds,
-            content: self.found.kind == Kind::File,
-            stop,
+    /// The folder that a symlink of the target leads to, where the snapshot was made through it.
+    fn through(&self, path: &[u8], there: &Stat) -> std::result::Result<Option<Dir>, Errno> {
+        if there.kind != Kind::Symlink || !self.through.iter().any(|through| through == path) {
+            return Ok(None);
         }
+        let whole = [self.place.path.as_slice(), b"/", path].concat();
+        // As the source was resolved: only through symlinks that root or we made.
+        let found = resolve::resolve(Path::new(OsStr::from_bytes(&whole)))?;
+        if found.stat.kind != Kind::Folder {
+            return Ok(None);
+        }
+        let folder = found.folder()?;
+        let is_outside = place::outside(folder.again()?, self.store, &self.place.shown);
+        Ok(is_outside.is_ok().then_some(folder))
     }
 
     /// A path below the target, for messages.

@@ -143,8 +143,9 @@ fn matching(
         Error::refused(format!("{pattern} is no pattern: {because}"))
             .hint("name the path itself, or the folder that holds it")
     };
-    let text = pattern.to_str().ok_or_else(|| refused("it is not UTF-8"))?;
-    let anchored = format!("/{}", text.trim_start_matches('/'));
+    let pattern = pattern.as_os_str().as_bytes();
+    let start = pattern.iter().position(|byte| *byte != b'/');
+    let anchored = [b"/", &pattern[start.unwrap_or(pattern.len())..]].concat();
     let search = Search::pattern(&anchored).map_err(|fault| refused(&fault.to_string()))?;
     let mut found = Vec::new();
     if manifest_of(store, snapshot)?.is_some()

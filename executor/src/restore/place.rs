@@ -8,14 +8,14 @@ use std::{
     path::Path,
 };
 
-use rustix::io::Errno;
+use rustix::{fs::fgetxattr_query, io::Errno};
 use schema::{escape::display, record::Capabilities};
 
 use super::lookup::Found;
 use crate::{
     error::{Error, Result},
     store::Store,
-    sys::{Dir, Kind, Stat, bytes, mounts, resolve, stat::Nanos},
+    sys::{Dir, Kind, Stat, bytes, mounts, resolve},
 };
 
 /// Where a restore goes.
@@ -27,7 +27,9 @@ pub(super) struct Place {
     pub(super) name: OsString,
     /// What stands there.
     pub(super) stat: Option<Stat>,
-    /// The target's path, for messages.
+    /// The target's path.
+    pub(super) path: Vec<u8>,
+    /// The same, for messages.
     pub(super) shown: String,
     /// What its file system holds, as far as comparing needs to know.
     pub(super) holds: Holds,
@@ -40,15 +42,32 @@ pub(super) struct Holds {
     pub(super) modes: bool,
     /// Owners, and we may set them.
     pub(super) owners: bool,
-    /// Step of modification times.
-    pub(super) time_step: Nanos,
+    /// Attributes in the `user` namespace, and those that only root may set.
+    pub(super) xattrs: bool,
+    /// POSIX access control lists.
+    pub(super) acls: bool,
+    /// Step of modification times, in nanoseconds.
+    pub(super) time_step_ns: u32,
     /// Owner and time of a symlink itself, and not of what it points to.
     pub(super) symlink_metadata: bool,
+    /// We are root.
+    pub(super) privileged: bool,
 }
 
-/// Looks at an absolute target.
-pub(super) fn look(target: &[u8], store: &Store) -> Result<Place> {
-    let shown = display(target);
+impl Holds {
+    /// Whether an attribute can be given to an entry and comes back.
+    pub(super) fn attribute(self, name: &[u8]) -> bool {
+        if name.starts_with(b"system.posix_acl_") {
+            self.acls
+        } else {
+            self.xattrs && (self.privileged || name.starts_with(b"user."))
+        }
+    }
+}
+
+/// Looks at an absolute target; with `through`, at what it leads to where it is a symlink.
+pub(super) fn look(target: &[u8], store: &Store, through: bool) -> Result<Place> {
+    let mut shown = display(target);
     let path = Path::new(OsStr::from_bytes(target));
     let resolved =
         |path: &Path| resolve::resolve(path).map_err(|error| unresolved(&shown, path, error));
@@ -64,19 +83,28 @@ pub(super) fn look(target: &[u8], store: &Store) -> Result<Place> {
         }
         _ => (resolved(path)?.folder().map_err(io)?, OsString::from(".")),
     };
-    let stat = parent.look(&name).map_err(io)?;
+    let (mut parent, mut name) = (parent, name);
+    let mut stat = parent.look(&name).map_err(io)?;
+    let is_link = |stat: Stat| stat.kind == Kind::Symlink;
+    if through && stat.is_some_and(is_link) {
+        let found = resolved(path)?;
+        (parent, name, stat) = (found.parent, found.name, Some(found.stat));
+        shown.push_str(" (through its symlink)");
+    }
     let folder = match stat {
         Some(stat) if stat.kind == Kind::Folder => parent.folder(&name).map_err(io)?,
         _ => parent.again().map_err(io)?,
     };
     let holder = folder.stat_self().map_err(io)?;
+    let holds = holds(&folder, &holder);
     outside(folder, store, &shown)?;
     Ok(Place {
         parent,
         name,
         stat,
+        path: target.to_vec(),
         shown,
-        holds: holds(&holder),
+        holds,
     })
 }
 
@@ -100,7 +128,7 @@ fn unresolved(target: &str, folder: &Path, error: Errno) -> Error {
 }
 
 /// Refuses a target in the destination: snapshots are never written to.
-fn outside(folder: Dir, store: &Store, shown: &str) -> Result<()> {
+pub(super) fn outside(folder: Dir, store: &Store, shown: &str) -> Result<()> {
     let io = |error: Errno| Error::io("look at", shown.as_bytes(), error);
     let root = store.root.stat_self().map_err(io)?;
     let mut dir = folder;
@@ -125,7 +153,7 @@ fn outside(folder: Dir, store: &Store, shown: &str) -> Result<()> {
     }
 }
 
-fn holds(stat: &Stat) -> Holds {
+fn holds(folder: &Dir, stat: &Stat) -> Holds {
     let mounts = mounts::mounts().unwrap_or_default();
     let file_system = mounts::of(&mounts, stat).map_or("", |mount| mount.file_system.as_str());
     let known = Capabilities::of_type(file_system);
@@ -135,11 +163,15 @@ fn holds(stat: &Stat) -> Holds {
         "cifs" | "smb3" | "ntfs" | "ntfs3" | "fuseblk" | "9p"
     );
     let privileged = rustix::process::geteuid().is_root();
+    let has = |name: &str| fgetxattr_query(folder, name) != Err(Errno::NOTSUP);
     Holds {
         modes: !foreign && known.as_ref().is_none_or(|known| known.modes),
         owners: privileged && !foreign && known.as_ref().is_none_or(|known| known.owners),
         symlink_metadata: file_system != "fuse.sshfs",
-        time_step: known.map_or(1, |known| known.time_step_ns.into()),
+        xattrs: has("user.backup"),
+        acls: has("system.posix_acl_access"),
+        time_step_ns: known.map_or(1, |known| known.time_step_ns),
+        privileged,
     }
 }
 

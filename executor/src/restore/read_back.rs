@@ -174,7 +174,11 @@ impl Reading<'_> {
     }
 
     fn enter(&mut self, item: &Item) {
-        let folder = self.at(item).and_then(|(dir, name)| dir.folder(&name).ok());
+        let folder = self.at(item).and_then(|(dir, name)| {
+            let there = dir.look(&name).ok()??;
+            let through = self.job.through(&item.path, &there).ok()?;
+            through.or_else(|| dir.folder(&name).ok())
+        });
         if folder.is_none() {
             self.source.skip_content();
         }

@@ -33,7 +33,7 @@ use crate::{
     error::{Error, Result},
     event::{Context, Event, Phase, Progress},
     flush::Flusher,
-    sys::{Kind, stat::Nanos},
+    sys::{Dir, Kind, Stat, stat::Nanos},
 };
 
 /// Conflicts that a refusal names.
@@ -59,6 +59,8 @@ pub(super) struct Run<'a> {
     pub(super) progress: Progress,
     /// What was changed since is written by this run, or by one that was killed.
     pub(super) since: Nanos,
+    /// Folders that symlinks of the target lead to.
+    pub(super) elsewhere: Vec<Dir>,
 }
 
 /// `planned` is what the plan found to do.
@@ -68,7 +70,9 @@ pub(super) fn run(job: &Job<'_>, planned: &RestoreStep, context: &Context<'_>) -
     let nothing_there = job.place.stat.is_none() && planned.conflict_count == 0;
     let mut totals = Totals::planned(planned);
     if !nothing_there || totals.needed > place::free_bytes(&job.place)? {
-        totals = scan::scan(job, context)?;
+        // What the plan read and found the same is read once more when its turn comes.
+        let found = planned.conflict_count > 0 || planned.put_right_count > 0;
+        totals = scan::scan(job, found && !job.overwrite, context)?;
     }
     allowed(job, aside, &totals)?;
     let mut run = Run {
@@ -88,6 +92,7 @@ pub(super) fn run(job: &Job<'_>, planned: &RestoreStep, context: &Context<'_>) -
             ..Progress::default()
         },
         since: read_back::now(),
+        elsewhere: Vec::new(),
     };
     run.clean_beside_target();
     let copiers = Mutex::new(Vec::new());
@@ -115,23 +120,23 @@ pub(super) fn run(job: &Job<'_>, planned: &RestoreStep, context: &Context<'_>) -
             run.tally.problem(problem);
         }
     }
-    Ok(run.tally.outcome(&job.place.shown, aside))
+    Ok(run.tally.outcome(&planned.folder, &job.place.shown, aside))
 }
 
 /// Refuses before anything is changed.
 fn allowed(job: &Job<'_>, aside: &str, totals: &Totals) -> Result<()> {
     let target = &job.place.shown;
-    if totals.conflict_count > 0 && !job.overwrite {
-        let named: Vec<String> = totals
-            .conflicts
-            .iter()
-            .take(NAMED)
-            .map(|path| match path.as_str() {
-                "." => target.clone(),
-                path => job.in_target(&unescape(path).unwrap_or_default()),
-            })
-            .collect();
-        let more = totals.conflict_count - named.len() as u64;
+    let differs = totals.conflict_count + totals.put_right_count;
+    if differs > 0 && !job.overwrite {
+        let shown = |path: &str| match path {
+            "." => target.clone(),
+            path => job.in_target(&unescape(path).unwrap_or_default()),
+        };
+        let conflicts = totals.conflicts.iter().map(|path| shown(path));
+        let put_right = totals.put_right.iter();
+        let put_right = put_right.map(|one| format!("{} ({})", shown(&one.path), one.what));
+        let named: Vec<String> = conflicts.chain(put_right).take(NAMED).collect();
+        let more = differs - named.len() as u64;
         let more = if more > 0 {
             format!(" and {more} more")
         } else {
@@ -148,7 +153,7 @@ fn allowed(job: &Job<'_>, aside: &str, totals: &Totals) -> Result<()> {
             named.join(", ")
         ))
         .hint(format!(
-            "--overwrite takes the snapshot's and keeps the old ones aside as NAME{aside}{points}"
+            "--overwrite takes the snapshot's and keeps files that differ aside as NAME{aside}{points}"
         )));
     }
     let free = place::free_bytes(&job.place)?;
@@ -213,6 +218,15 @@ impl Run<'_> {
         self.progress.bytes += made.bytes;
     }
 
+    /// Notes an entry whose flags were recorded and are not on what stands there.
+    pub(super) fn flags(&mut self, item: &Item, there: Option<&Stat>) {
+        let wanted = (item.wanted.immutable, item.wanted.append_only);
+        let has = there.map(|there| (there.immutable, there.append_only));
+        if wanted != (false, false) && has != Some(wanted) {
+            self.tally.flags_left(self.job.in_target(&item.path));
+        }
+    }
+
     /// Removes what an earlier run left beside the target itself.
     fn clean_beside_target(&self) {
         let place = &self.job.place;
@@ -225,6 +239,7 @@ impl Run<'_> {
 
     pub(super) fn faults(&mut self, item: &Item, faults: Faults) {
         self.tally.owners_left += u64::from(faults.owner_left);
+        self.tally.limits.add(faults.limits);
         for sentence in faults.sentences {
             self.entry_problem(item, ProblemKind::Metadata, sentence);
         }
@@ -243,6 +258,9 @@ impl Run<'_> {
         let place = &self.job.place;
         let io = |error| place.io(error);
         place.parent.sync_file_system().map_err(io)?;
+        for folder in &self.elsewhere {
+            folder.sync_file_system().map_err(io)?;
+        }
         // The target may be where another file system is mounted.
         match place.parent.look(&place.name).map_err(io)? {
             Some(stat) if stat.kind == Kind::Folder => {

@@ -5,17 +5,23 @@
 use std::collections::HashSet;
 
 use rustix::io::Errno;
-use schema::{escape::escape, plan::RestoreStep};
+use schema::{
+    escape::escape,
+    plan::{PutRight, RestoreStep},
+};
 
 use super::{
-    Job, compare,
+    Job,
+    compare::{self, Rules, Standing},
+    frames::unfinished_since,
+    names,
     source::{Item, Source, Step},
 };
 use crate::{
     copy::data_bytes,
     error::{Error, Result},
     event::{Context, Event, Phase, Progress},
-    sys::{Dir, Kind},
+    sys::{Dir, Kind, Stat, stat::Nanos},
 };
 
 /// Conflicts that are listed.
@@ -42,9 +48,31 @@ pub(super) struct Totals {
     pub(super) conflicts: Vec<String>,
     /// How many there are.
     pub(super) conflict_count: u64,
+    /// Entries with the snapshot's content and other metadata; the first hundred.
+    pub(super) put_right: Vec<PutRight>,
+    /// How many there are.
+    pub(super) put_right_count: u64,
+}
+
+/// A folder of the target on the way down.
+struct There {
+    dir: Dir,
+    /// Since when what was changed in it is read back at the end.
+    read_back_since: Option<Nanos>,
 }
 
 impl Totals {
+    /// Adds an entry whose metadata differs.
+    fn differs(&mut self, item: &Item, what: &[&str]) {
+        self.put_right_count += 1;
+        if self.put_right.len() < LISTED {
+            self.put_right.push(PutRight {
+                path: named(item),
+                what: what.join(", "),
+            });
+        }
+    }
+
     /// What a plan found where nothing was in the way.
     pub(super) fn planned(step: &RestoreStep) -> Self {
         Self {
@@ -60,13 +88,13 @@ impl Totals {
     }
 }
 
-/// Compares the snapshot with the target.
-pub(super) fn scan(job: &Job<'_>, context: &Context<'_>) -> Result<Totals> {
+/// Compares the snapshot with the target; with `content` also files whose size and time agree.
+pub(super) fn scan(job: &Job<'_>, content: bool, context: &Context<'_>) -> Result<Totals> {
     let mut source = job.source()?;
     let mut totals = Totals::default();
     let mut groups = HashSet::new();
     // Folders of the target on the way down; none where there is no such folder.
-    let mut folders: Vec<Option<Dir>> = Vec::new();
+    let mut folders: Vec<Option<There>> = Vec::new();
     while let Some(step) = source.next_step() {
         context.stop.check().map_err(super::interrupted)?;
         let (item, is_folder) = match step {
@@ -94,6 +122,7 @@ pub(super) fn scan(job: &Job<'_>, context: &Context<'_>) -> Result<Totals> {
             &folders,
             &mut totals,
             &mut groups,
+            content,
             context,
         )?;
         if is_folder {
@@ -104,18 +133,24 @@ pub(super) fn scan(job: &Job<'_>, context: &Context<'_>) -> Result<Totals> {
 }
 
 /// Looks at one entry of the target; gives the folder if it is one on both sides.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "two sides, and what is counted of them"
+)]
 fn look(
     job: &Job<'_>,
     source: &Source,
     item: &Item,
-    folders: &[Option<Dir>],
+    folders: &[Option<There>],
     totals: &mut Totals,
     groups: &mut HashSet<(u64, u64)>,
+    content: bool,
     context: &Context<'_>,
-) -> Result<Option<Dir>> {
+) -> Result<Option<There>> {
+    let above = folders.last().and_then(Option::as_ref);
     let (dir, name) = match folders.last() {
         None => (Some(&job.place.parent), &job.place.name),
-        Some(folder) => (folder.as_ref(), &item.name),
+        Some(_) => (above.map(|above| &above.dir), &item.name),
     };
     let io = |error: Errno| Error::io("look at", job.in_target(&item.path).as_bytes(), error);
     let there = match dir.map(|dir| dir.look(name)) {
@@ -124,24 +159,48 @@ fn look(
         Some(there) => there.map_err(io)?,
     };
     if let (Some(dir), Some(there)) = (dir, there) {
-        let rules = job.rules(context.stop);
-        if compare::same(source, item, dir, name, &there, rules).map_err(super::interrupted)? {
-            totals.already_there += 1;
-            if there.kind != Kind::Folder {
+        let rules = Rules {
+            holds: job.place.holds,
+            content,
+            read_back_since: above.and_then(|above| above.read_back_since),
+            stop: context.stop,
+        };
+        let standing = compare::standing(source, item, dir, name, &there, rules);
+        let standing = standing.map_err(super::interrupted)?;
+        let folder = match (item.wanted.kind, there.kind) {
+            (Kind::Folder, Kind::Folder) => Some(dir.folder(name).map_err(io)?),
+            (Kind::Folder, _) => job.through(&item.path, &there).map_err(io)?,
+            _ => None,
+        };
+        if let Some(folder) = folder {
+            let there = folder.stat_self().map_err(io)?;
+            job.check_folder(&folder, &item.path)?;
+            let is_job = |differs| (!stays_as_it_is(job, item, &folder)).then_some(differs);
+            match folder_differs(job, item, &there, standing).and_then(is_job) {
+                Some(differs) => totals.differs(item, &differs),
+                None => totals.already_there += 1,
+            }
+            let own = || unfinished_since(&folder);
+            let since = rules.read_back_since.or_else(own);
+            return Ok(Some(There {
+                dir: folder,
+                read_back_since: since.filter(|_| job.choice.read_back),
+            }));
+        }
+        match standing {
+            Standing::Same => {
+                totals.already_there += 1;
                 return Ok(None);
             }
-            let folder = dir.folder(name).map_err(io)?;
-            job.check_folder(&folder, &item.path)?;
-            return Ok(Some(folder));
+            Standing::Metadata(differs) => {
+                totals.differs(item, &differs);
+                return Ok(None);
+            }
+            Standing::Other => {}
         }
         totals.conflict_count += 1;
         if totals.conflicts.len() < LISTED {
-            let path = if item.path.is_empty() {
-                b".".as_slice()
-            } else {
-                &item.path
-            };
-            totals.conflicts.push(escape(path));
+            totals.conflicts.push(named(item));
         }
         if !job.overwrite {
             return Ok(None);
@@ -150,7 +209,7 @@ fn look(
     totals.creates += 1;
     let bytes = match item.wanted.kind {
         Kind::File if super::group(item).is_none_or(|group| groups.insert(group)) => {
-            content(source, item)
+            bytes_of(source, item)
         }
         _ => 0,
     };
@@ -162,8 +221,49 @@ fn look(
     Ok(None)
 }
 
+/// The path of an item as a plan has it.
+fn named(item: &Item) -> String {
+    let is_whole = item.path.is_empty();
+    escape(if is_whole {
+        b".".as_slice()
+    } else {
+        &item.path
+    })
+}
+
+/// What of a folder's own metadata differs and would be put right. Its time alone counts only where
+/// what is there is replaced: it moves with what else is in the folder.
+fn folder_differs(
+    job: &Job<'_>,
+    item: &Item,
+    there: &Stat,
+    standing: Standing,
+) -> Option<Vec<&'static str>> {
+    let mut differs = match standing {
+        Standing::Metadata(differs) => differs,
+        Standing::Same | Standing::Other => Vec::new(),
+    };
+    if job.overwrite && !compare::is_time(&item.wanted, there, job.place.holds) {
+        differs.push("time");
+    }
+    (!differs.is_empty()).then_some(differs)
+}
+
+/// Whether nothing is said of a folder's own metadata: it keeps what it has, for only some entries
+/// come into it, or it is empty or unfinished and becomes the snapshot's anyway.
+fn stays_as_it_is(job: &Job<'_>, item: &Item, folder: &Dir) -> bool {
+    if item.path.is_empty() && !job.choice.only.is_empty() {
+        return true;
+    }
+    // What cannot be listed is told when it is tried.
+    folder.names().is_ok_and(|names| {
+        let is_marker = |name: &std::ffi::OsString| name == names::MARKER;
+        names.iter().any(is_marker) || names.iter().all(|name| names::is_temporary(name))
+    })
+}
+
 /// Bytes to write for a file: its size without holes.
-fn content(source: &Source, item: &Item) -> u64 {
+fn bytes_of(source: &Source, item: &Item) -> u64 {
     let Some(stat) = &item.stored else {
         return 0;
     };
