@@ -14,7 +14,10 @@ use std::{
     time::Duration,
 };
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    threads::start_in,
+};
 
 /// How often a caller that waits for a long job is given a turn.
 const IDLE: Duration = Duration::from_millis(100);
@@ -64,20 +67,17 @@ pub(crate) fn work<F: Foreman>(
     job: &(impl Fn(F::Job) -> F::Done + Sync),
 ) -> Result<()> {
     if threads <= 1 {
-        while let Some(next) = foreman.next()? {
-            let done = job(next);
-            foreman.take(done)?;
-        }
-        return Ok(());
+        return alone(foreman, job);
     }
     let (to_threads, jobs) = sync_channel::<(u64, F::Job)>(2 * threads);
     let (from_threads, results) = channel();
     let jobs = Mutex::new(jobs);
     let mut waiting = BTreeMap::new();
     std::thread::scope(|scope| {
+        let mut started = 0;
         for _ in 0..threads {
             let (jobs, from_threads) = (&jobs, from_threads.clone());
-            scope.spawn(move || {
+            let thread = start_in(scope, "worker", move || {
                 while let Some((number, next)) = receive(jobs) {
                     let done = catch_unwind(AssertUnwindSafe(|| job(next)));
                     let stop = done.is_err();
@@ -86,9 +86,17 @@ pub(crate) fn work<F: Foreman>(
                     }
                 }
             });
+            // Those that there are do the work.
+            if thread.is_err() {
+                break;
+            }
+            started += 1;
         }
         drop(from_threads);
-        let result = lead(threads, foreman, &results, &to_threads, &mut waiting);
+        if started == 0 {
+            return alone(foreman, job);
+        }
+        let result = lead(started, foreman, &results, &to_threads, &mut waiting);
         if result.is_err() {
             foreman.ended();
         }
@@ -100,6 +108,14 @@ pub(crate) fn work<F: Foreman>(
         }
         result
     })
+}
+
+/// Does all jobs on the caller's thread.
+fn alone<F: Foreman>(foreman: &mut F, job: &impl Fn(F::Job) -> F::Done) -> Result<()> {
+    while let Some(next) = foreman.next()? {
+        foreman.take(job(next))?;
+    }
+    Ok(())
 }
 
 fn receive<T>(jobs: &Mutex<Receiver<T>>) -> Option<T> {

@@ -11,6 +11,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use crate::{
     error::{Error, Result},
     sys::Dir,
+    threads::start_in,
 };
 
 /// Bytes that are written before the disk is asked to take them: some tenths of a second of a
@@ -65,11 +66,12 @@ impl Flusher {
         };
         let mut fault = None;
         let result = std::thread::scope(|scope| {
-            let thread = scope.spawn(|| self.flush(&own));
+            let thread = start_in(scope, "flush", || self.flush(&own));
             let end = End(self);
             let result = work();
             drop(end);
-            fault = thread.join().ok().flatten();
+            // Without one the kernel writes when it likes, and whoever did the work syncs.
+            fault = thread.ok().and_then(|thread| thread.join().ok().flatten());
             result
         })?;
         match fault {

@@ -34,6 +34,7 @@ pub mod steps;
 pub mod store;
 pub mod survey;
 pub mod sys;
+pub mod threads;
 pub mod verify;
 pub mod walk;
 

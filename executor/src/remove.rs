@@ -18,6 +18,7 @@ use crate::{
     error::{Error, Result},
     event::{Context, Event, Phase, Progress},
     sys::{Dir, Folder, bytes},
+    threads::start_in,
 };
 
 /// Removes an entry of a folder with all that is in it; nothing to do if it is not there.
@@ -54,7 +55,9 @@ pub fn remove_tree(parent: &Dir, name: &OsStr, named: &str, context: Context<'_>
     };
     std::thread::scope(|scope| {
         for _ in 1..context.threads {
-            scope.spawn(|| removal.work());
+            if start_in(scope, "remove", || removal.work()).is_err() {
+                break;
+            }
         }
         removal.work();
     });

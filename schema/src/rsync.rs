@@ -9,10 +9,6 @@ use crate::config::AbsolutePath;
 /// standard input, so that its path is not resolved again.
 pub const SOURCE: &str = "{source}";
 
-/// The argument that stands for the excludes of the destination itself: where it can be seen from
-/// within the source is known only once both are open.
-pub const DESTINATION: &str = "{destination}";
-
 /// The longest pattern that rsync accepts, in bytes.
 const LONGEST: usize = 4095;
 
@@ -61,7 +57,8 @@ pub struct RsyncPlan {
     pub calls: Vec<RsyncCall>,
 }
 
-/// One call of rsync.
+/// One call of rsync. It is made only if the survey finds files in the source whose content the basis
+/// does not have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RsyncCall {
@@ -70,8 +67,11 @@ pub struct RsyncCall {
     /// Whether the source is a folder. A folder is copied from within the folder that stands for
     /// it in the unfinished snapshot, anything else from within the folder above.
     pub folder: bool,
-    /// All arguments; `{source}` alone stands for the opened source, `{destination}` for the
-    /// excludes of the destination where it is mounted within the source.
+    /// The file that the survey lists these files in, in the folder of the snapshot's records on the
+    /// destination, where the source is a folder. A call of a plan that has none is not made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<String>,
+    /// All arguments; `{source}` alone stands for the opened source.
     pub arguments: Vec<String>,
 }
 

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use executor::event::Phase;
+use executor::{event::Phase, threads};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Steps of the bar.
@@ -15,8 +15,16 @@ pub(super) fn new_bar(phase: Phase) -> ProgressBar {
     let bar = ProgressBar::new(STEPS);
     bar.set_style(endless());
     bar.set_prefix(verb(phase));
-    // Drawn while no event comes, as during a sync.
-    bar.enable_steady_tick(Duration::from_millis(200));
+    // Drawn while no event comes, as during a sync. The crate's own thread would panic where none can
+    // be started.
+    let drawn = bar.downgrade();
+    let _ = threads::start("progress", move || {
+        while let Some(bar) = drawn.upgrade().filter(|bar| !bar.is_finished()) {
+            bar.tick();
+            drop(bar);
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    });
     bar
 }
 

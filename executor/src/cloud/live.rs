@@ -211,6 +211,7 @@ impl Making<'_> {
             records[owner].entries += self.totals.entries - before;
             Ok(())
         };
+        let told = &mut |path: &[u8], what| told(path, what).map(|()| false);
         survey_source(&root, &below, bounds, context, told)?;
         for (record, inner) in records.iter().skip(1).zip(&below.inner) {
             if !record.present {

@@ -193,7 +193,7 @@ impl Rclone<'_> {
         told: &mut Told,
         copied: &mut dyn FnMut(&str) -> Result<()>,
     ) -> Result<Ended> {
-        let lines = lines(stderr);
+        let lines = lines(stderr)?;
         let mut last = String::new();
         let mut connection = false;
         let mut before = Stats::default();
@@ -386,9 +386,9 @@ fn environment(command: &mut Command) {
 }
 
 /// The lines of rclone's standard error.
-fn lines(stderr: ChildStderr) -> Receiver<String> {
+fn lines(stderr: ChildStderr) -> Result<Receiver<String>> {
     let (sender, receiver) = channel();
-    std::thread::spawn(move || {
+    crate::threads::start("rclone-output", move || {
         let mut stderr = BufReader::new(stderr);
         let mut line = Vec::new();
         while stderr
@@ -401,8 +401,8 @@ fn lines(stderr: ChildStderr) -> Receiver<String> {
                 break;
             }
         }
-    });
-    receiver
+    })?;
+    Ok(receiver)
 }
 
 /// A line as rclone meant it. Before its log is set up it writes plain text, with the time first.

@@ -19,6 +19,7 @@ use crate::{
     manifest::{Chunks, Entry},
     store::Store,
     sys::{Kind, path_order},
+    threads::start_in,
 };
 
 /// Entries that a thread sends at once, and how many such batches may wait.
@@ -69,22 +70,23 @@ pub fn find(
     each: &mut dyn FnMut(Found) -> Result<()>,
 ) -> Result<Vec<Unread>> {
     std::thread::scope(|scope| {
-        let mut streams: Vec<Stream> = snapshots
+        let streams: Result<Vec<Stream>> = snapshots
             .iter()
             .map(|id| {
                 let (sender, batches) = sync_channel(WAITING);
                 let opened = store.manifest_text(*id);
-                scope.spawn(move || match opened {
+                start_in(scope, "find", move || match opened {
                     Ok(chunks) => read(chunks, search, &sender),
                     Err(error) => drop(sender.send(Batch::Unread(error.message))),
-                });
-                Stream {
+                })?;
+                Ok(Stream {
                     batches,
                     ready: VecDeque::new(),
                     state: State::Open,
-                }
+                })
             })
             .collect();
+        let mut streams = streams?;
         merge(&mut streams, context, each)?;
         Ok(streams
             .into_iter()

@@ -143,6 +143,7 @@ impl Walking<'_> {
             };
             self.met(&here, &place, met)
         };
+        let told = &mut |path: &[u8], what| told(path, what).map(|()| false);
         survey_source(root, below, bounds, context, told)?;
         Ok(())
     }

@@ -168,8 +168,14 @@ impl Entry {
     /// attributes are other ones: the same inode with the same size and time of content.
     #[must_use]
     pub fn same_content(&self, stat: &Stat) -> bool {
+        self.ino == stat.ino && self.may_have_content(stat)
+    }
+
+    /// Whether a source may have the content that this entry describes: reading alone could tell, or
+    /// nothing need be read. If not, its content surely is another one.
+    #[must_use]
+    pub fn may_have_content(&self, stat: &Stat) -> bool {
         self.kind == stat.kind
-            && self.ino == stat.ino
             && self.size == stat.size
             && self.mtime == stat.mtime
             && self.digest.is_some()

@@ -40,6 +40,20 @@ impl Write for Hashing {
     }
 }
 
+fn encoder(file: File, threads: usize) -> io::Result<Encoder<'static, BufWriter<Hashing>>> {
+    let hashing = Hashing {
+        file,
+        hasher: Sha256::new(),
+    };
+    let mut encoder = Encoder::new(BufWriter::new(hashing), LEVEL)?;
+    encoder.include_checksum(true)?;
+    if threads > 1 {
+        encoder.multithread(1)?;
+    }
+    writeln!(encoder, "{HEADER}")?;
+    Ok(encoder)
+}
+
 impl Writer {
     /// Starts a manifest in an empty file.
     ///
@@ -54,16 +68,13 @@ impl Writer {
     /// # Errors
     /// The system's reason.
     pub fn with_threads(file: File, threads: usize) -> io::Result<Self> {
-        let hashing = Hashing {
-            file,
-            hasher: Sha256::new(),
+        let threads = threads.clamp(1, 2);
+        let same = (threads > 1).then(|| file.try_clone()).transpose()?;
+        let encoder = match (encoder(file, threads), same) {
+            // zstd starts its thread with the first byte. Nothing was written yet.
+            (Err(_), Some(same)) => encoder(same, 1)?,
+            (encoder, _) => encoder?,
         };
-        let mut encoder = Encoder::new(BufWriter::new(hashing), LEVEL)?;
-        encoder.include_checksum(true)?;
-        if threads > 1 {
-            encoder.multithread(1)?;
-        }
-        writeln!(encoder, "{HEADER}")?;
         Ok(Self {
             encoder,
             line: Vec::new(),

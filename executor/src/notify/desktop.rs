@@ -19,6 +19,7 @@ use super::{
     process::{self, Ended},
     text,
 };
+use crate::threads::start_in;
 
 /// Longest body, in bytes: it is to be read at a glance.
 const LONGEST: usize = 600;
@@ -50,13 +51,20 @@ pub(super) fn tell(message: &Message, limit: Duration) -> Tried {
             .iter()
             .map(|session| {
                 let command = command(session, message, root);
-                let teller = scope.spawn(move || process::run(command, Vec::new(), limit));
-                (session, teller)
+                let tell = move || process::run(command, Vec::new(), limit);
+                (session, start_in(scope, "desktop", tell))
             })
             .collect();
         tellers
             .into_iter()
-            .filter_map(|(session, teller)| Some((session, teller.join().ok()?)))
+            .filter_map(|(session, teller)| match teller {
+                Ok(teller) => Some((session, teller.join().ok()?)),
+                Err(error) => {
+                    let how = error.message;
+                    let absent = false;
+                    Some((session, Ended::Never { how, absent }))
+                }
+            })
             .collect()
     });
     let mut told = Vec::new();

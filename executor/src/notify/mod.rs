@@ -15,7 +15,10 @@ pub mod text;
 mod web;
 mod webhook;
 
-use std::time::{Duration, Instant};
+use std::{
+    thread::ScopedJoinHandle,
+    time::{Duration, Instant},
+};
 
 use schema::{
     RunResult,
@@ -23,7 +26,7 @@ use schema::{
     plan::{Channel, NotifyStep},
 };
 
-use crate::event::Stop;
+use crate::{event::Stop, threads::start_in};
 
 pub use text::{Gravity, Message, News, Occasion};
 
@@ -124,14 +127,17 @@ pub fn tell(channels: &[Channel], news: &News<'_>, patience: Patience, stop: &St
                     }
                     Channel::Command { program } => command::tell(program, news.report, limit),
                 };
-                let teller = scope.spawn(move || try_often(patience, stop, try_once));
+                let tell = move || try_often(patience, stop, try_once);
+                // Without a thread the channels wait for each other.
+                let teller = start_in(scope, "notify", tell).map_err(|_| tell());
                 (channel, teller)
             })
             .collect();
         tellers
             .into_iter()
             .map(|(channel, teller)| {
-                let (answer, tries) = teller.join().unwrap_or_else(|_| {
+                let joined = teller.map_or_else(Ok, ScopedJoinHandle::join);
+                let (answer, tries) = joined.unwrap_or_else(|_| {
                     let failure = Failure::lasting("ended in a fault of this program", "");
                     (Err(failure), 1)
                 });

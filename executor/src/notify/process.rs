@@ -3,7 +3,7 @@
 use std::{
     io::{Read, Write as _},
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
-    process::{Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc::{Receiver, channel},
     time::{Duration, Instant},
 };
@@ -13,7 +13,10 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::error::reason;
+use crate::{
+    error::{Result, reason},
+    threads,
+};
 
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_millis(20);
@@ -58,13 +61,26 @@ pub(super) fn run(mut command: Command, input: Vec<u8>, limit: Duration) -> Ende
             };
         }
     };
-    if let Some(mut stdin) = child.stdin.take() {
-        // A program that does not read must not keep us: the pipe is filled by a thread that ends
-        // with the program.
-        std::thread::spawn(move || stdin.write_all(&input));
-    }
-    let said = last_words(child.stdout.take());
-    let complained = last_words(child.stderr.take());
+    // A program that does not read must not keep us: the pipe is filled by a thread that ends with
+    // the program.
+    let stdin = child.stdin.take();
+    let fed = stdin.map_or(Ok(()), |mut stdin| {
+        threads::start("input", move || stdin.write_all(&input)).map(drop)
+    });
+    let outputs = fed.and_then(|()| {
+        let said = last_words(child.stdout.take())?;
+        Ok((said, last_words(child.stderr.take())?))
+    });
+    let (said, complained) = match outputs {
+        Ok(outputs) => outputs,
+        Err(error) => {
+            end(&mut child);
+            return Ended::Never {
+                how: format!("cannot be run: {}", error.message),
+                absent: false,
+            };
+        }
+    };
     // What its own children still hold open is not waited for.
     let soon = |words: &Receiver<String>| words.recv_timeout(LOOK * 10).unwrap_or_default();
     let started = Instant::now();
@@ -79,10 +95,7 @@ pub(super) fn run(mut command: Command, input: Vec<u8>, limit: Duration) -> Ende
             }
             Ok(None) if started.elapsed() < limit => std::thread::sleep(LOOK),
             Ok(None) => {
-                if let Ok(group) = i32::try_from(child.id()) {
-                    let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
-                }
-                let _ = child.wait();
+                end(&mut child);
                 return Ended::TooLate;
             }
             Err(error) => {
@@ -93,6 +106,14 @@ pub(super) fn run(mut command: Command, input: Vec<u8>, limit: Duration) -> Ende
             }
         }
     }
+}
+
+/// Kills a program with all that it started.
+fn end(child: &mut Child) {
+    if let Ok(group) = i32::try_from(child.id()) {
+        let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+    }
+    let _ = child.wait();
 }
 
 /// As the end of a sentence about a program.
@@ -114,10 +135,10 @@ fn how(status: ExitStatus, said: &str) -> String {
 }
 
 /// The end of what a child writes.
-fn last_words(output: Option<impl Read + Send + 'static>) -> Receiver<String> {
+fn last_words(output: Option<impl Read + Send + 'static>) -> Result<Receiver<String>> {
     let (sender, receiver) = channel();
     if let Some(mut output) = output {
-        std::thread::spawn(move || {
+        threads::start("output", move || {
             let mut kept = Vec::new();
             let mut block = [0; 4096];
             while let Ok(length @ 1..) = output.read(&mut block) {
@@ -130,7 +151,7 @@ fn last_words(output: Option<impl Read + Send + 'static>) -> Receiver<String> {
                 .map(schema::escape::display)
                 .collect();
             let _ = sender.send(lines.join("\n"));
-        });
+        })?;
     }
-    receiver
+    Ok(receiver)
 }

@@ -14,7 +14,7 @@ use ureq::{
 };
 
 use super::{Failure, Tried};
-use crate::error::reason;
+use crate::{error::reason, threads};
 
 /// A request with a body.
 pub(super) struct Post<'a> {
@@ -30,6 +30,13 @@ pub(super) struct Post<'a> {
 
 /// Sends it once. Anything but a success of the server is a failure.
 pub(super) fn post(post: &Post<'_>, limit: Duration) -> Tried {
+    // Names are looked up on a thread of its own.
+    threads::can_start().map_err(|error| {
+        Failure::passing(
+            format!("cannot be asked: {}", error.message),
+            error.hint.unwrap_or_default(),
+        )
+    })?;
     let mut request = agent(limit).post(post.url);
     for (name, value) in &post.headers {
         request = request.header(name, value);

@@ -298,11 +298,12 @@ impl Look<'_> {
             held: Held::new(*can),
             links: can.is_none_or(|can| can.hard_links),
             own_name: resolved.name.clone(),
+            other_files: 0,
         };
         let record = survey_source(&resolved, &below, *bounds, *context, &mut |path, told| {
             count.told(path, told)
         })?;
-        let own = count.own;
+        let (own, other_files) = (count.own, count.other_files);
         let mut met = Vec::new();
         let mut unmet = Vec::new();
         for (own, inner) in own.iter().skip(1).zip(&below.inner) {
@@ -334,6 +335,7 @@ impl Look<'_> {
                 stat: resolved.stat,
                 record,
                 inner: met,
+                other_files,
             }),
         });
         surveyed.extend(unmet);
@@ -382,14 +384,18 @@ struct Count<'a> {
     links: bool,
     /// The name of the source itself.
     own_name: OsString,
+    other_files: u64,
 }
 
 impl Count<'_> {
-    fn told(&mut self, path: &[u8], told: Told) -> Result<()> {
+    /// Counts what was met; says whether it is a file whose content surely is not what the basis has
+    /// at its path.
+    fn told(&mut self, path: &[u8], told: Told) -> Result<bool> {
         let at = self.below.owner(path).map_or(0, |inner| inner + 1);
         if let Told::Met(Met::Enter(stat) | Met::Leaf(stat)) = &told {
             self.judge(at, path, stat);
         }
+        let mut is_other = false;
         let within = self.within(at, path);
         let own = &mut self.own[at];
         own.met = true;
@@ -402,7 +408,7 @@ impl Count<'_> {
                 scan.new_bytes += BLOCK;
                 count_flags(scan, &stat);
             }
-            Told::Met(Met::Leaf(stat)) => self.leaf(at, path, &stat)?,
+            Told::Met(Met::Leaf(stat)) => is_other = self.leaf(at, path, &stat)?,
             Told::Met(Met::MountPoint(stat)) => {
                 scan.entries += 1;
                 scan.folders += 1;
@@ -427,15 +433,16 @@ impl Count<'_> {
             }
             Told::Met(Met::Leave) => {
                 self.held.leave();
-                return Ok(());
+                return Ok(false);
             }
-            Told::Met(Met::Vanished) => return Ok(()),
+            Told::Met(Met::Vanished) => return Ok(false),
         }
         self.progress.entries += 1;
         if self.progress.entries.is_multiple_of(1000) {
             self.context.observer.event(Event::Progress(*self.progress));
         }
-        Ok(())
+        self.other_files += u64::from(is_other);
+        Ok(is_other)
     }
 
     /// A path relative to the source that it belongs to.
@@ -473,7 +480,7 @@ impl Count<'_> {
         }
     }
 
-    fn leaf(&mut self, at: usize, path: &[u8], stat: &Stat) -> Result<()> {
+    fn leaf(&mut self, at: usize, path: &[u8], stat: &Stat) -> Result<bool> {
         let own = &mut self.own[at];
         let scan = &mut own.state.scan;
         scan.entries += 1;
@@ -483,6 +490,7 @@ impl Count<'_> {
             scan.bytes += stat.size;
             self.progress.bytes += stat.size;
         }
+        let mut is_other = stat.kind == Kind::File;
         let is_new = match &mut self.basis {
             None => true,
             Some(basis) => {
@@ -502,6 +510,9 @@ impl Count<'_> {
                 let untouched = entry
                     .as_ref()
                     .is_some_and(|entry| entry.looks_like(stat) && !entry.torn && !entry.absent);
+                is_other &= !entry
+                    .as_ref()
+                    .is_some_and(|entry| entry.may_have_content(stat));
                 // Another file at a path that the basis has: its own file may be elsewhere now.
                 let displaced = entry.filter(|entry| entry.ino != stat.ino);
                 if !untouched && let Some(entry) = displaced {
@@ -512,7 +523,7 @@ impl Count<'_> {
         };
         // Further names of one file need neither bytes nor inode, where there can be such.
         if self.links && stat.nlink > 1 && !self.groups.insert((stat.dev, stat.ino)) {
-            return Ok(());
+            return Ok(is_other);
         }
         if is_new {
             scan.new_inodes += 1;
@@ -527,7 +538,7 @@ impl Count<'_> {
                 }
             }
         }
-        Ok(())
+        Ok(is_other)
     }
 }
 

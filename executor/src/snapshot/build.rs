@@ -7,7 +7,7 @@
 mod items;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     ffi::{OsStr, OsString},
     sync::{
         Arc, Mutex,
@@ -70,23 +70,29 @@ pub(super) struct Built {
     pub(super) problems: Vec<Problem>,
 }
 
-/// Brings the tree to equal the sources as the survey found them.
+/// Brings the tree to equal the sources as the survey found them. `fresh` are the inode numbers of
+/// what the log of copied files has of this very process.
 pub(super) fn build(
     store: &Store,
     run_id: &str,
     step: &SnapshotStep,
     started: &Started,
-    survey: Survey,
+    (survey, fresh): (Survey, &HashSet<u64>),
     context: Context<'_>,
 ) -> Result<Built> {
     let destination = store.destination()?.ok_or_else(|| {
         Error::failed(format!("{} has no destination.json", store.path))
             .hint("run `backup apply` again: it sets the destination up")
     })?;
-    let (mut log, copied) = CopiedLog::open(&started.records)
+    let (mut log, mut copied) = CopiedLog::open(&started.records)
         .map_err(|error| store.io("open", "the log of copied files", error))?;
     log.begin_run(nanos(survey.from))
         .map_err(|error| store.io("write", "the log of copied files", error))?;
+    for inode in fresh {
+        if let Some(found) = copied.get_mut(inode) {
+            found.fresh = true;
+        }
+    }
     let basis = step
         .basis
         .as_ref()

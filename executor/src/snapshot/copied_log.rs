@@ -1,8 +1,8 @@
 //! What an unfinished snapshot has copied: digests for the next run to continue with.
 //!
-//! A record stands here only once a file's data and metadata were written. A checkpoint says that
-//! everything before it is on disk for sure; what comes after it is read back before it is
-//! trusted. A torn or damaged tail is cut off: its files are copied again.
+//! A record stands here only once a file's data was written; its metadata may come later. A
+//! checkpoint says that the data of everything before it is on disk for sure; what comes after it is
+//! read back before it is trusted. A torn or damaged tail is cut off: its files are copied again.
 //!
 //! Copies are known by their inode numbers. Some network file systems give other numbers after
 //! each mount, so the log begins with those of itself and its folder: if they are others, it is
@@ -43,6 +43,8 @@ pub(super) struct CopiedFile {
     pub(super) read_from: Nanos,
     /// Whether it is on disk for sure.
     pub(super) durable: bool,
+    /// It was copied while this process watched, so that there is no doubt what it is.
+    pub(super) fresh: bool,
 }
 
 /// The log of one unfinished snapshot.
@@ -169,6 +171,7 @@ fn decode(record: &[u8]) -> Option<(u64, CopiedFile)> {
         source_ctime: Nanos::from_le_bytes(body[16..32].try_into().ok()?),
         read_from: Nanos::MIN,
         durable: false,
+        fresh: false,
     };
     Some((u64::from_le_bytes(body[..8].try_into().ok()?), found))
 }

@@ -247,7 +247,7 @@ fn reopen(file: &File) -> std::io::Result<File> {
 
 /// Sets owner, attributes, mode and time, in the order in which none undoes another, as far as they
 /// are not as they should be. Gives what the kernel says of the copy, but for these.
-fn set_metadata(
+pub(super) fn set_metadata(
     worker: &mut Worker<'_>,
     to: &File,
     entry: &mut Entry,

@@ -1,8 +1,11 @@
-//! What an interrupted run copied: kept where it can be trusted.
+//! What rsync or an interrupted run copied: kept where it can be trusted, with its metadata.
+
+use std::fs::File;
 
 use schema::Digest;
 
 use super::{
+    copying::set_metadata,
     file::{How, Stored},
     job::Item,
     worker::Worker,
@@ -17,7 +20,17 @@ use crate::{
     },
 };
 
-/// Takes over a copy that an interrupted run made, if it can be trusted.
+/// A copy that can be trusted.
+struct Trusted {
+    file: File,
+    /// What the kernel says of it.
+    copy: Stat,
+    digest: Digest,
+    /// It has the metadata of its source, but for attributes.
+    is_dressed: bool,
+}
+
+/// Takes over a copy that rsync or an interrupted run made, if it can be trusted.
 pub(super) fn kept_copy(
     worker: &mut Worker<'_>,
     item: &Item,
@@ -27,40 +40,45 @@ pub(super) fn kept_copy(
     if !worker.place()?.is_continued() {
         return Ok(None);
     }
-    let Some((copy, digest)) = trusted(worker, item, new, stat)? else {
+    let Some(trusted) = trusted(worker, item, new, stat)? else {
         return Ok(None);
     };
-    let Some((wanted, held)) = attributes_of_both(worker, item, new, stat) else {
+    let Some((source, held)) = attributes_of_both(worker, item, &trusted.file, stat) else {
         return Ok(None);
     };
     let mut entry = Entry {
-        digest: Some(digest),
+        digest: Some(trusted.digest),
         stored: Some(worker.shop.step.id),
         ..Entry::of(worker.path(), stat)
     };
-    entry.xattrs_digest = xattrs_digest(&wanted);
-    // What could not be stored then stands nowhere but in the manifest.
-    let source = wanted.clone();
-    entry.xattrs_kept = wanted;
-    entry.xattrs_kept.retain(|one| !held.contains(one));
-    // What could have been stored and was not, or stands there and should not, came in from
-    // elsewhere, such as a folder's default access control list: it is copied anew.
+    entry.xattrs_digest = xattrs_digest(&source);
     let shop = worker.shop;
-    let missing = entry
-        .xattrs_kept
-        .iter()
-        .any(|(name, _)| shop.surely_holds(name));
+    // What stands there and should not came in from elsewhere, such as a folder's default access
+    // control list: it is copied anew.
     let mut more = held.iter().filter(|one| !source.contains(one));
-    if missing || more.any(|(name, _)| shop.surely_holds(name)) {
+    if more.any(|(name, _)| shop.surely_holds(name)) {
         return Ok(None);
     }
+    // What could not be stored then stands nowhere but in the manifest.
+    let lacking = source.iter().filter(|one| !held.contains(one)).cloned();
+    entry.xattrs_kept = lacking.collect();
+    let mut kept = entry.xattrs_kept.iter();
+    let mut copy = trusted.copy;
+    if !trusted.is_dressed || kept.any(|(name, _)| shop.surely_holds(name)) {
+        // An inode of one name that this snapshot's own runs made: no published one shares it.
+        if copy.nlink > 1 {
+            return Ok(None);
+        }
+        copy = set_metadata(worker, &trusted.file, &mut entry, source)?;
+    }
+    worker.sync_one(|| trusted.file.sync_all())?;
     let basis = item.basis.as_ref().and_then(|basis| basis.digest);
     Ok(Some(Stored {
+        unchanged: entry.digest == basis,
         entry,
         how: How::Copied,
         copy,
         inode: (stat.dev, stat.ino),
-        unchanged: Some(digest) == basis,
     }))
 }
 
@@ -69,34 +87,41 @@ fn trusted(
     item: &Item,
     new: &Dir,
     stat: &Stat,
-) -> Result<Option<(Stat, Digest)>> {
+) -> Result<Option<Trusted>> {
     let Ok(Some(copy)) = new.look(&item.name) else {
         return Ok(None);
     };
     if copy.kind != Kind::File {
         return Ok(None);
     }
-    let Some((digest, durable)) = worker.shop.copied_before(stat, &copy) else {
+    let Some(found) = worker.shop.copied_before(stat, &copy).copied() else {
         return Ok(None);
     };
-    // A power cut may have left the content on disk and taken what came after it; and where inode
-    // numbers do not last, this may be another one's record.
-    if !has_metadata(worker, &copy, stat) {
-        return Ok(None);
-    }
-    if durable {
-        return Ok(Some((copy, digest)));
-    }
     let Ok(file) = new.file(&item.name) else {
         return Ok(None);
     };
+    if !Stat::of_fd(&file).is_ok_and(|open| open.same_inode(&copy)) {
+        return Ok(None);
+    }
+    let is_dressed = has_metadata(worker, &copy, stat);
+    let trusted = Trusted {
+        file,
+        copy,
+        digest: found.digest,
+        is_dressed,
+    };
+    // A power cut may have left the content on disk and taken what came after it; and where inode
+    // numbers do not last, this may be another one's record.
+    if found.fresh || (found.durable && is_dressed) {
+        return Ok(Some(trusted));
+    }
     let shop = worker.shop;
     let sparse = copy.allocated < copy.size;
-    match worker.copier.digest(&file, sparse, &mut |_| shop.check()) {
-        Ok(read) if read.digest == digest => {
-            worker.sync_one(|| file.sync_all())?;
-            Ok(Some((copy, digest)))
-        }
+    let read = worker
+        .copier
+        .digest(&trusted.file, sparse, &mut |_| shop.check());
+    match read {
+        Ok(read) if read.digest == found.digest => Ok(Some(trusted)),
         Err(CopyError::Ended(error)) => Err(error),
         _ => Ok(None),
     }
@@ -115,7 +140,7 @@ fn has_metadata(worker: &Worker<'_>, copy: &Stat, stat: &Stat) -> bool {
 fn attributes_of_both(
     worker: &mut Worker<'_>,
     item: &Item,
-    new: &Dir,
+    copy: &File,
     stat: &Stat,
 ) -> Option<(Attributes, Attributes)> {
     let source = {
@@ -124,7 +149,6 @@ fn attributes_of_both(
     };
     let wanted = attributes::of_fd(&source).ok()?;
     let opened = Stat::of_fd(&source).ok()?;
-    let copy = new.file(&item.name).ok()?;
-    let held = attributes::of_fd(&copy).ok()?;
+    let held = attributes::of_fd(copy).ok()?;
     (opened.same_inode(stat) && opened.ctime == stat.ctime).then_some((wanted, held))
 }

@@ -21,8 +21,7 @@ pub(crate) mod seal;
 mod start;
 mod worker;
 
-use chrono::{DateTime, FixedOffset, Local};
-use copied_log::CopiedLog;
+use self::rsync::Filled;
 use schema::{
     amount,
     journal::{Outcome, Problem, ProblemKind, Sealed, Status},
@@ -35,7 +34,7 @@ use crate::{
     event::Context,
     scan,
     store::Store,
-    survey::{Survey, nanos},
+    survey::Survey,
 };
 
 /// Problems listed in a record; more are only counted.
@@ -61,19 +60,16 @@ pub fn run(
         seal::publish(store, step, &record)?;
         return Ok(outcome(&record));
     }
-    let mut survey = survey;
-    if survey.is_none() && step.engine == Engine::BuiltIn {
-        survey = Some(look(store, step, context)?);
-    }
-    if let Some(survey) = &survey {
-        is_something(survey)?;
-    }
+    let survey = match survey {
+        Some(survey) => survey,
+        None => look(store, step, context)?,
+    };
+    is_something(&survey)?;
     let mut started = start::start(store, step)?;
     if started.continued {
         rsync::end_orphans(store)?;
     }
-    let mut began = None;
-    let heard = match step.engine {
+    let filled = match step.engine {
         Engine::BuiltIn => None,
         Engine::Adopted => {
             return Err(
@@ -81,26 +77,13 @@ pub fn run(
                     .hint("make a new plan with this version of the program"),
             );
         }
-        Engine::Rsync => {
-            // rsync looks for itself, and what it saw later than the plan did is not to be removed.
-            survey = None;
-            began = Some(begin(store, &started)?);
-            let heard = rsync::fill(store, step, &started, context)?;
-            // There is something to be made equal to the sources now.
-            started.continued = true;
-            Some(heard)
-        }
+        Engine::Rsync => rsync::fill(store, step, &started, &survey, context)?,
     };
-    let mut survey = match survey {
-        Some(survey) => survey,
-        None => look(store, step, context)?,
-    };
-    is_something(&survey)?;
-    survey.from = began.unwrap_or(survey.from);
-    let mut built = build::build(store, run_id, step, &started, survey, context)?;
-    if let Some(heard) = heard {
-        heard.add_to(&mut built, &started.tree);
-    }
+    // What rsync copied is there to be made equal to the sources.
+    started.continued |= filled.is_some();
+    let Filled { heard, fresh } = filled.unwrap_or_default();
+    let mut built = build::build(store, run_id, step, &started, (survey, &fresh), context)?;
+    heard.add_to(&mut built, &started.tree);
     let record = seal::seal(store, run_id, step, &started, built, context)?;
     seal::publish(store, step, &record)?;
     Ok(outcome(&record))
@@ -120,15 +103,6 @@ fn is_something(survey: &Survey) -> Result<()> {
     .hint(
         "mount or create the sources, in the pre-script if it does that, or correct local.sources",
     ))
-}
-
-/// Notes in the log of copied files that the sources are read from now on.
-fn begin(store: &Store, started: &start::Started) -> Result<DateTime<FixedOffset>> {
-    let now = Local::now().fixed_offset();
-    CopiedLog::open(&started.records)
-        .and_then(|(mut log, _)| log.begin_run(nanos(now)))
-        .map_err(|error| store.io("write", "the log of copied files", error))?;
-    Ok(now)
 }
 
 /// Looks at the sources.

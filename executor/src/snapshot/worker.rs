@@ -12,7 +12,7 @@ use std::{
 
 use rustix::io::Errno;
 use schema::{
-    Digest, SnapshotId, amount, escape,
+    SnapshotId, amount, escape,
     journal::{Problem, ProblemKind},
     plan::SnapshotStep,
     record::Capabilities,
@@ -50,7 +50,7 @@ pub(super) struct Shop<'a> {
     pub(super) tree: &'a Dir,
     /// The basis' tree.
     pub(super) basis: Option<Folder>,
-    /// What an interrupted run copied, by the copies' inode numbers.
+    /// What rsync or an interrupted run copied, by the copies' inode numbers.
     pub(super) copied: HashMap<u64, CopiedFile>,
     pub(super) moves: Moves,
     /// The trees of others that are linked to, in the order of their manifests.
@@ -138,16 +138,15 @@ impl Shop<'_> {
         Ok(())
     }
 
-    /// What an interrupted run copied from this source to this inode: its digest, and whether it is
-    /// on disk for sure.
-    pub(super) fn copied_before(&self, stat: &Stat, copy: &Stat) -> Option<(Digest, bool)> {
+    /// What rsync or an interrupted run copied from this source to this inode.
+    pub(super) fn copied_before(&self, stat: &Stat, copy: &Stat) -> Option<&CopiedFile> {
         let found = self.copied.get(&copy.ino)?;
         // Touched while that run looked at it: it may have been touched once more after it was read.
         if found.read_from != self.read_from && is_recent(stat, found.read_from) {
             return None;
         }
         (found.source_ino == stat.ino && found.source_ctime == stat.ctime && copy.size == stat.size)
-            .then_some((found.digest, found.durable))
+            .then_some(found)
     }
 
     /// Whether an inode of the destination is known to be damaged.

@@ -18,6 +18,7 @@ use nix::{
 use crate::{
     error::{Error, Result, reason},
     event::{Context, Event},
+    threads,
 };
 
 /// How long a program that was asked to end may take before it is killed.
@@ -64,7 +65,13 @@ pub(crate) fn run(
             });
         }
     };
-    let lines = lines(&mut child);
+    let lines = match lines(&mut child) {
+        Ok(lines) => lines,
+        Err(error) => {
+            end_group(&mut child);
+            return Err(error);
+        }
+    };
     let mut last_line = String::new();
     let mut tell = |line: String| {
         context
@@ -121,7 +128,7 @@ pub(crate) fn how(status: ExitStatus) -> String {
 }
 
 /// Both outputs of a child, line by line.
-fn lines(child: &mut Child) -> Receiver<String> {
+fn lines(child: &mut Child) -> Result<Receiver<String>> {
     let (sender, receiver) = channel();
     let outputs: [Option<Box<dyn std::io::Read + Send>>; 2] = [
         child.stdout.take().map(|output| Box::new(output) as _),
@@ -129,7 +136,7 @@ fn lines(child: &mut Child) -> Receiver<String> {
     ];
     for output in outputs.into_iter().flatten() {
         let sender = sender.clone();
-        std::thread::spawn(move || {
+        threads::start("output", move || {
             let mut output = BufReader::new(output);
             let mut line = Vec::new();
             while output
@@ -142,9 +149,9 @@ fn lines(child: &mut Child) -> Receiver<String> {
                     break;
                 }
             }
-        });
+        })?;
     }
-    receiver
+    Ok(receiver)
 }
 
 /// Ends a program with all that it started: first asked, then killed.

@@ -68,6 +68,8 @@ pub struct FoundSource {
     pub stat: Stat,
     /// What is in it.
     pub record: Record,
+    /// Files whose content surely is not what the basis has at their path.
+    pub other_files: u64,
     /// The sources that were met in it, in the manifest's order.
     pub inner: Vec<InnerSource>,
 }

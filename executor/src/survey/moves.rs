@@ -41,6 +41,13 @@ impl Moves {
         found.filter_map(|at| self.entries.get(usize::try_from(*at).ok()?))
     }
 
+    /// Whether a new file may be one of these: surely, or if its content is the same.
+    pub(crate) fn may_be(&self, stat: &Stat) -> bool {
+        stat.size > 0
+            && (self.surely(stat).is_some()
+                || self.of_size(stat.size).any(|entry| entry.looks_like(stat)))
+    }
+
     /// The file that moved to where this one is, if it surely is the same: the same inode with the
     /// same looks.
     pub(crate) fn surely(&self, stat: &Stat) -> Option<&Entry> {

@@ -1,12 +1,14 @@
 //! What a walk met, kept in memory in little space: some thirty bytes for an entry.
 //!
-//! Owns the encoding and nothing else. It is read once, from the start, and freed on the way.
+//! Owns the encoding and nothing else. It is read from the start and freed on the way; who only
+//! looks through it does so on a copy, which shares the memory.
 
 use std::{
     collections::VecDeque,
     ffi::{OsStr, OsString},
     io,
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+    sync::Arc,
 };
 
 use rustix::io::Errno;
@@ -39,22 +41,26 @@ pub enum Met {
 /// Writes what was met.
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
-    pieces: VecDeque<Box<[u8]>>,
+    pieces: VecDeque<Arc<[u8]>>,
     piece: Vec<u8>,
     last: Last,
+    /// Nothing was added since something was passed over.
+    passed_over: bool,
 }
 
 /// Reads what was met, in the order in which it was written.
 #[derive(Debug, Default)]
 pub struct Record {
-    pieces: VecDeque<Box<[u8]>>,
+    pieces: VecDeque<Arc<[u8]>>,
     piece: Vec<u8>,
     at: usize,
     last: Last,
+    is_other: bool,
+    passed_over: bool,
 }
 
 /// Where the entry before was: most are on the same file system and mount.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, Copy)]
 struct Last {
     dev: u64,
     mount: u64,
@@ -66,11 +72,13 @@ const LEAF: u8 = 2;
 const MOUNT_POINT: u8 = 3;
 const UNREADABLE: u8 = 4;
 const VANISHED: u8 = 5;
+const PASSED_OVER: u8 = 6;
 
 const SAME_PLACE: u8 = 1 << 3;
 const ONE_NAME: u8 = 1 << 4;
 const SAME_TIMES: u8 = 1 << 5;
 const FLAGS: u8 = 1 << 6;
+const OTHER: u8 = 1 << 7;
 
 const KINDS: [Kind; 7] = [
     Kind::File,
@@ -83,8 +91,17 @@ const KINDS: [Kind; 7] = [
 ];
 
 impl Recorder {
-    /// Adds what was met under a name; the name of what is left is not kept.
-    pub(super) fn add(&mut self, name: &OsStr, met: &Met) -> io::Result<()> {
+    /// Notes that something in the folder at hand does not belong to the source.
+    pub(super) fn pass_over(&mut self) {
+        if !std::mem::replace(&mut self.passed_over, true) {
+            self.piece.push(PASSED_OVER);
+        }
+    }
+
+    /// Adds what was met under a name; the name of what is left is not kept. `is_other` says that it
+    /// is a file whose content surely is not what the basis has at its path.
+    pub(super) fn add(&mut self, name: &OsStr, met: &Met, is_other: bool) -> io::Result<()> {
+        self.passed_over = false;
         if self.piece.len() >= PIECE {
             self.compress()?;
         }
@@ -104,12 +121,14 @@ impl Recorder {
         self.number(name.len() as u64);
         self.piece.extend_from_slice(name);
         match met {
-            Met::Enter(stat) | Met::Leaf(stat) | Met::MountPoint(stat) => self.stat(stat),
+            Met::Enter(stat) | Met::Leaf(stat) | Met::MountPoint(stat) => {
+                self.stat(stat, is_other);
+            }
             Met::Unreadable(stat, error) => {
                 self.number(u64::from(error.raw_os_error().unsigned_abs()));
                 self.piece.push(u8::from(stat.is_some()));
                 if let Some(stat) = stat {
-                    self.stat(stat);
+                    self.stat(stat, false);
                 }
             }
             Met::Leave | Met::Vanished => {}
@@ -129,7 +148,7 @@ impl Recorder {
     fn compress(&mut self) -> io::Result<()> {
         if !self.piece.is_empty() {
             let piece = zstd::bulk::compress(&self.piece, LEVEL)?;
-            self.pieces.push_back(piece.into_boxed_slice());
+            self.pieces.push_back(piece.into());
             self.piece.clear();
         }
         Ok(())
@@ -150,7 +169,7 @@ impl Recorder {
         self.number(u64::try_from(time.rem_euclid(SECOND)).unwrap_or(0));
     }
 
-    fn stat(&mut self, stat: &Stat) {
+    fn stat(&mut self, stat: &Stat, is_other: bool) {
         let kind = KINDS.iter().position(|kind| *kind == stat.kind);
         let same_place = (stat.dev, stat.mount) == (self.last.dev, self.last.mount);
         let flags = stat.immutable || stat.append_only || stat.mount_root;
@@ -160,6 +179,7 @@ impl Recorder {
             (ONE_NAME, stat.nlink == 1),
             (SAME_TIMES, stat.ctime == stat.mtime),
             (FLAGS, flags),
+            (OTHER, is_other),
         ] {
             head |= if set { bit } else { 0 };
         }
@@ -205,19 +225,48 @@ impl Record {
     /// # Errors
     /// That memory was damaged.
     pub fn next_met(&mut self) -> io::Result<Option<(OsString, Met)>> {
-        if self.at == self.piece.len() {
-            let Some(piece) = self.pieces.pop_front() else {
-                self.piece = Vec::new();
+        loop {
+            if self.at == self.piece.len() {
+                let Some(piece) = self.pieces.pop_front() else {
+                    self.piece = Vec::new();
+                    self.at = 0;
+                    return Ok(None);
+                };
+                // One entry more than a piece has room for: names are short.
+                self.piece = zstd::bulk::decompress(&piece, 2 * PIECE)?;
                 self.at = 0;
-                return Ok(None);
-            };
-            // One entry more than a piece has room for: names are short.
-            self.piece = zstd::bulk::decompress(&piece, 2 * PIECE)?;
-            self.at = 0;
+            }
+            if self.piece.get(self.at) == Some(&PASSED_OVER) {
+                self.at += 1;
+                self.passed_over = true;
+                continue;
+            }
+            let met = self.decode();
+            return met.map(Some).ok_or_else(|| {
+                io::Error::new(io::ErrorKind::InvalidData, "the survey is damaged")
+            });
         }
-        self.decode()
-            .map(Some)
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the survey is damaged"))
+    }
+
+    /// The same record once more, from the start.
+    #[must_use]
+    pub fn look_through(&self) -> Self {
+        Self {
+            pieces: self.pieces.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether what was met last is a file whose content surely is not what the basis has at its
+    /// path.
+    #[must_use]
+    pub fn is_other(&self) -> bool {
+        self.is_other
+    }
+
+    /// Whether something was passed over in the folder at hand, before what was met last.
+    pub fn passed_over(&mut self) -> bool {
+        std::mem::take(&mut self.passed_over)
     }
 
     fn decode(&mut self) -> Option<(OsString, Met)> {
@@ -274,6 +323,7 @@ impl Record {
 
     fn stat(&mut self) -> Option<Stat> {
         let head = self.byte()?;
+        self.is_other = head & OTHER != 0;
         let flags = if head & FLAGS != 0 { self.byte()? } else { 0 };
         if head & SAME_PLACE == 0 {
             self.last.dev = self.number()?;
@@ -372,17 +422,25 @@ mod tests {
         let mut recorder = Recorder::default();
         for _ in 0..3000 {
             for met in &all {
-                recorder.add(&long, met).unwrap();
+                recorder.add(&long, met, *met == Met::Leaf(file)).unwrap();
             }
+            recorder.pass_over();
         }
-        let mut record = recorder.finish().unwrap();
-        for _ in 0..3000 {
-            for met in &all {
-                let (name, found) = record.next_met().unwrap().unwrap();
-                assert_eq!(found, *met);
-                assert!(name == long || found == Met::Leave);
+        let record = recorder.finish().unwrap();
+        // Looking through it takes nothing away.
+        for mut record in [record.look_through(), record] {
+            for round in 0..3000 {
+                for (at, met) in all.iter().enumerate() {
+                    let (name, found) = record.next_met().unwrap().unwrap();
+                    assert_eq!(found, *met);
+                    assert!(name == long || found == Met::Leave);
+                    let leaf = matches!(met, Met::Leaf(_));
+                    assert!(!leaf || record.is_other() == (found == Met::Leaf(file)));
+                    assert_eq!(record.passed_over(), at == 0 && round > 0);
+                }
             }
+            assert!(record.next_met().unwrap().is_none());
+            assert!(record.passed_over());
         }
-        assert!(record.next_met().unwrap().is_none());
     }
 }

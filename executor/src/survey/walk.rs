@@ -14,6 +14,7 @@ use crate::{
     error::{Error, Result},
     event::Context,
     sys::{Folder, Kind, Stat, bytes, resolve::Resolved},
+    threads::start_in,
 };
 
 /// What the walk tells besides what it records.
@@ -32,13 +33,14 @@ struct Frame {
 
 /// Walks one source with those that are within it.
 ///
-/// `tell` hears of each entry and its path relative to the source, in the manifest's order.
+/// `tell` hears of each entry and its path relative to the source, in the manifest's order, and says
+/// whether it is a file whose content surely is not what the basis has there.
 pub(crate) fn survey_source(
     source: &Resolved,
     below: &Below<'_>,
     bounds: Bounds<'_>,
     context: Context<'_>,
-    tell: &mut dyn FnMut(&[u8], Told) -> Result<()>,
+    tell: &mut dyn FnMut(&[u8], Told) -> Result<bool>,
 ) -> Result<Record> {
     let root = &source.stat;
     let parent = source.parent.again().map(Folder::top);
@@ -65,7 +67,10 @@ pub(crate) fn survey_source(
     };
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| reader.read_ahead());
+            // What no thread reads ahead is read when it is needed.
+            if start_in(scope, "survey", || reader.read_ahead()).is_err() {
+                break;
+            }
         }
         // Also if the walk panics: the scope waits for its threads.
         let _end = End(&reader);
@@ -89,7 +94,7 @@ struct Walk<'a, 'r> {
     stack: Vec<Frame>,
     path: Vec<u8>,
     context: Context<'a>,
-    tell: &'r mut dyn FnMut(&[u8], Told) -> Result<()>,
+    tell: &'r mut dyn FnMut(&[u8], Told) -> Result<bool>,
 }
 
 impl Walk<'_, '_> {
@@ -128,8 +133,14 @@ impl Walk<'_, '_> {
             What::MountPoint(stat) => Met::MountPoint(stat),
             What::Unreadable(error) => Met::Unreadable(None, error),
             What::Vanished => Met::Vanished,
-            What::Excluded => return (self.tell)(&self.path, Told::Excluded),
-            What::Destination => return Ok(()),
+            What::Excluded => {
+                self.recorder.pass_over();
+                return (self.tell)(&self.path, Told::Excluded).map(|_| ());
+            }
+            What::Destination => {
+                self.recorder.pass_over();
+                return Ok(());
+            }
             What::Folder(stat, task) => match self.reader.take(&task) {
                 Ok(part) => return self.enter(name, stat, part),
                 Err(Errno::NOENT) => Met::Vanished,
@@ -151,8 +162,8 @@ impl Walk<'_, '_> {
     }
 
     fn met(&mut self, name: &OsStr, met: Met) -> Result<()> {
-        self.recorder.add(name, &met).map_err(damaged)?;
-        (self.tell)(&self.path, Told::Met(met))
+        let is_other = (self.tell)(&self.path, Told::Met(met))?;
+        self.recorder.add(name, &met, is_other).map_err(damaged)
     }
 }
 

@@ -31,6 +31,7 @@ use crate::{
     error::{Result, reason},
     manifest::Entry,
     sys::{Dir, Kind, Stat, attributes},
+    threads::start_in,
 };
 
 /// Entries of a batch: enough that handing it over costs nothing, few enough to share the work.
@@ -79,14 +80,21 @@ impl Batch {
 }
 
 /// Takes batches.
-pub(super) struct Readers<'a>(&'a SyncSender<Batch>);
+pub(super) enum Readers<'a> {
+    /// Threads read.
+    Threads(&'a SyncSender<Batch>),
+    /// Not one could be started: whoever gives reads.
+    Giver(&'a Pass<'a>),
+}
 
 impl Readers<'_> {
     /// Waits for room and hands a batch over.
     pub(super) fn give(&self, batch: Batch) {
-        if !batch.jobs.is_empty() {
+        match self {
+            _ if batch.jobs.is_empty() => {}
             // The receiver outlives all senders.
-            let _ = self.0.send(batch);
+            Self::Threads(sender) => drop(sender.send(batch)),
+            Self::Giver(pass) => read(pass, &batch, &mut vec![0; BUFFER]),
         }
     }
 }
@@ -97,10 +105,13 @@ pub(super) fn with<T>(pass: &Pass<'_>, work: impl FnOnce(&Readers<'_>) -> Result
     let (sender, receiver) = sync_channel(2 * threads);
     let receiver = Mutex::new(receiver);
     let result = thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| reader(pass, &receiver));
-        }
-        let result = work(&Readers(&sender));
+        let started = (0..threads)
+            .take_while(|_| start_in(scope, "verify", || reader(pass, &receiver)).is_ok())
+            .count();
+        let result = work(&match started {
+            0 => Readers::Giver(pass),
+            _ => Readers::Threads(&sender),
+        });
         drop(sender);
         result
     })?;
@@ -114,23 +125,27 @@ fn reader(pass: &Pass<'_>, receiver: &Mutex<Receiver<Batch>>) {
         let Ok(batch) = lock(receiver).recv() else {
             return;
         };
-        let Some(holds) = batch.holds else { continue };
-        for job in &batch.jobs {
-            // What still waits is thrown away, so that whoever hands it over is not kept.
-            if pass.stop.is_asked() {
-                break;
-            }
-            let mut look = Look {
-                pass,
-                at: batch.snapshot,
-                holds,
-                job,
-                buffer: &mut buffer,
-            };
-            look.entry();
-        }
-        pass.report();
+        read(pass, &batch, &mut buffer);
     }
+}
+
+fn read(pass: &Pass<'_>, batch: &Batch, buffer: &mut [u8]) {
+    let Some(holds) = batch.holds else { return };
+    for job in &batch.jobs {
+        // What still waits is thrown away, so that whoever hands it over is not kept.
+        if pass.stop.is_asked() {
+            break;
+        }
+        let mut look = Look {
+            pass,
+            at: batch.snapshot,
+            holds,
+            job,
+            buffer: &mut *buffer,
+        };
+        look.entry();
+    }
+    pass.report();
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

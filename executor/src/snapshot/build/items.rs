@@ -116,6 +116,7 @@ impl Builder<'_> {
                     stat,
                     record: met,
                     inner,
+                    other_files: _,
                 } = found;
                 record.mounted = stat.mount_root;
                 within.extend(inner.iter().map(|inner| SourceRecord {

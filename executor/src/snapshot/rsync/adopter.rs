@@ -5,6 +5,7 @@
 //! interrupted run goes on with them. What is not taken over here is merely copied again.
 
 use std::{
+    collections::HashSet,
     ffi::OsStr,
     os::unix::ffi::OsStrExt as _,
     thread::JoinHandle,
@@ -25,6 +26,7 @@ use crate::{
     error::{Error, Result},
     store::Store,
     sys::{Dir, Kind, Stat, stat::Nanos},
+    threads,
 };
 
 /// How often everything so far is made durable, so that a continued run need not read it back.
@@ -37,9 +39,10 @@ pub(super) struct Adopter<'a> {
     store: &'a Store,
     started: &'a Started,
     capabilities: Capabilities,
-    privileged: bool,
     log: CopiedLog,
     copier: Copier,
+    /// Inode numbers of all that was taken over.
+    taken: HashSet<u64>,
     /// Recorded while a sync runs, which does not speak for it.
     held: Vec<(u64, Stat, Digest)>,
     syncing: Option<JoinHandle<std::result::Result<(), Errno>>>,
@@ -72,16 +75,6 @@ impl Sides {
             began: now - LAG,
             last: None,
         }
-    }
-
-    /// Makes ready for another run of rsync.
-    pub(super) fn again(&mut self) {
-        let single = self.single.take();
-        let (Ok(source), Ok(new)) = (self.source.again(), self.new.again()) else {
-            self.single = single;
-            return;
-        };
-        *self = Self::new(source, new, single);
     }
 
     /// Both folders of a path and both of its names; none where one of the folders is not there.
@@ -120,20 +113,24 @@ pub(super) enum Taken {
 }
 
 impl<'a> Adopter<'a> {
+    /// Takes over copies of sources that were looked at from `read_from` on.
     pub(super) fn new(
         store: &'a Store,
         started: &'a Started,
         capabilities: Capabilities,
+        read_from: Nanos,
     ) -> Result<Self> {
-        let (log, _) = CopiedLog::open(&started.records)
+        let (mut log, _) = CopiedLog::open(&started.records)
             .map_err(|error| store.io("open", "the log of copied files", error))?;
+        log.begin_run(read_from)
+            .map_err(|error| store.io("write", "the log of copied files", error))?;
         Ok(Self {
             store,
             started,
             capabilities,
-            privileged: rustix::process::geteuid().is_root(),
             log,
             copier: Copier::default(),
+            taken: HashSet::new(),
             held: Vec::new(),
             syncing: None,
             last_checkpoint: Instant::now(),
@@ -164,7 +161,7 @@ impl<'a> Adopter<'a> {
         let Ok(source) = source_dir.stat(source_name) else {
             return Ok(Taken::Done);
         };
-        if !is_a_copy(&copy, &source, began, &self.capabilities, self.privileged) {
+        if !is_a_copy(&copy, &source, began, &self.capabilities) {
             return Ok(Taken::Done);
         }
         let Ok(file) = dir.file(name) else {
@@ -187,6 +184,7 @@ impl<'a> Adopter<'a> {
 
     fn record(&mut self, ino: u64, source: Stat, digest: Digest) -> Result<()> {
         self.fresh = true;
+        self.taken.insert(ino);
         if self.syncing.is_some() {
             self.held.push((ino, source, digest));
             return Ok(());
@@ -208,9 +206,14 @@ impl<'a> Adopter<'a> {
         if self.syncing.is_none() && self.fresh && self.last_checkpoint.elapsed() >= CHECKPOINT {
             let tree = self.started.tree.again();
             let tree = tree.map_err(|error| self.store.io("open", "partial", error))?;
-            // Beside the work: the space must be watched while a slow disk syncs.
-            self.syncing = Some(std::thread::spawn(move || tree.sync_file_system()));
-            self.fresh = false;
+            // Beside the work: the space must be watched while a slow disk syncs. Without a thread
+            // for it there is one thing less to go on with after a kill.
+            let syncing = threads::start("sync", move || tree.sync_file_system());
+            self.last_checkpoint = Instant::now();
+            if let Ok(syncing) = syncing {
+                self.syncing = Some(syncing);
+                self.fresh = false;
+            }
         }
         Ok(())
     }
@@ -233,23 +236,20 @@ impl<'a> Adopter<'a> {
         Ok(())
     }
 
-    /// Makes all that was recorded durable, so that nobody need read it again.
+    /// Hands over what was recorded: the inode numbers of all that this process knows. Nothing of it
+    /// need be durable before the whole snapshot is.
     ///
     /// # Errors
     /// A sync that failed: never tried again into success.
-    pub(super) fn finish(mut self) -> Result<()> {
+    pub(super) fn finish(mut self) -> Result<HashSet<u64>> {
         self.end_sync()?;
-        if self.fresh {
-            let synced = self.started.tree.sync_file_system();
-            synced.map_err(|error| self.not_synced(error))?;
-            let written = self.log.checkpoint();
-            written.map_err(|error| self.log_fault(error))?;
-        }
-        Ok(())
+        let written = self.log.flush();
+        written.map_err(|error| self.log_fault(error))?;
+        Ok(self.taken)
     }
 
     /// Leaves what was recorded to the next run, whatever ended this one.
-    pub(super) fn give_up(mut self, because: Error) -> Error {
+    pub(super) fn stop(&mut self, because: Error) -> Error {
         match self.end_sync() {
             Ok(()) => {
                 let _ = self.log.flush();

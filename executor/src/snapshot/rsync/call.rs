@@ -16,6 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::io::Errno;
 use schema::{escape, plan::SnapshotStep, rsync::RsyncPlan};
 
 use super::{
@@ -31,6 +32,7 @@ use crate::{
     steps::child::{end_group, how},
     store::Store,
     sys::tie,
+    threads,
 };
 
 /// How often time, space and the request to stop are looked at.
@@ -41,8 +43,6 @@ const RIPE: Duration = Duration::from_millis(200);
 const TRIES: u32 = 20;
 /// How long a run that is to end may still take over what was copied.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// How long rsync may do nothing at all. Disks wake up and servers come back in less.
-const PATIENCE: Duration = Duration::from_secs(600);
 /// Lines that may wait to be read. More, and rsync waits.
 const WAITING: usize = 4096;
 /// Faults that are kept; more say nothing new.
@@ -62,11 +62,15 @@ pub(super) struct Ended {
     pub(super) faults: Vec<Vec<u8>>,
     /// The folder that it ran in, as its messages name it.
     pub(super) into: Vec<u8>,
+    /// It was ended because it would never have gone on, after so long.
+    pub(super) hung: Option<Duration>,
 }
 
 /// How far all calls of one step are.
 #[derive(Default)]
 pub(super) struct Tally {
+    /// Files that are to be copied.
+    pub(super) files: u64,
     entries: u64,
     bytes_before: u64,
     bytes: u64,
@@ -123,7 +127,8 @@ enum Heard {
 }
 
 impl Call<'_> {
-    /// Runs rsync in the folder of the new tree, with the source as standard input.
+    /// Runs rsync in the folder of the new tree, with the source as standard input. None where the
+    /// system lets no process or thread start now, which is said.
     ///
     /// # Errors
     /// An interruption, too little space, or a program that cannot be run. It has ended then.
@@ -133,12 +138,22 @@ impl Call<'_> {
         sides: &mut Sides,
         adopter: &mut Adopter<'_>,
         tally: &mut Tally,
-    ) -> Result<Ended> {
-        let mut child = self.start(arguments, sides)?;
-        let heard = listen(&mut child);
+    ) -> Result<Option<Ended>> {
+        let Some(mut child) = self.start(arguments, sides)? else {
+            return Ok(None);
+        };
+        let heard = match listen(&mut child) {
+            Ok(heard) => heard,
+            Err(error) => {
+                end_group(&mut child);
+                orphans::end(self.destination_id)?;
+                super::said(self.context, &error.message);
+                return Ok(None);
+            }
+        };
         let mut waiting = Waiting::default();
         let ended = self.watch(&mut child, &heard, &mut waiting, sides, adopter, tally);
-        ended.or_else(|error| {
+        ended.map(Some).or_else(|error| {
             for one in heard.try_iter() {
                 if let Heard::Line(line) = one
                     && let Said::Copied(path) = output::said(&line)
@@ -168,7 +183,7 @@ impl Call<'_> {
         })
     }
 
-    fn start(&self, arguments: &[OsString], sides: &Sides) -> Result<Child> {
+    fn start(&self, arguments: &[OsString], sides: &Sides) -> Result<Option<Child>> {
         let program = &self.rsync.program;
         let source = sides.source.as_fd().try_clone_to_owned();
         let source = source.map_err(|error| Error::io("open", b"the source", error))?;
@@ -184,12 +199,22 @@ impl Call<'_> {
             .stderr(Stdio::piped())
             .process_group(0);
         tie::to_parent(&mut command);
-        command.spawn().map_err(|error| {
-            Error::failed(format!("{program} cannot be run: {}", reason(&error))).hint(
-                "install rsync, or set local.useRsync to false: the built-in engine makes the \
-                 same snapshots",
-            )
-        })
+        match command.spawn() {
+            Ok(child) => Ok(Some(child)),
+            Err(error) if for_now(&error) => {
+                let because = format!("{program} cannot be started: {}", reason(&error));
+                super::said(self.context, &because);
+                Ok(None)
+            }
+            Err(error) => {
+                Err(
+                    Error::failed(format!("{program} cannot be run: {}", reason(&error))).hint(
+                        "install rsync, or set local.useRsync to false: the built-in engine makes \
+                         the same snapshots",
+                    ),
+                )
+            }
+        }
     }
 
     fn watch(
@@ -204,7 +229,8 @@ impl Call<'_> {
         let mut faults = Vec::new();
         let mut last_look = Instant::now();
         let mut status = None;
-        let mut silence = Silence::new(child.id(), PATIENCE);
+        let mut silence = Silence::new(child.id());
+        let mut hung = None;
         loop {
             let said = heard.recv_timeout(LOOK);
             if said.is_ok() {
@@ -216,7 +242,6 @@ impl Call<'_> {
                         tally.entries += 1;
                         waiting.add(path.into_owned());
                     }
-                    Said::Entry => tally.entries += 1,
                     Said::Bytes(bytes) => tally.bytes = bytes,
                     Said::Other => {}
                 },
@@ -244,7 +269,12 @@ impl Call<'_> {
                         .try_wait()
                         .map_err(|error| Error::io("wait for", b"rsync", error))?;
                     if status.is_none() && silence.is_for_ever() {
-                        return Err(hangs(sides));
+                        hung = Some(silence.length());
+                        end_group(child);
+                        orphans::end(self.destination_id)?;
+                        status = child
+                            .try_wait()
+                            .map_err(|error| Error::io("wait for", b"rsync", error))?;
                     }
                 }
                 adopter.checkpoint_now_and_then()?;
@@ -269,6 +299,7 @@ impl Call<'_> {
             how: how(status),
             faults,
             into: sides.new.proc_name(".".as_ref()).unwrap_or_default(),
+            hung,
         })
     }
 
@@ -298,46 +329,37 @@ impl Call<'_> {
         self.context.observer.event(Event::Progress(Progress {
             phase: Phase::Rsync,
             entries: tally.entries,
-            entries_total: self.step.expected.entries,
+            entries_total: tally.files,
             bytes: tally.bytes_before + tally.bytes,
             bytes_total: self.step.expected.new_bytes,
         }));
     }
 }
 
-/// rsync will never end by itself.
-fn hangs(sides: &Sides) -> Error {
-    let source = sides.source.proc_name(".".as_ref()).unwrap_or_default();
-    Error::failed(format!(
-        "rsync has done nothing for {} minutes in {}",
-        PATIENCE.as_secs() / 60,
-        escape::display(&source)
-    ))
-    .hint(
-        "a file that became a FIFO while rsync came to it makes it wait for ever, and so may a \
-         network folder without its server; the next run goes on, or set local.useRsync to \
-         false: the built-in engine opens no FIFO",
-    )
+/// Whether a program cannot be started because of what the system has too few of just now.
+fn for_now(error: &std::io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::AGAIN | Errno::NOMEM))
 }
 
 /// Both outputs, line by line; a carriage return ends a line as well.
-fn listen(child: &mut Child) -> Receiver<Heard> {
+fn listen(child: &mut Child) -> Result<Receiver<Heard>> {
     let (sender, receiver) = sync_channel(WAITING);
     if let Some(output) = child.stdout.take() {
-        read_lines(output, sender.clone(), Heard::Line);
+        read_lines(output, sender.clone(), Heard::Line)?;
     }
     if let Some(output) = child.stderr.take() {
-        read_lines(output, sender, Heard::Fault);
+        read_lines(output, sender, Heard::Fault)?;
     }
-    receiver
+    Ok(receiver)
 }
 
 fn read_lines(
     output: impl Read + Send + 'static,
     sender: SyncSender<Heard>,
     heard: fn(Vec<u8>) -> Heard,
-) {
-    std::thread::spawn(move || {
+) -> Result<()> {
+    threads::start("rsync-output", move || {
         let mut output = BufReader::with_capacity(64 << 10, output);
         let mut line = Vec::new();
         while let Ok(some) = output.fill_buf() {
@@ -359,5 +381,6 @@ fn read_lines(
         if !line.is_empty() {
             let _ = sender.send(heard(line));
         }
-    });
+    })
+    .map(drop)
 }

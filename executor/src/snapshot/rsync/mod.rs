@@ -1,20 +1,23 @@
-//! The rsync engine: real rsync fills the tree in `partial`, one call for each source.
+//! The rsync engine: real rsync moves bytes into the tree in `partial`, and does nothing else.
 //!
-//! Invariant: rsync never touches an entry that is there already (`--ignore-existing`), because
-//! that may share its inode with a published snapshot. It decides nothing: what it leaves is made
-//! equal to the sources by the same pass that the built-in engine consists of, which lists every
-//! entry and copies what is missing or not as it should be.
+//! It is given the files whose content is new by the survey, and is not started where there are
+//! none. Invariant: rsync never touches an entry that is there already (`--ignore-existing`), because
+//! that may share its inode with a published snapshot. It decides nothing: links, metadata and all
+//! else is done by the same pass that the built-in engine consists of, which lists every entry of the
+//! survey and copies what is missing or not as it should be.
 
 mod adopter;
 mod call;
+mod list;
 mod orphans;
 mod outcome;
 mod output;
-mod own;
 mod silence;
 
 use std::{
+    collections::HashSet,
     ffi::{OsStr, OsString},
+    io::{BufWriter, Write as _},
     os::unix::ffi::OsStrExt as _,
     process::Command,
 };
@@ -22,10 +25,11 @@ use std::{
 use rustix::io::Errno;
 use schema::{
     plan::SnapshotStep,
-    rsync::{DESTINATION, RsyncCall, SOURCE},
+    record::Capabilities,
+    rsync::{RsyncCall, SOURCE},
 };
 
-pub(super) use self::outcome::Heard;
+use self::outcome::Heard;
 use self::{
     adopter::{Adopter, Sides},
     call::{Call, Tally},
@@ -33,14 +37,12 @@ use self::{
 use super::start::Started;
 use crate::{
     error::{Error, Result},
-    event::Context,
+    event::{Context, Event},
     manifest,
     remove::remove_tree,
     store::Store,
-    sys::{
-        Dir, Kind,
-        resolve::{Resolved, resolve},
-    },
+    survey::{FoundSource, Survey, nanos},
+    sys::{Dir, Kind},
 };
 
 /// Gives rsync an environment in which nothing but the plan says what it does: none of its own
@@ -52,7 +54,16 @@ pub(crate) fn environment(command: &mut Command) {
     }
 }
 
-/// Fills the tree with what the sources hold, as far as rsync can; gives what it complained of.
+/// What rsync did.
+#[derive(Default)]
+pub(super) struct Filled {
+    /// What it complained of.
+    pub(super) heard: Heard,
+    /// Inode numbers of what it copied and was read for its digest by this process.
+    pub(super) fresh: HashSet<u64>,
+}
+
+/// Has rsync copy the files whose content is new; none where there are no such files.
 ///
 /// # Errors
 /// An interruption, too little space, or an rsync that failed. What was copied stays.
@@ -60,8 +71,9 @@ pub(super) fn fill(
     store: &Store,
     step: &SnapshotStep,
     started: &Started,
+    survey: &Survey,
     context: Context<'_>,
-) -> Result<Heard> {
+) -> Result<Option<Filled>> {
     let rsync = step
         .rsync
         .as_ref()
@@ -70,6 +82,33 @@ pub(super) fn fill(
         Error::failed(format!("{} has no destination.json", store.path))
             .hint("run `backup apply` again: it sets the destination up")
     })?;
+    let can = &record.capabilities;
+    // Where two names may be one, entries are made one after the other, by who asks before each.
+    if can.folds_names() {
+        return Ok(None);
+    }
+    let mut tally = Tally::default();
+    let mut jobs = Vec::new();
+    for one in &rsync.calls {
+        let mut sources = survey.sources.iter();
+        let found = sources.find(|source| source.path == one.source);
+        // One that is not there, or not what it was when the plan was made, is told of or copied by
+        // whoever makes the tree equal to the sources.
+        let Some(Ok(found)) = found.map(|source| &source.found) else {
+            continue;
+        };
+        if (found.stat.kind == Kind::Folder) != one.folder || found.other_files == 0 {
+            continue;
+        }
+        let files = write_list(store, one, started, found, survey, can)?;
+        if files > 0 {
+            tally.files += files;
+            jobs.push((one, found));
+        }
+    }
+    if jobs.is_empty() {
+        return Ok(None);
+    }
     let call = Call {
         store,
         step,
@@ -82,18 +121,75 @@ pub(super) fn fill(
         .records
         .file_or_new(OsStr::new(manifest::FILE_NAME), 0o600);
     manifest.map_err(|error| store.io("write", "the manifest", error))?;
-    let mut adopter = Adopter::new(store, started, record.capabilities)?;
+    let mut adopter = Adopter::new(store, started, record.capabilities, nanos(survey.from))?;
     let mut heard = Heard::default();
-    let mut tally = Tally::default();
-    for one in &rsync.calls {
-        let copied = source(&call, one, started, &mut adopter, &mut tally, &mut heard);
-        if let Err(error) = copied {
-            return Err(adopter.give_up(error));
+    for (one, found) in jobs {
+        match source(&call, one, found, started, &mut adopter, &mut tally) {
+            Ok(Some(ended)) => {
+                if let Some(because) = heard.judge(one, &ended).map_err(|error| adopter.stop(error))? {
+                    said(context, &because);
+                }
+            }
+            Ok(None) => {}
+            Err(error) => return Err(adopter.stop(error)),
         }
+        remove_list(store, one, started)?;
     }
-    super::build::report_sync(context);
-    adopter.finish()?;
-    Ok(heard)
+    let fresh = adopter.finish()?;
+    Ok(Some(Filled { heard, fresh }))
+}
+
+/// Tells why rsync does not do all of it.
+fn said(context: Context<'_>, because: &str) {
+    context.observer.event(Event::ScriptLine {
+        step: "snapshot",
+        line: &format!("{because}; the built-in engine copies what is missing"),
+    });
+}
+
+/// The name of a call's list in the snapshot's records folder; none for a single file, and for a
+/// plan of an earlier version, which had no lists.
+fn list_name(one: &RsyncCall) -> Option<&OsStr> {
+    let name = one.list.as_deref()?;
+    (!name.is_empty() && !name.contains('/') && name != "." && name != "..").then(|| OsStr::new(name))
+}
+
+/// Writes what a call is to copy; gives the number of files.
+fn write_list(
+    store: &Store,
+    one: &RsyncCall,
+    started: &Started,
+    found: &FoundSource,
+    survey: &Survey,
+    can: &Capabilities,
+) -> Result<u64> {
+    let fault = |error: std::io::Error| store.io("write", "the list of what rsync copies", error);
+    let record = found.record.look_through();
+    if !one.folder {
+        return list::list(record, &survey.moves, can, &mut std::io::sink()).map_err(fault);
+    }
+    let Some(name) = list_name(one) else {
+        return Ok(0);
+    };
+    remove_list(store, one, started)?;
+    let file = started.records.new_file(name, 0o600);
+    let mut file = BufWriter::new(file.map_err(|error| fault(error.into()))?);
+    let files = list::list(record, &survey.moves, can, &mut file).map_err(fault)?;
+    file.flush().map_err(fault)?;
+    if files == 0 {
+        remove_list(store, one, started)?;
+    }
+    Ok(files)
+}
+
+fn remove_list(store: &Store, one: &RsyncCall, started: &Started) -> Result<()> {
+    let Some(name) = list_name(one) else {
+        return Ok(());
+    };
+    match started.records.remove_file(name) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(store.io("remove", "the list of what rsync copies", error)),
+    }
 }
 
 /// Ends what an interrupted run may have left running in a tree that is continued.
@@ -107,65 +203,52 @@ pub(super) fn end_orphans(store: &Store) -> Result<()> {
     }
 }
 
-/// Copies one source; a second time if entries vanished meanwhile.
+/// Has rsync copy from one source; none where it cannot be started for now, which is said, or the
+/// source is another one meanwhile.
 fn source(
     call: &Call<'_>,
     one: &RsyncCall,
+    found: &FoundSource,
     started: &Started,
     adopter: &mut Adopter<'_>,
     tally: &mut Tally,
-    heard: &mut Heard,
-) -> Result<()> {
-    // One that is not there, or not what it was when the plan was made, is told of or copied by
-    // whoever makes the tree equal to the sources.
-    let Ok(resolved) = resolve(one.source.as_path()) else {
-        return Ok(());
-    };
-    if (resolved.stat.kind == Kind::Folder) != one.folder {
-        return Ok(());
-    }
+) -> Result<Option<call::Ended>> {
     let path = one.source.as_str().as_bytes();
     let parts: Vec<&[u8]> = path
         .split(|byte| *byte == b'/')
         .filter(|part| !part.is_empty())
         .collect();
+    let opened = if one.folder {
+        found.parent.folder(&found.name)
+    } else {
+        found.parent.again()
+    };
+    // One that cannot be opened is told of by whoever looks into it next.
+    let Ok(from) = opened else {
+        return Ok(None);
+    };
+    if one.folder && !from.stat_self().is_ok_and(|stat| stat.same_inode(&found.stat)) {
+        return Ok(None);
+    }
     let folders = parts.len() - usize::from(!one.folder).min(parts.len());
     let into = make_folders(call, &started.tree, &parts[..folders])?;
-    let opened = |error: Errno| Error::io("open", path, error);
-    let Resolved {
-        parent,
-        name,
-        stat: _,
-    } = resolved;
-    let (from, single) = if one.folder {
-        (parent.folder(&name).map_err(opened)?, None)
-    } else {
-        let own = parts.last().copied().unwrap_or_default().to_vec();
-        (parent, Some((name.as_bytes().to_vec(), own)))
-    };
     let mut place = output::SOURCE.as_bytes().to_vec();
     place.push(b'/');
-    if let Some((name, _)) = &single {
-        place.extend_from_slice(name);
-    }
-    let mut arguments: Vec<OsString> = Vec::new();
-    for argument in &one.arguments {
-        match argument.as_str() {
-            SOURCE => arguments.push(OsStr::from_bytes(&place).to_owned()),
-            DESTINATION => {
-                let own = own::excludes(call.store, &from);
-                arguments.extend(own.into_iter().map(OsString::from));
-            }
-            _ => arguments.push(argument.into()),
-        }
-    }
+    let single = (!one.folder).then(|| {
+        let name = found.name.as_bytes().to_vec();
+        place.extend_from_slice(&name);
+        (name, parts.last().copied().unwrap_or_default().to_vec())
+    });
+    let arguments: Vec<OsString> = one
+        .arguments
+        .iter()
+        .map(|argument| match argument.as_str() {
+            SOURCE => OsStr::from_bytes(&place).to_owned(),
+            _ => argument.into(),
+        })
+        .collect();
     let mut sides = Sides::new(from, into, single);
-    let mut ended = call.run(&arguments, &mut sides, adopter, tally)?;
-    if ended.code == Some(outcome::VANISHED) {
-        sides.again();
-        ended = call.run(&arguments, &mut sides, adopter, tally)?;
-    }
-    heard.judge(one, &ended)
+    call.run(&arguments, &mut sides, adopter, tally)
 }
 
 /// Makes the folders in the new tree that rsync is to fill, with no other's permission to enter;

@@ -24,15 +24,15 @@ use crate::{
 
 /// The exit code for some entries that were not copied.
 const INCOMPLETE: i32 = 23;
-/// The exit code for entries that vanished while it looked at them.
-pub(super) const VANISHED: i32 = 24;
+/// The exit code for entries that vanished while it looked at them. Whoever comes to them next tells
+/// of those that belong to the snapshot.
+const VANISHED: i32 = 24;
+/// The exit code where it could not start its own processes.
+const NO_PROCESS: i32 = 14;
 
 /// What rsync complained of, by path in the snapshot.
 #[derive(Debug, Default)]
 pub(in super::super) struct Heard {
-    vanished: Vec<Vec<u8>>,
-    /// Whether entries were left out, by its exit code.
-    incomplete: bool,
     complaints: Vec<Complaint>,
 }
 
@@ -46,11 +46,23 @@ struct Complaint {
 }
 
 impl Heard {
-    /// Judges one call.
+    /// Judges one call; gives why it left the rest to others, where it was ended or could not begin.
     ///
     /// # Errors
-    /// Any end but a good and an incomplete one.
-    pub(super) fn judge(&mut self, call: &RsyncCall, ended: &Ended) -> Result<()> {
+    /// Any other end but a good and an incomplete one.
+    pub(super) fn judge(&mut self, call: &RsyncCall, ended: &Ended) -> Result<Option<String>> {
+        if let Some(hung) = ended.hung {
+            return Ok(Some(format!(
+                "rsync did nothing for {} s in {} and was ended, as when a file becomes a FIFO",
+                hung.as_secs(),
+                call.source
+            )));
+        }
+        if ended.code == Some(NO_PROCESS) {
+            let line = ended.faults.first().map(|line| escape::display(line));
+            let line = line.map(|line| format!(": {line}")).unwrap_or_default();
+            return Ok(Some(format!("rsync could not start{line}")));
+        }
         let source = call.source.as_str().trim_matches('/').as_bytes();
         let place = |below: &[u8]| {
             if !call.folder || below.is_empty() {
@@ -69,13 +81,12 @@ impl Heard {
         let before = self.complaints.len();
         for line in &ended.faults {
             match output::fault(line, &ended.into) {
-                Fault::Vanished(below) => self.vanished.push(place(&below)),
                 Fault::With(below, text) if incomplete => self.complaints.push(Complaint {
                     path: below.map(|below| place(&below)),
                     source: source.to_vec(),
                     text: escape::display(text),
                 }),
-                Fault::With(..) | Fault::Summary => {}
+                Fault::With(..) | Fault::Vanished | Fault::Summary => {}
             }
         }
         if incomplete && self.complaints.len() == before {
@@ -85,55 +96,34 @@ impl Heard {
                 text: "rsync left something out and did not say what (exit code 23)".to_owned(),
             });
         }
-        self.incomplete |= incomplete;
-        Ok(())
+        Ok(None)
     }
 
     /// Adds to a finished tree's problems what rsync knows besides.
     pub(in super::super) fn add_to(self, built: &mut Built, tree: &Dir) {
-        let mut add = |path: &[u8], kind, message: String| {
+        let mut add = |path: &[u8], message: String| {
             let path = escape::display(&[b"/", path].concat());
             if built.problems.iter().any(|listed| listed.path == path) {
                 return;
             }
-            match kind {
-                ProblemKind::Vanished => built.totals.vanished += 1,
-                _ => built.totals.errors += 1,
-            }
+            built.totals.errors += 1;
             if built.problems.len() < MAX_PROBLEMS {
                 built.problems.push(Problem {
                     path,
-                    kind,
+                    kind: ProblemKind::NotStored,
                     message,
                 });
             }
         };
-        for path in self.vanished {
-            if !is_in(tree, &path) {
-                let message = "was there and then was not".to_owned();
-                add(&path, ProblemKind::Vanished, message);
-            }
-        }
         for complaint in self.complaints {
-            let settled = is_held_by_manifest(&complaint.text)
-                || complaint
-                    .path
-                    .as_ref()
-                    .is_some_and(|path| is_in(tree, path) || is_gone(path));
+            let mut path = complaint.path.iter();
+            let settled = path.any(|path| is_in(tree, path) || is_gone(path));
             if !settled {
                 let path = complaint.path.unwrap_or(complaint.source);
-                add(&path, ProblemKind::NotStored, complaint.text);
+                add(&path, complaint.text);
             }
         }
     }
-}
-
-/// Whether rsync could not make a symlink, FIFO, socket or device, or set an access control list.
-/// Whoever makes the tree equal to the sources tried it, too, and recorded what the destination
-/// cannot hold in the manifest.
-fn is_held_by_manifest(text: &str) -> bool {
-    let calls = ["] symlink \"", "] mknod \"", "] mkfifo \"", "] set_acl: "];
-    calls.iter().any(|call| text.contains(call))
 }
 
 /// Whether the snapshot has an entry of this path. Whatever it has is as the source is.
@@ -198,22 +188,4 @@ fn failed(call: &RsyncCall, ended: &Ended) -> Error {
          engine makes the same snapshots"
     };
     Error::failed(message).hint(hint)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_manifest_holds_is_no_complaint() {
-        // rsync 3.2.7 to a share of Samba's, which has no access control lists.
-        let list = "rsync: [receiver] set_acl: sys_acl_set_file(docs/.f6.E7yzmD, \
-                    ACL_TYPE_ACCESS): Operation not supported (95)";
-        let symlink =
-            "rsync: [generator] symlink \"/mnt/a\" -> \"b\" failed: Operation not permitted (1)";
-        assert!(is_held_by_manifest(list) && is_held_by_manifest(symlink));
-        let content =
-            "rsync: [receiver] mkstemp \"/mnt/set_acl: x\" failed: Permission denied (13)";
-        assert!(!is_held_by_manifest(content));
-    }
 }

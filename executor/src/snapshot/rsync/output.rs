@@ -14,8 +14,6 @@ pub(super) enum Said<'a> {
     /// A file was copied from the source, or is about to be finished. Its path is relative to the
     /// source.
     Copied(Cow<'a, [u8]>),
-    /// Another entry was dealt with.
-    Entry,
     /// So many bytes were copied by this call.
     Bytes(u64),
     /// Anything else.
@@ -29,13 +27,10 @@ pub(super) fn said(line: &[u8]) -> Said<'_> {
             return Said::Other;
         };
         let (what, name) = (&item[..at], &item[at + 1..]);
-        // `>` is a transfer and `f` a regular file. A file that was made from the basis (`c`) has
-        // content that nobody compared with the source.
+        // `>` is a transfer and `f` a regular file; folders are told of, too.
         return match what {
             [b'>', b'f', ..] => Said::Copied(decoded(name)),
-            // A deletion.
-            [b'*', ..] => Said::Other,
-            _ => Said::Entry,
+            _ => Said::Other,
         };
     }
     let digits = line.trim_ascii_start();
@@ -82,8 +77,8 @@ fn decoded(name: &[u8]) -> Cow<'_, [u8]> {
 /// A line of the standard error.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fault<'a> {
-    /// An entry that was listed and then was not there; its path is relative to the source.
-    Vanished(Vec<u8>),
+    /// An entry that was listed and then was not there.
+    Vanished,
     /// Something that could not be done with an entry of this path, where it is one in the source.
     With(Option<Vec<u8>>, &'a [u8]),
     /// What only sums up or tells of no entry.
@@ -93,18 +88,10 @@ pub(super) enum Fault<'a> {
 /// Reads a line of the standard error. `into` is the folder of the new tree that rsync runs in.
 pub(super) fn fault<'a>(line: &'a [u8], into: &[u8]) -> Fault<'a> {
     let path_in = |text| quoted(text).and_then(|path| below(path, into));
-    if let Some(rest) = line.strip_prefix(b"file has vanished: ") {
-        return match path_in(rest) {
-            Some(path) => Fault::Vanished(path),
-            None => Fault::With(None, line),
-        };
+    if line.starts_with(b"file has vanished: ") {
+        return Fault::Vanished;
     }
-    let summaries: [&[u8]; 4] = [
-        b"rsync error: ",
-        b"rsync warning: ",
-        b"--link-dest arg",
-        b"WARNING:",
-    ];
+    let summaries: [&[u8]; 3] = [b"rsync error: ", b"rsync warning: ", b"WARNING:"];
     if line.is_empty() || summaries.iter().any(|start| line.starts_with(start)) {
         return Fault::Summary;
     }
@@ -181,10 +168,8 @@ mod tests {
                 copied(b"back\\#012slash"),
             ),
             (b"|>f+++++++++|\\#4", copied(b"\\#4")),
-            (b"|cf...p.....|a", Said::Entry),
-            (b"|hf         |a", Said::Entry),
-            (b"|cd+++++++++|sub/", Said::Entry),
-            (b"|*deleting  |a", Said::Other),
+            (b"|cf...p.....|a", Said::Other),
+            (b"|cd+++++++++|sub/", Said::Other),
             (b"|>f", Said::Other),
             (b"", Said::Other),
             (b"12", Said::Other),
@@ -212,7 +197,7 @@ mod tests {
         for (line, expected) in [
             (
                 &b"file has vanished: \"/proc/self/fd/0/sub/x\""[..],
-                Fault::Vanished(b"sub/x".to_vec()),
+                Fault::Vanished,
             ),
             (denied, Fault::With(path(b"a \n\"b"), denied)),
             (

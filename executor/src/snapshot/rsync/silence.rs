@@ -6,18 +6,25 @@
 
 use std::{
     fs,
+    path::Path,
     time::{Duration, Instant},
 };
 
+/// How long one may wait for the other side of a FIFO.
+const AT_A_FIFO: Duration = Duration::from_secs(3);
+/// How long one may wait for a file to be opened, where the kernel does not say what for. A disk that
+/// wakes up counts as busy.
+const OPENING: Duration = Duration::from_secs(15);
+/// How long one may do nothing at all. Whoever goes on then opens no FIFO.
+const AT_ALL: Duration = Duration::from_secs(60);
 /// How often the processes are looked at; each look reads all of /proc.
-const LOOK: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_secs(1);
 /// Processor time that only waiting takes, in the kernel's ticks of 1/100 s.
 const IDLE_TICKS: u64 = 20;
 
 /// A process group that is watched.
 pub(super) struct Silence {
     group: u32,
-    patience: Duration,
     /// Its last sign of life.
     since: Instant,
     looked: Instant,
@@ -27,11 +34,10 @@ pub(super) struct Silence {
 
 impl Silence {
     /// Watches a group of processes that does something now.
-    pub(super) fn new(group: u32, patience: Duration) -> Self {
+    pub(super) fn new(group: u32) -> Self {
         let now = Instant::now();
         Self {
             group,
-            patience,
             since: now,
             looked: now,
             ticks: 0,
@@ -43,22 +49,25 @@ impl Silence {
         self.since = Instant::now();
     }
 
-    /// Whether for all the patience nothing was heard, no process of the group had a processor or
-    /// waited for a disk. What cannot be seen counts as busy.
+    /// How long it lasts.
+    pub(super) fn length(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    /// Whether for too long nothing was heard, no process of the group had a processor or waited for
+    /// a disk. What cannot be seen counts as busy.
     pub(super) fn is_for_ever(&mut self) -> bool {
-        // A disk that wakes up, a server that is slow: no reason to look yet.
-        if self.since.elapsed() < self.patience / 2
-            || self.looked.elapsed() < LOOK.min(self.patience / 8)
-        {
+        // Most silences end before anyone need look.
+        if self.length() < AT_A_FIFO || self.looked.elapsed() < LOOK {
             return false;
         }
         self.looked = Instant::now();
-        match ticks_if_waiting(self.group) {
-            Some(ticks) if ticks.abs_diff(self.ticks) <= IDLE_TICKS => {
-                self.since.elapsed() >= self.patience
+        match waiting(self.group) {
+            Some(waiting) if waiting.ticks.abs_diff(self.ticks) <= IDLE_TICKS => {
+                self.length() >= waiting.patience
             }
             seen => {
-                self.ticks = seen.unwrap_or_default();
+                self.ticks = seen.map(|waiting| waiting.ticks).unwrap_or_default();
                 self.broken();
                 false
             }
@@ -66,9 +75,17 @@ impl Silence {
     }
 }
 
-/// The processor time of a group; none if one of it runs or waits for a disk, or none is seen.
-fn ticks_if_waiting(group: u32) -> Option<u64> {
-    let mut sum = None;
+/// A group of processes all of which wait.
+struct Waiting {
+    /// Their processor time.
+    ticks: u64,
+    /// How long they may.
+    patience: Duration,
+}
+
+/// What a group waits for; none if one of it runs or waits for a disk, or none is seen.
+fn waiting(group: u32) -> Option<Waiting> {
+    let mut sum: Option<Waiting> = None;
     for entry in fs::read_dir("/proc").ok()?.flatten() {
         let name = entry.file_name();
         if !name.as_encoded_bytes().iter().all(u8::is_ascii_digit) {
@@ -85,10 +102,31 @@ fn ticks_if_waiting(group: u32) -> Option<u64> {
             if !matches!(state, 'S' | 'Z') {
                 return None;
             }
-            sum = Some(sum.unwrap_or(0) + ticks);
+            let sum = sum.get_or_insert(Waiting {
+                ticks: 0,
+                patience: AT_ALL,
+            });
+            sum.ticks += ticks;
+            sum.patience = sum.patience.min(patience(&entry.path()));
         }
     }
     sum
+}
+
+/// How long a process that waits may do so, by what the kernel says of it.
+fn patience(process: &Path) -> Duration {
+    let read = |name: &str| fs::read_to_string(process.join(name)).unwrap_or_default();
+    let place = read("wchan");
+    if place.contains("wait_for_partner") || place.contains("fifo_open") {
+        return AT_A_FIFO;
+    }
+    let call = read("syscall");
+    let call = call.split(' ').next().and_then(|call| call.parse().ok());
+    let opens = [nix::libc::SYS_openat, nix::libc::SYS_openat2];
+    if call.is_some_and(|call: i64| opens.contains(&call)) {
+        return OPENING;
+    }
+    AT_ALL
 }
 
 /// State, process group and processor time (utime and stime) of a line of /proc/PID/stat, see
@@ -123,8 +161,8 @@ mod tests {
         command.spawn().unwrap()
     }
 
-    fn watch(child: &mut Child, patience: Duration, for_at_most: Duration) -> bool {
-        let mut silence = Silence::new(child.id(), patience);
+    fn watch(child: &mut Child, for_at_most: Duration) -> bool {
+        let mut silence = Silence::new(child.id());
         let until = Instant::now() + for_at_most;
         let mut ended = false;
         while !ended && Instant::now() < until {
@@ -145,11 +183,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let script = "mkfifo fifo && : < fifo";
         let mut waits = start(script, folder.path());
-        let minute = Duration::from_secs(60);
-        assert!(watch(&mut waits, Duration::from_millis(400), minute));
+        // Long before one that does nothing at all.
+        assert!(watch(&mut waits, AT_ALL / 2));
         let mut works = start("while :; do :; done", folder.path());
-        let second = Duration::from_secs(1);
-        assert!(!watch(&mut works, second, 3 * second));
+        assert!(!watch(&mut works, 2 * AT_A_FIFO));
+        let mut sleeps = start("sleep 60", folder.path());
+        assert!(!watch(&mut sleeps, 2 * AT_A_FIFO));
     }
 
     #[test]

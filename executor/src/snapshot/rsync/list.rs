@@ -1,0 +1,174 @@
+//! Which files rsync is to copy: those whose content surely is nowhere in the basis.
+//!
+//! Owns the choice and its form: a list for `--files-from` and `--from0`. What may be linked is not
+//! in it, nor what only reading could tell, so that no byte is written that the plan did not
+//! foretell. A folder in which all files are to be copied stands for them with all that is below:
+//! rsync opens each listed path part by part, and a folder once.
+
+use std::{
+    collections::HashSet,
+    io::{self, Write},
+    os::unix::ffi::OsStrExt as _,
+};
+
+use schema::record::Capabilities;
+
+use crate::{
+    survey::{Met, Moves, Record},
+    sys::{Kind, Stat},
+};
+
+/// The longest path that is listed, in bytes; rsync's own end at 4096.
+const LONGEST: usize = 4000;
+
+/// A folder that is being gone through.
+#[derive(Default)]
+struct Frame {
+    /// Bytes of its path.
+    length: usize,
+    /// Something in it is not to be copied by rsync: what is gets listed one by one.
+    is_mixed: bool,
+    /// The destination cannot hold it under its name.
+    is_refused: bool,
+    /// What would be listed of it if it became mixed.
+    entries: Vec<u8>,
+    /// Files in it that are to be copied.
+    files: u64,
+}
+
+/// What is gone through.
+struct Lister<'a> {
+    moves: &'a Moves,
+    can: &'a Capabilities,
+    groups: HashSet<(u64, u64)>,
+    path: Vec<u8>,
+    stack: Vec<Frame>,
+}
+
+/// Lists what is to be copied of one source, whose record is read to its end; gives the number of
+/// files.
+///
+/// # Errors
+/// Those of `to`, or that the record is damaged.
+pub(super) fn list(
+    mut record: Record,
+    moves: &Moves,
+    can: &Capabilities,
+    to: &mut dyn Write,
+) -> io::Result<u64> {
+    let mut lister = Lister {
+        moves,
+        can,
+        groups: HashSet::new(),
+        path: Vec::new(),
+        stack: Vec::new(),
+    };
+    let mut files = 0;
+    while let Some((name, met)) = record.next_met()? {
+        if record.passed_over() {
+            lister.mix(to)?;
+        }
+        let is_top = lister.stack.is_empty();
+        let length = lister.path.len();
+        if !is_top && met != Met::Leave {
+            lister.path.push(b'/');
+            lister.path.extend_from_slice(name.as_bytes());
+        }
+        match met {
+            Met::Enter(_) => {
+                let above = lister.stack.last();
+                let is_refused = above.is_some_and(|above| above.is_refused)
+                    || (!is_top && can.refuses_name(name.as_bytes()).is_some());
+                let is_mixed = is_refused || lister.path.len() > LONGEST;
+                lister.stack.push(Frame {
+                    length,
+                    is_mixed,
+                    is_refused,
+                    ..Frame::default()
+                });
+                continue;
+            }
+            Met::Leave => {
+                files += lister.leave(to)?;
+                continue;
+            }
+            Met::Leaf(stat) if stat.kind == Kind::File => {
+                let copies = record.is_other() && lister.copies(name.as_bytes(), &stat, is_top);
+                files += u64::from(copies && is_top);
+                if copies && stat.nlink < 2 {
+                    lister.add(b"", 1, to)?;
+                } else {
+                    // rsync knows no names of one file here, so that only the first is its own.
+                    lister.mix(to)?;
+                    if copies && lister.groups.insert((stat.dev, stat.ino)) {
+                        lister.add(b"", 1, to)?;
+                    }
+                }
+            }
+            // Links and all else that has no content: rsync passes them over.
+            Met::Leaf(_) => {}
+            Met::MountPoint(_) | Met::Unreadable(..) | Met::Vanished => lister.mix(to)?,
+        }
+        lister.path.truncate(length);
+    }
+    Ok(files)
+}
+
+impl Lister<'_> {
+    /// Whether rsync is to copy a file of which the survey says that its content is new.
+    fn copies(&self, name: &[u8], stat: &Stat, is_top: bool) -> bool {
+        let refused = self.stack.last().is_some_and(|frame| frame.is_refused)
+            || (!is_top && self.can.refuses_name(name).is_some())
+            || self.can.refuses_size(stat.size).is_some();
+        !refused && self.path.len() <= LONGEST && !self.moves.may_be(stat)
+    }
+
+    /// Lists the path at hand, which stands for so many files.
+    fn add(&mut self, tail: &[u8], files: u64, to: &mut dyn Write) -> io::Result<()> {
+        let Some(frame) = self.stack.last_mut() else {
+            return Ok(());
+        };
+        frame.files += files;
+        // No name can be taken for a comment after these two bytes; the path begins with a slash.
+        let parts = [b".", self.path.as_slice(), tail, b"\0"];
+        if frame.is_mixed {
+            parts.iter().try_for_each(|part| to.write_all(part))
+        } else {
+            parts.iter().for_each(|part| frame.entries.extend_from_slice(part));
+            Ok(())
+        }
+    }
+
+    /// Something in the folder at hand is not rsync's.
+    fn mix(&mut self, to: &mut dyn Write) -> io::Result<()> {
+        match self.stack.last_mut() {
+            Some(frame) if !frame.is_mixed => {
+                frame.is_mixed = true;
+                to.write_all(&std::mem::take(&mut frame.entries))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Leaves the folder at hand; gives the files of the source after its last folder.
+    fn leave(&mut self, to: &mut dyn Write) -> io::Result<u64> {
+        let Some(frame) = self.stack.pop() else {
+            return Ok(0);
+        };
+        if frame.is_mixed {
+            self.mix(to)?;
+        } else if self.stack.is_empty() && frame.files > 0 {
+            to.write_all(b"./\0")?;
+        } else if frame.files > 0 {
+            self.add(b"/", 0, to)?;
+        }
+        self.path.truncate(frame.length);
+        match self.stack.last_mut() {
+            Some(above) => {
+                above.files += frame.files;
+                Ok(0)
+            }
+            None => Ok(frame.files),
+        }
+    }
+}
