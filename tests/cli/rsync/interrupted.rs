@@ -132,12 +132,20 @@ fn a_published_snapshot_keeps_all_metadata_when_an_interrupted_run_is_continued(
     hostile(&lab);
     rest();
     lab.backup(FIRST);
-    // The second run links everything and is cut off before it is done.
+    lab.write("home/ann/new", "so that rsync is started");
+    rest();
     run_with_script(&lab, "\"$real\" \"$@\" > /dev/null\nexit 12", SECOND).expect(1);
     let old = lab.stored(&lab.latest());
     let within = lab.path("home/ann/letter.txt");
     let within = within.strip_prefix("/").unwrap();
     let partial = lab.stored(".backup/partial").join(id_of(SECOND));
+    // What a run leaves that is cut off when it has linked everything.
+    let home = lab.text("home");
+    let mut link = Command::new("cp");
+    link.arg("-alfT")
+        .arg(old.join(&home[1..]))
+        .arg(partial.join(&home[1..]));
+    assert!(link.status().unwrap().success());
     let inode = |path: &Path| fs::metadata(path).unwrap().ino();
     assert_eq!(inode(&partial.join(within)), inode(&old.join(within)));
     // All but the number of names, which a new link changes.

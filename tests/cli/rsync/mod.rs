@@ -72,9 +72,12 @@ fn run_with_script(lab: &Lab, body: &str, now: &str) -> Ran {
 const LISTENING: &str = "\"$real\" \"$@\" > \"$lab/said.tmp\"; code=$?\n\
     cat \"$lab/said.tmp\" >> \"$lab/said\"; cat \"$lab/said.tmp\"; exit $code";
 
-/// What rsync told of itself since the last time: lines of `|what|name`.
+/// What rsync told of itself since the last time: lines of `|what|name`; nothing where it was not
+/// started.
 fn told_by_rsync(lab: &Lab) -> Vec<String> {
-    let said = fs::read(lab.path("said")).unwrap();
+    let Ok(said) = fs::read(lab.path("said")) else {
+        return Vec::new();
+    };
     fs::remove_file(lab.path("said")).unwrap();
     let said = String::from_utf8(said).unwrap();
     let lines = said.split(['\n', '\r']);

@@ -19,34 +19,37 @@ use crate::{
 fn entries_that_vanish_are_looked_for_once_more_and_then_listed() {
     let Some(lab) = lab() else { return };
     rest();
-    // rsync itself is right about what vanished; when that happens cannot be arranged.
-    let vanishing = |times: &str| {
-        format!(
-            "echo run >> \"$lab/runs\"\n\"$real\" \"$@\" || exit $?\n\
-             [ $(wc -l < \"$lab/runs\") -le {times} ] || exit 0\n\
-             echo 'file has vanished: \"/proc/self/fd/0/ann/gone\\#012\"' >&2\n\
-             echo 'rsync warning: some files vanished (code 24) at main.c' >&2\nexit 24"
-        )
-    };
-    let report = run_with_script(&lab, &vanishing("1"), FIRST)
-        .expect(0)
-        .json();
+    // rsync says so of one that is back when it is looked for, and of one that came and went.
+    let vanishing = "\"$real\" --exclude=photo.jpg \"$@\" || exit $?\n\
+        echo 'file has vanished: \"/proc/self/fd/0/ann/photo.jpg\"' >&2\n\
+        echo 'file has vanished: \"/proc/self/fd/0/ann/gone\\#012\"' >&2\n\
+        echo 'rsync warning: some files vanished (code 24) at main.c' >&2\nexit 24";
+    let report = run_with_script(&lab, vanishing, FIRST).expect(0).json();
     assert_eq!(step(&report, "snapshot")["problems"], Value::Array(vec![]));
-    assert_eq!(fs::read_to_string(lab.path("runs")).unwrap(), "run\nrun\n");
+    assert_eq!(
+        contents(&lab.inside("latest", "home")),
+        contents(&lab.path("home"))
+    );
 
-    fs::remove_file(lab.path("runs")).unwrap();
-    let report = run_with_script(&lab, &vanishing("9"), SECOND)
-        .expect(0)
-        .json();
-    assert_eq!(fs::read_to_string(lab.path("runs")).unwrap(), "run\nrun\n");
+    // One of the snapshot, which is of the moment of its survey.
+    let gone = lab.text("home/ann/gone");
+    lab.write("home/ann/gone", "soon");
+    lab.write("home/ann/stays", "long");
+    rest();
+    let vanishes = format!("rm '{gone}'\nexec \"$real\" \"$@\"");
+    let report = run_with_script(&lab, &vanishes, SECOND).expect(0).json();
     assert_eq!(report["result"], "success");
-    let problem = &step(&report, "snapshot")["problems"][0];
-    assert_eq!(problem["kind"], "vanished");
-    let path = format!("{}\\012", lab.text("home/ann/gone"));
-    assert_eq!(problem["path"], *path);
+    let problems = step(&report, "snapshot")["problems"].as_array().unwrap();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(problems[0]["kind"], "vanished");
+    assert_eq!(problems[0]["path"], *gone);
     let record = lab.record(&id_of(SECOND));
     assert_eq!(record["totals"]["vanished"], 1);
     assert_eq!(record["complete"], true);
+    assert_eq!(
+        contents(&lab.inside("latest", "home")),
+        contents(&lab.path("home"))
+    );
 }
 
 #[test]
@@ -65,6 +68,8 @@ fn what_rsync_leaves_out_is_copied_or_listed() {
     );
 
     // Nobody can tell whether all is well.
+    lab.write("home/ann/second", "2");
+    rest();
     let silent = "\"$real\" \"$@\"\nexit 23";
     let report = run_with_script(&lab, silent, SECOND).expect(3).json();
     let problem = &step(&report, "snapshot")["problems"][0];
@@ -76,6 +81,8 @@ fn what_rsync_leaves_out_is_copied_or_listed() {
             .contains("exit code 23")
     );
 
+    lab.write("home/ann/third", "3");
+    rest();
     let unknown = "\"$real\" \"$@\"\necho 'rsync: something else' >&2\nexit 23";
     run_with_script(&lab, unknown, THIRD)
         .expect(3)

@@ -1,4 +1,4 @@
-//! That both engines make the same, and that rsync itself links and leaves out what it should.
+//! That both engines make the same, and that rsync itself gets what it should and nothing else.
 
 use std::{
     collections::BTreeMap,
@@ -15,11 +15,11 @@ use nix::unistd::geteuid;
 use serde_json::Value;
 
 use super::{
-    FIRST, LISTENING, SECOND, hostile, inodes, lab, manifest, rest, run_with_script, told_by_rsync,
+    FIRST, LISTENING, SECOND, THIRD, hostile, inodes, lab, manifest, rest, run_with_script, told_by_rsync,
     write_script,
 };
 use crate::{
-    lab::{HOST, id_of, read_json, skipped, step},
+    lab::{HOST, contents, id_of, names, read_json, skipped, step},
     mounted::in_namespace,
 };
 
@@ -124,7 +124,7 @@ pub(super) fn shape(folder: &Path) -> BTreeMap<PathBuf, String> {
 }
 
 #[test]
-fn the_second_snapshot_is_linked_by_rsync_itself_for_every_source() {
+fn of_every_source_rsync_copies_only_what_is_new() {
     let Some(mut lab) = lab() else { return };
     hostile(&lab);
     lab.write("srv/www/[new] site/index.html", "hello");
@@ -143,7 +143,6 @@ fn the_second_snapshot_is_linked_by_rsync_itself_for_every_source() {
     rest();
     let report = run_with_script(&lab, LISTENING, SECOND).expect(0).json();
 
-    // Had rsync looked at the wrong level of the basis, it would have copied everything again.
     let copied: Vec<String> = told_by_rsync(&lab)
         .into_iter()
         .filter(|line| line.starts_with("|>") || line.starts_with("|cf"))
@@ -164,6 +163,76 @@ fn the_second_snapshot_is_linked_by_rsync_itself_for_every_source() {
         assert_eq!(after[path], *inode, "{}", path.display());
     }
     assert_eq!(lab.record(&second)["problems"], Value::Array(vec![]));
+
+    // Where nothing is new, or only moved, it is not even started.
+    fs::rename(lab.path("home/ann"), lab.path("home/renamed")).unwrap();
+    run_with_script(&lab, "exit 12", THIRD).expect(0);
+    let moved = lab.inside("latest", "home/renamed/photo.jpg");
+    let before = home_of(&second).join(&lab.text("home/ann/photo.jpg")[1..]);
+    assert_eq!(
+        fs::metadata(moved).unwrap().ino(),
+        fs::metadata(before).unwrap().ino()
+    );
+}
+
+#[test]
+fn a_list_names_new_files_and_folders_and_nothing_that_is_there() {
+    let Some(mut lab) = lab() else { return };
+    lab.set("local.excludePatterns", vec!["*.tmp"]);
+    for path in ["kept/old", "moves/a film", "moves/other"] {
+        lab.write(&format!("home/{path}"), path);
+    }
+    rest();
+    lab.backup(FIRST);
+    // Names that an option, a comment or a pattern might be.
+    for path in [
+        "kept/#new",
+        "kept/;also",
+        "--delete",
+        "whole/a/b",
+        "whole/a/c",
+        "whole/[d]",
+        "almost/plain",
+        "almost/left.tmp",
+        "almost/below/x",
+        "mixed/new",
+    ] {
+        lab.write(&format!("home/{path}"), path);
+    }
+    lab.write("home/twins/one", "of one file");
+    fs::hard_link(lab.path("home/twins/one"), lab.path("home/twins/two")).unwrap();
+    fs::rename(lab.path("home/moves/a film"), lab.path("home/mixed/film")).unwrap();
+    symlink("b", lab.path("home/whole/a/link")).unwrap();
+    fs::create_dir(lab.path("home/empty")).unwrap();
+    rest();
+    let keep = "for one in \"$@\"; do case $one in --files-from=*) \
+        cp \"${one#*=}\" \"$lab/list\";; esac; done\nexec \"$real\" \"$@\"";
+    let report = run_with_script(&lab, keep, SECOND).expect(0).json();
+    let list = fs::read_to_string(lab.path("list")).unwrap();
+    let mut listed: Vec<&str> = list.split_terminator('\0').collect();
+    listed.sort_unstable();
+    assert_eq!(
+        listed,
+        [
+            "./--delete",
+            "./almost/below/",
+            "./almost/plain",
+            "./kept/#new",
+            "./kept/;also",
+            "./mixed/new",
+            "./twins/one",
+            "./whole/",
+        ]
+    );
+    assert_eq!(report["snapshot"]["totals"]["files_copied"], 11);
+    let home = lab.inside("latest", "home");
+    fs::remove_file(lab.path("home/almost/left.tmp")).unwrap();
+    assert_eq!(contents(&home), contents(&lab.path("home")));
+    let ino = |name: &str| fs::metadata(home.join(name)).unwrap().ino();
+    assert_eq!(ino("twins/one"), ino("twins/two"));
+    // What served the run is gone with it.
+    let records = lab.stored(".backup/snapshots").join(id_of(SECOND));
+    assert_eq!(names(&records), ["manifest.mtree.zst", "snapshot.json"]);
 }
 
 #[test]
@@ -346,6 +415,8 @@ fn what_rsync_copied_is_not_copied_again() {
     let sealed = inodes(&lab.inside("latest", "home"));
     let mut sealed: Vec<String> = sealed.values().map(u64::to_string).collect();
     sealed.sort();
+    // The further names of a file are links.
+    sealed.dedup();
     assert_eq!(by_rsync.lines().collect::<Vec<_>>(), sealed);
 }
 

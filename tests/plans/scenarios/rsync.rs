@@ -34,7 +34,7 @@ pub(crate) fn all() -> Vec<Scenario> {
             with("3.4.1", new()),
         ),
         (
-            "rsync-links-each-source-to-its-own-place-in-the-basis",
+            "rsync-gets-a-list-for-each-source-that-is-a-folder",
             with("3.5.0", several_sources()),
         ),
         (
@@ -42,10 +42,10 @@ pub(crate) fn all() -> Vec<Scenario> {
             with("3.5.0", passed_over()),
         ),
         (
-            "rsync-is-not-asked-for-what-a-nas-cannot-hold",
+            "rsync-moves-bytes-alone-to-a-nas",
             with("3.5.0", nas()),
         ),
-        ("rsync-of-a-user-keeps-what-a-user-may", {
+        ("rsync-of-a-user-may-move-access-times", {
             let mut world = with("3.5.0", World::nightly("2025-01-14", 1));
             world.inventory.privileged = false;
             world
