@@ -9,6 +9,10 @@ use crate::config::AbsolutePath;
 /// standard input, so that its path is not resolved again.
 pub const SOURCE: &str = "{source}";
 
+/// The argument that stands for the excludes of the destination itself: where it can be seen from
+/// within the source is known only once both are open.
+pub const DESTINATION: &str = "{destination}";
+
 /// The longest pattern that rsync accepts, in bytes.
 const LONGEST: usize = 4095;
 
@@ -71,7 +75,8 @@ pub struct RsyncCall {
     /// destination, where the source is a folder. A call of a plan that has none is not made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list: Option<String>,
-    /// All arguments; `{source}` alone stands for the opened source.
+    /// All arguments; `{source}` alone stands for the opened source, `{destination}` for the
+    /// excludes of the destination where it is mounted within the source.
     pub arguments: Vec<String>,
 }
 

@@ -12,6 +12,7 @@ use schema::inventory::Power;
 
 pub use cloud::cloud;
 pub use destination::destination;
+pub(crate) use destination::place;
 pub use rsync::rsync;
 pub(crate) use sources::in_order;
 pub use sources::{Choice, sources};

@@ -8,7 +8,7 @@
 use schema::{
     escape,
     inventory::{Presence, SourceState},
-    rsync::{RsyncCall, RsyncPlan, SOURCE, exclude},
+    rsync::{DESTINATION, RsyncCall, RsyncPlan, SOURCE, exclude},
 };
 
 use super::facts::Facts;
@@ -92,8 +92,9 @@ fn how(facts: &Facts<'_>, folder: bool) -> Vec<String> {
     arguments
 }
 
-/// What is left out: the configured patterns, and what is mounted below the source. The survey left
-/// it out of the list; this is for what comes up in a listed folder afterwards.
+/// What is left out: the configured patterns, what is mounted below the source, and the destination
+/// itself, should it be mounted there too. The survey left all of it out of the list; this is for what
+/// comes up in a listed folder afterwards.
 fn excludes(facts: &Facts<'_>, source: &SourceState) -> Vec<String> {
     let local = &facts.config.local;
     let mounted = source
@@ -105,5 +106,6 @@ fn excludes(facts: &Facts<'_>, source: &SourceState) -> Vec<String> {
     patterns
         .map(|pattern| format!("--exclude={pattern}"))
         .chain(mounted)
+        .chain([DESTINATION.to_owned()])
         .collect()
 }

@@ -95,14 +95,14 @@ pub(super) fn list(
             Met::Leaf(stat) if stat.kind == Kind::File => {
                 let copies = record.is_other() && lister.copies(name.as_bytes(), &stat, is_top);
                 files += u64::from(copies && is_top);
-                if copies && stat.nlink < 2 {
-                    lister.add(b"", 1, to)?;
-                } else {
-                    // rsync knows no names of one file here, so that only the first is its own.
+                // rsync does not know which names are one file: further ones are made of the first.
+                let has_more = stat.nlink > 1;
+                let is_first = !has_more || lister.groups.insert((stat.dev, stat.ino));
+                if !copies || has_more {
                     lister.mix(to)?;
-                    if copies && lister.groups.insert((stat.dev, stat.ino)) {
-                        lister.add(b"", 1, to)?;
-                    }
+                }
+                if copies && is_first {
+                    lister.add(b"", 1, to)?;
                 }
             }
             // Links and all else that has no content: rsync passes them over.

@@ -12,6 +12,7 @@ mod list;
 mod orphans;
 mod outcome;
 mod output;
+mod own;
 mod silence;
 
 use std::{
@@ -26,7 +27,7 @@ use rustix::io::Errno;
 use schema::{
     plan::SnapshotStep,
     record::Capabilities,
-    rsync::{RsyncCall, SOURCE},
+    rsync::{DESTINATION, RsyncCall, SOURCE},
 };
 
 use self::outcome::Heard;
@@ -239,14 +240,17 @@ fn source(
         place.extend_from_slice(&name);
         (name, parts.last().copied().unwrap_or_default().to_vec())
     });
-    let arguments: Vec<OsString> = one
-        .arguments
-        .iter()
-        .map(|argument| match argument.as_str() {
-            SOURCE => OsStr::from_bytes(&place).to_owned(),
-            _ => argument.into(),
-        })
-        .collect();
+    let mut arguments: Vec<OsString> = Vec::new();
+    for argument in &one.arguments {
+        match argument.as_str() {
+            SOURCE => arguments.push(OsStr::from_bytes(&place).to_owned()),
+            DESTINATION => {
+                let own = own::excludes(call.store, &from);
+                arguments.extend(own.into_iter().map(OsString::from));
+            }
+            _ => arguments.push(argument.into()),
+        }
+    }
     let mut sides = Sides::new(from, into, single);
     call.run(&arguments, &mut sides, adopter, tally)
 }

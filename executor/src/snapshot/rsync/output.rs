@@ -91,7 +91,13 @@ pub(super) fn fault<'a>(line: &'a [u8], into: &[u8]) -> Fault<'a> {
     if line.starts_with(b"file has vanished: ") {
         return Fault::Vanished;
     }
-    let summaries: [&[u8]; 3] = [b"rsync error: ", b"rsync warning: ", b"WARNING:"];
+    let summaries: [&[u8]; 4] = [
+        b"rsync error: ",
+        b"rsync warning: ",
+        b"WARNING:",
+        // Modes are not rsync's business here.
+        b"default_perms_for_dir: ",
+    ];
     if line.is_empty() || summaries.iter().any(|start| line.starts_with(start)) {
         return Fault::Summary;
     }

@@ -152,7 +152,7 @@ mod tests {
 
     use super::*;
 
-    fn start(script: &str, folder: &std::path::Path) -> Child {
+    fn start(script: &str, folder: &Path) -> Child {
         let mut command = Command::new("sh");
         command
             .args(["-c", script])
