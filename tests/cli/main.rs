@@ -43,6 +43,7 @@ mod schemas;
 mod scripts;
 mod state_files;
 mod suspicion;
+mod threads;
 mod typed;
 mod validity;
 mod verify;

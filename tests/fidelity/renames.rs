@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
 use crate::{
     compare::same,
-    lab::{DAYS, ENGINES, World, skipped},
+    lab::{DAYS, ENGINES, Engine, World, skipped},
     metadata::{set_mode, set_time},
     names::Random,
 };
@@ -16,10 +16,22 @@ struct Two {
 }
 
 impl Two {
-    /// Snapshots of a source before and after a change.
+    /// Snapshots of a source before and after a change; rsync's hold the same.
     fn new(before: impl Fn(&Path), change: impl Fn(&Path)) -> Self {
-        // Renames are the built-in engine's: rsync's `--link-dest` looks at the same path only.
-        let world = World::new(ENGINES[0], &["src"]);
+        let [built_in, by_rsync] = ENGINES.map(|engine| {
+            let without = engine == Engine::Rsync && skipped("renames by rsync", &["rsync"], false);
+            (!without).then(|| Self::of(engine, &before, &change))
+        });
+        let two = built_in.unwrap();
+        if let Some(by_rsync) = by_rsync {
+            let totals = |two: &Self| two.world.record(&two.ids[1]).totals;
+            assert_eq!(totals(&by_rsync), totals(&two));
+        }
+        two
+    }
+
+    fn of(engine: Engine, before: &impl Fn(&Path), change: &impl Fn(&Path)) -> Self {
+        let world = World::new(engine, &["src"]);
         let source = world.path("src");
         before(&source);
         let first = world.apply(DAYS[0], 0);

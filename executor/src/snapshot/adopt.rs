@@ -13,12 +13,7 @@ use crate::sys::{
 /// `began` is when the copying program began to look at the sources. A source that changed since
 /// may have been read before or after; the kernel moves `ctime` with any change, so no such source
 /// passes. A file with more names than the one it was made with may be shared with something else.
-pub(super) fn is_a_copy(
-    copy: &Stat,
-    source: &Stat,
-    began: Nanos,
-    can: &Capabilities,
-) -> bool {
+pub(super) fn is_a_copy(copy: &Stat, source: &Stat, began: Nanos, can: &Capabilities) -> bool {
     (copy.kind, source.kind) == (Kind::File, Kind::File)
         && source.ctime < began
         && copy.size == source.size

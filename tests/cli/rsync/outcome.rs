@@ -240,3 +240,55 @@ fn an_rsync_that_fails_is_explained_and_the_next_run_goes_on() {
         contents(&lab.path("home"))
     );
 }
+
+#[test]
+fn an_rsync_that_waits_at_a_fifo_is_ended_and_the_rest_is_copied() {
+    let Some(lab) = lab() else { return };
+    rest();
+    // What rsync does where a file that it listed became a FIFO before it opens it.
+    let waits = "mkfifo \"$lab/fifo\"\nexec cat \"$lab/fifo\"";
+    let told = run_with_script(&lab, waits, FIRST)
+        .expect(0)
+        .says("rsync did nothing for")
+        .says("the built-in engine copies what is missing");
+    assert_eq!(told.json()["result"], "success");
+    assert_eq!(
+        contents(&lab.inside("latest", "home")),
+        contents(&lab.path("home"))
+    );
+}
+
+#[test]
+fn an_rsync_that_cannot_start_its_processes_leaves_all_to_the_built_in_engine() {
+    let Some(lab) = lab() else { return };
+    rest();
+    let forks = "echo 'rsync: [sender] fork: Resource temporarily unavailable (11)' >&2\nexit 14";
+    run_with_script(&lab, forks, FIRST)
+        .expect(0)
+        .says("rsync could not start: rsync: [sender] fork: Resource temporarily unavailable");
+    assert_eq!(
+        contents(&lab.inside("latest", "home")),
+        contents(&lab.path("home"))
+    );
+}
+
+#[test]
+fn a_renamed_folder_needs_no_room_on_a_full_disk() {
+    let Some(mut lab) = lab() else { return };
+    lab.set("local.requireMount", true);
+    let home = lab.text("home");
+    let script = format!(
+        "mount -t tmpfs -o size=10m none \"$mnt\"\nmkdir '{home}/films'\n\
+         head -c 6M /dev/urandom > '{home}/films/a film'\nsleep 0.1\n\
+         backup apply --now FIRST > /dev/null\nmv '{home}/films' '{home}/renamed'\n\
+         backup apply --now {SECOND} > /dev/null\n\
+         find \"$mnt/{HOST}\" -name 'a film' -printf '%i\n' | sort | uniq -c"
+    );
+    let Some(told) = in_namespace(&lab, &script) else {
+        return;
+    };
+    let told = told.expect(0);
+    let last: Vec<&str> = told.stdout.lines().collect();
+    assert_eq!(last.len(), 1, "{told}");
+    assert!(last[0].trim_start().starts_with("2 "), "{told}");
+}

@@ -15,8 +15,8 @@ use nix::unistd::geteuid;
 use serde_json::Value;
 
 use super::{
-    FIRST, LISTENING, SECOND, THIRD, hostile, inodes, lab, manifest, rest, run_with_script, told_by_rsync,
-    write_script,
+    FIRST, LISTENING, SECOND, THIRD, hostile, inodes, lab, manifest, rest, run_with_script,
+    told_by_rsync, write_script,
 };
 use crate::{
     lab::{HOST, contents, id_of, names, read_json, skipped, step},

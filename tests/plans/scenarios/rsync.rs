@@ -41,10 +41,7 @@ pub(crate) fn all() -> Vec<Scenario> {
             "rsync-passes-over-what-the-scan-passed-over",
             with("3.5.0", passed_over()),
         ),
-        (
-            "rsync-moves-bytes-alone-to-a-nas",
-            with("3.5.0", nas()),
-        ),
+        ("rsync-moves-bytes-alone-to-a-nas", with("3.5.0", nas())),
         ("rsync-of-a-user-may-move-access-times", {
             let mut world = with("3.5.0", World::nightly("2025-01-14", 1));
             world.inventory.privileged = false;

@@ -134,7 +134,9 @@ impl Lister<'_> {
         if frame.is_mixed {
             parts.iter().try_for_each(|part| to.write_all(part))
         } else {
-            parts.iter().for_each(|part| frame.entries.extend_from_slice(part));
+            parts
+                .iter()
+                .for_each(|part| frame.entries.extend_from_slice(part));
             Ok(())
         }
     }

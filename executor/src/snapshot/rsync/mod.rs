@@ -127,7 +127,10 @@ pub(super) fn fill(
     for (one, found) in jobs {
         match source(&call, one, found, started, &mut adopter, &mut tally) {
             Ok(Some(ended)) => {
-                if let Some(because) = heard.judge(one, &ended).map_err(|error| adopter.stop(error))? {
+                if let Some(because) = heard
+                    .judge(one, &ended)
+                    .map_err(|error| adopter.stop(error))?
+                {
                     said(context, &because);
                 }
             }
@@ -152,7 +155,8 @@ fn said(context: Context<'_>, because: &str) {
 /// plan of an earlier version, which had no lists.
 fn list_name(one: &RsyncCall) -> Option<&OsStr> {
     let name = one.list.as_deref()?;
-    (!name.is_empty() && !name.contains('/') && name != "." && name != "..").then(|| OsStr::new(name))
+    (!name.is_empty() && !name.contains('/') && name != "." && name != "..")
+        .then(|| OsStr::new(name))
 }
 
 /// Writes what a call is to copy; gives the number of files.
@@ -228,7 +232,11 @@ fn source(
     let Ok(from) = opened else {
         return Ok(None);
     };
-    if one.folder && !from.stat_self().is_ok_and(|stat| stat.same_inode(&found.stat)) {
+    if one.folder
+        && !from
+            .stat_self()
+            .is_ok_and(|stat| stat.same_inode(&found.stat))
+    {
         return Ok(None);
     }
     let folders = parts.len() - usize::from(!one.folder).min(parts.len());

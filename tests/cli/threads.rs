@@ -1,0 +1,57 @@
+//! A user who may have only few processes, as under `ulimit -u` or a unit's `TasksMax=`.
+
+use std::{fs, process::Command};
+
+use nix::unistd::geteuid;
+
+use crate::lab::{Lab, PROGRAM, contents, in_path, ran, skipped};
+
+const FIRST: &str = "2025-03-05T02:00:00+01:00";
+/// A user id that nobody has, so that nobody's processes count.
+const NOBODY: &str = "64319";
+
+#[test]
+fn few_processes_are_enough_or_it_is_said_what_is_lacking() {
+    if !geteuid().is_root() || !in_path("prlimit") || !in_path("setpriv") {
+        return skipped("only root can run the program as a user with few processes");
+    }
+    for (engine, verb) in [(false, "apply"), (true, "apply"), (false, "verify")] {
+        if engine && !in_path("rsync") {
+            continue;
+        }
+        for most in [1, 2, 3, 4, 6] {
+            let mut lab = Lab::new();
+            lab.set("local.useRsync", engine);
+            if verb != "apply" {
+                lab.backup(FIRST);
+            }
+            fs::copy(PROGRAM, lab.path("backup")).unwrap();
+            let own = ["-R", &format!("{NOBODY}:{NOBODY}"), &lab.text("")];
+            assert!(Command::new("chown").args(own).status().unwrap().success());
+            // A limit in time, because what must not be is that it hangs.
+            let inner = lab.command(&[verb, "--threads", "4"]);
+            let mut command = lab.bare("timeout");
+            command
+                .args(["60", "setpriv", "--reuid", NOBODY, "--regid", NOBODY])
+                .args(["--clear-groups", "prlimit", &format!("--nproc={most}")])
+                .arg(lab.path("backup"))
+                .args(inner.get_args());
+            let told = ran(command, &[verb]);
+            let text = told.all();
+            assert!(!text.contains("panicked"), "{most}: {text}");
+            assert!(![124, 134].contains(&told.code), "{most}: {text}");
+            match told.code {
+                0 if verb == "apply" => assert_eq!(
+                    contents(&lab.inside("latest", "home")),
+                    contents(&lab.path("home"))
+                ),
+                0 => {}
+                _ => {
+                    // What cannot be started at all: `rsync --version`, with one process.
+                    assert!(engine, "{verb} with {most}: {text}");
+                    assert!(text.contains("resource temporarily unavailable"), "{text}");
+                }
+            }
+        }
+    }
+}
