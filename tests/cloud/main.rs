@@ -6,6 +6,7 @@
 //! PATH).
 
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::print_stderr,
     missing_docs,

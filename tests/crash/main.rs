@@ -7,6 +7,7 @@
 //! them, and fails where the environment has `CI`.
 
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::print_stderr,
     missing_docs,

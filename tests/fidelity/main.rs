@@ -5,6 +5,7 @@
 //! rsync or mounts says SKIPPED without them, and fails where the environment has `CI`.
 
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::print_stderr,
     missing_docs,

@@ -206,13 +206,14 @@ mod tests {
         std::thread::scope(|scope| {
             for writer in 0..8 {
                 let folder = folder.path();
-                scope.spawn(move || {
+                let writes = move || {
                     let files = small(folder);
                     for number in 0..of_one {
                         write(&files, &format!("{writer}-{number}"));
                     }
                     assert!(files.fault().is_none());
-                });
+                };
+                crate::threads::start_in(scope, "writer", writes).unwrap();
             }
         });
         let mut found = words(folder.path());

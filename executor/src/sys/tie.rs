@@ -37,12 +37,13 @@ mod tests {
 
     #[test]
     fn a_child_ends_with_the_thread_that_started_it() {
-        let started = std::thread::spawn(|| {
+        let started = crate::threads::start("starts-a-child", || {
             let mut command = Command::new("sleep");
             command.arg("60");
             to_parent(&mut command);
             command.spawn().unwrap()
-        });
+        })
+        .unwrap();
         let mut child = started.join().unwrap();
         for _ in 0..500 {
             if let Some(status) = child.try_wait().unwrap() {
