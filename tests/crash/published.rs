@@ -75,7 +75,8 @@ fn rsync_changes_no_inode_of_a_published_snapshot() {
             read += 1;
         }
     }
-    assert!(read > 50, "{read}");
+    // The folders of the basis are opened by our own pass alone.
+    assert!(read > 5, "{read}");
     let linked = unchanged(&before, &published(&world));
     assert!(linked > 20, "{linked}");
 

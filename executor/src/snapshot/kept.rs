@@ -64,12 +64,12 @@ pub(super) fn kept_copy(
     entry.xattrs_kept = lacking.collect();
     let mut kept = entry.xattrs_kept.iter();
     let mut copy = trusted.copy;
-    if !trusted.is_dressed || kept.any(|(name, _)| shop.surely_holds(name)) {
-        // An inode of one name that this snapshot's own runs made: no published one shares it.
-        if copy.nlink > 1 {
-            return Ok(None);
-        }
+    let lacks = !trusted.is_dressed || kept.any(|(name, _)| shop.surely_holds(name));
+    // An inode of one name that this snapshot's own runs made: no published one shares it.
+    if copy.nlink == 1 && (lacks || !entry.xattrs_kept.is_empty()) {
         copy = set_metadata(worker, &trusted.file, &mut entry, source)?;
+    } else if lacks {
+        return Ok(None);
     }
     worker.sync_one(|| trusted.file.sync_all())?;
     let basis = item.basis.as_ref().and_then(|basis| basis.digest);
