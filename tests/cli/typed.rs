@@ -56,8 +56,7 @@ fn a_relative_path_is_of_the_folder_that_the_user_stands_in() {
     let whole = lab.text("home/ann/lettre.txt");
     assert!(
         told.all()
-            .replace('\n', "")
-            .replace(' ', "")
+            .replace(['\n', ' '], \"\")
             .contains(&whole)
     );
     // Nothing but this folder is meant by a dot.
