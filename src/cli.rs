@@ -151,6 +151,10 @@ healthcheck takes the test for a sign of life."
     Unpin(One),
     /// Say that a suspect snapshot is as it should be
     Accept(One),
+    /// Delete what the retention lets go, now and without a backup
+    Prune(Prune),
+    /// Delete these snapshots
+    Delete(Delete),
     /// Make snapshots of what another tool backed up, without copying it
     Adopt(Adopt),
     /// Add the mounted drive to the ones this machine backs up to
@@ -520,6 +524,36 @@ pub(crate) struct Init {
 pub(crate) struct One {
     /// `latest`, `latest~1`, a day, an id such as 2025-01-16_02-00-00 or its beginning
     pub(crate) snapshot: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Prune {
+    /// Show what would go, without doing it
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) at: At,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Never deletes the newest good snapshot, nor a pinned one. What it deletes is gone."
+)]
+pub(crate) struct Delete {
+    /// Ids such as 2025-01-16_02-00-00, their beginnings, days, latest~2
+    #[arg(required = true)]
+    pub(crate) snapshots: Vec<String>,
+    /// Show what would go, without doing it
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) at: At,
 }
 
 #[derive(Debug, Args)]

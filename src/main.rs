@@ -137,6 +137,8 @@ fn run(verb: &Verb, settings: &Settings, out: &Out) -> anyhow::Result<u8> {
         Verb::Pin(one) => commands::mark::pin(one, settings, out),
         Verb::Unpin(one) => commands::mark::unpin(one, settings, out),
         Verb::Accept(one) => commands::mark::accept(one, settings, out),
+        Verb::Prune(arguments) => commands::delete::prune(arguments, settings, out),
+        Verb::Delete(arguments) => commands::delete::delete(arguments, settings, out),
         Verb::Adopt(arguments) => commands::adopt::run(arguments, settings, out),
         Verb::Init(arguments) => commands::init::run(arguments, settings, out),
         Verb::Simulate(arguments) => commands::simulate::run(arguments, settings, out),

@@ -91,7 +91,8 @@ impl Error {
                 message: format!("insufficient space: {}", this.message),
                 ..this
             }
-            .hint("free space on the destination, or lower local.keepDaily, keepWeekly or keepMonthly"),
+            .hint("make room: `backup prune` frees what the keep numbers let go, `backup delete ID` what \
+             `backup list` shows; the next run goes on from here"),
             Some(code) if code == Errno::DQUOT.raw_os_error() => this.hint(
                 "a quota of the destination is used up: have it raised, or free space there",
             ),

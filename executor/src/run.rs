@@ -84,6 +84,7 @@ fn locked(store: Store) -> Result<(Store, Option<Lock>)> {
     }
     let path = store.named(&format!("{BACKUP}/{LOCK_FILE}"));
     let lock = Lock::take(&store.backup, LOCK_FILE, &path)?;
+    steps::moving::finish(&store)?;
     Ok((store, Some(lock)))
 }
 
@@ -374,6 +375,10 @@ fn act(
         Action::Rotate(rotate) => {
             let store = session.store()?;
             steps::rotate::run(store, &plan.run_id, rotate, sealed.as_ref(), context)
+        }
+        Action::Delete(step) => {
+            let store = session.store()?;
+            steps::rotate::run_delete(store, &plan.run_id, step, context)
         }
         Action::PostScript(script) => {
             let environment = environment(plan, Some(result(report)), sealed.as_ref());

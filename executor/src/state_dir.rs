@@ -13,7 +13,11 @@ use std::{collections::BTreeMap, ffi::OsStr, os::unix::fs::DirBuilderExt as _, p
 
 use chrono::{DateTime, FixedOffset};
 use rustix::io::Errno;
-use schema::{Config, Inventory, Plan, Report, SnapshotId, plan::Action, verify::DamagedFile};
+use schema::{
+    Config, Inventory, Plan, Report, SnapshotId,
+    plan::{Action, DeletePurpose, DeleteStep},
+    verify::DamagedFile,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -495,11 +499,13 @@ impl StateDir {
 
 /// Whether a plan is of something else than a backup: a restore, a mark, a new destination.
 fn is_small(plan: &Plan) -> bool {
+    let by_hand = |step: &DeleteStep| step.purpose != DeletePurpose::MakeRoom;
     plan.steps.iter().any(|step| {
         matches!(
             step.action,
             Action::Restore(_) | Action::Mark(_) | Action::Repair(_) | Action::Adopt(_)
-        ) || (plan.steps.len() == 1 && matches!(step.action, Action::DestinationCheck(_)))
+        ) || matches!(&step.action, Action::Delete(step) if by_hand(step))
+            || (plan.steps.len() == 1 && matches!(step.action, Action::DestinationCheck(_)))
     })
 }
 
@@ -508,7 +514,7 @@ fn backs_up(plan: &Plan) -> bool {
     plan.steps.iter().any(|step| {
         matches!(
             step.action,
-            Action::Snapshot(_) | Action::Rotate(_) | Action::CloudSync(_)
+            Action::Snapshot(_) | Action::Rotate(_) | Action::Delete(_) | Action::CloudSync(_)
         )
     })
 }

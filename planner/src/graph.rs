@@ -146,6 +146,7 @@ fn detail(action: &Action) -> Option<String> {
         }
         Action::Restore(step) => Some(step.target.clone()),
         Action::SpaceCheck(_) | Action::Mark(_) => None,
+        Action::Delete(step) => Some(format!("{} to delete", step.rotation.deletions.len())),
         Action::Adopt(step) => Some(format!("{} to adopt", step.trees.len())),
         Action::Repair(step) => Some(format!("{} to make anew", step.files.len())),
     }

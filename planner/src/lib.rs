@@ -4,6 +4,7 @@
 //! a plan is the executor's business.
 
 mod adopt;
+mod by_hand;
 pub mod calendar;
 pub mod check;
 pub mod due;
@@ -24,6 +25,7 @@ mod steps;
 pub mod units;
 
 pub use adopt::{adopt, begins_at_root};
+pub use by_hand::{delete, prune};
 pub use findings::{cloud::standing as cloud_standing, destination::absence, records::damage};
 pub use overview::{Standing, overview};
 pub use pipeline::{Options, accepted_with, also_link, basis, plan, reference};

@@ -10,7 +10,7 @@ use schema::{
     Config, Digest, Finding, Inventory, Plan, Severity, SnapshotId, Tier,
     config::AbsolutePath,
     inventory::{DestinationState, SnapshotState, TierLink, Unmanaged},
-    plan::{Action, Basis, Binding, FORMAT_VERSION, Part, Step, Totals},
+    plan::{Action, Basis, Binding, Deletion, FORMAT_VERSION, Part, Step, Totals},
     record::{RotationRecord, SnapshotMarks},
 };
 use serde::Serialize;
@@ -20,7 +20,7 @@ use crate::{
     steps::{
         After, Decide, cloud_sync, destination_check,
         facts::{self, Facts},
-        notify, post_script, pre_script, rotate, snapshot, space_check,
+        notify, post_script, pre_script, room, rotate, snapshot, space_check,
     },
 };
 
@@ -29,6 +29,7 @@ const PIPELINE: &[Decide] = &[
     notify::announce,
     pre_script::decide,
     destination_check::decide,
+    room::decide,
     space_check::decide,
     snapshot::decide,
     rotate::decide,
@@ -204,8 +205,16 @@ fn steps(
     steps
 }
 
+/// Adds deletions to the totals.
+fn count(totals: &mut Totals, deletions: &[Deletion]) {
+    let count = deletions.len() as u64;
+    totals.deletions += count;
+    totals.freed_bytes += deletions.iter().map(|one| one.frees).sum::<u64>();
+    totals.kept = totals.kept.saturating_sub(count);
+}
+
 /// What the steps come to.
-fn totals(facts: &Facts<'_>, steps: &[Step]) -> Totals {
+pub(crate) fn totals(facts: &Facts<'_>, steps: &[Step]) -> Totals {
     let mut totals = Totals {
         kept: facts
             .destination
@@ -223,11 +232,9 @@ fn totals(facts: &Facts<'_>, steps: &[Step]) -> Totals {
                 totals.kept += 1;
             }
             Action::Rotate(step) => {
-                let deletions = &step.on_complete.deletions;
-                totals.deletions = deletions.len() as u64;
-                totals.freed_bytes = deletions.iter().map(|one| one.frees).sum();
-                totals.kept = totals.kept.saturating_sub(totals.deletions);
+                count(&mut totals, &step.on_complete.deletions);
             }
+            Action::Delete(step) => count(&mut totals, &step.rotation.deletions),
             _ => {}
         }
     }

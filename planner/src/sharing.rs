@@ -31,7 +31,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schema::{SnapshotId, record::SnapshotRecord};
+use schema::{SnapshotId, plan::Lost, record::SnapshotRecord};
 
 /// What one snapshot holds.
 #[derive(Debug, Clone)]
@@ -47,6 +47,8 @@ pub(crate) struct Holding {
     pub(crate) line_from: Option<SnapshotId>,
     /// Bytes on disk by the snapshot that stored them first.
     pub(crate) stored_by: BTreeMap<SnapshotId, u64>,
+    /// Files in the same way; empty where they were not counted.
+    pub(crate) files_stored_by: BTreeMap<SnapshotId, u64>,
 }
 
 impl Holding {
@@ -58,8 +60,38 @@ impl Holding {
             becomes_basis: record.sequence > 0 || (record.complete && record.suspect.is_empty()),
             line_from: record.line_from,
             stored_by: record.stored_by.clone(),
+            files_stored_by: record.files_stored_by.clone(),
         }
     }
+}
+
+/// What no other snapshot has of each once those before it are deleted.
+///
+/// `held` is in chronological order.
+pub(crate) fn losses(held: &[Holding], deletions: &[SnapshotId]) -> Vec<Lost> {
+    // A file is shared as its bytes are: by linking to the basis. So files are counted as bytes.
+    let counted = held
+        .iter()
+        .all(|one| one.stored_by.is_empty() || !one.files_stored_by.is_empty());
+    let files: Vec<Holding> = held
+        .iter()
+        .filter(|_| counted)
+        .map(|one| Holding {
+            stored_by: one.files_stored_by.clone(),
+            ..one.clone()
+        })
+        .collect();
+    let files = frees(&files, deletions);
+    let at_least = !counted || !is_exact(held);
+    frees(held, deletions)
+        .into_iter()
+        .zip(files)
+        .map(|(bytes, files)| Lost {
+            files: counted.then_some(files),
+            bytes,
+            at_least,
+        })
+        .collect()
 }
 
 /// Whether [`frees`] is exact and not only a lower bound: no snapshot has two that descend from
@@ -247,6 +279,7 @@ mod tests {
                 becomes_basis: self.good || self.id >= id(4),
                 line_from: self.line_from,
                 stored_by,
+                files_stored_by: BTreeMap::new(),
             }
         }
     }
@@ -395,6 +428,7 @@ mod tests {
             becomes_basis: true,
             line_from: None,
             stored_by: BTreeMap::from([(id(at), 100)]),
+            files_stored_by: BTreeMap::new(),
         };
         let held = [copy(0), copy(1), copy(2)];
         assert_eq!(frees(&held, &[id(0), id(1)]), [100, 100]);
@@ -408,6 +442,10 @@ mod tests {
             becomes_basis: true,
             line_from: None,
             stored_by: stored.iter().map(|(at, bytes)| (id(*at), *bytes)).collect(),
+            files_stored_by: stored
+                .iter()
+                .map(|(at, bytes)| (id(*at), bytes / 10))
+                .collect(),
         };
         let held = [
             one(0, None, &[(0, 100)]),
@@ -417,5 +455,15 @@ mod tests {
         assert_eq!(frees(&held, &[id(0)]), [20]);
         assert_eq!(frees(&held, &[id(1)]), [7]);
         assert_eq!(frees(&held, &[id(0), id(1)]), [20, 7]);
+        let lost = losses(&held, &[id(0)])[0];
+        assert_eq!(
+            (lost.files, lost.bytes, lost.at_least),
+            (Some(2), 20, false)
+        );
+        // One that did not count its files may have any of them.
+        let mut old = held.clone();
+        old[2].files_stored_by.clear();
+        let lost = losses(&old, &[id(0)])[0];
+        assert_eq!((lost.files, lost.bytes, lost.at_least), (None, 20, true));
     }
 }

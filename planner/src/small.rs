@@ -11,7 +11,7 @@ use schema::{
 use crate::{
     Options,
     findings::{code, destination, refusal},
-    pipeline::{frame, sorted},
+    pipeline::{frame, sorted, totals},
     steps::{destination_check, facts::Facts},
 };
 
@@ -147,5 +147,11 @@ fn plan(
             action,
         }));
     }
-    frame(&facts, findings, steps, Totals::default())
+    let deletes = |step: &Step| matches!(step.action, Action::Delete(_));
+    let totals = if steps.iter().any(deletes) {
+        totals(&facts, &steps)
+    } else {
+        Totals::default()
+    };
+    frame(&facts, findings, steps, totals)
 }

@@ -3,11 +3,18 @@
 //! Owns the prediction. It refuses only what is sure to fail: what leftovers give back is counted
 //! as free, because the space-check step reclaims it first and then measures again.
 
-use schema::{Finding, inventory::Leftover};
+use schema::{
+    Finding, amount,
+    config::MakeRoom,
+    inventory::{DestinationState, Leftover},
+};
 
 use crate::{
     findings::{code, refusal},
-    steps::facts::Facts,
+    steps::{
+        facts::Facts,
+        room::{self, Room},
+    },
 };
 
 /// Bytes of manifest for one entry: a path, numbers and a digest, before compression.
@@ -50,27 +57,59 @@ pub(crate) fn need(facts: &Facts<'_>) -> Need {
     }
 }
 
-/// The refusals for want of room.
+/// How much room is lacking for the snapshot.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Lack {
+    /// Bytes on disk.
+    pub(crate) bytes: u64,
+    /// Inodes.
+    pub(crate) inodes: u64,
+}
+
+impl Lack {
+    /// Whether there is room.
+    pub(crate) fn is_none(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// What the leftovers give back that are reclaimed before the room is measured.
+fn reclaimed(facts: &Facts<'_>, destination: &DestinationState, of: fn(&Leftover) -> u64) -> u64 {
+    let discarded = facts.partials.discarded.iter().map(|(left, _)| *left);
+    let trash = destination.trash.iter();
+    let reclaimed = trash.chain(discarded).map(of);
+    reclaimed.fold(0, u64::saturating_add)
+}
+
+/// How much room is lacking, before anything is deleted for it.
+pub(crate) fn lack(facts: &Facts<'_>, destination: &DestinationState) -> Lack {
+    let need = need(facts);
+    let free = destination
+        .free_bytes
+        .saturating_add(reclaimed(facts, destination, |left| left.bytes));
+    let wanted = need
+        .bytes
+        .saturating_add(facts.config.local.min_space_bytes());
+    let inodes = destination.free_inodes.map_or(0, |free| {
+        let back = reclaimed(facts, destination, |left| left.entries);
+        need.inodes.saturating_sub(free.saturating_add(back))
+    });
+    Lack {
+        bytes: wanted.saturating_sub(free),
+        inodes,
+    }
+}
+
+/// The refusals for want of room, where none can be made.
 pub(crate) fn check(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     let Some(destination) = facts.destination else {
         return;
     };
+    let room = room::of(facts, destination);
     let need = need(facts);
-    let discarded = facts.partials.discarded.iter().map(|(left, _)| *left);
-    let reclaimed: Vec<&Leftover> = destination.trash.iter().chain(discarded).collect();
-    let sum = |of: fn(&Leftover) -> u64| {
-        reclaimed
-            .iter()
-            .map(|left| of(left))
-            .fold(0, u64::saturating_add)
-    };
     let path = &destination.mount_point;
-
-    let back = sum(|left| left.bytes);
-    let free = destination.free_bytes.saturating_add(back);
-    let reserve = facts.config.local.min_space_bytes();
-    let wanted = need.bytes.saturating_add(reserve);
-    if wanted > free {
+    if room.lack.bytes > 0 {
+        let back = reclaimed(facts, destination, |left| left.bytes);
         let leftovers = if back > 0 {
             format!(", {} of it in leftovers that are reclaimed", gib(back))
         } else {
@@ -81,40 +120,79 @@ pub(crate) fn check(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
                 code::INSUFFICIENT_SPACE,
                 format!(
                     "insufficient space: {path} (local.mountPoint) has {} free{leftovers}; the \
-                     snapshot needs {} and {} must stay free (local.minSpaceGB)",
-                    gib(free),
+                     snapshot needs {} and {} must stay free (local.minSpaceGB): {} is lacking",
+                    gib(destination.free_bytes.saturating_add(back)),
                     gib(need.bytes),
-                    gib(reserve),
+                    gib(facts.config.local.min_space_bytes()),
+                    amount::bytes(room.lack.bytes),
                 ),
             )
-            .hint(format!(
-                "free at least {} there, leave more out with local.excludePatterns, or lower \
-                 local.minSpaceGB",
-                gib(wanted - free),
-            )),
+            .hint(way_out(facts, &room)),
         );
     }
-
-    let Some(free_inodes) = destination.free_inodes else {
-        return;
-    };
-    let free = free_inodes.saturating_add(sum(|left| left.entries));
-    if need.inodes > free {
+    if room.lack.inodes > 0 {
+        let back = reclaimed(facts, destination, |left| left.entries);
+        let free = destination.free_inodes.unwrap_or(0).saturating_add(back);
         findings.push(
             refusal(
                 code::INSUFFICIENT_INODES,
                 format!(
                     "insufficient space: {path} (local.mountPoint) has {free} inodes free and the \
-                     snapshot needs {}",
-                    need.inodes,
+                     snapshot needs {}: {} are lacking",
+                    need.inodes, room.lack.inodes,
                 ),
             )
-            .hint(
-                "delete files there, leave more out with local.excludePatterns, or use a file \
-                 system with more inodes",
-            ),
+            .hint(way_out(facts, &room)),
         );
     }
+}
+
+/// What a person can do who wants the backup made.
+fn way_out(facts: &Facts<'_>, room: &Room) -> String {
+    const SHOWN: usize = 8;
+    let mut ways = Vec::new();
+    if let Some(because) = &room.withheld_because {
+        ways.push(format!(
+            "nothing is deleted for it, because {}",
+            because.message
+        ));
+        ways.extend(because.hint.clone());
+    }
+    let offers = &room.offers;
+    if !offers.is_empty() {
+        let named: Vec<String> = offers
+            .iter()
+            .take(SHOWN)
+            .map(|one| format!("{} ({})", one.id, amount::bytes(one.frees)))
+            .collect();
+        let more = match offers.len().saturating_sub(SHOWN) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let enough = if room.enough {
+            "`backup delete ID` of these frees enough"
+        } else {
+            "`backup delete ID` frees some, not enough"
+        };
+        ways.push(format!("{enough}: {}{more}", named.join(", ")));
+        match facts.config.local.make_room {
+            MakeRoom::Never => ways.push(
+                "`backup prune` frees what the keep numbers let go; local.makeRoom = \"expired\" or \
+                 \"oldest\" does such by itself"
+                    .to_owned(),
+            ),
+            MakeRoom::Expired => {
+                ways.push("local.makeRoom = \"oldest\" does so by itself".to_owned());
+            }
+            MakeRoom::Oldest => {}
+        }
+    }
+    ways.push(
+        "else leave more out with local.excludePatterns, lower local.minSpaceGB, or use a larger \
+         drive"
+            .to_owned(),
+    );
+    ways.join("; ")
 }
 
 /// Bytes as GiB, with two decimals.

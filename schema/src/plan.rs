@@ -145,6 +145,8 @@ pub enum Action {
     Snapshot(SnapshotStep),
     /// Brings the tiers to the wanted layout.
     Rotate(RotateStep),
+    /// Deletes snapshots without making one: to make room for it, or by hand.
+    Delete(DeleteStep),
     /// Copies the newest good snapshot to the cloud.
     CloudSync(CloudSyncStep),
     /// Runs the post-backup script.
@@ -193,6 +195,7 @@ impl Action {
             Self::SpaceCheck(_) => "space-check",
             Self::Snapshot(_) => "snapshot",
             Self::Rotate(_) => "rotate",
+            Self::Delete(step) => step.purpose.word(),
             Self::CloudSync(_) => "cloud-sync",
             Self::PostScript(_) => "post-script",
             Self::Notify(_) => NOTIFY,
@@ -423,6 +426,40 @@ pub struct RotateStep {
     pub on_incomplete: Option<Box<Rotation>>,
 }
 
+/// Deletes snapshots without making one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeleteStep {
+    /// What for.
+    pub purpose: DeletePurpose,
+    /// What goes, and what changes with it.
+    pub rotation: Rotation,
+}
+
+/// What snapshots are deleted for, besides a rotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeletePurpose {
+    /// To make room for the snapshot that follows.
+    MakeRoom,
+    /// The policy alone, because a person asks for it.
+    Prune,
+    /// These, because a person names them.
+    Delete,
+}
+
+impl DeletePurpose {
+    /// Its name, as users read it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::MakeRoom => "make-room",
+            Self::Prune => "prune",
+            Self::Delete => "delete",
+        }
+    }
+}
+
 /// The difference between the found and the wanted layout, in the order in which it is made up.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -443,6 +480,9 @@ pub struct Rotation {
     pub withheld: Vec<Deletion>,
     /// Why they stay.
     pub withheld_because: Option<Finding>,
+    /// Snapshots that only a person's approval lets go, now and in later runs: waiting is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unapproved: Vec<SnapshotId>,
 }
 
 /// A snapshot that stays.
@@ -505,6 +545,21 @@ pub struct Deletion {
     pub reason: ExpireReason,
     /// Bytes that no other snapshot shares, once the deletions before this one are done.
     pub frees: u64,
+    /// What no other snapshot will have then; none in plans of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<Lost>,
+}
+
+/// What goes for good with a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Lost {
+    /// Files whose content no other snapshot has; none where older versions did not count them.
+    pub files: Option<u64>,
+    /// Bytes on disk of that content.
+    pub bytes: u64,
+    /// Both may be more: the snapshots do not follow one from the other.
+    pub at_least: bool,
 }
 
 /// Copies the newest good snapshot to the cloud.

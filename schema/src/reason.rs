@@ -190,12 +190,18 @@ pub enum ExpireReason {
     },
     /// It was uploaded, and `cloud.syncMode` is `move`.
     InTheCloud,
+    /// It is the oldest, there is no room, and `local.makeRoom` is `oldest`.
+    Oldest,
+    /// A person named it.
+    ByHand,
 }
 
 impl fmt::Display for ExpireReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::InTheCloud => f.write_str("uploaded to the cloud (cloud.syncMode is move)"),
+            Self::Oldest => f.write_str("the oldest (local.makeRoom is oldest)"),
+            Self::ByHand => f.write_str("named by hand"),
             Self::Superseded { by, keep_last, .. } => {
                 write!(f, "superseded by {by} on the same day")?;
                 keep_last.map_or(Ok(()), |keep| write!(f, " (local.keepLast is {keep})"))

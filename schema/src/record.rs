@@ -87,6 +87,10 @@ pub struct SnapshotRecord {
     /// earlier ones for what it links. From these the bytes that a deletion frees are computed
     /// without walking any tree.
     pub stored_by: BTreeMap<SnapshotId, u64>,
+    /// Regular files by the snapshot that first stored their content, counted as `stored_by` is;
+    /// missing in records of older versions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files_stored_by: BTreeMap<SnapshotId, u64>,
     /// Name of the manifest file beside this record.
     pub manifest: String,
     /// Digest of the manifest file as it is on disk.
@@ -201,4 +205,7 @@ pub struct RotationRecord {
     pub rotated_at: DateTime<FixedOffset>,
     /// The run that did it.
     pub run_id: String,
+    /// Snapshots whose deletion was withheld since, for want of a person's approval.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unapproved: Vec<SnapshotId>,
 }

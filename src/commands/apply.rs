@@ -16,7 +16,7 @@ use executor::{
 use planner::Options;
 use schema::{
     Config, Finding, Inventory, Plan, Report, RunResult, Severity, SnapshotId, clock::is_ahead,
-    journal::Status, plan::SavedPlan, tries::Tries,
+    journal::Status, plan::{Action, SavedPlan}, tries::Tries,
 };
 
 use crate::{
@@ -316,6 +316,9 @@ impl<'a> Worker<'a> {
         });
         if let Some(unfinished) = state.unfinished()? {
             let why_not = match self.why_not(&unfinished, fresh, context)? {
+                None if options.approve_deletions && wants_approval(&unfinished.plan) => {
+                    WhyNot::asked("its plan withholds the deletions that are approved now")
+                }
                 None => {
                     let fault = basis::fault(self.config, &unfinished.plan, context)?;
                     fault.and_then(|because| WhyNot::asked(&because))
@@ -587,6 +590,18 @@ impl<'a> Worker<'a> {
             )?)
         })
     }
+}
+
+/// Whether a plan withholds deletions until a person approves them.
+fn wants_approval(plan: &Plan) -> bool {
+    plan.steps.iter().any(|step| match &step.action {
+        Action::Rotate(step) => {
+            let others = step.on_incomplete.iter().map(AsRef::as_ref);
+            let mut all = std::iter::once(&step.on_complete).chain(others);
+            all.any(|rotation| !rotation.unapproved.is_empty())
+        }
+        _ => false,
+    })
 }
 
 /// Whether a run that was continued could only be ended: the step that failed, and without which

@@ -6,6 +6,7 @@ mod basis;
 
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod delete;
 pub(crate) mod diff;
 pub(crate) mod due;
 pub(crate) mod find;

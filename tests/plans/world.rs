@@ -2,6 +2,8 @@
 //!
 //! Owns the smallest believable values and what a run does to a destination. It checks nothing.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Days, FixedOffset, TimeDelta};
 use planner::Options;
 use schema::{
@@ -326,6 +328,7 @@ impl World {
                                 ..SnapshotTotals::default()
                             },
                             stored_by: stored_by.chain([(step.id, GIB)]).collect(),
+                            files_stored_by: BTreeMap::new(),
                             manifest: "manifest".to_owned(),
                             manifest_digest: Digest([0; 32]),
                         },
@@ -334,6 +337,12 @@ impl World {
                         manifest_fault: None,
                         damaged: 0,
                     });
+                }
+                Action::Delete(step) => {
+                    for gone in &step.rotation.deletions {
+                        found.snapshots.retain(|one| one.record.id != gone.id);
+                        found.links.retain(|link| link.id != gone.id);
+                    }
                 }
                 Action::Rotate(step) => {
                     let todo = &step.on_complete;
@@ -355,9 +364,16 @@ impl World {
                     for gone in &todo.deletions {
                         found.snapshots.retain(|one| one.record.id != gone.id);
                     }
+                    if !todo.unapproved.is_empty() {
+                        if let Some(last) = &mut found.rotation {
+                            last.unapproved.clone_from(&todo.unapproved);
+                        }
+                        continue;
+                    }
                     found.rotation = Some(RotationRecord {
                         rotated_at: plan.created_at + TimeDelta::minutes(6),
                         run_id: format!("{}-00000000", step_id(&plan)),
+                        unapproved: vec![],
                     });
                 }
                 _ => {}

@@ -42,6 +42,7 @@ pub(super) struct Read {
     pub(super) manifest: Writer,
     pub(super) totals: SnapshotTotals,
     pub(super) stored_by: BTreeMap<SnapshotId, u64>,
+    pub(super) files_stored_by: BTreeMap<SnapshotId, u64>,
     pub(super) sources: Vec<SourceRecord>,
     pub(super) problems: Vec<Problem>,
     pub(super) bytes_read: u64,
@@ -75,6 +76,7 @@ pub(super) fn read(
             manifest,
             totals: SnapshotTotals::default(),
             stored_by: BTreeMap::new(),
+            files_stored_by: BTreeMap::new(),
             sources: sources.collect(),
             problems: Vec::new(),
             bytes_read: 0,
@@ -239,6 +241,9 @@ impl Reading<'_> {
             _ => {}
         }
         *self.read.stored_by.entry(stored).or_default() += allocated;
+        if entry.kind == Kind::File {
+            *self.read.files_stored_by.entry(stored).or_default() += 1;
+        }
         for source in &mut self.read.sources {
             let below = source.path.as_str().as_bytes()[1..].to_vec();
             let rest = entry.path.strip_prefix(below.as_slice());

@@ -119,6 +119,7 @@ pub fn survey(
         exclude_patterns: live.exclude_patterns.clone(),
         totals,
         stored_by: Default::default(),
+        files_stored_by: Default::default(),
         manifest: manifest::FILE_NAME.to_owned(),
         manifest_digest,
         problems,

@@ -57,6 +57,7 @@ pub(super) struct Built {
     pub(super) manifest: Writer,
     pub(super) totals: SnapshotTotals,
     pub(super) stored_by: BTreeMap<SnapshotId, u64>,
+    pub(super) files_stored_by: BTreeMap<SnapshotId, u64>,
     /// Regular files whose content is as the basis has it.
     pub(super) unchanged_files: u64,
     /// Regular files whose content is as the reference has it.
@@ -354,6 +355,7 @@ impl<'a> Builder<'a> {
             manifest: self.manifest,
             totals: self.tally.totals,
             stored_by: self.tally.stored_by,
+            files_stored_by: self.tally.files_stored_by,
             unchanged_files: self.tally.unchanged_files,
             files_as_before: self.tally.files_as_before,
             compared: self.compared,

@@ -180,6 +180,7 @@ pub(super) struct Tally {
     pub(super) lines: Vec<u8>,
     pub(super) totals: SnapshotTotals,
     pub(super) stored_by: BTreeMap<SnapshotId, u64>,
+    pub(super) files_stored_by: BTreeMap<SnapshotId, u64>,
     /// Regular files whose content is as the basis has it.
     pub(super) unchanged_files: u64,
     /// Regular files whose content is as the reference has it.
@@ -230,6 +231,9 @@ impl Tally {
         sum.renamed += more.renamed;
         for (id, bytes) in other.stored_by {
             *self.stored_by.entry(id).or_default() += bytes;
+        }
+        for (id, files) in other.files_stored_by {
+            *self.files_stored_by.entry(id).or_default() += files;
         }
         self.unchanged_files += other.unchanged_files;
         self.files_as_before += other.files_as_before;

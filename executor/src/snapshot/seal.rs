@@ -75,6 +75,7 @@ pub(super) fn seal(
         exclude_patterns: step.exclude_patterns.clone(),
         totals,
         stored_by: built.stored_by,
+        files_stored_by: built.files_stored_by,
         manifest: manifest::FILE_NAME.to_owned(),
         manifest_digest,
         problems: built.problems,

@@ -33,7 +33,7 @@ use crate::{
     manifest::{Entry, MOST_KEPT},
     store::Store,
     survey::{Moves, Since, is_recent},
-    sys::{Dir, Folder, Owners, Stat, attributes::Attributes, bytes, stat::Nanos},
+    sys::{Dir, Folder, Kind, Owners, Stat, attributes::Attributes, bytes, stat::Nanos},
 };
 
 /// Bytes written between two looks at the free space.
@@ -460,10 +460,13 @@ impl<'w> Worker<'w> {
         Ok(())
     }
 
-    /// Counts bytes on disk for the snapshot that first stored them.
+    /// Counts bytes on disk, and files, for the snapshot that first stored them.
     pub(super) fn stores(&mut self, by: SnapshotId, stat: &Stat) {
         let stored: &mut BTreeMap<_, _> = &mut self.tally.stored_by;
         *stored.entry(by).or_default() += stat.allocated;
+        if stat.kind == Kind::File {
+            *self.tally.files_stored_by.entry(by).or_default() += 1;
+        }
     }
 
     /// Makes room for a name where an interrupted run may have left something.

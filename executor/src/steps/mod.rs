@@ -4,6 +4,7 @@ pub(crate) mod child;
 pub mod cloud_sync;
 pub mod destination_check;
 pub mod mark;
+pub(crate) mod moving;
 pub mod notify;
 pub mod repair;
 pub mod rotate;

@@ -5,15 +5,15 @@
 
 use std::ffi::OsStr;
 
-use rustix::io::Errno;
+use chrono::DateTime;
 use schema::{
     SnapshotId, Tier, amount,
     journal::{Outcome, Sealed, Status},
-    plan::{Deletion, RotateStep, Rotation},
+    plan::{DeletePurpose, DeleteStep, Deletion, RotateStep, Rotation},
     record::RotationRecord,
 };
 
-use super::space_check::empty;
+use super::{moving, space_check::empty};
 use crate::{
     error::{Error, Result},
     event::Context,
@@ -37,36 +37,33 @@ pub fn run(
     let Some(sealed) = sealed else {
         return Ok(skipped("no snapshot was sealed in this run"));
     };
-    if !sealed.suspect.is_empty() {
-        return Ok(skipped(
-            "the new snapshot is suspect, so everything stays as it is",
-        ));
-    }
     let rotation = match (&step.on_incomplete, sealed.complete) {
         (Some(rotation), false) => rotation,
         _ => &step.on_complete,
     };
-    // A plan from before the destination was tried out may want links where none can be.
-    let destination = store.destination()?;
-    let symlinks = destination.is_none_or(|record| record.capabilities.symlinks);
-    converge(store, rotation, symlinks, context)?;
+    if !sealed.suspect.is_empty() {
+        ask(store, run_id, rotation)?;
+        return Ok(skipped(
+            "the new snapshot is suspect, so everything stays as it is",
+        ));
+    }
+    // Before the first of them, so that either all are made or none.
     let newest = sealed.id;
+    if rotation.deletions.iter().any(|one| one.id == newest) {
+        return Err(Error::failed(format!(
+            "the plan would delete {newest}, which this run sealed"
+        ))
+        .hint("nothing was deleted; please report this with the run's folder"));
+    }
+    let symlinks = symlinks(store)?;
+    converge(store, rotation, symlinks, context)?;
     for deletion in &rotation.deletions {
-        if deletion.id == newest {
-            return Err(Error::failed(format!(
-                "the plan would delete {newest}, which this run sealed"
-            ))
-            .hint("nothing more was deleted; please report this with the run's folder"));
-        }
         delete(store, deletion, context)?;
     }
-    let record = RotationRecord {
-        rotated_at: context.clock.now(),
-        run_id: run_id.to_owned(),
-    };
-    let path = store.named(&format!("{BACKUP}/{ROTATION_FILE}"));
     if rotation.withheld.is_empty() {
-        write_json(&store.backup, ROTATION_FILE, &path, &record)?;
+        remember(store, run_id, context)?;
+    } else {
+        ask(store, run_id, rotation)?;
     }
     let mut outcome = outcome(rotation);
     let wants_links = !rotation.links.is_empty() || rotation.latest.is_some();
@@ -76,6 +73,110 @@ pub fn run(
             .push_str("; links are left out, for the destination has no symlinks");
     }
     Ok(outcome)
+}
+
+/// Deletes snapshots without making one.
+///
+/// # Errors
+/// The system's reason, or an interruption.
+pub fn run_delete(
+    store: &Store,
+    run_id: &str,
+    step: &DeleteStep,
+    context: Context<'_>,
+) -> Result<Outcome> {
+    let rotation = &step.rotation;
+    let goes = |id: &str| {
+        rotation
+            .deletions
+            .iter()
+            .any(|one| one.id.to_string() == id)
+    };
+    let latest = rotation.latest.as_deref();
+    if let Some(id) = latest.and_then(|target| target.rsplit('/').next())
+        && goes(id)
+    {
+        return Err(Error::failed(format!(
+            "the plan would delete {id}, the newest good snapshot"
+        ))
+        .hint("nothing was deleted; please report this with the run's folder"));
+    }
+    converge(store, rotation, symlinks(store)?, context)?;
+    let mut freed = 0_u64;
+    for deletion in &rotation.deletions {
+        give_back(store, deletion, context)?;
+        freed = freed.saturating_add(deletion.frees);
+    }
+    if step.purpose == DeletePurpose::Prune {
+        remember(store, run_id, context)?;
+    }
+    let ids: Vec<String> = rotation
+        .deletions
+        .iter()
+        .map(|one| one.id.to_string())
+        .collect();
+    let why = match step.purpose {
+        DeletePurpose::MakeRoom => " to make room",
+        DeletePurpose::Prune | DeletePurpose::Delete => "",
+    };
+    Ok(Outcome::success(if ids.is_empty() {
+        "nothing was deleted".to_owned()
+    } else {
+        format!(
+            "{} deleted{why} ({}): {}",
+            amount::plural(ids.len() as u64, "snapshot", "snapshots"),
+            amount::bytes(freed),
+            ids.join(", ")
+        )
+    }))
+}
+
+/// Whether links can stand in the tiers: a plan from before the destination was tried out may want
+/// them where none can be.
+fn symlinks(store: &Store) -> Result<bool> {
+    let destination = store.destination()?;
+    Ok(destination.is_none_or(|record| record.capabilities.symlinks))
+}
+
+/// Records that the tiers are as the policy wants them.
+fn remember(store: &Store, run_id: &str, context: Context<'_>) -> Result<()> {
+    record(
+        store,
+        &RotationRecord {
+            rotated_at: context.clock.now(),
+            run_id: run_id.to_owned(),
+            unapproved: Vec::new(),
+        },
+    )
+}
+
+/// Records which deletions want a person's approval, so that waiting for it is none.
+fn ask(store: &Store, run_id: &str, rotation: &Rotation) -> Result<()> {
+    if rotation.unapproved.is_empty() {
+        return Ok(());
+    }
+    let before = store.rotation().ok().flatten();
+    let mut unapproved = rotation.unapproved.clone();
+    unapproved.extend(before.iter().flat_map(|last| &last.unapproved));
+    unapproved.sort();
+    unapproved.dedup();
+    record(
+        store,
+        &RotationRecord {
+            // What was never rotated was so before all time.
+            rotated_at: before.map_or_else(
+                || DateTime::UNIX_EPOCH.fixed_offset(),
+                |last| last.rotated_at,
+            ),
+            run_id: run_id.to_owned(),
+            unapproved,
+        },
+    )
+}
+
+fn record(store: &Store, record: &RotationRecord) -> Result<()> {
+    let path = store.named(&format!("{BACKUP}/{ROTATION_FILE}"));
+    write_json(&store.backup, ROTATION_FILE, &path, record)
 }
 
 fn skipped(because: &str) -> Outcome {
@@ -120,12 +221,6 @@ fn converge(
             .folder_or_new(OsStr::new(tier.folder()), root_mode)
             .map_err(|error| store.io("make", tier.folder(), error))
     };
-    for unlink in &rotation.unlinks {
-        context.stop.check()?;
-        if let Some(dir) = store.tier(unlink.tier)? {
-            remove_link(store, &dir, unlink.tier, unlink.id)?;
-        }
-    }
     for change in &rotation.moves {
         context.stop.check()?;
         let at = format!("{}/{}", change.to, change.id);
@@ -135,6 +230,9 @@ fn converge(
         let there = from.look(name).map_err(|e| store.io("look at", &at, e))?;
         if there.is_none_or(|stat| stat.kind != Kind::Folder) {
             // Moved by the run that was interrupted.
+            continue;
+        }
+        if symlinks && moving::promote(store, change, &from, &to)? {
             continue;
         }
         remove_link(store, &to, change.to, change.id)?;
@@ -147,16 +245,26 @@ fn converge(
     for link in rotation.links.iter().filter(|_| symlinks) {
         context.stop.check()?;
         let dir = tier_dir(link.tier)?;
-        let name = link.id.to_string();
-        let at = format!("{}/{name}", link.tier);
-        match dir.make_symlink(OsStr::new(&link.target), OsStr::new(&name)) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(error) => return Err(store.io("link", &at, error)),
-        }
+        moving::link(store, &dir, link.tier, link.id, &link.target)?;
+        let at = format!("{}/{}", link.tier, link.id);
         dir.sync().map_err(|error| store.io("sync", &at, error))?;
     }
     if let (Some(target), true) = (&rotation.latest, symlinks) {
         point_latest(store, target)?;
+    }
+    // Links go when nothing leads through them any more: those that are not wanted, and the way
+    // from where a snapshot was to where it went.
+    let wanted = |tier: Tier, id: SnapshotId| {
+        let mut links = rotation.links.iter();
+        links.any(|link| (link.tier, link.id) == (tier, id))
+    };
+    let unlinks = rotation.unlinks.iter().map(|one| (one.tier, one.id));
+    let left = rotation.moves.iter().map(|one| (one.from, one.id));
+    for (tier, id) in unlinks.chain(left).filter(|(tier, id)| !wanted(*tier, *id)) {
+        context.stop.check()?;
+        if let Some(dir) = store.tier(tier)? {
+            remove_link(store, &dir, tier, id)?;
+        }
     }
     Ok(())
 }

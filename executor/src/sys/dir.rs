@@ -345,6 +345,14 @@ impl Dir {
         }
     }
 
+    /// Exchanges two entries at one instant.
+    ///
+    /// # Errors
+    /// The system's reason; EINVAL where the file system cannot.
+    pub fn exchange(&self, name: &OsStr, other: &Self, other_name: &OsStr) -> Result<(), Errno> {
+        renameat_with(&self.0, name, &other.0, other_name, RenameFlags::EXCHANGE)
+    }
+
     /// Renames an entry within this folder over whatever has the name.
     ///
     /// # Errors

@@ -56,6 +56,7 @@ pub const ENTRIES_NOT_HELD: &str = "entries-not-held";
 pub const SNAPSHOT_IN_THE_FUTURE: &str = "snapshot-in-the-future";
 pub const SUSPECT_SNAPSHOT: &str = "suspect-snapshot";
 pub const DELETIONS_NEED_APPROVAL: &str = "deletions-need-approval";
+pub const SNAPSHOT_STAYS: &str = "snapshot-stays";
 pub const DELETIONS_WITHHELD: &str = "deletions-withheld";
 
 // Of health checks.

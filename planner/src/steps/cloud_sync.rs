@@ -181,17 +181,18 @@ fn give_back(facts: &Facts<'_>, state: &CloudState) -> Vec<Deletion> {
         })
         .map(|one| one.record.id)
         .collect();
-    let frees = sharing::frees(&rotate::holdings(facts, destination), &gone);
+    let lost = sharing::losses(&rotate::holdings(facts, destination, true), &gone);
     gone.iter()
-        .zip(frees)
-        .filter_map(|(id, frees)| {
+        .zip(lost)
+        .filter_map(|(id, lost)| {
             let mut all = destination.snapshots.iter();
             let home = all.find(|one| one.record.id == *id)?.home;
             Some(Deletion {
                 id: *id,
                 home,
                 reason: ExpireReason::InTheCloud,
-                frees,
+                frees: lost.bytes,
+                lost: Some(lost),
             })
         })
         .collect()

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use schema::{
-    Finding, SnapshotId, Tier,
+    ExpireReason, Finding, SnapshotId, Tier,
     inventory::DestinationState,
     plan::{Action, Deletion, Keep, RotateStep, Rotation},
     record::Engine,
@@ -16,6 +16,7 @@ use super::{
     Draft,
     facts::{self, Facts},
     layout::{self, Found},
+    room,
 };
 use crate::{
     findings::{code, counted, first_few, notices, warning},
@@ -26,8 +27,12 @@ use crate::{
 /// The rotation, where there are local snapshots.
 pub(crate) fn decide(facts: &Facts<'_>, findings: &mut Vec<Finding>) -> Option<Draft> {
     let destination = facts.destination?;
-    let on_complete = rotation(facts, destination, true);
-    let on_incomplete = rotation(facts, destination, false);
+    // What made room is gone by then.
+    let room = room::of(facts, destination);
+    let left = without(destination, &room.deletions);
+    let gone = room.deletions.len();
+    let on_complete = rotation(facts, &left, Some(new(facts, true)), gone);
+    let on_incomplete = rotation(facts, &left, Some(new(facts, false)), gone);
     // Unaccepted suspect snapshots were reported already.
     findings.extend(
         on_complete
@@ -45,6 +50,29 @@ pub(crate) fn decide(facts: &Facts<'_>, findings: &mut Vec<Finding>) -> Option<D
     ))
 }
 
+/// The destination once these are deleted.
+pub(crate) fn without(destination: &DestinationState, gone: &[Deletion]) -> DestinationState {
+    let mut left = destination.clone();
+    let is_gone = |id: SnapshotId| gone.iter().any(|one| one.id == id);
+    left.snapshots.retain(|one| !is_gone(one.record.id));
+    left.links.retain(|link| !is_gone(link.id));
+    left
+}
+
+/// The new snapshot as retention will see it.
+pub(super) fn new(facts: &Facts<'_>, complete: bool) -> Candidate {
+    Candidate {
+        id: facts.id,
+        started_at: facts.now,
+        hour: retention::hour_of(facts.started_at),
+        day: facts.day,
+        complete,
+        suspect: !facts.emptied.is_empty(),
+        pinned: false,
+        verified: false,
+    }
+}
+
 /// Whether two rotations do different things; the reasons to keep a snapshot do nothing.
 fn differs(one: &Rotation, other: &Rotation) -> bool {
     let effects = |of: &Rotation| {
@@ -55,23 +83,23 @@ fn differs(one: &Rotation, other: &Rotation) -> bool {
     effects(one) != effects(other)
 }
 
-/// What to do once the new snapshot is sealed, complete or with errors.
-fn rotation(facts: &Facts<'_>, destination: &DestinationState, complete: bool) -> Rotation {
+/// What to do once the new snapshot is sealed, or, without one, now; `gone` were deleted just
+/// before, and count with the deletions that need no approval.
+pub(crate) fn rotation(
+    facts: &Facts<'_>,
+    destination: &DestinationState,
+    new: Option<Candidate>,
+    gone: usize,
+) -> Rotation {
     let mut found: Vec<Candidate> = destination.snapshots.iter().map(facts::candidate).collect();
-    found.push(Candidate {
-        id: facts.id,
-        started_at: facts.now,
-        hour: retention::hour_of(facts.started_at),
-        day: facts.day,
-        complete,
-        suspect: !facts.emptied.is_empty(),
-        pinned: false,
-        verified: false,
-    });
+    let makes_one = new.is_some();
+    found.extend(new);
     let decision = retention::decide(&Policy::of(&facts.config.local), facts.now, &found);
     let newest_good = retention::newest_good(&found, facts.now).map(|newest| newest.id);
-    let expired = deletions(facts, destination, &decision, newest_good);
-    let withheld_because = withheld_because(facts, destination, &expired);
+    let held = holdings(facts, destination, makes_one);
+    let expired = deletions(destination, &decision, newest_good, &held);
+    let unapproved = unapproved(facts, destination, &expired, makes_one, gone);
+    let withheld_because = withheld_because(facts, destination, &expired, &unapproved, makes_one);
     let (deletions, withheld) = match withheld_because {
         None => (expired, Vec::new()),
         Some(_) => (Vec::new(), expired),
@@ -81,7 +109,9 @@ fn rotation(facts: &Facts<'_>, destination: &DestinationState, complete: bool) -
     let homes = homes.map(|snapshot| (snapshot.record.id, snapshot.home));
     let found = Found {
         destination,
-        homes: homes.chain([(facts.id, facts.home())]).collect(),
+        homes: homes
+            .chain(makes_one.then_some((facts.id, facts.home())))
+            .collect(),
         withheld: withheld.iter().map(|one| one.id).collect(),
         symlinks: facts.symlinks(),
     };
@@ -97,6 +127,7 @@ fn rotation(facts: &Facts<'_>, destination: &DestinationState, complete: bool) -
         deletions,
         withheld,
         withheld_because,
+        unapproved: unapproved.map_or_else(Vec::new, |asked| asked.ids),
     }
 }
 
@@ -133,48 +164,63 @@ fn keep(decision: &Decision, homes: &BTreeMap<SnapshotId, Tier>) -> Vec<Keep> {
         .collect()
 }
 
-/// What goes, oldest first, each with what it frees once those before it are gone.
-fn deletions(
-    facts: &Facts<'_>,
+/// What goes, oldest first, each with what goes for good once those before it are gone.
+pub(super) fn deletions(
     destination: &DestinationState,
     decision: &Decision,
     newest_good: Option<SnapshotId>,
+    held: &[Holding],
+) -> Vec<Deletion> {
+    debug_assert!(newest_good.is_none_or(|id| !decision.expire.contains_key(&id)));
+    let expired = decision
+        .expired_by_time()
+        // Whatever retention says, the newest good one stays.
+        .filter(|(id, _)| Some(*id) != newest_good)
+        .map(|(id, expired)| (id, expired.reason));
+    those(destination, held, expired)
+}
+
+/// The deletions of these snapshots, in this order; only what is there can go.
+pub(crate) fn those(
+    destination: &DestinationState,
+    held: &[Holding],
+    ids: impl Iterator<Item = (SnapshotId, ExpireReason)>,
 ) -> Vec<Deletion> {
     let there: BTreeMap<SnapshotId, Tier> = destination
         .snapshots
         .iter()
         .map(|snapshot| (snapshot.record.id, snapshot.home))
         .collect();
-    let expired: Vec<Deletion> = decision
-        .expired_by_time()
-        // Whatever retention says, the newest good one stays, and only what is there can go.
-        .filter(|(id, _)| Some(*id) != newest_good)
-        .filter_map(|(id, expired)| {
-            Some(Deletion {
-                id,
-                home: *there.get(&id)?,
-                reason: expired.reason,
-                frees: 0,
-            })
-        })
+    let found: Vec<(SnapshotId, Tier, ExpireReason)> = ids
+        .filter_map(|(id, reason)| Some((id, *there.get(&id)?, reason)))
         .collect();
-    debug_assert!(newest_good.is_none_or(|id| !decision.expire.contains_key(&id)));
-    let ids: Vec<SnapshotId> = expired.iter().map(|one| one.id).collect();
-    let freed = sharing::frees(&holdings(facts, destination), &ids);
-    expired
+    let ids: Vec<SnapshotId> = found.iter().map(|(id, ..)| *id).collect();
+    let lost = sharing::losses(held, &ids);
+    found
         .into_iter()
-        .zip(freed)
-        .map(|(deletion, frees)| Deletion { frees, ..deletion })
+        .zip(lost)
+        .map(|((id, home, reason), lost)| Deletion {
+            id,
+            home,
+            reason,
+            frees: lost.bytes,
+            lost: Some(lost),
+        })
         .collect()
 }
 
-/// What each snapshot holds, oldest first and the new one last.
+/// What each snapshot holds, oldest first and the new one, if one is made, last.
 ///
 /// Which of its basis' files the new one will still link is not known until it is made, so it is
 /// taken to link all of them: what a deletion frees is rather said too low.
-pub(super) fn holdings(facts: &Facts<'_>, destination: &DestinationState) -> Vec<Holding> {
+pub(crate) fn holdings(
+    facts: &Facts<'_>,
+    destination: &DestinationState,
+    makes_one: bool,
+) -> Vec<Holding> {
     let basis = facts.basis().map(|basis| &basis.record);
     let mut stored_by = BTreeMap::new();
+    let mut files_stored_by = BTreeMap::new();
     for one in facts
         .basis()
         .into_iter()
@@ -184,26 +230,74 @@ pub(super) fn holdings(facts: &Facts<'_>, destination: &DestinationState) -> Vec
             let held: &mut u64 = stored_by.entry(*origin).or_default();
             *held = held.saturating_add(*bytes);
         }
+        for (origin, files) in &one.record.files_stored_by {
+            let held: &mut u64 = files_stored_by.entry(*origin).or_default();
+            *held = held.saturating_add(*files);
+        }
     }
+    let new = makes_one.then(|| Holding {
+        id: facts.id,
+        basis: basis.map(|basis| basis.id),
+        becomes_basis: true,
+        line_from: (!facts.also_link.is_empty()).then_some(facts.id),
+        stored_by,
+        files_stored_by,
+    });
     destination
         .snapshots
         .iter()
         .map(|snapshot| Holding::of(&snapshot.record))
-        .chain([Holding {
-            id: facts.id,
-            basis: basis.map(|basis| basis.id),
-            becomes_basis: true,
-            line_from: (!facts.also_link.is_empty()).then_some(facts.id),
-            stored_by,
-        }])
+        .chain(new)
         .collect()
 }
 
-/// Why nothing may be deleted for now.
-fn withheld_because(
+/// Deletions that want a person's approval.
+pub(super) struct Unapproved {
+    ids: Vec<SnapshotId>,
+    /// Snapshots that were sealed since the last rotation, the new one among them.
+    sealed: u64,
+    /// Whether they were withheld before: waiting is no approval.
+    before: bool,
+}
+
+/// The deletions, if they are more than the snapshots sealed since the last rotation account for,
+/// or were withheld for that before.
+pub(super) fn unapproved(
     facts: &Facts<'_>,
     destination: &DestinationState,
     expired: &[Deletion],
+    makes_one: bool,
+    gone: usize,
+) -> Option<Unapproved> {
+    let rotation = destination.rotation.as_ref();
+    let rotated_at = rotation.map(|last| last.rotated_at);
+    let sealed_since = destination
+        .snapshots
+        .iter()
+        // Many are adopted at once, and nobody has seen yet what becomes of them.
+        .filter(|snapshot| snapshot.record.engine != Engine::Adopted)
+        .filter(|snapshot| rotated_at.is_none_or(|at| snapshot.record.sealed_at > at))
+        .count();
+    let sealed = sealed_since + usize::from(makes_one);
+    let each = Policy::of(&facts.config.local).rules_in_force();
+    let before = expired
+        .iter()
+        .any(|one| rotation.is_some_and(|last| last.unapproved.contains(&one.id)));
+    let wanted = before || expired.len() + gone > each * sealed;
+    (wanted && !expired.is_empty() && !facts.options.approve_deletions).then(|| Unapproved {
+        ids: expired.iter().map(|one| one.id).collect(),
+        sealed: sealed as u64,
+        before,
+    })
+}
+
+/// Why nothing may be deleted for now.
+pub(super) fn withheld_because(
+    facts: &Facts<'_>,
+    destination: &DestinationState,
+    expired: &[Deletion],
+    unapproved: &Option<Unapproved>,
+    makes_one: bool,
 ) -> Option<Finding> {
     if expired.is_empty() {
         return None;
@@ -212,7 +306,7 @@ fn withheld_because(
     if let Some(suspect) = notices::suspect(destination) {
         return Some(suspect);
     }
-    if !facts.emptied.is_empty() {
+    if makes_one && !facts.emptied.is_empty() {
         let paths = facts.emptied.iter().map(ToString::to_string);
         return Some(
             warning(
@@ -230,33 +324,29 @@ fn withheld_because(
             .hint("check that it is mounted; if it is meant to be so, `backup accept` says so"),
         );
     }
-    let rotated_at = destination.rotation.as_ref().map(|last| last.rotated_at);
-    let sealed_since = destination
-        .snapshots
-        .iter()
-        // Many are adopted at once, and nobody has seen yet what becomes of them.
-        .filter(|snapshot| snapshot.record.engine != Engine::Adopted)
-        .filter(|snapshot| rotated_at.is_none_or(|at| snapshot.record.sealed_at > at))
-        .count();
-    let sealed = sealed_since + 1;
+    let asked = unapproved.as_ref()?;
     let each = Policy::of(&facts.config.local).rules_in_force();
-    if facts.options.approve_deletions || expired.len() <= each * sealed {
-        return None;
-    }
+    let why = if asked.before {
+        "as before".to_owned()
+    } else {
+        format!(
+            "more than {each} for each of {} since the last rotation",
+            counted(asked.sealed, "snapshot")
+        )
+    };
     Some(
         warning(
             code::DELETIONS_NEED_APPROVAL,
             format!(
-                "{} at once need approval, more than {each} for each of {} since \
-                  the last rotation: {}",
+                "{} at once {} approval, {why}: {}",
                 counted(count, "deletion"),
-                counted(sealed as u64, "snapshot"),
+                if count == 1 { "needs" } else { "need" },
                 first_few(expired.iter().map(|one| one.id.to_string()), count)
             ),
         )
         .hint(
             "if the keep numbers (local.keepLast to keepYearly) are as you want them, run \
-             `backup apply --approve-deletions`",
+             `backup prune`, or `backup apply --approve-deletions`; else raise them",
         ),
     )
 }

@@ -5,14 +5,14 @@ use schema::{
     plan::{Action, DiscardPartial, SpaceCheckStep},
 };
 
-use super::{Draft, facts::Facts};
+use super::{After, Draft, facts::Facts};
 use crate::space;
 
 /// The check, where there are local snapshots.
 pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
     let destination = facts.destination?;
     let need = space::need(facts);
-    Some(Draft::needing(
+    let draft = Draft::needing(
         &["destination-check"],
         Action::SpaceCheck(SpaceCheckStep {
             empty_trash: destination.trash.iter().map(|left| left.id).collect(),
@@ -30,5 +30,9 @@ pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
             needed_inodes: destination.free_inodes.map(|_| need.inodes),
             min_free_bytes: facts.config.local.min_space_bytes(),
         }),
-    ))
+    );
+    Some(Draft {
+        after: After::Kinds(&["make-room"]),
+        ..draft
+    })
 }

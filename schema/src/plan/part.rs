@@ -42,6 +42,7 @@ impl Action {
             | Self::SpaceCheck(_)
             | Self::Snapshot(_)
             | Self::Rotate(_)
+            | Self::Delete(_)
             | Self::Restore(_)
             | Self::Mark(_)
             | Self::Repair(_)

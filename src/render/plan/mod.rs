@@ -129,7 +129,8 @@ fn total(plan: &Plan, style: &Style) -> String {
         ));
         parts.push(format!("link {}", amount::count(totals.link_files)));
     }
-    let rotates = |step: &schema::plan::Step| matches!(step.action, Action::Rotate(_));
+    let rotates =
+        |step: &schema::plan::Step| matches!(step.action, Action::Rotate(_) | Action::Delete(_));
     if plan.steps.iter().any(rotates) {
         parts.push(match totals.deletions {
             0 => "delete nothing".to_owned(),

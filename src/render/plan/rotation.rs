@@ -4,7 +4,7 @@
 
 use schema::{
     KeepReason, Plan, SnapshotId, Tier,
-    plan::{Deletion, Keep, RotateStep, Rotation},
+    plan::{DeletePurpose, DeleteStep, Deletion, Keep, RotateStep, Rotation},
 };
 
 use super::{
@@ -104,13 +104,42 @@ fn why(kept: &Keep, reason: &KeepReason) -> String {
 
 fn delete(page: &mut Page, verb: &str, deletion: &Deletion) {
     let label = beside(verb, deletion.id, deletion.home);
+    let text = format!("{}: {}", goes_for_good(deletion), deletion.reason);
+    page.entry(INDENT, &label, BESIDE, &text);
+}
+
+/// The bytes that a deletion frees and the files that no other snapshot has.
+fn goes_for_good(deletion: &Deletion) -> String {
+    let least = match deletion.lost {
+        Some(lost) if lost.at_least => "at least ",
+        _ => "",
+    };
     let frees = firm(&amount::bytes(deletion.frees));
-    page.entry(
-        INDENT,
-        &label,
-        BESIDE,
-        &format!("frees {frees}: {}", deletion.reason),
-    );
+    let files = match deletion.lost.and_then(|lost| lost.files) {
+        None => String::new(),
+        Some(0) if least.is_empty() => ", and no file is only there".to_owned(),
+        Some(files) => format!(
+            ", {least}{} that no other has",
+            firm(&amount::plural(files, "file", "files"))
+        ),
+    };
+    format!("frees {least}{frees}{files}")
+}
+
+/// What is deleted without a new snapshot, and what changes with it.
+pub(super) fn deletes(page: &mut Page, step: &DeleteStep, style: &Style) {
+    let rotation = &step.rotation;
+    for change in &rotation.moves {
+        let text = format!("{} from {} to {}", change.id, change.from, change.to);
+        say(page, "move", &text);
+    }
+    for deletion in &rotation.deletions {
+        delete(page, &style.red("delete"), deletion);
+    }
+    if step.purpose == DeletePurpose::MakeRoom {
+        let text = "to make room for the snapshot, which would not fit (local.makeRoom)";
+        page.line(INDENT + VERB, text);
+    }
 }
 
 /// What another rotation does otherwise.

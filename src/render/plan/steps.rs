@@ -39,6 +39,7 @@ pub(super) fn body(
         Action::DestinationCheck(step) => destination_check(page, step),
         Action::SpaceCheck(step) => space_check(page, step, inventory, style),
         Action::Snapshot(step) => snapshot(page, step, inventory),
+        Action::Delete(step) => rotation::deletes(page, step, style),
         Action::Rotate(step) => rotation::body(page, step, plan, style),
         Action::CloudSync(step) => cloud::body(page, step, style),
         Action::Announce(step) => announce(page, step),

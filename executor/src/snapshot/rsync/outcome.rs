@@ -173,8 +173,8 @@ fn failed(call: &RsyncCall, ended: &Ended) -> Error {
     let message = format!("rsync {how} while it copied {source}{line}");
     if line.contains("(28)") || line.contains("(122)") {
         return Error::failed(format!("insufficient space: {message}")).hint(
-            "free space on the destination, or lower local.keepDaily, keepWeekly or keepMonthly; \
-             the next run continues",
+            "make room: `backup prune` frees what the keep numbers let go, `backup delete ID` what \
+             `backup list` shows; the next run goes on from here",
         );
     }
     let hint = if line.contains("(30)") {

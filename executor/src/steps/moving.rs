@@ -1,0 +1,204 @@
+//! Moves a snapshot to another tier so that every link to it resolves at every instant.
+//!
+//! Two exchanges by way of a folder in `.backup`, because a link that is exchanged with the folder
+//! it leads to leads to itself on one side of the exchange. At each instant the name in the old
+//! tier is the snapshot or leads to it:
+//!
+//! 1. the folder is exchanged with a link `moving/ID` that from the old tier leads to `moving/ID`;
+//! 2. in the new tier a link to `moving/ID` is made, and the old tier's name leads there;
+//! 3. the folder is exchanged with the new tier's link.
+
+use std::ffi::OsStr;
+
+use rustix::io::Errno;
+use schema::{SnapshotId, Tier, plan::Move};
+
+use crate::{
+    error::Result,
+    store::{BACKUP, Store},
+    sys::{Dir, Kind},
+};
+
+/// Snapshots on their way from one tier to another.
+const MOVING: &str = "moving";
+/// A link before it gets its name.
+const BESIDE: &str = "link";
+
+/// Moves a snapshot, leaving a link to it where it was; false where the file system cannot
+/// exchange two names, and nothing was done.
+///
+/// # Errors
+/// The system's reason.
+pub(super) fn promote(store: &Store, change: &Move, from: &Dir, to: &Dir) -> Result<bool> {
+    let id = change.id.to_string();
+    let name = OsStr::new(&id);
+    let at = format!("{BACKUP}/{MOVING}/{id}");
+    let io = |error: Errno| store.io("move by", &at, error);
+    let moving = store.area(MOVING)?;
+    remove(&moving, name).map_err(io)?;
+    match moving.make_symlink(OsStr::new(&through(&id)), name) {
+        Ok(()) => {}
+        Err(error) if cannot(error) => return Ok(false),
+        Err(error) => return Err(io(error)),
+    }
+    match moving.exchange(name, from, name) {
+        Ok(()) => {}
+        Err(error) if cannot(error) => {
+            remove(&moving, name).map_err(io)?;
+            return Ok(false);
+        }
+        Err(error) => return Err(io(error)),
+    }
+    from.sync().map_err(io)?;
+    moving.sync().map_err(io)?;
+    arrive(
+        store,
+        &moving,
+        (change.from, from),
+        (change.to, to),
+        change.id,
+    )?;
+    Ok(true)
+}
+
+/// From the way to the new tier.
+fn arrive(
+    store: &Store,
+    moving: &Dir,
+    (_, from): (Tier, &Dir),
+    (tier, to): (Tier, &Dir),
+    id: SnapshotId,
+) -> Result<()> {
+    let text = id.to_string();
+    let name = OsStr::new(&text);
+    let at = format!("{tier}/{text}");
+    let io = |error: Errno| store.io("move to", &at, error);
+    replace(moving, to, name, &through(&text)).map_err(io)?;
+    replace(moving, from, name, &format!("../{tier}/{text}")).map_err(io)?;
+    from.sync().map_err(io)?;
+    to.sync().map_err(io)?;
+    moving.exchange(name, to, name).map_err(io)?;
+    to.sync().map_err(io)?;
+    remove(moving, name)
+        .and_then(|()| moving.sync())
+        .map_err(io)
+}
+
+/// Ends moves that were interrupted: each snapshot on the way comes to a tier whose name leads to
+/// it, else to the daily one.
+///
+/// # Errors
+/// The system's reason.
+pub(crate) fn finish(store: &Store) -> Result<()> {
+    let moving = match store.backup.folder(OsStr::new(MOVING)) {
+        Ok(moving) => moving,
+        Err(Errno::NOENT) => return Ok(()),
+        Err(error) => return Err(store.io("open", &format!("{BACKUP}/{MOVING}"), error)),
+    };
+    let at = format!("{BACKUP}/{MOVING}");
+    let io = |error: Errno| store.io("look at", &at, error);
+    for name in moving.names().map_err(io)? {
+        let name = name.as_os_str();
+        let stat = moving.look(name).map_err(io)?;
+        match stat.map(|stat| stat.kind) {
+            Some(Kind::Symlink) => remove(&moving, name).map_err(io)?,
+            Some(Kind::Folder) => {
+                if let Some(id) = name.to_str().and_then(|name| name.parse().ok()) {
+                    finish_one(store, &moving, id)?;
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn finish_one(store: &Store, moving: &Dir, id: SnapshotId) -> Result<()> {
+    let text = id.to_string();
+    let name = OsStr::new(&text);
+    let at = format!("{BACKUP}/{MOVING}/{text}");
+    let io = |error: Errno| store.io("move from", &at, error);
+    let mut here = Vec::new();
+    for tier in Tier::ALL.into_iter().rev() {
+        let Some(dir) = store.tier(tier)? else {
+            continue;
+        };
+        let is_link = dir.look(name).map_err(io)?.map(|stat| stat.kind) == Some(Kind::Symlink);
+        if is_link && dir.read_symlink(name).map_err(io)? == through(&text).as_str() {
+            here.push((tier, dir));
+        }
+    }
+    let Some((tier, to)) = here.first() else {
+        if let Some(daily) = store.tier(Tier::Daily)?
+            && daily.look(name).map_err(io)?.is_none()
+        {
+            moving.rename_new(name, &daily, name).map_err(io)?;
+            return daily.sync().and_then(|()| moving.sync()).map_err(io);
+        }
+        return Ok(());
+    };
+    for (_, other) in &here[1..] {
+        replace(moving, other, name, &format!("../{tier}/{text}")).map_err(io)?;
+        other.sync().map_err(io)?;
+    }
+    moving.exchange(name, to, name).map_err(io)?;
+    to.sync().map_err(io)?;
+    remove(moving, name)
+        .and_then(|()| moving.sync())
+        .map_err(io)
+}
+
+/// Makes a tier's link, or has it lead elsewhere, at one instant; what is no link stays.
+///
+/// # Errors
+/// The system's reason.
+pub(super) fn link(
+    store: &Store,
+    dir: &Dir,
+    tier: Tier,
+    id: SnapshotId,
+    target: &str,
+) -> Result<()> {
+    let text = id.to_string();
+    let name = OsStr::new(&text);
+    let io = |error: Errno| store.io("link", &format!("{tier}/{text}"), error);
+    match dir.look(name).map_err(io)?.map(|stat| stat.kind) {
+        None => match dir.make_symlink(OsStr::new(target), name) {
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(error) => Err(io(error)),
+        },
+        Some(Kind::Symlink) if dir.read_symlink(name).map_err(io)? != target => {
+            replace(&store.area(MOVING)?, dir, name, target).map_err(io)
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// Replaces a link by another, or makes it.
+fn replace(moving: &Dir, dir: &Dir, name: &OsStr, target: &str) -> std::result::Result<(), Errno> {
+    let beside = OsStr::new(BESIDE);
+    remove(moving, beside)?;
+    moving.make_symlink(OsStr::new(target), beside)?;
+    moving.rename_to(beside, dir, name)
+}
+
+/// Removes a name that may not be there.
+fn remove(dir: &Dir, name: &OsStr) -> std::result::Result<(), Errno> {
+    match dir.remove_file(name) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// What leads from a tier to a snapshot on its way.
+fn through(id: &str) -> String {
+    format!("../{BACKUP}/{MOVING}/{id}")
+}
+
+/// Whether the file system lacks links or the exchange of two names.
+fn cannot(error: Errno) -> bool {
+    matches!(
+        error,
+        Errno::INVAL | Errno::NOSYS | Errno::NOTSUP | Errno::PERM | Errno::ACCESS
+    )
+}

@@ -1,0 +1,146 @@
+//! Deletions that a person asks for: the policy alone, or snapshots by name.
+//!
+//! Owns what a person may delete: never the newest good snapshot, a pinned one or the only one.
+
+use schema::{
+    Config, ExpireReason, Finding, Inventory, SnapshotId, Tier,
+    inventory::DestinationState,
+    plan::{DeletePurpose, DeleteStep, Deletion, Lost, Rotation},
+};
+
+use crate::{
+    Options,
+    findings::{code, refusal},
+    pipeline::sorted,
+    retention::{self, Candidate},
+    steps::{
+        facts::{self, Facts},
+        rotate,
+    },
+};
+
+/// What the policy lets go now, and the tiers as it wants them; that a person asks is approval.
+///
+/// # Errors
+/// A refusal while a snapshot is suspect and nobody has accepted it.
+pub fn prune(config: &Config, inventory: &Inventory) -> Result<DeleteStep, Box<Finding>> {
+    let options = Options {
+        approve_deletions: true,
+        ..Options::default()
+    };
+    let inventory = &sorted(inventory);
+    let facts = Facts::new(config, inventory, &options);
+    let mut rotation = facts
+        .destination
+        .map(|destination| rotate::rotation(&facts, destination, None, 0))
+        .unwrap_or_default();
+    if let Some(because) = rotation.withheld_because.take() {
+        return Err(Box::new(Finding {
+            severity: schema::Severity::Refusal,
+            ..because
+        }));
+    }
+    Ok(DeleteStep {
+        purpose: DeletePurpose::Prune,
+        rotation,
+    })
+}
+
+/// These snapshots, and the links to them.
+///
+/// # Errors
+/// A refusal that names the one that must stay.
+pub fn delete(
+    config: &Config,
+    inventory: &Inventory,
+    ids: &[SnapshotId],
+) -> Result<DeleteStep, Box<Finding>> {
+    let options = Options::default();
+    let inventory = &sorted(inventory);
+    let facts = Facts::new(config, inventory, &options);
+    let Some(destination) = facts.destination else {
+        return Ok(DeleteStep {
+            purpose: DeletePurpose::Delete,
+            rotation: Rotation::default(),
+        });
+    };
+    let found: Vec<Candidate> = destination.snapshots.iter().map(facts::candidate).collect();
+    let newest = retention::newest_good(&found, facts.now).map(|newest| newest.id);
+    let good = facts.last_good.map(|good| good.id).or(newest);
+    for id in ids {
+        let stays = |why: &str, hint: &str| {
+            Err(Box::new(
+                refusal(code::SNAPSHOT_STAYS, format!("snapshot {id} stays: {why}")).hint(hint),
+            ))
+        };
+        if Some(*id) == good {
+            return stays(
+                "it is the newest good one",
+                "make a new one first with `backup now`",
+            );
+        }
+        let mut pinned = destination.snapshots.iter();
+        if pinned.any(|one| one.record.id == *id && one.marks.pinned) {
+            return stays("it is pinned", "`backup unpin` leaves it to you again");
+        }
+        if found.iter().all(|one| ids.contains(&one.id)) && found.iter().any(|one| one.id == *id) {
+            return stays(
+                "no other would be left",
+                "make a new one first with `backup now`",
+            );
+        }
+    }
+    let held = rotate::holdings(&facts, destination, false);
+    let named = found
+        .iter()
+        .filter(|one| ids.contains(&one.id))
+        .map(|one| (one.id, ExpireReason::ByHand));
+    let mut deletions = rotate::those(destination, &held, named);
+    let managed: Vec<SnapshotId> = deletions.iter().map(|one| one.id).collect();
+    let others = ids.iter().filter(|id| !managed.contains(id));
+    deletions.extend(others.filter_map(|id| damaged(destination, *id)));
+    let left = rotate::without(destination, &deletions);
+    let links = destination.links.iter();
+    let unlinks = links
+        .filter(|link| ids.contains(&link.id))
+        .map(|link| schema::plan::Unlink {
+            tier: link.tier,
+            id: link.id,
+            reason: "the snapshot is deleted".to_owned(),
+        });
+    let rest: Vec<Candidate> = left.snapshots.iter().map(facts::candidate).collect();
+    let newest = retention::newest_good(&rest, facts.now).map(|newest| newest.id);
+    let home = |id: SnapshotId| -> Option<Tier> {
+        let mut all = left.snapshots.iter();
+        all.find(|one| one.record.id == id).map(|one| one.home)
+    };
+    Ok(DeleteStep {
+        purpose: DeletePurpose::Delete,
+        rotation: Rotation {
+            unlinks: unlinks.collect(),
+            latest: newest
+                .filter(|_| facts.symlinks())
+                .and_then(|id| Some(format!("{}/{id}", home(id)?))),
+            deletions,
+            ..Rotation::default()
+        },
+    })
+}
+
+/// A snapshot of ours whose record is damaged: what it shares is not known.
+fn damaged(destination: &DestinationState, id: SnapshotId) -> Option<Deletion> {
+    let name = id.to_string();
+    let mut unmanaged = destination.unmanaged.iter();
+    let found = unmanaged.find(|one| one.name == name && one.record_fault.is_some())?;
+    Some(Deletion {
+        id,
+        home: found.tier,
+        reason: ExpireReason::ByHand,
+        frees: 0,
+        lost: Some(Lost {
+            files: None,
+            bytes: 0,
+            at_least: true,
+        }),
+    })
+}

@@ -1,0 +1,180 @@
+//! Decides what goes before a snapshot for which there is no room.
+//!
+//! Owns the order in which snapshots go and the promise that what must stay stays. How much is
+//! lacking is `space`'s to say; what it frees is `sharing`'s.
+
+use schema::{
+    ExpireReason, Finding, KeepReason, SnapshotId,
+    config::MakeRoom,
+    inventory::DestinationState,
+    plan::{Action, DeletePurpose, DeleteStep, Deletion, Rotation},
+};
+
+use super::{
+    Draft,
+    facts::{self, Facts},
+    rotate,
+};
+use crate::{
+    retention::{self, Candidate, Decision, Policy},
+    space::{self, Lack},
+};
+
+/// Snapshots that stay whatever `local.makeRoom` says.
+const LAST: usize = 2;
+
+/// What goes before the snapshot.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    /// What goes, oldest first; empty if nothing is lacking, or if it would not be enough.
+    pub(crate) deletions: Vec<Deletion>,
+    /// What is lacking once that is gone.
+    pub(crate) lack: Lack,
+    /// Why nothing may be deleted, though something would be.
+    pub(crate) withheld_because: Option<Finding>,
+    /// What could be deleted by hand until there is room, oldest first.
+    pub(crate) offers: Vec<Deletion>,
+    /// Whether these are enough.
+    pub(crate) enough: bool,
+}
+
+/// The deletions that make room, where there are local snapshots and room is lacking.
+pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
+    let deletions = of(facts, facts.destination?).deletions;
+    (!deletions.is_empty()).then(|| {
+        Draft::needing(
+            &["destination-check"],
+            Action::Delete(DeleteStep {
+                purpose: DeletePurpose::MakeRoom,
+                rotation: Rotation {
+                    deletions,
+                    ..Rotation::default()
+                },
+            }),
+        )
+    })
+}
+
+/// What goes before the snapshot, and what is lacking if that is not enough.
+pub(crate) fn of(facts: &Facts<'_>, destination: &DestinationState) -> Room {
+    let lack = space::lack(facts, destination);
+    if lack.is_none() {
+        return Room::default();
+    }
+    let mut found: Vec<Candidate> = destination.snapshots.iter().map(facts::candidate).collect();
+    found.push(rotate::new(facts, true));
+    let decision = retention::decide(&Policy::of(&facts.config.local), facts.now, &found);
+    let newest = retention::newest_good(&found, facts.now).map(|newest| newest.id);
+    let held = rotate::holdings(facts, destination, true);
+    // What is the newest good one until the new one is sealed, and what that is made from.
+    let now_newest = retention::newest_good(&found[..found.len() - 1], facts.now);
+    let needed = [
+        now_newest.map(|newest| newest.id),
+        facts.last_good.map(|good| good.id),
+        facts.basis().map(|basis| basis.record.id),
+    ];
+    let expired: Vec<(SnapshotId, ExpireReason)> = decision
+        .expired_by_time()
+        .map(|(id, expired)| (id, expired.reason))
+        .collect();
+    let policy = rotate::deletions(destination, &decision, newest, &held);
+    let extra = oldest(facts, destination, &decision);
+    let with_extra = || expired.iter().copied().chain(extra.iter().copied());
+    let all = match facts.config.local.make_room {
+        MakeRoom::Never => Vec::new(),
+        MakeRoom::Expired => policy.clone(),
+        MakeRoom::Oldest => rotate::those(destination, &held, with_extra()),
+    };
+    let all: Vec<Deletion> = all
+        .into_iter()
+        .filter(|one| !needed.contains(&Some(one.id)))
+        .collect();
+    let (chosen, missing) = first_enough(destination, all, lack);
+    // The guards look at all that goes in this run.
+    let mut going = policy;
+    let more = chosen
+        .iter()
+        .filter(|one| one.reason == ExpireReason::Oldest);
+    going.extend(more.cloned());
+    let unapproved = rotate::unapproved(facts, destination, &going, true, 0);
+    let withheld_because = rotate::withheld_because(facts, destination, &going, &unapproved, true)
+        .filter(|_| !chosen.is_empty());
+    if missing.is_none() && withheld_because.is_none() {
+        return Room {
+            deletions: chosen,
+            ..Room::default()
+        };
+    }
+    let offers = rotate::those(
+        destination,
+        &held,
+        with_extra().map(|(id, _)| (id, ExpireReason::ByHand)),
+    );
+    let offers = offers
+        .into_iter()
+        .filter(|one| !needed.contains(&Some(one.id)));
+    let (offers, rest) = first_enough(destination, offers.collect(), lack);
+    Room {
+        deletions: Vec::new(),
+        lack,
+        withheld_because,
+        offers,
+        enough: rest.is_none(),
+    }
+}
+
+/// The first of these that make up for what is lacking, and what is lacking all the same.
+fn first_enough(
+    destination: &DestinationState,
+    all: Vec<Deletion>,
+    mut lack: Lack,
+) -> (Vec<Deletion>, Lack) {
+    let mut chosen = Vec::new();
+    for one in all {
+        if lack.is_none() {
+            break;
+        }
+        // Folders are never shared.
+        let mut records = destination.snapshots.iter().map(|found| &found.record);
+        let folders = records.find(|record| record.id == one.id);
+        let folders = folders.map_or(0, |record| record.totals.folders);
+        let files = one.lost.and_then(|lost| lost.files).unwrap_or(0);
+        lack.bytes = lack.bytes.saturating_sub(one.frees);
+        lack.inodes = lack.inodes.saturating_sub(folders.saturating_add(files));
+        chosen.push(one);
+    }
+    (chosen, lack)
+}
+
+/// What only a keep number holds, oldest first, but for the last ones.
+fn oldest(
+    facts: &Facts<'_>,
+    destination: &DestinationState,
+    decision: &Decision,
+) -> Vec<(SnapshotId, ExpireReason)> {
+    let by_rule = |reason: &KeepReason| {
+        matches!(
+            reason,
+            KeepReason::Last { .. }
+                | KeepReason::Hourly { .. }
+                | KeepReason::Daily { .. }
+                | KeepReason::Weekly { .. }
+                | KeepReason::Monthly { .. }
+                | KeepReason::Yearly { .. }
+        )
+    };
+    let last: Vec<SnapshotId> = destination
+        .snapshots
+        .iter()
+        .rev()
+        .take(LAST)
+        .map(|one| one.record.id)
+        .collect();
+    decision
+        .kept_by_time()
+        .filter(|(id, kept)| {
+            *id != facts.id && !last.contains(id) && kept.reasons.iter().all(by_rule)
+        })
+        .map(|(id, _)| (id, ExpireReason::Oldest))
+        .collect()
+}
