@@ -187,11 +187,19 @@ fn way_out(facts: &Facts<'_>, room: &Room) -> String {
             MakeRoom::Oldest => {}
         }
     }
-    ways.push(
-        "else leave more out with local.excludePatterns, lower local.minSpaceGB, or use a larger \
-         drive"
+    let by_hand = match room.lack.bytes {
+        0 => "leave more out with local.excludePatterns, or use a file system with more inodes"
             .to_owned(),
-    );
+        bytes => format!(
+            "free at least {} there, leave more out with local.excludePatterns, lower \
+             local.minSpaceGB, or use a larger drive",
+            amount::bytes(bytes)
+        ),
+    };
+    ways.push(match ways.is_empty() {
+        true => by_hand,
+        false => format!("else {by_hand}"),
+    });
     ways.join("; ")
 }
 

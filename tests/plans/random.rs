@@ -19,6 +19,8 @@ enum Event {
     Say(Index, Word),
     /// The config keeps other numbers.
     Keep(u32, u32, u32),
+    /// The disk has so many MiB beyond what must stay free, and may make room or not.
+    Room(u64, &'static str),
     /// A link is gone or leads elsewhere.
     Link(Index, bool),
     /// The source is there or not.
@@ -44,6 +46,8 @@ fn event() -> impl Strategy<Value = Event> {
         3 => (any::<Index>(), prop::sample::select(words.to_vec()))
             .prop_map(|(at, word)| Event::Say(at, word)),
         1 => (0_u32..5, 0_u32..3, 0_u32..3).prop_map(|(d, w, m)| Event::Keep(d, w, m)),
+        1 => (900_u64..1100, prop::sample::select(vec!["expired", "oldest", "never"]))
+            .prop_map(|(free, may)| Event::Room(free, may)),
         1 => (any::<Index>(), any::<bool>()).prop_map(|(at, gone)| Event::Link(at, gone)),
         1 => any::<bool>().prop_map(Event::Source),
     ]
@@ -84,6 +88,10 @@ fn happen(world: &mut World, event: &Event) {
             ] {
                 local[key] = json!(keep);
             }
+        }
+        Event::Room(free, may) => {
+            found.free_bytes = (10 << 30) + (free << 20);
+            world.config["local"]["makeRoom"] = json!(may);
         }
         Event::Link(at, gone) => {
             if !found.links.is_empty() {
@@ -137,6 +145,7 @@ proptest! {
             prop_assert_eq!(plan, again);
         }
         if world.inventory.sources[0].presence == Presence::Present {
+            world.inventory.destination.as_mut().unwrap().free_bytes = 1 << 40;
             world.run();
             links_are_whole(&world);
         }

@@ -102,6 +102,42 @@ pub(crate) fn all() -> Vec<Scenario> {
             world.options.approve_deletions = true;
             world
         }),
+        (
+            "waiting-is-no-approval",
+            // Withheld before, and many snapshots were sealed since.
+            lowered().destination(|found| {
+                let rotation = found.rotation.as_mut().unwrap();
+                rotation.rotated_at = time("2025-01-05T12:00:00+01:00");
+                rotation.unapproved = vec![id("2025-01-06_02-00-00")];
+            }),
+        ),
+        ("what-the-policy-lets-go-makes-room", full()),
+        (
+            "what-makes-room-is-approved-like-all-deletions",
+            full()
+                .set("local.keepDaily", json!(1))
+                .set("local.keepWeekly", json!(0)),
+        ),
+        (
+            "the-oldest-make-room-where-they-may",
+            full()
+                .set("local.keepDaily", json!(9))
+                .set("local.makeRoom", json!("oldest")),
+        ),
+        (
+            "the-oldest-make-no-room-where-they-may-not",
+            full().set("local.keepDaily", json!(9)),
+        ),
+        (
+            "no-room-is-made-where-none-may-be",
+            full().set("local.makeRoom", json!("never")),
+        ),
+        (
+            "the-newest-good-snapshot-makes-no-room",
+            World::nightly("2025-01-13", 1)
+                .at("2025-01-13T14:00:00+01:00")
+                .destination(|found| found.free_bytes = 10 * GIB),
+        ),
         ("deletions-are-withheld-when-a-source-vanished", {
             let mut world = lowered().add_source(source("/etc/nixos", "8:2", 12));
             world.options.approve_deletions = true;
@@ -200,6 +236,17 @@ fn future() -> World {
     world.inventory.taken_at = time("2026-01-16T02:00:00+01:00");
     world.run();
     world.at("2025-01-16T02:00:00+01:00")
+}
+
+/// A disk that lacks 70 MiB for the next snapshot.
+fn full() -> World {
+    World::nightly("2025-01-13", 4).destination(|found| {
+        found.free_bytes = 10 * GIB + 1_000_000_000;
+        for one in &mut found.snapshots {
+            let stored = &one.record.stored_by;
+            one.record.files_stored_by = stored.keys().map(|id| (*id, 80)).collect();
+        }
+    })
 }
 
 /// The person now keeps far less than before.
