@@ -15,8 +15,11 @@ use executor::{
 };
 use planner::Options;
 use schema::{
-    Config, Finding, Inventory, Plan, Report, RunResult, Severity, SnapshotId, clock::is_ahead,
-    journal::Status, plan::{Action, SavedPlan}, tries::Tries,
+    Config, Finding, Inventory, Plan, Report, RunResult, Severity, SnapshotId,
+    clock::is_ahead,
+    journal::Status,
+    plan::{Action, SavedPlan},
+    tries::Tries,
 };
 
 use crate::{

@@ -22,6 +22,8 @@ pub(crate) const VERBS: [&str; 24] = [
     "pin",
     "unpin",
     "accept",
+    "prune",
+    "delete",
     "adopt",
     "init",
     "simulate",

@@ -72,7 +72,10 @@ pub(crate) fn of(facts: &Facts<'_>, destination: &DestinationState) -> Room {
         now_newest.map(|newest| newest.id),
         facts.last_good.map(|good| good.id),
         facts.basis().map(|basis| basis.record.id),
+        facts.reference.map(|reference| reference.record.id),
     ];
+    let also = facts.also_link.iter().map(|also| Some(also.record.id));
+    let needed: Vec<Option<SnapshotId>> = needed.into_iter().chain(also).collect();
     let expired: Vec<(SnapshotId, ExpireReason)> = decision
         .expired_by_time()
         .map(|(id, expired)| (id, expired.reason))

@@ -283,7 +283,9 @@ pub(super) fn unapproved(
     let before = expired
         .iter()
         .any(|one| rotation.is_some_and(|last| last.unapproved.contains(&one.id)));
-    let wanted = before || expired.len() + gone > each * sealed;
+    // Those that were withheld do not become fewer by waiting: the nights since do not count.
+    let counts = if before { 1 } else { sealed };
+    let wanted = expired.len() + gone > each * counts;
     (wanted && !expired.is_empty() && !facts.options.approve_deletions).then(|| Unapproved {
         ids: expired.iter().map(|one| one.id).collect(),
         sealed: sealed as u64,
