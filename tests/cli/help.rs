@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 
 use crate::lab::{Lab, PROGRAM, Ran, id_of, ran};
 
-pub(crate) const VERBS: [&str; 24] = [
+pub(crate) const VERBS: [&str; 26] = [
     "try",
     "check",
     "schema",
