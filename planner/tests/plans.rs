@@ -140,7 +140,13 @@ fn made_room(plan: &Plan, destination: &DestinationState) -> usize {
     let gone: Vec<_> = rooms.flatten().map(|one| one.id).collect();
     if !gone.is_empty() {
         let now = plan.created_at;
-        let good = planner::last_good(destination, now).map(|good| good.id);
+        let counts = |one: &&schema::inventory::SnapshotState| {
+            let suspect = !one.record.suspect.is_empty() && !one.marks.accepted;
+            one.record.complete && !suspect && one.record.started_at <= now
+        };
+        let good = destination.snapshots.iter().filter(counts);
+        let good = good.max_by_key(|one| one.record.started_at);
+        let good = good.map(|good| good.record.id);
         let basis = basis(destination, now).map(|basis| basis.id);
         assert!(plan.snapshot().is_some());
         for one in &destination.snapshots {
