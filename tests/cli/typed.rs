@@ -54,11 +54,7 @@ fn a_relative_path_is_of_the_folder_that_the_user_stands_in() {
 
     let told = run(&ann, &["restore", "latest", "lettre.txt", "x"]).expect(4);
     let whole = lab.text("home/ann/lettre.txt");
-    assert!(
-        told.all()
-            .replace(['\n', ' '], \"\")
-            .contains(&whole)
-    );
+    assert!(told.all().replace(['\n', ' '], "").contains(&whole));
     // Nothing but this folder is meant by a dot.
     let outside = lab.path("state");
     run(&outside, &["restore", "latest", ".", &lab.text("all")]).expect(4);
