@@ -4,6 +4,7 @@
 //! where the environment has `CI`.
 
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::print_stderr,
     missing_docs,

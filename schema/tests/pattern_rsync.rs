@@ -3,7 +3,12 @@
 //!
 //! The table is checked without rsync as well. Nothing here may be expected only because our
 //! matcher does it: what a case says is what rsync does.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr
+)]
 
 mod table;
 
