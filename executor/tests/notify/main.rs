@@ -1,5 +1,5 @@
 //! Channels against real servers on loopback: what is sent, what is tried again, what is told.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::disallowed_methods, clippy::unwrap_used)]
 
 mod server;
 
