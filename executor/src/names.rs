@@ -106,7 +106,7 @@ impl StoredNames {
         Ok(names)
     }
 
-    fn add(&mut self, entry: &Entry) {
+    pub(crate) fn add(&mut self, entry: &Entry) {
         let Some(stored) = &entry.stored_as else {
             return;
         };

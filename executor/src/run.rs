@@ -399,7 +399,9 @@ fn act(
             Ok(steps::notify::run(notify, &so_far, last_good, context))
         }
         Action::Mark(mark) => steps::mark::run(session.store()?, mark),
-        Action::Repair(repair) => steps::repair::run(session.store()?, repair, context),
+        Action::Repair(repair) => {
+            steps::repair::run(session.store()?, &plan.run_id, repair, context)
+        }
         Action::Adopt(step) => crate::adopt::run(session.store()?, &plan.run_id, step, context),
         Action::Restore(restore) => crate::restore::run(session.store()?, restore, &context),
         Action::CloudSync(sync) => {

@@ -148,7 +148,10 @@ fn detail(action: &Action) -> Option<String> {
         Action::SpaceCheck(_) | Action::Mark(_) => None,
         Action::Delete(step) => Some(format!("{} to delete", step.rotation.deletions.len())),
         Action::Adopt(step) => Some(format!("{} to adopt", step.trees.len())),
-        Action::Repair(step) => Some(format!("{} to make anew", step.files.len())),
+        Action::Repair(step) => {
+            let all = step.files.len() + step.records.len();
+            Some(format!("{all} to make anew"))
+        }
     }
 }
 

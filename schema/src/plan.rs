@@ -10,7 +10,8 @@ mod repair;
 pub use adopt::{AdoptCandidate, AdoptStep, AdoptTree, MadeBy};
 pub use part::Part;
 pub use repair::{
-    RepairFile, RepairFolder, RepairFrom, RepairName, RepairStep, StoredMetadata, StoredTime,
+    RepairFile, RepairFolder, RepairFrom, RepairName, RepairRecords, RepairStep, StoredMetadata,
+    StoredTime,
 };
 
 use chrono::{DateTime, FixedOffset, NaiveDate};

@@ -105,6 +105,10 @@ pub struct Verification {
     /// What a repair came to; none where none was asked for or there was nothing to repair.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repair: Option<Report>,
+    /// How making manifests and records anew ended, after which all was compared again; none where
+    /// there was none to make.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebuilt: Option<Report>,
 }
 
 /// A snapshot that was compared with its manifest.

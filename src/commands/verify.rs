@@ -35,8 +35,8 @@ pub(crate) fn run(arguments: &Verify, settings: &Settings, out: &Out) -> Result<
     let config = settings.config(out)?;
     let now = Local::now().fixed_offset();
     let store = take::store_present(&config)?;
-    let all = snapshots::all(&store, *now.offset())?;
-    let chosen = chosen(arguments, &store, &all, now)?;
+    let mut all = snapshots::all(&store, *now.offset())?;
+    let mut chosen = chosen(arguments, &store, &all, now)?;
     let bar = bar(settings);
     let context = Context {
         observer: &bar,
@@ -48,6 +48,35 @@ pub(crate) fn run(arguments: &Verify, settings: &Settings, out: &Out) -> Result<
     remember(settings, out, |state| {
         memory::learn(state, &store, &all, &found)
     });
+    let records = match arguments.repair {
+        true => heal::records(&all, &config.local.sources, &found),
+        false => Vec::new(),
+    };
+    if !records.is_empty() {
+        bar.clear();
+        if !settings.json {
+            tell(&found, arguments, settings, out);
+        }
+        let step = RepairStep {
+            records,
+            ..RepairStep::default()
+        };
+        let report = repair(step, settings, out, &config, now)?;
+        if !settings.json {
+            tell_repair(&report, 0, settings, out);
+        }
+        // What they say is compared with what is there, and the rest can be repaired then.
+        let ids: Vec<_> = chosen.iter().map(|at| all[*at].id).collect();
+        all = snapshots::all(&store, *now.offset())?;
+        chosen = (0..all.len())
+            .filter(|at| ids.contains(&all[*at].id))
+            .collect();
+        found = verify::run(&store, &all, &chosen, depth(arguments), context)?;
+        remember(settings, out, |state| {
+            memory::learn(state, &store, &all, &found)
+        });
+        found.rebuilt = Some(report);
+    }
     let step = if arguments.repair && !found.damage.is_empty() {
         heal::plan(&store, &all, &config.local.sources, &mut found, context)?
     } else {
@@ -63,7 +92,7 @@ pub(crate) fn run(arguments: &Verify, settings: &Settings, out: &Out) -> Result<
             memory::forget_repaired(state, &store)
         });
         if !settings.json {
-            tell_repair(&report, &found, settings, out);
+            tell_repair(&report, remains(&found), settings, out);
         }
         found.repair = Some(report);
     }
@@ -142,9 +171,9 @@ fn tell(found: &Verification, arguments: &Verify, settings: &Settings, out: &Out
     }
 }
 
-fn tell_repair(report: &Report, found: &Verification, settings: &Settings, out: &Out) {
+fn tell_repair(report: &Report, remains: u64, settings: &Settings, out: &Out) {
     let style = &settings.style;
-    let text = render::verify::repair(report, remains(found), style);
+    let text = render::verify::repair(report, remains, style);
     if !settings.quiet {
         out.data(&format!("\n{text}"));
     } else if report.result != RunResult::Success {
@@ -159,6 +188,10 @@ fn remains(found: &Verification) -> u64 {
 }
 
 fn code(found: &Verification) -> u8 {
+    let rebuilt = found.rebuilt.as_ref().map(|report| report.result);
+    if let Some(result) = rebuilt.filter(|result| *result != RunResult::Success) {
+        return exit::of_result(result);
+    }
     match &found.repair {
         Some(report) if report.result != RunResult::Success => exit::of_result(report.result),
         Some(_) if remains(found) == 0 => exit::DONE,

@@ -159,7 +159,7 @@ fn ending(page: &mut Page, found: &Verification, repairs: bool, style: &Style) {
     page.line(0, &text);
     if !repairs {
         let hint = "`backup verify --repair` makes files anew whose content is still in their \
-                    source or stored elsewhere";
+                    source or stored elsewhere, and damaged manifests and records";
         page.entry(2, "hint:", 6, hint);
     }
 }

@@ -34,6 +34,7 @@ fn found(depth: Depth, damage: Vec<Damage>) -> Verification {
         bytes_read: 5 << 30,
         damage_count: damage.len() as u64,
         damage,
+        rebuilt: None,
         repair: None,
     }
 }

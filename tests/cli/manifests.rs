@@ -89,7 +89,7 @@ fn the_next_backup_does_without_a_damaged_manifest_and_says_so() {
             .says(&format!("the manifest of snapshot {id}"));
         lab.at(THIRD, &["health", "--quick"])
             .says(&format!("the manifest of snapshot {id}"))
-            .hints("backup adopt");
+            .hints(&format!("backup verify {id} --repair"));
         // The next one is as any.
         assert_eq!(basis(&lab, &lab.backup(FOURTH)), *id_of(THIRD), "{fault}");
     }
@@ -233,4 +233,99 @@ fn a_newest_snapshot_whose_record_is_damaged_is_never_replaced_without_a_word() 
     ])
     .expect(0)
     .says(&format!("from daily/{}", id_of(SECOND)));
+}
+
+#[test]
+fn a_damaged_manifest_is_made_anew_and_its_snapshot_serves_again() {
+    for (fault, act) in FAULTS {
+        let lab = nights(&[FIRST, SECOND]);
+        let tree = crate::lab::contents(&lab.stored(&format!("daily/{}", id_of(SECOND))));
+        let path = manifest(&lab, SECOND);
+        act(&path);
+        let id = id_of(SECOND);
+        lab.run(&["verify", "--repair", &id])
+            .expect(0)
+            .says("the records of 1 snapshot made anew")
+            .says("Whole.");
+        let after = crate::lab::contents(&lab.stored(&format!("daily/{id}")));
+        assert_eq!(after, tree, "{fault}");
+        assert!(lab.record(&id)["manifest_rebuilt_at"].is_string());
+        assert!(lab.record(&id)["record_rebuilt_at"].is_null());
+        let kept = path.with_file_name("manifest.mtree.zst.damaged");
+        assert_eq!(
+            kept.symlink_metadata().is_ok(),
+            fault != "missing",
+            "{fault}"
+        );
+        lab.run(&["verify", "--all"]).expect(0).says("Whole.");
+        lab.at(THIRD, &["list"]).expect(0).says("rebuilt");
+        let status = lab.at(THIRD, &["status"]).expect(0);
+        assert!(!status.stdout.contains("manifest of"), "{}", status.stdout);
+        assert_eq!(basis(&lab, &lab.backup(THIRD)), *id, "{fault}");
+        lab.run(&["verify", "--all"]).expect(0).says("Whole.");
+    }
+}
+
+#[test]
+fn a_manifest_made_anew_takes_no_damage_for_truth_where_a_neighbour_knows_better() {
+    let lab = nights(&[FIRST, SECOND]);
+    crate::damage::unseen(&stored(&lab, SECOND, VICTIM), || {
+        crate::damage::flip(&stored(&lab, SECOND, VICTIM));
+    });
+    flipped(&manifest(&lab, SECOND));
+    // The source has it no more, so that it stays damaged.
+    lab.write(VICTIM, "something else\n");
+    lab.run(&["verify", "--repair", &id_of(SECOND)])
+        .expect(3)
+        .says("digest is")
+        .says(&lab.text(VICTIM));
+    lab.run(&["verify", &id_of(FIRST)]).expect(3);
+    // With its content back, one command heals it.
+    lab.write(VICTIM, "dear all\n");
+    lab.run(&["verify", "--repair", &id_of(SECOND)]).expect(0);
+    lab.run(&["verify", "--all"]).expect(0).says("Whole.");
+}
+
+#[test]
+fn a_repair_of_records_can_be_killed_at_any_rename_and_run_again() {
+    if !can_trace() {
+        return skipped("a_repair_of_records_can_be_killed: no strace here");
+    }
+    let mut killed = 0;
+    for nth in 1..12 {
+        let lab = nights(&[FIRST, SECOND]);
+        let path = manifest(&lab, SECOND);
+        flipped(&path);
+        let damaged = fs::read(&path).unwrap();
+        fs::write(path.with_file_name("snapshot.json"), "{").unwrap();
+        let mut strace = lab.bare("strace");
+        strace
+            .args(["-f", "-qq", "-o", "/dev/null"])
+            .args(["-e", "trace=rename,renameat,renameat2,linkat"])
+            .arg("-P")
+            .arg(path.parent().unwrap())
+            .arg("-e")
+            .arg(format!(
+                "inject=rename,renameat,renameat2,linkat:signal=KILL:when={nth}"
+            ))
+            .args([PROGRAM, "verify", "--repair", &id_of(SECOND), "--config"])
+            .arg(lab.path("config.json"))
+            .arg("--state-dir")
+            .arg(lab.path("state"))
+            .arg("--log-dir")
+            .arg(lab.path("log"));
+        let done = ran(strace, &["verify --repair, killed"]);
+        killed += u32::from(done.code != 0);
+        assert!(path.exists() && path.with_file_name("snapshot.json").exists());
+        lab.run(&["verify", "--repair", &id_of(SECOND)]).expect(0);
+        lab.run(&["verify", "--all"]).expect(0).says("Whole.");
+        // The damaged ones are kept, whatever was repeated.
+        let kept = |name| fs::read(path.with_file_name(name)).unwrap();
+        assert_eq!(kept("manifest.mtree.zst.damaged"), damaged, "{nth}");
+        assert_eq!(kept("snapshot.json.damaged"), b"{", "{nth}");
+        if done.code == 0 {
+            break;
+        }
+    }
+    assert!(killed >= 3, "{killed}");
 }

@@ -81,17 +81,72 @@ fn a_damaged_record_hides_no_other_snapshot_and_its_own_is_never_deleted_nor_lin
 }
 
 #[test]
-fn a_snapshot_with_a_damaged_record_gets_a_new_one_by_adoption() {
+fn a_damaged_record_is_made_anew_and_its_snapshot_serves_again() {
+    for (fault, act) in crate::manifests::FAULTS {
+        let lab = nights(&[FIRST, SECOND]);
+        let path = record(&lab, SECOND, "snapshot.json");
+        let manifest = fs::read(record(&lab, SECOND, "manifest.mtree.zst")).unwrap();
+        let tree = contents(&lab.stored(&format!("daily/{}", id_of(SECOND))));
+        let sealed = lab.record(&id_of(SECOND));
+        act(&path);
+        let id = id_of(SECOND);
+        if fault != "flipped" {
+            lab.at(THIRD, &["health"])
+                .hints(&format!("backup verify {id} --repair"));
+        }
+        lab.run(&["verify", &id, "--repair"])
+            .expect(0)
+            .says("Whole.");
+        // The manifest was whole and stays, with all that it knows.
+        let after = fs::read(record(&lab, SECOND, "manifest.mtree.zst")).unwrap();
+        let mut kept = lab.record(&id);
+        if kept["manifest_rebuilt_at"].is_null() {
+            assert_eq!(after, manifest, "{fault}");
+            assert!(kept["record_rebuilt_at"].is_string(), "{fault}: {kept}");
+        }
+        assert_eq!(
+            contents(&lab.stored(&format!("daily/{id}"))),
+            tree,
+            "{fault}"
+        );
+        for key in ["entries", "files", "folders", "bytes"] {
+            assert_eq!(kept["totals"][key], sealed["totals"][key], "{fault}");
+        }
+        assert_eq!(kept["stored_by"].take(), sealed["stored_by"], "{fault}");
+        let json = lab.at(THIRD, &["list", "--json"]).expect(0).json();
+        assert_eq!(json["snapshots"].as_array().unwrap().len(), 2, "{fault}");
+        lab.at(THIRD, &["list"]).expect(0).says("rebuilt");
+        let plan = lab.at(THIRD, &["plan", "--json"]).expect(0).json();
+        let found = codes(&plan["findings"]);
+        assert!(!found.contains(&"snapshot-record-damaged"), "{fault}");
+        let report = lab.backup(THIRD);
+        assert_eq!(basis(&report, &lab), *id, "{fault}");
+        lab.run(&["verify", "--all"]).expect(0);
+    }
+}
+
+#[test]
+fn where_record_and_manifest_are_gone_the_tree_tells_both() {
     let lab = nights(&[FIRST, SECOND]);
-    fs::write(record(&lab, SECOND, "snapshot.json"), "{").unwrap();
-    lab.at(THIRD, &["health"]).hints("backup adopt");
-    let records = lab.stored(&format!(".backup/snapshots/{}", id_of(SECOND)));
-    fs::rename(records, lab.path("aside")).unwrap();
-    lab.run(&["adopt", "--yes"]).expect(0);
-    let json = lab.at(THIRD, &["list", "--json"]).expect(0).json();
-    assert_eq!(json["snapshots"].as_array().unwrap().len(), 2);
-    lab.run(&["verify", "--all"]).expect(0);
-    lab.backup(THIRD);
+    for file in ["snapshot.json", "manifest.mtree.zst"] {
+        fs::write(record(&lab, SECOND, file), "").unwrap();
+    }
+    let id = id_of(SECOND);
+    let json = lab
+        .run(&["verify", &id, "--repair", "--json"])
+        .expect(0)
+        .json();
+    assert_eq!(json["rebuilt"]["result"], "success");
+    assert_eq!(json["snapshots"][0]["verdict"], "whole");
+    let kept = lab.record(&id);
+    assert!(kept["manifest_rebuilt_at"].is_string() && kept["record_rebuilt_at"].is_string());
+    assert_eq!(kept["complete"], true);
+    assert_eq!(kept["day"], "2025-03-06");
+    assert_eq!(basis(&lab.backup(THIRD), &lab), *id);
+    assert_eq!(
+        fs::read(record(&lab, SECOND, "snapshot.json.damaged")).unwrap(),
+        b""
+    );
     lab.run(&["verify", "--all"]).expect(0);
 }
 

@@ -6,8 +6,8 @@
 
 mod begun;
 mod look;
-mod read;
-mod tree;
+pub(crate) mod read;
+pub(crate) mod tree;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -40,7 +40,7 @@ use tree::Tree;
 
 /// Stored inodes with more than one name: the digest of their content and the snapshot that first
 /// stored it.
-type Known = HashMap<u64, (Digest, SnapshotId)>;
+pub(crate) type Known = HashMap<u64, (Digest, SnapshotId)>;
 
 /// Adopts what a step says. Can be interrupted, and run again to go on.
 ///
@@ -133,7 +133,7 @@ fn one(
     // Its record was on disk before it was moved.
     if frame.is_full()? {
         frame.publish()?;
-        tree::learn(store, tree.id, tree.home, known, context)?;
+        tree::learn(store, tree.id, tree.home, None, known, context)?;
         return Ok(nothing);
     }
     let from =
@@ -172,7 +172,7 @@ fn one(
         name: name.to_owned(),
         sources: &step.sources,
     };
-    let read = read::read(&tree_of, above, writer, known, context)?;
+    let read = read::read(&tree_of, above, writer, known, &mut read::Nothing, context)?;
     let Read {
         manifest,
         totals,
@@ -254,7 +254,7 @@ fn learn(store: &Store, context: Context<'_>) -> Result<Known> {
         }
     }
     for ((_, id), home) in ids {
-        match tree::learn(store, id, home, &mut known, context) {
+        match tree::learn(store, id, home, None, &mut known, context) {
             Err(error) if error.kind == ErrorKind::Interrupted => return Err(error),
             // A damaged manifest tells nothing either: what it shares is read once more.
             _ => {}

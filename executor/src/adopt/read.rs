@@ -27,7 +27,11 @@ use crate::{
     error::{Error, Result, reason},
     event::{Context, Event, Phase, Progress, Stop},
     manifest::{Entry, Writer, xattrs_digest},
-    sys::{Dir, Kind, Stat, attributes},
+    sys::{
+        Dir, Kind, Stat,
+        attributes::{self, Attributes},
+        path_order,
+    },
     walk::{Visit, Walk},
 };
 
@@ -38,22 +42,57 @@ const BYTES: u64 = 8 << 20;
 const LISTED: usize = 1000;
 
 /// What a tree holds.
-pub(super) struct Read {
-    pub(super) manifest: Writer,
-    pub(super) totals: SnapshotTotals,
-    pub(super) stored_by: BTreeMap<SnapshotId, u64>,
-    pub(super) files_stored_by: BTreeMap<SnapshotId, u64>,
-    pub(super) sources: Vec<SourceRecord>,
-    pub(super) problems: Vec<Problem>,
-    pub(super) bytes_read: u64,
+pub(crate) struct Read {
+    pub(crate) manifest: Writer,
+    pub(crate) totals: SnapshotTotals,
+    pub(crate) stored_by: BTreeMap<SnapshotId, u64>,
+    pub(crate) files_stored_by: BTreeMap<SnapshotId, u64>,
+    pub(crate) sources: Vec<SourceRecord>,
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) bytes_read: u64,
+}
+
+/// What is known of a tree besides what it holds.
+pub(crate) trait Model {
+    /// The true path of what stands at this one.
+    fn path(&self, stored: Vec<u8>) -> Vec<u8>;
+    /// Adds to an entry what its place in the tree cannot tell. Entries come in the manifest's
+    /// order. Says whether it is as a neighbour has it.
+    fn complete(&mut self, entry: &mut Entry, attributes: &Attributes) -> Result<bool>;
+    /// Whether entries come in another order than the manifest's, or more are to come at the end.
+    fn is_unordered(&self) -> bool;
+    /// Entries that have no place in the tree, once all that have one were given.
+    fn absent(&mut self) -> Vec<Entry>;
+}
+
+/// Nothing more is known.
+pub(super) struct Nothing;
+
+impl Model for Nothing {
+    fn path(&self, stored: Vec<u8>) -> Vec<u8> {
+        stored
+    }
+
+    fn complete(&mut self, _: &mut Entry, _: &Attributes) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn is_unordered(&self) -> bool {
+        false
+    }
+
+    fn absent(&mut self) -> Vec<Entry> {
+        Vec::new()
+    }
 }
 
 /// Reads a tree and writes its manifest; `above` are the entries of the folders around it.
-pub(super) fn read(
+pub(crate) fn read(
     tree: &Tree<'_>,
     above: Vec<Entry>,
     manifest: Writer,
     known: &mut Known,
+    model: &mut dyn Model,
     context: Context<'_>,
 ) -> Result<Read> {
     let groups = groups(tree, context)?;
@@ -69,6 +108,8 @@ pub(super) fn read(
         context,
         walk: tree.walk()?,
         known,
+        model,
+        waiting: Vec::new(),
         groups,
         under_way: HashSet::new(),
         counted: HashSet::new(),
@@ -92,7 +133,16 @@ pub(super) fn read(
             .map(|item| item.look(&mut copier, context.stop))
             .collect()
     })?;
+    reading.end()?;
     Ok(reading.read)
+}
+
+/// An entry that is ready to be written.
+struct Ready {
+    entry: Entry,
+    attributes: Attributes,
+    allocated: u64,
+    stored: SnapshotId,
 }
 
 /// An entry on its way to a thread.
@@ -104,6 +154,8 @@ struct Item {
     name: OsString,
     /// Its content is not known.
     reads: bool,
+    /// Its extended attributes, once it was looked at.
+    attributes: Attributes,
 }
 
 /// An entry that was looked at.
@@ -161,6 +213,7 @@ impl Item {
             _ => attributes::of_entry(&self.dir, &self.name).map_err(io)?,
         };
         self.entry.xattrs_digest = xattrs_digest(&attributes);
+        self.attributes = attributes;
         Ok(())
     }
 }
@@ -170,6 +223,9 @@ struct Reading<'a> {
     context: Context<'a>,
     walk: Walk<'static>,
     known: &'a mut Known,
+    model: &'a mut dyn Model,
+    /// Entries that come in another order than the manifest's.
+    waiting: Vec<Ready>,
     groups: HashSet<u64>,
     /// Inodes that a thread is to read, so that their other names need not be.
     under_way: HashSet<u64>,
@@ -179,8 +235,67 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
+    /// The true path of what is at hand.
+    fn path(&self) -> Vec<u8> {
+        self.model.path(self.tree.path(self.walk.path()))
+    }
+
+    /// Writes an entry in its turn.
+    fn ready(&mut self, ready: Ready) -> Result<()> {
+        if self.model.is_unordered() {
+            self.waiting.push(ready);
+            return Ok(());
+        }
+        self.written(ready).map(|_| ())
+    }
+
+    fn written(&mut self, ready: Ready) -> Result<bool> {
+        let Ready {
+            mut entry,
+            attributes,
+            allocated,
+            stored,
+        } = ready;
+        let known = self.model.complete(&mut entry, &attributes)?;
+        self.write(&entry, allocated, stored)?;
+        Ok(known)
+    }
+
+    /// Writes what waited for its turn.
+    fn end(&mut self) -> Result<()> {
+        if !self.model.is_unordered() {
+            return Ok(());
+        }
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.sort_by(|a, b| path_order(&a.entry.path, &b.entry.path));
+        let mut absent = self.model.absent().into_iter().peekable();
+        let mut here: HashSet<Vec<u8>> = HashSet::new();
+        let id = self.tree.id;
+        for ready in waiting {
+            while let Some(entry) =
+                absent.next_if(|entry| path_order(&entry.path, &ready.entry.path).is_lt())
+            {
+                if here.contains(folder_of(&entry.path)) {
+                    self.write(&entry, 0, id)?;
+                }
+            }
+            // What the tree has now is not absent.
+            absent.next_if(|entry| entry.path == ready.entry.path);
+            let folder = (ready.entry.kind == Kind::Folder).then(|| ready.entry.path.clone());
+            if self.written(ready)? {
+                here.extend(folder);
+            }
+        }
+        for entry in absent {
+            if here.contains(folder_of(&entry.path)) {
+                self.write(&entry, 0, id)?;
+            }
+        }
+        Ok(())
+    }
+
     fn item(&mut self, stat: Stat, is_folder: bool) -> Item {
-        let path = self.tree.path(self.walk.path());
+        let path = self.path();
         let entry = Entry {
             // Of the source's inode nothing is known: the next run compares content.
             ino: 0,
@@ -203,6 +318,7 @@ impl Reading<'_> {
             }),
             name: self.walk.name().clone(),
             reads: stat.kind == Kind::File && !is_known,
+            attributes: Attributes::new(),
         }
     }
 
@@ -252,10 +368,16 @@ impl Reading<'_> {
             {
                 source.present = true;
                 source.entries += 1;
+                source.files += u64::from(entry.kind == Kind::File);
             }
         }
         Ok(())
     }
+}
+
+fn folder_of(path: &[u8]) -> &[u8] {
+    let slash = path.iter().rposition(|byte| *byte == b'/');
+    &path[..slash.unwrap_or(0)]
 }
 
 impl Foreman for Reading<'_> {
@@ -274,17 +396,17 @@ impl Foreman for Reading<'_> {
                 Visit::Enter(stat) => self.item(stat, true),
                 Visit::Leaf(stat) => self.item(stat, false),
                 Visit::Unreadable(_, error) => {
-                    let path = self.tree.path(self.walk.path());
+                    let path = self.path();
                     self.problem(&path, reason(&error.into()));
                     continue;
                 }
                 Visit::MountPoint(_) => {
-                    let path = self.tree.path(self.walk.path());
+                    let path = self.path();
                     self.problem(&path, "something is mounted there".to_owned());
                     continue;
                 }
                 Visit::Vanished => {
-                    let path = self.tree.path(self.walk.path());
+                    let path = self.path();
                     self.problem(&path, "it is gone: another tool is at work".to_owned());
                     continue;
                 }
@@ -302,7 +424,10 @@ impl Foreman for Reading<'_> {
         for Done { item, read, fault } in done {
             self.read.bytes_read += read;
             let Item {
-                mut entry, stat, ..
+                mut entry,
+                stat,
+                attributes,
+                ..
             } = item;
             if let Some(because) = fault? {
                 self.problem(&entry.path, because);
@@ -326,7 +451,12 @@ impl Foreman for Reading<'_> {
             }
             let is_again = entry.group.is_some() && !self.counted.insert(stat.ino);
             let allocated = if is_again { 0 } else { stat.allocated };
-            self.write(&entry, allocated, stored)?;
+            self.ready(Ready {
+                entry,
+                attributes,
+                allocated,
+                stored,
+            })?;
         }
         self.idle()
     }

@@ -23,20 +23,20 @@ use crate::{
 static NOTHING: LazyLock<Excludes> = LazyLock::new(Excludes::default);
 
 /// A tree to read.
-pub(super) struct Tree<'a> {
+pub(crate) struct Tree<'a> {
     /// The snapshot that it becomes.
-    pub(super) id: SnapshotId,
+    pub(crate) id: SnapshotId,
     /// Its path in the snapshot.
-    pub(super) at: Vec<u8>,
+    pub(crate) at: Vec<u8>,
     /// The folder that holds it, and its name there.
-    pub(super) parent: Dir,
-    pub(super) name: OsString,
+    pub(crate) parent: Dir,
+    pub(crate) name: OsString,
     /// The configured sources.
-    pub(super) sources: &'a [AbsolutePath],
+    pub(crate) sources: &'a [AbsolutePath],
 }
 
 impl Tree<'_> {
-    pub(super) fn walk(&self) -> Result<Walk<'static>> {
+    pub(crate) fn walk(&self) -> Result<Walk<'static>> {
         let io = |error: Errno| Error::io("look at", bytes(&self.name), error);
         let stat = self.parent.stat(&self.name).map_err(io)?;
         let parent = self.parent.again().map_err(io)?;
@@ -44,7 +44,7 @@ impl Tree<'_> {
     }
 
     /// The path in the snapshot of a path in the tree.
-    pub(super) fn path(&self, path: &[u8]) -> Vec<u8> {
+    pub(crate) fn path(&self, path: &[u8]) -> Vec<u8> {
         let between: &[u8] = if self.at.is_empty() || path.is_empty() {
             b""
         } else {
@@ -54,7 +54,7 @@ impl Tree<'_> {
     }
 }
 
-fn whole(parent: Dir, name: OsString, stat: &Stat) -> Walk<'static> {
+pub(crate) fn whole(parent: Dir, name: OsString, stat: &Stat) -> Walk<'static> {
     let bounds = Bounds {
         excludes: &NOTHING,
         one_file_system: true,
@@ -64,7 +64,7 @@ fn whole(parent: Dir, name: OsString, stat: &Stat) -> Walk<'static> {
 }
 
 /// Inodes that have several names in this tree: one file with several names, as its source was.
-pub(super) fn groups(tree: &Tree<'_>, context: Context<'_>) -> Result<HashSet<u64>> {
+pub(crate) fn groups(tree: &Tree<'_>, context: Context<'_>) -> Result<HashSet<u64>> {
     let mut seen: HashMap<u64, bool> = HashMap::new();
     for visit in tree.walk()? {
         context.stop.check()?;
@@ -80,11 +80,12 @@ pub(super) fn groups(tree: &Tree<'_>, context: Context<'_>) -> Result<HashSet<u6
     Ok(seen.into_keys().collect())
 }
 
-/// Learns which inodes of an adopted snapshot have which content.
-pub(super) fn learn(
+/// Learns which inodes of a snapshot have which content, of all or of some.
+pub(crate) fn learn(
     store: &Store,
     id: SnapshotId,
     home: Tier,
+    wanted: Option<&HashSet<u64>>,
     known: &mut Known,
     context: Context<'_>,
 ) -> Result<()> {
@@ -101,6 +102,7 @@ pub(super) fn learn(
         if let Visit::Leaf(stat) = visit
             && stat.kind == Kind::File
             && stat.nlink > 1
+            && wanted.is_none_or(|wanted| wanted.contains(&stat.ino))
             && !known.contains_key(&stat.ino)
             && let Some(entry) = cursor
                 .find(walk.path())

@@ -21,6 +21,7 @@ use crate::{
     copy::{Copier, CopyError},
     error::{Error, ErrorKind, Result, reason},
     event::{Context, Event, Phase, Progress},
+    rebuild,
     remove::remove_tree,
     store::{BACKUP, Store},
     sys::{
@@ -42,8 +43,13 @@ const ON_ITS_WAY: &str = "name";
 ///
 /// # Errors
 /// An interruption, or a destination that cannot be written.
-pub fn run(store: &Store, step: &RepairStep, context: Context<'_>) -> Result<Outcome> {
-    everything(store, step, context).map_err(|error| match error.kind {
+pub fn run(
+    store: &Store,
+    run_id: &str,
+    step: &RepairStep,
+    context: Context<'_>,
+) -> Result<Outcome> {
+    everything(store, run_id, step, context).map_err(|error| match error.kind {
         ErrorKind::Interrupted => Error {
             hint: Some("what was repaired stays; run the same again for the rest".to_owned()),
             ..error
@@ -52,14 +58,20 @@ pub fn run(store: &Store, step: &RepairStep, context: Context<'_>) -> Result<Out
     })
 }
 
-fn everything(store: &Store, step: &RepairStep, context: Context<'_>) -> Result<Outcome> {
+fn everything(
+    store: &Store,
+    run_id: &str,
+    step: &RepairStep,
+    context: Context<'_>,
+) -> Result<Outcome> {
     clean(store, context)?;
+    let (anew, told) = records(store, run_id, step, context)?;
     let mut repair = Repair {
         store,
         context,
         area: store.area(AREA)?,
         copier: Copier::default(),
-        problems: Vec::new(),
+        problems: told,
         names: 0,
     };
     let mut files = 0;
@@ -82,15 +94,23 @@ fn everything(store: &Store, step: &RepairStep, context: Context<'_>) -> Result<
         problems, names, ..
     } = repair;
     clean(store, context)?;
-    let mut message = format!(
-        "{} repaired under {}",
-        amount::plural(files, "file", "files"),
-        amount::plural(names, "name", "names"),
-    );
+    let mut done = Vec::new();
+    if !step.records.is_empty() {
+        let anew = amount::plural(anew, "snapshot", "snapshots");
+        done.push(format!("the records of {anew} made anew"));
+    }
+    if !step.files.is_empty() || !step.folders.is_empty() || done.is_empty() {
+        done.push(format!(
+            "{} repaired under {}",
+            amount::plural(files, "file", "files"),
+            amount::plural(names, "name", "names"),
+        ));
+    }
     if folders > 0 {
         let folders = amount::plural(folders, "folder", "folders");
-        message = format!("{message}, and the metadata of {folders}");
+        done.push(format!("and the metadata of {folders}"));
     }
+    let message = done.join(", ");
     let status = match problems.is_empty() {
         true => Status::Succeeded,
         false => Status::Incomplete,
@@ -101,6 +121,32 @@ fn everything(store: &Store, step: &RepairStep, context: Context<'_>) -> Result<
         problems,
         ..Outcome::default()
     })
+}
+
+/// Makes damaged manifests and records anew; how many, and what could not be.
+fn records(
+    store: &Store,
+    run_id: &str,
+    step: &RepairStep,
+    context: Context<'_>,
+) -> Result<(u64, Vec<Problem>)> {
+    let (mut done, mut problems) = (0, Vec::new());
+    for one in &step.records {
+        match rebuild::run(store, run_id, one, context) {
+            Ok(rebuilt) => {
+                done += 1;
+                problems.extend(rebuilt.problems);
+            }
+            Err(error) if error.kind == ErrorKind::Interrupted => return Err(error),
+            Err(error) => problems.push(Problem {
+                path: one.id.to_string(),
+                kind: ProblemKind::NotStored,
+                message: error.message,
+            }),
+        }
+    }
+    problems.truncate(1000);
+    Ok((done, problems))
 }
 
 /// Removes what an interrupted repair left.

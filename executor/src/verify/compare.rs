@@ -157,7 +157,7 @@ pub(super) fn attributes(
 }
 
 /// Whether stored attributes, with those that the manifest keeps, are the source's.
-pub(super) fn is_right(entry: &Entry, stored: Attributes) -> bool {
+pub(crate) fn is_right(entry: &Entry, stored: Attributes) -> bool {
     if stored.is_empty() && entry.xattrs_kept.is_empty() {
         return entry.xattrs_digest.is_none();
     }

@@ -5,12 +5,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use chrono::{DateTime, FixedOffset, Local, TimeZone as _};
 use schema::{
     Digest, SnapshotId,
     config::AbsolutePath,
     escape::escape,
     plan::{
-        RepairFile, RepairFolder, RepairFrom, RepairName, RepairStep, StoredMetadata, StoredTime,
+        RepairFile, RepairFolder, RepairFrom, RepairName, RepairRecords, RepairStep,
+        StoredMetadata, StoredTime,
     },
     verify::{DamageKind, StoredName, Verification},
 };
@@ -62,6 +64,41 @@ pub fn plan(
     decide(&mut planner, found).map_err(super::interrupted)
 }
 
+/// The snapshots whose manifest or record is to be made anew.
+#[must_use]
+pub fn records(
+    all: &[Found],
+    sources: &[AbsolutePath],
+    found: &Verification,
+) -> Vec<RepairRecords> {
+    let kinds = [DamageKind::Record, DamageKind::Manifest];
+    let damage = found
+        .damage
+        .iter()
+        .filter(|one| kinds.contains(&one.kind) && one.inode.is_none());
+    let ids: BTreeSet<SnapshotId> = damage
+        .flat_map(|one| one.names.iter().map(|name| name.snapshot))
+        .collect();
+    let chosen = all.iter().filter(|one| ids.contains(&one.id));
+    chosen
+        .map(|one| RepairRecords {
+            id: one.id,
+            started_at: match &one.record {
+                Ok(record) => record.started_at,
+                Err(_) => local(one.id),
+            },
+            sources: sources.to_vec(),
+        })
+        .collect()
+}
+
+/// The time that a snapshot's name says, as the machine's clock showed it.
+fn local(id: SnapshotId) -> DateTime<FixedOffset> {
+    let named = id.local();
+    let local = Local.from_local_datetime(&named).earliest();
+    local.map_or_else(|| named.and_utc().fixed_offset(), |at| at.fixed_offset())
+}
+
 fn decide(planner: &mut Planner<'_>, found: &mut Verification) -> Result<RepairStep> {
     let mut step = RepairStep::default();
     for damage in &mut found.damage {
@@ -81,8 +118,11 @@ fn decide(planner: &mut Planner<'_>, found: &mut Verification) -> Result<RepairS
                 planner.file(damage.inode, &damage.names, true, &mut step)?
             }
             DamageKind::Metadata if is_folder => planner.folder(&damage.names, &mut step),
+            DamageKind::Record if damage.names.is_empty() => {
+                Err("`backup init` writes this destination's record anew".to_owned())
+            }
             DamageKind::Record | DamageKind::Manifest => {
-                Err("records are not made anew".to_owned())
+                Err("it could not be made anew".to_owned())
             }
             DamageKind::Extra => Err("what is in a snapshot is not removed".to_owned()),
             DamageKind::WrongKind => Err("what stands in its place is not removed".to_owned()),

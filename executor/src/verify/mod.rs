@@ -5,7 +5,7 @@
 //! planner, [`heal`] says what can be repaired. Works without the lock: what a run removes
 //! meanwhile is told as removed.
 
-mod compare;
+pub(crate) mod compare;
 pub mod heal;
 pub mod memory;
 mod merge;
@@ -243,6 +243,7 @@ pub fn run(
         damage_count: damage.len() as u64 + more,
         damage,
         repair: None,
+        rebuilt: None,
     })
 }
 

@@ -50,10 +50,8 @@ pub(crate) fn damaged(destination: &DestinationState, host: &str) -> Vec<Finding
                 ),
             )
             .hint(format!(
-                "check the drive, and compare what is stored with `backup verify {name}`; \
-                 `backup restore {tier}/{name}` reads from it. if another copy of its \
-                 snapshot.json is there, put it back; else move its folder in \
-                 .backup/snapshots aside, and `backup adopt` makes a new record from its files"
+                "check the drive; `backup verify {name} --repair` makes the record anew from its \
+                 files, and `backup restore {tier}/{name}` reads from it until then"
             )),
         );
     }
@@ -71,8 +69,7 @@ pub(crate) fn damaged(destination: &DestinationState, host: &str) -> Vec<Finding
                 ),
             )
             .hint(format!(
-                "check the drive; to have it made anew from the files, move .backup/snapshots/{id} \
-                 aside, then run `backup adopt`"
+                "check the drive; `backup verify {id} --repair` makes it anew from the files"
             )),
         );
     }

@@ -1,9 +1,10 @@
 //! The payload of a repair: what is made anew, from where, and with which metadata.
 
+use chrono::{DateTime, FixedOffset};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{config::AbsolutePath, digest::Digest, verify::StoredName};
+use crate::{SnapshotId, config::AbsolutePath, digest::Digest, verify::StoredName};
 
 /// Heals what is damaged in snapshots. Nothing is written to a stored file: a new one takes over
 /// its names.
@@ -14,6 +15,22 @@ pub struct RepairStep {
     pub files: Vec<RepairFile>,
     /// Folders that get their metadata back; no other snapshot shares them.
     pub folders: Vec<RepairFolder>,
+    /// Snapshots whose manifest or record is made anew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub records: Vec<RepairRecords>,
+}
+
+/// A snapshot whose manifest or record is damaged and made anew, from its tree and from what its
+/// neighbours' manifests say. What is damaged is kept beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RepairRecords {
+    /// The snapshot.
+    pub id: SnapshotId,
+    /// When it was made, as far as that is known: by its record, else by its name.
+    pub started_at: DateTime<FixedOffset>,
+    /// Sources that a record which is made from nothing lists, unless a neighbour's record does.
+    pub sources: Vec<AbsolutePath>,
 }
 
 /// A stored file that is made anew, with the metadata that the manifest says.

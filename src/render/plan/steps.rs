@@ -328,6 +328,13 @@ fn restore(page: &mut Page, step: &RestoreStep, style: &Style) {
 }
 
 fn repair(page: &mut Page, step: &RepairStep) {
+    for records in &step.records {
+        let text = format!(
+            "the damaged manifest or record of {}, from its files and its neighbours",
+            records.id
+        );
+        say(page, "renew", &text);
+    }
     for file in &step.files {
         let Some(first) = file.names.first() else {
             continue;

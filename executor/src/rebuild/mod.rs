@@ -1,0 +1,525 @@
+//! Making a snapshot's manifest and record anew, where they are damaged and the tree is there.
+//!
+//! Invariant: nothing in a tree is written. New files are on disk before they are renamed over the
+//! damaged ones, the record last, and the damaged ones are kept beside; what a kill left is ended
+//! by the next repair.
+
+mod model;
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    ffi::OsStr,
+};
+
+use rustix::io::Errno;
+use schema::{
+    Digest, SnapshotId, Tier,
+    journal::{Problem, ProblemKind},
+    plan::RepairRecords,
+    record::{Capabilities, Engine, FORMAT_VERSION, SnapshotRecord, SnapshotTotals, SourceRecord},
+};
+
+use crate::{
+    adopt::{
+        Known,
+        read::{self, Read},
+        tree::{self, Tree, whole},
+    },
+    error::{Error, ErrorKind, Result},
+    event::Context,
+    manifest::{self, Cursor, Writer},
+    remove::remove_tree,
+    store::{SNAPSHOT_FILE, SNAPSHOTS, Store, read_json, record_path, write_json},
+    sys::{Dir, Kind},
+    verify::snapshots::{self, Found},
+};
+use model::Neighbour;
+
+/// New files until they take the damaged ones' place.
+const NEW_MANIFEST: &str = "manifest.mtree.zst.new";
+const NEW_RECORD: &str = "snapshot.json.new";
+/// Where the damaged ones are kept.
+const OLD_MANIFEST: &str = "manifest.mtree.zst.damaged";
+const OLD_RECORD: &str = "snapshot.json.damaged";
+
+/// What was made anew.
+#[derive(Debug, Default)]
+pub(crate) struct Rebuilt {
+    /// Entries that could not be read.
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// Makes what is damaged of one snapshot's records anew. What is whole stays as it is.
+///
+/// # Errors
+/// An interruption, a snapshot that is gone, or a destination that cannot be written.
+pub(crate) fn run(
+    store: &Store,
+    run_id: &str,
+    step: &RepairRecords,
+    context: Context<'_>,
+) -> Result<Rebuilt> {
+    let id = step.id;
+    let home = store
+        .home_of(id)?
+        .ok_or_else(|| Error::failed(format!("snapshot {id} is not there any more")))?;
+    let area = store.area(SNAPSHOTS)?;
+    let dir = area
+        .folder_or_new(OsStr::new(&id.to_string()), 0o700)
+        .map_err(|error| store.io("make", &record_path(id, ""), error))?;
+    let mut records = Records {
+        store,
+        step,
+        home,
+        dir,
+        context,
+    };
+    if let Some(begun) = records.begun()? {
+        records.put(begun)?;
+        return Ok(Rebuilt::default());
+    }
+    let (rebuilt, begun) = records.make(run_id)?;
+    if let Some(begun) = begun {
+        records.put(begun)?;
+    }
+    area.sync()
+        .map_err(|error| store.io("sync", SNAPSHOTS, error))?;
+    Ok(rebuilt)
+}
+
+/// Which new files are on disk.
+struct Begun {
+    manifest: bool,
+    record: bool,
+}
+
+struct Records<'a> {
+    store: &'a Store,
+    step: &'a RepairRecords,
+    home: Tier,
+    dir: Dir,
+    context: Context<'a>,
+}
+
+impl Records<'_> {
+    fn io(&self, doing: &str, name: &str, error: impl Into<std::io::Error>) -> Error {
+        self.store
+            .io(doing, &record_path(self.step.id, name), error)
+    }
+
+    /// A repair that was interrupted once its new files were on disk.
+    fn begun(&self) -> Result<Option<Begun>> {
+        let path = self.store.named(&record_path(self.step.id, NEW_RECORD));
+        let record: SnapshotRecord = match read_json(&self.dir, NEW_RECORD, &path) {
+            Ok(Some(record)) => record,
+            // What cannot be read is made once more.
+            Ok(None) | Err(_) => return Ok(None),
+        };
+        for (name, is_new) in [(NEW_MANIFEST, true), (manifest::FILE_NAME, false)] {
+            if self.digest(name)? == Some(record.manifest_digest) {
+                return Ok(Some(Begun {
+                    manifest: is_new,
+                    record: true,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The digest of a file of the records; none where it cannot be read.
+    fn digest(&self, name: &str) -> Result<Option<Digest>> {
+        let Ok(mut file) = self.dir.file(OsStr::new(name)) else {
+            return Ok(None);
+        };
+        let digest = manifest::digest(&mut file, self.context.stop);
+        self.context.stop.check()?;
+        Ok(digest.ok())
+    }
+
+    /// Writes new files beside the damaged ones; none where nothing is damaged.
+    fn make(&mut self, run_id: &str) -> Result<(Rebuilt, Option<Begun>)> {
+        let (store, id) = (self.store, self.step.id);
+        let sealed = store.record(id).ok().flatten();
+        let sealed = sealed.filter(|record| record.id == id);
+        let digest = match &sealed {
+            Some(record) if store.manifest_fault(record, self.context.stop)?.is_none() => {
+                Some(record.manifest_digest)
+            }
+            Some(_) => None,
+            None => self.digest(manifest::FILE_NAME)?,
+        };
+        let counted = match digest {
+            Some(digest) => self.count(digest)?,
+            None => None,
+        };
+        let new_manifest = counted.is_none();
+        if let (Some(record), Some(counted)) = (&sealed, &counted)
+            && counted.entries_and_files() == (record.totals.entries, record.totals.files)
+        {
+            return Ok((Rebuilt::default(), None));
+        }
+        let neighbours = self.neighbours()?;
+        let held = match counted {
+            Some(counted) => counted,
+            None => self.read_tree(&neighbours)?,
+        };
+        let now = self.context.clock.now();
+        let problems = held.problems.clone();
+        let record_is_new = sealed.is_none();
+        let mut record = match sealed {
+            Some(record) => record,
+            None => self.unknown(run_id, &neighbours, &held),
+        };
+        let before = record.totals;
+        record.totals = SnapshotTotals {
+            entries: held.totals.entries,
+            files: held.totals.files,
+            folders: held.totals.folders,
+            bytes: held.totals.bytes,
+            ..if record_is_new { held.totals } else { before }
+        };
+        record.totals.errors = before.errors.max(held.totals.errors);
+        record.complete &= held.totals.errors == 0;
+        record.problems.extend(held.problems);
+        record.problems.truncate(1000);
+        record.stored_by = held.stored_by;
+        manifest::FILE_NAME.clone_into(&mut record.manifest);
+        record.manifest_digest = held.digest;
+        if new_manifest {
+            record.manifest_rebuilt_at = Some(now);
+        }
+        if record_is_new || !new_manifest {
+            record.record_rebuilt_at = Some(now);
+        }
+        let path = store.named(&record_path(id, NEW_RECORD));
+        write_json(&self.dir, NEW_RECORD, &path, &record)?;
+        let begun = Begun {
+            manifest: new_manifest,
+            record: true,
+        };
+        Ok((Rebuilt { problems }, Some(begun)))
+    }
+
+    /// Puts the new files in the damaged ones' place, the record last.
+    fn put(&self, begun: Begun) -> Result<()> {
+        if begun.manifest {
+            self.replace(NEW_MANIFEST, manifest::FILE_NAME, OLD_MANIFEST)?;
+        }
+        if begun.record {
+            self.replace(NEW_RECORD, SNAPSHOT_FILE, OLD_RECORD)?;
+        }
+        Ok(())
+    }
+
+    fn replace(&self, new: &str, name: &str, old: &str) -> Result<()> {
+        let io = |error: Errno| self.io("replace", name, error);
+        let there = self.dir.look(OsStr::new(name)).map_err(io)?;
+        if let Some(there) = there {
+            let shown = self.store.named(&record_path(self.step.id, old));
+            remove_tree(&self.dir, OsStr::new(old), &shown, self.context)?;
+            let linked = there.kind == Kind::File
+                && self
+                    .dir
+                    .link_from(&self.dir, OsStr::new(name), OsStr::new(old))
+                    .is_ok();
+            if !linked {
+                self.dir
+                    .rename_new(OsStr::new(name), &self.dir, OsStr::new(old))
+                    .map_err(io)?;
+            }
+        }
+        self.dir
+            .rename_over(OsStr::new(new), OsStr::new(name))
+            .and_then(|()| self.dir.sync())
+            .map_err(io)
+    }
+
+    /// The snapshots whose manifests are whole, the nearest in time first.
+    fn neighbours(&self) -> Result<Vec<Found>> {
+        let all = snapshots::all(self.store, *self.step.started_at.offset())?;
+        let mut whole = Vec::new();
+        for found in all.into_iter().filter(|found| found.id != self.step.id) {
+            if let Ok(record) = &found.record
+                && self
+                    .store
+                    .manifest_fault(record, self.context.stop)?
+                    .is_none()
+            {
+                whole.push(found);
+            }
+        }
+        let offset = *self.step.started_at.offset();
+        let at = self.step.started_at.to_utc();
+        whole.sort_by_key(|found| ((found.started_at(offset) - at).abs(), found.id));
+        Ok(whole)
+    }
+
+    /// Makes the manifest anew from the tree.
+    fn read_tree(&self, neighbours: &[Found]) -> Result<Held> {
+        let (store, id, context) = (self.store, self.step.id, self.context);
+        let io = |error: std::io::Error| self.io("write", NEW_MANIFEST, error);
+        let shown = store.named(&record_path(id, NEW_MANIFEST));
+        remove_tree(&self.dir, OsStr::new(NEW_MANIFEST), &shown, context)?;
+        let file = self
+            .dir
+            .new_file(OsStr::new(NEW_MANIFEST), 0o600)
+            .map_err(|error| io(error.into()))?;
+        let writer = Writer::with_threads(file, context.threads).map_err(io)?;
+        let parent = store.tier(self.home)?.ok_or_else(|| {
+            Error::failed(format!(
+                "{} is no folder any more",
+                store.named(self.home.folder())
+            ))
+        })?;
+        let sources: Vec<_> = self.sources(neighbours).map(|one| one.path).collect();
+        let tree = Tree {
+            id,
+            at: Vec::new(),
+            parent,
+            name: id.to_string().into(),
+            sources: &sources,
+        };
+        let mut known = self.known(&tree, neighbours)?;
+        let can = match store.destination() {
+            Ok(Some(record)) => record.capabilities,
+            _ => Capabilities::all(),
+        };
+        let mut model = Neighbour::none(can.clone());
+        for found in neighbours {
+            match Neighbour::read(can.clone(), store, found, context) {
+                Ok(read) => {
+                    model = read;
+                    break;
+                }
+                Err(error) if error.kind == ErrorKind::Interrupted => return Err(error),
+                // Another one may serve.
+                Err(_) => {}
+            }
+        }
+        let Read {
+            manifest,
+            totals,
+            stored_by,
+            sources,
+            problems,
+            ..
+        } = read::read(&tree, Vec::new(), writer, &mut known, &mut model, context)?;
+        Ok(Held {
+            digest: manifest.finish().map_err(io)?,
+            totals,
+            stored_by,
+            sources,
+            problems,
+        })
+    }
+
+    /// The content of the inodes that are shared with snapshots whose manifests are whole: what
+    /// they should hold, whatever they hold now.
+    fn known(&self, tree: &Tree<'_>, neighbours: &[Found]) -> Result<Known> {
+        let mut shared = HashSet::new();
+        for visit in tree.walk()? {
+            self.context.stop.check()?;
+            if let crate::walk::Visit::Leaf(stat) = visit
+                && stat.kind == Kind::File
+                && stat.nlink > 1
+            {
+                shared.insert(stat.ino);
+            }
+        }
+        let mut known = Known::new();
+        for found in neighbours {
+            if known.len() == shared.len() {
+                break;
+            }
+            let learned = tree::learn(
+                self.store,
+                found.id,
+                found.home,
+                Some(&shared),
+                &mut known,
+                self.context,
+            );
+            match learned {
+                Err(error) if error.kind == ErrorKind::Interrupted => return Err(error),
+                // What it does not tell is read.
+                _ => {}
+            }
+        }
+        Ok(known)
+    }
+
+    /// The sources that a neighbour's record lists, else the configured ones.
+    fn sources<'n>(&'n self, neighbours: &'n [Found]) -> impl Iterator<Item = SourceRecord> + 'n {
+        let record = neighbours
+            .iter()
+            .find_map(|found| found.record.as_ref().ok());
+        let paths: Vec<_> = match record {
+            Some(record) => record.sources.iter().map(|one| one.path.clone()).collect(),
+            None => self.step.sources.clone(),
+        };
+        paths.into_iter().map(|path| SourceRecord {
+            path,
+            present: false,
+            mounted: false,
+            entries: 0,
+            files: 0,
+        })
+    }
+
+    /// Counts what a manifest has; none where it cannot be read to its end.
+    fn count(&self, digest: Digest) -> Result<Option<Held>> {
+        let (store, id) = (self.store, self.step.id);
+        let Ok(reader) = store.manifest(id) else {
+            return Ok(None);
+        };
+        let mut held = Held {
+            digest,
+            totals: SnapshotTotals::default(),
+            stored_by: BTreeMap::new(),
+            sources: self.sources(&self.neighbours()?).collect(),
+            problems: Vec::new(),
+        };
+        for entry in reader {
+            self.context.stop.check()?;
+            let Ok(entry) = entry else {
+                return Ok(None);
+            };
+            held.count(&entry, id);
+        }
+        if held.totals.entries == 0 {
+            return Ok(None);
+        }
+        held.stored_by = match self.stored_by() {
+            Err(error) if error.kind == ErrorKind::Interrupted => return Err(error),
+            Err(_) => return Ok(None),
+            Ok(stored) => stored,
+        };
+        Ok(Some(held))
+    }
+
+    /// Bytes on disk by the snapshot that stored them.
+    fn stored_by(&self) -> Result<BTreeMap<SnapshotId, u64>> {
+        let (store, id) = (self.store, self.step.id);
+        let dir = store.snapshot(self.home, id)?;
+        let io = |error: Errno| store.io("look at", &format!("{}/{id}", self.home), error);
+        let stat = dir.stat_self().map_err(io)?;
+        let mut walk = whole(dir, ".".into(), &stat);
+        let mut cursor = Cursor::new(store.manifest(id)?);
+        let mut stored_by: BTreeMap<SnapshotId, u64> = BTreeMap::new();
+        let mut counted = HashSet::new();
+        while let Some(visit) = walk.next() {
+            self.context.stop.check()?;
+            let (crate::walk::Visit::Leaf(stat) | crate::walk::Visit::Enter(stat)) = visit else {
+                continue;
+            };
+            let entry = cursor
+                .find(walk.path())
+                .map_err(|error| self.io("read", manifest::FILE_NAME, error))?;
+            let again = stat.kind == Kind::File && stat.nlink > 1 && !counted.insert(stat.ino);
+            if !again {
+                let stored = entry.and_then(|entry| entry.stored).unwrap_or(id);
+                *stored_by.entry(stored).or_default() += stat.allocated;
+            }
+        }
+        Ok(stored_by)
+    }
+
+    /// A record for a snapshot of which none is left, with what can still be known.
+    fn unknown(&self, run_id: &str, neighbours: &[Found], held: &Held) -> SnapshotRecord {
+        let (store, id) = (self.store, self.step.id);
+        let at = self.step.started_at;
+        let others = || neighbours.iter().filter_map(|one| one.record.as_ref().ok());
+        let next = others().find(|other| other.basis == Some(id));
+        let before = others().find(|other| other.started_at < at);
+        let sequence = match (next, before) {
+            (Some(next), _) => next.sequence.saturating_sub(1),
+            (None, Some(before)) => before.sequence.saturating_add(1),
+            (None, None) => 0,
+        };
+        SnapshotRecord {
+            format_version: FORMAT_VERSION,
+            id,
+            host: store.path.rsplit('/').next().unwrap_or_default().to_owned(),
+            run_id: run_id.to_owned(),
+            started_at: at,
+            sealed_at: at,
+            day: at.date_naive(),
+            sequence,
+            read: None,
+            complete: true,
+            suspect: Vec::new(),
+            suspect_since: None,
+            basis: None,
+            line_from: None,
+            engine: Engine::Adopted,
+            made_by: format!(
+                "what made it is not known; recorded anew by backup {}",
+                env!("CARGO_PKG_VERSION")
+            ),
+            sources: held.sources.clone(),
+            exclude_patterns: others()
+                .next()
+                .map(|other| other.exclude_patterns.clone())
+                .unwrap_or_default(),
+            totals: held.totals,
+            stored_by: BTreeMap::new(),
+            manifest: manifest::FILE_NAME.to_owned(),
+            manifest_digest: held.digest,
+            problems: vec![Problem {
+                path: record_path(id, SNAPSHOT_FILE),
+                kind: ProblemKind::Metadata,
+                message: "this record was made anew: problems of the run that made the snapshot \
+                          are not known any more"
+                    .to_owned(),
+            }],
+            manifest_rebuilt_at: None,
+            record_rebuilt_at: None,
+        }
+    }
+}
+
+/// What a snapshot holds.
+struct Held {
+    digest: Digest,
+    totals: SnapshotTotals,
+    stored_by: BTreeMap<SnapshotId, u64>,
+    sources: Vec<SourceRecord>,
+    problems: Vec<Problem>,
+}
+
+impl Held {
+    fn entries_and_files(&self) -> (u64, u64) {
+        (self.totals.entries, self.totals.files)
+    }
+
+    fn count(&mut self, entry: &manifest::Entry, id: SnapshotId) {
+        let totals = &mut self.totals;
+        totals.entries += 1;
+        match entry.kind {
+            Kind::Folder => totals.folders += 1,
+            Kind::File => {
+                totals.files += 1;
+                totals.bytes += entry.size;
+                if entry.stored == Some(id) {
+                    totals.files_copied += 1;
+                    totals.bytes_copied += entry.size;
+                } else {
+                    totals.files_linked += 1;
+                    totals.bytes_linked += entry.size;
+                }
+            }
+            _ => {}
+        }
+        for source in &mut self.sources {
+            let below = &source.path.as_str().as_bytes()[1..];
+            let rest = entry.path.strip_prefix(below);
+            if rest
+                .is_some_and(|rest| rest.is_empty() || below.is_empty() || rest.starts_with(b"/"))
+            {
+                source.present = true;
+                source.entries += 1;
+                source.files += u64::from(entry.kind == Kind::File);
+            }
+        }
+    }
+}
