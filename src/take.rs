@@ -41,6 +41,7 @@ pub(crate) fn destination(
     let mut found = scan::destination(&config.local, &folder, context)?;
     // Whoever may not read the state directory is told of it where it is needed.
     if let (Ok(Some(state)), Some(store)) = (StateDir::open(&settings.state_dir), store(config)?) {
+        memory::recognize(&state, &mut found)?;
         memory::recall(&state, &store, &mut found)?;
     }
     Ok(found)

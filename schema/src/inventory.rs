@@ -116,6 +116,10 @@ pub struct DestinationState {
     pub beside: Vec<Beside>,
     /// Why `destination.json` could not be read although it is there.
     pub record_fault: Option<String>,
+    /// The id that it surely has although its record is damaged or missing: this machine knows no
+    /// other destination, and the snapshot of its last run stands here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recognized_id: Option<String>,
     /// What the file system surely cannot do, judged by its type before it was ever probed.
     pub expected_capabilities: Option<Capabilities>,
     /// Snapshots with a record, sorted by start.

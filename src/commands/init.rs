@@ -43,6 +43,8 @@ pub(crate) fn run(arguments: &Init, settings: &Settings, out: &Out) -> Result<u8
             inventory.known_destinations.clear();
             if let Some(found) = &mut inventory.destination {
                 found.beside.clear();
+                // A damaged record is written anew; the damaged one is kept beside it.
+                found.record_fault = None;
             }
             planner::small(&config, &inventory, None)
         };

@@ -168,21 +168,65 @@ fn snapshots_of_another_host_are_not_continued() {
 }
 
 #[test]
-fn a_damaged_destination_record_is_refused_and_not_overwritten() {
-    let lab = Lab::new();
-    lab.backup(FIRST);
-    let path = lab.stored(".backup/destination.json");
-    fs::write(&path, "{ \"format_version\": 1, ").unwrap();
-    lab.at(SECOND, &["apply"])
-        .expect(4)
-        .says("destination.json")
-        .hints("`backup init` writes it anew");
-    // As the hint says.
-    fs::remove_file(path).unwrap();
-    lab.at(SECOND, &["apply"]).expect(4).hints("backup init");
-    lab.run(&["init"]).expect(0);
-    lab.backup(SECOND);
-    assert_eq!(lab.ids(), [id_of(FIRST), id_of(SECOND)]);
+fn a_damaged_destination_record_is_written_anew_where_the_snapshots_tell_which_it_is() {
+    for (fault, act) in crate::manifests::FAULTS {
+        if fault == "flipped" {
+            continue;
+        }
+        let lab = Lab::new();
+        lab.backup(FIRST);
+        let path = lab.stored(".backup/destination.json");
+        let before = read_json(&path);
+        act(&path);
+        let plan = lab.at(SECOND, &["plan", "--json"]).expect(0).json();
+        assert!(
+            codes(&plan["findings"]).contains(&"destination-record-rebuilt"),
+            "{fault}"
+        );
+        let report = lab.backup(SECOND);
+        assert_eq!(report["result"], "success", "{fault}");
+        let after = read_json(&path);
+        for key in ["id", "host", "capabilities"] {
+            assert_eq!(after[key], before[key], "{fault}");
+        }
+        let id = report["snapshot"]["id"].as_str().unwrap();
+        assert_eq!(lab.record(id)["basis"], *id_of(FIRST), "{fault}");
+        let kept = path.with_file_name("destination.json.damaged");
+        assert_eq!(
+            kept.symlink_metadata().is_ok(),
+            fault != "missing",
+            "{fault}"
+        );
+        lab.run(&["verify", "--all"]).expect(0);
+    }
+}
+
+#[test]
+fn a_damaged_destination_record_that_nobody_knows_is_refused_until_one_command() {
+    for damage in ["{", "", "missing"] {
+        let lab = Lab::new();
+        lab.backup(FIRST);
+        let path = lab.stored(".backup/destination.json");
+        match damage {
+            "missing" => fs::remove_file(&path).unwrap(),
+            text => fs::write(&path, text).unwrap(),
+        }
+        // Of two disks it may be either.
+        let known = lab.path("state/destinations.json");
+        let mut list = read_json(&known);
+        let other = Value::from("0c8bd6b1-5f6a-4a53-9d63-000000000000");
+        list["known"].as_array_mut().unwrap().push(other);
+        fs::write(&known, serde_json::to_vec(&list).unwrap()).unwrap();
+        lab.at(SECOND, &["apply"]).expect(4).hints("backup init");
+        assert_eq!(path.exists(), damage != "missing", "it is left as it is");
+        lab.run(&["init"]).expect(0);
+        if damage != "missing" {
+            let kept = path.with_file_name("destination.json.damaged");
+            assert_eq!(fs::read_to_string(kept).unwrap(), damage);
+        }
+        lab.backup(SECOND);
+        assert_eq!(lab.ids(), [id_of(FIRST), id_of(SECOND)]);
+    }
 }
 
 #[test]

@@ -126,7 +126,7 @@ fn a_repair_that_is_run_again_changes_nothing() {
     let without = [".backup\t"];
     let mut once = None;
     for _ in 0..3 {
-        repair::run(&store, &step, context).unwrap();
+        repair::run(&store, "run", &step, context).unwrap();
         let now = fingerprint(&world.host(), &without);
         assert!(once.is_none_or(|once| once == now), "changed something");
         once = Some(now);

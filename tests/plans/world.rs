@@ -131,6 +131,7 @@ impl World {
                     }),
                     beside: vec![],
                     record_fault: None,
+                    recognized_id: None,
                     expected_capabilities: None,
                     snapshots: vec![],
                     unmanaged: vec![],

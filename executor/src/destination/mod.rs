@@ -19,9 +19,16 @@ use crate::{
     error::{Error, Result, reason},
     event::Context,
     lock::Lock,
-    store::{BACKUP, DESTINATION_FILE, LOCK_FILE, PARTIAL, SNAPSHOTS, Store, TRASH, write_json},
+    remove::remove_tree,
+    store::{
+        BACKUP, DESTINATION_FILE, LOCK_FILE, PARTIAL, SNAPSHOTS, Store, TRASH, read_json,
+        write_json,
+    },
     sys::{Dir, Kind, dir::open, mounts, resolve::resolve, uuid},
 };
+
+/// Where a damaged record is kept.
+const DAMAGED: &str = "destination.json.damaged";
 
 /// Opens the destination of a step after checking that it is the right one.
 ///
@@ -129,6 +136,20 @@ fn words(one: &Capabilities, other: &Capabilities) -> Vec<&'static str> {
         .chain(gaps)
         .chain(names.then_some("more names"))
         .collect()
+}
+
+/// Keeps a damaged record beside the one that is written anew: under a second name where that can
+/// be, so that there is no moment without either.
+fn keep_aside(backup: &Dir, kind: Kind, path: &str, context: Context<'_>) -> Result<()> {
+    let name = OsStr::new(DESTINATION_FILE);
+    let aside = OsStr::new(DAMAGED);
+    remove_tree(backup, aside, &format!("{path}.damaged"), context)?;
+    if kind == Kind::File && backup.link_from(backup, name, aside).is_ok() {
+        return Ok(());
+    }
+    backup
+        .rename_new(name, backup, aside)
+        .map_err(|error| Error::io("move away", path.as_bytes(), error))
 }
 
 /// Moves aside what stands where a folder of `.backup` belongs, which is nobody's but ours.
@@ -295,9 +316,12 @@ fn create(step: &DestinationCheckStep, mount_point: &Dir, context: Context<'_>) 
             undo();
             io("make .backup in", error)
         })?;
-    if backup
+    let record_path = format!("{path}/{BACKUP}/{DESTINATION_FILE}");
+    let there = backup
         .look(OsStr::new(DESTINATION_FILE))
-        .is_ok_and(|there| there.is_some())
+        .map_err(|error| io("look into", error))?;
+    if there.is_some()
+        && read_json::<DestinationRecord>(&backup, DESTINATION_FILE, &record_path).is_ok()
     {
         return Ok(());
     }
@@ -326,7 +350,9 @@ fn create(step: &DestinationCheckStep, mount_point: &Dir, context: Context<'_>) 
         machine: step.machine,
         capabilities,
     };
-    let record_path = format!("{path}/{BACKUP}/{DESTINATION_FILE}");
+    if let Some(there) = there {
+        keep_aside(&backup, there.kind, &record_path, context)?;
+    }
     write_json(&backup, DESTINATION_FILE, &record_path, &record)?;
     for dir in [&root, mount_point] {
         dir.sync().map_err(|error| io("sync", error))?;

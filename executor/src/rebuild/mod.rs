@@ -183,6 +183,7 @@ impl Records<'_> {
         record.problems.extend(held.problems);
         record.problems.truncate(1000);
         record.stored_by = held.stored_by;
+        record.files_stored_by = held.files_stored_by;
         manifest::FILE_NAME.clone_into(&mut record.manifest);
         record.manifest_digest = held.digest;
         if new_manifest {
@@ -300,6 +301,7 @@ impl Records<'_> {
             manifest,
             totals,
             stored_by,
+            files_stored_by,
             sources,
             problems,
             ..
@@ -308,6 +310,7 @@ impl Records<'_> {
             digest: manifest.finish().map_err(io)?,
             totals,
             stored_by,
+            files_stored_by,
             sources,
             problems,
         })
@@ -376,6 +379,7 @@ impl Records<'_> {
             digest,
             totals: SnapshotTotals::default(),
             stored_by: BTreeMap::new(),
+            files_stored_by: BTreeMap::new(),
             sources: self.sources(&self.neighbours()?).collect(),
             problems: Vec::new(),
         };
@@ -389,7 +393,7 @@ impl Records<'_> {
         if held.totals.entries == 0 {
             return Ok(None);
         }
-        held.stored_by = match self.stored_by() {
+        (held.stored_by, held.files_stored_by) = match self.stored_by() {
             Err(error) if error.kind == ErrorKind::Interrupted => return Err(error),
             Err(_) => return Ok(None),
             Ok(stored) => stored,
@@ -397,8 +401,8 @@ impl Records<'_> {
         Ok(Some(held))
     }
 
-    /// Bytes on disk by the snapshot that stored them.
-    fn stored_by(&self) -> Result<BTreeMap<SnapshotId, u64>> {
+    /// Bytes on disk and regular files by the snapshot that stored them.
+    fn stored_by(&self) -> Result<(BTreeMap<SnapshotId, u64>, BTreeMap<SnapshotId, u64>)> {
         let (store, id) = (self.store, self.step.id);
         let dir = store.snapshot(self.home, id)?;
         let io = |error: Errno| store.io("look at", &format!("{}/{id}", self.home), error);
@@ -406,6 +410,7 @@ impl Records<'_> {
         let mut walk = whole(dir, ".".into(), &stat);
         let mut cursor = Cursor::new(store.manifest(id)?);
         let mut stored_by: BTreeMap<SnapshotId, u64> = BTreeMap::new();
+        let mut files_stored_by = BTreeMap::new();
         let mut counted = HashSet::new();
         while let Some(visit) = walk.next() {
             self.context.stop.check()?;
@@ -419,9 +424,12 @@ impl Records<'_> {
             if !again {
                 let stored = entry.and_then(|entry| entry.stored).unwrap_or(id);
                 *stored_by.entry(stored).or_default() += stat.allocated;
+                if stat.kind == Kind::File {
+                    *files_stored_by.entry(stored).or_default() += 1;
+                }
             }
         }
-        Ok(stored_by)
+        Ok((stored_by, files_stored_by))
     }
 
     /// A record for a snapshot of which none is left, with what can still be known.
@@ -463,6 +471,7 @@ impl Records<'_> {
                 .unwrap_or_default(),
             totals: held.totals,
             stored_by: BTreeMap::new(),
+            files_stored_by: BTreeMap::new(),
             manifest: manifest::FILE_NAME.to_owned(),
             manifest_digest: held.digest,
             problems: vec![Problem {
@@ -483,6 +492,7 @@ struct Held {
     digest: Digest,
     totals: SnapshotTotals,
     stored_by: BTreeMap<SnapshotId, u64>,
+    files_stored_by: BTreeMap<SnapshotId, u64>,
     sources: Vec<SourceRecord>,
     problems: Vec<Problem>,
 }

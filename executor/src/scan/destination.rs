@@ -47,6 +47,7 @@ pub fn destination(local: &Local, folder: &str, context: Context<'_>) -> Result<
         record: None,
         beside: Vec::new(),
         record_fault: None,
+        recognized_id: None,
         expected_capabilities: None,
         snapshots: Vec::new(),
         unmanaged: Vec::new(),

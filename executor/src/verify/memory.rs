@@ -18,15 +18,46 @@ use crate::{
     store::Store,
 };
 
+/// Says which destination this is where its record does not: the only one that is known, if the
+/// snapshot of the last run stands here and all are of this host. Writes nothing.
+///
+/// # Errors
+/// When what is remembered cannot be read.
+pub fn recognize(memory: &StateDir, state: &mut DestinationState) -> Result<()> {
+    if state.record.is_some() || state.snapshots.is_empty() {
+        return Ok(());
+    }
+    let known = memory.known_destinations()?;
+    let [id] = known.as_slice() else {
+        return Ok(());
+    };
+    let reports = memory.reports()?;
+    let last = reports.iter().find_map(|report| {
+        let sealed = report.snapshot.as_ref()?;
+        Some((sealed.id, &report.run_id))
+    });
+    let stands = last.is_some_and(|(id, run_id)| {
+        let mut all = state.snapshots.iter();
+        all.any(|one| one.record.id == id && one.record.run_id == *run_id)
+    });
+    let host = &state.snapshots[0].record.host;
+    let of_one_host = state.snapshots.iter().all(|one| one.record.host == *host);
+    if stands && of_one_host {
+        state.recognized_id = Some(id.clone());
+    }
+    Ok(())
+}
+
 /// Puts what is remembered of a destination into its state, for the planner. Writes nothing.
 ///
 /// # Errors
 /// When it cannot be read.
 pub fn recall(memory: &StateDir, store: &Store, state: &mut DestinationState) -> Result<()> {
-    let Some(record) = &state.record else {
+    let id = state.record.as_ref().map(|record| &record.id);
+    let Some(id) = id.or(state.recognized_id.as_ref()) else {
         return Ok(());
     };
-    let remembered = memory.remembered(&record.id);
+    let remembered = memory.remembered(id);
     state.damaged = still_there(store, remembered.damaged);
     let mut in_files: BTreeMap<SnapshotId, u64> = BTreeMap::new();
     for name in state.damaged.iter().flat_map(|file| &file.names) {

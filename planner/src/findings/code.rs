@@ -10,6 +10,7 @@ pub const DESTINATION_NOT_MOUNTED: &str = "destination-not-mounted";
 // Refusals about the destination.
 pub const DESTINATION_READ_ONLY: &str = "destination-read-only";
 pub const DESTINATION_RECORD_UNREADABLE: &str = "destination-record-unreadable";
+pub const DESTINATION_RECORD_REBUILT: &str = "destination-record-rebuilt";
 pub const DESTINATION_TOO_NEW: &str = "destination-too-new";
 pub const DESTINATION_OF_ANOTHER_HOST: &str = "destination-of-another-host";
 pub const DESTINATION_OF_ANOTHER_MACHINE: &str = "destination-of-another-machine";

@@ -9,7 +9,7 @@ use schema::{
     record::{DestinationRecord, FORMAT_VERSION},
 };
 
-use super::{code, first_few, refusal};
+use super::{code, first_few, note, refusal};
 use crate::steps::facts::{self, Facts};
 
 /// That the destination is not there; a refusal, or a deferral where `local.ifAbsent` says so.
@@ -137,13 +137,35 @@ fn identity(facts: &Facts<'_>, destination: &DestinationState, findings: &mut Ve
     let path = &destination.mount_point;
     let file = format!("{path}/{}/.backup/destination.json", facts.host);
     let known = &facts.inventory.known_destinations;
+    if let Some(id) = destination.recognized_id.as_ref().filter(|id| {
+        // The only one that is known, or a person says that this one is one of theirs.
+        destination.record.is_none() && (known.contains(id) || known.is_empty())
+    }) {
+        let because = match &destination.record_fault {
+            Some(fault) => format!("is damaged ({fault})"),
+            None => "is missing".to_owned(),
+        };
+        findings.push(
+            note(
+                code::DESTINATION_RECORD_REBUILT,
+                format!(
+                    "this destination's record {because}: by its snapshots it is destination \
+                     {id}, and the next run writes the record anew"
+                ),
+            )
+            .hint("check the drive; nothing else is needed"),
+        );
+        return;
+    }
     if let Some(fault) = &destination.record_fault {
         findings.push(
             refusal(
                 code::DESTINATION_RECORD_UNREADABLE,
                 format!("this destination's record is damaged: {fault}"),
             )
-            .hint("check the drive; once the file is moved away, `backup init` writes it anew"),
+            .hint(
+                "check the drive; `backup init` writes the record anew and keeps the damaged one",
+            ),
         );
         return;
     }

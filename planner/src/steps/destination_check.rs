@@ -15,10 +15,10 @@ use super::{Draft, facts::Facts};
 pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
     let destination = facts.destination?;
     let local = &facts.config.local;
-    let destination_id = destination
-        .record
-        .as_ref()
-        .map_or_else(|| new_id(facts, destination), |record| record.id.clone());
+    let own = destination.record.as_ref().map(|record| &record.id);
+    let destination_id = own
+        .or(destination.recognized_id.as_ref())
+        .map_or_else(|| new_id(facts, destination), Clone::clone);
     let known = facts.inventory.known_destinations.contains(&destination_id);
     // What was made before machines were recorded is this one's, if it is known here.
     let is_nobodys = destination

@@ -93,6 +93,13 @@ pub(crate) fn all() -> Vec<Scenario> {
             }),
         ),
         (
+            "a-destination-that-is-known-by-its-snapshots-gets-its-record-anew",
+            World::nightly("2025-01-01", 3).destination(|found| {
+                found.recognized_id = found.record.take().map(|record| record.id);
+                found.record_fault = Some("expected value at line 1 column 1".to_owned());
+            }),
+        ),
+        (
             "a-tier-that-is-a-file-is-left-alone-and-done-without",
             World::nightly("2025-01-01", 15).destination(|found| {
                 found.in_the_way = ["daily", "weekly"]
