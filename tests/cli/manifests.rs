@@ -27,8 +27,11 @@ fn flipped(path: &Path) {
     fs::write(path, content).unwrap();
 }
 
+/// A fault and how it comes to a file.
+type Fault = (&'static str, fn(&Path));
+
 /// Everything that can happen to a small file that is read.
-pub(crate) const FAULTS: [(&str, fn(&Path)); 9] = [
+pub(crate) const FAULTS: [Fault; 9] = [
     ("flipped", flipped),
     ("empty", |path| fs::write(path, "").unwrap()),
     ("truncated", |path| {
