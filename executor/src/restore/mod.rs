@@ -250,7 +250,13 @@ impl<'a> Job<'a> {
 
     fn source(&self) -> Result<Source> {
         let manifest = manifest_of(self.store, self.snapshot)?;
-        Source::new(&self.found, manifest, &self.names, &self.choice)
+        Source::new(
+            &self.found,
+            manifest,
+            &self.names,
+            &self.choice,
+            &self.place.can,
+        )
     }
 
     /// The folder that a symlink of the target leads to, where the snapshot was made through it.

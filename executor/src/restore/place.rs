@@ -33,6 +33,8 @@ pub(super) struct Place {
     pub(super) shown: String,
     /// What its file system holds, as far as comparing needs to know.
     pub(super) holds: Holds,
+    /// What is known of its file system by its type, for the names that it cannot hold.
+    pub(super) can: Capabilities,
 }
 
 /// Which metadata a file system gives back as it got it.
@@ -96,7 +98,7 @@ pub(super) fn look(target: &[u8], store: &Store, through: bool) -> Result<Place>
         _ => parent.again().map_err(io)?,
     };
     let holder = folder.stat_self().map_err(io)?;
-    let holds = holds(&folder, &holder);
+    let (holds, can) = holds(&folder, &holder);
     outside(folder, store, &shown)?;
     Ok(Place {
         parent,
@@ -105,6 +107,7 @@ pub(super) fn look(target: &[u8], store: &Store, through: bool) -> Result<Place>
         path: target.to_vec(),
         shown,
         holds,
+        can,
     })
 }
 
@@ -153,7 +156,7 @@ pub(super) fn outside(folder: Dir, store: &Store, shown: &str) -> Result<()> {
     }
 }
 
-fn holds(folder: &Dir, stat: &Stat) -> Holds {
+fn holds(folder: &Dir, stat: &Stat) -> (Holds, Capabilities) {
     let mounts = mounts::mounts().unwrap_or_default();
     let file_system = mounts::of(&mounts, stat).map_or("", |mount| mount.file_system.as_str());
     let known = Capabilities::of_type(file_system);
@@ -164,15 +167,21 @@ fn holds(folder: &Dir, stat: &Stat) -> Holds {
     );
     let privileged = rustix::process::geteuid().is_root();
     let has = |name: &str| fgetxattr_query(folder, name) != Err(Errno::NOTSUP);
-    Holds {
+    let holds = Holds {
         modes: !foreign && known.as_ref().is_none_or(|known| known.modes),
         owners: privileged && !foreign && known.as_ref().is_none_or(|known| known.owners),
         symlink_metadata: file_system != "fuse.sshfs",
         xattrs: has("user.backup"),
         acls: has("system.posix_acl_access"),
-        time_step_ns: known.map_or(1, |known| known.time_step_ns),
+        time_step_ns: known.as_ref().map_or(1, |known| known.time_step_ns),
         privileged,
-    }
+    };
+    let can = known.unwrap_or_else(|| Capabilities {
+        // Windows' servers, and most others by default.
+        case_sensitive: !matches!(file_system, "cifs" | "smb3"),
+        ..Capabilities::all()
+    });
+    (holds, can)
 }
 
 /// Refuses a file for a folder and a folder for a file: a restore never nests by surprise.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use schema::{
-    escape::unescape,
+    escape::{display, unescape},
     journal::{Outcome, Problem, ProblemKind},
     plan::RestoreStep,
 };
@@ -33,7 +33,7 @@ use crate::{
     error::{Error, Result},
     event::{Context, Event, Phase, Progress},
     flush::Flusher,
-    sys::{Dir, Kind, Stat, stat::Nanos},
+    sys::{Dir, Kind, Stat, bytes, stat::Nanos},
 };
 
 /// Conflicts that a refusal names.
@@ -253,6 +253,17 @@ impl Run<'_> {
         });
     }
 
+    /// Says that an entry does not get its own name.
+    fn tell_renamed(&mut self, item: &Item) {
+        if item.renamed {
+            let message = format!(
+                "the target cannot hold its name: it is there as {}",
+                display(bytes(&item.name))
+            );
+            self.entry_problem(item, ProblemKind::NotStored, message);
+        }
+    }
+
     /// Waits until all of it is on disk.
     fn sync(&self) -> Result<()> {
         let place = &self.job.place;
@@ -308,6 +319,9 @@ impl Foreman for Run<'_> {
             let Some(step) = self.source.next_step() else {
                 break;
             };
+            if let Step::Enter(item) | Step::Leaf(item) = &step {
+                self.tell_renamed(item);
+            }
             let file = match step {
                 Step::Enter(item) => self.enter(item).map(|()| None)?,
                 Step::Leaf(item) => self.leaf(item)?,

@@ -15,13 +15,14 @@ use schema::{
     escape::display,
     journal::{Problem, ProblemKind},
     pattern::Excludes,
+    record::Capabilities,
 };
 
 use super::{Choice, belongs::Unknown, lookup::Found};
 use crate::{
     error::{Error, Result, reason},
     manifest::{Entry, Reader},
-    names::StoredNames,
+    names::{Namer, StoredNames},
     survey::Bounds,
     sys::{Dir, Kind, Stat, bytes, path_order},
     walk::{Visit, Walk},
@@ -34,8 +35,10 @@ static NOTHING: LazyLock<Excludes> = LazyLock::new(Excludes::default);
 pub(super) struct Item {
     /// Path relative to what is restored; empty for that itself.
     pub(super) path: Vec<u8>,
-    /// Its own name.
+    /// The name that it gets: its own, where the target can hold that.
     pub(super) name: OsString,
+    /// Whether it gets another one.
+    pub(super) renamed: bool,
     /// The name under which the snapshot has it.
     pub(super) stored_name: OsString,
     /// What it was, after the manifest or else after the tree.
@@ -76,6 +79,9 @@ pub(super) struct Source {
     /// Content of this folder is of no interest.
     pass_over: Option<Vec<u8>>,
     choice: Choice,
+    /// What the target can hold, and what names the entries of each open folder get there.
+    can: Capabilities,
+    namers: Vec<Namer>,
     /// Names of users and groups that mean nothing here.
     pub(super) unknown: Unknown,
     /// The path of the last fault that was given out.
@@ -88,6 +94,7 @@ impl Source {
         manifest: Option<Reader>,
         names: &Arc<StoredNames>,
         choice: &Choice,
+        can: &Capabilities,
     ) -> Result<Self> {
         let walk = match &found.stat {
             None => None,
@@ -113,6 +120,8 @@ impl Source {
             open: Vec::new(),
             pass_over: None,
             choice: choice.clone(),
+            can: can.clone(),
+            namers: Vec::new(),
             unknown: Unknown::default(),
             fault_at: Vec::new(),
         })
@@ -163,7 +172,7 @@ impl Source {
             match &mut step {
                 // The end of a folder that was not chosen.
                 Step::Leave if std::mem::take(&mut passing) => continue,
-                Step::Leave => {}
+                Step::Leave => drop(self.namers.pop()),
                 Step::Enter(item) | Step::Leaf(item) => {
                     if !self.choice.has(&item.path) {
                         passing = matches!(step, Step::Enter(_));
@@ -176,9 +185,18 @@ impl Source {
                         self.unknown.by_name(&mut item.wanted);
                     }
                     self.choice.give(&mut item.wanted);
+                    // What is restored itself gets the name that was asked for.
+                    let namer = self.namers.last_mut();
+                    if let Some(name) = namer.and_then(|one| one.stored_as(&self.can, &item.name)) {
+                        item.name = name;
+                        item.renamed = true;
+                    }
                 }
                 Step::Fault(_) if !self.choice.has(&self.fault_at) => continue,
                 Step::Fault(_) => {}
+            }
+            if matches!(step, Step::Enter(_)) {
+                self.namers.push(Namer::default());
             }
             return Some(step);
         }
@@ -297,6 +315,7 @@ impl Source {
                     path,
                     stored_name: entry.stored_name().to_owned(),
                     name,
+                    renamed: false,
                     wanted: entry,
                     stored: None,
                     listed: true,
@@ -346,6 +365,7 @@ impl Source {
             return Some(Step::Leaf(Item {
                 path,
                 name,
+                renamed: false,
                 stored_name,
                 wanted: entry.clone(),
                 stored: None,
@@ -369,6 +389,7 @@ impl Source {
         let item = Item {
             path,
             name,
+            renamed: false,
             stored_name,
             wanted,
             stored: Some(stat),
