@@ -15,24 +15,26 @@ use std::{
 use rustix::io::Errno;
 
 use crate::{
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     event::{Context, Event, Phase, Progress},
-    sys::{Dir, Folder, bytes},
+    sys::{Dir, Folder, Kind, bytes},
     threads::start_in,
 };
 
 /// Removes an entry of a folder with all that is in it; nothing to do if it is not there.
 ///
-/// Can be repeated after an interruption: what is gone is gone.
+/// Can be repeated after an interruption: what is gone is gone. What cannot be removed keeps nothing
+/// else from going, but for the folders above it.
 ///
 /// # Errors
-/// The system's reason, naming the path below `named`; or an interruption.
+/// The system's first reason, naming the path below `named`; or an interruption.
 pub fn remove_tree(parent: &Dir, name: &OsStr, named: &str, context: Context<'_>) -> Result<()> {
     let io = |doing: &str, error: Errno| Error::io(doing, named.as_bytes(), error);
     match parent.remove_file(name) {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),
         // Linux says EISDIR for a folder, POSIX and some file systems EPERM.
-        Err(Errno::ISDIR | Errno::PERM) => {}
+        Err(Errno::ISDIR) => {}
+        Err(Errno::PERM) if is_folder(parent, name) => {}
         Err(error) => return Err(io("remove", error)),
     }
     let above = parent.again().map_err(|error| io("open", error))?;
@@ -107,12 +109,16 @@ impl Removal<'_> {
     /// A thread's work: empties folders until the tree is gone or something failed.
     fn work(&self) {
         while let Some(task) = self.next() {
-            if let Err(error) = self.empty(&task).and_then(|()| self.finish(task)) {
-                let mut shared = self.lock();
-                shared.error.get_or_insert(error);
-                self.end(shared);
-                return;
+            if let Err(error) = self.empty(&task) {
+                if error.kind == ErrorKind::Interrupted {
+                    let mut shared = self.lock();
+                    shared.error = Some(error);
+                    self.end(shared);
+                    return;
+                }
+                self.note(error);
             }
+            self.finish(task);
         }
     }
 
@@ -134,6 +140,11 @@ impl Removal<'_> {
         }
     }
 
+    /// Remembers why something stays; the first reason is told.
+    fn note(&self, error: Error) {
+        self.lock().error.get_or_insert(error);
+    }
+
     /// Removes all but the folders in a folder.
     fn empty(&self, task: &Arc<Task>) -> Result<()> {
         let io = |doing: &str, name: &OsStr, error: Errno| {
@@ -152,8 +163,12 @@ impl Removal<'_> {
             let is_folder = one.is_folder
                 || match dir.remove_file(name) {
                     Ok(()) | Err(Errno::NOENT) => false,
-                    Err(Errno::ISDIR | Errno::PERM) => true,
-                    Err(error) => return Err(io("remove", name, error)),
+                    Err(Errno::ISDIR) => true,
+                    Err(Errno::PERM) if is_folder(&dir, name) => true,
+                    Err(error) => {
+                        self.note(io("remove", name, error));
+                        false
+                    }
                 };
             if is_folder {
                 folders.push(Arc::new(Task {
@@ -176,7 +191,7 @@ impl Removal<'_> {
     }
 
     /// Removes a folder that is empty, and those above that are empty then.
-    fn finish(&self, task: Arc<Task>) -> Result<()> {
+    fn finish(&self, task: Arc<Task>) {
         let mut task = task;
         while task.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             let folder = &task.folder;
@@ -184,14 +199,19 @@ impl Removal<'_> {
                 let above = above.open()?;
                 above.remove_folder(folder.name())
             });
-            gone.map_err(|error| Error::io("remove", &self.path(folder, OsStr::new("")), error))?;
+            if let Err(error) = gone {
+                self.note(Error::io(
+                    "remove",
+                    &self.path(folder, OsStr::new("")),
+                    error,
+                ));
+            }
             let Some(above) = task.above.clone() else {
                 self.end(self.lock());
                 break;
             };
             task = above;
         }
-        Ok(())
     }
 
     fn end(&self, mut shared: MutexGuard<'_, Shared>) {
@@ -232,6 +252,11 @@ impl Removal<'_> {
     fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a name that may not be removed as a file is a folder's.
+fn is_folder(dir: &Dir, name: &OsStr) -> bool {
+    dir.stat(name).is_ok_and(|stat| stat.kind == Kind::Folder)
 }
 
 /// Opens a folder to empty it. Its owner may have no right to: then the right is given, which
@@ -308,7 +333,7 @@ mod tests {
         let stop = Stop::default();
         stop.ask(15);
         let ended = remove_tree(&dir, "tree".as_ref(), "tree", Context::silent(&stop));
-        assert_eq!(ended.unwrap_err().kind, crate::ErrorKind::Interrupted);
+        assert_eq!(ended.unwrap_err().kind, ErrorKind::Interrupted);
         let stop = Stop::default();
         remove_tree(&dir, "tree".as_ref(), "tree", Context::silent(&stop)).unwrap();
         assert!(!temporary.path().join("tree").exists());

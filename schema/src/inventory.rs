@@ -135,6 +135,9 @@ pub struct DestinationState {
     pub partial: Vec<Leftover>,
     /// Snapshots in `trash`, whose removal was begun and not ended.
     pub trash: Vec<Leftover>,
+    /// Snapshots that have a record and are neither in a tier nor on their way in or out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<SnapshotId>,
     /// When retention was last applied.
     pub rotation: Option<RotationRecord>,
     /// Why that cannot be read; it is then taken to have been after the newest snapshot.

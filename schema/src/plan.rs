@@ -272,6 +272,9 @@ pub struct SpaceCheckStep {
     pub empty_trash: Vec<SnapshotId>,
     /// Unfinished snapshots that no run will continue.
     pub discard_partial: Vec<DiscardPartial>,
+    /// Snapshots that somebody removed from the tiers: their records go as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clear_records: Vec<SnapshotId>,
     /// Bytes that the snapshot needs at most.
     pub needed_bytes: u64,
     /// Inodes that the snapshot needs at most; none where the file system does not count them.

@@ -139,6 +139,7 @@ impl World {
                     latest: None,
                     partial: vec![],
                     trash: vec![],
+                    lost: vec![],
                     rotation: None,
                     rotation_fault: None,
                     damaged: vec![],

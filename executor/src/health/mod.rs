@@ -7,20 +7,12 @@
 mod cloud;
 mod share;
 
-use std::ffi::OsStr;
-
-use rustix::io::Errno;
 use schema::{
-    Config, SnapshotId,
+    Config,
     health::{Measured, UnfinishedRun},
 };
 
-use crate::{
-    error::Result,
-    event::Context,
-    state_dir::StateDir,
-    store::{PARTIAL, SNAPSHOT_FILE, SNAPSHOTS, Store, TRASH},
-};
+use crate::{error::Result, event::Context, scan::lost::lost, state_dir::StateDir, store::Store};
 
 pub use share::{Shares, read_share};
 
@@ -64,34 +56,4 @@ pub fn measure(
         measured.rclone = Some(rclone);
     }
     Ok(measured)
-}
-
-/// Snapshots that were sealed and are neither in a tier nor on their way in or out.
-fn lost(store: &Store) -> Result<Vec<SnapshotId>> {
-    let io = |area: &str, error: Errno| store.io("list", area, error);
-    let records = match store.backup.folder(OsStr::new(SNAPSHOTS)) {
-        Ok(records) => records,
-        Err(Errno::NOENT) => return Ok(Vec::new()),
-        Err(error) => return Err(io(SNAPSHOTS, error)),
-    };
-    let mut lost = Vec::new();
-    for name in records.names().map_err(|error| io(SNAPSHOTS, error))? {
-        let Some(id) = name.to_str().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
-        let is_sealed = records
-            .folder(&name)
-            .and_then(|folder| folder.look(OsStr::new(SNAPSHOT_FILE)))
-            .is_ok_and(|there| there.is_some());
-        let on_its_way = [PARTIAL, TRASH].iter().any(|area| {
-            let area = store.backup.folder(OsStr::new(area));
-            area.and_then(|area| area.look(&name))
-                .is_ok_and(|there| there.is_some())
-        });
-        if is_sealed && !on_its_way && store.home_of(id)?.is_none() {
-            lost.push(id);
-        }
-    }
-    lost.sort_unstable();
-    Ok(lost)
 }

@@ -13,6 +13,7 @@ use schema::{
     record::{Capabilities, RotationRecord, SnapshotMarks, SnapshotRecord},
 };
 
+use super::lost::lost;
 use crate::{
     error::{Result, reason},
     event::Context,
@@ -55,6 +56,7 @@ pub fn destination(local: &Local, folder: &str, context: Context<'_>) -> Result<
         latest: None,
         partial: Vec::new(),
         trash: Vec::new(),
+        lost: Vec::new(),
         rotation: None,
         rotation_fault: None,
         damaged: Vec::new(),
@@ -117,6 +119,7 @@ pub fn destination(local: &Local, folder: &str, context: Context<'_>) -> Result<
     }
     state.partial = leftovers(&store, PARTIAL, &mut state, context)?;
     state.trash = leftovers(&store, TRASH, &mut state, context)?;
+    state.lost = lost(&store).unwrap_or_default();
     if let Err(error) = store.backup.folder(OsStr::new(SNAPSHOTS))
         && error != Errno::NOENT
     {

@@ -3,6 +3,7 @@
 mod cloud;
 mod destination;
 mod held;
+pub(crate) mod lost;
 mod rsync;
 mod sources;
 

@@ -15,12 +15,10 @@ use schema::{SnapshotId, Tier, plan::Move};
 
 use crate::{
     error::Result,
-    store::{BACKUP, Store},
+    store::{BACKUP, MOVING, Store},
     sys::{Dir, Kind},
 };
 
-/// Snapshots on their way from one tier to another.
-const MOVING: &str = "moving";
 /// A link before it gets its name.
 const BESIDE: &str = "link";
 

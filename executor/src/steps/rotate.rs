@@ -13,7 +13,10 @@ use schema::{
     record::RotationRecord,
 };
 
-use super::{moving, space_check::empty};
+use super::{
+    moving,
+    space_check::{Stuck, empty, tell},
+};
 use crate::{
     error::{Error, Result},
     event::Context,
@@ -57,8 +60,9 @@ pub fn run(
     }
     let symlinks = symlinks(store)?;
     converge(store, rotation, symlinks, context)?;
+    let mut stuck = Vec::new();
     for deletion in &rotation.deletions {
-        delete(store, deletion, context)?;
+        stuck.extend(delete(store, deletion, context)?);
     }
     if rotation.withheld.is_empty() {
         remember(store, run_id, context)?;
@@ -72,6 +76,7 @@ pub fn run(
             .message
             .push_str("; links are left out, for the destination has no symlinks");
     }
+    tell(&mut outcome, &stuck);
     Ok(outcome)
 }
 
@@ -103,8 +108,9 @@ pub fn run_delete(
     }
     converge(store, rotation, symlinks(store)?, context)?;
     let mut freed = 0_u64;
+    let mut stuck = Vec::new();
     for deletion in &rotation.deletions {
-        give_back(store, deletion, context)?;
+        stuck.extend(give_back(store, deletion, context)?);
         freed = freed.saturating_add(deletion.frees);
     }
     if step.purpose == DeletePurpose::Prune {
@@ -119,7 +125,7 @@ pub fn run_delete(
         DeletePurpose::MakeRoom => " to make room",
         DeletePurpose::Prune | DeletePurpose::Delete => "",
     };
-    Ok(Outcome::success(if ids.is_empty() {
+    let mut outcome = Outcome::success(if ids.is_empty() {
         "nothing was deleted".to_owned()
     } else {
         format!(
@@ -128,7 +134,9 @@ pub fn run_delete(
             amount::bytes(freed),
             ids.join(", ")
         )
-    }))
+    });
+    tell(&mut outcome, &stuck);
+    Ok(outcome)
 }
 
 /// Whether links can stand in the tiers: a plan from before the destination was tried out may want
@@ -286,7 +294,11 @@ fn remove_link(store: &Store, dir: &Dir, tier: Tier, id: SnapshotId) -> Result<(
 }
 
 /// Deletes a snapshot that is in the cloud, after its links.
-pub(super) fn give_back(store: &Store, deletion: &Deletion, context: Context<'_>) -> Result<()> {
+pub(super) fn give_back(
+    store: &Store,
+    deletion: &Deletion,
+    context: Context<'_>,
+) -> Result<Option<Stuck>> {
     for tier in Tier::ALL {
         if let Some(dir) = store.tier(tier)? {
             remove_link(store, &dir, tier, deletion.id)?;
@@ -302,7 +314,7 @@ pub(super) fn give_back(store: &Store, deletion: &Deletion, context: Context<'_>
 }
 
 /// Deletes a snapshot: one rename, then the slow part.
-fn delete(store: &Store, deletion: &Deletion, context: Context<'_>) -> Result<()> {
+fn delete(store: &Store, deletion: &Deletion, context: Context<'_>) -> Result<Option<Stuck>> {
     context.stop.check()?;
     let name = deletion.id.to_string();
     let name = OsStr::new(&name);

@@ -3,16 +3,22 @@
 use std::ffi::OsStr;
 
 use rustix::io::Errno;
-use schema::{SnapshotId, amount, journal::Outcome, plan::SpaceCheckStep};
+use schema::{
+    SnapshotId, amount,
+    journal::{Outcome, Status},
+    plan::SpaceCheckStep,
+};
 
 use crate::{
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     event::Context,
     remove::remove_tree,
+    scan::lost::is_lost,
     store::{BACKUP, PARTIAL, SNAPSHOTS, Store, TRASH},
 };
 
-/// Ends interrupted removals, discards what no run continues, and looks at the free space.
+/// Ends interrupted removals, discards what no run continues, clears records of snapshots that
+/// somebody removed, and looks at the free space. What cannot be removed ends nothing: it is told.
 ///
 /// # Errors
 /// A refusal if there is too little space.
@@ -29,9 +35,13 @@ pub fn run(store: &Store, step: &SpaceCheckStep, context: Context<'_>) -> Result
             }
         }
     }
+    let mut stuck = Vec::new();
     let discarded = step.discard_partial.iter().map(|partial| partial.id);
     for id in step.empty_trash.iter().copied().chain(discarded) {
-        empty(store, id, context)?;
+        stuck.extend(empty(store, id, context)?);
+    }
+    for id in &step.clear_records {
+        stuck.extend(clear(store, *id, context)?);
     }
     let size = rustix::fs::fstatvfs(&store.root)
         .map_err(|error| store.io("look at", "the free space", error))?;
@@ -59,30 +69,85 @@ pub fn run(store: &Store, step: &SpaceCheckStep, context: Context<'_>) -> Result
         ))
         .hint("keep fewer snapshots, or use a file system with more inodes"));
     }
-    Ok(Outcome::success(format!(
+    let mut outcome = Outcome::success(format!(
         "{} free, up to {} needed",
         amount::bytes(free),
         amount::bytes(step.needed_bytes)
-    )))
+    ));
+    tell(&mut outcome, &stuck);
+    Ok(outcome)
 }
 
-/// Ends the removal of a snapshot: its records, then its tree.
+/// What of a deletion stays, and why.
+pub(super) struct Stuck {
+    id: SnapshotId,
+    path: String,
+    because: String,
+}
+
+/// Says what cannot be removed, and how it can be. The deletion is not done, so neither is the step.
+pub(super) fn tell(outcome: &mut Outcome, stuck: &[Stuck]) {
+    let Some(first) = stuck.first() else {
+        return;
+    };
+    let ids: Vec<String> = stuck.iter().map(|one| one.id.to_string()).collect();
+    outcome.status = outcome.status.max(Status::Incomplete);
+    outcome.message = format!(
+        "{}; {} cannot be removed wholly from the trash: {}",
+        outcome.message,
+        ids.join(", "),
+        first.because
+    );
+    outcome.hint = Some(format!(
+        "`lsattr -R {0}` shows what is immutable, and `chattr -R -ia {0}` ends that; else look at \
+         `dmesg` and check the file system. the next run tries again",
+        first.path
+    ));
+}
+
+/// Ends the removal of a snapshot: its records, then its tree. Gives what cannot be removed.
 ///
 /// Invariant: the tree goes last, because it is by its name in the trash that the next run finds
 /// an interrupted removal.
 ///
 /// # Errors
-/// The system's reason, or an interruption.
-pub fn empty(store: &Store, id: SnapshotId, context: Context<'_>) -> Result<()> {
-    let name = id.to_string();
+/// An interruption, or the system's reason where not even the areas can be opened.
+pub(super) fn empty(store: &Store, id: SnapshotId, context: Context<'_>) -> Result<Option<Stuck>> {
+    let mut stuck = None;
     for area in [SNAPSHOTS, TRASH] {
         if area == SNAPSHOTS && store.home_of(id)?.is_some() {
             // Published again under this id: its records are not the trash's.
             continue;
         }
-        let dir = store.area(area)?;
-        let named = store.named(&format!("{BACKUP}/{area}/{name}"));
-        remove_tree(&dir, OsStr::new(&name), &named, context)?;
+        stuck = stuck.or(remove(store, area, id, context)?);
     }
-    Ok(())
+    Ok(stuck)
+}
+
+/// Removes the record of a snapshot that somebody else removed, if that is still so.
+fn clear(store: &Store, id: SnapshotId, context: Context<'_>) -> Result<Option<Stuck>> {
+    if !is_lost(store, id)? {
+        return Ok(None);
+    }
+    remove(store, SNAPSHOTS, id, context)
+}
+
+fn remove(
+    store: &Store,
+    area: &str,
+    id: SnapshotId,
+    context: Context<'_>,
+) -> Result<Option<Stuck>> {
+    let name = id.to_string();
+    let dir = store.area(area)?;
+    let path = store.named(&format!("{BACKUP}/{area}/{name}"));
+    match remove_tree(&dir, OsStr::new(&name), &path, context) {
+        Ok(()) => Ok(None),
+        Err(error) if error.kind == ErrorKind::Interrupted => Err(error),
+        Err(Error { message, .. }) => Ok(Some(Stuck {
+            id,
+            path,
+            because: message,
+        })),
+    }
 }

@@ -181,6 +181,19 @@ fn leftovers(facts: &Facts<'_>, destination: &DestinationState, findings: &mut V
             ),
         ));
     }
+    let removed = facts::removed_by_hand(destination);
+    if !removed.is_empty() {
+        let count = removed.len() as u64;
+        findings.push(note(
+            code::RECORDS_CLEARED,
+            format!(
+                "{} {} removed by hand, and what is recorded of them is cleared: {}",
+                counted(count, "snapshot"),
+                if count == 1 { "was" } else { "were" },
+                first_few(removed.iter().map(ToString::to_string), count)
+            ),
+        ));
+    }
     if let Some(left) = facts.partials.continued {
         findings.push(note(
             code::PARTIAL_CONTINUED,

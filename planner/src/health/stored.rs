@@ -51,6 +51,30 @@ pub(super) fn check(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
             ),
         );
     }
+    // What a run that came to its end left there it could not remove.
+    let trash = &destination.trash;
+    let still = !checkup.measured.running && checkup.measured.unfinished.is_none();
+    if still && let Some(first) = trash.first() {
+        let count = trash.len() as u64;
+        let at = format!(
+            "{}/{}/.backup/trash/{}",
+            destination.mount_point, facts.host, first.id
+        );
+        findings.push(
+            warning(
+                code::TRASH_NOT_EMPTIED,
+                format!(
+                    "{} cannot be removed wholly from the trash: {}",
+                    counted(count, "snapshot"),
+                    first_few(trash.iter().map(|left| left.id.to_string()), count)
+                ),
+            )
+            .hint(format!(
+                "`lsattr -R {at}` shows what is immutable, and `chattr -R -ia {at}` ends that; \
+                 else look at `dmesg` and check the file system"
+            )),
+        );
+    }
     // While a run works the tiers are on their way.
     let away = if checkup.measured.running {
         Vec::new()

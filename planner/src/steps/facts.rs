@@ -145,6 +145,15 @@ impl Facts<'_> {
     }
 }
 
+/// Snapshots that were removed from the tiers by hand, as far as that is surely what happened: a
+/// folder of a tier that is gone or in another place takes many at once with it.
+pub(crate) fn removed_by_hand(destination: &DestinationState) -> Vec<SnapshotId> {
+    let lost = &destination.lost;
+    let few = lost.len() <= destination.snapshots.len();
+    let clear = few && destination.in_the_way.is_empty();
+    lost.iter().filter(|_| clear).copied().collect()
+}
+
 /// Whether something else stands at this path below the host's folder.
 pub(crate) fn in_the_way(destination: &DestinationState, path: &str) -> bool {
     destination.in_the_way.iter().any(|one| one.path == path)

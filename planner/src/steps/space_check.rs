@@ -5,7 +5,10 @@ use schema::{
     plan::{Action, DiscardPartial, SpaceCheckStep},
 };
 
-use super::{After, Draft, facts::Facts};
+use super::{
+    After, Draft,
+    facts::{self, Facts},
+};
 use crate::space;
 
 /// The check, where there are local snapshots.
@@ -26,6 +29,7 @@ pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
                     reason: (*reason).to_owned(),
                 })
                 .collect(),
+            clear_records: facts::removed_by_hand(destination),
             needed_bytes: need.bytes,
             needed_inodes: destination.free_inodes.map(|_| need.inodes),
             min_free_bytes: facts.config.local.min_space_bytes(),
