@@ -4,6 +4,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
+    io::Read as _,
     os::unix::ffi::OsStrExt as _,
     path::Path,
 };
@@ -158,8 +159,10 @@ pub(super) fn outside(folder: Dir, store: &Store, shown: &str) -> Result<()> {
 
 fn holds(folder: &Dir, stat: &Stat) -> (Holds, Capabilities) {
     let mounts = mounts::mounts().unwrap_or_default();
-    let file_system = mounts::of(&mounts, stat).map_or("", |mount| mount.file_system.as_str());
-    let known = Capabilities::of_type(file_system);
+    let mount = mounts::of(&mounts, stat);
+    let file_system = mount.map_or("", |mount| mount.file_system.as_str());
+    let is_exfat = file_system == "fuseblk" && mount.is_some_and(|mount| is_exfat(&mount.source));
+    let known = Capabilities::of_type(if is_exfat { "exfat" } else { file_system });
     // Their servers or mount options decide, silently.
     let foreign = matches!(
         file_system,
@@ -182,6 +185,15 @@ fn holds(folder: &Dir, stat: &Stat) -> (Holds, Capabilities) {
         ..Capabilities::all()
     });
     (holds, can)
+}
+
+/// Whether a device holds exFAT, which the kernel does not tell of what a program serves: by the name
+/// in its first sector (exFAT file system specification, 3.1.2).
+fn is_exfat(device: &[u8]) -> bool {
+    let mut start = [0; 11];
+    std::fs::File::open(OsStr::from_bytes(device))
+        .and_then(|mut device| device.read_exact(&mut start))
+        .is_ok_and(|()| start[3..] == *b"EXFAT   ")
 }
 
 /// Refuses a file for a folder and a folder for a file: a restore never nests by surprise.
