@@ -38,7 +38,11 @@ fn an_attribute_that_the_destination_cannot_hold_is_kept_by_a_run_that_is_contin
     attribute(&file, "user.large", &"x".repeat(8000));
     attribute(&file, "user.small", "x");
     // The copy is done and logged when the sync is interrupted.
+    // Of the destination: the sources are synced as well, before they are looked at.
+    let tree = world.host().join(".backup/partial").join(ID);
     let interrupted = [
+        "-P",
+        tree.to_str().unwrap(),
         "-e",
         "trace=syncfs",
         "-e",
@@ -76,7 +80,11 @@ fn a_copy_whose_metadata_a_power_cut_took_is_made_again() {
     for name in ["mode", "time", "whole"] {
         fs::write(world.source().join(name), name).unwrap();
     }
+    // Of the destination: the sources are synced as well, before they are looked at.
+    let tree = world.host().join(".backup/partial").join(ID);
     let interrupted = [
+        "-P",
+        tree.to_str().unwrap(),
         "-e",
         "trace=syncfs",
         "-e",

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     check::{all_whole, equal, fingerprint},
     image::{Mounted, ext4, is_mounted},
-    lab::{LATER, NOW, World, skipped},
+    lab::{ID, LATER, NOW, World, skipped},
 };
 
 const TOOLS: [&str; 4] = ["rsync", "mkfs.ext4", "blkid", "losetup"];
@@ -102,7 +102,11 @@ fn a_run_that_was_killed_is_not_continued_onto_another_disk() {
     let (world, _) = with_image(&json!({}));
     ext4(&world.path("b"), 32, &[]);
     let first = mount(&world, "a");
+    // Of the destination: the sources are synced as well, before they are looked at.
+    let tree = world.host().join(".backup/partial").join(ID);
     let kill = [
+        "-P",
+        tree.to_str().unwrap(),
         "-e",
         "trace=syncfs",
         "-e",
