@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use crate::lab::{DAYS, ENGINES, World, run, skipped};
+use crate::lab::{DAYS, ENGINES, Engine, World, run, skipped};
 
 /// A memory file system that notes each access, until this is dropped.
 struct Strict(PathBuf);
@@ -63,7 +63,11 @@ fn sources_keep_their_access_times() {
             ],
         );
         // Listing notes that it did, so it comes before the first look.
-        let paths = entries(&source);
+        let mut paths = entries(&source);
+        // rsync notes what it lists; what it reads it opens without a trace.
+        if engine == Engine::Rsync {
+            paths.retain(|path| path.is_file());
+        }
         let times = || -> Vec<(i64, i64)> {
             let stats = paths.iter().map(|path| path.symlink_metadata().unwrap());
             stats

@@ -163,7 +163,7 @@ fn enums_are_those_of_the_schema() {
         assert_eq!(values, &allowed, "{path}");
         seen += 1;
     }
-    assert_eq!(seen, 5);
+    assert_eq!(seen, 6);
 }
 
 #[test]

@@ -193,10 +193,17 @@ fn through(id: &str) -> String {
     format!("../{BACKUP}/{MOVING}/{id}")
 }
 
-/// Whether the file system lacks links or the exchange of two names.
+/// Whether the file system lacks links or the exchange of two names. Some FUSE programs pass the flag
+/// over and rename a link onto a folder, which no system does.
 fn cannot(error: Errno) -> bool {
     matches!(
         error,
-        Errno::INVAL | Errno::NOSYS | Errno::NOTSUP | Errno::PERM | Errno::ACCESS
+        Errno::INVAL
+            | Errno::NOSYS
+            | Errno::NOTSUP
+            | Errno::PERM
+            | Errno::ACCESS
+            | Errno::ISDIR
+            | Errno::NOTDIR
     )
 }
