@@ -31,6 +31,8 @@ pub const ROTATION_FILE: &str = "rotation.json";
 pub const PARTIAL: &str = "partial";
 /// Snapshots being removed.
 pub const TRASH: &str = "trash";
+/// Folder of adoptions that were begun.
+pub const ADOPT: &str = "adopt";
 /// Folder of snapshots on their way from one tier to another.
 pub const MOVING: &str = "moving";
 /// Records, one folder a snapshot.

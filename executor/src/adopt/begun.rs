@@ -12,12 +12,9 @@ use schema::{escape::unescape, plan::AdoptTree};
 use crate::{
     error::{Error, Result},
     manifest::Entry,
-    store::{BACKUP, Store, read_json, write_json},
+    store::{ADOPT as AREA, BACKUP, Store, read_json, write_json},
     sys::{Dir, Kind, dir::open, stat::Nanos},
 };
-
-/// Folder of frames.
-const AREA: &str = "adopt";
 
 /// The frame of a tree and its place.
 pub(super) struct Frame<'a> {

@@ -7,7 +7,7 @@ use schema::SnapshotId;
 
 use crate::{
     error::Result,
-    store::{MOVING, PARTIAL, SNAPSHOT_FILE, SNAPSHOTS, Store, TRASH},
+    store::{ADOPT, MOVING, PARTIAL, SNAPSHOT_FILE, SNAPSHOTS, Store, TRASH},
 };
 
 /// Snapshots that were sealed and are neither in a tier nor on their way in or out.
@@ -51,5 +51,15 @@ pub(crate) fn is_lost(store: &Store, id: SnapshotId) -> Result<bool> {
             .and_then(|area| area.look(OsStr::new(&name)));
         !matches!(there, Ok(None) | Err(Errno::NOENT))
     });
-    Ok(!on_its_way && store.home_of(id)?.is_none())
+    // An adoption writes its records before it moves what they are of.
+    let adopting = match store
+        .backup
+        .folder(OsStr::new(ADOPT))
+        .map(|area| area.names())
+    {
+        Ok(Ok(names)) => !names.is_empty(),
+        Err(Errno::NOENT) => false,
+        _ => true,
+    };
+    Ok(!on_its_way && !adopting && store.home_of(id)?.is_none())
 }
