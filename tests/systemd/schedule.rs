@@ -146,8 +146,10 @@ fn on_battery_a_run_is_deferred_until_power_is_back() {
     machine.sh("systemctl start --wait backup.service").ok();
     assert_eq!(machine.property("backup.service", "ExecMainStatus"), "75");
     assert_eq!(machine.snapshots(), [""; 0]);
-    machine.sh("systemctl start backup-retry.timer").ok();
+    // Power that comes back asks at once, as the rule of udev does; the timer waits a while after an
+    // interruption.
     machine.write("lab/power/AC0/online", "1\n");
+    machine.sh("systemctl start backup.service").ok();
     machine.wait_for("the snapshot on AC power", || {
         machine.snapshots().len() == 1
     });
