@@ -108,7 +108,13 @@ pub fn decide(config: &Config, past: &Past<'_>, now: Time) -> Asked {
 pub fn decide_unfinished(config: &Config, past: &Past<'_>, now: Time) -> Option<Time> {
     let tries = past.tries?;
     let same = tries.since == schedule::due_since(config, now);
-    until(past, if same { tries.count } else { 0 }, tries.last_at, now)
+    // What was interrupted once, as by somebody who shut the machine down, goes on at once.
+    let died = if same && tries.count > 1 {
+        tries.count
+    } else {
+        0
+    };
+    until(past, died, tries.last_at, now)
 }
 
 /// The last report of this period of a part, or of a whole run.
