@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use schema::{
     Digest, SnapshotId, Tier,
     plan::Basis,
-    record::{DestinationRecord, RotationRecord, SnapshotMarks, SnapshotRecord},
+    record::{self, DestinationRecord, RotationRecord, SnapshotMarks, SnapshotRecord},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -369,17 +369,29 @@ fn manifest_path(id: SnapshotId) -> String {
 /// Reads a JSON file; `None` if it is not there.
 ///
 /// # Errors
-/// When it cannot be read or is not what it should be.
+/// When it cannot be read, is not what it should be, or does not have the digest that it says.
 pub fn read_json<T: DeserializeOwned>(dir: &Dir, name: &str, path: &str) -> Result<Option<T>> {
     let bytes = dir
         .read_whole(name, LONGEST_JSON)
         .map_err(|error| Error::io("read", path.as_bytes(), error))?;
     bytes
         .map(|bytes| {
-            serde_json::from_slice(&bytes)
-                .map_err(|error| Error::failed(format!("cannot read {path}: {error}")))
+            record::undigested(&bytes)
+                .and_then(|json| serde_json::from_slice(&json).map_err(|error| error.to_string()))
+                .map_err(|because| Error::failed(format!("cannot read {path}: {because}")))
         })
         .transpose()
+}
+
+/// Replaces a JSON file in one step by one that ends with its own digest, so that a flipped bit is
+/// known for what it is.
+///
+/// # Errors
+/// The system's reason.
+pub fn write_record(dir: &Dir, name: &str, path: &str, value: &impl Serialize) -> Result<()> {
+    let bytes = pretty(path, value)?;
+    dir.write_whole(name, &record::digested(bytes))
+        .map_err(|error| Error::io("write", path.as_bytes(), error))
 }
 
 /// Replaces a JSON file in one step.
@@ -387,9 +399,14 @@ pub fn read_json<T: DeserializeOwned>(dir: &Dir, name: &str, path: &str) -> Resu
 /// # Errors
 /// The system's reason.
 pub fn write_json(dir: &Dir, name: &str, path: &str, value: &impl Serialize) -> Result<()> {
+    let bytes = pretty(path, value)?;
+    dir.write_whole(name, &bytes)
+        .map_err(|error| Error::io("write", path.as_bytes(), error))
+}
+
+fn pretty(path: &str, value: &impl Serialize) -> Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec_pretty(value)
         .map_err(|error| Error::failed(format!("cannot write {path}: {error}")))?;
     bytes.push(b'\n');
-    dir.write_whole(name, &bytes)
-        .map_err(|error| Error::io("write", path.as_bytes(), error))
+    Ok(bytes)
 }

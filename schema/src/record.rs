@@ -2,8 +2,11 @@
 //!
 //! A record is written once, before its snapshot is published, and never changed; what a person
 //! or a check says later stands in the marks beside it.
+//!
+//! Each ends with its own digest, under [`DIGEST_KEY`]: a flipped bit may leave valid JSON with
+//! another number in it, or take a pin away with the word. Files of older versions have none.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use chrono::{DateTime, FixedOffset, NaiveDate};
 use schemars::JsonSchema;
@@ -11,6 +14,42 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::capabilities::{Capabilities, NameLimits};
 use crate::{SnapshotId, config::AbsolutePath, digest::Digest, journal::Problem};
+
+/// The last key of a record: the SHA-256 of all bytes of the file before the comma in front of it.
+pub const DIGEST_KEY: &str = "record_digest";
+
+/// What stands between a record and its digest.
+const BEFORE_DIGEST: &[u8] = b",\n  \"record_digest\": \"";
+/// What stands after it.
+const AFTER_DIGEST: &[u8] = b"\"\n}\n";
+
+/// An object's pretty JSON with its digest as last key; anything else as it is.
+#[must_use]
+pub fn digested(json: Vec<u8>) -> Vec<u8> {
+    let Some(body) = json.strip_suffix(b"\n}\n").filter(|body| body.len() > 1) else {
+        return json;
+    };
+    let digest = Digest::of(body);
+    [body, BEFORE_DIGEST, &digest.hex(), AFTER_DIGEST].concat()
+}
+
+/// The JSON without its digest.
+///
+/// # Errors
+/// In words, if it has one and that is another's.
+pub fn undigested(file: &[u8]) -> Result<Cow<'_, [u8]>, String> {
+    let parts = file.strip_suffix(AFTER_DIGEST).and_then(|rest| {
+        let (rest, digest) = rest.split_at_checked(rest.len().checked_sub(64)?)?;
+        Some((rest.strip_suffix(BEFORE_DIGEST)?, digest))
+    });
+    match parts {
+        None => Ok(Cow::Borrowed(file)),
+        Some((body, digest)) if Digest::from_hex(digest) == Some(Digest::of(body)) => {
+            Ok(Cow::Owned([body, b"\n}\n"].concat()))
+        }
+        Some(_) => Err(format!("its content is not what its {DIGEST_KEY} says")),
+    }
+}
 
 /// Version of the records' format.
 pub const FORMAT_VERSION: u32 = 1;
@@ -208,4 +247,38 @@ pub struct RotationRecord {
     /// Snapshots whose deletion was withheld since, for want of a person's approval.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unapproved: Vec<SnapshotId>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_with_any_bit_flipped_is_read_as_it_was_or_not_at_all() {
+        let marks = SnapshotMarks {
+            pinned: true,
+            ..SnapshotMarks::default()
+        };
+        let mut json = serde_json::to_vec_pretty(&marks).unwrap();
+        json.push(b'\n');
+        let file = digested(json.clone());
+        assert_eq!(undigested(&file).unwrap(), json);
+        assert!(String::from_utf8_lossy(&file).contains(DIGEST_KEY));
+        let read = |file: &[u8]| -> Option<SnapshotMarks> {
+            serde_json::from_slice(&undigested(file).ok()?).ok()
+        };
+        for at in 0..file.len() * 8 {
+            let mut flipped = file.clone();
+            flipped[at / 8] ^= 1 << (at % 8);
+            let found = read(&flipped);
+            assert!(
+                found.is_none() || found.as_ref() == Some(&marks),
+                "bit {at}"
+            );
+        }
+        // What older versions wrote, and what a person wrote by hand.
+        assert_eq!(read(&json), Some(marks));
+        assert_eq!(digested(b"{}\n".to_vec()), b"{}\n");
+        assert_eq!(digested(b"7\n".to_vec()), b"7\n");
+    }
 }

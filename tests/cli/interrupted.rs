@@ -56,6 +56,9 @@ fn interrupt(signal_to_send: Signal) -> (Lab, Ran) {
     loop {
         let lab = Lab::new();
         fill(&lab, "big", files);
+        // What was touched within a step of the kernel's clock before the run is copied once more
+        // when it goes on.
+        std::thread::sleep(Duration::from_millis(100));
         let id = id_of(FIRST);
         let arguments = ["apply", "--now", FIRST];
         let mut child = lab.command(&arguments).spawn().unwrap();

@@ -90,10 +90,8 @@ fn a_damaged_record_is_made_anew_and_its_snapshot_serves_again() {
         let sealed = lab.record(&id_of(SECOND));
         act(&path);
         let id = id_of(SECOND);
-        if fault != "flipped" {
-            lab.at(THIRD, &["health"])
-                .hints(&format!("backup verify {id} --repair"));
-        }
+        lab.at(THIRD, &["health"])
+            .hints(&format!("backup verify {id} --repair"));
         lab.run(&["verify", &id, "--repair"])
             .expect(0)
             .says("Whole.");

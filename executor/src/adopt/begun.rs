@@ -12,7 +12,7 @@ use schema::{escape::unescape, plan::AdoptTree};
 use crate::{
     error::{Error, Result},
     manifest::Entry,
-    store::{ADOPT as AREA, BACKUP, Store, read_json, write_json},
+    store::{ADOPT as AREA, BACKUP, Store, read_json, write_record},
     sys::{Dir, Kind, dir::open, stat::Nanos},
 };
 
@@ -76,7 +76,7 @@ impl<'a> Frame<'a> {
         let path = self
             .store
             .named(&format!("{BACKUP}/{AREA}/{}", self.note()));
-        write_json(&area, &self.note(), &path, self.tree)?;
+        write_record(&area, &self.note(), &path, self.tree)?;
         let mut dir = area
             .folder_or_new(OsStr::new(&self.name), 0o755)
             .map_err(io)?;

@@ -29,7 +29,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::Context,
     manifest::{self, Writer},
-    store::{SNAPSHOT_FILE, SNAPSHOTS, Store, record_path, write_json},
+    store::{SNAPSHOT_FILE, SNAPSHOTS, Store, record_path, write_record},
     sys::{Dir, Kind, resolve::resolve},
 };
 
@@ -220,7 +220,7 @@ fn one(
         record_rebuilt_at: None,
     };
     let path = store.named(&record_path(tree.id, SNAPSHOT_FILE));
-    write_json(&records, SNAPSHOT_FILE, &path, &record)?;
+    write_record(&records, SNAPSHOT_FILE, &path, &record)?;
     store
         .area(SNAPSHOTS)?
         .sync()

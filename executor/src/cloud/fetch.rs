@@ -21,7 +21,7 @@ use crate::{
     error::{Error, Result},
     event::{Context, Event, Phase, Progress},
     manifest::{self, Entry},
-    store::{BACKUP, LONGEST_MANIFEST, SNAPSHOT_FILE, SNAPSHOTS, write_json},
+    store::{BACKUP, LONGEST_MANIFEST, SNAPSHOT_FILE, SNAPSHOTS, write_record},
     sys::{Dir, Kind},
 };
 
@@ -222,7 +222,7 @@ fn make_destination(
         Ok(dir)
     };
     let records = below(&[host, BACKUP, SNAPSHOTS, &name])?;
-    write_json(&records, SNAPSHOT_FILE, named, &published.record)?;
+    write_record(&records, SNAPSHOT_FILE, named, &published.record)?;
     let shelf = desk
         .existing_shelf(id)
         .ok_or_else(|| Error::failed(format!("the manifest of {id} is gone")))?;

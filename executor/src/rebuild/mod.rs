@@ -29,7 +29,7 @@ use crate::{
     event::Context,
     manifest::{self, Cursor, Writer},
     remove::remove_tree,
-    store::{SNAPSHOT_FILE, SNAPSHOTS, Store, read_json, record_path, write_json},
+    store::{SNAPSHOT_FILE, SNAPSHOTS, Store, read_json, record_path, write_record},
     sys::{Dir, Kind},
     verify::snapshots::{self, Found},
 };
@@ -193,7 +193,7 @@ impl Records<'_> {
             record.record_rebuilt_at = Some(now);
         }
         let path = store.named(&record_path(id, NEW_RECORD));
-        write_json(&self.dir, NEW_RECORD, &path, &record)?;
+        write_record(&self.dir, NEW_RECORD, &path, &record)?;
         let begun = Begun {
             manifest: new_manifest,
             record: true,

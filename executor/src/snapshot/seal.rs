@@ -23,7 +23,7 @@ use crate::{
     error::{Error, Result},
     event::Context,
     manifest,
-    store::{BACKUP, LATEST, PARTIAL, SNAPSHOT_FILE, SNAPSHOTS, Store, record_path, write_json},
+    store::{BACKUP, LATEST, PARTIAL, SNAPSHOT_FILE, SNAPSHOTS, Store, record_path, write_record},
     sys::Kind,
 };
 
@@ -83,7 +83,7 @@ pub(super) fn seal(
         record_rebuilt_at: None,
     };
     let path = store.named(&record_path(step.id, SNAPSHOT_FILE));
-    write_json(&started.records, SNAPSHOT_FILE, &path, &record)?;
+    write_record(&started.records, SNAPSHOT_FILE, &path, &record)?;
     for (dir, name) in [
         (&started.area, PARTIAL),
         (&store.area(SNAPSHOTS)?, SNAPSHOTS),

@@ -4,7 +4,7 @@ use schema::{SnapshotId, journal::Outcome, plan::MarkStep, record::SnapshotMarks
 
 use crate::{
     error::{Error, Result},
-    store::{MARKS_FILE, Store, record_path, write_json},
+    store::{MARKS_FILE, Store, record_path, write_record},
 };
 
 /// Writes the mark.
@@ -35,6 +35,6 @@ pub fn run(store: &Store, step: &MarkStep) -> Result<Outcome> {
         MarkStep::Accept { .. } => marks.accepted = true,
     }
     let path = store.named(&record_path(id, MARKS_FILE));
-    write_json(&records, MARKS_FILE, &path, &marks)?;
+    write_record(&records, MARKS_FILE, &path, &marks)?;
     Ok(Outcome::success(format!("snapshot {id} {said}{anew}")))
 }

@@ -21,7 +21,7 @@ use crate::{
     error::{Error, Result},
     event::Context,
     snapshot::seal::point_latest,
-    store::{BACKUP, ROTATION_FILE, Store, TRASH, write_json},
+    store::{BACKUP, ROTATION_FILE, Store, TRASH, write_record},
     sys::{Dir, Kind},
 };
 
@@ -184,7 +184,7 @@ fn ask(store: &Store, run_id: &str, rotation: &Rotation) -> Result<()> {
 
 fn record(store: &Store, record: &RotationRecord) -> Result<()> {
     let path = store.named(&format!("{BACKUP}/{ROTATION_FILE}"));
-    write_json(&store.backup, ROTATION_FILE, &path, record)
+    write_record(&store.backup, ROTATION_FILE, &path, record)
 }
 
 fn skipped(because: &str) -> Outcome {

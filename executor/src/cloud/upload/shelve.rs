@@ -19,7 +19,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     manifest,
-    store::{SNAPSHOT_FILE, write_json},
+    store::{SNAPSHOT_FILE, write_record},
 };
 
 impl Upload<'_> {
@@ -39,7 +39,7 @@ impl Upload<'_> {
                 .map_err(|error| Error::io("write", format!("{path}/{name}").as_bytes(), error))
         };
         put(manifest::FILE_NAME, &self.source.manifest)?;
-        write_json(&dir, SNAPSHOT_FILE, &path, &self.source.record)?;
+        write_record(&dir, SNAPSHOT_FILE, &path, &self.source.record)?;
         let attempt = format!("attempt-{}.json", self.attempt);
         let begun = serde_json::json!({
             "format_version": FORMAT_VERSION,
@@ -159,7 +159,7 @@ impl Upload<'_> {
             kept_digest,
         };
         let name = uploaded_name(self.attempt);
-        write_json(&dir, &name, &path, &record)?;
+        write_record(&dir, &name, &path, &record)?;
         let kept = kept_digest.map_or_else(String::new, |_| format!("{KEPT}\n"));
         self.bring(&path, &id.to_string(), &format!("{kept}{name}\n"))?;
         let since = record.uploaded_at;
