@@ -3,8 +3,9 @@
 //! A record is written once, before its snapshot is published, and never changed; what a person
 //! or a check says later stands in the marks beside it.
 //!
-//! Each ends with its own digest, under [`DIGEST_KEY`]: a flipped bit may leave valid JSON with
-//! another number in it, or take a pin away with the word. Files of older versions have none.
+//! Those of snapshots and of rotation end with their own digest, under [`DIGEST_KEY`]: a flipped bit
+//! may leave valid JSON with another number in it, or take a pin away with the word. Files of older
+//! versions have none. The destination's has none either: whatever of it is another's is refused.
 
 use std::{borrow::Cow, collections::BTreeMap};
 

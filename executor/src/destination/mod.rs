@@ -22,7 +22,7 @@ use crate::{
     remove::remove_tree,
     store::{
         BACKUP, DESTINATION_FILE, LOCK_FILE, PARTIAL, SNAPSHOTS, Store, TRASH, read_json,
-        write_record,
+        write_json,
     },
     sys::{Dir, Kind, dir::open, mounts, resolve::resolve, uuid},
 };
@@ -110,7 +110,7 @@ pub fn look_again(store: &Store) -> Option<String> {
         capabilities: found,
         ..record
     };
-    write_record(&store.backup, DESTINATION_FILE, &path, &changed).ok()?;
+    write_json(&store.backup, DESTINATION_FILE, &path, &changed).ok()?;
     let parts = [("can now hold ", gained), ("can no longer hold ", lost)];
     let parts: Vec<String> = parts
         .into_iter()
@@ -270,7 +270,7 @@ fn own(step: &DestinationCheckStep, store: &Store) -> Result<()> {
         return Ok(());
     }
     let path = store.named(&format!("{BACKUP}/{DESTINATION_FILE}"));
-    write_record(&store.backup, DESTINATION_FILE, &path, &new)
+    write_json(&store.backup, DESTINATION_FILE, &path, &new)
 }
 
 fn check_id(step: &DestinationCheckStep, store: &Store) -> Result<()> {
@@ -353,7 +353,7 @@ fn create(step: &DestinationCheckStep, mount_point: &Dir, context: Context<'_>) 
     if let Some(there) = there {
         keep_aside(&backup, there.kind, &record_path, context)?;
     }
-    write_record(&backup, DESTINATION_FILE, &record_path, &record)?;
+    write_json(&backup, DESTINATION_FILE, &record_path, &record)?;
     for dir in [&root, mount_point] {
         dir.sync().map_err(|error| io("sync", error))?;
     }

@@ -18,7 +18,7 @@ use crate::{
     clock::Clock,
     deferrals::{Deferrals, ToldError},
     error::{Error, Result},
-    store::{read_json, write_record},
+    store::{read_json, write_json},
 };
 
 /// Damaged files of one name that are kept.
@@ -40,7 +40,7 @@ impl StateDir {
         if there.is_err() {
             self.set_aside(name)?;
         }
-        write_record(&self.dir, name, &self.named(name), value)
+        write_json(&self.dir, name, &self.named(name), value)
     }
 
     /// Files that cannot be read, each with the reason. Writes nothing.
