@@ -282,6 +282,48 @@ pub struct SourceState {
     /// Entries that are stored under another name than their own; the first hundred.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub renamed: Vec<Renamed>,
+    /// Databases whose files are in it, by the names of those files; one item for each kind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub databases: Vec<Databases>,
+}
+
+/// Databases of one kind below a source, whose files may change together while they are copied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Databases {
+    /// What keeps them.
+    pub kind: DatabaseKind,
+    /// How many there are.
+    pub count: u64,
+    /// The first of them: a file or a folder, relative to the source, escaped; empty for the source
+    /// itself.
+    pub example: String,
+}
+
+/// What keeps a database.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum DatabaseKind {
+    /// SQLite, in use: a log or a journal stands beside the file.
+    Sqlite,
+    /// A cluster of PostgreSQL.
+    Postgresql,
+    /// MySQL or MariaDB.
+    Mysql,
+}
+
+impl DatabaseKind {
+    /// Its name, as people know it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgresql => "PostgreSQL",
+            Self::Mysql => "MySQL or MariaDB",
+        }
+    }
 }
 
 /// An entry whose name the destination cannot hold, or takes for another one's.

@@ -1,8 +1,8 @@
 //! `check`: validates a configuration.
 
 use anyhow::Result;
-use executor::{cloud::rclone::has_remote, sys::resolve::same_file_system};
-use planner::check::nested;
+use executor::{cloud::rclone::has_remote, state_dir::StateDir, sys::resolve::same_file_system};
+use planner::{check::nested, findings::code};
 use schema::{Config, config::AbsolutePath};
 
 use crate::{cli::Check, exit, out::Out, settings::Settings};
@@ -27,6 +27,9 @@ pub(crate) fn run(arguments: &Check, settings: &Settings, out: &Out) -> Result<u
     }
     if let Some(missing) = no_credentials(&checked.config) {
         out.say(&format!("warning: {missing}"));
+    }
+    if let Some(databases) = databases(&checked.config, settings) {
+        out.say(&format!("note: {databases}"));
     }
     if !settings.quiet {
         out.data(&format!("{}: valid", path.display()));
@@ -53,4 +56,15 @@ fn no_credentials(config: &Config) -> Option<String> {
              cloud\n  hint: make it with `rclone config`"
         )
     })
+}
+
+/// That databases are copied as files, as far as the last run saw any: nothing is looked at for it.
+fn databases(config: &Config, settings: &Settings) -> Option<String> {
+    if config.pre_backup_script.is_some() {
+        return None;
+    }
+    let state = StateDir::open(&settings.state_dir).ok()??;
+    let found = state.noticed(code::DATABASES_AS_FILES).ok()??;
+    let hint = found.hint.map(|hint| format!("\n  hint: {hint}"));
+    Some(format!("{}{}", found.message, hint.unwrap_or_default()))
 }

@@ -15,6 +15,7 @@ mod cloud_changes;
 mod cloud_live;
 mod cloud_patterns;
 mod damage;
+mod databases;
 mod diff;
 mod due;
 mod find;

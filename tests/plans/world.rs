@@ -85,6 +85,7 @@ pub(crate) fn source(path: &str, device: &str, inode: u64) -> SourceState {
         unreadable: vec![],
         not_held: vec![],
         renamed: vec![],
+        databases: vec![],
     }
 }
 

@@ -12,13 +12,16 @@ use rustix::io::Errno;
 use schema::{
     config::{self, AbsolutePath},
     escape,
-    inventory::{DataPassedOver, NotHeld, Presence, Renamed, SourceScan, SourceState},
+    inventory::{
+        DataPassedOver, DatabaseKind, NotHeld, Presence, Renamed, SourceScan, SourceState,
+    },
     pattern::Excludes,
     plan::SnapshotStep,
     record::Capabilities,
 };
 
 use super::{
+    databases::{Names, add, is_open_database},
     destination::place,
     held::{Held, Judged},
 };
@@ -296,6 +299,7 @@ impl Look<'_> {
             here: Vec::new(),
             groups: HashSet::new(),
             held: Held::new(*can),
+            names: Names::default(),
             links: can.is_none_or(|can| can.hard_links),
             own_name: resolved.name.clone(),
             other_files: 0,
@@ -303,7 +307,10 @@ impl Look<'_> {
         let record = survey_source(&resolved, &below, *bounds, *context, &mut |path, told| {
             count.told(path, told)
         })?;
-        let (own, other_files) = (count.own, count.other_files);
+        let (mut own, other_files) = (count.own, count.other_files);
+        if resolved.stat.kind == Kind::File && is_open_database(&resolved.parent, &resolved.name) {
+            add(&mut own[0].state.databases, DatabaseKind::Sqlite, b"");
+        }
         let mut met = Vec::new();
         let mut unmet = Vec::new();
         for (own, inner) in own.iter().skip(1).zip(&below.inner) {
@@ -356,6 +363,7 @@ fn state_of(path: &AbsolutePath) -> SourceState {
         unreadable: Vec::new(),
         not_held: Vec::new(),
         renamed: Vec::new(),
+        databases: Vec::new(),
     }
 }
 
@@ -380,6 +388,8 @@ struct Count<'a> {
     here: Vec<u8>,
     groups: HashSet<(u64, u64)>,
     held: Held<'a>,
+    /// What tells databases among the entries of each open folder.
+    names: Names,
     /// Whether one file can have several names.
     links: bool,
     /// The name of the source itself.
@@ -395,6 +405,7 @@ impl Count<'_> {
         if let Told::Met(Met::Enter(stat) | Met::Leaf(stat)) = &told {
             self.judge(at, path, stat);
         }
+        self.look_for_databases(at, path, &told);
         let mut is_other = false;
         let within = self.within(at, path);
         let own = &mut self.own[at];
@@ -433,6 +444,7 @@ impl Count<'_> {
             }
             Told::Met(Met::Leave) => {
                 self.held.leave();
+                self.names.leave();
                 return Ok(false);
             }
             Told::Met(Met::Vanished) => return Ok(false),
@@ -477,6 +489,34 @@ impl Count<'_> {
             if state.not_held.len() < MAX_LISTED {
                 state.not_held.push(NotHeld { path, because });
             }
+        }
+    }
+
+    /// Counts a database of which this entry is the telling one.
+    fn look_for_databases(&mut self, at: usize, path: &[u8], told: &Told) {
+        let (is_file, enters) = match told {
+            Told::Met(Met::Leaf(stat)) => (stat.kind == Kind::File, false),
+            Told::Met(Met::Enter(_)) => (false, true),
+            // A log that is left out makes it no better.
+            Told::Excluded => (false, false),
+            Told::Met(_) => return,
+        };
+        let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        let found = if enters {
+            self.names.folder(name)
+        } else {
+            self.names.leaf(name, is_file)
+        };
+        if enters {
+            self.names.enter();
+        }
+        if let Some((kind, less)) = found {
+            let database = path.len() - less;
+            let database = path[..database]
+                .strip_suffix(b"/")
+                .unwrap_or(&path[..database]);
+            let example = self.within(at, database);
+            add(&mut self.own[at].state.databases, kind, example);
         }
     }
 

@@ -78,6 +78,26 @@ impl StateDir {
         Ok(found.unwrap_or_default())
     }
 
+    /// What the last run that made a snapshot, or was to make one, noticed under this code.
+    ///
+    /// # Errors
+    /// When the folders of runs cannot be read.
+    pub fn noticed(&self, code: &str) -> Result<Option<Finding>> {
+        for name in self.run_names()?.into_iter().rev() {
+            let Ok(run) = self.run(&name) else {
+                continue;
+            };
+            let at = self.named(&format!("{RUNS}/{name}/{PLAN}"));
+            let plan: Option<Plan> = read_json(&run, PLAN, &at).unwrap_or_default();
+            let plan = plan.filter(|plan| !is_small(plan) && plan.snapshot().is_some());
+            if let Some(plan) = plan {
+                let mut findings = plan.findings.into_iter();
+                return Ok(findings.find(|finding| finding.code == code));
+            }
+        }
+        Ok(None)
+    }
+
     /// The room that runs found on a destination before they began, oldest first.
     ///
     /// # Errors

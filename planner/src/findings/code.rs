@@ -108,6 +108,7 @@ pub const FILES_LIMITED: &str = "files-limited";
 pub const NAMES_MAY_COLLIDE: &str = "names-may-collide";
 pub const DESTINATION_LEFT_OUT: &str = "destination-left-out";
 pub const MOUNT_PASSED_OVER: &str = "mount-passed-over";
+pub const DATABASES_AS_FILES: &str = "databases-as-files";
 pub const IMMUTABLE_ENTRIES: &str = "immutable-entries";
 pub const UNMANAGED_FOLDERS: &str = "unmanaged-folders";
 pub const RECORDS_CLEARED: &str = "records-cleared";

@@ -3,9 +3,11 @@
 //! Where a source really is was resolved by the scan: a bind mount or a symlink is found out here
 //! although its path looks innocent. Paths as such are the config check's business.
 
+use std::collections::BTreeMap;
+
 use schema::{
     Finding,
-    inventory::{DataPassedOver, Place, Presence, SourceState},
+    inventory::{DataPassedOver, DatabaseKind, Place, Presence, SourceState},
 };
 
 use super::{code, counted, first_few, note, refusal, warning};
@@ -38,6 +40,50 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
         presence(facts, source, findings);
         content(facts, source, findings);
     }
+    findings.extend(databases(facts));
+}
+
+/// That databases are copied as files while they are written, where nothing runs before a backup
+/// that could write them out: one note for all of them. That such a copy is torn cannot be seen.
+fn databases(facts: &Facts<'_>) -> Option<Finding> {
+    if facts.config.pre_backup_script.is_some() {
+        return None;
+    }
+    let mut kinds: BTreeMap<DatabaseKind, (u64, String)> = BTreeMap::new();
+    for source in facts.sources() {
+        for found in &source.databases {
+            let here = source.path.as_str();
+            let (count, _) = kinds.entry(found.kind).or_insert_with(|| {
+                let path = match found.example.as_str() {
+                    "" => here.to_owned(),
+                    below => format!("{}/{below}", here.trim_end_matches('/')),
+                };
+                (0, path)
+            });
+            *count += found.count;
+        }
+    }
+    let total: u64 = kinds.values().map(|(count, _)| count).sum();
+    let each: Vec<String> = kinds
+        .iter()
+        .map(|(kind, (count, example))| format!("{count} of {} ({example})", kind.name()))
+        .collect();
+    (total > 0).then(|| {
+        note(
+            code::DATABASES_AS_FILES,
+            format!(
+                "{} below local.sources {} copied as files, and a copy that is torn between them \
+                 looks like any other: {}",
+                counted(total, "database"),
+                if total == 1 { "is" } else { "are" },
+                each.join(", ")
+            ),
+        )
+        .hint(
+            "write each out before the backup with a preBackupScript (`sqlite3 FILE \".backup \
+             COPY\"`, `pg_dumpall`, `mariadb-dump`), as docs/databases.md shows",
+        )
+    })
 }
 
 fn overlaps(facts: &Facts<'_>, sources: &[&SourceState], findings: &mut Vec<Finding>) {

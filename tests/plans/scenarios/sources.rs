@@ -1,6 +1,6 @@
 //! Facts about the sources: what is there, where it really is, and what it held before.
 
-use schema::inventory::{DataPassedOver, Presence};
+use schema::inventory::{DataPassedOver, DatabaseKind, Databases, Presence};
 use serde_json::json;
 
 use super::{
@@ -16,6 +16,14 @@ fn data(path: &str, mounted: Option<(&str, &str, &str)>) -> DataPassedOver {
         file_system: mounted.map(|(kind, ..)| kind.to_owned()),
         device: mounted.map_or("0:52", |(_, device, _)| device).to_owned(),
         within: mounted.map(|(.., within)| within.to_owned()),
+    }
+}
+
+fn databases(kind: DatabaseKind, count: u64, example: &str) -> Databases {
+    Databases {
+        kind,
+        count,
+        example: example.to_owned(),
     }
 }
 
@@ -132,6 +140,30 @@ pub(crate) fn all() -> Vec<Scenario> {
                     ];
                 })
                 .add_source(source("/srv", "8:2", 14)),
+        ),
+        (
+            "databases-that-are-copied-as-files-are-one-note",
+            new()
+                .source(|home| {
+                    home.databases = vec![
+                        databases(DatabaseKind::Sqlite, 3, "ann/.mozilla/places.sqlite"),
+                        databases(DatabaseKind::Mysql, 1, "ben/mysql"),
+                    ];
+                })
+                .add_source({
+                    let mut cluster = source("/var/lib/postgresql/17/main", "8:2", 15);
+                    cluster.databases = vec![
+                        databases(DatabaseKind::Sqlite, 1, "a.db"),
+                        databases(DatabaseKind::Postgresql, 1, ""),
+                    ];
+                    cluster
+                }),
+        ),
+        (
+            "databases-are-no-note-where-a-script-runs-before",
+            new()
+                .set("preBackupScript", json!("/etc/backup/dump"))
+                .source(|home| home.databases = vec![databases(DatabaseKind::Sqlite, 1, "a.db")]),
         ),
         (
             "sources-on-other-file-systems-may-be-inside-each-other",
