@@ -32,6 +32,14 @@ pub struct Error {
     pub hint: Option<String>,
 }
 
+/// What to do where a file system is full.
+const FREE_SPACE: &str = "free space there: `df -h` tells which file system is full";
+
+/// What to do where it is the destination's, after which a run can be made.
+pub(crate) const MAKE_ROOM: &str = "make room: the next run does so itself as far as local.makeRoom \
+     lets it; by hand `backup prune` frees what the keep numbers let go, `backup delete ID` what `backup \
+     list` shows. what was copied stays, and the next run goes on from there";
+
 /// A result with the executor's error.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -91,10 +99,9 @@ impl Error {
                 message: format!("insufficient space: {}", this.message),
                 ..this
             }
-            .hint("make room: `backup prune` frees what the keep numbers let go, `backup delete ID` what \
-             `backup list` shows; the next run goes on from here"),
+            .hint(FREE_SPACE),
             Some(code) if code == Errno::DQUOT.raw_os_error() => this.hint(
-                "a quota of the destination is used up: have it raised, or free space there",
+                "a quota there is used up: have it raised, or free space there",
             ),
             Some(code) if code == Errno::STALE.raw_os_error() => this.hint(
                 "the server took the share away or put another in its place: mount it again, then run `backup apply`",
@@ -118,6 +125,20 @@ impl Error {
                 this.hint("the disk or its cable failed: look at `dmesg`, then check the disk")
             }
             _ => this,
+        }
+    }
+
+    /// The same error, of something that was done on the destination: deletions make room there.
+    #[must_use]
+    pub(crate) fn on_destination(self) -> Self {
+        let full = self.hint.as_deref() == Some(FREE_SPACE);
+        Self {
+            hint: if full {
+                Some(MAKE_ROOM.to_owned())
+            } else {
+                self.hint
+            },
+            ..self
         }
     }
 
@@ -150,3 +171,21 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deletions_make_room_on_the_destination_alone() {
+        let full = || Error::io("write", b"/var/lib/backup/x", Errno::NOSPC);
+        let hint = full().hint.unwrap();
+        assert!(hint.contains("df -h") && !hint.contains("prune"), "{hint}");
+        let hint = full().on_destination().hint.unwrap();
+        for way in ["local.makeRoom", "`backup prune`", "`backup delete ID`"] {
+            assert!(hint.contains(way), "{hint}");
+        }
+        let other = Error::io("write", b"/mnt/x", Errno::IO).on_destination();
+        assert!(other.hint.unwrap().contains("dmesg"));
+    }
+}

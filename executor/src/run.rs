@@ -367,18 +367,23 @@ fn act(
             steps::script::run(&step.id, script, &environment, context)
         }
         Action::DestinationCheck(check) => steps::destination_check::run(session, check, context),
-        Action::SpaceCheck(check) => steps::space_check::run(session.store()?, check, context),
+        Action::SpaceCheck(check) => {
+            steps::space_check::run(session.store()?, check, context).map_err(Error::on_destination)
+        }
         Action::Snapshot(snapshot) => {
             let survey = session.survey.take();
             snapshot::run(session.store()?, &plan.run_id, snapshot, survey, context)
+                .map_err(Error::on_destination)
         }
         Action::Rotate(rotate) => {
             let store = session.store()?;
             steps::rotate::run(store, &plan.run_id, rotate, sealed.as_ref(), context)
+                .map_err(Error::on_destination)
         }
         Action::Delete(step) => {
             let store = session.store()?;
             steps::rotate::run_delete(store, &plan.run_id, step, context)
+                .map_err(Error::on_destination)
         }
         Action::PostScript(script) => {
             let environment = environment(plan, Some(result(report)), sealed.as_ref());

@@ -148,7 +148,7 @@ pub(crate) fn check(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
 }
 
 /// What a person can do who wants the backup made.
-fn way_out(facts: &Facts<'_>, room: &Room) -> String {
+pub(crate) fn way_out(facts: &Facts<'_>, room: &Room) -> String {
     const SHOWN: usize = 8;
     let mut ways = Vec::new();
     if let Some(because) = &room.withheld_because {

@@ -234,10 +234,14 @@ pub struct TierLink {
 pub struct Leftover {
     /// Its id.
     pub id: SnapshotId,
-    /// Bytes it holds that nothing else shares.
+    /// Bytes it holds that nothing else shares, and that can be removed.
     pub bytes: u64,
-    /// Entries it holds.
+    /// Entries it holds that can be removed.
     pub entries: u64,
+    /// Entries that cannot be removed: immutable ones, what is directly in an immutable folder, and
+    /// the folders around them.
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
+    pub stuck: u64,
 }
 
 /// Whether a source can be read.

@@ -4,7 +4,13 @@ use chrono::{DateTime, FixedOffset};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{SnapshotId, digest::Digest, finding::Finding, plan::Part, record::SnapshotTotals};
+use crate::{
+    SnapshotId,
+    digest::Digest,
+    finding::Finding,
+    plan::{Deletion, Part},
+    record::SnapshotTotals,
+};
 
 /// Version of the journal's format.
 pub const FORMAT_VERSION: u32 = 1;
@@ -101,6 +107,9 @@ pub struct Outcome {
     /// Who was told, and how that went.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub told: Vec<Told>,
+    /// Snapshots that were deleted, each with what no other one has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deleted: Vec<Deletion>,
     /// Why the manifest of the plan's basis cannot be read, where the step failed for that: it is
     /// planned anew with another basis, or with none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

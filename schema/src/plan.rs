@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Config, SnapshotId, Tier,
+    Config, SnapshotId, Tier, amount,
     cloud::CloudChange,
     config::{AbsolutePath, MaxDelete, OnPreBackupFailure, SyncMode},
     digest::Digest,
@@ -564,6 +564,51 @@ pub struct Lost {
     pub bytes: u64,
     /// Both may be more: the snapshots do not follow one from the other.
     pub at_least: bool,
+}
+
+impl Lost {
+    /// What goes for good with all of these; each says what goes once those before it are gone.
+    #[must_use]
+    pub fn with(deletions: &[Deletion]) -> Self {
+        let none = Self {
+            files: Some(0),
+            bytes: 0,
+            at_least: false,
+        };
+        deletions.iter().fold(none, |sum, deletion| {
+            let one = deletion.lost.unwrap_or(Self {
+                files: None,
+                bytes: deletion.frees,
+                at_least: true,
+            });
+            Self {
+                files: sum
+                    .files
+                    .zip(one.files)
+                    .map(|(sum, files)| sum.saturating_add(files)),
+                bytes: sum.bytes.saturating_add(one.bytes),
+                at_least: sum.at_least || one.at_least,
+            }
+        })
+    }
+}
+
+/// As in `at least 3 files (2.0 MiB) that no other snapshot has`.
+impl std::fmt::Display for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let bytes = amount::bytes(self.bytes);
+        let least = if self.at_least { "at least " } else { "" };
+        match self.files {
+            Some(0) if !self.at_least && self.bytes == 0 => {
+                f.write_str("nothing that no other snapshot has")
+            }
+            Some(files) => {
+                let files = amount::plural(files, "file", "files");
+                write!(f, "{least}{files} ({bytes}) that no other snapshot has")
+            }
+            None => write!(f, "{least}{bytes} that no other snapshot has"),
+        }
+    }
 }
 
 /// Copies the newest good snapshot to the cloud.

@@ -12,6 +12,7 @@ use schema::{
 use super::{
     amount,
     page::{self, Page},
+    plan::rotation,
 };
 use crate::style::{Style, left, printable, right};
 
@@ -37,6 +38,7 @@ pub(crate) fn report(report: &Report, run_folder: &str, style: &Style) -> String
         page.blank();
         snapshot(&mut page, sealed);
     }
+    deleted(&mut page, report, style);
     problems(&mut page, report, run_folder, style);
     let grave = report
         .findings
@@ -143,6 +145,18 @@ fn snapshot(page: &mut Page, sealed: &Sealed) {
     }
 }
 
+/// Each deletion on its own line, as in the plan: with what no other snapshot has, and why it went.
+fn deleted(page: &mut Page, report: &Report, style: &Style) {
+    let mut all = report.steps.iter().flat_map(|step| &step.outcome.deleted);
+    let Some(first) = all.next() else {
+        return;
+    };
+    page.blank();
+    for deletion in [first].into_iter().chain(all) {
+        rotation::deleted(page, &style.red("deleted"), deletion);
+    }
+}
+
 /// The first problems, gravest first, and how many more there are.
 fn problems(page: &mut Page, report: &Report, run_folder: &str, style: &Style) {
     let mut listed: Vec<&Problem> = report
@@ -243,7 +257,16 @@ fn ending(report: &Report, style: &Style) -> String {
             format!("{}{step}.{kept}", style.red(style.bold("Failed")))
         }
         RunResult::Refused => {
-            format!("{} Nothing changed.", style.red(style.bold("Refused.")))
+            let deleted = report
+                .steps
+                .iter()
+                .any(|step| !step.outcome.deleted.is_empty());
+            let changed = if deleted {
+                "Nothing changed but what was deleted to make room."
+            } else {
+                "Nothing changed."
+            };
+            format!("{} {changed}", style.red(style.bold("Refused.")))
         }
         RunResult::Deferred => format!(
             "{} Nothing changed; the next run tries again.",

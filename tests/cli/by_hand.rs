@@ -2,7 +2,9 @@
 
 use std::{fs, os::unix::fs::symlink};
 
-use crate::lab::{Lab, id_of};
+use schema::amount;
+
+use crate::lab::{Lab, id_of, ran, read_json, step};
 
 /// Nights in March 2025, from the first on.
 fn night(day: u32) -> String {
@@ -205,4 +207,70 @@ fn links_that_lead_astray_are_mended_by_prune() {
         fs::read_link(&link).unwrap().to_str().unwrap(),
         format!("../weekly/{first}")
     );
+}
+
+#[test]
+fn what_a_slip_held_up_for_days_goes_by_itself_once_it_is_mended() {
+    let mut lab = nights(10);
+    lab.set("local.keepDaily", 10);
+    lab.backup(&night(11));
+    assert_eq!(snapshots(&lab).len(), 10);
+    lab.set("local.keepDaily", 2);
+    for day in 12..=16 {
+        lab.at(&night(day), &["apply"]).expect(3);
+    }
+    assert_eq!(snapshots(&lab).len(), 15);
+    // Mended by half: what the nights alone let go does not count, the rest needs a word.
+    lab.set("local.keepDaily", 8);
+    lab.at(&night(17), &["apply"])
+        .expect(3)
+        .says("need approval");
+    lab.set("local.keepDaily", 10);
+    lab.backup(&night(18));
+    assert_eq!(snapshots(&lab).len(), 10);
+    assert_eq!(snapshots(&lab)[0], id_of(&night(9)));
+    let status = lab.at(&night(18), &["status"]).expect(0);
+    assert!(!status.all().contains("approv"), "{status}");
+    lab.backup(&night(19));
+    assert_eq!(snapshots(&lab).len(), 10);
+}
+
+#[test]
+fn a_run_that_deletes_says_what_went_for_good() {
+    let mut lab = nights(2);
+    lab.set("local.keepDaily", 2);
+    lab.set("notifications.enable", true);
+    lab.set("notifications.onSuccess", true);
+    lab.set("notifications.desktop", false);
+    let to = serde_json::json!({"to": "ann@example.org", "from": "backup@example.org"});
+    lab.set("notifications.email", to);
+    lab.script("bin/sendmail", &format!("cat >> '{}'", lab.text("mail")));
+    lab.write("home/ann/today.txt", "3\n");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = lab.command(&["apply", "--now", &night(3)]);
+    command.env("PATH", format!("{}:{path}", lab.text("bin")));
+    let gone = id_of(&night(1));
+    let done = ran(command, &["apply"]).expect(0);
+    let run = lab.runs().pop().unwrap();
+    let report = read_json(&lab.path(format!("state/runs/{run}/report.json")));
+    let deleted = &step(&report, "rotate")["deleted"];
+    assert_eq!(deleted[0]["id"], *gone);
+    // The text of that day; every other file is in the other snapshots too.
+    assert_eq!(deleted[0]["lost"]["files"], 1);
+    let bytes = amount::bytes(deleted[0]["lost"]["bytes"].as_u64().unwrap());
+    let went = format!("went 1 file ({bytes}) that no other snapshot has");
+    done.says(&went).says(&format!(
+        "deleted {gone} daily frees {bytes}, 1 file that no other has: not of the last 2 days \
+         (local.keepDaily)"
+    ));
+    let mail = fs::read_to_string(lab.path("mail")).unwrap();
+    let mail = mail.replace("=\n", "");
+    let told = format!("Deleted: 1 snapshot, and with it {went}.");
+    assert!(mail.contains(&told), "{mail}");
+
+    // The same by hand.
+    let second = id_of(&night(2));
+    lab.at(&night(3), &["delete", &second, "--yes"])
+        .expect(0)
+        .says("went 1 file (");
 }

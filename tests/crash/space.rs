@@ -202,3 +202,35 @@ fn too_few_inodes_are_refused_before_and_told_while_copying() {
     all_whole(&world.host());
     equal(&world, "latest");
 }
+
+#[test]
+fn what_cannot_be_removed_from_the_trash_is_not_taken_for_free() {
+    let name = "what_cannot_be_removed_from_the_trash_is_not_taken_for_free";
+    if skipped(name, &[&TOOLS[..], &["chattr"]].concat(), true) {
+        return;
+    }
+    let (world, _mounted) = on_small_disk(&[]);
+    // Left by a removal that met an immutable file.
+    let old = world.host().join(".backup/trash/2025-01-01_02-00-00");
+    fs::create_dir_all(old.join("home")).unwrap();
+    let stuck = old.join("home/stuck");
+    fs::write(&stuck, Random::new(9).bytes(25 << 20)).unwrap();
+    let chattr = |flag: &str| {
+        let mut chattr = std::process::Command::new("chattr");
+        assert!(chattr.arg(flag).arg(&stuck).status().unwrap().success());
+    };
+    chattr("+i");
+    fill(&world, "src/needs the room", 30);
+    let before = fingerprint(&world.path("dst"), &[]);
+    world
+        .apply(NOW)
+        .expect(4)
+        .says("insufficient space")
+        .says("cannot be removed wholly from the trash")
+        .says("chattr -R -ia");
+    assert!(fingerprint(&world.path("dst"), &[]) == before);
+    chattr("-i");
+    world.apply(LATER).expect(0);
+    equal(&world, "latest");
+    assert!(!old.exists());
+}

@@ -61,6 +61,15 @@ pub(crate) fn place(device: &str, inode: u64, within: &str) -> Option<Place> {
     })
 }
 
+fn leftover(id: SnapshotId, bytes: u64, entries: u64) -> Leftover {
+    Leftover {
+        id,
+        bytes,
+        entries,
+        stuck: 0,
+    }
+}
+
 /// A source with some files, one in ten of them new.
 pub(crate) fn source(path: &str, device: &str, inode: u64) -> SourceState {
     SourceState {
@@ -224,13 +233,13 @@ impl World {
     /// Adds an unfinished snapshot.
     pub(crate) fn partial(self, id: &str, bytes: u64, entries: u64) -> Self {
         let id = self::id(id);
-        self.destination(|found| found.partial.push(Leftover { id, bytes, entries }))
+        self.destination(|found| found.partial.push(leftover(id, bytes, entries)))
     }
 
     /// Adds a snapshot whose removal was begun.
     pub(crate) fn trash(self, id: &str, bytes: u64, entries: u64) -> Self {
         let id = self::id(id);
-        self.destination(|found| found.trash.push(Leftover { id, bytes, entries }))
+        self.destination(|found| found.trash.push(leftover(id, bytes, entries)))
     }
 
     /// Adds a folder that the program did not make.

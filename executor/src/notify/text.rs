@@ -1,13 +1,13 @@
 //! What people are told: a title and a body for each result.
 //!
-//! Pure: the same news give the same words. The body says what failed, what is safe and what to do,
-//! in this order, in plain lines that are safe to show anywhere, however a file is named.
+//! Pure: the same news give the same words. The body says what failed, what is safe, what was deleted and
+//! what to do, in this order, in plain lines that are safe to show anywhere, however a file is named.
 
 use chrono::{DateTime, FixedOffset, TimeDelta};
 use schema::{
     Report, RunResult, Severity, amount, escape,
     journal::{Sealed, Status},
-    plan::{LastGood, only_tells},
+    plan::{Deletion, LastGood, Lost, only_tells},
 };
 
 /// Longest line, in characters: names and reasons may be of any length.
@@ -92,6 +92,7 @@ pub fn message(news: &News<'_>) -> Message {
     } else {
         page.paragraph(what_happened(news));
         page.paragraph(safe(news));
+        page.paragraph(deleted(news));
         page.paragraph(what_to_do(report));
         page.paragraph(vec![match news.occasion {
             Occasion::Health => format!(
@@ -257,6 +258,35 @@ fn safe(news: &News<'_>) -> Vec<String> {
             ),
             None => "No good snapshot is known of on this machine.".to_owned(),
         });
+    }
+    lines
+}
+
+/// What went, with what no other snapshot has: the first of them.
+fn deleted(news: &News<'_>) -> Vec<String> {
+    let steps = news.report.steps.iter();
+    let steps = steps.filter(|_| news.occasion == Occasion::Result);
+    let all: Vec<Deletion> = steps
+        .flat_map(|step| &step.outcome.deleted)
+        .cloned()
+        .collect();
+    if all.is_empty() {
+        return Vec::new();
+    }
+    let count = all.len() as u64;
+    let mut lines = vec![format!(
+        "Deleted: {}, and with {} went {}.",
+        amount::plural(count, "snapshot", "snapshots"),
+        if count == 1 { "it" } else { "them" },
+        Lost::with(&all)
+    )];
+    lines.extend(all.iter().take(SHOWN).map(|one| {
+        let lost = Lost::with(std::slice::from_ref(one));
+        format!("  {}: {lost}; {}", one.id, one.reason)
+    }));
+    let more = count.saturating_sub(SHOWN as u64);
+    if more > 0 {
+        lines.push(format!("  and {} more", amount::count(more)));
     }
     lines
 }

@@ -240,3 +240,42 @@ fn ages_are_told_in_the_unit_that_says_enough() {
     assert_eq!(age(TimeDelta::hours(49)), "2 days");
     assert_eq!(age(TimeDelta::hours(-3)), "0 minutes");
 }
+
+#[test]
+fn what_was_deleted_is_told_with_what_went_for_good() {
+    let deletion = |id: &str, lost: Option<Lost>| Deletion {
+        id: id.parse().unwrap(),
+        home: schema::Tier::Daily,
+        reason: schema::ExpireReason::ByHand,
+        frees: 1 << 20,
+        lost,
+    };
+    let lost = |files, at_least| Lost {
+        files: Some(files),
+        bytes: files << 20,
+        at_least,
+    };
+    let mut report = report(RunResult::Success);
+    report.snapshot = sealed(true, &[]);
+    let mut rotate = step("rotate", Status::Succeeded, "2 snapshots deleted", "");
+    rotate.outcome.deleted = vec![
+        deletion("2025-01-01_02-00-00", Some(lost(0, false))),
+        deletion("2025-01-02_02-00-00", Some(lost(3, true))),
+    ];
+    report.steps = vec![rotate.clone()];
+    let body = of(&report, Occasion::Result, None).body;
+    let told = "Deleted: 2 snapshots, and with them went at least 3 files (3.0 MiB) that no other \
+                snapshot has.\n  2025-01-01_02-00-00: nothing that no other snapshot has; named by \
+                hand\n  2025-01-02_02-00-00: at least 3 files (3.0 MiB) that no other snapshot has; \
+                named by hand\n";
+    assert!(body.contains(told), "{body}");
+    // Of older plans only the bytes are known, and never too few are said.
+    rotate.outcome.deleted = vec![deletion("2025-01-01_02-00-00", None); 7];
+    report.steps = vec![rotate];
+    let body = of(&report, Occasion::Result, None).body;
+    let told = "with them went at least 7.0 MiB that no other snapshot has.";
+    assert!(
+        body.contains(told) && body.contains("\n  and 2 more\n"),
+        "{body}"
+    );
+}

@@ -319,46 +319,62 @@ fn leftovers(
     let mut leftovers = Vec::new();
     for name in names {
         if let Some(id) = name.to_str().and_then(|name| name.parse().ok()) {
-            let (bytes, entries) = measure(&dir, &name, context)?;
-            leftovers.push(Leftover { id, bytes, entries });
+            leftovers.push(measure(id, &dir, &name, context)?);
         }
     }
     Ok(leftovers)
 }
 
-/// Bytes on disk and entries of a tree, without what other trees share.
-fn measure(dir: &Dir, name: &OsStr, context: Context<'_>) -> Result<(u64, u64)> {
+/// Bytes on disk and entries of a tree, without what other trees share and what cannot be removed.
+fn measure(id: SnapshotId, dir: &Dir, name: &OsStr, context: Context<'_>) -> Result<Leftover> {
     let excludes = schema::pattern::Excludes::default();
     let bounds = Bounds {
         excludes: &excludes,
         one_file_system: false,
         never: None,
     };
+    let mut left = Leftover {
+        id,
+        bytes: 0,
+        entries: 0,
+        stuck: 0,
+    };
     let Ok(stat) = dir.stat(name) else {
-        return Ok((0, 0));
+        return Ok(left);
     };
     let dir = dir
         .again()
         .map_err(|error| crate::Error::io("open", bytes(name), error))?;
     let walk = Walk::new(dir, name.to_owned(), &stat, bounds);
-    let (mut allocated, mut entries) = (0, 0);
+    // Of each open folder, whether it holds its entries fast, and whether something in it stays.
+    let mut folders: Vec<(bool, bool)> = Vec::new();
+    let is_fast = |stat: &Stat| stat.immutable || stat.append_only;
     for visit in walk {
         context.stop.check()?;
-        match visit {
+        let (stat, stays) = match visit {
             Visit::Enter(stat) => {
-                allocated += stat.allocated;
-                entries += 1;
+                folders.push((is_fast(&stat), false));
+                continue;
             }
-            Visit::Leaf(stat) => {
-                entries += 1;
-                if stat.nlink == 1 {
-                    allocated += stat.allocated;
-                }
+            Visit::Leave(stat) => (stat, folders.pop().is_some_and(|(_, stays)| stays)),
+            Visit::Leaf(stat) => (stat, false),
+            _ => continue,
+        };
+        let mut around = folders.last_mut();
+        let held = around.as_ref().is_some_and(|(holds, _)| *holds);
+        if stays || held || is_fast(&stat) {
+            left.stuck += 1;
+            if let Some((_, stays)) = &mut around {
+                *stays = true;
             }
-            _ => {}
+            continue;
+        }
+        left.entries += 1;
+        if stat.kind == Kind::Folder || stat.nlink == 1 {
+            left.bytes += stat.allocated;
         }
     }
-    Ok((allocated, entries))
+    Ok(left)
 }
 
 /// Where an opened path really is, symlinks and bind mounts resolved.

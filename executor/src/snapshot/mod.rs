@@ -30,7 +30,7 @@ use schema::{
 };
 
 use crate::{
-    error::{Error, Result},
+    error::{Error, MAKE_ROOM, Result},
     event::Context,
     scan,
     store::Store,
@@ -225,5 +225,5 @@ fn too_little_space(store: &Store, free: u64, limit: u64) -> Error {
         amount::bytes(free),
         amount::bytes(limit)
     ))
-    .hint("free space on the destination or lower local.minSpaceGB; the next run continues")
+    .hint(format!("{MAKE_ROOM}; or lower local.minSpaceGB"))
 }

@@ -9,7 +9,7 @@ use schema::{
     record::SnapshotRecord,
 };
 
-use super::rotate;
+use super::{rotate, space_check::tell};
 use crate::{
     cloud::{
         live,
@@ -77,6 +77,7 @@ pub fn run(
     // Law 7, whatever the plan says: the newest stays, and nothing goes that is not there too.
     let may_go = |deletion: &&Deletion| deletion.id < id && uploaded.checked.contains(&deletion.id);
     let may_go: Vec<&Deletion> = step.give_back.iter().filter(may_go).collect();
+    let mut stuck = Vec::new();
     if !may_go.is_empty() {
         let snapshots = amount::plural(may_go.len() as u64, "local snapshot", "local snapshots");
         let said = if is_read_only(store)? {
@@ -86,11 +87,13 @@ pub fn run(
             )
         } else {
             for deletion in may_go {
-                rotate::give_back(store, deletion, context)?;
+                stuck.extend(rotate::give_back(store, deletion, context)?);
+                outcome.deleted.push(deletion.clone());
             }
             format!("; checked, and {snapshots} given back")
         };
         outcome.message.push_str(&said);
+        tell(&mut outcome, &stuck);
     }
     Ok(outcome)
 }

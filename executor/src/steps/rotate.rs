@@ -9,7 +9,7 @@ use chrono::DateTime;
 use schema::{
     SnapshotId, Tier, amount,
     journal::{Outcome, Sealed, Status},
-    plan::{DeletePurpose, DeleteStep, Deletion, RotateStep, Rotation},
+    plan::{DeletePurpose, DeleteStep, Deletion, Lost, RotateStep, Rotation},
     record::RotationRecord,
 };
 
@@ -129,12 +129,14 @@ pub fn run_delete(
         "nothing was deleted".to_owned()
     } else {
         format!(
-            "{} deleted{why} ({}): {}",
+            "{} deleted{why} ({}): {}{}",
             amount::plural(ids.len() as u64, "snapshot", "snapshots"),
             amount::bytes(freed),
-            ids.join(", ")
+            ids.join(", "),
+            and_lost(&rotation.deletions)
         )
     });
+    outcome.deleted.clone_from(&rotation.deletions);
     tell(&mut outcome, &stuck);
     Ok(outcome)
 }
@@ -199,16 +201,26 @@ fn outcome(rotation: &Rotation) -> Outcome {
     let snapshots = |count: usize| amount::plural(count as u64, "snapshot", "snapshots");
     let kept = rotation.keep.len() + rotation.withheld.len();
     let mut outcome = Outcome::success(format!(
-        "{} deleted, {} kept",
+        "{} deleted, {} kept{}",
         snapshots(rotation.deletions.len()),
-        snapshots(kept)
+        snapshots(kept),
+        and_lost(&rotation.deletions)
     ));
+    outcome.deleted.clone_from(&rotation.deletions);
     if let Some(finding) = &rotation.withheld_because {
         outcome.status = Status::Incomplete;
         outcome.message = finding.message.clone();
         outcome.hint.clone_from(&finding.hint);
     }
     outcome
+}
+
+/// What went for good with what was deleted, as the end of a sentence.
+fn and_lost(deletions: &[Deletion]) -> String {
+    if deletions.is_empty() {
+        return String::new();
+    }
+    format!("; with what was deleted went {}", Lost::with(deletions))
 }
 
 /// Moves, links and `latest`.

@@ -10,7 +10,7 @@ use schema::{
 };
 
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, MAKE_ROOM, Result},
     event::Context,
     remove::remove_tree,
     scan::lost::is_lost,
@@ -54,10 +54,7 @@ pub fn run(store: &Store, step: &SpaceCheckStep, context: Context<'_>) -> Result
             amount::bytes(step.needed_bytes),
             amount::bytes(step.min_free_bytes)
         ))
-        .hint(format!(
-            "free space (df -h {}), lower local.minSpaceGB, or keep fewer snapshots",
-            store.path
-        )));
+        .hint(too_full(&stuck, "lower local.minSpaceGB, or use a larger drive")));
     }
     if let Some(needed) = step.needed_inodes
         && size.f_files > 0
@@ -67,7 +64,10 @@ pub fn run(store: &Store, step: &SpaceCheckStep, context: Context<'_>) -> Result
             "insufficient space: {} has {} inodes free, the snapshot needs up to {needed}",
             store.path, size.f_favail
         ))
-        .hint("keep fewer snapshots, or use a file system with more inodes"));
+        .hint(too_full(
+            &stuck,
+            "leave more out with local.excludePatterns, or use a file system with more inodes",
+        )));
     }
     let mut outcome = Outcome::success(format!(
         "{} free, up to {} needed",
@@ -76,6 +76,27 @@ pub fn run(store: &Store, step: &SpaceCheckStep, context: Context<'_>) -> Result
     ));
     tell(&mut outcome, &stuck);
     Ok(outcome)
+}
+
+/// What to do where there is too little room although the plan foresaw enough.
+fn too_full(stuck: &[Stuck], otherwise: &str) -> String {
+    let trash = stuck.first().map_or_else(String::new, |first| {
+        format!(
+            "{} cannot be removed ({}): {}; ",
+            first.path,
+            first.because,
+            how_to_remove(&first.path)
+        )
+    });
+    format!("{trash}{MAKE_ROOM}; or {otherwise}")
+}
+
+/// How something can be removed that cannot be now.
+fn how_to_remove(path: &str) -> String {
+    format!(
+        "`lsattr -R {path}` shows what is immutable, and `chattr -R -ia {path}` ends that; else look \
+         at `dmesg` and check the file system"
+    )
 }
 
 /// What of a deletion stays, and why.
@@ -99,9 +120,8 @@ pub(super) fn tell(outcome: &mut Outcome, stuck: &[Stuck]) {
         first.because
     );
     outcome.hint = Some(format!(
-        "`lsattr -R {0}` shows what is immutable, and `chattr -R -ia {0}` ends that; else look at \
-         `dmesg` and check the file system. the next run tries again",
-        first.path
+        "{}. the next run tries again",
+        how_to_remove(&first.path)
     ));
 }
 

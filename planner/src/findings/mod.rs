@@ -68,6 +68,7 @@ pub(crate) fn of(facts: &Facts<'_>) -> Vec<Finding> {
         .iter()
         .any(|finding| finding.severity >= Severity::Deferral);
     notices::of_destination(facts, destination, &mut findings);
+    findings.extend(notices::stuck_trash(facts, destination));
     if !refused {
         notices::of_run(facts, destination, &mut findings);
     }

@@ -4,7 +4,7 @@
 
 use schema::{
     Finding, SnapshotId, escape,
-    inventory::{DestinationState, SnapshotState},
+    inventory::{DestinationState, Leftover, SnapshotState},
     record::Capabilities,
 };
 
@@ -166,11 +166,36 @@ fn damaged(destination: &DestinationState) -> Option<Finding> {
     )
 }
 
+/// What stays in the trash although its removal is tried by each run.
+pub(super) fn stuck_trash(facts: &Facts<'_>, destination: &DestinationState) -> Option<Finding> {
+    let trash = destination.trash.iter();
+    let stuck: Vec<&Leftover> = trash.filter(|left| left.stuck > 0).collect();
+    let count = stuck.len() as u64;
+    let first = stuck.first()?.id;
+    let (path, host) = (&destination.mount_point, facts.host);
+    Some(
+        note(
+            code::TRASH_NOT_EMPTIED,
+            format!(
+                "{} cannot be removed wholly from the trash, as entries in {} are immutable \
+                 (chattr): {}; what they hold does not count as free",
+                counted(count, "snapshot"),
+                if count == 1 { "it" } else { "them" },
+                first_few(stuck.iter().map(|left| left.id.to_string()), count)
+            ),
+        )
+        .hint(format!(
+            "`chattr -R -ia {path}/{host}/.backup/trash/{first}` ends that"
+        )),
+    )
+}
+
 fn leftovers(facts: &Facts<'_>, destination: &DestinationState, findings: &mut Vec<Finding>) {
-    let bytes: u64 = destination.trash.iter().map(|left| left.bytes).sum();
-    let count = destination.trash.len() as u64;
+    let whole = || destination.trash.iter().filter(|left| left.stuck == 0);
+    let bytes: u64 = whole().map(|left| left.bytes).sum();
+    let count = whole().count() as u64;
     if count > 0 {
-        let ids = destination.trash.iter().map(|left| left.id.to_string());
+        let ids = whole().map(|left| left.id.to_string());
         findings.push(note(
             code::REMOVAL_RESUMED,
             format!(

@@ -12,8 +12,12 @@ use schema::{
     inventory::DestinationState,
 };
 
-use super::{Checkup, error, warning};
-use crate::findings::code;
+use super::{Checkup, error, note, warning};
+use crate::{
+    findings::{code, counted},
+    space::{Lack, way_out},
+    steps::{facts::Facts, room},
+};
 
 /// How long samples say something of today.
 const LOOK_BACK: TimeDelta = TimeDelta::days(90);
@@ -35,26 +39,18 @@ pub(super) fn check(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) -> Optio
     // An interrupted removal is ended first.
     let reclaimed: u64 = destination.trash.iter().map(|left| left.bytes).sum();
     let free = destination.free_bytes.saturating_add(reclaimed);
+    let usable = free.saturating_sub(reserve);
     let space = Space {
         free_bytes: destination.free_bytes,
         total_bytes: destination.total_bytes,
-        trend: trend(checkup, destination, free.saturating_sub(reserve)),
+        trend: trend(
+            checkup,
+            destination,
+            usable.saturating_add(room::at_most(checkup.facts, destination)),
+        ),
     };
-    let make_room = "keep fewer with local.keepDaily, keepWeekly and keepMonthly, leave more out \
-                     with local.excludePatterns, or use a larger drive";
     if free < reserve {
-        findings.push(
-            error(
-                code::SPACE_LOW,
-                format!(
-                    "insufficient space: {path} (local.mountPoint) has {} free, less than the {} \
-                     that must stay free (local.minSpaceGB): the next run is refused",
-                    bytes(free),
-                    bytes(reserve)
-                ),
-            )
-            .hint(make_room),
-        );
+        findings.extend(full(checkup.facts, destination, free));
         return Some(space);
     }
     if let Some(trend) = &space.trend
@@ -72,10 +68,70 @@ pub(super) fn check(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) -> Optio
                     bytes(reserve)
                 ),
             )
-            .hint(make_room),
+            .hint(
+                "keep fewer with local.keepDaily, keepWeekly and keepMonthly, leave more out with \
+                 local.excludePatterns, or use a larger drive; local.makeRoom = \"oldest\" lets the \
+                 oldest snapshots go for new ones",
+            ),
         );
     }
     Some(space)
+}
+
+/// What a destination that is full comes to: the next run makes room for its snapshot, or there will
+/// be none.
+fn full(facts: &Facts<'_>, destination: &DestinationState, free: u64) -> Option<Finding> {
+    let path = &destination.mount_point;
+    let reserve = facts.config.local.min_space_bytes();
+    let lack = Lack {
+        bytes: reserve
+            .saturating_sub(free)
+            .saturating_add(usual(destination)),
+        inodes: 0,
+    };
+    let room = room::for_lack(facts, destination, lack);
+    let first = room.deletions.first();
+    if let (Some(first), true) = (first, room.lack.is_none()) {
+        let last = room.deletions.last().map_or(first.id, |last| last.id);
+        let which = match room.deletions.len() as u64 {
+            1 => format!("snapshot {} goes", first.id),
+            count => format!("{} go, {} to {last}", counted(count, "snapshot"), first.id),
+        };
+        return Some(note(
+            code::SPACE_LOW,
+            format!(
+                "{path} (local.mountPoint) has {} free, less than the {} that must stay free \
+                 (local.minSpaceGB): the next run makes room for its snapshot (local.makeRoom): {which}",
+                bytes(free),
+                bytes(reserve)
+            ),
+        ));
+    }
+    Some(
+        error(
+            code::SPACE_LOW,
+            format!(
+                "insufficient space: {path} (local.mountPoint) has {} free, less than the {} that \
+                 must stay free (local.minSpaceGB): the next run is refused",
+                bytes(free),
+                bytes(reserve)
+            ),
+        )
+        .hint(way_out(facts, &room)),
+    )
+}
+
+/// What a run stores, judged by the last ones: the middle of what they did.
+fn usual(destination: &DestinationState) -> u64 {
+    const LAST: usize = 7;
+    let records = destination.snapshots.iter().rev().map(|one| &one.record);
+    let mut stored: Vec<u64> = records
+        .filter(|record| record.basis.is_some())
+        .take(LAST)
+        .map(|record| record.stored_by.get(&record.id).copied().unwrap_or(0))
+        .collect();
+    stored.sort_unstable();
+    stored.get(stored.len() / 2).copied().unwrap_or(0)
 }
 
 /// What a trend is computed from, in words.

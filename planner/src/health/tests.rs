@@ -314,6 +314,57 @@ fn without_earlier_runs_the_snapshots_tell_the_trend() {
 }
 
 #[test]
+fn a_full_disk_that_makes_room_by_itself_is_no_alarm() {
+    // The next night lets the oldest daily go, with 1 GiB.
+    let night = "2025-02-11T01:00:00+01:00";
+    let full = |free: u64| {
+        Case::nightly()
+            .at(night)
+            .destination("free_bytes", free << 30)
+    };
+    let told = full(9).check();
+    assert_eq!(full(9).codes(), ["n space-low"]);
+    let message = &told.findings[0].message;
+    assert!(
+        message.ends_with("snapshot 2025-02-04_02-00-00 goes"),
+        "{message}"
+    );
+    // Not enough, or not for what a run usually stores, or not allowed.
+    assert_eq!(full(8).codes(), ["e space-low"]);
+    let mut usual = full(9);
+    let snapshots = usual.inventory["destination"]["snapshots"].as_array_mut();
+    for at in snapshots.unwrap() {
+        at["record"]["basis"] = "2025-01-01_02-00-00".into();
+    }
+    assert_eq!(usual.codes(), ["e space-low"]);
+    let never = full(9).set("local.makeRoom", "never");
+    assert_eq!(never.codes(), ["e space-low"]);
+    let hint = never.check().findings[0].hint.clone().unwrap();
+    assert!(hint.contains("`backup prune`"), "{hint}");
+    // What the oldest hold may go as well.
+    let oldest = full(6).set("local.makeRoom", "oldest");
+    assert_eq!(oldest.codes(), ["n space-low"]);
+    let message = &oldest.check().findings[0].message;
+    assert!(message.contains("4 snapshots go, 2025-02-"), "{message}");
+    let too_full = full(1).set("local.makeRoom", "oldest");
+    assert_eq!(too_full.codes(), ["e space-low"]);
+}
+
+#[test]
+fn the_oldest_that_make_room_put_off_the_day_when_runs_are_refused() {
+    let steady: Vec<u64> = (0..30).map(|day| 100 - 2 * day).collect();
+    let case = |room: &str| {
+        Case::nightly()
+            .destination("free_bytes", 40_u64 << 30)
+            .measured(|of| of.space = samples(&steady))
+            .set("local.makeRoom", room)
+    };
+    let days = |room: &str| case(room).check().space.unwrap().trend.unwrap().days_left;
+    assert_eq!(days("never"), Some(15));
+    assert_eq!(days("oldest"), Some(18));
+}
+
+#[test]
 fn snapshots_that_are_not_where_retention_wants_them_are_told() {
     let mut moved = Case::nightly();
     moved.inventory["destination"]["snapshots"][1]["home"] = "daily".into();

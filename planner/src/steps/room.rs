@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     retention::{self, Candidate, Decision, Policy},
+    sharing::Holding,
     space::{self, Lack},
 };
 
@@ -57,50 +58,18 @@ pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
 
 /// What goes before the snapshot, and what is lacking if that is not enough.
 pub(crate) fn of(facts: &Facts<'_>, destination: &DestinationState) -> Room {
-    let lack = space::lack(facts, destination);
+    for_lack(facts, destination, space::lack(facts, destination))
+}
+
+/// What goes if this much is lacking, and what is lacking if that is not enough.
+pub(crate) fn for_lack(facts: &Facts<'_>, destination: &DestinationState, lack: Lack) -> Room {
     if lack.is_none() {
         return Room::default();
     }
-    let mut found: Vec<Candidate> = destination.snapshots.iter().map(facts::candidate).collect();
-    found.push(rotate::new(facts, true));
-    let decision = retention::decide(&Policy::of(&facts.config.local), facts.now, &found);
-    let newest = retention::newest_good(&found, facts.now).map(|newest| newest.id);
-    let held = rotate::holdings(facts, destination, true);
-    // What is the newest good one until the new one is sealed, and what that is made from.
-    let now_newest = retention::newest_good(&found[..found.len() - 1], facts.now);
-    let needed = [
-        now_newest.map(|newest| newest.id),
-        facts.last_good.map(|good| good.id),
-        facts.basis().map(|basis| basis.record.id),
-        facts.reference.map(|reference| reference.record.id),
-    ];
-    let also = facts.also_link.iter().map(|also| Some(also.record.id));
-    let needed: Vec<Option<SnapshotId>> = needed.into_iter().chain(also).collect();
-    let expired: Vec<(SnapshotId, ExpireReason)> = decision
-        .expired_by_time()
-        .map(|(id, expired)| (id, expired.reason))
-        .collect();
-    let policy = rotate::deletions(destination, &decision, newest, &held);
-    let extra = oldest(facts, destination, &decision);
-    let with_extra = || expired.iter().copied().chain(extra.iter().copied());
-    let all = match facts.config.local.make_room {
-        MakeRoom::Never => Vec::new(),
-        MakeRoom::Expired => policy.clone(),
-        MakeRoom::Oldest => rotate::those(destination, &held, with_extra()),
-    };
-    let all: Vec<Deletion> = all
-        .into_iter()
-        .filter(|one| !needed.contains(&Some(one.id)))
-        .collect();
-    let (chosen, missing) = first_enough(destination, all, lack);
-    // The guards look at all that goes in this run.
-    let mut going = policy;
-    let more = chosen
-        .iter()
-        .filter(|one| one.reason == ExpireReason::Oldest);
-    going.extend(more.cloned());
-    let unapproved = rotate::unapproved(facts, destination, &going, true, 0);
-    let withheld_because = rotate::withheld_because(facts, destination, &going, &unapproved, true)
+    let choice = Choice::new(facts, destination);
+    let (chosen, missing) = first_enough(destination, choice.may_go(facts, destination), lack);
+    let withheld_because = choice
+        .withheld_because(facts, destination, &chosen)
         .filter(|_| !chosen.is_empty());
     if missing.is_none() && withheld_because.is_none() {
         return Room {
@@ -108,21 +77,111 @@ pub(crate) fn of(facts: &Facts<'_>, destination: &DestinationState) -> Room {
             ..Room::default()
         };
     }
-    let offers = rotate::those(
-        destination,
-        &held,
-        with_extra().map(|(id, _)| (id, ExpireReason::ByHand)),
-    );
-    let offers = offers
-        .into_iter()
-        .filter(|one| !needed.contains(&Some(one.id)));
-    let (offers, rest) = first_enough(destination, offers.collect(), lack);
+    let (offers, rest) = first_enough(destination, choice.by_hand(destination), lack);
     Room {
         deletions: Vec::new(),
         lack,
         withheld_because,
         offers,
         enough: rest.is_none(),
+    }
+}
+
+/// Bytes that all together free at least that `local.makeRoom` lets go for a snapshot.
+pub(crate) fn at_most(facts: &Facts<'_>, destination: &DestinationState) -> u64 {
+    if facts.config.local.make_room == MakeRoom::Never {
+        return 0;
+    }
+    let choice = Choice::new(facts, destination);
+    let all = choice.may_go(facts, destination);
+    let mut candidates = destination.snapshots.iter().map(facts::candidate);
+    if candidates.any(|one| one.suspect) {
+        return 0;
+    }
+    all.iter().fold(0, |sum, one| sum.saturating_add(one.frees))
+}
+
+/// What may go for a snapshot.
+struct Choice {
+    /// What every snapshot holds, the new one among them.
+    held: Vec<Holding>,
+    /// What the policy lets go once the new snapshot is there.
+    expired: Vec<(SnapshotId, ExpireReason)>,
+    /// The same without the newest good one, with what goes for good.
+    policy: Vec<Deletion>,
+    /// The oldest that only a keep number holds.
+    extra: Vec<(SnapshotId, ExpireReason)>,
+    /// What the new one needs, and what is the newest good one until then.
+    needed: Vec<SnapshotId>,
+}
+
+impl Choice {
+    fn new(facts: &Facts<'_>, destination: &DestinationState) -> Self {
+        let mut found: Vec<Candidate> =
+            destination.snapshots.iter().map(facts::candidate).collect();
+        // What is the newest good one until the new one is sealed, and what that is made from.
+        let now_newest = retention::newest_good(&found, facts.now);
+        let needed = [
+            now_newest.map(|newest| newest.id),
+            facts.last_good.map(|good| good.id),
+            facts.basis().map(|basis| basis.record.id),
+            facts.reference.map(|reference| reference.record.id),
+        ];
+        let also = facts.also_link.iter().map(|also| Some(also.record.id));
+        let needed = needed.into_iter().chain(also).flatten().collect();
+        found.push(rotate::new(facts, true));
+        let decision = retention::decide(&Policy::of(&facts.config.local), facts.now, &found);
+        let newest = retention::newest_good(&found, facts.now).map(|newest| newest.id);
+        let held = rotate::holdings(facts, destination, true);
+        let expired = decision.expired_by_time();
+        Self {
+            expired: expired.map(|(id, one)| (id, one.reason)).collect(),
+            policy: rotate::deletions(destination, &decision, newest, &held),
+            extra: oldest(facts, destination, &decision),
+            needed,
+            held,
+        }
+    }
+
+    /// All that `local.makeRoom` lets go, in the order in which it goes.
+    fn may_go(&self, facts: &Facts<'_>, destination: &DestinationState) -> Vec<Deletion> {
+        let all = match facts.config.local.make_room {
+            MakeRoom::Never => Vec::new(),
+            MakeRoom::Expired => self.policy.clone(),
+            MakeRoom::Oldest => {
+                let all = self.expired.iter().chain(&self.extra).copied();
+                rotate::those(destination, &self.held, all)
+            }
+        };
+        self.spared(all)
+    }
+
+    /// All that a person could delete, in the same order.
+    fn by_hand(&self, destination: &DestinationState) -> Vec<Deletion> {
+        let all = self.expired.iter().chain(&self.extra);
+        let all = all.map(|(id, _)| (*id, ExpireReason::ByHand));
+        self.spared(rotate::those(destination, &self.held, all))
+    }
+
+    fn spared(&self, all: Vec<Deletion>) -> Vec<Deletion> {
+        all.into_iter()
+            .filter(|one| !self.needed.contains(&one.id))
+            .collect()
+    }
+
+    /// Why nothing may be deleted for now: the guards look at all that goes in this run.
+    fn withheld_because(
+        &self,
+        facts: &Facts<'_>,
+        destination: &DestinationState,
+        chosen: &[Deletion],
+    ) -> Option<Finding> {
+        let more = chosen
+            .iter()
+            .filter(|one| one.reason == ExpireReason::Oldest);
+        let going: Vec<Deletion> = self.policy.iter().chain(more).cloned().collect();
+        let unapproved = rotate::unapproved(facts, destination, &going, true, 0);
+        rotate::withheld_because(facts, destination, &going, &unapproved, true)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, FixedOffset};
 use schema::{
     ExpireReason, Finding, SnapshotId, Tier,
     inventory::DestinationState,
@@ -283,14 +284,43 @@ pub(super) fn unapproved(
     let before = expired
         .iter()
         .any(|one| rotation.is_some_and(|last| last.unapproved.contains(&one.id)));
-    // Those that were withheld do not become fewer by waiting: the nights since do not count.
-    let counts = if before { 1 } else { sealed };
-    let wanted = expired.len() + gone > each * counts;
+    // Those that were withheld do not become fewer by waiting: the nights since do not count, and
+    // neither does what those nights alone would have let go.
+    let (counts, unexpected) = if before {
+        (1, sudden(facts, destination, expired, rotated_at))
+    } else {
+        (sealed, expired.len())
+    };
+    let wanted = unexpected + gone > each * counts;
     (wanted && !expired.is_empty() && !facts.options.approve_deletions).then(|| Unapproved {
         ids: expired.iter().map(|one| one.id).collect(),
         sealed: sealed as u64,
         before,
     })
+}
+
+/// How many of these the policy lets go without any snapshot since the last rotation: what another
+/// policy than the one of then lets go, and not what becomes too old night by night.
+fn sudden(
+    facts: &Facts<'_>,
+    destination: &DestinationState,
+    expired: &[Deletion],
+    rotated_at: Option<DateTime<FixedOffset>>,
+) -> usize {
+    let then: Vec<Candidate> = destination
+        .snapshots
+        .iter()
+        .filter(|snapshot| rotated_at.is_some_and(|at| snapshot.record.sealed_at <= at))
+        .map(facts::candidate)
+        .collect();
+    // It is not known what the tiers were like then.
+    if then.is_empty() {
+        return expired.len();
+    }
+    let decision = retention::decide(&Policy::of(&facts.config.local), facts.now, &then);
+    let all = expired.iter();
+    all.filter(|one| decision.expire.contains_key(&one.id))
+        .count()
 }
 
 /// Why nothing may be deleted for now.

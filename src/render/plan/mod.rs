@@ -4,7 +4,7 @@
 //! `steps`. It must not leave out anything that is deleted, nor why.
 
 mod cloud;
-mod rotation;
+pub(super) mod rotation;
 mod steps;
 
 use schema::{Inventory, Plan, Severity, inventory::DestinationState, plan::Action};

@@ -108,6 +108,13 @@ fn delete(page: &mut Page, verb: &str, deletion: &Deletion) {
     page.entry(INDENT, &label, BESIDE, &text);
 }
 
+/// A deletion that was made.
+pub(in crate::render) fn deleted(page: &mut Page, verb: &str, deletion: &Deletion) {
+    let label = format!("{}  {}  {}", left(verb, VERB), deletion.id, deletion.home);
+    let text = format!("{}: {}", goes_for_good(deletion), deletion.reason);
+    page.entry(0, &label, BESIDE + 2, &text);
+}
+
 /// The bytes that a deletion frees and the files that no other snapshot has.
 fn goes_for_good(deletion: &Deletion) -> String {
     let least = match deletion.lost {

@@ -195,6 +195,14 @@ pub(crate) fn all() -> Vec<Scenario> {
             ),
         ),
         (
+            "what-cannot-be-removed-from-the-trash-is-not-free-space",
+            new()
+                .destination(|found| found.free_bytes = 9 * GIB)
+                .trash("2024-12-30_02-00-00", GIB, 100)
+                .trash("2025-01-01_02-00-00", 0, 3)
+                .destination(|found| found.trash[1].stuck = 900),
+        ),
+        (
             "what-an-unfinished-snapshot-holds-needs-no-space",
             new()
                 .destination(|found| found.free_bytes = 10 * GIB + GIB / 2)

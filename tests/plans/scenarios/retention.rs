@@ -104,10 +104,10 @@ pub(crate) fn all() -> Vec<Scenario> {
         }),
         (
             "waiting-is-no-approval",
-            // Withheld before, and many snapshots were sealed since.
+            // Withheld before, and so many were sealed since that they would account for it.
             lowered().destination(|found| {
                 let rotation = found.rotation.as_mut().unwrap();
-                rotation.rotated_at = time("2025-01-05T12:00:00+01:00");
+                rotation.rotated_at = time("2025-01-11T12:00:00+01:00");
                 rotation.unapproved = vec![id("2025-01-06_02-00-00")];
             }),
         ),

@@ -18,7 +18,7 @@ use super::{
     output::{self, Fault},
 };
 use crate::{
-    error::{Error, Result},
+    error::{Error, MAKE_ROOM, Result},
     sys::{Dir, resolve::resolve},
 };
 
@@ -172,10 +172,7 @@ fn failed(call: &RsyncCall, ended: &Ended) -> Error {
     };
     let message = format!("rsync {how} while it copied {source}{line}");
     if line.contains("(28)") || line.contains("(122)") {
-        return Error::failed(format!("insufficient space: {message}")).hint(
-            "make room: `backup prune` frees what the keep numbers let go, `backup delete ID` what \
-             `backup list` shows; the next run goes on from here",
-        );
+        return Error::failed(format!("insufficient space: {message}")).hint(MAKE_ROOM);
     }
     let hint = if line.contains("(30)") {
         "the file system became read-only: look at `dmesg`, then check the disk"
