@@ -131,12 +131,26 @@ fn total(plan: &Plan, style: &Style) -> String {
     }
     let rotates =
         |step: &schema::plan::Step| matches!(step.action, Action::Rotate(_) | Action::Delete(_));
+    let at_least = |step: &schema::plan::Step| {
+        let deletions = match &step.action {
+            Action::Rotate(step) => &step.on_complete.deletions,
+            Action::Delete(step) => &step.rotation.deletions,
+            _ => return false,
+        };
+        let mut lost = deletions.iter().filter_map(|one| one.lost);
+        lost.any(|lost| lost.at_least)
+    };
     if plan.steps.iter().any(rotates) {
         parts.push(match totals.deletions {
             0 => "delete nothing".to_owned(),
             count => format!(
-                "delete {} (frees {})",
+                "delete {} (frees {}{})",
                 amount::count(count),
+                if plan.steps.iter().any(at_least) {
+                    "at least "
+                } else {
+                    ""
+                },
                 firm(&amount::bytes(totals.freed_bytes))
             ),
         });

@@ -125,6 +125,7 @@ fn goes_for_good(deletion: &Deletion) -> String {
     let files = match deletion.lost.and_then(|lost| lost.files) {
         None => String::new(),
         Some(0) if least.is_empty() => ", and no file is only there".to_owned(),
+        Some(0) => ", and perhaps files that no other has".to_owned(),
         Some(files) => format!(
             ", {least}{} that no other has",
             firm(&amount::plural(files, "file", "files"))
