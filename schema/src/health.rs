@@ -111,6 +111,9 @@ pub struct Trend {
     /// Days until only `local.minSpaceGB` are free and runs are refused; none if that is not in
     /// sight.
     pub days_left: Option<u64>,
+    /// The oldest snapshots go for each new one (`local.makeRoom`), so that there is no such day.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub oldest_make_room: bool,
     /// What that is computed from.
     pub basis: TrendBasis,
     /// Since when.

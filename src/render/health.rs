@@ -92,6 +92,7 @@ fn room(space: &Space) -> String {
     }
     let left = match trend.days_left {
         Some(days) => format!("enough for {}", amount::plural(days, "day", "days")),
+        None if trend.oldest_make_room => "and the oldest snapshots make room".to_owned(),
         None => "enough for years".to_owned(),
     };
     format!("{free}, {a_day} less a day, {left} (by {basis})")

@@ -8,6 +8,7 @@ use chrono::{DateTime, FixedOffset, TimeDelta};
 use schema::{
     Finding,
     amount::bytes,
+    config::MakeRoom,
     health::{Space, SpaceSample, Trend, TrendBasis},
     inventory::DestinationState,
 };
@@ -40,15 +41,22 @@ pub(super) fn check(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) -> Optio
     let reclaimed: u64 = destination.trash.iter().map(|left| left.bytes).sum();
     let free = destination.free_bytes.saturating_add(reclaimed);
     let usable = free.saturating_sub(reserve);
-    let space = Space {
+    let usable = usable.saturating_add(room::at_most(checkup.facts, destination));
+    let mut space = Space {
         free_bytes: destination.free_bytes,
         total_bytes: destination.total_bytes,
-        trend: trend(
-            checkup,
-            destination,
-            usable.saturating_add(room::at_most(checkup.facts, destination)),
-        ),
+        trend: trend(checkup, destination, usable),
     };
+    if let Some(trend) = &mut space.trend {
+        // What a night stores goes with the oldest one day, so a full disk stays as full as it is.
+        let a_day = u64::try_from(trend.used_bytes_a_day).unwrap_or(0);
+        let once_more = usual(destination).max(a_day).saturating_mul(2);
+        trend.oldest_make_room =
+            checkup.facts.config.local.make_room == MakeRoom::Oldest && once_more <= usable;
+        if trend.oldest_make_room {
+            trend.days_left = None;
+        }
+    }
     if free < reserve {
         findings.extend(full(checkup.facts, destination, free));
         return Some(space);
@@ -68,11 +76,16 @@ pub(super) fn check(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) -> Optio
                     bytes(reserve)
                 ),
             )
-            .hint(
+            .hint(format!(
                 "keep fewer with local.keepDaily, keepWeekly and keepMonthly, leave more out with \
-                 local.excludePatterns, or use a larger drive; local.makeRoom = \"oldest\" lets the \
-                 oldest snapshots go for new ones",
-            ),
+                 local.excludePatterns, or use a larger drive{}",
+                match checkup.facts.config.local.make_room {
+                    // Even the oldest are not enough for long.
+                    MakeRoom::Oldest => "",
+                    MakeRoom::Expired | MakeRoom::Never =>
+                        "; local.makeRoom = \"oldest\" lets the oldest snapshots go for new ones",
+                }
+            )),
         );
     }
     Some(space)
@@ -157,6 +170,7 @@ fn trend(checkup: &Checkup<'_>, destination: &DestinationState, usable: u64) -> 
     Some(Trend {
         used_bytes_a_day,
         days_left,
+        oldest_make_room: false,
         basis,
         since,
     })

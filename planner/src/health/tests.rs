@@ -351,7 +351,7 @@ fn a_full_disk_that_makes_room_by_itself_is_no_alarm() {
 }
 
 #[test]
-fn the_oldest_that_make_room_put_off_the_day_when_runs_are_refused() {
+fn where_the_oldest_make_room_runs_are_not_refused_one_day() {
     let steady: Vec<u64> = (0..30).map(|day| 100 - 2 * day).collect();
     let case = |room: &str| {
         Case::nightly()
@@ -359,9 +359,21 @@ fn the_oldest_that_make_room_put_off_the_day_when_runs_are_refused() {
             .measured(|of| of.space = samples(&steady))
             .set("local.makeRoom", room)
     };
-    let days = |room: &str| case(room).check().space.unwrap().trend.unwrap().days_left;
-    assert_eq!(days("never"), Some(15));
-    assert_eq!(days("oldest"), Some(18));
+    let trend = |case: &Case| case.check().space.unwrap().trend.unwrap();
+    assert_eq!(trend(&case("never")).days_left, Some(15));
+    let oldest = case("oldest");
+    assert_eq!(trend(&oldest).days_left, None);
+    assert!(trend(&oldest).oldest_make_room);
+    assert_eq!(oldest.codes(), [""; 0]);
+    // Too little for two more nights with all of them gone.
+    let steep: Vec<u64> = (0..30).map(|day| 200 - 6 * day).collect();
+    let last = case("oldest")
+        .measured(|of| of.space = samples(&steep))
+        .set("local.minSpaceGB", 39);
+    assert!(!trend(&last).oldest_make_room);
+    assert_eq!(last.codes(), ["w space-ends-soon"]);
+    let hint = last.check().findings[0].hint.clone().unwrap();
+    assert!(!hint.contains("makeRoom"), "{hint}");
 }
 
 #[test]
