@@ -244,6 +244,10 @@ fn ending(report: &Report, style: &Style) -> String {
                     "snapshot {} does not hold everything: see the problems above.",
                     sealed.id
                 ),
+                Some(sealed) if step.is_empty() => format!(
+                    "something waits for a person: see above. Snapshot {} is complete.",
+                    sealed.id
+                ),
                 _ if step.is_empty() => "incomplete.".to_owned(),
                 _ => format!("incomplete{step}."),
             };

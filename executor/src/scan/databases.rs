@@ -156,7 +156,8 @@ mod tests {
     #[test]
     fn databases_are_told_by_what_stands_beside_them() {
         let sqlite = |path: &str| vec![(Sqlite, path.to_owned())];
-        let cases: [(&[&str], Vec<(DatabaseKind, String)>); 11] = [
+        type Found = Vec<(DatabaseKind, String)>;
+        let cases: [(&[&str], Found); 11] = [
             (&["a.db", "a.db-shm", "a.db-wal"], sqlite("a.db")),
             (&["a.db", "a.db-journal", "a.db-wal"], sqlite("a.db")),
             // Other names come between, and folders.

@@ -100,6 +100,10 @@ pub(crate) fn suspect(destination: &DestinationState) -> Option<Finding> {
         .filter(|snapshot| facts::candidate(snapshot).suspect)
         .collect();
     let count = suspect.len() as u64;
+    let ids: Vec<String> = suspect
+        .iter()
+        .map(|one| one.record.id.to_string())
+        .collect();
     let mut events: Vec<(SnapshotId, Vec<&SnapshotState>)> = Vec::new();
     for snapshot in suspect {
         let since = facts::suspect_since(snapshot);
@@ -133,13 +137,20 @@ pub(crate) fn suspect(destination: &DestinationState) -> Option<Finding> {
                 first_few(described, events.len() as u64)
             ),
         )
-        .hint(match events.len() {
-            1 => format!("{} if it is as it should be", first_few(commands, 1)),
-            many => format!(
-                "{} if they are as they should be",
-                first_few(commands, many as u64)
-            ),
-        }),
+        .hint(format!(
+            "{}; else put right what is wrong, and {} clears what is not worth keeping",
+            match events.len() {
+                1 => format!("{} if it is as it should be", first_few(commands, 1)),
+                many => format!(
+                    "{} if they are as they should be",
+                    first_few(commands, many as u64)
+                ),
+            },
+            match ids.as_slice() {
+                few if few.len() <= 3 => format!("`backup delete {}`", few.join(" ")),
+                _ => "`backup delete` with their ids".to_owned(),
+            }
+        )),
     )
 }
 

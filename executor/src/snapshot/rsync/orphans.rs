@@ -77,7 +77,7 @@ mod tests {
     fn processes_of_the_destination_are_ended_and_no_others() {
         let sleep = |id: &str| {
             let mut command = Command::new("sleep");
-            let child = command.arg("60").env(MARK, id).spawn().unwrap();
+            let child = command.arg("3600").env(MARK, id).spawn().unwrap();
             // The kernel shows a new program's environment a moment after it let us go on.
             let environment = format!("/proc/{}/environ", child.id());
             while fs::read(&environment).is_ok_and(|all| all.is_empty()) {
@@ -85,9 +85,11 @@ mod tests {
             }
             child
         };
-        let (mine, mut other) = (sleep("a-test-of-orphans"), sleep("another-test"));
+        // Of this process: another one may run the same test.
+        let id = format!("a-test-of-orphans-{}", std::process::id());
+        let (mine, mut other) = (sleep(&id), sleep("another-test"));
         // One that is not waited for counts as gone.
-        end("a-test-of-orphans").unwrap();
+        end(&id).unwrap();
         let ended = { mine }.wait().unwrap();
         assert_eq!(ended.signal(), Some(9));
         assert!(other.try_wait().unwrap().is_none());
