@@ -141,6 +141,14 @@ pub(crate) fn frees(held: &[Holding], deletions: &[SnapshotId]) -> Vec<u64> {
         .collect()
 }
 
+/// What these free when all are deleted; at least, and exactly in a chain.
+///
+/// `held` is in chronological order.
+pub(crate) fn together(held: &[Holding], deletions: &[SnapshotId]) -> u64 {
+    let gone: Vec<bool> = held.iter().map(|one| deletions.contains(&one.id)).collect();
+    Forest::of(held).freed(&gone, |_| true)
+}
+
 /// What each would free if it alone were deleted; at least, and exactly in a chain.
 ///
 /// `held` is in chronological order.

@@ -149,7 +149,8 @@ pub(crate) fn check(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
 
 /// What a person can do who wants the backup made.
 pub(crate) fn way_out(facts: &Facts<'_>, room: &Room) -> String {
-    const SHOWN: usize = 8;
+    // As many as one line still shows to be copied.
+    const SHOWN: usize = 20;
     let mut ways = Vec::new();
     if let Some(because) = &room.withheld_because {
         ways.push(format!(
@@ -160,21 +161,17 @@ pub(crate) fn way_out(facts: &Facts<'_>, room: &Room) -> String {
     }
     let offers = &room.offers;
     if !offers.is_empty() {
-        let named: Vec<String> = offers
-            .iter()
-            .take(SHOWN)
-            .map(|one| format!("{} ({})", one.id, amount::bytes(one.frees)))
-            .collect();
-        let more = match offers.len().saturating_sub(SHOWN) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
+        let shown = &offers[..offers.len().min(SHOWN)];
+        let ids: Vec<String> = shown.iter().map(|one| one.id.to_string()).collect();
+        let bytes = shown.iter().map(|one| one.frees);
+        let frees = amount::bytes(bytes.fold(0, u64::saturating_add));
+        let enough = match (room.enough, offers.len() - shown.len()) {
+            (true, 0) => format!("frees enough ({frees})"),
+            (true, more) => format!("frees {frees}, and {more} more like these enough"),
+            (false, _) => format!("frees some ({frees}), not enough"),
         };
-        let enough = if room.enough {
-            "`backup delete ID` of these frees enough"
-        } else {
-            "`backup delete ID` frees some, not enough"
-        };
-        ways.push(format!("{enough}: {}{more}", named.join(", ")));
+        // A command that can be copied as it is.
+        ways.push(format!("`backup delete {}` {enough}", ids.join(" ")));
         match facts.config.local.make_room {
             MakeRoom::Never => ways.push(
                 "`backup prune` frees what the keep numbers let go; local.makeRoom = \"expired\" or \

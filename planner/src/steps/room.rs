@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     retention::{self, Candidate, Decision, Policy},
-    sharing::Holding,
+    sharing::{self, Holding},
     space::{self, Lack},
 };
 
@@ -33,7 +33,7 @@ pub(crate) struct Room {
     pub(crate) lack: Lack,
     /// Why nothing may be deleted, though something would be.
     pub(crate) withheld_because: Option<Finding>,
-    /// What could be deleted by hand until there is room, oldest first.
+    /// What could be deleted by hand until there is room, no more than it takes, oldest first.
     pub(crate) offers: Vec<Deletion>,
     /// Whether these are enough.
     pub(crate) enough: bool,
@@ -67,10 +67,20 @@ pub(crate) fn for_lack(facts: &Facts<'_>, destination: &DestinationState, lack: 
         return Room::default();
     }
     let choice = Choice::new(facts, destination);
-    let (chosen, missing) = first_enough(destination, choice.may_go(facts, destination), lack);
-    let withheld_because = choice
+    let (mut chosen, missing) = first_enough(destination, choice.may_go(facts, destination), lack);
+    let mut withheld_because = choice
         .withheld_because(facts, destination, &chosen)
         .filter(|_| !chosen.is_empty());
+    if missing.is_none() && withheld_because.is_some() {
+        // Rather a few of which not all are the oldest than nothing until a person comes.
+        let fewer = choice.only_needed(destination, chosen.clone(), lack);
+        if choice
+            .withheld_because(facts, destination, &fewer)
+            .is_none()
+        {
+            (chosen, withheld_because) = (fewer, None);
+        }
+    }
     if missing.is_none() && withheld_because.is_none() {
         return Room {
             deletions: chosen,
@@ -82,7 +92,10 @@ pub(crate) fn for_lack(facts: &Facts<'_>, destination: &DestinationState, lack: 
         deletions: Vec::new(),
         lack,
         withheld_because,
-        offers,
+        offers: match rest.is_none() {
+            true => choice.only_needed(destination, offers, lack),
+            false => offers,
+        },
         enough: rest.is_none(),
     }
 }
@@ -161,6 +174,35 @@ impl Choice {
         let all = self.expired.iter().chain(&self.extra);
         let all = all.map(|(id, _)| (*id, ExpireReason::ByHand));
         self.spared(rotate::those(destination, &self.held, all))
+    }
+
+    /// Of what would be enough, what it takes: who wants room for one film shall not lose years that
+    /// share nothing with it. What the policy lets go is no loss, and serves before the rest.
+    fn only_needed(
+        &self,
+        destination: &DestinationState,
+        enough: Vec<Deletion>,
+        lack: Lack,
+    ) -> Vec<Deletion> {
+        // How many inodes some free is known in one order alone.
+        if lack.inodes > 0 {
+            return enough;
+        }
+        let mut needed: Vec<SnapshotId> = enough.iter().map(|one| one.id).collect();
+        let expired = |id: &SnapshotId| self.expired.iter().any(|(expired, _)| expired == id);
+        let (last, first): (Vec<_>, Vec<_>) = needed.iter().partition(|id| expired(id));
+        for id in first.into_iter().chain(last) {
+            let others = needed.iter().copied().filter(|other| *other != id);
+            let others: Vec<SnapshotId> = others.collect();
+            if sharing::together(&self.held, &others) >= lack.bytes {
+                needed = others;
+            }
+        }
+        let needed = enough
+            .iter()
+            .filter(|one| needed.contains(&one.id))
+            .map(|one| (one.id, one.reason));
+        rotate::those(destination, &self.held, needed)
     }
 
     fn spared(&self, all: Vec<Deletion>) -> Vec<Deletion> {

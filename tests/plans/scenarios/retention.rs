@@ -129,6 +129,11 @@ pub(crate) fn all() -> Vec<Scenario> {
             full().set("local.keepDaily", json!(9)),
         ),
         (
+            "a-few-make-room-where-the-oldest-would-be-too-many",
+            one_film().set("local.makeRoom", json!("oldest")),
+        ),
+        ("what-is-offered-to-be-deleted-is-what-it-takes", one_film()),
+        (
             "no-room-is-made-where-none-may-be",
             full().set("local.makeRoom", json!("never")),
         ),
@@ -247,6 +252,21 @@ fn full() -> World {
             one.record.files_stored_by = stored.keys().map(|id| (*id, 80)).collect();
         }
     })
+}
+
+/// A full disk on which most snapshots are small, and a later one alone has a film.
+fn one_film() -> World {
+    let mut world = World::new("2025-01-07T02:00:00+01:00").set("local.keepDaily", json!(99));
+    for _ in 0..10 {
+        world.run();
+        world.next_night();
+    }
+    world
+        .snapshot("2025-01-13_02-00-00", |one| {
+            let id = one.record.id;
+            one.record.stored_by.insert(id, 4 * GIB);
+        })
+        .destination(|found| found.free_bytes = 9 * GIB)
 }
 
 /// The person now keeps far less than before.
