@@ -106,6 +106,32 @@ fn a_repair_takes_another_stored_file_where_the_source_has_changed() {
 }
 
 #[test]
+fn a_repair_takes_the_source_where_the_file_was_moved_to() {
+    let lab = nights(&[FIRST]);
+    let inode = |path: &Path| path.metadata().unwrap().ino();
+    fs::create_dir(lab.path("home/moved")).unwrap();
+    fs::rename(lab.path(VICTIM), lab.path("home/moved/it")).unwrap();
+    lab.backup(SECOND);
+    let places = [
+        stored(&lab, FIRST, VICTIM),
+        stored(&lab, SECOND, "home/moved/it"),
+    ];
+    assert_eq!(
+        inode(&places[0]),
+        inode(&places[1]),
+        "a moved file is linked"
+    );
+    unseen(&places[1], || flip(&places[1]));
+    lab.run(&["verify"]).expect(3);
+    lab.run(&["verify", "--repair"]).expect(0);
+    assert_eq!(inode(&places[0]), inode(&places[1]));
+    for path in &places {
+        assert_eq!(fs::read_to_string(path).unwrap(), "dear all\n");
+    }
+    lab.run(&["verify", "--all"]).expect(0).says("Whole.");
+}
+
+#[test]
 fn a_symlink_in_a_source_is_not_followed_for_a_repair() {
     let lab = nights(&[FIRST]);
     let victim = stored(&lab, FIRST, VICTIM);

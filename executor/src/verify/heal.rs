@@ -3,7 +3,10 @@
 //! Content comes from the source as it is now or from another stored file, and only if reading it
 //! gives the recorded digest.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, HashMap},
+};
 
 use chrono::{DateTime, FixedOffset, Local, TimeZone as _};
 use schema::{
@@ -261,7 +264,7 @@ impl Planner<'_> {
         };
         let from = match from {
             Some(from) => Some(from),
-            None => self.content(&entry, digest)?,
+            None => self.content(&entry, names, digest)?,
         };
         let Some(from) = from else {
             return Ok(Err(
@@ -309,12 +312,30 @@ impl Planner<'_> {
         })
     }
 
-    /// A place that has this content: the source first, then stored files.
-    fn content(&mut self, entry: &Entry, digest: Digest) -> Result<Option<RepairFrom>> {
-        if let Some(source) = self.source(&entry.path)
-            && self.serves(&source, entry, None)?
-        {
-            return Ok(Some(source));
+    /// The sources of these names, the latest first: what was moved is where the last one says.
+    fn sources(&self, names: &[StoredName]) -> Vec<RepairFrom> {
+        let mut latest: Vec<&StoredName> = names.iter().collect();
+        latest.sort_by_key(|name| Reverse(name.snapshot));
+        let mut seen = BTreeSet::new();
+        latest.retain(|name| seen.insert(&name.path));
+        latest
+            .into_iter()
+            .take(TRIED)
+            .filter_map(|name| self.source(&path_of(name)))
+            .collect()
+    }
+
+    /// A place that has this content: a source first, then stored files.
+    fn content(
+        &mut self,
+        entry: &Entry,
+        names: &[StoredName],
+        digest: Digest,
+    ) -> Result<Option<RepairFrom>> {
+        for source in self.sources(names) {
+            if self.serves(&source, entry, None)? {
+                return Ok(Some(source));
+            }
         }
         let mut tried = self.bad.clone();
         for name in self.known.copies.get(&digest).cloned().unwrap_or_default() {
@@ -362,10 +383,13 @@ impl Planner<'_> {
         let damaged = inode
             .and(names.first())
             .map(|name| RepairFrom::Stored { name: name.clone() });
-        let places = [damaged, self.source(&entry.path), Some(from.clone())];
+        let places = damaged
+            .into_iter()
+            .chain(self.sources(names))
+            .chain([from.clone()]);
         let mut all = vec![Attributes::new()];
-        all.extend(places.iter().flatten().filter_map(|place| {
-            let file = open_from(self.store, place).ok()?;
+        all.extend(places.filter_map(|place| {
+            let file = open_from(self.store, &place).ok()?;
             attributes::of_fd(&file).ok()
         }));
         let kept = |name: &Vec<u8>| entry.xattrs_kept.iter().any(|(other, _)| other == name);
