@@ -6,7 +6,7 @@
 //! process of it.
 
 mod history;
-mod kept;
+pub(crate) mod kept;
 mod told;
 
 use std::{collections::BTreeMap, ffi::OsStr, os::unix::fs::DirBuilderExt as _, path::Path};

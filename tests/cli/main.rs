@@ -13,6 +13,7 @@ mod cloud;
 mod cloud_away;
 mod cloud_changes;
 mod cloud_live;
+mod cloud_names;
 mod cloud_patterns;
 mod damage;
 mod databases;

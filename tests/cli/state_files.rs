@@ -157,3 +157,85 @@ fn old_runs_that_cannot_be_read_are_passed_over() {
         assert!(stands(&lab.stored("latest")), "{fault}");
     }
 }
+
+#[test]
+fn what_is_remembered_of_the_cloud_is_set_aside_and_found_out_anew() {
+    let damage: [(&str, fn(&Path)); 6] = [
+        ("memory.json", |path| fs::write(path, b"\xff{").unwrap()),
+        ("memory.json", |path| fs::write(path, "").unwrap()),
+        ("memory.json", |path| {
+            fs::remove_file(path).unwrap();
+            fs::create_dir(path).unwrap();
+        }),
+        ("shelf", |path| {
+            fs::remove_dir_all(path).unwrap();
+            fs::write(path, "no folder").unwrap();
+        }),
+        ("", |path| {
+            fs::remove_dir_all(path).unwrap();
+            fs::write(path, "no folder").unwrap();
+        }),
+        ("..", |path| {
+            let area = path.parent().unwrap();
+            fs::remove_dir_all(area).unwrap();
+            fs::write(area, "no folder").unwrap();
+        }),
+    ];
+    for (file, act) in damage {
+        let Some((lab, current)) = crate::cloud::lab("what_is_remembered_of_the_cloud") else {
+            return;
+        };
+        lab.backup(FIRST);
+        let area = lab.path("state/cloud");
+        let desk = area.join(&names(&area)[0]);
+        act(&match file {
+            "" | ".." => desk.clone(),
+            file => desk.join(file),
+        });
+        lab.run(&["list"]).expect(0);
+        lab.at(SECOND, &["status"]).expect(0);
+        let plan = lab.at(SECOND, &["plan", "--json"]).expect(0).json();
+        assert!(
+            codes(&plan["findings"]).contains(&"state-file-damaged"),
+            "{file}: {plan:#}"
+        );
+        lab.write("home/ann/second.txt", "2");
+        let report = lab.backup(SECOND);
+        assert_eq!(report["result"], "success", "{file}: {report:#}");
+        let copied = current.join(lab.path("home/ann/second.txt").strip_prefix("/").unwrap());
+        assert_eq!(fs::read_to_string(copied).unwrap(), "2");
+        // What was there already was not brought again: the remote told.
+        let message = crate::lab::step(&report, "cloud-sync")["message"].to_string();
+        assert!(
+            message.contains("1 file (1 B) uploaded"),
+            "{file}: {message}"
+        );
+        let plan = lab.at(THIRD, &["plan", "--json"]).expect(0).json();
+        assert!(!codes(&plan["findings"]).contains(&"state-file-damaged"));
+        let aside = walkdir::WalkDir::new(lab.path("state"))
+            .into_iter()
+            .filter(|one| {
+                let name = one.as_ref().unwrap().file_name().to_string_lossy();
+                name.contains(".damaged-")
+            });
+        assert_eq!(aside.count(), 1, "{file}");
+        lab.run(&["verify", "--cloud", "--full"]).expect(0);
+    }
+}
+
+#[test]
+fn a_folder_where_a_list_for_the_cloud_is_written_is_set_aside() {
+    let Some((lab, _)) = crate::cloud::lab("a_folder_where_a_list_is_written") else {
+        return;
+    };
+    lab.backup(FIRST);
+    let area = lab.path("state/cloud");
+    let desk = area.join(&names(&area)[0]);
+    for list in ["upload.list", "listing.json"] {
+        let _ = fs::remove_file(desk.join(list));
+        fs::create_dir_all(desk.join(list).join("something")).unwrap();
+    }
+    lab.write("home/ann/second.txt", "2");
+    let report = lab.backup(SECOND);
+    assert_eq!(report["result"], "success", "{report:#}");
+}

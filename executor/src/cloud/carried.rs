@@ -51,8 +51,8 @@ pub fn manifest(
 fn complete(tree: &Dir, entry: &mut Entry) {
     let stored: Attributes = match entry.path.as_slice() {
         b"" => attributes::of_entry(tree, OsStr::new(".")),
-        path => tree
-            .descend(path)
+        _ => tree
+            .descend(entry.stored_path())
             .and_then(|(dir, name)| attributes::of_entry(&dir, name)),
     }
     .unwrap_or_default();

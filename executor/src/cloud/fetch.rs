@@ -133,7 +133,7 @@ pub fn fetch(
             files += 1;
             continue;
         }
-        let Some(key) = names::standard(&entry.path) else {
+        let Some(key) = names::of(&entry) else {
             continue;
         };
         bytes = bytes.saturating_add(entry.size);
@@ -226,12 +226,11 @@ fn make_destination(
     let shelf = desk
         .existing_shelf(id)
         .ok_or_else(|| Error::failed(format!("the manifest of {id} is gone")))?;
-    let bytes = shelf
-        .read_whole(manifest::FILE_NAME, LONGEST_MANIFEST)
-        .map_err(|error| Error::io("read", manifest::FILE_NAME.as_bytes(), error))?
-        .unwrap_or_default();
+    let from = shelf
+        .file(OsStr::new(manifest::FILE_NAME))
+        .map_err(|error| Error::io("read", manifest::FILE_NAME.as_bytes(), error))?;
     records
-        .write_whole(manifest::FILE_NAME, &bytes)
+        .copy_whole(manifest::FILE_NAME, from, LONGEST_MANIFEST)
         .map_err(|error| Error::io("write", named.as_bytes(), error))?;
     below(&[host, "daily", &name])
 }
@@ -246,9 +245,7 @@ pub(super) fn bring(
 ) -> Result<Vec<Missing>> {
     let mut wanted = Vec::new();
     for missing in &mut left {
-        if let (Some(place), Some(key)) =
-            (missing.places.pop(), names::standard(&missing.entry.path))
-        {
+        if let (Some(place), Some(key)) = (missing.places.pop(), names::of(&missing.entry)) {
             wanted.push((place, key));
         }
     }
@@ -258,7 +255,7 @@ pub(super) fn bring(
 
 /// Whether a file is there as the manifest has it.
 pub(super) fn is_whole(tree: &Dir, entry: &Entry, context: Context<'_>) -> Result<bool> {
-    let Ok((dir, name)) = tree.descend(&entry.path) else {
+    let Ok((dir, name)) = tree.descend(entry.stored_path()) else {
         return Ok(false);
     };
     let there = dir.look(name).unwrap_or_default();

@@ -10,6 +10,7 @@ use std::{
     path::PathBuf,
 };
 
+use chrono::Local;
 use rustix::io::Errno;
 use schema::{
     Digest, Plan,
@@ -18,7 +19,7 @@ use schema::{
     journal::{Problem, ProblemKind},
     pattern::Excludes,
     plan::{CloudSyncStep, LiveSources},
-    record::{Engine, FORMAT_VERSION, SnapshotRecord, SnapshotTotals, SourceRecord},
+    record::{Engine, FORMAT_VERSION, ReadSpan, SnapshotRecord, SnapshotTotals, SourceRecord},
 };
 
 use super::{memory::Desk, roots::Roots};
@@ -27,8 +28,9 @@ use crate::{
     error::{Error, Result, reason},
     event::Context,
     manifest::{self, Cursor, Entry, Reader, Writer, xattrs_digest},
-    scan::in_order,
-    survey::{Bounds, Met, Root, Told, roots as survey_roots, survey_source},
+    scan::{file_systems, in_order},
+    store::{SNAPSHOT_FILE, read_json},
+    survey::{Bounds, Met, Root, Since, Told, roots as survey_roots, survey_source, sync},
     sys::{Dir, Kind, Owners, Stat, attributes, resolve::resolve},
 };
 
@@ -73,12 +75,16 @@ pub fn survey(
         never: Some(desk.inode()?),
     };
     let order = in_order(&live.sources);
+    // As for a snapshot: what is touched from now on is read once more by the next copy, and stores
+    // through a mapping move the change time.
+    let from = Local::now().fixed_offset();
+    sync::file_systems(file_systems(&order, &bounds), context)?;
     let mut making = Making {
         desk,
         step,
         writer: Writer::new(desk.new_file(NEW)?).map_err(io)?,
         // What is damaged there only makes more to read.
-        last: last(desk, step).map(Cursor::new),
+        last: last(desk, step),
         copier: Copier::default(),
         groups: HashMap::new(),
         above: BTreeSet::new(),
@@ -107,7 +113,10 @@ pub fn survey(
         sealed_at: context.clock.now(),
         day: plan.created_at.date_naive(),
         sequence: 0,
-        read: None,
+        read: Some(ReadSpan {
+            from,
+            until: Local::now().fixed_offset(),
+        }),
         complete: totals.errors == 0 && sources.iter().all(|source| source.present),
         suspect: Vec::new(),
         suspect_since: None,
@@ -134,8 +143,16 @@ pub fn survey(
     })
 }
 
-fn last(desk: &Desk, step: &CloudSyncStep) -> Option<Reader> {
-    desk.manifest(step.last?)
+/// The manifest of the last upload, with when the sources were read that it describes.
+fn last(desk: &Desk, step: &CloudSyncStep) -> Option<(Cursor, Since)> {
+    let id = step.last?;
+    let manifest = desk.manifest(id)?;
+    let shelf = desk.existing_shelf(id)?;
+    let record = read_json(&shelf, SNAPSHOT_FILE, SNAPSHOT_FILE);
+    let record: Option<SnapshotRecord> = record.unwrap_or_default();
+    // Where nothing tells it, all is read.
+    let since = record.map_or_else(Since::never, |record| Since::of(&record));
+    Some((Cursor::new(manifest), since))
 }
 
 /// A manifest in the making.
@@ -143,7 +160,7 @@ struct Making<'a> {
     desk: &'a Desk,
     step: &'a CloudSyncStep,
     writer: Writer,
-    last: Option<Cursor>,
+    last: Option<(Cursor, Since)>,
     copier: Copier,
     /// Files with several names: the number that these share, with the content.
     groups: HashMap<(u64, u64), (u64, Option<Digest>)>,
@@ -322,8 +339,12 @@ impl Making<'_> {
             }
         };
         let last = match &mut self.last {
-            Some(last) => last.find(&path).ok().flatten(),
+            Some((last, _)) => last.find(&path).ok().flatten(),
             None => None,
+        };
+        let untouched = |entry: &Entry, stat: &Stat| {
+            let last = self.last.as_ref();
+            last.is_some_and(|(_, since)| since.untouched(entry, stat))
         };
         let known = if stat.nlink > 1 {
             self.groups.get(&(stat.dev, stat.ino)).and_then(|one| one.1)
@@ -337,7 +358,7 @@ impl Making<'_> {
                 self.unread(&path, Errno::STALE);
                 return Ok(());
             }
-            if let Some(last) = last.as_ref().filter(|last| last.untouched(&before))
+            if let Some(last) = last.as_ref().filter(|last| untouched(last, &before))
                 && let Some(digest) = last.digest
             {
                 break (before, digest, last.stored);

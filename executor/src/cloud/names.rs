@@ -4,6 +4,11 @@
 //! (<https://rclone.org/overview/#encoding>): control characters stand as their pictures, and a
 //! picture that really is in a name is quoted. What a remote refuses beyond that, rclone encodes
 //! and decodes by itself, so such names come back as they were.
+//!
+//! A file that stands under a safe name on the destination has that one on the remote as well; the
+//! manifest, which is beside it, gives the true one back.
+
+use crate::manifest::Entry;
 
 /// rclone's sign before a character that is meant as it is.
 const QUOTE: char = '\u{201b}';
@@ -32,6 +37,12 @@ pub fn standard(path: &[u8]) -> Option<String> {
         }
     }
     Some(out)
+}
+
+/// The name under which rclone knows a file of a manifest: by where it stands on the destination.
+#[must_use]
+pub fn of(entry: &Entry) -> Option<String> {
+    standard(entry.stored_path())
 }
 
 /// Why a name has no form in rclone, as the end of a sentence.

@@ -23,11 +23,13 @@ use crate::{
     error::{Error, Result},
     event::Stop,
     manifest::{self, Reader},
-    store::{SNAPSHOT_FILE, read_json},
+    store::{LONGEST_MANIFEST, SNAPSHOT_FILE, read_json},
 };
 
 /// The list of files that an upload left in `current` although its snapshot does not have them.
 pub const KEPT: &str = "kept.mtree.zst";
+/// Files beside a manifest: a record, and two for each attempt.
+const MOST_FILES: usize = 10_000;
 
 /// What the remote has of one snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -200,6 +202,14 @@ pub fn fetch_anew(
     shelf: &Shelf,
 ) -> Result<Option<Published>> {
     desk.clear_shelf(id, rclone.context)?;
+    // What is longer than anything that is written there is not brought.
+    let bytes = shelf
+        .files
+        .values()
+        .fold(0, |sum: u64, size| sum.saturating_add(*size));
+    if bytes > LONGEST_MANIFEST || shelf.files.len() > MOST_FILES {
+        return Ok(None);
+    }
     let (_, path) = desk.shelf(id)?;
     let from = format!("{remote}/{MANIFESTS}/{id}");
     rclone.must(&["copy", &from, &path], &|| Ok(None))?;

@@ -158,11 +158,11 @@ pub fn verify(
         rclone.context.stop.check()?;
         found.files += 1;
         found.bytes = found.bytes.saturating_add(entry.size);
-        let Some(key) = names::standard(&entry.path) else {
+        let Some(key) = names::of(&entry) else {
             damaged(
                 &mut found,
                 &entry,
-                format!("missing: {}", names::why_not(&entry.path)),
+                format!("missing: {}", names::why_not(entry.stored_path())),
             );
             continue;
         };
@@ -266,7 +266,7 @@ fn learn(
         return Ok(());
     };
     for entry in whole {
-        if let (Some(key), Some(digest)) = (names::standard(&entry.path), entry.digest)
+        if let (Some(key), Some(digest)) = (names::of(entry), entry.digest)
             && let Some(hash) = listing.get(&key).and_then(|there| there.hash.as_ref())
         {
             noting.new.add(&key, hash, digest)?;
@@ -310,7 +310,7 @@ fn read(
     for missing in fetch::bring(rclone, desk, remote, &path, waiting)? {
         found.read_files += 1;
         found.read_bytes = found.read_bytes.saturating_add(missing.entry.size);
-        let key = names::standard(&missing.entry.path);
+        let key = names::of(&missing.entry);
         if fetch::is_whole(&tree, &missing.entry, rclone.context)? {
             key.map(|key| rotten.remove(&key));
             whole.push(missing.entry);

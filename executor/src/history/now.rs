@@ -1,7 +1,8 @@
 //! What changed between a snapshot and the sources as they are, which are walked as for a snapshot.
 //!
-//! Content is never read: a file with another size or time of content counts as changed, one that is
-//! untouched as the planner means it (inode, looks, `ctime`) as the same. Writes nothing.
+//! A file with another size or time of content counts as changed, one that is untouched as a snapshot
+//! means it as the same, and neither is read. Read is what looks the same and may have been touched
+//! while the snapshot was made, which is little. Writes nothing.
 
 use std::{cmp::Ordering, ffi::OsStr, os::unix::ffi::OsStrExt as _, path::PathBuf};
 
@@ -10,12 +11,13 @@ use schema::{SnapshotId, pattern::Excludes};
 
 use super::diff::{Change, Diff, Lines, Side, order, same_metadata};
 use crate::{
+    copy::{Copier, CopyError},
     error::{Error, Result, reason},
     event::Context,
     manifest::{Entry, xattrs_digest},
     scan::{Choice, in_order},
     store::Store,
-    survey::{Bounds, Met, Root, Told, roots, survey_source},
+    survey::{Bounds, Met, Root, Since, Told, roots, survey_source},
     sys::{
         Dir, Kind, Stat,
         attributes::{self, Attributes},
@@ -55,11 +57,15 @@ pub fn diff_now(
     };
     let order = in_order(choice.sources.iter().copied());
     let lines = Lines::new(store, before, store.manifest_text(before)?, path);
+    let record = store.record(before).ok().flatten();
     let mut walking = Walking {
         below: joined(path),
         before: lines,
         above: Vec::new(),
         found: Now::default(),
+        // Where nothing tells when it was read, what looks the same is read.
+        since: record.map_or_else(Since::never, |record| Since::of(&record)),
+        copier: Copier::default(),
         context,
     };
     walking.before.advance()?;
@@ -100,6 +106,8 @@ struct Walking<'a> {
     /// Folders above sources that were compared.
     above: Vec<Vec<u8>>,
     found: Now,
+    since: Since,
+    copier: Copier,
     context: Context<'a>,
 }
 
@@ -206,7 +214,7 @@ impl Walking<'_> {
         }
         let before = self.before.entry()?;
         self.before.advance()?;
-        if before.untouched(stat) {
+        if self.since.untouched(&before, stat) {
             self.found.diff.same += 1;
             return Ok(());
         }
@@ -214,8 +222,19 @@ impl Walking<'_> {
         if !self.complete(&mut now, place) {
             return Ok(());
         }
+        let racy = before.kind == Kind::File && before.untouched(stat);
+        let reads_the_same = if racy {
+            self.reads_as(&before, place)?
+        } else {
+            None
+        };
+        if reads_the_same == Some(true) {
+            self.found.diff.same += 1;
+            return Ok(());
+        }
         let same_content = before.kind == now.kind
             && match now.kind {
+                Kind::File if reads_the_same == Some(false) => false,
                 Kind::File => (before.size, before.mtime) == (now.size, now.mtime) && !before.torn,
                 Kind::Symlink => before.target == now.target,
                 Kind::CharDevice | Kind::BlockDevice => before.device == now.device,
@@ -233,6 +252,20 @@ impl Walking<'_> {
         };
         self.found.diff.push(change, Some(before), Some(now));
         Ok(())
+    }
+
+    /// Whether a file has the content that an entry describes; none where it cannot be read.
+    fn reads_as<'p>(&mut self, entry: &Entry, place: &Place<'_, 'p>) -> Result<Option<bool>> {
+        let opened = place().and_then(|(dir, name)| dir.file(name));
+        let Ok(file) = opened else {
+            return Ok(None);
+        };
+        let stop = self.context.stop;
+        match self.copier.digest(&file, false, &mut |_| stop.check()) {
+            Ok(read) => Ok(Some(Some(read.digest) == entry.digest)),
+            Err(CopyError::Ended(error)) => Err(error),
+            Err(_) => Ok(None),
+        }
     }
 
     /// Adds what the kernel's first answer does not have; false where it cannot be read.

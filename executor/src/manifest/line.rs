@@ -152,6 +152,7 @@ impl Entry {
             immutable: false,
             append_only: false,
             tree: 0,
+            stands_at: None,
         };
         let mut typed = false;
         for word in words {
@@ -369,6 +370,7 @@ mod tests {
             immutable: true,
             append_only: true,
             tree: 0,
+            stands_at: None,
         };
         let link = Entry {
             kind: Kind::Symlink,

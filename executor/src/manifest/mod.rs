@@ -103,6 +103,9 @@ pub struct Entry {
     pub append_only: bool,
     /// Which of several manifests that are read together it is of ([`Reader::with`]); not written.
     pub tree: u8,
+    /// The path at which it stands where that is not its own, as [`Reader`] knows it from the folders
+    /// above; not written.
+    pub stands_at: Option<Vec<u8>>,
 }
 
 impl Entry {
@@ -139,6 +142,7 @@ impl Entry {
             immutable: stat.immutable,
             append_only: stat.append_only,
             tree: 0,
+            stands_at: None,
         }
     }
 
@@ -149,6 +153,13 @@ impl Entry {
         self.stored_as
             .as_deref()
             .unwrap_or_else(|| OsStr::from_bytes(own().unwrap_or_default()))
+    }
+
+    /// The path at which it stands, with the names that the destination can hold; only of an entry
+    /// that a [`Reader`] gave.
+    #[must_use]
+    pub fn stored_path(&self) -> &[u8] {
+        self.stands_at.as_deref().unwrap_or(&self.path)
     }
 
     /// Whether a source looks as it did when this entry was made: what it is, its size, time,

@@ -10,7 +10,7 @@ use std::{
 use zstd::Decoder;
 
 use super::{Entry, HEADER, LONGEST_LINE};
-use crate::sys::path_order;
+use crate::sys::{Kind, bytes, path_order};
 
 /// Reads entries in order.
 pub struct Reader {
@@ -20,6 +20,8 @@ pub struct Reader {
     /// Its next entry, where others are read with it.
     own: Option<Entry>,
     also: Vec<Peekable<Reader>>,
+    /// Folders around the next entry that stand under other names, each with where it stands.
+    renamed: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Reader {
@@ -35,6 +37,7 @@ impl Reader {
             failed: false,
             own: None,
             also: Vec::new(),
+            renamed: Vec::new(),
         };
         this.read_line()?;
         if this.line.trim_ascii_end() != HEADER.as_bytes() {
@@ -89,16 +92,49 @@ impl Reader {
         }
         match self.read_line() {
             Ok(0) => None,
-            Ok(_) => Some(
-                Entry::from_line(self.line.strip_suffix(b"\n").unwrap_or(&self.line))
-                    .map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault)),
-            ),
+            Ok(_) => {
+                let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
+                let mut entry = Entry::from_line(line)
+                    .map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault));
+                if let Ok(entry) = &mut entry {
+                    self.place(entry);
+                }
+                Some(entry)
+            }
             Err(error) => {
                 // What follows within a line is no line.
                 self.failed = true;
                 Some(Err(error))
             }
         }
+    }
+
+    /// Notes where an entry stands. What is in a folder follows it.
+    fn place(&mut self, entry: &mut Entry) {
+        let is_in = |path: &[u8], folder: &[u8]| {
+            let rest = path.strip_prefix(folder);
+            rest.is_some_and(|rest| rest.starts_with(b"/"))
+        };
+        while let Some((folder, _)) = self.renamed.last()
+            && !is_in(&entry.path, folder)
+        {
+            self.renamed.pop();
+        }
+        if entry.stored_as.is_none() && self.renamed.is_empty() {
+            return;
+        }
+        let (folder, mut at) = match self.renamed.last() {
+            Some((folder, at)) => (folder.len(), at.clone()),
+            None => (0, Vec::new()),
+        };
+        let rest = &entry.path[folder..];
+        let name = rest.iter().rposition(|byte| *byte == b'/');
+        at.extend_from_slice(&rest[..name.map_or(0, |slash| slash + 1)]);
+        at.extend_from_slice(bytes(entry.stored_name()));
+        if entry.kind == Kind::Folder && entry.stored_as.is_some() {
+            self.renamed.push((entry.path.clone(), at.clone()));
+        }
+        entry.stands_at = Some(at);
     }
 
     /// Reads a line with its newline; gives how long it is, 0 at the end.
@@ -187,5 +223,35 @@ mod tests {
         ];
         let expected = expected.map(|(path, tree)| (path.to_owned(), tree, u64::from(tree)));
         assert_eq!(all, expected);
+    }
+
+    #[test]
+    fn what_is_in_a_folder_stands_where_the_folder_stands() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("m");
+        let mut writer = Writer::new(File::create(&path).unwrap()).unwrap();
+        let all = [
+            ("home", "dir", "home"),
+            ("home/a:b", "dir as=a_b~1", "home/a_b~1"),
+            ("home/a:b/c", "file", "home/a_b~1/c"),
+            ("home/a:b/d", "dir", "home/a_b~1/d"),
+            ("home/a:b/d/e?", "dir as=e_~2", "home/a_b~1/d/e_~2"),
+            ("home/a:b/d/e?/f", "file", "home/a_b~1/d/e_~2/f"),
+            ("home/a:b/d/e?g", "file", "home/a_b~1/d/e?g"),
+            ("home/a:bc", "file", "home/a:bc"),
+            ("what?", "file as=what_~3", "what_~3"),
+            ("z", "file", "z"),
+        ];
+        for (path, words, _) in all {
+            let entry = Entry::from_line(format!("./{path} type={words}")).unwrap();
+            writer.write(&entry).unwrap();
+        }
+        writer.finish().unwrap();
+        let reader = Reader::new(File::open(&path).unwrap()).unwrap();
+        for (entry, (path, _, stands_at)) in reader.zip(all) {
+            let entry = entry.unwrap();
+            assert_eq!(entry.path, path.as_bytes());
+            assert_eq!(entry.stored_path(), stands_at.as_bytes(), "{path}");
+        }
     }
 }

@@ -16,8 +16,8 @@ pub use cloud::cloud;
 pub use destination::destination;
 pub(crate) use destination::place;
 pub use rsync::rsync;
-pub(crate) use sources::in_order;
 pub use sources::{Choice, sources};
+pub(crate) use sources::{file_systems, in_order};
 
 /// What the machine runs on, by `/sys/class/power_supply` (sysfs-class-power): on battery if
 /// there is one that discharges and no mains supply is online.

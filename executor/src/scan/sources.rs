@@ -168,7 +168,7 @@ pub fn sources(
 
 /// A path on each of the file systems that will be looked at, by the table of mounts alone: what is
 /// passed over or excluded is not touched.
-fn file_systems(sources: &[&AbsolutePath], bounds: &Bounds<'_>) -> Vec<PathBuf> {
+pub(crate) fn file_systems(sources: &[&AbsolutePath], bounds: &Bounds<'_>) -> Vec<PathBuf> {
     let all = mounts::mounts().unwrap_or_default();
     let mut devices = HashSet::new();
     let mut paths = Vec::new();

@@ -16,13 +16,17 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    cloud::memory,
     deferrals::{Deferrals, ToldError},
     error::{Error, Result},
     store::{read_json, write_json},
+    sys::Dir,
 };
 
 /// Damaged files of one name that are kept.
 const ASIDE: usize = 3;
+/// What follows the name of a file that was set aside.
+pub(crate) const SET_ASIDE: &str = ".damaged-";
 
 impl StateDir {
     /// What a file remembers; nothing where it is missing or damaged.
@@ -58,7 +62,7 @@ impl StateDir {
     pub(super) fn mend(&self) -> Result<()> {
         for (name, _) in self.damaged() {
             let known = (name == DESTINATIONS).then(|| self.used_destinations());
-            self.set_aside(name)?;
+            self.set_aside(&name)?;
             if let Some(known) = known.transpose()?
                 && !known.is_empty()
             {
@@ -68,13 +72,10 @@ impl StateDir {
         Ok(())
     }
 
-    fn damaged(&self) -> Vec<(&'static str, String)> {
-        fn look<T: DeserializeOwned>(
-            state: &StateDir,
-            name: &'static str,
-        ) -> Option<(&'static str, String)> {
+    fn damaged(&self) -> Vec<(String, String)> {
+        fn look<T: DeserializeOwned>(state: &StateDir, name: &str) -> Option<(String, String)> {
             let read: Result<Option<T>> = read_json(&state.dir, name, &state.named(name));
-            read.err().map(|error| (name, error.message))
+            read.err().map(|error| (name.to_owned(), error.message))
         }
         let all = [
             look::<Destinations>(self, DESTINATIONS),
@@ -84,32 +85,16 @@ impl StateDir {
             look::<ToldError>(self, TOLD_ERROR),
             look::<Tries>(self, TRIES),
         ];
-        all.into_iter().flatten().collect()
+        let mut all: Vec<(String, String)> = all.into_iter().flatten().collect();
+        all.extend(memory::damaged(&self.dir, &|path| self.named(path)));
+        all
     }
 
-    fn set_aside(&self, name: &str) -> Result<()> {
-        let io = |error: Errno| Error::io("set aside", self.named(name).as_bytes(), error);
-        let prefix = format!("{name}.damaged-");
-        let names = self.dir.names().map_err(io)?.into_iter();
-        let mut before: Vec<_> = names
-            .filter(|one| one.to_str().is_some_and(|one| one.starts_with(&prefix)))
-            .collect();
-        before.sort();
-        // A folder of that name is a person's, and stays.
-        for old in before.iter().rev().skip(ASIDE - 1) {
-            let _ = self.dir.remove_file(old);
-        }
-        let now = Clock::default().now();
-        let aside = format!("{prefix}{}", now.format("%Y-%m-%d_%H-%M-%S"));
-        match self
-            .dir
-            .rename_new(OsStr::new(name), &self.dir, OsStr::new(&aside))
-        {
-            // In the same second, which is a clock's that stands still.
-            Err(Errno::EXIST) => self.dir.rename_over(OsStr::new(name), OsStr::new(&aside)),
-            done => done,
-        }
-        .map_err(io)
+    /// Sets a file aside, which is named relative to the state directory.
+    fn set_aside(&self, path: &str) -> Result<()> {
+        let done = self.dir.descend(path.as_bytes());
+        done.and_then(|(dir, name)| set_aside(&dir, &name.to_string_lossy()))
+            .map_err(|error| Error::io("set aside", self.named(path).as_bytes(), error))
     }
 
     /// Destinations that runs of this machine did their work on, by what is kept of the runs.
@@ -141,5 +126,27 @@ impl StateDir {
         used.sort();
         used.dedup();
         Ok(used)
+    }
+}
+
+/// Sets a file, or whatever has its name, aside under one that says when; of the earlier ones the last
+/// few stay.
+pub(crate) fn set_aside(dir: &Dir, name: &str) -> std::result::Result<(), Errno> {
+    let prefix = format!("{name}{SET_ASIDE}");
+    let names = dir.names()?.into_iter();
+    let mut before: Vec<_> = names
+        .filter(|one| one.to_str().is_some_and(|one| one.starts_with(&prefix)))
+        .collect();
+    before.sort();
+    // A folder of that name is a person's, and stays.
+    for old in before.iter().rev().skip(ASIDE - 1) {
+        let _ = dir.remove_file(old);
+    }
+    let now = Clock::default().now();
+    let aside = format!("{prefix}{}", now.format("%Y-%m-%d_%H-%M-%S"));
+    match dir.rename_new(OsStr::new(name), dir, OsStr::new(&aside)) {
+        // In the same second, which is a clock's that stands still.
+        Err(Errno::EXIST) => dir.rename_over(OsStr::new(name), OsStr::new(&aside)),
+        done => done,
     }
 }

@@ -438,6 +438,29 @@ impl Dir {
     /// # Errors
     /// The system's reason.
     pub fn write_whole(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+        self.replace_whole(name, |file| file.write_all(bytes))
+    }
+
+    /// Replaces a file, in one step, by what is left to be read of another one, of which nothing is
+    /// kept in memory.
+    ///
+    /// # Errors
+    /// The system's reason; also for a file of more than `limit` bytes.
+    pub fn copy_whole(&self, name: &str, from: File, limit: u64) -> std::io::Result<()> {
+        self.replace_whole(name, |file| {
+            let copied = std::io::copy(&mut from.take(limit.saturating_add(1)), file)?;
+            if copied > limit {
+                return Err(too_long(limit));
+            }
+            Ok(())
+        })
+    }
+
+    fn replace_whole(
+        &self,
+        name: &str,
+        write: impl FnOnce(&mut File) -> std::io::Result<()>,
+    ) -> std::io::Result<()> {
         let beside = format!(".{name}.new");
         let beside = OsStr::new(&beside);
         match self.remove_file(beside) {
@@ -445,7 +468,7 @@ impl Dir {
             Err(error) => return Err(error.into()),
         }
         let mut file = self.new_file(beside, 0o600)?;
-        file.write_all(bytes)?;
+        write(&mut file)?;
         file.sync_all()?;
         self.rename_over(beside, OsStr::new(name))?;
         self.sync()?;
@@ -466,20 +489,14 @@ impl Dir {
         if stat.kind != Kind::File {
             return Err(std::io::Error::other("not a regular file"));
         }
-        let too_long = || {
-            let limit = schema::amount::bytes(limit);
-            std::io::Error::other(format!(
-                "it is longer than {limit}, which nothing here writes"
-            ))
-        };
         if stat.size > limit {
-            return Err(too_long());
+            return Err(too_long(limit));
         }
         let mut bytes = Vec::new();
         // It may be longer than it says.
         (&mut file).take(limit + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > limit {
-            return Err(too_long());
+            return Err(too_long(limit));
         }
         Ok(Some(bytes))
     }
@@ -565,4 +582,11 @@ fn timestamps(mtime: Nanos) -> Timestamps {
             tv_nsec: i64::try_from(mtime.rem_euclid(SECOND)).unwrap_or(0),
         },
     }
+}
+/// That a file is longer than anything that is written here.
+fn too_long(limit: u64) -> std::io::Error {
+    let limit = schema::amount::bytes(limit);
+    std::io::Error::other(format!(
+        "it is longer than {limit}, which nothing here writes"
+    ))
 }

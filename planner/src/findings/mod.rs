@@ -41,6 +41,7 @@ pub(crate) fn of(facts: &Facts<'_>) -> Vec<Finding> {
         if facts.is_live() {
             sources::check(facts, &mut findings);
         }
+        findings.extend(records::of_state(facts.inventory));
         return findings;
     };
     if let Some(absence) = destination::absence(facts.config, destination) {
@@ -51,6 +52,7 @@ pub(crate) fn of(facts: &Facts<'_>) -> Vec<Finding> {
         }
         // What is below an empty mount point says nothing of the destination.
         sources::check(facts, &mut findings);
+        findings.extend(records::of_state(facts.inventory));
         return findings;
     }
     // The cloud steps only read the destination, and neither sources nor space matter to them.

@@ -3,8 +3,9 @@
 //! The amounts come from what this machine remembers of the last upload and from the scan; the exact
 //! difference is that of two manifests, which the executor takes before it changes anything.
 
+use chrono::TimeDelta;
 use schema::{
-    Finding, SnapshotId,
+    Finding, SnapshotId, clock,
     cloud::{CloudChange, CloudState},
     config::{Cloud, Provider, SyncMode},
     plan::{Action, CloudLimits, CloudSyncStep, Deletion, DestinationCheckStep, LiveSources, Part},
@@ -17,6 +18,9 @@ use super::{
     rotate,
 };
 use crate::{findings, sharing};
+
+/// A time between runs after which a clock may have jumped.
+const LONG_GAP: TimeDelta = TimeDelta::days(31);
 
 /// The copy, where one is asked for: of local snapshots, or of the live sources without them.
 pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
@@ -164,6 +168,9 @@ fn expire(facts: &Facts<'_>, state: &CloudState) -> Vec<SnapshotId> {
 }
 
 /// Local snapshots that the remote has, except what a person or the rules hold on to.
+///
+/// After a gap that a clock may have made, the last good one stays this time: what is made under a
+/// clock that is ahead counts for nothing once it is right again.
 fn give_back(facts: &Facts<'_>, state: &CloudState) -> Vec<Deletion> {
     let Some(destination) = facts.destination else {
         return Vec::new();
@@ -172,12 +179,15 @@ fn give_back(facts: &Facts<'_>, state: &CloudState) -> Vec<Deletion> {
     if snapshots.any(|one| facts::candidate(one).suspect) {
         return Vec::new();
     }
+    let last_good = facts.last_good.as_ref();
+    let gap = last_good.is_some_and(|good| clock::age(good.started_at, facts.now) > LONG_GAP);
     let snapshots = destination.snapshots.iter();
     let gone: Vec<SnapshotId> = snapshots
         .filter(|one| state.memory.uploaded.contains(&one.record.id))
         .filter(|one| {
             let candidate = facts::candidate(one);
-            candidate.counts(facts.now) && !candidate.pinned
+            let stays = gap && last_good.is_some_and(|good| good.id == one.record.id);
+            candidate.counts(facts.now) && !candidate.pinned && !stays
         })
         .map(|one| one.record.id)
         .collect();

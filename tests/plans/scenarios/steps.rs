@@ -125,6 +125,14 @@ pub(crate) fn all() -> Vec<Scenario> {
             "one-clock-that-jumped-lets-no-history-go",
             remembered(json!({}), "2025-01-16"),
         ),
+        (
+            "what-the-cloud-has-is-given-back",
+            uploaded("2025-01-16T02:00:00+01:00"),
+        ),
+        (
+            "under-a-clock-that-jumped-the-last-good-snapshot-is-not-given-back",
+            uploaded("2031-01-16T02:00:00+01:00"),
+        ),
         ("the-cloud-alone-needs-its-sources", {
             let mut world = new()
                 .set("local.enable", json!(false))
@@ -144,6 +152,17 @@ pub(crate) fn all() -> Vec<Scenario> {
             new().set("local.mountPoint", json!("/mnt/other")),
         ),
     ]
+}
+
+/// A run that moves to the cloud, which has the two snapshots that are here.
+fn uploaded(now: &str) -> World {
+    let mut world = World::nightly("2025-01-13", 2)
+        .at(now)
+        .set("cloud", json!({"enable": true, "syncMode": "move"}));
+    let ids = ["2025-01-13_02-00-00", "2025-01-14_02-00-00"];
+    let state = json!({"memory": {"uploaded": ids}});
+    world.inventory.cloud = serde_json::from_value(state).unwrap();
+    world
 }
 
 /// A run in a summer, whose last copies were made on two days before; with what the last one's record

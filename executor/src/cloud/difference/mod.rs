@@ -6,6 +6,8 @@
 
 pub mod guard;
 pub mod moves;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -161,22 +163,34 @@ pub fn compare(new: Reader, remote: Remote, lists: Lists<'_>) -> Result<Differen
         if !is_file(&entry) {
             continue;
         }
+        // What stands under another name there has moved.
+        let moved = |there: &Entry| there.stored_path() != entry.stored_path();
         let mut before = find(&mut base, &entry.path, &mut |passed| had.pass(passed, true))?;
+        if let Some(other) = before.take_if(|there| moved(there)) {
+            had.pass(&other, true);
+        }
         found.base_files += u64::from(before.is_some());
-        let still = find(&mut kept, &entry.path, &mut |passed| {
+        let mut still = find(&mut kept, &entry.path, &mut |passed| {
             had.pass(passed, false);
         })?;
+        if let Some(other) = still.take_if(|there| moved(there)) {
+            had.pass(&other, false);
+        }
         before = before.or(still);
         let mut known = before.as_ref().and_then(|before| before.digest);
-        let key = names::standard(&entry.path);
+        let key = names::of(&entry);
         let mut doubted = false;
         for (doubt, done) in &mut doubts {
             let there = doubt
                 .find_passing(&entry.path, &mut |passed| {
-                    ours.extend(names::standard(&passed.path));
+                    ours.extend(names::of(passed));
                 })
                 .map_err(io)?
                 .filter(is_file);
+            if let Some(other) = there.as_ref().filter(|there| moved(there)) {
+                ours.extend(names::of(other));
+                continue;
+            }
             let digest = there.and_then(|there| there.digest);
             if digest.is_none() {
                 continue;
@@ -241,7 +255,7 @@ pub fn compare(new: Reader, remote: Remote, lists: Lists<'_>) -> Result<Differen
     }
     for (doubt, _) in doubts {
         doubt
-            .finish(&mut |passed| ours.extend(names::standard(&passed.path)))
+            .finish(&mut |passed| ours.extend(names::of(passed)))
             .map_err(io)?;
     }
     found.base_files += had.counted;
@@ -294,8 +308,16 @@ impl Had {
             return;
         }
         self.counted += u64::from(of_last);
-        if let Some(key) = names::standard(&passed.path) {
-            self.gone.push((key, passed.clone()));
+        if let Some(key) = names::of(passed) {
+            // Without the folders around it a list could not say where it stands.
+            let path = passed.stored_path().to_vec();
+            let there = Entry {
+                path,
+                stored_as: None,
+                stands_at: None,
+                ..passed.clone()
+            };
+            self.gone.push((key, there));
         }
     }
 
@@ -422,7 +444,7 @@ impl Difference {
             self.nameless.push(Problem {
                 path: display(&[b"/", entry.path.as_slice()].concat()),
                 kind: ProblemKind::NotStored,
-                message: format!("not uploaded: {}", names::why_not(&entry.path)),
+                message: format!("not uploaded: {}", names::why_not(entry.stored_path())),
             });
         }
     }

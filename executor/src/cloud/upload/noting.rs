@@ -81,7 +81,7 @@ impl Upload<'_> {
             let entry =
                 entry.map_err(|error| Error::io("read", manifest::FILE_NAME.as_bytes(), error))?;
             let (Kind::File, Some(name), Some(digest)) =
-                (entry.kind, names::standard(&entry.path), entry.digest)
+                (entry.kind, names::of(&entry), entry.digest)
             else {
                 continue;
             };
