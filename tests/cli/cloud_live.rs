@@ -1,9 +1,21 @@
 //! Copies in the cloud without local snapshots: of the live sources, with a real rclone and a remote
 //! that is a folder of the lab.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{MetadataExt as _, PermissionsExt as _},
+    },
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use crate::lab::{HOST, Lab, Ran, action, contents, names, ran, skipped, step};
+use executor::manifest::{FILE_NAME, Reader, Writer};
+use schema::record::digested;
+
+use crate::lab::{HOST, Lab, Ran, action, contents, names, ran, read_json, skipped, step};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -47,7 +59,7 @@ pub(crate) fn remote() -> (Lab, PathBuf) {
 }
 
 /// The source's folder in a folder of the remote.
-fn home(lab: &Lab, far: &std::path::Path) -> PathBuf {
+fn home(lab: &Lab, far: &Path) -> PathBuf {
     far.join(lab.path("home").strip_prefix("/").unwrap())
 }
 
@@ -115,6 +127,59 @@ fn a_second_copy_brings_only_what_changed_and_keeps_the_old() {
     let kept = home(&lab, &history.join(&names(&history)[0]));
     let old = fs::read_to_string(kept.join("ann/letter.txt")).unwrap();
     assert_eq!(old, "dear all\n");
+}
+
+/// Gives a file other content of the same size, with its time put back, and makes the manifest in a
+/// folder say that its change time was this one already: as after a store through a mapping, or
+/// within one step of the clock, while the snapshot was made.
+pub(crate) fn change_unseen(folder: &Path, file: &Path, text: &str) {
+    let before = fs::metadata(file).unwrap();
+    assert_eq!(before.len(), text.len() as u64);
+    fs::write(file, text).unwrap();
+    let open = fs::File::options().write(true).open(file).unwrap();
+    open.set_modified(before.modified().unwrap()).unwrap();
+    let now = fs::metadata(file).unwrap();
+    let manifest = folder.join(FILE_NAME);
+    let new = folder.join("new");
+    let mut writer = Writer::new(fs::File::create(&new).unwrap()).unwrap();
+    let mut found = false;
+    for entry in Reader::new(fs::File::open(&manifest).unwrap()).unwrap() {
+        let mut entry = entry.unwrap();
+        if Path::new("/").join(OsStr::from_bytes(&entry.path)) == file {
+            entry.ctime = i128::from(now.ctime()) * 1_000_000_000 + i128::from(now.ctime_nsec());
+            found = true;
+        }
+        writer.write(&entry).unwrap();
+    }
+    assert!(found, "{}", file.display());
+    let digest = writer.finish().unwrap();
+    fs::rename(new, manifest).unwrap();
+    let path = folder.join("snapshot.json");
+    let mut record = read_json(&path);
+    record["manifest_digest"] = digest.to_string().into();
+    record["read"]["until"] = chrono::Local::now().to_rfc3339().into();
+    record.as_object_mut().unwrap().remove("record_digest");
+    let mut json = serde_json::to_vec_pretty(&record).unwrap();
+    json.push(b'\n');
+    fs::write(path, digested(json)).unwrap();
+}
+
+#[test]
+fn what_was_touched_while_the_copy_was_made_is_read_once_more() {
+    let Some((lab, far)) = lab("what_was_touched_while_the_copy_was_made", "sync") else {
+        return;
+    };
+    let report = lab.backup(FIRST);
+    assert_eq!(step(&report, "cloud-sync")["status"], "succeeded");
+    let area = lab.path("state/cloud");
+    let shelf = area.join(&names(&area)[0]).join("shelf");
+    let shelf = shelf.join(&names(&shelf)[0]);
+    let letter = lab.path("home/ann/letter.txt");
+    change_unseen(&shelf, &letter, "dear ann\n");
+    lab.backup(SECOND);
+    let there = home(&lab, &far.join("current")).join("ann/letter.txt");
+    assert_eq!(fs::read_to_string(there).unwrap(), "dear ann\n");
+    lab.run(&["verify", "--cloud", "--full"]).expect(0);
 }
 
 #[test]

@@ -7,7 +7,10 @@ use std::{
 
 use serde_json::Value;
 
-use crate::lab::{Lab, id_of};
+use crate::{
+    cloud_live::change_unseen,
+    lab::{Lab, id_of},
+};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -225,4 +228,20 @@ fn a_source_that_is_not_there_is_not_compared_and_not_called_removed() {
     lab.run(&["diff", "latest", "now"])
         .expect(3)
         .says("not compared");
+}
+
+#[test]
+fn what_was_touched_while_the_snapshot_was_made_is_read() {
+    let lab = Lab::new();
+    lab.backup(FIRST);
+    let records = lab.stored(&format!(".backup/snapshots/{}", id_of(FIRST)));
+    let letter = lab.path("home/ann/letter.txt");
+    change_unseen(&records, &letter, "dear ann\n");
+    let found = now(&lab, &[], 0);
+    assert_eq!(told(&lab, &found), ["changed ann/letter.txt"]);
+    // What only was touched then, and is as it was, is the same.
+    change_unseen(&records, &letter, "dear all\n");
+    let found = now(&lab, &[], 0);
+    assert_eq!(told(&lab, &found), [""; 0]);
+    assert_eq!(found["totals"]["touched"]["count"].as_u64().unwrap_or(0), 0);
 }

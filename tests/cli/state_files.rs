@@ -160,7 +160,8 @@ fn old_runs_that_cannot_be_read_are_passed_over() {
 
 #[test]
 fn what_is_remembered_of_the_cloud_is_set_aside_and_found_out_anew() {
-    let damage: [(&str, fn(&Path)); 6] = [
+    type Act = fn(&Path);
+    let damage: [(&str, Act); 6] = [
         ("memory.json", |path| fs::write(path, b"\xff{").unwrap()),
         ("memory.json", |path| fs::write(path, "").unwrap()),
         ("memory.json", |path| {

@@ -120,9 +120,11 @@ mod tests {
 
     use super::*;
 
+    type Found = Vec<(DatabaseKind, String)>;
+
     /// What is found in folders whose entries come in this order: `name/` goes into a folder, `..`
     /// goes out of it, `(name)` is no regular file or left out.
-    fn found(entries: &[&str]) -> Vec<(DatabaseKind, String)> {
+    fn found(entries: &[&str]) -> Found {
         let mut names = Names::default();
         let mut folders: Vec<String> = Vec::new();
         let mut all = Vec::new();
@@ -156,7 +158,6 @@ mod tests {
     #[test]
     fn databases_are_told_by_what_stands_beside_them() {
         let sqlite = |path: &str| vec![(Sqlite, path.to_owned())];
-        type Found = Vec<(DatabaseKind, String)>;
         let cases: [(&[&str], Found); 11] = [
             (&["a.db", "a.db-shm", "a.db-wal"], sqlite("a.db")),
             (&["a.db", "a.db-journal", "a.db-wal"], sqlite("a.db")),
