@@ -211,9 +211,9 @@ pub fn download(
             let (from, to) = (below(&from, &group.from), below(to, &group.to));
             if group.names.is_empty() {
                 let arguments = ["copyto", &from, &to, "--ignore-times"];
-                tolerant(rclone, &arguments)?;
+                tolerant(rclone, remote, &arguments)?;
             } else {
-                copy(rclone, desk, &from, &to, &group.names)?;
+                copy(rclone, desk, remote, (&from, &to), &group.names)?;
             }
         }
     }
@@ -228,7 +228,13 @@ fn below(folder: &str, name: &str) -> String {
     }
 }
 
-fn copy(rclone: &Rclone<'_>, desk: &Desk, from: &str, to: &str, names: &[String]) -> Result<()> {
+fn copy(
+    rclone: &Rclone<'_>,
+    desk: &Desk,
+    remote: &str,
+    (from, to): (&str, &str),
+    names: &[String],
+) -> Result<()> {
     const LIST: &str = "download.list";
     let write = |names: &[&String]| -> Result<()> {
         let io = |error| Error::io("write", desk.named(LIST).as_bytes(), error);
@@ -249,7 +255,7 @@ fn copy(rclone: &Rclone<'_>, desk: &Desk, from: &str, to: &str, names: &[String]
         "--no-traverse",
         "--ignore-times",
     ];
-    if tolerant(rclone, &arguments)? {
+    if tolerant(rclone, remote, &arguments)? {
         return Ok(());
     }
     // One name that the remote cannot have ends a whole call of older versions (1.60.1): what it
@@ -261,20 +267,38 @@ fn copy(rclone: &Rclone<'_>, desk: &Desk, from: &str, to: &str, names: &[String]
     let left: Vec<&String> = names.iter().filter(|name| there.contains(*name)).collect();
     if left.len() < names.len() && !left.is_empty() {
         write(&left)?;
-        tolerant(rclone, &arguments)?;
+        tolerant(rclone, remote, &arguments)?;
     }
     Ok(())
 }
 
 /// Whether a call ended well; that it did not reach the remote is an error.
-fn tolerant(rclone: &Rclone<'_>, arguments: &[&str]) -> Result<bool> {
-    match rclone.call(arguments, None, &mut Told::quiet(), &mut |_| Ok(()))? {
-        Ended::Well => Ok(true),
-        Ended::Badly {
-            connection: true,
-            message,
-        } => Err(rclone.failed(true, &message)),
-        Ended::NotThere | Ended::Badly { .. } => Ok(false),
+///
+/// What rclone says of a single file that it cannot read may sound like a lost connection: of a
+/// rotten file of a crypt remote 1.60 says "unexpected EOF". Such files are no hindrance where the
+/// remote still answers.
+fn tolerant(rclone: &Rclone<'_>, remote: &str, arguments: &[&str]) -> Result<bool> {
+    let mut tries = 2;
+    loop {
+        tries -= 1;
+        let mut told = Told::quiet();
+        match rclone.call(arguments, None, &mut told, &mut |_| Ok(()))? {
+            Ended::Well => return Ok(true),
+            Ended::Badly {
+                connection: true,
+                message,
+            } if told.faults.is_empty() => return Err(rclone.failed(true, &message)),
+            Ended::Badly {
+                connection: true, ..
+            } => {
+                // Fails as any call does that finds no connection.
+                rclone.must(&["lsf", "--max-depth", "1", remote], &|| Ok(None))?;
+                if tries == 0 {
+                    return Ok(false);
+                }
+            }
+            Ended::NotThere | Ended::Badly { .. } => return Ok(false),
+        }
     }
 }
 
