@@ -62,7 +62,7 @@ pub(crate) fn of_error(
         Some(error) => Outcome {
             status: match error.kind {
                 ErrorKind::Busy | ErrorKind::Interrupted => return,
-                ErrorKind::Refused => Status::Refused,
+                ErrorKind::Refused | ErrorKind::NoFolder => Status::Refused,
                 ErrorKind::Failed | ErrorKind::Basis => Status::Failed,
             },
             message: error.message.clone(),

@@ -109,28 +109,60 @@ pub(crate) fn by_name(id: SnapshotId, offset: FixedOffset) -> DateTime<Utc> {
 }
 
 /// What a person should know who named a snapshot otherwise than by its whole name, as with
-/// `latest`: newer ones that cannot be used, because their records are damaged.
+/// `latest`: newer ones that cannot be used, because their records are damaged or missing, or only
+/// the record is left; none that is as new as `until` or newer.
 pub(crate) fn passed_over(
     name: &str,
     named: &Named,
     destination: &DestinationState,
+    until: Option<DateTime<FixedOffset>>,
 ) -> Option<String> {
     let name = name.trim_end_matches('/');
-    if name.rsplit('/').next() == Some(named.folder.as_str()) {
+    if name.rsplit('/').next() == Some(named.folder.as_str()) || !named.managed {
         return None;
     }
-    let damaged = destination.unmanaged.iter();
-    let newest = damaged
-        .filter(|one| one.record_fault.is_some() && one.name > named.folder)
-        .max_by_key(|one| one.name.clone())?;
-    let (tier, id) = (newest.tier, &newest.name);
-    Some(format!(
-        "warning: {tier}/{id} is newer, and its record is damaged ({}): {}/{} is used instead\n\
-         hint: {tier}/{id} names it all the same; `backup health` says how it gets a new record",
-        newest.record_fault.as_deref().unwrap_or_default(),
-        named.home,
-        named.folder
-    ))
+    let is_between = |id: SnapshotId| {
+        named.id.is_some_and(|than| id > than)
+            && until.is_none_or(|until| by_name(id, *until.offset()) <= until)
+    };
+    let used = format!("{}/{} is used instead", named.home, named.folder);
+    let tier = |path: &str| Tier::ALL.iter().any(|tier| tier.folder() == path);
+    let mut closed = destination.in_the_way.iter().filter(|one| tier(&one.path));
+    if let Some(one) = closed.next() {
+        return Some(format!(
+            "warning: {} is {}, so that newer snapshots may be there: {used}\n\
+             hint: `backup status` says how it is mended",
+            one.path, one.what
+        ));
+    }
+    let unmanaged = destination.unmanaged.iter();
+    let newest = unmanaged
+        .filter_map(|one| Some((one.name.parse::<SnapshotId>().ok()?, one)))
+        .filter(|(id, _)| is_between(*id))
+        .max_by_key(|(id, _)| *id);
+    let lost = destination.lost.iter().copied();
+    let lost = lost.filter(|id| is_between(*id)).max();
+    match (newest, lost) {
+        (Some((id, one)), lost) if lost.is_none_or(|lost| lost < id) => {
+            let tier = one.tier;
+            let (because, then) = match &one.record_fault {
+                Some(fault) => (
+                    format!("its record is damaged ({fault})"),
+                    "`backup health` says how it gets a new record",
+                ),
+                None => ("it has no record".to_owned(), "`backup adopt` gives it one"),
+            };
+            Some(format!(
+                "warning: {tier}/{id} is newer, and {because}: {used}\n\
+                 hint: {tier}/{id} names it all the same; {then}"
+            ))
+        }
+        (_, Some(lost)) => Some(format!(
+            "warning: {lost} is newer, and its folder is in no tier: {used}\n\
+             hint: was a folder such as daily moved away or replaced? put it back"
+        )),
+        (..) => None,
+    }
 }
 
 /// Finds the newest good snapshot that was started at this time or before.

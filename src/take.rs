@@ -40,7 +40,11 @@ pub(crate) fn destination(
     let folder = host_folder(config);
     let mut found = scan::destination(&config.local, &folder, context)?;
     // Whoever may not read the state directory is told of it where it is needed.
-    if let (Ok(Some(state)), Some(store)) = (StateDir::open(&settings.state_dir), store(config)?) {
+    let store = match store(config) {
+        Err(error) if error.kind == ErrorKind::NoFolder => None,
+        store => store?,
+    };
+    if let (Ok(Some(state)), Some(store)) = (StateDir::open(&settings.state_dir), store) {
         memory::recognize(&state, &mut found)?;
         memory::recall(&state, &store, &mut found)?;
     }
@@ -211,6 +215,12 @@ fn look<'a>(
     };
     loop {
         let basis = store.zip(planner::basis(destination, now));
+        if let Some((store, basis)) = &basis
+            && let Err(error) = store.snapshot(basis.home, basis.id)
+        {
+            unusable(destination, basis.id, error.message);
+            continue;
+        }
         let basis = basis.map(|(store, basis)| (store, basis.id));
         if let Some((store, id)) = basis
             && let Ok(Some(record)) = store.record(id)

@@ -10,13 +10,15 @@ use schema::{escape, inventory::NO_ANSWER};
 pub enum ErrorKind {
     /// Refused before anything changed.
     Refused,
+    /// The same, as something else stands where the destination's own folder belongs.
+    NoFolder,
     /// Another run holds the lock.
     Busy,
     /// A signal asked to stop; what was begun can be continued.
     Interrupted,
     /// It failed.
     Failed,
-    /// It failed because the manifest of the basis cannot be read: a plan with another basis, or
+    /// It failed because the basis, or its manifest, cannot be read: a plan with another basis, or
     /// with none, does not need it.
     Basis,
 }
@@ -30,6 +32,8 @@ pub struct Error {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// Whether the hint is a general one, which a better one replaces.
+    pub(crate) is_general: bool,
 }
 
 /// What to do where a file system is full.
@@ -51,6 +55,7 @@ impl Error {
             kind: ErrorKind::Failed,
             message: message.into(),
             hint: None,
+            is_general: false,
         }
     }
 
@@ -63,7 +68,7 @@ impl Error {
         }
     }
 
-    /// The manifest of the basis cannot be read.
+    /// The basis, or its manifest, cannot be read.
     #[must_use]
     pub fn basis(self) -> Self {
         Self {
@@ -118,6 +123,11 @@ impl Error {
             {
                 this.hint("the drive or the server went away: mount it again, then run `backup apply`")
             }
+            Some(code) if code == Errno::ACCESS.raw_os_error() => Self {
+                hint: Some(denied(doing, path)),
+                is_general: true,
+                ..this
+            },
             Some(code) if code == Errno::ROFS.raw_os_error() => {
                 this.hint("the file system became read-only: look at `dmesg`, then check the disk")
             }
@@ -145,9 +155,26 @@ impl Error {
     /// The same error with what to do about it, unless it says so already.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint.get_or_insert_with(|| hint.into());
+        if self.hint.is_none() || self.is_general {
+            self.hint = Some(hint.into());
+            self.is_general = false;
+        }
         self
     }
+}
+
+/// What to do where the user who runs this may not do something to a path.
+fn denied(doing: &str, path: &[u8]) -> String {
+    let reads = ["open", "read", "list", "look at", "look into"].contains(&doing);
+    let end = path.len() - path.iter().rev().take_while(|byte| **byte == b'/').count();
+    let path = &path[..end];
+    let above = path.iter().rposition(|byte| *byte == b'/').unwrap_or(end);
+    // To make, rename or remove something the folder that holds it must be writable.
+    let what = if reads { path } else { &path[..above] };
+    format!(
+        "run this as the user to whom it belongs, or allow it: `chmod u+rwX {}`",
+        escape::display(what)
+    )
 }
 
 /// The system's reason without Rust's "(os error N)", in lower case.

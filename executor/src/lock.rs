@@ -8,6 +8,7 @@
 
 use std::{
     cell::RefCell,
+    ffi::OsStr,
     fs::File,
     io::{Seek as _, SeekFrom, Write as _},
     time::Duration,
@@ -22,7 +23,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::Stop,
     state_dir::StateDir,
-    sys::Dir,
+    sys::{Dir, Kind},
 };
 
 /// A lock that is held until it is dropped.
@@ -35,9 +36,10 @@ impl Lock {
     /// # Errors
     /// [`ErrorKind::Busy`] if another run holds it, else the system's reason.
     pub fn take(dir: &Dir, name: &str, path: &str) -> Result<Self> {
-        let opened = match dir.file_or_new(name.as_ref(), 0o600) {
-            // Restoring from a read-only disk: its lock can be held all the same.
-            Err(Errno::ROFS) => dir.file(name.as_ref()),
+        let opened = match open(dir, name.as_ref()) {
+            Err(Errno::ISDIR | Errno::LOOP | Errno::NXIO) => {
+                make_way(dir, name.as_ref()).and_then(|()| open(dir, name.as_ref()))
+            }
             result => result,
         };
         let mut file = opened.map_err(|error| Error::io("open", path.as_bytes(), error))?;
@@ -47,6 +49,7 @@ impl Lock {
                 let holder = std::io::read_to_string(&file).unwrap_or_default();
                 return Err(Error {
                     kind: ErrorKind::Busy,
+                    is_general: false,
                     message: format!(
                         "another run holds {path}{}",
                         match holder.trim() {
@@ -78,6 +81,26 @@ impl Lock {
         dir.file(name.as_ref()).is_ok_and(|file| {
             flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
         })
+    }
+}
+
+fn open(dir: &Dir, name: &OsStr) -> std::result::Result<File, Errno> {
+    match dir.file_or_new(name, 0o600) {
+        // Restoring from a read-only disk: its lock can be held all the same.
+        Err(Errno::ROFS) => dir.file(name),
+        result => result,
+    }
+}
+
+/// Sets aside what stands in a lock's place and cannot be locked: a folder, a symlink.
+fn make_way(dir: &Dir, name: &OsStr) -> std::result::Result<(), Errno> {
+    let alone = dir.again()?;
+    // Whoever finds it at the same time must not take away the lock that then is there. Where folders
+    // cannot be locked, two such finds have to meet within an instant to do so.
+    let _ = flock(&alone, FlockOperation::LockExclusive);
+    match dir.look(name)? {
+        Some(stat) if stat.kind != Kind::File => dir.set_aside(name),
+        _ => Ok(()),
     }
 }
 
@@ -143,5 +166,23 @@ mod tests {
         drop(lock);
         assert!(!Lock::is_held(&dir, "lock"));
         Lock::take(&dir, "lock", "here/lock").unwrap();
+    }
+
+    #[test]
+    fn what_stands_in_its_place_is_set_aside_and_no_file_ever_is() {
+        let temporary = tempfile::tempdir().unwrap();
+        let at = |name: &str| temporary.path().join(name);
+        let dir = crate::sys::resolve::resolve(temporary.path()).unwrap();
+        let dir = dir.folder().unwrap();
+        std::fs::create_dir_all(at("lock/mine")).unwrap();
+        let lock = Lock::take(&dir, "lock", "here/lock").unwrap();
+        make_way(&dir, "lock".as_ref()).unwrap();
+        assert!(Lock::is_held(&dir, "lock"));
+        drop(lock);
+        std::fs::remove_file(at("lock")).unwrap();
+        std::os::unix::fs::symlink("elsewhere", at("lock")).unwrap();
+        Lock::take(&dir, "lock", "here/lock").unwrap();
+        assert!(at("lock.saved-1/mine").is_dir() && at("lock.saved-2").is_symlink());
+        assert!(!at("elsewhere").exists());
     }
 }

@@ -316,7 +316,7 @@ pub(crate) fn one(
             Ok(outcome) => outcome,
             Err(error) => match error.kind {
                 ErrorKind::Interrupted | ErrorKind::Busy => return Err(error),
-                ErrorKind::Refused => failed(Status::Refused, error),
+                ErrorKind::Refused | ErrorKind::NoFolder => failed(Status::Refused, error),
                 ErrorKind::Failed => failed(Status::Failed, error),
                 ErrorKind::Basis => Outcome {
                     unusable_basis: Some(error.message.clone()),

@@ -154,8 +154,13 @@ impl StateDir {
             .mode(0o700)
             .create(path)
             .map_err(|error| {
-                Error::io("make", path.as_os_str().as_encoded_bytes(), error)
-                    .hint("name another with --state-dir, or run as root")
+                let in_the_way = path.symlink_metadata().is_ok_and(|there| !there.is_dir());
+                let named = path.display();
+                Error::io("make", path.as_os_str().as_encoded_bytes(), error).hint(if in_the_way {
+                    format!("something else stands there; move it away: `mv {named} {named}.saved`")
+                } else {
+                    "name another with --state-dir, or run as root".to_owned()
+                })
             })?;
         Self::open(path)?.ok_or_else(|| Error::failed("the state directory vanished"))
     }
@@ -432,7 +437,8 @@ impl StateDir {
     fn numbers(&self) -> Result<Vec<(u64, i128, String)>> {
         let runs = match self.dir.folder(OsStr::new(RUNS)) {
             Ok(runs) => runs,
-            Err(Errno::NOENT) => return Ok(Vec::new()),
+            // Something else of that name is told, and set aside by the next run.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(Vec::new()),
             Err(error) => return Err(Error::io("open", self.named(RUNS).as_bytes(), error)),
         };
         let names = runs
@@ -472,10 +478,14 @@ impl StateDir {
     /// The system's reason.
     pub fn area(&self, name: &str) -> Result<(Dir, String)> {
         let path = self.named(name);
-        let dir = self
-            .dir
-            .folder_or_new(OsStr::new(name), 0o700)
-            .map_err(|error| Error::io("make", path.as_bytes(), error))?;
+        let make = || self.dir.folder_or_new(OsStr::new(name), 0o700);
+        let made = match make() {
+            Err(Errno::NOTDIR | Errno::LOOP) => {
+                self.dir.set_aside(OsStr::new(name)).and_then(|()| make())
+            }
+            made => made,
+        };
+        let dir = made.map_err(|error| Error::io("make", path.as_bytes(), error))?;
         Ok((dir, path))
     }
 

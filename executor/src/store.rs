@@ -13,7 +13,7 @@ use schema::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     event::Stop,
     manifest::{self, Chunks, Reader},
     sys::{Dir, Kind, Stat},
@@ -75,6 +75,7 @@ impl Store {
         let root = match mount_point.folder(OsStr::new(folder)) {
             Ok(root) => root,
             Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::NOTDIR | Errno::LOOP) => return Err(no_folder(&path)),
             Err(error) => return Err(io(error)),
         };
         match root.folder(OsStr::new(BACKUP)) {
@@ -94,6 +95,7 @@ impl Store {
                     closed: true,
                 }))
             }
+            Err(Errno::NOTDIR | Errno::LOOP) => Err(no_folder(&format!("{path}/{BACKUP}"))),
             Err(error) => Err(io(error)),
         }
     }
@@ -354,6 +356,15 @@ impl Store {
     pub fn io(&self, doing: &str, relative: &str, error: impl Into<std::io::Error>) -> Error {
         Error::io(doing, self.named(relative).as_bytes(), error)
     }
+}
+
+/// The refusal of a destination where something else stands in the place of its own folder.
+fn no_folder(path: &str) -> Error {
+    Error {
+        kind: ErrorKind::NoFolder,
+        ..Error::refused(format!("{path} is no folder, but a file or a symlink"))
+    }
+    .hint("put the folder back that was there; `backup init` sets aside what is there and begins anew")
 }
 
 /// Path of a file of a snapshot's records, relative to the host's folder.

@@ -448,7 +448,7 @@ impl<'a> Worker<'a> {
             return Ok(WhyNot::asked("the configuration has changed since"));
         }
         let planned_at = unfinished.plan.created_at;
-        if self.now.signed_duration_since(planned_at) > OLD || is_ahead(planned_at, self.now) {
+        if self.now.signed_duration_since(planned_at) >= OLD || is_ahead(planned_at, self.now) {
             return Ok(WhyNot::counting("it was planned on another day"));
         }
         // Once: what dies in the new one as well is not mended by planning.

@@ -1,5 +1,5 @@
 //! What a run does whose basis cannot be used: the manifest that says what of the sources is
-//! unchanged is damaged, or cannot be read just now.
+//! unchanged is damaged, or it or the tree cannot be read just now.
 
 use anyhow::Result;
 use executor::{event::Context, state_dir::StateDir, verify::memory};
@@ -10,7 +10,7 @@ use schema::{
 
 use crate::take;
 
-/// The basis of a plan whose run failed because its manifest could not be read, with the reason.
+/// The basis of a plan whose run failed because it could not be read, with the reason.
 pub(crate) fn unusable(plan: &Plan, report: &Report) -> Option<(SnapshotId, String)> {
     let mut steps = report.steps.iter();
     let because = steps.find_map(|step| step.outcome.unusable_basis.clone())?;
@@ -20,8 +20,8 @@ pub(crate) fn unusable(plan: &Plan, report: &Report) -> Option<(SnapshotId, Stri
 /// What is said of such a run.
 pub(crate) fn note(report: &Report, basis: SnapshotId) -> String {
     format!(
-        "run {} ended early: the manifest of {basis} cannot be read; a new one, which does without \
-         it, takes its place",
+        "run {} ended early: {basis}, which it was to be linked to, cannot be read; a new one, which \
+         does without it, takes its place",
         report.run_id
     )
 }

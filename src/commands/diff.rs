@@ -69,7 +69,7 @@ pub(crate) fn run(arguments: &Diff, settings: &Settings, out: &Out) -> Result<u8
 
 fn with_manifest(name: &str, destination: &DestinationState, out: &Out) -> Result<SnapshotId> {
     let named = snapshots::find(name, destination, Local::now().fixed_offset())?;
-    if let Some(warning) = snapshots::passed_over(name, &named, destination) {
+    if let Some(warning) = snapshots::passed_over(name, &named, destination, None) {
         out.note(&warning);
     }
     match named.id.filter(|_| named.managed) {

@@ -172,7 +172,7 @@ fn snapshot(
             named.folder,
             made(&named, destination)
         ));
-        if let Some(warning) = snapshots::passed_over(name, &named, destination) {
+        if let Some(warning) = snapshots::passed_over(name, &named, destination, None) {
             out.note(&warning);
         }
         return Ok(named);
@@ -187,6 +187,9 @@ fn snapshot(
         named.folder,
         made(&named, destination)
     ));
+    if let Some(warning) = snapshots::passed_over("", &named, destination, Some(time)) {
+        out.note(&warning);
+    }
     Ok(named)
 }
 

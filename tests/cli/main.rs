@@ -17,6 +17,7 @@ mod cloud_names;
 mod cloud_patterns;
 mod damage;
 mod databases;
+mod damage_table;
 mod diff;
 mod due;
 mod find;

@@ -28,7 +28,7 @@ fn flipped(path: &Path) {
 }
 
 /// A fault and how it comes to a file.
-type Fault = (&'static str, fn(&Path));
+pub(crate) type Fault = (&'static str, fn(&Path));
 
 /// Everything that can happen to a small file that is read.
 pub(crate) const FAULTS: [Fault; 9] = [

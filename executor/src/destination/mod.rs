@@ -21,8 +21,8 @@ use crate::{
     lock::Lock,
     remove::remove_tree,
     store::{
-        BACKUP, DESTINATION_FILE, LOCK_FILE, PARTIAL, SNAPSHOTS, Store, TRASH, read_json,
-        write_json,
+        ADOPT, BACKUP, DESTINATION_FILE, LOCK_FILE, MOVING, PARTIAL, SNAPSHOTS, Store, TRASH,
+        read_json, write_json,
     },
     sys::{Dir, Kind, dir::open, mounts, resolve::resolve, uuid},
 };
@@ -154,7 +154,7 @@ fn keep_aside(backup: &Dir, kind: Kind, path: &str, context: Context<'_>) -> Res
 
 /// Moves aside what stands where a folder of `.backup` belongs, which is nobody's but ours.
 fn make_way(store: &Store, context: Context<'_>) -> Result<()> {
-    for area in [PARTIAL, TRASH, SNAPSHOTS] {
+    for area in [PARTIAL, TRASH, SNAPSHOTS, MOVING, ADOPT] {
         let io = |error: Errno| store.io("move away", &format!("{BACKUP}/{area}"), error);
         let there = store.backup.look(OsStr::new(area)).map_err(io)?;
         if there.is_none_or(|stat| stat.kind == Kind::Folder) {
@@ -287,6 +287,12 @@ fn check_id(step: &DestinationCheckStep, store: &Store) -> Result<()> {
     .hint("mount the drive that was there when the plan was made, or make a new plan"))
 }
 
+/// Whether something else has the name of a folder of ours.
+fn stands_in_the_way(dir: &Dir, name: &OsStr) -> bool {
+    let there = dir.look(name).ok().flatten();
+    there.is_some_and(|stat| stat.kind != Kind::Folder)
+}
+
 /// Sets a new destination up. Can be repeated: `destination.json` comes last.
 fn create(step: &DestinationCheckStep, mount_point: &Dir, context: Context<'_>) -> Result<()> {
     let path = format!("{}/{}", step.mount_point, step.folder);
@@ -295,14 +301,26 @@ fn create(step: &DestinationCheckStep, mount_point: &Dir, context: Context<'_>) 
         error.hint("may the user that runs this program write to local.mountPoint?")
     };
     let name = OsStr::new(&step.folder);
-    let made = match mount_point.make_folder(name, folder_mode(step)) {
+    let make = || mount_point.make_folder(name, folder_mode(step));
+    let made = match make() {
         Ok(()) => true,
+        Err(Errno::EXIST) if stands_in_the_way(mount_point, name) => {
+            mount_point
+                .set_aside(name)
+                .and_then(|()| make())
+                .map_err(|error| io("make", error))?;
+            true
+        }
         Err(Errno::EXIST) => false,
         Err(error) => return Err(io("make", error)),
     };
     let root = mount_point
         .folder(name)
         .map_err(|error| io("open", error))?;
+    if stands_in_the_way(&root, OsStr::new(BACKUP)) {
+        root.set_aside(OsStr::new(BACKUP))
+            .map_err(|error| io("make .backup in", error))?;
+    }
     // Leaves nothing behind in a place that was refused; what has content stays.
     let undo = || {
         let _ = root.remove_folder(OsStr::new(BACKUP));

@@ -106,6 +106,18 @@ impl From<Entry> for Side {
     }
 }
 
+/// The text of a snapshot's manifest.
+pub(super) fn text(store: &Store, id: SnapshotId) -> Result<Chunks> {
+    store.manifest_text(id).map_err(|error| unread(error, id))
+}
+
+/// An error of reading a manifest, with what mends it.
+fn unread(error: Error, id: SnapshotId) -> Error {
+    error.hint(format!(
+        "name another snapshot; `backup verify {id} --repair` makes this manifest anew from the files"
+    ))
+}
+
 /// Compares two snapshots at and below a path, which has no leading slash; empty for all.
 ///
 /// # Errors
@@ -116,8 +128,7 @@ pub fn diff(
     path: &[u8],
     context: Context<'_>,
 ) -> Result<Diff> {
-    let mut sides =
-        [before, after].map(|id| Ok(Lines::new(store, id, store.manifest_text(id)?, path)));
+    let mut sides = [before, after].map(|id| Ok(Lines::new(store, id, text(store, id)?, path)));
     let [Ok(before), Ok(after)] = &mut sides else {
         let error = sides.into_iter().find_map(Result::err);
         return Err(error.unwrap_or_else(|| Error::failed("a manifest is missing")));
@@ -324,7 +335,7 @@ impl<'a> Lines<'a> {
             if self.text.is_empty() || from == self.text.len() {
                 let lines = self.chunks.next_lines().map_err(|error| {
                     let what = format!("the manifest of {}", self.id);
-                    self.store.io("read", &what, error)
+                    unread(self.store.io("read", &what, error), self.id)
                 })?;
                 let Some(lines) = lines else {
                     self.at_end = true;

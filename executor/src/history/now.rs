@@ -9,7 +9,7 @@ use std::{cmp::Ordering, ffi::OsStr, os::unix::ffi::OsStrExt as _, path::PathBuf
 use rustix::io::Errno;
 use schema::{SnapshotId, pattern::Excludes};
 
-use super::diff::{Change, Diff, Lines, Side, order, same_metadata};
+use super::diff::{Change, Diff, Lines, Side, order, same_metadata, text};
 use crate::{
     copy::{Copier, CopyError},
     error::{Error, Result, reason},
@@ -56,7 +56,7 @@ pub fn diff_now(
         never,
     };
     let order = in_order(choice.sources.iter().copied());
-    let lines = Lines::new(store, before, store.manifest_text(before)?, path);
+    let lines = Lines::new(store, before, text(store, before)?, path);
     let record = store.record(before).ok().flatten();
     let mut walking = Walking {
         below: joined(path),

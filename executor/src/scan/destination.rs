@@ -15,7 +15,7 @@ use schema::{
 
 use super::lost::lost;
 use crate::{
-    error::{Result, reason},
+    error::{ErrorKind, Result, reason},
     event::Context,
     store::{BACKUP, LATEST, PARTIAL, SNAPSHOT_FILE, SNAPSHOTS, Store, TRASH, record_path},
     survey::Bounds,
@@ -94,9 +94,17 @@ pub fn destination(local: &Local, folder: &str, context: Context<'_>) -> Result<
     if local.require_mount && !state.mounted {
         return Ok(state);
     }
-    let Some(store) = Store::open(&dir, local.mount_point.as_str(), folder)? else {
-        state.beside = beside(&dir, local.mount_point.as_str());
-        return Ok(state);
+    let store = match Store::open(&dir, local.mount_point.as_str(), folder) {
+        Ok(Some(store)) => store,
+        Ok(None) => {
+            state.beside = beside(&dir, local.mount_point.as_str());
+            return Ok(state);
+        }
+        Err(error) if error.kind == ErrorKind::NoFolder => {
+            state.record_fault = Some(error.message);
+            return Ok(state);
+        }
+        Err(error) => return Err(error),
     };
     match store.destination() {
         Ok(record) => state.record = record,

@@ -97,7 +97,7 @@ pub(super) fn build(
     let basis = step
         .basis
         .as_ref()
-        .map(|from| store.snapshot(from.home, from.id))
+        .map(|from| store.snapshot(from.home, from.id).map_err(Error::basis))
         .transpose()?
         .map(Folder::top);
     let Survey {

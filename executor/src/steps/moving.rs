@@ -90,7 +90,8 @@ fn arrive(
 pub(crate) fn finish(store: &Store) -> Result<()> {
     let moving = match store.backup.folder(OsStr::new(MOVING)) {
         Ok(moving) => moving,
-        Err(Errno::NOENT) => return Ok(()),
+        // Something else of that name holds no snapshots.
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(()),
         Err(error) => return Err(store.io("open", &format!("{BACKUP}/{MOVING}"), error)),
     };
     let at = format!("{BACKUP}/{MOVING}");

@@ -433,7 +433,8 @@ impl Dir {
         syncfs(&self.0)
     }
 
-    /// Replaces a small file in one step: writes beside it, syncs, renames over it, syncs again.
+    /// Replaces a small file in one step: writes beside it, syncs, renames over it, syncs again. A
+    /// folder in its place is set aside first.
     ///
     /// # Errors
     /// The system's reason.
@@ -462,17 +463,46 @@ impl Dir {
         write: impl FnOnce(&mut File) -> std::io::Result<()>,
     ) -> std::io::Result<()> {
         let beside = format!(".{name}.new");
-        let beside = OsStr::new(&beside);
+        let (beside, name) = (OsStr::new(&beside), OsStr::new(name));
         match self.remove_file(beside) {
             Ok(()) | Err(Errno::NOENT) => {}
+            Err(Errno::ISDIR | Errno::PERM) if self.is_folder(beside) => self.set_aside(beside)?,
             Err(error) => return Err(error.into()),
         }
         let mut file = self.new_file(beside, 0o600)?;
         write(&mut file)?;
         file.sync_all()?;
-        self.rename_over(beside, OsStr::new(name))?;
+        match self.rename_over(beside, name) {
+            Err(Errno::ISDIR | Errno::NOTEMPTY | Errno::EXIST) if self.is_folder(name) => {
+                self.set_aside(name)?;
+                self.rename_over(beside, name)?;
+            }
+            result => result?,
+        }
         self.sync()?;
         Ok(())
+    }
+
+    fn is_folder(&self, name: &OsStr) -> bool {
+        let there = self.look(name).ok().flatten();
+        there.is_some_and(|stat| stat.kind == Kind::Folder)
+    }
+
+    /// Gives what stands where something of ours belongs a name that nothing has yet:
+    /// `name.saved-1`, and so on.
+    ///
+    /// # Errors
+    /// The system's reason; `ENOENT` if nothing stands there.
+    pub fn set_aside(&self, name: &OsStr) -> Result<(), Errno> {
+        let mut number = 1_u64;
+        loop {
+            let mut aside = name.to_owned();
+            aside.push(format!(".saved-{number}"));
+            match self.rename_new(name, self, &aside) {
+                Err(Errno::EXIST) => number += 1,
+                done => return done,
+            }
+        }
     }
 
     /// The content of a file of at most `limit` bytes; `None` if there is none of that name.

@@ -122,3 +122,5 @@ pub const IN_THE_WAY: &str = "in-the-way";
 pub const SNAPSHOT_MARKS_DAMAGED: &str = "snapshot-marks-damaged";
 pub const ROTATION_RECORD_DAMAGED: &str = "rotation-record-damaged";
 pub const DAMAGED_FILES: &str = "damaged-files";
+/// The folder of a snapshot cannot be opened, so that no new one is linked to it.
+pub const SNAPSHOT_UNREADABLE: &str = "snapshot-unreadable";

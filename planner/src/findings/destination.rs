@@ -158,6 +158,20 @@ fn identity(facts: &Facts<'_>, destination: &DestinationState, findings: &mut Ve
         return;
     }
     if let Some(fault) = &destination.record_fault {
+        if fault.ends_with("permission denied") {
+            findings.push(
+                refusal(
+                    code::DESTINATION_RECORD_UNREADABLE,
+                    format!("this destination is closed to the user who runs this: {fault}"),
+                )
+                .hint(format!(
+                    "run this as the user to whom it belongs, or allow it: \
+                     `chmod u+rwX {path}/{0}/.backup {path}/{0}/.backup/destination.json`",
+                    facts.host
+                )),
+            );
+            return;
+        }
         findings.push(
             refusal(
                 code::DESTINATION_RECORD_UNREADABLE,

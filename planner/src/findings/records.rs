@@ -60,6 +60,22 @@ pub(crate) fn damaged(destination: &DestinationState, host: &str) -> Vec<Finding
             continue;
         };
         let id = snapshot.record.id;
+        if fault.contains(&format!("{path}/{}/{id}:", snapshot.home)) {
+            findings.push(
+                note(
+                    code::SNAPSHOT_UNREADABLE,
+                    format!(
+                        "snapshot {id} cannot be read, and no new one is linked to it: {fault}"
+                    ),
+                )
+                .hint(format!(
+                    "check the drive, and the permissions of {path}/{}/{id}; until then what it \
+                     shares with new snapshots is stored twice",
+                    snapshot.home
+                )),
+            );
+            continue;
+        }
         findings.push(
             note(
                 code::SNAPSHOT_MANIFEST_DAMAGED,
@@ -92,6 +108,18 @@ pub(crate) fn damaged(destination: &DestinationState, host: &str) -> Vec<Finding
     }
     for one in &destination.in_the_way {
         let (at, what) = (&one.path, &one.what);
+        if what.starts_with("a folder that cannot be read") {
+            let finding = Finding::new(
+                Severity::Warning,
+                code::IN_THE_WAY,
+                format!("{path}/{host}/{at} is {what}: what is in it cannot be used"),
+            );
+            findings.push(finding.hint(format!(
+                "check the drive, run this as the user to whom it belongs, or allow it: \
+                 `chmod u+rwX {path}/{host}/{at}`"
+            )));
+            continue;
+        }
         let own = at.starts_with(".backup/");
         let becomes = match own {
             true => "the next run renames it and makes a folder",

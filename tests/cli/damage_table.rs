@@ -1,0 +1,531 @@
+//! Every helper file and folder, with every fault that can come to it, met by every verb: nothing
+//! panics, nothing that was sealed is lost, nothing is called done that was not done, and the next
+//! backup is made, at once or after the one command that is named.
+//!
+//! `KILLS=200` lets everything meet everything; otherwise each file meets a third of the faults, and
+//! each fault a fourth of the verbs, in turn.
+
+use std::{
+    fs,
+    os::unix::{
+        fs::{PermissionsExt as _, chown, symlink},
+        process::CommandExt as _,
+    },
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{
+    damage::{VICTIM, copy},
+    lab::{Lab, PROGRAM, Ran, id_of, names, ran},
+    manifests::{FAULTS, Fault},
+};
+
+/// Who owns nothing on any system.
+const NOBODY: u32 = 65534;
+/// Nights with a snapshot.
+const NIGHTS: [u32; 3] = [5, 6, 7];
+const DAMAGED: u32 = 8;
+const LAST: u32 = 9;
+
+/// What can come to a folder.
+const OF_FOLDERS: [Fault; 4] = [
+    ("missing", |path| fs::rename(path, aside(path)).unwrap()),
+    ("emptied", |path| {
+        fs::rename(path, aside(path)).unwrap();
+        fs::create_dir(path).unwrap();
+    }),
+    ("a file", |path| {
+        fs::rename(path, aside(path)).unwrap();
+        fs::write(path, "a note\n").unwrap();
+    }),
+    ("a symlink", |path| {
+        fs::rename(path, aside(path)).unwrap();
+        symlink(aside(path), path).unwrap();
+    }),
+];
+
+/// What only a user meets who is not root.
+const OF_USERS: [Fault; 2] = [
+    ("closed", |path| mode(path, 0)),
+    ("read-only", |path| {
+        mode(path, if path.is_dir() { 0o555 } else { 0o444 });
+    }),
+];
+
+/// Every how manieth is tried, so that over the files each fault has its turn.
+const THIRD: usize = 3;
+
+fn mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Where a folder is put that is replaced: out of everybody's way.
+fn aside(path: &Path) -> PathBuf {
+    let lab = path
+        .ancestors()
+        .find(|at| at.join("config.json").is_file() && at.join("home").is_dir());
+    lab.unwrap().join("aside")
+}
+
+fn night(day: u32) -> String {
+    format!("2025-03-{day:02}T02:00:00+01:00")
+}
+
+fn text(day: u32) -> String {
+    format!("dear all, it is day {day}\n")
+}
+
+/// Whether every verb meets every fault.
+fn all_of_them() -> bool {
+    std::env::var("KILLS").is_ok_and(|kills| kills.parse::<u32>().unwrap() >= 200)
+}
+
+/// What shows and changes nothing, and what a verb is called with; `NOW` is the night after.
+const VERBS: [&str; 11] = [
+    "plan --now NOW",
+    "status --now NOW",
+    "list --now NOW",
+    "health --quick --now NOW",
+    "find letter.txt",
+    "diff latest~1 latest",
+    "verify --quick",
+    "verify --all --quick",
+    "prune --dry-run --now NOW",
+    "restore latest~1 LETTER old",
+    "check",
+];
+
+/// A lab that is brought back before each fault.
+struct Table {
+    lab: Lab,
+    /// Whether an ordinary user runs the program.
+    user: bool,
+    turn: usize,
+    /// Faults that were met, and those that had their turn.
+    tried: usize,
+    offered: usize,
+}
+
+impl Table {
+    fn new(engine: bool, user: bool) -> Self {
+        let mut lab = Lab::short();
+        lab.set("local.useRsync", engine);
+        lab.set("local.keepLast", 3);
+        fs::create_dir(lab.path("user")).unwrap();
+        // The build folder may be closed to others.
+        fs::copy(PROGRAM, lab.path("backup")).unwrap();
+        let table = Self {
+            lab,
+            user: user && nix::unistd::geteuid().is_root(),
+            turn: 0,
+            tried: 0,
+            offered: 0,
+        };
+        if table.user {
+            mode(&table.lab.path(""), 0o755);
+        }
+        for day in NIGHTS {
+            table.letter(day);
+            table.own();
+            table.run(&["apply", "--now", &night(day)]).expect(0);
+        }
+        table.run(&["pin", &id_of(&night(6))]).expect(0);
+        table.run(&["verify"]).expect(0);
+        table.run(&["health", "--quick"]);
+        for name in ["mnt", "state"] {
+            copy(
+                &table.lab.path(name),
+                &table.lab.path(format!("kept.{name}")),
+            );
+        }
+        table
+    }
+
+    fn letter(&self, day: u32) {
+        self.lab.write(VICTIM, &text(day));
+    }
+
+    /// Gives the user all that is there.
+    fn own(&self) {
+        if !self.user {
+            return;
+        }
+        for entry in walkdir::WalkDir::new(self.lab.path("")) {
+            let entry = entry.unwrap();
+            if !entry.path_is_symlink() {
+                chown(entry.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+            }
+        }
+    }
+
+    fn command(&self, program: impl AsRef<Path>) -> Command {
+        let mut command = self.lab.bare(program);
+        if self.user {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        let with_paths = self.lab.command(arguments);
+        let mut command = self.command(self.lab.path("backup"));
+        command.args(with_paths.get_args());
+        ran(command, arguments)
+    }
+
+    fn bring_back(&self) {
+        for name in names(&self.lab.path("")) {
+            let path = self.lab.path(&name);
+            if [
+                "backup",
+                "config.json",
+                "home",
+                "user",
+                "kept.mnt",
+                "kept.state",
+            ]
+            .contains(&name.as_str())
+            {
+                continue;
+            }
+            let removed = Command::new("rm").arg("-rf").arg(&path).status();
+            assert!(removed.unwrap().success());
+        }
+        for name in ["mnt", "state"] {
+            copy(&self.lab.path(format!("kept.{name}")), &self.lab.path(name));
+        }
+    }
+
+    /// The snapshots that stand anywhere, each with its letter.
+    fn letters(&self) -> Vec<(String, String)> {
+        let letter = self.lab.path(VICTIM);
+        let letter = letter.strip_prefix("/").unwrap();
+        let all = walkdir::WalkDir::new(self.lab.path("")).max_depth(5);
+        let mut found: Vec<_> = all
+            .into_iter()
+            .filter_map(Result::ok)
+            .filter(|entry| entry.file_type().is_dir())
+            .filter(|entry| !entry.path().starts_with(self.lab.path("kept.mnt")))
+            .filter_map(|entry| {
+                let id = entry.file_name().to_str()?.to_owned();
+                let text = fs::read_to_string(entry.path().join(letter)).ok()?;
+                id.starts_with("2025-03-").then_some((id, text))
+            })
+            .collect();
+        found.sort();
+        found
+    }
+
+    /// Whether a snapshot of this day stands in a tier, whole.
+    fn has(&self, day: u32) -> bool {
+        let id = format!("2025-03-{day:02}_");
+        let tiers = ["hourly", "daily", "weekly", "monthly", "yearly"];
+        let in_tiers = tiers.iter().flat_map(|tier| {
+            let at = self.lab.stored(tier);
+            let names = if at.is_symlink() {
+                Vec::new()
+            } else {
+                names_of(&at)
+            };
+            names.into_iter().map(move |name| format!("{tier}/{name}"))
+        });
+        let mut in_tiers = in_tiers.filter(|at| at.contains(&id));
+        in_tiers.any(|at| {
+            let letter = self.lab.inside(&at, VICTIM);
+            fs::read_to_string(letter).is_ok_and(|found| found == text(day))
+        })
+    }
+
+    /// One fault, and all that follows.
+    fn meets(&mut self, at: &str, (fault, act): Fault) {
+        self.offered += 1;
+        if !all_of_them() && self.offered % THIRD != 0 {
+            return;
+        }
+        let what = format!("{at}, {fault}");
+        let path = self.lab.path(at);
+        self.bring_back();
+        self.own();
+        act(&path);
+        self.tried += 1;
+
+        self.turn += 1;
+        let turn = self.turn;
+        let verbs = VERBS.iter().enumerate();
+        for (_, verb) in verbs.filter(|(number, _)| all_of_them() || number % 4 == turn % 4) {
+            let letter = self.lab.text(VICTIM);
+            let now = night(DAMAGED);
+            let words: Vec<&str> = verb
+                .split(' ')
+                .map(|word| match word {
+                    "NOW" => &now,
+                    "LETTER" => &letter,
+                    word => word,
+                })
+                .collect();
+            let done = self.run(&words);
+            no_crash(&done, &what);
+            if words[0] == "restore" && done.code == 0 {
+                let back = fs::read_to_string(self.lab.path("old")).unwrap();
+                assert!(
+                    back == text(6) || done.all().contains("newer"),
+                    "{what}: {done}"
+                );
+            }
+        }
+        let letter = self.lab.text(VICTIM);
+        let done = self.run(&["restore", "latest", &letter, "new"]);
+        no_crash(&done, &what);
+        if done.code == 0 {
+            let back = fs::read_to_string(self.lab.path("new")).unwrap();
+            let told = done.all().contains("newer");
+            assert!(back == text(7) || told, "{what}: {back} {done}");
+        }
+
+        self.letter(DAMAGED);
+        let before = self.letters();
+        let mut day = DAMAGED;
+        let mut done = self.run(&["apply", "--now", &night(day)]);
+        no_crash(&done, &what);
+        if ![0, 3].contains(&done.code) {
+            let ends_it = command_of(&done).unwrap_or_else(|| panic!("{what}: {done}"));
+            self.follow(&ends_it, &what);
+            day = LAST;
+            self.letter(day);
+            done = self.run(&["apply", "--now", &night(day)]);
+            assert!([0, 3].contains(&done.code), "{what}, {ends_it}: {done}");
+        }
+        assert!(self.has(day), "{what}: {done}");
+        let after = self.letters();
+        let lost: Vec<_> = before.iter().filter(|one| !after.contains(one)).collect();
+        assert!(lost.is_empty(), "{what}: {lost:?}");
+
+        // The night after is as any, but for what only a person can put right.
+        self.letter(10);
+        let done = self.run(&["apply", "--now", &night(10)]);
+        no_crash(&done, &what);
+        assert!(
+            [0, 3].contains(&done.code) && self.has(10),
+            "{what}: {done}"
+        );
+        let done = self.run(&["restore", "latest", &letter, "after"]);
+        assert_eq!(done.code, 0, "{what}: {done}");
+        let back = fs::read_to_string(self.lab.path("after")).unwrap();
+        assert_eq!(back, text(10), "{what}: {done}");
+    }
+
+    /// Does what a message says.
+    fn follow(&self, command: &str, what: &str) {
+        let words: Vec<&str> = command.split(' ').collect();
+        let done = match words[0] {
+            "backup" => self.run(&words[1..]),
+            tool => {
+                // As a shell would have it.
+                let mut shell = self.command("/bin/sh");
+                shell.args(["-c", command]);
+                assert!(["chmod", "mv"].contains(&tool), "{what}: {command}");
+                ran(shell, &words)
+            }
+        };
+        assert_eq!(done.code, 0, "{what}: {command}: {done}");
+    }
+
+    fn ended(&self, at_least: usize) {
+        assert!(self.offered >= at_least, "{}", self.offered);
+        assert!(self.tried >= at_least / THIRD, "{}", self.tried);
+    }
+}
+
+fn names_of(folder: &Path) -> Vec<String> {
+    let all = fs::read_dir(folder).into_iter().flatten();
+    let names = all.filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+    names.collect()
+}
+
+/// Ends the test at a panic, a signal, and at a failure that says nothing of what to do.
+#[track_caller]
+fn no_crash(done: &Ran, what: &str) {
+    let documented = [0, 1, 2, 3, 4, 75].contains(&done.code);
+    let said = done.code == 0 || done.code == 3 || done.all().contains("hint: ");
+    let panicked = done.all().contains("panicked");
+    assert!(documented && said && !panicked, "{what}: {done}");
+}
+
+/// The first command that a message names.
+fn command_of(done: &Ran) -> Option<String> {
+    let all = done.all();
+    let folded: Vec<&str> = all.split_whitespace().collect();
+    let folded = folded.join(" ");
+    let quoted = folded.split('`').skip(1).step_by(2);
+    let mut commands = quoted.filter(|one| {
+        let first = one.split(' ').next().unwrap_or_default();
+        ["backup", "mv", "chmod"].contains(&first)
+    });
+    commands.next().map(str::to_owned)
+}
+
+/// The files of the newest run.
+fn of_run(table: &Table) -> Vec<String> {
+    let runs = names(&table.lab.path("state/runs"));
+    let newest = runs.iter().rev().find(|run| run.starts_with("2025-03-07"));
+    let run = format!("state/runs/{}", newest.unwrap());
+    let files = names(&table.lab.path(&run));
+    files.iter().map(|file| format!("{run}/{file}")).collect()
+}
+
+fn records(day: u32, file: &str) -> String {
+    format!("mnt/atlas/.backup/snapshots/{}/{file}", id_of(&night(day)))
+}
+
+/// Faults of files; a flipped byte that leaves a file what it was is none.
+fn meet_all(table: &mut Table, files: &[String]) {
+    for file in files {
+        // One more, as there are nine faults.
+        table.offered += 1;
+        for fault in FAULTS {
+            let kept = table.lab.path(format!("kept.{file}"));
+            let is_empty = fs::metadata(kept).is_ok_and(|of| of.len() == 0);
+            if is_empty && ["flipped", "truncated"].contains(&fault.0) {
+                continue;
+            }
+            table.meets(file, fault);
+        }
+    }
+}
+
+#[test]
+fn records_of_snapshots() {
+    let mut table = Table::new(false, false);
+    let files = [
+        records(5, "manifest.mtree.zst"),
+        records(5, "snapshot.json"),
+        records(6, "marks.json"),
+        records(7, "manifest.mtree.zst"),
+        records(7, "snapshot.json"),
+    ];
+    meet_all(&mut table, &files);
+    table.ended(45);
+}
+
+#[test]
+fn files_of_the_destination_itself() {
+    let mut table = Table::new(true, false);
+    let files = ["destination.json", "rotation.json", "lock"];
+    let files = files.map(|file| format!("mnt/atlas/.backup/{file}"));
+    meet_all(&mut table, &files);
+    let links = [
+        "mnt/atlas/latest".to_owned(),
+        format!("mnt/atlas/weekly/{}", id_of(&night(5))),
+    ];
+    for link in links {
+        for fault in FAULTS {
+            // What is done to a link is done to the link.
+            if ["missing", "a folder", "a fifo"].contains(&fault.0) {
+                table.meets(&link, fault);
+            }
+        }
+        table.meets(
+            &link,
+            ("a file", |path| {
+                fs::remove_file(path).unwrap();
+                fs::write(path, "a note\n").unwrap();
+            }),
+        );
+        table.meets(
+            &link,
+            ("dangling", |path| {
+                fs::remove_file(path).unwrap();
+                symlink("nowhere", path).unwrap();
+            }),
+        );
+    }
+    table.ended(30);
+}
+
+#[test]
+fn files_of_the_state_directory() {
+    let mut table = Table::new(false, false);
+    let state = names(&table.lab.path("state"));
+    let is_file = |name: &String| table.lab.path("state").join(name).is_file();
+    let mut files: Vec<String> = state.into_iter().filter(is_file).collect();
+    for file in &mut files {
+        file.insert_str(0, "state/");
+    }
+    assert!(files.len() >= 4, "{files:?}");
+    files.extend(of_run(&table));
+    assert!(files.len() >= 10, "{files:?}");
+    meet_all(&mut table, &files);
+}
+
+#[test]
+fn folders() {
+    let mut table = Table::new(false, false);
+    let newest = id_of(&night(7));
+    let folders = [
+        "mnt/atlas".to_owned(),
+        "mnt/atlas/.backup".to_owned(),
+        "mnt/atlas/.backup/snapshots".to_owned(),
+        format!("mnt/atlas/.backup/snapshots/{newest}"),
+        "mnt/atlas/.backup/partial".to_owned(),
+        "mnt/atlas/.backup/moving".to_owned(),
+        "mnt/atlas/daily".to_owned(),
+        "mnt/atlas/monthly".to_owned(),
+        format!("mnt/atlas/daily/{newest}"),
+        "state".to_owned(),
+        "state/runs".to_owned(),
+    ];
+    for folder in &folders {
+        for fault in OF_FOLDERS {
+            table.meets(folder, fault);
+        }
+    }
+    table.ended(44);
+}
+
+#[test]
+fn what_an_ordinary_user_may_not_read_or_write() {
+    let mut table = Table::new(false, true);
+    if !table.user {
+        return crate::lab::skipped("what_an_ordinary_user_may_not: this is not root");
+    }
+    let newest = id_of(&night(7));
+    let mut all = vec![
+        records(7, "manifest.mtree.zst"),
+        records(7, "snapshot.json"),
+        format!("mnt/atlas/daily/{newest}"),
+    ];
+    for name in [
+        "destination.json",
+        "rotation.json",
+        "lock",
+        "partial",
+        "snapshots",
+        "trash",
+    ] {
+        all.push(format!("mnt/atlas/.backup/{name}"));
+    }
+    for name in [
+        "mnt/atlas",
+        "mnt/atlas/.backup",
+        "mnt/atlas/daily",
+        "mnt/atlas/weekly",
+    ] {
+        all.push(name.to_owned());
+    }
+    for name in [
+        "state",
+        "state/runs",
+        "state/lock",
+        "state/verified.json",
+        "state/destinations.json",
+    ] {
+        all.push(name.to_owned());
+    }
+    for one in &all {
+        for fault in OF_USERS {
+            table.meets(one, fault);
+        }
+    }
+    table.ended(36);
+}
