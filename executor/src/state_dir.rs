@@ -139,8 +139,10 @@ impl StateDir {
         match resolve(path).and_then(|resolved| resolved.folder()) {
             Ok(dir) => Ok(Some(Self { dir, path: named })),
             Err(Errno::NOENT) => Ok(None),
-            Err(error) => Err(Error::io("open", named.as_bytes(), error)
-                .hint("name another with --state-dir, or run as the user that owns it")),
+            Err(error) => Err(Error::io("open", named.as_bytes(), error).hint(format!(
+                "name another with --state-dir, run as the user that owns it, or allow it: \
+                     `chmod u+rwX {named}`"
+            ))),
         }
     }
 
