@@ -87,7 +87,10 @@ impl StateDir {
         ];
         let mut all: Vec<(String, String)> = all.into_iter().flatten().collect();
         if let Err(Errno::NOTDIR | Errno::LOOP) = self.dir.folder(OsStr::new(RUNS)) {
-            all.push((RUNS.to_owned(), format!("{} is no folder", self.named(RUNS))));
+            all.push((
+                RUNS.to_owned(),
+                format!("{} is no folder", self.named(RUNS)),
+            ));
         }
         all.extend(memory::damaged(&self.dir, &|path| self.named(path)));
         all
