@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, FixedOffset, TimeDelta};
 use schema::{
-    Report, RunResult, Severity, amount, escape,
+    ExpireReason, Report, RunResult, Severity, amount, escape,
     journal::{Sealed, Status},
     plan::{Deletion, LastGood, Lost, only_tells},
 };
@@ -266,8 +266,10 @@ fn safe(news: &News<'_>) -> Vec<String> {
 fn deleted(news: &News<'_>) -> Vec<String> {
     let steps = news.report.steps.iter();
     let steps = steps.filter(|_| news.occasion == Occasion::Result);
+    // What the cloud has is not lost: the cloud's step says that it was given back.
     let all: Vec<Deletion> = steps
         .flat_map(|step| &step.outcome.deleted)
+        .filter(|one| one.reason != ExpireReason::InTheCloud)
         .cloned()
         .collect();
     if all.is_empty() {

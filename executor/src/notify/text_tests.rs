@@ -269,6 +269,13 @@ fn what_was_deleted_is_told_with_what_went_for_good() {
                 hand\n  2025-01-02_02-00-00: at least 3 files (3.0 MiB) that no other snapshot has; \
                 named by hand\n";
     assert!(body.contains(told), "{body}");
+    // What was given back because the cloud has it is not lost.
+    let mut given_back = deletion("2025-01-01_02-00-00", Some(lost(3, false)));
+    given_back.reason = schema::ExpireReason::InTheCloud;
+    rotate.outcome.deleted = vec![given_back];
+    report.steps = vec![rotate.clone()];
+    let body = of(&report, Occasion::Result, None).body;
+    assert!(!body.contains("Deleted"), "{body}");
     // Of older plans only the bytes are known, and never too few are said.
     rotate.outcome.deleted = vec![deletion("2025-01-01_02-00-00", None); 7];
     report.steps = vec![rotate];

@@ -7,6 +7,7 @@ use chrono::{DateTime, FixedOffset};
 use schema::{
     Finding, Plan, Report,
     health::{self, EndedRun, Health, SpaceSample},
+    plan::{Action, Step},
 };
 use serde::Deserialize;
 
@@ -78,7 +79,8 @@ impl StateDir {
         Ok(found.unwrap_or_default())
     }
 
-    /// What the last run that made a snapshot, or was to make one, noticed under this code.
+    /// What the last run that looked at the sources, for a snapshot or for a copy in the cloud, noticed
+    /// under this code.
     ///
     /// # Errors
     /// When the folders of runs cannot be read.
@@ -89,7 +91,13 @@ impl StateDir {
             };
             let at = self.named(&format!("{RUNS}/{name}/{PLAN}"));
             let plan: Option<Plan> = read_json(&run, PLAN, &at).unwrap_or_default();
-            let plan = plan.filter(|plan| !is_small(plan) && plan.snapshot().is_some());
+            let looks = |plan: &Plan| {
+                let live = |step: &Step| {
+                    matches!(&step.action, Action::CloudSync(sync) if sync.live.is_some())
+                };
+                plan.snapshot().is_some() || plan.steps.iter().any(live)
+            };
+            let plan = plan.filter(|plan| !is_small(plan) && looks(plan));
             if let Some(plan) = plan {
                 let mut findings = plan.findings.into_iter();
                 return Ok(findings.find(|finding| finding.code == code));

@@ -3,7 +3,7 @@
 //! Each deletion stands on its own line with its reason and the bytes it frees; none is summed up.
 
 use schema::{
-    KeepReason, Plan, SnapshotId, Tier,
+    ExpireReason, KeepReason, Plan, SnapshotId, Tier,
     plan::{DeletePurpose, DeleteStep, Deletion, Keep, RotateStep, Rotation},
 };
 
@@ -122,6 +122,10 @@ fn goes_for_good(deletion: &Deletion) -> String {
         _ => "",
     };
     let frees = firm(&amount::bytes(deletion.frees));
+    // Nothing is lost of what the cloud has.
+    if deletion.reason == ExpireReason::InTheCloud {
+        return format!("frees {least}{frees}");
+    }
     let files = match deletion.lost.and_then(|lost| lost.files) {
         None => String::new(),
         Some(0) if least.is_empty() => ", and no file is only there".to_owned(),
