@@ -4,7 +4,10 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::lab::{Lab, codes};
+use crate::{
+    cloud,
+    lab::{Lab, codes},
+};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -101,6 +104,20 @@ fn the_log_beside_a_source_that_is_one_file_is_seen() {
     assert!(
         message.starts_with("1 database below local.sources is") && message.ends_with(&expected)
     );
+}
+
+#[test]
+fn check_knows_what_a_copy_of_the_live_sources_saw() {
+    let Some((mut lab, _)) = cloud::lab("check_knows_what_a_live_copy_saw") else {
+        return;
+    };
+    lab.set("local.enable", false);
+    lab.write("home/ann/data.db", "as it is\n");
+    lab.write("home/ann/data.db-journal", "what is done just now\n");
+    lab.backup(FIRST);
+    lab.run(&["check"])
+        .expect(0)
+        .says("note: 1 database below local.sources is copied as files");
 }
 
 #[test]

@@ -92,9 +92,7 @@ impl StateDir {
             let at = self.named(&format!("{RUNS}/{name}/{PLAN}"));
             let plan: Option<Plan> = read_json(&run, PLAN, &at).unwrap_or_default();
             let looks = |plan: &Plan| {
-                let live = |step: &Step| {
-                    matches!(&step.action, Action::CloudSync(sync) if sync.live.is_some())
-                };
+                let live = |step: &Step| matches!(&step.action, Action::CloudSync(sync) if sync.live.is_some());
                 plan.snapshot().is_some() || plan.steps.iter().any(live)
             };
             let plan = plan.filter(|plan| !is_small(plan) && looks(plan));

@@ -228,6 +228,15 @@ pub fn newest_good(found: &[Candidate], now: DateTime<Utc>) -> Option<&Candidate
         .max_by(|a, b| a.cmp_time(b))
 }
 
+/// The newest one that lacks nothing; it may be older than the newest good one.
+#[must_use]
+pub fn newest_complete(found: &[Candidate], now: DateTime<Utc>) -> Option<&Candidate> {
+    found
+        .iter()
+        .filter(|one| one.counts(now) && one.complete)
+        .max_by(|a, b| a.cmp_time(b))
+}
+
 /// Decides for every snapshot found whether it stays, and says why.
 #[must_use]
 pub fn decide(policy: &Policy, now: DateTime<Utc>, found: &[Candidate]) -> Decision {
@@ -250,9 +259,8 @@ pub fn decide(policy: &Policy, now: DateTime<Utc>, found: &[Candidate]) -> Decis
     if let Some(one) = newest {
         keep(one.id, None, KeepReason::Newest);
     }
-    let complete = counting.iter().filter(|one| one.complete);
-    let newest_complete = complete.max_by(|a, b| a.cmp_time(b));
-    if let Some(one) = newest_complete.filter(|one| newest.is_some_and(|top| top.id != one.id)) {
+    let complete = newest_complete(found, now);
+    if let Some(one) = complete.filter(|one| newest.is_some_and(|top| top.id != one.id)) {
         keep(one.id, None, KeepReason::NewestComplete);
     }
     let verified = counting.iter().filter(|one| one.verified);

@@ -136,6 +136,7 @@ impl Choice {
         let now_newest = retention::newest_good(&found, facts.now);
         let needed = [
             now_newest.map(|newest| newest.id),
+            retention::newest_complete(&found, facts.now).map(|newest| newest.id),
             facts.last_good.map(|good| good.id),
             facts.basis().map(|basis| basis.record.id),
             facts.reference.map(|reference| reference.record.id),

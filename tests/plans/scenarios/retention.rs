@@ -143,6 +143,16 @@ pub(crate) fn all() -> Vec<Scenario> {
                 .at("2025-01-13T14:00:00+01:00")
                 .destination(|found| found.free_bytes = 10 * GIB),
         ),
+        (
+            // Until the new one is sealed it is the only one that lacks nothing.
+            "the-newest-complete-snapshot-makes-no-room",
+            World::nightly("2025-01-13", 2)
+                .set("local.keepDaily", json!(1))
+                .set("local.keepWeekly", json!(0))
+                .set("local.keepMonthly", json!(0))
+                .snapshot("2025-01-14_02-00-00", |one| one.record.complete = false)
+                .destination(|found| found.free_bytes = 10 * GIB),
+        ),
         ("deletions-are-withheld-when-a-source-vanished", {
             let mut world = lowered().add_source(source("/etc/nixos", "8:2", 12));
             world.options.approve_deletions = true;
