@@ -291,7 +291,8 @@ fn a_rotten_file_of_an_encrypted_remote_is_named_and_brought_again() {
     let sealed = fs::read(large.path()).unwrap();
     assert!(sealed.len() > 200_000);
     // Versions of rclone have other words for each, and some are those for a lost connection.
-    let faults: [(&str, fn(&mut Vec<u8>)); 2] = [
+    type Act = fn(&mut Vec<u8>);
+    let faults: [(&str, Act); 2] = [
         ("flipped", |all| all[100_000] ^= 1),
         ("cut", |all| all.truncate(150_000)),
     ];
