@@ -343,9 +343,13 @@ pub(crate) fn inventory_of(
     destination: Option<DestinationState>,
 ) -> Result<Inventory> {
     let state = StateDir::open(&settings.state_dir)?;
-    let (known, faults) = match state {
-        Some(state) => (state.known_destinations()?, state.faults()),
-        None => (Vec::new(), Vec::new()),
+    let (known, faults, unwritable) = match state {
+        Some(state) => (
+            state.known_destinations()?,
+            state.faults(),
+            state.unwritable(),
+        ),
+        None => (Vec::new(), Vec::new(), None),
     };
     Ok(Inventory {
         format_version: schema::inventory::FORMAT_VERSION,
@@ -360,5 +364,6 @@ pub(crate) fn inventory_of(
         rsync: None,
         cloud: None,
         state_faults: faults,
+        state_unwritable: unwritable,
     })
 }

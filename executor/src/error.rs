@@ -131,6 +131,16 @@ impl Error {
             Some(code) if code == Errno::ROFS.raw_os_error() => {
                 this.hint("the file system became read-only: look at `dmesg`, then check the disk")
             }
+            // Root may do everything but this.
+            Some(code) if code == Errno::PERM.raw_os_error() => this.hint(format!(
+                "see with `lsattr -d` whether {} or the folder that it is in is immutable or \
+                 append-only (`chattr -ia` ends that), and who owns it",
+                escape::display(path)
+            )),
+            Some(code) if code == Errno::ACCESS.raw_os_error() => this.hint(format!(
+                "see with `ls -ld` who may use {} and the folder that it is in; `sudo` may do more",
+                escape::display(path)
+            )),
             Some(code) if code == Errno::IO.raw_os_error() => {
                 this.hint("the disk or its cable failed: look at `dmesg`, then check the disk")
             }

@@ -55,6 +55,10 @@ pub struct Inventory {
     /// is done without, and the next run sets them aside.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub state_faults: Vec<String>,
+    /// Why no run can write down what it does in the state directory, with its path; none where it
+    /// can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_unwritable: Option<String>,
 }
 
 /// What a machine runs on.

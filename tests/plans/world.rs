@@ -158,6 +158,7 @@ impl World {
                 rsync: None,
                 cloud: None,
                 state_faults: vec![],
+                state_unwritable: None,
                 sources: vec![source("/home", "8:2", 11)],
             },
             options: Options::default(),

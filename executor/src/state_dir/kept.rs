@@ -5,7 +5,7 @@
 
 use std::ffi::OsStr;
 
-use rustix::io::Errno;
+use rustix::{fs::StatVfsMountFlags, io::Errno};
 use schema::{Plan, health::Health, tries::Tries};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -23,6 +23,9 @@ use crate::{
     sys::Dir,
 };
 
+/// What a run writes down of itself on a machine with few snapshots, with some to spare.
+const LEAST_BYTES: u64 = 256 << 10;
+const LEAST_INODES: u64 = 16;
 /// Damaged files of one name that are kept.
 const ASIDE: usize = 3;
 /// What follows the name of a file that was set aside.
@@ -52,6 +55,40 @@ impl StateDir {
     pub fn faults(&self) -> Vec<String> {
         let faults = self.damaged().into_iter();
         faults.map(|(_, because)| because).collect()
+    }
+
+    /// Why no run can be written down here: the file system is full or read-only. Writes nothing;
+    /// none also where that cannot be told.
+    #[must_use]
+    pub fn unwritable(&self) -> Option<String> {
+        let size = rustix::fs::fstatvfs(&self.dir).ok()?;
+        let path = self.named("");
+        let path = path.trim_end_matches('/');
+        if size.f_flag.contains(StatVfsMountFlags::RDONLY) {
+            return Some(format!(
+                "{path} (--state-dir) is on a read-only file system"
+            ));
+        }
+        // What only root may use is there for root.
+        let blocks = if rustix::process::geteuid().is_root() {
+            size.f_bfree
+        } else {
+            size.f_bavail
+        };
+        let free = blocks.saturating_mul(size.f_frsize);
+        let no_inodes = size.f_files > 0 && size.f_ffree < LEAST_INODES;
+        (free < LEAST_BYTES || no_inodes).then(|| {
+            let free = if no_inodes {
+                "no inodes".to_owned()
+            } else {
+                schema::amount::bytes(free)
+            };
+            format!(
+                "insufficient space: {path} (--state-dir) has {free} free, less than the {} that \
+                 a run may write there",
+                schema::amount::bytes(LEAST_BYTES)
+            )
+        })
     }
 
     /// Sets damaged files aside, under a name that says when, and makes the list of known

@@ -118,6 +118,7 @@ pub const PARTIAL_DISCARDED: &str = "partial-discarded";
 pub const SNAPSHOT_RECORD_DAMAGED: &str = "snapshot-record-damaged";
 pub const SNAPSHOT_MANIFEST_DAMAGED: &str = "snapshot-manifest-damaged";
 pub const STATE_FILE_DAMAGED: &str = "state-file-damaged";
+pub const STATE_UNWRITABLE: &str = "state-unwritable";
 pub const IN_THE_WAY: &str = "in-the-way";
 pub const SNAPSHOT_MARKS_DAMAGED: &str = "snapshot-marks-damaged";
 pub const ROTATION_RECORD_DAMAGED: &str = "rotation-record-damaged";

@@ -4,7 +4,7 @@
 
 use schema::{Config, Finding, Inventory, Severity, inventory::DestinationState};
 
-use super::{code, note};
+use super::{code, note, refusal};
 
 /// Everything that is damaged and worked around, on the destination and in the state directory.
 #[must_use]
@@ -19,7 +19,8 @@ pub fn damage(config: &Config, inventory: &Inventory) -> Vec<Finding> {
     findings
 }
 
-/// One finding for each file of the state directory that cannot be read.
+/// One finding for each file of the state directory that cannot be read, and one where none can be
+/// written.
 pub(crate) fn of_state(inventory: &Inventory) -> Vec<Finding> {
     let faults = inventory.state_faults.iter();
     let found = faults.map(|fault| {
@@ -29,7 +30,17 @@ pub(crate) fn of_state(inventory: &Inventory) -> Vec<Finding> {
         )
         .hint("check the drive that the state directory is on; nothing else is needed")
     });
-    found.collect()
+    let unwritable = inventory.state_unwritable.iter().map(|because| {
+        refusal(
+            code::STATE_UNWRITABLE,
+            format!("{because}: a run that cannot write down what it does is not begun"),
+        )
+        .hint(
+            "free space there (`df -h` tells which file system is full), or mount it for writing \
+             again after a look at `dmesg`",
+        )
+    });
+    unwritable.chain(found).collect()
 }
 
 /// One finding for each damaged record.
