@@ -88,6 +88,59 @@ fn a_drive_that_is_mounted_read_only_is_refused() {
 }
 
 #[test]
+fn a_state_directory_that_cannot_be_written_to_is_in_the_headline_and_ends_by_itself() {
+    // Left to the program: nothing, or not enough.
+    for (act, undo, told, code) in [
+        (
+            "dd if=/dev/zero of='STATE/fill' bs=4k 2> /dev/null || :",
+            "rm 'STATE/fill'",
+            "insufficient space",
+            1,
+        ),
+        (
+            "dd if=/dev/zero of='STATE/fill' bs=4k 2> /dev/null || :\ntruncate -s -128K 'STATE/fill'",
+            "rm 'STATE/fill'",
+            "insufficient space",
+            4,
+        ),
+        (
+            "mount -o remount,ro 'STATE'",
+            "mount -o remount,rw 'STATE'",
+            "read-only",
+            1,
+        ),
+    ] {
+        let mut lab = lab();
+        lab.set("local.requireMount", false);
+        let state = lab.text("state");
+        std::fs::create_dir_all(&state).unwrap();
+        let script = format!(
+            "mount -t tmpfs -o size=4m none 'STATE'\nbackup apply --now FIRST\n{act}\n\
+             echo == run; code=0; backup apply --now SECOND || code=$?; echo \"ended with $code\"\n\
+             echo == status; backup status --now SECOND\n\
+             echo == health; code=0; backup health --now SECOND || code=$?; echo \"judged $code\"\n\
+             echo == undone\n{undo}\nbackup apply --now SECOND\nbackup status --now SECOND"
+        )
+        .replace("STATE", &state)
+        .replace("SECOND", "2025-03-06T02:00:00+01:00");
+        let Some(ran) = in_namespace(&lab, &script) else {
+            return;
+        };
+        let ran = ran.expect(0);
+        let parts: Vec<&str> = ran.stdout.split("== ").collect();
+        assert!(
+            parts[1].trim_end().ends_with(&format!("ended with {code}")),
+            "{act}: {ran}"
+        );
+        assert!(parts[2].starts_with("status\nwarning: "), "{act}: {ran}");
+        assert!(parts[2].replace("\n  ", " ").contains(told), "{act}: {ran}");
+        assert!(parts[3].ends_with("judged 1\n"), "{act}: {ran}");
+        assert!(parts[4].contains("\nok: last backup just now"), "{ran}");
+        assert_eq!(lab.ids().len(), 2);
+    }
+}
+
+#[test]
 fn a_drive_that_is_too_small_is_refused_before_anything_is_copied() {
     let lab = lab();
     lab.write("home/ann/video", &"x".repeat(8 << 20));
