@@ -162,6 +162,16 @@ impl Error {
         }
     }
 
+    /// The same error with one more thing to do about it.
+    #[must_use]
+    pub(crate) fn also(mut self, hint: &str) -> Self {
+        self.hint = Some(match self.hint {
+            Some(first) => format!("{first}; {hint}"),
+            None => hint.to_owned(),
+        });
+        self
+    }
+
     /// The same error with what to do about it, unless it says so already.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

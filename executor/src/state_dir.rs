@@ -270,6 +270,13 @@ impl StateDir {
     /// # Errors
     /// The system's reason.
     pub fn begin(&self, config: &Config, inventory: &Inventory, plan: &Plan) -> Result<Journal> {
+        self.written_down(config, inventory, plan).map_err(|error| {
+            // Whoever restores onto a broken machine cannot mend it first.
+            error.also("a restore does not need this one: name any folder with --state-dir")
+        })
+    }
+
+    fn written_down(&self, config: &Config, inventory: &Inventory, plan: &Plan) -> Result<Journal> {
         self.mend()?;
         let runs = self.runs()?;
         let name = plan.run_id.as_str();

@@ -240,7 +240,7 @@ impl Table {
     /// One fault, and all that follows.
     fn meets(&mut self, at: &str, (fault, act): Fault) {
         self.offered += 1;
-        if !all_of_them() && self.offered % THIRD != 0 {
+        if !all_of_them() && !self.offered.is_multiple_of(THIRD) {
             return;
         }
         let what = format!("{at}, {fault}");

@@ -246,7 +246,7 @@ fn what_was_deleted_is_told_with_what_went_for_good() {
     let deletion = |id: &str, lost: Option<Lost>| Deletion {
         id: id.parse().unwrap(),
         home: schema::Tier::Daily,
-        reason: schema::ExpireReason::ByHand,
+        reason: ExpireReason::ByHand,
         frees: 1 << 20,
         lost,
     };
@@ -271,7 +271,7 @@ fn what_was_deleted_is_told_with_what_went_for_good() {
     assert!(body.contains(told), "{body}");
     // What was given back because the cloud has it is not lost.
     let mut given_back = deletion("2025-01-01_02-00-00", Some(lost(3, false)));
-    given_back.reason = schema::ExpireReason::InTheCloud;
+    given_back.reason = ExpireReason::InTheCloud;
     rotate.outcome.deleted = vec![given_back];
     report.steps = vec![rotate.clone()];
     let body = of(&report, Occasion::Result, None).body;

@@ -85,6 +85,10 @@ pub fn check(config: &Config, inventory: &Inventory, measured: &Measured) -> Hea
     schedules::check(&checkup, &mut findings);
     let cloud = cloud::check(&checkup, &mut findings);
     tools::check(&checkup, &mut findings);
+    let mut findings: Vec<_> = findings
+        .into_iter()
+        .map(|one| judged(one, Severity::Note))
+        .collect();
     findings.sort_by_key(|finding| Reverse(finding.severity));
     Health {
         format_version: FORMAT_VERSION,
