@@ -15,21 +15,16 @@ use crate::{
     sys::{Dir, attributes, attributes::Attributes},
 };
 
-/// Name of the manifest while it is made.
-const NEW: &str = "carried.new";
+/// Name of the manifest at the desk, of which nothing is kept in memory.
+pub const CARRIED: &str = "carried.mtree.zst";
 
-/// Makes the manifest that goes to the remote; gives it with its digest.
+/// Makes the manifest that goes to the remote, at the desk; gives its digest.
 ///
 /// # Errors
 /// A damaged manifest, or a desk that cannot be written.
-pub fn manifest(
-    desk: &Desk,
-    tree: &Dir,
-    from: Reader,
-    context: Context<'_>,
-) -> Result<(Vec<u8>, Digest)> {
-    let io = |error: io::Error| Error::io("write", desk.named(NEW).as_bytes(), error);
-    let mut writer = Writer::new(desk.new_file(NEW)?).map_err(io)?;
+pub fn manifest(desk: &Desk, tree: &Dir, from: Reader, context: Context<'_>) -> Result<Digest> {
+    let io = |error: io::Error| Error::io("write", desk.named(CARRIED).as_bytes(), error);
+    let mut writer = Writer::new(desk.new_file(CARRIED)?).map_err(io)?;
     for entry in from {
         context.stop.check()?;
         let mut entry =
@@ -40,10 +35,7 @@ pub fn manifest(
         }
         writer.write(&entry).map_err(io)?;
     }
-    let digest = writer.finish().map_err(io)?;
-    let mut bytes = Vec::new();
-    io::Read::read_to_end(&mut desk.file(NEW)?, &mut bytes).map_err(io)?;
-    Ok((bytes, digest))
+    writer.finish().map_err(io)
 }
 
 /// Adds the attributes that the stored entry has; what the destination could not hold is in the

@@ -13,6 +13,7 @@ use schema::{
 
 use super::{
     super::{
+        carried::CARRIED,
         difference::{self, Decision, Difference, Doubt, Lists, Remote, guard},
         history::History,
         published::{self, Published},
@@ -191,10 +192,7 @@ impl Upload<'_> {
 
     /// The manifest that travels, from its start.
     pub(super) fn manifest(&self) -> Result<Reader> {
-        const NEW: &str = "manifest.new";
-        let write = |error| Error::io("write", self.desk.named(NEW).as_bytes(), error);
-        let mut file = self.desk.new_file(NEW)?;
-        file.write_all(&self.source.manifest).map_err(write)?;
-        Reader::new(self.desk.file(NEW)?).map_err(write)
+        Reader::new(self.desk.file(CARRIED)?)
+            .map_err(|error| Error::io("read", self.desk.named(CARRIED).as_bytes(), error))
     }
 }

@@ -85,11 +85,10 @@ impl From<Outcome> for Uploaded {
     }
 }
 
-/// What is uploaded, with the manifest that travels.
+/// What is uploaded; the manifest that travels is at the desk.
 struct Carried<'a> {
     folder: &'a str,
     record: SnapshotRecord,
-    manifest: Vec<u8>,
     accepted: bool,
     live: Option<&'a Roots>,
 }
@@ -149,7 +148,7 @@ pub fn run(
         live,
     } = source;
     let host = record.host.clone();
-    let (manifest, digest) = carried::manifest(&desk, tree, manifest, context)?;
+    let digest = carried::manifest(&desk, tree, manifest, context)?;
     let record = SnapshotRecord {
         manifest_digest: digest,
         ..record.clone()
@@ -171,7 +170,6 @@ pub fn run(
         source: Carried {
             folder,
             record,
-            manifest,
             accepted,
             live,
         },

@@ -11,6 +11,7 @@ use schema::{
 
 use super::{
     super::{
+        carried::CARRIED,
         difference::Difference,
         published::{self, KEPT, uploaded_name},
     },
@@ -19,7 +20,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     manifest,
-    store::{SNAPSHOT_FILE, write_record},
+    store::{LONGEST_MANIFEST, SNAPSHOT_FILE, write_record},
 };
 
 impl Upload<'_> {
@@ -38,7 +39,12 @@ impl Upload<'_> {
             dir.write_whole(name, bytes)
                 .map_err(|error| Error::io("write", format!("{path}/{name}").as_bytes(), error))
         };
-        put(manifest::FILE_NAME, &self.source.manifest)?;
+        dir.copy_whole(
+            manifest::FILE_NAME,
+            self.desk.file(CARRIED)?,
+            LONGEST_MANIFEST,
+        )
+        .map_err(|error| Error::io("write", path.as_bytes(), error))?;
         write_record(&dir, SNAPSHOT_FILE, &path, &self.source.record)?;
         let attempt = format!("attempt-{}.json", self.attempt);
         let begun = serde_json::json!({
@@ -102,9 +108,8 @@ impl Upload<'_> {
             writer.write(&entry).map_err(io)?;
         }
         let digest = writer.finish().map_err(io)?;
-        let mut bytes = Vec::new();
-        std::io::Read::read_to_end(&mut self.desk.file(NEW)?, &mut bytes).map_err(io)?;
-        dir.write_whole(KEPT, &bytes).map_err(io)?;
+        dir.copy_whole(KEPT, self.desk.file(NEW)?, LONGEST_MANIFEST)
+            .map_err(io)?;
         Ok(Some(digest))
     }
 
