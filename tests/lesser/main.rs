@@ -18,6 +18,7 @@ mod inodes;
 mod names;
 mod nas;
 mod real;
+mod sources;
 mod switches;
 
 #[allow(dead_code, reason = "shared with the crash tests")]

@@ -334,3 +334,17 @@ pub(crate) fn passed_over(test: &str, because: &str) -> bool {
     eprintln!("SKIPPED: {test} because {because}");
     true
 }
+
+/// The program that serves files to sshfs, where this machine has it.
+pub(crate) fn sftp_server() -> Option<PathBuf> {
+    let places = [
+        "/usr/lib/openssh",
+        "/usr/lib/ssh",
+        "/usr/libexec/openssh",
+        "/run/current-system/sw/libexec",
+    ];
+    let mut programs = places
+        .map(|place| Path::new(place).join("sftp-server"))
+        .into_iter();
+    programs.find(|program| program.exists())
+}

@@ -1,10 +1,6 @@
 //! Real file systems that hold less, and a real one whose limit of links is reached.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use serde_json::json;
 
@@ -12,8 +8,8 @@ use crate::{
     image::{Mounted, ext4},
     lab::{Done, World, run},
     nas::{
-        FIRST, Nas, SECOND, THIRD, id, names, passed_over, same_inode, skipped_without,
-        without_odd_names,
+        FIRST, Nas, SECOND, THIRD, id, names, passed_over, same_inode, sftp_server,
+        skipped_without, without_odd_names,
     },
 };
 
@@ -159,20 +155,6 @@ fn a_real_sshfs_mount_links_and_gives_everything_back() {
     };
     assert!(same_inode(&below(FIRST), &below(SECOND)));
     nas.tidy();
-}
-
-/// The program that serves files to sshfs, where this machine has it.
-fn sftp_server() -> Option<PathBuf> {
-    let places = [
-        "/usr/lib/openssh",
-        "/usr/lib/ssh",
-        "/usr/libexec/openssh",
-        "/run/current-system/sw/libexec",
-    ];
-    let mut programs = places
-        .map(|place| Path::new(place).join("sftp-server"))
-        .into_iter();
-    programs.find(|program| program.exists())
 }
 
 #[test]
