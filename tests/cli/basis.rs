@@ -89,20 +89,22 @@ fn a_folder_that_could_not_be_read_once_is_linked_again() {
     if !can_trace() {
         return skipped("a_folder_that_could_not_be_read_once_is_linked_again: no strace");
     }
-    let lab = lab(false, 3);
-    lab.backup(&night(3));
-    let mut traced = lab.bare("strace");
-    let folder = lab.text("home/ann");
-    traced.args(["-f", "-qq", "-o", "/dev/null", "-P", folder.as_str()]);
-    traced.args(["-e", "inject=getdents64:error=EIO"]);
-    let command = lab.command(&["--threads", "1", "apply", "--now", &night(4)]);
-    traced.arg(command.get_program()).args(command.get_args());
-    ran(traced, &["apply under strace"])
-        .expect(3)
-        .says("home/ann");
-    assert!(!lab.inside(&daily(4), "home/ann/letter.txt").exists());
-    lab.backup(&night(5));
-    assert_eq!(copies(&lab, "home/ann/letter.txt"), 1);
+    for engine in [false, true] {
+        let lab = lab(engine, 3);
+        lab.backup(&night(3));
+        let mut traced = lab.bare("strace");
+        let folder = lab.text("home/ann");
+        traced.args(["-f", "-qq", "-o", "/dev/null", "-P", folder.as_str()]);
+        traced.args(["-e", "inject=getdents64:error=EIO"]);
+        let command = lab.command(&["--threads", "1", "apply", "--now", &night(4)]);
+        traced.arg(command.get_program()).args(command.get_args());
+        ran(traced, &["apply under strace"])
+            .expect(3)
+            .says("home/ann");
+        assert!(!lab.inside(&daily(4), "home/ann/letter.txt").exists());
+        lab.backup(&night(5));
+        assert_eq!(copies(&lab, "home/ann/letter.txt"), 1);
+    }
 }
 
 #[test]
@@ -243,29 +245,38 @@ fn attributes_that_could_not_be_read_once_are_read_the_next_time() {
     if !can_trace() {
         return skipped("attributes_that_could_not_be_read_once_are_read_the_next_time: no strace");
     }
-    let lab = lab(false, 1);
-    let set = |path: &str| {
-        let path = lab.path(path);
-        rustix::fs::setxattr(&path, "user.k", b"v", rustix::fs::XattrFlags::empty()).unwrap();
-    };
-    set("home/file0");
-    set("photos");
-    let mut traced = lab.bare("strace");
-    traced.args(["-f", "-qq", "-o", "/dev/null"]);
-    traced.args(["-e", "inject=flistxattr,llistxattr:error=EIO"]);
-    let command = lab.command(&["--threads", "1", "apply", "--now", &night(3)]);
-    traced.arg(command.get_program()).args(command.get_args());
-    ran(traced, &["apply under strace"])
-        .expect(3)
-        .says("cannot read its attributes");
-    lab.backup(&night(4));
-    for path in ["home/file0", "photos"] {
-        let mut value = [0; 8];
-        let length = rustix::fs::getxattr(lab.inside(&daily(4), path), "user.k", &mut value);
-        assert_eq!(&value[..length.unwrap()], b"v", "{path}");
+    // The list of them, or one of them, for a file and for a folder.
+    for (engine, calls) in [
+        (false, "flistxattr,llistxattr"),
+        (false, "fgetxattr,lgetxattr"),
+        (true, "flistxattr,llistxattr"),
+        (true, "fgetxattr,lgetxattr"),
+    ] {
+        let lab = lab(engine, 1);
+        let set = |path: &str| {
+            let path = lab.path(path);
+            rustix::fs::setxattr(&path, "user.k", b"v", rustix::fs::XattrFlags::empty()).unwrap();
+        };
+        set("home/file0");
+        set("photos");
+        let mut traced = lab.bare("strace");
+        traced.args(["-f", "-qq", "-o", "/dev/null"]);
+        traced.args(["-e", &format!("inject={calls}:error=EIO")]);
+        let command = lab.command(&["--threads", "1", "apply", "--now", &night(3)]);
+        traced.arg(command.get_program()).args(command.get_args());
+        ran(traced, &["apply under strace"])
+            .expect(3)
+            .says("cannot read its attributes");
+        lab.backup(&night(4));
+        for path in ["home/file0", "photos"] {
+            let mut value = [0; 8];
+            let stored = lab.inside(&daily(4), path);
+            let length = rustix::fs::getxattr(stored, "user.k", &mut value);
+            assert_eq!(&value[..length.unwrap()], b"v", "{engine} {calls} {path}");
+        }
+        lab.backup(&night(5));
+        assert_eq!(copies(&lab, "home/file0"), 2, "{engine} {calls}");
     }
-    lab.backup(&night(5));
-    assert_eq!(copies(&lab, "home/file0"), 2);
 }
 
 #[test]

@@ -25,5 +25,6 @@ mod lab;
 mod mounts;
 mod published;
 mod repeat;
+mod room;
 mod space;
 mod tree;

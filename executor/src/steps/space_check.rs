@@ -133,15 +133,18 @@ pub(super) fn tell(outcome: &mut Outcome, stuck: &[Stuck]) {
 /// # Errors
 /// An interruption, or the system's reason where not even the areas can be opened.
 pub(super) fn empty(store: &Store, id: SnapshotId, context: Context<'_>) -> Result<Option<Stuck>> {
-    let mut stuck = None;
-    for area in [SNAPSHOTS, TRASH] {
-        if area == SNAPSHOTS && store.home_of(id)?.is_some() {
-            // Published again under this id: its records are not the trash's.
-            continue;
-        }
-        stuck = stuck.or(remove(store, area, id, context)?);
+    // Published again under this id: its records are not the trash's.
+    let records = match store.home_of(id)? {
+        Some(_) => None,
+        None => remove(store, SNAPSHOTS, id, context)?,
+    };
+    let tree = remove(store, TRASH, id, context)?;
+    if records.is_some() && tree.is_none() {
+        // What holds the room is gone; the name stays, for the records.
+        let name = id.to_string();
+        let _ = store.area(TRASH)?.make_folder(OsStr::new(&name), 0o700);
     }
-    Ok(stuck)
+    Ok(records.or(tree))
 }
 
 /// Removes the record of a snapshot that somebody else removed, if that is still so.
