@@ -43,6 +43,7 @@ pub fn run(store: &Store, step: &SpaceCheckStep, context: Context<'_>) -> Result
     for id in &step.clear_records {
         stuck.extend(clear(store, *id, context)?);
     }
+    drop_empty_records(store);
     let size = rustix::fs::fstatvfs(&store.root)
         .map_err(|error| store.io("look at", "the free space", error))?;
     let free = size.f_bavail.saturating_mul(size.f_frsize);
@@ -76,6 +77,17 @@ pub fn run(store: &Store, step: &SpaceCheckStep, context: Context<'_>) -> Result
     ));
     tell(&mut outcome, &stuck);
     Ok(outcome)
+}
+
+/// Removes the folders of records in which nothing was ever put: of runs that ended between that and
+/// the tree. Only what is empty can go.
+fn drop_empty_records(store: &Store) {
+    let Ok(records) = store.area(SNAPSHOTS) else {
+        return;
+    };
+    for name in records.names().unwrap_or_default() {
+        let _ = records.remove_folder(&name);
+    }
 }
 
 /// What to do where there is too little room although the plan foresaw enough.
