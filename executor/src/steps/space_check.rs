@@ -80,13 +80,16 @@ pub fn run(store: &Store, step: &SpaceCheckStep, context: Context<'_>) -> Result
 }
 
 /// Removes the folders of records in which nothing was ever put: of runs that ended between that and
-/// the tree. Only what is empty can go.
+/// the tree. Only what is empty can go, and only where no snapshot misses it.
 fn drop_empty_records(store: &Store) {
     let Ok(records) = store.area(SNAPSHOTS) else {
         return;
     };
     for name in records.names().unwrap_or_default() {
-        let _ = records.remove_folder(&name);
+        let id = name.to_str().and_then(|name| name.parse().ok());
+        if id.is_some_and(|id| matches!(store.home_of(id), Ok(None))) {
+            let _ = records.remove_folder(&name);
+        }
     }
 }
 
