@@ -280,7 +280,6 @@ fn lives_reach_the_corners() {
             }
         }
     }
-    eprintln!("{rooms} made room, {oldest} of the oldest, {waits} waited");
     assert!(
         rooms >= 20 && oldest >= 10 && waits >= 2,
         "{rooms} {oldest} {waits}"
