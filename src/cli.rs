@@ -175,6 +175,22 @@ while another is at work, or a second time. The run stays as it is: `apply` cont
     SystemdUnits(SystemdUnits),
 }
 
+impl Verb {
+    /// Whether it looks at destinations and sources.
+    pub(crate) fn looks(&self) -> bool {
+        !matches!(
+            self,
+            Self::Check(_)
+                | Self::Schema(_)
+                | Self::NotifyTest
+                | Self::Simulate(_)
+                | Self::SystemdUnits(_)
+                | Self::Completions(_)
+                | Self::Man(_)
+        )
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(
     after_help = "Then: systemctl daemon-reload, and systemctl enable --now backup.timer \

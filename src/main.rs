@@ -6,6 +6,7 @@
 mod cli;
 mod commands;
 mod exit;
+mod guard;
 mod logs;
 mod metrics;
 mod notices;
@@ -15,6 +16,7 @@ mod render;
 mod service;
 mod settings;
 mod signals;
+mod silence;
 mod snapshots;
 mod style;
 mod take;
@@ -23,10 +25,10 @@ mod typed;
 mod when;
 mod words;
 
-use std::{ffi::OsString, path::Path, process::ExitCode};
+use std::{ffi::OsString, path::Path, process::ExitCode, sync::Arc};
 
 use clap::Parser as _;
-use executor::sys::answer;
+use executor::{sys::answer, watch};
 
 use crate::{
     cli::{Cli, Verb},
@@ -51,13 +53,24 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return ExitCode::from(usage(&error)),
     };
+    service::ready();
+    let cli = Arc::new(cli);
+    if cli.verb.looks()
+        && guard::is_wanted()
+        && let Some(code) = guard::run(&cli)
+    {
+        return code;
+    }
     let settings = Settings::new(&cli.global);
     let out = Out::new(settings.quiet);
     raise_file_limit();
-    service::ready();
+    silence::listen(&cli, &settings.stop);
     let result = run(&cli.verb, &settings, &out);
+    watch::wait_for_end();
     let code = result.unwrap_or_else(|error| explain(&error, &settings, &out));
-    ExitCode::from(written(code, &out, &settings.error_style))
+    let code = written(code, &out, &settings.error_style);
+    guard::ends(code);
+    ExitCode::from(code)
 }
 
 /// Shows the help that was asked for, or why the command line is none; gives the exit code.
@@ -94,6 +107,7 @@ fn written(code: u8, out: &Out, style: &Style) -> u8 {
 /// The arguments, with the verb that the program's name stands for.
 fn arguments() -> Vec<OsString> {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    guard::inside(&mut arguments);
     let verb = arguments
         .first()
         .and_then(|name| {

@@ -10,7 +10,7 @@ use std::{
 use executor::event::{Event, Observer, Phase, Progress};
 use sd_notify::NotifyState;
 
-use crate::render::amount;
+use crate::{guard, render::amount};
 
 /// How often the status line changes.
 const EVERY: Duration = Duration::from_secs(2);
@@ -18,6 +18,11 @@ const EVERY: Duration = Duration::from_secs(2);
 /// Tells systemd that the service is up (sd_notify(3)); everything after that is its work.
 pub(crate) fn ready() {
     let _ = sd_notify::notify(&[NotifyState::Ready]);
+}
+
+/// Tells systemd what goes on.
+pub(crate) fn status(text: &str) {
+    let _ = sd_notify::notify(&[NotifyState::Status(text)]);
 }
 
 /// Passes events on, and tells systemd of them.
@@ -69,7 +74,9 @@ impl<'a> Service<'a> {
             Event::Noticed(_) | Event::ScriptLine { .. } => return,
         };
         let status = status.replace('\n', " ");
-        let _ = sd_notify::notify(&[NotifyState::Status(&status)]);
+        if !guard::tell(&status) {
+            self::status(&status);
+        }
     }
 }
 

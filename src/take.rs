@@ -7,7 +7,7 @@ use chrono::{DateTime, FixedOffset};
 use executor::{
     Error, ErrorKind,
     cloud::memory::Desk,
-    error::reason,
+    error::{mount_hint, reason},
     event::Context,
     manifest::Reader,
     scan,
@@ -92,9 +92,7 @@ pub(crate) fn not_mounted(config: &Config, because: Option<&str>) -> Error {
         "destination not mounted: {} at {path} (local.mountPoint)",
         because.unwrap_or("nothing is mounted")
     ))
-    .hint(format!(
-        "mount the backup drive, then check with: mountpoint {path}"
-    ))
+    .hint(mount_hint(because, path.as_str()))
 }
 
 /// Opens the destination for reading, where it is there.

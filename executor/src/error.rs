@@ -197,6 +197,18 @@ fn denied(doing: &str, path: &[u8]) -> String {
     )
 }
 
+/// What to do about a destination that is not there, because of this.
+#[must_use]
+pub fn mount_hint(because: Option<&str>, path: &str) -> String {
+    if because == Some(NO_ANSWER) {
+        return format!(
+            "look whether its server, or the program that mounted it, is there; to mount it anew run \
+             `umount --lazy {path}` first"
+        );
+    }
+    format!("mount the backup drive, then check with: mountpoint {path}")
+}
+
 /// The system's reason without Rust's "(os error N)", in lower case.
 #[must_use]
 pub fn reason(error: &io::Error) -> String {

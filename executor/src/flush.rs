@@ -12,6 +12,7 @@ use crate::{
     error::{Error, Result},
     sys::Dir,
     threads::start_in,
+    watch::{Storing, WHOLE},
 };
 
 /// Bytes that are written before the disk is asked to take them: some tenths of a second of a
@@ -109,7 +110,10 @@ impl Flusher {
             }
             state.waiting = 0;
             drop(state);
-            if let Err(error) = dir.sync_file_system() {
+            let storing = Storing::new(dir, WHOLE);
+            let synced = dir.sync_file_system();
+            drop(storing);
+            if let Err(error) = synced {
                 return Some(error.into());
             }
         }

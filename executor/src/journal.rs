@@ -9,6 +9,7 @@ use std::{
     ffi::OsStr,
     fs::File,
     io::{Read as _, Seek as _, SeekFrom, Write as _},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use chrono::{DateTime, FixedOffset};
@@ -23,6 +24,7 @@ use serde_json::value::RawValue;
 use crate::{
     error::{Error, Result},
     sys::{Dir, Kind, Stat},
+    watch,
 };
 
 /// Name of the journal in a run's folder.
@@ -110,6 +112,15 @@ impl Replay {
             )
         });
         !matches!(last, Some(JournalEvent::RunStarted { .. }))
+    }
+
+    /// Why the run was interrupted, where that was written down and nothing came after it.
+    #[must_use]
+    pub fn interrupted(&self) -> Option<&str> {
+        match self.events.last() {
+            Some(JournalEvent::Interrupted { because, .. }) => Some(because),
+            _ => None,
+        }
     }
 
     /// How often in a row the run was interrupted in one and the same step, if it has not ended.
@@ -218,6 +229,7 @@ impl Journal {
     /// # Errors
     /// The system's reason; the run must not go on then.
     pub fn append(&mut self, event: &JournalEvent) -> Result<()> {
+        let _turn = watch::turn();
         let line = encode(self.next, event)
             .map_err(|error| Error::failed(format!("cannot write {}: {error}", self.path)))?;
         self.file
@@ -228,8 +240,18 @@ impl Journal {
                     .hint("free space for the state directory, or name another with --state-dir")
             })?;
         self.next += 1;
+        WRITTEN.store(true, Ordering::Relaxed);
         Ok(())
     }
+}
+
+/// Whether this process has written to a run's journal.
+static WRITTEN: AtomicBool = AtomicBool::new(false);
+
+/// Whether this process has begun a run, or a part of one.
+#[must_use]
+pub fn was_written() -> bool {
+    WRITTEN.load(Ordering::Relaxed)
 }
 
 /// Reads a run's journal without changing it; `None` if there is none or it cannot be trusted.

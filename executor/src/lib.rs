@@ -38,5 +38,6 @@ pub mod sys;
 pub mod threads;
 pub mod verify;
 pub mod walk;
+pub mod watch;
 
 pub use error::{Error, ErrorKind, Result};

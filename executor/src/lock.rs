@@ -11,6 +11,7 @@ use std::{
     ffi::OsStr,
     fs::File,
     io::{Seek as _, SeekFrom, Write as _},
+    sync::{Arc, Mutex, PoisonError, Weak, mpsc::channel},
     time::Duration,
 };
 
@@ -24,11 +25,35 @@ use crate::{
     event::Stop,
     state_dir::StateDir,
     sys::{Dir, Kind},
+    threads,
 };
 
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
+pub struct Lock(#[expect(dead_code, reason = "the open file is the lock")] Arc<File>);
+
+/// The locks that this process holds, first to last.
+static HELD: Mutex<Vec<Weak<File>>> = Mutex::new(Vec::new());
+/// How long the file systems that they are on may take to let go of them.
+const AT_MOST: Duration = Duration::from_secs(1);
+
+/// Lets go of all locks, for a process that ends and may not be able to: a call that a file system
+/// never answers keeps it, and all that it has open, for as long.
+pub fn let_go() {
+    let (done, is_done) = channel::<()>();
+    // One of them may be on the very file system that does not answer.
+    let started = threads::start("unlock", move || {
+        let all = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those of the state directory were taken first.
+        for file in all.iter().filter_map(Weak::upgrade) {
+            let _ = flock(&file, FlockOperation::NonBlockingUnlock);
+        }
+        drop(done);
+    });
+    if started.is_ok() {
+        let _ = is_done.recv_timeout(AT_MOST);
+    }
+}
 
 impl Lock {
     /// Takes the lock of a folder.
@@ -63,7 +88,7 @@ impl Lock {
             // A file system without locks (some network ones), or one whose locks want a file that
             // may be written (NFS) where it is only read: the state directory's lock remains.
             Err(Errno::NOTSUP | Errno::NOSYS | Errno::INVAL | Errno::NOLCK | Errno::BADF) => {
-                return Ok(Self(file));
+                return Ok(Self(Arc::new(file)));
             }
             Err(error) => return Err(Error::io("lock", path.as_bytes(), error)),
         }
@@ -72,6 +97,10 @@ impl Lock {
             .set_len(0)
             .and_then(|()| file.seek(SeekFrom::Start(0)))
             .and_then(|_| writeln!(file, "{}", std::process::id()));
+        let file = Arc::new(file);
+        let mut all = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|file| file.strong_count() > 0);
+        all.push(Arc::downgrade(&file));
         Ok(Self(file))
     }
 
@@ -152,6 +181,22 @@ impl RunLock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_let_go_of_can_be_taken_although_it_is_still_open() {
+        let temporary = tempfile::tempdir().unwrap();
+        let dir = crate::sys::resolve::resolve(temporary.path()).unwrap();
+        let dir = dir.folder().unwrap();
+        let held = Lock::take(&dir, "lock", "here/lock").unwrap();
+        // As it is in a process that cannot end.
+        let all = HELD.lock().unwrap();
+        let open: Vec<_> = all.iter().filter_map(Weak::upgrade).collect();
+        drop(all);
+        assert!(Lock::is_held(&dir, "lock"));
+        let_go();
+        assert!(!Lock::is_held(&dir, "lock"));
+        drop((held, open));
+    }
 
     #[test]
     fn a_second_holder_is_told_who_holds_it_and_a_dropped_lock_is_free() {

@@ -45,6 +45,8 @@ pub fn settle(
         return Ok(None);
     }
     let at = context.clock.now();
+    // The part that it was in may have said better why it ended.
+    let because = replay.interrupted().unwrap_or(because);
     journal.append(&JournalEvent::Interrupted {
         at,
         because: because.to_owned(),
@@ -95,6 +97,22 @@ pub fn settle(
         at: report.ended_at,
     })?;
     Ok(Some(report))
+}
+
+/// Writes down why a part of a run ends without doing what is left of it; what the run owes then is
+/// done by whoever waits for the part.
+///
+/// # Errors
+/// A state directory that cannot be written.
+pub fn say_why(state: &StateDir, because: &str, context: Context<'_>) -> Result<()> {
+    let Some(unfinished) = state.unfinished()? else {
+        return Ok(());
+    };
+    let (mut journal, _) = state.journal(&unfinished.plan.run_id)?;
+    journal.append(&JournalEvent::Interrupted {
+        at: context.clock.now(),
+        because: because.to_owned(),
+    })
 }
 
 /// Whether nobody was told within a day that a run was ended so; remembers it.

@@ -18,6 +18,7 @@ mod inodes;
 mod names;
 mod nas;
 mod real;
+mod silence;
 mod sources;
 mod switches;
 

@@ -16,7 +16,7 @@ use schema::{
 };
 
 use crate::{
-    error::{Error, Result, reason},
+    error::{Error, Result, mount_hint, reason},
     event::Context,
     lock::Lock,
     remove::remove_tree,
@@ -182,9 +182,7 @@ fn open_mount_point(step: &DestinationCheckStep) -> Result<Dir> {
         Error::refused(format!(
             "destination not mounted: {because} at {path} (local.mountPoint)"
         ))
-        .hint(format!(
-            "mount the backup drive, then check with: mountpoint {path}"
-        ))
+        .hint(mount_hint(Some(because), path))
     };
     let resolved =
         resolve(step.mount_point.as_path()).map_err(|error| not_mounted(&reason(&error.into())))?;

@@ -25,6 +25,7 @@ use crate::{
     lock::{Lock, RunLock},
     run::{self, Session},
     state_dir::{StateDir, Unfinished},
+    watch::Pause,
 };
 
 /// How a unit that was started ended.
@@ -61,6 +62,9 @@ pub struct Hands<'a> {
     pub lock: &'a RunLock,
 }
 
+/// What to do about a part that says itself why it ended.
+const CONTINUES: &str = "the next `backup apply` continues the run";
+
 /// Hands a part over from `step` on and waits until it is done.
 pub(crate) fn hand_over(
     state: &StateDir,
@@ -76,11 +80,13 @@ pub(crate) fn hand_over(
         part,
         at: context.clock.now(),
     })?;
-    // The other process writes now.
+    // The other process writes now, and watches what it works on.
     drop(journal);
+    let pause = Pause::new();
     let ended = hands
         .lock
         .lend(state, context.stop, || hands.units.run(part, context))?;
+    drop(pause);
     let (mut journal, replay) = state.journal(&plan.run_id)?;
     let group = plan.group(part, |step| replay.outcome(&step.id).is_some());
     // Steps of the part that stand behind another part's are handed over in their turn.
@@ -106,7 +112,12 @@ pub(crate) fn hand_over(
             message,
             format!("see `systemctl status {unit}`; `backup now` runs without units"),
         ),
-        Ended::Ran(code) => return Err(unfinished(unit, left, code)),
+        Ended::Ran(code) => {
+            return Err(match replay.interrupted() {
+                Some(because) => Error::failed(because).hint(CONTINUES),
+                None => unfinished(unit, left, code),
+            });
+        }
         Ended::Broken(how) => {
             asked_to_stop_soon(context)?;
             return Err(

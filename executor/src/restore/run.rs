@@ -34,6 +34,7 @@ use crate::{
     event::{Context, Event, Phase, Progress},
     flush::Flusher,
     sys::{Dir, Kind, Stat, bytes, stat::Nanos},
+    watch::{Storing, WHOLE},
 };
 
 /// Conflicts that a refusal names.
@@ -268,6 +269,7 @@ impl Run<'_> {
     fn sync(&self) -> Result<()> {
         let place = &self.job.place;
         let io = |error| place.io(error);
+        let _storing = Storing::new(&place.parent, WHOLE);
         place.parent.sync_file_system().map_err(io)?;
         for folder in &self.elsewhere {
             folder.sync_file_system().map_err(io)?;

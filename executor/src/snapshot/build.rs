@@ -43,6 +43,7 @@ use crate::{
     store::{Store, record_path},
     survey::{Met, Record, Since, Survey, Surveyed, nanos},
     sys::{Folder, Kind},
+    watch::{Storing, WHOLE},
 };
 
 /// How often everything so far is made durable, so that a continued run need not read it back.
@@ -383,7 +384,10 @@ impl<'a> Builder<'a> {
         if self.last_checkpoint.elapsed() < CHECKPOINT {
             return Ok(());
         }
-        if let Err(error) = self.shop.tree.sync_file_system() {
+        let storing = Storing::new(self.shop.tree, WHOLE);
+        let synced = self.shop.tree.sync_file_system();
+        drop(storing);
+        if let Err(error) = synced {
             return Err(unsynced(self.shop, error));
         }
         let store = self.shop.store;

@@ -20,6 +20,7 @@ use crate::{
         attributes::{self, Attributes},
         dir::open,
     },
+    watch::Storing,
 };
 
 /// How often a file that changes while it is read is read again.
@@ -182,7 +183,10 @@ fn copy_once(
     };
     entry.xattrs_digest = xattrs_digest(&attributes);
     let copy = set_metadata(worker, &to, &mut entry, attributes)?;
-    worker.sync_one(|| to.sync_all())?;
+    worker.sync_one(|| {
+        let _storing = Storing::new(&to, length);
+        to.sync_all()
+    })?;
     Ok(Some((copy, entry)))
 }
 

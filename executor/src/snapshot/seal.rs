@@ -25,6 +25,7 @@ use crate::{
     manifest,
     store::{BACKUP, LATEST, PARTIAL, SNAPSHOT_FILE, SNAPSHOTS, Store, record_path, write_record},
     sys::Kind,
+    watch::{Storing, WHOLE},
 };
 
 /// Puts everything on disk and writes the record.
@@ -43,7 +44,10 @@ pub(super) fn seal(
         .manifest
         .finish()
         .map_err(|error| store.io("write", &record_path(step.id, manifest::FILE_NAME), error))?;
-    if let Err(error) = started.tree.sync_file_system() {
+    let storing = Storing::new(&started.tree, WHOLE);
+    let synced = started.tree.sync_file_system();
+    drop(storing);
+    if let Err(error) = synced {
         copied_log::forget_unsynced(&started.records)
             .map_err(|error| store.io("write", "the log of copied files", error))?;
         return Err(store.io("sync", &format!("{BACKUP}/{PARTIAL}/{}", step.id), error).hint(

@@ -9,11 +9,13 @@ use schema::{
 use crate::{
     event::Context,
     notify::{self, News, Occasion, Patience},
+    watch::Pause,
 };
 
 /// Tells a dead man's switch that the run starts.
 #[must_use]
 pub fn announce(step: &AnnounceStep, context: Context<'_>) -> Outcome {
+    let _pause = Pause::new();
     outcome(vec![notify::announce(
         &step.url,
         Patience::default(),
@@ -31,6 +33,7 @@ pub fn run(
     last_good: Option<LastGood>,
     context: Context<'_>,
 ) -> Outcome {
+    let _pause = Pause::new();
     let channels = notify::wanted(step, report.result);
     if channels.is_empty() {
         return Outcome::success(format!(

@@ -9,7 +9,7 @@ use schema::{
 };
 
 use super::child::{self, Ended};
-use crate::{error::Result, event::Context};
+use crate::{error::Result, event::Context, watch::Pause};
 
 /// Runs the script of a step; its output becomes events.
 ///
@@ -35,6 +35,7 @@ pub fn run_within(
     environment: &[(&str, String)],
     context: Context<'_>,
 ) -> Result<Outcome> {
+    let _pause = Pause::new();
     let limit = step.timeout.as_duration().min(most);
     let program = step.program.as_str();
     let hint = format!("run {program} by hand to see why");

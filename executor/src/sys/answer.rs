@@ -5,7 +5,7 @@
 //! not back in time nobody else looks, and what hangs is not us.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     ffi::OsStr,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
@@ -15,6 +15,8 @@ use std::{
 };
 
 use rustix::io::Errno;
+
+use crate::threads;
 
 /// How long a file system may take to answer: disks wake up and servers come back in less.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -28,6 +30,8 @@ const SILENT: Duration = Duration::from_secs(120);
 static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 /// What was found of each path, and when.
 static KNOWN: OnceLock<Mutex<HashMap<PathBuf, (Instant, bool)>>> = OnceLock::new();
+/// What fell silent while this process worked on it.
+static FELL_SILENT: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
 
 /// Says which program looks; without one it is a thread of this process.
 pub fn asked_by(program: PathBuf) {
@@ -50,6 +54,9 @@ pub fn look(path: &Path) {
 /// `ETIMEDOUT` where nobody comes back from there in time.
 pub fn wait_for(path: &[u8]) -> Result<(), Errno> {
     let path = Path::new(OsStr::from_bytes(path));
+    if fell_silent(path) {
+        return Err(Errno::TIMEDOUT);
+    }
     let known = KNOWN.get_or_init(Mutex::default);
     // Whoever asks for the same meanwhile waits for this answer.
     let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -71,6 +78,47 @@ pub fn wait_for(path: &[u8]) -> Result<(), Errno> {
     }
 }
 
+/// From now on nobody of this process waits for this path.
+pub(crate) fn never_again(path: &Path) {
+    let mut all = FELL_SILENT.lock().unwrap_or_else(PoisonError::into_inner);
+    all.get_or_insert_default().insert(path.to_owned());
+}
+
+fn fell_silent(path: &Path) -> bool {
+    let all = FELL_SILENT.lock().unwrap_or_else(PoisonError::into_inner);
+    all.as_ref().is_some_and(|all| all.contains(path))
+}
+
+/// A look at a path by a thread of this process, from which it may never come back.
+///
+/// A process would not do once files are open there: it is given all of them when it is made and
+/// closes them when it becomes another program, which a FUSE program is asked about.
+#[derive(Debug)]
+pub(crate) struct Look(mpsc::Receiver<()>);
+
+impl Look {
+    /// Begins it; none where no thread can be had.
+    pub(crate) fn at(path: &Path) -> Option<Self> {
+        let (done, answer) = mpsc::channel();
+        let path = path.to_owned();
+        let work = move || {
+            look(&path);
+            let _ = done.send(());
+        };
+        threads::start("look", work).ok()?;
+        Some(Self(answer))
+    }
+
+    /// Whether it is back.
+    pub(crate) fn is_back(&self) -> bool {
+        self.0.try_recv() != Err(mpsc::TryRecvError::Empty)
+    }
+
+    fn is_back_within(&self, patience: Duration) -> bool {
+        self.0.recv_timeout(patience) != Err(mpsc::RecvTimeoutError::Timeout)
+    }
+}
+
 fn asked(path: &Path, patience: Duration) -> bool {
     let child = PROGRAM.get().and_then(|program| {
         let mut command = Command::new(program);
@@ -83,14 +131,8 @@ fn asked(path: &Path, patience: Duration) -> bool {
     });
     let until = Instant::now() + patience;
     let Some(mut child) = child else {
-        let (done, answer) = mpsc::channel();
-        let path = path.to_owned();
-        let thread = std::thread::Builder::new().spawn(move || {
-            look(&path);
-            let _ = done.send(());
-        });
         // Where no thread can be had either, the risk is taken.
-        return thread.is_err() || answer.recv_timeout(patience).is_ok();
+        return Look::at(path).is_none_or(|look| look.is_back_within(patience));
     };
     let mut pause = Duration::from_millis(1);
     // However it ended: it came back.

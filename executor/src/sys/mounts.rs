@@ -1,6 +1,13 @@
 //! What is mounted where: `/proc/self/mountinfo`, as proc_pid_mountinfo(5) describes it.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    ffi::OsString,
+    os::{
+        fd::{AsRawFd as _, BorrowedFd},
+        unix::ffi::OsStringExt as _,
+    },
+};
 
 use super::Stat;
 
@@ -169,6 +176,17 @@ pub fn of<'a>(mounts: &'a [Mount], stat: &Stat) -> Option<&'a Mount> {
     mounts.iter().find(|mount| mount.id == stat.mount)
 }
 
+/// Where that is mounted which an open file is on; asks the kernel alone.
+#[must_use]
+pub(crate) fn of_open(file: BorrowedFd<'_>) -> Option<OsString> {
+    let about = format!("/proc/self/fdinfo/{}", file.as_raw_fd());
+    let about = std::fs::read_to_string(about).ok()?;
+    let id = about.lines().find_map(|line| line.strip_prefix("mnt_id:"));
+    let id: u64 = id?.trim().parse().ok()?;
+    let found = mounts().ok()?.into_iter().find(|mount| mount.id == id);
+    found.map(|mount| OsString::from_vec(mount.mount_point))
+}
+
 /// Whether something is mounted at the folder that was looked at.
 ///
 /// A folder bound onto itself does not count: that is how a sandbox makes one folder of a read-only
@@ -334,6 +352,14 @@ mod tests {
                 "{kind}"
             );
         }
+    }
+
+    #[test]
+    fn an_open_file_is_on_the_mount_that_its_stat_says() {
+        use std::os::fd::AsFd as _;
+        let file = std::fs::File::open("/proc/self/stat").unwrap();
+        let found = of_open(file.as_fd()).unwrap();
+        assert!(std::path::Path::new("/proc/self/stat").starts_with(&found));
     }
 
     #[test]

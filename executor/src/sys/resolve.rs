@@ -12,6 +12,7 @@ use std::{
 use rustix::{io::Errno, process::geteuid};
 
 use super::{Dir, Kind, Stat, answer, mounts};
+use crate::watch;
 
 /// The most symlinks on the way, as path_resolution(7) limits them.
 const MAX_LINKS: u32 = 40;
@@ -70,6 +71,7 @@ pub fn resolve(path: &Path) -> Result<Resolved, Errno> {
         way.extend_from_slice(name.as_bytes());
         if silent.contains(&way) {
             answer::wait_for(&way)?;
+            watch::met(&way);
         }
         let stat = dir.stat(&name)?;
         match stat.kind {

@@ -56,6 +56,7 @@ impl Lesser {
     }
 
     pub(super) fn path(&self, node: INodeNo) -> Answer<PathBuf> {
+        self.faults.called();
         Ok(self.below.join(self.nodes.lock().unwrap().path(node)?))
     }
 
@@ -172,6 +173,7 @@ impl Lesser {
     }
 
     pub(super) fn file(&self, handle: FileHandle) -> Answer<File> {
+        self.faults.called();
         let files = self.files.lock().unwrap();
         Ok(files.get(&handle.0).ok_or(Errno::EBADF)?.try_clone()?)
     }

@@ -1,6 +1,10 @@
 //! What fails while the file system is mounted: everything from the Nth change on, or syncing.
 
-use std::{collections::HashMap, path::PathBuf, sync::Mutex};
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Condvar, Mutex},
+};
 
 use fuser::Errno;
 
@@ -8,6 +12,7 @@ use fuser::Errno;
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     state: Mutex<State>,
+    answers: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -16,6 +21,10 @@ struct State {
     after: Option<(u64, Errno)>,
     once: Option<(u64, Errno)>,
     syncing: Option<Errno>,
+    /// After so many more calls none is answered any more.
+    silent_after: Option<u64>,
+    /// How many calls wait for an answer.
+    unanswered: u64,
     /// Files that were written, by handle.
     written: HashMap<u64, PathBuf>,
     /// Files that were closed without a sync after the last write.
@@ -38,6 +47,41 @@ impl Faults {
     /// Every sync fails.
     pub(crate) fn fail_syncing(&self, error: Errno) {
         self.state.lock().unwrap().syncing = Some(error);
+    }
+
+    /// After this many more calls of any kind none is answered any more: each has been taken, so that
+    /// nothing, not even SIGKILL, ends the wait for it.
+    pub(crate) fn fall_silent_after(&self, calls: u64) {
+        self.state.lock().unwrap().silent_after = Some(calls);
+    }
+
+    /// Whether a call waits for an answer.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.state.lock().unwrap().unanswered > 0
+    }
+
+    /// Answers again.
+    pub(crate) fn answer(&self) {
+        self.state.lock().unwrap().silent_after = None;
+        self.answers.notify_all();
+    }
+
+    /// Counts a call, and does not come back while none is answered.
+    pub(super) fn called(&self) {
+        let mut state = self.state.lock().unwrap();
+        match &mut state.silent_after {
+            None => return,
+            Some(0) => {}
+            Some(left) => {
+                *left -= 1;
+                return;
+            }
+        }
+        state.unanswered += 1;
+        while state.silent_after.is_some() {
+            state = self.answers.wait(state).unwrap();
+        }
+        state.unanswered -= 1;
     }
 
     /// All is well again; says whether something was to fail once and has not.

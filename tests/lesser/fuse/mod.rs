@@ -61,6 +61,7 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
+        self.faults.answer();
         for option in ["-q", "-q", "-ql"] {
             let status = Command::new("umount")
                 .arg(option)

@@ -321,6 +321,7 @@ impl Filesystem for Lesser {
     }
 
     fn fsync(&self, _: &Request, _: INodeNo, handle: FileHandle, _: bool, reply: ReplyEmpty) {
+        self.faults.called();
         self.faults.synced(handle.0);
         done(self.faults.sync(), reply);
     }
@@ -378,6 +379,7 @@ impl Filesystem for Lesser {
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
+        self.faults.called();
         let name_max = match self.lacks.name_max {
             0 => 255,
             some => some as u32,

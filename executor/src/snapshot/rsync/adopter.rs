@@ -27,6 +27,7 @@ use crate::{
     store::Store,
     sys::{Dir, Kind, Stat, stat::Nanos},
     threads,
+    watch::{Storing, WHOLE},
 };
 
 /// How often everything so far is made durable, so that a continued run need not read it back.
@@ -208,7 +209,10 @@ impl<'a> Adopter<'a> {
             let tree = tree.map_err(|error| self.store.io("open", "partial", error))?;
             // Beside the work: the space must be watched while a slow disk syncs. Without a thread
             // for it there is one thing less to go on with after a kill.
-            let syncing = threads::start("sync", move || tree.sync_file_system());
+            let syncing = threads::start("sync", move || {
+                let _storing = Storing::new(&tree, WHOLE);
+                tree.sync_file_system()
+            });
             self.last_checkpoint = Instant::now();
             if let Ok(syncing) = syncing {
                 self.syncing = Some(syncing);

@@ -24,8 +24,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Ends every process with the destination's mark. Only for who holds the destination's lock.
 ///
+/// One in a call that is never answered stays for as long, but does nothing after that call any more.
+///
 /// # Errors
-/// When one does not go, because it waits for a disk.
+/// When one does not go and can go on.
 pub(super) fn end(destination: &str) -> Result<()> {
     let mark = format!("{MARK}={destination}");
     let started = Instant::now();
@@ -35,6 +37,9 @@ pub(super) fn end(destination: &str) -> Result<()> {
             return Ok(());
         }
         if started.elapsed() > PATIENCE {
+            if left.iter().all(|pid| is_killed(*pid)) {
+                return Ok(());
+            }
             return Err(Error::failed(format!(
                 "an rsync of an earlier run still writes to the unfinished snapshot: process {}",
                 left[0]
@@ -46,6 +51,21 @@ pub(super) fn end(destination: &str) -> Result<()> {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Whether a process ends with the call that it is in (proc_pid_status(5), `SigPnd`, `ShdPnd`).
+fn is_killed(pid: Pid) -> bool {
+    const KILL: u64 = 1 << (Signal::SIGKILL as u64 - 1);
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let pending = |line: &str| {
+        let line = line
+            .strip_prefix("SigPnd:")
+            .or(line.strip_prefix("ShdPnd:"));
+        line.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok())
+    };
+    text.lines()
+        .filter_map(pending)
+        .any(|bits| bits & KILL != 0)
 }
 
 /// The processes with a mark in their environment; dead ones have none.

@@ -1,0 +1,253 @@
+//! A process around the one that works, which ends when that one cannot.
+//!
+//! A call to a FUSE program or a server that never answers cannot be interrupted, not even by SIGKILL:
+//! the process in it stays, and with it whoever waits for its end. So where something is mounted that
+//! may fall silent, the work is done by a child, and this process touches nothing but that child: it
+//! passes signals on, and ends as the child does, or as soon as the child says that it never will.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs::{File, OpenOptions},
+    io::{self, BufRead as _, BufReader, PipeReader, Write as _},
+    os::{
+        fd::AsRawFd as _,
+        unix::{
+            ffi::OsStrExt as _,
+            process::{CommandExt as _, ExitStatusExt as _},
+        },
+    },
+    path::Path,
+    process::{Child, Command, ExitCode, ExitStatus},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use executor::{
+    journal, lock,
+    sys::{mounts, tie},
+    threads,
+};
+use nix::{
+    fcntl::{FcntlArg, FdFlag, fcntl},
+    sys::signal::{SigSet, Signal, kill},
+    unistd::Pid,
+};
+
+use crate::{cli::Cli, exit, service, silence};
+
+/// The first argument of the process inside; the number of the pipe to the one around it follows.
+const INSIDE: &[u8] = b"--inside=";
+/// Where the kernel, the system and the desktop mount what nobody backs up.
+const OF_THE_SYSTEM: [&[u8]; 4] = [b"/dev/", b"/proc/", b"/run/", b"/sys/"];
+/// How long the process inside may take to end after it said that it does.
+const GRACE: Duration = Duration::from_secs(2);
+/// How often its end is looked at meanwhile.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What the process inside tells: one letter, and the rest of the line.
+const STATUS: u8 = b's';
+const ENDS: u8 = b'e';
+const SILENT: u8 = b'n';
+const SILENT_IN_A_RUN: u8 = b'r';
+
+/// Whether another thread of the process around does what is owed, and ends it.
+static ENDING: AtomicBool = AtomicBool::new(false);
+/// The way to the process around this one.
+static AROUND: OnceLock<Mutex<File>> = OnceLock::new();
+
+/// Takes the argument of the process inside away, if it is this one.
+pub(crate) fn inside(arguments: &mut Vec<OsString>) {
+    let first = arguments.get(1).map(|first| first.as_bytes());
+    let Some(number) = first.and_then(|first| first.strip_prefix(INSIDE)) else {
+        return;
+    };
+    let number = std::str::from_utf8(number)
+        .ok()
+        .and_then(|text| text.parse::<i32>().ok());
+    arguments.remove(1);
+    let Some(number) = number else {
+        return;
+    };
+    // Opened anew, since what was inherited would be inherited by every child as well.
+    let pipe = OpenOptions::new()
+        .write(true)
+        .open(format!("/proc/self/fd/{number}"));
+    let _ = nix::unistd::close(number);
+    if let Ok(pipe) = pipe {
+        let _ = AROUND.set(Mutex::new(pipe));
+    }
+}
+
+/// Whether something is mounted that may fall silent, and no process is around this one yet.
+pub(crate) fn is_wanted() -> bool {
+    let counts = |path: &Vec<u8>| !OF_THE_SYSTEM.iter().any(|system| path.starts_with(system));
+    AROUND.get().is_none() && mounts::that_may_fall_silent().iter().any(counts)
+}
+
+/// Tells systemd what goes on by way of the process around this one; false where there is none.
+pub(crate) fn tell(status: &str) -> bool {
+    say(STATUS, status.as_bytes())
+}
+
+/// Says that a mount does not answer any more, lets go of all locks, and waits to be killed; comes back
+/// where there is no process around this one.
+pub(crate) fn fell_silent(mount_point: &Path) {
+    if AROUND.get().is_none() {
+        return;
+    }
+    lock::let_go();
+    let word = if journal::was_written() {
+        SILENT_IN_A_RUN
+    } else {
+        SILENT
+    };
+    if say(word, mount_point.as_os_str().as_bytes()) {
+        loop {
+            thread::park();
+        }
+    }
+}
+
+/// Says how this process is about to end, in case that it cannot.
+pub(crate) fn ends(code: u8) {
+    say(ENDS, code.to_string().as_bytes());
+}
+
+/// Writes a line to the process around this one, if there is one.
+fn say(word: u8, rest: &[u8]) -> bool {
+    let Some(around) = AROUND.get() else {
+        return false;
+    };
+    let mut line = vec![word];
+    line.extend(rest);
+    line.push(0);
+    let mut around = around.lock().unwrap_or_else(PoisonError::into_inner);
+    around.write_all(&line).is_ok()
+}
+
+/// Does the work in a process of its own and ends as that does; none where it could not be started.
+pub(crate) fn run(cli: &Arc<Cli>) -> Option<ExitCode> {
+    let (mut child, told) = start().ok()?;
+    // Blocked after the start only, since the child would inherit it; what ends this process before
+    // that ends the child as well.
+    let mut signals = SigSet::empty();
+    for signal in [
+        Signal::SIGINT,
+        Signal::SIGTERM,
+        Signal::SIGHUP,
+        Signal::SIGCHLD,
+    ] {
+        signals.add(signal);
+    }
+    let _ = signals.thread_block();
+    let process = i32::try_from(child.id()).map(Pid::from_raw);
+    let (cli, work) = (Arc::clone(cli), process.ok());
+    // Without a thread there is nothing but the process inside, which then does what it can.
+    let _ = threads::start("inside", move || hear(told, work, &cli));
+    let mut asked = false;
+    loop {
+        if let Ok(Some(status)) = child.try_wait() {
+            while ENDING.load(Ordering::SeqCst) {
+                thread::park();
+            }
+            return Some(code(status));
+        }
+        match signals.wait() {
+            Ok(Signal::SIGCHLD) => {}
+            Ok(signal) => {
+                // What a terminal sends it sends to both.
+                if signal == Signal::SIGTERM || !is_in_foreground() {
+                    let _ = process.map(|process| kill(process, signal));
+                }
+                // The second one ends the work at once, or finds that nothing can.
+                if asked {
+                    let code = u8::try_from(128 + signal as i32).unwrap_or(exit::FAILED);
+                    return Some(wait_no_longer(&mut child, code));
+                }
+                asked = true;
+            }
+            Err(_) => return child.wait().ok().map(code),
+        }
+    }
+}
+
+/// Starts this program once more with the same arguments; also gives what it tells through.
+fn start() -> io::Result<(Child, PipeReader)> {
+    let (told, theirs) = io::pipe()?;
+    fcntl(&theirs, FcntlArg::F_SETFD(FdFlag::empty()))?;
+    let mut argument = OsStr::from_bytes(INSIDE).to_owned();
+    argument.push(theirs.as_raw_fd().to_string());
+    let mut given = std::env::args_os();
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0(given.next().unwrap_or_default());
+    command.arg(argument).args(given);
+    // It is not the process that systemd listens to.
+    command.env_remove("NOTIFY_SOCKET");
+    tie::to_parent(&mut command);
+    Ok((command.spawn()?, told))
+}
+
+/// Hears what the process inside tells.
+fn hear(told: PipeReader, work: Option<Pid>, cli: &Cli) {
+    let mut told = BufReader::new(told);
+    let mut line = Vec::new();
+    while told.read_until(0, &mut line).is_ok_and(|length| length > 1) {
+        let (word, rest) = (line[0], &line[1..line.len().saturating_sub(1)]);
+        match word {
+            STATUS => service::status(&String::from_utf8_lossy(rest)),
+            // It ends by itself, or is in a call that is never answered.
+            ENDS => {
+                let code = std::str::from_utf8(rest)
+                    .ok()
+                    .and_then(|code| code.parse().ok());
+                thread::sleep(GRACE);
+                std::process::exit(code.unwrap_or(exit::FAILED).into());
+            }
+            SILENT | SILENT_IN_A_RUN => {
+                ENDING.store(true, Ordering::SeqCst);
+                let _ = work.map(|work| kill(work, Signal::SIGKILL));
+                // The scripts that are started now are to hear signals.
+                let _ = SigSet::empty().thread_set_mask();
+                let mount_point = Path::new(OsStr::from_bytes(rest));
+                silence::end(cli, mount_point, word == SILENT_IN_A_RUN);
+            }
+            _ => {}
+        }
+        line.clear();
+    }
+}
+
+/// Waits for a process that is about to end, but not for ever.
+fn wait_no_longer(child: &mut Child, otherwise: u8) -> ExitCode {
+    let since = Instant::now();
+    while since.elapsed() < GRACE {
+        if let Ok(Some(status)) = child.try_wait() {
+            return code(status);
+        }
+        thread::sleep(LOOK);
+    }
+    let _ = child.kill();
+    ExitCode::from(otherwise)
+}
+
+/// The exit code that says how a process ended.
+fn code(status: ExitStatus) -> ExitCode {
+    let code = status.code().or(status.signal().map(|signal| 128 + signal));
+    ExitCode::from(
+        code.and_then(|code| u8::try_from(code).ok())
+            .unwrap_or(exit::FAILED),
+    )
+}
+
+/// Whether a terminal's signals go to this process and its children (proc_pid_stat(5), `pgrp` and
+/// `tpgid`).
+fn is_in_foreground() -> bool {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = text.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    let fields: Vec<&str> = after_name.split(' ').collect();
+    matches!(fields.as_slice(), [_, _, group, _, _, foreground, ..] if group == foreground)
+}
