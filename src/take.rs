@@ -65,12 +65,32 @@ pub(crate) fn store_present(config: &Config) -> Result<Store> {
         Ok(_) => {
             return store(config)?.ok_or_else(|| {
                 Error::refused(format!("nothing was ever backed up to {path}"))
-                    .hint("`backup apply` makes the first snapshot")
+                    .hint(others(config))
                     .into()
             });
         }
     };
     Err(not_mounted(config, because.as_deref()).into())
+}
+
+/// What to do where this host name has no backups: those of other names may be what is looked for.
+fn others(config: &Config) -> String {
+    let stop = executor::event::Stop::default();
+    let found = scan::destination(&config.local, &host_folder(config), Context::silent(&stop));
+    let beside = found.map(|found| found.beside).unwrap_or_default();
+    let names: Vec<&str> = beside
+        .iter()
+        .map(|one| one.folder.as_str())
+        .take(5)
+        .collect();
+    match names.first() {
+        None => "`backup apply` makes the first snapshot".to_owned(),
+        Some(first) => format!(
+            "there are backups of {} beside it: set hostname to that name to read them, or, if it is \
+             this machine's old one, run `backup init --take-over {first}`",
+            names.join(", ")
+        ),
+    }
 }
 
 /// Refuses where there are no local snapshots.

@@ -1,12 +1,12 @@
 //! `list`: shows all snapshots.
 
 use anyhow::Result;
-use chrono::Local;
+use chrono::{DateTime, FixedOffset, Local};
 use executor::{
     clock::Clock,
     event::{Context, Silent},
 };
-use schema::{Config, inventory::DestinationState};
+use schema::{Config, Severity, inventory::DestinationState};
 
 use crate::{cli::At, exit, out::Out, render, settings::Settings, take};
 
@@ -20,8 +20,29 @@ pub(crate) fn run(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> 
         out.data_json(&view);
     } else {
         out.data(&render::list::list(&view, &settings.style));
+        if destination.snapshots.is_empty() {
+            tell(settings, &config, destination, now, out)?;
+        }
     }
     Ok(exit::DONE)
+}
+
+/// Says why there may be none: that the destination is another machine's, or this one's under its old
+/// name.
+fn tell(
+    settings: &Settings,
+    config: &Config,
+    destination: DestinationState,
+    now: DateTime<FixedOffset>,
+    out: &Out,
+) -> Result<()> {
+    let inventory = take::inventory_of(settings, now, Some(destination))?;
+    for finding in planner::small(config, &inventory, None).findings {
+        if finding.severity == Severity::Refusal {
+            out.say(&render::report::finding(&finding, &settings.error_style));
+        }
+    }
+    Ok(())
 }
 
 /// The destination, which must be there.

@@ -29,6 +29,7 @@ mod interrupted;
 mod lab;
 mod layout;
 mod logs;
+mod machines;
 mod manifests;
 mod manual;
 mod many_days;

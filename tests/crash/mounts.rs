@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     check::{all_whole, equal, fingerprint},
     image::{Mounted, ext4, is_mounted},
-    lab::{ID, LATER, NOW, World, skipped},
+    lab::{Done, ID, LATER, NOW, World, skipped},
 };
 
 const TOOLS: [&str; 4] = ["rsync", "mkfs.ext4", "blkid", "losetup"];
@@ -202,6 +202,80 @@ fn a_mount_below_a_source_is_passed_over_and_told_unless_it_is_wanted() {
     let found = fs::read_to_string(world.in_snapshot("latest").join("inner/on b"));
     assert_eq!(found.unwrap(), "another file system");
     equal(&world, "latest");
+}
+
+#[test]
+fn data_on_a_disk_below_a_source_is_warned_of_until_it_is_excluded_or_a_source() {
+    let name = "data_on_a_disk_below_a_source_is_warned_of_until_it_is_excluded_or_a_source";
+    if skipped(name, &TOOLS, true) {
+        return;
+    }
+    let (mut world, _) = with_image(&json!({}));
+    let _mounted = mount(&world, "a");
+    ext4(&world.path("b"), 8, &[]);
+    let inner = world.source().join("inner");
+    let below = Mounted::image(&world.path("b"), "noatime", &inner);
+    fs::write(below.path().join("film"), "a film").unwrap();
+    let warned = |world: &World, verb: &[&str]| {
+        let mut all = verb.to_vec();
+        all.extend(["--now", LATER]);
+        let output = world.command(&all).output().unwrap();
+        Done::of(&output).text.contains(inner.to_str().unwrap())
+    };
+    let stays = |world: &World| {
+        (
+            warned(world, &["status"]),
+            warned(world, &["health", "--quick"]),
+        )
+    };
+    for now in [NOW, LATER] {
+        world.apply(now);
+        assert_eq!(stays(&world), (true, true));
+    }
+    world.configure(&json!({ "excludePatterns": ["inner"] }));
+    world.apply("2025-02-09T04:00:00+00:00").expect(0);
+    assert_eq!(stays(&world), (false, false));
+    let both = json!({ "excludePatterns": [], "sources": [world.source(), inner] });
+    world.configure(&both);
+    world.apply("2025-02-09T05:00:00+00:00").expect(0);
+    assert_eq!(stays(&world), (false, false));
+    let film = world.in_snapshot("latest").join("inner/film");
+    assert_eq!(fs::read_to_string(film).unwrap(), "a film");
+}
+
+#[test]
+fn subvolumes_below_a_source_are_other_file_systems_and_named() {
+    let name = "subvolumes_below_a_source_are_other_file_systems_and_named";
+    if skipped(name, &[&TOOLS[..], &["mkfs.btrfs", "btrfs"]].concat(), true) {
+        return;
+    }
+    for use_rsync in [false, true] {
+        let mut world = World::new(&json!({ "useRsync": use_rsync }));
+        let image = world.path("b");
+        fs::File::create(&image)
+            .unwrap()
+            .set_len(128 << 20)
+            .unwrap();
+        crate::lab::run("mkfs.btrfs", ["-q", image.to_str().unwrap()]);
+        let disk = Mounted::image(&image, "noatime", &world.source());
+        let nested = disk.path().join("machines");
+        crate::lab::run(
+            "btrfs",
+            ["-q", "subvolume", "create", nested.to_str().unwrap()],
+        );
+        fs::write(nested.join("one"), "of one").unwrap();
+        fs::write(disk.path().join("letter"), "letter").unwrap();
+        let done = world.apply(NOW);
+        assert!([Some(0), Some(3)].contains(&done.code), "{}", done.text);
+        let report = fs::read_to_string(world.runs()[0].join("report.json")).unwrap();
+        assert!(report.contains(nested.to_str().unwrap()), "{report}");
+        let stored = world.in_snapshot("latest");
+        assert!(stored.join("letter").exists() && !stored.join("machines/one").exists());
+        world.configure(&json!({ "sources": [world.source(), nested] }));
+        world.apply(LATER).expect(0);
+        let one = world.in_snapshot("latest").join("machines/one");
+        assert_eq!(fs::read_to_string(one).unwrap(), "of one");
+    }
 }
 
 #[test]

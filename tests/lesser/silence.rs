@@ -270,3 +270,34 @@ fn every_verb_ends_and_says_so_when_the_destination_falls_silent_meanwhile() {
     }
     assert!(mounted.faults().is_silent());
 }
+
+#[test]
+fn a_silent_mount_below_a_source_stops_nothing_whether_it_is_excluded_or_passed_over() {
+    let name = "a_silent_mount_below_a_source_stops_nothing_whether_it_is_excluded_or_passed_over";
+    if skipped(name) {
+        return;
+    }
+    for (use_rsync, excluded) in [(false, ""), (true, ""), (false, "Cl*"), (true, "Cloud/")] {
+        let patterns: Vec<&str> = [excluded]
+            .into_iter()
+            .filter(|one| !one.is_empty())
+            .collect();
+        let changes = json!({ "useRsync": use_rsync, "excludePatterns": patterns });
+        let world = World::new(&changes);
+        fs::create_dir_all(world.source().join("ann/docs")).unwrap();
+        fs::write(world.source().join("ann/docs/letter"), "letter").unwrap();
+        let cloud = world.source().join("ann/Cloud");
+        let mounted = Mounted::new(&world.path("below"), &cloud, Lacks::default());
+        mounted.faults().fall_silent_after(0);
+        for verb in ["plan", "apply"] {
+            let words = [verb, "--now", FIRST];
+            let running = Running::new(world.command(&words), world.path("said"));
+            let done = running.ended().expect(0);
+            let told = done.text.contains("passed over");
+            assert_eq!(told, excluded.is_empty(), "{verb}: {}", done.text);
+        }
+        assert!(!mounted.faults().is_silent(), "something asked it");
+        let letter = world.in_snapshot("latest").join("ann/docs/letter");
+        assert_eq!(fs::read_to_string(letter).unwrap(), "letter");
+    }
+}
