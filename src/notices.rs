@@ -105,7 +105,7 @@ fn is_news(state: Option<&StateDir>, message: &str, now: DateTime<FixedOffset>) 
         return !due::retries();
     };
     let told = state.told_error();
-    if told.is_some_and(|told| told.message == message && lately(told.at, now)) {
+    if told.is_some_and(|told| told.is_of(message) && lately(told.at, now)) {
         return false;
     }
     let told = ToldError {

@@ -24,6 +24,19 @@ pub struct ToldError {
     pub at: DateTime<FixedOffset>,
 }
 
+impl ToldError {
+    /// Whether another message is of the same error: what has digits in it, such as the id of a run
+    /// or how much is free, is another one each time.
+    #[must_use]
+    pub fn is_of(&self, message: &str) -> bool {
+        fn lasting(text: &str) -> impl Iterator<Item = &str> {
+            text.split(|one: char| !one.is_alphanumeric())
+                .filter(|part| !part.contains(|one: char| one.is_ascii_digit()))
+        }
+        lasting(&self.message).eq(lasting(message))
+    }
+}
+
 /// Runs that were deferred since the last one that was not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deferrals {
@@ -64,5 +77,20 @@ mod tests {
         assert!(deferrals.told_lately(at("2025-01-16T23:50:00+01:00")));
         assert!(!deferrals.told_lately(at("2025-01-17T01:59:00+01:00")));
         assert!(!deferrals.told_lately(at("2025-01-15T01:59:00+01:00")));
+    }
+
+    #[test]
+    fn an_error_is_the_same_whatever_run_met_it_and_however_much_was_free() {
+        let told = |message: &str| ToldError {
+            message: message.to_owned(),
+            at: "2025-01-16T02:00:00+01:00".parse().unwrap(),
+        };
+        let first =
+            told("cannot make /s/runs/2025-03-06_02-00-00-d00fab84/: no room, 40.0 KiB free");
+        assert!(
+            first.is_of("cannot make /s/runs/2025-03-06_02-15-00-1c03e9b7/: no room, 8 KiB free")
+        );
+        assert!(!first.is_of("cannot make /s/runs/2025-03-06_02-15-00-1c03e9b7/: read-only"));
+        assert!(!first.is_of(""));
     }
 }

@@ -120,7 +120,7 @@ fn is_news(state: &StateDir, replay: &Replay, because: &str, now: DateTime<Fixed
     let step = replay.running().unwrap_or("run");
     let message = format!("{step}: {because}");
     let told = state.told_error();
-    if told.is_some_and(|told| told.message == message && lately(told.at, now)) {
+    if told.is_some_and(|told| told.is_of(&message) && lately(told.at, now)) {
         return false;
     }
     // What cannot be remembered is told all the same.
