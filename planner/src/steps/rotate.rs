@@ -281,17 +281,16 @@ pub(super) fn unapproved(
         .count();
     let sealed = sealed_since + usize::from(makes_one);
     let each = Policy::of(&facts.config.local).rules_in_force();
-    let before = expired
-        .iter()
-        .any(|one| rotation.is_some_and(|last| last.unapproved.contains(&one.id)));
+    let was_withheld = |id: &SnapshotId| rotation.is_some_and(|last| last.unapproved.contains(id));
+    let before = expired.iter().any(|one| was_withheld(&one.id));
     // Those that were withheld do not become fewer by waiting: the nights since do not count, and
     // neither does what those nights alone would have let go.
-    let (counts, unexpected) = if before {
-        (1, sudden(facts, destination, expired, rotated_at))
+    let wanted = if before {
+        let sudden = sudden(facts, destination, expired, rotated_at);
+        sudden.iter().any(was_withheld) || sudden.len() + gone > each
     } else {
-        (sealed, expired.len())
+        expired.len() + gone > each * sealed
     };
-    let wanted = unexpected + gone > each * counts;
     (wanted && !expired.is_empty() && !facts.options.approve_deletions).then(|| Unapproved {
         ids: expired.iter().map(|one| one.id).collect(),
         sealed: sealed as u64,
@@ -299,28 +298,25 @@ pub(super) fn unapproved(
     })
 }
 
-/// How many of these the policy lets go without any snapshot since the last rotation: what another
-/// policy than the one of then lets go, and not what becomes too old night by night.
+/// Those that the policy lets go without any snapshot since the last rotation: what another policy
+/// than the one of then lets go, and not what becomes too old night by night.
 fn sudden(
     facts: &Facts<'_>,
     destination: &DestinationState,
     expired: &[Deletion],
     rotated_at: Option<DateTime<FixedOffset>>,
-) -> usize {
+) -> Vec<SnapshotId> {
     let then: Vec<Candidate> = destination
         .snapshots
         .iter()
         .filter(|snapshot| rotated_at.is_some_and(|at| snapshot.record.sealed_at <= at))
         .map(facts::candidate)
         .collect();
-    // It is not known what the tiers were like then.
-    if then.is_empty() {
-        return expired.len();
-    }
     let decision = retention::decide(&Policy::of(&facts.config.local), facts.now, &then);
-    let all = expired.iter();
-    all.filter(|one| decision.expire.contains_key(&one.id))
-        .count()
+    // Where nothing stood then it is not known what the tiers were like.
+    let all = expired.iter().map(|one| one.id);
+    all.filter(|id| then.is_empty() || decision.expire.contains_key(id))
+        .collect()
 }
 
 /// Why nothing may be deleted for now.
