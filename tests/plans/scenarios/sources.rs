@@ -207,7 +207,7 @@ pub(crate) fn all() -> Vec<Scenario> {
             }),
         ),
         (
-            "a-new-exclude-pattern-lifts-one-suspicion",
+            "what-a-new-exclude-pattern-leaves-out-is-not-missed",
             World::nightly("2025-01-13", 1).set("local.excludePatterns", json!([".cache"])),
         ),
         (
