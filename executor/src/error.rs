@@ -137,10 +137,6 @@ impl Error {
                  append-only (`chattr -ia` ends that), and who owns it",
                 escape::display(path)
             )),
-            Some(code) if code == Errno::ACCESS.raw_os_error() => this.hint(format!(
-                "see with `ls -ld` who may use {} and the folder that it is in; `sudo` may do more",
-                escape::display(path)
-            )),
             Some(code) if code == Errno::IO.raw_os_error() => {
                 this.hint("the disk or its cable failed: look at `dmesg`, then check the disk")
             }

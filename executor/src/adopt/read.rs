@@ -360,18 +360,21 @@ impl Reading<'_> {
         if entry.kind == Kind::File {
             *self.read.files_stored_by.entry(stored).or_default() += 1;
         }
-        for source in &mut self.read.sources {
-            let below = source.path.as_str().as_bytes()[1..].to_vec();
-            let rest = entry.path.strip_prefix(below.as_slice());
-            if rest
-                .is_some_and(|rest| rest.is_empty() || below.is_empty() || rest.starts_with(b"/"))
-            {
-                source.present = true;
-                source.entries += 1;
-                source.files += u64::from(entry.kind == Kind::File);
-            }
-        }
+        count_in(&mut self.read.sources, entry);
         Ok(())
+    }
+}
+
+/// Counts an entry for the sources that it is of.
+pub(crate) fn count_in(sources: &mut [SourceRecord], entry: &Entry) {
+    for source in sources {
+        let below = &source.path.as_str().as_bytes()[1..];
+        let rest = entry.path.strip_prefix(below);
+        if rest.is_some_and(|rest| rest.is_empty() || below.is_empty() || rest.starts_with(b"/")) {
+            source.present = true;
+            source.entries += 1;
+            source.files += u64::from(entry.kind == Kind::File);
+        }
     }
 }
 

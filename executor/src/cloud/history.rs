@@ -274,9 +274,9 @@ fn copy(
 
 /// Whether a call ended well; that it did not reach the remote is an error.
 ///
-/// What rclone says of a single file that it cannot read may sound like a lost connection: of a
-/// rotten file of a crypt remote 1.60 says "unexpected EOF". Such files are no hindrance where the
-/// remote still answers.
+/// A file whose content is rotten may make rclone speak as of a lost connection. Such files are no
+/// hindrance where the remote still answers; a remote that gives out lists but no files, as one does
+/// whose quota is used up, is.
 fn tolerant(rclone: &Rclone<'_>, remote: &str, arguments: &[&str]) -> Result<bool> {
     let mut tries = 2;
     loop {
@@ -287,7 +287,7 @@ fn tolerant(rclone: &Rclone<'_>, remote: &str, arguments: &[&str]) -> Result<boo
             Ended::Badly {
                 connection: true,
                 message,
-            } if told.faults.is_empty() => return Err(rclone.failed(true, &message)),
+            } if !told.is_of_files() => return Err(rclone.failed(true, &message)),
             Ended::Badly {
                 connection: true, ..
             } => {

@@ -42,7 +42,7 @@ const NO_CONNECTION: [&str; 24] = [
     "i/o timeout",
     "tls: ",
     "x509: ",
-    "unexpected EOF",
+    CUT,
     "use of closed network connection",
     "connection lost",
     "context deadline exceeded",
@@ -57,6 +57,10 @@ const NO_CONNECTION: [&str; 24] = [
     "unable to authenticate",
     "couldn't fetch token",
 ];
+
+/// What of this older versions say of a single file as well, whose content is cut or rotten (1.60.1, of
+/// a file of a crypt remote).
+const CUT: &str = "unexpected EOF";
 
 /// A line of `--use-json-log`.
 #[derive(Debug, Default, Deserialize)]
@@ -114,6 +118,15 @@ impl Told {
             held: Some(Vec::new()),
             ..Self::default()
         }
+    }
+
+    /// Whether what sounds like a lost connection was said of single files alone, and may be due to
+    /// what they hold.
+    #[must_use]
+    pub fn is_of_files(&self) -> bool {
+        let lost = |said: &&String| NO_CONNECTION.iter().any(|sign| said.contains(sign));
+        let mut lost = self.faults.values().filter(lost).peekable();
+        lost.peek().is_some() && lost.all(|said| said.contains(CUT))
     }
 }
 
@@ -567,5 +580,27 @@ mod tests {
         let plain = heard("2026/11/25 11:19:33 Failed to create file system for \"x:\"");
         assert_eq!(plain.msg, "Failed to create file system for \"x:\"");
         assert_eq!(heard("2026/11/25 11:08:46 NOTICE: Config").level, "notice");
+    }
+
+    #[test]
+    fn what_is_cut_is_of_a_file_and_what_is_forbidden_is_not() {
+        let told = |faults: &[(&str, &str)]| {
+            let faults = faults.iter();
+            Told {
+                faults: faults
+                    .map(|(file, said)| ((*file).to_owned(), (*said).to_owned()))
+                    .collect(),
+                ..Told::default()
+            }
+        };
+        let cut = ("a", "Failed to copy: unexpected EOF");
+        let forbidden = ("b", "Failed to copy: 403 Forbidden: the quota is used up");
+        let other = ("c", "Failed to copy: corrupted on transfer");
+        assert!(told(&[cut]).is_of_files());
+        assert!(told(&[cut, other]).is_of_files());
+        assert!(!told(&[cut, forbidden]).is_of_files());
+        assert!(!told(&[forbidden]).is_of_files());
+        assert!(!told(&[other]).is_of_files());
+        assert!(!told(&[]).is_of_files());
     }
 }

@@ -75,22 +75,22 @@ pub(crate) fn run(
         context,
     };
     if let Some(begun) = records.begun()? {
-        records.put(begun)?;
+        records.put(&begun)?;
         return Ok(Rebuilt::default());
     }
     let (rebuilt, begun) = records.make(run_id)?;
     if let Some(begun) = begun {
-        records.put(begun)?;
+        records.put(&begun)?;
     }
     area.sync()
         .map_err(|error| store.io("sync", SNAPSHOTS, error))?;
     Ok(rebuilt)
 }
 
-/// Which new files are on disk.
+/// A new record is on disk.
 struct Begun {
+    /// And a new manifest.
     manifest: bool,
-    record: bool,
 }
 
 struct Records<'a> {
@@ -117,10 +117,7 @@ impl Records<'_> {
         };
         for (name, is_new) in [(NEW_MANIFEST, true), (manifest::FILE_NAME, false)] {
             if self.digest(name)? == Some(record.manifest_digest) {
-                return Ok(Some(Begun {
-                    manifest: is_new,
-                    record: true,
-                }));
+                return Ok(Some(Begun { manifest: is_new }));
             }
         }
         Ok(None)
@@ -196,20 +193,16 @@ impl Records<'_> {
         write_record(&self.dir, NEW_RECORD, &path, &record)?;
         let begun = Begun {
             manifest: new_manifest,
-            record: true,
         };
         Ok((Rebuilt { problems }, Some(begun)))
     }
 
     /// Puts the new files in the damaged ones' place, the record last.
-    fn put(&self, begun: Begun) -> Result<()> {
+    fn put(&self, begun: &Begun) -> Result<()> {
         if begun.manifest {
             self.replace(NEW_MANIFEST, manifest::FILE_NAME, OLD_MANIFEST)?;
         }
-        if begun.record {
-            self.replace(NEW_RECORD, SNAPSHOT_FILE, OLD_RECORD)?;
-        }
-        Ok(())
+        self.replace(NEW_RECORD, SNAPSHOT_FILE, OLD_RECORD)
     }
 
     fn replace(&self, new: &str, name: &str, old: &str) -> Result<()> {
@@ -520,16 +513,6 @@ impl Held {
             }
             _ => {}
         }
-        for source in &mut self.sources {
-            let below = &source.path.as_str().as_bytes()[1..];
-            let rest = entry.path.strip_prefix(below);
-            if rest
-                .is_some_and(|rest| rest.is_empty() || below.is_empty() || rest.starts_with(b"/"))
-            {
-                source.present = true;
-                source.entries += 1;
-                source.files += u64::from(entry.kind == Kind::File);
-            }
-        }
+        read::count_in(&mut self.sources, entry);
     }
 }

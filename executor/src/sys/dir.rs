@@ -613,6 +613,7 @@ fn timestamps(mtime: Nanos) -> Timestamps {
         },
     }
 }
+
 /// That a file is longer than anything that is written here.
 fn too_long(limit: u64) -> std::io::Error {
     let limit = schema::amount::bytes(limit);
