@@ -115,6 +115,7 @@
               acl
               attr
               btrfs-progs
+              bindfs
               dbus
               debootstrap
               e2fsprogs
