@@ -114,8 +114,8 @@
               deadnix
               acl
               attr
-              btrfs-progs
               bindfs
+              btrfs-progs
               dbus
               debootstrap
               e2fsprogs
