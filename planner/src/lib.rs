@@ -4,6 +4,7 @@
 //! a plan is the executor's business.
 
 mod adopt;
+pub mod assessment;
 mod by_hand;
 pub mod calendar;
 pub mod check;

@@ -3,8 +3,11 @@
 //! Nothing here may look for anything or judge by what is not in the view.
 
 use chrono::TimeDelta;
-use planner::findings::code;
-use schema::{Finding, Severity, health::HealthVerdict};
+use planner::{
+    assessment::{self, Assessment, Concern, DestinationStanding, Situation},
+    findings::code,
+};
+use schema::{Finding, health::HealthVerdict};
 
 use super::{Destination, StatusView, Verdict};
 use crate::{
@@ -16,112 +19,118 @@ use crate::{
     style::{Style, printable},
 };
 
-/// The first thing that a person should look at, or that all is well.
+/// What the situation comes to, in one word and in one line.
 pub(super) fn verdict(view: &StatusView) -> (Verdict, String) {
-    let found = view.destination.as_ref();
-    let finding = |severity: Severity| {
-        let mut of_it = view
-            .findings
-            .iter()
-            .filter(|told| told.severity == severity);
-        of_it.next().map(|told| printable(&told.message))
+    let situation = situation(view);
+    let last = view
+        .last_good
+        .as_ref()
+        .map(|good| format!("last backup {}", ago(good.age_seconds)));
+    let running = match view.running {
+        true => "a backup is running",
+        false => "",
     };
-    // Of another disk it says nothing that there is no backup on it.
-    let another = found
-        .filter(|found| found.ready && !found.is_ours)
-        .and_then(|_| finding(Severity::Refusal));
-    let Some(good) = &view.last_good else {
-        if let Some(another) = another {
-            return (Verdict::Warning, another);
+    match assessment::assess(&situation) {
+        Assessment::NoBackup => {
+            let now = match view.running {
+                true => ", one is running now",
+                false => "",
+            };
+            (Verdict::NoBackup, format!("no backup yet{now}"))
         }
-        let now = if view.running {
-            ", one is running now"
-        } else {
-            ""
-        };
-        return (Verdict::NoBackup, format!("no backup yet{now}"));
-    };
-    let last = format!("last backup {}", ago(good.age_seconds));
-    let absent = found.filter(|found| !found.ready);
-    let trouble = if let Some(another) = another {
-        Some(another)
-    } else if view.late_since.is_some() {
-        Some("a backup is overdue".to_owned())
-    } else if let Some(trouble) = view.troubles.first() {
-        Some(printable(trouble))
-    } else if !view.suspect.is_empty() {
-        let count = view.suspect.len() as u64;
-        Some(amount::plural(
-            count,
-            "suspect snapshot",
-            "suspect snapshots",
-        ))
-    } else if !view.damaged.is_empty() {
-        Some(damaged(view))
-    } else if !view.damaged_records.is_empty() {
-        Some(records(view))
-    } else if let Some(damaged) = manifests(view) {
-        Some(damaged)
-    } else if view.unfinished.is_some() {
-        Some("a run is unfinished".to_owned())
-    } else if let Some(refusal) = finding(Severity::Refusal) {
-        Some(refusal)
-    } else if let Some(found) = absent {
-        Some(format!("{} is {}", path(&found.path), found.lack()))
-    } else if !good.complete {
-        Some("the last backup has errors".to_owned())
-    } else {
-        finding(Severity::Warning).or_else(|| checked(view))
-    };
-    match trouble {
-        Some(trouble) => (Verdict::Warning, format!("{trouble}; {last}")),
-        None if view.running => (Verdict::Ok, format!("a backup is running; {last}")),
-        None => (Verdict::Ok, last),
+        Assessment::Concern(concern) => (
+            Verdict::Warning,
+            joined(&[
+                &concern_text(view, concern),
+                last.as_deref().unwrap_or_default(),
+            ]),
+        ),
+        Assessment::Well => (
+            Verdict::Ok,
+            joined(&[running, last.as_deref().unwrap_or_default()]),
+        ),
+    }
+}
+
+/// The parts of a line that are not empty.
+fn joined(parts: &[&str]) -> String {
+    let parts = parts.iter().filter(|part| !part.is_empty());
+    parts.copied().collect::<Vec<_>>().join("; ")
+}
+
+/// What the verdict depends on.
+fn situation(view: &StatusView) -> Situation<'_> {
+    let destination = view.destination.as_ref();
+    Situation {
+        destination: destination.map(|found| DestinationStanding {
+            is_ready: found.ready,
+            is_ours: found.is_ours,
+        }),
+        last_good_is_complete: view.last_good.as_ref().map(|good| good.complete),
+        is_late: view.late_since.is_some(),
+        is_unfinished: view.unfinished.is_some(),
+        troubles: &view.troubles,
+        suspect_snapshots: view.suspect.len() as u64,
+        damaged_files: view.damaged.len() as u64,
+        damaged_records: view.damaged_records.len() as u64,
+        findings: &view.findings,
+        last_check: view.health.as_ref().map(|last| last.verdict),
+    }
+}
+
+/// What a person should look at first, in words.
+fn concern_text(view: &StatusView, concern: Concern<'_>) -> String {
+    match concern {
+        Concern::ForeignDestination(finding)
+        | Concern::Refusal(finding)
+        | Concern::Warning(finding) => printable(&finding.message),
+        Concern::Overdue => "a backup is overdue".to_owned(),
+        Concern::Undone(trouble) => printable(trouble),
+        Concern::SuspectSnapshots(count) => {
+            amount::plural(count, "suspect snapshot", "suspect snapshots")
+        }
+        Concern::DamagedFiles(count) => damaged(count),
+        Concern::DamagedRecords(count) => match count {
+            1 => "the record of 1 snapshot is damaged".to_owned(),
+            count => format!(
+                "the records of {} snapshots are damaged",
+                amount::count(count)
+            ),
+        },
+        Concern::DamagedManifests(count) => match count {
+            1 => "the manifest of 1 snapshot is damaged".to_owned(),
+            count => format!(
+                "the manifests of {} snapshots are damaged",
+                amount::count(count)
+            ),
+        },
+        Concern::UnfinishedRun => "a run is unfinished".to_owned(),
+        Concern::AbsentDestination => {
+            let absent = view.destination.as_ref();
+            absent.map_or_else(String::new, |found| {
+                format!("{} is {}", path(&found.path), found.lack())
+            })
+        }
+        Concern::IncompleteBackup => "the last backup has errors".to_owned(),
+        Concern::HealthCheck => {
+            let last = view.health.as_ref();
+            last.map_or_else(String::new, |last| {
+                let age = amount::age(view.now - last.checked_at);
+                format!("the health check {age} found {}", last.summary)
+            })
+        }
     }
 }
 
 /// How many stored files are known to be damaged.
-fn damaged(view: &StatusView) -> String {
-    let count = view.damaged.len() as u64;
+fn damaged(count: u64) -> String {
     let are = if count == 1 { "is" } else { "are" };
     let files = amount::plural(count, "stored file", "stored files");
     format!("{files} {are} damaged")
 }
 
-/// How many snapshots have a damaged record.
-fn records(view: &StatusView) -> String {
-    match view.damaged_records.len() as u64 {
-        1 => "the record of 1 snapshot is damaged".to_owned(),
-        count => format!(
-            "the records of {} snapshots are damaged",
-            amount::count(count)
-        ),
-    }
-}
-
-/// How many snapshots have a damaged manifest, if any has.
-fn manifests(view: &StatusView) -> Option<String> {
-    let found = of_code(view, code::SNAPSHOT_MANIFEST_DAMAGED);
-    match found.count() as u64 {
-        0 => None,
-        1 => Some("the manifest of 1 snapshot is damaged".to_owned()),
-        count => Some(format!(
-            "the manifests of {} snapshots are damaged",
-            amount::count(count)
-        )),
-    }
-}
-
 fn of_code<'a>(view: &'a StatusView, code: &'static str) -> impl Iterator<Item = &'a Finding> {
     view.findings.iter().filter(move |one| one.code == code)
-}
-
-/// What the last health check found, if that was anything.
-fn checked(view: &StatusView) -> Option<String> {
-    let last = view.health.as_ref()?;
-    let age = amount::age(view.now - last.checked_at);
-    let found = last.verdict != HealthVerdict::Ok;
-    found.then(|| format!("the health check {age} found {}", last.summary))
 }
 
 fn ago(seconds: i64) -> String {
@@ -225,7 +234,7 @@ pub(crate) fn render(view: &StatusView, style: &Style) -> String {
     if !view.damaged.is_empty() {
         let text = format!(
             "{}; `backup verify --repair` heals what it can",
-            damaged(view)
+            damaged(view.damaged.len() as u64)
         );
         fact("Damaged", &text);
     }
