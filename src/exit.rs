@@ -57,12 +57,12 @@ pub(crate) fn invalid(message: impl Into<String>, hint: impl Into<String>) -> an
 /// The code of an error of the executor; `signal` is the one that interrupted it.
 pub(crate) fn of_error(error: &executor::Error, signal: Option<usize>) -> u8 {
     match error.kind {
-        ErrorKind::Refused | ErrorKind::NoFolder => REFUSED,
+        ErrorKind::Refused => REFUSED,
         ErrorKind::Busy => DEFERRED,
         ErrorKind::Interrupted => signal
             .and_then(|signal| u8::try_from(128 + signal).ok())
             .unwrap_or(130),
-        ErrorKind::Failed | ErrorKind::Basis => FAILED,
+        ErrorKind::Failed => FAILED,
     }
 }
 

@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, FixedOffset};
 use executor::{
-    Error, ErrorKind,
+    Error,
     deferrals::{Deferrals, ToldError, lately},
     event::{Context, Event},
     notify::{self, News, Occasion, Patience},
@@ -59,15 +59,9 @@ pub(crate) fn of_error(
     context: Context<'_>,
 ) {
     let outcome = match error.downcast_ref::<Error>() {
-        Some(error) => Outcome {
-            status: match error.kind {
-                ErrorKind::Busy | ErrorKind::Interrupted => return,
-                ErrorKind::Refused | ErrorKind::NoFolder => Status::Refused,
-                ErrorKind::Failed | ErrorKind::Basis => Status::Failed,
-            },
-            message: error.message.clone(),
-            hint: error.hint.clone(),
-            ..Outcome::default()
+        Some(error) => match error.kind.step_status() {
+            None => return,
+            Some(status) => error.clone().into_outcome(status),
         },
         // What was explained to whoever called, and told where it was to be.
         None if error.is::<crate::exit::Explained>() || error.is::<crate::exit::Invalid>() => {

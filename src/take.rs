@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use chrono::{DateTime, FixedOffset};
 use executor::{
-    Error, ErrorKind,
+    Error,
     cloud::memory::Desk,
-    error::{mount_hint, reason},
+    error::{failure_code, mount_hint, reason},
     event::Context,
     manifest::Reader,
     scan,
@@ -18,7 +18,7 @@ use executor::{
     verify::memory,
 };
 use schema::{
-    Config, Inventory, SnapshotId,
+    Config, FailureCode, Inventory, SnapshotId,
     cloud::{CloudChange, CloudState},
     inventory::{DestinationState, SourceState},
     plan::Part,
@@ -41,7 +41,7 @@ pub(crate) fn destination(
     let mut found = scan::destination(&config.local, &folder, context)?;
     // Whoever may not read the state directory is told of it where it is needed.
     let store = match store(config) {
-        Err(error) if error.kind == ErrorKind::NoFolder => None,
+        Err(error) if error.code == Some(FailureCode::InTheWay) => None,
         store => store?,
     };
     if let (Ok(Some(state)), Some(store)) = (StateDir::open(&settings.state_dir), store) {
@@ -60,7 +60,7 @@ pub(crate) fn store_present(config: &Config) -> Result<Store> {
         Ok((dir.stat_self()?, dir))
     });
     let because = match opened {
-        Err(error) => Some(reason(&error.into())),
+        Err(error) => Some(error.into()),
         Ok((stat, _)) if config.local.require_mount && !is_mounted(&stat) => None,
         Ok(_) => {
             return store(config)?.ok_or_else(|| {
@@ -70,7 +70,9 @@ pub(crate) fn store_present(config: &Config) -> Result<Store> {
             });
         }
     };
-    Err(not_mounted(config, because.as_deref()).into())
+    let code = because.as_ref().and_then(failure_code);
+    let because = because.as_ref().map(reason);
+    Err(not_mounted(config, because.as_deref(), code).into())
 }
 
 /// What to do where this host name has no backups: those of other names may be what is looked for.
@@ -106,13 +108,18 @@ pub(crate) fn enabled(config: &Config) -> Result<()> {
 }
 
 /// The refusal of a destination that is not there.
-pub(crate) fn not_mounted(config: &Config, because: Option<&str>) -> Error {
+pub(crate) fn not_mounted(
+    config: &Config,
+    because: Option<&str>,
+    code: Option<FailureCode>,
+) -> Error {
     let path = &config.local.mount_point;
     Error::refused(format!(
         "destination not mounted: {} at {path} (local.mountPoint)",
         because.unwrap_or("nothing is mounted")
     ))
-    .hint(mount_hint(because, path.as_str()))
+    .coded(code.or(Some(FailureCode::NotMounted)))
+    .hint(mount_hint(code, path.as_str()))
 }
 
 /// Opens the destination for reading, where it is there.
@@ -236,7 +243,12 @@ fn look<'a>(
         if let Some((store, basis)) = &basis
             && let Err(error) = store.snapshot(basis.home, basis.id)
         {
-            unusable(destination, basis.id, error.message);
+            unusable(
+                destination,
+                basis.id,
+                error.message,
+                Some(FailureCode::TreeUnreadable),
+            );
             continue;
         }
         let basis = basis.map(|(store, basis)| (store, basis.id));
@@ -244,7 +256,7 @@ fn look<'a>(
             && let Ok(Some(record)) = store.record(id)
             && let Some(because) = store.manifest_fault(&record, context.stop)?
         {
-            unusable(destination, id, because);
+            unusable(destination, id, because, None);
             continue;
         }
         let also = planner::also_link(destination, now);
@@ -258,18 +270,24 @@ fn look<'a>(
         let looked = scan::sources(&choice, open, destination.capabilities(), never, context);
         match (looked, basis) {
             (Ok((sources, survey)), basis) => return Ok((sources, survey, basis)),
-            (Err(error), Some((_, id))) if error.kind == ErrorKind::Basis => {
-                unusable(destination, id, error.message);
+            (Err(error), Some((_, id))) if error.is_of_basis() => {
+                unusable(destination, id, error.message, None);
             }
             (Err(error), _) => return Err(error.into()),
         }
     }
 }
 
-fn unusable(destination: &mut DestinationState, id: SnapshotId, because: String) {
+fn unusable(
+    destination: &mut DestinationState,
+    id: SnapshotId,
+    because: String,
+    code: Option<FailureCode>,
+) {
     let mut all = destination.snapshots.iter_mut();
     if let Some(snapshot) = all.find(|one| one.record.id == id) {
         snapshot.manifest_fault = Some(because);
+        snapshot.manifest_fault_code = code;
     }
 }
 
@@ -283,6 +301,7 @@ fn recheck(store: &Store, destination: &mut DestinationState, context: Context<'
             break;
         }
         snapshot.manifest_fault = store.manifest_fault(&snapshot.record, context.stop)?;
+        snapshot.manifest_fault_code = None;
     }
     Ok(())
 }

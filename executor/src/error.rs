@@ -1,26 +1,50 @@
-//! The executor's error: what could not be done, to what, and what to do about it.
+//! The executor's error: what could not be done, to what, why, and what to do about it.
+//!
+//! What happened is told by a code, which is all that anything is decided by; the sentence is for
+//! people. The cause is kept.
 
-use std::{fmt, io};
+use std::{fmt, io, sync::Arc};
 
 use rustix::io::Errno;
-use schema::{escape, inventory::NO_ANSWER};
+use schema::{
+    FailureCode, escape,
+    journal::{Outcome, Status},
+};
 
 /// What kind of end an error means; the command line turns it into an exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
     /// Refused before anything changed.
     Refused,
-    /// The same, as something else stands where the destination's own folder belongs.
-    NoFolder,
     /// Another run holds the lock.
     Busy,
     /// A signal asked to stop; what was begun can be continued.
     Interrupted,
     /// It failed.
     Failed,
-    /// It failed because the basis, or its manifest, cannot be read: a plan with another basis, or
-    /// with none, does not need it.
-    Basis,
+}
+
+impl ErrorKind {
+    /// How a step ends that fails like this; none where the whole run ends with it.
+    #[must_use]
+    pub fn step_status(self) -> Option<Status> {
+        match self {
+            Self::Refused => Some(Status::Refused),
+            Self::Failed => Some(Status::Failed),
+            Self::Busy | Self::Interrupted => None,
+        }
+    }
+}
+
+/// Where a hint comes from, and so which others may take its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum HintScope {
+    /// It is of this very failure.
+    Specific,
+    /// It is a general one, which any better one replaces.
+    General,
+    /// It is how space is freed on any file system, which on the destination there is more to say of.
+    FreeSpace,
 }
 
 /// Something that could not be done.
@@ -28,12 +52,14 @@ pub enum ErrorKind {
 pub struct Error {
     /// What kind of end it means.
     pub kind: ErrorKind,
+    /// What happened, where a code says it.
+    pub code: Option<FailureCode>,
     /// One lowercase sentence that names the path.
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
-    /// Whether the hint is a general one, which a better one replaces.
-    pub(crate) is_general: bool,
+    hint_scope: HintScope,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 /// What to do where a file system is full.
@@ -44,6 +70,9 @@ pub(crate) const MAKE_ROOM: &str = "make room: the next run does so itself as fa
      lets it; by hand `backup prune` frees what the keep numbers let go, `backup delete ID` what `backup \
      list` shows. what was copied stays, and the next run goes on from there";
 
+/// How a file system or a server that does not answer is told of.
+pub const NO_ANSWER: &str = "it does not answer";
+
 /// A result with the executor's error.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -53,108 +82,106 @@ impl Error {
     pub fn failed(message: impl Into<String>) -> Self {
         Self {
             kind: ErrorKind::Failed,
+            code: None,
             message: message.into(),
             hint: None,
-            is_general: false,
+            hint_scope: HintScope::Specific,
+            source: None,
         }
     }
 
     /// A refusal.
     #[must_use]
     pub fn refused(message: impl Into<String>) -> Self {
+        Self::of_kind(ErrorKind::Refused, message)
+    }
+
+    /// An end of this kind.
+    #[must_use]
+    pub fn of_kind(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
-            kind: ErrorKind::Refused,
+            kind,
             ..Self::failed(message)
         }
     }
 
-    /// The basis, or its manifest, cannot be read.
+    /// Another run is at work.
     #[must_use]
-    pub fn basis(self) -> Self {
-        Self {
-            kind: match self.kind {
-                ErrorKind::Failed => ErrorKind::Basis,
-                kind => kind,
-            },
-            ..self
-        }
+    pub fn busy(message: impl Into<String>) -> Self {
+        Self::of_kind(ErrorKind::Busy, message).coded(FailureCode::Busy)
     }
 
     /// A signal asked to stop.
     #[must_use]
     pub fn interrupted() -> Self {
-        Self {
-            kind: ErrorKind::Interrupted,
-            ..Self::failed("interrupted")
-        }
-        .hint("run `backup apply` to continue where it stopped")
+        Self::of_kind(ErrorKind::Interrupted, "interrupted")
+            .coded(FailureCode::Interrupted)
+            .hint("run `backup apply` to continue where it stopped")
     }
 
     /// A system call on this path failed.
     #[must_use]
     pub fn io(doing: &str, path: &[u8], error: impl Into<io::Error>) -> Self {
         let error = error.into();
-        let this = Self::failed(format!(
+        let code = failure_code(&error);
+        let mut message = format!(
             "cannot {doing} {}: {}",
             escape::display(path),
             reason(&error)
-        ));
-        match error.raw_os_error() {
-            Some(code) if code == Errno::NOSPC.raw_os_error() => Self {
-                message: format!("insufficient space: {}", this.message),
-                ..this
-            }
-            .hint(FREE_SPACE),
-            Some(code) if code == Errno::DQUOT.raw_os_error() => this.hint(
-                "a quota there is used up: have it raised, or free space there",
-            ),
-            Some(code) if code == Errno::STALE.raw_os_error() => this.hint(
-                "the server took the share away or put another in its place: mount it again, then run `backup apply`",
-            ),
-            Some(code)
-                if [
-                    Errno::NXIO,
-                    Errno::NODEV,
-                    Errno::NOTCONN,
-                    Errno::SHUTDOWN,
-                ]
-                .map(Errno::raw_os_error)
-                .contains(&code) =>
-            {
-                this.hint("the drive or the server went away: mount it again, then run `backup apply`")
-            }
-            Some(code) if code == Errno::ACCESS.raw_os_error() => Self {
-                hint: Some(denied(doing, path)),
-                is_general: true,
-                ..this
-            },
-            Some(code) if code == Errno::ROFS.raw_os_error() => {
-                this.hint("the file system became read-only: look at `dmesg`, then check the disk")
-            }
-            // Root may do everything but this.
-            Some(code) if code == Errno::PERM.raw_os_error() => this.hint(format!(
-                "see with `lsattr -d` whether {} or the folder that it is in is immutable or \
-                 append-only (`chattr -ia` ends that), and who owns it",
-                escape::display(path)
-            )),
-            Some(code) if code == Errno::IO.raw_os_error() => {
-                this.hint("the disk or its cable failed: look at `dmesg`, then check the disk")
-            }
-            _ => this,
+        );
+        if code == Some(FailureCode::NoSpace) {
+            message = format!("insufficient space: {message}");
+        }
+        let (hint, hint_scope) = match code {
+            Some(code) => general_hint(code, doing, path),
+            None => (None, HintScope::Specific),
+        };
+        Self {
+            code,
+            hint,
+            hint_scope,
+            ..Self::failed(message)
+        }
+        .because(error)
+    }
+
+    /// The same error with a code of what happened.
+    #[must_use]
+    pub fn coded(self, code: impl Into<Option<FailureCode>>) -> Self {
+        Self {
+            code: code.into(),
+            ..self
+        }
+    }
+
+    /// The same error with its cause.
+    #[must_use]
+    pub fn because(self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self {
+            source: Some(Arc::new(source)),
+            ..self
+        }
+    }
+
+    /// The same error, of what makes the basis or its manifest unreadable. An interruption stays one.
+    #[must_use]
+    pub fn of_basis(self) -> Self {
+        match self.kind {
+            ErrorKind::Failed => self.coded(FailureCode::UnusableBasis),
+            _ => self,
         }
     }
 
     /// The same error, of something that was done on the destination: deletions make room there.
     #[must_use]
     pub(crate) fn on_destination(self) -> Self {
-        let full = self.hint.as_deref() == Some(FREE_SPACE);
-        Self {
-            hint: if full {
-                Some(MAKE_ROOM.to_owned())
-            } else {
-                self.hint
+        match self.hint_scope {
+            HintScope::FreeSpace => Self {
+                hint: Some(MAKE_ROOM.to_owned()),
+                hint_scope: HintScope::Specific,
+                ..self
             },
-            ..self
+            HintScope::Specific | HintScope::General => self,
         }
     }
 
@@ -171,12 +198,93 @@ impl Error {
     /// The same error with what to do about it, unless it says so already.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        if self.hint.is_none() || self.is_general {
+        if self.hint.is_none() || self.hint_scope == HintScope::General {
             self.hint = Some(hint.into());
-            self.is_general = false;
+            self.hint_scope = HintScope::Specific;
         }
         self
     }
+
+    /// The same error with this and nothing else to do about it.
+    #[must_use]
+    pub fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            hint_scope: HintScope::Specific,
+            ..self
+        }
+    }
+
+    /// The end of a step that failed like this.
+    #[must_use]
+    pub fn into_outcome(self, status: Status) -> Outcome {
+        Outcome {
+            status,
+            code: self.code,
+            message: self.message,
+            hint: self.hint,
+            ..Outcome::default()
+        }
+    }
+
+    /// Whether the basis, or its manifest, cannot be read: a plan with another basis, or with none,
+    /// does not need it.
+    #[must_use]
+    pub fn is_of_basis(&self) -> bool {
+        self.code == Some(FailureCode::UnusableBasis)
+    }
+}
+
+/// What happened when a system call failed; none where there is no code for it.
+#[must_use]
+pub fn failure_code(error: &io::Error) -> Option<FailureCode> {
+    let errno = Errno::from_raw_os_error(error.raw_os_error()?);
+    Some(match errno {
+        Errno::NOSPC => FailureCode::NoSpace,
+        Errno::DQUOT => FailureCode::QuotaExceeded,
+        Errno::STALE => FailureCode::ShareGone,
+        Errno::NXIO | Errno::NODEV | Errno::NOTCONN | Errno::SHUTDOWN => FailureCode::DeviceGone,
+        Errno::ACCESS => FailureCode::PermissionDenied,
+        Errno::ROFS => FailureCode::ReadOnly,
+        // Root may do everything but this.
+        Errno::PERM => FailureCode::Immutable,
+        Errno::IO => FailureCode::IoError,
+        Errno::TIMEDOUT => FailureCode::NoAnswer,
+        Errno::NOENT => FailureCode::NotFound,
+        _ => return None,
+    })
+}
+
+/// What to do where a system call on a path failed like this, whatever it was for.
+fn general_hint(code: FailureCode, doing: &str, path: &[u8]) -> (Option<String>, HintScope) {
+    let hint = match code {
+        FailureCode::NoSpace => return (Some(FREE_SPACE.to_owned()), HintScope::FreeSpace),
+        FailureCode::PermissionDenied => return (Some(denied(doing, path)), HintScope::General),
+        FailureCode::QuotaExceeded => {
+            "a quota there is used up: have it raised, or free space there".to_owned()
+        }
+        FailureCode::ShareGone => {
+            "the server took the share away or put another in its place: mount it again, then run \
+             `backup apply`"
+                .to_owned()
+        }
+        FailureCode::DeviceGone => {
+            "the drive or the server went away: mount it again, then run `backup apply`".to_owned()
+        }
+        FailureCode::ReadOnly => {
+            "the file system became read-only: look at `dmesg`, then check the disk".to_owned()
+        }
+        FailureCode::Immutable => format!(
+            "see with `lsattr -d` whether {} or the folder that it is in is immutable or \
+             append-only (`chattr -ia` ends that), and who owns it",
+            escape::display(path)
+        ),
+        FailureCode::IoError => {
+            "the disk or its cable failed: look at `dmesg`, then check the disk".to_owned()
+        }
+        _ => return (None, HintScope::Specific),
+    };
+    (Some(hint), HintScope::Specific)
 }
 
 /// What to do where the user who runs this may not do something to a path.
@@ -193,10 +301,10 @@ fn denied(doing: &str, path: &[u8]) -> String {
     )
 }
 
-/// What to do about a destination that is not there, because of this.
+/// What to do about a destination that is not there, and what happened when it was opened.
 #[must_use]
-pub fn mount_hint(because: Option<&str>, path: &str) -> String {
-    if because == Some(NO_ANSWER) {
+pub fn mount_hint(code: Option<FailureCode>, path: &str) -> String {
+    if code == Some(FailureCode::NoAnswer) {
         return format!(
             "look whether its server, or the program that mounted it, is there; to mount it anew run \
              `umount --lazy {path}` first"
@@ -208,7 +316,7 @@ pub fn mount_hint(because: Option<&str>, path: &str) -> String {
 /// The system's reason without Rust's "(os error N)", in lower case.
 #[must_use]
 pub fn reason(error: &io::Error) -> String {
-    if error.raw_os_error() == Some(Errno::TIMEDOUT.raw_os_error()) {
+    if failure_code(error) == Some(FailureCode::NoAnswer) {
         return NO_ANSWER.to_owned();
     }
     let text = error.to_string();
@@ -225,7 +333,12 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let source = self.source.as_deref()?;
+        Some(source)
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -242,5 +355,32 @@ mod tests {
         }
         let other = Error::io("write", b"/mnt/x", Errno::IO).on_destination();
         assert!(other.hint.unwrap().contains("dmesg"));
+    }
+
+    #[test]
+    fn a_failed_call_has_a_code_and_keeps_its_cause() {
+        let full = Error::io("write", b"/mnt/x", Errno::NOSPC);
+        assert_eq!(full.code, Some(FailureCode::NoSpace));
+        let cause = std::error::Error::source(&full).unwrap();
+        let cause = cause.downcast_ref::<io::Error>().unwrap();
+        assert_eq!(cause.raw_os_error(), Some(Errno::NOSPC.raw_os_error()));
+        let silent = Error::io("open", b"/mnt/x", Errno::TIMEDOUT);
+        assert_eq!(silent.code, Some(FailureCode::NoAnswer));
+        assert_eq!(silent.message, "cannot open /mnt/x: it does not answer");
+        assert_eq!(Error::io("open", b"/x", Errno::NAMETOOLONG).code, None);
+    }
+
+    #[test]
+    fn an_interruption_is_no_fault_of_the_basis() {
+        assert!(Error::failed("cannot read").of_basis().is_of_basis());
+        assert!(!Error::interrupted().of_basis().is_of_basis());
+    }
+
+    #[test]
+    fn a_general_hint_gives_way_and_a_specific_one_stays() {
+        let denied = Error::io("open", b"/mnt/x", Errno::ACCESS).hint("ask its owner");
+        assert_eq!(denied.hint.as_deref(), Some("ask its owner"));
+        let first = Error::failed("no").hint("first").hint("second");
+        assert_eq!(first.hint.as_deref(), Some("first"));
     }
 }

@@ -72,18 +72,14 @@ impl Lock {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
                 let holder = std::io::read_to_string(&file).unwrap_or_default();
-                return Err(Error {
-                    kind: ErrorKind::Busy,
-                    is_general: false,
-                    message: format!(
-                        "another run holds {path}{}",
-                        match holder.trim() {
-                            "" => String::new(),
-                            pid => format!(" (process {pid})"),
-                        }
-                    ),
-                    hint: Some("wait for it to end; `backup status` shows it".to_owned()),
-                });
+                return Err(Error::busy(format!(
+                    "another run holds {path}{}",
+                    match holder.trim() {
+                        "" => String::new(),
+                        pid => format!(" (process {pid})"),
+                    }
+                ))
+                .hint("wait for it to end; `backup status` shows it"));
             }
             // A file system without locks (some network ones), or one whose locks want a file that
             // may be written (NFS) where it is only read: the state directory's lock remains.

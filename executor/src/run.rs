@@ -13,7 +13,7 @@ use schema::{
 
 use crate::{
     destination,
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
     event::{Context, Event},
     journal::{Journal, Replay},
     lock::Lock,
@@ -314,13 +314,11 @@ pub(crate) fn one(
             .event(Event::StepStarted { step: &step.id });
         match act(session, plan, step, report, context) {
             Ok(outcome) => outcome,
-            Err(error) => match error.kind {
-                ErrorKind::Interrupted | ErrorKind::Busy => return Err(error),
-                ErrorKind::Refused | ErrorKind::NoFolder => failed(Status::Refused, error),
-                ErrorKind::Failed => failed(Status::Failed, error),
-                ErrorKind::Basis => Outcome {
-                    unusable_basis: Some(error.message.clone()),
-                    ..failed(Status::Failed, error)
+            Err(error) => match error.kind.step_status() {
+                None => return Err(error),
+                Some(status) => Outcome {
+                    unusable_basis: error.is_of_basis().then(|| error.message.clone()),
+                    ..error.into_outcome(status)
                 },
             },
         }
@@ -341,15 +339,6 @@ pub(crate) fn one(
         ended_at,
         outcome,
     })
-}
-
-fn failed(status: Status, error: Error) -> Outcome {
-    Outcome {
-        status,
-        message: error.message,
-        hint: error.hint,
-        ..Outcome::default()
-    }
 }
 
 fn act(

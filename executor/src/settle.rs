@@ -13,7 +13,7 @@ use schema::{
 
 use crate::{
     deferrals::{ToldError, lately},
-    error::{Error, ErrorKind, Result},
+    error::{ErrorKind, Result},
     event::{Context, Event},
     journal::Replay,
     parts, run,
@@ -74,12 +74,7 @@ pub fn settle(
         let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(error) if error.kind == ErrorKind::Interrupted => return Err(error),
-            Err(Error { message, hint, .. }) => Outcome {
-                status: Status::Failed,
-                message,
-                hint,
-                ..Outcome::default()
-            },
+            Err(error) => error.into_outcome(Status::Failed),
         };
         context.observer.event(Event::StepFinished {
             step: &step.id,

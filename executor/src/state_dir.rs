@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, ffi::OsStr, os::unix::fs::DirBuilderExt as _, p
 use chrono::{DateTime, FixedOffset};
 use rustix::io::Errno;
 use schema::{
-    Config, Inventory, Plan, Report, SnapshotId,
+    Config, FailureCode, Inventory, Plan, Report, SnapshotId,
     plan::{Action, DeletePurpose, DeleteStep},
     verify::DamagedFile,
 };
@@ -85,6 +85,9 @@ pub struct Remembered {
 pub struct ManifestFault {
     /// What is wrong with it.
     pub because: String,
+    /// The same as a code, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<FailureCode>,
     /// Inode, size in bytes and time of the file that it was found of; none where there was none.
     /// Another file may be whole.
     pub file: Option<(u64, u64, String)>,
@@ -93,16 +96,20 @@ pub struct ManifestFault {
 impl ManifestFault {
     /// What was found of a snapshot's manifest.
     #[must_use]
-    pub fn of(store: &Store, id: SnapshotId, because: String) -> Self {
+    pub fn of(store: &Store, id: SnapshotId, because: String, code: Option<FailureCode>) -> Self {
         let file = store.manifest_stat(id);
         let file = file.map(|stat| (stat.ino, stat.size, stat.mtime.to_string()));
-        Self { because, file }
+        Self {
+            because,
+            code,
+            file,
+        }
     }
 
     /// Whether the file is still the one that it was found of.
     #[must_use]
     pub fn holds(&self, store: &Store, id: SnapshotId) -> bool {
-        *self == Self::of(store, id, self.because.clone())
+        *self == Self::of(store, id, self.because.clone(), self.code)
     }
 }
 

@@ -6,14 +6,14 @@ use std::{ffi::OsStr, fs::File};
 
 use rustix::io::Errno;
 use schema::{
-    Digest, SnapshotId, Tier,
+    Digest, FailureCode, SnapshotId, Tier,
     plan::Basis,
     record::{self, DestinationRecord, RotationRecord, SnapshotMarks, SnapshotRecord},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
     event::Stop,
     manifest::{self, Chunks, Reader},
     sys::{Dir, Kind, Stat},
@@ -360,11 +360,9 @@ impl Store {
 
 /// The refusal of a destination where something else stands in the place of its own folder.
 fn no_folder(path: &str) -> Error {
-    Error {
-        kind: ErrorKind::NoFolder,
-        ..Error::refused(format!("{path} is no folder, but a file or a symlink"))
-    }
-    .hint("put the folder back that was there; `backup init` sets aside what is there and begins anew")
+    Error::refused(format!("{path} is no folder, but a file or a symlink"))
+        .coded(FailureCode::InTheWay)
+        .hint("put the folder back that was there; `backup init` sets aside what is there and begins anew")
 }
 
 /// Path of a file of a snapshot's records, relative to the host's folder.

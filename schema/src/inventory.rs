@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Digest, SnapshotId, Tier,
+    Digest, FailureCode, SnapshotId, Tier,
     cloud::CloudState,
     config::AbsolutePath,
     record::{Capabilities, DestinationRecord, RotationRecord, SnapshotMarks, SnapshotRecord},
@@ -18,9 +18,6 @@ use crate::{
 
 /// Version of the inventory's format.
 pub const FORMAT_VERSION: u32 = 1;
-
-/// Why something cannot be opened that nobody comes back from in time, as reasons say it.
-pub const NO_ANSWER: &str = "it does not answer";
 
 /// The state of machine and destination at one instant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -97,6 +94,9 @@ pub struct DestinationState {
     pub present: bool,
     /// Why it could not be opened.
     pub absent_because: Option<String>,
+    /// The same as a code, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absent_code: Option<FailureCode>,
     /// Whether something is mounted there.
     pub mounted: bool,
     /// Whether the file system is mounted read-only.
@@ -120,6 +120,9 @@ pub struct DestinationState {
     pub beside: Vec<Beside>,
     /// Why `destination.json` could not be read although it is there.
     pub record_fault: Option<String>,
+    /// The same as a code, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record_fault_code: Option<FailureCode>,
     /// The id that it surely has although its record is damaged or missing: this machine knows no
     /// other destination, and the snapshot of its last run stands here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -194,6 +197,9 @@ pub struct SnapshotState {
     /// Why its manifest cannot be used; nothing is linked to it then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest_fault: Option<String>,
+    /// The same as a code, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest_fault_code: Option<FailureCode>,
     /// How many of its entries are known to be damaged, as far as they were compared.
     #[serde(default, skip_serializing_if = "crate::is_zero")]
     pub damaged: u64,
@@ -220,6 +226,9 @@ pub struct InTheWay {
     pub path: String,
     /// What it is, such as `a file`, or why it cannot be opened.
     pub what: String,
+    /// Why it cannot be opened although it is a folder, where there is a code for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<FailureCode>,
 }
 
 /// A symlink in a tier.

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    SnapshotId,
+    FailureCode, SnapshotId,
     digest::Digest,
     finding::Finding,
     plan::{Deletion, Part},
@@ -96,6 +96,9 @@ pub enum JournalEvent {
 pub struct Outcome {
     /// In one word.
     pub status: Status,
+    /// What happened, where it did not succeed and a code says why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<FailureCode>,
     /// In a sentence; empty where there is nothing to say.
     pub message: String,
     /// What to do about it.

@@ -45,6 +45,7 @@ pub(crate) fn run(arguments: &Init, settings: &Settings, out: &Out) -> Result<u8
                 found.beside.clear();
                 // A damaged record is written anew; the damaged one is kept beside it.
                 found.record_fault = None;
+                found.record_fault_code = None;
             }
             planner::small(&config, &inventory, None)
         };

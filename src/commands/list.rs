@@ -57,7 +57,7 @@ pub(crate) fn present(settings: &Settings, config: &Config) -> Result<Destinatio
     let destination = take::destination(settings, config, context)?;
     if !destination.present || (config.local.require_mount && !destination.mounted) {
         let because = destination.absent_because.as_deref();
-        return Err(take::not_mounted(config, because).into());
+        return Err(take::not_mounted(config, because, destination.absent_code).into());
     }
     Ok(destination)
 }

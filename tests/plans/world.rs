@@ -123,6 +123,7 @@ impl World {
                     mount_point: AbsolutePath::new("/mnt/backup"),
                     present: true,
                     absent_because: None,
+                    absent_code: None,
                     mounted: true,
                     read_only: false,
                     place: place("8:17", 2, "/"),
@@ -141,6 +142,7 @@ impl World {
                     }),
                     beside: vec![],
                     record_fault: None,
+                    record_fault_code: None,
                     recognized_id: None,
                     expected_capabilities: None,
                     snapshots: vec![],
@@ -348,6 +350,7 @@ impl World {
                         marks: SnapshotMarks::default(),
                         marks_fault: None,
                         manifest_fault: None,
+                        manifest_fault_code: None,
                         damaged: 0,
                     });
                 }

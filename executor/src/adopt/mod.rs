@@ -100,10 +100,7 @@ pub fn run(store: &Store, run_id: &str, step: &AdoptStep, context: Context<'_>) 
 }
 
 fn interrupted(error: Error) -> Error {
-    Error {
-        hint: Some("run the same adoption again: it goes on where it stopped".into()),
-        ..error
-    }
+    error.with_hint("run the same adoption again: it goes on where it stopped")
 }
 
 /// What became of one tree.

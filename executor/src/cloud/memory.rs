@@ -13,7 +13,7 @@ use std::{
 };
 
 use rustix::io::Errno;
-use schema::{Digest, SnapshotId, cloud::CloudMemory};
+use schema::{Digest, FailureCode, SnapshotId, cloud::CloudMemory};
 
 use crate::{
     error::{Error, Result},
@@ -152,11 +152,9 @@ impl Desk {
     }
 
     fn io(&self, doing: &str, relative: &str, error: impl Into<std::io::Error>) -> Error {
-        let error = error.into();
-        let full = error.raw_os_error() == Some(Errno::NOSPC.raw_os_error());
         let this = Error::io(doing, self.named(relative).as_bytes(), error);
-        if full {
-            return Error { hint: None, ..this }.hint("free space where the state directory is");
+        if this.code == Some(FailureCode::NoSpace) {
+            return this.with_hint("free space where the state directory is");
         }
         this
     }

@@ -7,16 +7,17 @@
 mod probe;
 mod probe_names;
 
-use std::ffi::OsStr;
+use std::{ffi::OsStr, io};
 
 use rustix::io::Errno;
 use schema::{
+    FailureCode,
     plan::{DestinationCheckStep, TakeOver},
     record::{Capabilities, DestinationRecord, FORMAT_VERSION},
 };
 
 use crate::{
-    error::{Error, Result, mount_hint, reason},
+    error::{Error, Result, failure_code, mount_hint, reason},
     event::Context,
     lock::Lock,
     remove::remove_tree,
@@ -178,25 +179,25 @@ fn folder_mode(step: &DestinationCheckStep) -> u32 {
 /// Opens the mount point if what the step asks for is mounted there.
 fn open_mount_point(step: &DestinationCheckStep) -> Result<Dir> {
     let path = step.mount_point.as_str();
-    let not_mounted = |because: &str| {
+    let not_mounted = |because: &str, code: Option<FailureCode>| {
         Error::refused(format!(
             "destination not mounted: {because} at {path} (local.mountPoint)"
         ))
-        .hint(mount_hint(Some(because), path))
+        .coded(code.or(Some(FailureCode::NotMounted)))
+        .hint(mount_hint(code, path))
     };
-    let resolved =
-        resolve(step.mount_point.as_path()).map_err(|error| not_mounted(&reason(&error.into())))?;
+    let not_opened = |error: Errno| {
+        let error = io::Error::from(error);
+        not_mounted(&reason(&error), failure_code(&error)).because(error)
+    };
+    let resolved = resolve(step.mount_point.as_path()).map_err(not_opened)?;
     if resolved.stat.kind != Kind::Folder {
-        return Err(not_mounted("no folder"));
+        return Err(not_mounted("no folder", None));
     }
-    let dir = resolved
-        .folder()
-        .map_err(|error| not_mounted(&reason(&error.into())))?;
-    let stat = dir
-        .stat_self()
-        .map_err(|error| not_mounted(&reason(&error.into())))?;
+    let dir = resolved.folder().map_err(not_opened)?;
+    let stat = dir.stat_self().map_err(not_opened)?;
     if step.require_mount && !mounts::is_mounted(&stat) {
-        return Err(not_mounted("nothing is mounted"));
+        return Err(not_mounted("nothing is mounted", None));
     }
     if let (Some(wanted), false) = (&step.file_system_uuid, step.read_only) {
         let found = mounts::mounts()

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, FixedOffset};
 use schema::{
-    Plan, Report, RunResult,
+    FailureCode, Plan, Report, RunResult,
     journal::{JournalEvent, Outcome, REPORT_FORMAT_VERSION, Status, StepReport},
     plan::{Part, Step},
 };
@@ -148,20 +148,17 @@ fn asked_to_stop_soon(context: Context<'_>) -> Result<()> {
 
 /// The error of a part that ended by itself and left a step: interrupted, or kept out by a lock.
 fn unfinished(unit: &str, left: &Step, code: i32) -> Error {
-    let kind = match code {
-        75 => ErrorKind::Busy,
-        130 | 143 => ErrorKind::Interrupted,
-        4 => ErrorKind::Refused,
-        _ => ErrorKind::Failed,
+    let (kind, failure) = match code {
+        75 => (ErrorKind::Busy, Some(FailureCode::Busy)),
+        130 | 143 => (ErrorKind::Interrupted, Some(FailureCode::Interrupted)),
+        4 => (ErrorKind::Refused, None),
+        _ => (ErrorKind::Failed, None),
     };
-    Error {
-        kind,
-        ..Error::failed(format!(
-            "{unit} ended with exit code {code} before {} was done",
-            left.id
-        ))
-    }
-    .hint(format!(
+    let message = format!(
+        "{unit} ended with exit code {code} before {} was done",
+        left.id
+    );
+    Error::of_kind(kind, message).coded(failure).hint(format!(
         "the next run continues it; see `journalctl --unit={unit}`"
     ))
 }
@@ -191,11 +188,10 @@ pub fn take_over(state: &StateDir, part: Part) -> Result<Option<Handed>> {
     };
     match run.filter(is_ours) {
         Some(run) => Ok(Some(Handed { run, _lock: lock })),
-        None => Err(Error {
-            kind: ErrorKind::Busy,
-            ..Error::failed("another run is at work, and did not hand this part over")
-        }
-        .hint("wait for it to end; `backup status` shows it")),
+        None => Err(
+            Error::busy("another run is at work, and did not hand this part over")
+                .hint("wait for it to end; `backup status` shows it"),
+        ),
     }
 }
 

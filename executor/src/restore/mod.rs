@@ -349,8 +349,5 @@ fn interrupted(error: Error) -> Error {
     if error.kind != ErrorKind::Interrupted {
         return error;
     }
-    Error {
-        hint: Some("run the same restore again: it goes on where it stopped".into()),
-        ..error
-    }
+    error.with_hint("run the same restore again: it goes on where it stopped")
 }

@@ -1,10 +1,10 @@
 //! The destination as it is found: read only.
 
-use std::ffi::OsStr;
+use std::{ffi::OsStr, io};
 
 use rustix::io::Errno;
 use schema::{
-    SnapshotId, Tier,
+    FailureCode, SnapshotId, Tier,
     config::Local,
     escape,
     inventory::{
@@ -15,7 +15,7 @@ use schema::{
 
 use super::lost::lost;
 use crate::{
-    error::{ErrorKind, Result, reason},
+    error::{Result, failure_code, reason},
     event::Context,
     store::{BACKUP, LATEST, PARTIAL, SNAPSHOT_FILE, SNAPSHOTS, Store, TRASH, record_path},
     survey::Bounds,
@@ -37,6 +37,7 @@ pub fn destination(local: &Local, folder: &str, context: Context<'_>) -> Result<
         mount_point: local.mount_point.clone(),
         present: false,
         absent_because: None,
+        absent_code: None,
         mounted: false,
         read_only: false,
         place: None,
@@ -48,6 +49,7 @@ pub fn destination(local: &Local, folder: &str, context: Context<'_>) -> Result<
         record: None,
         beside: Vec::new(),
         record_fault: None,
+        record_fault_code: None,
         recognized_id: None,
         expected_capabilities: None,
         snapshots: Vec::new(),
@@ -70,7 +72,9 @@ pub fn destination(local: &Local, folder: &str, context: Context<'_>) -> Result<
     let (resolved, dir, stat) = match opened {
         Ok(opened) => opened,
         Err(error) => {
-            state.absent_because = Some(reason(&error.into()));
+            let error = io::Error::from(error);
+            state.absent_code = failure_code(&error);
+            state.absent_because = Some(reason(&error));
             return Ok(state);
         }
     };
@@ -100,15 +104,19 @@ pub fn destination(local: &Local, folder: &str, context: Context<'_>) -> Result<
             state.beside = beside(&dir, local.mount_point.as_str());
             return Ok(state);
         }
-        Err(error) if error.kind == ErrorKind::NoFolder => {
+        Err(error) if error.code == Some(FailureCode::InTheWay) => {
             state.record_fault = Some(error.message);
+            state.record_fault_code = error.code;
             return Ok(state);
         }
         Err(error) => return Err(error),
     };
     match store.destination() {
         Ok(record) => state.record = record,
-        Err(error) => state.record_fault = Some(error.message),
+        Err(error) => {
+            state.record_fault = Some(error.message);
+            state.record_fault_code = error.code;
+        }
     }
     tiers(&store, &mut state)?;
     match store.rotation() {
@@ -214,6 +222,7 @@ fn tiers(store: &Store, state: &mut DestinationState) -> Result<()> {
                 (Some(_), kind) => state.in_the_way.push(InTheWay {
                     path: format!("{tier}/{}", escape::display(bytes(&name))),
                     what: what(kind).to_owned(),
+                    code: None,
                 }),
                 (None, _) => {}
             }
@@ -224,6 +233,7 @@ fn tiers(store: &Store, state: &mut DestinationState) -> Result<()> {
         state.in_the_way.push(InTheWay {
             path: LATEST.to_owned(),
             what: what(stat.kind).to_owned(),
+            code: None,
         });
     }
     state.in_the_way.sort();
@@ -237,19 +247,23 @@ fn tiers(store: &Store, state: &mut DestinationState) -> Result<()> {
 fn in_the_way(dir: &Dir, name: &str, path: &str, error: Errno) -> InTheWay {
     let name = OsStr::new(name);
     let there = dir.look(name).ok().flatten();
+    let error = io::Error::from(error);
+    let mut code = None;
     let what = match there.map(|stat| stat.kind) {
         Some(Kind::Symlink) => match dir.read_symlink(name) {
             Ok(target) => format!("a symlink to {}", escape::display(bytes(&target))),
             Err(_) => what(Kind::Symlink).to_owned(),
         },
         Some(Kind::Folder) | None => {
-            format!("a folder that cannot be read: {}", reason(&error.into()))
+            code = failure_code(&error).or(Some(FailureCode::IoError));
+            format!("a folder that cannot be read: {}", reason(&error))
         }
         Some(kind) => what(kind).to_owned(),
     };
     InTheWay {
         path: path.to_owned(),
         what,
+        code,
     }
 }
 
@@ -289,6 +303,7 @@ fn snapshot(store: &Store, home: Tier, record: SnapshotRecord) -> SnapshotState 
         home,
         record,
         marks,
+        manifest_fault_code: None,
         marks_fault,
         damaged: 0,
     }

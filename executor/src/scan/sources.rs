@@ -123,7 +123,7 @@ pub fn sources(
         bounds,
         can,
         basis: basis
-            .map(|manifest| manifest().map(Cursor::new).map_err(Error::basis))
+            .map(|manifest| manifest().map(Cursor::new).map_err(Error::of_basis))
             .transpose()?,
         search: Search::default(),
         progress: Progress {
@@ -149,7 +149,7 @@ pub fn sources(
             .map_err(unreadable_manifest)?;
     }
     let moves = match basis {
-        Some(manifest) => search.finish(manifest).map_err(Error::basis)?,
+        Some(manifest) => search.finish(manifest).map_err(Error::of_basis)?,
         None => Default::default(),
     };
     let mut survey = Survey {
@@ -618,5 +618,5 @@ fn unreadable(error: Errno) -> Presence {
 }
 
 fn unreadable_manifest(error: std::io::Error) -> Error {
-    Error::io("read", b"the basis' manifest", error).basis()
+    Error::io("read", b"the basis' manifest", error).of_basis()
 }

@@ -98,7 +98,7 @@ pub(super) fn build(
     let basis = step
         .basis
         .as_ref()
-        .map(|from| store.snapshot(from.home, from.id).map_err(Error::basis))
+        .map(|from| store.snapshot(from.home, from.id).map_err(Error::of_basis))
         .transpose()?
         .map(Folder::top);
     let Survey {
@@ -275,7 +275,7 @@ impl<'a> Builder<'a> {
                 store
                     .manifests(from.id, also)
                     .map(Cursor::new)
-                    .map_err(Error::basis)
+                    .map_err(Error::of_basis)
             })
             .transpose()?;
         let io = |error| store.io("look at", &format!("partial of run {run_id}"), error);

@@ -64,12 +64,7 @@ pub fn run(
         Ok(uploaded) => uploaded,
         // The snapshot is made: the run is not refused, it lacks its copy.
         Err(error) if error.kind == ErrorKind::Refused => {
-            return Ok(Outcome {
-                status: Status::Incomplete,
-                message: error.message,
-                hint: error.hint,
-                ..Outcome::default()
-            });
+            return Ok(error.into_outcome(Status::Incomplete));
         }
         Err(error) => return Err(error),
     };

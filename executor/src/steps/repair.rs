@@ -50,10 +50,9 @@ pub fn run(
     context: Context<'_>,
 ) -> Result<Outcome> {
     everything(store, run_id, step, context).map_err(|error| match error.kind {
-        ErrorKind::Interrupted => Error {
-            hint: Some("what was repaired stays; run the same again for the rest".to_owned()),
-            ..error
-        },
+        ErrorKind::Interrupted => {
+            error.with_hint("what was repaired stays; run the same again for the rest")
+        }
         _ => error,
     })
 }

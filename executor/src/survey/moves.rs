@@ -114,5 +114,5 @@ impl Search {
 }
 
 fn fault(error: io::Error) -> crate::Error {
-    crate::Error::io("read", b"the basis' manifest", error).basis()
+    crate::Error::io("read", b"the basis' manifest", error).of_basis()
 }

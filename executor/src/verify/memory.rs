@@ -73,6 +73,7 @@ pub fn recall(memory: &StateDir, store: &Store, state: &mut DestinationState) ->
             && known.holds(store, id)
         {
             snapshot.manifest_fault = Some(known.because.clone());
+            snapshot.manifest_fault_code = known.code;
         }
         let verified = remembered.verified.get(&snapshot.record.id).copied();
         let marks = &mut snapshot.marks;
@@ -159,7 +160,7 @@ fn elsewhere(remembered: &mut Remembered, store: &Store, id: SnapshotId, found: 
     };
     if let Some(damage) = here().find(|damage| damage.kind == DamageKind::Manifest) {
         // What was known of the entries before is all that is known.
-        let fault = ManifestFault::of(store, id, damage.message.clone());
+        let fault = ManifestFault::of(store, id, damage.message.clone(), None);
         remembered.manifests.insert(id, fault);
         return;
     }
@@ -186,7 +187,7 @@ pub fn learn_manifests(memory: &StateDir, store: &Store, state: &DestinationStat
     for snapshot in &state.snapshots {
         if let Some(because) = &snapshot.manifest_fault {
             let id = snapshot.record.id;
-            let fault = ManifestFault::of(store, id, because.clone());
+            let fault = ManifestFault::of(store, id, because.clone(), snapshot.manifest_fault_code);
             remembered.manifests.insert(id, fault);
         }
     }

@@ -384,8 +384,5 @@ fn interrupted(error: Error) -> Error {
     if error.kind != ErrorKind::Interrupted {
         return error;
     }
-    Error {
-        hint: Some("nothing was changed; run the same again".to_owned()),
-        ..error
-    }
+    error.with_hint("nothing was changed; run the same again")
 }

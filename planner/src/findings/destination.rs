@@ -3,9 +3,9 @@
 //! All faults at once, so that a person mends them in one go. Room is not judged here.
 
 use schema::{
-    Config, Finding, Severity, Tier,
+    Config, FailureCode, Finding, Severity, Tier,
     config::IfAbsent,
-    inventory::{Beside, DestinationState, NO_ANSWER},
+    inventory::{Beside, DestinationState},
     record::{DestinationRecord, FORMAT_VERSION},
 };
 
@@ -17,7 +17,7 @@ use crate::steps::facts::{self, Facts};
 pub fn absence(config: &Config, destination: &DestinationState) -> Option<Finding> {
     let local = &config.local;
     let path = &local.mount_point;
-    let silent = destination.absent_because.as_deref() == Some(NO_ANSWER);
+    let silent = destination.absent_code == Some(FailureCode::NoAnswer);
     let why = if silent {
         "is mounted and does not answer".to_owned()
     } else if !destination.present {
@@ -158,7 +158,7 @@ fn identity(facts: &Facts<'_>, destination: &DestinationState, findings: &mut Ve
         return;
     }
     if let Some(fault) = &destination.record_fault {
-        if fault.ends_with("permission denied") {
+        if destination.record_fault_code == Some(FailureCode::PermissionDenied) {
             findings.push(
                 refusal(
                     code::DESTINATION_RECORD_UNREADABLE,

@@ -2,7 +2,7 @@
 //!
 //! No snapshot is lost with its record: it stays, nothing is linked to it, and the rest goes on.
 
-use schema::{Config, Finding, Inventory, Severity, inventory::DestinationState};
+use schema::{Config, FailureCode, Finding, Inventory, Severity, inventory::DestinationState};
 
 use super::{code, note, refusal};
 
@@ -71,7 +71,7 @@ pub(crate) fn damaged(destination: &DestinationState, host: &str) -> Vec<Finding
             continue;
         };
         let id = snapshot.record.id;
-        if fault.contains(&format!("{path}/{}/{id}:", snapshot.home)) {
+        if snapshot.manifest_fault_code == Some(FailureCode::TreeUnreadable) {
             findings.push(
                 note(
                     code::SNAPSHOT_UNREADABLE,
@@ -80,7 +80,7 @@ pub(crate) fn damaged(destination: &DestinationState, host: &str) -> Vec<Finding
                     ),
                 )
                 .hint(format!(
-                    "check the drive, and the permissions of {path}/{}/{id}; until then what it \
+                    "check the drive, and the permissions of {path}/{host}/{}/{id}; until then what it \
                      shares with new snapshots is stored twice",
                     snapshot.home
                 )),
@@ -119,7 +119,7 @@ pub(crate) fn damaged(destination: &DestinationState, host: &str) -> Vec<Finding
     }
     for one in &destination.in_the_way {
         let (at, what) = (&one.path, &one.what);
-        if what.starts_with("a folder that cannot be read") {
+        if one.code.is_some() {
             let finding = Finding::new(
                 Severity::Warning,
                 code::IN_THE_WAY,

@@ -1,7 +1,7 @@
 //! Facts about the destination: whether it is there, whether it is the right one, what it can do.
 
 use schema::{
-    Digest, Tier,
+    Digest, FailureCode, Tier,
     inventory::{Beside, InTheWay, NotHeld, Renamed},
     record::Capabilities,
     verify::{DamagedFile, StoredName},
@@ -93,6 +93,14 @@ pub(crate) fn all() -> Vec<Scenario> {
             }),
         ),
         (
+            "a-destination-that-is-closed-to-the-user-is-refused",
+            new().destination(|found| {
+                found.record = None;
+                found.record_fault = Some("cannot read destination.json".to_owned());
+                found.record_fault_code = Some(FailureCode::PermissionDenied);
+            }),
+        ),
+        (
             "a-destination-that-is-known-by-its-snapshots-gets-its-record-anew",
             World::nightly("2025-01-01", 3).destination(|found| {
                 found.recognized_id = found.record.take().map(|record| record.id);
@@ -106,10 +114,23 @@ pub(crate) fn all() -> Vec<Scenario> {
                     .map(|tier| InTheWay {
                         path: tier.to_owned(),
                         what: "a file".to_owned(),
+                        code: None,
                     })
                     .into();
                 found.snapshots.retain(|one| one.home == Tier::Monthly);
                 found.links.clear();
+            }),
+        ),
+        (
+            "a-tier-that-cannot-be-read-is-done-without",
+            World::nightly("2025-01-01", 15).destination(|found| {
+                found.in_the_way = vec![InTheWay {
+                    path: "weekly".to_owned(),
+                    what: "a folder that cannot be read: input/output error".to_owned(),
+                    code: Some(FailureCode::IoError),
+                }];
+                found.snapshots.retain(|one| one.home != Tier::Weekly);
+                found.links.retain(|link| link.tier != Tier::Weekly);
             }),
         ),
         (
@@ -119,6 +140,7 @@ pub(crate) fn all() -> Vec<Scenario> {
                     .map(|tier| InTheWay {
                         path: tier.folder().to_owned(),
                         what: "a symlink to /elsewhere".to_owned(),
+                        code: None,
                     })
                     .into();
             }),
@@ -138,7 +160,8 @@ pub(crate) fn all() -> Vec<Scenario> {
             new().destination(|found| {
                 found.present = false;
                 found.mounted = false;
-                found.absent_because = Some(schema::inventory::NO_ANSWER.to_owned());
+                found.absent_because = Some("it does not answer".to_owned());
+                found.absent_code = Some(FailureCode::NoAnswer);
                 found.place = None;
                 found.record = None;
             }),

@@ -1,7 +1,7 @@
 //! Facts about what is kept, moved, linked and deleted.
 
 use schema::{
-    Tier,
+    FailureCode, Tier,
     inventory::{Presence, SnapshotState, SourceScan},
     record::SnapshotMarks,
 };
@@ -195,6 +195,13 @@ pub(crate) fn all() -> Vec<Scenario> {
             "a-snapshot-whose-manifest-cannot-be-read-is-no-basis",
             World::nightly("2025-01-13", 3).snapshot("2025-01-15_02-00-00", |one| {
                 one.manifest_fault = Some("the digest is another one".to_owned());
+            }),
+        ),
+        (
+            "a-snapshot-whose-tree-cannot-be-read-is-no-basis",
+            World::nightly("2025-01-13", 3).snapshot("2025-01-15_02-00-00", |one| {
+                one.manifest_fault = Some("cannot open its folder: input/output error".to_owned());
+                one.manifest_fault_code = Some(FailureCode::TreeUnreadable);
             }),
         ),
         (

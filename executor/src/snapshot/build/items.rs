@@ -397,7 +397,7 @@ impl Builder<'_> {
             self.shop
                 .store
                 .io("read", "the basis' manifest", error)
-                .basis()
+                .of_basis()
                 .hint("run `backup list`; `backup apply --fresh` starts without continuing")
         })?;
         Ok(found.map(Box::new))
