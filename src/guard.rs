@@ -26,11 +26,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use executor::{
-    journal, lock,
-    sys::{mounts, tie},
-    threads,
-};
+use executor::{journal, lock, process::parent::die_with_parent, sys::mounts, threads};
 use nix::{
     fcntl::{FcntlArg, FdFlag, fcntl},
     sys::signal::{SigSet, Signal, kill},
@@ -187,7 +183,7 @@ fn start() -> io::Result<(Child, PipeReader)> {
     command.arg(argument).args(given);
     // It is not the process that systemd listens to.
     command.env_remove("NOTIFY_SOCKET");
-    tie::to_parent(&mut command);
+    die_with_parent(&mut command);
     Ok((command.spawn()?, told))
 }
 

@@ -23,6 +23,7 @@ pub mod metrics;
 pub mod names;
 pub mod notify;
 pub mod parts;
+pub mod process;
 mod rebuild;
 pub mod remove;
 pub mod restore;

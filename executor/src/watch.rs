@@ -23,6 +23,7 @@ use std::{
 };
 
 use crate::{
+    process::proc,
     sys::{answer, answer::Look, mounts},
     threads,
 };
@@ -250,9 +251,7 @@ fn of_children(task: &Path, depth: u8) -> u64 {
     if depth > 3 {
         return 0;
     }
-    let text = fs::read_to_string(task.join("children")).unwrap_or_default();
-    let children = text.split_whitespace().flat_map(str::parse::<u32>);
-    let bytes = children.map(|child| {
+    let bytes = proc::children(task).into_iter().map(|child| {
         let folder = format!("/proc/{child}");
         let main = format!("{folder}/task/{child}");
         bytes_of(Path::new(&folder)).wrapping_add(of_children(Path::new(&main), depth + 1))
@@ -260,16 +259,9 @@ fn of_children(task: &Path, depth: u8) -> u64 {
     bytes.fold(0, u64::wrapping_add)
 }
 
-/// Bytes that went through read(2) and write(2), as proc_pid_io(5) counts them; none where the kernel
-/// does not tell.
+/// Bytes that a process or a thread has read and written; none where the kernel does not tell.
 fn bytes_of(folder: &Path) -> u64 {
-    let text = fs::read_to_string(folder.join("io")).unwrap_or_default();
-    let wanted = ["rchar:", "wchar:"];
-    let values = text.lines().filter_map(|line| {
-        let (key, value) = line.split_at_checked(6)?;
-        wanted.contains(&key).then(|| value.trim().parse().ok())?
-    });
-    values.fold(0, u64::wrapping_add)
+    proc::io_bytes(folder).map_or(0, |(read, written)| read.wrapping_add(written))
 }
 
 /// Ends the program.

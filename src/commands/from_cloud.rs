@@ -15,7 +15,6 @@ use executor::{
         fetch::{self, Wanted},
         memory::Desk,
         rclone::{self, Rclone},
-        silence,
         verify::{self, Look, Share},
     },
     event::Context,
@@ -299,7 +298,7 @@ fn with<T>(
         options: &options,
         step: "cloud",
         until: None,
-        silence: silence::longest(None),
+        stall: rclone::longest_stall(None),
         context: Context {
             observer: &bar,
             ..silent(settings)

@@ -18,7 +18,7 @@ use serde::Deserialize;
 
 use super::{
     memory::Desk,
-    rclone::{Ended, Rclone, Told},
+    rclone::{Rclone, RcloneExit, Told},
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -229,7 +229,7 @@ pub fn list(
     let ended = rclone.call(&arguments, Some(output), &mut Told::default(), &mut |_| {
         Ok(())
     })?;
-    if let Ended::Badly {
+    if let RcloneExit::Badly {
         connection: true,
         message,
     } = ended

@@ -11,7 +11,7 @@ use schema::cloud::{CURRENT, HISTORY};
 use super::{
     memory::Desk,
     published,
-    rclone::{Ended, Rclone, Told},
+    rclone::{Rclone, RcloneExit, Told},
 };
 use crate::{
     error::{Error, Result},
@@ -283,12 +283,12 @@ fn tolerant(rclone: &Rclone<'_>, remote: &str, arguments: &[&str]) -> Result<boo
         tries -= 1;
         let mut told = Told::quiet();
         match rclone.call(arguments, None, &mut told, &mut |_| Ok(()))? {
-            Ended::Well => return Ok(true),
-            Ended::Badly {
+            RcloneExit::Well => return Ok(true),
+            RcloneExit::Badly {
                 connection: true,
                 message,
             } if !told.is_of_files() => return Err(rclone.failed(true, &message)),
-            Ended::Badly {
+            RcloneExit::Badly {
                 connection: true, ..
             } => {
                 // Fails as any call does that finds no connection.
@@ -297,7 +297,7 @@ fn tolerant(rclone: &Rclone<'_>, remote: &str, arguments: &[&str]) -> Result<boo
                     return Ok(false);
                 }
             }
-            Ended::NotThere | Ended::Badly { .. } => return Ok(false),
+            RcloneExit::NotThere | RcloneExit::Badly { .. } => return Ok(false),
         }
     }
 }

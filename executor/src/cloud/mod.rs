@@ -18,6 +18,5 @@ pub mod owner;
 pub mod published;
 pub mod rclone;
 pub mod roots;
-pub mod silence;
 pub mod upload;
 pub mod verify;

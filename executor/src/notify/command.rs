@@ -4,10 +4,8 @@ use std::{process::Command, time::Duration};
 
 use schema::{Report, config::AbsolutePath};
 
-use super::{
-    Failure, Tried,
-    process::{self, Ended},
-};
+use super::{Failure, Tried, program::run_notifier};
+use crate::process::ProcessExit;
 
 /// Runs it. It is tried again only where it says itself that this may help: exit code 75,
 /// `EX_TEMPFAIL` of sysexits(3); what it did until it failed is not known.
@@ -20,16 +18,14 @@ pub(super) fn tell(program: &AbsolutePath, report: &Report, limit: Duration) -> 
     command
         .env("BACKUP_RESULT", report.result.word())
         .env("BACKUP_RUN_ID", &report.run_id);
-    match process::run(command, json, limit) {
-        Ended::Well(_) => Ok(None),
-        Ended::Badly {
-            code: Some(75),
-            how,
-        } => Err(Failure::passing(how, hint)),
-        Ended::Badly { how, .. } | Ended::Never { how, .. } => Err(Failure::lasting(how, hint)),
-        Ended::TooLate => {
+    let ended = run_notifier(&mut command, json, limit);
+    match &ended.exit {
+        exit if exit.is_success() => Ok(None),
+        exit if exit.code() == Some(75) => Err(Failure::passing(ended.with_last_words(), hint)),
+        ProcessExit::TimedOut => {
             let how = format!("did not end within {} s", limit.as_secs());
             Err(Failure::lasting(how, hint))
         }
+        _ => Err(Failure::lasting(ended.with_last_words(), hint)),
     }
 }

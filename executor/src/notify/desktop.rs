@@ -14,12 +14,12 @@ use std::{
 
 use nix::unistd::{Uid, User, geteuid};
 
-use super::{
-    Failure, Gravity, Message, Tried,
-    process::{self, Ended},
-    text,
+use super::{Failure, Gravity, Message, Tried, program::run_notifier, text};
+use crate::{
+    error::Error,
+    process::{Captured, ProcessExit},
+    threads::start_in,
 };
-use crate::threads::start_in;
 
 /// Longest body, in bytes: it is to be read at a glance.
 const LONGEST: usize = 600;
@@ -46,61 +46,75 @@ pub(super) fn tell(message: &Message, limit: Duration) -> Tried {
         let said = "no graphical session is there to be told (notifications.desktop)";
         return Ok(Some(said.to_owned()));
     }
-    let answers: Vec<(&Session, Ended)> = std::thread::scope(|scope| {
+    let mut told = Vec::new();
+    let mut failures = Vec::new();
+    for (session, ended) in ask_all(&sessions, message, root, limit) {
+        match outcome_of(&session.user, ended, limit) {
+            Ok(()) => told.push(session.user.as_str()),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    match failures.into_iter().next() {
+        None => Ok(Some(format!("told the desktop of {}", told.join(", ")))),
+        Some(failure) => Err(failure),
+    }
+}
+
+/// Runs `notify-send` in all sessions at once.
+fn ask_all<'a>(
+    sessions: &'a [Session],
+    message: &Message,
+    root: bool,
+    limit: Duration,
+) -> Vec<(&'a Session, Result<Captured, Error>)> {
+    std::thread::scope(|scope| {
         let tellers: Vec<_> = sessions
             .iter()
             .map(|session| {
-                let command = command(session, message, root);
-                let tell = move || process::run(command, Vec::new(), limit);
+                let mut command = command(session, message, root);
+                let tell = move || run_notifier(&mut command, Vec::new(), limit);
                 (session, start_in(scope, "desktop", tell))
             })
             .collect();
         tellers
             .into_iter()
             .filter_map(|(session, teller)| match teller {
-                Ok(teller) => Some((session, teller.join().ok()?)),
-                Err(error) => {
-                    let how = error.message;
-                    let absent = false;
-                    Some((session, Ended::Never { how, absent }))
-                }
+                Ok(teller) => Some((session, Ok(teller.join().ok()?))),
+                Err(error) => Some((session, Err(error))),
             })
             .collect()
-    });
-    let mut told = Vec::new();
-    let mut failures = Vec::new();
-    for (session, ended) in answers {
-        match ended {
-            Ended::Well(_) => told.push(session.user.as_str()),
-            Ended::Badly { how, .. } => failures.push(Failure::lasting(
-                format!("of {} not told: notify-send {how}", session.user),
-                format!(
-                    "see whether a notification daemon runs for {}",
-                    session.user
-                ),
-            )),
-            Ended::Never { how, absent } => {
-                let hint = if absent {
-                    "install notify-send (libnotify), or set notifications.desktop to false"
-                } else {
-                    "try by hand: notify-send test"
-                };
-                let how = format!("of {} not told: notify-send {how}", session.user);
-                failures.push(Failure::lasting(how, hint));
-            }
-            Ended::TooLate => failures.push(Failure::lasting(
-                format!(
-                    "of {} not told: no answer within {} s",
-                    session.user,
-                    limit.as_secs()
-                ),
-                format!("see whether the session of {} still responds", session.user),
-            )),
-        }
-    }
-    match failures.into_iter().next() {
-        None => Ok(Some(format!("told the desktop of {}", told.join(", ")))),
-        Some(failure) => Err(failure),
+    })
+}
+
+/// What came of telling one user.
+fn outcome_of(user: &str, ended: Result<Captured, Error>, limit: Duration) -> Result<(), Failure> {
+    const BY_HAND: &str = "try by hand: notify-send test";
+    let ended = ended.map_err(|error| {
+        let how = error.message;
+        Failure::lasting(format!("of {user} not told: notify-send {how}"), BY_HAND)
+    })?;
+    let how = format!(
+        "of {user} not told: notify-send {}",
+        ended.with_last_words()
+    );
+    match &ended.exit {
+        exit if exit.is_success() => Ok(()),
+        ProcessExit::NotStarted { is_absent, .. } => Err(Failure::lasting(
+            how,
+            if *is_absent {
+                "install notify-send (libnotify), or set notifications.desktop to false"
+            } else {
+                BY_HAND
+            },
+        )),
+        ProcessExit::TimedOut => Err(Failure::lasting(
+            format!("of {user} not told: no answer within {} s", limit.as_secs()),
+            format!("see whether the session of {user} still responds"),
+        )),
+        ProcessExit::Ended(_) | ProcessExit::Stalled(_) => Err(Failure::lasting(
+            how,
+            format!("see whether a notification daemon runs for {user}"),
+        )),
     }
 }
 
@@ -206,10 +220,8 @@ fn graphical_user(properties: &str) -> Option<u32> {
 fn ask(arguments: &[&str], limit: Duration) -> Option<String> {
     let mut command = Command::new("loginctl");
     command.args(arguments).env("LC_ALL", "C");
-    match process::run(command, Vec::new(), limit) {
-        Ended::Well(said) => Some(said),
-        _ => None,
-    }
+    let ended = run_notifier(&mut command, Vec::new(), limit);
+    ended.exit.is_success().then_some(ended.stdout)
 }
 
 fn of_user(uid: u32) -> Option<Session> {

@@ -8,10 +8,8 @@ use std::{
 
 use mail_builder::{MessageBuilder, headers::raw::Raw};
 
-use super::{
-    Failure, Message, News, Tried,
-    process::{self, Ended},
-};
+use super::{Failure, Message, News, Tried, program::run_notifier};
+use crate::process::ProcessExit;
 
 /// Where it is on systems whose services do not have it in their PATH.
 const PLACES: [&str; 4] = [
@@ -42,27 +40,19 @@ pub(super) fn tell(
     // A line with nothing but a dot does not end the mail; bounces go to the sender.
     command.args(["-oi", "-f", from, to]);
     let by_hand = format!("try by hand: echo test | {named} -oi -f {from} {to}");
-    match process::run(command, mail, limit) {
-        Ended::Well(_) => Ok(None),
+    let ended = run_notifier(&mut command, mail, limit);
+    let how = format!("not sent: {named} {}", ended.with_last_words());
+    match &ended.exit {
+        exit if exit.is_success() => Ok(None),
         // EX_TEMPFAIL of sysexits(3).
-        Ended::Badly {
-            code: Some(75),
-            how,
-        } => Err(Failure::passing(
-            format!("not sent: {named} {how}"),
-            by_hand,
-        )),
-        Ended::Badly { code, how } => {
-            let hint = meaning(code).map_or(by_hand, str::to_owned);
-            Err(Failure::lasting(format!("not sent: {named} {how}"), hint))
-        }
-        Ended::Never { how, .. } => Err(Failure::lasting(
-            format!("not sent: {named} {how}"),
-            by_hand,
-        )),
-        Ended::TooLate => {
+        exit if exit.code() == Some(75) => Err(Failure::passing(how, by_hand)),
+        ProcessExit::TimedOut => {
             let how = format!("not sent: {named} did not end within {} s", limit.as_secs());
             Err(Failure::passing(how, by_hand))
+        }
+        exit => {
+            let hint = meaning(exit.code()).map_or(by_hand, str::to_owned);
+            Err(Failure::lasting(how, hint))
         }
     }
 }

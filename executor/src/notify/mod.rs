@@ -9,7 +9,7 @@ mod desktop;
 mod healthcheck;
 mod mail;
 mod ntfy;
-mod process;
+mod program;
 mod secret;
 pub mod text;
 mod web;

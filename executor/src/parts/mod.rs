@@ -30,7 +30,7 @@ use crate::{
 
 /// How a unit that was started ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ended {
+pub enum UnitExit {
     /// It ran; this is its exit code.
     Ran(i32),
     /// A condition kept it from starting; the sentence says which unit.
@@ -47,7 +47,7 @@ pub trait Units {
     ///
     /// # Errors
     /// An interruption: the unit was asked to stop then.
-    fn run(&self, part: Part, context: Context<'_>) -> Result<Ended>;
+    fn run(&self, part: Part, context: Context<'_>) -> Result<UnitExit>;
 
     /// Name of the unit of a part.
     fn name(&self, part: Part) -> &'static str;
@@ -102,23 +102,23 @@ pub(crate) fn hand_over(
     };
     let unit = hands.units.name(part);
     let outcome = match ended {
-        Ended::Skipped(message) => Outcome::not(
+        UnitExit::Skipped(message) => Outcome::not(
             Status::Deferred,
             message,
             format!("it is tried again; `systemctl status {unit}` names the condition"),
         ),
-        Ended::NotStarted(message) => Outcome::not(
+        UnitExit::NotStarted(message) => Outcome::not(
             Status::Failed,
             message,
             format!("see `systemctl status {unit}`; `backup now` runs without units"),
         ),
-        Ended::Ran(code) => {
+        UnitExit::Ran(code) => {
             return Err(match replay.interrupted() {
                 Some(because) => Error::failed(because).hint(CONTINUES),
                 None => unfinished(unit, left, code),
             });
         }
-        Ended::Broken(how) => {
+        UnitExit::Broken(how) => {
             asked_to_stop_soon(context)?;
             return Err(
                 Error::failed(format!("{unit} {how} during {}", left.id)).hint(format!(

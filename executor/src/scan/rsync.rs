@@ -1,65 +1,51 @@
 //! Which rsync there is, by asking it.
 
-use std::{
-    io::Read as _,
-    process::{Command, Stdio},
-};
+use std::{process::Command, time::Duration};
 
-use schema::{escape, rsync::RsyncFound};
+use schema::rsync::RsyncFound;
 
-use crate::{error::reason, snapshot::rsync::environment};
+use crate::process::{Limits, ProcessExit, capture, isolate_environment};
 
-/// Bytes that are read of what it says.
-const MOST: u64 = 64 << 10;
+/// Longest time for its answer.
+const ANSWERS: Duration = Duration::from_secs(20);
 
 /// Runs `rsync --version`.
 #[must_use]
 pub fn rsync() -> RsyncFound {
     let mut command = Command::new("rsync");
-    environment(&mut command);
-    command
-        .arg("--version")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
-    let output = command.spawn().and_then(|mut child| {
-        let mut said = Vec::new();
-        if let Some(output) = child.stdout.take() {
-            output.take(MOST).read_to_end(&mut said)?;
-        }
-        child.wait()?;
-        Ok(said)
-    });
+    isolate_environment(&mut command);
+    command.arg("--version");
     let not = |fault: String| RsyncFound {
         version: None,
         fault: Some(fault),
     };
-    let said = match output {
-        Ok(said) => said,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return not("there is no rsync on the PATH".to_owned());
-        }
-        Err(error) => return not(format!("it cannot be run: {}", reason(&error))),
+    let asked = match capture(&mut command, Vec::new(), Limits::within(ANSWERS)) {
+        Ok(asked) => asked,
+        Err(error) => return not(format!("it cannot be run: {}", error.message)),
     };
-    match version(&said) {
+    match &asked.exit {
+        ProcessExit::NotStarted {
+            is_absent: true, ..
+        } => return not("there is no rsync on the PATH".to_owned()),
+        ProcessExit::NotStarted { .. } => return not(format!("it {}", asked.exit)),
+        ProcessExit::TimedOut => return not("it does not answer".to_owned()),
+        ProcessExit::Ended(_) | ProcessExit::Stalled(_) => {}
+    }
+    match version(&asked.stdout) {
         Some(version) => RsyncFound {
             version: Some(version),
             fault: None,
         },
         None => {
-            let line = said.split(|byte| *byte == b'\n').next().unwrap_or_default();
-            not(format!(
-                "`rsync --version` tells no version of it: {}",
-                escape::display(line)
-            ))
+            let line = asked.stdout.lines().next().unwrap_or_default();
+            not(format!("`rsync --version` tells no version of it: {line}"))
         }
     }
 }
 
 /// The version in `rsync  version 3.5.0  protocol version 32`. Other programs of the name, such as
 /// openrsync, say it in another way.
-fn version(output: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(output);
+fn version(text: &str) -> Option<String> {
     let mut words = text.lines().next()?.split_ascii_whitespace();
     let is_rsync = words.next()? == "rsync" && words.next()? == "version";
     let version = words.next()?;
@@ -75,7 +61,7 @@ mod tests {
 
     #[test]
     fn the_version_is_read_from_rsync_and_from_nothing_else() {
-        let of = |text: &str| version(text.as_bytes());
+        let of = version;
         let good = "rsync  version 3.5.0  protocol version 32\nCopyright\n";
         assert_eq!(of(good).as_deref(), Some("3.5.0"));
         assert_eq!(

@@ -6,9 +6,9 @@ use rustix::io::Errno;
 use schema::{Digest, journal::ProblemKind};
 
 use super::{
-    ends_attributes,
     file::{How, Stored},
     job::{Copy, Item},
+    limits::ends_attributes,
     worker::Worker,
 };
 use crate::{

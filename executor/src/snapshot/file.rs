@@ -9,9 +9,10 @@ use schema::journal::ProblemKind;
 
 use super::{
     copying::{self, Content},
-    ends_everything, holds,
+    holds,
     job::{First, Group, Item},
     kept,
+    limits::ends_everything,
     worker::{Reference, Worker},
 };
 use crate::{

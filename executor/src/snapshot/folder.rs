@@ -6,8 +6,9 @@ use rustix::io::Errno;
 use schema::journal::ProblemKind;
 
 use super::{
-    ends_everything, holds,
+    holds,
     job::{End, Item, Place},
+    limits::ends_everything,
     worker::Worker,
 };
 use crate::{

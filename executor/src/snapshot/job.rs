@@ -237,7 +237,7 @@ impl Tally {
         }
         self.unchanged_files += other.unchanged_files;
         self.files_as_before += other.files_as_before;
-        let room = super::MAX_PROBLEMS.saturating_sub(self.problems.len());
+        let room = super::limits::MAX_PROBLEMS.saturating_sub(self.problems.len());
         self.problems.extend(other.problems.into_iter().take(room));
     }
 }

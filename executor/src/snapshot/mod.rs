@@ -15,30 +15,24 @@ mod folder;
 mod holds;
 mod job;
 mod kept;
+mod limits;
 mod other;
+mod outcome;
 pub(crate) mod rsync;
 pub(crate) mod seal;
 mod start;
 mod worker;
 
-use self::rsync::Filled;
-use schema::{
-    amount,
-    journal::{Outcome, Problem, ProblemKind, Sealed, Status},
-    plan::SnapshotStep,
-    record::{Engine, SnapshotRecord},
-};
+use schema::{journal::Outcome, plan::SnapshotStep, record::Engine};
 
+use self::{outcome::outcome, rsync::Filled};
 use crate::{
-    error::{Error, MAKE_ROOM, Result},
+    error::{Error, Result},
     event::Context,
     scan,
     store::Store,
     survey::Survey,
 };
-
-/// Problems listed in a record; more are only counted.
-const MAX_PROBLEMS: usize = 1000;
 
 /// Makes, seals and publishes the snapshot of a step; where that was done before, says so.
 ///
@@ -120,110 +114,4 @@ fn look(store: &Store, step: &SnapshotStep, context: Context<'_>) -> Result<Surv
         .map_err(|error| store.io("look at", "", error))?;
     let never = Some((never.dev, never.ino));
     scan::sources(&step.into(), basis, None, never, context).map(|(_, survey)| survey)
-}
-
-/// What a sealed snapshot means for its step.
-fn outcome(record: &SnapshotRecord) -> Outcome {
-    let totals = record.totals;
-    let sealed = Sealed {
-        id: record.id,
-        complete: record.complete,
-        suspect: record.suspect.clone(),
-        totals,
-    };
-    let unlisted = totals.errors + totals.torn;
-    let since = record.suspect_since;
-    let (status, message, hint) = if !record.suspect.is_empty() {
-        (
-            Status::Incomplete,
-            format!(
-                "snapshot {} is suspect{}: {}",
-                record.id,
-                since
-                    .filter(|since| *since != record.id)
-                    .map_or_else(String::new, |since| format!(" as {since} is")),
-                record.suspect.join("; ")
-            ),
-            Some(format!(
-                "look at what changed; if it is as it should be: backup accept {}",
-                since.unwrap_or(record.id)
-            )),
-        )
-    } else if !record.complete {
-        (
-            Status::Incomplete,
-            format!(
-                "snapshot {} has {}",
-                record.id,
-                amount::plural(unlisted, "problem", "problems")
-            ),
-            Some(hint(&record.problems).to_owned()),
-        )
-    } else {
-        (
-            Status::Succeeded,
-            format!(
-                "snapshot {}: {}, {} copied, {} hard-linked",
-                record.id,
-                amount::plural(totals.files, "file", "files"),
-                amount::count(totals.files_copied),
-                amount::count(totals.files_linked)
-            ),
-            None,
-        )
-    };
-    Outcome {
-        status,
-        message,
-        hint,
-        sealed: Some(sealed),
-        problems: record.problems.clone(),
-        ..Outcome::default()
-    }
-}
-
-/// What to do about the problems of a snapshot.
-fn hint(problems: &[Problem]) -> &'static str {
-    let not_stored = |problem: &Problem| problem.kind == ProblemKind::NotStored;
-    if problems.iter().any(not_stored) {
-        "see the paths listed; what the destination cannot hold, rename or leave out with \
-         local.excludePatterns, or use a drive with ext4, xfs or btrfs"
-    } else {
-        "see the paths listed; exclude what need not be backed up"
-    }
-}
-
-/// The errors after which nothing more can be written to a destination.
-fn ends_everything(error: rustix::io::Errno) -> bool {
-    use rustix::io::Errno;
-    matches!(
-        error,
-        Errno::NOSPC
-            | Errno::DQUOT
-            | Errno::IO
-            | Errno::ROFS
-            | Errno::STALE
-            | Errno::NXIO
-            | Errno::NODEV
-            | Errno::NOTCONN
-            | Errno::SHUTDOWN
-    )
-}
-
-/// The same for an attribute. A value that is too large for the file system is `ENOSPC` on ext4,
-/// however much space is left: it is kept in the manifest.
-fn ends_attributes(error: rustix::io::Errno) -> bool {
-    use rustix::io::Errno;
-    ends_everything(error) && !matches!(error, Errno::NOSPC | Errno::DQUOT)
-}
-
-/// The refusal to fill the destination beyond its limit.
-fn too_little_space(store: &Store, free: u64, limit: u64) -> Error {
-    Error::failed(format!(
-        "insufficient space: {} has {} left, local.minSpaceGB keeps {} free",
-        store.path,
-        amount::bytes(free),
-        amount::bytes(limit)
-    ))
-    .hint(format!("{MAKE_ROOM}; or lower local.minSpaceGB"))
 }

@@ -5,8 +5,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use rustix::io::Errno;
 
 use super::{
-    ends_attributes, ends_everything, holds,
+    holds,
     job::{First, Group, Item},
+    limits::{ends_attributes, ends_everything},
     worker::Worker,
 };
 use crate::{

@@ -19,11 +19,11 @@ use schema::{
 };
 
 use super::{
-    MAX_PROBLEMS,
     copied_log::CopiedFile,
-    ends_everything, file, folder,
+    file, folder,
     job::{Done, Item, Job, Place, Tally, What},
-    other, too_little_space,
+    limits::{MAX_PROBLEMS, ends_everything, free_bytes, too_little_space},
+    other,
 };
 use crate::{
     copy::Copier,
@@ -190,12 +190,6 @@ impl Shop<'_> {
             result,
         }
     }
-}
-
-/// Bytes that an unprivileged writer may still use on a folder's file system.
-pub(super) fn free_bytes(dir: &Dir) -> std::result::Result<u64, Errno> {
-    let stat = rustix::fs::fstatvfs(dir)?;
-    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
 /// One thread at work on a job.

@@ -1,6 +1,5 @@
 //! The "run" half of each step kind, one file each. The decisions are in the plan.
 
-pub(crate) mod child;
 pub mod cloud_sync;
 pub mod destination_check;
 pub mod mark;

@@ -8,8 +8,12 @@ use schema::{
     plan::ScriptStep,
 };
 
-use super::child::{self, Ended};
-use crate::{error::Result, event::Context, watch::Pause};
+use crate::{
+    error::Result,
+    event::{Context, Event},
+    process::{Limits, OutputLine, ProcessExit, run_to_end},
+    watch::Pause,
+};
 
 /// Runs the script of a step; its output becomes events.
 ///
@@ -50,12 +54,19 @@ pub fn run_within(
     for (key, value) in environment {
         command.env(key, value);
     }
-    Ok(match child::run(command, name, limit, context)? {
-        Ended::Well => Outcome::success(format!("{program} succeeded")),
-        Ended::Badly { how, .. } => fail(format!("{name} {program} {how}")),
-        Ended::TooLate => fail(format!(
+    let mut show = |line: OutputLine| {
+        context.observer.event(Event::ScriptLine {
+            step: name,
+            line: &line.text(),
+        });
+    };
+    let limits = Limits::within(limit).stopped_by(context.stop);
+    Ok(match run_to_end(&mut command, limits, &mut show)? {
+        exit if exit.is_success() => Outcome::success(format!("{program} succeeded")),
+        ProcessExit::TimedOut => fail(format!(
             "{name} {program} did not end within {}",
             step.timeout
         )),
+        exit => fail(format!("{name} {program} {exit}")),
     })
 }

@@ -16,7 +16,7 @@ use std::{
 
 use rustix::io::Errno;
 
-use crate::threads;
+use crate::{process::wait_within, threads};
 
 /// How long a file system may take to answer: disks wake up and servers come back in less.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -129,23 +129,17 @@ fn asked(path: &Path, patience: Duration) -> bool {
             .stderr(Stdio::null());
         command.spawn().ok()
     });
-    let until = Instant::now() + patience;
     let Some(mut child) = child else {
         // Where no thread can be had either, the risk is taken.
         return Look::at(path).is_none_or(|look| look.is_back_within(patience));
     };
-    let mut pause = Duration::from_millis(1);
     // However it ended: it came back.
-    while let Ok(None) = child.try_wait() {
-        if Instant::now() > until {
-            // It may be past hearing this, and is left to the kernel.
-            let _ = child.kill();
-            return false;
-        }
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(50));
+    let is_back = wait_within(&mut child, patience);
+    if !is_back {
+        // It may be past hearing this, and is left to the kernel.
+        let _ = child.kill();
     }
-    true
+    is_back
 }
 
 #[cfg(test)]

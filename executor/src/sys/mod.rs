@@ -12,7 +12,6 @@ pub mod mounts;
 pub mod owners;
 pub mod resolve;
 pub mod stat;
-pub mod tie;
 pub mod times;
 pub mod uuid;
 

@@ -11,7 +11,7 @@ use schema::{SnapshotId, cloud::CURRENT};
 use super::{
     super::{
         published,
-        rclone::{Ended, Told},
+        rclone::{RcloneExit, Told},
     },
     ALL, UPLOAD, Upload,
 };
@@ -75,12 +75,12 @@ impl Upload<'_> {
             .rclone
             .call(&arguments, None, &mut Told::quiet(), &mut |_| Ok(()))?;
         let (connection, message) = match ended {
-            Ended::Well => return Ok(BTreeSet::new()),
-            Ended::Badly {
+            RcloneExit::Well => return Ok(BTreeSet::new()),
+            RcloneExit::Badly {
                 connection,
                 message,
             } => (connection, message),
-            Ended::NotThere => (false, format!("{current} is not there")),
+            RcloneExit::NotThere => (false, format!("{current} is not there")),
         };
         let mut differing = BTreeSet::new();
         let read = |error| Error::io("read", compared.as_bytes(), error);

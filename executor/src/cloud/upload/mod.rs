@@ -31,9 +31,8 @@ use super::{
     memory::Desk,
     owner,
     published::{self, Item, Shelf},
-    rclone::{self, Ended, Rclone, Told},
+    rclone::{self, Rclone, RcloneExit, Told},
     roots::Roots,
-    silence,
 };
 use crate::{
     error::{Error, Result},
@@ -163,7 +162,7 @@ pub fn run(
             until: Instant::now()
                 .checked_add(limit)
                 .map(|until| (until, step.timeout.to_string())),
-            silence: silence::longest(Some(limit)),
+            stall: rclone::longest_stall(Some(limit)),
             context,
         },
         desk,
@@ -265,7 +264,7 @@ impl Upload<'_> {
         }
         self.remember(if whole { &self.step.expire } else { &[] })?;
         self.note_hashes(&done, &found)?;
-        let ended = outcome::Ended {
+        let ended = outcome::UploadResult {
             faults: faults.len() as u64,
             added,
             healed,
@@ -354,8 +353,8 @@ impl Upload<'_> {
                 .map_err(|error| Error::io("write", path.as_bytes(), error))
         })?;
         match ended {
-            Ended::Well if copied == files => return Ok(changed),
-            Ended::Badly {
+            RcloneExit::Well if copied == files => return Ok(changed),
+            RcloneExit::Badly {
                 connection: true,
                 message,
             } => return Err(self.rclone.failed(true, &message)),
@@ -374,7 +373,7 @@ impl Upload<'_> {
         let unexplained = missing.keys().find(|name| !told.faults.contains_key(*name));
         if let Some(name) = unexplained {
             let how = match ended {
-                Ended::Badly { message, .. } => message,
+                RcloneExit::Badly { message, .. } => message,
                 _ => format!("{} ended without a complaint", self.step.program),
             };
             return Err(Error::failed(format!(

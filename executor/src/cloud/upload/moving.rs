@@ -19,7 +19,7 @@ use super::{
         history::moved_list,
         memory::MOVED,
         published,
-        rclone::{Ended, Told},
+        rclone::{RcloneExit, Told},
     },
     UPLOAD, Upload,
 };
@@ -154,12 +154,12 @@ impl Upload<'_> {
             .rclone
             .call(arguments, None, &mut Told::quiet(), &mut count)?;
         match ended {
-            Ended::Well => Ok(moved == group.names.len().max(1)),
-            Ended::Badly {
+            RcloneExit::Well => Ok(moved == group.names.len().max(1)),
+            RcloneExit::Badly {
                 connection: true,
                 message,
             } => Err(self.rclone.failed(true, &message)),
-            Ended::NotThere | Ended::Badly { .. } => Ok(false),
+            RcloneExit::NotThere | RcloneExit::Badly { .. } => Ok(false),
         }
     }
 

@@ -13,7 +13,7 @@ const APPROVE: &str =
     "look at what is gone; if it is meant, run `backup apply --approve-deletions`";
 
 /// How an upload ended.
-pub(super) struct Ended {
+pub(super) struct UploadResult {
     /// Files that the remote did not take.
     pub(super) faults: u64,
     /// Files that were uploaded besides those that were to be.
@@ -36,7 +36,7 @@ impl Upload<'_> {
     }
 
     /// What was done.
-    pub(super) fn outcome(&self, found: &Difference, ended: Ended) -> Outcome {
+    pub(super) fn outcome(&self, found: &Difference, ended: UploadResult) -> Outcome {
         let files = |count: u64| amount::plural(count, "file", "files");
         let change = &found.change;
         let mut message = format!(

@@ -9,18 +9,16 @@
 mod adopter;
 mod call;
 mod list;
-mod orphans;
+mod listener;
 mod outcome;
 mod output;
 mod own;
-mod silence;
 
 use std::{
     collections::HashSet,
     ffi::{OsStr, OsString},
     io::{BufWriter, Write as _},
     os::unix::ffi::OsStrExt as _,
-    process::Command,
 };
 
 use rustix::io::Errno;
@@ -33,27 +31,20 @@ use schema::{
 use self::outcome::Heard;
 use self::{
     adopter::{Adopter, Sides},
-    call::{Call, Tally},
+    call::{Call, RsyncExit},
+    listener::{Tally, say_left_to_engine},
 };
 use super::start::Started;
 use crate::{
     error::{Error, Result},
-    event::{Context, Event},
+    event::Context,
     manifest,
+    process::orphans::end_marked,
     remove::remove_tree,
     store::Store,
     survey::{FoundSource, Survey, nanos},
     sys::{Dir, Kind},
 };
-
-/// Gives rsync an environment in which nothing but the plan says what it does: none of its own
-/// variables, no aliases from a home folder, and messages in one language.
-pub(crate) fn environment(command: &mut Command) {
-    command.env_clear().env("LC_ALL", "C");
-    if let Some(path) = std::env::var_os("PATH") {
-        command.env("PATH", path);
-    }
-}
 
 /// What rsync did.
 #[derive(Default)]
@@ -131,7 +122,7 @@ pub(super) fn fill(
                     .judge(one, &ended)
                     .map_err(|error| adopter.stop(error))?
                 {
-                    said(context, &because);
+                    say_left_to_engine(context, &because);
                 }
             }
             Ok(None) => {}
@@ -141,14 +132,6 @@ pub(super) fn fill(
     }
     let fresh = adopter.finish()?;
     Ok(Some(Filled { heard, fresh }))
-}
-
-/// Tells why rsync does not do all of it.
-fn said(context: Context<'_>, because: &str) {
-    context.observer.event(Event::ScriptLine {
-        step: "snapshot",
-        line: &format!("{because}; the built-in engine copies what is missing"),
-    });
 }
 
 /// The name of a call's list in the snapshot's records folder; none for a single file, and for a
@@ -203,7 +186,7 @@ fn remove_list(store: &Store, one: &RsyncCall, started: &Started) -> Result<()> 
 /// A process that does not end.
 pub(super) fn end_orphans(store: &Store) -> Result<()> {
     match store.destination()? {
-        Some(record) => orphans::end(&record.id),
+        Some(record) => end_marked(&record.id),
         None => Ok(()),
     }
 }
@@ -217,7 +200,7 @@ fn source(
     started: &Started,
     adopter: &mut Adopter<'_>,
     tally: &mut Tally,
-) -> Result<Option<call::Ended>> {
+) -> Result<Option<RsyncExit>> {
     let path = one.source.as_str().as_bytes();
     let parts: Vec<&[u8]> = path
         .split(|byte| *byte == b'/')

@@ -13,12 +13,13 @@ use schema::{
 };
 
 use super::{
-    super::{MAX_PROBLEMS, build::Built},
-    call::Ended,
+    super::{build::Built, limits::MAX_PROBLEMS},
+    call::RsyncExit,
     output::{self, Fault},
 };
 use crate::{
     error::{Error, MAKE_ROOM, Result},
+    process::ProcessExit,
     sys::{Dir, resolve::resolve},
 };
 
@@ -50,15 +51,15 @@ impl Heard {
     ///
     /// # Errors
     /// Any other end but a good and an incomplete one.
-    pub(super) fn judge(&mut self, call: &RsyncCall, ended: &Ended) -> Result<Option<String>> {
-        if let Some(hung) = ended.hung {
+    pub(super) fn judge(&mut self, call: &RsyncCall, ended: &RsyncExit) -> Result<Option<String>> {
+        if let ProcessExit::Stalled(hung) = ended.exit {
             return Ok(Some(format!(
                 "rsync did nothing for {} s in {} and was ended, as when a file becomes a FIFO",
                 hung.as_secs(),
                 call.source
             )));
         }
-        if ended.code == Some(NO_PROCESS) {
+        if ended.exit.code() == Some(NO_PROCESS) {
             let line = ended.faults.first().map(|line| escape::display(line));
             let line = line.map(|line| format!(": {line}")).unwrap_or_default();
             return Ok(Some(format!("rsync could not start{line}")));
@@ -73,11 +74,11 @@ impl Heard {
                 [source, b"/", below].concat()
             }
         };
-        match ended.code {
+        match ended.exit.code() {
             Some(0 | INCOMPLETE | VANISHED) => {}
             _ => return Err(failed(call, ended)),
         }
-        let incomplete = ended.code == Some(INCOMPLETE);
+        let incomplete = ended.exit.code() == Some(INCOMPLETE);
         let before = self.complaints.len();
         for line in &ended.faults {
             match output::fault(line, &ended.into) {
@@ -155,7 +156,7 @@ fn is_gone(path: &[u8]) -> bool {
 }
 
 /// The error of a call that failed.
-fn failed(call: &RsyncCall, ended: &Ended) -> Error {
+fn failed(call: &RsyncCall, ended: &RsyncExit) -> Error {
     let source = &call.source;
     let lines = || ended.faults.iter().rev();
     let says = |what: &str| lines().find(|line| String::from_utf8_lossy(line).contains(what));
@@ -166,9 +167,9 @@ fn failed(call: &RsyncCall, ended: &Ended) -> Error {
         .or_else(|| lines().next());
     let line = line.map(|line| format!(": {}", escape::display(line)));
     let line = line.unwrap_or_default();
-    let how = match ended.code {
-        Some(code) => format!("{} ({})", ended.how, output::meaning(code)),
-        None => ended.how.clone(),
+    let how = match ended.exit.code() {
+        Some(code) => format!("{} ({})", ended.exit, output::meaning(code)),
+        None => ended.exit.to_string(),
     };
     let message = format!("rsync {how} while it copied {source}{line}");
     if line.contains("(28)") || line.contains("(122)") {
@@ -178,7 +179,7 @@ fn failed(call: &RsyncCall, ended: &Ended) -> Error {
         "the file system became read-only: look at `dmesg`, then check the disk"
     } else if line.contains("(5)") {
         "the disk or its cable failed: look at `dmesg`, then check the disk"
-    } else if ended.code == Some(1) {
+    } else if ended.exit.code() == Some(1) {
         "update rsync, or set local.useRsync to false: the built-in engine makes the same snapshots"
     } else {
         "the next run continues; if it fails again, set local.useRsync to false: the built-in \

@@ -11,7 +11,7 @@ use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
 /// Makes the kernel end the child as soon as the thread that starts it ends, however that is.
 ///
 /// Holds for the child only, not for what it starts in turn.
-pub fn to_parent(command: &mut Command) {
+pub fn die_with_parent(command: &mut Command) {
     let parent = getpid();
     let tie = move || {
         set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -40,7 +40,7 @@ mod tests {
         let started = crate::threads::start("starts-a-child", || {
             let mut command = Command::new("sleep");
             command.arg("60");
-            to_parent(&mut command);
+            die_with_parent(&mut command);
             command.spawn().unwrap()
         })
         .unwrap();

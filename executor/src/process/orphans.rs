@@ -1,7 +1,7 @@
-//! An rsync that outlived the run that started it, and would still write into the tree.
+//! Processes that outlived the run that started them, and would still write to its destination.
 //!
 //! The kernel ends rsync's first process together with ours, and its others when they notice. Who
-//! continues the tree waits for that, and does not rely on it: every rsync of ours carries the
+//! continues a tree waits for that, and does not rely on it: every rsync of ours carries the
 //! destination's id in its environment, which its children inherit.
 
 use std::{
@@ -14,10 +14,11 @@ use nix::{
     unistd::Pid,
 };
 
+use super::proc;
 use crate::error::{Error, Result};
 
 /// The variable that marks the processes of a destination.
-pub(super) const MARK: &str = "BACKUP_DESTINATION";
+pub(crate) const MARK: &str = "BACKUP_DESTINATION";
 
 /// How long a killed process may take to go.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,8 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// One in a call that is never answered stays for as long, but does nothing after that call any more.
 ///
 /// # Errors
-/// When one does not go and can go on.
-pub(super) fn end(destination: &str) -> Result<()> {
+/// Fails if one does not go and can go on.
+pub(crate) fn end_marked(destination: &str) -> Result<()> {
     let mark = format!("{MARK}={destination}");
     let started = Instant::now();
     loop {
@@ -71,12 +72,8 @@ fn is_killed(pid: Pid) -> bool {
 /// The processes with a mark in their environment; dead ones have none.
 fn marked(mark: &str) -> Vec<Pid> {
     let own = std::process::id();
-    let Ok(all) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    all.flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
-        .filter(|pid| *pid != own)
+    let all = proc::all().into_iter().flatten();
+    all.filter(|pid| *pid != own)
         .filter(|pid| {
             fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environment| {
                 let mut variables = environment.split(|byte| *byte == 0);
@@ -109,7 +106,7 @@ mod tests {
         let id = format!("a-test-of-orphans-{}", std::process::id());
         let (mine, mut other) = (sleep(&id), sleep("another-test"));
         // One that is not waited for counts as gone.
-        end(&id).unwrap();
+        end_marked(&id).unwrap();
         let ended = { mine }.wait().unwrap();
         assert_eq!(ended.signal(), Some(9));
         assert!(other.try_wait().unwrap().is_none());

@@ -1,0 +1,239 @@
+//! Calling rclone: its environment, its output, its end.
+//!
+//! Owns what an end means. An exit code that is not known to be good is a failure: codes 1 and 2
+//! changed their places between 1.68 and 1.73 (<https://rclone.org/docs/#exit-code>). Secrets stay
+//! in rclone's own configuration; what rclone says is freed of passwords in addresses.
+
+use std::{
+    fs::File,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use super::{
+    installed::clean_environment,
+    log::{Log, Told},
+};
+use crate::{
+    error::{Error, Result, reason},
+    event::{Context, Event},
+    process::{
+        ChildGroup, Limits, LineEnd, ProcessExit, ReadingStall, parent::die_with_parent, supervise,
+    },
+};
+
+/// How often the time and the request to stop are looked at between two attempts.
+const LOOK: Duration = Duration::from_millis(50);
+/// Waits between the attempts of a call that found no connection.
+const BACKOFF: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
+/// Longest silence of a remote, rclone's own default: some servers put a large file together before
+/// they answer.
+const LONGEST_STALL: Duration = Duration::from_secs(300);
+/// Shortest that is told from the second between two statistics on a busy machine.
+const SHORTEST_STALL: Duration = Duration::from_secs(5);
+/// Part of `cloud.timeout`: a call has three attempts, all of which end before that time is over.
+const PART: u32 = 8;
+
+/// How long a remote may be silent before a call is ended, for a step that may take `limit`.
+#[must_use]
+pub fn longest_stall(limit: Option<Duration>) -> Duration {
+    limit.map_or(LONGEST_STALL, |limit| {
+        (limit / PART).clamp(SHORTEST_STALL, LONGEST_STALL)
+    })
+}
+
+/// How rclone is called for one remote.
+pub struct Rclone<'a> {
+    /// The program.
+    pub program: &'a str,
+    /// Options of every call.
+    pub options: &'a [String],
+    /// The step's name, for events.
+    pub step: &'a str,
+    /// When the time is over, with its length as people wrote it.
+    pub until: Option<(Instant, String)>,
+    /// How long the remote may be silent before a call is ended.
+    pub stall: Duration,
+    /// Whom to tell, and when to stop.
+    pub context: Context<'a>,
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub enum RcloneExit {
+    /// With exit code 0.
+    Well,
+    /// A folder or file that it was to read is not there (exit codes 3 and 4).
+    NotThere,
+    /// In any other way.
+    Badly {
+        /// Whether the remote was not reached.
+        connection: bool,
+        /// What happened, as a sentence about rclone.
+        message: String,
+    },
+}
+
+impl Rclone<'_> {
+    /// Calls rclone; `copied` sees each file that was transferred and checked, or moved there.
+    ///
+    /// # Errors
+    /// An interruption, the end of the time, or a program that cannot be run.
+    pub fn call(
+        &self,
+        arguments: &[&str],
+        output: Option<File>,
+        told: &mut Told,
+        copied: &mut dyn FnMut(&str) -> Result<()>,
+    ) -> Result<RcloneExit> {
+        let mut command = Command::new(self.program);
+        clean_environment(&mut command);
+        command
+            .args(arguments)
+            .args(self.options)
+            .args(["--use-json-log", "--log-level", "INFO"])
+            .args(["--stats", "1s", "--stats-log-level", "NOTICE"])
+            .args(["--ask-password=false", "--no-unicode-normalization"])
+            .args(["--contimeout", "30s", "--low-level-retries", "3"])
+            // What can be done again is tried again by us, which an interruption can end.
+            .args(["--retries", if told.held.is_some() { "1" } else { "3" }])
+            .args(["--retries-sleep", "2s"])
+            // Longer than any silence that is borne here: what rclone begins anew would hide it.
+            .args(["--timeout", "6m"])
+            // A remote may be a folder named relative to where rclone runs: never in a snapshot.
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(output.map_or_else(Stdio::null, Stdio::from))
+            .stderr(Stdio::piped());
+        // One that outlived us would write where the next attempt writes.
+        die_with_parent(&mut command);
+        let mut child = ChildGroup::start(&mut command).map_err(|error| {
+            Error::failed(format!(
+                "cloud copy failed: {} cannot be run: {}",
+                self.program,
+                reason(&error)
+            ))
+            .hint("install rclone and make sure that it is on the PATH")
+        })?;
+        let lines = child.lines(LineEnd::Newline)?;
+        let mut log = Log::new(self.step, self.context, told, copied);
+        let mut stall = ReadingStall::new(self.stall);
+        let until = self.until.as_ref().map(|(until, _)| *until);
+        let limits = Limits::until(until)
+            .stopped_by(self.context.stop)
+            .unless_stalled(&mut stall);
+        let exit = supervise(&mut child, &lines, limits, &mut log)?;
+        Ok(match (&exit, exit.code()) {
+            (ProcessExit::TimedOut, _) => return Err(self.too_late()),
+            (ProcessExit::Stalled(span), _) => RcloneExit::Badly {
+                connection: true,
+                message: format!(
+                    "{}: the remote did not answer for {} s",
+                    self.program,
+                    span.as_secs()
+                ),
+            },
+            (_, Some(0)) => RcloneExit::Well,
+            (_, Some(3 | 4)) => RcloneExit::NotThere,
+            (exit, _) => RcloneExit::Badly {
+                connection: log.connection,
+                message: format!("{} {exit}: {}", self.program, log.last),
+            },
+        })
+    }
+
+    fn in_time(&self) -> Result<()> {
+        match &self.until {
+            Some((until, _)) if Instant::now() >= *until => Err(self.too_late()),
+            _ => Ok(()),
+        }
+    }
+
+    fn too_late(&self) -> Error {
+        let span = self
+            .until
+            .as_ref()
+            .map_or("its time", |(_, span)| span.as_str());
+        Error::failed(format!(
+            "cloud copy failed: {} did not end within {span} (cloud.timeout)",
+            self.program
+        ))
+        .hint("raise cloud.timeout; the next run goes on with what is not uploaded yet")
+    }
+
+    /// Calls rclone for something that can be done again, and waits a little where there is no
+    /// connection; any end but a good one is an error, but `NotThere` if that is `expected`.
+    ///
+    /// # Errors
+    /// As [`Self::call`], or that it failed.
+    pub fn must(
+        &self,
+        arguments: &[&str],
+        output: &dyn Fn() -> Result<Option<File>>,
+    ) -> Result<bool> {
+        let mut waits = BACKOFF.iter();
+        loop {
+            // That nothing is there yet is no news, and rclone's words for it are alarming.
+            let mut told = Told::quiet();
+            let ended = self.call(arguments, output()?, &mut told, &mut |_| Ok(()))?;
+            if matches!(ended, RcloneExit::Badly { .. }) {
+                let held = told.held.into_iter().flatten();
+                held.for_each(|line| self.tell(&line));
+            }
+            let failure = match ended {
+                RcloneExit::Well => return Ok(true),
+                RcloneExit::NotThere => return Ok(false),
+                RcloneExit::Badly {
+                    connection,
+                    message,
+                } => (connection, message),
+            };
+            match waits.next().filter(|_| failure.0) {
+                Some(wait) => self.wait(*wait)?,
+                None => return Err(self.failed(failure.0, &failure.1)),
+            }
+        }
+    }
+
+    fn tell(&self, line: &str) {
+        let step = self.step;
+        self.context
+            .observer
+            .event(Event::ScriptLine { step, line });
+    }
+
+    fn wait(&self, span: Duration) -> Result<()> {
+        let begun = Instant::now();
+        while begun.elapsed() < span {
+            self.context.stop.check()?;
+            self.in_time()?;
+            std::thread::sleep(LOOK);
+        }
+        Ok(())
+    }
+
+    /// The error of a call that ended badly.
+    #[must_use]
+    pub fn failed(&self, connection: bool, message: &str) -> Error {
+        let what = if connection {
+            "connection failed"
+        } else {
+            "cloud copy failed"
+        };
+        Error::failed(format!("{what}: {message}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_attempts_of_a_silent_call_end_before_the_step_must() {
+        let hour = Duration::from_secs(3600);
+        assert_eq!(longest_stall(None), LONGEST_STALL);
+        assert_eq!(longest_stall(Some(hour * 6)), LONGEST_STALL);
+        assert!(longest_stall(Some(hour / 6)) * 3 < hour / 6);
+        assert_eq!(longest_stall(Some(Duration::from_secs(1))), SHORTEST_STALL);
+    }
+}

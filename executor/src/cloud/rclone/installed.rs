@@ -1,0 +1,134 @@
+//! Which rclone there is, what it is configured for, and what it finds in its environment.
+
+use std::{process::Command, time::Duration};
+
+use schema::{cloud::RcloneFound, config::AbsolutePath};
+
+use crate::{
+    error::{Error, ErrorKind, Result, reason},
+    process::{Limits, ProcessExit, capture},
+    sys::{Kind, resolve::resolve},
+};
+
+/// Longest time for asking rclone about itself.
+const ANSWERS: Duration = Duration::from_secs(20);
+
+/// The same failure with what to try by hand, unless it says so already.
+#[must_use]
+pub fn hinted(error: Error, program: &str, config: Option<&AbsolutePath>, remote: &str) -> Error {
+    if error.kind != ErrorKind::Failed {
+        return error;
+    }
+    let config = config.map(|file| format!(" --config={file}"));
+    let name = remote.split(':').next().unwrap_or_default();
+    error.hint(format!(
+        "try by hand: {program}{} lsd {name}:",
+        config.unwrap_or_default()
+    ))
+}
+
+/// What rclone finds in its environment: its own variables set options, so that they could make a
+/// dry run of an upload; only those that say where its configuration is stay.
+pub(super) fn clean_environment(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let configures = text.starts_with("RCLONE_CONFIG") || text == "RCLONE_PASSWORD_COMMAND";
+        if text.starts_with("RCLONE_") && !configures {
+            command.env_remove(&name);
+        }
+    }
+}
+
+/// Asks rclone for its version.
+#[must_use]
+pub fn found(program: &str) -> RcloneFound {
+    let not = |fault: String| RcloneFound {
+        version: None,
+        fault: Some(fault),
+    };
+    let mut command = Command::new(program);
+    clean_environment(&mut command);
+    command.arg("version");
+    let asked = match capture(&mut command, Vec::new(), Limits::within(ANSWERS)) {
+        Ok(asked) => asked,
+        Err(error) => return not(format!("it cannot be run: {}", error.message)),
+    };
+    match &asked.exit {
+        ProcessExit::NotStarted {
+            is_absent: true, ..
+        } => return not("there is no rclone on the PATH".to_owned()),
+        ProcessExit::NotStarted { .. } => return not(format!("it {}", asked.exit)),
+        ProcessExit::TimedOut => return not("it does not answer".to_owned()),
+        ProcessExit::Ended(_) | ProcessExit::Stalled(_) => {}
+    }
+    let line = asked.stdout.lines().next().unwrap_or_default();
+    match line.strip_prefix("rclone v") {
+        Some(version) if version.starts_with(|c: char| c.is_ascii_digit()) => RcloneFound {
+            version: Some(version.trim().to_owned()),
+            fault: None,
+        },
+        _ => not(format!("`rclone version` tells no version: {line}")),
+    }
+}
+
+/// Whether rclone's configuration has a remote; none where that cannot be told: it is encrypted, or
+/// the remote needs no name there.
+#[must_use]
+pub fn has_remote(program: &str, config: Option<&AbsolutePath>, remote: &str) -> Option<bool> {
+    let (name, _) = remote.split_once(':')?;
+    // A remote that is described where it is named begins with a colon, and options follow a comma.
+    let name = name.split(',').next().unwrap_or_default();
+    if name.is_empty() || name.contains('/') {
+        return None;
+    }
+    // What the environment defines is not listed by all versions.
+    let variable: String = name
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_uppercase()
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    if std::env::var_os(format!("RCLONE_CONFIG_{variable}_TYPE")).is_some() {
+        return Some(true);
+    }
+    let mut command = Command::new(program);
+    clean_environment(&mut command);
+    command.args(["listremotes", "--ask-password=false"]);
+    if let Some(file) = config {
+        check_config(file).ok()?;
+        command.arg(format!("--config={file}"));
+    }
+    command.current_dir("/");
+    let asked = capture(&mut command, Vec::new(), Limits::within(ANSWERS)).ok()?;
+    asked.exit.is_success().then(|| {
+        let mut remotes = asked.stdout.lines().map(str::trim);
+        remotes.any(|remote| remote.strip_suffix(':') == Some(name))
+    })
+}
+
+/// Why a configuration that holds credentials is not used.
+///
+/// # Errors
+/// A failure that says why.
+pub fn check_config(file: &AbsolutePath) -> Result<()> {
+    match resolve(file.as_path()) {
+        Ok(found) if found.stat.kind != Kind::File => Err(Error::failed(format!(
+            "{file} (cloud.configFile) is not a file"
+        ))
+        .hint("name rclone's configuration: rclone config file")),
+        Ok(found) if found.stat.mode & 0o077 != 0 => Err(Error::failed(format!(
+            "{file} (cloud.configFile) can be read by others, and it holds credentials"
+        ))
+        .hint(format!("chmod 600 {file}"))),
+        Ok(_) => Ok(()),
+        Err(error) => Err(Error::failed(format!(
+            "{file} (cloud.configFile) cannot be read: {}",
+            reason(&error.into())
+        ))
+        .hint("name rclone's configuration: rclone config file")),
+    }
+}

@@ -1,0 +1,271 @@
+//! What rclone says while it works: the lines of its log, and what each means.
+//!
+//! What rclone says is freed of passwords in addresses before anybody hears of it.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::{
+    error::Result,
+    event::{Context, Event, Phase, Progress},
+    process::{Listener, OutputLine},
+};
+
+/// What rclone says when it did not come through to the remote, or was not let in.
+const NO_CONNECTION: [&str; 24] = [
+    "dial tcp",
+    "no such host",
+    "connection refused",
+    "connection reset",
+    "broken pipe",
+    "network is unreachable",
+    "no route to host",
+    "i/o timeout",
+    "tls: ",
+    "x509: ",
+    CUT,
+    "use of closed network connection",
+    "connection lost",
+    "context deadline exceeded",
+    "request send failed",
+    "401 Unauthorized",
+    "403 Forbidden",
+    "502 Bad Gateway",
+    "503 Service Unavailable",
+    "504 Gateway",
+    "didn't find section in config file",
+    "couldn't connect",
+    "unable to authenticate",
+    "couldn't fetch token",
+];
+
+/// What of this older versions say of a single file as well, whose content is cut or rotten (1.60.1, of
+/// a file of a crypt remote).
+const CUT: &str = "unexpected EOF";
+
+/// A line of `--use-json-log`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Line {
+    level: String,
+    msg: String,
+    object: String,
+    stats: Option<Stats>,
+}
+
+/// Where the transfers are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Stats {
+    bytes: u64,
+    total_bytes: u64,
+    transfers: u64,
+    total_transfers: u64,
+    checks: u64,
+    deletes: u64,
+    renames: u64,
+}
+
+/// What a call said of single files.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// What it said, for a call of which nobody is told unless it fails.
+    pub(super) held: Option<Vec<String>>,
+    /// Files that could not be dealt with, each with the last reason.
+    pub faults: BTreeMap<String, String>,
+}
+
+impl Told {
+    /// For a call that may fail without anybody being told.
+    #[must_use]
+    pub fn quiet() -> Self {
+        Self {
+            held: Some(Vec::new()),
+            ..Self::default()
+        }
+    }
+
+    /// Whether what sounds like a lost connection was said of single files alone, and may be due to
+    /// what they hold.
+    #[must_use]
+    pub fn is_of_files(&self) -> bool {
+        let lost = |said: &&String| NO_CONNECTION.iter().any(|sign| said.contains(sign));
+        let mut lost = self.faults.values().filter(lost).peekable();
+        lost.peek().is_some() && lost.all(|said| said.contains(CUT))
+    }
+}
+
+/// Takes the lines of one call.
+pub(super) struct Log<'a> {
+    step: &'a str,
+    context: Context<'a>,
+    told: &'a mut Told,
+    copied: &'a mut dyn FnMut(&str) -> Result<()>,
+    before: Stats,
+    /// The last complaint.
+    pub(super) last: String,
+    /// Whether one of them was of the connection.
+    pub(super) connection: bool,
+}
+
+impl<'a> Log<'a> {
+    /// Tells of what is said, and keeps what was said of single files.
+    pub(super) fn new(
+        step: &'a str,
+        context: Context<'a>,
+        told: &'a mut Told,
+        copied: &'a mut dyn FnMut(&str) -> Result<()>,
+    ) -> Self {
+        Self {
+            step,
+            context,
+            told,
+            copied,
+            before: Stats::default(),
+            last: String::new(),
+            connection: false,
+        }
+    }
+
+    /// Tells how far the transfers are; gives whether they got on.
+    fn progress(&mut self, stats: Stats) -> bool {
+        let gets_on = stats != self.before;
+        self.before = stats;
+        self.context.observer.event(Event::Progress(Progress {
+            phase: Phase::Cloud,
+            entries: stats.transfers,
+            entries_total: stats.total_transfers,
+            bytes: stats.bytes,
+            bytes_total: stats.total_bytes,
+        }));
+        gets_on
+    }
+
+    fn complaint(&mut self, object: String, said: String) {
+        self.connection |= NO_CONNECTION.iter().any(|sign| said.contains(sign));
+        if !object.is_empty() {
+            self.told.faults.insert(object, said.clone());
+        }
+        match &mut self.told.held {
+            Some(held) => held.push(said.clone()),
+            None => self.context.observer.event(Event::ScriptLine {
+                step: self.step,
+                line: &said,
+            }),
+        }
+        self.last = said;
+    }
+}
+
+impl Listener for Log<'_> {
+    fn line(&mut self, line: OutputLine) -> Result<bool> {
+        let text = String::from_utf8_lossy(line.bytes.trim_ascii_end());
+        let line = parse_line(&text);
+        if let Some(stats) = line.stats {
+            return Ok(self.progress(stats));
+        }
+        if line.msg.contains("Copied (")
+            || line.msg.starts_with("Copied ")
+            || line.msg.starts_with("Moved ")
+        {
+            return (self.copied)(&line.object).map(|()| true);
+        }
+        let said = without_passwords(line.msg.trim());
+        let is_bad = matches!(
+            line.level.as_str(),
+            "" | "error" | "critical" | "fatal" | "emergency" | "alert"
+        ) || said.starts_with("Failed to ");
+        if is_bad && !said.is_empty() {
+            self.complaint(line.object, said);
+        }
+        Ok(false)
+    }
+}
+
+/// A line as rclone meant it. Before its log is set up it writes plain text, with the time first.
+fn parse_line(text: &str) -> Line {
+    serde_json::from_str(text).unwrap_or_else(|_| {
+        let is_time = |c: char| c.is_ascii_digit() || matches!(c, '/' | ':' | ' ' | '.');
+        let msg = text.trim_start_matches(is_time).to_owned();
+        let quiet = msg.starts_with("NOTICE:") || msg.starts_with("INFO");
+        Line {
+            level: if quiet { "notice" } else { "" }.to_owned(),
+            msg,
+            ..Line::default()
+        }
+    })
+}
+
+/// A text without what stands before the `@` of an address.
+fn without_passwords(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("//") {
+        let (before, after) = rest.split_at(at + 2);
+        out.push_str(before);
+        let end = after
+            .find(|c: char| c == '/' || c == '"' || c.is_whitespace())
+            .unwrap_or(after.len());
+        rest = after[..end]
+            .rfind('@')
+            .map_or(after, |secret| &after[secret + 1..]);
+        if rest.len() != after.len() {
+            out.push_str("***@");
+        }
+    }
+    out.push_str(rest);
+    schema::escape::display(out.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_in_addresses_are_not_told() {
+        assert_eq!(
+            without_passwords("Get \"https://ann:s3c@ret@host/x\": dial tcp"),
+            "Get \"https://***@host/x\": dial tcp"
+        );
+        assert_eq!(without_passwords("a // b@c"), "a // b@c");
+        assert_eq!(without_passwords("http://host/a@b"), "http://host/a@b");
+    }
+
+    #[test]
+    fn a_line_is_json_or_plain_text_with_a_time() {
+        let json = parse_line(r#"{"level":"info","msg":"Copied (new)","object":"a/b"}"#);
+        assert_eq!(
+            (json.msg.as_str(), json.object.as_str()),
+            ("Copied (new)", "a/b")
+        );
+        let plain = parse_line("2026/11/25 11:19:33 Failed to create file system for \"x:\"");
+        assert_eq!(plain.msg, "Failed to create file system for \"x:\"");
+        assert_eq!(
+            parse_line("2026/11/25 11:08:46 NOTICE: Config").level,
+            "notice"
+        );
+    }
+
+    #[test]
+    fn what_is_cut_is_of_a_file_and_what_is_forbidden_is_not() {
+        let told = |faults: &[(&str, &str)]| {
+            let faults = faults.iter();
+            Told {
+                faults: faults
+                    .map(|(file, said)| ((*file).to_owned(), (*said).to_owned()))
+                    .collect(),
+                ..Told::default()
+            }
+        };
+        let cut = ("a", "Failed to copy: unexpected EOF");
+        let forbidden = ("b", "Failed to copy: 403 Forbidden: the quota is used up");
+        let other = ("c", "Failed to copy: corrupted on transfer");
+        assert!(told(&[cut]).is_of_files());
+        assert!(told(&[cut, other]).is_of_files());
+        assert!(!told(&[cut, forbidden]).is_of_files());
+        assert!(!told(&[forbidden]).is_of_files());
+        assert!(!told(&[other]).is_of_files());
+        assert!(!told(&[]).is_of_files());
+    }
+}

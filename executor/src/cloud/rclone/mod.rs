@@ -1,0 +1,9 @@
+//! rclone: which one there is, how it is called, what it says and what its end means.
+
+mod call;
+mod installed;
+mod log;
+
+pub use call::{Rclone, RcloneExit, longest_stall};
+pub use installed::{check_config, found, has_remote, hinted};
+pub use log::Told;

@@ -1,0 +1,242 @@
+//! Following a program to its end: its lines, its time, a request to stop, a stall.
+
+use std::{
+    process::{Command, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError},
+    time::{Duration, Instant},
+};
+
+use super::{
+    child::{ChildGroup, GRACE, PAUSES, piped},
+    exit::ProcessExit,
+    lines::{LineEnd, OutputLine},
+    stall::StallDetector,
+};
+use crate::{error::Result, event::Stop};
+
+/// How often the time, the request to stop and the listener are given a turn.
+const TURN: Duration = Duration::from_millis(50);
+
+/// What a program may not go beyond.
+pub(crate) struct Limits<'a> {
+    /// When its time is over; never if there is none.
+    until: Option<Instant>,
+    /// Who may ask it to stop.
+    stop: Option<&'a Stop>,
+    /// What tells that it will never go on.
+    stall: Option<&'a mut dyn StallDetector>,
+    /// How long it may take to end once it was asked to.
+    grace: Duration,
+}
+
+impl<'a> Limits<'a> {
+    /// A program that may take this long.
+    pub(crate) fn within(limit: Duration) -> Self {
+        Self::until(Instant::now().checked_add(limit))
+    }
+
+    /// A program that may run until then.
+    pub(crate) fn until(until: Option<Instant>) -> Self {
+        Self {
+            until,
+            stop: None,
+            stall: None,
+            grace: GRACE,
+        }
+    }
+
+    /// Someone may ask it to stop, which interrupts the caller.
+    pub(crate) fn stopped_by(self, stop: &'a Stop) -> Self {
+        Self {
+            stop: Some(stop),
+            ..self
+        }
+    }
+
+    /// It is ended once it will never go on.
+    pub(crate) fn unless_stalled(self, stall: &'a mut dyn StallDetector) -> Self {
+        Self {
+            stall: Some(stall),
+            ..self
+        }
+    }
+
+    /// It is killed at once where it must end.
+    pub(crate) fn without_grace(self) -> Self {
+        Self {
+            grace: Duration::ZERO,
+            ..self
+        }
+    }
+
+    fn check_stop(&self) -> Result<()> {
+        self.stop.map_or(Ok(()), Stop::check)
+    }
+
+    fn is_time_over(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() >= until)
+    }
+
+    /// Ends a program that is beyond a limit; none where it may go on.
+    fn end_beyond(&mut self, child: &mut ChildGroup) -> Option<ProcessExit> {
+        let exit = if self.is_time_over() {
+            ProcessExit::TimedOut
+        } else {
+            let stall = self.stall.as_deref_mut()?;
+            ProcessExit::Stalled(stall.stalled_for(child.id())?)
+        };
+        child.end(self.grace);
+        Some(exit)
+    }
+}
+
+/// Hears what a program says while it runs.
+pub(crate) trait Listener {
+    /// Takes a line; gives whether it shows that the program gets on.
+    ///
+    /// # Errors
+    /// Whatever ends the program.
+    fn line(&mut self, line: OutputLine) -> Result<bool>;
+
+    /// Called again and again, whether or not something is said.
+    ///
+    /// # Errors
+    /// Whatever ends the program.
+    fn tick(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl<F: FnMut(OutputLine)> Listener for F {
+    fn line(&mut self, line: OutputLine) -> Result<bool> {
+        self(line);
+        Ok(true)
+    }
+}
+
+/// Runs a program without input to its end; its output goes to the listener.
+///
+/// # Errors
+/// An interruption, and whatever the listener fails with; the program has ended then.
+pub(crate) fn run_to_end(
+    command: &mut Command,
+    limits: Limits<'_>,
+    listener: &mut dyn Listener,
+) -> Result<ProcessExit> {
+    let mut child = match ChildGroup::start(piped(command, Stdio::null())) {
+        Ok(child) => child,
+        Err(error) => return Ok(ProcessExit::not_started(&error)),
+    };
+    let lines = child.lines(LineEnd::Newline)?;
+    supervise(&mut child, &lines, limits, listener)
+}
+
+/// Follows a program to its end, and until it has nothing more to say. What its own children still
+/// hold open is not waited for.
+///
+/// # Errors
+/// An interruption, and whatever the listener fails with. The program may still run then.
+pub(crate) fn supervise(
+    child: &mut ChildGroup,
+    lines: &Receiver<OutputLine>,
+    mut limits: Limits<'_>,
+    listener: &mut dyn Listener,
+) -> Result<ProcessExit> {
+    let mut exit = None;
+    let mut last_turn = Instant::now();
+    let (mut pause, longest) = PAUSES;
+    loop {
+        let said = lines.recv_timeout(TURN);
+        match (said, exit.take()) {
+            (Ok(line), ended) => {
+                exit = ended;
+                if listener.line(line)?
+                    && let Some(stall) = limits.stall.as_deref_mut()
+                {
+                    stall.got_on();
+                }
+                // A talkative program must not keep us from looking at the time.
+                if last_turn.elapsed() < TURN {
+                    continue;
+                }
+            }
+            (Err(_), Some(exit)) => return Ok(exit),
+            (Err(RecvTimeoutError::Timeout), None) => {}
+            // Both outputs are closed; the process may live on.
+            (Err(RecvTimeoutError::Disconnected), None) => {
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(longest);
+            }
+        }
+        last_turn = Instant::now();
+        exit = match exit {
+            // One that lives on in the background may talk for ever.
+            Some(exit) if limits.is_time_over() || limits.check_stop().is_err() => {
+                return Ok(exit);
+            }
+            Some(exit) => Some(exit),
+            None => match child.try_wait()? {
+                Some(status) => Some(ProcessExit::Ended(status)),
+                None => {
+                    limits.check_stop()?;
+                    limits.end_beyond(child)
+                }
+            },
+        };
+        // Last, since it may take long, in which the program is not listened to.
+        listener.tick()?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    fn run(script: &str, limits: Limits<'_>) -> (Result<ProcessExit>, Vec<String>) {
+        let mut heard = Vec::new();
+        let mut listen = |line: OutputLine| heard.push(line.text());
+        let exit = run_to_end(&mut shell(script), limits, &mut listen);
+        (exit, heard)
+    }
+
+    #[test]
+    fn a_program_is_heard_to_its_end_and_its_children_in_the_background_are_not_waited_for() {
+        let script = "echo one; echo two >&2; (trap '' HUP; sleep 600) & exit 3";
+        let (exit, mut heard) = run(script, Limits::within(Duration::MAX));
+        heard.sort();
+        assert_eq!(exit.unwrap().code(), Some(3));
+        assert_eq!(heard, ["one", "two"]);
+    }
+
+    #[test]
+    fn a_program_beyond_its_time_is_ended_even_if_it_ignores_being_asked() {
+        let limits = Limits::within(Duration::from_millis(100)).without_grace();
+        let (exit, _) = run("trap '' TERM; while :; do echo; done", limits);
+        assert_eq!(exit.unwrap(), ProcessExit::TimedOut);
+    }
+
+    #[test]
+    fn a_request_to_stop_interrupts_and_an_absent_program_was_not_started() {
+        let stop = Stop::default();
+        stop.ask(15);
+        let limits = Limits::within(Duration::MAX).stopped_by(&stop);
+        let (exit, _) = run("sleep 600", limits);
+        assert_eq!(exit.unwrap_err().kind, crate::ErrorKind::Interrupted);
+        let mut absent = Command::new("/nonexistent/program");
+        let limits = Limits::within(Duration::MAX);
+        let exit = run_to_end(&mut absent, limits, &mut |_: OutputLine| {}).unwrap();
+        assert!(matches!(
+            exit,
+            ProcessExit::NotStarted {
+                is_absent: true,
+                ..
+            }
+        ));
+    }
+}

@@ -1,0 +1,56 @@
+//! The bounds of every snapshot: the room on its destination, the problems that are listed, and the
+//! errors after which nothing more can be done there.
+
+use rustix::io::Errno;
+use schema::amount;
+
+use crate::{
+    error::{Error, MAKE_ROOM},
+    store::Store,
+    sys::Dir,
+};
+
+/// Problems listed in a record; more are only counted.
+pub(super) const MAX_PROBLEMS: usize = 1000;
+
+/// Bytes that an unprivileged writer may still use on a folder's file system.
+///
+/// # Errors
+/// Fails if the file system does not tell.
+pub(super) fn free_bytes(dir: &Dir) -> Result<u64, Errno> {
+    let stat = rustix::fs::fstatvfs(dir)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// The errors after which nothing more can be written to a destination.
+pub(super) fn ends_everything(error: Errno) -> bool {
+    matches!(
+        error,
+        Errno::NOSPC
+            | Errno::DQUOT
+            | Errno::IO
+            | Errno::ROFS
+            | Errno::STALE
+            | Errno::NXIO
+            | Errno::NODEV
+            | Errno::NOTCONN
+            | Errno::SHUTDOWN
+    )
+}
+
+/// The same for an attribute. A value that is too large for the file system is `ENOSPC` on ext4,
+/// however much space is left: it is kept in the manifest.
+pub(super) fn ends_attributes(error: Errno) -> bool {
+    ends_everything(error) && !matches!(error, Errno::NOSPC | Errno::DQUOT)
+}
+
+/// The refusal to fill the destination beyond its limit.
+pub(super) fn too_little_space(store: &Store, free: u64, limit: u64) -> Error {
+    Error::failed(format!(
+        "insufficient space: {} has {} left, local.minSpaceGB keeps {} free",
+        store.path,
+        amount::bytes(free),
+        amount::bytes(limit)
+    ))
+    .hint(format!("{MAKE_ROOM}; or lower local.minSpaceGB"))
+}

@@ -1,0 +1,78 @@
+//! What a sealed snapshot means for its step.
+
+use schema::{
+    amount,
+    journal::{Outcome, Problem, ProblemKind, Sealed, Status},
+    record::SnapshotRecord,
+};
+
+/// What a sealed snapshot means for its step.
+pub(super) fn outcome(record: &SnapshotRecord) -> Outcome {
+    let totals = record.totals;
+    let sealed = Sealed {
+        id: record.id,
+        complete: record.complete,
+        suspect: record.suspect.clone(),
+        totals,
+    };
+    let unlisted = totals.errors + totals.torn;
+    let since = record.suspect_since;
+    let (status, message, hint) = if !record.suspect.is_empty() {
+        (
+            Status::Incomplete,
+            format!(
+                "snapshot {} is suspect{}: {}",
+                record.id,
+                since
+                    .filter(|since| *since != record.id)
+                    .map_or_else(String::new, |since| format!(" as {since} is")),
+                record.suspect.join("; ")
+            ),
+            Some(format!(
+                "look at what changed; if it is as it should be: backup accept {}",
+                since.unwrap_or(record.id)
+            )),
+        )
+    } else if !record.complete {
+        (
+            Status::Incomplete,
+            format!(
+                "snapshot {} has {}",
+                record.id,
+                amount::plural(unlisted, "problem", "problems")
+            ),
+            Some(hint(&record.problems).to_owned()),
+        )
+    } else {
+        (
+            Status::Succeeded,
+            format!(
+                "snapshot {}: {}, {} copied, {} hard-linked",
+                record.id,
+                amount::plural(totals.files, "file", "files"),
+                amount::count(totals.files_copied),
+                amount::count(totals.files_linked)
+            ),
+            None,
+        )
+    };
+    Outcome {
+        status,
+        message,
+        hint,
+        sealed: Some(sealed),
+        problems: record.problems.clone(),
+        ..Outcome::default()
+    }
+}
+
+/// What to do about the problems of a snapshot.
+fn hint(problems: &[Problem]) -> &'static str {
+    let not_stored = |problem: &Problem| problem.kind == ProblemKind::NotStored;
+    if problems.iter().any(not_stored) {
+        "see the paths listed; what the destination cannot hold, rename or leave out with \
+         local.excludePatterns, or use a drive with ext4, xfs or btrfs"
+    } else {
+        "see the paths listed; exclude what need not be backed up"
+    }
+}

@@ -1,0 +1,255 @@
+//! What is done while rsync runs: its lines are taken, what it finished is taken over, and whether
+//! there is room is looked at.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use schema::{escape, plan::SnapshotStep};
+
+use super::{
+    adopter::{Adopter, Sides, Taken},
+    output::{self, Said},
+};
+use crate::{
+    error::{Error, Result},
+    event::{Context, Event, Phase, Progress},
+    process::{Listener, OutputLine, Stream},
+    snapshot::limits::{free_bytes, too_little_space},
+    store::Store,
+};
+
+/// How often space and the request to stop are looked at while a file is read.
+const LOOK: Duration = Duration::from_millis(50);
+/// How long after rsync tells of a file it is looked for: the telling side is ahead of the writing.
+const RIPE: Duration = Duration::from_millis(200);
+/// How often it is looked for while rsync runs.
+const TRIES: u32 = 20;
+/// How long a run that is to end may still take over what was copied.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Faults that are kept; more say nothing new.
+const MAX_FAULTS: usize = 2000;
+/// Faults that are shown as they come: the report lists them all.
+const SHOWN_FAULTS: usize = 20;
+
+/// How far all calls of one step are.
+#[derive(Default)]
+pub(super) struct Tally {
+    /// Files that are to be copied.
+    pub(super) files: u64,
+    entries: u64,
+    bytes_before: u64,
+    bytes: u64,
+}
+
+/// Files that rsync told of and that are not dealt with.
+#[derive(Default)]
+struct Waiting {
+    fresh: VecDeque<(Instant, Vec<u8>, u32)>,
+    /// Looked for in vain: again at the end.
+    late: Vec<Vec<u8>>,
+}
+
+impl Waiting {
+    fn add(&mut self, path: Vec<u8>) {
+        self.fresh.push_back((Instant::now(), path, 0));
+    }
+
+    fn again(&mut self, path: Vec<u8>, tries: u32) {
+        if tries < TRIES {
+            self.fresh.push_back((Instant::now(), path, tries + 1));
+        } else {
+            self.late.push(path);
+        }
+    }
+
+    /// One that rsync should have finished by now.
+    fn ripe(&mut self) -> Option<(Vec<u8>, u32)> {
+        let (since, ..) = self.fresh.front()?;
+        if since.elapsed() < RIPE {
+            return None;
+        }
+        self.fresh.pop_front().map(|(_, path, tries)| (path, tries))
+    }
+
+    fn any(&mut self) -> Option<Vec<u8>> {
+        let next = self.fresh.pop_front().map(|(_, path, _)| path);
+        next.or_else(|| self.late.pop())
+    }
+}
+
+/// Tells why rsync does not do all of it.
+pub(super) fn say_left_to_engine(context: Context<'_>, because: &str) {
+    context.observer.event(Event::ScriptLine {
+        step: "snapshot",
+        line: &format!("{because}; the built-in engine copies what is missing"),
+    });
+}
+
+/// Listens to one run of rsync.
+pub(super) struct RsyncListener<'a, 's> {
+    store: &'a Store,
+    step: &'a SnapshotStep,
+    context: Context<'a>,
+    sides: &'a mut Sides,
+    adopter: &'a mut Adopter<'s>,
+    tally: &'a mut Tally,
+    waiting: Waiting,
+    last_look: Instant,
+    /// What it wrote to the standard error.
+    pub(super) faults: Vec<Vec<u8>>,
+}
+
+impl<'a, 's> RsyncListener<'a, 's> {
+    pub(super) fn new(
+        store: &'a Store,
+        step: &'a SnapshotStep,
+        context: Context<'a>,
+        sides: &'a mut Sides,
+        adopter: &'a mut Adopter<'s>,
+        tally: &'a mut Tally,
+    ) -> Self {
+        Self {
+            store,
+            step,
+            context,
+            sides,
+            adopter,
+            tally,
+            waiting: Waiting::default(),
+            last_look: Instant::now(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// Remembers a file that rsync tells of, which it may finish yet.
+    pub(super) fn hear_copied(&mut self, line: &OutputLine) {
+        if line.stream == Stream::Stdout
+            && let Said::Copied(path) = output::said(&line.bytes)
+        {
+            self.waiting.add(path.into_owned());
+        }
+    }
+
+    fn hear_output(&mut self, line: &[u8]) {
+        match output::said(line) {
+            Said::Copied(path) => {
+                self.tally.entries += 1;
+                self.waiting.add(path.into_owned());
+            }
+            Said::Bytes(bytes) => self.tally.bytes = bytes,
+            Said::Other => {}
+        }
+    }
+
+    fn hear_fault(&mut self, line: Vec<u8>) {
+        if self.faults.len() < SHOWN_FAULTS {
+            self.context.observer.event(Event::ScriptLine {
+                step: "snapshot",
+                line: &escape::display(&line),
+            });
+        }
+        if self.faults.len() < MAX_FAULTS {
+            self.faults.push(line);
+        }
+    }
+
+    /// Takes over what is left once rsync has ended.
+    ///
+    /// # Errors
+    /// An interruption, too little space, or a log that cannot be written.
+    pub(super) fn take_rest(&mut self) -> Result<()> {
+        while let Some(path) = self.waiting.any() {
+            self.look()?;
+            self.take(&path)?;
+        }
+        self.tally.bytes_before += std::mem::take(&mut self.tally.bytes);
+        report(self.context, self.step, self.tally);
+        Ok(())
+    }
+
+    /// Takes over what is left of a run that ends with this error, as far as there is time: what is
+    /// finished need not be copied again.
+    pub(super) fn take_last(&mut self, error: &Error) {
+        let until = Instant::now() + LAST_WORDS;
+        let mut tick = || {
+            let over = Instant::now() >= until;
+            if over { Err(error.clone()) } else { Ok(()) }
+        };
+        while let Some(path) = self.waiting.any() {
+            let taken = tick().and_then(|()| self.adopter.take(self.sides, &path, &mut tick));
+            if taken.is_err() {
+                break;
+            }
+        }
+    }
+
+    fn take(&mut self, path: &[u8]) -> Result<Taken> {
+        let (store, step, context) = (self.store, self.step, self.context);
+        let (tally, last_look) = (&*self.tally, &mut self.last_look);
+        let mut tick = || {
+            if last_look.elapsed() < LOOK {
+                return Ok(());
+            }
+            *last_look = Instant::now();
+            look(store, step, context, tally)
+        };
+        self.adopter.take(self.sides, path, &mut tick)
+    }
+
+    fn look(&mut self) -> Result<()> {
+        if self.last_look.elapsed() < LOOK {
+            return Ok(());
+        }
+        self.last_look = Instant::now();
+        look(self.store, self.step, self.context, self.tally)
+    }
+}
+
+impl Listener for RsyncListener<'_, '_> {
+    fn line(&mut self, line: OutputLine) -> Result<bool> {
+        // Between a return and a newline nothing is said.
+        if !line.bytes.is_empty() {
+            match line.stream {
+                Stream::Stdout => self.hear_output(&line.bytes),
+                Stream::Stderr => self.hear_fault(line.bytes),
+            }
+        }
+        Ok(true)
+    }
+
+    fn tick(&mut self) -> Result<()> {
+        self.look()?;
+        self.adopter.checkpoint_now_and_then()?;
+        while let Some((path, tries)) = self.waiting.ripe() {
+            if self.take(&path)? == Taken::NotYet {
+                self.waiting.again(path, tries);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether to go on: no one asks to stop, and the disk has room.
+fn look(store: &Store, step: &SnapshotStep, context: Context<'_>, tally: &Tally) -> Result<()> {
+    context.stop.check()?;
+    let limit = step.min_free_bytes;
+    let free =
+        free_bytes(&store.root).map_err(|error| store.io("look at", "the free space", error))?;
+    if free < limit {
+        return Err(too_little_space(store, free, limit));
+    }
+    report(context, step, tally);
+    Ok(())
+}
+
+fn report(context: Context<'_>, step: &SnapshotStep, tally: &Tally) {
+    context.observer.event(Event::Progress(Progress {
+        phase: Phase::Rsync,
+        entries: tally.entries,
+        entries_total: tally.files,
+        bytes: tally.bytes_before + tally.bytes,
+        bytes_total: step.expected.new_bytes,
+    }));
+}
