@@ -229,21 +229,49 @@ pub(crate) struct Schema {
     pub(crate) format: Format,
 }
 
-/// A file format.
+/// A format: of a file, or of what a verb prints with `--json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// config.json
     Config,
-    /// A plan
+    /// A plan: plan.json, and what `plan` and `apply --dry-run` print
     Plan,
-    /// An inventory
+    /// An inventory: inventory.json
     Inventory,
-    /// A report
+    /// A report: report.json, and what each verb prints that changes something
+    #[value(alias = "apply")]
     Report,
     /// What `verify` found
+    #[value(alias = "verify")]
     Verification,
     /// What `health` found
     Health,
+    /// What `status` prints
+    Status,
+    /// What `list` prints
+    List,
+    /// What `find` prints
+    Find,
+    /// What `diff` prints
+    Diff,
+    /// What `simulate` prints
+    Simulate,
+    /// What `check` prints, and every verb of a configuration with faults
+    Check,
+    /// What `restore --dry-run` prints
+    Restore,
+    /// What `adopt --dry-run` prints
+    Adopt,
+    /// What `notify-test` prints
+    NotifyTest,
+    /// What `systemd-units` prints
+    SystemdUnits,
+    /// What `list --from cloud` prints
+    CloudList,
+    /// What `verify --from cloud` prints
+    CloudVerification,
+    /// What is printed to standard error meanwhile, an object on each line
+    Progress,
 }
 
 #[derive(Debug, Args)]

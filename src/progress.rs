@@ -14,8 +14,11 @@ use std::{
 
 use executor::event::{Event, Observer, Phase, Progress};
 use indicatif::ProgressBar;
-use schema::{Severity, journal::Outcome};
-use serde_json::{Value, json};
+use schema::{
+    Severity,
+    journal::Outcome,
+    output::progress::{ProgressEvent, ProgressLine, ProgressPhase},
+};
 
 use self::{
     look::{STEPS, counted, endless, new_bar, verb},
@@ -265,40 +268,38 @@ impl State {
     }
 
     fn object(&mut self, event: &Event<'_>, now: Instant) {
-        let value = match event {
+        let event = match event {
             Event::Progress(progress) => {
                 if !self.advance(progress, now, BETWEEN_OBJECTS) && !is_done(progress) {
                     return;
                 }
-                json!({
-                    "event": "progress",
-                    "phase": word(progress.phase),
-                    "entries": progress.entries,
-                    "entries_total": progress.entries_total,
-                    "bytes": progress.bytes,
-                    "bytes_total": progress.bytes_total,
-                })
+                ProgressEvent::Progress {
+                    phase: progress_phase(progress.phase),
+                    entries: progress.entries,
+                    entries_total: progress.entries_total,
+                    bytes: progress.bytes,
+                    bytes_total: progress.bytes_total,
+                }
             }
-            Event::RunStarted { run_id, continued } => {
-                json!({"event": "run-started", "run_id": run_id, "continued": continued})
-            }
+            Event::RunStarted { run_id, continued } => ProgressEvent::RunStarted {
+                run_id,
+                continued: *continued,
+            },
             Event::StepStarted { step } => {
                 self.end_phase();
-                json!({"event": "step-started", "step": step})
+                ProgressEvent::StepStarted { step }
             }
-            Event::Noticed(finding) => json!({"event": "noticed", "finding": finding}),
-            Event::ScriptLine { step, line } => {
-                json!({"event": "script-line", "step": step, "line": line})
-            }
-            Event::StepFinished { step, outcome } => {
-                json!({"event": "step-finished", "step": step, "outcome": outcome})
-            }
+            Event::Noticed(finding) => ProgressEvent::Noticed { finding },
+            Event::ScriptLine { step, line } => ProgressEvent::ScriptLine { step, line },
+            Event::StepFinished { step, outcome } => ProgressEvent::StepFinished { step, outcome },
         };
-        self.write_object(&value);
+        self.write_object(event);
     }
 
-    fn write_object(&mut self, value: &Value) {
-        self.say(&format!("{value}\n"));
+    fn write_object(&mut self, event: ProgressEvent<'_>) {
+        if let Ok(line) = serde_json::to_string(&ProgressLine::from(event)) {
+            self.say(&format!("{line}\n"));
+        }
     }
 }
 
@@ -320,17 +321,17 @@ fn finished(step: &str, outcome: &Outcome, took: Option<Duration>, style: &Style
     )
 }
 
-/// What the work is, for programs.
-fn word(phase: Phase) -> &'static str {
+/// What the work is, as the lines for programs have it.
+fn progress_phase(phase: Phase) -> ProgressPhase {
     match phase {
-        Phase::Scan => "scan",
-        Phase::Rsync => "rsync",
-        Phase::Copy => "copy",
-        Phase::Sync => "sync",
-        Phase::Remove => "remove",
-        Phase::Restore => "restore",
-        Phase::Verify => "verify",
-        Phase::Cloud => "cloud",
+        Phase::Scan => ProgressPhase::Scan,
+        Phase::Rsync => ProgressPhase::Rsync,
+        Phase::Copy => ProgressPhase::Copy,
+        Phase::Sync => ProgressPhase::Sync,
+        Phase::Remove => ProgressPhase::Remove,
+        Phase::Restore => ProgressPhase::Restore,
+        Phase::Verify => ProgressPhase::Verify,
+        Phase::Cloud => ProgressPhase::Cloud,
     }
 }
 

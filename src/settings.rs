@@ -11,6 +11,7 @@ use crate::{
     cli::{Color, Global},
     exit::{self, Explained, invalid},
     out::Out,
+    render,
     style::Style,
 };
 
@@ -129,7 +130,7 @@ impl Settings {
     /// Says what is wrong with a configuration.
     pub(crate) fn invalid(&self, path: &Path, faults: &[Fault], out: &Out) -> anyhow::Error {
         if self.json {
-            out.data_json(&faults);
+            out.data_json(&render::check::config_faults(faults));
         } else {
             let count = match faults.len() {
                 1 => "1 fault".to_owned(),

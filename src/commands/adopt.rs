@@ -10,6 +10,7 @@ use chrono::Local;
 use executor::{Error, adopt};
 use schema::{
     escape,
+    output::adopt::AdoptPreview,
     plan::{Action, AdoptStep},
 };
 
@@ -84,7 +85,7 @@ pub(crate) fn run(arguments: &Adopt, settings: &Settings, out: &Out) -> Result<u
     );
     if step.trees.is_empty() {
         if settings.json && arguments.dry_run {
-            out.data_json(&step);
+            out.data_json(&AdoptPreview::from(step));
         } else {
             out.note("nothing to adopt was found");
         }
@@ -122,7 +123,7 @@ fn inside(at: &[u8]) -> Result<String> {
 fn agreed(arguments: &Adopt, step: &AdoptStep, settings: &Settings, out: &Out) -> Result<bool> {
     if arguments.dry_run {
         if settings.json {
-            out.data_json(step);
+            out.data_json(&AdoptPreview::from(step.clone()));
         } else {
             out.data(&render::adopt::step(step));
         }

@@ -5,7 +5,7 @@ use executor::{cloud::rclone::has_remote, state_dir::StateDir, sys::resolve::sam
 use planner::{check::nested, findings::code};
 use schema::{Config, config::AbsolutePath};
 
-use crate::{cli::Check, exit, out::Out, settings::Settings};
+use crate::{cli::Check, exit, out::Out, render, settings::Settings};
 
 /// Validates a configuration and says so.
 pub(crate) fn run(arguments: &Check, settings: &Settings, out: &Out) -> Result<u8> {
@@ -19,7 +19,7 @@ pub(crate) fn run(arguments: &Check, settings: &Settings, out: &Out) -> Result<u
         return Err(settings.invalid(path, &nested, out));
     }
     if settings.json {
-        out.data_json(&checked.warnings);
+        out.data_json(&render::check::config_faults(&checked.warnings));
         return Ok(exit::DONE);
     }
     for warning in &checked.warnings {

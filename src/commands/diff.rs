@@ -17,7 +17,7 @@ use crate::{
     commands::list::present,
     exit,
     out::Out,
-    render::diff::{DiffView, NOW},
+    render::diff::{NOW, diff_lines, live_diff, snapshot_diff},
     settings::Settings,
     snapshots, take, typed,
 };
@@ -43,11 +43,11 @@ pub(crate) fn run(arguments: &Diff, settings: &Settings, out: &Out) -> Result<u8
         let choice = (&config.local).into();
         let never = take::left_out(Some(&store));
         let now = history::diff_now(&store, before, &choice, never, path, context)?;
-        DiffView::now(before, path, &now)
+        live_diff(before, path, &now)
     } else {
         let after = with_manifest(&arguments.after, &destination, out)?;
         let diff = history::diff(&store, (before, after), path, context)?;
-        DiffView::new(before, after.to_string(), path, &diff)
+        snapshot_diff(before, after.to_string(), path, &diff)
     };
     if settings.json {
         out.data_json(&view);
@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: &Diff, settings: &Settings, out: &Out) -> Result<u8
                 one.path, one.because
             ));
         }
-        out.data(&view.text(&settings.style));
+        out.data(&diff_lines(&view, &settings.style));
     }
     Ok(if view.not_compared.is_empty() {
         exit::DONE

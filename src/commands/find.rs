@@ -20,7 +20,7 @@ use crate::{
     commands::list::present,
     exit::{self, invalid},
     out::Out,
-    render::find::{FindView, Footer, FoundView},
+    render::find::{Footer, add_unread, begin_search, found_path, path_lines},
     settings::Settings,
     take, typed,
 };
@@ -55,20 +55,20 @@ pub(crate) fn run(arguments: &Find, settings: &Settings, out: &Out) -> Result<u8
         clock: Clock::default(),
         threads: settings.threads,
     };
-    let mut view = FindView::new(&shown, &ids, &destination);
+    let mut view = begin_search(&shown, &ids, &destination);
     let mut footer = Footer::default();
     let unread = history::find(&store, &ids, &search, context, &mut |found| {
-        let found = FoundView::new(found, &ids, &Local);
+        let found = found_path(found, &ids, &Local);
         footer.count(&found);
         // As text the paths are shown as they come; as JSON there is one document.
         if settings.json {
             view.paths.push(found);
         } else {
-            out.data(&found.text(&settings.style));
+            out.data(&path_lines(&found, &settings.style));
         }
         Ok(())
     })?;
-    view.not_searched(&unread);
+    add_unread(&mut view, &unread);
     if settings.json {
         out.data_json(&view);
     } else {

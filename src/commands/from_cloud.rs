@@ -23,7 +23,7 @@ use executor::{
     sys::{Dir, resolve::resolve},
 };
 use planner::naming::{self, Candidate};
-use schema::{Config, SnapshotId, config::AbsolutePath};
+use schema::{Config, SnapshotId, config::AbsolutePath, output::cloud::CloudSnapshotList};
 
 use crate::{
     cli::Verify,
@@ -197,10 +197,11 @@ pub(crate) fn list(config: &Config, settings: &Settings, out: &Out) -> Result<u8
     let shelves = with(config, settings, &remote, |rclone, desk| {
         fetch::uploaded(rclone, desk, &remote)
     })?;
-    let ids: Vec<String> = shelves.keys().rev().map(ToString::to_string).collect();
+    let ids: Vec<SnapshotId> = shelves.keys().rev().copied().collect();
     if settings.json {
-        out.data_json(&ids);
+        out.data_json(&CloudSnapshotList(ids));
     } else {
+        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
         out.data(&ids.join("\n"));
     }
     Ok(exit::DONE)

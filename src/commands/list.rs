@@ -15,11 +15,11 @@ pub(crate) fn run(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> 
     let config = settings.config(out)?;
     let destination = present(settings, &config)?;
     let now = arguments.now.unwrap_or_else(|| Local::now().fixed_offset());
-    let view = render::list::ListView::new(&config, &destination, now);
+    let list = planner::list_snapshots(&config, &destination, now);
     if settings.json {
-        out.data_json(&view);
+        out.data_json(&list);
     } else {
-        out.data(&render::list::list(&view, &settings.style));
+        out.data(&render::list::snapshot_list(&list, &settings.style));
         if destination.snapshots.is_empty() {
             tell(settings, &config, destination, now, out)?;
         }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use chrono::Local;
 use executor::notify::{self, News, Occasion, Patience};
-use schema::{Config, RunResult};
+use schema::{Config, RunResult, output::notify_test::NotifyTest};
 
 use crate::{
     exit::{self, invalid},
@@ -33,7 +33,7 @@ pub(crate) fn run(settings: &Settings, out: &Out) -> Result<u8> {
     };
     let told = notify::tell(&channels, &news, Patience::default(), &settings.stop);
     if settings.json {
-        out.data_json(&told);
+        out.data_json(&NotifyTest::from(told.as_slice()));
     } else {
         out.data(&render::told::told(&told, &settings.style));
     }

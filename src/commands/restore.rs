@@ -19,6 +19,7 @@ use schema::{
     Config, Report,
     inventory::DestinationState,
     journal::Status,
+    output::restore::RestorePreview,
     plan::{Action, Owner, RestoreStep},
 };
 
@@ -398,10 +399,7 @@ fn agreed(
 ) -> Result<bool> {
     if arguments.dry_run {
         if settings.json {
-            match steps {
-                [step] => out.data_json(step),
-                steps => out.data_json(&steps),
-            }
+            out.data_json(&RestorePreview::from(steps));
         } else {
             out.data(&render::restore::steps(steps));
         }

@@ -1,6 +1,7 @@
-//! `schema`: prints the JSON Schema of a file format.
+//! `schema`: prints the JSON Schema of a format: of a file, or of what a verb prints.
 
 use anyhow::Result;
+use schema::output;
 use schemars::schema_for;
 
 use crate::{
@@ -11,11 +12,11 @@ use crate::{
 
 /// Prints the schema.
 pub(crate) fn run(arguments: &Schema, out: &Out) -> Result<u8> {
-    out.data_json(&of(arguments.format));
+    out.data_json(&schema_of(arguments.format));
     Ok(exit::DONE)
 }
 
-fn of(format: Format) -> schemars::Schema {
+fn schema_of(format: Format) -> schemars::Schema {
     match format {
         Format::Config => schema_for!(schema::Config),
         Format::Plan => schema_for!(schema::Plan),
@@ -23,5 +24,18 @@ fn of(format: Format) -> schemars::Schema {
         Format::Report => schema_for!(schema::Report),
         Format::Health => schema_for!(schema::health::Health),
         Format::Verification => schema_for!(schema::verify::Verification),
+        Format::Status => schema_for!(output::status::BackupStatus),
+        Format::List => schema_for!(output::list::SnapshotList),
+        Format::Find => schema_for!(output::find::FoundPaths),
+        Format::Diff => schema_for!(output::diff::SnapshotDiff),
+        Format::Simulate => schema_for!(output::simulate::Simulation),
+        Format::Check => schema_for!(output::check::ConfigFaults),
+        Format::Restore => schema_for!(output::restore::RestorePreview),
+        Format::Adopt => schema_for!(output::adopt::AdoptPreview),
+        Format::NotifyTest => schema_for!(output::notify_test::NotifyTest),
+        Format::SystemdUnits => schema_for!(output::systemd_units::UnitFiles),
+        Format::CloudList => schema_for!(output::cloud::CloudSnapshotList),
+        Format::CloudVerification => schema_for!(output::cloud::CloudVerification),
+        Format::Progress => schema_for!(output::progress::ProgressLine<'_>),
     }
 }

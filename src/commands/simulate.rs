@@ -58,11 +58,15 @@ pub(crate) fn run(arguments: &Simulate, settings: &Settings, out: &Out) -> Resul
         ));
     }
     let policy = Policy::of(&config.local);
-    let days = simulate(&policy, runs.into_iter());
+    let simulation = simulate(&policy, runs.into_iter());
     if settings.json {
-        out.data_json(&days);
+        out.data_json(&simulation);
     } else {
-        out.data(&render::simulate::simulate(&days, &policy, &settings.style));
+        out.data(&render::simulate::simulate(
+            &simulation.0,
+            &policy,
+            &settings.style,
+        ));
     }
     Ok(exit::DONE)
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use planner::units::{self, Layout, Unit};
+use schema::output::systemd_units::UnitFiles;
 
 use crate::{
     cli::SystemdUnits,
@@ -29,8 +30,8 @@ pub(crate) fn run(arguments: &SystemdUnits, settings: &Settings, out: &Out) -> R
         Some(folder) => write(folder, &units, out)?,
         None if settings.json => {
             let files = units.iter();
-            let files = files.map(|unit| (unit.name.to_owned(), unit.text.clone().into()));
-            out.data_json(&files.collect::<serde_json::Map<_, _>>());
+            let files = files.map(|unit| (unit.name.to_owned(), unit.text.clone()));
+            out.data_json(&UnitFiles(files.collect()));
         }
         None => {
             for unit in &units {

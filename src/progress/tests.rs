@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use schema::Finding;
 use schema::Severity;
+use serde_json::Value;
 
 use super::*;
 

@@ -1,14 +1,23 @@
-//! What changed between two snapshots, or since one, as lines and as JSON.
+//! What changed between two snapshots, or since one: as the document that `--json` prints, and as
+//! lines.
 //!
 //! Owns the words. What differs is found elsewhere.
 
 use executor::history::{Change, Diff, Difference, Now, Side};
-use schema::{SnapshotId, escape};
-use serde::Serialize;
+use schema::{
+    SnapshotId, escape,
+    output::{
+        EntryKind,
+        diff::{
+            ChangeKind, DiffTotals, EntryState, FORMAT_VERSION, NotCompared, PathDifference,
+            SnapshotDiff,
+        },
+    },
+};
 
 use super::{
     amount,
-    find::{kind, shown},
+    find::{entry_kind, shown},
     page::{Page, firm},
 };
 use crate::style::Style;
@@ -16,276 +25,169 @@ use crate::style::Style;
 /// The word for the sources as they are.
 pub(crate) const NOW: &str = "now";
 
-/// What changed between two snapshots.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct DiffView {
-    /// The earlier snapshot.
-    pub(crate) before: SnapshotId,
-    /// The later one, or `now`.
-    pub(crate) after: String,
-    /// The path that was compared, escaped.
-    pub(crate) path: String,
-    /// By kind of change, how many there are and how many bytes of regular files they are.
-    pub(crate) totals: Totals,
-    /// Entries that are the same.
-    pub(crate) same: u64,
-    /// What differs, by path.
-    pub(crate) differences: Vec<DifferenceView>,
-    /// Sources and what is in them that could not be read.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) not_compared: Vec<NotCompared>,
-}
-
-/// A path of which nothing is known, nor of what is below.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct NotCompared {
-    /// The path as on the machine, escaped.
-    pub(crate) path: String,
-    /// Why.
-    pub(crate) because: String,
-}
-
-/// How many paths changed in each way.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Totals {
-    /// Only in the later one; bytes as they are there.
-    pub(crate) added: Total,
-    /// Only in the earlier one; bytes as they were there.
-    pub(crate) removed: Total,
-    /// With other content; bytes as they are in the later one.
-    pub(crate) changed: Total,
-    /// With other metadata only.
-    pub(crate) metadata: Total,
-    /// At another path.
-    pub(crate) renamed: Total,
-    /// Of live files those that look the same and may not be.
-    #[serde(skip_serializing_if = "Total::is_none")]
-    pub(crate) touched: Total,
-}
-
-/// How many, and how many bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Total {
-    /// Paths.
-    pub(crate) count: u64,
-    /// Sum of the sizes of regular files.
-    pub(crate) bytes: u64,
-}
-
-impl Total {
-    fn is_none(&self) -> bool {
-        self.count == 0
-    }
-}
-
-/// A path that differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct DifferenceView {
-    /// `added`, `removed`, `changed`, `metadata`, `renamed` or `touched`.
-    pub(crate) change: &'static str,
-    /// The path as on the machine, escaped.
-    pub(crate) path: String,
-    /// Of something renamed, its earlier path.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) from: Option<String>,
-    /// What the earlier snapshot has.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) before: Option<SideView>,
-    /// What the later one has.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) after: Option<SideView>,
-}
-
-/// What one snapshot has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct SideView {
-    /// What it is.
-    pub(crate) kind: &'static str,
-    /// Size in bytes; 0 for all but regular files.
-    pub(crate) size: u64,
-    /// Permission bits, octal.
-    pub(crate) mode: String,
-    /// Owner.
-    pub(crate) uid: u32,
-    /// Group.
-    pub(crate) gid: u32,
-    /// Time of the last change of content, in nanoseconds since 1970.
-    pub(crate) mtime_ns: String,
-    /// What a symlink points to, escaped.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) target: Option<String>,
-}
-
-impl From<&Side> for SideView {
-    fn from(side: &Side) -> Self {
-        Self {
-            kind: kind(side.kind),
-            size: side.size,
-            mode: format!("{:04o}", side.mode),
-            uid: side.owner.0,
-            gid: side.owner.1,
-            mtime_ns: side.mtime.to_string(),
-            target: side.target.as_deref().map(escape::escape),
-        }
-    }
-}
-
-impl DiffView {
-    /// The view of a comparison.
-    pub(crate) fn new(before: SnapshotId, after: String, path: &[u8], diff: &Diff) -> Self {
-        let mut totals = Totals::default();
-        for one in &diff.differences {
-            totals.add(one);
-        }
-        let path: Vec<String> = path
-            .split(|byte| *byte == b'/')
-            .filter(|part| !part.is_empty())
-            .map(escape::escape)
-            .collect();
-        Self {
-            before,
-            after,
-            path: format!("/{}", path.join("/")),
-            totals,
-            same: diff.same,
-            differences: diff.differences.iter().map(DifferenceView::new).collect(),
-            not_compared: Vec::new(),
-        }
-    }
-
-    /// The view of a comparison with the sources as they are.
-    pub(crate) fn now(before: SnapshotId, path: &[u8], now: &Now) -> Self {
-        let unread = now.unread.iter();
-        Self {
-            not_compared: unread
-                .map(|(path, because)| NotCompared {
-                    path: format!("/{}", escape::escape(path)),
-                    because: because.clone(),
-                })
-                .collect(),
-            ..Self::new(before, NOW.to_owned(), path, &now.diff)
-        }
-    }
-
-    /// A line for each path, and what it comes to.
-    pub(crate) fn text(&self, style: &Style) -> String {
-        let mut page = Page::default();
-        for one in &self.differences {
-            one.line(&mut page, style);
-        }
-        page.blank();
-        let totals = &self.totals;
-        let parts: Vec<String> = [
-            ("added", totals.added),
-            ("removed", totals.removed),
-            ("changed", totals.changed),
-            ("renamed", totals.renamed),
-            ("with other metadata", totals.metadata),
-            ("touched", totals.touched),
-        ]
-        .into_iter()
-        .filter(|(_, total)| total.count > 0)
-        .map(|(word, total)| {
-            firm(&format!(
-                "{} {word} ({})",
-                amount::count(total.count),
-                amount::bytes(total.bytes)
-            ))
-        })
+/// The document of a comparison of two snapshots.
+pub(crate) fn snapshot_diff(
+    before: SnapshotId,
+    after: String,
+    path: &[u8],
+    diff: &Diff,
+) -> SnapshotDiff {
+    let path: Vec<String> = path
+        .split(|byte| *byte == b'/')
+        .filter(|part| !part.is_empty())
+        .map(escape::escape)
         .collect();
-        let what = if parts.is_empty() {
-            "nothing differs".to_owned()
-        } else {
-            parts.join(", ")
-        };
-        page.line(
-            0,
-            &format!(
-                "From {} to {}: {what}; {} the same",
-                self.before,
-                self.after,
-                amount::plural(self.same, "entry", "entries")
-            ),
-        );
-        page.into_string()
+    let differences: Vec<PathDifference> = diff.differences.iter().map(path_difference).collect();
+    SnapshotDiff {
+        format_version: FORMAT_VERSION,
+        before,
+        after,
+        path: format!("/{}", path.join("/")),
+        totals: diff_totals(&differences),
+        same: diff.same,
+        differences,
+        not_compared: Vec::new(),
     }
 }
 
-impl Totals {
-    fn add(&mut self, one: &Difference) {
-        let total = match one.change {
-            Change::Added => &mut self.added,
-            Change::Removed => &mut self.removed,
-            Change::Content => &mut self.changed,
-            Change::Metadata => &mut self.metadata,
-            Change::Renamed { .. } => &mut self.renamed,
-            Change::Touched => &mut self.touched,
-        };
+/// The document of a comparison with the sources as they are.
+pub(crate) fn live_diff(before: SnapshotId, path: &[u8], now: &Now) -> SnapshotDiff {
+    let unread = now.unread.iter();
+    SnapshotDiff {
+        not_compared: unread
+            .map(|(path, because)| NotCompared {
+                path: format!("/{}", escape::escape(path)),
+                because: because.clone(),
+            })
+            .collect(),
+        ..snapshot_diff(before, NOW.to_owned(), path, &now.diff)
+    }
+}
+
+fn path_difference(one: &Difference) -> PathDifference {
+    let path = |path: &[u8]| format!("/{}", escape::escape(path));
+    let from = match &one.change {
+        Change::Renamed { from } => Some(path(from)),
+        _ => None,
+    };
+    PathDifference {
+        change: match one.change {
+            Change::Added => ChangeKind::Added,
+            Change::Removed => ChangeKind::Removed,
+            Change::Content => ChangeKind::Changed,
+            Change::Metadata => ChangeKind::Metadata,
+            Change::Renamed { .. } => ChangeKind::Renamed,
+            Change::Touched => ChangeKind::Touched,
+        },
+        path: path(&one.path),
+        from,
+        before: one.before.as_ref().map(entry_state),
+        after: one.after.as_ref().map(entry_state),
+    }
+}
+
+fn entry_state(side: &Side) -> EntryState {
+    EntryState {
+        kind: entry_kind(side.kind),
+        size: side.size,
+        mode: format!("{:04o}", side.mode),
+        uid: side.owner.0,
+        gid: side.owner.1,
+        mtime_ns: side.mtime.to_string(),
+        target: side.target.as_deref().map(escape::escape),
+    }
+}
+
+fn diff_totals(differences: &[PathDifference]) -> DiffTotals {
+    let mut totals = DiffTotals::default();
+    for one in differences {
         let side = one.after.as_ref().or(one.before.as_ref());
+        let total = totals.of_mut(one.change);
         total.count += 1;
         total.bytes += side.map_or(0, |side| side.size);
     }
+    totals
 }
 
-impl DifferenceView {
-    fn new(one: &Difference) -> Self {
-        let path = |path: &[u8]| format!("/{}", escape::escape(path));
-        Self {
-            change: match one.change {
-                Change::Added => "added",
-                Change::Removed => "removed",
-                Change::Content => "changed",
-                Change::Metadata => "metadata",
-                Change::Renamed { .. } => "renamed",
-                Change::Touched => "touched",
-            },
-            path: path(&one.path),
-            from: match &one.change {
-                Change::Renamed { from } => Some(path(from)),
-                _ => None,
-            },
-            before: one.before.as_ref().map(SideView::from),
-            after: one.after.as_ref().map(SideView::from),
-        }
+/// A line for each path, and what it comes to.
+pub(crate) fn diff_lines(diff: &SnapshotDiff, style: &Style) -> String {
+    let mut page = Page::default();
+    for one in &diff.differences {
+        add_difference(&mut page, one, style);
     }
+    page.blank();
+    let totals = &diff.totals;
+    let parts: Vec<String> = [
+        ("added", totals.added),
+        ("removed", totals.removed),
+        ("changed", totals.changed),
+        ("renamed", totals.renamed),
+        ("with other metadata", totals.metadata),
+        ("touched", totals.touched),
+    ]
+    .into_iter()
+    .filter(|(_, total)| total.count > 0)
+    .map(|(word, total)| {
+        firm(&format!(
+            "{} {word} ({})",
+            amount::count(total.count),
+            amount::bytes(total.bytes)
+        ))
+    })
+    .collect();
+    let what = if parts.is_empty() {
+        "nothing differs".to_owned()
+    } else {
+        parts.join(", ")
+    };
+    page.line(
+        0,
+        &format!(
+            "From {} to {}: {what}; {} the same",
+            diff.before,
+            diff.after,
+            amount::plural(diff.same, "entry", "entries")
+        ),
+    );
+    page.into_string()
+}
 
-    fn line(&self, page: &mut Page, style: &Style) {
-        let word = match self.change {
-            "added" => style.green("added"),
-            "removed" => style.red("removed"),
-            word => style.yellow(word),
-        };
-        let mut text = String::new();
-        if let Some(from) = &self.from {
-            text = format!("{} -> ", shown(from));
-        }
-        text += &shown(&self.path);
-        if let Some(more) = self.more() {
-            text += &format!(" ({})", firm(&more));
-        }
-        page.entry(0, &word, 10, &text);
+fn add_difference(page: &mut Page, difference: &PathDifference, style: &Style) {
+    let word = match difference.change {
+        ChangeKind::Added => style.green("added"),
+        ChangeKind::Removed => style.red("removed"),
+        change => style.yellow(change.word()),
+    };
+    let mut text = String::new();
+    if let Some(from) = &difference.from {
+        text = format!("{} -> ", shown(from));
     }
+    text += &shown(&difference.path);
+    if let Some(more) = details(difference) {
+        text += &format!(" ({})", firm(&more));
+    }
+    page.entry(0, &word, 10, &text);
+}
 
-    /// What there is to say besides the path.
-    fn more(&self) -> Option<String> {
-        let size = |side: &SideView| match side.kind {
-            "file" => amount::bytes(side.size),
-            kind => kind.to_owned(),
-        };
-        match (self.change, &self.before, &self.after) {
-            ("changed", Some(before), Some(after)) => match (&before.target, &after.target) {
-                (Some(before), Some(after)) => Some(format!("{before} -> {after}")),
-                _ => Some(format!("{} -> {}", size(before), size(after))),
-            },
-            ("metadata", Some(before), Some(after)) => Some(metadata(before, after)),
-            (_, Some(side), None) | (_, _, Some(side)) => Some(size(side)),
-            _ => None,
-        }
+/// What there is to say besides the path.
+fn details(difference: &PathDifference) -> Option<String> {
+    let size = |side: &EntryState| match side.kind {
+        EntryKind::File => amount::bytes(side.size),
+        kind => kind.word().to_owned(),
+    };
+    match (difference.change, &difference.before, &difference.after) {
+        (ChangeKind::Changed, Some(before), Some(after)) => match (&before.target, &after.target) {
+            (Some(before), Some(after)) => Some(format!("{before} -> {after}")),
+            _ => Some(format!("{} -> {}", size(before), size(after))),
+        },
+        (ChangeKind::Metadata, Some(before), Some(after)) => Some(changed_metadata(before, after)),
+        (_, Some(side), None) | (_, _, Some(side)) => Some(size(side)),
+        _ => None,
     }
 }
 
 /// Which metadata differs.
-fn metadata(before: &SideView, after: &SideView) -> String {
+fn changed_metadata(before: &EntryState, after: &EntryState) -> String {
     let mut parts = Vec::new();
     if before.mode != after.mode {
         parts.push(format!("mode {} -> {}", before.mode, after.mode));
@@ -296,7 +198,7 @@ fn metadata(before: &SideView, after: &SideView) -> String {
             before.uid, before.gid, after.uid, after.gid
         ));
     }
-    if before.mtime_ns != after.mtime_ns && before.kind != "folder" {
+    if before.mtime_ns != after.mtime_ns && before.kind != EntryKind::Folder {
         parts.push("time".to_owned());
     }
     if parts.is_empty() {

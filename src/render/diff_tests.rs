@@ -36,8 +36,8 @@ fn changes_are_lines_and_come_to_a_sum() {
     let id = |text: &str| text.parse().unwrap();
     let before = id("2025-01-01_02-00-00");
     let after = "2025-01-02_02-00-00".to_owned();
-    let view = DiffView::new(before, after, b"/", &diff);
-    let text = view.text(&Style::PLAIN);
+    let view = snapshot_diff(before, after, b"/", &diff);
+    let text = diff_lines(&view, &Style::PLAIN);
     assert_fits(&text);
     insta::assert_snapshot!(text, @r"
     added     /a (2.0 KiB)

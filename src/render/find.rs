@@ -1,6 +1,6 @@
-//! The versions of a path, as lines and as JSON.
+//! The versions of a path: as the document that `--json` prints, and as lines.
 //!
-//! Owns what is said of each version. Which there are is found elsewhere.
+//! Owns how each version is put. Which there are is found elsewhere.
 
 use chrono::{DateTime, FixedOffset, Offset as _, TimeZone};
 use executor::{
@@ -8,8 +8,14 @@ use executor::{
     manifest::Entry,
     sys::Kind,
 };
-use schema::{Digest, SnapshotId, escape, inventory::DestinationState};
-use serde::Serialize;
+use schema::{
+    SnapshotId, escape,
+    inventory::DestinationState,
+    output::{
+        EntryKind,
+        find::{FORMAT_VERSION, FoundPath, FoundPaths, NotSearched, PathVersion},
+    },
+};
 
 use super::{
     amount,
@@ -17,164 +23,99 @@ use super::{
 };
 use crate::style::{Style, printable};
 
-/// What was searched for and what was found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct FindView {
-    /// The pattern.
-    pub(crate) pattern: String,
-    /// The snapshots that were searched, oldest first.
-    pub(crate) searched: Vec<SnapshotId>,
-    /// What was not, or not to its end.
-    pub(crate) not_searched: Vec<NotSearched>,
-    /// Paths that are meant, each with its versions.
-    pub(crate) paths: Vec<FoundView>,
-}
-
-/// A folder that was not searched.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct NotSearched {
-    /// Its id, or tier and name.
-    pub(crate) snapshot: String,
-    /// Why.
-    pub(crate) because: String,
-}
-
-/// A path and its versions, oldest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct FoundView {
-    /// The path as it was on the machine, escaped where it is not printable.
-    pub(crate) path: String,
-    /// From the first snapshot that has it to the newest.
-    pub(crate) versions: Vec<VersionView>,
-}
-
-/// A run of snapshots in which the path has the same content, or is not there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct VersionView {
-    /// The first of them.
-    pub(crate) first: SnapshotId,
-    /// The last of them.
-    pub(crate) last: SnapshotId,
-    /// How many they are.
-    pub(crate) snapshots: usize,
-    /// What it is; `absent` where it is not there.
-    pub(crate) kind: &'static str,
-    /// Size of a regular file in bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) size: Option<u64>,
-    /// Time of the last change of content, as the last of them has it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) mtime: Option<DateTime<FixedOffset>>,
-    /// Digest of the content.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) sha256: Option<Digest>,
-    /// What a symlink points to, escaped.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) target: Option<String>,
-}
-
-impl FindView {
-    /// A view of nothing yet.
-    pub(crate) fn new(
-        pattern: &str,
-        searched: &[SnapshotId],
-        destination: &DestinationState,
-    ) -> Self {
-        let unmanaged = destination.unmanaged.iter().map(|folder| NotSearched {
-            snapshot: format!("{}/{}", folder.tier, folder.name),
-            because: folder
-                .record_fault
-                .as_ref()
-                .or(destination.record_fault.as_ref())
-                .cloned()
-                .unwrap_or_else(|| "it has no manifest; `backup adopt` makes one".to_owned()),
-        });
-        Self {
-            pattern: pattern.to_owned(),
-            searched: searched.to_vec(),
-            not_searched: unmanaged.collect(),
-            paths: Vec::new(),
-        }
-    }
-
-    /// Adds what could not be read.
-    pub(crate) fn not_searched(&mut self, unread: &[Unread]) {
-        self.not_searched
-            .extend(unread.iter().map(|unread| NotSearched {
-                snapshot: unread.id.to_string(),
-                because: unread.because.clone(),
-            }));
+/// The document of a search that has found nothing yet.
+pub(crate) fn begin_search(
+    pattern: &str,
+    searched: &[SnapshotId],
+    destination: &DestinationState,
+) -> FoundPaths {
+    let unmanaged = destination.unmanaged.iter().map(|folder| NotSearched {
+        snapshot: format!("{}/{}", folder.tier, folder.name),
+        because: folder
+            .record_fault
+            .as_ref()
+            .or(destination.record_fault.as_ref())
+            .cloned()
+            .unwrap_or_else(|| "it has no manifest; `backup adopt` makes one".to_owned()),
+    });
+    FoundPaths {
+        format_version: FORMAT_VERSION,
+        pattern: pattern.to_owned(),
+        searched: searched.to_vec(),
+        not_searched: unmanaged.collect(),
+        paths: Vec::new(),
     }
 }
 
-impl FoundView {
-    /// The view of a path; `ids` are the snapshots that were searched, times are of this zone.
-    pub(crate) fn new(found: Found, ids: &[SnapshotId], zone: &impl TimeZone) -> Self {
-        let versions = found.versions.iter();
-        Self {
-            path: format!("/{}", escape::escape(&found.path)),
-            versions: versions
-                .filter_map(|version| VersionView::new(version, ids, zone))
-                .collect(),
-        }
-    }
+/// Adds the snapshots that could not be read.
+pub(crate) fn add_unread(found: &mut FoundPaths, unread: &[Unread]) {
+    let unread = unread.iter().map(|unread| NotSearched {
+        snapshot: unread.id.to_string(),
+        because: unread.because.clone(),
+    });
+    found.not_searched.extend(unread);
+}
 
-    /// The newest version that is one.
-    fn newest(&self) -> Option<&VersionView> {
-        let mut versions = self.versions.iter().rev();
-        versions.find(|version| version.kind != ABSENT)
-    }
-
-    /// A line for the path and one for each version.
-    pub(crate) fn text(&self, style: &Style) -> String {
-        let mut page = Page::default();
-        page.line(0, &style.bold(shown(&self.path)));
-        for version in &self.versions {
-            let span = if version.first == version.last {
-                version.first.to_string()
-            } else {
-                format!("{}..{}", version.first, version.last)
-            };
-            let label = format!("{span:<40}  ");
-            let said = match (version.kind, version.size, &version.target) {
-                (ABSENT, _, _) => style.yellow("not there"),
-                (_, Some(size), _) => {
-                    let time = version.mtime.map(|time| time.format("%Y-%m-%d %H:%M:%S"));
-                    let time = time.map(|time| time.to_string()).unwrap_or_default();
-                    format!("{:>10}  {}", firm(&amount::bytes(size)), firm(&time))
-                }
-                (kind, _, Some(target)) => format!("{kind} to {}", shown(target)),
-                (kind, _, None) => kind.to_owned(),
-            };
-            // The amount stands in a column, so its blanks must not be taken for a break.
-            page.entry(2, &label, 42, &firm(&said));
-        }
-        page.into_string()
+/// A path and its versions; `ids` are the snapshots that were searched, times are of this zone.
+pub(crate) fn found_path(found: Found, ids: &[SnapshotId], zone: &impl TimeZone) -> FoundPath {
+    let versions = found.versions.iter();
+    FoundPath {
+        path: format!("/{}", escape::escape(&found.path)),
+        versions: versions
+            .filter_map(|version| path_version(version, ids, zone))
+            .collect(),
     }
 }
 
-const ABSENT: &str = "absent";
-
-impl VersionView {
-    fn new(version: &Version, ids: &[SnapshotId], zone: &impl TimeZone) -> Option<Self> {
-        let entry = version.entry.as_ref();
-        Some(Self {
-            first: *ids.get(version.first)?,
-            last: *ids.get(version.last)?,
-            snapshots: version.snapshots,
-            kind: entry.map_or(ABSENT, |entry| kind(entry.kind)),
-            size: entry
-                .filter(|entry| entry.kind == Kind::File)
-                .map(|entry| entry.size),
-            mtime: entry.and_then(|entry| time(entry, zone)),
-            sha256: entry.and_then(|entry| entry.digest),
-            target: entry.and_then(|entry| Some(escape::escape(entry.target.as_ref()?))),
-        })
+/// A line for the path and one for each version.
+pub(crate) fn path_lines(found: &FoundPath, style: &Style) -> String {
+    let mut page = Page::default();
+    page.line(0, &style.bold(shown(&found.path)));
+    for version in &found.versions {
+        let span = if version.first == version.last {
+            version.first.to_string()
+        } else {
+            format!("{}..{}", version.first, version.last)
+        };
+        let label = format!("{span:<40}  ");
+        let said = match (version.kind, version.size, &version.target) {
+            (EntryKind::Absent, _, _) => style.yellow("not there"),
+            (_, Some(size), _) => {
+                let time = version.mtime.map(|time| time.format("%Y-%m-%d %H:%M:%S"));
+                let time = time.map(|time| time.to_string()).unwrap_or_default();
+                format!("{:>10}  {}", firm(&amount::bytes(size)), firm(&time))
+            }
+            (kind, _, Some(target)) => format!("{} to {}", kind.word(), shown(target)),
+            (kind, _, None) => kind.word().to_owned(),
+        };
+        // The amount stands in a column, so its blanks must not be taken for a break.
+        page.entry(2, &label, 42, &firm(&said));
     }
+    page.into_string()
+}
+
+fn path_version(
+    version: &Version,
+    ids: &[SnapshotId],
+    zone: &impl TimeZone,
+) -> Option<PathVersion> {
+    let entry = version.entry.as_ref();
+    Some(PathVersion {
+        first: *ids.get(version.first)?,
+        last: *ids.get(version.last)?,
+        snapshots: version.snapshots as u64,
+        kind: entry.map_or(EntryKind::Absent, |entry| entry_kind(entry.kind)),
+        size: entry
+            .filter(|entry| entry.kind == Kind::File)
+            .map(|entry| entry.size),
+        mtime: entry.and_then(|entry| time_in_zone(entry, zone)),
+        sha256: entry.and_then(|entry| entry.digest),
+        target: entry.and_then(|entry| Some(escape::escape(entry.target.as_ref()?))),
+    })
 }
 
 /// An entry's time in a zone; none if that cannot be said in years.
-fn time(entry: &Entry, zone: &impl TimeZone) -> Option<DateTime<FixedOffset>> {
+fn time_in_zone(entry: &Entry, zone: &impl TimeZone) -> Option<DateTime<FixedOffset>> {
     const SECOND: i128 = 1_000_000_000;
     let mtime = entry.mtime;
     let seconds = i64::try_from(mtime.div_euclid(SECOND)).ok()?;
@@ -184,16 +125,16 @@ fn time(entry: &Entry, zone: &impl TimeZone) -> Option<DateTime<FixedOffset>> {
     Some(time.with_timezone(&time.offset().fix()))
 }
 
-/// A kind in a word.
-pub(crate) fn kind(kind: Kind) -> &'static str {
+/// An entry's kind as documents have it.
+pub(crate) fn entry_kind(kind: Kind) -> EntryKind {
     match kind {
-        Kind::File => "file",
-        Kind::Folder => "folder",
-        Kind::Symlink => "symlink",
-        Kind::Fifo => "fifo",
-        Kind::Socket => "socket",
-        Kind::CharDevice => "character-device",
-        Kind::BlockDevice => "block-device",
+        Kind::File => EntryKind::File,
+        Kind::Folder => EntryKind::Folder,
+        Kind::Symlink => EntryKind::Symlink,
+        Kind::Fifo => EntryKind::Fifo,
+        Kind::Socket => EntryKind::Socket,
+        Kind::CharDevice => EntryKind::CharacterDevice,
+        Kind::BlockDevice => EntryKind::BlockDevice,
     }
 }
 
@@ -221,7 +162,7 @@ pub(crate) struct Footer {
 
 impl Footer {
     /// Counts a path.
-    pub(crate) fn count(&mut self, found: &FoundView) {
+    pub(crate) fn count(&mut self, found: &FoundPath) {
         self.paths += 1;
         if self.example.is_none()
             && let Some(newest) = found.newest()
@@ -232,18 +173,18 @@ impl Footer {
     }
 
     /// How many there are and how one comes back.
-    pub(crate) fn text(&self, view: &FindView) -> String {
+    pub(crate) fn text(&self, found: &FoundPaths) -> String {
         let mut page = Page::default();
-        let snapshots = amount::plural(view.searched.len() as u64, "snapshot", "snapshots");
+        let snapshots = amount::plural(found.searched.len() as u64, "snapshot", "snapshots");
         if self.paths == 0 {
             page.line(
                 0,
                 &format!(
                     "no path in {snapshots} matches {}",
-                    firm(&printable(&quoted(&view.pattern)))
+                    firm(&printable(&quoted(&found.pattern)))
                 ),
             );
-            let hint = if view.pattern.contains('*') {
+            let hint = if found.pattern.contains('*') {
                 "* stops at /, ** does not; names are told apart by case"
             } else {
                 "a part of a name needs stars, as in '*letter*'; names are told apart by case"

@@ -18,7 +18,7 @@ fn version(first: usize, last: usize, line: Option<&str>) -> Version {
     }
 }
 
-fn found() -> FoundView {
+fn found() -> FoundPath {
     let found = Found {
         path: b"home/ann/my \x1b[2J \xff photo.jpg".to_vec(),
         versions: vec![
@@ -32,12 +32,12 @@ fn found() -> FoundView {
         ],
     };
     let berlin = FixedOffset::east_opt(3600).unwrap();
-    FoundView::new(found, &ids(), &berlin)
+    found_path(found, &ids(), &berlin)
 }
 
 #[test]
 fn each_version_is_a_line_and_no_name_plays_tricks() {
-    let text = found().text(&Style::PLAIN);
+    let text = path_lines(&found(), &Style::PLAIN);
     assert_fits(&text);
     insta::assert_snapshot!(text, @r"
     /home/ann/my \033[2J \377 photo.jpg
@@ -49,7 +49,8 @@ fn each_version_is_a_line_and_no_name_plays_tricks() {
 
 #[test]
 fn the_hint_is_a_command_that_a_shell_takes() {
-    let view = FindView {
+    let view = FoundPaths {
+        format_version: FORMAT_VERSION,
         pattern: "it's".to_owned(),
         searched: ids(),
         not_searched: Vec::new(),
@@ -68,7 +69,7 @@ fn the_hint_is_a_command_that_a_shell_takes() {
         path: b"home/ann/it's".to_vec(),
         versions: vec![version(0, 2, Some("./x type=dir")), version(3, 3, None)],
     };
-    footer.count(&FoundView::new(plain, &ids(), &Utc));
+    footer.count(&found_path(plain, &ids(), &Utc));
     insta::assert_snapshot!(footer.text(&view), @r"
     2 paths in 4 snapshots
     hint: backup restore 2025-01-03_02-00-00 '/home/ann/it'\''s' 'it'\''s.restored'
@@ -78,8 +79,8 @@ fn the_hint_is_a_command_that_a_shell_takes() {
 #[test]
 fn a_time_that_no_calendar_has_is_left_out() {
     let far = Entry::from_line("./x type=file time=99999999999999999.000000000").unwrap();
-    assert_eq!(time(&far, &Utc), None);
+    assert_eq!(time_in_zone(&far, &Utc), None);
     let early = Entry::from_line("./x type=file time=-1.500000000").unwrap();
-    let early = time(&early, &Utc).unwrap();
+    let early = time_in_zone(&early, &Utc).unwrap();
     assert_eq!(early.to_rfc3339(), "1969-12-31T23:59:59.500+00:00");
 }

@@ -1,5 +1,7 @@
 //! How lists look.
 
+use planner::list_snapshots;
+use schema::{Config, inventory::DestinationState};
 use serde_json::json;
 
 use super::*;
@@ -103,8 +105,8 @@ pub(crate) fn few() -> DestinationState {
 
 #[test]
 fn snapshots_are_listed_newest_first_and_the_rest_below() {
-    let text = list(
-        &ListView::new(
+    let text = snapshot_list(
+        &list_snapshots(
             &Config::default(),
             &few(),
             "2025-01-16T05:00:00+01:00".parse().unwrap(),
@@ -117,7 +119,7 @@ fn snapshots_are_listed_newest_first_and_the_rest_below() {
 
 #[test]
 fn the_view_says_the_same_to_programs() {
-    let view = ListView::new(
+    let view = list_snapshots(
         &Config::default(),
         &few(),
         "2025-01-16T05:00:00+01:00".parse().unwrap(),
@@ -138,8 +140,8 @@ fn an_empty_destination_is_said_to_be_so() {
     empty.unmanaged.clear();
     empty.partial.clear();
     empty.trash.clear();
-    let text = list(
-        &ListView::new(
+    let text = snapshot_list(
+        &list_snapshots(
             &Config::default(),
             &empty,
             "2025-01-16T05:00:00+01:00".parse().unwrap(),

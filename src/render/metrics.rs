@@ -12,8 +12,6 @@ use schema::{
     inventory::DestinationState,
 };
 
-use super::list::ListView;
-
 /// What the metrics are made from.
 pub(crate) struct Known<'a> {
     /// The host.
@@ -85,7 +83,7 @@ fn destination(page: &mut Page, known: &Known<'_>) {
         page.one(name, help, &path, &value.to_string());
     }
     // Only where they stand and when they were made is told, which no option changes.
-    let list = ListView::new(&schema::Config::default(), found, known.now);
+    let list = planner::list_snapshots(&schema::Config::default(), found, known.now);
     let mut by_tier: BTreeMap<Tier, u64> = Tier::ALL.into_iter().map(|tier| (tier, 0)).collect();
     for tier in list.snapshots.iter().flat_map(|one| &one.tiers) {
         *by_tier.entry(*tier).or_default() += 1;

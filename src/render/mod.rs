@@ -5,6 +5,7 @@
 
 pub(crate) mod adopt;
 pub(crate) mod amount;
+pub(crate) mod check;
 pub(crate) mod diff;
 pub(crate) mod find;
 pub(crate) mod health;

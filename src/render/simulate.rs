@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use chrono::{Datelike, NaiveDate, Weekday};
-use planner::retention::{Policy, simulate::SimulatedDay};
-use schema::{SnapshotId, Tier};
+use planner::retention::Policy;
+use schema::{SnapshotId, Tier, output::simulate::SimulatedRun};
 
 use super::{amount, page::Page};
 use crate::style::{Style, left};
@@ -29,7 +29,7 @@ const ROWS: usize = 40;
 const DATE: usize = 16;
 
 /// The runs and what exists after each.
-pub(crate) fn simulate(days: &[SimulatedDay], policy: &Policy, style: &Style) -> String {
+pub(crate) fn simulate(days: &[SimulatedRun], policy: &Policy, style: &Style) -> String {
     let mut page = Page::default();
     page.line(
         0,
@@ -65,7 +65,7 @@ pub(crate) fn simulate(days: &[SimulatedDay], policy: &Policy, style: &Style) ->
         }
     }
     page.blank();
-    let kept = |day: &SimulatedDay| held(day).len();
+    let kept = |day: &SimulatedRun| held(day).len();
     let most = days.iter().map(kept).max().unwrap_or(0);
     let deleted: usize = days.iter().map(|day| day.expired.len()).sum();
     let oldest = held(last).keys().next().copied().unwrap_or(last.id);
@@ -133,7 +133,7 @@ fn weekday(day: Weekday) -> &'static str {
 }
 
 /// Every snapshot that exists after a run, with the mark of the longest-lived tier that keeps it.
-fn held(day: &SimulatedDay) -> BTreeMap<SnapshotId, char> {
+fn held(day: &SimulatedRun) -> BTreeMap<SnapshotId, char> {
     let mut held = BTreeMap::new();
     for (ids, mark) in [
         (&day.other, '*'),
@@ -167,7 +167,7 @@ struct Rulers {
 
 impl Rulers {
     /// Rulers on which every snapshot but the oldest monthlies has its own column.
-    fn fitting(days: &[SimulatedDay]) -> Self {
+    fn fitting(days: &[SimulatedRun]) -> Self {
         let each = || {
             days.iter().flat_map(|day| {
                 let run = day.at.date();
@@ -228,7 +228,7 @@ struct Row {
 }
 
 impl Row {
-    fn new(day: &SimulatedDay, rulers: &Rulers) -> Self {
+    fn new(day: &SimulatedRun, rulers: &Rulers) -> Self {
         let run = day.at.date();
         let blank = |columns: i64| vec![('·', 0u8); usize::try_from(columns).unwrap_or(0)];
         let (mut days, mut months) = (blank(rulers.days), blank(rulers.months));

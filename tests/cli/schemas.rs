@@ -1,66 +1,104 @@
 //! The formats as JSON Schemas, which are checked in for those who do not run the program.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 
 use crate::lab::{Lab, PROGRAM, ran};
 
-/// Compares what the program prints with the file that is checked in; `BLESS=1` writes the file.
-fn checked_in(format: &str) {
+/// The formats: of files, and of what verbs print with `--json`.
+const FORMATS: [&str; 19] = [
+    "adopt",
+    "check",
+    "cloud-list",
+    "cloud-verification",
+    "config",
+    "diff",
+    "find",
+    "health",
+    "inventory",
+    "list",
+    "notify-test",
+    "plan",
+    "progress",
+    "report",
+    "restore",
+    "simulate",
+    "status",
+    "systemd-units",
+    "verification",
+];
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/json")
+}
+
+/// What the program prints of a format.
+fn print_schema(format: &str) -> String {
     let lab = Lab::new();
     let mut command = lab.bare(PROGRAM);
     command.args(["schema", format]);
     let printed = ran(command, &["schema", format]).expect(0);
     assert_eq!(printed.stderr, "");
-    let schema = printed.json();
-    assert_eq!(
-        schema["$schema"],
-        "https://json-schema.org/draft/2020-12/schema"
-    );
-    assert!(schema["properties"].is_object());
+    printed.stdout
+}
 
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("schema/json/{format}.json"));
-    if std::env::var_os("BLESS").is_some_and(|set| set == "1") {
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, &printed.stdout).unwrap();
+/// The schema of a format as it is checked in.
+pub(crate) fn read_schema(format: &str) -> Value {
+    let path = folder().join(format!("{format}.json"));
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+/// Compares what the program prints with the file that is checked in; `BLESS=1` writes the file.
+#[test]
+fn each_schema_is_the_one_that_is_checked_in() {
+    for format in FORMATS {
+        let printed = print_schema(format);
+        let schema: Value = serde_json::from_str(&printed).unwrap();
+        assert_eq!(
+            schema["$schema"],
+            "https://json-schema.org/draft/2020-12/schema"
+        );
+        assert!(schema["title"].is_string() && schema["description"].is_string());
+        let path = folder().join(format!("{format}.json"));
+        if std::env::var_os("BLESS").is_some_and(|set| set == "1") {
+            fs::create_dir_all(folder()).unwrap();
+            fs::write(&path, &printed).unwrap();
+        }
+        let there = fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            there == printed,
+            "{} is stale\nhint: BLESS=1 cargo test --test cli schemas, then look at the difference",
+            path.display()
+        );
     }
-    let there = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        there == printed.stdout,
-        "{} is stale\nhint: BLESS=1 cargo test --test cli schemas, then look at the difference",
-        path.display()
-    );
 }
 
 #[test]
-fn the_schema_of_config_is_the_one_that_is_checked_in() {
-    checked_in("config");
+fn each_file_is_the_schema_of_a_format_and_each_format_is_tested() {
+    let mut files: Vec<String> = fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    files.sort();
+    assert_eq!(files, FORMATS);
+    let lab = Lab::new();
+    let mut command = lab.bare(PROGRAM);
+    command.args(["schema", "--help"]);
+    let help = ran(command, &["schema", "--help"]).expect(0).stdout;
+    let listed = |line: &&str| line.trim_start().starts_with("- ");
+    assert_eq!(help.lines().filter(listed).count(), FORMATS.len(), "{help}");
 }
 
 #[test]
-fn the_schema_of_plan_is_the_one_that_is_checked_in() {
-    checked_in("plan");
-}
-
-#[test]
-fn the_schema_of_inventory_is_the_one_that_is_checked_in() {
-    checked_in("inventory");
-}
-
-#[test]
-fn the_schema_of_report_is_the_one_that_is_checked_in() {
-    checked_in("report");
-}
-
-#[test]
-fn the_schema_of_verification_is_the_one_that_is_checked_in() {
-    checked_in("verification");
-}
-
-#[test]
-fn the_schema_of_health_is_the_one_that_is_checked_in() {
-    checked_in("health");
+fn a_verb_names_the_schema_of_what_it_prints() {
+    for (verb, format) in [("verify", "verification"), ("apply", "report")] {
+        assert_eq!(print_schema(verb), print_schema(format));
+    }
 }
 
 #[test]

@@ -12,9 +12,10 @@ use std::{
 
 use schema::{
     Digest, SnapshotId,
-    cloud::{CURRENT, CloudVerification},
+    cloud::CURRENT,
     escape::display,
     journal::{Problem, ProblemKind},
+    output::cloud::{CloudVerification, FORMAT_VERSION},
 };
 
 use super::{
@@ -128,6 +129,7 @@ pub fn verify(
         None => None,
     };
     let mut found = CloudVerification {
+        format_version: FORMAT_VERSION,
         id,
         files: 0,
         bytes: 0,

@@ -5,8 +5,6 @@
 
 use std::fmt;
 
-use serde::Serialize;
-
 /// Columns that a rendered fault keeps to where its words allow it.
 const WIDTH: usize = 80;
 
@@ -14,7 +12,7 @@ const WIDTH: usize = 80;
 const LONGEST_PATH: usize = 60;
 
 /// One thing that is wrong with a config, or in a warning: probably not meant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// JSON path as the user would write it: `local.keepDaily`, `local.sources[2]`; empty for the
     /// whole file.

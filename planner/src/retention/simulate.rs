@@ -4,48 +4,18 @@
 //! what the simulation shows is what a machine does.
 
 use chrono::NaiveDateTime;
-use schema::{ExpireReason, SnapshotId, Tier};
-use serde::Serialize;
+use schema::{
+    SnapshotId, Tier,
+    output::simulate::{FORMAT_VERSION, SimulatedExpiry, SimulatedRun, Simulation},
+};
 
 use super::{Candidate, Policy, decide, hour_of};
 
-/// What exists after one run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SimulatedDay {
-    /// When the run took place; wall-clock time, taken as UTC.
-    pub at: NaiveDateTime,
-    /// The snapshot that the run sealed.
-    pub id: SnapshotId,
-    /// The hourlies that stay, oldest first.
-    pub hourly: Vec<SnapshotId>,
-    /// The dailies that stay, oldest first.
-    pub daily: Vec<SnapshotId>,
-    /// The weeklies that stay, oldest first.
-    pub weekly: Vec<SnapshotId>,
-    /// The monthlies that stay, oldest first.
-    pub monthly: Vec<SnapshotId>,
-    /// The yearlies that stay, oldest first.
-    pub yearly: Vec<SnapshotId>,
-    /// What stays for another reason only, such as being one of the last.
-    pub other: Vec<SnapshotId>,
-    /// What the run deleted, oldest first.
-    pub expired: Vec<SimulatedExpiry>,
-}
-
-/// A snapshot that a simulated run deleted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SimulatedExpiry {
-    /// Which one.
-    pub id: SnapshotId,
-    /// Why.
-    pub reason: ExpireReason,
-}
-
 /// Replays these runs in their order, pruning after each.
 #[must_use]
-pub fn simulate(policy: &Policy, runs: impl Iterator<Item = NaiveDateTime>) -> Vec<SimulatedDay> {
+pub fn simulate(policy: &Policy, runs: impl Iterator<Item = NaiveDateTime>) -> Simulation {
     let mut held: Vec<Candidate> = Vec::new();
-    runs.map(|at| {
+    let simulated = runs.map(|at| {
         let now = at.and_utc();
         let id = SnapshotId::from_local(at).first_free(|id| held.iter().any(|one| one.id == id));
         held.push(Candidate {
@@ -60,7 +30,8 @@ pub fn simulate(policy: &Policy, runs: impl Iterator<Item = NaiveDateTime>) -> V
         });
         let decision = decide(policy, now, &held);
         held.retain(|one| decision.keep.contains_key(&one.id));
-        SimulatedDay {
+        SimulatedRun {
+            format_version: FORMAT_VERSION,
             at,
             id,
             hourly: decision.in_tier(Tier::Hourly).collect(),
@@ -81,8 +52,8 @@ pub fn simulate(policy: &Policy, runs: impl Iterator<Item = NaiveDateTime>) -> V
                 })
                 .collect(),
         }
-    })
-    .collect()
+    });
+    Simulation(simulated.collect())
 }
 
 #[cfg(test)]
@@ -118,7 +89,7 @@ mod tests {
             .collect()
     }
 
-    fn expired(day: &SimulatedDay) -> Vec<String> {
+    fn expired(day: &SimulatedRun) -> Vec<String> {
         let ids: Vec<SnapshotId> = day.expired.iter().map(|gone| gone.id).collect();
         days(&ids)
     }
@@ -166,7 +137,7 @@ mod tests {
             ("02-08", ""),
             ("02-09", "01-12"),
         ];
-        let simulated = simulate(&DEFAULT, nights("2025-01-01", 40, |_| true).into_iter());
+        let simulated = simulate(&DEFAULT, nights("2025-01-01", 40, |_| true).into_iter()).0;
         assert_eq!(simulated.len(), 40);
         let (quiet, busy) = simulated.split_at(7);
         assert!(quiet.iter().all(|day| day.expired.is_empty()));
@@ -204,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_year_of_nights_ends_with_seven_four_and_six() {
-        let simulated = simulate(&DEFAULT, nights("2024-01-01", 366, |_| true).into_iter());
+        let simulated = simulate(&DEFAULT, nights("2024-01-01", 366, |_| true).into_iter()).0;
         let last = &simulated[365];
         assert_eq!(days(&last.weekly), ["12-08", "12-15", "12-22", "12-29"]);
         assert_eq!(
@@ -218,7 +189,7 @@ mod tests {
     #[test]
     fn a_machine_that_is_off_on_weekends_keeps_mondays_as_weeklies() {
         let work = |day: NaiveDate| !matches!(day.weekday(), Weekday::Sat | Weekday::Sun);
-        let simulated = simulate(&DEFAULT, nights("2025-01-01", 60, work).into_iter());
+        let simulated = simulate(&DEFAULT, nights("2025-01-01", 60, work).into_iter()).0;
         let last = simulated.last().unwrap();
         assert_eq!(days(&[last.id]), ["02-28"]);
         assert_eq!(days(&last.weekly), ["02-03", "02-10", "02-17", "02-24"]);
@@ -237,7 +208,7 @@ mod tests {
     fn a_machine_that_was_off_for_months_deletes_nothing_for_its_age() {
         let mut runs = nights("2025-01-01", 10, |_| true);
         runs.extend(nights("2025-06-15", 1, |_| true));
-        let simulated = simulate(&DEFAULT, runs.into_iter());
+        let simulated = simulate(&DEFAULT, runs.into_iter()).0;
         let last = simulated.last().unwrap();
         assert_eq!(expired(last), ["01-04"]);
         assert_eq!(
@@ -257,7 +228,7 @@ mod tests {
             keep_daily: 0,
             ..DEFAULT
         };
-        let simulated = simulate(&policy, nights("2025-01-05", 3, |_| true).into_iter());
+        let simulated = simulate(&policy, nights("2025-01-05", 3, |_| true).into_iter()).0;
         assert_eq!(days(&simulated[1].other), ["01-06"]);
         assert_eq!(days(&simulated[2].other), ["01-07"]);
         assert_eq!(expired(&simulated[2]), ["01-06"]);
@@ -274,14 +245,14 @@ mod tests {
             keep_last: 0,
             ..DEFAULT
         };
-        let simulated = simulate(&policy, [run, run].into_iter());
+        let simulated = simulate(&policy, [run, run].into_iter()).0;
         assert_eq!(simulated[1].id.to_string(), "2025-01-05_02-00-01");
         assert_eq!(simulated[1].daily, [simulated[1].id]);
         assert_eq!(
             simulated[1].expired[0].reason.to_string(),
             "superseded by 2025-01-05_02-00-01 on the same day (local.keepLast is 0)"
         );
-        let both = simulate(&DEFAULT, [run, run].into_iter());
+        let both = simulate(&DEFAULT, [run, run].into_iter()).0;
         assert_eq!(both[1].other, [both[0].id]);
     }
 
@@ -294,7 +265,7 @@ mod tests {
         };
         let first = nights("2024-12-31", 1, |_| true)[0];
         let every_half_hour = (0..48).map(|half| first + chrono::TimeDelta::minutes(30 * half));
-        let simulated = simulate(&policy, every_half_hour);
+        let simulated = simulate(&policy, every_half_hour).0;
         let last = simulated.last().unwrap();
         let hours: Vec<String> = last.hourly.iter().map(ToString::to_string).collect();
         assert_eq!(hours.first().unwrap(), "2024-12-31_20-30-00");

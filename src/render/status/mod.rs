@@ -17,6 +17,7 @@ use schema::{
     Config, Finding, RunResult, Severity, SnapshotId, clock,
     cloud::CloudMemory,
     health::{EndedRun, Health, HealthVerdict},
+    output::list::ListedSnapshot,
     plan::Part,
     record::Capabilities,
     verify::DamagedFile,
@@ -24,10 +25,7 @@ use schema::{
 use serde::Serialize;
 
 pub(crate) use self::text::render;
-use super::{
-    health,
-    list::{ListView, Listed},
-};
+use super::health;
 
 /// How things stand, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -207,8 +205,8 @@ impl StatusView {
         now: DateTime<FixedOffset>,
     ) -> Self {
         let destination = known.destination;
-        let list = destination.map(|found| ListView::new(config, found, now));
-        let listed: &[Listed] = list.as_ref().map_or(&[], |list| &list.snapshots);
+        let list = destination.map(|found| planner::list_snapshots(config, found, now));
+        let listed: &[ListedSnapshot] = list.as_ref().map_or(&[], |list| &list.snapshots);
         let mut by_tier: BTreeMap<String, u64> = BTreeMap::new();
         for tier in listed.iter().flat_map(|one| &one.tiers) {
             *by_tier.entry(tier.to_string()).or_default() += 1;
