@@ -248,7 +248,7 @@ pub(crate) enum Format {
     Health,
     /// What `status` prints
     Status,
-    /// What `list` prints
+    /// What `list` and `restore --list` print
     List,
     /// What `find` prints
     Find,
@@ -266,9 +266,9 @@ pub(crate) enum Format {
     NotifyTest,
     /// What `systemd-units` prints
     SystemdUnits,
-    /// What `list --from cloud` prints
+    /// What `restore --list --from cloud` prints
     CloudList,
-    /// What `verify --from cloud` prints
+    /// What `verify --cloud` prints
     CloudVerification,
     /// What is printed to standard error meanwhile, an object on each line
     Progress,

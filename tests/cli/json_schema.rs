@@ -41,7 +41,11 @@ impl Check<'_> {
     fn value(&mut self, schema: &Value, value: &Value, path: &str) {
         let mut described = BTreeSet::new();
         self.keywords(schema, value, path, &mut described);
-        for key in value.as_object().into_iter().flat_map(|object| object.keys()) {
+        for key in value
+            .as_object()
+            .into_iter()
+            .flat_map(|object| object.keys())
+        {
             if !described.contains(key) {
                 self.differs(path, format!("`{key}` is not described"));
             }
@@ -139,7 +143,10 @@ impl Check<'_> {
                 described.extend(here);
                 return;
             }
-            if nearest.as_ref().is_none_or(|nearest| found.len() < nearest.len()) {
+            if nearest
+                .as_ref()
+                .is_none_or(|nearest| found.len() < nearest.len())
+            {
                 nearest = Some(found);
             }
         }
@@ -190,10 +197,12 @@ mod tests {
             "$defs": {"One": {"enum": ["x", "y"]}},
         });
         let of = |document: Value| differences(&schema, &document);
-        let good = json!({"format_version": 1, "one": "x", "many": ["", null], "kind": "a", "a": ""});
+        let good =
+            json!({"format_version": 1, "one": "x", "many": ["", null], "kind": "a", "a": ""});
         assert_eq!(of(good), [""; 0]);
         assert_eq!(of(json!({"format_version": 1, "kind": "b"})), [""; 0]);
-        let bad = json!({"format_version": -1, "one": "z", "many": [3], "kind": "b", "a": "", "c": 1});
+        let bad =
+            json!({"format_version": -1, "one": "z", "many": [3], "kind": "b", "a": "", "c": 1});
         let mut found = of(bad);
         found.sort();
         assert_eq!(

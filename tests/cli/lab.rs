@@ -15,6 +15,8 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::outputs::check_output;
+
 /// The built program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_backup");
 
@@ -252,10 +254,13 @@ impl Ran {
         format!("{}{}", self.stdout, self.stderr)
     }
 
-    /// Standard output as JSON.
+    /// Standard output as JSON, which is as its schema says.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self}"))
+        let document = serde_json::from_str(&self.stdout);
+        let document = document.unwrap_or_else(|error| panic!("{error}: {self}"));
+        check_output(&self.what, &document);
+        document
     }
 }
 

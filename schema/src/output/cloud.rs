@@ -1,4 +1,4 @@
-//! What `backup list --from cloud --json` and `backup verify --from cloud --json` print.
+//! What `backup restore --list --from cloud --json` and `backup verify --cloud --json` print.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

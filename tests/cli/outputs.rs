@@ -1,0 +1,167 @@
+//! What verbs print with `--json` is as `backup schema` says it is. Every document that a test of
+//! this folder reads is compared ([`check_output`]); here are those that no other test reads.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::{json_schema::differences, lab::Lab, schemas::read_schema};
+
+const FIRST: &str = "2025-03-05T02:00:00+01:00";
+const SECOND: &str = "2025-03-06T02:00:00+01:00";
+
+/// Verbs, each with the format of what it prints when it is run, and with `--dry-run`.
+const VERBS: [(&str, &str, &str); 20] = [
+    ("accept", "report", "report"),
+    ("adopt", "report", "adopt"),
+    ("apply", "report", "plan"),
+    ("check", "check", "check"),
+    ("delete", "report", "plan"),
+    ("diff", "diff", "diff"),
+    ("find", "find", "find"),
+    ("health", "health", "health"),
+    ("list", "list", "list"),
+    ("notify-test", "notify-test", "notify-test"),
+    ("now", "report", "plan"),
+    ("pin", "report", "report"),
+    ("plan", "plan", "plan"),
+    ("prune", "report", "plan"),
+    ("restore", "report", "restore"),
+    ("simulate", "simulate", "simulate"),
+    ("status", "status", "status"),
+    ("systemd-units", "systemd-units", "systemd-units"),
+    ("unpin", "report", "report"),
+    ("verify", "verification", "verification"),
+];
+
+/// The format of what the program prints with these arguments and `--json`; none for no verb of ours.
+fn format_of(arguments: &str) -> Option<&'static str> {
+    let words: Vec<&str> = arguments.split(' ').collect();
+    let has = |word: &str| words.contains(&word);
+    if !has("--json") {
+        return None;
+    }
+    let (verb, run, dry) = VERBS.iter().find(|(verb, ..)| has(verb))?;
+    Some(match *verb {
+        "restore" if has("--list") && has("cloud") => "cloud-list",
+        "restore" if has("--list") => "list",
+        "verify" if has("--cloud") => "cloud-verification",
+        _ if has("--dry-run") => dry,
+        _ => run,
+    })
+}
+
+/// Fails where a document is not as the schema of its verb says.
+#[track_caller]
+pub(crate) fn check_output(arguments: &str, document: &Value) {
+    let Some(format) = format_of(arguments) else {
+        return;
+    };
+    let found = differences(&read_schema(format), document);
+    let is_of_faults = || differences(&read_schema("check"), document).is_empty();
+    // With a faulty configuration every verb prints its faults.
+    assert!(
+        found.is_empty() || is_of_faults(),
+        "`backup {arguments}` is not as `backup schema {format}` has it: {found:#?}"
+    );
+}
+
+/// A lab with two snapshots that differ.
+fn lab_of_two() -> Lab {
+    let lab = Lab::new();
+    lab.backup(FIRST);
+    lab.write("home/ann/letter.txt", "dear all of you\n");
+    fs::remove_file(lab.path("home/bob/notes/list.md")).unwrap();
+    std::os::unix::fs::symlink("letter.txt", lab.path("home/ann/link")).unwrap();
+    lab.backup(SECOND);
+    lab
+}
+
+#[test]
+fn each_document_is_as_its_schema_says_and_tells_its_version() {
+    let lab = lab_of_two();
+    let home = lab.text("home");
+    let letter = lab.text("home/ann/letter.txt");
+    let new = lab.text("new");
+    for arguments in [
+        &["status"][..],
+        &["list"],
+        &["restore", "--list"],
+        &["find", "*"],
+        &["diff", "latest~1", "latest"],
+        &["diff", "latest~1", "now"],
+        &["plan"],
+        &["apply", "--dry-run"],
+        &["verify"],
+        &["restore", "latest", &home, &new, "--dry-run"],
+        &["pin", "latest"],
+        &["unpin", "latest"],
+        &["delete", "latest~1", "--dry-run"],
+    ] {
+        let document = lab.run(&[arguments, &["--json"]].concat()).json();
+        assert_eq!(document["format_version"], 1, "{arguments:?}");
+    }
+    for arguments in [
+        &["simulate", "--days", "30"][..],
+        &["restore", "latest", &letter, &home, &new, "--dry-run"],
+    ] {
+        let document = lab.run(&[arguments, &["--json"]].concat()).json();
+        let list = document.as_array().unwrap();
+        assert!(!list.is_empty());
+        for one in list {
+            assert_eq!(one["format_version"], 1, "{arguments:?}");
+        }
+    }
+    let units = lab.run(&["systemd-units", "--json"]).expect(0).json();
+    assert!(units["backup.service"].is_string(), "{units}");
+    assert_eq!(read_schema("systemd-units")["x-format-version"], 1);
+    let valid = lab.run(&["check", "--json"]).expect(0).json();
+    assert_eq!(valid, json!([]));
+}
+
+#[test]
+fn the_faults_of_a_configuration_are_what_any_verb_prints() {
+    let mut lab = Lab::new();
+    lab.set("local.keepDayly", 7);
+    for verb in ["check", "status", "plan"] {
+        let faults = lab.run(&[verb, "--json"]).expect(2).json();
+        assert_eq!(differences(&read_schema("check"), &faults), [""; 0]);
+        assert_eq!(faults[0]["format_version"], 1);
+        assert_eq!(faults[0]["path"], "local.keepDayly");
+    }
+}
+
+#[test]
+fn a_channel_that_is_tested_is_told_of_as_its_schema_says() {
+    let mut lab = Lab::new();
+    let told = lab.script("tell", "cat > /dev/null");
+    lab.set("notifications.desktop", false);
+    lab.set("notifications.command", told);
+    let tested = lab.run(&["notify-test", "--json"]).expect(0).json();
+    assert_eq!(tested[0]["format_version"], 1);
+    assert_eq!(tested[0]["ok"], true);
+}
+
+#[test]
+fn each_line_of_progress_is_as_its_schema_says() {
+    let mut lab = Lab::new();
+    let script = lab.script("before", "echo dumping");
+    lab.set("preBackupScript", script);
+    let told = lab.at(FIRST, &["apply", "--json"]).expect(0).stderr;
+    let schema = read_schema("progress");
+    let mut events: Vec<String> = Vec::new();
+    for line in told.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(differences(&schema, &line), [""; 0], "{line}");
+        assert_eq!(line["format_version"], 1);
+        events.push(line["event"].as_str().unwrap().to_owned());
+    }
+    for event in [
+        "run-started",
+        "step-started",
+        "script-line",
+        "step-finished",
+    ] {
+        assert!(events.iter().any(|one| one == event), "{event}: {told}");
+    }
+}
