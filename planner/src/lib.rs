@@ -23,6 +23,7 @@ mod small;
 mod space;
 mod stale;
 pub mod standing;
+pub mod status;
 mod steps;
 pub mod units;
 

@@ -1,4 +1,10 @@
-//! Amounts as people read them, the same in every message.
+//! Amounts as people read them, the same in every message: bytes, counts, ages, lengths of time.
+//!
+//! Owns the wording of numbers. It must not know what they count.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
 
 const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
@@ -38,4 +44,140 @@ pub fn count(count: u64) -> String {
 #[must_use]
 pub fn plural(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
+/// How many of one thing, in its greatest whole unit; none below a minute.
+fn greatest(time: TimeDelta) -> Option<(u64, usize)> {
+    let minutes = time.num_minutes().unsigned_abs();
+    let days = minutes / 1440;
+    match minutes {
+        0 => None,
+        1..60 => Some((minutes, 0)),
+        60..1440 => Some((minutes / 60, 1)),
+        _ if days < 60 => Some((days, 2)),
+        // A month is a twelfth of 365.25 days.
+        _ if days < 731 => Some((days * 100 / 3044, 3)),
+        _ => Some((days * 100 / 36525, 4)),
+    }
+}
+
+/// How long ago something was, as `3 hours ago`; `in 3 hours` if it is yet to come.
+#[must_use]
+pub fn age(age: TimeDelta) -> String {
+    const NOUNS: [(&str, &str); 5] = [
+        ("minute", "minutes"),
+        ("hour", "hours"),
+        ("day", "days"),
+        ("month", "months"),
+        ("year", "years"),
+    ];
+    let Some((number, unit)) = greatest(age) else {
+        return "just now".to_owned();
+    };
+    let (one, many) = NOUNS[unit];
+    let text = plural(number, one, many);
+    if age < TimeDelta::zero() {
+        format!("in {text}")
+    } else {
+        format!("{text} ago")
+    }
+}
+
+/// An age for a narrow column, as `3 h`; with a plus sign if it is yet to come.
+#[must_use]
+pub fn short_age(age: TimeDelta) -> String {
+    let Some((number, unit)) = greatest(age) else {
+        return "now".to_owned();
+    };
+    let sign = if age < TimeDelta::zero() { "+" } else { "" };
+    format!("{sign}{number} {}", ["min", "h", "d", "mo", "y"][unit])
+}
+
+/// A length of time, as `1 min 03 s`.
+#[must_use]
+pub fn span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0..10 => format!("{}.{} s", seconds, span.subsec_millis() / 100),
+        10..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} d {:02} h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}
+
+/// A length of time between two readings of a clock; none if it was set back meanwhile.
+#[must_use]
+pub fn between(time: TimeDelta) -> String {
+    span(time.to_std().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_have_one_digit_after_the_point_and_never_four_digits_of_a_unit() {
+        for (number, said) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1229, "1.2 KiB"),
+            ((1 << 20) - 1, "1.0 MiB"),
+            (36_721_970_381, "34.2 GiB"),
+            (u64::MAX, "16.0 EiB"),
+        ] {
+            assert_eq!(bytes(number), said);
+        }
+    }
+
+    #[test]
+    fn counts_have_separated_thousands() {
+        for (number, said) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (12_345, "12,345"),
+            (1_234_567, "1,234,567"),
+        ] {
+            assert_eq!(count(number), said);
+        }
+        assert_eq!(plural(1, "entry", "entries"), "1 entry");
+        assert_eq!(plural(0, "file", "files"), "0 files");
+    }
+
+    #[test]
+    fn ages_are_told_in_their_greatest_whole_unit() {
+        for (minutes, said, short) in [
+            (0, "just now", "now"),
+            (1, "1 minute ago", "1 min"),
+            (59, "59 minutes ago", "59 min"),
+            (119, "1 hour ago", "1 h"),
+            (180, "3 hours ago", "3 h"),
+            (2 * 1440, "2 days ago", "2 d"),
+            (59 * 1440, "59 days ago", "59 d"),
+            (62 * 1440, "2 months ago", "2 mo"),
+            (800 * 1440, "2 years ago", "2 y"),
+            (-180, "in 3 hours", "+3 h"),
+        ] {
+            let time = TimeDelta::minutes(minutes);
+            assert_eq!(age(time), said);
+            assert_eq!(short_age(time), short);
+        }
+    }
+
+    #[test]
+    fn spans_have_at_most_two_units() {
+        for (millis, said) in [
+            (5, "0.0 s"),
+            (320, "0.3 s"),
+            (12_000, "12 s"),
+            (63_000, "1 min 03 s"),
+            (2 * 3_600_000 + 300_000, "2 h 05 min"),
+            (90_000_000, "1 d 01 h"),
+        ] {
+            assert_eq!(span(Duration::from_millis(millis)), said);
+        }
+    }
 }

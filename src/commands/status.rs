@@ -1,7 +1,7 @@
 //! `status`: how old and how healthy the backup is.
 
 use anyhow::Result;
-use chrono::{Local, TimeDelta};
+use chrono::Local;
 use executor::{
     clock::Clock,
     cloud::memory,
@@ -9,15 +9,16 @@ use executor::{
     state_dir::StateDir,
 };
 use planner::{
-    schedule,
     standing::{self, Known},
+    status::StatusFacts,
 };
+use schema::output::status::UnfinishedRun;
 
 use crate::{
     cli::At,
     exit,
     out::Out,
-    render::status::{StatusView, Unfinished, render},
+    render::status::status_page,
     settings::{Settings, host_name},
     take, timer,
 };
@@ -50,25 +51,11 @@ pub(crate) fn run(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> 
         has_others: inventory.known_destinations.len() > 1,
         runs: &runs,
     };
-    let unfinished = unfinished.map(|run| Unfinished {
+    let unfinished = unfinished.map(|run| UnfinishedRun {
         interruptions: run.all(),
         run_id: run.plan.run_id,
         step: run.step,
     });
-    let mut view = StatusView::new(&host, &config, &known, unfinished, busy, now);
-    if let Some(state) = state.as_ref().filter(|_| config.cloud.enable) {
-        let remote = planner::cloud_remote(&config.cloud, &host);
-        view = view.in_the_cloud(&memory::recall(state, &remote).unwrap_or_default());
-    }
-    let last_good = view
-        .last_good
-        .as_ref()
-        .map(|good| now - TimeDelta::seconds(good.age_seconds));
-    let late = schedule::late_since(&config, last_good, now);
-    view = view.schedule(schedule::next_run(&config, now), late);
-    if config.schedule.enable {
-        view = view.started_by(timer::is_active());
-    }
     let mut findings = Vec::new();
     if inventory.destination.is_some() {
         findings = planner::small(&config, &inventory, None).findings;
@@ -77,18 +64,29 @@ pub(crate) fn run(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> 
         let reports = state.as_ref().map(|state| state.standing()).transpose()?;
         findings.extend(reports.unwrap_or_default());
     }
-    if let Some(state) = state.as_ref().filter(|_| config.cloud.enable) {
-        let remote = planner::cloud_remote(&config.cloud, &host);
-        let memory = memory::recall(state, &remote).unwrap_or_default();
-        findings.extend(planner::cloud_standing(&memory, &runs));
+    let remote = planner::cloud_remote(&config.cloud, &host);
+    let copies = state.as_ref().filter(|_| config.cloud.enable);
+    let cloud = copies.map(|state| memory::recall(state, &remote).unwrap_or_default());
+    if let Some(memory) = &cloud {
+        findings.extend(planner::cloud_standing(memory, &runs));
     }
-    view = view.noticed(findings);
     let health = state.as_ref().and_then(StateDir::health);
-    view = view.checked(&config, health.as_ref(), &known);
+    let facts = StatusFacts {
+        host: &host,
+        now,
+        known,
+        unfinished,
+        running: busy,
+        timer_is_active: config.schedule.enable && timer::is_active(),
+        cloud: cloud.as_ref(),
+        health: health.as_ref(),
+        findings,
+    };
+    let status = planner::status::status(&config, facts);
     if settings.json {
-        out.data_json(&view);
+        out.data_json(&status);
     } else {
-        out.data(&render(&view, &settings.style));
+        out.data(&status_page(&status, &settings.style));
     }
     Ok(exit::DONE)
 }

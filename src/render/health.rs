@@ -25,7 +25,7 @@ pub(crate) fn health(health: &Health, style: &Style) -> String {
         HealthVerdict::Warning => style.yellow(style.bold("warning:")),
         HealthVerdict::Error => style.red(style.bold("error:")),
     };
-    page.line(0, &format!("{word} {}", summary(health)));
+    page.line(0, &format!("{word} {}", planner::health::summary(health)));
     page.blank();
     let mut fact = |name: &str, text: &str| page.entry(0, &style.dim(name), LABEL, text);
     if let Some(good) = &health.last_good {
@@ -55,19 +55,6 @@ pub(crate) fn health(health: &Health, style: &Style) -> String {
         page.raw(&report::finding(told, style));
     }
     format!("{}\n", page.into_string().trim_end())
-}
-
-/// How many errors and warnings there are.
-pub(crate) fn summary(health: &Health) -> String {
-    let errors = health.count(Severity::Error);
-    let warnings = health.count(Severity::Warning);
-    let errors = (errors > 0).then(|| amount::plural(errors, "error", "errors"));
-    let warnings = (warnings > 0).then(|| amount::plural(warnings, "warning", "warnings"));
-    let said: Vec<String> = errors.into_iter().chain(warnings).collect();
-    if said.is_empty() {
-        return "the backup can be relied on".to_owned();
-    }
-    said.join(", ")
 }
 
 fn room(space: &Space) -> String {

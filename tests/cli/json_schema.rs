@@ -1,6 +1,6 @@
 //! Whether a document is as its JSON Schema has it: the keywords that our schemas use, and no others.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs, path::Path};
 
 use serde_json::Value;
 
@@ -15,6 +15,70 @@ const ANNOTATIONS: [&str; 8] = [
     "title",
     "x-format-version",
 ];
+
+/// Verbs, each with the format of what it prints when it is run, and with `--dry-run`.
+const VERBS: [(&str, &str, &str); 20] = [
+    ("accept", "report", "report"),
+    ("adopt", "report", "adopt"),
+    ("apply", "report", "plan"),
+    ("check", "check", "check"),
+    ("delete", "report", "plan"),
+    ("diff", "diff", "diff"),
+    ("find", "find", "find"),
+    ("health", "health", "health"),
+    ("list", "list", "list"),
+    ("notify-test", "notify-test", "notify-test"),
+    ("now", "report", "plan"),
+    ("pin", "report", "report"),
+    ("plan", "plan", "plan"),
+    ("prune", "report", "plan"),
+    ("restore", "report", "restore"),
+    ("simulate", "simulate", "simulate"),
+    ("status", "status", "status"),
+    ("systemd-units", "systemd-units", "systemd-units"),
+    ("unpin", "report", "report"),
+    ("verify", "verification", "verification"),
+];
+
+/// The format of what the program prints with these arguments and `--json`; none for no verb of ours.
+fn format_of(arguments: &str) -> Option<&'static str> {
+    let words: Vec<&str> = arguments.split(' ').collect();
+    let has = |word: &str| words.contains(&word);
+    if !has("--json") {
+        return None;
+    }
+    let (verb, run, dry) = VERBS.iter().find(|(verb, ..)| has(verb))?;
+    Some(match *verb {
+        "restore" if has("--list") && has("cloud") => "cloud-list",
+        "restore" if has("--list") => "list",
+        "verify" if has("--cloud") => "cloud-verification",
+        _ if has("--dry-run") => dry,
+        _ => run,
+    })
+}
+
+/// Fails where a document is not as the schema of its verb says.
+#[track_caller]
+pub(crate) fn check_output(arguments: &str, document: &Value) {
+    let Some(format) = format_of(arguments) else {
+        return;
+    };
+    let found = differences(&read_schema(format), document);
+    // Any verb prints the faults of its configuration, and one that is refused a report.
+    let mut others = ["check", "report"].iter();
+    let is_another = |format: &&str| differences(&read_schema(format), document).is_empty();
+    assert!(
+        found.is_empty() || others.any(is_another),
+        "`backup {arguments}` is not as `backup schema {format}` has it: {found:#?}"
+    );
+}
+
+/// The schema of a format as it is checked in.
+pub(crate) fn read_schema(format: &str) -> Value {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/json");
+    let path = folder.join(format!("{format}.json"));
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
 
 /// What a document has otherwise than its schema says, each with its path. A key that the schema
 /// does not describe is one of these.
@@ -76,10 +140,10 @@ impl Check<'_> {
                 "enum" if !operand.as_array().unwrap().contains(value) => {
                     self.differs(path, format!("{value} is none of {operand}"));
                 }
-                "minimum" if value.as_f64() < operand.as_f64() => {
+                "minimum" if value.is_number() && value.as_f64() < operand.as_f64() => {
                     self.differs(path, format!("{value} is less than {operand}"));
                 }
-                "maximum" if value.as_f64() > operand.as_f64() => {
+                "maximum" if value.is_number() && value.as_f64() > operand.as_f64() => {
                     self.differs(path, format!("{value} is more than {operand}"));
                 }
                 "const" | "enum" | "minimum" | "maximum" => {}

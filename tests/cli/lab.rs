@@ -15,7 +15,10 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::outputs::check_output;
+use self::json_schema::check_output;
+
+#[path = "json_schema.rs"]
+pub(crate) mod json_schema;
 
 /// The built program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_backup");

@@ -26,7 +26,6 @@ mod health_cloud;
 mod help;
 mod in_the_way;
 mod interrupted;
-mod json_schema;
 mod lab;
 mod layout;
 mod logs;

@@ -1,70 +1,17 @@
-//! What verbs print with `--json` is as `backup schema` says it is. Every document that a test of
-//! this folder reads is compared ([`check_output`]); here are those that no other test reads.
+//! What verbs print with `--json` is as `backup schema` says it is. Every document that a test reads
+//! is compared; here are those that no other test reads.
 
 use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::{json_schema::differences, lab::Lab, schemas::read_schema};
+use crate::lab::{
+    Lab,
+    json_schema::{differences, read_schema},
+};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
-
-/// Verbs, each with the format of what it prints when it is run, and with `--dry-run`.
-const VERBS: [(&str, &str, &str); 20] = [
-    ("accept", "report", "report"),
-    ("adopt", "report", "adopt"),
-    ("apply", "report", "plan"),
-    ("check", "check", "check"),
-    ("delete", "report", "plan"),
-    ("diff", "diff", "diff"),
-    ("find", "find", "find"),
-    ("health", "health", "health"),
-    ("list", "list", "list"),
-    ("notify-test", "notify-test", "notify-test"),
-    ("now", "report", "plan"),
-    ("pin", "report", "report"),
-    ("plan", "plan", "plan"),
-    ("prune", "report", "plan"),
-    ("restore", "report", "restore"),
-    ("simulate", "simulate", "simulate"),
-    ("status", "status", "status"),
-    ("systemd-units", "systemd-units", "systemd-units"),
-    ("unpin", "report", "report"),
-    ("verify", "verification", "verification"),
-];
-
-/// The format of what the program prints with these arguments and `--json`; none for no verb of ours.
-fn format_of(arguments: &str) -> Option<&'static str> {
-    let words: Vec<&str> = arguments.split(' ').collect();
-    let has = |word: &str| words.contains(&word);
-    if !has("--json") {
-        return None;
-    }
-    let (verb, run, dry) = VERBS.iter().find(|(verb, ..)| has(verb))?;
-    Some(match *verb {
-        "restore" if has("--list") && has("cloud") => "cloud-list",
-        "restore" if has("--list") => "list",
-        "verify" if has("--cloud") => "cloud-verification",
-        _ if has("--dry-run") => dry,
-        _ => run,
-    })
-}
-
-/// Fails where a document is not as the schema of its verb says.
-#[track_caller]
-pub(crate) fn check_output(arguments: &str, document: &Value) {
-    let Some(format) = format_of(arguments) else {
-        return;
-    };
-    let found = differences(&read_schema(format), document);
-    let is_of_faults = || differences(&read_schema("check"), document).is_empty();
-    // With a faulty configuration every verb prints its faults.
-    assert!(
-        found.is_empty() || is_of_faults(),
-        "`backup {arguments}` is not as `backup schema {format}` has it: {found:#?}"
-    );
-}
 
 /// A lab with two snapshots that differ.
 fn lab_of_two() -> Lab {

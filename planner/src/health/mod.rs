@@ -19,7 +19,7 @@ use std::cmp::Reverse;
 pub use news::is_news;
 
 use schema::{
-    Config, Finding, Inventory, Severity,
+    Config, Finding, Inventory, Severity, amount,
     health::{FORMAT_VERSION, Health, HealthVerdict, Measured},
 };
 
@@ -102,6 +102,20 @@ pub fn check(config: &Config, inventory: &Inventory, measured: &Measured) -> Hea
         findings,
         told_at: None,
     }
+}
+
+/// How many errors and warnings there are.
+#[must_use]
+pub fn summary(health: &Health) -> String {
+    let errors = health.count(Severity::Error);
+    let warnings = health.count(Severity::Warning);
+    let errors = (errors > 0).then(|| amount::plural(errors, "error", "errors"));
+    let warnings = (warnings > 0).then(|| amount::plural(warnings, "warning", "warnings"));
+    let said: Vec<String> = errors.into_iter().chain(warnings).collect();
+    if said.is_empty() {
+        return "the backup can be relied on".to_owned();
+    }
+    said.join(", ")
 }
 
 /// What findings come to.

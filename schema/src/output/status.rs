@@ -103,6 +103,18 @@ pub struct DestinationStatus {
     pub lacks: Vec<String>,
 }
 
+impl DestinationStatus {
+    /// Why it is not ready, in words.
+    #[must_use]
+    pub fn absence(&self) -> &'static str {
+        if self.present {
+            "not mounted"
+        } else {
+            "not there"
+        }
+    }
+}
+
 /// The newest snapshot that counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LastGoodSnapshot {

@@ -1,6 +1,17 @@
 //! How a status looks.
 
-use schema::{Report, inventory::DestinationState};
+use chrono::{DateTime, FixedOffset};
+use planner::{
+    standing::Known,
+    status::{StatusFacts, status},
+};
+use schema::{
+    Config, Finding, Report, RunResult, Severity,
+    health::{EndedRun, Health},
+    inventory::DestinationState,
+    output::status::UnfinishedRun,
+    record::Capabilities,
+};
 use serde_json::json;
 
 use super::*;
@@ -29,10 +40,28 @@ fn known<'a>(found: &'a DestinationState, runs: &'a [EndedRun]) -> Known<'a> {
     }
 }
 
-fn view(found: &DestinationState, last: Option<Report>, running: bool) -> StatusView {
-    let config = local();
+/// What is known of these, of a machine on which nothing else was noticed.
+fn facts<'a>(known: Known<'a>) -> StatusFacts<'a> {
+    StatusFacts {
+        host: "atlas",
+        now: now(),
+        known,
+        unfinished: None,
+        running: false,
+        timer_is_active: true,
+        cloud: None,
+        health: None,
+        findings: Vec::new(),
+    }
+}
+
+fn view(found: &DestinationState, last: Option<Report>, running: bool) -> BackupStatus {
     let runs: Vec<EndedRun> = last.iter().map(EndedRun::of).collect();
-    StatusView::new("atlas", &config, &known(found, &runs), None, running, now())
+    let facts = StatusFacts {
+        running,
+        ..facts(known(found, &runs))
+    };
+    status(&local(), facts)
 }
 
 fn good() -> DestinationState {
@@ -55,42 +84,35 @@ fn report_of(result: RunResult) -> Report {
     }
 }
 
-fn first_line(view: &StatusView) -> String {
-    let text = render(view, &Style::PLAIN);
+fn first_line(view: &BackupStatus) -> String {
+    let text = status_page(view, &Style::PLAIN);
     assert_fits(&text);
     text.lines().next().unwrap().to_owned()
 }
 
 #[test]
 fn a_status_tells_the_verdict_first() {
-    let config = local();
+    let mut config = local();
+    config.schedule.enable = true;
+    config.monitoring.max_age = Some("2h".parse().unwrap());
     let few = few();
     let runs = [EndedRun::of(&report_of(RunResult::Success))];
-    let view = StatusView::new(
-        "atlas",
-        &config,
-        &known(&few, &runs),
-        Some(Unfinished {
+    let finding = Finding::new(
+        Severity::Warning,
+        "source-missing",
+        "/srv/photos (local.sources) is not there; the backup will be incomplete",
+    );
+    let facts = StatusFacts {
+        unfinished: Some(UnfinishedRun {
             run_id: "2025-01-16_14-00-00-77aa".to_owned(),
             step: Some("snapshot".to_owned()),
             interruptions: 3,
         }),
-        false,
-        now(),
-    )
-    .schedule(
-        Some("2025-01-17T02:00:00+01:00".parse().unwrap()),
-        Some("2025-01-16T04:00:00+01:00".parse().unwrap()),
-    )
-    .noticed(vec![
-        Finding::new(
-            Severity::Warning,
-            "source-missing",
-            "/srv/photos (local.sources) is not there; the backup will be incomplete",
-        )
-        .hint("mount it, or remove it from local.sources"),
-    ]);
-    let text = render(&view, &Style::PLAIN);
+        findings: vec![finding.hint("mount it, or remove it from local.sources")],
+        ..facts(known(&few, &runs))
+    };
+    let view = status(&config, facts);
+    let text = status_page(&view, &Style::PLAIN);
     assert_fits(&text);
     insta::assert_snapshot!(text);
 }
@@ -115,47 +137,47 @@ fn the_verdict_names_the_first_thing_to_look_at() {
     for (view, verdict, line) in [
         (
             view(&good, None, false),
-            Verdict::Ok,
+            StatusVerdict::Ok,
             "ok: last backup 3 hours ago",
         ),
         (
             view(&good, None, true),
-            Verdict::Ok,
+            StatusVerdict::Ok,
             "ok: a backup is running; last backup 3 hours ago",
         ),
         (
             view(&empty, None, false),
-            Verdict::NoBackup,
+            StatusVerdict::NoBackup,
             "no backup yet",
         ),
         (
             view(&empty, Some(sealed.clone()), false),
-            Verdict::NoBackup,
+            StatusVerdict::NoBackup,
             "no backup yet",
         ),
         (
             view(&absent, None, false),
-            Verdict::NoBackup,
+            StatusVerdict::NoBackup,
             "no backup yet",
         ),
         (
             view(&absent, Some(sealed.clone()), false),
-            Verdict::Warning,
+            StatusVerdict::Warning,
             "warning: /mnt/backup is not there; last backup 3 hours ago",
         ),
         (
             view(&unmounted, Some(sealed), false),
-            Verdict::Warning,
+            StatusVerdict::Warning,
             "warning: /mnt/backup is not mounted; last backup 3 hours ago",
         ),
         (
             view(&good, Some(failed), false),
-            Verdict::Warning,
+            StatusVerdict::Warning,
             "warning: the last run failed; last backup 3 hours ago",
         ),
         (
             view(&few, None, false),
-            Verdict::Warning,
+            StatusVerdict::Warning,
             "warning: 1 suspect snapshot; last backup 3 hours ago",
         ),
     ] {
@@ -196,9 +218,12 @@ fn the_last_health_check_is_shown_and_counts_where_nothing_else_is_wrong() {
     };
     let config = local();
     let shown = |found: &DestinationState, health: &Health| {
-        let known = known(found, &[]);
-        let view = view(found, None, false).checked(&config, Some(health), &known);
-        let text = render(&view, &Style::PLAIN);
+        let facts = StatusFacts {
+            health: Some(health),
+            ..facts(known(found, &[]))
+        };
+        let view = status(&config, facts);
+        let text = status_page(&view, &Style::PLAIN);
         assert_fits(&text);
         (first_line(&view), text)
     };
@@ -229,7 +254,7 @@ fn the_last_health_check_is_shown_and_counts_where_nothing_else_is_wrong() {
 #[test]
 fn what_a_drive_cannot_hold_is_shown_and_so_is_a_damaged_record() {
     let mut found = good();
-    assert!(!render(&view(&found, None, false), &Style::PLAIN).contains("Cannot hold"));
+    assert!(!status_page(&view(&found, None, false), &Style::PLAIN).contains("Cannot hold"));
     let mut can = Capabilities::all();
     (can.hard_links, can.symlinks) = (false, false);
     found.expected_capabilities = Some(can);
@@ -239,7 +264,7 @@ fn what_a_drive_cannot_hold_is_shown_and_so_is_a_damaged_record() {
     ]))
     .unwrap();
     let view = view(&found, None, false);
-    let text = render(&view, &Style::PLAIN);
+    let text = status_page(&view, &Style::PLAIN);
     assert_fits(&text);
     assert!(
         text.contains("Cannot hold   hard links, symlinks"),
@@ -250,7 +275,7 @@ fn what_a_drive_cannot_hold_is_shown_and_so_is_a_damaged_record() {
         "{text}"
     );
     assert!(!text.contains("mine"));
-    assert_eq!(view.verdict, Verdict::Warning);
+    assert_eq!(view.verdict, StatusVerdict::Warning);
     let json = serde_json::to_value(&view).unwrap();
     assert_eq!(json["destination"]["lacks"][1], "symlinks");
     assert_eq!(
@@ -270,7 +295,7 @@ fn known_damage_is_a_warning_with_what_to_do() {
     }]))
     .unwrap();
     let view = view(&found, None, false);
-    assert_eq!(view.verdict, Verdict::Warning);
+    assert_eq!(view.verdict, StatusVerdict::Warning);
     assert!(first_line(&view).starts_with("warning: 1 stored file is damaged;"));
-    assert!(render(&view, &Style::PLAIN).contains("`backup verify --repair` heals"));
+    assert!(status_page(&view, &Style::PLAIN).contains("`backup verify --repair` heals"));
 }

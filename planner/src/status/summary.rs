@@ -1,0 +1,118 @@
+//! The verdict of a status, and the line that says it.
+//!
+//! Owns the words. What goes before what is [`assessment`]'s.
+
+use chrono::TimeDelta;
+use schema::{
+    amount, escape,
+    output::status::{BackupStatus, StatusVerdict},
+};
+
+use crate::assessment::{self, Assessment, Concern, DestinationStanding, Situation};
+
+/// What the situation comes to, in one word and in one line.
+pub(super) fn summarize(status: &BackupStatus) -> (StatusVerdict, String) {
+    let last = status.last_good.as_ref().map(|good| {
+        let age = TimeDelta::seconds(good.age_seconds);
+        format!("last backup {}", amount::age(age))
+    });
+    let joined = |first: Option<String>| {
+        let parts: Vec<String> = first.into_iter().chain(last.clone()).collect();
+        parts.join("; ")
+    };
+    match assessment::assess(&situation(status)) {
+        Assessment::NoBackup => {
+            let now = if status.running {
+                ", one is running now"
+            } else {
+                ""
+            };
+            (StatusVerdict::NoBackup, format!("no backup yet{now}"))
+        }
+        Assessment::Concern(concern) => {
+            let concern = describe_concern(status, concern);
+            (StatusVerdict::Warning, joined(Some(concern)))
+        }
+        Assessment::Well => {
+            let running = status.running.then(|| "a backup is running".to_owned());
+            (StatusVerdict::Ok, joined(running))
+        }
+    }
+}
+
+/// What the verdict depends on.
+fn situation(status: &BackupStatus) -> Situation<'_> {
+    let destination = status.destination.as_ref();
+    Situation {
+        destination: destination.map(|found| DestinationStanding {
+            is_ready: found.ready,
+            is_ours: found.is_ours,
+        }),
+        last_good_is_complete: status.last_good.as_ref().map(|good| good.complete),
+        is_late: status.late_since.is_some(),
+        is_unfinished: status.unfinished.is_some(),
+        troubles: &status.troubles,
+        suspect_snapshots: status.suspect.len() as u64,
+        damaged_files: status.damaged.len() as u64,
+        damaged_records: status.damaged_records.len() as u64,
+        findings: &status.findings,
+        last_check: status.health.as_ref().map(|last| last.verdict),
+    }
+}
+
+/// What a person should look at first, in words.
+fn describe_concern(status: &BackupStatus, concern: Concern<'_>) -> String {
+    match concern {
+        Concern::ForeignDestination(finding)
+        | Concern::Refusal(finding)
+        | Concern::Warning(finding) => finding.message.clone(),
+        Concern::Overdue => "a backup is overdue".to_owned(),
+        Concern::Undone(trouble) => trouble.to_owned(),
+        Concern::SuspectSnapshots(count) => {
+            amount::plural(count, "suspect snapshot", "suspect snapshots")
+        }
+        Concern::DamagedFiles(count) => damaged_files(count),
+        Concern::DamagedRecords(count) => match count {
+            1 => "the record of 1 snapshot is damaged".to_owned(),
+            count => format!(
+                "the records of {} snapshots are damaged",
+                amount::count(count)
+            ),
+        },
+        Concern::DamagedManifests(count) => match count {
+            1 => "the manifest of 1 snapshot is damaged".to_owned(),
+            count => format!(
+                "the manifests of {} snapshots are damaged",
+                amount::count(count)
+            ),
+        },
+        Concern::UnfinishedRun => "a run is unfinished".to_owned(),
+        Concern::AbsentDestination => describe_absence(status),
+        Concern::IncompleteBackup => "the last backup has errors".to_owned(),
+        Concern::HealthCheck => {
+            let last = status.health.as_ref();
+            last.map_or_else(String::new, |last| {
+                let age = amount::age(status.now - last.checked_at);
+                format!("the health check {age} found {}", last.summary)
+            })
+        }
+    }
+}
+
+/// How many stored files are known to be damaged, in words.
+#[must_use]
+pub fn damaged_files(count: u64) -> String {
+    let are = if count == 1 { "is" } else { "are" };
+    let files = amount::plural(count, "stored file", "stored files");
+    format!("{files} {are} damaged")
+}
+
+/// That the destination is not there, or not mounted.
+fn describe_absence(status: &BackupStatus) -> String {
+    let Some(found) = &status.destination else {
+        return String::new();
+    };
+    let path = escape::unescape(&found.path);
+    let path = path.map_or_else(|| found.path.clone(), |path| escape::display(&path));
+    format!("{path} is {}", found.absence())
+}

@@ -1,0 +1,92 @@
+use serde_json::json;
+
+use super::*;
+
+fn config(json: &serde_json::Value) -> Config {
+    serde_json::from_value(json.clone()).unwrap()
+}
+
+fn facts() -> StatusFacts<'static> {
+    StatusFacts {
+        host: "atlas",
+        now: "2025-01-16T05:00:00+01:00".parse().unwrap(),
+        known: Known {
+            destination: None,
+            is_ours: true,
+            has_others: false,
+            runs: &[],
+        },
+        unfinished: None,
+        running: false,
+        timer_is_active: false,
+        cloud: None,
+        health: None,
+        findings: Vec::new(),
+    }
+}
+
+fn copies() -> CloudMemory {
+    serde_json::from_value(json!({
+        "remote": "proton:Backups/atlas",
+        "last": {
+            "id": "2025-01-16_02-00-00",
+            "uploaded_at": "2025-01-16T03:00:00+01:00",
+            "files": 12,
+            "bytes": 4096,
+        },
+        "uploaded": ["2025-01-15_02-00-00", "2025-01-16_02-00-00"],
+    }))
+    .unwrap()
+}
+
+#[test]
+fn without_local_snapshots_the_newest_copy_in_the_cloud_counts() {
+    let memory = copies();
+    let facts = StatusFacts {
+        cloud: Some(&memory),
+        ..facts()
+    };
+    let config = config(&json!({"cloud": {"enable": true}}));
+    let status = status(&config, facts);
+    assert_eq!(status.verdict, StatusVerdict::Ok);
+    assert_eq!(status.summary, "last backup 2 hours ago");
+    assert_eq!(status.last_good.unwrap().age_seconds, 7200);
+    assert_eq!(status.cloud.unwrap().snapshots, 2);
+}
+
+#[test]
+fn a_schedule_that_no_timer_starts_is_noted_and_has_no_next_run() {
+    let config = config(&json!({"schedule": {"enable": true}}));
+    let unstarted = status(&config, facts());
+    assert!(unstarted.no_timer);
+    assert_eq!(unstarted.next_run_at, None);
+    assert_eq!(unstarted.findings[0].code, code::NO_TIMER);
+    let started = StatusFacts {
+        timer_is_active: true,
+        ..facts()
+    };
+    let started = status(&config, started);
+    assert!(!started.no_timer && started.findings.is_empty());
+    let next = started.next_run_at.unwrap();
+    assert_eq!(next.to_rfc3339(), "2025-01-17T02:00:00+01:00");
+}
+
+#[test]
+fn a_run_that_is_at_work_is_not_an_unfinished_one() {
+    let unfinished = |running| {
+        let facts = StatusFacts {
+            unfinished: Some(UnfinishedRun {
+                run_id: "r".to_owned(),
+                step: None,
+                interruptions: 1,
+            }),
+            running,
+            ..facts()
+        };
+        status(&Config::default(), facts)
+    };
+    assert!(unfinished(false).unfinished.is_some());
+    let running = unfinished(true);
+    assert_eq!(running.unfinished, None);
+    assert_eq!(running.summary, "no backup yet, one is running now");
+}

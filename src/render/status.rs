@@ -1,0 +1,228 @@
+//! A status in words: the verdict, then the facts beside it.
+//!
+//! Nothing here may look for anything or judge by what is not in the status.
+
+use chrono::TimeDelta;
+use planner::findings::code;
+use schema::{
+    Tier,
+    health::HealthVerdict,
+    output::status::{BackupStatus, DestinationStatus, LastHealthCheck, StatusVerdict},
+};
+
+use super::{
+    amount,
+    page::{Page, firm, first_few, path},
+    report,
+};
+use crate::style::{Style, printable};
+
+/// Columns of the labels.
+const LABEL: usize = 14;
+
+/// A summary for people; its first line is the verdict.
+pub(crate) fn status_page(status: &BackupStatus, style: &Style) -> String {
+    let mut page = Page::default();
+    page.line(0, &headline(status, style));
+    page.blank();
+    let mut facts = Facts { page, style };
+    facts.add("Host", &printable(&status.host));
+    if let Some(found) = &status.destination {
+        add_destination(&mut facts, status, found);
+    }
+    add_backups(&mut facts, status);
+    add_runs(&mut facts, status);
+    add_damage(&mut facts, status);
+    if let Some(last) = &status.health {
+        let age = amount::age(status.now - last.checked_at);
+        facts.add("Health", &health_text(last, &age));
+    }
+    for one in &status.suspect {
+        let why = printable(&one.because.join("; "));
+        facts.add("Suspect", &format!("{}: {why}", one.id));
+    }
+    let Facts { mut page, .. } = facts;
+    page.blank();
+    for told in &status.findings {
+        page.raw(&report::finding(told, style));
+    }
+    let text = page.into_string();
+    format!("{}\n", text.trim_end())
+}
+
+/// The lines below the verdict, each with its label.
+struct Facts<'a> {
+    page: Page,
+    style: &'a Style,
+}
+
+impl Facts<'_> {
+    fn add(&mut self, label: &str, text: &str) {
+        self.page.entry(0, &self.style.dim(label), LABEL, text);
+    }
+}
+
+fn headline(status: &BackupStatus, style: &Style) -> String {
+    let summary = printable(&status.summary);
+    match status.verdict {
+        StatusVerdict::Ok => format!("{} {summary}", style.green(style.bold("ok:"))),
+        StatusVerdict::Warning => format!("{} {summary}", style.yellow(style.bold("warning:"))),
+        StatusVerdict::NoBackup => style.red(style.bold(summary)),
+    }
+}
+
+fn ago(seconds: i64) -> String {
+    amount::age(TimeDelta::seconds(seconds))
+}
+
+fn add_destination(facts: &mut Facts<'_>, status: &BackupStatus, found: &DestinationStatus) {
+    facts.add("Destination", &destination_text(found));
+    if !found.ready {
+        return;
+    }
+    if !found.lacks.is_empty() {
+        let lacks = found.lacks.join(", ");
+        let text = format!("{lacks}; `backup plan` says what that means");
+        facts.add("Cannot hold", &text);
+    }
+    let tiers: Vec<String> = Tier::ALL
+        .iter()
+        .filter_map(|tier| {
+            let count = status.by_tier.get(tier.folder())?;
+            Some(format!("{} {tier}", amount::count(*count)))
+        })
+        .collect();
+    let all = amount::count(status.snapshots);
+    match tiers.as_slice() {
+        [] => facts.add("Snapshots", "none"),
+        tiers => facts.add("Snapshots", &format!("{all}: {}", tiers.join(", "))),
+    }
+}
+
+/// The last good snapshot and the newest copy in the cloud.
+fn add_backups(facts: &mut Facts<'_>, status: &BackupStatus) {
+    if let Some(good) = &status.last_good {
+        let errors = if good.complete { "" } else { ", with errors" };
+        let text = format!("{}, {}{errors}", good.id, ago(good.age_seconds));
+        facts.add("Last good", &text);
+    }
+    if let Some(cloud) = &status.cloud {
+        let text = format!(
+            "{}, {}; {}, {}",
+            cloud.id,
+            ago(cloud.age_seconds),
+            amount::plural(cloud.files, "file", "files"),
+            amount::bytes(cloud.bytes)
+        );
+        facts.add("Cloud", &text);
+    }
+}
+
+/// The runs that were, are and will be.
+fn add_runs(facts: &mut Facts<'_>, status: &BackupStatus) {
+    if let Some(run) = &status.last_run {
+        let age = amount::age(status.now - run.ended_at);
+        let text = format!("{}, {age} ({})", run.result.word(), run.run_id);
+        facts.add("Last run", &text);
+    }
+    if status.running {
+        facts.add("Running", "a run holds the lock now");
+    }
+    if let Some(run) = &status.unfinished {
+        let step = run
+            .step
+            .as_ref()
+            .map_or_else(String::new, |step| format!(", in step {step}"));
+        let often = match run.interruptions {
+            0 | 1 => String::new(),
+            many => format!(", interrupted {}", amount::times(many)),
+        };
+        let text = format!(
+            "run {}{step}{often}; `backup apply` continues it",
+            run.run_id
+        );
+        facts.add("Unfinished", &text);
+    }
+    if let Some(at) = status.late_since {
+        facts.add("Overdue", &format!("since {}", at.format("%Y-%m-%d %H:%M")));
+    }
+    if let Some(at) = status.next_run_at {
+        let when = amount::age(status.now - at);
+        let text = format!("{}, {when}", at.format("%Y-%m-%d %H:%M"));
+        facts.add("Next run", &text);
+    }
+    if status.no_timer {
+        let text = "none: no timer starts what schedule.* asks for";
+        facts.add("Next run", text);
+    }
+}
+
+fn add_damage(facts: &mut Facts<'_>, status: &BackupStatus) {
+    if !status.damaged.is_empty() {
+        let damaged = planner::status::damaged_files(status.damaged.len() as u64);
+        let text = format!("{damaged}; `backup verify --repair` heals what it can");
+        facts.add("Damaged", &text);
+    }
+    if !status.damaged_records.is_empty() {
+        let names: Vec<String> = status.damaged_records.iter().map(|one| path(one)).collect();
+        let names = first_few(&names, 3);
+        let text = format!("damaged of {names}; see `backup health`");
+        facts.add("Record", &text);
+    }
+    for (label, code) in [
+        ("Manifest", code::SNAPSHOT_MANIFEST_DAMAGED),
+        ("In the way", code::IN_THE_WAY),
+        ("State", code::STATE_FILE_DAMAGED),
+    ] {
+        let found = status.findings.iter().filter(|one| one.code == code);
+        for finding in found.take(3) {
+            let hint = finding.hint.as_deref().unwrap_or_default();
+            facts.add(label, &format!("{}; {hint}", printable(&finding.message)));
+        }
+    }
+}
+
+fn health_text(last: &LastHealthCheck, age: &str) -> String {
+    let mut text = match last.verdict {
+        HealthVerdict::Ok => format!("ok, checked {age}"),
+        _ => format!(
+            "{}, checked {age}; `backup health` tells more",
+            last.summary
+        ),
+    };
+    if last.disproved > 0 {
+        text += &format!(
+            "; a later run disproved {}",
+            amount::plural(last.disproved, "finding", "findings")
+        );
+    }
+    if last.overdue {
+        text += "; the next check is overdue";
+    }
+    text
+}
+
+fn destination_text(found: &DestinationStatus) -> String {
+    let path = path(&found.path);
+    if !found.ready {
+        return format!("{path}, {}", found.absence());
+    }
+    let mounted = if found.mounted {
+        ""
+    } else {
+        ", not a mount point"
+    };
+    format!(
+        "{path} ({}{mounted}), {} free of {}",
+        found
+            .file_system
+            .as_deref()
+            .unwrap_or("unknown file system"),
+        firm(&amount::bytes(found.free_bytes)),
+        firm(&amount::bytes(found.total_bytes)),
+    )
+}
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;
