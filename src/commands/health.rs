@@ -74,7 +74,7 @@ fn remembered(
             }
         }
         let mut health = check(settings, config, now, measured, context)?;
-        let checked = format!("checked: {}", render::health::summary(&health));
+        let checked = format!("checked: {}", planner::health::summary(&health));
         let checked = Finding::new(Severity::Note, code::HEALTH_CHECKED, checked);
         for finding in [&checked].into_iter().chain(&health.findings) {
             context.observer.event(Event::Noticed(finding));

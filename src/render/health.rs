@@ -2,10 +2,7 @@
 //!
 //! Owns the wording of its figures. It must not judge: verdict and findings are given.
 
-use schema::{
-    Severity,
-    health::{Health, HealthVerdict, Space, TrendBasis, VerifiedShare},
-};
+use schema::health::{Health, HealthVerdict, Space, TrendBasis, VerifiedShare};
 
 use super::{
     amount,

@@ -44,7 +44,7 @@ const VERBS: [(&str, &str, &str); 20] = [
 fn format_of(arguments: &str) -> Option<&'static str> {
     let words: Vec<&str> = arguments.split(' ').collect();
     let has = |word: &str| words.contains(&word);
-    if !has("--json") {
+    if !has("--json") || has("schema") {
         return None;
     }
     let (verb, run, dry) = VERBS.iter().find(|(verb, ..)| has(verb))?;

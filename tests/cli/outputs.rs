@@ -28,7 +28,7 @@ fn lab_of_two() -> Lab {
 fn each_document_is_as_its_schema_says_and_tells_its_version() {
     let lab = lab_of_two();
     let home = lab.text("home");
-    let letter = lab.text("home/ann/letter.txt");
+    let (letter, bob) = (lab.text("home/ann/letter.txt"), lab.text("home/bob"));
     let new = lab.text("new");
     for arguments in [
         &["status"][..],
@@ -50,7 +50,7 @@ fn each_document_is_as_its_schema_says_and_tells_its_version() {
     }
     for arguments in [
         &["simulate", "--days", "30"][..],
-        &["restore", "latest", &letter, &home, &new, "--dry-run"],
+        &["restore", "latest", &letter, &bob, &new, "--dry-run"],
     ] {
         let document = lab.run(&[arguments, &["--json"]].concat()).json();
         let list = document.as_array().unwrap();

@@ -27,14 +27,20 @@ fn facts() -> StatusFacts<'static> {
 
 fn copies() -> CloudMemory {
     serde_json::from_value(json!({
-        "remote": "proton:Backups/atlas",
         "last": {
+            "format_version": 1,
             "id": "2025-01-16_02-00-00",
+            "attempt": 7,
             "uploaded_at": "2025-01-16T03:00:00+01:00",
             "files": 12,
             "bytes": 4096,
+            "manifest_digest": schema::Digest([0; 32]),
+            "made_by": "backup 0.1.0",
+            "not_uploaded": [],
         },
         "uploaded": ["2025-01-15_02-00-00", "2025-01-16_02-00-00"],
+        "history": [],
+        "attempt": 7,
     }))
     .unwrap()
 }
