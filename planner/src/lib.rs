@@ -12,6 +12,7 @@ pub mod due;
 pub mod findings;
 pub mod graph;
 pub mod health;
+pub mod lint;
 mod listing;
 pub mod naming;
 mod overview;

@@ -18,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use planner::{Options, basis, findings::code, graph, plan, stale};
+use planner::{Options, basis, findings::code, graph, lint, plan, stale};
 use schema::{
     Config, Finding, Inventory, Plan, Severity, Tier,
     inventory::DestinationState,
@@ -95,6 +95,10 @@ fn one_folder(folder: &Path) {
 /// The laws that a plan can break on its own.
 fn holds_of_every_plan(plan: &Plan, inventory: &Inventory) {
     assert_eq!(graph::check(&plan.steps), Ok(()));
+    assert_eq!(lint::check(plan, inventory), []);
+    if let Some(destination) = &inventory.destination {
+        assert_eq!(lint::check_continued(plan, destination), []);
+    }
     assert_eq!(plan.digest, plan.expected_digest());
     let back: Plan = serde_json::from_slice(&serde_json::to_vec(plan).unwrap()).unwrap();
     assert_eq!(back, *plan);

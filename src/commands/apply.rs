@@ -13,7 +13,7 @@ use executor::{
     run,
     state_dir::{StateDir, Unfinished},
 };
-use planner::Options;
+use planner::{Options, lint};
 use schema::{
     Config, Finding, Inventory, Plan, Report, RunResult, Severity, SnapshotId,
     clock::is_ahead,
@@ -259,6 +259,7 @@ impl<'a> Worker<'a> {
                 notices::of_report(self.settings, self.config, &report, context);
                 return Ok(exit::REFUSED);
             }
+            self.refuse_unlawful(&saved.plan, &inventory, context)?;
             if let Some(unfinished) = state.unfinished()? {
                 let because = "a saved plan took its place";
                 run::abandon(state, &unfinished.plan, because, 0, context)?;
@@ -427,6 +428,7 @@ impl<'a> Worker<'a> {
             self.refuse(REFUSED_AS_BEFORE, &report);
             return Err(Explained(exit::REFUSED).into());
         }
+        self.refuse_unlawful(&plan, &inventory, context)?;
         let report = match hands {
             Some(hands) => run::begin_by_units(state, config, &inventory, &plan, hands, context)?,
             None => run::begin(state, config, &inventory, survey, &plan, context)?,
@@ -459,6 +461,9 @@ impl<'a> Worker<'a> {
             return Ok(WhyNot::counting(&because));
         }
         let destination = take::destination(self.settings, self.config, context)?;
+        if let Some(broken) = lint::check_continued(&unfinished.plan, &destination).first() {
+            return Ok(WhyNot::asked(&broken.message));
+        }
         let planned = &unfinished.plan.bound_to.destination_id;
         let found = destination.record.map(|record| record.id);
         if let (Some(planned), Some(found)) = (planned, found)
@@ -524,6 +529,24 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// Refuses a plan that breaks a law, before its first effect, and tells people of it.
+    fn refuse_unlawful(
+        &self,
+        plan: &Plan,
+        inventory: &Inventory,
+        context: Context<'_>,
+    ) -> Result<()> {
+        let broken = lint::check(plan, inventory);
+        if broken.is_empty() {
+            return Ok(());
+        }
+        self.bar.clear();
+        let report = self.unbegun(plan, RunResult::Refused, broken);
+        self.refuse("the plan breaks a law", &report);
+        notices::of_report(self.settings, self.config, &report, context);
+        Err(Explained(exit::REFUSED).into())
+    }
+
     /// Says why nothing was done.
     fn refuse(&self, what: &str, report: &Report) {
         if self.settings.json {
@@ -582,6 +605,7 @@ impl<'a> Worker<'a> {
             self.refuse("refused", &report);
             return Err(Explained(exit::of_severity(Some(refusal.severity))).into());
         }
+        self.refuse_unlawful(plan, inventory, context)?;
         self.locked(|state, _| {
             Ok(run::begin(
                 state,

@@ -27,6 +27,7 @@ mod help;
 mod in_the_way;
 mod interrupted;
 mod lab;
+mod laws;
 mod layout;
 mod logs;
 mod machines;
