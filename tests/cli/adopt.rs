@@ -11,7 +11,10 @@ use std::{
 
 use serde_json::Value;
 
-use crate::lab::{Lab, can_trace, contents, everything, in_path, names, ran, skipped, step};
+use crate::lab::{
+    Lab, can_trace, contents_below, entry_names, everything_below, is_installed, run_command, skip,
+    step,
+};
 
 const NOW: &str = "2025-03-08T02:00:00+01:00";
 
@@ -127,8 +130,11 @@ fn what_rsync_time_backup_made_becomes_snapshots_without_moving_data() {
     // What two share is counted for the first of them.
     let stored_by = &lab.record(IDS[1])["stored_by"];
     assert!(stored_by[IDS[0]].as_u64().unwrap() > 0, "{stored_by}");
-    assert_eq!(names(&lab.path("mnt/old")), ["backup.marker", "latest"]);
-    assert_eq!(names(&lab.stored(".backup/adopt")), [""; 0]);
+    assert_eq!(
+        entry_names(&lab.path("mnt/old")),
+        ["backup.marker", "latest"]
+    );
+    assert_eq!(entry_names(&lab.stored(".backup/adopt")), [""; 0]);
     lab.run(&["verify", "--all"]).expect(0).says("Whole.");
     // Restored, found and compared like any other.
     let letter = lab.text("home/ann/letter.txt");
@@ -150,7 +156,7 @@ fn a_dry_run_and_a_refusal_touch_nothing() {
     let lab = ready();
     time_backup(&lab, "mnt/old", &TIMES);
     let (old, home) = (lab.text("mnt/old"), lab.text("home"));
-    let before = everything(&lab.path("mnt"));
+    let before = everything_below(&lab.path("mnt"));
     let dry = ["adopt", &old, "--at", &home, "--dry-run"];
     let told = lab.run(&dry).expect(0);
     told.fits();
@@ -166,7 +172,7 @@ fn a_dry_run_and_a_refusal_touch_nothing() {
         .expect(0)
         .says("nothing to adopt was found");
     lab.run(&["adopt", &old, "--at", "home"]).expect(2);
-    assert_eq!(everything(&lab.path("mnt")), before);
+    assert_eq!(everything_below(&lab.path("mnt")), before);
     let elsewhere = Path::new("/dev/shm");
     if elsewhere.metadata().unwrap().dev() != lab.path("mnt").metadata().unwrap().dev() {
         lab.run(&["adopt", "/dev/shm", "--yes"])
@@ -192,8 +198,8 @@ fn one_that_was_never_finished_is_left_alone() {
 
 #[test]
 fn what_real_rsnapshot_made_becomes_snapshots() {
-    if !in_path("rsnapshot") {
-        return skipped("rsnapshot is not installed");
+    if !is_installed("rsnapshot") {
+        return skip("rsnapshot is not installed");
     }
     let lab = ready();
     let root = lab.text("mnt/rsnapshot/");
@@ -252,7 +258,7 @@ fn what_real_rsnapshot_made_becomes_snapshots() {
     assert_eq!(inodes(&stored), before);
     // Nothing was deleted: its own folders are empty now.
     assert_eq!(
-        names(&lab.path("mnt/rsnapshot")),
+        entry_names(&lab.path("mnt/rsnapshot")),
         ["alpha.0", "alpha.1", "alpha.2"]
     );
     lab.run(&["verify", "--all"]).expect(0).says("Whole.");
@@ -313,7 +319,10 @@ fn hard_links_of_the_source_are_told_from_those_between_snapshots() {
         of("back/bob/same.jpg").ino()
     );
     assert_eq!(of("back/bob/notes/list.md").nlink(), 1);
-    assert_eq!(contents(&lab.path("back")), contents(&lab.path("home")));
+    assert_eq!(
+        contents_below(&lab.path("back")),
+        contents_below(&lab.path("home"))
+    );
 }
 
 #[test]
@@ -335,7 +344,7 @@ fn many_that_are_adopted_are_not_deleted_without_approval() {
 #[test]
 fn an_adoption_killed_at_any_rename_goes_on_and_loses_nothing() {
     if !can_trace() {
-        return skipped("strace may not trace here");
+        return skip("strace may not trace here");
     }
     let mut ended = false;
     for when in 1..40 {
@@ -351,7 +360,7 @@ fn an_adoption_killed_at_any_rename_goes_on_and_loses_nothing() {
             .arg(format!("inject=renameat2:signal=SIGKILL:when={when}"))
             .arg(inner.get_program())
             .args(inner.get_args());
-        ended = ran(killed, &["adopt"]).code == 0;
+        ended = run_command(killed, &["adopt"]).code == 0;
         // A backup in between has no business with it.
         if when % 2 == 0 && !ended {
             lab.at(NOW, &["apply"]);
@@ -366,8 +375,15 @@ fn an_adoption_killed_at_any_rename_goes_on_and_loses_nothing() {
             let is_there = letter.exists() || moved.iter().any(|path| path.exists());
             assert!(is_there, "kill {when}: {id}");
         }
-        assert_eq!(names(&lab.path("mnt/old")), ["backup.marker", "latest"]);
-        assert_eq!(names(&lab.stored(".backup/adopt")), [""; 0], "kill {when}");
+        assert_eq!(
+            entry_names(&lab.path("mnt/old")),
+            ["backup.marker", "latest"]
+        );
+        assert_eq!(
+            entry_names(&lab.stored(".backup/adopt")),
+            [""; 0],
+            "kill {when}"
+        );
         lab.run(&["verify", "--all"]).expect(0).says("Whole.");
         if ended {
             break;
@@ -440,9 +456,9 @@ fn a_copy_of_a_snapshot_in_another_tier_is_none_of_ours() {
     let json = lab.run(&["list", "--json"]).expect(0).json();
     assert_eq!(json["snapshots"].as_array().unwrap().len(), 1);
     assert_eq!(json["unmanaged"][0]["name"], *id);
-    let before = contents(&lab.stored(link));
+    let before = contents_below(&lab.stored(link));
     lab.backup("2025-03-09T02:00:00+01:00");
-    assert_eq!(contents(&lab.stored(link)), before);
+    assert_eq!(contents_below(&lab.stored(link)), before);
     lab.run(&["verify", "--all"]).expect(0);
 }
 

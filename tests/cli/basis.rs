@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::json;
 
-use crate::lab::{Lab, can_trace, codes, id_of, ran, skipped};
+use crate::lab::{Lab, can_trace, codes, id_of, run_command, skip};
 
 fn night(day: u32) -> String {
     format!("2025-03-{day:02}T02:00:00+01:00")
@@ -87,7 +87,7 @@ fn a_source_that_was_away_for_a_night_is_linked_again() {
 #[test]
 fn a_folder_that_could_not_be_read_once_is_linked_again() {
     if !can_trace() {
-        return skipped("a_folder_that_could_not_be_read_once_is_linked_again: no strace");
+        return skip("a_folder_that_could_not_be_read_once_is_linked_again: no strace");
     }
     for engine in [false, true] {
         let lab = lab(engine, 3);
@@ -98,7 +98,7 @@ fn a_folder_that_could_not_be_read_once_is_linked_again() {
         traced.args(["-e", "inject=getdents64:error=EIO"]);
         let command = lab.command(&["--threads", "1", "apply", "--now", &night(4)]);
         traced.arg(command.get_program()).args(command.get_args());
-        ran(traced, &["apply under strace"])
+        run_command(traced, &["apply under strace"])
             .expect(3)
             .says("home/ann");
         assert!(!lab.inside(&daily(4), "home/ann/letter.txt").exists());
@@ -243,7 +243,7 @@ fn content_changed_before_the_mode_is_seen_although_its_time_was_put_back() {
 #[test]
 fn attributes_that_could_not_be_read_once_are_read_the_next_time() {
     if !can_trace() {
-        return skipped("attributes_that_could_not_be_read_once_are_read_the_next_time: no strace");
+        return skip("attributes_that_could_not_be_read_once_are_read_the_next_time: no strace");
     }
     // The list of them, or one of them, for a file and for a folder.
     for (engine, calls) in [
@@ -264,7 +264,7 @@ fn attributes_that_could_not_be_read_once_are_read_the_next_time() {
         traced.args(["-e", &format!("inject={calls}:error=EIO")]);
         let command = lab.command(&["--threads", "1", "apply", "--now", &night(3)]);
         traced.arg(command.get_program()).args(command.get_args());
-        ran(traced, &["apply under strace"])
+        run_command(traced, &["apply under strace"])
             .expect(3)
             .says("cannot read its attributes");
         lab.backup(&night(4));

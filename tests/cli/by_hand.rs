@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::symlink};
 
 use schema::amount;
 
-use crate::lab::{Lab, id_of, ran, read_json, step};
+use crate::lab::{Lab, id_of, read_json, run_command, step};
 
 /// Nights in March 2025, from the first on.
 fn night(day: u32) -> String {
@@ -250,7 +250,7 @@ fn a_run_that_deletes_says_what_went_for_good() {
     let mut command = lab.command(&["apply", "--now", &night(3)]);
     command.env("PATH", format!("{}:{path}", lab.text("bin")));
     let gone = id_of(&night(1));
-    let done = ran(command, &["apply"]).expect(0);
+    let done = run_command(command, &["apply"]).expect(0);
     let run = lab.runs().pop().unwrap();
     let report = read_json(&lab.path(format!("state/runs/{run}/report.json")));
     let deleted = &step(&report, "rotate")["deleted"];

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
 
-use crate::lab::{HOST, Lab, action, names, ran, skipped, step};
+use crate::lab::{HOST, Lab, action, entry_names, run_command, skip, step};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -11,7 +11,7 @@ const SECOND: &str = "2025-03-06T02:00:00+01:00";
 pub(crate) fn lab(test: &str) -> Option<(Lab, PathBuf)> {
     let rclone = Command::new("rclone").arg("version").output();
     if !rclone.is_ok_and(|output| output.status.success()) {
-        skipped(&format!("{test} because rclone is not installed"));
+        skip(&format!("{test} because rclone is not installed"));
         return None;
     }
     let mut lab = Lab::new();
@@ -100,7 +100,7 @@ fn a_remote_that_is_a_relative_folder_is_never_made_inside_a_snapshot() {
     );
     lab.backup(FIRST);
     assert!(lab.path("far/Backups").exists());
-    assert_eq!(names(&lab.stored("latest")).len(), 1);
+    assert_eq!(entry_names(&lab.stored("latest")).len(), 1);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_sync_takes_away_no_more_than_it_may_until_a_person_agrees() {
         .parent()
         .unwrap()
         .join("history/2025-03-07_02-00-00");
-    let attempts = names(&history);
+    let attempts = entry_names(&history);
     assert_eq!(attempts.len(), 1);
     let kept = history.join(&attempts[0]);
     let kept = kept.join(lab.path("home/ann/0").strip_prefix("/").unwrap());
@@ -234,8 +234,8 @@ fn history_goes_when_it_is_old_and_what_needs_it_goes_with_it() {
         let ids = nights[from..].iter();
         ids.map(|night| format!("{night}_02-00-00")).collect()
     };
-    assert_eq!(names(&host.join("history")), ids(2));
-    let left = names(&host.join("manifests"));
+    assert_eq!(entry_names(&host.join("history")), ids(2));
+    let left = entry_names(&host.join("manifests"));
     assert_eq!(left[..left.len() - 1], ids(1));
     assert!(left[left.len() - 1].starts_with("owner-"), "{left:?}");
     let letter = lab.text("home/ann/letter.txt");
@@ -291,7 +291,7 @@ fn a_cloud_part_that_cannot_write_to_the_destination_leaves_giving_back_to_a_who
         return;
     };
     if !rustix::process::geteuid().is_root() {
-        skipped(&format!("{test} because a read-only mount needs root"));
+        skip(&format!("{test} because a read-only mount needs root"));
         return;
     }
     lab.set("cloud.syncMode", "move");
@@ -308,7 +308,7 @@ fn a_cloud_part_that_cannot_write_to_the_destination_leaves_giving_back_to_a_who
         .arg(lab.path("mnt"))
         .arg(inside.get_program())
         .args(inside.get_args());
-    ran(read_only, &["apply --only cloud"])
+    run_command(read_only, &["apply --only cloud"])
         .expect(0)
         .says("1 local snapshot left for the next whole run");
     assert_eq!(lab.ids().len(), 2);

@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::{
     cloud::{lab, remote},
-    lab::{HOST, action, codes, contents, names},
+    lab::{HOST, action, codes, contents_below, entry_names},
 };
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
@@ -46,7 +46,10 @@ fn without_the_disk_the_cloud_gets_the_sources_and_the_disk_goes_on_where_it_was
     lab.run(&["restore", "--from", "cloud", "2025-03-06_02", &from, &to])
         .expect(0);
     fs::remove_file(lab.path("home/newer")).unwrap();
-    assert_eq!(contents(&lab.path("home")), contents(&lab.path("back")));
+    assert_eq!(
+        contents_below(&lab.path("home")),
+        contents_below(&lab.path("back"))
+    );
 }
 
 #[test]
@@ -72,7 +75,7 @@ fn the_copies_of_another_machine_are_never_replaced() {
     };
     lab.backup(FIRST);
     let manifests = lab.path("far/Backups").join(HOST).join("manifests");
-    let own = names(&manifests)
+    let own = entry_names(&manifests)
         .into_iter()
         .find(|name| name.starts_with("owner-"));
     let own = own.unwrap();
@@ -85,22 +88,22 @@ fn the_copies_of_another_machine_are_never_replaced() {
         text.replace(machine, other),
     )
     .unwrap();
-    let before = contents(&current);
+    let before = contents_below(&current);
     lab.write("home/ann/letter.txt", "of this machine");
     lab.at(SECOND, &["apply"])
         .expect(3)
         .says("belongs to another machine of the host name atlas")
         .says(other)
         .hints("init --take-over");
-    assert_eq!(contents(&current), before);
+    assert_eq!(contents_below(&current), before);
     // Its copies can be read all the same.
     let (from, to) = (lab.text("home/ann"), lab.text("back"));
     lab.run(&["restore", "--from", "cloud", "latest", &from, &to])
         .expect(0);
     lab.run(&["init", "--take-over"]).expect(0);
     lab.at(THIRD, &["apply"]).expect(0);
-    assert_ne!(contents(&current), before);
-    let owners = names(&manifests);
+    assert_ne!(contents_below(&current), before);
+    let owners = entry_names(&manifests);
     let owners: Vec<_> = owners
         .iter()
         .filter(|name| name.starts_with("owner-"))

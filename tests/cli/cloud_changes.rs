@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     cloud::{lab, remote},
-    lab::{HOST, Lab, contents, names, step},
+    lab::{HOST, Lab, contents_below, entry_names, step},
 };
 
 /// The night of a day in March.
@@ -46,7 +46,11 @@ fn gives_back(lab: &Lab, snapshot: &str, source: &Path) {
     let (from, to) = (lab.text("home"), lab.text("back"));
     lab.run(&["restore", "--from", "cloud", snapshot, &from, &to])
         .expect(0);
-    assert_eq!(contents(source), contents(Path::new(&to)), "{snapshot}");
+    assert_eq!(
+        contents_below(source),
+        contents_below(Path::new(&to)),
+        "{snapshot}"
+    );
 }
 
 /// A copy of the source as it is now.
@@ -375,7 +379,7 @@ fn an_emptied_remote_is_told_once_and_gets_a_new_copy() {
         .expect(3)
         .says("nothing of the 2 earlier uploads is there any more")
         .hints("cloud.configFile");
-    assert_eq!(names(&there.join("ann")).len(), 42);
+    assert_eq!(entry_names(&there.join("ann")).len(), 42);
     lab.at(&night(8), &["apply"]).expect(0);
     gives_back(&lab, "latest", &lab.path("home"));
 }

@@ -15,7 +15,9 @@ use std::{
 use executor::manifest::{FILE_NAME, Reader, Writer};
 use schema::record::digested;
 
-use crate::lab::{HOST, Lab, Ran, action, contents, names, ran, read_json, skipped, step};
+use crate::lab::{
+    HOST, Lab, Ran, action, contents_below, entry_names, read_json, run_command, skip, step,
+};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -25,7 +27,7 @@ pub(crate) fn there_is_rclone(test: &str) -> bool {
     let rclone = Command::new("rclone").arg("version").output();
     let is_there = rclone.is_ok_and(|output| output.status.success());
     if !is_there {
-        skipped(&format!("{test} because rclone is not installed"));
+        skip(&format!("{test} because rclone is not installed"));
     }
     is_there
 }
@@ -100,7 +102,10 @@ fn what_the_patterns_leave_is_copied_and_comes_back_with_its_metadata() {
         fs::remove_file(lab.path(gone)).unwrap();
     }
     fs::remove_dir(lab.path("home/ann/cache")).unwrap();
-    assert_eq!(contents(&lab.path("home")), contents(&lab.path("back")));
+    assert_eq!(
+        contents_below(&lab.path("home")),
+        contents_below(&lab.path("back"))
+    );
     lab.run(&["status"])
         .expect(0)
         .says("last backup")
@@ -124,7 +129,7 @@ fn a_second_copy_brings_only_what_changed_and_keeps_the_old() {
     let there = home(&lab, &far.join("current")).join("ann/letter.txt");
     assert_eq!(fs::read_to_string(there).unwrap(), "dear none\n");
     let history = far.join("history/2025-03-06_02-00-00");
-    let kept = home(&lab, &history.join(&names(&history)[0]));
+    let kept = home(&lab, &history.join(&entry_names(&history)[0]));
     let old = fs::read_to_string(kept.join("ann/letter.txt")).unwrap();
     assert_eq!(old, "dear all\n");
 }
@@ -172,8 +177,8 @@ fn what_was_touched_while_the_copy_was_made_is_read_once_more() {
     let report = lab.backup(FIRST);
     assert_eq!(step(&report, "cloud-sync")["status"], "succeeded");
     let area = lab.path("state/cloud");
-    let shelf = area.join(&names(&area)[0]).join("shelf");
-    let shelf = shelf.join(&names(&shelf)[0]);
+    let shelf = area.join(&entry_names(&area)[0]).join("shelf");
+    let shelf = shelf.join(&entry_names(&shelf)[0]);
     let letter = lab.path("home/ann/letter.txt");
     change_unseen(&shelf, &letter, "dear ann\n");
     lab.backup(SECOND);
@@ -192,7 +197,7 @@ fn an_empty_or_missing_source_takes_nothing_away_on_the_remote() {
     lab.set("local.sources", both);
     lab.backup(FIRST);
     let current = far.join("current");
-    let before = contents(&current);
+    let before = contents_below(&current);
     fs::remove_file(lab.path("other/file")).unwrap();
     lab.at(SECOND, &["apply"])
         .expect(3)
@@ -202,7 +207,7 @@ fn an_empty_or_missing_source_takes_nothing_away_on_the_remote() {
     lab.at(THIRD, &["apply"])
         .expect(3)
         .says("has no files, and had 1 at the last upload");
-    assert_eq!(contents(&current), before);
+    assert_eq!(contents_below(&current), before);
 }
 
 #[test]
@@ -225,7 +230,7 @@ fn a_source_that_lost_half_or_was_rewritten_or_lost_too_much_takes_nothing_away_
     lab.at(SECOND, &["apply", "--fresh"])
         .expect(3)
         .says("less than half");
-    assert_eq!(names(&there.join("ann")).len(), 42);
+    assert_eq!(entry_names(&there.join("ann")).len(), 42);
     for n in 0..40 {
         lab.write(&format!("home/ann/{n}"), &format!("locked {n}"));
     }
@@ -234,7 +239,7 @@ fn a_source_that_lost_half_or_was_rewritten_or_lost_too_much_takes_nothing_away_
     let read = |path: PathBuf| fs::read_to_string(path).unwrap();
     assert_eq!(read(there.join("ann/7")), "locked 7");
     let history = far.join("history/2025-03-07_02-00-00");
-    let kept = home(&lab, &history.join(&names(&history)[0]));
+    let kept = home(&lab, &history.join(&entry_names(&history)[0]));
     assert_eq!(read(kept.join("ann/7")), "number 7");
     // Waiting is no agreement.
     let later = "2025-03-08T02:00:00+01:00";
@@ -306,7 +311,7 @@ fn a_killed_copy_goes_on_with_the_sources_as_they_are_by_then() {
     let there = home(&lab, &far.join("current")).join("ann/letter.txt");
     assert_eq!(fs::read_to_string(there).unwrap(), "dear none\n");
     // The manifest of the attempt that was killed was not written over, and is gone now.
-    let left = names(&far.join("manifests"));
+    let left = entry_names(&far.join("manifests"));
     assert_eq!(left[0], "2025-03-05_02-00-01");
     assert!(left.len() == 2 && left[1].starts_with("owner-"), "{left:?}");
     lab.run(&["verify", "--cloud", "--full"]).expect(0);
@@ -327,5 +332,5 @@ fn with_rclone_after(lab: &Lab, now: &str, what: &str) -> Ran {
     let mut command = lab.command(&["apply", "--now", now]);
     let path = std::env::var("PATH").unwrap();
     command.env("PATH", format!("{}:{path}", lab.text("bin")));
-    ran(command, &["apply"])
+    run_command(command, &["apply"])
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::{
     cloud,
-    lab::{Lab, names, skipped},
+    lab::{Lab, entry_names, skip},
     mounted::in_namespace,
 };
 
@@ -64,13 +64,13 @@ fn what_stands_under_safe_names_on_the_drive_comes_back_from_the_cloud_under_its
         return;
     };
     if told.code == 77 {
-        skipped(&format!("{test} because no FAT file system can be mounted"));
+        skip(&format!("{test} because no FAT file system can be mounted"));
         return;
     }
     let told = told.expect(0);
     check(&lab, "all");
     assert_eq!(fs::read_to_string(lab.path("all/a:b/new?")).unwrap(), "new");
-    assert_eq!(names(&lab.path("one")), ["c", "d:e"], "{told}");
+    assert_eq!(entry_names(&lab.path("one")), ["c", "d:e"], "{told}");
     assert_eq!(
         fs::read_to_string(lab.path("one/d:e/f|g")).unwrap(),
         "deeper"

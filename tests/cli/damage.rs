@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::lab::{Lab, Ran, id_of, in_path, skipped};
+use crate::lab::{Lab, Ran, id_of, is_installed, skip};
 
 pub(crate) const FIRST: &str = "2025-03-05T02:00:00+01:00";
 pub(crate) const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -282,8 +282,8 @@ pub(crate) fn thousand_files() -> Lab {
 
 #[test]
 fn each_kind_of_damage_is_found_and_nothing_else_is() {
-    if !in_path("setfattr") {
-        return skipped("each_kind_of_damage_is_found: setfattr is not installed");
+    if !is_installed("setfattr") {
+        return skip("each_kind_of_damage_is_found: setfattr is not installed");
     }
     let lab = thousand_files();
     let kept = lab.path("kept");
@@ -294,7 +294,7 @@ fn each_kind_of_damage_is_found_and_nothing_else_is() {
     let is_root = nix::unistd::geteuid().is_root();
     for case in CASES {
         if case.as_root && !is_root {
-            skipped(&format!("damage of kind `{}`: not root", case.name));
+            skip(&format!("damage of kind `{}`: not root", case.name));
             continue;
         }
         let path = stored(&lab, FIRST, VICTIM);

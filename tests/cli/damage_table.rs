@@ -17,7 +17,7 @@ use std::{
 
 use crate::{
     damage::{VICTIM, copy},
-    lab::{Lab, PROGRAM, Ran, id_of, names, ran},
+    lab::{Lab, PROGRAM, Ran, entry_names, id_of, run_command},
     manifests::{FAULTS, Fault},
 };
 
@@ -171,11 +171,11 @@ impl Table {
         let with_paths = self.lab.command(arguments);
         let mut command = self.command(self.lab.path("backup"));
         command.args(with_paths.get_args());
-        ran(command, arguments)
+        run_command(command, arguments)
     }
 
     fn bring_back(&self) {
-        for name in names(&self.lab.path("")) {
+        for name in entry_names(&self.lab.path("")) {
             let path = self.lab.path(&name);
             if [
                 "backup",
@@ -325,7 +325,7 @@ impl Table {
                 let mut shell = self.command("/bin/sh");
                 shell.args(["-c", command]);
                 assert!(["chmod", "mv"].contains(&tool), "{what}: {command}");
-                ran(shell, &words)
+                run_command(shell, &words)
             }
         };
         assert_eq!(done.code, 0, "{what}: {command}: {done}");
@@ -367,10 +367,10 @@ fn command_of(done: &Ran) -> Option<String> {
 
 /// The files of the newest run.
 fn of_run(table: &Table) -> Vec<String> {
-    let runs = names(&table.lab.path("state/runs"));
+    let runs = entry_names(&table.lab.path("state/runs"));
     let newest = runs.iter().rev().find(|run| run.starts_with("2025-03-07"));
     let run = format!("state/runs/{}", newest.unwrap());
-    let files = names(&table.lab.path(&run));
+    let files = entry_names(&table.lab.path(&run));
     files.iter().map(|file| format!("{run}/{file}")).collect()
 }
 
@@ -446,7 +446,7 @@ fn files_of_the_destination_itself() {
 #[test]
 fn files_of_the_state_directory() {
     let mut table = Table::new(false, false);
-    let state = names(&table.lab.path("state"));
+    let state = entry_names(&table.lab.path("state"));
     let is_file = |name: &String| table.lab.path("state").join(name).is_file();
     let mut files: Vec<String> = state.into_iter().filter(is_file).collect();
     for file in &mut files {
@@ -487,7 +487,7 @@ fn folders() {
 fn what_an_ordinary_user_may_not_read_or_write() {
     let mut table = Table::new(false, true);
     if !table.user {
-        return crate::lab::skipped("what_an_ordinary_user_may_not: this is not root");
+        return crate::lab::skip("what_an_ordinary_user_may_not: this is not root");
     }
     let newest = id_of(&night(7));
     let mut all = vec![

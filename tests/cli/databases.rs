@@ -66,7 +66,7 @@ fn databases_that_are_copied_as_files_are_told_once_and_alarm_nobody() {
     for now in [FIRST, SECOND] {
         let mut command = lab.command(&["apply", "--now", now]);
         command.env("PATH", format!("{}:{path}", lab.text("bin")));
-        crate::lab::ran(command, &["apply"]).expect(0);
+        crate::lab::run_command(command, &["apply"]).expect(0);
     }
     let mail = fs::read_to_string(lab.path("mail")).unwrap();
     assert_eq!(mail.matches("Subject:").count(), 2, "{mail}");

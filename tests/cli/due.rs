@@ -1,6 +1,6 @@
 //! `apply --if-due`: whatever triggers it, the program knows whether a run is due.
 
-use crate::lab::{Lab, Ran, id_of, ran};
+use crate::lab::{Lab, Ran, id_of, run_command};
 
 const DAY: &str = "2025-03-05T02:00:00+01:00";
 const SOON: &str = "2025-03-05T02:20:00+01:00";
@@ -24,7 +24,7 @@ fn again(lab: &Lab, now: &str) -> Ran {
     let arguments = ["apply", "--if-due", "--now", now];
     let mut command = lab.command(&arguments);
     command.env("TRIGGER_UNIT", "backup-retry.timer");
-    ran(command, &arguments)
+    run_command(command, &arguments)
 }
 
 #[test]

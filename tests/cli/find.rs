@@ -81,7 +81,7 @@ fn the_command_that_is_offered_brings_the_file_back() {
     let program = crate::lab::PROGRAM;
     let line = hint.replacen("backup ", &format!("{program} \"$@\" "), 1);
     shell.args(["-c", &line, "sh"]).args(arguments);
-    crate::lab::ran(shell, &["restore"]).expect(0);
+    crate::lab::run_command(shell, &["restore"]).expect(0);
     let back = fs::read_to_string(lab.path("letter.txt.restored")).unwrap();
     assert_eq!(back, "dear all\n");
 }

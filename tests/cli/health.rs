@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     damage::{flip, unseen},
-    lab::{Lab, Ran, codes, ended, everything, id_of, read_json, wait_for},
+    lab::{Lab, Ran, codes, everything_below, id_of, read_json, wait_for, wait_for_child},
 };
 
 const NIGHT: &str = "2025-03-05T02:00:00+01:00";
@@ -59,16 +59,21 @@ fn a_time_that_is_only_supposed_leaves_no_trace() {
     assert!(!lab.path("state").exists());
     assert!(!lab.path("log").exists());
     lab.backup(NIGHT);
-    let before = everything(&lab.path(""));
+    let before = everything_below(&lab.path(""));
     lab.at(NOON, &["health"]).expect(0);
-    assert_eq!(everything(&lab.path("")), before);
+    assert_eq!(everything_below(&lab.path("")), before);
 }
 
 #[test]
 fn a_check_changes_nothing_but_what_is_remembered_and_the_status_shows_it() {
     let lab = lab();
     lab.run(&["apply"]).expect(0);
-    let look = || (everything(&lab.path("mnt")), everything(&lab.path("home")));
+    let look = || {
+        (
+            everything_below(&lab.path("mnt")),
+            everything_below(&lab.path("home")),
+        )
+    };
     let before = look();
     let told = lab.run(&["health", "--json"]).expect(0).json();
     assert_eq!(look(), before);
@@ -253,7 +258,7 @@ fn an_interrupted_check_is_none_and_its_share_comes_again() {
         .args(["-TERM", &child.id().to_string()])
         .status();
     assert!(killed.unwrap().success());
-    ended(child, &["health"])
+    wait_for_child(child, &["health"])
         .expect(143)
         .hints("run the same again");
     assert!(!lab.path("state/health.json").exists());

@@ -4,13 +4,13 @@ use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
 use serde_json::{Value, json};
 
-use crate::lab::{Lab, codes, contents, skipped};
+use crate::lab::{Lab, codes, contents_below, skip};
 
 /// A lab whose remote `far` is a folder.
 fn lab(test: &str) -> Option<Lab> {
     let rclone = Command::new("rclone").arg("version").output();
     if !rclone.is_ok_and(|output| output.status.success()) {
-        skipped(&format!("{test} because rclone is not installed"));
+        skip(&format!("{test} because rclone is not installed"));
         return None;
     }
     let mut lab = Lab::new();
@@ -53,12 +53,12 @@ fn a_fresh_copy_on_a_remote_that_answers_gives_no_finding() {
     let told = lab.run(&["health", "--json"]).json();
     assert_eq!(found(&told), ["cloud-never-copied"]);
     lab.run(&["apply"]).expect(0);
-    let before = contents(&lab.path("far"));
+    let before = contents_below(&lab.path("far"));
     let told = lab.run(&["health", "--json"]).expect(0).json();
     assert_eq!(found(&told), [""; 0]);
     assert!(told["cloud"]["copied_at"].is_string());
     assert_eq!(told["cloud"]["unreachable"], Value::Null);
-    assert_eq!(contents(&lab.path("far")), before);
+    assert_eq!(contents_below(&lab.path("far")), before);
     lab.run(&["health"]).says("can be reached");
 }
 
@@ -89,6 +89,8 @@ fn a_missing_rclone_is_an_error() {
     lab.run(&["apply"]).expect(0);
     let mut command = lab.command(&["health", "--json"]);
     command.env("PATH", "/nonexistent");
-    let told = crate::lab::ran(command, &["health"]).expect(1).json();
+    let told = crate::lab::run_command(command, &["health"])
+        .expect(1)
+        .json();
     assert_eq!(found(&told), ["rclone-missing"]);
 }

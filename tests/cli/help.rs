@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::symlink;
 
-use crate::lab::{Lab, PROGRAM, Ran, id_of, ran};
+use crate::lab::{Lab, PROGRAM, Ran, id_of, run_command};
 
 pub(crate) const VERBS: [&str; 26] = [
     "try",
@@ -36,7 +36,7 @@ pub(crate) const VERBS: [&str; 26] = [
 fn bare(lab: &Lab, program: &str, arguments: &[&str]) -> Ran {
     let mut command = lab.bare(program);
     command.args(arguments);
-    ran(command, arguments)
+    run_command(command, arguments)
 }
 
 #[test]
@@ -102,6 +102,6 @@ fn the_program_under_a_verbs_name_is_that_verb() {
     let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
     command = lab.bare(lab.path("backup-now"));
     command.args(arguments);
-    ran(command, &["now"]).expect(0);
+    run_command(command, &["now"]).expect(0);
     assert_eq!(lab.ids(), [id_of(now)]);
 }

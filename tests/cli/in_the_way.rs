@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     damage::{FIRST, FOURTH, SECOND, THIRD, VICTIM, nights},
-    lab::{Lab, PROGRAM, can_trace, codes, contents, id_of, names, ran, skipped},
+    lab::{Lab, PROGRAM, can_trace, codes, contents_below, entry_names, id_of, run_command, skip},
 };
 
 const FIFTH: &str = "2025-03-09T02:00:00+01:00";
@@ -47,7 +47,7 @@ fn a_tier_that_is_no_folder_costs_no_backup_and_nothing_in_it_is_touched() {
             let saved = lab.stored(&format!("{tier}.saved"));
             fs::rename(lab.stored(tier), &saved).unwrap();
             put(what, &lab.stored(tier));
-            let kept = contents(&saved);
+            let kept = contents_below(&saved);
             let elsewhere = lab.stored(&format!("{tier}.elsewhere"));
 
             for verb in ["list", "status", "plan"] {
@@ -66,9 +66,9 @@ fn a_tier_that_is_no_folder_costs_no_backup_and_nothing_in_it_is_touched() {
                 let letter = there.join(letter.strip_prefix("/").unwrap());
                 assert_eq!(fs::read(letter).unwrap(), b"tonight\n", "{what} {tier}");
             }
-            assert_eq!(contents(&saved), kept, "{what} {tier}");
+            assert_eq!(contents_below(&saved), kept, "{what} {tier}");
             if what == "a symlink" {
-                assert_eq!(names(&elsewhere), ["precious"], "{tier}");
+                assert_eq!(entry_names(&elsewhere), ["precious"], "{tier}");
                 fs::remove_file(lab.stored(tier)).unwrap();
             } else {
                 assert_eq!(fs::read(lab.stored(tier)).unwrap(), b"a note\n");
@@ -96,7 +96,7 @@ fn what_stands_where_a_snapshot_or_a_link_comes_to_is_left_alone() {
     assert!(lab.stored(&format!("daily/{id}")).is_dir());
     let file = lab.stored(&format!("daily/{}", id_of(SECOND)));
     assert_eq!(fs::read(file).unwrap(), b"mine\n");
-    assert_eq!(names(&lab.stored("latest")), ["mine"]);
+    assert_eq!(entry_names(&lab.stored("latest")), ["mine"]);
     lab.run(&["verify", "--all"]).expect(0);
 }
 
@@ -113,7 +113,7 @@ fn what_stands_in_a_folder_of_our_own_is_moved_aside() {
             }
             let report = lab.at(SECOND, &["apply", "--json"]).expect(0).json();
             assert_eq!(report["result"], "success", "{area} {what}");
-            let beside = names(&lab.stored(".backup"));
+            let beside = entry_names(&lab.stored(".backup"));
             let saved = format!("{area}.saved-");
             assert!(
                 beside.iter().any(|name| name.starts_with(&saved)),
@@ -121,7 +121,7 @@ fn what_stands_in_a_folder_of_our_own_is_moved_aside() {
             );
             if what == "a symlink" {
                 let other = lab.stored(&format!(".backup/{area}.elsewhere"));
-                assert_eq!(names(&other), ["precious"]);
+                assert_eq!(entry_names(&other), ["precious"]);
             }
         }
     }
@@ -130,7 +130,7 @@ fn what_stands_in_a_folder_of_our_own_is_moved_aside() {
 #[test]
 fn a_disk_that_fails_while_it_is_tried_out_is_not_taken_for_a_poor_one() {
     if !can_trace() {
-        return skipped("a_disk_that_fails_while_it_is_tried_out: no strace here");
+        return skip("a_disk_that_fails_while_it_is_tried_out: no strace here");
     }
     for (calls, nth) in [
         ("readlinkat,readlink", 1..7),
@@ -157,7 +157,7 @@ fn a_disk_that_fails_while_it_is_tried_out_is_not_taken_for_a_poor_one() {
                     .arg(lab.path("state"))
                     .arg("--log-dir")
                     .arg(lab.path("log"));
-                ran(strace, &["init, with a call that fails"]);
+                run_command(strace, &["init, with a call that fails"]);
                 lab.backup(FIRST);
                 lab.backup(SECOND);
                 let why = format!("{calls} {nth} {error}");

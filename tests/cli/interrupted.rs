@@ -11,7 +11,10 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::lab::{HOST, Lab, PATIENCE, Ran, contents, ended, id_of, is_alive, names, wait_for};
+use crate::lab::{
+    HOST, Lab, PATIENCE, Ran, contents_below, entry_names, id_of, is_alive, wait_for,
+    wait_for_child,
+};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -71,7 +74,7 @@ fn interrupt(signal_to_send: Signal) -> (Lab, Ran) {
             signal(&child, signal_to_send);
         }
         let asked = Instant::now();
-        let told = ended(child, &arguments);
+        let told = wait_for_child(child, &arguments);
         if told.code != 0 {
             assert!(asked.elapsed() < SOON, "took {:?}", asked.elapsed());
             return (lab, told);
@@ -90,7 +93,7 @@ fn an_interrupted_backup_is_continued_and_nothing_is_copied_twice() {
     let status = lab.at(FIRST, &["status", "--json"]).json();
     assert_eq!(status["unfinished"]["run_id"], *runs[0]);
     assert_eq!(status["unfinished"]["step"], "snapshot");
-    assert_eq!(names(&lab.stored(".backup/partial")), [id_of(FIRST)]);
+    assert_eq!(entry_names(&lab.stored(".backup/partial")), [id_of(FIRST)]);
     assert_eq!(lab.tiers(), [""; 0]);
     assert!(!lab.stored("latest").exists());
     let before = begun(&lab, &id_of(FIRST));
@@ -111,10 +114,10 @@ fn an_interrupted_backup_is_continued_and_nothing_is_copied_twice() {
     assert_eq!(report["result"], "success");
     assert_eq!(lab.runs(), runs);
     assert_eq!(lab.ids(), [id_of(FIRST)]);
-    assert_eq!(names(&lab.stored(".backup/partial")), [""; 0]);
+    assert_eq!(entry_names(&lab.stored(".backup/partial")), [""; 0]);
     assert_eq!(
-        contents(&lab.inside("latest", "home")),
-        contents(&lab.path("home"))
+        contents_below(&lab.inside("latest", "home")),
+        contents_below(&lab.path("home"))
     );
     let partial = lab.stored(".backup/partial").join(id_of(FIRST));
     let kept = done
@@ -142,8 +145,8 @@ fn a_terminated_backup_is_continued() {
     lab.at(FIRST, &["apply"]).expect(0);
     assert_eq!(lab.runs().len(), 1);
     assert_eq!(
-        contents(&lab.inside("latest", "home")),
-        contents(&lab.path("home"))
+        contents_below(&lab.inside("latest", "home")),
+        contents_below(&lab.path("home"))
     );
 }
 
@@ -154,8 +157,8 @@ fn a_killed_backup_is_continued() {
     lab.at(FIRST, &["apply"]).expect(0);
     assert_eq!(lab.runs().len(), 1);
     assert_eq!(
-        contents(&lab.inside("latest", "home")),
-        contents(&lab.path("home"))
+        contents_below(&lab.inside("latest", "home")),
+        contents_below(&lab.path("home"))
     );
 }
 
@@ -168,10 +171,10 @@ fn a_new_run_takes_over_what_an_unfinished_one_has_copied() {
     assert_eq!(report["snapshot"]["id"], *id_of(SECOND));
     assert_eq!(lab.ids(), [id_of(SECOND)]);
     assert_eq!(lab.runs().len(), 2);
-    assert_eq!(names(&lab.stored(".backup/partial")), [""; 0]);
+    assert_eq!(entry_names(&lab.stored(".backup/partial")), [""; 0]);
     assert_eq!(
-        contents(&lab.inside("latest", "home")),
-        contents(&lab.path("home"))
+        contents_below(&lab.inside("latest", "home")),
+        contents_below(&lab.path("home"))
     );
 }
 
@@ -182,7 +185,7 @@ fn an_unfinished_run_waits_for_its_destination() {
     let (there, away) = (lab.path("mnt").join(HOST), lab.path("away"));
     fs::rename(&there, &away).unwrap();
     lab.at(FIRST, &["apply"]).expect(4).hints("");
-    assert_eq!(names(&lab.path("mnt")), [""; 0]);
+    assert_eq!(entry_names(&lab.path("mnt")), [""; 0]);
     fs::rename(&away, &there).unwrap();
     lab.at(FIRST, &["apply"]).expect(0);
     assert_eq!(lab.runs().len(), 1);
@@ -201,7 +204,7 @@ fn a_script_is_ended_with_the_run() {
     assert!(is_alive(sleeper));
     signal(&child, Signal::SIGTERM);
     let asked = Instant::now();
-    ended(child, &arguments).expect(143);
+    wait_for_child(child, &arguments).expect(143);
     assert!(asked.elapsed() < PATIENCE);
     wait_for("the script's child to end", || !is_alive(sleeper));
     assert_eq!(lab.ids(), [""; 0]);

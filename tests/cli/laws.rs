@@ -7,7 +7,7 @@ use schema::{
     plan::{Action, Deletion, SavedPlan},
 };
 
-use crate::lab::{Lab, Ran, everything, id_of};
+use crate::lab::{Lab, Ran, everything_below, id_of};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -37,10 +37,10 @@ fn save(lab: &Lab, change: impl FnOnce(&mut Action)) {
 /// Applies the saved plan, which must be refused with nothing changed.
 #[track_caller]
 fn refused(lab: &Lab, arguments: &[&str]) -> Ran {
-    let before = everything(&lab.path("mnt"));
+    let before = everything_below(&lab.path("mnt"));
     let runs = lab.runs();
     let told = lab.at(SECOND, arguments).expect(4);
-    assert_eq!(everything(&lab.path("mnt")), before);
+    assert_eq!(everything_below(&lab.path("mnt")), before);
     assert_eq!(lab.runs(), runs);
     told
 }

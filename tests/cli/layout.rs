@@ -5,7 +5,7 @@ use std::{
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
 };
 
-use crate::lab::{HOST, Lab, codes, contents, id_of, names, read_json};
+use crate::lab::{HOST, Lab, codes, contents_below, entry_names, id_of, read_json};
 
 // Wednesday, Thursday, Friday.
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
@@ -49,11 +49,11 @@ fn the_first_backup_sets_the_destination_up_and_copies_everything() {
     );
     assert_eq!(lab.latest(), format!("monthly/{id}"));
     assert_eq!(
-        contents(&lab.inside("latest", "home")),
-        contents(&lab.path("home"))
+        contents_below(&lab.inside("latest", "home")),
+        contents_below(&lab.path("home"))
     );
 
-    let mut top = names(&lab.stored(""));
+    let mut top = entry_names(&lab.stored(""));
     top.retain(|name| !name.starts_with("latest"));
     assert_eq!(top, [".backup", "daily", "monthly", "weekly"]);
     for private in ["", ".backup"] {
@@ -62,8 +62,8 @@ fn the_first_backup_sets_the_destination_up_and_copies_everything() {
     }
     let destination = read_json(&lab.stored(".backup/destination.json"));
     assert_eq!(destination["host"], HOST);
-    assert_eq!(names(&lab.stored(".backup/partial")), [""; 0]);
-    assert_eq!(names(&lab.stored(".backup/trash")), [""; 0]);
+    assert_eq!(entry_names(&lab.stored(".backup/partial")), [""; 0]);
+    assert_eq!(entry_names(&lab.stored(".backup/trash")), [""; 0]);
     let record = lab.record(&id);
     assert_eq!(record["basis"], serde_json::Value::Null);
     assert_eq!(record["day"], "2025-03-05");
@@ -82,7 +82,7 @@ fn a_run_explains_itself_in_a_folder() {
     assert_eq!(lab.runs(), [run]);
     let folder = lab.path("state/runs").join(run);
     assert_eq!(
-        names(&folder),
+        entry_names(&folder),
         [
             "config.json",
             "inventory.json",
@@ -140,8 +140,8 @@ fn unchanged_files_are_hard_links_and_changed_ones_are_new() {
     assert_eq!(letter(&second), "dear all, again\n");
     assert!(!lab.inside(&first, "home/ann/new.txt").exists());
     assert_eq!(
-        contents(&lab.inside("latest", "home")),
-        contents(&lab.path("home"))
+        contents_below(&lab.inside("latest", "home")),
+        contents_below(&lab.path("home"))
     );
 }
 
@@ -170,7 +170,7 @@ fn what_a_pattern_excludes_is_left_out() {
     lab.write("home/bob/logs/today", "x");
     lab.write("home/ann/logs", "a file of that name\n");
     lab.backup(FIRST);
-    let stored: Vec<_> = contents(&lab.inside("latest", "home"))
+    let stored: Vec<_> = contents_below(&lab.inside("latest", "home"))
         .into_iter()
         .filter(|(_, what)| !what.ends_with("folder"))
         .map(|(path, _)| path.to_str().unwrap().to_owned())
@@ -205,8 +205,8 @@ fn links_modes_times_and_odd_names_are_kept() {
     let ran = lab.at(FIRST, &["apply"]).expect(0);
     assert!(!ran.all().contains('\u{1b}'), "{ran}");
     assert_eq!(
-        contents(&lab.inside("latest", "home")),
-        contents(&lab.path("home"))
+        contents_below(&lab.inside("latest", "home")),
+        contents_below(&lab.path("home"))
     );
     let one = fs::metadata(lab.inside("latest", "home/ann/photo.jpg")).unwrap();
     let other = fs::metadata(lab.inside("latest", "home/bob/same.jpg")).unwrap();
@@ -219,7 +219,10 @@ fn a_source_may_be_one_file() {
     let sources = vec![lab.text("home/bob"), lab.text("home/ann/letter.txt")];
     lab.set("local.sources", sources);
     lab.backup(FIRST);
-    assert_eq!(names(&lab.inside("latest", "home/ann")), ["letter.txt"]);
+    assert_eq!(
+        entry_names(&lab.inside("latest", "home/ann")),
+        ["letter.txt"]
+    );
     assert!(lab.inside("latest", "home/bob/notes/list.md").exists());
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::json;
 
-use crate::lab::{Lab, PROGRAM, in_path, names, skipped};
+use crate::lab::{Lab, PROGRAM, entry_names, is_installed, skip};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 
@@ -25,7 +25,7 @@ fn each_part_has_its_file_and_each_record_is_one_line() {
     let report = lab.backup(FIRST);
     let run = report["run_id"].as_str().unwrap();
     assert_eq!(
-        names(&lab.path("log")),
+        entry_names(&lab.path("log")),
         ["backup-coordinator.log", "backup-local.log"]
     );
     let (coordinator, local) = (
@@ -64,9 +64,9 @@ fn the_cloud_and_health_checks_have_files_of_their_own() {
     lab.run(&["health", "--quick"]);
     let health = read(&lab, "backup-health.log");
     assert!(health.contains(" - "), "{health}");
-    assert_eq!(names(&lab.path("log")), ["backup-health.log"]);
-    if !in_path("rclone") {
-        skipped("the_cloud_has_a_file_of_its_own because there is no rclone");
+    assert_eq!(entry_names(&lab.path("log")), ["backup-health.log"]);
+    if !is_installed("rclone") {
+        skip("the_cloud_has_a_file_of_its_own because there is no rclone");
         return;
     }
     let remote = format!("[vault]\ntype = alias\nremote = {}\n", lab.text("vault"));
@@ -157,8 +157,8 @@ fn under_systemd_records_go_to_the_journal_with_their_fields() {
         .args(["--mount", "--propagation", "private", "true"])
         .stderr(Stdio::null())
         .status();
-    if !in_path("systemd-cat") || !alone.is_ok_and(|status| status.success()) {
-        skipped(&format!(
+    if !is_installed("systemd-cat") || !alone.is_ok_and(|status| status.success()) {
+        skip(&format!(
             "{test} because there is no systemd-cat or no mount namespace"
         ));
         return;

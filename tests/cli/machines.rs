@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::json;
 
 use crate::{
-    lab::{Lab, contents, names},
+    lab::{Lab, contents_below, entry_names},
     mounted::in_namespace,
 };
 
@@ -25,7 +25,7 @@ A=11111111111111111111111111111111 B=22222222222222222222222222222222
 #[track_caller]
 fn on_machines(lab: &Lab, script: &str) -> Option<crate::lab::Ran> {
     if !fs::exists("/etc/machine-id").unwrap_or(false) {
-        crate::lab::skipped("this machine has no /etc/machine-id");
+        crate::lab::skip("this machine has no /etc/machine-id");
         return None;
     }
     let program = crate::lab::PROGRAM;
@@ -53,7 +53,10 @@ fn a_second_machine_of_the_same_name_is_refused_and_the_first_one_goes_on() {
         .says("another machine")
         .hints("init --take-over");
     assert_eq!(lab.ids().len(), 2);
-    assert_eq!(contents(&lab.path("back")), contents(&lab.path("home")));
+    assert_eq!(
+        contents_below(&lab.path("back")),
+        contents_below(&lab.path("home"))
+    );
 }
 
 #[test]
@@ -98,7 +101,7 @@ named newelm status
         return;
     };
     if told.code == 77 {
-        crate::lab::skipped("hostname is not installed");
+        crate::lab::skip("hostname is not installed");
         return;
     }
     told.expect(0)
@@ -108,11 +111,11 @@ named newelm status
         let said = fs::read_to_string(lab.path(said)).unwrap();
         assert!(said.contains("oldoak"), "{said}");
     }
-    assert_eq!(names(&lab.path("mnt")), ["oldoak"]);
+    assert_eq!(entry_names(&lab.path("mnt")), ["oldoak"]);
     // As the hint says.
     lab.set("hostname", "oldoak");
     lab.run(&["apply"]).expect(0);
-    assert_eq!(names(&lab.path("mnt")), ["oldoak"]);
+    assert_eq!(entry_names(&lab.path("mnt")), ["oldoak"]);
 }
 
 #[test]
@@ -153,12 +156,12 @@ fn sources_in_each_other_on_different_file_systems_are_both_stored_and_come_back
 #[test]
 fn the_root_may_be_a_source_of_either_engine() {
     if !fs::exists("/etc/passwd").unwrap_or(false) {
-        crate::lab::skipped("there is no /etc/passwd");
+        crate::lab::skip("there is no /etc/passwd");
         return;
     }
     // All but one file, so that it is a small one.
     let others = |folder: &str, but: &str| -> Vec<String> {
-        let all = names(folder.as_ref()).into_iter();
+        let all = entry_names(folder.as_ref()).into_iter();
         all.filter(|name| name != but)
             .map(|name| format!("{}/{name}", folder.trim_end_matches('/')))
             .collect()
@@ -180,6 +183,6 @@ fn the_root_may_be_a_source_of_either_engine() {
         };
         told.expect(0);
         assert_eq!(fs::read_to_string(lab.path("stored")).unwrap(), "etc\n");
-        assert_eq!(names(&lab.path("back")), ["passwd"]);
+        assert_eq!(entry_names(&lab.path("back")), ["passwd"]);
     }
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     damage::{FIRST, FOURTH, SECOND, THIRD, VICTIM, nights, stored},
-    lab::{Lab, PROGRAM, can_trace, codes, id_of, ran, skipped},
+    lab::{Lab, PROGRAM, can_trace, codes, id_of, run_command, skip},
 };
 
 pub(crate) fn manifest(lab: &Lab, night: &str) -> PathBuf {
@@ -125,7 +125,7 @@ fn a_manifest_that_serves_again_is_used_again() {
 #[test]
 fn a_manifest_that_cannot_be_read_at_any_moment_ends_no_backup() {
     if !can_trace() {
-        return skipped("a_manifest_that_cannot_be_read: no strace here");
+        return skip("a_manifest_that_cannot_be_read: no strace here");
     }
     for engine in [false, true] {
         for nth in 1..8 {
@@ -146,7 +146,7 @@ fn a_manifest_that_cannot_be_read_at_any_moment_ends_no_backup() {
                 .arg(lab.path("state"))
                 .arg("--log-dir")
                 .arg(lab.path("log"));
-            ran(strace, &["apply, with a read that fails"]).expect(0);
+            run_command(strace, &["apply, with a read that fails"]).expect(0);
             let newest = lab.ids().pop().unwrap();
             assert!(newest > id_of(SECOND), "{nth}: {newest}");
             let there = lab.inside("latest", VICTIM);
@@ -242,7 +242,7 @@ fn a_newest_snapshot_whose_record_is_damaged_is_never_replaced_without_a_word() 
 fn a_damaged_manifest_is_made_anew_and_its_snapshot_serves_again() {
     for (fault, act) in FAULTS {
         let lab = nights(&[FIRST, SECOND]);
-        let tree = crate::lab::contents(&lab.stored(&format!("daily/{}", id_of(SECOND))));
+        let tree = crate::lab::contents_below(&lab.stored(&format!("daily/{}", id_of(SECOND))));
         let path = manifest(&lab, SECOND);
         act(&path);
         let id = id_of(SECOND);
@@ -250,7 +250,7 @@ fn a_damaged_manifest_is_made_anew_and_its_snapshot_serves_again() {
             .expect(0)
             .says("the records of 1 snapshot made anew")
             .says("Whole.");
-        let after = crate::lab::contents(&lab.stored(&format!("daily/{id}")));
+        let after = crate::lab::contents_below(&lab.stored(&format!("daily/{id}")));
         assert_eq!(after, tree, "{fault}");
         assert!(lab.record(&id)["manifest_rebuilt_at"].is_string());
         assert!(lab.record(&id)["record_rebuilt_at"].is_null());
@@ -292,7 +292,7 @@ fn a_manifest_made_anew_takes_no_damage_for_truth_where_a_neighbour_knows_better
 #[test]
 fn a_repair_of_records_can_be_killed_at_any_rename_and_run_again() {
     if !can_trace() {
-        return skipped("a_repair_of_records_can_be_killed: no strace here");
+        return skip("a_repair_of_records_can_be_killed: no strace here");
     }
     let mut killed = 0;
     for nth in 1..12 {
@@ -317,7 +317,7 @@ fn a_repair_of_records_can_be_killed_at_any_rename_and_run_again() {
             .arg(lab.path("state"))
             .arg("--log-dir")
             .arg(lab.path("log"));
-        let done = ran(strace, &["verify --repair, killed"]);
+        let done = run_command(strace, &["verify --repair, killed"]);
         killed += u32::from(done.code != 0);
         assert!(path.exists() && path.with_file_name("snapshot.json").exists());
         lab.run(&["verify", "--repair", &id_of(SECOND)]).expect(0);

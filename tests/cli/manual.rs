@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command};
 
-use crate::lab::{Lab, PROGRAM, Ran, in_path, names, ran, skipped};
+use crate::lab::{Lab, PROGRAM, Ran, entry_names, is_installed, run_command, skip};
 
 const NAMES: [&str; 5] = [
     "backup",
@@ -15,7 +15,7 @@ const NAMES: [&str; 5] = [
 fn printed(lab: &Lab, arguments: &[&str]) -> Ran {
     let mut command = lab.bare(PROGRAM);
     command.args(arguments);
-    let printed = ran(command, arguments).expect(0);
+    let printed = run_command(command, arguments).expect(0);
     assert_eq!(printed.stderr, "");
     printed
 }
@@ -32,15 +32,15 @@ fn script(lab: &Lab, shell: &str, file: &str) -> String {
 fn shell(lab: &Lab, shell: &str, arguments: &[&str]) -> String {
     let mut command = lab.bare(shell);
     command.args(arguments);
-    let done = ran(command, arguments).expect(0);
+    let done = run_command(command, arguments).expect(0);
     assert_eq!(done.stderr, "", "{done}");
     done.stdout
 }
 
 #[test]
 fn bash_completes_verbs_and_options_under_every_name() {
-    if !in_path("bash") {
-        return skipped("bash_completes_verbs_and_options because there is no bash");
+    if !is_installed("bash") {
+        return skip("bash_completes_verbs_and_options because there is no bash");
     }
     let lab = Lab::new();
     let file = script(&lab, "bash", "backup.bash");
@@ -66,8 +66,8 @@ fn bash_completes_verbs_and_options_under_every_name() {
 
 #[test]
 fn zsh_loads_the_completions_by_file_and_by_name() {
-    if !in_path("zsh") {
-        return skipped("zsh_loads_the_completions because there is no zsh");
+    if !is_installed("zsh") {
+        return skip("zsh_loads_the_completions because there is no zsh");
     }
     let lab = Lab::new();
     let file = script(&lab, "zsh", "functions/_backup");
@@ -98,8 +98,8 @@ fn zsh_loads_the_completions_by_file_and_by_name() {
 
 #[test]
 fn fish_completes_verbs_and_options_under_every_name() {
-    if !in_path("fish") {
-        return skipped("fish_completes_verbs_and_options because there is no fish");
+    if !is_installed("fish") {
+        return skip("fish_completes_verbs_and_options because there is no fish");
     }
     let lab = Lab::new();
     let file = script(&lab, "fish", "backup.fish");
@@ -127,7 +127,9 @@ fn scripts_for_other_shells_name_every_program() {
     assert!(last < script.find("Register-ArgumentCompleter").unwrap());
     let mut command = lab.bare(PROGRAM);
     command.args(["completions", "sh"]);
-    ran(command, &["completions", "sh"]).expect(2).says("zsh");
+    run_command(command, &["completions", "sh"])
+        .expect(2)
+        .says("zsh");
 }
 
 /// The pages in a folder of the lab.
@@ -135,8 +137,8 @@ fn pages(lab: &Lab) -> Vec<String> {
     let to = lab.text("share/man/man1");
     let mut command = lab.bare(PROGRAM);
     command.args(["man", "--to", &to]);
-    ran(command, &["man", "--to"]).expect(0);
-    names(&lab.path("share/man/man1"))
+    run_command(command, &["man", "--to"]).expect(0);
+    entry_names(&lab.path("share/man/man1"))
 }
 
 #[test]
@@ -169,7 +171,7 @@ fn there_is_a_manual_page_for_the_program_and_for_each_verb() {
     // What has another value is not a folder.
     let mut command = lab.bare(PROGRAM);
     command.args(["man", "--to", &lab.text("config.json")]);
-    ran(command, &["man"]).expect(1).hints("--to");
+    run_command(command, &["man"]).expect(1).hints("--to");
 }
 
 #[test]
@@ -179,25 +181,25 @@ fn readers_of_manuals_have_nothing_to_say_of_the_pages() {
     let mut read = false;
     for page in &pages {
         let path = lab.text(&format!("share/man/man1/{page}"));
-        if in_path("mandoc") {
+        if is_installed("mandoc") {
             let mut mandoc = lab.bare("mandoc");
             mandoc.args(["-T", "lint", "-W", "error", &path]);
-            let told = ran(mandoc, &["mandoc", page]).expect(0);
+            let told = run_command(mandoc, &["mandoc", page]).expect(0);
             assert_eq!(told.all(), "");
             read = true;
         }
-        if in_path("groff") && in_path("man") {
+        if is_installed("groff") && is_installed("man") {
             let mut man: Command = lab.bare("man");
             man.args(["--warnings", "-l", &path])
                 .env("LC_ALL", "C.UTF-8")
                 .env("MANPAGER", "cat");
-            let told = ran(man, &["man", page]).expect(0);
+            let told = run_command(man, &["man", page]).expect(0);
             assert_eq!(told.stderr, "", "{told}");
             assert!(told.stdout.contains("SYNOPSIS"), "{told}");
             read = true;
         }
     }
     if !read {
-        skipped("readers_of_manuals because there is neither mandoc nor man");
+        skip("readers_of_manuals because there is neither mandoc nor man");
     }
 }

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fs};
 
 use chrono::{DateTime, Datelike as _, Days, FixedOffset, NaiveDate, TimeZone as _, Utc, Weekday};
 
-use crate::lab::{Lab, contents, id_of, names};
+use crate::lab::{Lab, contents_below, entry_names, id_of};
 
 struct Rules {
     daily: usize,
@@ -118,7 +118,7 @@ fn forty_days(lab: &Lab, rules: &Rules, skipped: &str) {
         ids.sort();
         assert_eq!(lab.ids(), ids, "{day}");
         for tier in ["daily", "weekly", "monthly"] {
-            for name in names(&lab.stored(tier)) {
+            for name in entry_names(&lab.stored(tier)) {
                 // Through the link, if it is one.
                 let letter = lab.inside(&format!("{tier}/{name}"), "home/ann/letter.txt");
                 let text = fs::read_to_string(letter).unwrap();
@@ -127,12 +127,12 @@ fn forty_days(lab: &Lab, rules: &Rules, skipped: &str) {
         }
         for left in ["partial", "trash"] {
             let left = lab.stored(".backup").join(left);
-            assert_eq!(names(&left), [""; 0], "{day}");
+            assert_eq!(entry_names(&left), [""; 0], "{day}");
         }
     }
     assert_eq!(
-        contents(&lab.inside("latest", "home")),
-        contents(&lab.path("home"))
+        contents_below(&lab.inside("latest", "home")),
+        contents_below(&lab.path("home"))
     );
 }
 

@@ -8,7 +8,7 @@ use std::{
     process::Stdio,
 };
 
-use crate::lab::{Lab, id_of, in_path, names};
+use crate::lab::{Lab, entry_names, id_of, is_installed};
 
 const NIGHT: &str = "2025-03-05T02:00:00+01:00";
 const NEXT: &str = "2025-03-06T02:00:00+01:00";
@@ -103,7 +103,7 @@ fn parse(text: &str) -> BTreeMap<String, f64> {
 
 /// What Prometheus' own tool says of it, where that is installed.
 fn promtool(lab: &Lab, text: &str) {
-    if !in_path("promtool") {
+    if !is_installed("promtool") {
         return;
     }
     let mut promtool = lab.bare("promtool");
@@ -115,7 +115,7 @@ fn promtool(lab: &Lab, text: &str) {
         .unwrap()
         .write_all(text.as_bytes())
         .unwrap();
-    let told = crate::lab::ended(child, &["promtool"]).expect(0);
+    let told = crate::lab::wait_for_child(child, &["promtool"]).expect(0);
     assert_eq!(told.all(), "");
 }
 
@@ -208,12 +208,12 @@ fn the_file_is_replaced_readable_for_all_and_nothing_is_left_beside_it() {
     let program = lab.command(&["apply", "--now", NIGHT]);
     command.args(["-c", "umask 077; exec \"$@\"", "sh"]);
     command.arg(program.get_program()).args(program.get_args());
-    crate::lab::ran(command, &["apply"]).expect(0);
+    crate::lab::run_command(command, &["apply"]).expect(0);
     let of = fs::symlink_metadata(&path).unwrap();
     assert!(of.is_file());
     assert_eq!(of.permissions().mode() & 0o777, 0o644);
     assert_eq!(fs::read_to_string(lab.path("precious")).unwrap(), "mine");
-    assert_eq!(names(&lab.path("metrics")), ["backup.prom"]);
+    assert_eq!(entry_names(&lab.path("metrics")), ["backup.prom"]);
     written(&lab);
 }
 
@@ -241,7 +241,7 @@ fn a_file_that_cannot_be_written_is_a_warning_and_changes_no_result() {
         ran.says("warning: no metrics are written").hints(says);
     }
     assert!(lab.ids().contains(&id_of(NIGHT)));
-    assert_eq!(names(&lab.path("metrics")), [""; 0]);
+    assert_eq!(entry_names(&lab.path("metrics")), [""; 0]);
     let quiet = lab.at(NEXT, &["apply", "--json"]).expect(0);
     assert_eq!(quiet.json()["result"], "success");
 }

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::lab::{HOST, Lab, PROGRAM, Ran, contents, id_of, names, ran, skipped};
+use crate::lab::{HOST, Lab, PROGRAM, Ran, contents_below, entry_names, id_of, run_command, skip};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 
@@ -23,7 +23,7 @@ pub(crate) fn in_namespace(lab: &Lab, script: &str) -> Option<Ran> {
     };
     let ways: [&[&str]; 2] = [&[], &["--user", "--map-root-user"]];
     let Some(way) = ways.into_iter().find(|way| can(way)) else {
-        skipped("nothing can be mounted here");
+        skip("nothing can be mounted here");
         return None;
     };
     let functions = format!(
@@ -48,7 +48,7 @@ pub(crate) fn in_namespace(lab: &Lab, script: &str) -> Option<Ran> {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    Some(ran(command, &[&script]))
+    Some(run_command(command, &[&script]))
 }
 
 /// A lab whose destination must be mounted.
@@ -72,7 +72,7 @@ fn a_mounted_drive_is_backed_up_to_and_an_unmounted_one_is_not() {
         .says(&format!("Snapshot {} is complete", id_of(FIRST)))
         .says("destination not mounted")
         .hints("mount");
-    assert_eq!(names(&lab.path("mnt")), [""; 0]);
+    assert_eq!(entry_names(&lab.path("mnt")), [""; 0]);
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn what_is_mounted_below_a_source_is_passed_over_and_said() {
         return;
     };
     told.expect(0).says("is passed over (local.oneFileSystem)");
-    assert_eq!(names(&lab.inside("latest", "home/share")), [""; 0]);
+    assert_eq!(entry_names(&lab.inside("latest", "home/share")), [""; 0]);
 }
 
 #[test]
@@ -207,7 +207,10 @@ fn files_come_back_from_a_drive_that_is_mounted_read_only() {
         return;
     };
     told.expect(0);
-    assert_eq!(contents(&lab.path("back")), contents(&lab.path("home")));
+    assert_eq!(
+        contents_below(&lab.path("back")),
+        contents_below(&lab.path("home"))
+    );
 }
 
 #[test]

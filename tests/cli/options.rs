@@ -4,7 +4,7 @@ use std::{fmt::Write as _, fs, path::Path};
 
 use serde_json::Value;
 
-use crate::lab::{Lab, PROGRAM, ran};
+use crate::lab::{Lab, PROGRAM, run_command};
 
 const HEAD: &str = "\
 # Options
@@ -131,7 +131,7 @@ fn the_page_of_options_is_what_the_schema_says() {
     let lab = Lab::new();
     let mut command = lab.bare(PROGRAM);
     command.arg("schema");
-    let schema = ran(command, &["schema"]).expect(0).json();
+    let schema = run_command(command, &["schema"]).expect(0).json();
     let mut page = HEAD.to_owned();
     keys(&schema, &schema, "", &mut page);
     for key in ["local.keepDaily", "notifications.ntfy.topic", "version"] {

@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use crate::lab::{Lab, PROGRAM, Ran, contents, id_of, names, ran, read_json};
+use crate::lab::{Lab, PROGRAM, Ran, contents_below, entry_names, id_of, read_json, run_command};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 /// Who owns nothing on any system.
@@ -32,7 +32,7 @@ fn state_and_logs_are_for_their_owner() {
     command
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped());
-    ran(command, &["apply"]).expect(0);
+    run_command(command, &["apply"]).expect(0);
 
     let mode = |path: &Path| fs::symlink_metadata(path).unwrap().mode() & 0o7777;
     assert_eq!(mode(&lab.path("state")), 0o700);
@@ -87,7 +87,7 @@ impl Theirs {
     }
 
     fn run(&self, arguments: &[&str]) -> Ran {
-        ran(self.command(arguments), arguments)
+        run_command(self.command(arguments), arguments)
     }
 }
 
@@ -139,18 +139,21 @@ fn a_user_can_try_it_without_any_configuration() {
     insta::assert_snapshot!("try", steady(lab, &told));
 
     let all = lab.path("user/.local/share/backup/try");
-    let host = names(&all)
+    let host = entry_names(&all)
         .into_iter()
         .find(|name| all.join(name).join("latest").exists())
         .unwrap();
-    let snapshots = names(&all.join(&host).join("daily"));
+    let snapshots = entry_names(&all.join(&host).join("daily"));
     assert_eq!(snapshots.len(), 2);
     for snapshot in &snapshots {
         let inside = all.join(&host).join("daily").join(snapshot);
         let stored = inside.join(documents.trim_start_matches('/'));
-        assert_eq!(contents(&stored), contents(&lab.path("user/Documents")));
+        assert_eq!(
+            contents_below(&stored),
+            contents_below(&lab.path("user/Documents"))
+        );
     }
-    let restored = names(&all)
+    let restored = entry_names(&all)
         .into_iter()
         .find(|name| name.starts_with("restored-"))
         .unwrap();
@@ -199,9 +202,9 @@ fn a_users_backup_is_in_the_users_folders() {
     assert_eq!(lab.ids(), [id_of(FIRST)]);
     theirs.run(&["verify"]).expect(0).says("Whole.");
     let state = lab.path("user/.local/state/backup");
-    assert_eq!(names(&state.join("runs")).len(), 1);
+    assert_eq!(entry_names(&state.join("runs")).len(), 1);
     assert_eq!(
-        names(&state.join("log")),
+        entry_names(&state.join("log")),
         ["backup-coordinator.log", "backup-local.log"]
     );
     let mode = fs::metadata(&state).unwrap().mode();
@@ -230,7 +233,7 @@ fn what_a_user_may_not_read_is_listed_and_makes_the_run_incomplete() {
     let command = |arguments: &[&str]| {
         let mut command = theirs.command(arguments);
         command.arg("--config").arg(lab.path("config.json"));
-        ran(command, arguments)
+        run_command(command, arguments)
     };
     let report = command(&["apply", "--json", "--now", FIRST])
         .expect(3)
@@ -266,8 +269,8 @@ fn a_state_directory_of_someone_else_is_refused_with_what_to_do() {
         .arg(lab.path("config.json"))
         .arg("--state-dir")
         .arg(lab.path("closed/state"));
-    let told = ran(command, &["apply"]);
+    let told = run_command(command, &["apply"]);
     assert_ne!(told.code, 0);
     told.says(&lab.text("closed")).hints("--state-dir");
-    assert_eq!(names(&lab.path("mnt")), [""; 0]);
+    assert_eq!(entry_names(&lab.path("mnt")), [""; 0]);
 }

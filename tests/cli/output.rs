@@ -6,7 +6,7 @@ use std::{
     process::Stdio,
 };
 
-use crate::lab::{Lab, id_of, ran};
+use crate::lab::{Lab, id_of, run_command};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 
@@ -45,7 +45,7 @@ fn output_that_cannot_be_written_is_an_error_of_every_verb() {
     for arguments in rows {
         let mut command = lab.command(arguments);
         command.stdout(full());
-        let told = ran(command, arguments).expect(1);
+        let told = run_command(command, arguments).expect(1);
         told.says("standard output cannot be written: no space left on device");
     }
     // The program's own reasons come first.
@@ -53,7 +53,7 @@ fn output_that_cannot_be_written_is_an_error_of_every_verb() {
     lab.set("local.requireMount", true);
     let mut command = lab.command(&["list"]);
     command.stdout(full());
-    ran(command, &["list"]).expect(4);
+    run_command(command, &["list"]).expect(4);
 }
 
 #[test]

@@ -5,10 +5,9 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::lab::{
-    Lab,
-    json_schema::{differences, read_schema},
-};
+use test_support::{differences, read_schema};
+
+use crate::lab::Lab;
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";

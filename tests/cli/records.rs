@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     damage::{FIRST, FOURTH, SECOND, THIRD, nights},
-    lab::{Lab, codes, contents, id_of},
+    lab::{Lab, codes, contents_below, id_of},
 };
 
 const FIFTH: &str = "2025-03-09T02:00:00+01:00";
@@ -36,7 +36,7 @@ fn a_damaged_record_hides_no_other_snapshot_and_its_own_is_never_deleted_nor_lin
             text => fs::write(&path, text).unwrap(),
         }
         let third = format!("daily/{}", id_of(THIRD));
-        let before = contents(&lab.stored(&third));
+        let before = contents_below(&lab.stored(&third));
 
         let list = lab.at(FOURTH, &["list"]).expect(0);
         assert!(list.stdout.contains(&id_of(FIRST)) && list.stdout.contains(&id_of(SECOND)));
@@ -71,7 +71,7 @@ fn a_damaged_record_hides_no_other_snapshot_and_its_own_is_never_deleted_nor_lin
         lab.backup(FIFTH);
         assert!(!lab.ids().contains(&id_of(SECOND)), "{:?}", lab.ids());
         assert!(lab.ids().contains(&id_of(THIRD)));
-        assert_eq!(contents(&lab.stored(&third)), before);
+        assert_eq!(contents_below(&lab.stored(&third)), before);
         let letter = lab.text("home/ann/letter.txt");
         lab.run(&["restore", &third, &letter, "back.txt"]).expect(0);
         assert_eq!(fs::read(lab.path("back.txt")).unwrap(), b"dear all\n");
@@ -86,7 +86,7 @@ fn a_damaged_record_is_made_anew_and_its_snapshot_serves_again() {
         let lab = nights(&[FIRST, SECOND]);
         let path = record(&lab, SECOND, "snapshot.json");
         let manifest = fs::read(record(&lab, SECOND, "manifest.mtree.zst")).unwrap();
-        let tree = contents(&lab.stored(&format!("daily/{}", id_of(SECOND))));
+        let tree = contents_below(&lab.stored(&format!("daily/{}", id_of(SECOND))));
         let sealed = lab.record(&id_of(SECOND));
         act(&path);
         let id = id_of(SECOND);
@@ -103,7 +103,7 @@ fn a_damaged_record_is_made_anew_and_its_snapshot_serves_again() {
             assert!(kept["record_rebuilt_at"].is_string(), "{fault}: {kept}");
         }
         assert_eq!(
-            contents(&lab.stored(&format!("daily/{id}"))),
+            contents_below(&lab.stored(&format!("daily/{id}"))),
             tree,
             "{fault}"
         );

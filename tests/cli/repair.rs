@@ -11,7 +11,10 @@ use crate::{
         FIRST, FOURTH, SECOND, THIRD, VICTIM, attribute, copy, damage, flip, nights, stored,
         thousand_files, unseen,
     },
-    lab::{Lab, PROGRAM, can_trace, everything, in_path, names, ran, skipped, step},
+    lab::{
+        Lab, PROGRAM, can_trace, entry_names, everything_below, is_installed, run_command, skip,
+        step,
+    },
 };
 
 #[test]
@@ -22,7 +25,7 @@ fn a_repair_takes_the_source_and_heals_all_snapshots_without_writing_to_the_dama
     unseen(&places[0], || flip(&places[0]));
     let before = damaged.metadata().unwrap();
     let parents: Vec<_> = places.iter().map(|path| folder_time(path)).collect();
-    let others = crate::lab::contents(&lab.path("home"));
+    let others = crate::lab::contents_below(&lab.path("home"));
 
     let repaired = lab.run(&["verify", "--repair", "--json"]).expect(0).json();
     assert_eq!(repaired["repair"]["result"], "success");
@@ -52,7 +55,7 @@ fn a_repair_takes_the_source_and_heals_all_snapshots_without_writing_to_the_dama
     );
     let times: Vec<_> = places.iter().map(|path| folder_time(path)).collect();
     assert_eq!(times, parents);
-    assert_eq!(crate::lab::contents(&lab.path("home")), others);
+    assert_eq!(crate::lab::contents_below(&lab.path("home")), others);
     assert!(!lab.stored(".backup/repair").exists());
 
     lab.run(&["verify", "--all"]).expect(0).says("Whole.");
@@ -96,10 +99,10 @@ fn a_repair_takes_another_stored_file_where_the_source_has_changed() {
     for path in [&victim, &other] {
         unseen(path, || flip(path));
     }
-    let before = everything(&lab.path("mnt"));
+    let before = everything_below(&lab.path("mnt"));
     let told = lab.run(&["verify", "--repair"]).expect(3);
     assert_eq!(told.stdout.matches("not repaired").count(), 2, "{told}");
-    assert_eq!(everything(&lab.path("mnt")), before);
+    assert_eq!(everything_below(&lab.path("mnt")), before);
     let again = lab.run(&["verify", "--repair", "--json"]).expect(3).json();
     assert!(again["damage"][0]["not_repaired"].is_string());
     assert!(again.get("repair").is_none());
@@ -146,8 +149,8 @@ fn a_symlink_in_a_source_is_not_followed_for_a_repair() {
 
 #[test]
 fn missing_files_and_damaged_metadata_are_repaired_and_the_rest_is_left() {
-    if !in_path("setfattr") {
-        return skipped("missing_files_and_damaged_metadata: setfattr is not installed");
+    if !is_installed("setfattr") {
+        return skip("missing_files_and_damaged_metadata: setfattr is not installed");
     }
     let lab = thousand_files();
     lab.backup(SECOND);
@@ -193,7 +196,7 @@ fn missing_files_and_damaged_metadata_are_repaired_and_the_rest_is_left() {
 #[test]
 fn a_repair_that_was_killed_anywhere_is_ended_by_the_next_one() {
     if !can_trace() {
-        return skipped("a_repair_that_was_killed_anywhere: strace may not trace here");
+        return skip("a_repair_that_was_killed_anywhere: strace may not trace here");
     }
     let lab = nights(&[FIRST, SECOND]);
     let places = [FIRST, SECOND].map(|night| stored(&lab, night, VICTIM));
@@ -211,7 +214,7 @@ fn a_repair_that_was_killed_anywhere_is_ended_by_the_next_one() {
             .args(options)
             .arg(PROGRAM)
             .args(command.get_args());
-        ran(traced, &["strace"])
+        run_command(traced, &["strace"])
     };
     let calls = [
         "renameat",
@@ -247,7 +250,7 @@ fn a_repair_that_was_killed_anywhere_is_ended_by_the_next_one() {
             assert!(!lab.stored(".backup/repair").exists() || done.code == 128 + 9);
             lab.backup(THIRD);
             assert_eq!(
-                names(&lab.stored(".backup")),
+                entry_names(&lab.stored(".backup")),
                 [
                     "destination.json",
                     "lock",
@@ -271,11 +274,11 @@ fn a_disk_that_this_machine_does_not_know_is_compared_and_not_repaired() {
     let other = r#"{"known": ["00000000-0000-4000-8000-000000000000"]}"#;
     fs::write(lab.path("state/destinations.json"), other).unwrap();
     lab.run(&["verify"]).expect(3);
-    let before = everything(&lab.path("mnt"));
+    let before = everything_below(&lab.path("mnt"));
     lab.run(&["verify", "--repair"])
         .expect(4)
         .says("/home/ann/letter.txt")
         .hints("backup init");
     lab.run(&["verify", "--repair", "--json"]).expect(4).json();
-    assert_eq!(everything(&lab.path("mnt")), before);
+    assert_eq!(everything_below(&lab.path("mnt")), before);
 }

@@ -5,7 +5,7 @@ use std::{
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
 };
 
-use crate::lab::{Lab, contents, everything, id_of, names, step};
+use crate::lab::{Lab, contents_below, entry_names, everything_below, id_of, step};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -77,7 +77,10 @@ fn a_folder_comes_back_as_the_target_and_not_inside_it() {
         for path in [home.clone(), format!("{home}/")] {
             // The second time everything is there already.
             lab.run(&["restore", "latest", &path, target]).expect(0);
-            assert_eq!(contents(&lab.path(target)), contents(&lab.path("home")));
+            assert_eq!(
+                contents_below(&lab.path(target)),
+                contents_below(&lab.path("home"))
+            );
         }
     }
 }
@@ -89,25 +92,25 @@ fn the_whole_snapshot_can_be_restored() {
     lab.run(&["restore", "latest", "/", "all"]).expect(0);
     let home = lab.path("home");
     let below = lab.path("all").join(home.strip_prefix("/").unwrap());
-    assert_eq!(contents(&below), contents(&home));
+    assert_eq!(contents_below(&below), contents_below(&home));
 }
 
 #[test]
 fn what_is_lost_comes_back_to_where_it_was() {
     let lab = two_snapshots();
-    let before = contents(&lab.path("home"));
+    let before = contents_below(&lab.path("home"));
     fs::remove_dir_all(lab.path("home/bob")).unwrap();
     fs::remove_file(lab.path("home/ann/photo.jpg")).unwrap();
     let home = lab.text("home");
     lab.run(&["restore", "latest", &home, &home]).expect(0);
-    assert_eq!(contents(&lab.path("home")), before);
+    assert_eq!(contents_below(&lab.path("home")), before);
 }
 
 #[test]
 fn a_dry_run_says_what_would_be_restored_and_writes_nothing() {
     let lab = two_snapshots();
     let home = lab.text("home");
-    let before = everything(&lab.path(""));
+    let before = everything_below(&lab.path(""));
     let dry = ["restore", "latest", &home, "new", "--dry-run"];
     let said = lab.run(&dry).expect(0);
     assert!(said.stdout.contains(&lab.text("new")), "{said}");
@@ -119,7 +122,7 @@ fn a_dry_run_says_what_would_be_restored_and_writes_nothing() {
     let dry = ["restore", &first, &home, &home, "--dry-run", "--json"];
     let step = lab.run(&dry).expect(0).json();
     assert_eq!(step["conflicts"], serde_json::json!(["ann/letter.txt"]));
-    let mut after = everything(&lab.path(""));
+    let mut after = everything_below(&lab.path(""));
     let mut unchanged = before;
     // Only the log tells that something was looked at.
     for all in [&mut after, &mut unchanged] {
@@ -133,14 +136,14 @@ fn what_differs_is_not_overwritten() {
     let lab = two_snapshots();
     fs::remove_file(lab.path("home/ann/photo.jpg")).unwrap();
     let home = lab.text("home");
-    let before = everything(&lab.path("home"));
+    let before = everything_below(&lab.path("home"));
     let first = id_of(FIRST);
     lab.run(&["restore", &first, &home, &home])
         .expect(4)
         .says("ann/letter.txt")
         .hints("--overwrite");
     // Not even the file that is missing was restored: all or nothing.
-    assert_eq!(everything(&lab.path("home")), before);
+    assert_eq!(everything_below(&lab.path("home")), before);
 }
 
 #[test]
@@ -153,7 +156,7 @@ fn overwriting_keeps_the_old_aside() {
         .expect(0);
     assert_eq!(read(&lab, "home/ann/letter.txt"), "dear all\n");
     assert_eq!(read(&lab, "home/ann/extra.txt"), "not in any snapshot\n");
-    let aside: Vec<String> = names(&lab.path("home/ann"))
+    let aside: Vec<String> = entry_names(&lab.path("home/ann"))
         .into_iter()
         .filter(|name| name.starts_with("letter.txt.before-"))
         .collect();
@@ -196,14 +199,14 @@ fn a_snapshot_that_is_not_there_is_refused() {
 #[test]
 fn a_target_in_the_destination_is_refused() {
     let lab = two_snapshots();
-    let before = contents(&lab.stored("daily"));
+    let before = contents_below(&lab.stored("daily"));
     let home = lab.text("home");
     let target = lab.inside("latest", "home/ann").join("new");
     let target = target.to_str().unwrap();
     lab.run(&["restore", "latest", &home, target])
         .expect(4)
         .hints("outside the destination");
-    assert_eq!(contents(&lab.stored("daily")), before);
+    assert_eq!(contents_below(&lab.stored("daily")), before);
 }
 
 #[test]
@@ -213,7 +216,7 @@ fn a_symlink_at_the_target_is_not_followed() {
     symlink(lab.path("elsewhere"), lab.path("target")).unwrap();
     let ann = lab.text("home/ann");
     lab.run(&["restore", "latest", &ann, "target"]).expect(4);
-    assert_eq!(names(&lab.path("elsewhere")), ["letter.txt"]);
+    assert_eq!(entry_names(&lab.path("elsewhere")), ["letter.txt"]);
     assert_eq!(read(&lab, "elsewhere/letter.txt"), "mine\n");
 }
 

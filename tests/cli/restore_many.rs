@@ -10,7 +10,10 @@ use std::{
     process::Stdio,
 };
 
-use crate::lab::{Lab, PROGRAM, contents, everything, id_of, in_path, names, ran, skipped, step};
+use crate::lab::{
+    Lab, PROGRAM, contents_below, entry_names, everything_below, id_of, is_installed, run_command,
+    skip, step,
+};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -39,18 +42,24 @@ fn several_paths_come_into_the_folder_under_their_own_names() {
     let (letter, notes) = (lab.text("home/ann/letter.txt"), lab.text("home/bob/notes"));
     let told = lab.run(&["restore", "latest", &letter, &notes, "out"]);
     told.expect(0).says("read back and found as recorded");
-    assert_eq!(names(&lab.path("out")), ["letter.txt", "mine.txt", "notes"]);
+    assert_eq!(
+        entry_names(&lab.path("out")),
+        ["letter.txt", "mine.txt", "notes"]
+    );
     assert_eq!(read(&lab, "out/letter.txt"), "dear all, again\n");
     assert_eq!(
-        contents(&lab.path("out/notes")),
-        contents(&lab.path("home/bob/notes"))
+        contents_below(&lab.path("out/notes")),
+        contents_below(&lab.path("home/bob/notes"))
     );
     // The folder is not what they came from.
     assert_eq!(fs::metadata(lab.path("out")).unwrap().mode() & 0o777, 0o711);
     // Once more there is nothing to do.
     lab.run(&["restore", "latest", &letter, &notes, "out"])
         .expect(0);
-    assert_eq!(names(&lab.path("out")), ["letter.txt", "mine.txt", "notes"]);
+    assert_eq!(
+        entry_names(&lab.path("out")),
+        ["letter.txt", "mine.txt", "notes"]
+    );
 }
 
 #[test]
@@ -63,9 +72,12 @@ fn a_pattern_means_what_is_in_the_snapshot_and_not_what_is_there_now() {
     lab.run(&dry)
         .expect(0)
         .says("only a.jpg, photo.jpg, x*y.jpg");
-    assert_eq!(names(&lab.path("out")), [""; 0]);
+    assert_eq!(entry_names(&lab.path("out")), [""; 0]);
     lab.run(&["restore", "latest", &pattern, "out"]).expect(0);
-    assert_eq!(names(&lab.path("out")), ["a.jpg", "photo.jpg", "x*y.jpg"]);
+    assert_eq!(
+        entry_names(&lab.path("out")),
+        ["a.jpg", "photo.jpg", "x*y.jpg"]
+    );
     // A name that is there as it is written is no pattern, and the target becomes it.
     let star = lab.text("home/ann/x*y.jpg");
     lab.run(&["restore", "latest", &star, "star"]).expect(0);
@@ -74,7 +86,7 @@ fn a_pattern_means_what_is_in_the_snapshot_and_not_what_is_there_now() {
     let all = lab.text("home/*/*.jpg");
     lab.run(&["restore", "latest", &all, "all"]).expect(0);
     assert_eq!(
-        names(&lab.path("all")),
+        entry_names(&lab.path("all")),
         ["a.jpg", "b.jpg", "photo.jpg", "x*y.jpg"]
     );
     let none = lab.text("home/ann/*.png");
@@ -93,7 +105,7 @@ fn patterns_serve_folders_without_a_manifest_too() {
     }
     let pattern = ["restore", "daily/2019-05-01", "/home/carla/*.txt", "out"];
     lab.run(&pattern).expect(0);
-    assert_eq!(names(&lab.path("out")), ["a.txt", "b.txt"]);
+    assert_eq!(entry_names(&lab.path("out")), ["a.txt", "b.txt"]);
 }
 
 #[test]
@@ -119,16 +131,16 @@ fn two_entries_of_one_name_are_refused() {
 fn with_several_nothing_begins_unless_all_of_it_can_be_done() {
     let lab = two_snapshots();
     lab.write("out/b.jpg", "another\n");
-    let before = everything(&lab.path("out"));
+    let before = everything_below(&lab.path("out"));
     let (a, b) = (lab.text("home/ann/a.jpg"), lab.text("home/bob/b.jpg"));
     lab.run(&["restore", "latest", &a, &b, "out"])
         .expect(4)
         .says("b.jpg")
         .hints("--overwrite");
-    assert_eq!(everything(&lab.path("out")), before);
+    assert_eq!(everything_below(&lab.path("out")), before);
     lab.run(&["restore", "latest", &a, &b, "out", "--overwrite"])
         .expect(0);
-    assert_eq!(names(&lab.path("out")).len(), 3);
+    assert_eq!(entry_names(&lab.path("out")).len(), 3);
     assert_eq!(read(&lab, "out/b.jpg"), "b\n");
 }
 
@@ -137,20 +149,20 @@ fn in_place_puts_things_back_and_keeps_the_old_aside() {
     let lab = two_snapshots();
     fs::remove_file(lab.path("home/ann/a.jpg")).unwrap();
     let (first, ann) = (id_of(FIRST), lab.text("home/ann"));
-    let before = everything(&lab.path("home"));
+    let before = everything_below(&lab.path("home"));
     // Nobody is there to agree.
     lab.run(&["restore", "--in-place", &first, &ann])
         .expect(4)
         .says("create 2 entries")
         .says("letter.txt")
         .hints("--yes");
-    assert_eq!(everything(&lab.path("home")), before);
+    assert_eq!(everything_below(&lab.path("home")), before);
     lab.run(&["restore", "--in-place", "--yes", &first, &ann])
         .expect(0)
         .says("kept aside as NAME.before-");
     assert_eq!(read(&lab, "home/ann/letter.txt"), "dear all\n");
     assert_eq!(read(&lab, "home/ann/a.jpg"), "a\n");
-    let all = names(&lab.path("home/ann"));
+    let all = entry_names(&lab.path("home/ann"));
     let aside: Vec<&String> = all
         .iter()
         .filter(|name| name.contains(".before-"))
@@ -181,8 +193,8 @@ fn in_place_by_pattern_touches_nothing_else() {
 
 #[test]
 fn a_person_at_a_terminal_is_asked() {
-    if !in_path("script") {
-        return skipped("script(1) of bsdutils is not installed");
+    if !is_installed("script") {
+        return skip("script(1) of bsdutils is not installed");
     }
     let lab = two_snapshots();
     let (first, letter) = (id_of(FIRST), lab.text("home/ann/letter.txt"));
@@ -202,7 +214,7 @@ fn a_person_at_a_terminal_is_asked() {
             words.join(" ")
         );
         script.args(["-c", &line]).stdin(Stdio::null());
-        let told = ran(script, &["restore --in-place"]);
+        let told = run_command(script, &["restore --in-place"]);
         assert!(told.stdout.contains("[y/N]"), "{told}");
         assert_eq!(read(&lab, "home/ann/letter.txt"), expected, "{told}");
     }
@@ -268,13 +280,13 @@ fn as_nobody(lab: &Lab, arguments: &[&str]) -> crate::lab::Ran {
         .arg("--config")
         .arg(lab.path("config.json"));
     command.uid(NOBODY).gid(NOBODY);
-    ran(command, arguments)
+    run_command(command, arguments)
 }
 
 #[test]
 fn a_user_restores_own_files_from_what_root_backed_up_and_is_kept_from_others() {
     if !nix::unistd::geteuid().is_root() {
-        return skipped("only root can make a backup that is not the user's");
+        return skip("only root can make a backup that is not the user's");
     }
     let mut lab = Lab::short();
     lab.set("local.readableByUsers", true);
@@ -299,8 +311,8 @@ fn a_user_restores_own_files_from_what_root_backed_up_and_is_kept_from_others() 
     for snapshot in ["latest", &id_of(FIRST)] {
         as_nobody(&lab, &["restore", snapshot, &bob, &target]).expect(0);
         assert_eq!(
-            contents(Path::new(&target)),
-            contents(&lab.path("home/bob"))
+            contents_below(Path::new(&target)),
+            contents_below(&lab.path("home/bob"))
         );
     }
     // The permissions of the file itself decide.
@@ -315,7 +327,7 @@ fn a_user_restores_own_files_from_what_root_backed_up_and_is_kept_from_others() 
 #[test]
 fn as_me_makes_everything_mine() {
     if !nix::unistd::geteuid().is_root() {
-        return skipped("only root can store files of others");
+        return skip("only root can store files of others");
     }
     let lab = Lab::new();
     let letter = lab.path("home/ann/letter.txt");

@@ -7,7 +7,9 @@ use std::{
 
 use serde_json::Value;
 
-use crate::lab::{HOST, Lab, codes, ended, everything, id_of, names, read_json, wait_for};
+use crate::lab::{
+    HOST, Lab, codes, entry_names, everything_below, id_of, read_json, wait_for, wait_for_child,
+};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -20,7 +22,7 @@ const BACKUPS: [&str; 3] = ["plan", "apply", "now"];
 fn a_folder_on_which_nothing_is_mounted_is_refused() {
     let mut lab = Lab::new();
     lab.set("local.requireMount", true);
-    let before = everything(&lab.path("mnt"));
+    let before = everything_below(&lab.path("mnt"));
     for verb in BACKUPS {
         let told = lab.at(FIRST, &[verb]).expect(4);
         told.says("destination not mounted")
@@ -34,7 +36,7 @@ fn a_folder_on_which_nothing_is_mounted_is_refused() {
             .says("destination not mounted")
             .hints("mount");
     }
-    assert_eq!(everything(&lab.path("mnt")), before);
+    assert_eq!(everything_below(&lab.path("mnt")), before);
     let report = lab.at(SECOND, &["apply", "--json"]).expect(4).json();
     assert_eq!(report["result"], "refused");
     assert_eq!(codes(&report["findings"]), ["destination-not-mounted"]);
@@ -74,7 +76,7 @@ fn an_absent_drive_can_be_configured_to_defer() {
     let findings = &findings["findings"];
     assert_eq!(codes(findings), ["destination-not-mounted"]);
     assert_eq!(findings[0]["severity"], "deferral");
-    assert_eq!(names(&lab.path("mnt")), [""; 0]);
+    assert_eq!(entry_names(&lab.path("mnt")), [""; 0]);
 }
 
 /// Gives the destination in `mnt` the record of another one.
@@ -91,14 +93,14 @@ fn another_destination_in_the_place_of_the_known_one_is_refused() {
     lab.backup(FIRST);
     let other = "0c8bd6b1-5f6a-4a53-9d63-000000000000";
     swap_id(&lab, other);
-    let before = everything(&lab.path("mnt"));
+    let before = everything_below(&lab.path("mnt"));
     for verb in BACKUPS {
         lab.at(SECOND, &[verb])
             .expect(4)
             .says(other)
             .hints("backup init");
     }
-    assert_eq!(everything(&lab.path("mnt")), before);
+    assert_eq!(everything_below(&lab.path("mnt")), before);
 }
 
 #[test]
@@ -122,7 +124,7 @@ fn a_new_drive_is_refused_until_a_person_adds_it_and_then_drives_take_turns() {
     for verb in BACKUPS {
         lab.at(SECOND, &[verb]).expect(4).hints("backup init");
     }
-    assert_eq!(names(&lab.path("other")), [""; 0]);
+    assert_eq!(entry_names(&lab.path("other")), [""; 0]);
 
     lab.run(&["init"]).expect(0);
     let new = read_json(
@@ -240,7 +242,7 @@ fn a_destination_without_room_is_refused() {
             .says("local.minSpaceGB")
             .hints("");
     }
-    assert_eq!(names(&lab.path("mnt")), [""; 0]);
+    assert_eq!(entry_names(&lab.path("mnt")), [""; 0]);
 }
 
 #[test]
@@ -266,7 +268,7 @@ fn a_second_run_is_told_which_process_holds_the_lock() {
     assert_eq!(is_running(), true);
 
     lab.write("go", "");
-    ended(first, &arguments).expect(0);
+    wait_for_child(first, &arguments).expect(0);
     assert_eq!(is_running(), false);
     assert_eq!(lab.ids(), [id_of(FIRST)]);
     lab.at(SECOND, &["apply"]).expect(0);
@@ -327,7 +329,7 @@ fn without_any_source_nothing_is_backed_up() {
             .says(&lab.text("none"))
             .hints("");
     }
-    assert_eq!(names(&lab.path("mnt")), [""; 0]);
+    assert_eq!(entry_names(&lab.path("mnt")), [""; 0]);
 }
 
 #[test]
@@ -345,5 +347,5 @@ fn a_destination_inside_a_source_is_left_out_even_behind_a_symlink() {
         .join("latest")
         .join(lab.text("home").trim_start_matches('/'));
     assert!(stored.join("bob/notes/list.md").exists());
-    assert_eq!(names(&stored.join("drive")), [""; 0]);
+    assert_eq!(entry_names(&stored.join("drive")), [""; 0]);
 }

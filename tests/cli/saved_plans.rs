@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 use schema::plan::SavedPlan;
 use serde_json::Value;
 
-use crate::lab::{HOST, Lab, Ran, codes, everything, id_of, read_json};
+use crate::lab::{HOST, Lab, Ran, codes, everything_below, id_of, read_json};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const LATER: &str = "2025-03-05T09:00:00+01:00";
@@ -17,10 +17,10 @@ fn save(lab: &Lab, now: &str) {
 
 /// Applies the saved plan, which must be refused with nothing changed; gives the codes.
 fn refused(lab: &Lab, now: &str) -> Vec<(String, String)> {
-    let before = everything(&lab.path("mnt"));
+    let before = everything_below(&lab.path("mnt"));
     let runs = lab.runs();
     let told = lab.at(now, &["apply", "plan.json", "--json"]).expect(4);
-    assert_eq!(everything(&lab.path("mnt")), before);
+    assert_eq!(everything_below(&lab.path("mnt")), before);
     assert_eq!(lab.runs(), runs);
     lab.at(now, &["apply", "plan.json"])
         .expect(4)

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::lab::{Lab, PROGRAM, ran};
+use crate::lab::{Lab, PROGRAM, run_command};
 
 /// The formats: of files, and of what verbs print with `--json`.
 const FORMATS: [&str; 19] = [
@@ -41,7 +41,7 @@ fn print_schema(format: &str) -> String {
     let lab = Lab::new();
     let mut command = lab.bare(PROGRAM);
     command.args(["schema", format]);
-    let printed = ran(command, &["schema", format]).expect(0);
+    let printed = run_command(command, &["schema", format]).expect(0);
     assert_eq!(printed.stderr, "");
     printed.stdout
 }
@@ -83,7 +83,7 @@ fn each_file_is_the_schema_of_a_format_and_each_format_is_tested() {
     let lab = Lab::new();
     let mut command = lab.bare(PROGRAM);
     command.args(["schema", "--help"]);
-    let help = ran(command, &["schema", "--help"]).expect(0).stdout;
+    let help = run_command(command, &["schema", "--help"]).expect(0).stdout;
     let lines: Vec<&str> = help.lines().map(str::trim).collect();
     let begins = |format: &str| {
         let beginning = format!("- {format}:");
@@ -109,10 +109,13 @@ fn without_a_format_the_schema_of_the_configuration_is_printed() {
     let lab = Lab::new();
     let mut command = lab.bare(PROGRAM);
     command.arg("schema");
-    let one = ran(command, &["schema"]).expect(0);
+    let one = run_command(command, &["schema"]).expect(0);
     let mut command = lab.bare(PROGRAM);
     command.args(["schema", "config"]);
-    assert_eq!(one.stdout, ran(command, &["schema", "config"]).stdout);
+    assert_eq!(
+        one.stdout,
+        run_command(command, &["schema", "config"]).stdout
+    );
 }
 
 /// The names of the properties that a schema describes, `$ref`s followed.
@@ -133,7 +136,7 @@ fn every_key_of_the_examples_is_in_the_schema() {
     let lab = Lab::new();
     let mut command = lab.bare(PROGRAM);
     command.arg("schema");
-    let schema = ran(command, &["schema"]).json();
+    let schema = run_command(command, &["schema"]).json();
     let mut known = Vec::new();
     keys(&schema, &schema, "", &mut known);
     for (path, example) in crate::validity::examples() {

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use crate::{
     damage::{FIRST, FOURTH, SECOND, THIRD, nights},
-    lab::{Lab, codes, id_of, names},
+    lab::{Lab, codes, entry_names, id_of},
     manifests::FAULTS,
 };
 
@@ -34,7 +34,7 @@ fn with(file: &str) -> Lab {
 }
 
 fn set_aside(lab: &Lab, file: &str) -> usize {
-    let names = names(&lab.path("state"));
+    let names = entry_names(&lab.path("state"));
     let prefix = format!("{file}.damaged-");
     names
         .iter()
@@ -188,7 +188,7 @@ fn what_is_remembered_of_the_cloud_is_set_aside_and_found_out_anew() {
         };
         lab.backup(FIRST);
         let area = lab.path("state/cloud");
-        let desk = area.join(&names(&area)[0]);
+        let desk = area.join(&entry_names(&area)[0]);
         act(&match file {
             "" | ".." => desk.clone(),
             file => desk.join(file),
@@ -231,7 +231,7 @@ fn a_folder_where_a_list_for_the_cloud_is_written_is_set_aside() {
     };
     lab.backup(FIRST);
     let area = lab.path("state/cloud");
-    let desk = area.join(&names(&area)[0]);
+    let desk = area.join(&entry_names(&area)[0]);
     for list in ["upload.list", "listing.json"] {
         let _ = fs::remove_file(desk.join(list));
         fs::create_dir_all(desk.join(list).join("something")).unwrap();

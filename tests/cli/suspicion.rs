@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::lab::{Lab, action, codes, contents, id_of, step};
+use crate::lab::{Lab, action, codes, contents_below, id_of, step};
 
 /// The night before the tenth, the tenth, and so on.
 fn night(day: u32) -> String {
@@ -29,7 +29,7 @@ fn when_most_files_are_gone_nothing_is_deleted_until_a_person_accepts_it() {
         lab.write(&format!("home/ann/file{index}"), "content\n");
     }
     lab.backup(&night(3));
-    let good = contents(&lab.inside("latest", "home"));
+    let good = contents_below(&lab.inside("latest", "home"));
     for index in 0..35 {
         fs::remove_file(lab.path(format!("home/ann/file{index}"))).unwrap();
     }
@@ -38,7 +38,7 @@ fn when_most_files_are_gone_nothing_is_deleted_until_a_person_accepts_it() {
         .hints(&format!("backup accept {}", id(4)));
     assert_eq!(lab.ids(), [id(3), id(4)]);
     assert_eq!(lab.latest(), format!("daily/{}", id(3)));
-    assert_eq!(contents(&lab.inside("latest", "home")), good);
+    assert_eq!(contents_below(&lab.inside("latest", "home")), good);
     assert!(!lab.record(&id(4))["suspect"].as_array().unwrap().is_empty());
 
     // Nobody looked: the next one is measured with the last good one, and nothing goes either.

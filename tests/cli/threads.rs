@@ -4,18 +4,18 @@ use std::{fs, process::Command};
 
 use nix::unistd::geteuid;
 
-use crate::lab::{Lab, PROGRAM, Ran, contents, in_path, ran, skipped};
+use crate::lab::{Lab, PROGRAM, Ran, contents_below, is_installed, run_command, skip};
 
 /// A user id that nobody has, so that nobody's processes count.
 const NOBODY: &str = "64319";
 
 #[test]
 fn few_processes_are_enough_or_it_is_said_what_is_lacking() {
-    if !geteuid().is_root() || !in_path("prlimit") || !in_path("setpriv") {
-        return skipped("only root can run the program as a user with few processes");
+    if !geteuid().is_root() || !is_installed("prlimit") || !is_installed("setpriv") {
+        return skip("only root can run the program as a user with few processes");
     }
     for (engine, verb) in [(false, "apply"), (true, "apply"), (false, "verify")] {
-        if engine && !in_path("rsync") {
+        if engine && !is_installed("rsync") {
             continue;
         }
         for most in [1, 2, 3, 4, 6] {
@@ -33,8 +33,8 @@ fn few_processes_are_enough_or_it_is_said_what_is_lacking() {
             assert!(![124, 134].contains(&told.code), "{most}: {text}");
             match told.code {
                 0 if verb == "apply" => assert_eq!(
-                    contents(&lab.inside("latest", "home")),
-                    contents(&lab.path("home"))
+                    contents_below(&lab.inside("latest", "home")),
+                    contents_below(&lab.path("home"))
                 ),
                 0 => {}
                 _ => {
@@ -57,5 +57,5 @@ fn run(lab: &Lab, most: u32, verb: &str) -> Ran {
         .args(["--clear-groups", "prlimit", &format!("--nproc={most}")])
         .arg(lab.path("backup"))
         .args(inner.get_args());
-    ran(command, &[verb])
+    run_command(command, &[verb])
 }

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::json;
 
-use crate::lab::{Lab, Ran, id_of, names, ran};
+use crate::lab::{Lab, Ran, entry_names, id_of, run_command};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -18,7 +18,7 @@ const SECOND: &str = "2025-03-06T02:00:00+01:00";
 fn run_in(lab: &Lab, folder: &Path, called: &Path, arguments: &[&str]) -> Ran {
     let mut command = lab.command(arguments);
     command.current_dir(folder).env("PWD", called);
-    ran(command, arguments)
+    run_command(command, arguments)
 }
 
 fn read(path: impl AsRef<Path>) -> String {
@@ -47,7 +47,7 @@ fn a_relative_path_is_of_the_folder_that_the_user_stands_in() {
     run(&ann, &["restore", "latest~1", "letter.txt", "old.txt"]).expect(0);
     assert_eq!(read(ann.join("old.txt")), "dear all\n");
     run(&ann, &["restore", "latest", "*.txt", &back]).expect(0);
-    assert_eq!(names(Path::new(&back)), ["letter.txt"]);
+    assert_eq!(entry_names(Path::new(&back)), ["letter.txt"]);
     // From the root, as manifests have it, where that is not in this folder.
     let from_root = lab.text("home/ann/letter.txt");
     run(&bob, &["restore", "latest", &from_root[1..], "copy"]).expect(0);
@@ -155,7 +155,7 @@ fn names_that_are_no_text_are_found_as_they_are_restored() {
     let with = |words: &[&str], path: &OsStr, more: &[&str]| {
         let mut command = lab.command(words);
         command.arg(path).args(more);
-        ran(command, words)
+        run_command(command, words)
     };
     with(&["restore", "latest"], path.as_os_str(), &["back"]).expect(0);
     assert_eq!(read(lab.path("back")), "two!");

@@ -5,12 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::lab::{Lab, PROGRAM, names, ran};
+use crate::lab::{Lab, PROGRAM, entry_names, run_command};
 
 /// The examples' configurations, each with its folder's name.
 pub(crate) fn examples() -> Vec<(String, PathBuf)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    let examples: Vec<_> = names(&folder)
+    let examples: Vec<_> = entry_names(&folder)
         .into_iter()
         .map(|name| (name.clone(), folder.join(name).join("config.json")))
         .filter(|(_, config)| config.exists())
@@ -90,7 +90,7 @@ fn an_invalid_configuration_stops_every_verb() {
         lab.run(arguments).expect(2).says("local.keepDialy");
     }
     assert!(!lab.path("state").exists());
-    assert_eq!(names(&lab.path("mnt")), [""; 0]);
+    assert_eq!(entry_names(&lab.path("mnt")), [""; 0]);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn every_example_is_valid() {
     for (name, path) in examples() {
         let mut command = lab.bare(PROGRAM);
         command.arg("check").arg(&path);
-        let told = ran(command, &["check", &name]).expect(0);
+        let told = run_command(command, &["check", &name]).expect(0);
         assert_eq!(told.stdout, format!("{}: valid\n", path.display()));
         assert_eq!(told.stderr, "", "{name}");
     }
@@ -139,5 +139,5 @@ fn the_configuration_may_come_from_the_environment() {
     let lab = Lab::new();
     let mut command = lab.bare(PROGRAM);
     command.arg("check").env("BACKUP_CONFIG", "config.json");
-    ran(command, &["check"]).expect(0);
+    run_command(command, &["check"]).expect(0);
 }

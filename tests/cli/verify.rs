@@ -23,7 +23,10 @@ use crate::{
         FIRST, FOURTH, SECOND, THIRD, VICTIM, damage, flip, name, nights, stored, thousand_files,
         unseen,
     },
-    lab::{HOST, Lab, PROGRAM, can_trace, ended, id_of, in_path, ran, skipped, wait_for},
+    lab::{
+        HOST, Lab, PROGRAM, can_trace, id_of, is_installed, run_command, skip, wait_for,
+        wait_for_child,
+    },
 };
 
 #[test]
@@ -71,7 +74,7 @@ fn inodes(lab: &Lab) -> BTreeMap<u64, u64> {
 #[test]
 fn strace_sees_each_stored_file_opened_once() {
     if !can_trace() {
-        return skipped("strace_sees_each_stored_file_opened_once: strace may not trace here");
+        return skip("strace_sees_each_stored_file_opened_once: strace may not trace here");
     }
     let lab = nights(&[FIRST, SECOND, THIRD]);
     let command = lab.command(&["verify", "--all"]);
@@ -81,7 +84,7 @@ fn strace_sees_each_stored_file_opened_once() {
         .arg(lab.path("trace"))
         .arg(PROGRAM)
         .args(command.get_args());
-    ran(traced, &["strace"]).expect(0);
+    run_command(traced, &["strace"]).expect(0);
     let trace = fs::read_to_string(lab.path("trace")).unwrap();
     for file in ["letter.txt", "photo.jpg", "list.md"] {
         assert_eq!(trace.matches(&format!("\"{file}\"")).count(), 1, "{file}");
@@ -174,8 +177,8 @@ fn what_cannot_be_compared_is_refused() {
 fn nothing_is_written_to_sources_or_destination_and_no_lock_is_needed() {
     let lab = nights(&[FIRST, SECOND]);
     let everything = || {
-        let mut all = crate::lab::everything(&lab.path("mnt"));
-        all.extend(crate::lab::everything(&lab.path("home")));
+        let mut all = crate::lab::everything_below(&lab.path("mnt"));
+        all.extend(crate::lab::everything_below(&lab.path("home")));
         all
     };
     let before = everything();
@@ -277,7 +280,7 @@ fn a_signal_ends_it_and_says_that_nothing_was_changed() {
         .args(["-INT", &child.id().to_string()])
         .status();
     assert!(done.unwrap().success());
-    let ran = ended(child, &["verify"]);
+    let ran = wait_for_child(child, &["verify"]);
     ran.expect(130).hints("nothing was changed");
     assert!(!lab.path("state/verified.json").exists());
 }
@@ -289,7 +292,7 @@ fn the_program_under_its_own_name_verifies_the_latest_in_full() {
     let mut command = lab.bare(lab.path("backup-verify"));
     let under_its_name = lab.command(&["--json"]);
     command.args(under_its_name.get_args());
-    let ran = ran(command, &["backup-verify"]).expect(0);
+    let ran = run_command(command, &["backup-verify"]).expect(0);
     let json = ran.json();
     assert_eq!(json["depth"]["kind"], "full");
     assert_eq!(json["snapshots"][0]["id"], *id_of(SECOND));
@@ -300,8 +303,8 @@ fn the_program_under_its_own_name_verifies_the_latest_in_full() {
 
 #[test]
 fn what_the_destination_adds_by_itself_is_no_damage() {
-    if !in_path("setfacl") {
-        return skipped("what_the_destination_adds_by_itself: setfacl is not installed");
+    if !is_installed("setfacl") {
+        return skip("what_the_destination_adds_by_itself: setfacl is not installed");
     }
     let lab = Lab::new();
     let done = Command::new("setfacl")

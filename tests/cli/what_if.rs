@@ -1,6 +1,6 @@
 //! `plan`: what would be done, said without doing anything.
 
-use crate::lab::{Lab, Ran, action, ended, everything, id_of, names, step};
+use crate::lab::{Lab, Ran, action, entry_names, everything_below, id_of, step, wait_for_child};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -20,7 +20,7 @@ fn the_same_state_gives_the_same_plan_byte_by_byte() {
 #[test]
 fn a_plan_leaves_no_trace_anywhere() {
     let lab = Lab::new();
-    let before = everything(&lab.path(""));
+    let before = everything_below(&lab.path(""));
     for arguments in [
         &["plan", "--dry-run"][..],
         &["plan"],
@@ -29,13 +29,13 @@ fn a_plan_leaves_no_trace_anywhere() {
     ] {
         lab.at(FIRST, arguments).expect(0);
     }
-    assert_eq!(everything(&lab.path("")), before);
+    assert_eq!(everything_below(&lab.path("")), before);
     assert!(!lab.path("state").exists());
-    assert_eq!(names(&lab.path("mnt")), [""; 0]);
+    assert_eq!(entry_names(&lab.path("mnt")), [""; 0]);
 
     lab.backup(FIRST);
     lab.write("home/ann/letter.txt", "changed\n");
-    let before = everything(&lab.path(""));
+    let before = everything_below(&lab.path(""));
     for arguments in [
         &["plan", "--dry-run"][..],
         &["plan", "--dry-run", "--json"],
@@ -48,7 +48,7 @@ fn a_plan_leaves_no_trace_anywhere() {
     }
     lab.run(&["check"]).expect(0);
     lab.run(&["restore", "--list"]).expect(0);
-    assert_eq!(everything(&lab.path("")), before);
+    assert_eq!(everything_below(&lab.path("")), before);
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn a_reader_that_goes_away_is_no_error() {
     let lab = Lab::new();
     let mut child = lab.command(&["plan"]).spawn().unwrap();
     drop(child.stdout.take());
-    let told = ended(child, &["plan"]).expect(0);
+    let told = wait_for_child(child, &["plan"]).expect(0);
     assert!(!told.stderr.contains("error"), "{told}");
 }
 

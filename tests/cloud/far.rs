@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::lab::{HOST, Lab, Ran, ran, skipped, wait_for};
+use crate::lab::{HOST, Lab, Ran, run_command, skip, wait_for};
 
 /// What a server speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,11 +63,11 @@ impl Far {
     /// Starts a server and writes the configurations; none, said loudly, where it cannot be.
     pub(crate) fn new(test: &str, speaks: Speaks, crypt: bool) -> Option<Self> {
         let Some(rclone) = rclone() else {
-            skipped(&format!("{test} because rclone is not installed"));
+            skip(&format!("{test} because rclone is not installed"));
             return None;
         };
         if !serves(&rclone, speaks) {
-            skipped(&format!(
+            skip(&format!(
                 "{test} because rclone cannot serve {}",
                 speaks.word()
             ));
@@ -178,7 +178,7 @@ impl Far {
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        ran(self.command(arguments), arguments)
+        run_command(self.command(arguments), arguments)
     }
 
     pub(crate) fn at(&self, now: &str, arguments: &[&str]) -> Ran {
@@ -205,7 +205,7 @@ impl Far {
             .args(arguments)
             .arg("--config")
             .arg(self.lab.path("rclone.conf"));
-        ran(command, arguments)
+        run_command(command, arguments)
     }
 
     /// A path of the host's folder on the remote, as rclone names it.

@@ -16,7 +16,11 @@
 mod damage;
 mod far;
 mod hashes;
-#[allow(dead_code, reason = "shared with the tests of the command line")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "shared with the tests of the command line"
+)]
 #[path = "../cli/lab.rs"]
 mod lab;
 mod live;

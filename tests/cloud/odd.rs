@@ -15,7 +15,7 @@ use std::{
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-use crate::lab::{Lab, in_path};
+use crate::lab::{Lab, is_installed};
 
 /// Names that some servers, shells and lists of files trip over.
 const NAMES: [&str; 14] = [
@@ -58,7 +58,7 @@ pub(crate) fn fill(lab: &Lab) {
     }
     fs::set_permissions(&file, fs::Permissions::from_mode(0o4750)).unwrap();
     let by = |program: &str, arguments: &[&str]| {
-        if in_path(program) {
+        if is_installed(program) {
             let mut command = Command::new(program);
             let status = command.args(arguments).arg(&file).status();
             assert!(status.unwrap().success());

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::{
     far::{Far, Speaks},
-    lab::{ended, wait_for},
+    lab::{wait_for, wait_for_child},
     rows::{BIG, day},
 };
 
@@ -21,7 +21,7 @@ fn the_bandwidth_limit_is_kept() {
     let child = far.started(&day(2));
     wait_for("the first bytes", || far.bytes_there() > before + 1024);
     let begun = Instant::now();
-    ended(child, &["apply"]).expect(0);
+    wait_for_child(child, &["apply"]).expect(0);
     // Three megabytes at one a second, less what was there when the first bytes were seen.
     let least = Duration::from_millis(1500);
     assert!(begun.elapsed() > least, "{:?}", begun.elapsed());

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     damage::{self, glob},
     far::{Far, Speaks},
-    lab::{ended, step, wait_for},
+    lab::{step, wait_for, wait_for_child},
     odd,
 };
 
@@ -122,7 +122,7 @@ fn killed_server(far: &mut Far) {
     let child = far.started(&day(4));
     wait_for("the upload", || far.bytes_there() > until);
     far.stop();
-    ended(child, &["apply"])
+    wait_for_child(child, &["apply"])
         .expect(1)
         .says("connection failed")
         .hints("rclone --config=");
@@ -144,7 +144,7 @@ fn killed_client(far: &Far) {
     let moved = || !glob(&far.lab.path("state/cloud"), &format!("done-{}", id(6))).is_empty();
     wait_for("the upload", || moved() && far.bytes_there() > until);
     child.kill().unwrap();
-    ended(child, &["apply"]);
+    wait_for_child(child, &["apply"]);
     // The run goes on, with an attempt of its own.
     let said = message(&far.backup(&day(6)));
     assert!(said.contains("1 file"), "{said}");

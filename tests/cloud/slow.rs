@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     far::{Far, Speaks},
-    lab::{ended, wait_for},
+    lab::{wait_for, wait_for_child},
     rows::{BIG, at_once, day, message, write_big},
 };
 
@@ -27,7 +27,7 @@ fn frozen(test: &str, speaks: Speaks) {
     let child = far.started(&day(2));
     wait_for("the upload", || far.bytes_there() > until);
     far.freeze(true);
-    ended(child, &["apply"])
+    wait_for_child(child, &["apply"])
         .expect(1)
         .says("connection failed")
         .says("the remote did not answer for 10 s")

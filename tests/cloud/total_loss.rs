@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     far::{Far, Speaks, rclone},
-    lab::{PROGRAM, Ran, ran, skipped},
+    lab::{PROGRAM, Ran, run_command, skip},
     odd,
     rows::{day, id, message},
 };
@@ -39,7 +39,7 @@ fn recipe() -> (String, Vec<String>) {
 fn the_readme_brings_everything_back_from_the_remote_alone() {
     let test = "the_readme_brings_everything_back_from_the_remote_alone";
     if !rustix::process::geteuid().is_root() {
-        skipped(&format!("{test} because owners return only to root"));
+        skip(&format!("{test} because owners return only to root"));
         return;
     }
     if Command::new("systemd-nspawn")
@@ -47,11 +47,11 @@ fn the_readme_brings_everything_back_from_the_remote_alone() {
         .output()
         .is_err()
     {
-        skipped(&format!("{test} because systemd-nspawn is not installed"));
+        skip(&format!("{test} because systemd-nspawn is not installed"));
         return;
     }
     if !Path::new("/usr/bin/sh").exists() {
-        skipped(&format!(
+        skip(&format!(
             "{test} because this system's programs are not all below /usr"
         ));
         return;
@@ -141,6 +141,6 @@ impl<'a> Empty<'a> {
             .arg(bind("bind", &self.work.join("mnt"), "/mnt"))
             .args(["--setenv=PATH=/opt/bin:/usr/bin:/bin", "--chdir=/root"])
             .args(["sh", "-c", line]);
-        ran(command, &[line])
+        run_command(command, &[line])
     }
 }

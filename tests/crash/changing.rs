@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     check::all_whole,
-    lab::{BEFORE, LATER, NOW, Random, World, skipped},
+    lab::{BEFORE, LATER, NOW, Random, World, is_missing},
 };
 
 /// Times of runs, of which a few are enough where the machine is not busy.
@@ -25,12 +25,12 @@ const QUIET: &str = "2025-02-10T02:00:00+00:00";
 #[test]
 fn a_file_that_grows_while_it_is_read_is_listed_as_torn_and_the_run_ends() {
     let name = "a_file_that_grows_while_it_is_read_is_listed_as_torn_and_the_run_ends";
-    if skipped(name, &["rsync"], false) {
+    if is_missing(name, &["rsync"], false) {
         return;
     }
     let world = World::new(&json!({}));
     let growing = world.source().join("growing");
-    fs::write(&growing, Random::new(1).bytes(16 << 20)).unwrap();
+    fs::write(&growing, Random::from_environment(1).bytes(16 << 20)).unwrap();
     fs::write(world.source().join("steady"), "steady").unwrap();
     let ended = AtomicBool::new(false);
     let mut torn = 0;
@@ -52,7 +52,7 @@ fn a_file_that_grows_while_it_is_read_is_listed_as_torn_and_the_run_ends() {
         });
         all_whole(&world.host());
         // On a busy machine the writer may have had no turn.
-        if done.code == Some(0) {
+        if done.code == 0 {
             continue;
         }
         done.expect(3).says("torn").says("growing");
@@ -71,12 +71,12 @@ fn a_file_that_grows_while_it_is_read_is_listed_as_torn_and_the_run_ends() {
 #[test]
 fn a_file_that_grows_faster_than_it_is_read_does_not_keep_the_run_from_ending() {
     let name = "a_file_that_grows_faster_than_it_is_read_does_not_keep_the_run_from_ending";
-    if skipped(name, &["rsync"], false) {
+    if is_missing(name, &["rsync"], false) {
         return;
     }
     let world = World::new(&json!({}));
     let growing = world.source().join("growing");
-    fs::write(&growing, Random::new(1).bytes(1 << 20)).unwrap();
+    fs::write(&growing, Random::from_environment(1).bytes(1 << 20)).unwrap();
     let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -109,7 +109,7 @@ fn a_file_that_grows_faster_than_it_is_read_does_not_keep_the_run_from_ending() 
 #[test]
 fn files_that_vanish_during_the_run_are_listed_and_the_run_succeeds() {
     let name = "files_that_vanish_during_the_run_are_listed_and_the_run_succeeds";
-    if skipped(name, &["rsync", "strace"], false) {
+    if is_missing(name, &["rsync", "strace"], false) {
         return;
     }
     let world = World::new(&json!({}));
@@ -150,12 +150,12 @@ fn files_that_vanish_during_the_run_are_listed_and_the_run_succeeds() {
 #[test]
 fn a_file_that_shrinks_and_grows_while_it_is_read_is_stored_as_its_manifest_says() {
     let name = "a_file_that_shrinks_and_grows_while_it_is_read_is_stored_as_its_manifest_says";
-    if skipped(name, &["rsync"], false) {
+    if is_missing(name, &["rsync"], false) {
         return;
     }
     let world = World::new(&json!({}));
     let changing = world.source().join("changing");
-    let content = Random::new(1).bytes(20 << 20);
+    let content = Random::from_environment(1).bytes(20 << 20);
     fs::write(&changing, &content).unwrap();
     fs::write(world.source().join("steady"), "steady").unwrap();
     let ended = AtomicBool::new(false);
@@ -178,8 +178,8 @@ fn a_file_that_shrinks_and_grows_while_it_is_read_is_stored_as_its_manifest_says
             ended.store(true, Ordering::Relaxed);
             done
         });
-        assert!([Some(0), Some(3)].contains(&done.code), "{}", done.text);
-        torn += usize::from(done.code == Some(3));
+        assert!([0, 3].contains(&done.code), "{}", done.all());
+        torn += usize::from(done.code == 3);
         // Size and digest of the manifest are those of what was stored, torn or not.
         all_whole(&world.host());
         if torn == 2 {
@@ -194,7 +194,7 @@ fn a_file_that_shrinks_and_grows_while_it_is_read_is_stored_as_its_manifest_says
 #[test]
 fn a_file_that_is_replaced_again_and_again_is_one_of_its_contents_whole() {
     let name = "a_file_that_is_replaced_again_and_again_is_one_of_its_contents_whole";
-    if skipped(name, &["rsync"], false) {
+    if is_missing(name, &["rsync"], false) {
         return;
     }
     let world = World::new(&json!({}));
@@ -227,7 +227,7 @@ fn a_file_that_is_replaced_again_and_again_is_one_of_its_contents_whole() {
             ended.store(true, Ordering::Relaxed);
             done
         });
-        assert!([Some(0), Some(3)].contains(&done.code), "{}", done.text);
+        assert!([0, 3].contains(&done.code), "{}", done.all());
         for tier in all_whole(&world.host()) {
             for name in names.iter().filter(|_| tier.ends_with(id)) {
                 let content = fs::read(world.in_snapshot(&tier).join(name)).unwrap();
@@ -244,7 +244,7 @@ fn a_file_that_is_replaced_again_and_again_is_one_of_its_contents_whole() {
 #[test]
 fn content_that_changes_behind_an_unchanged_size_and_time_is_seen() {
     let name = "content_that_changes_behind_an_unchanged_size_and_time_is_seen";
-    if skipped(name, &["rsync"], false) {
+    if is_missing(name, &["rsync"], false) {
         return;
     }
     let world = World::new(&json!({}));

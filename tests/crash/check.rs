@@ -11,7 +11,7 @@ use std::{
 use executor::{manifest, sys::Kind};
 use schema::{Digest, record::SnapshotRecord};
 
-use crate::lab::{World, run};
+use crate::lab::{World, run_tool};
 
 /// Where everything stands: what is in the host's folder, in the tiers, and in `.backup`, without
 /// what is in a snapshot.
@@ -52,7 +52,7 @@ pub(crate) fn equal(world: &World, snapshot: &str) {
     from.push("/");
     to.push("/");
     let options = ["-aHAXnci", "--delete", "--numeric-ids"].map(Into::into);
-    let differences = run("rsync", options.into_iter().chain([from, to]));
+    let differences = run_tool("rsync", options.into_iter().chain([from, to]));
     assert_eq!(differences, "", "{snapshot} is not as the source");
 }
 
@@ -125,7 +125,7 @@ fn whole(host: &Path, tier: &str, id: &str) {
         entries += 1;
     }
     assert_eq!(entries, record.totals.entries, "entries of {at}");
-    let there = run("find", [tree.as_os_str(), "-printf".as_ref(), "x".as_ref()]);
+    let there = run_tool("find", [tree.as_os_str(), "-printf".as_ref(), "x".as_ref()]);
     assert_eq!(there.len() as u64, entries, "entries in {at}");
 }
 

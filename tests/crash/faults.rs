@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs};
 use crate::{
     check::{all_whole, equal},
     kills::{Reference, reference},
-    lab::{Done, ID, LATER, NOW, Random, every_point, kills, skipped},
+    lab::{ID, LATER, NOW, Ran, Random, every_point, is_missing, kills},
 };
 
 const ERRORS: [&str; 3] = ["ENOSPC", "EIO", "EROFS"];
@@ -52,20 +52,20 @@ fn first_of_ours(trace: &str, call: &str) -> usize {
 
 /// Ends the test unless a disturbed run ended as documented and said what to do.
 #[track_caller]
-fn explained(done: &Done, what: &str) {
-    assert_eq!(done.signal, None, "{what}: {}", done.text);
-    assert!(!done.text.contains("panicked"), "{what}: {}", done.text);
-    let code = done.code.unwrap();
+fn explained(done: &Ran, what: &str) {
+    assert_eq!(done.signal, None, "{what}: {}", done.all());
+    assert!(!done.all().contains("panicked"), "{what}: {}", done.all());
+    let code = done.code;
     assert!(
         [0, 1, 2, 3, 4].contains(&code),
         "{what}: code {code}: {}",
-        done.text
+        done.all()
     );
     if code != 0 {
         assert!(
-            done.text.contains("hint"),
+            done.all().contains("hint"),
             "{what}: no hint in {}",
-            done.text
+            done.all()
         );
     }
 }
@@ -81,7 +81,7 @@ fn try_one(reference: &Reference, call: &str, error: &str, when: &str) -> i32 {
     let inject = format!("inject={call}:error={error}:when={when}");
     let done = world.traced(NOW, &["-e", &trace, "-e", &inject]);
     explained(&done, &what);
-    let code = done.code.unwrap();
+    let code = done.code;
     all_whole(&world.host());
     // Where nothing can be linked copies serve, and an attribute that has no room is kept in the
     // manifest.
@@ -90,17 +90,17 @@ fn try_one(reference: &Reference, call: &str, error: &str, when: &str) -> i32 {
         equal(world, "latest");
     }
     let mut clean = world.apply(LATER);
-    let had_failed = clean.code == Some(1) && clean.text.contains("continuing run");
-    if clean.code == Some(3) || had_failed {
+    let had_failed = clean.code == 1 && clean.all().contains("continuing run");
+    if clean.code == 3 || had_failed {
         // It continued a run in which the fault is on record already.
         clean = world.apply("2025-02-09T04:00:00+00:00");
     }
-    if clean.code == Some(3) && clean.text.contains("accept 2025-02-09_02-00-00") {
+    if clean.code == 3 && clean.all().contains("accept 2025-02-09_02-00-00") {
         // Half of the source could not be read: only a person knows why.
         world.accept(ID);
         clean = world.apply("2025-02-09T05:00:00+00:00");
     }
-    assert_eq!(clean.code, Some(0), "after {what}: {}", clean.text);
+    assert_eq!(clean.code, 0, "after {what}: {}", clean.all());
     all_whole(&world.host());
     if all_in_tree {
         equal(world, "latest");
@@ -119,7 +119,7 @@ fn try_one(reference: &Reference, call: &str, error: &str, when: &str) -> i32 {
 #[test]
 fn a_failing_system_call_is_explained_and_the_next_run_ends_right() {
     let name = "a_failing_system_call_is_explained_and_the_next_run_ends_right";
-    if skipped(name, &["rsync", "setfattr", "strace"], false) {
+    if is_missing(name, &["rsync", "setfattr", "strace"], false) {
         return;
     }
     let reference = reference(false);
@@ -127,7 +127,7 @@ fn a_failing_system_call_is_explained_and_the_next_run_ends_right() {
     let trace = format!("trace={}", CALLS.join(","));
     world.traced(NOW, &["-e", &trace]).expect(0);
     let trace = world.trace();
-    let mut random = Random::new(9);
+    let mut random = Random::from_environment(9);
     let mut codes: BTreeMap<String, BTreeMap<i32, usize>> = BTreeMap::new();
     let most = if every_point() {
         40
@@ -162,7 +162,7 @@ fn a_failing_system_call_is_explained_and_the_next_run_ends_right() {
 #[test]
 fn a_disk_that_fails_from_some_moment_on_ends_the_run_and_the_next_one_ends_right() {
     let name = "a_disk_that_fails_from_some_moment_on_ends_the_run_and_the_next_one_ends_right";
-    if skipped(name, &["rsync", "setfattr", "strace"], false) {
+    if is_missing(name, &["rsync", "setfattr", "strace"], false) {
         return;
     }
     let reference = reference(false);
@@ -186,12 +186,12 @@ fn a_disk_that_fails_from_some_moment_on_ends_the_run_and_the_next_one_ends_righ
 #[test]
 fn a_fault_in_a_run_that_is_continued_after_a_kill_is_survived_too() {
     let name = "a_fault_in_a_run_that_is_continued_after_a_kill_is_survived_too";
-    if skipped(name, &["rsync", "setfattr", "strace"], false) {
+    if is_missing(name, &["rsync", "setfattr", "strace"], false) {
         return;
     }
     let reference = reference(false);
     let world = &reference.world;
-    let mut random = Random::new(10);
+    let mut random = Random::from_environment(10);
     for number in 0..kills() / 4 {
         world.bring_back();
         let old = reference.old();
@@ -220,7 +220,7 @@ fn a_fault_in_a_run_that_is_continued_after_a_kill_is_survived_too() {
         let trace = format!("trace={fault}");
         let inject = format!("inject={fault}:error={error}:when={when}");
         let done = world.traced(NOW, &["-e", &trace, "-e", &inject]);
-        if done.text.contains("error while loading shared libraries") {
+        if done.all().contains("error while loading shared libraries") {
             continue;
         }
         eprintln!("{what}: code {:?}", done.code);
@@ -228,9 +228,9 @@ fn a_fault_in_a_run_that_is_continued_after_a_kill_is_survived_too() {
         all_whole(&world.host());
         let clean = world.apply(LATER);
         // What it continues may have the fault on record.
-        if clean.code != Some(0) {
+        if clean.code != 0 {
             explained(&clean, &what);
-            if clean.text.contains("accept 2025-02-09_02-00-00") {
+            if clean.all().contains("accept 2025-02-09_02-00-00") {
                 world.accept(ID);
             }
             world.apply("2025-02-09T04:00:00+00:00").expect(0);

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::MetadataExt as _, path::PathBuf};
 use crate::{
     check::{all_whole, equal, fingerprint},
     kills::{Reference, reference},
-    lab::{ID, LATER, NOW, Random, every_point, skipped},
+    lab::{ID, LATER, NOW, Random, every_point, is_missing},
 };
 
 /// Keeps a run as it stands right after its last record: the report was not written yet.
@@ -13,7 +13,7 @@ fn run_without_report(reference: &Reference) -> PathBuf {
     let world = &reference.world;
     world.bring_back();
     world.apply(NOW).expect(0);
-    let run = world.runs().pop().unwrap();
+    let run = world.planned_runs().pop().unwrap();
     fs::remove_file(run.join("report.json")).unwrap();
     run
 }
@@ -21,7 +21,7 @@ fn run_without_report(reference: &Reference) -> PathBuf {
 #[test]
 fn a_journal_that_is_shorter_than_what_was_done_leads_to_the_same_end() {
     let name = "a_journal_that_is_shorter_than_what_was_done_leads_to_the_same_end";
-    if skipped(name, &["rsync", "setfattr"], false) {
+    if is_missing(name, &["rsync", "setfattr"], false) {
         return;
     }
     let mut reference = reference(false);
@@ -29,7 +29,7 @@ fn a_journal_that_is_shorter_than_what_was_done_leads_to_the_same_end() {
     let journal = run.join("journal.jsonl");
     let bytes = fs::read(&journal).unwrap();
     let ends = (0..=bytes.len()).filter(|at| *at == 0 || bytes[*at - 1] == b'\n');
-    let mut random = Random::new(4);
+    let mut random = Random::from_environment(4);
     let mut lengths: Vec<usize> = ends.collect();
     assert_eq!(lengths.len(), 11, "records of a run");
     let more = if every_point() { 40 } else { 8 };
@@ -49,12 +49,12 @@ fn a_journal_that_is_shorter_than_what_was_done_leads_to_the_same_end() {
 #[test]
 fn the_journal_of_a_killed_run_may_lose_its_end_or_its_middle() {
     let name = "the_journal_of_a_killed_run_may_lose_its_end_or_its_middle";
-    if skipped(name, &["rsync", "setfattr", "strace"], false) {
+    if is_missing(name, &["rsync", "setfattr", "strace"], false) {
         return;
     }
     let reference = reference(false);
     let world = &reference.world;
-    let mut random = Random::new(5);
+    let mut random = Random::from_environment(5);
     // Between sealing and publishing, in the middle of the copying, in the rotation.
     for (call, nth) in [
         ("renameat2", 1),
@@ -90,7 +90,7 @@ fn the_journal_of_a_killed_run_may_lose_its_end_or_its_middle() {
 #[test]
 fn a_run_that_is_continued_does_not_copy_again_what_is_known_to_be_whole() {
     let name = "a_run_that_is_continued_does_not_copy_again_what_is_known_to_be_whole";
-    if skipped(name, &["rsync", "setfattr", "strace"], false) {
+    if is_missing(name, &["rsync", "setfattr", "strace"], false) {
         return;
     }
     let reference = reference(false);
@@ -104,7 +104,7 @@ fn a_run_that_is_continued_does_not_copy_again_what_is_known_to_be_whole() {
         "inject=syncfs:signal=SIGTERM:when=1",
     ];
     let done = world.traced(NOW, &inject);
-    assert_ne!(done.code, None, "{}", done.text);
+    assert_eq!(done.signal, None, "{}", done.all());
     let sizes = |snapshot: &str| {
         let folder = world.in_snapshot(snapshot).join("sizes");
         let inode = |number| {
@@ -130,7 +130,7 @@ fn a_run_that_is_continued_does_not_copy_again_what_is_known_to_be_whole() {
 #[test]
 fn a_run_that_had_failed_before_it_was_killed_is_ended_and_a_new_one_made() {
     let name = "a_run_that_had_failed_before_it_was_killed_is_ended_and_a_new_one_made";
-    if skipped(name, &["rsync", "setfattr", "strace"], false) {
+    if is_missing(name, &["rsync", "setfattr", "strace"], false) {
         return;
     }
     let reference = reference(false);
@@ -138,7 +138,7 @@ fn a_run_that_had_failed_before_it_was_killed_is_ended_and_a_new_one_made() {
     let fault = ["-e", "trace=syncfs", "-e", "inject=syncfs:error=EIO:when=1"];
     world.traced(NOW, &fault).expect(1);
     // As a kill before the end leaves it.
-    let run = world.runs().pop().unwrap();
+    let run = world.planned_runs().pop().unwrap();
     fs::remove_file(run.join("report.json")).unwrap();
     let journal = run.join("journal.jsonl");
     let text = fs::read_to_string(&journal).unwrap();

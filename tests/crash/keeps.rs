@@ -12,8 +12,7 @@ use serde_json::json;
 
 use crate::{
     check::equal,
-    image::{Mounted, ext4},
-    lab::{BEFORE, ID, NOW, World, skipped},
+    lab::{BEFORE, ID, Mounted, NOW, World, is_missing, make_ext4},
     tree::attribute,
 };
 
@@ -21,13 +20,13 @@ use crate::{
 fn an_attribute_that_the_destination_cannot_hold_is_kept_by_a_run_that_is_continued() {
     let name = "an_attribute_that_the_destination_cannot_hold_is_kept_by_a_run_that_is_continued";
     let tools = ["mkfs.ext4", "blkid", "losetup", "setfattr", "strace"];
-    if skipped(name, &tools, true) {
+    if is_missing(name, &tools, true) {
         return;
     }
     let world = World::new(&json!({ "requireMount": true }));
     // A value of this size needs ext4's inodes for attributes, which only the source has.
-    ext4(&world.path("large"), 32, &["-O", "ea_inode"]);
-    ext4(&world.path("image"), 32, &["-O", "^ea_inode"]);
+    make_ext4(&world.path("large"), 32, &["-O", "ea_inode"]);
+    make_ext4(&world.path("image"), 32, &["-O", "^ea_inode"]);
     let _source = Mounted::image(&world.path("large"), "noatime", &world.source());
     let _mounted = Mounted::image(&world.path("image"), "noatime", &world.path("dst"));
     fs::write(world.source().join("first"), "x").unwrap();
@@ -73,7 +72,7 @@ fn an_attribute_that_the_destination_cannot_hold_is_kept_by_a_run_that_is_contin
 #[test]
 fn a_copy_whose_metadata_a_power_cut_took_is_made_again() {
     let name = "a_copy_whose_metadata_a_power_cut_took_is_made_again";
-    if skipped(name, &["rsync", "strace"], false) {
+    if is_missing(name, &["rsync", "strace"], false) {
         return;
     }
     let world = World::new(&json!({}));

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     check::{all_whole, equal, fingerprint, finished, layout},
-    lab::{ID, NOW, Random, World, every_point, kills, skipped, with_history},
+    lab::{ID, NOW, Random, World, every_point, is_missing, kills, with_history},
 };
 
 /// A history, and what an undisturbed run makes of it.
@@ -66,7 +66,7 @@ impl Reference {
             assert!(ended, "{} was not continued", run.display());
         }
         assert_eq!(self.world.unfinished(), None);
-        assert_eq!(self.world.runs().len(), 5, "runs");
+        assert_eq!(self.world.planned_runs().len(), 5, "runs");
         finished(&self.world, &self.layout);
         assert!(self.old() == old, "an old snapshot was changed");
     }
@@ -137,12 +137,12 @@ fn many_kills(reference: &Reference, count: usize, random: &mut Random) {
             }
             unfinished = unfinished.or_else(|| world.unfinished());
             // The kill may also hit a program that has done everything and is about to exit.
-            if !killed || world.unfinished().is_none() && world.runs().len() == 5 {
+            if !killed || world.unfinished().is_none() && world.planned_runs().len() == 5 {
                 break;
             }
         }
         eprintln!("kill {number}: {tried:?}");
-        if world.runs().len() == 5 && world.unfinished().is_none() {
+        if world.planned_runs().len() == 5 && world.unfinished().is_none() {
             // It had ended: nothing is left to continue.
             finished(world, &reference.layout);
             assert!(reference.old() == old, "an old snapshot was changed");
@@ -156,26 +156,26 @@ fn many_kills(reference: &Reference, count: usize, random: &mut Random) {
 #[test]
 fn a_run_that_was_killed_at_any_instant_is_continued_to_the_same_end() {
     let name = "a_run_that_was_killed_at_any_instant_is_continued_to_the_same_end";
-    if skipped(name, &["rsync", "setfattr"], false) {
+    if is_missing(name, &["rsync", "setfattr"], false) {
         return;
     }
-    let mut random = Random::new(7);
+    let mut random = Random::from_environment(7);
     many_kills(&reference(false), kills() * 9 / 10, &mut random);
 }
 
 #[test]
 fn a_run_that_was_killed_while_a_large_file_was_copied_is_continued() {
     let name = "a_run_that_was_killed_while_a_large_file_was_copied_is_continued";
-    if skipped(name, &["rsync", "setfattr"], false) {
+    if is_missing(name, &["rsync", "setfattr"], false) {
         return;
     }
     let reference = reference(true);
     // Large and new.
     let big = reference.world.source().join("big");
     fs::rename(&big, big.with_file_name("new big")).unwrap();
-    let bytes = Random::new(3).bytes(30_000_000);
+    let bytes = Random::from_environment(3).bytes(30_000_000);
     fs::write(&big, bytes).unwrap();
-    let mut random = Random::new(8);
+    let mut random = Random::from_environment(8);
     let took = reference.took + Duration::from_secs(2);
     let reference = Reference { took, ..reference };
     many_kills(&reference, kills() / 10, &mut random);
@@ -184,7 +184,7 @@ fn a_run_that_was_killed_while_a_large_file_was_copied_is_continued() {
 #[test]
 fn a_kill_at_any_rename_link_or_sync_is_survived() {
     let name = "a_kill_at_any_rename_link_or_sync_is_survived";
-    if skipped(name, &["rsync", "setfattr", "strace"], false) {
+    if is_missing(name, &["rsync", "setfattr", "strace"], false) {
         return;
     }
     let reference = reference(false);
@@ -225,7 +225,7 @@ fn a_kill_at_any_rename_link_or_sync_is_survived() {
             eprintln!("{call} {nth} of {count}: {:?} {:?}", done.code, done.signal);
             points += 1;
             let unfinished = world.unfinished();
-            if unfinished.is_none() && world.runs().len() == 5 {
+            if unfinished.is_none() && world.planned_runs().len() == 5 {
                 finished(world, &reference.layout);
             } else {
                 reference.ends_right(unfinished, &old);
@@ -238,7 +238,7 @@ fn a_kill_at_any_rename_link_or_sync_is_survived() {
 #[test]
 fn a_kill_at_any_moment_of_the_very_first_run_is_survived() {
     let name = "a_kill_at_any_moment_of_the_very_first_run_is_survived";
-    if skipped(name, &["rsync", "strace"], false) {
+    if is_missing(name, &["rsync", "strace"], false) {
         return;
     }
     let world = World::new(&serde_json::json!({}));
@@ -274,7 +274,7 @@ fn a_kill_at_any_moment_of_the_very_first_run_is_survived() {
             let done = world.traced(NOW, &["-e", &trace, "-e", &inject]);
             eprintln!("{call} {nth} of {count}: {:?} {:?}", done.code, done.signal);
             world.apply(NOW).expect(0);
-            assert_eq!(world.runs().len(), 1);
+            assert_eq!(world.planned_runs().len(), 1);
             finished(&world, &expected);
         }
     }

@@ -17,7 +17,6 @@
 mod changing;
 mod check;
 mod faults;
-mod image;
 mod journal;
 mod keeps;
 mod kills;

@@ -3,11 +3,11 @@
 use std::{fs, path::Path, time::Duration};
 
 use serde_json::{Value, json};
+use test_support::is_mounted;
 
 use crate::{
     check::{all_whole, equal, fingerprint},
-    image::{Mounted, ext4, is_mounted},
-    lab::{Done, ID, LATER, NOW, World, skipped},
+    lab::{ID, LATER, Mounted, NOW, Ran, World, is_missing, make_ext4},
 };
 
 const TOOLS: [&str; 4] = ["rsync", "mkfs.ext4", "blkid", "losetup"];
@@ -16,7 +16,7 @@ const TOOLS: [&str; 4] = ["rsync", "mkfs.ext4", "blkid", "losetup"];
 fn with_image(changes: &Value) -> (World, String) {
     let mut world = World::new(&json!({ "requireMount": true }));
     world.configure(changes);
-    let uuid = ext4(&world.path("a"), 32, &[]);
+    let uuid = make_ext4(&world.path("a"), 32, &[]);
     fs::write(world.source().join("file"), "content").unwrap();
     fs::create_dir(world.source().join("inner")).unwrap();
     (world, uuid)
@@ -33,7 +33,7 @@ fn is_empty(folder: &Path) -> bool {
 #[test]
 fn the_disk_with_the_right_uuid_is_used_and_no_other() {
     let name = "the_disk_with_the_right_uuid_is_used_and_no_other";
-    if skipped(name, &TOOLS, true) {
+    if is_missing(name, &TOOLS, true) {
         return;
     }
     let (mut world, uuid) = with_image(&json!({}));
@@ -53,7 +53,7 @@ fn the_disk_with_the_right_uuid_is_used_and_no_other() {
 #[test]
 fn nothing_is_written_below_a_mount_point_where_nothing_is_mounted() {
     let name = "nothing_is_written_below_a_mount_point_where_nothing_is_mounted";
-    if skipped(name, &TOOLS, true) {
+    if is_missing(name, &TOOLS, true) {
         return;
     }
     let (world, _) = with_image(&json!({}));
@@ -75,11 +75,11 @@ fn nothing_is_written_below_a_mount_point_where_nothing_is_mounted() {
 #[test]
 fn another_disk_at_the_same_place_is_refused_and_left_alone() {
     let name = "another_disk_at_the_same_place_is_refused_and_left_alone";
-    if skipped(name, &TOOLS, true) {
+    if is_missing(name, &TOOLS, true) {
         return;
     }
     let (world, _) = with_image(&json!({}));
-    ext4(&world.path("b"), 32, &[]);
+    make_ext4(&world.path("b"), 32, &[]);
     let first = mount(&world, "a");
     world.apply(NOW).expect(0);
     drop(first);
@@ -96,11 +96,11 @@ fn another_disk_at_the_same_place_is_refused_and_left_alone() {
 #[test]
 fn a_run_that_was_killed_is_not_continued_onto_another_disk() {
     let name = "a_run_that_was_killed_is_not_continued_onto_another_disk";
-    if skipped(name, &[&TOOLS[..], &["strace"]].concat(), true) {
+    if is_missing(name, &[&TOOLS[..], &["strace"]].concat(), true) {
         return;
     }
     let (world, _) = with_image(&json!({}));
-    ext4(&world.path("b"), 32, &[]);
+    make_ext4(&world.path("b"), 32, &[]);
     let first = mount(&world, "a");
     // Of the destination: the sources are synced as well, before they are looked at.
     let tree = world.host().join(".backup/partial").join(ID);
@@ -133,7 +133,7 @@ fn a_run_that_was_killed_is_not_continued_onto_another_disk() {
 #[test]
 fn a_disk_that_is_mounted_read_only_is_refused() {
     let name = "a_disk_that_is_mounted_read_only_is_refused";
-    if skipped(name, &TOOLS, true) {
+    if is_missing(name, &TOOLS, true) {
         return;
     }
     let (world, _) = with_image(&json!({}));
@@ -147,7 +147,7 @@ fn a_disk_that_is_mounted_read_only_is_refused() {
 #[test]
 fn bind_mounts_hide_no_source_in_a_source_and_the_destination_in_one_is_left_out() {
     let name = "bind_mounts_hide_no_source_in_a_source_and_the_destination_in_one_is_left_out";
-    if skipped(name, &TOOLS, true) {
+    if is_missing(name, &TOOLS, true) {
         return;
     }
     let (mut world, _) = with_image(&json!({}));
@@ -181,19 +181,19 @@ fn bind_mounts_hide_no_source_in_a_source_and_the_destination_in_one_is_left_out
 #[test]
 fn a_mount_below_a_source_is_passed_over_and_told_unless_it_is_wanted() {
     let name = "a_mount_below_a_source_is_passed_over_and_told_unless_it_is_wanted";
-    if skipped(name, &TOOLS, true) {
+    if is_missing(name, &TOOLS, true) {
         return;
     }
     let (mut world, _) = with_image(&json!({}));
     let _mounted = mount(&world, "a");
-    ext4(&world.path("b"), 8, &[]);
+    make_ext4(&world.path("b"), 8, &[]);
     let inner = world.source().join("inner");
     let below = Mounted::image(&world.path("b"), "noatime", &inner);
     fs::write(below.path().join("on b"), "another file system").unwrap();
     world.configure(&json!({ "oneFileSystem": true }));
     let done = world.apply(NOW);
-    assert!([Some(0), Some(3)].contains(&done.code), "{}", done.text);
-    let report = fs::read_to_string(world.runs()[0].join("report.json")).unwrap();
+    assert!([0, 3].contains(&done.code), "{}", done.all());
+    let report = fs::read_to_string(world.planned_runs()[0].join("report.json")).unwrap();
     assert!(report.contains(inner.to_str().unwrap()), "{report}");
     assert!(report.contains("is passed over"), "{report}");
     assert!(is_empty(&world.in_snapshot("latest").join("inner")));
@@ -207,12 +207,12 @@ fn a_mount_below_a_source_is_passed_over_and_told_unless_it_is_wanted() {
 #[test]
 fn data_on_a_disk_below_a_source_is_warned_of_until_it_is_excluded_or_a_source() {
     let name = "data_on_a_disk_below_a_source_is_warned_of_until_it_is_excluded_or_a_source";
-    if skipped(name, &TOOLS, true) {
+    if is_missing(name, &TOOLS, true) {
         return;
     }
     let (mut world, _) = with_image(&json!({}));
     let _mounted = mount(&world, "a");
-    ext4(&world.path("b"), 8, &[]);
+    make_ext4(&world.path("b"), 8, &[]);
     let inner = world.source().join("inner");
     let below = Mounted::image(&world.path("b"), "noatime", &inner);
     fs::write(below.path().join("film"), "a film").unwrap();
@@ -220,7 +220,9 @@ fn data_on_a_disk_below_a_source_is_warned_of_until_it_is_excluded_or_a_source()
         let mut all = verb.to_vec();
         all.extend(["--now", LATER]);
         let output = world.command(&all).output().unwrap();
-        Done::of(&output).text.contains(inner.to_str().unwrap())
+        Ran::from_output("backup", &output)
+            .all()
+            .contains(inner.to_str().unwrap())
     };
     let stays = |world: &World| {
         (
@@ -246,7 +248,7 @@ fn data_on_a_disk_below_a_source_is_warned_of_until_it_is_excluded_or_a_source()
 #[test]
 fn subvolumes_below_a_source_are_other_file_systems_and_named() {
     let name = "subvolumes_below_a_source_are_other_file_systems_and_named";
-    if skipped(name, &[&TOOLS[..], &["mkfs.btrfs", "btrfs"]].concat(), true) {
+    if is_missing(name, &[&TOOLS[..], &["mkfs.btrfs", "btrfs"]].concat(), true) {
         return;
     }
     for use_rsync in [false, true] {
@@ -256,18 +258,18 @@ fn subvolumes_below_a_source_are_other_file_systems_and_named() {
             .unwrap()
             .set_len(128 << 20)
             .unwrap();
-        crate::lab::run("mkfs.btrfs", ["-q", image.to_str().unwrap()]);
+        crate::lab::run_tool("mkfs.btrfs", ["-q", image.to_str().unwrap()]);
         let disk = Mounted::image(&image, "noatime", &world.source());
         let nested = disk.path().join("machines");
-        crate::lab::run(
+        crate::lab::run_tool(
             "btrfs",
             ["-q", "subvolume", "create", nested.to_str().unwrap()],
         );
         fs::write(nested.join("one"), "of one").unwrap();
         fs::write(disk.path().join("letter"), "letter").unwrap();
         let done = world.apply(NOW);
-        assert!([Some(0), Some(3)].contains(&done.code), "{}", done.text);
-        let report = fs::read_to_string(world.runs()[0].join("report.json")).unwrap();
+        assert!([0, 3].contains(&done.code), "{}", done.all());
+        let report = fs::read_to_string(world.planned_runs()[0].join("report.json")).unwrap();
         assert!(report.contains(nested.to_str().unwrap()), "{report}");
         let stored = world.in_snapshot("latest");
         assert!(stored.join("letter").exists() && !stored.join("machines/one").exists());
@@ -281,7 +283,7 @@ fn subvolumes_below_a_source_are_other_file_systems_and_named() {
 #[test]
 fn nothing_is_written_into_the_mount_point_of_a_disk_that_goes_away_while_copying() {
     let name = "nothing_is_written_into_the_mount_point_of_a_disk_that_goes_away_while_copying";
-    if skipped(name, &[&TOOLS[..], &["strace"]].concat(), true) {
+    if is_missing(name, &[&TOOLS[..], &["strace"]].concat(), true) {
         return;
     }
     let (world, _) = with_image(&json!({}));
@@ -306,12 +308,8 @@ fn nothing_is_written_into_the_mount_point_of_a_disk_that_goes_away_while_copyin
             )
         });
         eprintln!("unmounted after {wait} ms: {:?}", done.code);
-        assert!(
-            [Some(0), Some(1), Some(3), Some(4)].contains(&done.code),
-            "{}",
-            done.text
-        );
-        assert!(is_empty(&world.path("dst")), "{}", done.text);
+        assert!([0, 1, 3, 4].contains(&done.code), "{}", done.all());
+        assert!(is_empty(&world.path("dst")), "{}", done.all());
         drop(mounted);
     }
     let _mounted = mount(&world, "a");

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::{
     check::all_whole,
     kills::reference,
-    lab::{HOST, NOW, World, skipped, with_history},
+    lab::{HOST, NOW, World, is_missing, with_history},
 };
 
 /// Calls that change an inode, its metadata included.
@@ -23,7 +23,7 @@ const CHANGING: &str = "trace=open,openat,openat2,creat,write,pwrite64,writev,pw
 #[test]
 fn no_inode_of_a_published_snapshot_is_written_to() {
     let name = "no_inode_of_a_published_snapshot_is_written_to";
-    if skipped(name, &["rsync", "setfattr", "strace"], false) {
+    if is_missing(name, &["rsync", "setfattr", "strace"], false) {
         return;
     }
     let reference = reference(false);
@@ -53,7 +53,7 @@ fn no_inode_of_a_published_snapshot_is_written_to() {
 #[test]
 fn rsync_changes_no_inode_of_a_published_snapshot() {
     let name = "rsync_changes_no_inode_of_a_published_snapshot";
-    if skipped(name, &["rsync", "setfattr", "strace"], false) {
+    if is_missing(name, &["rsync", "setfattr", "strace"], false) {
         return;
     }
     let mut world = with_history(false);
@@ -117,7 +117,7 @@ fn published(world: &World) -> BTreeMap<u64, Inode> {
             } else {
                 String::new()
             };
-            let attributes = crate::lab::run(
+            let attributes = crate::lab::run_tool(
                 "getfattr",
                 ["-hd".as_ref(), "-m-".as_ref(), entry.path().as_os_str()],
             );

@@ -12,13 +12,13 @@ use schema::{plan::Action, verify::Depth};
 
 use crate::{
     check::{equal, fingerprint, layout},
-    lab::{NOW, skipped, with_history},
+    lab::{NOW, is_missing, with_history},
 };
 
 #[test]
 fn each_step_that_is_run_again_changes_nothing() {
     let name = "each_step_that_is_run_again_changes_nothing";
-    if skipped(name, &["rsync", "setfattr"], false) {
+    if is_missing(name, &["rsync", "setfattr"], false) {
         return;
     }
     let world = with_history(false);
@@ -90,7 +90,7 @@ fn each_step_that_is_run_again_changes_nothing() {
 #[test]
 fn a_repair_that_is_run_again_changes_nothing() {
     let name = "a_repair_that_is_run_again_changes_nothing";
-    if skipped(name, &["rsync", "setfattr"], false) {
+    if is_missing(name, &["rsync", "setfattr"], false) {
         return;
     }
     let world = with_history(false);

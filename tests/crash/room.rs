@@ -6,15 +6,16 @@ use std::{
     collections::BTreeMap,
     fs,
     os::unix::fs::MetadataExt as _,
-    process::{Command, Stdio},
 };
 
 use serde_json::json;
 
 use crate::{
     check::{all_whole, equal, fingerprint, layout},
-    image::{Mounted, ext4},
-    lab::{BEFORE, Done, NOW, Random, World, copy, every_point, run, skipped},
+    lab::{
+        BEFORE, Mounted, NOW, Ran, Random, World, copy, every_point, is_missing, make_ext4,
+        run_tool,
+    },
 };
 
 const TOOLS: [&str; 6] = [
@@ -58,7 +59,7 @@ impl Disk {
     fn new(lacking: Lacking) -> Self {
         let world = World::new(&json!({ "requireMount": true, "minSpaceGB": 0 }));
         let options: &[&str] = &["-N", "512", "-O", "^has_journal"];
-        ext4(&world.path("image"), 32, options);
+        make_ext4(&world.path("image"), 32, options);
         let mut disk = Self {
             world,
             mounted: None,
@@ -87,7 +88,7 @@ impl Disk {
         let folder = self.world.source().join("own");
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir(&folder).unwrap();
-        let mut random = Random::new(number as u64 + 20);
+        let mut random = Random::from_environment(number as u64 + 20);
         for file in 0..OWN {
             fs::write(folder.join(file.to_string()), random.bytes(300)).unwrap();
         }
@@ -104,7 +105,7 @@ impl Disk {
             Lacking::Nothing => {}
             Lacking::Bytes => {
                 let free = usize::try_from(size().f_bavail * size().f_frsize).unwrap();
-                let bytes = Random::new(3).bytes(free - (2 << 20));
+                let bytes = Random::from_environment(3).bytes(free - (2 << 20));
                 fs::write(others.join("film"), bytes).unwrap();
             }
             Lacking::Inodes => {
@@ -119,7 +120,7 @@ impl Disk {
     fn bring_back(&mut self, words: &[&str]) {
         self.mounted = None;
         copy(&self.world.path("kept.image"), &self.world.path("image"));
-        run("rm", ["-rf".as_ref(), self.world.path("state").as_os_str()]);
+        run_tool("rm", ["-rf".as_ref(), self.world.path("state").as_os_str()]);
         copy(&self.world.path("kept.state"), &self.world.path("state"));
         self.mount();
         self.ready(words);
@@ -133,31 +134,19 @@ impl Disk {
         }
     }
 
-    fn arguments(&self, words: &[&str]) -> Vec<std::ffi::OsString> {
-        let command = self.world.command(words);
-        command.get_args().map(Into::into).collect()
-    }
-
-    fn run(&self, words: &[&str]) -> Done {
-        Done::of(&self.world.command(words).output().unwrap())
+    fn run(&self, words: &[&str]) -> Ran {
+        self.world.run(words)
     }
 
     /// Below strace, with this done to a call.
-    fn traced(&self, words: &[&str], call: &str, inject: Option<&str>) -> Done {
-        let mut command = Command::new("strace");
-        command
-            .env("BACKUP_THREADS", "1")
-            .args(["-f", "-qq", "-o"])
-            .arg(self.world.path("trace"))
-            .args(["-e", &format!("trace={call}")]);
-        if let Some(inject) = inject {
-            command.args(["-e", &format!("inject={call}:{inject}")]);
+    fn traced(&self, words: &[&str], call: &str, inject: Option<&str>) -> Ran {
+        let calls = format!("trace={call}");
+        let inject = inject.map(|inject| format!("inject={call}:{inject}"));
+        let mut options = vec!["-e", &calls];
+        if let Some(inject) = &inject {
+            options.extend(["-e", inject]);
         }
-        command
-            .arg(env!("CARGO_BIN_EXE_backup"))
-            .args(self.arguments(words))
-            .stdin(Stdio::null());
-        Done::of(&command.output().unwrap())
+        self.world.trace_words(words, &options)
     }
 
     /// Ends the test unless what nothing deletes is there under one of its names, whole, and every
@@ -173,7 +162,7 @@ impl Disk {
             let mut at = tiers.iter().filter(|at| host.join(at).is_dir());
             let at = at.next().unwrap_or_else(|| panic!("{what}: {id} is gone"));
             let own = self.world.in_snapshot(at).join("own");
-            let mut random = Random::new(number + 20);
+            let mut random = Random::from_environment(number + 20);
             for file in 0..OWN {
                 let found = fs::read(own.join(file.to_string())).unwrap();
                 assert!(found == random.bytes(300), "{what}: {at} {file}");
@@ -201,15 +190,15 @@ impl Disk {
     fn ends_right(&self, words: &[&str], wanted: &BTreeMap<String, String>, what: &str) {
         let again = self.run(words);
         // What was to be deleted may be gone by then.
-        let is_gone = words[0] == "delete" && again.code == Some(4);
-        assert!(again.code == Some(0) || is_gone, "{what}: {}", again.text);
+        let is_gone = words[0] == "delete" && again.code == 4;
+        assert!(again.code == 0 || is_gone, "{what}: {}", again.all());
         self.stands(what);
         let found = self.looks();
         let differs: Vec<_> = found
             .iter()
             .filter(|one| wanted.get(one.0) != Some(one.1))
             .collect();
-        assert!(found == *wanted, "{what}: {differs:?} {}", again.text);
+        assert!(found == *wanted, "{what}: {differs:?} {}", again.all());
         if words[0] == "apply" {
             equal(&self.world, "latest");
             return;
@@ -218,7 +207,7 @@ impl Disk {
         let without = [".backup/rotation.json", ".backup/lock", ".backup\t"];
         let before = fingerprint(&self.world.host(), &without);
         let once_more = self.run(words);
-        assert!([Some(0), Some(4)].contains(&once_more.code), "{what}");
+        assert!([0, 4].contains(&once_more.code), "{what}");
         let after = fingerprint(&self.world.host(), &without);
         assert!(before == after, "{what}: twice is not once");
     }
@@ -234,10 +223,10 @@ impl Disk {
             // A run that had failed is begun anew at most once.
             let now = format!("2025-02-09T{hour}:00:00+00:00");
             let done = self.world.apply(&now);
-            if done.code == Some(0) {
+            if done.code == 0 {
                 break;
             }
-            assert!(!last, "{what}: {}", done.text);
+            assert!(!last, "{what}: {}", done.all());
         }
         self.stands(what);
         equal(&self.world, "latest");
@@ -292,7 +281,7 @@ fn tried(lacking: Lacking, words: &[&str], calls: &[&str], most: usize) {
             let done = disk.traced(words, call, Some(&kill));
             killed += usize::from(done.signal == Some(9));
             disk.stands(&what);
-            let runs = disk.world.runs().len();
+            let runs = disk.world.planned_runs().len();
             if words[0] == "apply" && runs > BEFORE.len() && disk.world.unfinished().is_none() {
                 // It had ended.
                 assert_eq!(disk.looks(), wanted, "{what}");
@@ -309,11 +298,11 @@ fn tried(lacking: Lacking, words: &[&str], calls: &[&str], most: usize) {
             let what = format!("{words:?} {lacking:?}, {error} at {call} {nth} of {count}");
             disk.bring_back(words);
             let done = disk.traced(words, call, Some(&format!("error={error}:when={nth}")));
-            let code = done.code.unwrap();
-            assert!([0, 1, 3, 4].contains(&code), "{what}: {}", done.text);
-            assert!(!done.text.contains("panicked"), "{what}: {}", done.text);
-            let hinted = code == 0 || done.text.contains("hint");
-            assert!(hinted, "{what}: {}", done.text);
+            let code = done.code;
+            assert!([0, 1, 3, 4].contains(&code), "{what}: {}", done.all());
+            assert!(!done.all().contains("panicked"), "{what}: {}", done.all());
+            let hinted = code == 0 || done.all().contains("hint");
+            assert!(hinted, "{what}: {}", done.all());
             failed += usize::from(code != 0);
             disk.stands(&what);
             disk.ends_clean(&what);
@@ -329,7 +318,7 @@ fn apply() -> [&'static str; 3] {
 
 #[test]
 fn room_is_made_for_bytes() {
-    if skipped("room_is_made_for_bytes", &TOOLS, true) {
+    if is_missing("room_is_made_for_bytes", &TOOLS, true) {
         return;
     }
     tried(Lacking::Bytes, &apply(), &CALLS, 3);
@@ -337,7 +326,7 @@ fn room_is_made_for_bytes() {
 
 #[test]
 fn room_is_made_for_inodes() {
-    if skipped("room_is_made_for_inodes", &TOOLS, true) {
+    if is_missing("room_is_made_for_inodes", &TOOLS, true) {
         return;
     }
     tried(Lacking::Inodes, &apply(), &["renameat2", "unlinkat"], 4);
@@ -345,7 +334,7 @@ fn room_is_made_for_inodes() {
 
 #[test]
 fn snapshots_are_pruned() {
-    if skipped("snapshots_are_pruned", &TOOLS, true) {
+    if is_missing("snapshots_are_pruned", &TOOLS, true) {
         return;
     }
     let prune = ["prune", "--yes", "--now", NOW];
@@ -354,7 +343,7 @@ fn snapshots_are_pruned() {
 
 #[test]
 fn a_snapshot_is_deleted_on_a_full_disk() {
-    if skipped("a_snapshot_is_deleted_on_a_full_disk", &TOOLS, true) {
+    if is_missing("a_snapshot_is_deleted_on_a_full_disk", &TOOLS, true) {
         return;
     }
     let delete = ["delete", "2025-02-07_02-00-00", "--yes"];

@@ -13,13 +13,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::lab::{Random, run};
+use crate::lab::{Random, run_tool};
 
 const SIZES: [usize; 9] = [0, 1, 4095, 4096, 4097, 65_537, 262_143, 262_145, 1_048_579];
 
 /// Fills an empty folder.
 pub(crate) fn make(source: &Path, with_big_file: bool) {
-    let mut random = Random::new(1);
+    let mut random = Random::from_environment(1);
     let folder = |name: &str| {
         let path = source.join(name);
         fs::create_dir_all(&path).unwrap();
@@ -47,7 +47,7 @@ pub(crate) fn make(source: &Path, with_big_file: bool) {
     symlink("../small", links.join("folder")).unwrap();
 
     let special = folder("special");
-    run("mkfifo", [special.join("fifo")]);
+    run_tool("mkfifo", [special.join("fifo")]);
     drop(UnixListener::bind(special.join("s")));
 
     let sparse = File::create_new(source.join("sparse")).unwrap();
@@ -104,7 +104,7 @@ pub(crate) fn make(source: &Path, with_big_file: bool) {
 
 /// Changes the source that [`make`] made.
 pub(crate) fn change(source: &Path) {
-    let mut random = Random::new(2);
+    let mut random = Random::from_environment(2);
     let at = |name: &str| source.join(name);
     for number in 0..6 {
         let bytes = random.bytes(200_000 + number);
@@ -128,7 +128,7 @@ pub(crate) fn change(source: &Path) {
     }
     fs::remove_file(at("links/relative")).unwrap();
     symlink("two", at("links/relative")).unwrap();
-    run("mkfifo", [at("special/another")]);
+    run_tool("mkfifo", [at("special/another")]);
     let sparse = File::create(at("another sparse")).unwrap();
     sparse.write_all_at(b"end", 1 << 20).unwrap();
 }

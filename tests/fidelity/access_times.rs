@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use crate::lab::{DAYS, ENGINES, Engine, World, run, skipped};
+use crate::lab::{DAYS, ENGINES, Engine, World, is_missing, run_tool};
 
 /// A memory file system that notes each access, until this is dropped.
 struct Strict(PathBuf);
@@ -38,7 +38,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn sources_keep_their_access_times() {
     let name = "sources_keep_their_access_times";
-    if skipped(name, &["mount"], true) {
+    if is_missing(name, &["mount"], true) {
         return;
     }
     for engine in ENGINES {
@@ -55,7 +55,7 @@ fn sources_keep_their_access_times() {
             fs::write(folder.join("file"), vec![b'x'; number * 1000]).unwrap();
             std::os::unix::fs::symlink("file", folder.join("link")).unwrap();
         }
-        run(
+        run_tool(
             "touch",
             [
                 "-a".as_ref(),

@@ -40,7 +40,7 @@ pub(crate) fn same_for_rsync(one: &Path, other: &Path) {
     ]
     .map(Into::into);
     let folders = [with_slash(one), with_slash(other)];
-    let differences = crate::lab::run("rsync", options.into_iter().chain(folders));
+    let differences = crate::lab::run_tool("rsync", options.into_iter().chain(folders));
     assert_eq!(
         differences,
         "",
@@ -245,7 +245,7 @@ fn the_comparison_sees_each_kind_of_difference() {
     };
     type Change<'a> = (&'a str, &'a dyn Fn(&Path));
     let name = "the_comparison_sees_each_kind_of_difference";
-    if lab::skipped(name, &["cp", "setfattr", "rsync"], true) {
+    if lab::is_missing(name, &["cp", "setfattr", "rsync"], true) {
         return;
     }
     let root = tempfile::tempdir().unwrap();
@@ -263,7 +263,7 @@ fn the_comparison_sees_each_kind_of_difference() {
     metadata::attribute(&one.join("c"), "user.colour", "blue");
     let copy = |to: &Path| {
         let _ = fs::remove_dir_all(to);
-        lab::run(
+        lab::run_tool(
             "cp",
             ["-a", "-T"]
                 .map(OsStr::new)
@@ -305,7 +305,7 @@ fn the_comparison_sees_each_kind_of_difference() {
         }),
         ("links apart", &|two| {
             fs::remove_file(two.join("b")).unwrap();
-            lab::run(
+            lab::run_tool(
                 "cp",
                 [
                     "-a".as_ref(),
@@ -315,7 +315,7 @@ fn the_comparison_sees_each_kind_of_difference() {
             );
         }),
         ("links together", &|two| {
-            lab::run(
+            lab::run_tool(
                 "setfattr",
                 [
                     "-x".as_ref(),

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::MetadataExt as _};
 use crate::{
     compare::{listing, same, same_for_rsync},
     deep, hostile,
-    lab::{DAYS, ENGINES, Engine, World, skipped},
+    lab::{DAYS, ENGINES, Engine, World, is_missing},
 };
 
 /// What the listing says of names of one file.
@@ -14,7 +14,7 @@ const LINKED: &str = "is one with";
 #[test]
 fn a_hostile_tree_is_stored_and_restored_to_the_last_bit() {
     let name = "a_hostile_tree_is_stored_and_restored_to_the_last_bit";
-    if skipped(name, &hostile::TOOLS, true) {
+    if is_missing(name, &hostile::TOOLS, true) {
         return;
     }
     for engine in ENGINES {
@@ -29,7 +29,7 @@ fn a_hostile_tree_is_stored_and_restored_to_the_last_bit() {
 fn a_hostile_tree_is_stored_on_file_systems_that_share_blocks() {
     let name = "a_hostile_tree_is_stored_on_file_systems_that_share_blocks";
     for (file_system, tool) in [("xfs", "mkfs.xfs"), ("btrfs", "mkfs.btrfs")] {
-        if skipped(name, &[&hostile::TOOLS[..], &[tool]].concat(), true) {
+        if is_missing(name, &[&hostile::TOOLS[..], &[tool]].concat(), true) {
             continue;
         }
         for engine in ENGINES {
@@ -61,7 +61,7 @@ fn faithful(world: &World) {
     let stored = world.in_snapshot(&first, "src");
     same(&source, &stored);
     same_for_rsync(&source, &stored);
-    assert_eq!(world.record(&first).totals.errors, 0);
+    assert_eq!(world.snapshot_record(&first).totals.errors, 0);
 
     // Nothing changed: all is the same inode again, and nothing of the source was touched.
     let second = world.apply(DAYS[1], 0);
@@ -74,7 +74,7 @@ fn faithful(world: &World) {
         .zip(&new)
         .filter(|(old, new)| old.inode == new.inode);
     assert_eq!(shared.count() + folders.count(), old.len());
-    let totals = world.record(&second).totals;
+    let totals = world.snapshot_record(&second).totals;
     assert_eq!((totals.files_copied, totals.bytes_copied), (0, 0));
     assert!(before.iter().any(|seen| seen.what.contains(LINKED)));
     assert_eq!(listing(&source), before);
@@ -91,7 +91,7 @@ fn faithful(world: &World) {
 #[test]
 fn a_path_of_thirty_thousand_bytes_is_stored_and_restored() {
     let name = "a_path_of_thirty_thousand_bytes_is_stored_and_restored";
-    if skipped(name, &["setfattr"], true) {
+    if is_missing(name, &["setfattr"], true) {
         return;
     }
     // rsync's own paths end at 4096 bytes, so this is the built-in engine's alone.
@@ -108,7 +108,7 @@ fn a_path_of_thirty_thousand_bytes_is_stored_and_restored() {
     same(&source, &world.in_snapshot(&first, "src"));
     let second = world.apply(DAYS[1], 0);
     same(&source, &world.in_snapshot(&second, "src"));
-    assert_eq!(world.record(&second).totals.files_copied, 0);
+    assert_eq!(world.snapshot_record(&second).totals.files_copied, 0);
     let one = fs::metadata(world.in_snapshot(&first, "src/a name at 3000")).unwrap();
     let other = fs::metadata(world.in_snapshot(&second, "src/a name at 3000")).unwrap();
     assert_eq!(one.ino(), other.ino());

@@ -14,7 +14,7 @@ use std::{
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 
 use crate::{
-    lab::run,
+    lab::run_tool,
     metadata,
     names::{self, Random},
 };
@@ -141,7 +141,7 @@ fn sparse(folder: &Path) {
     }
     // Room without data reads as zeros.
     let allocated = folder.join("allocated");
-    run(
+    run_tool(
         "fallocate",
         ["-l".as_ref(), "1M".as_ref(), allocated.as_os_str()],
     );

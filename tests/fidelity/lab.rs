@@ -1,17 +1,17 @@
 //! Sources, a destination, a state directory, and the program that works on them with one engine.
 
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::OsStr,
     fs,
-    os::unix::process::ExitStatusExt as _,
+    ops::Deref,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
-    time::{Duration, Instant},
+    process::{Command, Stdio},
 };
 
 use schema::record::SnapshotRecord;
 use serde_json::json;
 use tempfile::TempDir;
+pub(crate) use test_support::{Lab, Ran, id_of, is_missing, run_tool, wait_in_time};
 
 /// The host's folder below the mount point.
 const HOST: &str = "host";
@@ -34,21 +34,34 @@ pub(crate) enum Engine {
 pub(crate) const ENGINES: [Engine; 2] = [Engine::BuiltIn, Engine::Rsync];
 
 /// Sources, a destination, a state directory.
-pub(crate) struct World {
-    root: PathBuf,
-}
+pub(crate) struct World(Lab);
 
 impl World {
     /// An empty one with these sources, which are folders of it.
     pub(crate) fn new(engine: Engine, sources: &[&str]) -> Self {
-        let world = Self {
-            root: TempDir::with_prefix("fidelity.").unwrap().keep(),
-        };
+        let folder = TempDir::with_prefix("fidelity.").unwrap();
+        let lab = Lab::new(env!("CARGO_BIN_EXE_backup"), folder, |folder| {
+            let sources: Vec<_> = sources.iter().map(|name| folder.join(name)).collect();
+            json!({
+                "version": 1,
+                "hostname": HOST,
+                "local": {
+                    "enable": true,
+                    "mountPoint": folder.join("dst"),
+                    "requireMount": false,
+                    "useRsync": engine == Engine::Rsync,
+                    "minSpaceGB": 0,
+                    "keepDaily": 1000,
+                    "sources": sources,
+                    "excludePatterns": [],
+                },
+                "schedule": { "onlyOnAC": false },
+            })
+        });
         for name in ["dst", "state"].iter().chain(sources) {
-            fs::create_dir(world.path(name)).unwrap();
+            fs::create_dir(lab.path(name)).unwrap();
         }
-        world.configure(engine, sources);
-        world
+        Self(lab.in_time_zone("UTC"))
     }
 
     /// The same with a destination on a file system of its own; none where it cannot be had.
@@ -60,7 +73,7 @@ impl World {
             .unwrap()
             .set_len(400 << 20)
             .unwrap();
-        run(
+        run_tool(
             &format!("mkfs.{file_system}"),
             [OsStr::new("-q"), image.as_os_str()],
         );
@@ -74,46 +87,20 @@ impl World {
 
     /// Puts source and destination into two folders of the destination's file system; gives the
     /// source and the host's folder.
-    pub(crate) fn side_by_side(&self) -> (PathBuf, PathBuf) {
+    pub(crate) fn side_by_side(&mut self) -> (PathBuf, PathBuf) {
         let (source, to) = (self.path("dst/home"), self.path("dst/to"));
         for folder in [&source, &to] {
             fs::create_dir(folder).unwrap();
         }
-        self.write_config(Engine::BuiltIn, &to, std::slice::from_ref(&source));
-        (source, to.join(HOST))
-    }
-
-    fn configure(&self, engine: Engine, sources: &[&str]) {
-        let sources: Vec<_> = sources.iter().map(|name| self.path(name)).collect();
-        self.write_config(engine, &self.path("dst"), &sources);
-    }
-
-    fn write_config(&self, engine: Engine, mount_point: &Path, sources: &[PathBuf]) {
-        let config = json!({
-            "version": 1,
-            "hostname": HOST,
-            "local": {
-                "enable": true,
-                "mountPoint": mount_point,
-                "requireMount": false,
-                "useRsync": engine == Engine::Rsync,
-                "minSpaceGB": 0,
-                "keepDaily": 1000,
-                "sources": sources,
-                "excludePatterns": [],
-            },
-            "schedule": { "onlyOnAC": false },
-        });
-        fs::write(self.path("config.json"), config.to_string()).unwrap();
-    }
-
-    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
-        self.root.join(name)
+        self.0.set("local.useRsync", false);
+        self.0.set("local.mountPoint", json!(to));
+        self.0.set("local.sources", json!([source]));
+        (source, self.host())
     }
 
     /// The host's folder on the destination.
     pub(crate) fn host(&self) -> PathBuf {
-        self.path("dst").join(HOST)
+        self.stored("")
     }
 
     /// Where a path of this world stands in a snapshot, such as `latest`.
@@ -131,7 +118,7 @@ impl World {
     }
 
     /// What the program wrote of a snapshot.
-    pub(crate) fn record(&self, id: &str) -> SnapshotRecord {
+    pub(crate) fn snapshot_record(&self, id: &str) -> SnapshotRecord {
         let path = self.records(id).join("snapshot.json");
         serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
     }
@@ -148,45 +135,26 @@ impl World {
         reader.map(Result::unwrap).collect()
     }
 
-    /// The program with this world's configuration.
-    pub(crate) fn command<S: AsRef<OsStr>>(
-        &self,
-        arguments: impl IntoIterator<Item = S>,
-    ) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_backup"));
-        for (option, name) in [
-            ("--config", "config.json"),
-            ("--state-dir", "state"),
-            ("--log-dir", "log"),
-        ] {
-            command.arg(option).arg(self.path(name));
-        }
-        command
-            .args(["--color", "never"])
-            .args(arguments)
-            .env("TZ", "UTC")
-            .stdin(Stdio::null());
-        command
-    }
-
     /// Makes a snapshot at a time, which must end with this code; gives its id.
     #[track_caller]
     pub(crate) fn apply(&self, now: &str, code: i32) -> String {
-        let done = self.command(["apply", "--now", now]).output().unwrap();
-        expect(&done, code);
-        now[..19].replace('T', "_").replace(':', "-")
+        self.at(now, &["apply"]).expect(code);
+        id_of(now)
     }
 
     /// Restores a path of this world from the newest snapshot.
     #[track_caller]
     pub(crate) fn restore(&self, name: &str, to: &Path) {
-        let arguments: [OsString; 4] = [
-            "restore".into(),
-            "latest".into(),
-            self.path(name).into(),
-            to.into(),
-        ];
-        expect(&self.command(arguments).output().unwrap(), 0);
+        let (from, to) = (self.text(name), to.to_str().unwrap());
+        self.run(&["restore", "latest", &from, to]).expect(0);
+    }
+}
+
+impl Deref for World {
+    type Target = Lab;
+
+    fn deref(&self) -> &Lab {
+        &self.0
     }
 }
 
@@ -202,94 +170,10 @@ impl Drop for World {
         for (tool, arguments) in [("chattr", &attributes[..]), ("rm", &["-rf".as_ref()])] {
             let _ = Command::new(tool)
                 .args(arguments)
-                .arg(&self.root)
+                .arg(self.path(""))
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
                 .status();
         }
     }
-}
-
-/// Ends the test unless a program ended with this code.
-#[track_caller]
-pub(crate) fn expect(done: &Output, code: i32) {
-    assert_eq!(done.status.code(), Some(code), "{}", told(done));
-}
-
-/// How a program ended and what it said.
-pub(crate) fn told(done: &Output) -> String {
-    let text = [&done.stdout[..], &done.stderr[..]].map(String::from_utf8_lossy);
-    format!(
-        "code {:?}, signal {:?}\n{}",
-        done.status.code(),
-        done.status.signal(),
-        text.join("\n--\n")
-    )
-}
-
-/// Runs a command; ends the test if it does not end in this time.
-#[track_caller]
-pub(crate) fn in_time(mut command: Command, limit: Duration, output: &Path) -> Output {
-    let file = fs::File::create(output).unwrap();
-    let mut child = command
-        .stdout(file.try_clone().unwrap())
-        .stderr(file)
-        .spawn()
-        .unwrap();
-    let began = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            let stdout = fs::read(output).unwrap();
-            let stderr = Vec::new();
-            return Output {
-                status,
-                stdout,
-                stderr,
-            };
-        }
-        if began.elapsed() > limit {
-            let _ = child.kill();
-            let _ = child.wait();
-            let said = fs::read_to_string(output).unwrap_or_default();
-            panic!("did not end in {limit:?}: {command:?}\n{said}");
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// Runs a tool that must succeed; gives what it printed.
-#[track_caller]
-pub(crate) fn run<S: AsRef<OsStr>>(tool: &str, arguments: impl IntoIterator<Item = S>) -> String {
-    let output = Command::new(tool)
-        .args(arguments)
-        .env("LC_ALL", "C")
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{tool}: {}", told(&output));
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-/// Says that a test cannot run here, unless what it needs is there.
-#[track_caller]
-pub(crate) fn skipped(test: &str, tools: &[&str], as_root: bool) -> bool {
-    let mut because = Vec::new();
-    if as_root && !nix::unistd::geteuid().is_root() {
-        because.push("this is not root".to_owned());
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    for tool in tools {
-        if !std::env::split_paths(&path).any(|folder| folder.join(tool).exists()) {
-            because.push(format!("{tool} is not installed"));
-        }
-    }
-    if because.is_empty() {
-        return false;
-    }
-    let because = because.join(", ");
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "{test} cannot run because {because}"
-    );
-    eprintln!("SKIPPED: {test} because {because}");
-    true
 }

@@ -9,7 +9,7 @@ use std::{
 
 use rustix::fs::{AtFlags, CWD, FileType, Timespec, Timestamps, UTIME_OMIT, utimensat};
 
-use crate::{hostile::special, lab::run};
+use crate::{hostile::special, lab::run_tool};
 
 const OWNERS: [(u32, u32); 8] = [
     (0, 1),
@@ -89,7 +89,7 @@ fn owners(root: &Path) {
 fn lists(root: &Path) {
     let set = |options: &[&str], path: &Path| {
         let path = [path.as_os_str()];
-        run("setfacl", options.iter().map(OsStr::new).chain(path));
+        run_tool("setfacl", options.iter().map(OsStr::new).chain(path));
     };
     let path = root.join("access list");
     file(&path);
@@ -115,7 +115,7 @@ fn lists(root: &Path) {
 /// Sets an extended attribute of the entry itself, a symlink's too.
 pub(crate) fn attribute(path: &Path, name: &str, value: &str) {
     let words = ["-h", "-n", name, "-v", value].map(OsStr::new);
-    run("setfattr", words.into_iter().chain([path.as_os_str()]));
+    run_tool("setfattr", words.into_iter().chain([path.as_os_str()]));
 }
 
 fn attributes(root: &Path) {
@@ -155,7 +155,7 @@ fn attributes(root: &Path) {
         lchown(&path, Some(owner), Some(owner)).unwrap();
         set_mode(&path, 0o755);
         let wanted = "cap_net_raw,cap_dac_read_search+ep";
-        run("setcap", [OsStr::new(wanted), path.as_os_str()]);
+        run_tool("setcap", [OsStr::new(wanted), path.as_os_str()]);
     }
 }
 
@@ -199,6 +199,6 @@ fn flags(root: &Path) {
         ("+a", "append only"),
         ("+i", "immutable folder"),
     ] {
-        run("chattr", [OsStr::new(flag), root.join(name).as_os_str()]);
+        run_tool("chattr", [OsStr::new(flag), root.join(name).as_os_str()]);
     }
 }

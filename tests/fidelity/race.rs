@@ -12,7 +12,7 @@ use schema::Digest;
 
 use crate::{
     attacker::{Bait, SECRET, SECRET_NAME, SECRET_OWNER, leaks},
-    lab::{Engine, World, in_time, skipped, told},
+    lab::{Engine, Ran, World, is_missing, wait_in_time},
 };
 
 /// How long the attack goes on.
@@ -23,7 +23,7 @@ const LIMIT: Duration = Duration::from_secs(90);
 #[test]
 fn an_attacker_never_gets_an_outside_file_into_a_snapshot() {
     let name = "an_attacker_never_gets_an_outside_file_into_a_snapshot";
-    if skipped(name, &["cp"], true) {
+    if is_missing(name, &["cp"], true) {
         return;
     }
     // Whether rsync holds out is rsync's: a FIFO in the place of a file makes it wait for ever.
@@ -43,13 +43,13 @@ fn race(engine: Engine) {
         let day = first_day + Days::new(runs);
         bait.touch(runs.try_into().unwrap());
         runs += 1;
-        let command = world.command(["apply", "--fresh", "--now", &format!("{day}T02:00:00Z")]);
-        let done = in_time(command, LIMIT, &world.path("output"));
+        let command = world.command(&["apply", "--fresh", "--now", &format!("{day}T02:00:00Z")]);
+        let done = wait_in_time(command, LIMIT, &world.path("output"));
         let code = done.status.code();
         assert!(
             [Some(0), Some(3)].contains(&code),
             "{engine:?}: {}",
-            told(&done)
+            Ran::from_output("tool", &done)
         );
         complete += usize::from(code == Some(0));
         ids.push(format!("{day}_02-00-00"));
@@ -97,7 +97,7 @@ fn a_path_based_copy_is_caught(world: &World, bait: &Bait) {
             .args(["-a", "-T"])
             .arg(world.path("src/folders"))
             .arg(&copy);
-        in_time(command, LIMIT, &world.path("output"));
+        wait_in_time(command, LIMIT, &world.path("output"));
         let caught = leaks(&copy)
             .unwrap()
             .iter()

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
 use crate::{
     compare::same,
-    lab::{DAYS, ENGINES, Engine, World, skipped},
+    lab::{DAYS, ENGINES, Engine, World, is_missing},
     metadata::{set_mode, set_time},
     names::Random,
 };
@@ -19,12 +19,13 @@ impl Two {
     /// Snapshots of a source before and after a change; rsync's hold the same.
     fn new(before: impl Fn(&Path), change: impl Fn(&Path)) -> Self {
         let [built_in, by_rsync] = ENGINES.map(|engine| {
-            let without = engine == Engine::Rsync && skipped("renames by rsync", &["rsync"], false);
+            let without =
+                engine == Engine::Rsync && is_missing("renames by rsync", &["rsync"], false);
             (!without).then(|| Self::of(engine, &before, &change))
         });
         let two = built_in.unwrap();
         if let Some(by_rsync) = by_rsync {
-            let totals = |two: &Self| two.world.record(&two.ids[1]).totals;
+            let totals = |two: &Self| two.world.snapshot_record(&two.ids[1]).totals;
             assert_eq!(totals(&by_rsync), totals(&two));
         }
         two
@@ -63,7 +64,7 @@ impl Two {
     }
 
     fn copied(&self) -> u64 {
-        self.world.record(&self.ids[1]).totals.files_copied
+        self.world.snapshot_record(&self.ids[1]).totals.files_copied
     }
 }
 
@@ -154,7 +155,7 @@ fn a_file_that_was_copied_and_removed_shares_the_old_ones_inode() {
 #[test]
 fn changed_metadata_alone_takes_a_new_inode_and_leaves_the_old_snapshot_as_it_was() {
     let name = "changed_metadata_alone_takes_a_new_inode_and_leaves_the_old_snapshot_as_it_was";
-    if skipped(name, &["setfattr"], true) {
+    if is_missing(name, &["setfattr"], true) {
         return;
     }
     let names = [

@@ -3,14 +3,14 @@
 use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
 use crate::{
-    lab::{DAYS, Engine, World, run, skipped},
+    lab::{DAYS, Engine, World, is_missing, run_tool},
     metadata::{set_mode, set_time},
     names::Random,
 };
 
 /// Whether all of a file's content is shared with another file.
 fn shares_all(path: &Path) -> bool {
-    let extents = run("filefrag", ["-v".as_ref(), path.as_os_str()]);
+    let extents = run_tool("filefrag", ["-v".as_ref(), path.as_os_str()]);
     let mut extents = extents.lines().filter(|line| {
         let number = line.trim_start().split(':').next().unwrap_or_default();
         !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
@@ -22,10 +22,10 @@ fn shares_all(path: &Path) -> bool {
 fn a_copy_on_the_file_system_of_its_source_shares_its_blocks() {
     let name = "a_copy_on_the_file_system_of_its_source_shares_its_blocks";
     for (file_system, tool) in [("xfs", "mkfs.xfs"), ("btrfs", "mkfs.btrfs")] {
-        if skipped(name, &[tool, "filefrag"], true) {
+        if is_missing(name, &[tool, "filefrag"], true) {
             continue;
         }
-        let Some(world) = World::on(file_system, Engine::BuiltIn, &[]) else {
+        let Some(mut world) = World::on(file_system, Engine::BuiltIn, &[]) else {
             assert!(
                 std::env::var_os("CI").is_none(),
                 "{file_system} cannot be mounted"

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     hostile,
-    lab::{DAYS, ENGINES, World, skipped, told},
+    lab::{DAYS, ENGINES, Ran, World, is_missing},
     names,
 };
 
@@ -63,7 +63,7 @@ fn below(name: &[u8]) -> PathBuf {
 #[test]
 fn the_standard_tools_of_the_readme_check_a_hostile_tree() {
     let name = "the_standard_tools_of_the_readme_check_a_hostile_tree";
-    if skipped(
+    if is_missing(
         name,
         &[&hostile::TOOLS[..], &["zstd", "bash"]].concat(),
         true,
@@ -76,12 +76,16 @@ fn the_standard_tools_of_the_readme_check_a_hostile_tree() {
         let id = world.apply(DAYS[0], 0);
         let snapshot = world.snapshot(&id);
         let whole = check(&snapshot);
-        assert!(whole.status.success(), "{}", told(&whole));
+        assert!(
+            whole.status.success(),
+            "{}",
+            Ran::from_output("tool", &whole)
+        );
         assert_eq!(
             (&whole.stdout[..], &whole.stderr[..]),
             (&b""[..], &b""[..]),
             "{}",
-            told(&whole)
+            Ran::from_output("tool", &whole)
         );
 
         // Each damage is named, and nothing else is.
@@ -116,7 +120,7 @@ fn the_standard_tools_of_the_readme_check_a_hostile_tree() {
         };
         flip_all();
         let damaged = check(&snapshot);
-        let said = told(&damaged);
+        let said = Ran::from_output("tool", &damaged).to_string();
         for name in &chosen {
             let named = damaged
                 .stdout

@@ -105,7 +105,7 @@ fn an_exfat_drive_is_refused_unless_whole_copies_are_allowed() {
     nas.restores_all(FIRST);
     nas.mount_again();
     let done = nas.apply(SECOND, 0);
-    let done = done.text.contains("suspect");
+    let done = done.all().contains("suspect");
     assert!(!done, "a whole copy is nothing to be suspicious of");
     let totals = nas.record(SECOND).totals;
     assert_eq!(

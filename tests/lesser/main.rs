@@ -23,9 +23,6 @@ mod sources;
 mod switches;
 
 #[allow(dead_code, reason = "shared with the crash tests")]
-#[path = "../crash/image.rs"]
-mod image;
-#[allow(dead_code, reason = "shared with the crash tests")]
 #[path = "../crash/lab.rs"]
 mod lab;
 #[allow(dead_code, reason = "shared with the crash tests")]

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     fuse::{Faults, Lacks, Mounted, cannot_mount},
-    lab::{Done, World, run, skipped as lacks_tools},
+    lab::{Ran, World, is_missing as lacks_tools, run_tool},
     tree,
 };
 
@@ -33,7 +33,7 @@ enum On {
     /// Our own file system.
     Ours(Mounted),
     /// A real one, which is unmounted when this is dropped.
-    Real { _disk: crate::image::Mounted },
+    Real { _disk: test_support::Mounted },
 }
 
 impl Nas {
@@ -53,7 +53,7 @@ impl Nas {
     /// With a source of all kinds, on a real file system; `mount` mounts it at a folder.
     pub(crate) fn real(
         changes: &Value,
-        mount: impl FnOnce(&World, &Path) -> crate::image::Mounted,
+        mount: impl FnOnce(&World, &Path) -> test_support::Mounted,
     ) -> Self {
         let mut world = World::new(&json!({ "requireMount": true }));
         world.configure(changes);
@@ -101,7 +101,7 @@ impl Nas {
 
     /// Runs `apply` at a time.
     #[track_caller]
-    pub(crate) fn apply(&self, now: &str, code: i32) -> Done {
+    pub(crate) fn apply(&self, now: &str, code: i32) -> Ran {
         self.world.apply(now).expect(code)
     }
 
@@ -127,7 +127,7 @@ impl Nas {
     #[track_caller]
     pub(crate) fn plan(&self, now: &str) -> String {
         let output = self.world.command(&["plan", "--now", now]).output();
-        words(&Done::of(&output.unwrap()).expect(0))
+        words(&Ran::from_output("backup", &output.unwrap()).expect(0))
     }
 
     /// What the destination was found to hold.
@@ -177,28 +177,28 @@ impl Nas {
         let paths = [&source, &target].map(|path| path.to_str().unwrap().to_owned());
         let words: Vec<&str> = words.iter().chain(&paths).map(String::as_str).collect();
         let mut command = self.world.command(&words);
-        Done::of(&command.output().unwrap()).expect(code);
+        Ran::from_output("backup", &command.output().unwrap()).expect(code);
         target
     }
 
     /// Restores one path of the source from the snapshot of a time.
     #[track_caller]
     pub(crate) fn restore_path(&self, now: &str, path: &str, code: i32) -> PathBuf {
-        let at = tempfile::tempdir_in(self.world.root.path()).unwrap();
+        let at = tempfile::tempdir_in(self.world.path("")).unwrap();
         let target = at.keep().join("one");
         let id = id(now);
         let paths = [&self.source(path), &target].map(|path| path.to_str().unwrap().to_owned());
         let words = ["restore", &id, &paths[0], &paths[1]];
         let mut command = self.world.command(&words);
-        Done::of(&command.output().unwrap()).expect(code);
+        Ran::from_output("backup", &command.output().unwrap()).expect(code);
         target
     }
 
     /// Verifies the snapshot of a time.
     #[track_caller]
-    pub(crate) fn verify(&self, now: &str, code: i32) -> Done {
+    pub(crate) fn verify(&self, now: &str, code: i32) -> Ran {
         let mut command = self.world.command(&["verify", &id(now)]);
-        Done::of(&command.output().unwrap()).expect(code)
+        Ran::from_output("backup", &command.output().unwrap()).expect(code)
     }
 
     /// Ends the test unless nothing unfinished is left and the probe left nothing.
@@ -222,8 +222,8 @@ fn read<T: serde::de::DeserializeOwned>(path: &Path) -> T {
 }
 
 /// What a run said, on one line.
-pub(crate) fn words(done: &Done) -> String {
-    done.text.split_whitespace().collect::<Vec<_>>().join(" ")
+pub(crate) fn words(done: &Ran) -> String {
+    done.all().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The names in a folder.
@@ -246,7 +246,7 @@ pub(crate) fn different(from: &Path, to: &Path) -> String {
         "--modify-window=-1",
     ];
     let paths = [slash(from), slash(to)];
-    run(
+    run_tool(
         "rsync",
         options.into_iter().chain(paths.iter().map(String::as_str)),
     )
@@ -264,15 +264,15 @@ fn fill(source: &Path) {
     let at = |name: &str| source.join(name);
     let text = |name: &str| at(name).to_str().unwrap().to_owned();
     fs::write(at("special/listed"), "access is in a list").unwrap();
-    run(
+    run_tool(
         "setfacl",
         ["-m", "u:1234:rw,g:5678:r", &text("special/listed")],
     );
-    run("setfacl", ["-d", "-m", "u:1234:rwx", &text("special")]);
+    run_tool("setfacl", ["-d", "-m", "u:1234:rwx", &text("special")]);
     fs::write(at("special/ping"), "may open raw sockets").unwrap();
-    run("setcap", ["cap_net_raw=ep", &text("special/ping")]);
-    run("mknod", [&text("special/null"), "c", "1", "3"]);
-    run("mknod", [&text("special/disk"), "b", "7", "200"]);
+    run_tool("setcap", ["cap_net_raw=ep", &text("special/ping")]);
+    run_tool("mknod", [&text("special/null"), "c", "1", "3"]);
+    run_tool("mknod", [&text("special/disk"), "b", "7", "200"]);
     tree::attribute(&at("special/listed"), "trusted.secret", "root's own");
     tree::attribute(&at("special/fifo"), "trusted.fifo", "too");
     // Folders in which not even their owner may look.

@@ -5,8 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 use serde_json::json;
 
 use crate::{
-    image::{Mounted, ext4},
-    lab::{Done, World, run},
+    lab::{Mounted, Ran, World, make_ext4, run_tool},
     nas::{
         FIRST, Nas, SECOND, THIRD, id, names, passed_over, same_inode, sftp_server,
         skipped_without, without_odd_names,
@@ -18,7 +17,7 @@ fn disk(world: &World, at: &Path, kind: &str, tool: &str, arguments: &[&str]) ->
     let image = world.path("image");
     let image = image.to_str().unwrap();
     fs::File::create(image).unwrap().set_len(64 << 20).unwrap();
-    run(tool, arguments.iter().copied().chain([image]));
+    run_tool(tool, arguments.iter().copied().chain([image]));
     Mounted::new(&["-t", kind, "-o", "loop", image], at)
 }
 
@@ -88,7 +87,7 @@ fn a_file_with_as_many_links_as_the_disk_allows_is_copied() {
         return;
     }
     let nas = Nas::real(&json!({}), |world, at| {
-        ext4(&world.path("image"), 64, &[]);
+        make_ext4(&world.path("image"), 64, &[]);
         Mounted::image(&world.path("image"), "noatime", at)
     });
     nas.apply(FIRST, 0);
@@ -168,7 +167,7 @@ fn a_disk_whose_times_end_with_2038_neither_copies_for_ever_nor_is_called_damage
     });
     let late = |name: &str, time: &str| {
         let path = nas.source(name);
-        run("touch", ["-h", "-d", time, path.to_str().unwrap()]);
+        run_tool("touch", ["-h", "-d", time, path.to_str().unwrap()]);
     };
     fs::create_dir(nas.source("trip")).unwrap();
     fs::write(nas.source("trip/film"), "of 2077").unwrap();
@@ -185,7 +184,7 @@ fn a_disk_whose_times_end_with_2038_neither_copies_for_ever_nor_is_called_damage
             assert!(same_inode(&nas.stored(FIRST, name), &nas.stored(now, name)));
         }
         let output = nas.world.command(&["verify", &id(now)]).output();
-        Done::of(&output.unwrap()).expect(0);
+        Ran::from_output("backup", &output.unwrap()).expect(0);
         nas.restores_all(now);
     }
     nas.tidy();

@@ -5,7 +5,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     fuse::{Faults, Lacks, Mounted},
-    lab::{Done, World},
+    lab::{Ran, World},
     nas::{different, skipped},
 };
 
@@ -53,17 +53,18 @@ impl Running {
 
     /// How it ended; a test in which it does not end fails.
     #[track_caller]
-    fn ended(mut self) -> Done {
+    fn ended(mut self) -> Ran {
         let mut status = None;
         until(|| {
             status = self.child.try_wait().unwrap();
             status.is_some()
         });
-        Done {
-            code: status.unwrap().code(),
-            signal: None,
-            text: fs::read_to_string(&self.said).unwrap(),
-        }
+        let output = Output {
+            status: status.unwrap(),
+            stdout: fs::read(&self.said).unwrap(),
+            stderr: Vec::new(),
+        };
+        Ran::from_output("backup", &output)
     }
 }
 
@@ -125,12 +126,12 @@ fn unfinished_files(host: &Path) -> usize {
 
 /// Starts a run, and lets the file system fall silent in the midst of it; gives how the run ended.
 #[track_caller]
-fn run_into_silence(world: &World, host: &Path, faults: &Faults) -> Done {
+fn run_into_silence(world: &World, host: &Path, faults: &Faults) -> Ran {
     let run = Running::new(world.apply_command(FIRST), world.path("said"));
     until(|| unfinished_files(host) > 20);
     faults.fall_silent_after(0);
     let done = run.ended();
-    assert!(faults.is_silent(), "nobody was in a call:\n{}", done.text);
+    assert!(faults.is_silent(), "nobody was in a call:\n{}", done.all());
     done
 }
 
@@ -196,7 +197,7 @@ fn source_falls_silent(test: &str, use_rsync: bool) {
     let told = noted(&world);
     assert!(told.contains("after: failed"), "{told}");
     let done = world.apply(SECOND).expect(3).says("does not answer");
-    assert!(done.text.contains("far"), "{}", done.text);
+    assert!(done.all().contains("far"), "{}", done.all());
     let letter = world.in_snapshot("latest").join("letter");
     assert_eq!(fs::read_to_string(letter).unwrap(), "near");
     mounted.faults().answer();
@@ -264,9 +265,9 @@ fn every_verb_ends_and_says_so_when_the_destination_falls_silent_meanwhile() {
     mounted.faults().fall_silent_after(40);
     for (verb, running) in all {
         let done = running.ended().says("does not answer");
-        let code = done.code.unwrap();
+        let code = done.code;
         // An absent destination is part of the answer of `status`, where it was so from the start.
-        assert!(code != 0 || verb == "status", "{verb}: {}", done.text);
+        assert!(code != 0 || verb == "status", "{verb}: {}", done.all());
     }
     assert!(mounted.faults().is_silent());
 }
@@ -293,8 +294,8 @@ fn a_silent_mount_below_a_source_stops_nothing_whether_it_is_excluded_or_passed_
             let words = [verb, "--now", FIRST];
             let running = Running::new(world.command(&words), world.path("said"));
             let done = running.ended().expect(0);
-            let told = done.text.contains("passed over");
-            assert_eq!(told, excluded.is_empty(), "{verb}: {}", done.text);
+            let told = done.all().contains("passed over");
+            assert_eq!(told, excluded.is_empty(), "{verb}: {}", done.all());
         }
         assert!(!mounted.faults().is_silent(), "something asked it");
         let letter = world.in_snapshot("latest").join("ann/docs/letter");

@@ -16,8 +16,7 @@ use serde_json::{Value, json};
 
 use crate::{
     fuse::{self, Lacks},
-    image::{Mounted, ext4},
-    lab::{Done, World, run},
+    lab::{Mounted, Ran, World, make_ext4, run_tool},
     nas::{passed_over, sftp_server, skipped_without},
 };
 
@@ -139,8 +138,12 @@ impl Source {
 #[track_caller]
 fn copied(world: &World, what: &str) -> u64 {
     let output = world.command(&["apply", "--json"]).output().unwrap();
-    let report: Value = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{what}: {error}: {}", Done::of(&output).text));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!(
+            "{what}: {error}: {}",
+            Ran::from_output("backup", &output).all()
+        )
+    });
     assert_eq!(output.status.code(), Some(0), "{what}: {report:#}");
     report["snapshot"]["totals"]["files_copied"]
         .as_u64()
@@ -172,7 +175,7 @@ fn a_file_system_of_whole_seconds() {
     both_engines(
         |world| {
             let image = image(world, |image| {
-                ext4(image, 16, &["-I", "128"]);
+                make_ext4(image, 16, &["-I", "128"]);
             });
             let at = world.source();
             let mounted = Mounted::image(&image, "noatime", &at);
@@ -205,7 +208,7 @@ fn an_overlay_without_lasting_inodes() {
                 }
             }
             let image = image(world, |image| {
-                ext4(image, 16, &[]);
+                make_ext4(image, 16, &[]);
             });
             let below = Mounted::image(&image, "noatime", &upper);
             for folder in ["data", "work"] {
@@ -284,7 +287,7 @@ fn a_card_of_a_camera() {
         |world| {
             let image = image(world, |image| {
                 fs::File::create(image).unwrap().set_len(16 << 20).unwrap();
-                run("mkfs.exfat", [image]);
+                run_tool("mkfs.exfat", [image]);
             });
             let image = image.to_str().unwrap();
             let arguments = ["-t", "exfat-fuse", "-o", "loop", image];
@@ -369,7 +372,7 @@ fn what_is_stored_through_a_mapping_is_seen_and_not_copied_for_ever() {
     }
     for engine in [false, true] {
         let world = World::new(&json!({ "useRsync": engine, "keepLast": 3 }));
-        ext4(&world.path("source.image"), 16, &[]);
+        make_ext4(&world.path("source.image"), 16, &[]);
         let image = world.path("source.image");
         let _mounted = Mounted::image(&image, "noatime", &world.source());
         let _ = fs::remove_dir(world.source().join("lost+found"));

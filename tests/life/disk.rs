@@ -1,12 +1,12 @@
 //! The drive: a small ext4 image that is mounted and unmounted.
 
 use std::{
-    ffi::OsStr,
     fs,
-    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
 };
+
+use test_support::{Mounted, is_installed, make_ext4, why_nothing_can_be_mounted};
+pub(crate) use test_support::{flip_byte, run_tool};
 
 /// Tools that a year cannot do without.
 const TOOLS: [&str; 6] = ["mkfs.ext4", "mount", "umount", "chattr", "unshare", "rsync"];
@@ -15,28 +15,17 @@ const TOOLS: [&str; 6] = ["mkfs.ext4", "mount", "umount", "chattr", "unshare", "
 pub(crate) struct Disk {
     image: PathBuf,
     at: PathBuf,
-    mounted: bool,
+    mounted: Option<Mounted>,
 }
 
 impl Disk {
     /// A new drive of this many MiB, mounted.
     pub(crate) fn new(image: PathBuf, mebibytes: u64, at: PathBuf) -> Self {
-        let file = fs::File::create(&image).unwrap();
-        file.set_len(mebibytes << 20).unwrap();
-        tool(
-            "mkfs.ext4",
-            [
-                "-q".as_ref(),
-                "-F".as_ref(),
-                "-m0".as_ref(),
-                image.as_os_str(),
-            ],
-        );
-        fs::create_dir_all(&at).unwrap();
+        make_ext4(&image, mebibytes, &[]);
         let mut disk = Self {
             image,
             at,
-            mounted: false,
+            mounted: None,
         };
         disk.attach();
         disk
@@ -44,92 +33,38 @@ impl Disk {
 
     /// Mounts the drive.
     pub(crate) fn attach(&mut self) {
-        if !self.mounted {
-            let image = self.image.as_os_str();
-            tool(
-                "mount",
-                [
-                    "-o".as_ref(),
-                    "loop,noatime".as_ref(),
-                    image,
-                    self.at.as_os_str(),
-                ],
-            );
-            self.mounted = true;
+        if self.mounted.is_none() {
+            self.mounted = Some(Mounted::image(&self.image, "noatime", &self.at));
         }
     }
 
     /// Unmounts the drive.
+    #[track_caller]
     pub(crate) fn detach(&mut self) {
-        if self.mounted {
-            tool("umount", [self.at.as_os_str()]);
-            self.mounted = false;
+        if let Some(mounted) = self.mounted.take() {
+            mounted.end();
         }
     }
 
     /// Whether it is mounted.
     pub(crate) fn is_mounted(&self) -> bool {
-        self.mounted
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        if self.mounted {
-            unmount(&self.at);
-        }
+        self.mounted.is_some()
     }
 }
 
 /// A file system in memory, on which a year of nights waits for no real disk.
 pub(crate) struct Memory {
-    at: PathBuf,
+    _mounted: Mounted,
 }
 
 impl Memory {
     /// Mounts one over this folder.
     pub(crate) fn at(folder: &Path) -> Self {
-        tool(
-            "mount",
-            [
-                "-t".as_ref(),
-                "tmpfs".as_ref(),
-                "-o".as_ref(),
-                "size=400m,mode=755".as_ref(),
-                "tmpfs".as_ref(),
-                folder.as_os_str(),
-            ],
-        );
+        let arguments = ["-t", "tmpfs", "-o", "size=400m,mode=755", "tmpfs"];
         Self {
-            at: folder.to_owned(),
+            _mounted: Mounted::new(&arguments, folder),
         }
     }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        unmount(&self.at);
-    }
-}
-
-/// Unmounts at the end of a test, which may have failed with files open there.
-fn unmount(at: &Path) {
-    let quiet = |arguments: &[&OsStr]| {
-        let mut umount = Command::new("umount");
-        umount.args(arguments).stderr(Stdio::null()).status()
-    };
-    let done = quiet(&[at.as_os_str()]);
-    if !done.is_ok_and(|status| status.success()) {
-        let _ = quiet(&["-l".as_ref(), at.as_os_str()]);
-    }
-}
-
-/// Runs a tool that must succeed.
-#[track_caller]
-pub(crate) fn tool<S: AsRef<OsStr>>(name: &str, arguments: impl IntoIterator<Item = S>) {
-    let output = Command::new(name).args(arguments).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{name}: {text}");
 }
 
 /// What is in a folder, by name; nothing if there is none.
@@ -148,59 +83,16 @@ pub(crate) fn name(path: &Path) -> &str {
     path.file_name().unwrap().to_str().unwrap()
 }
 
-/// One byte in the middle becomes another.
-pub(crate) fn flip(path: &Path) {
-    let file = fs::File::options()
-        .read(true)
-        .write(true)
-        .open(path)
-        .unwrap();
-    let at = file.metadata().unwrap().len() / 2;
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, at).unwrap();
-    file.write_all_at(&[byte[0] ^ 0x5a], at).unwrap();
-}
-
 /// Why a year cannot be tried here.
 pub(crate) fn missing() -> Option<String> {
     if !nix::unistd::geteuid().is_root() {
         return Some("this is not root".to_owned());
     }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let there = |tool: &str| std::env::split_paths(&path).any(|folder| folder.join(tool).exists());
-    if let Some(tool) = TOOLS.into_iter().find(|tool| !there(tool)) {
+    if let Some(tool) = TOOLS.into_iter().find(|tool| !is_installed(tool)) {
         return Some(format!("{tool} is not installed"));
     }
     if !Path::new("/etc/machine-id").exists() {
         return Some("there is no /etc/machine-id that another can stand for".to_owned());
     }
-    let folder = tempfile::tempdir().unwrap();
-    let image = folder.path().join("image");
-    fs::File::create(&image).unwrap().set_len(4 << 20).unwrap();
-    let quiet = |name: &str, arguments: &[&OsStr]| {
-        let mut command = Command::new(name);
-        let status = command
-            .args(arguments)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        status.is_ok_and(|status| status.success())
-    };
-    let mounted = quiet(
-        "mkfs.ext4",
-        &["-q".as_ref(), "-F".as_ref(), image.as_os_str()],
-    ) && quiet(
-        "mount",
-        &[
-            "-o".as_ref(),
-            "loop".as_ref(),
-            image.as_os_str(),
-            folder.path().as_os_str(),
-        ],
-    );
-    if mounted {
-        quiet("umount", &[folder.path().as_os_str()]);
-        return None;
-    }
-    Some("loop devices cannot be mounted here".to_owned())
+    why_nothing_can_be_mounted()
 }

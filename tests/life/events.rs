@@ -7,7 +7,7 @@ use std::{fs, os::unix::fs::MetadataExt as _};
 use chrono::Datelike as _;
 
 use crate::{
-    disk::{entries, flip, name, tool},
+    disk::{entries, flip_byte, name, run_tool},
     model::{self, KEEP},
     night,
     world::{Random, World},
@@ -98,7 +98,7 @@ fn killed(world: &mut World, _: u32) -> bool {
     let _ = child.kill();
     child.wait_with_output().unwrap();
     // The timer asks again an hour later.
-    world.at(3, &["apply"]).expect(&[0]);
+    world.at(3, &["apply"]).expect(0);
     world.sealed_all();
     world.home.remove("bob/download.iso");
     true
@@ -109,7 +109,7 @@ fn drive_away(world: &mut World, night: u32) -> bool {
         world.disk.detach();
         world
             .backup()
-            .expect(&[4])
+            .expect(4)
             .says("destination not mounted")
             .says("hint:");
         assert_eq!(fs::read_dir(world.path("mnt")).unwrap().count(), 0);
@@ -128,17 +128,17 @@ fn manifest_flips(world: &mut World, _: u32) -> bool {
         .into_iter()
         .find(|path| name(path).starts_with("manifest"))
         .unwrap();
-    flip(&manifest);
-    let ran = world.backup().expect(&[0, 3]).says(&id);
+    flip_byte(&manifest);
+    let ran = world.backup().expect_one_of(&[0, 3]).says(&id);
     world.sealed(true, true);
     world
         .obey("a manifest is damaged", &ran, "verify")
-        .expect(&[0]);
+        .expect(0);
     true
 }
 
 fn state_is_rubbish(world: &mut World, _: u32) -> bool {
-    world.run(&["verify"]).expect(&[0]);
+    world.run(&["verify"]).expect(0);
     for file in entries(&world.path("state")) {
         if file
             .extension()
@@ -147,7 +147,7 @@ fn state_is_rubbish(world: &mut World, _: u32) -> bool {
             fs::write(file, "{\"x").unwrap();
         }
     }
-    world.backup().expect(&[0, 3]);
+    world.backup().expect_one_of(&[0, 3]);
     world.sealed(true, true);
     true
 }
@@ -156,7 +156,9 @@ fn clock_ahead(world: &mut World, night: u32) -> bool {
     if night == 0 {
         let before = model::found(&world.stored(""));
         let ahead = night::at(world.day + 30 * 365, 2).to_rfc3339();
-        world.run(&["apply", "--now", &ahead]).expect(&[0, 3]);
+        world
+            .run(&["apply", "--now", &ahead])
+            .expect_one_of(&[0, 3]);
         world.sealed(true, false);
         let found = model::found(&world.stored(""));
         // By that clock it is a day like any other, and one of each rule may go for it.
@@ -165,7 +167,7 @@ fn clock_ahead(world: &mut World, night: u32) -> bool {
         world.model.made.retain(|id, _| found.contains_key(id));
         return false;
     }
-    let ran = world.backup().expect(&[0]);
+    let ran = world.backup().expect(0);
     let latest = fs::read_link(world.stored("latest")).unwrap();
     let id = world.sealed(true, true);
     assert!(latest.ends_with(&id), "{latest:?} is not {id}");
@@ -176,9 +178,7 @@ fn clock_ahead(world: &mut World, night: u32) -> bool {
         .filter(|(_, one)| !one.counts)
         .map(|(id, _)| id.clone())
         .collect();
-    world
-        .obey("the clock was ahead", &ran, "delete")
-        .expect(&[0]);
+    world.obey("the clock was ahead", &ran, "delete").expect(0);
     for id in future {
         assert!(
             !model::found(&world.stored("")).contains_key(&id),
@@ -198,7 +198,7 @@ fn source_missing(world: &mut World, night: u32) -> bool {
         }
         world
             .backup()
-            .expect(&[3])
+            .expect(3)
             .says(path.to_str().unwrap())
             .says("hint:");
         world.sealed(false, true);
@@ -207,7 +207,7 @@ fn source_missing(world: &mut World, night: u32) -> bool {
     let inodes: std::collections::BTreeSet<u64> = model::found(&world.stored(""))
         .values()
         .filter_map(|snapshot| {
-            let copy = world.inside(snapshot).join("ann/lecture.webm");
+            let copy = world.home_in(snapshot).join("ann/lecture.webm");
             copy.metadata().ok().map(|meta| meta.ino())
         })
         .collect();
@@ -226,20 +226,23 @@ fn converted(world: &mut World, night: u32) -> bool {
     if night == 0 {
         world.home.rewrite_all();
     }
-    let ran = world.backup().expect(&[3]).says("suspect").says("hint:");
+    let ran = world.backup().expect(3).says("suspect").says("hint:");
     let id = world.sealed(true, false);
     if night < 3 {
         return false;
     }
     world
         .obey("everything was converted", &ran, "accept")
-        .expect(&[0]);
+        .expect(0);
     // One word settles all of them.
     for one in world.model.made.values_mut() {
         one.counts = true;
     }
-    let health = world.at(4, &["health", "--quick"]).expect(&[0, 3]);
-    assert!(!health.line().contains("backup accept"), "{id}: {health}");
+    let health = world.at(4, &["health", "--quick"]).expect_one_of(&[0, 3]);
+    assert!(
+        !health.in_one_line().contains("backup accept"),
+        "{id}: {health}"
+    );
     true
 }
 
@@ -247,7 +250,7 @@ fn renamed(world: &mut World, _: u32) -> bool {
     let inodes = |world: &World| -> std::collections::BTreeSet<u64> {
         model::found(&world.stored(""))
             .values()
-            .flat_map(|snapshot| walkdir::WalkDir::new(world.inside(snapshot)))
+            .flat_map(|snapshot| walkdir::WalkDir::new(world.home_in(snapshot)))
             .map(Result::unwrap)
             .filter(|entry| entry.path().extension().is_some_and(|kind| kind == "jpg"))
             .map(|entry| entry.metadata().unwrap().ino())
@@ -255,7 +258,7 @@ fn renamed(world: &mut World, _: u32) -> bool {
     };
     let before = inodes(world);
     world.home.rename_album();
-    world.backup().expect(&[0]);
+    world.backup().expect(0);
     world.sealed(true, true);
     let new: Vec<u64> = inodes(world).difference(&before).copied().collect();
     // The day's own photograph at most.
@@ -278,7 +281,7 @@ fn removed_by_hand(world: &mut World, night: u32) -> bool {
     let victim = ids[world.random.below(ids.len() as u64) as usize].clone();
     fs::remove_dir_all(&found[&victim]).unwrap();
     world.taken_away(&found);
-    world.backup().expect(&[0]);
+    world.backup().expect(0);
     world.sealed(true, true);
     false
 }
@@ -293,11 +296,11 @@ fn holiday(world: &mut World, night: u32) -> bool {
 
 fn installed_anew(world: &mut World, _: u32) -> bool {
     world.install_anew();
-    let ran = world.backup().expect(&[4]).says("machine");
+    let ran = world.backup().expect(4).says("machine");
     world
         .obey("the machine was installed anew", &ran, "init")
-        .expect(&[0]);
-    world.at(3, &["apply"]).expect(&[0]);
+        .expect(0);
+    world.at(3, &["apply"]).expect(0);
     world.sealed(true, true);
     true
 }
@@ -312,25 +315,25 @@ fn immutable(world: &mut World, night: u32) -> bool {
             .rev()
             .find(|(id, _)| (1..5).contains(&middle(id)));
         let (_, daily) = daily.unwrap();
-        let letter = world.inside(daily).join("ann/letters");
+        let letter = world.home_in(daily).join("ann/letters");
         let letter = entries(&letter).into_iter().next().unwrap();
-        tool("chattr", ["+i".as_ref(), letter.as_os_str()]);
+        run_tool("chattr", ["+i".as_ref(), letter.as_os_str()]);
     }
-    let ran = world.backup().expect(&[0, 3]);
+    let ran = world.backup().expect_one_of(&[0, 3]);
     world.sealed(true, true);
     if night < 9 {
         return false;
     }
     let health = world.at(3, &["health", "--quick"]);
-    let line = format!("{} {}", ran.line(), health.line());
+    let line = format!("{} {}", ran.in_one_line(), health.in_one_line());
     assert!(
         line.contains("chattr"),
         "nobody is told what cannot be deleted: {line}"
     );
     let trash = world.stored(".backup/trash");
-    tool("chattr", ["-R", "-i", trash.to_str().unwrap()]);
+    run_tool("chattr", ["-R", "-i", trash.to_str().unwrap()]);
     world.did("a stored file was immutable", "chattr -R -i");
-    world.at(4, &["apply"]).expect(&[0]);
+    world.at(4, &["apply"]).expect(0);
     world.sealed(true, true);
     let left = entries(&world.stored(".backup/trash"));
     assert!(left.is_empty(), "the trash is not empty: {left:?}");
@@ -343,7 +346,7 @@ fn tier_is_file(world: &mut World, night: u32) -> bool {
         fs::rename(&weekly, &aside).unwrap();
         fs::write(&weekly, "a note\n").unwrap();
         // What was in it is not seen for a night; it is not gone.
-        world.backup().expect(&[0, 1, 3]).says("weekly");
+        world.backup().expect_one_of(&[0, 1, 3]).says("weekly");
         let made = world.sealed(true, true);
         assert!(
             weekly.is_file(),
@@ -361,10 +364,10 @@ fn tier_is_file(world: &mut World, night: u32) -> bool {
 fn by_hand(world: &mut World, _: u32) -> bool {
     world.quiet_night(world.day);
     world.home.film("bob/thesis.tex", 5_000);
-    world.at(10, &["apply"]).expect(&[0]);
+    world.at(10, &["apply"]).expect(0);
     let ten = world.sealed(true, true);
     world.home.remove("bob/thesis.tex");
-    world.at(11, &["apply"]).expect(&[0]);
+    world.at(11, &["apply"]).expect(0);
     world.sealed(true, true);
     assert!(
         model::found(&world.stored("")).contains_key(&ten),
@@ -388,7 +391,7 @@ fn slip(world: &mut World, night: u32) -> bool {
             before + 1,
             "deleted without a word from anybody: {ran}"
         );
-        ran.expect(&[3]).says("approve");
+        ran.expect(3).says("approve");
         return false;
     }
     let (daily, weekly, monthly) = KEEP;
@@ -400,12 +403,12 @@ fn slip(world: &mut World, night: u32) -> bool {
         world.set(key, count);
     }
     // What was held back waits for a word, though the numbers are right again.
-    let ran = world.backup().expect(&[0, 3]);
+    let ran = world.backup().expect_one_of(&[0, 3]);
     world.sealed(true, true);
     if ran.code == 3 {
         world
             .obey("a slip in the keep numbers", &ran, "prune")
-            .expect(&[0]);
+            .expect(0);
     }
     true
 }
@@ -413,7 +416,7 @@ fn slip(world: &mut World, night: u32) -> bool {
 fn rot(world: &mut World, _: u32) -> bool {
     world.quiet_night(world.day);
     let latest = fs::canonicalize(world.stored("latest")).unwrap();
-    let photo = walkdir::WalkDir::new(world.inside(&latest))
+    let photo = walkdir::WalkDir::new(world.home_in(&latest))
         .sort_by_file_name()
         .into_iter()
         .map(Result::unwrap)
@@ -421,13 +424,11 @@ fn rot(world: &mut World, _: u32) -> bool {
         .unwrap()
         .into_path();
     let modified = photo.metadata().unwrap().modified().unwrap();
-    flip(&photo);
+    flip_byte(&photo);
     let file = fs::File::options().write(true).open(&photo).unwrap();
     file.set_modified(modified).unwrap();
-    let ran = world.run(&["verify"]).expect(&[3]).says(".jpg");
-    world
-        .obey("a photograph rotted", &ran, "verify")
-        .expect(&[0]);
+    let ran = world.run(&["verify"]).expect(3).says(".jpg");
+    world.obey("a photograph rotted", &ran, "verify").expect(0);
     true
 }
 
@@ -437,15 +438,15 @@ fn destination_record(world: &mut World, night: u32) -> bool {
         return true;
     }
     fs::write(world.stored(".backup/destination.json"), "{\"id").unwrap();
-    let mut ran = world.backup().expect(&[0, 3, 4]);
+    let mut ran = world.backup().expect_one_of(&[0, 3, 4]);
     if ran.code == 4 {
         world
             .obey("the drive's record was rubbish", &ran, "init")
-            .expect(&[0]);
-        ran = world.at(3, &["apply"]).expect(&[0, 3]);
+            .expect(0);
+        ran = world.at(3, &["apply"]).expect_one_of(&[0, 3]);
     }
     assert!(
-        ran.line().contains("destination.json") || ran.code == 0,
+        ran.in_one_line().contains("destination.json") || ran.code == 0,
         "{ran}"
     );
     world.sealed(true, true);
@@ -458,7 +459,7 @@ const FILM: usize = 9_000_000;
 /// New films each night until they do not fit: the refusal names what would make room.
 fn full(world: &mut World, night: u32) -> bool {
     world.home.film("ann/film.mp4", FILM);
-    let ran = world.backup().expect(&[0, 4]);
+    let ran = world.backup().expect_one_of(&[0, 4]);
     if ran.code == 0 {
         world.sealed(true, true);
         assert!(night < 9, "a disk of 40 MiB holds nine films of 9 MB");
@@ -466,9 +467,9 @@ fn full(world: &mut World, night: u32) -> bool {
     }
     let before = model::found(&world.stored(""));
     let ran = ran.says("insufficient space");
-    world.obey("the disk was full", &ran, "delete").expect(&[0]);
+    world.obey("the disk was full", &ran, "delete").expect(0);
     world.taken_away(&before);
-    world.at(3, &["apply"]).expect(&[0]);
+    world.at(3, &["apply"]).expect(0);
     world.sealed(true, true);
     world.home.remove("ann/film.mp4");
     // It is enough for this night; who does not want to be asked each time is told the option.
@@ -485,7 +486,7 @@ fn full(world: &mut World, night: u32) -> bool {
 /// The same once `makeRoom = oldest` is set: nobody has to do anything.
 fn full_again(world: &mut World, night: u32) -> bool {
     world.home.film("ann/film.mp4", FILM);
-    world.backup().expect(&[0]);
+    world.backup().expect(0);
     world.sealed(true, true);
     night >= 7
 }

@@ -4,13 +4,14 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     io::Write as _,
-    os::unix::process::ExitStatusExt as _,
+    ops::Deref,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+pub(crate) use test_support::{Lab, Ran, Random, run_command};
 
 use crate::{
     disk::{Disk, Memory},
@@ -22,101 +23,32 @@ use crate::{
 /// Name of the machine.
 const HOST: &str = "atlas";
 
-/// How a call of the program ended.
-pub(crate) struct Ran {
-    pub(crate) code: i32,
-    /// Both outputs, as they came.
-    pub(crate) text: String,
-    what: String,
-}
-
-impl Ran {
-    /// Both outputs in one line, as a person reads them.
-    pub(crate) fn line(&self) -> String {
-        self.text.split_whitespace().collect::<Vec<_>>().join(" ")
-    }
-
-    /// Fails unless it ended with one of these codes.
-    #[track_caller]
-    pub(crate) fn expect(self, codes: &[i32]) -> Self {
-        assert!(codes.contains(&self.code), "wanted {codes:?}: {self}");
-        self
-    }
-
-    /// Fails unless it says this.
-    #[track_caller]
-    pub(crate) fn says(self, text: &str) -> Self {
-        assert!(self.line().contains(text), "does not say `{text}`: {self}");
-        self
-    }
-
-    /// The arguments of the first command of this verb that it names.
-    #[track_caller]
-    pub(crate) fn names(&self, verb: &str) -> Vec<String> {
-        let line = self.line();
-        let start = format!("backup {verb}");
-        let at = line
-            .find(&start)
-            .unwrap_or_else(|| panic!("names no `{start}`: {self}"));
-        let mut words = vec![verb.to_owned()];
-        for word in line[at + start.len()..].split_whitespace() {
-            let bare = word.trim_end_matches(['`', ',', '.', ';', ':', ')', '"']);
-            let is_argument = bare.starts_with("--")
-                || bare.starts_with('/')
-                || bare
-                    .chars()
-                    .next()
-                    .is_some_and(|first| first.is_ascii_digit());
-            if !is_argument {
-                break;
-            }
-            words.push(bare.to_owned());
-            if bare != word {
-                break;
-            }
+/// The arguments of the first command of this verb that the program names.
+#[track_caller]
+pub(crate) fn named_command(told: &Ran, verb: &str) -> Vec<String> {
+    let line = told.in_one_line();
+    let start = format!("backup {verb}");
+    let at = line
+        .find(&start)
+        .unwrap_or_else(|| panic!("names no `{start}`: {told}"));
+    let mut words = vec![verb.to_owned()];
+    for word in line[at + start.len()..].split_whitespace() {
+        let bare = word.trim_end_matches(['`', ',', '.', ';', ':', ')', '"']);
+        let is_argument = bare.starts_with("--")
+            || bare.starts_with('/')
+            || bare
+                .chars()
+                .next()
+                .is_some_and(|first| first.is_ascii_digit());
+        if !is_argument {
+            break;
         }
-        words
+        words.push(bare.to_owned());
+        if bare != word {
+            break;
+        }
     }
-}
-
-impl std::fmt::Display for Ran {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "backup {}\nexit code {}\n{}",
-            self.what, self.code, self.text
-        )
-    }
-}
-
-/// Random numbers that can be had again (xorshift64*).
-#[derive(Clone)]
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    pub(crate) fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit.max(1)
-    }
-
-    pub(crate) fn bytes(&mut self, length: usize) -> Vec<u8> {
-        let words = std::iter::repeat_with(|| self.next().to_le_bytes());
-        words
-            .take(length.div_ceil(8))
-            .flatten()
-            .take(length)
-            .collect()
-    }
+    words
 }
 
 /// What the user did, and because of what.
@@ -137,123 +69,95 @@ pub(crate) struct World {
     pub(crate) day: u32,
     /// Whether the oldest go where there is no room.
     pub(crate) makes_room: bool,
-    folder: TempDir,
-    config: Value,
+    lab: Lab,
     installed: u32,
     deeds: Vec<Deed>,
     nights: u32,
     quiet: u32,
 }
 
+impl Deref for World {
+    type Target = Lab;
+
+    fn deref(&self) -> &Lab {
+        &self.lab
+    }
+}
+
 impl World {
     pub(crate) fn new(rsync: bool, seed: u64) -> Self {
         let folder = TempDir::with_prefix("backup-life.").unwrap();
         let memory = Memory::at(folder.path());
-        let at = |name: &str| folder.path().join(name);
-        fs::create_dir(at("home")).unwrap();
-        fs::write(at("one.conf"), "set = 1\n").unwrap();
-        let disk = Disk::new(at("disk.img"), 40, at("mnt"));
-        let world = Self {
-            disk,
-            _memory: memory,
-            home: Home::new(&at("home"), seed),
-            model: Model::default(),
-            random: Random::new(seed),
-            day: 0,
-            makes_room: false,
-            config: json!({
+        let lab = Lab::new(env!("CARGO_BIN_EXE_backup"), folder, |folder| {
+            json!({
                 "version": 1,
                 "hostname": HOST,
                 "local": {
                     "enable": true,
-                    "mountPoint": at("mnt"),
+                    "mountPoint": folder.join("mnt"),
                     "minSpaceGB": 0,
                     "useRsync": rsync,
                     "excludePatterns": [],
-                    "sources": [at("home"), at("one.conf")],
+                    "sources": [folder.join("home"), folder.join("one.conf")],
                 },
                 "schedule": { "onlyOnAC": false },
                 "notifications": { "desktop": false },
-            }),
+            })
+        });
+        fs::create_dir(lab.path("home")).unwrap();
+        lab.write("one.conf", "set = 1\n");
+        let disk = Disk::new(lab.path("disk.img"), 40, lab.path("mnt"));
+        let world = Self {
+            disk,
+            _memory: memory,
+            home: Home::new(&lab.path("home"), seed),
+            model: Model::default(),
+            random: Random::new(seed),
+            day: 0,
+            makes_room: false,
             installed: 1,
             deeds: Vec::new(),
             nights: 0,
             quiet: 0,
-            folder,
+            lab,
         };
-        world.save();
+        world.write_machine_id();
         world
     }
 
-    /// A path of the machine.
-    pub(crate) fn path(&self, relative: &str) -> PathBuf {
-        self.folder.path().join(relative)
-    }
-
-    /// A path in the host's folder on the drive.
-    pub(crate) fn stored(&self, relative: &str) -> PathBuf {
-        self.path("mnt").join(HOST).join(relative)
-    }
-
     /// Where the household's files are in a snapshot.
-    pub(crate) fn inside(&self, snapshot: &Path) -> PathBuf {
+    pub(crate) fn home_in(&self, snapshot: &Path) -> PathBuf {
         snapshot.join(self.path("home").strip_prefix("/").unwrap())
     }
 
     /// Sets a key below `local`.
     pub(crate) fn set(&mut self, key: &str, value: impl Into<Value>) {
-        self.config["local"][key] = value.into();
-        self.save();
+        self.lab.set(&format!("local.{key}"), value);
     }
 
-    fn save(&self) {
-        let json = serde_json::to_string_pretty(&self.config).unwrap();
-        fs::write(self.path("config.json"), json).unwrap();
+    fn write_machine_id(&self) {
         let id = format!("{:032x}\n", self.installed);
-        fs::write(self.path("machine-id"), id).unwrap();
+        self.lab.write("machine-id", &id);
     }
 
     /// The machine gets a new system: what it remembers is gone, and who it is as well.
     pub(crate) fn install_anew(&mut self) {
         self.installed += 1;
         fs::remove_dir_all(self.path("state")).unwrap();
-        self.save();
+        self.write_machine_id();
     }
 
     /// The program on this machine, whose identity is its own.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("unshare");
-        command
-            .args(["--mount", "sh", "-c"])
-            .arg("mount --bind \"$0\" /etc/machine-id && exec \"$@\"")
-            .arg(self.path("machine-id"))
-            .arg(env!("CARGO_BIN_EXE_backup"))
-            .args(arguments)
-            .args(["--config".as_ref(), self.path("config.json").as_os_str()])
-            .args(["--state-dir".as_ref(), self.path("state").as_os_str()])
-            .args(["--log-dir".as_ref(), self.path("log").as_os_str()])
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", self.path("root"))
-            .env("TZ", "Europe/Berlin")
-            .env("NO_COLOR", "1")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command
+        let id = self.lab.text("machine-id");
+        let script = "mount --bind \"$0\" /etc/machine-id && exec \"$@\"";
+        let options = ["--mount", "sh", "-c", script, &id];
+        self.lab.command_below("unshare", &options, arguments)
     }
 
     /// Runs the program to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        let output = self.command(arguments).output().unwrap();
-        let signal = output.status.signal().unwrap_or(0);
-        Ran {
-            code: output.status.code().unwrap_or(128 + signal),
-            text: [&output.stdout[..], &output.stderr[..]]
-                .map(String::from_utf8_lossy)
-                .concat(),
-            what: arguments.join(" "),
-        }
+        run_command(self.command(arguments), arguments)
     }
 
     /// Runs the program at an hour of this day.
@@ -265,7 +169,7 @@ impl World {
     /// What the user has to do, told by the program: done, and counted.
     #[track_caller]
     pub(crate) fn obey(&mut self, event: &'static str, told: &Ran, verb: &str) -> Ran {
-        let words = told.names(verb);
+        let words = named_command(told, verb);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         self.did(event, &format!("backup {}", words.join(" ")));
         let ran = match verb {
@@ -302,13 +206,13 @@ impl World {
     /// A night in which nothing is wrong: the run is complete, and nobody has to look at anything.
     pub(crate) fn quiet_night(&mut self, day: u32) {
         self.quiet += 1;
-        self.backup().expect(&[0]);
+        self.backup().expect(0);
         self.sealed(true, true);
         self.model.none_too_many(&model::found(&self.stored("")));
         if day % 7 == 3 {
-            let status = self.at(3, &["status"]).expect(&[0]);
-            assert!(status.text.starts_with("ok"), "day {day}: {status}");
-            self.at(3, &["health", "--quick"]).expect(&[0]);
+            let status = self.at(3, &["status"]).expect(0);
+            assert!(status.stdout.starts_with("ok"), "day {day}: {status}");
+            self.at(3, &["health", "--quick"]).expect(0);
         }
     }
 
@@ -329,7 +233,7 @@ impl World {
             complete,
             counts,
         };
-        let stored = model::read(&self.inside(&found[&id]));
+        let stored = model::read(&self.home_in(&found[&id]));
         let different = model::difference(&made.holds, &stored);
         assert_eq!(different, None, "day {}: {id}", self.day);
         self.model.made.insert(id.clone(), made);
@@ -400,7 +304,7 @@ impl World {
         );
         if day % 10 == 9 {
             for (id, path) in &found {
-                let stored = model::read(&self.inside(path));
+                let stored = model::read(&self.home_in(path));
                 let different = model::difference(&self.model.made[id].holds, &stored);
                 assert_eq!(different, None, "day {day}: {id}");
             }
@@ -409,7 +313,7 @@ impl World {
 
     /// The year is over: all that is stored is whole, and comes back as it was.
     pub(crate) fn all_comes_back(&self) {
-        self.run(&["verify", "--all"]).expect(&[0]);
+        self.run(&["verify", "--all"]).expect(0);
         let found = model::found(&self.stored(""));
         let (first, last) = (found.keys().next().unwrap(), found.keys().last().unwrap());
         for id in [first, last] {
@@ -420,7 +324,7 @@ impl World {
                 home.to_str().unwrap(),
                 back.to_str().unwrap(),
             ])
-            .expect(&[0]);
+            .expect(0);
             let holds = &self.model.made[id].holds;
             let different = model::difference(holds, &model::read(&back));
             assert_eq!(different, None, "{id} restored");

@@ -18,18 +18,10 @@ mod runs;
 mod schedule;
 mod units;
 
+pub(crate) use test_support::is_installed;
+
 /// Says that a test cannot run here.
 #[track_caller]
 pub(crate) fn skipped(test: &str, because: &str) {
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "{test} cannot run because {because}"
-    );
-    eprintln!("SKIPPED: {test} because {because}");
-}
-
-/// Whether a command is on the PATH.
-pub(crate) fn is_installed(tool: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(tool).exists())
+    test_support::skip(&format!("{test} because {because}"));
 }

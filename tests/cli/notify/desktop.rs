@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::lab;
-use crate::lab::{Lab, PROGRAM, Ran, in_path, ran, skipped, wait_for};
+use crate::lab::{Lab, PROGRAM, Ran, is_installed, run_command, skip, wait_for};
 
 /// Who owns nothing on any system.
 const NOBODY: u32 = 65534;
@@ -118,10 +118,10 @@ fn possible(test: &str) -> bool {
         .status();
     let there = ["dbus-daemon", "dbus-send", "notify-send"]
         .into_iter()
-        .all(in_path);
+        .all(is_installed);
     let possible = there && mock.is_ok_and(|status| status.success());
     if !possible {
-        skipped(&format!(
+        skip(&format!(
             "{test} because dbus, notify-send or python3-dbusmock is missing"
         ));
     }
@@ -164,7 +164,7 @@ fn a_normal_user_is_told_in_the_own_session() {
         if is_root {
             command.uid(NOBODY).gid(NOBODY);
         }
-        ran(command, &["notify-test"])
+        run_command(command, &["notify-test"])
     };
     run(true).expect(0).says("told the desktop of");
     run(false).expect(0).says("told the desktop of");
@@ -180,12 +180,12 @@ fn a_normal_user_is_told_in_the_own_session() {
 fn root_tells_each_graphical_session_as_its_user_and_nobody_else() {
     let test = "root_tells_each_graphical_session";
     if !nix::unistd::geteuid().is_root() {
-        skipped(&format!("{test} because it needs root"));
+        skip(&format!("{test} because it needs root"));
         return;
     }
     let runtime = PathBuf::from(format!("/run/user/{NOBODY}"));
     if runtime.exists() {
-        skipped(&format!("{test} because {} is in use", runtime.display()));
+        skip(&format!("{test} because {} is in use", runtime.display()));
         return;
     }
     if !possible(test) {
@@ -213,7 +213,7 @@ fn root_tells_each_graphical_session_as_its_user_and_nobody_else() {
         let mut command = lab.command(arguments);
         let path = std::env::var("PATH").unwrap();
         command.env("PATH", format!("{}:{path}", lab.text("bin")));
-        ran(command, arguments)
+        run_command(command, arguments)
     };
     run(&lab, &["notify-test"])
         .expect(0)

@@ -11,7 +11,7 @@ use std::{
 use serde_json::json;
 
 use super::{FIRST, lab};
-use crate::lab::{Lab, Ran, in_path, ran, skipped, wait_for};
+use crate::lab::{Lab, Ran, is_installed, run_command, skip, wait_for};
 
 /// An SMTP server that keeps what it gets, each mail with its envelope.
 struct Sink {
@@ -81,7 +81,7 @@ fn with_sendmail(lab: &Lab, body: &str, arguments: &[&str]) -> Ran {
     path.push(std::env::var_os("PATH").unwrap());
     let mut command = lab.command(arguments);
     command.env("PATH", path);
-    ran(command, arguments)
+    run_command(command, arguments)
 }
 
 fn mailing() -> Lab {
@@ -96,8 +96,8 @@ fn mailing() -> Lab {
 
 #[test]
 fn a_failure_arrives_as_a_mail_that_any_reader_understands() {
-    if !in_path("msmtp") {
-        skipped("a_failure_arrives_as_a_mail because there is no msmtp");
+    if !is_installed("msmtp") {
+        skip("a_failure_arrives_as_a_mail because there is no msmtp");
         return;
     }
     let mut lab = mailing();

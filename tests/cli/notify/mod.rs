@@ -17,7 +17,7 @@ use nix::unistd::geteuid;
 use serde_json::{Value, json};
 
 use self::server::{Answer, Server};
-use crate::lab::{Lab, Ran, ran, read_json, skipped, step};
+use crate::lab::{Lab, Ran, read_json, run_command, skip, step};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -212,7 +212,7 @@ fn an_error_that_a_timer_meets_again_and_again_is_told_once_a_day() {
     lab.backup(FIRST);
     // No run can be begun any more.
     let Some(_locked) = Locked::new(&lab.path("state/runs")) else {
-        return skipped("nothing can be made immutable here");
+        return skip("nothing can be made immutable here");
     };
     let due = |now: &str| lab.at(now, &["apply", "--if-due"]).expect(1);
     due(SECOND);
@@ -307,7 +307,7 @@ fn an_unfinished_run_that_waits_for_power_for_too_long_is_told() {
         .status()
         .is_ok_and(|status| status.success())
     {
-        skipped(&format!("{test} because there is no mount namespace"));
+        skip(&format!("{test} because there is no mount namespace"));
         return;
     }
     let mut lab = lab();
@@ -338,7 +338,9 @@ fn an_unfinished_run_that_waits_for_power_for_too_long_is_told() {
             ])
             .arg(inner.get_program())
             .args(inner.get_args());
-        ran(command, &arguments).expect(75).says("on battery")
+        run_command(command, &arguments)
+            .expect(75)
+            .says("on battery")
     };
     on_battery("2025-03-02T02:15:00+01:00");
     assert_eq!(reports(&lab).len(), 0);

@@ -12,7 +12,7 @@ use super::{
     lab,
     server::{Answer, Server},
 };
-use crate::lab::{Lab, in_path, ran, skipped};
+use crate::lab::{Lab, is_installed, run_command, skip};
 
 /// Makes an authority and a certificate for 127.0.0.1 in the lab.
 fn certificates(lab: &Lab) {
@@ -88,8 +88,8 @@ fn server(lab: &Lab) -> Server {
 
 #[test]
 fn a_private_authority_is_trusted_if_the_machine_trusts_it_and_only_then() {
-    if !in_path("openssl") {
-        skipped("a_private_authority_is_trusted because there is no openssl");
+    if !is_installed("openssl") {
+        skip("a_private_authority_is_trusted because there is no openssl");
         return;
     }
     let mut lab = lab();
@@ -103,7 +103,7 @@ fn a_private_authority_is_trusted_if_the_machine_trusts_it_and_only_then() {
         command
             .env("SSL_CERT_FILE", lab.path(authority))
             .env("SSL_CERT_DIR", lab.path("none"));
-        ran(command, &["notify-test"])
+        run_command(command, &["notify-test"])
     };
     test("ca.pem").expect(0).says("told webhook at 127.0.0.1");
     assert_eq!(server.paths(), ["POST /hook"]);

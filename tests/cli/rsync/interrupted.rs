@@ -16,7 +16,9 @@ use nix::{
 use super::{
     FIRST, SECOND, THIRD, hostile, inodes, lab, rest, run_with_script, same::shape, with_script,
 };
-use crate::lab::{Lab, Ran, contents, ended, id_of, is_alive, names, wait_for};
+use crate::lab::{
+    Lab, Ran, contents_below, entry_names, id_of, is_alive, wait_for, wait_for_child,
+};
 
 /// Files with a megabyte that no file system makes smaller.
 fn fill(lab: &Lab, count: usize) {
@@ -41,7 +43,7 @@ fn finished(lab: &Lab) -> usize {
 
 /// rsync processes of a lab.
 fn rsyncs(lab: &Lab) -> Vec<u32> {
-    let processes = names(Path::new("/proc"));
+    let processes = entry_names(Path::new("/proc"));
     let pids = processes.iter().filter_map(|name| name.parse().ok());
     let within = lab.path("").canonicalize().unwrap();
     pids.filter(|pid: &u32| {
@@ -63,7 +65,7 @@ fn interrupt(lab: &Lab, signal: Signal) -> Ran {
     wait_for("the first files", || finished(lab) > 4);
     assert!(!rsyncs(lab).is_empty());
     kill(Pid::from_raw(child.id().try_into().unwrap()), signal).unwrap();
-    ended(child, &arguments)
+    wait_for_child(child, &arguments)
 }
 
 #[test]
@@ -80,8 +82,8 @@ fn a_run_that_is_asked_to_stop_ends_rsync_and_is_continued_without_copying_twice
         assert_eq!(report["result"], "success");
         assert_eq!(lab.runs().len(), 1);
         assert_eq!(
-            contents(&lab.inside("latest", "home")),
-            contents(&lab.path("home"))
+            contents_below(&lab.inside("latest", "home")),
+            contents_below(&lab.path("home"))
         );
         let after = inodes(&lab.stored("latest").canonicalize().unwrap());
         let done = before
@@ -104,8 +106,8 @@ fn a_killed_run_takes_rsync_with_it_and_is_continued() {
     assert!(started.elapsed() < Duration::from_secs(10));
     lab.at(FIRST, &["apply"]).expect(0);
     assert_eq!(
-        contents(&lab.inside("latest", "home")),
-        contents(&lab.path("home"))
+        contents_below(&lab.inside("latest", "home")),
+        contents_below(&lab.path("home"))
     );
 }
 
@@ -194,7 +196,7 @@ fn a_continued_tree_becomes_the_sources_whatever_they_became() {
     rest();
     lab.backup(FIRST);
     assert_eq!(
-        contents(&lab.inside("latest", "home")),
-        contents(&lab.path("home"))
+        contents_below(&lab.inside("latest", "home")),
+        contents_below(&lab.path("home"))
     );
 }

@@ -21,7 +21,7 @@ use std::{
 
 use nix::unistd::geteuid;
 
-use crate::lab::{Lab, Ran, ran, skipped};
+use crate::lab::{Lab, Ran, run_command, skip};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -30,7 +30,7 @@ const THIRD: &str = "2025-03-07T02:00:00+01:00";
 /// A lab with the rsync engine; none where there is no rsync.
 fn lab() -> Option<Lab> {
     if real().is_none() {
-        skipped("there is no rsync");
+        skip("there is no rsync");
         return None;
     }
     let mut lab = Lab::new();
@@ -65,7 +65,7 @@ fn write_script(lab: &Lab, body: &str) {
 
 fn run_with_script(lab: &Lab, body: &str, now: &str) -> Ran {
     let arguments = ["apply", "--json", "--now", now];
-    ran(with_script(lab, body, &arguments), &arguments)
+    run_command(with_script(lab, body, &arguments), &arguments)
 }
 
 /// A script that keeps what rsync prints.

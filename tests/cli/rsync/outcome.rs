@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{FIRST, SECOND, THIRD, lab, rest, run_with_script};
 use crate::{
-    lab::{HOST, contents, id_of, ran, step},
+    lab::{HOST, contents_below, id_of, run_command, step},
     mounted::in_namespace,
 };
 
@@ -27,8 +27,8 @@ fn entries_that_vanish_are_looked_for_once_more_and_then_listed() {
     let report = run_with_script(&lab, vanishing, FIRST).expect(0).json();
     assert_eq!(step(&report, "snapshot")["problems"], Value::Array(vec![]));
     assert_eq!(
-        contents(&lab.inside("latest", "home")),
-        contents(&lab.path("home"))
+        contents_below(&lab.inside("latest", "home")),
+        contents_below(&lab.path("home"))
     );
 
     // One of the snapshot, which is of the moment of its survey.
@@ -47,8 +47,8 @@ fn entries_that_vanish_are_looked_for_once_more_and_then_listed() {
     assert_eq!(record["totals"]["vanished"], 1);
     assert_eq!(record["complete"], true);
     assert_eq!(
-        contents(&lab.inside("latest", "home")),
-        contents(&lab.path("home"))
+        contents_below(&lab.inside("latest", "home")),
+        contents_below(&lab.path("home"))
     );
 }
 
@@ -63,8 +63,8 @@ fn what_rsync_leaves_out_is_copied_or_listed() {
     let report = run_with_script(&lab, passing, FIRST).expect(0).json();
     assert_eq!(report["result"], "success");
     assert_eq!(
-        contents(&lab.inside("latest", "home")),
-        contents(&lab.path("home"))
+        contents_below(&lab.inside("latest", "home")),
+        contents_below(&lab.path("home"))
     );
 
     // Nobody can tell whether all is well.
@@ -124,7 +124,7 @@ fn a_file_that_may_not_be_read_is_listed_and_the_rest_is_complete() {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
     }
-    let report = ran(command, &arguments).expect(3).json();
+    let report = run_command(command, &arguments).expect(3).json();
     mode("home/closed", 0o755);
     mode("home/ann/secret", 0o644);
     let problems = step(&report, "snapshot")["problems"].as_array().unwrap();
@@ -236,8 +236,8 @@ fn an_rsync_that_fails_is_explained_and_the_next_run_goes_on() {
     lab.backup(THIRD);
     assert_eq!(lab.ids(), [id_of(THIRD)]);
     assert_eq!(
-        contents(&lab.inside("latest", "home")),
-        contents(&lab.path("home"))
+        contents_below(&lab.inside("latest", "home")),
+        contents_below(&lab.path("home"))
     );
 }
 
@@ -253,8 +253,8 @@ fn an_rsync_that_waits_at_a_fifo_is_ended_and_the_rest_is_copied() {
         .says("the built-in engine copies what is missing");
     assert_eq!(told.json()["result"], "success");
     assert_eq!(
-        contents(&lab.inside("latest", "home")),
-        contents(&lab.path("home"))
+        contents_below(&lab.inside("latest", "home")),
+        contents_below(&lab.path("home"))
     );
 }
 
@@ -267,8 +267,8 @@ fn an_rsync_that_cannot_start_its_processes_leaves_all_to_the_built_in_engine() 
         .expect(0)
         .says("rsync could not start: rsync: [sender] fork: Resource temporarily unavailable");
     assert_eq!(
-        contents(&lab.inside("latest", "home")),
-        contents(&lab.path("home"))
+        contents_below(&lab.inside("latest", "home")),
+        contents_below(&lab.path("home"))
     );
 }
 

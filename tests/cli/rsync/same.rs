@@ -19,7 +19,7 @@ use super::{
     told_by_rsync, write_script,
 };
 use crate::{
-    lab::{HOST, contents, id_of, names, read_json, skipped, step},
+    lab::{HOST, contents_below, entry_names, id_of, read_json, skip, step},
     mounted::in_namespace,
 };
 
@@ -227,12 +227,15 @@ fn a_list_names_new_files_and_folders_and_nothing_that_is_there() {
     assert_eq!(report["snapshot"]["totals"]["files_copied"], 10);
     let home = lab.inside("latest", "home");
     fs::remove_file(lab.path("home/almost/left.tmp")).unwrap();
-    assert_eq!(contents(&home), contents(&lab.path("home")));
+    assert_eq!(contents_below(&home), contents_below(&lab.path("home")));
     let ino = |name: &str| fs::metadata(home.join(name)).unwrap().ino();
     assert_eq!(ino("twins/one"), ino("twins/two"));
     // What served the run is gone with it.
     let records = lab.stored(".backup/snapshots").join(id_of(SECOND));
-    assert_eq!(names(&records), ["manifest.mtree.zst", "snapshot.json"]);
+    assert_eq!(
+        entry_names(&records),
+        ["manifest.mtree.zst", "snapshot.json"]
+    );
 }
 
 #[test]
@@ -335,7 +338,7 @@ fn rsync_leaves_out_what_the_built_in_engine_leaves_out() {
 fn a_destination_that_keeps_no_modes_owners_and_attributes_is_linked_to_all_the_same() {
     let Some(lab) = lab() else { return };
     if !geteuid().is_root() {
-        return skipped("only root can make files look like those of a share");
+        return skip("only root can make files look like those of a share");
     }
     hostile(&lab);
     rest();
@@ -382,7 +385,7 @@ fn a_destination_that_keeps_no_modes_owners_and_attributes_is_linked_to_all_the_
 fn reading_a_file_moves_no_access_time() {
     let Some(lab) = lab() else { return };
     if !geteuid().is_root() {
-        return skipped("only root may read without moving access times");
+        return skip("only root may read without moving access times");
     }
     // Older than the content: even a mount that spares such updates would move it.
     let path = lab.path("home/ann/letter.txt");

@@ -5,7 +5,7 @@ use std::{fs, process::Command};
 use serde_json::Value;
 
 use super::{FIRST, lab, real, rest, with_script};
-use crate::lab::{action, codes, ran};
+use crate::lab::{action, codes, run_command};
 
 #[test]
 fn an_rsync_that_is_missing_old_or_something_else_is_refused() {
@@ -15,7 +15,7 @@ fn an_rsync_that_is_missing_old_or_something_else_is_refused() {
         let arguments = ["plan", "--now", FIRST];
         let mut command = lab.command(&arguments);
         command.env("PATH", lab.text("bin"));
-        ran(command, &arguments)
+        run_command(command, &arguments)
     };
     with_version("echo 'rsync  version 3.1.3  protocol version 31'")
         .expect(4)
@@ -38,7 +38,7 @@ fn an_rsync_that_is_missing_old_or_something_else_is_refused() {
     let arguments = ["apply", "--json", "--now", FIRST];
     let mut command = lab.command(&arguments);
     command.env("PATH", lab.text("bin"));
-    let report = ran(command, &arguments).expect(4).json();
+    let report = run_command(command, &arguments).expect(4).json();
     assert_eq!(codes(&report["findings"])[0], "rsync-missing");
 }
 
@@ -82,7 +82,7 @@ fn nothing_in_the_environment_or_the_home_folder_changes_what_rsync_does() {
         .env("RSYNC_PARTIAL_DIR", lab.text("elsewhere"))
         .env("RSYNC_MAX_ALLOC", "1")
         .env("LANG", "de_DE.UTF-8");
-    ran(command, &arguments).expect(0);
+    run_command(command, &arguments).expect(0);
     let environment = fs::read_to_string(lab.path("env")).unwrap();
     let mut names: Vec<&str> = environment
         .lines()

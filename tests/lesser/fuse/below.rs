@@ -127,9 +127,9 @@ impl Lesser {
     pub(super) fn describe(&self, found: &fs::Metadata, number: u64) -> FileAttr {
         let lacks = &self.lacks;
         let owner = lacks.squashed_to.unwrap_or_default();
-        let owned = lacks.owners == How::Done && lacks.squashed_to.is_none();
+        let owned = lacks.owners == How::Ran && lacks.squashed_to.is_none();
         let mtime = match lacks.times {
-            How::Done => time(found.mtime(), found.mtime_nsec(), lacks.time_step),
+            How::Ran => time(found.mtime(), found.mtime_nsec(), lacks.time_step),
             _ => time(found.ctime(), found.ctime_nsec(), lacks.time_step),
         };
         FileAttr {
@@ -142,7 +142,7 @@ impl Lesser {
             crtime: UNIX_EPOCH,
             kind: FileType::from_std(found.file_type()).unwrap(),
             perm: match lacks.modes {
-                How::Done => (found.mode() & 0o7777) as u16,
+                How::Ran => (found.mode() & 0o7777) as u16,
                 _ => 0o755,
             },
             nlink: if lacks.apart { 1 } else { found.nlink() as u32 },
@@ -250,7 +250,7 @@ impl Lesser {
     pub(super) fn make_node(&self, path: &Path, mode: u32, device: u32) -> Answer<()> {
         let kind = rustix::fs::FileType::from_raw_mode(mode);
         let how = match kind {
-            rustix::fs::FileType::RegularFile => How::Done,
+            rustix::fs::FileType::RegularFile => How::Ran,
             rustix::fs::FileType::Fifo | rustix::fs::FileType::Socket => self.lacks.fifos,
             _ => self.lacks.devices,
         };

@@ -7,7 +7,7 @@ use fuser::Errno;
 pub(crate) enum How {
     /// It is done.
     #[default]
-    Done,
+    Ran,
     /// It is refused.
     Refused,
     /// It is said to be done, and is not.
@@ -111,7 +111,7 @@ impl Lacks {
     /// What is to be answered; ignored means success without effect.
     pub(super) fn refuse(how: How, error: Errno) -> Result<bool, Errno> {
         match how {
-            How::Done => Ok(true),
+            How::Ran => Ok(true),
             How::Refused => Err(error),
             How::Ignored => Ok(false),
         }

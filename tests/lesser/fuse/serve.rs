@@ -432,7 +432,7 @@ impl Filesystem for Lesser {
         let get = || match self.how_attribute(name) {
             How::Refused => Err(Errno::EOPNOTSUPP),
             How::Ignored => Err(Errno::ENODATA),
-            How::Done => {
+            How::Ran => {
                 let mut value = vec![0; 64 << 10];
                 let path = self.path(node)?;
                 let length = rustix::fs::lgetxattr(path, name, &mut value).map_err(errno)?;
@@ -450,7 +450,7 @@ impl Filesystem for Lesser {
             names.truncate(length);
             let held = names
                 .split_inclusive(|byte| *byte == 0)
-                .filter(|name| self.how_attribute(OsStr::from_bytes(name)) == How::Done);
+                .filter(|name| self.how_attribute(OsStr::from_bytes(name)) == How::Ran);
             Ok(held.flatten().copied().collect())
         };
         sized(list(), size, reply);

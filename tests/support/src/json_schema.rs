@@ -59,7 +59,7 @@ fn format_of(arguments: &str) -> Option<&'static str> {
 
 /// Fails where a document is not as the schema of its verb says.
 #[track_caller]
-pub(crate) fn check_output(arguments: &str, document: &Value) {
+pub fn check_output(arguments: &str, document: &Value) {
     let Some(format) = format_of(arguments) else {
         return;
     };
@@ -74,15 +74,17 @@ pub(crate) fn check_output(arguments: &str, document: &Value) {
 }
 
 /// The schema of a format as it is checked in.
-pub(crate) fn read_schema(format: &str) -> Value {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/json");
+#[must_use]
+pub fn read_schema(format: &str) -> Value {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schema/json");
     let path = folder.join(format!("{format}.json"));
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
 /// What a document has otherwise than its schema says, each with its path. A key that the schema
 /// does not describe is one of these.
-pub(crate) fn differences(schema: &Value, document: &Value) -> Vec<String> {
+#[must_use]
+pub fn differences(schema: &Value, document: &Value) -> Vec<String> {
     let mut check = Check {
         root: schema,
         differences: Vec::new(),

@@ -1,0 +1,24 @@
+//! What the tests of the built program share: a laboratory with sources and a destination, the program
+//! run in it, tools of the system, things that are mounted and unmounted again, random numbers.
+//!
+//! Owns no expectation of the program: what must be so is said in the tests.
+
+mod files;
+mod json_schema;
+mod lab;
+mod mounts;
+mod output;
+mod random;
+mod tools;
+mod wait;
+
+pub use self::{
+    files::{contents_below, count_bytes, entry_names, everything_below, flip_byte, read_json},
+    json_schema::{check_output, differences, read_schema},
+    lab::{Lab, id_of},
+    mounts::{Mounted, is_mounted, make_ext4, why_nothing_can_be_mounted},
+    output::{Ran, run_command, wait_for_child},
+    random::Random,
+    tools::{can_trace, is_installed, is_missing, run_tool, skip},
+    wait::{PATIENCE, is_alive, wait_for, wait_in_time},
+};
