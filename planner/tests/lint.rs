@@ -675,8 +675,6 @@ fn what_the_cloud_step_takes_away_is_known_and_given_back() {
     fires(&world, expire, TOUCHES_PROTECTED, words);
     let remote = |plan: &mut Plan| sync(plan, &|one| one.remote = "proton:Backups".to_owned());
     fires(&world, remote, PATH_OUTSIDE, "the remote's folder of atlas");
-    let above = |plan: &mut Plan| sync(plan, &|one| one.remote = "proton:../atlas".to_owned());
-    fires(&world, above, PATH_OUTSIDE, "the remote's folder of atlas");
     let unmet = |plan: &mut Plan| step(plan, "cloud-sync").needs.clear();
     fires(&world, unmet, OUT_OF_ORDER, "which it is to copy");
     let pinned = world.clone().snapshot(old, |one| one.marks.pinned = true);

@@ -97,7 +97,7 @@ impl Paths<'_> {
 
     fn of_cloud(&mut self, sync: &CloudSyncStep, plan: &Plan, standing: &Standing<'_>) {
         let last = sync.remote.rsplit(['/', ':']).next();
-        if last != Some(plan.host.as_str()) || sync.remote.split('/').any(|part| part == "..") {
+        if last != Some(plan.host.as_str()) {
             self.outside(
                 &sync.remote,
                 &format!("the remote's folder of {}", plan.host),
