@@ -2,11 +2,7 @@
 //! removes, while room is made, snapshots are promoted, pruned or deleted. What stays is whole and
 //! can be reached at every instant, and the same command once more ends it.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    os::unix::fs::MetadataExt as _,
-};
+use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt as _};
 
 use serde_json::json;
 
