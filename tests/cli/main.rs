@@ -21,6 +21,7 @@ mod databases;
 mod diff;
 mod due;
 mod find;
+mod format;
 mod health;
 mod health_cloud;
 mod help;

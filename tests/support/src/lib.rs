@@ -4,6 +4,7 @@
 //! Owns no expectation of the program: what must be so is said in the tests.
 
 mod files;
+mod format;
 mod json_schema;
 mod lab;
 mod mounts;
@@ -14,6 +15,7 @@ mod wait;
 
 pub use self::{
     files::{contents_below, count_bytes, entry_names, everything_below, flip_byte, read_json},
+    format::read_by_format_page,
     json_schema::{check_output, differences, read_schema},
     lab::{Lab, id_of},
     mounts::{Mounted, is_mounted, make_ext4, why_nothing_can_be_mounted},
