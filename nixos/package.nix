@@ -62,7 +62,6 @@ rustPlatform.buildRustPackage {
 
   meta = {
     inherit (manifest.package) description;
-    homepage = manifest.workspace.package.repository;
     license = with lib.licenses; [
       mit
       asl20

@@ -44,6 +44,7 @@ mod ordinary_user;
 mod output;
 mod outputs;
 mod overview;
+mod packages;
 mod parts;
 mod records;
 mod repair;
