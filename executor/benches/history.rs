@@ -21,7 +21,7 @@ use executor::{
     store::Store,
     sys::{Kind, resolve::resolve},
 };
-use schema::{Digest, SnapshotId};
+use schema::{Digest, SnapshotId, StoredPath};
 
 const SNAPSHOTS: u32 = 20;
 const FOLDERS: u32 = 1000;
@@ -33,7 +33,7 @@ fn entry(path: String, kind: Kind) -> Entry {
         _ => "./x type=file mode=0644 uid=1000 gid=100",
     })
     .unwrap();
-    entry.path = path.into_bytes();
+    entry.path = path.into_bytes().into();
     entry
 }
 
@@ -127,7 +127,7 @@ fn history(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 let sides = (ids[before], ids[after]);
-                black_box(diff(&store, sides, b"", context).unwrap())
+                black_box(diff(&store, sides, StoredPath::root(), context).unwrap())
             });
         });
     }

@@ -11,7 +11,7 @@ use std::{
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
 };
 
-use schema::{Digest, record::Capabilities};
+use schema::{Digest, StoredPath, StoredPathBuf, record::Capabilities};
 
 use crate::{
     manifest::{Entry, Reader},
@@ -88,9 +88,9 @@ fn safe_name(can: &Capabilities, name: &[u8], turn: u64) -> Vec<u8> {
 #[derive(Debug, Default)]
 pub struct StoredNames {
     /// By true path the stored name.
-    stored: HashMap<Vec<u8>, OsString>,
+    stored: HashMap<StoredPathBuf, OsString>,
     /// By folder (its true path) and stored name the true name.
-    own: HashMap<(Vec<u8>, OsString), OsString>,
+    own: HashMap<(StoredPathBuf, OsString), OsString>,
 }
 
 impl StoredNames {
@@ -110,10 +110,10 @@ impl StoredNames {
         let Some(stored) = &entry.stored_as else {
             return;
         };
-        let (folder, own) = apart(&entry.path);
+        let (folder, own) = entry.path.split_name().unwrap_or_default();
         let own = OsStr::from_bytes(own).to_owned();
         self.stored.insert(entry.path.clone(), stored.clone());
-        self.own.insert((folder.to_vec(), stored.clone()), own);
+        self.own.insert((folder.to_owned(), stored.clone()), own);
     }
 
     /// Whether every entry stands under its own name.
@@ -124,17 +124,8 @@ impl StoredNames {
 
     /// Those below a path, whose paths then begin there.
     #[must_use]
-    pub fn below(&self, top: &[u8]) -> Self {
-        let rest = |path: &[u8]| -> Option<Vec<u8>> {
-            if top.is_empty() {
-                return Some(path.to_vec());
-            }
-            let rest = path.strip_prefix(top)?;
-            match rest {
-                b"" => Some(Vec::new()),
-                rest => rest.strip_prefix(b"/").map(<[u8]>::to_vec),
-            }
-        };
+    pub fn below(&self, top: &StoredPath) -> Self {
+        let rest = |path: &StoredPath| path.rest_below(top).map(ToOwned::to_owned);
         let stored = self.stored.iter();
         let own = self.own.iter();
         Self {
@@ -152,46 +143,31 @@ impl StoredNames {
 
     /// The name under which the entry of this path stands in its folder.
     #[must_use]
-    pub fn stored_name<'a>(&'a self, path: &'a [u8]) -> &'a OsStr {
+    pub fn stored_name<'a>(&'a self, path: &'a StoredPath) -> &'a OsStr {
         match self.stored.get(path) {
             Some(stored) => stored,
-            None => OsStr::from_bytes(apart(path).1),
+            None => OsStr::from_bytes(path.file_name()),
         }
     }
 
     /// The path at which the entry of this path stands.
     #[must_use]
-    pub fn stored_path(&self, path: &[u8]) -> Vec<u8> {
+    pub fn stored_path(&self, path: &StoredPath) -> StoredPathBuf {
         if self.is_empty() {
-            return path.to_vec();
+            return path.to_owned();
         }
-        let mut stored = Vec::with_capacity(path.len());
-        let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-        for end in ends.map(|(at, _)| at).chain([path.len()]) {
-            if !stored.is_empty() {
-                stored.push(b'/');
-            }
-            stored.extend_from_slice(bytes(self.stored_name(&path[..end])));
-        }
-        stored
+        let along = path.ancestors_from_top();
+        StoredPathBuf::of_names(along.map(|path| bytes(self.stored_name(path))))
     }
 
     /// The true name of what stands under a name in the folder of this true path.
     #[must_use]
-    pub fn own_name(&self, folder: &[u8], stored: OsString) -> OsString {
+    pub fn own_name(&self, folder: &StoredPath, stored: OsString) -> OsString {
         if self.own.is_empty() {
             return stored;
         }
-        let key = (folder.to_vec(), stored);
+        let key = (folder.to_owned(), stored);
         self.own.get(&key).cloned().unwrap_or(key.1)
-    }
-}
-
-/// A path's folder and its last name.
-fn apart(path: &[u8]) -> (&[u8], &[u8]) {
-    match path.iter().rposition(|byte| *byte == b'/') {
-        Some(at) => (&path[..at], &path[at + 1..]),
-        None => (b"", path),
     }
 }
 
@@ -288,14 +264,20 @@ mod tests {
         ] {
             names.add(&Entry::from_line(line).unwrap());
         }
-        let stored = |path: &str| String::from_utf8(names.stored_path(path.as_bytes())).unwrap();
+        let stored = |path: &str| names.stored_path(StoredPath::new(path)).escaped();
         assert_eq!(stored("home/a:b/why?"), "home/a_b~1/why_~2");
         assert_eq!(stored("home/a:b/c"), "home/a_b~1/c");
         assert_eq!(stored("home"), "home");
-        let below = names.below(b"home/a:b");
-        assert_eq!(below.stored_path(b"why?"), b"why_~2");
-        assert_eq!(below.own_name(b"", "why_~2".into()), "why?");
-        assert_eq!(names.own_name(b"home", "other".into()), "other");
-        assert!(names.below(b"home/other").is_empty());
+        let below = names.below(StoredPath::new("home/a:b"));
+        assert_eq!(
+            *below.stored_path(StoredPath::new("why?")),
+            *StoredPath::new("why_~2")
+        );
+        assert_eq!(below.own_name(StoredPath::root(), "why_~2".into()), "why?");
+        assert_eq!(
+            names.own_name(StoredPath::new("home"), "other".into()),
+            "other"
+        );
+        assert!(names.below(StoredPath::new("home/other")).is_empty());
     }
 }

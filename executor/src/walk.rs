@@ -9,6 +9,8 @@ use std::{
     sync::Arc,
 };
 
+use schema::{StoredPath, StoredPathBuf};
+
 use crate::{
     names::StoredNames,
     survey::Bounds,
@@ -60,7 +62,7 @@ pub struct Walk<'a> {
     started: bool,
     root_mount: u64,
     stack: Vec<Frame>,
-    path: Vec<u8>,
+    path: StoredPathBuf,
     /// Name of the current entry in its folder, which its path may not have.
     name: OsString,
     names: Arc<StoredNames>,
@@ -83,7 +85,7 @@ impl<'a> Walk<'a> {
             started: false,
             root_mount: root.mount,
             stack: Vec::new(),
-            path: Vec::new(),
+            path: StoredPathBuf::new(),
             name: OsString::new(),
             names: Arc::default(),
             entered: false,
@@ -102,7 +104,7 @@ impl<'a> Walk<'a> {
     /// Path of the current entry relative to the source, its own names in it; empty for the source
     /// itself.
     #[must_use]
-    pub fn path(&self) -> &[u8] {
+    pub fn path(&self) -> &StoredPath {
         &self.path
     }
 
@@ -118,8 +120,7 @@ impl<'a> Walk<'a> {
         if self.path.is_empty() || self.names.is_empty() {
             return self.name.clone();
         }
-        let own = self.path.rsplit(|byte| *byte == b'/').next();
-        OsStr::from_bytes(own.unwrap_or_default()).to_owned()
+        OsStr::from_bytes(self.path.file_name()).to_owned()
     }
 
     /// The folder that holds the current entry.
@@ -254,10 +255,7 @@ impl Iterator for Walk<'_> {
                 };
                 return Some(Visit::Leave(frame.stat));
             };
-            if !self.path.is_empty() {
-                self.path.push(b'/');
-            }
-            self.path.extend_from_slice(bytes(&name));
+            self.path.push(bytes(&name));
             self.name = if self.names.is_empty() {
                 name
             } else {

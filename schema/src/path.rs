@@ -89,6 +89,15 @@ impl StoredPath {
         ends.map(|end| Self::new(&self.0[..end]))
     }
 
+    /// The folders around it, from the snapshot itself down; none for the snapshot itself.
+    pub fn folders_above(&self) -> impl Iterator<Item = &Self> {
+        let own = self.0.len();
+        let root = (!self.is_root()).then_some(Self::root());
+        let along = self.ancestors_from_top();
+        root.into_iter()
+            .chain(along.filter(move |path| path.0.len() < own))
+    }
+
     /// The rest of the path below a folder, or below that path: empty where it is the folder itself,
     /// none where it is not in it.
     #[must_use]
@@ -172,6 +181,12 @@ impl PartialOrd for StoredPath {
     }
 }
 
+impl Default for &StoredPath {
+    fn default() -> Self {
+        StoredPath::root()
+    }
+}
+
 impl fmt::Debug for StoredPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.escaped())
@@ -219,6 +234,13 @@ impl StoredPathBuf {
             path.push(name.as_ref());
         }
         path
+    }
+
+    /// The path that a person means who typed this: without slashes around it, empty names and `.`.
+    #[must_use]
+    pub fn of_typed<B: AsRef<[u8]> + ?Sized>(typed: &B) -> Self {
+        let names = StoredPath::new(typed).names();
+        Self::of_names(names.filter(|name| *name != b"."))
     }
 
     /// Goes on to what is there under this name, or at this path; nothing changes for an empty one.
@@ -368,13 +390,25 @@ mod tests {
     }
 
     #[test]
+    fn a_typed_path_loses_what_says_nothing() {
+        for typed in ["/home//ann/./x/", "home/ann/x", "./home/ann/x"] {
+            assert_eq!(*StoredPathBuf::of_typed(typed), *path("home/ann/x"));
+        }
+        assert!(StoredPathBuf::of_typed("/").is_root());
+        assert!(StoredPathBuf::of_typed(".").is_root());
+    }
+
+    #[test]
     fn a_path_is_shown_as_that_of_the_machine() {
         assert_eq!(path("home/a b\n").shown(), "/home/a b\\012");
         assert_eq!(path("home/a b").escaped(), "home/a\\040b");
         assert_eq!(StoredPath::of_absolute("/home/ann"), path("home/ann"));
         assert_eq!(path("home/ann").to_absolute(), b"/home/ann");
-        let above: Vec<_> = path("a/b/c").ancestors_from_top().collect();
-        assert_eq!(above, ["a", "a/b", "a/b/c"].map(path));
+        let along: Vec<_> = path("a/b/c").ancestors_from_top().collect();
+        assert_eq!(along, ["a", "a/b", "a/b/c"].map(path));
+        let above: Vec<_> = path("a/b/c").folders_above().collect();
+        assert_eq!(above, ["", "a", "a/b"].map(path));
+        assert_eq!(path("").folders_above().count(), 0);
     }
 
     /// Names as file systems have them: any bytes but `/` and NUL.

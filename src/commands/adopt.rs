@@ -9,7 +9,7 @@ use anyhow::Result;
 use chrono::Local;
 use executor::{Error, adopt};
 use schema::{
-    escape,
+    StoredPathBuf, escape,
     output::adopt::AdoptPreview,
     plan::{Action, AdoptStep},
 };
@@ -106,17 +106,14 @@ pub(crate) fn run(arguments: &Adopt, settings: &Settings, out: &Out) -> Result<u
 
 /// A path on the machine as a path in a snapshot, escaped.
 fn inside(at: &[u8]) -> Result<String> {
-    let parts: Vec<&[u8]> = at
-        .split(|byte| *byte == b'/')
-        .filter(|part| !matches!(*part, b"" | b"."))
-        .collect();
-    if !at.starts_with(b"/") || parts.contains(&&b".."[..]) {
+    let inside = StoredPathBuf::of_typed(at);
+    if !at.starts_with(b"/") || inside.names().any(|name| name == b"..") {
         return Err(exit::invalid(
             format!("--at {}: that is no absolute path", escape::display(at)),
             "name a folder as it was on the machine, such as /home",
         ));
     }
-    Ok(escape::escape(&parts.join(&b'/')))
+    Ok(inside.escaped())
 }
 
 /// Shows what becomes what, and asks where a person is to agree.

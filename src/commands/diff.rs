@@ -10,7 +10,7 @@ use executor::{
     event::{Context, Silent},
     history,
 };
-use schema::{SnapshotId, inventory::DestinationState};
+use schema::{SnapshotId, StoredPath, inventory::DestinationState};
 
 use crate::{
     cli::Diff,
@@ -36,9 +36,9 @@ pub(crate) fn run(arguments: &Diff, settings: &Settings, out: &Out) -> Result<u8
     };
     let path = arguments.path.as_deref();
     let path = path.map(|path| typed::meant(path, &config));
-    let path = path
-        .as_deref()
-        .map_or(&b""[..], |path| path.as_os_str().as_bytes());
+    let path = path.as_deref().map_or(StoredPath::root(), |path| {
+        StoredPath::new(path.as_os_str().as_bytes())
+    });
     let view = if arguments.after == NOW {
         let choice = (&config.local).into();
         let never = take::left_out(Some(&store));

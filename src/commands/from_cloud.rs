@@ -23,7 +23,9 @@ use executor::{
     sys::{Dir, resolve::resolve},
 };
 use planner::naming::{self, Candidate};
-use schema::{Config, SnapshotId, config::AbsolutePath, output::cloud::CloudSnapshotList};
+use schema::{
+    Config, SnapshotId, StoredPathBuf, config::AbsolutePath, output::cloud::CloudSnapshotList,
+};
 
 use crate::{
     cli::Verify,
@@ -60,7 +62,7 @@ pub(crate) fn bring(
     let remote = planner::cloud_remote(&config.cloud, &host);
     let place = staging(asked.staging, settings, &remote)?;
     let folder = open_or_new(&place)?;
-    let paths: Vec<Vec<u8>> = asked.paths.iter().map(|path| plain(path)).collect();
+    let paths: Vec<StoredPathBuf> = asked.paths.iter().map(|path| plain(path)).collect();
     let brought = with(config, settings, &remote, |rclone, desk| {
         // Damaged records are passed over for the newest only, whose name is nobody's choice.
         let newest = asked.as_of.is_none() && asked.snapshot.trim_end_matches('/') == "latest";
@@ -167,13 +169,10 @@ pub(crate) fn elsewhere(
 }
 
 /// The part of a path before the first name that may be a pattern, without a leading slash.
-fn plain(path: &Path) -> Vec<u8> {
-    let names = path.as_os_str().as_bytes().split(|byte| *byte == b'/');
-    names
-        .filter(|name| !matches!(*name, b"" | b"."))
-        .take_while(|name| !name.iter().any(|byte| b"*?[\\".contains(byte)))
-        .collect::<Vec<_>>()
-        .join(&b'/')
+fn plain(path: &Path) -> StoredPathBuf {
+    let path = StoredPathBuf::of_typed(path.as_os_str().as_bytes());
+    let may_be_pattern = |name: &[u8]| name.iter().any(|byte| b"*?[\\".contains(byte));
+    StoredPathBuf::of_names(path.names().take_while(|name| !may_be_pattern(name)))
 }
 
 /// Throws the downloads of a restore away that ended well.

@@ -16,7 +16,7 @@ use executor::{
     store::Store,
 };
 use schema::{
-    Config, Report,
+    Config, Report, StoredPathBuf,
     inventory::DestinationState,
     journal::Status,
     output::restore::RestorePreview,
@@ -373,12 +373,8 @@ fn is_one(paths: &[PathBuf], store: &Store, named: &Named) -> Result<bool> {
     }
     // What is there as it is written is no pattern.
     let tree = store.folder(&[named.home.folder(), &named.folder])?;
-    let parts: Vec<&[u8]> = text
-        .split(|byte| *byte == b'/')
-        .filter(|part| !part.is_empty() && *part != b".")
-        .collect();
     Ok(tree
-        .descend(&parts.join(&b'/'))
+        .descend(&StoredPathBuf::of_typed(text))
         .is_ok_and(|(dir, name)| dir.look(name).is_ok_and(|there| there.is_some())))
 }
 

@@ -263,9 +263,7 @@ fn restore_one(
         return Ok(None);
     };
     let now = Local::now().fixed_offset();
-    let mut original = b"/".to_vec();
-    original.extend_from_slice(&entry.path);
-    let original = PathBuf::from(OsString::from_vec(original));
+    let original = PathBuf::from(OsString::from_vec(entry.path.to_absolute()));
     let folder = config
         .local
         .mount_point

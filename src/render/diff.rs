@@ -5,7 +5,7 @@
 
 use executor::history::{Change, Diff, Difference, Now, Side};
 use schema::{
-    SnapshotId, escape,
+    SnapshotId, StoredPath, StoredPathBuf, escape,
     output::{
         EntryKind,
         diff::{
@@ -29,20 +29,15 @@ pub(crate) const NOW: &str = "now";
 pub(crate) fn snapshot_diff(
     before: SnapshotId,
     after: String,
-    path: &[u8],
+    path: &StoredPath,
     diff: &Diff,
 ) -> SnapshotDiff {
-    let path: Vec<String> = path
-        .split(|byte| *byte == b'/')
-        .filter(|part| !part.is_empty())
-        .map(escape::escape)
-        .collect();
     let differences: Vec<PathDifference> = diff.differences.iter().map(path_difference).collect();
     SnapshotDiff {
         format_version: FORMAT_VERSION,
         before,
         after,
-        path: format!("/{}", path.join("/")),
+        path: format!("/{}", StoredPathBuf::of_names(path.names()).escaped()),
         totals: diff_totals(&differences),
         same: diff.same,
         differences,
@@ -51,12 +46,12 @@ pub(crate) fn snapshot_diff(
 }
 
 /// The document of a comparison with the sources as they are.
-pub(crate) fn live_diff(before: SnapshotId, path: &[u8], now: &Now) -> SnapshotDiff {
+pub(crate) fn live_diff(before: SnapshotId, path: &StoredPath, now: &Now) -> SnapshotDiff {
     let unread = now.unread.iter();
     SnapshotDiff {
         not_compared: unread
             .map(|(path, because)| NotCompared {
-                path: format!("/{}", escape::escape(path)),
+                path: format!("/{}", path.escaped()),
                 because: because.clone(),
             })
             .collect(),
@@ -65,7 +60,7 @@ pub(crate) fn live_diff(before: SnapshotId, path: &[u8], now: &Now) -> SnapshotD
 }
 
 fn path_difference(one: &Difference) -> PathDifference {
-    let path = |path: &[u8]| format!("/{}", escape::escape(path));
+    let path = |path: &StoredPath| format!("/{}", path.escaped());
     let from = match &one.change {
         Change::Renamed { from } => Some(path(from)),
         _ => None,

@@ -1,4 +1,4 @@
-use schema::escape::unescape;
+use schema::{StoredPath, escape::unescape};
 
 use super::*;
 use crate::render::page::assert_fits;
@@ -10,7 +10,7 @@ fn side(line: &str) -> Option<Side> {
 
 fn one(path: &str, change: Change, before: Option<Side>, after: Option<Side>) -> Difference {
     Difference {
-        path: unescape(path).unwrap(),
+        path: unescape(path).unwrap().into(),
         change,
         before,
         after,
@@ -22,7 +22,7 @@ fn changes_are_lines_and_come_to_a_sum() {
     let file = side("./x type=file mode=0644 uid=0 gid=0 size=2048 time=1.000000000");
     let other = side("./x type=file mode=0600 uid=5 gid=5 size=2048 time=2.000000000");
     let folder = side("./x type=dir mode=0755");
-    let from = b"home/ann/old name".to_vec();
+    let from = b"home/ann/old name".to_vec().into();
     let diff = Diff {
         differences: vec![
             one("a", Change::Added, None, file.clone()),
@@ -36,7 +36,7 @@ fn changes_are_lines_and_come_to_a_sum() {
     let id = |text: &str| text.parse().unwrap();
     let before = id("2025-01-01_02-00-00");
     let after = "2025-01-02_02-00-00".to_owned();
-    let view = snapshot_diff(before, after, b"/", &diff);
+    let view = snapshot_diff(before, after, StoredPath::new("/"), &diff);
     let text = diff_lines(&view, &Style::PLAIN);
     assert_fits(&text);
     insta::assert_snapshot!(text, @r"

@@ -20,7 +20,7 @@ fn version(first: usize, last: usize, line: Option<&str>) -> Version {
 
 fn found() -> FoundPath {
     let found = Found {
-        path: b"home/ann/my \x1b[2J \xff photo.jpg".to_vec(),
+        path: b"home/ann/my \x1b[2J \xff photo.jpg".to_vec().into(),
         versions: vec![
             version(
                 0,
@@ -66,7 +66,7 @@ fn the_hint_is_a_command_that_a_shell_takes() {
     footer.count(&found());
     assert!(!footer.text(&view).contains("hint"));
     let plain = Found {
-        path: b"home/ann/it's".to_vec(),
+        path: b"home/ann/it's".to_vec().into(),
         versions: vec![version(0, 2, Some("./x type=dir")), version(3, 3, None)],
     };
     footer.count(&found_path(plain, &ids(), &Utc));

@@ -106,7 +106,7 @@ fn whole(host: &Path, tier: &str, id: &str) {
         match entry.kind {
             Kind::File => {
                 assert!(kind.is_file(), "{named}");
-                let found = digests.get(entry.path.as_slice());
+                let found = digests.get(entry.path.as_bytes());
                 assert_eq!(found, Some(&entry.digest.unwrap().to_string()), "{named}");
             }
             Kind::Folder => assert!(kind.is_dir(), "{named}"),

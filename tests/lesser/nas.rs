@@ -145,7 +145,7 @@ impl Nas {
         let file = fs::File::open(self.records(now).join(manifest::FILE_NAME)).unwrap();
         let path = self.source(name).into_os_string().into_encoded_bytes();
         let mut all = manifest::Reader::new(file).unwrap().map(Result::unwrap);
-        all.find(|entry| entry.path == path[1..])
+        all.find(|entry| entry.path.as_bytes() == &path[1..])
     }
 
     fn records(&self, now: &str) -> PathBuf {

@@ -7,7 +7,7 @@
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
 
 use rustix::io::Errno;
-use schema::{escape::unescape, plan::AdoptTree};
+use schema::{StoredPath, StoredPathBuf, escape::unescape, plan::AdoptTree};
 
 use crate::{
     error::{Error, Result},
@@ -22,7 +22,7 @@ pub(super) struct Frame<'a> {
     tree: &'a AdoptTree,
     name: String,
     /// Path of the tree in the snapshot.
-    at: Vec<u8>,
+    at: StoredPathBuf,
 }
 
 impl<'a> Frame<'a> {
@@ -35,12 +35,19 @@ impl<'a> Frame<'a> {
             store,
             tree,
             name: tree.id.to_string(),
-            at: at.ok_or_else(|| Error::failed(format!("{} is no path", tree.at)))?,
+            at: at
+                .ok_or_else(|| Error::failed(format!("{} is no path", tree.at)))?
+                .into(),
         })
     }
 
-    pub(super) fn at(&self) -> &[u8] {
+    pub(super) fn at(&self) -> &StoredPath {
         &self.at
+    }
+
+    /// Path in the snapshot of the folder that holds the tree.
+    fn above(&self) -> &StoredPath {
+        self.at.parent().unwrap_or_default()
     }
 
     fn io(&self, error: Errno) -> Error {
@@ -58,7 +65,7 @@ impl<'a> Frame<'a> {
             return Ok(false);
         }
         let area = self.store.area(AREA)?;
-        let path = [self.name.as_bytes(), b"/", &self.at].concat();
+        let path = StoredPath::new(&self.name).join(&*self.at);
         match area.descend(&path) {
             Ok((dir, name)) => Ok(dir.look(name).map_err(|error| self.io(error))?.is_some()),
             Err(Errno::NOENT) => Ok(false),
@@ -80,9 +87,7 @@ impl<'a> Frame<'a> {
         let mut dir = area
             .folder_or_new(OsStr::new(&self.name), 0o755)
             .map_err(io)?;
-        let mut parts: Vec<&[u8]> = self.at.split(|byte| *byte == b'/').collect();
-        parts.pop();
-        for part in parts {
+        for part in self.above().names() {
             dir = dir
                 .folder_or_new(OsStr::from_bytes(part), 0o755)
                 .map_err(io)?;
@@ -112,7 +117,7 @@ impl<'a> Frame<'a> {
     /// Visits the folders above the tree with their paths in the snapshot, its own first.
     fn folders(
         &self,
-        mut each: impl FnMut(&[u8], &Dir) -> std::result::Result<(), Errno>,
+        mut each: impl FnMut(&StoredPath, &Dir) -> std::result::Result<(), Errno>,
     ) -> Result<()> {
         if self.at.is_empty() {
             return Ok(());
@@ -120,17 +125,11 @@ impl<'a> Frame<'a> {
         let io = |error| self.io(error);
         let area = self.store.area(AREA)?;
         let mut dir = area.folder(OsStr::new(&self.name)).map_err(io)?;
-        let mut path = Vec::new();
-        let mut parts: Vec<&[u8]> = self.at.split(|byte| *byte == b'/').collect();
-        parts.pop();
-        for part in std::iter::once(&b""[..]).chain(parts) {
-            if !part.is_empty() {
-                dir = dir.folder(OsStr::from_bytes(part)).map_err(io)?;
-                if !path.is_empty() {
-                    path.push(b'/');
-                }
-                path.extend_from_slice(part);
-            }
+        let mut path = StoredPathBuf::new();
+        each(&path, &dir).map_err(io)?;
+        for part in self.above().names() {
+            dir = dir.folder(OsStr::from_bytes(part)).map_err(io)?;
+            path.push(part);
             each(&path, &dir).map_err(io)?;
         }
         Ok(())
@@ -159,7 +158,7 @@ impl<'a> Frame<'a> {
         let (dir, to) = if self.at.is_empty() {
             (self.tier()?, OsStr::new(&self.name).to_owned())
         } else {
-            let path = [self.name.as_bytes(), b"/", &self.at].concat();
+            let path = StoredPath::new(&self.name).join(&*self.at);
             let (dir, to) = self.store.area(AREA)?.descend(&path).map_err(error)?;
             (dir, to.to_owned())
         };

@@ -164,7 +164,7 @@ fn one(
     let above = frame.entries()?;
     let tree_of = Tree {
         id: tree.id,
-        at: frame.at().to_vec(),
+        at: frame.at().to_owned(),
         parent: parent.again().map_err(io)?,
         name: name.to_owned(),
         sources: &step.sources,

@@ -11,8 +11,7 @@ use std::{
 
 use rustix::io::Errno;
 use schema::{
-    SnapshotId,
-    escape::display,
+    SnapshotId, StoredPath, StoredPathBuf,
     journal::{Problem, ProblemKind},
     record::{SnapshotTotals, SourceRecord},
 };
@@ -30,7 +29,6 @@ use crate::{
     sys::{
         Dir, Kind, Stat,
         attributes::{self, Attributes},
-        path_order,
     },
     walk::{Visit, Walk},
 };
@@ -55,7 +53,7 @@ pub(crate) struct Read {
 /// What is known of a tree besides what it holds.
 pub(crate) trait Model {
     /// The true path of what stands at this one.
-    fn path(&self, stored: Vec<u8>) -> Vec<u8>;
+    fn path(&self, stored: StoredPathBuf) -> StoredPathBuf;
     /// Adds to an entry what its place in the tree cannot tell. Entries come in the manifest's
     /// order. Says whether it is as a neighbour has it.
     fn complete(&mut self, entry: &mut Entry, attributes: &Attributes) -> Result<bool>;
@@ -69,7 +67,7 @@ pub(crate) trait Model {
 pub(super) struct Nothing;
 
 impl Model for Nothing {
-    fn path(&self, stored: Vec<u8>) -> Vec<u8> {
+    fn path(&self, stored: StoredPathBuf) -> StoredPathBuf {
         stored
     }
 
@@ -236,7 +234,7 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     /// The true path of what is at hand.
-    fn path(&self) -> Vec<u8> {
+    fn path(&self) -> StoredPathBuf {
         self.model.path(self.tree.path(self.walk.path()))
     }
 
@@ -267,15 +265,16 @@ impl Reading<'_> {
             return Ok(());
         }
         let mut waiting = std::mem::take(&mut self.waiting);
-        waiting.sort_by(|a, b| path_order(&a.entry.path, &b.entry.path));
+        waiting.sort_by(|a, b| a.entry.path.cmp(&b.entry.path));
+        let is_in = |here: &HashSet<StoredPathBuf>, entry: &Entry| {
+            here.contains(entry.path.parent().unwrap_or_default())
+        };
         let mut absent = self.model.absent().into_iter().peekable();
-        let mut here: HashSet<Vec<u8>> = HashSet::new();
+        let mut here: HashSet<StoredPathBuf> = HashSet::new();
         let id = self.tree.id;
         for ready in waiting {
-            while let Some(entry) =
-                absent.next_if(|entry| path_order(&entry.path, &ready.entry.path).is_lt())
-            {
-                if here.contains(folder_of(&entry.path)) {
+            while let Some(entry) = absent.next_if(|entry| entry.path < ready.entry.path) {
+                if is_in(&here, &entry) {
                     self.write(&entry, 0, id)?;
                 }
             }
@@ -287,7 +286,7 @@ impl Reading<'_> {
             }
         }
         for entry in absent {
-            if here.contains(folder_of(&entry.path)) {
+            if is_in(&here, &entry) {
                 self.write(&entry, 0, id)?;
             }
         }
@@ -322,11 +321,11 @@ impl Reading<'_> {
         }
     }
 
-    fn problem(&mut self, path: &[u8], message: String) {
+    fn problem(&mut self, path: &StoredPath, message: String) {
         self.read.totals.errors += 1;
         if self.read.problems.len() < LISTED {
             self.read.problems.push(Problem {
-                path: display(&[b"/", path].concat()),
+                path: path.shown(),
                 kind: ProblemKind::Unreadable,
                 message,
             });
@@ -368,19 +367,12 @@ impl Reading<'_> {
 /// Counts an entry for the sources that it is of.
 pub(crate) fn count_in(sources: &mut [SourceRecord], entry: &Entry) {
     for source in sources {
-        let below = &source.path.as_str().as_bytes()[1..];
-        let rest = entry.path.strip_prefix(below);
-        if rest.is_some_and(|rest| rest.is_empty() || below.is_empty() || rest.starts_with(b"/")) {
+        if entry.path.is_within(source.path.as_stored()) {
             source.present = true;
             source.entries += 1;
             source.files += u64::from(entry.kind == Kind::File);
         }
     }
-}
-
-fn folder_of(path: &[u8]) -> &[u8] {
-    let slash = path.iter().rposition(|byte| *byte == b'/');
-    &path[..slash.unwrap_or(0)]
 }
 
 impl Foreman for Reading<'_> {

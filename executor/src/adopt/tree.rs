@@ -7,7 +7,9 @@ use std::{
 };
 
 use rustix::io::Errno;
-use schema::{SnapshotId, Tier, config::AbsolutePath, pattern::Excludes};
+use schema::{
+    SnapshotId, StoredPath, StoredPathBuf, Tier, config::AbsolutePath, pattern::Excludes,
+};
 
 use super::Known;
 use crate::{
@@ -27,7 +29,7 @@ pub(crate) struct Tree<'a> {
     /// The snapshot that it becomes.
     pub(crate) id: SnapshotId,
     /// Its path in the snapshot.
-    pub(crate) at: Vec<u8>,
+    pub(crate) at: StoredPathBuf,
     /// The folder that holds it, and its name there.
     pub(crate) parent: Dir,
     pub(crate) name: OsString,
@@ -44,13 +46,8 @@ impl Tree<'_> {
     }
 
     /// The path in the snapshot of a path in the tree.
-    pub(crate) fn path(&self, path: &[u8]) -> Vec<u8> {
-        let between: &[u8] = if self.at.is_empty() || path.is_empty() {
-            b""
-        } else {
-            b"/"
-        };
-        [self.at.as_slice(), between, path].concat()
+    pub(crate) fn path(&self, path: &StoredPath) -> StoredPathBuf {
+        self.at.join(path)
     }
 }
 

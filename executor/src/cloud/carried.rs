@@ -41,9 +41,9 @@ pub fn manifest(desk: &Desk, tree: &Dir, from: Reader, context: Context<'_>) -> 
 /// Adds the attributes that the stored entry has; what the destination could not hold is in the
 /// manifest already, and goes before.
 fn complete(tree: &Dir, entry: &mut Entry) {
-    let stored: Attributes = match entry.path.as_slice() {
-        b"" => attributes::of_entry(tree, OsStr::new(".")),
-        _ => tree
+    let stored: Attributes = match entry.path.is_root() {
+        true => attributes::of_entry(tree, OsStr::new(".")),
+        false => tree
             .descend(entry.stored_path())
             .and_then(|(dir, name)| attributes::of_entry(&dir, name)),
     }

@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, ffi::OsStr};
 
-use schema::{SnapshotId, amount, config::AbsolutePath};
+use schema::{SnapshotId, StoredPath, StoredPathBuf, amount, config::AbsolutePath};
 
 use super::{
     history::{self, History, Place},
@@ -34,12 +34,12 @@ pub struct Wanted<'a> {
     /// The snapshot; the newest upload where none is named.
     pub id: Option<SnapshotId>,
     /// Paths in the snapshot, without a leading slash; an empty one is all of it.
-    pub paths: &'a [Vec<u8>],
+    pub paths: &'a [StoredPathBuf],
 }
 
 impl Wanted<'_> {
-    fn has(&self, path: &[u8]) -> bool {
-        self.paths.iter().any(|above| is_below(path, above))
+    fn has(&self, path: &StoredPath) -> bool {
+        self.paths.iter().any(|above| path.is_within(above))
     }
 }
 
@@ -275,13 +275,6 @@ pub(super) fn is_whole(tree: &Dir, entry: &Entry, context: Context<'_>) -> Resul
         Err(CopyError::Ended(error)) => Err(error),
         Err(_) => Ok(false),
     }
-}
-
-fn is_below(path: &[u8], above: &[u8]) -> bool {
-    above.is_empty()
-        || path
-            .strip_prefix(above)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
 /// Refuses where the downloads would not fit.

@@ -5,17 +5,16 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    ffi::OsStr,
-    os::unix::ffi::OsStrExt as _,
+    ffi::{OsStr, OsString},
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
     path::PathBuf,
 };
 
 use chrono::Local;
 use rustix::io::Errno;
 use schema::{
-    Digest, Plan,
+    Digest, Plan, StoredPath, StoredPathBuf,
     config::AbsolutePath,
-    escape,
     journal::{Problem, ProblemKind},
     pattern::Excludes,
     plan::{CloudSyncStep, LiveSources},
@@ -165,7 +164,7 @@ struct Making<'a> {
     /// Files with several names: the number that these share, with the content.
     groups: HashMap<(u64, u64), (u64, Option<Digest>)>,
     /// Folders above sources that have an entry.
-    above: BTreeSet<Vec<u8>>,
+    above: BTreeSet<StoredPathBuf>,
     totals: SnapshotTotals,
     problems: Vec<Problem>,
     context: Context<'a>,
@@ -180,7 +179,7 @@ impl Making<'_> {
         roots: &mut Roots,
     ) -> Result<Vec<SourceRecord>> {
         let Root { path, found, below } = root;
-        let prefix = path.as_str().trim_matches('/').as_bytes().to_vec();
+        let prefix = path.as_stored();
         let record_of = |path: &AbsolutePath| SourceRecord {
             path: path.clone(),
             present: false,
@@ -192,11 +191,11 @@ impl Making<'_> {
         let root = match found {
             Ok(root) => root,
             Err(error) => {
-                self.unread(&prefix, error);
+                self.unread(prefix, error);
                 return Ok(records);
             }
         };
-        self.enter_above(&prefix)?;
+        self.enter_above(prefix)?;
         records[0].mounted = root.stat.mount_root;
         records.extend(below.inner.iter().map(|inner| SourceRecord {
             mounted: inner.resolved.stat.mount_root,
@@ -205,22 +204,19 @@ impl Making<'_> {
         // A source that is no folder has no content to descend into.
         let folder = root.folder();
         let context = self.context;
-        let told = &mut |path: &[u8], told: Told| {
+        let told = &mut |path: &StoredPath, told: Told| {
             let owner = below.owner(path).map_or(0, |inner| inner + 1);
             if let Told::Met(Met::Enter(_) | Met::Leaf(_) | Met::MountPoint(_)) = &told {
                 records[owner].present = true;
             }
-            let between: &[u8] = if prefix.is_empty() || path.is_empty() {
-                b""
-            } else {
-                b"/"
-            };
-            let here = [prefix.as_slice(), between, path].concat();
+            let here = prefix.join(path);
             let is_mount_point = matches!(told, Told::Met(Met::MountPoint(_)));
             let place = match (path, &folder) {
                 // Nobody looks at what is passed over.
                 _ if is_mount_point => Err(Errno::XDEV),
-                (b"", _) => root.parent.again().map(|dir| (dir, root.name.as_os_str())),
+                (path, _) if path.is_root() => {
+                    root.parent.again().map(|dir| (dir, root.name.as_os_str()))
+                }
                 (path, Ok(folder)) => folder.descend(path),
                 (_, Err(error)) => Err(*error),
             };
@@ -229,45 +225,34 @@ impl Making<'_> {
             records[owner].entries += self.totals.entries - before;
             Ok(())
         };
-        let told = &mut |path: &[u8], what| told(path, what).map(|()| false);
+        let told = &mut |path: &StoredPath, what| told(path, what).map(|()| false);
         survey_source(&root, &below, bounds, context, told)?;
         for (record, inner) in records.iter().skip(1).zip(&below.inner) {
             if !record.present {
-                let path = inner.path.as_str().trim_matches('/').as_bytes();
-                self.unread(path, Errno::STALE);
+                self.unread(inner.path.as_stored(), Errno::STALE);
             }
         }
-        roots.0.push((prefix, root));
+        roots.0.push((prefix.to_owned(), root));
         Ok(records)
     }
 
     /// Lists the folders above a source, for a restore to make.
-    fn enter_above(&mut self, prefix: &[u8]) -> Result<()> {
-        let ends = prefix
-            .iter()
-            .enumerate()
-            .filter(|(_, byte)| **byte == b'/')
-            .map(|(at, _)| at);
-        let mut all: Vec<usize> = ends.collect();
-        if !prefix.is_empty() {
-            all.insert(0, 0);
-        }
-        for end in all {
-            let above = &prefix[..end];
-            if !self.above.insert(above.to_vec()) {
+    fn enter_above(&mut self, prefix: &StoredPath) -> Result<()> {
+        for above in prefix.folders_above() {
+            if !self.above.insert(above.to_owned()) {
                 continue;
             }
-            let path = PathBuf::from(OsStr::from_bytes(&[b"/", above].concat()));
+            let path = PathBuf::from(OsString::from_vec(above.to_absolute()));
             let Ok(found) = resolve(&path) else {
                 continue;
             };
             let (dir, name) = (found.parent, found.name);
-            self.other(above.to_vec(), Ok((dir, &name)), &found.stat)?;
+            self.other(above.to_owned(), Ok((dir, &name)), &found.stat)?;
         }
         Ok(())
     }
 
-    fn met(&mut self, path: Vec<u8>, place: Placed<'_>, told: Told) -> Result<()> {
+    fn met(&mut self, path: StoredPathBuf, place: Placed<'_>, told: Told) -> Result<()> {
         let Told::Met(met) = told else {
             return Ok(());
         };
@@ -294,7 +279,7 @@ impl Making<'_> {
     }
 
     /// A folder, symlink or special file.
-    fn other(&mut self, path: Vec<u8>, place: Placed<'_>, stat: &Stat) -> Result<()> {
+    fn other(&mut self, path: StoredPathBuf, place: Placed<'_>, stat: &Stat) -> Result<()> {
         let mut entry = Entry::of(&path, stat);
         let (dir, name) = match place {
             Ok(place) => place,
@@ -325,7 +310,7 @@ impl Making<'_> {
         self.write(&entry)
     }
 
-    fn file(&mut self, path: Vec<u8>, place: Placed<'_>, stat: &Stat) -> Result<()> {
+    fn file(&mut self, path: StoredPathBuf, place: Placed<'_>, stat: &Stat) -> Result<()> {
         let opened = place.and_then(|(dir, name)| dir.file(name));
         let file = match opened {
             Ok(file) => file,
@@ -418,15 +403,15 @@ impl Making<'_> {
             .map_err(|error| Error::io("write", self.desk.named(NEW).as_bytes(), error))
     }
 
-    fn unread(&mut self, path: &[u8], error: Errno) {
+    fn unread(&mut self, path: &StoredPath, error: Errno) {
         self.problem(path, ProblemKind::Unreadable, reason(&error.into()));
     }
 
-    fn problem(&mut self, path: &[u8], kind: ProblemKind, message: String) {
+    fn problem(&mut self, path: &StoredPath, kind: ProblemKind, message: String) {
         self.totals.errors += 1;
         if self.problems.len() < LISTED {
             self.problems.push(Problem {
-                path: escape::display(&[b"/", path].concat()),
+                path: path.shown(),
                 kind,
                 message,
             });

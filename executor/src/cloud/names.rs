@@ -8,6 +8,8 @@
 //! A file that stands under a safe name on the destination has that one on the remote as well; the
 //! manifest, which is beside it, gives the true one back.
 
+use schema::StoredPath;
+
 use crate::manifest::Entry;
 
 /// rclone's sign before a character that is meant as it is.
@@ -21,7 +23,7 @@ const PICTURES: u32 = 0x2400;
 /// with rclone's own quotation mark are not read back by it as they were (both seen with 1.60.1 and
 /// 1.75.2).
 #[must_use]
-pub fn standard(path: &[u8]) -> Option<String> {
+pub fn standard(path: &StoredPath) -> Option<String> {
     let text = std::str::from_utf8(path).ok()?;
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
@@ -47,7 +49,7 @@ pub fn of(entry: &Entry) -> Option<String> {
 
 /// Why a name has no form in rclone, as the end of a sentence.
 #[must_use]
-pub fn why_not(path: &[u8]) -> &'static str {
+pub fn why_not(path: &StoredPath) -> &'static str {
     if std::str::from_utf8(path).is_err() {
         "its name is not UTF-8, which rclone cannot keep"
     } else {
@@ -61,19 +63,28 @@ mod tests {
 
     #[test]
     fn control_characters_stand_as_pictures_and_pictures_are_quoted() {
-        assert_eq!(standard(b"a/b c").as_deref(), Some("a/b c"));
-        assert_eq!(standard(b"x\ny\x7f").as_deref(), Some("x\u{240a}y\u{2421}"));
         assert_eq!(
-            standard("\u{240a}".as_bytes()).as_deref(),
+            standard(StoredPath::new(b"a/b c")).as_deref(),
+            Some("a/b c")
+        );
+        assert_eq!(
+            standard(StoredPath::new(b"x\ny\x7f")).as_deref(),
+            Some("x\u{240a}y\u{2421}")
+        );
+        assert_eq!(
+            standard(StoredPath::new("\u{240a}")).as_deref(),
             Some("\u{201b}\u{240a}")
         );
-        assert_eq!(standard("\u{2400}".as_bytes()).as_deref(), Some("\u{2400}"));
+        assert_eq!(
+            standard(StoredPath::new("\u{2400}")).as_deref(),
+            Some("\u{2400}")
+        );
     }
 
     #[test]
     fn what_rclone_cannot_give_back_has_no_form() {
-        assert_eq!(standard(b"gro\xdf"), None);
-        assert_eq!(standard("a\u{201b}b".as_bytes()), None);
-        assert!(why_not(b"gro\xdf").contains("UTF-8"));
+        assert_eq!(standard(StoredPath::new(b"gro\xdf")), None);
+        assert_eq!(standard(StoredPath::new("a\u{201b}b")), None);
+        assert!(why_not(StoredPath::new(b"gro\xdf")).contains("UTF-8"));
     }
 }

@@ -5,6 +5,8 @@
 
 use rustix::io::Errno;
 
+use schema::{StoredPath, StoredPathBuf};
+
 use crate::{
     manifest::Entry,
     sys::{Kind, Stat, resolve::Resolved, stat::Nanos},
@@ -12,7 +14,7 @@ use crate::{
 
 /// The sources, each with its path in the manifest.
 #[derive(Default)]
-pub struct Roots(pub(super) Vec<(Vec<u8>, Resolved)>);
+pub struct Roots(pub(super) Vec<(StoredPathBuf, Resolved)>);
 
 impl Roots {
     /// What the kernel says now of a path of the manifest, without following symlinks below the
@@ -20,17 +22,14 @@ impl Roots {
     ///
     /// # Errors
     /// The system's reason.
-    pub fn stat(&self, path: &[u8]) -> Result<Stat, Errno> {
+    pub fn stat(&self, path: &StoredPath) -> Result<Stat, Errno> {
         for (prefix, root) in &self.0 {
-            let Some(rest) = path.strip_prefix(prefix.as_slice()) else {
+            let Some(rest) = path.rest_below(prefix) else {
                 continue;
             };
-            let rest = match rest {
-                [] => return root.parent.stat(&root.name),
-                [b'/', rest @ ..] => rest,
-                rest if prefix.is_empty() => rest,
-                _ => continue,
-            };
+            if rest.is_root() {
+                return root.parent.stat(&root.name);
+            }
             let (dir, name) = root.folder()?.descend(rest)?;
             return dir.stat(name);
         }
@@ -40,7 +39,7 @@ impl Roots {
 
 /// How a file was when its entry was made.
 pub(super) struct Seen {
-    path: Vec<u8>,
+    path: StoredPathBuf,
     ino: u64,
     size: u64,
     ctime: Nanos,

@@ -13,7 +13,6 @@ use std::{
 use schema::{
     Digest, SnapshotId,
     cloud::CURRENT,
-    escape::display,
     journal::{Problem, ProblemKind},
     output::cloud::{CloudVerification, FORMAT_VERSION},
 };
@@ -281,7 +280,7 @@ fn damaged(found: &mut CloudVerification, entry: &Entry, message: String) {
     found.damage_count += 1;
     if found.damage.len() < LISTED {
         found.damage.push(Problem {
-            path: display(&[b"/", entry.path.as_slice()].concat()),
+            path: entry.path.shown(),
             kind: ProblemKind::Unreadable,
             message,
         });

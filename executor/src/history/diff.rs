@@ -9,8 +9,9 @@ use std::{
 
 use memchr::memchr;
 use schema::{
-    Digest, SnapshotId,
+    Digest, SnapshotId, StoredPath, StoredPathBuf,
     escape::{escape, unescape},
+    path::rest_below,
 };
 
 use super::find::same_content;
@@ -19,7 +20,7 @@ use crate::{
     event::Context,
     manifest::{Chunks, Entry},
     store::Store,
-    sys::{Kind, path_order, stat::Nanos},
+    sys::{Kind, stat::Nanos},
 };
 
 /// What differs between two snapshots.
@@ -35,7 +36,7 @@ pub struct Diff {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     /// The path, without a leading slash; of something renamed its new one.
-    pub path: Vec<u8>,
+    pub path: StoredPathBuf,
     /// How it differs.
     pub change: Change,
     /// What the earlier snapshot has.
@@ -60,7 +61,7 @@ pub enum Change {
     /// does not.
     Renamed {
         /// The earlier path.
-        from: Vec<u8>,
+        from: StoredPathBuf,
     },
     /// It is a live file that looks the same, but the kernel noted a change or has another inode
     /// for it: only reading it would tell, which the next snapshot does.
@@ -125,7 +126,7 @@ fn unread(error: Error, id: SnapshotId) -> Error {
 pub fn diff(
     store: &Store,
     (before, after): (SnapshotId, SnapshotId),
-    path: &[u8],
+    path: &StoredPath,
     context: Context<'_>,
 ) -> Result<Diff> {
     let mut sides = [before, after].map(|id| Ok(Lines::new(store, id, text(store, id)?, path)));
@@ -223,7 +224,7 @@ impl Diff {
                     let other = &self.differences[*other];
                     match closeness {
                         0 => other.before.as_ref().is_some_and(|side| side.ino == ino),
-                        1 => name(&other.path) == name(&one.path),
+                        1 => other.path.file_name() == one.path.file_name(),
                         _ => true,
                     }
                 };
@@ -248,10 +249,6 @@ impl Diff {
     }
 }
 
-fn name(path: &[u8]) -> &[u8] {
-    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
-}
-
 /// Whether mode, owner, attributes and, but for folders, time are the same.
 pub(super) fn same_metadata(one: &Entry, other: &Entry) -> bool {
     (one.mode, one.uid, one.gid) == (other.mode, other.uid, other.gid)
@@ -266,12 +263,10 @@ pub(super) fn order(one: &[u8], other: &[u8]) -> Ordering {
         return Ordering::Equal;
     }
     if memchr(b'\\', one).is_none() && memchr(b'\\', other).is_none() {
-        return path_order(one, other);
+        return StoredPath::new(one).cmp(StoredPath::new(other));
     }
-    path_order(
-        &unescape(one).unwrap_or_default(),
-        &unescape(other).unwrap_or_default(),
-    )
+    let path = |line| StoredPathBuf::from(unescape(line).unwrap_or_default());
+    path(one).cmp(&path(other))
 }
 
 /// The lines of a manifest at and below a path.
@@ -289,19 +284,16 @@ pub(super) struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     /// A path as it stands in manifests.
-    pub(super) fn escaped(path: &[u8]) -> Vec<u8> {
+    pub(super) fn escaped(path: &StoredPath) -> Vec<u8> {
         let mut below = b".".to_vec();
-        for part in path
-            .split(|byte| *byte == b'/')
-            .filter(|part| !part.is_empty())
-        {
+        for name in path.names() {
             below.push(b'/');
-            below.extend_from_slice(escape(part).as_bytes());
+            below.extend_from_slice(escape(name).as_bytes());
         }
         below
     }
 
-    pub(super) fn new(store: &'a Store, id: SnapshotId, chunks: Chunks, path: &[u8]) -> Self {
+    pub(super) fn new(store: &'a Store, id: SnapshotId, chunks: Chunks, path: &StoredPath) -> Self {
         Self {
             store,
             id,
@@ -347,8 +339,7 @@ impl<'a> Lines<'a> {
             }
             let end = memchr(b'\n', &self.text[from..]);
             self.line = (from, end.map_or(self.text.len(), |end| from + end));
-            let rest = path_of(self.line()).strip_prefix(self.below.as_slice());
-            if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/")) {
+            if rest_below(path_of(self.line()), &self.below).is_some() {
                 return Ok(());
             }
         }

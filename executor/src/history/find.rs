@@ -4,13 +4,12 @@
 //! so that even a pattern that means everything costs little memory.
 
 use std::{
-    cmp::Ordering,
     collections::VecDeque,
     io,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
 };
 
-use schema::SnapshotId;
+use schema::{SnapshotId, StoredPath, StoredPathBuf};
 
 use super::search::Search;
 use crate::{
@@ -18,7 +17,7 @@ use crate::{
     event::Context,
     manifest::{Chunks, Entry},
     store::Store,
-    sys::{Kind, path_order},
+    sys::Kind,
     threads::start_in,
 };
 
@@ -30,7 +29,7 @@ const WAITING: usize = 2;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// The path, without a leading slash.
-    pub path: Vec<u8>,
+    pub path: StoredPathBuf,
     /// From the first snapshot that has it to the last one searched.
     pub versions: Vec<Version>,
 }
@@ -158,7 +157,7 @@ enum State {
 
 impl Stream {
     /// The path of the next entry.
-    fn head(&mut self) -> Option<&[u8]> {
+    fn head(&mut self) -> Option<&StoredPath> {
         while self.ready.is_empty() && matches!(self.state, State::Open) {
             match self.batches.recv() {
                 Ok(Batch::Entries(entries)) => self.ready = entries.into(),
@@ -166,7 +165,7 @@ impl Stream {
                 Err(_) => self.state = State::Ended,
             }
         }
-        self.ready.front().map(|entry| entry.path.as_slice())
+        self.ready.front().map(|entry| &*entry.path)
     }
 }
 
@@ -177,14 +176,12 @@ fn merge(
 ) -> Result<()> {
     loop {
         context.stop.check()?;
-        let mut least: Option<Vec<u8>> = None;
+        let mut least: Option<StoredPathBuf> = None;
         for stream in streams.iter_mut() {
             if let Some(head) = stream.head()
-                && least
-                    .as_deref()
-                    .is_none_or(|least| path_order(head, least) == Ordering::Less)
+                && least.as_deref().is_none_or(|least| head < least)
             {
-                least = Some(head.to_vec());
+                least = Some(head.to_owned());
             }
         }
         let Some(path) = least else {
@@ -192,7 +189,7 @@ fn merge(
         };
         let mut versions: Vec<Version> = Vec::new();
         for (at, stream) in streams.iter_mut().enumerate() {
-            let is_there = stream.head() == Some(path.as_slice());
+            let is_there = stream.head() == Some(&*path);
             let entry = if is_there {
                 stream.ready.pop_front()
             } else {

@@ -4,10 +4,15 @@
 //! means it as the same, and neither is read. Read is what looks the same and may have been touched
 //! while the snapshot was made, which is little. Writes nothing.
 
-use std::{cmp::Ordering, ffi::OsStr, os::unix::ffi::OsStrExt as _, path::PathBuf};
+use std::{
+    cmp::Ordering,
+    ffi::{OsStr, OsString},
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+    path::PathBuf,
+};
 
 use rustix::io::Errno;
-use schema::{SnapshotId, pattern::Excludes};
+use schema::{SnapshotId, StoredPath, StoredPathBuf, pattern::Excludes};
 
 use super::diff::{Change, Diff, Lines, Side, order, same_metadata, text};
 use crate::{
@@ -32,7 +37,7 @@ pub struct Now {
     pub diff: Diff,
     /// What could not be read, without a leading slash, with the reason; nothing is said of what is
     /// below.
-    pub unread: Vec<(Vec<u8>, String)>,
+    pub unread: Vec<(StoredPathBuf, String)>,
 }
 
 /// Compares a snapshot with the sources, at and below a path, which has no leading slash; empty for
@@ -45,7 +50,7 @@ pub fn diff_now(
     before: SnapshotId,
     choice: &Choice<'_>,
     never: Option<(u64, u64)>,
-    path: &[u8],
+    path: &StoredPath,
     context: Context<'_>,
 ) -> Result<Now> {
     let excludes = Excludes::new(choice.exclude_patterns)
@@ -59,7 +64,7 @@ pub fn diff_now(
     let lines = Lines::new(store, before, text(store, before)?, path);
     let record = store.record(before).ok().flatten();
     let mut walking = Walking {
-        below: joined(path),
+        below: StoredPathBuf::of_names(path.names()),
         before: lines,
         above: Vec::new(),
         found: Now::default(),
@@ -82,29 +87,12 @@ pub fn diff_now(
     Ok(walking.found)
 }
 
-/// A path without empty names.
-fn joined(path: &[u8]) -> Vec<u8> {
-    let names = path.split(|byte| *byte == b'/');
-    names
-        .filter(|name| !name.is_empty())
-        .collect::<Vec<_>>()
-        .join(&b'/')
-}
-
-/// Whether a path is at or below another one.
-fn is_below(path: &[u8], above: &[u8]) -> bool {
-    above.is_empty()
-        || path
-            .strip_prefix(above)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
-}
-
 struct Walking<'a> {
     /// What is compared.
-    below: Vec<u8>,
+    below: StoredPathBuf,
     before: Lines<'a>,
     /// Folders above sources that were compared.
-    above: Vec<Vec<u8>>,
+    above: Vec<StoredPathBuf>,
     found: Now,
     since: Since,
     copier: Copier,
@@ -113,65 +101,53 @@ struct Walking<'a> {
 
 impl Walking<'_> {
     fn source(&mut self, root: &Root<'_>, bounds: Bounds<'_>) -> Result<()> {
-        let prefix = joined(root.path.as_str().as_bytes());
-        if !is_below(&prefix, &self.below) && !is_below(&self.below, &prefix) {
+        let prefix = root.path.as_stored();
+        if !prefix.is_within(&self.below) && !self.below.is_within(prefix) {
             return Ok(());
         }
-        self.enter_above(&prefix)?;
+        self.enter_above(prefix)?;
         let below = &root.below;
         let root = match &root.found {
             Ok(root) => root,
             Err(error) => {
-                self.unread(&prefix, *error);
+                self.unread(prefix, *error);
                 return Ok(());
             }
         };
         // A source that is no folder has no content to descend into.
         let folder = root.folder();
         let context = self.context;
-        let told = &mut |path: &[u8], told: Told| {
-            let here = if path.is_empty() {
-                prefix.clone()
-            } else {
-                joined(&[prefix.as_slice(), path].join(&b'/'))
-            };
+        let told = &mut |path: &StoredPath, told: Told| {
+            let here = prefix.join(path);
             let Told::Met(met) = told else {
                 return Ok(());
             };
-            if !is_below(&here, &self.below) {
+            if !here.is_within(&self.below) {
                 return Ok(());
             }
             let is_mount_point = matches!(met, Met::MountPoint(_));
             let place = || match (path, &folder) {
                 // Nobody looks at what is passed over.
                 _ if is_mount_point => Err(Errno::XDEV),
-                (b"", _) => Ok((root.parent.again()?, root.name.as_os_str())),
+                (path, _) if path.is_root() => Ok((root.parent.again()?, root.name.as_os_str())),
                 (path, Ok(folder)) => folder.descend(path),
                 (_, Err(error)) => Err(*error),
             };
             self.met(&here, &place, met)
         };
-        let told = &mut |path: &[u8], what| told(path, what).map(|()| false);
+        let told = &mut |path: &StoredPath, what| told(path, what).map(|()| false);
         survey_source(root, below, bounds, context, told)?;
         Ok(())
     }
 
     /// Compares the folders above a source, which belong to a snapshot, too.
-    fn enter_above(&mut self, prefix: &[u8]) -> Result<()> {
-        let slashes = (0..prefix.len()).filter(|at| prefix[*at] == b'/');
-        // The root is above all that have a name.
-        let ends: Vec<usize> = (!prefix.is_empty())
-            .then_some(0)
-            .into_iter()
-            .chain(slashes)
-            .collect();
-        for end in ends {
-            let above = &prefix[..end];
-            if self.above.iter().any(|one| one == above) || !is_below(above, &self.below) {
+    fn enter_above(&mut self, prefix: &StoredPath) -> Result<()> {
+        for above in prefix.folders_above() {
+            if self.above.iter().any(|one| **one == *above) || !above.is_within(&self.below) {
                 continue;
             }
-            self.above.push(above.to_vec());
-            let path = PathBuf::from(OsStr::from_bytes(&[b"/", above].concat()));
+            self.above.push(above.to_owned());
+            let path = PathBuf::from(OsString::from_vec(above.to_absolute()));
             let Ok(found) = resolve(&path) else {
                 continue;
             };
@@ -181,7 +157,7 @@ impl Walking<'_> {
         Ok(())
     }
 
-    fn met<'p>(&mut self, path: &[u8], place: &Place<'_, 'p>, met: Met) -> Result<()> {
+    fn met<'p>(&mut self, path: &StoredPath, place: &Place<'_, 'p>, met: Met) -> Result<()> {
         match met {
             Met::Leave | Met::Vanished => Ok(()),
             Met::Enter(stat) | Met::Leaf(stat) | Met::MountPoint(stat) => {
@@ -197,7 +173,7 @@ impl Walking<'_> {
         }
     }
 
-    fn compare<'p>(&mut self, path: &[u8], place: &Place<'_, 'p>, stat: &Stat) -> Result<()> {
+    fn compare<'p>(&mut self, path: &StoredPath, place: &Place<'_, 'p>, stat: &Stat) -> Result<()> {
         let here = Lines::escaped(path);
         let is_there = loop {
             match self.before.path().map(|before| order(before, &here)) {
@@ -301,16 +277,16 @@ impl Walking<'_> {
         let entry = self.before.entry()?;
         self.before.advance()?;
         let unread = &self.found.unread;
-        if !unread.iter().any(|(above, _)| is_below(&entry.path, above)) {
+        if !unread.iter().any(|(above, _)| entry.path.is_within(above)) {
             self.found.diff.push(Change::Removed, Some(entry), None);
         }
         Ok(())
     }
 
-    fn unread(&mut self, path: &[u8], error: Errno) {
+    fn unread(&mut self, path: &StoredPath, error: Errno) {
         self.found
             .unread
-            .push((path.to_vec(), reason(&error.into())));
+            .push((path.to_owned(), reason(&error.into())));
     }
 }
 

@@ -266,7 +266,7 @@ mod tests {
             if *is_folder {
                 entry = Entry::from_line("./x type=dir").unwrap();
             }
-            entry.path = path.to_vec();
+            entry.path = (*path).into();
             entry.write_line(&mut text);
         }
         text
@@ -275,7 +275,7 @@ mod tests {
     fn found(search: &Search, text: &[u8]) -> Vec<Vec<u8>> {
         let mut found = Vec::new();
         search.lines(text, &mut |line| {
-            found.push(Entry::from_line(line).unwrap().path);
+            found.push(Entry::from_line(line).unwrap().path.into_bytes());
             true
         });
         found

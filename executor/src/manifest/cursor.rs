@@ -2,8 +2,9 @@
 
 use std::{cmp::Ordering, io, iter::Peekable};
 
+use schema::StoredPath;
+
 use super::{Entry, Reader};
-use crate::sys::path_order;
 
 /// A place in a manifest that only moves forward.
 pub struct Cursor {
@@ -25,7 +26,7 @@ impl Cursor {
     ///
     /// # Errors
     /// The system's reason, or a damaged manifest.
-    pub fn find(&mut self, path: &[u8]) -> io::Result<Option<Entry>> {
+    pub fn find(&mut self, path: &StoredPath) -> io::Result<Option<Entry>> {
         self.find_passing(path, &mut |_| {})
     }
 
@@ -35,13 +36,13 @@ impl Cursor {
     /// As [`Self::find`].
     pub fn find_passing(
         &mut self,
-        path: &[u8],
+        path: &StoredPath,
         passed: &mut dyn FnMut(&Entry),
     ) -> io::Result<Option<Entry>> {
         loop {
             let order = match self.entries.peek() {
                 None => return Ok(None),
-                Some(Ok(entry)) => path_order(&entry.path, path),
+                Some(Ok(entry)) => (*entry.path).cmp(path),
                 Some(Err(_)) => Ordering::Equal,
             };
             match order {
@@ -90,7 +91,7 @@ mod tests {
 
         let reader = Reader::new(std::fs::File::open(&path).unwrap()).unwrap();
         let mut cursor = Cursor::new(reader);
-        let mut found = |path: &str| cursor.find(path.as_bytes()).unwrap().is_some();
+        let mut found = |path: &str| cursor.find(StoredPath::new(path)).unwrap().is_some();
         assert!(found("a"));
         assert!(!found("a/a"));
         assert!(found("a.b"));

@@ -42,12 +42,7 @@ impl Entry {
             line.push(b'.');
         } else {
             line.extend_from_slice(b"./");
-            for (at, part) in self.path.split(|byte| *byte == b'/').enumerate() {
-                if at > 0 {
-                    line.push(b'/');
-                }
-                line.extend_from_slice(escape(part).as_bytes());
-            }
+            line.extend_from_slice(self.path.escaped().as_bytes());
         }
         word(line, "type", type_word(self.kind).as_bytes());
         line.extend_from_slice(b" mode=");
@@ -128,7 +123,7 @@ impl Entry {
             None => return Err(fault("path does not start with ./")),
         };
         let mut entry = Self {
-            path,
+            path: path.into(),
             kind: Kind::Socket,
             mode: 0,
             uid: 0,
@@ -343,7 +338,7 @@ mod tests {
     #[test]
     fn every_field_comes_back_from_its_line() {
         let file = Entry {
-            path: b"home/ann/a b\n\xff=#".to_vec(),
+            path: b"home/ann/a b\n\xff=#".to_vec().into(),
             kind: Kind::File,
             mode: 0o4755,
             uid: 1000,
@@ -381,7 +376,7 @@ mod tests {
         };
         let device = Entry {
             kind: Kind::BlockDevice,
-            path: Vec::new(),
+            path: Vec::new().into(),
             target: None,
             device: Some((8, 1)),
             ..link.clone()

@@ -3,7 +3,7 @@
 //! `./home/ann/a\040b type=file mode=0644 uid=1000 gid=100 uname=ann gname=users size=5
 //! time=1736992800.000000000 sha256digest=… inode=77 ctime=… stored=2025-01-16_02-00-00`
 //!
-//! Sorted so that a folder's content follows it directly ([`crate::sys::path_order`]),
+//! Sorted so that a folder's content follows it directly ([`StoredPath`]'s order),
 //! compressed with zstd, read and written as a stream. Words beyond mtree's own: `ctime` (the
 //! source's, with `inode` the proof that a file is untouched), `stored` (the snapshot that first
 //! stored the content), `group` (names of one file share a number), `xattrsdigest`, `xattr.NAME`
@@ -33,7 +33,7 @@ use std::{
     os::unix::ffi::OsStrExt as _,
 };
 
-use schema::{Digest, SnapshotId};
+use schema::{Digest, SnapshotId, StoredPath, StoredPathBuf};
 use sha2::{Digest as _, Sha256};
 
 use crate::event::Stop;
@@ -56,7 +56,7 @@ pub const MOST_KEPT: usize = 4 << 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// Path in the snapshot, without a leading slash; empty for the snapshot itself.
-    pub path: Vec<u8>,
+    pub path: StoredPathBuf,
     /// What it is.
     pub kind: Kind,
     /// Permission bits.
@@ -105,15 +105,15 @@ pub struct Entry {
     pub tree: u8,
     /// The path at which it stands where that is not its own, as [`Reader`] knows it from the folders
     /// above; not written.
-    pub stands_at: Option<Vec<u8>>,
+    pub stands_at: Option<StoredPathBuf>,
 }
 
 impl Entry {
     /// An entry as the kernel describes its source.
     #[must_use]
-    pub fn of(path: &[u8], stat: &Stat) -> Self {
+    pub fn of(path: &StoredPath, stat: &Stat) -> Self {
         Self {
-            path: path.to_vec(),
+            path: path.to_owned(),
             kind: stat.kind,
             mode: stat.mode,
             uid: stat.uid,
@@ -149,16 +149,15 @@ impl Entry {
     /// The name under which it stands in its folder; empty for the snapshot itself.
     #[must_use]
     pub fn stored_name(&self) -> &OsStr {
-        let own = || self.path.rsplit(|byte| *byte == b'/').next();
         self.stored_as
             .as_deref()
-            .unwrap_or_else(|| OsStr::from_bytes(own().unwrap_or_default()))
+            .unwrap_or_else(|| OsStr::from_bytes(self.path.file_name()))
     }
 
     /// The path at which it stands, with the names that the destination can hold; only of an entry
     /// that a [`Reader`] gave.
     #[must_use]
-    pub fn stored_path(&self) -> &[u8] {
+    pub fn stored_path(&self) -> &StoredPath {
         self.stands_at.as_deref().unwrap_or(&self.path)
     }
 

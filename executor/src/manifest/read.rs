@@ -1,7 +1,6 @@
 //! Reading a manifest as a stream.
 
 use std::{
-    cmp::Ordering,
     fs::File,
     io::{self, BufRead as _, BufReader, Read as _},
     iter::Peekable,
@@ -10,7 +9,9 @@ use std::{
 use zstd::Decoder;
 
 use super::{Entry, HEADER, LONGEST_LINE};
-use crate::sys::{Kind, bytes, path_order};
+use schema::StoredPathBuf;
+
+use crate::sys::{Kind, bytes};
 
 /// Reads entries in order.
 pub struct Reader {
@@ -21,7 +22,7 @@ pub struct Reader {
     own: Option<Entry>,
     also: Vec<Peekable<Reader>>,
     /// Folders around the next entry that stand under other names, each with where it stands.
-    renamed: Vec<(Vec<u8>, Vec<u8>)>,
+    renamed: Vec<(StoredPathBuf, StoredPathBuf)>,
 }
 
 impl Reader {
@@ -60,12 +61,12 @@ impl Reader {
             Some(Err(error)) => return Some(Err(error)),
             own => own.and_then(Result::ok),
         };
-        let mut first: Option<(usize, Vec<u8>)> = None;
+        let mut first: Option<(usize, StoredPathBuf)> = None;
         for (at, other) in self.also.iter_mut().enumerate() {
             let Some(Ok(entry)) = other.peek() else {
                 continue;
             };
-            let before = |path: &[u8]| path_order(&entry.path, path) == Ordering::Less;
+            let before = |path: &StoredPathBuf| entry.path < *path;
             let is_first = first.as_ref().is_none_or(|(_, path)| before(path));
             if is_first && own.as_ref().is_none_or(|own| before(&own.path)) {
                 first = Some((at, entry.path.clone()));
@@ -111,26 +112,20 @@ impl Reader {
 
     /// Notes where an entry stands. What is in a folder follows it.
     fn place(&mut self, entry: &mut Entry) {
-        let is_in = |path: &[u8], folder: &[u8]| {
-            let rest = path.strip_prefix(folder);
-            rest.is_some_and(|rest| rest.starts_with(b"/"))
-        };
         while let Some((folder, _)) = self.renamed.last()
-            && !is_in(&entry.path, folder)
+            && !entry.path.is_below(folder)
         {
             self.renamed.pop();
         }
         if entry.stored_as.is_none() && self.renamed.is_empty() {
             return;
         }
-        let (folder, mut at) = match self.renamed.last() {
-            Some((folder, at)) => (folder.len(), at.clone()),
-            None => (0, Vec::new()),
+        let own_folder = entry.path.parent().unwrap_or_default();
+        let mut at = match self.renamed.last() {
+            Some((folder, at)) => at.join(own_folder.rest_below(folder).unwrap_or(own_folder)),
+            None => own_folder.to_owned(),
         };
-        let rest = &entry.path[folder..];
-        let name = rest.iter().rposition(|byte| *byte == b'/');
-        at.extend_from_slice(&rest[..name.map_or(0, |slash| slash + 1)]);
-        at.extend_from_slice(bytes(entry.stored_name()));
+        at.push(bytes(entry.stored_name()));
         if entry.kind == Kind::Folder && entry.stored_as.is_some() {
             self.renamed.push((entry.path.clone(), at.clone()));
         }
@@ -205,7 +200,7 @@ mod tests {
             .map(|entry| entry.unwrap())
             .map(|entry| {
                 (
-                    String::from_utf8(entry.path).unwrap(),
+                    String::from_utf8(entry.path.into_bytes()).unwrap(),
                     entry.tree,
                     entry.size,
                 )
@@ -250,8 +245,12 @@ mod tests {
         let reader = Reader::new(File::open(&path).unwrap()).unwrap();
         for (entry, (path, _, stands_at)) in reader.zip(all) {
             let entry = entry.unwrap();
-            assert_eq!(entry.path, path.as_bytes());
-            assert_eq!(entry.stored_path(), stands_at.as_bytes(), "{path}");
+            assert_eq!(entry.path.as_bytes(), path.as_bytes());
+            assert_eq!(
+                entry.stored_path().as_bytes(),
+                stands_at.as_bytes(),
+                "{path}"
+            );
         }
     }
 }

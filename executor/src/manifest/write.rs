@@ -6,6 +6,8 @@ use std::{
 };
 
 use schema::Digest;
+#[cfg(debug_assertions)]
+use schema::StoredPathBuf;
 use sha2::{Digest as _, Sha256};
 use zstd::Encoder;
 
@@ -19,7 +21,7 @@ pub struct Writer {
     encoder: Encoder<'static, BufWriter<Hashing>>,
     line: Vec<u8>,
     #[cfg(debug_assertions)]
-    last: Option<Vec<u8>>,
+    last: Option<StoredPathBuf>,
 }
 
 /// Computes the digest of what is written to a file.
@@ -91,10 +93,7 @@ impl Writer {
         #[cfg(debug_assertions)]
         {
             if let Some(last) = &self.last {
-                assert!(
-                    crate::sys::path_order(last, &entry.path).is_lt(),
-                    "manifest out of order"
-                );
+                assert!(*last < entry.path, "manifest out of order");
             }
             self.last = Some(entry.path.clone());
         }

@@ -13,7 +13,7 @@ use std::{
 
 use rustix::io::Errno;
 use schema::{
-    Digest, SnapshotId, Tier,
+    Digest, SnapshotId, StoredPathBuf, Tier,
     journal::{Problem, ProblemKind},
     plan::RepairRecords,
     record::{Capabilities, Engine, FORMAT_VERSION, SnapshotRecord, SnapshotTotals, SourceRecord},
@@ -268,7 +268,7 @@ impl Records<'_> {
         let sources: Vec<_> = self.sources(neighbours).map(|one| one.path).collect();
         let tree = Tree {
             id,
-            at: Vec::new(),
+            at: StoredPathBuf::new(),
             parent,
             name: id.to_string().into(),
             sources: &sources,

@@ -2,13 +2,9 @@
 //! the destination does not hold, attributes that are kept in manifests, true names, entries that
 //! could not be stored at all.
 
-use std::{
-    collections::HashMap,
-    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
-    sync::Arc,
-};
+use std::{collections::HashMap, os::unix::ffi::OsStrExt as _, sync::Arc};
 
-use schema::record::Capabilities;
+use schema::{StoredPathBuf, record::Capabilities};
 
 use crate::{
     adopt::read::Model,
@@ -17,7 +13,7 @@ use crate::{
     manifest::{Cursor, Entry},
     names::StoredNames,
     store::Store,
-    sys::{Kind, Owners, attributes::Attributes, bytes, path_order, stat::same_time},
+    sys::{Kind, Owners, attributes::Attributes, bytes, stat::same_time},
     verify::{compare, snapshots::Found},
 };
 
@@ -72,7 +68,7 @@ impl Neighbour {
                 });
             }
         }
-        all.absent.sort_by(|a, b| path_order(&a.path, &b.path));
+        all.absent.sort_by(|a, b| a.path.cmp(&b.path));
         all.cursor = Some(Cursor::new(store.manifest(found.id)?));
         Ok(all)
     }
@@ -114,27 +110,22 @@ impl Neighbour {
 }
 
 impl Model for Neighbour {
-    fn path(&self, stored: Vec<u8>) -> Vec<u8> {
+    fn path(&self, stored: StoredPathBuf) -> StoredPathBuf {
         if self.names.is_empty() {
             return stored;
         }
-        let mut path = Vec::with_capacity(stored.len());
-        for name in stored.split(|byte| *byte == b'/') {
-            let own = self
-                .names
-                .own_name(&path, std::ffi::OsStr::from_bytes(name).to_owned());
-            if !path.is_empty() {
-                path.push(b'/');
-            }
-            path.extend_from_slice(&own.into_vec());
+        let mut path = StoredPathBuf::new();
+        for name in stored.names() {
+            let name = std::ffi::OsStr::from_bytes(name).to_owned();
+            let own = self.names.own_name(&path, name);
+            path.push(bytes(&own));
         }
         path
     }
 
     fn complete(&mut self, entry: &mut Entry, attributes: &Attributes) -> Result<bool> {
         let stored = self.names.stored_name(&entry.path);
-        let own = entry.path.rsplit(|byte| *byte == b'/').next();
-        if Some(bytes(stored)) != own {
+        if bytes(stored) != entry.path.file_name() {
             entry.stored_as = Some(stored.to_owned());
         }
         let known = match &mut self.cursor {

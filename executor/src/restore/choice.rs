@@ -1,6 +1,6 @@
 //! What of a path is restored, and whose it becomes.
 
-use schema::plan::Owner;
+use schema::{StoredPath, plan::Owner};
 
 use crate::{manifest::Entry, sys::Kind};
 
@@ -19,9 +19,11 @@ pub struct Choice {
 
 impl Choice {
     /// Whether a path, relative to what is restored, is of what was chosen; the whole always is.
-    pub(super) fn has(&self, path: &[u8]) -> bool {
-        let top = path.split(|byte| *byte == b'/').next().unwrap_or(path);
-        self.only.is_empty() || path.is_empty() || self.only.iter().any(|name| name == top)
+    pub(super) fn has(&self, path: &StoredPath) -> bool {
+        let Some(top) = path.names().next() else {
+            return true;
+        };
+        self.only.is_empty() || self.only.iter().any(|name| name == top)
     }
 
     /// Makes an entry that is wanted the new owner's.

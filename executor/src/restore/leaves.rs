@@ -191,11 +191,11 @@ impl Run<'_> {
     /// Links to the first name of the same entry; `None` where that cannot be, so it is made anew.
     fn link(&self, group: (u64, u64), kind: Kind, dir: &Dir, name: &OsStr) -> Option<Made> {
         let (path, inode) = self.links.get(&group)?;
-        let mut parts: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
-        let first = OsStr::from_bytes(parts.pop()?);
+        let (folder, first) = path.split_name()?;
+        let first = OsStr::from_bytes(first);
         let mut at = self.frames.first()?.as_ref()?.dir.again().ok()?;
-        for part in parts {
-            at = at.folder(OsStr::from_bytes(part)).ok()?;
+        for name in folder.names() {
+            at = at.folder(OsStr::from_bytes(name)).ok()?;
         }
         make::link(&at, first, (kind, *inode), dir, name).ok()
     }

@@ -4,12 +4,11 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    os::unix::ffi::OsStrExt as _,
     path::Path,
 };
 
 use rustix::io::Errno;
-use schema::escape::display;
+use schema::{StoredPath, StoredPathBuf, escape::display};
 
 use crate::{
     error::{Error, Result},
@@ -26,7 +25,7 @@ pub(super) struct Found {
     /// Its name there; `.` for the whole snapshot.
     pub(super) name: OsString,
     /// Its path in the snapshot, without a leading slash.
-    pub(super) path: Vec<u8>,
+    pub(super) path: StoredPathBuf,
     /// What the kernel says of it; none if only the manifest knows it.
     pub(super) stat: Option<Stat>,
     /// What it is.
@@ -34,25 +33,14 @@ pub(super) struct Found {
 }
 
 /// The path as it is in a snapshot: no leading slash, no `.`; empty for the whole snapshot.
-pub(super) fn clean(path: &Path) -> Result<Vec<u8>> {
-    let mut clean = Vec::new();
-    for part in path.as_os_str().as_bytes().split(|byte| *byte == b'/') {
-        match part {
-            b"" | b"." => continue,
-            b".." => {
-                return Err(Error::refused(format!(
-                    "{} has `..` in it",
-                    display(bytes(path.as_os_str()))
-                ))
-                .hint("write the path as it was on the source, from the root"));
-            }
-            part => {
-                if !clean.is_empty() {
-                    clean.push(b'/');
-                }
-                clean.extend_from_slice(part);
-            }
-        }
+pub(super) fn clean(path: &Path) -> Result<StoredPathBuf> {
+    let clean = StoredPathBuf::of_typed(bytes(path.as_os_str()));
+    if clean.names().any(|name| name == b"..") {
+        return Err(Error::refused(format!(
+            "{} has `..` in it",
+            display(bytes(path.as_os_str()))
+        ))
+        .hint("write the path as it was on the source, from the root"));
     }
     Ok(clean)
 }
@@ -60,7 +48,7 @@ pub(super) fn clean(path: &Path) -> Result<Vec<u8>> {
 /// Finds a cleaned path in a snapshot's tree, or else in its manifest.
 pub(super) fn find(
     tree: &Dir,
-    path: Vec<u8>,
+    path: StoredPathBuf,
     snapshot: &str,
     names: &StoredNames,
     manifest: impl Fn() -> Result<Option<Reader>>,
@@ -72,19 +60,13 @@ pub(super) fn find(
             .iter()
             .position(|byte| *byte == b'/')
             .map_or(path.len(), |length| at + length);
-        let here = &path[..end];
+        let here = StoredPath::new(&path[..end]);
         let is_last = end == path.len();
         let name = match &path[at..end] {
             b"" => OsStr::new("."),
             _ => names.stored_name(here),
         };
-        let io = |error: Errno| {
-            Error::io(
-                "look at",
-                &[snapshot.as_bytes(), b"/", here].concat(),
-                error,
-            )
-        };
+        let io = |error: Errno| Error::io("look at", &StoredPath::new(snapshot).join(here), error);
         let Some(stat) = dir.look(name).map_err(io)? else {
             return match listed(here, &manifest)? {
                 Some(entry) if is_last => Ok(Found {
@@ -119,11 +101,11 @@ pub(super) fn find(
             }
             _ => {
                 return Err(Error::refused(format!(
-                    "/{} is not a folder in snapshot {snapshot}, so /{} is not there",
-                    display(here),
-                    display(&path)
+                    "{} is not a folder in snapshot {snapshot}, so {} is not there",
+                    here.shown(),
+                    path.shown()
                 ))
-                .hint(format!("restore /{} itself", display(here))));
+                .hint(format!("restore {} itself", here.shown())));
             }
         }
         at = end + 1;
@@ -136,32 +118,33 @@ fn again(tree: &Dir, snapshot: &str) -> Result<Dir> {
 }
 
 /// What the manifest says of a path; nothing if it cannot be read.
-fn listed(path: &[u8], manifest: impl Fn() -> Result<Option<Reader>>) -> Result<Option<Entry>> {
+fn listed(
+    path: &StoredPath,
+    manifest: impl Fn() -> Result<Option<Reader>>,
+) -> Result<Option<Entry>> {
     let Some(reader) = manifest()? else {
         return Ok(None);
     };
     Ok(Cursor::new(reader).find(path).unwrap_or_default())
 }
 
-fn through_symlink(here: &[u8], snapshot: &str, target: &[u8]) -> Error {
+fn through_symlink(here: &StoredPath, snapshot: &str, target: &[u8]) -> Error {
     let real = if target.starts_with(b"/") {
         display(target)
     } else {
-        let folder = here.iter().rposition(|byte| *byte == b'/');
-        let folder = folder.map_or(&b""[..], |end| &here[..=end]);
-        format!("/{}{}", display(folder), display(target))
+        here.parent().unwrap_or_default().join(target).shown()
     };
     Error::refused(format!(
-        "/{} is a symlink to {} in snapshot {snapshot}, and a restore follows none",
-        display(here),
+        "{} is a symlink to {} in snapshot {snapshot}, and a restore follows none",
+        here.shown(),
         display(target)
     ))
     .hint(format!("name the path below {real} instead"))
 }
 
-fn missing(dir: &Dir, path: &[u8], at: usize, end: usize, snapshot: &str) -> Error {
-    let parent = format!("/{}", display(&path[..at.saturating_sub(1)]));
-    let error = Error::refused(format!("/{} is not in snapshot {snapshot}", display(path)));
+fn missing(dir: &Dir, path: &StoredPath, at: usize, end: usize, snapshot: &str) -> Error {
+    let parent = StoredPath::new(&path[..at.saturating_sub(1)]).shown();
+    let error = Error::refused(format!("{} is not in snapshot {snapshot}", path.shown()));
     let similar = similar(&dir.names().unwrap_or_default(), &path[at..end]);
     if similar.is_empty() {
         return error.hint(format!(
@@ -210,9 +193,12 @@ mod tests {
 
     #[test]
     fn a_path_is_cleaned_and_never_climbs() {
-        assert_eq!(clean(Path::new("/home//ann/./x/")).unwrap(), b"home/ann/x");
-        assert_eq!(clean(Path::new("/")).unwrap(), b"");
-        assert_eq!(clean(Path::new(".")).unwrap(), b"");
+        assert_eq!(
+            clean(Path::new("/home//ann/./x/")).unwrap().as_bytes(),
+            b"home/ann/x"
+        );
+        assert_eq!(clean(Path::new("/")).unwrap().as_bytes(), b"");
+        assert_eq!(clean(Path::new(".")).unwrap().as_bytes(), b"");
         assert!(clean(Path::new("home/../x")).is_err());
     }
 

@@ -32,7 +32,7 @@ use std::{
 
 use rustix::io::Errno;
 use schema::{
-    SnapshotId,
+    SnapshotId, StoredPath, StoredPathBuf,
     escape::{display, escape, unescape},
     journal::Outcome,
     plan::RestoreStep,
@@ -224,7 +224,7 @@ impl<'a> Job<'a> {
         snapshot: Option<SnapshotId>,
         folder: &str,
         tree: &Dir,
-        path: Vec<u8>,
+        path: StoredPathBuf,
         target: &[u8],
         overwrite: bool,
         mut choice: Choice,
@@ -260,8 +260,8 @@ impl<'a> Job<'a> {
     }
 
     /// The folder that a symlink of the target leads to, where the snapshot was made through it.
-    fn through(&self, path: &[u8], there: &Stat) -> std::result::Result<Option<Dir>, Errno> {
-        if there.kind != Kind::Symlink || !self.through.iter().any(|through| through == path) {
+    fn through(&self, path: &StoredPath, there: &Stat) -> std::result::Result<Option<Dir>, Errno> {
+        if there.kind != Kind::Symlink || !self.through.iter().any(|through| **through == **path) {
             return Ok(None);
         }
         let whole = [self.place.path.as_slice(), b"/", path].concat();
@@ -276,7 +276,7 @@ impl<'a> Job<'a> {
     }
 
     /// A path below the target, for messages.
-    fn in_target(&self, path: &[u8]) -> String {
+    fn in_target(&self, path: &StoredPath) -> String {
         if path.is_empty() {
             return self.place.shown.clone();
         }
@@ -288,7 +288,7 @@ impl<'a> Job<'a> {
     }
 
     /// Refuses the destination, met below the target.
-    fn check_folder(&self, folder: &Dir, path: &[u8]) -> Result<()> {
+    fn check_folder(&self, folder: &Dir, path: &StoredPath) -> Result<()> {
         let io = |error: Errno| Error::io("look at", self.in_target(path).as_bytes(), error);
         let root = self.store.root.stat_self().map_err(io)?;
         if folder.stat_self().map_err(io)?.same_inode(&root) {

@@ -4,12 +4,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    ffi::OsStr,
-    os::unix::ffi::OsStrExt as _,
+    ffi::OsString,
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
     path::{Path, PathBuf},
 };
 
-use schema::{SnapshotId, escape::display, pattern::Excludes};
+use schema::{SnapshotId, StoredPathBuf, escape::display, pattern::Excludes};
 
 use super::{lookup, manifest_of, names_of};
 use crate::{
@@ -52,7 +52,7 @@ pub fn select(
     context: &Context<'_>,
 ) -> Result<Vec<Selection>> {
     let names = names_of(store, snapshot)?;
-    let mut meant: BTreeSet<Vec<u8>> = BTreeSet::new();
+    let mut meant: BTreeSet<StoredPathBuf> = BTreeSet::new();
     for path in paths {
         let clean = lookup::clean(path)?;
         let found = lookup::find(tree, clean.clone(), home_folder, &names, || {
@@ -80,29 +80,24 @@ pub fn select(
             Err(error) => return Err(error),
         }
     }
-    let mut folders: BTreeMap<Vec<u8>, Vec<Vec<u8>>> = BTreeMap::new();
-    let mut taken: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+    let mut folders: BTreeMap<StoredPathBuf, Vec<Vec<u8>>> = BTreeMap::new();
+    let mut taken: BTreeMap<Vec<u8>, StoredPathBuf> = BTreeMap::new();
     for path in &meant {
-        let above = (0..path.len()).filter(|at| path[*at] == b'/');
-        if above
-            .map(|at| &path[..at])
-            .any(|above| meant.contains(above))
-        {
+        if path.folders_above().any(|above| meant.contains(above)) {
             continue;
         }
-        let at = path.iter().rposition(|byte| *byte == b'/');
-        let (folder, name) = at.map_or((&b""[..], &path[..]), |at| (&path[..at], &path[at + 1..]));
+        let (folder, name) = path.split_name().unwrap_or_default();
         if into_one && let Some(other) = taken.insert(name.to_vec(), path.clone()) {
             return Err(Error::refused(format!(
-                "/{} and /{} would both become {} in the target",
-                display(&other),
-                display(path),
+                "{} and {} would both become {} in the target",
+                other.shown(),
+                path.shown(),
                 display(name)
             ))
             .hint("restore them one after the other, to different targets"));
         }
         folders
-            .entry(folder.to_vec())
+            .entry(folder.to_owned())
             .or_default()
             .push(name.to_vec());
     }
@@ -116,7 +111,7 @@ pub fn select(
     Ok(folders
         .into_iter()
         .map(|(folder, names)| Selection {
-            folder: Path::new("/").join(OsStr::from_bytes(&folder)),
+            folder: PathBuf::from(OsString::from_vec(folder.to_absolute())),
             names,
         })
         .collect())
@@ -137,7 +132,7 @@ fn matching(
     tree: &Dir,
     pattern: &Path,
     context: &Context<'_>,
-) -> Result<Vec<Vec<u8>>> {
+) -> Result<Vec<StoredPathBuf>> {
     let refused = |because: &str| {
         let pattern = display(pattern.as_os_str().as_bytes());
         Error::refused(format!("{pattern} is no pattern: {because}"))
@@ -196,7 +191,7 @@ fn matching(
             _ => continue,
         };
         if search.matches(walk.path(), is_folder) {
-            found.push(walk.path().to_vec());
+            found.push(walk.path().to_owned());
             if is_folder {
                 walk.skip_content();
             }

@@ -204,11 +204,10 @@ pub(super) fn check_kinds(place: &Place, found: &Found) -> Result<()> {
     let (target, path) = (&place.shown, display(&found.path));
     match (stat.kind, found.kind) {
         (Kind::Folder, kind) if kind != Kind::Folder => {
-            let name = found.path.rsplit(|byte| *byte == b'/').next();
             let within = format!(
                 "{}/{}",
                 target.trim_end_matches('/'),
-                display(name.unwrap_or_default())
+                display(found.path.file_name())
             );
             Err(
                 Error::refused(format!("{target} is a folder and /{path} is not"))

@@ -8,7 +8,7 @@ use std::{collections::HashSet, ffi::OsString, fs::File, num::NonZeroU64, sync::
 
 use rustix::fs::{Advice, fadvise};
 use schema::{
-    Digest,
+    Digest, StoredPathBuf,
     escape::display,
     journal::{Problem, ProblemKind},
 };
@@ -88,12 +88,12 @@ struct Written {
     name: OsString,
     stat: Stat,
     wanted: Digest,
-    path: Vec<u8>,
+    path: StoredPathBuf,
 }
 
 /// A file that was read.
 struct Read {
-    path: Vec<u8>,
+    path: StoredPathBuf,
     bytes: u64,
     /// The name that it has now, if it is not as it should be.
     fault: Result<Option<String>>,

@@ -10,6 +10,7 @@ use std::{
 };
 
 use schema::{
+    StoredPath, StoredPathBuf,
     escape::{display, unescape},
     journal::{Outcome, Problem, ProblemKind},
     plan::RestoreStep,
@@ -55,7 +56,7 @@ pub(super) struct Run<'a> {
     /// For files that are copied here.
     pub(super) copier: Copier,
     /// For each file with more names: the path of the first below the target, and its inode.
-    pub(super) links: HashMap<(u64, u64), (Vec<u8>, Inode)>,
+    pub(super) links: HashMap<(u64, u64), (StoredPathBuf, Inode)>,
     pub(super) tally: Tally,
     pub(super) progress: Progress,
     /// What was changed since is written by this run, or by one that was killed.
@@ -131,7 +132,7 @@ fn allowed(job: &Job<'_>, aside: &str, totals: &Totals) -> Result<()> {
     if differs > 0 && !job.overwrite {
         let shown = |path: &str| match path {
             "." => target.clone(),
-            path => job.in_target(&unescape(path).unwrap_or_default()),
+            path => job.in_target(StoredPath::new(&unescape(path).unwrap_or_default())),
         };
         let conflicts = totals.conflicts.iter().map(|path| shown(path));
         let put_right = totals.put_right.iter();
@@ -180,7 +181,7 @@ impl Run<'_> {
         });
         if let Some(because) = because {
             self.tally.problem(Problem {
-                path: self.source.on_source(b""),
+                path: self.source.on_source(StoredPath::root()),
                 kind: ProblemKind::Metadata,
                 message: format!(
                     "the snapshot's manifest is damaged, so content was not checked and metadata is as the destination holds it: {because}"

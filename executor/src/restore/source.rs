@@ -12,7 +12,7 @@ use std::{
 };
 
 use schema::{
-    escape::display,
+    StoredPath, StoredPathBuf,
     journal::{Problem, ProblemKind},
     pattern::Excludes,
     record::Capabilities,
@@ -24,7 +24,7 @@ use crate::{
     manifest::{Entry, Reader},
     names::{Namer, StoredNames},
     survey::Bounds,
-    sys::{Dir, Kind, Stat, bytes, path_order},
+    sys::{Dir, Kind, Stat, bytes},
     walk::{Visit, Walk},
 };
 
@@ -34,7 +34,7 @@ static NOTHING: LazyLock<Excludes> = LazyLock::new(Excludes::default);
 #[derive(Debug)]
 pub(super) struct Item {
     /// Path relative to what is restored; empty for that itself.
-    pub(super) path: Vec<u8>,
+    pub(super) path: StoredPathBuf,
     /// The name that it gets: its own, where the target can hold that.
     pub(super) name: OsString,
     /// Whether it gets another one.
@@ -63,7 +63,7 @@ pub(super) enum Step {
 }
 
 struct Open {
-    path: Vec<u8>,
+    path: StoredPathBuf,
     in_tree: bool,
 }
 
@@ -74,10 +74,10 @@ pub(super) struct Source {
     pending: Option<Visit>,
     manifest: Option<Peekable<Reader>>,
     manifest_fault: Option<String>,
-    prefix: Vec<u8>,
+    prefix: StoredPathBuf,
     open: Vec<Open>,
     /// Content of this folder is of no interest.
-    pass_over: Option<Vec<u8>>,
+    pass_over: Option<StoredPathBuf>,
     choice: Choice,
     /// What the target can hold, and what names the entries of each open folder get there.
     can: Capabilities,
@@ -85,7 +85,7 @@ pub(super) struct Source {
     /// Names of users and groups that mean nothing here.
     pub(super) unknown: Unknown,
     /// The path of the last fault that was given out.
-    fault_at: Vec<u8>,
+    fault_at: StoredPathBuf,
 }
 
 impl Source {
@@ -123,7 +123,7 @@ impl Source {
             can: can.clone(),
             namers: Vec::new(),
             unknown: Unknown::default(),
-            fault_at: Vec::new(),
+            fault_at: StoredPathBuf::new(),
         })
     }
 
@@ -155,13 +155,8 @@ impl Source {
     }
 
     /// A path of the stream as it was on the source.
-    pub(super) fn on_source(&self, path: &[u8]) -> String {
-        let between: &[u8] = if self.prefix.is_empty() || path.is_empty() {
-            b""
-        } else {
-            b"/"
-        };
-        display(&[b"/", self.prefix.as_slice(), between, path].concat())
+    pub(super) fn on_source(&self, path: &StoredPath) -> String {
+        self.prefix.join(path).shown()
     }
 
     /// Goes to the next step; `None` at the end.
@@ -212,20 +207,20 @@ impl Source {
             let in_tree = self.walk.as_ref().map(Walk::path);
             let order = match (&self.pending, &head, in_tree) {
                 (Some(Visit::Leave(_)), Some(head), Some(folder)) => {
-                    if below(head, folder).is_some() {
+                    if head.is_within(folder) {
                         Ordering::Less
                     } else {
                         Ordering::Greater
                     }
                 }
-                (Some(_), Some(head), Some(path)) => path_order(head, path),
+                (Some(_), Some(head), Some(path)) => (**head).cmp(path),
                 (_, Some(_), _) => Ordering::Less,
                 (_, None, _) => Ordering::Greater,
             };
             // A folder that only the manifest knows ends with the first entry outside it.
             if let Some(last) = self.open.last()
                 && !last.in_tree
-                && !(order.is_lt() && head.is_some_and(|head| below(&head, &last.path).is_some()))
+                && !(order.is_lt() && head.is_some_and(|head| head.is_within(&last.path)))
             {
                 self.open.pop();
                 return Some(Step::Leave);
@@ -243,7 +238,7 @@ impl Source {
     }
 
     /// The relative path of the manifest's next entry of interest.
-    fn head(&mut self) -> Option<Vec<u8>> {
+    fn head(&mut self) -> Option<StoredPathBuf> {
         loop {
             let manifest = self.manifest.as_mut()?;
             let path = match manifest.peek()? {
@@ -254,15 +249,15 @@ impl Source {
                     return None;
                 }
             };
-            match below(path, &self.prefix) {
+            match path.rest_below(&self.prefix) {
                 Some(relative) => {
                     let over = self.pass_over.as_deref();
-                    let skip = |over| relative != over && below(relative, over).is_some();
+                    let skip = |over: &StoredPath| relative.is_below(over);
                     if !over.is_some_and(skip) {
-                        return Some(relative.to_vec());
+                        return Some(relative.to_owned());
                     }
                 }
-                None if path_order(path, &self.prefix).is_gt() => {
+                None if *path > self.prefix => {
                     self.manifest = None;
                     return None;
                 }
@@ -279,18 +274,14 @@ impl Source {
 
     /// An entry that the tree does not have.
     fn manifest_only(&mut self, entry: Entry) -> Step {
-        let path = below(&entry.path, &self.prefix)
-            .unwrap_or_default()
-            .to_vec();
-        let (parent, name) = match path.iter().rposition(|byte| *byte == b'/') {
-            Some(at) => (&path[..at], &path[at + 1..]),
-            None => (&b""[..], path.as_slice()),
-        };
+        let path = entry.path.rest_below(&self.prefix);
+        let path = path.unwrap_or_default().to_owned();
+        let (parent, name) = path.split_name().unwrap_or_default();
         let name = OsStr::from_bytes(name).to_owned();
         // A manifest is data that others may have had their hands on.
         let in_place = match self.open.last() {
             Some(open) => {
-                open.path == parent
+                *open.path == *parent
                     && !matches!(name.as_bytes(), b"" | b"." | b"..")
                     && !name.as_bytes().contains(&0)
             }
@@ -332,7 +323,7 @@ impl Source {
     /// An entry of the tree, with what the manifest says of it.
     fn tree_entry(&mut self, visit: Visit, entry: Option<Entry>) -> Option<Step> {
         let walk = self.walk.as_mut()?;
-        let path = walk.path().to_vec();
+        let path = walk.path().to_owned();
         let stat = match visit {
             Visit::Leave(_) => {
                 self.open.pop();
@@ -402,25 +393,12 @@ impl Source {
         })
     }
 
-    fn fault(&mut self, path: &[u8], message: String) -> Step {
-        self.fault_at = path.to_vec();
+    fn fault(&mut self, path: &StoredPath, message: String) -> Step {
+        self.fault_at = path.to_owned();
         Step::Fault(Problem {
             path: self.on_source(path),
             kind: ProblemKind::Unreadable,
             message,
         })
-    }
-}
-
-/// The rest of a path below a folder; empty for the folder itself, `None` outside it.
-fn below<'a>(path: &'a [u8], folder: &[u8]) -> Option<&'a [u8]> {
-    if folder.is_empty() {
-        return Some(path);
-    }
-    let rest = path.strip_prefix(folder)?;
-    if rest.is_empty() {
-        Some(rest)
-    } else {
-        rest.strip_prefix(b"/")
     }
 }

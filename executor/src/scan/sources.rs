@@ -10,11 +10,13 @@ use std::{
 use chrono::Local;
 use rustix::io::Errno;
 use schema::{
+    StoredPath, StoredPathBuf,
     config::{self, AbsolutePath},
     escape,
     inventory::{
         DataPassedOver, DatabaseKind, NotHeld, Presence, Renamed, SourceScan, SourceState,
     },
+    path::rest_below,
     pattern::Excludes,
     plan::SnapshotStep,
     record::Capabilities,
@@ -30,13 +32,12 @@ use crate::{
     event::{Context, Event, Phase, Progress},
     manifest::{Cursor, Reader},
     survey::{
-        Below, Bounds, FoundSource, InnerSource, Met, Root, Search, Survey, Surveyed, Told, rest,
-        roots, survey_source, sync,
+        Below, Bounds, FoundSource, InnerSource, Met, Root, Search, Survey, Surveyed, Told, roots,
+        survey_source, sync,
     },
     sys::{
         Kind, Stat, bytes,
         mounts::{self, Mount},
-        path_order,
         resolve::Resolved,
     },
 };
@@ -67,7 +68,7 @@ pub(crate) fn in_order<'a>(
     sources: impl IntoIterator<Item = &'a AbsolutePath>,
 ) -> Vec<&'a AbsolutePath> {
     let mut order: Vec<&AbsolutePath> = sources.into_iter().collect();
-    order.sort_by(|a, b| path_order(a.as_str().as_bytes(), b.as_str().as_bytes()));
+    order.sort_by(|a, b| a.as_stored().cmp(b.as_stored()));
     order.dedup();
     order
 }
@@ -173,24 +174,16 @@ pub(crate) fn file_systems(sources: &[&AbsolutePath], bounds: &Bounds<'_>) -> Ve
     let mut devices = HashSet::new();
     let mut paths = Vec::new();
     for source in sources {
-        let path = source.as_str().trim_end_matches('/').as_bytes();
+        let path = source.as_str().as_bytes();
         let below = |mount: &&Mount| {
-            let rest = mount.mount_point.strip_prefix(path);
-            let rest = rest.and_then(|rest| rest.strip_prefix(b"/"));
-            rest.is_some_and(|rest| {
-                let mut ends = rest.iter().enumerate();
-                let mut above =
-                    std::iter::from_fn(|| ends.find(|(_, byte)| **byte == b'/').map(|(at, _)| at));
-                let excluded = |end: usize| bounds.excludes.matches(&rest[..end], true).is_some();
-                !rest.is_empty() && !above.any(excluded) && !excluded(rest.len())
+            rest_below(&mount.mount_point, path).is_some_and(|rest| {
+                let rest = StoredPath::new(rest);
+                let excluded = |path: &StoredPath| bounds.excludes.matches(path, true).is_some();
+                !rest.is_root() && !rest.ancestors_from_top().any(excluded)
             })
         };
         // The last one of a place is the one that is seen.
-        let around = |mount: &&Mount| {
-            let rest = path.strip_prefix(mount.mount_point.as_slice());
-            let rest = rest.filter(|rest| rest.is_empty() || rest.starts_with(b"/"));
-            rest.is_some() || mount.mount_point == b"/"
-        };
+        let around = |mount: &&Mount| rest_below(path, &mount.mount_point).is_some();
         let own = all.iter().filter(around);
         let own = own
             .enumerate()
@@ -279,7 +272,7 @@ impl Look<'_> {
         let inner = below.inner.iter();
         own.extend(inner.map(|inner| placed(state_of(inner.path), &inner.resolved)));
 
-        let prefix = path.as_str().trim_matches('/').as_bytes();
+        let prefix = path.as_stored();
         let Self {
             bounds,
             can,
@@ -296,7 +289,7 @@ impl Look<'_> {
             progress,
             context: *context,
             prefix,
-            here: Vec::new(),
+            here: prefix.to_owned(),
             groups: HashSet::new(),
             held: Held::new(*can),
             names: Names::default(),
@@ -309,7 +302,11 @@ impl Look<'_> {
         })?;
         let (mut own, other_files) = (count.own, count.other_files);
         if resolved.stat.kind == Kind::File && is_open_database(&resolved.parent, &resolved.name) {
-            add(&mut own[0].state.databases, DatabaseKind::Sqlite, b"");
+            add(
+                &mut own[0].state.databases,
+                DatabaseKind::Sqlite,
+                StoredPath::root(),
+            );
         }
         let mut met = Vec::new();
         let mut unmet = Vec::new();
@@ -384,8 +381,8 @@ struct Count<'a> {
     search: &'a mut Search,
     progress: &'a mut Progress,
     context: Context<'a>,
-    prefix: &'a [u8],
-    here: Vec<u8>,
+    prefix: &'a StoredPath,
+    here: StoredPathBuf,
     groups: HashSet<(u64, u64)>,
     held: Held<'a>,
     /// What tells databases among the entries of each open folder.
@@ -400,7 +397,7 @@ struct Count<'a> {
 impl Count<'_> {
     /// Counts what was met; says whether it is a file whose content surely is not what the basis has
     /// at its path.
-    fn told(&mut self, path: &[u8], told: Told) -> Result<bool> {
+    fn told(&mut self, path: &StoredPath, told: Told) -> Result<bool> {
         let at = self.below.owner(path).map_or(0, |inner| inner + 1);
         if let Told::Met(Met::Enter(stat) | Met::Leaf(stat)) = &told {
             self.judge(at, path, stat);
@@ -458,16 +455,16 @@ impl Count<'_> {
     }
 
     /// A path relative to the source that it belongs to.
-    fn within<'p>(&self, at: usize, path: &'p [u8]) -> &'p [u8] {
+    fn within<'p>(&self, at: usize, path: &'p StoredPath) -> &'p StoredPath {
         let inner = at.checked_sub(1).map(|inner| &self.below.inner[inner]);
-        inner.map_or(path, |inner| rest(path, &inner.below).unwrap_or(path))
+        inner.map_or(path, |inner| path.rest_below(&inner.below).unwrap_or(path))
     }
 
     /// Notes what the destination cannot hold.
-    fn judge(&mut self, at: usize, path: &[u8], stat: &Stat) {
-        let name = match path.rsplit(|byte| *byte == b'/').next() {
-            Some(name) if !name.is_empty() => OsStr::from_bytes(name),
-            _ => self.own_name.as_os_str(),
+    fn judge(&mut self, at: usize, path: &StoredPath, stat: &Stat) {
+        let name = match path.file_name() {
+            b"" => self.own_name.as_os_str(),
+            name => OsStr::from_bytes(name),
         };
         let Judged { refused, stored_as } = self.held.judge(name, stat.kind, stat.size);
         if stat.kind == Kind::Folder {
@@ -493,7 +490,7 @@ impl Count<'_> {
     }
 
     /// Counts a database of which this entry is the telling one.
-    fn look_for_databases(&mut self, at: usize, path: &[u8], told: &Told) {
+    fn look_for_databases(&mut self, at: usize, path: &StoredPath, told: &Told) {
         let (is_file, enters) = match told {
             Told::Met(Met::Leaf(stat)) => (stat.kind == Kind::File, false),
             Told::Met(Met::Enter(_)) => (false, true),
@@ -501,7 +498,7 @@ impl Count<'_> {
             Told::Excluded => (false, false),
             Told::Met(_) => return,
         };
-        let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        let name = path.file_name();
         let found = if enters {
             self.names.folder(name)
         } else {
@@ -511,16 +508,14 @@ impl Count<'_> {
             self.names.enter();
         }
         if let Some((kind, less)) = found {
-            let database = path.len() - less;
-            let database = path[..database]
-                .strip_suffix(b"/")
-                .unwrap_or(&path[..database]);
+            let database = &path[..path.len() - less];
+            let database = StoredPath::new(database.strip_suffix(b"/").unwrap_or(database));
             let example = self.within(at, database);
             add(&mut self.own[at].state.databases, kind, example);
         }
     }
 
-    fn leaf(&mut self, at: usize, path: &[u8], stat: &Stat) -> Result<bool> {
+    fn leaf(&mut self, at: usize, path: &StoredPath, stat: &Stat) -> Result<bool> {
         let own = &mut self.own[at];
         let scan = &mut own.state.scan;
         scan.entries += 1;
@@ -534,14 +529,8 @@ impl Count<'_> {
         let is_new = match &mut self.basis {
             None => true,
             Some(basis) => {
-                self.here.clear();
-                self.here.extend_from_slice(self.prefix);
-                if !path.is_empty() {
-                    if !self.prefix.is_empty() {
-                        self.here.push(b'/');
-                    }
-                    self.here.extend_from_slice(path);
-                }
+                self.here.truncate(self.prefix.len());
+                self.here.push(path);
                 let search = &mut *self.search;
                 let entry = basis
                     .find_passing(&self.here, &mut |entry| search.gone(entry))

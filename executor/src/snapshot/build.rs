@@ -19,7 +19,7 @@ use std::{
 use chrono::{DateTime, FixedOffset};
 use rustix::io::Errno;
 use schema::{
-    SnapshotId,
+    SnapshotId, StoredPath, StoredPathBuf,
     journal::Problem,
     plan::{Basis, SnapshotStep},
     record::{SnapshotTotals, SourceRecord},
@@ -236,13 +236,13 @@ struct Open {
     /// Its place among the records; those within it follow.
     number: usize,
     /// The paths of the sources within it, relative to it.
-    inner: Vec<Vec<u8>>,
+    inner: Vec<StoredPathBuf>,
     /// What was read and belongs to another job.
     pending: Option<(OsString, Met)>,
     /// The folder that holds it, and its name there.
     from: Option<(Folder, OsString)>,
     /// Its path in the snapshot.
-    prefix: Vec<u8>,
+    prefix: StoredPathBuf,
     /// Folders of it that were entered and not left.
     depth: usize,
 }
@@ -285,13 +285,13 @@ impl<'a> Builder<'a> {
             kind: Kind::Folder,
             mode: 0o755,
             mtime: i128::from(step.started_at.timestamp()) * 1_000_000_000,
-            ..Entry::of(b"", &tree.stat_self().map_err(io)?)
+            ..Entry::of(StoredPath::root(), &tree.stat_self().map_err(io)?)
         };
         let root = Place::new(
             Folder::top_to_make(tree, started.continued),
             shop.basis.clone(),
             None,
-            Vec::new(),
+            StoredPathBuf::new(),
             started.continued,
         );
         *root.end() = End {

@@ -4,10 +4,9 @@
 //! configuration or a pattern was added, is left out on both sides.
 
 use schema::{
-    SnapshotId,
+    SnapshotId, StoredPath, StoredPathBuf,
     amount::{count, plural},
     config::AbsolutePath,
-    escape,
     pattern::Excludes,
     plan::{LikeBefore, SnapshotStep, SuspectWhen},
     record::SourceRecord,
@@ -27,14 +26,14 @@ pub(super) struct Compared {
     /// Entries and files of the reference that are not backed up any more.
     left_out: (u64, u64),
     /// A folder of the reference that is excluded now.
-    excluded: Option<Vec<u8>>,
+    excluded: Option<StoredPathBuf>,
 }
 
 /// What became of one source's files.
 struct Source {
     path: AbsolutePath,
     /// Its path in the snapshot.
-    prefix: Vec<u8>,
+    prefix: StoredPathBuf,
     missing: Files,
     changed: Files,
 }
@@ -43,13 +42,13 @@ struct Source {
 #[derive(Default)]
 struct Files {
     files: u64,
-    such_as: Option<Vec<u8>>,
+    such_as: Option<StoredPathBuf>,
 }
 
 impl Files {
-    fn add(&mut self, files: u64, path: &[u8]) {
+    fn add(&mut self, files: u64, path: &StoredPath) {
         self.files += files;
-        self.such_as.get_or_insert_with(|| path.to_vec());
+        self.such_as.get_or_insert_with(|| path.to_owned());
     }
 }
 
@@ -57,7 +56,7 @@ impl Compared {
     pub(super) fn new(step: &SnapshotStep) -> Self {
         let sources = step.sources.iter().map(|source| Source {
             path: source.path.clone(),
-            prefix: source.path.as_str().trim_matches('/').as_bytes().to_vec(),
+            prefix: source.path.as_stored().to_owned(),
             missing: Files::default(),
             changed: Files::default(),
         });
@@ -76,7 +75,7 @@ impl Compared {
         }
         let is_file = entry.kind == Kind::File;
         let excluded = self.excluded.as_deref();
-        let mut left_out = excluded.is_some_and(|above| below(&entry.path, above).is_some());
+        let mut left_out = excluded.is_some_and(|above| entry.path.is_within(above));
         let within = source(&mut self.sources, &entry.path);
         if !left_out {
             left_out = within.as_ref().is_none_or(|(_, rest)| {
@@ -98,7 +97,7 @@ impl Compared {
     }
 
     /// Files that are not as the reference has them, one of which is this.
-    pub(super) fn changed(&mut self, files: u64, path: &[u8]) {
+    pub(super) fn changed(&mut self, files: u64, path: &StoredPath) {
         if let Some((source, _)) = source(&mut self.sources, path) {
             source.changed.add(files, path);
         }
@@ -214,31 +213,19 @@ fn such_as(some: &Files) -> String {
     let Some(path) = &some.such_as else {
         return String::new();
     };
-    format!(
-        " (such as {})",
-        escape::display(&[b"/", path.as_slice()].concat())
-    )
+    format!(" (such as {})", path.shown())
 }
 
 /// The innermost source that a path of a snapshot is in, and its path in it.
-fn source<'a, 'p>(sources: &'a mut [Source], path: &'p [u8]) -> Option<(&'a mut Source, &'p [u8])> {
+fn source<'a, 'p>(
+    sources: &'a mut [Source],
+    path: &'p StoredPath,
+) -> Option<(&'a mut Source, &'p StoredPath)> {
     let within = sources.iter_mut().filter_map(|source| {
-        let rest = below(path, &source.prefix)?;
+        let rest = path.rest_below(&source.prefix)?;
         Some((source, rest))
     });
     within.max_by_key(|(source, _)| source.prefix.len())
-}
-
-/// The rest of a path that is another or below it.
-fn below<'p>(path: &'p [u8], above: &[u8]) -> Option<&'p [u8]> {
-    if above.is_empty() {
-        return Some(path);
-    }
-    match path.strip_prefix(above)? {
-        [] => Some(&[]),
-        [b'/', rest @ ..] => Some(rest),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
@@ -319,7 +306,7 @@ mod tests {
             &mut compared,
             &["./photos/a.jpg type=file", "./photos/b.jpg type=file"],
         );
-        compared.changed(3, b"home/ann/x");
+        compared.changed(3, StoredPath::new(b"home/ann/x"));
         let when = SuspectWhen {
             entries_below: Some(50),
             unchanged_files_below: Some(50),

@@ -5,7 +5,7 @@
 
 use std::{ffi::OsStr, sync::atomic::Ordering};
 
-use schema::journal::ProblemKind;
+use schema::{StoredPath, journal::ProblemKind};
 
 use super::{
     copying::{self, Content},
@@ -153,7 +153,7 @@ fn link_to_first(worker: &mut Worker<'_>, item: &Item, new: &Dir, first: &First)
         Err(_) => return Ok(false),
     }
     let entry = Entry {
-        path: worker.path().to_vec(),
+        path: worker.path().to_owned(),
         ..first.entry.clone()
     };
     let own = entry.stored == Some(worker.shop.step.id);
@@ -199,7 +199,7 @@ fn read(worker: &mut Worker<'_>, item: &Item, stat: &Stat) -> Result<Option<Dige
     };
     // What stands there now is read and compared, whatever its inode number, which not every file
     // system keeps from one look to the next.
-    let looks = Entry::of(&[], stat);
+    let looks = Entry::of(StoredPath::root(), stat);
     let Some(before) = Stat::of_fd(&file)
         .ok()
         .filter(|found| looks.looks_like(found))
@@ -275,11 +275,10 @@ fn link_elsewhere(
     let Some(tree) = worker.shop.tree_of(entry) else {
         return Ok(None);
     };
-    let slash = entry.path.iter().rposition(|byte| *byte == b'/');
-    let above = &entry.path[..slash.unwrap_or(0)];
-    let opened = tree.open().and_then(|tree| match above {
-        b"" => tree.again(),
-        above => tree.folder_below(above),
+    let above = entry.path.parent().unwrap_or_default();
+    let opened = tree.open().and_then(|tree| match above.is_root() {
+        true => tree.again(),
+        false => tree.folder_below(above),
     });
     let Ok(dir) = opened else {
         return Ok(None);
@@ -304,7 +303,7 @@ fn link(
     let whole =
         found.kind == Kind::File && found.size == entry.size && shop.is_time(&found, entry.mtime);
     // Only of a file that surely stayed where it was nobody else can be given the inode.
-    let stayed = shop.since(entry).untouched(entry, stat) && entry.path == worker.path();
+    let stayed = shop.since(entry).untouched(entry, stat) && *entry.path == *worker.path();
     let asks = !stayed || stat.nlink > 1 || entry.group.is_some();
     if !whole
         || shop.never_link(found.ino)
@@ -335,7 +334,7 @@ fn link(
         shop.also_linked.store(true, Ordering::Relaxed);
     }
     let listed = Entry {
-        path: worker.path().to_vec(),
+        path: worker.path().to_owned(),
         tree: 0,
         // What the source says now: its inode may be another one of the same looks.
         ino: stat.ino,

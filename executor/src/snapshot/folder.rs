@@ -170,8 +170,7 @@ pub(super) fn remove_others(worker: &Worker<'_>, place: &Place, dir: &Dir) -> Re
         .names()
         .map_err(|error| Error::io("list", &worker.here(), error))?;
     for name in names.iter().filter(|name| !made.contains(*name)) {
-        let path = [worker.here().as_slice(), b"/", name.as_bytes()].concat();
-        let named = schema::escape::display(&path);
+        let named = place.path.join(name.as_bytes()).shown();
         remove_tree(dir, name, &named, worker.shop.context)?;
     }
     Ok(())

@@ -10,7 +10,7 @@ use std::{
 };
 
 use rustix::io::Errno;
-use schema::{Digest, SnapshotId, journal::Problem, record::SnapshotTotals};
+use schema::{Digest, SnapshotId, StoredPathBuf, journal::Problem, record::SnapshotTotals};
 
 use crate::{
     error::Result,
@@ -27,7 +27,7 @@ pub(super) struct Place {
     /// The same folder in the source; none for folders above the sources.
     pub(super) source: Option<Folder>,
     /// Its path in the snapshot.
-    pub(super) path: Vec<u8>,
+    pub(super) path: StoredPathBuf,
     /// It stood in a tree that was continued.
     pub(super) continued: bool,
     /// What it gets when it is full.
@@ -54,7 +54,7 @@ impl Place {
         new: Folder,
         basis: Option<Folder>,
         source: Option<Folder>,
-        path: Vec<u8>,
+        path: StoredPathBuf,
         continued: bool,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -144,7 +144,7 @@ pub(super) struct Item {
     /// Its name there, which is not its own where the destination cannot hold that.
     pub(super) name: OsString,
     /// Its path in the snapshot, with its own name.
-    pub(super) path: Vec<u8>,
+    pub(super) path: StoredPathBuf,
     /// Where it is found, if that is not the same name in the place's source.
     pub(super) from: Option<Box<(Folder, OsString)>>,
     /// What the basis has at its path, or another one that is linked to.
@@ -187,7 +187,7 @@ pub(super) struct Tally {
     pub(super) files_as_before: u64,
     /// Regular files that the reference has with other content, and one of them.
     pub(super) files_changed: u64,
-    pub(super) changed: Option<Vec<u8>>,
+    pub(super) changed: Option<StoredPathBuf>,
     pub(super) problems: Vec<Problem>,
     /// Files that were copied.
     pub(super) copies: Vec<Copy>,

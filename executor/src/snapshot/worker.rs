@@ -12,7 +12,7 @@ use std::{
 
 use rustix::io::Errno;
 use schema::{
-    SnapshotId, amount, escape,
+    SnapshotId, StoredPath, StoredPathBuf, amount, escape,
     journal::{Problem, ProblemKind},
     plan::SnapshotStep,
     record::Capabilities,
@@ -203,7 +203,7 @@ pub(super) struct Worker<'w> {
 /// The folder at hand, and the path of the entry.
 struct Hand {
     place: Arc<Place>,
-    path: Vec<u8>,
+    path: StoredPathBuf,
     new: Option<Arc<Dir>>,
     basis: Option<Option<Arc<Dir>>>,
     source: Option<std::result::Result<Arc<Dir>, Errno>>,
@@ -258,7 +258,7 @@ impl<'w> Worker<'w> {
         }
     }
 
-    fn take_up(&mut self, place: &Arc<Place>, path: Vec<u8>) {
+    fn take_up(&mut self, place: &Arc<Place>, path: StoredPathBuf) {
         match &mut self.hand {
             Some(hand) if Arc::ptr_eq(&hand.place, place) => hand.path = path,
             hand => {
@@ -290,13 +290,15 @@ impl<'w> Worker<'w> {
     }
 
     /// Path in the snapshot of the entry at hand.
-    pub(super) fn path(&self) -> &[u8] {
-        self.hand.as_ref().map_or(&[], |hand| &hand.path)
+    pub(super) fn path(&self) -> &StoredPath {
+        self.hand
+            .as_ref()
+            .map_or(StoredPath::root(), |hand| &hand.path)
     }
 
     /// Path of the entry at hand for messages: as on the machine.
     pub(super) fn here(&self) -> Vec<u8> {
-        [b"/", self.path()].concat()
+        self.path().to_absolute()
     }
 
     /// The folder being filled; none where it could not be made, which is listed.
@@ -423,8 +425,7 @@ impl<'w> Worker<'w> {
     pub(super) fn list(&mut self, name: &OsStr, entry: &Entry) -> Result<()> {
         self.tally.totals.entries += 1;
         let mut entry = Cow::Borrowed(entry);
-        let own = entry.path.rsplit(|byte| *byte == b'/').next();
-        let is_own = own.is_none_or(|own| own == bytes(name)) || entry.absent;
+        let is_own = entry.path.file_name() == bytes(name) || entry.absent;
         self.tally.totals.renamed += u64::from(!is_own);
         let stored_as = (!is_own).then(|| name.to_owned());
         if entry.stored_as != stored_as {

@@ -16,6 +16,8 @@ use std::{
 use rustix::io::Errno;
 
 use super::{Below, Bounds, roots::Base};
+use schema::{StoredPath, StoredPathBuf};
+
 use crate::sys::{Dir, Folder, Kind, Listed, Stat, answer, bytes};
 
 /// Entries that are read ahead at most.
@@ -53,7 +55,7 @@ pub(super) struct Part {
 pub(super) struct Task {
     folder: Folder,
     /// Its path relative to the source.
-    path: Vec<u8>,
+    path: StoredPathBuf,
     /// What its entries are judged by.
     base: Base,
     /// Nothing belongs to a source here but what leads to one further below.
@@ -72,13 +74,13 @@ enum State {
 
 impl Task {
     /// The folder of a source, or one in it.
-    pub(super) fn new(folder: Folder, path: Vec<u8>, base: Base) -> Arc<Self> {
+    pub(super) fn new(folder: Folder, path: StoredPathBuf, base: Base) -> Arc<Self> {
         Self::of(folder, path, base, false, None)
     }
 
     fn of(
         folder: Folder,
-        path: Vec<u8>,
+        path: StoredPathBuf,
         base: Base,
         only_leading: bool,
         names: Option<Vec<Listed>>,
@@ -118,25 +120,22 @@ fn weight(part: &Part) -> usize {
 
 /// The path of a folder, with the name of one entry after the other.
 struct Path {
-    bytes: Vec<u8>,
+    path: StoredPathBuf,
     folder: usize,
 }
 
 impl Path {
-    fn of(folder: &[u8]) -> Self {
+    fn of(folder: &StoredPath) -> Self {
         Self {
-            bytes: folder.to_vec(),
+            path: folder.to_owned(),
             folder: folder.len(),
         }
     }
 
-    fn with(&mut self, name: &OsStr) -> &[u8] {
-        self.bytes.truncate(self.folder);
-        if self.folder > 0 {
-            self.bytes.push(b'/');
-        }
-        self.bytes.extend_from_slice(bytes(name));
-        &self.bytes
+    fn with(&mut self, name: &OsStr) -> &StoredPath {
+        self.path.truncate(self.folder);
+        self.path.push(bytes(name));
+        &self.path
     }
 }
 
@@ -329,7 +328,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The names in a folder that lead to sources further below.
-    fn leading(&self, path: &[u8]) -> Vec<Listed> {
+    fn leading(&self, path: &StoredPath) -> Vec<Listed> {
         let names = self.below.leading(path).into_iter();
         let listed = names.map(|name| Listed {
             name: OsStr::from_bytes(name).to_owned(),
@@ -342,7 +341,7 @@ impl<'a> Reader<'a> {
 
     /// What an entry is, where its name and the table of mounts say it. A mount that is not crossed
     /// is never touched, and one that is has to answer first.
-    fn unlooked(&self, task: &Task, dir: &Dir, listed: &Listed, path: &[u8]) -> Option<What> {
+    fn unlooked(&self, task: &Task, dir: &Dir, listed: &Listed, path: &StoredPath) -> Option<What> {
         if self.below.source_at(path).is_some() || self.below.leads(path) {
             return None;
         }
@@ -363,16 +362,16 @@ impl<'a> Reader<'a> {
             .map(What::Unreadable)
     }
 
-    fn is_excluded(&self, base: Base, path: &[u8], is_folder: bool) -> bool {
+    fn is_excluded(&self, base: Base, path: &StoredPath, is_folder: bool) -> bool {
         let path = path.get(base.anchor..).unwrap_or_default();
         self.bounds.excludes.matches(path, is_folder).is_some()
     }
 
-    fn judge(&self, task: &Task, name: &OsStr, path: &[u8], stat: Stat) -> What {
+    fn judge(&self, task: &Task, name: &OsStr, path: &StoredPath, stat: Stat) -> What {
         let is_folder = stat.kind == Kind::Folder;
         let folder = |base: Base, only_leading: bool| {
             let child = task.folder.child(name);
-            let task = Task::of(child, path.to_vec(), base, only_leading, None);
+            let task = Task::of(child, path.to_owned(), base, only_leading, None);
             What::Folder(stat, task)
         };
         if self.below.source_at(path).is_some() {

@@ -15,12 +15,12 @@ mod walk;
 use std::ffi::OsString;
 
 use chrono::{DateTime, FixedOffset};
-use schema::{config::AbsolutePath, pattern::Excludes};
+use schema::{StoredPathBuf, config::AbsolutePath, pattern::Excludes};
 
 pub use moves::Moves;
 pub(crate) use moves::Search;
 pub use record::{Met, Record};
-pub(crate) use roots::{Below, Root, rest, roots};
+pub(crate) use roots::{Below, Root, roots};
 pub use since::{Change, Since, is_recent, nanos};
 pub(crate) use walk::{Told, survey_source};
 
@@ -80,7 +80,7 @@ pub struct InnerSource {
     /// The configured path.
     pub path: AbsolutePath,
     /// Its path relative to the source around it.
-    pub below: Vec<u8>,
+    pub below: StoredPathBuf,
     /// Whether something is mounted there.
     pub mounted: bool,
 }

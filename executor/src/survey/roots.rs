@@ -8,7 +8,7 @@
 use std::collections::{HashMap, HashSet};
 
 use rustix::io::Errno;
-use schema::config::AbsolutePath;
+use schema::{StoredPath, StoredPathBuf, config::AbsolutePath, path::rest_below};
 
 use crate::sys::{
     Kind, Stat,
@@ -31,7 +31,7 @@ pub(crate) struct Root<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Below<'a> {
     /// Other file systems, by the path of their mount points relative to the source.
-    mounts: HashMap<Vec<u8>, Mount>,
+    mounts: HashMap<StoredPathBuf, Mount>,
     /// Mounts that only show the same again.
     same: HashSet<u64>,
     /// The sources that are walked with this one, in the manifest's order.
@@ -44,14 +44,14 @@ pub(crate) struct Inner<'a> {
     /// The configured path.
     pub(crate) path: &'a AbsolutePath,
     /// Its path relative to the source around it.
-    pub(crate) below: Vec<u8>,
+    pub(crate) below: StoredPathBuf,
     /// Where it leads.
     pub(crate) resolved: Resolved,
 }
 
 impl Below<'_> {
     /// The other file system that is mounted at a path.
-    pub(crate) fn mount(&self, path: &[u8]) -> Option<&Mount> {
+    pub(crate) fn mount(&self, path: &StoredPath) -> Option<&Mount> {
         if self.mounts.is_empty() {
             return None;
         }
@@ -64,49 +64,34 @@ impl Below<'_> {
     }
 
     /// The source that begins at a path.
-    pub(crate) fn source_at(&self, path: &[u8]) -> Option<&Inner<'_>> {
-        self.inner.iter().find(|inner| inner.below == path)
+    pub(crate) fn source_at(&self, path: &StoredPath) -> Option<&Inner<'_>> {
+        self.inner.iter().find(|inner| *inner.below == *path)
     }
 
     /// The innermost source that a path belongs to, as its place among those within; none for the
     /// source itself.
-    pub(crate) fn owner(&self, path: &[u8]) -> Option<usize> {
+    pub(crate) fn owner(&self, path: &StoredPath) -> Option<usize> {
         // Those within others come later.
         let mut owners = self.inner.iter();
-        owners.rposition(|inner| rest(path, &inner.below).is_some())
+        owners.rposition(|inner| path.is_within(&inner.below))
     }
 
     /// Whether a path leads to a source further below.
-    pub(crate) fn leads(&self, path: &[u8]) -> bool {
+    pub(crate) fn leads(&self, path: &StoredPath) -> bool {
         let mut inner = self.inner.iter();
-        inner.any(|inner| rest(&inner.below, path).is_some_and(|rest| !rest.is_empty()))
+        inner.any(|inner| inner.below.is_below(path))
     }
 
     /// The names in a folder that lead to sources further below, in byte order.
-    pub(crate) fn leading(&self, path: &[u8]) -> Vec<&[u8]> {
+    pub(crate) fn leading(&self, path: &StoredPath) -> Vec<&[u8]> {
         let below = self
             .inner
             .iter()
-            .filter_map(|inner| rest(&inner.below, path));
-        let mut names: Vec<&[u8]> = below
-            .filter_map(|rest| rest.split(|byte| *byte == b'/').next())
-            .filter(|name| !name.is_empty())
-            .collect();
+            .filter_map(|inner| inner.below.rest_below(path));
+        let mut names: Vec<&[u8]> = below.filter_map(|rest| rest.names().next()).collect();
         names.sort_unstable();
         names.dedup();
         names
-    }
-}
-
-/// What is left of a path below a folder, both relative to the same; empty for the folder itself.
-pub(crate) fn rest<'a>(path: &'a [u8], folder: &[u8]) -> Option<&'a [u8]> {
-    if folder.is_empty() {
-        return Some(path);
-    }
-    match path.strip_prefix(folder)? {
-        [] => Some(&[]),
-        [b'/', rest @ ..] => Some(rest),
-        _ => None,
     }
 }
 
@@ -116,11 +101,10 @@ pub(crate) fn roots<'a>(order: &[&'a AbsolutePath]) -> Vec<Root<'a>> {
     let mut roots: Vec<Root<'a>> = Vec::new();
     for path in order {
         let mut found = resolve(path.as_path());
-        let names = path.as_str().trim_matches('/').as_bytes();
         let around = roots.iter_mut().rev().find_map(|root| {
-            let outer = root.path.as_str().trim_matches('/').as_bytes();
             let is_folder = matches!(&root.found, Ok(outer) if outer.stat.kind == Kind::Folder);
-            Some((rest(names, outer).filter(|_| is_folder)?.to_vec(), root))
+            let below = path.as_stored().rest_below(root.path.as_stored());
+            Some((below.filter(|_| is_folder)?.to_owned(), root))
         });
         if let Some((below, root)) = around {
             match found {
@@ -150,7 +134,7 @@ pub(crate) fn roots<'a>(order: &[&'a AbsolutePath]) -> Vec<Root<'a>> {
 }
 
 /// Whether one comes to what a source within another leads to without any symlink.
-fn leads_there(around: &Root<'_>, below: &[u8], inner: &Resolved) -> bool {
+fn leads_there(around: &Root<'_>, below: &StoredPath, inner: &Resolved) -> bool {
     let Ok(outer) = &around.found else {
         return false;
     };
@@ -161,8 +145,7 @@ fn leads_there(around: &Root<'_>, below: &[u8], inner: &Resolved) -> bool {
     let [Ok(outer), Ok(inner)] = names else {
         return false;
     };
-    rest(&inner, outer.strip_suffix(b"/").unwrap_or(&outer))
-        .is_some_and(|rest| rest.strip_prefix(b"/").unwrap_or(rest) == below)
+    rest_below(&inner, &outer) == Some(below)
 }
 
 /// The file system that an entry must be on to belong to a source.
@@ -175,7 +158,7 @@ pub(super) struct Base {
 }
 
 impl Base {
-    pub(super) fn of(source: &Stat, below: &[u8]) -> Self {
+    pub(super) fn of(source: &Stat, below: &StoredPath) -> Self {
         Self {
             mount: source.mount,
             dev: source.dev,
@@ -220,12 +203,16 @@ mod tests {
         assert_eq!(roots[1].found.as_ref().unwrap_err(), &Errno::LOOP);
         assert_eq!(roots[3].found.as_ref().unwrap_err(), &Errno::NOENT);
         let below = &roots[0].below;
-        assert_eq!(below.owner(b"ann/mail/x"), Some(1));
-        assert_eq!(below.owner(b"ann"), Some(0));
-        assert_eq!(below.owner(b"anna"), None);
-        assert!(below.leads(b"ann") && !below.leads(b"ann/mail") && !below.leads(b"bob"));
-        assert_eq!(below.leading(b""), [b"ann"]);
-        assert_eq!(below.leading(b"ann"), [b"mail"]);
-        assert!(below.source_at(b"ann/mail").is_some());
+        assert_eq!(below.owner(StoredPath::new(b"ann/mail/x")), Some(1));
+        assert_eq!(below.owner(StoredPath::new(b"ann")), Some(0));
+        assert_eq!(below.owner(StoredPath::new(b"anna")), None);
+        assert!(
+            below.leads(StoredPath::new(b"ann"))
+                && !below.leads(StoredPath::new(b"ann/mail"))
+                && !below.leads(StoredPath::new(b"bob"))
+        );
+        assert_eq!(below.leading(StoredPath::new(b"")), [b"ann"]);
+        assert_eq!(below.leading(StoredPath::new(b"ann")), [b"mail"]);
+        assert!(below.source_at(StoredPath::new(b"ann/mail")).is_some());
     }
 }

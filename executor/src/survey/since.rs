@@ -155,6 +155,8 @@ fn is_foreign(file_system: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use schema::StoredPath;
+
     use super::*;
     use crate::sys::Kind;
 
@@ -186,7 +188,7 @@ mod tests {
     fn said(file_system: &str, ctime: Nanos) -> Change {
         let (since, stat) = since(file_system);
         let stat = Stat { ctime, ..stat };
-        since.change(&Entry::of(b"a", &stat), &stat)
+        since.change(&Entry::of(StoredPath::new("a"), &stat), &stat)
     }
 
     #[test]
@@ -231,7 +233,7 @@ mod tests {
             ctime: FROM - 10 * SECOND - 1,
             ..stat
         };
-        let entry = Entry::of(b"a", &stat);
+        let entry = Entry::of(StoredPath::new("a"), &stat);
         let with = |change: fn(&mut Stat)| {
             let mut other = stat;
             change(&mut other);
@@ -257,7 +259,7 @@ mod tests {
         let (since, stat) = since("ext4");
         let moved = |ctime| {
             let stat = Stat { ctime, ..stat };
-            since.moved_untouched(&Entry::of(b"a", &stat), &stat)
+            since.moved_untouched(&Entry::of(StoredPath::new("a"), &stat), &stat)
         };
         assert!(moved(FROM - 10 * SECOND));
         assert!(!moved(FROM - FROM % SECOND - 10 * SECOND));
@@ -272,7 +274,7 @@ mod tests {
             mount: 9,
             ..stat
         };
-        let entry = Entry::of(b"a", &stat);
+        let entry = Entry::of(StoredPath::new("a"), &stat);
         assert_eq!(set_back.change(&entry, &stat), Change::Perhaps);
     }
 }

@@ -10,6 +10,8 @@ use super::{
     record::Recorder,
     roots::Base,
 };
+use schema::{StoredPath, StoredPathBuf};
+
 use crate::{
     error::{Error, Result},
     event::Context,
@@ -40,7 +42,7 @@ pub(crate) fn survey_source(
     below: &Below<'_>,
     bounds: Bounds<'_>,
     context: Context<'_>,
-    tell: &mut dyn FnMut(&[u8], Told) -> Result<bool>,
+    tell: &mut dyn FnMut(&StoredPath, Told) -> Result<bool>,
 ) -> Result<Record> {
     let root = &source.stat;
     let parent = source.parent.again().map(Folder::top);
@@ -50,12 +52,16 @@ pub(crate) fn survey_source(
         reader: &reader,
         recorder: Recorder::default(),
         stack: Vec::new(),
-        path: Vec::new(),
+        path: StoredPathBuf::new(),
         context,
         tell,
     };
     let what = if root.kind == Kind::Folder {
-        let task = Task::new(parent.child(&source.name), Vec::new(), Base::of(root, b""));
+        let task = Task::new(
+            parent.child(&source.name),
+            StoredPathBuf::new(),
+            Base::of(root, StoredPath::root()),
+        );
         What::Folder(*root, task)
     } else {
         What::Leaf(*root)
@@ -92,9 +98,9 @@ struct Walk<'a, 'r> {
     reader: &'r Reader<'a>,
     recorder: Recorder,
     stack: Vec<Frame>,
-    path: Vec<u8>,
+    path: StoredPathBuf,
     context: Context<'a>,
-    tell: &'r mut dyn FnMut(&[u8], Told) -> Result<bool>,
+    tell: &'r mut dyn FnMut(&StoredPath, Told) -> Result<bool>,
 }
 
 impl Walk<'_, '_> {
@@ -103,18 +109,14 @@ impl Walk<'_, '_> {
         while let Some(frame) = self.stack.last_mut() {
             self.path.truncate(frame.path_length);
             if let Some(seen) = frame.seen.next() {
-                if !self.path.is_empty() {
-                    self.path.push(b'/');
-                }
-                self.path.extend_from_slice(bytes(&seen.name));
+                self.path.push(bytes(&seen.name));
                 self.entry(&seen.name, seen.what)?;
             } else if let Some(more) = frame.more.next() {
                 match self.reader.take(&more) {
                     Ok(part) => frame.seen = part.seen.into_iter(),
                     // The folder itself was entered: the rest of it cannot be had.
                     Err(error) => {
-                        let name = self.path.rsplit(|byte| *byte == b'/').next();
-                        let name = OsStr::from_bytes(name.unwrap_or_default()).to_owned();
+                        let name = OsStr::from_bytes(self.path.file_name()).to_owned();
                         self.met(&name, Met::Unreadable(None, error))?;
                     }
                 }

@@ -9,6 +9,8 @@ use std::{
     },
 };
 
+use schema::{StoredPathBuf, path::rest_below};
+
 use super::Stat;
 
 /// Types of file systems that keep what people store on a device of this machine.
@@ -96,7 +98,7 @@ impl Mount {
 #[derive(Debug, Default)]
 pub struct Below {
     /// Those that show something else than the folder itself has there.
-    pub others: HashMap<Vec<u8>, Mount>,
+    pub others: HashMap<StoredPathBuf, Mount>,
     /// Numbers of those that only show the same again, bound onto itself.
     pub same: HashSet<u64>,
 }
@@ -106,11 +108,12 @@ pub struct Below {
 pub fn below(all: &[Mount], folder: &[u8]) -> Below {
     let mut found = Below::default();
     for mount in visible(all) {
-        let Some(path) = strip(&mount.mount_point, folder).filter(|path| !path.is_empty()) else {
+        let Some(path) = rest_below(&mount.mount_point, folder).filter(|path| !path.is_empty())
+        else {
             continue;
         };
         if is_other(all, mount) {
-            found.others.insert(path.to_vec(), mount.clone());
+            found.others.insert(path.into(), mount.clone());
         } else {
             found.same.insert(mount.id);
         }
@@ -205,26 +208,16 @@ fn is_other(all: &[Mount], mount: &Mount) -> bool {
     else {
         return true;
     };
-    let below = strip(&mount.mount_point, &parent.mount_point);
+    let below = rest_below(&mount.mount_point, &parent.mount_point);
     let same = below.is_some_and(|below| {
         parent.device == mount.device
-            && strip(&mount.root, &parent.root).is_some_and(|root| root == below)
+            && rest_below(&mount.root, &parent.root).is_some_and(|root| root == below)
     });
     if !same {
         return true;
     }
     // Bound onto itself where something else was mounted already.
     parent.mount_point == mount.mount_point && is_other(all, parent)
-}
-
-/// The rest of a path below another, without slashes around it.
-fn strip<'a>(path: &'a [u8], above: &[u8]) -> Option<&'a [u8]> {
-    let above = above.strip_suffix(b"/").unwrap_or(above);
-    match path.strip_prefix(above)? {
-        [b'/', rest @ ..] => Some(rest),
-        [] => Some(&[]),
-        _ => None,
-    }
 }
 
 fn parse(text: &[u8]) -> Vec<Mount> {
@@ -320,7 +313,7 @@ mod tests {
         others.sort_by_key(|(path, _)| (*path).clone());
         let others: Vec<_> = others
             .into_iter()
-            .map(|(path, mount)| (path.as_slice(), mount.id))
+            .map(|(path, mount)| (path.as_bytes(), mount.id))
             .collect();
         // The first is hidden by what was mounted on /home later.
         let expected: [(&[u8], u64); 3] = [(b"bob/far", 4), (b"bob/far/in", 6), (b"two", 8)];

@@ -10,7 +10,7 @@ use std::{
 
 use chrono::{DateTime, FixedOffset, Local, TimeZone as _};
 use schema::{
-    Digest, SnapshotId,
+    Digest, SnapshotId, StoredPath, StoredPathBuf,
     config::AbsolutePath,
     escape::escape,
     plan::{
@@ -153,12 +153,12 @@ impl Known {
         context: Context<'_>,
     ) -> Result<Self> {
         let mut known = Self::default();
-        let mut names: HashMap<SnapshotId, BTreeSet<Vec<u8>>> = HashMap::new();
-        let mut folders: HashMap<SnapshotId, BTreeSet<Vec<u8>>> = HashMap::new();
+        let mut names: HashMap<SnapshotId, BTreeSet<StoredPathBuf>> = HashMap::new();
+        let mut folders: HashMap<SnapshotId, BTreeSet<StoredPathBuf>> = HashMap::new();
         for damage in &found.damage {
             for name in &damage.names {
                 let path = path_of(name);
-                let folder = folder_of(&path).to_vec();
+                let folder = path.parent().unwrap_or_default().to_owned();
                 folders.entry(name.snapshot).or_default().insert(folder);
                 names.entry(name.snapshot).or_default().insert(path);
             }
@@ -241,7 +241,7 @@ impl Planner<'_> {
                 .is_some_and(|other| alike(&entry, other));
             let folder = StoredName {
                 snapshot: name.snapshot,
-                path: escape(folder_of(&path_of(name))),
+                path: path_of(name).parent().unwrap_or_default().escaped(),
             };
             if let (true, Some(time)) = (same, self.known.folder_times.get(&folder)) {
                 taken.push(RepairName {
@@ -294,21 +294,15 @@ impl Planner<'_> {
     }
 
     /// The source of a path, where one is configured for it.
-    fn source(&self, path: &[u8]) -> Option<RepairFrom> {
-        let absolute = [b"/", path].concat();
-        let below = |source: &&AbsolutePath| {
-            let rest = absolute.strip_prefix(source.as_str().as_bytes())?;
-            let whole = rest.is_empty() || rest.starts_with(b"/") || source.as_str() == "/";
-            whole.then(|| rest.strip_prefix(b"/").unwrap_or(rest).to_vec())
-        };
-        let nearest = self
-            .sources
-            .iter()
-            .filter(|source| below(source).is_some())
-            .max_by_key(|source| source.as_str().len())?;
+    fn source(&self, path: &StoredPath) -> Option<RepairFrom> {
+        let around = self.sources.iter().filter_map(|source| {
+            let rest = path.rest_below(source.as_stored())?;
+            Some((source, rest))
+        });
+        let (nearest, rest) = around.max_by_key(|(source, _)| source.as_str().len())?;
         Some(RepairFrom::Source {
             source: nearest.clone(),
-            path: escape(&below(&nearest)?),
+            path: rest.escaped(),
         })
     }
 
@@ -433,11 +427,6 @@ fn alike(a: &Entry, b: &Entry) -> bool {
         && (a.mode, a.uid, a.gid, a.mtime, a.size) == (b.mode, b.uid, b.gid, b.mtime, b.size)
         && a.digest == b.digest
         && a.xattrs_digest == b.xattrs_digest
-}
-
-fn folder_of(path: &[u8]) -> &[u8] {
-    let slash = path.iter().rposition(|byte| *byte == b'/');
-    &path[..slash.unwrap_or(0)]
 }
 
 fn metadata(entry: &Entry) -> StoredMetadata {

@@ -13,7 +13,7 @@ use std::{
 
 use rustix::io::Errno;
 use schema::{
-    amount,
+    StoredPath, StoredPathBuf, amount,
     record::{Capabilities, SnapshotRecord},
     verify::DamageKind,
 };
@@ -41,7 +41,7 @@ struct Level {
     passed: Vec<OsString>,
     /// Names that stand for other ones, which are met out of order.
     met: HashSet<OsString>,
-    path: Vec<u8>,
+    path: StoredPathBuf,
 }
 
 /// A folder that is not there, with what the manifest has below it.
@@ -59,21 +59,36 @@ pub(super) fn snapshot(
     readers: &Readers<'_>,
 ) -> Result<u64> {
     if let Err(because) = &found.record {
-        pass.found(Raw::new(at, b"", DamageKind::Record, because.clone()));
+        pass.found(Raw::new(
+            at,
+            StoredPath::root(),
+            DamageKind::Record,
+            because.clone(),
+        ));
     }
     let record = found.record.as_ref().ok();
     let reader = match open_manifest(store, found, record) {
         Ok(reader) => reader,
         Err(because) => {
             let message = format!("{because}; entries and content were not compared");
-            pass.found(Raw::new(at, b"", DamageKind::Manifest, message));
+            pass.found(Raw::new(
+                at,
+                StoredPath::root(),
+                DamageKind::Manifest,
+                message,
+            ));
             return Ok(0);
         }
     };
     let tree = match store.snapshot(found.home, found.id) {
         Ok(tree) => tree,
         Err(error) => {
-            pass.found(Raw::new(at, b"", DamageKind::Unreadable, error.message));
+            pass.found(Raw::new(
+                at,
+                StoredPath::root(),
+                DamageKind::Unreadable,
+                error.message,
+            ));
             return Ok(0);
         }
     };
@@ -96,7 +111,12 @@ pub(super) fn snapshot(
             Ok(entry) => merge.entry(entry),
             Err(error) => {
                 let message = format!("cannot be read further: {}", reason(&error));
-                pass.found(Raw::new(at, b"", DamageKind::Manifest, message));
+                pass.found(Raw::new(
+                    at,
+                    StoredPath::root(),
+                    DamageKind::Manifest,
+                    message,
+                ));
                 merge.levels.clear();
                 break;
             }
@@ -161,7 +181,7 @@ impl Merge<'_> {
                 self.enter(Arc::new(tree), &entry);
             } else {
                 let message = "does not begin with the snapshot itself".to_owned();
-                let raw = Raw::new(self.at, b"", DamageKind::Manifest, message);
+                let raw = Raw::new(self.at, StoredPath::root(), DamageKind::Manifest, message);
                 self.lost = Some(Lost { raw, below: 0 });
             }
             if self.lost.is_none() {
@@ -169,21 +189,15 @@ impl Merge<'_> {
             }
         }
         if let Some(lost) = &mut self.lost {
-            let rest = entry.path.strip_prefix(lost.raw.path.as_slice());
-            let all = lost.raw.path.is_empty();
-            if all || rest.is_some_and(|rest| rest.starts_with(b"/")) {
-                lost.below += u64::from(!entry.path.is_empty());
+            // Of a snapshot that is lost itself the first entry is its own.
+            if lost.raw.path.is_root() || entry.path.is_below(&lost.raw.path) {
+                lost.below += u64::from(!entry.path.is_root());
                 return;
             }
         }
         self.tell_lost();
         self.leave_to(&entry.path);
-        let name_at = entry
-            .path
-            .iter()
-            .rposition(|byte| *byte == b'/')
-            .map_or(0, |slash| slash + 1);
-        let present = self.meet(&entry, name_at);
+        let present = self.meet(&entry);
         if entry.absent {
             if present {
                 self.extra(&entry.path);
@@ -266,13 +280,9 @@ impl Merge<'_> {
     }
 
     /// Leaves folders until the one at hand is above this path.
-    fn leave_to(&mut self, path: &[u8]) {
+    fn leave_to(&mut self, path: &StoredPath) {
         while let Some(level) = self.levels.last() {
-            let above = level.path.is_empty()
-                || path
-                    .strip_prefix(level.path.as_slice())
-                    .is_some_and(|rest| rest.starts_with(b"/"));
-            if above {
+            if level.path.is_root() || path.is_below(&level.path) {
                 return;
             }
             self.leave();
@@ -286,19 +296,19 @@ impl Merge<'_> {
         };
         let names = level.passed.iter().chain(level.names.iter().rev());
         for name in names.filter(|name| !level.met.contains(*name)) {
-            self.extra(&joined(&level.path, bytes(name)));
+            self.extra(&level.path.join(bytes(name)));
         }
     }
 
     /// Goes on to an entry's name in the folder at hand; says whether the tree has it.
-    fn meet(&mut self, entry: &Entry, name_at: usize) -> bool {
+    fn meet(&mut self, entry: &Entry) -> bool {
         let Some(level) = self.levels.last_mut() else {
             return false;
         };
-        if level.path != entry.path[..name_at.saturating_sub(1)] {
+        let (folder, wanted) = entry.path.split_name().unwrap_or_default();
+        if *level.path != *folder {
             return false;
         }
-        let wanted = &entry.path[name_at..];
         if let Some(stored) = &entry.stored_as {
             level.met.insert(stored.clone());
             return level.dir.stat(stored).is_ok();
@@ -330,13 +340,13 @@ impl Merge<'_> {
         }
     }
 
-    fn extra(&self, path: &[u8]) {
+    fn extra(&self, path: &StoredPath) {
         let message = "is not in the manifest".to_owned();
         self.pass
             .found(Raw::new(self.at, path, DamageKind::Extra, message));
     }
 
-    fn unreadable(&self, path: &[u8], error: Errno) -> Raw {
+    fn unreadable(&self, path: &StoredPath, error: Errno) -> Raw {
         let message = format!("cannot be opened: {}", reason(&error.into()));
         Raw::new(self.at, path, DamageKind::Unreadable, message)
     }
@@ -367,8 +377,12 @@ impl Merge<'_> {
                 amount::plural(record.totals.entries, "entry", "entries"),
                 amount::plural(self.entries, "entry", "entries"),
             );
-            self.pass
-                .found(Raw::new(self.at, b"", DamageKind::Record, message));
+            self.pass.found(Raw::new(
+                self.at,
+                StoredPath::root(),
+                DamageKind::Record,
+                message,
+            ));
         }
     }
 }
@@ -376,11 +390,4 @@ impl Merge<'_> {
 /// What is there, and what should be.
 pub(super) fn wrong_kind(found: Kind, wanted: Kind) -> String {
     format!("is {}, should be {}", noun(found), noun(wanted))
-}
-
-fn joined(folder: &[u8], name: &[u8]) -> Vec<u8> {
-    if folder.is_empty() {
-        return name.to_vec();
-    }
-    [folder, b"/", name].concat()
 }

@@ -22,7 +22,7 @@ use std::{
 };
 
 use schema::{
-    Digest, SnapshotId, escape,
+    Digest, SnapshotId, StoredPath, StoredPathBuf, escape,
     record::Capabilities,
     verify::{
         Damage, DamageKind, Depth, FORMAT_VERSION, StoredName, Verdict, Verification,
@@ -47,7 +47,7 @@ const MOST: usize = 10_000;
 struct Raw {
     /// Place of the snapshot in the list of all.
     snapshot: usize,
-    path: Vec<u8>,
+    path: StoredPathBuf,
     kind: DamageKind,
     message: String,
     /// Number and names of the inode, where the damage is in it.
@@ -57,10 +57,10 @@ struct Raw {
 }
 
 impl Raw {
-    fn new(snapshot: usize, path: &[u8], kind: DamageKind, message: String) -> Self {
+    fn new(snapshot: usize, path: &StoredPath, kind: DamageKind, message: String) -> Self {
         Self {
             snapshot,
-            path: path.to_vec(),
+            path: path.to_owned(),
             kind,
             message,
             inode: None,
@@ -303,7 +303,7 @@ fn told_before(raw: &Raw, found: &Found) -> bool {
         _ => false,
     };
     kind && !record.problems.is_empty() && {
-        let path = escape::display(&[b"/", raw.path.as_slice()].concat());
+        let path = raw.path.shown();
         record.problems.iter().any(|problem| problem.path == path)
     }
 }

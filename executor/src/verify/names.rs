@@ -7,14 +7,14 @@ use std::{
     os::unix::ffi::OsStrExt as _,
 };
 
-use schema::{escape, verify::StoredName};
+use schema::{StoredPathBuf, escape, verify::StoredName};
 
 use super::snapshots::Found;
 use crate::{
     error::Result,
     event::Stop,
     store::Store,
-    sys::{Dir, Kind, bytes},
+    sys::{Dir, Kind},
 };
 
 /// A damaged inode.
@@ -23,7 +23,7 @@ pub(super) struct Wanted {
     /// How many names it has, everywhere.
     pub(super) links: u32,
     /// Paths at which it was met.
-    pub(super) paths: BTreeSet<Vec<u8>>,
+    pub(super) paths: BTreeSet<StoredPathBuf>,
     /// Its names.
     pub(super) names: BTreeSet<StoredName>,
 }
@@ -47,7 +47,7 @@ pub(super) fn find(
                 if there.is_ok_and(|stat| stat.ino == *inode && stat.kind != Kind::Folder) {
                     one.names.insert(StoredName {
                         snapshot: found.id,
-                        path: escape::escape(path),
+                        path: path.escaped(),
                     });
                 }
             }
@@ -73,7 +73,7 @@ fn walk(tree: &Dir, found: &Found, wanted: &mut HashMap<u64, Wanted>, stop: &Sto
     let Ok((names, dir)) = opened else {
         return Ok(());
     };
-    let mut path = Vec::new();
+    let mut path = StoredPathBuf::new();
     let mut stack = vec![(dir, names, 0)];
     while let Some((dir, names, length)) = stack.last_mut() {
         stop.check()?;
@@ -82,17 +82,14 @@ fn walk(tree: &Dir, found: &Found, wanted: &mut HashMap<u64, Wanted>, stop: &Sto
             stack.pop();
             continue;
         };
-        if !path.is_empty() {
-            path.push(b'/');
-        }
-        path.extend_from_slice(name.as_bytes());
+        path.push(name.as_bytes());
         // What cannot be looked at was told by the first look.
         let Ok(stat) = dir.stat(&name) else { continue };
         if stat.kind != Kind::Folder {
             if let Some(one) = wanted.get_mut(&stat.ino) {
                 one.names.insert(StoredName {
                     snapshot: found.id,
-                    path: escape::escape(&path),
+                    path: path.escaped(),
                 });
             }
             continue;
@@ -124,6 +121,7 @@ pub(super) fn leads_to(store: &Store, name: &StoredName, inode: u64) -> bool {
 }
 
 /// The path of a name as the kernel has it.
-pub(super) fn path_of(name: &StoredName) -> Vec<u8> {
-    escape::unescape(&name.path).unwrap_or_else(|| bytes(name.path.as_ref()).to_vec())
+pub(super) fn path_of(name: &StoredName) -> StoredPathBuf {
+    let path = escape::unescape(&name.path);
+    path.unwrap_or_else(|| name.path.as_bytes().to_vec()).into()
 }

@@ -9,6 +9,8 @@ use chrono::NaiveTime;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::StoredPath;
+
 /// Serialises through `Display` and `FromStr`, and names the grammar in the schema's `format`.
 macro_rules! text_type {
     ($type:ident, $format:literal, $description:literal) => {
@@ -63,6 +65,18 @@ impl AbsolutePath {
     #[must_use]
     pub fn as_path(&self) -> &Path {
         Path::new(&self.0)
+    }
+
+    /// The path that what stands here has in a snapshot.
+    #[must_use]
+    pub fn as_stored(&self) -> &StoredPath {
+        StoredPath::of_absolute(&self.0)
+    }
+
+    /// Whether it is this folder or something in it, however deep.
+    #[must_use]
+    pub fn is_within(&self, folder: &Self) -> bool {
+        self.as_stored().is_within(folder.as_stored())
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use schema::{
-    Digest,
+    Digest, StoredPath,
     config::{AbsolutePath, MaxDelete},
     plan::CloudLimits,
 };
@@ -88,15 +88,9 @@ pub fn judge(
 }
 
 impl Judged {
-    fn source_of(&self, path: &[u8]) -> Option<usize> {
-        let is_in = |source: &AbsolutePath| {
-            let source = source.as_str().trim_matches('/').as_bytes();
-            source.is_empty()
-                || path
-                    .strip_prefix(source)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
-        };
-        self.sources.iter().position(|source| is_in(&source.0))
+    fn source_of(&self, path: &StoredPath) -> Option<usize> {
+        let mut sources = self.sources.iter();
+        sources.position(|source| path.is_within(source.0.as_stored()))
     }
 
     /// Counts a file of the upload. One of a source that is no more asked for is no sign.

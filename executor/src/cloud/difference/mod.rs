@@ -15,9 +15,8 @@ use std::{
 };
 
 use schema::{
-    Digest,
+    Digest, StoredPath,
     cloud::CloudChange,
-    escape::display,
     journal::{Problem, ProblemKind},
 };
 
@@ -281,7 +280,7 @@ fn is_file(entry: &Entry) -> bool {
 
 fn find(
     cursor: &mut Option<Cursor>,
-    path: &[u8],
+    path: &StoredPath,
     passed: &mut dyn FnMut(&Entry),
 ) -> Result<Option<Entry>> {
     let Some(cursor) = cursor else {
@@ -310,7 +309,7 @@ impl Had {
         self.counted += u64::from(of_last);
         if let Some(key) = names::of(passed) {
             // Without the folders around it a list could not say where it stands.
-            let path = passed.stored_path().to_vec();
+            let path = passed.stored_path().to_owned();
             let there = Entry {
                 path,
                 stored_as: None,
@@ -433,8 +432,7 @@ impl Difference {
             }
             writeln!(aside, "{key}").map_err(io)?;
         }
-        self.kept
-            .sort_by(|one, other| crate::sys::path_order(&one.path, &other.path));
+        self.kept.sort_by(|one, other| one.path.cmp(&other.path));
         Ok(())
     }
 
@@ -442,7 +440,7 @@ impl Difference {
         self.nameless_count += 1;
         if self.nameless.len() < LISTED {
             self.nameless.push(Problem {
-                path: display(&[b"/", entry.path.as_slice()].concat()),
+                path: entry.path.shown(),
                 kind: ProblemKind::NotStored,
                 message: format!("not uploaded: {}", names::why_not(entry.stored_path())),
             });

@@ -89,6 +89,6 @@ fn what_stays_is_listed_where_it_stands() {
     let (found, _) = difference(&["home type=dir"], &SAFE, held_back);
     assert_eq!(found.stays, 1);
     assert_eq!(found.kept.len(), 1);
-    assert_eq!(found.kept[0].path, THERE.as_bytes());
+    assert_eq!(found.kept[0].path.as_bytes(), THERE.as_bytes());
     assert_eq!(found.kept[0].stored_as, None);
 }

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use schema::{Digest, config::AbsolutePath, record::SourceRecord};
+use schema::{Digest, StoredPath, StoredPathBuf, config::AbsolutePath, record::SourceRecord};
 
 use super::{Builder, Open};
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
         job::{Group, Item, Place, What},
         worker::Reference,
     },
-    survey::{FoundSource, Met, Surveyed, rest},
+    survey::{FoundSource, Met, Surveyed},
     sys::{Folder, Kind, Stat, resolve::resolve},
 };
 
@@ -27,7 +27,7 @@ impl Builder<'_> {
     pub(super) fn step(&mut self) -> Result<bool> {
         let Some(open) = &mut self.open else {
             let Some(source) = self.sources.next() else {
-                self.leave_to(&[])?;
+                self.leave_to(StoredPath::root())?;
                 // The tree's own folder is full, too.
                 self.namers.pop();
                 if let Some(root) = self.places.pop() {
@@ -73,30 +73,23 @@ impl Builder<'_> {
         if *met == Met::Leave || open.from.is_some() {
             return None;
         }
-        let above = self.places.last().map_or(&b""[..], |place| &place.path);
-        let path = [above, b"/", name.as_bytes()].concat();
-        let path = path.strip_prefix(b"/").unwrap_or(&path);
-        let within = rest(path, &open.prefix)?;
-        let inner = open
-            .inner
-            .iter()
-            .rposition(|inner| rest(within, inner).is_some());
+        let above = self
+            .places
+            .last()
+            .map_or(StoredPath::root(), |place| &place.path);
+        let path = above.join(name.as_bytes());
+        let within = path.rest_below(&open.prefix)?;
+        let mut inner = open.inner.iter();
+        let inner = inner.rposition(|inner| within.is_within(inner));
         let owner = open.number + inner.map_or(0, |inner| inner + 1);
         (self.job.source != Some(owner)).then_some(owner)
     }
 
     /// Begins a source, with the folders above it.
     fn begin(&mut self, source: Surveyed) -> Result<()> {
-        let parts: Vec<&[u8]> = source
-            .path
-            .as_str()
-            .as_bytes()
-            .split(|byte| *byte == b'/')
-            .filter(|part| !part.is_empty())
-            .collect();
-        let above = &parts[..parts.len().saturating_sub(1)];
+        let prefix = source.path.as_stored().to_owned();
+        let above = prefix.parent().unwrap_or_default();
         self.leave_to(above)?;
-        let prefix = parts.join(&b'/');
         let record_of = |path: &AbsolutePath| SourceRecord {
             path: path.clone(),
             present: true,
@@ -136,8 +129,7 @@ impl Builder<'_> {
             }
             Err(error) => {
                 record.present = false;
-                let name = parts.last().copied().unwrap_or_default();
-                let name = OsStr::from_bytes(name).to_owned();
+                let name = OsStr::from_bytes(prefix.file_name()).to_owned();
                 self.item(name, prefix, None, What::NoSource(error))?;
             }
         }
@@ -148,30 +140,22 @@ impl Builder<'_> {
     }
 
     /// Enters the folders above a source that are not entered yet.
-    fn enter_above(&mut self, parts: &[&[u8]]) -> Result<()> {
-        for depth in self.places.len() - 1..parts.len() {
-            let path = parts[..=depth].join(&b'/');
-            let absolute = [b"/", path.as_slice()].concat();
+    fn enter_above(&mut self, above: &StoredPath) -> Result<()> {
+        let entered = self.places.len() - 1;
+        for path in above.ancestors_from_top().skip(entered) {
+            let absolute = path.to_absolute();
             let stat = resolve(OsStr::from_bytes(&absolute).as_ref())
                 .map(|resolved| resolved.stat)
                 .map_err(|error| Error::io("look at", &absolute, error))?;
-            let name = OsStr::from_bytes(parts[depth]).to_owned();
-            self.enter(name, path, None, &stat, None)?;
+            let name = OsStr::from_bytes(path.file_name()).to_owned();
+            self.enter(name, path.to_owned(), None, &stat, None)?;
         }
         Ok(())
     }
 
     /// Leaves folders until the ones entered are the given ones or some above them.
-    fn leave_to(&mut self, parts: &[&[u8]]) -> Result<()> {
-        let wanted = parts.join(&b'/');
-        while self.places.len() > 1 {
-            let path = &self.place()?.path;
-            let inside = wanted
-                .strip_prefix(path.as_slice())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"));
-            if inside {
-                break;
-            }
+    fn leave_to(&mut self, wanted: &StoredPath) -> Result<()> {
+        while self.places.len() > 1 && !wanted.is_within(&self.place()?.path) {
             self.leave();
         }
         Ok(())
@@ -194,22 +178,20 @@ impl Builder<'_> {
         let is_source = from.is_some();
         let (name, path) = if is_source {
             // The names on both sides differ where the configured path goes through a symlink.
-            let own = open.prefix.rsplit(|byte| *byte == b'/').next();
-            let own = OsStr::from_bytes(own.unwrap_or_default()).to_owned();
+            let own = OsStr::from_bytes(open.prefix.file_name()).to_owned();
             (own, open.prefix.clone())
         } else {
             let place = self.places.last();
-            let above = place.map_or(&b""[..], |place| &place.path);
-            let between: &[u8] = if above.is_empty() { b"" } else { b"/" };
-            let path = [above, between, name.as_bytes()].concat();
+            let above = place.map_or(StoredPath::root(), |place| &place.path);
+            let path = above.join(name.as_bytes());
             (name, path)
         };
         if matches!(met, Met::Enter(_)) {
             open.depth += 1;
         }
         let is_root = is_source && path.is_empty();
-        let within = rest(&path, &open.prefix).unwrap_or_default();
-        let inner = open.inner.iter().position(|inner| inner == within);
+        let within = path.rest_below(&open.prefix).unwrap_or_default();
+        let inner = open.inner.iter().position(|inner| **inner == *within);
         if (is_source || inner.is_some())
             && matches!(met, Met::Unreadable(..) | Met::Vanished)
             && let Some(record) = self
@@ -258,7 +240,7 @@ impl Builder<'_> {
     fn enter(
         &mut self,
         name: OsString,
-        path: Vec<u8>,
+        path: StoredPathBuf,
         from: Option<(Folder, OsString)>,
         stat: &Stat,
         read: Option<bool>,
@@ -305,13 +287,18 @@ impl Builder<'_> {
             root.new.clone(),
             root.basis.clone(),
             source,
-            Vec::new(),
+            StoredPathBuf::new(),
             root.continued,
         );
         *with_source.end() = end;
         self.places.pop();
         self.places.push(with_source);
-        self.item(OsString::new(), Vec::new(), None, What::Root(*stat))
+        self.item(
+            OsString::new(),
+            StoredPathBuf::new(),
+            None,
+            What::Root(*stat),
+        )
     }
 
     fn leave(&mut self) {
@@ -345,7 +332,7 @@ impl Builder<'_> {
     fn item(
         &mut self,
         name: OsString,
-        path: Vec<u8>,
+        path: StoredPathBuf,
         basis: Option<Box<Entry>>,
         what: What,
     ) -> Result<()> {
@@ -355,7 +342,7 @@ impl Builder<'_> {
     fn item_from(
         &mut self,
         name: OsString,
-        path: Vec<u8>,
+        path: StoredPathBuf,
         basis: Option<Box<Entry>>,
         from: Option<(Folder, OsString)>,
         what: What,
@@ -382,7 +369,7 @@ impl Builder<'_> {
     }
 
     /// The basis' entry of a path.
-    fn find(&mut self, path: &[u8]) -> Result<Option<Box<Entry>>> {
+    fn find(&mut self, path: &StoredPath) -> Result<Option<Box<Entry>>> {
         let Some(basis) = &mut self.basis else {
             return Ok(None);
         };
@@ -404,7 +391,7 @@ impl Builder<'_> {
     }
 
     /// The digest of what the reference has at a path, where that is another one than the basis.
-    fn refer(&mut self, path: &[u8]) -> Option<Digest> {
+    fn refer(&mut self, path: &StoredPath) -> Option<Digest> {
         let compared = &mut self.compared;
         let mut gone = |entry: &Entry| compared.gone(entry);
         let found = self.reference.as_mut()?.find_passing(path, &mut gone);

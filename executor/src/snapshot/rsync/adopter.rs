@@ -13,7 +13,7 @@ use std::{
 };
 
 use rustix::io::Errno;
-use schema::{Digest, record::Capabilities};
+use schema::{Digest, StoredPath, StoredPathBuf, record::Capabilities};
 
 use super::super::{
     adopt::is_a_copy,
@@ -62,7 +62,7 @@ pub(super) struct Sides {
     /// When rsync began.
     pub(super) began: Nanos,
     /// The folder of the last file, since most files have the same as the one before.
-    last: Option<(Vec<u8>, Dir, Dir)>,
+    last: Option<(StoredPathBuf, Dir, Dir)>,
 }
 
 impl Sides {
@@ -79,25 +79,31 @@ impl Sides {
     }
 
     /// Both folders of a path and both of its names; none where one of the folders is not there.
-    fn of<'p>(&'p mut self, path: &'p [u8]) -> Option<(&'p Dir, &'p [u8], &'p Dir, &'p [u8])> {
+    fn of<'p>(
+        &'p mut self,
+        path: &'p StoredPath,
+    ) -> Option<(&'p Dir, &'p [u8], &'p Dir, &'p [u8])> {
         if let Some((source, new)) = &self.single {
             return Some((&self.source, source, &self.new, new));
         }
-        let (folder, name) = match path.iter().rposition(|byte| *byte == b'/') {
-            Some(at) => (&path[..at], &path[at + 1..]),
-            None => (&path[..0], path),
-        };
-        if self.last.as_ref().is_none_or(|(last, ..)| last != folder) {
+        let (folder, name) = path.split_name().unwrap_or_default();
+        if self
+            .last
+            .as_ref()
+            .is_none_or(|(last, ..)| **last != *folder)
+        {
             let descend = |dir: &Dir| {
                 let mut dir = dir.again().ok()?;
-                for part in folder.split(|byte| *byte == b'/') {
-                    if !part.is_empty() {
-                        dir = dir.folder(OsStr::from_bytes(part)).ok()?;
-                    }
+                for name in folder.names() {
+                    dir = dir.folder(OsStr::from_bytes(name)).ok()?;
                 }
                 Some(dir)
             };
-            self.last = Some((folder.to_vec(), descend(&self.source)?, descend(&self.new)?));
+            self.last = Some((
+                folder.to_owned(),
+                descend(&self.source)?,
+                descend(&self.new)?,
+            ));
         }
         let (_, source, new) = self.last.as_ref()?;
         Some((source, name, new, name))
@@ -146,7 +152,7 @@ impl<'a> Adopter<'a> {
     pub(super) fn take(
         &mut self,
         sides: &mut Sides,
-        path: &[u8],
+        path: &StoredPath,
         tick: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Taken> {
         let began = sides.began;

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use schema::{escape, plan::SnapshotStep};
+use schema::{StoredPath, StoredPathBuf, escape, plan::SnapshotStep};
 
 use super::{
     adopter::{Adopter, Sides, Taken},
@@ -46,17 +46,17 @@ pub(super) struct Tally {
 /// Files that rsync told of and that are not dealt with.
 #[derive(Default)]
 struct Waiting {
-    fresh: VecDeque<(Instant, Vec<u8>, u32)>,
+    fresh: VecDeque<(Instant, StoredPathBuf, u32)>,
     /// Looked for in vain: again at the end.
-    late: Vec<Vec<u8>>,
+    late: Vec<StoredPathBuf>,
 }
 
 impl Waiting {
-    fn add(&mut self, path: Vec<u8>) {
+    fn add(&mut self, path: StoredPathBuf) {
         self.fresh.push_back((Instant::now(), path, 0));
     }
 
-    fn again(&mut self, path: Vec<u8>, tries: u32) {
+    fn again(&mut self, path: StoredPathBuf, tries: u32) {
         if tries < TRIES {
             self.fresh.push_back((Instant::now(), path, tries + 1));
         } else {
@@ -65,7 +65,7 @@ impl Waiting {
     }
 
     /// One that rsync should have finished by now.
-    fn ripe(&mut self) -> Option<(Vec<u8>, u32)> {
+    fn ripe(&mut self) -> Option<(StoredPathBuf, u32)> {
         let (since, ..) = self.fresh.front()?;
         if since.elapsed() < RIPE {
             return None;
@@ -73,7 +73,7 @@ impl Waiting {
         self.fresh.pop_front().map(|(_, path, tries)| (path, tries))
     }
 
-    fn any(&mut self) -> Option<Vec<u8>> {
+    fn any(&mut self) -> Option<StoredPathBuf> {
         let next = self.fresh.pop_front().map(|(_, path, _)| path);
         next.or_else(|| self.late.pop())
     }
@@ -128,7 +128,7 @@ impl<'a, 's> RsyncListener<'a, 's> {
         if line.stream == Stream::Stdout
             && let Said::Copied(path) = output::said(&line.bytes)
         {
-            self.waiting.add(path.into_owned());
+            self.waiting.add(path.into_owned().into());
         }
     }
 
@@ -136,7 +136,7 @@ impl<'a, 's> RsyncListener<'a, 's> {
         match output::said(line) {
             Said::Copied(path) => {
                 self.tally.entries += 1;
-                self.waiting.add(path.into_owned());
+                self.waiting.add(path.into_owned().into());
             }
             Said::Bytes(bytes) => self.tally.bytes = bytes,
             Said::Other => {}
@@ -185,7 +185,7 @@ impl<'a, 's> RsyncListener<'a, 's> {
         }
     }
 
-    fn take(&mut self, path: &[u8]) -> Result<Taken> {
+    fn take(&mut self, path: &StoredPath) -> Result<Taken> {
         let (store, step, context) = (self.store, self.step, self.context);
         let (tally, last_look) = (&*self.tally, &mut self.last_look);
         let mut tick = || {

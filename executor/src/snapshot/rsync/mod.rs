@@ -23,6 +23,7 @@ use std::{
 
 use rustix::io::Errno;
 use schema::{
+    StoredPath,
     plan::SnapshotStep,
     record::Capabilities,
     rsync::{DESTINATION, RsyncCall, SOURCE},
@@ -201,11 +202,7 @@ fn source(
     adopter: &mut Adopter<'_>,
     tally: &mut Tally,
 ) -> Result<Option<RsyncExit>> {
-    let path = one.source.as_str().as_bytes();
-    let parts: Vec<&[u8]> = path
-        .split(|byte| *byte == b'/')
-        .filter(|part| !part.is_empty())
-        .collect();
+    let path = one.source.as_stored();
     let opened = if one.folder {
         found.parent.folder(&found.name)
     } else {
@@ -222,14 +219,17 @@ fn source(
     {
         return Ok(None);
     }
-    let folders = parts.len() - usize::from(!one.folder).min(parts.len());
-    let into = make_folders(call, &started.tree, &parts[..folders])?;
+    let folder = match one.folder {
+        true => path,
+        false => path.parent().unwrap_or_default(),
+    };
+    let into = make_folders(call, &started.tree, folder)?;
     let mut place = output::SOURCE.as_bytes().to_vec();
     place.push(b'/');
     let single = (!one.folder).then(|| {
         let name = found.name.as_bytes().to_vec();
         place.extend_from_slice(&name);
-        (name, parts.last().copied().unwrap_or_default().to_vec())
+        (name, path.file_name().to_vec())
     });
     let mut arguments: Vec<OsString> = Vec::new();
     for argument in &one.arguments {
@@ -248,18 +248,17 @@ fn source(
 
 /// Makes the folders in the new tree that rsync is to fill, with no other's permission to enter;
 /// their metadata comes when they are full.
-fn make_folders(call: &Call<'_>, tree: &Dir, parts: &[&[u8]]) -> Result<Dir> {
+fn make_folders(call: &Call<'_>, tree: &Dir, folder: &StoredPath) -> Result<Dir> {
     let mut dir = tree
         .again()
         .map_err(|error| call.store.io("open", "partial", error))?;
-    for (depth, part) in parts.iter().enumerate() {
-        let named = [b"/".as_slice(), &parts[..=depth].join(&b'/')].concat();
-        let name = OsStr::from_bytes(part);
+    for path in folder.ancestors_from_top() {
+        let named = path.to_absolute();
+        let name = OsStr::from_bytes(path.file_name());
         let there = dir.look(name);
         let there = there.map_err(|error| Error::io("look at", &named, error))?;
         if there.is_some_and(|there| there.kind != Kind::Folder) {
-            let shown = schema::escape::display(&named);
-            remove_tree(&dir, name, &shown, call.context)?;
+            remove_tree(&dir, name, &path.shown(), call.context)?;
         }
         if there.is_some_and(|there| there.kind == Kind::Folder) {
             let _ = dir.set_mode_of(name, 0o700);

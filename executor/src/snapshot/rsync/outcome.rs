@@ -7,7 +7,7 @@ use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
 
 use rustix::io::Errno;
 use schema::{
-    escape,
+    StoredPath, StoredPathBuf, escape,
     journal::{Problem, ProblemKind},
     rsync::RsyncCall,
 };
@@ -40,9 +40,9 @@ pub(in super::super) struct Heard {
 #[derive(Debug)]
 struct Complaint {
     /// The entry, where one was named.
-    path: Option<Vec<u8>>,
+    path: Option<StoredPathBuf>,
     /// The source that was copied.
-    source: Vec<u8>,
+    source: StoredPathBuf,
     text: String,
 }
 
@@ -64,15 +64,10 @@ impl Heard {
             let line = line.map(|line| format!(": {line}")).unwrap_or_default();
             return Ok(Some(format!("rsync could not start{line}")));
         }
-        let source = call.source.as_str().trim_matches('/').as_bytes();
-        let place = |below: &[u8]| {
-            if !call.folder || below.is_empty() {
-                source.to_vec()
-            } else if source.is_empty() {
-                below.to_vec()
-            } else {
-                [source, b"/", below].concat()
-            }
+        let source = call.source.as_stored();
+        let place = |below: &StoredPath| match call.folder {
+            true => source.join(below),
+            false => source.to_owned(),
         };
         match ended.exit.code() {
             Some(0 | INCOMPLETE | VANISHED) => {}
@@ -84,7 +79,7 @@ impl Heard {
             match output::fault(line, &ended.into) {
                 Fault::With(below, text) if incomplete => self.complaints.push(Complaint {
                     path: below.map(|below| place(&below)),
-                    source: source.to_vec(),
+                    source: source.to_owned(),
                     text: escape::display(text),
                 }),
                 Fault::With(..) | Fault::Vanished | Fault::Summary => {}
@@ -93,7 +88,7 @@ impl Heard {
         if incomplete && self.complaints.len() == before {
             self.complaints.push(Complaint {
                 path: None,
-                source: source.to_vec(),
+                source: source.to_owned(),
                 text: "rsync left something out and did not say what (exit code 23)".to_owned(),
             });
         }
@@ -102,8 +97,8 @@ impl Heard {
 
     /// Adds to a finished tree's problems what rsync knows besides.
     pub(in super::super) fn add_to(self, built: &mut Built, tree: &Dir) {
-        let mut add = |path: &[u8], message: String| {
-            let path = escape::display(&[b"/", path].concat());
+        let mut add = |path: &StoredPath, message: String| {
+            let path = path.shown();
             if built.problems.iter().any(|listed| listed.path == path) {
                 return;
             }
@@ -128,27 +123,17 @@ impl Heard {
 }
 
 /// Whether the snapshot has an entry of this path. Whatever it has is as the source is.
-fn is_in(tree: &Dir, path: &[u8]) -> bool {
-    let Ok(mut dir) = tree.again() else {
-        return false;
-    };
-    let mut parts = path.split(|byte| *byte == b'/').peekable();
-    while let Some(part) = parts.next() {
-        let name = OsStr::from_bytes(part);
-        if parts.peek().is_none() {
-            return name.is_empty() || dir.look(name).is_ok_and(|there| there.is_some());
-        }
-        match dir.folder(name) {
-            Ok(next) => dir = next,
-            Err(_) => return false,
-        }
+fn is_in(tree: &Dir, path: &StoredPath) -> bool {
+    if path.is_root() {
+        return tree.again().is_ok();
     }
-    false
+    let there = tree.descend(path).and_then(|(dir, name)| dir.look(name));
+    there.is_ok_and(|there| there.is_some())
 }
 
 /// Whether the source has no entry of this path any more.
-fn is_gone(path: &[u8]) -> bool {
-    let path = [b"/", path].concat();
+fn is_gone(path: &StoredPath) -> bool {
+    let path = path.to_absolute();
     matches!(
         resolve(OsStr::from_bytes(&path).as_ref()),
         Err(Errno::NOENT | Errno::NOTDIR)

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use schema::{StoredPath, StoredPathBuf, path::rest_below};
+
 /// How the opened source is named: it is rsync's standard input.
 pub(super) const SOURCE: &str = "/proc/self/fd/0";
 
@@ -80,7 +82,7 @@ pub(super) enum Fault<'a> {
     /// An entry that was listed and then was not there.
     Vanished,
     /// Something that could not be done with an entry of this path, where it is one in the source.
-    With(Option<Vec<u8>>, &'a [u8]),
+    With(Option<StoredPathBuf>, &'a [u8]),
     /// What only sums up or tells of no entry.
     Summary,
 }
@@ -112,18 +114,13 @@ fn quoted(line: &[u8]) -> Option<&[u8]> {
 }
 
 /// The path relative to the source, of an entry of the source or of what stands for it.
-fn below(path: &[u8], into: &[u8]) -> Option<Vec<u8>> {
+fn below(path: &[u8], into: &[u8]) -> Option<StoredPathBuf> {
     let path = decoded(path);
-    let within = |above: &[u8]| {
-        let rest = path.strip_prefix(above)?;
-        rest.strip_prefix(b"/").or(rest.is_empty().then_some(rest))
-    };
-    if let Some(path) = within(SOURCE.as_bytes()) {
-        return Some(path.to_vec());
+    if let Some(path) = rest_below(&path, SOURCE.as_bytes()) {
+        return Some(path.into());
     }
-    let path = within(into)?;
-    let at = path.iter().rposition(|byte| *byte == b'/');
-    let (folder, name) = path.split_at(at.map_or(0, |at| at + 1));
+    let path = StoredPath::new(rest_below(&path, into)?);
+    let (folder, name) = path.split_name().unwrap_or_default();
     // A file that is not finished yet: `.NAME.XXXXXX`.
     let name = match name {
         [b'.', rest @ ..] if rest.len() > 7 && rest[rest.len() - 7] == b'.' => {
@@ -131,7 +128,7 @@ fn below(path: &[u8], into: &[u8]) -> Option<Vec<u8>> {
         }
         name => name,
     };
-    Some([folder, name].concat())
+    Some(folder.join(name))
 }
 
 /// What an exit code means, in rsync's own words.
@@ -196,7 +193,7 @@ mod tests {
 
     #[test]
     fn faults_name_the_path_below_the_source() {
-        let path = |path: &[u8]| Some(path.to_vec());
+        let path = |path: &[u8]| Some(StoredPathBuf::from(path));
         let unfinished = b"rsync: mkstemp \"/mnt/new/sub/.x.y.AbCdEf\" failed";
         let elsewhere = b"rsync: mkstemp \"/mnt/newer/x\" failed";
         let denied = b"rsync: [sender] send_files failed to open \"/proc/self/fd/0/a \\#012\"b\": Permission denied (13)";

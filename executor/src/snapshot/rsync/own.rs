@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 
-use schema::{escape, rsync::exclude};
+use schema::{StoredPath, StoredPathBuf, escape, path::rest_below, rsync::exclude};
 
 use crate::{
     scan::place,
@@ -38,26 +38,16 @@ pub(super) fn excludes(store: &Store, source: &Dir) -> Vec<String> {
 }
 
 /// The paths, relative to a folder, at which a path of a file system is mounted.
-fn seen_at(all: &[Mount], device: &str, within: &[u8], folder: &[u8]) -> Vec<Vec<u8>> {
+fn seen_at(all: &[Mount], device: &str, within: &[u8], folder: &[u8]) -> Vec<StoredPathBuf> {
     let mounts = all.iter().filter(|mount| mount.device == device);
     mounts
         .filter_map(|mount| {
-            let below = rest(within, &mount.root)?;
-            let path = [trimmed(&mount.mount_point), below].concat();
-            let path = rest(&path, folder)?.strip_prefix(b"/")?;
-            Some(path.to_vec())
+            let below = rest_below(within, &mount.root)?;
+            let path = StoredPath::of_absolute(&mount.mount_point).join(below);
+            let path = path.rest_below(StoredPath::of_absolute(folder))?;
+            (!path.is_root()).then(|| path.to_owned())
         })
         .collect()
-}
-
-/// What is left of a path below another, with the slash before it.
-fn rest<'a>(path: &'a [u8], above: &[u8]) -> Option<&'a [u8]> {
-    let rest = path.strip_prefix(trimmed(above))?;
-    (rest.is_empty() || rest.starts_with(b"/")).then_some(rest)
-}
-
-fn trimmed(path: &[u8]) -> &[u8] {
-    path.strip_suffix(b"/").unwrap_or(path)
 }
 
 #[cfg(test)]
@@ -86,7 +76,7 @@ mod tests {
         ];
         let seen = |folder: &str| -> Vec<String> {
             let all = seen_at(&all, "8:2", b"/atlas", folder.as_bytes());
-            let text = |path| String::from_utf8(path).unwrap();
+            let text = |path: StoredPathBuf| path.escaped();
             all.into_iter().map(text).collect()
         };
         assert_eq!(seen("/home"), ["ann/drive/atlas", "own"]);
