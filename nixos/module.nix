@@ -32,7 +32,6 @@ in
     ./options.nix
     ./assertions.nix
     ./commands.nix
-    ./health.nix
     ./services.nix
   ];
 

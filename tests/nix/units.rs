@@ -4,14 +4,14 @@ use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use planner::{
     calendar::Calendar,
-    units::{Layout, POWER_RULE, render},
+    units::{Layout, POWER_RULE, render, templates_as_json},
 };
 use schema::{Config, Span};
 use serde_json::Value;
 
 use crate::{
     golden::{lines, systems},
-    lab::{PROGRAM, skip},
+    lab::{PROGRAM, ROOT, skip},
 };
 
 /// Where the program is, once hashes are gone.
@@ -89,6 +89,22 @@ fn of_program(config: &Config) -> Vec<(String, Lines)> {
 
 fn config(system: &Value) -> Config {
     serde_json::from_value(system["config"].clone()).unwrap()
+}
+
+/// The data that the module reads is the program's; `BLESS=1` writes it.
+#[test]
+fn the_module_reads_the_programs_units() {
+    let path = Path::new(ROOT).join("nixos/units.json");
+    let text = templates_as_json();
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(&path, &text).unwrap();
+    }
+    let there = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        there == text,
+        "{} is stale\nhint: BLESS=1 cargo test --test nix units, then look at the difference",
+        path.display()
+    );
 }
 
 #[test]

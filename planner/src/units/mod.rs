@@ -1,15 +1,21 @@
 //! The systemd units of a configuration: their names and their text, and nothing of this machine.
 //!
-//! Owns which units there are and what is in them. `backup systemd-units` writes them; the NixOS
-//! module makes the same ones. What a unit starts is the command line's; the program decides
-//! itself whether a run is due, because timers are skipped, fire twice or not at all.
+//! Owns which units there are and what is in them, once: as templates. `backup systemd-units` fills
+//! them in and writes them; the NixOS module reads the same ones from `nixos/units.json`. What a unit
+//! starts is the command line's; the program decides itself whether a run is due, because timers are
+//! skipped, fire twice or not at all.
 
+mod facts;
+mod json;
+mod quote;
 mod sandbox;
 mod services;
-mod text;
+mod template;
 mod timers;
 
 use schema::Config;
+
+pub use self::{facts::Facts, json::templates_as_json, quote::mount_unit, template::UnitTemplate};
 
 /// Where the units find the program and what it works with. All paths are absolute.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,39 +85,39 @@ pub const NAMES: [&str; 8] = [
 pub const HEADER: &str =
     "# Made by `backup systemd-units`; make it again after a change of the configuration.";
 
+/// All units but the udev rule, in the order of [`NAMES`].
+#[must_use]
+pub fn templates() -> [UnitTemplate; 7] {
+    [
+        timers::backup(),
+        services::coordinator(),
+        services::local(),
+        services::cloud(),
+        timers::retry(),
+        timers::health(),
+        services::health(),
+    ]
+}
+
 /// All units of a configuration, in the order of [`NAMES`].
 ///
 /// Without `schedule.enable` there is nothing that starts a run by itself.
 #[must_use]
 pub fn render(config: &Config, layout: &Layout) -> Vec<Unit> {
-    let scheduled = config.schedule.enable;
-    NAMES
+    let facts = Facts::of(config, layout);
+    let filled = templates()
         .into_iter()
-        .filter_map(|name| {
-            let text = match name {
-                TIMER => scheduled.then(|| timers::backup(config)).flatten(),
-                RETRY_TIMER => scheduled.then(timers::retry),
-                POWER_RULE => (scheduled && config.schedule.only_on_ac).then(timers::power),
-                COORDINATOR => Some(services::coordinator(config, layout)),
-                LOCAL => config.local.enable.then(|| services::local(config, layout)),
-                CLOUD => config.cloud.enable.then(|| services::cloud(config, layout)),
-                HEALTH_TIMER => config.monitoring.enable.then(|| timers::health(config)),
-                _ => config
-                    .monitoring
-                    .enable
-                    .then(|| services::health(config, layout)),
-            }?;
-            let text = format!("{HEADER}\n{text}");
-            Some(Unit { name, text })
+        .filter_map(|unit| Some((unit.name, unit.fill(&facts)?)));
+    let rule = facts
+        .hold(timers::WHEN_POWER_COUNTS)
+        .then(|| (POWER_RULE, [timers::POWER_NOTE, timers::POWER].concat()));
+    filled
+        .chain(rule)
+        .map(|(name, text)| Unit {
+            name,
+            text: format!("{HEADER}\n{text}"),
         })
         .collect()
-}
-
-/// The name of the unit that mounts a path (systemd.unit(5), "String Escaping for Inclusion in
-/// Unit Names").
-#[must_use]
-pub fn mount_unit(path: &str) -> String {
-    text::mount_unit(path)
 }
 
 #[cfg(test)]

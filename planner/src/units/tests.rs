@@ -148,3 +148,57 @@ fn mount_units_are_named_as_systemd_names_them() {
         assert_eq!(mount_unit(path), name);
     }
 }
+
+#[test]
+fn every_condition_and_every_text_is_a_fact() {
+    let config = config(
+        r#"{
+            "local": {"enable": true},
+            "schedule": {"enable": true},
+            "monitoring": {"prometheusFile": "/srv/metrics/backup.prom"}
+        }"#,
+    );
+    let facts = Facts::of(&config, &layout());
+    let is_fact = |condition: &&str| {
+        let name = condition.trim_start_matches('!');
+        facts.conditions.contains_key(name)
+    };
+    for unit in templates() {
+        assert!(unit.when.iter().all(is_fact), "{}", unit.name);
+        let lines = unit.sections().map(|(_, lines)| lines).concat();
+        for value in lines.iter().flat_map(|line| &line.values) {
+            assert!(value.when.iter().all(is_fact), "{value:?}");
+            assert!(facts.fill(value.text).is_some(), "{value:?}");
+        }
+    }
+}
+
+#[test]
+fn at_most_one_value_of_a_line_that_is_no_list_holds() {
+    let off = config("{}");
+    let on = config(
+        r#"{
+            "local": {"enable": true, "ifAbsent": "defer", "sources": ["/tmp/x"]},
+            "cloud": {"enable": true},
+            "schedule": {"enable": true, "persistent": false, "randomDelay": "0"},
+            "monitoring": {"enable": false, "logPath": "/srv/log"}
+        }"#,
+    );
+    for config in [off, on] {
+        for unit in render(&config, &layout()) {
+            let mut seen = Vec::new();
+            for line in unit.text.lines().filter(|line| !line.starts_with('#')) {
+                let Some((key, _)) = line.split_once('=') else {
+                    continue;
+                };
+                let may_repeat = ["After", "DeviceAllow", "ReadWritePaths", "SystemCallFilter"];
+                assert!(
+                    may_repeat.contains(&key) || !seen.contains(&key),
+                    "{}: {line}",
+                    unit.name
+                );
+                seen.push(key);
+            }
+        }
+    }
+}

@@ -1,54 +1,6 @@
-//! The form of unit files: sections, lines, and what must be quoted (systemd.syntax(7),
-//! systemd.unit(5)).
+//! What must be quoted in unit files, and the names of units (systemd.syntax(7), systemd.unit(5)).
 
 use std::fmt::Write as _;
-
-/// A unit file that is being written.
-pub(super) struct File(String);
-
-impl File {
-    /// A unit with its description.
-    pub(super) fn new(description: &str) -> Self {
-        Self(format!("[Unit]\nDescription={description}\n"))
-    }
-
-    /// Begins a section.
-    pub(super) fn section(mut self, name: &str) -> Self {
-        let _ = writeln!(self.0, "\n[{name}]");
-        self
-    }
-
-    /// A line of the section.
-    pub(super) fn set(mut self, key: &str, value: impl AsRef<str>) -> Self {
-        let _ = writeln!(self.0, "{key}={}", value.as_ref());
-        self
-    }
-
-    /// A line of the section, if there is anything to set.
-    pub(super) fn maybe(self, key: &str, value: Option<impl AsRef<str>>) -> Self {
-        match value {
-            Some(value) => self.set(key, value),
-            None => self,
-        }
-    }
-
-    /// Several lines of the section.
-    pub(super) fn all(self, lines: &[(&str, String)]) -> Self {
-        lines
-            .iter()
-            .fold(self, |file, (key, value)| file.set(key, value))
-    }
-
-    /// Why the next line is as it is.
-    pub(super) fn because(mut self, why: &str) -> Self {
-        let _ = writeln!(self.0, "# {why}");
-        self
-    }
-
-    pub(super) fn done(self) -> String {
-        self.0
-    }
-}
 
 /// A path where specifiers and blanks have a meaning: a list of paths, one word of it.
 pub(super) fn path(path: &str) -> String {
@@ -93,8 +45,10 @@ pub(super) fn whole(path: &str) -> String {
     path.replace('%', "%%")
 }
 
-/// The name of the unit that mounts a path, as `systemd-escape --path --suffix=mount` gives it.
-pub(super) fn mount_unit(path: &str) -> String {
+/// The name of the unit that mounts a path, as `systemd-escape --path --suffix=mount` gives it
+/// (systemd.unit(5), "String Escaping for Inclusion in Unit Names").
+#[must_use]
+pub fn mount_unit(path: &str) -> String {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     let path = parts.join("/");
     if path.is_empty() {

@@ -1,0 +1,73 @@
+# What of the options the units depend on: named conditions and texts, the texts quoted as unit files
+# want them. The program works out the same ones (planner/src/units/facts.rs), which a test compares.
+# Plain `builtins`, so that a bare Nix tests them.
+{
+  # hwc.system.services.backup
+  cfg,
+  # The program with what every unit gives it.
+  program,
+  # The unit that would mount the destination.
+  mountUnit,
+  # The rclone configuration, or null.
+  configFile,
+}:
+
+let
+  escape = import ./escape.nix;
+  inherit (cfg)
+    cloud
+    local
+    monitoring
+    schedule
+    ;
+
+  needsMount = local.enable && local.requireMount;
+
+  # The folder below /var/log, which systemd makes.
+  logs = builtins.match "/var/log/(.+)" monitoring.logPath;
+
+  # The file is replaced by a rename. Nobody makes the whole system writable for it.
+  metrics = if monitoring.prometheusFile == null then "/" else dirOf monitoring.prometheusFile;
+
+  # Whether anything that is read or written lies where PrivateTmp would hide it.
+  usesTmp =
+    let
+      below = path: builtins.match "(/var)?/tmp(/.*)?" path != null;
+      covers = path: path == "/" || path == "/var";
+    in
+    builtins.any (path: below path || covers path) local.sources
+    || below local.mountPoint
+    || below monitoring.logPath
+    || (configFile != null && below configFile);
+in
+{
+  conditions = {
+    "local.enable" = local.enable;
+    "cloud.enable" = cloud.enable;
+    "schedule.enable" = schedule.enable;
+    "schedule.onlyOnAC" = schedule.onlyOnAC;
+    "schedule.persistent" = schedule.persistent;
+    # For systemd a delay of 0 is none.
+    "schedule.isDelayed" = true;
+    "monitoring.enable" = monitoring.enable;
+    "destination.isMounted" = needsMount;
+    "destination.failsIfAbsent" = needsMount && local.ifAbsent == "fail";
+    "metrics.areWritten" = metrics != "/";
+    "logs.areBelowVarLog" = logs != null;
+    "state.isInItsDefault" = true;
+    "tmp.isUsed" = usesTmp;
+  };
+
+  texts = {
+    inherit mountUnit program;
+    inherit (schedule) randomDelay;
+    mountPoint = escape.whole local.mountPoint;
+    "mountPoint.word" = escape.word local.mountPoint;
+    schedule = escape.whole (import ./calendar.nix { inherit (schedule) frequency timeOfDay; });
+    healthCheckInterval = escape.whole monitoring.healthCheckInterval;
+    "stateDirectory.word" = "/var/lib/backup";
+    "logPath.word" = escape.word monitoring.logPath;
+    "logsDirectory.word" = if logs == null then "" else escape.word (builtins.head logs);
+    "metricsFolder.word" = escape.word metrics;
+  };
+}

@@ -1,0 +1,116 @@
+# The units as the program has them (units.json, which planner/src/units writes), filled in with
+# facts. What systemd reads as one value is a default, which a configuration overrides by setting it;
+# lists are added to. Plain `builtins`, so that a bare Nix tests them.
+{
+  # See unit-facts.nix.
+  facts,
+  mkDefault ? value: value,
+}:
+
+let
+  inherit (builtins)
+    all
+    any
+    attrNames
+    attrValues
+    concatMap
+    filter
+    groupBy
+    head
+    isString
+    mapAttrs
+    removeAttrs
+    replaceStrings
+    ;
+
+  data = builtins.fromJSON (builtins.readFile ./units.json);
+
+  # "!" stands before what must not hold.
+  holds = all (
+    condition:
+    let
+      negated = builtins.match "!(.*)" condition;
+    in
+    if negated == null then facts.conditions.${condition} else !facts.conditions.${head negated}
+  );
+
+  fill = replaceStrings (map (name: "\${${name}}") (attrNames facts.texts)) (attrValues facts.texts);
+
+  # What holds of a line's values.
+  values =
+    line:
+    map (value: written (value.text or value)) (
+      filter (value: isString value || holds value.when) (line.values or [ line.value ])
+    );
+
+  # systemd's booleans are those of Nix.
+  written = text: { yes = true; no = false; }.${text} or (fill text);
+
+  section =
+    lines:
+    mapAttrs (
+      _: same:
+      if any (line: line ? list) same then
+        concatMap values same
+      else
+        mkDefault (head (concatMap values same))
+    ) (groupBy (line: line.key) (filter (line: values line != [ ]) lines));
+
+  unit =
+    described:
+    let
+      about = section described.Unit;
+    in
+    {
+      description = about.Description;
+      documentation = about.Documentation;
+      wants = about.Wants or [ ];
+      after = about.After or [ ];
+      wantedBy = (section (described.Install or [ ])).WantedBy or [ ];
+      unitConfig = removeAttrs about [
+        "Description"
+        "Documentation"
+        "Wants"
+        "After"
+      ];
+    };
+
+  # The units of a kind by their names, each with whether there is such a unit.
+  ofKind =
+    suffix: config: sectionName:
+    let
+      names = filter (name: baseName suffix name != null) (attrNames data.units);
+    in
+    builtins.listToAttrs (
+      map (
+        name:
+        let
+          described = data.units.${name};
+        in
+        {
+          name = baseName suffix name;
+          value = {
+            exists = holds described.when;
+            unit = unit described // {
+              ${config} = section described.${sectionName};
+            };
+          };
+        }
+      ) names
+    );
+
+  # The name without its suffix, or null.
+  baseName =
+    suffix: name:
+    let
+      found = builtins.match "(.*)[.]${suffix}" name;
+    in
+    if found == null then null else head found;
+in
+{
+  services = ofKind "service" "serviceConfig" "Service";
+  timers = ofKind "timer" "timerConfig" "Timer";
+
+  # Asks for a deferred backup when AC power comes back. Empty where that does not count.
+  udevRule = if holds data.udevRule.when then data.udevRule.text else "";
+}

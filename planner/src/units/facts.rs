@@ -1,0 +1,166 @@
+//! What of a configuration and its layout the units depend on: named conditions and texts, the texts
+//! quoted as unit files want them. The NixOS module works out the same ones
+//! (`nixos/unit-facts.nix`).
+
+use std::collections::BTreeMap;
+
+use schema::{Config, config::IfAbsent};
+
+use super::{
+    Layout, STATE_DIR,
+    quote::{self, mount_unit},
+};
+use crate::calendar::schedule_expression;
+
+/// What units depend on, by name. A text is left out where nothing that holds asks for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// What holds and what does not.
+    pub conditions: BTreeMap<&'static str, bool>,
+    /// What stands for `${name}`.
+    pub texts: BTreeMap<&'static str, String>,
+}
+
+impl Facts {
+    /// The facts of a configuration.
+    #[must_use]
+    pub fn of(config: &Config, layout: &Layout) -> Self {
+        let Config {
+            local,
+            cloud,
+            schedule,
+            monitoring,
+            ..
+        } = config;
+        let needs_mount = local.enable && local.require_mount;
+        let logs = monitoring.log_path.as_str();
+        let logs_directory = logs
+            .strip_prefix("/var/log/")
+            .filter(|below| !below.is_empty());
+        let metrics = metrics_folder(config);
+        let delay = schedule.random_delay.as_micros();
+        let conditions = BTreeMap::from([
+            ("local.enable", local.enable),
+            ("cloud.enable", cloud.enable),
+            ("schedule.enable", schedule.enable),
+            ("schedule.onlyOnAC", schedule.only_on_ac),
+            ("schedule.persistent", schedule.persistent),
+            ("schedule.isDelayed", delay > 0),
+            ("monitoring.enable", monitoring.enable),
+            ("destination.isMounted", needs_mount),
+            (
+                "destination.failsIfAbsent",
+                needs_mount && local.if_absent == IfAbsent::Fail,
+            ),
+            ("metrics.areWritten", metrics.is_some()),
+            ("logs.areBelowVarLog", logs_directory.is_some()),
+            ("state.isInItsDefault", layout.state_dir == STATE_DIR),
+            ("tmp.isUsed", uses_tmp(config, layout)),
+        ]);
+        let word = |path: &str| quote::path(path);
+        let mount_point = local.mount_point.as_str();
+        let texts = [
+            ("program", Some(command_line(layout))),
+            ("mountPoint", Some(quote::whole(mount_point))),
+            ("mountPoint.word", Some(word(mount_point))),
+            ("mountUnit", needs_mount.then(|| mount_unit(mount_point))),
+            ("schedule", on_calendar(config)),
+            ("randomDelay", Some(format!("{delay}us"))),
+            (
+                "healthCheckInterval",
+                Some(quote::whole(monitoring.health_check_interval.as_str())),
+            ),
+            ("stateDirectory.word", Some(word(&layout.state_dir))),
+            ("logPath.word", Some(word(logs))),
+            ("logsDirectory.word", logs_directory.map(word)),
+            ("metricsFolder.word", metrics.map(word)),
+        ];
+        let texts = texts.into_iter();
+        Self {
+            conditions,
+            texts: texts
+                .filter_map(|(name, text)| Some((name, text?)))
+                .collect(),
+        }
+    }
+
+    /// Whether all of these hold.
+    pub(super) fn hold(&self, conditions: &[&str]) -> bool {
+        conditions.iter().all(|condition| {
+            let (name, wanted) = match condition.strip_prefix('!') {
+                Some(name) => (name, false),
+                None => (*condition, true),
+            };
+            self.conditions.get(name) == Some(&wanted)
+        })
+    }
+
+    /// A text with what stands for each `${name}` in it; none where that is not known.
+    pub(super) fn fill(&self, template: &str) -> Option<String> {
+        let mut parts = template.split("${");
+        let mut text = parts.next()?.to_owned();
+        for part in parts {
+            let (name, rest) = part.split_once('}')?;
+            text.push_str(self.texts.get(name)?);
+            text.push_str(rest);
+        }
+        Some(text)
+    }
+}
+
+/// The program with the options that every unit gives it.
+fn command_line(layout: &Layout) -> String {
+    let mut line = format!(
+        "{} --config {}",
+        quote::argument(&layout.program),
+        quote::argument(&layout.config)
+    );
+    if layout.state_dir != STATE_DIR {
+        line.push_str(" --state-dir ");
+        line.push_str(&quote::argument(&layout.state_dir));
+    }
+    line
+}
+
+/// The schedule as one expression with its time of day; none for one that cannot be read, which
+/// `check` refuses.
+fn on_calendar(config: &Config) -> Option<String> {
+    let schedule = &config.schedule;
+    let text = schedule.frequency.as_str();
+    let calendar = schedule_expression(text, schedule.time_of_day.time()).ok()?;
+    let midnight = schedule_expression(text, chrono::NaiveTime::MIN).ok()?;
+    let noon = schedule_expression(text, chrono::NaiveTime::from_hms_opt(12, 0, 0)?).ok()?;
+    // One that names its time stands as it was written.
+    Some(if midnight == noon {
+        quote::whole(text)
+    } else {
+        calendar.normalized()
+    })
+}
+
+/// Where the metrics are, a file that is replaced by a rename. Nobody makes the whole system
+/// writable for it.
+fn metrics_folder(config: &Config) -> Option<&str> {
+    let file = config.monitoring.prometheus_file.as_ref()?;
+    let folder = file.as_path().parent()?.to_str()?;
+    Some(folder).filter(|folder| *folder != "/")
+}
+
+/// Whether anything that is read or written lies where `PrivateTmp` would hide it.
+fn uses_tmp(config: &Config, layout: &Layout) -> bool {
+    let local = &config.local;
+    let below = |path: &str| {
+        ["/tmp", "/var/tmp"]
+            .iter()
+            .any(|tmp| path == *tmp || path.starts_with(&format!("{tmp}/")))
+    };
+    let covers = |path: &str| ["/", "/var"].contains(&path);
+    let mut sources = local.sources.iter().map(|source| source.as_str());
+    let credentials = config.cloud.config_file.as_ref();
+    sources.any(|path| below(path) || covers(path))
+        || below(local.mount_point.as_str())
+        || below(&layout.state_dir)
+        || below(&layout.config)
+        || below(config.monitoring.log_path.as_str())
+        || credentials.is_some_and(|file| below(file.as_str()))
+}

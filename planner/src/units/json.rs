@@ -1,0 +1,36 @@
+//! The templates as the file that the NixOS module reads, a line for each key, for people to review.
+
+use serde_json::json;
+
+use super::{
+    template::UnitTemplate,
+    templates,
+    timers::{POWER, WHEN_POWER_COUNTS},
+};
+
+/// The text of `nixos/units.json`.
+#[must_use]
+pub fn templates_as_json() -> String {
+    let units: Vec<String> = templates().iter().map(unit_as_json).collect();
+    let rule = json!({ "when": WHEN_POWER_COUNTS, "text": POWER });
+    format!(
+        "{{\n  \"units\": {{\n{}\n  }},\n  \"udevRule\": {rule}\n}}\n",
+        units.join(",\n")
+    )
+}
+
+fn unit_as_json(unit: &UnitTemplate) -> String {
+    let mut parts = vec![format!("      \"when\": {}", json!(unit.when))];
+    for (name, lines) in unit.sections() {
+        if lines.is_empty() {
+            continue;
+        }
+        let lines = lines.iter().map(|line| format!("        {}", json!(line)));
+        let lines: Vec<String> = lines.collect();
+        parts.push(format!(
+            "      \"{name}\": [\n{}\n      ]",
+            lines.join(",\n")
+        ));
+    }
+    format!("    \"{}\": {{\n{}\n    }}", unit.name, parts.join(",\n"))
+}
