@@ -1,11 +1,13 @@
-//! What a full evaluation of the examples gives, kept beside the tests for machines without
-//! nixpkgs, with a hash of all that it came from.
+//! What a full evaluation of the examples gives. Their configurations, less what is as by default,
+//! and what is said of them are kept beside the tests for machines without nixpkgs, with a hash of all
+//! that they came from. Their units need not be: a bare Nix makes them ([`crate::units`]).
 //!
 //! `BLESS=1 HWC_NIXPKGS=… cargo test --test nix golden` renews it. Where it is older than its
 //! sources and cannot be renewed, what needs it is skipped and says so.
 
 use std::{collections::BTreeMap, env, fmt::Write as _, fs, path::PathBuf, sync::OnceLock};
 
+use schema::Config;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -17,11 +19,17 @@ use crate::{
 /// What NixOS makes of each example, by its name.
 pub(crate) type Systems = BTreeMap<String, Value>;
 
-/// The examples as NixOS has them: evaluated, else as they once were.
+/// The examples as NixOS has them, with their units.
+pub(crate) fn evaluated(test: &str) -> Option<Systems> {
+    let (nix, nixpkgs) = Nix::with_nixos(test)?;
+    Some(evaluate(&nix, &nixpkgs))
+}
+
+/// What is kept of the examples: as an evaluation gives it, else as one once gave it.
 pub(crate) fn systems(test: &str) -> Option<Systems> {
     let nixos = Nix::find_silently().and_then(|nix| Some((nix.nixpkgs()?, nix)));
     if let Some((nixpkgs, nix)) = nixos.filter(|(nixpkgs, _)| nixpkgs.nixos) {
-        return Some(evaluate(&nix, &nixpkgs));
+        return Some(kept(evaluate(&nix, &nixpkgs)));
     }
     let golden = read();
     if golden["sources"] != json!(hash()) {
@@ -65,6 +73,28 @@ fn evaluate(nix: &Nix, nixpkgs: &Nixpkgs) -> Systems {
         systems
     };
     SYSTEMS.get_or_init(all).clone()
+}
+
+/// What is kept of systems: their configuration, less what is as by default, and what is said of it.
+fn kept(mut systems: Systems) -> Systems {
+    let defaults = serde_json::to_value(Config::default()).unwrap();
+    for system in systems.values_mut() {
+        let system = system.as_object_mut().unwrap();
+        system.retain(|key, _| ["config", "failed", "warnings"].contains(&key.as_str()));
+        forget_defaults(&mut system["config"], &defaults);
+    }
+    systems
+}
+
+/// Removes the keys that have their default value, but for the version that a file must have.
+fn forget_defaults(value: &mut Value, defaults: &Value) {
+    let (Value::Object(value), Value::Object(defaults)) = (value, defaults) else {
+        return;
+    };
+    value.retain(|key, value| key == "version" || defaults.get(key) != Some(value));
+    for (key, value) in value {
+        forget_defaults(value, &defaults[key]);
+    }
 }
 
 /// What NixOS gives each service to find programs and data with, of whatever versions it has.
@@ -178,7 +208,7 @@ fn golden_is_what_an_evaluation_gives() {
     let Some((nix, nixpkgs)) = Nix::with_nixos("golden_is_what_an_evaluation_gives") else {
         return;
     };
-    let now = json!({ "sources": hash(), "systems": evaluate(&nix, &nixpkgs) });
+    let now = json!({ "sources": hash(), "systems": kept(evaluate(&nix, &nixpkgs)) });
     if env::var_os("BLESS").is_some() {
         fs::write(file(), serde_json::to_string_pretty(&now).unwrap() + "\n").unwrap();
     }

@@ -1,17 +1,22 @@
 //! The units that NixOS renders are those that `backup systemd-units` prints.
 
-use std::{collections::BTreeSet, fs, path::Path, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    process::Command,
+};
 
 use planner::{
     calendar::Calendar,
-    units::{Layout, POWER_RULE, render, templates_as_json},
+    units::{Facts, Layout, POWER_RULE, mount_unit, render, templates_as_json},
 };
 use schema::{Config, Span};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
-    golden::{lines, systems},
-    lab::{PROGRAM, ROOT, skip},
+    golden::{evaluated, lines},
+    lab::{Nix, PROGRAM, ROOT, examples, skip},
 };
 
 /// Where the program is, once hashes are gone.
@@ -107,32 +112,208 @@ fn the_module_reads_the_programs_units() {
     );
 }
 
+/// Configurations with all that units depend on, in each way.
+fn configs() -> Vec<Value> {
+    let mut configs: Vec<Value> = examples()
+        .iter()
+        .map(|name| Path::new(ROOT).join("examples").join(name))
+        .map(|folder| {
+            serde_json::from_slice(&fs::read(folder.join("config.json")).unwrap()).unwrap()
+        })
+        .collect();
+    for (local, cloud, schedule, monitoring) in [
+        (
+            json!({"enable": true, "mountPoint": "/mnt/my disk", "ifAbsent": "defer"}),
+            json!({}),
+            json!({"enable": true, "frequency": "Sat 12:00 Europe/Berlin", "randomDelay": "0"}),
+            json!({"logPath": "/srv/log of 100% of \"backups\"", "prometheusFile": "/a b/c.prom"}),
+        ),
+        (
+            json!({"enable": true, "requireMount": false, "sources": ["/var"]}),
+            json!({"enable": true, "configFile": "/var/tmp/rclone.conf"}),
+            json!({"enable": true, "onlyOnAC": false, "persistent": false}),
+            json!({"enable": false, "logPath": "/tmp", "prometheusFile": "/backup.prom"}),
+        ),
+        (
+            json!({"mountPoint": "/tmp/x", "requireMount": true}),
+            json!({"enable": true}),
+            json!({"frequency": "MONTHLY", "timeOfDay": "23:59"}),
+            json!({"healthCheckInterval": "Mon..Fri 07:00", "logPath": "/var/log/a b/'c'"}),
+        ),
+        (
+            json!({"enable": true, "sources": ["/home", "/"], "mountPoint": "/"}),
+            json!({}),
+            json!({"enable": true, "onlyOnAC": true}),
+            json!({"logPath": "/var/log", "prometheusFile": null}),
+        ),
+    ] {
+        configs.push(json!({
+            "version": 1,
+            "local": local,
+            "cloud": cloud,
+            "schedule": schedule,
+            "monitoring": monitoring,
+        }));
+    }
+    // As the options are: each key has a value.
+    let whole = |config: Value| {
+        let config: Config = serde_json::from_value(config).unwrap();
+        serde_json::to_value(config).unwrap()
+    };
+    configs.into_iter().map(whole).collect()
+}
+
+/// The facts and units that the module makes of each, without NixOS.
+fn made_by_the_module(nix: &Nix, configs: &[Value]) -> Vec<Value> {
+    let program = format!("{IN_STORE} --config /etc/backup/config.json");
+    let data: Vec<Value> = configs
+        .iter()
+        .map(|cfg| {
+            let mount_point = cfg["local"]["mountPoint"].as_str().unwrap();
+            json!({ "cfg": cfg, "mountUnit": mount_unit(mount_point), "program": program })
+        })
+        .collect();
+    let made = nix.eval(
+        "map (one: let
+           facts = import ./nixos/unit-facts.nix (one // { inherit (one.cfg.cloud) configFile; });
+         in { inherit facts; units = import ./nixos/units.nix { inherit facts; }; }) data",
+        &Value::Array(data),
+    );
+    made.as_array().unwrap().clone()
+}
+
+#[test]
+fn the_module_knows_the_facts_that_the_program_knows() {
+    let Some(nix) = Nix::find("the_module_knows_the_facts_that_the_program_knows") else {
+        return;
+    };
+    let micros = |text: &str| text.parse::<Span>().unwrap().as_micros();
+    let configs = configs();
+    let mut seen: BTreeMap<String, BTreeSet<bool>> = BTreeMap::new();
+    for (json, made) in configs.iter().zip(made_by_the_module(&nix, &configs)) {
+        let config: Config = serde_json::from_value(json.clone()).unwrap();
+        let facts = Facts::of(&config, &Layout::of_root(IN_STORE));
+        let module = &made["facts"];
+        let names = module["conditions"].as_object().unwrap().keys();
+        assert!(names.eq(facts.conditions.keys()), "{module:#}");
+        for (name, holds) in &facts.conditions {
+            seen.entry((*name).to_owned()).or_default().insert(*holds);
+            // A delay of nothing is none.
+            if *name != "schedule.isDelayed" {
+                assert_eq!(module["conditions"][name], *holds, "{name}: {json:#}");
+            }
+        }
+        for (name, text) in &facts.texts {
+            let module = module["texts"][name].as_str().unwrap();
+            let alike = match *name {
+                "schedule" => module.parse::<Calendar>().unwrap() == text.parse().unwrap(),
+                "randomDelay" => micros(module) == micros(text),
+                _ => module == text,
+            };
+            assert!(alike, "{name}: {module} and {text}");
+        }
+    }
+    for (name, ways) in seen {
+        // The module never has it otherwise.
+        let expected = if name == "state.isInItsDefault" { 1 } else { 2 };
+        assert_eq!(ways.len(), expected, "{name}");
+    }
+}
+
+/// The lines of a unit as the module defines it.
+fn of_module(name: &str, unit: &Value) -> Lines {
+    let kind = name.rsplit('.').next().unwrap();
+    let about = [
+        ("Unit", "Description", "description"),
+        ("Unit", "Documentation", "documentation"),
+        ("Unit", "Wants", "wants"),
+        ("Unit", "After", "after"),
+        ("Install", "WantedBy", "wantedBy"),
+    ];
+    let mut found: Vec<(String, &Value)> = about
+        .iter()
+        .map(|(section, key, option)| (format!("[{section}] {key}"), &unit[option]))
+        .collect();
+    let (section, option) = match kind {
+        "service" => ("Service", "serviceConfig"),
+        _ => ("Timer", "timerConfig"),
+    };
+    for (section, option) in [("Unit", "unitConfig"), (section, option)] {
+        for (key, value) in unit[option].as_object().unwrap() {
+            found.push((format!("[{section}] {key}"), value));
+        }
+    }
+    let lines = found.into_iter().flat_map(|(place, value)| {
+        let values = value
+            .as_array()
+            .cloned()
+            .unwrap_or_else(|| vec![value.clone()]);
+        values.into_iter().map(move |value| match value {
+            Value::String(text) => format!("{place}={text}"),
+            other => format!("{place}={other}"),
+        })
+    });
+    spelled(lines)
+}
+
+#[test]
+fn what_the_module_makes_of_the_programs_units_is_what_the_program_makes() {
+    let test = "what_the_module_makes_of_the_programs_units_is_what_the_program_makes";
+    let Some(nix) = Nix::find(test) else {
+        return;
+    };
+    let configs = configs();
+    for (json, made) in configs.iter().zip(made_by_the_module(&nix, &configs)) {
+        let config: Config = serde_json::from_value(json.clone()).unwrap();
+        let mut module: Vec<(String, Lines)> = Vec::new();
+        for (kind, suffix) in [("services", "service"), ("timers", "timer")] {
+            let there = made["units"][kind].as_object().unwrap().iter();
+            for (name, found) in there.filter(|(_, found)| found["exists"] == true) {
+                let name = format!("{name}.{suffix}");
+                let lines = of_module(&name, &found["unit"]);
+                module.push((name, lines));
+            }
+        }
+        module.sort();
+        compare("", &module, &of_program(&config));
+        let units = render(&config, &Layout::of_root(IN_STORE));
+        let rule = units.iter().find(|unit| unit.name == POWER_RULE);
+        let rule = rule.map_or("", |rule| rule.text.rsplitn(3, '\n').nth(1).unwrap());
+        assert_eq!(made["units"]["udevRule"].as_str().unwrap().trim_end(), rule);
+    }
+}
+
+/// Fails where the module's units are not the program's.
+fn compare(system: &str, module: &[(String, Lines)], program: &[(String, Lines)]) {
+    let names = |units: &[(String, Lines)]| -> Vec<String> {
+        units.iter().map(|(name, _)| name.clone()).collect()
+    };
+    assert_eq!(names(module), names(program), "{system}");
+    for ((unit, module), (_, program)) in module.iter().zip(program) {
+        let module_only: Vec<_> = module.difference(program).collect();
+        let program_only: Vec<_> = program.difference(module).collect();
+        assert!(
+            module_only.is_empty() && program_only.is_empty(),
+            "{system}, {unit}: only in the module {module_only:#?}, only in the program {program_only:#?}"
+        );
+    }
+}
+
 #[test]
 fn the_module_has_the_units_that_the_program_prints() {
-    let Some(systems) = systems("the_module_has_the_units_that_the_program_prints") else {
+    let Some(systems) = evaluated("the_module_has_the_units_that_the_program_prints") else {
         return;
     };
     assert!(systems.len() >= 9, "{:?}", systems.keys());
     for (name, system) in systems {
         let (nixos, program) = (of_nixos(&system), of_program(&config(&system)));
-        let names = |units: &[(String, Lines)]| -> Vec<String> {
-            units.iter().map(|(name, _)| name.clone()).collect()
-        };
-        assert_eq!(names(&nixos), names(&program), "{name}");
-        for ((unit, nixos), (_, program)) in nixos.iter().zip(&program) {
-            let module_only: Vec<_> = nixos.difference(program).collect();
-            let program_only: Vec<_> = program.difference(nixos).collect();
-            assert!(
-                module_only.is_empty() && program_only.is_empty(),
-                "{name}, {unit}: only in the module {module_only:#?}, only in the program {program_only:#?}"
-            );
-        }
+        compare(&name, &nixos, &program);
     }
 }
 
 #[test]
 fn the_rule_that_notices_power_is_the_same() {
-    let Some(systems) = systems("the_rule_that_notices_power_is_the_same") else {
+    let Some(systems) = evaluated("the_rule_that_notices_power_is_the_same") else {
         return;
     };
     let mut seen = BTreeSet::new();
@@ -150,7 +331,7 @@ fn the_rule_that_notices_power_is_the_same() {
 
 #[test]
 fn a_rebuild_neither_starts_nor_ends_a_backup() {
-    let Some(systems) = systems("a_rebuild_neither_starts_nor_ends_a_backup") else {
+    let Some(systems) = evaluated("a_rebuild_neither_starts_nor_ends_a_backup") else {
         return;
     };
     for (name, system) in &systems {
@@ -184,7 +365,7 @@ fn text(lines: &[String]) -> String {
 
 #[test]
 fn systemd_accepts_the_modules_units() {
-    let Some(systems) = systems("systemd_accepts_the_modules_units") else {
+    let Some(systems) = evaluated("systemd_accepts_the_modules_units") else {
         return;
     };
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -220,4 +401,38 @@ fn systemd_accepts_the_modules_units() {
         let ours: Vec<&str> = told.lines().filter(about).collect();
         assert_eq!(ours, [""; 0], "{name}");
     }
+}
+
+#[test]
+fn a_system_overrides_values_and_adds_to_lists() {
+    let Some((nix, nixpkgs)) = Nix::with_nixos("a_system_overrides_values_and_adds_to_lists")
+    else {
+        return;
+    };
+    let system = nixpkgs.import(
+        "system",
+        "modules = [ ./examples/laptop/config.nix {
+           systemd.services.backup-local.serviceConfig = {
+             Nice = 0;
+             IOSchedulingClass = \"best-effort\";
+             ReadWritePaths = [ \"/srv/more\" ];
+           };
+           systemd.services.backup-local.after = [ \"docker.service\" ];
+           systemd.timers.backup.timerConfig.AccuracySec = \"1h\";
+         } ];",
+    );
+    let units = nix.eval(&format!("{system}.report.units"), &Value::Null);
+    let of = |name: &str| lines(units[name]["text"].as_str().unwrap());
+    let local = of("backup-local.service");
+    let has = |line: &str| local.iter().any(|one| one == line);
+    assert!(
+        has("[Service] Nice=0") && !has("[Service] Nice=10"),
+        "{local:#?}"
+    );
+    assert!(has("[Service] IOSchedulingClass=best-effort"), "{local:#?}");
+    assert!(has("[Service] ReadWritePaths=/srv/more"), "{local:#?}");
+    assert!(has("[Service] ReadWritePaths=-/mnt/backup"), "{local:#?}");
+    let after = local.iter().find(|line| line.starts_with("[Unit] After="));
+    assert!(after.is_some_and(|after| after.contains("docker.service")));
+    assert!(of("backup.timer").contains(&"[Timer] AccuracySec=1h".to_owned()));
 }
