@@ -96,7 +96,7 @@ fn written(code: u8, out: &Out, style: &Style) -> u8 {
         return code;
     };
     let hint = "free space where it goes to, or write it somewhere else";
-    out.note(&render::report::error(fault, Some(hint), style));
+    out.note(&render::report::error_lines(fault, Some(hint), style));
     if code < exit::REFUSED {
         exit::FAILED
     } else {
@@ -179,7 +179,7 @@ fn explain(error: &anyhow::Error, settings: &Settings, out: &Out) -> u8 {
     if !settings.json && logs::error(&message, hint.as_deref()) {
         return code;
     }
-    out.note(&render::report::error(
+    out.note(&render::report::error_lines(
         &message,
         hint.as_deref(),
         &settings.error_style,

@@ -146,7 +146,7 @@ impl Bar {
             // The report has the graver findings.
             Event::Noticed(finding) => {
                 if self.notes && finding.severity == Severity::Note {
-                    state.say(&report::finding(finding, style));
+                    state.say(&report::finding_lines(finding, style));
                 }
             }
             Event::ScriptLine { step, line } => {
@@ -317,7 +317,7 @@ fn finished(step: &str, outcome: &Outcome, took: Option<Duration>, style: &Style
     };
     format!(
         "{step}: {}{took}{message}\n",
-        report::mark(outcome.status, style)
+        report::status_mark(outcome.status, style)
     )
 }
 

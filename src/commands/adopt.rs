@@ -73,7 +73,7 @@ pub(crate) fn run(arguments: &Adopt, settings: &Settings, out: &Out) -> Result<u
         }
     };
     if !settings.json && !looked.passed_over.is_empty() {
-        out.say(&render::adopt::passed_over(&looked));
+        out.say(&render::adopt::passed_over_lines(&looked));
     }
     let step = planner::adopt(
         &config,
@@ -122,12 +122,12 @@ fn agreed(arguments: &Adopt, step: &AdoptStep, settings: &Settings, out: &Out) -
         if settings.json {
             out.data_json(&AdoptPreview::from(step.clone()));
         } else {
-            out.data(&render::adopt::step(step));
+            out.data(&render::adopt::adoption_preview(step));
         }
         return Ok(false);
     }
     if !settings.json {
-        out.say(&render::adopt::step(step));
+        out.say(&render::adopt::adoption_preview(step));
     }
     if arguments.yes {
         return Ok(true);

@@ -555,7 +555,7 @@ impl<'a> Worker<'a> {
         }
         self.out.note(&format!("{what}: nothing was changed"));
         for finding in &report.findings {
-            self.out.note(&render::report::finding(
+            self.out.note(&render::report::finding_lines(
                 finding,
                 &self.settings.error_style,
             ));
@@ -576,10 +576,10 @@ impl<'a> Worker<'a> {
         if self.settings.json {
             self.out.data_json(report);
         } else if !self.settings.quiet {
-            let text = render::report::report(report, &folder, &self.settings.style);
+            let text = render::report::report_page(report, &folder, &self.settings.style);
             self.out.data(&text);
         } else if exit::of_result(report.result) != exit::DONE {
-            let text = render::report::report(report, &folder, &self.settings.error_style);
+            let text = render::report::report_page(report, &folder, &self.settings.error_style);
             self.out.note(&text);
         }
         exit::of_result(report.result)

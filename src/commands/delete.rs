@@ -127,7 +127,7 @@ fn run(
         if settings.json {
             out.data_json(&plan);
         } else {
-            out.data(&render::plan::plan(&plan, &inventory, &settings.style));
+            out.data(&render::plan::plan_page(&plan, &inventory, &settings.style));
         }
         return Ok(exit::of_severity(
             plan.severity()
@@ -137,7 +137,7 @@ fn run(
     if nothing {
         out.say("nothing to delete: everything is as the retention wants it");
     } else if !settings.json {
-        out.say(&render::plan::plan(&plan, &inventory, &settings.style));
+        out.say(&render::plan::plan_page(&plan, &inventory, &settings.style));
     }
     agreed(how, nothing, settings, out)?;
     let worker = Worker::new(settings, out, config, now);

@@ -162,8 +162,8 @@ fn show(health: &Health, settings: &Settings, out: &Out) {
     if settings.json {
         out.data_json(health);
     } else if !settings.quiet {
-        out.data(&render::health::health(health, &settings.style));
+        out.data(&render::health::health_page(health, &settings.style));
     } else if health.verdict != HealthVerdict::Ok {
-        out.note(&render::health::health(health, &settings.error_style));
+        out.note(&render::health::health_page(health, &settings.error_style));
     }
 }

@@ -39,7 +39,10 @@ fn tell(
     let inventory = take::inventory_of(settings, now, Some(destination))?;
     for finding in planner::small(config, &inventory, None).findings {
         if finding.severity == Severity::Refusal {
-            out.say(&render::report::finding(&finding, &settings.error_style));
+            out.say(&render::report::finding_lines(
+                &finding,
+                &settings.error_style,
+            ));
         }
     }
     Ok(())

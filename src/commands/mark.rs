@@ -98,7 +98,7 @@ pub(crate) fn show(report: &schema::Report, settings: &Settings, out: &Out) {
         if outcome.status == schema::journal::Status::Succeeded {
             out.say(&outcome.message);
         } else {
-            out.note(&render::report::error(
+            out.note(&render::report::error_lines(
                 &outcome.message,
                 outcome.hint.as_deref(),
                 &settings.error_style,

@@ -35,7 +35,7 @@ pub(crate) fn run(settings: &Settings, out: &Out) -> Result<u8> {
     if settings.json {
         out.data_json(&NotifyTest::from(told.as_slice()));
     } else {
-        out.data(&render::told::told(&told, &settings.style));
+        out.data(&render::notified::notified_lines(&told, &settings.style));
     }
     if !config.notifications.enable {
         out.say("note: notifications.enable is false, so nobody is told of real backups");

@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &Now, settings: &Settings, out: &Out) -> Result<u8>
     worker.backing_up(false, |context| {
         worker.continue_or_plan(false, &options, context, |plan, inventory| {
             if !settings.json && !settings.quiet {
-                out.data(&render::plan::plan(plan, inventory, &settings.style));
+                out.data(&render::plan::plan_page(plan, inventory, &settings.style));
                 out.data("\n");
             }
         })

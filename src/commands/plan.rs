@@ -84,7 +84,7 @@ pub(crate) fn run(arguments: &Plan, settings: &Settings, out: &Out) -> Result<u8
         Some(Graph::Mermaid) => out.data(&planner::graph::mermaid(&plan)),
         None if settings.json => out.data_json(&plan),
         None if settings.quiet => {}
-        None => out.data(&render::plan::plan(&plan, &inventory, &settings.style)),
+        None => out.data(&render::plan::plan_page(&plan, &inventory, &settings.style)),
     }
     let code = exit::of_severity(plan.severity());
     if let Some(path) = &arguments.out {

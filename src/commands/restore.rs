@@ -397,7 +397,7 @@ fn agreed(
         if settings.json {
             out.data_json(&RestorePreview::from(steps));
         } else {
-            out.data(&render::restore::steps(steps));
+            out.data(&render::restore::restore_preview(steps));
         }
         return Ok(false);
     }
@@ -405,12 +405,12 @@ fn agreed(
     if !arguments.in_place {
         // As JSON there is one document, the report, and it names the first of them.
         if differs && !arguments.overwrite && !settings.json {
-            out.data(&render::restore::steps(steps));
+            out.data(&render::restore::restore_preview(steps));
         }
         return Ok(true);
     }
     if !settings.json {
-        out.say(&render::restore::steps(steps));
+        out.say(&render::restore::restore_preview(steps));
     }
     if arguments.yes {
         return Ok(true);
@@ -448,7 +448,7 @@ pub(crate) fn show(report: &Report, kind: &str, settings: &Settings, out: &Out) 
         match outcome.status {
             Status::Succeeded if done.step.starts_with(kind) => out.say(&outcome.message),
             Status::Succeeded => {}
-            _ => out.note(&render::report::error(
+            _ => out.note(&render::report::error_lines(
                 &outcome.message,
                 outcome.hint.as_deref(),
                 &settings.error_style,

@@ -62,7 +62,7 @@ pub(crate) fn run(arguments: &Simulate, settings: &Settings, out: &Out) -> Resul
     if settings.json {
         out.data_json(&simulation);
     } else {
-        out.data(&render::simulate::simulate(
+        out.data(&render::simulate::simulation_page(
             &simulation.0,
             &policy,
             &settings.style,

@@ -197,7 +197,7 @@ fn backup(settings: &Settings, out: &Out, config: &Config, show: bool) -> Result
     let report: Option<Report> = worker.with(|context| {
         worker.run(context, |plan, inventory| {
             if show && !settings.quiet {
-                out.data(&render::plan::plan(plan, inventory, &settings.style));
+                out.data(&render::plan::plan_page(plan, inventory, &settings.style));
                 out.say("");
             }
         })
@@ -211,7 +211,7 @@ fn backup(settings: &Settings, out: &Out, config: &Config, show: bool) -> Result
         (sealed, result) => {
             let folder = settings.state_dir.join("runs").join(&report.run_id);
             let folder = folder.to_string_lossy();
-            out.note(&render::report::report(
+            out.note(&render::report::report_page(
                 &report,
                 &folder,
                 &settings.error_style,

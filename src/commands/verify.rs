@@ -159,11 +159,11 @@ fn repair(
 
 fn tell(found: &Verification, arguments: &Verify, settings: &Settings, out: &Out) {
     if !settings.quiet {
-        let text = render::verify::verification(found, arguments.repair, &settings.style);
+        let text = render::verify::verification_page(found, arguments.repair, &settings.style);
         out.data(&text);
     } else if found.damage_count > 0 {
         let style = &settings.error_style;
-        out.note(&render::verify::verification(
+        out.note(&render::verify::verification_page(
             found,
             arguments.repair,
             style,
@@ -173,7 +173,7 @@ fn tell(found: &Verification, arguments: &Verify, settings: &Settings, out: &Out
 
 fn tell_repair(report: &Report, remains: u64, settings: &Settings, out: &Out) {
     let style = &settings.style;
-    let text = render::verify::repair(report, remains, style);
+    let text = render::verify::repair_lines(report, remains, style);
     if !settings.quiet {
         out.data(&format!("\n{text}"));
     } else if report.result != RunResult::Success {

@@ -7,30 +7,30 @@ use schema::{escape, plan::AdoptStep};
 
 use super::{
     amount,
-    page::{Page, firm, path},
+    page::{Page, readable_path, unbroken},
 };
 
 /// What becomes what.
-pub(crate) fn step(step: &AdoptStep) -> String {
+pub(crate) fn adoption_preview(step: &AdoptStep) -> String {
     let mut page = Page::default();
-    page.line(0, &format!("adopt from {}:", path(&step.root)));
+    page.line(0, &format!("adopt from {}:", readable_path(&step.root)));
     for tree in &step.trees {
         let at = escape::unescape(&tree.at).unwrap_or_default();
         let at = match at.as_slice() {
             b"" => String::new(),
             at => format!(
                 ", its content at {}",
-                firm(&format!("/{}", escape::display(at)))
+                unbroken(&format!("/{}", escape::display(at)))
             ),
         };
         page.line(
             2,
             &format!(
                 "{} becomes {}/{} ({}{at})",
-                path(&tree.from),
+                readable_path(&tree.from),
                 tree.home,
                 tree.id,
-                firm(tree.made_by.name())
+                unbroken(tree.made_by.name())
             ),
         );
     }
@@ -45,10 +45,13 @@ pub(crate) fn step(step: &AdoptStep) -> String {
 }
 
 /// What is left alone, and why.
-pub(crate) fn passed_over(looked: &Looked) -> String {
+pub(crate) fn passed_over_lines(looked: &Looked) -> String {
     let mut page = Page::default();
     for (from, because) in &looked.passed_over {
-        page.line(0, &format!("left alone: {}: {because}", path(from)));
+        page.line(
+            0,
+            &format!("left alone: {}: {because}", readable_path(from)),
+        );
     }
     page.into_string()
 }

@@ -17,8 +17,8 @@ use schema::{
 
 use super::{
     amount,
-    find::{entry_kind, shown},
-    page::{Page, firm},
+    find::entry_kind,
+    page::{Page, readable_path, unbroken},
 };
 use crate::style::Style;
 
@@ -123,7 +123,7 @@ pub(crate) fn diff_lines(diff: &SnapshotDiff, style: &Style) -> String {
     .into_iter()
     .filter(|(_, total)| total.count > 0)
     .map(|(word, total)| {
-        firm(&format!(
+        unbroken(&format!(
             "{} {word} ({})",
             amount::count(total.count),
             amount::bytes(total.bytes)
@@ -155,11 +155,11 @@ fn add_difference(page: &mut Page, difference: &PathDifference, style: &Style) {
     };
     let mut text = String::new();
     if let Some(from) = &difference.from {
-        text = format!("{} -> ", shown(from));
+        text = format!("{} -> ", readable_path(from));
     }
-    text += &shown(&difference.path);
+    text += &readable_path(&difference.path);
     if let Some(more) = details(difference) {
-        text += &format!(" ({})", firm(&more));
+        text += &format!(" ({})", unbroken(&more));
     }
     page.entry(0, &word, 10, &text);
 }

@@ -19,7 +19,7 @@ use schema::{
 
 use super::{
     amount,
-    page::{Page, firm},
+    page::{Page, readable_path, unbroken},
 };
 use crate::style::{Style, printable};
 
@@ -70,7 +70,7 @@ pub(crate) fn found_path(found: Found, ids: &[SnapshotId], zone: &impl TimeZone)
 /// A line for the path and one for each version.
 pub(crate) fn path_lines(found: &FoundPath, style: &Style) -> String {
     let mut page = Page::default();
-    page.line(0, &style.bold(shown(&found.path)));
+    page.line(0, &style.bold(readable_path(&found.path)));
     for version in &found.versions {
         let span = if version.first == version.last {
             version.first.to_string()
@@ -83,13 +83,17 @@ pub(crate) fn path_lines(found: &FoundPath, style: &Style) -> String {
             (_, Some(size), _) => {
                 let time = version.mtime.map(|time| time.format("%Y-%m-%d %H:%M:%S"));
                 let time = time.map(|time| time.to_string()).unwrap_or_default();
-                format!("{:>10}  {}", firm(&amount::bytes(size)), firm(&time))
+                format!(
+                    "{:>10}  {}",
+                    unbroken(&amount::bytes(size)),
+                    unbroken(&time)
+                )
             }
-            (kind, _, Some(target)) => format!("{} to {}", kind.word(), shown(target)),
+            (kind, _, Some(target)) => format!("{} to {}", kind.word(), readable_path(target)),
             (kind, _, None) => kind.word().to_owned(),
         };
         // The amount stands in a column, so its blanks must not be taken for a break.
-        page.entry(2, &label, 42, &firm(&said));
+        page.entry(2, &label, 42, &unbroken(&said));
     }
     page.into_string()
 }
@@ -138,13 +142,8 @@ pub(crate) fn entry_kind(kind: Kind) -> EntryKind {
     }
 }
 
-/// An escaped path as people read it.
-pub(crate) fn shown(escaped: &str) -> String {
-    super::page::path(escaped)
-}
-
 /// A path as a word of a shell's command line.
-pub(crate) fn quoted(path: &str) -> String {
+pub(crate) fn quote_for_shell(path: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+,:@%".contains(&byte);
     if !path.is_empty() && path.bytes().all(plain) {
         return path.to_owned();
@@ -181,7 +180,7 @@ impl Footer {
                 0,
                 &format!(
                     "no path in {snapshots} matches {}",
-                    firm(&printable(&quoted(&found.pattern)))
+                    unbroken(&printable(&quote_for_shell(&found.pattern)))
                 ),
             );
             let hint = if found.pattern.contains('*') {
@@ -199,8 +198,8 @@ impl Footer {
             // On one line, to be copied.
             page.raw(&format!(
                 "hint: backup restore {id} {} {}\n",
-                printable(&quoted(path)),
-                printable(&quoted(&format!("{name}.restored")))
+                printable(&quote_for_shell(path)),
+                printable(&quote_for_shell(&format!("{name}.restored")))
             ));
         }
         page.into_string()

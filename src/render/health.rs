@@ -6,7 +6,7 @@ use schema::health::{Health, HealthVerdict, Space, TrendBasis, VerifiedShare};
 
 use super::{
     amount,
-    page::{Page, firm},
+    page::{Page, unbroken},
     report,
 };
 use crate::style::Style;
@@ -15,7 +15,7 @@ use crate::style::Style;
 const LABEL: usize = 14;
 
 /// The verdict first, then what was measured, then what was found.
-pub(crate) fn health(health: &Health, style: &Style) -> String {
+pub(crate) fn health_page(health: &Health, style: &Style) -> String {
     let mut page = Page::default();
     let word = match health.verdict {
         HealthVerdict::Ok => style.green(style.bold("ok:")),
@@ -31,10 +31,10 @@ pub(crate) fn health(health: &Health, style: &Style) -> String {
         fact("Last good", &format!("{}, {age}{errors}", good.id));
     }
     if let Some(space) = &health.space {
-        fact("Room", &room(space));
+        fact("Room", &describe_room(space));
     }
     if let Some(share) = &health.verified {
-        fact("Read", &read(share, health));
+        fact("Read", &describe_share(share, health));
     }
     if let Some(cloud) = &health.cloud {
         let copied = match cloud.copied_at {
@@ -49,21 +49,21 @@ pub(crate) fn health(health: &Health, style: &Style) -> String {
     }
     page.blank();
     for told in &health.findings {
-        page.raw(&report::finding(told, style));
+        page.raw(&report::finding_lines(told, style));
     }
     format!("{}\n", page.into_string().trim_end())
 }
 
-fn room(space: &Space) -> String {
+fn describe_room(space: &Space) -> String {
     let free = format!(
         "{} free of {}",
-        firm(&amount::bytes(space.free_bytes)),
-        firm(&amount::bytes(space.total_bytes))
+        unbroken(&amount::bytes(space.free_bytes)),
+        unbroken(&amount::bytes(space.total_bytes))
     );
     let Some(trend) = &space.trend else {
         return format!("{free}; too little is known to foretell more");
     };
-    let a_day = firm(&amount::bytes(trend.used_bytes_a_day.unsigned_abs()));
+    let a_day = unbroken(&amount::bytes(trend.used_bytes_a_day.unsigned_abs()));
     let since = trend.since.format("%Y-%m-%d");
     let basis = match trend.basis {
         TrendBasis::FreeSpace { runs } => format!("what {runs} runs found since {since}"),
@@ -82,13 +82,13 @@ fn room(space: &Space) -> String {
     format!("{free}, {a_day} less a day, {left} (by {basis})")
 }
 
-fn read(share: &VerifiedShare, health: &Health) -> String {
+fn describe_share(share: &VerifiedShare, health: &Health) -> String {
     let files = amount::plural(share.files_read, "file", "files");
     let what = format!(
         "part {}/{}: {files}, {}",
         share.part,
         share.of,
-        firm(&amount::bytes(share.bytes_read))
+        unbroken(&amount::bytes(share.bytes_read))
     );
     if share.parts_read < share.of {
         return format!("{what}; {} of {} parts so far", share.parts_read, share.of);

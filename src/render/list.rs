@@ -10,7 +10,7 @@ use schema::{
 
 use super::{
     amount,
-    page::{Page, path},
+    page::{Page, readable_path},
 };
 use crate::style::{Style, left, printable, right};
 
@@ -68,11 +68,11 @@ fn state_words(snapshot: &ListedSnapshot, style: &Style) -> String {
         "complete".to_owned()
     } else {
         let problems = amount::plural(snapshot.problems.max(1), "problem", "problems");
-        style.yellow(super::page::firm(&problems))
+        style.yellow(super::page::unbroken(&problems))
     }];
     if snapshot.damaged > 0 {
         let entries = amount::plural(snapshot.damaged, "entry", "entries");
-        words.push(style.yellow(format!("{} damaged", super::page::firm(&entries))));
+        words.push(style.yellow(format!("{} damaged", super::page::unbroken(&entries))));
     }
     if snapshot.manifest_fault.is_some() {
         words.push(style.yellow("manifest damaged"));
@@ -101,7 +101,10 @@ fn state_words(snapshot: &ListedSnapshot, style: &Style) -> String {
 pub(crate) fn snapshot_list(list: &SnapshotList, style: &Style) -> String {
     let mut page = Page::default();
     if list.snapshots.is_empty() {
-        page.line(0, &format!("No snapshots in {}.", path(&list.mount_point)));
+        page.line(
+            0,
+            &format!("No snapshots in {}.", readable_path(&list.mount_point)),
+        );
     } else {
         add_table(&mut page, &list.snapshots, style);
     }
@@ -127,7 +130,7 @@ pub(crate) fn snapshot_list(list: &SnapshotList, style: &Style) -> String {
         page.line(0, &title);
         for folder in damaged {
             let fault = folder.record_fault.as_deref().unwrap_or_default();
-            let name = path(&folder.name);
+            let name = readable_path(&folder.name);
             page.line(2, &format!("{}/{name}: {}", folder.tier, printable(fault)));
         }
     }
@@ -138,7 +141,10 @@ pub(crate) fn snapshot_list(list: &SnapshotList, style: &Style) -> String {
             Some(fault) => page.line(0, &format!("Folders without records ({fault}):")),
         }
         for folder in foreign {
-            page.line(2, &format!("{}/{}", folder.tier, path(&folder.name)));
+            page.line(
+                2,
+                &format!("{}/{}", folder.tier, readable_path(&folder.name)),
+            );
         }
     }
     page.into_string()

@@ -6,16 +6,17 @@
 pub(crate) mod adopt;
 pub(crate) mod amount;
 pub(crate) mod check;
+mod deletion;
 pub(crate) mod diff;
 pub(crate) mod find;
 pub(crate) mod health;
 pub(crate) mod list;
 pub(crate) mod metrics;
+pub(crate) mod notified;
 pub(crate) mod page;
 pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod restore;
 pub(crate) mod simulate;
 pub(crate) mod status;
-pub(crate) mod told;
 pub(crate) mod verify;

@@ -86,23 +86,23 @@ impl Page {
 }
 
 /// A text in which no line breaks.
-pub(crate) fn firm(text: &str) -> String {
+pub(crate) fn unbroken(text: &str) -> String {
     text.replace(' ', &FIRM.to_string())
 }
 
 /// A path as people read it, in which no line breaks.
 ///
 /// `text` is a path as records write it: what is not printable, and perhaps blanks, as `\ooo`.
-pub(crate) fn path(text: &str) -> String {
+pub(crate) fn readable_path(text: &str) -> String {
     let readable = schema::escape::unescape(text).map_or(Cow::Borrowed(text), |bytes| {
         Cow::Owned(schema::escape::display(&bytes))
     });
-    firm(&printable(&readable))
+    unbroken(&printable(&readable))
 }
 
 /// A path as the configuration has it, in which no line breaks.
-pub(crate) fn configured(path: &schema::config::AbsolutePath) -> String {
-    firm(&printable(path.as_str()))
+pub(crate) fn configured_path(path: &schema::config::AbsolutePath) -> String {
+    unbroken(&printable(path.as_str()))
 }
 
 /// The first few of a list, and how many more there are.
@@ -141,7 +141,7 @@ mod tests {
         page.blank();
         let long = format!("/{}", "folder/".repeat(14));
         page.line(0, &format!("copy {long} there"));
-        page.line(4, &path("/home/ann/my\\040photos"));
+        page.line(4, &readable_path("/home/ann/my\\040photos"));
         let text = page.into_string();
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].starts_with("  keep    word word"));

@@ -11,8 +11,8 @@ use schema::{
 
 use super::{
     amount,
+    deletion::describe_deletion,
     page::{self, Page},
-    plan::rotation,
 };
 use crate::style::{Style, left, printable, right};
 
@@ -20,7 +20,7 @@ use crate::style::{Style, left, printable, right};
 const SHOWN_PROBLEMS: usize = 10;
 
 /// What a run came to; `run_folder` is where all of it is told.
-pub(crate) fn report(report: &Report, run_folder: &str, style: &Style) -> String {
+pub(crate) fn report_page(report: &Report, run_folder: &str, style: &Style) -> String {
     let mut page = Page::default();
     let took = report.ended_at - report.started_at;
     let head = format!(
@@ -29,35 +29,35 @@ pub(crate) fn report(report: &Report, run_folder: &str, style: &Style) -> String
         report.host,
         report.started_at.format("%Y-%m-%d %H:%M"),
         report.started_at.format("%:z"),
-        page::firm(&amount::between(took))
+        page::unbroken(&amount::between(took))
     );
     page.line(0, &head);
     page.blank();
-    steps(&mut page, report, style);
+    add_steps(&mut page, report, style);
     if let Some(sealed) = &report.snapshot {
         page.blank();
-        snapshot(&mut page, sealed);
+        add_snapshot(&mut page, sealed);
     }
-    deleted(&mut page, report, style);
-    problems(&mut page, report, run_folder, style);
+    add_deletions(&mut page, report, style);
+    add_problems(&mut page, report, run_folder, style);
     let grave = report
         .findings
         .iter()
         .filter(|finding| finding.severity > Severity::Note);
     page.blank();
     for told in grave {
-        page.raw(&finding(told, style));
+        page.raw(&finding_lines(told, style));
     }
     page.blank();
-    page.line(0, &ending(report, style));
-    for hint in hints(report) {
+    page.line(0, &describe_end(report, style));
+    for hint in collect_hints(report) {
         page.entry(2, "hint:", 6, &printable(hint));
     }
     page.into_string()
 }
 
 /// A finding with its hint.
-pub(crate) fn finding(finding: &Finding, style: &Style) -> String {
+pub(crate) fn finding_lines(finding: &Finding, style: &Style) -> String {
     let word = match finding.severity {
         Severity::Note => style.dim("note:"),
         Severity::Warning => style.yellow("warning:"),
@@ -65,15 +65,15 @@ pub(crate) fn finding(finding: &Finding, style: &Style) -> String {
         Severity::Refusal => style.bold(style.red("refused:")),
         Severity::Error => style.bold(style.red("error:")),
     };
-    said(&word, &finding.message, finding.hint.as_deref())
+    lines_with_hint(&word, &finding.message, finding.hint.as_deref())
 }
 
 /// An error with what to do about it.
-pub(crate) fn error(message: &str, hint: Option<&str>, style: &Style) -> String {
-    said(&style.bold(style.red("error:")), message, hint)
+pub(crate) fn error_lines(message: &str, hint: Option<&str>, style: &Style) -> String {
+    lines_with_hint(&style.bold(style.red("error:")), message, hint)
 }
 
-fn said(word: &str, message: &str, hint: Option<&str>) -> String {
+fn lines_with_hint(word: &str, message: &str, hint: Option<&str>) -> String {
     let mut page = Page::default();
     page.line(0, &format!("{word} {}", printable(message)));
     if let Some(hint) = hint {
@@ -95,7 +95,7 @@ pub(crate) fn word(status: Status) -> &'static str {
 }
 
 /// How a step ended, in a coloured word.
-pub(crate) fn mark(status: Status, style: &Style) -> String {
+pub(crate) fn status_mark(status: Status, style: &Style) -> String {
     let word = word(status);
     match status {
         Status::Succeeded => style.green(word),
@@ -105,7 +105,7 @@ pub(crate) fn mark(status: Status, style: &Style) -> String {
     }
 }
 
-fn steps(page: &mut Page, report: &Report, style: &Style) {
+fn add_steps(page: &mut Page, report: &Report, style: &Style) {
     let names = report.steps.iter().map(|step| step.step.len()).max();
     let names = names.unwrap_or(0).min(24);
     for step in &report.steps {
@@ -114,7 +114,7 @@ fn steps(page: &mut Page, report: &Report, style: &Style) {
             .map_or_else(String::new, |at| amount::between(step.ended_at - at));
         let label = format!(
             "{}  {}  {}  ",
-            left(&mark(step.outcome.status, style), 10),
+            left(&status_mark(step.outcome.status, style), 10),
             left(&step.step, names),
             style.dim(right(&took, 11)),
         );
@@ -127,17 +127,17 @@ fn steps(page: &mut Page, report: &Report, style: &Style) {
     }
 }
 
-fn snapshot(page: &mut Page, sealed: &Sealed) {
+fn add_snapshot(page: &mut Page, sealed: &Sealed) {
     let totals = &sealed.totals;
     let what = format!(
         "{}: {} ({}); copied {} ({}), linked {} ({})",
         sealed.id,
-        page::firm(&amount::plural(totals.files, "file", "files")),
-        page::firm(&amount::bytes(totals.bytes)),
+        page::unbroken(&amount::plural(totals.files, "file", "files")),
+        page::unbroken(&amount::bytes(totals.bytes)),
         amount::count(totals.files_copied),
-        page::firm(&amount::bytes(totals.bytes_copied)),
+        page::unbroken(&amount::bytes(totals.bytes_copied)),
         amount::count(totals.files_linked),
-        page::firm(&amount::bytes(totals.bytes_linked)),
+        page::unbroken(&amount::bytes(totals.bytes_linked)),
     );
     page.line(0, &format!("Snapshot {what}"));
     for why in &sealed.suspect {
@@ -146,19 +146,21 @@ fn snapshot(page: &mut Page, sealed: &Sealed) {
 }
 
 /// Each deletion on its own line, as in the plan: with what no other snapshot has, and why it went.
-fn deleted(page: &mut Page, report: &Report, style: &Style) {
+fn add_deletions(page: &mut Page, report: &Report, style: &Style) {
     let mut all = report.steps.iter().flat_map(|step| &step.outcome.deleted);
     let Some(first) = all.next() else {
         return;
     };
     page.blank();
     for deletion in [first].into_iter().chain(all) {
-        rotation::deleted(page, &style.red("deleted"), deletion);
+        let word = left(&style.red("deleted"), 8);
+        let label = format!("{word}  {}  {}", deletion.id, deletion.home);
+        page.entry(0, &label, 40, &describe_deletion(deletion));
     }
 }
 
 /// The first problems, gravest first, and how many more there are.
-fn problems(page: &mut Page, report: &Report, run_folder: &str, style: &Style) {
+fn add_problems(page: &mut Page, report: &Report, run_folder: &str, style: &Style) {
     let mut listed: Vec<&Problem> = report
         .steps
         .iter()
@@ -167,7 +169,7 @@ fn problems(page: &mut Page, report: &Report, run_folder: &str, style: &Style) {
     if listed.is_empty() {
         return;
     }
-    listed.sort_by_key(|problem| gravity(problem.kind));
+    listed.sort_by_key(|problem| problem_rank(problem.kind));
     let counted = report.snapshot.as_ref().map_or(0, |sealed| {
         sealed.totals.errors + sealed.totals.vanished + sealed.totals.torn
     });
@@ -180,19 +182,19 @@ fn problems(page: &mut Page, report: &Report, run_folder: &str, style: &Style) {
     for problem in listed.iter().take(SHOWN_PROBLEMS) {
         let what = format!(
             "{}: {}",
-            page::path(&problem.path),
+            page::readable_path(&problem.path),
             printable(&problem.message)
         );
-        page.entry(2, &style.yellow(kind(problem.kind)), 13, &what);
+        page.entry(2, &style.yellow(problem_word(problem.kind)), 13, &what);
     }
     let more = all.saturating_sub(SHOWN_PROBLEMS as u64);
     if more > 0 {
-        let file = page::firm(&format!("{run_folder}/report.json"));
+        let file = page::unbroken(&format!("{run_folder}/report.json"));
         page.line(2, &format!("and {} more: see {file}", amount::count(more)));
     }
 }
 
-fn kind(kind: ProblemKind) -> &'static str {
+fn problem_word(kind: ProblemKind) -> &'static str {
     match kind {
         ProblemKind::Unreadable => "unreadable",
         ProblemKind::NotStored => "not stored",
@@ -203,7 +205,7 @@ fn kind(kind: ProblemKind) -> &'static str {
 }
 
 /// Content that is missing before content that is doubtful before all else.
-fn gravity(kind: ProblemKind) -> u8 {
+fn problem_rank(kind: ProblemKind) -> u8 {
     match kind {
         ProblemKind::Unreadable | ProblemKind::NotStored => 0,
         ProblemKind::Torn => 1,
@@ -213,7 +215,7 @@ fn gravity(kind: ProblemKind) -> u8 {
 }
 
 /// The step that decided the end, where one did; a notification never does.
-fn decisive(report: &Report) -> Option<(&str, &Outcome)> {
+fn decisive_step(report: &Report) -> Option<(&str, &Outcome)> {
     let deciding = || report.steps.iter().filter(|step| !only_tells(&step.step));
     let gravest = deciding().map(|step| step.outcome.status).max()?;
     deciding()
@@ -222,9 +224,10 @@ fn decisive(report: &Report) -> Option<(&str, &Outcome)> {
         .filter(|(_, outcome)| outcome.status > Status::Skipped)
 }
 
-fn ending(report: &Report, style: &Style) -> String {
+fn describe_end(report: &Report, style: &Style) -> String {
     // The step's own message stands beside it above; here it is named only.
-    let step = decisive(report).map_or_else(String::new, |(step, _)| format!(" in step {step}"));
+    let step =
+        decisive_step(report).map_or_else(String::new, |(step, _)| format!(" in step {step}"));
     let sealed = report.snapshot.as_ref();
     match report.result {
         RunResult::Success => {
@@ -284,7 +287,7 @@ fn ending(report: &Report, style: &Style) -> String {
 }
 
 /// What to do, each once.
-fn hints(report: &Report) -> Vec<&str> {
+fn collect_hints(report: &Report) -> Vec<&str> {
     let mut hints: Vec<&str> = Vec::new();
     let told = |hint: &str| {
         report

@@ -111,7 +111,7 @@ const FOLDER: &str = "/var/lib/backup/runs/2025-01-16_02-00-00-8c1f";
 
 #[test]
 fn an_incomplete_run_lists_its_problems_gravest_first() {
-    let text = report(&incomplete(), FOLDER, &Style::PLAIN);
+    let text = report_page(&incomplete(), FOLDER, &Style::PLAIN);
     assert_fits(&text);
     insta::assert_snapshot!(text);
 }
@@ -150,7 +150,7 @@ fn a_failed_run_names_the_step_and_what_to_do() {
         )
         .hint("mount it, or remove it from local.sources"),
     );
-    let text = report(&run, FOLDER, &Style::PLAIN);
+    let text = report_page(&run, FOLDER, &Style::PLAIN);
     assert_fits(&text);
     insta::assert_snapshot!(text);
 }
@@ -167,7 +167,7 @@ fn a_good_run_ends_well_and_no_note_is_told_again() {
             Outcome::success("sealed"),
         )],
     );
-    let text = report(&run, FOLDER, &Style::PLAIN);
+    let text = report_page(&run, FOLDER, &Style::PLAIN);
     assert_fits(&text);
     assert!(
         text.ends_with("\nDone. Snapshot 2025-01-16_02-00-00 is complete.\n"),
@@ -204,7 +204,7 @@ fn each_result_has_its_ending() {
         ),
         (RunResult::Success, None, "\nDone.\n"),
     ] {
-        let text = report(&of(result, snapshot, Vec::new()), FOLDER, &Style::PLAIN);
+        let text = report_page(&of(result, snapshot, Vec::new()), FOLDER, &Style::PLAIN);
         assert_fits(&text);
         let unwrapped = text.replace("\n  ", " ");
         assert!(unwrapped.ends_with(ends), "{text}");
@@ -214,7 +214,7 @@ fn each_result_has_its_ending() {
 #[test]
 fn errors_and_findings_end_with_what_to_do() {
     assert_eq!(
-        error(
+        error_lines(
             "destination not mounted: /mnt/backup",
             Some("mount it"),
             &Style::PLAIN
@@ -222,13 +222,16 @@ fn errors_and_findings_end_with_what_to_do() {
         "error: destination not mounted: /mnt/backup\n  hint: mount it\n"
     );
     let refusal = Finding::new(Severity::Refusal, "x", "a\x1b[31mb");
-    assert_eq!(finding(&refusal, &Style::PLAIN), "refused: a\\033[31mb\n");
+    assert_eq!(
+        finding_lines(&refusal, &Style::PLAIN),
+        "refused: a\\033[31mb\n"
+    );
 }
 
 #[test]
 fn colour_changes_nothing_but_colour() {
-    let plain = report(&incomplete(), FOLDER, &Style::PLAIN);
-    let coloured = report(&incomplete(), FOLDER, &Style { color: true });
+    let plain = report_page(&incomplete(), FOLDER, &Style::PLAIN);
+    let coloured = report_page(&incomplete(), FOLDER, &Style { color: true });
     assert_ne!(plain, coloured);
     let widths = |text: &str| text.lines().map(crate::style::width).collect::<Vec<_>>();
     assert_eq!(widths(&plain), widths(&coloured));

@@ -10,11 +10,11 @@ use super::amount;
 const LISTED: usize = 10;
 
 /// What some restores would do, one after the other.
-pub(crate) fn steps(steps: &[RestoreStep]) -> String {
-    steps.iter().map(step).collect()
+pub(crate) fn restore_preview(steps: &[RestoreStep]) -> String {
+    steps.iter().map(describe_step).collect()
 }
 
-fn step(step: &RestoreStep) -> String {
+fn describe_step(step: &RestoreStep) -> String {
     let readable = |text: &str| escape::display(&escape::unescape(text).unwrap_or_default());
     let mut text = format!(
         "restore /{} from {}\n     to {}\n",

@@ -29,13 +29,13 @@ const ROWS: usize = 40;
 const DATE: usize = 16;
 
 /// The runs and what exists after each.
-pub(crate) fn simulate(days: &[SimulatedRun], policy: &Policy, style: &Style) -> String {
+pub(crate) fn simulation_page(days: &[SimulatedRun], policy: &Policy, style: &Style) -> String {
     let mut page = Page::default();
     page.line(
         0,
         &format!(
             "Keeping {}; weeks start on {}.",
-            numbers(policy),
+            describe_policy(policy),
             weekday(policy.week_starts_on),
         ),
     );
@@ -53,7 +53,7 @@ pub(crate) fn simulate(days: &[SimulatedRun], policy: &Policy, style: &Style) ->
         0,
         &format!(
             "{}: the longest-lived tier that keeps it{several}; * kept as one of the last.",
-            letters(policy),
+            describe_marks(policy),
         ),
     );
     let shown: Vec<Row> = days.iter().map(|day| Row::new(day, &rulers)).collect();
@@ -65,10 +65,10 @@ pub(crate) fn simulate(days: &[SimulatedRun], policy: &Policy, style: &Style) ->
         }
     }
     page.blank();
-    let kept = |day: &SimulatedRun| held(day).len();
+    let kept = |day: &SimulatedRun| mark_held(day).len();
     let most = days.iter().map(kept).max().unwrap_or(0);
     let deleted: usize = days.iter().map(|day| day.expired.len()).sum();
-    let oldest = held(last).keys().next().copied().unwrap_or(last.id);
+    let oldest = mark_held(last).keys().next().copied().unwrap_or(last.id);
     let old = (last.at.date() - oldest.local().date()).num_days();
     page.line(
         0,
@@ -89,8 +89,8 @@ pub(crate) fn simulate(days: &[SimulatedRun], policy: &Policy, style: &Style) ->
 }
 
 /// How many each rule keeps; hours and years only where they keep some.
-fn numbers(policy: &Policy) -> String {
-    let tiers = tiers(policy).map(|(tier, _)| format!("{} {tier}", policy.keep(tier)));
+fn describe_policy(policy: &Policy) -> String {
+    let tiers = marked_tiers(policy).map(|(tier, _)| format!("{} {tier}", policy.keep(tier)));
     let all: Vec<String> = std::iter::once(format!("the last {}", policy.keep_last))
         .filter(|_| policy.keep_last > 0)
         .chain(tiers)
@@ -100,15 +100,15 @@ fn numbers(policy: &Policy) -> String {
 }
 
 /// What each mark stands for.
-fn letters(policy: &Policy) -> String {
-    let said: Vec<String> = tiers(policy)
+fn describe_marks(policy: &Policy) -> String {
+    let said: Vec<String> = marked_tiers(policy)
         .map(|(tier, mark)| format!("{mark} {tier}"))
         .collect();
     said.join(", ")
 }
 
 /// The tiers that a page speaks of, each with its mark.
-fn tiers(policy: &Policy) -> impl Iterator<Item = (Tier, char)> {
+fn marked_tiers(policy: &Policy) -> impl Iterator<Item = (Tier, char)> {
     [
         (Tier::Hourly, 'H'),
         (Tier::Daily, 'D'),
@@ -133,7 +133,7 @@ fn weekday(day: Weekday) -> &'static str {
 }
 
 /// Every snapshot that exists after a run, with the mark of the longest-lived tier that keeps it.
-fn held(day: &SimulatedRun) -> BTreeMap<SnapshotId, char> {
+fn mark_held(day: &SimulatedRun) -> BTreeMap<SnapshotId, char> {
     let mut held = BTreeMap::new();
     for (ids, mark) in [
         (&day.other, '*'),
@@ -171,7 +171,9 @@ impl Rulers {
         let each = || {
             days.iter().flat_map(|day| {
                 let run = day.at.date();
-                held(day).into_iter().map(move |(id, mark)| (run, id, mark))
+                mark_held(day)
+                    .into_iter()
+                    .map(move |(id, mark)| (run, id, mark))
             })
         };
         let oldest = each().map(|(run, id, _)| days_ago(run, id)).max();
@@ -232,7 +234,7 @@ impl Row {
         let run = day.at.date();
         let blank = |columns: i64| vec![('·', 0u8); usize::try_from(columns).unwrap_or(0)];
         let (mut days, mut months) = (blank(rulers.days), blank(rulers.months));
-        for (id, mark) in held(day) {
+        for (id, mark) in mark_held(day) {
             let ago = days_ago(run, id);
             let cell = if ago < rulers.days {
                 usize::try_from(ago).ok().and_then(|at| days.get_mut(at))

@@ -22,7 +22,7 @@ fn nights(count: u64) -> impl Iterator<Item = NaiveDateTime> {
 
 fn shown(policy: &Policy, runs: impl Iterator<Item = NaiveDateTime>) -> String {
     let days = planner::retention::simulate::simulate(policy, runs).0;
-    let text = simulate(&days, policy, &Style::PLAIN);
+    let text = simulation_page(&days, policy, &Style::PLAIN);
     assert_fits(&text);
     text
 }

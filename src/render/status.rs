@@ -12,7 +12,7 @@ use schema::{
 
 use super::{
     amount,
-    page::{Page, firm, first_few, path},
+    page::{Page, first_few, readable_path, unbroken},
     report,
 };
 use crate::style::{Style, printable};
@@ -44,7 +44,7 @@ pub(crate) fn status_page(status: &BackupStatus, style: &Style) -> String {
     let Facts { mut page, .. } = facts;
     page.blank();
     for told in &status.findings {
-        page.raw(&report::finding(told, style));
+        page.raw(&report::finding_lines(told, style));
     }
     let text = page.into_string();
     format!("{}\n", text.trim_end())
@@ -164,7 +164,11 @@ fn add_damage(facts: &mut Facts<'_>, status: &BackupStatus) {
         facts.add("Damaged", &text);
     }
     if !status.damaged_records.is_empty() {
-        let names: Vec<String> = status.damaged_records.iter().map(|one| path(one)).collect();
+        let names: Vec<String> = status
+            .damaged_records
+            .iter()
+            .map(|one| readable_path(one))
+            .collect();
         let names = first_few(&names, 3);
         let text = format!("damaged of {names}; see `backup health`");
         facts.add("Record", &text);
@@ -203,7 +207,7 @@ fn health_text(last: &LastHealthCheck, age: &str) -> String {
 }
 
 fn destination_text(found: &DestinationStatus) -> String {
-    let path = path(&found.path);
+    let path = readable_path(&found.path);
     if !found.ready {
         return format!("{path}, {}", found.absence());
     }
@@ -218,8 +222,8 @@ fn destination_text(found: &DestinationStatus) -> String {
             .file_system
             .as_deref()
             .unwrap_or("unknown file system"),
-        firm(&amount::bytes(found.free_bytes)),
-        firm(&amount::bytes(found.total_bytes)),
+        unbroken(&amount::bytes(found.free_bytes)),
+        unbroken(&amount::bytes(found.total_bytes)),
     )
 }
 

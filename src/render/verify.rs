@@ -11,7 +11,7 @@ use schema::{
 
 use super::{
     amount,
-    page::{Page, firm, path},
+    page::{Page, readable_path, unbroken},
 };
 use crate::style::{Style, printable};
 
@@ -19,12 +19,12 @@ use crate::style::{Style, printable};
 const KIND: usize = 12;
 
 /// What was found; `repairs` says that a repair follows, which is not advised then.
-pub(crate) fn verification(found: &Verification, repairs: bool, style: &Style) -> String {
+pub(crate) fn verification_page(found: &Verification, repairs: bool, style: &Style) -> String {
     let mut page = Page::default();
-    head(&mut page, found, style);
+    add_head(&mut page, found, style);
     for damage in &found.damage {
         page.blank();
-        one(&mut page, damage, style);
+        add_damage(&mut page, damage, style);
     }
     let listed = found.damage.len() as u64;
     if found.damage_count > listed {
@@ -33,12 +33,12 @@ pub(crate) fn verification(found: &Verification, repairs: bool, style: &Style) -
         page.line(0, &format!("and {more} more"));
     }
     page.blank();
-    ending(&mut page, found, repairs, style);
+    add_verdict(&mut page, found, repairs, style);
     page.into_string()
 }
 
 /// What a repair came to; `remains` are the damages that none was planned for.
-pub(crate) fn repair(report: &Report, remains: u64, style: &Style) -> String {
+pub(crate) fn repair_lines(report: &Report, remains: u64, style: &Style) -> String {
     let mut page = Page::default();
     let last = report.steps.iter().rev();
     let told = last.map(|step| &step.outcome);
@@ -52,7 +52,11 @@ pub(crate) fn repair(report: &Report, remains: u64, style: &Style) -> String {
         };
         page.line(0, &format!("{word} {}.", printable(&outcome.message)));
         for problem in &outcome.problems {
-            let text = format!("{}: {}", path(&problem.path), printable(&problem.message));
+            let text = format!(
+                "{}: {}",
+                readable_path(&problem.path),
+                printable(&problem.message)
+            );
             page.line(2, &text);
         }
         if let Some(hint) = &outcome.hint {
@@ -66,7 +70,7 @@ pub(crate) fn repair(report: &Report, remains: u64, style: &Style) -> String {
     page.into_string()
 }
 
-fn head(page: &mut Page, found: &Verification, style: &Style) {
+fn add_head(page: &mut Page, found: &Verification, style: &Style) {
     let which = match found.snapshots.as_slice() {
         [one] => format!("{}/{}", one.home, one.id),
         many => amount::plural(many.len() as u64, "snapshot", "snapshots"),
@@ -80,15 +84,15 @@ fn head(page: &mut Page, found: &Verification, style: &Style) {
         Depth::Quick => String::new(),
         _ => format!(
             ", {} read ({})",
-            firm(&amount::plural(found.files_read, "file", "files")),
-            firm(&amount::bytes(found.bytes_read))
+            unbroken(&amount::plural(found.files_read, "file", "files")),
+            unbroken(&amount::bytes(found.bytes_read))
         ),
     };
     let text = format!(
         "{} {how}: {}{read}, took {}",
         style.bold(format!("Verified {which}")),
-        firm(&amount::plural(found.entries, "entry", "entries")),
-        firm(&amount::between(found.ended_at - found.started_at)),
+        unbroken(&amount::plural(found.entries, "entry", "entries")),
+        unbroken(&amount::between(found.ended_at - found.started_at)),
     );
     page.line(0, &text);
     for one in &found.snapshots {
@@ -99,7 +103,7 @@ fn head(page: &mut Page, found: &Verification, style: &Style) {
     }
 }
 
-fn one(page: &mut Page, damage: &Damage, style: &Style) {
+fn add_damage(page: &mut Page, damage: &Damage, style: &Style) {
     let mut by_path: BTreeMap<&str, Vec<SnapshotId>> = BTreeMap::new();
     for name in &damage.names {
         by_path.entry(&name.path).or_default().push(name.snapshot);
@@ -111,7 +115,7 @@ fn one(page: &mut Page, damage: &Damage, style: &Style) {
     };
     let named = |name: &str| match (damage.kind, name) {
         (DamageKind::Record | DamageKind::Manifest, "") => "of the snapshot".to_owned(),
-        _ => firm(&format!("/{}", path(name))),
+        _ => unbroken(&format!("/{}", readable_path(name))),
     };
     let mut paths = by_path.iter();
     let message = printable(&damage.message);
@@ -120,23 +124,26 @@ fn one(page: &mut Page, damage: &Damage, style: &Style) {
         Some((name, snapshots)) => {
             page.entry(0, &kind, KIND, &named(name));
             page.line(KIND, &message);
-            page.line(KIND, &format!("in {}", ids(snapshots)));
+            page.line(KIND, &format!("in {}", join_ids(snapshots)));
         }
     }
     for (name, snapshots) in paths {
-        page.line(KIND, &format!("also {} in {}", named(name), ids(snapshots)));
+        page.line(
+            KIND,
+            &format!("also {} in {}", named(name), join_ids(snapshots)),
+        );
     }
     if let Some(because) = &damage.not_repaired {
         page.line(KIND, &format!("not repaired: {}", printable(because)));
     }
 }
 
-fn ids(snapshots: &[SnapshotId]) -> String {
+fn join_ids(snapshots: &[SnapshotId]) -> String {
     let ids: Vec<String> = snapshots.iter().map(ToString::to_string).collect();
     ids.join(", ")
 }
 
-fn ending(page: &mut Page, found: &Verification, repairs: bool, style: &Style) {
+fn add_verdict(page: &mut Page, found: &Verification, repairs: bool, style: &Style) {
     if found.damage_count == 0 {
         let whole = style.green(style.bold("Whole."));
         let text = match found.depth {

@@ -81,7 +81,7 @@ fn every_path_and_every_snapshot_is_named_and_all_fits() {
         ),
         damage(DamageKind::Record, "destination.json cannot be read", &[]),
     ];
-    let text = verification(&found(Depth::Full, all), false, &Style::PLAIN);
+    let text = verification_page(&found(Depth::Full, all), false, &Style::PLAIN);
     let (paths, rest): (Vec<&str>, Vec<&str>) =
         text.lines().partition(|line| line.contains("long name"));
     assert_eq!(paths.len(), 1);
@@ -102,7 +102,7 @@ fn every_path_and_every_snapshot_is_named_and_all_fits() {
 
 #[test]
 fn what_was_not_read_is_said() {
-    let told = |depth| verification(&found(depth, Vec::new()), false, &Style::PLAIN);
+    let told = |depth| verification_page(&found(depth, Vec::new()), false, &Style::PLAIN);
     for (depth, end) in [
         (Depth::Quick, "Whole. No content was read.\n"),
         (
@@ -144,11 +144,11 @@ fn a_repair_says_what_remains() {
         }))
         .unwrap()
     };
-    let whole = repair(&report("success", "succeeded"), 0, &Style::PLAIN);
+    let whole = repair_lines(&report("success", "succeeded"), 0, &Style::PLAIN);
     assert_eq!(whole, "Repaired: 1 file repaired under 3 names.\n");
-    let part = repair(&report("success", "succeeded"), 2, &Style::PLAIN);
+    let part = repair_lines(&report("success", "succeeded"), 2, &Style::PLAIN);
     assert!(part.starts_with("Repaired in part:"), "{part}");
     assert!(part.ends_with("2 damages remain: see above.\n"), "{part}");
-    let failed = repair(&report("failed", "failed"), 0, &Style::PLAIN);
+    let failed = repair_lines(&report("failed", "failed"), 0, &Style::PLAIN);
     assert!(failed.starts_with("Not repaired:"), "{failed}");
 }

@@ -2,24 +2,24 @@
 
 use schema::{config::SyncMode, plan::CloudSyncStep};
 
-use super::steps::say;
+use super::lines::add_verb;
 use crate::{
     render::{
         amount,
-        page::{Page, firm},
+        page::{Page, unbroken},
     },
     style::{Style, printable},
 };
 
-/// What the step will do.
-pub(super) fn body(page: &mut Page, step: &CloudSyncStep, style: &Style) {
-    let remote = firm(&printable(&step.remote));
+/// Adds what the step will do.
+pub(super) fn add_cloud_sync(page: &mut Page, step: &CloudSyncStep, style: &Style) {
+    let remote = unbroken(&printable(&step.remote));
     let what = if step.live.is_some() {
         format!("the live sources, as {},", step.snapshot)
     } else {
         step.snapshot.to_string()
     };
-    say(page, "copy", &format!("{what} to {remote}"));
+    add_verb(page, "copy", &format!("{what} to {remote}"));
     let expected = &step.expected;
     let since = step.last.map_or_else(
         || "nothing is known to be there".to_owned(),
@@ -28,9 +28,9 @@ pub(super) fn body(page: &mut Page, step: &CloudSyncStep, style: &Style) {
     let text = format!(
         "{}, at most {}; {since}",
         amount::plural(expected.upload_files, "file", "files"),
-        firm(&amount::bytes(expected.upload_bytes)),
+        unbroken(&amount::bytes(expected.upload_bytes)),
     );
-    say(page, "upload", &text);
+    add_verb(page, "upload", &text);
     let removes = step.mode != SyncMode::Copy;
     let gone = if removes { expected.gone_files } else { 0 };
     let aside = expected.replaced_files + gone;
@@ -40,22 +40,22 @@ pub(super) fn body(page: &mut Page, step: &CloudSyncStep, style: &Style) {
             amount::plural(aside, "old file", "old files"),
             step.snapshot
         );
-        say(page, "keep", &text);
+        add_verb(page, "keep", &text);
     }
     match &step.limits.max_delete {
         Some(limit) => {
             let text = format!(
                 "if more than {} of the remote's files would go (cloud.maxDelete)",
-                firm(&limit.to_string())
+                unbroken(&limit.to_string())
             );
-            say(page, "refuse", &text);
+            add_verb(page, "refuse", &text);
         }
-        None if removes => say(page, "allow", "any number of files to go: a person agreed"),
-        None => say(page, "remove", "nothing there"),
+        None if removes => add_verb(page, "allow", "any number of files to go: a person agreed"),
+        None => add_verb(page, "remove", "nothing there"),
     }
     for id in &step.expire {
         let text = format!("the history of {id}: older than cloud.keepHistoryDays");
-        say(page, &style.red("remove"), &text);
+        add_verb(page, &style.red("remove"), &text);
     }
     for gone in &step.give_back {
         let text = format!(
@@ -63,8 +63,8 @@ pub(super) fn body(page: &mut Page, step: &CloudSyncStep, style: &Style) {
             gone.home,
             gone.id,
             gone.reason,
-            firm(&amount::bytes(gone.frees))
+            unbroken(&amount::bytes(gone.frees))
         );
-        say(page, &style.red("delete"), &text);
+        add_verb(page, &style.red("delete"), &text);
     }
 }

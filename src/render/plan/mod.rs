@@ -4,25 +4,27 @@
 //! `steps`. It must not leave out anything that is deleted, nor why.
 
 mod cloud;
-pub(super) mod rotation;
+mod lines;
+mod rotation;
 mod steps;
 
-use schema::{Inventory, Plan, Severity, inventory::DestinationState, plan::Action};
+use schema::{
+    Inventory, Plan, Severity,
+    inventory::DestinationState,
+    plan::{Action, Deletion},
+};
 
 use super::{
     amount,
-    page::{Page, configured, firm},
+    page::{Page, configured_path, unbroken},
     report,
 };
 use crate::style::Style;
 
-/// Columns that the text below a step's name stands further in.
-const INDENT: usize = 3;
-
 /// The plan, made from this inventory.
-pub(crate) fn plan(plan: &Plan, inventory: &Inventory, style: &Style) -> String {
+pub(crate) fn plan_page(plan: &Plan, inventory: &Inventory, style: &Style) -> String {
     let mut page = Page::default();
-    header(&mut page, plan, inventory, style);
+    add_header(&mut page, plan, inventory, style);
     for (at, step) in plan.steps.iter().enumerate() {
         page.blank();
         let kind = step.action.kind();
@@ -33,7 +35,7 @@ pub(crate) fn plan(plan: &Plan, inventory: &Inventory, style: &Style) -> String 
             format!("{} ({kind})", style.bold(&step.id))
         };
         page.line(0, &format!("{}. {name}", at + 1));
-        steps::body(&mut page, &step.action, plan, inventory, style);
+        steps::add_action(&mut page, &step.action, plan, inventory, style);
     }
     // From notes to refusals, so that what stops the run stands where reading ends.
     for severity in [
@@ -45,15 +47,15 @@ pub(crate) fn plan(plan: &Plan, inventory: &Inventory, style: &Style) -> String 
         let of_it = |finding: &&schema::Finding| finding.severity == severity;
         page.blank();
         for told in plan.findings.iter().filter(of_it) {
-            page.raw(&report::finding(told, style));
+            page.raw(&report::finding_lines(told, style));
         }
     }
     page.blank();
-    page.line(0, &total(plan, style));
+    page.line(0, &describe_total(plan, style));
     page.into_string()
 }
 
-fn header(page: &mut Page, plan: &Plan, inventory: &Inventory, style: &Style) {
+fn add_header(page: &mut Page, plan: &Plan, inventory: &Inventory, style: &Style) {
     page.line(
         0,
         &format!(
@@ -66,7 +68,7 @@ fn header(page: &mut Page, plan: &Plan, inventory: &Inventory, style: &Style) {
     let Some(destination) = &inventory.destination else {
         return;
     };
-    page.line(0, &place(destination, &plan.host));
+    page.line(0, &describe_destination(destination, &plan.host));
     let told = |code: &str| plan.findings.iter().any(|finding| finding.code == code);
     if destination.present
         && !told("kept-in-manifest-only")
@@ -82,8 +84,8 @@ fn header(page: &mut Page, plan: &Plan, inventory: &Inventory, style: &Style) {
 }
 
 /// Where the snapshots are, with the room there.
-fn place(destination: &DestinationState, host: &str) -> String {
-    let path = configured(&destination.mount_point);
+fn describe_destination(destination: &DestinationState, host: &str) -> String {
+    let path = configured_path(&destination.mount_point);
     if !destination.present {
         let why = destination.absent_because.as_deref();
         return format!(
@@ -100,12 +102,13 @@ fn place(destination: &DestinationState, host: &str) -> String {
     format!(
         "to {path}/{host} ({}{mounted}), {} free of {}",
         kind.unwrap_or("unknown file system"),
-        firm(&amount::bytes(destination.free_bytes)),
-        firm(&amount::bytes(destination.total_bytes)),
+        unbroken(&amount::bytes(destination.free_bytes)),
+        unbroken(&amount::bytes(destination.total_bytes)),
     )
 }
 
-fn total(plan: &Plan, style: &Style) -> String {
+/// The last line: what it comes to, or that nothing will change.
+fn describe_total(plan: &Plan, style: &Style) -> String {
     match plan.severity() {
         Some(Severity::Refusal) => {
             return format!("{} nothing will change.", style.red(style.bold("Refused:")));
@@ -119,49 +122,22 @@ fn total(plan: &Plan, style: &Style) -> String {
         _ if !plan.does_something() => return style.bold("Nothing to do."),
         _ => {}
     }
-    let totals = &plan.totals;
     let mut parts = Vec::new();
     if plan.snapshot().is_some() {
         parts.push(format!(
             "copy {} ({})",
-            amount::plural(totals.copy_files, "file", "files"),
-            firm(&amount::bytes(totals.copy_bytes))
+            amount::plural(plan.totals.copy_files, "file", "files"),
+            unbroken(&amount::bytes(plan.totals.copy_bytes))
         ));
-        parts.push(format!("link {}", amount::count(totals.link_files)));
+        parts.push(format!("link {}", amount::count(plan.totals.link_files)));
     }
-    let rotates =
-        |step: &schema::plan::Step| matches!(step.action, Action::Rotate(_) | Action::Delete(_));
-    let at_least = |step: &schema::plan::Step| {
-        let deletions = match &step.action {
-            Action::Rotate(step) => &step.on_complete.deletions,
-            Action::Delete(step) => &step.rotation.deletions,
-            _ => return false,
-        };
-        let mut lost = deletions.iter().filter_map(|one| one.lost);
-        lost.any(|lost| lost.at_least)
-    };
-    if plan.steps.iter().any(rotates) {
-        parts.push(match totals.deletions {
-            0 => "delete nothing".to_owned(),
-            count => format!(
-                "delete {} (frees {}{})",
-                amount::count(count),
-                if plan.steps.iter().any(at_least) {
-                    "at least "
-                } else {
-                    ""
-                },
-                firm(&amount::bytes(totals.freed_bytes))
-            ),
-        });
-        parts.push(format!("keep {}", amount::count(totals.kept)));
-    }
+    parts.extend(describe_deletions(plan));
     for step in &plan.steps {
         match &step.action {
             Action::Restore(restore) => parts.push(format!(
                 "restore {} ({})",
                 amount::plural(restore.creates, "entry", "entries"),
-                firm(&amount::bytes(restore.bytes))
+                unbroken(&amount::bytes(restore.bytes))
             )),
             Action::CloudSync(_) => parts.push("copy to the cloud".to_owned()),
             _ => {}
@@ -172,8 +148,40 @@ fn total(plan: &Plan, style: &Style) -> String {
         parts.push(amount::plural(steps, "step", "steps"));
     }
     // A line too long breaks between the parts only.
-    let parts: Vec<String> = parts.iter().map(|part| firm(part)).collect();
+    let parts: Vec<String> = parts.iter().map(|part| unbroken(part)).collect();
     format!("{} {}", style.bold("Total:"), parts.join(", "))
+}
+
+/// What all deletions come to and what stays, where a step deletes.
+fn describe_deletions(plan: &Plan) -> Vec<String> {
+    let deletions: Vec<&[Deletion]> = plan
+        .steps
+        .iter()
+        .filter_map(|step| match &step.action {
+            Action::Rotate(step) => Some(step.on_complete.deletions.as_slice()),
+            Action::Delete(step) => Some(step.rotation.deletions.as_slice()),
+            _ => None,
+        })
+        .collect();
+    if deletions.is_empty() {
+        return Vec::new();
+    }
+    let mut lost = deletions.concat().into_iter().filter_map(|one| one.lost);
+    let least = if lost.any(|lost| lost.at_least) {
+        "at least "
+    } else {
+        ""
+    };
+    let totals = &plan.totals;
+    let deleted = match totals.deletions {
+        0 => "delete nothing".to_owned(),
+        count => format!(
+            "delete {} (frees {least}{})",
+            amount::count(count),
+            unbroken(&amount::bytes(totals.freed_bytes))
+        ),
+    };
+    vec![deleted, format!("keep {}", amount::count(totals.kept))]
 }
 
 #[cfg(test)]

@@ -13,20 +13,21 @@ use schema::{
     record::Engine,
 };
 
-use super::{INDENT, cloud, rotation};
+use super::{
+    cloud,
+    lines::{INDENT, VERB, add_verb},
+    rotation,
+};
 use crate::{
     render::{
-        amount,
-        page::{Page, configured, firm, first_few, path},
+        adopt, amount,
+        page::{Page, configured_path, first_few, readable_path, unbroken},
     },
     style::{Style, printable, width},
 };
 
-/// Columns of the word that says what is done.
-pub(super) const VERB: usize = 8;
-
-/// What a step will do.
-pub(super) fn body(
+/// Adds what a step will do.
+pub(super) fn add_action(
     page: &mut Page,
     action: &Action,
     plan: &Plan,
@@ -34,45 +35,40 @@ pub(super) fn body(
     style: &Style,
 ) {
     match action {
-        Action::PreScript(step) => script(page, step, true),
-        Action::PostScript(step) => script(page, step, false),
-        Action::DestinationCheck(step) => destination_check(page, step),
-        Action::SpaceCheck(step) => space_check(page, step, inventory, style),
-        Action::Snapshot(step) => snapshot(page, step, inventory),
-        Action::Delete(step) => rotation::deletes(page, step, style),
-        Action::Rotate(step) => rotation::body(page, step, plan, style),
-        Action::CloudSync(step) => cloud::body(page, step, style),
-        Action::Announce(step) => announce(page, step),
-        Action::Notify(step) => notify(page, step),
-        Action::Restore(step) => restore(page, step, style),
-        Action::Mark(step) => mark(page, step),
-        Action::Repair(step) => repair(page, step),
-        Action::Adopt(step) => page.raw(&super::super::adopt::step(step)),
+        Action::PreScript(step) => add_script(page, step, true),
+        Action::PostScript(step) => add_script(page, step, false),
+        Action::DestinationCheck(step) => add_destination_check(page, step),
+        Action::SpaceCheck(step) => add_space_check(page, step, inventory, style),
+        Action::Snapshot(step) => add_snapshot(page, step, inventory),
+        Action::Delete(step) => rotation::add_deletions(page, step, style),
+        Action::Rotate(step) => rotation::add_rotation(page, step, plan, style),
+        Action::CloudSync(step) => cloud::add_cloud_sync(page, step, style),
+        Action::Announce(step) => add_announcement(page, step),
+        Action::Notify(step) => add_notification(page, step),
+        Action::Restore(step) => add_restore(page, step, style),
+        Action::Mark(step) => add_mark(page, step),
+        Action::Repair(step) => add_repair(page, step),
+        Action::Adopt(step) => page.raw(&adopt::adoption_preview(step)),
     }
 }
 
-/// A line that begins with what is done.
-pub(super) fn say(page: &mut Page, verb: &str, text: &str) {
-    page.entry(INDENT, verb, VERB, text);
-}
-
-fn script(page: &mut Page, step: &ScriptStep, before: bool) {
+fn add_script(page: &mut Page, step: &ScriptStep, before: bool) {
     let failure = match (before, step.on_failure) {
         (false, _) => "whatever the result of the run",
         (true, OnPreBackupFailure::Abort) => "a failure ends the run",
         (true, OnPreBackupFailure::Warn) => "a failure is only reported",
     };
-    let program = configured(&step.program);
+    let program = configured_path(&step.program);
     let text = format!(
         "{program}, for at most {}; {failure}",
-        firm(&step.timeout.to_string())
+        unbroken(&step.timeout.to_string())
     );
-    say(page, "run", &text);
+    add_verb(page, "run", &text);
 }
 
-fn destination_check(page: &mut Page, step: &DestinationCheckStep) {
-    let mount_point = configured(&step.mount_point);
-    let folder = firm(&printable(&step.folder));
+fn add_destination_check(page: &mut Page, step: &DestinationCheckStep) {
+    let mount_point = configured_path(&step.mount_point);
+    let folder = unbroken(&printable(&step.folder));
     let mut wanted = Vec::new();
     if step.require_mount {
         wanted.push("mounted".to_owned());
@@ -88,67 +84,70 @@ fn destination_check(page: &mut Page, step: &DestinationCheckStep) {
     } else {
         format!("is right: {}", wanted.join(", "))
     };
-    say(page, "check", &format!("that {mount_point} {wanted}"));
+    add_verb(page, "check", &format!("that {mount_point} {wanted}"));
     if step.create {
         let who = if step.readable_by_users {
             "readable by users"
         } else {
             "for its owner only"
         };
-        say(page, "create", &format!("{mount_point}/{folder}, {who}"));
+        add_verb(page, "create", &format!("{mount_point}/{folder}, {who}"));
     }
     let id = &step.destination_id;
     if step.remember {
         let text = format!("destination {id} from now on, and no disk that is not known");
-        say(page, "trust", &text);
+        add_verb(page, "trust", &text);
     } else if !step.create {
-        say(page, "expect", &format!("destination {id}"));
+        add_verb(page, "expect", &format!("destination {id}"));
     }
 }
 
-fn space_check(page: &mut Page, step: &SpaceCheckStep, inventory: &Inventory, style: &Style) {
+fn add_space_check(page: &mut Page, step: &SpaceCheckStep, inventory: &Inventory, style: &Style) {
     let destination = inventory.destination.as_ref();
     let trashed = |id: SnapshotId| {
         destination
             .and_then(|found| found.trash.iter().find(|left| left.id == id))
             .map_or_else(String::new, |left| {
-                format!(" (frees {})", firm(&amount::bytes(left.bytes)))
+                format!(" (frees {})", unbroken(&amount::bytes(left.bytes)))
             })
     };
     for id in &step.empty_trash {
         let text = format!("{id}: its removal was begun before{}", trashed(*id));
-        say(page, &style.red("remove"), &text);
+        add_verb(page, &style.red("remove"), &text);
     }
     for left in &step.discard_partial {
         let text = format!(
             "the unfinished {}: {} (frees {})",
             left.id,
             printable(&left.reason),
-            firm(&amount::bytes(left.frees))
+            unbroken(&amount::bytes(left.frees))
         );
-        say(page, &style.red("remove"), &text);
+        add_verb(page, &style.red("remove"), &text);
     }
     let inodes = step.needed_inodes.map_or_else(String::new, |inodes| {
-        format!(" and {}", firm(&amount::plural(inodes, "inode", "inodes")))
+        format!(
+            " and {}",
+            unbroken(&amount::plural(inodes, "inode", "inodes"))
+        )
     });
     let text = format!(
         "at most {}{inodes} for the snapshot; {} stay free besides",
-        firm(&amount::bytes(step.needed_bytes)),
-        firm(&amount::bytes(step.min_free_bytes)),
+        unbroken(&amount::bytes(step.needed_bytes)),
+        unbroken(&amount::bytes(step.min_free_bytes)),
     );
-    say(page, "need", &text);
+    add_verb(page, "need", &text);
 }
 
-fn snapshot(page: &mut Page, step: &SnapshotStep, inventory: &Inventory) {
+fn add_snapshot(page: &mut Page, step: &SnapshotStep, inventory: &Inventory) {
     let engine = match step.engine {
         Engine::BuiltIn => "the built-in engine".to_owned(),
         Engine::Adopted => "what another tool made".to_owned(),
         Engine::Rsync => step.rsync.as_ref().map_or_else(
             || "rsync".to_owned(),
-            |rsync| firm(&format!("rsync {}", printable(&rsync.version))),
+            |rsync| unbroken(&format!("rsync {}", printable(&rsync.version))),
         ),
     };
-    say(page, "make", &format!("{} with {engine}", step.id));
+    add_verb(page, "make", &format!("{} with {engine}", step.id));
     if let Some(partial) = step.continue_from {
         let found = inventory.destination.as_ref();
         let there = found
@@ -157,11 +156,32 @@ fn snapshot(page: &mut Page, step: &SnapshotStep, inventory: &Inventory) {
                 format!(
                     ", which has {} and {}",
                     amount::plural(left.entries, "entry", "entries"),
-                    firm(&amount::bytes(left.bytes))
+                    unbroken(&amount::bytes(left.bytes))
                 )
             });
-        say(page, "resume", &format!("the unfinished {partial}{there}"));
+        add_verb(page, "resume", &format!("the unfinished {partial}{there}"));
     }
+    add_sources(page, step, inventory);
+    if !step.exclude_patterns.is_empty() {
+        let patterns: Vec<String> = step
+            .exclude_patterns
+            .iter()
+            .map(|pattern| unbroken(&printable(pattern)))
+            .collect();
+        add_verb(page, "except", &first_few(&patterns, 12));
+    }
+    let expected = &step.expected;
+    let text = format!(
+        "{}, at most {}",
+        amount::plural(expected.new_files, "file", "files"),
+        unbroken(&amount::bytes(expected.new_bytes))
+    );
+    add_verb(page, "copy", &text);
+    add_verb(page, "link", &describe_links(step, inventory));
+}
+
+/// Adds what is taken from each source.
+fn add_sources(page: &mut Page, step: &SnapshotStep, inventory: &Inventory) {
     let paths = step
         .sources
         .iter()
@@ -172,54 +192,39 @@ fn snapshot(page: &mut Page, step: &SnapshotStep, inventory: &Inventory) {
             .sources
             .iter()
             .find(|state| state.path == source.path);
-        let text = of_source(source, state);
-        let label = format!("{:VERB$}{}", "from", configured(&source.path));
+        let text = describe_source(source, state);
+        let label = format!("{:VERB$}{}", "from", configured_path(&source.path));
         page.entry(INDENT, &label, VERB + columns, &text);
-    }
-    if !step.exclude_patterns.is_empty() {
-        let patterns: Vec<String> = step
-            .exclude_patterns
-            .iter()
-            .map(|pattern| firm(&printable(pattern)))
-            .collect();
-        say(page, "except", &first_few(&patterns, 12));
-    }
-    let expected = &step.expected;
-    let text = format!(
-        "{}, at most {}",
-        amount::plural(expected.new_files, "file", "files"),
-        firm(&amount::bytes(expected.new_bytes))
-    );
-    say(page, "copy", &text);
-    match &step.basis {
-        Some(basis) => {
-            let unchanged = expected.files.saturating_sub(expected.new_files);
-            let moved = match expected.moved_files {
-                0 => String::new(),
-                moved => format!(", {} of them moved,", amount::count(moved)),
-            };
-            let text = format!(
-                "{}{moved} to {}/{}",
-                amount::plural(unchanged, "unchanged file", "unchanged files"),
-                basis.home,
-                basis.id
-            );
-            say(page, "link", &text);
-        }
-        None => {
-            let mut can = inventory.destination.iter();
-            let no_links = can.any(|there| there.capabilities().is_some_and(|can| !can.hard_links));
-            let why = if no_links {
-                "nothing: the destination has no hard links"
-            } else {
-                "nothing: there is no snapshot to link to"
-            };
-            say(page, "link", why);
-        }
     }
 }
 
-fn of_source(source: &SourceStep, state: Option<&SourceState>) -> String {
+/// What is linked to the basis.
+fn describe_links(step: &SnapshotStep, inventory: &Inventory) -> String {
+    let Some(basis) = &step.basis else {
+        let mut can = inventory.destination.iter();
+        let no_links = can.any(|there| there.capabilities().is_some_and(|can| !can.hard_links));
+        let why = if no_links {
+            "nothing: the destination has no hard links"
+        } else {
+            "nothing: there is no snapshot to link to"
+        };
+        return why.to_owned();
+    };
+    let expected = &step.expected;
+    let unchanged = expected.files.saturating_sub(expected.new_files);
+    let moved = match expected.moved_files {
+        0 => String::new(),
+        moved => format!(", {} of them moved,", amount::count(moved)),
+    };
+    format!(
+        "{}{moved} to {}/{}",
+        amount::plural(unchanged, "unchanged file", "unchanged files"),
+        basis.home,
+        basis.id
+    )
+}
+
+fn describe_source(source: &SourceStep, state: Option<&SourceState>) -> String {
     let Some(state) = state else {
         return if source.present { "" } else { "not there" }.to_owned();
     };
@@ -231,10 +236,10 @@ fn of_source(source: &SourceStep, state: Option<&SourceState>) -> String {
     let scan = &state.scan;
     let mut text = format!(
         "{}, {}; new: {}, {}",
-        firm(&amount::plural(scan.files, "file", "files")),
-        firm(&amount::bytes(scan.bytes)),
+        unbroken(&amount::plural(scan.files, "file", "files")),
+        unbroken(&amount::bytes(scan.bytes)),
         amount::count(scan.new_files),
-        firm(&amount::bytes(scan.new_bytes)),
+        unbroken(&amount::bytes(scan.new_bytes)),
     );
     if scan.unreadable > 0 {
         text += &format!("; {} unreadable", amount::count(scan.unreadable));
@@ -252,15 +257,15 @@ fn of_source(source: &SourceStep, state: Option<&SourceState>) -> String {
     text
 }
 
-fn announce(page: &mut Page, step: &AnnounceStep) {
-    say(
+fn add_announcement(page: &mut Page, step: &AnnounceStep) {
+    add_verb(
         page,
         "ping",
         &format!("healthcheck at {}: started", printable(host_of(&step.url))),
     );
 }
 
-fn notify(page: &mut Page, step: &NotifyStep) {
+fn add_notification(page: &mut Page, step: &NotifyStep) {
     let what = match (step.on_success, step.on_failure) {
         (true, true) => "every result",
         (true, false) => "a complete backup",
@@ -272,7 +277,7 @@ fn notify(page: &mut Page, step: &NotifyStep) {
             Channel::Healthcheck { .. } => "every result",
             _ => what,
         };
-        say(
+        add_verb(
             page,
             "tell",
             &format!("{} of {of}", printable(&channel.name())),
@@ -280,21 +285,21 @@ fn notify(page: &mut Page, step: &NotifyStep) {
     }
 }
 
-fn restore(page: &mut Page, step: &RestoreStep, style: &Style) {
+fn add_restore(page: &mut Page, step: &RestoreStep, style: &Style) {
     let from = if step.path.is_empty() {
         format!("all of {}", step.folder)
     } else {
-        format!("{}/{}", step.folder, path(&step.path))
+        format!("{}/{}", step.folder, readable_path(&step.path))
     };
-    say(page, "copy", &from);
-    say(page, "to", &path(&step.target));
+    add_verb(page, "copy", &from);
+    add_verb(page, "to", &readable_path(&step.target));
     let text = format!(
         "{} ({}); {} there already",
         amount::plural(step.creates, "entry", "entries"),
-        firm(&amount::bytes(step.bytes)),
+        unbroken(&amount::bytes(step.bytes)),
         amount::plural(step.already_there, "entry is", "entries are"),
     );
-    say(page, "create", &text);
+    add_verb(page, "create", &text);
     if step.conflict_count == 0 {
         return;
     }
@@ -306,18 +311,18 @@ fn restore(page: &mut Page, step: &RestoreStep, style: &Style) {
     if step.overwrite {
         let text = format!(
             "{differ}; the old stay beside with {}",
-            firm(&step.aside_suffix)
+            unbroken(&step.aside_suffix)
         );
-        say(page, &style.yellow("replace "), &text);
+        add_verb(page, &style.yellow("replace "), &text);
     } else {
-        say(
+        add_verb(
             page,
             "leave",
             &format!("{differ} (--overwrite replaces them)"),
         );
     }
     for conflict in step.conflicts.iter().take(10) {
-        page.line(INDENT + VERB, &path(conflict));
+        page.line(INDENT + VERB, &readable_path(conflict));
     }
     let more = step
         .conflict_count
@@ -327,13 +332,13 @@ fn restore(page: &mut Page, step: &RestoreStep, style: &Style) {
     }
 }
 
-fn repair(page: &mut Page, step: &RepairStep) {
+fn add_repair(page: &mut Page, step: &RepairStep) {
     for records in &step.records {
         let text = format!(
             "the damaged manifest or record of {}, from its files and its neighbours",
             records.id
         );
-        say(page, "renew", &text);
+        add_verb(page, "renew", &text);
     }
     for file in &step.files {
         let Some(first) = file.names.first() else {
@@ -343,29 +348,36 @@ fn repair(page: &mut Page, step: &RepairStep) {
             RepairFrom::Source { .. } => "its source".to_owned(),
             RepairFrom::Stored { name } if name == &first.name => "itself".to_owned(),
             RepairFrom::Stored { name } => {
-                format!("/{} in {}", path(&name.path), name.snapshot)
+                format!("/{} in {}", readable_path(&name.path), name.snapshot)
             }
         };
         let names = amount::plural(file.names.len() as u64, "name", "names");
-        let text = format!("/{} under {names}, from {from}", path(&first.name.path));
-        say(page, "renew", &text);
+        let text = format!(
+            "/{} under {names}, from {from}",
+            readable_path(&first.name.path)
+        );
+        add_verb(page, "renew", &text);
     }
     for folder in &step.folders {
         let text = format!(
             "the metadata of /{} in {}",
-            path(&folder.name.path),
+            readable_path(&folder.name.path),
             folder.name.snapshot
         );
-        say(page, "mend", &text);
+        add_verb(page, "mend", &text);
     }
 }
 
-fn mark(page: &mut Page, step: &MarkStep) {
+fn add_mark(page: &mut Page, step: &MarkStep) {
     match step {
-        MarkStep::Pin { id } => say(page, "pin", &format!("{id}: kept whatever retention says")),
-        MarkStep::Unpin { id } => say(page, "unpin", &format!("{id}: retention decides again")),
+        MarkStep::Pin { id } => {
+            add_verb(page, "pin", &format!("{id}: kept whatever retention says"))
+        }
+        MarkStep::Unpin { id } => {
+            add_verb(page, "unpin", &format!("{id}: retention decides again"))
+        }
         MarkStep::Accept { id } => {
-            say(
+            add_verb(
                 page,
                 "accept",
                 &format!("{id}: it is as it should be, and counts from now on"),

@@ -1,4 +1,4 @@
-//! Who was told, as people read it.
+//! Who was notified, as people read it.
 
 use schema::journal::Told;
 
@@ -6,9 +6,9 @@ use super::page::Page;
 use crate::style::{Style, left, printable};
 
 /// One entry for each channel, with what to do about those that failed.
-pub(crate) fn told(told: &[Told], style: &Style) -> String {
+pub(crate) fn notified_lines(notified: &[Told], style: &Style) -> String {
     let mut page = Page::default();
-    for one in told {
+    for one in notified {
         let mark = if one.ok {
             style.green("ok")
         } else {
