@@ -26,7 +26,7 @@ rustPlatform.buildRustPackage {
       (root + "/schema")
       (root + "/src")
       # Named in Cargo.toml, so cargo wants to see them even where it builds none.
-      (lib.fileset.maybeMissing (root + "/tests"))
+      (root + "/tests")
     ];
   };
 
