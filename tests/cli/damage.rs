@@ -2,13 +2,14 @@
 
 use std::{
     fs::{self, File, FileTimes, OpenOptions, Permissions},
-    io::{Seek as _, SeekFrom, Write as _},
+    io::Write as _,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown, symlink},
     path::{Path, PathBuf},
     process::Command,
 };
 
 use serde_json::Value;
+use test_support::flip_byte;
 
 use crate::lab::{Lab, Ran, id_of, is_installed, skip};
 
@@ -84,14 +85,6 @@ pub(crate) fn unseen(path: &Path, act: impl FnOnce()) {
     set(folder, of_folder);
 }
 
-/// Flips the first byte of a file.
-pub(crate) fn flip(path: &Path) {
-    let content = fs::read(path).unwrap();
-    let mut file = OpenOptions::new().write(true).open(path).unwrap();
-    file.seek(SeekFrom::Start(0)).unwrap();
-    file.write_all(&[!content[0]]).unwrap();
-}
-
 /// A damage that is done, and what must be found: its kind, a part of the message, and whether a
 /// quick look finds it.
 struct Case {
@@ -106,7 +99,7 @@ struct Case {
 const CASES: [Case; 13] = [
     Case {
         name: "flipped byte",
-        act: |path| unseen(path, || flip(path)),
+        act: |path| unseen(path, || flip_byte(path)),
         kind: "content",
         says: "digest is",
         quick: false,
@@ -379,7 +372,7 @@ fn a_damaged_record_is_found_and_the_content_is_compared_all_the_same() {
         }
     }
     fs::write(&path, "{").unwrap();
-    unseen(&victim, || flip(&victim));
+    unseen(&victim, || flip_byte(&victim));
     let found = damage(&lab.run(&["verify", "--json"]).expect(3));
     let kinds: Vec<_> = found.iter().map(|one| one.0.as_str()).collect();
     assert_eq!(kinds, ["content", "record"]);

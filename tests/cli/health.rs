@@ -3,9 +3,10 @@
 use std::{fs, io::Write as _, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
 
 use serde_json::{Value, json};
+use test_support::flip_byte;
 
 use crate::{
-    damage::{flip, unseen},
+    damage::unseen,
     lab::{Lab, Ran, codes, everything_below, id_of, read_json, wait_for, wait_for_child},
 };
 
@@ -133,7 +134,7 @@ fn checks_read_every_stored_file_once_in_as_many_checks_as_there_are_shares() {
     // A flipped byte is found by one of the next three.
     let victim = lab.inside("latest", "home/many/7");
     let victim = fs::canonicalize(victim).unwrap();
-    unseen(&victim, || flip(&victim));
+    unseen(&victim, || flip_byte(&victim));
     let mut ended: Vec<i32> = Vec::new();
     for _ in 0..3 {
         let told: Ran = lab.run(&["health"]);

@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde_json::Value;
+use test_support::flip_byte;
 
 use crate::{
     damage::{FIRST, FOURTH, SECOND, THIRD, VICTIM, nights, stored},
@@ -20,19 +21,12 @@ pub(crate) fn manifest(lab: &Lab, night: &str) -> PathBuf {
     lab.stored(&name)
 }
 
-fn flipped(path: &Path) {
-    let mut content = fs::read(path).unwrap();
-    let middle = content.len() / 2;
-    content[middle] ^= 0x5a;
-    fs::write(path, content).unwrap();
-}
-
 /// A fault and how it comes to a file.
 pub(crate) type Fault = (&'static str, fn(&Path));
 
 /// Everything that can happen to a small file that is read.
 pub(crate) const FAULTS: [Fault; 9] = [
-    ("flipped", flipped),
+    ("flipped", flip_byte),
     ("empty", |path| fs::write(path, "").unwrap()),
     ("truncated", |path| {
         let content = fs::read(path).unwrap();
@@ -102,7 +96,7 @@ fn the_next_backup_does_without_a_damaged_manifest_and_says_so() {
 fn without_any_manifest_everything_is_copied() {
     let lab = nights(&[FIRST, SECOND]);
     for night in [FIRST, SECOND] {
-        flipped(&manifest(&lab, night));
+        flip_byte(&manifest(&lab, night));
     }
     let report = lab.backup(THIRD);
     assert_eq!(report["result"], "success");
@@ -115,7 +109,7 @@ fn a_manifest_that_serves_again_is_used_again() {
     let lab = nights(&[FIRST, SECOND]);
     let path = manifest(&lab, SECOND);
     let whole = fs::read(&path).unwrap();
-    flipped(&path);
+    flip_byte(&path);
     lab.run(&["verify"]).expect(3);
     lab.at(THIRD, &["status"]).says("the manifest of snapshot");
     fs::write(&path, whole).unwrap();
@@ -173,7 +167,7 @@ fn a_run_whose_basis_is_damaged_meanwhile_is_planned_anew() {
     )
     .unwrap();
     fs::remove_dir_all(lab.stored(&format!(".backup/snapshots/{}", id_of(THIRD)))).unwrap();
-    flipped(&manifest(&lab, SECOND));
+    flip_byte(&manifest(&lab, SECOND));
     let later = "2025-03-07T03:00:00+01:00";
     lab.at(later, &["apply"])
         .expect(0)
@@ -184,7 +178,7 @@ fn a_run_whose_basis_is_damaged_meanwhile_is_planned_anew() {
 #[test]
 fn list_marks_the_damaged_snapshots_and_calls_the_whole_ones_whole() {
     let lab = nights(&[FIRST, SECOND]);
-    crate::damage::flip(&stored(&lab, SECOND, VICTIM));
+    flip_byte(&stored(&lab, SECOND, VICTIM));
     lab.run(&["verify", "--all"]).expect(3);
     lab.backup(THIRD);
     let json = lab.at(THIRD, &["list", "--json"]).expect(0).json();
@@ -197,7 +191,7 @@ fn list_marks_the_damaged_snapshots_and_calls_the_whole_ones_whole() {
     // The newest first; the first two share the damaged file.
     assert_eq!(damaged, [0, 1, 1]);
     lab.at(THIRD, &["list"]).expect(0).says("1 entry damaged");
-    flipped(&manifest(&lab, SECOND));
+    flip_byte(&manifest(&lab, SECOND));
     lab.run(&["verify", &id_of(SECOND)]).expect(3);
     lab.at(THIRD, &["list"]).expect(0).says("manifest damaged");
     // What is missing is no stored file's damage, and is remembered all the same.
@@ -273,9 +267,9 @@ fn a_damaged_manifest_is_made_anew_and_its_snapshot_serves_again() {
 fn a_manifest_made_anew_takes_no_damage_for_truth_where_a_neighbour_knows_better() {
     let lab = nights(&[FIRST, SECOND]);
     crate::damage::unseen(&stored(&lab, SECOND, VICTIM), || {
-        crate::damage::flip(&stored(&lab, SECOND, VICTIM));
+        flip_byte(&stored(&lab, SECOND, VICTIM));
     });
-    flipped(&manifest(&lab, SECOND));
+    flip_byte(&manifest(&lab, SECOND));
     // The source has it no more, so that it stays damaged.
     lab.write(VICTIM, "something else\n");
     lab.run(&["verify", "--repair", &id_of(SECOND)])
@@ -298,7 +292,7 @@ fn a_repair_of_records_can_be_killed_at_any_rename_and_run_again() {
     for nth in 1..12 {
         let lab = nights(&[FIRST, SECOND]);
         let path = manifest(&lab, SECOND);
-        flipped(&path);
+        flip_byte(&path);
         let damaged = fs::read(&path).unwrap();
         fs::write(path.with_file_name("snapshot.json"), "{").unwrap();
         let mut strace = lab.bare("strace");

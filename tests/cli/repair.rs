@@ -5,10 +5,11 @@ use std::{
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
     path::Path,
 };
+use test_support::flip_byte;
 
 use crate::{
     damage::{
-        FIRST, FOURTH, SECOND, THIRD, VICTIM, attribute, copy, damage, flip, nights, stored,
+        FIRST, FOURTH, SECOND, THIRD, VICTIM, attribute, copy, damage, nights, stored,
         thousand_files, unseen,
     },
     lab::{
@@ -22,7 +23,7 @@ fn a_repair_takes_the_source_and_heals_all_snapshots_without_writing_to_the_dama
     let lab = nights(&[FIRST, SECOND, THIRD]);
     let places = [FIRST, SECOND, THIRD].map(|night| stored(&lab, night, VICTIM));
     let damaged = File::open(&places[0]).unwrap();
-    unseen(&places[0], || flip(&places[0]));
+    unseen(&places[0], || flip_byte(&places[0]));
     let before = damaged.metadata().unwrap();
     let parents: Vec<_> = places.iter().map(|path| folder_time(path)).collect();
     let others = crate::lab::contents_below(&lab.path("home"));
@@ -85,7 +86,7 @@ fn a_repair_takes_another_stored_file_where_the_source_has_changed() {
     lab.write("home/bob/same", "dear all\n");
     lab.backup(FIRST);
     let victim = stored(&lab, FIRST, VICTIM);
-    unseen(&victim, || flip(&victim));
+    unseen(&victim, || flip_byte(&victim));
     lab.write(VICTIM, "new text\n");
     lab.run(&["verify", "--repair"])
         .expect(0)
@@ -97,7 +98,7 @@ fn a_repair_takes_another_stored_file_where_the_source_has_changed() {
     let other = stored(&lab, FIRST, "home/bob/same");
     lab.write("home/bob/same", "another\n");
     for path in [&victim, &other] {
-        unseen(path, || flip(path));
+        unseen(path, || flip_byte(path));
     }
     let before = everything_below(&lab.path("mnt"));
     let told = lab.run(&["verify", "--repair"]).expect(3);
@@ -124,7 +125,7 @@ fn a_repair_takes_the_source_where_the_file_was_moved_to() {
         inode(&places[1]),
         "a moved file is linked"
     );
-    unseen(&places[1], || flip(&places[1]));
+    unseen(&places[1], || flip_byte(&places[1]));
     lab.run(&["verify"]).expect(3);
     lab.run(&["verify", "--repair"]).expect(0);
     assert_eq!(inode(&places[0]), inode(&places[1]));
@@ -138,7 +139,7 @@ fn a_repair_takes_the_source_where_the_file_was_moved_to() {
 fn a_symlink_in_a_source_is_not_followed_for_a_repair() {
     let lab = nights(&[FIRST]);
     let victim = stored(&lab, FIRST, VICTIM);
-    unseen(&victim, || flip(&victim));
+    unseen(&victim, || flip_byte(&victim));
     lab.write("elsewhere/letter.txt", "dear all\n");
     fs::remove_dir_all(lab.path("home/ann")).unwrap();
     symlink(lab.path("elsewhere"), lab.path("home/ann")).unwrap();
@@ -200,7 +201,7 @@ fn a_repair_that_was_killed_anywhere_is_ended_by_the_next_one() {
     }
     let lab = nights(&[FIRST, SECOND]);
     let places = [FIRST, SECOND].map(|night| stored(&lab, night, VICTIM));
-    unseen(&places[0], || flip(&places[0]));
+    unseen(&places[0], || flip_byte(&places[0]));
     fs::remove_file(stored(&lab, FIRST, "home/ann/photo.jpg")).unwrap();
     for name in ["mnt", "state"] {
         copy(&lab.path(name), &lab.path(format!("kept.{name}")));
@@ -270,7 +271,7 @@ fn a_repair_that_was_killed_anywhere_is_ended_by_the_next_one() {
 fn a_disk_that_this_machine_does_not_know_is_compared_and_not_repaired() {
     let lab = nights(&[FIRST]);
     let victim = stored(&lab, FIRST, VICTIM);
-    unseen(&victim, || flip(&victim));
+    unseen(&victim, || flip_byte(&victim));
     let other = r#"{"known": ["00000000-0000-4000-8000-000000000000"]}"#;
     fs::write(lab.path("state/destinations.json"), other).unwrap();
     lab.run(&["verify"]).expect(3);

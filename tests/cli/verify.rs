@@ -17,11 +17,11 @@ use executor::{
     verify::{self, snapshots},
 };
 use schema::verify::{Depth, Verdict};
+use test_support::flip_byte;
 
 use crate::{
     damage::{
-        FIRST, FOURTH, SECOND, THIRD, VICTIM, damage, flip, name, nights, stored, thousand_files,
-        unseen,
+        FIRST, FOURTH, SECOND, THIRD, VICTIM, damage, name, nights, stored, thousand_files, unseen,
     },
     lab::{
         HOST, Lab, PROGRAM, can_trace, id_of, is_installed, run_command, skip, wait_for,
@@ -35,7 +35,7 @@ fn an_inode_that_three_snapshots_share_is_read_once_and_named_thrice() {
     fs::hard_link(lab.path(VICTIM), lab.path("home/bob/copy")).unwrap();
     lab.backup(FOURTH);
     let victim = stored(&lab, SECOND, VICTIM);
-    unseen(&victim, || flip(&victim));
+    unseen(&victim, || flip_byte(&victim));
     let all = lab.run(&["verify", "--all", "--json"]).expect(3);
     let found = damage(&all);
     assert_eq!(found.len(), 1, "{found:?}");
@@ -113,7 +113,7 @@ fn the_parts_of_a_subset_read_every_stored_file_exactly_once() {
     assert_eq!(bytes, inodes.values().sum::<u64>());
 
     let victim = stored(&lab, SECOND, VICTIM);
-    unseen(&victim, || flip(&victim));
+    unseen(&victim, || flip_byte(&victim));
     let codes: Vec<i32> = (1..=5)
         .map(|part| lab.run(&["verify", "--subset", &format!("{part}/5")]).code)
         .collect();
@@ -194,7 +194,7 @@ fn nothing_is_written_to_sources_or_destination_and_no_lock_is_needed() {
         lab.run(how).expect(0);
     }
     let victim = stored(&lab, SECOND, VICTIM);
-    unseen(&victim, || flip(&victim));
+    unseen(&victim, || flip_byte(&victim));
     let damaged = everything();
     lab.run(&["verify"]).expect(3);
     assert_eq!(everything(), damaged);
@@ -214,7 +214,7 @@ fn what_was_found_is_remembered_and_a_damaged_file_is_never_linked_to_again() {
 
     let victim = stored(&lab, SECOND, VICTIM);
     let inode = victim.metadata().unwrap().ino();
-    unseen(&victim, || flip(&victim));
+    unseen(&victim, || flip_byte(&victim));
     lab.run(&["verify", "--quick"]).expect(0);
     lab.run(&["verify"]).expect(3);
     let list = lab.run(&["list", "--json"]).json();
@@ -253,7 +253,7 @@ fn a_saved_plan_is_stale_once_damage_is_known() {
     let lab = nights(&[FIRST]);
     lab.at(SECOND, &["plan", "--out", "saved"]).expect(0);
     let victim = stored(&lab, FIRST, VICTIM);
-    unseen(&victim, || flip(&victim));
+    unseen(&victim, || flip_byte(&victim));
     lab.run(&["verify"]).expect(3);
     lab.at(SECOND, &["apply", "saved"]).expect(4);
 }

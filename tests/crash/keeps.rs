@@ -37,17 +37,7 @@ fn an_attribute_that_the_destination_cannot_hold_is_kept_by_a_run_that_is_contin
     attribute(&file, "user.large", &"x".repeat(8000));
     attribute(&file, "user.small", "x");
     // The copy is done and logged when the sync is interrupted.
-    // Of the destination: the sources are synced as well, before they are looked at.
-    let tree = world.host().join(".backup/partial").join(ID);
-    let interrupted = [
-        "-P",
-        tree.to_str().unwrap(),
-        "-e",
-        "trace=syncfs",
-        "-e",
-        "inject=syncfs:signal=SIGKILL:when=1",
-    ];
-    assert_eq!(world.traced(NOW, &interrupted).signal, Some(9));
+    world.kill_at_sync();
     let inode = |snapshot: &str| {
         let copy = world.in_snapshot(snapshot).join("with attributes");
         fs::metadata(copy).unwrap().ino()
@@ -79,17 +69,7 @@ fn a_copy_whose_metadata_a_power_cut_took_is_made_again() {
     for name in ["mode", "time", "whole"] {
         fs::write(world.source().join(name), name).unwrap();
     }
-    // Of the destination: the sources are synced as well, before they are looked at.
-    let tree = world.host().join(".backup/partial").join(ID);
-    let interrupted = [
-        "-P",
-        tree.to_str().unwrap(),
-        "-e",
-        "trace=syncfs",
-        "-e",
-        "inject=syncfs:signal=SIGKILL:when=1",
-    ];
-    assert_eq!(world.traced(NOW, &interrupted).signal, Some(9));
+    world.kill_at_sync();
     let partial = world.in_snapshot(&format!(".backup/partial/{ID}"));
     let inode = |folder: &Path, name| fs::metadata(folder.join(name)).unwrap().ino();
     let whole = inode(&partial, "whole");

@@ -128,6 +128,22 @@ impl World {
         run_command(command, words)
     }
 
+    /// Kills `apply` in its first sync of the tree that it makes, when all of it is copied. Of the
+    /// destination: the sources are synced as well, before they are looked at.
+    #[track_caller]
+    pub(crate) fn kill_at_sync(&self) {
+        let tree = self.host().join(".backup/partial").join(ID);
+        let options = [
+            "-P",
+            tree.to_str().unwrap(),
+            "-e",
+            "trace=syncfs",
+            "-e",
+            "inject=syncfs:signal=SIGKILL:when=1",
+        ];
+        assert_eq!(self.traced(NOW, &options).signal, Some(9));
+    }
+
     /// What the last traced run did.
     pub(crate) fn trace(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.path("trace")).unwrap()).into_owned()

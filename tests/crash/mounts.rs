@@ -7,7 +7,7 @@ use test_support::is_mounted;
 
 use crate::{
     check::{all_whole, equal, fingerprint},
-    lab::{ID, LATER, Mounted, NOW, Ran, World, is_missing, make_ext4},
+    lab::{LATER, Mounted, NOW, World, is_missing, make_ext4},
 };
 
 const TOOLS: [&str; 4] = ["rsync", "mkfs.ext4", "blkid", "losetup"];
@@ -102,17 +102,7 @@ fn a_run_that_was_killed_is_not_continued_onto_another_disk() {
     let (world, _) = with_image(&json!({}));
     make_ext4(&world.path("b"), 32, &[]);
     let first = mount(&world, "a");
-    // Of the destination: the sources are synced as well, before they are looked at.
-    let tree = world.host().join(".backup/partial").join(ID);
-    let kill = [
-        "-P",
-        tree.to_str().unwrap(),
-        "-e",
-        "trace=syncfs",
-        "-e",
-        "inject=syncfs:signal=SIGKILL:when=1",
-    ];
-    assert_eq!(world.traced(NOW, &kill).signal, Some(9));
+    world.kill_at_sync();
     drop(first);
     let run = world.unfinished().unwrap();
     world.apply(NOW).expect(4).says("destination not mounted");
@@ -219,10 +209,7 @@ fn data_on_a_disk_below_a_source_is_warned_of_until_it_is_excluded_or_a_source()
     let warned = |world: &World, verb: &[&str]| {
         let mut all = verb.to_vec();
         all.extend(["--now", LATER]);
-        let output = world.command(&all).output().unwrap();
-        Ran::from_output("backup", &output)
-            .all()
-            .contains(inner.to_str().unwrap())
+        world.run(&all).all().contains(inner.to_str().unwrap())
     };
     let stays = |world: &World| {
         (

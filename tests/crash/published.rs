@@ -36,13 +36,7 @@ fn no_inode_of_a_published_snapshot_is_written_to() {
 
     // A run that is continued finds names in the new tree that are links to published inodes.
     world.bring_back();
-    let kill = [
-        "-e",
-        "trace=syncfs",
-        "-e",
-        "inject=syncfs:signal=SIGKILL:when=1",
-    ];
-    assert_eq!(world.traced(NOW, &kill).signal, Some(9));
+    world.kill_at_sync();
     world.traced(NOW, &["-y", "-e", CHANGING]).expect(0);
     not_below_tiers(world);
     only_what_is_new(world);
@@ -82,13 +76,7 @@ fn rsync_changes_no_inode_of_a_published_snapshot() {
 
     world.bring_back();
     let before = published(&world);
-    let kill = [
-        "-e",
-        "trace=syncfs",
-        "-e",
-        "inject=syncfs:signal=SIGKILL:when=1",
-    ];
-    assert_eq!(world.traced(NOW, &kill).signal, Some(9));
+    world.kill_at_sync();
     world.apply(NOW).expect(0);
     let linked = unchanged(&before, &published(&world));
     assert!(linked > 20, "{linked}");

@@ -20,8 +20,9 @@ use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, Timespec, Timestamps, openat, renameat_with,
     utimensat,
 };
+use test_support::Random;
 
-use crate::{hostile::special, names::Random};
+use crate::hostile::special;
 
 /// What no reader of the source may ever see: content, names and owner of the outside.
 pub(crate) const SECRET: &[u8] = b"the secret that stands outside of every source";
@@ -134,7 +135,7 @@ impl Bait {
 
 /// Swaps the two of each pair by one rename, again and again, at no regular pace.
 fn swap(pairs: &[(PathBuf, PathBuf)], stop: &AtomicBool, swaps: &AtomicU64) {
-    let mut random = Random(11);
+    let mut random = Random::new(11);
     while !stop.load(Ordering::Relaxed) {
         for (one, other) in pairs {
             renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).unwrap();
@@ -143,7 +144,7 @@ fn swap(pairs: &[(PathBuf, PathBuf)], stop: &AtomicBool, swaps: &AtomicU64) {
         match random.below(4) {
             0 => {}
             1 => std::thread::yield_now(),
-            _ => std::thread::sleep(Duration::from_micros(random.next() % 400)),
+            _ => std::thread::sleep(Duration::from_micros(random.below(400))),
         }
     }
 }

@@ -12,12 +12,9 @@ use std::{
 };
 
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
+use test_support::Random;
 
-use crate::{
-    lab::run_tool,
-    metadata,
-    names::{self, Random},
-};
+use crate::{lab::run_tool, metadata, names};
 
 /// Tools that are needed.
 pub(crate) const TOOLS: [&str; 5] = ["rsync", "setfacl", "setfattr", "setcap", "chattr"];
@@ -118,7 +115,7 @@ fn specials(folder: &Path, other: &Path) {
 
 fn sparse(folder: &Path) {
     const PIECE: u64 = 1 << 20;
-    let mut random = Random(7);
+    let mut random = Random::new(7);
     let full = random.bytes(64 << 10);
     // Where data stands in each, and where the file ends.
     for (name, data, end) in [

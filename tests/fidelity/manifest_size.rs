@@ -1,11 +1,11 @@
 //! A manifest costs little: not over 80 bytes on disk for each file.
 
 use std::{fs, path::Path};
+use test_support::Random;
 
 use crate::{
     lab::{DAYS, ENGINES, World},
     metadata::set_time,
-    names::Random,
 };
 
 const FILES: usize = 20_000;
@@ -43,30 +43,34 @@ fn make(root: &Path) {
     const ENDS: [&str; 10] = [
         "jpg", "pdf", "txt", "js", "rs", "md", "mp3", "json", "png", "odt",
     ];
-    let mut random = Random(5);
+    let mut random = Random::new(5);
     let mut folders = vec![root.to_owned()];
     for number in 0..FILES / 9 {
-        let above = folders[random.below(folders.len())].clone();
+        let above = folders[random.index_below(folders.len())].clone();
         let above = if above.components().count() > 14 {
             root.to_owned()
         } else {
             above
         };
-        let folder = above.join(format!("{}-{number}", WORDS[random.below(WORDS.len())]));
+        let folder = above.join(format!(
+            "{}-{number}",
+            WORDS[random.index_below(WORDS.len())]
+        ));
         fs::create_dir(&folder).unwrap();
         folders.push(folder);
     }
     for number in 0..FILES {
-        let word = WORDS[random.below(WORDS.len())];
-        let end = ENDS[random.below(ENDS.len())];
-        let path = folders[random.below(folders.len())].join(format!("{word}_{number:05}.{end}"));
-        let size = 1 + random.below(300);
+        let word = WORDS[random.index_below(WORDS.len())];
+        let end = ENDS[random.index_below(ENDS.len())];
+        let path =
+            folders[random.index_below(folders.len())].join(format!("{word}_{number:05}.{end}"));
+        let size = 1 + random.index_below(300);
         fs::write(&path, random.bytes(size)).unwrap();
-        let seconds = 1_500_000_000 + i64::try_from(random.below(200_000_000)).unwrap();
+        let seconds = 1_500_000_000 + i64::try_from(random.index_below(200_000_000)).unwrap();
         set_time(
             &path,
             seconds,
-            i64::try_from(random.below(1_000_000_000)).unwrap(),
+            i64::try_from(random.index_below(1_000_000_000)).unwrap(),
         );
     }
 }

@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 pub(crate) const COUNT: usize = 2000;
 
 /// Names that mean something to someone: shells, globs, options, printf, JSON, our own formats.
+use test_support::Random;
+
 const MEANT: [&str; 96] = [
     "-rf",
     "--",
@@ -194,42 +196,17 @@ pub(crate) fn all() -> Vec<Vec<u8>> {
     names.remove(b".".as_slice());
     names.remove(b"..".as_slice());
     // The rest by chance, with seldom bytes often.
-    let mut random = Random(0x2545_F491_4F6C_DD1D);
+    let mut random = Random::new(0x2545_F491_4F6C_DD1D);
     while names.len() < COUNT {
-        let length = 2 + random.below(40);
-        let name = (0..length).map(|_| match random.below(4) {
-            0 => b"\\\n \t%*?[\"'$#=-"[random.below(14)],
-            1 => 128 + u8::try_from(random.below(128)).unwrap(),
-            _ => 1 + u8::try_from(random.below(255)).unwrap(),
+        let length = 2 + random.index_below(40);
+        let name = (0..length).map(|_| match random.index_below(4) {
+            0 => b"\\\n \t%*?[\"'$#=-"[random.index_below(14)],
+            1 => 128 + u8::try_from(random.index_below(128)).unwrap(),
+            _ => 1 + u8::try_from(random.index_below(255)).unwrap(),
         });
         names.insert(name.filter(|byte| *byte != b'/').chain(*b"r").collect());
     }
     names.into_iter().collect()
-}
-
-/// Random numbers that are always the same (xorshift64*).
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    pub(crate) fn below(&mut self, limit: usize) -> usize {
-        usize::try_from((self.next() >> 33) % limit as u64).unwrap()
-    }
-
-    pub(crate) fn bytes(&mut self, length: usize) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(length + 8);
-        while bytes.len() < length {
-            bytes.extend_from_slice(&self.next().to_le_bytes());
-        }
-        bytes.truncate(length);
-        bytes
-    }
 }
 
 #[test]

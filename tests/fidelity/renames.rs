@@ -1,12 +1,12 @@
 //! What moved within the sources is linked, not copied; what only looks alike is not mixed up.
 
 use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
+use test_support::Random;
 
 use crate::{
     compare::same,
     lab::{DAYS, ENGINES, Engine, World, is_missing},
     metadata::{set_mode, set_time},
-    names::Random,
 };
 
 /// A world, the ids of two snapshots, and the inodes of paths in them.
@@ -71,7 +71,7 @@ impl Two {
 fn write(root: &Path, name: &str, seed: u64, size: usize) {
     let path = root.join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, Random(seed | 1).bytes(size)).unwrap();
+    fs::write(path, Random::new(seed | 1).bytes(size)).unwrap();
 }
 
 fn rename(root: &Path, from: &str, to: &str) {

@@ -1,11 +1,11 @@
 //! Where the file system can share blocks, a snapshot of what is on it takes none.
 
 use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
+use test_support::Random;
 
 use crate::{
     lab::{DAYS, Engine, World, is_missing, run_tool},
     metadata::{set_mode, set_time},
-    names::Random,
 };
 
 /// Whether all of a file's content is shared with another file.
@@ -35,7 +35,7 @@ fn a_copy_on_the_file_system_of_its_source_shares_its_blocks() {
         };
         let (source, host) = world.side_by_side();
         let file = source.join("large");
-        fs::write(&file, Random(3).bytes(20 << 20)).unwrap();
+        fs::write(&file, Random::new(3).bytes(20 << 20)).unwrap();
         set_time(&file, 1_700_000_000, 0);
         let at = |id: &str| {
             let all = ["daily", "weekly", "monthly"].map(|tier| host.join(tier).join(id));

@@ -3,10 +3,11 @@
 use std::fs;
 
 use serde_json::json;
+use test_support::{entry_names, id_of};
 
 use crate::{
     fuse::Lacks,
-    nas::{FIRST, Nas, SECOND, THIRD, id, names, same_inode, skipped, without_odd_names},
+    nas::{FIRST, Nas, SECOND, THIRD, same_inode, skipped, without_odd_names},
 };
 
 /// Two runs with nothing changed and one with a change; all of it comes back.
@@ -59,17 +60,11 @@ fn an_smb_share_links_and_gives_everything_back() {
     );
     assert!(can.names.no_control && can.names.only_utf8);
     // Neither `latest` nor links between tiers can be there; ids do their work.
-    assert!(!names(&nas.world.host()).contains(&"latest".to_owned()));
+    assert!(!entry_names(&nas.world.host()).contains(&"latest".to_owned()));
     let source = nas.source("links/one");
     let target = nas.world.path("one");
-    let words = [source.to_str().unwrap(), target.to_str().unwrap()];
-    let words = ["restore", "latest"].into_iter().chain(words);
-    let done = nas
-        .world
-        .command(&words.collect::<Vec<_>>())
-        .output()
-        .unwrap();
-    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    let [from, to] = [&source, &target].map(|path| path.to_str().unwrap());
+    nas.world.run(&["restore", "latest", from, to]).expect(0);
     assert_eq!(fs::read_to_string(&target).unwrap(), "three names");
 }
 
@@ -85,9 +80,7 @@ fn a_root_squashed_export_links_and_gives_everything_back() {
     assert!(!can.owners && !can.acls && !can.devices && can.tried_as_root);
     assert!(can.names.is_none() && can.case_sensitive);
     // Everybody's files lie there with their modes, as nobody's.
-    let words = ["status"];
-    let done = nas.world.command(&words).output().unwrap();
-    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    nas.world.run(&["status"]).expect(0);
 }
 
 #[test]
@@ -98,7 +91,7 @@ fn an_exfat_drive_is_refused_unless_whole_copies_are_allowed() {
     let mut nas = Nas::full(Lacks::exfat(), &json!({}));
     without_odd_names(&nas);
     nas.apply(FIRST, 4).says("has no hard links").says("hint");
-    assert_eq!(names(&nas.world.path("dst")), Vec::<String>::new());
+    assert_eq!(entry_names(&nas.world.path("dst")), Vec::<String>::new());
 
     nas.world.configure(&json!({ "allowFullCopies": true }));
     nas.apply(FIRST, 0);
@@ -132,5 +125,5 @@ fn an_exfat_drive_is_refused_unless_whole_copies_are_allowed() {
     ] {
         assert!(plan.contains(said), "no `{said}` in {plan}");
     }
-    assert!(!plan.contains(&format!("link {}", id(FIRST))));
+    assert!(!plan.contains(&format!("link {}", id_of(FIRST))));
 }

@@ -3,17 +3,18 @@
 use std::fs;
 
 use serde_json::json;
+use test_support::{entry_names, id_of};
 
 use crate::{
     fuse::{Errno, Lacks},
-    nas::{FIRST, Nas, SECOND, THIRD, id, names, skipped},
+    nas::{FIRST, Nas, SECOND, THIRD, skipped},
 };
 
 /// Names of the snapshots in all tiers.
 fn published(nas: &Nas) -> Vec<String> {
     let tiers = ["daily", "weekly", "monthly"].map(|tier| nas.world.host().join(tier));
     let there = tiers.iter().filter(|tier| tier.exists());
-    there.flat_map(|tier| names(tier)).collect()
+    there.flat_map(|tier| entry_names(tier)).collect()
 }
 
 fn change(nas: &Nas) {
@@ -51,11 +52,15 @@ fn a_destination_that_fails_after_some_changes_is_told_and_the_next_run_complete
             assert_eq!(published(&nas), before, "{error:?} after {changes}");
             nas.faults().heal();
             nas.apply(THIRD, 0);
-            let newest = names(&nas.world.host().join(".backup/snapshots"));
+            let newest = entry_names(&nas.world.host().join(".backup/snapshots"));
             let newest = newest.last().unwrap();
-            assert!(*newest > id(FIRST));
+            assert!(*newest > id_of(FIRST));
             // A run of the same day is continued, another day's is planned anew.
-            nas.restores_all(if *newest == id(SECOND) { SECOND } else { THIRD });
+            nas.restores_all(if *newest == id_of(SECOND) {
+                SECOND
+            } else {
+                THIRD
+            });
             nas.tidy();
         }
     }

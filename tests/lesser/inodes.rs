@@ -3,10 +3,11 @@
 use std::fs;
 
 use serde_json::json;
+use test_support::{entry_names, id_of};
 
 use crate::{
     fuse::{Errno, Lacks},
-    nas::{FIRST, Nas, SECOND, THIRD, id, names, same_inode, skipped},
+    nas::{FIRST, Nas, SECOND, THIRD, same_inode, skipped},
 };
 
 fn renumbering() -> Lacks {
@@ -56,8 +57,8 @@ fn a_run_that_continues_after_another_mount_trusts_no_number() {
         }
         nas.mount_again();
         nas.apply(SECOND, 0);
-        let newest = names(&nas.world.host().join(".backup/snapshots"));
-        let now = if newest.contains(&id(SECOND)) {
+        let newest = entry_names(&nas.world.host().join(".backup/snapshots"));
+        let now = if newest.contains(&id_of(SECOND)) {
             SECOND
         } else {
             FIRST

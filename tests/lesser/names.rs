@@ -4,10 +4,11 @@
 use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt as _, path::Path};
 
 use serde_json::json;
+use test_support::{entry_names, id_of, read_by_format_page};
 
 use crate::{
     fuse::{Errno, How, Lacks},
-    nas::{FIRST, Nas, SECOND, THIRD, names, same_inode, skipped, words},
+    nas::{FIRST, Nas, SECOND, THIRD, same_inode, skipped},
 };
 
 fn folding() -> Lacks {
@@ -39,7 +40,7 @@ fn read(path: &Path) -> String {
 
 /// The names in a folder that stand for others.
 fn marked(folder: &Path) -> Vec<String> {
-    let all = names(folder).into_iter();
+    let all = entry_names(folder).into_iter();
     all.filter(|name| name.contains('~')).collect()
 }
 
@@ -76,7 +77,7 @@ fn of_names_that_differ_only_in_case_the_first_keeps_its_own_and_all_come_back()
         assert_eq!(nas.record(now).totals.renamed, 6);
         assert_eq!(read(&nas.stored(now, "README")), "loud");
         assert_eq!(read(&nas.stored(now, "Docs/a")), "in Docs");
-        assert_eq!(names(&nas.stored(now, "Docs")), ["a"]);
+        assert_eq!(entry_names(&nas.stored(now, "Docs")), ["a"]);
         assert_eq!(marked(&nas.stored(now, "")).len(), 6);
         nas.verify(now, 0);
         let restored = nas.restore(now, 0);
@@ -98,6 +99,11 @@ fn of_names_that_differ_only_in_case_the_first_keeps_its_own_and_all_come_back()
     for stored in ["README", &marked(&nas.stored(FIRST, ""))[0]] {
         let kept = same_inode(&nas.stored(FIRST, stored), &nas.stored(SECOND, stored));
         assert!(kept, "{stored} was copied again");
+    }
+    // Who knows the page on formats and no more finds each under its safe name.
+    if let Some(read) = read_by_format_page("safe names", "destination", &nas.world.host()) {
+        let told = read.expect(0).json();
+        assert_eq!(told["snapshots"][id_of(SECOND)]["renamed"], 6);
     }
     nas.tidy();
 }
@@ -124,7 +130,7 @@ fn a_continued_run_gives_no_name_the_content_of_another_spelling() {
         write(&nas.source("d/Readme"), "mild");
         fs::rename(nas.source("d/y"), nas.source("d/Y")).unwrap();
         nas.apply(SECOND, 0);
-        let record = names(&nas.world.host().join(".backup/snapshots"));
+        let record = entry_names(&nas.world.host().join(".backup/snapshots"));
         let id = record.last().unwrap();
         let at = nas.world.host().join("daily").join(id);
         let at = if at.is_dir() {
@@ -137,7 +143,7 @@ fn a_continued_run_gives_no_name_the_content_of_another_spelling() {
         let twin = marked(&at).pop().unwrap();
         assert!(twin.starts_with("readme~"), "{twin}");
         let expected = ["Readme", "Y", &twin, "x"];
-        assert_eq!(names(&at), expected, "after {changes}");
+        assert_eq!(entry_names(&at), expected, "after {changes}");
         assert_eq!(read(&at.join("Readme")), "mild");
         assert_eq!(read(&at.join(&twin)), "loud");
         assert_eq!(read(&at.join("Y/Z")), "z");
@@ -200,7 +206,10 @@ fn names_that_cannot_be_held_are_stored_under_others_and_come_back() {
             fs::read_link(restored.join("link: three")).unwrap(),
             Path::new("target")
         );
-        assert_eq!(names(&restored).len(), names(&nas.source("")).len());
+        assert_eq!(
+            entry_names(&restored).len(),
+            entry_names(&nas.source("")).len()
+        );
     }
     let can = nas.destination().capabilities;
     assert_eq!((can.names.refused.as_str(), can.name_max), (":?", 143));
@@ -297,7 +306,7 @@ fn a_file_that_is_too_large_is_listed_and_the_rest_is_complete() {
     let nas = Nas::empty(lacks, &json!({}));
     write(&nas.source("small"), "small");
     fs::write(nas.source("large"), vec![b'x'; (1 << 20) + 1]).unwrap();
-    let told = words(&nas.apply(FIRST, 3).says("hint"));
+    let told = nas.apply(FIRST, 3).says("hint").in_one_line();
     assert!(told.contains("cannot hold so large a file"), "{told}");
-    assert_eq!(names(&nas.stored(FIRST, "")), ["small"]);
+    assert_eq!(entry_names(&nas.stored(FIRST, "")), ["small"]);
 }

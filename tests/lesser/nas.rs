@@ -9,6 +9,7 @@ use std::{
 use executor::{manifest, manifest::Entry};
 use schema::record::{DestinationRecord, SnapshotRecord};
 use serde_json::{Value, json};
+use test_support::{entry_names, id_of, skip};
 
 use crate::{
     fuse::{Faults, Lacks, Mounted, cannot_mount},
@@ -112,7 +113,7 @@ impl Nas {
 
     /// Where a path of the source is in the snapshot of a time.
     pub(crate) fn stored(&self, now: &str, name: &str) -> PathBuf {
-        let id = id(now);
+        let id = id_of(now);
         let tiers = ["daily", "weekly", "monthly"];
         let of = |tier: &&str| {
             let home = self.world.host().join(tier).join(&id);
@@ -126,8 +127,7 @@ impl Nas {
     /// What `plan` says at a time, on one line.
     #[track_caller]
     pub(crate) fn plan(&self, now: &str) -> String {
-        let output = self.world.command(&["plan", "--now", now]).output();
-        words(&Ran::from_output("backup", &output.unwrap()).expect(0))
+        self.world.at(now, &["plan"]).expect(0).in_one_line()
     }
 
     /// What the destination was found to hold.
@@ -150,7 +150,7 @@ impl Nas {
 
     fn records(&self, now: &str) -> PathBuf {
         let records = self.world.host().join(".backup/snapshots");
-        records.join(id(now))
+        records.join(id_of(now))
     }
 
     /// Ends the test unless nothing was copied anew in the snapshot of a time.
@@ -171,13 +171,9 @@ impl Nas {
     /// Restores the source from the snapshot of a time.
     #[track_caller]
     pub(crate) fn restore(&self, now: &str, code: i32) -> PathBuf {
-        let target = self.world.path(&format!("restored {}", id(now)));
+        let target = self.world.path(&format!("restored {}", id_of(now)));
         let source = self.world.source();
-        let words = ["restore", &id(now)].map(str::to_owned);
-        let paths = [&source, &target].map(|path| path.to_str().unwrap().to_owned());
-        let words: Vec<&str> = words.iter().chain(&paths).map(String::as_str).collect();
-        let mut command = self.world.command(&words);
-        Ran::from_output("backup", &command.output().unwrap()).expect(code);
+        self.restore_to(now, &source, &target, code);
         target
     }
 
@@ -186,19 +182,22 @@ impl Nas {
     pub(crate) fn restore_path(&self, now: &str, path: &str, code: i32) -> PathBuf {
         let at = tempfile::tempdir_in(self.world.path("")).unwrap();
         let target = at.keep().join("one");
-        let id = id(now);
-        let paths = [&self.source(path), &target].map(|path| path.to_str().unwrap().to_owned());
-        let words = ["restore", &id, &paths[0], &paths[1]];
-        let mut command = self.world.command(&words);
-        Ran::from_output("backup", &command.output().unwrap()).expect(code);
+        self.restore_to(now, &self.source(path), &target, code);
         target
+    }
+
+    #[track_caller]
+    fn restore_to(&self, now: &str, path: &Path, target: &Path, code: i32) {
+        let [path, target] = [path, target].map(|path| path.to_str().unwrap());
+        self.world
+            .run(&["restore", &id_of(now), path, target])
+            .expect(code);
     }
 
     /// Verifies the snapshot of a time.
     #[track_caller]
     pub(crate) fn verify(&self, now: &str, code: i32) -> Ran {
-        let mut command = self.world.command(&["verify", &id(now)]);
-        Ran::from_output("backup", &command.output().unwrap()).expect(code)
+        self.world.run(&["verify", &id_of(now)]).expect(code)
     }
 
     /// Ends the test unless nothing unfinished is left and the probe left nothing.
@@ -206,34 +205,18 @@ impl Nas {
     pub(crate) fn tidy(&self) {
         let backup = self.world.host().join(".backup");
         for area in ["partial", "trash"] {
-            assert_eq!(names(&backup.join(area)), Vec::<String>::new());
+            assert_eq!(entry_names(&backup.join(area)), Vec::<String>::new());
         }
-        assert!(!names(&backup).iter().any(|name| name.contains("probe")));
+        assert!(
+            !entry_names(&backup)
+                .iter()
+                .any(|name| name.contains("probe"))
+        );
     }
-}
-
-/// The id of the snapshot of a time.
-pub(crate) fn id(now: &str) -> String {
-    now[..19].replace('T', "_").replace(':', "-")
 }
 
 fn read<T: serde::de::DeserializeOwned>(path: &Path) -> T {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
-}
-
-/// What a run said, on one line.
-pub(crate) fn words(done: &Ran) -> String {
-    done.all().split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// The names in a folder.
-pub(crate) fn names(folder: &Path) -> Vec<String> {
-    let names = fs::read_dir(folder).unwrap();
-    let mut names: Vec<String> = names
-        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-        .collect();
-    names.sort();
-    names
 }
 
 /// In what two folders differ by all that rsync knows, to the nanosecond.
@@ -327,11 +310,7 @@ pub(crate) fn skipped_without(test: &str, more: &[&str]) -> bool {
 /// Says that a test is passed over, which is a failure where nothing may be.
 #[track_caller]
 pub(crate) fn passed_over(test: &str, because: &str) -> bool {
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "{test} cannot run because {because}"
-    );
-    eprintln!("SKIPPED: {test} because {because}");
+    skip(&format!("{test} because {because}"));
     true
 }
 

@@ -3,12 +3,13 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use serde_json::json;
+use test_support::entry_names;
 
 use crate::{
-    lab::{Mounted, Ran, World, make_ext4, run_tool},
+    lab::{Mounted, World, make_ext4, run_tool},
     nas::{
-        FIRST, Nas, SECOND, THIRD, id, names, passed_over, same_inode, sftp_server,
-        skipped_without, without_odd_names,
+        FIRST, Nas, SECOND, THIRD, passed_over, same_inode, sftp_server, skipped_without,
+        without_odd_names,
     },
 };
 
@@ -32,7 +33,7 @@ fn a_real_exfat_drive_gives_everything_back() {
     });
     without_odd_names(&nas);
     nas.apply(FIRST, 4).says("has no hard links").says("hint");
-    assert_eq!(names(&nas.world.path("dst")), Vec::<String>::new());
+    assert_eq!(entry_names(&nas.world.path("dst")), Vec::<String>::new());
     nas.world.configure(&json!({ "allowFullCopies": true }));
     nas.apply(FIRST, 0);
     nas.restores_all(FIRST);
@@ -183,8 +184,7 @@ fn a_disk_whose_times_end_with_2038_neither_copies_for_ever_nor_is_called_damage
         for name in ["trip/film", "small/5"] {
             assert!(same_inode(&nas.stored(FIRST, name), &nas.stored(now, name)));
         }
-        let output = nas.world.command(&["verify", &id(now)]).output();
-        Ran::from_output("backup", &output.unwrap()).expect(0);
+        nas.verify(now, 0);
         nas.restores_all(now);
     }
     nas.tidy();

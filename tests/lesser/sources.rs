@@ -12,11 +12,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     fuse::{self, Lacks},
-    lab::{Mounted, Ran, World, make_ext4, run_tool},
+    lab::{Mounted, World, make_ext4, run_tool},
     nas::{passed_over, sftp_server, skipped_without},
 };
 
@@ -137,14 +137,9 @@ impl Source {
 /// Makes a snapshot at this very moment and gives how many files were copied.
 #[track_caller]
 fn copied(world: &World, what: &str) -> u64 {
-    let output = world.command(&["apply", "--json"]).output().unwrap();
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
-        panic!(
-            "{what}: {error}: {}",
-            Ran::from_output("backup", &output).all()
-        )
-    });
-    assert_eq!(output.status.code(), Some(0), "{what}: {report:#}");
+    let done = world.run(&["apply", "--json"]);
+    let report = done.json();
+    assert_eq!(done.code, 0, "{what}: {report:#}");
     report["snapshot"]["totals"]["files_copied"]
         .as_u64()
         .unwrap()

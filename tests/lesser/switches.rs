@@ -4,10 +4,11 @@ use std::{fs, os::unix::fs::MetadataExt as _};
 
 use schema::record::Capabilities;
 use serde_json::json;
+use test_support::{entry_names, id_of};
 
 use crate::{
     fuse::{How, Lacks},
-    nas::{FIRST, Nas, SECOND, id, names, same_inode, skipped},
+    nas::{FIRST, Nas, SECOND, same_inode, skipped},
 };
 
 const BOTH: [How; 2] = [How::Refused, How::Ignored];
@@ -105,8 +106,11 @@ fn symlinks_that_cannot_be_there_come_back_and_tiers_have_no_links() {
     });
     assert!(!can.symlinks && can.fifos);
     assert!(nas.entry(SECOND, "links/dangling").unwrap().absent);
-    assert!(!names(&nas.world.host()).contains(&"latest".to_owned()));
-    assert_eq!(names(&nas.world.host().join("daily")), [id(SECOND)]);
+    assert!(!entry_names(&nas.world.host()).contains(&"latest".to_owned()));
+    assert_eq!(
+        entry_names(&nas.world.host().join("daily")),
+        [id_of(SECOND)]
+    );
 }
 
 #[test]
@@ -164,7 +168,7 @@ fn links_that_are_refused_or_become_copies_are_found_out_and_refused() {
         };
         let mut nas = Nas::full(lacks, &json!({}));
         nas.apply(FIRST, 4).says("has no hard links").says("hint");
-        assert_eq!(names(&nas.world.path("dst")), Vec::<String>::new());
+        assert_eq!(entry_names(&nas.world.path("dst")), Vec::<String>::new());
         nas.world.configure(&json!({ "allowFullCopies": true }));
         for now in [FIRST, SECOND] {
             nas.apply(now, 0);
@@ -268,7 +272,7 @@ fn renames_without_flags_and_uncounted_inodes_are_no_obstacle() {
         .world
         .host()
         .join("daily")
-        .join(id("2025-02-09T02:00:00+00:00"));
+        .join(id_of("2025-02-09T02:00:00+00:00"));
     fs::create_dir(&taken).unwrap();
     fs::write(taken.join("mine"), "not yours").unwrap();
     nas.apply("2025-02-09T02:00:00+00:00", 0);

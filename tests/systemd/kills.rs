@@ -12,6 +12,35 @@ fn is_in(machine: &Machine, step: &str) -> bool {
     journals.contains(&format!("\"event\":\"step-started\",\"step\":\"{step}\""))
 }
 
+/// Boots the machine and starts a backup.
+fn start(machine: &mut Machine) {
+    machine.boot();
+    machine.sh("systemctl start mnt-backup.mount").ok();
+    machine.sh("systemctl start backup.service").ok();
+}
+
+/// The same, up to the local part, which is held before its first step.
+fn start_up_to_the_part(machine: &mut Machine) {
+    start(machine);
+    machine.wait_for("the part", || {
+        machine.property("backup-local.service", "ActiveState") == "activating"
+    });
+}
+
+/// Waits until the backup's unit has failed.
+fn wait_for_failure(machine: &Machine) {
+    machine.wait_for("the unit's end", || {
+        machine.property("backup.service", "ActiveState") == "failed"
+    });
+}
+
+/// Lets what is held go on, and starts the backup anew, which must succeed.
+fn let_it_go_on(machine: &Machine) {
+    machine.write("lab/go", "");
+    machine.sh("systemctl start --wait backup.service").ok();
+    assert_eq!(machine.report()["result"], "success");
+}
+
 #[test]
 fn after_a_killed_run_the_post_script_and_the_notification_come_once() {
     let Some(mut machine) = machine("after_a_killed_run_the_post_script_comes_once") else {
@@ -19,16 +48,12 @@ fn after_a_killed_run_the_post_script_and_the_notification_come_once() {
     };
     machine.configure(&config());
     machine.script("lab/pre", "until [ -e /lab/go ]; do sleep 0.1; done");
-    machine.boot();
-    machine.sh("systemctl start mnt-backup.mount").ok();
-    machine.sh("systemctl start backup.service").ok();
+    start(&mut machine);
     machine.wait_for("the pre-script", || is_in(&machine, "pre-script"));
     machine
         .sh("systemctl kill --kill-who=main -s KILL backup.service")
         .ok();
-    machine.wait_for("the unit's end", || {
-        machine.property("backup.service", "ActiveState") == "failed"
-    });
+    wait_for_failure(&machine);
     let post = machine.read("lab/post.log");
     assert_eq!(post.lines().count(), 1, "{post}");
     assert!(post.starts_with("failed 20"), "{post}");
@@ -61,12 +86,7 @@ fn who_stops_the_coordinator_stops_its_part_and_nobody_is_told() {
         "backup-local.service",
         "[Service]\nExecStartPre=/bin/sh -c 'until [ -e /lab/go ]; do sleep 0.1; done'\n",
     );
-    machine.boot();
-    machine.sh("systemctl start mnt-backup.mount").ok();
-    machine.sh("systemctl start backup.service").ok();
-    machine.wait_for("the part", || {
-        machine.property("backup-local.service", "ActiveState") == "activating"
-    });
+    start_up_to_the_part(&mut machine);
     machine.sh("systemctl stop backup.service").ok();
     assert_ne!(
         machine.property("backup-local.service", "ActiveState"),
@@ -75,9 +95,7 @@ fn who_stops_the_coordinator_stops_its_part_and_nobody_is_told() {
     let post = machine.read("lab/post.log");
     assert!(post.starts_with("interrupted "), "{post}");
     assert!(!machine.read("lab/told.log").contains("result"));
-    machine.write("lab/go", "");
-    machine.sh("systemctl start --wait backup.service").ok();
-    assert_eq!(machine.report()["result"], "success");
+    let_it_go_on(&machine);
 }
 
 #[test]
@@ -100,26 +118,17 @@ fn a_part_ends_before_the_post_script_of_a_killed_coordinator_runs() {
         "backup-local.service",
         "[Service]\nExecStartPre=/lab/hold\n",
     );
-    machine.boot();
-    machine.sh("systemctl start mnt-backup.mount").ok();
-    machine.sh("systemctl start backup.service").ok();
-    machine.wait_for("the part", || {
-        machine.property("backup-local.service", "ActiveState") == "activating"
-    });
+    start_up_to_the_part(&mut machine);
     machine
         .sh("systemctl kill --kill-who=main -s KILL backup.service")
         .ok();
-    machine.wait_for("the unit's end", || {
-        machine.property("backup.service", "ActiveState") == "failed"
-    });
+    wait_for_failure(&machine);
     let post = machine.read("lab/post.log");
     assert!(
         ["failed failed\n", "failed inactive\n"].contains(&post.as_str()),
         "{post}"
     );
-    machine.write("lab/go", "");
-    machine.sh("systemctl start --wait backup.service").ok();
-    assert_eq!(machine.report()["result"], "success");
+    let_it_go_on(&machine);
 }
 
 #[test]
@@ -132,27 +141,18 @@ fn a_killed_part_is_told_of_once_and_continued() {
         "backup-local.service",
         "[Service]\nExecStartPre=/bin/sh -c 'until [ -e /lab/go ]; do sleep 0.1; done'\n",
     );
-    machine.boot();
-    machine.sh("systemctl start mnt-backup.mount").ok();
-    machine.sh("systemctl start backup.service").ok();
-    machine.wait_for("the part", || {
-        machine.property("backup-local.service", "ActiveState") == "activating"
-    });
+    start_up_to_the_part(&mut machine);
     machine
         .sh("systemctl kill -s KILL backup-local.service")
         .ok();
-    machine.wait_for("the unit's end", || {
-        machine.property("backup.service", "ActiveState") == "failed"
-    });
+    wait_for_failure(&machine);
     let post = machine.read("lab/post.log");
     assert_eq!(post.lines().count(), 1, "{post}");
     assert!(post.starts_with("failed "), "{post}");
     let told = machine.read("lab/told.log");
     assert_eq!(told.matches("\nresult ").count(), 0, "{told}");
     assert!(told.starts_with("result failed"), "{told}");
-    machine.write("lab/go", "");
-    machine.sh("systemctl start --wait backup.service").ok();
-    assert_eq!(machine.report()["result"], "success");
+    let_it_go_on(&machine);
     assert_eq!(machine.sh("ls /var/lib/backup/runs | wc -l").ok(), "1");
 }
 
@@ -216,9 +216,7 @@ fn the_machine_stays_awake_while_a_snapshot_is_written_and_no_longer() {
             "some content\n",
         );
     }
-    machine.boot();
-    machine.sh("systemctl start mnt-backup.mount").ok();
-    machine.sh("systemctl start backup.service").ok();
+    start(&mut machine);
     machine.wait_for("the snapshot", || is_in(&machine, "snapshot"));
     machine
         .sh("systemctl kill --kill-who=main -s STOP backup-local.service")

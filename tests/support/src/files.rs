@@ -9,13 +9,13 @@ use std::{
 
 use serde_json::Value;
 
-/// Sorted names in a folder; none if there is no folder.
+/// Sorted names in a folder; none if there is no folder. Bytes that are no text are replaced.
 #[must_use]
 pub fn entry_names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .into_iter()
         .flatten()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
         .collect();
     names.sort();
     names

@@ -31,6 +31,11 @@ impl Random {
         self.next_number() % limit.max(1)
     }
 
+    /// An index below a length; 0 where the length is 0.
+    pub fn index_below(&mut self, length: usize) -> usize {
+        usize::try_from(self.below(length as u64)).unwrap_or_default()
+    }
+
     /// This many bytes.
     pub fn bytes(&mut self, length: usize) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(length + 8);
