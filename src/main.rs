@@ -6,29 +6,30 @@
 mod cli;
 mod commands;
 mod exit;
-mod guard;
-mod logs;
-mod metrics;
-mod notices;
 mod out;
 mod progress;
 mod render;
+mod screen;
 mod service;
 mod settings;
 mod signals;
-mod silence;
-mod snapshots;
+mod stall;
 mod style;
-mod take;
-mod timer;
+mod supervisor;
 mod typed;
 mod when;
 mod words;
 
 use std::{ffi::OsString, path::Path, process::ExitCode, sync::Arc};
 
+use backup::engine::Mark;
 use clap::Parser as _;
-use executor::{sys::answer, watch};
+use executor::{
+    clock::Clock,
+    logs::{Journald, Kind, Level, Record},
+    sys::answer,
+    watch,
+};
 
 use crate::{
     cli::{Cli, Verb},
@@ -49,49 +50,49 @@ fn main() -> ExitCode {
     }
     // Also where the file was replaced by an update meanwhile.
     answer::asked_by("/proc/self/exe".into());
-    let cli = match Cli::try_parse_from(arguments()) {
+    let cli = match Cli::try_parse_from(program_arguments()) {
         Ok(cli) => cli,
-        Err(error) => return ExitCode::from(usage(&error)),
+        Err(error) => return ExitCode::from(show_usage(&error)),
     };
-    service::ready();
+    service::notify_ready();
     let cli = Arc::new(cli);
-    if cli.verb.looks()
-        && guard::is_wanted()
-        && let Some(code) = guard::run(&cli)
+    if cli.verb.looks_at_files()
+        && supervisor::is_wanted()
+        && let Some(code) = supervisor::supervise(&cli)
     {
         return code;
     }
     let settings = Settings::new(&cli.global);
     let out = Out::new(settings.quiet);
     raise_file_limit();
-    silence::listen(&cli, &settings.stop);
-    let result = run(&cli.verb, &settings, &out);
+    stall::end_on_stall(&cli, &settings.stop);
+    let result = run_verb(&cli.verb, &settings, &out);
     watch::wait_for_end();
-    let code = result.unwrap_or_else(|error| explain(&error, &settings, &out));
-    let code = written(code, &out, &settings.error_style);
-    guard::ends(code);
+    let code = result.unwrap_or_else(|error| explain_error(&error, &settings, &out));
+    let code = code_if_written(code, &out, &settings.error_style);
+    supervisor::report_exit(code);
     ExitCode::from(code)
 }
 
 /// Shows the help that was asked for, or why the command line is none; gives the exit code.
-fn usage(error: &clap::Error) -> u8 {
+fn show_usage(error: &clap::Error) -> u8 {
     use std::io::Write as _;
     let out = Out::default();
     let printed = error.print();
     let code = u8::try_from(error.exit_code()).unwrap_or(exit::INVALID);
     if error.use_stderr() {
-        if let Some(tip) = words::tip(error) {
+        if let Some(tip) = words::tip_for(error) {
             out.note(&format!("\n  tip: {tip}"));
         }
         return code;
     }
     out.wrote(printed.and_then(|()| std::io::stdout().flush()));
-    written(code, &out, &Style::default())
+    code_if_written(code, &out, &Style::default())
 }
 
 /// The exit code, if what was asked for could be written; else that of a failure, which is said.
 /// What was refused, deferred or interrupted stays so.
-fn written(code: u8, out: &Out, style: &Style) -> u8 {
+fn code_if_written(code: u8, out: &Out, style: &Style) -> u8 {
     let Some(fault) = out.fault() else {
         return code;
     };
@@ -105,9 +106,9 @@ fn written(code: u8, out: &Out, style: &Style) -> u8 {
 }
 
 /// The arguments, with the verb that the program's name stands for.
-fn arguments() -> Vec<OsString> {
+fn program_arguments() -> Vec<OsString> {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
-    guard::inside(&mut arguments);
+    supervisor::take_worker_argument(&mut arguments);
     let verb = arguments
         .first()
         .and_then(|name| {
@@ -132,39 +133,41 @@ fn raise_file_limit() {
     }
 }
 
-fn run(verb: &Verb, settings: &Settings, out: &Out) -> anyhow::Result<u8> {
+fn run_verb(verb: &Verb, settings: &Settings, out: &Out) -> anyhow::Result<u8> {
     match verb {
-        Verb::Try(arguments) => commands::trial::run(arguments, settings, out),
-        Verb::Check(arguments) => commands::check::run(arguments, settings, out),
-        Verb::Schema(arguments) => commands::schema::run(arguments, out),
-        Verb::Plan(arguments) => commands::plan::run(arguments, settings, out),
-        Verb::Apply(arguments) => commands::apply::run(arguments, settings, out),
-        Verb::Now(arguments) => commands::now::run(arguments, settings, out),
-        Verb::Status(arguments) => commands::status::run(arguments, settings, out),
-        Verb::List(arguments) => commands::list::run(arguments, settings, out),
-        Verb::Find(arguments) => commands::find::run(arguments, settings, out),
-        Verb::Diff(arguments) => commands::diff::run(arguments, settings, out),
-        Verb::Health(arguments) => commands::health::run(arguments, settings, out),
-        Verb::Restore(arguments) => commands::restore::run(arguments, settings, out),
-        Verb::Verify(arguments) => commands::verify::run(arguments, settings, out),
-        Verb::NotifyTest => commands::notify_test::run(settings, out),
-        Verb::Pin(one) => commands::mark::pin(one, settings, out),
-        Verb::Unpin(one) => commands::mark::unpin(one, settings, out),
-        Verb::Accept(one) => commands::mark::accept(one, settings, out),
-        Verb::Prune(arguments) => commands::delete::prune(arguments, settings, out),
-        Verb::Delete(arguments) => commands::delete::delete(arguments, settings, out),
-        Verb::Adopt(arguments) => commands::adopt::run(arguments, settings, out),
-        Verb::Init(arguments) => commands::init::run(arguments, settings, out),
-        Verb::Simulate(arguments) => commands::simulate::run(arguments, settings, out),
-        Verb::Settle => commands::settle::run(settings, out),
-        Verb::SystemdUnits(arguments) => commands::units::run(arguments, settings, out),
-        Verb::Completions(arguments) => commands::completions::run(arguments, out),
-        Verb::Man(arguments) => commands::man::run(arguments, out),
+        Verb::Try(arguments) => commands::trial::try_backup(arguments, settings, out),
+        Verb::Check(arguments) => commands::check::check_config_file(arguments, settings, out),
+        Verb::Schema(arguments) => commands::schema::print_schema(arguments, out),
+        Verb::Plan(arguments) => commands::plan::show_plan(arguments, settings, out),
+        Verb::Apply(arguments) => commands::apply::apply_backup(arguments, settings, out),
+        Verb::Now(arguments) => commands::now::back_up_now(arguments, settings, out),
+        Verb::Status(arguments) => commands::status::show_status(arguments, settings, out),
+        Verb::List(arguments) => commands::list::list_snapshots(arguments, settings, out),
+        Verb::Find(arguments) => commands::find::find_versions(arguments, settings, out),
+        Verb::Diff(arguments) => commands::diff::show_diff(arguments, settings, out),
+        Verb::Health(arguments) => commands::health::check_health(arguments, settings, out),
+        Verb::Restore(arguments) => commands::restore::restore_files(arguments, settings, out),
+        Verb::Verify(arguments) => commands::verify::verify_snapshots(arguments, settings, out),
+        Verb::NotifyTest => commands::notify_test::send_test_messages(settings, out),
+        Verb::Pin(one) => commands::mark::mark_snapshot(one, Mark::Pin, settings, out),
+        Verb::Unpin(one) => commands::mark::mark_snapshot(one, Mark::Unpin, settings, out),
+        Verb::Accept(one) => commands::mark::mark_snapshot(one, Mark::Accept, settings, out),
+        Verb::Prune(arguments) => commands::delete::prune_snapshots(arguments, settings, out),
+        Verb::Delete(arguments) => commands::delete::delete_snapshots(arguments, settings, out),
+        Verb::Adopt(arguments) => commands::adopt::adopt_folders(arguments, settings, out),
+        Verb::Init(arguments) => commands::init::init_destination(arguments, settings, out),
+        Verb::Simulate(arguments) => {
+            commands::simulate::simulate_retention(arguments, settings, out)
+        }
+        Verb::Settle => commands::settle::settle_run(settings, out),
+        Verb::SystemdUnits(arguments) => commands::units::print_units(arguments, settings, out),
+        Verb::Completions(arguments) => commands::completions::print_completions(arguments, out),
+        Verb::Man(arguments) => commands::man::print_manual(arguments, out),
     }
 }
 
 /// Says what went wrong and what to do; gives the exit code.
-fn explain(error: &anyhow::Error, settings: &Settings, out: &Out) -> u8 {
+fn explain_error(error: &anyhow::Error, settings: &Settings, out: &Out) -> u8 {
     if let Some(Explained(code)) = error.downcast_ref() {
         return *code;
     }
@@ -176,7 +179,7 @@ fn explain(error: &anyhow::Error, settings: &Settings, out: &Out) -> u8 {
     } else {
         (format!("{error:#}"), None, exit::FAILED)
     };
-    if !settings.json && logs::error(&message, hint.as_deref()) {
+    if !settings.json && record_in_journal(&message, hint.as_deref()) {
         return code;
     }
     out.note(&render::report::error_lines(
@@ -185,4 +188,19 @@ fn explain(error: &anyhow::Error, settings: &Settings, out: &Out) -> u8 {
         &settings.error_style,
     ));
     code
+}
+
+/// Records the error that ends the program, where standard error goes to the journal of systemd;
+/// whether it does.
+fn record_in_journal(message: &str, hint: Option<&str>) -> bool {
+    let Some(journal) = Journald::of_stderr() else {
+        return false;
+    };
+    let text = hint.map_or_else(
+        || message.to_owned(),
+        |hint| format!("{message}; hint: {hint}"),
+    );
+    let now = Clock::default().now();
+    journal.write(&Record::new(now, Level::Error, Kind::Error, &text));
+    true
 }

@@ -7,27 +7,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-use executor::event::{Event, Observer, Phase, Progress};
+use executor::event::{Event, Phase, Progress};
 use sd_notify::NotifyState;
 
-use crate::{guard, render::amount};
+use crate::{render::amount, supervisor};
 
 /// How often the status line changes.
 const EVERY: Duration = Duration::from_secs(2);
 
 /// Tells systemd that the service is up (sd_notify(3)); everything after that is its work.
-pub(crate) fn ready() {
+pub(crate) fn notify_ready() {
     let _ = sd_notify::notify(&[NotifyState::Ready]);
 }
 
 /// Tells systemd what goes on.
-pub(crate) fn status(text: &str) {
+pub(crate) fn notify_status(text: &str) {
     let _ = sd_notify::notify(&[NotifyState::Status(text)]);
 }
 
-/// Passes events on, and tells systemd of them.
-pub(crate) struct Service<'a> {
-    next: &'a dyn Observer,
+/// Tells systemd of events.
+#[derive(Default)]
+pub(crate) struct Service {
     inner: Mutex<Inner>,
 }
 
@@ -37,16 +37,9 @@ struct Inner {
     awake: Option<Awake>,
 }
 
-impl<'a> Service<'a> {
-    /// Tells systemd of what another observer is told as well.
-    pub(crate) fn new(next: &'a dyn Observer) -> Self {
-        Self {
-            next,
-            inner: Mutex::default(),
-        }
-    }
-
-    fn tell(&self, event: &Event<'_>) {
+impl Service {
+    /// Tells systemd of an event.
+    pub(crate) fn notify_event(&self, event: &Event<'_>) {
         let Ok(mut inner) = self.inner.lock() else {
             return;
         };
@@ -68,27 +61,20 @@ impl<'a> Service<'a> {
                     return;
                 }
                 inner.told = Some(Instant::now());
-                line(progress)
+                progress_line(progress)
             }
             Event::RunStarted { run_id, .. } => format!("run {run_id}"),
             Event::Noticed(_) | Event::ScriptLine { .. } => return,
         };
         let status = status.replace('\n', " ");
-        if !guard::tell(&status) {
-            self::status(&status);
+        if !supervisor::forward_status(&status) {
+            notify_status(&status);
         }
     }
 }
 
-impl Observer for Service<'_> {
-    fn event(&self, event: Event<'_>) {
-        self.tell(&event);
-        self.next.event(event);
-    }
-}
-
 /// Progress in one line.
-fn line(progress: &Progress) -> String {
+fn progress_line(progress: &Progress) -> String {
     let what = match progress.phase {
         Phase::Scan => "reading the sources",
         Phase::Rsync => "rsync is copying",

@@ -3,6 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use backup::{
+    Engine,
+    engine::{self, ConfigFault},
+};
+use chrono::{DateTime, FixedOffset};
 use executor::event::{Stop, default_threads};
 use planner::check::{self, Checked, Fault};
 use schema::Config;
@@ -49,14 +54,14 @@ impl Settings {
         Self {
             config_path: global.config.clone().unwrap_or(config),
             user_log_dir: (!root).then(|| state.join("log")),
-            state_dir: absolute(global.state_dir.clone().unwrap_or(state)),
-            log_dir: global.log_dir.clone().map(absolute),
+            state_dir: absolute_path(global.state_dir.clone().unwrap_or(state)),
+            log_dir: global.log_dir.clone().map(absolute_path),
             json: global.json,
             verbose: global.verbose,
             quiet: global.quiet,
-            style: style(global.color, &std::io::stdout()),
-            error_style: style(global.color, &std::io::stderr()),
-            stop: crate::signals::stop().unwrap_or_default(),
+            style: style_for(global.color, &std::io::stdout()),
+            error_style: style_for(global.color, &std::io::stderr()),
+            stop: crate::signals::stop_on_signals().unwrap_or_default(),
             threads: global
                 .threads
                 .map_or_else(default_threads, |threads| threads.into()),
@@ -77,7 +82,7 @@ impl Settings {
 
     /// Folder of the log files: the option, else the configuration; a normal user's own folder if
     /// the configuration leaves it at root's.
-    pub(crate) fn log_dir(&self, config: &Config) -> PathBuf {
+    fn log_dir(&self, config: &Config) -> PathBuf {
         let configured = config.monitoring.log_path.as_path();
         let is_default = config.monitoring.log_path == Config::default().monitoring.log_path;
         match (&self.log_dir, &self.user_log_dir) {
@@ -90,9 +95,11 @@ impl Settings {
     /// Reads and checks the configuration; its warnings go to standard error.
     ///
     /// # Errors
-    /// Explained on standard error, with exit code 2.
-    pub(crate) fn config(&self, out: &Out) -> Result<Config> {
-        let Checked { config, warnings } = self.checked(&self.config_path, out)?;
+    /// Fails if it cannot be read or is not valid, with exit code 2.
+    pub(crate) fn read_config(&self, out: &Out) -> Result<Config> {
+        let read = engine::read_config(&self.config_path);
+        let Checked { config, warnings } =
+            read.map_err(|fault| self.explain_fault(&self.config_path, fault, out))?;
         if !warnings.is_empty() && !self.quiet {
             for warning in &warnings {
                 out.note(&format!("warning: {warning}"));
@@ -101,34 +108,53 @@ impl Settings {
         Ok(config)
     }
 
-    /// Reads and checks a configuration.
+    /// The engine for the configuration.
     ///
     /// # Errors
-    /// Explained on standard error, with exit code 2.
-    pub(crate) fn checked(&self, path: &Path, out: &Out) -> Result<Checked> {
-        let bytes = std::fs::read(path).map_err(|error| {
-            invalid(
-                format!(
-                    "cannot read the configuration {}: {}",
-                    path.display(),
-                    executor::error::reason(&error)
-                ),
+    /// As [`Self::read_config`].
+    pub(crate) fn open_engine(&self, out: &Out) -> Result<Engine> {
+        Ok(self.engine_for(self.read_config(out)?))
+    }
+
+    /// The same, which supposes that it is this time; none for the machine's clock.
+    ///
+    /// # Errors
+    /// As [`Self::read_config`].
+    pub(crate) fn open_engine_at(
+        &self,
+        now: Option<DateTime<FixedOffset>>,
+        out: &Out,
+    ) -> Result<Engine> {
+        Ok(self.open_engine(out)?.supposing(now))
+    }
+
+    /// An engine for a configuration that was read elsewhere.
+    pub(crate) fn engine_for(&self, config: Config) -> Engine {
+        let log_dir = self.log_dir(&config);
+        Engine::open(config, &self.state_dir)
+            .with_log_dir(log_dir)
+            .with_threads(self.threads)
+            .with_stop(self.stop.clone())
+    }
+
+    /// Says what is wrong with a configuration, where that is more than that it cannot be read.
+    pub(crate) fn explain_fault(
+        &self,
+        path: &Path,
+        fault: ConfigFault,
+        out: &Out,
+    ) -> anyhow::Error {
+        match fault {
+            ConfigFault::Unreadable(message) => invalid(
+                message,
                 "name another with --config, or try `backup try` which needs none",
-            )
-        })?;
-        let checked = check::check(&bytes).map(|mut checked| {
-            // What the file says is judged by it alone; what the clock makes of it is told as well.
-            let now = chrono::Local::now().fixed_offset();
-            checked
-                .warnings
-                .extend(check::never_again(&checked.config, now));
-            checked
-        });
-        checked.map_err(|faults| self.invalid(path, &faults, out))
+            ),
+            ConfigFault::Invalid(faults) => self.explain_faults(path, &faults, out),
+        }
     }
 
     /// Says what is wrong with a configuration.
-    pub(crate) fn invalid(&self, path: &Path, faults: &[Fault], out: &Out) -> anyhow::Error {
+    fn explain_faults(&self, path: &Path, faults: &[Fault], out: &Out) -> anyhow::Error {
         if self.json {
             out.data_json(&render::check::config_faults(faults));
         } else {
@@ -145,11 +171,11 @@ impl Settings {
 }
 
 /// A path given on the command line, from the current folder.
-fn absolute(path: PathBuf) -> PathBuf {
+fn absolute_path(path: PathBuf) -> PathBuf {
     std::path::absolute(&path).unwrap_or(path)
 }
 
-fn style(color: Color, stream: &impl std::io::IsTerminal) -> Style {
+fn style_for(color: Color, stream: &impl std::io::IsTerminal) -> Style {
     let on = match color {
         Color::Always => true,
         Color::Never => false,
@@ -172,13 +198,4 @@ pub(crate) fn xdg(variable: &str, below_home: &str) -> PathBuf {
 /// The user's home folder.
 pub(crate) fn home() -> PathBuf {
     std::env::var_os("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from)
-}
-
-/// The machine's host name.
-pub(crate) fn host_name() -> String {
-    nix::unistd::gethostname()
-        .ok()
-        .and_then(|name| name.into_string().ok())
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| "localhost".to_owned())
 }

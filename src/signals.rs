@@ -12,8 +12,8 @@ use signal_hook::{
 /// A request to stop that the signals make.
 ///
 /// # Errors
-/// The system's reason.
-pub(crate) fn stop() -> Result<Stop> {
+/// Fails if the signals cannot be listened to.
+pub(crate) fn stop_on_signals() -> Result<Stop> {
     let stop = Stop::default();
     let again = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {

@@ -6,8 +6,6 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use schema::Config;
-
 /// What a typed path may mean, from the root and the likeliest first: of this folder by the name that
 /// the shell has for it, by its real name, or from the root, as manifests have it.
 pub(crate) fn meanings(path: &Path) -> Vec<PathBuf> {
@@ -29,17 +27,6 @@ pub(crate) fn meanings(path: &Path) -> Vec<PathBuf> {
         meanings.push(from_root);
     }
     meanings
-}
-
-/// The meaning that a configuration makes likely: in a source, or above one.
-pub(crate) fn meant(path: &Path, config: &Config) -> PathBuf {
-    let mut meanings = meanings(path);
-    let is_known = |meaning: &PathBuf| {
-        let mut sources = config.local.sources.iter().map(|source| source.as_path());
-        sources.any(|source| meaning.starts_with(source) || source.starts_with(meaning))
-    };
-    let at = meanings.iter().position(is_known).unwrap_or_default();
-    meanings.swap_remove(at)
 }
 
 /// The current folder as the shell calls it, where symlinks led to it.

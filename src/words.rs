@@ -92,17 +92,17 @@ const KNOWN: &[(&[&str], &str)] = &[
 ];
 
 /// What to type instead of a word that is no verb here; none where nothing is known.
-pub(crate) fn tip(error: &clap::Error) -> Option<&'static str> {
+pub(crate) fn tip_for(error: &clap::Error) -> Option<&'static str> {
     if error.kind() != ErrorKind::InvalidSubcommand {
         return None;
     }
     let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else {
         return None;
     };
-    of(word)
+    tip_for_word(word)
 }
 
-fn of(word: &str) -> Option<&'static str> {
+fn tip_for_word(word: &str) -> Option<&'static str> {
     let word = word.to_ascii_lowercase();
     let mut known = KNOWN.iter();
     let (_, tip) = known.find(|(words, _)| words.contains(&word.as_str()))?;
@@ -141,9 +141,13 @@ mod tests {
 
     #[test]
     fn words_of_other_tools_lead_to_the_verb() {
-        assert!(of("forget").unwrap().contains("`backup prune`"));
-        assert!(of("Snapshots").unwrap().contains("`backup list`"));
-        assert!(of("remove").unwrap().contains("`backup delete ID`"));
-        assert_eq!(of("frobnicate"), None);
+        assert!(tip_for_word("forget").unwrap().contains("`backup prune`"));
+        assert!(tip_for_word("Snapshots").unwrap().contains("`backup list`"));
+        assert!(
+            tip_for_word("remove")
+                .unwrap()
+                .contains("`backup delete ID`")
+        );
+        assert_eq!(tip_for_word("frobnicate"), None);
     }
 }

@@ -8,7 +8,6 @@ pub mod clock;
 pub mod cloud;
 pub mod copy;
 mod crew;
-pub mod deferrals;
 pub mod destination;
 pub mod error;
 pub mod event;

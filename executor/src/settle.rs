@@ -8,11 +8,11 @@ use schema::{
     Plan, Report, RunResult,
     config::OnPreBackupFailure,
     journal::{JournalEvent, Outcome, Status, StepReport},
+    notified::{NotifiedError, was_lately},
     plan::{Action, ScriptStep, Step},
 };
 
 use crate::{
-    deferrals::{ToldError, lately},
     error::{ErrorKind, Result},
     event::{Context, Event},
     journal::Replay,
@@ -115,11 +115,11 @@ fn is_news(state: &StateDir, replay: &Replay, because: &str, now: DateTime<Fixed
     let step = replay.running().unwrap_or("run");
     let message = format!("{step}: {because}");
     let told = state.told_error();
-    if told.is_some_and(|told| told.is_of(&message) && lately(told.at, now)) {
+    if told.is_some_and(|told| told.is_of(&message) && was_lately(told.at, now)) {
         return false;
     }
     // What cannot be remembered is told all the same.
-    let _ = state.remember_told_error(&ToldError { message, at: now });
+    let _ = state.remember_told_error(&NotifiedError { message, at: now });
     true
 }
 

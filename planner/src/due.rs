@@ -5,11 +5,15 @@
 
 use chrono::{DateTime, FixedOffset, TimeDelta};
 use schema::{
-    Config, Report, RunResult, Severity, SnapshotId, clock, inventory::DestinationState,
-    plan::Part, tries::Tries,
+    Config, Finding, Plan, Report, RunResult, Severity, SnapshotId, amount::times, clock,
+    inventory::DestinationState, plan::Part, tries::Tries,
 };
 
-use crate::{findings::code, schedule, steps::facts};
+use crate::{
+    findings::{battery, code, destination::absence},
+    schedule,
+    steps::facts,
+};
 
 type Time = DateTime<FixedOffset>;
 
@@ -155,6 +159,156 @@ pub fn on_disk(config: &Config, destination: &DestinationState, newer: &Newer, n
     })
 }
 
+/// What a timer's call comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing is due, and why.
+    Nothing(String),
+    /// A run, or the steps of one part of it.
+    Run(Option<Part>),
+    /// A run, but not now, and why.
+    Defer(Finding),
+    /// A run that is refused for the reason that one of this period was refused for.
+    RefuseAsBefore(Finding),
+}
+
+/// An unfinished run, as a timer's call meets it.
+#[derive(Debug, Clone, Copy)]
+pub struct MetUnfinished<'a> {
+    /// The run.
+    pub run_id: &'a str,
+    /// How often in a row it was interrupted, with the runs that it took the place of.
+    pub interruptions: u64,
+    /// Whether a process is at work on it; its lock then says so.
+    pub is_busy: bool,
+    /// Whether schedule.onlyOnAC is set and the machine is on battery.
+    pub is_on_battery: bool,
+}
+
+/// Decides whether an unfinished run is gone on with now, as far as that can be said without its
+/// destination; see [`decide_by_absence`].
+#[must_use]
+pub fn decide_continuation(
+    config: &Config,
+    past: &Past<'_>,
+    unfinished: &MetUnfinished<'_>,
+    now: Time,
+) -> Option<Decision> {
+    let MetUnfinished { run_id, .. } = *unfinished;
+    if unfinished.is_busy {
+        return Some(Decision::Run(None));
+    }
+    // A new run is deferred by its plan; this one has its plan already.
+    if unfinished.is_on_battery {
+        let what = format!("the rest of run {run_id}");
+        return Some(Decision::Defer(battery(&what)));
+    }
+    let until = decide_unfinished(config, past, now)?;
+    Some(Decision::Nothing(format!(
+        "run {run_id} was interrupted {}; it is continued at {}",
+        times(unfinished.interruptions),
+        until.format("%H:%M")
+    )))
+}
+
+/// Decides whether an unfinished run is gone on with now whose destination is away as `absence` says.
+#[must_use]
+pub fn decide_by_absence(absence: Option<Finding>) -> Decision {
+    match absence {
+        Some(absence) if absence.severity == Severity::Deferral => Decision::Defer(absence),
+        _ => Decision::Run(None),
+    }
+}
+
+/// Decides about a run that is due unless a snapshot on this destination serves.
+#[must_use]
+pub fn decide_at_destination(
+    config: &Config,
+    newer: &Newer,
+    destination: &DestinationState,
+    reports: &[Report],
+    is_on_battery: bool,
+    now: Time,
+) -> Decision {
+    if on_disk(config, destination, newer, now) {
+        let because = "the newest snapshot is as new as the schedule asks for";
+        return Decision::Nothing(because.to_owned());
+    }
+    if is_on_battery {
+        return Decision::Defer(battery("this run"));
+    }
+    // Without the drive only a run that copies to the cloud has anything to do.
+    let absence = absence(config, destination).filter(|_| !config.cloud.enable);
+    let Some(absence) = absence else {
+        return Decision::Run(None);
+    };
+    if absence.severity == Severity::Deferral {
+        return Decision::Defer(absence);
+    }
+    let before = last_of_period(config, reports, Part::Local, now);
+    let is_same =
+        before.is_some_and(|last| refusal_codes(&last.findings) == [absence.code.as_str()]);
+    if is_same {
+        Decision::RefuseAsBefore(absence)
+    } else {
+        Decision::Run(None)
+    }
+}
+
+/// Whether a plan is refused for the reasons that a run of the same period was refused for, which
+/// somebody was told of then.
+#[must_use]
+pub fn is_refused_as_before(config: &Config, reports: &[Report], plan: &Plan, now: Time) -> bool {
+    let last = last_of_period(config, reports, plan.only.unwrap_or(Part::Local), now);
+    plan.severity() == Some(Severity::Refusal)
+        && last.is_some_and(|last| refusal_codes(&last.findings) == refusal_codes(&plan.findings))
+}
+
+/// The codes of what refuses a run.
+fn refusal_codes(findings: &[Finding]) -> Vec<&str> {
+    let refusals = findings.iter();
+    let refusals = refusals.filter(|finding| finding.severity == Severity::Refusal);
+    refusals.map(|finding| finding.code.as_str()).collect()
+}
+
+/// How a run ended that a timer began, as far as it counts.
+#[derive(Debug, Clone, Copy)]
+pub enum TimerRunEnd<'a> {
+    /// It was deferred.
+    Deferred,
+    /// It was refused; the last report says why.
+    Refused(Option<&'a Report>),
+    /// Another one was at work.
+    Busy,
+    /// In any other way.
+    Other,
+}
+
+/// What is remembered of tries after a run that was counted before it began: `before` is what was
+/// known then, `begun` what was written. What was deferred, met another run or an absent drive was
+/// no try.
+#[must_use]
+pub fn tries_after(
+    before: Option<Tries>,
+    begun: Option<Tries>,
+    end: TimerRunEnd<'_>,
+    now: Time,
+) -> Option<Tries> {
+    let is_try = match end {
+        TimerRunEnd::Deferred | TimerRunEnd::Busy => false,
+        // Looking for a drive costs nothing.
+        TimerRunEnd::Refused(last) => !last.is_some_and(was_absent),
+        TimerRunEnd::Other => true,
+    };
+    if !is_try {
+        return before;
+    }
+    begun.map(|tries| Tries {
+        last_at: now,
+        ..tries
+    })
+}
+
 /// Each report, and whether its time is credible.
 fn believed(reports: &[Report], now: Time) -> impl Iterator<Item = (&Report, bool)> {
     let times = reports.iter().map(|report| report.started_at);
@@ -226,6 +380,7 @@ mod tests {
     use schema::journal::{Outcome, REPORT_FORMAT_VERSION, Sealed, Status, StepReport};
 
     use super::*;
+    use crate::test_support::destination;
 
     fn at(text: &str) -> Time {
         text.parse().unwrap()
@@ -407,5 +562,108 @@ mod tests {
         );
         assert_eq!(until("2025-03-06T05:00:00Z"), None);
         assert_eq!(until("2025-03-07T02:01:00Z"), None);
+    }
+    fn finding(severity: Severity, code: &str) -> Finding {
+        Finding::new(severity, code, "m")
+    }
+
+    #[test]
+    fn an_unfinished_run_is_gone_on_with_unless_power_or_many_deaths_say_later() {
+        let met = MetUnfinished {
+            run_id: "r",
+            interruptions: 3,
+            is_busy: false,
+            is_on_battery: false,
+        };
+        let tries = Tries {
+            since: Some(at("2025-03-06T02:00:00Z")),
+            count: 3,
+            last_at: at("2025-03-06T04:00:00Z"),
+        };
+        let past = Past {
+            reports: &[],
+            tries: Some(tries),
+            again: true,
+            booted: None,
+        };
+        let decide = |met: &MetUnfinished<'_>, now: &str| {
+            decide_continuation(&config(false), &past, met, at(now))
+        };
+        let early = "2025-03-06T04:10:00Z";
+        let expected = "run r was interrupted 3 times; it is continued at 05:00";
+        assert_eq!(
+            decide(&met, early),
+            Some(Decision::Nothing(expected.to_owned()))
+        );
+        assert_eq!(decide(&met, "2025-03-06T05:00:00Z"), None);
+        let busy = MetUnfinished {
+            is_busy: true,
+            is_on_battery: true,
+            ..met
+        };
+        assert_eq!(decide(&busy, early), Some(Decision::Run(None)));
+        let on_battery = MetUnfinished {
+            is_on_battery: true,
+            ..met
+        };
+        let deferred = decide(&on_battery, early);
+        assert!(matches!(deferred, Some(Decision::Defer(one)) if one.code == code::ON_BATTERY));
+    }
+
+    #[test]
+    fn an_unfinished_run_waits_for_a_drive_that_may_be_away() {
+        let away = finding(Severity::Deferral, code::DESTINATION_NOT_MOUNTED);
+        assert_eq!(decide_by_absence(Some(away.clone())), Decision::Defer(away));
+        let missing = finding(Severity::Refusal, code::DESTINATION_NOT_MOUNTED);
+        assert_eq!(decide_by_absence(Some(missing)), Decision::Run(None));
+        assert_eq!(decide_by_absence(None), Decision::Run(None));
+    }
+
+    #[test]
+    fn a_missing_drive_refuses_one_run_of_a_night_and_the_rest_as_before() {
+        let away = destination(false, &serde_json::json!([]));
+        let newer = Newer {
+            since: at("2025-03-06T02:00:00Z"),
+            disbelieved: Vec::new(),
+        };
+        let now = at("2025-03-06T03:00:00Z");
+        let decide = |reports: &[Report], is_on_battery| {
+            decide_at_destination(&config(false), &newer, &away, reports, is_on_battery, now)
+        };
+        assert_eq!(decide(&[], false), Decision::Run(None));
+        let on_battery = decide(&[], true);
+        assert!(matches!(on_battery, Decision::Defer(one) if one.code == code::ON_BATTERY));
+        let mut refused = run("2025-03-06T02:15:00Z", false, None);
+        refused.findings = vec![finding(Severity::Refusal, code::DESTINATION_NOT_MOUNTED)];
+        let again = decide(std::slice::from_ref(&refused), false);
+        assert!(matches!(again, Decision::RefuseAsBefore(_)), "{again:?}");
+        refused.findings.push(finding(Severity::Refusal, "other"));
+        assert_eq!(decide(&[refused], false), Decision::Run(None));
+    }
+
+    #[test]
+    fn what_was_deferred_or_met_an_absent_drive_was_no_try() {
+        let now = at("2025-03-06T04:00:00Z");
+        let tries = |count| Tries {
+            since: None,
+            count,
+            last_at: at("2025-03-06T02:00:00Z"),
+        };
+        let (before, begun) = (Some(tries(1)), Some(tries(2)));
+        let after = |end: TimerRunEnd<'_>| tries_after(before, begun, end, now);
+        assert_eq!(after(TimerRunEnd::Deferred), before);
+        assert_eq!(after(TimerRunEnd::Busy), before);
+        let mut refused = run("2025-03-06T02:15:00Z", false, None);
+        refused.findings = vec![finding(Severity::Refusal, code::DESTINATION_NOT_MOUNTED)];
+        assert_eq!(after(TimerRunEnd::Refused(Some(&refused))), before);
+        let ended = Some(Tries {
+            last_at: now,
+            ..tries(2)
+        });
+        let mut other = refused.clone();
+        other.findings = vec![finding(Severity::Refusal, "other")];
+        assert_eq!(after(TimerRunEnd::Refused(Some(&other))), ended);
+        assert_eq!(after(TimerRunEnd::Refused(None)), ended);
+        assert_eq!(after(TimerRunEnd::Other), ended);
     }
 }

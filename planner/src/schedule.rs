@@ -3,7 +3,7 @@
 //! A run is due, not merely triggered: timers fire twice, on battery or not at all, so the last
 //! good backup is compared with the schedule. Times are the wall clock of the offset in force.
 
-use chrono::{DateTime, FixedOffset, TimeDelta};
+use chrono::{DateTime, Datelike as _, FixedOffset, NaiveDate, NaiveDateTime, TimeDelta};
 use schema::{Config, clock::is_ahead};
 
 use crate::calendar::{Calendar, schedule_expression};
@@ -71,6 +71,42 @@ pub fn oldest_acceptable(config: &Config, now: Time) -> Option<TimeDelta> {
     let interval = calendar(config)?.interval_hint(now.naive_local())?;
     TimeDelta::try_seconds(i64::try_from(interval).ok()?.checked_mul(2)?)
 }
+
+/// The share of a copy in the cloud that is read on a day, and of how many: a check a day reads all
+/// within thirty days.
+#[must_use]
+pub fn cloud_share_of(day: NaiveDate) -> (u32, u32) {
+    const OF: u32 = 30;
+    let day = day.num_days_from_ce().unsigned_abs();
+    (day % OF + 1, OF)
+}
+
+/// When a calendar elapses in so many days, from `start` on.
+///
+/// # Errors
+/// It elapses more often than `at_most`.
+pub fn elapses_within(
+    calendar: &Calendar,
+    start: NaiveDateTime,
+    days: u32,
+    at_most: usize,
+) -> Result<Vec<NaiveDateTime>, TooMany> {
+    let end = start + TimeDelta::days(days.into());
+    let mut elapses = Vec::new();
+    let mut at = start - TimeDelta::microseconds(1);
+    while let Some(next) = calendar.next_after(at).filter(|next| *next < end) {
+        if elapses.len() == at_most {
+            return Err(TooMany);
+        }
+        elapses.push(next);
+        at = next;
+    }
+    Ok(elapses)
+}
+
+/// More elapses than are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooMany;
 
 /// Since when a backup is late: the last good one is older than it may be.
 #[must_use]
@@ -178,6 +214,30 @@ mod tests {
         );
         config.monitoring.enable = false;
         assert!(!late(&config, "2025-01-20T13:00:00+01:00"));
+    }
+
+    #[test]
+    fn thirty_days_in_a_row_read_all_of_a_copy() {
+        let first = NaiveDate::from_ymd_opt(2025, 2, 20).unwrap();
+        let shares = first.iter_days().take(30).map(cloud_share_of);
+        let mut parts: Vec<u32> = shares
+            .map(|(part, of)| {
+                assert_eq!(of, 30);
+                part
+            })
+            .collect();
+        parts.sort_unstable();
+        assert_eq!(parts, (1..=30).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn elapses_are_counted_from_the_start_to_the_end_without_it() {
+        let start = at("2025-01-16T02:00:00Z").naive_utc();
+        let calendar: Calendar = "*-*-* 02:00:00".parse().unwrap();
+        let elapses = |days, at_most| elapses_within(&calendar, start, days, at_most);
+        let three = elapses(3, 3).unwrap();
+        assert_eq!(three, [0, 1, 2].map(|day| start + TimeDelta::days(day)));
+        assert_eq!(elapses(3, 2), Err(TooMany));
     }
 
     #[test]

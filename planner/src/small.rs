@@ -29,10 +29,32 @@ pub fn small_all(config: &Config, inventory: &Inventory, actions: Vec<Action>) -
     plan(config, inventory, actions, None)
 }
 
+/// A plan by which a person adds the mounted destination to this machine's; `take_over` is the host
+/// name that this machine had, or empty for what another machine of this host name left.
+#[must_use]
+pub fn init(config: &Config, inventory: &Inventory, take_over: Option<&str>) -> Plan {
+    // Where there is only a copy in the cloud to take over, the drive is a new one.
+    let found = inventory.destination.as_ref();
+    let is_new = config.cloud.enable && found.is_some_and(|found| found.record.is_none());
+    if let Some(old) = take_over.filter(|old| !(old.is_empty() && is_new)) {
+        return self::take_over(config, inventory, Some(old).filter(|old| !old.is_empty()));
+    }
+    // A person says that this drive is one of theirs, which is what trust on first use asks, and that
+    // nothing beside it is to be gone on with.
+    let mut inventory = inventory.clone();
+    inventory.known_destinations.clear();
+    if let Some(found) = &mut inventory.destination {
+        found.beside.clear();
+        // A damaged record is written anew; the damaged one is kept beside it.
+        found.record_fault = None;
+        found.record_fault_code = None;
+    }
+    small(config, &inventory, None)
+}
+
 /// A plan that makes the destination this machine's: the folder of another host, which gets this
 /// one's name, or without one the host's own folder, which another machine had.
-#[must_use]
-pub fn take_over(config: &Config, inventory: &Inventory, folder: Option<&str>) -> Plan {
+fn take_over(config: &Config, inventory: &Inventory, folder: Option<&str>) -> Plan {
     let mut inventory = inventory.clone();
     // A person says whose it is, so that it is judged as what it then will be.
     inventory.known_destinations.clear();

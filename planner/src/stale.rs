@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How old a plan may be. Its snapshot carries the plan's time, which would be a lie.
-const LONGEST: TimeDelta = TimeDelta::hours(24);
+pub(crate) const LONGEST: TimeDelta = TimeDelta::hours(24);
 
 const AGAIN: &str = "make and read a new plan with `backup plan --out FILE`";
 

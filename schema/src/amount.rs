@@ -40,6 +40,16 @@ pub fn count(count: u64) -> String {
     text
 }
 
+/// How often, in words.
+#[must_use]
+pub fn times(count: u64) -> String {
+    match count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        many => format!("{} times", self::count(many)),
+    }
+}
+
 /// A count with its noun, as `1 file` or `12,345 files`.
 #[must_use]
 pub fn plural(number: u64, one: &str, many: &str) -> String {

@@ -186,6 +186,19 @@ impl Status {
     pub fn serves(self) -> bool {
         matches!(self, Self::Succeeded | Self::Incomplete)
     }
+
+    /// How the step ended, in a word for people.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Succeeded => "ok",
+            Self::Skipped => "skipped",
+            Self::Incomplete => "incomplete",
+            Self::Deferred => "deferred",
+            Self::Refused => "refused",
+            Self::Failed => "FAILED",
+        }
+    }
 }
 
 /// A snapshot that a step sealed.

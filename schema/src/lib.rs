@@ -17,6 +17,7 @@ pub mod health;
 pub mod id;
 pub mod inventory;
 pub mod journal;
+pub mod notified;
 pub mod output;
 pub mod path;
 pub mod pattern;

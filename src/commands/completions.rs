@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Prints the script.
-pub(crate) fn run(arguments: &Completions, out: &Out) -> Result<u8> {
+pub(crate) fn print_completions(arguments: &Completions, out: &Out) -> Result<u8> {
     let mut scripts: Vec<(&str, String)> = Vec::new();
     for (name, mut command) in programs() {
         let mut script = Vec::new();

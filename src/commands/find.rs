@@ -8,33 +8,29 @@ use std::{
 
 use anyhow::Result;
 use chrono::Local;
-use executor::{
-    clock::Clock,
-    event::{Context, Silent},
-    history,
-};
-use schema::{Config, SnapshotId, escape::display};
+use executor::history;
+use planner::restore::likely_meaning;
+use schema::{Config, escape::display};
 
 use crate::{
     cli::Find,
-    commands::list::present,
     exit::{self, invalid},
     out::Out,
     render::find::{Footer, add_unread, begin_search, found_path, path_lines},
     settings::Settings,
-    take, typed,
+    typed,
 };
 
 /// Shows all versions of a path over all snapshots, the oldest first.
-pub(crate) fn run(arguments: &Find, settings: &Settings, out: &Out) -> Result<u8> {
+pub(crate) fn find_versions(arguments: &Find, settings: &Settings, out: &Out) -> Result<u8> {
     let compile = match (arguments.fixed_string, arguments.ignore_case) {
         (false, false) => history::Search::pattern,
         (false, true) => history::Search::pattern_any_case,
         (true, false) => history::Search::fixed,
         (true, true) => history::Search::fixed_any_case,
     };
-    let config = settings.config(out)?;
-    let pattern = pattern(&arguments.pattern, &config);
+    let engine = settings.open_engine(out)?;
+    let pattern = meant_pattern(&arguments.pattern, engine.config());
     let shown = display(&pattern);
     let search = compile(&pattern).map_err(|_| {
         invalid(
@@ -42,33 +38,22 @@ pub(crate) fn run(arguments: &Find, settings: &Settings, out: &Out) -> Result<u8
             "give a name, such as letter.txt, or a path, such as /home/ann/letter.txt",
         )
     })?;
-    let destination = present(settings, &config)?;
-    let store = take::store_present(&config)?;
-    let ids: Vec<SnapshotId> = destination
-        .snapshots
-        .iter()
-        .map(|snapshot| snapshot.record.id)
-        .collect();
-    let context = Context {
-        observer: &Silent,
-        stop: &settings.stop,
-        clock: Clock::default(),
-        threads: settings.threads,
-    };
-    let mut view = begin_search(&shown, &ids, &destination);
+    let mut paths = Vec::new();
     let mut footer = Footer::default();
-    let unread = history::find(&store, &ids, &search, context, &mut |found| {
-        let found = found_path(found, &ids, &Local);
+    let outcome = engine.find(&search, &mut |one| {
+        let found = found_path(one.found, one.searched, &Local);
         footer.count(&found);
         // As text the paths are shown as they come; as JSON there is one document.
         if settings.json {
-            view.paths.push(found);
+            paths.push(found);
         } else {
             out.data(&path_lines(&found, &settings.style));
         }
-        Ok(())
     })?;
-    add_unread(&mut view, &unread);
+    let unread = &outcome.unread;
+    let mut view = begin_search(&shown, &outcome.searched, &outcome.destination);
+    view.paths = paths;
+    add_unread(&mut view, unread);
     if settings.json {
         out.data_json(&view);
     } else {
@@ -88,7 +73,7 @@ pub(crate) fn run(arguments: &Find, settings: &Settings, out: &Out) -> Result<u8
 }
 
 /// The pattern that is meant: one that begins with the current folder is a whole path.
-fn pattern(typed: &OsStr, config: &Config) -> Vec<u8> {
+fn meant_pattern(typed: &OsStr, config: &Config) -> Vec<u8> {
     let path = Path::new(typed);
     let is_of_here = matches!(
         path.components().next(),
@@ -97,7 +82,7 @@ fn pattern(typed: &OsStr, config: &Config) -> Vec<u8> {
     if !is_of_here {
         return typed.as_bytes().to_vec();
     }
-    let mut meant = typed::meant(path, config).into_os_string();
+    let mut meant = likely_meaning(&typed::meanings(path), config).into_os_string();
     // Only folders, as it was asked for.
     if typed.as_bytes().ends_with(b"/") {
         meant.push("/");

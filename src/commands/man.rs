@@ -98,7 +98,7 @@ const ENVIRONMENT: [(&str, &str); 4] = [
 ];
 
 /// Prints or writes the manual.
-pub(crate) fn run(arguments: &Man, out: &Out) -> Result<u8> {
+pub(crate) fn print_manual(arguments: &Man, out: &Out) -> Result<u8> {
     let mut root = Cli::command().disable_help_subcommand(true);
     root.build();
     let Some(folder) = &arguments.to else {

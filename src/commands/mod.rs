@@ -1,16 +1,13 @@
 //! One file per verb.
 
 pub(crate) mod adopt;
+mod agree;
 pub(crate) mod apply;
-mod basis;
-
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod delete;
 pub(crate) mod diff;
-pub(crate) mod due;
 pub(crate) mod find;
-pub(crate) mod from_cloud;
 pub(crate) mod health;
 pub(crate) mod init;
 pub(crate) mod list;
@@ -18,7 +15,7 @@ pub(crate) mod man;
 pub(crate) mod mark;
 pub(crate) mod notify_test;
 pub(crate) mod now;
-mod part;
+mod outcome;
 pub(crate) mod plan;
 pub(crate) mod restore;
 pub(crate) mod schema;

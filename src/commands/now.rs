@@ -1,40 +1,33 @@
 //! `now`: plan and apply, for a person.
 
 use anyhow::Result;
-use chrono::Local;
-use planner::Options;
+use backup::engine::{ApplyOutcome, ApplyRequest};
 
 use crate::{
     cli::Now,
-    commands::{apply::Worker, plan},
+    commands::{outcome, plan},
+    exit,
     out::Out,
-    render,
+    screen::Screen,
     settings::Settings,
 };
 
 /// Shows the plan, then runs it.
-pub(crate) fn run(arguments: &Now, settings: &Settings, out: &Out) -> Result<u8> {
+pub(crate) fn back_up_now(arguments: &Now, settings: &Settings, out: &Out) -> Result<u8> {
     if arguments.dry_run {
         let approved = arguments.deletions.approve_deletions;
-        return plan::instead_of_run(None, approved, arguments.at.now, settings, out);
+        return plan::show_plan_instead(None, approved, arguments.at.now, settings, out);
     }
-    let config = settings.config(out)?;
-    let now = arguments
-        .at
-        .now
-        .unwrap_or_else(|| Local::now().fixed_offset());
-    let worker = Worker::new(settings, out, &config, now).shows_plan();
-    let options = Options {
+    let engine = settings.open_engine_at(arguments.at.now, out)?;
+    let request = ApplyRequest {
         approve_deletions: arguments.deletions.approve_deletions,
-        scheduled: false,
-        only: None,
+        ..ApplyRequest::default()
     };
-    worker.backing_up(false, |context| {
-        worker.continue_or_plan(false, &options, context, |plan, inventory| {
-            if !settings.json && !settings.quiet {
-                out.data(&render::plan::plan_page(plan, inventory, &settings.style));
-                out.data("\n");
-            }
-        })
+    let screen = Screen::new(settings, out).showing_plan();
+    let applied = engine.apply(&request, &screen);
+    screen.clear();
+    Ok(match applied? {
+        ApplyOutcome::NothingDue { .. } => exit::DONE,
+        ApplyOutcome::Run(run) => outcome::show_backup(&run, &engine, settings, out),
     })
 }

@@ -1,38 +1,37 @@
 //! `plan`: shows what a run would do, without doing it.
 
-use std::{collections::BTreeMap, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
+use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
 
 use anyhow::Result;
-use chrono::{DateTime, FixedOffset, Local};
-use executor::{clock::Clock, event::Context, state_dir::StateDir};
-use planner::Options;
+use backup::{
+    Engine,
+    engine::{PlanRequest, PlannedRun},
+};
+use chrono::{DateTime, FixedOffset};
 use schema::plan::SavedPlan;
 
 use crate::{
     cli::{At, Deletions, Graph, Only, Plan},
     exit,
     out::Out,
-    progress::{Bar, Mode},
     render,
+    screen::Screen,
     settings::Settings,
-    take,
 };
 
 /// Shows the plan of a run that is not to be: `--dry-run` of the verbs that run.
-pub(crate) fn instead_of_run(
+pub(crate) fn show_plan_instead(
     only: Option<Only>,
     approve_deletions: bool,
     now: Option<DateTime<FixedOffset>>,
     settings: &Settings,
     out: &Out,
 ) -> Result<u8> {
-    if let Some(state) = StateDir::open(&settings.state_dir)?
-        && let Some(run) = state.unfinished()?.filter(|_| !state.is_busy())
-    {
+    let engine = settings.open_engine_at(now, out)?;
+    if let Some(run_id) = engine.unfinished_run()? {
         out.say(&format!(
-            "run {} is unfinished: `backup apply` continues it before anything new is planned; \
-             what follows is the plan of a new run (--fresh)",
-            run.plan.run_id
+            "run {run_id} is unfinished: `backup apply` continues it before anything new is planned; \
+             what follows is the plan of a new run (--fresh)"
         ));
     }
     let arguments = Plan {
@@ -44,41 +43,25 @@ pub(crate) fn instead_of_run(
         deletions: Deletions { approve_deletions },
         at: At { now },
     };
-    run(&arguments, settings, out)
+    plan_and_show(&arguments, &engine, settings, out)
 }
 
 /// Makes a plan, shows it and saves it if asked to.
-pub(crate) fn run(arguments: &Plan, settings: &Settings, out: &Out) -> Result<u8> {
-    let config = settings.config(out)?;
-    let now = arguments
-        .at
-        .now
-        .unwrap_or_else(|| Local::now().fixed_offset());
-    let bar = bar(settings);
-    let context = Context {
-        observer: &bar,
-        stop: &settings.stop,
-        clock: Clock::at(now),
-        threads: settings.threads,
-    };
-    let options = Options {
+pub(crate) fn show_plan(arguments: &Plan, settings: &Settings, out: &Out) -> Result<u8> {
+    let engine = settings.open_engine_at(arguments.at.now, out)?;
+    plan_and_show(arguments, &engine, settings, out)
+}
+
+/// Plans, shows the plan and saves it if asked to.
+fn plan_and_show(arguments: &Plan, engine: &Engine, settings: &Settings, out: &Out) -> Result<u8> {
+    let request = PlanRequest {
         approve_deletions: arguments.deletions.approve_deletions,
-        scheduled: false,
         only: arguments.only.map(Into::into),
     };
-    let (inventory, _) = {
-        let none = BTreeMap::new();
-        take::inventory_for(
-            settings,
-            &config,
-            now,
-            options.only,
-            &none,
-            (context, false),
-        )?
-    };
-    bar.clear();
-    let plan = planner::plan(&config, &inventory, &options);
+    let screen = Screen::new(settings, out);
+    let planned = engine.plan(request, &screen);
+    screen.clear();
+    let PlannedRun { plan, inventory } = planned?;
     match arguments.graph {
         Some(Graph::Dot) => out.data(&planner::graph::dot(&plan)),
         Some(Graph::Mermaid) => out.data(&planner::graph::mermaid(&plan)),
@@ -92,18 +75,21 @@ pub(crate) fn run(arguments: &Plan, settings: &Settings, out: &Out) -> Result<u8
             out.note("error: a plan that is refused is not saved");
             return Ok(code);
         }
-        let saved = SavedPlan { config, plan };
-        save(path, &saved)?;
+        let saved = SavedPlan {
+            config: engine.config().clone(),
+            plan,
+        };
+        save_plan(path, &saved)?;
         out.say(&format!(
             "saved; run exactly this plan with: backup apply {}",
             path.display()
         ));
-        return Ok(detailed(arguments, &saved.plan, code));
+        return Ok(detailed_exit_code(arguments, &saved.plan, code));
     }
-    Ok(detailed(arguments, &plan, code))
+    Ok(detailed_exit_code(arguments, &plan, code))
 }
 
-fn detailed(arguments: &Plan, plan: &schema::Plan, code: u8) -> u8 {
+fn detailed_exit_code(arguments: &Plan, plan: &schema::Plan, code: u8) -> u8 {
     if arguments.detailed_exitcode && code == exit::DONE && plan.does_something() {
         exit::CHANGES
     } else {
@@ -111,23 +97,8 @@ fn detailed(arguments: &Plan, plan: &schema::Plan, code: u8) -> u8 {
     }
 }
 
-/// How progress is shown by a verb that is about something else.
-pub(crate) fn bar(settings: &Settings) -> Bar {
-    use std::io::IsTerminal as _;
-    let mode = if settings.quiet {
-        Mode::Quiet
-    } else if settings.json {
-        Mode::Json
-    } else if std::io::stderr().is_terminal() {
-        Mode::Terminal
-    } else {
-        Mode::Lines
-    };
-    Bar::new(mode, settings.verbose, settings.error_style)
-}
-
 /// Saves a plan for its owner only: it names what is backed up.
-fn save(path: &Path, saved: &SavedPlan) -> Result<()> {
+fn save_plan(path: &Path, saved: &SavedPlan) -> Result<()> {
     let named = path.as_os_str().as_encoded_bytes();
     let io = |error: std::io::Error| executor::Error::io("save the plan as", named, error);
     let mut json = serde_json::to_vec_pretty(saved)?;

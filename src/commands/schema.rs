@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Prints the schema.
-pub(crate) fn run(arguments: &Schema, out: &Out) -> Result<u8> {
+pub(crate) fn print_schema(arguments: &Schema, out: &Out) -> Result<u8> {
     out.data_json(&schema_of(arguments.format));
     Ok(exit::DONE)
 }

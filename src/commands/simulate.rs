@@ -1,10 +1,11 @@
 //! `simulate`: the retention policy over time.
 
 use anyhow::Result;
-use chrono::{Local, NaiveDateTime, TimeDelta};
+use chrono::Local;
 use planner::{
     calendar::schedule_expression,
     retention::{Policy, simulate::simulate},
+    schedule::elapses_within,
 };
 
 use crate::{
@@ -19,8 +20,12 @@ use crate::{
 const MAX_RUNS: usize = 20_000;
 
 /// Shows which snapshots exist after each simulated run.
-pub(crate) fn run(arguments: &Simulate, settings: &Settings, out: &Out) -> Result<u8> {
-    let config = settings.config(out)?;
+pub(crate) fn simulate_retention(
+    arguments: &Simulate,
+    settings: &Settings,
+    out: &Out,
+) -> Result<u8> {
+    let config = settings.read_config(out)?;
     let start = arguments
         .at
         .now
@@ -35,19 +40,13 @@ pub(crate) fn run(arguments: &Simulate, settings: &Settings, out: &Out) -> Resul
             let hint = "see systemd.time(7), or use daily or weekly";
             invalid(format!("--schedule {frequency}: {fault}"), hint)
         })?;
-    let end = start + TimeDelta::days(arguments.days.into());
-    let mut runs: Vec<NaiveDateTime> = Vec::new();
-    let mut at = start - TimeDelta::microseconds(1);
-    while let Some(next) = calendar.next_after(at).filter(|next| *next < end) {
-        if runs.len() == MAX_RUNS {
-            return Err(invalid(
-                format!("--schedule {frequency}: more than {MAX_RUNS} runs"),
-                "simulate fewer days",
-            ));
-        }
-        runs.push(next);
-        at = next;
-    }
+    let runs = elapses_within(&calendar, start, arguments.days, MAX_RUNS);
+    let runs = runs.map_err(|_| {
+        invalid(
+            format!("--schedule {frequency}: more than {MAX_RUNS} runs"),
+            "simulate fewer days",
+        )
+    })?;
     if runs.is_empty() {
         return Err(invalid(
             format!(

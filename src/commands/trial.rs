@@ -4,46 +4,40 @@
 //! up. Everything it writes is in one folder, which it names.
 
 use std::{
-    ffi::OsString,
-    os::unix::{
-        ffi::OsStringExt as _,
-        fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
-    },
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     time::Instant,
 };
 
 use anyhow::Result;
-use chrono::Local;
-use executor::{
-    Error,
-    restore::{self, Request},
-    sys::Kind,
+use backup::{
+    Engine,
+    engine::{ApplyOutcome, ApplyRequest, Mark, RestoreRequest, RunOutcome},
 };
+use executor::Error;
 use planner::check;
 use schema::{
-    Config, Report, RunResult, SnapshotId,
+    Config, RunResult, SnapshotId,
     config::{AbsolutePath, Local as LocalConfig},
     journal::Sealed,
-    plan::{Action, MarkStep},
 };
 
 use crate::{
     cli::Try,
-    commands::apply::Worker,
+    commands::outcome,
     exit::{self, Explained},
     out::Out,
     render::{self, amount},
+    screen::Screen,
     settings::{Settings, home, xdg},
-    take,
 };
 
 /// Backs a folder up twice and restores a file.
-pub(crate) fn run(arguments: &Try, settings: &Settings, out: &Out) -> Result<u8> {
+pub(crate) fn try_backup(arguments: &Try, settings: &Settings, out: &Out) -> Result<u8> {
     let source = source(arguments)?;
     let folder = folder(arguments, &source)?;
     let settings = &settings.below(&folder);
-    let config = config(&source, &folder, settings)?;
+    let engine = &settings.engine_for(config(&source, &folder, settings)?);
     wrapper(&folder, settings)?;
     let style = &settings.style;
 
@@ -52,7 +46,7 @@ pub(crate) fn run(arguments: &Try, settings: &Settings, out: &Out) -> Result<u8>
         style.bold(short(&source)),
         style.bold(short(&folder))
     ));
-    let (first, took) = backup(settings, out, &config, true)?;
+    let (first, took) = back_up(engine, settings, out, true)?;
     out.say(&format!(
         "{} {} ({}) copied in {took}\n",
         style.green("First snapshot:"),
@@ -60,8 +54,8 @@ pub(crate) fn run(arguments: &Try, settings: &Settings, out: &Out) -> Result<u8>
         amount::bytes(first.totals.bytes_copied),
     ));
     // By the retention the newer of two on one day stands for the day. Both are to be looked at.
-    pin(settings, out, &config, first.id)?;
-    let (second, took) = backup(settings, out, &config, false)?;
+    pin(engine, settings, out, first.id)?;
+    let (second, took) = back_up(engine, settings, out, false)?;
     out.say(&format!(
         "{} {} hard-linked, {} copied in {took}",
         style.green("Second snapshot:"),
@@ -72,8 +66,8 @@ pub(crate) fn run(arguments: &Try, settings: &Settings, out: &Out) -> Result<u8>
         "  a whole folder again, {} of it without taking space again\n",
         amount::bytes(second.totals.bytes_linked)
     ));
-    let restored = restore_one(settings, out, &config, second.id)?;
-    ending(settings, out, &config, &first, &second, restored.as_deref());
+    let restored = restore_one(engine, settings, out, second.id)?;
+    ending(engine, settings, out, &first, &second, restored.as_deref());
     let whole = first.complete && second.complete;
     Ok(if whole { exit::DONE } else { exit::INCOMPLETE })
 }
@@ -191,25 +185,24 @@ fn config(source: &Path, folder: &Path, settings: &Settings) -> Result<Config> {
 }
 
 /// Makes a snapshot, showing the plan if asked to.
-fn backup(settings: &Settings, out: &Out, config: &Config, show: bool) -> Result<(Sealed, String)> {
+fn back_up(
+    engine: &Engine,
+    settings: &Settings,
+    out: &Out,
+    shows_plan: bool,
+) -> Result<(Sealed, String)> {
     let started = Instant::now();
-    let worker = Worker::new(settings, out, config, Local::now().fixed_offset()).calm();
-    let report: Option<Report> = worker.with(|context| {
-        worker.run(context, |plan, inventory| {
-            if show && !settings.quiet {
-                out.data(&render::plan::plan_page(plan, inventory, &settings.style));
-                out.say("");
-            }
-        })
-    })?;
-    let Some(report) = report else {
+    let screen = Screen::new(settings, out).for_trial(shows_plan);
+    let applied = engine.apply(&ApplyRequest::default(), &screen);
+    screen.clear();
+    let ApplyOutcome::Run(RunOutcome::Ended(report)) = applied? else {
         return Err(Explained(exit::DEFERRED).into());
     };
     let took = amount::span(started.elapsed());
     match (&report.snapshot, report.result) {
         (Some(sealed), RunResult::Success) => Ok((sealed.clone(), took)),
         (sealed, result) => {
-            let folder = settings.state_dir.join("runs").join(&report.run_id);
+            let folder = engine.run_folder(&report.run_id);
             let folder = folder.to_string_lossy();
             out.note(&render::report::report_page(
                 &report,
@@ -225,77 +218,48 @@ fn backup(settings: &Settings, out: &Out, config: &Config, show: bool) -> Result
 }
 
 /// Keeps a snapshot whatever the retention says.
-fn pin(settings: &Settings, out: &Out, config: &Config, id: SnapshotId) -> Result<()> {
-    let now = Local::now().fixed_offset();
-    let worker = Worker::new(settings, out, config, now).calm();
-    worker.with(|context| {
-        let destination = take::destination(settings, config, context)?;
-        let inventory = take::inventory_of(settings, now, Some(destination))?;
-        let plan = planner::small(config, &inventory, Some(Action::Mark(MarkStep::Pin { id })));
-        worker.small(&plan, &inventory, context)
-    })?;
-    Ok(())
+fn pin(engine: &Engine, settings: &Settings, out: &Out, id: SnapshotId) -> Result<()> {
+    let screen = Screen::new(settings, out).for_trial(false);
+    let pinned = engine.mark(&id.to_string(), Mark::Pin, &screen);
+    screen.clear();
+    explain_not_begun(&pinned?, settings, out)
+}
+
+/// Ends the trial where a step of it was not begun.
+fn explain_not_begun(outcome: &RunOutcome, settings: &Settings, out: &Out) -> Result<()> {
+    match outcome {
+        RunOutcome::Ended(_) => Ok(()),
+        RunOutcome::NotBegun { .. } => {
+            Err(Explained(outcome::show_not_begun(outcome, settings, out)).into())
+        }
+    }
 }
 
 /// Restores one file and compares it with the original.
 fn restore_one(
+    engine: &Engine,
     settings: &Settings,
     out: &Out,
-    config: &Config,
     id: SnapshotId,
 ) -> Result<Option<PathBuf>> {
-    let Some(store) = take::store(config)? else {
+    let Some(original) = engine.pick_file(id)? else {
         return Ok(None);
     };
-    // The first file of some size is more telling than an empty one.
-    let mut chosen = None;
-    for entry in store.manifest(id)? {
-        let Ok(entry) = entry else { break };
-        if entry.kind == Kind::File && !entry.torn {
-            let telling = entry.size >= 1024;
-            chosen = Some(entry);
-            if telling {
-                break;
-            }
-        }
-    }
-    let Some(entry) = chosen else {
-        return Ok(None);
-    };
-    let now = Local::now().fixed_offset();
-    let original = PathBuf::from(OsString::from_vec(entry.path.to_absolute()));
-    let folder = config
-        .local
-        .mount_point
-        .as_path()
-        .join(format!("restored-{id}"));
+    let mount_point = engine.config().local.mount_point.as_path();
+    let folder = mount_point.join(format!("restored-{id}"));
     std::fs::create_dir_all(&folder)?;
     let target = folder.join(original.file_name().unwrap_or_default());
-    let worker = Worker::new(settings, out, config, now).calm();
-    let report = worker.with(|context| {
-        let Some(home) = store.home_of(id)? else {
-            return Err(Error::failed(format!("snapshot {id} is gone")).into());
-        };
-        let request = Request {
-            store: &store,
-            snapshot: Some(id),
-            home_folder: &format!("{home}/{id}"),
-            tree: store.snapshot(home, id)?,
-            path: &original,
-            target: &target,
-            overwrite: false,
-            aside_suffix: ".before".to_owned(),
-            choice: restore::Choice::default(),
-            through: Vec::new(),
-        };
-        let step = restore::plan(&request, &context)?;
-        let destination = take::destination(settings, config, context)?;
-        let inventory = take::inventory_of(settings, now, Some(destination))?;
-        let plan = planner::small(config, &inventory, Some(Action::Restore(step)));
-        worker.small(&plan, &inventory, context)
-    })?;
-    if report.result != RunResult::Success {
-        crate::commands::mark::show(&report, settings, out);
+    let request = RestoreRequest::new(id.to_string(), &original, &target);
+    let screen = Screen::new(settings, out).for_trial(false);
+    let quiet = executor::event::Silent;
+    let restored = engine
+        .prepare_restore(&request, &quiet)
+        .and_then(|prepared| engine.restore(prepared, &screen));
+    screen.clear();
+    let restored = restored?;
+    explain_not_begun(&restored, settings, out)?;
+    if restored.report().result != RunResult::Success {
+        outcome::show_last_step(&restored, settings, out);
         return Ok(None);
     }
     let same = same_content(&original, &target);
@@ -326,21 +290,20 @@ fn same_content(a: &Path, b: &Path) -> bool {
 
 /// Says what there is now and what to do next.
 fn ending(
+    engine: &Engine,
     settings: &Settings,
     out: &Out,
-    config: &Config,
     first: &Sealed,
     second: &Sealed,
     restored: Option<&Path>,
 ) {
     let style = &settings.style;
-    let folder = config.local.mount_point.as_path();
-    let base = folder.join(take::host_folder(config));
+    let folder = engine.config().local.mount_point.as_path();
+    let base = folder.join(engine.host_folder());
     let command = folder.join("backup");
     let command = short(&command);
     let home = |id: SnapshotId| {
-        let store = take::store(config).ok().flatten();
-        let home = store.and_then(|store| store.home_of(id).ok().flatten());
+        let home = engine.home_of(id);
         home.map_or_else(|| id.to_string(), |home| format!("{home}/{id}"))
     };
     let mut text = format!(

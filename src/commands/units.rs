@@ -14,8 +14,8 @@ use crate::{
 };
 
 /// Prints the units, or writes them.
-pub(crate) fn run(arguments: &SystemdUnits, settings: &Settings, out: &Out) -> Result<u8> {
-    let config = settings.config(out)?;
+pub(crate) fn print_units(arguments: &SystemdUnits, settings: &Settings, out: &Out) -> Result<u8> {
+    let config = settings.read_config(out)?;
     let program = match &arguments.program {
         Some(program) => program.clone(),
         None => std::env::current_exe()?,

@@ -11,7 +11,6 @@ pub(crate) mod diff;
 pub(crate) mod find;
 pub(crate) mod health;
 pub(crate) mod list;
-pub(crate) mod metrics;
 pub(crate) mod notified;
 pub(crate) mod page;
 pub(crate) mod plan;

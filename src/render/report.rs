@@ -82,21 +82,9 @@ fn lines_with_hint(word: &str, message: &str, hint: Option<&str>) -> String {
     page.into_string()
 }
 
-/// How a step ended, in a word.
-pub(crate) fn word(status: Status) -> &'static str {
-    match status {
-        Status::Succeeded => "ok",
-        Status::Skipped => "skipped",
-        Status::Incomplete => "incomplete",
-        Status::Deferred => "deferred",
-        Status::Refused => "refused",
-        Status::Failed => "FAILED",
-    }
-}
-
 /// How a step ended, in a coloured word.
 pub(crate) fn status_mark(status: Status, style: &Style) -> String {
-    let word = word(status);
+    let word = status.word();
     match status {
         Status::Succeeded => style.green(word),
         Status::Skipped => style.dim(word),

@@ -6,7 +6,12 @@
 use std::ffi::OsStr;
 
 use rustix::{fs::StatVfsMountFlags, io::Errno};
-use schema::{Plan, health::Health, tries::Tries};
+use schema::{
+    Plan,
+    health::Health,
+    notified::{Deferrals, NotifiedError},
+    tries::Tries,
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
@@ -17,7 +22,6 @@ use super::{
 use crate::{
     clock::Clock,
     cloud::memory,
-    deferrals::{Deferrals, ToldError},
     error::{Error, Result},
     store::{read_json, write_json},
     sys::Dir,
@@ -119,7 +123,7 @@ impl StateDir {
             look::<Verified>(self, VERIFIED),
             look::<Health>(self, HEALTH),
             look::<Deferrals>(self, DEFERRALS),
-            look::<ToldError>(self, TOLD_ERROR),
+            look::<NotifiedError>(self, TOLD_ERROR),
             look::<Tries>(self, TRIES),
         ];
         let mut all: Vec<(String, String)> = all.into_iter().flatten().collect();

@@ -5,14 +5,16 @@ use std::ffi::OsStr;
 
 use chrono::{DateTime, FixedOffset};
 use rustix::io::Errno;
-use schema::{clock::is_ahead, plan::LastGood, tries::Tries};
+use schema::{
+    clock::is_ahead,
+    notified::{Deferrals, NotifiedError},
+    plan::LastGood,
+    tries::Tries,
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::StateDir;
-use crate::{
-    deferrals::{Deferrals, ToldError},
-    error::{Error, Result},
-};
+use crate::error::{Error, Result};
 
 pub(super) const DEFERRALS: &str = "deferrals.json";
 pub(super) const TOLD_ERROR: &str = "told-error.json";
@@ -51,7 +53,7 @@ impl StateDir {
 
     /// The last error that was told without a run to tell of it; nothing where that is damaged.
     #[must_use]
-    pub fn told_error(&self) -> Option<ToldError> {
+    pub fn told_error(&self) -> Option<NotifiedError> {
         self.recall(TOLD_ERROR)
     }
 
@@ -59,7 +61,7 @@ impl StateDir {
     ///
     /// # Errors
     /// The system's reason.
-    pub fn remember_told_error(&self, told: &ToldError) -> Result<()> {
+    pub fn remember_told_error(&self, told: &NotifiedError) -> Result<()> {
         self.keep(TOLD_ERROR, told)
     }
 

@@ -1,9 +1,11 @@
-//! What is remembered of runs that were deferred and of errors that were told, so that people are
-//! told once a day and not at every retry.
+//! What is remembered of runs that were deferred and of errors that people were notified of, so that
+//! they are told once a day and not at every retry: `deferrals.json` and `told-error.json` in the
+//! state directory.
 
 use chrono::{DateTime, FixedOffset, TimeDelta};
-use schema::clock::within;
 use serde::{Deserialize, Serialize};
+
+use crate::clock::within;
 
 /// Between two messages. A little less than a day, because timers are not exact.
 const BETWEEN: TimeDelta = TimeDelta::hours(23);
@@ -11,20 +13,20 @@ const BETWEEN: TimeDelta = TimeDelta::hours(23);
 /// Whether something was told so lately that it need not be told again. A clock that was ahead
 /// silences nothing.
 #[must_use]
-pub fn lately(told: DateTime<FixedOffset>, now: DateTime<FixedOffset>) -> bool {
-    within(told, now, BETWEEN)
+pub fn was_lately(notified_at: DateTime<FixedOffset>, now: DateTime<FixedOffset>) -> bool {
+    within(notified_at, now, BETWEEN)
 }
 
-/// The last error that was told without a run to tell of it.
+/// The last error that people were notified of without a run to tell of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ToldError {
+pub struct NotifiedError {
     /// Its message.
     pub message: String,
     /// When.
     pub at: DateTime<FixedOffset>,
 }
 
-impl ToldError {
+impl NotifiedError {
     /// Whether another message is of the same error: what has digits in it, such as the id of a run
     /// or how much is free, is another one each time.
     #[must_use]
@@ -43,7 +45,8 @@ pub struct Deferrals {
     /// When the first of them was.
     pub since: DateTime<FixedOffset>,
     /// When people were last told.
-    pub told_at: Option<DateTime<FixedOffset>>,
+    #[serde(rename = "told_at")]
+    pub notified_at: Option<DateTime<FixedOffset>>,
 }
 
 impl Deferrals {
@@ -52,14 +55,14 @@ impl Deferrals {
     pub fn new(now: DateTime<FixedOffset>) -> Self {
         Self {
             since: now,
-            told_at: None,
+            notified_at: None,
         }
     }
 
     /// Whether people were told within the last day.
     #[must_use]
-    pub fn told_lately(&self, now: DateTime<FixedOffset>) -> bool {
-        self.told_at.is_some_and(|told| lately(told, now))
+    pub fn was_notified_lately(&self, now: DateTime<FixedOffset>) -> bool {
+        self.notified_at.is_some_and(|told| was_lately(told, now))
     }
 }
 
@@ -72,16 +75,16 @@ mod tests {
         let at = |text: &str| text.parse::<DateTime<FixedOffset>>().unwrap();
         let now = at("2025-01-16T02:00:00+01:00");
         let mut deferrals = Deferrals::new(now);
-        assert!(!deferrals.told_lately(now));
-        deferrals.told_at = Some(now);
-        assert!(deferrals.told_lately(at("2025-01-16T23:50:00+01:00")));
-        assert!(!deferrals.told_lately(at("2025-01-17T01:59:00+01:00")));
-        assert!(!deferrals.told_lately(at("2025-01-15T01:59:00+01:00")));
+        assert!(!deferrals.was_notified_lately(now));
+        deferrals.notified_at = Some(now);
+        assert!(deferrals.was_notified_lately(at("2025-01-16T23:50:00+01:00")));
+        assert!(!deferrals.was_notified_lately(at("2025-01-17T01:59:00+01:00")));
+        assert!(!deferrals.was_notified_lately(at("2025-01-15T01:59:00+01:00")));
     }
 
     #[test]
     fn an_error_is_the_same_whatever_run_met_it_and_however_much_was_free() {
-        let told = |message: &str| ToldError {
+        let told = |message: &str| NotifiedError {
             message: message.to_owned(),
             at: "2025-01-16T02:00:00+01:00".parse().unwrap(),
         };

@@ -33,7 +33,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::{cli::Cli, exit, service, silence};
+use crate::{cli::Cli, exit, service, stall};
 
 /// The first argument of the process inside; the number of the pipe to the one around it follows.
 const INSIDE: &[u8] = b"--inside=";
@@ -56,7 +56,7 @@ static ENDING: AtomicBool = AtomicBool::new(false);
 static AROUND: OnceLock<Mutex<File>> = OnceLock::new();
 
 /// Takes the argument of the process inside away, if it is this one.
-pub(crate) fn inside(arguments: &mut Vec<OsString>) {
+pub(crate) fn take_worker_argument(arguments: &mut Vec<OsString>) {
     let first = arguments.get(1).map(|first| first.as_bytes());
     let Some(number) = first.and_then(|first| first.strip_prefix(INSIDE)) else {
         return;
@@ -85,13 +85,13 @@ pub(crate) fn is_wanted() -> bool {
 }
 
 /// Tells systemd what goes on by way of the process around this one; false where there is none.
-pub(crate) fn tell(status: &str) -> bool {
-    say(STATUS, status.as_bytes())
+pub(crate) fn forward_status(status: &str) -> bool {
+    write_line(STATUS, status.as_bytes())
 }
 
 /// Says that a mount does not answer any more, lets go of all locks, and waits to be killed; comes back
 /// where there is no process around this one.
-pub(crate) fn fell_silent(mount_point: &Path) {
+pub(crate) fn report_stall(mount_point: &Path) {
     if AROUND.get().is_none() {
         return;
     }
@@ -101,7 +101,7 @@ pub(crate) fn fell_silent(mount_point: &Path) {
     } else {
         SILENT
     };
-    if say(word, mount_point.as_os_str().as_bytes()) {
+    if write_line(word, mount_point.as_os_str().as_bytes()) {
         loop {
             thread::park();
         }
@@ -109,12 +109,12 @@ pub(crate) fn fell_silent(mount_point: &Path) {
 }
 
 /// Says how this process is about to end, in case that it cannot.
-pub(crate) fn ends(code: u8) {
-    say(ENDS, code.to_string().as_bytes());
+pub(crate) fn report_exit(code: u8) {
+    write_line(ENDS, code.to_string().as_bytes());
 }
 
 /// Writes a line to the process around this one, if there is one.
-fn say(word: u8, rest: &[u8]) -> bool {
+fn write_line(word: u8, rest: &[u8]) -> bool {
     let Some(around) = AROUND.get() else {
         return false;
     };
@@ -126,8 +126,8 @@ fn say(word: u8, rest: &[u8]) -> bool {
 }
 
 /// Does the work in a process of its own and ends as that does; none where it could not be started.
-pub(crate) fn run(cli: &Arc<Cli>) -> Option<ExitCode> {
-    let (mut child, told) = start().ok()?;
+pub(crate) fn supervise(cli: &Arc<Cli>) -> Option<ExitCode> {
+    let (mut child, told) = start_worker().ok()?;
     // Blocked after the start only, since the child would inherit it; what ends this process before
     // that ends the child as well.
     let mut signals = SigSet::empty();
@@ -143,14 +143,14 @@ pub(crate) fn run(cli: &Arc<Cli>) -> Option<ExitCode> {
     let process = i32::try_from(child.id()).map(Pid::from_raw);
     let (cli, work) = (Arc::clone(cli), process.ok());
     // Without a thread there is nothing but the process inside, which then does what it can.
-    let _ = threads::start("inside", move || hear(told, work, &cli));
+    let _ = threads::start("inside", move || listen_to_worker(told, work, &cli));
     let mut asked = false;
     loop {
         if let Ok(Some(status)) = child.try_wait() {
             while ENDING.load(Ordering::SeqCst) {
                 thread::park();
             }
-            return Some(code(status));
+            return Some(exit_code_of(status));
         }
         match signals.wait() {
             Ok(Signal::SIGCHLD) => {}
@@ -166,13 +166,13 @@ pub(crate) fn run(cli: &Arc<Cli>) -> Option<ExitCode> {
                 }
                 asked = true;
             }
-            Err(_) => return child.wait().ok().map(code),
+            Err(_) => return child.wait().ok().map(exit_code_of),
         }
     }
 }
 
 /// Starts this program once more with the same arguments; also gives what it tells through.
-fn start() -> io::Result<(Child, PipeReader)> {
+fn start_worker() -> io::Result<(Child, PipeReader)> {
     let (told, theirs) = io::pipe()?;
     fcntl(&theirs, FcntlArg::F_SETFD(FdFlag::empty()))?;
     let mut argument = OsStr::from_bytes(INSIDE).to_owned();
@@ -188,13 +188,13 @@ fn start() -> io::Result<(Child, PipeReader)> {
 }
 
 /// Hears what the process inside tells.
-fn hear(told: PipeReader, work: Option<Pid>, cli: &Cli) {
+fn listen_to_worker(told: PipeReader, work: Option<Pid>, cli: &Cli) {
     let mut told = BufReader::new(told);
     let mut line = Vec::new();
     while told.read_until(0, &mut line).is_ok_and(|length| length > 1) {
         let (word, rest) = (line[0], &line[1..line.len().saturating_sub(1)]);
         match word {
-            STATUS => service::status(&String::from_utf8_lossy(rest)),
+            STATUS => service::notify_status(&String::from_utf8_lossy(rest)),
             // It ends by itself, or is in a call that is never answered.
             ENDS => {
                 let code = std::str::from_utf8(rest)
@@ -209,7 +209,7 @@ fn hear(told: PipeReader, work: Option<Pid>, cli: &Cli) {
                 // The scripts that are started now are to hear signals.
                 let _ = SigSet::empty().thread_set_mask();
                 let mount_point = Path::new(OsStr::from_bytes(rest));
-                silence::end(cli, mount_point, word == SILENT_IN_A_RUN);
+                stall::end_stalled(cli, mount_point, word == SILENT_IN_A_RUN);
             }
             _ => {}
         }
@@ -222,7 +222,7 @@ fn wait_no_longer(child: &mut Child, otherwise: u8) -> ExitCode {
     let since = Instant::now();
     while since.elapsed() < GRACE {
         if let Ok(Some(status)) = child.try_wait() {
-            return code(status);
+            return exit_code_of(status);
         }
         thread::sleep(LOOK);
     }
@@ -231,7 +231,7 @@ fn wait_no_longer(child: &mut Child, otherwise: u8) -> ExitCode {
 }
 
 /// The exit code that says how a process ended.
-fn code(status: ExitStatus) -> ExitCode {
+fn exit_code_of(status: ExitStatus) -> ExitCode {
     let code = status.code().or(status.signal().map(|signal| 128 + signal));
     ExitCode::from(
         code.and_then(|code| u8::try_from(code).ok())

@@ -7,37 +7,38 @@
 use std::{path::Path, process, sync::Arc, thread, time::Duration};
 
 use anyhow::Result;
-use chrono::Local;
-use executor::{Error, event::Stop, journal, lock, settle, state_dir::StateDir, threads, watch};
+use backup::engine::StalledRun;
+use executor::{Error, event::Stop, journal, lock, threads, watch};
 use planner::check;
-use schema::{Config, RunResult};
+use schema::Config;
 
 use crate::{
     cli::{Cli, Verb},
-    commands::{self, apply::Worker},
-    exit, explain, guard, metrics, notices,
+    commands, exit, explain_error,
     out::Out,
+    screen::Screen,
     settings::Settings,
+    supervisor,
 };
 
 /// How long all of it may take: the script's five minutes, and telling people.
 const LONGEST: Duration = Duration::from_secs(600);
 
 /// Has the program end when something that it works on falls silent.
-pub(crate) fn listen(cli: &Arc<Cli>, stop: &Stop) {
+pub(crate) fn end_on_stall(cli: &Arc<Cli>, stop: &Stop) {
     let (cli, stop) = (Arc::clone(cli), stop.clone());
     watch::ends_by(move |mount_point| {
         // Whoever can still hear it stops.
         stop.ask(15);
-        guard::fell_silent(mount_point);
+        supervisor::report_stall(mount_point);
         lock::let_go();
-        end(&cli, mount_point, journal::was_written());
+        end_stalled(&cli, mount_point, journal::was_written());
     });
 }
 
 /// Says that a mount does not answer any more, does what is owed, and ends the process. `begun` says
 /// whether a run was.
-pub(crate) fn end(cli: &Cli, mount_point: &Path, begun: bool) -> ! {
+pub(crate) fn end_stalled(cli: &Cli, mount_point: &Path, begun: bool) -> ! {
     // Whatever of it does not answer either.
     let _ = threads::start("last", || {
         thread::sleep(LONGEST);
@@ -49,22 +50,22 @@ pub(crate) fn end(cli: &Cli, mount_point: &Path, begun: bool) -> ! {
     let config = std::fs::read(&settings.config_path).ok();
     let config = config.and_then(|bytes| check::check(&bytes).ok());
     let config = config.map(|checked| checked.config);
-    let error = error(config.as_ref(), mount_point);
+    let error = stall_error(config.as_ref(), mount_point);
     let shown = match &cli.verb {
         // What they say without it is what was asked for.
-        Verb::Status(at) => commands::status::run(at, settings, out),
-        Verb::Health(health) => commands::health::run(health, settings, out),
+        Verb::Status(at) => commands::status::show_status(at, settings, out),
+        Verb::Health(health) => commands::health::check_health(health, settings, out),
         _ => Err(error.clone().into()),
     };
-    let code = shown.unwrap_or_else(|error| explain(&error, settings, out));
-    if let Some(config) = &config {
-        let _ = tell(&cli.verb, &error, begun, settings, config, out);
+    let code = shown.unwrap_or_else(|error| explain_error(&error, settings, out));
+    if let Some(config) = config {
+        let _ = settle_stalled(&cli.verb, &error, begun, settings, config, out);
     }
     process::exit(code.max(exit::FAILED).into());
 }
 
 /// What fell silent, by the option that names it.
-fn error(config: Option<&Config>, mount_point: &Path) -> Error {
+fn stall_error(config: Option<&Config>, mount_point: &Path) -> Error {
     let path = mount_point.display();
     let local = config.map(|config| &config.local);
     let is_in = |path: &Path| path.starts_with(mount_point);
@@ -95,39 +96,28 @@ fn error(config: Option<&Config>, mount_point: &Path) -> Error {
 }
 
 /// Does what the run owes that was begun, or tells of one that could not be.
-fn tell(
+fn settle_stalled(
     verb: &Verb,
     error: &Error,
-    begun: bool,
+    has_begun: bool,
     settings: &Settings,
-    config: &Config,
+    config: Config,
     out: &Out,
 ) -> Result<()> {
-    let (scheduled, part) = match verb {
-        Verb::Apply(apply) => (apply.if_due, apply.only.is_some()),
-        Verb::Now(_) => (false, false),
+    let (timer, is_part) = match verb {
+        Verb::Apply(apply) => (commands::apply::timer_call(apply), apply.only.is_some()),
+        Verb::Now(_) => (None, false),
         _ => return Ok(()),
     };
-    let worker = Worker::new(settings, out, config, Local::now().fixed_offset());
-    let state = StateDir::open(&settings.state_dir)?;
-    worker.with(|context| {
-        match state.filter(|_| begun) {
-            // Whoever waits for it, or continues it, does the rest.
-            Some(state) if part => settle::say_why(&state, &error.message, context)?,
-            Some(state) => {
-                let because = &error.message;
-                settle::settle(&state, because, RunResult::Failed, context)?;
-            }
-            None if part => {}
-            None => {
-                let error = error.clone().into();
-                notices::of_error(settings, config, &error, scheduled, context);
-            }
-        }
-        Ok(())
-    })?;
-    if !part {
-        metrics::write(settings, config, out);
-    }
-    Ok(())
+    let stalled = StalledRun {
+        has_begun,
+        is_part,
+        timer,
+    };
+    let screen = Screen::new(settings, out);
+    let settled = settings
+        .engine_for(config)
+        .settle_stalled(stalled, error, &screen);
+    screen.clear();
+    Ok(settled?)
 }

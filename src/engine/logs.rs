@@ -1,4 +1,4 @@
-//! What happens as records: to the log files, and under systemd to the journal.
+//! Records of what happens: in the log files, and under systemd in the journal.
 //!
 //! Owns which event becomes which record and which file it goes to. It is never in anyone's way:
 //! what cannot be written is told once and does not fail the backup.
@@ -11,7 +11,7 @@ use std::{
 
 use executor::{
     clock::Clock,
-    event::{Event, Observer, Silent},
+    event::{Event, Observer},
     logs::{Files, Journald, Kind, Level, Record},
 };
 use schema::{finding::Finding, journal::Outcome};
@@ -25,21 +25,31 @@ const CLOUD: &str = "backup-cloud.log";
 /// Records of health checks.
 const HEALTH: &str = "backup-health.log";
 
+/// What is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LogKind {
+    /// Runs and their steps.
+    Runs,
+    /// A health check, which has a log of its own.
+    HealthCheck,
+}
+
 /// Writes what happens to the logs, then tells another observer.
-pub(crate) struct Logs<'a> {
+pub(super) struct Logs<'a> {
     next: &'a dyn Observer,
     clock: Clock,
     files: Option<Files>,
     journal: Option<Journald>,
     run: Mutex<Option<String>>,
-    health: bool,
+    kind: LogKind,
 }
 
 impl<'a> Logs<'a> {
     /// Opens the log files in this folder; without one that can be written nothing goes there, and
     /// the error says why.
-    pub(crate) fn new(
+    pub(super) fn open(
         folder: &Path,
+        kind: LogKind,
         clock: Clock,
         next: &'a dyn Observer,
     ) -> (Self, Option<io::Error>) {
@@ -53,29 +63,19 @@ impl<'a> Logs<'a> {
             files,
             journal: Journald::of_stderr(),
             run: Mutex::default(),
-            health: false,
+            kind,
         };
         (logs, error)
     }
 
     /// Why something could not be written, if that happened.
-    pub(crate) fn fault(&self) -> Option<io::Error> {
+    pub(super) fn fault(&self) -> Option<io::Error> {
         self.files.as_ref()?.fault()
     }
 
     /// Whether standard error goes to the journal, which has every record already.
-    pub(crate) fn in_journal(&self) -> bool {
+    pub(super) fn is_in_journal(&self) -> bool {
         self.journal.is_some()
-    }
-
-    /// From now on everything is of a health check.
-    pub(crate) fn of_health(&mut self) {
-        self.health = true;
-    }
-
-    /// From now on nothing but the logs is told.
-    pub(crate) fn tell_nobody_else(&mut self) {
-        self.next = &Silent;
     }
 
     /// Writes a record to its file and the journal.
@@ -86,7 +86,10 @@ impl<'a> Logs<'a> {
             ..*record
         };
         if let Some(files) = &self.files {
-            let name = if self.health { HEALTH } else { file_of(record) };
+            let name = match self.kind {
+                LogKind::HealthCheck => HEALTH,
+                LogKind::Runs => file_of(record),
+            };
             files.write(name, record);
         }
         if let Some(journal) = &self.journal {
@@ -107,17 +110,16 @@ impl<'a> Logs<'a> {
 
     fn finding(&self, finding: &Finding) {
         let text = hinted(&finding.message, finding.hint.as_deref());
-        let kind = if self.health {
-            Kind::Health
-        } else {
-            Kind::Finding
+        let kind = match self.kind {
+            LogKind::HealthCheck => Kind::Health,
+            LogKind::Runs => Kind::Finding,
         };
         self.write(&self.record(finding.severity.into(), kind, &text));
     }
 
     fn finished(&self, step: &str, outcome: &Outcome) {
         let text = match outcome.message.as_str() {
-            "" => outcome_word(outcome),
+            "" => outcome.status.word().to_owned(),
             message => hinted(message, outcome.hint.as_deref()),
         };
         let snapshot = outcome.sealed.as_ref().map(|sealed| sealed.id.to_string());
@@ -138,22 +140,6 @@ impl<'a> Logs<'a> {
     }
 }
 
-/// Records the error that ends the program, where standard error goes to the journal of systemd;
-/// whether it does.
-pub(crate) fn error(message: &str, hint: Option<&str>) -> bool {
-    let Some(journal) = Journald::of_stderr() else {
-        return false;
-    };
-    let text = hinted(message, hint);
-    journal.write(&Record::new(
-        Clock::default().now(),
-        Level::Error,
-        Kind::Error,
-        &text,
-    ));
-    true
-}
-
 /// The file that a record belongs to: its step's, wherever that runs.
 fn file_of(record: &Record<'_>) -> &'static str {
     match record.step {
@@ -168,10 +154,6 @@ fn hinted(message: &str, hint: Option<&str>) -> String {
         || message.to_owned(),
         |hint| format!("{message}; hint: {hint}"),
     )
-}
-
-fn outcome_word(outcome: &Outcome) -> String {
-    crate::render::report::word(outcome.status).to_owned()
 }
 
 impl Observer for Logs<'_> {

@@ -13,27 +13,27 @@ use schema::{
 };
 
 /// What the metrics are made from.
-pub(crate) struct Known<'a> {
+pub(super) struct Known<'a> {
     /// The host.
-    pub(crate) host: &'a str,
+    pub(super) host: &'a str,
     /// The time.
-    pub(crate) now: DateTime<FixedOffset>,
+    pub(super) now: DateTime<FixedOffset>,
     /// The destination, where local snapshots are enabled.
-    pub(crate) destination: Option<&'a DestinationState>,
+    pub(super) destination: Option<&'a DestinationState>,
     /// Whether it is there, and mounted where that is asked for.
-    pub(crate) ready: bool,
+    pub(super) ready: bool,
     /// The last good backup.
-    pub(crate) good: Option<LastGood>,
+    pub(super) good: Option<LastGood>,
     /// Backups that ended, oldest first.
-    pub(crate) runs: &'a [EndedRun],
+    pub(super) runs: &'a [EndedRun],
     /// The report of the last one.
-    pub(crate) last: Option<&'a Report>,
+    pub(super) last: Option<&'a Report>,
     /// What the last health check found.
-    pub(crate) health: Option<&'a Health>,
+    pub(super) health: Option<&'a Health>,
 }
 
 /// All metrics.
-pub(crate) fn metrics(known: &Known<'_>) -> String {
+pub(super) fn metrics(known: &Known<'_>) -> String {
     let mut page = Page::default();
     page.one(
         "backup_info",

@@ -1,0 +1,201 @@
+//! The command line: verbs, options and their help. Nothing here does anything.
+
+mod runs;
+mod setup;
+mod snapshots;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use self::runs::{Apply, At, Deletions, Graph, Health, Now, Only, Plan};
+pub(crate) use self::setup::{
+    Check, Completions, Format, Init, Man, Schema, Simulate, SystemdUnits, Try,
+};
+pub(crate) use self::snapshots::{Adopt, Delete, Diff, Find, One, Origin, Prune, Restore, Verify};
+
+/// Verbs that are also programs of their own: `backup-now` is `backup now`.
+pub(crate) const PROGRAMS: [(&str, &str); 4] = [
+    ("backup-now", "now"),
+    ("backup-status", "status"),
+    ("backup-restore", "restore"),
+    ("backup-verify", "verify"),
+];
+
+/// Hard-link snapshots with a plan you can read before anything is deleted.
+#[derive(Debug, Parser)]
+#[command(
+    name = "backup",
+    version,
+    propagate_version = false,
+    arg_required_else_help = true,
+    max_term_width = 80,
+    after_help = "Exit codes: 0 done, 1 failed, 2 usage or invalid config, 3 done but \
+incomplete, suspect or damaged, 4 refused and nothing changed, 75 locked or deferred, 130/143 \
+interrupted and resumable."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Options of every verb.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// The configuration [default: /etc/backup/config.json, or for a normal user
+    /// backup/config.json in the XDG configuration folder]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "BACKUP_CONFIG",
+        help_heading = "Global options"
+    )]
+    pub(crate) config: Option<PathBuf>,
+    /// What this machine remembers between runs [default: /var/lib/backup, or backup in the XDG
+    /// state folder]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        help_heading = "Global options"
+    )]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Folder of the log files [default: monitoring.logPath, or backup/log in the XDG state
+    /// folder]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        help_heading = "Global options"
+    )]
+    pub(crate) log_dir: Option<PathBuf>,
+    /// How many files to work on at once [default: one for each processor, at most 8]
+    #[arg(
+        long,
+        global = true,
+        value_name = "N",
+        env = "BACKUP_THREADS",
+        value_parser = clap::value_parser!(u8).range(1..=64),
+        help_heading = "Global options"
+    )]
+    pub(crate) threads: Option<u8>,
+    /// Print JSON on standard output, and progress as JSON lines on standard error
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) json: bool,
+    /// Tell more
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub(crate) verbose: bool,
+    /// Tell errors only
+    #[arg(
+        short,
+        long,
+        global = true,
+        conflicts_with = "verbose",
+        help_heading = "Global options"
+    )]
+    pub(crate) quiet: bool,
+    /// When to use colour
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        help_heading = "Global options"
+    )]
+    pub(crate) color: Color,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// In a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Back a folder up twice and restore a file, without any configuration
+    Try(Try),
+    /// Validate a configuration and show every fault at once
+    Check(Check),
+    /// Print the JSON Schema of a file format
+    Schema(Schema),
+    /// Show what a run would do, without doing it
+    Plan(Plan),
+    /// Run a saved plan, continue an unfinished run, or plan and run
+    Apply(Apply),
+    /// Show the plan, then run it
+    Now(Now),
+    /// Show how old and how healthy the backup is
+    Status(At),
+    /// Show all snapshots
+    List(At),
+    /// Show all versions of a file or folder over all snapshots
+    Find(Find),
+    /// Show what changed between two snapshots
+    Diff(Diff),
+    /// Check whether the backup can be relied on, and read a share of what is stored
+    Health(Health),
+    /// Copy a file or folder out of a snapshot
+    Restore(Restore),
+    /// Compare snapshots with their manifests, and heal what is damaged
+    Verify(Verify),
+    /// Send a test message over every channel of notifications.*, and show what became of it
+    #[command(
+        after_help = "Exits with 0 if every channel took the message, with 1 if not. A \
+healthcheck takes the test for a sign of life."
+    )]
+    NotifyTest,
+    /// Keep a snapshot whatever the retention says
+    Pin(One),
+    /// Leave a snapshot to the retention again
+    Unpin(One),
+    /// Say that a suspect snapshot is as it should be
+    Accept(One),
+    /// Delete what the retention lets go, now and without a backup
+    Prune(Prune),
+    /// Delete these snapshots
+    Delete(Delete),
+    /// Make snapshots of what another tool backed up, without copying it
+    Adopt(Adopt),
+    /// Add the mounted drive to the ones this machine backs up to
+    Init(Init),
+    /// Show the retention policy over time
+    Simulate(Simulate),
+    /// Print a script that completes command lines in a shell
+    Completions(Completions),
+    /// Print the manual, or write it as one page for each verb
+    Man(Man),
+    /// Run the post-script and the notification of a run that was killed
+    #[command(
+        after_help = "For ExecStopPost= of backup.service. Does nothing after a run that ended, \
+while another is at work, or a second time. The run stays as it is: `apply` continues it."
+    )]
+    Settle,
+    /// Print the systemd units of the configuration, or write them to a folder
+    SystemdUnits(SystemdUnits),
+}
+
+impl Verb {
+    /// Whether it looks at destinations and sources.
+    pub(crate) fn looks_at_files(&self) -> bool {
+        !matches!(
+            self,
+            Self::Check(_)
+                | Self::Schema(_)
+                | Self::NotifyTest
+                | Self::Simulate(_)
+                | Self::SystemdUnits(_)
+                | Self::Completions(_)
+                | Self::Man(_)
+        )
+    }
+}

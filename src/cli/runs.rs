@@ -1,0 +1,125 @@
+//! Options of the verbs that plan, run and check a backup.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, FixedOffset};
+use clap::{Args, ValueEnum};
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// Promise that nothing at all is written, the state directory included; with --out too, the
+    /// plan is not saved but refused
+    #[arg(long, conflicts_with = "out")]
+    pub(crate) dry_run: bool,
+    /// Save the plan, to be run by `apply FILE`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Show the steps of one part only, without scripts and notifications
+    #[arg(long, value_name = "PART")]
+    pub(crate) only: Option<Only>,
+    /// Print the steps as a graph
+    #[arg(long, value_name = "FORM", conflicts_with = "json")]
+    pub(crate) graph: Option<Graph>,
+    /// Exit with 2 if there is anything to do, with 0 if not
+    #[arg(long)]
+    pub(crate) detailed_exitcode: bool,
+    #[command(flatten)]
+    pub(crate) deletions: Deletions,
+    #[command(flatten)]
+    pub(crate) at: At,
+}
+
+/// A part of a run that can be done by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Only {
+    /// What works on the destination
+    Local,
+    /// What talks to the cloud
+    Cloud,
+}
+
+impl From<Only> for schema::plan::Part {
+    fn from(only: Only) -> Self {
+        match only {
+            Only::Local => Self::Local,
+            Only::Cloud => Self::Cloud,
+        }
+    }
+}
+
+/// How to draw a graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Graph {
+    /// Graphviz
+    Dot,
+    /// Mermaid
+    Mermaid,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Apply {
+    /// A plan saved by `plan --out`; refused if the state it was made from has changed
+    pub(crate) plan: Option<PathBuf>,
+    /// Do not continue an unfinished run, start a new one
+    #[arg(long, conflicts_with = "plan")]
+    pub(crate) fresh: bool,
+    /// End at once if the last good backup is as new as the schedule asks for, and defer the run
+    /// on battery if schedule.onlyOnAC is set; for timers
+    #[arg(long, conflicts_with = "plan")]
+    pub(crate) if_due: bool,
+    /// Do the steps of one part only, without scripts and notifications; of the run that hands them
+    /// over, if one does
+    #[arg(long, value_name = "PART", conflicts_with_all = ["plan", "if_due", "by_units"])]
+    pub(crate) only: Option<Only>,
+    /// Let backup-local.service and backup-cloud.service do their steps of the run; for
+    /// backup.service
+    #[arg(long, conflicts_with = "plan")]
+    pub(crate) by_units: bool,
+    /// Show what would be run, without doing it: what `plan --dry-run` shows
+    #[arg(long, conflicts_with_all = ["plan", "if_due", "by_units"])]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) deletions: Deletions,
+    #[command(flatten)]
+    pub(crate) at: At,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Now {
+    /// Show the plan only, without running it: what `plan --dry-run` shows
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) deletions: Deletions,
+    #[command(flatten)]
+    pub(crate) at: At,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Deletions {
+    /// Allow more deletions at once than the retention brings about by itself
+    #[arg(long)]
+    pub(crate) approve_deletions: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct At {
+    /// Suppose that it is this time, such as 2025-01-16T02:00:00+01:00
+    #[arg(long, value_name = "RFC3339", value_parser = DateTime::parse_from_rfc3339)]
+    pub(crate) now: Option<DateTime<FixedOffset>>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exits with 0 if all is well, with 3 if a person should look, and with 1 if there \
+is no backup to rely on or soon will be none. Nothing is written to sources and snapshots. The \
+result is remembered for `backup status`, and people are told of errors once a day and of a new \
+warning once (notifications.*); but not with --now, which reads no stored data either."
+)]
+pub(crate) struct Health {
+    /// Read no stored data; else each check reads the next share of it (monitoring.verifySubset)
+    #[arg(long)]
+    pub(crate) quick: bool,
+    #[command(flatten)]
+    pub(crate) at: At,
+}

@@ -1,0 +1,128 @@
+//! Options of the verbs that set a backup up, or tell of it.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::At;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Then: systemctl daemon-reload, and systemctl enable --now backup.timer \
+backup-retry.timer backup-health-check.timer. 60-backup.rules belongs into /etc/udev/rules.d."
+)]
+pub(crate) struct SystemdUnits {
+    /// The folder, such as /etc/systemd/system; units of an earlier configuration that it has no
+    /// more are removed from it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: Option<PathBuf>,
+    /// The program that the units start [default: this one]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) program: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Try {
+    /// What to back up [default: the first of your Documents, Pictures, Desktop and the current
+    /// folder that holds anything]
+    pub(crate) dir: Option<PathBuf>,
+    /// Where to [default: backup/try in the XDG data folder, or below /var/tmp if that is in DIR]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) to: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The configuration [default: as --config]
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Schema {
+    /// Which format
+    #[arg(default_value = "config")]
+    pub(crate) format: Format,
+}
+
+/// A format: of a file, or of what a verb prints with `--json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// config.json
+    Config,
+    /// A plan: plan.json, and what `plan` and `apply --dry-run` print
+    Plan,
+    /// An inventory: inventory.json
+    Inventory,
+    /// A report: report.json, and what each verb prints that changes something
+    #[value(alias = "apply")]
+    Report,
+    /// What `verify` found
+    #[value(alias = "verify")]
+    Verification,
+    /// What `health` found
+    Health,
+    /// What `status` prints
+    Status,
+    /// What `list` and `restore --list` print
+    List,
+    /// What `find` prints
+    Find,
+    /// What `diff` prints
+    Diff,
+    /// What `simulate` prints
+    Simulate,
+    /// What `check` prints, and every verb of a configuration with faults
+    Check,
+    /// What `restore --dry-run` prints
+    Restore,
+    /// What `adopt --dry-run` prints
+    Adopt,
+    /// What `notify-test` prints
+    NotifyTest,
+    /// What `systemd-units` prints
+    SystemdUnits,
+    /// What `restore --list --from cloud` prints
+    CloudList,
+    /// What `verify --cloud` prints
+    CloudVerification,
+    /// What is printed to standard error meanwhile, an object on each line
+    Progress,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "For bash: backup completions bash > \
+~/.local/share/bash-completion/completions/backup. The script completes backup-now, backup-status, \
+backup-restore and backup-verify too.")]
+pub(crate) struct Completions {
+    /// Which shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Write backup.1 and a page for each verb into this folder, which is made if need be
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Go on with what a machine of this host name left that is not there any more
+    ///
+    /// OLD-NAME is the host name that this machine had: its folder on the drive is renamed.
+    #[arg(long, value_name = "OLD-NAME", num_args = 0..=1, default_missing_value = "")]
+    pub(crate) take_over: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Simulate {
+    /// How many days
+    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=3660))]
+    pub(crate) days: u32,
+    /// When backups run: daily, weekly or a systemd calendar expression [default:
+    /// schedule.frequency at schedule.timeOfDay]
+    #[arg(long, value_name = "EXPR")]
+    pub(crate) schedule: Option<String>,
+    #[command(flatten)]
+    pub(crate) at: At,
+}

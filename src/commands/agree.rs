@@ -1,0 +1,34 @@
+//! Asking a person whether something may be done.
+
+use std::io::{BufRead as _, IsTerminal as _};
+
+use anyhow::Result;
+use executor::Error;
+
+use crate::{out::Out, settings::Settings};
+
+/// Asks whether what was shown may be done, with `question`; `alone` says why nobody is asked where
+/// there is no terminal.
+///
+/// # Errors
+/// Refused unless the answer is yes.
+pub(crate) fn ask_person(
+    question: &str,
+    alone: &str,
+    settings: &Settings,
+    out: &Out,
+) -> Result<()> {
+    let refused = |message: &str| {
+        Error::refused(message.to_owned()).hint("look at it with --dry-run, then run it with --yes")
+    };
+    if settings.json || !std::io::stdin().is_terminal() {
+        return Err(refused(alone).into());
+    }
+    out.note(&format!("{question} [y/N] "));
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+        return Ok(());
+    }
+    Err(refused("nothing was changed").into())
+}

@@ -1,0 +1,123 @@
+//! What became of a run, as it is shown, and the exit code that it means.
+
+use backup::{
+    Engine,
+    engine::{NotBegun, RunOutcome},
+};
+use schema::{Report, journal::Status};
+
+use crate::{exit, out::Out, render, settings::Settings};
+
+/// Shows the outcome of a backup; gives the exit code.
+pub(crate) fn show_backup(
+    outcome: &RunOutcome,
+    engine: &Engine,
+    settings: &Settings,
+    out: &Out,
+) -> u8 {
+    let RunOutcome::Ended(report) = outcome else {
+        return show_not_begun(outcome, settings, out);
+    };
+    let folder = engine.run_folder(&report.run_id);
+    let folder = folder.to_string_lossy();
+    let code = exit::of_result(report.result);
+    if settings.json {
+        out.data_json(report);
+    } else if !settings.quiet {
+        out.data(&render::report::report_page(
+            report,
+            &folder,
+            &settings.style,
+        ));
+    } else if code != exit::DONE {
+        let style = &settings.error_style;
+        out.note(&render::report::report_page(report, &folder, style));
+    }
+    code
+}
+
+/// Says why nothing was done, if so; gives the exit code that the outcome means.
+pub(crate) fn show_not_begun(outcome: &RunOutcome, settings: &Settings, out: &Out) -> u8 {
+    let code = exit::of_result(outcome.report().result);
+    let RunOutcome::NotBegun { cause, report } = outcome else {
+        return code;
+    };
+    if settings.json {
+        out.data_json(report);
+        return code;
+    }
+    let what = match cause {
+        NotBegun::Deferred => "deferred",
+        NotBegun::Refused => "refused",
+        NotBegun::RefusedAsBefore => "refused as before",
+        NotBegun::StalePlan => "the saved plan is stale",
+        NotBegun::UnlawfulPlan => "the plan breaks a law",
+    };
+    out.note(&format!("{what}: nothing was changed"));
+    for finding in &report.findings {
+        out.note(&render::report::finding_lines(
+            finding,
+            &settings.error_style,
+        ));
+    }
+    code
+}
+
+/// Shows what the last step of a maintenance plan came to; gives the exit code.
+pub(crate) fn show_last_step(outcome: &RunOutcome, settings: &Settings, out: &Out) -> u8 {
+    let RunOutcome::Ended(report) = outcome else {
+        return show_not_begun(outcome, settings, out);
+    };
+    let code = exit::of_result(report.result);
+    if settings.json {
+        out.data_json(report);
+        return code;
+    }
+    let mut steps = report.steps.iter().rev();
+    let Some(last) = steps.find(|done| !done.outcome.message.is_empty()) else {
+        return code;
+    };
+    let outcome = &last.outcome;
+    if outcome.status == Status::Succeeded {
+        out.say(&outcome.message);
+    } else {
+        out.note(&render::report::error_lines(
+            &outcome.message,
+            outcome.hint.as_deref(),
+            &settings.error_style,
+        ));
+    }
+    code
+}
+
+/// Shows how each step of this kind ended, and what went wrong; gives the exit code.
+pub(crate) fn show_steps(outcome: &RunOutcome, kind: &str, settings: &Settings, out: &Out) -> u8 {
+    let RunOutcome::Ended(report) = outcome else {
+        return show_not_begun(outcome, settings, out);
+    };
+    if settings.json {
+        out.data_json(report);
+    } else {
+        show_each_step(report, kind, settings, out);
+    }
+    exit::of_result(report.result)
+}
+
+fn show_each_step(report: &Report, kind: &str, settings: &Settings, out: &Out) {
+    let steps = report.steps.iter();
+    for done in steps.filter(|done| !done.outcome.message.is_empty()) {
+        let outcome = &done.outcome;
+        match outcome.status {
+            Status::Succeeded if done.step.starts_with(kind) => out.say(&outcome.message),
+            Status::Succeeded => {}
+            _ => out.note(&render::report::error_lines(
+                &outcome.message,
+                outcome.hint.as_deref(),
+                &settings.error_style,
+            )),
+        }
+        for problem in &outcome.problems {
+            out.note(&format!("  {}: {}", problem.path, problem.message));
+        }
+    }
+}

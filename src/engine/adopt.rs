@@ -1,0 +1,118 @@
+//! Adopting what another tool backed up: its folders become snapshots.
+
+use std::{os::unix::ffi::OsStrExt as _, path::PathBuf};
+
+use executor::{Error, adopt, error::Result, event::Silent};
+use schema::{
+    inventory::DestinationState,
+    plan::{Action, AdoptStep},
+};
+
+use super::{Engine, Observer, RunOutcome, logs::LogKind};
+
+/// What is to be adopted.
+#[derive(Debug, Clone, Default)]
+pub struct AdoptRequest {
+    /// The folder that holds it, on the drive of the backup; none for the tiers themselves.
+    pub folder: Option<PathBuf>,
+    /// Where the content was on the machine, as a path in a snapshot, escaped; none where it begins
+    /// at the root, as the configured sources show.
+    pub at: Option<String>,
+    /// The folder in each of rsnapshot's that is meant.
+    pub point: Option<String>,
+}
+
+/// An adoption that is planned and not run.
+#[derive(Debug, Clone)]
+pub struct PreparedAdoption {
+    /// What becomes what.
+    pub step: AdoptStep,
+    /// What was found there.
+    pub found: adopt::Looked,
+    destination: DestinationState,
+}
+
+impl Engine {
+    /// Looks at what another tool made, and plans what becomes of it.
+    ///
+    /// # Errors
+    /// Refused if the destination is not there or was never set up, or if nothing of the configured
+    /// sources is in what was found; fails if the folder cannot be read.
+    pub fn prepare_adopt(&self, request: &AdoptRequest) -> Result<PreparedAdoption> {
+        let operation = self.reading(&Silent);
+        let destination = operation.destination_present()?;
+        let store = self.open_store()?.ok_or_else(|| {
+            Error::refused("the destination was never set up, so that nothing can be adopted there")
+                .hint("`backup init` sets it up")
+        })?;
+        let folder = request.folder.as_deref().map(|folder| {
+            let named = folder.as_os_str().as_bytes();
+            std::path::absolute(folder).map_err(|error| Error::io("look at", named, error))
+        });
+        let folder = folder.transpose()?;
+        let point = request.point.as_deref();
+        let mut found = adopt::look(&store, &destination, folder.as_deref(), point)?;
+        let begun = adopt::begun(&store)?;
+        let at = match &request.at {
+            Some(at) => at.clone(),
+            None => {
+                self.keep_those_that_begin_at_root(&mut found)?;
+                String::new()
+            }
+        };
+        let step = planner::adopt(
+            &self.config,
+            &destination,
+            found.root.clone(),
+            &found.candidates,
+            &begun,
+            &at,
+        );
+        Ok(PreparedAdoption {
+            step,
+            found,
+            destination,
+        })
+    }
+
+    /// Leaves only what holds configured sources as they were below the root.
+    fn keep_those_that_begin_at_root(&self, found: &mut adopt::Looked) -> Result<()> {
+        let candidates = std::mem::take(&mut found.candidates);
+        let (candidates, lost): (Vec<_>, Vec<_>) = candidates
+            .into_iter()
+            .partition(|one| planner::begins_at_root(&self.config, one));
+        // With none that is as expected, they are all of another root.
+        if let Some(lost) = lost.first().filter(|_| candidates.is_empty()) {
+            return Err(Error::refused(format!(
+                "no configured source (local.sources) is in {}, which holds {}",
+                lost.from,
+                lost.names[..lost.names.len().min(5)].join(", ")
+            ))
+            .hint(
+                "say with --at where its content was on the machine, such as --at /home; --at / if \
+                 it began there",
+            ));
+        }
+        let unlike = lost.into_iter().map(|one| {
+            let because = "no configured source (local.sources) is in it; adopt it alone, and say \
+                           with --at where its content was on the machine";
+            (one.from, because.to_owned())
+        });
+        found.passed_over.extend(unlike);
+        found.candidates = candidates;
+        Ok(())
+    }
+
+    /// Runs an adoption that was prepared.
+    ///
+    /// # Errors
+    /// Fails on an interruption, or if another run is at work.
+    pub fn adopt(&self, prepared: PreparedAdoption, observer: &dyn Observer) -> Result<RunOutcome> {
+        self.logged(LogKind::Runs, observer, |operation| {
+            let inventory = operation.inventory_of(Some(prepared.destination))?;
+            let action = Some(Action::Adopt(prepared.step));
+            let plan = planner::small(&self.config, &inventory, action);
+            operation.run_maintenance(&plan, &inventory)
+        })
+    }
+}

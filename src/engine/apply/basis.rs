@@ -1,0 +1,41 @@
+//! Whether the basis of a run can be used: the manifest that says what of the sources is unchanged
+//! may be damaged, or it or the tree cannot be read just now.
+
+use executor::{error::Result, state_dir::StateDir, verify::memory};
+use planner::unfinished::{Replan, replan_without_basis, snapshot_step};
+use schema::{Inventory, Plan};
+
+use crate::engine::operation::Operation;
+
+impl Operation<'_> {
+    /// Why a run is planned anew whose basis cannot be used any more; none if it can, or if the
+    /// snapshot was sealed already.
+    pub(super) fn why_replan_without_basis(&self, plan: &Plan) -> Result<Option<Replan>> {
+        let step = snapshot_step(plan);
+        let Some((step, basis)) = step.and_then(|step| Some((step, step.basis.as_ref()?))) else {
+            return Ok(None);
+        };
+        let Some(store) = self.engine.open_store()? else {
+            return Ok(None);
+        };
+        if matches!(store.record(step.id), Ok(Some(_))) {
+            return Ok(None);
+        }
+        let fault = match store.record(basis.id) {
+            Ok(Some(record)) => store.manifest_fault(&record, self.context.stop)?,
+            Ok(None) => Some("its record is missing".to_owned()),
+            Err(error) => Some(error.message),
+        };
+        Ok(fault.map(|fault| replan_without_basis(basis.id, &fault)))
+    }
+
+    /// Remembers which manifests cannot be used, so that whoever only looks knows it, too.
+    pub(super) fn remember_manifests(&self, state: &StateDir, inventory: &Inventory) -> Result<()> {
+        if let (Some(destination), Some(store)) =
+            (&inventory.destination, self.engine.open_store()?)
+        {
+            memory::learn_manifests(state, &store, destination)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,129 @@
+//! Asking whether a timer's call asks for a run, and counting those that it begins.
+//!
+//! Asking must be cheap, because it happens every quarter of an hour: the sources are not walked, and
+//! the destination, which may sleep, is looked at only where the state directory does not answer.
+
+use chrono::{DateTime, FixedOffset, TimeDelta};
+use executor::{ErrorKind, error::Result, scan, state_dir::StateDir};
+use planner::{
+    due::{self, Asked, Decision, MetUnfinished, Past, TimerRunEnd},
+    notices::TimerCall,
+    schedule,
+};
+use schema::{Finding, RunResult, inventory::Power, tries::Tries};
+
+use super::{ApplyOutcome, NotBegun, RunOutcome};
+use crate::engine::operation::Operation;
+
+type Time = DateTime<FixedOffset>;
+
+impl Operation<'_> {
+    /// Asks whether anything is due now.
+    pub(super) fn ask_due(&self, timer: TimerCall) -> Result<Decision> {
+        let config = &self.engine.config;
+        let now = self.now;
+        let state = self.engine.state()?;
+        let state = state.as_ref();
+        let unfinished = state.map(StateDir::unfinished).transpose()?.flatten();
+        let reports = match (&unfinished, state) {
+            (None, Some(state)) => state.reports()?,
+            _ => Vec::new(),
+        };
+        let past = Past {
+            reports: &reports,
+            // Of a file that cannot be read nothing is known.
+            tries: state.and_then(StateDir::tries),
+            again: timer.is_retry,
+            booted: booted(now),
+        };
+        let is_on_battery = config.schedule.only_on_ac && scan::power() == Power::Battery;
+        if let Some(unfinished) = unfinished {
+            let met = MetUnfinished {
+                run_id: &unfinished.plan.run_id,
+                interruptions: unfinished.all(),
+                is_busy: state.is_some_and(StateDir::is_busy),
+                is_on_battery,
+            };
+            return match due::decide_continuation(config, &past, &met, now) {
+                Some(decision) => Ok(decision),
+                None => Ok(due::decide_by_absence(self.absence()?)),
+            };
+        }
+        let newer = match due::decide(config, &past, now) {
+            Asked::Not(because) => return Ok(Decision::Nothing(because)),
+            Asked::Run(_) if is_on_battery => {
+                return Ok(Decision::Defer(planner::findings::battery("this run")));
+            }
+            Asked::Run(part) => return Ok(Decision::Run(part)),
+            Asked::Unless(newer) => newer,
+        };
+        let destination = self.look_at_destination()?;
+        Ok(due::decide_at_destination(
+            config,
+            &newer,
+            &destination,
+            &reports,
+            is_on_battery,
+            now,
+        ))
+    }
+
+    /// That the destination of an unfinished run is away, and what that means.
+    pub(super) fn absence(&self) -> Result<Option<Finding>> {
+        let config = &self.engine.config;
+        if !config.local.enable {
+            return Ok(None);
+        }
+        let destination = self.look_at_destination()?;
+        Ok(planner::absence(config, &destination))
+    }
+
+    /// Counts a run that a timer begins, before it leaves any trace: so that one that dies each time
+    /// is tried again at growing distances too.
+    pub(super) fn counted(
+        &self,
+        run: impl FnOnce() -> Result<ApplyOutcome>,
+    ) -> Result<ApplyOutcome> {
+        let state = self.engine.state_or_new()?;
+        let before = state.tries();
+        let since = schedule::due_since(&self.engine.config, self.now);
+        state.remember_tries(Some(Tries::one_more(before, since, self.now)))?;
+        let ended = run();
+        let last = match &ended {
+            Ok(ApplyOutcome::Run(RunOutcome::Ended(report)))
+                if report.result == RunResult::Refused =>
+            {
+                state.last_report()?
+            }
+            _ => None,
+        };
+        let end = match &ended {
+            Ok(ApplyOutcome::Run(RunOutcome::Ended(report))) => match report.result {
+                RunResult::Deferred => TimerRunEnd::Deferred,
+                RunResult::Refused => TimerRunEnd::Refused(last.as_ref()),
+                _ => TimerRunEnd::Other,
+            },
+            Ok(ApplyOutcome::Run(RunOutcome::NotBegun { cause, .. })) => match cause {
+                NotBegun::Deferred => TimerRunEnd::Deferred,
+                NotBegun::Refused
+                | NotBegun::RefusedAsBefore
+                | NotBegun::StalePlan
+                | NotBegun::UnlawfulPlan => TimerRunEnd::Other,
+            },
+            Ok(ApplyOutcome::NothingDue { .. }) => TimerRunEnd::Other,
+            Err(error) if error.kind == ErrorKind::Busy => TimerRunEnd::Busy,
+            Err(_) => TimerRunEnd::Other,
+        };
+        let now = self.context.clock.now();
+        state.remember_tries(due::tries_after(before, state.tries(), end, now))?;
+        ended
+    }
+}
+
+/// When the machine was started.
+fn booted(now: Time) -> Option<Time> {
+    let text = std::fs::read_to_string("/proc/uptime").ok()?;
+    let seconds: f64 = text.split(' ').next()?.parse().ok()?;
+    let up = std::time::Duration::try_from_secs_f64(seconds).ok()?;
+    now.checked_sub_signed(TimeDelta::from_std(up).ok()?)
+}

@@ -1,0 +1,170 @@
+//! Backups: a saved plan is run, an unfinished run continued, or a new one planned and run.
+
+mod basis;
+mod due;
+mod part;
+mod run;
+mod saved;
+
+use executor::error::Result;
+use planner::{Options, due::Decision, notices::TimerCall};
+use schema::{
+    Finding, Report, RunResult,
+    plan::{Part, SavedPlan},
+};
+
+use super::{Engine, Observer, logs::LogKind, operation::Operation};
+
+/// A backup that is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct ApplyRequest {
+    /// Which one.
+    pub kind: BackupKind,
+    /// Do not continue an unfinished run.
+    pub fresh: bool,
+    /// Allow more deletions at once than the retention brings about by itself.
+    pub approve_deletions: bool,
+    /// Let units of their own do the parts of the run.
+    pub by_units: bool,
+}
+
+/// Which backup is asked for.
+#[derive(Debug, Clone, Default)]
+pub enum BackupKind {
+    /// An unfinished run, or a new one.
+    #[default]
+    Whole,
+    /// The same, if the schedule asks for one now; by a timer.
+    IfDue(TimerCall),
+    /// The steps of one part only: of the run that hands them over, if one does.
+    Part(Part),
+    /// Exactly this plan, if the state that it was made from is still there.
+    Saved(Box<SavedPlan>),
+}
+
+/// What became of a backup that was asked for.
+#[derive(Debug, Clone)]
+pub enum ApplyOutcome {
+    /// Nothing is due.
+    NothingDue {
+        /// Why.
+        because: String,
+    },
+    /// A run was begun, or not.
+    Run(RunOutcome),
+}
+
+/// What became of a run.
+#[derive(Debug, Clone)]
+pub enum RunOutcome {
+    /// It ended.
+    Ended(Report),
+    /// It was not begun, and nothing was changed.
+    NotBegun {
+        /// What kept it from it.
+        cause: NotBegun,
+        /// The findings that say why.
+        report: Report,
+    },
+}
+
+impl RunOutcome {
+    /// Its report.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        match self {
+            Self::Ended(report) | Self::NotBegun { report, .. } => report,
+        }
+    }
+}
+
+/// What kept a run from being begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotBegun {
+    /// It waits for something.
+    Deferred,
+    /// It was refused.
+    Refused,
+    /// It was refused again for what people were told of.
+    RefusedAsBefore,
+    /// The saved plan was made from another state.
+    StalePlan,
+    /// The plan breaks a law, such as that the newest good snapshot is never deleted.
+    UnlawfulPlan,
+}
+
+impl Engine {
+    /// Backs up. People are told of an error that no run could tell of (`notifications.*`).
+    ///
+    /// # Errors
+    /// Fails on an interruption, if another run is at work, or if the destination, the sources or the
+    /// state directory cannot be used. What goes wrong in a run that was begun is in its report.
+    pub fn apply(&self, request: &ApplyRequest, observer: &dyn Observer) -> Result<ApplyOutcome> {
+        self.logged(LogKind::Runs, observer, |operation| {
+            let outcome = operation.apply(request);
+            if let Err(error) = &outcome {
+                let timer = match request.kind {
+                    BackupKind::IfDue(timer) => Some(timer),
+                    _ => None,
+                };
+                // A part is told of by the run that it belongs to. `settle`, which the unit runs
+                // after this process, tells of a run that began.
+                let is_part = matches!(request.kind, BackupKind::Part(_));
+                if !is_part && !(request.by_units && operation.owes_end()) {
+                    operation.notify_of_error(error, timer);
+                }
+            }
+            outcome
+        })
+    }
+}
+
+impl Operation<'_> {
+    fn apply(&self, request: &ApplyRequest) -> Result<ApplyOutcome> {
+        let mut options = Options {
+            approve_deletions: request.approve_deletions,
+            scheduled: false,
+            only: None,
+        };
+        match &request.kind {
+            BackupKind::Whole => {}
+            BackupKind::Saved(saved) => return self.run_saved(saved).map(ApplyOutcome::Run),
+            BackupKind::Part(part) => {
+                if let Some(report) = self.run_waiting_part(*part, request.fresh)? {
+                    return Ok(ApplyOutcome::Run(RunOutcome::Ended(report)));
+                }
+                options.only = Some(*part);
+            }
+            BackupKind::IfDue(timer) => {
+                options.scheduled = true;
+                match self.ask_due(*timer)? {
+                    Decision::Nothing(because) => return Ok(ApplyOutcome::NothingDue { because }),
+                    Decision::Defer(because) => {
+                        let state = self.engine.state_or_new()?;
+                        return self.defer(&state, because).map(ApplyOutcome::Run);
+                    }
+                    Decision::RefuseAsBefore(because) => {
+                        let cause = NotBegun::RefusedAsBefore;
+                        let outcome = self.not_begun(cause, RunResult::Refused, vec![because]);
+                        return Ok(ApplyOutcome::Run(outcome));
+                    }
+                    Decision::Run(only) => options.only = only,
+                }
+                return self.counted(|| {
+                    let outcome = self.continue_or_plan(request, &options);
+                    outcome.map(ApplyOutcome::Run)
+                });
+            }
+        }
+        let outcome = self.continue_or_plan(request, &options);
+        outcome.map(ApplyOutcome::Run)
+    }
+
+    /// The outcome of a run that has no plan yet.
+    fn not_begun(&self, cause: NotBegun, result: RunResult, findings: Vec<Finding>) -> RunOutcome {
+        RunOutcome::NotBegun {
+            cause,
+            report: self.engine.report_unbegun(self.now, result, findings),
+        }
+    }
+}

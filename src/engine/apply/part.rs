@@ -1,0 +1,55 @@
+//! The steps of one part, of the run that hands them over or by itself.
+
+use executor::{Error, error::Result, parts};
+use planner::unfinished::Replan;
+use schema::{Report, plan::Part};
+
+use crate::engine::operation::Operation;
+
+impl Operation<'_> {
+    /// Does a part of a run that waits for it; none if there is no such run.
+    ///
+    /// A run that was interrupted gets its part done too, where that is what comes next in it: so
+    /// its rest still fits.
+    pub(super) fn run_waiting_part(&self, part: Part, is_fresh: bool) -> Result<Option<Report>> {
+        let Some(state) = self.engine.state()? else {
+            return Ok(None);
+        };
+        // The run's process has just looked at configuration and destination.
+        if let Some(handed) = parts::take_over(&state, part)? {
+            let report = parts::run(&state, &handed.run.plan, part, self.context)?;
+            return Ok(Some(report));
+        }
+        let _lock = state.lock()?;
+        let Some(unfinished) = state.unfinished()? else {
+            return Ok(None);
+        };
+        let plan = &unfinished.plan;
+        let others = plan.steps.iter().any(|step| step.action.part() != part);
+        if is_fresh || !others {
+            return Ok(None);
+        }
+        if let Some(Replan { because, .. }) = self.why_replan(&unfinished, false)? {
+            return Err(Error::refused(format!(
+                "run {} is not finished and cannot be continued: {because}",
+                plan.run_id
+            ))
+            .hint("`backup apply` starts a new one; with --fresh, so does this"));
+        }
+        parts::run(&state, plan, part, self.context).map(Some)
+    }
+
+    /// Whether a run is interrupted, and what it owes then is not done yet.
+    pub(super) fn owes_end(&self) -> bool {
+        let owes = || {
+            let Some(state) = self.engine.state()? else {
+                return Ok(false);
+            };
+            match state.unfinished()? {
+                Some(run) => Ok(!state.replay(&run.plan.run_id)?.is_settled()),
+                None => Ok(false),
+            }
+        };
+        Result::unwrap_or_default(owes())
+    }
+}

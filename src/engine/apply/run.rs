@@ -1,0 +1,285 @@
+//! Continuing an unfinished run, or planning a new one and running it.
+
+use executor::{
+    error::Result,
+    event::Event,
+    lock::RunLock,
+    parts::{Hands, Systemd},
+    run,
+    state_dir::{StateDir, Unfinished},
+};
+use planner::{
+    Options, due, lint,
+    unfinished::{
+        Replan, UnfinishedRun, had_failed_before, time_of_try, unusable_basis, why_replan,
+        why_replan_approved, why_replan_here,
+    },
+};
+use schema::{Finding, Inventory, Plan, Report, RunResult, Severity};
+
+use super::{ApplyRequest, NotBegun, RunOutcome};
+use crate::engine::{
+    Notice,
+    inventory::{InventoryRequest, UnusableBases},
+    operation::Operation,
+};
+
+/// What became of a new plan.
+enum PlannedEnd {
+    /// It was run.
+    Ran(Box<Plan>, Report),
+    /// It was not.
+    NotBegun(RunOutcome),
+}
+
+impl Operation<'_> {
+    /// Continues an unfinished run if there is one that can be, else plans and runs.
+    pub(super) fn continue_or_plan(
+        &self,
+        request: &ApplyRequest,
+        options: &Options,
+    ) -> Result<RunOutcome> {
+        self.with_lock(|state, lock| {
+            let outcome = self.run_or_continue((state, lock), request, options)?;
+            let RunOutcome::Ended(report) = &outcome else {
+                return Ok(outcome);
+            };
+            if report.result == RunResult::Deferred {
+                self.notify_of_deferral(state, report)?;
+            } else {
+                state.remember_deferrals(None)?;
+            }
+            self.write_metrics();
+            Ok(outcome)
+        })
+    }
+
+    fn run_or_continue(
+        &self,
+        (state, lock): (&StateDir, &RunLock),
+        request: &ApplyRequest,
+        options: &Options,
+    ) -> Result<RunOutcome> {
+        let mut unusable = UnusableBases::new();
+        let hands = request.by_units.then_some(Hands {
+            units: &Systemd,
+            lock,
+        });
+        if let Some(unfinished) = state.unfinished()? {
+            let outcome = self.continue_run(state, hands, &unfinished, request, &mut unusable)?;
+            if let Some(outcome) = outcome {
+                return Ok(outcome);
+            }
+        }
+        let mut is_first = true;
+        loop {
+            let end = self.plan_and_run(state, hands, options, &unusable, is_first)?;
+            is_first = false;
+            let (plan, report) = match end {
+                PlannedEnd::Ran(plan, report) => (plan, report),
+                PlannedEnd::NotBegun(outcome) => return Ok(outcome),
+            };
+            match unusable_basis(&plan, &report) {
+                Some((basis, because)) if !unusable.contains_key(&basis) => {
+                    let run_id = &report.run_id;
+                    self.notice(&Notice::UnreadableBasis { run_id, basis });
+                    unusable.insert(basis, because);
+                }
+                _ => return Ok(RunOutcome::Ended(report)),
+            }
+        }
+    }
+
+    /// Continues an unfinished run; none if a new one takes its place. A basis that turned out to be
+    /// unusable is added to the others.
+    fn continue_run(
+        &self,
+        state: &StateDir,
+        hands: Option<Hands<'_>>,
+        unfinished: &Unfinished,
+        request: &ApplyRequest,
+        unusable: &mut UnusableBases,
+    ) -> Result<Option<RunOutcome>> {
+        let plan = &unfinished.plan;
+        if let Some(why) = self.why_replan_now(unfinished, request)? {
+            let Replan { because, counts_on } = why;
+            self.notice(&Notice::NotContinued {
+                run_id: &plan.run_id,
+                because: &because,
+            });
+            let count = if counts_on { unfinished.all() } else { 0 };
+            run::abandon(state, plan, &because, count, self.context)?;
+            return Ok(None);
+        }
+        let absence = self.absence()?;
+        if let Some(absence) = absence.filter(|one| one.severity == Severity::Deferral) {
+            return self.defer(state, absence).map(Some);
+        }
+        let report = run::resume_by_units(state, plan, hands, self.context)?;
+        if let Some((basis, because)) = unusable_basis(plan, &report) {
+            let run_id = &report.run_id;
+            self.notice(&Notice::UnreadableBasis { run_id, basis });
+            unusable.insert(basis, because);
+        } else if had_failed_before(&report) {
+            self.notice(&Notice::HadFailed {
+                run_id: &plan.run_id,
+            });
+        } else {
+            return Ok(Some(RunOutcome::Ended(report)));
+        }
+        Ok(None)
+    }
+
+    /// Plans and runs. Nothing is linked to the `unusable` snapshots.
+    fn plan_and_run(
+        &self,
+        state: &StateDir,
+        hands: Option<Hands<'_>>,
+        options: &Options,
+        unusable: &UnusableBases,
+        is_first: bool,
+    ) -> Result<PlannedEnd> {
+        let config = &self.engine.config;
+        let this = Self {
+            now: time_of_try(self.now, unusable.len()),
+            ..*self
+        };
+        let (inventory, survey) = this.take_inventory(InventoryRequest {
+            only: options.only,
+            unusable,
+            to_run: true,
+        })?;
+        let plan = planner::plan(config, &inventory, options);
+        if is_first {
+            self.notice(&Notice::Planned {
+                plan: &plan,
+                inventory: &inventory,
+            });
+        }
+        self.remember_manifests(state, &inventory)?;
+        for finding in &plan.findings {
+            self.context.observer.event(Event::Noticed(finding));
+        }
+        if let Some(outcome) = self.why_not_begun(state, &plan, options)? {
+            return Ok(PlannedEnd::NotBegun(outcome));
+        }
+        if let Some(outcome) = self.refuse_unlawful(&plan, &inventory) {
+            return Ok(PlannedEnd::NotBegun(outcome));
+        }
+        let context = self.context;
+        let report = match hands {
+            Some(hands) => run::begin_by_units(state, config, &inventory, &plan, hands, context)?,
+            None => run::begin(state, config, &inventory, survey, &plan, context)?,
+        };
+        Ok(PlannedEnd::Ran(Box::new(plan), report))
+    }
+
+    /// The outcome of a plan that is not run: it is deferred, or refused for what people were told of.
+    fn why_not_begun(
+        &self,
+        state: &StateDir,
+        plan: &Plan,
+        options: &Options,
+    ) -> Result<Option<RunOutcome>> {
+        let of_severity = |severity: Severity| -> Vec<Finding> {
+            let findings = plan.findings.iter();
+            let findings = findings.filter(|finding| finding.severity == severity);
+            findings.cloned().collect()
+        };
+        if plan.severity() == Some(Severity::Deferral) && plan.steps.is_empty() {
+            let findings = of_severity(Severity::Deferral);
+            let report = self.report_of_plan(plan, RunResult::Deferred, findings);
+            self.notify_of_deferral(state, &report)?;
+            let cause = NotBegun::Deferred;
+            return Ok(Some(RunOutcome::NotBegun { cause, report }));
+        }
+        if !options.scheduled || plan.severity() != Some(Severity::Refusal) {
+            return Ok(None);
+        }
+        let reports = state.reports()?;
+        if !due::is_refused_as_before(&self.engine.config, &reports, plan, self.now) {
+            return Ok(None);
+        }
+        let findings = of_severity(Severity::Refusal);
+        Ok(Some(RunOutcome::NotBegun {
+            cause: NotBegun::RefusedAsBefore,
+            report: self.report_of_plan(plan, RunResult::Refused, findings),
+        }))
+    }
+
+    /// Why an unfinished run is planned anew; none if it is continued.
+    pub(super) fn why_replan(
+        &self,
+        unfinished: &Unfinished,
+        is_fresh: bool,
+    ) -> Result<Option<Replan>> {
+        let run = UnfinishedRun {
+            plan: &unfinished.plan,
+            config: &unfinished.config,
+            step: unfinished.step.as_deref(),
+            interruptions: unfinished.interruptions,
+            inherited: unfinished.inherited,
+        };
+        if let Some(why) = why_replan(&run, &self.engine.config, is_fresh, self.now) {
+            return Ok(Some(why));
+        }
+        let destination = self.look_at_destination()?;
+        Ok(why_replan_here(run.plan, &destination))
+    }
+
+    /// The same for this request, and where its basis cannot be used any more.
+    fn why_replan_now(
+        &self,
+        unfinished: &Unfinished,
+        request: &ApplyRequest,
+    ) -> Result<Option<Replan>> {
+        if let Some(why) = self.why_replan(unfinished, request.fresh)? {
+            return Ok(Some(why));
+        }
+        let plan = &unfinished.plan;
+        let approved = request.approve_deletions.then(|| why_replan_approved(plan));
+        match approved.flatten() {
+            Some(why) => Ok(Some(why)),
+            None => self.why_replan_without_basis(plan),
+        }
+    }
+
+    /// Defers a run before it is planned or continued; people are told of many of them.
+    pub(super) fn defer(&self, state: &StateDir, because: Finding) -> Result<RunOutcome> {
+        let cause = NotBegun::Deferred;
+        let outcome = self.not_begun(cause, RunResult::Deferred, vec![because]);
+        self.notify_of_deferral(state, outcome.report())?;
+        Ok(outcome)
+    }
+
+    /// Refuses a plan that breaks a law, before its first effect, and tells people of it; none for
+    /// a lawful one.
+    pub(in crate::engine) fn refuse_unlawful(
+        &self,
+        plan: &Plan,
+        inventory: &Inventory,
+    ) -> Option<RunOutcome> {
+        let broken = lint::check(plan, inventory);
+        if broken.is_empty() {
+            return None;
+        }
+        let report = self.report_of_plan(plan, RunResult::Refused, broken);
+        self.notify_of_report(&report);
+        let cause = NotBegun::UnlawfulPlan;
+        Some(RunOutcome::NotBegun { cause, report })
+    }
+
+    /// The report of a plan that is not run.
+    pub(in crate::engine) fn report_of_plan(
+        &self,
+        plan: &Plan,
+        result: RunResult,
+        findings: Vec<Finding>,
+    ) -> Report {
+        Report {
+            run_id: plan.run_id.clone(),
+            host: plan.host.clone(),
+            ..self.engine.report_unbegun(self.now, result, findings)
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Running a saved plan, if the state that it was made from is still there.
+
+use executor::{error::Result, run};
+use schema::{RunResult, plan::SavedPlan};
+
+use super::{NotBegun, RunOutcome};
+use crate::engine::{
+    inventory::{InventoryRequest, UnusableBases},
+    operation::Operation,
+};
+
+impl Operation<'_> {
+    pub(super) fn run_saved(&self, saved: &SavedPlan) -> Result<RunOutcome> {
+        let config = &self.engine.config;
+        self.with_lock(|state, _| {
+            let (inventory, survey) = self.take_inventory(InventoryRequest {
+                only: None,
+                unusable: &UnusableBases::new(),
+                to_run: true,
+            })?;
+            let stale = planner::stale(saved, config, &inventory);
+            if !stale.is_empty() {
+                let report = self.report_of_plan(&saved.plan, RunResult::Refused, stale);
+                self.notify_of_report(&report);
+                let cause = NotBegun::StalePlan;
+                return Ok(RunOutcome::NotBegun { cause, report });
+            }
+            if let Some(outcome) = self.refuse_unlawful(&saved.plan, &inventory) {
+                return Ok(outcome);
+            }
+            if let Some(unfinished) = state.unfinished()? {
+                let because = "a saved plan took its place";
+                run::abandon(state, &unfinished.plan, because, 0, self.context)?;
+            }
+            let plan = &saved.plan;
+            let report = run::begin(state, config, &inventory, survey, plan, self.context)?;
+            self.write_metrics();
+            Ok(RunOutcome::Ended(report))
+        })
+    }
+}

@@ -1,0 +1,122 @@
+//! Reading and checking a configuration.
+
+use std::path::Path;
+
+use chrono::Local;
+use executor::{
+    cloud::rclone::has_remote, error::reason, state_dir::StateDir, sys::resolve::same_file_system,
+};
+use planner::{
+    check::{self, Checked, Fault, nested},
+    findings::code,
+};
+use schema::{Config, Finding, config::AbsolutePath};
+
+/// Why there is no configuration.
+#[derive(Debug, Clone)]
+pub enum ConfigFault {
+    /// The file cannot be read; the sentence names it.
+    Unreadable(String),
+    /// These faults are in it.
+    Invalid(Vec<Fault>),
+}
+
+impl std::fmt::Display for ConfigFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unreadable(message) => f.write_str(message),
+            Self::Invalid(faults) => f.write_str(check::render(faults).trim_end()),
+        }
+    }
+}
+
+impl std::error::Error for ConfigFault {}
+
+/// A configuration that is valid, and what the machine says of it.
+#[derive(Debug, Clone)]
+pub struct CheckedConfig {
+    /// What is allowed and probably not meant.
+    pub warnings: Vec<Fault>,
+    /// That rclone does not know the remote of the copies in the cloud, where it can be asked.
+    pub no_credentials: Option<String>,
+    /// That databases are copied as files, as far as the last run saw any.
+    pub databases: Option<Finding>,
+}
+
+/// Checks a configuration that is no file.
+///
+/// # Errors
+/// Fails if it says something that is not valid: all faults at once.
+pub fn check_config_text(json: &str) -> Result<Config, ConfigFault> {
+    let checked = check::check(json.as_bytes()).map_err(ConfigFault::Invalid)?;
+    Ok(checked.config)
+}
+
+/// Reads a configuration and checks it. What the file says is judged by it alone; what the clock makes
+/// of it is among the warnings.
+///
+/// # Errors
+/// Fails if the file cannot be read, or says something that is not valid: all faults at once.
+pub fn read_config(path: &Path) -> Result<Checked, ConfigFault> {
+    let bytes = std::fs::read(path).map_err(|error| {
+        let path = path.display();
+        let reason = reason(&error);
+        ConfigFault::Unreadable(format!("cannot read the configuration {path}: {reason}"))
+    })?;
+    let mut checked = check::check(&bytes).map_err(ConfigFault::Invalid)?;
+    let now = Local::now().fixed_offset();
+    let never = check::never_again(&checked.config, now);
+    checked.warnings.extend(never);
+    Ok(checked)
+}
+
+/// Checks a configuration on the machine that it is for. Nothing is looked at but rclone's own
+/// configuration, the folders of sources and what is remembered in `state_dir`.
+///
+/// # Errors
+/// As [`read_config`].
+pub fn check_config(path: &Path, state_dir: &Path) -> Result<CheckedConfig, ConfigFault> {
+    let Checked { config, warnings } = read_config(path)?;
+    // Which sources are on one file system only the machine can say.
+    let same =
+        |one: &AbsolutePath, other: &AbsolutePath| same_file_system(one.as_path(), other.as_path());
+    let nested = nested(&config, &same);
+    if !nested.is_empty() {
+        return Err(ConfigFault::Invalid(nested));
+    }
+    Ok(CheckedConfig {
+        warnings,
+        no_credentials: missing_credentials(&config),
+        databases: databases(&config, state_dir),
+    })
+}
+
+/// That rclone, asked here and now, does not know the remote of the copies in the cloud. Where it
+/// cannot be asked, as where a system is built, a plan says it.
+fn missing_credentials(config: &Config) -> Option<String> {
+    let cloud = &config.cloud;
+    let remote = planner::cloud_remote(cloud, "");
+    let known = cloud
+        .enable
+        .then(|| has_remote("rclone", cloud.config_file.as_ref(), &remote));
+    (known.flatten() == Some(false)).then(|| {
+        let name = remote.split(':').next().unwrap_or_default();
+        let place = cloud.config_file.as_ref().map_or_else(
+            || "cloud.configFile: not set, and rclone's configuration of this user".to_owned(),
+            |file| format!("cloud.configFile: {file}"),
+        );
+        format!(
+            "{place} has no remote `{name}:`, so there are no credentials for the copies in the \
+             cloud\n  hint: make it with `rclone config`"
+        )
+    })
+}
+
+/// That databases are copied as files, as far as the last run saw any: nothing is looked at for it.
+fn databases(config: &Config, state_dir: &Path) -> Option<Finding> {
+    if config.pre_backup_script.is_some() {
+        return None;
+    }
+    let state = StateDir::open(state_dir).ok()??;
+    state.noticed(code::DATABASES_AS_FILES).ok()?
+}

@@ -1,0 +1,269 @@
+//! What works on the remote, without any destination: what is there, whether it is whole, and bringing
+//! it back.
+
+use std::{
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
+
+use chrono::{DateTime, FixedOffset};
+use executor::{
+    Error,
+    cloud::{
+        fetch::{self, Brought, Wanted},
+        memory::Desk,
+        rclone::{self, Rclone},
+        verify::{self, Look, Share},
+    },
+    error::Result,
+    event::Silent,
+    remove::remove_tree,
+    sys::{Dir, resolve::resolve},
+};
+use planner::{
+    restore::{config_of_downloads, folder_to_download},
+    schedule::cloud_share_of,
+    stored_snapshot::{find_only_uploaded, find_uploaded},
+};
+use schema::{SnapshotId, StoredPathBuf, config::AbsolutePath, output::cloud::CloudVerification};
+
+use super::{Engine, Observer, operation::Operation};
+
+const RCLONE: &str = "rclone";
+
+/// How much of the copy in the cloud is read, besides comparing all sizes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CloudDepth {
+    /// Hashes of the remote, and of files without one the share of the day.
+    #[default]
+    OfTheDay,
+    /// Nothing.
+    SizesOnly,
+    /// One part of several is downloaded.
+    Part {
+        /// Which, from 1.
+        part: u32,
+        /// Of how many.
+        of: u32,
+    },
+    /// All is downloaded.
+    Full,
+}
+
+/// What of the cloud is to be brought.
+pub(super) struct DownloadRequest<'a> {
+    /// The snapshot's name, as it is named on a disk.
+    pub(super) snapshot: &'a str,
+    /// Instead of it, the newest one that was started at this time or before.
+    pub(super) as_of: Option<DateTime<FixedOffset>>,
+    /// Paths as they were on the machine, or patterns.
+    pub(super) paths: &'a [PathBuf],
+    /// Where downloads are kept meanwhile.
+    pub(super) staging: Option<&'a Path>,
+}
+
+/// Files that were brought from the cloud, as a destination of their own.
+#[derive(Debug, Clone)]
+pub struct CloudDownload {
+    /// An engine whose destination they are.
+    pub(super) engine: Engine,
+    /// The snapshot that they are of.
+    pub(super) id: SnapshotId,
+    /// How many files there are, and what was passed over.
+    pub(super) brought: Brought,
+    /// Where they came from.
+    pub(super) remote: String,
+}
+
+impl Engine {
+    /// The snapshots on the remote that can be restored from, the newest first.
+    ///
+    /// # Errors
+    /// Fails if rclone or the remote cannot be asked, or if another run is at work.
+    pub fn list_cloud(&self, observer: &dyn Observer) -> Result<Vec<SnapshotId>> {
+        let remote = self.cloud_remote();
+        self.reading(observer).with_rclone(&remote, |rclone, desk| {
+            let uploaded = fetch::uploaded(rclone, desk, &remote)?;
+            Ok(uploaded.into_keys().rev().collect())
+        })
+    }
+
+    /// Compares the remote with its newest upload's manifest.
+    ///
+    /// # Errors
+    /// Fails if rclone or the remote cannot be asked, if the remote has no snapshot, or if another run
+    /// is at work.
+    pub fn verify_cloud(
+        &self,
+        depth: CloudDepth,
+        observer: &dyn Observer,
+    ) -> Result<CloudVerification> {
+        let operation = self.reading(observer);
+        let remote = self.cloud_remote();
+        let share = match depth {
+            CloudDepth::OfTheDay => {
+                let (part, of) = cloud_share_of(operation.now.date_naive());
+                Share::Part { part, of }
+            }
+            CloudDepth::SizesOnly => Share::None,
+            CloudDepth::Part { part, of } => Share::Part { part, of },
+            CloudDepth::Full => Share::All,
+        };
+        let look = Look {
+            share,
+            hashes_first: depth == CloudDepth::OfTheDay,
+        };
+        let place = self.staging_folder(None, &format!("verify {remote}"))?;
+        let folder = open_or_make(&place)?;
+        operation.with_rclone(&remote, |rclone, desk| {
+            let into = (&folder, &*place.to_string_lossy());
+            verify::verify(rclone, desk, into, &remote, look)
+        })
+    }
+
+    /// A refusal for a name that no snapshot here has and one in the cloud has, as far as that is
+    /// remembered.
+    pub(super) fn refuse_only_uploaded(
+        &self,
+        name: &str,
+        now: DateTime<FixedOffset>,
+    ) -> Option<Error> {
+        if !self.config.cloud.enable {
+            return None;
+        }
+        let uploaded = self.remembered_copies()?.memory.uploaded;
+        let id = find_only_uploaded(name, &uploaded, now)?;
+        let remote = self.cloud_remote();
+        Some(
+            Error::refused(format!(
+                "snapshot {id} is not on the disk; it is in the cloud, at {remote}"
+            ))
+            .hint(format!(
+                "`backup restore --from cloud {id} PATH TARGET` brings it back"
+            )),
+        )
+    }
+
+    /// The folder of the downloads: the same for the same remote, so that a restore that was
+    /// interrupted goes on.
+    fn staging_folder(&self, named: Option<&Path>, remote: &str) -> Result<PathBuf> {
+        let name = format!("download-{}", schema::Digest::of(remote.as_bytes()).short());
+        let place = named.unwrap_or(&self.state_dir).join(name);
+        let path = place.as_os_str().as_bytes();
+        std::path::absolute(&place).map_err(|error| Error::io("make", path, error))
+    }
+}
+
+impl Operation<'_> {
+    /// Brings what is asked for from the remote.
+    pub(super) fn download(&self, request: &DownloadRequest<'_>) -> Result<CloudDownload> {
+        let engine = self.engine;
+        let host = engine.host_folder();
+        let remote = engine.cloud_remote();
+        let place = engine.staging_folder(request.staging, &remote)?;
+        let folder = open_or_make(&place)?;
+        let paths: Vec<StoredPathBuf> = request
+            .paths
+            .iter()
+            .map(|path| folder_to_download(path))
+            .collect();
+        let brought = self.with_rclone(&remote, |rclone, desk| {
+            // Damaged records are passed over for the newest only, whose name is nobody's choice.
+            let is_newest = request.snapshot.trim_end_matches('/') == "latest";
+            let id = if is_newest && request.as_of.is_none() {
+                None
+            } else {
+                let uploaded = fetch::uploaded(rclone, desk, &remote)?;
+                Some(self.uploaded_snapshot(request, uploaded.into_keys().collect(), &remote)?)
+            };
+            let wanted = Wanted {
+                remote: &remote,
+                host: &host,
+                id,
+                paths: &paths,
+            };
+            fetch::fetch(rclone, desk, (&folder, &place.to_string_lossy()), &wanted)
+        })?;
+        let mount_point = place
+            .to_str()
+            .and_then(|text| text.parse::<AbsolutePath>().ok())
+            .ok_or_else(|| Error::refused(format!("{} cannot be used", place.display())))?;
+        let engine = Engine {
+            config: config_of_downloads(&engine.config, &host, mount_point),
+            ..engine.clone()
+        };
+        Ok(CloudDownload {
+            engine,
+            id: brought.id,
+            brought,
+            remote,
+        })
+    }
+
+    /// Which of the uploaded snapshots is meant.
+    fn uploaded_snapshot(
+        &self,
+        request: &DownloadRequest<'_>,
+        uploaded: Vec<SnapshotId>,
+        remote: &str,
+    ) -> Result<SnapshotId> {
+        let found = find_uploaded(request.snapshot, request.as_of, &uploaded, self.now);
+        found.map_err(|message| {
+            Error::refused(format!("{message} (at {remote})"))
+                .hint("`backup restore --from cloud --list` shows what is on the remote")
+        })
+    }
+
+    /// Works with rclone and what is kept of a remote.
+    fn with_rclone<T>(
+        &self,
+        remote: &str,
+        work: impl FnOnce(&Rclone<'_>, &Desk) -> Result<T>,
+    ) -> Result<T> {
+        let config_file = self.engine.config.cloud.config_file.as_ref();
+        fetch::check(config_file)?;
+        let state = self.engine.state_or_new()?;
+        let _lock = state.lock()?;
+        let desk = Desk::open_or_new(&state, remote)?;
+        let options = planner::cloud_options(&self.engine.config.cloud);
+        let rclone = Rclone {
+            program: RCLONE,
+            options: &options,
+            step: "cloud",
+            until: None,
+            stall: rclone::longest_stall(None),
+            context: self.context,
+        };
+        work(&rclone, &desk).map_err(|error| rclone::hinted(error, RCLONE, config_file, remote))
+    }
+}
+
+impl CloudDownload {
+    /// Throws the downloads away.
+    pub(super) fn discard(&self) -> Result<()> {
+        let place = &self.engine.config.local.mount_point;
+        let operation = self.engine.reading(&Silent);
+        let Ok(found) = resolve(place.as_path()) else {
+            return Ok(());
+        };
+        remove_tree(
+            &found.parent,
+            &found.name,
+            place.as_str(),
+            operation.context,
+        )
+    }
+}
+
+/// Opens a folder that is made for its owner alone where it is missing.
+fn open_or_make(place: &Path) -> Result<Dir> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let named = place.as_os_str().as_bytes();
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(place)
+        .map_err(|error| Error::io("make", named, error))?;
+    let found = resolve(place).and_then(|found| found.folder());
+    found.map_err(|error| Error::io("open", named, error))
+}

@@ -1,0 +1,175 @@
+//! The destination as the engine's verbs meet it: looked at, opened for reading, or refused.
+
+use executor::{
+    Error,
+    error::{Result, failure_code, mount_hint, reason},
+    event::{Context, Stop},
+    scan,
+    store::Store,
+    sys::{mounts::is_mounted, resolve::resolve},
+    verify::memory,
+};
+use planner::stored_snapshot::{NamingRefusal, StoredSnapshot, find_stored};
+use schema::{FailureCode, cloud::CloudState, inventory::DestinationState};
+
+use super::{Engine, operation::Operation};
+
+/// The machine's host name.
+#[must_use]
+pub fn host_name() -> String {
+    nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "localhost".to_owned())
+}
+
+/// The inode that no walk through sources enters: the destination's own folder.
+pub(super) fn inode_left_out(store: Option<&Store>) -> Option<(u64, u64)> {
+    let stat = store?.root.stat_self().ok()?;
+    Some((stat.dev, stat.ino))
+}
+
+/// A name that means no snapshot, or not one that serves, as an error.
+pub(super) fn naming_error(refusal: NamingRefusal) -> Error {
+    Error::refused(refusal.message).hint(refusal.hint)
+}
+
+impl Operation<'_> {
+    /// Looks at the destination only, and at what is remembered of it.
+    pub(super) fn look_at_destination(&self) -> Result<DestinationState> {
+        self.engine.look_at_destination(self.context)
+    }
+
+    /// The destination, which must be there.
+    pub(super) fn destination_present(&self) -> Result<DestinationState> {
+        let engine = self.engine;
+        engine.require_local()?;
+        let destination = self.look_at_destination()?;
+        let is_missing = engine.config.local.require_mount && !destination.mounted;
+        if !destination.present || is_missing {
+            let because = destination.absent_because.as_deref();
+            return Err(engine.not_mounted(because, destination.absent_code));
+        }
+        Ok(destination)
+    }
+
+    /// The snapshot on this destination that a person named.
+    pub(super) fn named_snapshot(
+        &self,
+        name: &str,
+        destination: &DestinationState,
+    ) -> Result<StoredSnapshot> {
+        find_stored(name, destination, self.now).map_err(naming_error)
+    }
+}
+
+impl Engine {
+    /// Looks at the destination only, and at what is remembered of it.
+    pub(super) fn look_at_destination(&self, context: Context<'_>) -> Result<DestinationState> {
+        let mut found = scan::destination(&self.config.local, &self.host_folder(), context)?;
+        // Whoever may not read the state directory is told of it where it is needed.
+        let store = match self.open_store() {
+            Err(error) if error.code == Some(FailureCode::InTheWay) => None,
+            store => store?,
+        };
+        if let (Ok(Some(state)), Some(store)) = (self.state(), store) {
+            memory::recognize(&state, &mut found)?;
+            memory::recall(&state, &store, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    /// Opens the destination for reading, where it is there.
+    pub(super) fn open_store(&self) -> Result<Option<Store>> {
+        let local = &self.config.local;
+        let Ok(resolved) = resolve(local.mount_point.as_path()) else {
+            return Ok(None);
+        };
+        let Ok(dir) = resolved.folder() else {
+            return Ok(None);
+        };
+        let mounted = dir.stat_self().is_ok_and(|stat| is_mounted(&stat));
+        if local.require_mount && !mounted {
+            return Ok(None);
+        }
+        Store::open(&dir, local.mount_point.as_str(), &self.host_folder())
+    }
+
+    /// Opens the destination for reading, which must be there and set up.
+    pub(super) fn open_store_present(&self) -> Result<Store> {
+        self.require_local()?;
+        let local = &self.config.local;
+        let path = &local.mount_point;
+        let opened = resolve(path.as_path()).and_then(|found| {
+            let dir = found.folder()?;
+            Ok((dir.stat_self()?, dir))
+        });
+        let because = match opened {
+            Err(error) => Some(error.into()),
+            Ok((stat, _)) if local.require_mount && !is_mounted(&stat) => None,
+            Ok(_) => {
+                return self.open_store()?.ok_or_else(|| {
+                    Error::refused(format!("nothing was ever backed up to {path}"))
+                        .hint(self.hint_of_other_hosts())
+                });
+            }
+        };
+        let code = because.as_ref().and_then(failure_code);
+        let because = because.as_ref().map(reason);
+        Err(self.not_mounted(because.as_deref(), code))
+    }
+
+    /// What to do where this host name has no backups: those of other names may be what is looked for.
+    fn hint_of_other_hosts(&self) -> String {
+        let stop = Stop::default();
+        let context = Context::silent(&stop);
+        let found = scan::destination(&self.config.local, &self.host_folder(), context);
+        let beside = found.map(|found| found.beside).unwrap_or_default();
+        let names: Vec<&str> = beside
+            .iter()
+            .map(|one| one.folder.as_str())
+            .take(5)
+            .collect();
+        match names.first() {
+            None => "`backup apply` makes the first snapshot".to_owned(),
+            Some(first) => format!(
+                "there are backups of {} beside it: set hostname to that name to read them, or, if \
+                 it is this machine's old one, run `backup init --take-over {first}`",
+                names.join(", ")
+            ),
+        }
+    }
+
+    /// Refuses where there are no local snapshots.
+    pub(super) fn require_local(&self) -> Result<()> {
+        if self.config.local.enable {
+            return Ok(());
+        }
+        Err(
+            Error::refused("local.enable is false: there are no local snapshots")
+                .hint("set local.enable to true"),
+        )
+    }
+
+    /// The refusal of a destination that is not there.
+    fn not_mounted(&self, because: Option<&str>, code: Option<FailureCode>) -> Error {
+        let path = &self.config.local.mount_point;
+        Error::refused(format!(
+            "destination not mounted: {} at {path} (local.mountPoint)",
+            because.unwrap_or("nothing is mounted")
+        ))
+        .coded(code.or(Some(FailureCode::NotMounted)))
+        .hint(mount_hint(code, path.as_str()))
+    }
+
+    /// What this machine remembers of its copies in the cloud, without looking at rclone.
+    pub(super) fn remembered_copies(&self) -> Option<CloudState> {
+        let state = self.state().ok().flatten()?;
+        let memory = executor::cloud::memory::recall(&state, &self.cloud_remote()).ok()?;
+        Some(CloudState {
+            memory,
+            ..CloudState::default()
+        })
+    }
+}

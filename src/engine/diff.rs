@@ -1,0 +1,93 @@
+//! What changed between two snapshots, or between one and the sources as they are.
+
+use std::{os::unix::ffi::OsStrExt as _, path::PathBuf};
+
+use executor::{error::Result, event::Silent, history};
+use planner::stored_snapshot::warn_of_newer;
+use schema::{SnapshotId, StoredPath, inventory::DestinationState};
+
+use super::{
+    Engine, Notice, Observer,
+    destination::{inode_left_out, naming_error},
+    operation::Operation,
+};
+
+/// A comparison that is asked for.
+#[derive(Debug, Clone)]
+pub struct DiffRequest {
+    /// The earlier snapshot.
+    pub before: String,
+    /// The later one; none for the sources as they are.
+    pub after: Option<String>,
+    /// Only this path, as it was on the machine, and what is below it.
+    pub path: Option<PathBuf>,
+}
+
+/// What was compared, and what differs.
+#[derive(Debug, Clone)]
+pub struct DiffOutcome {
+    /// The earlier snapshot.
+    pub before: SnapshotId,
+    /// What differs.
+    pub result: DiffResult,
+}
+
+/// What differs.
+#[derive(Debug, Clone)]
+pub enum DiffResult {
+    /// From a later snapshot.
+    Between {
+        /// The later snapshot.
+        after: SnapshotId,
+        /// What differs.
+        diff: history::Diff,
+    },
+    /// From the sources as they are.
+    SinceThen(history::Now),
+}
+
+impl Engine {
+    /// Compares two snapshots, or one with the sources as they are.
+    ///
+    /// # Errors
+    /// Refused if the destination is not there or a name means no snapshot with a manifest; fails if
+    /// a manifest cannot be read, or on an interruption.
+    pub fn diff(&self, request: &DiffRequest, observer: &dyn Observer) -> Result<DiffOutcome> {
+        let operation = Operation {
+            observer,
+            ..self.reading(&Silent)
+        };
+        let destination = operation.destination_present()?;
+        let before = operation.to_compare(&request.before, &destination)?;
+        let store = self.open_store_present()?;
+        let path = request.path.as_deref();
+        let path = path.map_or(StoredPath::root(), |path| {
+            StoredPath::new(path.as_os_str().as_bytes())
+        });
+        let context = operation.context;
+        let result = match &request.after {
+            None => {
+                let choice = (&self.config.local).into();
+                let left_out = inode_left_out(Some(&store));
+                let now = history::diff_now(&store, before, &choice, left_out, path, context)?;
+                DiffResult::SinceThen(now)
+            }
+            Some(after) => {
+                let after = operation.to_compare(after, &destination)?;
+                let diff = history::diff(&store, (before, after), path, context)?;
+                DiffResult::Between { after, diff }
+            }
+        };
+        Ok(DiffOutcome { before, result })
+    }
+}
+
+impl Operation<'_> {
+    fn to_compare(&self, name: &str, destination: &DestinationState) -> Result<SnapshotId> {
+        let named = self.named_snapshot(name, destination)?;
+        if let Some(warning) = warn_of_newer(name, &named, destination, None) {
+            self.notice(&Notice::NewerPassedOver(&warning));
+        }
+        named.to_compare().map_err(naming_error)
+    }
+}

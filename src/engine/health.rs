@@ -1,0 +1,123 @@
+//! Checking whether the backup can be relied on.
+
+use executor::{
+    ErrorKind,
+    error::Result,
+    event::Event,
+    health::{measure, read_share},
+    scan,
+    state_dir::StateDir,
+};
+use planner::findings::code;
+use schema::{
+    Finding, Inventory, Severity,
+    health::{Health, HealthVerdict, Measured, VerifiedShare},
+};
+
+use super::{Engine, Notice, Observer, logs::LogKind, operation::Operation};
+
+/// A health check that is asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct HealthRequest {
+    /// Read no stored data.
+    pub quick: bool,
+}
+
+impl Engine {
+    /// Checks, remembers the result, tells people of what is news, and writes the metrics. By a time
+    /// that is only supposed nothing is read, remembered or told.
+    ///
+    /// # Errors
+    /// Fails on an interruption, or if the state directory cannot be read.
+    pub fn check_health(&self, request: HealthRequest, observer: &dyn Observer) -> Result<Health> {
+        if self.supposed_now.is_some() {
+            return self.reading(observer).judge_health(Measured::default());
+        }
+        self.logged(LogKind::HealthCheck, observer, |operation| {
+            operation.check_health(request)
+        })
+    }
+}
+
+impl Operation<'_> {
+    fn check_health(&self, request: HealthRequest) -> Result<Health> {
+        let state = self.engine.state_or_new();
+        let mut measured = Measured::default();
+        if let (Ok(state), false) = (&state, request.quick) {
+            match self.read_next_share(state) {
+                Ok(read) => measured.verified = read,
+                Err(error) if error.kind == ErrorKind::Interrupted => return Err(error),
+                Err(error) => measured.not_verified = Some(error.message),
+            }
+        }
+        let mut health = self.judge_health(measured)?;
+        let checked = format!("checked: {}", planner::health::summary(&health));
+        let checked = Finding::new(Severity::Note, code::HEALTH_CHECKED, checked);
+        for finding in [&checked].into_iter().chain(&health.findings) {
+            self.context.observer.event(Event::Noticed(finding));
+        }
+        let last = state.as_ref().ok().and_then(StateDir::health);
+        let is_news = planner::health::is_news(&health, last.as_ref());
+        if health.verdict != HealthVerdict::Ok && !is_news {
+            health.told_at = last.and_then(|last| last.told_at);
+        }
+        let remember = |health: &Health| match &state {
+            Ok(state) => state.remember_health(health),
+            Err(error) => Err(error.clone()),
+        };
+        if let Err(error) = remember(&health) {
+            let because = &error.message;
+            self.notice(&Notice::NotRemembered { because });
+        }
+        // Remembered before, because telling may take its time and be ended.
+        if is_news && self.notify_of_health(&health) {
+            health.told_at = Some(self.context.clock.now());
+            let _ = remember(&health);
+        }
+        self.write_metrics();
+        Ok(health)
+    }
+
+    /// Reads the next share of what is stored, where that is asked for and the drive is there.
+    fn read_next_share(&self, state: &StateDir) -> Result<Option<VerifiedShare>> {
+        let config = &self.engine.config;
+        let wanted = config.monitoring.verify_subset;
+        let Some(wanted) = wanted.filter(|_| config.local.enable) else {
+            return Ok(None);
+        };
+        match self.engine.open_store()? {
+            Some(store) => read_share(state, &store, wanted, self.context),
+            None => Ok(None),
+        }
+    }
+
+    /// Measures the rest and judges it; `read` is what was read of the stored data.
+    fn judge_health(&self, read: Measured) -> Result<Health> {
+        let engine = self.engine;
+        let config = &engine.config;
+        let state = engine.state()?;
+        let enabled = config.local.enable;
+        let found = enabled.then(|| self.look_at_destination());
+        let (destination, destination_fault) = match found.transpose() {
+            Ok(found) => (found, None),
+            Err(error) if error.kind == ErrorKind::Interrupted => return Err(error),
+            Err(error) => (None, Some(error.message)),
+        };
+        let store = enabled.then(|| engine.open_store().ok().flatten());
+        let store = store.flatten();
+        let measured = measure(config, state.as_ref(), store.as_ref(), self.context)?;
+        let measured = Measured {
+            verified: read.verified,
+            not_verified: read.not_verified,
+            destination_fault,
+            ..measured
+        };
+        let copies = config.cloud.enable.then(|| engine.remembered_copies());
+        let inventory = Inventory {
+            cloud: copies.flatten(),
+            rsync: (enabled && config.local.use_rsync).then(scan::rsync),
+            ..self.inventory_of(destination)?
+        };
+        Ok(planner::health::check(config, &inventory, &measured))
+    }
+}

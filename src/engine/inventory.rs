@@ -1,0 +1,277 @@
+//! Taking an inventory: what the executor sees, with the basis that the planner chooses between.
+
+use std::collections::BTreeMap;
+
+use executor::{
+    Error, cloud::memory::Desk, error::Result, manifest::Reader, scan, store::Store, survey::Survey,
+};
+use planner::scope::InventoryScope;
+use schema::{
+    FailureCode, Inventory, SnapshotId,
+    cloud::{CloudChange, CloudState},
+    inventory::{DestinationState, SourceState},
+    plan::Part,
+};
+
+use super::{
+    Engine, Observer,
+    destination::{host_name, inode_left_out},
+    operation::Operation,
+};
+
+/// Snapshots whose manifests could not be read a moment ago, with the reason.
+pub(super) type UnusableBases = BTreeMap<SnapshotId, String>;
+
+/// What an inventory is taken for.
+#[derive(Clone, Copy)]
+pub(super) struct InventoryRequest<'a> {
+    /// The only part whose steps are wanted.
+    pub(super) only: Option<Part>,
+    /// Snapshots that are no basis.
+    pub(super) unusable: &'a UnusableBases,
+    /// Whether a snapshot will be made from what is found.
+    pub(super) to_run: bool,
+}
+
+impl Engine {
+    /// Takes the whole inventory: the destination and the sources as they are. Writes nothing.
+    ///
+    /// # Errors
+    /// Fails if the destination or the state directory cannot be looked at, or on an interruption.
+    pub fn take_inventory(&self, observer: &dyn Observer) -> Result<Inventory> {
+        let request = InventoryRequest {
+            only: None,
+            unusable: &UnusableBases::new(),
+            to_run: false,
+        };
+        let (inventory, _) = self.reading(observer).take_inventory(request)?;
+        Ok(inventory)
+    }
+}
+
+impl Operation<'_> {
+    /// Takes the inventory that is asked for, with the survey of the sources that it comes from.
+    pub(super) fn take_inventory(
+        &self,
+        request: InventoryRequest<'_>,
+    ) -> Result<(Inventory, Option<Survey>)> {
+        let config = &self.engine.config;
+        let destination = InventoryScope::needs_destination(config)
+            .then(|| self.look_at_destination())
+            .transpose()?;
+        let scope = InventoryScope::of(config, destination.as_ref(), request.only);
+        match (scope, destination) {
+            (InventoryScope::LiveSources, found) => Ok((self.inventory_of_live(found)?, None)),
+            (InventoryScope::Machine, found) => Ok((self.inventory_of(found)?, None)),
+            (InventoryScope::Copies, Some(found)) => {
+                Ok((self.inventory_of_copies(found, request)?, None))
+            }
+            (InventoryScope::Whole, Some(found)) => self.whole_inventory(found, request),
+            (InventoryScope::Copies | InventoryScope::Whole, None) => {
+                Err(Error::failed("the destination was not looked at"))
+            }
+        }
+    }
+
+    /// An inventory without the sources, for plans that do not touch them.
+    pub(super) fn inventory_of(&self, destination: Option<DestinationState>) -> Result<Inventory> {
+        let state = self.engine.state()?;
+        let (known, faults, unwritable) = match state {
+            Some(state) => (
+                state.known_destinations()?,
+                state.faults(),
+                state.unwritable(),
+            ),
+            None => (Vec::new(), Vec::new(), None),
+        };
+        Ok(Inventory {
+            format_version: schema::inventory::FORMAT_VERSION,
+            taken_at: self.now,
+            host: host_name(),
+            privileged: nix::unistd::geteuid().is_root(),
+            power: scan::power(),
+            machine: executor::sys::machine::id(),
+            known_destinations: known,
+            destination,
+            sources: Vec::new(),
+            rsync: None,
+            cloud: None,
+            state_faults: faults,
+            state_unwritable: unwritable,
+        })
+    }
+
+    /// The destination and what is remembered of the copies in the cloud, without the sources.
+    fn inventory_of_copies(
+        &self,
+        mut destination: DestinationState,
+        request: InventoryRequest<'_>,
+    ) -> Result<Inventory> {
+        mark_unusable(&mut destination, request.unusable);
+        let store = self.engine.open_store()?;
+        let newest = planner::reference(&destination, self.now);
+        let newest = store.as_ref().zip(newest);
+        let newest = newest.map(|(store, newest)| (store, newest.record.id));
+        Ok(Inventory {
+            cloud: self.cloud_state(newest)?,
+            ..self.inventory_of(Some(destination))?
+        })
+    }
+
+    /// The destination, the sources compared with its basis, and the copies in the cloud.
+    fn whole_inventory(
+        &self,
+        mut destination: DestinationState,
+        request: InventoryRequest<'_>,
+    ) -> Result<(Inventory, Option<Survey>)> {
+        let store = self.engine.open_store()?;
+        if let Some(store) = &store {
+            self.recheck_manifests(store, &mut destination)?;
+        }
+        mark_unusable(&mut destination, request.unusable);
+        let (sources, survey, basis) =
+            self.survey_sources(&mut destination, store.as_ref(), request.to_run)?;
+        let use_rsync = self.engine.config.local.use_rsync;
+        let inventory = Inventory {
+            sources,
+            rsync: use_rsync.then(scan::rsync),
+            cloud: self.cloud_state(basis)?,
+            ..self.inventory_of(Some(destination))?
+        };
+        Ok((inventory, Some(survey)))
+    }
+
+    /// Looks at the sources, compared with the newest snapshot whose manifest can be read to its
+    /// end. What cannot is said in the destination's state, so that the plan has the same basis.
+    fn survey_sources<'s>(
+        &self,
+        destination: &mut DestinationState,
+        store: Option<&'s Store>,
+        to_run: bool,
+    ) -> Result<SurveyedSources<'s>> {
+        let choice = scan::Choice {
+            sync: to_run,
+            ..(&self.engine.config.local).into()
+        };
+        let left_out = inode_left_out(store);
+        loop {
+            let basis = store.zip(planner::basis(destination, self.now));
+            if let Some((store, basis)) = &basis
+                && let Err(error) = store.snapshot(basis.home, basis.id)
+            {
+                let code = Some(FailureCode::TreeUnreadable);
+                mark_one_unusable(destination, basis.id, error.message, code);
+                continue;
+            }
+            let basis = basis.map(|(store, basis)| (store, basis.id));
+            if let Some((store, id)) = basis
+                && let Ok(Some(record)) = store.record(id)
+                && let Some(because) = store.manifest_fault(&record, self.context.stop)?
+            {
+                mark_one_unusable(destination, id, because, None);
+                continue;
+            }
+            let also = planner::also_link(destination, self.now);
+            let open = basis.map(|(store, id)| {
+                let also = also.clone();
+                move || store.manifests(id, &also)
+            });
+            let open = open
+                .as_ref()
+                .map(|open| open as &dyn Fn() -> Result<Reader>);
+            let capabilities = destination.capabilities();
+            match scan::sources(&choice, open, capabilities, left_out, self.context) {
+                Ok((sources, survey)) => return Ok((sources, survey, basis)),
+                Err(error) => match basis {
+                    Some((_, id)) if error.is_of_basis() => {
+                        mark_one_unusable(destination, id, error.message, None);
+                    }
+                    _ => return Err(error),
+                },
+            }
+        }
+    }
+
+    /// Looks again at manifests that were found damaged once: a disk that answers again, or a
+    /// repair, makes a basis of its snapshot again.
+    fn recheck_manifests(&self, store: &Store, destination: &mut DestinationState) -> Result<()> {
+        let newest_first = destination.snapshots.iter_mut().rev();
+        // What is older than a whole one is not asked for.
+        for snapshot in newest_first.take_while(|one| one.manifest_fault.is_some()) {
+            snapshot.manifest_fault = store.manifest_fault(&snapshot.record, self.context.stop)?;
+            snapshot.manifest_fault_code = None;
+        }
+        Ok(())
+    }
+
+    /// The live sources, compared with the last upload as far as it is known here.
+    fn inventory_of_live(&self, destination: Option<DestinationState>) -> Result<Inventory> {
+        let mut cloud = self.cloud_state(None)?.unwrap_or_default();
+        let state = self.engine.state()?;
+        let remote = self.engine.cloud_remote();
+        let desk = state.and_then(|state| Desk::open(&state, &remote).ok().flatten());
+        let last = cloud.memory.last.as_ref().map(|last| last.id);
+        let known = desk.as_ref().zip(last);
+        let known = known.filter(|(desk, id)| desk.manifest(*id).is_some());
+        let open = known.map(|(desk, id)| {
+            move || {
+                desk.manifest(id).ok_or_else(|| {
+                    Error::failed(format!("the manifest of the upload of {id} is gone"))
+                })
+            }
+        });
+        let open = open
+            .as_ref()
+            .map(|open| open as &dyn Fn() -> Result<Reader>);
+        let left_out = desk.as_ref().and_then(|desk| desk.inode().ok());
+        let choice = (&self.engine.config.local).into();
+        let (sources, _) = scan::sources(&choice, open, None, left_out, self.context)?;
+        // The sources were compared with the last upload itself.
+        cloud.pending = known.map(|_| CloudChange::default());
+        Ok(Inventory {
+            sources,
+            cloud: Some(cloud),
+            ..self.inventory_of(destination)?
+        })
+    }
+
+    /// What is known of the copies in the cloud without asking it.
+    fn cloud_state(&self, newest: Option<(&Store, SnapshotId)>) -> Result<Option<CloudState>> {
+        let cloud = &self.engine.config.cloud;
+        if !cloud.enable {
+            return Ok(None);
+        }
+        let state = self.engine.state()?;
+        let remote = self.engine.cloud_remote();
+        let config_file = cloud.config_file.as_ref();
+        Ok(Some(scan::cloud(
+            state.as_ref(),
+            newest,
+            &remote,
+            config_file,
+        )))
+    }
+}
+
+/// What was found of the sources, and the basis that they were compared with.
+type SurveyedSources<'a> = (Vec<SourceState>, Survey, Option<(&'a Store, SnapshotId)>);
+
+fn mark_unusable(destination: &mut DestinationState, unusable: &UnusableBases) {
+    for snapshot in &mut destination.snapshots {
+        let fault = unusable.get(&snapshot.record.id).cloned();
+        snapshot.manifest_fault = snapshot.manifest_fault.take().or(fault);
+    }
+}
+
+fn mark_one_unusable(
+    destination: &mut DestinationState,
+    id: SnapshotId,
+    because: String,
+    code: Option<FailureCode>,
+) {
+    let mut all = destination.snapshots.iter_mut();
+    if let Some(snapshot) = all.find(|one| one.record.id == id) {
+        snapshot.manifest_fault = Some(because);
+        snapshot.manifest_fault_code = code;
+    }
+}

@@ -1,0 +1,40 @@
+//! The snapshots of the destination.
+
+use chrono::{DateTime, FixedOffset};
+use executor::{error::Result, event::Silent};
+use schema::{Finding, Severity, inventory::DestinationState};
+
+use super::Engine;
+
+/// What stands on the destination.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    /// The time that ages are counted from.
+    pub now: DateTime<FixedOffset>,
+    /// The destination with its snapshots.
+    pub destination: DestinationState,
+    /// Why there may be none: the destination is another machine's, or this one's under its old name.
+    pub refusals: Vec<Finding>,
+}
+
+impl Engine {
+    /// Lists all snapshots.
+    ///
+    /// # Errors
+    /// Refused if the destination is not there; fails if it cannot be read.
+    pub fn list(&self) -> Result<Listing> {
+        let operation = self.reading(&Silent);
+        let destination = operation.destination_present()?;
+        let mut refusals = Vec::new();
+        if destination.snapshots.is_empty() {
+            let inventory = operation.inventory_of(Some(destination.clone()))?;
+            refusals = planner::small(&self.config, &inventory, None).findings;
+            refusals.retain(|finding| finding.severity == Severity::Refusal);
+        }
+        Ok(Listing {
+            now: operation.now,
+            destination,
+            refusals,
+        })
+    }
+}

@@ -1,0 +1,32 @@
+//! Running a plan that does one thing besides a backup: a restore, a mark, a deletion.
+
+use executor::{error::Result, run};
+use schema::{Inventory, Plan, RunResult, Severity};
+
+use super::{NotBegun, RunOutcome, operation::Operation};
+
+impl Operation<'_> {
+    /// Runs a maintenance plan, unless it says itself that it is refused.
+    pub(super) fn run_maintenance(&self, plan: &Plan, inventory: &Inventory) -> Result<RunOutcome> {
+        let mut findings = plan.findings.iter();
+        let refusal = findings.find(|finding| finding.severity >= Severity::Deferral);
+        if let Some(refusal) = refusal {
+            let result = match refusal.severity {
+                Severity::Deferral => RunResult::Deferred,
+                _ => RunResult::Refused,
+            };
+            return Ok(RunOutcome::NotBegun {
+                cause: NotBegun::Refused,
+                report: self.report_of_plan(plan, result, vec![refusal.clone()]),
+            });
+        }
+        if let Some(outcome) = self.refuse_unlawful(plan, inventory) {
+            return Ok(outcome);
+        }
+        self.with_lock(|state, _| {
+            let config = &self.engine.config;
+            let report = run::begin(state, config, inventory, None, plan, self.context)?;
+            Ok(RunOutcome::Ended(report))
+        })
+    }
+}

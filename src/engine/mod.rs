@@ -1,0 +1,167 @@
+//! The engine: all verbs of the backup system, without a command line.
+//!
+//! One file for each verb. A verb gathers what is to be known, has the planner decide, and has the
+//! executor do it; it gives back all that is needed to show what happened.
+
+mod adopt;
+pub mod apply;
+mod check;
+mod cloud;
+mod delete;
+mod destination;
+mod diff;
+mod find;
+mod health;
+mod init;
+mod inventory;
+mod list;
+mod logs;
+mod maintenance;
+mod mark;
+mod metrics;
+mod notify;
+mod observer;
+mod operation;
+mod plan;
+mod restore;
+mod settle;
+mod status;
+
+mod timer;
+mod verify;
+
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, FixedOffset, Local};
+use executor::{
+    error::Result,
+    event::{Stop, default_threads},
+    state_dir::StateDir,
+};
+use schema::Config;
+
+pub use self::{
+    adopt::{AdoptRequest, PreparedAdoption},
+    apply::{ApplyOutcome, ApplyRequest, BackupKind, NotBegun, RunOutcome},
+    check::{CheckedConfig, ConfigFault, check_config, check_config_text, read_config},
+    cloud::CloudDownload,
+    delete::PreparedDeletion,
+    destination::host_name,
+    diff::{DiffOutcome, DiffRequest, DiffResult},
+    find::{FindOutcome, FoundAt},
+    health::HealthRequest,
+    init::InitRequest,
+    list::Listing,
+    mark::Mark,
+    observer::{Notice, Observer},
+    plan::{PlanRequest, PlannedRun},
+    restore::{PreparedRestore, RestoreFrom, RestoreRequest, RestoreSnapshot, TypedPath},
+    settle::{ServiceEnd, SettleOutcome, StalledRun},
+    verify::{CloudDepth, VerifyOutcome, VerifyRequest, damage_left},
+};
+
+/// A backup as one configuration describes it, with what this machine remembers of it.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    config: Config,
+    state_dir: PathBuf,
+    log_dir: Option<PathBuf>,
+    threads: usize,
+    stop: Stop,
+    supposed_now: Option<DateTime<FixedOffset>>,
+}
+
+impl Engine {
+    /// An engine for this configuration, which remembers things in `state_dir`. It writes no logs,
+    /// works with a thread for each processor and cannot be asked to stop, unless that is changed.
+    ///
+    /// The directory is made when there is something to remember.
+    #[must_use]
+    pub fn open(config: Config, state_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            config,
+            state_dir: state_dir.into(),
+            log_dir: None,
+            threads: default_threads(),
+            stop: Stop::default(),
+            supposed_now: None,
+        }
+    }
+
+    /// The same engine, which writes its log files into this folder, and to the journal of systemd
+    /// where standard error goes there.
+    #[must_use]
+    pub fn with_log_dir(self, folder: impl Into<PathBuf>) -> Self {
+        Self {
+            log_dir: Some(folder.into()),
+            ..self
+        }
+    }
+
+    /// The same engine, which works with so many threads.
+    #[must_use]
+    pub fn with_threads(self, threads: usize) -> Self {
+        Self { threads, ..self }
+    }
+
+    /// The same engine, whose work ends soon when `stop` is asked.
+    #[must_use]
+    pub fn with_stop(self, stop: Stop) -> Self {
+        Self { stop, ..self }
+    }
+
+    /// The same engine, which supposes that it is this time; none for the machine's clock.
+    #[must_use]
+    pub fn supposing(self, now: Option<DateTime<FixedOffset>>) -> Self {
+        Self {
+            supposed_now: now,
+            ..self
+        }
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The folder of the host's backups below the mount point.
+    #[must_use]
+    pub fn host_folder(&self) -> String {
+        self.config.hostname.clone().unwrap_or_else(host_name)
+    }
+
+    /// Where everything about a run is written down.
+    #[must_use]
+    pub fn run_folder(&self, run_id: &str) -> PathBuf {
+        self.state_dir.join("runs").join(run_id)
+    }
+
+    /// The time now, as it is supposed or by the machine's clock.
+    #[must_use]
+    pub fn now(&self) -> DateTime<FixedOffset> {
+        self.supposed_now
+            .unwrap_or_else(|| Local::now().fixed_offset())
+    }
+
+    /// Where the copies in the cloud are, as rclone names it.
+    #[must_use]
+    pub fn cloud_remote(&self) -> String {
+        planner::cloud_remote(&self.config.cloud, &self.host_folder())
+    }
+
+    /// The state directory, if there is one.
+    fn state(&self) -> Result<Option<StateDir>> {
+        StateDir::open(&self.state_dir)
+    }
+
+    /// The state directory, which is made where it is missing.
+    fn state_or_new(&self) -> Result<StateDir> {
+        StateDir::open_or_new(&self.state_dir)
+    }
+
+    /// The folder of the log files, where there are any.
+    fn log_dir(&self) -> Option<&Path> {
+        self.log_dir.as_deref()
+    }
+}

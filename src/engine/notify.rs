@@ -1,0 +1,230 @@
+//! Telling people what no step of a run tells: errors before there is a plan, refused plans, runs
+//! that were deferred for too long, and what a health check found.
+//!
+//! How often that is told is [`planner::notices`]'; whom, how and in which words is the executor's.
+
+use chrono::{DateTime, FixedOffset};
+use executor::{
+    Error,
+    error::Result,
+    event::Event,
+    notify::{self, News, Occasion, Patience},
+    state_dir::StateDir,
+    steps,
+};
+use planner::{
+    notices::{self, ErrorNotice, TimerCall},
+    standing::{self, Known},
+};
+use schema::{
+    Finding, Report, RunResult, SnapshotId,
+    health::{Health, HealthVerdict},
+    journal::{REPORT_FORMAT_VERSION, Status, StepReport, Told},
+    notified::NotifiedError,
+    plan::{Channel, LastGood, NOTIFY, NotifyStep},
+};
+
+use super::{Engine, operation::Operation};
+
+impl Engine {
+    /// Sends a test message over every channel that is configured, though they may be switched off,
+    /// and gives what became of each; nothing where none is configured.
+    #[must_use]
+    pub fn test_notifications(&self) -> Vec<Told> {
+        let mut wanted = self.config.notifications.clone();
+        wanted.enable = true;
+        let now = self.now();
+        let report = self.report_unbegun(now, RunResult::Success, Vec::new());
+        let news = News {
+            report: &report,
+            last_good: None,
+            now,
+            occasion: Occasion::Test,
+        };
+        notify::tell(&wanted.channels(), &news, Patience::default(), &self.stop)
+    }
+
+    /// A report of a run that never began.
+    pub(super) fn report_unbegun(
+        &self,
+        now: DateTime<FixedOffset>,
+        result: RunResult,
+        findings: Vec<Finding>,
+    ) -> Report {
+        Report {
+            format_version: REPORT_FORMAT_VERSION,
+            run_id: SnapshotId::from_local(now.naive_local()).to_string(),
+            host: self.host_folder(),
+            started_at: now,
+            ended_at: now,
+            result,
+            only: None,
+            snapshot: None,
+            findings,
+            steps: Vec::new(),
+        }
+    }
+}
+
+impl Operation<'_> {
+    /// Tells of an error that ended a backup before it could tell of itself; `timer` is the call of
+    /// a timer that began it.
+    ///
+    /// Nobody is told that another run is at work, or that a person ended it.
+    pub(super) fn notify_of_error(&self, error: &Error, timer: Option<TimerCall>) {
+        let Some(status) = error.kind.step_status() else {
+            return;
+        };
+        let now = self.context.clock.now();
+        if !self.is_news(&error.message, timer, now) {
+            return;
+        }
+        let result = match status {
+            Status::Refused => RunResult::Refused,
+            _ => RunResult::Failed,
+        };
+        let mut report = self.engine.report_unbegun(now, result, Vec::new());
+        report.steps = vec![StepReport {
+            step: "prepare".to_owned(),
+            started_at: Some(now),
+            ended_at: now,
+            outcome: error.clone().into_outcome(status),
+        }];
+        self.notify_of_report(&report);
+    }
+
+    /// Whether people are told of this error; remembers it.
+    fn is_news(&self, message: &str, timer: Option<TimerCall>, now: DateTime<FixedOffset>) -> bool {
+        let state = self.engine.state().unwrap_or_default();
+        let last = state.as_ref().and_then(StateDir::told_error);
+        match notices::decide_error(message, last.as_ref(), timer, state.is_some(), now) {
+            ErrorNotice::Notify => true,
+            ErrorNotice::Suppress => false,
+            ErrorNotice::RememberFirst { otherwise } => {
+                let notified = NotifiedError {
+                    message: message.to_owned(),
+                    at: now,
+                };
+                let remember = |state: &StateDir| state.remember_told_error(&notified).is_ok();
+                state.as_ref().is_some_and(remember) || otherwise
+            }
+        }
+    }
+
+    /// Tells of a report that has no step for it.
+    pub(super) fn notify_of_report(&self, report: &Report) {
+        let wanted = &self.engine.config.notifications;
+        let step = NotifyStep {
+            on_success: wanted.on_success,
+            on_failure: wanted.on_failure,
+            channels: wanted.channels(),
+            last_good: None,
+        };
+        let channels = notify::wanted(&step, report.result);
+        let state = self.engine.state().unwrap_or_default();
+        let last_good = self.last_good(state.as_ref());
+        self.notify(&channels, report, last_good, Occasion::Result);
+    }
+
+    /// Remembers that a run was deferred, and tells people once a day while the last good backup is
+    /// older than it may be.
+    pub(super) fn notify_of_deferral(&self, state: &StateDir, report: &Report) -> Result<()> {
+        let config = &self.engine.config;
+        let now = self.context.clock.now();
+        let known = state.deferrals();
+        let mut deferrals = notices::deferrals_with_one_more(known, now);
+        let is_late = |good: Option<LastGood>| {
+            let good = good.map(|good| good.started_at);
+            notices::is_late_with_deferrals(config, &deferrals, good, now)
+        };
+        // The destination, which may sleep, is looked at only where there is something to tell.
+        if notices::wants_deferral_notice(config, &deferrals, now)
+            && is_late(state.last_good(now).unwrap_or_default())
+        {
+            let last_good = self.last_good(Some(state));
+            let channels = config.notifications.channels();
+            if is_late(last_good) && self.notify(&channels, report, last_good, Occasion::Late) {
+                deferrals.notified_at = Some(now);
+            }
+        }
+        if known != Some(deferrals) {
+            state.remember_deferrals(Some(deferrals))?;
+        }
+        Ok(())
+    }
+
+    /// Tells of a health check that found something; whether anyone was told. A dead man's switch
+    /// waits for backups and is left alone.
+    pub(super) fn notify_of_health(&self, health: &Health) -> bool {
+        let wanted = &self.engine.config.notifications;
+        if !wanted.on_failure {
+            return false;
+        }
+        let mut channels = wanted.channels();
+        channels.retain(|channel| !matches!(channel, Channel::Healthcheck { .. }));
+        let result = match health.verdict {
+            HealthVerdict::Error => RunResult::Failed,
+            HealthVerdict::Warning | HealthVerdict::Ok => RunResult::Incomplete,
+        };
+        let findings = health.findings.clone();
+        let report = self
+            .engine
+            .report_unbegun(health.checked_at, result, findings);
+        let last_good = health.last_good.map(|good| LastGood {
+            id: good.id,
+            started_at: good.started_at,
+        });
+        self.notify(&channels, &report, last_good, Occasion::Health)
+    }
+
+    /// Tells these channels; whether any of them was told.
+    fn notify(
+        &self,
+        channels: &[Channel],
+        report: &Report,
+        last_good: Option<LastGood>,
+        occasion: Occasion,
+    ) -> bool {
+        if channels.is_empty() {
+            return false;
+        }
+        let observer = self.context.observer;
+        observer.event(Event::StepStarted { step: NOTIFY });
+        let news = News {
+            report,
+            last_good,
+            now: self.context.clock.now(),
+            occasion,
+        };
+        let told = notify::tell(channels, &news, Patience::default(), self.context.stop);
+        let any = told.iter().any(|one| one.ok);
+        let outcome = steps::notify::outcome(told);
+        observer.event(Event::StepFinished {
+            step: NOTIFY,
+            outcome: &outcome,
+        });
+        any
+    }
+
+    /// The last good backup, as the destination shows or this machine remembers it.
+    fn last_good(&self, state: Option<&StateDir>) -> Option<LastGood> {
+        let config = &self.engine.config;
+        let now = self.context.clock.now();
+        let runs = state.and_then(|state| state.ended_runs().ok());
+        let runs = runs.unwrap_or_default();
+        let enabled = config.local.enable;
+        let found = enabled.then(|| self.look_at_destination().ok());
+        let inventory = self.inventory_of(found.flatten()).ok()?;
+        let known = Known {
+            destination: inventory.destination.as_ref(),
+            is_ours: standing::is_ours(config, &inventory),
+            has_others: inventory.known_destinations.len() > 1,
+            runs: &runs,
+        };
+        let good = standing::last_good(config, &known, now)?;
+        Some(LastGood {
+            id: good.id,
+            started_at: good.started_at,
+        })
+    }
+}

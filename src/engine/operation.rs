@@ -1,0 +1,94 @@
+//! One call of a verb: at which time it happens, and who is told of it.
+
+use chrono::{DateTime, FixedOffset};
+use executor::{
+    clock::Clock,
+    error::{Result, reason},
+    event::Context,
+    lock::RunLock,
+    state_dir::StateDir,
+};
+
+use super::{
+    Engine, Notice, Observer,
+    logs::{LogKind, Logs},
+};
+
+/// One call of a verb.
+#[derive(Clone, Copy)]
+pub(super) struct Operation<'a> {
+    /// Whose verb it is.
+    pub(super) engine: &'a Engine,
+    /// The time of the call.
+    pub(super) now: DateTime<FixedOffset>,
+    /// Is told what concerns the verb as a whole.
+    pub(super) observer: &'a dyn Observer,
+    /// What each piece of work gets.
+    pub(super) context: Context<'a>,
+}
+
+impl Operation<'_> {
+    /// Tells the caller something.
+    pub(super) fn notice(&self, notice: &Notice<'_>) {
+        self.observer.notice(notice);
+    }
+
+    /// Opens the state directory and takes its lock, then works.
+    pub(super) fn with_lock<T>(
+        &self,
+        work: impl FnOnce(&StateDir, &RunLock) -> Result<T>,
+    ) -> Result<T> {
+        let state = self.engine.state_or_new()?;
+        let lock = state.lock()?;
+        work(&state, &lock)
+    }
+}
+
+impl Engine {
+    /// An operation that is in no log: it only reads.
+    pub(super) fn reading<'a>(&'a self, observer: &'a dyn Observer) -> Operation<'a> {
+        let now = self.now();
+        Operation {
+            engine: self,
+            now,
+            observer,
+            context: Context {
+                observer,
+                stop: &self.stop,
+                clock: Clock::at(now),
+                threads: self.threads,
+            },
+        }
+    }
+
+    /// Does an operation that is logged.
+    pub(super) fn logged<T>(
+        &self,
+        kind: LogKind,
+        observer: &dyn Observer,
+        work: impl FnOnce(&Operation<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let reading = self.reading(observer);
+        let Some(folder) = self.log_dir() else {
+            return work(&reading);
+        };
+        let not_logged = |error: std::io::Error| {
+            let because = &reason(&error);
+            observer.notice(&Notice::NotLogged { folder, because });
+        };
+        let (logs, error) = Logs::open(folder, kind, reading.context.clock, observer);
+        error.into_iter().for_each(not_logged);
+        let in_journal = logs.is_in_journal();
+        observer.notice(&Notice::LogOpened { in_journal });
+        let result = work(&Operation {
+            context: Context {
+                observer: &logs,
+                ..reading.context
+            },
+            ..reading
+        });
+        observer.notice(&Notice::LogClosed);
+        logs.fault().into_iter().for_each(not_logged);
+        result
+    }
+}

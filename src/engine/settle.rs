@@ -1,0 +1,111 @@
+//! What a run owes that was ended from outside, or that something fell silent under.
+
+use executor::{Error, ErrorKind, error::Result, parts::Systemd, settle};
+use planner::{notices::TimerCall, unfinished::judge_service_end};
+use schema::{Report, RunResult};
+
+use super::{Engine, Observer, logs::LogKind};
+
+/// How the main process of a unit ended, as systemd says (systemd.exec(5)); empty where it does not.
+#[derive(Debug, Clone, Default)]
+pub struct ServiceEnd {
+    /// `$SERVICE_RESULT`.
+    pub service_result: String,
+    /// `$EXIT_STATUS`.
+    pub exit_status: String,
+}
+
+/// What became of an interrupted run.
+#[derive(Debug, Clone)]
+pub enum SettleOutcome {
+    /// There is none, or all that it owes was done.
+    NothingOwed,
+    /// Another process is at work on it.
+    Busy,
+    /// What it owes was done: its script after the backup, and its notification.
+    Settled {
+        /// What was told.
+        report: Report,
+        /// How the run was ended.
+        because: String,
+    },
+}
+
+/// A backup that ends because something does not answer any more.
+#[derive(Debug, Clone, Copy)]
+pub struct StalledRun {
+    /// Whether its journal was begun.
+    pub has_begun: bool,
+    /// Whether it is a part of a run, whose own process waits for it.
+    pub is_part: bool,
+    /// The call of a timer that began it.
+    pub timer: Option<TimerCall>,
+}
+
+impl Engine {
+    /// Does what an interrupted run owes, unless that was done: its script after the backup, and its
+    /// notification. The run stays as it is, to be continued.
+    ///
+    /// # Errors
+    /// Fails on an interruption, or if the state directory cannot be read or written.
+    pub fn settle(&self, end: &ServiceEnd, observer: &dyn Observer) -> Result<SettleOutcome> {
+        let Some(state) = self.state()? else {
+            return Ok(SettleOutcome::NothingOwed);
+        };
+        let Some(unfinished) = state.unfinished()? else {
+            return Ok(SettleOutcome::NothingOwed);
+        };
+        let replay = state.replay(&unfinished.plan.run_id)?;
+        if replay.is_settled() {
+            return Ok(SettleOutcome::NothingOwed);
+        }
+        if !state.is_owned() && replay.handed_to().is_some() {
+            // The script after the backup must not meet a part that is still at work.
+            Systemd.stop_parts();
+        }
+        let lock = match state.lock() {
+            Err(error) if error.kind == ErrorKind::Busy => return Ok(SettleOutcome::Busy),
+            lock => lock?,
+        };
+        let (because, result) = judge_service_end(&end.service_result, &end.exit_status);
+        let report = self.logged(LogKind::Runs, observer, |operation| {
+            settle::settle(&state, &because, result, operation.context)
+        })?;
+        drop(lock);
+        Ok(report.map_or(SettleOutcome::NothingOwed, |report| {
+            SettleOutcome::Settled { report, because }
+        }))
+    }
+
+    /// Does what a backup owes that ends because of this error, while whoever works on it is in a call
+    /// that is never answered; tells of one that could not be begun.
+    ///
+    /// # Errors
+    /// Fails if the state directory cannot be read or written.
+    pub fn settle_stalled(
+        &self,
+        stalled: StalledRun,
+        error: &Error,
+        observer: &dyn Observer,
+    ) -> Result<()> {
+        let state = self.state()?;
+        self.logged(LogKind::Runs, observer, |operation| {
+            match state.filter(|_| stalled.has_begun) {
+                // Whoever waits for it, or continues it, does the rest.
+                Some(state) if stalled.is_part => {
+                    settle::say_why(&state, &error.message, operation.context)?;
+                }
+                Some(state) => {
+                    let result = RunResult::Failed;
+                    settle::settle(&state, &error.message, result, operation.context)?;
+                }
+                None if stalled.is_part => {}
+                None => operation.notify_of_error(error, stalled.timer),
+            }
+            if !stalled.is_part {
+                operation.write_metrics();
+            }
+            Ok(())
+        })
+    }
+}

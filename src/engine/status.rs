@@ -1,0 +1,84 @@
+//! How old and how healthy the backup is, as far as that is known without asking the sources.
+
+use executor::{cloud::memory, error::Result, event::Silent, state_dir::StateDir};
+use planner::{
+    standing::{self, Known},
+    status::StatusFacts,
+};
+use schema::output::status::{BackupStatus, UnfinishedRun};
+
+use super::{Engine, timer};
+
+impl Engine {
+    /// Finds out how things stand. An absent destination is part of the answer, not an error.
+    ///
+    /// # Errors
+    /// Fails if the destination or the state directory is there and cannot be read.
+    pub fn status(&self) -> Result<BackupStatus> {
+        let operation = self.reading(&Silent);
+        let (config, now) = (&self.config, operation.now);
+        let enabled = config.local.enable;
+        let destination = enabled.then(|| operation.look_at_destination());
+        let destination = destination.transpose()?;
+        let state = self.state()?;
+        let (runs, is_busy) = match &state {
+            Some(state) => (state.ended_runs()?, state.is_busy()),
+            None => (Vec::new(), false),
+        };
+        let inventory = operation.inventory_of(destination)?;
+        let cloud = state.as_ref().filter(|_| config.cloud.enable);
+        let cloud = cloud.map(|state| {
+            let remembered = memory::recall(state, &self.cloud_remote());
+            remembered.unwrap_or_default()
+        });
+        let mut findings = Vec::new();
+        if inventory.destination.is_some() {
+            findings = planner::small(config, &inventory, None).findings;
+            findings.extend(planner::damage(config, &inventory));
+            // What the last run that looked at the sources noticed, and what holds until it is
+            // changed.
+            let standing = state.as_ref().map(StateDir::standing).transpose()?;
+            findings.extend(standing.unwrap_or_default());
+        }
+        if let Some(memory) = &cloud {
+            findings.extend(planner::cloud_standing(memory, &runs));
+        }
+        let unfinished = state.as_ref().map(StateDir::unfinished).transpose()?;
+        let unfinished = unfinished.flatten().map(|run| UnfinishedRun {
+            interruptions: run.all(),
+            run_id: run.plan.run_id,
+            step: run.step,
+        });
+        let health = state.as_ref().and_then(StateDir::health);
+        let facts = StatusFacts {
+            host: &self.host_folder(),
+            now,
+            known: Known {
+                destination: inventory.destination.as_ref(),
+                is_ours: standing::is_ours(config, &inventory),
+                has_others: inventory.known_destinations.len() > 1,
+                runs: &runs,
+            },
+            unfinished,
+            running: is_busy,
+            timer_is_active: config.schedule.enable && timer::is_active(),
+            cloud: cloud.as_ref(),
+            health: health.as_ref(),
+            findings,
+        };
+        Ok(planner::status::status(config, facts))
+    }
+
+    /// The run that the next backup continues, unless a process is at work on it.
+    ///
+    /// # Errors
+    /// Fails if the state directory cannot be read.
+    pub fn unfinished_run(&self) -> Result<Option<String>> {
+        let Some(state) = self.state()? else {
+            return Ok(None);
+        };
+        let unfinished = state.unfinished()?;
+        let unfinished = unfinished.filter(|_| !state.is_busy());
+        Ok(unfinished.map(|run| run.plan.run_id))
+    }
+}
