@@ -132,7 +132,7 @@ fn a_new_drive_is_refused_until_a_person_adds_it_and_then_drives_take_turns() {
             .join(HOST)
             .join(".backup/destination.json"),
     );
-    let old = read_json(&lab.stored(".backup/destination.json"));
+    let old = read_json(&lab.path("mnt").join(HOST).join(".backup/destination.json"));
     let known = read_json(&lab.path("state/destinations.json"));
     let mut ids = [new["id"].clone(), old["id"].clone()];
     ids.sort_by_key(Value::to_string);
