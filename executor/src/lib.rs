@@ -7,7 +7,6 @@ pub mod adopt;
 pub mod clock;
 pub mod cloud;
 pub mod copy;
-mod crew;
 pub mod destination;
 pub mod error;
 pub mod event;
@@ -21,14 +20,12 @@ pub mod manifest;
 pub mod metrics;
 pub mod names;
 pub mod notify;
-pub mod parts;
 pub mod process;
 mod rebuild;
 pub mod remove;
 pub mod restore;
 pub mod run;
 pub mod scan;
-pub mod settle;
 pub mod snapshot;
 pub mod state_dir;
 pub mod steps;
@@ -38,6 +35,17 @@ pub mod sys;
 pub mod threads;
 pub mod verify;
 pub mod walk;
-pub mod watch;
+mod worker_pool;
 
+pub use sys::watch;
+
+pub use run::finish_interrupted as settle;
+/// Parts of a run that processes of their own do.
+pub mod parts {
+    pub use crate::run::{
+        Systemd,
+        delegation::*,
+        part::{Handed, run_part as run, take_over},
+    };
+}
 pub use error::{Error, ErrorKind, Result};

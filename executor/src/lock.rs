@@ -1,13 +1,8 @@
 //! Locks: one run at a time on a state directory and on a destination.
 //!
 //! `flock(2)` goes away with the process, so a lock can never be stale; the file stays.
-//!
-//! A run has two: its process holds `lock` from begin to end, and `work.lock` except while another
-//! process does a part of the run. So a part goes on undisturbed when the run's own process dies,
-//! and nobody takes the run over before that part has ended.
 
 use std::{
-    cell::RefCell,
     ffi::OsStr,
     fs::File,
     io::{Seek as _, SeekFrom, Write as _},
@@ -21,9 +16,7 @@ use rustix::{
 };
 
 use crate::{
-    error::{Error, ErrorKind, Result},
-    event::Stop,
-    state_dir::StateDir,
+    error::{Error, Result},
     sys::{Dir, Kind},
     threads,
 };
@@ -59,7 +52,7 @@ impl Lock {
     /// Takes the lock of a folder.
     ///
     /// # Errors
-    /// [`ErrorKind::Busy`] if another run holds it, else the system's reason.
+    /// [`crate::ErrorKind::Busy`] if another run holds it, else the system's reason.
     pub fn take(dir: &Dir, name: &str, path: &str) -> Result<Self> {
         let opened = match open(dir, name.as_ref()) {
             Err(Errno::ISDIR | Errno::LOOP | Errno::NXIO) => {
@@ -129,54 +122,10 @@ fn make_way(dir: &Dir, name: &OsStr) -> std::result::Result<(), Errno> {
     }
 }
 
-/// The locks of a run.
-#[derive(Debug)]
-pub struct RunLock {
-    _owner: Lock,
-    work: RefCell<Option<Lock>>,
-}
-
-/// How often a lock that is held for a moment is asked for again.
-const LOOK: Duration = Duration::from_millis(100);
-
-impl RunLock {
-    pub(crate) fn new(owner: Lock, work: Lock) -> Self {
-        Self {
-            _owner: owner,
-            work: RefCell::new(Some(work)),
-        }
-    }
-
-    /// Lets another process do a part of the run while `wait` lasts, and takes over again when
-    /// that process is gone.
-    ///
-    /// # Errors
-    /// Those of `wait`, an interruption, or the system's reason.
-    pub(crate) fn lend<T>(
-        &self,
-        state: &StateDir,
-        stop: &Stop,
-        wait: impl FnOnce() -> Result<T>,
-    ) -> Result<T> {
-        self.work.replace(None);
-        let waited = wait();
-        let work = loop {
-            match state.work_lock() {
-                Err(error) if error.kind == ErrorKind::Busy => {
-                    stop.check()?;
-                    std::thread::sleep(LOOK);
-                }
-                taken => break taken?,
-            }
-        };
-        self.work.replace(Some(work));
-        waited
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ErrorKind;
 
     #[test]
     fn what_is_let_go_of_can_be_taken_although_it_is_still_open() {

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use crate::{
     error::{Error, Result},
-    sys::{dir::open::set_mode, resolve::resolve},
+    sys::{open::set_mode, resolve::resolve},
 };
 
 /// Readable by the collector, which is not root.

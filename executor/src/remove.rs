@@ -272,7 +272,7 @@ fn open(folder: &Folder) -> std::result::Result<Arc<Dir>, Errno> {
     };
     // Root needs no right.
     if !rustix::process::geteuid().is_root() && dir.stat_self()?.mode & 0o300 != 0o300 {
-        crate::sys::dir::open::set_mode(&dir, 0o700)?;
+        crate::sys::open::set_mode(&dir, 0o700)?;
     }
     Ok(dir)
 }

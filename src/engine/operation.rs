@@ -5,8 +5,7 @@ use executor::{
     clock::Clock,
     error::{Result, reason},
     event::Context,
-    lock::RunLock,
-    state_dir::StateDir,
+    state_dir::{RunLock, StateDir},
 };
 
 use super::{

@@ -13,7 +13,7 @@ use crate::{
     error::{Error, Result},
     manifest::Entry,
     store::{ADOPT as AREA, BACKUP, Store, read_json, write_record},
-    sys::{Dir, Kind, dir::open, stat::Nanos},
+    sys::{Dir, Kind, open, stat::Nanos},
 };
 
 /// The frame of a tree and its place.

@@ -9,16 +9,11 @@ mod look;
 pub(crate) mod read;
 pub(crate) mod tree;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    ffi::OsStr,
-    os::unix::ffi::OsStrExt as _,
-    path::Path,
-};
+use std::{collections::BTreeMap, ffi::OsStr, os::unix::ffi::OsStrExt as _, path::Path};
 
 use rustix::io::Errno;
 use schema::{
-    Digest, SnapshotId,
+    SnapshotId,
     escape::{display, unescape},
     journal::{Outcome, Problem, ProblemKind, Status},
     plan::{AdoptStep, AdoptTree},
@@ -36,11 +31,7 @@ use crate::{
 pub use begun::begun;
 pub use look::{Looked, look};
 use read::Read;
-use tree::Tree;
-
-/// Stored inodes with more than one name: the digest of their content and the snapshot that first
-/// stored it.
-pub(crate) type Known = HashMap<u64, (Digest, SnapshotId)>;
+use tree::{Known, Tree};
 
 /// Adopts what a step says. Can be interrupted, and run again to go on.
 ///

@@ -16,13 +16,9 @@ use schema::{
     record::{SnapshotTotals, SourceRecord},
 };
 
-use super::{
-    Known,
-    tree::{Tree, groups},
-};
+use super::tree::{Known, Tree, groups};
 use crate::{
     copy::{Copier, CopyError},
-    crew::{self, Foreman},
     error::{Error, Result, reason},
     event::{Context, Event, Phase, Progress, Stop},
     manifest::{Entry, Writer, xattrs_digest},
@@ -31,6 +27,7 @@ use crate::{
         attributes::{self, Attributes},
     },
     walk::{Visit, Walk},
+    worker_pool::{Coordinator, run_in_order},
 };
 
 /// Entries that one job reads, and their bytes.
@@ -124,7 +121,7 @@ pub(crate) fn read(
     for entry in above {
         reading.write(&entry, 0, tree.id)?;
     }
-    crew::work(context.threads, &mut reading, &|items: Vec<Item>| {
+    run_in_order(context.threads, &mut reading, &|items: Vec<Item>| {
         let mut copier = Copier::default();
         let items = items.into_iter();
         items
@@ -375,11 +372,11 @@ pub(crate) fn count_in(sources: &mut [SourceRecord], entry: &Entry) {
     }
 }
 
-impl Foreman for Reading<'_> {
+impl Coordinator for Reading<'_> {
     type Job = Vec<Item>;
-    type Done = Vec<Done>;
+    type Output = Vec<Done>;
 
-    fn next(&mut self) -> Result<Option<Vec<Item>>> {
+    fn next_job(&mut self) -> Result<Option<Vec<Item>>> {
         let mut items = Vec::new();
         let mut bytes = 0;
         while items.len() < ENTRIES && bytes < BYTES {
@@ -415,7 +412,7 @@ impl Foreman for Reading<'_> {
         Ok((!items.is_empty()).then_some(items))
     }
 
-    fn take(&mut self, done: Vec<Done>) -> Result<()> {
+    fn take_output(&mut self, done: Vec<Done>) -> Result<()> {
         for Done { item, read, fault } in done {
             self.read.bytes_read += read;
             let Item {
@@ -453,10 +450,10 @@ impl Foreman for Reading<'_> {
                 stored,
             })?;
         }
-        self.idle()
+        self.while_waiting()
     }
 
-    fn idle(&mut self) -> Result<()> {
+    fn while_waiting(&mut self) -> Result<()> {
         self.context.observer.event(Event::Progress(Progress {
             phase: Phase::Verify,
             entries: self.read.totals.entries,
@@ -466,7 +463,7 @@ impl Foreman for Reading<'_> {
         self.context.stop.check()
     }
 
-    fn ended(&mut self) {
+    fn on_failure(&mut self) {
         // Each reading asks for itself whether to stop.
     }
 }

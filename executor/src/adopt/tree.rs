@@ -8,10 +8,9 @@ use std::{
 
 use rustix::io::Errno;
 use schema::{
-    SnapshotId, StoredPath, StoredPathBuf, Tier, config::AbsolutePath, pattern::Excludes,
+    Digest, SnapshotId, StoredPath, StoredPathBuf, Tier, config::AbsolutePath, pattern::Excludes,
 };
 
-use super::Known;
 use crate::{
     error::{Error, Result},
     event::Context,
@@ -23,6 +22,10 @@ use crate::{
 };
 
 static NOTHING: LazyLock<Excludes> = LazyLock::new(Excludes::default);
+
+/// Stored inodes with more than one name: the digest of their content and the snapshot that first
+/// stored it.
+pub(crate) type Known = HashMap<u64, (Digest, SnapshotId)>;
 
 /// A tree to read.
 pub(crate) struct Tree<'a> {

@@ -27,9 +27,11 @@ use crate::{
     error::{Error, Result, reason},
     event::Context,
     manifest::{self, Cursor, Entry, Reader, Writer, xattrs_digest},
-    scan::{file_systems, in_order},
     store::{SNAPSHOT_FILE, read_json},
-    survey::{Bounds, Met, Root, Since, Told, roots as survey_roots, survey_source, sync},
+    survey::{
+        Bounds, Met, Root, Since, Told, file_systems, in_manifest_order, roots as survey_roots,
+        survey_source, sync,
+    },
     sys::{Dir, Kind, Owners, Stat, attributes, resolve::resolve},
 };
 
@@ -73,7 +75,7 @@ pub fn survey(
         // It changes while files are uploaded, and is of no use to anyone else.
         never: Some(desk.inode()?),
     };
-    let order = in_order(&live.sources);
+    let order = in_manifest_order(&live.sources);
     // As for a snapshot: what is touched from now on is read once more by the next copy, and stores
     // through a mapping move the change time.
     let from = Local::now().fixed_offset();

@@ -22,17 +22,13 @@ use crate::{
     remove::remove_tree,
     state_dir::{
         StateDir,
-        kept::{SET_ASIDE, set_aside},
+        aside::set_aside,
+        remotes::{AREA, MEMORY, SHELF},
     },
     store::{LONGEST_JSON, read_json, write_json},
     sys::Dir,
 };
 
-/// The area in the state directory.
-const AREA: &str = "cloud";
-const MEMORY: &str = "memory.json";
-/// Folder of the manifests.
-const SHELF: &str = "shelf";
 /// Files that are not on the remote what they should be.
 const DAMAGED: &str = "damaged.list";
 /// Before the name of a file that was moved on the remote. No name in rclone's form has it.
@@ -67,44 +63,6 @@ pub fn recall(state: &StateDir, remote: &str) -> Result<CloudMemory> {
         return Ok(CloudMemory::default());
     };
     desk.memory()
-}
-
-/// What of all that is remembered of remotes cannot be used, by its path in the state directory, each
-/// with the reason: all of it can be found out anew. `named` gives a path for messages. Writes nothing.
-#[must_use]
-pub(crate) fn damaged(state: &Dir, named: &dyn Fn(&str) -> String) -> Vec<(String, String)> {
-    const MOST: usize = 100;
-    let no_folder = |path: String| {
-        let because = format!("{} is not a folder", named(&path));
-        (path, because)
-    };
-    let is_other = |error: Errno| !matches!(error, Errno::NOENT | Errno::ACCESS);
-    let area = match state.folder(OsStr::new(AREA)) {
-        Ok(area) => area,
-        Err(error) if is_other(error) => return vec![no_folder(AREA.to_owned())],
-        Err(_) => return Vec::new(),
-    };
-    let mut found = Vec::new();
-    for name in area.names().unwrap_or_default().iter().take(MOST) {
-        let Some(name) = name.to_str().filter(|name| !name.contains(SET_ASIDE)) else {
-            continue;
-        };
-        let path = format!("{AREA}/{name}");
-        match area.folder(OsStr::new(name)) {
-            Ok(desk) => {
-                let file = format!("{path}/{MEMORY}");
-                let read: Result<Option<CloudMemory>> = read_json(&desk, MEMORY, &named(&file));
-                found.extend(read.err().map(|error| (file, error.message)));
-                let shelf = desk.folder(OsStr::new(SHELF));
-                if shelf.err().is_some_and(is_other) {
-                    found.push(no_folder(format!("{path}/{SHELF}")));
-                }
-            }
-            Err(error) if is_other(error) => found.push(no_folder(path)),
-            Err(_) => {}
-        }
-    }
-    found
 }
 
 impl Desk {

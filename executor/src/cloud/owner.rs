@@ -6,24 +6,17 @@
 use chrono::{DateTime, FixedOffset};
 use schema::cloud::{CloudOwner, FORMAT_VERSION, MANIFESTS};
 
-use super::{memory::Desk, published::Shelves, rclone::Rclone};
+use super::{
+    memory::Desk,
+    published::{Shelves, owner_file},
+    rclone::Rclone,
+};
 use crate::{
     error::{Error, Result},
     state_dir::StateDir,
     store::{LONGEST_JSON, write_json},
     sys::machine,
 };
-
-/// The machine that a file of this name says that the copies are of.
-#[must_use]
-pub fn machine_of(name: &str) -> Option<String> {
-    let machine = name.strip_prefix("owner-")?.strip_suffix(".json")?;
-    Some(machine.to_owned())
-}
-
-fn file_of(machine: &str) -> String {
-    format!("owner-{machine}.json")
-}
 
 /// What is to be done about the owner before anything is uploaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +69,7 @@ pub fn put(
         made_by: format!("backup {}", env!("CARGO_PKG_VERSION")),
     };
     write_json(desk.dir(), FILE, &desk.named(FILE), &owner)?;
-    let to = format!("{remote}/{MANIFESTS}/{}", file_of(&machine));
+    let to = format!("{remote}/{MANIFESTS}/{}", owner_file(&machine));
     let from = desk.named(FILE);
     rclone
         .must(&["copyto", &from, &to, "--ignore-times"], &|| Ok(None))
@@ -89,7 +82,7 @@ pub fn put(
 /// When the remote cannot be written.
 pub fn replace(rclone: &Rclone<'_>, remote: &str, others: &[String]) -> Result<()> {
     for other in others {
-        let file = format!("{remote}/{MANIFESTS}/{}", file_of(other));
+        let file = format!("{remote}/{MANIFESTS}/{}", owner_file(other));
         rclone.must(&["deletefile", &file], &|| Ok(None))?;
     }
     Ok(())
@@ -101,7 +94,7 @@ pub fn replace(rclone: &Rclone<'_>, remote: &str, others: &[String]) -> Result<(
 /// When the remote cannot be asked.
 pub fn refusal(rclone: &Rclone<'_>, desk: &Desk, remote: &str, other: &str) -> Result<Error> {
     const FILE: &str = "owner.other";
-    let from = format!("{remote}/{MANIFESTS}/{}", file_of(other));
+    let from = format!("{remote}/{MANIFESTS}/{}", owner_file(other));
     let to = desk.named(FILE);
     rclone.must(&["copyto", &from, &to, "--ignore-times"], &|| Ok(None))?;
     let bytes = desk.dir().read_whole(FILE, LONGEST_JSON).ok().flatten();

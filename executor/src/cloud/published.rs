@@ -18,7 +18,7 @@ use schema::{
 };
 use serde::Deserialize;
 
-use super::{memory::Desk, owner, rclone::Rclone};
+use super::{memory::Desk, rclone::Rclone};
 use crate::{
     error::{Error, Result},
     event::Stop,
@@ -116,6 +116,18 @@ pub fn list(
     Ok(true)
 }
 
+/// The machine that a file of this name says that the copies are of.
+#[must_use]
+pub fn machine_of(name: &str) -> Option<String> {
+    let machine = name.strip_prefix("owner-")?.strip_suffix(".json")?;
+    Some(machine.to_owned())
+}
+
+/// The name of the file that says that the copies are of this machine.
+pub(super) fn owner_file(machine: &str) -> String {
+    format!("owner-{machine}.json")
+}
+
 /// What the remote has of each snapshot, and whose it is.
 ///
 /// # Errors
@@ -130,7 +142,7 @@ pub fn shelves(rclone: &Rclone<'_>, desk: &Desk, remote: &str) -> Result<Shelves
         &["-R", "--files-only"],
         &mut |item| {
             let Some((id, name)) = item.path.split_once('/') else {
-                found.owners.extend(owner::machine_of(&item.path));
+                found.owners.extend(machine_of(&item.path));
                 return;
             };
             let Ok(id) = id.parse::<SnapshotId>() else {

@@ -6,6 +6,7 @@
 
 mod probe;
 mod probe_names;
+mod tries;
 
 use std::{ffi::OsStr, io};
 
@@ -25,7 +26,7 @@ use crate::{
         ADOPT, BACKUP, DESTINATION_FILE, LOCK_FILE, MOVING, PARTIAL, SNAPSHOTS, Store, TRASH,
         read_json, write_json,
     },
-    sys::{Dir, Kind, dir::open, mounts, resolve::resolve, uuid},
+    sys::{Dir, Kind, mounts, open, resolve::resolve, uuid},
 };
 
 /// Where a damaged record is kept.

@@ -4,17 +4,19 @@
 //! that fails while it is tried out is not one that holds less: it is tried again, now and in later
 //! runs.
 
-use std::{cell::Cell, ffi::OsStr, fs::File, io::Read as _, os::unix::fs::FileExt as _};
+use std::{ffi::OsStr, fs::File, io::Read as _, os::unix::fs::FileExt as _};
 
 use rustix::io::Errno;
 use schema::record::Capabilities;
 
-use super::probe_names::names;
+use super::{
+    probe_names::names,
+    tries::{Tries, passes},
+};
 use crate::{
     survey::Bounds,
     sys::{
-        Dir, Kind, Stat, attributes,
-        dir::open,
+        Dir, Kind, Stat, attributes, open,
         stat::{Nanos, same_time},
     },
     walk::{Visit, Walk},
@@ -111,56 +113,6 @@ fn clean(backup: &Dir) {
             };
         }
     }
-}
-
-/// What is tried out, and whether the answers can be relied on.
-#[derive(Debug, Default)]
-pub(super) struct Tries {
-    unsure: Cell<bool>,
-}
-
-impl Tries {
-    /// Whether something was done. Where it was not because the disk or the machine failed, nothing
-    /// is known.
-    pub(super) fn done<T>(&self, result: Result<T, Errno>) -> Option<T> {
-        match result {
-            Ok(done) => Some(done),
-            Err(error) => {
-                if passes(error) {
-                    self.unsure.set(true);
-                }
-                None
-            }
-        }
-    }
-}
-
-/// The errors that say nothing of what a file system can hold.
-fn passes(error: Errno) -> bool {
-    matches!(
-        error,
-        Errno::IO
-            | Errno::NOSPC
-            | Errno::DQUOT
-            | Errno::ROFS
-            | Errno::STALE
-            | Errno::NXIO
-            | Errno::NODEV
-            | Errno::NOTCONN
-            | Errno::SHUTDOWN
-            | Errno::INTR
-            | Errno::AGAIN
-            | Errno::BUSY
-            | Errno::MFILE
-            | Errno::NFILE
-            | Errno::NOMEM
-            | Errno::TIMEDOUT
-            | Errno::HOSTDOWN
-            | Errno::HOSTUNREACH
-            | Errno::NETDOWN
-            | Errno::NETUNREACH
-            | Errno::CONNRESET
-    )
 }
 
 fn try_out(dir: &Dir, tries: &Tries) -> Result<Capabilities, Errno> {

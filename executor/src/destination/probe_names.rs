@@ -12,7 +12,7 @@ use std::{
 use rustix::io::Errno;
 use schema::record::NameLimits;
 
-use super::probe::Tries;
+use super::tries::Tries;
 use crate::sys::Dir;
 
 /// The characters that Windows and its file systems refuse.

@@ -14,7 +14,7 @@ use schema::{
 
 use crate::{error::Result, event::Context, scan::lost::lost, state_dir::StateDir, store::Store};
 
-pub use share::{Shares, read_share};
+pub use share::read_share;
 
 /// Measures all but the share of the stored data, which [`read_share`] reads before.
 ///

@@ -20,9 +20,10 @@ use crate::{
     error::{Error, Result, reason},
     event::Context,
     manifest::{Entry, xattrs_digest},
-    scan::{Choice, in_order},
     store::Store,
-    survey::{Bounds, Met, Root, Since, Told, roots, survey_source},
+    survey::{
+        Bounds, Met, Root, Since, SourceChoice, Told, in_manifest_order, roots, survey_source,
+    },
     sys::{
         Dir, Kind, Stat,
         attributes::{self, Attributes},
@@ -48,7 +49,7 @@ pub struct Now {
 pub fn diff_now(
     store: &Store,
     before: SnapshotId,
-    choice: &Choice<'_>,
+    choice: &SourceChoice<'_>,
     never: Option<(u64, u64)>,
     path: &StoredPath,
     context: Context<'_>,
@@ -60,7 +61,7 @@ pub fn diff_now(
         one_file_system: choice.one_file_system,
         never,
     };
-    let order = in_order(choice.sources.iter().copied());
+    let order = in_manifest_order(choice.sources.iter().copied());
     let lines = Lines::new(store, before, text(store, before)?, path);
     let record = store.record(before).ok().flatten();
     let mut walking = Walking {

@@ -4,7 +4,10 @@ use std::{process::Command, time::Duration};
 
 use schema::{Report, config::AbsolutePath};
 
-use super::{Failure, Tried, program::run_notifier};
+use super::{
+    attempt::{Failure, Tried},
+    program::run_notifier,
+};
 use crate::process::ProcessExit;
 
 /// Runs it. It is tried again only where it says itself that this may help: exit code 75,

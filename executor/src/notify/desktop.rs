@@ -14,7 +14,12 @@ use std::{
 
 use nix::unistd::{Uid, User, geteuid};
 
-use super::{Failure, Gravity, Message, Tried, program::run_notifier, text};
+use super::{
+    Gravity, Message,
+    attempt::{Failure, Tried},
+    program::run_notifier,
+    text,
+};
 use crate::{
     error::Error,
     process::{Captured, ProcessExit},

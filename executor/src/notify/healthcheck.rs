@@ -7,7 +7,8 @@ use std::time::Duration;
 use schema::RunResult;
 
 use super::{
-    Message, News, Occasion, Tried,
+    Message, News, Occasion,
+    attempt::Tried,
     web::{self, Post},
 };
 

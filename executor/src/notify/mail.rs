@@ -8,7 +8,11 @@ use std::{
 
 use mail_builder::{MessageBuilder, headers::raw::Raw};
 
-use super::{Failure, Message, News, Tried, program::run_notifier};
+use super::{
+    Message, News,
+    attempt::{Failure, Tried},
+    program::run_notifier,
+};
 use crate::process::ProcessExit;
 
 /// Where it is on systems whose services do not have it in their PATH.

@@ -4,6 +4,7 @@
 //! of those that could not be told. Nothing here fails: whatever happens is an answer for the
 //! report. Secrets are read from their files when they are needed and go nowhere else.
 
+mod attempt;
 mod command;
 mod desktop;
 mod healthcheck;
@@ -26,6 +27,7 @@ use schema::{
     plan::{Channel, NotifyStep},
 };
 
+use self::attempt::{Failure, Tried};
 use crate::{event::Stop, threads::start_in};
 
 pub use text::{Gravity, Message, News, Occasion};
@@ -50,36 +52,6 @@ impl Default for Patience {
         }
     }
 }
-
-/// Why a channel was not told.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    /// As the end of a sentence about the channel; never a secret.
-    because: String,
-    hint: String,
-    /// Whether trying again may help.
-    again: bool,
-}
-
-impl Failure {
-    fn lasting(because: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self {
-            because: because.into(),
-            hint: hint.into(),
-            again: false,
-        }
-    }
-
-    fn passing(because: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self {
-            again: true,
-            ..Self::lasting(because, hint)
-        }
-    }
-}
-
-/// What one try came to: a sentence about a success where there is more to say than that.
-pub(crate) type Tried = Result<Option<String>, Failure>;
 
 /// The channels of a step that are to be told of this result.
 ///

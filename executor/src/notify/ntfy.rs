@@ -6,7 +6,9 @@ use schema::config::AbsolutePath;
 use serde_json::json;
 
 use super::{
-    Failure, Gravity, Message, Tried, secret, text,
+    Gravity, Message,
+    attempt::{Failure, Tried},
+    secret, text,
     web::{self, Post},
 };
 

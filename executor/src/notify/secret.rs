@@ -4,7 +4,7 @@ use std::io::Read as _;
 
 use schema::config::AbsolutePath;
 
-use super::Failure;
+use super::attempt::Failure;
 use crate::{
     error::reason,
     sys::{Kind, Stat, resolve::resolve},

@@ -13,7 +13,7 @@ use ureq::{
     tls::{RootCerts, TlsConfig},
 };
 
-use super::{Failure, Tried};
+use super::attempt::{Failure, Tried};
 use crate::{error::reason, threads};
 
 /// A request with a body.

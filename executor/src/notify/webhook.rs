@@ -5,7 +5,8 @@ use std::time::Duration;
 use schema::{Report, config::AbsolutePath};
 
 use super::{
-    Failure, Tried, secret,
+    attempt::{Failure, Tried},
+    secret,
     web::{self, Post},
 };
 

@@ -21,9 +21,8 @@ use schema::{
 
 use crate::{
     adopt::{
-        Known,
         read::{self, Read},
-        tree::{self, Tree, whole},
+        tree::{self, Known, Tree, whole},
     },
     error::{Error, ErrorKind, Result},
     event::Context,

@@ -8,8 +8,9 @@ use rustix::io::Errno;
 use schema::Digest;
 
 use super::{
-    metadata,
+    metadata, names,
     place::Holds,
+    rights::{is_time, rights},
     source::{Item, Source},
 };
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
         Dir, Kind, Stat,
         attributes::{self, Attributes},
         bytes,
-        stat::{Nanos, same_time},
+        stat::Nanos,
     },
 };
 
@@ -98,31 +99,6 @@ fn is_trusted(wanted: &Entry, there: &Stat, rules: Rules<'_>) -> bool {
             .is_some_and(|since| there.ctime >= since)
     };
     is_time(wanted, there, rules.holds) && (!rules.content || written_by_us())
-}
-
-/// Whether the time is the wanted one, as far as the file system can tell.
-pub(super) fn is_time(wanted: &Entry, there: &Stat, holds: Holds) -> bool {
-    (wanted.kind == Kind::Symlink && !holds.symlink_metadata)
-        || same_time(there.mtime, wanted.mtime, holds.time_step_ns)
-}
-
-/// What differs in mode and owner, as far as the file system and our rights can tell.
-pub(super) fn rights(wanted: &Entry, there: &Stat, holds: Holds) -> Vec<&'static str> {
-    let mut differs = Vec::new();
-    if wanted.kind == Kind::Symlink && !holds.symlink_metadata {
-        return differs;
-    }
-    let same_owner = (wanted.uid, wanted.gid) == (there.uid, there.gid);
-    // A set-id bit is only given together with the owner it is of.
-    let bits = if same_owner { 0o7777 } else { 0o1777 };
-    // Linux knows no modes of symlinks.
-    if holds.modes && wanted.kind != Kind::Symlink && (wanted.mode ^ there.mode) & bits != 0 {
-        differs.push("mode");
-    }
-    if holds.owners && !same_owner {
-        differs.push("owner");
-    }
-    differs
 }
 
 /// Whether the attributes are the wanted ones, as far as the file system and our rights can tell.
@@ -209,4 +185,10 @@ pub(super) fn digest_of(file: &File, stat: &Stat, stop: &Stop) -> Result<Option<
         Err(CopyError::Ended(error)) => Err(error),
         Err(CopyError::Read(_) | CopyError::Write(_)) => Ok(None),
     }
+}
+
+/// Whether a folder is one that an earlier restore made and did not finish: since when.
+pub(super) fn unfinished_since(folder: &Dir) -> Option<Nanos> {
+    let marker = folder.look(OsStr::new(names::MARKER)).ok()??;
+    Some(marker.ctime)
 }

@@ -11,7 +11,7 @@ use std::{
 use schema::escape::display;
 
 use super::{
-    Job,
+    job::Job,
     make::{self, Fault, Made, Spot},
     metadata::Faults,
     source::Item,

@@ -10,69 +10,23 @@ use rustix::io::Errno;
 use schema::journal::ProblemKind;
 
 use super::{
-    compare,
-    copying::Count,
-    make::{self, Fault, Spot},
+    compare::unfinished_since,
+    make::{self, Fault},
     metadata::{self, Faults, Handle},
     names,
-    run::Run,
+    restorer::{Frame, Restorer},
+    rights,
     source::Item,
 };
 use crate::{
     error::{Result, reason},
-    sys::{Dir, Kind, Stat, attributes, attributes::Attributes, stat::Nanos},
+    sys::{Dir, Kind, Stat, attributes, attributes::Attributes},
 };
-
-/// An open folder of the target.
-pub(super) struct Frame {
-    pub(super) dir: Arc<Dir>,
-    /// Gives its entries an access control list.
-    pub(super) inherits: bool,
-    pub(super) item: Item,
-    pub(super) attributes: Attributes,
-    /// It becomes the snapshot's in its metadata, too.
-    pub(super) mine: bool,
-    /// Our mark stands in it.
-    pub(super) marked: bool,
-    /// It was made by this run, so that nothing can be in the way in it.
-    pub(super) fresh: bool,
-    /// Since when what was changed in it is read back at the end, where a restore did not end.
-    pub(super) read_back_since: Option<Nanos>,
-    pub(super) count: Arc<Count>,
-}
-
-/// Whether a folder is one that an earlier restore made and did not finish: since when.
-pub(super) fn unfinished_since(folder: &Dir) -> Option<Nanos> {
-    let marker = folder.look(OsStr::new(names::MARKER)).ok()??;
-    Some(marker.ctime)
-}
 
 /// A folder of the target: whether it gets the snapshot's metadata, is marked, is new.
 type Opened = (Dir, bool, bool, bool);
 
-impl Run<'_> {
-    /// Where an entry goes; `None` below a folder that could not be had.
-    pub(super) fn spot<'s>(&'s self, item: &'s Item, shown: &'s str) -> Option<Spot<'s>> {
-        let place = &self.job.place;
-        let (dir, name, inherits) = match self.frames.last() {
-            None => {
-                let inherits = metadata::passes_acl_on(&place.parent);
-                (&place.parent, &place.name, inherits)
-            }
-            Some(frame) => {
-                let frame = frame.as_ref()?;
-                (frame.dir.as_ref(), &item.name, frame.inherits)
-            }
-        };
-        Some(Spot {
-            dir,
-            name,
-            inherits,
-            holds: place.holds,
-            shown,
-        })
-    }
-
+impl Restorer<'_> {
     pub(super) fn enter(&mut self, item: Item) -> Result<()> {
         let attributes = match (self.source.folder(), &item.stored) {
             (Some(folder), Some(_)) => {
@@ -146,8 +100,8 @@ impl Run<'_> {
             let (empty_or_marked, marked) = self.take_over(&folder, as_is).map_err(fault)?;
             let mine = empty_or_marked || (self.job.overwrite && !as_is);
             let holds = self.job.place.holds;
-            let differs = !compare::rights(&item.wanted, &there, holds).is_empty()
-                || !compare::is_time(&item.wanted, &there, holds);
+            let differs = !rights::rights(&item.wanted, &there, holds).is_empty()
+                || !rights::is_time(&item.wanted, &there, holds);
             if mine && !empty_or_marked && differs {
                 self.tally.put_right += 1;
             } else {
@@ -205,19 +159,6 @@ impl Run<'_> {
         Ok((is_empty || marked, marked))
     }
 
-    /// The suffix for what has an entry's name, if anything has.
-    pub(super) fn aside_for(
-        &self,
-        there: Option<&Stat>,
-    ) -> std::result::Result<Option<&str>, Fault> {
-        match there {
-            None => Ok(None),
-            Some(_) if self.job.overwrite => Ok(Some(self.aside)),
-            // It was not there when everything was compared.
-            Some(_) => Err(make::taken()),
-        }
-    }
-
     pub(super) fn leave(&mut self) {
         if let Some(Some(frame)) = self.frames.pop() {
             self.left.push_back(frame);
@@ -264,8 +205,8 @@ impl Run<'_> {
         }
         let same = |stat: Stat| {
             let (wanted, holds) = (&frame.item.wanted, self.job.place.holds);
-            !compare::is_time(wanted, &stat, holds)
-                && compare::rights(wanted, &stat, holds).is_empty()
+            !rights::is_time(wanted, &stat, holds)
+                && rights::rights(wanted, &stat, holds).is_empty()
         };
         frame.dir.stat_self().is_ok_and(same)
             && frame
@@ -277,15 +218,8 @@ impl Run<'_> {
     /// Whether a folder has another time than the snapshot's, and should for what else is in it.
     fn keeps_its_time(&self, frame: &Frame) -> bool {
         let differs =
-            |stat: Stat| !compare::is_time(&frame.item.wanted, &stat, self.job.place.holds);
+            |stat: Stat| !rights::is_time(&frame.item.wanted, &stat, self.job.place.holds);
         !self.holds_chosen(&frame.item) && frame.dir.stat_self().is_ok_and(differs)
-    }
-
-    /// Counts an entry that is in its folder now as the snapshot has it.
-    pub(super) fn count(&mut self) {
-        if let Some(Some(frame)) = self.frames.last() {
-            frame.count.complete.fetch_add(1, Ordering::Release);
-        }
     }
 }
 

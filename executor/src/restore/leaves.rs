@@ -12,10 +12,10 @@ use super::{
     compare::{self, Rules, Standing},
     copying::{Copy, place},
     frames::refuse_marker,
-    group,
+    job::group,
     make::{self, Fault, Inode, Made, Spot},
     metadata::{self, Faults},
-    run::Run,
+    restorer::Restorer,
     source::Item,
 };
 use crate::{
@@ -33,7 +33,7 @@ enum Leaf {
     File { aside: bool },
 }
 
-impl Run<'_> {
+impl Restorer<'_> {
     /// Makes a leaf, or gives the copy that a thread is to make.
     pub(super) fn leaf(&mut self, item: Item) -> Result<Option<Copy>> {
         match self.make_leaf(&item) {

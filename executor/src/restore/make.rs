@@ -18,6 +18,7 @@ use schema::journal::ProblemKind;
 
 use super::{
     compare,
+    job::group,
     metadata::{self, Faults, Handle},
     names,
     place::Holds,
@@ -167,7 +168,7 @@ fn fill(
     metadata::apply(&handle, item, &attributes, 0, spot.holds, faults);
     metadata::apply_time(&handle, item, spot.holds, faults);
     // Only who has other names is asked for its inode again.
-    let inode = if super::group(item).is_some() {
+    let inode = if group(item).is_some() {
         let made = Stat::of_fd(to).map_err(|error| Fault::of(error, spot.shown))?;
         Some((made.dev, made.ino))
     } else {
@@ -431,8 +432,7 @@ pub(super) fn put_right(
     let is_it =
         opened.same_inode(there) && opened.kind == there.kind && opened.ctime == there.ctime;
     // In a folder of another user a second name may have been put here for us to change the first.
-    let is_shared =
-        opened.nlink > 1 && (super::group(item).is_none() || opened.uid != item.wanted.uid);
+    let is_shared = opened.nlink > 1 && (group(item).is_none() || opened.uid != item.wanted.uid);
     if !is_it || is_shared {
         return Ok(false);
     }

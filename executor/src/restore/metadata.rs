@@ -16,10 +16,10 @@ use rustix::{
 
 use schema::escape::display;
 
-use super::{compare, place::Holds, source::Item};
+use super::{place::Holds, rights, source::Item};
 use crate::{
     error::reason,
-    sys::{Kind, Stat, attributes, attributes::Attributes, dir, stat::Nanos},
+    sys::{Kind, Stat, attributes, attributes::Attributes, open, stat::Nanos},
 };
 
 const SECOND: Nanos = 1_000_000_000;
@@ -90,7 +90,7 @@ impl Handle<'_> {
 
     fn set_owner(&self, uid: u32, gid: u32) -> Result<(), Errno> {
         match self {
-            Self::Open(fd) => dir::open::set_owner(fd, uid, gid),
+            Self::Open(fd) => open::set_owner(fd, uid, gid),
             Self::Named(fd) => chownat(
                 fd,
                 "",
@@ -117,7 +117,7 @@ impl Handle<'_> {
 
     fn set_mode(&self, mode: u32) -> Result<(), Errno> {
         match self {
-            Self::Open(fd) => dir::open::set_mode(fd, mode),
+            Self::Open(fd) => open::set_mode(fd, mode),
             Self::Named(fd) => chmodat(
                 CWD,
                 Self::path(fd),
@@ -129,7 +129,7 @@ impl Handle<'_> {
 
     fn set_mtime(&self, mtime: Nanos) -> Result<(), Errno> {
         match self {
-            Self::Open(fd) => dir::open::set_mtime(fd, mtime),
+            Self::Open(fd) => open::set_mtime(fd, mtime),
             Self::Named(fd) => {
                 let times = Timestamps {
                     last_access: Timespec {
@@ -257,7 +257,7 @@ pub(super) fn apply_time(handle: &Handle<'_>, item: &Item, holds: Holds, faults:
     if faults.owner_left || !faults.sentences.is_empty() {
         return;
     }
-    for differs in compare::rights(wanted, &there, holds) {
+    for differs in rights::rights(wanted, &there, holds) {
         match differs {
             "mode" => faults.limits.mode = true,
             _ => faults.limits.owner = true,

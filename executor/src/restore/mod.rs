@@ -9,6 +9,7 @@ mod choice;
 mod compare;
 mod copying;
 mod frames;
+mod job;
 mod leaves;
 mod lookup;
 mod make;
@@ -17,6 +18,8 @@ mod names;
 mod paths;
 mod place;
 mod read_back;
+mod restorer;
+mod rights;
 mod room;
 mod run;
 mod scan;
@@ -27,32 +30,27 @@ use std::{
     ffi::OsStr,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
-use rustix::io::Errno;
 use schema::{
-    SnapshotId, StoredPath, StoredPathBuf,
-    escape::{display, escape, unescape},
+    SnapshotId, StoredPathBuf,
+    escape::{escape, unescape},
     journal::Outcome,
     plan::RestoreStep,
 };
 
-use crate::{
-    error::{Error, ErrorKind, Result},
-    event::Context,
-    manifest::{self, Reader},
-    names::StoredNames,
-    store::Store,
-    sys::{Dir, Kind, Stat, bytes, resolve},
-};
 pub use choice::Choice;
 pub use paths::{Selection, select};
 pub use room::check_room;
 
-use lookup::Found;
-use place::Place;
-use source::{Item, Source};
+use job::{Job, manifest_of, names_of};
+
+use crate::{
+    error::{Error, Result},
+    event::Context,
+    store::Store,
+    sys::{Dir, bytes},
+};
 
 /// What a person wants restored.
 pub struct Request<'a> {
@@ -202,152 +200,4 @@ fn tree(store: &Store, folder: &str) -> Result<Dir> {
         )));
     }
     store.folder(&parts)
-}
-
-/// What is restored, and where to.
-struct Job<'a> {
-    store: &'a Store,
-    snapshot: Option<SnapshotId>,
-    /// Names that stand for others below what is restored.
-    names: Arc<StoredNames>,
-    found: Found,
-    place: Place,
-    overwrite: bool,
-    choice: Choice,
-    through: Vec<Vec<u8>>,
-}
-
-impl<'a> Job<'a> {
-    #[expect(clippy::too_many_arguments, reason = "all that a restore is about")]
-    fn new(
-        store: &'a Store,
-        snapshot: Option<SnapshotId>,
-        folder: &str,
-        tree: &Dir,
-        path: StoredPathBuf,
-        target: &[u8],
-        overwrite: bool,
-        mut choice: Choice,
-        through: Vec<Vec<u8>>,
-    ) -> Result<Self> {
-        choice.only.sort();
-        choice.only.dedup();
-        let names = names_of(store, snapshot)?;
-        let found = lookup::find(tree, path, folder, &names, || manifest_of(store, snapshot))?;
-        let place = place::look(target, store, through.iter().any(Vec::is_empty))?;
-        place::check_kinds(&place, &found)?;
-        Ok(Self {
-            store,
-            snapshot,
-            names: Arc::new(names.below(&found.path)),
-            found,
-            place,
-            overwrite,
-            choice,
-            through,
-        })
-    }
-
-    fn source(&self) -> Result<Source> {
-        let manifest = manifest_of(self.store, self.snapshot)?;
-        Source::new(
-            &self.found,
-            manifest,
-            &self.names,
-            &self.choice,
-            &self.place.can,
-        )
-    }
-
-    /// The folder that a symlink of the target leads to, where the snapshot was made through it.
-    fn through(&self, path: &StoredPath, there: &Stat) -> std::result::Result<Option<Dir>, Errno> {
-        if there.kind != Kind::Symlink || !self.through.iter().any(|through| **through == **path) {
-            return Ok(None);
-        }
-        let whole = [self.place.path.as_slice(), b"/", path].concat();
-        // As the source was resolved: only through symlinks that root or we made.
-        let found = resolve::resolve(Path::new(OsStr::from_bytes(&whole)))?;
-        if found.stat.kind != Kind::Folder {
-            return Ok(None);
-        }
-        let folder = found.folder()?;
-        let is_outside = place::outside(folder.again()?, self.store, &self.place.shown);
-        Ok(is_outside.is_ok().then_some(folder))
-    }
-
-    /// A path below the target, for messages.
-    fn in_target(&self, path: &StoredPath) -> String {
-        if path.is_empty() {
-            return self.place.shown.clone();
-        }
-        format!(
-            "{}/{}",
-            self.place.shown.trim_end_matches('/'),
-            display(path)
-        )
-    }
-
-    /// Refuses the destination, met below the target.
-    fn check_folder(&self, folder: &Dir, path: &StoredPath) -> Result<()> {
-        let io = |error: Errno| Error::io("look at", self.in_target(path).as_bytes(), error);
-        let root = self.store.root.stat_self().map_err(io)?;
-        if folder.stat_self().map_err(io)?.same_inode(&root) {
-            return Err(Error::refused(format!(
-                "{} is the destination itself",
-                self.in_target(path)
-            ))
-            .hint("restore a path that does not lead into the destination"));
-        }
-        Ok(())
-    }
-}
-
-/// A snapshot's manifest; none for a snapshot without records or whose manifest is lost.
-fn manifest_of(store: &Store, id: Option<SnapshotId>) -> Result<Option<Reader>> {
-    let Some(id) = id else {
-        return Ok(None);
-    };
-    let Some(records) = store.records(id)? else {
-        return Ok(None);
-    };
-    let there = records
-        .look(OsStr::new(manifest::FILE_NAME))
-        .map_err(|error| store.io("look at", manifest::FILE_NAME, error))?;
-    // A damaged one must not keep people from their files: the tree has metadata, too.
-    Ok(there.and_then(|_| store.manifest(id).ok()))
-}
-
-/// The names that stand for others in a snapshot.
-fn names_of(store: &Store, id: Option<SnapshotId>) -> Result<StoredNames> {
-    let Some(id) = id else {
-        return Ok(StoredNames::default());
-    };
-    // Nearly every snapshot has none, and its record says so.
-    if matches!(store.record(id), Ok(Some(record)) if record.totals.renamed == 0) {
-        return Ok(StoredNames::default());
-    }
-    let manifest = manifest_of(store, Some(id))?;
-    let names = manifest.map(|manifest| StoredNames::read(manifest).unwrap_or_default());
-    Ok(names.unwrap_or_default())
-}
-
-/// What the names of one file share: the manifest's number, or else the inode.
-fn group(item: &Item) -> Option<(u64, u64)> {
-    if item.wanted.kind == Kind::Folder {
-        return None;
-    }
-    match (item.wanted.group, &item.stored) {
-        // No device has this number.
-        (Some(group), _) => Some((u64::MAX, group)),
-        (None, Some(stat)) if !item.listed && stat.nlink > 1 => Some((stat.dev, stat.ino)),
-        _ => None,
-    }
-}
-
-/// The same interruption with what to do about it here.
-fn interrupted(error: Error) -> Error {
-    if error.kind != ErrorKind::Interrupted {
-        return error;
-    }
-    error.with_hint("run the same restore again: it goes on where it stopped")
 }

@@ -11,7 +11,10 @@ use std::{
 
 use schema::{SnapshotId, StoredPathBuf, escape::display, pattern::Excludes};
 
-use super::{lookup, manifest_of, names_of};
+use super::{
+    job::{manifest_of, names_of},
+    lookup,
+};
 use crate::{
     error::{Error, Result},
     event::Context,

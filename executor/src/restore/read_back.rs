@@ -14,14 +14,16 @@ use schema::{
 };
 
 use super::{
-    Job, compare, make, names,
+    compare,
+    job::Job,
+    make, names,
     source::{Item, Source, Step},
 };
 use crate::{
-    crew::{self, Foreman},
     error::Result,
     event::{Context, Event, Phase, Progress, Stop},
     sys::{Dir, Kind, Stat, stat::Nanos},
+    worker_pool::{Coordinator, run_in_order},
 };
 
 /// Files that one job reads, and their bytes.
@@ -60,7 +62,7 @@ pub(super) fn read_back(job: &Job<'_>, since: Nanos, context: &Context<'_>) -> R
             ..Progress::default()
         },
     };
-    crew::work(context.threads, &mut reading, &|files: Vec<Written>| {
+    run_in_order(context.threads, &mut reading, &|files: Vec<Written>| {
         // All are asked for before the first is waited for.
         let files: Vec<_> = files.into_iter().map(Written::ask).collect();
         let read = files.into_iter();
@@ -186,11 +188,11 @@ impl Reading<'_> {
     }
 }
 
-impl Foreman for Reading<'_> {
+impl Coordinator for Reading<'_> {
     type Job = Vec<Written>;
-    type Done = Vec<Read>;
+    type Output = Vec<Read>;
 
-    fn next(&mut self) -> Result<Option<Vec<Written>>> {
+    fn next_job(&mut self) -> Result<Option<Vec<Written>>> {
         let mut files = Vec::new();
         let mut bytes = 0;
         while files.len() < FILES && bytes < BYTES {
@@ -212,7 +214,7 @@ impl Foreman for Reading<'_> {
         Ok((!files.is_empty()).then_some(files))
     }
 
-    fn take(&mut self, done: Vec<Read>) -> Result<()> {
+    fn take_output(&mut self, done: Vec<Read>) -> Result<()> {
         for read in done {
             self.progress.entries += 1;
             self.progress.bytes += read.bytes;
@@ -231,12 +233,12 @@ impl Foreman for Reading<'_> {
         Ok(())
     }
 
-    fn idle(&mut self) -> Result<()> {
+    fn while_waiting(&mut self) -> Result<()> {
         self.context.observer.event(Event::Progress(self.progress));
         self.context.stop.check()
     }
 
-    fn ended(&mut self) {
+    fn on_failure(&mut self) {
         // Each reading asks for itself whether to stop.
     }
 }

@@ -10,32 +10,29 @@ use std::{
 };
 
 use schema::{
-    StoredPath, StoredPathBuf,
+    StoredPath,
     escape::{display, unescape},
     journal::{Outcome, Problem, ProblemKind},
     plan::RestoreStep,
 };
 
 use super::{
-    Job,
     copying::{self, BYTES, Copied, Copy, FILES},
-    frames::Frame,
-    interrupted,
-    make::{self, Fault, Inode, Made},
-    metadata::Faults,
-    names, place, read_back,
+    job::{Job, interrupted},
+    make, names, place, read_back,
+    restorer::Restorer,
     scan::{self, Totals},
-    source::{Item, Source, Step},
+    source::{Item, Step},
     tally::Tally,
 };
 use crate::{
     copy::Copier,
-    crew::{self, Foreman},
     error::{Error, Result},
     event::{Context, Event, Phase, Progress},
     flush::Flusher,
-    sys::{Dir, Kind, Stat, bytes, stat::Nanos},
+    sys::{Kind, bytes},
     watch::{Storing, WHOLE},
+    worker_pool::{Coordinator, run_in_order},
 };
 
 /// Conflicts that a refusal names.
@@ -43,27 +40,6 @@ const NAMED: usize = 5;
 
 /// Folders that wait for files on their way at most: each is an open one.
 const WAITING: usize = 256;
-
-pub(super) struct Run<'a> {
-    pub(super) job: &'a Job<'a>,
-    pub(super) aside: &'a str,
-    pub(super) context: &'a Context<'a>,
-    pub(super) source: Source,
-    /// Open folders of the target; none where the folder could not be had.
-    pub(super) frames: Vec<Option<Frame>>,
-    /// Folders that were left and wait for files on their way into them, in the order of leaving.
-    pub(super) left: VecDeque<Frame>,
-    /// For files that are copied here.
-    pub(super) copier: Copier,
-    /// For each file with more names: the path of the first below the target, and its inode.
-    pub(super) links: HashMap<(u64, u64), (StoredPathBuf, Inode)>,
-    pub(super) tally: Tally,
-    pub(super) progress: Progress,
-    /// What was changed since is written by this run, or by one that was killed.
-    pub(super) since: Nanos,
-    /// Folders that symlinks of the target lead to.
-    pub(super) elsewhere: Vec<Dir>,
-}
 
 /// `planned` is what the plan found to do.
 pub(super) fn run(job: &Job<'_>, planned: &RestoreStep, context: &Context<'_>) -> Result<Outcome> {
@@ -77,7 +53,7 @@ pub(super) fn run(job: &Job<'_>, planned: &RestoreStep, context: &Context<'_>) -
         totals = scan::scan(job, found && !job.overwrite, context)?;
     }
     allowed(job, aside, &totals)?;
-    let mut run = Run {
+    let mut run = Restorer {
         job,
         aside,
         context,
@@ -106,7 +82,7 @@ pub(super) fn run(job: &Job<'_>, planned: &RestoreStep, context: &Context<'_>) -
             context.threads,
             |error| job.place.io(error),
             || {
-                crew::work(context.threads, &mut run, &|files| {
+                run_in_order(context.threads, &mut run, &|files| {
                     copying::copy(job, aside, files, &copiers, &flusher, context)
                 })
             },
@@ -169,7 +145,7 @@ fn allowed(job: &Job<'_>, aside: &str, totals: &Totals) -> Result<()> {
     Ok(())
 }
 
-impl Run<'_> {
+impl Restorer<'_> {
     /// What is left to say when everything was tried.
     fn end(&mut self) {
         self.context.observer.event(Event::Progress(self.progress));
@@ -199,36 +175,6 @@ impl Run<'_> {
         }
     }
 
-    /// Lists an entry that was not made, unless all of it ends here.
-    pub(super) fn fault(&mut self, item: &Item, fault: Fault) -> Result<()> {
-        match fault {
-            Fault::All(error) => return Err(error),
-            Fault::Entry(kind, because) => self.entry_problem(item, kind, because),
-            Fault::Damaged(because) => {
-                self.tally.damaged += 1;
-                self.entry_problem(item, ProblemKind::Unreadable, because);
-            }
-        }
-        Ok(())
-    }
-
-    /// Counts an entry that was made.
-    pub(super) fn made(&mut self, item: &Item, made: &Made, aside: bool) {
-        debug_assert!(item.wanted.kind != Kind::Folder);
-        self.tally.kept_aside += u64::from(aside);
-        self.tally.restored += 1;
-        self.progress.bytes += made.bytes;
-    }
-
-    /// Notes an entry whose flags were recorded and are not on what stands there.
-    pub(super) fn flags(&mut self, item: &Item, there: Option<&Stat>) {
-        let wanted = (item.wanted.immutable, item.wanted.append_only);
-        let has = there.map(|there| (there.immutable, there.append_only));
-        if wanted != (false, false) && has != Some(wanted) {
-            self.tally.flags_left(self.job.in_target(&item.path));
-        }
-    }
-
     /// Removes what an earlier run left beside the target itself.
     fn clean_beside_target(&self) {
         let place = &self.job.place;
@@ -237,22 +183,6 @@ impl Run<'_> {
                 make::remove_temporary(&place.parent, &name);
             }
         }
-    }
-
-    pub(super) fn faults(&mut self, item: &Item, faults: Faults) {
-        self.tally.owners_left += u64::from(faults.owner_left);
-        self.tally.limits.add(faults.limits);
-        for sentence in faults.sentences {
-            self.entry_problem(item, ProblemKind::Metadata, sentence);
-        }
-    }
-
-    pub(super) fn entry_problem(&mut self, item: &Item, kind: ProblemKind, message: String) {
-        self.tally.problem(Problem {
-            path: self.source.on_source(&item.path),
-            kind,
-            message,
-        });
     }
 
     /// Says that an entry does not get its own name.
@@ -310,11 +240,11 @@ impl Run<'_> {
     }
 }
 
-impl Foreman for Run<'_> {
+impl Coordinator for Restorer<'_> {
     type Job = Vec<Copy>;
-    type Done = Vec<Copied>;
+    type Output = Vec<Copied>;
 
-    fn next(&mut self) -> Result<Option<Vec<Copy>>> {
+    fn next_job(&mut self) -> Result<Option<Vec<Copy>>> {
         let mut files = Vec::new();
         let mut bytes = 0;
         while self.left.len() < WAITING && files.len() < FILES && bytes < BYTES {
@@ -348,7 +278,7 @@ impl Foreman for Run<'_> {
         Ok((!files.is_empty()).then_some(files))
     }
 
-    fn take(&mut self, done: Vec<Copied>) -> Result<()> {
+    fn take_output(&mut self, done: Vec<Copied>) -> Result<()> {
         done.into_iter()
             .try_for_each(|copied| self.take_one(copied))?;
         self.report();
@@ -356,12 +286,12 @@ impl Foreman for Run<'_> {
         Ok(())
     }
 
-    fn idle(&mut self) -> Result<()> {
+    fn while_waiting(&mut self) -> Result<()> {
         self.context.observer.event(Event::Progress(self.progress));
         self.context.stop.check()
     }
 
-    fn ended(&mut self) {
+    fn on_failure(&mut self) {
         // Each copy asks for itself whether to stop; what fails elsewhere lets it finish.
     }
 }

@@ -11,10 +11,9 @@ use schema::{
 };
 
 use super::{
-    Job,
-    compare::{self, Rules, Standing},
-    frames::unfinished_since,
-    names,
+    compare::{self, Rules, Standing, unfinished_since},
+    job::{Job, group, interrupted},
+    names, rights,
     source::{Item, Source, Step},
 };
 use crate::{
@@ -96,7 +95,7 @@ pub(super) fn scan(job: &Job<'_>, content: bool, context: &Context<'_>) -> Resul
     // Folders of the target on the way down; none where there is no such folder.
     let mut folders: Vec<Option<There>> = Vec::new();
     while let Some(step) = source.next_step() {
-        context.stop.check().map_err(super::interrupted)?;
+        context.stop.check().map_err(interrupted)?;
         let (item, is_folder) = match step {
             Step::Enter(item) => (item, true),
             Step::Leaf(item) => (item, false),
@@ -166,7 +165,7 @@ fn look(
             stop: context.stop,
         };
         let standing = compare::standing(source, item, dir, name, &there, rules);
-        let standing = standing.map_err(super::interrupted)?;
+        let standing = standing.map_err(interrupted)?;
         let folder = match (item.wanted.kind, there.kind) {
             (Kind::Folder, Kind::Folder) => Some(dir.folder(name).map_err(io)?),
             (Kind::Folder, _) => job.through(&item.path, &there).map_err(io)?,
@@ -208,7 +207,7 @@ fn look(
     }
     totals.creates += 1;
     let bytes = match item.wanted.kind {
-        Kind::File if super::group(item).is_none_or(|group| groups.insert(group)) => {
+        Kind::File if group(item).is_none_or(|group| groups.insert(group)) => {
             bytes_of(source, item)
         }
         _ => 0,
@@ -243,7 +242,7 @@ fn folder_differs(
         Standing::Metadata(differs) => differs,
         Standing::Same | Standing::Other => Vec::new(),
     };
-    if job.overwrite && !compare::is_time(&item.wanted, there, job.place.holds) {
+    if job.overwrite && !rights::is_time(&item.wanted, there, job.place.holds) {
         differs.push("time");
     }
     (!differs.is_empty()).then_some(differs)

@@ -7,9 +7,7 @@ use schema::{
     FailureCode, SnapshotId, Tier,
     config::Local,
     escape,
-    inventory::{
-        Beside, DestinationState, InTheWay, Leftover, Place, SnapshotState, TierLink, Unmanaged,
-    },
+    inventory::{Beside, DestinationState, InTheWay, Leftover, SnapshotState, TierLink, Unmanaged},
     record::{Capabilities, RotationRecord, SnapshotMarks, SnapshotRecord},
 };
 
@@ -19,12 +17,7 @@ use crate::{
     event::Context,
     store::{BACKUP, LATEST, PARTIAL, SNAPSHOT_FILE, SNAPSHOTS, Store, TRASH, record_path},
     survey::Bounds,
-    sys::{
-        Dir, Kind, Stat, bytes,
-        mounts::{self, Mount},
-        resolve::{Resolved, resolve},
-        uuid,
-    },
+    sys::{Dir, Kind, Stat, bytes, location::locate, mounts, resolve::resolve, uuid},
     walk::{Visit, Walk},
 };
 
@@ -81,7 +74,7 @@ pub fn destination(local: &Local, folder: &str, context: Context<'_>) -> Result<
     state.present = true;
     state.mounted = mounts::is_mounted(&stat);
     let all = mounts::mounts().unwrap_or_default();
-    state.place = Some(place(&resolved, &stat, &all));
+    state.place = Some(locate(&resolved, &stat, &all));
     if let Some(mount) = mounts::of(&all, &stat) {
         state.read_only = mount.read_only;
         state.file_system = Some(mount.file_system.clone());
@@ -398,47 +391,4 @@ fn measure(id: SnapshotId, dir: &Dir, name: &OsStr, context: Context<'_>) -> Res
         }
     }
     Ok(left)
-}
-
-/// Where an opened path really is, symlinks and bind mounts resolved.
-pub(crate) fn place(resolved: &Resolved, stat: &Stat, all: &[Mount]) -> Place {
-    // /proc names what a descriptor leads to; the mount's own root makes of it a path within the
-    // file system, which is the same through every bind mount.
-    let named = resolved
-        .parent
-        .proc_name(&resolved.name)
-        .unwrap_or_default();
-    let mut subvolume = None;
-    let (device, within) = match mounts::of(all, stat) {
-        Some(mount) => {
-            let own = stat.device_text();
-            subvolume = (own != mount.device).then_some(own);
-            let below = named
-                .strip_prefix(mount.mount_point.as_slice())
-                .unwrap_or_default();
-            let mut within = mount.root.clone();
-            while within.last() == Some(&b'/') {
-                within.pop();
-            }
-            if !below.is_empty() && !below.starts_with(b"/") {
-                within.push(b'/');
-            }
-            within.extend_from_slice(below);
-            while within.last() == Some(&b'/') {
-                within.pop();
-            }
-            (mount.device.clone(), within)
-        }
-        None => (stat.device_text(), named),
-    };
-    Place {
-        device,
-        inode: stat.ino,
-        within: if within.is_empty() {
-            "/".to_owned()
-        } else {
-            escape::display(&within)
-        },
-        subvolume,
-    }
 }

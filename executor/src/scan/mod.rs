@@ -6,18 +6,18 @@ mod destination;
 mod held;
 pub(crate) mod lost;
 mod rsync;
+mod source_count;
 mod sources;
 
 use std::path::Path;
 
 use schema::inventory::Power;
 
+pub use crate::survey::SourceChoice as Choice;
 pub use cloud::cloud;
 pub use destination::destination;
-pub(crate) use destination::place;
 pub use rsync::rsync;
-pub use sources::{Choice, sources};
-pub(crate) use sources::{file_systems, in_order};
+pub use sources::sources;
 
 /// What the machine runs on, by `/sys/class/power_supply` (sysfs-class-power): on battery if
 /// there is one that discharges and no mains supply is online.

@@ -26,15 +26,14 @@ use schema::{
 };
 
 use super::{
+    build_context::{BuildContext, Reference},
+    capability_checks,
     compared::Compared,
-    copied_log::{self, CopiedLog},
-    holds,
-    job::{Done, End, Group, Job, Place, Tally},
+    jobs::{BuildJob, BuildJobResult, DirectoryNode, FolderMetadata, LinkGroup, Tally},
+    resume_journal::{self, ResumeJournal},
     start::Started,
-    worker::{Reference, Shop},
 };
 use crate::{
-    crew::{self, Foreman},
     error::{Error, Result},
     event::{Context, Event, Phase, Progress},
     flush::Flusher,
@@ -44,6 +43,7 @@ use crate::{
     survey::{Met, Record, Since, Survey, Surveyed, nanos},
     sys::{Folder, Kind},
     watch::{Storing, WHOLE},
+    worker_pool::{Coordinator, run_in_order},
 };
 
 /// How often everything so far is made durable, so that a continued run need not read it back.
@@ -86,7 +86,7 @@ pub(super) fn build(
         Error::failed(format!("{} has no destination.json", store.path))
             .hint("run `backup apply` again: it sets the destination up")
     })?;
-    let (mut log, mut copied) = CopiedLog::open(&started.records)
+    let (mut log, mut copied) = ResumeJournal::open(&started.records)
         .map_err(|error| store.io("open", "the log of copied files", error))?;
     log.begin_run(nanos(survey.from))
         .map_err(|error| store.io("write", "the log of copied files", error))?;
@@ -108,7 +108,7 @@ pub(super) fn build(
     } = survey;
     let also = also(store, step)?;
     let (reference, judged_by) = reference(store, step);
-    let shop = Shop {
+    let build = BuildContext {
         store,
         step,
         context,
@@ -129,22 +129,29 @@ pub(super) fn build(
         written: AtomicU64::new(0),
         flusher: Flusher::default(),
         ended: AtomicBool::new(false),
-        one_by_one: holds::syncs_one_by_one(&started.tree),
+        one_by_one: capability_checks::syncs_one_by_one(&started.tree),
         unsynced: AtomicBool::new(false),
     };
-    let mut builder = Builder::new(&shop, started, sources, log, (&also.ids, judged_by), run_id)?;
+    let mut builder = Builder::new(
+        &build,
+        started,
+        sources,
+        log,
+        (&also.ids, judged_by),
+        run_id,
+    )?;
     // Where two names may be one, the first of them must be there when the second is judged.
-    let threads = if shop.capabilities.folds_names() {
+    let threads = if build.capabilities.folds_names() {
         1
     } else {
         context.threads
     };
-    let flushes = if shop.one_by_one { 1 } else { threads };
-    let result = shop.flusher.beside(
+    let flushes = if build.one_by_one { 1 } else { threads };
+    let result = build.flusher.beside(
         &started.tree,
         flushes,
-        |error| unsynced(&shop, error),
-        || crew::work(threads, &mut builder, &|job| shop.work(job)),
+        |error| unsynced(&build, error),
+        || run_in_order(threads, &mut builder, &|job| build.do_job(job)),
     );
     builder.end(result, started, read_from)
 }
@@ -197,41 +204,41 @@ fn reference(store: &Store, step: &SnapshotStep) -> (Reference, Option<Cursor>) 
 }
 
 /// The disk did not take what was written. Never tried again into success.
-fn unsynced(shop: &Shop<'_>, error: impl Into<std::io::Error>) -> Error {
-    shop.sync_failed();
-    shop.store.io("sync", "what was copied", error).hint(
+fn unsynced(build: &BuildContext<'_>, error: impl Into<std::io::Error>) -> Error {
+    build.sync_failed();
+    build.store.io("sync", "what was copied", error).hint(
         "the disk could not store what was written: look at `dmesg`; the next run copies it again",
     )
 }
 
 /// Hands out the work and takes what it comes to.
 struct Builder<'a> {
-    shop: &'a Shop<'a>,
+    build: &'a BuildContext<'a>,
     basis: Option<Cursor>,
     /// The reference's manifest, where that is not the basis.
     reference: Option<Cursor>,
     compared: Compared,
     manifest: Writer,
-    log: CopiedLog,
+    log: ResumeJournal,
     sources: std::vec::IntoIter<Surveyed>,
     /// The source at hand.
-    open: Option<Open>,
+    open: Option<OpenSource>,
     /// The folders that were entered and not left; the tree's own is the first.
-    places: Vec<Arc<Place>>,
+    nodes: Vec<Arc<DirectoryNode>>,
     /// What names their entries got.
     namers: Vec<Namer>,
     /// The files of several names whose names were not all met.
-    groups: HashMap<(u64, u64), (Arc<Group>, u32)>,
+    groups: HashMap<(u64, u64), (Arc<LinkGroup>, u32)>,
     group_count: u64,
-    job: Job,
-    full: Vec<Arc<Place>>,
+    job: BuildJob,
+    full: Vec<Arc<DirectoryNode>>,
     tally: Tally,
     records: Vec<SourceRecord>,
     last_checkpoint: Instant,
 }
 
 /// A source that is being gone through.
-struct Open {
+struct OpenSource {
     record: Record,
     /// Its place among the records; those within it follow.
     number: usize,
@@ -249,14 +256,14 @@ struct Open {
 
 impl<'a> Builder<'a> {
     fn new(
-        shop: &'a Shop<'a>,
+        build: &'a BuildContext<'a>,
         started: &'a Started,
         sources: Vec<Surveyed>,
-        log: CopiedLog,
+        log: ResumeJournal,
         (also, reference): (&[Basis], Option<Cursor>),
         run_id: &str,
     ) -> Result<Self> {
-        let (store, step) = (shop.store, shop.step);
+        let (store, step) = (build.store, build.step);
         let records = &started.records;
         let manifest_path = record_path(step.id, FILE_NAME);
         match records.remove_file(OsStr::new(FILE_NAME)) {
@@ -266,7 +273,7 @@ impl<'a> Builder<'a> {
         let manifest = records
             .new_file(OsStr::new(FILE_NAME), 0o600)
             .map_err(std::io::Error::from)
-            .and_then(|file| Writer::with_threads(file, shop.context.threads))
+            .and_then(|file| Writer::with_threads(file, build.context.threads))
             .map_err(|error| store.io("write", &manifest_path, error))?;
         let basis = step
             .basis
@@ -287,19 +294,19 @@ impl<'a> Builder<'a> {
             mtime: i128::from(step.started_at.timestamp()) * 1_000_000_000,
             ..Entry::of(StoredPath::root(), &tree.stat_self().map_err(io)?)
         };
-        let root = Place::new(
+        let root = DirectoryNode::new(
             Folder::top_to_make(tree, started.continued),
-            shop.basis.clone(),
+            build.basis.clone(),
             None,
             StoredPathBuf::new(),
             started.continued,
         );
-        *root.end() = End {
+        *root.end() = FolderMetadata {
             entry: Some(entry.clone()),
-            ..End::default()
+            ..FolderMetadata::default()
         };
         let mut this = Self {
-            shop,
+            build,
             basis,
             reference,
             compared: Compared::new(step),
@@ -307,11 +314,11 @@ impl<'a> Builder<'a> {
             log,
             sources: sources.into_iter(),
             open: None,
-            places: vec![root],
+            nodes: vec![root],
             namers: vec![Namer::default()],
             groups: HashMap::new(),
             group_count: 0,
-            job: Job::default(),
+            job: BuildJob::default(),
             full: Vec::new(),
             tally: Tally::default(),
             records: Vec::new(),
@@ -332,12 +339,12 @@ impl<'a> Builder<'a> {
         started: &Started,
         read_from: DateTime<FixedOffset>,
     ) -> Result<Built> {
-        let store = self.shop.store;
+        let store = self.build.store;
         let io = |error| store.io("write", "the log of copied files", error);
         if let Err(error) = result {
             // What was copied is worth keeping, whatever ended the work.
-            if self.shop.unsynced.load(Ordering::Relaxed) {
-                copied_log::forget_unsynced(&started.records).map_err(io)?;
+            if self.build.unsynced.load(Ordering::Relaxed) {
+                resume_journal::forget_unsynced(&started.records).map_err(io)?;
             } else {
                 let _ = self.log.flush();
             }
@@ -347,7 +354,7 @@ impl<'a> Builder<'a> {
         self.refer_to_end();
         self.log.flush().map_err(io)?;
         // In the order of the configuration, as people read it.
-        let step = self.shop.step;
+        let step = self.build.step;
         self.records.sort_by_key(|record| {
             let mut sources = step.sources.iter();
             sources.position(|source| source.path == record.path)
@@ -360,7 +367,7 @@ impl<'a> Builder<'a> {
             unchanged_files: self.tally.unchanged_files,
             files_as_before: self.tally.files_as_before,
             compared: self.compared,
-            also_linked: self.shop.also_linked.load(Ordering::Relaxed),
+            also_linked: self.build.also_linked.load(Ordering::Relaxed),
             read_from,
             sources: self.records,
             problems: self.tally.problems,
@@ -369,13 +376,13 @@ impl<'a> Builder<'a> {
 
     /// Tells how far the work is.
     fn report(&self) {
-        let shop = self.shop;
-        shop.context.observer.event(Event::Progress(Progress {
+        let build = self.build;
+        build.context.observer.event(Event::Progress(Progress {
             phase: Phase::Copy,
             entries: self.tally.totals.entries,
-            entries_total: shop.step.expected.entries,
-            bytes: shop.written.load(Ordering::Relaxed),
-            bytes_total: shop.step.expected.new_bytes,
+            entries_total: build.step.expected.entries,
+            bytes: build.written.load(Ordering::Relaxed),
+            bytes_total: build.step.expected.new_bytes,
         }));
     }
 
@@ -384,13 +391,13 @@ impl<'a> Builder<'a> {
         if self.last_checkpoint.elapsed() < CHECKPOINT {
             return Ok(());
         }
-        let storing = Storing::new(self.shop.tree, WHOLE);
-        let synced = self.shop.tree.sync_file_system();
+        let storing = Storing::new(self.build.tree, WHOLE);
+        let synced = self.build.tree.sync_file_system();
         drop(storing);
         if let Err(error) = synced {
-            return Err(unsynced(self.shop, error));
+            return Err(unsynced(self.build, error));
         }
-        let store = self.shop.store;
+        let store = self.build.store;
         self.log
             .checkpoint()
             .map_err(|error| store.io("write", "the log of copied files", error))?;
@@ -399,11 +406,11 @@ impl<'a> Builder<'a> {
     }
 }
 
-impl Foreman for Builder<'_> {
-    type Job = Job;
-    type Done = Done;
+impl Coordinator for Builder<'_> {
+    type Job = BuildJob;
+    type Output = BuildJobResult;
 
-    fn next(&mut self) -> Result<Option<Job>> {
+    fn next_job(&mut self) -> Result<Option<BuildJob>> {
         let source = self.job.source;
         while self.job.items.len() < ENTRIES
             && self.job.leaves.len() < ENTRIES
@@ -423,21 +430,21 @@ impl Foreman for Builder<'_> {
         job.source = source;
         job.full = std::mem::take(&mut self.full);
         let is_empty = job.items.is_empty() && job.leaves.is_empty() && job.full.is_empty();
-        if is_empty && (!self.places.is_empty() || next != source) {
+        if is_empty && (!self.nodes.is_empty() || next != source) {
             // Only a border between sources was passed.
-            return self.next();
+            return self.next_job();
         }
         Ok((!is_empty).then_some(job))
     }
 
-    fn take(&mut self, done: Done) -> Result<()> {
-        let Done {
+    fn take_output(&mut self, done: BuildJobResult) -> Result<()> {
+        let BuildJobResult {
             source,
             leaves,
             mut tally,
             result,
         } = done;
-        let store = self.shop.store;
+        let store = self.build.store;
         for copy in std::mem::take(&mut tally.copies) {
             self.log
                 .record(&copy)
@@ -456,23 +463,23 @@ impl Foreman for Builder<'_> {
         }
         self.tally.add(tally);
         self.full.extend(leaves);
-        self.shop.check_space()?;
+        self.build.check_space()?;
         self.report();
         self.checkpoint()
     }
 
-    fn idle(&mut self) -> Result<()> {
-        self.shop.context.stop.check()?;
+    fn while_waiting(&mut self) -> Result<()> {
+        self.build.context.stop.check()?;
         self.report();
         self.checkpoint()
     }
 
-    fn ended(&mut self) {
-        self.shop.ended.store(true, Ordering::Relaxed);
+    fn on_failure(&mut self) {
+        self.build.ended.store(true, Ordering::Relaxed);
     }
 
     /// What others had copied meanwhile is not copied again by the run that continues this one.
-    fn late(&mut self, done: Done) {
+    fn take_late_output(&mut self, done: BuildJobResult) {
         for copy in &done.tally.copies {
             let _ = self.log.record(copy);
         }

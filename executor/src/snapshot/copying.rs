@@ -6,9 +6,9 @@ use rustix::io::Errno;
 use schema::{Digest, journal::ProblemKind};
 
 use super::{
-    file::{How, Stored},
-    job::{Copy, Item},
+    jobs::{BuildItem, CompletedCopy},
     limits::ends_attributes,
+    stored_file::{StorageMethod, Stored},
     worker::Worker,
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     sys::{
         Dir, Kind, Stat,
         attributes::{self, Attributes},
-        dir::open,
+        open,
     },
     watch::Storing,
 };
@@ -42,7 +42,7 @@ pub(super) enum Content<'a> {
 /// is not the basis' content, or no blocks can be shared.
 pub(super) fn copy(
     worker: &mut Worker<'_>,
-    item: &Item,
+    item: &BuildItem,
     new: &Dir,
     stat: &Stat,
     content: Content<'_>,
@@ -92,7 +92,7 @@ pub(super) fn copy(
         }
         entry.torn = !steady;
         if steady && let Some(digest) = entry.digest {
-            worker.tally.copies.push(Copy {
+            worker.tally.copies.push(CompletedCopy {
                 inode: copy.ino,
                 source_inode: before.ino,
                 source_ctime: before.ctime,
@@ -103,7 +103,7 @@ pub(super) fn copy(
         return Ok(Some(Stored {
             unchanged: entry.digest.is_some() && entry.digest == basis,
             entry,
-            how: How::Copied,
+            how: StorageMethod::Copied,
             copy,
             inode: (before.dev, before.ino),
         }));
@@ -116,7 +116,7 @@ fn stat_of(worker: &Worker<'_>, file: &File) -> Result<Stat> {
 }
 
 /// Removes what this run made and does not keep.
-fn remove(worker: &Worker<'_>, new: &Dir, item: &Item) -> Result<()> {
+fn remove(worker: &Worker<'_>, new: &Dir, item: &BuildItem) -> Result<()> {
     match new.remove_file(&item.name) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(error) => Err(Error::io("remove", &worker.here(), error)),
@@ -126,7 +126,7 @@ fn remove(worker: &Worker<'_>, new: &Dir, item: &Item) -> Result<()> {
 /// Copies content and metadata once. `None` as for [`copy`].
 fn copy_once(
     worker: &mut Worker<'_>,
-    item: &Item,
+    item: &BuildItem,
     new: &Dir,
     from: &File,
     before: &Stat,
@@ -169,7 +169,7 @@ fn copy_once(
     };
     let mut entry = Entry {
         digest: Some(digest),
-        stored: Some(worker.shop.step.id),
+        stored: Some(worker.build.step.id),
         size: length,
         ..Entry::of(worker.path(), before)
     };
@@ -197,16 +197,18 @@ fn from_source(
     to: &File,
     before: &Stat,
 ) -> std::result::Result<(u64, Digest), CopyError> {
-    let shop = worker.shop;
+    let build = worker.build;
     let shared = before.size >= WORTH_SHARING && worker.share(from, to, before.dev);
     let sparse = before.allocated < before.size;
     let copied = if shared {
         // What was shared cannot change any more, so it is what is read. Reading needs another
         // description: this one is for writing.
         let shared = reopen(to).map_err(CopyError::Read)?;
-        worker.copier.digest(&shared, sparse, &mut |_| shop.check())
+        worker
+            .copier
+            .digest(&shared, sparse, &mut |_| build.check())
     } else {
-        let mut wrote = |length| shop.wrote(length);
+        let mut wrote = |length| build.wrote(length);
         worker
             .copier
             .copy(from, to, sparse, before.size, &mut wrote)
@@ -232,14 +234,14 @@ fn from_basis(
     if found.kind != Kind::File
         || found.size != entry.size
         || found.size < WORTH_SHARING
-        || worker.shop.never_link(found.ino)
+        || worker.build.never_link(found.ino)
         || !worker.share(&stored, to, found.dev)
     {
         return Ok(None);
     }
-    let shop = worker.shop;
+    let build = worker.build;
     let sparse = found.allocated < found.size;
-    let mut check = |_| shop.check();
+    let mut check = |_| build.check();
     let read = worker.copier.digest(source, sparse, &mut check)?;
     Ok((read.digest == digest).then_some((found.size, digest)))
 }
@@ -257,14 +259,14 @@ pub(super) fn set_metadata(
     entry: &mut Entry,
     attributes: Attributes,
 ) -> Result<Stat> {
-    let shop = worker.shop;
+    let build = worker.build;
     let mut made = stat_of(worker, to)?;
     // Most files of a machine are root's, and so is what root makes.
     let own = (made.uid, made.gid) == (entry.uid, entry.gid);
-    if shop.privileged
+    if build.privileged
         && !own
         && let Err(error) = open::set_owner(to, entry.uid, entry.gid)
-        && shop.capabilities.owners
+        && build.capabilities.owners
     {
         worker.not_stored("set the owner", error)?;
     }
@@ -281,13 +283,13 @@ pub(super) fn set_metadata(
     if !attributes.is_empty() {
         made = stat_of(worker, to)?;
     }
-    entry.xattrs_kept = shop.not_held(attributes, all_set, || attributes::of_fd(to));
-    let mode = shop.mode_there(Kind::File, entry.mode);
+    entry.xattrs_kept = build.not_held(attributes, all_set, || attributes::of_fd(to));
+    let mode = build.mode_there(Kind::File, entry.mode);
     // A change of owner takes set-id bits away.
     let right = own && made.mode == mode;
     if !right
         && let Err(error) = open::set_mode(to, mode)
-        && shop.capabilities.modes
+        && build.capabilities.modes
     {
         worker.not_stored("set the mode", error)?;
     }
@@ -299,9 +301,9 @@ impl Worker<'_> {
     /// Makes an empty file share the blocks of another, where the file system can; a source whose
     /// file system cannot is asked once.
     fn share(&self, from: &File, to: &File, device: u64) -> bool {
-        let shop = self.shop;
+        let build = self.build;
         let lock = || {
-            let nothing = &shop.shares_nothing;
+            let nothing = &build.shares_nothing;
             nothing
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner)

@@ -8,12 +8,14 @@ use std::{ffi::OsStr, sync::atomic::Ordering};
 use schema::{StoredPath, journal::ProblemKind};
 
 use super::{
+    build_context::Reference,
+    capability_checks,
     copying::{self, Content},
-    holds,
-    job::{First, Group, Item},
-    kept,
+    jobs::{BuildItem, FirstName, LinkGroup},
     limits::ends_everything,
-    worker::{Reference, Worker},
+    resumed_copy,
+    stored_file::{StorageMethod, Stored},
+    worker::Worker,
 };
 use crate::{
     copy::CopyError,
@@ -26,15 +28,15 @@ use crate::{
 /// Puts a regular file into the new tree.
 pub(super) fn file(
     worker: &mut Worker<'_>,
-    item: &Item,
+    item: &BuildItem,
     stat: &Stat,
-    group: Option<&Group>,
+    group: Option<&LinkGroup>,
 ) -> Result<()> {
     let Some(new) = worker.new_dir()? else {
         return Ok(());
     };
-    let because = holds::refuses(worker, &new, &item.name)?;
-    let refuses_size = || worker.shop.capabilities.refuses_size(stat.size);
+    let because = capability_checks::refuses(worker, &new, &item.name)?;
+    let refuses_size = || worker.build.capabilities.refuses_size(stat.size);
     if let Some(because) = because.or_else(refuses_size) {
         worker.problem(ProblemKind::NotStored, because);
         return Ok(());
@@ -62,8 +64,8 @@ pub(super) fn file(
             .is_none_or(|first| first.entry.digest == stored.entry.digest);
         stored.entry.group = same.then_some(group.number);
         if stored.inode == (stat.dev, stat.ino) {
-            *first = Some(First {
-                place: worker.place()?,
+            *first = Some(FirstName {
+                node: worker.node()?,
                 name: item.name.clone(),
                 entry: stored.entry.clone(),
             });
@@ -73,28 +75,13 @@ pub(super) fn file(
     Ok(())
 }
 
-/// A file that stands in the new tree.
-pub(super) struct Stored {
-    pub(super) entry: Entry,
-    /// How it got there.
-    pub(super) how: How,
-    /// Its inode in the new tree.
-    pub(super) copy: Stat,
-    /// Device and inode number of the source.
-    pub(super) inode: (u64, u64),
-    /// The content is as the basis has it.
-    pub(super) unchanged: bool,
-}
-
-/// How a file got into the new tree.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum How {
-    Linked,
-    Copied,
-}
-
 /// Links or copies a file. `None` where it was listed as a problem.
-fn store(worker: &mut Worker<'_>, item: &Item, new: &Dir, stat: &Stat) -> Result<Option<Stored>> {
+fn store(
+    worker: &mut Worker<'_>,
+    item: &BuildItem,
+    new: &Dir,
+    stat: &Stat,
+) -> Result<Option<Stored>> {
     let basis = item
         .basis
         .as_deref()
@@ -117,7 +104,7 @@ fn store(worker: &mut Worker<'_>, item: &Item, new: &Dir, stat: &Stat) -> Result
     if let Some(stored) = link_moved(worker, item, new, stat)? {
         return Ok(Some(stored));
     }
-    if let Some(stored) = kept::kept_copy(worker, item, new, stat)? {
+    if let Some(stored) = resumed_copy::take_over_copy(worker, item, new, stat)? {
         return Ok(Some(stored));
     }
     // Mode, owner or attributes changed: the basis may have the content, to share its blocks.
@@ -133,13 +120,18 @@ fn store(worker: &mut Worker<'_>, item: &Item, new: &Dir, stat: &Stat) -> Result
 }
 
 /// Gives the file the inode of its first name, if that is in the new tree already.
-fn link_to_first(worker: &mut Worker<'_>, item: &Item, new: &Dir, first: &First) -> Result<bool> {
+fn link_to_first(
+    worker: &mut Worker<'_>,
+    item: &BuildItem,
+    new: &Dir,
+    first: &FirstName,
+) -> Result<bool> {
     // Some destinations make a copy and say that they linked.
-    if !worker.shop.capabilities.hard_links {
+    if !worker.build.capabilities.hard_links {
         return Ok(false);
     }
     let dir = first
-        .place
+        .node
         .new
         .open()
         .map_err(|error| Error::io("open", &worker.here(), error))?;
@@ -156,7 +148,7 @@ fn link_to_first(worker: &mut Worker<'_>, item: &Item, new: &Dir, first: &First)
         path: worker.path().to_owned(),
         ..first.entry.clone()
     };
-    let own = entry.stored == Some(worker.shop.step.id);
+    let own = entry.stored == Some(worker.build.step.id);
     let tally = &mut worker.tally;
     tally.totals.files += 1;
     tally.totals.bytes += entry.size;
@@ -167,8 +159,13 @@ fn link_to_first(worker: &mut Worker<'_>, item: &Item, new: &Dir, first: &First)
 }
 
 /// Whether the source is as the basis has it: surely untouched, or the same when read.
-fn unchanged(worker: &mut Worker<'_>, item: &Item, entry: &Entry, stat: &Stat) -> Result<bool> {
-    match worker.shop.since(entry).change(entry, stat) {
+fn unchanged(
+    worker: &mut Worker<'_>,
+    item: &BuildItem,
+    entry: &Entry,
+    stat: &Stat,
+) -> Result<bool> {
+    match worker.build.since(entry).change(entry, stat) {
         Change::Untouched => Ok(true),
         // A rename, another link, a restored source, a file system whose inode numbers do not last,
         // or it was touched while the basis was made.
@@ -180,7 +177,7 @@ fn unchanged(worker: &mut Worker<'_>, item: &Item, entry: &Entry, stat: &Stat) -
 /// Whether the source has the content and the attributes of an entry, by reading it.
 fn same_when_read(
     worker: &mut Worker<'_>,
-    item: &Item,
+    item: &BuildItem,
     entry: &Entry,
     stat: &Stat,
 ) -> Result<bool> {
@@ -193,7 +190,7 @@ fn same_when_read(
 type Digests = (schema::Digest, Option<schema::Digest>);
 
 /// The digests of the source's content and attributes; none if it is not what it was.
-fn read(worker: &mut Worker<'_>, item: &Item, stat: &Stat) -> Result<Option<Digests>> {
+fn read(worker: &mut Worker<'_>, item: &BuildItem, stat: &Stat) -> Result<Option<Digests>> {
     let Ok(file) = worker.source(item).and_then(|(dir, name)| dir.file(name)) else {
         return Ok(None);
     };
@@ -210,9 +207,9 @@ fn read(worker: &mut Worker<'_>, item: &Item, stat: &Stat) -> Result<Option<Dige
     let Ok(attributes) = attributes::of_fd(&file) else {
         return Ok(None);
     };
-    let shop = worker.shop;
+    let build = worker.build;
     let sparse = stat.allocated < stat.size;
-    let read = worker.copier.digest(&file, sparse, &mut |_| shop.check());
+    let read = worker.copier.digest(&file, sparse, &mut |_| build.check());
     let steady = |found: Stat| looks.looks_like(&found) && found.ctime == before.ctime;
     match read {
         Ok(read) if Stat::of_fd(&file).is_ok_and(steady) => {
@@ -227,23 +224,23 @@ fn read(worker: &mut Worker<'_>, item: &Item, stat: &Stat) -> Result<Option<Dige
 /// looks, else one with the same content.
 fn link_moved(
     worker: &mut Worker<'_>,
-    item: &Item,
+    item: &BuildItem,
     new: &Dir,
     stat: &Stat,
 ) -> Result<Option<Stored>> {
-    let shop = worker.shop;
-    if shop.basis.is_none() || stat.size == 0 {
+    let build = worker.build;
+    if build.basis.is_none() || stat.size == 0 {
         return Ok(None);
     }
-    if let Some(entry) = shop.moves.surely(stat) {
+    if let Some(entry) = build.moves.surely(stat) {
         // A folder above was renamed: nothing was done to the file itself.
-        let same = shop.since(entry).moved_untouched(entry, stat)
+        let same = build.since(entry).moved_untouched(entry, stat)
             || same_when_read(worker, item, entry, stat)?;
         if same && let Some(stored) = link_elsewhere(worker, item, new, entry, stat)? {
             return Ok(Some(stored));
         }
     }
-    let mut candidates = shop
+    let mut candidates = build
         .moves
         .of_size(stat.size)
         .filter(|entry| entry.looks_like(stat))
@@ -267,12 +264,12 @@ fn link_moved(
 
 fn link_elsewhere(
     worker: &mut Worker<'_>,
-    item: &Item,
+    item: &BuildItem,
     new: &Dir,
     entry: &Entry,
     stat: &Stat,
 ) -> Result<Option<Stored>> {
-    let Some(tree) = worker.shop.tree_of(entry) else {
+    let Some(tree) = worker.build.tree_of(entry) else {
         return Ok(None);
     };
     let above = entry.path.parent().unwrap_or_default();
@@ -290,7 +287,7 @@ fn link_elsewhere(
 /// Gives the file an inode of the basis, if that is what the basis' manifest says.
 fn link(
     worker: &mut Worker<'_>,
-    item: &Item,
+    item: &BuildItem,
     new: &Dir,
     (from, from_name): (&Dir, &OsStr),
     entry: &Entry,
@@ -299,20 +296,20 @@ fn link(
     let (Some(_), Ok(found)) = (entry.stored, from.stat(from_name)) else {
         return Ok(None);
     };
-    let shop = worker.shop;
+    let build = worker.build;
     let whole =
-        found.kind == Kind::File && found.size == entry.size && shop.is_time(&found, entry.mtime);
+        found.kind == Kind::File && found.size == entry.size && build.is_time(&found, entry.mtime);
     // Only of a file that surely stayed where it was nobody else can be given the inode.
-    let stayed = shop.since(entry).untouched(entry, stat) && *entry.path == *worker.path();
+    let stayed = build.since(entry).untouched(entry, stat) && *entry.path == *worker.path();
     let asks = !stayed || stat.nlink > 1 || entry.group.is_some();
     if !whole
-        || shop.never_link(found.ino)
-        || (asks && !shop.may_give(found.ino, (stat.dev, stat.ino)))
+        || build.never_link(found.ino)
+        || (asks && !build.may_give(found.ino, (stat.dev, stat.ino)))
     {
         return Ok(None);
     }
     let name = &item.name;
-    let continued = worker.place()?.is_continued();
+    let continued = worker.node()?.is_continued();
     let there = if continued {
         new.look(name)
             .map_err(|error| Error::io("look at", &worker.here(), error))?
@@ -331,7 +328,7 @@ fn link(
         }
     }
     if entry.tree != 0 {
-        shop.also_linked.store(true, Ordering::Relaxed);
+        build.also_linked.store(true, Ordering::Relaxed);
     }
     let listed = Entry {
         path: worker.path().to_owned(),
@@ -347,7 +344,7 @@ fn link(
     };
     Ok(Some(Stored {
         entry: listed,
-        how: How::Linked,
+        how: StorageMethod::Linked,
         copy: found,
         inode: (stat.dev, stat.ino),
         unchanged: true,
@@ -355,8 +352,8 @@ fn link(
 }
 
 /// Counts a file as what it is against the reference. `unchanged` says that it is as the basis has it.
-fn judge(worker: &mut Worker<'_>, item: &Item, entry: &Entry, unchanged: bool) {
-    let (was_there, as_before) = match &worker.shop.reference {
+fn judge(worker: &mut Worker<'_>, item: &BuildItem, entry: &Entry, unchanged: bool) {
+    let (was_there, as_before) = match &worker.build.reference {
         Reference::Basis => {
             let there = item.basis.as_ref();
             let there = there.is_some_and(|basis| basis.tree == 0 && basis.kind == Kind::File);
@@ -379,7 +376,7 @@ fn judge(worker: &mut Worker<'_>, item: &Item, entry: &Entry, unchanged: bool) {
 }
 
 /// Counts a file that stands in the new tree, and lists it.
-fn count(worker: &mut Worker<'_>, item: &Item, stored: Stored) -> Result<()> {
+fn count(worker: &mut Worker<'_>, item: &BuildItem, stored: Stored) -> Result<()> {
     let Stored {
         entry,
         how,
@@ -392,11 +389,11 @@ fn count(worker: &mut Worker<'_>, item: &Item, stored: Stored) -> Result<()> {
     totals.files += 1;
     totals.bytes += entry.size;
     match how {
-        How::Linked => {
+        StorageMethod::Linked => {
             totals.files_linked += 1;
             totals.bytes_linked += entry.size;
         }
-        How::Copied => {
+        StorageMethod::Copied => {
             totals.files_copied += 1;
             totals.bytes_copied += entry.size;
         }
@@ -406,7 +403,7 @@ fn count(worker: &mut Worker<'_>, item: &Item, stored: Stored) -> Result<()> {
     if entry.torn {
         worker.problem(ProblemKind::Torn, "kept changing while it was read");
     }
-    let by = entry.stored.unwrap_or(worker.shop.step.id);
+    let by = entry.stored.unwrap_or(worker.build.step.id);
     worker.stores(by, &copy);
     worker.list(&item.name, &entry)
 }

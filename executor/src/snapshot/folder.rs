@@ -1,45 +1,44 @@
 //! One folder of the new tree: made or taken over, and given its metadata once it is full.
 
-use std::{os::unix::ffi::OsStrExt as _, sync::Arc};
+use std::sync::Arc;
 
 use rustix::io::Errno;
 use schema::journal::ProblemKind;
 
 use super::{
-    holds,
-    job::{End, Item, Place},
-    limits::ends_everything,
+    capability_checks,
+    jobs::{BuildItem, DirectoryNode, FolderMetadata},
+    limits::{ends_everything, explains},
     worker::Worker,
 };
 use crate::{
     error::{Error, Result, reason},
     manifest::{Entry, xattrs_digest},
-    remove::remove_tree,
     sys::{
-        Dir, Kind, Stat,
+        Kind, Stat,
         attributes::{self, Attributes},
-        dir::open,
+        open,
     },
 };
 
 /// Makes or takes over a folder in the new tree.
 pub(super) fn enter(
     worker: &mut Worker<'_>,
-    item: &Item,
+    item: &BuildItem,
     stat: &Stat,
-    child: &Arc<Place>,
+    child: &Arc<DirectoryNode>,
 ) -> Result<()> {
     let Some(new) = worker.new_dir()? else {
         return Ok(());
     };
-    if let Some(because) = holds::refuses(worker, &new, &item.name)? {
+    if let Some(because) = capability_checks::refuses(worker, &new, &item.name)? {
         return lose(worker, child, &because);
     }
     if let Err(error) = child.new.open_or_make() {
         if ends_everything(error) {
             return worker.not_stored("make the folder", error);
         }
-        let because = holds::explains("make", error).map_or_else(
+        let because = explains("make", error).map_or_else(
             || format!("cannot make the folder: {}", reason(&error.into())),
             |because| format!("cannot make the folder: {because}"),
         );
@@ -47,7 +46,7 @@ pub(super) fn enter(
     }
     let basis = item.basis.as_deref();
     // The kernel moves the change time with any change of an attribute.
-    let untouched = basis.filter(|basis| worker.shop.since(basis).untouched(basis, stat));
+    let untouched = basis.filter(|basis| worker.build.since(basis).untouched(basis, stat));
     let attributes = match untouched {
         Some(basis) if basis.xattrs_digest.is_none() => Some(Attributes::new()),
         _ => attributes_of(worker, child),
@@ -60,13 +59,13 @@ pub(super) fn enter(
     entry.xattrs_kept.clone_from(&attributes);
     entry
         .xattrs_kept
-        .retain(|(name, _)| !worker.shop.surely_holds(name));
+        .retain(|(name, _)| !worker.build.surely_holds(name));
     let mut end = child.end();
     if child.is_lost() {
         drop(end);
         return lose(worker, child, "cannot make the folder");
     }
-    *end = End {
+    *end = FolderMetadata {
         entry: Some(entry.clone()),
         attributes,
     };
@@ -76,7 +75,7 @@ pub(super) fn enter(
 }
 
 /// Lists a folder that the destination cannot hold, for all that is in it.
-fn lose(worker: &mut Worker<'_>, child: &Place, because: &str) -> Result<()> {
+fn lose(worker: &mut Worker<'_>, child: &DirectoryNode, because: &str) -> Result<()> {
     child.lose();
     let message = format!("{because}; it is left out with all that is in it");
     worker.problem(ProblemKind::NotStored, message);
@@ -84,9 +83,9 @@ fn lose(worker: &mut Worker<'_>, child: &Place, because: &str) -> Result<()> {
 }
 
 /// Takes over the metadata of `/` for the tree's own folder.
-pub(super) fn root(worker: &mut Worker<'_>, item: &Item, stat: &Stat) {
-    let attributes = attributes_of(worker, &item.place).unwrap_or_default();
-    let mut end = item.place.end();
+pub(super) fn root(worker: &mut Worker<'_>, item: &BuildItem, stat: &Stat) {
+    let attributes = attributes_of(worker, &item.node).unwrap_or_default();
+    let mut end = item.node.end();
     end.attributes = attributes;
     if let Some(entry) = &mut end.entry {
         entry.mtime = stat.mtime;
@@ -94,8 +93,8 @@ pub(super) fn root(worker: &mut Worker<'_>, item: &Item, stat: &Stat) {
 }
 
 /// The attributes of the source's folder; none where they could not be read.
-fn attributes_of(worker: &mut Worker<'_>, place: &Place) -> Option<Attributes> {
-    let Some(source) = &place.source else {
+fn attributes_of(worker: &mut Worker<'_>, node: &DirectoryNode) -> Option<Attributes> {
+    let Some(source) = &node.source else {
         return Some(Attributes::new());
     };
     match source.open().and_then(attributes::of_fd) {
@@ -111,37 +110,37 @@ fn attributes_of(worker: &mut Worker<'_>, place: &Place) -> Option<Attributes> {
 }
 
 /// Gives a full folder its metadata.
-pub(super) fn finish(worker: &mut Worker<'_>, place: &Arc<Place>) -> Result<()> {
-    worker.turn_to(place);
-    let End { entry, attributes } = place.end().clone();
+pub(super) fn finish(worker: &mut Worker<'_>, node: &Arc<DirectoryNode>) -> Result<()> {
+    worker.turn_to(node);
+    let FolderMetadata { entry, attributes } = node.end().clone();
     // Without an entry it could not be made, which is listed.
     let Some(entry) = entry else {
         return Ok(());
     };
-    let dir = place
+    let dir = node
         .new
         .open()
         .map_err(|error| Error::io("open", &worker.here(), error))?;
-    if place.is_continued() {
-        remove_others(worker, place, &dir)?;
+    if node.is_continued() {
+        worker.remove_others(node, &dir)?;
     }
-    let shop = worker.shop;
+    let build = worker.build;
     let is_root = entry.path.is_empty();
     let found = dir
         .stat_self()
         .map_err(|error| Error::io("look at", &worker.here(), error))?;
-    if shop.privileged
+    if build.privileged
         && !is_root
         && (found.uid, found.gid) != (entry.uid, entry.gid)
         && let Err(error) = open::set_owner(&dir, entry.uid, entry.gid)
-        && shop.capabilities.owners
+        && build.capabilities.owners
     {
         worker.not_stored("set the owner", error)?;
     }
     for (name, value) in &attributes {
         // What may not be held stands in the manifest already.
         let set = attributes::set_fd(&dir, name, value);
-        if let (Err(error), true) = (set, shop.surely_holds(name)) {
+        if let (Err(error), true) = (set, build.surely_holds(name)) {
             worker.problem(
                 ProblemKind::Metadata,
                 format!(
@@ -152,26 +151,13 @@ pub(super) fn finish(worker: &mut Worker<'_>, place: &Arc<Place>) -> Result<()> 
             );
         }
     }
-    if let Err(error) = open::set_mode(&dir, shop.mode_there(Kind::Folder, entry.mode))
-        && shop.capabilities.modes
+    if let Err(error) = open::set_mode(&dir, build.mode_there(Kind::Folder, entry.mode))
+        && build.capabilities.modes
     {
         worker.not_stored("set the mode", error)?;
     }
     worker.time_set(open::set_mtime(&dir, entry.mtime))?;
     worker.sync_one(|| Ok(dir.sync()?))?;
-    worker.stores(shop.step.id, &found);
-    Ok(())
-}
-
-/// Removes what an interrupted run left in a folder and the sources do not have any more.
-pub(super) fn remove_others(worker: &Worker<'_>, place: &Place, dir: &Dir) -> Result<()> {
-    let made = place.made();
-    let names = dir
-        .names()
-        .map_err(|error| Error::io("list", &worker.here(), error))?;
-    for name in names.iter().filter(|name| !made.contains(*name)) {
-        let named = place.path.join(name.as_bytes()).shown();
-        remove_tree(dir, name, &named, worker.shop.context)?;
-    }
+    worker.stores(build.step.id, &found);
     Ok(())
 }

@@ -54,3 +54,20 @@ pub(super) fn too_little_space(store: &Store, free: u64, limit: u64) -> Error {
     ))
     .hint(format!("{MAKE_ROOM}; or lower local.minSpaceGB"))
 }
+
+/// What an error of the destination says of an entry, beyond the system's reason.
+pub(super) fn explains(doing: &str, error: Errno) -> Option<&'static str> {
+    let makes = ["create", "make"]
+        .iter()
+        .any(|verb| doing.starts_with(verb));
+    match error {
+        Errno::EXIST if makes => {
+            Some("the destination takes its name and another one in this folder for one")
+        }
+        Errno::INVAL | Errno::ILSEQ | Errno::NAMETOOLONG if makes => {
+            Some("the destination cannot hold this name")
+        }
+        Errno::FBIG => Some("the destination cannot hold so large a file"),
+        _ => None,
+    }
+}

@@ -7,20 +7,23 @@
 
 mod adopt;
 mod build;
+mod build_context;
+mod capability_checks;
 mod compared;
-mod copied_log;
 mod copying;
+mod dispatch;
 mod file;
 mod folder;
-mod holds;
-mod job;
-mod kept;
+mod jobs;
 mod limits;
 mod other;
 mod outcome;
+mod resume_journal;
+mod resumed_copy;
 pub(crate) mod rsync;
 pub(crate) mod seal;
 mod start;
+mod stored_file;
 mod worker;
 
 use schema::{journal::Outcome, plan::SnapshotStep, record::Engine};

@@ -5,8 +5,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use rustix::io::Errno;
 
 use super::{
-    holds,
-    job::{First, Group, Item},
+    capability_checks,
+    jobs::{BuildItem, FirstName, LinkGroup},
     limits::{ends_attributes, ends_everything},
     worker::Worker,
 };
@@ -19,15 +19,15 @@ use crate::{
 /// Puts an entry that is neither a file nor a folder into the new tree.
 pub(super) fn other(
     worker: &mut Worker<'_>,
-    item: &Item,
+    item: &BuildItem,
     stat: &Stat,
-    group: Option<&Group>,
+    group: Option<&LinkGroup>,
 ) -> Result<()> {
     let Some(new) = worker.new_dir()? else {
         return Ok(());
     };
     let basis = item.basis.as_deref();
-    let untouched = basis.filter(|basis| worker.shop.since(basis).untouched(basis, stat));
+    let untouched = basis.filter(|basis| worker.build.since(basis).untouched(basis, stat));
     let mut entry = Entry::of(worker.path(), stat);
     let mut attributes = attributes::Attributes::new();
     if let Some(basis) = untouched.filter(|basis| basis.xattrs_digest.is_none()) {
@@ -68,7 +68,7 @@ pub(super) fn other(
     }
     entry.group = group.map(|group| group.number);
     // What cannot stand there stands in the manifest, and nothing of another entry is touched.
-    if holds::refuses(worker, &new, &item.name)?.is_some() {
+    if capability_checks::refuses(worker, &new, &item.name)?.is_some() {
         entry.absent = true;
         entry.xattrs_kept = attributes;
         return worker.list(&item.name, &entry);
@@ -76,11 +76,11 @@ pub(super) fn other(
     worker.clear(&new, &item.name)?;
 
     // Whoever comes to another name of it waits until the first one is there.
-    let mut first = group.map(Group::first);
+    let mut first = group.map(LinkGroup::first);
     let mut linked = false;
     if let Some(first) = first.as_ref().and_then(|first| first.as_ref()) {
         linked = !first.entry.absent
-            && worker.shop.capabilities.hard_links
+            && worker.build.capabilities.hard_links
             && link_to_first(worker, item, &new, first)?;
         if linked {
             entry.xattrs_kept.clone_from(&first.entry.xattrs_kept);
@@ -96,7 +96,7 @@ pub(super) fn other(
     }
     if !linked {
         entry.absent = !make(worker, item, &new, &entry, stat)?;
-        let bare = stat.kind == Kind::Symlink && !worker.shop.capabilities.symlink_metadata;
+        let bare = stat.kind == Kind::Symlink && !worker.build.capabilities.symlink_metadata;
         if entry.absent || bare {
             entry.xattrs_kept = attributes;
         } else {
@@ -111,14 +111,14 @@ pub(super) fn other(
                 }
             }
             let held = || attributes::of_entry(&new, &item.name);
-            entry.xattrs_kept = worker.shop.not_held(attributes, all_set, held);
+            entry.xattrs_kept = worker.build.not_held(attributes, all_set, held);
         }
     }
     if let Some(first) = &mut first
         && first.is_none()
     {
-        **first = Some(First {
-            place: worker.place()?,
+        **first = Some(FirstName {
+            node: worker.node()?,
             name: item.name.clone(),
             entry: entry.clone(),
         });
@@ -127,9 +127,14 @@ pub(super) fn other(
 }
 
 /// Gives the entry the inode of its first name.
-fn link_to_first(worker: &Worker<'_>, item: &Item, new: &Dir, first: &First) -> Result<bool> {
+fn link_to_first(
+    worker: &Worker<'_>,
+    item: &BuildItem,
+    new: &Dir,
+    first: &FirstName,
+) -> Result<bool> {
     let dir = first
-        .place
+        .node
         .new
         .open()
         .map_err(|error| Error::io("open", &worker.here(), error))?;
@@ -141,15 +146,15 @@ fn link_to_first(worker: &Worker<'_>, item: &Item, new: &Dir, first: &First) -> 
 }
 
 /// Gives the entry the basis' inode.
-fn link(worker: &mut Worker<'_>, item: &Item, new: &Dir) -> Result<bool> {
+fn link(worker: &mut Worker<'_>, item: &BuildItem, new: &Dir) -> Result<bool> {
     let Some(basis) = worker.basis_dir() else {
         return Ok(false);
     };
     let kind = match &item.what {
-        super::job::What::Other(stat, _) => stat.kind,
+        super::jobs::ItemKind::Other(stat, _) => stat.kind,
         _ => return Ok(false),
     };
-    let is_it = |found: Stat| found.kind == kind && !worker.shop.never_link(found.ino);
+    let is_it = |found: Stat| found.kind == kind && !worker.build.never_link(found.ino);
     let name = item.basis.as_ref().map(|entry| entry.stored_name());
     let name = name.unwrap_or(&item.name);
     if !basis.stat(name).is_ok_and(is_it) {
@@ -166,12 +171,12 @@ fn link(worker: &mut Worker<'_>, item: &Item, new: &Dir) -> Result<bool> {
 /// stands in the manifest and comes back from there.
 fn make(
     worker: &mut Worker<'_>,
-    item: &Item,
+    item: &BuildItem,
     new: &Dir,
     entry: &Entry,
     stat: &Stat,
 ) -> Result<bool> {
-    if !entry.kind.is_held(&worker.shop.capabilities) {
+    if !entry.kind.is_held(&worker.build.capabilities) {
         return Ok(false);
     }
     let name = &item.name;
@@ -186,23 +191,23 @@ fn make(
         }
         Err(_) => return Ok(false),
     }
-    if !holds::is_made(new, name, entry.kind)? {
+    if !capability_checks::is_made(new, name, entry.kind)? {
         return Ok(false);
     }
-    let shop = worker.shop;
-    if entry.kind == Kind::Symlink && !shop.capabilities.symlink_metadata {
+    let build = worker.build;
+    if entry.kind == Kind::Symlink && !build.capabilities.symlink_metadata {
         return Ok(true);
     }
     let mut faults = Vec::new();
-    if shop.privileged
+    if build.privileged
         && let Err(error) = new.set_owner(name, entry.uid, entry.gid)
-        && shop.capabilities.owners
+        && build.capabilities.owners
     {
         faults.push(("set the owner", error));
     }
     if entry.kind != Kind::Symlink
         && let Err(error) = new.set_mode_of(name, entry.mode)
-        && shop.capabilities.modes
+        && build.capabilities.modes
     {
         faults.push(("set the mode", error));
     }

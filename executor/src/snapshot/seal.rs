@@ -16,7 +16,7 @@ use schema::{
 use super::{
     build::{Built, report_sync},
     compared::like_before,
-    copied_log,
+    resume_journal,
     start::Started,
 };
 use crate::{
@@ -48,7 +48,7 @@ pub(super) fn seal(
     let synced = started.tree.sync_file_system();
     drop(storing);
     if let Err(error) = synced {
-        copied_log::forget_unsynced(&started.records)
+        resume_journal::forget_unsynced(&started.records)
             .map_err(|error| store.io("write", "the log of copied files", error))?;
         return Err(store.io("sync", &format!("{BACKUP}/{PARTIAL}/{}", step.id), error).hint(
             "the disk could not store what was written: look at `dmesg`; the next run copies it again",
@@ -186,7 +186,7 @@ pub(super) fn publish(store: &Store, step: &SnapshotStep, record: &SnapshotRecor
         point_latest(store, &format!("{home}/{}", step.id))?;
     }
     if let Some(records) = store.records(step.id)? {
-        match records.remove_file(OsStr::new(copied_log::FILE_NAME)) {
+        match records.remove_file(OsStr::new(resume_journal::FILE_NAME)) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(error) => return Err(store.io("remove", "the log of copied files", error)),
         }

@@ -1,208 +1,37 @@
-//! One thread's place at the work: the entry at hand, and what it comes to.
+//! One thread at work: the folder and the entry at hand, and what they come to.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    ffi::OsStr,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-};
+use std::{borrow::Cow, collections::BTreeMap, ffi::OsStr, sync::Arc};
 
 use rustix::io::Errno;
 use schema::{
     SnapshotId, StoredPath, StoredPathBuf, amount, escape,
     journal::{Problem, ProblemKind},
-    plan::SnapshotStep,
-    record::Capabilities,
 };
 
 use super::{
-    copied_log::CopiedFile,
-    file, folder,
-    job::{Done, Item, Job, Place, Tally, What},
-    limits::{MAX_PROBLEMS, ends_everything, free_bytes, too_little_space},
-    other,
+    build_context::BuildContext,
+    jobs::{BuildItem, DirectoryNode, Tally},
+    limits::{MAX_PROBLEMS, ends_everything, explains},
 };
 use crate::{
     copy::Copier,
     error::{Error, Result, reason},
-    event::Context,
-    flush::Flusher,
     manifest::{Entry, MOST_KEPT},
-    store::Store,
-    survey::{Moves, Since, is_recent},
-    sys::{Dir, Folder, Kind, Owners, Stat, attributes::Attributes, bytes, stat::Nanos},
+    remove::remove_tree,
+    sys::{Dir, Kind, Owners, Stat, attributes::Attributes, bytes},
 };
-
-/// Bytes written between two looks at the free space.
-const SPACE_STEP: u64 = 64 << 20;
-
-/// What all threads share.
-pub(super) struct Shop<'a> {
-    pub(super) store: &'a Store,
-    pub(super) step: &'a SnapshotStep,
-    pub(super) context: Context<'a>,
-    pub(super) capabilities: Capabilities,
-    pub(super) privileged: bool,
-    /// The new tree.
-    pub(super) tree: &'a Dir,
-    /// The basis' tree.
-    pub(super) basis: Option<Folder>,
-    /// What rsync or an interrupted run copied, by the copies' inode numbers.
-    pub(super) copied: HashMap<u64, CopiedFile>,
-    pub(super) moves: Moves,
-    /// The trees of others that are linked to, in the order of their manifests.
-    pub(super) also: Vec<Folder>,
-    /// Something was linked to one of these.
-    pub(super) also_linked: AtomicBool,
-    /// When the sources of the basis, and of the others, were read: what is unchanged since.
-    pub(super) since: Vec<Since>,
-    /// What the new tree is judged by.
-    pub(super) reference: Reference,
-    /// When this run's sources were looked at.
-    pub(super) read_from: Nanos,
-    /// Which source inode a basis inode was linked for, where others may ask for it: two files must
-    /// not become one because they are alike.
-    pub(super) given: Mutex<HashMap<u64, (u64, u64)>>,
-    /// Device numbers of sources whose blocks the destination was found not to share.
-    pub(super) shares_nothing: Mutex<HashSet<u64>>,
-    pub(super) copiers: Mutex<Vec<Copier>>,
-    /// Bytes written so far.
-    pub(super) written: AtomicU64,
-    /// Has them put on the disk.
-    pub(super) flusher: Flusher,
-    /// The work has failed somewhere.
-    pub(super) ended: AtomicBool,
-    /// Each file and folder is synced by itself.
-    pub(super) one_by_one: bool,
-    /// A sync failed: what was written since the last checkpoint must not be trusted.
-    pub(super) unsynced: AtomicBool,
-}
-
-/// What a new tree is judged by.
-pub(super) enum Reference {
-    /// The basis.
-    Basis,
-    /// Another snapshot, with those that stored its content.
-    Other(BTreeSet<SnapshotId>),
-}
-
-impl Shop<'_> {
-    /// When the sources were read that an entry is of.
-    pub(super) fn since(&self, entry: &Entry) -> &Since {
-        // None are read that have none.
-        &self.since[usize::from(entry.tree).min(self.since.len() - 1)]
-    }
-
-    /// The tree that an entry is of.
-    pub(super) fn tree_of(&self, entry: &Entry) -> Option<&Folder> {
-        match usize::from(entry.tree) {
-            0 => self.basis.as_ref(),
-            other => self.also.get(other - 1),
-        }
-    }
-
-    /// Ends the work here if it was asked to stop or failed elsewhere.
-    pub(super) fn check(&self) -> Result<()> {
-        self.context.stop.check()?;
-        if self.ended.load(Ordering::Relaxed) {
-            return Err(Error::failed("the work ended with another error"));
-        }
-        Ok(())
-    }
-
-    /// A sync failed.
-    pub(super) fn sync_failed(&self) {
-        self.unsynced.store(true, Ordering::Relaxed);
-    }
-
-    /// Bytes were written: looks at the free space now and then.
-    pub(super) fn wrote(&self, bytes: u64) -> Result<()> {
-        self.flusher.wrote(0, bytes);
-        let before = self.written.fetch_add(bytes, Ordering::Relaxed);
-        if before / SPACE_STEP != (before + bytes) / SPACE_STEP {
-            self.check_space()?;
-        }
-        self.check()
-    }
-
-    /// Ends the work where the destination has less space than must stay free.
-    pub(super) fn check_space(&self) -> Result<()> {
-        let free = free_bytes(self.tree)
-            .map_err(|error| self.store.io("look at", "the free space", error))?;
-        if free < self.step.min_free_bytes {
-            return Err(too_little_space(self.store, free, self.step.min_free_bytes));
-        }
-        Ok(())
-    }
-
-    /// What rsync or an interrupted run copied from this source to this inode.
-    pub(super) fn copied_before(&self, stat: &Stat, copy: &Stat) -> Option<&CopiedFile> {
-        let found = self.copied.get(&copy.ino)?;
-        // Touched while that run looked at it: it may have been touched once more after it was read.
-        if found.read_from != self.read_from && is_recent(stat, found.read_from) {
-            return None;
-        }
-        (found.source_ino == stat.ino && found.source_ctime == stat.ctime && copy.size == stat.size)
-            .then_some(found)
-    }
-
-    /// Whether an inode of the destination is known to be damaged.
-    pub(super) fn never_link(&self, inode: u64) -> bool {
-        self.step.never_link.binary_search(&inode).is_ok()
-    }
-
-    /// Whether a basis inode may be linked for this source inode.
-    pub(super) fn may_give(&self, inode: u64, source: (u64, u64)) -> bool {
-        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
-        *given.entry(inode).or_insert(source) == source
-    }
-
-    /// Does a job.
-    pub(super) fn work(&self, job: Job) -> Done {
-        let copier = {
-            let mut copiers = self.copiers.lock().unwrap_or_else(PoisonError::into_inner);
-            copiers.pop().unwrap_or_default()
-        };
-        let Job {
-            source,
-            items,
-            full,
-            leaves,
-            ..
-        } = job;
-        let mut worker = Worker {
-            shop: self,
-            copier,
-            tally: Tally::default(),
-            hand: None,
-        };
-        let result = worker.all(full, items);
-        let Worker { copier, tally, .. } = worker;
-        let mut copiers = self.copiers.lock().unwrap_or_else(PoisonError::into_inner);
-        copiers.push(copier);
-        Done {
-            source,
-            leaves,
-            tally,
-            result,
-        }
-    }
-}
 
 /// One thread at work on a job.
 pub(super) struct Worker<'w> {
-    pub(super) shop: &'w Shop<'w>,
+    pub(super) build: &'w BuildContext<'w>,
     pub(super) copier: Copier,
     pub(super) tally: Tally,
-    hand: Option<Hand>,
+    current: Option<CurrentFolder>,
 }
 
 /// The folder at hand, and the path of the entry.
-struct Hand {
-    place: Arc<Place>,
+struct CurrentFolder {
+    node: Arc<DirectoryNode>,
     path: StoredPathBuf,
     new: Option<Arc<Dir>>,
     basis: Option<Option<Arc<Dir>>>,
@@ -210,60 +39,22 @@ struct Hand {
 }
 
 impl<'w> Worker<'w> {
-    fn all(&mut self, full: Vec<Arc<Place>>, items: Vec<Item>) -> Result<()> {
-        for place in full {
-            self.shop.check()?;
-            folder::finish(self, &place)?;
-        }
-        for item in items {
-            self.shop.check()?;
-            self.one(item)?;
-        }
-        Ok(())
-    }
-
-    fn one(&mut self, mut item: Item) -> Result<()> {
-        // All that is in a folder that the destination cannot hold was listed with it.
-        if item.place.is_lost() {
-            if let What::Folder(_, child) = &item.what {
-                child.lose();
-            }
-            return Ok(());
-        }
-        self.take_up(&item.place, std::mem::take(&mut item.path));
-        match &item.what {
-            What::Folder(stat, child) => folder::enter(self, &item, stat, child),
-            What::File(stat, group) => file::file(self, &item, stat, group.as_deref()),
-            What::Other(stat, group) => other::other(self, &item, stat, group.as_deref()),
-            What::Root(stat) => {
-                folder::root(self, &item, stat);
-                Ok(())
-            }
-            What::Unreadable(error) => {
-                self.problem(ProblemKind::Unreadable, reason(&(*error).into()));
-                Ok(())
-            }
-            What::NoSource(error) => {
-                let because = reason(&(*error).into());
-                self.problem(
-                    ProblemKind::Unreadable,
-                    format!("the source is not there or cannot be read: {because}"),
-                );
-                Ok(())
-            }
-            What::Vanished => {
-                self.vanished();
-                Ok(())
-            }
+    /// Begins a job.
+    pub(super) fn new(build: &'w BuildContext<'w>, copier: Copier) -> Self {
+        Self {
+            build,
+            copier,
+            tally: Tally::default(),
+            current: None,
         }
     }
 
-    fn take_up(&mut self, place: &Arc<Place>, path: StoredPathBuf) {
-        match &mut self.hand {
-            Some(hand) if Arc::ptr_eq(&hand.place, place) => hand.path = path,
-            hand => {
-                *hand = Some(Hand {
-                    place: Arc::clone(place),
+    pub(super) fn take_up(&mut self, node: &Arc<DirectoryNode>, path: StoredPathBuf) {
+        match &mut self.current {
+            Some(current) if Arc::ptr_eq(&current.node, node) => current.path = path,
+            current => {
+                *current = Some(CurrentFolder {
+                    node: Arc::clone(node),
                     path,
                     new: None,
                     basis: None,
@@ -274,26 +65,26 @@ impl<'w> Worker<'w> {
     }
 
     /// The folder at hand becomes this one, for what is said of it.
-    pub(super) fn turn_to(&mut self, place: &Arc<Place>) {
-        self.take_up(place, place.path.clone());
+    pub(super) fn turn_to(&mut self, node: &Arc<DirectoryNode>) {
+        self.take_up(node, node.path.clone());
     }
 
-    fn hand(&self) -> Result<&Hand> {
-        self.hand
+    fn current(&self) -> Result<&CurrentFolder> {
+        self.current
             .as_ref()
             .ok_or_else(|| Error::failed("an entry outside of every folder"))
     }
 
-    /// The place at hand.
-    pub(super) fn place(&self) -> Result<Arc<Place>> {
-        self.hand().map(|hand| Arc::clone(&hand.place))
+    /// The node at hand.
+    pub(super) fn node(&self) -> Result<Arc<DirectoryNode>> {
+        self.current().map(|current| Arc::clone(&current.node))
     }
 
     /// Path in the snapshot of the entry at hand.
     pub(super) fn path(&self) -> &StoredPath {
-        self.hand
+        self.current
             .as_ref()
-            .map_or(StoredPath::root(), |hand| &hand.path)
+            .map_or(StoredPath::root(), |current| &current.path)
     }
 
     /// Path of the entry at hand for messages: as on the machine.
@@ -303,27 +94,27 @@ impl<'w> Worker<'w> {
 
     /// The folder being filled; none where it could not be made, which is listed.
     pub(super) fn new_dir(&mut self) -> Result<Option<Arc<Dir>>> {
-        let hand = self.hand()?;
-        if let Some(dir) = &hand.new {
+        let current = self.current()?;
+        if let Some(dir) = &current.new {
             return Ok(Some(Arc::clone(dir)));
         }
-        match hand.place.new.open_or_make() {
+        match current.node.new.open_or_make() {
             Ok(dir) => {
-                if let Some(hand) = &mut self.hand {
-                    hand.new = Some(Arc::clone(&dir));
+                if let Some(current) = &mut self.current {
+                    current.new = Some(Arc::clone(&dir));
                 }
                 Ok(Some(dir))
             }
             Err(error) => {
                 // If whoever makes the folder itself did not come to it yet, it is lost with all
                 // that is in it, which is listed then.
-                let place = Arc::clone(&hand.place);
-                let end = place.end();
+                let node = Arc::clone(&current.node);
+                let end = node.end();
                 if end.entry.is_some() || ends_everything(error) {
                     drop(end);
                     self.not_stored("make the folder", error)?;
                 } else {
-                    place.lose();
+                    node.lose();
                 }
                 Ok(None)
             }
@@ -332,10 +123,12 @@ impl<'w> Worker<'w> {
 
     /// The same folder in the basis.
     pub(super) fn basis_dir(&mut self) -> Option<Arc<Dir>> {
-        let hand = self.hand.as_mut()?;
-        hand.basis
+        let current = self.current.as_mut()?;
+        current
+            .basis
             .get_or_insert_with(|| {
-                hand.place
+                current
+                    .node
                     .basis
                     .as_ref()
                     .and_then(|basis| basis.open().ok())
@@ -346,15 +139,15 @@ impl<'w> Worker<'w> {
     /// The folder that the entry at hand is found in, and its name there.
     pub(super) fn source<'i>(
         &mut self,
-        item: &'i Item,
+        item: &'i BuildItem,
     ) -> std::result::Result<(Arc<Dir>, &'i OsStr), Errno> {
         if let Some(from) = &item.from {
             return Ok((from.0.open()?, &from.1));
         }
-        let hand = self.hand.as_mut().ok_or(Errno::NOENT)?;
-        let dir = hand
+        let current = self.current.as_mut().ok_or(Errno::NOENT)?;
+        let dir = current
             .source
-            .get_or_insert_with(|| match &hand.place.source {
+            .get_or_insert_with(|| match &current.node.source {
                 Some(source) => source.open(),
                 None => Err(Errno::NOENT),
             })
@@ -414,7 +207,7 @@ impl<'w> Worker<'w> {
         if errno.is_none_or(ends_everything) {
             return Err(Error::io(doing, &self.here(), error));
         }
-        let because = errno.and_then(|errno| super::holds::explains(doing, errno));
+        let because = errno.and_then(|errno| explains(doing, errno));
         let because = because.map_or_else(|| reason(&error), str::to_owned);
         self.problem(ProblemKind::NotStored, format!("cannot {doing}: {because}"));
         Ok(())
@@ -448,9 +241,22 @@ impl<'w> Worker<'w> {
         }
         let owners = Owners::of(entry.uid, entry.gid);
         entry.write_line_of(&owners, &mut self.tally.lines);
-        let place = &self.hand()?.place;
-        if place.is_continued() {
-            place.made().insert(name.to_owned());
+        let node = &self.current()?.node;
+        if node.is_continued() {
+            node.made().insert(name.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Removes what an interrupted run left in a folder and the sources do not have any more.
+    pub(super) fn remove_others(&self, node: &DirectoryNode, dir: &Dir) -> Result<()> {
+        let made = node.made();
+        let names = dir
+            .names()
+            .map_err(|error| Error::io("list", &self.here(), error))?;
+        for name in names.iter().filter(|name| !made.contains(*name)) {
+            let named = node.path.join(bytes(name)).shown();
+            remove_tree(dir, name, &named, self.build.context)?;
         }
         Ok(())
     }
@@ -466,14 +272,14 @@ impl<'w> Worker<'w> {
 
     /// Makes room for a name where an interrupted run may have left something.
     pub(super) fn clear(&self, dir: &Dir, name: &OsStr) -> Result<()> {
-        if !self.hand()?.place.is_continued() {
+        if !self.current()?.node.is_continued() {
             return Ok(());
         }
         match dir.remove_file(name) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(Errno::ISDIR | Errno::PERM) => {
                 let named = escape::display(&self.here());
-                crate::remove::remove_tree(dir, name, &named, self.shop.context)
+                remove_tree(dir, name, &named, self.build.context)
             }
             Err(error) => Err(Error::io("remove", &self.here(), error)),
         }

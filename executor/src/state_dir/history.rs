@@ -11,7 +11,11 @@ use schema::{
 };
 use serde::Deserialize;
 
-use super::{INVENTORY, PLAN, REPORT, RUNS, StateDir, is_small};
+use super::{
+    files::{INVENTORY, PLAN, REPORT, RUNS},
+    open::StateDir,
+    runs::is_small,
+};
 use crate::{error::Result, store::read_json};
 
 pub(super) const HEALTH: &str = "health.json";

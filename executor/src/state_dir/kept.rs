@@ -7,7 +7,6 @@ use std::ffi::OsStr;
 
 use rustix::{fs::StatVfsMountFlags, io::Errno};
 use schema::{
-    Plan,
     health::Health,
     notified::{Deferrals, NotifiedError},
     tries::Tries,
@@ -15,25 +14,23 @@ use schema::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    DESTINATIONS, Destinations, PLAN, REPORT, RUNS, StateDir, VERIFIED, Verified,
+    aside::set_aside,
+    destinations::Destinations,
+    files::{DESTINATIONS, RUNS, VERIFIED},
     history::HEALTH,
+    open::StateDir,
+    remotes::damaged_remotes,
     told::{DEFERRALS, TOLD_ERROR, TRIES},
+    verified::Verified,
 };
 use crate::{
-    clock::Clock,
-    cloud::memory,
     error::{Error, Result},
     store::{read_json, write_json},
-    sys::Dir,
 };
 
 /// What a run writes down of itself on a machine with few snapshots, with some to spare.
 const LEAST_BYTES: u64 = 256 << 10;
 const LEAST_INODES: u64 = 16;
-/// Damaged files of one name that are kept.
-const ASIDE: usize = 3;
-/// What follows the name of a file that was set aside.
-pub(crate) const SET_ASIDE: &str = ".damaged-";
 
 impl StateDir {
     /// What a file remembers; nothing where it is missing or damaged.
@@ -133,7 +130,7 @@ impl StateDir {
                 format!("{} is no folder", self.named(RUNS)),
             ));
         }
-        all.extend(memory::damaged(&self.dir, &|path| self.named(path)));
+        all.extend(damaged_remotes(&self.dir, &|path| self.named(path)));
         all
     }
 
@@ -142,58 +139,5 @@ impl StateDir {
         let done = self.dir.descend(path.as_bytes());
         done.and_then(|(dir, name)| set_aside(&dir, &name.to_string_lossy()))
             .map_err(|error| Error::io("set aside", self.named(path).as_bytes(), error))
-    }
-
-    /// Destinations that runs of this machine did their work on, by what is kept of the runs.
-    pub(super) fn used_destinations(&self) -> Result<Vec<String>> {
-        let mut used = Vec::new();
-        for name in self.run_names()? {
-            let Ok(run) = self.run(&name) else {
-                continue;
-            };
-            let at = |file: &str| self.named(&format!("{RUNS}/{name}/{file}"));
-            let plan: Option<Plan> = read_json(&run, PLAN, &at(PLAN)).unwrap_or_default();
-            let report: Option<schema::Report> =
-                read_json(&run, REPORT, &at(REPORT)).unwrap_or_default();
-            let (Some(plan), Some(report)) = (plan, report) else {
-                continue;
-            };
-            let checked = report
-                .steps
-                .iter()
-                .any(|step| step.step == "destination-check" && step.outcome.status.serves());
-            let check = plan.steps.iter().find_map(|step| match &step.action {
-                schema::plan::Action::DestinationCheck(check) => Some(check),
-                _ => None,
-            });
-            if let Some(check) = check.filter(|check| checked && !check.read_only) {
-                used.push(check.destination_id.clone());
-            }
-        }
-        used.sort();
-        used.dedup();
-        Ok(used)
-    }
-}
-
-/// Sets a file, or whatever has its name, aside under one that says when; of the earlier ones the last
-/// few stay.
-pub(crate) fn set_aside(dir: &Dir, name: &str) -> std::result::Result<(), Errno> {
-    let prefix = format!("{name}{SET_ASIDE}");
-    let names = dir.names()?.into_iter();
-    let mut before: Vec<_> = names
-        .filter(|one| one.to_str().is_some_and(|one| one.starts_with(&prefix)))
-        .collect();
-    before.sort();
-    // A folder of that name is a person's, and stays.
-    for old in before.iter().rev().skip(ASIDE - 1) {
-        let _ = dir.remove_file(old);
-    }
-    let now = Clock::default().now();
-    let aside = format!("{prefix}{}", now.format("%Y-%m-%d_%H-%M-%S"));
-    match dir.rename_new(OsStr::new(name), dir, OsStr::new(&aside)) {
-        // In the same second, which is a clock's that stands still.
-        Err(Errno::EXIST) => dir.rename_over(OsStr::new(name), OsStr::new(&aside)),
-        done => done,
     }
 }

@@ -13,7 +13,7 @@ use schema::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::StateDir;
+use super::open::StateDir;
 use crate::error::{Error, Result};
 
 pub(super) const DEFERRALS: &str = "deferrals.json";

@@ -2,22 +2,20 @@
 
 use schema::{journal::Outcome, plan::DestinationCheckStep};
 
-use crate::{destination, error::Result, event::Context, run::Session};
+use crate::{destination, error::Result, state_dir::StateDir, store::Store};
 
-/// Checks the destination, sets it up where it is new, takes its lock and remembers it.
+/// Remembers the destination that was checked, and looks again at what it can hold.
 ///
 /// # Errors
-/// A refusal if it is not the right one, or that another run holds it.
-pub fn run(
-    session: &mut Session<'_>,
+/// Fails if the state directory cannot be written.
+pub(crate) fn remember_and_inspect(
+    state: &StateDir,
+    store: &Store,
     step: &DestinationCheckStep,
-    context: Context<'_>,
 ) -> Result<Outcome> {
-    session.prepare(step, context)?;
     if step.remember {
-        session.state.remember_destination(&step.destination_id)?;
+        state.remember_destination(&step.destination_id)?;
     }
-    let store = session.store()?;
     let path = &store.path;
     let message = if step.create {
         format!("set up {path}")

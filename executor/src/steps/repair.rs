@@ -4,16 +4,14 @@
 //! while it is copied, on disk before it gets a name, and takes each name by one rename. What was
 //! taken over before an interruption is left as it is.
 
-use std::{ffi::OsStr, fs::File, os::unix::ffi::OsStrExt as _};
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
 
 use rustix::io::Errno;
 use schema::{
     amount,
     escape::{display, unescape},
     journal::{Outcome, Problem, ProblemKind, Status},
-    plan::{
-        RepairFile, RepairFolder, RepairFrom, RepairName, RepairStep, StoredMetadata, StoredTime,
-    },
+    plan::{RepairFile, RepairFolder, RepairName, RepairStep, StoredMetadata, StoredTime},
     verify::StoredName,
 };
 
@@ -27,10 +25,10 @@ use crate::{
     sys::{
         Dir, Kind, Stat,
         attributes::{self, Attributes},
-        dir::open,
-        resolve::resolve,
+        open,
         stat::Nanos,
     },
+    verify::repair_source::{open_repair_source, snapshot_tree},
 };
 
 /// Folder of files that are being made anew.
@@ -157,45 +155,6 @@ pub fn clean(store: &Store, context: Context<'_>) -> Result<()> {
     remove_tree(&store.backup, OsStr::new(AREA), &named, context)
 }
 
-/// Opens the place that a repaired file's content is taken from; no symlink is followed.
-///
-/// # Errors
-/// The system's reason; also for anything but a regular file.
-pub(crate) fn open_from(store: &Store, from: &RepairFrom) -> std::io::Result<File> {
-    let unreadable = || std::io::Error::other("the plan names no path");
-    let file = match from {
-        RepairFrom::Source { source, path } => {
-            let path = unescape(path).ok_or_else(unreadable)?;
-            let resolved = resolve(source.as_path())?;
-            if path.is_empty() {
-                resolved.parent.file(&resolved.name)?
-            } else {
-                let (dir, name) = resolved.folder()?.descend(&path)?;
-                dir.file(name)?
-            }
-        }
-        RepairFrom::Stored { name } => {
-            let path = unescape(&name.path).ok_or_else(unreadable)?;
-            let tree = tree(store, name).map_err(|error| std::io::Error::other(error.message))?;
-            let (dir, name) = tree.descend(&path)?;
-            dir.file(name)?
-        }
-    };
-    if Stat::of_fd(&file)?.kind != Kind::File {
-        return Err(std::io::Error::other("not a regular file"));
-    }
-    Ok(file)
-}
-
-/// The tree of a name's snapshot, in whichever tier it stands.
-fn tree(store: &Store, name: &StoredName) -> Result<Dir> {
-    let id = name.snapshot;
-    let home = store
-        .home_of(id)?
-        .ok_or_else(|| Error::failed(format!("snapshot {id} is not there any more")))?;
-    store.snapshot(home, id)
-}
-
 struct Repair<'a> {
     store: &'a Store,
     context: Context<'a>,
@@ -256,7 +215,7 @@ impl Repair<'_> {
     ) -> std::result::Result<Option<Place<'n>>, String> {
         let because = |error: Errno| reason(&error.into());
         let path = unescape(&wanted.name.path).unwrap_or_default();
-        let tree = tree(self.store, &wanted.name).map_err(|error| error.message)?;
+        let tree = snapshot_tree(self.store, &wanted.name).map_err(|error| error.message)?;
         let (dir, name) = tree.descend(&path).map_err(because)?;
         let there = dir.look(name).map_err(because)?;
         let missing = there.is_none();
@@ -296,7 +255,7 @@ impl Repair<'_> {
 
     /// Makes the new file with all its metadata; says whether its content is right.
     fn make(&mut self, file: &RepairFile, shown: &StoredName) -> Result<bool> {
-        let from = match open_from(self.store, &file.from) {
+        let from = match open_repair_source(self.store, &file.from) {
             Ok(from) => from,
             Err(error) => {
                 let because = format!("its content cannot be read: {}", reason(&error));
@@ -382,7 +341,7 @@ impl Repair<'_> {
     /// Gives a folder its metadata back; says whether it could.
     fn folder(&mut self, folder: &RepairFolder) -> Result<bool> {
         let path = unescape(&folder.name.path).unwrap_or_default();
-        let tree = tree(self.store, &folder.name)?;
+        let tree = snapshot_tree(self.store, &folder.name)?;
         let set = tree.descend(&path).and_then(|(dir, name)| {
             let dir = dir.folder(name)?;
             owner(&dir, &folder.metadata)?;

@@ -3,8 +3,9 @@
 use std::{process::Command, time::Duration};
 
 use schema::{
+    Plan, RunResult,
     config::OnPreBackupFailure,
-    journal::{Outcome, Status},
+    journal::{Outcome, Sealed, Status},
     plan::ScriptStep,
 };
 
@@ -69,4 +70,19 @@ pub fn run_within(
         )),
         exit => fail(format!("{name} {program} {exit}")),
     })
+}
+
+/// What scripts find in their environment.
+pub(crate) fn script_environment(
+    plan: &Plan,
+    result: Option<RunResult>,
+    sealed: Option<&Sealed>,
+) -> Vec<(&'static str, String)> {
+    let mut environment = vec![("BACKUP_RUN_ID", plan.run_id.clone())];
+    if let Some(result) = result {
+        environment.push(("BACKUP_RESULT", result.word().to_owned()));
+        let id = sealed.map(|sealed| sealed.id.to_string());
+        environment.push(("BACKUP_SNAPSHOT", id.unwrap_or_default()));
+    }
+    environment
 }

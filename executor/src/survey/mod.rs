@@ -5,6 +5,8 @@
 //! built from it, so that no source is walked twice. Reads only.
 
 mod ahead;
+mod bounds;
+mod choice;
 mod moves;
 mod record;
 mod roots;
@@ -15,8 +17,11 @@ mod walk;
 use std::ffi::OsString;
 
 use chrono::{DateTime, FixedOffset};
-use schema::{StoredPathBuf, config::AbsolutePath, pattern::Excludes};
+use schema::{StoredPathBuf, config::AbsolutePath};
 
+pub use bounds::Bounds;
+pub use choice::SourceChoice;
+pub(crate) use choice::{file_systems, in_manifest_order};
 pub use moves::Moves;
 pub(crate) use moves::Search;
 pub use record::{Met, Record};
@@ -25,17 +30,6 @@ pub use since::{Change, Since, is_recent, nanos};
 pub(crate) use walk::{Told, survey_source};
 
 use crate::sys::{Dir, Stat};
-
-/// What bounds a walk.
-#[derive(Clone, Copy)]
-pub struct Bounds<'a> {
-    /// Patterns of what to leave out.
-    pub excludes: &'a Excludes,
-    /// Do not cross mount points.
-    pub one_file_system: bool,
-    /// An inode never to enter.
-    pub never: Option<(u64, u64)>,
-}
 
 /// What was found in all sources.
 #[derive(Debug)]

@@ -13,16 +13,18 @@ use std::{
 
 use rustix::{
     fs::{
-        AtFlags, FileType, Gid, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Timespec,
-        Timestamps, Uid, chownat, fchmod, fchown, fsync, futimens, linkat, makedev, mkdirat,
-        mknodat, openat, openat2, readlinkat, renameat, renameat_with, symlinkat, syncfs, unlinkat,
-        utimensat,
+        AtFlags, FileType, Gid, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Uid, chownat,
+        fsync, linkat, makedev, mkdirat, mknodat, openat, openat2, readlinkat, renameat,
+        renameat_with, symlinkat, syncfs, unlinkat, utimensat,
     },
     io::Errno,
     mount::{OpenTreeFlags, open_tree},
 };
 
-use super::{Kind, Stat, stat::Nanos};
+use super::{
+    open::timestamps,
+    stat::{Kind, Nanos, Stat},
+};
 
 /// An open folder.
 #[derive(Debug)]
@@ -568,49 +570,6 @@ impl Dir {
         let mut path = format!("/proc/self/fd/{}/", self.0.as_raw_fd()).into_bytes();
         path.extend_from_slice(name.as_bytes());
         path
-    }
-}
-
-/// Sets owner, permission bits and modification time of an open file or folder.
-pub mod open {
-    use super::{AsFd, Errno, Gid, Mode, Nanos, Uid, fchmod, fchown, futimens, timestamps};
-
-    /// Sets the owner.
-    ///
-    /// # Errors
-    /// The system's reason.
-    pub fn set_owner(fd: impl AsFd, uid: u32, gid: u32) -> Result<(), Errno> {
-        fchown(fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
-    }
-
-    /// Sets the permission bits.
-    ///
-    /// # Errors
-    /// The system's reason.
-    pub fn set_mode(fd: impl AsFd, mode: u32) -> Result<(), Errno> {
-        fchmod(fd, Mode::from_raw_mode(mode))
-    }
-
-    /// Sets the modification time and leaves the access time.
-    ///
-    /// # Errors
-    /// The system's reason.
-    pub fn set_mtime(fd: impl AsFd, mtime: Nanos) -> Result<(), Errno> {
-        futimens(fd, &timestamps(mtime))
-    }
-}
-
-fn timestamps(mtime: Nanos) -> Timestamps {
-    const SECOND: Nanos = 1_000_000_000;
-    Timestamps {
-        last_access: Timespec {
-            tv_sec: 0,
-            tv_nsec: rustix::fs::UTIME_OMIT,
-        },
-        last_modification: Timespec {
-            tv_sec: i64::try_from(mtime.div_euclid(SECOND)).unwrap_or(i64::MAX),
-            tv_nsec: i64::try_from(mtime.rem_euclid(SECOND)).unwrap_or(0),
-        },
     }
 }
 

@@ -7,13 +7,16 @@ pub mod answer;
 pub mod attributes;
 pub mod dir;
 pub mod folder;
+pub(crate) mod location;
 pub mod machine;
 pub mod mounts;
+pub mod open;
 pub mod owners;
 pub mod resolve;
 pub mod stat;
 pub mod times;
 pub mod uuid;
+pub mod watch;
 
 pub use dir::{Dir, Listed};
 pub use folder::Folder;

@@ -9,8 +9,7 @@ use rustix::{
 };
 use schema::record::Capabilities;
 
-/// Nanoseconds since 1970-01-01 UTC; negative before.
-pub type Nanos = i128;
+pub use super::times::Nanos;
 
 /// What kind of thing an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -3,7 +3,8 @@
 //! Nothing tells the range of a file system; but what lies outside becomes its first or last time,
 //! which are few, or on older kernels loses its upper bits.
 
-use super::stat::Nanos;
+/// Nanoseconds since 1970-01-01 UTC; negative before.
+pub type Nanos = i128;
 
 const SECOND: Nanos = 1_000_000_000;
 /// File systems that hold local times shift their limits by the time zone.

@@ -24,6 +24,7 @@ use super::{
     compare::{self, OWN},
     merge::open_manifest,
     names::path_of,
+    repair_source::open_repair_source,
     snapshots::Found,
 };
 use crate::{
@@ -31,7 +32,6 @@ use crate::{
     error::Result,
     event::Context,
     manifest::Entry,
-    steps::repair::open_from,
     store::Store,
     sys::{
         Kind, Stat,
@@ -54,7 +54,7 @@ pub fn plan(
     found: &mut Verification,
     context: Context<'_>,
 ) -> Result<RepairStep> {
-    let known = Known::read(store, all, found, context).map_err(super::interrupted)?;
+    let known = Known::read(store, all, found, context).map_err(super::pass::interrupted)?;
     let bad: BTreeSet<u64> = found.damage.iter().filter_map(|one| one.inode).collect();
     let mut planner = Planner {
         store,
@@ -64,7 +64,7 @@ pub fn plan(
         copier: Copier::default(),
         context,
     };
-    decide(&mut planner, found).map_err(super::interrupted)
+    decide(&mut planner, found).map_err(super::pass::interrupted)
 }
 
 /// The snapshots whose manifest or record is to be made anew.
@@ -348,7 +348,7 @@ impl Planner<'_> {
         entry: &Entry,
         tried: Option<&mut BTreeSet<u64>>,
     ) -> Result<bool> {
-        let Ok(file) = open_from(self.store, from) else {
+        let Ok(file) = open_repair_source(self.store, from) else {
             return Ok(false);
         };
         let Ok(stat) = Stat::of_fd(&file) else {
@@ -383,7 +383,7 @@ impl Planner<'_> {
             .chain([from.clone()]);
         let mut all = vec![Attributes::new()];
         all.extend(places.filter_map(|place| {
-            let file = open_from(self.store, &place).ok()?;
+            let file = open_repair_source(self.store, &place).ok()?;
             attributes::of_fd(&file).ok()
         }));
         let kept = |name: &Vec<u8>| entry.xattrs_kept.iter().any(|(other, _)| other == name);

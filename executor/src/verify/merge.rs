@@ -19,8 +19,8 @@ use schema::{
 };
 
 use super::{
-    Pass, Raw,
     compare::{self, Holds, noun},
+    pass::{Pass, Raw, wrong_kind},
     read::{Batch, Job, Readers},
     snapshots::Found,
 };
@@ -385,9 +385,4 @@ impl Merge<'_> {
             ));
         }
     }
-}
-
-/// What is there, and what should be.
-pub(super) fn wrong_kind(found: Kind, wanted: Kind) -> String {
-    format!("is {}, should be {}", noun(found), noun(wanted))
 }

@@ -10,7 +10,10 @@ pub mod heal;
 pub mod memory;
 mod merge;
 mod names;
+mod pass;
 mod read;
+pub(crate) mod repair_source;
+mod seen;
 pub mod snapshots;
 
 use std::{
@@ -22,7 +25,7 @@ use std::{
 };
 
 use schema::{
-    Digest, SnapshotId, StoredPath, StoredPathBuf, escape,
+    SnapshotId, escape,
     record::Capabilities,
     verify::{
         Damage, DamageKind, Depth, FORMAT_VERSION, StoredName, Verdict, Verification,
@@ -31,117 +34,14 @@ use schema::{
 };
 
 use crate::{
-    error::{Error, ErrorKind, Result},
-    event::{Context, Event, Observer, Phase, Progress, Stop},
+    error::{Error, Result},
+    event::{Context, Stop},
     store::{BACKUP, DESTINATION_FILE, Store},
 };
 use names::Wanted;
-use read::Seen;
+use pass::{Pass, Raw, interrupted};
+use seen::Seen;
 use snapshots::Found;
-
-/// Damages that are listed; more are only counted.
-const MOST: usize = 10_000;
-
-/// Something that is not as it should be, at one name.
-#[derive(Debug, Clone)]
-struct Raw {
-    /// Place of the snapshot in the list of all.
-    snapshot: usize,
-    path: StoredPathBuf,
-    kind: DamageKind,
-    message: String,
-    /// Number and names of the inode, where the damage is in it.
-    inode: Option<(u64, u32)>,
-    expected: Option<Digest>,
-    found: Option<Digest>,
-}
-
-impl Raw {
-    fn new(snapshot: usize, path: &StoredPath, kind: DamageKind, message: String) -> Self {
-        Self {
-            snapshot,
-            path: path.to_owned(),
-            kind,
-            message,
-            inode: None,
-            expected: None,
-            found: None,
-        }
-    }
-}
-
-/// What the threads of one pass share.
-struct Pass<'a> {
-    depth: Depth,
-    capabilities: &'a Capabilities,
-    stop: &'a Stop,
-    observer: &'a dyn Observer,
-    threads: usize,
-    seen: Seen,
-    found: Mutex<Vec<Raw>>,
-    /// Snapshots with damage that is not listed.
-    unlisted: Mutex<BTreeSet<usize>>,
-    /// Files whose inode was read for another name of which another content was expected.
-    doubts: Mutex<Vec<Raw>>,
-    damage_count: AtomicU64,
-    entries: AtomicU64,
-    files: AtomicU64,
-    bytes: AtomicU64,
-    entries_total: u64,
-    bytes_total: u64,
-}
-
-impl Pass<'_> {
-    fn found(&self, raw: Raw) {
-        self.damage_count.fetch_add(1, Ordering::Relaxed);
-        let at = raw.snapshot;
-        if !push(&self.found, raw) {
-            let unlisted = self.unlisted.lock();
-            unlisted.unwrap_or_else(PoisonError::into_inner).insert(at);
-        }
-    }
-
-    fn doubt(&self, raw: Raw) {
-        let _ = push(&self.doubts, raw);
-    }
-
-    fn count_entry(&self) {
-        self.entries.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn count_bytes(&self, bytes: u64) {
-        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        // A large file alone is news, too.
-        if before >> 26 != (before + bytes) >> 26 {
-            self.report();
-        }
-    }
-
-    fn count_file(&self) {
-        self.files.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Tells how far the work is.
-    fn report(&self) {
-        self.observer.event(Event::Progress(Progress {
-            phase: Phase::Verify,
-            entries: self.entries.load(Ordering::Relaxed),
-            entries_total: self.entries_total,
-            bytes: self.bytes.load(Ordering::Relaxed),
-            bytes_total: self.bytes_total,
-        }));
-    }
-}
-
-/// Adds to a list that is not full; says whether it did.
-fn push(list: &Mutex<Vec<Raw>>, raw: Raw) -> bool {
-    let mut list = list.lock().unwrap_or_else(PoisonError::into_inner);
-    let room = list.len() < MOST;
-    if room {
-        list.push(raw);
-    }
-    room
-}
 
 fn taken<T: Default>(mutex: Mutex<T>) -> T {
     mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
@@ -377,12 +277,4 @@ fn of_destination(error: &Error) -> Damage {
         found: None,
         not_repaired: None,
     }
-}
-
-/// The same interruption with what to do about it here.
-fn interrupted(error: Error) -> Error {
-    if error.kind != ErrorKind::Interrupted {
-        return error;
-    }
-    error.with_hint("nothing was changed; run the same again")
 }

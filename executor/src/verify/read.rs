@@ -3,15 +3,11 @@
 //! Bounded: a few batches wait at most, whatever the number of files.
 
 use std::{
-    collections::HashMap,
     ffi::OsStr,
     fs::File,
     io::{self, Read as _},
     os::unix::ffi::OsStrExt as _,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        mpsc::{Receiver, SyncSender, sync_channel},
-    },
+    sync::{Arc, mpsc::SyncSender},
     thread,
 };
 
@@ -23,15 +19,15 @@ use schema::{Digest, verify::DamageKind};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Pass, Raw,
     compare::{self, Holds},
-    merge::wrong_kind,
+    pass::{Pass, Raw, wrong_kind},
 };
 use crate::{
     error::{Result, reason},
     manifest::Entry,
     sys::{Dir, Kind, Stat, attributes},
     threads::start_in,
+    worker_pool::JobQueue,
 };
 
 /// Entries of a batch: enough that handing it over costs nothing, few enough to share the work.
@@ -44,9 +40,6 @@ const BUFFER: usize = 256 << 10;
 const LARGE: u64 = 1 << 20;
 /// Most threads: more only make a disk seek.
 const MOST: usize = 8;
-/// Parts of the table of inodes, so that its growth never doubles all of it at once.
-const SHARDS: usize = 64;
-
 /// An entry to look at.
 pub(super) struct Job {
     pub(super) dir: Arc<Dir>,
@@ -102,11 +95,10 @@ impl Readers<'_> {
 /// Runs this with readers that take what it gives; ends when they are done.
 pub(super) fn with<T>(pass: &Pass<'_>, work: impl FnOnce(&Readers<'_>) -> Result<T>) -> Result<T> {
     let threads = pass.threads.clamp(1, MOST);
-    let (sender, receiver) = sync_channel(2 * threads);
-    let receiver = Mutex::new(receiver);
+    let (sender, batches) = JobQueue::bounded(2 * threads);
     let result = thread::scope(|scope| {
         let started = (0..threads)
-            .take_while(|_| start_in(scope, "verify", || reader(pass, &receiver)).is_ok())
+            .take_while(|_| start_in(scope, "verify", || reader(pass, &batches)).is_ok())
             .count();
         let result = work(&match started {
             0 => Readers::Giver(pass),
@@ -119,12 +111,9 @@ pub(super) fn with<T>(pass: &Pass<'_>, work: impl FnOnce(&Readers<'_>) -> Result
     Ok(result)
 }
 
-fn reader(pass: &Pass<'_>, receiver: &Mutex<Receiver<Batch>>) {
+fn reader(pass: &Pass<'_>, batches: &JobQueue<Batch>) {
     let mut buffer = vec![0; BUFFER];
-    loop {
-        let Ok(batch) = lock(receiver).recv() else {
-            return;
-        };
+    while let Some(batch) = batches.next_job() {
         read(pass, &batch, &mut buffer);
     }
 }
@@ -146,38 +135,6 @@ fn read(pass: &Pass<'_>, batch: &Batch, buffer: &mut [u8]) {
         look.entry();
     }
     pass.report();
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing is half done where a thread ended.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The inodes that were given to a reader in this pass, with the start of the digest that was
-/// expected of them.
-///
-/// Whoever meets one again need not read it: if it is damaged, all its names are found by a second
-/// look. Eight bytes of a digest tell apart what chance brings about.
-pub(super) struct Seen(Vec<Mutex<HashMap<u64, u64>>>);
-
-impl Seen {
-    pub(super) fn new() -> Self {
-        Self((0..SHARDS).map(|_| Mutex::default()).collect())
-    }
-
-    /// Whether this is the first time; else whether the same was expected then.
-    fn first(&self, inode: u64, expected: Digest) -> std::result::Result<(), bool> {
-        let [a, b, c, d, e, f, g, h, ..] = expected.0;
-        let start = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-        let shard = usize::try_from(inode % SHARDS as u64).unwrap_or(0);
-        match lock(&self.0[shard]).entry(inode) {
-            std::collections::hash_map::Entry::Occupied(there) => Err(*there.get() == start),
-            std::collections::hash_map::Entry::Vacant(free) => {
-                free.insert(start);
-                Ok(())
-            }
-        }
-    }
 }
 
 /// One entry, looked at.

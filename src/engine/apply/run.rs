@@ -3,10 +3,9 @@
 use executor::{
     error::Result,
     event::Event,
-    lock::RunLock,
     parts::{Hands, Systemd},
     run,
-    state_dir::{StateDir, Unfinished},
+    state_dir::{RunLock, StateDir, Unfinished},
 };
 use planner::{
     Options, due, lint,

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     super::{names, roots::Seen},
-    UPLOAD, Upload,
+    context::{UPLOAD, Upload},
 };
 use crate::{
     error::{Error, Result},

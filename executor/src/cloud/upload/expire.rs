@@ -6,7 +6,7 @@ use schema::{
     cloud::{HISTORY, HistoryFolder, MANIFESTS},
 };
 
-use super::{super::published, Upload};
+use super::{super::published, context::Upload};
 use crate::error::Result;
 
 /// Runs whose clocks are remembered.

@@ -13,7 +13,7 @@ use super::{
         published,
         rclone::{RcloneExit, Told},
     },
-    ALL, UPLOAD, Upload,
+    context::{ALL, UPLOAD, Upload},
 };
 use crate::error::{Error, Result};
 

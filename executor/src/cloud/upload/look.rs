@@ -18,7 +18,7 @@ use super::{
         history::History,
         published::{self, Published},
     },
-    ALL, ASIDE, UPLOAD, Upload,
+    context::{ALL, ASIDE, UPLOAD, Upload},
 };
 use crate::{
     error::{Error, Result},

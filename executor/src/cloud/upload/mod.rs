@@ -7,6 +7,7 @@
 //! again: that is another attempt, which uploads what is missing or in doubt.
 
 mod changed;
+mod context;
 mod expire;
 mod heal;
 mod look;
@@ -19,18 +20,19 @@ use std::{collections::BTreeMap, io::Write as _, time::Instant};
 
 use schema::{
     SnapshotId,
-    cloud::{CURRENT, CloudMemory, HISTORY, Withheld},
+    cloud::{CURRENT, HISTORY},
     journal::{Outcome, Problem, ProblemKind},
     plan::CloudSyncStep,
     record::SnapshotRecord,
 };
 
+use self::context::{ASIDE, Carried, UPLOAD, Upload};
 use super::{
     carried,
     difference::Difference,
     memory::Desk,
     owner,
-    published::{self, Item, Shelf},
+    published::{self, Item},
     rclone::{self, Rclone, RcloneExit, Told},
     roots::Roots,
 };
@@ -42,9 +44,6 @@ use crate::{
     sys::Dir,
 };
 
-const UPLOAD: &str = "upload.list";
-const ASIDE: &str = "aside.list";
-const ALL: &str = "all.list";
 /// Why a live file is not recorded as good.
 const CHANGED: &str = "it changed or vanished while it was uploaded";
 /// Problems that are listed one by one.
@@ -82,35 +81,6 @@ impl From<Outcome> for Uploaded {
             checked: Vec::new(),
         }
     }
-}
-
-/// What is uploaded; the manifest that travels is at the desk.
-struct Carried<'a> {
-    folder: &'a str,
-    record: SnapshotRecord,
-    accepted: bool,
-    live: Option<&'a Roots>,
-}
-
-/// An upload that is under way.
-struct Upload<'a> {
-    step: &'a CloudSyncStep,
-    rclone: Rclone<'a>,
-    desk: Desk,
-    source: Carried<'a>,
-    memory: CloudMemory,
-    shelves: BTreeMap<SnapshotId, Shelf>,
-    attempt: u64,
-    /// The host's name, for whoever finds the copies.
-    host: &'a str,
-    /// Earlier uploads that are not there any more, though nobody here let them go.
-    vanished: Vec<SnapshotId>,
-    /// Uploads whose records there are damaged.
-    damaged: Vec<SnapshotId>,
-    /// What is not taken away.
-    withheld: Option<Withheld>,
-    /// Files that were found damaged there, by their names in rclone.
-    rotten: std::collections::HashSet<String>,
 }
 
 /// Uploads a snapshot as a step says.
@@ -185,14 +155,6 @@ pub fn run(
 }
 
 impl Upload<'_> {
-    fn id(&self) -> SnapshotId {
-        self.source.record.id
-    }
-
-    fn at(&self, folder: &str) -> String {
-        format!("{}/{folder}", self.step.remote)
-    }
-
     fn run(mut self) -> Result<Uploaded> {
         let there = published::shelves(&self.rclone, &self.desk, &self.step.remote)?;
         let claim = owner::claim(&there, owner::this_machine().as_deref());

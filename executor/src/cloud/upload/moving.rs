@@ -21,7 +21,7 @@ use super::{
         published,
         rclone::{RcloneExit, Told},
     },
-    UPLOAD, Upload,
+    context::{UPLOAD, Upload},
 };
 use crate::error::{Error, Result};
 

@@ -17,7 +17,7 @@ use super::{
         memory::Done,
         names,
     },
-    Upload,
+    context::Upload,
 };
 use crate::{
     error::{Error, ErrorKind, Result},

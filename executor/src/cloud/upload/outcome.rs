@@ -6,7 +6,7 @@ use schema::{
     journal::{Outcome, Problem, Status},
 };
 
-use super::{super::difference::Difference, Upload};
+use super::{super::difference::Difference, context::Upload};
 
 /// What takes away what a guard held back.
 const APPROVE: &str =

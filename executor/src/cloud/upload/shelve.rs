@@ -15,7 +15,7 @@ use super::{
         difference::Difference,
         published::{self, KEPT, uploaded_name},
     },
-    Upload,
+    context::Upload,
 };
 use crate::{
     error::{Error, Result},

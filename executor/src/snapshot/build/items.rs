@@ -9,14 +9,14 @@ use std::{
 
 use schema::{Digest, StoredPath, StoredPathBuf, config::AbsolutePath, record::SourceRecord};
 
-use super::{Builder, Open};
+use super::{Builder, OpenSource};
 use crate::{
     error::{Error, Result},
     manifest::Entry,
     names::Namer,
     snapshot::{
-        job::{Group, Item, Place, What},
-        worker::Reference,
+        build_context::Reference,
+        jobs::{BuildItem, DirectoryNode, ItemKind, LinkGroup},
     },
     survey::{FoundSource, Met, Surveyed},
     sys::{Folder, Kind, Stat, resolve::resolve},
@@ -30,7 +30,7 @@ impl Builder<'_> {
                 self.leave_to(StoredPath::root())?;
                 // The tree's own folder is full, too.
                 self.namers.pop();
-                if let Some(root) = self.places.pop() {
+                if let Some(root) = self.nodes.pop() {
                     self.job.leaves.push(root);
                     return Ok(true);
                 }
@@ -74,9 +74,9 @@ impl Builder<'_> {
             return None;
         }
         let above = self
-            .places
+            .nodes
             .last()
-            .map_or(StoredPath::root(), |place| &place.path);
+            .map_or(StoredPath::root(), |node| &node.path);
         let path = above.join(name.as_bytes());
         let within = path.rest_below(&open.prefix)?;
         let mut inner = open.inner.iter();
@@ -102,7 +102,7 @@ impl Builder<'_> {
         match source.found {
             Ok(found) => {
                 self.enter_above(above)?;
-                record.present = !self.place()?.is_lost();
+                record.present = !self.node()?.is_lost();
                 let FoundSource {
                     parent,
                     name,
@@ -117,7 +117,7 @@ impl Builder<'_> {
                     mounted: inner.mounted,
                     ..record_of(&inner.path)
                 }));
-                self.open = Some(Open {
+                self.open = Some(OpenSource {
                     record: met,
                     number: self.records.len(),
                     inner: inner.into_iter().map(|inner| inner.below).collect(),
@@ -130,7 +130,7 @@ impl Builder<'_> {
             Err(error) => {
                 record.present = false;
                 let name = OsStr::from_bytes(prefix.file_name()).to_owned();
-                self.item(name, prefix, None, What::NoSource(error))?;
+                self.item(name, prefix, None, ItemKind::NoSource(error))?;
             }
         }
         self.job.source = Some(self.records.len());
@@ -141,7 +141,7 @@ impl Builder<'_> {
 
     /// Enters the folders above a source that are not entered yet.
     fn enter_above(&mut self, above: &StoredPath) -> Result<()> {
-        let entered = self.places.len() - 1;
+        let entered = self.nodes.len() - 1;
         for path in above.ancestors_from_top().skip(entered) {
             let absolute = path.to_absolute();
             let stat = resolve(OsStr::from_bytes(&absolute).as_ref())
@@ -155,7 +155,7 @@ impl Builder<'_> {
 
     /// Leaves folders until the ones entered are the given ones or some above them.
     fn leave_to(&mut self, wanted: &StoredPath) -> Result<()> {
-        while self.places.len() > 1 && !wanted.is_within(&self.place()?.path) {
+        while self.nodes.len() > 1 && !wanted.is_within(&self.node()?.path) {
             self.leave();
         }
         Ok(())
@@ -181,8 +181,8 @@ impl Builder<'_> {
             let own = OsStr::from_bytes(open.prefix.file_name()).to_owned();
             (own, open.prefix.clone())
         } else {
-            let place = self.places.last();
-            let above = place.map_or(StoredPath::root(), |place| &place.path);
+            let node = self.nodes.last();
+            let above = node.map_or(StoredPath::root(), |node| &node.path);
             let path = above.join(name.as_bytes());
             (name, path)
         };
@@ -208,14 +208,14 @@ impl Builder<'_> {
                 let (name, from) = self.named(name, stat.kind, from);
                 let group = self.group(&stat);
                 if stat.kind == Kind::File {
-                    let untouched = |basis: &Entry| self.shop.since(basis).untouched(basis, &stat);
+                    let untouched = |basis: &Entry| self.build.since(basis).untouched(basis, &stat);
                     if !basis.as_deref().is_some_and(untouched) {
                         self.job.bytes += stat.size;
                     }
-                    let what = What::File(stat, group);
+                    let what = ItemKind::File(stat, group);
                     self.item_from(name, path, basis, from, what)?;
                 } else {
-                    let what = What::Other(stat, group);
+                    let what = ItemKind::Other(stat, group);
                     self.item_from(name, path, basis, from, what)?;
                 }
             }
@@ -224,13 +224,18 @@ impl Builder<'_> {
                 self.leave();
             }
             Met::Unreadable(stat, error) => {
-                self.item(name.clone(), path.clone(), None, What::Unreadable(error))?;
+                self.item(
+                    name.clone(),
+                    path.clone(),
+                    None,
+                    ItemKind::Unreadable(error),
+                )?;
                 if let Some(stat) = stat.filter(|_| !is_root) {
                     self.enter(name, path, from, &stat, None)?;
                     self.leave();
                 }
             }
-            Met::Vanished => self.item(name, path, None, What::Vanished)?,
+            Met::Vanished => self.item(name, path, None, ItemKind::Vanished)?,
             Met::Leave => {}
         }
         Ok(())
@@ -247,43 +252,43 @@ impl Builder<'_> {
     ) -> Result<()> {
         let basis = self.find(&path)?;
         let (name, from) = self.named(name, Kind::Folder, from);
-        let place = self.place()?;
+        let node = self.node()?;
         let in_basis = basis
             .as_ref()
             .filter(|basis| basis.kind == Kind::Folder && !basis.absent && basis.tree == 0)
-            .and(place.basis.as_ref());
+            .and(node.basis.as_ref());
         let inode = (stat.dev, stat.ino);
         let source = read.and_then(|_| match &from {
             Some((above, name)) => Some(above.known_child(name, inode)),
-            None => Some(place.source.as_ref()?.known_child(&name, inode)),
+            None => Some(node.source.as_ref()?.known_child(&name, inode)),
         });
-        let child = Place::new(
-            place.new.child(&name),
+        let child = DirectoryNode::new(
+            node.new.child(&name),
             in_basis
                 .zip(basis.as_ref())
                 .map(|(above, basis)| above.child(basis.stored_name())),
             source,
             path.clone(),
-            place.continued,
+            node.continued,
         );
         // Whatever is in it, on whatever thread, is lost with it.
-        if place.is_lost() {
+        if node.is_lost() {
             child.lose();
         }
-        let what = What::Folder(*stat, Arc::clone(&child));
+        let what = ItemKind::Folder(*stat, Arc::clone(&child));
         self.item_from(name, path, basis, from, what)?;
-        self.places.push(child);
+        self.nodes.push(child);
         self.namers.push(Namer::default());
         Ok(())
     }
 
     /// Enters `/`, for which the tree's own folder stands.
     fn enter_root(&mut self, stat: &Stat, from: Option<(Folder, OsString)>) -> Result<()> {
-        let root = self.place()?;
+        let root = self.node()?;
         let end = root.end().clone();
         let inode = (stat.dev, stat.ino);
         let source = from.map(|(above, name)| above.known_child(&name, inode));
-        let with_source = Place::new(
+        let with_source = DirectoryNode::new(
             root.new.clone(),
             root.basis.clone(),
             source,
@@ -291,18 +296,18 @@ impl Builder<'_> {
             root.continued,
         );
         *with_source.end() = end;
-        self.places.pop();
-        self.places.push(with_source);
+        self.nodes.pop();
+        self.nodes.push(with_source);
         self.item(
             OsString::new(),
             StoredPathBuf::new(),
             None,
-            What::Root(*stat),
+            ItemKind::Root(*stat),
         )
     }
 
     fn leave(&mut self) {
-        self.job.leaves.extend(self.places.pop());
+        self.job.leaves.extend(self.nodes.pop());
         self.namers.pop();
     }
 
@@ -314,7 +319,7 @@ impl Builder<'_> {
         kind: Kind,
         from: Option<(Folder, OsString)>,
     ) -> (OsString, Option<(Folder, OsString)>) {
-        let can = &self.shop.capabilities;
+        let can = &self.build.capabilities;
         // What stands nowhere but in the manifest takes nobody's name.
         let stored_as = self
             .namers
@@ -324,7 +329,7 @@ impl Builder<'_> {
         let Some(stored_as) = stored_as else {
             return (name, from);
         };
-        let source = self.places.last().and_then(|place| place.source.clone());
+        let source = self.nodes.last().and_then(|node| node.source.clone());
         let from = from.or_else(|| Some((source?, name)));
         (stored_as, from)
     }
@@ -334,7 +339,7 @@ impl Builder<'_> {
         name: OsString,
         path: StoredPathBuf,
         basis: Option<Box<Entry>>,
-        what: What,
+        what: ItemKind,
     ) -> Result<()> {
         self.item_from(name, path, basis, None, what)
     }
@@ -345,13 +350,13 @@ impl Builder<'_> {
         path: StoredPathBuf,
         basis: Option<Box<Entry>>,
         from: Option<(Folder, OsString)>,
-        what: What,
+        what: ItemKind,
     ) -> Result<()> {
-        let place = self.place()?;
+        let node = self.node()?;
         let reference = self.refer(&path);
-        self.job.items.push(Item {
+        self.job.items.push(BuildItem {
             reference,
-            place,
+            node,
             name,
             path,
             from: from.map(Box::new),
@@ -361,8 +366,8 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn place(&self) -> Result<Arc<Place>> {
-        self.places
+    fn node(&self) -> Result<Arc<DirectoryNode>> {
+        self.nodes
             .last()
             .cloned()
             .ok_or_else(|| Error::failed("an entry outside of every folder"))
@@ -373,7 +378,7 @@ impl Builder<'_> {
         let Some(basis) = &mut self.basis else {
             return Ok(None);
         };
-        let by_basis = matches!(self.shop.reference, Reference::Basis);
+        let by_basis = matches!(self.build.reference, Reference::Basis);
         let compared = &mut self.compared;
         let mut gone = |entry: &Entry| {
             if by_basis && entry.tree == 0 {
@@ -381,7 +386,7 @@ impl Builder<'_> {
             }
         };
         let found = basis.find_passing(path, &mut gone).map_err(|error| {
-            self.shop
+            self.build
                 .store
                 .io("read", "the basis' manifest", error)
                 .of_basis()
@@ -408,7 +413,7 @@ impl Builder<'_> {
     /// What is left of the reference is not there any more.
     pub(super) fn refer_to_end(&mut self) {
         let compared = &mut self.compared;
-        let by_basis = matches!(self.shop.reference, Reference::Basis);
+        let by_basis = matches!(self.build.reference, Reference::Basis);
         let cursor = match by_basis {
             true => self.basis.take(),
             false => self.reference.take(),
@@ -425,14 +430,14 @@ impl Builder<'_> {
     }
 
     /// The group of an entry that has several names.
-    fn group(&mut self, stat: &Stat) -> Option<Arc<Group>> {
+    fn group(&mut self, stat: &Stat) -> Option<Arc<LinkGroup>> {
         if stat.nlink < 2 {
             return None;
         }
         let inode = (stat.dev, stat.ino);
         let (group, met) = self.groups.entry(inode).or_insert_with(|| {
             self.group_count += 1;
-            let group = Group {
+            let group = LinkGroup {
                 number: self.group_count,
                 first: Mutex::default(),
             };

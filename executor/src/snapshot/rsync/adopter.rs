@@ -17,8 +17,8 @@ use schema::{Digest, StoredPath, StoredPathBuf, record::Capabilities};
 
 use super::super::{
     adopt::is_a_copy,
-    copied_log::{self, CopiedLog},
-    job::Copy,
+    jobs::CompletedCopy,
+    resume_journal::{self, ResumeJournal},
     start::Started,
 };
 use crate::{
@@ -40,7 +40,7 @@ pub(super) struct Adopter<'a> {
     store: &'a Store,
     started: &'a Started,
     capabilities: Capabilities,
-    log: CopiedLog,
+    log: ResumeJournal,
     copier: Copier,
     /// Inode numbers of all that was taken over.
     taken: HashSet<u64>,
@@ -127,7 +127,7 @@ impl<'a> Adopter<'a> {
         capabilities: Capabilities,
         read_from: Nanos,
     ) -> Result<Self> {
-        let (mut log, _) = CopiedLog::open(&started.records)
+        let (mut log, _) = ResumeJournal::open(&started.records)
             .map_err(|error| store.io("open", "the log of copied files", error))?;
         log.begin_run(read_from)
             .map_err(|error| store.io("write", "the log of copied files", error))?;
@@ -196,7 +196,7 @@ impl<'a> Adopter<'a> {
             self.held.push((ino, source, digest));
             return Ok(());
         }
-        let written = self.log.record(&Copy {
+        let written = self.log.record(&CompletedCopy {
             inode: ino,
             source_inode: source.ino,
             source_ctime: source.ctime,
@@ -274,7 +274,7 @@ impl<'a> Adopter<'a> {
         self.held.clear();
         // What is still in memory must not reach the file after it was cut.
         let _ = self.log.flush();
-        if let Err(error) = copied_log::forget_unsynced(&self.started.records) {
+        if let Err(error) = resume_journal::forget_unsynced(&self.started.records) {
             return self.log_fault(error);
         }
         self.store.io("sync", "what was copied", error).hint(

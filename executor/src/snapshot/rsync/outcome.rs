@@ -65,7 +65,7 @@ impl Heard {
             return Ok(Some(format!("rsync could not start{line}")));
         }
         let source = call.source.as_stored();
-        let place = |below: &StoredPath| match call.folder {
+        let node = |below: &StoredPath| match call.folder {
             true => source.join(below),
             false => source.to_owned(),
         };
@@ -78,7 +78,7 @@ impl Heard {
         for line in &ended.faults {
             match output::fault(line, &ended.into) {
                 Fault::With(below, text) if incomplete => self.complaints.push(Complaint {
-                    path: below.map(|below| place(&below)),
+                    path: below.map(|below| node(&below)),
                     source: source.to_owned(),
                     text: escape::display(text),
                 }),

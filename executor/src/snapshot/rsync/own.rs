@@ -9,10 +9,10 @@ use std::ffi::OsString;
 use schema::{StoredPath, StoredPathBuf, escape, path::rest_below, rsync::exclude};
 
 use crate::{
-    scan::place,
     store::Store,
     sys::{
         Dir,
+        location::locate,
         mounts::{self, Mount},
         resolve::Resolved,
     },
@@ -29,7 +29,7 @@ pub(super) fn excludes(store: &Store, source: &Dir) -> Vec<String> {
         return Vec::new();
     };
     let name = OsString::from(".");
-    let own = place(&Resolved { parent, name, stat }, &stat, &all);
+    let own = locate(&Resolved { parent, name, stat }, &stat, &all);
     let within = escape::unescape(&own.within).unwrap_or_default();
     seen_at(&all, &own.device, &within, &named)
         .iter()

@@ -22,11 +22,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    process::proc,
-    sys::{answer, answer::Look, mounts},
-    threads,
+use super::{
+    answer::{self, Look},
+    mounts,
 };
+use crate::{process::proc, threads};
 
 /// Between two looks at one file system.
 const EVERY: Duration = Duration::from_secs(5);

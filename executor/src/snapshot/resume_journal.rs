@@ -17,7 +17,7 @@ use std::{
 
 use schema::Digest;
 
-use super::job::Copy;
+use super::jobs::CompletedCopy;
 use crate::sys::{Dir, Stat, stat::Nanos};
 
 /// Name of the log in a snapshot's record folder.
@@ -48,11 +48,11 @@ pub(super) struct CopiedFile {
 }
 
 /// The log of one unfinished snapshot.
-pub(super) struct CopiedLog {
+pub(super) struct ResumeJournal {
     file: BufWriter<File>,
 }
 
-impl CopiedLog {
+impl ResumeJournal {
     /// Opens the log, creating it where it is missing, and reads what it holds by the copies'
     /// inode numbers.
     pub(super) fn open(records: &Dir) -> std::io::Result<(Self, HashMap<u64, CopiedFile>)> {
@@ -115,7 +115,7 @@ impl CopiedLog {
     }
 
     /// Records a file that was copied.
-    pub(super) fn record(&mut self, copy: &Copy) -> std::io::Result<()> {
+    pub(super) fn record(&mut self, copy: &CompletedCopy) -> std::io::Result<()> {
         self.file.write_all(&encode(
             copy.inode,
             copy.source_inode,
@@ -180,8 +180,8 @@ fn decode(record: &[u8]) -> Option<(u64, CopiedFile)> {
 mod tests {
     use super::*;
 
-    fn copy(inode: u64, source: &Stat) -> Copy {
-        Copy {
+    fn copy(inode: u64, source: &Stat) -> CompletedCopy {
+        CompletedCopy {
             inode,
             source_inode: source.ino,
             source_ctime: source.ctime,
@@ -195,7 +195,7 @@ mod tests {
         let dir = crate::sys::resolve::resolve(temporary.path()).unwrap();
         let dir = dir.folder().unwrap();
         let source = dir.stat_self().unwrap();
-        let (mut log, empty) = CopiedLog::open(&dir).unwrap();
+        let (mut log, empty) = ResumeJournal::open(&dir).unwrap();
         assert!(empty.is_empty());
         log.record(&copy(7, &source)).unwrap();
         log.checkpoint().unwrap();
@@ -213,7 +213,7 @@ mod tests {
             .set_len(length - 1)
             .unwrap();
 
-        let (_, copied) = CopiedLog::open(&dir).unwrap();
+        let (_, copied) = ResumeJournal::open(&dir).unwrap();
         assert_eq!(copied.len(), 2);
         assert!(copied[&7].durable);
         assert!(!copied[&8].durable);
@@ -222,7 +222,7 @@ mod tests {
         assert_eq!(copied[&8].read_from, source.ctime);
 
         forget_unsynced(&dir).unwrap();
-        let (_, copied) = CopiedLog::open(&dir).unwrap();
+        let (_, copied) = ResumeJournal::open(&dir).unwrap();
         assert_eq!(copied.keys().collect::<Vec<_>>(), [&7]);
     }
 
@@ -232,7 +232,7 @@ mod tests {
         let dir = crate::sys::resolve::resolve(temporary.path()).unwrap();
         let dir = dir.folder().unwrap();
         let source = dir.stat_self().unwrap();
-        let (mut log, _) = CopiedLog::open(&dir).unwrap();
+        let (mut log, _) = ResumeJournal::open(&dir).unwrap();
         log.record(&copy(7, &source)).unwrap();
         log.checkpoint().unwrap();
         drop(log);
@@ -240,12 +240,12 @@ mod tests {
         let other = temporary.path().join("other");
         std::fs::copy(&path, &other).unwrap();
         std::fs::rename(&other, &path).unwrap();
-        let (mut log, copied) = CopiedLog::open(&dir).unwrap();
+        let (mut log, copied) = ResumeJournal::open(&dir).unwrap();
         assert!(copied.is_empty());
         log.record(&copy(8, &source)).unwrap();
         log.checkpoint().unwrap();
         drop(log);
-        let (_, copied) = CopiedLog::open(&dir).unwrap();
+        let (_, copied) = ResumeJournal::open(&dir).unwrap();
         assert_eq!(copied.keys().collect::<Vec<_>>(), [&8]);
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use schema::plan::Part;
 
-use super::{UnitExit, Units};
+use super::delegation::{UnitExit, Units};
 use crate::{
     ErrorKind,
     error::Result,

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// A folder of the new tree.
-pub(super) struct Place {
+pub(super) struct DirectoryNode {
     /// The folder in the new tree.
     pub(super) new: Folder,
     /// The same folder in the basis, where it has one.
@@ -31,7 +31,7 @@ pub(super) struct Place {
     /// It stood in a tree that was continued.
     pub(super) continued: bool,
     /// What it gets when it is full.
-    end: Mutex<End>,
+    end: Mutex<FolderMetadata>,
     /// The names made so far, where it may hold others from an interrupted run.
     made: Mutex<HashSet<OsString>>,
     /// The names that an interrupted run left, where other spellings of them are the same.
@@ -42,14 +42,14 @@ pub(super) struct Place {
 
 /// What a folder gets when it is full; no entry for one that could not be made.
 #[derive(Default, Clone)]
-pub(super) struct End {
+pub(super) struct FolderMetadata {
     /// Its entry in the manifest.
     pub(super) entry: Option<Entry>,
     /// Its extended attributes.
     pub(super) attributes: Attributes,
 }
 
-impl Place {
+impl DirectoryNode {
     pub(super) fn new(
         new: Folder,
         basis: Option<Folder>,
@@ -89,7 +89,7 @@ impl Place {
         self.continued && !self.new.is_new()
     }
 
-    pub(super) fn end(&self) -> MutexGuard<'_, End> {
+    pub(super) fn end(&self) -> MutexGuard<'_, FolderMetadata> {
         self.end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -99,23 +99,23 @@ impl Place {
 }
 
 /// The names of one file.
-pub(super) struct Group {
+pub(super) struct LinkGroup {
     /// The number that they share in the manifest.
     pub(super) number: u64,
     /// The first of them that was made. Whoever makes it holds the lock meanwhile.
-    pub(super) first: Mutex<Option<First>>,
+    pub(super) first: Mutex<Option<FirstName>>,
 }
 
-impl Group {
-    pub(super) fn first(&self) -> MutexGuard<'_, Option<First>> {
+impl LinkGroup {
+    pub(super) fn first(&self) -> MutexGuard<'_, Option<FirstName>> {
         self.first.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A name that was made.
-pub(super) struct First {
+pub(super) struct FirstName {
     /// The folder it is in.
-    pub(super) place: Arc<Place>,
+    pub(super) node: Arc<DirectoryNode>,
     /// Its name there.
     pub(super) name: OsString,
     /// Its entry in the manifest.
@@ -124,23 +124,23 @@ pub(super) struct First {
 
 /// Some entries that follow each other, and folders that are full now.
 #[derive(Default)]
-pub(super) struct Job {
+pub(super) struct BuildJob {
     /// The source that they belong to.
     pub(super) source: Option<usize>,
     /// Entries to make, in the manifest's order.
-    pub(super) items: Vec<Item>,
+    pub(super) items: Vec<BuildItem>,
     /// Folders whose content was made by earlier jobs.
-    pub(super) full: Vec<Arc<Place>>,
+    pub(super) full: Vec<Arc<DirectoryNode>>,
     /// Folders that are full once this job is done.
-    pub(super) leaves: Vec<Arc<Place>>,
+    pub(super) leaves: Vec<Arc<DirectoryNode>>,
     /// Bytes that may have to be copied.
     pub(super) bytes: u64,
 }
 
 /// An entry to make.
-pub(super) struct Item {
+pub(super) struct BuildItem {
     /// The folder that gets it.
-    pub(super) place: Arc<Place>,
+    pub(super) node: Arc<DirectoryNode>,
     /// Its name there, which is not its own where the destination cannot hold that.
     pub(super) name: OsString,
     /// Its path in the snapshot, with its own name.
@@ -152,17 +152,17 @@ pub(super) struct Item {
     /// The digest of what the reference has at its path, where that is not the basis.
     pub(super) reference: Option<Digest>,
     /// What it is.
-    pub(super) what: What,
+    pub(super) what: ItemKind,
 }
 
 /// What an entry is.
-pub(super) enum What {
+pub(super) enum ItemKind {
     /// A folder.
-    Folder(Stat, Arc<Place>),
+    Folder(Stat, Arc<DirectoryNode>),
     /// A regular file.
-    File(Stat, Option<Arc<Group>>),
+    File(Stat, Option<Arc<LinkGroup>>),
     /// A symlink, FIFO, socket or device.
-    Other(Stat, Option<Arc<Group>>),
+    Other(Stat, Option<Arc<LinkGroup>>),
     /// The tree's own folder stands for `/`; only its metadata is taken over.
     Root(Stat),
     /// It cannot be looked at.
@@ -190,11 +190,11 @@ pub(super) struct Tally {
     pub(super) changed: Option<StoredPathBuf>,
     pub(super) problems: Vec<Problem>,
     /// Files that were copied.
-    pub(super) copies: Vec<Copy>,
+    pub(super) copies: Vec<CompletedCopy>,
 }
 
 /// A file that was copied whole.
-pub(super) struct Copy {
+pub(super) struct CompletedCopy {
     /// Inode number of the copy.
     pub(super) inode: u64,
     /// Inode number of the source.
@@ -206,9 +206,9 @@ pub(super) struct Copy {
 }
 
 /// A job that was done, or ended.
-pub(super) struct Done {
+pub(super) struct BuildJobResult {
     pub(super) source: Option<usize>,
-    pub(super) leaves: Vec<Arc<Place>>,
+    pub(super) leaves: Vec<Arc<DirectoryNode>>,
     pub(super) tally: Tally,
     pub(super) result: Result<()>,
 }

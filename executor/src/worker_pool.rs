@@ -1,4 +1,4 @@
-//! Work in parallel whose results are taken in order.
+//! The worker pool: jobs are done on several threads, and their results are taken in order.
 //!
 //! Owns the threads and the order; what a job is, is the caller's. With one thread everything
 //! happens on the caller's, one job after the other, so that a run can be followed call by call.
@@ -9,7 +9,10 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
         Mutex, PoisonError,
-        mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel, sync_channel},
+        mpsc::{
+            Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, channel,
+            sync_channel,
+        },
     },
     time::Duration,
 };
@@ -25,61 +28,77 @@ const IDLE: Duration = Duration::from_millis(100);
 /// Jobs that may be ahead of the one whose result is taken next, for each thread.
 const AHEAD: usize = 8;
 
-/// The caller's side of the work.
-pub(crate) trait Foreman {
+/// The caller's side of the work: hands out the jobs, and takes their results.
+pub(crate) trait Coordinator {
     /// A piece of work.
     type Job: Send;
     /// What became of it.
-    type Done: Send;
+    type Output: Send;
 
     /// The next job; none at the end, which is final only once all results were taken.
     ///
     /// # Errors
     /// What ends the work.
-    fn next(&mut self) -> Result<Option<Self::Job>>;
+    fn next_job(&mut self) -> Result<Option<Self::Job>>;
 
     /// Takes the result of a job, in the order of the jobs.
     ///
     /// # Errors
     /// What ends the work.
-    fn take(&mut self, done: Self::Done) -> Result<()>;
+    fn take_output(&mut self, done: Self::Output) -> Result<()>;
 
     /// Called while a long job is waited for.
     ///
     /// # Errors
     /// What ends the work.
-    fn idle(&mut self) -> Result<()>;
+    fn while_waiting(&mut self) -> Result<()>;
 
     /// The work has ended with an error: jobs under way should end soon.
-    fn ended(&mut self);
+    fn on_failure(&mut self);
 
     /// What became of a job whose turn had not come when the work ended with an error.
-    fn late(&mut self, _done: Self::Done) {}
+    fn take_late_output(&mut self, _done: Self::Output) {}
 }
 
-/// Does all jobs of a foreman.
+/// Jobs that wait for one of several workers.
+pub(crate) struct JobQueue<J>(Mutex<Receiver<J>>);
+
+impl<J> JobQueue<J> {
+    /// A queue in which so many jobs may wait.
+    pub(crate) fn bounded(jobs: usize) -> (SyncSender<J>, Self) {
+        let (sender, receiver) = sync_channel(jobs);
+        (sender, Self(Mutex::new(receiver)))
+    }
+
+    /// The next job, once there is one; none when there will be no more.
+    pub(crate) fn next_job(&self) -> Option<J> {
+        let jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.recv().ok()
+    }
+}
+
+/// Does all jobs of a coordinator on so many threads.
 ///
 /// # Errors
-/// The first that the foreman says. All jobs have ended when this returns.
-pub(crate) fn work<F: Foreman>(
+/// The first that the coordinator says. All jobs have ended when this returns.
+pub(crate) fn run_in_order<C: Coordinator>(
     threads: usize,
-    foreman: &mut F,
-    job: &(impl Fn(F::Job) -> F::Done + Sync),
+    coordinator: &mut C,
+    do_job: &(impl Fn(C::Job) -> C::Output + Sync),
 ) -> Result<()> {
     if threads <= 1 {
-        return alone(foreman, job);
+        return run_alone(coordinator, do_job);
     }
-    let (to_threads, jobs) = sync_channel::<(u64, F::Job)>(2 * threads);
+    let (to_threads, jobs) = JobQueue::<(u64, C::Job)>::bounded(2 * threads);
     let (from_threads, results) = channel();
-    let jobs = Mutex::new(jobs);
     let mut waiting = BTreeMap::new();
     std::thread::scope(|scope| {
         let mut started = 0;
         for _ in 0..threads {
             let (jobs, from_threads) = (&jobs, from_threads.clone());
             let thread = start_in(scope, "worker", move || {
-                while let Some((number, next)) = receive(jobs) {
-                    let done = catch_unwind(AssertUnwindSafe(|| job(next)));
+                while let Some((number, next)) = jobs.next_job() {
+                    let done = catch_unwind(AssertUnwindSafe(|| do_job(next)));
                     let stop = done.is_err();
                     if from_threads.send((number, done)).is_err() || stop {
                         break;
@@ -94,57 +113,57 @@ pub(crate) fn work<F: Foreman>(
         }
         drop(from_threads);
         if started == 0 {
-            return alone(foreman, job);
+            return run_alone(coordinator, do_job);
         }
-        let result = lead(started, foreman, &results, &to_threads, &mut waiting);
+        let result = coordinate(started, coordinator, &results, &to_threads, &mut waiting);
         if result.is_err() {
-            foreman.ended();
+            coordinator.on_failure();
         }
         drop(to_threads);
         if result.is_err() {
             let others = results.iter().filter_map(|(_, done)| done.ok());
             let waited = std::mem::take(&mut waiting).into_values();
-            waited.chain(others).for_each(|done| foreman.late(done));
+            waited
+                .chain(others)
+                .for_each(|done| coordinator.take_late_output(done));
         }
         result
     })
 }
 
 /// Does all jobs on the caller's thread.
-fn alone<F: Foreman>(foreman: &mut F, job: &impl Fn(F::Job) -> F::Done) -> Result<()> {
-    while let Some(next) = foreman.next()? {
-        foreman.take(job(next))?;
+fn run_alone<C: Coordinator>(
+    coordinator: &mut C,
+    do_job: &impl Fn(C::Job) -> C::Output,
+) -> Result<()> {
+    while let Some(next) = coordinator.next_job()? {
+        coordinator.take_output(do_job(next))?;
     }
     Ok(())
-}
-
-fn receive<T>(jobs: &Mutex<Receiver<T>>) -> Option<T> {
-    let jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
-    jobs.recv().ok()
 }
 
 type Answer<T> = (u64, std::result::Result<T, Box<dyn Any + Send>>);
 
 /// Hands jobs out and takes results in order.
-fn lead<F: Foreman>(
+fn coordinate<C: Coordinator>(
     threads: usize,
-    foreman: &mut F,
-    results: &Receiver<Answer<F::Done>>,
-    to_threads: &std::sync::mpsc::SyncSender<(u64, F::Job)>,
-    waiting: &mut BTreeMap<u64, F::Done>,
+    coordinator: &mut C,
+    results: &Receiver<Answer<C::Output>>,
+    to_threads: &SyncSender<(u64, C::Job)>,
+    waiting: &mut BTreeMap<u64, C::Output>,
 ) -> Result<()> {
     let lost = || Error::failed("a thread of this program ended early");
     let window = (AHEAD * threads) as u64;
     let (mut given, mut taken) = (0, 0);
-    let mut next = foreman.next()?;
+    let mut next = coordinator.next_job()?;
     loop {
         while let Some(done) = waiting.remove(&taken) {
             taken += 1;
-            foreman.take(done)?;
+            coordinator.take_output(done)?;
         }
         // What was taken may have brought up more to do.
         if next.is_none() {
-            next = foreman.next()?;
+            next = coordinator.next_job()?;
         }
         if next.is_none() && given == taken {
             return Ok(());
@@ -156,18 +175,18 @@ fn lead<F: Foreman>(
             match to_threads.try_send((given, job)) {
                 Ok(()) => {
                     given += 1;
-                    next = foreman.next()?;
+                    next = coordinator.next_job()?;
                     full = false;
                 }
-                Err(std::sync::mpsc::TrySendError::Full((_, job))) => next = Some(job),
-                Err(std::sync::mpsc::TrySendError::Disconnected(_)) => return Err(lost()),
+                Err(TrySendError::Full((_, job))) => next = Some(job),
+                Err(TrySendError::Disconnected(_)) => return Err(lost()),
             }
         }
         let answer = if full {
             match results.recv_timeout(IDLE) {
                 Ok(answer) => Some(answer),
                 Err(RecvTimeoutError::Timeout) => {
-                    foreman.idle()?;
+                    coordinator.while_waiting()?;
                     None
                 }
                 Err(RecvTimeoutError::Disconnected) => return Err(lost()),
@@ -185,7 +204,7 @@ fn lead<F: Foreman>(
                     waiting.insert(number, done);
                 }
                 Err(panic) => {
-                    foreman.ended();
+                    coordinator.on_failure();
                     resume_unwind(panic);
                 }
             }
@@ -206,16 +225,16 @@ mod tests {
         late: Vec<u64>,
     }
 
-    impl Foreman for Numbers {
+    impl Coordinator for Numbers {
         type Job = u64;
-        type Done = u64;
+        type Output = u64;
 
-        fn next(&mut self) -> Result<Option<u64>> {
+        fn next_job(&mut self) -> Result<Option<u64>> {
             self.next += 1;
             Ok((self.next <= self.end).then_some(self.next))
         }
 
-        fn take(&mut self, done: u64) -> Result<()> {
+        fn take_output(&mut self, done: u64) -> Result<()> {
             if done == self.fails_at {
                 return Err(Error::failed("enough"));
             }
@@ -223,15 +242,15 @@ mod tests {
             Ok(())
         }
 
-        fn idle(&mut self) -> Result<()> {
+        fn while_waiting(&mut self) -> Result<()> {
             Ok(())
         }
 
-        fn ended(&mut self) {
+        fn on_failure(&mut self) {
             self.ended = true;
         }
 
-        fn late(&mut self, done: u64) {
+        fn take_late_output(&mut self, done: u64) {
             self.late.push(done);
         }
     }
@@ -250,40 +269,40 @@ mod tests {
     #[test]
     fn results_are_taken_in_the_order_of_the_jobs_however_many_threads_work() {
         for threads in [1, 2, 7] {
-            let mut foreman = numbers(u64::MAX);
-            work(threads, &mut foreman, &|number| {
+            let mut coordinator = numbers(u64::MAX);
+            run_in_order(threads, &mut coordinator, &|number| {
                 if number % 13 == 0 {
                     std::thread::sleep(Duration::from_micros(300));
                 }
                 number
             })
             .unwrap();
-            assert_eq!(foreman.taken, (1..=1000).collect::<Vec<_>>());
+            assert_eq!(coordinator.taken, (1..=1000).collect::<Vec<_>>());
         }
     }
 
     #[test]
     fn an_error_ends_the_work_and_is_what_comes_out() {
         for threads in [1, 3] {
-            let mut foreman = numbers(500);
-            let error = work(threads, &mut foreman, &|number| number).unwrap_err();
+            let mut coordinator = numbers(500);
+            let error = run_in_order(threads, &mut coordinator, &|number| number).unwrap_err();
             assert_eq!(error.message, "enough");
-            assert_eq!(foreman.taken.len(), 499);
-            assert!(foreman.ended || threads == 1);
+            assert_eq!(coordinator.taken.len(), 499);
+            assert!(coordinator.ended || threads == 1);
             // Nothing that was done and not taken is lost: all that was handed out, in fact.
-            let late = u64::try_from(foreman.late.len()).unwrap();
-            foreman.late.sort_unstable();
-            assert_eq!(foreman.late, (501..=500 + late).collect::<Vec<_>>());
+            let late = u64::try_from(coordinator.late.len()).unwrap();
+            coordinator.late.sort_unstable();
+            assert_eq!(coordinator.late, (501..=500 + late).collect::<Vec<_>>());
             // The one that `next` gave last was not handed out any more.
-            assert!(threads == 1 || late + 2 + 500 >= foreman.next, "{late}");
+            assert!(threads == 1 || late + 2 + 500 >= coordinator.next, "{late}");
         }
     }
 
     #[test]
     #[should_panic(expected = "seventh")]
     fn a_panic_in_a_job_is_one_of_the_caller() {
-        let mut foreman = numbers(u64::MAX);
-        let _ = work(2, &mut foreman, &|number| {
+        let mut coordinator = numbers(u64::MAX);
+        let _ = run_in_order(2, &mut coordinator, &|number| {
             assert!(number != 7, "seventh");
             number
         });

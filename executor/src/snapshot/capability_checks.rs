@@ -9,10 +9,7 @@ use std::ffi::OsStr;
 use rustix::io::Errno;
 use schema::escape;
 
-use super::{
-    folder::remove_others,
-    worker::{Shop, Worker},
-};
+use super::{build_context::BuildContext, worker::Worker};
 use crate::{
     error::{Error, Result},
     sys::{Dir, Kind, Stat, attributes::Attributes, bytes, mounts, stat::same_time},
@@ -20,7 +17,7 @@ use crate::{
 
 /// Why no entry of this name can be made in the folder at hand; none where it can.
 pub(super) fn refuses(worker: &Worker<'_>, new: &Dir, name: &OsStr) -> Result<Option<String>> {
-    let can = &worker.shop.capabilities;
+    let can = &worker.build.capabilities;
     let because = can.refuses_name(bytes(name));
     if because.is_some() || !can.folds_names() || !taken(worker, new, name)? {
         return Ok(because);
@@ -31,24 +28,24 @@ pub(super) fn refuses(worker: &Worker<'_>, new: &Dir, name: &OsStr) -> Result<Op
 /// Whether another name of the folder at hand is this one to the destination.
 fn taken(worker: &Worker<'_>, new: &Dir, name: &OsStr) -> Result<bool> {
     let is_there = || new.look(name).is_ok_and(|found| found.is_some());
-    let place = worker.place()?;
-    if !place.is_continued() {
+    let node = worker.node()?;
+    if !node.is_continued() {
         return Ok(is_there());
     }
-    let mut left = place.left();
+    let mut left = node.left();
     let left = left.get_or_insert_with(|| new.names().unwrap_or_default().into_iter().collect());
     if !is_there() || left.contains(name) {
         return Ok(false);
     }
     // A name that an interrupted run left in another spelling is in nobody's way.
-    remove_others(worker, &place, new)?;
+    worker.remove_others(&node, new)?;
     left.clear();
     Ok(is_there())
 }
 
 /// Says that a name is another one's, and whose where that can be told.
 fn same_as_another(worker: &Worker<'_>, new: &Dir, name: &OsStr) -> String {
-    let can = &worker.shop.capabilities;
+    let can = &worker.build.capabilities;
     let folded = can.folded(bytes(name));
     let names = new.names().unwrap_or_default();
     let other = names
@@ -63,24 +60,7 @@ fn same_as_another(worker: &Worker<'_>, new: &Dir, name: &OsStr) -> String {
     }
 }
 
-/// What an error of the destination says of an entry, beyond the system's reason.
-pub(super) fn explains(doing: &str, error: Errno) -> Option<&'static str> {
-    let makes = ["create", "make"]
-        .iter()
-        .any(|verb| doing.starts_with(verb));
-    match error {
-        Errno::EXIST if makes => {
-            Some("the destination takes its name and another one in this folder for one")
-        }
-        Errno::INVAL | Errno::ILSEQ | Errno::NAMETOOLONG if makes => {
-            Some("the destination cannot hold this name")
-        }
-        Errno::FBIG => Some("the destination cannot hold so large a file"),
-        _ => None,
-    }
-}
-
-impl Shop<'_> {
+impl BuildContext<'_> {
     /// Whether an extended attribute is surely given back as it is set: whether its kind was tried
     /// out when the destination was first used.
     pub(super) fn surely_holds(&self, attribute: &[u8]) -> bool {
@@ -126,18 +106,18 @@ impl Worker<'_> {
     /// A time that cannot be set is a problem where times are held.
     pub(super) fn time_set(&mut self, set: std::result::Result<(), Errno>) -> Result<()> {
         match set {
-            Err(error) if self.shop.capabilities.times => self.not_stored("set the time", error),
+            Err(error) if self.build.capabilities.times => self.not_stored("set the time", error),
             _ => Ok(()),
         }
     }
 
     /// Makes an entry durable where only this does it.
     pub(super) fn sync_one(&self, sync: impl FnOnce() -> std::io::Result<()>) -> Result<()> {
-        if !self.shop.one_by_one {
+        if !self.build.one_by_one {
             return Ok(());
         }
         sync().map_err(|error| {
-            self.shop.sync_failed();
+            self.build.sync_failed();
             Error::io("sync", &self.here(), error).hint(
                 "the destination could not store what was written; the next run copies it again",
             )

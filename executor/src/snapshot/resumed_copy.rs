@@ -6,8 +6,8 @@ use schema::Digest;
 
 use super::{
     copying::set_metadata,
-    file::{How, Stored},
-    job::Item,
+    jobs::BuildItem,
+    stored_file::{StorageMethod, Stored},
     worker::Worker,
 };
 use crate::{
@@ -31,13 +31,13 @@ struct Trusted {
 }
 
 /// Takes over a copy that rsync or an interrupted run made, if it can be trusted.
-pub(super) fn kept_copy(
+pub(super) fn take_over_copy(
     worker: &mut Worker<'_>,
-    item: &Item,
+    item: &BuildItem,
     new: &Dir,
     stat: &Stat,
 ) -> Result<Option<Stored>> {
-    if !worker.place()?.is_continued() {
+    if !worker.node()?.is_continued() {
         return Ok(None);
     }
     let Some(trusted) = trusted(worker, item, new, stat)? else {
@@ -48,15 +48,15 @@ pub(super) fn kept_copy(
     };
     let mut entry = Entry {
         digest: Some(trusted.digest),
-        stored: Some(worker.shop.step.id),
+        stored: Some(worker.build.step.id),
         ..Entry::of(worker.path(), stat)
     };
     entry.xattrs_digest = xattrs_digest(&source);
-    let shop = worker.shop;
+    let build = worker.build;
     // What stands there and should not came in from elsewhere, such as a folder's default access
     // control list: it is copied anew.
     let mut more = held.iter().filter(|one| !source.contains(one));
-    if more.any(|(name, _)| shop.surely_holds(name)) {
+    if more.any(|(name, _)| build.surely_holds(name)) {
         return Ok(None);
     }
     // What could not be stored then stands nowhere but in the manifest.
@@ -64,7 +64,7 @@ pub(super) fn kept_copy(
     entry.xattrs_kept = lacking.collect();
     let mut kept = entry.xattrs_kept.iter();
     let mut copy = trusted.copy;
-    let lacks = !trusted.is_dressed || kept.any(|(name, _)| shop.surely_holds(name));
+    let lacks = !trusted.is_dressed || kept.any(|(name, _)| build.surely_holds(name));
     // An inode of one name that this snapshot's own runs made: no published one shares it.
     if copy.nlink == 1 && (lacks || !entry.xattrs_kept.is_empty()) {
         copy = set_metadata(worker, &trusted.file, &mut entry, source)?;
@@ -76,7 +76,7 @@ pub(super) fn kept_copy(
     Ok(Some(Stored {
         unchanged: entry.digest == basis,
         entry,
-        how: How::Copied,
+        how: StorageMethod::Copied,
         copy,
         inode: (stat.dev, stat.ino),
     }))
@@ -84,7 +84,7 @@ pub(super) fn kept_copy(
 
 fn trusted(
     worker: &mut Worker<'_>,
-    item: &Item,
+    item: &BuildItem,
     new: &Dir,
     stat: &Stat,
 ) -> Result<Option<Trusted>> {
@@ -94,7 +94,7 @@ fn trusted(
     if copy.kind != Kind::File {
         return Ok(None);
     }
-    let Some(found) = worker.shop.copied_before(stat, &copy).copied() else {
+    let Some(found) = worker.build.copied_before(stat, &copy).copied() else {
         return Ok(None);
     };
     let Ok(file) = new.file(&item.name) else {
@@ -115,11 +115,11 @@ fn trusted(
     if found.fresh || (found.durable && is_dressed) {
         return Ok(Some(trusted));
     }
-    let shop = worker.shop;
+    let build = worker.build;
     let sparse = copy.allocated < copy.size;
     let read = worker
         .copier
-        .digest(&trusted.file, sparse, &mut |_| shop.check());
+        .digest(&trusted.file, sparse, &mut |_| build.check());
     match read {
         Ok(read) if read.digest == found.digest => Ok(Some(trusted)),
         Err(CopyError::Ended(error)) => Err(error),
@@ -129,17 +129,17 @@ fn trusted(
 
 /// Whether a copy has the metadata of its source, as far as the destination can hold it.
 fn has_metadata(worker: &Worker<'_>, copy: &Stat, stat: &Stat) -> bool {
-    let shop = worker.shop;
-    let can = &shop.capabilities;
-    shop.is_time(copy, stat.mtime)
-        && (!can.modes || copy.mode == shop.mode_there(Kind::File, stat.mode))
-        && (!can.owners || !shop.privileged || (copy.uid, copy.gid) == (stat.uid, stat.gid))
+    let build = worker.build;
+    let can = &build.capabilities;
+    build.is_time(copy, stat.mtime)
+        && (!can.modes || copy.mode == build.mode_there(Kind::File, stat.mode))
+        && (!can.owners || !build.privileged || (copy.uid, copy.gid) == (stat.uid, stat.gid))
 }
 
 /// The attributes of a source that is still the same, and of its copy.
 fn attributes_of_both(
     worker: &mut Worker<'_>,
-    item: &Item,
+    item: &BuildItem,
     copy: &File,
     stat: &Stat,
 ) -> Option<(Attributes, Attributes)> {

@@ -12,13 +12,13 @@ use schema::{
     plan::{Action, ScriptStep, Step},
 };
 
+use super::report::report_so_far;
 use crate::{
     error::{ErrorKind, Result},
     event::{Context, Event},
     journal::Replay,
-    parts, run,
     state_dir::StateDir,
-    steps,
+    steps::{self, script::script_environment},
 };
 
 /// Longest time for the script: whoever ended the run waits for it.
@@ -51,7 +51,7 @@ pub fn settle(
         at,
         because: because.to_owned(),
     })?;
-    let mut report = parts::report_so_far(plan, &replay, at);
+    let mut report = report_so_far(plan, &replay, at);
     report.result = result;
     report
         .steps
@@ -130,7 +130,7 @@ fn script_now(
     report: &Report,
     context: Context<'_>,
 ) -> Result<Outcome> {
-    let environment = run::environment(plan, Some(report.result), report.snapshot.as_ref());
+    let environment = script_environment(plan, Some(report.result), report.snapshot.as_ref());
     let script = ScriptStep {
         on_failure: OnPreBackupFailure::Abort,
         ..script.clone()

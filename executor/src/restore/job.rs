@@ -1,0 +1,172 @@
+//! What is restored and where to: what planning and restoring share.
+
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::Path, sync::Arc};
+
+use rustix::io::Errno;
+use schema::{SnapshotId, StoredPath, StoredPathBuf, escape::display};
+
+use super::{
+    choice::Choice,
+    lookup::{self, Found},
+    place::{self, Place},
+    source::{Item, Source},
+};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    manifest::{self, Reader},
+    names::StoredNames,
+    store::Store,
+    sys::{Dir, Kind, Stat, resolve},
+};
+
+/// What is restored, and where to.
+pub(super) struct Job<'a> {
+    pub(super) store: &'a Store,
+    pub(super) snapshot: Option<SnapshotId>,
+    /// Names that stand for others below what is restored.
+    pub(super) names: Arc<StoredNames>,
+    pub(super) found: Found,
+    pub(super) place: Place,
+    pub(super) overwrite: bool,
+    pub(super) choice: Choice,
+    pub(super) through: Vec<Vec<u8>>,
+}
+
+impl<'a> Job<'a> {
+    #[expect(clippy::too_many_arguments, reason = "all that a restore is about")]
+    pub(super) fn new(
+        store: &'a Store,
+        snapshot: Option<SnapshotId>,
+        folder: &str,
+        tree: &Dir,
+        path: StoredPathBuf,
+        target: &[u8],
+        overwrite: bool,
+        mut choice: Choice,
+        through: Vec<Vec<u8>>,
+    ) -> Result<Self> {
+        choice.only.sort();
+        choice.only.dedup();
+        let names = names_of(store, snapshot)?;
+        let found = lookup::find(tree, path, folder, &names, || manifest_of(store, snapshot))?;
+        let place = place::look(target, store, through.iter().any(Vec::is_empty))?;
+        place::check_kinds(&place, &found)?;
+        Ok(Self {
+            store,
+            snapshot,
+            names: Arc::new(names.below(&found.path)),
+            found,
+            place,
+            overwrite,
+            choice,
+            through,
+        })
+    }
+
+    pub(super) fn source(&self) -> Result<Source> {
+        let manifest = manifest_of(self.store, self.snapshot)?;
+        Source::new(
+            &self.found,
+            manifest,
+            &self.names,
+            &self.choice,
+            &self.place.can,
+        )
+    }
+
+    /// The folder that a symlink of the target leads to, where the snapshot was made through it.
+    pub(super) fn through(
+        &self,
+        path: &StoredPath,
+        there: &Stat,
+    ) -> std::result::Result<Option<Dir>, Errno> {
+        if there.kind != Kind::Symlink || !self.through.iter().any(|through| **through == **path) {
+            return Ok(None);
+        }
+        let whole = [self.place.path.as_slice(), b"/", path].concat();
+        // As the source was resolved: only through symlinks that root or we made.
+        let found = resolve::resolve(Path::new(OsStr::from_bytes(&whole)))?;
+        if found.stat.kind != Kind::Folder {
+            return Ok(None);
+        }
+        let folder = found.folder()?;
+        let is_outside = place::outside(folder.again()?, self.store, &self.place.shown);
+        Ok(is_outside.is_ok().then_some(folder))
+    }
+
+    /// A path below the target, for messages.
+    pub(super) fn in_target(&self, path: &StoredPath) -> String {
+        if path.is_empty() {
+            return self.place.shown.clone();
+        }
+        format!(
+            "{}/{}",
+            self.place.shown.trim_end_matches('/'),
+            display(path)
+        )
+    }
+
+    /// Refuses the destination, met below the target.
+    pub(super) fn check_folder(&self, folder: &Dir, path: &StoredPath) -> Result<()> {
+        let io = |error: Errno| Error::io("look at", self.in_target(path).as_bytes(), error);
+        let root = self.store.root.stat_self().map_err(io)?;
+        if folder.stat_self().map_err(io)?.same_inode(&root) {
+            return Err(Error::refused(format!(
+                "{} is the destination itself",
+                self.in_target(path)
+            ))
+            .hint("restore a path that does not lead into the destination"));
+        }
+        Ok(())
+    }
+}
+
+/// A snapshot's manifest; none for a snapshot without records or whose manifest is lost.
+pub(super) fn manifest_of(store: &Store, id: Option<SnapshotId>) -> Result<Option<Reader>> {
+    let Some(id) = id else {
+        return Ok(None);
+    };
+    let Some(records) = store.records(id)? else {
+        return Ok(None);
+    };
+    let there = records
+        .look(OsStr::new(manifest::FILE_NAME))
+        .map_err(|error| store.io("look at", manifest::FILE_NAME, error))?;
+    // A damaged one must not keep people from their files: the tree has metadata, too.
+    Ok(there.and_then(|_| store.manifest(id).ok()))
+}
+
+/// The names that stand for others in a snapshot.
+pub(super) fn names_of(store: &Store, id: Option<SnapshotId>) -> Result<StoredNames> {
+    let Some(id) = id else {
+        return Ok(StoredNames::default());
+    };
+    // Nearly every snapshot has none, and its record says so.
+    if matches!(store.record(id), Ok(Some(record)) if record.totals.renamed == 0) {
+        return Ok(StoredNames::default());
+    }
+    let manifest = manifest_of(store, Some(id))?;
+    let names = manifest.map(|manifest| StoredNames::read(manifest).unwrap_or_default());
+    Ok(names.unwrap_or_default())
+}
+
+/// What the names of one file share: the manifest's number, or else the inode.
+pub(super) fn group(item: &Item) -> Option<(u64, u64)> {
+    if item.wanted.kind == Kind::Folder {
+        return None;
+    }
+    match (item.wanted.group, &item.stored) {
+        // No device has this number.
+        (Some(group), _) => Some((u64::MAX, group)),
+        (None, Some(stat)) if !item.listed && stat.nlink > 1 => Some((stat.dev, stat.ino)),
+        _ => None,
+    }
+}
+
+/// The same interruption with what to do about it here.
+pub(super) fn interrupted(error: Error) -> Error {
+    if error.kind != ErrorKind::Interrupted {
+        return error;
+    }
+    error.with_hint("run the same restore again: it goes on where it stopped")
+}

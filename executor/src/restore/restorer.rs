@@ -1,0 +1,154 @@
+//! A restore that is under way: where it stands, and what it has come to.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, atomic::Ordering},
+};
+
+use schema::journal::{Problem, ProblemKind};
+
+use super::{
+    StoredPathBuf,
+    copying::Count,
+    job::Job,
+    make::{self, Fault, Inode, Made, Spot},
+    metadata::{self, Faults},
+    source::{Item, Source},
+    tally::Tally,
+};
+use crate::{
+    copy::Copier,
+    error::Result,
+    event::{Context, Progress},
+    sys::{Dir, Kind, Stat, attributes::Attributes, stat::Nanos},
+};
+
+/// An open folder of the target.
+pub(super) struct Frame {
+    pub(super) dir: Arc<Dir>,
+    /// Gives its entries an access control list.
+    pub(super) inherits: bool,
+    pub(super) item: Item,
+    pub(super) attributes: Attributes,
+    /// It becomes the snapshot's in its metadata, too.
+    pub(super) mine: bool,
+    /// Our mark stands in it.
+    pub(super) marked: bool,
+    /// It was made by this run, so that nothing can be in the way in it.
+    pub(super) fresh: bool,
+    /// Since when what was changed in it is read back at the end, where a restore did not end.
+    pub(super) read_back_since: Option<Nanos>,
+    pub(super) count: Arc<Count>,
+}
+
+/// A restore that is under way.
+pub(super) struct Restorer<'a> {
+    pub(super) job: &'a Job<'a>,
+    pub(super) aside: &'a str,
+    pub(super) context: &'a Context<'a>,
+    pub(super) source: Source,
+    /// Open folders of the target; none where the folder could not be had.
+    pub(super) frames: Vec<Option<Frame>>,
+    /// Folders that were left and wait for files on their way into them, in the order of leaving.
+    pub(super) left: VecDeque<Frame>,
+    /// For files that are copied here.
+    pub(super) copier: Copier,
+    /// For each file with more names: the path of the first below the target, and its inode.
+    pub(super) links: HashMap<(u64, u64), (StoredPathBuf, Inode)>,
+    pub(super) tally: Tally,
+    pub(super) progress: Progress,
+    /// What was changed since is written by this run, or by one that was killed.
+    pub(super) since: Nanos,
+    /// Folders that symlinks of the target lead to.
+    pub(super) elsewhere: Vec<Dir>,
+}
+
+impl Restorer<'_> {
+    /// Where an entry goes; `None` below a folder that could not be had.
+    pub(super) fn spot<'s>(&'s self, item: &'s Item, shown: &'s str) -> Option<Spot<'s>> {
+        let place = &self.job.place;
+        let (dir, name, inherits) = match self.frames.last() {
+            None => {
+                let inherits = metadata::passes_acl_on(&place.parent);
+                (&place.parent, &place.name, inherits)
+            }
+            Some(frame) => {
+                let frame = frame.as_ref()?;
+                (frame.dir.as_ref(), &item.name, frame.inherits)
+            }
+        };
+        Some(Spot {
+            dir,
+            name,
+            inherits,
+            holds: place.holds,
+            shown,
+        })
+    }
+
+    /// The suffix for what has an entry's name, if anything has.
+    pub(super) fn aside_for(
+        &self,
+        there: Option<&Stat>,
+    ) -> std::result::Result<Option<&str>, Fault> {
+        match there {
+            None => Ok(None),
+            Some(_) if self.job.overwrite => Ok(Some(self.aside)),
+            // It was not there when everything was compared.
+            Some(_) => Err(make::taken()),
+        }
+    }
+
+    /// Lists an entry that was not made, unless all of it ends here.
+    pub(super) fn fault(&mut self, item: &Item, fault: Fault) -> Result<()> {
+        match fault {
+            Fault::All(error) => return Err(error),
+            Fault::Entry(kind, because) => self.entry_problem(item, kind, because),
+            Fault::Damaged(because) => {
+                self.tally.damaged += 1;
+                self.entry_problem(item, ProblemKind::Unreadable, because);
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts an entry that was made.
+    pub(super) fn made(&mut self, item: &Item, made: &Made, aside: bool) {
+        debug_assert!(item.wanted.kind != Kind::Folder);
+        self.tally.kept_aside += u64::from(aside);
+        self.tally.restored += 1;
+        self.progress.bytes += made.bytes;
+    }
+
+    /// Notes an entry whose flags were recorded and are not on what stands there.
+    pub(super) fn flags(&mut self, item: &Item, there: Option<&Stat>) {
+        let wanted = (item.wanted.immutable, item.wanted.append_only);
+        let has = there.map(|there| (there.immutable, there.append_only));
+        if wanted != (false, false) && has != Some(wanted) {
+            self.tally.flags_left(self.job.in_target(&item.path));
+        }
+    }
+
+    pub(super) fn faults(&mut self, item: &Item, faults: Faults) {
+        self.tally.owners_left += u64::from(faults.owner_left);
+        self.tally.limits.add(faults.limits);
+        for sentence in faults.sentences {
+            self.entry_problem(item, ProblemKind::Metadata, sentence);
+        }
+    }
+
+    pub(super) fn entry_problem(&mut self, item: &Item, kind: ProblemKind, message: String) {
+        self.tally.problem(Problem {
+            path: self.source.on_source(&item.path),
+            kind,
+            message,
+        });
+    }
+
+    /// Counts an entry that is in its folder now as the snapshot has it.
+    pub(super) fn count(&mut self) {
+        if let Some(Some(frame)) = self.frames.last() {
+            frame.count.complete.fetch_add(1, Ordering::Release);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Which room does a step of which kind.
+
+use schema::{
+    Plan, Report,
+    config::OnPreBackupFailure,
+    journal::Outcome,
+    plan::{Action, Step},
+};
+
+use super::{report::run_result, session::Session};
+use crate::{
+    error::{Error, Result},
+    event::Context,
+    snapshot,
+    steps::{self, script::script_environment},
+};
+
+/// Does what a step is to do, whatever its kind.
+///
+/// # Errors
+/// Those of the step.
+pub(super) fn do_step(
+    session: &mut Session<'_>,
+    plan: &Plan,
+    step: &Step,
+    report: &Report,
+    context: Context<'_>,
+) -> Result<Outcome> {
+    let sealed = report.snapshot.clone();
+    match &step.action {
+        Action::Announce(announce) => Ok(steps::notify::announce(announce, context)),
+        Action::PreScript(script) => {
+            let environment = script_environment(plan, None, sealed.as_ref());
+            steps::script::run(&step.id, script, &environment, context)
+        }
+        Action::DestinationCheck(check) => {
+            session.prepare(check, context)?;
+            let state = session.state;
+            steps::destination_check::remember_and_inspect(state, session.store()?, check)
+        }
+        Action::SpaceCheck(check) => {
+            steps::space_check::run(session.store()?, check, context).map_err(Error::on_destination)
+        }
+        Action::Snapshot(snapshot) => {
+            let survey = session.survey.take();
+            snapshot::run(session.store()?, &plan.run_id, snapshot, survey, context)
+                .map_err(Error::on_destination)
+        }
+        Action::Rotate(rotate) => {
+            let store = session.store()?;
+            steps::rotate::run(store, &plan.run_id, rotate, sealed.as_ref(), context)
+                .map_err(Error::on_destination)
+        }
+        Action::Delete(step) => {
+            let store = session.store()?;
+            steps::rotate::run_delete(store, &plan.run_id, step, context)
+                .map_err(Error::on_destination)
+        }
+        Action::PostScript(script) => {
+            let environment = script_environment(plan, Some(run_result(report)), sealed.as_ref());
+            let script = schema::plan::ScriptStep {
+                on_failure: OnPreBackupFailure::Abort,
+                ..script.clone()
+            };
+            steps::script::run(&step.id, &script, &environment, context)
+        }
+        Action::Notify(notify) => {
+            let mut so_far = report.clone();
+            so_far.ended_at = context.clock.now();
+            so_far.result = run_result(report);
+            // Where the destination is absent, only what this machine remembers is known.
+            let now = context.clock.now();
+            let remembered = || session.state.last_good(now).unwrap_or_default();
+            let last_good = notify.last_good.or_else(remembered);
+            Ok(steps::notify::run(notify, &so_far, last_good, context))
+        }
+        Action::Mark(mark) => steps::mark::run(session.store()?, mark),
+        Action::Repair(repair) => {
+            steps::repair::run(session.store()?, &plan.run_id, repair, context)
+        }
+        Action::Adopt(step) => crate::adopt::run(session.store()?, &plan.run_id, step, context),
+        Action::Restore(restore) => crate::restore::run(session.store()?, restore, &context),
+        Action::CloudSync(sync) => {
+            let state = session.state;
+            if let Some(live) = &sync.live {
+                return steps::cloud_sync::run_live(state, plan, &step.id, (sync, live), context);
+            }
+            steps::cloud_sync::run(session.store()?, state, &step.id, sync, context)
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The run loop: each step once, journalled before and after, resumable in between.
+//!
+//! Invariant (law 6): a step's `started` record is on disk before its first effect and `finished`
+//! after its last; a step that is only started runs again.
+//!
+//! [`runner`] goes through the steps, [`step`] writes the records, [`dispatch`] knows who does which
+//! step, [`delegation`] hands parts over to units of their own, and [`part`] is what such a unit does.
+
+pub mod delegation;
+mod dispatch;
+pub mod finish_interrupted;
+pub mod part;
+mod report;
+mod runner;
+mod session;
+mod step;
+mod systemd;
+
+pub use runner::{abandon, begin, begin_by_units, resume, resume_by_units};
+pub use systemd::Systemd;

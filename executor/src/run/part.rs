@@ -1,0 +1,119 @@
+//! A part of a run that this process does for another one, or of a run that was interrupted.
+
+use schema::{
+    Plan, Report,
+    journal::StepReport,
+    plan::{Part, Step},
+};
+
+use super::{
+    report::{report_so_far, run_result},
+    session::Session,
+    step::run_step,
+};
+use crate::{
+    error::{Error, Result},
+    event::{Context, Event},
+    journal::Replay,
+    lock::Lock,
+    state_dir::{StateDir, Unfinished},
+};
+
+/// A part that the run's process waits for.
+#[derive(Debug)]
+pub struct Handed {
+    /// The run.
+    pub run: Unfinished,
+    _lock: Lock,
+}
+
+/// Takes the part over that the run's process handed over; `None` if no process owns a run.
+///
+/// # Errors
+/// [`ErrorKind::Busy`] if a run is at work and waits for something else.
+pub fn take_over(state: &StateDir, part: Part) -> Result<Option<Handed>> {
+    let lock = state.work_lock()?;
+    if !state.is_owned() {
+        return Ok(None);
+    }
+    // Nobody else writes now: whoever owns the run waits for this lock.
+    let run = state.unfinished()?;
+    let is_ours = |run: &Unfinished| {
+        let replay = state.replay(&run.plan.run_id);
+        replay.is_ok_and(|replay| replay.handed_to() == Some(part))
+    };
+    match run.filter(is_ours) {
+        Some(run) => Ok(Some(Handed { run, _lock: lock })),
+        None => Err(
+            Error::busy("another run is at work, and did not hand this part over")
+                .hint("wait for it to end; `backup status` shows it"),
+        ),
+    }
+}
+
+/// Does the steps of a part in the run of another process, or of one that was interrupted, and
+/// writes on in its journal. The report is of the steps that have ended so far.
+///
+/// # Errors
+/// As [`crate::run::begin`]; a refusal where the part has nothing left to do, or not yet.
+pub fn run_part(state: &StateDir, plan: &Plan, part: Part, context: Context<'_>) -> Result<Report> {
+    let (mut journal, replay) = state.journal(&plan.run_id)?;
+    let group = plan.group(part, |step| replay.outcome(&step.id).is_some());
+    may_begin(plan, group, part, &replay)?;
+    let mut session = Session::new(state, plan);
+    if replay
+        .outcome("destination-check")
+        .is_some_and(|outcome| outcome.status.serves())
+    {
+        session.store()?;
+    }
+    context.observer.event(Event::RunStarted {
+        run_id: &plan.run_id,
+        continued: replay.running().is_some(),
+    });
+    let mut report = report_so_far(plan, &replay, context.clock.now());
+    for step in group {
+        let done = run_step(
+            &mut session,
+            plan,
+            step,
+            &mut journal,
+            &replay,
+            &report,
+            context,
+        )?;
+        if done.outcome.sealed.is_some() {
+            report.snapshot.clone_from(&done.outcome.sealed);
+        }
+        report.steps.push(done);
+    }
+    report.ended_at = context.clock.now();
+    let of_part = |done: &StepReport| group.iter().any(|step| step.id == done.step);
+    report.steps.retain(of_part);
+    report.result = run_result(&report);
+    Ok(report)
+}
+
+/// Whether the group of steps of a part may be done now.
+fn may_begin(plan: &Plan, group: &[Step], part: Part, replay: &Replay) -> Result<()> {
+    let word = part.word();
+    let Some(first) = group.first() else {
+        return Err(Error::refused(format!(
+            "run {} is not finished, and its {word} steps are done",
+            plan.run_id
+        ))
+        .hint("`backup apply` does the rest"));
+    };
+    let before = plan.steps.iter().take_while(|step| step.id != first.id);
+    match before
+        .into_iter()
+        .find(|step| replay.outcome(&step.id).is_none())
+    {
+        None => Ok(()),
+        Some(step) => Err(Error::refused(format!(
+            "run {} is not finished, and its {word} steps wait for {}",
+            plan.run_id, step.id
+        ))
+        .hint("`backup apply` continues it")),
+    }
+}

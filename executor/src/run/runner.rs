@@ -1,0 +1,183 @@
+//! The run loop: each step once, journalled before and after, resumable in between.
+//!
+//! Invariant (law 6): a step's `started` record is on disk before its first effect and `finished`
+//! after its last; a step that is only started runs again.
+
+use schema::{
+    Config, Inventory, Plan, Report,
+    journal::JournalEvent,
+    plan::{Action, Part, Step},
+};
+
+use super::{
+    delegation::{Hands, hand_over},
+    report::{empty_report, run_result, unmet_need},
+    session::Session,
+    step::run_step,
+};
+use crate::{
+    error::Result,
+    event::{Context, Event},
+    journal::{Journal, Replay},
+    state_dir::StateDir,
+    survey::Survey,
+};
+
+/// Runs a new plan to its end.
+///
+/// `survey` is what the inventory's sources were found to hold; the snapshot is built from it, so
+/// that they are not walked again, unless a script runs first that may change them.
+///
+/// # Errors
+/// An interruption, a lock held by another run, or a state directory that cannot be written. The
+/// run can be continued then. All else is in the report.
+pub fn begin(
+    state: &StateDir,
+    config: &Config,
+    inventory: &Inventory,
+    survey: Option<Survey>,
+    plan: &Plan,
+    context: Context<'_>,
+) -> Result<Report> {
+    let journal = state.begin(config, inventory, plan)?;
+    let mut session = Session::new(state, plan);
+    let scripted = |step: &Step| matches!(step.action, Action::PreScript(_));
+    session.survey = survey.filter(|_| !plan.steps.iter().any(scripted));
+    run_steps(session, plan, journal, Replay::default(), None, context)
+}
+
+/// As [`begin`], but a unit of its own does each part, by [`Hands`].
+///
+/// # Errors
+/// As [`begin`], and that a part was ended from outside.
+pub fn begin_by_units(
+    state: &StateDir,
+    config: &Config,
+    inventory: &Inventory,
+    plan: &Plan,
+    hands: Hands<'_>,
+    context: Context<'_>,
+) -> Result<Report> {
+    let journal = state.begin(config, inventory, plan)?;
+    let session = Session::new(state, plan);
+    let replay = Replay::default();
+    run_steps(session, plan, journal, replay, Some(hands), context)
+}
+
+/// Continues a run that was begun and not ended.
+///
+/// # Errors
+/// As [`begin`].
+pub fn resume(state: &StateDir, plan: &Plan, context: Context<'_>) -> Result<Report> {
+    resume_by_units(state, plan, None, context)
+}
+
+/// As [`resume`], but with `hands` a unit of its own does each part.
+///
+/// # Errors
+/// As [`begin_by_units`].
+pub fn resume_by_units(
+    state: &StateDir,
+    plan: &Plan,
+    hands: Option<Hands<'_>>,
+    context: Context<'_>,
+) -> Result<Report> {
+    // An absent destination must not end the run that waits for it.
+    let (journal, replay) = state.journal(&plan.run_id)?;
+    if replay
+        .outcome("destination-check")
+        .is_some_and(|outcome| outcome.status.serves())
+    {
+        Session::new(state, plan).store()?;
+    }
+    let session = Session::new(state, plan);
+    run_steps(session, plan, journal, replay, hands, context)
+}
+
+/// Gives an unfinished run up, so that a new one can take its place. `interruptions` are those that
+/// the new one is to count on from; zero where a person began it anew.
+///
+/// # Errors
+/// The system's reason.
+pub fn abandon(
+    state: &StateDir,
+    plan: &Plan,
+    because: &str,
+    interruptions: u64,
+    context: Context<'_>,
+) -> Result<()> {
+    let (mut journal, _) = state.journal(&plan.run_id)?;
+    journal.append(&JournalEvent::RunAbandoned {
+        at: context.clock.now(),
+        because: because.to_owned(),
+        interruptions,
+    })
+}
+
+/// Goes through the steps of a plan, one after the other, to its report.
+fn run_steps(
+    mut session: Session<'_>,
+    plan: &Plan,
+    mut journal: Journal,
+    mut replay: Replay,
+    hands: Option<Hands<'_>>,
+    context: Context<'_>,
+) -> Result<Report> {
+    let before = replay.clone();
+    let continued = !replay.events.is_empty();
+    let now = context.clock.now();
+    journal.append(&JournalEvent::RunStarted {
+        plan: plan.digest,
+        at: now,
+        pid: std::process::id(),
+    })?;
+    context.observer.event(Event::RunStarted {
+        run_id: &plan.run_id,
+        continued,
+    });
+    let mut report = empty_report(plan, &replay, now);
+    for step in &plan.steps {
+        if let Some(hands) = hands
+            && step.action.part() != Part::Coordinator
+            && !gives_back(step)
+            && replay.outcome(&step.id).is_none()
+            && unmet_need(step, &report).is_none()
+        {
+            (journal, replay) = hand_over(session.state, plan, step, journal, hands, context)?;
+        }
+        let mut done = run_step(
+            &mut session,
+            plan,
+            step,
+            &mut journal,
+            &replay,
+            &report,
+            context,
+        )?;
+        // Steps that another process did now began now; those of an earlier run did not.
+        if before.outcome(&step.id).is_none() {
+            done.started_at = done.started_at.or_else(|| replay.started(&step.id));
+        }
+        if done.outcome.sealed.is_some() {
+            report.snapshot.clone_from(&done.outcome.sealed);
+        }
+        report.steps.push(done);
+    }
+    report.ended_at = context.clock.now();
+    report.result = replay.result().unwrap_or_else(|| run_result(&report));
+    if replay.result().is_none() {
+        journal.append(&JournalEvent::RunEnded {
+            at: report.ended_at,
+            result: report.result,
+        })?;
+    }
+    session.state.end(&report)?;
+    session.state.forget_old_runs(context)?;
+    Ok(report)
+}
+
+/// Whether a cloud step deletes local snapshots afterwards, which the unit of the cloud steps may
+/// not: the run's own process does it all.
+fn gives_back(step: &Step) -> bool {
+    matches!(&step.action, Action::CloudSync(sync) if !sync.give_back.is_empty())
+}

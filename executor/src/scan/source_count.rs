@@ -1,0 +1,278 @@
+//! What is counted of a source while it is surveyed: entries, what would be new, what cannot be held.
+
+use std::{
+    collections::HashSet,
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt as _,
+};
+
+use rustix::io::Errno;
+use schema::{
+    StoredPath, StoredPathBuf, escape,
+    inventory::{DataPassedOver, NotHeld, Presence, Renamed, SourceScan, SourceState},
+};
+
+use super::{
+    databases::{Names, add},
+    held::{Held, Judged},
+};
+use crate::{
+    error::{Error, Result, reason},
+    event::{Context, Event, Progress},
+    manifest::Cursor,
+    survey::{Below, Met, Search, Told},
+    sys::{Kind, Stat, bytes, mounts::Mount},
+};
+
+/// Entries that are listed with what is wrong with them; more are only counted.
+const MAX_LISTED: usize = 100;
+/// New files that are remembered to be told apart from moved ones; more are predicted as copied.
+const MAX_MOVED: usize = 200_000;
+/// Bytes that a folder or a name takes on disk at least, on the file systems of today.
+const BLOCK: u64 = 4096;
+
+/// What is found of one source.
+pub(super) struct SourceTally {
+    pub(super) state: SourceState,
+    pub(super) new: Vec<Stat>,
+    /// Whether the walk came to it.
+    pub(super) met: bool,
+}
+
+/// What is counted of one source and those within it.
+pub(super) struct SourceCount<'a> {
+    /// The source itself, then those within it.
+    pub(super) own: Vec<SourceTally>,
+    pub(super) below: &'a Below<'a>,
+    pub(super) basis: Option<&'a mut Cursor>,
+    pub(super) search: &'a mut Search,
+    pub(super) progress: &'a mut Progress,
+    pub(super) context: Context<'a>,
+    pub(super) prefix: &'a StoredPath,
+    pub(super) here: StoredPathBuf,
+    pub(super) groups: HashSet<(u64, u64)>,
+    pub(super) held: Held<'a>,
+    /// What tells databases among the entries of each open folder.
+    pub(super) names: Names,
+    /// Whether one file can have several names.
+    pub(super) links: bool,
+    /// The name of the source itself.
+    pub(super) own_name: OsString,
+    pub(super) other_files: u64,
+}
+
+impl SourceCount<'_> {
+    /// Counts what was met; says whether it is a file whose content surely is not what the basis has
+    /// at its path.
+    pub(super) fn told(&mut self, path: &StoredPath, told: Told) -> Result<bool> {
+        let at = self.below.owner(path).map_or(0, |inner| inner + 1);
+        if let Told::Met(Met::Enter(stat) | Met::Leaf(stat)) = &told {
+            self.judge(at, path, stat);
+        }
+        self.look_for_databases(at, path, &told);
+        let mut is_other = false;
+        let within = self.within(at, path);
+        let own = &mut self.own[at];
+        own.met = true;
+        let scan = &mut own.state.scan;
+        match told {
+            Told::Excluded => scan.excluded += 1,
+            Told::Met(Met::Enter(stat)) => {
+                scan.entries += 1;
+                scan.folders += 1;
+                scan.new_bytes += BLOCK;
+                count_flags(scan, &stat);
+            }
+            Told::Met(Met::Leaf(stat)) => is_other = self.leaf(at, path, &stat)?,
+            Told::Met(Met::MountPoint(stat)) => {
+                scan.entries += 1;
+                scan.folders += 1;
+                scan.new_bytes += BLOCK;
+                let within = escape::display(within);
+                own.state.mounts_passed_over.push(within.clone());
+                let data = data_of(self.below.mount(path), &stat, within);
+                own.state.data_passed_over.extend(data);
+            }
+            Told::Met(Met::Unreadable(stat, error)) => {
+                if within.is_empty() {
+                    own.state.presence = unreadable(error);
+                }
+                scan.unreadable += 1;
+                if stat.is_some_and(|stat| stat.kind == Kind::Folder) {
+                    scan.entries += 1;
+                    scan.folders += 1;
+                }
+                if own.state.unreadable.len() < MAX_LISTED {
+                    own.state.unreadable.push(escape::display(within));
+                }
+            }
+            Told::Met(Met::Leave) => {
+                self.held.leave();
+                self.names.leave();
+                return Ok(false);
+            }
+            Told::Met(Met::Vanished) => return Ok(false),
+        }
+        self.progress.entries += 1;
+        if self.progress.entries.is_multiple_of(1000) {
+            self.context.observer.event(Event::Progress(*self.progress));
+        }
+        self.other_files += u64::from(is_other);
+        Ok(is_other)
+    }
+
+    /// A path relative to the source that it belongs to.
+    fn within<'p>(&self, at: usize, path: &'p StoredPath) -> &'p StoredPath {
+        let inner = at.checked_sub(1).map(|inner| &self.below.inner[inner]);
+        inner.map_or(path, |inner| path.rest_below(&inner.below).unwrap_or(path))
+    }
+
+    /// Notes what the destination cannot hold.
+    fn judge(&mut self, at: usize, path: &StoredPath, stat: &Stat) {
+        let name = match path.file_name() {
+            b"" => self.own_name.as_os_str(),
+            name => OsStr::from_bytes(name),
+        };
+        let Judged { refused, stored_as } = self.held.judge(name, stat.kind, stat.size);
+        if stat.kind == Kind::Folder {
+            self.held.enter();
+        }
+        if let Some(stored_as) = stored_as {
+            let path = escape::display(self.within(at, path));
+            let state = &mut self.own[at].state;
+            state.scan.renamed += 1;
+            if state.renamed.len() < MAX_LISTED {
+                let stored_as = escape::display(bytes(&stored_as));
+                state.renamed.push(Renamed { path, stored_as });
+            }
+        }
+        if let Some(because) = refused {
+            let path = escape::display(self.within(at, path));
+            let state = &mut self.own[at].state;
+            state.scan.not_held += 1;
+            if state.not_held.len() < MAX_LISTED {
+                state.not_held.push(NotHeld { path, because });
+            }
+        }
+    }
+
+    /// Counts a database of which this entry is the telling one.
+    fn look_for_databases(&mut self, at: usize, path: &StoredPath, told: &Told) {
+        let (is_file, enters) = match told {
+            Told::Met(Met::Leaf(stat)) => (stat.kind == Kind::File, false),
+            Told::Met(Met::Enter(_)) => (false, true),
+            // A log that is left out makes it no better.
+            Told::Excluded => (false, false),
+            Told::Met(_) => return,
+        };
+        let name = path.file_name();
+        let found = if enters {
+            self.names.folder(name)
+        } else {
+            self.names.leaf(name, is_file)
+        };
+        if enters {
+            self.names.enter();
+        }
+        if let Some((kind, less)) = found {
+            let database = &path[..path.len() - less];
+            let database = StoredPath::new(database.strip_suffix(b"/").unwrap_or(database));
+            let example = self.within(at, database);
+            add(&mut self.own[at].state.databases, kind, example);
+        }
+    }
+
+    fn leaf(&mut self, at: usize, path: &StoredPath, stat: &Stat) -> Result<bool> {
+        let own = &mut self.own[at];
+        let scan = &mut own.state.scan;
+        scan.entries += 1;
+        count_flags(scan, stat);
+        if stat.kind == Kind::File {
+            scan.files += 1;
+            scan.bytes += stat.size;
+            self.progress.bytes += stat.size;
+        }
+        let mut is_other = stat.kind == Kind::File;
+        let is_new = match &mut self.basis {
+            None => true,
+            Some(basis) => {
+                self.here.truncate(self.prefix.len());
+                self.here.push(path);
+                let search = &mut *self.search;
+                let entry = basis
+                    .find_passing(&self.here, &mut |entry| search.gone(entry))
+                    .map_err(unreadable_manifest)?;
+                // What only may have changed is read and compared, and mostly has not.
+                let untouched = entry
+                    .as_ref()
+                    .is_some_and(|entry| entry.looks_like(stat) && !entry.torn && !entry.absent);
+                is_other &= !entry
+                    .as_ref()
+                    .is_some_and(|entry| entry.may_have_content(stat));
+                // Another file at a path that the basis has: its own file may be elsewhere now.
+                let displaced = entry.filter(|entry| entry.ino != stat.ino);
+                if !untouched && let Some(entry) = displaced {
+                    search.gone(&entry);
+                }
+                !untouched
+            }
+        };
+        // Further names of one file need neither bytes nor inode, where there can be such.
+        if self.links && stat.nlink > 1 && !self.groups.insert((stat.dev, stat.ino)) {
+            return Ok(is_other);
+        }
+        if is_new {
+            scan.new_inodes += 1;
+            scan.new_bytes += needed(stat);
+            if stat.kind == Kind::File {
+                scan.new_files += 1;
+                if self.basis.is_some() && stat.size > 0 {
+                    self.search.new_file(stat);
+                    if own.new.len() < MAX_MOVED {
+                        own.new.push(*stat);
+                    }
+                }
+            }
+        }
+        Ok(is_other)
+    }
+}
+
+/// What is passed over at a mount point or a subvolume, if it holds data of this machine.
+fn data_of(mount: Option<&Mount>, stat: &Stat, path: String) -> Option<DataPassedOver> {
+    match mount {
+        Some(mount) => mount.holds_data().then(|| DataPassedOver {
+            path,
+            file_system: Some(mount.file_system.clone()),
+            device: mount.device.clone(),
+            within: Some(escape::display(&mount.root)),
+        }),
+        // Mounted after the walk began.
+        None if stat.mount_root => None,
+        None => Some(DataPassedOver {
+            path,
+            file_system: None,
+            device: stat.device_text(),
+            within: None,
+        }),
+    }
+}
+
+/// Bytes on disk that a new entry needs at most.
+pub(super) fn needed(stat: &Stat) -> u64 {
+    stat.allocated.max(stat.size.min(BLOCK))
+}
+
+fn count_flags(scan: &mut SourceScan, stat: &Stat) {
+    scan.immutable += u64::from(stat.immutable || stat.append_only);
+}
+
+pub(super) fn unreadable(error: Errno) -> Presence {
+    Presence::Unreadable {
+        because: reason(&error.into()),
+    }
+}
+
+pub(super) fn unreadable_manifest(error: std::io::Error) -> Error {
+    Error::io("read", b"the basis' manifest", error).of_basis()
+}

@@ -1,0 +1,151 @@
+//! What all threads that build one snapshot share.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use schema::{SnapshotId, plan::SnapshotStep, record::Capabilities};
+
+use super::{
+    limits::{free_bytes, too_little_space},
+    resume_journal::CopiedFile,
+};
+use crate::{
+    copy::Copier,
+    error::{Error, Result},
+    event::Context,
+    flush::Flusher,
+    manifest::Entry,
+    store::Store,
+    survey::{Moves, Since, is_recent},
+    sys::{Dir, Folder, Stat, stat::Nanos},
+};
+
+/// Bytes written between two looks at the free space.
+const SPACE_STEP: u64 = 64 << 20;
+
+/// What all threads share.
+pub(super) struct BuildContext<'a> {
+    pub(super) store: &'a Store,
+    pub(super) step: &'a SnapshotStep,
+    pub(super) context: Context<'a>,
+    pub(super) capabilities: Capabilities,
+    pub(super) privileged: bool,
+    /// The new tree.
+    pub(super) tree: &'a Dir,
+    /// The basis' tree.
+    pub(super) basis: Option<Folder>,
+    /// What rsync or an interrupted run copied, by the copies' inode numbers.
+    pub(super) copied: HashMap<u64, CopiedFile>,
+    pub(super) moves: Moves,
+    /// The trees of others that are linked to, in the order of their manifests.
+    pub(super) also: Vec<Folder>,
+    /// Something was linked to one of these.
+    pub(super) also_linked: AtomicBool,
+    /// When the sources of the basis, and of the others, were read: what is unchanged since.
+    pub(super) since: Vec<Since>,
+    /// What the new tree is judged by.
+    pub(super) reference: Reference,
+    /// When this run's sources were looked at.
+    pub(super) read_from: Nanos,
+    /// Which source inode a basis inode was linked for, where others may ask for it: two files must
+    /// not become one because they are alike.
+    pub(super) given: Mutex<HashMap<u64, (u64, u64)>>,
+    /// Device numbers of sources whose blocks the destination was found not to share.
+    pub(super) shares_nothing: Mutex<HashSet<u64>>,
+    pub(super) copiers: Mutex<Vec<Copier>>,
+    /// Bytes written so far.
+    pub(super) written: AtomicU64,
+    /// Has them put on the disk.
+    pub(super) flusher: Flusher,
+    /// The work has failed somewhere.
+    pub(super) ended: AtomicBool,
+    /// Each file and folder is synced by itself.
+    pub(super) one_by_one: bool,
+    /// A sync failed: what was written since the last checkpoint must not be trusted.
+    pub(super) unsynced: AtomicBool,
+}
+
+/// What a new tree is judged by.
+pub(super) enum Reference {
+    /// The basis.
+    Basis,
+    /// Another snapshot, with those that stored its content.
+    Other(BTreeSet<SnapshotId>),
+}
+
+impl BuildContext<'_> {
+    /// When the sources were read that an entry is of.
+    pub(super) fn since(&self, entry: &Entry) -> &Since {
+        // None are read that have none.
+        &self.since[usize::from(entry.tree).min(self.since.len() - 1)]
+    }
+
+    /// The tree that an entry is of.
+    pub(super) fn tree_of(&self, entry: &Entry) -> Option<&Folder> {
+        match usize::from(entry.tree) {
+            0 => self.basis.as_ref(),
+            other => self.also.get(other - 1),
+        }
+    }
+
+    /// Ends the work here if it was asked to stop or failed elsewhere.
+    pub(super) fn check(&self) -> Result<()> {
+        self.context.stop.check()?;
+        if self.ended.load(Ordering::Relaxed) {
+            return Err(Error::failed("the work ended with another error"));
+        }
+        Ok(())
+    }
+
+    /// A sync failed.
+    pub(super) fn sync_failed(&self) {
+        self.unsynced.store(true, Ordering::Relaxed);
+    }
+
+    /// Bytes were written: looks at the free space now and then.
+    pub(super) fn wrote(&self, bytes: u64) -> Result<()> {
+        self.flusher.wrote(0, bytes);
+        let before = self.written.fetch_add(bytes, Ordering::Relaxed);
+        if before / SPACE_STEP != (before + bytes) / SPACE_STEP {
+            self.check_space()?;
+        }
+        self.check()
+    }
+
+    /// Ends the work where the destination has less space than must stay free.
+    pub(super) fn check_space(&self) -> Result<()> {
+        let free = free_bytes(self.tree)
+            .map_err(|error| self.store.io("look at", "the free space", error))?;
+        if free < self.step.min_free_bytes {
+            return Err(too_little_space(self.store, free, self.step.min_free_bytes));
+        }
+        Ok(())
+    }
+
+    /// What rsync or an interrupted run copied from this source to this inode.
+    pub(super) fn copied_before(&self, stat: &Stat, copy: &Stat) -> Option<&CopiedFile> {
+        let found = self.copied.get(&copy.ino)?;
+        // Touched while that run looked at it: it may have been touched once more after it was read.
+        if found.read_from != self.read_from && is_recent(stat, found.read_from) {
+            return None;
+        }
+        (found.source_ino == stat.ino && found.source_ctime == stat.ctime && copy.size == stat.size)
+            .then_some(found)
+    }
+
+    /// Whether an inode of the destination is known to be damaged.
+    pub(super) fn never_link(&self, inode: u64) -> bool {
+        self.step.never_link.binary_search(&inode).is_ok()
+    }
+
+    /// Whether a basis inode may be linked for this source inode.
+    pub(super) fn may_give(&self, inode: u64, source: (u64, u64)) -> bool {
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        *given.entry(inode).or_insert(source) == source
+    }
+}

@@ -1,0 +1,94 @@
+//! Doing the jobs that a build is cut into: which room makes an entry of which kind.
+
+use std::sync::{Arc, PoisonError};
+
+use schema::journal::ProblemKind;
+
+use super::{
+    build_context::BuildContext,
+    file, folder,
+    jobs::{BuildItem, BuildJob, BuildJobResult, DirectoryNode, ItemKind},
+    other,
+    worker::Worker,
+};
+use crate::error::{Result, reason};
+
+impl BuildContext<'_> {
+    /// Does a job.
+    pub(super) fn do_job(&self, job: BuildJob) -> BuildJobResult {
+        let copier = {
+            let mut copiers = self.copiers.lock().unwrap_or_else(PoisonError::into_inner);
+            copiers.pop().unwrap_or_default()
+        };
+        let BuildJob {
+            source,
+            items,
+            full,
+            leaves,
+            ..
+        } = job;
+        let mut worker = Worker::new(self, copier);
+        let result = worker.make_all(full, items);
+        let Worker { copier, tally, .. } = worker;
+        let mut copiers = self.copiers.lock().unwrap_or_else(PoisonError::into_inner);
+        copiers.push(copier);
+        BuildJobResult {
+            source,
+            leaves,
+            tally,
+            result,
+        }
+    }
+}
+
+impl Worker<'_> {
+    /// Finishes the folders that are full, and makes the entries of a job.
+    fn make_all(&mut self, full: Vec<Arc<DirectoryNode>>, items: Vec<BuildItem>) -> Result<()> {
+        for node in full {
+            self.build.check()?;
+            folder::finish(self, &node)?;
+        }
+        for item in items {
+            self.build.check()?;
+            self.make_entry(item)?;
+        }
+        Ok(())
+    }
+
+    /// Makes one entry, whatever its kind.
+    fn make_entry(&mut self, mut item: BuildItem) -> Result<()> {
+        // All that is in a folder that the destination cannot hold was listed with it.
+        if item.node.is_lost() {
+            if let ItemKind::Folder(_, child) = &item.what {
+                child.lose();
+            }
+            return Ok(());
+        }
+        self.take_up(&item.node, std::mem::take(&mut item.path));
+        match &item.what {
+            ItemKind::Folder(stat, child) => folder::enter(self, &item, stat, child),
+            ItemKind::File(stat, group) => file::file(self, &item, stat, group.as_deref()),
+            ItemKind::Other(stat, group) => other::other(self, &item, stat, group.as_deref()),
+            ItemKind::Root(stat) => {
+                folder::root(self, &item, stat);
+                Ok(())
+            }
+            ItemKind::Unreadable(error) => {
+                self.problem(ProblemKind::Unreadable, reason(&(*error).into()));
+                Ok(())
+            }
+            ItemKind::NoSource(error) => {
+                let because = reason(&(*error).into());
+                self.problem(
+                    ProblemKind::Unreadable,
+                    format!("the source is not there or cannot be read: {because}"),
+                );
+                Ok(())
+            }
+            ItemKind::Vanished => {
+                self.vanished();
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The state directory: what this machine remembers between runs.
+//!
+//! `runs/<run-id>/` explains each run by itself; `destinations.json` lists the disks that were
+//! used; `verified.json` what was found of each; `health.json` what the last health check came to;
+//! `deferrals.json` since when runs are deferred; `tries.json` how often timers tried; `lock` lets one run at a time, `work.lock` one
+//! process of it.
+
+pub(crate) mod aside;
+mod destinations;
+mod files;
+mod history;
+mod kept;
+mod open;
+pub(crate) mod remotes;
+mod run_lock;
+mod runs;
+mod told;
+mod verified;
+
+pub use open::StateDir;
+pub use run_lock::RunLock;
+pub use runs::Unfinished;
+pub use verified::{ManifestFault, Remembered, Shares};

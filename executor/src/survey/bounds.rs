@@ -1,0 +1,14 @@
+//! What bounds a walk through a source.
+
+use schema::pattern::Excludes;
+
+/// What bounds a walk.
+#[derive(Clone, Copy)]
+pub struct Bounds<'a> {
+    /// Patterns of what to leave out.
+    pub excludes: &'a Excludes,
+    /// Do not cross mount points.
+    pub one_file_system: bool,
+    /// An inode never to enter.
+    pub never: Option<(u64, u64)>,
+}

@@ -1,0 +1,144 @@
+//! What the threads of one pass share: what they found, and how far they are.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use schema::{
+    Digest, StoredPath, StoredPathBuf,
+    record::Capabilities,
+    verify::{DamageKind, Depth},
+};
+
+use super::{compare::noun, seen::Seen};
+use crate::{
+    error::{Error, ErrorKind},
+    event::{Event, Observer, Phase, Progress, Stop},
+    sys::Kind,
+};
+
+/// Damages that are listed; more are only counted.
+pub(super) const MOST: usize = 10_000;
+
+/// Something that is not as it should be, at one name.
+#[derive(Debug, Clone)]
+pub(super) struct Raw {
+    /// Place of the snapshot in the list of all.
+    pub(super) snapshot: usize,
+    pub(super) path: StoredPathBuf,
+    pub(super) kind: DamageKind,
+    pub(super) message: String,
+    /// Number and names of the inode, where the damage is in it.
+    pub(super) inode: Option<(u64, u32)>,
+    pub(super) expected: Option<Digest>,
+    pub(super) found: Option<Digest>,
+}
+
+impl Raw {
+    pub(super) fn new(
+        snapshot: usize,
+        path: &StoredPath,
+        kind: DamageKind,
+        message: String,
+    ) -> Self {
+        Self {
+            snapshot,
+            path: path.to_owned(),
+            kind,
+            message,
+            inode: None,
+            expected: None,
+            found: None,
+        }
+    }
+}
+
+/// What the threads of one pass share.
+pub(super) struct Pass<'a> {
+    pub(super) depth: Depth,
+    pub(super) capabilities: &'a Capabilities,
+    pub(super) stop: &'a Stop,
+    pub(super) observer: &'a dyn Observer,
+    pub(super) threads: usize,
+    pub(super) seen: Seen,
+    pub(super) found: Mutex<Vec<Raw>>,
+    /// Snapshots with damage that is not listed.
+    pub(super) unlisted: Mutex<BTreeSet<usize>>,
+    /// Files whose inode was read for another name of which another content was expected.
+    pub(super) doubts: Mutex<Vec<Raw>>,
+    pub(super) damage_count: AtomicU64,
+    pub(super) entries: AtomicU64,
+    pub(super) files: AtomicU64,
+    pub(super) bytes: AtomicU64,
+    pub(super) entries_total: u64,
+    pub(super) bytes_total: u64,
+}
+
+impl Pass<'_> {
+    pub(super) fn found(&self, raw: Raw) {
+        self.damage_count.fetch_add(1, Ordering::Relaxed);
+        let at = raw.snapshot;
+        if !push(&self.found, raw) {
+            let unlisted = self.unlisted.lock();
+            unlisted.unwrap_or_else(PoisonError::into_inner).insert(at);
+        }
+    }
+
+    pub(super) fn doubt(&self, raw: Raw) {
+        let _ = push(&self.doubts, raw);
+    }
+
+    pub(super) fn count_entry(&self) {
+        self.entries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_bytes(&self, bytes: u64) {
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        // A large file alone is news, too.
+        if before >> 26 != (before + bytes) >> 26 {
+            self.report();
+        }
+    }
+
+    pub(super) fn count_file(&self) {
+        self.files.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Tells how far the work is.
+    pub(super) fn report(&self) {
+        self.observer.event(Event::Progress(Progress {
+            phase: Phase::Verify,
+            entries: self.entries.load(Ordering::Relaxed),
+            entries_total: self.entries_total,
+            bytes: self.bytes.load(Ordering::Relaxed),
+            bytes_total: self.bytes_total,
+        }));
+    }
+}
+
+/// Adds to a list that is not full; says whether it did.
+pub(super) fn push(list: &Mutex<Vec<Raw>>, raw: Raw) -> bool {
+    let mut list = list.lock().unwrap_or_else(PoisonError::into_inner);
+    let room = list.len() < MOST;
+    if room {
+        list.push(raw);
+    }
+    room
+}
+
+/// What is there, and what should be.
+pub(super) fn wrong_kind(found: Kind, wanted: Kind) -> String {
+    format!("is {}, should be {}", noun(found), noun(wanted))
+}
+
+/// The same interruption with what to do about it here.
+pub(super) fn interrupted(error: Error) -> Error {
+    if error.kind != ErrorKind::Interrupted {
+        return error;
+    }
+    error.with_hint("nothing was changed; run the same again")
+}
