@@ -1,9 +1,11 @@
-//! Colour, where the reader's terminal wants it, and text that cannot play tricks on a terminal.
+//! Colour, where the reader's terminal wants it.
 //!
 //! Owns the escape codes. It must not decide whether colour is wanted, and nothing may depend on
 //! colour to be understood.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::Display;
+
+pub(crate) use schema::outside::one_line as printable;
 
 /// Whether texts are coloured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -51,25 +53,6 @@ impl Style {
     }
 }
 
-/// A text of unknown origin (a file's name, a script's line) as one harmless line: control
-/// characters and those that turn the direction of writing stand as `\ooo`.
-pub(crate) fn printable(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        let turns = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if character.is_control() || turns {
-            let mut buffer = [0; 4];
-            for byte in character.encode_utf8(&mut buffer).bytes() {
-                // Writing to a String cannot fail.
-                let _ = write!(safe, "\\{byte:03o}");
-            }
-        } else {
-            safe.push(character);
-        }
-    }
-    safe
-}
-
 /// The columns that a text fills: escape codes fill none.
 pub(crate) fn width(text: &str) -> usize {
     let mut columns = 0;
@@ -107,14 +90,5 @@ mod tests {
         assert_eq!(width(&left(&color.dim("no"), 5)), 5);
         assert_eq!(Style::PLAIN.green("ok"), "ok");
         assert_eq!(right("ok", 4), "  ok");
-    }
-
-    #[test]
-    fn what_could_steer_a_terminal_is_written_out() {
-        assert_eq!(
-            printable("a\x1b[2Jb\nc\u{202e}d"),
-            "a\\033[2Jb\\012c\\342\\200\\256d"
-        );
-        assert_eq!(printable("grün \\ plain"), "grün \\ plain");
     }
 }

@@ -11,7 +11,7 @@ use schema::{
     plan::{AdoptCandidate, AdoptStep, AdoptTree},
 };
 
-use crate::steps::facts::taken_names;
+use crate::facts::taken_names;
 
 /// Plans an adoption. `at` is where the folders' content was on the machine, escaped, without a
 /// leading slash; `begun` are trees that an interrupted adoption has moved already.

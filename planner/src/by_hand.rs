@@ -10,13 +10,11 @@ use schema::{
 
 use crate::{
     Options,
+    facts::{self, Facts},
     findings::{code, refusal},
     pipeline::sorted,
     retention::{self, Candidate},
-    steps::{
-        facts::{self, Facts},
-        rotate,
-    },
+    steps::{expiry, rotate},
 };
 
 /// What the policy lets go now, and the tiers as it wants them; that a person asks is approval.
@@ -90,12 +88,12 @@ pub fn delete(
             );
         }
     }
-    let held = rotate::holdings(&facts, destination, false);
+    let held = expiry::holdings(&facts, destination, false);
     let named = found
         .iter()
         .filter(|one| ids.contains(&one.id))
         .map(|one| (one.id, ExpireReason::ByHand));
-    let mut deletions = rotate::those(destination, &held, named);
+    let mut deletions = expiry::those(destination, &held, named);
     let managed: Vec<SnapshotId> = deletions.iter().map(|one| one.id).collect();
     let others = ids.iter().filter(|id| !managed.contains(id));
     deletions.extend(others.filter_map(|id| damaged(destination, *id)));

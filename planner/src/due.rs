@@ -10,9 +10,9 @@ use schema::{
 };
 
 use crate::{
+    facts,
     findings::{battery, code, destination::absence},
     schedule,
-    steps::facts,
 };
 
 type Time = DateTime<FixedOffset>;

@@ -9,6 +9,7 @@ mod by_hand;
 pub mod calendar;
 pub mod check;
 pub mod due;
+mod facts;
 pub mod findings;
 pub mod graph;
 pub mod health;

@@ -8,9 +8,9 @@ use chrono::{DateTime, TimeZone, Utc};
 use schema::{Config, ExpireReason, KeepReason, SnapshotId, inventory::DestinationState};
 
 use crate::{
+    facts,
     retention::{self, Policy},
     sharing::{self, Holding},
-    steps::facts,
 };
 
 /// How a snapshot stands.

@@ -16,11 +16,11 @@ use schema::{
 use serde::Serialize;
 
 use crate::{
+    facts::{self, Facts},
     findings, graph,
     steps::{
-        After, Decide, cloud_sync, destination_check,
-        facts::{self, Facts},
-        notify, post_script, pre_script, room, rotate, snapshot, space_check,
+        After, Decide, cloud_sync, destination_check, notify, post_script, pre_script, room,
+        rotate, snapshot, space_check,
     },
 };
 

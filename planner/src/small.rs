@@ -10,9 +10,10 @@ use schema::{
 
 use crate::{
     Options,
+    facts::Facts,
     findings::{code, destination, refusal},
     pipeline::{frame, sorted, totals},
-    steps::{destination_check, facts::Facts},
+    steps::destination_check,
 };
 
 /// A plan that checks the destination, sets it up if it is new, and then does this one thing.

@@ -14,10 +14,10 @@ use schema::{
 
 use crate::{
     Options,
+    facts::{self, Facts},
     findings::{code, destination},
     pipeline::sorted,
     schedule,
-    steps::facts::{self, Facts},
 };
 
 type Time = DateTime<FixedOffset>;

@@ -9,7 +9,7 @@ use chrono::{DateTime, FixedOffset};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{SnapshotId, digest::Digest, journal::Problem};
+use crate::{SnapshotId, digest::Digest, problem::Problem};
 
 /// Version of the format of what is written to the remote.
 pub const FORMAT_VERSION: u32 = 1;

@@ -58,16 +58,6 @@ fn octal(text: &mut String, bytes: &[u8]) {
     }
 }
 
-/// The first part of a text that has at most this many bytes, cut between characters.
-#[must_use]
-pub fn prefix(text: &str, most: usize) -> &str {
-    let mut end = most.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
-}
-
 /// The bytes behind a text made by [`escape`] or [`display`].
 ///
 /// `None` where a backslash is not followed by three octal digits of one byte.

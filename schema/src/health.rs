@@ -13,6 +13,8 @@ use crate::{
     plan::{Part, only_tells},
 };
 
+pub use crate::record::LastGood;
+
 /// Version of the result's format.
 pub const FORMAT_VERSION: u32 = 1;
 
@@ -76,18 +78,6 @@ impl HealthVerdict {
             Self::Error => "error",
         }
     }
-}
-
-/// The newest backup that counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LastGood {
-    /// Its snapshot.
-    pub id: SnapshotId,
-    /// When its run started.
-    pub started_at: DateTime<FixedOffset>,
-    /// False when it was sealed with listed errors.
-    pub complete: bool,
 }
 
 /// Room on the destination, and where it leads.

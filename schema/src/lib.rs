@@ -5,6 +5,7 @@
 
 pub mod amount;
 pub mod capabilities;
+pub mod channel;
 pub mod clock;
 pub mod cloud;
 pub mod config;
@@ -19,9 +20,11 @@ pub mod inventory;
 pub mod journal;
 pub mod notified;
 pub mod output;
+pub mod outside;
 pub mod path;
 pub mod pattern;
 pub mod plan;
+pub mod problem;
 pub mod reason;
 pub mod record;
 pub mod rsync;

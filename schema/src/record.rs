@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::capabilities::{Capabilities, NameLimits};
-use crate::{SnapshotId, config::AbsolutePath, digest::Digest, journal::Problem};
+use crate::{SnapshotId, config::AbsolutePath, digest::Digest, problem::Problem};
 
 /// The last key of a record: the SHA-256 of all bytes of the file before the comma in front of it.
 pub const DIGEST_KEY: &str = "record_digest";
@@ -248,6 +248,24 @@ pub struct RotationRecord {
     /// Snapshots whose deletion was withheld since, for want of a person's approval.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unapproved: Vec<SnapshotId>,
+}
+
+/// The newest snapshot that counts: one that people can rely on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LastGood {
+    /// Its id.
+    pub id: SnapshotId,
+    /// When its run started.
+    pub started_at: DateTime<FixedOffset>,
+    /// False when it was sealed with listed errors.
+    #[serde(default = "complete")]
+    pub complete: bool,
+}
+
+/// What is taken of a plan from before it said so.
+fn complete() -> bool {
+    true
 }
 
 #[cfg(test)]

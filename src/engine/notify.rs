@@ -170,10 +170,7 @@ impl Operation<'_> {
         let report = self
             .engine
             .report_unbegun(health.checked_at, result, findings);
-        let last_good = health.last_good.map(|good| LastGood {
-            id: good.id,
-            started_at: good.started_at,
-        });
+        let last_good = health.last_good;
         self.notify(&channels, &report, last_good, Occasion::Health)
     }
 
@@ -221,10 +218,6 @@ impl Operation<'_> {
             has_others: inventory.known_destinations.len() > 1,
             runs: &runs,
         };
-        let good = standing::last_good(config, &known, now)?;
-        Some(LastGood {
-            id: good.id,
-            started_at: good.started_at,
-        })
+        standing::last_good(config, &known, now)
     }
 }

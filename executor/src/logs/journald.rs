@@ -6,7 +6,7 @@
 
 use std::{io, os::unix::net::UnixDatagram, path::Path};
 
-use schema::escape;
+use schema::outside;
 
 use super::Record;
 use crate::sys::Stat;
@@ -64,7 +64,7 @@ fn datagram(record: &Record<'_>) -> Vec<u8> {
         let Some(value) = value else {
             continue;
         };
-        let value = escape::prefix(value, LONGEST);
+        let value = outside::first_bytes(value, LONGEST);
         bytes.extend_from_slice(name.as_bytes());
         if value.contains('\n') {
             bytes.push(b'\n');

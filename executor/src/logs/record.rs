@@ -1,7 +1,7 @@
 //! What a record is, and how it looks as a line.
 
 use chrono::{DateTime, FixedOffset};
-use schema::{Severity, escape, journal::Status};
+use schema::{Severity, journal::Status, outside};
 
 /// How grave a record is, by the levels of syslog(3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,7 +143,7 @@ impl<'a> Record<'a> {
             .path
             .map(|path| format!("{path}: "))
             .unwrap_or_default();
-        printable(&format!("{step}{path}{}", self.text))
+        outside::one_line(&format!("{step}{path}{}", self.text))
     }
 
     /// The line of a log file: time, level, run and message; `-` where there is no run.
@@ -157,22 +157,6 @@ impl<'a> Record<'a> {
             self.message()
         )
     }
-}
-
-/// Names come escaped already, so only what would break a line or steer a terminal is escaped here.
-fn printable(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() {
-            let mut buffer = [0; 4];
-            safe.push_str(&escape::display(
-                character.encode_utf8(&mut buffer).as_bytes(),
-            ));
-        } else {
-            safe.push(character);
-        }
-    }
-    safe
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@
 
 use chrono::{DateTime, FixedOffset, TimeDelta};
 use schema::{
-    ExpireReason, Report, RunResult, Severity, amount, escape,
+    ExpireReason, Report, RunResult, Severity, amount,
     journal::{Sealed, Status},
+    outside,
     plan::{Deletion, LastGood, Lost, only_tells},
 };
 
@@ -121,7 +122,7 @@ pub fn shortened(text: &str, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();
     }
-    let part = escape::prefix(text, most.saturating_sub(MORE.len()));
+    let part = outside::first_bytes(text, most.saturating_sub(MORE.len()));
     let end = part.rfind('\n').filter(|end| *end >= part.len() / 2);
     format!("{}{MORE}", part[..end.unwrap_or(part.len())].trim_end())
 }
@@ -144,20 +145,9 @@ impl Page {
     }
 }
 
-/// A text of unknown origin as one harmless line: no control characters, none that turn the
-/// direction of writing, not endless.
+/// A text of unknown origin as one harmless line that is not endless.
 fn line(text: &str) -> String {
-    let harmless = |c: char| match c {
-        '\n' | '\t' => ' ',
-        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
-        c if c.is_control() => '\u{fffd}',
-        c => c,
-    };
-    let mut safe: String = text.chars().take(LINE).map(harmless).collect();
-    if text.chars().nth(LINE).is_some() {
-        safe.push_str(" ...");
-    }
-    safe
+    outside::brief_line(text, LINE)
 }
 
 fn what_happened(news: &News<'_>) -> Vec<String> {

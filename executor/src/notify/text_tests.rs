@@ -58,6 +58,7 @@ fn last_good() -> Option<LastGood> {
     Some(LastGood {
         id: "2025-01-15_02-00-00".parse().unwrap(),
         started_at: time("2025-01-15T02:00:00+01:00"),
+        complete: true,
     })
 }
 

@@ -32,6 +32,7 @@ impl StateDir {
             (sealed.suspect.is_empty() && !is_ahead(report.started_at, now)).then_some(LastGood {
                 id: sealed.id,
                 started_at: report.started_at,
+                complete: sealed.complete,
             })
         }))
     }

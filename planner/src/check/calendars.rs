@@ -6,11 +6,11 @@
 use chrono::{DateTime, FixedOffset};
 use schema::Config;
 
-use super::{fault::Fault, rules::Finding};
+use super::{fault::Fault, finding::RuleFinding};
 use crate::calendar::{Calendar, InvalidCalendar, schedule_expression};
 
 /// When backups run.
-pub(super) fn frequency(config: &Config) -> Vec<Finding> {
+pub(super) fn frequency(config: &Config) -> Vec<RuleFinding> {
     let schedule = &config.schedule;
     let time = schedule.time_of_day.time();
     let calendar = schedule_expression(schedule.frequency.as_str(), time);
@@ -18,7 +18,7 @@ pub(super) fn frequency(config: &Config) -> Vec<Finding> {
 }
 
 /// When health checks run.
-pub(super) fn health_check(config: &Config) -> Vec<Finding> {
+pub(super) fn health_check(config: &Config) -> Vec<RuleFinding> {
     let interval = config.monitoring.health_check_interval.as_str();
     invalid("monitoring.healthCheckInterval", interval.parse())
 }
@@ -62,9 +62,9 @@ pub fn never_again(config: &Config, now: DateTime<FixedOffset>) -> Vec<Fault> {
         .collect()
 }
 
-fn invalid(path: &str, calendar: Result<Calendar, InvalidCalendar>) -> Vec<Finding> {
+fn invalid(path: &str, calendar: Result<Calendar, InvalidCalendar>) -> Vec<RuleFinding> {
     let finding = |error: InvalidCalendar| {
-        Finding::new(path, error.to_string())
+        RuleFinding::new(path, error.to_string())
             .expected("a calendar expression such as \"daily\" or \"Mon,Wed,Fri\"")
             .hint(format!(
                 "set `{path}` to an expression that `systemd-analyze calendar` accepts"

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use schema::outside::{shortened, visible};
+
 /// Columns that a rendered fault keeps to where its words allow it.
 const WIDTH: usize = 80;
 
@@ -66,65 +68,25 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = match self.path.as_str() {
             "" => "the file".to_owned(),
-            path => shorten(path, LONGEST_PATH),
+            path => shortened(path, LONGEST_PATH),
         };
         let mut head = format!("{path}: {}", self.problem);
         if let Some(found) = &self.found {
             head.push_str(", found ");
             head.push_str(found);
         }
-        wrap(f, &printable(&head), "")?;
+        wrap(f, &visible(&head), "")?;
         if !self.expected.is_empty() {
-            wrap(f, &printable(&format!("expected: {}", self.expected)), "  ")?;
+            wrap(f, &visible(&format!("expected: {}", self.expected)), "  ")?;
         }
         if let Some(nearest) = &self.nearest {
-            wrap(f, &printable(&format!("did you mean `{nearest}`?")), "  ")?;
+            wrap(f, &visible(&format!("did you mean `{nearest}`?")), "  ")?;
         }
         if let Some(hint) = &self.hint {
-            wrap(f, &printable(&format!("hint: {hint}")), "  ")?;
+            wrap(f, &visible(&format!("hint: {hint}")), "  ")?;
         }
         Ok(())
     }
-}
-
-/// Text cut to at most `limit` characters, with `…` where something is missing.
-pub(super) fn shorten(text: &str, limit: usize) -> String {
-    match text.char_indices().nth(limit) {
-        None => text.to_owned(),
-        Some(_) => {
-            let mut short: String = text.chars().take(limit.saturating_sub(1)).collect();
-            short.push('…');
-            short
-        }
-    }
-}
-
-/// Whether a character changes the terminal or the order of the text instead of being seen.
-pub(super) fn invisible(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-}
-
-/// Text safe for a terminal, whatever the file contained.
-fn printable(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        if invisible(c) {
-            safe.push_str(&escaped(c));
-        } else {
-            safe.push(c);
-        }
-    }
-    safe
-}
-
-/// A character as JSON escapes it.
-pub(super) fn escaped(c: char) -> String {
-    let mut units = [0; 2];
-    c.encode_utf16(&mut units)
-        .iter()
-        .map(|unit| format!("\\u{unit:04x}"))
-        .collect()
 }
 
 /// Writes lines of at most `WIDTH` columns, each continued one four columns further in.

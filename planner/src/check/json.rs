@@ -5,11 +5,11 @@
 
 use std::fmt;
 
+use schema::outside::{is_invisible, push_json_escape, shortened};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::Fault;
-use super::fault::{escaped, invisible, shorten};
+use super::fault::Fault;
 
 /// Characters of a value that a fault shows.
 const LONGEST_VALUE: usize = 60;
@@ -123,7 +123,7 @@ fn not_json(text: &str, error: &serde_json::Error) -> Fault {
     .hint(hint.to_owned());
     match found {
         "" => fault,
-        _ => fault.found(shorten(found, LONGEST_VALUE)),
+        _ => fault.found(shortened(found, LONGEST_VALUE)),
     }
 }
 
@@ -131,7 +131,7 @@ fn not_json(text: &str, error: &serde_json::Error) -> Fault {
 pub(super) fn compact(node: &Node) -> String {
     let mut out = String::new();
     write_compact(node, &mut out);
-    shorten(&out, LONGEST_VALUE)
+    shortened(&out, LONGEST_VALUE)
 }
 
 /// Stops soon after the text is long enough, however large the value is.
@@ -182,8 +182,8 @@ pub(super) fn quoted(text: &str) -> String {
         .and_then(|(end, _)| text.get(..end));
     let mut out = String::new();
     for c in Value::from(cut.unwrap_or(text)).to_string().chars() {
-        if invisible(c) {
-            out.push_str(&escaped(c));
+        if is_invisible(c) {
+            push_json_escape(&mut out, c);
         } else {
             out.push(c);
         }

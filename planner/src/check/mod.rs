@@ -5,6 +5,7 @@
 
 mod calendars;
 mod fault;
+mod finding;
 mod json;
 mod metrics;
 mod names;
@@ -22,10 +23,10 @@ use schema::Config;
 
 pub use calendars::never_again;
 pub use fault::Fault;
+use finding::RuleFinding;
 use json::Node;
 use names::Key;
-use place::Place;
-use rules::Finding;
+use place::Located;
 use shape::Shape;
 pub use sources::nested;
 
@@ -44,13 +45,6 @@ static KNOWN: LazyLock<(Shape, Vec<Key>)> = LazyLock::new(|| {
     let keys = names::all_keys(&shape);
     (shape, keys)
 });
-
-/// A fault, where it stands in the document, and which option cannot be judged because of it.
-struct Located {
-    at: Vec<usize>,
-    taints: Option<String>,
-    fault: Fault,
-}
 
 /// Reads a config and reports every fault at once, in document order.
 ///
@@ -102,7 +96,7 @@ pub fn render(faults: &[Fault]) -> String {
 }
 
 /// Gives each finding its place and value, and drops those that look at a faulty option.
-fn place_all(findings: Vec<Finding>, document: &Node, tainted: &[String]) -> Vec<Located> {
+fn place_all(findings: Vec<RuleFinding>, document: &Node, tainted: &[String]) -> Vec<Located> {
     findings
         .into_iter()
         .filter(|finding| !finding.involves(|path| tainted.iter().any(|t| place::related(t, path))))

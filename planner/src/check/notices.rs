@@ -4,10 +4,10 @@
 
 use schema::Config;
 
-use super::rules::{Finding, when};
+use super::finding::{RuleFinding, finding_if};
 
 /// Notifications that reach nobody.
-pub(super) fn no_channel(config: &Config) -> Vec<Finding> {
+pub(super) fn no_channel(config: &Config) -> Vec<RuleFinding> {
     let n = &config.notifications;
     let any = n.desktop
         || n.email.is_some()
@@ -15,8 +15,8 @@ pub(super) fn no_channel(config: &Config) -> Vec<Finding> {
         || n.webhook.is_some()
         || n.healthcheck.is_some()
         || n.command.is_some();
-    when(n.enable && !any, || {
-        Finding::new(
+    finding_if(n.enable && !any, || {
+        RuleFinding::new(
             "notifications.enable",
             "true, and there is no channel: `notifications.desktop` is false and all others are \
              null",
@@ -35,7 +35,7 @@ pub(super) fn no_channel(config: &Config) -> Vec<Finding> {
 }
 
 /// Mail addresses that sendmail would misread.
-pub(super) fn email(config: &Config) -> Vec<Finding> {
+pub(super) fn email(config: &Config) -> Vec<RuleFinding> {
     let Some(email) = &config.notifications.email else {
         return Vec::new();
     };
@@ -46,7 +46,7 @@ pub(super) fn email(config: &Config) -> Vec<Finding> {
     .into_iter()
     .filter(|(_, address)| !is_address(address))
     .map(|(path, _)| {
-        Finding::new(path, "not a mail address")
+        RuleFinding::new(path, "not a mail address")
             .expected(
                 "one address with `@`, in ASCII, without blanks, quotes, commas and brackets, not \
                  starting with `-`",
@@ -71,7 +71,7 @@ fn is_address(address: &str) -> bool {
 }
 
 /// Addresses that are not of the web.
-pub(super) fn urls(config: &Config) -> Vec<Finding> {
+pub(super) fn urls(config: &Config) -> Vec<RuleFinding> {
     let n = &config.notifications;
     let urls = [
         ("notifications.ntfy.url", n.ntfy.as_ref().map(|c| &c.url)),
@@ -87,7 +87,7 @@ pub(super) fn urls(config: &Config) -> Vec<Finding> {
     urls.into_iter()
         .filter_map(|(path, url)| Some((path, fault_of(url?)?)))
         .map(|(path, (problem, hint))| {
-            Finding::new(path, problem)
+            RuleFinding::new(path, problem)
                 .expected(
                     "an address in ASCII that starts with http:// or https://, without blanks, \
                      user name and `#`",
@@ -145,13 +145,13 @@ fn is_authority(authority: &str) -> bool {
 }
 
 /// An ntfy topic that is not one part of an address.
-pub(super) fn topic(config: &Config) -> Vec<Finding> {
+pub(super) fn topic(config: &Config) -> Vec<RuleFinding> {
     let topic = config.notifications.ntfy.as_ref().map(|ntfy| &ntfy.topic);
     let known = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     // At most 64, as the server has it (https://docs.ntfy.sh/publish/).
     let unsound = |topic: &String| !(1..=64).contains(&topic.len()) || !topic.chars().all(known);
-    when(topic.is_some_and(unsound), || {
-        Finding::new("notifications.ntfy.topic", "not an ntfy topic")
+    finding_if(topic.is_some_and(unsound), || {
+        RuleFinding::new("notifications.ntfy.topic", "not an ntfy topic")
             .expected("1 to 64 letters, digits, `-` and `_`")
             .hint("set `notifications.ntfy.topic` to the topic's name only")
     })

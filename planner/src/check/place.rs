@@ -2,6 +2,7 @@
 //!
 //! Owns how a path is spelled and found again. Knows nothing of which keys there are.
 
+use super::fault::Fault;
 use super::json::{Node, quoted};
 
 /// One step down.
@@ -13,12 +14,12 @@ enum Step<'a> {
 
 /// Where a walk stands.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Place<'a> {
+pub(super) struct DocumentPath<'a> {
     steps: Vec<Step<'a>>,
     at: Vec<usize>,
 }
 
-impl<'a> Place<'a> {
+impl<'a> DocumentPath<'a> {
     /// Goes down to an entry of an object.
     pub(super) fn enter_key(&mut self, index: usize, key: &'a str) {
         self.steps.push(Step::Key(key));
@@ -53,6 +54,13 @@ impl<'a> Place<'a> {
         }
         path
     }
+}
+
+/// A fault, where it stands in the document, and which option cannot be judged because of it.
+pub(super) struct Located {
+    pub(super) at: Vec<usize>,
+    pub(super) taints: Option<String>,
+    pub(super) fault: Fault,
 }
 
 /// The path of a key below `parent`; a key that is not a plain word is put in quotes.
@@ -113,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_path_is_spelled_as_a_person_writes_it() {
-        let mut place = Place::default();
+        let mut place = DocumentPath::default();
         place.enter_key(0, "local");
         place.enter_key(3, "sources");
         place.enter_index(2);

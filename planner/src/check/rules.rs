@@ -8,10 +8,14 @@
 use schema::Config;
 use schema::config::{Provider, SyncMode};
 
-use super::{Fault, calendars, metrics, notices, patterns, sources};
+use super::{
+    calendars,
+    finding::{RuleFinding, finding_if},
+    metrics, notices, patterns, sources,
+};
 
 /// One rule; it may find several things.
-type Rule = fn(&Config) -> Vec<Finding>;
+type Rule = fn(&Config) -> Vec<RuleFinding>;
 
 /// What makes a config invalid.
 const FAULTS: &[Rule] = &[
@@ -41,63 +45,17 @@ const FAULTS: &[Rule] = &[
 /// What is allowed and probably not meant.
 const WARNINGS: &[Rule] = &[nothing_to_back_up, proton_without_cloud, metrics::name];
 
-/// What a rule found, before it is known where that stands in the file.
-pub(super) struct Finding {
-    fault: Fault,
-    also: Vec<&'static str>,
-}
-
-impl Finding {
-    /// A finding about the option at `path`.
-    pub(super) fn new(path: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self {
-            fault: Fault::new(path, problem),
-            also: Vec::new(),
-        }
-    }
-
-    pub(super) fn expected(mut self, expected: impl Into<String>) -> Self {
-        self.fault = self.fault.expected(expected);
-        self
-    }
-
-    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.fault = self.fault.hint(hint.into());
-        self
-    }
-
-    /// Other options that the rule looked at.
-    pub(super) fn with(mut self, also: &[&'static str]) -> Self {
-        self.also.extend(also);
-        self
-    }
-
-    /// Whether `test` holds for an option that the rule looked at.
-    pub(super) fn involves(&self, test: impl Fn(&str) -> bool) -> bool {
-        test(&self.fault.path) || self.also.iter().any(|path| test(path))
-    }
-
-    pub(super) fn into_fault(self) -> Fault {
-        self.fault
-    }
-}
-
 /// Everything that makes the config invalid.
-pub(super) fn faults(config: &Config) -> Vec<Finding> {
+pub(super) fn faults(config: &Config) -> Vec<RuleFinding> {
     FAULTS.iter().flat_map(|rule| rule(config)).collect()
 }
 
 /// Everything that is probably not meant.
-pub(super) fn warnings(config: &Config) -> Vec<Finding> {
+pub(super) fn warnings(config: &Config) -> Vec<RuleFinding> {
     WARNINGS.iter().flat_map(|rule| rule(config)).collect()
 }
 
-/// One finding, if the condition holds.
-pub(super) fn when(condition: bool, finding: impl FnOnce() -> Finding) -> Vec<Finding> {
-    condition.then(finding).into_iter().collect()
-}
-
-fn hostname(config: &Config) -> Vec<Finding> {
+fn hostname(config: &Config) -> Vec<RuleFinding> {
     let Some(name) = config.hostname.as_deref() else {
         return Vec::new();
     };
@@ -115,14 +73,14 @@ fn hostname(config: &Config) -> Vec<Finding> {
         return Vec::new();
     };
     vec![
-        Finding::new("hostname", problem)
+        RuleFinding::new("hostname", problem)
             .expected("the name of one folder below `local.mountPoint`")
             .hint("set `hostname` to a plain name, or to null for the machine's own"),
     ]
 }
 
 /// Paths that stand in units, which have a line for each, and in messages.
-fn one_line(config: &Config) -> Vec<Finding> {
+fn one_line(config: &Config) -> Vec<RuleFinding> {
     let (local, monitoring) = (&config.local, &config.monitoring);
     let paths = [
         ("local.mountPoint", Some(&local.mount_point)),
@@ -145,7 +103,7 @@ fn one_line(config: &Config) -> Vec<Finding> {
             continue;
         };
         found.push(
-            Finding::new(key, problem)
+            RuleFinding::new(key, problem)
                 .expected("a path that a line of a systemd unit can hold")
                 .hint(format!(
                     "correct `{key}`; a line break comes with pasting now and then"
@@ -155,11 +113,11 @@ fn one_line(config: &Config) -> Vec<Finding> {
     found
 }
 
-fn keep_nothing(config: &Config) -> Vec<Finding> {
+fn keep_nothing(config: &Config) -> Vec<RuleFinding> {
     let local = &config.local;
     let none = local.keep_daily == 0 && local.keep_weekly == 0 && local.keep_monthly == 0;
-    when(local.enable && none, || {
-        Finding::new(
+    finding_if(local.enable && none, || {
+        RuleFinding::new(
             "local.keepDaily",
             "no snapshot would be kept for a day, week or month: `local.keepDaily`, \
              `local.keepWeekly` and `local.keepMonthly` are all 0",
@@ -170,14 +128,14 @@ fn keep_nothing(config: &Config) -> Vec<Finding> {
     })
 }
 
-fn no_sources(config: &Config) -> Vec<Finding> {
+fn no_sources(config: &Config) -> Vec<RuleFinding> {
     let by = match (config.local.enable, config.cloud.enable) {
         (true, _) => "local.enable",
         (false, true) => "cloud.enable",
         (false, false) => return Vec::new(),
     };
-    when(config.local.sources.is_empty(), || {
-        Finding::new(
+    finding_if(config.local.sources.is_empty(), || {
+        RuleFinding::new(
             "local.sources",
             format!("nothing to back up although `{by}` is true"),
         )
@@ -187,14 +145,14 @@ fn no_sources(config: &Config) -> Vec<Finding> {
     })
 }
 
-fn file_system_uuid(config: &Config) -> Vec<Finding> {
+fn file_system_uuid(config: &Config) -> Vec<RuleFinding> {
     let Some(uuid) = config.local.file_system_uuid.as_deref() else {
         return Vec::new();
     };
     let hex = |c: char| c.is_ascii_hexdigit() || c == '-';
     let sound = uuid.chars().all(hex) && uuid.contains(|c: char| c.is_ascii_hexdigit());
-    when(!sound, || {
-        Finding::new("local.fileSystemUUID", "not a UUID")
+    finding_if(!sound, || {
+        RuleFinding::new("local.fileSystemUUID", "not a UUID")
             .expected("hexadecimal digits and dashes")
             .hint(
                 "write what `lsblk -o NAME,UUID` prints for the disk, or null for any file system",
@@ -202,11 +160,11 @@ fn file_system_uuid(config: &Config) -> Vec<Finding> {
     })
 }
 
-fn custom_without_remote(config: &Config) -> Vec<Finding> {
+fn custom_without_remote(config: &Config) -> Vec<RuleFinding> {
     let cloud = &config.cloud;
     let custom = cloud.enable && cloud.provider == Provider::Custom;
-    when(custom && cloud.remote.is_none(), || {
-        Finding::new(
+    finding_if(custom && cloud.remote.is_none(), || {
+        RuleFinding::new(
             "cloud.remote",
             "not set although `cloud.provider` is \"custom\"",
         )
@@ -216,11 +174,11 @@ fn custom_without_remote(config: &Config) -> Vec<Finding> {
     })
 }
 
-fn remote_without_custom(config: &Config) -> Vec<Finding> {
+fn remote_without_custom(config: &Config) -> Vec<RuleFinding> {
     let cloud = &config.cloud;
     let unused = cloud.remote.is_some() && cloud.provider != Provider::Custom;
-    when(unused, || {
-        Finding::new(
+    finding_if(unused, || {
+        RuleFinding::new(
             "cloud.remote",
             "set although `cloud.provider` is not \"custom\"",
         )
@@ -230,7 +188,7 @@ fn remote_without_custom(config: &Config) -> Vec<Finding> {
     })
 }
 
-fn remote_form(config: &Config) -> Vec<Finding> {
+fn remote_form(config: &Config) -> Vec<RuleFinding> {
     let Some(remote) = config.cloud.remote.as_deref() else {
         return Vec::new();
     };
@@ -243,28 +201,28 @@ fn remote_form(config: &Config) -> Vec<Finding> {
             && !name.contains(|c: char| matches!(c, '/' | ',' | '=') || c.is_control())
             && !path.contains('\0')
     });
-    when(!sound, || {
-        Finding::new("cloud.remote", "not an rclone remote")
+    finding_if(!sound, || {
+        RuleFinding::new("cloud.remote", "not an rclone remote")
             .expected("\"name:\" or \"name:path\"")
             .hint("set `cloud.remote` to one of those that `rclone listremotes` prints")
     })
 }
 
-fn remote_path(config: &Config) -> Vec<Finding> {
+fn remote_path(config: &Config) -> Vec<RuleFinding> {
     let path = config.cloud.remote_path.as_str();
     let unsound = path.contains('\0') || path.split('/').any(|part| part == "..");
-    when(unsound, || {
-        Finding::new("cloud.remotePath", "not a folder on the remote")
+    finding_if(unsound, || {
+        RuleFinding::new("cloud.remotePath", "not a folder on the remote")
             .expected("a path without `..` or a NUL character")
             .hint("set `cloud.remotePath` to a folder such as \"Backups\"")
     })
 }
 
-fn move_without_local(config: &Config) -> Vec<Finding> {
+fn move_without_local(config: &Config) -> Vec<RuleFinding> {
     let cloud = &config.cloud;
     let moves = cloud.enable && cloud.sync_mode == SyncMode::Move;
-    when(moves && !config.local.enable, || {
-        Finding::new(
+    finding_if(moves && !config.local.enable, || {
+        RuleFinding::new(
             "cloud.syncMode",
             "\"move\" gives back the space of local snapshots, and `local.enable` is false",
         )
@@ -274,14 +232,14 @@ fn move_without_local(config: &Config) -> Vec<Finding> {
     })
 }
 
-fn bandwidth_limit(config: &Config) -> Vec<Finding> {
+fn bandwidth_limit(config: &Config) -> Vec<RuleFinding> {
     let Some(limit) = config.cloud.bandwidth_limit.as_deref() else {
         return Vec::new();
     };
     let entries: Vec<&str> = limit.split(' ').filter(|entry| !entry.is_empty()).collect();
     let sound = !entries.is_empty() && entries.iter().all(|entry| timed_rate(entry));
-    when(!sound, || {
-        Finding::new("cloud.bandwidthLimit", "not a limit that rclone knows")
+    finding_if(!sound, || {
+        RuleFinding::new("cloud.bandwidthLimit", "not a limit that rclone knows")
             .expected("a rate such as \"10M\", or a timetable such as \"08:00,512k 19:00,off\"")
             .hint("set `cloud.bandwidthLimit` to such a rate, or to null for no limit")
     })
@@ -313,7 +271,7 @@ fn one_rate(rate: &str) -> bool {
                 .contains(&unit.trim_start_matches(['k', 'm', 'g', 't', 'p', 'e'])))
 }
 
-fn zero_spans(config: &Config) -> Vec<Finding> {
+fn zero_spans(config: &Config) -> Vec<RuleFinding> {
     let spans = [
         ("preBackupTimeout", Some(&config.pre_backup_timeout)),
         ("postBackupTimeout", Some(&config.post_backup_timeout)),
@@ -324,16 +282,16 @@ fn zero_spans(config: &Config) -> Vec<Finding> {
         .into_iter()
         .filter(|(_, span)| span.is_some_and(|span| span.as_duration().is_zero()));
     zero.map(|(path, _)| {
-        Finding::new(path, "zero, so that it has passed before anything starts")
+        RuleFinding::new(path, "zero, so that it has passed before anything starts")
             .expected("a time span longer than nothing")
             .hint(format!("set `{path}` to a span such as \"1h\""))
     })
     .collect()
 }
 
-fn nothing_to_back_up(config: &Config) -> Vec<Finding> {
-    when(!config.local.enable && !config.cloud.enable, || {
-        Finding::new(
+fn nothing_to_back_up(config: &Config) -> Vec<RuleFinding> {
+    finding_if(!config.local.enable && !config.cloud.enable, || {
+        RuleFinding::new(
             "local.enable",
             "nothing to back up: `local.enable` and `cloud.enable` are both false",
         )
@@ -342,10 +300,10 @@ fn nothing_to_back_up(config: &Config) -> Vec<Finding> {
     })
 }
 
-fn proton_without_cloud(config: &Config) -> Vec<Finding> {
+fn proton_without_cloud(config: &Config) -> Vec<RuleFinding> {
     let unused = config.proton_drive.enable && !config.cloud.enable;
-    when(unused, || {
-        Finding::new(
+    finding_if(unused, || {
+        RuleFinding::new(
             "protonDrive.enable",
             "without effect while `cloud.enable` is false",
         )

@@ -9,10 +9,10 @@ use std::collections::HashMap;
 use schema::Config;
 use schema::config::AbsolutePath;
 
-use super::{Fault, rules::Finding};
+use super::{fault::Fault, finding::RuleFinding};
 
 /// The same source twice.
-pub(super) fn duplicate(config: &Config) -> Vec<Finding> {
+pub(super) fn duplicate(config: &Config) -> Vec<RuleFinding> {
     let sources = &config.local.sources;
     let first = first_of_each(sources);
     let mut found = Vec::new();
@@ -20,7 +20,7 @@ pub(super) fn duplicate(config: &Config) -> Vec<Finding> {
         let first = first.get(source.as_str()).copied().unwrap_or(index);
         if first != index {
             found.push(
-                Finding::new(
+                RuleFinding::new(
                     format!("local.sources[{index}]"),
                     format!("the same as `local.sources[{first}]`"),
                 )
@@ -78,7 +78,7 @@ fn folders_above(path: &str) -> impl Iterator<Item = &str> {
 }
 
 /// A source that is the destination or lies in it. One that contains it is backed up without it.
-pub(super) fn destination(config: &Config) -> Vec<Finding> {
+pub(super) fn destination(config: &Config) -> Vec<RuleFinding> {
     let local = &config.local;
     let mount_point = local.mount_point.as_str();
     let mut found = Vec::new();
@@ -92,7 +92,7 @@ pub(super) fn destination(config: &Config) -> Vec<Finding> {
             (_, false) => continue,
         };
         found.push(
-            Finding::new(
+            RuleFinding::new(
                 format!("local.sources[{index}]"),
                 format!("{problem} (\"{mount_point}\")"),
             )

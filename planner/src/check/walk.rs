@@ -3,13 +3,14 @@
 //! Owns wrong types, unknown, missing and repeated keys, ranges and the formats of texts. Returns
 //! what is sound, so that rules can judge the rest. Knows no rule about several options.
 
+use schema::outside::shortened;
 use serde_json::Value;
 
-use super::fault::shorten;
+use super::fault::Fault;
 use super::json::{Node, compact};
 use super::names::{Key, nearest_key, nearest_value, nixos_only};
+use super::place::{DocumentPath, Located};
 use super::shape::{Kind, Object, Shape};
-use super::{Fault, Located, Place};
 
 /// Faults after which the rest is not looked at: nobody reads on, and a hostile file ends.
 pub(super) const MOST_FAULTS: usize = 1000;
@@ -23,7 +24,7 @@ const LONGEST_KEYS: usize = 58;
 /// judging it by `Located::taints`.
 pub(super) fn walk(document: &Node, shape: &Shape, keys: &[Key]) -> (Option<Value>, Vec<Located>) {
     let mut walk = Walk {
-        place: Place::default(),
+        place: DocumentPath::default(),
         faults: Vec::new(),
         keys,
     };
@@ -33,7 +34,7 @@ pub(super) fn walk(document: &Node, shape: &Shape, keys: &[Key]) -> (Option<Valu
 }
 
 struct Walk<'d, 'k> {
-    place: Place<'d>,
+    place: DocumentPath<'d>,
     faults: Vec<Located>,
     keys: &'k [Key],
 }
@@ -357,5 +358,5 @@ fn shorten_list(names: &[&str]) -> String {
             list.push_str(", ");
         }
     }
-    shorten(&list, LONGEST_KEYS + 20)
+    shortened(&list, LONGEST_KEYS + 20)
 }

@@ -9,7 +9,10 @@ use schema::{
     journal::Status,
 };
 
-use super::{code, note, warning};
+use super::{
+    code,
+    finding::{note, warning},
+};
 
 /// Days that must agree that history is old enough, this run's among them.
 const AGREE: usize = 3;

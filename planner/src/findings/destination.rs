@@ -9,13 +9,19 @@ use schema::{
     record::{DestinationRecord, FORMAT_VERSION},
 };
 
-use super::{code, first_few, note, refusal};
-use crate::steps::facts::{self, Facts};
+use super::{
+    code,
+    finding::{first_few, note, refusal},
+};
+use crate::facts::{self, Facts, is_away};
 
 /// That the destination is not there; a refusal, or a deferral where `local.ifAbsent` says so.
 #[must_use]
 pub fn absence(config: &Config, destination: &DestinationState) -> Option<Finding> {
     let local = &config.local;
+    if !is_away(config, destination) {
+        return None;
+    }
     let path = &local.mount_point;
     let silent = destination.absent_code == Some(FailureCode::NoAnswer);
     let why = if silent {
@@ -26,10 +32,8 @@ pub fn absence(config: &Config, destination: &DestinationState) -> Option<Findin
             .as_deref()
             .unwrap_or("no such folder");
         format!("cannot be opened ({because})")
-    } else if local.require_mount && !destination.mounted {
-        "is a folder with nothing mounted on it".to_owned()
     } else {
-        return None;
+        "is a folder with nothing mounted on it".to_owned()
     };
     let severity = match local.if_absent {
         IfAbsent::Fail => Severity::Refusal,

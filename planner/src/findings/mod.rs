@@ -6,15 +6,19 @@
 pub mod cloud;
 pub mod code;
 pub(crate) mod destination;
+pub(crate) mod finding;
 pub(crate) mod notices;
 mod rclone;
 pub(crate) mod records;
 pub(crate) mod rsync;
 mod sources;
+pub(crate) mod space;
 
 use schema::{Finding, Severity, inventory, inventory::Power, plan::Part};
 
-use crate::{space, steps::facts::Facts};
+pub(crate) use finding::{counted, first_few, note, refusal, warning};
+
+use crate::facts::Facts;
 
 /// All findings that do not come from a step, refusals and deferrals among them.
 pub(crate) fn of(facts: &Facts<'_>) -> Vec<Finding> {
@@ -191,39 +195,4 @@ pub(crate) fn only(part: Part, left_out: &[&str]) -> Finding {
             left_out.join(", ")
         ),
     )
-}
-
-/// A finding that is worth knowing.
-pub(crate) fn note(code: &str, message: impl Into<String>) -> Finding {
-    Finding::new(Severity::Note, code, message)
-}
-
-/// A finding that makes the run incomplete or suspect.
-pub(crate) fn warning(code: &str, message: impl Into<String>) -> Finding {
-    Finding::new(Severity::Warning, code, message)
-}
-
-/// A finding that forbids the run.
-pub(crate) fn refusal(code: &str, message: impl Into<String>) -> Finding {
-    Finding::new(Severity::Refusal, code, message)
-}
-
-/// The first few of a list, and how many more there are.
-pub(crate) fn first_few(items: impl IntoIterator<Item = String>, count: u64) -> String {
-    const FEW: usize = 3;
-    let shown: Vec<String> = items.into_iter().take(FEW).collect();
-    let rest = count.saturating_sub(shown.len() as u64);
-    match rest {
-        0 => shown.join(", "),
-        _ => format!("{} and {rest} more", shown.join(", ")),
-    }
-}
-
-/// A number with its noun.
-pub(crate) fn counted(count: u64, noun: &str) -> String {
-    match (count, noun.strip_suffix('y')) {
-        (1, _) => format!("1 {noun}"),
-        (_, Some(stem)) => format!("{count} {stem}ies"),
-        (_, None) => format!("{count} {noun}s"),
-    }
 }

@@ -8,10 +8,14 @@ use schema::{
     record::Capabilities,
 };
 
-use super::{code, counted, first_few, note, records, warning};
+use super::{
+    code,
+    finding::{counted, first_few, note, warning},
+    records,
+};
 use crate::{
+    facts::{self, Facts},
     space::gib,
-    steps::facts::{self, Facts},
 };
 
 /// The longest name on Linux, in bytes.

@@ -5,8 +5,11 @@
 
 use schema::{Finding, config::Provider, plan::Part};
 
-use super::{code, note, warning};
-use crate::steps::facts::Facts;
+use super::{
+    code,
+    finding::{note, warning},
+};
+use crate::facts::Facts;
 
 /// The oldest version that is tested, Debian 12's. All options used are known since 1.52.
 const OLDEST: [u64; 3] = [1, 60, 0];

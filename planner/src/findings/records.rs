@@ -4,7 +4,10 @@
 
 use schema::{Config, FailureCode, Finding, Inventory, Severity, inventory::DestinationState};
 
-use super::{code, note, refusal};
+use super::{
+    code,
+    finding::{note, refusal},
+};
 
 /// Everything that is damaged and worked around, on the destination and in the state directory.
 #[must_use]

@@ -5,8 +5,11 @@
 
 use schema::Finding;
 
-use super::{code, note, refusal};
-use crate::steps::facts::Facts;
+use super::{
+    code,
+    finding::{note, refusal},
+};
+use crate::facts::Facts;
 
 /// The first version that knows all options used: `--open-noatime` came with it.
 const OLDEST: [u64; 3] = [3, 2, 0];

@@ -10,8 +10,11 @@ use schema::{
     inventory::{DataPassedOver, DatabaseKind, Place, Presence, SourceState},
 };
 
-use super::{code, counted, first_few, note, refusal, warning};
-use crate::steps::facts::Facts;
+use super::{
+    code,
+    finding::{counted, first_few, note, refusal, warning},
+};
+use crate::facts::Facts;
 
 /// All findings about the sources.
 pub(super) fn check(facts: &Facts<'_>, findings: &mut Vec<Finding>) {

@@ -25,9 +25,9 @@ use schema::{
 
 use crate::{
     Options,
+    facts::Facts,
     findings::{self, code},
     pipeline::sorted,
-    steps::facts::Facts,
 };
 
 /// What the rules look at.

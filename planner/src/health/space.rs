@@ -15,9 +15,11 @@ use schema::{
 
 use super::{Checkup, error, note, warning};
 use crate::{
+    facts::Facts,
+    findings::space::way_out,
     findings::{code, counted},
-    space::{Lack, way_out},
-    steps::{facts::Facts, room},
+    space::Lack,
+    steps::room,
 };
 
 /// How long samples say something of today.

@@ -12,12 +12,11 @@ use schema::{
     reason::ExpireReason,
 };
 
-use super::{
-    Draft, destination_check,
+use super::{Draft, destination_check, expiry};
+use crate::{
     facts::{self, Facts},
-    rotate,
+    findings, sharing,
 };
-use crate::{findings, sharing};
 
 /// A time between runs after which a clock may have jumped.
 const LONG_GAP: TimeDelta = TimeDelta::days(31);
@@ -191,7 +190,7 @@ fn give_back(facts: &Facts<'_>, state: &CloudState) -> Vec<Deletion> {
         })
         .map(|one| one.record.id)
         .collect();
-    let lost = sharing::losses(&rotate::holdings(facts, destination, true), &gone);
+    let lost = sharing::losses(&expiry::holdings(facts, destination, true), &gone);
     gone.iter()
         .zip(lost)
         .filter_map(|(id, lost)| {

@@ -9,7 +9,8 @@ use schema::{
     plan::{Action, DestinationCheckStep},
 };
 
-use super::{Draft, facts::Facts};
+use super::Draft;
+use crate::facts::Facts;
 
 /// The check, where there are local snapshots.
 pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {

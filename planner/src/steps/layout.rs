@@ -11,7 +11,7 @@ use schema::{
     plan::{Link, Move, Unlink},
 };
 
-use super::facts::in_the_way;
+use crate::facts::in_the_way;
 use crate::retention::Decision;
 
 /// What the destination holds before the rotation, and what of it stays in any case.

@@ -5,7 +5,7 @@
 
 pub(crate) mod cloud_sync;
 pub(crate) mod destination_check;
-pub(crate) mod facts;
+pub(crate) mod expiry;
 mod layout;
 pub(crate) mod notify;
 pub(crate) mod post_script;
@@ -18,7 +18,7 @@ pub(crate) mod space_check;
 
 use schema::{Finding, plan::Action};
 
-use self::facts::Facts;
+use crate::facts::Facts;
 
 /// Decides about one kind of step: none where the config does not ask for it.
 pub(crate) type Decide = fn(&Facts<'_>, &mut Vec<Finding>) -> Option<Draft>;

@@ -5,7 +5,8 @@ use schema::{
     plan::{Action, AnnounceStep, Channel, NotifyStep},
 };
 
-use super::{Draft, facts::Facts};
+use super::Draft;
+use crate::facts::Facts;
 
 /// The ping of a dead man's switch before anything else.
 pub(crate) fn announce(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {

@@ -6,7 +6,8 @@ use schema::{
     plan::{Action, ScriptStep},
 };
 
-use super::{Draft, facts::Facts};
+use super::Draft;
+use crate::facts::Facts;
 
 /// The script, where one is configured.
 pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {

@@ -10,12 +10,9 @@ use schema::{
     plan::{Action, DeletePurpose, DeleteStep, Deletion, Rotation},
 };
 
-use super::{
-    Draft,
-    facts::{self, Facts},
-    rotate,
-};
+use super::{Draft, expiry};
 use crate::{
+    facts::{self, Facts},
     retention::{self, Candidate, Decision, Policy},
     sharing::{self, Holding},
     space::{self, Lack},
@@ -143,14 +140,14 @@ impl Choice {
         ];
         let also = facts.also_link.iter().map(|also| Some(also.record.id));
         let needed = needed.into_iter().chain(also).flatten().collect();
-        found.push(rotate::new(facts, true));
+        found.push(expiry::new(facts, true));
         let decision = retention::decide(&Policy::of(&facts.config.local), facts.now, &found);
         let newest = retention::newest_good(&found, facts.now).map(|newest| newest.id);
-        let held = rotate::holdings(facts, destination, true);
+        let held = expiry::holdings(facts, destination, true);
         let expired = decision.expired_by_time();
         Self {
             expired: expired.map(|(id, one)| (id, one.reason)).collect(),
-            policy: rotate::deletions(destination, &decision, newest, &held),
+            policy: expiry::deletions(destination, &decision, newest, &held),
             extra: oldest(facts, destination, &decision),
             needed,
             held,
@@ -164,7 +161,7 @@ impl Choice {
             MakeRoom::Expired => self.policy.clone(),
             MakeRoom::Oldest => {
                 let all = self.expired.iter().chain(&self.extra).copied();
-                rotate::those(destination, &self.held, all)
+                expiry::those(destination, &self.held, all)
             }
         };
         self.spared(all)
@@ -174,7 +171,7 @@ impl Choice {
     fn by_hand(&self, destination: &DestinationState) -> Vec<Deletion> {
         let all = self.expired.iter().chain(&self.extra);
         let all = all.map(|(id, _)| (*id, ExpireReason::ByHand));
-        self.spared(rotate::those(destination, &self.held, all))
+        self.spared(expiry::those(destination, &self.held, all))
     }
 
     /// Of what would be enough, what it takes: who wants room for one film shall not lose years that
@@ -203,7 +200,7 @@ impl Choice {
             .iter()
             .filter(|one| needed.contains(&one.id))
             .map(|one| (one.id, one.reason));
-        rotate::those(destination, &self.held, needed)
+        expiry::those(destination, &self.held, needed)
     }
 
     fn spared(&self, all: Vec<Deletion>) -> Vec<Deletion> {
@@ -223,8 +220,8 @@ impl Choice {
             .iter()
             .filter(|one| one.reason == ExpireReason::Oldest);
         let going: Vec<Deletion> = self.policy.iter().chain(more).cloned().collect();
-        let unapproved = rotate::unapproved(facts, destination, &going, true, 0);
-        rotate::withheld_because(facts, destination, &going, &unapproved, true)
+        let unapproved = expiry::unapproved(facts, destination, &going, true, 0);
+        expiry::withheld_because(facts, destination, &going, &unapproved, true)
     }
 }
 

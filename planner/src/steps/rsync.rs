@@ -11,7 +11,7 @@ use schema::{
     rsync::{DESTINATION, RsyncCall, RsyncPlan, SOURCE, exclude},
 };
 
-use super::facts::Facts;
+use crate::facts::Facts;
 
 /// How rsync is called for all sources that were found.
 pub(super) fn calls(facts: &Facts<'_>) -> RsyncPlan {

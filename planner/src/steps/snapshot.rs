@@ -10,11 +10,8 @@ use schema::{
     record::Engine,
 };
 
-use super::{
-    Draft,
-    facts::{self, Facts},
-    rsync,
-};
+use super::{Draft, rsync};
+use crate::facts::{self, Facts};
 
 /// Below this many entries or files half of them is no sign of anything.
 const FEW: u64 = 20;

@@ -5,11 +5,11 @@ use schema::{
     plan::{Action, DiscardPartial, SpaceCheckStep},
 };
 
-use super::{
-    After, Draft,
+use super::{After, Draft};
+use crate::{
     facts::{self, Facts},
+    space,
 };
-use crate::space;
 
 /// The check, where there are local snapshots.
 pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {

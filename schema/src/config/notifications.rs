@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{AbsolutePath, CalendarText, Subset};
-use crate::{duration::Span, plan::Channel};
+use crate::{channel::Channel, duration::Span};
 
 /// An executable that gets the report on standard input.
 pub type Command = AbsolutePath;

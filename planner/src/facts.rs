@@ -16,7 +16,7 @@ use schema::{
 };
 
 use crate::{
-    Options, findings,
+    Options,
     retention::{self, Candidate},
 };
 
@@ -111,7 +111,7 @@ impl<'a> Facts<'a> {
         let local = self.config.local.enable;
         let away = self
             .destination
-            .is_some_and(|found| findings::destination::absence(self.config, found).is_some());
+            .is_some_and(|found| is_away(self.config, found));
         self.config.cloud.enable && self.options.only != Some(Part::Local) && (!local || away)
     }
 
@@ -305,12 +305,19 @@ fn made(snapshot: &SnapshotState, now: DateTime<Utc>) -> (u64, bool, DateTime<Ut
     )
 }
 
+/// Whether the destination is not there: its folder cannot be opened, or nothing is mounted on it
+/// though `local.requireMount` asks for that.
+pub(crate) fn is_away(config: &Config, destination: &DestinationState) -> bool {
+    !destination.present || (config.local.require_mount && !destination.mounted)
+}
+
 /// The last good backup on a destination.
 pub(crate) fn last_good(destination: &DestinationState, now: DateTime<Utc>) -> Option<LastGood> {
     let newest = reference(destination, now)?;
     Some(LastGood {
         id: newest.record.id,
         started_at: newest.record.started_at,
+        complete: newest.record.complete,
     })
 }
 
