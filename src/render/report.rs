@@ -225,23 +225,7 @@ fn describe_end(report: &Report, style: &Style) -> String {
             format!("{}{what}", style.green(style.bold("Done.")))
         }
         RunResult::Incomplete => {
-            let what = match sealed {
-                Some(sealed) if !sealed.suspect.is_empty() => format!(
-                    "snapshot {} is suspect. It is kept, and nothing is deleted until a person \
-                     has looked.",
-                    sealed.id
-                ),
-                Some(sealed) if !sealed.complete => format!(
-                    "snapshot {} does not hold everything: see the problems above.",
-                    sealed.id
-                ),
-                Some(sealed) if step.is_empty() => format!(
-                    "something waits for a person: see above. Snapshot {} is complete.",
-                    sealed.id
-                ),
-                _ if step.is_empty() => "incomplete.".to_owned(),
-                _ => format!("incomplete{step}."),
-            };
+            let what = describe_incomplete(sealed, &step);
             format!("{} {what}", style.yellow(style.bold("Done, but")))
         }
         RunResult::Failed => {
@@ -271,6 +255,26 @@ fn describe_end(report: &Report, style: &Style) -> String {
             "{} What was done stays; the next run continues it.",
             style.yellow(style.bold("Interrupted."))
         ),
+    }
+}
+
+/// What is not as it should be after a run that went on to its end.
+fn describe_incomplete(sealed: Option<&Sealed>, step: &str) -> String {
+    match sealed {
+        Some(sealed) if !sealed.suspect.is_empty() => format!(
+            "snapshot {} is suspect. It is kept, and nothing is deleted until a person has looked.",
+            sealed.id
+        ),
+        Some(sealed) if !sealed.complete => format!(
+            "snapshot {} does not hold everything: see the problems above.",
+            sealed.id
+        ),
+        Some(sealed) if step.is_empty() => format!(
+            "something waits for a person: see above. Snapshot {} is complete.",
+            sealed.id
+        ),
+        _ if step.is_empty() => "incomplete.".to_owned(),
+        _ => format!("incomplete{step}."),
     }
 }
 

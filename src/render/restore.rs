@@ -15,7 +15,6 @@ pub(crate) fn restore_preview(steps: &[RestoreStep]) -> String {
 }
 
 fn describe_step(step: &RestoreStep) -> String {
-    let readable = |text: &str| escape::display(&escape::unescape(text).unwrap_or_default());
     let mut text = format!(
         "restore /{} from {}\n     to {}\n",
         readable(&step.path),
@@ -38,55 +37,63 @@ fn describe_step(step: &RestoreStep) -> String {
         amount::bytes(step.bytes),
         amount::count(step.already_there),
     ));
-    if step.put_right_count > 0 {
-        let what = if step.overwrite {
-            "put right the metadata of"
-        } else {
-            "other metadata than the snapshot's has"
-        };
-        text.push_str(&format!(
-            "  {what} {}:\n",
-            amount::plural(step.put_right_count, "entry", "entries")
-        ));
-        for one in step.put_right.iter().take(LISTED) {
-            text.push_str(&format!("    {} ({})\n", readable(&one.path), one.what));
-        }
-        let more = step.put_right_count.saturating_sub(LISTED as u64);
-        if more > 0 {
-            text.push_str(&format!(
-                "    and {}\n",
-                amount::plural(more, "other", "others")
-            ));
-        }
+    text + &describe_put_right(step) + &describe_conflicts(step)
+}
+
+/// What has the snapshot's content and other metadata.
+fn describe_put_right(step: &RestoreStep) -> String {
+    if step.put_right_count == 0 {
+        return String::new();
     }
-    if step.conflict_count > 0 {
-        let what = if step.overwrite {
-            format!(
-                "keep {} aside as NAME{}",
-                amount::count(step.conflict_count),
-                step.aside_suffix
-            )
-        } else {
-            format!(
-                "{} in the way",
-                amount::plural(
-                    step.conflict_count,
-                    "entry that differs is",
-                    "entries that differ are"
-                )
-            )
-        };
-        text.push_str(&format!("  {what}:\n"));
-        for conflict in step.conflicts.iter().take(LISTED) {
-            text.push_str(&format!("    {}\n", readable(conflict)));
-        }
-        let more = step.conflict_count.saturating_sub(LISTED as u64);
-        if more > 0 {
-            text.push_str(&format!(
-                "    and {}\n",
-                amount::plural(more, "other", "others")
-            ));
-        }
+    let what = if step.overwrite {
+        "put right the metadata of"
+    } else {
+        "other metadata than the snapshot's has"
+    };
+    let count = amount::plural(step.put_right_count, "entry", "entries");
+    let listed = step.put_right.iter();
+    let listed = listed.map(|one| format!("{} ({})", readable(&one.path), one.what));
+    format!("  {what} {count}:\n") + &list_first(listed, step.put_right_count)
+}
+
+/// What is there and differs.
+fn describe_conflicts(step: &RestoreStep) -> String {
+    if step.conflict_count == 0 {
+        return String::new();
+    }
+    let what = if step.overwrite {
+        format!(
+            "keep {} aside as NAME{}",
+            amount::count(step.conflict_count),
+            step.aside_suffix
+        )
+    } else {
+        let count = amount::plural(
+            step.conflict_count,
+            "entry that differs is",
+            "entries that differ are",
+        );
+        format!("{count} in the way")
+    };
+    let listed = step.conflicts.iter().map(|path| readable(path));
+    format!("  {what}:\n") + &list_first(listed, step.conflict_count)
+}
+
+/// The first of some, each on a line, and how many more there are.
+fn list_first(lines: impl Iterator<Item = String>, all: u64) -> String {
+    let mut text: String = lines
+        .take(LISTED)
+        .map(|line| format!("    {line}\n"))
+        .collect();
+    let more = all.saturating_sub(LISTED as u64);
+    if more > 0 {
+        let others = amount::plural(more, "other", "others");
+        text.push_str(&format!("    and {others}\n"));
     }
     text
+}
+
+/// A path as people read it.
+fn readable(text: &str) -> String {
+    escape::display(&escape::unescape(text).unwrap_or_default())
 }

@@ -11,7 +11,7 @@ pub use summary::damaged_files;
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, FixedOffset};
+use chrono::{DateTime, FixedOffset, TimeDelta};
 use schema::{
     Config, Finding, Severity, clock,
     cloud::CloudMemory,
@@ -84,24 +84,11 @@ pub fn status(config: &Config, facts: StatusFacts<'_>) -> BackupStatus {
             .map(|found| destination_status(config, found, known.is_ours)),
         next_run_at: scheduled.filter(|_| !no_timer),
         no_timer,
-        late_since: schedule::late_since(
-            config,
-            last_good
-                .as_ref()
-                .map(|good| now - chrono::TimeDelta::seconds(good.age_seconds)),
-            now,
-        ),
+        late_since: late_since(config, last_good.as_ref(), now),
         last_good,
         by_tier: count_by_tier(listed),
         snapshots: listed.len() as u64,
-        suspect: listed
-            .iter()
-            .filter(|one| one.is_suspect())
-            .map(|one| SuspectSnapshot {
-                id: one.id,
-                because: one.suspect.clone(),
-            })
-            .collect(),
+        suspect: suspect_snapshots(listed),
         damaged: known
             .destination
             .map_or_else(Vec::new, |found| found.damaged.clone()),
@@ -116,10 +103,7 @@ pub fn status(config: &Config, facts: StatusFacts<'_>) -> BackupStatus {
             result: run.result,
             ended_at: run.ended_at,
         }),
-        troubles: standing::last_runs(config, known.runs)
-            .into_iter()
-            .filter_map(|run| Some(format!("{} {}", name_run(run), standing::trouble(run)?)))
-            .collect(),
+        troubles: troubles(config, known.runs),
         running: facts.running,
         findings,
     };
@@ -171,6 +155,34 @@ fn name_gaps(can: &Capabilities) -> Vec<String> {
     let links = (!can.hard_links).then_some("hard links");
     let gaps = links.into_iter().chain(can.gaps(true));
     gaps.map(str::to_owned).collect()
+}
+
+/// Since when a backup is overdue.
+fn late_since(
+    config: &Config,
+    last_good: Option<&LastGoodSnapshot>,
+    now: DateTime<FixedOffset>,
+) -> Option<DateTime<FixedOffset>> {
+    let last_good = last_good.map(|good| now - TimeDelta::seconds(good.age_seconds));
+    schedule::late_since(config, last_good, now)
+}
+
+/// Suspect snapshots that nobody has accepted.
+fn suspect_snapshots(listed: &[ListedSnapshot]) -> Vec<SuspectSnapshot> {
+    let suspect = listed.iter().filter(|one| one.is_suspect());
+    suspect
+        .map(|one| SuspectSnapshot {
+            id: one.id,
+            because: one.suspect.clone(),
+        })
+        .collect()
+}
+
+/// What the last runs left undone, each with which run it is.
+fn troubles(config: &Config, runs: &[EndedRun]) -> Vec<String> {
+    let last = standing::last_runs(config, runs).into_iter();
+    last.filter_map(|run| Some(format!("{} {}", name_run(run), standing::trouble(run)?)))
+        .collect()
 }
 
 fn count_by_tier(listed: &[ListedSnapshot]) -> BTreeMap<String, u64> {
