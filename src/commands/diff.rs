@@ -4,17 +4,12 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use anyhow::Result;
 use backup::engine::{DiffRequest, DiffResult};
+use executor::history;
 use planner::restore::likely_meaning;
 use schema::StoredPath;
 
 use crate::{
-    cli::Diff,
-    exit,
-    out::Out,
-    render::diff::{NOW, diff_lines, live_diff, snapshot_diff},
-    screen::Screen,
-    settings::Settings,
-    typed,
+    cli::Diff, exit, out::Out, render::diff::diff_lines, screen::Screen, settings::Settings, typed,
 };
 
 /// Shows what changed between two snapshots, or since one.
@@ -23,7 +18,7 @@ pub(crate) fn show_diff(arguments: &Diff, settings: &Settings, out: &Out) -> Res
     let path = arguments.path.as_deref();
     let request = DiffRequest {
         before: arguments.before.clone(),
-        after: Some(arguments.after.clone()).filter(|after| after != NOW),
+        after: Some(arguments.after.clone()).filter(|after| after != history::NOW),
         path: path.map(|path| likely_meaning(&typed::meanings(path), engine.config())),
     };
     let screen = Screen::new(settings, out);
@@ -33,9 +28,9 @@ pub(crate) fn show_diff(arguments: &Diff, settings: &Settings, out: &Out) -> Res
         StoredPath::new(path.as_os_str().as_bytes())
     });
     let view = match &outcome.result {
-        DiffResult::SinceThen(now) => live_diff(outcome.before, path, now),
+        DiffResult::SinceThen(now) => history::live_diff(outcome.before, path, now),
         DiffResult::Between { after, diff } => {
-            snapshot_diff(outcome.before, after.to_string(), path, diff)
+            history::snapshot_diff(outcome.before, after.to_string(), path, diff)
         }
     };
     if settings.json {

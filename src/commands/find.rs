@@ -16,7 +16,7 @@ use crate::{
     cli::Find,
     exit::{self, invalid},
     out::Out,
-    render::find::{Footer, add_unread, begin_search, found_path, path_lines},
+    render::find::{Footer, path_lines},
     settings::Settings,
     typed,
 };
@@ -41,7 +41,7 @@ pub(crate) fn find_versions(arguments: &Find, settings: &Settings, out: &Out) ->
     let mut paths = Vec::new();
     let mut footer = Footer::default();
     let outcome = engine.find(&search, &mut |one| {
-        let found = found_path(one.found, one.searched, &Local);
+        let found = history::found_path(one.found, one.searched, &Local);
         footer.count(&found);
         // As text the paths are shown as they come; as JSON there is one document.
         if settings.json {
@@ -51,9 +51,9 @@ pub(crate) fn find_versions(arguments: &Find, settings: &Settings, out: &Out) ->
         }
     })?;
     let unread = &outcome.unread;
-    let mut view = begin_search(&shown, &outcome.searched, &outcome.destination);
+    let mut view = history::begin_search(&shown, &outcome.searched, &outcome.destination);
     view.paths = paths;
-    add_unread(&mut view, unread);
+    history::add_unread(&mut view, unread);
     if settings.json {
         out.data_json(&view);
     } else {

@@ -1,108 +1,17 @@
-//! What changed between two snapshots, or since one: as the document that `--json` prints, and as
-//! lines.
+//! What changed between two snapshots, or since one, as lines.
 //!
 //! Owns the words. What differs is found elsewhere.
 
-use executor::history::{Change, Diff, Difference, Now, Side};
-use schema::{
-    SnapshotId, StoredPath, StoredPathBuf, escape,
-    output::{
-        EntryKind,
-        diff::{
-            ChangeKind, DiffTotals, EntryState, FORMAT_VERSION, NotCompared, PathDifference,
-            SnapshotDiff,
-        },
-    },
+use schema::output::{
+    EntryKind,
+    diff::{ChangeKind, EntryState, PathDifference, SnapshotDiff},
 };
 
 use super::{
     amount,
-    find::entry_kind,
     page::{Page, readable_path, unbroken},
 };
 use crate::style::Style;
-
-/// The word for the sources as they are.
-pub(crate) const NOW: &str = "now";
-
-/// The document of a comparison of two snapshots.
-pub(crate) fn snapshot_diff(
-    before: SnapshotId,
-    after: String,
-    path: &StoredPath,
-    diff: &Diff,
-) -> SnapshotDiff {
-    let differences: Vec<PathDifference> = diff.differences.iter().map(path_difference).collect();
-    SnapshotDiff {
-        format_version: FORMAT_VERSION,
-        before,
-        after,
-        path: format!("/{}", StoredPathBuf::of_names(path.names()).escaped()),
-        totals: diff_totals(&differences),
-        same: diff.same,
-        differences,
-        not_compared: Vec::new(),
-    }
-}
-
-/// The document of a comparison with the sources as they are.
-pub(crate) fn live_diff(before: SnapshotId, path: &StoredPath, now: &Now) -> SnapshotDiff {
-    let unread = now.unread.iter();
-    SnapshotDiff {
-        not_compared: unread
-            .map(|(path, because)| NotCompared {
-                path: format!("/{}", path.escaped()),
-                because: because.clone(),
-            })
-            .collect(),
-        ..snapshot_diff(before, NOW.to_owned(), path, &now.diff)
-    }
-}
-
-fn path_difference(one: &Difference) -> PathDifference {
-    let path = |path: &StoredPath| format!("/{}", path.escaped());
-    let from = match &one.change {
-        Change::Renamed { from } => Some(path(from)),
-        _ => None,
-    };
-    PathDifference {
-        change: match one.change {
-            Change::Added => ChangeKind::Added,
-            Change::Removed => ChangeKind::Removed,
-            Change::Content => ChangeKind::Changed,
-            Change::Metadata => ChangeKind::Metadata,
-            Change::Renamed { .. } => ChangeKind::Renamed,
-            Change::Touched => ChangeKind::Touched,
-        },
-        path: path(&one.path),
-        from,
-        before: one.before.as_ref().map(entry_state),
-        after: one.after.as_ref().map(entry_state),
-    }
-}
-
-fn entry_state(side: &Side) -> EntryState {
-    EntryState {
-        kind: entry_kind(side.kind),
-        size: side.size,
-        mode: format!("{:04o}", side.mode),
-        uid: side.owner.0,
-        gid: side.owner.1,
-        mtime_ns: side.mtime.to_string(),
-        target: side.target.as_deref().map(escape::escape),
-    }
-}
-
-fn diff_totals(differences: &[PathDifference]) -> DiffTotals {
-    let mut totals = DiffTotals::default();
-    for one in differences {
-        let side = one.after.as_ref().or(one.before.as_ref());
-        let total = totals.of_mut(one.change);
-        total.count += 1;
-        total.bytes += side.map_or(0, |side| side.size);
-    }
-    totals
-}
 
 /// A line for each path, and what it comes to.
 pub(crate) fn diff_lines(diff: &SnapshotDiff, style: &Style) -> String {

@@ -2,7 +2,10 @@ use schema::{StoredPath, escape::unescape};
 
 use super::*;
 use crate::render::page::assert_fits;
-use executor::manifest::Entry;
+use executor::{
+    history::{Change, Diff, Difference, Side, snapshot_diff},
+    manifest::Entry,
+};
 
 fn side(line: &str) -> Option<Side> {
     Entry::from_line(line).ok().map(Side::from)

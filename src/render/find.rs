@@ -1,19 +1,12 @@
-//! The versions of a path: as the document that `--json` prints, and as lines.
+//! The versions of a path, as lines.
 //!
-//! Owns how each version is put. Which there are is found elsewhere.
+//! Owns the words. Which versions there are is found elsewhere.
 
-use chrono::{DateTime, FixedOffset, Offset as _, TimeZone};
-use executor::{
-    history::{Found, Unread, Version},
-    manifest::Entry,
-    sys::Kind,
-};
 use schema::{
     SnapshotId, escape,
-    inventory::DestinationState,
     output::{
         EntryKind,
-        find::{FORMAT_VERSION, FoundPath, FoundPaths, NotSearched, PathVersion},
+        find::{FoundPath, FoundPaths},
     },
 };
 
@@ -22,50 +15,6 @@ use super::{
     page::{Page, readable_path, unbroken},
 };
 use crate::style::{Style, printable};
-
-/// The document of a search that has found nothing yet.
-pub(crate) fn begin_search(
-    pattern: &str,
-    searched: &[SnapshotId],
-    destination: &DestinationState,
-) -> FoundPaths {
-    let unmanaged = destination.unmanaged.iter().map(|folder| NotSearched {
-        snapshot: format!("{}/{}", folder.tier, folder.name),
-        because: folder
-            .record_fault
-            .as_ref()
-            .or(destination.record_fault.as_ref())
-            .cloned()
-            .unwrap_or_else(|| "it has no manifest; `backup adopt` makes one".to_owned()),
-    });
-    FoundPaths {
-        format_version: FORMAT_VERSION,
-        pattern: pattern.to_owned(),
-        searched: searched.to_vec(),
-        not_searched: unmanaged.collect(),
-        paths: Vec::new(),
-    }
-}
-
-/// Adds the snapshots that could not be read.
-pub(crate) fn add_unread(found: &mut FoundPaths, unread: &[Unread]) {
-    let unread = unread.iter().map(|unread| NotSearched {
-        snapshot: unread.id.to_string(),
-        because: unread.because.clone(),
-    });
-    found.not_searched.extend(unread);
-}
-
-/// A path and its versions; `ids` are the snapshots that were searched, times are of this zone.
-pub(crate) fn found_path(found: Found, ids: &[SnapshotId], zone: &impl TimeZone) -> FoundPath {
-    let versions = found.versions.iter();
-    FoundPath {
-        path: format!("/{}", escape::escape(&found.path)),
-        versions: versions
-            .filter_map(|version| path_version(version, ids, zone))
-            .collect(),
-    }
-}
 
 /// A line for the path and one for each version.
 pub(crate) fn path_lines(found: &FoundPath, style: &Style) -> String {
@@ -96,50 +45,6 @@ pub(crate) fn path_lines(found: &FoundPath, style: &Style) -> String {
         page.entry(2, &label, 42, &unbroken(&said));
     }
     page.into_string()
-}
-
-fn path_version(
-    version: &Version,
-    ids: &[SnapshotId],
-    zone: &impl TimeZone,
-) -> Option<PathVersion> {
-    let entry = version.entry.as_ref();
-    Some(PathVersion {
-        first: *ids.get(version.first)?,
-        last: *ids.get(version.last)?,
-        snapshots: version.snapshots as u64,
-        kind: entry.map_or(EntryKind::Absent, |entry| entry_kind(entry.kind)),
-        size: entry
-            .filter(|entry| entry.kind == Kind::File)
-            .map(|entry| entry.size),
-        mtime: entry.and_then(|entry| time_in_zone(entry, zone)),
-        sha256: entry.and_then(|entry| entry.digest),
-        target: entry.and_then(|entry| Some(escape::escape(entry.target.as_ref()?))),
-    })
-}
-
-/// An entry's time in a zone; none if that cannot be said in years.
-fn time_in_zone(entry: &Entry, zone: &impl TimeZone) -> Option<DateTime<FixedOffset>> {
-    const SECOND: i128 = 1_000_000_000;
-    let mtime = entry.mtime;
-    let seconds = i64::try_from(mtime.div_euclid(SECOND)).ok()?;
-    let nanos = u32::try_from(mtime.rem_euclid(SECOND)).ok()?;
-    let time = DateTime::from_timestamp(seconds, nanos)?;
-    let time = time.with_timezone(zone);
-    Some(time.with_timezone(&time.offset().fix()))
-}
-
-/// An entry's kind as documents have it.
-pub(crate) fn entry_kind(kind: Kind) -> EntryKind {
-    match kind {
-        Kind::File => EntryKind::File,
-        Kind::Folder => EntryKind::Folder,
-        Kind::Symlink => EntryKind::Symlink,
-        Kind::Fifo => EntryKind::Fifo,
-        Kind::Socket => EntryKind::Socket,
-        Kind::CharDevice => EntryKind::CharacterDevice,
-        Kind::BlockDevice => EntryKind::BlockDevice,
-    }
 }
 
 /// A path as a word of a shell's command line.

@@ -1,5 +1,11 @@
 use chrono::{FixedOffset, Utc};
 
+use executor::{
+    history::{Found, Version, found_path},
+    manifest::Entry,
+};
+use schema::output::find::FORMAT_VERSION;
+
 use super::*;
 use crate::render::page::assert_fits;
 
@@ -74,13 +80,4 @@ fn the_hint_is_a_command_that_a_shell_takes() {
     2 paths in 4 snapshots
     hint: backup restore 2025-01-03_02-00-00 '/home/ann/it'\''s' 'it'\''s.restored'
     ");
-}
-
-#[test]
-fn a_time_that_no_calendar_has_is_left_out() {
-    let far = Entry::from_line("./x type=file time=99999999999999999.000000000").unwrap();
-    assert_eq!(time_in_zone(&far, &Utc), None);
-    let early = Entry::from_line("./x type=file time=-1.500000000").unwrap();
-    let early = time_in_zone(&early, &Utc).unwrap();
-    assert_eq!(early.to_rfc3339(), "1969-12-31T23:59:59.500+00:00");
 }
