@@ -54,7 +54,8 @@ pub(crate) fn capture(
         kept.push_str(&line.text());
         kept.push('\n');
         let surplus = kept.len().saturating_sub(KEPT);
-        kept.drain(..kept.ceil_char_boundary(surplus));
+        let mut ends = surplus..;
+        kept.drain(..ends.find(|at| kept.is_char_boundary(*at)).unwrap_or(surplus));
     };
     let stdin = if input.is_empty() {
         Stdio::null()
