@@ -4,17 +4,17 @@ use executor::ErrorKind;
 use schema::{RunResult, Severity};
 
 /// Done.
-pub(crate) const DONE: u8 = 0;
+pub(crate) const DONE: u8 = RunResult::Success.exit_code();
 /// A step failed.
-pub(crate) const FAILED: u8 = 1;
+pub(crate) const FAILED: u8 = RunResult::Failed.exit_code();
 /// Usage or invalid configuration.
 pub(crate) const INVALID: u8 = 2;
 /// Done, but incomplete or suspect.
-pub(crate) const INCOMPLETE: u8 = 3;
+pub(crate) const INCOMPLETE: u8 = RunResult::Incomplete.exit_code();
 /// Refused; nothing changed.
-pub(crate) const REFUSED: u8 = 4;
+pub(crate) const REFUSED: u8 = RunResult::Refused.exit_code();
 /// Another run holds the lock, or the run was deferred (EX_TEMPFAIL of sysexits.h).
-pub(crate) const DEFERRED: u8 = 75;
+pub(crate) const DEFERRED: u8 = RunResult::Deferred.exit_code();
 /// With `--detailed-exitcode`: there are changes.
 pub(crate) const CHANGES: u8 = 2;
 
@@ -56,26 +56,18 @@ pub(crate) fn invalid(message: impl Into<String>, hint: impl Into<String>) -> an
 
 /// The code of an error of the executor; `signal` is the one that interrupted it.
 pub(crate) fn of_error(error: &executor::Error, signal: Option<usize>) -> u8 {
+    let by_signal = || u8::try_from(128 + signal?).ok();
     match error.kind {
         ErrorKind::Refused => REFUSED,
         ErrorKind::Busy => DEFERRED,
-        ErrorKind::Interrupted => signal
-            .and_then(|signal| u8::try_from(128 + signal).ok())
-            .unwrap_or(130),
+        ErrorKind::Interrupted => by_signal().unwrap_or(of_result(RunResult::Interrupted)),
         ErrorKind::Failed => FAILED,
     }
 }
 
 /// The code of a run's result.
 pub(crate) fn of_result(result: RunResult) -> u8 {
-    match result {
-        RunResult::Success => DONE,
-        RunResult::Incomplete => INCOMPLETE,
-        RunResult::Failed => FAILED,
-        RunResult::Refused => REFUSED,
-        RunResult::Deferred => DEFERRED,
-        RunResult::Interrupted => 130,
-    }
+    result.exit_code()
 }
 
 /// The code of a plan that is only shown.

@@ -93,10 +93,3 @@ pub(crate) fn lack(facts: &Facts<'_>, destination: &DestinationState) -> Lack {
         inodes,
     }
 }
-
-/// Bytes as GiB, with two decimals.
-pub(crate) fn gib(bytes: u64) -> String {
-    // Whole hundredths, rounded up, so that what is missing never shows as nothing.
-    let hundredths = (u128::from(bytes) * 100).div_ceil(1 << 30);
-    format!("{}.{:02} GiB", hundredths / 100, hundredths % 100)
-}

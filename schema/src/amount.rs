@@ -26,6 +26,14 @@ pub fn bytes(bytes: u64) -> String {
     format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
 }
 
+/// Bytes as GiB, with two decimals.
+#[must_use]
+pub fn gib(bytes: u64) -> String {
+    // Whole hundredths, rounded up, so that what is missing never shows as nothing.
+    let hundredths = (u128::from(bytes) * 100).div_ceil(1 << 30);
+    format!("{}.{:02} GiB", hundredths / 100, hundredths % 100)
+}
+
 /// A count with separated thousands, as `12,345`.
 #[must_use]
 pub fn count(count: u64) -> String {

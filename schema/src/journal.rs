@@ -235,6 +235,21 @@ pub enum RunResult {
 }
 
 impl RunResult {
+    /// The exit code of a program whose run ended so.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Failed => 1,
+            Self::Incomplete => 3,
+            Self::Refused => 4,
+            // EX_TEMPFAIL of sysexits.h.
+            Self::Deferred => 75,
+            // As a shell says of SIGINT.
+            Self::Interrupted => 130,
+        }
+    }
+
     /// The word that scripts get.
     #[must_use]
     pub fn word(self) -> &'static str {

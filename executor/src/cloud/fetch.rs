@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, ffi::OsStr};
 
-use schema::{SnapshotId, StoredPath, StoredPathBuf, amount, config::AbsolutePath};
+use schema::{FailureCode, SnapshotId, StoredPath, StoredPathBuf, amount, config::AbsolutePath};
 
 use super::{
     history::{self, History, Place},
@@ -290,6 +290,7 @@ fn room(folder: &Dir, named: &str, bytes: u64) -> Result<()> {
         amount::bytes(bytes),
         amount::bytes(free)
     ))
+    .coded(FailureCode::NoSpace)
     .hint("name a folder with more room with --staging"))
 }
 

@@ -212,6 +212,7 @@ fn open_mount_point(step: &DestinationCheckStep) -> Result<Dir> {
                 "wrong destination: the file system at {path} has UUID {}, local.fileSystemUUID is {wanted}",
                 found.as_deref().unwrap_or("unknown")
             ))
+            .coded(FailureCode::ForeignDestination)
             .hint("mount the right drive, or correct local.fileSystemUUID"));
         }
     }
@@ -240,6 +241,7 @@ fn rename(step: &DestinationCheckStep, mount_point: &Dir, old: &str) -> Result<(
             return Err(Error::refused(format!(
                 "{path}/{old} cannot be renamed: {new} is there already"
             ))
+            .coded(FailureCode::InTheWay)
             .hint("move that away first, or set hostname to the old name"));
         }
         Err(error) => return Err(store.io("rename", "", error)),
@@ -284,6 +286,7 @@ fn check_id(step: &DestinationCheckStep, store: &Store) -> Result<()> {
         found.as_deref().unwrap_or("none"),
         step.destination_id
     ))
+    .coded(FailureCode::ForeignDestination)
     .hint("mount the drive that was there when the plan was made, or make a new plan"))
 }
 

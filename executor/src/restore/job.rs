@@ -83,9 +83,9 @@ impl<'a> Job<'a> {
         if there.kind != Kind::Symlink || !self.through.iter().any(|through| **through == **path) {
             return Ok(None);
         }
-        let whole = [self.place.path.as_slice(), b"/", path].concat();
+        let whole = Path::new(OsStr::from_bytes(&self.place.path)).join(OsStr::from_bytes(path));
         // As the source was resolved: only through symlinks that root or we made.
-        let found = resolve::resolve(Path::new(OsStr::from_bytes(&whole)))?;
+        let found = resolve::resolve(&whole)?;
         if found.stat.kind != Kind::Folder {
             return Ok(None);
         }

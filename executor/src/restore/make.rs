@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     copy::{Copied, Copier, CopyError},
-    error::{Error, Result, reason},
+    error::{Error, Result, failure_code, reason},
     event::Stop,
     sys::{Dir, Kind, Stat, attributes},
 };
@@ -55,6 +55,7 @@ impl Fault {
                     "insufficient space: cannot write {path}: {}",
                     reason(&error)
                 ))
+                .coded(failure_code(&error))
                 .hint("free space there, then run the same restore again: it goes on where it stopped"),
             ),
             Some(Errno::ROFS) => Self::All(Error::io("write", path.as_bytes(), error)),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use schema::{amount, escape::unescape, plan::RestoreStep};
+use schema::{FailureCode, amount, escape::unescape, plan::RestoreStep};
 
 use super::{place, scan::Totals};
 use crate::{
@@ -39,6 +39,7 @@ pub fn check_room(store: &Store, steps: &[RestoreStep]) -> Result<()> {
                 amount::bytes(needed),
                 amount::bytes(free)
             ))
+            .coded(FailureCode::NoSpace)
             .hint("free space there, or restore a part of it"));
         }
     }

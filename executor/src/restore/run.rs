@@ -10,7 +10,7 @@ use std::{
 };
 
 use schema::{
-    StoredPath,
+    FailureCode, StoredPath,
     escape::{display, unescape},
     journal::{Outcome, Problem, ProblemKind},
     plan::RestoreStep,
@@ -140,6 +140,7 @@ fn allowed(job: &Job<'_>, aside: &str, totals: &Totals) -> Result<()> {
             "insufficient space: restoring to {target} needs {} bytes and {free} are free there",
             totals.needed
         ))
+        .coded(FailureCode::NoSpace)
         .hint("free space there, or restore a part of it"));
     }
     Ok(())

@@ -2,7 +2,7 @@
 //! errors after which nothing more can be done there.
 
 use rustix::io::Errno;
-use schema::amount;
+use schema::{FailureCode, amount};
 
 use crate::{
     error::{Error, MAKE_ROOM},
@@ -52,6 +52,7 @@ pub(super) fn too_little_space(store: &Store, free: u64, limit: u64) -> Error {
         amount::bytes(free),
         amount::bytes(limit)
     ))
+    .coded(FailureCode::NoSpace)
     .hint(format!("{MAKE_ROOM}; or lower local.minSpaceGB"))
 }
 

@@ -3,7 +3,7 @@
 use std::{process::Command, time::Duration};
 
 use schema::{
-    Plan, RunResult,
+    FailureCode, Plan, RunResult,
     config::OnPreBackupFailure,
     journal::{Outcome, Sealed, Status},
     plan::ScriptStep,
@@ -49,7 +49,10 @@ pub fn run_within(
             OnPreBackupFailure::Abort => Status::Failed,
             OnPreBackupFailure::Warn => Status::Incomplete,
         };
-        Outcome::not(status, message, hint.clone())
+        Outcome {
+            code: Some(FailureCode::ProgramFailed),
+            ..Outcome::not(status, message, hint.clone())
+        }
     };
     let mut command = Command::new(program);
     for (key, value) in environment {

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 use rustix::io::Errno;
 use schema::{
-    SnapshotId, amount,
+    FailureCode, SnapshotId, amount,
     journal::{Outcome, Status},
     plan::SpaceCheckStep,
 };
@@ -55,6 +55,7 @@ pub fn run(store: &Store, step: &SpaceCheckStep, context: Context<'_>) -> Result
             amount::bytes(step.needed_bytes),
             amount::bytes(step.min_free_bytes)
         ))
+        .coded(FailureCode::NoSpace)
         .hint(too_full(&stuck, "lower local.minSpaceGB, or use a larger drive")));
     }
     if let Some(needed) = step.needed_inodes
@@ -65,6 +66,7 @@ pub fn run(store: &Store, step: &SpaceCheckStep, context: Context<'_>) -> Result
             "insufficient space: {} has {} inodes free, the snapshot needs up to {needed}",
             store.path, size.f_favail
         ))
+        .coded(FailureCode::NoSpace)
         .hint(too_full(
             &stuck,
             "leave more out with local.excludePatterns, or use a file system with more inodes",

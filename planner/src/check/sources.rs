@@ -6,8 +6,8 @@
 
 use std::collections::HashMap;
 
-use schema::Config;
 use schema::config::AbsolutePath;
+use schema::{Config, path::rest_below};
 
 use super::{fault::Fault, finding::RuleFinding};
 
@@ -106,8 +106,5 @@ pub(super) fn destination(config: &Config) -> Vec<RuleFinding> {
 
 /// Whether a path is the folder or lies in it, as they are written.
 fn inside(path: &str, folder: &str) -> bool {
-    folder == "/"
-        || path
-            .strip_prefix(folder)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    rest_below(path.as_bytes(), folder.as_bytes()).is_some()
 }

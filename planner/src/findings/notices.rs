@@ -3,7 +3,9 @@
 //! Nothing here stops a run.
 
 use schema::{
-    Finding, SnapshotId, escape,
+    Finding, SnapshotId,
+    amount::gib,
+    escape,
     inventory::{DestinationState, Leftover, SnapshotState},
     record::Capabilities,
 };
@@ -13,10 +15,7 @@ use super::{
     finding::{counted, first_few, note, warning},
     records,
 };
-use crate::{
-    facts::{self, Facts},
-    space::gib,
-};
+use crate::facts::{self, Facts};
 
 /// The longest name on Linux, in bytes.
 const LONGEST_NAME: u32 = 255;

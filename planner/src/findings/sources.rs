@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use schema::{
     Finding,
     inventory::{DataPassedOver, DatabaseKind, Place, Presence, SourceState},
+    path::rest_below,
 };
 
 use super::{
@@ -178,8 +179,7 @@ fn relation(one: &Place, other: &Place) -> Relation {
 
 /// Whether a path lies below another, which must be a whole number of its components.
 fn is_below(path: &str, above: &str) -> bool {
-    path.strip_prefix(above.trim_end_matches('/'))
-        .is_some_and(|rest| rest.starts_with('/') && rest.len() > 1)
+    rest_below(path.as_bytes(), above.as_bytes()).is_some_and(|rest| !rest.is_empty())
 }
 
 fn presence(facts: &Facts<'_>, source: &SourceState, findings: &mut Vec<Finding>) {

@@ -2,12 +2,16 @@
 //!
 //! Refused is only what is sure to fail; how much is needed is for [`crate::space`] to say.
 
-use schema::{Finding, amount, config::MakeRoom};
+use schema::{
+    Finding,
+    amount::{self, gib},
+    config::MakeRoom,
+};
 
 use super::{code, finding::refusal};
 use crate::{
     facts::Facts,
-    space::{gib, need, reclaimed},
+    space::{need, reclaimed},
     steps::room::{self, Room},
 };
 

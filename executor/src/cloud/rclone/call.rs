@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use schema::FailureCode;
+
 use super::{
     installed::clean_environment,
     log::{Log, Told},
@@ -113,6 +115,8 @@ impl Rclone<'_> {
                 self.program,
                 reason(&error)
             ))
+            .coded(FailureCode::ProgramMissing)
+            .because(error)
             .hint("install rclone and make sure that it is on the PATH")
         })?;
         let lines = child.lines(LineEnd::Newline)?;
@@ -215,12 +219,12 @@ impl Rclone<'_> {
     /// The error of a call that ended badly.
     #[must_use]
     pub fn failed(&self, connection: bool, message: &str) -> Error {
-        let what = if connection {
-            "connection failed"
+        let (what, code) = if connection {
+            ("connection failed", FailureCode::Unreachable)
         } else {
-            "cloud copy failed"
+            ("cloud copy failed", FailureCode::ProgramFailed)
         };
-        Error::failed(format!("{what}: {message}"))
+        Error::failed(format!("{what}: {message}")).coded(code)
     }
 }
 

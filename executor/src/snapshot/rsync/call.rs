@@ -9,7 +9,7 @@ use std::{
 };
 
 use rustix::io::Errno;
-use schema::{plan::SnapshotStep, rsync::RsyncPlan};
+use schema::{FailureCode, plan::SnapshotStep, rsync::RsyncPlan};
 
 use super::{
     adopter::{Adopter, Sides},
@@ -127,12 +127,14 @@ impl Call<'_> {
                 Ok(None)
             }
             Err(error) => {
-                Err(
-                    Error::failed(format!("{program} cannot be run: {}", reason(&error))).hint(
+                let message = format!("{program} cannot be run: {}", reason(&error));
+                Err(Error::failed(message)
+                    .coded(FailureCode::ProgramMissing)
+                    .because(error)
+                    .hint(
                         "install rsync, or set local.useRsync to false: the built-in engine makes \
                          the same snapshots",
-                    ),
-                )
+                    ))
             }
         }
     }

@@ -7,7 +7,7 @@ use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
 
 use rustix::io::Errno;
 use schema::{
-    StoredPath, StoredPathBuf, escape,
+    FailureCode, StoredPath, StoredPathBuf, escape,
     journal::{Problem, ProblemKind},
     rsync::RsyncCall,
 };
@@ -18,7 +18,7 @@ use super::{
     output::{self, Fault},
 };
 use crate::{
-    error::{Error, MAKE_ROOM, Result},
+    error::{Error, MAKE_ROOM, Result, failure_code},
     process::ProcessExit,
     sys::{Dir, resolve::resolve},
 };
@@ -157,18 +157,33 @@ fn failed(call: &RsyncCall, ended: &RsyncExit) -> Error {
         None => ended.exit.to_string(),
     };
     let message = format!("rsync {how} while it copied {source}{line}");
-    if line.contains("(28)") || line.contains("(122)") {
-        return Error::failed(format!("insufficient space: {message}")).hint(MAKE_ROOM);
-    }
-    let hint = if line.contains("(30)") {
-        "the file system became read-only: look at `dmesg`, then check the disk"
-    } else if line.contains("(5)") {
-        "the disk or its cable failed: look at `dmesg`, then check the disk"
-    } else if ended.exit.code() == Some(1) {
-        "update rsync, or set local.useRsync to false: the built-in engine makes the same snapshots"
-    } else {
-        "the next run continues; if it fails again, set local.useRsync to false: the built-in \
-         engine makes the same snapshots"
+    let code = told_errno(&line).unwrap_or(FailureCode::ProgramFailed);
+    let hint = match code {
+        FailureCode::NoSpace | FailureCode::QuotaExceeded => {
+            let message = format!("insufficient space: {message}");
+            return Error::failed(message).coded(code).hint(MAKE_ROOM);
+        }
+        FailureCode::ReadOnly => {
+            "the file system became read-only: look at `dmesg`, then check the disk"
+        }
+        FailureCode::IoError => {
+            "the disk or its cable failed: look at `dmesg`, then check the disk"
+        }
+        _ if ended.exit.code() == Some(1) => {
+            "update rsync, or set local.useRsync to false: the built-in engine makes the same \
+             snapshots"
+        }
+        _ => {
+            "the next run continues; if it fails again, set local.useRsync to false: the built-in \
+             engine makes the same snapshots"
+        }
     };
-    Error::failed(message).hint(hint)
+    Error::failed(message).coded(code).hint(hint)
+}
+
+/// What happened by the error number that rsync puts in parentheses behind the system's words.
+fn told_errno(line: &str) -> Option<FailureCode> {
+    let told = [Errno::NOSPC, Errno::DQUOT, Errno::ROFS, Errno::IO];
+    let named = |errno: &Errno| line.contains(&format!("({})", errno.raw_os_error()));
+    failure_code(&told.into_iter().find(named)?.into())
 }
