@@ -63,7 +63,7 @@ pub(crate) fn find_versions(arguments: &Find, settings: &Settings, out: &Out) ->
                 folder.snapshot, folder.because
             ));
         }
-        out.say(&footer.text(&view));
+        out.say(&footer.lines(&view));
     }
     Ok(if unread.is_empty() {
         exit::DONE

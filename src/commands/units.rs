@@ -25,7 +25,7 @@ pub(crate) fn print_units(arguments: &SystemdUnits, settings: &Settings, out: &O
         config: text(&settings.config_path, "--config")?,
         state_dir: text(&settings.state_dir, "--state-dir")?,
     };
-    let units = units::render(&config, &layout);
+    let units = units::render_units(&config, &layout);
     match &arguments.to {
         Some(folder) => write(folder, &units, out)?,
         None if settings.json => {

@@ -66,7 +66,7 @@ impl Engine {
             health: health.as_ref(),
             findings,
         };
-        Ok(planner::status::status(config, facts))
+        Ok(planner::status::build_status(config, facts))
     }
 
     /// The run that the next backup continues, unless a process is at work on it.

@@ -77,7 +77,7 @@ impl Footer {
     }
 
     /// How many there are and how one comes back.
-    pub(crate) fn text(&self, found: &FoundPaths) -> String {
+    pub(crate) fn lines(&self, found: &FoundPaths) -> String {
         let mut page = Page::default();
         let snapshots = amount::plural(found.searched.len() as u64, "snapshot", "snapshots");
         if self.paths == 0 {

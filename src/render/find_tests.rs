@@ -63,20 +63,20 @@ fn the_hint_is_a_command_that_a_shell_takes() {
         paths: Vec::new(),
     };
     let mut footer = Footer::default();
-    insta::assert_snapshot!(footer.text(&view), @r"
+    insta::assert_snapshot!(footer.lines(&view), @r"
     no path in 4 snapshots matches 'it'\''s'
     hint: a part of a name needs stars, as in '*letter*'; names are told apart by
       case
     ");
     // Not one that UTF-8 cannot spell.
     footer.count(&found());
-    assert!(!footer.text(&view).contains("hint"));
+    assert!(!footer.lines(&view).contains("hint"));
     let plain = Found {
         path: b"home/ann/it's".to_vec().into(),
         versions: vec![version(0, 2, Some("./x type=dir")), version(3, 3, None)],
     };
     footer.count(&found_path(plain, &ids(), &Utc));
-    insta::assert_snapshot!(footer.text(&view), @r"
+    insta::assert_snapshot!(footer.lines(&view), @r"
     2 paths in 4 snapshots
     hint: backup restore 2025-01-03_02-00-00 '/home/ann/it'\''s' 'it'\''s.restored'
     ");

@@ -36,7 +36,7 @@ pub(crate) fn simulation_page(days: &[SimulatedRun], policy: &Policy, style: &St
         &format!(
             "Keeping {}; weeks start on {}.",
             describe_policy(policy),
-            weekday(policy.week_starts_on),
+            weekday_name(policy.week_starts_on),
         ),
     );
     let (Some(first), Some(last)) = (days.first(), days.last()) else {
@@ -65,10 +65,10 @@ pub(crate) fn simulation_page(days: &[SimulatedRun], policy: &Policy, style: &St
         }
     }
     page.blank();
-    let kept = |day: &SimulatedRun| mark_held(day).len();
+    let kept = |day: &SimulatedRun| held_marks(day).len();
     let most = days.iter().map(kept).max().unwrap_or(0);
     let deleted: usize = days.iter().map(|day| day.expired.len()).sum();
-    let oldest = mark_held(last).keys().next().copied().unwrap_or(last.id);
+    let oldest = held_marks(last).keys().next().copied().unwrap_or(last.id);
     let old = (last.at.date() - oldest.local().date()).num_days();
     page.line(
         0,
@@ -120,7 +120,7 @@ fn marked_tiers(policy: &Policy) -> impl Iterator<Item = (Tier, char)> {
     .filter(|(tier, _)| !matches!(tier, Tier::Hourly | Tier::Yearly) || policy.keep(*tier) > 0)
 }
 
-fn weekday(day: Weekday) -> &'static str {
+fn weekday_name(day: Weekday) -> &'static str {
     match day {
         Weekday::Mon => "Monday",
         Weekday::Tue => "Tuesday",
@@ -133,7 +133,7 @@ fn weekday(day: Weekday) -> &'static str {
 }
 
 /// Every snapshot that exists after a run, with the mark of the longest-lived tier that keeps it.
-fn mark_held(day: &SimulatedRun) -> BTreeMap<SnapshotId, char> {
+fn held_marks(day: &SimulatedRun) -> BTreeMap<SnapshotId, char> {
     let mut held = BTreeMap::new();
     for (ids, mark) in [
         (&day.other, '*'),
@@ -171,7 +171,7 @@ impl Rulers {
         let each = || {
             days.iter().flat_map(|day| {
                 let run = day.at.date();
-                mark_held(day)
+                held_marks(day)
                     .into_iter()
                     .map(move |(id, mark)| (run, id, mark))
             })
@@ -234,7 +234,7 @@ impl Row {
         let run = day.at.date();
         let blank = |columns: i64| vec![('·', 0u8); usize::try_from(columns).unwrap_or(0)];
         let (mut days, mut months) = (blank(rulers.days), blank(rulers.months));
-        for (id, mark) in mark_held(day) {
+        for (id, mark) in held_marks(day) {
             let ago = days_ago(run, id);
             let cell = if ago < rulers.days {
                 usize::try_from(ago).ok().and_then(|at| days.get_mut(at))

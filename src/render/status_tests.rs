@@ -3,7 +3,7 @@
 use chrono::{DateTime, FixedOffset};
 use planner::{
     standing::Known,
-    status::{StatusFacts, status},
+    status::{StatusFacts, build_status},
 };
 use schema::{
     Config, Finding, Report, RunResult, Severity,
@@ -61,7 +61,7 @@ fn view(found: &DestinationState, last: Option<Report>, running: bool) -> Backup
         running,
         ..facts(known(found, &runs))
     };
-    status(&local(), facts)
+    build_status(&local(), facts)
 }
 
 fn good() -> DestinationState {
@@ -111,7 +111,7 @@ fn a_status_tells_the_verdict_first() {
         findings: vec![finding.hint("mount it, or remove it from local.sources")],
         ..facts(known(&few, &runs))
     };
-    let view = status(&config, facts);
+    let view = build_status(&config, facts);
     let text = status_page(&view, &Style::PLAIN);
     assert_fits(&text);
     insta::assert_snapshot!(text);
@@ -222,7 +222,7 @@ fn the_last_health_check_is_shown_and_counts_where_nothing_else_is_wrong() {
             health: Some(health),
             ..facts(known(found, &[]))
         };
-        let view = status(&config, facts);
+        let view = build_status(&config, facts);
         let text = status_page(&view, &Style::PLAIN);
         assert_fits(&text);
         (first_line(&view), text)

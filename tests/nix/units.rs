@@ -9,7 +9,7 @@ use std::{
 
 use planner::{
     calendar::Calendar,
-    units::{Facts, Layout, POWER_RULE, mount_unit, render, templates_as_json},
+    units::{Facts, Layout, POWER_RULE, mount_unit, render_units, templates_as_json},
 };
 use schema::{Config, Span};
 use serde_json::{Value, json};
@@ -26,11 +26,11 @@ const IN_STORE: &str = "/nix/store/backup-0/bin/backup";
 type Lines = BTreeSet<String>;
 
 /// Lines with their values as they are to be compared.
-fn spelled(lines: impl IntoIterator<Item = String>) -> Lines {
+fn spell_lines(lines: impl IntoIterator<Item = String>) -> Lines {
     let lines = lines.into_iter().flat_map(|line| {
         let (place, value) = line.split_once('=').unwrap();
         let key = place.split_once(' ').unwrap().1;
-        let values = spelled_alike(key, value).into_iter();
+        let values = spell_value(key, value).into_iter();
         values
             .map(|value| format!("{place}={value}"))
             .collect::<Vec<_>>()
@@ -39,12 +39,12 @@ fn spelled(lines: impl IntoIterator<Item = String>) -> Lines {
 }
 
 /// The lines of one unit of a system.
-fn of_unit(unit: &Value) -> Vec<String> {
+fn unit_lines(unit: &Value) -> Vec<String> {
     serde_json::from_value(unit["lines"].clone()).unwrap()
 }
 
 /// A value in one spelling of several that systemd reads alike; a list as its members.
-fn spelled_alike(key: &str, value: &str) -> Vec<String> {
+fn spell_value(key: &str, value: &str) -> Vec<String> {
     let one = match key {
         "OnCalendar" => value.parse::<Calendar>().unwrap().normalized(),
         // A delay of nothing is none.
@@ -65,11 +65,11 @@ fn spelled_alike(key: &str, value: &str) -> Vec<String> {
 }
 
 /// The units of one system as NixOS has them, by name.
-fn of_nixos(system: &Value) -> Vec<(String, Lines)> {
+fn nixos_units(system: &Value) -> Vec<(String, Lines)> {
     let units = system["units"].as_object().unwrap().iter();
     let mut units: Vec<(String, Lines)> = units
         .map(|(name, unit)| {
-            let mut found = spelled(of_unit(unit));
+            let mut found = spell_lines(unit_lines(unit));
             // NixOS makes the links itself that `systemctl enable` would make.
             for wanted in unit["wantedBy"].as_array().unwrap() {
                 found.insert(format!("[Install] WantedBy={}", wanted.as_str().unwrap()));
@@ -82,11 +82,11 @@ fn of_nixos(system: &Value) -> Vec<(String, Lines)> {
 }
 
 /// And as the program prints them for the same configuration.
-fn of_program(config: &Config) -> Vec<(String, Lines)> {
-    let mut units: Vec<(String, Lines)> = render(config, &Layout::of_root(IN_STORE))
+fn program_units(config: &Config) -> Vec<(String, Lines)> {
+    let mut units: Vec<(String, Lines)> = render_units(config, &Layout::of_root(IN_STORE))
         .into_iter()
         .filter(|unit| unit.name != POWER_RULE)
-        .map(|unit| (unit.name.to_owned(), spelled(lines(&unit.text))))
+        .map(|unit| (unit.name.to_owned(), spell_lines(lines(&unit.text))))
         .collect();
     units.sort();
     units
@@ -192,7 +192,7 @@ fn the_module_knows_the_facts_that_the_program_knows() {
     let mut seen: BTreeMap<String, BTreeSet<bool>> = BTreeMap::new();
     for (json, made) in configs.iter().zip(made_by_the_module(&nix, &configs)) {
         let config: Config = serde_json::from_value(json.clone()).unwrap();
-        let facts = Facts::of(&config, &Layout::of_root(IN_STORE));
+        let facts = Facts::from_config(&config, &Layout::of_root(IN_STORE));
         let module = &made["facts"];
         let names = module["conditions"].as_object().unwrap().keys();
         assert!(names.eq(facts.conditions.keys()), "{module:#}");
@@ -221,7 +221,7 @@ fn the_module_knows_the_facts_that_the_program_knows() {
 }
 
 /// The lines of a unit as the module defines it.
-fn of_module(name: &str, unit: &Value) -> Lines {
+fn module_lines(name: &str, unit: &Value) -> Lines {
     let kind = name.rsplit('.').next().unwrap();
     let about = [
         ("Unit", "Description", "description"),
@@ -253,7 +253,7 @@ fn of_module(name: &str, unit: &Value) -> Lines {
             other => format!("{place}={other}"),
         })
     });
-    spelled(lines)
+    spell_lines(lines)
 }
 
 #[test]
@@ -270,13 +270,13 @@ fn what_the_module_makes_of_the_programs_units_is_what_the_program_makes() {
             let there = made["units"][kind].as_object().unwrap().iter();
             for (name, found) in there.filter(|(_, found)| found["exists"] == true) {
                 let name = format!("{name}.{suffix}");
-                let lines = of_module(&name, &found["unit"]);
+                let lines = module_lines(&name, &found["unit"]);
                 module.push((name, lines));
             }
         }
         module.sort();
-        compare("", &module, &of_program(&config));
-        let units = render(&config, &Layout::of_root(IN_STORE));
+        compare_units("", &module, &program_units(&config));
+        let units = render_units(&config, &Layout::of_root(IN_STORE));
         let rule = units.iter().find(|unit| unit.name == POWER_RULE);
         let rule = rule.map_or("", |rule| rule.text.rsplitn(3, '\n').nth(1).unwrap());
         assert_eq!(made["units"]["udevRule"].as_str().unwrap().trim_end(), rule);
@@ -284,7 +284,7 @@ fn what_the_module_makes_of_the_programs_units_is_what_the_program_makes() {
 }
 
 /// Fails where the module's units are not the program's.
-fn compare(system: &str, module: &[(String, Lines)], program: &[(String, Lines)]) {
+fn compare_units(system: &str, module: &[(String, Lines)], program: &[(String, Lines)]) {
     let names = |units: &[(String, Lines)]| -> Vec<String> {
         units.iter().map(|(name, _)| name.clone()).collect()
     };
@@ -306,8 +306,8 @@ fn the_module_has_the_units_that_the_program_prints() {
     };
     assert!(systems.len() >= 9, "{:?}", systems.keys());
     for (name, system) in systems {
-        let (nixos, program) = (of_nixos(&system), of_program(&config(&system)));
-        compare(&name, &nixos, &program);
+        let (nixos, program) = (nixos_units(&system), program_units(&config(&system)));
+        compare_units(&name, &nixos, &program);
     }
 }
 
@@ -318,7 +318,7 @@ fn the_rule_that_notices_power_is_the_same() {
     };
     let mut seen = BTreeSet::new();
     for (name, system) in systems {
-        let units = render(&config(&system), &Layout::of_root(IN_STORE));
+        let units = render_units(&config(&system), &Layout::of_root(IN_STORE));
         let rule = units.iter().find(|unit| unit.name == POWER_RULE);
         let rule = rule.map(|rule| rule.text.lines().filter(|line| !line.starts_with('#')));
         let program: Vec<&str> = rule.into_iter().flatten().collect();
@@ -336,7 +336,7 @@ fn a_rebuild_neither_starts_nor_ends_a_backup() {
     };
     for (name, system) in &systems {
         for (unit, of) in system["units"].as_object().unwrap() {
-            let lines = of_unit(of);
+            let lines = unit_lines(of);
             for key in ["X-RestartIfChanged", "X-StopIfChanged"] {
                 let line = format!("[NixOS] {key}=false");
                 let is_there = lines.contains(&line) || !unit.ends_with(".service");
@@ -385,7 +385,7 @@ fn systemd_accepts_the_modules_units() {
         let mut files = Vec::new();
         for (unit, of) in system["units"].as_object().unwrap() {
             // It looks whether what a unit starts is there.
-            let text = text(&of_unit(of)).replace(IN_STORE, PROGRAM);
+            let text = text(&unit_lines(of)).replace(IN_STORE, PROGRAM);
             let file = folder.path().join(unit);
             fs::write(&file, text).unwrap();
             files.push(file);

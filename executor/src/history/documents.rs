@@ -172,7 +172,7 @@ fn diff_totals(differences: &[PathDifference]) -> DiffTotals {
     let mut totals = DiffTotals::default();
     for one in differences {
         let side = one.after.as_ref().or(one.before.as_ref());
-        let total = totals.of_mut(one.change);
+        let total = totals.total_mut(one.change);
         total.count += 1;
         total.bytes += side.map_or(0, |side| side.size);
     }

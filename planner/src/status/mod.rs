@@ -59,7 +59,7 @@ pub struct StatusFacts<'a> {
 
 /// Says where things stand. The same facts give the same status.
 #[must_use]
-pub fn status(config: &Config, facts: StatusFacts<'_>) -> BackupStatus {
+pub fn build_status(config: &Config, facts: StatusFacts<'_>) -> BackupStatus {
     let StatusFacts {
         host, now, known, ..
     } = facts;

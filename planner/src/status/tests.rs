@@ -53,7 +53,7 @@ fn without_local_snapshots_the_newest_copy_in_the_cloud_counts() {
         ..facts()
     };
     let config = config(&json!({"cloud": {"enable": true}}));
-    let status = status(&config, facts);
+    let status = build_status(&config, facts);
     assert_eq!(status.verdict, StatusVerdict::Ok);
     assert_eq!(status.summary, "last backup 2 hours ago");
     assert_eq!(status.last_good.unwrap().age_seconds, 7200);
@@ -63,7 +63,7 @@ fn without_local_snapshots_the_newest_copy_in_the_cloud_counts() {
 #[test]
 fn a_schedule_that_no_timer_starts_is_noted_and_has_no_next_run() {
     let config = config(&json!({"schedule": {"enable": true}}));
-    let unstarted = status(&config, facts());
+    let unstarted = build_status(&config, facts());
     assert!(unstarted.no_timer);
     assert_eq!(unstarted.next_run_at, None);
     assert_eq!(unstarted.findings[0].code, code::NO_TIMER);
@@ -71,7 +71,7 @@ fn a_schedule_that_no_timer_starts_is_noted_and_has_no_next_run() {
         timer_is_active: true,
         ..facts()
     };
-    let started = status(&config, started);
+    let started = build_status(&config, started);
     assert!(!started.no_timer && started.findings.is_empty());
     let next = started.next_run_at.unwrap();
     assert_eq!(next.to_rfc3339(), "2025-01-17T02:00:00+01:00");
@@ -89,7 +89,7 @@ fn a_run_that_is_at_work_is_not_an_unfinished_one() {
             running,
             ..facts()
         };
-        status(&Config::default(), facts)
+        build_status(&Config::default(), facts)
     };
     assert!(unfinished(false).unfinished.is_some());
     let running = unfinished(true);

@@ -24,7 +24,7 @@ pub struct Facts {
 impl Facts {
     /// The facts of a configuration.
     #[must_use]
-    pub fn of(config: &Config, layout: &Layout) -> Self {
+    pub fn from_config(config: &Config, layout: &Layout) -> Self {
         let Config {
             local,
             cloud,
@@ -55,20 +55,20 @@ impl Facts {
             ("metrics.areWritten", metrics.is_some()),
             ("logs.areBelowVarLog", logs_directory.is_some()),
             ("state.isInItsDefault", layout.state_dir == STATE_DIR),
-            ("tmp.isUsed", uses_tmp(config, layout)),
+            ("tmp.isUsed", uses_temporary_folders(config, layout)),
         ]);
-        let word = |path: &str| quote::path(path);
+        let word = quote::quote_path;
         let mount_point = local.mount_point.as_str();
         let texts = [
-            ("program", Some(command_line(layout))),
-            ("mountPoint", Some(quote::whole(mount_point))),
+            ("program", Some(program_with_options(layout))),
+            ("mountPoint", Some(quote::quote_line(mount_point))),
             ("mountPoint.word", Some(word(mount_point))),
             ("mountUnit", needs_mount.then(|| mount_unit(mount_point))),
             ("schedule", on_calendar(config)),
             ("randomDelay", Some(format!("{delay}us"))),
             (
                 "healthCheckInterval",
-                Some(quote::whole(monitoring.health_check_interval.as_str())),
+                Some(quote::quote_line(monitoring.health_check_interval.as_str())),
             ),
             ("stateDirectory.word", Some(word(&layout.state_dir))),
             ("logPath.word", Some(word(logs))),
@@ -109,15 +109,15 @@ impl Facts {
 }
 
 /// The program with the options that every unit gives it.
-fn command_line(layout: &Layout) -> String {
+fn program_with_options(layout: &Layout) -> String {
     let mut line = format!(
         "{} --config {}",
-        quote::argument(&layout.program),
-        quote::argument(&layout.config)
+        quote::quote_argument(&layout.program),
+        quote::quote_argument(&layout.config)
     );
     if layout.state_dir != STATE_DIR {
         line.push_str(" --state-dir ");
-        line.push_str(&quote::argument(&layout.state_dir));
+        line.push_str(&quote::quote_argument(&layout.state_dir));
     }
     line
 }
@@ -132,7 +132,7 @@ fn on_calendar(config: &Config) -> Option<String> {
     let noon = schedule_expression(text, chrono::NaiveTime::from_hms_opt(12, 0, 0)?).ok()?;
     // One that names its time stands as it was written.
     Some(if midnight == noon {
-        quote::whole(text)
+        quote::quote_line(text)
     } else {
         calendar.normalized()
     })
@@ -147,7 +147,7 @@ fn metrics_folder(config: &Config) -> Option<&str> {
 }
 
 /// Whether anything that is read or written lies where `PrivateTmp` would hide it.
-fn uses_tmp(config: &Config, layout: &Layout) -> bool {
+fn uses_temporary_folders(config: &Config, layout: &Layout) -> bool {
     let local = &config.local;
     let below = |path: &str| {
         ["/tmp", "/var/tmp"]

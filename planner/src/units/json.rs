@@ -4,14 +4,14 @@ use serde_json::json;
 
 use super::{
     template::UnitTemplate,
-    templates,
     timers::{POWER, WHEN_POWER_COUNTS},
+    unit_templates,
 };
 
 /// The text of `nixos/units.json`.
 #[must_use]
 pub fn templates_as_json() -> String {
-    let units: Vec<String> = templates().iter().map(unit_as_json).collect();
+    let units: Vec<String> = unit_templates().iter().map(unit_as_json).collect();
     let rule = json!({ "when": WHEN_POWER_COUNTS, "text": POWER });
     format!(
         "{{\n  \"units\": {{\n{}\n  }},\n  \"udevRule\": {rule}\n}}\n",

@@ -69,7 +69,7 @@ pub const HEALTH_TIMER: &str = "backup-health-check.timer";
 /// The udev rule that asks again when AC power comes back.
 pub const POWER_RULE: &str = "60-backup.rules";
 
-/// Every name that [`render`] may give.
+/// Every name that [`render_units`] may give.
 pub const NAMES: [&str; 8] = [
     TIMER,
     COORDINATOR,
@@ -87,15 +87,15 @@ pub const HEADER: &str =
 
 /// All units but the udev rule, in the order of [`NAMES`].
 #[must_use]
-pub fn templates() -> [UnitTemplate; 7] {
+pub fn unit_templates() -> [UnitTemplate; 7] {
     [
-        timers::backup(),
-        services::coordinator(),
-        services::local(),
-        services::cloud(),
-        timers::retry(),
-        timers::health(),
-        services::health(),
+        timers::backup_timer(),
+        services::coordinator_service(),
+        services::local_service(),
+        services::cloud_service(),
+        timers::retry_timer(),
+        timers::health_timer(),
+        services::health_service(),
     ]
 }
 
@@ -103,9 +103,9 @@ pub fn templates() -> [UnitTemplate; 7] {
 ///
 /// Without `schedule.enable` there is nothing that starts a run by itself.
 #[must_use]
-pub fn render(config: &Config, layout: &Layout) -> Vec<Unit> {
-    let facts = Facts::of(config, layout);
-    let filled = templates()
+pub fn render_units(config: &Config, layout: &Layout) -> Vec<Unit> {
+    let facts = Facts::from_config(config, layout);
+    let filled = unit_templates()
         .into_iter()
         .filter_map(|unit| Some((unit.name, unit.fill(&facts)?)));
     let rule = facts

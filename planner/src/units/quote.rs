@@ -3,16 +3,16 @@
 use std::fmt::Write as _;
 
 /// A path where specifiers and blanks have a meaning: a list of paths, one word of it.
-pub(super) fn path(path: &str) -> String {
-    word(path, false)
+pub(super) fn quote_path(path: &str) -> String {
+    quote_word(path, false)
 }
 
 /// A word of a command line, where `$` has a meaning as well.
-pub(super) fn argument(text: &str) -> String {
-    word(text, true)
+pub(super) fn quote_argument(text: &str) -> String {
+    quote_word(text, true)
 }
 
-fn word(text: &str, dollar: bool) -> String {
+fn quote_word(text: &str, dollar: bool) -> String {
     let mut word = String::with_capacity(text.len());
     let mut quoted = text.is_empty();
     for c in text.chars() {
@@ -41,7 +41,7 @@ fn word(text: &str, dollar: bool) -> String {
 }
 
 /// A path that stands alone on its line, which is not split into words.
-pub(super) fn whole(path: &str) -> String {
+pub(super) fn quote_line(path: &str) -> String {
     path.replace('%', "%%")
 }
 

@@ -26,7 +26,7 @@ const NETWORK: &str = "AF_UNIX AF_INET AF_INET6 AF_NETLINK";
 const METRICS: (&str, Conditions) = ("-${metricsFolder.word}", &["metrics.areWritten"]);
 
 /// What the coordinator may do.
-pub(super) fn coordinator() -> Vec<Line> {
+pub(super) fn coordinator_limits() -> Vec<Line> {
     let may = vec![
         Line::set("ProtectSystem", "full"),
         Line::set("RestrictSUIDSGID", "yes"),
@@ -34,11 +34,11 @@ pub(super) fn coordinator() -> Vec<Line> {
         Line::lines("SystemCallFilter", &[("@system-service", &[])]),
         Line::set("RestrictAddressFamilies", NETWORK),
     ];
-    [everyone(), may, writable(&[METRICS])].concat()
+    [common_limits(), may, writable_paths(&[METRICS])].concat()
 }
 
 /// What the local steps may do.
-pub(super) fn local() -> Vec<Line> {
+pub(super) fn local_limits() -> Vec<Line> {
     let may = vec![
         Line::set("PrivateNetwork", "yes"),
         Line::set("IPAddressDeny", "any"),
@@ -49,51 +49,51 @@ pub(super) fn local() -> Vec<Line> {
         // Device nodes are stored, not used.
         Line::lines("DeviceAllow", &[("block-* m", &[]), ("char-* m", &[])]),
     ];
-    let destination = writable(&[("-${mountPoint.word}", &[])]);
-    [everyone(), without_scripts(), may, destination].concat()
+    let destination = writable_paths(&[("-${mountPoint.word}", &[])]);
+    [common_limits(), limits_without_scripts(), may, destination].concat()
 }
 
 /// What the cloud steps may do.
-pub(super) fn cloud() -> Vec<Line> {
+pub(super) fn cloud_limits() -> Vec<Line> {
     let may = vec![
         Line::set("CapabilityBoundingSet", "CAP_DAC_READ_SEARCH"),
-        unprivileged_calls(),
+        unprivileged_call_filter(),
         // Where rclone keeps what it may lose.
         Line::set("CacheDirectory", "backup"),
         Line::set("CacheDirectoryMode", "0700"),
         Line::set("Environment", "XDG_CACHE_HOME=%C/backup"),
     ];
     [
-        everyone(),
-        without_scripts(),
-        without_storing(),
+        common_limits(),
+        limits_without_scripts(),
+        limits_without_storing(),
         may,
-        writable(&[]),
+        writable_paths(&[]),
     ]
     .concat()
 }
 
 /// What the health check may do.
-pub(super) fn health() -> Vec<Line> {
+pub(super) fn health_limits() -> Vec<Line> {
     let may = vec![
         // Without `SYS_ADMIN` the kernel hides `trusted.*` attributes, which then look damaged.
         Line::set("CapabilityBoundingSet", "CAP_DAC_READ_SEARCH CAP_SYS_ADMIN"),
-        unprivileged_calls(),
+        unprivileged_call_filter(),
     ];
     // It only reads there. But a disk that the sandbox makes read-only looks like one that became
     // so by itself, which the check is to notice.
     let destination: (&str, Conditions) = ("-${mountPoint.word}", &["local.enable"]);
     [
-        everyone(),
-        without_scripts(),
-        without_storing(),
+        common_limits(),
+        limits_without_scripts(),
+        limits_without_storing(),
         may,
-        writable(&[METRICS, destination]),
+        writable_paths(&[METRICS, destination]),
     ]
     .concat()
 }
 
-fn unprivileged_calls() -> Line {
+fn unprivileged_call_filter() -> Line {
     Line::lines(
         "SystemCallFilter",
         &[("@system-service", &[]), ("~@privileged @resources", &[])],
@@ -101,7 +101,7 @@ fn unprivileged_calls() -> Line {
 }
 
 /// What holds for all.
-fn everyone() -> Vec<Line> {
+fn common_limits() -> Vec<Line> {
     let mut lines = vec![
         Line::set("UMask", "0077"),
         Line::set("PrivateMounts", "yes"),
@@ -127,7 +127,7 @@ fn everyone() -> Vec<Line> {
 }
 
 /// What holds for all that run none of the user's scripts.
-fn without_scripts() -> Vec<Line> {
+fn limits_without_scripts() -> Vec<Line> {
     vec![
         Line::set("ProtectSystem", "strict"),
         Line::set("ProtectHome", "read-only"),
@@ -141,7 +141,7 @@ fn without_scripts() -> Vec<Line> {
 }
 
 /// What holds for all that store nothing.
-fn without_storing() -> Vec<Line> {
+fn limits_without_storing() -> Vec<Line> {
     let mut lines: Vec<Line> = ["PrivateDevices", "RemoveIPC", "RestrictSUIDSGID"]
         .map(|key| Line::set(key, "yes"))
         .into();
@@ -153,7 +153,7 @@ fn without_storing() -> Vec<Line> {
 }
 
 /// Where it may write: its state, its logs, and these.
-fn writable(more: &[(&'static str, Conditions)]) -> Vec<Line> {
+fn writable_paths(more: &[(&'static str, Conditions)]) -> Vec<Line> {
     let state: Conditions = &["state.isInItsDefault"];
     let logs: Conditions = &["logs.areBelowVarLog"];
     // One that is missing must not keep the unit from starting: the program says it better.

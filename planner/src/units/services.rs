@@ -10,7 +10,7 @@ use super::{
 const NO_FAILURE: &str = "3 75 130 143";
 
 /// `backup.service`: the run.
-pub(super) fn coordinator() -> UnitTemplate {
+pub(super) fn coordinator_service() -> UnitTemplate {
     let parts = Line::words(
         "PropagatesStopTo",
         &[(LOCAL, &["local.enable"]), (CLOUD, &["cloud.enable"])],
@@ -38,15 +38,15 @@ pub(super) fn coordinator() -> UnitTemplate {
     UnitTemplate {
         name: COORDINATOR,
         when: &[],
-        unit: [common("Backup"), vec![parts]].concat(),
-        service: service(vec![start, settle], sandbox::coordinator()),
+        unit: [common_lines("Backup"), vec![parts]].concat(),
+        service: service_lines(vec![start, settle], sandbox::coordinator_limits()),
         timer: Vec::new(),
         install: vec![disk],
     }
 }
 
 /// `backup-local.service`: the local steps of the coordinator's run, or by itself just those.
-pub(super) fn local() -> UnitTemplate {
+pub(super) fn local_service() -> UnitTemplate {
     // Asked outside the sandbox, in which the folder that may be written is a mount of its own.
     let mount = [
         Line::one_of(
@@ -65,22 +65,22 @@ pub(super) fn local() -> UnitTemplate {
     UnitTemplate {
         name: LOCAL,
         when: &["local.enable"],
-        unit: [common("Local steps of the backup"), mount.to_vec()].concat(),
-        service: service(vec![start], sandbox::local()),
+        unit: [common_lines("Local steps of the backup"), mount.to_vec()].concat(),
+        service: service_lines(vec![start], sandbox::local_limits()),
         timer: Vec::new(),
         install: Vec::new(),
     }
 }
 
 /// `backup-cloud.service`: the cloud steps of the coordinator's run, or by itself just those.
-pub(super) fn cloud() -> UnitTemplate {
+pub(super) fn cloud_service() -> UnitTemplate {
     let network = ["Wants", "After"].map(|key| Line::words(key, &[("network-online.target", &[])]));
     let start = Line::set("ExecStart", "${program} apply --only cloud");
     UnitTemplate {
         name: CLOUD,
         when: &["cloud.enable"],
-        unit: [common("Cloud steps of the backup"), network.to_vec()].concat(),
-        service: service(vec![start], sandbox::cloud()),
+        unit: [common_lines("Cloud steps of the backup"), network.to_vec()].concat(),
+        service: service_lines(vec![start], sandbox::cloud_limits()),
         timer: Vec::new(),
         install: Vec::new(),
     }
@@ -88,20 +88,20 @@ pub(super) fn cloud() -> UnitTemplate {
 
 /// `backup-health-check.service`: by its own timer, whether or not backups have one, because an old
 /// backup is what it is to notice.
-pub(super) fn health() -> UnitTemplate {
+pub(super) fn health_service() -> UnitTemplate {
     let start = Line::set("ExecStart", "${program} health");
     UnitTemplate {
         name: HEALTH,
         when: &["monitoring.enable"],
-        unit: common("Check of the backup's health"),
-        service: service(vec![start], sandbox::health()),
+        unit: common_lines("Check of the backup's health"),
+        service: service_lines(vec![start], sandbox::health_limits()),
         timer: Vec::new(),
         install: Vec::new(),
     }
 }
 
 /// What all services begin with.
-fn common(description: &'static str) -> Vec<Line> {
+fn common_lines(description: &'static str) -> Vec<Line> {
     vec![
         Line::set("Description", description),
         Line::words("Documentation", &[("man:backup(1)", &[])]),
@@ -114,7 +114,7 @@ fn common(description: &'static str) -> Vec<Line> {
 }
 
 /// What a service runs, how it ends, yields and reports, and what it may do.
-fn service(runs: Vec<Line>, sandbox: Vec<Line>) -> Vec<Line> {
+fn service_lines(runs: Vec<Line>, sandbox: Vec<Line>) -> Vec<Line> {
     let ends = vec![
         Line::set("SuccessExitStatus", NO_FAILURE),
         Line::set("KillMode", "mixed").because(&[

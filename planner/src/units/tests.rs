@@ -15,7 +15,7 @@ fn unit(units: &[Unit], name: &str) -> String {
 
 fn on_calendar(schedule: &str) -> String {
     let config = config(&format!(r#"{{"schedule": {schedule}}}"#));
-    let text = unit(&render(&config, &layout()), TIMER);
+    let text = unit(&render_units(&config, &layout()), TIMER);
     let line = text
         .lines()
         .find_map(|line| line.strip_prefix("OnCalendar="));
@@ -24,7 +24,7 @@ fn on_calendar(schedule: &str) -> String {
 
 #[test]
 fn without_a_schedule_nothing_starts_a_run_by_itself() {
-    let units = render(
+    let units = render_units(
         &config(r#"{"local": {"enable": true}, "cloud": {"enable": true}}"#),
         &layout(),
     );
@@ -64,7 +64,7 @@ fn the_timer_has_the_schedule_with_its_time_of_day() {
 
 #[test]
 fn the_disk_asks_whether_a_backup_is_due_and_orders_the_run_after_it() {
-    let units = render(
+    let units = render_units(
         &config(
             r#"{"local": {"enable": true, "mountPoint": "/mnt/my-disk"}, "schedule": {"enable": true}}"#,
         ),
@@ -77,12 +77,12 @@ fn the_disk_asks_whether_a_backup_is_due_and_orders_the_run_after_it() {
     );
     assert!(coordinator.contains("\nAfter=mnt-my\\x2ddisk.mount\n"));
     assert!(unit(&units, LOCAL).contains("\nAssertPathIsMountPoint=/mnt/my-disk\n"));
-    let units = render(
+    let units = render_units(
         &config(r#"{"local": {"enable": true, "ifAbsent": "defer"}}"#),
         &layout(),
     );
     assert!(unit(&units, LOCAL).contains("\nConditionPathIsMountPoint=/mnt/backup\n"));
-    let units = render(
+    let units = render_units(
         &config(r#"{"local": {"enable": true, "requireMount": false}}"#),
         &layout(),
     );
@@ -91,7 +91,7 @@ fn the_disk_asks_whether_a_backup_is_due_and_orders_the_run_after_it() {
 
 #[test]
 fn the_cloud_writes_to_no_snapshot_and_the_local_steps_have_no_network() {
-    let units = render(
+    let units = render_units(
         &config(r#"{"local": {"enable": true}, "cloud": {"enable": true}}"#),
         &layout(),
     );
@@ -104,7 +104,7 @@ fn the_cloud_writes_to_no_snapshot_and_the_local_steps_have_no_network() {
 
 #[test]
 fn private_folders_for_temporary_files_never_hide_what_is_backed_up() {
-    let local = |json: &str| unit(&render(&config(json), &layout()), LOCAL);
+    let local = |json: &str| unit(&render_units(&config(json), &layout()), LOCAL);
     assert!(local(r#"{"local": {"enable": true}}"#).contains("\nPrivateTmp=yes\n"));
     for sources in [r#"["/tmp/x"]"#, r#"["/"]"#, r#"["/home", "/var"]"#] {
         let text = local(&format!(
@@ -122,7 +122,7 @@ fn paths_of_any_characters_are_quoted() {
         state_dir: "/srv/the state".to_owned(),
     };
     let text = unit(
-        &render(&config(r#"{"local": {"enable": true}}"#), &layout),
+        &render_units(&config(r#"{"local": {"enable": true}}"#), &layout),
         LOCAL,
     );
     assert!(
@@ -158,12 +158,12 @@ fn every_condition_and_every_text_is_a_fact() {
             "monitoring": {"prometheusFile": "/srv/metrics/backup.prom"}
         }"#,
     );
-    let facts = Facts::of(&config, &layout());
+    let facts = Facts::from_config(&config, &layout());
     let is_fact = |condition: &&str| {
         let name = condition.trim_start_matches('!');
         facts.conditions.contains_key(name)
     };
-    for unit in templates() {
+    for unit in unit_templates() {
         assert!(unit.when.iter().all(is_fact), "{}", unit.name);
         let lines = unit.sections().map(|(_, lines)| lines).concat();
         for value in lines.iter().flat_map(|line| &line.values) {
@@ -185,7 +185,7 @@ fn at_most_one_value_of_a_line_that_is_no_list_holds() {
         }"#,
     );
     for config in [off, on] {
-        for unit in render(&config, &layout()) {
+        for unit in render_units(&config, &layout()) {
             let mut seen = Vec::new();
             for line in unit.text.lines().filter(|line| !line.starts_with('#')) {
                 let Some((key, _)) = line.split_once('=') else {

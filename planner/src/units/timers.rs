@@ -10,8 +10,8 @@ use super::{
 const RETRY: &str = "15min";
 
 /// `backup.timer`.
-pub(super) fn backup() -> UnitTemplate {
-    timer(
+pub(super) fn backup_timer() -> UnitTemplate {
+    timer_template(
         TIMER,
         "Backup on its schedule",
         &["schedule.enable"],
@@ -35,8 +35,8 @@ pub(super) fn backup() -> UnitTemplate {
 }
 
 /// `backup-retry.timer`.
-pub(super) fn retry() -> UnitTemplate {
-    timer(
+pub(super) fn retry_timer() -> UnitTemplate {
+    timer_template(
         RETRY_TIMER,
         "Backup again if the schedule was not served",
         &["schedule.enable"],
@@ -53,8 +53,8 @@ pub(super) fn retry() -> UnitTemplate {
 }
 
 /// `backup-health-check.timer`.
-pub(super) fn health() -> UnitTemplate {
-    timer(
+pub(super) fn health_timer() -> UnitTemplate {
+    timer_template(
         HEALTH_TIMER,
         "Check of the backup's health on its schedule",
         &["monitoring.enable"],
@@ -66,7 +66,7 @@ pub(super) fn health() -> UnitTemplate {
     )
 }
 
-fn timer(
+fn timer_template(
     name: &'static str,
     description: &'static str,
     when: &'static [&'static str],

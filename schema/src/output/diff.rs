@@ -60,7 +60,7 @@ pub struct DiffTotals {
 
 impl DiffTotals {
     /// The total of a kind of change.
-    pub fn of_mut(&mut self, change: ChangeKind) -> &mut DiffTotal {
+    pub fn total_mut(&mut self, change: ChangeKind) -> &mut DiffTotal {
         match change {
             ChangeKind::Added => &mut self.added,
             ChangeKind::Removed => &mut self.removed,
