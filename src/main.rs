@@ -45,11 +45,11 @@ fn main() -> ExitCode {
         given
             .next()
             .iter()
-            .for_each(|path| answer::look(Path::new(path)));
+            .for_each(|path| answer::touch_path(Path::new(path)));
         return ExitCode::SUCCESS;
     }
     // Also where the file was replaced by an update meanwhile.
-    answer::asked_by("/proc/self/exe".into());
+    answer::set_probe_program("/proc/self/exe".into());
     let cli = match Cli::try_parse_from(program_arguments()) {
         Ok(cli) => cli,
         Err(error) => return ExitCode::from(show_usage(&error)),

@@ -8,7 +8,7 @@ use std::{
     sync::OnceLock,
 };
 
-use executor::error::reason;
+use executor::error::system_reason;
 use serde::Serialize;
 
 /// Writes data to standard output and messages to standard error.
@@ -40,8 +40,12 @@ impl Out {
         if let Err(error) = written
             && error.kind() != ErrorKind::BrokenPipe
         {
-            self.fault
-                .get_or_init(|| format!("standard output cannot be written: {}", reason(&error)));
+            self.fault.get_or_init(|| {
+                format!(
+                    "standard output cannot be written: {}",
+                    system_reason(&error)
+                )
+            });
         }
     }
 

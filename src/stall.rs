@@ -27,11 +27,11 @@ const LONGEST: Duration = Duration::from_secs(600);
 /// Has the program end when something that it works on falls silent.
 pub(crate) fn end_on_stall(cli: &Arc<Cli>, stop: &Stop) {
     let (cli, stop) = (Arc::clone(cli), stop.clone());
-    watch::ends_by(move |mount_point| {
+    watch::set_program_end(move |mount_point| {
         // Whoever can still hear it stops.
         stop.ask(15);
         supervisor::report_stall(mount_point);
-        lock::let_go();
+        lock::release_all_locks();
         end_stalled(&cli, mount_point, journal::was_written());
     });
 }
@@ -40,11 +40,11 @@ pub(crate) fn end_on_stall(cli: &Arc<Cli>, stop: &Stop) {
 /// whether a run was.
 pub(crate) fn end_stalled(cli: &Cli, mount_point: &Path, begun: bool) -> ! {
     // Whatever of it does not answer either.
-    let _ = threads::start("last", || {
+    let _ = threads::start_thread("last", || {
         thread::sleep(LONGEST);
         process::exit(exit::FAILED.into());
     });
-    watch::never_again(mount_point);
+    watch::never_wait_again(mount_point);
     let settings = &Settings::new(&cli.global);
     let out = &Out::new(settings.quiet);
     let config = std::fs::read(&settings.config_path).ok();

@@ -95,7 +95,7 @@ pub(crate) fn report_stall(mount_point: &Path) {
     if AROUND.get().is_none() {
         return;
     }
-    lock::let_go();
+    lock::release_all_locks();
     let word = if journal::was_written() {
         SILENT_IN_A_RUN
     } else {
@@ -143,7 +143,7 @@ pub(crate) fn supervise(cli: &Arc<Cli>) -> Option<ExitCode> {
     let process = i32::try_from(child.id()).map(Pid::from_raw);
     let (cli, work) = (Arc::clone(cli), process.ok());
     // Without a thread there is nothing but the process inside, which then does what it can.
-    let _ = threads::start("inside", move || listen_to_worker(told, work, &cli));
+    let _ = threads::start_thread("inside", move || listen_to_worker(told, work, &cli));
     let mut asked = false;
     loop {
         if let Ok(Some(status)) = child.try_wait() {

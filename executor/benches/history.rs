@@ -16,7 +16,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use executor::{
     clock::Clock,
     event::{Context, Silent, Stop, default_threads},
-    history::{Search, diff, find},
+    history::{Search, diff, find_versions},
     manifest::{self, Entry, Writer},
     store::Store,
     sys::{Kind, resolve::resolve},
@@ -110,7 +110,7 @@ fn history(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 let mut found = 0;
-                let unread = find(&store, &ids, &search, context, &mut |one| {
+                let unread = find_versions(&store, &ids, &search, context, &mut |one| {
                     found += 1;
                     black_box(one);
                     Ok(())

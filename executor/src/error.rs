@@ -127,7 +127,7 @@ impl Error {
         let mut message = format!(
             "cannot {doing} {}: {}",
             escape::display(path),
-            reason(&error)
+            system_reason(&error)
         );
         if code == Some(FailureCode::NoSpace) {
             message = format!("insufficient space: {message}");
@@ -259,7 +259,9 @@ pub fn failure_code(error: &io::Error) -> Option<FailureCode> {
 fn general_hint(code: FailureCode, doing: &str, path: &[u8]) -> (Option<String>, HintScope) {
     let hint = match code {
         FailureCode::NoSpace => return (Some(FREE_SPACE.to_owned()), HintScope::FreeSpace),
-        FailureCode::PermissionDenied => return (Some(denied(doing, path)), HintScope::General),
+        FailureCode::PermissionDenied => {
+            return (Some(access_denied_hint(doing, path)), HintScope::General);
+        }
         FailureCode::QuotaExceeded => {
             "a quota there is used up: have it raised, or free space there".to_owned()
         }
@@ -288,7 +290,7 @@ fn general_hint(code: FailureCode, doing: &str, path: &[u8]) -> (Option<String>,
 }
 
 /// What to do where the user who runs this may not do something to a path.
-fn denied(doing: &str, path: &[u8]) -> String {
+fn access_denied_hint(doing: &str, path: &[u8]) -> String {
     let reads = ["open", "read", "list", "look at", "look into"].contains(&doing);
     let end = path.len() - path.iter().rev().take_while(|byte| **byte == b'/').count();
     let path = &path[..end];
@@ -315,7 +317,7 @@ pub fn mount_hint(code: Option<FailureCode>, path: &str) -> String {
 
 /// The system's reason without Rust's "(os error N)", in lower case.
 #[must_use]
-pub fn reason(error: &io::Error) -> String {
+pub fn system_reason(error: &io::Error) -> String {
     if failure_code(error) == Some(FailureCode::NoAnswer) {
         return NO_ANSWER.to_owned();
     }

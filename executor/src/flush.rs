@@ -11,7 +11,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use crate::{
     error::{Error, Result},
     sys::Dir,
-    threads::start_in,
+    threads::start_scoped_thread,
     watch::{Storing, WHOLE},
 };
 
@@ -67,7 +67,7 @@ impl Flusher {
         };
         let mut fault = None;
         let result = std::thread::scope(|scope| {
-            let thread = start_in(scope, "flush", || self.flush(&own));
+            let thread = start_scoped_thread(scope, "flush", || self.flush(&own));
             let end = End(self);
             let result = work();
             drop(end);

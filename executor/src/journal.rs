@@ -199,7 +199,7 @@ impl Journal {
             .map_err(|e| io("open", e.into()))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(|e| io("read", e))?;
-        match parse(&bytes) {
+        match parse_lines(&bytes) {
             Ok((replay, good)) => {
                 if good < bytes.len() {
                     file.set_len(good as u64).map_err(|e| io("cut", e))?;
@@ -229,8 +229,8 @@ impl Journal {
     /// # Errors
     /// The system's reason; the run must not go on then.
     pub fn append(&mut self, event: &JournalEvent) -> Result<()> {
-        let _turn = watch::turn();
-        let line = encode(self.next, event)
+        let _turn = watch::journal_turn();
+        let line = encode_line(self.next, event)
             .map_err(|error| Error::failed(format!("cannot write {}: {error}", self.path)))?;
         self.file
             .write_all(line.as_bytes())
@@ -258,7 +258,7 @@ pub fn was_written() -> bool {
 ///
 /// # Errors
 /// The system's reason.
-pub fn read(run: &Dir, path: &str) -> Result<Option<Replay>> {
+pub fn read_journal(run: &Dir, path: &str) -> Result<Option<Replay>> {
     match run.file(OsStr::new(FILE_NAME)) {
         Ok(mut file) => {
             let stat = Stat::of_fd(&file).map_err(|e| Error::io("read", path.as_bytes(), e))?;
@@ -270,7 +270,7 @@ pub fn read(run: &Dir, path: &str) -> Result<Option<Replay>> {
                 .map_err(|error| Error::io("read", path.as_bytes(), error))?;
             // One that cannot be trusted says nothing, so the run counts as just begun.
             Ok(Some(
-                parse(&bytes).map_or_else(|_| Replay::default(), |(replay, _)| replay),
+                parse_lines(&bytes).map_or_else(|_| Replay::default(), |(replay, _)| replay),
             ))
         }
         Err(rustix::io::Errno::NOENT) => Ok(Some(Replay::default())),
@@ -278,12 +278,12 @@ pub fn read(run: &Dir, path: &str) -> Result<Option<Replay>> {
     }
 }
 
-fn encode(n: u64, event: &JournalEvent) -> serde_json::Result<String> {
+fn encode_line(n: u64, event: &JournalEvent) -> serde_json::Result<String> {
     let event = serde_json::value::to_raw_value(event)?;
     let line = Line {
         v: FORMAT_VERSION,
         n,
-        sum: sum(FORMAT_VERSION, n, event.get()),
+        sum: line_checksum(FORMAT_VERSION, n, event.get()),
         event: &event,
     };
     let mut text = serde_json::to_string(&line)?;
@@ -291,12 +291,12 @@ fn encode(n: u64, event: &JournalEvent) -> serde_json::Result<String> {
     Ok(text)
 }
 
-fn sum(v: u32, n: u64, event: &str) -> String {
+fn line_checksum(v: u32, n: u64, event: &str) -> String {
     Digest::of(format!("{v} {n} {event}").as_bytes()).to_string()[..16].to_owned()
 }
 
 /// The events, and how many bytes of the text they fill.
-fn parse(bytes: &[u8]) -> std::result::Result<(Replay, usize), Fault> {
+fn parse_lines(bytes: &[u8]) -> std::result::Result<(Replay, usize), Fault> {
     let mut replay = Replay::default();
     let mut good = 0;
     while good < bytes.len() {
@@ -304,7 +304,7 @@ fn parse(bytes: &[u8]) -> std::result::Result<(Replay, usize), Fault> {
         let end = rest.iter().position(|byte| *byte == b'\n');
         let length = end.map_or(rest.len(), |end| end + 1);
         let last = good + length == bytes.len();
-        match decode(
+        match decode_line(
             &rest[..end.unwrap_or(rest.len())],
             replay.events.len() as u64,
         ) {
@@ -319,7 +319,7 @@ fn parse(bytes: &[u8]) -> std::result::Result<(Replay, usize), Fault> {
     Ok((replay, good))
 }
 
-fn decode(line: &[u8], n: u64) -> std::result::Result<JournalEvent, Option<Fault>> {
+fn decode_line(line: &[u8], n: u64) -> std::result::Result<JournalEvent, Option<Fault>> {
     #[derive(Deserialize)]
     struct Version {
         v: u32,
@@ -329,7 +329,7 @@ fn decode(line: &[u8], n: u64) -> std::result::Result<JournalEvent, Option<Fault
         return Err(Some(Fault::Version(version.v)));
     }
     let line: Line<'_> = serde_json::from_slice(line).map_err(|_| None)?;
-    if line.n != n || line.sum != sum(line.v, line.n, line.event.get()) {
+    if line.n != n || line.sum != line_checksum(line.v, line.n, line.event.get()) {
         return Err(None);
     }
     serde_json::from_str(line.event.get()).map_err(|_| None)
@@ -396,7 +396,7 @@ mod tests {
             assert!(text.contains(from));
             let path = temporary.path().join(FILE_NAME);
             std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
-            assert_eq!(read(&dir, "j").unwrap(), Some(Replay::default()));
+            assert_eq!(read_journal(&dir, "j").unwrap(), Some(Replay::default()));
             let (_, replay) = Journal::open(&dir, "j").unwrap();
             assert_eq!(replay, Replay::default());
             assert!(temporary.path().join(aside).exists());

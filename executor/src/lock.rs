@@ -32,10 +32,10 @@ const AT_MOST: Duration = Duration::from_secs(1);
 
 /// Lets go of all locks, for a process that ends and may not be able to: a call that a file system
 /// never answers keeps it, and all that it has open, for as long.
-pub fn let_go() {
+pub fn release_all_locks() {
     let (done, is_done) = channel::<()>();
     // One of them may be on the very file system that does not answer.
-    let started = threads::start("unlock", move || {
+    let started = threads::start_thread("unlock", move || {
         let all = HELD.lock().unwrap_or_else(PoisonError::into_inner);
         // Those of the state directory were taken first.
         for file in all.iter().filter_map(Weak::upgrade) {
@@ -54,9 +54,9 @@ impl Lock {
     /// # Errors
     /// [`crate::ErrorKind::Busy`] if another run holds it, else the system's reason.
     pub fn take(dir: &Dir, name: &str, path: &str) -> Result<Self> {
-        let opened = match open(dir, name.as_ref()) {
+        let opened = match open_lock_file(dir, name.as_ref()) {
             Err(Errno::ISDIR | Errno::LOOP | Errno::NXIO) => {
-                make_way(dir, name.as_ref()).and_then(|()| open(dir, name.as_ref()))
+                make_way(dir, name.as_ref()).and_then(|()| open_lock_file(dir, name.as_ref()))
             }
             result => result,
         };
@@ -102,7 +102,7 @@ impl Lock {
     }
 }
 
-fn open(dir: &Dir, name: &OsStr) -> std::result::Result<File, Errno> {
+fn open_lock_file(dir: &Dir, name: &OsStr) -> std::result::Result<File, Errno> {
     match dir.file_or_new(name, 0o600) {
         // Restoring from a read-only disk: its lock can be held all the same.
         Err(Errno::ROFS) => dir.file(name),
@@ -138,7 +138,7 @@ mod tests {
         let open: Vec<_> = all.iter().filter_map(Weak::upgrade).collect();
         drop(all);
         assert!(Lock::is_held(&dir, "lock"));
-        let_go();
+        release_all_locks();
         assert!(!Lock::is_held(&dir, "lock"));
         drop((held, open));
     }

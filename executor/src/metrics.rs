@@ -20,7 +20,7 @@ const MODE: u32 = 0o644;
 /// # Errors
 /// The system's reason, also where the folder is not there: it is the collector's and not ours to
 /// make.
-pub fn replace(path: &Path, text: &str) -> Result<()> {
+pub fn replace_metrics_file(path: &Path, text: &str) -> Result<()> {
     let io = |error: std::io::Error| {
         let named = path.as_os_str().as_encoded_bytes();
         Error::io("write", named, error)

@@ -18,7 +18,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::{Context, Event, Phase, Progress},
     sys::{Dir, Folder, Kind, bytes},
-    threads::start_in,
+    threads::start_scoped_thread,
 };
 
 /// Removes an entry of a folder with all that is in it; nothing to do if it is not there.
@@ -57,7 +57,7 @@ pub fn remove_tree(parent: &Dir, name: &OsStr, named: &str, context: Context<'_>
     };
     std::thread::scope(|scope| {
         for _ in 1..context.threads {
-            if start_in(scope, "remove", || removal.work()).is_err() {
+            if start_scoped_thread(scope, "remove", || removal.work()).is_err() {
                 break;
             }
         }
@@ -151,7 +151,7 @@ impl Removal<'_> {
             Error::io(doing, &self.path(&task.folder, name), error)
         };
         let nothing = OsStr::new("");
-        let dir = open(&task.folder).map_err(|error| io("open", nothing, error))?;
+        let dir = open_to_empty(&task.folder).map_err(|error| io("open", nothing, error))?;
         let mut listed = dir
             .list_once()
             .map_err(|error| io("list", nothing, error))?;
@@ -261,7 +261,7 @@ fn is_folder(dir: &Dir, name: &OsStr) -> bool {
 
 /// Opens a folder to empty it. Its owner may have no right to: then the right is given, which
 /// touches no other snapshot, because folders are never shared.
-fn open(folder: &Folder) -> std::result::Result<Arc<Dir>, Errno> {
+fn open_to_empty(folder: &Folder) -> std::result::Result<Arc<Dir>, Errno> {
     let dir = match folder.open() {
         Err(Errno::ACCESS) => {
             let above = folder.above().ok_or(Errno::ACCESS)?.open()?;

@@ -308,7 +308,7 @@ impl Store {
         }
         let read = || -> Result<Digest> {
             let mut file = self.manifest_file(id)?;
-            manifest::digest(&mut file, stop)
+            manifest::digest_of_file(&mut file, stop)
                 .map_err(|error| self.io("read", &manifest_path(id), error))
         };
         let found = read();
@@ -398,7 +398,7 @@ pub fn read_json<T: DeserializeOwned>(dir: &Dir, name: &str, path: &str) -> Resu
 /// # Errors
 /// The system's reason.
 pub fn write_record(dir: &Dir, name: &str, path: &str, value: &impl Serialize) -> Result<()> {
-    let bytes = pretty(path, value)?;
+    let bytes = pretty_json(path, value)?;
     dir.write_whole(name, &record::digested(bytes))
         .map_err(|error| Error::io("write", path.as_bytes(), error))
 }
@@ -408,12 +408,12 @@ pub fn write_record(dir: &Dir, name: &str, path: &str, value: &impl Serialize) -
 /// # Errors
 /// The system's reason.
 pub fn write_json(dir: &Dir, name: &str, path: &str, value: &impl Serialize) -> Result<()> {
-    let bytes = pretty(path, value)?;
+    let bytes = pretty_json(path, value)?;
     dir.write_whole(name, &bytes)
         .map_err(|error| Error::io("write", path.as_bytes(), error))
 }
 
-fn pretty(path: &str, value: &impl Serialize) -> Result<Vec<u8>> {
+fn pretty_json(path: &str, value: &impl Serialize) -> Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec_pretty(value)
         .map_err(|error| Error::failed(format!("cannot write {path}: {error}")))?;
     bytes.push(b'\n');

@@ -19,7 +19,7 @@ use std::{
 
 use crate::{
     error::{Error, Result},
-    threads::start_in,
+    threads::start_scoped_thread,
 };
 
 /// How often a caller that waits for a long job is given a turn.
@@ -96,7 +96,7 @@ pub(crate) fn run_in_order<C: Coordinator>(
         let mut started = 0;
         for _ in 0..threads {
             let (jobs, from_threads) = (&jobs, from_threads.clone());
-            let thread = start_in(scope, "worker", move || {
+            let thread = start_scoped_thread(scope, "worker", move || {
                 while let Some((number, next)) = jobs.next_job() {
                     let done = catch_unwind(AssertUnwindSafe(|| do_job(next)));
                     let stop = done.is_err();
@@ -115,7 +115,7 @@ pub(crate) fn run_in_order<C: Coordinator>(
         if started == 0 {
             return run_alone(coordinator, do_job);
         }
-        let result = coordinate(started, coordinator, &results, &to_threads, &mut waiting);
+        let result = hand_out_and_take(started, coordinator, &results, &to_threads, &mut waiting);
         if result.is_err() {
             coordinator.on_failure();
         }
@@ -145,7 +145,7 @@ fn run_alone<C: Coordinator>(
 type Answer<T> = (u64, std::result::Result<T, Box<dyn Any + Send>>);
 
 /// Hands jobs out and takes results in order.
-fn coordinate<C: Coordinator>(
+fn hand_out_and_take<C: Coordinator>(
     threads: usize,
     coordinator: &mut C,
     results: &Receiver<Answer<C::Output>>,

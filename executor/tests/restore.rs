@@ -28,7 +28,7 @@ use executor::{
     Error, ErrorKind,
     event::{Context, Event, Observer, Phase, Silent, Stop},
     manifest::{self, Entry, Writer, xattrs_digest},
-    restore::{Choice, Request, check_room, plan, run},
+    restore::{Choice, Request, check_room, plan_restore, run_restore_step},
     store::Store,
     survey::Bounds,
     sys::{Dir, Kind, attributes},
@@ -167,12 +167,12 @@ impl Lab {
             through: Vec::new(),
         };
         let stop = Stop::default();
-        plan(&request, &context(&stop))
+        plan_restore(&request, &context(&stop))
     }
 
     fn run(&self, step: &RestoreStep) -> Result<Outcome, Error> {
         let stop = Stop::default();
-        run(&self.store, step, &context(&stop))
+        run_restore_step(&self.store, step, &context(&stop))
     }
 
     fn restore(&self, path: &str, target: &Path, overwrite: bool) -> Result<Outcome, Error> {
@@ -544,7 +544,7 @@ fn what_was_backed_up_through_a_symlink_is_restored_through_it() {
             through: through.iter().map(|one| one.as_bytes().to_vec()).collect(),
         };
         let stop = Stop::default();
-        let step = plan(&request, &context(&stop)).unwrap();
+        let step = plan_restore(&request, &context(&stop)).unwrap();
         let outcome = lab.run(&step).unwrap();
         assert_eq!(outcome.status, Status::Succeeded, "{outcome:?}");
         outcome
@@ -743,7 +743,7 @@ fn a_stopped_restore_goes_on_where_it_stopped() {
         // One after the other, so that about half of it is there.
         threads: 1,
     };
-    let error = run(&lab.store, &step, &context).unwrap_err();
+    let error = run_restore_step(&lab.store, &step, &context).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Interrupted);
     assert!(error.hint.unwrap().contains("same restore again"));
     let halfway = lab.plan("x", &target, false).unwrap();
@@ -803,7 +803,7 @@ fn what_does_not_come_back_as_it_was_written_does_not_keep_its_name() {
         observer: &observer,
         ..context(&stop)
     };
-    let outcome = run(&lab.store, &step, &context).unwrap();
+    let outcome = run_restore_step(&lab.store, &step, &context).unwrap();
     assert_eq!(outcome.status, Status::Incomplete, "{outcome:?}");
     assert!(outcome.message.contains("1 file read back"), "{outcome:?}");
     assert_eq!(outcome.problems.len(), 1);
@@ -837,7 +837,7 @@ fn a_file_that_is_stopped_halfway_has_no_name() {
             std::thread::sleep(Duration::from_millis(30));
             stop.ask(2);
         });
-        run(&lab.store, &step, &context(&stop)).unwrap_err()
+        run_restore_step(&lab.store, &step, &context(&stop)).unwrap_err()
     });
     assert_eq!(error.kind, ErrorKind::Interrupted);
     assert_eq!(names(&target), [".backup-restore-unfinished"]);
@@ -857,7 +857,7 @@ fn victim() {
     let step = serde_json::from_slice(&fs::read(root.join("step")).unwrap()).unwrap();
     let stop = Stop::default();
     fs::write(root.join("begun"), "").unwrap();
-    run(&store.unwrap(), &step, &context(&stop)).unwrap();
+    run_restore_step(&store.unwrap(), &step, &context(&stop)).unwrap();
 }
 
 #[test]
@@ -945,7 +945,7 @@ fn names_that_are_not_utf_8_come_back() {
             choice: Choice::default(),
             through: Vec::new(),
         };
-        plan(&request, &context(&Stop::default())).unwrap()
+        plan_restore(&request, &context(&Stop::default())).unwrap()
     };
     assert!(step.target.is_ascii() && unescape(&step.target).is_some());
     lab.run(&step).unwrap();

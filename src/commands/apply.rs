@@ -69,7 +69,7 @@ fn read_plan(path: &Path) -> Result<SavedPlan> {
     let named = path.display();
     let hint = "make one with `backup plan --out FILE`";
     let bytes = std::fs::read(path).map_err(|error| {
-        let reason = executor::error::reason(&error);
+        let reason = executor::error::system_reason(&error);
         invalid(format!("cannot read the plan {named}: {reason}"), hint)
     })?;
     serde_json::from_slice(&bytes)

@@ -51,8 +51,8 @@ impl Engine {
         });
         let folder = folder.transpose()?;
         let point = request.point.as_deref();
-        let mut found = adopt::look(&store, &destination, folder.as_deref(), point)?;
-        let begun = adopt::begun(&store)?;
+        let mut found = adopt::find_adoptable(&store, &destination, folder.as_deref(), point)?;
+        let begun = adopt::begun_adoptions(&store)?;
         let at = match &request.at {
             Some(at) => at.clone(),
             None => {

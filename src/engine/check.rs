@@ -4,7 +4,8 @@ use std::path::Path;
 
 use chrono::Local;
 use executor::{
-    cloud::rclone::has_remote, error::reason, state_dir::StateDir, sys::resolve::same_file_system,
+    cloud::rclone::has_remote, error::system_reason, state_dir::StateDir,
+    sys::resolve::same_file_system,
 };
 use planner::{
     check::{self, Checked, Fault, nested},
@@ -60,7 +61,7 @@ pub fn check_config_text(json: &str) -> Result<Config, ConfigFault> {
 pub fn read_config(path: &Path) -> Result<Checked, ConfigFault> {
     let bytes = std::fs::read(path).map_err(|error| {
         let path = path.display();
-        let reason = reason(&error);
+        let reason = system_reason(&error);
         ConfigFault::Unreadable(format!("cannot read the configuration {path}: {reason}"))
     })?;
     let mut checked = check::check(&bytes).map_err(ConfigFault::Invalid)?;

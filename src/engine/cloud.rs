@@ -83,7 +83,7 @@ impl Engine {
     pub fn list_cloud(&self, observer: &dyn Observer) -> Result<Vec<SnapshotId>> {
         let remote = self.cloud_remote();
         self.reading(observer).with_rclone(&remote, |rclone, desk| {
-            let uploaded = fetch::uploaded(rclone, desk, &remote)?;
+            let uploaded = fetch::uploaded_snapshots(rclone, desk, &remote)?;
             Ok(uploaded.into_keys().rev().collect())
         })
     }
@@ -117,7 +117,7 @@ impl Engine {
         let folder = open_or_make(&place)?;
         operation.with_rclone(&remote, |rclone, desk| {
             let into = (&folder, &*place.to_string_lossy());
-            verify::verify(rclone, desk, into, &remote, look)
+            verify::verify_upload(rclone, desk, into, &remote, look)
         })
     }
 
@@ -173,7 +173,7 @@ impl Operation<'_> {
             let id = if is_newest && request.as_of.is_none() {
                 None
             } else {
-                let uploaded = fetch::uploaded(rclone, desk, &remote)?;
+                let uploaded = fetch::uploaded_snapshots(rclone, desk, &remote)?;
                 Some(self.uploaded_snapshot(request, uploaded.into_keys().collect(), &remote)?)
             };
             let wanted = Wanted {
@@ -182,7 +182,7 @@ impl Operation<'_> {
                 id,
                 paths: &paths,
             };
-            fetch::fetch(rclone, desk, (&folder, &place.to_string_lossy()), &wanted)
+            fetch::fetch_files(rclone, desk, (&folder, &place.to_string_lossy()), &wanted)
         })?;
         let mount_point = place
             .to_str()
@@ -221,7 +221,7 @@ impl Operation<'_> {
         work: impl FnOnce(&Rclone<'_>, &Desk) -> Result<T>,
     ) -> Result<T> {
         let config_file = self.engine.config.cloud.config_file.as_ref();
-        fetch::check(config_file)?;
+        fetch::check_rclone_config(config_file)?;
         let state = self.engine.state_or_new()?;
         let _lock = state.lock()?;
         let desk = Desk::open_or_new(&state, remote)?;
@@ -234,7 +234,8 @@ impl Operation<'_> {
             stall: rclone::longest_stall(None),
             context: self.context,
         };
-        work(&rclone, &desk).map_err(|error| rclone::hinted(error, RCLONE, config_file, remote))
+        work(&rclone, &desk)
+            .map_err(|error| rclone::with_rclone_hint(error, RCLONE, config_file, remote))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use executor::{
     Error,
-    error::{Result, failure_code, mount_hint, reason},
+    error::{Result, failure_code, mount_hint, system_reason},
     event::{Context, Stop},
     scan,
     store::Store,
@@ -67,15 +67,15 @@ impl Operation<'_> {
 impl Engine {
     /// Looks at the destination only, and at what is remembered of it.
     pub(super) fn look_at_destination(&self, context: Context<'_>) -> Result<DestinationState> {
-        let mut found = scan::destination(&self.config.local, &self.host_folder(), context)?;
+        let mut found = scan::scan_destination(&self.config.local, &self.host_folder(), context)?;
         // Whoever may not read the state directory is told of it where it is needed.
         let store = match self.open_store() {
             Err(error) if error.code == Some(FailureCode::InTheWay) => None,
             store => store?,
         };
         if let (Ok(Some(state)), Some(store)) = (self.state(), store) {
-            memory::recognize(&state, &mut found)?;
-            memory::recall(&state, &store, &mut found)?;
+            memory::recognize_destination(&state, &mut found)?;
+            memory::recall_damage(&state, &store, &mut found)?;
         }
         Ok(found)
     }
@@ -116,7 +116,7 @@ impl Engine {
             }
         };
         let code = because.as_ref().and_then(failure_code);
-        let because = because.as_ref().map(reason);
+        let because = because.as_ref().map(system_reason);
         Err(self.not_mounted(because.as_deref(), code))
     }
 
@@ -124,7 +124,7 @@ impl Engine {
     fn hint_of_other_hosts(&self) -> String {
         let stop = Stop::default();
         let context = Context::silent(&stop);
-        let found = scan::destination(&self.config.local, &self.host_folder(), context);
+        let found = scan::scan_destination(&self.config.local, &self.host_folder(), context);
         let beside = found.map(|found| found.beside).unwrap_or_default();
         let names: Vec<&str> = beside
             .iter()
@@ -166,7 +166,7 @@ impl Engine {
     /// What this machine remembers of its copies in the cloud, without looking at rclone.
     pub(super) fn remembered_copies(&self) -> Option<CloudState> {
         let state = self.state().ok().flatten()?;
-        let memory = executor::cloud::memory::recall(&state, &self.cloud_remote()).ok()?;
+        let memory = executor::cloud::memory::recall_upload(&state, &self.cloud_remote()).ok()?;
         Some(CloudState {
             memory,
             ..CloudState::default()

@@ -40,7 +40,7 @@ impl Engine {
         let snapshots = destination.snapshots.iter();
         let searched: Vec<SnapshotId> = snapshots.map(|one| one.record.id).collect();
         let context = operation.context;
-        let unread = history::find(&store, &searched, search, context, &mut |found| {
+        let unread = history::find_versions(&store, &searched, search, context, &mut |found| {
             each(FoundAt {
                 found,
                 searched: &searched,

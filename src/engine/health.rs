@@ -4,7 +4,7 @@ use executor::{
     ErrorKind,
     error::Result,
     event::Event,
-    health::{measure, read_share},
+    health::{measure_health, read_share},
     scan,
     state_dir::StateDir,
 };
@@ -105,7 +105,7 @@ impl Operation<'_> {
         };
         let store = enabled.then(|| engine.open_store().ok().flatten());
         let store = store.flatten();
-        let measured = measure(config, state.as_ref(), store.as_ref(), self.context)?;
+        let measured = measure_health(config, state.as_ref(), store.as_ref(), self.context)?;
         let measured = Measured {
             verified: read.verified,
             not_verified: read.not_verified,
@@ -115,7 +115,7 @@ impl Operation<'_> {
         let copies = config.cloud.enable.then(|| engine.remembered_copies());
         let inventory = Inventory {
             cloud: copies.flatten(),
-            rsync: (enabled && config.local.use_rsync).then(scan::rsync),
+            rsync: (enabled && config.local.use_rsync).then(scan::find_rsync),
             ..self.inventory_of(destination)?
         };
         Ok(planner::health::check(config, &inventory, &measured))

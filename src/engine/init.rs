@@ -26,7 +26,7 @@ impl Engine {
         let old = request.take_over.as_deref();
         if old.is_some() && self.config.cloud.enable {
             let remote = self.cloud_remote();
-            owner::take_over(&self.state_or_new()?, &remote)?;
+            owner::take_over_remote(&self.state_or_new()?, &remote)?;
             observer.notice(&Notice::CopiesTakenOver { remote: &remote });
             if !self.config.local.enable {
                 return Ok(None);

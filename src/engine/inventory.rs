@@ -89,8 +89,8 @@ impl Operation<'_> {
             taken_at: self.now,
             host: host_name(),
             privileged: nix::unistd::geteuid().is_root(),
-            power: scan::power(),
-            machine: executor::sys::machine::id(),
+            power: scan::scan_power(),
+            machine: executor::sys::machine::machine_id(),
             known_destinations: known,
             destination,
             sources: Vec::new(),
@@ -134,7 +134,7 @@ impl Operation<'_> {
         let use_rsync = self.engine.config.local.use_rsync;
         let inventory = Inventory {
             sources,
-            rsync: use_rsync.then(scan::rsync),
+            rsync: use_rsync.then(scan::find_rsync),
             cloud: self.cloud_state(basis)?,
             ..self.inventory_of(Some(destination))?
         };
@@ -180,7 +180,7 @@ impl Operation<'_> {
                 .as_ref()
                 .map(|open| open as &dyn Fn() -> Result<Reader>);
             let capabilities = destination.capabilities();
-            match scan::sources(&choice, open, capabilities, left_out, self.context) {
+            match scan::scan_sources(&choice, open, capabilities, left_out, self.context) {
                 Ok((sources, survey)) => return Ok((sources, survey, basis)),
                 Err(error) => match basis {
                     Some((_, id)) if error.is_of_basis() => {
@@ -225,7 +225,7 @@ impl Operation<'_> {
             .map(|open| open as &dyn Fn() -> Result<Reader>);
         let left_out = desk.as_ref().and_then(|desk| desk.inode().ok());
         let choice = (&self.engine.config.local).into();
-        let (sources, _) = scan::sources(&choice, open, None, left_out, self.context)?;
+        let (sources, _) = scan::scan_sources(&choice, open, None, left_out, self.context)?;
         // The sources were compared with the last upload itself.
         cloud.pending = known.map(|_| CloudChange::default());
         Ok(Inventory {
@@ -244,7 +244,7 @@ impl Operation<'_> {
         let state = self.engine.state()?;
         let remote = self.engine.cloud_remote();
         let config_file = cloud.config_file.as_ref();
-        Ok(Some(scan::cloud(
+        Ok(Some(scan::scan_cloud(
             state.as_ref(),
             newest,
             &remote,

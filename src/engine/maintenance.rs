@@ -25,7 +25,7 @@ impl Operation<'_> {
         }
         self.with_lock(|state, _| {
             let config = &self.engine.config;
-            let report = run::begin(state, config, inventory, None, plan, self.context)?;
+            let report = run::begin_run(state, config, inventory, None, plan, self.context)?;
             Ok(RunOutcome::Ended(report))
         })
     }

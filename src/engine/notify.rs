@@ -41,7 +41,7 @@ impl Engine {
             now,
             occasion: Occasion::Test,
         };
-        notify::tell(&wanted.channels(), &news, Patience::default(), &self.stop)
+        notify::notify_channels(&wanted.channels(), &news, Patience::default(), &self.stop)
     }
 
     /// A report of a run that never began.
@@ -120,7 +120,7 @@ impl Operation<'_> {
             channels: wanted.channels(),
             last_good: None,
         };
-        let channels = notify::wanted(&step, report.result);
+        let channels = notify::wanted_channels(&step, report.result);
         let state = self.engine.state().unwrap_or_default();
         let last_good = self.last_good(state.as_ref());
         self.notify(&channels, report, last_good, Occasion::Result);
@@ -193,9 +193,9 @@ impl Operation<'_> {
             now: self.context.clock.now(),
             occasion,
         };
-        let told = notify::tell(channels, &news, Patience::default(), self.context.stop);
+        let told = notify::notify_channels(channels, &news, Patience::default(), self.context.stop);
         let any = told.iter().any(|one| one.ok);
-        let outcome = steps::notify::outcome(told);
+        let outcome = steps::notify::outcome_of_answers(told);
         observer.event(Event::StepFinished {
             step: NOTIFY,
             outcome: &outcome,

@@ -3,7 +3,7 @@
 use chrono::{DateTime, FixedOffset};
 use executor::{
     clock::Clock,
-    error::{Result, reason},
+    error::{Result, system_reason},
     event::Context,
     state_dir::{RunLock, StateDir},
 };
@@ -72,7 +72,7 @@ impl Engine {
             return work(&reading);
         };
         let not_logged = |error: std::io::Error| {
-            let because = &reason(&error);
+            let because = &system_reason(&error);
             observer.notice(&Notice::NotLogged { folder, because });
         };
         let (logs, error) = Logs::open(folder, kind, reading.context.clock, observer);

@@ -152,7 +152,7 @@ struct OpenSnapshot<'a> {
 
 impl OpenSnapshot<'_> {
     fn has(&self, path: &Path) -> bool {
-        restore::has(
+        restore::has_path(
             self.store,
             self.named.id,
             self.home_folder,
@@ -354,7 +354,7 @@ impl Operation<'_> {
             let step = self.restore_step(request, snapshot, &paths[0], &target, Vec::new())?;
             return Ok(vec![step]);
         }
-        let selections = restore::select(
+        let selections = restore::select_paths(
             snapshot.store,
             snapshot.named.id,
             snapshot.home_folder,
@@ -399,7 +399,7 @@ impl Operation<'_> {
             },
             through: folders_to_sources(&self.engine.config, path, &target),
         };
-        restore::plan(&request, &self.context)
+        restore::plan_restore(&request, &self.context)
     }
 
     /// The snapshot that is meant; says which it is, and that newer ones cannot be used.

@@ -69,7 +69,7 @@ impl Engine {
         };
         let (because, result) = judge_service_end(&end.service_result, &end.exit_status);
         let report = self.logged(LogKind::Runs, observer, |operation| {
-            settle::settle(&state, &because, result, operation.context)
+            settle::finish_interrupted(&state, &because, result, operation.context)
         })?;
         drop(lock);
         Ok(report.map_or(SettleOutcome::NothingOwed, |report| {
@@ -93,11 +93,11 @@ impl Engine {
             match state.filter(|_| stalled.has_begun) {
                 // Whoever waits for it, or continues it, does the rest.
                 Some(state) if stalled.is_part => {
-                    settle::say_why(&state, &error.message, operation.context)?;
+                    settle::record_interruption(&state, &error.message, operation.context)?;
                 }
                 Some(state) => {
                     let result = RunResult::Failed;
-                    settle::settle(&state, &error.message, result, operation.context)?;
+                    settle::finish_interrupted(&state, &error.message, result, operation.context)?;
                 }
                 None if stalled.is_part => {}
                 None => operation.notify_of_error(error, stalled.timer),

@@ -28,7 +28,7 @@ impl Engine {
         let inventory = operation.inventory_of(destination)?;
         let cloud = state.as_ref().filter(|_| config.cloud.enable);
         let cloud = cloud.map(|state| {
-            let remembered = memory::recall(state, &self.cloud_remote());
+            let remembered = memory::recall_upload(state, &self.cloud_remote());
             remembered.unwrap_or_default()
         });
         let mut findings = Vec::new();

@@ -76,7 +76,7 @@ impl Engine {
         let mut found = operation.compare(request, &store, &chosen)?;
         let sources = &self.config.local.sources;
         let records = match request.repair {
-            true => heal::records(&chosen.all, sources, &found),
+            true => heal::plan_record_repair(&chosen.all, sources, &found),
             false => Vec::new(),
         };
         if !records.is_empty() {
@@ -100,7 +100,7 @@ impl Engine {
         }
         let step = if request.repair && !found.damage.is_empty() {
             let context = operation.context;
-            heal::plan(&store, &chosen.all, sources, &mut found, context)?
+            heal::plan_repair(&store, &chosen.all, sources, &mut found, context)?
         } else {
             RepairStep::default()
         };
@@ -167,14 +167,14 @@ impl Operation<'_> {
         chosen: &Chosen,
     ) -> Result<Verification> {
         let Chosen { all, places } = chosen;
-        let found = verify::run(store, all, places, request.depth, self.context)?;
-        self.remember(|state| memory::learn(state, store, all, &found));
+        let found = verify::verify_snapshots(store, all, places, request.depth, self.context)?;
+        self.remember(|state| memory::learn_damage(state, store, all, &found));
         Ok(found)
     }
 
     /// The snapshots that are meant.
     fn choose_snapshots(&self, request: &VerifyRequest, store: &Store) -> Result<Chosen> {
-        let all = snapshots::all(store, *self.now.offset())?;
+        let all = snapshots::all_snapshots(store, *self.now.offset())?;
         let Some(name) = &request.snapshot else {
             if all.is_empty() {
                 return Err(Error::refused("there is no snapshot yet")
@@ -204,7 +204,7 @@ impl Operation<'_> {
     /// The same snapshots, after their records were made anew.
     fn same_snapshots(&self, chosen: &Chosen, store: &Store) -> Result<Chosen> {
         let ids: Vec<_> = chosen.places.iter().map(|at| chosen.all[*at].id).collect();
-        let all = snapshots::all(store, *self.now.offset())?;
+        let all = snapshots::all_snapshots(store, *self.now.offset())?;
         let places = (0..all.len()).filter(|at| ids.contains(&all[*at].id));
         let places = places.collect();
         Ok(Chosen { all, places })

@@ -18,7 +18,7 @@ pub(super) fn new_bar(phase: Phase) -> ProgressBar {
     // Drawn while no event comes, as during a sync. The crate's own thread would panic where none can
     // be started.
     let drawn = bar.downgrade();
-    let _ = threads::start("progress", move || {
+    let _ = threads::start_thread("progress", move || {
         while let Some(bar) = drawn.upgrade().filter(|bar| !bar.is_finished()) {
             bar.tick();
             drop(bar);

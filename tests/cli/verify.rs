@@ -342,7 +342,7 @@ fn a_snapshot_that_a_run_removes_meanwhile_is_not_damaged() {
         .parse::<chrono::DateTime<chrono::FixedOffset>>()
         .unwrap()
         .offset();
-    let all = snapshots::all(&store, offset).unwrap();
+    let all = snapshots::all_snapshots(&store, offset).unwrap();
     let newest = &all[1];
     let observer = Removes {
         from: lab.stored(&format!("{}/{}", newest.home, newest.id)),
@@ -355,7 +355,7 @@ fn a_snapshot_that_a_run_removes_meanwhile_is_not_damaged() {
         clock: Clock::default(),
         threads: 2,
     };
-    let found = verify::run(&store, &all, &[1, 0], Depth::Full, context).unwrap();
+    let found = verify::verify_snapshots(&store, &all, &[1, 0], Depth::Full, context).unwrap();
     assert_eq!(found.damage, []);
     let verdicts: Vec<_> = found.snapshots.iter().map(|one| one.verdict).collect();
     assert_eq!(verdicts, [Verdict::Removed, Verdict::Whole]);

@@ -44,18 +44,19 @@ fn each_step_that_is_run_again_changes_nothing() {
     for step in &plan.steps {
         let mut act = || match &step.action {
             Action::DestinationCheck(check) => {
-                store = Some(destination::prepare(check, context).unwrap());
+                store = Some(destination::prepare_destination(check, context).unwrap());
             }
             Action::SpaceCheck(check) => {
                 assert_eq!(
                     (check.empty_trash.len(), check.discard_partial.len()),
                     (1, 1)
                 );
-                space_check::run(store.as_ref().unwrap(), check, context).unwrap();
+                space_check::run_space_check_step(store.as_ref().unwrap(), check, context).unwrap();
             }
             Action::Snapshot(step) => {
                 let store = store.as_ref().unwrap();
-                let outcome = snapshot::run(store, &plan.run_id, step, None, context).unwrap();
+                let outcome =
+                    snapshot::run_snapshot_step(store, &plan.run_id, step, None, context).unwrap();
                 if let Some(before) = &sealed {
                     assert_eq!(Some(before), outcome.sealed.as_ref());
                 }
@@ -63,7 +64,8 @@ fn each_step_that_is_run_again_changes_nothing() {
             }
             Action::Rotate(step) => {
                 let store = store.as_ref().unwrap();
-                rotate::run(store, &plan.run_id, step, sealed.as_ref(), context).unwrap();
+                rotate::run_rotate_step(store, &plan.run_id, step, sealed.as_ref(), context)
+                    .unwrap();
             }
             other => panic!("a step of kind {}", other.kind()),
         };
@@ -109,24 +111,24 @@ fn a_repair_that_is_run_again_changes_nothing() {
         Action::DestinationCheck(check) => Some(check),
         _ => None,
     });
-    let store = destination::prepare(check.unwrap(), context).unwrap();
+    let store = destination::prepare_destination(check.unwrap(), context).unwrap();
     let sources = [schema::config::AbsolutePath::new(
         world.source().to_str().unwrap(),
     )];
     let verified = || {
-        let all = snapshots::all(&store, *plan.created_at.offset()).unwrap();
+        let all = snapshots::all_snapshots(&store, *plan.created_at.offset()).unwrap();
         let chosen: Vec<usize> = (0..all.len()).collect();
-        let found = verify::run(&store, &all, &chosen, Depth::Full, context).unwrap();
+        let found = verify::verify_snapshots(&store, &all, &chosen, Depth::Full, context).unwrap();
         (all, found)
     };
     let (all, mut found) = verified();
-    let step = heal::plan(&store, &all, &sources, &mut found, context).unwrap();
+    let step = heal::plan_repair(&store, &all, &sources, &mut found, context).unwrap();
     assert_eq!((step.files.len(), step.folders.len()), (2, 1));
     assert!(step.files.iter().any(|file| file.names.len() > 1));
     let without = [".backup\t"];
     let mut once = None;
     for _ in 0..3 {
-        repair::run(&store, "run", &step, context).unwrap();
+        repair::run_repair_step(&store, "run", &step, context).unwrap();
         let now = fingerprint(&world.host(), &without);
         assert!(once.is_none_or(|once| once == now), "changed something");
         once = Some(now);

@@ -215,7 +215,7 @@ impl<'a> Frame<'a> {
 ///
 /// # Errors
 /// The system's reason.
-pub fn begun(store: &Store) -> Result<Vec<AdoptTree>> {
+pub fn begun_adoptions(store: &Store) -> Result<Vec<AdoptTree>> {
     let area = match store.backup.folder(OsStr::new(AREA)) {
         Ok(area) => area,
         Err(Errno::NOENT) => return Ok(Vec::new()),

@@ -18,7 +18,7 @@ use schema::{
 };
 
 use crate::{
-    error::{Error, Result, reason},
+    error::{Error, Result, system_reason},
     store::Store,
     sys::{Dir, Kind, Stat, bytes, resolve::resolve, stat::Nanos},
 };
@@ -43,14 +43,14 @@ pub struct Looked {
 ///
 /// # Errors
 /// A refusal if the folder is on another file system or is `.backup`; failed if it cannot be read.
-pub fn look(
+pub fn find_adoptable(
     store: &Store,
     destination: &DestinationState,
     folder: Option<&Path>,
     point: Option<&str>,
 ) -> Result<Looked> {
     let Some(folder) = folder else {
-        return tiers(store, destination);
+        return adoptable_tiers(store, destination);
     };
     let shown = display(bytes(folder.as_os_str()));
     let io = |error: Errno| Error::io("look at", bytes(folder.as_os_str()), error);
@@ -58,7 +58,7 @@ pub fn look(
     let stat = root.stat_self().map_err(io)?;
     let own = store.root.stat_self().map_err(io)?;
     if stat.same_inode(&own) {
-        return tiers(store, destination);
+        return adoptable_tiers(store, destination);
     }
     if stat.dev != own.dev {
         return Err(Error::refused(format!(
@@ -104,7 +104,7 @@ pub fn look(
 }
 
 /// The folders in the tiers that have no record.
-fn tiers(store: &Store, destination: &DestinationState) -> Result<Looked> {
+fn adoptable_tiers(store: &Store, destination: &DestinationState) -> Result<Looked> {
     let mut looked = Looked {
         root: escape(store.path.as_bytes()),
         candidates: Vec::new(),
@@ -126,7 +126,7 @@ fn tiers(store: &Store, destination: &DestinationState) -> Result<Looked> {
             Some(made_at) => {
                 let escaped = format!("{}/{}", one.tier, escape(bytes(&name)));
                 let made_by = MadeBy::Dated;
-                let found = candidate(&dir, &name, escaped, made_at, made_by);
+                let found = candidate_tree(&dir, &name, escaped, made_at, made_by);
                 looked.take(
                     &from,
                     found.map(|found| AdoptCandidate {
@@ -173,7 +173,7 @@ impl Looked {
             }
             Ok(found) => self.candidates.push(found),
             Err(error) => {
-                let because = format!("it cannot be read: {}", reason(&error.into()));
+                let because = format!("it cannot be read: {}", system_reason(&error.into()));
                 self.passed_over.push((from.to_owned(), because));
             }
         }
@@ -196,7 +196,7 @@ impl Looked {
             }
             let from = format!("{prefix}{}", escape(bytes(&name)));
             if let Some(made_at) = named_by_date(&name) {
-                let found = candidate(dir, &name, from.clone(), made_at, MadeBy::Dated);
+                let found = candidate_tree(dir, &name, from.clone(), made_at, MadeBy::Dated);
                 self.take(&from, found);
             } else if is_numbered(&name) {
                 let inner = match dir.folder(&name) {
@@ -206,7 +206,7 @@ impl Looked {
                         continue;
                     }
                 };
-                let Some(made_at) = local(stat.mtime) else {
+                let Some(made_at) = local_time(stat.mtime) else {
                     self.passed_over
                         .push((from, "its time is in no year".to_owned()));
                     continue;
@@ -215,7 +215,7 @@ impl Looked {
                     Ok(Ok(below)) => {
                         let from = format!("{from}/{}", escape(bytes(&below)));
                         let made_by = MadeBy::Rsnapshot;
-                        let found = candidate(&inner, &below, from.clone(), made_at, made_by);
+                        let found = candidate_tree(&inner, &below, from.clone(), made_at, made_by);
                         self.take(&from, found);
                     }
                     Ok(Err(because)) => self.passed_over.push((from, because)),
@@ -227,7 +227,7 @@ impl Looked {
     }
 }
 
-fn candidate(
+fn candidate_tree(
     dir: &Dir,
     name: &OsStr,
     from: String,
@@ -331,7 +331,7 @@ fn date_of(name: &str) -> Option<NaiveDateTime> {
 }
 
 /// A file's time in the local zone.
-fn local(time: Nanos) -> Option<DateTime<FixedOffset>> {
+fn local_time(time: Nanos) -> Option<DateTime<FixedOffset>> {
     let seconds = i64::try_from(time.div_euclid(1_000_000_000)).ok()?;
     let time = DateTime::from_timestamp(seconds, 0)?.with_timezone(&Local);
     Some(time.with_timezone(&time.offset().fix()))

@@ -28,8 +28,8 @@ use crate::{
     sys::{Dir, Kind, resolve::resolve},
 };
 
-pub use begun::begun;
-pub use look::{Looked, look};
+pub use begun::begun_adoptions;
+pub use look::{Looked, find_adoptable};
 use read::Read;
 use tree::{Known, Tree};
 
@@ -38,26 +38,33 @@ use tree::{Known, Tree};
 /// # Errors
 /// An interruption, or a destination that cannot be written. What becomes of each tree is in the
 /// outcome.
-pub fn run(store: &Store, run_id: &str, step: &AdoptStep, context: Context<'_>) -> Result<Outcome> {
+pub fn run_adopt_step(
+    store: &Store,
+    run_id: &str,
+    step: &AdoptStep,
+    context: Context<'_>,
+) -> Result<Outcome> {
     let root =
         unescape(&step.root).ok_or_else(|| Error::failed(format!("{} is no path", step.root)))?;
     let root = resolve(Path::new(OsStr::from_bytes(&root)))
         .and_then(|found| found.folder())
         .map_err(|error| Error::io("open", &root, error))?;
-    let mut known = learn(store, context)?;
+    let mut known = learn_from_adopted(store, context)?;
     let mut last = None;
     let mut problems = Vec::new();
     let (mut adopted, mut bytes_read) = (0_u64, 0_u64);
     for tree in &step.trees {
-        context.stop.check().map_err(interrupted)?;
-        match one(store, run_id, step, tree, &root, last, &mut known, context) {
+        context.stop.check().map_err(adoption_interrupted)?;
+        match adopt_tree(store, run_id, step, tree, &root, last, &mut known, context) {
             Ok(Adopted { read, mut faults }) => {
                 adopted += 1;
                 bytes_read += read;
                 last = Some(tree.id);
                 problems.append(&mut faults);
             }
-            Err(error) if error.kind == ErrorKind::Interrupted => return Err(interrupted(error)),
+            Err(error) if error.kind == ErrorKind::Interrupted => {
+                return Err(adoption_interrupted(error));
+            }
             Err(error) => problems.push(Problem {
                 path: tree.from.clone(),
                 kind: ProblemKind::NotStored,
@@ -90,7 +97,7 @@ pub fn run(store: &Store, run_id: &str, step: &AdoptStep, context: Context<'_>) 
     })
 }
 
-fn interrupted(error: Error) -> Error {
+fn adoption_interrupted(error: Error) -> Error {
     error.with_hint("run the same adoption again: it goes on where it stopped")
 }
 
@@ -103,7 +110,7 @@ struct Adopted {
 }
 
 #[expect(clippy::too_many_arguments, reason = "all that an adoption knows")]
-fn one(
+fn adopt_tree(
     store: &Store,
     run_id: &str,
     step: &AdoptStep,
@@ -121,7 +128,7 @@ fn one(
     // Its record was on disk before it was moved.
     if frame.is_full()? {
         frame.publish()?;
-        tree::learn(store, tree.id, tree.home, None, known, context)?;
+        tree::learn_from_manifest(store, tree.id, tree.home, None, known, context)?;
         return Ok(nothing);
     }
     let from =
@@ -160,7 +167,7 @@ fn one(
         name: name.to_owned(),
         sources: &step.sources,
     };
-    let read = read::read(&tree_of, above, writer, known, &mut read::Nothing, context)?;
+    let read = read::read_tree(&tree_of, above, writer, known, &mut read::Nothing, context)?;
     let Read {
         manifest,
         totals,
@@ -222,7 +229,7 @@ fn one(
 }
 
 /// What the snapshots that were adopted before share with what is adopted now.
-fn learn(store: &Store, context: Context<'_>) -> Result<Known> {
+fn learn_from_adopted(store: &Store, context: Context<'_>) -> Result<Known> {
     let mut known = Known::new();
     let mut ids: BTreeMap<_, _> = BTreeMap::new();
     let area = store.area(SNAPSHOTS)?;
@@ -242,7 +249,7 @@ fn learn(store: &Store, context: Context<'_>) -> Result<Known> {
         }
     }
     for ((_, id), home) in ids {
-        match tree::learn(store, id, home, None, &mut known, context) {
+        match tree::learn_from_manifest(store, id, home, None, &mut known, context) {
             Err(error) if error.kind == ErrorKind::Interrupted => return Err(error),
             // A damaged manifest tells nothing either: what it shares is read once more.
             _ => {}

@@ -16,10 +16,10 @@ use schema::{
     record::{SnapshotTotals, SourceRecord},
 };
 
-use super::tree::{Known, Tree, groups};
+use super::tree::{Known, Tree, group_inodes};
 use crate::{
     copy::{Copier, CopyError},
-    error::{Error, Result, reason},
+    error::{Error, Result, system_reason},
     event::{Context, Event, Phase, Progress, Stop},
     manifest::{Entry, Writer, xattrs_digest},
     sys::{
@@ -82,7 +82,7 @@ impl Model for Nothing {
 }
 
 /// Reads a tree and writes its manifest; `above` are the entries of the folders around it.
-pub(crate) fn read(
+pub(crate) fn read_tree(
     tree: &Tree<'_>,
     above: Vec<Entry>,
     manifest: Writer,
@@ -90,7 +90,7 @@ pub(crate) fn read(
     model: &mut dyn Model,
     context: Context<'_>,
 ) -> Result<Read> {
-    let groups = groups(tree, context)?;
+    let groups = group_inodes(tree, context)?;
     let sources = tree.sources.iter().map(|path| SourceRecord {
         path: path.clone(),
         present: false,
@@ -166,7 +166,9 @@ impl Item {
         let fault = match self.all(copier, stop, &mut read) {
             Ok(()) => Ok(None),
             Err(CopyError::Ended(error)) => Err(error),
-            Err(CopyError::Read(error) | CopyError::Write(error)) => Ok(Some(reason(&error))),
+            Err(CopyError::Read(error) | CopyError::Write(error)) => {
+                Ok(Some(system_reason(&error)))
+            }
         };
         Done {
             item: self,
@@ -389,7 +391,7 @@ impl Coordinator for Reading<'_> {
                 Visit::Leaf(stat) => self.item(stat, false),
                 Visit::Unreadable(_, error) => {
                     let path = self.path();
-                    self.problem(&path, reason(&error.into()));
+                    self.problem(&path, system_reason(&error.into()));
                     continue;
                 }
                 Visit::MountPoint(_) => {

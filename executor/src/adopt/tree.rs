@@ -45,7 +45,7 @@ impl Tree<'_> {
         let io = |error: Errno| Error::io("look at", bytes(&self.name), error);
         let stat = self.parent.stat(&self.name).map_err(io)?;
         let parent = self.parent.again().map_err(io)?;
-        Ok(whole(parent, self.name.clone(), &stat))
+        Ok(walk_whole(parent, self.name.clone(), &stat))
     }
 
     /// The path in the snapshot of a path in the tree.
@@ -54,7 +54,7 @@ impl Tree<'_> {
     }
 }
 
-pub(crate) fn whole(parent: Dir, name: OsString, stat: &Stat) -> Walk<'static> {
+pub(crate) fn walk_whole(parent: Dir, name: OsString, stat: &Stat) -> Walk<'static> {
     let bounds = Bounds {
         excludes: &NOTHING,
         one_file_system: true,
@@ -64,7 +64,7 @@ pub(crate) fn whole(parent: Dir, name: OsString, stat: &Stat) -> Walk<'static> {
 }
 
 /// Inodes that have several names in this tree: one file with several names, as its source was.
-pub(crate) fn groups(tree: &Tree<'_>, context: Context<'_>) -> Result<HashSet<u64>> {
+pub(crate) fn group_inodes(tree: &Tree<'_>, context: Context<'_>) -> Result<HashSet<u64>> {
     let mut seen: HashMap<u64, bool> = HashMap::new();
     for visit in tree.walk()? {
         context.stop.check()?;
@@ -81,7 +81,7 @@ pub(crate) fn groups(tree: &Tree<'_>, context: Context<'_>) -> Result<HashSet<u6
 }
 
 /// Learns which inodes of a snapshot have which content, of all or of some.
-pub(crate) fn learn(
+pub(crate) fn learn_from_manifest(
     store: &Store,
     id: SnapshotId,
     home: Tier,
@@ -91,7 +91,7 @@ pub(crate) fn learn(
 ) -> Result<()> {
     let dir = store.snapshot(home, id)?;
     let io = |error: Errno| store.io("look at", &format!("{home}/{id}"), error);
-    let mut walk = whole(
+    let mut walk = walk_whole(
         dir.again().map_err(io)?,
         ".".into(),
         &dir.stat_self().map_err(io)?,

@@ -22,7 +22,12 @@ pub const CARRIED: &str = "carried.mtree.zst";
 ///
 /// # Errors
 /// A damaged manifest, or a desk that cannot be written.
-pub fn manifest(desk: &Desk, tree: &Dir, from: Reader, context: Context<'_>) -> Result<Digest> {
+pub fn write_carried_manifest(
+    desk: &Desk,
+    tree: &Dir,
+    from: Reader,
+    context: Context<'_>,
+) -> Result<Digest> {
     let io = |error: io::Error| Error::io("write", desk.named(CARRIED).as_bytes(), error);
     let mut writer = Writer::new(desk.new_file(CARRIED)?).map_err(io)?;
     for entry in from {
@@ -31,7 +36,7 @@ pub fn manifest(desk: &Desk, tree: &Dir, from: Reader, context: Context<'_>) -> 
             entry.map_err(|error| Error::io("read", manifest::FILE_NAME.as_bytes(), error))?;
         if entry.xattrs_digest.is_some() && xattrs_digest(&entry.xattrs_kept) != entry.xattrs_digest
         {
-            complete(tree, &mut entry);
+            complete_attributes(tree, &mut entry);
         }
         writer.write(&entry).map_err(io)?;
     }
@@ -40,7 +45,7 @@ pub fn manifest(desk: &Desk, tree: &Dir, from: Reader, context: Context<'_>) -> 
 
 /// Adds the attributes that the stored entry has; what the destination could not hold is in the
 /// manifest already, and goes before.
-fn complete(tree: &Dir, entry: &mut Entry) {
+fn complete_attributes(tree: &Dir, entry: &mut Entry) {
     let stored: Attributes = match entry.path.is_root() {
         true => attributes::of_entry(tree, OsStr::new(".")),
         false => tree

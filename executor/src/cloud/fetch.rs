@@ -67,12 +67,12 @@ pub(super) struct Missing {
 ///
 /// # Errors
 /// When the remote cannot be asked.
-pub fn uploaded(
+pub fn uploaded_snapshots(
     rclone: &Rclone<'_>,
     desk: &Desk,
     remote: &str,
 ) -> Result<BTreeMap<SnapshotId, Shelf>> {
-    let mut shelves = published::shelves(rclone, desk, remote)?.of;
+    let mut shelves = published::list_remote_manifests(rclone, desk, remote)?.of;
     shelves.retain(|_, shelf| shelf.uploaded.is_some());
     Ok(shelves)
 }
@@ -82,13 +82,13 @@ pub fn uploaded(
 /// # Errors
 /// Refused where the remote has no such snapshot or here is no room; failed where the remote cannot
 /// be reached.
-pub fn fetch(
+pub fn fetch_files(
     rclone: &Rclone<'_>,
     desk: &Desk,
     into: (&Dir, &str),
     wanted: &Wanted<'_>,
 ) -> Result<Brought> {
-    let shelves = uploaded(rclone, desk, wanted.remote)?;
+    let shelves = uploaded_snapshots(rclone, desk, wanted.remote)?;
     let mut damaged = Vec::new();
     let (id, published) = loop {
         let mut whole = shelves.clone();
@@ -96,11 +96,12 @@ pub fn fetch(
         let id = if whole.is_empty() {
             None
         } else {
-            Some(chosen(&whole, wanted)?)
+            Some(choose_snapshot(&whole, wanted)?)
         };
-        let id = id.map_or_else(|| chosen(&shelves, wanted), Ok)?;
+        let id = id.map_or_else(|| choose_snapshot(&shelves, wanted), Ok)?;
         if !damaged.contains(&id)
-            && let Some(there) = published::fetch(rclone, desk, wanted.remote, id, &shelves[&id])?
+            && let Some(there) =
+                published::fetch_published(rclone, desk, wanted.remote, id, &shelves[&id])?
         {
             break (id, there);
         }
@@ -133,16 +134,16 @@ pub fn fetch(
             files += 1;
             continue;
         }
-        let Some(key) = names::of(&entry) else {
+        let Some(key) = names::remote_name(&entry) else {
             continue;
         };
         bytes = bytes.saturating_add(entry.size);
         let places = history.places(&key, attempt);
         left.push(Missing { entry, places });
     }
-    room(folder, named, bytes)?;
+    check_room_for_download(folder, named, bytes)?;
     while !left.is_empty() {
-        left = bring(rclone, desk, wanted.remote, &tree_path, left)?;
+        left = download_files(rclone, desk, wanted.remote, &tree_path, left)?;
         let mut still = Vec::new();
         for missing in left {
             if is_whole(&tree, &missing.entry, rclone.context)? {
@@ -169,7 +170,7 @@ pub fn fetch(
     })
 }
 
-pub(super) fn chosen(
+pub(super) fn choose_snapshot(
     shelves: &BTreeMap<SnapshotId, Shelf>,
     wanted: &Wanted<'_>,
 ) -> Result<SnapshotId> {
@@ -236,7 +237,7 @@ fn make_destination(
 }
 
 /// Downloads each file from its likeliest place, which is struck off.
-pub(super) fn bring(
+pub(super) fn download_files(
     rclone: &Rclone<'_>,
     desk: &Desk,
     remote: &str,
@@ -245,11 +246,12 @@ pub(super) fn bring(
 ) -> Result<Vec<Missing>> {
     let mut wanted = Vec::new();
     for missing in &mut left {
-        if let (Some(place), Some(key)) = (missing.places.pop(), names::of(&missing.entry)) {
+        if let (Some(place), Some(key)) = (missing.places.pop(), names::remote_name(&missing.entry))
+        {
             wanted.push((place, key));
         }
     }
-    history::download(rclone, desk, remote, tree, &wanted)?;
+    history::download_moved(rclone, desk, remote, tree, &wanted)?;
     Ok(left)
 }
 
@@ -278,7 +280,7 @@ pub(super) fn is_whole(tree: &Dir, entry: &Entry, context: Context<'_>) -> Resul
 }
 
 /// Refuses where the downloads would not fit.
-fn room(folder: &Dir, named: &str, bytes: u64) -> Result<()> {
+fn check_room_for_download(folder: &Dir, named: &str, bytes: u64) -> Result<()> {
     let size = rustix::fs::fstatvfs(folder)
         .map_err(|error| Error::io("look at", named.as_bytes(), error))?;
     let free = size.f_bavail.saturating_mul(size.f_frsize);
@@ -298,6 +300,6 @@ fn room(folder: &Dir, named: &str, bytes: u64) -> Result<()> {
 ///
 /// # Errors
 /// As [`super::rclone::check_config`].
-pub fn check(config: Option<&AbsolutePath>) -> Result<()> {
+pub fn check_rclone_config(config: Option<&AbsolutePath>) -> Result<()> {
     config.map_or(Ok(()), super::rclone::check_config)
 }

@@ -65,7 +65,7 @@ struct Features {
 /// # Errors
 /// An interruption, or the end of the time.
 pub fn can_move(rclone: &Rclone<'_>, desk: &Desk, folder: &str) -> Result<bool> {
-    let told = features(rclone, desk, folder)?;
+    let told = remote_features(rclone, desk, folder)?;
     Ok(told.is_some_and(|told| told.features.moves || told.features.copies))
 }
 
@@ -74,10 +74,10 @@ pub fn can_move(rclone: &Rclone<'_>, desk: &Desk, folder: &str) -> Result<bool> 
 /// # Errors
 /// An interruption, or the end of the time.
 pub fn of_remote(rclone: &Rclone<'_>, desk: &Desk, folder: &str) -> Result<Option<Hashing>> {
-    Ok(features(rclone, desk, folder)?.and_then(chosen))
+    Ok(remote_features(rclone, desk, folder)?.and_then(choose_hash))
 }
 
-fn features(rclone: &Rclone<'_>, desk: &Desk, folder: &str) -> Result<Option<Backend>> {
+fn remote_features(rclone: &Rclone<'_>, desk: &Desk, folder: &str) -> Result<Option<Backend>> {
     const FEATURES: &str = "features.json";
     let asked = rclone.must(&["backend", "features", folder], &|| {
         desk.new_file(FEATURES).map(Some)
@@ -92,7 +92,7 @@ fn features(rclone: &Rclone<'_>, desk: &Desk, folder: &str) -> Result<Option<Bac
     Ok(serde_json::from_reader(BufReader::new(desk.file(FEATURES)?)).ok())
 }
 
-fn chosen(told: Backend) -> Option<Hashing> {
+fn choose_hash(told: Backend) -> Option<Hashing> {
     let preferred = PREFERRED.iter().find(|name| {
         let name: &str = name;
         told.hashes.iter().any(|there| there == name)
@@ -171,7 +171,7 @@ impl<'a> NewNotes<'a> {
         let out = zstd::Encoder::new(desk.new_file(NEW)?, LEVEL);
         let mut this = Self {
             desk,
-            out: out.map_err(|error| unwritten(desk, error))?,
+            out: out.map_err(|error| cannot_write_notes(desk, error))?,
         };
         this.line(&hashing.name)?;
         Ok(this)
@@ -186,7 +186,7 @@ impl<'a> NewNotes<'a> {
     }
 
     fn line(&mut self, text: &str) -> Result<()> {
-        writeln!(self.out, "{text}").map_err(|error| unwritten(self.desk, error))
+        writeln!(self.out, "{text}").map_err(|error| cannot_write_notes(self.desk, error))
     }
 
     /// Puts them in the place of the old ones.
@@ -196,12 +196,12 @@ impl<'a> NewNotes<'a> {
     pub fn finish(self) -> Result<()> {
         let desk = self.desk;
         let done = self.out.finish().and_then(|file| file.sync_all());
-        done.map_err(|error| unwritten(desk, error))?;
+        done.map_err(|error| cannot_write_notes(desk, error))?;
         desk.replace(OsStr::new(NEW), OsStr::new(NOTES))
     }
 }
 
-fn unwritten(desk: &Desk, error: std::io::Error) -> Error {
+fn cannot_write_notes(desk: &Desk, error: std::io::Error) -> Error {
     Error::io("write", desk.named(NEW).as_bytes(), error)
 }
 
@@ -211,7 +211,7 @@ fn unwritten(desk: &Desk, error: std::io::Error) -> Error {
 ///
 /// # Errors
 /// When the remote cannot be asked.
-pub fn list(
+pub fn list_hashes(
     rclone: &Rclone<'_>,
     desk: &Desk,
     folder: &str,
@@ -240,7 +240,7 @@ pub fn list(
     let mut hashes = HashMap::new();
     for line in BufReader::new(desk.file(SUMS)?).lines() {
         let line = line.map_err(|error| Error::io("read", desk.named(SUMS).as_bytes(), error))?;
-        if let Some((hash, name)) = sum(&line) {
+        if let Some((hash, name)) = hash_sum(&line) {
             hashes.insert(name.to_owned(), hash.to_owned());
         }
     }
@@ -248,7 +248,7 @@ pub fn list(
 }
 
 /// Hash and name of a line; none where `ERROR`, `UNSUPPORTED` or blanks stand for the hash.
-fn sum(line: &str) -> Option<(&str, &str)> {
+fn hash_sum(line: &str) -> Option<(&str, &str)> {
     let (hash, name) = line.split_once("  ")?;
     let is_hash = !hash.is_empty() && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_hash.then_some((hash, name))
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn the_hash_that_needs_no_notes_goes_before_and_an_odd_one_is_better_than_none() {
-        let of = |text: &str| serde_json::from_str(text).ok().and_then(chosen);
+        let of = |text: &str| serde_json::from_str(text).ok().and_then(choose_hash);
         let name = |text: &str| of(text).map(|hashing: Hashing| hashing.name);
         let hashes = |list: &str| name(&format!(r#"{{"Name":"x","Hashes":{list}}}"#));
         assert_eq!(hashes(r#"["md5","sha1","sha256"]"#).unwrap(), "sha256");
@@ -280,11 +280,11 @@ mod tests {
 
     #[test]
     fn what_stands_in_place_of_a_hash_is_none() {
-        assert_eq!(sum("0aF9  a  b"), Some(("0aF9", "a  b")));
-        assert_eq!(sum("                           ERROR  a"), None);
-        assert_eq!(sum("UNSUPPORTED  a"), None);
-        assert_eq!(sum("        a"), None);
-        assert_eq!(sum("a"), None);
+        assert_eq!(hash_sum("0aF9  a  b"), Some(("0aF9", "a  b")));
+        assert_eq!(hash_sum("                           ERROR  a"), None);
+        assert_eq!(hash_sum("UNSUPPORTED  a"), None);
+        assert_eq!(hash_sum("        a"), None);
+        assert_eq!(hash_sum("a"), None);
     }
 
     #[test]

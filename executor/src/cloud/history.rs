@@ -55,7 +55,7 @@ impl History {
         let mut lists: Vec<(u64, String)> = Vec::new();
         let folder = format!("{remote}/{HISTORY}");
         let options = ["-R", "--files-only"];
-        published::list(rclone, desk, &folder, &options, &mut |item| {
+        published::list_remote(rclone, desk, &folder, &options, &mut |item| {
             let mut parts = item.path.splitn(3, '/');
             match (parts.next(), parts.next(), parts.next()) {
                 (Some(id), Some(attempt), Some(path)) => {
@@ -193,7 +193,7 @@ impl History {
 ///
 /// # Errors
 /// When the remote cannot be reached.
-pub fn download(
+pub fn download_moved(
     rclone: &Rclone<'_>,
     desk: &Desk,
     remote: &str,
@@ -207,20 +207,20 @@ pub fn download(
     }
     for (folder, names) in by_folder {
         let from = format!("{remote}/{folder}");
-        for group in super::difference::moves::groups(names) {
-            let (from, to) = (below(&from, &group.from), below(to, &group.to));
+        for group in super::difference::moves::group_moves(names) {
+            let (from, to) = (path_below(&from, &group.from), path_below(to, &group.to));
             if group.names.is_empty() {
                 let arguments = ["copyto", &from, &to, "--ignore-times"];
-                tolerant(rclone, remote, &arguments)?;
+                is_tolerable(rclone, remote, &arguments)?;
             } else {
-                copy(rclone, desk, remote, (&from, &to), &group.names)?;
+                copy_list(rclone, desk, remote, (&from, &to), &group.names)?;
             }
         }
     }
     Ok(())
 }
 
-fn below(folder: &str, name: &str) -> String {
+fn path_below(folder: &str, name: &str) -> String {
     if name.is_empty() {
         folder.to_owned()
     } else {
@@ -228,7 +228,7 @@ fn below(folder: &str, name: &str) -> String {
     }
 }
 
-fn copy(
+fn copy_list(
     rclone: &Rclone<'_>,
     desk: &Desk,
     remote: &str,
@@ -255,19 +255,19 @@ fn copy(
         "--no-traverse",
         "--ignore-times",
     ];
-    if tolerant(rclone, remote, &arguments)? {
+    if is_tolerable(rclone, remote, &arguments)? {
         return Ok(());
     }
     // One name that the remote cannot have ends a whole call of older versions (1.60.1): what it
     // lists it can give.
     let mut there = HashSet::new();
-    published::list(rclone, desk, from, &["-R", "--files-only"], &mut |item| {
+    published::list_remote(rclone, desk, from, &["-R", "--files-only"], &mut |item| {
         there.insert(item.path);
     })?;
     let left: Vec<&String> = names.iter().filter(|name| there.contains(*name)).collect();
     if left.len() < names.len() && !left.is_empty() {
         write(&left)?;
-        tolerant(rclone, remote, &arguments)?;
+        is_tolerable(rclone, remote, &arguments)?;
     }
     Ok(())
 }
@@ -277,7 +277,7 @@ fn copy(
 /// A file whose content is rotten may make rclone speak as of a lost connection. Such files are no
 /// hindrance where the remote still answers; a remote that gives out lists but no files, as one does
 /// whose quota is used up, is.
-fn tolerant(rclone: &Rclone<'_>, remote: &str, arguments: &[&str]) -> Result<bool> {
+fn is_tolerable(rclone: &Rclone<'_>, remote: &str, arguments: &[&str]) -> Result<bool> {
     let mut tries = 2;
     loop {
         tries -= 1;

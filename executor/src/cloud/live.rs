@@ -24,12 +24,12 @@ use schema::{
 use super::{memory::Desk, roots::Roots};
 use crate::{
     copy::{Copier, CopyError},
-    error::{Error, Result, reason},
+    error::{Error, Result, system_reason},
     event::Context,
     manifest::{self, Cursor, Entry, Reader, Writer, xattrs_digest},
     store::{SNAPSHOT_FILE, read_json},
     survey::{
-        Bounds, Met, Root, Since, Told, file_systems, in_manifest_order, roots as survey_roots,
+        Bounds, Met, Root, Since, Told, file_systems, in_manifest_order, survey_roots,
         survey_source, sync,
     },
     sys::{Dir, Kind, Owners, Stat, attributes, resolve::resolve},
@@ -59,7 +59,7 @@ pub struct Live {
 ///
 /// # Errors
 /// An interruption, an invalid pattern, or a desk that cannot be written.
-pub fn survey(
+pub fn survey_live_sources(
     desk: &Desk,
     plan: &Plan,
     step: &CloudSyncStep,
@@ -79,13 +79,13 @@ pub fn survey(
     // As for a snapshot: what is touched from now on is read once more by the next copy, and stores
     // through a mapping move the change time.
     let from = Local::now().fixed_offset();
-    sync::file_systems(file_systems(&order, &bounds), context)?;
+    sync::sync_file_systems(file_systems(&order, &bounds), context)?;
     let mut making = Making {
         desk,
         step,
         writer: Writer::new(desk.new_file(NEW)?).map_err(io)?,
         // What is damaged there only makes more to read.
-        last: last(desk, step),
+        last: last_record(desk, step),
         copier: Copier::default(),
         groups: HashMap::new(),
         above: BTreeSet::new(),
@@ -145,7 +145,7 @@ pub fn survey(
 }
 
 /// The manifest of the last upload, with when the sources were read that it describes.
-fn last(desk: &Desk, step: &CloudSyncStep) -> Option<(Cursor, Since)> {
+fn last_record(desk: &Desk, step: &CloudSyncStep) -> Option<(Cursor, Since)> {
     let id = step.last?;
     let manifest = desk.manifest(id)?;
     let shelf = desk.existing_shelf(id)?;
@@ -362,7 +362,7 @@ impl Making<'_> {
                 Ok(read) => read.digest,
                 Err(CopyError::Ended(error)) => return Err(error),
                 Err(CopyError::Read(error) | CopyError::Write(error)) => {
-                    self.problem(&path, ProblemKind::Unreadable, reason(&error));
+                    self.problem(&path, ProblemKind::Unreadable, system_reason(&error));
                     return Ok(());
                 }
             };
@@ -406,7 +406,7 @@ impl Making<'_> {
     }
 
     fn unread(&mut self, path: &StoredPath, error: Errno) {
-        self.problem(path, ProblemKind::Unreadable, reason(&error.into()));
+        self.problem(path, ProblemKind::Unreadable, system_reason(&error.into()));
     }
 
     fn problem(&mut self, path: &StoredPath, kind: ProblemKind, message: String) {

@@ -50,7 +50,7 @@ pub struct Desk {
 }
 
 /// The name of a remote's folder: a remote's own name may hold anything.
-fn key(remote: &str) -> String {
+fn cache_folder_name(remote: &str) -> String {
     Digest::of(remote.as_bytes()).short()
 }
 
@@ -58,7 +58,7 @@ fn key(remote: &str) -> String {
 ///
 /// # Errors
 /// When it is there and cannot be read.
-pub fn recall(state: &StateDir, remote: &str) -> Result<CloudMemory> {
+pub fn recall_upload(state: &StateDir, remote: &str) -> Result<CloudMemory> {
     let Some(desk) = Desk::open(state, remote)? else {
         return Ok(CloudMemory::default());
     };
@@ -74,7 +74,7 @@ impl Desk {
         let Some((area, path)) = state.existing_area(AREA)? else {
             return Ok(None);
         };
-        let key = key(remote);
+        let key = cache_folder_name(remote);
         let path = format!("{path}/{key}");
         match area.folder(OsStr::new(&key)) {
             Ok(dir) => Ok(Some(Self { dir, path })),
@@ -89,7 +89,7 @@ impl Desk {
     /// The system's reason.
     pub fn open_or_new(state: &StateDir, remote: &str) -> Result<Self> {
         let (area, path) = state.area(AREA)?;
-        let key = key(remote);
+        let key = cache_folder_name(remote);
         let path = format!("{path}/{key}");
         let dir = area
             .folder_or_new(OsStr::new(&key), 0o700)

@@ -23,7 +23,7 @@ const PICTURES: u32 = 0x2400;
 /// with rclone's own quotation mark are not read back by it as they were (both seen with 1.60.1 and
 /// 1.75.2).
 #[must_use]
-pub fn standard(path: &StoredPath) -> Option<String> {
+pub fn standard_encoding(path: &StoredPath) -> Option<String> {
     let text = std::str::from_utf8(path).ok()?;
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
@@ -43,8 +43,8 @@ pub fn standard(path: &StoredPath) -> Option<String> {
 
 /// The name under which rclone knows a file of a manifest: by where it stands on the destination.
 #[must_use]
-pub fn of(entry: &Entry) -> Option<String> {
-    standard(entry.stored_path())
+pub fn remote_name(entry: &Entry) -> Option<String> {
+    standard_encoding(entry.stored_path())
 }
 
 /// Why a name has no form in rclone, as the end of a sentence.
@@ -64,27 +64,27 @@ mod tests {
     #[test]
     fn control_characters_stand_as_pictures_and_pictures_are_quoted() {
         assert_eq!(
-            standard(StoredPath::new(b"a/b c")).as_deref(),
+            standard_encoding(StoredPath::new(b"a/b c")).as_deref(),
             Some("a/b c")
         );
         assert_eq!(
-            standard(StoredPath::new(b"x\ny\x7f")).as_deref(),
+            standard_encoding(StoredPath::new(b"x\ny\x7f")).as_deref(),
             Some("x\u{240a}y\u{2421}")
         );
         assert_eq!(
-            standard(StoredPath::new("\u{240a}")).as_deref(),
+            standard_encoding(StoredPath::new("\u{240a}")).as_deref(),
             Some("\u{201b}\u{240a}")
         );
         assert_eq!(
-            standard(StoredPath::new("\u{2400}")).as_deref(),
+            standard_encoding(StoredPath::new("\u{2400}")).as_deref(),
             Some("\u{2400}")
         );
     }
 
     #[test]
     fn what_rclone_cannot_give_back_has_no_form() {
-        assert_eq!(standard(StoredPath::new(b"gro\xdf")), None);
-        assert_eq!(standard(StoredPath::new("a\u{201b}b")), None);
+        assert_eq!(standard_encoding(StoredPath::new(b"gro\xdf")), None);
+        assert_eq!(standard_encoding(StoredPath::new("a\u{201b}b")), None);
         assert!(why_not(StoredPath::new(b"gro\xdf")).contains("UTF-8"));
     }
 }

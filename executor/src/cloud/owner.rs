@@ -31,7 +31,7 @@ pub enum Claim {
 
 /// Whose the copies are, as this machine sees it.
 #[must_use]
-pub fn claim(shelves: &Shelves, this: Option<&str>) -> Claim {
+pub fn claim_of(shelves: &Shelves, this: Option<&str>) -> Claim {
     match (this, shelves.owners.first()) {
         (None, _) => Claim::Ours,
         (Some(_), None) => Claim::Free,
@@ -43,14 +43,14 @@ pub fn claim(shelves: &Shelves, this: Option<&str>) -> Claim {
 /// This machine, as it is named here.
 #[must_use]
 pub fn this_machine() -> Option<String> {
-    machine::id().map(|digest| digest.to_string()[..16].to_owned())
+    machine::machine_id().map(|digest| digest.to_string()[..16].to_owned())
 }
 
 /// Writes on the remote that the copies are this machine's.
 ///
 /// # Errors
 /// When the remote cannot be written.
-pub fn put(
+pub fn write_owner(
     rclone: &Rclone<'_>,
     desk: &Desk,
     remote: &str,
@@ -80,7 +80,7 @@ pub fn put(
 ///
 /// # Errors
 /// When the remote cannot be written.
-pub fn replace(rclone: &Rclone<'_>, remote: &str, others: &[String]) -> Result<()> {
+pub fn remove_other_owners(rclone: &Rclone<'_>, remote: &str, others: &[String]) -> Result<()> {
     for other in others {
         let file = format!("{remote}/{MANIFESTS}/{}", owner_file(other));
         rclone.must(&["deletefile", &file], &|| Ok(None))?;
@@ -92,7 +92,12 @@ pub fn replace(rclone: &Rclone<'_>, remote: &str, others: &[String]) -> Result<(
 ///
 /// # Errors
 /// When the remote cannot be asked.
-pub fn refusal(rclone: &Rclone<'_>, desk: &Desk, remote: &str, other: &str) -> Result<Error> {
+pub fn refuse_other_owner(
+    rclone: &Rclone<'_>,
+    desk: &Desk,
+    remote: &str,
+    other: &str,
+) -> Result<Error> {
     const FILE: &str = "owner.other";
     let from = format!("{remote}/{MANIFESTS}/{}", owner_file(other));
     let to = desk.named(FILE);
@@ -124,7 +129,7 @@ pub fn refusal(rclone: &Rclone<'_>, desk: &Desk, remote: &str, other: &str) -> R
 ///
 /// # Errors
 /// A state directory that cannot be written.
-pub fn take_over(state: &StateDir, remote: &str) -> Result<()> {
+pub fn take_over_remote(state: &StateDir, remote: &str) -> Result<()> {
     let desk = Desk::open_or_new(state, remote)?;
     let mut memory = desk.memory().unwrap_or_default();
     memory.take_over = true;

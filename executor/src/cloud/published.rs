@@ -78,7 +78,7 @@ pub struct Item {
 ///
 /// # Errors
 /// When the remote cannot be asked, or answers what rclone does not say.
-pub fn list(
+pub fn list_remote(
     rclone: &Rclone<'_>,
     desk: &Desk,
     folder: &str,
@@ -132,10 +132,10 @@ pub(super) fn owner_file(machine: &str) -> String {
 ///
 /// # Errors
 /// When it cannot be asked.
-pub fn shelves(rclone: &Rclone<'_>, desk: &Desk, remote: &str) -> Result<Shelves> {
+pub fn list_remote_manifests(rclone: &Rclone<'_>, desk: &Desk, remote: &str) -> Result<Shelves> {
     let mut found = Shelves::default();
     let folder = format!("{remote}/{MANIFESTS}");
-    list(
+    list_remote(
         rclone,
         desk,
         &folder,
@@ -149,11 +149,11 @@ pub fn shelves(rclone: &Rclone<'_>, desk: &Desk, remote: &str) -> Result<Shelves
                 return;
             };
             let shelf = found.of.entry(id).or_default();
-            if let Some(number) = number(name, "uploaded-") {
+            if let Some(number) = attempt_number(name, "uploaded-") {
                 shelf.uploaded = shelf.uploaded.max(Some(number));
                 shelf.attempt = shelf.attempt.max(number);
             }
-            if let Some(number) = number(name, "attempt-") {
+            if let Some(number) = attempt_number(name, "attempt-") {
                 shelf.attempt = shelf.attempt.max(number);
             }
             shelf.files.insert(name.to_owned(), item.size);
@@ -162,7 +162,7 @@ pub fn shelves(rclone: &Rclone<'_>, desk: &Desk, remote: &str) -> Result<Shelves
     Ok(found)
 }
 
-fn number(name: &str, prefix: &str) -> Option<u64> {
+fn attempt_number(name: &str, prefix: &str) -> Option<u64> {
     let digits = name.strip_prefix(prefix)?.strip_suffix(".json")?;
     digits.parse().ok()
 }
@@ -189,7 +189,7 @@ pub fn newest_first(shelves: &BTreeMap<SnapshotId, Shelf>) -> Vec<(SnapshotId, u
 ///
 /// # Errors
 /// When the remote cannot be asked.
-pub fn fetch(
+pub fn fetch_published(
     rclone: &Rclone<'_>,
     desk: &Desk,
     remote: &str,
@@ -202,7 +202,7 @@ pub fn fetch(
     fetch_anew(rclone, desk, remote, id, shelf)
 }
 
-/// As [`fetch`], but whatever is at the desk already.
+/// As [`fetch_published`], but whatever is at the desk already.
 ///
 /// # Errors
 /// When the remote cannot be asked.
@@ -273,7 +273,7 @@ impl Published {
         let Ok(mut file) = dir.file(OsStr::new(manifest::FILE_NAME)) else {
             return Ok(None);
         };
-        let whole = manifest::digest(&mut file, &Stop::default())
+        let whole = manifest::digest_of_file(&mut file, &Stop::default())
             .is_ok_and(|digest| digest == record.manifest_digest);
         if !whole {
             return Ok(None);
@@ -282,7 +282,7 @@ impl Published {
         let kept = upload.as_ref().and_then(|upload| upload.kept_digest);
         let kept = kept.and_then(|wanted| {
             let mut file = dir.file(OsStr::new(KEPT)).ok()?;
-            let digest = manifest::digest(&mut file, &Stop::default()).ok()?;
+            let digest = manifest::digest_of_file(&mut file, &Stop::default()).ok()?;
             (digest == wanted).then_some(file)
         });
         Ok(Some(Self {

@@ -82,22 +82,22 @@ impl Share {
 ///
 /// # Errors
 /// When the remote cannot be asked, or has no snapshot.
-pub fn verify(
+pub fn verify_upload(
     rclone: &Rclone<'_>,
     desk: &Desk,
     into: (&Dir, &str),
     remote: &str,
     look: Look,
 ) -> Result<CloudVerification> {
-    let shelves = fetch::uploaded(rclone, desk, remote)?;
+    let shelves = fetch::uploaded_snapshots(rclone, desk, remote)?;
     let wanted = Wanted {
         remote,
         host: "",
         id: None,
         paths: &[],
     };
-    let id: SnapshotId = fetch::chosen(&shelves, &wanted)?;
-    let published = published::fetch(rclone, desk, remote, id, &shelves[&id])?;
+    let id: SnapshotId = fetch::choose_snapshot(&shelves, &wanted)?;
+    let published = published::fetch_published(rclone, desk, remote, id, &shelves[&id])?;
     let published = published.ok_or_else(|| {
         Error::failed(format!("the manifest of {id} on {remote} is damaged"))
             .hint("the next `backup apply` writes another")
@@ -109,12 +109,12 @@ pub fn verify(
     };
     let mut listing: HashMap<String, There> = HashMap::new();
     let options = ["-R", "--files-only"];
-    published::list(rclone, desk, &current, &options, &mut |item| {
+    published::list_remote(rclone, desk, &current, &options, &mut |item| {
         let size = item.size;
         listing.insert(item.path, There { size, hash: None });
     })?;
     if let Some(hashing) = &hashing {
-        for (path, hash) in hashes::list(rclone, desk, &current, hashing, None)? {
+        for (path, hash) in hashes::list_hashes(rclone, desk, &current, hashing, None)? {
             if let Some(there) = listing.get_mut(&path) {
                 there.hash = Some(hash);
             }
@@ -159,8 +159,8 @@ pub fn verify(
         rclone.context.stop.check()?;
         found.files += 1;
         found.bytes = found.bytes.saturating_add(entry.size);
-        let Some(key) = names::of(&entry) else {
-            damaged(
+        let Some(key) = names::remote_name(&entry) else {
+            add_damage(
                 &mut found,
                 &entry,
                 format!("missing: {}", names::why_not(entry.stored_path())),
@@ -170,12 +170,12 @@ pub fn verify(
         let there = match listing.get(&key) {
             None => {
                 let text = refused.get(key.as_str()).copied().unwrap_or("missing");
-                damaged(&mut found, &entry, text.to_owned());
+                add_damage(&mut found, &entry, text.to_owned());
                 continue;
             }
             Some(there) if there.size != entry.size => {
                 let text = format!("{} bytes, and {} were uploaded", there.size, entry.size);
-                damaged(&mut found, &entry, text);
+                add_damage(&mut found, &entry, text);
                 continue;
             }
             Some(there) => there,
@@ -213,14 +213,14 @@ pub fn verify(
         if waiting.len() >= FILES || bytes >= BYTES {
             let waiting = std::mem::take(&mut waiting);
             let work = (&mut found, &mut rotten);
-            let whole = read(rclone, desk, into, remote, waiting, work)?;
-            learn(&mut noting, &listing, &whole)?;
+            let whole = read_back_files(rclone, desk, into, remote, waiting, work)?;
+            note_hashes(&mut noting, &listing, &whole)?;
             bytes = 0;
         }
     }
     let work = (&mut found, &mut rotten);
-    let whole = read(rclone, desk, into, remote, waiting, work)?;
-    learn(&mut noting, &listing, &whole)?;
+    let whole = read_back_files(rclone, desk, into, remote, waiting, work)?;
+    note_hashes(&mut noting, &listing, &whole)?;
     if rotten != known {
         desk.remember_damaged(&rotten)?;
     }
@@ -258,7 +258,7 @@ struct Noting<'a> {
 
 /// Notes the hashes of files that were downloaded and found whole. They were listed before that, so
 /// a file that is damaged in between has another hash the next time.
-fn learn(
+fn note_hashes(
     noting: &mut Option<Noting<'_>>,
     listing: &HashMap<String, There>,
     whole: &[Entry],
@@ -267,7 +267,7 @@ fn learn(
         return Ok(());
     };
     for entry in whole {
-        if let (Some(key), Some(digest)) = (names::of(entry), entry.digest)
+        if let (Some(key), Some(digest)) = (names::remote_name(entry), entry.digest)
             && let Some(hash) = listing.get(&key).and_then(|there| there.hash.as_ref())
         {
             noting.new.add(&key, hash, digest)?;
@@ -276,7 +276,7 @@ fn learn(
     Ok(())
 }
 
-fn damaged(found: &mut CloudVerification, entry: &Entry, message: String) {
+fn add_damage(found: &mut CloudVerification, entry: &Entry, message: String) {
     found.damage_count += 1;
     if found.damage.len() < LISTED {
         found.damage.push(Problem {
@@ -289,7 +289,7 @@ fn damaged(found: &mut CloudVerification, entry: &Entry, message: String) {
 
 /// Downloads files, compares them and throws them away; gives those that are whole, and notes which
 /// are not, for the next upload to bring them again.
-fn read(
+fn read_back_files(
     rclone: &Rclone<'_>,
     desk: &Desk,
     into: (&Dir, &str),
@@ -308,17 +308,17 @@ fn read(
     let tree = dir
         .folder_or_new(OsStr::new(PIECE), 0o700)
         .map_err(|error| Error::io("make", path.as_bytes(), error))?;
-    for missing in fetch::bring(rclone, desk, remote, &path, waiting)? {
+    for missing in fetch::download_files(rclone, desk, remote, &path, waiting)? {
         found.read_files += 1;
         found.read_bytes = found.read_bytes.saturating_add(missing.entry.size);
-        let key = names::of(&missing.entry);
+        let key = names::remote_name(&missing.entry);
         if fetch::is_whole(&tree, &missing.entry, rclone.context)? {
             key.map(|key| rotten.remove(&key));
             whole.push(missing.entry);
         } else {
             rotten.extend(key);
             let text = "its content is not what was uploaded".to_owned();
-            damaged(found, &missing.entry, text);
+            add_damage(found, &missing.entry, text);
         }
     }
     remove_tree(dir, OsStr::new(PIECE), &path, rclone.context)?;

@@ -18,7 +18,7 @@ use schema::{
 };
 
 use crate::{
-    error::{Error, Result, failure_code, mount_hint, reason},
+    error::{Error, Result, failure_code, mount_hint, system_reason},
     event::Context,
     lock::Lock,
     remove::remove_tree,
@@ -53,17 +53,17 @@ pub fn open_checked(step: &DestinationCheckStep) -> Result<Store> {
 ///
 /// # Errors
 /// A refusal if it is not mounted, another one, or cannot hold snapshots.
-pub fn prepare(step: &DestinationCheckStep, context: Context<'_>) -> Result<Store> {
+pub fn prepare_destination(step: &DestinationCheckStep, context: Context<'_>) -> Result<Store> {
     let mount_point = open_mount_point(step)?;
     let path = step.mount_point.as_str();
     if let Some(TakeOver {
         folder: Some(folder),
     }) = &step.take_over
     {
-        rename(step, &mount_point, folder)?;
+        rename_host_folder(step, &mount_point, folder)?;
     }
     if step.create {
-        create(step, &mount_point, context)?;
+        create_host_folder(step, &mount_point, context)?;
     }
     let store = Store::open(&mount_point, path, &step.folder)?.ok_or_else(|| {
         Error::refused(format!("{path}/{} is not there any more", step.folder))
@@ -73,7 +73,7 @@ pub fn prepare(step: &DestinationCheckStep, context: Context<'_>) -> Result<Stor
         return Ok(store);
     }
     check_id(step, &store)?;
-    own(step, &store)?;
+    own_host_folder(step, &store)?;
     make_way(&store, context)?;
     let mode = folder_mode(step);
     let root_mode = store.root.stat_self().map(|stat| stat.mode);
@@ -86,13 +86,13 @@ pub fn prepare(step: &DestinationCheckStep, context: Context<'_>) -> Result<Stor
 
 /// Tries out again what a destination seemed not to hold: a disk that failed, a server or a mount
 /// that was changed since. Gives what has changed, in a sentence. A failure changes nothing.
-pub fn look_again(store: &Store) -> Option<String> {
+pub fn inspect_again(store: &Store) -> Option<String> {
     let record = store.destination().ok().flatten()?;
     let before = &record.capabilities;
     if !before.lack(&Capabilities::all()) {
         return None;
     }
-    let probed = probe::probe(&store.backup).ok()?;
+    let probed = probe::probe_capabilities(&store.backup).ok()?;
     let mut found = probed.capabilities;
     if !found.tried_as_root && before.tried_as_root {
         // Only root can tell.
@@ -105,8 +105,8 @@ pub fn look_again(store: &Store) -> Option<String> {
     if found == *before {
         return None;
     }
-    let gained = words(&found, before);
-    let lost = words(before, &found);
+    let gained = capability_words(&found, before);
+    let lost = capability_words(before, &found);
     let path = store.named(&format!("{BACKUP}/{DESTINATION_FILE}"));
     let changed = DestinationRecord {
         capabilities: found,
@@ -123,7 +123,7 @@ pub fn look_again(store: &Store) -> Option<String> {
 }
 
 /// What the one holds and the other does not.
-fn words(one: &Capabilities, other: &Capabilities) -> Vec<&'static str> {
+fn capability_words(one: &Capabilities, other: &Capabilities) -> Vec<&'static str> {
     let links = one.hard_links && !other.hard_links;
     let here = one.gaps(true);
     let gaps = other
@@ -189,7 +189,7 @@ fn open_mount_point(step: &DestinationCheckStep) -> Result<Dir> {
     };
     let not_opened = |error: Errno| {
         let error = io::Error::from(error);
-        not_mounted(&reason(&error), failure_code(&error)).because(error)
+        not_mounted(&system_reason(&error), failure_code(&error)).because(error)
     };
     let resolved = resolve(step.mount_point.as_path()).map_err(not_opened)?;
     if resolved.stat.kind != Kind::Folder {
@@ -201,9 +201,9 @@ fn open_mount_point(step: &DestinationCheckStep) -> Result<Dir> {
         return Err(not_mounted("nothing is mounted", None));
     }
     if let (Some(wanted), false) = (&step.file_system_uuid, step.read_only) {
-        let found = mounts::mounts()
-            .ok()
-            .and_then(|all| mounts::of(&all, &stat).and_then(|mount| uuid::of(&dir, mount)));
+        let found = mounts::all_mounts().ok().and_then(|all| {
+            mounts::mount_of(&all, &stat).and_then(|mount| uuid::file_system_uuid(&dir, mount))
+        });
         if found
             .as_ref()
             .is_none_or(|found| !found.eq_ignore_ascii_case(wanted))
@@ -220,7 +220,7 @@ fn open_mount_point(step: &DestinationCheckStep) -> Result<Dir> {
 }
 
 /// Gives the folder of another host this host's name. Can be repeated.
-fn rename(step: &DestinationCheckStep, mount_point: &Dir, old: &str) -> Result<()> {
+fn rename_host_folder(step: &DestinationCheckStep, mount_point: &Dir, old: &str) -> Result<()> {
     let path = step.mount_point.as_str();
     if old.contains('/') || old.starts_with('.') {
         return Err(Error::refused(format!("`{old}` is not the name of a host")));
@@ -251,7 +251,7 @@ fn rename(step: &DestinationCheckStep, mount_point: &Dir, old: &str) -> Result<(
 }
 
 /// Records whose it is, where the step says so.
-fn own(step: &DestinationCheckStep, store: &Store) -> Result<()> {
+fn own_host_folder(step: &DestinationCheckStep, store: &Store) -> Result<()> {
     let Some(record) = store.destination()? else {
         return Ok(());
     };
@@ -297,7 +297,11 @@ fn stands_in_the_way(dir: &Dir, name: &OsStr) -> bool {
 }
 
 /// Sets a new destination up. Can be repeated: `destination.json` comes last.
-fn create(step: &DestinationCheckStep, mount_point: &Dir, context: Context<'_>) -> Result<()> {
+fn create_host_folder(
+    step: &DestinationCheckStep,
+    mount_point: &Dir,
+    context: Context<'_>,
+) -> Result<()> {
     let path = format!("{}/{}", step.mount_point, step.folder);
     let io = |doing: &str, error: Errno| {
         let error = Error::io(doing, path.as_bytes(), error);
@@ -346,10 +350,11 @@ fn create(step: &DestinationCheckStep, mount_point: &Dir, context: Context<'_>) 
     {
         return Ok(());
     }
-    let probe::Probed { capabilities, .. } = probe::probe(&backup).map_err(|error| {
-        undo();
-        io("try out", error)
-    })?;
+    let probe::Probed { capabilities, .. } =
+        probe::probe_capabilities(&backup).map_err(|error| {
+            undo();
+            io("try out", error)
+        })?;
     if step.need_hard_links && !capabilities.hard_links {
         undo();
         return Err(Error::refused(format!(

@@ -10,8 +10,8 @@ use rustix::io::Errno;
 use schema::record::Capabilities;
 
 use super::{
-    probe_names::names,
-    tries::{Tries, passes},
+    probe_names::probe_names,
+    tries::{Tries, is_passing_fault},
 };
 use crate::{
     survey::Bounds,
@@ -38,25 +38,25 @@ pub(super) struct Probed {
 }
 
 /// Tries out what the file system of a folder can hold. What it seems not to hold is tried twice.
-pub(super) fn probe(backup: &Dir) -> Result<Probed, Errno> {
-    let first = once(backup);
+pub(super) fn probe_capabilities(backup: &Dir) -> Result<Probed, Errno> {
+    let first = probe_once(backup);
     if let Ok(found) = &first
         && !found.unsure
-        && !found.capabilities.lack(&everything())
+        && !found.capabilities.lack(&best_capabilities())
     {
         return first;
     }
-    match (first, once(backup)) {
+    match (first, probe_once(backup)) {
         (Ok(first), Ok(second)) => {
             let capabilities = first.capabilities.or(&second.capabilities);
-            let all = !capabilities.lack(&everything());
+            let all = !capabilities.lack(&best_capabilities());
             Ok(Probed {
                 capabilities,
                 unsure: !all && first.unsure && second.unsure,
             })
         }
         (Ok(found), Err(_)) | (Err(_), Ok(found)) => Ok(Probed {
-            unsure: found.unsure || found.capabilities.lack(&everything()),
+            unsure: found.unsure || found.capabilities.lack(&best_capabilities()),
             ..found
         }),
         (Err(error), Err(_)) => Err(error),
@@ -64,7 +64,7 @@ pub(super) fn probe(backup: &Dir) -> Result<Probed, Errno> {
 }
 
 /// What whoever tries this out can find at best.
-fn everything() -> Capabilities {
+fn best_capabilities() -> Capabilities {
     let as_root = rustix::process::geteuid().is_root();
     Capabilities {
         owners: as_root,
@@ -74,14 +74,14 @@ fn everything() -> Capabilities {
     }
 }
 
-fn once(backup: &Dir) -> Result<Probed, Errno> {
-    clean(backup);
+fn probe_once(backup: &Dir) -> Result<Probed, Errno> {
+    remove_probe_folder(backup);
     backup.make_folder(OsStr::new(FOLDER), 0o700)?;
     let tries = Tries::default();
     let result = backup
         .folder(OsStr::new(FOLDER))
         .and_then(|dir| try_out(&dir, &tries));
-    clean(backup);
+    remove_probe_folder(backup);
     Ok(Probed {
         capabilities: result?,
         unsure: tries.unsure.get(),
@@ -89,7 +89,7 @@ fn once(backup: &Dir) -> Result<Probed, Errno> {
 }
 
 /// Removes what was tried out, now or by a run that was killed.
-fn clean(backup: &Dir) {
+fn remove_probe_folder(backup: &Dir) {
     // Twice: a disk that fails once may have failed here.
     for _ in 0..2 {
         let Ok(Some(stat)) = backup.look(OsStr::new(FOLDER)) else {
@@ -124,7 +124,7 @@ fn try_out(dir: &Dir, tries: &Tries) -> Result<Capabilities, Errno> {
     let inner = dir.folder(inner)?;
 
     let hard_links = hard_links(dir, &inner)?;
-    let symlinks = symlinks(dir, tries);
+    let symlinks = holds_symlinks(dir, tries);
     let symlink_metadata = symlinks && symlink_metadata(dir, tries)?;
     let mut modes = true;
     for mode in [0o640, 0o4711] {
@@ -134,14 +134,14 @@ fn try_out(dir: &Dir, tries: &Tries) -> Result<Capabilities, Errno> {
         let found = dir.stat(name)?;
         (found.uid, found.gid) == (12_345, 23_456)
     };
-    let xattrs = holds(tries, &file, b"user.backup.probe", b"1");
-    let acls = holds(tries, &file, b"system.posix_acl_access", &acl());
-    let fifos =
-        special(tries, dir, "fifo", Kind::Fifo)? && special(tries, dir, "socket", Kind::Socket)?;
-    let devices = as_root && special(tries, dir, "device", Kind::CharDevice)?;
+    let xattrs = holds_attribute(tries, &file, b"user.backup.probe", b"1");
+    let acls = holds_attribute(tries, &file, b"system.posix_acl_access", &acl_bytes());
+    let fifos = holds_special(tries, dir, "fifo", Kind::Fifo)?
+        && holds_special(tries, dir, "socket", Kind::Socket)?;
+    let devices = as_root && holds_special(tries, dir, "device", Kind::CharDevice)?;
     let time_step = time_step(tries, dir, name, &file)?;
     let case_sensitive = dir.look(OsStr::new("FILE"))?.is_none();
-    let (names, name_max) = names(&inner, tries)?;
+    let (names, name_max) = probe_names(&inner, tries)?;
     let is_fat = u64::try_from(rustix::fs::fstatfs(dir)?.f_type) == Ok(FAT);
     Ok(Capabilities {
         hard_links,
@@ -174,7 +174,7 @@ fn hard_links(dir: &Dir, inner: &Dir) -> Result<bool, Errno> {
     match inner.link_from(dir, one, other) {
         Ok(()) => {}
         // Without hard links there are no backups: that is not concluded from a disk that fails.
-        Err(error) if passes(error) => return Err(error),
+        Err(error) if is_passing_fault(error) => return Err(error),
         Err(_) => return Ok(false),
     }
     if dir.stat(one)?.same_inode(&inner.stat(other)?) {
@@ -190,7 +190,7 @@ fn hard_links(dir: &Dir, inner: &Dir) -> Result<bool, Errno> {
 
 /// Whether symlinks can be made and read: some sshfs makes those that lead out of a folder and
 /// then refuses to read them.
-fn symlinks(dir: &Dir, tries: &Tries) -> bool {
+fn holds_symlinks(dir: &Dir, tries: &Tries) -> bool {
     for (name, target) in [("inner", "a/b"), ("outer", "../a"), ("absolute", "/a")] {
         let (name, target) = (OsStr::new(name), OsStr::new(target));
         let made = tries.done(dir.make_symlink(target, name)).is_some();
@@ -216,7 +216,7 @@ fn symlink_metadata(dir: &Dir, tries: &Tries) -> Result<bool, Errno> {
     Ok(set && target == before && same_time(now, TIME, 2_000_000_000))
 }
 
-fn special(tries: &Tries, dir: &Dir, name: &str, kind: Kind) -> Result<bool, Errno> {
+fn holds_special(tries: &Tries, dir: &Dir, name: &str, kind: Kind) -> Result<bool, Errno> {
     // What `/dev/null` is.
     let device = (1, 3);
     let name = OsStr::new(name);
@@ -230,7 +230,7 @@ fn special(tries: &Tries, dir: &Dir, name: &str, kind: Kind) -> Result<bool, Err
     Ok(made && tries.done(dir.stat(name)).is_some_and(is_it))
 }
 
-fn holds(tries: &Tries, file: &File, name: &[u8], value: &[u8]) -> bool {
+fn holds_attribute(tries: &Tries, file: &File, name: &[u8], value: &[u8]) -> bool {
     let is_it = |(found, has): &(Vec<u8>, Vec<u8>)| found == name && has == value;
     tries
         .done(attributes::set_fd(file, name, value))
@@ -258,7 +258,7 @@ fn time_step(tries: &Tries, dir: &Dir, name: &OsStr, file: &File) -> Result<Opti
 
 /// A small ACL in the kernel's form (`linux/posix_acl_xattr.h`): user::rw-, user:12345:r--,
 /// group::r--, mask::r--, other::---.
-fn acl() -> Vec<u8> {
+fn acl_bytes() -> Vec<u8> {
     let mut bytes = 2u32.to_le_bytes().to_vec();
     let entries: [(u16, u16, u32); 5] = [
         (0x01, 6, u32::MAX),
@@ -291,7 +291,7 @@ mod tests {
         left.new_file(OsStr::new("file"), 0o600).unwrap();
         left.make_folder(OsStr::new("folder"), 0o700).unwrap();
 
-        let found = probe(&dir).unwrap();
+        let found = probe_capabilities(&dir).unwrap();
         assert!(!found.unsure);
         let found = found.capabilities;
         let as_root = rustix::process::geteuid().is_root();

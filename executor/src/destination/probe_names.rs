@@ -21,7 +21,7 @@ const SUSPECTS: &[u8] = b"\"*:<>?\\|";
 const LONGEST: usize = 255;
 
 /// What the names in a folder cannot hold, and how many bytes they can have.
-pub(super) fn names(dir: &Dir, tries: &Tries) -> Result<(NameLimits, u32), Errno> {
+pub(super) fn probe_names(dir: &Dir, tries: &Tries) -> Result<(NameLimits, u32), Errno> {
     let around = |byte: u8| vec![b'a', byte, b'b'];
     let suspects: Vec<_> = SUSPECTS.iter().map(|byte| around(*byte)).collect();
     let control = [b"a\x01b".to_vec(), b"a\nb".to_vec(), b"a\x7fb".to_vec()];
@@ -33,7 +33,7 @@ pub(super) fn names(dir: &Dir, tries: &Tries) -> Result<(NameLimits, u32), Errno
 
     let mut made = HashSet::new();
     for name in [&suspects[..], &control, &ends, &bytes, &forms].concat() {
-        if make(dir, &name, tries) {
+        if make_empty_file(dir, &name, tries) {
             made.insert(name);
         }
     }
@@ -47,20 +47,20 @@ pub(super) fn names(dir: &Dir, tries: &Tries) -> Result<(NameLimits, u32), Errno
         only_utf8: !bytes.iter().all(held),
         one_unicode_form: !forms.iter().all(held),
     };
-    Ok((limits, longest(dir, tries)?))
+    Ok((limits, longest_name(dir, tries)?))
 }
 
 /// Makes an empty file that was not there before; says whether it could.
-fn make(dir: &Dir, name: &[u8], tries: &Tries) -> bool {
+fn make_empty_file(dir: &Dir, name: &[u8], tries: &Tries) -> bool {
     let made = dir.new_file(OsStr::from_bytes(name), 0o600);
     tries.done(made).is_some()
 }
 
 /// The longest name, in bytes. What the file system says of itself may be in characters.
-fn longest(dir: &Dir, tries: &Tries) -> Result<u32, Errno> {
+fn longest_name(dir: &Dir, tries: &Tries) -> Result<u32, Errno> {
     let holds = |length: usize| {
         let name = OsString::from_vec(vec![b'n'; length]);
-        let made = make(dir, name.as_bytes(), tries);
+        let made = make_empty_file(dir, name.as_bytes(), tries);
         Ok(made && dir.names()?.contains(&name))
     };
     let (mut fits, mut limit) = (1, LONGEST + 1);

@@ -17,7 +17,7 @@ impl Tries {
         match result {
             Ok(done) => Some(done),
             Err(error) => {
-                if passes(error) {
+                if is_passing_fault(error) {
                     self.unsure.set(true);
                 }
                 None
@@ -27,7 +27,7 @@ impl Tries {
 }
 
 /// The errors that say nothing of what a file system can hold.
-pub(super) fn passes(error: Errno) -> bool {
+pub(super) fn is_passing_fault(error: Errno) -> bool {
     matches!(
         error,
         Errno::IO

@@ -10,7 +10,7 @@ use schema::{
 use crate::{
     error::Result,
     event::Context,
-    process::{Captured, Limits, ProcessExit, capture},
+    process::{Captured, Limits, ProcessExit, capture_output},
 };
 
 /// Longest time for asking rclone what it is.
@@ -19,10 +19,10 @@ const ANSWERS: Duration = Duration::from_secs(20);
 const REACHES: Duration = Duration::from_secs(45);
 
 /// Runs `rclone version`.
-pub(super) fn rclone(context: Context<'_>) -> Result<ToolFound> {
+pub(super) fn ask_rclone_version(context: Context<'_>) -> Result<ToolFound> {
     let mut command = Command::new("rclone");
     command.arg("version").current_dir("/");
-    let ended = run(&mut command, ANSWERS, context)?;
+    let ended = ask_rclone(&mut command, ANSWERS, context)?;
     let first = ended.stdout.lines().next().unwrap_or_default();
     // `rclone v1.75.2`, and `rclone v1.60.1-DEV` of a distribution.
     let version = first.strip_prefix("rclone v").map(str::to_owned);
@@ -38,7 +38,7 @@ pub(super) fn rclone(context: Context<'_>) -> Result<ToolFound> {
 }
 
 /// Why the remote cannot be listed; none if it can.
-pub(super) fn unreachable(cloud: &Cloud, context: Context<'_>) -> Result<Option<String>> {
+pub(super) fn why_unreachable(cloud: &Cloud, context: Context<'_>) -> Result<Option<String>> {
     let remote = match cloud.provider {
         Provider::ProtonDrive => "proton:",
         Provider::Custom => cloud.remote.as_deref().unwrap_or("proton:"),
@@ -52,7 +52,7 @@ pub(super) fn unreachable(cloud: &Cloud, context: Context<'_>) -> Result<Option<
     if let Some(file) = &cloud.config_file {
         command.arg(format!("--config={file}"));
     }
-    let ended = run(&mut command, REACHES, context)?;
+    let ended = ask_rclone(&mut command, REACHES, context)?;
     Ok(match &ended.exit {
         exit if exit.is_success() => None,
         ProcessExit::TimedOut => Some(format!("rclone did not end in {} s", REACHES.as_secs())),
@@ -60,7 +60,7 @@ pub(super) fn unreachable(cloud: &Cloud, context: Context<'_>) -> Result<Option<
     })
 }
 
-fn run(command: &mut Command, limit: Duration, context: Context<'_>) -> Result<Captured> {
+fn ask_rclone(command: &mut Command, limit: Duration, context: Context<'_>) -> Result<Captured> {
     let limits = Limits::within(limit).stopped_by(context.stop);
-    capture(command, Vec::new(), limits)
+    capture_output(command, Vec::new(), limits)
 }

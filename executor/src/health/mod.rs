@@ -12,7 +12,9 @@ use schema::{
     health::{Measured, UnfinishedRun},
 };
 
-use crate::{error::Result, event::Context, scan::lost::lost, state_dir::StateDir, store::Store};
+use crate::{
+    error::Result, event::Context, scan::lost::lost_snapshots, state_dir::StateDir, store::Store,
+};
 
 pub use share::read_share;
 
@@ -20,7 +22,7 @@ pub use share::read_share;
 ///
 /// # Errors
 /// An interruption.
-pub fn measure(
+pub fn measure_health(
     config: &Config,
     state: Option<&StateDir>,
     store: Option<&Store>,
@@ -45,13 +47,13 @@ pub fn measure(
         }
         // While a run works, snapshots are on their way.
         if !measured.running {
-            measured.lost = lost(store).unwrap_or_default();
+            measured.lost = lost_snapshots(store).unwrap_or_default();
         }
     }
     if config.cloud.enable {
-        let rclone = cloud::rclone(context)?;
+        let rclone = cloud::ask_rclone_version(context)?;
         if rclone.version.is_some() {
-            measured.cloud_unreachable = cloud::unreachable(&config.cloud, context)?;
+            measured.cloud_unreachable = cloud::why_unreachable(&config.cloud, context)?;
         }
         measured.rclone = Some(rclone);
     }

@@ -31,23 +31,24 @@ pub fn read_share(
     let Some(destination) = store.destination()? else {
         return Ok(None);
     };
-    let all = snapshots::all(store, *context.clock.now().offset())?;
+    let all = snapshots::all_snapshots(store, *context.clock.now().offset())?;
     if all.is_empty() {
         return Ok(None);
     }
     let mut shares = state.remembered(&destination.id).shares;
     let (part, of) = (shares.next(wanted, context.clock.now()), wanted.of);
     let chosen: Vec<usize> = (0..all.len()).collect();
-    let found = verify::run(store, &all, &chosen, Depth::Subset { part, of }, context)?;
-    memory::learn(state, store, &all, &found)?;
+    let found =
+        verify::verify_snapshots(store, &all, &chosen, Depth::Subset { part, of }, context)?;
+    memory::learn_damage(state, store, &all, &found)?;
     shares.was_read(part, of, found.ended_at);
     let mut remembered = state.remembered(&destination.id);
     remembered.shares = shares.clone();
     state.remember(&destination.id, remembered)?;
-    Ok(Some(summary(&found, part, &shares)))
+    Ok(Some(summarize_share(&found, part, &shares)))
 }
 
-fn summary(found: &Verification, part: u32, shares: &Shares) -> VerifiedShare {
+fn summarize_share(found: &Verification, part: u32, shares: &Shares) -> VerifiedShare {
     let first = found.damage.first().map(|damage| {
         let name = damage.names.first();
         let name = name.map_or_else(String::new, |name| {

@@ -13,12 +13,12 @@ use schema::{SnapshotId, StoredPath, StoredPathBuf};
 
 use super::search::Search;
 use crate::{
-    error::{Result, reason},
+    error::{Result, system_reason},
     event::Context,
     manifest::{Chunks, Entry},
     store::Store,
     sys::Kind,
-    threads::start_in,
+    threads::start_scoped_thread,
 };
 
 /// Entries that a thread sends at once, and how many such batches may wait.
@@ -61,7 +61,7 @@ pub struct Unread {
 ///
 /// # Errors
 /// An interruption, or what `each` says.
-pub fn find(
+pub fn find_versions(
     store: &Store,
     snapshots: &[SnapshotId],
     search: &Search,
@@ -74,8 +74,8 @@ pub fn find(
             .map(|id| {
                 let (sender, batches) = sync_channel(WAITING);
                 let opened = store.manifest_text(*id);
-                start_in(scope, "find", move || match opened {
-                    Ok(chunks) => read(chunks, search, &sender),
+                start_scoped_thread(scope, "find", move || match opened {
+                    Ok(chunks) => read_manifests(chunks, search, &sender),
                     Err(error) => drop(sender.send(Batch::Unread(error.message))),
                 })?;
                 Ok(Stream {
@@ -86,7 +86,7 @@ pub fn find(
             })
             .collect();
         let mut streams = streams?;
-        merge(&mut streams, context, each)?;
+        merge_found(&mut streams, context, each)?;
         Ok(streams
             .into_iter()
             .zip(snapshots)
@@ -104,13 +104,13 @@ enum Batch {
 }
 
 /// A thread's work: sends what a manifest has of the pattern.
-fn read(mut chunks: Chunks, search: &Search, sender: &SyncSender<Batch>) {
+fn read_manifests(mut chunks: Chunks, search: &Search, sender: &SyncSender<Batch>) {
     let mut found = Vec::new();
     let unread = loop {
         let lines = match chunks.next_lines() {
             Ok(Some(lines)) => lines,
             Ok(None) => break None,
-            Err(error) => break Some(reason(&error)),
+            Err(error) => break Some(system_reason(&error)),
         };
         let mut fault = None;
         let goes_on = search.lines(lines, &mut |line| {
@@ -118,7 +118,7 @@ fn read(mut chunks: Chunks, search: &Search, sender: &SyncSender<Batch>) {
                 Ok(entry) => found.push(entry),
                 Err(invalid) => {
                     let error = io::Error::new(io::ErrorKind::InvalidData, invalid);
-                    fault = Some(reason(&error));
+                    fault = Some(system_reason(&error));
                     return false;
                 }
             }
@@ -169,7 +169,7 @@ impl Stream {
     }
 }
 
-fn merge(
+fn merge_found(
     streams: &mut [Stream],
     context: Context<'_>,
     each: &mut dyn FnMut(Found) -> Result<()>,
@@ -198,14 +198,14 @@ fn merge(
                 }
                 None
             };
-            add(&mut versions, at, entry);
+            add_found(&mut versions, at, entry);
         }
         each(Found { path, versions })?;
     }
 }
 
 /// Adds what the next snapshot has; nothing before the first that has it.
-fn add(versions: &mut Vec<Version>, at: usize, entry: Option<Entry>) {
+fn add_found(versions: &mut Vec<Version>, at: usize, entry: Option<Entry>) {
     if let Some(last) = versions.last_mut() {
         let is_same = match (&last.entry, &entry) {
             (Some(before), Some(now)) => same_content(before, now),

@@ -11,6 +11,6 @@ mod search;
 
 pub use diff::{Change, Diff, Difference, Side, diff};
 pub use documents::{NOW, add_unread, begin_search, found_path, live_diff, snapshot_diff};
-pub use find::{Found, Unread, Version, find};
+pub use find::{Found, Unread, Version, find_versions};
 pub use now::{Now, diff_now};
 pub use search::Search;

@@ -17,12 +17,13 @@ use schema::{SnapshotId, StoredPath, StoredPathBuf, pattern::Excludes};
 use super::diff::{Change, Diff, Lines, Side, order, same_metadata, text};
 use crate::{
     copy::{Copier, CopyError},
-    error::{Error, Result, reason},
+    error::{Error, Result, system_reason},
     event::Context,
     manifest::{Entry, xattrs_digest},
     store::Store,
     survey::{
-        Bounds, Met, Root, Since, SourceChoice, Told, in_manifest_order, roots, survey_source,
+        Bounds, Met, Root, Since, SourceChoice, Told, in_manifest_order, survey_roots,
+        survey_source,
     },
     sys::{
         Dir, Kind, Stat,
@@ -75,7 +76,7 @@ pub fn diff_now(
         context,
     };
     walking.before.advance()?;
-    for root in roots(&order) {
+    for root in survey_roots(&order) {
         walking.source(&root, bounds)?;
     }
     while walking.before.path().is_some() {
@@ -287,7 +288,7 @@ impl Walking<'_> {
     fn unread(&mut self, path: &StoredPath, error: Errno) {
         self.found
             .unread
-            .push((path.to_owned(), reason(&error.into())));
+            .push((path.to_owned(), system_reason(&error.into())));
     }
 }
 

@@ -213,7 +213,7 @@ mod tests {
                     }
                     assert!(files.fault().is_none());
                 };
-                crate::threads::start_in(scope, "writer", writes).unwrap();
+                crate::threads::start_scoped_thread(scope, "writer", writes).unwrap();
             }
         });
         let mut found = words(folder.path());

@@ -42,11 +42,11 @@ impl Journald {
 
     /// Sends a record; one that the journal does not take is dropped.
     pub fn write(&self, record: &Record<'_>) {
-        let _ = self.0.send(&datagram(record));
+        let _ = self.0.send(&encode_datagram(record));
     }
 }
 
-fn datagram(record: &Record<'_>) -> Vec<u8> {
+fn encode_datagram(record: &Record<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
     let message = record.message();
     let priority = record.level.priority().to_string();

@@ -14,7 +14,7 @@ use crate::{event::Stop, sys::attributes::Attributes};
 ///
 /// # Errors
 /// The system's reason, or an interruption.
-pub fn digest(file: &mut File, stop: &Stop) -> io::Result<Digest> {
+pub fn digest_of_file(file: &mut File, stop: &Stop) -> io::Result<Digest> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 128 << 10];
     loop {

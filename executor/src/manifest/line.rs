@@ -44,52 +44,52 @@ impl Entry {
             line.extend_from_slice(b"./");
             line.extend_from_slice(self.path.escaped().as_bytes());
         }
-        word(line, "type", type_word(self.kind).as_bytes());
+        push_word(line, "type", type_word(self.kind).as_bytes());
         line.extend_from_slice(b" mode=");
-        octal(line, self.mode);
-        number(line, "uid", self.uid.into());
-        number(line, "gid", self.gid.into());
+        push_octal(line, self.mode);
+        push_number(line, "uid", self.uid.into());
+        push_number(line, "gid", self.gid.into());
         for (key, name) in [("uname", &owners.user), ("gname", &owners.group)] {
             if let Some(name) = name {
-                word(line, key, escape(name.as_bytes()).as_bytes());
+                push_word(line, key, escape(name.as_bytes()).as_bytes());
             }
         }
         if self.kind == Kind::File {
-            number(line, "size", self.size);
+            push_number(line, "size", self.size);
         }
-        time(line, "time", self.mtime);
+        push_time(line, "time", self.mtime);
         if let Some(digest) = &self.digest {
-            word(line, "sha256digest", &digest.hex());
+            push_word(line, "sha256digest", &digest.hex());
         }
         if let Some(target) = &self.target {
-            word(line, "link", escape(target).as_bytes());
+            push_word(line, "link", escape(target).as_bytes());
         }
         if let Some((major, minor)) = self.device {
-            word(line, "device", format!("linux,{major},{minor}").as_bytes());
+            push_word(line, "device", format!("linux,{major},{minor}").as_bytes());
         }
-        number(line, "inode", self.ino);
-        time(line, "ctime", self.ctime);
+        push_number(line, "inode", self.ino);
+        push_time(line, "ctime", self.ctime);
         if let Some(stored) = self.stored {
-            word(line, "stored", stored.to_string().as_bytes());
+            push_word(line, "stored", stored.to_string().as_bytes());
         }
         if let Some(group) = self.group {
-            number(line, "group", group);
+            push_number(line, "group", group);
         }
         match (self.immutable, self.append_only) {
             (false, false) => {}
-            (true, false) => word(line, "flags", b"schg"),
-            (false, true) => word(line, "flags", b"sappnd"),
-            (true, true) => word(line, "flags", b"sappnd,schg"),
+            (true, false) => push_word(line, "flags", b"schg"),
+            (false, true) => push_word(line, "flags", b"sappnd"),
+            (true, true) => push_word(line, "flags", b"sappnd,schg"),
         }
         if let Some(digest) = &self.xattrs_digest {
-            word(line, "xattrsdigest", &digest.hex());
+            push_word(line, "xattrsdigest", &digest.hex());
         }
         for (name, value) in &self.xattrs_kept {
             let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
-            word(line, &format!("xattr.{}", escape(name)), hex.as_bytes());
+            push_word(line, &format!("xattr.{}", escape(name)), hex.as_bytes());
         }
         if let Some(name) = &self.stored_as {
-            word(line, "as", escape(name.as_bytes()).as_bytes());
+            push_word(line, "as", escape(name.as_bytes()).as_bytes());
         }
         if self.torn {
             line.extend_from_slice(b" torn");
@@ -156,18 +156,18 @@ impl Entry {
             let bad = || fault(&format!("bad value of {}", escape::display(key)));
             match key {
                 b"type" => {
-                    entry.kind = kind(value).ok_or_else(bad)?;
+                    entry.kind = parse_kind(value).ok_or_else(bad)?;
                     typed = true;
                 }
-                b"mode" => entry.mode = digits(value, 8).ok_or_else(bad)?,
-                b"uid" => entry.uid = digits(value, 10).ok_or_else(bad)?,
-                b"gid" => entry.gid = digits(value, 10).ok_or_else(bad)?,
-                b"uname" => entry.owners.user = name(value),
-                b"gname" => entry.owners.group = name(value),
-                b"size" => entry.size = digits(value, 10).ok_or_else(bad)?,
-                b"time" => entry.mtime = nanos(value).ok_or_else(bad)?,
-                b"ctime" => entry.ctime = nanos(value).ok_or_else(bad)?,
-                b"inode" => entry.ino = digits(value, 10).ok_or_else(bad)?,
+                b"mode" => entry.mode = parse_digits(value, 8).ok_or_else(bad)?,
+                b"uid" => entry.uid = parse_digits(value, 10).ok_or_else(bad)?,
+                b"gid" => entry.gid = parse_digits(value, 10).ok_or_else(bad)?,
+                b"uname" => entry.owners.user = parse_owner(value),
+                b"gname" => entry.owners.group = parse_owner(value),
+                b"size" => entry.size = parse_digits(value, 10).ok_or_else(bad)?,
+                b"time" => entry.mtime = parse_nanos(value).ok_or_else(bad)?,
+                b"ctime" => entry.ctime = parse_nanos(value).ok_or_else(bad)?,
+                b"inode" => entry.ino = parse_digits(value, 10).ok_or_else(bad)?,
                 b"sha256digest" => {
                     entry.digest = Some(Digest::from_hex(value).ok_or_else(bad)?);
                 }
@@ -176,8 +176,8 @@ impl Entry {
                     entry.stored = Some(id.and_then(|id| id.parse().ok()).ok_or_else(bad)?);
                 }
                 b"link" => entry.target = Some(unescape(value).ok_or_else(bad)?),
-                b"device" => entry.device = Some(device(value).ok_or_else(bad)?),
-                b"group" => entry.group = Some(digits(value, 10).ok_or_else(bad)?),
+                b"device" => entry.device = Some(parse_device(value).ok_or_else(bad)?),
+                b"group" => entry.group = Some(parse_digits(value, 10).ok_or_else(bad)?),
                 b"flags" => {
                     let mut flags = value.split(|byte| *byte == b',');
                     entry.immutable = flags.clone().any(|flag| flag == b"schg");
@@ -194,7 +194,9 @@ impl Entry {
                 _ => {
                     if let Some(name) = key.strip_prefix(b"xattr.") {
                         let name = unescape(name).ok_or_else(bad)?;
-                        entry.xattrs_kept.push((name, hex(value).ok_or_else(bad)?));
+                        entry
+                            .xattrs_kept
+                            .push((name, parse_hex(value).ok_or_else(bad)?));
                     }
                 }
             }
@@ -208,20 +210,20 @@ impl Entry {
 
 // Numbers are written and read by hand: a manifest has a dozen in each of its millions of lines.
 
-fn word(line: &mut Vec<u8>, key: &str, value: &[u8]) {
+fn push_word(line: &mut Vec<u8>, key: &str, value: &[u8]) {
     line.push(b' ');
     line.extend_from_slice(key.as_bytes());
     line.push(b'=');
     line.extend_from_slice(value);
 }
 
-fn number(line: &mut Vec<u8>, key: &str, value: u64) {
-    word(line, key, b"");
-    decimal(line, value, 1);
+fn push_number(line: &mut Vec<u8>, key: &str, value: u64) {
+    push_word(line, key, b"");
+    push_decimal(line, value, 1);
 }
 
 /// A number with zeros before it up to a width of at most 20.
-fn decimal(line: &mut Vec<u8>, mut value: u64, width: usize) {
+fn push_decimal(line: &mut Vec<u8>, mut value: u64, width: usize) {
     let mut text = [b'0'; 20];
     let mut at = text.len();
     while value > 0 {
@@ -232,33 +234,33 @@ fn decimal(line: &mut Vec<u8>, mut value: u64, width: usize) {
     line.extend_from_slice(&text[at.min(text.len() - width)..]);
 }
 
-fn octal(line: &mut Vec<u8>, mode: u32) {
+fn push_octal(line: &mut Vec<u8>, mode: u32) {
     for shift in [9, 6, 3, 0] {
         line.push(b'0' + u8::try_from(mode >> shift & 7).unwrap_or(0));
     }
 }
 
-fn time(line: &mut Vec<u8>, key: &str, time: Nanos) {
+fn push_time(line: &mut Vec<u8>, key: &str, time: Nanos) {
     const SECOND: Nanos = 1_000_000_000;
-    word(line, key, b"");
+    push_word(line, key, b"");
     let seconds = time.div_euclid(SECOND);
     if seconds < 0 {
         line.push(b'-');
     }
     let whole = u64::try_from(seconds.unsigned_abs()).unwrap_or(u64::MAX);
-    decimal(line, whole, 1);
+    push_decimal(line, whole, 1);
     line.push(b'.');
-    decimal(line, u64::try_from(time.rem_euclid(SECOND)).unwrap_or(0), 9);
+    push_decimal(line, u64::try_from(time.rem_euclid(SECOND)).unwrap_or(0), 9);
 }
 
 /// The name of a user or group; none for what is no text, which numbers stand for as well.
-fn name(text: &[u8]) -> Option<Arc<str>> {
+fn parse_owner(text: &[u8]) -> Option<Arc<str>> {
     let name = String::from_utf8(unescape(text)?).ok()?;
     (!name.is_empty()).then(|| name.into())
 }
 
 /// Digits of a base only, of at least one and no more than fit.
-fn digits<T: TryFrom<u64>>(text: &[u8], base: u64) -> Option<T> {
+fn parse_digits<T: TryFrom<u64>>(text: &[u8], base: u64) -> Option<T> {
     let mut value = 0_u64;
     for digit in text {
         let digit = u64::from(digit.wrapping_sub(b'0'));
@@ -268,17 +270,17 @@ fn digits<T: TryFrom<u64>>(text: &[u8], base: u64) -> Option<T> {
     (!text.is_empty()).then(|| T::try_from(value).ok())?
 }
 
-fn nanos(text: &[u8]) -> Option<Nanos> {
+fn parse_nanos(text: &[u8]) -> Option<Nanos> {
     let at = text.iter().position(|byte| *byte == b'.')?;
     let (seconds, nanos) = (&text[..at], &text[at + 1..]);
     let (negative, seconds) = match seconds.strip_prefix(b"-") {
         Some(seconds) => (true, seconds),
         None => (false, seconds),
     };
-    let whole: Nanos = digits::<u64>(seconds, 10)?.into();
+    let whole: Nanos = parse_digits::<u64>(seconds, 10)?.into();
     (nanos.len() == 9).then_some(())?;
     let whole = if negative { -whole } else { whole };
-    Some(whole * 1_000_000_000 + Nanos::from(digits::<u64>(nanos, 10)?))
+    Some(whole * 1_000_000_000 + Nanos::from(parse_digits::<u64>(nanos, 10)?))
 }
 
 fn type_word(kind: Kind) -> &'static str {
@@ -293,7 +295,7 @@ fn type_word(kind: Kind) -> &'static str {
     }
 }
 
-fn kind(word: &[u8]) -> Option<Kind> {
+fn parse_kind(word: &[u8]) -> Option<Kind> {
     Some(match word {
         b"file" => Kind::File,
         b"dir" => Kind::Folder,
@@ -306,10 +308,13 @@ fn kind(word: &[u8]) -> Option<Kind> {
     })
 }
 
-fn device(text: &[u8]) -> Option<(u32, u32)> {
+fn parse_device(text: &[u8]) -> Option<(u32, u32)> {
     let text = text.strip_prefix(b"linux,")?;
     let at = text.iter().position(|byte| *byte == b',')?;
-    Some((digits(&text[..at], 10)?, digits(&text[at + 1..], 10)?))
+    Some((
+        parse_digits(&text[..at], 10)?,
+        parse_digits(&text[at + 1..], 10)?,
+    ))
 }
 
 /// One name of a folder, which leads nowhere else.
@@ -320,7 +325,7 @@ fn plain_name(text: &[u8]) -> Option<OsString> {
     (!leads_away).then(|| OsString::from_vec(name))
 }
 
-fn hex(text: &[u8]) -> Option<Vec<u8>> {
+fn parse_hex(text: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(text).ok()?;
     if !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;

@@ -24,7 +24,7 @@ mod write;
 
 pub use chunks::Chunks;
 pub use cursor::Cursor;
-pub use digests::{digest, xattrs_digest};
+pub use digests::{digest_of_file, xattrs_digest};
 pub use entry::{Entry, HEADER, LONGEST_LINE, MOST_KEPT};
 pub use line::InvalidLine;
 pub use read::Reader;

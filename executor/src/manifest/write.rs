@@ -42,7 +42,7 @@ impl Write for Hashing {
     }
 }
 
-fn encoder(file: File, threads: usize) -> io::Result<Encoder<'static, BufWriter<Hashing>>> {
+fn new_encoder(file: File, threads: usize) -> io::Result<Encoder<'static, BufWriter<Hashing>>> {
     let hashing = Hashing {
         file,
         hasher: Sha256::new(),
@@ -72,9 +72,9 @@ impl Writer {
     pub fn with_threads(file: File, threads: usize) -> io::Result<Self> {
         let threads = threads.clamp(1, 2);
         let same = (threads > 1).then(|| file.try_clone()).transpose()?;
-        let encoder = match (encoder(file, threads), same) {
+        let encoder = match (new_encoder(file, threads), same) {
             // zstd starts its thread with the first byte. Nothing was written yet.
-            (Err(_), Some(same)) => encoder(same, 1)?,
+            (Err(_), Some(same)) => new_encoder(same, 1)?,
             (encoder, _) => encoder?,
         };
         Ok(Self {

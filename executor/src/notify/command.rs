@@ -12,7 +12,7 @@ use crate::process::ProcessExit;
 
 /// Runs it. It is tried again only where it says itself that this may help: exit code 75,
 /// `EX_TEMPFAIL` of sysexits(3); what it did until it failed is not known.
-pub(super) fn tell(program: &AbsolutePath, report: &Report, limit: Duration) -> Tried {
+pub(super) fn notify_by_command(program: &AbsolutePath, report: &Report, limit: Duration) -> Tried {
     let hint = format!("run {program} by hand with a report on standard input");
     let mut json = serde_json::to_vec_pretty(report)
         .map_err(|error| Failure::lasting(format!("got no report: {error}"), ""))?;

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     error::Error,
     process::{Captured, ProcessExit},
-    threads::start_in,
+    threads::start_scoped_thread,
 };
 
 /// Longest body, in bytes: it is to be read at a glance.
@@ -40,12 +40,12 @@ struct Session {
 }
 
 /// Tells all sessions at once.
-pub(super) fn tell(message: &Message, limit: Duration) -> Tried {
+pub(super) fn notify_desktops(message: &Message, limit: Duration) -> Tried {
     let root = geteuid().is_root();
     let sessions = if root {
-        graphical(limit)?
+        graphical_sessions(limit)?
     } else {
-        own().into_iter().collect()
+        own_session().into_iter().collect()
     };
     if sessions.is_empty() {
         let said = "no graphical session is there to be told (notifications.desktop)";
@@ -76,9 +76,9 @@ fn ask_all<'a>(
         let tellers: Vec<_> = sessions
             .iter()
             .map(|session| {
-                let mut command = command(session, message, root);
+                let mut command = notify_send_command(session, message, root);
                 let tell = move || run_notifier(&mut command, Vec::new(), limit);
-                (session, start_in(scope, "desktop", tell))
+                (session, start_scoped_thread(scope, "desktop", tell))
             })
             .collect();
         tellers
@@ -124,7 +124,7 @@ fn outcome_of(user: &str, ended: Result<Captured, Error>, limit: Duration) -> Re
 }
 
 /// `notify-send` in a session.
-fn command(session: &Session, message: &Message, root: bool) -> Command {
+fn notify_send_command(session: &Session, message: &Message, root: bool) -> Command {
     let (urgency, icon) = match message.gravity {
         Gravity::Good => ("normal", "dialog-information"),
         Gravity::Doubtful => ("critical", "dialog-warning"),
@@ -142,7 +142,7 @@ fn command(session: &Session, message: &Message, root: bool) -> Command {
             "--",
         ])
         .arg(&message.title)
-        .arg(markup(&text::shortened(
+        .arg(escape_markup(&text::shorten_text(
             &at_a_glance(&message.body),
             LONGEST,
         )))
@@ -169,15 +169,15 @@ fn at_a_glance(body: &str) -> String {
 
 /// The body may hold markup by the Desktop Notifications Specification, so what looks like it is
 /// written as text.
-fn markup(body: &str) -> String {
+fn escape_markup(body: &str) -> String {
     body.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
 }
 
 /// The users that logind knows a graphical session of, each once.
-fn graphical(limit: Duration) -> Result<Vec<Session>, Failure> {
-    let Some(listed) = ask(&["list-sessions", "--no-legend"], limit) else {
+fn graphical_sessions(limit: Duration) -> Result<Vec<Session>, Failure> {
+    let Some(listed) = ask_loginctl(&["list-sessions", "--no-legend"], limit) else {
         return Err(Failure::lasting(
             "cannot be found: loginctl does not say who is logged in",
             "set notifications.desktop to false where there is no systemd-logind",
@@ -200,7 +200,10 @@ fn graphical(limit: Duration) -> Result<Vec<Session>, Failure> {
             "-p",
             "User",
         ];
-        if let Some(uid) = ask(&shown, limit).as_deref().and_then(graphical_user) {
+        if let Some(uid) = ask_loginctl(&shown, limit)
+            .as_deref()
+            .and_then(graphical_user)
+        {
             users.insert(uid);
         }
     }
@@ -222,7 +225,7 @@ fn graphical_user(properties: &str) -> Option<u32> {
         .flatten()
 }
 
-fn ask(arguments: &[&str], limit: Duration) -> Option<String> {
+fn ask_loginctl(arguments: &[&str], limit: Duration) -> Option<String> {
     let mut command = Command::new("loginctl");
     command.args(arguments).env("LC_ALL", "C");
     let ended = run_notifier(&mut command, Vec::new(), limit);
@@ -245,7 +248,7 @@ fn of_user(uid: u32) -> Option<Session> {
 }
 
 /// The session of whoever runs this, if there is one.
-fn own() -> Option<Session> {
+fn own_session() -> Option<Session> {
     let user = User::from_uid(geteuid()).ok()??;
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(
         || PathBuf::from(format!("/run/user/{}", user.uid)),
@@ -297,6 +300,6 @@ mod tests {
 
     #[test]
     fn what_looks_like_markup_is_text() {
-        assert_eq!(markup("a<b> & c"), "a&lt;b&gt; &amp; c");
+        assert_eq!(escape_markup("a<b> & c"), "a&lt;b&gt; &amp; c");
     }
 }

@@ -23,7 +23,7 @@ pub(super) enum Ping {
 }
 
 /// What the news are to a switch. A test is a sign of life: there is no ping that says nothing.
-pub(super) fn of(news: &News<'_>) -> Ping {
+pub(super) fn ping_of(news: &News<'_>) -> Ping {
     match (news.occasion, news.report.result) {
         (Occasion::Test, _) | (Occasion::Result, RunResult::Success) => Ping::Success,
         (Occasion::Result | Occasion::Late | Occasion::Health, _) => Ping::Fail,
@@ -31,8 +31,8 @@ pub(super) fn of(news: &News<'_>) -> Ping {
 }
 
 /// Pings it with the message as its note.
-pub(super) fn ping(url: &str, ping: Ping, message: &Message, limit: Duration) -> Tried {
-    send(
+pub(super) fn ping_healthcheck(url: &str, ping: Ping, message: &Message, limit: Duration) -> Tried {
+    send_ping(
         url,
         ping,
         format!("{}\n\n{}", message.title, message.body),
@@ -41,13 +41,13 @@ pub(super) fn ping(url: &str, ping: Ping, message: &Message, limit: Duration) ->
 }
 
 /// Tells it that a run starts.
-pub(super) fn start(url: &str, limit: Duration) -> Tried {
-    send(url, Ping::Start, String::new(), limit)
+pub(super) fn ping_start(url: &str, limit: Duration) -> Tried {
+    send_ping(url, Ping::Start, String::new(), limit)
 }
 
-fn send(url: &str, ping: Ping, note: String, limit: Duration) -> Tried {
+fn send_ping(url: &str, ping: Ping, note: String, limit: Duration) -> Tried {
     let post = Post {
-        url: &address(url, ping),
+        url: &ping_address(url, ping),
         option: OPTION,
         headers: vec![(
             "Content-Type".to_owned(),
@@ -55,11 +55,11 @@ fn send(url: &str, ping: Ping, note: String, limit: Duration) -> Tried {
         )],
         body: note.into_bytes(),
     };
-    web::post(&post, limit)
+    web::post_request(&post, limit)
 }
 
 /// The address of a ping: what it says is added to the path, before a query.
-fn address(url: &str, ping: Ping) -> String {
+fn ping_address(url: &str, ping: Ping) -> String {
     let suffix = match ping {
         Ping::Success => return url.to_owned(),
         Ping::Start => "/start",
@@ -76,11 +76,11 @@ mod tests {
     #[test]
     fn what_a_ping_says_is_added_to_the_path() {
         let url = "https://hc.example.org/ping/0?create=1";
-        assert_eq!(address(url, Ping::Success), url);
+        assert_eq!(ping_address(url, Ping::Success), url);
         assert_eq!(
-            address(url, Ping::Fail),
+            ping_address(url, Ping::Fail),
             "https://hc.example.org/ping/0/fail?create=1"
         );
-        assert_eq!(address("https://hc/", Ping::Start), "https://hc/start");
+        assert_eq!(ping_address("https://hc/", Ping::Start), "https://hc/start");
     }
 }

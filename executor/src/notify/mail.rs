@@ -24,21 +24,21 @@ const PLACES: [&str; 4] = [
 ];
 
 /// Hands the mail over.
-pub(super) fn tell(
+pub(super) fn notify_by_mail(
     to: &str,
     from: &str,
     news: &News<'_>,
     message: &Message,
     limit: Duration,
 ) -> Tried {
-    let Some(program) = find(std::env::var_os("PATH").as_deref(), &PLACES) else {
+    let Some(program) = find_sendmail(std::env::var_os("PATH").as_deref(), &PLACES) else {
         return Err(Failure::lasting(
             "cannot be sent: there is no sendmail on this machine",
             "install a mail system that brings sendmail, such as msmtp-mta or nullmailer",
         ));
     };
     let named = program.display();
-    let mail = compose(to, from, news, message)
+    let mail = compose_mail(to, from, news, message)
         .map_err(|error| Failure::lasting(format!("cannot be written: {error}"), ""))?;
     let mut command = Command::new(&program);
     // A line with nothing but a dot does not end the mail; bounces go to the sender.
@@ -55,14 +55,14 @@ pub(super) fn tell(
             Err(Failure::passing(how, by_hand))
         }
         exit => {
-            let hint = meaning(exit.code()).map_or(by_hand, str::to_owned);
+            let hint = exit_code_hint(exit.code()).map_or(by_hand, str::to_owned);
             Err(Failure::lasting(how, hint))
         }
     }
 }
 
 /// What to do about an exit code of sysexits(3).
-fn meaning(code: Option<i32>) -> Option<&'static str> {
+fn exit_code_hint(code: Option<i32>) -> Option<&'static str> {
     match code? {
         67 => Some("see whether notifications.email.to is an address that exists"),
         68 => Some("see whether the host in notifications.email.to exists"),
@@ -73,7 +73,7 @@ fn meaning(code: Option<i32>) -> Option<&'static str> {
     }
 }
 
-fn find(path: Option<&std::ffi::OsStr>, places: &[&str]) -> Option<PathBuf> {
+fn find_sendmail(path: Option<&std::ffi::OsStr>, places: &[&str]) -> Option<PathBuf> {
     let in_path = path.into_iter().flat_map(std::env::split_paths);
     in_path
         .filter(|folder| folder.is_absolute())
@@ -89,7 +89,12 @@ fn is_program(path: &Path) -> bool {
 }
 
 /// The mail (RFC 5322), with the line ends of a local program.
-fn compose(to: &str, from: &str, news: &News<'_>, message: &Message) -> std::io::Result<Vec<u8>> {
+fn compose_mail(
+    to: &str,
+    from: &str,
+    news: &News<'_>,
+    message: &Message,
+) -> std::io::Result<Vec<u8>> {
     let in_id = |c: char| {
         if c.is_ascii_alphanumeric() || c == '-' {
             c

@@ -28,7 +28,7 @@ use schema::{
 };
 
 use self::attempt::{Failure, Tried};
-use crate::{event::Stop, threads::start_in};
+use crate::{event::Stop, threads::start_scoped_thread};
 
 pub use text::{Gravity, Message, News, Occasion};
 
@@ -59,7 +59,7 @@ impl Default for Patience {
 /// Only what was deferred, or stopped on request, is no sign of anything: it is tried again, and
 /// the switch goes off by itself in time.
 #[must_use]
-pub fn wanted(step: &NotifyStep, result: RunResult) -> Vec<Channel> {
+pub fn wanted_channels(step: &NotifyStep, result: RunResult) -> Vec<Channel> {
     let asked = match result {
         RunResult::Success => step.on_success,
         RunResult::Incomplete | RunResult::Failed | RunResult::Refused => step.on_failure,
@@ -74,34 +74,46 @@ pub fn wanted(step: &NotifyStep, result: RunResult) -> Vec<Channel> {
 
 /// Tells every channel at once, and waits for all: at most the patience of one channel.
 ///
-/// Whether a result is one to tell of is [`wanted`]'s. Nothing is printed and no error returned;
+/// Whether a result is one to tell of is [`wanted_channels`]'s. Nothing is printed and no error returned;
 /// the answers stand in the order of the channels.
 #[must_use]
-pub fn tell(channels: &[Channel], news: &News<'_>, patience: Patience, stop: &Stop) -> Vec<Told> {
-    let message = &text::message(news);
+pub fn notify_channels(
+    channels: &[Channel],
+    news: &News<'_>,
+    patience: Patience,
+    stop: &Stop,
+) -> Vec<Told> {
+    let message = &text::compose_message(news);
     std::thread::scope(|scope| {
         let tellers: Vec<_> = channels
             .iter()
             .map(|channel| {
                 let try_once = move |limit| match channel {
-                    Channel::Desktop => desktop::tell(message, limit),
-                    Channel::Email { to, from } => mail::tell(to, from, news, message, limit),
+                    Channel::Desktop => desktop::notify_desktops(message, limit),
+                    Channel::Email { to, from } => {
+                        mail::notify_by_mail(to, from, news, message, limit)
+                    }
                     Channel::Ntfy {
                         url,
                         topic,
                         token_file,
-                    } => ntfy::tell(url, topic, token_file.as_ref(), message, limit),
+                    } => ntfy::notify_by_ntfy(url, topic, token_file.as_ref(), message, limit),
                     Channel::Webhook { url, headers_file } => {
-                        webhook::tell(url, headers_file.as_ref(), news.report, limit)
+                        webhook::notify_by_webhook(url, headers_file.as_ref(), news.report, limit)
                     }
-                    Channel::Healthcheck { url } => {
-                        healthcheck::ping(url, healthcheck::of(news), message, limit)
+                    Channel::Healthcheck { url } => healthcheck::ping_healthcheck(
+                        url,
+                        healthcheck::ping_of(news),
+                        message,
+                        limit,
+                    ),
+                    Channel::Command { program } => {
+                        command::notify_by_command(program, news.report, limit)
                     }
-                    Channel::Command { program } => command::tell(program, news.report, limit),
                 };
                 let tell = move || try_often(patience, stop, try_once);
                 // Without a thread the channels wait for each other.
-                let teller = start_in(scope, "notify", tell).map_err(|_| tell());
+                let teller = start_scoped_thread(scope, "notify", tell).map_err(|_| tell());
                 (channel, teller)
             })
             .collect();
@@ -113,7 +125,7 @@ pub fn tell(channels: &[Channel], news: &News<'_>, patience: Patience, stop: &St
                     let failure = Failure::lasting("ended in a fault of this program", "");
                     (Err(failure), 1)
                 });
-                told(channel, answer, tries)
+                channel_answer(channel, answer, tries)
             })
             .collect()
     })
@@ -121,15 +133,15 @@ pub fn tell(channels: &[Channel], news: &News<'_>, patience: Patience, stop: &St
 
 /// Tells a dead man's switch that a run starts.
 #[must_use]
-pub fn announce(url: &str, patience: Patience, stop: &Stop) -> Told {
+pub fn announce_start(url: &str, patience: Patience, stop: &Stop) -> Told {
     let channel = Channel::Healthcheck {
         url: url.to_owned(),
     };
-    let (answer, tries) = try_often(patience, stop, |limit| healthcheck::start(url, limit));
-    told(&channel, answer, tries)
+    let (answer, tries) = try_often(patience, stop, |limit| healthcheck::ping_start(url, limit));
+    channel_answer(&channel, answer, tries)
 }
 
-fn told(channel: &Channel, answer: Tried, tries: u32) -> Told {
+fn channel_answer(channel: &Channel, answer: Tried, tries: u32) -> Told {
     let (option, whom) = (channel.option(), channel.name());
     let (ok, message, hint) = match answer {
         Ok(said) => (true, said.unwrap_or_else(|| format!("told {whom}")), None),
@@ -165,7 +177,7 @@ fn try_often(
         let answer = try_once(patience.each);
         tries += 1;
         let again = matches!(&answer, Err(failure) if failure.again);
-        if !again || tries >= patience.tries || !waited(pause, stop) {
+        if !again || tries >= patience.tries || !wait_unless_stopped(pause, stop) {
             return (answer, tries);
         }
         pause *= 2;
@@ -173,7 +185,7 @@ fn try_often(
 }
 
 /// Waits; false if it was asked to stop meanwhile.
-fn waited(pause: Duration, stop: &Stop) -> bool {
+fn wait_unless_stopped(pause: Duration, stop: &Stop) -> bool {
     const LOOK: Duration = Duration::from_millis(50);
     let since = Instant::now();
     while !stop.is_asked() {
@@ -215,7 +227,7 @@ mod tests {
     #[test]
     fn people_are_told_of_what_they_asked_for_and_a_switch_of_everything() {
         use RunResult::{Deferred, Failed, Incomplete, Interrupted, Refused, Success};
-        let count = |step: &NotifyStep, result| wanted(step, result).len();
+        let count = |step: &NotifyStep, result| wanted_channels(step, result).len();
         for failure in [Failed, Incomplete, Refused] {
             assert_eq!(count(&step(false, true), failure), 2);
             assert_eq!(count(&step(true, false), failure), 1);

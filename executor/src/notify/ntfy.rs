@@ -17,7 +17,7 @@ const OPTION: &str = "notifications.ntfy";
 const LONGEST: usize = 4000;
 
 /// Publishes it.
-pub(super) fn tell(
+pub(super) fn notify_by_ntfy(
     url: &str,
     topic: &str,
     token_file: Option<&AbsolutePath>,
@@ -27,7 +27,7 @@ pub(super) fn tell(
     let mut headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
     if let Some(file) = token_file {
         let option = "notifications.ntfy.tokenFile";
-        let text = secret::read(file, option)?;
+        let text = secret::read_secret(file, option)?;
         let token = text.trim();
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Failure::lasting(
@@ -46,7 +46,7 @@ pub(super) fn tell(
     let body = json!({
         "topic": topic,
         "title": message.title,
-        "message": text::shortened(&message.body, LONGEST),
+        "message": text::shorten_text(&message.body, LONGEST),
         "priority": priority,
         "tags": [tag],
     });
@@ -56,5 +56,5 @@ pub(super) fn tell(
         headers,
         body: body.to_string().into_bytes(),
     };
-    web::post(&post, limit)
+    web::post_request(&post, limit)
 }

@@ -6,7 +6,7 @@ use schema::config::AbsolutePath;
 
 use super::attempt::Failure;
 use crate::{
-    error::reason,
+    error::system_reason,
     sys::{Kind, Stat, resolve::resolve},
 };
 
@@ -14,10 +14,10 @@ use crate::{
 const MOST: u64 = 64 * 1024;
 
 /// The text of a secret file; `option` names it in errors, which never hold any of the text.
-pub(super) fn read(path: &AbsolutePath, option: &str) -> Result<String, Failure> {
+pub(super) fn read_secret(path: &AbsolutePath, option: &str) -> Result<String, Failure> {
     let system = |error: std::io::Error| {
         Failure::lasting(
-            format!("cannot read {path} ({option}): {}", reason(&error)),
+            format!("cannot read {path} ({option}): {}", system_reason(&error)),
             format!("make {path}, readable by the user that runs the backup alone"),
         )
     };

@@ -66,7 +66,7 @@ pub struct Message {
 
 /// The words for these news.
 #[must_use]
-pub fn message(news: &News<'_>) -> Message {
+pub fn compose_message(news: &News<'_>) -> Message {
     let report = news.report;
     let (end, gravity) = match (news.occasion, report.result) {
         (Occasion::Test, _) => ("test message", Gravity::Good),
@@ -92,24 +92,24 @@ pub fn message(news: &News<'_>) -> Message {
         )]);
     } else {
         page.paragraph(what_happened(news));
-        page.paragraph(safe(news));
-        page.paragraph(deleted(news));
+        page.paragraph(safe_lines(news));
+        page.paragraph(deletion_lines(news));
         page.paragraph(what_to_do(report));
         page.paragraph(vec![match news.occasion {
             Occasion::Health => format!(
                 "Health was checked {}. `backup health` says more.",
-                at(report.ended_at)
+                format_time(report.ended_at)
             ),
             _ => format!(
                 "Run {}, {} to {}. `backup status` says more.",
                 report.run_id,
-                at(report.started_at),
-                at(report.ended_at)
+                format_time(report.started_at),
+                format_time(report.ended_at)
             ),
         }]);
     }
     Message {
-        title: line(&format!("Backup of {}: {end}", report.host)),
+        title: one_line(&format!("Backup of {}: {end}", report.host)),
         body: page.0,
         gravity,
     }
@@ -117,7 +117,7 @@ pub fn message(news: &News<'_>) -> Message {
 
 /// The first part of a text, cut between lines where that is possible; `most` is in bytes.
 #[must_use]
-pub fn shortened(text: &str, most: usize) -> String {
+pub fn shorten_text(text: &str, most: usize) -> String {
     const MORE: &str = "\n...";
     if text.len() <= most {
         return text.to_owned();
@@ -139,14 +139,14 @@ impl Page {
             self.0.push('\n');
         }
         for text in lines {
-            self.0.push_str(&line(&text));
+            self.0.push_str(&one_line(&text));
             self.0.push('\n');
         }
     }
 }
 
 /// A text of unknown origin as one harmless line that is not endless.
-fn line(text: &str) -> String {
+fn one_line(text: &str) -> String {
     outside::brief_line(text, LINE)
 }
 
@@ -171,7 +171,7 @@ fn what_happened(news: &News<'_>) -> Vec<String> {
             .findings
             .iter()
             .filter(|finding| finding.severity > Severity::Note)
-            .map(|finding| capital(&finding.message)),
+            .map(|finding| capitalize(&finding.message)),
     );
     for step in report.steps.iter().filter(|step| !only_tells(&step.step)) {
         let how = match step.outcome.status {
@@ -184,7 +184,7 @@ fn what_happened(news: &News<'_>) -> Vec<String> {
         };
         let (name, message) = (&step.step, &step.outcome.message);
         lines.push(if message.starts_with(name.as_str()) {
-            capital(message)
+            capitalize(message)
         } else {
             format!("Step {name} {how}: {message}")
         });
@@ -193,11 +193,11 @@ fn what_happened(news: &News<'_>) -> Vec<String> {
         lines.extend(sealed.suspect.iter().map(|why| format!("Suspect: {why}")));
     }
     lines.truncate(SHOWN * 2);
-    lines.extend(problems(report));
+    lines.extend(problem_lines(report));
     lines
 }
 
-fn problems(report: &Report) -> Vec<String> {
+fn problem_lines(report: &Report) -> Vec<String> {
     // What vanished while it was read is usual, and the snapshot counts as complete.
     let vanished = schema::journal::ProblemKind::Vanished;
     let listed = || {
@@ -215,7 +215,7 @@ fn problems(report: &Report) -> Vec<String> {
     lines
 }
 
-fn safe(news: &News<'_>) -> Vec<String> {
+fn safe_lines(news: &News<'_>) -> Vec<String> {
     let mut lines = Vec::new();
     let sealed = news.report.snapshot.as_ref();
     if let Some(sealed) = sealed {
@@ -244,7 +244,7 @@ fn safe(news: &News<'_>) -> Vec<String> {
             Some(good) => format!(
                 "Safe: the newest good snapshot is {}, {} old.",
                 good.id,
-                age(news.now - good.started_at)
+                format_age(news.now - good.started_at)
             ),
             None => "No good snapshot is known of on this machine.".to_owned(),
         });
@@ -253,7 +253,7 @@ fn safe(news: &News<'_>) -> Vec<String> {
 }
 
 /// What went, with what no other snapshot has: the first of them.
-fn deleted(news: &News<'_>) -> Vec<String> {
+fn deletion_lines(news: &News<'_>) -> Vec<String> {
     let steps = news.report.steps.iter();
     let steps = steps.filter(|_| news.occasion == Occasion::Result);
     // What the cloud has is not lost: the cloud's step says that it was given back.
@@ -312,19 +312,19 @@ fn what_to_do(report: &Report) -> Vec<String> {
         .collect()
 }
 
-fn capital(text: &str) -> String {
+fn capitalize(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| {
         first.to_uppercase().chain(chars).collect()
     })
 }
 
-fn at(time: DateTime<FixedOffset>) -> String {
+fn format_time(time: DateTime<FixedOffset>) -> String {
     time.format("%Y-%m-%d %H:%M %:z").to_string()
 }
 
 /// An age in the unit that says enough.
-fn age(age: TimeDelta) -> String {
+fn format_age(age: TimeDelta) -> String {
     let number = |count: i64| u64::try_from(count).unwrap_or(0);
     let (minutes, hours, days) = (age.num_minutes(), age.num_hours(), age.num_days());
     if days >= 2 {

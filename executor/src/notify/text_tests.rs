@@ -63,7 +63,7 @@ fn last_good() -> Option<LastGood> {
 }
 
 fn of(report: &Report, occasion: Occasion, last_good: Option<LastGood>) -> Message {
-    message(&News {
+    compose_message(&News {
         report,
         last_good,
         now: time("2025-01-16T02:31:00+01:00"),
@@ -225,21 +225,24 @@ fn no_name_breaks_a_line_or_fills_the_page() {
 
 #[test]
 fn a_text_is_cut_between_lines_and_never_within_a_character() {
-    assert_eq!(shortened("short", 100), "short");
-    assert_eq!(shortened("one line\ntwo lines\nthree", 20), "one line\n...");
+    assert_eq!(shorten_text("short", 100), "short");
+    assert_eq!(
+        shorten_text("one line\ntwo lines\nthree", 20),
+        "one line\n..."
+    );
     for most in 4..60 {
-        let cut = shortened(&"gr\u{fc}\u{1f4f7}n ".repeat(20), most);
+        let cut = shorten_text(&"gr\u{fc}\u{1f4f7}n ".repeat(20), most);
         assert!(cut.len() <= most, "{most}: {}", cut.len());
     }
 }
 
 #[test]
 fn ages_are_told_in_the_unit_that_says_enough() {
-    assert_eq!(age(TimeDelta::minutes(1)), "1 minute");
-    assert_eq!(age(TimeDelta::minutes(119)), "119 minutes");
-    assert_eq!(age(TimeDelta::hours(25)), "25 hours");
-    assert_eq!(age(TimeDelta::hours(49)), "2 days");
-    assert_eq!(age(TimeDelta::hours(-3)), "0 minutes");
+    assert_eq!(format_age(TimeDelta::minutes(1)), "1 minute");
+    assert_eq!(format_age(TimeDelta::minutes(119)), "119 minutes");
+    assert_eq!(format_age(TimeDelta::hours(25)), "25 hours");
+    assert_eq!(format_age(TimeDelta::hours(49)), "2 days");
+    assert_eq!(format_age(TimeDelta::hours(-3)), "0 minutes");
 }
 
 #[test]

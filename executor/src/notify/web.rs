@@ -14,7 +14,7 @@ use ureq::{
 };
 
 use super::attempt::{Failure, Tried};
-use crate::{error::reason, threads};
+use crate::{error::system_reason, threads};
 
 /// A request with a body.
 pub(super) struct Post<'a> {
@@ -29,25 +29,25 @@ pub(super) struct Post<'a> {
 }
 
 /// Sends it once. Anything but a success of the server is a failure.
-pub(super) fn post(post: &Post<'_>, limit: Duration) -> Tried {
+pub(super) fn post_request(post: &Post<'_>, limit: Duration) -> Tried {
     // Names are looked up on a thread of its own.
-    threads::can_start().map_err(|error| {
+    threads::can_start_thread().map_err(|error| {
         Failure::passing(
             format!("cannot be asked: {}", error.message),
             error.hint.unwrap_or_default(),
         )
     })?;
-    let mut request = agent(limit).post(post.url);
+    let mut request = web_agent(limit).post(post.url);
     for (name, value) in &post.headers {
         request = request.header(name, value);
     }
     match request.send(&post.body) {
-        Ok(answer) => judge(answer.status(), post.option),
-        Err(error) => Err(failure(&error, post.option, limit)),
+        Ok(answer) => judge_response(answer.status(), post.option),
+        Err(error) => Err(web_failure(&error, post.option, limit)),
     }
 }
 
-fn agent(limit: Duration) -> Agent {
+fn web_agent(limit: Duration) -> Agent {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = TlsConfig::builder()
         .root_certs(RootCerts::PlatformVerifier)
@@ -65,7 +65,7 @@ fn agent(limit: Duration) -> Agent {
 }
 
 /// What a status means (RFC 9110, section 15).
-fn judge(status: StatusCode, option: &str) -> Tried {
+fn judge_response(status: StatusCode, option: &str) -> Tried {
     let code = status.as_u16();
     let because = match status.canonical_reason() {
         Some(phrase) => format!("answered {code} {phrase}"),
@@ -97,7 +97,7 @@ fn judge(status: StatusCode, option: &str) -> Tried {
     }
 }
 
-fn failure(error: &Error, option: &str, limit: Duration) -> Failure {
+fn web_failure(error: &Error, option: &str, limit: Duration) -> Failure {
     let network = format!("see whether the machine is online and {option}.url is right");
     match error {
         Error::Timeout(_) => {
@@ -107,13 +107,16 @@ fn failure(error: &Error, option: &str, limit: Duration) -> Failure {
         Error::HostNotFound => Failure::passing("connection failed: no such host", network),
         Error::Io(error) => {
             // A certificate that is not accepted comes wrapped in an error of the connection.
-            match error.get_ref().and_then(|inner| certificate(inner)) {
-                Some(fault) => untrusted(&fault, option),
-                None => Failure::passing(format!("connection failed: {}", reason(error)), network),
+            match error.get_ref().and_then(|inner| certificate_fault(inner)) {
+                Some(fault) => untrusted_failure(&fault, option),
+                None => Failure::passing(
+                    format!("connection failed: {}", system_reason(error)),
+                    network,
+                ),
             }
         }
-        Error::Rustls(fault) => untrusted(&fault.to_string(), option),
-        Error::Tls(fault) => untrusted(fault, option),
+        Error::Rustls(fault) => untrusted_failure(&fault.to_string(), option),
+        Error::Tls(fault) => untrusted_failure(fault, option),
         Error::Protocol(_) | Error::LargeResponseHeader(..) => {
             let hint = format!("see whether {option}.url is the address of a web server");
             Failure::lasting("answered in another language than HTTP", hint)
@@ -131,7 +134,7 @@ fn failure(error: &Error, option: &str, limit: Duration) -> Failure {
 }
 
 /// What rustls says, if it is rustls that speaks.
-fn certificate(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+fn certificate_fault(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let mut at = Some(error);
     while let Some(error) = at {
         if let Some(fault) = error.downcast_ref::<rustls::Error>() {
@@ -142,7 +145,7 @@ fn certificate(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     None
 }
 
-fn untrusted(fault: &str, option: &str) -> Failure {
+fn untrusted_failure(fault: &str, option: &str) -> Failure {
     Failure::lasting(
         format!("connection failed: no secure connection: {fault}"),
         format!(
@@ -160,7 +163,9 @@ mod tests {
     fn only_what_may_pass_is_tried_again() {
         let again = |code: u16| {
             let status = StatusCode::from_u16(code).unwrap();
-            judge(status, "notifications.ntfy").err().map(|it| it.again)
+            judge_response(status, "notifications.ntfy")
+                .err()
+                .map(|it| it.again)
         };
         assert_eq!(again(200), None);
         assert_eq!(again(204), None);

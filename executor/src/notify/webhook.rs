@@ -23,7 +23,7 @@ const OURS: [&str; 6] = [
 ];
 
 /// Sends it.
-pub(super) fn tell(
+pub(super) fn notify_by_webhook(
     url: &str,
     headers_file: Option<&AbsolutePath>,
     report: &Report,
@@ -32,7 +32,7 @@ pub(super) fn tell(
     let body = serde_json::to_vec(report)
         .map_err(|error| Failure::lasting(format!("got no report: {error}"), ""))?;
     let mut headers = match headers_file {
-        Some(file) => headers(&secret::read(file, FILE_OPTION)?, file)?,
+        Some(file) => parse_headers(&secret::read_secret(file, FILE_OPTION)?, file)?,
         None => Vec::new(),
     };
     if !headers.iter().any(|(name, _)| name == "content-type") {
@@ -44,12 +44,12 @@ pub(super) fn tell(
         headers,
         body,
     };
-    web::post(&post, limit)
+    web::post_request(&post, limit)
 }
 
 /// One `Name: value` a line; blank lines and those that start with `#` are left out. Names in lower
 /// case.
-fn headers(text: &str, file: &AbsolutePath) -> Result<Vec<(String, String)>, Failure> {
+fn parse_headers(text: &str, file: &AbsolutePath) -> Result<Vec<(String, String)>, Failure> {
     let mut headers = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
@@ -96,7 +96,7 @@ mod tests {
         let file = AbsolutePath::new("/run/keys/headers");
         let text = "# for the hook\n\nAuthorization: Bearer a:b\r\nX-Team:  ops \n";
         assert_eq!(
-            headers(text, &file).unwrap(),
+            parse_headers(text, &file).unwrap(),
             [
                 ("authorization".to_owned(), "Bearer a:b".to_owned()),
                 ("x-team".to_owned(), "ops".to_owned()),
@@ -111,7 +111,7 @@ mod tests {
             "X: s3cret\u{7}",
             "X: gr\u{fc}n",
         ] {
-            let fault = headers(&format!("A: b\n{bad}\n"), &file).unwrap_err();
+            let fault = parse_headers(&format!("A: b\n{bad}\n"), &file).unwrap_err();
             assert!(fault.because.contains("line 2 of"), "{}", fault.because);
             let told = format!("{}{}", fault.because, fault.hint);
             assert!(!told.contains("s3cret"), "{told}");

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use super::{
-    child::{ChildGroup, piped},
+    child::{ChildGroup, with_piped_output},
     exit::ProcessExit,
     lines::{LineEnd, OutputLine, Stream},
     supervise::{Limits, supervise},
@@ -39,7 +39,7 @@ impl Captured {
 ///
 /// # Errors
 /// An interruption, where the limits allow one.
-pub(crate) fn capture(
+pub(crate) fn capture_output(
     command: &mut Command,
     input: Vec<u8>,
     limits: Limits<'_>,
@@ -66,7 +66,7 @@ pub(crate) fn capture(
         because,
         is_absent: false,
     };
-    let exit = match ChildGroup::start(piped(command, stdin)) {
+    let exit = match ChildGroup::start(with_piped_output(command, stdin)) {
         Err(error) => ProcessExit::not_started(&error),
         Ok(mut child) => {
             let lines = child
@@ -94,7 +94,7 @@ mod tests {
     fn captured(script: &str, input: &[u8]) -> Captured {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
-        capture(&mut command, input.to_vec(), Limits::within(Duration::MAX)).unwrap()
+        capture_output(&mut command, input.to_vec(), Limits::within(Duration::MAX)).unwrap()
     }
 
     #[test]

@@ -59,7 +59,9 @@ impl ChildGroup {
     /// Fails if no thread can be started.
     pub(crate) fn feed(&mut self, input: Vec<u8>) -> Result<()> {
         match self.child.stdin.take() {
-            Some(mut stdin) => threads::start("input", move || stdin.write_all(&input)).map(drop),
+            Some(mut stdin) => {
+                threads::start_thread("input", move || stdin.write_all(&input)).map(drop)
+            }
             None => Ok(()),
         }
     }
@@ -70,12 +72,12 @@ impl ChildGroup {
     /// # Errors
     /// Fails if no thread can be started.
     pub(crate) fn lines(&mut self, end: LineEnd) -> Result<Receiver<OutputLine>> {
-        let (sender, receiver) = lines::channel();
+        let (sender, receiver) = lines::line_channel();
         if let Some(output) = self.child.stdout.take() {
-            lines::read(output, Stream::Stdout, end, sender.clone())?;
+            lines::read_lines(output, Stream::Stdout, end, sender.clone())?;
         }
         if let Some(output) = self.child.stderr.take() {
-            lines::read(output, Stream::Stderr, end, sender)?;
+            lines::read_lines(output, Stream::Stderr, end, sender)?;
         }
         Ok(receiver)
     }
@@ -127,7 +129,7 @@ pub(crate) fn wait_within(child: &mut Child, patience: Duration) -> bool {
 }
 
 /// The command with this input, and with both outputs piped.
-pub(super) fn piped(command: &mut Command, input: Stdio) -> &mut Command {
+pub(super) fn with_piped_output(command: &mut Command, input: Stdio) -> &mut Command {
     command
         .stdin(input)
         .stdout(Stdio::piped())

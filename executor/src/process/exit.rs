@@ -2,7 +2,7 @@
 
 use std::{fmt, io, os::unix::process::ExitStatusExt as _, process::ExitStatus, time::Duration};
 
-use crate::error::reason;
+use crate::error::system_reason;
 
 /// How a program ended. Shown, it is the end of a sentence about the program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl ProcessExit {
     /// The end of a program that could not be started.
     pub(crate) fn not_started(error: &io::Error) -> Self {
         Self::NotStarted {
-            because: reason(error),
+            because: system_reason(error),
             is_absent: error.kind() == io::ErrorKind::NotFound,
         }
     }

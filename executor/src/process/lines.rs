@@ -56,7 +56,7 @@ impl LineEnd {
 }
 
 /// A channel for lines.
-pub(super) fn channel() -> (SyncSender<OutputLine>, Receiver<OutputLine>) {
+pub(super) fn line_channel() -> (SyncSender<OutputLine>, Receiver<OutputLine>) {
     sync_channel(WAITING)
 }
 
@@ -64,13 +64,13 @@ pub(super) fn channel() -> (SyncSender<OutputLine>, Receiver<OutputLine>) {
 ///
 /// # Errors
 /// Fails if no thread can be started.
-pub(super) fn read(
+pub(super) fn read_lines(
     output: impl Read + Send + 'static,
     stream: Stream,
     end: LineEnd,
     lines: SyncSender<OutputLine>,
 ) -> Result<()> {
-    threads::start("output", move || {
+    threads::start_thread("output", move || {
         let mut output = BufReader::with_capacity(64 << 10, output);
         let mut bytes = Vec::new();
         while let Ok(some) = output.fill_buf() {
@@ -101,8 +101,8 @@ mod tests {
     use super::*;
 
     fn lines_of(text: &'static [u8], end: LineEnd) -> Vec<Vec<u8>> {
-        let (sender, receiver) = channel();
-        read(text, Stream::Stdout, end, sender).unwrap();
+        let (sender, receiver) = line_channel();
+        read_lines(text, Stream::Stdout, end, sender).unwrap();
         receiver.iter().map(|line| line.bytes).collect()
     }
 

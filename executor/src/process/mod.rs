@@ -13,7 +13,7 @@ pub(crate) mod proc;
 mod stall;
 mod supervise;
 
-pub(crate) use capture::{Captured, capture};
+pub(crate) use capture::{Captured, capture_output};
 pub(crate) use child::{ChildGroup, isolate_environment, wait_within};
 pub(crate) use exit::ProcessExit;
 pub(crate) use lines::{LineEnd, OutputLine, Stream};

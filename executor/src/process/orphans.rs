@@ -33,7 +33,7 @@ pub(crate) fn end_marked(destination: &str) -> Result<()> {
     let mark = format!("{MARK}={destination}");
     let started = Instant::now();
     loop {
-        let left = marked(&mark);
+        let left = marked_processes(&mark);
         if left.is_empty() {
             return Ok(());
         }
@@ -70,9 +70,9 @@ fn is_killed(pid: Pid) -> bool {
 }
 
 /// The processes with a mark in their environment; dead ones have none.
-fn marked(mark: &str) -> Vec<Pid> {
+fn marked_processes(mark: &str) -> Vec<Pid> {
     let own = std::process::id();
-    let all = proc::all().into_iter().flatten();
+    let all = proc::all_processes().into_iter().flatten();
     all.filter(|pid| *pid != own)
         .filter(|pid| {
             fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environment| {

@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn a_child_ends_with_the_thread_that_started_it() {
-        let started = crate::threads::start("starts-a-child", || {
+        let started = crate::threads::start_thread("starts-a-child", || {
             let mut command = Command::new("sleep");
             command.arg("60");
             die_with_parent(&mut command);

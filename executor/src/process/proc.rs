@@ -17,13 +17,13 @@ pub(crate) fn io_bytes(folder: &Path) -> Option<(u64, u64)> {
 }
 
 /// The processes that a thread has started.
-pub(crate) fn children(task: &Path) -> Vec<u32> {
+pub(crate) fn child_processes(task: &Path) -> Vec<u32> {
     let text = fs::read_to_string(task.join("children")).unwrap_or_default();
     text.split_whitespace().flat_map(str::parse).collect()
 }
 
 /// The numbers of all processes.
-pub(crate) fn all() -> Option<impl Iterator<Item = u32>> {
+pub(crate) fn all_processes() -> Option<impl Iterator<Item = u32>> {
     let entries = fs::read_dir("/proc").ok()?.flatten();
     Some(entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()))
 }
@@ -79,6 +79,10 @@ mod tests {
         let (read, _) = io_bytes(Path::new("/proc/self")).unwrap();
         assert!(read > 0);
         assert_eq!(io_bytes(Path::new("/proc/none")), None);
-        assert!(all().unwrap().any(|process| process == std::process::id()));
+        assert!(
+            all_processes()
+                .unwrap()
+                .any(|process| process == std::process::id())
+        );
     }
 }

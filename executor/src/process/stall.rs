@@ -113,7 +113,7 @@ impl StallDetector for WaitingStall {
             return None;
         }
         self.looked = Instant::now();
-        match waiting(group) {
+        match waiting_group(group) {
             Some(waiting) if waiting.ticks.abs_diff(self.ticks) <= IDLE_TICKS => {
                 (length >= waiting.patience).then_some(length)
             }
@@ -135,9 +135,9 @@ struct Waiting {
 }
 
 /// What a group waits for; none if one of it runs or waits for a disk, or none is seen.
-fn waiting(group: u32) -> Option<Waiting> {
+fn waiting_group(group: u32) -> Option<Waiting> {
     let mut sum: Option<Waiting> = None;
-    for process in proc::all()? {
+    for process in proc::all_processes()? {
         // One that ended meanwhile is none of it.
         let stat = ProcessStat::of(process).filter(|stat| stat.group == group);
         let Some(stat) = stat else {
@@ -151,13 +151,13 @@ fn waiting(group: u32) -> Option<Waiting> {
             patience: AT_ALL,
         });
         sum.ticks += stat.ticks;
-        sum.patience = sum.patience.min(patience(process));
+        sum.patience = sum.patience.min(patience_with(process));
     }
     sum
 }
 
 /// How long a process that waits may do so, by what the kernel says of it.
-fn patience(process: u32) -> Duration {
+fn patience_with(process: u32) -> Duration {
     let read =
         |name: &str| fs::read_to_string(format!("/proc/{process}/{name}")).unwrap_or_default();
     let place = read("wchan");

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    child::{ChildGroup, GRACE, PAUSES, piped},
+    child::{ChildGroup, GRACE, PAUSES, with_piped_output},
     exit::ProcessExit,
     lines::{LineEnd, OutputLine},
     stall::StallDetector,
@@ -123,7 +123,7 @@ pub(crate) fn run_to_end(
     limits: Limits<'_>,
     listener: &mut dyn Listener,
 ) -> Result<ProcessExit> {
-    let mut child = match ChildGroup::start(piped(command, Stdio::null())) {
+    let mut child = match ChildGroup::start(with_piped_output(command, Stdio::null())) {
         Ok(child) => child,
         Err(error) => return Ok(ProcessExit::not_started(&error)),
     };

@@ -22,7 +22,7 @@ use schema::{
 use crate::{
     adopt::{
         read::{self, Read},
-        tree::{self, Known, Tree, whole},
+        tree::{self, Known, Tree, walk_whole},
     },
     error::{Error, ErrorKind, Result},
     event::Context,
@@ -52,7 +52,7 @@ pub(crate) struct Rebuilt {
 ///
 /// # Errors
 /// An interruption, a snapshot that is gone, or a destination that cannot be written.
-pub(crate) fn run(
+pub(crate) fn rebuild_records(
     store: &Store,
     run_id: &str,
     step: &RepairRecords,
@@ -127,7 +127,7 @@ impl Records<'_> {
         let Ok(mut file) = self.dir.file(OsStr::new(name)) else {
             return Ok(None);
         };
-        let digest = manifest::digest(&mut file, self.context.stop);
+        let digest = manifest::digest_of_file(&mut file, self.context.stop);
         self.context.stop.check()?;
         Ok(digest.ok())
     }
@@ -229,7 +229,7 @@ impl Records<'_> {
 
     /// The snapshots whose manifests are whole, the nearest in time first.
     fn neighbours(&self) -> Result<Vec<Found>> {
-        let all = snapshots::all(self.store, *self.step.started_at.offset())?;
+        let all = snapshots::all_snapshots(self.store, *self.step.started_at.offset())?;
         let mut whole = Vec::new();
         for found in all.into_iter().filter(|found| found.id != self.step.id) {
             if let Ok(record) = &found.record
@@ -297,7 +297,7 @@ impl Records<'_> {
             sources,
             problems,
             ..
-        } = read::read(&tree, Vec::new(), writer, &mut known, &mut model, context)?;
+        } = read::read_tree(&tree, Vec::new(), writer, &mut known, &mut model, context)?;
         Ok(Held {
             digest: manifest.finish().map_err(io)?,
             totals,
@@ -326,7 +326,7 @@ impl Records<'_> {
             if known.len() == shared.len() {
                 break;
             }
-            let learned = tree::learn(
+            let learned = tree::learn_from_manifest(
                 self.store,
                 found.id,
                 found.home,
@@ -399,7 +399,7 @@ impl Records<'_> {
         let dir = store.snapshot(self.home, id)?;
         let io = |error: Errno| store.io("look at", &format!("{}/{id}", self.home), error);
         let stat = dir.stat_self().map_err(io)?;
-        let mut walk = whole(dir, ".".into(), &stat);
+        let mut walk = walk_whole(dir, ".".into(), &stat);
         let mut cursor = Cursor::new(store.manifest(id)?);
         let mut stored_by: BTreeMap<SnapshotId, u64> = BTreeMap::new();
         let mut files_stored_by = BTreeMap::new();

@@ -40,8 +40,8 @@ impl Unknown {
 
     /// What to say of them, once for all; none where all names are known.
     pub(super) fn note(&self) -> Option<String> {
-        let users = told("user", &self.users, owners::user_name);
-        let groups = told("group", &self.groups, owners::group_name);
+        let users = message_of("user", &self.users, owners::user_name);
+        let groups = message_of("group", &self.groups, owners::group_name);
         let all: Vec<String> = users.into_iter().chain(groups).collect();
         (!all.is_empty()).then(|| {
             format!(
@@ -52,7 +52,7 @@ impl Unknown {
     }
 }
 
-fn told(
+fn message_of(
     what: &str,
     unknown: &BTreeMap<(Arc<str>, u32), u64>,
     name_here: impl Fn(u32) -> Option<Arc<str>>,

@@ -10,7 +10,7 @@ use schema::Digest;
 use super::{
     metadata, names,
     place::Holds,
-    rights::{is_time, rights},
+    rights::{differing_rights, is_time},
     source::{Item, Source},
 };
 use crate::{
@@ -53,7 +53,7 @@ pub(super) enum Standing {
 
 /// Compares an entry of a target's folder. The time of a folder, which moves with its content, is
 /// left to whoever knows what else is in it.
-pub(super) fn standing(
+pub(super) fn compare_standing(
     source: &Source,
     item: &Item,
     dir: &Dir,
@@ -78,7 +78,7 @@ pub(super) fn standing(
     if !is_same {
         return Ok(Standing::Other);
     }
-    let mut differs = rights(wanted, there, rules.holds);
+    let mut differs = differing_rights(wanted, there, rules.holds);
     if matches!(there.kind, Kind::File | Kind::Symlink) && !is_time(wanted, there, rules.holds) {
         differs.push("time");
     }
@@ -111,12 +111,13 @@ fn same_attributes(source: &Source, item: &Item, dir: &Dir, name: &OsStr, holds:
         return true;
     };
     // What cannot be known is told when it is set.
-    fault.is_some() || (has_all(&wanted, &there, holds) && spare(&wanted, &there, holds).is_empty())
+    fault.is_some()
+        || (has_all(&wanted, &there, holds) && spare_attributes(&wanted, &there, holds).is_empty())
 }
 
 /// The attributes that an item is to have.
 pub(super) fn attributes_of(source: &Source, item: &Item) -> (Attributes, Option<Errno>) {
-    metadata::wanted(item, || match (source.parent(), &item.stored) {
+    metadata::wanted_attributes(item, || match (source.parent(), &item.stored) {
         (_, None) => Ok(Attributes::new()),
         (_, Some(stat)) if stat.kind == Kind::Folder => {
             source.folder().map_or(Ok(Attributes::new()), |folder| {
@@ -135,7 +136,11 @@ fn has_all(wanted: &Attributes, there: &Attributes, holds: Holds) -> bool {
 }
 
 /// Names of what is there and not wanted. Labels that the system gives are not asked for.
-pub(super) fn spare(wanted: &Attributes, there: &Attributes, holds: Holds) -> Vec<Vec<u8>> {
+pub(super) fn spare_attributes(
+    wanted: &Attributes,
+    there: &Attributes,
+    holds: Holds,
+) -> Vec<Vec<u8>> {
     let is_ours = |name: &[u8]| {
         name.starts_with(b"user.")
             || name.starts_with(b"system.posix_acl_")
@@ -155,27 +160,32 @@ fn same_content(
     there: &Stat,
     stop: &Stop,
 ) -> Result<bool> {
-    let Some(here) = digest(dir, name, there, stop)? else {
+    let Some(here) = digest_of(dir, name, there, stop)? else {
         return Ok(false);
     };
     let wanted = match (item.wanted.digest, source.parent(), &item.stored) {
         (Some(digest), _, _) => Some(digest),
-        (None, Some(parent), Some(stat)) => digest(parent, &item.stored_name, stat, stop)?,
+        (None, Some(parent), Some(stat)) => digest_of(parent, &item.stored_name, stat, stop)?,
         _ => None,
     };
     Ok(wanted == Some(here))
 }
 
 /// The digest of a file's content; `None` if it cannot be read or is no longer what it was.
-pub(super) fn digest(dir: &Dir, name: &OsStr, stat: &Stat, stop: &Stop) -> Result<Option<Digest>> {
+pub(super) fn digest_of(
+    dir: &Dir,
+    name: &OsStr,
+    stat: &Stat,
+    stop: &Stop,
+) -> Result<Option<Digest>> {
     match dir.file(name) {
-        Ok(file) => digest_of(&file, stat, stop),
+        Ok(file) => digest_of_open(&file, stat, stop),
         Err(_) => Ok(None),
     }
 }
 
 /// The same of a file that is open.
-pub(super) fn digest_of(file: &File, stat: &Stat, stop: &Stop) -> Result<Option<Digest>> {
+pub(super) fn digest_of_open(file: &File, stat: &Stat, stop: &Stop) -> Result<Option<Digest>> {
     if !Stat::of_fd(file).is_ok_and(|opened| opened.same_inode(stat) && opened.size == stat.size) {
         return Ok(None);
     }

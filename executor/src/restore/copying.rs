@@ -59,7 +59,7 @@ pub(super) struct Copied {
 }
 
 /// Copies files and gives them their names: a thread's work.
-pub(super) fn copy(
+pub(super) fn copy_files(
     job: &Job<'_>,
     suffix: &str,
     files: Vec<Copy>,
@@ -107,8 +107,8 @@ fn copy_one(
     let result = stop
         .check()
         .map_err(Fault::All)
-        .and_then(|()| make::file(&parent, &item, spot, copier, stop, &mut faults))
-        .and_then(|made| place(spot, made, aside.then_some(suffix), stop));
+        .and_then(|()| make::make_file(&parent, &item, spot, copier, stop, &mut faults))
+        .and_then(|made| place_copy(spot, made, aside.then_some(suffix), stop));
     Copied {
         item,
         result,
@@ -119,7 +119,7 @@ fn copy_one(
 }
 
 /// Gives what was made its name, or keeps it beside where it is damaged.
-pub(super) fn place(
+pub(super) fn place_copy(
     spot: Spot<'_>,
     made: Made,
     aside: Option<&str>,
@@ -137,6 +137,6 @@ pub(super) fn place(
             display(kept.as_bytes())
         )));
     }
-    make::place(spot, &made.temporary, aside)?;
+    make::place_entry(spot, &made.temporary, aside)?;
     Ok(made)
 }

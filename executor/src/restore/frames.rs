@@ -19,7 +19,7 @@ use super::{
     source::Item,
 };
 use crate::{
-    error::{Result, reason},
+    error::{Result, system_reason},
     sys::{Dir, Kind, Stat, attributes, attributes::Attributes},
 };
 
@@ -30,12 +30,15 @@ impl Restorer<'_> {
     pub(super) fn enter(&mut self, item: Item) -> Result<()> {
         let attributes = match (self.source.folder(), &item.stored) {
             (Some(folder), Some(_)) => {
-                metadata::wanted(&item, || attributes::of_fd(folder.as_ref()))
+                metadata::wanted_attributes(&item, || attributes::of_fd(folder.as_ref()))
             }
-            _ => metadata::wanted(&item, || Ok(Attributes::new())),
+            _ => metadata::wanted_attributes(&item, || Ok(Attributes::new())),
         };
         if let Some(error) = attributes.1 {
-            let because = format!("cannot read its attributes: {}", reason(&error.into()));
+            let because = format!(
+                "cannot read its attributes: {}",
+                system_reason(&error.into())
+            );
             self.entry_problem(&item, ProblemKind::Metadata, because);
         }
         let frame = match self.folder(&item) {
@@ -100,7 +103,7 @@ impl Restorer<'_> {
             let (empty_or_marked, marked) = self.take_over(&folder, as_is).map_err(fault)?;
             let mine = empty_or_marked || (self.job.overwrite && !as_is);
             let holds = self.job.place.holds;
-            let differs = !rights::rights(&item.wanted, &there, holds).is_empty()
+            let differs = !rights::differing_rights(&item.wanted, &there, holds).is_empty()
                 || !rights::is_time(&item.wanted, &there, holds);
             if mine && !empty_or_marked && differs {
                 self.tally.put_right += 1;
@@ -113,8 +116,8 @@ impl Restorer<'_> {
         let Some(spot) = self.spot(item, &shown) else {
             return Ok(None);
         };
-        let (folder, temporary) = make::folder(spot)?;
-        make::place(spot, &temporary, aside)?;
+        let (folder, temporary) = make::make_folder(spot)?;
+        make::place_entry(spot, &temporary, aside)?;
         self.tally.kept_aside += u64::from(aside.is_some());
         self.tally.restored += 1;
         Ok(Some((folder, true, true, true)))
@@ -206,7 +209,7 @@ impl Restorer<'_> {
         let same = |stat: Stat| {
             let (wanted, holds) = (&frame.item.wanted, self.job.place.holds);
             !rights::is_time(wanted, &stat, holds)
-                && rights::rights(wanted, &stat, holds).is_empty()
+                && rights::differing_rights(wanted, &stat, holds).is_empty()
         };
         frame.dir.stat_self().is_ok_and(same)
             && frame

@@ -49,7 +49,7 @@ impl<'a> Job<'a> {
         choice.only.dedup();
         let names = names_of(store, snapshot)?;
         let found = lookup::find(tree, path, folder, &names, || manifest_of(store, snapshot))?;
-        let place = place::look(target, store, through.iter().any(Vec::is_empty))?;
+        let place = place::inspect_target(target, store, through.iter().any(Vec::is_empty))?;
         place::check_kinds(&place, &found)?;
         Ok(Self {
             store,
@@ -90,7 +90,7 @@ impl<'a> Job<'a> {
             return Ok(None);
         }
         let folder = found.folder()?;
-        let is_outside = place::outside(folder.again()?, self.store, &self.place.shown);
+        let is_outside = place::check_outside(folder.again()?, self.store, &self.place.shown);
         Ok(is_outside.is_ok().then_some(folder))
     }
 
@@ -151,7 +151,7 @@ pub(super) fn names_of(store: &Store, id: Option<SnapshotId>) -> Result<StoredNa
 }
 
 /// What the names of one file share: the manifest's number, or else the inode.
-pub(super) fn group(item: &Item) -> Option<(u64, u64)> {
+pub(super) fn inode_group(item: &Item) -> Option<(u64, u64)> {
     if item.wanted.kind == Kind::Folder {
         return None;
     }
@@ -164,7 +164,7 @@ pub(super) fn group(item: &Item) -> Option<(u64, u64)> {
 }
 
 /// The same interruption with what to do about it here.
-pub(super) fn interrupted(error: Error) -> Error {
+pub(super) fn restore_interrupted(error: Error) -> Error {
     if error.kind != ErrorKind::Interrupted {
         return error;
     }

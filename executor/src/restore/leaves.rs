@@ -10,9 +10,9 @@ use schema::journal::ProblemKind;
 
 use super::{
     compare::{self, Rules, Standing},
-    copying::{Copy, place},
+    copying::{Copy, place_copy},
     frames::refuse_marker,
-    job::group,
+    job::inode_group,
     make::{self, Fault, Inode, Made, Spot},
     metadata::{self, Faults},
     restorer::Restorer,
@@ -64,7 +64,7 @@ impl Restorer<'_> {
             dir.look(name).map_err(|error| Fault::of(error, &shown))?
         };
         self.flags(item, there.as_ref());
-        let group = group(item);
+        let group = inode_group(item);
         if let Some(there) = &there
             && self.is_there(item, &shown, there)?
         {
@@ -88,20 +88,20 @@ impl Restorer<'_> {
                     return Ok(Leaf::Nowhere);
                 };
                 let stop = self.context.stop;
-                let made = make::file(&parent, item, spot, &mut copier, stop, &mut faults);
+                let made = make::make_file(&parent, item, spot, &mut copier, stop, &mut faults);
                 self.copier = copier;
                 made?
             }
             (None, Kind::File) => return Ok(Leaf::File { aside }),
             (None, _) => {
                 let spot = self.spot(item, &shown).ok_or_else(not_there)?;
-                make::other(&self.source, item, spot, &mut faults)?
+                make::make_special(&self.source, item, spot, &mut faults)?
             }
         };
         let Some(spot) = self.spot(item, &shown) else {
             return Ok(Leaf::Nowhere);
         };
-        let made = place(spot, made, aside.then_some(self.aside), self.context.stop)?;
+        let made = place_copy(spot, made, aside.then_some(self.aside), self.context.stop)?;
         self.made(item, &made, aside);
         if let Some(inode) = made.inode {
             self.remember(group, item, inode);
@@ -128,7 +128,8 @@ impl Restorer<'_> {
             read_back_since: frame.and_then(|frame| frame.read_back_since),
             stop: self.context.stop,
         };
-        let standing = compare::standing(&self.source, item, spot.dir, spot.name, there, rules);
+        let standing =
+            compare::compare_standing(&self.source, item, spot.dir, spot.name, there, rules);
         match standing.map_err(Fault::All)? {
             Standing::Same => {
                 self.tally.already_there += 1;
@@ -197,7 +198,7 @@ impl Restorer<'_> {
         for name in folder.names() {
             at = at.folder(OsStr::from_bytes(name)).ok()?;
         }
-        make::link(&at, first, (kind, *inode), dir, name).ok()
+        make::make_link(&at, first, (kind, *inode), dir, name).ok()
     }
 }
 

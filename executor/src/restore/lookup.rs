@@ -33,7 +33,7 @@ pub(super) struct Found {
 }
 
 /// The path as it is in a snapshot: no leading slash, no `.`; empty for the whole snapshot.
-pub(super) fn clean(path: &Path) -> Result<StoredPathBuf> {
+pub(super) fn clean_path(path: &Path) -> Result<StoredPathBuf> {
     let clean = StoredPathBuf::of_typed(bytes(path.as_os_str()));
     if clean.names().any(|name| name == b"..") {
         return Err(Error::refused(format!(
@@ -53,7 +53,7 @@ pub(super) fn find(
     names: &StoredNames,
     manifest: impl Fn() -> Result<Option<Reader>>,
 ) -> Result<Found> {
-    let mut dir = again(tree, snapshot)?;
+    let mut dir = look_up_again(tree, snapshot)?;
     let mut at = 0;
     loop {
         let end = path[at..]
@@ -68,7 +68,7 @@ pub(super) fn find(
         };
         let io = |error: Errno| Error::io("look at", &StoredPath::new(snapshot).join(here), error);
         let Some(stat) = dir.look(name).map_err(io)? else {
-            return match listed(here, &manifest)? {
+            return match listed_entry(here, &manifest)? {
                 Some(entry) if is_last => Ok(Found {
                     parent: dir,
                     name: name.to_owned(),
@@ -81,7 +81,7 @@ pub(super) fn find(
                     snapshot,
                     &entry.target.unwrap_or_default(),
                 )),
-                _ => Err(missing(&dir, &path, at, end, snapshot)),
+                _ => Err(missing_error(&dir, &path, at, end, snapshot)),
             };
         };
         if is_last {
@@ -112,13 +112,13 @@ pub(super) fn find(
     }
 }
 
-fn again(tree: &Dir, snapshot: &str) -> Result<Dir> {
+fn look_up_again(tree: &Dir, snapshot: &str) -> Result<Dir> {
     tree.again()
         .map_err(|error| Error::io("open", snapshot.as_bytes(), error))
 }
 
 /// What the manifest says of a path; nothing if it cannot be read.
-fn listed(
+fn listed_entry(
     path: &StoredPath,
     manifest: impl Fn() -> Result<Option<Reader>>,
 ) -> Result<Option<Entry>> {
@@ -142,10 +142,10 @@ fn through_symlink(here: &StoredPath, snapshot: &str, target: &[u8]) -> Error {
     .hint(format!("name the path below {real} instead"))
 }
 
-fn missing(dir: &Dir, path: &StoredPath, at: usize, end: usize, snapshot: &str) -> Error {
+fn missing_error(dir: &Dir, path: &StoredPath, at: usize, end: usize, snapshot: &str) -> Error {
     let parent = StoredPath::new(&path[..at.saturating_sub(1)]).shown();
     let error = Error::refused(format!("{} is not in snapshot {snapshot}", path.shown()));
-    let similar = similar(&dir.names().unwrap_or_default(), &path[at..end]);
+    let similar = similar_names(&dir.names().unwrap_or_default(), &path[at..end]);
     if similar.is_empty() {
         return error.hint(format!(
             "{parent} is there; `backup list` shows other snapshots that may have it"
@@ -163,7 +163,7 @@ fn missing(dir: &Dir, path: &StoredPath, at: usize, end: usize, snapshot: &str) 
 }
 
 /// Up to three names that start or end as this one does, or differ only in case.
-fn similar(names: &[OsString], wanted: &[u8]) -> Vec<OsString> {
+fn similar_names(names: &[OsString], wanted: &[u8]) -> Vec<OsString> {
     let wanted = wanted.to_ascii_lowercase();
     let mut scored: Vec<(usize, &OsString)> = names
         .iter()
@@ -194,19 +194,19 @@ mod tests {
     #[test]
     fn a_path_is_cleaned_and_never_climbs() {
         assert_eq!(
-            clean(Path::new("/home//ann/./x/")).unwrap().as_bytes(),
+            clean_path(Path::new("/home//ann/./x/")).unwrap().as_bytes(),
             b"home/ann/x"
         );
-        assert_eq!(clean(Path::new("/")).unwrap().as_bytes(), b"");
-        assert_eq!(clean(Path::new(".")).unwrap().as_bytes(), b"");
-        assert!(clean(Path::new("home/../x")).is_err());
+        assert_eq!(clean_path(Path::new("/")).unwrap().as_bytes(), b"");
+        assert_eq!(clean_path(Path::new(".")).unwrap().as_bytes(), b"");
+        assert!(clean_path(Path::new("home/../x")).is_err());
     }
 
     #[test]
     fn names_alike_are_offered_and_strangers_are_not() {
         let names: Vec<OsString> = ["Documents", "Downloads", "music"].map(Into::into).into();
-        assert_eq!(similar(&names, b"documents"), ["Documents"]);
-        assert_eq!(similar(&names, b"Docments"), ["Documents"]);
-        assert!(similar(&names, b"x").is_empty());
+        assert_eq!(similar_names(&names, b"documents"), ["Documents"]);
+        assert_eq!(similar_names(&names, b"Docments"), ["Documents"]);
+        assert!(similar_names(&names, b"x").is_empty());
     }
 }

@@ -18,7 +18,7 @@ use schema::journal::ProblemKind;
 
 use super::{
     compare,
-    job::group,
+    job::inode_group,
     metadata::{self, Faults, Handle},
     names,
     place::Holds,
@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     copy::{Copied, Copier, CopyError},
-    error::{Error, Result, failure_code, reason},
+    error::{Error, Result, failure_code, system_reason},
     event::Stop,
     sys::{Dir, Kind, Stat, attributes},
 };
@@ -53,13 +53,13 @@ impl Fault {
             Some(Errno::NOSPC | Errno::DQUOT) => Self::All(
                 Error::failed(format!(
                     "insufficient space: cannot write {path}: {}",
-                    reason(&error)
+                    system_reason(&error)
                 ))
                 .coded(failure_code(&error))
                 .hint("free space there, then run the same restore again: it goes on where it stopped"),
             ),
             Some(Errno::ROFS) => Self::All(Error::io("write", path.as_bytes(), error)),
-            _ => Self::Entry(ProblemKind::NotStored, reason(&error)),
+            _ => Self::Entry(ProblemKind::NotStored, system_reason(&error)),
         }
     }
 }
@@ -96,7 +96,7 @@ pub(super) struct Spot<'a> {
 }
 
 /// Copies a file, metadata included.
-pub(super) fn file(
+pub(super) fn make_file(
     parent: &Dir,
     item: &Item,
     spot: Spot<'_>,
@@ -107,14 +107,14 @@ pub(super) fn file(
     let unreadable = |message: String| Fault::Entry(ProblemKind::Unreadable, message);
     let from = parent
         .file(&item.stored_name)
-        .map_err(|error| unreadable(reason(&error.into())))?;
-    let stat = Stat::of_fd(&from).map_err(|error| unreadable(reason(&error.into())))?;
+        .map_err(|error| unreadable(system_reason(&error.into())))?;
+    let stat = Stat::of_fd(&from).map_err(|error| unreadable(system_reason(&error.into())))?;
     if stat.kind != Kind::File {
         return Err(unreadable("it is no regular file any more".into()));
     }
     let (to, temporary) = new_temporary(spot.name, |temporary| spot.dir.new_file(temporary, 0o600))
         .map_err(|error| Fault::of(error, spot.shown))?;
-    let filled = fill(&from, &to, &stat, item, spot, copier, stop, faults);
+    let filled = fill_file(&from, &to, &stat, item, spot, copier, stop, faults);
     match filled {
         Ok((inode, bytes, damaged)) => Ok(Made {
             temporary,
@@ -133,7 +133,7 @@ pub(super) fn file(
     clippy::too_many_arguments,
     reason = "two files and what is between them"
 )]
-fn fill(
+fn fill_file(
     from: &File,
     to: &File,
     stat: &Stat,
@@ -155,21 +155,21 @@ fn fill(
         })?;
     let damaged =
         length != item.wanted.size || item.wanted.digest.is_some_and(|wanted| wanted != digest);
-    let (attributes, fault) = metadata::wanted(item, || attributes::of_fd(from));
+    let (attributes, fault) = metadata::wanted_attributes(item, || attributes::of_fd(from));
     if let Some(error) = fault {
         faults.sentences.push(format!(
             "cannot read its attributes: {}",
-            reason(&error.into())
+            system_reason(&error.into())
         ));
     }
     let handle = Handle::Open(to.as_fd());
     if spot.inherits {
         metadata::clear_inherited(&handle);
     }
-    metadata::apply(&handle, item, &attributes, 0, spot.holds, faults);
+    metadata::apply_metadata(&handle, item, &attributes, 0, spot.holds, faults);
     metadata::apply_time(&handle, item, spot.holds, faults);
     // Only who has other names is asked for its inode again.
-    let inode = if group(item).is_some() {
+    let inode = if inode_group(item).is_some() {
         let made = Stat::of_fd(to).map_err(|error| Fault::of(error, spot.shown))?;
         Some((made.dev, made.ino))
     } else {
@@ -179,7 +179,7 @@ fn fill(
 }
 
 /// Makes a symlink, FIFO, socket or device, metadata included.
-pub(super) fn other(
+pub(super) fn make_special(
     source: &Source,
     item: &Item,
     spot: Spot<'_>,
@@ -197,7 +197,7 @@ pub(super) fn other(
     .map_err(|error| match Fault::of(error, shown) {
         Fault::Entry(kind, because) => Fault::Entry(
             kind,
-            format!("cannot make a {}: {because}", noun(wanted.kind)),
+            format!("cannot make a {}: {because}", kind_noun(wanted.kind)),
         ),
         other => other,
     })?;
@@ -245,15 +245,15 @@ fn finish_other(
     if let Some(error) = fault {
         faults.sentences.push(format!(
             "cannot read its attributes: {}",
-            reason(&error.into())
+            system_reason(&error.into())
         ));
     }
-    metadata::apply(&handle, item, &attributes, 0, spot.holds, faults);
+    metadata::apply_metadata(&handle, item, &attributes, 0, spot.holds, faults);
     metadata::apply_time(&handle, item, spot.holds, faults);
     Ok((opened.dev, opened.ino))
 }
 
-fn noun(kind: Kind) -> &'static str {
+fn kind_noun(kind: Kind) -> &'static str {
     match kind {
         Kind::File => "file",
         Kind::Folder => "folder",
@@ -266,7 +266,7 @@ fn noun(kind: Kind) -> &'static str {
 }
 
 /// Makes an empty folder that is marked as unfinished.
-pub(super) fn folder(spot: Spot<'_>) -> std::result::Result<(Dir, OsString), Fault> {
+pub(super) fn make_folder(spot: Spot<'_>) -> std::result::Result<(Dir, OsString), Fault> {
     let Spot {
         dir,
         name,
@@ -290,7 +290,7 @@ pub(super) fn folder(spot: Spot<'_>) -> std::result::Result<(Dir, OsString), Fau
 }
 
 /// Gives a second name to an entry of this kind that was restored before.
-pub(super) fn link(
+pub(super) fn make_link(
     first_dir: &Dir,
     first: &OsStr,
     (kind, inode): (Kind, Inode),
@@ -322,7 +322,7 @@ fn new_temporary<T>(
 ) -> std::result::Result<(T, OsString), Errno> {
     let mut last = Errno::EXIST;
     for _ in 0..100 {
-        let temporary = names::temporary(name);
+        let temporary = names::temporary_name(name);
         match make(&temporary) {
             Ok(made) => return Ok((made, temporary)),
             Err(Errno::EXIST) => last = Errno::EXIST,
@@ -333,7 +333,7 @@ fn new_temporary<T>(
 }
 
 /// Gives a finished entry its name, after what has the name was renamed aside.
-pub(super) fn place(
+pub(super) fn place_entry(
     spot: Spot<'_>,
     temporary: &OsStr,
     aside: Option<&str>,
@@ -351,14 +351,14 @@ pub(super) fn place(
     placed.map_err(|error| {
         remove_temporary(dir, temporary);
         match error {
-            Errno::EXIST => taken(),
+            Errno::EXIST => name_taken(),
             error => Fault::of(error, shown),
         }
     })
 }
 
 /// Something has the name that was free, or equal, when the restore began.
-pub(super) fn taken() -> Fault {
+pub(super) fn name_taken() -> Fault {
     Fault::Entry(
         ProblemKind::NotStored,
         "something else took its name meanwhile".into(),
@@ -373,7 +373,7 @@ pub(super) fn rename_beside(
     suffix: &str,
 ) -> std::result::Result<OsString, Errno> {
     for attempt in 1..1000 {
-        let beside = names::beside(name, suffix, attempt);
+        let beside = names::neighbouring_name(name, suffix, attempt);
         match dir.rename_new(entry, dir, &beside) {
             Ok(()) => return Ok(beside),
             Err(Errno::EXIST) => {}
@@ -390,13 +390,13 @@ pub(super) fn keep_damaged(
     name: &OsStr,
     stop: &Stop,
 ) -> Result<std::result::Result<OsString, Errno>> {
-    let beside = names::beside(name, names::DAMAGED, 1);
+    let beside = names::neighbouring_name(name, names::DAMAGED, 1);
     if let (Ok(Some(there)), Ok(new)) = (dir.look(&beside), dir.stat(temporary))
         && there.kind == Kind::File
         && there.size == new.size
     {
-        let kept = compare::digest(dir, &beside, &there, stop)?;
-        if kept.is_some() && kept == compare::digest(dir, temporary, &new, stop)? {
+        let kept = compare::digest_of(dir, &beside, &there, stop)?;
+        if kept.is_some() && kept == compare::digest_of(dir, temporary, &new, stop)? {
             let _ = dir.remove_file(temporary);
             return Ok(Ok(beside));
         }
@@ -433,7 +433,8 @@ pub(super) fn put_right(
     let is_it =
         opened.same_inode(there) && opened.kind == there.kind && opened.ctime == there.ctime;
     // In a folder of another user a second name may have been put here for us to change the first.
-    let is_shared = opened.nlink > 1 && (group(item).is_none() || opened.uid != item.wanted.uid);
+    let is_shared =
+        opened.nlink > 1 && (inode_group(item).is_none() || opened.uid != item.wanted.uid);
     if !is_it || is_shared {
         return Ok(false);
     }
@@ -441,14 +442,14 @@ pub(super) fn put_right(
     if let Some(error) = fault {
         faults.sentences.push(format!(
             "cannot read its attributes: {}",
-            reason(&error.into())
+            system_reason(&error.into())
         ));
     }
     let handle = Handle::Named(fd.as_fd());
     let held = attributes::of_entry(spot.dir, spot.name).unwrap_or_default();
-    let spare = compare::spare(&attributes, &held, spot.holds);
+    let spare = compare::spare_attributes(&attributes, &held, spot.holds);
     metadata::remove_spare(&handle, &spare, faults);
-    metadata::apply(&handle, item, &attributes, 0, spot.holds, faults);
+    metadata::apply_metadata(&handle, item, &attributes, 0, spot.holds, faults);
     metadata::apply_time(&handle, item, spot.holds, faults);
     Ok(true)
 }
@@ -468,15 +469,15 @@ pub(super) fn finish_folder(
     let open = if closed { 0o300 } else { 0 };
     if !is_new {
         let held = attributes::of_fd(folder).unwrap_or_default();
-        let spare = compare::spare(attributes, &held, holds);
+        let spare = compare::spare_attributes(attributes, &held, holds);
         metadata::remove_spare(&handle, &spare, faults);
     }
-    metadata::apply(&handle, item, attributes, open, holds, faults);
+    metadata::apply_metadata(&handle, item, attributes, open, holds, faults);
     if marked {
         let _ = folder.remove_file(OsStr::new(names::MARKER));
     }
     if closed {
-        metadata::apply(&handle, item, attributes, 0, holds, &mut Faults::default());
+        metadata::apply_metadata(&handle, item, attributes, 0, holds, &mut Faults::default());
     }
     metadata::apply_time(&handle, item, holds, faults);
 }

@@ -18,7 +18,7 @@ use schema::escape::display;
 
 use super::{place::Holds, rights, source::Item};
 use crate::{
-    error::reason,
+    error::system_reason,
     sys::{Kind, Stat, attributes, attributes::Attributes, open, stat::Nanos},
 };
 
@@ -48,8 +48,10 @@ pub(super) struct Limits {
 
 impl Faults {
     fn add(&mut self, what: &str, error: Errno) {
-        self.sentences
-            .push(format!("cannot set its {what}: {}", reason(&error.into())));
+        self.sentences.push(format!(
+            "cannot set its {what}: {}",
+            system_reason(&error.into())
+        ));
     }
 
     /// Something that may not go because the file system has no such thing.
@@ -149,7 +151,7 @@ impl Handle<'_> {
 
 /// The attributes that a restored entry gets: what the tree holds and what only the manifest
 /// could.
-pub(super) fn wanted(
+pub(super) fn wanted_attributes(
     item: &Item,
     stored: impl FnOnce() -> Result<Attributes, Errno>,
 ) -> (Attributes, Option<Errno>) {
@@ -203,7 +205,7 @@ pub(super) fn remove_spare(handle: &Handle<'_>, names: &[Vec<u8>], faults: &mut 
 }
 
 /// Sets owner, attributes and mode, with more permission bits than it had.
-pub(super) fn apply(
+pub(super) fn apply_metadata(
     handle: &Handle<'_>,
     item: &Item,
     attributes: &Attributes,
@@ -257,7 +259,7 @@ pub(super) fn apply_time(handle: &Handle<'_>, item: &Item, holds: Holds, faults:
     if faults.owner_left || !faults.sentences.is_empty() {
         return;
     }
-    for differs in rights::rights(wanted, &there, holds) {
+    for differs in rights::differing_rights(wanted, &there, holds) {
         match differs {
             "mode" => faults.limits.mode = true,
             _ => faults.limits.owner = true,

@@ -1,6 +1,6 @@
 //! Restoring an entry of a snapshot: the target becomes that entry, and never holds it.
 //!
-//! [`plan`] only compares; [`run`] does what the plan says and decides nothing more. Both see the
+//! [`plan_restore`] only compares; [`run_restore_step`] does what the plan says and decides nothing more. Both see the
 //! same stream of entries ([`source`]). Never writes to a snapshot, never follows a symlink
 //! below the target, never takes anything away: what is in the way is kept aside.
 
@@ -40,7 +40,7 @@ use schema::{
 };
 
 pub use choice::Choice;
-pub use paths::{Selection, select};
+pub use paths::{Selection, select_paths};
 pub use room::check_room;
 
 use job::{Job, manifest_of, names_of};
@@ -81,26 +81,26 @@ pub struct Request<'a> {
 /// # Errors
 /// Refused if the path is not in the snapshot or the target cannot become it; failed if either
 /// cannot be looked at.
-pub fn plan(request: &Request<'_>, context: &Context<'_>) -> Result<RestoreStep> {
+pub fn plan_restore(request: &Request<'_>, context: &Context<'_>) -> Result<RestoreStep> {
     if request.aside_suffix.is_empty() || request.aside_suffix.contains(['/', '\0']) {
         return Err(Error::failed(format!(
             "`{}` cannot be the end of a name",
             request.aside_suffix.escape_default()
         )));
     }
-    let target = absolute(request.target)?;
+    let target = absolute_target(request.target)?;
     let job = Job::new(
         request.store,
         request.snapshot,
         request.home_folder,
         &request.tree,
-        lookup::clean(request.path)?,
+        lookup::clean_path(request.path)?,
         bytes(target.as_os_str()),
         request.overwrite,
         request.choice.clone(),
         request.through.clone(),
     )?;
-    let totals = scan::scan(&job, true, context)?;
+    let totals = scan::scan_target(&job, true, context)?;
     Ok(RestoreStep {
         snapshot: request.snapshot,
         folder: request.home_folder.to_owned(),
@@ -125,7 +125,7 @@ pub fn plan(request: &Request<'_>, context: &Context<'_>) -> Result<RestoreStep>
 
 /// Whether a snapshot has something at a path.
 #[must_use]
-pub fn has(
+pub fn has_path(
     store: &Store,
     snapshot: Option<SnapshotId>,
     home_folder: &str,
@@ -135,7 +135,13 @@ pub fn has(
     let manifest = || manifest_of(store, snapshot);
     let find = || {
         let names = names_of(store, snapshot)?;
-        lookup::find(tree, lookup::clean(path)?, home_folder, &names, manifest)
+        lookup::find(
+            tree,
+            lookup::clean_path(path)?,
+            home_folder,
+            &names,
+            manifest,
+        )
     };
     find().is_ok()
 }
@@ -145,7 +151,11 @@ pub fn has(
 /// # Errors
 /// Refused, with nothing changed, if something differs and may not be replaced or if there is no
 /// room; failed if the target's file system fails; interrupted if it was asked to stop.
-pub fn run(store: &Store, step: &RestoreStep, context: &Context<'_>) -> Result<Outcome> {
+pub fn run_restore_step(
+    store: &Store,
+    step: &RestoreStep,
+    context: &Context<'_>,
+) -> Result<Outcome> {
     let text = |name: &str, text: &str| {
         unescape(text).ok_or_else(|| Error::failed(format!("the step's {name} is no path: {text}")))
     };
@@ -156,8 +166,8 @@ pub fn run(store: &Store, step: &RestoreStep, context: &Context<'_>) -> Result<O
             step.target
         )));
     }
-    let path = lookup::clean(Path::new(OsStr::from_bytes(&path)))?;
-    let tree = tree(store, &step.folder)?;
+    let path = lookup::clean_path(Path::new(OsStr::from_bytes(&path)))?;
+    let tree = open_snapshot_tree(store, &step.folder)?;
     let job = Job::new(
         store,
         step.snapshot,
@@ -181,10 +191,10 @@ pub fn run(store: &Store, step: &RestoreStep, context: &Context<'_>) -> Result<O
             .map(|path| text("through", path))
             .collect::<Result<_>>()?,
     )?;
-    run::run(&job, step, context)
+    run::restore_all(&job, step, context)
 }
 
-fn absolute(target: &Path) -> Result<PathBuf> {
+fn absolute_target(target: &Path) -> Result<PathBuf> {
     std::path::absolute(target)
         // Without the slash at its end, which would follow a symlink.
         .map(|target| target.components().collect())
@@ -192,7 +202,7 @@ fn absolute(target: &Path) -> Result<PathBuf> {
 }
 
 /// Opens a snapshot's folder by its names, which stand escaped.
-fn tree(store: &Store, folder: &str) -> Result<Dir> {
+fn open_snapshot_tree(store: &Store, folder: &str) -> Result<Dir> {
     let parts: Vec<&str> = folder.split('/').collect();
     if parts.iter().any(|part| matches!(*part, "" | "." | "..")) {
         return Err(Error::failed(format!(

@@ -20,30 +20,30 @@ const WORD: &[u8] = b".backup-restore-";
 const NAME_MAX: usize = 255;
 
 /// A name for an entry that is not finished yet; another one each time.
-pub(super) fn temporary(name: &OsStr) -> OsString {
+pub(super) fn temporary_name(name: &OsStr) -> OsString {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     static PROCESS: LazyLock<u32> = LazyLock::new(std::process::id);
     let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let mut temporary = stem(name);
+    let mut temporary = name_stem(name);
     temporary.extend_from_slice(format!("{:x}-{number:x}", *PROCESS).as_bytes());
     OsString::from_vec(temporary)
 }
 
-/// Whether this is a name that [`temporary`] makes.
+/// Whether this is a name that [`temporary_name`] makes.
 pub(super) fn is_temporary(name: &OsStr) -> bool {
     let name = name.as_bytes();
     let at = name.windows(WORD.len()).rposition(|part| part == WORD);
     at.is_some_and(|at| at > 0 && name[0] == b'.' && is_number(&name[at + WORD.len()..]))
 }
 
-/// Whether this is a name that [`temporary`] makes of that one.
+/// Whether this is a name that [`temporary_name`] makes of that one.
 pub(super) fn is_temporary_of(name: &OsStr, of: &OsStr) -> bool {
-    let rest = name.as_bytes().strip_prefix(stem(of).as_slice());
+    let rest = name.as_bytes().strip_prefix(name_stem(of).as_slice());
     rest.is_some_and(is_number)
 }
 
 /// What a temporary name starts with. Room is left for the number.
-fn stem(name: &OsStr) -> Vec<u8> {
+fn name_stem(name: &OsStr) -> Vec<u8> {
     let name = match name.as_bytes() {
         long if long.len() > 200 => b"long-name",
         name => name,
@@ -61,7 +61,7 @@ fn is_number(text: &[u8]) -> bool {
 
 /// The name with a suffix; from the second attempt on with a number, too. A name that gets too
 /// long loses its end, not the suffix.
-pub(super) fn beside(name: &OsStr, suffix: &str, attempt: u32) -> OsString {
+pub(super) fn neighbouring_name(name: &OsStr, suffix: &str, attempt: u32) -> OsString {
     let mut suffix = suffix.to_owned();
     if attempt > 1 {
         suffix.push_str(&format!("-{attempt}"));
@@ -90,7 +90,7 @@ mod tests {
         let long = "x".repeat(255);
         for name in ["a", "a.backup-restore-1-2", &long] {
             let name = OsStr::new(name);
-            let made = temporary(name);
+            let made = temporary_name(name);
             assert!(made.len() <= NAME_MAX);
             assert!(is_temporary(&made) && is_temporary_of(&made, name));
             assert!(!is_temporary_of(&made, OsStr::new("b")));
@@ -108,10 +108,10 @@ mod tests {
 
     #[test]
     fn a_name_beside_a_long_one_still_fits() {
-        assert_eq!(beside(OsStr::new("a"), ".old", 1), "a.old");
-        assert_eq!(beside(OsStr::new("a"), ".old", 3), "a.old-3");
+        assert_eq!(neighbouring_name(OsStr::new("a"), ".old", 1), "a.old");
+        assert_eq!(neighbouring_name(OsStr::new("a"), ".old", 3), "a.old-3");
         let long = "ü".repeat(127);
-        let made = beside(OsStr::new(&long), ".before", 1);
+        let made = neighbouring_name(OsStr::new(&long), ".before", 1);
         assert!(made.len() <= NAME_MAX);
         assert!(made.to_str().unwrap().ends_with("ü.before"));
     }

@@ -45,7 +45,7 @@ pub struct Selection {
 /// # Errors
 /// A refusal if one of them means nothing, if two would get the same name in one target, or if
 /// there are too many folders.
-pub fn select(
+pub fn select_paths(
     store: &Store,
     snapshot: Option<SnapshotId>,
     home_folder: &str,
@@ -57,7 +57,7 @@ pub fn select(
     let names = names_of(store, snapshot)?;
     let mut meant: BTreeSet<StoredPathBuf> = BTreeSet::new();
     for path in paths {
-        let clean = lookup::clean(path)?;
+        let clean = lookup::clean_path(path)?;
         let found = lookup::find(tree, clean.clone(), home_folder, &names, || {
             manifest_of(store, snapshot)
         });
@@ -70,7 +70,7 @@ pub fn select(
             }
             Ok(_) => drop(meant.insert(clean)),
             Err(_) if is_pattern(path) => {
-                let matched = matching(store, snapshot, home_folder, tree, path, context)?;
+                let matched = matching_names(store, snapshot, home_folder, tree, path, context)?;
                 if matched.is_empty() {
                     return Err(Error::refused(format!(
                         "nothing in snapshot {home_folder} matches {}",
@@ -128,7 +128,7 @@ fn is_pattern(path: &Path) -> bool {
 }
 
 /// All paths of a snapshot that a pattern means, which is from its root.
-fn matching(
+fn matching_names(
     store: &Store,
     snapshot: Option<SnapshotId>,
     home_folder: &str,

@@ -69,18 +69,18 @@ impl Holds {
 }
 
 /// Looks at an absolute target; with `through`, at what it leads to where it is a symlink.
-pub(super) fn look(target: &[u8], store: &Store, through: bool) -> Result<Place> {
+pub(super) fn inspect_target(target: &[u8], store: &Store, through: bool) -> Result<Place> {
     let mut shown = display(target);
     let path = Path::new(OsStr::from_bytes(target));
     let resolved =
-        |path: &Path| resolve::resolve(path).map_err(|error| unresolved(&shown, path, error));
+        |path: &Path| resolve::resolve(path).map_err(|error| unresolved_error(&shown, path, error));
     let io = |error: Errno| Error::io("open", target, error);
     // Without a last name (`/`, `x/..`) the target is a folder that is there.
     let (parent, name) = match (path.parent(), path.file_name()) {
         (Some(parent), Some(name)) => {
             let found = resolved(parent)?;
             if found.stat.kind != Kind::Folder {
-                return Err(unresolved(&shown, parent, Errno::NOTDIR));
+                return Err(unresolved_error(&shown, parent, Errno::NOTDIR));
             }
             (found.folder().map_err(io)?, name.to_owned())
         }
@@ -99,8 +99,8 @@ pub(super) fn look(target: &[u8], store: &Store, through: bool) -> Result<Place>
         _ => parent.again().map_err(io)?,
     };
     let holder = folder.stat_self().map_err(io)?;
-    let (holds, can) = holds(&folder, &holder);
-    outside(folder, store, &shown)?;
+    let (holds, can) = probe_target(&folder, &holder);
+    check_outside(folder, store, &shown)?;
     Ok(Place {
         parent,
         name,
@@ -112,7 +112,7 @@ pub(super) fn look(target: &[u8], store: &Store, through: bool) -> Result<Place>
     })
 }
 
-fn unresolved(target: &str, folder: &Path, error: Errno) -> Error {
+fn unresolved_error(target: &str, folder: &Path, error: Errno) -> Error {
     let folder = display(bytes(folder.as_os_str()));
     match error {
         Errno::NOENT => Error::refused(format!(
@@ -132,7 +132,7 @@ fn unresolved(target: &str, folder: &Path, error: Errno) -> Error {
 }
 
 /// Refuses a target in the destination: snapshots are never written to.
-pub(super) fn outside(folder: Dir, store: &Store, shown: &str) -> Result<()> {
+pub(super) fn check_outside(folder: Dir, store: &Store, shown: &str) -> Result<()> {
     let io = |error: Errno| Error::io("look at", shown.as_bytes(), error);
     let root = store.root.stat_self().map_err(io)?;
     let mut dir = folder;
@@ -157,9 +157,9 @@ pub(super) fn outside(folder: Dir, store: &Store, shown: &str) -> Result<()> {
     }
 }
 
-fn holds(folder: &Dir, stat: &Stat) -> (Holds, Capabilities) {
-    let mounts = mounts::mounts().unwrap_or_default();
-    let mount = mounts::of(&mounts, stat);
+fn probe_target(folder: &Dir, stat: &Stat) -> (Holds, Capabilities) {
+    let mounts = mounts::all_mounts().unwrap_or_default();
+    let mount = mounts::mount_of(&mounts, stat);
     let file_system = mount.map_or("", |mount| mount.file_system.as_str());
     let is_exfat = file_system == "fuseblk" && mount.is_some_and(|mount| is_exfat(&mount.source));
     let known = Capabilities::of_type(if is_exfat { "exfat" } else { file_system });

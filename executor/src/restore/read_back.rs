@@ -42,7 +42,7 @@ pub(super) struct Proof {
 }
 
 /// The time from which on what changes is the restore's work.
-pub(super) fn now() -> Nanos {
+pub(super) fn now_nanos() -> Nanos {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
     Nanos::from(now.tv_sec) * 1_000_000_000 + Nanos::from(now.tv_nsec) - LAG
 }
@@ -126,7 +126,7 @@ struct Asked {
 impl Asked {
     fn read(self, stop: &Stop) -> Read {
         let Self { written, file } = self;
-        let digest = file.map(|file| compare::digest_of(&file, &written.stat, stop));
+        let digest = file.map(|file| compare::digest_of_open(&file, &written.stat, stop));
         let digest = digest.transpose().map(Option::flatten);
         let fault = digest.map(|digest| {
             (digest != Some(written.wanted)).then(|| {

@@ -95,7 +95,7 @@ impl Restorer<'_> {
             None => Ok(None),
             Some(_) if self.job.overwrite => Ok(Some(self.aside)),
             // It was not there when everything was compared.
-            Some(_) => Err(make::taken()),
+            Some(_) => Err(make::name_taken()),
         }
     }
 

@@ -13,7 +13,7 @@ pub(super) fn is_time(wanted: &Entry, there: &Stat, holds: Holds) -> bool {
 }
 
 /// What differs in mode and owner, as far as the file system and our rights can tell.
-pub(super) fn rights(wanted: &Entry, there: &Stat, holds: Holds) -> Vec<&'static str> {
+pub(super) fn differing_rights(wanted: &Entry, there: &Stat, holds: Holds) -> Vec<&'static str> {
     let mut differs = Vec::new();
     if wanted.kind == Kind::Symlink && !holds.symlink_metadata {
         return differs;

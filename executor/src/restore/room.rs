@@ -20,7 +20,8 @@ pub fn check_room(store: &Store, steps: &[RestoreStep]) -> Result<()> {
     for step in steps {
         let target = unescape(&step.target)
             .ok_or_else(|| Error::failed(format!("{} is no path", step.target)))?;
-        let place = place::look(&target, store, step.through.iter().any(String::is_empty))?;
+        let place =
+            place::inspect_target(&target, store, step.through.iter().any(String::is_empty))?;
         let free = place::free_bytes(&place)?;
         let stat = match place.stat {
             Some(stat) => stat,

@@ -18,7 +18,7 @@ use schema::{
 
 use super::{
     copying::{self, BYTES, Copied, Copy, FILES},
-    job::{Job, interrupted},
+    job::{Job, restore_interrupted},
     make, names, place, read_back,
     restorer::Restorer,
     scan::{self, Totals},
@@ -42,7 +42,11 @@ const NAMED: usize = 5;
 const WAITING: usize = 256;
 
 /// `planned` is what the plan found to do.
-pub(super) fn run(job: &Job<'_>, planned: &RestoreStep, context: &Context<'_>) -> Result<Outcome> {
+pub(super) fn restore_all(
+    job: &Job<'_>,
+    planned: &RestoreStep,
+    context: &Context<'_>,
+) -> Result<Outcome> {
     let aside = planned.aside_suffix.as_str();
     // Where nothing stands, then as now, there is nothing to compare with.
     let nothing_there = job.place.stat.is_none() && planned.conflict_count == 0;
@@ -50,9 +54,9 @@ pub(super) fn run(job: &Job<'_>, planned: &RestoreStep, context: &Context<'_>) -
     if !nothing_there || totals.needed > place::free_bytes(&job.place)? {
         // What the plan read and found the same is read once more when its turn comes.
         let found = planned.conflict_count > 0 || planned.put_right_count > 0;
-        totals = scan::scan(job, found && !job.overwrite, context)?;
+        totals = scan::scan_target(job, found && !job.overwrite, context)?;
     }
-    allowed(job, aside, &totals)?;
+    check_allowed(job, aside, &totals)?;
     let mut run = Restorer {
         job,
         aside,
@@ -69,7 +73,7 @@ pub(super) fn run(job: &Job<'_>, planned: &RestoreStep, context: &Context<'_>) -
             bytes_total: totals.bytes,
             ..Progress::default()
         },
-        since: read_back::now(),
+        since: read_back::now_nanos(),
         elsewhere: Vec::new(),
     };
     run.clean_beside_target();
@@ -83,15 +87,15 @@ pub(super) fn run(job: &Job<'_>, planned: &RestoreStep, context: &Context<'_>) -
             |error| job.place.io(error),
             || {
                 run_in_order(context.threads, &mut run, &|files| {
-                    copying::copy(job, aside, files, &copiers, &flusher, context)
+                    copying::copy_files(job, aside, files, &copiers, &flusher, context)
                 })
             },
         )
-        .map_err(interrupted)?;
+        .map_err(restore_interrupted)?;
     run.end();
     run.sync()?;
     if job.choice.read_back {
-        let proof = read_back::read_back(job, run.since, context).map_err(interrupted)?;
+        let proof = read_back::read_back(job, run.since, context).map_err(restore_interrupted)?;
         run.tally.read_back = proof.files;
         run.tally.damaged += proof.problems.len() as u64;
         for problem in proof.problems {
@@ -102,7 +106,7 @@ pub(super) fn run(job: &Job<'_>, planned: &RestoreStep, context: &Context<'_>) -
 }
 
 /// Refuses before anything is changed.
-fn allowed(job: &Job<'_>, aside: &str, totals: &Totals) -> Result<()> {
+fn check_allowed(job: &Job<'_>, aside: &str, totals: &Totals) -> Result<()> {
     let target = &job.place.shown;
     let differs = totals.conflict_count + totals.put_right_count;
     if differs > 0 && !job.overwrite {

@@ -12,7 +12,7 @@ use schema::{
 
 use super::{
     compare::{self, Rules, Standing, unfinished_since},
-    job::{Job, group, interrupted},
+    job::{Job, inode_group, restore_interrupted},
     names, rights,
     source::{Item, Source, Step},
 };
@@ -66,7 +66,7 @@ impl Totals {
         self.put_right_count += 1;
         if self.put_right.len() < LISTED {
             self.put_right.push(PutRight {
-                path: named(item),
+                path: shown_path(item),
                 what: what.join(", "),
             });
         }
@@ -88,14 +88,14 @@ impl Totals {
 }
 
 /// Compares the snapshot with the target; with `content` also files whose size and time agree.
-pub(super) fn scan(job: &Job<'_>, content: bool, context: &Context<'_>) -> Result<Totals> {
+pub(super) fn scan_target(job: &Job<'_>, content: bool, context: &Context<'_>) -> Result<Totals> {
     let mut source = job.source()?;
     let mut totals = Totals::default();
     let mut groups = HashSet::new();
     // Folders of the target on the way down; none where there is no such folder.
     let mut folders: Vec<Option<There>> = Vec::new();
     while let Some(step) = source.next_step() {
-        context.stop.check().map_err(interrupted)?;
+        context.stop.check().map_err(restore_interrupted)?;
         let (item, is_folder) = match step {
             Step::Enter(item) => (item, true),
             Step::Leaf(item) => (item, false),
@@ -114,7 +114,7 @@ pub(super) fn scan(job: &Job<'_>, content: bool, context: &Context<'_>) -> Resul
                 ..Progress::default()
             }));
         }
-        let entered = look(
+        let entered = compare_entry(
             job,
             &source,
             &item,
@@ -136,7 +136,7 @@ pub(super) fn scan(job: &Job<'_>, content: bool, context: &Context<'_>) -> Resul
     clippy::too_many_arguments,
     reason = "two sides, and what is counted of them"
 )]
-fn look(
+fn compare_entry(
     job: &Job<'_>,
     source: &Source,
     item: &Item,
@@ -164,8 +164,8 @@ fn look(
             read_back_since: above.and_then(|above| above.read_back_since),
             stop: context.stop,
         };
-        let standing = compare::standing(source, item, dir, name, &there, rules);
-        let standing = standing.map_err(interrupted)?;
+        let standing = compare::compare_standing(source, item, dir, name, &there, rules);
+        let standing = standing.map_err(restore_interrupted)?;
         let folder = match (item.wanted.kind, there.kind) {
             (Kind::Folder, Kind::Folder) => Some(dir.folder(name).map_err(io)?),
             (Kind::Folder, _) => job.through(&item.path, &there).map_err(io)?,
@@ -199,7 +199,7 @@ fn look(
         }
         totals.conflict_count += 1;
         if totals.conflicts.len() < LISTED {
-            totals.conflicts.push(named(item));
+            totals.conflicts.push(shown_path(item));
         }
         if !job.overwrite {
             return Ok(None);
@@ -207,7 +207,7 @@ fn look(
     }
     totals.creates += 1;
     let bytes = match item.wanted.kind {
-        Kind::File if group(item).is_none_or(|group| groups.insert(group)) => {
+        Kind::File if inode_group(item).is_none_or(|group| groups.insert(group)) => {
             bytes_of(source, item)
         }
         _ => 0,
@@ -221,7 +221,7 @@ fn look(
 }
 
 /// The path of an item as a plan has it.
-fn named(item: &Item) -> String {
+fn shown_path(item: &Item) -> String {
     let is_whole = item.path.is_empty();
     escape(if is_whole {
         b".".as_slice()

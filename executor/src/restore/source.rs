@@ -20,7 +20,7 @@ use schema::{
 
 use super::{Choice, belongs::Unknown, lookup::Found};
 use crate::{
-    error::{Error, Result, reason},
+    error::{Error, Result, system_reason},
     manifest::{Entry, Reader},
     names::{Namer, StoredNames},
     survey::Bounds,
@@ -244,7 +244,7 @@ impl Source {
             let path = match manifest.peek()? {
                 Ok(entry) => &entry.path,
                 Err(error) => {
-                    self.manifest_fault = Some(reason(error));
+                    self.manifest_fault = Some(system_reason(error));
                     self.manifest = None;
                     return None;
                 }
@@ -332,7 +332,7 @@ impl Source {
             Visit::Enter(stat) | Visit::Leaf(stat) => stat,
             Visit::Unreadable(_, error) => {
                 self.pass_over = Some(path.clone());
-                return Some(self.fault(&path, reason(&error.into())));
+                return Some(self.fault(&path, system_reason(&error.into())));
             }
             Visit::Vanished => {
                 self.pass_over = Some(path.clone());
@@ -368,7 +368,7 @@ impl Source {
         if stat.kind == Kind::Symlink && wanted.target.is_none() {
             match walk.parent().read_symlink(&stored_name) {
                 Ok(target) => wanted.target = Some(bytes(&target).to_vec()),
-                Err(error) => return Some(self.fault(&path, reason(&error.into()))),
+                Err(error) => return Some(self.fault(&path, system_reason(&error.into()))),
             }
         }
         if stat.kind == Kind::Folder {

@@ -108,7 +108,7 @@ pub(super) fn hand_over(
         UnitExit::Ran(code) => {
             return Err(match replay.interrupted() {
                 Some(because) => Error::failed(because).hint(CONTINUES),
-                None => unfinished(unit, left, code),
+                None => unfinished_part_error(unit, left, code),
             });
         }
         UnitExit::Broken(how) => {
@@ -140,7 +140,7 @@ fn asked_to_stop_soon(context: Context<'_>) -> Result<()> {
 }
 
 /// The error of a part that ended by itself and left a step: interrupted, or kept out by a lock.
-fn unfinished(unit: &str, left: &Step, code: i32) -> Error {
+fn unfinished_part_error(unit: &str, left: &Step, code: i32) -> Error {
     let (kind, failure) = match code {
         75 => (ErrorKind::Busy, Some(FailureCode::Busy)),
         130 | 143 => (ErrorKind::Interrupted, Some(FailureCode::Interrupted)),

@@ -28,10 +28,10 @@ pub(super) fn do_step(
 ) -> Result<Outcome> {
     let sealed = report.snapshot.clone();
     match &step.action {
-        Action::Announce(announce) => Ok(steps::notify::announce(announce, context)),
+        Action::Announce(announce) => Ok(steps::notify::run_announce_step(announce, context)),
         Action::PreScript(script) => {
             let environment = script_environment(plan, None, sealed.as_ref());
-            steps::script::run(&step.id, script, &environment, context)
+            steps::script::run_script_step(&step.id, script, &environment, context)
         }
         Action::DestinationCheck(check) => {
             session.prepare(check, context)?;
@@ -39,21 +39,22 @@ pub(super) fn do_step(
             steps::destination_check::remember_and_inspect(state, session.store()?, check)
         }
         Action::SpaceCheck(check) => {
-            steps::space_check::run(session.store()?, check, context).map_err(Error::on_destination)
+            steps::space_check::run_space_check_step(session.store()?, check, context)
+                .map_err(Error::on_destination)
         }
         Action::Snapshot(snapshot) => {
             let survey = session.survey.take();
-            snapshot::run(session.store()?, &plan.run_id, snapshot, survey, context)
+            snapshot::run_snapshot_step(session.store()?, &plan.run_id, snapshot, survey, context)
                 .map_err(Error::on_destination)
         }
         Action::Rotate(rotate) => {
             let store = session.store()?;
-            steps::rotate::run(store, &plan.run_id, rotate, sealed.as_ref(), context)
+            steps::rotate::run_rotate_step(store, &plan.run_id, rotate, sealed.as_ref(), context)
                 .map_err(Error::on_destination)
         }
         Action::Delete(step) => {
             let store = session.store()?;
-            steps::rotate::run_delete(store, &plan.run_id, step, context)
+            steps::rotate::run_delete_step(store, &plan.run_id, step, context)
                 .map_err(Error::on_destination)
         }
         Action::PostScript(script) => {
@@ -62,7 +63,7 @@ pub(super) fn do_step(
                 on_failure: OnPreBackupFailure::Abort,
                 ..script.clone()
             };
-            steps::script::run(&step.id, &script, &environment, context)
+            steps::script::run_script_step(&step.id, &script, &environment, context)
         }
         Action::Notify(notify) => {
             let mut so_far = report.clone();
@@ -72,20 +73,32 @@ pub(super) fn do_step(
             let now = context.clock.now();
             let remembered = || session.state.last_good(now).unwrap_or_default();
             let last_good = notify.last_good.or_else(remembered);
-            Ok(steps::notify::run(notify, &so_far, last_good, context))
+            Ok(steps::notify::run_notify_step(
+                notify, &so_far, last_good, context,
+            ))
         }
-        Action::Mark(mark) => steps::mark::run(session.store()?, mark),
+        Action::Mark(mark) => steps::mark::run_mark_step(session.store()?, mark),
         Action::Repair(repair) => {
-            steps::repair::run(session.store()?, &plan.run_id, repair, context)
+            steps::repair::run_repair_step(session.store()?, &plan.run_id, repair, context)
         }
-        Action::Adopt(step) => crate::adopt::run(session.store()?, &plan.run_id, step, context),
-        Action::Restore(restore) => crate::restore::run(session.store()?, restore, &context),
+        Action::Adopt(step) => {
+            crate::adopt::run_adopt_step(session.store()?, &plan.run_id, step, context)
+        }
+        Action::Restore(restore) => {
+            crate::restore::run_restore_step(session.store()?, restore, &context)
+        }
         Action::CloudSync(sync) => {
             let state = session.state;
             if let Some(live) = &sync.live {
-                return steps::cloud_sync::run_live(state, plan, &step.id, (sync, live), context);
+                return steps::cloud_sync::run_live_cloud_sync_step(
+                    state,
+                    plan,
+                    &step.id,
+                    (sync, live),
+                    context,
+                );
             }
-            steps::cloud_sync::run(session.store()?, state, &step.id, sync, context)
+            steps::cloud_sync::run_cloud_sync_step(session.store()?, state, &step.id, sync, context)
         }
     }
 }

@@ -30,7 +30,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 ///
 /// # Errors
 /// An interruption, or a state directory that cannot be written.
-pub fn settle(
+pub fn finish_interrupted(
     state: &StateDir,
     because: &str,
     result: RunResult,
@@ -59,7 +59,7 @@ pub fn settle(
     let owed = |step: &&Step| replay.outcome(&step.id).is_none();
     for step in plan.steps.iter().filter(owed) {
         let outcome = match &step.action {
-            Action::PostScript(script) => script_now(plan, step, script, &report, context),
+            Action::PostScript(script) => run_post_script(plan, step, script, &report, context),
             // Whoever asked for it knows.
             Action::Notify(_) if result == RunResult::Interrupted => continue,
             // One that dies each time is told once a day, and not each time.
@@ -67,7 +67,9 @@ pub fn settle(
             Action::Notify(notify) => {
                 let remembered = || state.last_good(at).unwrap_or_default();
                 let last_good = notify.last_good.or_else(remembered);
-                Ok(steps::notify::run(notify, &report, last_good, context))
+                Ok(steps::notify::run_notify_step(
+                    notify, &report, last_good, context,
+                ))
             }
             _ => continue,
         };
@@ -99,7 +101,7 @@ pub fn settle(
 ///
 /// # Errors
 /// A state directory that cannot be written.
-pub fn say_why(state: &StateDir, because: &str, context: Context<'_>) -> Result<()> {
+pub fn record_interruption(state: &StateDir, because: &str, context: Context<'_>) -> Result<()> {
     let Some(unfinished) = state.unfinished()? else {
         return Ok(());
     };
@@ -123,7 +125,7 @@ fn is_news(state: &StateDir, replay: &Replay, because: &str, now: DateTime<Fixed
     true
 }
 
-fn script_now(
+fn run_post_script(
     plan: &Plan,
     step: &Step,
     script: &ScriptStep,
@@ -135,7 +137,7 @@ fn script_now(
         on_failure: OnPreBackupFailure::Abort,
         ..script.clone()
     };
-    steps::script::run_within(&step.id, &script, LIMIT, &environment, context)
+    steps::script::run_script_within(&step.id, &script, LIMIT, &environment, context)
 }
 
 /// The step that the run was in, as one that did not succeed.

@@ -55,7 +55,7 @@ pub fn take_over(state: &StateDir, part: Part) -> Result<Option<Handed>> {
 /// writes on in its journal. The report is of the steps that have ended so far.
 ///
 /// # Errors
-/// As [`crate::run::begin`]; a refusal where the part has nothing left to do, or not yet.
+/// As [`crate::run::begin_run`]; a refusal where the part has nothing left to do, or not yet.
 pub fn run_part(state: &StateDir, plan: &Plan, part: Part, context: Context<'_>) -> Result<Report> {
     let (mut journal, replay) = state.journal(&plan.run_id)?;
     let group = plan.group(part, |step| replay.outcome(&step.id).is_some());

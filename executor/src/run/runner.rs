@@ -31,7 +31,7 @@ use crate::{
 /// # Errors
 /// An interruption, a lock held by another run, or a state directory that cannot be written. The
 /// run can be continued then. All else is in the report.
-pub fn begin(
+pub fn begin_run(
     state: &StateDir,
     config: &Config,
     inventory: &Inventory,
@@ -46,11 +46,11 @@ pub fn begin(
     run_steps(session, plan, journal, Replay::default(), None, context)
 }
 
-/// As [`begin`], but a unit of its own does each part, by [`Hands`].
+/// As [`begin_run`], but a unit of its own does each part, by [`Hands`].
 ///
 /// # Errors
-/// As [`begin`], and that a part was ended from outside.
-pub fn begin_by_units(
+/// As [`begin_run`], and that a part was ended from outside.
+pub fn begin_delegated_run(
     state: &StateDir,
     config: &Config,
     inventory: &Inventory,
@@ -67,16 +67,16 @@ pub fn begin_by_units(
 /// Continues a run that was begun and not ended.
 ///
 /// # Errors
-/// As [`begin`].
-pub fn resume(state: &StateDir, plan: &Plan, context: Context<'_>) -> Result<Report> {
-    resume_by_units(state, plan, None, context)
+/// As [`begin_run`].
+pub fn resume_run(state: &StateDir, plan: &Plan, context: Context<'_>) -> Result<Report> {
+    resume_delegated_run(state, plan, None, context)
 }
 
-/// As [`resume`], but with `hands` a unit of its own does each part.
+/// As [`resume_run`], but with `hands` a unit of its own does each part.
 ///
 /// # Errors
-/// As [`begin_by_units`].
-pub fn resume_by_units(
+/// As [`begin_delegated_run`].
+pub fn resume_delegated_run(
     state: &StateDir,
     plan: &Plan,
     hands: Option<Hands<'_>>,
@@ -99,7 +99,7 @@ pub fn resume_by_units(
 ///
 /// # Errors
 /// The system's reason.
-pub fn abandon(
+pub fn abandon_run(
     state: &StateDir,
     plan: &Plan,
     because: &str,

@@ -51,7 +51,7 @@ impl<'a> Session<'a> {
         step: &DestinationCheckStep,
         context: Context<'_>,
     ) -> Result<()> {
-        let store = destination::prepare(step, context)?;
+        let store = destination::prepare_destination(step, context)?;
         self.open = Some(lock_destination(store)?);
         Ok(())
     }
@@ -81,6 +81,6 @@ fn lock_destination(store: Store) -> Result<(Store, Option<Lock>)> {
     }
     let path = store.named(&format!("{BACKUP}/{LOCK_FILE}"));
     let lock = Lock::take(&store.backup, LOCK_FILE, &path)?;
-    steps::moving::finish(&store)?;
+    steps::moving::finish_moves(&store)?;
     Ok((store, Some(lock)))
 }

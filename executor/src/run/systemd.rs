@@ -16,7 +16,7 @@ use crate::{
     ErrorKind,
     error::Result,
     event::Context,
-    process::{Limits, ProcessExit, capture},
+    process::{Limits, ProcessExit, capture_output},
 };
 
 /// Longest time for systemd's answer about a unit.
@@ -29,13 +29,13 @@ pub struct Systemd;
 impl Units for Systemd {
     fn run(&self, part: Part, context: Context<'_>) -> Result<UnitExit> {
         let unit = self.name(part);
-        let before = properties(unit).remove("InvocationID");
+        let before = unit_properties(unit).remove("InvocationID");
         let limits = Limits::within(Duration::MAX).stopped_by(context.stop);
-        let mut start = systemctl(&["start", "--wait", unit]);
-        let ended = match capture(&mut start, Vec::new(), limits) {
+        let mut start = systemctl_command(&["start", "--wait", unit]);
+        let ended = match capture_output(&mut start, Vec::new(), limits) {
             Err(error) if error.kind == ErrorKind::Interrupted => {
                 // The unit is asked to stop as this process was, and leaves what can be continued.
-                stop(&[unit]);
+                stop_units(&[unit]);
                 return Err(error);
             }
             ended => ended?,
@@ -50,7 +50,7 @@ impl Units for Systemd {
             ended.exit.is_success(),
             &ended.stderr,
             before.as_deref(),
-            &properties(unit),
+            &unit_properties(unit),
         ))
     }
 
@@ -67,19 +67,19 @@ impl Systemd {
     /// Stops the units of all parts, if they run, and waits for their end.
     pub fn stop_parts(self) {
         let units = [Part::Local, Part::Cloud].map(|part| self.name(part));
-        stop(&units);
+        stop_units(&units);
     }
 }
 
 /// Stops units and waits for their end.
-fn stop(units: &[&str]) {
-    let _ = systemctl(&[&["stop"], units].concat())
+fn stop_units(units: &[&str]) {
+    let _ = systemctl_command(&[&["stop"], units].concat())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status();
 }
 
-fn systemctl(arguments: &[&str]) -> Command {
+fn systemctl_command(arguments: &[&str]) -> Command {
     let mut command = Command::new("systemctl");
     command
         .args(["--no-ask-password", "--no-pager", "--quiet"])
@@ -90,11 +90,11 @@ fn systemctl(arguments: &[&str]) -> Command {
 }
 
 /// What systemd knows of a unit.
-fn properties(unit: &str) -> HashMap<String, String> {
+fn unit_properties(unit: &str) -> HashMap<String, String> {
     const WANTED: &str = "LoadState,ConditionResult,ConditionTimestampMonotonic,AssertResult,\
 Result,ExecMainCode,ExecMainStatus,InvocationID";
-    let mut show = systemctl(&["show", "--property", WANTED, unit]);
-    let told = capture(&mut show, Vec::new(), Limits::within(ANSWERS));
+    let mut show = systemctl_command(&["show", "--property", WANTED, unit]);
+    let told = capture_output(&mut show, Vec::new(), Limits::within(ANSWERS));
     let text = told.map_or_else(|_| String::new(), |told| told.stdout);
     text.lines()
         .filter_map(|line| line.split_once('='))

@@ -20,7 +20,7 @@ use crate::{
 /// What cannot be read counts as not known: the upload asks the remote, and a local backup must not
 /// wait for that.
 #[must_use]
-pub fn cloud(
+pub fn scan_cloud(
     state: Option<&StateDir>,
     newest: Option<(&Store, SnapshotId)>,
     remote: &str,
@@ -36,10 +36,10 @@ pub fn cloud(
         }
         let shelf = desk.as_ref()?.existing_shelf(last.id)?;
         let before = Reader::new(shelf.file(FILE_NAME.as_ref()).ok()?).ok()?;
-        change(before, store.manifest(newest).ok()?).ok()
+        describe_change(before, store.manifest(newest).ok()?).ok()
     });
     CloudState {
-        rclone: rclone::found("rclone"),
+        rclone: rclone::find_rclone("rclone"),
         memory,
         pending,
         configured: match config {
@@ -50,7 +50,7 @@ pub fn cloud(
 }
 
 /// The difference between two manifests, in regular files.
-fn change(before: Reader, now: Reader) -> std::io::Result<CloudChange> {
+fn describe_change(before: Reader, now: Reader) -> std::io::Result<CloudChange> {
     let mut before = Cursor::new(before);
     let mut sum = CloudChange::default();
     let mut gone = 0;

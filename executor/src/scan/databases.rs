@@ -89,7 +89,7 @@ impl Names {
 }
 
 /// Counts one more database, which is at this path relative to its source.
-pub(super) fn add(all: &mut Vec<Databases>, kind: DatabaseKind, path: &StoredPath) {
+pub(super) fn add_database(all: &mut Vec<Databases>, kind: DatabaseKind, path: &StoredPath) {
     match all.iter_mut().find(|one| one.kind == kind) {
         Some(known) => known.count += 1,
         None => {
@@ -202,9 +202,9 @@ mod tests {
     #[test]
     fn of_each_kind_the_first_is_named_and_all_are_counted() {
         let mut all = Vec::new();
-        add(&mut all, Mysql, StoredPath::new(b"mysql"));
-        add(&mut all, Sqlite, StoredPath::new(b"a\n.db"));
-        add(&mut all, Sqlite, StoredPath::new(b"b.db"));
+        add_database(&mut all, Mysql, StoredPath::new(b"mysql"));
+        add_database(&mut all, Sqlite, StoredPath::new(b"a\n.db"));
+        add_database(&mut all, Sqlite, StoredPath::new(b"b.db"));
         let all: Vec<_> = all
             .iter()
             .map(|one| (one.kind, one.count, one.example.as_str()))

@@ -11,9 +11,9 @@ use schema::{
     record::{Capabilities, RotationRecord, SnapshotMarks, SnapshotRecord},
 };
 
-use super::lost::lost;
+use super::lost::lost_snapshots;
 use crate::{
-    error::{Result, failure_code, reason},
+    error::{Result, failure_code, system_reason},
     event::Context,
     store::{BACKUP, LATEST, PARTIAL, SNAPSHOT_FILE, SNAPSHOTS, Store, TRASH, record_path},
     survey::Bounds,
@@ -25,7 +25,11 @@ use crate::{
 ///
 /// # Errors
 /// When it is there and cannot be read, or an interruption.
-pub fn destination(local: &Local, folder: &str, context: Context<'_>) -> Result<DestinationState> {
+pub fn scan_destination(
+    local: &Local,
+    folder: &str,
+    context: Context<'_>,
+) -> Result<DestinationState> {
     let mut state = DestinationState {
         mount_point: local.mount_point.clone(),
         present: false,
@@ -67,18 +71,18 @@ pub fn destination(local: &Local, folder: &str, context: Context<'_>) -> Result<
         Err(error) => {
             let error = io::Error::from(error);
             state.absent_code = failure_code(&error);
-            state.absent_because = Some(reason(&error));
+            state.absent_because = Some(system_reason(&error));
             return Ok(state);
         }
     };
     state.present = true;
     state.mounted = mounts::is_mounted(&stat);
-    let all = mounts::mounts().unwrap_or_default();
+    let all = mounts::all_mounts().unwrap_or_default();
     state.place = Some(locate(&resolved, &stat, &all));
-    if let Some(mount) = mounts::of(&all, &stat) {
+    if let Some(mount) = mounts::mount_of(&all, &stat) {
         state.read_only = mount.read_only;
         state.file_system = Some(mount.file_system.clone());
-        state.file_system_uuid = uuid::of(&dir, mount);
+        state.file_system_uuid = uuid::file_system_uuid(&dir, mount);
         state.expected_capabilities = Capabilities::of_type(&mount.file_system);
     }
     if let Ok(size) = rustix::fs::fstatvfs(&dir) {
@@ -94,7 +98,7 @@ pub fn destination(local: &Local, folder: &str, context: Context<'_>) -> Result<
     let store = match Store::open(&dir, local.mount_point.as_str(), folder) {
         Ok(Some(store)) => store,
         Ok(None) => {
-            state.beside = beside(&dir, local.mount_point.as_str());
+            state.beside = scan_neighbours(&dir, local.mount_point.as_str());
             return Ok(state);
         }
         Err(error) if error.code == Some(FailureCode::InTheWay) => {
@@ -111,7 +115,7 @@ pub fn destination(local: &Local, folder: &str, context: Context<'_>) -> Result<
             state.record_fault_code = error.code;
         }
     }
-    tiers(&store, &mut state)?;
+    scan_tiers(&store, &mut state)?;
     match store.rotation() {
         Ok(rotation) => state.rotation = rotation,
         Err(error) => {
@@ -126,9 +130,9 @@ pub fn destination(local: &Local, folder: &str, context: Context<'_>) -> Result<
     if store.closed {
         return Ok(state);
     }
-    state.partial = leftovers(&store, PARTIAL, &mut state, context)?;
-    state.trash = leftovers(&store, TRASH, &mut state, context)?;
-    state.lost = lost(&store).unwrap_or_default();
+    state.partial = scan_leftovers(&store, PARTIAL, &mut state, context)?;
+    state.trash = scan_leftovers(&store, TRASH, &mut state, context)?;
+    state.lost = lost_snapshots(&store).unwrap_or_default();
     if let Err(error) = store.backup.folder(OsStr::new(SNAPSHOTS))
         && error != Errno::NOENT
     {
@@ -144,7 +148,7 @@ pub fn destination(local: &Local, folder: &str, context: Context<'_>) -> Result<
 const MAX_BESIDE: usize = 100;
 
 /// The folders of other hosts: a machine that was renamed has its backups in one of them.
-fn beside(dir: &Dir, path: &str) -> Vec<Beside> {
+fn scan_neighbours(dir: &Dir, path: &str) -> Vec<Beside> {
     let names = dir.names().unwrap_or_default();
     let found = names.iter().filter_map(|name| {
         let folder = name.to_str()?;
@@ -160,7 +164,7 @@ fn beside(dir: &Dir, path: &str) -> Vec<Beside> {
 }
 
 /// What stands in the tiers: snapshots, links and what others made.
-fn tiers(store: &Store, state: &mut DestinationState) -> Result<()> {
+fn scan_tiers(store: &Store, state: &mut DestinationState) -> Result<()> {
     for tier in Tier::ALL {
         let opened = store.root.folder(OsStr::new(tier.folder()));
         let names = opened.and_then(|dir| Ok((dir.names()?, dir)));
@@ -190,7 +194,7 @@ fn tiers(store: &Store, state: &mut DestinationState) -> Result<()> {
                 }
                 (id, Kind::Folder) => {
                     let record = match id {
-                        Some(id) => record(store, id),
+                        Some(id) => scan_record(store, id),
                         None => Ok(None),
                     };
                     let again = |record: &SnapshotRecord| {
@@ -204,7 +208,9 @@ fn tiers(store: &Store, state: &mut DestinationState) -> Result<()> {
                             name: escape::display(bytes(&name)),
                             record_fault: None,
                         }),
-                        Ok(Some(record)) => state.snapshots.push(snapshot(store, tier, record)),
+                        Ok(Some(record)) => {
+                            state.snapshots.push(scan_snapshot(store, tier, record))
+                        }
                         without => state.unmanaged.push(Unmanaged {
                             tier,
                             name: escape::display(bytes(&name)),
@@ -214,7 +220,7 @@ fn tiers(store: &Store, state: &mut DestinationState) -> Result<()> {
                 }
                 (Some(_), kind) => state.in_the_way.push(InTheWay {
                     path: format!("{tier}/{}", escape::display(bytes(&name))),
-                    what: what(kind).to_owned(),
+                    what: kind_of_entry(kind).to_owned(),
                     code: None,
                 }),
                 (None, _) => {}
@@ -225,7 +231,7 @@ fn tiers(store: &Store, state: &mut DestinationState) -> Result<()> {
     if let Some(stat) = latest.filter(|stat| stat.kind != Kind::Symlink) {
         state.in_the_way.push(InTheWay {
             path: LATEST.to_owned(),
-            what: what(stat.kind).to_owned(),
+            what: kind_of_entry(stat.kind).to_owned(),
             code: None,
         });
     }
@@ -245,13 +251,13 @@ fn in_the_way(dir: &Dir, name: &str, path: &str, error: Errno) -> InTheWay {
     let what = match there.map(|stat| stat.kind) {
         Some(Kind::Symlink) => match dir.read_symlink(name) {
             Ok(target) => format!("a symlink to {}", escape::display(bytes(&target))),
-            Err(_) => what(Kind::Symlink).to_owned(),
+            Err(_) => kind_of_entry(Kind::Symlink).to_owned(),
         },
         Some(Kind::Folder) | None => {
             code = failure_code(&error).or(Some(FailureCode::IoError));
-            format!("a folder that cannot be read: {}", reason(&error))
+            format!("a folder that cannot be read: {}", system_reason(&error))
         }
-        Some(kind) => what(kind).to_owned(),
+        Some(kind) => kind_of_entry(kind).to_owned(),
     };
     InTheWay {
         path: path.to_owned(),
@@ -260,7 +266,7 @@ fn in_the_way(dir: &Dir, name: &str, path: &str, error: Errno) -> InTheWay {
     }
 }
 
-fn what(kind: Kind) -> &'static str {
+fn kind_of_entry(kind: Kind) -> &'static str {
     match kind {
         Kind::File => "a file",
         Kind::Folder => "a folder",
@@ -271,7 +277,10 @@ fn what(kind: Kind) -> &'static str {
 
 /// A snapshot's record, or why it cannot be used; none where there are no records of this name.
 /// One damaged record must not hide the others.
-fn record(store: &Store, id: SnapshotId) -> std::result::Result<Option<SnapshotRecord>, String> {
+fn scan_record(
+    store: &Store,
+    id: SnapshotId,
+) -> std::result::Result<Option<SnapshotRecord>, String> {
     let path = store.named(&record_path(id, SNAPSHOT_FILE));
     match store.record(id) {
         Ok(Some(record)) if record.id == id => Ok(Some(record)),
@@ -286,7 +295,7 @@ fn record(store: &Store, id: SnapshotId) -> std::result::Result<Option<SnapshotR
 }
 
 /// A snapshot with what was said of it. What cannot be read may say that it is pinned.
-fn snapshot(store: &Store, home: Tier, record: SnapshotRecord) -> SnapshotState {
+fn scan_snapshot(store: &Store, home: Tier, record: SnapshotRecord) -> SnapshotState {
     let (marks, marks_fault) = match store.marks(record.id) {
         Ok(marks) => (marks, None),
         Err(error) => (SnapshotMarks::unknown(), Some(error.message)),
@@ -315,7 +324,7 @@ fn after_newest(state: &DestinationState) -> Option<RotationRecord> {
 }
 
 /// The trees in `partial` or `trash` with what they hold for themselves.
-fn leftovers(
+fn scan_leftovers(
     store: &Store,
     area: &str,
     state: &mut DestinationState,
@@ -335,14 +344,19 @@ fn leftovers(
     let mut leftovers = Vec::new();
     for name in names {
         if let Some(id) = name.to_str().and_then(|name| name.parse().ok()) {
-            leftovers.push(measure(id, &dir, &name, context)?);
+            leftovers.push(measure_leftover(id, &dir, &name, context)?);
         }
     }
     Ok(leftovers)
 }
 
 /// Bytes on disk and entries of a tree, without what other trees share and what cannot be removed.
-fn measure(id: SnapshotId, dir: &Dir, name: &OsStr, context: Context<'_>) -> Result<Leftover> {
+fn measure_leftover(
+    id: SnapshotId,
+    dir: &Dir,
+    name: &OsStr,
+    context: Context<'_>,
+) -> Result<Leftover> {
     let excludes = schema::pattern::Excludes::default();
     let bounds = Bounds {
         excludes: &excludes,

@@ -14,7 +14,7 @@ use crate::{
 ///
 /// # Errors
 /// The system's reason where the records cannot be listed.
-pub(crate) fn lost(store: &Store) -> Result<Vec<SnapshotId>> {
+pub(crate) fn lost_snapshots(store: &Store) -> Result<Vec<SnapshotId>> {
     let io = |error: Errno| store.io("list", SNAPSHOTS, error);
     let records = match store.backup.folder(OsStr::new(SNAPSHOTS)) {
         Ok(records) => records,

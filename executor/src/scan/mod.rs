@@ -14,15 +14,15 @@ use std::path::Path;
 use schema::inventory::Power;
 
 pub use crate::survey::SourceChoice as Choice;
-pub use cloud::cloud;
-pub use destination::destination;
-pub use rsync::rsync;
-pub use sources::sources;
+pub use cloud::scan_cloud;
+pub use destination::scan_destination;
+pub use rsync::find_rsync;
+pub use sources::scan_sources;
 
 /// What the machine runs on, by `/sys/class/power_supply` (sysfs-class-power): on battery if
 /// there is one that discharges and no mains supply is online.
 #[must_use]
-pub fn power() -> Power {
+pub fn scan_power() -> Power {
     power_below(Path::new("/sys/class/power_supply"))
 }
 

@@ -4,14 +4,14 @@ use std::{process::Command, time::Duration};
 
 use schema::rsync::RsyncFound;
 
-use crate::process::{Limits, ProcessExit, capture, isolate_environment};
+use crate::process::{Limits, ProcessExit, capture_output, isolate_environment};
 
 /// Longest time for its answer.
 const ANSWERS: Duration = Duration::from_secs(20);
 
 /// Runs `rsync --version`.
 #[must_use]
-pub fn rsync() -> RsyncFound {
+pub fn find_rsync() -> RsyncFound {
     let mut command = Command::new("rsync");
     isolate_environment(&mut command);
     command.arg("--version");
@@ -19,7 +19,7 @@ pub fn rsync() -> RsyncFound {
         version: None,
         fault: Some(fault),
     };
-    let asked = match capture(&mut command, Vec::new(), Limits::within(ANSWERS)) {
+    let asked = match capture_output(&mut command, Vec::new(), Limits::within(ANSWERS)) {
         Ok(asked) => asked,
         Err(error) => return not(format!("it cannot be run: {}", error.message)),
     };
@@ -31,7 +31,7 @@ pub fn rsync() -> RsyncFound {
         ProcessExit::TimedOut => return not("it does not answer".to_owned()),
         ProcessExit::Ended(_) | ProcessExit::Stalled(_) => {}
     }
-    match version(&asked.stdout) {
+    match parse_version(&asked.stdout) {
         Some(version) => RsyncFound {
             version: Some(version),
             fault: None,
@@ -45,7 +45,7 @@ pub fn rsync() -> RsyncFound {
 
 /// The version in `rsync  version 3.5.0  protocol version 32`. Other programs of the name, such as
 /// openrsync, say it in another way.
-fn version(text: &str) -> Option<String> {
+fn parse_version(text: &str) -> Option<String> {
     let mut words = text.lines().next()?.split_ascii_whitespace();
     let is_rsync = words.next()? == "rsync" && words.next()? == "version";
     let version = words.next()?;
@@ -57,11 +57,11 @@ fn version(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::version;
+    use super::parse_version;
 
     #[test]
     fn the_version_is_read_from_rsync_and_from_nothing_else() {
-        let of = version;
+        let of = parse_version;
         let good = "rsync  version 3.5.0  protocol version 32\nCopyright\n";
         assert_eq!(of(good).as_deref(), Some("3.5.0"));
         assert_eq!(

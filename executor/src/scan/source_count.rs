@@ -13,11 +13,11 @@ use schema::{
 };
 
 use super::{
-    databases::{Names, add},
+    databases::{Names, add_database},
     held::{Held, Judged},
 };
 use crate::{
-    error::{Error, Result, reason},
+    error::{Error, Result, system_reason},
     event::{Context, Event, Progress},
     manifest::Cursor,
     survey::{Below, Met, Search, Told},
@@ -95,7 +95,7 @@ impl SourceCount<'_> {
             }
             Told::Met(Met::Unreadable(stat, error)) => {
                 if within.is_empty() {
-                    own.state.presence = unreadable(error);
+                    own.state.presence = unreadable_presence(error);
                 }
                 scan.unreadable += 1;
                 if stat.is_some_and(|stat| stat.kind == Kind::Folder) {
@@ -178,7 +178,7 @@ impl SourceCount<'_> {
             let database = &path[..path.len() - less];
             let database = StoredPath::new(database.strip_suffix(b"/").unwrap_or(database));
             let example = self.within(at, database);
-            add(&mut self.own[at].state.databases, kind, example);
+            add_database(&mut self.own[at].state.databases, kind, example);
         }
     }
 
@@ -223,7 +223,7 @@ impl SourceCount<'_> {
         }
         if is_new {
             scan.new_inodes += 1;
-            scan.new_bytes += needed(stat);
+            scan.new_bytes += needed_bytes(stat);
             if stat.kind == Kind::File {
                 scan.new_files += 1;
                 if self.basis.is_some() && stat.size > 0 {
@@ -259,7 +259,7 @@ fn data_of(mount: Option<&Mount>, stat: &Stat, path: String) -> Option<DataPasse
 }
 
 /// Bytes on disk that a new entry needs at most.
-pub(super) fn needed(stat: &Stat) -> u64 {
+pub(super) fn needed_bytes(stat: &Stat) -> u64 {
     stat.allocated.max(stat.size.min(BLOCK))
 }
 
@@ -267,9 +267,9 @@ fn count_flags(scan: &mut SourceScan, stat: &Stat) {
     scan.immutable += u64::from(stat.immutable || stat.append_only);
 }
 
-pub(super) fn unreadable(error: Errno) -> Presence {
+pub(super) fn unreadable_presence(error: Errno) -> Presence {
     Presence::Unreadable {
-        because: reason(&error.into()),
+        because: system_reason(&error.into()),
     }
 }
 

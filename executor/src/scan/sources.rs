@@ -13,9 +13,11 @@ use schema::{
 };
 
 use super::{
-    databases::{Names, add, is_open_database},
+    databases::{Names, add_database, is_open_database},
     held::Held,
-    source_count::{SourceCount, SourceTally, needed, unreadable, unreadable_manifest},
+    source_count::{
+        SourceCount, SourceTally, needed_bytes, unreadable_manifest, unreadable_presence,
+    },
 };
 use crate::{
     error::{Error, Result},
@@ -23,7 +25,7 @@ use crate::{
     manifest::{Cursor, Reader},
     survey::{
         Bounds, FoundSource, InnerSource, Root, Search, SourceChoice, Survey, Surveyed,
-        file_systems, in_manifest_order, roots, survey_source, sync,
+        file_systems, in_manifest_order, survey_roots, survey_source, sync,
     },
     sys::{Kind, Stat, location::locate, mounts, resolve::Resolved},
 };
@@ -33,7 +35,7 @@ use crate::{
 ///
 /// # Errors
 /// A pattern or a manifest that cannot be read, or an interruption.
-pub fn sources(
+pub fn scan_sources(
     choice: &SourceChoice<'_>,
     basis: Option<&dyn Fn() -> Result<Reader>>,
     can: Option<&Capabilities>,
@@ -51,7 +53,7 @@ pub fn sources(
     };
     let order = in_manifest_order(choice.sources.iter().copied());
     if choice.sync {
-        sync::file_systems(file_systems(&order, &bounds), context)?;
+        sync::sync_file_systems(file_systems(&order, &bounds), context)?;
     }
     let mut look = Look {
         bounds,
@@ -68,7 +70,7 @@ pub fn sources(
     };
     let mut found = Vec::new();
     let mut surveyed = Vec::new();
-    for root in roots(&order) {
+    for root in survey_roots(&order) {
         look.source(root, &mut found, &mut surveyed)?;
     }
     context.observer.event(Event::Progress(look.progress));
@@ -91,7 +93,7 @@ pub fn sources(
         sources: surveyed,
         moves,
     };
-    settle(&mut found, &mut survey);
+    subtract_moved(&mut found, &mut survey);
     found.sort_by_key(|(state, _)| {
         let mut paths = choice.sources.iter();
         paths.position(|path| **path == state.path)
@@ -101,7 +103,7 @@ pub fn sources(
 }
 
 /// Takes what only moved out of what is predicted to be copied.
-fn settle(found: &mut [(SourceState, Vec<Stat>)], survey: &mut Survey) {
+fn subtract_moved(found: &mut [(SourceState, Vec<Stat>)], survey: &mut Survey) {
     for (state, new) in found {
         for stat in std::mem::take(new) {
             if survey.moves.surely(&stat).is_some() {
@@ -109,7 +111,7 @@ fn settle(found: &mut [(SourceState, Vec<Stat>)], survey: &mut Survey) {
                 scan.moved_files += 1;
                 scan.new_files -= 1;
                 scan.new_inodes -= 1;
-                scan.new_bytes -= needed(&stat);
+                scan.new_bytes -= needed_bytes(&stat);
             }
         }
     }
@@ -145,7 +147,7 @@ impl Look<'_> {
             Err(error) => {
                 state.presence = match error {
                     Errno::NOENT => Presence::Missing,
-                    error => unreadable(error),
+                    error => unreadable_presence(error),
                 };
                 found.push((state, Vec::new()));
                 surveyed.push(Surveyed {
@@ -155,7 +157,7 @@ impl Look<'_> {
                 return Ok(());
             }
         };
-        let all = mounts::mounts().unwrap_or_default();
+        let all = mounts::all_mounts().unwrap_or_default();
         let placed = |mut state: SourceState, at: &Resolved| {
             state.place = Some(locate(at, &at.stat, &all));
             state.mounted = at.stat.mount_root;
@@ -199,7 +201,7 @@ impl Look<'_> {
         })?;
         let (mut own, other_files) = (count.own, count.other_files);
         if resolved.stat.kind == Kind::File && is_open_database(&resolved.parent, &resolved.name) {
-            add(
+            add_database(
                 &mut own[0].state.databases,
                 DatabaseKind::Sqlite,
                 StoredPath::root(),
@@ -224,7 +226,7 @@ impl Look<'_> {
         for (at, mut own) in own.into_iter().enumerate() {
             if at > 0 && !own.met {
                 // What is around it changed meanwhile, or could not be listed.
-                own.state.presence = unreadable(Errno::STALE);
+                own.state.presence = unreadable_presence(Errno::STALE);
             }
             found.push((own.state, own.new));
         }

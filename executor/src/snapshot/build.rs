@@ -40,7 +40,7 @@ use crate::{
     manifest::{Cursor, Entry, FILE_NAME, Writer},
     names::Namer,
     store::{Store, record_path},
-    survey::{Met, Record, Since, Survey, Surveyed, nanos},
+    survey::{Met, Record, Since, Survey, Surveyed, nanos_of},
     sys::{Folder, Kind},
     watch::{Storing, WHOLE},
     worker_pool::{Coordinator, run_in_order},
@@ -74,7 +74,7 @@ pub(super) struct Built {
 
 /// Brings the tree to equal the sources as the survey found them. `fresh` are the inode numbers of
 /// what the log of copied files has of this very process.
-pub(super) fn build(
+pub(super) fn build_tree(
     store: &Store,
     run_id: &str,
     step: &SnapshotStep,
@@ -88,7 +88,7 @@ pub(super) fn build(
     })?;
     let (mut log, mut copied) = ResumeJournal::open(&started.records)
         .map_err(|error| store.io("open", "the log of copied files", error))?;
-    log.begin_run(nanos(survey.from))
+    log.begin_run(nanos_of(survey.from))
         .map_err(|error| store.io("write", "the log of copied files", error))?;
     for inode in fresh {
         if let Some(found) = copied.get_mut(inode) {
@@ -106,8 +106,8 @@ pub(super) fn build(
         sources,
         moves,
     } = survey;
-    let also = also(store, step)?;
-    let (reference, judged_by) = reference(store, step);
+    let also = open_also_linked(store, step)?;
+    let (reference, judged_by) = open_reference(store, step);
     let build = BuildContext {
         store,
         step,
@@ -122,7 +122,7 @@ pub(super) fn build(
         also: also.trees,
         also_linked: AtomicBool::new(false),
         reference,
-        read_from: nanos(read_from),
+        read_from: nanos_of(read_from),
         given: Mutex::default(),
         shares_nothing: Mutex::default(),
         copiers: Mutex::default(),
@@ -150,7 +150,7 @@ pub(super) fn build(
     let result = build.flusher.beside(
         &started.tree,
         flushes,
-        |error| unsynced(&build, error),
+        |error| sync_failed_error(&build, error),
         || run_in_order(threads, &mut builder, &|job| build.do_job(job)),
     );
     builder.end(result, started, read_from)
@@ -164,7 +164,7 @@ struct Also {
 }
 
 /// Opens what is linked to besides the basis; what cannot be opened is done without.
-fn also(store: &Store, step: &SnapshotStep) -> Result<Also> {
+fn open_also_linked(store: &Store, step: &SnapshotStep) -> Result<Also> {
     let since_of = |id| -> Result<Since> {
         let record = store.record(id)?;
         Ok(record.as_ref().map_or_else(Since::never, Since::of))
@@ -192,7 +192,7 @@ fn also(store: &Store, step: &SnapshotStep) -> Result<Also> {
 }
 
 /// What the new tree is judged by, with its manifest where that is not the basis'.
-fn reference(store: &Store, step: &SnapshotStep) -> (Reference, Option<Cursor>) {
+fn open_reference(store: &Store, step: &SnapshotStep) -> (Reference, Option<Cursor>) {
     let basis = step.basis.as_ref().map(|basis| basis.id);
     let Some(id) = step.suspect_when.reference.filter(|id| Some(*id) != basis) else {
         return (Reference::Basis, None);
@@ -204,7 +204,7 @@ fn reference(store: &Store, step: &SnapshotStep) -> (Reference, Option<Cursor>) 
 }
 
 /// The disk did not take what was written. Never tried again into success.
-fn unsynced(build: &BuildContext<'_>, error: impl Into<std::io::Error>) -> Error {
+fn sync_failed_error(build: &BuildContext<'_>, error: impl Into<std::io::Error>) -> Error {
     build.sync_failed();
     build.store.io("sync", "what was copied", error).hint(
         "the disk could not store what was written: look at `dmesg`; the next run copies it again",
@@ -395,7 +395,7 @@ impl<'a> Builder<'a> {
         let synced = self.build.tree.sync_file_system();
         drop(storing);
         if let Err(error) = synced {
-            return Err(unsynced(self.build, error));
+            return Err(sync_failed_error(self.build, error));
         }
         let store = self.build.store;
         self.log

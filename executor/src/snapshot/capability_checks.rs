@@ -16,17 +16,17 @@ use crate::{
 };
 
 /// Why no entry of this name can be made in the folder at hand; none where it can.
-pub(super) fn refuses(worker: &Worker<'_>, new: &Dir, name: &OsStr) -> Result<Option<String>> {
+pub(super) fn why_refused(worker: &Worker<'_>, new: &Dir, name: &OsStr) -> Result<Option<String>> {
     let can = &worker.build.capabilities;
     let because = can.refuses_name(bytes(name));
-    if because.is_some() || !can.folds_names() || !taken(worker, new, name)? {
+    if because.is_some() || !can.folds_names() || !is_name_taken(worker, new, name)? {
         return Ok(because);
     }
     Ok(Some(same_as_another(worker, new, name)))
 }
 
 /// Whether another name of the folder at hand is this one to the destination.
-fn taken(worker: &Worker<'_>, new: &Dir, name: &OsStr) -> Result<bool> {
+fn is_name_taken(worker: &Worker<'_>, new: &Dir, name: &OsStr) -> Result<bool> {
     let is_there = || new.look(name).is_ok_and(|found| found.is_some());
     let node = worker.node()?;
     if !node.is_continued() {
@@ -129,9 +129,9 @@ impl Worker<'_> {
 /// that each file and folder must be synced by itself: the kernel does so with FUSE, unless it
 /// has a disk of its own below.
 pub(super) fn syncs_one_by_one(dir: &Dir) -> bool {
-    let mounts = mounts::mounts().unwrap_or_default();
+    let mounts = mounts::all_mounts().unwrap_or_default();
     let stat = dir.stat_self();
-    let mount = stat.ok().and_then(|stat| mounts::of(&mounts, &stat));
+    let mount = stat.ok().and_then(|stat| mounts::mount_of(&mounts, &stat));
     mount.is_some_and(|mount| {
         let kind = mount.file_system.as_str();
         kind == "fuse" || kind.starts_with("fuse.")

@@ -76,7 +76,7 @@ impl Compared {
         let is_file = entry.kind == Kind::File;
         let excluded = self.excluded.as_deref();
         let mut left_out = excluded.is_some_and(|above| entry.path.is_within(above));
-        let within = source(&mut self.sources, &entry.path);
+        let within = innermost_source(&mut self.sources, &entry.path);
         if !left_out {
             left_out = within.as_ref().is_none_or(|(_, rest)| {
                 let excludes = self.excludes.as_ref();
@@ -98,7 +98,7 @@ impl Compared {
 
     /// Files that are not as the reference has them, one of which is this.
     pub(super) fn changed(&mut self, files: u64, path: &StoredPath) {
-        if let Some((source, _)) = source(&mut self.sources, path) {
+        if let Some((source, _)) = innermost_source(&mut self.sources, path) {
             source.changed.add(files, path);
         }
     }
@@ -143,7 +143,7 @@ impl Compared {
                 }
             ));
         }
-        for path in emptied(&when.had_files, sources) {
+        for path in emptied_sources(&when.had_files, sources) {
             let missing = self.sources.iter().find(|source| source.path == *path);
             let missing = missing.map(|source| &source.missing);
             let had = match missing {
@@ -194,12 +194,12 @@ pub(super) fn like_before(
     let fewer = |limit: Option<u64>, count: u64| limit.is_some_and(|limit| count < limit);
     let other = fewer(like.entries_below, entries)
         || fewer(like.unchanged_files_below, unchanged_files)
-        || emptied(&like.had_files, sources).next().is_some();
+        || emptied_sources(&like.had_files, sources).next().is_some();
     (!other).then_some(like.since)
 }
 
 /// Sources that had files and have none now. One that is a folder counts itself.
-fn emptied<'a>(
+fn emptied_sources<'a>(
     had_files: &'a [AbsolutePath],
     sources: &'a [SourceRecord],
 ) -> impl Iterator<Item = &'a AbsolutePath> {
@@ -217,7 +217,7 @@ fn such_as(some: &Files) -> String {
 }
 
 /// The innermost source that a path of a snapshot is in, and its path in it.
-fn source<'a, 'p>(
+fn innermost_source<'a, 'p>(
     sources: &'a mut [Source],
     path: &'p StoredPath,
 ) -> Option<(&'a mut Source, &'p StoredPath)> {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     copy::CopyError,
-    error::{Error, Result, reason},
+    error::{Error, Result, system_reason},
     manifest::{Entry, xattrs_digest},
     sys::{
         Dir, Kind, Stat,
@@ -40,7 +40,7 @@ pub(super) enum Content<'a> {
 
 /// Copies a file. `None` where it was listed as a problem; for content of the basis also where it
 /// is not the basis' content, or no blocks can be shared.
-pub(super) fn copy(
+pub(super) fn copy_file(
     worker: &mut Worker<'_>,
     item: &BuildItem,
     new: &Dir,
@@ -87,7 +87,7 @@ pub(super) fn copy(
             && (after.ctime == before.ctime || after.nlink < before.nlink || same_again);
         if !steady && attempt < TRIES {
             read_before = Some((entry.digest, before.mtime));
-            remove(worker, new, item)?;
+            remove_copy(worker, new, item)?;
             continue;
         }
         entry.torn = !steady;
@@ -116,14 +116,14 @@ fn stat_of(worker: &Worker<'_>, file: &File) -> Result<Stat> {
 }
 
 /// Removes what this run made and does not keep.
-fn remove(worker: &Worker<'_>, new: &Dir, item: &BuildItem) -> Result<()> {
+fn remove_copy(worker: &Worker<'_>, new: &Dir, item: &BuildItem) -> Result<()> {
     match new.remove_file(&item.name) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(error) => Err(Error::io("remove", &worker.here(), error)),
     }
 }
 
-/// Copies content and metadata once. `None` as for [`copy`].
+/// Copies content and metadata once. `None` as for [`copy_file`].
 fn copy_once(
     worker: &mut Worker<'_>,
     item: &BuildItem,
@@ -146,7 +146,7 @@ fn copy_once(
         Content::Basis(dir, entry) => match from_basis(worker, dir, entry, from, &to) {
             // It is copied from its source then.
             Ok(None) => {
-                remove(worker, new, item)?;
+                remove_copy(worker, new, item)?;
                 return Ok(None);
             }
             Ok(Some(copied)) => Ok(copied),
@@ -157,8 +157,8 @@ fn copy_once(
         Ok(filled) => filled,
         Err(CopyError::Ended(error)) => return Err(error),
         Err(CopyError::Read(error)) => {
-            remove(worker, new, item)?;
-            worker.problem(ProblemKind::Unreadable, reason(&error));
+            remove_copy(worker, new, item)?;
+            worker.problem(ProblemKind::Unreadable, system_reason(&error));
             return Ok(None);
         }
         Err(CopyError::Write(error)) => {
@@ -203,7 +203,7 @@ fn from_source(
     let copied = if shared {
         // What was shared cannot change any more, so it is what is read. Reading needs another
         // description: this one is for writing.
-        let shared = reopen(to).map_err(CopyError::Read)?;
+        let shared = reopen_to_read(to).map_err(CopyError::Read)?;
         worker
             .copier
             .digest(&shared, sparse, &mut |_| build.check())
@@ -246,7 +246,7 @@ fn from_basis(
     Ok((read.digest == digest).then_some((found.size, digest)))
 }
 
-fn reopen(file: &File) -> std::io::Result<File> {
+fn reopen_to_read(file: &File) -> std::io::Result<File> {
     use std::os::fd::AsRawFd as _;
     File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }

@@ -11,7 +11,7 @@ use super::{
     other,
     worker::Worker,
 };
-use crate::error::{Result, reason};
+use crate::error::{Result, system_reason};
 
 impl BuildContext<'_> {
     /// Does a job.
@@ -46,7 +46,7 @@ impl Worker<'_> {
     fn make_all(&mut self, full: Vec<Arc<DirectoryNode>>, items: Vec<BuildItem>) -> Result<()> {
         for node in full {
             self.build.check()?;
-            folder::finish(self, &node)?;
+            folder::finish_folder(self, &node)?;
         }
         for item in items {
             self.build.check()?;
@@ -66,19 +66,21 @@ impl Worker<'_> {
         }
         self.take_up(&item.node, std::mem::take(&mut item.path));
         match &item.what {
-            ItemKind::Folder(stat, child) => folder::enter(self, &item, stat, child),
-            ItemKind::File(stat, group) => file::file(self, &item, stat, group.as_deref()),
-            ItemKind::Other(stat, group) => other::other(self, &item, stat, group.as_deref()),
+            ItemKind::Folder(stat, child) => folder::enter_folder(self, &item, stat, child),
+            ItemKind::File(stat, group) => file::make_file(self, &item, stat, group.as_deref()),
+            ItemKind::Other(stat, group) => {
+                other::make_special_entry(self, &item, stat, group.as_deref())
+            }
             ItemKind::Root(stat) => {
-                folder::root(self, &item, stat);
+                folder::take_root_metadata(self, &item, stat);
                 Ok(())
             }
             ItemKind::Unreadable(error) => {
-                self.problem(ProblemKind::Unreadable, reason(&(*error).into()));
+                self.problem(ProblemKind::Unreadable, system_reason(&(*error).into()));
                 Ok(())
             }
             ItemKind::NoSource(error) => {
-                let because = reason(&(*error).into());
+                let because = system_reason(&(*error).into());
                 self.problem(
                     ProblemKind::Unreadable,
                     format!("the source is not there or cannot be read: {because}"),

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Puts a regular file into the new tree.
-pub(super) fn file(
+pub(super) fn make_file(
     worker: &mut Worker<'_>,
     item: &BuildItem,
     stat: &Stat,
@@ -35,16 +35,16 @@ pub(super) fn file(
     let Some(new) = worker.new_dir()? else {
         return Ok(());
     };
-    let because = capability_checks::refuses(worker, &new, &item.name)?;
+    let because = capability_checks::why_refused(worker, &new, &item.name)?;
     let refuses_size = || worker.build.capabilities.refuses_size(stat.size);
     if let Some(because) = because.or_else(refuses_size) {
         worker.problem(ProblemKind::NotStored, because);
         return Ok(());
     }
     let Some(group) = group else {
-        if let Some(mut stored) = store(worker, item, &new, stat)? {
+        if let Some(mut stored) = store_file(worker, item, &new, stat)? {
             stored.entry.group = None;
-            return count(worker, item, stored);
+            return count_file(worker, item, stored);
         }
         return Ok(());
     };
@@ -56,7 +56,7 @@ pub(super) fn file(
         return Ok(());
     }
     // The first name, or one more than an inode can have: then this becomes the first of another.
-    if let Some(mut stored) = store(worker, item, &new, stat)? {
+    if let Some(mut stored) = store_file(worker, item, &new, stat)? {
         // Names that cannot be one inode here share a number all the same, so that a restore makes
         // them one again; not so if the file changed between them.
         let same = first
@@ -70,13 +70,13 @@ pub(super) fn file(
                 entry: stored.entry.clone(),
             });
         }
-        return count(worker, item, stored);
+        return count_file(worker, item, stored);
     }
     Ok(())
 }
 
 /// Links or copies a file. `None` where it was listed as a problem.
-fn store(
+fn store_file(
     worker: &mut Worker<'_>,
     item: &BuildItem,
     new: &Dir,
@@ -88,16 +88,17 @@ fn store(
         .filter(|entry| entry.kind == Kind::File);
     if let Some(entry) = basis
         && entry.tree != 0
-        && unchanged(worker, item, entry, stat)?
+        && is_unchanged(worker, item, entry, stat)?
         && let Some(stored) = link_elsewhere(worker, item, new, entry, stat)?
     {
         return Ok(Some(stored));
     }
     let basis = basis.filter(|entry| entry.tree == 0);
     if let Some(entry) = basis
-        && unchanged(worker, item, entry, stat)?
+        && is_unchanged(worker, item, entry, stat)?
         && let Some(dir) = worker.basis_dir()
-        && let Some(stored) = link(worker, item, new, (&dir, entry.stored_name()), entry, stat)?
+        && let Some(stored) =
+            link_to_basis(worker, item, new, (&dir, entry.stored_name()), entry, stat)?
     {
         return Ok(Some(stored));
     }
@@ -112,11 +113,12 @@ fn store(
         && entry.same_content(stat)
         && !entry.looks_like(stat)
         && let Some(dir) = worker.basis_dir()
-        && let Some(stored) = copying::copy(worker, item, new, stat, Content::Basis(&dir, entry))?
+        && let Some(stored) =
+            copying::copy_file(worker, item, new, stat, Content::Basis(&dir, entry))?
     {
         return Ok(Some(stored));
     }
-    copying::copy(worker, item, new, stat, Content::Source)
+    copying::copy_file(worker, item, new, stat, Content::Source)
 }
 
 /// Gives the file the inode of its first name, if that is in the new tree already.
@@ -153,13 +155,13 @@ fn link_to_first(
     tally.totals.files += 1;
     tally.totals.bytes += entry.size;
     tally.unchanged_files += u64::from(!own);
-    judge(worker, item, &entry, !own);
+    judge_by_reference(worker, item, &entry, !own);
     worker.list(&item.name, &entry)?;
     Ok(true)
 }
 
 /// Whether the source is as the basis has it: surely untouched, or the same when read.
-fn unchanged(
+fn is_unchanged(
     worker: &mut Worker<'_>,
     item: &BuildItem,
     entry: &Entry,
@@ -181,7 +183,7 @@ fn same_when_read(
     entry: &Entry,
     stat: &Stat,
 ) -> Result<bool> {
-    let Some((digest, attributes)) = read(worker, item, stat)? else {
+    let Some((digest, attributes)) = read_digests(worker, item, stat)? else {
         return Ok(false);
     };
     Ok(Some(digest) == entry.digest && attributes == entry.xattrs_digest)
@@ -190,7 +192,7 @@ fn same_when_read(
 type Digests = (schema::Digest, Option<schema::Digest>);
 
 /// The digests of the source's content and attributes; none if it is not what it was.
-fn read(worker: &mut Worker<'_>, item: &BuildItem, stat: &Stat) -> Result<Option<Digests>> {
+fn read_digests(worker: &mut Worker<'_>, item: &BuildItem, stat: &Stat) -> Result<Option<Digests>> {
     let Ok(file) = worker.source(item).and_then(|(dir, name)| dir.file(name)) else {
         return Ok(None);
     };
@@ -248,7 +250,7 @@ fn link_moved(
     if candidates.peek().is_none() {
         return Ok(None);
     }
-    let Some((digest, attributes)) = read(worker, item, stat)? else {
+    let Some((digest, attributes)) = read_digests(worker, item, stat)? else {
         return Ok(None);
     };
     for entry in candidates {
@@ -281,11 +283,11 @@ fn link_elsewhere(
         return Ok(None);
     };
     let from = (&dir, entry.stored_name());
-    link(worker, item, new, from, entry, stat)
+    link_to_basis(worker, item, new, from, entry, stat)
 }
 
 /// Gives the file an inode of the basis, if that is what the basis' manifest says.
-fn link(
+fn link_to_basis(
     worker: &mut Worker<'_>,
     item: &BuildItem,
     new: &Dir,
@@ -352,7 +354,7 @@ fn link(
 }
 
 /// Counts a file as what it is against the reference. `unchanged` says that it is as the basis has it.
-fn judge(worker: &mut Worker<'_>, item: &BuildItem, entry: &Entry, unchanged: bool) {
+fn judge_by_reference(worker: &mut Worker<'_>, item: &BuildItem, entry: &Entry, unchanged: bool) {
     let (was_there, as_before) = match &worker.build.reference {
         Reference::Basis => {
             let there = item.basis.as_ref();
@@ -376,7 +378,7 @@ fn judge(worker: &mut Worker<'_>, item: &BuildItem, entry: &Entry, unchanged: bo
 }
 
 /// Counts a file that stands in the new tree, and lists it.
-fn count(worker: &mut Worker<'_>, item: &BuildItem, stored: Stored) -> Result<()> {
+fn count_file(worker: &mut Worker<'_>, item: &BuildItem, stored: Stored) -> Result<()> {
     let Stored {
         entry,
         how,
@@ -399,7 +401,7 @@ fn count(worker: &mut Worker<'_>, item: &BuildItem, stored: Stored) -> Result<()
         }
     }
     tally.unchanged_files += u64::from(unchanged);
-    judge(worker, item, &entry, unchanged);
+    judge_by_reference(worker, item, &entry, unchanged);
     if entry.torn {
         worker.problem(ProblemKind::Torn, "kept changing while it was read");
     }

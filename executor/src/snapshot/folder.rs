@@ -8,11 +8,11 @@ use schema::journal::ProblemKind;
 use super::{
     capability_checks,
     jobs::{BuildItem, DirectoryNode, FolderMetadata},
-    limits::{ends_everything, explains},
+    limits::{ends_everything, explain_refusal},
     worker::Worker,
 };
 use crate::{
-    error::{Error, Result, reason},
+    error::{Error, Result, system_reason},
     manifest::{Entry, xattrs_digest},
     sys::{
         Kind, Stat,
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Makes or takes over a folder in the new tree.
-pub(super) fn enter(
+pub(super) fn enter_folder(
     worker: &mut Worker<'_>,
     item: &BuildItem,
     stat: &Stat,
@@ -31,18 +31,18 @@ pub(super) fn enter(
     let Some(new) = worker.new_dir()? else {
         return Ok(());
     };
-    if let Some(because) = capability_checks::refuses(worker, &new, &item.name)? {
-        return lose(worker, child, &because);
+    if let Some(because) = capability_checks::why_refused(worker, &new, &item.name)? {
+        return lose_folder(worker, child, &because);
     }
     if let Err(error) = child.new.open_or_make() {
         if ends_everything(error) {
             return worker.not_stored("make the folder", error);
         }
-        let because = explains("make", error).map_or_else(
-            || format!("cannot make the folder: {}", reason(&error.into())),
+        let because = explain_refusal("make", error).map_or_else(
+            || format!("cannot make the folder: {}", system_reason(&error.into())),
             |because| format!("cannot make the folder: {because}"),
         );
-        return lose(worker, child, &because);
+        return lose_folder(worker, child, &because);
     }
     let basis = item.basis.as_deref();
     // The kernel moves the change time with any change of an attribute.
@@ -63,7 +63,7 @@ pub(super) fn enter(
     let mut end = child.end();
     if child.is_lost() {
         drop(end);
-        return lose(worker, child, "cannot make the folder");
+        return lose_folder(worker, child, "cannot make the folder");
     }
     *end = FolderMetadata {
         entry: Some(entry.clone()),
@@ -75,7 +75,7 @@ pub(super) fn enter(
 }
 
 /// Lists a folder that the destination cannot hold, for all that is in it.
-fn lose(worker: &mut Worker<'_>, child: &DirectoryNode, because: &str) -> Result<()> {
+fn lose_folder(worker: &mut Worker<'_>, child: &DirectoryNode, because: &str) -> Result<()> {
     child.lose();
     let message = format!("{because}; it is left out with all that is in it");
     worker.problem(ProblemKind::NotStored, message);
@@ -83,7 +83,7 @@ fn lose(worker: &mut Worker<'_>, child: &DirectoryNode, because: &str) -> Result
 }
 
 /// Takes over the metadata of `/` for the tree's own folder.
-pub(super) fn root(worker: &mut Worker<'_>, item: &BuildItem, stat: &Stat) {
+pub(super) fn take_root_metadata(worker: &mut Worker<'_>, item: &BuildItem, stat: &Stat) {
     let attributes = attributes_of(worker, &item.node).unwrap_or_default();
     let mut end = item.node.end();
     end.attributes = attributes;
@@ -110,7 +110,7 @@ fn attributes_of(worker: &mut Worker<'_>, node: &DirectoryNode) -> Option<Attrib
 }
 
 /// Gives a full folder its metadata.
-pub(super) fn finish(worker: &mut Worker<'_>, node: &Arc<DirectoryNode>) -> Result<()> {
+pub(super) fn finish_folder(worker: &mut Worker<'_>, node: &Arc<DirectoryNode>) -> Result<()> {
     worker.turn_to(node);
     let FolderMetadata { entry, attributes } = node.end().clone();
     // Without an entry it could not be made, which is listed.
@@ -146,7 +146,7 @@ pub(super) fn finish(worker: &mut Worker<'_>, node: &Arc<DirectoryNode>) -> Resu
                 format!(
                     "cannot store attribute {}: {}",
                     schema::escape::display(name),
-                    reason(&error.into())
+                    system_reason(&error.into())
                 ),
             );
         }

@@ -57,7 +57,7 @@ pub(super) fn too_little_space(store: &Store, free: u64, limit: u64) -> Error {
 }
 
 /// What an error of the destination says of an entry, beyond the system's reason.
-pub(super) fn explains(doing: &str, error: Errno) -> Option<&'static str> {
+pub(super) fn explain_refusal(doing: &str, error: Errno) -> Option<&'static str> {
     let makes = ["create", "make"]
         .iter()
         .any(|verb| doing.starts_with(verb));

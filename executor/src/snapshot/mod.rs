@@ -28,7 +28,7 @@ mod worker;
 
 use schema::{journal::Outcome, plan::SnapshotStep, record::Engine};
 
-use self::{outcome::outcome, rsync::Filled};
+use self::{outcome::outcome_of_snapshot, rsync::Filled};
 use crate::{
     error::{Error, Result},
     event::Context,
@@ -44,7 +44,7 @@ use crate::{
 /// # Errors
 /// What ended the work: an interruption, a destination that cannot be written, too little space.
 /// The tree in `partial` stays and is continued.
-pub fn run(
+pub fn run_snapshot_step(
     store: &Store,
     run_id: &str,
     step: &SnapshotStep,
@@ -54,15 +54,15 @@ pub fn run(
     if let Some(record) = store.record(step.id)?
         && record.run_id == run_id
     {
-        seal::publish(store, step, &record)?;
-        return Ok(outcome(&record));
+        seal::publish_snapshot(store, step, &record)?;
+        return Ok(outcome_of_snapshot(&record));
     }
     let survey = match survey {
         Some(survey) => survey,
-        None => look(store, step, context)?,
+        None => survey_sources(store, step, context)?,
     };
-    is_something(&survey)?;
-    let mut started = start::start(store, step)?;
+    check_any_source(&survey)?;
+    let mut started = start::start_tree(store, step)?;
     if started.continued {
         rsync::end_orphans(store)?;
     }
@@ -74,20 +74,20 @@ pub fn run(
                     .hint("make a new plan with this version of the program"),
             );
         }
-        Engine::Rsync => rsync::fill(store, step, &started, &survey, context)?,
+        Engine::Rsync => rsync::fill_by_rsync(store, step, &started, &survey, context)?,
     };
     // What rsync copied is there to be made equal to the sources.
     started.continued |= filled.is_some();
     let Filled { heard, fresh } = filled.unwrap_or_default();
-    let mut built = build::build(store, run_id, step, &started, (survey, &fresh), context)?;
+    let mut built = build::build_tree(store, run_id, step, &started, (survey, &fresh), context)?;
     heard.add_to(&mut built, &started.tree);
-    let record = seal::seal(store, run_id, step, &started, built, context)?;
-    seal::publish(store, step, &record)?;
-    Ok(outcome(&record))
+    let record = seal::seal_snapshot(store, run_id, step, &started, built, context)?;
+    seal::publish_snapshot(store, step, &record)?;
+    Ok(outcome_of_snapshot(&record))
 }
 
 /// Refuses to make a snapshot of nothing: a pre-script may have made the sources, or not.
-fn is_something(survey: &Survey) -> Result<()> {
+fn check_any_source(survey: &Survey) -> Result<()> {
     if survey.sources.iter().any(|source| source.found.is_ok()) {
         return Ok(());
     }
@@ -103,7 +103,7 @@ fn is_something(survey: &Survey) -> Result<()> {
 }
 
 /// Looks at the sources.
-fn look(store: &Store, step: &SnapshotStep, context: Context<'_>) -> Result<Survey> {
+fn survey_sources(store: &Store, step: &SnapshotStep, context: Context<'_>) -> Result<Survey> {
     let basis = step
         .basis
         .as_ref()
@@ -116,5 +116,5 @@ fn look(store: &Store, step: &SnapshotStep, context: Context<'_>) -> Result<Surv
         .stat_self()
         .map_err(|error| store.io("look at", "", error))?;
     let never = Some((never.dev, never.ino));
-    scan::sources(&step.into(), basis, None, never, context).map(|(_, survey)| survey)
+    scan::scan_sources(&step.into(), basis, None, never, context).map(|(_, survey)| survey)
 }

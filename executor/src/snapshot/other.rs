@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Puts an entry that is neither a file nor a folder into the new tree.
-pub(super) fn other(
+pub(super) fn make_special_entry(
     worker: &mut Worker<'_>,
     item: &BuildItem,
     stat: &Stat,
@@ -68,7 +68,7 @@ pub(super) fn other(
     }
     entry.group = group.map(|group| group.number);
     // What cannot stand there stands in the manifest, and nothing of another entry is touched.
-    if capability_checks::refuses(worker, &new, &item.name)?.is_some() {
+    if capability_checks::why_refused(worker, &new, &item.name)?.is_some() {
         entry.absent = true;
         entry.xattrs_kept = attributes;
         return worker.list(&item.name, &entry);
@@ -89,13 +89,13 @@ pub(super) fn other(
         && basis.target == entry.target
         && basis.xattrs_digest == entry.xattrs_digest
     {
-        linked = link(worker, item, &new)?;
+        linked = link_to_basis(worker, item, &new)?;
         if linked {
             entry.xattrs_kept.clone_from(&basis.xattrs_kept);
         }
     }
     if !linked {
-        entry.absent = !make(worker, item, &new, &entry, stat)?;
+        entry.absent = !make_anew(worker, item, &new, &entry, stat)?;
         let bare = stat.kind == Kind::Symlink && !worker.build.capabilities.symlink_metadata;
         if entry.absent || bare {
             entry.xattrs_kept = attributes;
@@ -146,7 +146,7 @@ fn link_to_first(
 }
 
 /// Gives the entry the basis' inode.
-fn link(worker: &mut Worker<'_>, item: &BuildItem, new: &Dir) -> Result<bool> {
+fn link_to_basis(worker: &mut Worker<'_>, item: &BuildItem, new: &Dir) -> Result<bool> {
     let Some(basis) = worker.basis_dir() else {
         return Ok(false);
     };
@@ -169,7 +169,7 @@ fn link(worker: &mut Worker<'_>, item: &BuildItem, new: &Dir) -> Result<bool> {
 
 /// Makes the entry anew; says whether the destination can hold such a thing. What it cannot hold
 /// stands in the manifest and comes back from there.
-fn make(
+fn make_anew(
     worker: &mut Worker<'_>,
     item: &BuildItem,
     new: &Dir,

@@ -7,7 +7,7 @@ use schema::{
 };
 
 /// What a sealed snapshot means for its step.
-pub(super) fn outcome(record: &SnapshotRecord) -> Outcome {
+pub(super) fn outcome_of_snapshot(record: &SnapshotRecord) -> Outcome {
     let totals = record.totals;
     let sealed = Sealed {
         id: record.id,
@@ -41,7 +41,7 @@ pub(super) fn outcome(record: &SnapshotRecord) -> Outcome {
                 record.id,
                 amount::plural(unlisted, "problem", "problems")
             ),
-            Some(hint(&record.problems).to_owned()),
+            Some(hint_for_problems(&record.problems).to_owned()),
         )
     } else {
         (
@@ -67,7 +67,7 @@ pub(super) fn outcome(record: &SnapshotRecord) -> Outcome {
 }
 
 /// What to do about the problems of a snapshot.
-fn hint(problems: &[Problem]) -> &'static str {
+fn hint_for_problems(problems: &[Problem]) -> &'static str {
     let not_stored = |problem: &Problem| problem.kind == ProblemKind::NotStored;
     if problems.iter().any(not_stored) {
         "see the paths listed; what the destination cannot hold, rename or leave out with \

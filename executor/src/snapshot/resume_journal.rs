@@ -60,10 +60,10 @@ impl ResumeJournal {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let log = Stat::of_fd(&file)?.ino;
-        let begin = encode(BEGIN, log, records.stat_self()?.ino.into(), Digest([0; 32]));
+        let begin = encode_record(BEGIN, log, records.stat_self()?.ino.into(), Digest([0; 32]));
         let begun = bytes.get(..RECORD);
         let renumbered = begun
-            .and_then(decode)
+            .and_then(decode_record)
             .is_some_and(|(ino, _)| ino == BEGIN && begun != Some(&begin));
         if renumbered {
             bytes.clear();
@@ -73,7 +73,7 @@ impl ResumeJournal {
         let mut good = 0;
         let mut read_from = Nanos::MIN;
         for record in bytes.chunks_exact(RECORD) {
-            let Some((ino, mut found)) = decode(record) else {
+            let Some((ino, mut found)) = decode_record(record) else {
                 break;
             };
             good += RECORD;
@@ -110,13 +110,13 @@ impl ResumeJournal {
     /// this time on.
     pub(super) fn begin_run(&mut self, read_from: Nanos) -> std::io::Result<()> {
         self.file
-            .write_all(&encode(READ_FROM, 0, read_from, Digest([0; 32])))?;
+            .write_all(&encode_record(READ_FROM, 0, read_from, Digest([0; 32])))?;
         self.file.flush()
     }
 
     /// Records a file that was copied.
     pub(super) fn record(&mut self, copy: &CompletedCopy) -> std::io::Result<()> {
-        self.file.write_all(&encode(
+        self.file.write_all(&encode_record(
             copy.inode,
             copy.source_inode,
             copy.source_ctime,
@@ -127,7 +127,7 @@ impl ResumeJournal {
     /// Records that everything so far is on disk. Call it only after a sync that succeeded.
     pub(super) fn checkpoint(&mut self) -> std::io::Result<()> {
         self.file
-            .write_all(&encode(CHECKPOINT, 0, 0, Digest([0; 32])))?;
+            .write_all(&encode_record(CHECKPOINT, 0, 0, Digest([0; 32])))?;
         self.file.flush()?;
         self.file.get_ref().sync_data()
     }
@@ -146,12 +146,12 @@ pub(super) fn forget_unsynced(records: &Dir) -> std::io::Result<()> {
     file.read_to_end(&mut bytes)?;
     let last = bytes
         .chunks_exact(RECORD)
-        .rposition(|record| decode(record).is_some_and(|(ino, _)| ino == CHECKPOINT));
+        .rposition(|record| decode_record(record).is_some_and(|(ino, _)| ino == CHECKPOINT));
     file.set_len(last.map_or(0, |at| (at + 1) * RECORD) as u64)?;
     file.sync_data()
 }
 
-fn encode(ino: u64, source_ino: u64, source_ctime: Nanos, digest: Digest) -> [u8; RECORD] {
+fn encode_record(ino: u64, source_ino: u64, source_ctime: Nanos, digest: Digest) -> [u8; RECORD] {
     let mut record = [0; RECORD];
     record[..8].copy_from_slice(&ino.to_le_bytes());
     record[8..16].copy_from_slice(&source_ino.to_le_bytes());
@@ -162,7 +162,7 @@ fn encode(ino: u64, source_ino: u64, source_ctime: Nanos, digest: Digest) -> [u8
     record
 }
 
-fn decode(record: &[u8]) -> Option<(u64, CopiedFile)> {
+fn decode_record(record: &[u8]) -> Option<(u64, CopiedFile)> {
     let (body, check) = record.split_at_checked(64)?;
     (Digest::of(body).0[..12] == *check).then_some(())?;
     let found = CopiedFile {

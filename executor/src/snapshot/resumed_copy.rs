@@ -40,7 +40,7 @@ pub(super) fn take_over_copy(
     if !worker.node()?.is_continued() {
         return Ok(None);
     }
-    let Some(trusted) = trusted(worker, item, new, stat)? else {
+    let Some(trusted) = open_trusted(worker, item, new, stat)? else {
         return Ok(None);
     };
     let Some((source, held)) = attributes_of_both(worker, item, &trusted.file, stat) else {
@@ -82,7 +82,7 @@ pub(super) fn take_over_copy(
     }))
 }
 
-fn trusted(
+fn open_trusted(
     worker: &mut Worker<'_>,
     item: &BuildItem,
     new: &Dir,

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Puts everything on disk and writes the record.
-pub(super) fn seal(
+pub(super) fn seal_snapshot(
     store: &Store,
     run_id: &str,
     step: &SnapshotStep,
@@ -39,7 +39,7 @@ pub(super) fn seal(
 ) -> Result<SnapshotRecord> {
     context.stop.check()?;
     report_sync(context);
-    let (suspect, suspect_since) = suspect(store, step, &built)?;
+    let (suspect, suspect_since) = why_suspect(store, step, &built)?;
     let manifest_digest = built
         .manifest
         .finish()
@@ -63,7 +63,7 @@ pub(super) fn seal(
         started_at: step.started_at,
         sealed_at: context.clock.now(),
         day: step.day,
-        sequence: sequence(store, step)?,
+        sequence: next_sequence(store, step)?,
         read: Some(ReadSpan {
             from: built.read_from,
             until: Local::now().fixed_offset(),
@@ -99,7 +99,7 @@ pub(super) fn seal(
 }
 
 /// One more than the basis'.
-fn sequence(store: &Store, step: &SnapshotStep) -> Result<u64> {
+fn next_sequence(store: &Store, step: &SnapshotStep) -> Result<u64> {
     let Some(basis) = &step.basis else {
         return Ok(1);
     };
@@ -113,7 +113,7 @@ fn host_of(store: &Store) -> String {
 }
 
 /// Why a snapshot is suspect, and since which one for the same event.
-fn suspect(
+fn why_suspect(
     store: &Store,
     step: &SnapshotStep,
     built: &Built,
@@ -149,7 +149,11 @@ fn line_from(store: &Store, step: &SnapshotStep, also_linked: bool) -> Result<Op
 }
 
 /// Publishes a sealed snapshot by one rename; nothing to do where that was done before.
-pub(super) fn publish(store: &Store, step: &SnapshotStep, record: &SnapshotRecord) -> Result<()> {
+pub(super) fn publish_snapshot(
+    store: &Store,
+    step: &SnapshotStep,
+    record: &SnapshotRecord,
+) -> Result<()> {
     let name = step.id.to_string();
     let name = OsStr::new(&name);
     let area = store.area(PARTIAL)?;

@@ -24,7 +24,7 @@ pub(super) struct Started {
 }
 
 /// Opens the snapshot's tree in `partial`, taking over an older unfinished one if the step says so.
-pub(super) fn start(store: &Store, step: &SnapshotStep) -> Result<Started> {
+pub(super) fn start_tree(store: &Store, step: &SnapshotStep) -> Result<Started> {
     let name = step.id.to_string();
     let area = store.area(PARTIAL)?;
     let snapshots = store.area(SNAPSHOTS)?;
@@ -52,7 +52,7 @@ pub(super) fn start(store: &Store, step: &SnapshotStep) -> Result<Started> {
     let tree = area
         .folder(OsStr::new(&name))
         .map_err(|error| store.io("open", &at(PARTIAL), error))?;
-    attributes::clear(&tree);
+    attributes::clear_attributes(&tree);
     Ok(Started {
         area,
         tree,

@@ -11,11 +11,11 @@ use schema::{
 use super::{
     build_context::BuildContext,
     jobs::{BuildItem, DirectoryNode, Tally},
-    limits::{MAX_PROBLEMS, ends_everything, explains},
+    limits::{MAX_PROBLEMS, ends_everything, explain_refusal},
 };
 use crate::{
     copy::Copier,
-    error::{Error, Result, reason},
+    error::{Error, Result, system_reason},
     manifest::{Entry, MOST_KEPT},
     remove::remove_tree,
     sys::{Dir, Kind, Owners, Stat, attributes::Attributes, bytes},
@@ -183,7 +183,10 @@ impl<'w> Worker<'w> {
     pub(super) fn attributes_not_read(&mut self, error: Errno) {
         self.problem(
             ProblemKind::Metadata,
-            format!("cannot read its attributes: {}", reason(&error.into())),
+            format!(
+                "cannot read its attributes: {}",
+                system_reason(&error.into())
+            ),
         );
     }
 
@@ -192,7 +195,7 @@ impl<'w> Worker<'w> {
         match error {
             // A folder on the way became something else, or another folder.
             Errno::NOENT | Errno::STALE | Errno::NOTDIR | Errno::LOOP => self.vanished(),
-            error => self.problem(ProblemKind::Unreadable, reason(&error.into())),
+            error => self.problem(ProblemKind::Unreadable, system_reason(&error.into())),
         }
     }
 
@@ -207,8 +210,8 @@ impl<'w> Worker<'w> {
         if errno.is_none_or(ends_everything) {
             return Err(Error::io(doing, &self.here(), error));
         }
-        let because = errno.and_then(|errno| explains(doing, errno));
-        let because = because.map_or_else(|| reason(&error), str::to_owned);
+        let because = errno.and_then(|errno| explain_refusal(doing, errno));
+        let because = because.map_or_else(|| system_reason(&error), str::to_owned);
         self.problem(ProblemKind::NotStored, format!("cannot {doing}: {because}"));
         Ok(())
     }

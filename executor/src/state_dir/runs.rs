@@ -55,7 +55,7 @@ impl StateDir {
     pub fn replay(&self, run_id: &str) -> Result<Replay> {
         let run = self.run(run_id)?;
         let path = self.named(&format!("{RUNS}/{run_id}/{}", journal::FILE_NAME));
-        Ok(journal::read(&run, &path)?.unwrap_or_default())
+        Ok(journal::read_journal(&run, &path)?.unwrap_or_default())
     }
 
     /// Makes the folder of a run, with what it is made from, and an empty journal.
@@ -122,7 +122,8 @@ impl StateDir {
                 continue;
             };
             if let Some(newest) = newest {
-                let before = journal::read(&run, &at(journal::FILE_NAME)).unwrap_or_default();
+                let before =
+                    journal::read_journal(&run, &at(journal::FILE_NAME)).unwrap_or_default();
                 let inherited = before.map_or(0, |before| before.handed_on());
                 return Ok(Some(Unfinished {
                     inherited,
@@ -134,7 +135,7 @@ impl StateDir {
                 .look(OsStr::new(REPORT))
                 .is_ok_and(|there| there.is_some());
             // What cannot be read cannot be gone on with: it is planned anew.
-            let replay = journal::read(&run, &at(journal::FILE_NAME)).unwrap_or_default();
+            let replay = journal::read_journal(&run, &at(journal::FILE_NAME)).unwrap_or_default();
             let whole = !reported && plan.digest == plan.expected_digest();
             let (Some(config), Some(replay), true) = (config, replay, whole) else {
                 return Ok(None);

@@ -9,7 +9,7 @@ use schema::{
     record::SnapshotRecord,
 };
 
-use super::{rotate, space_check::tell};
+use super::{rotate, space_check::add_stuck};
 use crate::{
     cloud::{
         live,
@@ -27,7 +27,7 @@ use crate::{
 ///
 /// # Errors
 /// An interruption, a destination that cannot be read, or a remote that cannot be reached.
-pub fn run(
+pub fn run_cloud_sync_step(
     store: &Store,
     state: &StateDir,
     name: &str,
@@ -60,7 +60,7 @@ pub fn run(
         accepted: marks.accepted,
         live: None,
     };
-    let uploaded = match upload::run(state, name, step, source, context) {
+    let uploaded = match upload::upload_snapshot(state, name, step, source, context) {
         Ok(uploaded) => uploaded,
         // The snapshot is made: the run is not refused, it lacks its copy.
         Err(error) if error.kind == ErrorKind::Refused => {
@@ -88,7 +88,7 @@ pub fn run(
             format!("; checked, and {snapshots} given back")
         };
         outcome.message.push_str(&said);
-        tell(&mut outcome, &stuck);
+        add_stuck(&mut outcome, &stuck);
     }
     Ok(outcome)
 }
@@ -105,7 +105,7 @@ fn is_read_only(store: &Store) -> Result<bool> {
 ///
 /// # Errors
 /// An interruption, sources that cannot be looked at, or a remote that cannot be reached.
-pub fn run_live(
+pub fn run_live_cloud_sync_step(
     state: &StateDir,
     plan: &Plan,
     name: &str,
@@ -113,7 +113,7 @@ pub fn run_live(
     context: Context<'_>,
 ) -> Result<Outcome> {
     let desk = Desk::open_or_new(state, &step.remote)?;
-    let found = live::survey(&desk, plan, step, sources, context)?;
+    let found = live::survey_live_sources(&desk, plan, step, sources, context)?;
     let root = Dir::root().map_err(|error| Error::io("open", b"/", error))?;
     let source = Source {
         folder: "/",
@@ -123,7 +123,7 @@ pub fn run_live(
         accepted: false,
         live: Some(&found.roots),
     };
-    let mut outcome = upload::run(state, name, step, source, context)?.outcome;
+    let mut outcome = upload::upload_snapshot(state, name, step, source, context)?.outcome;
     let record = &found.record;
     if !record.complete {
         let count = amount::plural(record.totals.errors, "path", "paths");

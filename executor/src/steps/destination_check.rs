@@ -25,7 +25,7 @@ pub(crate) fn remember_and_inspect(
     let changed = if step.create || step.read_only {
         None
     } else {
-        destination::look_again(store)
+        destination::inspect_again(store)
     };
     Ok(Outcome::success(match changed {
         Some(changed) => format!("{message}: {changed}"),

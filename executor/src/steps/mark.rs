@@ -11,7 +11,7 @@ use crate::{
 ///
 /// # Errors
 /// When there is no such snapshot, or the system's reason.
-pub fn run(store: &Store, step: &MarkStep) -> Result<Outcome> {
+pub fn run_mark_step(store: &Store, step: &MarkStep) -> Result<Outcome> {
     let (id, said): (SnapshotId, &str) = match step {
         MarkStep::Pin { id } => (*id, "is kept whatever the retention says"),
         MarkStep::Unpin { id } => (*id, "is left to the retention again"),

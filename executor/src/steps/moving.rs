@@ -27,29 +27,29 @@ const BESIDE: &str = "link";
 ///
 /// # Errors
 /// The system's reason.
-pub(super) fn promote(store: &Store, change: &Move, from: &Dir, to: &Dir) -> Result<bool> {
+pub(super) fn promote_snapshot(store: &Store, change: &Move, from: &Dir, to: &Dir) -> Result<bool> {
     let id = change.id.to_string();
     let name = OsStr::new(&id);
     let at = format!("{BACKUP}/{MOVING}/{id}");
     let io = |error: Errno| store.io("move by", &at, error);
     let moving = store.area(MOVING)?;
-    remove(&moving, name).map_err(io)?;
-    match moving.make_symlink(OsStr::new(&through(&id)), name) {
+    remove_link(&moving, name).map_err(io)?;
+    match moving.make_symlink(OsStr::new(&link_target(&id)), name) {
         Ok(()) => {}
-        Err(error) if cannot(error) => return Ok(false),
+        Err(error) if lacks_exchange(error) => return Ok(false),
         Err(error) => return Err(io(error)),
     }
     match moving.exchange(name, from, name) {
         Ok(()) => {}
-        Err(error) if cannot(error) => {
-            remove(&moving, name).map_err(io)?;
+        Err(error) if lacks_exchange(error) => {
+            remove_link(&moving, name).map_err(io)?;
             return Ok(false);
         }
         Err(error) => return Err(io(error)),
     }
     from.sync().map_err(io)?;
     moving.sync().map_err(io)?;
-    arrive(
+    arrive_in_tier(
         store,
         &moving,
         (change.from, from),
@@ -60,7 +60,7 @@ pub(super) fn promote(store: &Store, change: &Move, from: &Dir, to: &Dir) -> Res
 }
 
 /// From the way to the new tier.
-fn arrive(
+fn arrive_in_tier(
     store: &Store,
     moving: &Dir,
     (_, from): (Tier, &Dir),
@@ -71,13 +71,13 @@ fn arrive(
     let name = OsStr::new(&text);
     let at = format!("{tier}/{text}");
     let io = |error: Errno| store.io("move to", &at, error);
-    replace(moving, to, name, &through(&text)).map_err(io)?;
-    replace(moving, from, name, &format!("../{tier}/{text}")).map_err(io)?;
+    replace_link(moving, to, name, &link_target(&text)).map_err(io)?;
+    replace_link(moving, from, name, &format!("../{tier}/{text}")).map_err(io)?;
     from.sync().map_err(io)?;
     to.sync().map_err(io)?;
     moving.exchange(name, to, name).map_err(io)?;
     to.sync().map_err(io)?;
-    remove(moving, name)
+    remove_link(moving, name)
         .and_then(|()| moving.sync())
         .map_err(io)
 }
@@ -87,7 +87,7 @@ fn arrive(
 ///
 /// # Errors
 /// The system's reason.
-pub(crate) fn finish(store: &Store) -> Result<()> {
+pub(crate) fn finish_moves(store: &Store) -> Result<()> {
     let moving = match store.backup.folder(OsStr::new(MOVING)) {
         Ok(moving) => moving,
         // Something else of that name holds no snapshots.
@@ -100,7 +100,7 @@ pub(crate) fn finish(store: &Store) -> Result<()> {
         let name = name.as_os_str();
         let stat = moving.look(name).map_err(io)?;
         match stat.map(|stat| stat.kind) {
-            Some(Kind::Symlink) => remove(&moving, name).map_err(io)?,
+            Some(Kind::Symlink) => remove_link(&moving, name).map_err(io)?,
             Some(Kind::Folder) => {
                 if let Some(id) = name.to_str().and_then(|name| name.parse().ok()) {
                     finish_one(store, &moving, id)?;
@@ -123,7 +123,7 @@ fn finish_one(store: &Store, moving: &Dir, id: SnapshotId) -> Result<()> {
             continue;
         };
         let is_link = dir.look(name).map_err(io)?.map(|stat| stat.kind) == Some(Kind::Symlink);
-        if is_link && dir.read_symlink(name).map_err(io)? == through(&text).as_str() {
+        if is_link && dir.read_symlink(name).map_err(io)? == link_target(&text).as_str() {
             here.push((tier, dir));
         }
     }
@@ -137,12 +137,12 @@ fn finish_one(store: &Store, moving: &Dir, id: SnapshotId) -> Result<()> {
         return Ok(());
     };
     for (_, other) in &here[1..] {
-        replace(moving, other, name, &format!("../{tier}/{text}")).map_err(io)?;
+        replace_link(moving, other, name, &format!("../{tier}/{text}")).map_err(io)?;
         other.sync().map_err(io)?;
     }
     moving.exchange(name, to, name).map_err(io)?;
     to.sync().map_err(io)?;
-    remove(moving, name)
+    remove_link(moving, name)
         .and_then(|()| moving.sync())
         .map_err(io)
 }
@@ -151,7 +151,7 @@ fn finish_one(store: &Store, moving: &Dir, id: SnapshotId) -> Result<()> {
 ///
 /// # Errors
 /// The system's reason.
-pub(super) fn link(
+pub(super) fn link_into_tier(
     store: &Store,
     dir: &Dir,
     tier: Tier,
@@ -167,22 +167,27 @@ pub(super) fn link(
             Err(error) => Err(io(error)),
         },
         Some(Kind::Symlink) if dir.read_symlink(name).map_err(io)? != target => {
-            replace(&store.area(MOVING)?, dir, name, target).map_err(io)
+            replace_link(&store.area(MOVING)?, dir, name, target).map_err(io)
         }
         Some(_) => Ok(()),
     }
 }
 
 /// Replaces a link by another, or makes it.
-fn replace(moving: &Dir, dir: &Dir, name: &OsStr, target: &str) -> std::result::Result<(), Errno> {
+fn replace_link(
+    moving: &Dir,
+    dir: &Dir,
+    name: &OsStr,
+    target: &str,
+) -> std::result::Result<(), Errno> {
     let beside = OsStr::new(BESIDE);
-    remove(moving, beside)?;
+    remove_link(moving, beside)?;
     moving.make_symlink(OsStr::new(target), beside)?;
     moving.rename_to(beside, dir, name)
 }
 
 /// Removes a name that may not be there.
-fn remove(dir: &Dir, name: &OsStr) -> std::result::Result<(), Errno> {
+fn remove_link(dir: &Dir, name: &OsStr) -> std::result::Result<(), Errno> {
     match dir.remove_file(name) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(error) => Err(error),
@@ -190,13 +195,13 @@ fn remove(dir: &Dir, name: &OsStr) -> std::result::Result<(), Errno> {
 }
 
 /// What leads from a tier to a snapshot on its way.
-fn through(id: &str) -> String {
+fn link_target(id: &str) -> String {
     format!("../{BACKUP}/{MOVING}/{id}")
 }
 
 /// Whether the file system lacks links or the exchange of two names. Some FUSE programs pass the flag
 /// over and rename a link onto a folder, which no system does.
-fn cannot(error: Errno) -> bool {
+fn lacks_exchange(error: Errno) -> bool {
     matches!(
         error,
         Errno::INVAL

@@ -14,9 +14,9 @@ use crate::{
 
 /// Tells a dead man's switch that the run starts.
 #[must_use]
-pub fn announce(step: &AnnounceStep, context: Context<'_>) -> Outcome {
+pub fn run_announce_step(step: &AnnounceStep, context: Context<'_>) -> Outcome {
     let _pause = Pause::new();
-    outcome(vec![notify::announce(
+    outcome_of_answers(vec![notify::announce_start(
         &step.url,
         Patience::default(),
         context.stop,
@@ -27,14 +27,14 @@ pub fn announce(step: &AnnounceStep, context: Context<'_>) -> Outcome {
 ///
 /// `last_good` is the newest good snapshot that was there before the run.
 #[must_use]
-pub fn run(
+pub fn run_notify_step(
     step: &NotifyStep,
     report: &Report,
     last_good: Option<LastGood>,
     context: Context<'_>,
 ) -> Outcome {
     let _pause = Pause::new();
-    let channels = notify::wanted(step, report.result);
+    let channels = notify::wanted_channels(step, report.result);
     if channels.is_empty() {
         return Outcome::success(format!(
             "nobody asked to be told of {}",
@@ -47,7 +47,7 @@ pub fn run(
         now: context.clock.now(),
         occasion: Occasion::Result,
     };
-    outcome(notify::tell(
+    outcome_of_answers(notify::notify_channels(
         &channels,
         &news,
         Patience::default(),
@@ -57,7 +57,7 @@ pub fn run(
 
 /// What telling these channels came to: incomplete if any was not told.
 #[must_use]
-pub fn outcome(told: Vec<Told>) -> Outcome {
+pub fn outcome_of_answers(told: Vec<Told>) -> Outcome {
     let of = |ok: bool| -> Vec<&str> {
         let these = told.iter().filter(|one| one.ok == ok);
         these.map(|one| one.message.as_str()).collect()

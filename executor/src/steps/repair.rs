@@ -17,7 +17,7 @@ use schema::{
 
 use crate::{
     copy::{Copier, CopyError},
-    error::{Error, ErrorKind, Result, reason},
+    error::{Error, ErrorKind, Result, system_reason},
     event::{Context, Event, Phase, Progress},
     rebuild,
     remove::remove_tree,
@@ -41,13 +41,13 @@ const ON_ITS_WAY: &str = "name";
 ///
 /// # Errors
 /// An interruption, or a destination that cannot be written.
-pub fn run(
+pub fn run_repair_step(
     store: &Store,
     run_id: &str,
     step: &RepairStep,
     context: Context<'_>,
 ) -> Result<Outcome> {
-    everything(store, run_id, step, context).map_err(|error| match error.kind {
+    repair_everything(store, run_id, step, context).map_err(|error| match error.kind {
         ErrorKind::Interrupted => {
             error.with_hint("what was repaired stays; run the same again for the rest")
         }
@@ -55,14 +55,14 @@ pub fn run(
     })
 }
 
-fn everything(
+fn repair_everything(
     store: &Store,
     run_id: &str,
     step: &RepairStep,
     context: Context<'_>,
 ) -> Result<Outcome> {
-    clean(store, context)?;
-    let (anew, told) = records(store, run_id, step, context)?;
+    remove_repair_area(store, context)?;
+    let (anew, told) = repair_records(store, run_id, step, context)?;
     let mut repair = Repair {
         store,
         context,
@@ -90,7 +90,7 @@ fn everything(
     let Repair {
         problems, names, ..
     } = repair;
-    clean(store, context)?;
+    remove_repair_area(store, context)?;
     let mut done = Vec::new();
     if !step.records.is_empty() {
         let anew = amount::plural(anew, "snapshot", "snapshots");
@@ -121,7 +121,7 @@ fn everything(
 }
 
 /// Makes damaged manifests and records anew; how many, and what could not be.
-fn records(
+fn repair_records(
     store: &Store,
     run_id: &str,
     step: &RepairStep,
@@ -129,7 +129,7 @@ fn records(
 ) -> Result<(u64, Vec<Problem>)> {
     let (mut done, mut problems) = (0, Vec::new());
     for one in &step.records {
-        match rebuild::run(store, run_id, one, context) {
+        match rebuild::rebuild_records(store, run_id, one, context) {
             Ok(rebuilt) => {
                 done += 1;
                 problems.extend(rebuilt.problems);
@@ -150,7 +150,7 @@ fn records(
 ///
 /// # Errors
 /// The system's reason, or an interruption.
-pub fn clean(store: &Store, context: Context<'_>) -> Result<()> {
+pub fn remove_repair_area(store: &Store, context: Context<'_>) -> Result<()> {
     let named = store.named(&format!("{BACKUP}/{AREA}"));
     remove_tree(&store.backup, OsStr::new(AREA), &named, context)
 }
@@ -213,7 +213,7 @@ impl Repair<'_> {
         file: &RepairFile,
         wanted: &'n RepairName,
     ) -> std::result::Result<Option<Place<'n>>, String> {
-        let because = |error: Errno| reason(&error.into());
+        let because = |error: Errno| system_reason(&error.into());
         let path = unescape(&wanted.name.path).unwrap_or_default();
         let tree = snapshot_tree(self.store, &wanted.name).map_err(|error| error.message)?;
         let (dir, name) = tree.descend(&path).map_err(because)?;
@@ -258,7 +258,7 @@ impl Repair<'_> {
         let from = match open_repair_source(self.store, &file.from) {
             Ok(from) => from,
             Err(error) => {
-                let because = format!("its content cannot be read: {}", reason(&error));
+                let because = format!("its content cannot be read: {}", system_reason(&error));
                 self.problem(shown, ProblemKind::Unreadable, because);
                 return Ok(false);
             }
@@ -291,13 +291,13 @@ impl Repair<'_> {
             Err(CopyError::Ended(error)) => return Err(error),
             Err(CopyError::Write(error)) => return Err(io("write", error)),
             Err(CopyError::Read(error)) => {
-                let because = format!("its content cannot be read: {}", reason(&error));
+                let because = format!("its content cannot be read: {}", system_reason(&error));
                 self.problem(shown, ProblemKind::Unreadable, because);
                 return Ok(false);
             }
         }
         let mut faults = Vec::new();
-        let owned = owner(&new, &file.metadata);
+        let owned = set_stored_owner(&new, &file.metadata);
         faults.extend(owned.err().map(|error| ("set the owner", error)));
         for (name, value) in attributes_of(file)? {
             let set = attributes::set_fd(&new, &name, &value);
@@ -305,11 +305,11 @@ impl Repair<'_> {
         }
         let moded = open::set_mode(&new, file.metadata.mode);
         faults.extend(moded.err().map(|error| ("set the mode", error)));
-        let timed = open::set_mtime(&new, nanos(file.metadata.time));
+        let timed = open::set_mtime(&new, stored_nanos(file.metadata.time));
         faults.extend(timed.err().map(|error| ("set the time", error)));
         new.sync_all().map_err(|error| io("sync", error))?;
         for (doing, error) in faults {
-            let because = format!("cannot {doing}: {}", reason(&error.into()));
+            let because = format!("cannot {doing}: {}", system_reason(&error.into()));
             self.problem(shown, ProblemKind::Metadata, because);
         }
         Ok(true)
@@ -344,13 +344,13 @@ impl Repair<'_> {
         let tree = snapshot_tree(self.store, &folder.name)?;
         let set = tree.descend(&path).and_then(|(dir, name)| {
             let dir = dir.folder(name)?;
-            owner(&dir, &folder.metadata)?;
+            set_stored_owner(&dir, &folder.metadata)?;
             open::set_mode(&dir, folder.metadata.mode)?;
-            open::set_mtime(&dir, nanos(folder.metadata.time))?;
+            open::set_mtime(&dir, stored_nanos(folder.metadata.time))?;
             dir.sync()
         });
         if let Err(error) = set {
-            let because = reason(&error.into());
+            let because = system_reason(&error.into());
             self.problem(&folder.name, ProblemKind::Metadata, because);
         }
         Ok(set.is_ok())
@@ -358,7 +358,10 @@ impl Repair<'_> {
 }
 
 /// Only root can give files away.
-fn owner(fd: impl std::os::fd::AsFd, metadata: &StoredMetadata) -> std::result::Result<(), Errno> {
+fn set_stored_owner(
+    fd: impl std::os::fd::AsFd,
+    metadata: &StoredMetadata,
+) -> std::result::Result<(), Errno> {
     if !rustix::process::geteuid().is_root() {
         return Ok(());
     }
@@ -367,14 +370,14 @@ fn owner(fd: impl std::os::fd::AsFd, metadata: &StoredMetadata) -> std::result::
 
 /// A new name in a folder moves the folder's time, which the manifest has.
 fn put_time_back(dir: &Dir, time: StoredTime) -> std::result::Result<(), Errno> {
-    let time = nanos(time);
+    let time = stored_nanos(time);
     if dir.stat_self()?.mtime == time {
         return Ok(());
     }
     open::set_mtime(dir, time)
 }
 
-fn nanos(time: StoredTime) -> Nanos {
+fn stored_nanos(time: StoredTime) -> Nanos {
     Nanos::from(time.seconds) * 1_000_000_000 + Nanos::from(time.nanos)
 }
 

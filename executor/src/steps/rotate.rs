@@ -15,7 +15,7 @@ use schema::{
 
 use super::{
     moving,
-    space_check::{Stuck, empty, tell},
+    space_check::{Stuck, add_stuck, empty_trash_of},
 };
 use crate::{
     error::{Error, Result},
@@ -29,7 +29,7 @@ use crate::{
 ///
 /// # Errors
 /// The system's reason, or an interruption.
-pub fn run(
+pub fn run_rotate_step(
     store: &Store,
     run_id: &str,
     step: &RotateStep,
@@ -38,15 +38,15 @@ pub fn run(
 ) -> Result<Outcome> {
     // Law 7: nothing is deleted in a run that did not seal a good snapshot.
     let Some(sealed) = sealed else {
-        return Ok(skipped("no snapshot was sealed in this run"));
+        return Ok(skipped_outcome("no snapshot was sealed in this run"));
     };
     let rotation = match (&step.on_incomplete, sealed.complete) {
         (Some(rotation), false) => rotation,
         _ => &step.on_complete,
     };
     if !sealed.suspect.is_empty() {
-        ask(store, run_id, rotation)?;
-        return Ok(skipped(
+        ask_approval(store, run_id, rotation)?;
+        return Ok(skipped_outcome(
             "the new snapshot is suspect, so everything stays as it is",
         ));
     }
@@ -58,25 +58,25 @@ pub fn run(
         ))
         .hint("nothing was deleted; please report this with the run's folder"));
     }
-    let symlinks = symlinks(store)?;
-    converge(store, rotation, symlinks, context)?;
+    let symlinks = tier_symlinks(store)?;
+    converge_layout(store, rotation, symlinks, context)?;
     let mut stuck = Vec::new();
     for deletion in &rotation.deletions {
-        stuck.extend(delete(store, deletion, context)?);
+        stuck.extend(delete_snapshot(store, deletion, context)?);
     }
     if rotation.withheld.is_empty() {
-        remember(store, run_id, context)?;
+        remember_rotation(store, run_id, context)?;
     } else {
-        ask(store, run_id, rotation)?;
+        ask_approval(store, run_id, rotation)?;
     }
-    let mut outcome = outcome(rotation);
+    let mut outcome = rotation_outcome(rotation);
     let wants_links = !rotation.links.is_empty() || rotation.latest.is_some();
     if wants_links && !symlinks {
         outcome
             .message
             .push_str("; links are left out, for the destination has no symlinks");
     }
-    tell(&mut outcome, &stuck);
+    add_stuck(&mut outcome, &stuck);
     Ok(outcome)
 }
 
@@ -84,7 +84,7 @@ pub fn run(
 ///
 /// # Errors
 /// The system's reason, or an interruption.
-pub fn run_delete(
+pub fn run_delete_step(
     store: &Store,
     run_id: &str,
     step: &DeleteStep,
@@ -106,7 +106,7 @@ pub fn run_delete(
         ))
         .hint("nothing was deleted; please report this with the run's folder"));
     }
-    converge(store, rotation, symlinks(store)?, context)?;
+    converge_layout(store, rotation, tier_symlinks(store)?, context)?;
     let mut freed = 0_u64;
     let mut stuck = Vec::new();
     for deletion in &rotation.deletions {
@@ -114,7 +114,7 @@ pub fn run_delete(
         freed = freed.saturating_add(deletion.frees);
     }
     if step.purpose == DeletePurpose::Prune {
-        remember(store, run_id, context)?;
+        remember_rotation(store, run_id, context)?;
     }
     let ids: Vec<String> = rotation
         .deletions
@@ -137,20 +137,20 @@ pub fn run_delete(
         )
     });
     outcome.deleted.clone_from(&rotation.deletions);
-    tell(&mut outcome, &stuck);
+    add_stuck(&mut outcome, &stuck);
     Ok(outcome)
 }
 
 /// Whether links can stand in the tiers: a plan from before the destination was tried out may want
 /// them where none can be.
-fn symlinks(store: &Store) -> Result<bool> {
+fn tier_symlinks(store: &Store) -> Result<bool> {
     let destination = store.destination()?;
     Ok(destination.is_none_or(|record| record.capabilities.symlinks))
 }
 
 /// Records that the tiers are as the policy wants them.
-fn remember(store: &Store, run_id: &str, context: Context<'_>) -> Result<()> {
-    record(
+fn remember_rotation(store: &Store, run_id: &str, context: Context<'_>) -> Result<()> {
+    record_rotation(
         store,
         &RotationRecord {
             rotated_at: context.clock.now(),
@@ -161,7 +161,7 @@ fn remember(store: &Store, run_id: &str, context: Context<'_>) -> Result<()> {
 }
 
 /// Records which deletions want a person's approval, so that waiting for it is none.
-fn ask(store: &Store, run_id: &str, rotation: &Rotation) -> Result<()> {
+fn ask_approval(store: &Store, run_id: &str, rotation: &Rotation) -> Result<()> {
     if rotation.unapproved.is_empty() {
         return Ok(());
     }
@@ -170,7 +170,7 @@ fn ask(store: &Store, run_id: &str, rotation: &Rotation) -> Result<()> {
     unapproved.extend(before.iter().flat_map(|last| &last.unapproved));
     unapproved.sort();
     unapproved.dedup();
-    record(
+    record_rotation(
         store,
         &RotationRecord {
             // What was never rotated was so before all time.
@@ -184,12 +184,12 @@ fn ask(store: &Store, run_id: &str, rotation: &Rotation) -> Result<()> {
     )
 }
 
-fn record(store: &Store, record: &RotationRecord) -> Result<()> {
+fn record_rotation(store: &Store, record: &RotationRecord) -> Result<()> {
     let path = store.named(&format!("{BACKUP}/{ROTATION_FILE}"));
     write_record(&store.backup, ROTATION_FILE, &path, record)
 }
 
-fn skipped(because: &str) -> Outcome {
+fn skipped_outcome(because: &str) -> Outcome {
     Outcome {
         status: Status::Incomplete,
         message: because.to_owned(),
@@ -197,7 +197,7 @@ fn skipped(because: &str) -> Outcome {
     }
 }
 
-fn outcome(rotation: &Rotation) -> Outcome {
+fn rotation_outcome(rotation: &Rotation) -> Outcome {
     let snapshots = |count: usize| amount::plural(count as u64, "snapshot", "snapshots");
     let kept = rotation.keep.len() + rotation.withheld.len();
     let mut outcome = Outcome::success(format!(
@@ -224,7 +224,7 @@ fn and_lost(deletions: &[Deletion]) -> String {
 }
 
 /// Moves, links and `latest`.
-fn converge(
+fn converge_layout(
     store: &Store,
     rotation: &Rotation,
     symlinks: bool,
@@ -252,7 +252,7 @@ fn converge(
             // Moved by the run that was interrupted.
             continue;
         }
-        if symlinks && moving::promote(store, change, &from, &to)? {
+        if symlinks && moving::promote_snapshot(store, change, &from, &to)? {
             continue;
         }
         remove_link(store, &to, change.to, change.id)?;
@@ -265,7 +265,7 @@ fn converge(
     for link in rotation.links.iter().filter(|_| symlinks) {
         context.stop.check()?;
         let dir = tier_dir(link.tier)?;
-        moving::link(store, &dir, link.tier, link.id, &link.target)?;
+        moving::link_into_tier(store, &dir, link.tier, link.id, &link.target)?;
         let at = format!("{}/{}", link.tier, link.id);
         dir.sync().map_err(|error| store.io("sync", &at, error))?;
     }
@@ -322,11 +322,15 @@ pub(super) fn give_back(
         home,
         ..deletion.clone()
     };
-    delete(store, &deletion, context)
+    delete_snapshot(store, &deletion, context)
 }
 
 /// Deletes a snapshot: one rename, then the slow part.
-fn delete(store: &Store, deletion: &Deletion, context: Context<'_>) -> Result<Option<Stuck>> {
+fn delete_snapshot(
+    store: &Store,
+    deletion: &Deletion,
+    context: Context<'_>,
+) -> Result<Option<Stuck>> {
     context.stop.check()?;
     let name = deletion.id.to_string();
     let name = OsStr::new(&name);
@@ -343,5 +347,5 @@ fn delete(store: &Store, deletion: &Deletion, context: Context<'_>) -> Result<Op
                 .map_err(|error| store.io("delete", &at, error))?;
         }
     }
-    empty(store, deletion.id, context)
+    empty_trash_of(store, deletion.id, context)
 }

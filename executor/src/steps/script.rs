@@ -20,20 +20,20 @@ use crate::{
 ///
 /// # Errors
 /// An interruption only: a failed script is an outcome.
-pub fn run(
+pub fn run_script_step(
     name: &str,
     step: &ScriptStep,
     environment: &[(&str, String)],
     context: Context<'_>,
 ) -> Result<Outcome> {
-    run_within(name, step, Duration::MAX, environment, context)
+    run_script_within(name, step, Duration::MAX, environment, context)
 }
 
-/// As [`run`], with no more time than this.
+/// As [`run_script_step`], with no more time than this.
 ///
 /// # Errors
-/// As [`run`].
-pub fn run_within(
+/// As [`run_script_step`].
+pub fn run_script_within(
     name: &str,
     step: &ScriptStep,
     most: Duration,

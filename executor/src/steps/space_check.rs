@@ -22,8 +22,12 @@ use crate::{
 ///
 /// # Errors
 /// A refusal if there is too little space.
-pub fn run(store: &Store, step: &SpaceCheckStep, context: Context<'_>) -> Result<Outcome> {
-    super::repair::clean(store, context)?;
+pub fn run_space_check_step(
+    store: &Store,
+    step: &SpaceCheckStep,
+    context: Context<'_>,
+) -> Result<Outcome> {
+    super::repair::remove_repair_area(store, context)?;
     let trash = store.area(TRASH)?;
     let partial = store.area(PARTIAL)?;
     for discarded in &step.discard_partial {
@@ -38,10 +42,10 @@ pub fn run(store: &Store, step: &SpaceCheckStep, context: Context<'_>) -> Result
     let mut stuck = Vec::new();
     let discarded = step.discard_partial.iter().map(|partial| partial.id);
     for id in step.empty_trash.iter().copied().chain(discarded) {
-        stuck.extend(empty(store, id, context)?);
+        stuck.extend(empty_trash_of(store, id, context)?);
     }
     for id in &step.clear_records {
-        stuck.extend(clear(store, *id, context)?);
+        stuck.extend(clear_records(store, *id, context)?);
     }
     drop_empty_records(store);
     let size = rustix::fs::fstatvfs(&store.root)
@@ -77,7 +81,7 @@ pub fn run(store: &Store, step: &SpaceCheckStep, context: Context<'_>) -> Result
         amount::bytes(free),
         amount::bytes(step.needed_bytes)
     ));
-    tell(&mut outcome, &stuck);
+    add_stuck(&mut outcome, &stuck);
     Ok(outcome)
 }
 
@@ -124,7 +128,7 @@ pub(super) struct Stuck {
 }
 
 /// Says what cannot be removed, and how it can be. The deletion is not done, so neither is the step.
-pub(super) fn tell(outcome: &mut Outcome, stuck: &[Stuck]) {
+pub(super) fn add_stuck(outcome: &mut Outcome, stuck: &[Stuck]) {
     let Some(first) = stuck.first() else {
         return;
     };
@@ -149,13 +153,17 @@ pub(super) fn tell(outcome: &mut Outcome, stuck: &[Stuck]) {
 ///
 /// # Errors
 /// An interruption, or the system's reason where not even the areas can be opened.
-pub(super) fn empty(store: &Store, id: SnapshotId, context: Context<'_>) -> Result<Option<Stuck>> {
+pub(super) fn empty_trash_of(
+    store: &Store,
+    id: SnapshotId,
+    context: Context<'_>,
+) -> Result<Option<Stuck>> {
     // Published again under this id: its records are not the trash's.
     let records = match store.home_of(id)? {
         Some(_) => None,
-        None => remove(store, SNAPSHOTS, id, context)?,
+        None => remove_area_entry(store, SNAPSHOTS, id, context)?,
     };
-    let tree = remove(store, TRASH, id, context)?;
+    let tree = remove_area_entry(store, TRASH, id, context)?;
     if records.is_some() && tree.is_none() {
         // What holds the room is gone; the name stays, for the records.
         let name = id.to_string();
@@ -165,14 +173,14 @@ pub(super) fn empty(store: &Store, id: SnapshotId, context: Context<'_>) -> Resu
 }
 
 /// Removes the record of a snapshot that somebody else removed, if that is still so.
-fn clear(store: &Store, id: SnapshotId, context: Context<'_>) -> Result<Option<Stuck>> {
+fn clear_records(store: &Store, id: SnapshotId, context: Context<'_>) -> Result<Option<Stuck>> {
     if !is_lost(store, id)? {
         return Ok(None);
     }
-    remove(store, SNAPSHOTS, id, context)
+    remove_area_entry(store, SNAPSHOTS, id, context)
 }
 
-fn remove(
+fn remove_area_entry(
     store: &Store,
     area: &str,
     id: SnapshotId,

@@ -114,7 +114,7 @@ impl Task {
 
 /// What a part weighs against [`AHEAD`]: a folder without entries takes memory, too, and unread
 /// parts hang below each other when they are dropped.
-fn weight(part: &Part) -> usize {
+fn part_weight(part: &Part) -> usize {
     part.seen.len() + 8
 }
 
@@ -233,7 +233,7 @@ impl<'a> Reader<'a> {
                 State::Done(found) => {
                     drop(state);
                     if let Ok(part) = &found {
-                        self.ahead.fetch_sub(weight(part), Ordering::Relaxed);
+                        self.ahead.fetch_sub(part_weight(part), Ordering::Relaxed);
                         self.wake();
                     }
                     return found;
@@ -250,7 +250,7 @@ impl<'a> Reader<'a> {
     fn run(&self, task: &Arc<Task>, names: Option<Vec<Listed>>) {
         let found = self.read(task, names);
         if let Ok(part) = &found {
-            self.ahead.fetch_add(weight(part), Ordering::Relaxed);
+            self.ahead.fetch_add(part_weight(part), Ordering::Relaxed);
             let folders = part.seen.iter().filter_map(|seen| match &seen.what {
                 What::Folder(_, task) => Some(task),
                 _ => None,
@@ -357,7 +357,7 @@ impl<'a> Reader<'a> {
         if !mount.may_fall_silent() {
             return None;
         }
-        answer::wait_for(&mount.mount_point)
+        answer::wait_for_answer(&mount.mount_point)
             .err()
             .map(What::Unreadable)
     }

@@ -61,7 +61,7 @@ impl<'a> From<&'a SnapshotStep> for SourceChoice<'a> {
 /// A path on each of the file systems that will be looked at, by the table of mounts alone: what is
 /// passed over or excluded is not touched.
 pub(crate) fn file_systems(sources: &[&AbsolutePath], bounds: &Bounds<'_>) -> Vec<PathBuf> {
-    let all = mounts::mounts().unwrap_or_default();
+    let all = mounts::all_mounts().unwrap_or_default();
     let mut devices = HashSet::new();
     let mut paths = Vec::new();
     for source in sources {

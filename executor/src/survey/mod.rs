@@ -25,8 +25,8 @@ pub(crate) use choice::{file_systems, in_manifest_order};
 pub use moves::Moves;
 pub(crate) use moves::Search;
 pub use record::{Met, Record};
-pub(crate) use roots::{Below, Root, roots};
-pub use since::{Change, Since, is_recent, nanos};
+pub(crate) use roots::{Below, Root, survey_roots};
+pub use since::{Change, Since, is_recent, nanos_of};
 pub(crate) use walk::{Told, survey_source};
 
 use crate::sys::{Dir, Stat};

@@ -100,7 +100,7 @@ impl Search {
             return Ok(moves);
         }
         for entry in manifest()? {
-            let entry = entry.map_err(fault)?;
+            let entry = entry.map_err(record_fault)?;
             if entry.kind != Kind::File || !wanted.contains(&(entry.ino, entry.size)) {
                 continue;
             }
@@ -113,6 +113,6 @@ impl Search {
     }
 }
 
-fn fault(error: io::Error) -> crate::Error {
+fn record_fault(error: io::Error) -> crate::Error {
     crate::Error::io("read", b"the basis' manifest", error).of_basis()
 }

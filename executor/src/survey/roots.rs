@@ -96,8 +96,8 @@ impl Below<'_> {
 }
 
 /// Where the walks of these sources begin, which stand in the manifest's order.
-pub(crate) fn roots<'a>(order: &[&'a AbsolutePath]) -> Vec<Root<'a>> {
-    let all = mounts::mounts().unwrap_or_default();
+pub(crate) fn survey_roots<'a>(order: &[&'a AbsolutePath]) -> Vec<Root<'a>> {
+    let all = mounts::all_mounts().unwrap_or_default();
     let mut roots: Vec<Root<'a>> = Vec::new();
     for path in order {
         let mut found = resolve(path.as_path());
@@ -125,7 +125,7 @@ pub(crate) fn roots<'a>(order: &[&'a AbsolutePath]) -> Vec<Root<'a>> {
         if let Ok(resolved) = &found
             && let Ok(folder) = resolved.parent.proc_name(&resolved.name)
         {
-            let mounts::Below { others, same } = mounts::below(&all, &folder);
+            let mounts::Below { others, same } = mounts::mounts_below(&all, &folder);
             (below.mounts, below.same) = (others, same);
         }
         roots.push(Root { path, found, below });
@@ -197,7 +197,7 @@ mod tests {
         ]
         .map(at);
         let order: Vec<&AbsolutePath> = sources.iter().collect();
-        let roots = roots(&order);
+        let roots = survey_roots(&order);
         let tops: Vec<_> = roots.iter().map(|root| root.path).collect();
         assert_eq!(tops, [&sources[0], &sources[3], &sources[4], &sources[5]]);
         assert_eq!(roots[1].found.as_ref().unwrap_err(), &Errno::LOOP);

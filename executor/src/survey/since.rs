@@ -56,9 +56,9 @@ impl Since {
             None => (record.started_at, record.sealed_at),
         };
         Self::between(
-            nanos(from),
-            nanos(until),
-            &mounts::mounts().unwrap_or_default(),
+            nanos_of(from),
+            nanos_of(until),
+            &mounts::all_mounts().unwrap_or_default(),
         )
     }
 
@@ -111,7 +111,7 @@ impl Since {
     /// Whether it may have been touched while the basis' sources were read.
     fn is_doubtful(&self, stat: &Stat) -> bool {
         let ctime = stat.ctime;
-        let step = step(ctime);
+        let step = clock_step(ctime);
         if stat.mount == 0 || self.foreign.contains(&stat.mount) {
             return ctime + SERVER.max(step) > self.from;
         }
@@ -125,18 +125,18 @@ impl Since {
 /// change time is earlier by the roundness of clocks.
 #[must_use]
 pub fn is_recent(stat: &Stat, from: Nanos) -> bool {
-    stat.ctime + step(stat.ctime) > from
+    stat.ctime + clock_step(stat.ctime) > from
 }
 
 /// A time as nanoseconds.
 #[must_use]
-pub fn nanos(time: DateTime<FixedOffset>) -> Nanos {
+pub fn nanos_of(time: DateTime<FixedOffset>) -> Nanos {
     Nanos::from(time.timestamp()) * SECOND + Nanos::from(time.timestamp_subsec_nanos())
 }
 
 /// The step of the clock that a time was taken from, judged by its roundness: 2 s on FAT, 1 s on
 /// ext4 with small inodes, HFS+ and some servers. Taken for too coarse a file is read once in vain.
-fn step(time: Nanos) -> Nanos {
+fn clock_step(time: Nanos) -> Nanos {
     match time {
         time if time % (2 * SECOND) == 0 => 2 * SECOND,
         time if time % SECOND == 0 => SECOND,

@@ -26,7 +26,7 @@ const ASK: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// An interruption.
-pub(crate) fn file_systems(paths: Vec<PathBuf>, context: Context<'_>) -> Result<()> {
+pub(crate) fn sync_file_systems(paths: Vec<PathBuf>, context: Context<'_>) -> Result<()> {
     let (done, ended) = channel::<()>();
     for path in paths {
         let done = done.clone();

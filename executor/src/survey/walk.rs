@@ -16,7 +16,7 @@ use crate::{
     error::{Error, Result},
     event::Context,
     sys::{Folder, Kind, Stat, bytes, resolve::Resolved},
-    threads::start_in,
+    threads::start_scoped_thread,
 };
 
 /// What the walk tells besides what it records.
@@ -74,7 +74,7 @@ pub(crate) fn survey_source(
     std::thread::scope(|scope| {
         for _ in 0..threads {
             // What no thread reads ahead is read when it is needed.
-            if start_in(scope, "survey", || reader.read_ahead()).is_err() {
+            if start_scoped_thread(scope, "survey", || reader.read_ahead()).is_err() {
                 break;
             }
         }
@@ -82,7 +82,7 @@ pub(crate) fn survey_source(
         let _end = End(&reader);
         walk.all(&source.name, what)?;
         let recorder = std::mem::take(&mut walk.recorder);
-        recorder.finish().map_err(damaged)
+        recorder.finish().map_err(damaged_record)
     })
 }
 
@@ -165,10 +165,12 @@ impl Walk<'_, '_> {
 
     fn met(&mut self, name: &OsStr, met: Met) -> Result<()> {
         let is_other = (self.tell)(&self.path, Told::Met(met))?;
-        self.recorder.add(name, &met, is_other).map_err(damaged)
+        self.recorder
+            .add(name, &met, is_other)
+            .map_err(damaged_record)
     }
 }
 
-fn damaged(error: std::io::Error) -> Error {
+fn damaged_record(error: std::io::Error) -> Error {
     Error::failed(format!("cannot keep the survey of the sources: {error}"))
 }

@@ -34,12 +34,12 @@ static KNOWN: OnceLock<Mutex<HashMap<PathBuf, (Instant, bool)>>> = OnceLock::new
 static FELL_SILENT: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
 
 /// Says which program looks; without one it is a thread of this process.
-pub fn asked_by(program: PathBuf) {
+pub fn set_probe_program(program: PathBuf) {
     let _ = PROGRAM.set(program);
 }
 
 /// Looks at a path, for whatever it is worth: a folder is listed, a file is read.
-pub fn look(path: &Path) {
+pub fn touch_path(path: &Path) {
     let _ = rustix::fs::statvfs(path);
     if let Ok(mut entries) = std::fs::read_dir(path) {
         let _ = entries.next();
@@ -52,7 +52,7 @@ pub fn look(path: &Path) {
 ///
 /// # Errors
 /// `ETIMEDOUT` where nobody comes back from there in time.
-pub fn wait_for(path: &[u8]) -> Result<(), Errno> {
+pub fn wait_for_answer(path: &[u8]) -> Result<(), Errno> {
     let path = Path::new(OsStr::from_bytes(path));
     if fell_silent(path) {
         return Err(Errno::TIMEDOUT);
@@ -66,7 +66,7 @@ pub fn wait_for(path: &[u8]) -> Result<(), Errno> {
     let answers = match before {
         Some((_, answers)) => *answers,
         None => {
-            let answers = asked(path, PATIENCE);
+            let answers = answers_in_time(path, PATIENCE);
             known.insert(path.to_owned(), (Instant::now(), answers));
             answers
         }
@@ -79,7 +79,7 @@ pub fn wait_for(path: &[u8]) -> Result<(), Errno> {
 }
 
 /// From now on nobody of this process waits for this path.
-pub(crate) fn never_again(path: &Path) {
+pub(crate) fn never_wait_again(path: &Path) {
     let mut all = FELL_SILENT.lock().unwrap_or_else(PoisonError::into_inner);
     all.get_or_insert_default().insert(path.to_owned());
 }
@@ -102,10 +102,10 @@ impl Look {
         let (done, answer) = mpsc::channel();
         let path = path.to_owned();
         let work = move || {
-            look(&path);
+            touch_path(&path);
             let _ = done.send(());
         };
-        threads::start("look", work).ok()?;
+        threads::start_thread("look", work).ok()?;
         Some(Self(answer))
     }
 
@@ -119,7 +119,7 @@ impl Look {
     }
 }
 
-fn asked(path: &Path, patience: Duration) -> bool {
+fn answers_in_time(path: &Path, patience: Duration) -> bool {
     let child = PROGRAM.get().and_then(|program| {
         let mut command = Command::new(program);
         command.arg(ARGUMENT).arg(path).current_dir("/");
@@ -150,8 +150,8 @@ mod tests {
     fn what_cannot_be_looked_at_answers_all_the_same_and_a_fifo_without_writer_does_not() {
         let temporary = tempfile::tempdir().unwrap();
         let at = |name: &str| temporary.path().join(name);
-        assert!(asked(temporary.path(), PATIENCE));
-        assert!(asked(&at("none"), PATIENCE));
+        assert!(answers_in_time(temporary.path(), PATIENCE));
+        assert!(answers_in_time(&at("none"), PATIENCE));
         let top = crate::sys::resolve::resolve(temporary.path())
             .unwrap()
             .folder();
@@ -159,6 +159,6 @@ mod tests {
         top.unwrap()
             .make_special("fifo".as_ref(), fifo, (0, 0))
             .unwrap();
-        assert!(!asked(&at("fifo"), Duration::from_millis(50)));
+        assert!(!answers_in_time(&at("fifo"), Duration::from_millis(50)));
     }
 }

@@ -26,7 +26,7 @@ pub type Attributes = Vec<(Vec<u8>, Vec<u8>)>;
 /// # Errors
 /// The system's reason.
 pub fn of_fd(fd: impl AsFd) -> Result<Attributes, Errno> {
-    collect(
+    collect_attributes(
         |buffer| flistxattr(&fd, buffer),
         |name, buffer| fgetxattr(&fd, name, buffer),
     )
@@ -38,7 +38,7 @@ pub fn of_fd(fd: impl AsFd) -> Result<Attributes, Errno> {
 /// The system's reason.
 pub fn of_entry(dir: &Dir, name: &OsStr) -> Result<Attributes, Errno> {
     let path = dir.proc_path(name);
-    collect(
+    collect_attributes(
         |buffer| llistxattr(path.as_slice(), buffer),
         |name, buffer| lgetxattr(path.as_slice(), name, buffer),
     )
@@ -54,7 +54,7 @@ pub fn set_fd(fd: impl AsFd, name: &[u8], value: &[u8]) -> Result<(), Errno> {
 
 /// Takes away the attributes that an interrupted run, or the folder above, gave to a folder. A
 /// default access control list would be passed on to everything that is made in it.
-pub fn clear(fd: impl AsFd) {
+pub fn clear_attributes(fd: impl AsFd) {
     for (name, _) in of_fd(&fd).unwrap_or_default() {
         let given = [&b"user."[..], b"trusted.", b"system.posix_acl_"]
             .iter()
@@ -79,7 +79,7 @@ pub fn set_entry(dir: &Dir, entry: &OsStr, name: &[u8], value: &[u8]) -> Result<
     )
 }
 
-fn collect(
+fn collect_attributes(
     list: impl Fn(&mut [u8]) -> Result<usize, Errno>,
     get: impl Fn(&[u8], &mut [u8]) -> Result<usize, Errno>,
 ) -> Result<Attributes, Errno> {

@@ -131,12 +131,12 @@ impl Folder {
         // Of a long way the last part is kept open: whoever comes from far below goes up it next.
         if way.len() > LONG_WAY {
             let far = way.split_off(LONG_WAY);
-            dir = Arc::new(below(&dir, &far)?);
+            dir = Arc::new(open_below(&dir, &far)?);
             for folder in way.drain(1..).rev() {
                 dir = folder.keep(dir.folder(folder.name())?)?;
             }
         }
-        self.keep(below(&dir, &way)?)
+        self.keep(open_below(&dir, &way)?)
     }
 
     /// Opens the folder, making it and those above it where they are missing.
@@ -200,7 +200,7 @@ impl Folder {
         }
         let dir = above.folder(name)?;
         if !self.is_new() {
-            attributes::clear(&dir);
+            attributes::clear_attributes(&dir);
         }
         self.keep(dir)
     }
@@ -239,7 +239,7 @@ impl Folder {
 }
 
 /// Opens the first of some folders, each of which is in the one after it.
-fn below(dir: &Dir, way: &[&Folder]) -> Result<Dir, Errno> {
+fn open_below(dir: &Dir, way: &[&Folder]) -> Result<Dir, Errno> {
     let names: Vec<&[u8]> = way.iter().rev().map(|one| one.name().as_bytes()).collect();
     dir.folder_below(&names.join(&b'/'))
 }

@@ -17,7 +17,7 @@ pub(crate) fn locate(resolved: &Resolved, stat: &Stat, all: &[Mount]) -> Place {
         .proc_name(&resolved.name)
         .unwrap_or_default();
     let mut subvolume = None;
-    let (device, within) = match mounts::of(all, stat) {
+    let (device, within) = match mounts::mount_of(all, stat) {
         Some(mount) => {
             let own = stat.device_text();
             subvolume = (own != mount.device).then_some(own);

@@ -14,7 +14,7 @@ const PURPOSE: &[u8] = b"backup: which machine a destination belongs to\n";
 ///
 /// A machine that is installed anew has another one.
 #[must_use]
-pub fn id() -> Option<Digest> {
+pub fn machine_id() -> Option<Digest> {
     FILES.iter().find_map(|file| id_in(Path::new(file)))
 }
 

@@ -105,9 +105,9 @@ pub struct Below {
 
 /// The mounts that are met below a folder, of which the kernel says that this is its path.
 #[must_use]
-pub fn below(all: &[Mount], folder: &[u8]) -> Below {
+pub fn mounts_below(all: &[Mount], folder: &[u8]) -> Below {
     let mut found = Below::default();
-    for mount in visible(all) {
+    for mount in visible_mounts(all) {
         let Some(path) = rest_below(&mount.mount_point, folder).filter(|path| !path.is_empty())
         else {
             continue;
@@ -122,14 +122,14 @@ pub fn below(all: &[Mount], folder: &[u8]) -> Below {
 }
 
 /// The mounts that no other hides, those above first.
-fn visible(all: &[Mount]) -> Vec<&Mount> {
+fn visible_mounts(all: &[Mount]) -> Vec<&Mount> {
     let mut order: Vec<&Mount> = all.iter().collect();
     order.sort_by_key(|mount| mount.mount_point.len());
     let mut top: HashMap<&[u8], u64> = HashMap::new();
     let mut found: Vec<&Mount> = Vec::new();
     for mount in order {
         let path = mount.mount_point.as_slice();
-        let mut above = parents(path).filter_map(|folder| top.get(folder));
+        let mut above = parent_paths(path).filter_map(|folder| top.get(folder));
         let within = above.next().copied();
         let here = top.get(path).copied();
         if within.is_none() || within == Some(mount.parent) || here == Some(mount.parent) {
@@ -145,7 +145,7 @@ fn visible(all: &[Mount]) -> Vec<&Mount> {
 }
 
 /// The folders above an absolute path, the nearest first.
-fn parents(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+fn parent_paths(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     let ends = (0..path.len()).rev().filter(|at| path[*at] == b'/');
     ends.map(|end| &path[..end.max(1)])
         .filter(move |folder| *folder != path)
@@ -154,12 +154,12 @@ fn parents(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// The places where something is mounted that may never answer.
 #[must_use]
 pub fn that_may_fall_silent() -> HashSet<Vec<u8>> {
-    let all = mounts().unwrap_or_default();
+    let all = all_mounts().unwrap_or_default();
     // Nearly always none, and then nothing need be sorted out.
     if !all.iter().any(Mount::may_fall_silent) {
         return HashSet::new();
     }
-    let silent = visible(&all)
+    let silent = visible_mounts(&all)
         .into_iter()
         .filter(|mount| mount.may_fall_silent());
     silent.map(|mount| mount.mount_point.clone()).collect()
@@ -169,24 +169,24 @@ pub fn that_may_fall_silent() -> HashSet<Vec<u8>> {
 ///
 /// # Errors
 /// The system's reason.
-pub fn mounts() -> std::io::Result<Vec<Mount>> {
-    Ok(parse(&std::fs::read("/proc/self/mountinfo")?))
+pub fn all_mounts() -> std::io::Result<Vec<Mount>> {
+    Ok(parse_mountinfo(&std::fs::read("/proc/self/mountinfo")?))
 }
 
 /// The mount that an entry was reached through.
 #[must_use]
-pub fn of<'a>(mounts: &'a [Mount], stat: &Stat) -> Option<&'a Mount> {
+pub fn mount_of<'a>(mounts: &'a [Mount], stat: &Stat) -> Option<&'a Mount> {
     mounts.iter().find(|mount| mount.id == stat.mount)
 }
 
 /// Where that is mounted which an open file is on; asks the kernel alone.
 #[must_use]
-pub(crate) fn of_open(file: BorrowedFd<'_>) -> Option<OsString> {
+pub(crate) fn mount_point_of(file: BorrowedFd<'_>) -> Option<OsString> {
     let about = format!("/proc/self/fdinfo/{}", file.as_raw_fd());
     let about = std::fs::read_to_string(about).ok()?;
     let id = about.lines().find_map(|line| line.strip_prefix("mnt_id:"));
     let id: u64 = id?.trim().parse().ok()?;
-    let found = mounts().ok()?.into_iter().find(|mount| mount.id == id);
+    let found = all_mounts().ok()?.into_iter().find(|mount| mount.id == id);
     found.map(|mount| OsString::from_vec(mount.mount_point))
 }
 
@@ -197,7 +197,8 @@ pub(crate) fn of_open(file: BorrowedFd<'_>) -> Option<OsString> {
 #[must_use]
 pub fn is_mounted(stat: &Stat) -> bool {
     stat.mount_root
-        && mounts().is_ok_and(|all| of(&all, stat).is_none_or(|mount| is_other(&all, mount)))
+        && all_mounts()
+            .is_ok_and(|all| mount_of(&all, stat).is_none_or(|mount| is_other(&all, mount)))
 }
 
 /// Whether a mount shows something else than what lies below it.
@@ -220,23 +221,25 @@ fn is_other(all: &[Mount], mount: &Mount) -> bool {
     parent.mount_point == mount.mount_point && is_other(all, parent)
 }
 
-fn parse(text: &[u8]) -> Vec<Mount> {
-    text.split(|byte| *byte == b'\n').filter_map(line).collect()
+fn parse_mountinfo(text: &[u8]) -> Vec<Mount> {
+    text.split(|byte| *byte == b'\n')
+        .filter_map(parse_mount)
+        .collect()
 }
 
-fn line(line: &[u8]) -> Option<Mount> {
+fn parse_mount(line: &[u8]) -> Option<Mount> {
     let mut fields = line.split(|byte| *byte == b' ');
     let mut text = || Some(String::from_utf8_lossy(fields.next()?).into_owned());
     let id = text()?.parse().ok()?;
     let parent = text()?.parse().ok()?;
     let device = text()?;
-    let root = unescape(fields.next()?);
-    let mount_point = unescape(fields.next()?);
+    let root = unescape_octal(fields.next()?);
+    let mount_point = unescape_octal(fields.next()?);
     let options = fields.next()?;
     // Optional fields end with a lone hyphen.
     fields.find(|field| *field == b"-")?;
     let file_system = String::from_utf8_lossy(fields.next()?).into_owned();
-    let source = unescape(fields.next()?);
+    let source = unescape_octal(fields.next()?);
     let super_options = fields.next().unwrap_or_default();
     let has_ro = |options: &[u8]| options.split(|byte| *byte == b',').any(|o| o == b"ro");
     Some(Mount {
@@ -252,7 +255,7 @@ fn line(line: &[u8]) -> Option<Mount> {
 }
 
 /// Undoes the kernel's octal escapes of blank, tab, newline and backslash.
-fn unescape(field: &[u8]) -> Vec<u8> {
+fn unescape_octal(field: &[u8]) -> Vec<u8> {
     schema::escape::unescape(field).unwrap_or_else(|| field.to_vec())
 }
 
@@ -263,7 +266,7 @@ mod tests {
     #[test]
     fn a_line_with_optional_fields_and_escapes_is_read() {
         let text = b"36 35 98:0 /mnt1 /mnt\\040two rw,noatime master:1 - ext3 /dev/root ro,errors=continue\nbroken\n";
-        let mounts = parse(text);
+        let mounts = parse_mountinfo(text);
         assert_eq!(mounts.len(), 1);
         assert_eq!(mounts[0].mount_point, b"/mnt two");
         assert_eq!(mounts[0].root, b"/mnt1");
@@ -280,7 +283,7 @@ mod tests {
 4 3 8:17 / /mnt/disk rw - ext4 /dev/sdb1 rw\n\
 5 1 8:1 /srv/other /mnt/bound rw - ext4 /dev/sda1 rw\n\
 6 3 8:17 /a /mnt/disk/a rw - ext4 /dev/sdb1 rw\n";
-        let all = parse(table);
+        let all = parse_mountinfo(table);
         let other = all.iter().map(|mount| (mount.id, is_other(&all, mount)));
         assert_eq!(
             other.collect::<Vec<_>>(),
@@ -307,8 +310,8 @@ mod tests {
 7 3 0:43 / /home/two rw - tmpfs none rw\n\
 8 7 8:33 / /home/two rw - ext4 /dev/sdc1 rw\n\
 9 1 0:44 / /homes/x rw - tmpfs none rw\n";
-        let all = parse(table);
-        let found = below(&all, b"/home");
+        let all = parse_mountinfo(table);
+        let found = mounts_below(&all, b"/home");
         let mut others: Vec<_> = found.others.iter().collect();
         others.sort_by_key(|(path, _)| (*path).clone());
         let others: Vec<_> = others
@@ -319,7 +322,7 @@ mod tests {
         let expected: [(&[u8], u64); 3] = [(b"bob/far", 4), (b"bob/far/in", 6), (b"two", 8)];
         assert_eq!(others, expected);
         assert_eq!(found.same, HashSet::from([5]));
-        assert_eq!(below(&all, b"/").others.len(), 5);
+        assert_eq!(mounts_below(&all, b"/").others.len(), 5);
     }
 
     #[test]
@@ -338,7 +341,7 @@ mod tests {
             ("squashfs", "/dev/loop0", false, false),
         ] {
             let line = format!("2 1 0:40 / /x rw - {kind} {source} rw");
-            let mount = &parse(line.as_bytes())[0];
+            let mount = &parse_mountinfo(line.as_bytes())[0];
             assert_eq!(
                 (mount.holds_data(), mount.may_fall_silent()),
                 (data, silent),
@@ -351,12 +354,12 @@ mod tests {
     fn an_open_file_is_on_the_mount_that_its_stat_says() {
         use std::os::fd::AsFd as _;
         let file = std::fs::File::open("/proc/self/stat").unwrap();
-        let found = of_open(file.as_fd()).unwrap();
+        let found = mount_point_of(file.as_fd()).unwrap();
         assert!(std::path::Path::new("/proc/self/stat").starts_with(&found));
     }
 
     #[test]
     fn the_machine_has_a_root_mount() {
-        assert!(mounts().unwrap().iter().any(|m| m.mount_point == b"/"));
+        assert!(all_mounts().unwrap().iter().any(|m| m.mount_point == b"/"));
     }
 }

@@ -47,7 +47,7 @@ pub fn resolve(path: &Path) -> Result<Resolved, Errno> {
     let trusted = geteuid().as_raw();
     let mut dir = Dir::root()?;
     let mut open = vec![];
-    let mut rest: Vec<OsString> = components(path.as_os_str());
+    let mut rest: Vec<OsString> = path_components(path.as_os_str());
     let mut links = 0;
     let silent = mounts::that_may_fall_silent();
     // The names on the way so far, each after a slash.
@@ -70,8 +70,8 @@ pub fn resolve(path: &Path) -> Result<Resolved, Errno> {
         way.push(b'/');
         way.extend_from_slice(name.as_bytes());
         if silent.contains(&way) {
-            answer::wait_for(&way)?;
-            watch::met(&way);
+            answer::wait_for_answer(&way)?;
+            watch::watch_mount(&way);
         }
         let stat = dir.stat(&name)?;
         match stat.kind {
@@ -87,7 +87,7 @@ pub fn resolve(path: &Path) -> Result<Resolved, Errno> {
                     open.clear();
                     way.clear();
                 }
-                rest.extend(components(&target));
+                rest.extend(path_components(&target));
             }
             Kind::Folder if rest.is_empty() => {
                 // An automount point becomes what is mounted there only once it is opened.
@@ -122,13 +122,13 @@ pub fn same_file_system(one: &Path, other: &Path) -> bool {
     let [Ok(one), Ok(other)] = found else {
         return false;
     };
-    let all = mounts::mounts().unwrap_or_default();
-    let device = |stat: &Stat| mounts::of(&all, stat).map(|mount| &mount.device);
+    let all = mounts::all_mounts().unwrap_or_default();
+    let device = |stat: &Stat| mounts::mount_of(&all, stat).map(|mount| &mount.device);
     one.dev == other.dev && device(&one) == device(&other)
 }
 
 /// The components of a path, last first; empty ones and `.` left out.
-fn components(path: &OsStr) -> Vec<OsString> {
+fn path_components(path: &OsStr) -> Vec<OsString> {
     path.as_bytes()
         .rsplit(|byte| *byte == b'/')
         .filter(|part| !part.is_empty() && *part != b".")

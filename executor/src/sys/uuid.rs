@@ -18,7 +18,7 @@ struct FsUuid2 {
 /// The file system's UUID as `/dev/disk/by-uuid` spells it; `None` where the machine does not
 /// tell, as for network file systems.
 #[must_use]
-pub fn of(fd: impl AsFd, mount: &Mount) -> Option<String> {
+pub fn file_system_uuid(fd: impl AsFd, mount: &Mount) -> Option<String> {
     by_name(mount)
         .map(|name| name.to_string_lossy().into_owned())
         .or_else(|| by_kernel(fd))

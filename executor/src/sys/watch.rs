@@ -63,12 +63,12 @@ static ENDING: OnceLock<ThreadId> = OnceLock::new();
 
 /// Says what ends the program when a file system has fallen silent: it is given the mount point, runs
 /// on a thread of its own, and must not come back. Without it nothing is watched.
-pub fn ends_by(end: impl Fn(&Path) + Send + Sync + 'static) {
+pub fn set_program_end(end: impl Fn(&Path) + Send + Sync + 'static) {
     let _ = END.set(Box::new(end));
 }
 
 /// Watches what is mounted there from now on.
-pub(crate) fn met(mount_point: &[u8]) {
+pub(crate) fn watch_mount(mount_point: &[u8]) {
     if END.get().is_none() {
         return;
     }
@@ -79,7 +79,8 @@ pub(crate) fn met(mount_point: &[u8]) {
     }
     drop(watched);
     // Where no thread can be had now, the next one who meets something tries again.
-    if !RUNS.swap(true, Ordering::Relaxed) && threads::start("watch", watch).is_err() {
+    if !RUNS.swap(true, Ordering::Relaxed) && threads::start_thread("watch", watch_mounts).is_err()
+    {
         RUNS.store(false, Ordering::Relaxed);
     }
 }
@@ -110,7 +111,7 @@ impl Storing {
         if watched().is_empty() {
             return Self(None);
         }
-        let mount_point = mounts::of_open(on.as_fd());
+        let mount_point = mounts::mount_point_of(on.as_fd());
         let mount_point = mount_point.filter(|path| watched().contains(path));
         let this = Self(mount_point.map(|path| (path, bytes)));
         if let Some((path, bytes)) = &this.0 {
@@ -133,7 +134,7 @@ impl Drop for Storing {
 
 /// The right to write to a journal, for as long as it lives; while the program ends only the thread
 /// that ends it gets it, and all others wait for the end.
-pub(crate) fn turn() -> MutexGuard<'static, ()> {
+pub(crate) fn journal_turn() -> MutexGuard<'static, ()> {
     loop {
         let turn = TURNS.lock().unwrap_or_else(PoisonError::into_inner);
         if !others_end_it() {
@@ -152,8 +153,8 @@ pub fn wait_for_end() {
 }
 
 /// From now on nobody of this process waits for what is mounted there.
-pub fn never_again(mount_point: &Path) {
-    answer::never_again(mount_point);
+pub fn never_wait_again(mount_point: &Path) {
+    answer::never_wait_again(mount_point);
 }
 
 fn others_end_it() -> bool {
@@ -170,7 +171,7 @@ struct Waiting {
     moved: u64,
 }
 
-fn watch() {
+fn watch_mounts() {
     let mut waiting: BTreeMap<OsString, Waiting> = BTreeMap::new();
     let mut next = Instant::now() + EVERY;
     loop {
@@ -182,15 +183,15 @@ fn watch() {
         }
         if Instant::now() >= next {
             next = Instant::now() + EVERY;
-            send(&mut waiting);
+            send_looks(&mut waiting);
         }
         let late = waiting
             .iter_mut()
-            .find(|(path, one)| one.since.elapsed() >= patience(storing(path)));
+            .find(|(path, one)| one.since.elapsed() >= patience_for(bytes_being_stored(path)));
         if let Some((path, one)) = late {
-            let moved = moved();
+            let moved = bytes_moved();
             if moved.abs_diff(one.moved) < GETS_ON {
-                end(Path::new(path));
+                end_program(Path::new(path));
                 return;
             }
             (one.since, one.moved) = (Instant::now(), moved);
@@ -199,7 +200,7 @@ fn watch() {
 }
 
 /// Looks at all that is still mounted and not looked at yet.
-fn send(waiting: &mut BTreeMap<OsString, Waiting>) {
+fn send_looks(waiting: &mut BTreeMap<OsString, Waiting>) {
     let watched = WATCHED.lock().unwrap_or_else(PoisonError::into_inner);
     let watched = watched.clone();
     let mounted = mounts::that_may_fall_silent();
@@ -211,7 +212,7 @@ fn send(waiting: &mut BTreeMap<OsString, Waiting>) {
             let one = Waiting {
                 look,
                 since: Instant::now(),
-                moved: moved(),
+                moved: bytes_moved(),
             };
             waiting.insert(path, one);
         }
@@ -219,18 +220,18 @@ fn send(waiting: &mut BTreeMap<OsString, Waiting>) {
 }
 
 /// Bytes that are being stored there.
-fn storing(mount_point: &OsStr) -> u64 {
+fn bytes_being_stored(mount_point: &OsStr) -> u64 {
     let all = STORING.lock().unwrap_or_else(PoisonError::into_inner);
     all.get(mount_point).copied().unwrap_or_default()
 }
 
 /// How long a look may take while so much is being stored.
-fn patience(storing: u64) -> Duration {
+fn patience_for(storing: u64) -> Duration {
     answer::PATIENCE + Duration::from_secs(storing / SLOW).min(LONGEST)
 }
 
 /// Bytes that this process, without this thread, and its children have read and written.
-fn moved() -> u64 {
+fn bytes_moved() -> u64 {
     let own = fs::read_link("/proc/thread-self").unwrap_or_default();
     let own = own.file_name().unwrap_or_default().to_owned();
     let Ok(tasks) = fs::read_dir("/proc/self/task") else {
@@ -251,7 +252,7 @@ fn of_children(task: &Path, depth: u8) -> u64 {
     if depth > 3 {
         return 0;
     }
-    let bytes = proc::children(task).into_iter().map(|child| {
+    let bytes = proc::child_processes(task).into_iter().map(|child| {
         let folder = format!("/proc/{child}");
         let main = format!("{folder}/task/{child}");
         bytes_of(Path::new(&folder)).wrapping_add(of_children(Path::new(&main), depth + 1))
@@ -265,8 +266,8 @@ fn bytes_of(folder: &Path) -> u64 {
 }
 
 /// Ends the program.
-fn end(mount_point: &Path) {
-    answer::never_again(mount_point);
+fn end_program(mount_point: &Path) {
+    answer::never_wait_again(mount_point);
     if ENDING.set(thread::current().id()).is_err() {
         return;
     }
@@ -286,7 +287,7 @@ mod tests {
 
     #[test]
     fn what_is_being_stored_makes_patient_and_not_for_ever() {
-        let seconds = |bytes| patience(bytes).as_secs() - answer::PATIENCE.as_secs();
+        let seconds = |bytes| patience_for(bytes).as_secs() - answer::PATIENCE.as_secs();
         assert_eq!(seconds(0), 0);
         assert_eq!(seconds(100 << 20), 100);
         assert_eq!(seconds(WHOLE * 10), LONGEST.as_secs());

@@ -81,7 +81,7 @@ impl Holds {
 }
 
 /// What differs in mode, owner and time, one phrase each.
-pub(super) fn metadata(entry: &Entry, stat: &Stat, holds: Holds) -> Vec<String> {
+pub(super) fn compare_metadata(entry: &Entry, stat: &Stat, holds: Holds) -> Vec<String> {
     let mut faults = Vec::new();
     if entry.kind == Kind::Symlink && !holds.symlink_metadata {
         return faults;
@@ -106,14 +106,14 @@ pub(super) fn metadata(entry: &Entry, stat: &Stat, holds: Holds) -> Vec<String> 
     {
         faults.push(format!(
             "time is {}, should be {}",
-            time(stat.mtime),
-            time(entry.mtime)
+            format_time(stat.mtime),
+            format_time(entry.mtime)
         ));
     }
     faults
 }
 
-fn time(nanos: Nanos) -> String {
+fn format_time(nanos: Nanos) -> String {
     const SECOND: Nanos = 1_000_000_000;
     let seconds = i64::try_from(nanos.div_euclid(SECOND)).unwrap_or(i64::MAX);
     let rest = u32::try_from(nanos.rem_euclid(SECOND)).unwrap_or(0);
@@ -124,7 +124,7 @@ fn time(nanos: Nanos) -> String {
 }
 
 /// What is wrong with the extended attributes, if anything is.
-pub(super) fn attributes(
+pub(super) fn compare_attributes(
     entry: &Entry,
     stored: Result<Attributes, Errno>,
     holds: Holds,
@@ -140,7 +140,7 @@ pub(super) fn attributes(
         Err(error) => {
             return Some(format!(
                 "extended attributes cannot be read: {}",
-                crate::error::reason(&error.into())
+                crate::error::system_reason(&error.into())
             ));
         }
     };
@@ -176,7 +176,7 @@ pub(crate) fn is_right(entry: &Entry, stored: Attributes) -> bool {
 }
 
 /// What an entry is, for people.
-pub(super) fn noun(kind: Kind) -> &'static str {
+pub(super) fn kind_noun(kind: Kind) -> &'static str {
     match kind {
         Kind::File => "a file",
         Kind::Folder => "a folder",
@@ -212,7 +212,7 @@ mod tests {
         };
         let none: Vec<String> = Vec::new();
         assert_eq!(
-            metadata(&near, &stat, Holds::new(&can, Some(&by_root))),
+            compare_metadata(&near, &stat, Holds::new(&can, Some(&by_root))),
             none
         );
         let all = Capabilities {
@@ -223,12 +223,12 @@ mod tests {
             ..can
         };
         assert_eq!(
-            metadata(&other, &stat, Holds::new(&all, Some(&by_root))).len(),
+            compare_metadata(&other, &stat, Holds::new(&all, Some(&by_root))).len(),
             3
         );
         let by_user = entry(". type=dir mode=0755 uid=1000 gid=0");
         assert_eq!(
-            metadata(&other, &stat, Holds::new(&all, Some(&by_user))).len(),
+            compare_metadata(&other, &stat, Holds::new(&all, Some(&by_user))).len(),
             2
         );
     }

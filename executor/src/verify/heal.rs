@@ -47,14 +47,14 @@ const TRIED: usize = 64;
 ///
 /// # Errors
 /// An interruption.
-pub fn plan(
+pub fn plan_repair(
     store: &Store,
     all: &[Found],
     sources: &[AbsolutePath],
     found: &mut Verification,
     context: Context<'_>,
 ) -> Result<RepairStep> {
-    let known = Known::read(store, all, found, context).map_err(super::pass::interrupted)?;
+    let known = Known::read(store, all, found, context).map_err(super::pass::verify_interrupted)?;
     let bad: BTreeSet<u64> = found.damage.iter().filter_map(|one| one.inode).collect();
     let mut planner = Planner {
         store,
@@ -64,12 +64,12 @@ pub fn plan(
         copier: Copier::default(),
         context,
     };
-    decide(&mut planner, found).map_err(super::pass::interrupted)
+    decide_repairs(&mut planner, found).map_err(super::pass::verify_interrupted)
 }
 
 /// The snapshots whose manifest or record is to be made anew.
 #[must_use]
-pub fn records(
+pub fn plan_record_repair(
     all: &[Found],
     sources: &[AbsolutePath],
     found: &Verification,
@@ -88,7 +88,7 @@ pub fn records(
             id: one.id,
             started_at: match &one.record {
                 Ok(record) => record.started_at,
-                Err(_) => local(one.id),
+                Err(_) => local_time_of(one.id),
             },
             sources: sources.to_vec(),
         })
@@ -96,13 +96,13 @@ pub fn records(
 }
 
 /// The time that a snapshot's name says, as the machine's clock showed it.
-fn local(id: SnapshotId) -> DateTime<FixedOffset> {
+fn local_time_of(id: SnapshotId) -> DateTime<FixedOffset> {
     let named = id.local();
     let local = Local.from_local_datetime(&named).earliest();
     local.map_or_else(|| named.and_utc().fixed_offset(), |at| at.fixed_offset())
 }
 
-fn decide(planner: &mut Planner<'_>, found: &mut Verification) -> Result<RepairStep> {
+fn decide_repairs(planner: &mut Planner<'_>, found: &mut Verification) -> Result<RepairStep> {
     let mut step = RepairStep::default();
     for damage in &mut found.damage {
         planner.context.stop.check()?;
@@ -238,7 +238,7 @@ impl Planner<'_> {
                 .known
                 .entries
                 .get(name)
-                .is_some_and(|other| alike(&entry, other));
+                .is_some_and(|other| is_alike(&entry, other));
             let folder = StoredName {
                 snapshot: name.snapshot,
                 path: path_of(name).parent().unwrap_or_default().escaped(),
@@ -283,11 +283,11 @@ impl Planner<'_> {
             from,
             digest,
             size: entry.size,
-            metadata: metadata(&entry),
+            metadata: stored_metadata(&entry),
             attributes: attributes
                 .unwrap_or_default()
                 .into_iter()
-                .map(|(name, value)| (escape(&name), hex(&value)))
+                .map(|(name, value)| (escape(&name), hex_text(&value)))
                 .collect(),
         });
         Ok(answer)
@@ -405,7 +405,7 @@ impl Planner<'_> {
             }
             step.folders.push(RepairFolder {
                 name: name.clone(),
-                metadata: metadata(entry),
+                metadata: stored_metadata(entry),
             });
             let stored = self.store.home_of(name.snapshot).ok().flatten();
             let stored = stored.and_then(|home| {
@@ -422,14 +422,14 @@ impl Planner<'_> {
 }
 
 /// Whether one new inode can be both.
-fn alike(a: &Entry, b: &Entry) -> bool {
+fn is_alike(a: &Entry, b: &Entry) -> bool {
     a.kind == b.kind
         && (a.mode, a.uid, a.gid, a.mtime, a.size) == (b.mode, b.uid, b.gid, b.mtime, b.size)
         && a.digest == b.digest
         && a.xattrs_digest == b.xattrs_digest
 }
 
-fn metadata(entry: &Entry) -> StoredMetadata {
+fn stored_metadata(entry: &Entry) -> StoredMetadata {
     StoredMetadata {
         mode: entry.mode,
         uid: entry.uid,
@@ -446,6 +446,6 @@ fn stored_time(nanos: Nanos) -> StoredTime {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+fn hex_text(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

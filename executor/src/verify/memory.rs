@@ -23,7 +23,7 @@ use crate::{
 ///
 /// # Errors
 /// When what is remembered cannot be read.
-pub fn recognize(memory: &StateDir, state: &mut DestinationState) -> Result<()> {
+pub fn recognize_destination(memory: &StateDir, state: &mut DestinationState) -> Result<()> {
     if state.record.is_some() || state.snapshots.is_empty() {
         return Ok(());
     }
@@ -52,7 +52,7 @@ pub fn recognize(memory: &StateDir, state: &mut DestinationState) -> Result<()> 
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn recall(memory: &StateDir, store: &Store, state: &mut DestinationState) -> Result<()> {
+pub fn recall_damage(memory: &StateDir, store: &Store, state: &mut DestinationState) -> Result<()> {
     let id = state.record.as_ref().map(|record| &record.id);
     let Some(id) = id.or(state.recognized_id.as_ref()) else {
         return Ok(());
@@ -99,7 +99,12 @@ fn still_there(store: &Store, damaged: Vec<DamagedFile>) -> Vec<DamagedFile> {
 ///
 /// # Errors
 /// The system's reason.
-pub fn learn(memory: &StateDir, store: &Store, all: &[Found], found: &Verification) -> Result<()> {
+pub fn learn_damage(
+    memory: &StateDir,
+    store: &Store,
+    all: &[Found],
+    found: &Verification,
+) -> Result<()> {
     let Some(id) = &found.destination_id else {
         return Ok(());
     };
@@ -147,13 +152,18 @@ pub fn learn(memory: &StateDir, store: &Store, all: &[Found], found: &Verificati
         .iter()
         .filter(|one| one.verdict != Verdict::Removed)
     {
-        elsewhere(&mut remembered, store, one.id, found);
+        learn_elsewhere(&mut remembered, store, one.id, found);
     }
     memory.remember(id, remembered)
 }
 
 /// Remembers the damage of one snapshot that is not a stored file's: each pass finds all of it.
-fn elsewhere(remembered: &mut Remembered, store: &Store, id: SnapshotId, found: &Verification) {
+fn learn_elsewhere(
+    remembered: &mut Remembered,
+    store: &Store,
+    id: SnapshotId,
+    found: &Verification,
+) {
     let here = || {
         let all = found.damage.iter();
         all.filter(|damage| damage.names.iter().any(|name| name.snapshot == id))

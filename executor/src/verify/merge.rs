@@ -19,13 +19,13 @@ use schema::{
 };
 
 use super::{
-    compare::{self, Holds, noun},
+    compare::{self, Holds, kind_noun},
     pass::{Pass, Raw, wrong_kind},
     read::{Batch, Job, Readers},
     snapshots::Found,
 };
 use crate::{
-    error::{Error, Result, reason},
+    error::{Error, Result, system_reason},
     event::Stop,
     manifest::{self, Entry, Reader},
     store::Store,
@@ -51,7 +51,7 @@ struct Lost {
 }
 
 /// Compares one snapshot; `at` is its place in the list of all.
-pub(super) fn snapshot(
+pub(super) fn compare_snapshot(
     pass: &Pass<'_>,
     store: &Store,
     found: &Found,
@@ -110,7 +110,7 @@ pub(super) fn snapshot(
         match entry {
             Ok(entry) => merge.entry(entry),
             Err(error) => {
-                let message = format!("cannot be read further: {}", reason(&error));
+                let message = format!("cannot be read further: {}", system_reason(&error));
                 pass.found(Raw::new(
                     at,
                     StoredPath::root(),
@@ -142,7 +142,7 @@ pub(super) fn open_manifest(
         .file(OsStr::new(name))
         .map_err(|error| io(error.into()))?;
     if let Some(record) = record {
-        let digest = manifest::digest(&mut file, &Stop::default()).map_err(io)?;
+        let digest = manifest::digest_of_file(&mut file, &Stop::default()).map_err(io)?;
         if digest != record.manifest_digest {
             return Err(format!(
                 "{} has digest {}, and {} was sealed",
@@ -262,8 +262,8 @@ impl Merge<'_> {
         if let (true, Ok(stored)) = (self.levels.is_empty(), &stored) {
             self.holds = self.holds.below(stored);
         }
-        let mut faults = compare::metadata(entry, &stat, self.holds);
-        faults.extend(compare::attributes(entry, stored, self.holds));
+        let mut faults = compare::compare_metadata(entry, &stat, self.holds);
+        faults.extend(compare::compare_attributes(entry, stored, self.holds));
         if !faults.is_empty() {
             let message = faults.join("; ");
             let raw = Raw::new(self.at, &entry.path, DamageKind::Metadata, message);
@@ -328,7 +328,7 @@ impl Merge<'_> {
     }
 
     fn missing(&mut self, entry: &Entry) {
-        let message = format!("{} that is not there", noun(entry.kind));
+        let message = format!("{} that is not there", kind_noun(entry.kind));
         let raw = Raw {
             expected: entry.digest,
             ..Raw::new(self.at, &entry.path, DamageKind::Missing, message)
@@ -347,7 +347,7 @@ impl Merge<'_> {
     }
 
     fn unreadable(&self, path: &StoredPath, error: Errno) -> Raw {
-        let message = format!("cannot be opened: {}", reason(&error.into()));
+        let message = format!("cannot be opened: {}", system_reason(&error.into()));
         Raw::new(self.at, path, DamageKind::Unreadable, message)
     }
 

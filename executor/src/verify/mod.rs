@@ -39,11 +39,11 @@ use crate::{
     store::{BACKUP, DESTINATION_FILE, Store},
 };
 use names::Wanted;
-use pass::{Pass, Raw, interrupted};
+use pass::{Pass, Raw, verify_interrupted};
 use seen::Seen;
 use snapshots::Found;
 
-fn taken<T: Default>(mutex: Mutex<T>) -> T {
+fn into_inner<T: Default>(mutex: Mutex<T>) -> T {
     mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -51,7 +51,7 @@ fn taken<T: Default>(mutex: Mutex<T>) -> T {
 ///
 /// # Errors
 /// An interruption, or a destination that cannot be read at all. Damage is in the result.
-pub fn run(
+pub fn verify_snapshots(
     store: &Store,
     all: &[Found],
     chosen: &[usize],
@@ -64,7 +64,7 @@ pub fn run(
         Ok(Some(record)) => record.capabilities.clone(),
         _ => Capabilities::all(),
     };
-    let (entries_total, bytes_total) = expected(all, chosen, depth);
+    let (entries_total, bytes_total) = expected_amount(all, chosen, depth);
     let pass = Pass {
         depth,
         capabilities: &capabilities,
@@ -82,13 +82,13 @@ pub fn run(
         entries_total,
         bytes_total,
     };
-    let entries = read::with(&pass, |readers| {
+    let entries = read::with_readers(&pass, |readers| {
         chosen
             .iter()
-            .map(|at| merge::snapshot(&pass, store, &all[*at], *at, readers))
+            .map(|at| merge::compare_snapshot(&pass, store, &all[*at], *at, readers))
             .collect::<Result<Vec<u64>>>()
     })
-    .map_err(interrupted)?;
+    .map_err(verify_interrupted)?;
     pass.report();
     let (files_read, bytes_read) = (
         pass.files.load(Ordering::Relaxed),
@@ -96,16 +96,16 @@ pub fn run(
     );
     let total = pass.entries.load(Ordering::Relaxed);
     let counted = pass.damage_count.load(Ordering::Relaxed);
-    let mut raws = taken(pass.found);
-    let unlisted = taken(pass.unlisted);
+    let mut raws = into_inner(pass.found);
+    let unlisted = into_inner(pass.unlisted);
     let mut more = counted - raws.len() as u64;
-    raws.extend(confirmed(taken(pass.doubts), &raws));
-    let removed = removed(store, all, &mut raws, &unlisted);
+    raws.extend(confirmed_doubts(into_inner(pass.doubts), &raws));
+    let removed = removed_snapshots(store, all, &mut raws, &unlisted);
     if unlisted.is_subset(&removed) {
         more = 0;
     }
     raws.retain(|raw| !told_before(raw, &all[raw.snapshot]));
-    let mut damage = merged(store, all, raws, context.stop).map_err(interrupted)?;
+    let mut damage = merge_by_inode(store, all, raws, context.stop).map_err(verify_interrupted)?;
     if let Err(error) = &destination {
         damage.insert(0, of_destination(error));
     }
@@ -149,7 +149,7 @@ pub fn run(
 
 /// Entries to compare and bytes to read, as far as the records tell: what a snapshot was linked to
 /// is read once.
-fn expected(all: &[Found], chosen: &[usize], depth: Depth) -> (u64, u64) {
+fn expected_amount(all: &[Found], chosen: &[usize], depth: Depth) -> (u64, u64) {
     let records = || chosen.iter().filter_map(|at| all[*at].record.as_ref().ok());
     let entries = records().map(|record| record.totals.entries).sum();
     let first = records().next().map_or(0, |record| record.totals.bytes);
@@ -165,7 +165,7 @@ fn expected(all: &[Found], chosen: &[usize], depth: Depth) -> (u64, u64) {
 
 /// Files that are surely not what their manifest says: their inode is whole, as another name of it
 /// expects.
-fn confirmed(doubts: Vec<Raw>, found: &[Raw]) -> Vec<Raw> {
+fn confirmed_doubts(doubts: Vec<Raw>, found: &[Raw]) -> Vec<Raw> {
     let bad: BTreeSet<u64> = found.iter().filter_map(|raw| Some(raw.inode?.0)).collect();
     doubts
         .into_iter()
@@ -176,7 +176,7 @@ fn confirmed(doubts: Vec<Raw>, found: &[Raw]) -> Vec<Raw> {
 }
 
 /// The snapshots with damage that are not there any more, whose damage is none.
-fn removed(
+fn removed_snapshots(
     store: &Store,
     all: &[Found],
     raws: &mut Vec<Raw>,
@@ -209,25 +209,30 @@ fn told_before(raw: &Raw, found: &Found) -> bool {
 }
 
 /// One damage for each inode with all that share it, and one for each other name.
-fn merged(store: &Store, all: &[Found], raws: Vec<Raw>, stop: &Stop) -> Result<Vec<Damage>> {
+fn merge_by_inode(
+    store: &Store,
+    all: &[Found],
+    raws: Vec<Raw>,
+    stop: &Stop,
+) -> Result<Vec<Damage>> {
     let mut wanted: HashMap<u64, Wanted> = HashMap::new();
     for raw in &raws {
         if let Some((inode, links)) = raw.inode {
             let one = wanted.entry(inode).or_default();
             one.links = links;
             one.paths.insert(raw.path.clone());
-            one.names.insert(name(all, raw));
+            one.names.insert(stored_name(all, raw));
         }
     }
     if !wanted.is_empty() {
-        names::find(store, all, &mut wanted, stop)?;
+        names::find_names(store, all, &mut wanted, stop)?;
     }
     let mut by_inode: BTreeMap<u64, Damage> = BTreeMap::new();
     let mut damage = Vec::new();
     for raw in raws {
         let one = Damage {
             kind: raw.kind,
-            names: vec![name(all, &raw)],
+            names: vec![stored_name(all, &raw)],
             message: raw.message,
             inode: raw.inode.map(|(inode, _)| inode),
             expected: raw.expected,
@@ -260,7 +265,7 @@ fn merged(store: &Store, all: &[Found], raws: Vec<Raw>, stop: &Stop) -> Result<V
     Ok(damage)
 }
 
-fn name(all: &[Found], raw: &Raw) -> StoredName {
+fn stored_name(all: &[Found], raw: &Raw) -> StoredName {
     StoredName {
         snapshot: all[raw.snapshot].id,
         path: escape::escape(&raw.path),

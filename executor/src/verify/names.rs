@@ -29,7 +29,7 @@ pub(super) struct Wanted {
 }
 
 /// Finds all names of these inodes.
-pub(super) fn find(
+pub(super) fn find_names(
     store: &Store,
     all: &[Found],
     wanted: &mut HashMap<u64, Wanted>,
@@ -61,14 +61,19 @@ pub(super) fn find(
     }
     for found in all {
         if let Ok(tree) = store.snapshot(found.home, found.id) {
-            walk(&tree, found, wanted, stop)?;
+            walk_tree(&tree, found, wanted, stop)?;
         }
     }
     Ok(())
 }
 
 /// Looks at every name of a snapshot.
-fn walk(tree: &Dir, found: &Found, wanted: &mut HashMap<u64, Wanted>, stop: &Stop) -> Result<()> {
+fn walk_tree(
+    tree: &Dir,
+    found: &Found,
+    wanted: &mut HashMap<u64, Wanted>,
+    stop: &Stop,
+) -> Result<()> {
     let opened = tree.again().and_then(|dir| Ok((dir.names()?, dir)));
     let Ok((names, dir)) = opened else {
         return Ok(());

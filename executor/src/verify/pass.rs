@@ -14,7 +14,7 @@ use schema::{
     verify::{DamageKind, Depth},
 };
 
-use super::{compare::noun, seen::Seen};
+use super::{compare::kind_noun, seen::Seen};
 use crate::{
     error::{Error, ErrorKind},
     event::{Event, Observer, Phase, Progress, Stop},
@@ -82,14 +82,14 @@ impl Pass<'_> {
     pub(super) fn found(&self, raw: Raw) {
         self.damage_count.fetch_add(1, Ordering::Relaxed);
         let at = raw.snapshot;
-        if !push(&self.found, raw) {
+        if !push_bounded(&self.found, raw) {
             let unlisted = self.unlisted.lock();
             unlisted.unwrap_or_else(PoisonError::into_inner).insert(at);
         }
     }
 
     pub(super) fn doubt(&self, raw: Raw) {
-        let _ = push(&self.doubts, raw);
+        let _ = push_bounded(&self.doubts, raw);
     }
 
     pub(super) fn count_entry(&self) {
@@ -121,7 +121,7 @@ impl Pass<'_> {
 }
 
 /// Adds to a list that is not full; says whether it did.
-pub(super) fn push(list: &Mutex<Vec<Raw>>, raw: Raw) -> bool {
+pub(super) fn push_bounded(list: &Mutex<Vec<Raw>>, raw: Raw) -> bool {
     let mut list = list.lock().unwrap_or_else(PoisonError::into_inner);
     let room = list.len() < MOST;
     if room {
@@ -132,11 +132,11 @@ pub(super) fn push(list: &Mutex<Vec<Raw>>, raw: Raw) -> bool {
 
 /// What is there, and what should be.
 pub(super) fn wrong_kind(found: Kind, wanted: Kind) -> String {
-    format!("is {}, should be {}", noun(found), noun(wanted))
+    format!("is {}, should be {}", kind_noun(found), kind_noun(wanted))
 }
 
 /// The same interruption with what to do about it here.
-pub(super) fn interrupted(error: Error) -> Error {
+pub(super) fn verify_interrupted(error: Error) -> Error {
     if error.kind != ErrorKind::Interrupted {
         return error;
     }

@@ -23,10 +23,10 @@ use super::{
     pass::{Pass, Raw, wrong_kind},
 };
 use crate::{
-    error::{Result, reason},
+    error::{Result, system_reason},
     manifest::Entry,
     sys::{Dir, Kind, Stat, attributes},
-    threads::start_in,
+    threads::start_scoped_thread,
     worker_pool::JobQueue,
 };
 
@@ -87,18 +87,23 @@ impl Readers<'_> {
             _ if batch.jobs.is_empty() => {}
             // The receiver outlives all senders.
             Self::Threads(sender) => drop(sender.send(batch)),
-            Self::Giver(pass) => read(pass, &batch, &mut vec![0; BUFFER]),
+            Self::Giver(pass) => read_batch(pass, &batch, &mut vec![0; BUFFER]),
         }
     }
 }
 
 /// Runs this with readers that take what it gives; ends when they are done.
-pub(super) fn with<T>(pass: &Pass<'_>, work: impl FnOnce(&Readers<'_>) -> Result<T>) -> Result<T> {
+pub(super) fn with_readers<T>(
+    pass: &Pass<'_>,
+    work: impl FnOnce(&Readers<'_>) -> Result<T>,
+) -> Result<T> {
     let threads = pass.threads.clamp(1, MOST);
     let (sender, batches) = JobQueue::bounded(2 * threads);
     let result = thread::scope(|scope| {
         let started = (0..threads)
-            .take_while(|_| start_in(scope, "verify", || reader(pass, &batches)).is_ok())
+            .take_while(|_| {
+                start_scoped_thread(scope, "verify", || read_batches(pass, &batches)).is_ok()
+            })
             .count();
         let result = work(&match started {
             0 => Readers::Giver(pass),
@@ -111,14 +116,14 @@ pub(super) fn with<T>(pass: &Pass<'_>, work: impl FnOnce(&Readers<'_>) -> Result
     Ok(result)
 }
 
-fn reader(pass: &Pass<'_>, batches: &JobQueue<Batch>) {
+fn read_batches(pass: &Pass<'_>, batches: &JobQueue<Batch>) {
     let mut buffer = vec![0; BUFFER];
     while let Some(batch) = batches.next_job() {
-        read(pass, &batch, &mut buffer);
+        read_batch(pass, &batch, &mut buffer);
     }
 }
 
-fn read(pass: &Pass<'_>, batch: &Batch, buffer: &mut [u8]) {
+fn read_batch(pass: &Pass<'_>, batch: &Batch, buffer: &mut [u8]) {
     let Some(holds) = batch.holds else { return };
     for job in &batch.jobs {
         // What still waits is thrown away, so that whoever hands it over is not kept.
@@ -161,11 +166,11 @@ impl Look<'_> {
         let stat = match dir.stat(name) {
             Ok(stat) => stat,
             Err(Errno::NOENT) => {
-                let message = format!("{} that is not there", compare::noun(entry.kind));
+                let message = format!("{} that is not there", compare::kind_noun(entry.kind));
                 return self.found(DamageKind::Missing, message, None);
             }
             Err(error) => {
-                let message = format!("cannot be looked at: {}", reason(&error.into()));
+                let message = format!("cannot be looked at: {}", system_reason(&error.into()));
                 return self.found(DamageKind::Unreadable, message, None);
             }
         };
@@ -173,13 +178,13 @@ impl Look<'_> {
             let message = wrong_kind(stat.kind, entry.kind);
             return self.found(DamageKind::WrongKind, message, None);
         }
-        let mut faults = compare::metadata(entry, &stat, self.holds);
+        let mut faults = compare::compare_metadata(entry, &stat, self.holds);
         match entry.kind {
             Kind::File => self.file(&stat, faults),
             _ => {
                 let target = self.target(&stat);
                 let stored = attributes::of_entry(dir, name);
-                faults.extend(compare::attributes(entry, stored, self.holds));
+                faults.extend(compare::compare_attributes(entry, stored, self.holds));
                 let kind = match target {
                     Some(_) => DamageKind::Target,
                     None => DamageKind::Metadata,
@@ -204,7 +209,7 @@ impl Look<'_> {
                     shown(found.as_bytes()),
                     shown(wanted)
                 )),
-                Err(error) => Some(format!("cannot be read: {}", reason(&error.into()))),
+                Err(error) => Some(format!("cannot be read: {}", system_reason(&error.into()))),
             };
         }
         let (major, minor) = entry.device?;
@@ -251,7 +256,10 @@ impl Look<'_> {
         let file = match dir.file(self.job.name()) {
             Ok(file) => file,
             Err(error) => {
-                faults.insert(0, format!("cannot be opened: {}", reason(&error.into())));
+                faults.insert(
+                    0,
+                    format!("cannot be opened: {}", system_reason(&error.into())),
+                );
                 // Who may not read it does not know that it is damaged.
                 let known = !matches!(
                     error,
@@ -262,7 +270,7 @@ impl Look<'_> {
             }
         };
         let stored = attributes::of_fd(&file);
-        match self.read(&file, stat) {
+        match self.read_content(&file, stat) {
             // Asked to stop: nothing is known of it.
             Ok(None) => {}
             Ok(Some(found)) if found == expected => {
@@ -270,7 +278,7 @@ impl Look<'_> {
             }
             Ok(Some(found)) => self.end_file(stat, faults, Some(found), Some(stored)),
             Err(error) => {
-                faults.insert(0, format!("cannot be read: {}", reason(&error)));
+                faults.insert(0, format!("cannot be read: {}", system_reason(&error)));
                 self.found(DamageKind::Unreadable, faults.join("; "), Some(stat));
             }
         }
@@ -286,7 +294,8 @@ impl Look<'_> {
     ) {
         let entry = &self.job.entry;
         // Of an inode that another name leads to they were compared there.
-        let stored = stored.and_then(|stored| compare::attributes(entry, stored, self.holds));
+        let stored =
+            stored.and_then(|stored| compare::compare_attributes(entry, stored, self.holds));
         faults.extend(stored);
         let mut kind = DamageKind::Metadata;
         if let (Some(found), Some(expected)) = (other, entry.digest) {
@@ -310,7 +319,7 @@ impl Look<'_> {
     }
 
     /// The digest of a file's content; `None` if it was asked to stop.
-    fn read(&mut self, file: &File, stat: &Stat) -> io::Result<Option<Digest>> {
+    fn read_content(&mut self, file: &File, stat: &Stat) -> io::Result<Option<Digest>> {
         let opened = Stat::of_fd(file)?;
         if opened.kind != Kind::File || !opened.same_inode(stat) {
             return Err(io::Error::other("it became another file meanwhile"));

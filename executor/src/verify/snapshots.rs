@@ -53,7 +53,7 @@ impl Found {
 ///
 /// # Errors
 /// When the tiers cannot be listed.
-pub fn all(store: &Store, offset: FixedOffset) -> Result<Vec<Found>> {
+pub fn all_snapshots(store: &Store, offset: FixedOffset) -> Result<Vec<Found>> {
     let mut all = Vec::new();
     for tier in Tier::ALL {
         // What cannot be opened is told by the scan, and hides no other tier.
@@ -73,7 +73,7 @@ pub fn all(store: &Store, offset: FixedOffset) -> Result<Vec<Found>> {
                 all.push(Found {
                     id,
                     home: tier,
-                    record: record(store, id),
+                    record: read_record(store, id),
                     accepted: store.marks(id).is_ok_and(|marks| marks.accepted),
                 });
             }
@@ -83,7 +83,7 @@ pub fn all(store: &Store, offset: FixedOffset) -> Result<Vec<Found>> {
     Ok(all)
 }
 
-fn record(store: &Store, id: SnapshotId) -> std::result::Result<SnapshotRecord, String> {
+fn read_record(store: &Store, id: SnapshotId) -> std::result::Result<SnapshotRecord, String> {
     let path = store.named(&record_path(id, SNAPSHOT_FILE));
     match store.record(id) {
         Ok(Some(record)) if record.id == id => Ok(record),
@@ -107,7 +107,7 @@ pub fn refuse_unmanaged(store: &Store, all: &[Found], name: &str) -> Result<()> 
         return Ok(());
     }
     for tier in tiers {
-        if stands(store, tier, name)? {
+        if is_standing(store, tier, name)? {
             return Err(Error::refused(format!(
                 "{tier}/{name} was not made by this program and has no manifest to compare it with"
             ))
@@ -118,7 +118,7 @@ pub fn refuse_unmanaged(store: &Store, all: &[Found], name: &str) -> Result<()> 
 }
 
 /// Whether anything of this name stands in a tier.
-fn stands(store: &Store, tier: Tier, name: &str) -> Result<bool> {
+fn is_standing(store: &Store, tier: Tier, name: &str) -> Result<bool> {
     let Some(dir) = store.tier(tier)? else {
         return Ok(false);
     };

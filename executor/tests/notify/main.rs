@@ -46,7 +46,7 @@ fn tell_with(patience: Patience, channel: Channel, result: RunResult) -> Told {
         now: report.ended_at,
         occasion: Occasion::Result,
     };
-    let mut told = notify::tell(&[channel], &news, patience, &Stop::default());
+    let mut told = notify::notify_channels(&[channel], &news, patience, &Stop::default());
     assert_eq!(told.len(), 1);
     let told = told.remove(0);
     // Whatever happens, what is told of it holds no secret: neither one from a file, nor the path
@@ -169,7 +169,7 @@ fn a_secret_that_others_can_read_is_refused_and_nothing_is_sent() {
 #[test]
 fn a_dead_mans_switch_is_pinged_at_start_success_and_failure() {
     let server = Server::new(&[Answer::Status(200)]);
-    let told = notify::announce(&server.url("/ping/0"), PATIENCE, &Stop::default());
+    let told = notify::announce_start(&server.url("/ping/0"), PATIENCE, &Stop::default());
     assert!(told.ok, "{told:?}");
     tell(healthcheck(server.url("/ping/0")), RunResult::Success);
     tell(
@@ -302,7 +302,7 @@ fn a_channel_that_hangs_does_not_keep_the_others_from_being_told() {
         tries: 1,
         ..PATIENCE
     };
-    let told = notify::tell(&channels, &news, short, &Stop::default());
+    let told = notify::notify_channels(&channels, &news, short, &Stop::default());
     assert_eq!(
         told.iter()
             .map(|one| (one.option.as_str(), one.ok))

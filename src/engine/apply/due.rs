@@ -36,7 +36,7 @@ impl Operation<'_> {
             again: timer.is_retry,
             booted: booted(now),
         };
-        let is_on_battery = config.schedule.only_on_ac && scan::power() == Power::Battery;
+        let is_on_battery = config.schedule.only_on_ac && scan::scan_power() == Power::Battery;
         if let Some(unfinished) = unfinished {
             let met = MetUnfinished {
                 run_id: &unfinished.plan.run_id,

@@ -107,14 +107,14 @@ impl Operation<'_> {
                 because: &because,
             });
             let count = if counts_on { unfinished.all() } else { 0 };
-            run::abandon(state, plan, &because, count, self.context)?;
+            run::abandon_run(state, plan, &because, count, self.context)?;
             return Ok(None);
         }
         let absence = self.absence()?;
         if let Some(absence) = absence.filter(|one| one.severity == Severity::Deferral) {
             return self.defer(state, absence).map(Some);
         }
-        let report = run::resume_by_units(state, plan, hands, self.context)?;
+        let report = run::resume_delegated_run(state, plan, hands, self.context)?;
         if let Some((basis, because)) = unusable_basis(plan, &report) {
             let run_id = &report.run_id;
             self.notice(&Notice::UnreadableBasis { run_id, basis });
@@ -167,8 +167,10 @@ impl Operation<'_> {
         }
         let context = self.context;
         let report = match hands {
-            Some(hands) => run::begin_by_units(state, config, &inventory, &plan, hands, context)?,
-            None => run::begin(state, config, &inventory, survey, &plan, context)?,
+            Some(hands) => {
+                run::begin_delegated_run(state, config, &inventory, &plan, hands, context)?
+            }
+            None => run::begin_run(state, config, &inventory, survey, &plan, context)?,
         };
         Ok(PlannedEnd::Ran(Box::new(plan), report))
     }

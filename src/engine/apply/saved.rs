@@ -30,10 +30,10 @@ impl Operation<'_> {
             }
             if let Some(unfinished) = state.unfinished()? {
                 let because = "a saved plan took its place";
-                run::abandon(state, &unfinished.plan, because, 0, self.context)?;
+                run::abandon_run(state, &unfinished.plan, because, 0, self.context)?;
             }
             let plan = &saved.plan;
-            let report = run::begin(state, config, &inventory, survey, plan, self.context)?;
+            let report = run::begin_run(state, config, &inventory, survey, plan, self.context)?;
             self.write_metrics();
             Ok(RunOutcome::Ended(report))
         })

@@ -2,7 +2,7 @@
 
 mod text;
 
-use executor::{error::Result, event::Context, metrics::replace};
+use executor::{error::Result, event::Context, metrics::replace_metrics_file};
 use planner::standing;
 
 use super::{Engine, Notice, operation::Operation};
@@ -18,7 +18,7 @@ impl Operation<'_> {
         let written = self
             .engine
             .metrics_text()
-            .and_then(|text| replace(path.as_path(), &text));
+            .and_then(|text| replace_metrics_file(path.as_path(), &text));
         if let Err(error) = &written {
             self.notice(&Notice::NoMetrics { error });
         }

@@ -39,7 +39,7 @@ pub struct Judged {
 ///
 /// # Errors
 /// A damaged manifest.
-pub fn judge(
+pub fn compare_with_earlier(
     new: Reader,
     reference: Reader,
     sources: &[AbsolutePath],

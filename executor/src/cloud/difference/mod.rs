@@ -177,17 +177,17 @@ pub fn compare(new: Reader, remote: Remote, lists: Lists<'_>) -> Result<Differen
         }
         before = before.or(still);
         let mut known = before.as_ref().and_then(|before| before.digest);
-        let key = names::of(&entry);
+        let key = names::remote_name(&entry);
         let mut doubted = false;
         for (doubt, done) in &mut doubts {
             let there = doubt
                 .find_passing(&entry.path, &mut |passed| {
-                    ours.extend(names::of(passed));
+                    ours.extend(names::remote_name(passed));
                 })
                 .map_err(io)?
                 .filter(is_file);
             if let Some(other) = there.as_ref().filter(|there| moved(there)) {
-                ours.extend(names::of(other));
+                ours.extend(names::remote_name(other));
                 continue;
             }
             let digest = there.and_then(|there| there.digest);
@@ -254,7 +254,7 @@ pub fn compare(new: Reader, remote: Remote, lists: Lists<'_>) -> Result<Differen
     }
     for (doubt, _) in doubts {
         doubt
-            .finish(&mut |passed| ours.extend(names::of(passed)))
+            .finish(&mut |passed| ours.extend(names::remote_name(passed)))
             .map_err(io)?;
     }
     found.base_files += had.counted;
@@ -307,7 +307,7 @@ impl Had {
             return;
         }
         self.counted += u64::from(of_last);
-        if let Some(key) = names::of(passed) {
+        if let Some(key) = names::remote_name(passed) {
             // Without the folders around it a list could not say where it stands.
             let path = passed.stored_path().to_owned();
             let there = Entry {
@@ -359,7 +359,7 @@ impl Difference {
             }
             before.insert(key);
         }
-        self.pairs = moves::pairs(sources, come);
+        self.pairs = moves::pair_moves(sources, come);
         let mut names: Vec<String> = listing.into_keys().collect();
         names.sort_unstable();
         fresh.sort_unstable();

@@ -32,7 +32,7 @@ pub struct Group {
 /// Which file becomes which: as many as there are of the same content, those that keep their own
 /// name first.
 #[must_use]
-pub fn pairs(had: Vec<(String, Digest, u64)>, come: Vec<(Digest, String, u64)>) -> Vec<Move> {
+pub fn pair_moves(had: Vec<(String, Digest, u64)>, come: Vec<(Digest, String, u64)>) -> Vec<Move> {
     let mut by_digest: HashMap<Digest, Vec<String>> = HashMap::new();
     for (key, digest, _) in had {
         by_digest.entry(digest).or_default().push(key);
@@ -47,7 +47,10 @@ pub fn pairs(had: Vec<(String, Digest, u64)>, come: Vec<(Digest, String, u64)>) 
         let Some(keys) = by_digest.get_mut(&digest).filter(|_| size > 0) else {
             continue;
         };
-        match keys.iter().rposition(|from| name(from) == name(&to)) {
+        match keys
+            .iter()
+            .rposition(|from| file_name_of(from) == file_name_of(&to))
+        {
             Some(at) => {
                 let from = keys.remove(at);
                 pairs.push(Move { from, to, size });
@@ -64,13 +67,13 @@ pub fn pairs(had: Vec<(String, Digest, u64)>, come: Vec<(Digest, String, u64)>) 
     pairs
 }
 
-fn name(path: &str) -> &str {
+fn file_name_of(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
 /// The calls that bring files to their new names.
 #[must_use]
-pub fn groups<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<Group> {
+pub fn group_moves<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<Group> {
     let mut folders: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
     let mut alone = Vec::new();
     for (from, to) in pairs {
@@ -114,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_folder_that_was_renamed_is_one_call_and_a_file_that_was_renamed_another() {
-        let found = groups([
+        let found = group_moves([
             ("home/ann/a", "home/anna/a"),
             ("home/ann/x/b", "home/anna/x/b"),
             ("old.txt", "new.txt"),
@@ -149,9 +152,9 @@ mod tests {
             (one, "b/third".to_owned(), 3),
             (other, "b/z".to_owned(), 5),
         ];
-        let moved = pairs(had, come);
+        let moved = pair_moves(had, come);
         let shown: Vec<(&str, &str)> = moved.iter().map(|one| (&*one.from, &*one.to)).collect();
         assert_eq!(shown, [("a/x", "b/other"), ("a/y", "b/y"), ("a/z", "b/z")]);
-        assert!(pairs(vec![("a".into(), one, 0)], vec![(one, "b".into(), 0)]).is_empty());
+        assert!(pair_moves(vec![("a".into(), one, 0)], vec![(one, "b".into(), 0)]).is_empty());
     }
 }

@@ -17,7 +17,7 @@ use super::{
     log::{Log, Told},
 };
 use crate::{
-    error::{Error, Result, reason},
+    error::{Error, Result, system_reason},
     event::{Context, Event},
     process::{
         ChildGroup, Limits, LineEnd, ProcessExit, ReadingStall, parent::die_with_parent, supervise,
@@ -113,7 +113,7 @@ impl Rclone<'_> {
             Error::failed(format!(
                 "cloud copy failed: {} cannot be run: {}",
                 self.program,
-                reason(&error)
+                system_reason(&error)
             ))
             .coded(FailureCode::ProgramMissing)
             .because(error)

@@ -5,8 +5,8 @@ use std::{process::Command, time::Duration};
 use schema::{cloud::RcloneFound, config::AbsolutePath};
 
 use crate::{
-    error::{Error, ErrorKind, Result, reason},
-    process::{Limits, ProcessExit, capture},
+    error::{Error, ErrorKind, Result, system_reason},
+    process::{Limits, ProcessExit, capture_output},
     sys::{Kind, resolve::resolve},
 };
 
@@ -15,7 +15,12 @@ const ANSWERS: Duration = Duration::from_secs(20);
 
 /// The same failure with what to try by hand, unless it says so already.
 #[must_use]
-pub fn hinted(error: Error, program: &str, config: Option<&AbsolutePath>, remote: &str) -> Error {
+pub fn with_rclone_hint(
+    error: Error,
+    program: &str,
+    config: Option<&AbsolutePath>,
+    remote: &str,
+) -> Error {
     if error.kind != ErrorKind::Failed {
         return error;
     }
@@ -41,7 +46,7 @@ pub(super) fn clean_environment(command: &mut Command) {
 
 /// Asks rclone for its version.
 #[must_use]
-pub fn found(program: &str) -> RcloneFound {
+pub fn find_rclone(program: &str) -> RcloneFound {
     let not = |fault: String| RcloneFound {
         version: None,
         fault: Some(fault),
@@ -49,7 +54,7 @@ pub fn found(program: &str) -> RcloneFound {
     let mut command = Command::new(program);
     clean_environment(&mut command);
     command.arg("version");
-    let asked = match capture(&mut command, Vec::new(), Limits::within(ANSWERS)) {
+    let asked = match capture_output(&mut command, Vec::new(), Limits::within(ANSWERS)) {
         Ok(asked) => asked,
         Err(error) => return not(format!("it cannot be run: {}", error.message)),
     };
@@ -103,7 +108,7 @@ pub fn has_remote(program: &str, config: Option<&AbsolutePath>, remote: &str) ->
         command.arg(format!("--config={file}"));
     }
     command.current_dir("/");
-    let asked = capture(&mut command, Vec::new(), Limits::within(ANSWERS)).ok()?;
+    let asked = capture_output(&mut command, Vec::new(), Limits::within(ANSWERS)).ok()?;
     asked.exit.is_success().then(|| {
         let mut remotes = asked.stdout.lines().map(str::trim);
         remotes.any(|remote| remote.strip_suffix(':') == Some(name))
@@ -127,7 +132,7 @@ pub fn check_config(file: &AbsolutePath) -> Result<()> {
         Ok(_) => Ok(()),
         Err(error) => Err(Error::failed(format!(
             "{file} (cloud.configFile) cannot be read: {}",
-            reason(&error.into())
+            system_reason(&error.into())
         ))
         .hint("name rclone's configuration: rclone config file")),
     }

@@ -5,5 +5,5 @@ mod installed;
 mod log;
 
 pub use call::{Rclone, RcloneExit, longest_stall};
-pub use installed::{check_config, found, has_remote, hinted};
+pub use installed::{check_config, find_rclone, has_remote, with_rclone_hint};
 pub use log::Told;

@@ -36,7 +36,7 @@ impl Upload<'_> {
             let entry = entry.map_err(read)?;
             if entry.kind == Kind::File
                 && let Some(name) = &wanted
-                && names::of(&entry).as_ref() == Some(name)
+                && names::remote_name(&entry).as_ref() == Some(name)
             {
                 seen.insert(name.clone(), Seen::of(&entry));
                 wanted = lines.next().transpose().map_err(read)?;

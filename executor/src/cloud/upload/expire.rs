@@ -25,7 +25,7 @@ impl Upload<'_> {
         let mut there = Vec::new();
         let history = self.at(HISTORY);
         let options = ["--dirs-only"];
-        published::list(&self.rclone, &self.desk, &history, &options, &mut |item| {
+        published::list_remote(&self.rclone, &self.desk, &history, &options, &mut |item| {
             there.extend(item.path.parse::<SnapshotId>().ok());
         })?;
         // By the order of the uploads, which no clock can change.
@@ -75,7 +75,7 @@ impl Upload<'_> {
             }
         }
         for one in &mut self.memory.history {
-            saw(one, now);
+            note_clock(one, now);
         }
         self.memory.history.sort_by_key(|one| one.id);
         let runs = &mut self.memory.runs;
@@ -88,7 +88,7 @@ impl Upload<'_> {
 }
 
 /// Notes what another run's clock says, until there are enough of other days.
-fn saw(one: &mut HistoryFolder, now: DateTime<FixedOffset>) {
+fn note_clock(one: &mut HistoryFolder, now: DateTime<FixedOffset>) {
     if one.seen.is_empty() {
         // From a version that believed the first.
         one.seen = vec![one.since; CLOCKS];

@@ -31,7 +31,7 @@ impl Upload<'_> {
         let mut listing = HashMap::new();
         let mut folders = HashSet::new();
         let current = self.at(CURRENT);
-        published::list(&self.rclone, &self.desk, &current, &["-R"], &mut |item| {
+        published::list_remote(&self.rclone, &self.desk, &current, &["-R"], &mut |item| {
             if item.is_folder {
                 folders.insert(item.path);
             } else {
@@ -164,7 +164,7 @@ impl Upload<'_> {
             let (id, reference) = other.as_ref().map_or((*id, base), |(id, one)| (*id, one));
             let record = &self.source.record;
             let sources: Vec<_> = record.sources.iter().map(|one| one.path.clone()).collect();
-            let judged = guard::judge(
+            let judged = guard::compare_with_earlier(
                 self.manifest()?,
                 reference.reader()?,
                 &sources,
@@ -187,7 +187,7 @@ impl Upload<'_> {
 
     pub(super) fn fetch(&self, id: SnapshotId) -> Result<Option<Published>> {
         let shelf = &self.shelves[&id];
-        published::fetch(&self.rclone, &self.desk, &self.step.remote, id, shelf)
+        published::fetch_published(&self.rclone, &self.desk, &self.step.remote, id, shelf)
     }
 
     /// The manifest that travels, from its start.

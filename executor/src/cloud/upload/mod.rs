@@ -87,7 +87,7 @@ impl From<Outcome> for Uploaded {
 ///
 /// # Errors
 /// An interruption; or a failure, after which the next run goes on.
-pub fn run(
+pub fn upload_snapshot(
     state: &StateDir,
     name: &str,
     step: &CloudSyncStep,
@@ -95,7 +95,7 @@ pub fn run(
     context: Context<'_>,
 ) -> Result<Uploaded> {
     let hinted = |error| {
-        rclone::hinted(
+        rclone::with_rclone_hint(
             error,
             &step.program,
             step.config_file.as_ref(),
@@ -117,7 +117,7 @@ pub fn run(
         live,
     } = source;
     let host = record.host.clone();
-    let digest = carried::manifest(&desk, tree, manifest, context)?;
+    let digest = carried::write_carried_manifest(&desk, tree, manifest, context)?;
     let record = SnapshotRecord {
         manifest_digest: digest,
         ..record.clone()
@@ -151,17 +151,17 @@ pub fn run(
         withheld: None,
         rotten: std::collections::HashSet::new(),
     };
-    upload.run().map_err(hinted)
+    upload.do_upload().map_err(hinted)
 }
 
 impl Upload<'_> {
-    fn run(mut self) -> Result<Uploaded> {
-        let there = published::shelves(&self.rclone, &self.desk, &self.step.remote)?;
-        let claim = owner::claim(&there, owner::this_machine().as_deref());
+    fn do_upload(mut self) -> Result<Uploaded> {
+        let there = published::list_remote_manifests(&self.rclone, &self.desk, &self.step.remote)?;
+        let claim = owner::claim_of(&there, owner::this_machine().as_deref());
         if let owner::Claim::Other(other) = &claim
             && !self.memory.take_over
         {
-            return Err(owner::refusal(
+            return Err(owner::refuse_other_owner(
                 &self.rclone,
                 &self.desk,
                 &self.step.remote,
@@ -186,8 +186,8 @@ impl Upload<'_> {
         let mut found = self.compare()?;
         if claim != owner::Claim::Ours {
             let now = self.rclone.context.clock.now();
-            owner::put(&self.rclone, &self.desk, &self.step.remote, self.host, now)?;
-            owner::replace(&self.rclone, &self.step.remote, &there.owners)?;
+            owner::write_owner(&self.rclone, &self.desk, &self.step.remote, self.host, now)?;
+            owner::remove_other_owners(&self.rclone, &self.step.remote, &there.owners)?;
         }
         self.memory.take_over = false;
         let shelf = self.shelves.get(&self.id());
@@ -362,7 +362,7 @@ impl Upload<'_> {
         }
         let options = ["-R", "--files-only"];
         let current = self.at(CURRENT);
-        published::list(
+        published::list_remote(
             &self.rclone,
             &self.desk,
             &current,

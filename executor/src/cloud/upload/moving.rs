@@ -90,10 +90,10 @@ impl Upload<'_> {
             .map(|one| (one.to.as_str(), one.size))
             .collect();
         let pairs = found.moves.iter();
-        let mut groups = moves::groups(pairs.map(|one| (one.from.as_str(), one.to.as_str())));
-        groups.sort_by_key(|group| std::cmp::Reverse(worth(group, &sizes)));
+        let mut groups = moves::group_moves(pairs.map(|one| (one.from.as_str(), one.to.as_str())));
+        groups.sort_by_key(|group| std::cmp::Reverse(spared_bytes(group, &sizes)));
         let (now, rest) = groups.split_at(groups.len().min(CALLS));
-        let mut left: Vec<String> = rest.iter().flat_map(arriving).collect();
+        let mut left: Vec<String> = rest.iter().flat_map(arriving_names).collect();
         let mut certain = true;
         for group in now {
             let moved = self.move_group(group)?;
@@ -124,8 +124,8 @@ impl Upload<'_> {
     /// Moves files by one call; false if not all of them surely arrived.
     fn move_group(&self, group: &moves::Group) -> Result<bool> {
         let aside = format!("{}/{}/{}", self.at(HISTORY), self.id(), self.attempt);
-        let from = below(&aside, &group.from);
-        let to = below(&self.at(CURRENT), &group.to);
+        let from = names_below(&aside, &group.from);
+        let to = names_below(&self.at(CURRENT), &group.to);
         let list = self.desk.named(LIST);
         let arguments: &[&str] = if group.names.is_empty() {
             &["moveto", &from, &to]
@@ -171,7 +171,7 @@ impl Upload<'_> {
         sizes: &HashMap<&str, u64>,
     ) -> Result<Vec<String>> {
         const TORN: &str = "torn.list";
-        let mut wanted: HashSet<String> = groups.iter().flat_map(arriving).collect();
+        let mut wanted: HashSet<String> = groups.iter().flat_map(arriving_names).collect();
         let mut torn = Vec::new();
         let (current, options) = (self.at(CURRENT), ["-R", "--files-only"]);
         let mut each = |item: published::Item| {
@@ -181,7 +181,7 @@ impl Upload<'_> {
                 torn.push(item.path);
             }
         };
-        published::list(&self.rclone, &self.desk, &current, &options, &mut each)?;
+        published::list_remote(&self.rclone, &self.desk, &current, &options, &mut each)?;
         if !torn.is_empty() {
             let mut list = self.desk.new_file(TORN)?;
             for name in &torn {
@@ -195,13 +195,13 @@ impl Upload<'_> {
 }
 
 /// What a call spares: the bytes that need not be uploaded.
-fn worth(group: &moves::Group, sizes: &HashMap<&str, u64>) -> u64 {
-    let sizes = arriving(group).map(|name| sizes.get(name.as_str()).copied().unwrap_or(0));
+fn spared_bytes(group: &moves::Group, sizes: &HashMap<&str, u64>) -> u64 {
+    let sizes = arriving_names(group).map(|name| sizes.get(name.as_str()).copied().unwrap_or(0));
     sizes.sum()
 }
 
 /// The new names of a call's files.
-fn arriving(group: &moves::Group) -> Box<dyn Iterator<Item = String> + '_> {
+fn arriving_names(group: &moves::Group) -> Box<dyn Iterator<Item = String> + '_> {
     if group.names.is_empty() {
         return Box::new(std::iter::once(group.to.clone()));
     }
@@ -211,7 +211,7 @@ fn arriving(group: &moves::Group) -> Box<dyn Iterator<Item = String> + '_> {
     }))
 }
 
-fn below(folder: &str, name: &str) -> String {
+fn names_below(folder: &str, name: &str) -> String {
     if name.is_empty() {
         folder.to_owned()
     } else {

@@ -74,14 +74,14 @@ impl Upload<'_> {
         } else {
             None
         };
-        let now = hashes::list(&self.rclone, &self.desk, &current, &hashing, only)?;
+        let now = hashes::list_hashes(&self.rclone, &self.desk, &current, &hashing, only)?;
         let before = Notes::read(&self.desk, &hashing);
         let mut new = NewNotes::new(&self.desk, &hashing)?;
         for entry in self.manifest()? {
             let entry =
                 entry.map_err(|error| Error::io("read", manifest::FILE_NAME.as_bytes(), error))?;
             let (Kind::File, Some(name), Some(digest)) =
-                (entry.kind, names::of(&entry), entry.digest)
+                (entry.kind, names::remote_name(&entry), entry.digest)
             else {
                 continue;
             };

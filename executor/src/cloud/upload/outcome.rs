@@ -31,7 +31,9 @@ impl Upload<'_> {
     pub(super) fn nothing_to_do(&self) -> Outcome {
         let mut outcome =
             Outcome::success(format!("{} is at {} already", self.id(), self.step.remote));
-        self.withheld.iter().for_each(|one| held(&mut outcome, one));
+        self.withheld
+            .iter()
+            .for_each(|one| add_withheld(&mut outcome, one));
         outcome
     }
 
@@ -79,7 +81,7 @@ impl Upload<'_> {
         let left = ended.faults + found.nameless_count;
         if left > 0 {
             let verb = if left == 1 { "is" } else { "are" };
-            incomplete(
+            set_incomplete(
                 &mut outcome,
                 &format!("{} {verb} not uploaded", files(left)),
                 if self.source.live.is_some() {
@@ -91,7 +93,7 @@ impl Upload<'_> {
             );
         }
         if let Some(withheld) = &self.withheld {
-            held(&mut outcome, withheld);
+            add_withheld(&mut outcome, withheld);
         }
         self.tell_of_earlier(&mut outcome);
         outcome
@@ -129,7 +131,7 @@ impl Upload<'_> {
         } else {
             format!("{count} (the newest was {newest}) can not be found there any more")
         };
-        incomplete(
+        set_incomplete(
             outcome,
             &what,
             "see whether somebody emptied the remote, and whether cloud.remote, cloud.remotePath and \
@@ -139,16 +141,16 @@ impl Upload<'_> {
 }
 
 /// That a guard held something back.
-fn held(outcome: &mut Outcome, withheld: &Withheld) {
+fn add_withheld(outcome: &mut Outcome, withheld: &Withheld) {
     let what = match withheld.files {
         0 => "nothing is taken away and no history expires".to_owned(),
         1 => "1 file that is gone here is not taken away".to_owned(),
         files => format!("{files} files that are gone here are not taken away"),
     };
-    incomplete(outcome, &format!("{what}: {}", withheld.because), APPROVE);
+    set_incomplete(outcome, &format!("{what}: {}", withheld.because), APPROVE);
 }
 
-fn incomplete(outcome: &mut Outcome, what: &str, hint: &str) {
+fn set_incomplete(outcome: &mut Outcome, what: &str, hint: &str) {
     outcome.status = outcome.status.max(Status::Incomplete);
     outcome.message.push_str("; ");
     outcome.message.push_str(what);

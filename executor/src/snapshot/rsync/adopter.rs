@@ -215,7 +215,7 @@ impl<'a> Adopter<'a> {
             let tree = tree.map_err(|error| self.store.io("open", "partial", error))?;
             // Beside the work: the space must be watched while a slow disk syncs. Without a thread
             // for it there is one thing less to go on with after a kill.
-            let syncing = threads::start("sync", move || {
+            let syncing = threads::start_thread("sync", move || {
                 let _storing = Storing::new(&tree, WHOLE);
                 tree.sync_file_system()
             });

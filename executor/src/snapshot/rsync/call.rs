@@ -16,7 +16,7 @@ use super::{
     listener::{RsyncListener, Tally, say_left_to_engine},
 };
 use crate::{
-    error::{Error, Result, reason},
+    error::{Error, Result, system_reason},
     event::Context,
     process::{
         ChildGroup, Limits, LineEnd, ProcessExit, WaitingStall, isolate_environment,
@@ -122,12 +122,12 @@ impl Call<'_> {
         match ChildGroup::start(&mut command) {
             Ok(child) => Ok(Some(child)),
             Err(error) if for_now(&error) => {
-                let because = format!("{program} cannot be started: {}", reason(&error));
+                let because = format!("{program} cannot be started: {}", system_reason(&error));
                 say_left_to_engine(self.context, &because);
                 Ok(None)
             }
             Err(error) => {
-                let message = format!("{program} cannot be run: {}", reason(&error));
+                let message = format!("{program} cannot be run: {}", system_reason(&error));
                 Err(Error::failed(message)
                     .coded(FailureCode::ProgramMissing)
                     .because(error)

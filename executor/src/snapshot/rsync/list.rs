@@ -50,7 +50,7 @@ struct Lister<'a> {
 ///
 /// # Errors
 /// Those of `to`, or that the record is damaged.
-pub(super) fn list(
+pub(super) fn write_file_list(
     mut record: Record,
     moves: &Moves,
     can: &Capabilities,

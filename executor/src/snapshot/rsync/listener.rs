@@ -126,14 +126,14 @@ impl<'a, 's> RsyncListener<'a, 's> {
     /// Remembers a file that rsync tells of, which it may finish yet.
     pub(super) fn hear_copied(&mut self, line: &OutputLine) {
         if line.stream == Stream::Stdout
-            && let Said::Copied(path) = output::said(&line.bytes)
+            && let Said::Copied(path) = output::parse_output(&line.bytes)
         {
             self.waiting.add(path.into_owned().into());
         }
     }
 
     fn hear_output(&mut self, line: &[u8]) {
-        match output::said(line) {
+        match output::parse_output(line) {
             Said::Copied(path) => {
                 self.tally.entries += 1;
                 self.waiting.add(path.into_owned().into());
@@ -161,11 +161,11 @@ impl<'a, 's> RsyncListener<'a, 's> {
     /// An interruption, too little space, or a log that cannot be written.
     pub(super) fn take_rest(&mut self) -> Result<()> {
         while let Some(path) = self.waiting.any() {
-            self.look()?;
+            self.check_now_and_then()?;
             self.take(&path)?;
         }
         self.tally.bytes_before += std::mem::take(&mut self.tally.bytes);
-        report(self.context, self.step, self.tally);
+        report_progress(self.context, self.step, self.tally);
         Ok(())
     }
 
@@ -193,17 +193,17 @@ impl<'a, 's> RsyncListener<'a, 's> {
                 return Ok(());
             }
             *last_look = Instant::now();
-            look(store, step, context, tally)
+            check_stop_and_space(store, step, context, tally)
         };
         self.adopter.take(self.sides, path, &mut tick)
     }
 
-    fn look(&mut self) -> Result<()> {
+    fn check_now_and_then(&mut self) -> Result<()> {
         if self.last_look.elapsed() < LOOK {
             return Ok(());
         }
         self.last_look = Instant::now();
-        look(self.store, self.step, self.context, self.tally)
+        check_stop_and_space(self.store, self.step, self.context, self.tally)
     }
 }
 
@@ -220,7 +220,7 @@ impl Listener for RsyncListener<'_, '_> {
     }
 
     fn tick(&mut self) -> Result<()> {
-        self.look()?;
+        self.check_now_and_then()?;
         self.adopter.checkpoint_now_and_then()?;
         while let Some((path, tries)) = self.waiting.ripe() {
             if self.take(&path)? == Taken::NotYet {
@@ -232,7 +232,12 @@ impl Listener for RsyncListener<'_, '_> {
 }
 
 /// Whether to go on: no one asks to stop, and the disk has room.
-fn look(store: &Store, step: &SnapshotStep, context: Context<'_>, tally: &Tally) -> Result<()> {
+fn check_stop_and_space(
+    store: &Store,
+    step: &SnapshotStep,
+    context: Context<'_>,
+    tally: &Tally,
+) -> Result<()> {
     context.stop.check()?;
     let limit = step.min_free_bytes;
     let free =
@@ -240,11 +245,11 @@ fn look(store: &Store, step: &SnapshotStep, context: Context<'_>, tally: &Tally)
     if free < limit {
         return Err(too_little_space(store, free, limit));
     }
-    report(context, step, tally);
+    report_progress(context, step, tally);
     Ok(())
 }
 
-fn report(context: Context<'_>, step: &SnapshotStep, tally: &Tally) {
+fn report_progress(context: Context<'_>, step: &SnapshotStep, tally: &Tally) {
     context.observer.event(Event::Progress(Progress {
         phase: Phase::Rsync,
         entries: tally.entries,

@@ -43,7 +43,7 @@ use crate::{
     process::orphans::end_marked,
     remove::remove_tree,
     store::Store,
-    survey::{FoundSource, Survey, nanos},
+    survey::{FoundSource, Survey, nanos_of},
     sys::{Dir, Kind},
 };
 
@@ -60,7 +60,7 @@ pub(super) struct Filled {
 ///
 /// # Errors
 /// An interruption, too little space, or an rsync that failed. What was copied stays.
-pub(super) fn fill(
+pub(super) fn fill_by_rsync(
     store: &Store,
     step: &SnapshotStep,
     started: &Started,
@@ -114,10 +114,10 @@ pub(super) fn fill(
         .records
         .file_or_new(OsStr::new(manifest::FILE_NAME), 0o600);
     manifest.map_err(|error| store.io("write", "the manifest", error))?;
-    let mut adopter = Adopter::new(store, started, record.capabilities, nanos(survey.from))?;
+    let mut adopter = Adopter::new(store, started, record.capabilities, nanos_of(survey.from))?;
     let mut heard = Heard::default();
     for (one, found) in jobs {
-        match source(&call, one, found, started, &mut adopter, &mut tally) {
+        match copy_source(&call, one, found, started, &mut adopter, &mut tally) {
             Ok(Some(ended)) => {
                 if let Some(because) = heard
                     .judge(one, &ended)
@@ -155,7 +155,8 @@ fn write_list(
     let fault = |error: std::io::Error| store.io("write", "the list of what rsync copies", error);
     let record = found.record.look_through();
     if !one.folder {
-        return list::list(record, &survey.moves, can, &mut std::io::sink()).map_err(fault);
+        return list::write_file_list(record, &survey.moves, can, &mut std::io::sink())
+            .map_err(fault);
     }
     let Some(name) = list_name(one) else {
         return Ok(0);
@@ -163,7 +164,7 @@ fn write_list(
     remove_list(store, one, started)?;
     let file = started.records.new_file(name, 0o600);
     let mut file = BufWriter::new(file.map_err(|error| fault(error.into()))?);
-    let files = list::list(record, &survey.moves, can, &mut file).map_err(fault)?;
+    let files = list::write_file_list(record, &survey.moves, can, &mut file).map_err(fault)?;
     file.flush().map_err(fault)?;
     if files == 0 {
         remove_list(store, one, started)?;
@@ -194,7 +195,7 @@ pub(super) fn end_orphans(store: &Store) -> Result<()> {
 
 /// Has rsync copy from one source; none where it cannot be started for now, which is said, or the
 /// source is another one meanwhile.
-fn source(
+fn copy_source(
     call: &Call<'_>,
     one: &RsyncCall,
     found: &FoundSource,
@@ -236,7 +237,7 @@ fn source(
         match argument.as_str() {
             SOURCE => arguments.push(OsStr::from_bytes(&place).to_owned()),
             DESTINATION => {
-                let own = own::excludes(call.store, &from);
+                let own = own::own_excludes(call.store, &from);
                 arguments.extend(own.into_iter().map(OsString::from));
             }
             _ => arguments.push(argument.into()),

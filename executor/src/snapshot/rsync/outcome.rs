@@ -71,12 +71,12 @@ impl Heard {
         };
         match ended.exit.code() {
             Some(0 | INCOMPLETE | VANISHED) => {}
-            _ => return Err(failed(call, ended)),
+            _ => return Err(rsync_failed(call, ended)),
         }
         let incomplete = ended.exit.code() == Some(INCOMPLETE);
         let before = self.complaints.len();
         for line in &ended.faults {
-            match output::fault(line, &ended.into) {
+            match output::parse_fault(line, &ended.into) {
                 Fault::With(below, text) if incomplete => self.complaints.push(Complaint {
                     path: below.map(|below| node(&below)),
                     source: source.to_owned(),
@@ -141,19 +141,19 @@ fn is_gone(path: &StoredPath) -> bool {
 }
 
 /// The error of a call that failed.
-fn failed(call: &RsyncCall, ended: &RsyncExit) -> Error {
+fn rsync_failed(call: &RsyncCall, ended: &RsyncExit) -> Error {
     let source = &call.source;
     let lines = || ended.faults.iter().rev();
     let says = |what: &str| lines().find(|line| String::from_utf8_lossy(line).contains(what));
     // rsync's own summary comes last and says least.
     let line = says("No space left on device")
         .or_else(|| says("Disk quota exceeded"))
-        .or_else(|| lines().find(|line| output::fault(line, &ended.into) != Fault::Summary))
+        .or_else(|| lines().find(|line| output::parse_fault(line, &ended.into) != Fault::Summary))
         .or_else(|| lines().next());
     let line = line.map(|line| format!(": {}", escape::display(line)));
     let line = line.unwrap_or_default();
     let how = match ended.exit.code() {
-        Some(code) => format!("{} ({})", ended.exit, output::meaning(code)),
+        Some(code) => format!("{} ({})", ended.exit, output::exit_code_meaning(code)),
         None => ended.exit.to_string(),
     };
     let message = format!("rsync {how} while it copied {source}{line}");

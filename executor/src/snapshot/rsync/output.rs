@@ -23,7 +23,7 @@ pub(super) enum Said<'a> {
 }
 
 /// Reads a line of the standard output, as the plan's `--out-format` and `--info` give it.
-pub(super) fn said(line: &[u8]) -> Said<'_> {
+pub(super) fn parse_output(line: &[u8]) -> Said<'_> {
     if let Some(item) = line.strip_prefix(b"|") {
         let Some(at) = item.iter().position(|byte| *byte == b'|') else {
             return Said::Other;
@@ -31,7 +31,7 @@ pub(super) fn said(line: &[u8]) -> Said<'_> {
         let (what, name) = (&item[..at], &item[at + 1..]);
         // `>` is a transfer and `f` a regular file; folders are told of, too.
         return match what {
-            [b'>', b'f', ..] => Said::Copied(decoded(name)),
+            [b'>', b'f', ..] => Said::Copied(decode_name(name)),
             _ => Said::Other,
         };
     }
@@ -50,7 +50,7 @@ pub(super) fn said(line: &[u8]) -> Said<'_> {
 }
 
 /// The bytes behind a name as rsync writes it.
-fn decoded(name: &[u8]) -> Cow<'_, [u8]> {
+fn decode_name(name: &[u8]) -> Cow<'_, [u8]> {
     if !name.windows(2).any(|pair| pair == b"\\#") {
         return name.into();
     }
@@ -88,8 +88,8 @@ pub(super) enum Fault<'a> {
 }
 
 /// Reads a line of the standard error. `into` is the folder of the new tree that rsync runs in.
-pub(super) fn fault<'a>(line: &'a [u8], into: &[u8]) -> Fault<'a> {
-    let path_in = |text| quoted(text).and_then(|path| below(path, into));
+pub(super) fn parse_fault<'a>(line: &'a [u8], into: &[u8]) -> Fault<'a> {
+    let path_in = |text| quoted_part(text).and_then(|path| path_below(path, into));
     if line.starts_with(b"file has vanished: ") {
         return Fault::Vanished;
     }
@@ -107,15 +107,15 @@ pub(super) fn fault<'a>(line: &'a [u8], into: &[u8]) -> Fault<'a> {
 }
 
 /// What stands between the first and the last quotation mark.
-fn quoted(line: &[u8]) -> Option<&[u8]> {
+fn quoted_part(line: &[u8]) -> Option<&[u8]> {
     let first = line.iter().position(|byte| *byte == b'"')?;
     let last = line.iter().rposition(|byte| *byte == b'"')?;
     line.get(first + 1..last)
 }
 
 /// The path relative to the source, of an entry of the source or of what stands for it.
-fn below(path: &[u8], into: &[u8]) -> Option<StoredPathBuf> {
-    let path = decoded(path);
+fn path_below(path: &[u8], into: &[u8]) -> Option<StoredPathBuf> {
+    let path = decode_name(path);
     if let Some(path) = rest_below(&path, SOURCE.as_bytes()) {
         return Some(path.into());
     }
@@ -132,7 +132,7 @@ fn below(path: &[u8], into: &[u8]) -> Option<StoredPathBuf> {
 }
 
 /// What an exit code means, in rsync's own words.
-pub(super) fn meaning(code: i32) -> &'static str {
+pub(super) fn exit_code_meaning(code: i32) -> &'static str {
     match code {
         1 => "syntax or usage error",
         2 => "protocol incompatibility",
@@ -187,7 +187,12 @@ mod tests {
             ),
             (b"skipping non-regular file \"x\"", Said::Other),
         ] {
-            assert_eq!(said(line), expected, "{}", String::from_utf8_lossy(line));
+            assert_eq!(
+                parse_output(line),
+                expected,
+                "{}",
+                String::from_utf8_lossy(line)
+            );
         }
     }
 
@@ -219,7 +224,7 @@ mod tests {
             ),
             (b"", Fault::Summary),
         ] {
-            let found = fault(line, b"/mnt/new");
+            let found = parse_fault(line, b"/mnt/new");
             assert_eq!(found, expected, "{}", String::from_utf8_lossy(line));
         }
     }

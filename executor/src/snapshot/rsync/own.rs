@@ -19,9 +19,9 @@ use crate::{
 };
 
 /// The arguments that exclude the host's folder wherever it is below the source.
-pub(super) fn excludes(store: &Store, source: &Dir) -> Vec<String> {
+pub(super) fn own_excludes(store: &Store, source: &Dir) -> Vec<String> {
     let (Ok(all), Ok(named), Ok(parent), Ok(stat)) = (
-        mounts::mounts(),
+        mounts::all_mounts(),
         source.proc_name(".".as_ref()),
         store.root.again(),
         store.root.stat_self(),
