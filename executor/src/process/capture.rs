@@ -55,7 +55,11 @@ pub(crate) fn capture_output(
         kept.push('\n');
         let surplus = kept.len().saturating_sub(KEPT);
         let mut ends = surplus..;
-        kept.drain(..ends.find(|at| kept.is_char_boundary(*at)).unwrap_or(surplus));
+        kept.drain(
+            ..ends
+                .find(|at| kept.is_char_boundary(*at))
+                .unwrap_or(surplus),
+        );
     };
     let stdin = if input.is_empty() {
         Stdio::null()
