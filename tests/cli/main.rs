@@ -45,6 +45,7 @@ mod output;
 mod outputs;
 mod overview;
 mod packages;
+mod pages;
 mod parts;
 mod records;
 mod repair;
