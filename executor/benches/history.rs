@@ -16,7 +16,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use executor::{
     clock::Clock,
     event::{Context, Silent, Stop, default_threads},
-    history::{Search, diff, find_versions},
+    history::{Search, diff_snapshots, find_versions},
     manifest::{self, Entry, Writer},
     store::Store,
     sys::{Kind, resolve::resolve},
@@ -127,7 +127,7 @@ fn history(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 let sides = (ids[before], ids[after]);
-                black_box(diff(&store, sides, StoredPath::root(), context).unwrap())
+                black_box(diff_snapshots(&store, sides, StoredPath::root(), context).unwrap())
             });
         });
     }

@@ -151,7 +151,7 @@ impl Copier {
 /// How many of the first `size` bytes of a file are not in holes.
 ///
 /// # Errors
-/// The system's reason.
+/// Fails if the file cannot be searched for holes.
 pub fn data_bytes(from: &File, size: u64) -> io::Result<u64> {
     let (mut at, mut bytes) = (0, 0);
     while let Some((start, end)) = next_data(from, at, size)? {

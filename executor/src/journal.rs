@@ -190,7 +190,7 @@ impl Journal {
     /// its place: every step runs again, which each can.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the journal cannot be read or written.
     pub fn open(run: &Dir, path: &str) -> Result<(Self, Replay)> {
         let io = |doing: &str, error: std::io::Error| Error::io(doing, path.as_bytes(), error);
         let name = OsStr::new(FILE_NAME);
@@ -227,7 +227,7 @@ impl Journal {
     /// Writes an event and waits until it is on disk.
     ///
     /// # Errors
-    /// The system's reason; the run must not go on then.
+    /// Fails if the journal cannot be read or written; the run must not go on then.
     pub fn append(&mut self, event: &JournalEvent) -> Result<()> {
         let _turn = watch::journal_turn();
         let line = encode_line(self.next, event)
@@ -257,7 +257,7 @@ pub fn was_written() -> bool {
 /// Reads a run's journal without changing it; `None` if there is none or it cannot be trusted.
 ///
 /// # Errors
-/// The system's reason.
+/// Fails if the journal cannot be read or written.
 pub fn read_journal(run: &Dir, path: &str) -> Result<Option<Replay>> {
     match run.file(OsStr::new(FILE_NAME)) {
         Ok(mut file) => {

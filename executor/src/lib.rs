@@ -39,13 +39,4 @@ mod worker_pool;
 
 pub use sys::watch;
 
-pub use run::finish_interrupted as settle;
-/// Parts of a run that processes of their own do.
-pub mod parts {
-    pub use crate::run::{
-        Systemd,
-        delegation::*,
-        part::{Handed, run_part as run, take_over},
-    };
-}
 pub use error::{Error, ErrorKind, Result};

@@ -52,7 +52,7 @@ impl Lock {
     /// Takes the lock of a folder.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Busy`] if another run holds it, else the system's reason.
+    /// [`crate::ErrorKind::Busy`] if another run holds it; fails also if the file cannot be opened or locked.
     pub fn take(dir: &Dir, name: &str, path: &str) -> Result<Self> {
         let opened = match open_lock_file(dir, name.as_ref()) {
             Err(Errno::ISDIR | Errno::LOOP | Errno::NXIO) => {

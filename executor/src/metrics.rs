@@ -18,7 +18,7 @@ const MODE: u32 = 0o644;
 /// Replaces the file at an absolute path.
 ///
 /// # Errors
-/// The system's reason, also where the folder is not there: it is the collector's and not ours to
+/// Fails if the file cannot be written, also where the folder is not there: it is the collector's and not ours to
 /// make.
 pub fn replace_metrics_file(path: &Path, text: &str) -> Result<()> {
     let io = |error: std::io::Error| {

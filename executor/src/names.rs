@@ -97,7 +97,7 @@ impl StoredNames {
     /// Collects them from a manifest.
     ///
     /// # Errors
-    /// The system's reason, or a damaged manifest.
+    /// Fails if the manifest cannot be read or is damaged.
     pub fn read(manifest: Reader) -> io::Result<Self> {
         let mut names = Self::default();
         for entry in manifest {

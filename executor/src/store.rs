@@ -68,7 +68,7 @@ impl Store {
     /// Opens the host's folder below an open mount point; `None` if it was never set up.
     ///
     /// # Errors
-    /// When it is there and cannot be opened.
+    /// Fails if it is there and cannot be opened.
     pub fn open(mount_point: &Dir, mount_path: &str, folder: &str) -> Result<Option<Self>> {
         let path = format!("{}/{folder}", mount_path.trim_end_matches('/'));
         let io = |error: Errno| Error::io("open", path.as_bytes(), error);
@@ -110,7 +110,7 @@ impl Store {
     /// else has its name: no symlink is followed.
     ///
     /// # Errors
-    /// When it is there and cannot be opened.
+    /// Fails if it is there and cannot be opened.
     pub fn tier(&self, tier: Tier) -> Result<Option<Dir>> {
         match self.root.folder(OsStr::new(tier.folder())) {
             Ok(dir) => Ok(Some(dir)),
@@ -122,7 +122,7 @@ impl Store {
     /// Opens a folder of `.backup`, making it where it is missing.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the folder cannot be made or opened.
     pub fn area(&self, name: &str) -> Result<Dir> {
         self.backup
             .folder_or_new(OsStr::new(name), 0o700)
@@ -132,7 +132,7 @@ impl Store {
     /// Opens a snapshot's tree.
     ///
     /// # Errors
-    /// When it is not there or cannot be opened.
+    /// Fails if it is not there or cannot be opened.
     pub fn snapshot(&self, home: Tier, id: SnapshotId) -> Result<Dir> {
         let name = format!("{home}/{id}");
         self.root
@@ -144,7 +144,7 @@ impl Store {
     /// Opens a folder below the host's by its names, which stand escaped.
     ///
     /// # Errors
-    /// When it is not there or cannot be opened.
+    /// Fails if it is not there or cannot be opened.
     pub fn folder(&self, names: &[&str]) -> Result<Dir> {
         let mut dir = self.root.again().map_err(|e| self.io("open", "", e))?;
         for name in names {
@@ -160,7 +160,7 @@ impl Store {
     /// The tier whose folder holds a snapshot's tree; a symlink in a tier does not count.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if a tier cannot be looked at.
     pub fn home_of(&self, id: SnapshotId) -> Result<Option<Tier>> {
         let mut unread = None;
         for tier in Tier::ALL {
@@ -188,7 +188,7 @@ impl Store {
     /// Opens the folder of a snapshot's records; `None` if it has none.
     ///
     /// # Errors
-    /// When it is there and cannot be opened.
+    /// Fails if it is there and cannot be opened.
     pub fn records(&self, id: SnapshotId) -> Result<Option<Dir>> {
         if self.closed {
             return Ok(None);
@@ -213,7 +213,7 @@ impl Store {
     /// A snapshot's record; `None` where it has none.
     ///
     /// # Errors
-    /// When it is there and cannot be read.
+    /// Fails if it is there and cannot be read.
     pub fn record(&self, id: SnapshotId) -> Result<Option<SnapshotRecord>> {
         let Some(dir) = self.records(id)? else {
             return Ok(None);
@@ -228,7 +228,7 @@ impl Store {
     /// What was said of a snapshot since it was sealed.
     ///
     /// # Errors
-    /// When it is there and cannot be read.
+    /// Fails if it is there and cannot be read.
     pub fn marks(&self, id: SnapshotId) -> Result<SnapshotMarks> {
         let Some(dir) = self.records(id)? else {
             return Ok(SnapshotMarks::default());
@@ -240,7 +240,7 @@ impl Store {
     /// Opens a snapshot's manifest.
     ///
     /// # Errors
-    /// When it is not there or is not a manifest.
+    /// Fails if it is not there or is not a manifest.
     pub fn manifest(&self, id: SnapshotId) -> Result<Reader> {
         let file = self.manifest_file(id)?;
         Reader::new(file).map_err(|error| self.io("read", &manifest_path(id), error))
@@ -266,7 +266,7 @@ impl Store {
     /// Opens a snapshot's manifest to be read as text.
     ///
     /// # Errors
-    /// When it is not there or is not a manifest.
+    /// Fails if it is not there or is not a manifest.
     pub fn manifest_text(&self, id: SnapshotId) -> Result<Chunks> {
         let file = self.manifest_file(id)?;
         Chunks::new(file).map_err(|error| self.io("read", &manifest_path(id), error))
@@ -332,7 +332,7 @@ impl Store {
     /// The destination's own record; `None` where there is none.
     ///
     /// # Errors
-    /// When it is there and cannot be read.
+    /// Fails if it is there and cannot be read.
     pub fn destination(&self) -> Result<Option<DestinationRecord>> {
         // Not the same as not there: nobody may take it for a new one.
         let path = self.named(&format!("{BACKUP}/{DESTINATION_FILE}"));
@@ -342,7 +342,7 @@ impl Store {
     /// When retention was last applied.
     ///
     /// # Errors
-    /// When it is there and cannot be read.
+    /// Fails if it is there and cannot be read.
     pub fn rotation(&self) -> Result<Option<RotationRecord>> {
         if self.closed {
             return Ok(None);
@@ -378,7 +378,7 @@ fn manifest_path(id: SnapshotId) -> String {
 /// Reads a JSON file; `None` if it is not there.
 ///
 /// # Errors
-/// When it cannot be read, is not what it should be, or does not have the digest that it says.
+/// Fails if it cannot be read, is not what it should be, or does not have the digest that it says.
 pub fn read_json<T: DeserializeOwned>(dir: &Dir, name: &str, path: &str) -> Result<Option<T>> {
     let bytes = dir
         .read_whole(name, LONGEST_JSON)
@@ -396,7 +396,7 @@ pub fn read_json<T: DeserializeOwned>(dir: &Dir, name: &str, path: &str) -> Resu
 /// known for what it is.
 ///
 /// # Errors
-/// The system's reason.
+/// Fails if the file cannot be written.
 pub fn write_record(dir: &Dir, name: &str, path: &str, value: &impl Serialize) -> Result<()> {
     let bytes = pretty_json(path, value)?;
     dir.write_whole(name, &record::digested(bytes))
@@ -406,7 +406,7 @@ pub fn write_record(dir: &Dir, name: &str, path: &str, value: &impl Serialize) -
 /// Replaces a JSON file in one step.
 ///
 /// # Errors
-/// The system's reason.
+/// Fails if the file cannot be written.
 pub fn write_json(dir: &Dir, name: &str, path: &str, value: &impl Serialize) -> Result<()> {
     let bytes = pretty_json(path, value)?;
     dir.write_whole(name, &bytes)

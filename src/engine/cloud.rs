@@ -10,10 +10,10 @@ use chrono::{DateTime, FixedOffset};
 use executor::{
     Error,
     cloud::{
-        fetch::{self, Brought, Wanted},
-        memory::Desk,
+        fetch::{self, Brought, WantedFiles},
+        memory::RemoteCache,
         rclone::{self, Rclone},
-        verify::{self, Look, Share},
+        verify::{self, Share, VerifyDepth},
     },
     error::Result,
     event::Silent,
@@ -82,10 +82,11 @@ impl Engine {
     /// Fails if rclone or the remote cannot be asked, or if another run is at work.
     pub fn list_cloud(&self, observer: &dyn Observer) -> Result<Vec<SnapshotId>> {
         let remote = self.cloud_remote();
-        self.reading(observer).with_rclone(&remote, |rclone, desk| {
-            let uploaded = fetch::uploaded_snapshots(rclone, desk, &remote)?;
-            Ok(uploaded.into_keys().rev().collect())
-        })
+        self.reading(observer)
+            .with_rclone(&remote, |rclone, cache| {
+                let uploaded = fetch::uploaded_snapshots(rclone, cache, &remote)?;
+                Ok(uploaded.into_keys().rev().collect())
+            })
     }
 
     /// Compares the remote with its newest upload's manifest.
@@ -109,15 +110,15 @@ impl Engine {
             CloudDepth::Part { part, of } => Share::Part { part, of },
             CloudDepth::Full => Share::All,
         };
-        let look = Look {
+        let look = VerifyDepth {
             share,
             hashes_first: depth == CloudDepth::OfTheDay,
         };
         let place = self.staging_folder(None, &format!("verify {remote}"))?;
         let folder = open_or_make(&place)?;
-        operation.with_rclone(&remote, |rclone, desk| {
+        operation.with_rclone(&remote, |rclone, cache| {
             let into = (&folder, &*place.to_string_lossy());
-            verify::verify_upload(rclone, desk, into, &remote, look)
+            verify::verify_upload(rclone, cache, into, &remote, look)
         })
     }
 
@@ -167,22 +168,22 @@ impl Operation<'_> {
             .iter()
             .map(|path| folder_to_download(path))
             .collect();
-        let brought = self.with_rclone(&remote, |rclone, desk| {
+        let brought = self.with_rclone(&remote, |rclone, cache| {
             // Damaged records are passed over for the newest only, whose name is nobody's choice.
             let is_newest = request.snapshot.trim_end_matches('/') == "latest";
             let id = if is_newest && request.as_of.is_none() {
                 None
             } else {
-                let uploaded = fetch::uploaded_snapshots(rclone, desk, &remote)?;
+                let uploaded = fetch::uploaded_snapshots(rclone, cache, &remote)?;
                 Some(self.uploaded_snapshot(request, uploaded.into_keys().collect(), &remote)?)
             };
-            let wanted = Wanted {
+            let wanted = WantedFiles {
                 remote: &remote,
                 host: &host,
                 id,
                 paths: &paths,
             };
-            fetch::fetch_files(rclone, desk, (&folder, &place.to_string_lossy()), &wanted)
+            fetch::fetch_files(rclone, cache, (&folder, &place.to_string_lossy()), &wanted)
         })?;
         let mount_point = place
             .to_str()
@@ -218,13 +219,13 @@ impl Operation<'_> {
     fn with_rclone<T>(
         &self,
         remote: &str,
-        work: impl FnOnce(&Rclone<'_>, &Desk) -> Result<T>,
+        work: impl FnOnce(&Rclone<'_>, &RemoteCache) -> Result<T>,
     ) -> Result<T> {
         let config_file = self.engine.config.cloud.config_file.as_ref();
         fetch::check_rclone_config(config_file)?;
         let state = self.engine.state_or_new()?;
         let _lock = state.lock()?;
-        let desk = Desk::open_or_new(&state, remote)?;
+        let cache = RemoteCache::open_or_new(&state, remote)?;
         let options = planner::cloud_options(&self.engine.config.cloud);
         let rclone = Rclone {
             program: RCLONE,
@@ -234,7 +235,7 @@ impl Operation<'_> {
             stall: rclone::longest_stall(None),
             context: self.context,
         };
-        work(&rclone, &desk)
+        work(&rclone, &cache)
             .map_err(|error| rclone::with_rclone_hint(error, RCLONE, config_file, remote))
     }
 }

@@ -74,7 +74,7 @@ impl Engine {
             }
             Some(after) => {
                 let after = operation.to_compare(after, &destination)?;
-                let diff = history::diff(&store, (before, after), path, context)?;
+                let diff = history::diff_snapshots(&store, (before, after), path, context)?;
                 DiffResult::Between { after, diff }
             }
         };

@@ -12,7 +12,7 @@ use super::Engine;
 /// A path that was found, and the snapshots that its versions count in.
 pub struct FoundAt<'a> {
     /// The path with its versions.
-    pub found: history::Found,
+    pub found: history::FoundVersions,
     /// The snapshots that are searched, in their order.
     pub searched: &'a [SnapshotId],
 }

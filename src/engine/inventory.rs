@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use executor::{
-    Error, cloud::memory::Desk, error::Result, manifest::Reader, scan, store::Store, survey::Survey,
+    Error, cloud::memory::RemoteCache, error::Result, manifest::Reader, scan, store::Store,
+    survey::Survey,
 };
 use planner::scope::InventoryScope;
 use schema::{
@@ -149,7 +150,7 @@ impl Operation<'_> {
         store: Option<&'s Store>,
         to_run: bool,
     ) -> Result<SurveyedSources<'s>> {
-        let choice = scan::Choice {
+        let choice = executor::survey::SourceChoice {
             sync: to_run,
             ..(&self.engine.config.local).into()
         };
@@ -209,13 +210,13 @@ impl Operation<'_> {
         let mut cloud = self.cloud_state(None)?.unwrap_or_default();
         let state = self.engine.state()?;
         let remote = self.engine.cloud_remote();
-        let desk = state.and_then(|state| Desk::open(&state, &remote).ok().flatten());
+        let cache = state.and_then(|state| RemoteCache::open(&state, &remote).ok().flatten());
         let last = cloud.memory.last.as_ref().map(|last| last.id);
-        let known = desk.as_ref().zip(last);
-        let known = known.filter(|(desk, id)| desk.manifest(*id).is_some());
-        let open = known.map(|(desk, id)| {
+        let known = cache.as_ref().zip(last);
+        let known = known.filter(|(cache, id)| cache.manifest(*id).is_some());
+        let open = known.map(|(cache, id)| {
             move || {
-                desk.manifest(id).ok_or_else(|| {
+                cache.manifest(id).ok_or_else(|| {
                     Error::failed(format!("the manifest of the upload of {id} is gone"))
                 })
             }
@@ -223,7 +224,7 @@ impl Operation<'_> {
         let open = open
             .as_ref()
             .map(|open| open as &dyn Fn() -> Result<Reader>);
-        let left_out = desk.as_ref().and_then(|desk| desk.inode().ok());
+        let left_out = cache.as_ref().and_then(|cache| cache.inode().ok());
         let choice = (&self.engine.config.local).into();
         let (sources, _) = scan::scan_sources(&choice, open, None, left_out, self.context)?;
         // The sources were compared with the last upload itself.

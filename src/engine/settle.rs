@@ -1,6 +1,10 @@
 //! What a run owes that was ended from outside, or that something fell silent under.
 
-use executor::{Error, ErrorKind, error::Result, parts::Systemd, settle};
+use executor::{
+    Error, ErrorKind,
+    error::Result,
+    run::{Systemd, finish_interrupted},
+};
 use planner::{notices::TimerCall, unfinished::judge_service_end};
 use schema::{Report, RunResult};
 
@@ -69,7 +73,7 @@ impl Engine {
         };
         let (because, result) = judge_service_end(&end.service_result, &end.exit_status);
         let report = self.logged(LogKind::Runs, observer, |operation| {
-            settle::finish_interrupted(&state, &because, result, operation.context)
+            finish_interrupted::finish_interrupted(&state, &because, result, operation.context)
         })?;
         drop(lock);
         Ok(report.map_or(SettleOutcome::NothingOwed, |report| {
@@ -93,11 +97,20 @@ impl Engine {
             match state.filter(|_| stalled.has_begun) {
                 // Whoever waits for it, or continues it, does the rest.
                 Some(state) if stalled.is_part => {
-                    settle::record_interruption(&state, &error.message, operation.context)?;
+                    finish_interrupted::record_interruption(
+                        &state,
+                        &error.message,
+                        operation.context,
+                    )?;
                 }
                 Some(state) => {
                     let result = RunResult::Failed;
-                    settle::finish_interrupted(&state, &error.message, result, operation.context)?;
+                    finish_interrupted::finish_interrupted(
+                        &state,
+                        &error.message,
+                        result,
+                        operation.context,
+                    )?;
                 }
                 None if stalled.is_part => {}
                 None => operation.notify_of_error(error, stalled.timer),

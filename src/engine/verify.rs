@@ -5,7 +5,7 @@ use executor::{
     error::Result,
     state_dir::StateDir,
     store::Store,
-    verify::{self, heal, memory, snapshots, snapshots::Found},
+    verify::{self, heal, memory, snapshots, snapshots::FoundSnapshot},
 };
 use planner::{
     naming::{self, Candidate},
@@ -53,7 +53,7 @@ pub fn damage_left(found: &Verification) -> u64 {
 
 /// The snapshots of a destination, and those of them that are compared.
 struct Chosen {
-    all: Vec<Found>,
+    all: Vec<FoundSnapshot>,
     places: Vec<usize>,
 }
 

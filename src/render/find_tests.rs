@@ -1,7 +1,7 @@
 use chrono::{FixedOffset, Utc};
 
 use executor::{
-    history::{Found, Version, found_path},
+    history::{FoundVersions, Version, found_path},
     manifest::Entry,
 };
 use schema::output::find::FORMAT_VERSION;
@@ -25,7 +25,7 @@ fn version(first: usize, last: usize, line: Option<&str>) -> Version {
 }
 
 fn found() -> FoundPath {
-    let found = Found {
+    let found = FoundVersions {
         path: b"home/ann/my \x1b[2J \xff photo.jpg".to_vec().into(),
         versions: vec![
             version(
@@ -71,7 +71,7 @@ fn the_hint_is_a_command_that_a_shell_takes() {
     // Not one that UTF-8 cannot spell.
     footer.count(&found());
     assert!(!footer.lines(&view).contains("hint"));
-    let plain = Found {
+    let plain = FoundVersions {
         path: b"home/ann/it's".to_vec().into(),
         versions: vec![version(0, 2, Some("./x type=dir")), version(3, 3, None)],
     };

@@ -214,7 +214,7 @@ impl<'a> Frame<'a> {
 /// Trees that an adoption has moved into their frames and not to their places.
 ///
 /// # Errors
-/// The system's reason.
+/// Fails if the destination cannot be read.
 pub fn begun_adoptions(store: &Store) -> Result<Vec<AdoptTree>> {
     let area = match store.backup.folder(OsStr::new(AREA)) {
         Ok(area) => area,

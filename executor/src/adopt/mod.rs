@@ -31,7 +31,7 @@ use crate::{
 pub use begun::begun_adoptions;
 pub use look::{Looked, find_adoptable};
 use read::Read;
-use tree::{Known, Tree};
+use tree::{KnownInodes, Tree};
 
 /// Adopts what a step says. Can be interrupted, and run again to go on.
 ///
@@ -117,7 +117,7 @@ fn adopt_tree(
     tree: &AdoptTree,
     root: &Dir,
     basis: Option<SnapshotId>,
-    known: &mut Known,
+    known: &mut KnownInodes,
     context: Context<'_>,
 ) -> Result<Adopted> {
     let nothing = Adopted {
@@ -229,8 +229,8 @@ fn adopt_tree(
 }
 
 /// What the snapshots that were adopted before share with what is adopted now.
-fn learn_from_adopted(store: &Store, context: Context<'_>) -> Result<Known> {
-    let mut known = Known::new();
+fn learn_from_adopted(store: &Store, context: Context<'_>) -> Result<KnownInodes> {
+    let mut known = KnownInodes::new();
     let mut ids: BTreeMap<_, _> = BTreeMap::new();
     let area = store.area(SNAPSHOTS)?;
     let names = area

@@ -1,4 +1,4 @@
-//! Reading a tree for its manifest: each stored inode once, whatever number of snapshots share it.
+//! TreeReading a tree for its manifest: each stored inode once, whatever number of snapshots share it.
 //!
 //! Reads only. Threads read content; lines are written in the manifest's order.
 
@@ -16,7 +16,7 @@ use schema::{
     record::{SnapshotTotals, SourceRecord},
 };
 
-use super::tree::{Known, Tree, group_inodes};
+use super::tree::{KnownInodes, Tree, group_inodes};
 use crate::{
     copy::{Copier, CopyError},
     error::{Error, Result, system_reason},
@@ -86,7 +86,7 @@ pub(crate) fn read_tree(
     tree: &Tree<'_>,
     above: Vec<Entry>,
     manifest: Writer,
-    known: &mut Known,
+    known: &mut KnownInodes,
     model: &mut dyn Model,
     context: Context<'_>,
 ) -> Result<Read> {
@@ -98,7 +98,7 @@ pub(crate) fn read_tree(
         entries: 0,
         files: 0,
     });
-    let mut reading = Reading {
+    let mut reading = TreeReading {
         tree,
         context,
         walk: tree.walk()?,
@@ -121,7 +121,7 @@ pub(crate) fn read_tree(
     for entry in above {
         reading.write(&entry, 0, tree.id)?;
     }
-    run_in_order(context.threads, &mut reading, &|items: Vec<Item>| {
+    run_in_order(context.threads, &mut reading, &|items: Vec<ReadItem>| {
         let mut copier = Copier::default();
         let items = items.into_iter();
         items
@@ -141,7 +141,7 @@ struct Ready {
 }
 
 /// An entry on its way to a thread.
-struct Item {
+struct ReadItem {
     entry: Entry,
     stat: Stat,
     /// The folder that holds it; of a folder, itself.
@@ -154,14 +154,14 @@ struct Item {
 }
 
 /// An entry that was looked at.
-struct Done {
-    item: Item,
+struct ReadItemResult {
+    item: ReadItem,
     read: u64,
     fault: Result<Option<String>>,
 }
 
-impl Item {
-    fn look(mut self, copier: &mut Copier, stop: &Stop) -> Done {
+impl ReadItem {
+    fn look(mut self, copier: &mut Copier, stop: &Stop) -> ReadItemResult {
         let mut read = 0;
         let fault = match self.all(copier, stop, &mut read) {
             Ok(()) => Ok(None),
@@ -170,7 +170,7 @@ impl Item {
                 Ok(Some(system_reason(&error)))
             }
         };
-        Done {
+        ReadItemResult {
             item: self,
             read,
             fault,
@@ -215,11 +215,11 @@ impl Item {
     }
 }
 
-struct Reading<'a> {
+struct TreeReading<'a> {
     tree: &'a Tree<'a>,
     context: Context<'a>,
     walk: Walk<'static>,
-    known: &'a mut Known,
+    known: &'a mut KnownInodes,
     model: &'a mut dyn Model,
     /// Entries that come in another order than the manifest's.
     waiting: Vec<Ready>,
@@ -231,7 +231,7 @@ struct Reading<'a> {
     read: Read,
 }
 
-impl Reading<'_> {
+impl TreeReading<'_> {
     /// The true path of what is at hand.
     fn path(&self) -> StoredPathBuf {
         self.model.path(self.tree.path(self.walk.path()))
@@ -292,7 +292,7 @@ impl Reading<'_> {
         Ok(())
     }
 
-    fn item(&mut self, stat: Stat, is_folder: bool) -> Item {
+    fn item(&mut self, stat: Stat, is_folder: bool) -> ReadItem {
         let path = self.path();
         let entry = Entry {
             // Of the source's inode nothing is known: the next run compares content.
@@ -306,7 +306,7 @@ impl Reading<'_> {
         let is_shared = stat.kind == Kind::File && stat.nlink > 1;
         let is_known =
             is_shared && (self.known.contains_key(&stat.ino) || !self.under_way.insert(stat.ino));
-        Item {
+        ReadItem {
             entry,
             stat,
             dir: Arc::clone(if is_folder {
@@ -374,11 +374,11 @@ pub(crate) fn count_in(sources: &mut [SourceRecord], entry: &Entry) {
     }
 }
 
-impl Coordinator for Reading<'_> {
-    type Job = Vec<Item>;
-    type Output = Vec<Done>;
+impl Coordinator for TreeReading<'_> {
+    type Job = Vec<ReadItem>;
+    type Output = Vec<ReadItemResult>;
 
-    fn next_job(&mut self) -> Result<Option<Vec<Item>>> {
+    fn next_job(&mut self) -> Result<Option<Vec<ReadItem>>> {
         let mut items = Vec::new();
         let mut bytes = 0;
         while items.len() < ENTRIES && bytes < BYTES {
@@ -414,10 +414,10 @@ impl Coordinator for Reading<'_> {
         Ok((!items.is_empty()).then_some(items))
     }
 
-    fn take_output(&mut self, done: Vec<Done>) -> Result<()> {
-        for Done { item, read, fault } in done {
+    fn take_output(&mut self, done: Vec<ReadItemResult>) -> Result<()> {
+        for ReadItemResult { item, read, fault } in done {
             self.read.bytes_read += read;
-            let Item {
+            let ReadItem {
                 mut entry,
                 stat,
                 attributes,

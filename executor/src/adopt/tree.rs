@@ -25,7 +25,7 @@ static NOTHING: LazyLock<Excludes> = LazyLock::new(Excludes::default);
 
 /// Stored inodes with more than one name: the digest of their content and the snapshot that first
 /// stored it.
-pub(crate) type Known = HashMap<u64, (Digest, SnapshotId)>;
+pub(crate) type KnownInodes = HashMap<u64, (Digest, SnapshotId)>;
 
 /// A tree to read.
 pub(crate) struct Tree<'a> {
@@ -86,7 +86,7 @@ pub(crate) fn learn_from_manifest(
     id: SnapshotId,
     home: Tier,
     wanted: Option<&HashSet<u64>>,
-    known: &mut Known,
+    known: &mut KnownInodes,
     context: Context<'_>,
 ) -> Result<()> {
     let dir = store.snapshot(home, id)?;

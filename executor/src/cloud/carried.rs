@@ -7,7 +7,7 @@ use std::{ffi::OsStr, io};
 
 use schema::Digest;
 
-use super::memory::Desk;
+use super::memory::RemoteCache;
 use crate::{
     error::{Error, Result},
     event::Context,
@@ -15,21 +15,21 @@ use crate::{
     sys::{Dir, attributes, attributes::Attributes},
 };
 
-/// Name of the manifest at the desk, of which nothing is kept in memory.
+/// Name of the manifest in the cache, of which nothing is kept in memory.
 pub const CARRIED: &str = "carried.mtree.zst";
 
-/// Makes the manifest that goes to the remote, at the desk; gives its digest.
+/// Makes the manifest that goes to the remote, in the cache; gives its digest.
 ///
 /// # Errors
-/// A damaged manifest, or a desk that cannot be written.
+/// A damaged manifest, or a cache that cannot be written.
 pub fn write_carried_manifest(
-    desk: &Desk,
+    cache: &RemoteCache,
     tree: &Dir,
     from: Reader,
     context: Context<'_>,
 ) -> Result<Digest> {
-    let io = |error: io::Error| Error::io("write", desk.named(CARRIED).as_bytes(), error);
-    let mut writer = Writer::new(desk.new_file(CARRIED)?).map_err(io)?;
+    let io = |error: io::Error| Error::io("write", cache.named(CARRIED).as_bytes(), error);
+    let mut writer = Writer::new(cache.new_file(CARRIED)?).map_err(io)?;
     for entry in from {
         context.stop.check()?;
         let mut entry =

@@ -10,10 +10,10 @@ use std::{collections::BTreeMap, ffi::OsStr};
 use schema::{FailureCode, SnapshotId, StoredPath, StoredPathBuf, amount, config::AbsolutePath};
 
 use super::{
-    history::{self, History, Place},
-    memory::Desk,
+    history::{self, History, HistoryPlace},
+    memory::RemoteCache,
     names,
-    published::{self, Shelf},
+    published::{self, RemoteSnapshot},
     rclone::Rclone,
 };
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// What is asked for.
-pub struct Wanted<'a> {
+pub struct WantedFiles<'a> {
     /// The host's folder on the remote.
     pub remote: &'a str,
     /// The host's folder in the folder that is filled.
@@ -37,7 +37,7 @@ pub struct Wanted<'a> {
     pub paths: &'a [StoredPathBuf],
 }
 
-impl Wanted<'_> {
+impl WantedFiles<'_> {
     fn has(&self, path: &StoredPath) -> bool {
         self.paths.iter().any(|above| path.is_within(above))
     }
@@ -57,24 +57,24 @@ pub struct Brought {
 }
 
 /// A file that is to be brought.
-pub(super) struct Missing {
+pub(super) struct MissingFile {
     pub(super) entry: Entry,
     /// Where it may be, the likeliest last.
-    pub(super) places: Vec<Place>,
+    pub(super) places: Vec<HistoryPlace>,
 }
 
 /// Which snapshots the remote has, with the attempt that brought each.
 ///
 /// # Errors
-/// When the remote cannot be asked.
+/// Fails if the remote cannot be asked.
 pub fn uploaded_snapshots(
     rclone: &Rclone<'_>,
-    desk: &Desk,
+    cache: &RemoteCache,
     remote: &str,
-) -> Result<BTreeMap<SnapshotId, Shelf>> {
-    let mut shelves = published::list_remote_manifests(rclone, desk, remote)?.of;
-    shelves.retain(|_, shelf| shelf.uploaded.is_some());
-    Ok(shelves)
+) -> Result<BTreeMap<SnapshotId, RemoteSnapshot>> {
+    let mut manifests_there = published::list_remote_manifests(rclone, cache, remote)?.of;
+    manifests_there.retain(|_, shelf| shelf.uploaded.is_some());
+    Ok(manifests_there)
 }
 
 /// Fills a folder with what is asked for. Can be repeated: what is whole stays.
@@ -84,24 +84,24 @@ pub fn uploaded_snapshots(
 /// be reached.
 pub fn fetch_files(
     rclone: &Rclone<'_>,
-    desk: &Desk,
+    cache: &RemoteCache,
     into: (&Dir, &str),
-    wanted: &Wanted<'_>,
+    wanted: &WantedFiles<'_>,
 ) -> Result<Brought> {
-    let shelves = uploaded_snapshots(rclone, desk, wanted.remote)?;
+    let manifests_there = uploaded_snapshots(rclone, cache, wanted.remote)?;
     let mut damaged = Vec::new();
     let (id, published) = loop {
-        let mut whole = shelves.clone();
+        let mut whole = manifests_there.clone();
         whole.retain(|id, _| !damaged.contains(id));
         let id = if whole.is_empty() {
             None
         } else {
             Some(choose_snapshot(&whole, wanted)?)
         };
-        let id = id.map_or_else(|| choose_snapshot(&shelves, wanted), Ok)?;
+        let id = id.map_or_else(|| choose_snapshot(&manifests_there, wanted), Ok)?;
         if !damaged.contains(&id)
             && let Some(there) =
-                published::fetch_published(rclone, desk, wanted.remote, id, &shelves[&id])?
+                published::fetch_published(rclone, cache, wanted.remote, id, &manifests_there[&id])?
         {
             break (id, there);
         }
@@ -114,12 +114,12 @@ pub fn fetch_files(
         }
         damaged.push(id);
     };
-    let shelf = &shelves[&id];
+    let shelf = &manifests_there[&id];
     let (folder, named) = into;
-    let tree = make_destination(folder, wanted.host, id, &published, desk, named)?;
+    let tree = make_destination(folder, wanted.host, id, &published, cache, named)?;
     let tree_path = format!("{named}/{}/daily/{id}", wanted.host);
     let attempt = shelf.uploaded.unwrap_or(0);
-    let history = History::read(rclone, desk, wanted.remote, attempt)?;
+    let history = History::read(rclone, cache, wanted.remote, attempt)?;
     let mut left = Vec::new();
     let mut files = 0;
     let mut bytes = 0_u64;
@@ -139,11 +139,11 @@ pub fn fetch_files(
         };
         bytes = bytes.saturating_add(entry.size);
         let places = history.places(&key, attempt);
-        left.push(Missing { entry, places });
+        left.push(MissingFile { entry, places });
     }
     check_room_for_download(folder, named, bytes)?;
     while !left.is_empty() {
-        left = download_files(rclone, desk, wanted.remote, &tree_path, left)?;
+        left = download_files(rclone, cache, wanted.remote, &tree_path, left)?;
         let mut still = Vec::new();
         for missing in left {
             if is_whole(&tree, &missing.entry, rclone.context)? {
@@ -171,10 +171,12 @@ pub fn fetch_files(
 }
 
 pub(super) fn choose_snapshot(
-    shelves: &BTreeMap<SnapshotId, Shelf>,
-    wanted: &Wanted<'_>,
+    manifests_there: &BTreeMap<SnapshotId, RemoteSnapshot>,
+    wanted: &WantedFiles<'_>,
 ) -> Result<SnapshotId> {
-    let newest = published::newest_first(shelves).first().map(|(id, _)| *id);
+    let newest = published::newest_first(manifests_there)
+        .first()
+        .map(|(id, _)| *id);
     let Some(newest) = newest else {
         return Err(
             Error::refused(format!("no snapshot was uploaded to {}", wanted.remote)).hint(
@@ -185,9 +187,9 @@ pub(super) fn choose_snapshot(
     };
     match wanted.id {
         None => Ok(newest),
-        Some(id) if shelves.contains_key(&id) => Ok(id),
+        Some(id) if manifests_there.contains_key(&id) => Ok(id),
         Some(id) => {
-            let there: Vec<String> = shelves
+            let there: Vec<String> = manifests_there
                 .keys()
                 .rev()
                 .take(5)
@@ -207,7 +209,7 @@ fn make_destination(
     host: &str,
     id: SnapshotId,
     published: &published::Published,
-    desk: &Desk,
+    cache: &RemoteCache,
     named: &str,
 ) -> Result<Dir> {
     let name = id.to_string();
@@ -224,7 +226,7 @@ fn make_destination(
     };
     let records = below(&[host, BACKUP, SNAPSHOTS, &name])?;
     write_record(&records, SNAPSHOT_FILE, named, &published.record)?;
-    let shelf = desk
+    let shelf = cache
         .existing_shelf(id)
         .ok_or_else(|| Error::failed(format!("the manifest of {id} is gone")))?;
     let from = shelf
@@ -239,11 +241,11 @@ fn make_destination(
 /// Downloads each file from its likeliest place, which is struck off.
 pub(super) fn download_files(
     rclone: &Rclone<'_>,
-    desk: &Desk,
+    cache: &RemoteCache,
     remote: &str,
     tree: &str,
-    mut left: Vec<Missing>,
-) -> Result<Vec<Missing>> {
+    mut left: Vec<MissingFile>,
+) -> Result<Vec<MissingFile>> {
     let mut wanted = Vec::new();
     for missing in &mut left {
         if let (Some(place), Some(key)) = (missing.places.pop(), names::remote_name(&missing.entry))
@@ -251,7 +253,7 @@ pub(super) fn download_files(
             wanted.push((place, key));
         }
     }
-    history::download_moved(rclone, desk, remote, tree, &wanted)?;
+    history::download_moved(rclone, cache, remote, tree, &wanted)?;
     Ok(left)
 }
 

@@ -17,8 +17,8 @@ use schema::Digest;
 use serde::Deserialize;
 
 use super::{
-    memory::Desk,
-    rclone::{Rclone, RcloneExit, Told},
+    memory::RemoteCache,
+    rclone::{FileFaults, Rclone, RcloneExit},
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -64,8 +64,8 @@ struct Features {
 ///
 /// # Errors
 /// An interruption, or the end of the time.
-pub fn can_move(rclone: &Rclone<'_>, desk: &Desk, folder: &str) -> Result<bool> {
-    let told = remote_features(rclone, desk, folder)?;
+pub fn can_move(rclone: &Rclone<'_>, cache: &RemoteCache, folder: &str) -> Result<bool> {
+    let told = remote_features(rclone, cache, folder)?;
     Ok(told.is_some_and(|told| told.features.moves || told.features.copies))
 }
 
@@ -73,14 +73,22 @@ pub fn can_move(rclone: &Rclone<'_>, desk: &Desk, folder: &str) -> Result<bool> 
 ///
 /// # Errors
 /// An interruption, or the end of the time.
-pub fn of_remote(rclone: &Rclone<'_>, desk: &Desk, folder: &str) -> Result<Option<Hashing>> {
-    Ok(remote_features(rclone, desk, folder)?.and_then(choose_hash))
+pub fn of_remote(
+    rclone: &Rclone<'_>,
+    cache: &RemoteCache,
+    folder: &str,
+) -> Result<Option<Hashing>> {
+    Ok(remote_features(rclone, cache, folder)?.and_then(choose_hash))
 }
 
-fn remote_features(rclone: &Rclone<'_>, desk: &Desk, folder: &str) -> Result<Option<Backend>> {
+fn remote_features(
+    rclone: &Rclone<'_>,
+    cache: &RemoteCache,
+    folder: &str,
+) -> Result<Option<Backend>> {
     const FEATURES: &str = "features.json";
     let asked = rclone.must(&["backend", "features", folder], &|| {
-        desk.new_file(FEATURES).map(Some)
+        cache.new_file(FEATURES).map(Some)
     });
     match asked {
         Ok(true) => {}
@@ -89,7 +97,7 @@ fn remote_features(rclone: &Rclone<'_>, desk: &Desk, folder: &str) -> Result<Opt
         Err(error) if error.kind == ErrorKind::Failed => return Ok(None),
         Err(error) => return Err(error),
     }
-    Ok(serde_json::from_reader(BufReader::new(desk.file(FEATURES)?)).ok())
+    Ok(serde_json::from_reader(BufReader::new(cache.file(FEATURES)?)).ok())
 }
 
 fn choose_hash(told: Backend) -> Option<Hashing> {
@@ -122,9 +130,9 @@ pub struct Notes(HashMap<String, (String, Digest)>);
 impl Notes {
     /// Reads the notes that are of this hash. What cannot be read is not known.
     #[must_use]
-    pub fn read(desk: &Desk, hashing: &Hashing) -> Self {
+    pub fn read(cache: &RemoteCache, hashing: &Hashing) -> Self {
         let mut notes = Self::default();
-        if let Ok(file) = desk.file(NOTES) {
+        if let Ok(file) = cache.file(NOTES) {
             let _ = notes.add(file, hashing);
         }
         notes
@@ -158,7 +166,7 @@ impl Notes {
 
 /// Notes in the making, which take the place of all that were there.
 pub struct NewNotes<'a> {
-    desk: &'a Desk,
+    cache: &'a RemoteCache,
     out: zstd::Encoder<'static, File>,
 }
 
@@ -166,12 +174,12 @@ impl<'a> NewNotes<'a> {
     /// Begins notes of a hash.
     ///
     /// # Errors
-    /// The system's reason.
-    pub fn new(desk: &'a Desk, hashing: &Hashing) -> Result<Self> {
-        let out = zstd::Encoder::new(desk.new_file(NEW)?, LEVEL);
+    /// Fails if the cache cannot be written.
+    pub fn new(cache: &'a RemoteCache, hashing: &Hashing) -> Result<Self> {
+        let out = zstd::Encoder::new(cache.new_file(NEW)?, LEVEL);
         let mut this = Self {
-            desk,
-            out: out.map_err(|error| cannot_write_notes(desk, error))?,
+            cache,
+            out: out.map_err(|error| cannot_write_notes(cache, error))?,
         };
         this.line(&hashing.name)?;
         Ok(this)
@@ -180,55 +188,58 @@ impl<'a> NewNotes<'a> {
     /// Notes that the remote's hash of a file is that of this content.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the cache cannot be written.
     pub fn add(&mut self, name: &str, hash: &str, digest: Digest) -> Result<()> {
         self.line(&format!("{hash} {digest} {name}"))
     }
 
     fn line(&mut self, text: &str) -> Result<()> {
-        writeln!(self.out, "{text}").map_err(|error| cannot_write_notes(self.desk, error))
+        writeln!(self.out, "{text}").map_err(|error| cannot_write_notes(self.cache, error))
     }
 
     /// Puts them in the place of the old ones.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the cache cannot be written.
     pub fn finish(self) -> Result<()> {
-        let desk = self.desk;
+        let cache = self.cache;
         let done = self.out.finish().and_then(|file| file.sync_all());
-        done.map_err(|error| cannot_write_notes(desk, error))?;
-        desk.replace(OsStr::new(NEW), OsStr::new(NOTES))
+        done.map_err(|error| cannot_write_notes(cache, error))?;
+        cache.replace(OsStr::new(NEW), OsStr::new(NOTES))
     }
 }
 
-fn cannot_write_notes(desk: &Desk, error: std::io::Error) -> Error {
-    Error::io("write", desk.named(NEW).as_bytes(), error)
+fn cannot_write_notes(cache: &RemoteCache, error: std::io::Error) -> Error {
+    Error::io("write", cache.named(NEW).as_bytes(), error)
 }
 
 /// The hashes of files below a folder, by their names in rclone; without `only` of all, else of those
-/// that this list of the desk names. Files of which the remote knows none, as of some that were
+/// that this list of the cache names. Files of which the remote knows none, as of some that were
 /// uploaded in parts, are not among them.
 ///
 /// # Errors
-/// When the remote cannot be asked.
+/// Fails if the remote cannot be asked.
 pub fn list_hashes(
     rclone: &Rclone<'_>,
-    desk: &Desk,
+    cache: &RemoteCache,
     folder: &str,
     hashing: &Hashing,
     only: Option<&str>,
 ) -> Result<HashMap<String, String>> {
     const SUMS: &str = "hashes.list";
-    let named = only.map(|name| desk.named(name));
+    let named = only.map(|name| cache.named(name));
     // Unlike a list with hashes, this asks for several at once.
     let mut arguments = vec!["hashsum", &hashing.name, folder];
     if let Some(list) = &named {
         arguments.extend(["--files-from-raw", list]);
     }
-    let output = desk.new_file(SUMS)?;
-    let ended = rclone.call(&arguments, Some(output), &mut Told::default(), &mut |_| {
-        Ok(())
-    })?;
+    let output = cache.new_file(SUMS)?;
+    let ended = rclone.call(
+        &arguments,
+        Some(output),
+        &mut FileFaults::default(),
+        &mut |_| Ok(()),
+    )?;
     if let RcloneExit::Badly {
         connection: true,
         message,
@@ -238,8 +249,8 @@ pub fn list_hashes(
     }
     // Single files whose hash could not be had are no hindrance.
     let mut hashes = HashMap::new();
-    for line in BufReader::new(desk.file(SUMS)?).lines() {
-        let line = line.map_err(|error| Error::io("read", desk.named(SUMS).as_bytes(), error))?;
+    for line in BufReader::new(cache.file(SUMS)?).lines() {
+        let line = line.map_err(|error| Error::io("read", cache.named(SUMS).as_bytes(), error))?;
         if let Some((hash, name)) = hash_sum(&line) {
             hashes.insert(name.to_owned(), hash.to_owned());
         }
@@ -259,9 +270,9 @@ mod tests {
     use super::*;
     use crate::sys::{Dir, resolve::resolve};
 
-    fn desk(folder: &std::path::Path) -> Desk {
+    fn cache(folder: &std::path::Path) -> RemoteCache {
         let dir: Dir = resolve(folder).unwrap().folder().unwrap();
-        Desk::of(dir, folder.to_str().unwrap().to_owned())
+        RemoteCache::of(dir, folder.to_str().unwrap().to_owned())
     }
 
     #[test]
@@ -290,17 +301,17 @@ mod tests {
     #[test]
     fn a_note_holds_for_its_content_and_its_kind_of_hash_only() {
         let folder = tempfile::tempdir().unwrap();
-        let desk = desk(folder.path());
+        let cache = cache(folder.path());
         let md5 = Hashing {
             name: "md5".to_owned(),
             slow: false,
         };
         let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
-        let mut new = NewNotes::new(&desk, &md5).unwrap();
+        let mut new = NewNotes::new(&cache, &md5).unwrap();
         new.add("home/a b", "abcd", one).unwrap();
-        assert_eq!(Notes::read(&desk, &md5).known("home/a b", Some(one)), None);
+        assert_eq!(Notes::read(&cache, &md5).known("home/a b", Some(one)), None);
         new.finish().unwrap();
-        let notes = Notes::read(&desk, &md5);
+        let notes = Notes::read(&cache, &md5);
         assert_eq!(notes.known("home/a b", Some(one)), Some("abcd"));
         assert_eq!(notes.known("home/a b", Some(other)), None);
         assert_eq!(notes.known("home/a", Some(one)), None);
@@ -308,10 +319,10 @@ mod tests {
             name: "sha1".to_owned(),
             ..md5.clone()
         };
-        let notes = Notes::read(&desk, &sha1);
+        let notes = Notes::read(&cache, &sha1);
         assert_eq!(notes.known("home/a b", Some(one)), None);
         // What is damaged is not known, and hinders nothing.
         std::fs::write(folder.path().join(NOTES), "no zstd").unwrap();
-        assert_eq!(Notes::read(&desk, &md5).known("home/a b", Some(one)), None);
+        assert_eq!(Notes::read(&cache, &md5).known("home/a b", Some(one)), None);
     }
 }

@@ -9,9 +9,9 @@ use std::{
 use schema::cloud::{CURRENT, HISTORY};
 
 use super::{
-    memory::Desk,
+    memory::RemoteCache,
     published,
-    rclone::{Rclone, RcloneExit, Told},
+    rclone::{FileFaults, Rclone, RcloneExit},
 };
 use crate::{
     error::{Error, Result},
@@ -23,7 +23,7 @@ const MOST_PLACES: usize = 500;
 
 /// Where a file may be: a folder of the remote, and its name there.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Place {
+pub struct HistoryPlace {
     /// Below the host's folder.
     pub folder: String,
     /// The name below that.
@@ -49,13 +49,18 @@ impl History {
     /// Asks the remote for what attempts after this one have moved.
     ///
     /// # Errors
-    /// When it cannot be asked.
-    pub fn read(rclone: &Rclone<'_>, desk: &Desk, remote: &str, after: u64) -> Result<Self> {
+    /// Fails if it cannot be asked.
+    pub fn read(
+        rclone: &Rclone<'_>,
+        cache: &RemoteCache,
+        remote: &str,
+        after: u64,
+    ) -> Result<Self> {
         let mut found: Vec<(String, u64, String)> = Vec::new();
         let mut lists: Vec<(u64, String)> = Vec::new();
         let folder = format!("{remote}/{HISTORY}");
         let options = ["-R", "--files-only"];
-        published::list_remote(rclone, desk, &folder, &options, &mut |item| {
+        published::list_remote(rclone, cache, &folder, &options, &mut |item| {
             let mut parts = item.path.splitn(3, '/');
             match (parts.next(), parts.next(), parts.next()) {
                 (Some(id), Some(attempt), Some(path)) => {
@@ -83,14 +88,14 @@ impl History {
         for (path, number, folder) in found {
             this.aside.entry(path).or_default().push((number, folder));
         }
-        this.read_lists(rclone, desk, &folder, &lists)?;
+        this.read_lists(rclone, cache, &folder, &lists)?;
         Ok(this)
     }
 
     fn read_lists(
         &mut self,
         rclone: &Rclone<'_>,
-        desk: &Desk,
+        cache: &RemoteCache,
         folder: &str,
         lists: &[(u64, String)],
     ) -> Result<()> {
@@ -99,14 +104,14 @@ impl History {
         if lists.is_empty() {
             return Ok(());
         }
-        let write = |error| Error::io("write", desk.named(LIST).as_bytes(), error);
-        let mut list = BufWriter::new(desk.new_file(LIST)?);
+        let write = |error| Error::io("write", cache.named(LIST).as_bytes(), error);
+        let mut list = BufWriter::new(cache.new_file(LIST)?);
         for (_, path) in lists {
             writeln!(list, "{path}").map_err(write)?;
         }
         list.flush().map_err(write)?;
-        let area = desk.empty_area(AREA, rclone.context)?;
-        let (to, names) = (desk.named(AREA), desk.named(LIST));
+        let area = cache.empty_area(AREA, rclone.context)?;
+        let (to, names) = (cache.named(AREA), cache.named(LIST));
         let arguments = [
             "copy",
             folder,
@@ -135,9 +140,9 @@ impl History {
 
     /// Where a file of an upload may be now, the likeliest last.
     #[must_use]
-    pub fn places(&self, name: &str, uploaded: u64) -> Vec<Place> {
-        let mut places: Vec<Place> = Vec::new();
-        let mut currents: Vec<Place> = Vec::new();
+    pub fn places(&self, name: &str, uploaded: u64) -> Vec<HistoryPlace> {
+        let mut places: Vec<HistoryPlace> = Vec::new();
+        let mut currents: Vec<HistoryPlace> = Vec::new();
         let mut seen: HashSet<(String, u64)> = HashSet::new();
         let mut names = std::collections::VecDeque::from([(name.to_owned(), uploaded)]);
         while let Some((name, after)) = names.pop_front() {
@@ -146,7 +151,7 @@ impl History {
             }
             for (number, folder) in self.aside.get(&name).into_iter().flatten() {
                 if *number > after {
-                    places.push(Place {
+                    places.push(HistoryPlace {
                         folder: folder.clone(),
                         name: name.clone(),
                     });
@@ -158,7 +163,7 @@ impl History {
                     names.push_back((to.clone(), *number));
                 }
             }
-            currents.push(Place {
+            currents.push(HistoryPlace {
                 folder: CURRENT.to_owned(),
                 name,
             });
@@ -192,13 +197,13 @@ impl History {
 /// be; single files that it cannot bring are no hindrance.
 ///
 /// # Errors
-/// When the remote cannot be reached.
+/// Fails if the remote cannot be reached.
 pub fn download_moved(
     rclone: &Rclone<'_>,
-    desk: &Desk,
+    cache: &RemoteCache,
     remote: &str,
     to: &str,
-    wanted: &[(Place, String)],
+    wanted: &[(HistoryPlace, String)],
 ) -> Result<()> {
     let mut by_folder: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
     for (place, name) in wanted {
@@ -213,7 +218,7 @@ pub fn download_moved(
                 let arguments = ["copyto", &from, &to, "--ignore-times"];
                 is_tolerable(rclone, remote, &arguments)?;
             } else {
-                copy_list(rclone, desk, remote, (&from, &to), &group.names)?;
+                copy_list(rclone, cache, remote, (&from, &to), &group.names)?;
             }
         }
     }
@@ -230,22 +235,22 @@ fn path_below(folder: &str, name: &str) -> String {
 
 fn copy_list(
     rclone: &Rclone<'_>,
-    desk: &Desk,
+    cache: &RemoteCache,
     remote: &str,
     (from, to): (&str, &str),
     names: &[String],
 ) -> Result<()> {
     const LIST: &str = "download.list";
     let write = |names: &[&String]| -> Result<()> {
-        let io = |error| Error::io("write", desk.named(LIST).as_bytes(), error);
-        let mut list = BufWriter::new(desk.new_file(LIST)?);
+        let io = |error| Error::io("write", cache.named(LIST).as_bytes(), error);
+        let mut list = BufWriter::new(cache.new_file(LIST)?);
         for name in names {
             writeln!(list, "{name}").map_err(io)?;
         }
         list.flush().map_err(io)
     };
     write(&names.iter().collect::<Vec<_>>())?;
-    let list = desk.named(LIST);
+    let list = cache.named(LIST);
     let arguments = [
         "copy",
         from,
@@ -261,7 +266,7 @@ fn copy_list(
     // One name that the remote cannot have ends a whole call of older versions (1.60.1): what it
     // lists it can give.
     let mut there = HashSet::new();
-    published::list_remote(rclone, desk, from, &["-R", "--files-only"], &mut |item| {
+    published::list_remote(rclone, cache, from, &["-R", "--files-only"], &mut |item| {
         there.insert(item.path);
     })?;
     let left: Vec<&String> = names.iter().filter(|name| there.contains(*name)).collect();
@@ -281,7 +286,7 @@ fn is_tolerable(rclone: &Rclone<'_>, remote: &str, arguments: &[&str]) -> Result
     let mut tries = 2;
     loop {
         tries -= 1;
-        let mut told = Told::quiet();
+        let mut told = FileFaults::quiet();
         match rclone.call(arguments, None, &mut told, &mut |_| Ok(()))? {
             RcloneExit::Well => return Ok(true),
             RcloneExit::Badly {

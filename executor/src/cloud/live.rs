@@ -21,7 +21,7 @@ use schema::{
     record::{Engine, FORMAT_VERSION, ReadSpan, SnapshotRecord, SnapshotTotals, SourceRecord},
 };
 
-use super::{memory::Desk, roots::Roots};
+use super::{memory::RemoteCache, roots::Roots};
 use crate::{
     copy::{Copier, CopyError},
     error::{Error, Result, system_reason},
@@ -29,7 +29,7 @@ use crate::{
     manifest::{self, Cursor, Entry, Reader, Writer, xattrs_digest},
     store::{SNAPSHOT_FILE, read_json},
     survey::{
-        Bounds, Met, Root, Since, Told, file_systems, in_manifest_order, survey_roots,
+        Bounds, Encountered, Root, Since, WalkEvent, file_systems, in_manifest_order, survey_roots,
         survey_source, sync,
     },
     sys::{Dir, Kind, Owners, Stat, attributes, resolve::resolve},
@@ -55,25 +55,25 @@ pub struct Live {
     pub roots: Roots,
 }
 
-/// Walks the sources and writes their manifest to the desk.
+/// Walks the sources and writes their manifest to the cache.
 ///
 /// # Errors
-/// An interruption, an invalid pattern, or a desk that cannot be written.
+/// An interruption, an invalid pattern, or a cache that cannot be written.
 pub fn survey_live_sources(
-    desk: &Desk,
+    cache: &RemoteCache,
     plan: &Plan,
     step: &CloudSyncStep,
     live: &LiveSources,
     context: Context<'_>,
 ) -> Result<Live> {
-    let io = |error: std::io::Error| Error::io("write", desk.named(NEW).as_bytes(), error);
+    let io = |error: std::io::Error| Error::io("write", cache.named(NEW).as_bytes(), error);
     let excludes = Excludes::new(&live.exclude_patterns)
         .map_err(|fault| Error::failed(format!("local.excludePatterns: {fault}")))?;
     let bounds = Bounds {
         excludes: &excludes,
         one_file_system: live.one_file_system,
         // It changes while files are uploaded, and is of no use to anyone else.
-        never: Some(desk.inode()?),
+        never: Some(cache.inode()?),
     };
     let order = in_manifest_order(&live.sources);
     // As for a snapshot: what is touched from now on is read once more by the next copy, and stores
@@ -81,11 +81,11 @@ pub fn survey_live_sources(
     let from = Local::now().fixed_offset();
     sync::sync_file_systems(file_systems(&order, &bounds), context)?;
     let mut making = Making {
-        desk,
+        cache,
         step,
-        writer: Writer::new(desk.new_file(NEW)?).map_err(io)?,
+        writer: Writer::new(cache.new_file(NEW)?).map_err(io)?,
         // What is damaged there only makes more to read.
-        last: last_record(desk, step),
+        last: last_record(cache, step),
         copier: Copier::default(),
         groups: HashMap::new(),
         above: BTreeSet::new(),
@@ -136,7 +136,7 @@ pub fn survey_live_sources(
         manifest_rebuilt_at: None,
         record_rebuilt_at: None,
     };
-    let manifest = Reader::new(desk.file(NEW)?).map_err(io)?;
+    let manifest = Reader::new(cache.file(NEW)?).map_err(io)?;
     Ok(Live {
         record,
         manifest,
@@ -145,10 +145,10 @@ pub fn survey_live_sources(
 }
 
 /// The manifest of the last upload, with when the sources were read that it describes.
-fn last_record(desk: &Desk, step: &CloudSyncStep) -> Option<(Cursor, Since)> {
+fn last_record(cache: &RemoteCache, step: &CloudSyncStep) -> Option<(Cursor, Since)> {
     let id = step.last?;
-    let manifest = desk.manifest(id)?;
-    let shelf = desk.existing_shelf(id)?;
+    let manifest = cache.manifest(id)?;
+    let shelf = cache.existing_shelf(id)?;
     let record = read_json(&shelf, SNAPSHOT_FILE, SNAPSHOT_FILE);
     let record: Option<SnapshotRecord> = record.unwrap_or_default();
     // Where nothing tells it, all is read.
@@ -158,7 +158,7 @@ fn last_record(desk: &Desk, step: &CloudSyncStep) -> Option<(Cursor, Since)> {
 
 /// A manifest in the making.
 struct Making<'a> {
-    desk: &'a Desk,
+    cache: &'a RemoteCache,
     step: &'a CloudSyncStep,
     writer: Writer,
     last: Option<(Cursor, Since)>,
@@ -206,13 +206,16 @@ impl Making<'_> {
         // A source that is no folder has no content to descend into.
         let folder = root.folder();
         let context = self.context;
-        let told = &mut |path: &StoredPath, told: Told| {
+        let told = &mut |path: &StoredPath, told: WalkEvent| {
             let owner = below.owner(path).map_or(0, |inner| inner + 1);
-            if let Told::Met(Met::Enter(_) | Met::Leaf(_) | Met::MountPoint(_)) = &told {
+            if let WalkEvent::Encountered(
+                Encountered::Enter(_) | Encountered::Leaf(_) | Encountered::MountPoint(_),
+            ) = &told
+            {
                 records[owner].present = true;
             }
             let here = prefix.join(path);
-            let is_mount_point = matches!(told, Told::Met(Met::MountPoint(_)));
+            let is_mount_point = matches!(told, WalkEvent::Encountered(Encountered::MountPoint(_)));
             let place = match (path, &folder) {
                 // Nobody looks at what is passed over.
                 _ if is_mount_point => Err(Errno::XDEV),
@@ -254,26 +257,26 @@ impl Making<'_> {
         Ok(())
     }
 
-    fn met(&mut self, path: StoredPathBuf, place: Placed<'_>, told: Told) -> Result<()> {
-        let Told::Met(met) = told else {
+    fn met(&mut self, path: StoredPathBuf, place: Placed<'_>, told: WalkEvent) -> Result<()> {
+        let WalkEvent::Encountered(met) = told else {
             return Ok(());
         };
         match met {
-            Met::Leave => Ok(()),
-            Met::Leaf(stat) if stat.kind == Kind::File => self.file(path, place, &stat),
-            Met::Enter(stat) | Met::Leaf(stat) => self.other(path, place, &stat),
-            Met::MountPoint(stat) => {
+            Encountered::Leave => Ok(()),
+            Encountered::Leaf(stat) if stat.kind == Kind::File => self.file(path, place, &stat),
+            Encountered::Enter(stat) | Encountered::Leaf(stat) => self.other(path, place, &stat),
+            Encountered::MountPoint(stat) => {
                 self.totals.folders += 1;
                 self.write(&Entry::of(&path, &stat))
             }
-            Met::Unreadable(stat, error) => {
+            Encountered::Unreadable(stat, error) => {
                 self.unread(&path, error);
                 match stat {
                     Some(stat) => self.other(path, place, &stat),
                     None => Ok(()),
                 }
             }
-            Met::Vanished => {
+            Encountered::Vanished => {
                 self.totals.vanished += 1;
                 Ok(())
             }
@@ -402,7 +405,7 @@ impl Making<'_> {
         };
         self.writer
             .write(&entry)
-            .map_err(|error| Error::io("write", self.desk.named(NEW).as_bytes(), error))
+            .map_err(|error| Error::io("write", self.cache.named(NEW).as_bytes(), error))
     }
 
     fn unread(&mut self, path: &StoredPath, error: Errno) {

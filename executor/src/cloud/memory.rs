@@ -36,7 +36,7 @@ pub const MOVED: char = '\u{1}';
 
 /// What an upload that has not ended yet has done.
 #[derive(Debug, Default)]
-pub struct Done {
+pub struct UploadProgress {
     /// Files that it uploaded.
     pub brought: HashSet<String>,
     /// Files that it moved on the remote.
@@ -44,7 +44,7 @@ pub struct Done {
 }
 
 /// An open folder of what is remembered of one remote.
-pub struct Desk {
+pub struct RemoteCache {
     dir: Dir,
     path: String,
 }
@@ -57,19 +57,19 @@ fn cache_folder_name(remote: &str) -> String {
 /// What this machine remembers of a remote. Writes nothing.
 ///
 /// # Errors
-/// When it is there and cannot be read.
+/// Fails if it is there and cannot be read.
 pub fn recall_upload(state: &StateDir, remote: &str) -> Result<CloudMemory> {
-    let Some(desk) = Desk::open(state, remote)? else {
+    let Some(cache) = RemoteCache::open(state, remote)? else {
         return Ok(CloudMemory::default());
     };
-    desk.memory()
+    cache.memory()
 }
 
-impl Desk {
+impl RemoteCache {
     /// Opens what is remembered of a remote; `None` if that is nothing. Writes nothing.
     ///
     /// # Errors
-    /// When it is there and cannot be opened.
+    /// Fails if it is there and cannot be opened.
     pub fn open(state: &StateDir, remote: &str) -> Result<Option<Self>> {
         let Some((area, path)) = state.existing_area(AREA)? else {
             return Ok(None);
@@ -86,7 +86,7 @@ impl Desk {
     /// As [`Self::open`], making the folder where it is missing.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the folder cannot be made or opened.
     pub fn open_or_new(state: &StateDir, remote: &str) -> Result<Self> {
         let (area, path) = state.area(AREA)?;
         let key = cache_folder_name(remote);
@@ -97,7 +97,7 @@ impl Desk {
         Ok(Self { dir, path })
     }
 
-    /// A desk in a folder of another kind, such as one for a restore.
+    /// A cache in a folder of another kind, such as one for a restore.
     #[must_use]
     pub fn of(dir: Dir, path: String) -> Self {
         Self { dir, path }
@@ -126,7 +126,7 @@ impl Desk {
     /// What is remembered.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// Fails if it cannot be read.
     pub fn memory(&self) -> Result<CloudMemory> {
         Ok(read_json(&self.dir, MEMORY, &self.named(MEMORY))?.unwrap_or_default())
     }
@@ -134,7 +134,7 @@ impl Desk {
     /// Remembers this.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the cache cannot be read or written.
     pub fn remember(&self, memory: &CloudMemory) -> Result<()> {
         write_json(&self.dir, MEMORY, &self.named(MEMORY), memory)
     }
@@ -142,7 +142,7 @@ impl Desk {
     /// A new empty file in place of one of this name.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the cache cannot be read or written.
     pub fn new_file(&self, name: &str) -> Result<File> {
         match self.dir.remove_file(OsStr::new(name)) {
             Ok(()) | Err(Errno::NOENT) => {}
@@ -159,7 +159,7 @@ impl Desk {
     /// Opens a file for writing at its end.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the cache cannot be read or written.
     pub fn append(&self, name: &str) -> Result<File> {
         self.dir
             .append_or_new(OsStr::new(name), 0o600)
@@ -169,7 +169,7 @@ impl Desk {
     /// A new empty folder in place of one of this name.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the cache cannot be read or written.
     pub fn empty_area(&self, name: &str, context: Context<'_>) -> Result<Dir> {
         remove_tree(&self.dir, OsStr::new(name), &self.named(name), context)?;
         self.dir
@@ -180,7 +180,7 @@ impl Desk {
     /// Gives a file the place of another one.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the cache cannot be read or written.
     pub fn replace(&self, new: &OsStr, name: &OsStr) -> Result<()> {
         let done = self.dir.rename_over(new, name);
         done.and_then(|()| self.dir.sync())
@@ -190,7 +190,7 @@ impl Desk {
     /// Opens a file for reading.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the file cannot be opened.
     pub fn file(&self, name: &str) -> Result<File> {
         self.dir
             .file(OsStr::new(name))
@@ -201,7 +201,7 @@ impl Desk {
     /// missing; with its path.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the cache cannot be read or written.
     pub fn shelf(&self, id: SnapshotId) -> Result<(Dir, String)> {
         let path = format!("{SHELF}/{id}");
         let dir = self
@@ -229,7 +229,7 @@ impl Desk {
     /// Device and inode number of the folder.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the folder cannot be looked at.
     pub fn inode(&self) -> Result<(u64, u64)> {
         let stat = self.dir.stat_self();
         stat.map(|stat| (stat.dev, stat.ino))
@@ -239,7 +239,7 @@ impl Desk {
     /// Empties a snapshot's shelf.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the cache cannot be read or written.
     pub fn clear_shelf(&self, id: SnapshotId, context: Context<'_>) -> Result<()> {
         let path = self.named(&format!("{SHELF}/{id}"));
         match self.dir.folder(OsStr::new(SHELF)) {
@@ -251,10 +251,10 @@ impl Desk {
     /// The files that an upload of this snapshot brought to the remote, by their names in rclone.
     ///
     /// # Errors
-    /// The system's reason.
-    pub fn done(&self, id: SnapshotId) -> Result<Done> {
+    /// Fails if the cache cannot be read or written.
+    pub fn done(&self, id: SnapshotId) -> Result<UploadProgress> {
         let name = format!("done-{id}");
-        let mut done = Done::default();
+        let mut done = UploadProgress::default();
         let Ok(file) = self.dir.file(OsStr::new(&name)) else {
             return Ok(done);
         };
@@ -280,7 +280,7 @@ impl Desk {
     /// Goes on with the list of files that this snapshot's upload has brought to the remote.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the cache cannot be read or written.
     pub fn doing(&self, id: SnapshotId) -> Result<File> {
         let name = format!("done-{id}");
         let go_on = || -> std::io::Result<File> {
@@ -300,10 +300,10 @@ impl Desk {
         go_on().map_err(|error| self.io("write", &name, error))
     }
 
-    /// Forgets what was in doubt before a snapshot was on the remote, and all shelves but these.
+    /// Forgets what was in doubt before a snapshot was on the remote, and all manifests_there but these.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the cache cannot be read or written.
     pub fn settle(&self, keep: &[SnapshotId], context: Context<'_>) -> Result<()> {
         for name in self
             .dir
@@ -345,7 +345,7 @@ impl Desk {
     /// Remembers which files are damaged on the remote, for the next upload to bring them again.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the cache cannot be read or written.
     pub fn remember_damaged(&self, damaged: &HashSet<String>) -> Result<()> {
         let mut names: Vec<&str> = damaged.iter().map(String::as_str).collect();
         names.sort_unstable();

@@ -7,8 +7,8 @@ use chrono::{DateTime, FixedOffset};
 use schema::cloud::{CloudOwner, FORMAT_VERSION, MANIFESTS};
 
 use super::{
-    memory::Desk,
-    published::{Shelves, owner_file},
+    memory::RemoteCache,
+    published::{RemoteManifests, owner_file},
     rclone::Rclone,
 };
 use crate::{
@@ -31,11 +31,13 @@ pub enum Claim {
 
 /// Whose the copies are, as this machine sees it.
 #[must_use]
-pub fn claim_of(shelves: &Shelves, this: Option<&str>) -> Claim {
-    match (this, shelves.owners.first()) {
+pub fn claim_of(manifests_there: &RemoteManifests, this: Option<&str>) -> Claim {
+    match (this, manifests_there.owners.first()) {
         (None, _) => Claim::Ours,
         (Some(_), None) => Claim::Free,
-        (Some(this), Some(_)) if shelves.owners.iter().any(|one| one == this) => Claim::Ours,
+        (Some(this), Some(_)) if manifests_there.owners.iter().any(|one| one == this) => {
+            Claim::Ours
+        }
         (Some(_), Some(other)) => Claim::Other(other.clone()),
     }
 }
@@ -49,10 +51,10 @@ pub fn this_machine() -> Option<String> {
 /// Writes on the remote that the copies are this machine's.
 ///
 /// # Errors
-/// When the remote cannot be written.
+/// Fails if the remote cannot be written.
 pub fn write_owner(
     rclone: &Rclone<'_>,
-    desk: &Desk,
+    cache: &RemoteCache,
     remote: &str,
     host: &str,
     now: DateTime<FixedOffset>,
@@ -68,9 +70,9 @@ pub fn write_owner(
         since: now,
         made_by: format!("backup {}", env!("CARGO_PKG_VERSION")),
     };
-    write_json(desk.dir(), FILE, &desk.named(FILE), &owner)?;
+    write_json(cache.dir(), FILE, &cache.named(FILE), &owner)?;
     let to = format!("{remote}/{MANIFESTS}/{}", owner_file(&machine));
-    let from = desk.named(FILE);
+    let from = cache.named(FILE);
     rclone
         .must(&["copyto", &from, &to, "--ignore-times"], &|| Ok(None))
         .map(|_| ())
@@ -79,7 +81,7 @@ pub fn write_owner(
 /// Takes the names of other machines away, once this one's stands there.
 ///
 /// # Errors
-/// When the remote cannot be written.
+/// Fails if the remote cannot be written.
 pub fn remove_other_owners(rclone: &Rclone<'_>, remote: &str, others: &[String]) -> Result<()> {
     for other in others {
         let file = format!("{remote}/{MANIFESTS}/{}", owner_file(other));
@@ -91,18 +93,18 @@ pub fn remove_other_owners(rclone: &Rclone<'_>, remote: &str, others: &[String])
 /// The refusal, with what the other machine wrote of itself.
 ///
 /// # Errors
-/// When the remote cannot be asked.
+/// Fails if the remote cannot be asked.
 pub fn refuse_other_owner(
     rclone: &Rclone<'_>,
-    desk: &Desk,
+    cache: &RemoteCache,
     remote: &str,
     other: &str,
 ) -> Result<Error> {
     const FILE: &str = "owner.other";
     let from = format!("{remote}/{MANIFESTS}/{}", owner_file(other));
-    let to = desk.named(FILE);
+    let to = cache.named(FILE);
     rclone.must(&["copyto", &from, &to, "--ignore-times"], &|| Ok(None))?;
-    let bytes = desk.dir().read_whole(FILE, LONGEST_JSON).ok().flatten();
+    let bytes = cache.dir().read_whole(FILE, LONGEST_JSON).ok().flatten();
     let owner: Option<CloudOwner> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let whose = owner.map_or_else(
         || "another machine of the same host name".to_owned(),
@@ -130,8 +132,8 @@ pub fn refuse_other_owner(
 /// # Errors
 /// A state directory that cannot be written.
 pub fn take_over_remote(state: &StateDir, remote: &str) -> Result<()> {
-    let desk = Desk::open_or_new(state, remote)?;
-    let mut memory = desk.memory().unwrap_or_default();
+    let cache = RemoteCache::open_or_new(state, remote)?;
+    let mut memory = cache.memory().unwrap_or_default();
     memory.take_over = true;
-    desk.remember(&memory)
+    cache.remember(&memory)
 }

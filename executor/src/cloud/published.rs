@@ -18,7 +18,7 @@ use schema::{
 };
 use serde::Deserialize;
 
-use super::{memory::Desk, rclone::Rclone};
+use super::{memory::RemoteCache, rclone::Rclone};
 use crate::{
     error::{Error, Result},
     event::Stop,
@@ -33,7 +33,7 @@ const MOST_FILES: usize = 10_000;
 
 /// What the remote has of one snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Shelf {
+pub struct RemoteSnapshot {
     /// The newest attempt that ended well.
     pub uploaded: Option<u64>,
     /// The newest attempt.
@@ -46,9 +46,9 @@ pub struct Shelf {
 
 /// All that the remote has of snapshots.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Shelves {
+pub struct RemoteManifests {
     /// What it has of each.
-    pub of: BTreeMap<SnapshotId, Shelf>,
+    pub of: BTreeMap<SnapshotId, RemoteSnapshot>,
     /// The machines that say that the copies are theirs.
     pub owners: Vec<String>,
 }
@@ -65,7 +65,7 @@ struct Listed {
 
 /// What a listing says of a file or folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
+pub struct RemoteItem {
     /// Its path below the folder that was listed, as rclone names it.
     pub path: String,
     /// Its size in bytes.
@@ -77,18 +77,18 @@ pub struct Item {
 /// Lists what is below a folder of the remote. False where there is no such folder.
 ///
 /// # Errors
-/// When the remote cannot be asked, or answers what rclone does not say.
+/// Fails if the remote cannot be asked, or answers what rclone does not say.
 pub fn list_remote(
     rclone: &Rclone<'_>,
-    desk: &Desk,
+    cache: &RemoteCache,
     folder: &str,
     options: &[&str],
-    each: &mut dyn FnMut(Item),
+    each: &mut dyn FnMut(RemoteItem),
 ) -> Result<bool> {
     const LISTING: &str = "listing.json";
     let arguments = ["lsjson", folder, "--no-modtime", "--no-mimetype"];
     let arguments = [&arguments[..], options].concat();
-    let there = rclone.must(&arguments, &|| desk.new_file(LISTING).map(Some))?;
+    let there = rclone.must(&arguments, &|| cache.new_file(LISTING).map(Some))?;
     if !there {
         return Ok(false);
     }
@@ -98,7 +98,7 @@ pub fn list_remote(
         ))
     };
     // One item a line, so that a list of millions is never in memory as text.
-    for line in BufReader::new(desk.file(LISTING)?).lines() {
+    for line in BufReader::new(cache.file(LISTING)?).lines() {
         let line = line.map_err(|error| unread(error.to_string()))?;
         let line = line.trim().trim_end_matches(',');
         if matches!(line, "" | "[" | "]" | "[]") {
@@ -106,7 +106,7 @@ pub fn list_remote(
         }
         let item: Listed = serde_json::from_str(line).map_err(|error| unread(error.to_string()))?;
         if item.is_dir || item.size >= 0 {
-            each(Item {
+            each(RemoteItem {
                 path: item.path,
                 size: u64::try_from(item.size).unwrap_or(0),
                 is_folder: item.is_dir,
@@ -131,13 +131,17 @@ pub(super) fn owner_file(machine: &str) -> String {
 /// What the remote has of each snapshot, and whose it is.
 ///
 /// # Errors
-/// When it cannot be asked.
-pub fn list_remote_manifests(rclone: &Rclone<'_>, desk: &Desk, remote: &str) -> Result<Shelves> {
-    let mut found = Shelves::default();
+/// Fails if it cannot be asked.
+pub fn list_remote_manifests(
+    rclone: &Rclone<'_>,
+    cache: &RemoteCache,
+    remote: &str,
+) -> Result<RemoteManifests> {
+    let mut found = RemoteManifests::default();
     let folder = format!("{remote}/{MANIFESTS}");
     list_remote(
         rclone,
-        desk,
+        cache,
         &folder,
         &["-R", "--files-only"],
         &mut |item| {
@@ -175,8 +179,10 @@ pub fn uploaded_name(attempt: u64) -> String {
 
 /// The snapshots that were uploaded to their end, in the order of their uploads, the newest first.
 #[must_use]
-pub fn newest_first(shelves: &BTreeMap<SnapshotId, Shelf>) -> Vec<(SnapshotId, u64)> {
-    let whole = shelves.iter().filter(|(_, shelf)| !shelf.damaged);
+pub fn newest_first(
+    manifests_there: &BTreeMap<SnapshotId, RemoteSnapshot>,
+) -> Vec<(SnapshotId, u64)> {
+    let whole = manifests_there.iter().filter(|(_, shelf)| !shelf.damaged);
     let mut found: Vec<(SnapshotId, u64)> = whole
         .filter_map(|(id, shelf)| Some((*id, shelf.uploaded?)))
         .collect();
@@ -184,36 +190,36 @@ pub fn newest_first(shelves: &BTreeMap<SnapshotId, Shelf>) -> Vec<(SnapshotId, u
     found
 }
 
-/// Brings a snapshot's record and manifest to the desk; `None` if what is on the remote is not
+/// Brings a snapshot's record and manifest to the cache; `None` if what is on the remote is not
 /// whole.
 ///
 /// # Errors
-/// When the remote cannot be asked.
+/// Fails if the remote cannot be asked.
 pub fn fetch_published(
     rclone: &Rclone<'_>,
-    desk: &Desk,
+    cache: &RemoteCache,
     remote: &str,
     id: SnapshotId,
-    shelf: &Shelf,
+    shelf: &RemoteSnapshot,
 ) -> Result<Option<Published>> {
-    if let Some(there) = Published::at(desk, id, shelf)? {
+    if let Some(there) = Published::at(cache, id, shelf)? {
         return Ok(Some(there));
     }
-    fetch_anew(rclone, desk, remote, id, shelf)
+    fetch_anew(rclone, cache, remote, id, shelf)
 }
 
-/// As [`fetch_published`], but whatever is at the desk already.
+/// As [`fetch_published`], but whatever is in the cache already.
 ///
 /// # Errors
-/// When the remote cannot be asked.
+/// Fails if the remote cannot be asked.
 pub fn fetch_anew(
     rclone: &Rclone<'_>,
-    desk: &Desk,
+    cache: &RemoteCache,
     remote: &str,
     id: SnapshotId,
-    shelf: &Shelf,
+    shelf: &RemoteSnapshot,
 ) -> Result<Option<Published>> {
-    desk.clear_shelf(id, rclone.context)?;
+    cache.clear_shelf(id, rclone.context)?;
     // What is longer than anything that is written there is not brought.
     let bytes = shelf
         .files
@@ -222,13 +228,13 @@ pub fn fetch_anew(
     if bytes > LONGEST_MANIFEST || shelf.files.len() > MOST_FILES {
         return Ok(None);
     }
-    let (_, path) = desk.shelf(id)?;
+    let (_, path) = cache.shelf(id)?;
     let from = format!("{remote}/{MANIFESTS}/{id}");
     rclone.must(&["copy", &from, &path], &|| Ok(None))?;
-    Published::at(desk, id, shelf)
+    Published::at(cache, id, shelf)
 }
 
-/// A snapshot's record and manifest at the desk, whole.
+/// A snapshot's record and manifest in the cache, whole.
 pub struct Published {
     /// The snapshot's record.
     pub record: SnapshotRecord,
@@ -250,8 +256,8 @@ fn from_start(file: &File) -> Result<Reader> {
 }
 
 impl Published {
-    fn at(desk: &Desk, id: SnapshotId, shelf: &Shelf) -> Result<Option<Self>> {
-        let Some(dir) = desk.existing_shelf(id) else {
+    fn at(cache: &RemoteCache, id: SnapshotId, shelf: &RemoteSnapshot) -> Result<Option<Self>> {
+        let Some(dir) = cache.existing_shelf(id) else {
             return Ok(None);
         };
         // What is no record counts as not there: it is fetched, or was cut off by a kill.
@@ -296,7 +302,7 @@ impl Published {
     /// Files of earlier uploads that this one left where they were, if they are known.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the file in the cache cannot be read.
     pub fn kept(&self) -> Result<Option<Reader>> {
         self.kept.as_ref().map(from_start).transpose()
     }
@@ -304,7 +310,7 @@ impl Published {
     /// Reads the manifest from its start.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the file in the cache cannot be read.
     pub fn reader(&self) -> Result<Reader> {
         from_start(&self.file)
     }

@@ -21,7 +21,7 @@ impl Roots {
     /// source.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the path cannot be looked at.
     pub fn stat(&self, path: &StoredPath) -> Result<Stat, Errno> {
         for (prefix, root) in &self.0 {
             let Some(rest) = path.rest_below(prefix) else {
@@ -38,14 +38,14 @@ impl Roots {
 }
 
 /// How a file was when its entry was made.
-pub(super) struct Seen {
+pub(super) struct SeenFile {
     path: StoredPathBuf,
     ino: u64,
     size: u64,
     ctime: Nanos,
 }
 
-impl Seen {
+impl SeenFile {
     pub(super) fn of(entry: &Entry) -> Self {
         Self {
             path: entry.path.clone(),

@@ -18,10 +18,10 @@ use schema::{
 };
 
 use super::{
-    fetch::{self, Missing, Wanted},
+    fetch::{self, MissingFile, WantedFiles},
     hashes::{self, NewNotes, Notes},
-    history::Place,
-    memory::Desk,
+    history::HistoryPlace,
+    memory::RemoteCache,
     names, published,
     rclone::Rclone,
 };
@@ -40,7 +40,7 @@ const LISTED: usize = 1000;
 
 /// What is compared besides the sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Look {
+pub struct VerifyDepth {
     /// Which files are downloaded.
     pub share: Share,
     /// Whether only those are whose content no hash tells.
@@ -81,23 +81,23 @@ impl Share {
 /// path.
 ///
 /// # Errors
-/// When the remote cannot be asked, or has no snapshot.
+/// Fails if the remote cannot be asked, or has no snapshot.
 pub fn verify_upload(
     rclone: &Rclone<'_>,
-    desk: &Desk,
+    cache: &RemoteCache,
     into: (&Dir, &str),
     remote: &str,
-    look: Look,
+    look: VerifyDepth,
 ) -> Result<CloudVerification> {
-    let shelves = fetch::uploaded_snapshots(rclone, desk, remote)?;
-    let wanted = Wanted {
+    let manifests_there = fetch::uploaded_snapshots(rclone, cache, remote)?;
+    let wanted = WantedFiles {
         remote,
         host: "",
         id: None,
         paths: &[],
     };
-    let id: SnapshotId = fetch::choose_snapshot(&shelves, &wanted)?;
-    let published = published::fetch_published(rclone, desk, remote, id, &shelves[&id])?;
+    let id: SnapshotId = fetch::choose_snapshot(&manifests_there, &wanted)?;
+    let published = published::fetch_published(rclone, cache, remote, id, &manifests_there[&id])?;
     let published = published.ok_or_else(|| {
         Error::failed(format!("the manifest of {id} on {remote} is damaged"))
             .hint("the next `backup apply` writes another")
@@ -105,16 +105,16 @@ pub fn verify_upload(
     let current = format!("{remote}/{CURRENT}");
     let hashing = match look.share {
         Share::None => None,
-        _ => hashes::of_remote(rclone, desk, &current)?,
+        _ => hashes::of_remote(rclone, cache, &current)?,
     };
-    let mut listing: HashMap<String, There> = HashMap::new();
+    let mut listing: HashMap<String, RemoteFile> = HashMap::new();
     let options = ["-R", "--files-only"];
-    published::list_remote(rclone, desk, &current, &options, &mut |item| {
+    published::list_remote(rclone, cache, &current, &options, &mut |item| {
         let size = item.size;
-        listing.insert(item.path, There { size, hash: None });
+        listing.insert(item.path, RemoteFile { size, hash: None });
     })?;
     if let Some(hashing) = &hashing {
-        for (path, hash) in hashes::list_hashes(rclone, desk, &current, hashing, None)? {
+        for (path, hash) in hashes::list_hashes(rclone, cache, &current, hashing, None)? {
             if let Some(there) = listing.get_mut(&path) {
                 there.hash = Some(hash);
             }
@@ -122,8 +122,8 @@ pub fn verify_upload(
     }
     let mut noting = match hashing.as_ref().filter(|hashing| !hashing.is_ours()) {
         Some(hashing) => Some(Noting {
-            known: Notes::read(desk, hashing),
-            new: NewNotes::new(desk, hashing)?,
+            known: Notes::read(cache, hashing),
+            new: NewNotes::new(cache, hashing)?,
         }),
         None => None,
     };
@@ -141,7 +141,7 @@ pub fn verify_upload(
         damage_count: 0,
     };
     // What is known to be damaged is looked at again; what is not uploaded any more is forgotten.
-    let known = desk.damaged();
+    let known = cache.damaged();
     let mut rotten: HashSet<String> = HashSet::new();
     let upload = published.upload.iter();
     let refused: HashMap<&str, &str> = upload
@@ -199,9 +199,9 @@ pub fn verify_upload(
         }
         if wanted || (known && look.share != Share::None) {
             bytes += entry.size;
-            waiting.push(Missing {
+            waiting.push(MissingFile {
                 entry,
-                places: vec![Place {
+                places: vec![HistoryPlace {
                     folder: CURRENT.to_owned(),
                     name: key,
                 }],
@@ -213,16 +213,16 @@ pub fn verify_upload(
         if waiting.len() >= FILES || bytes >= BYTES {
             let waiting = std::mem::take(&mut waiting);
             let work = (&mut found, &mut rotten);
-            let whole = read_back_files(rclone, desk, into, remote, waiting, work)?;
+            let whole = read_back_files(rclone, cache, into, remote, waiting, work)?;
             note_hashes(&mut noting, &listing, &whole)?;
             bytes = 0;
         }
     }
     let work = (&mut found, &mut rotten);
-    let whole = read_back_files(rclone, desk, into, remote, waiting, work)?;
+    let whole = read_back_files(rclone, cache, into, remote, waiting, work)?;
     note_hashes(&mut noting, &listing, &whole)?;
     if rotten != known {
-        desk.remember_damaged(&rotten)?;
+        cache.remember_damaged(&rotten)?;
     }
     if let Some(noting) = noting {
         noting.new.finish()?;
@@ -231,12 +231,12 @@ pub fn verify_upload(
 }
 
 /// What the remote has of a file.
-struct There {
+struct RemoteFile {
     size: u64,
     hash: Option<String>,
 }
 
-impl There {
+impl RemoteFile {
     /// Whether the hash says that the content is the entry's; none where it says nothing.
     fn tells(&self, key: &str, entry: &Entry, noting: Option<&Noting<'_>>) -> Option<bool> {
         let hash = self.hash.as_deref()?;
@@ -260,7 +260,7 @@ struct Noting<'a> {
 /// a file that is damaged in between has another hash the next time.
 fn note_hashes(
     noting: &mut Option<Noting<'_>>,
-    listing: &HashMap<String, There>,
+    listing: &HashMap<String, RemoteFile>,
     whole: &[Entry],
 ) -> Result<()> {
     let Some(noting) = noting else {
@@ -291,10 +291,10 @@ fn add_damage(found: &mut CloudVerification, entry: &Entry, message: String) {
 /// are not, for the next upload to bring them again.
 fn read_back_files(
     rclone: &Rclone<'_>,
-    desk: &Desk,
+    cache: &RemoteCache,
     into: (&Dir, &str),
     remote: &str,
-    waiting: Vec<Missing>,
+    waiting: Vec<MissingFile>,
     (found, rotten): (&mut CloudVerification, &mut HashSet<String>),
 ) -> Result<Vec<Entry>> {
     const PIECE: &str = "piece";
@@ -308,7 +308,7 @@ fn read_back_files(
     let tree = dir
         .folder_or_new(OsStr::new(PIECE), 0o700)
         .map_err(|error| Error::io("make", path.as_bytes(), error))?;
-    for missing in fetch::download_files(rclone, desk, remote, &path, waiting)? {
+    for missing in fetch::download_files(rclone, cache, remote, &path, waiting)? {
         found.read_files += 1;
         found.read_bytes = found.read_bytes.saturating_add(missing.entry.size);
         let key = names::remote_name(&missing.entry);

@@ -123,7 +123,7 @@ fn unread(error: Error, id: SnapshotId) -> Error {
 ///
 /// # Errors
 /// A manifest that cannot be read, or an interruption.
-pub fn diff(
+pub fn diff_snapshots(
     store: &Store,
     (before, after): (SnapshotId, SnapshotId),
     path: &StoredPath,

@@ -15,7 +15,7 @@ use schema::{
     },
 };
 
-use super::{Change, Diff, Difference, Found, Now, Side, Unread, Version};
+use super::{Change, Diff, Difference, FoundVersions, Now, Side, Unread, Version};
 use crate::{manifest::Entry, sys::Kind};
 
 /// The document of a search that has found nothing yet.
@@ -54,7 +54,7 @@ pub fn add_unread(found: &mut FoundPaths, unread: &[Unread]) {
 
 /// A path and its versions; `ids` are the snapshots that were searched, times are of this zone.
 #[must_use]
-pub fn found_path(found: Found, ids: &[SnapshotId], zone: &impl TimeZone) -> FoundPath {
+pub fn found_path(found: FoundVersions, ids: &[SnapshotId], zone: &impl TimeZone) -> FoundPath {
     let versions = found.versions.iter();
     FoundPath {
         path: format!("/{}", escape::escape(&found.path)),

@@ -27,7 +27,7 @@ const WAITING: usize = 2;
 
 /// A path and what it was in the snapshots, in their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundVersions {
     /// The path, without a leading slash.
     pub path: StoredPathBuf,
     /// From the first snapshot that has it to the last one searched.
@@ -66,7 +66,7 @@ pub fn find_versions(
     snapshots: &[SnapshotId],
     search: &Search,
     context: Context<'_>,
-    each: &mut dyn FnMut(Found) -> Result<()>,
+    each: &mut dyn FnMut(FoundVersions) -> Result<()>,
 ) -> Result<Vec<Unread>> {
     std::thread::scope(|scope| {
         let streams: Result<Vec<Stream>> = snapshots
@@ -172,7 +172,7 @@ impl Stream {
 fn merge_found(
     streams: &mut [Stream],
     context: Context<'_>,
-    each: &mut dyn FnMut(Found) -> Result<()>,
+    each: &mut dyn FnMut(FoundVersions) -> Result<()>,
 ) -> Result<()> {
     loop {
         context.stop.check()?;
@@ -200,7 +200,7 @@ fn merge_found(
             };
             add_found(&mut versions, at, entry);
         }
-        each(Found { path, versions })?;
+        each(FoundVersions { path, versions })?;
     }
 }
 

@@ -9,8 +9,8 @@ mod find;
 mod now;
 mod search;
 
-pub use diff::{Change, Diff, Difference, Side, diff};
+pub use diff::{Change, Diff, Difference, Side, diff_snapshots};
 pub use documents::{NOW, add_unread, begin_search, found_path, live_diff, snapshot_diff};
-pub use find::{Found, Unread, Version, find_versions};
+pub use find::{FoundVersions, Unread, Version, find_versions};
 pub use now::{Now, diff_now};
 pub use search::Search;

@@ -22,7 +22,7 @@ use crate::{
     manifest::{Entry, xattrs_digest},
     store::Store,
     survey::{
-        Bounds, Met, Root, Since, SourceChoice, Told, in_manifest_order, survey_roots,
+        Bounds, Encountered, Root, Since, SourceChoice, WalkEvent, in_manifest_order, survey_roots,
         survey_source,
     },
     sys::{
@@ -119,15 +119,15 @@ impl Walking<'_> {
         // A source that is no folder has no content to descend into.
         let folder = root.folder();
         let context = self.context;
-        let told = &mut |path: &StoredPath, told: Told| {
+        let told = &mut |path: &StoredPath, told: WalkEvent| {
             let here = prefix.join(path);
-            let Told::Met(met) = told else {
+            let WalkEvent::Encountered(met) = told else {
                 return Ok(());
             };
             if !here.is_within(&self.below) {
                 return Ok(());
             }
-            let is_mount_point = matches!(met, Met::MountPoint(_));
+            let is_mount_point = matches!(met, Encountered::MountPoint(_));
             let place = || match (path, &folder) {
                 // Nobody looks at what is passed over.
                 _ if is_mount_point => Err(Errno::XDEV),
@@ -159,13 +159,18 @@ impl Walking<'_> {
         Ok(())
     }
 
-    fn met<'p>(&mut self, path: &StoredPath, place: &Place<'_, 'p>, met: Met) -> Result<()> {
+    fn met<'p>(
+        &mut self,
+        path: &StoredPath,
+        place: &Place<'_, 'p>,
+        met: Encountered,
+    ) -> Result<()> {
         match met {
-            Met::Leave | Met::Vanished => Ok(()),
-            Met::Enter(stat) | Met::Leaf(stat) | Met::MountPoint(stat) => {
+            Encountered::Leave | Encountered::Vanished => Ok(()),
+            Encountered::Enter(stat) | Encountered::Leaf(stat) | Encountered::MountPoint(stat) => {
                 self.compare(path, place, &stat)
             }
-            Met::Unreadable(stat, error) => {
+            Encountered::Unreadable(stat, error) => {
                 if let Some(stat) = stat {
                     self.compare(path, place, &stat)?;
                 }

@@ -47,7 +47,7 @@ impl Files {
     /// Opens a folder of log files, making it and those above it for their owner only.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the folder cannot be made or opened.
     pub fn open(folder: &Path) -> io::Result<Self> {
         std::fs::DirBuilder::new()
             .recursive(true)

@@ -33,7 +33,7 @@ impl Chunks {
     /// Starts reading.
     ///
     /// # Errors
-    /// The system's reason, or that the file is not a manifest of a known version.
+    /// Fails if the file cannot be read, or is not a manifest of a known version.
     pub fn new(file: File) -> io::Result<Self> {
         let mut this = Self {
             decoder: Decoder::new(file)?,
@@ -57,7 +57,7 @@ impl Chunks {
     /// The next lines, each with its newline; none at the end.
     ///
     /// # Errors
-    /// The system's reason, or a damaged or shortened file.
+    /// Fails if the file cannot be read, is damaged or was cut short.
     pub fn next_lines(&mut self) -> io::Result<Option<&[u8]>> {
         loop {
             let from = self.given;

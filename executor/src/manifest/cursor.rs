@@ -25,7 +25,7 @@ impl Cursor {
     /// Invariant: paths are asked for in path order; a path before the last one is not found.
     ///
     /// # Errors
-    /// The system's reason, or a damaged manifest.
+    /// Fails if the manifest cannot be read or is damaged.
     pub fn find(&mut self, path: &StoredPath) -> io::Result<Option<Entry>> {
         self.find_passing(path, &mut |_| {})
     }

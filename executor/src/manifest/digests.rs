@@ -13,7 +13,7 @@ use crate::{event::Stop, sys::attributes::Attributes};
 /// The digest of a manifest file, which is read from where it stands and left at its beginning.
 ///
 /// # Errors
-/// The system's reason, or an interruption.
+/// Fails if the file cannot be read, or on an interruption.
 pub fn digest_of_file(file: &mut File, stop: &Stop) -> io::Result<Digest> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 128 << 10];

@@ -29,7 +29,7 @@ impl Reader {
     /// Starts reading.
     ///
     /// # Errors
-    /// The system's reason, or that the file is not a manifest of a known version.
+    /// Fails if the file cannot be read, or is not a manifest of a known version.
     pub fn new(file: File) -> io::Result<Self> {
         let lines = BufReader::with_capacity(128 << 10, Decoder::new(file)?);
         let mut this = Self {

@@ -60,7 +60,7 @@ impl Writer {
     /// Starts a manifest in an empty file.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the file cannot be written.
     pub fn new(file: File) -> io::Result<Self> {
         Self::with_threads(file, 1)
     }
@@ -68,7 +68,7 @@ impl Writer {
     /// As [`Self::new`]; with more than one thread another one compresses.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the file cannot be written.
     pub fn with_threads(file: File, threads: usize) -> io::Result<Self> {
         let threads = threads.clamp(1, 2);
         let same = (threads > 1).then(|| file.try_clone()).transpose()?;
@@ -88,7 +88,7 @@ impl Writer {
     /// Writes an entry. Invariant: its path follows the last one in path order.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the file cannot be written.
     pub fn write(&mut self, entry: &Entry) -> io::Result<()> {
         #[cfg(debug_assertions)]
         {
@@ -105,7 +105,7 @@ impl Writer {
     /// Writes lines that [`Entry::write_line`] made. Invariant: they follow what was written.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the file cannot be written.
     pub fn write_lines(&mut self, lines: &[u8]) -> io::Result<()> {
         self.encoder.write_all(lines)
     }
@@ -113,7 +113,7 @@ impl Writer {
     /// Ends the manifest, syncs it and gives the file's digest.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the file cannot be written.
     pub fn finish(self) -> io::Result<Digest> {
         let hashing = self
             .encoder

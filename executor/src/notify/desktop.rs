@@ -15,7 +15,7 @@ use std::{
 use nix::unistd::{Uid, User, geteuid};
 
 use super::{
-    Gravity, Message,
+    Message, NotificationPriority,
     attempt::{Failure, Tried},
     program::run_notifier,
     text,
@@ -125,10 +125,10 @@ fn outcome_of(user: &str, ended: Result<Captured, Error>, limit: Duration) -> Re
 
 /// `notify-send` in a session.
 fn notify_send_command(session: &Session, message: &Message, root: bool) -> Command {
-    let (urgency, icon) = match message.gravity {
-        Gravity::Good => ("normal", "dialog-information"),
-        Gravity::Doubtful => ("critical", "dialog-warning"),
-        Gravity::Bad => ("critical", "dialog-error"),
+    let (urgency, icon) = match message.priority {
+        NotificationPriority::Good => ("normal", "dialog-information"),
+        NotificationPriority::Doubtful => ("critical", "dialog-warning"),
+        NotificationPriority::Bad => ("critical", "dialog-error"),
     };
     let mut command = Command::new("notify-send");
     command

@@ -30,7 +30,7 @@ use schema::{
 use self::attempt::{Failure, Tried};
 use crate::{event::Stop, threads::start_scoped_thread};
 
-pub use text::{Gravity, Message, News, Occasion};
+pub use text::{Message, News, NotificationPriority, Occasion};
 
 /// How long and how often each channel is tried.
 #[derive(Debug, Clone, Copy)]

@@ -6,7 +6,7 @@ use schema::config::AbsolutePath;
 use serde_json::json;
 
 use super::{
-    Gravity, Message,
+    Message, NotificationPriority,
     attempt::{Failure, Tried},
     secret, text,
     web::{self, Post},
@@ -38,10 +38,10 @@ pub(super) fn notify_by_ntfy(
         headers.push(("Authorization".to_owned(), format!("Bearer {token}")));
     }
     // 3 is the default, 4 makes a longer noise.
-    let (priority, tag) = match message.gravity {
-        Gravity::Good => (3, "white_check_mark"),
-        Gravity::Doubtful => (4, "warning"),
-        Gravity::Bad => (4, "rotating_light"),
+    let (priority, tag) = match message.priority {
+        NotificationPriority::Good => (3, "white_check_mark"),
+        NotificationPriority::Doubtful => (4, "warning"),
+        NotificationPriority::Bad => (4, "rotating_light"),
     };
     let body = json!({
         "topic": topic,

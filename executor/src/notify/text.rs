@@ -44,7 +44,7 @@ pub enum Occasion {
 
 /// How bad the news are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gravity {
+pub enum NotificationPriority {
     /// All is well.
     Good,
     /// A person should look.
@@ -61,27 +61,31 @@ pub struct Message {
     /// In several lines.
     pub body: String,
     /// How bad it is.
-    pub gravity: Gravity,
+    pub priority: NotificationPriority,
 }
 
 /// The words for these news.
 #[must_use]
 pub fn compose_message(news: &News<'_>) -> Message {
     let report = news.report;
-    let (end, gravity) = match (news.occasion, report.result) {
-        (Occasion::Test, _) => ("test message", Gravity::Good),
-        (Occasion::Late, _) => ("late", Gravity::Doubtful),
-        (Occasion::Health, RunResult::Failed) => ("NOT healthy", Gravity::Bad),
-        (Occasion::Health, _) => ("health needs a look", Gravity::Doubtful),
-        (Occasion::Result, RunResult::Success) => ("done", Gravity::Good),
+    let (end, priority) = match (news.occasion, report.result) {
+        (Occasion::Test, _) => ("test message", NotificationPriority::Good),
+        (Occasion::Late, _) => ("late", NotificationPriority::Doubtful),
+        (Occasion::Health, RunResult::Failed) => ("NOT healthy", NotificationPriority::Bad),
+        (Occasion::Health, _) => ("health needs a look", NotificationPriority::Doubtful),
+        (Occasion::Result, RunResult::Success) => ("done", NotificationPriority::Good),
         (Occasion::Result, RunResult::Incomplete) => match &report.snapshot {
-            Some(sealed) if !sealed.suspect.is_empty() => ("suspect", Gravity::Doubtful),
-            _ => ("incomplete", Gravity::Doubtful),
+            Some(sealed) if !sealed.suspect.is_empty() => {
+                ("suspect", NotificationPriority::Doubtful)
+            }
+            _ => ("incomplete", NotificationPriority::Doubtful),
         },
-        (Occasion::Result, RunResult::Failed) => ("FAILED", Gravity::Bad),
-        (Occasion::Result, RunResult::Refused) => ("refused", Gravity::Bad),
-        (Occasion::Result, RunResult::Deferred) => ("deferred", Gravity::Doubtful),
-        (Occasion::Result, RunResult::Interrupted) => ("interrupted", Gravity::Doubtful),
+        (Occasion::Result, RunResult::Failed) => ("FAILED", NotificationPriority::Bad),
+        (Occasion::Result, RunResult::Refused) => ("refused", NotificationPriority::Bad),
+        (Occasion::Result, RunResult::Deferred) => ("deferred", NotificationPriority::Doubtful),
+        (Occasion::Result, RunResult::Interrupted) => {
+            ("interrupted", NotificationPriority::Doubtful)
+        }
     };
     let mut page = Page::default();
     if news.occasion == Occasion::Test {
@@ -111,7 +115,7 @@ pub fn compose_message(news: &News<'_>) -> Message {
     Message {
         title: one_line(&format!("Backup of {}: {end}", report.host)),
         body: page.0,
-        gravity,
+        priority,
     }
 }
 

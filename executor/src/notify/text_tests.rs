@@ -75,7 +75,7 @@ fn shown(report: &Report, occasion: Occasion, last_good: Option<LastGood>) -> St
     let message = of(report, occasion, last_good);
     format!(
         "{}\n({:?})\n\n{}",
-        message.title, message.gravity, message.body
+        message.title, message.priority, message.body
     )
 }
 
@@ -183,7 +183,7 @@ fn a_health_check_says_what_is_wrong_and_what_is_safe() {
     ];
     let message = of(&checked, Occasion::Health, last_good());
     assert_eq!(message.title, "Backup of atlas: NOT healthy");
-    assert_eq!(message.gravity, Gravity::Bad);
+    assert_eq!(message.priority, NotificationPriority::Bad);
     let expected = "\
 The last good backup is 5 days old
 
@@ -197,7 +197,7 @@ Health was checked 2025-01-16 02:31 +01:00. `backup health` says more.
     checked.result = RunResult::Incomplete;
     let message = of(&checked, Occasion::Health, last_good());
     assert_eq!(message.title, "Backup of atlas: health needs a look");
-    assert_eq!(message.gravity, Gravity::Doubtful);
+    assert_eq!(message.priority, NotificationPriority::Doubtful);
 }
 
 #[test]

@@ -22,7 +22,7 @@ use schema::{
 use crate::{
     adopt::{
         read::{self, Read},
-        tree::{self, Known, Tree, walk_whole},
+        tree::{self, KnownInodes, Tree, walk_whole},
     },
     error::{Error, ErrorKind, Result},
     event::Context,
@@ -30,7 +30,7 @@ use crate::{
     remove::remove_tree,
     store::{SNAPSHOT_FILE, SNAPSHOTS, Store, read_json, record_path, write_record},
     sys::{Dir, Kind},
-    verify::snapshots::{self, Found},
+    verify::snapshots::{self, FoundSnapshot},
 };
 use model::Neighbour;
 
@@ -228,7 +228,7 @@ impl Records<'_> {
     }
 
     /// The snapshots whose manifests are whole, the nearest in time first.
-    fn neighbours(&self) -> Result<Vec<Found>> {
+    fn neighbours(&self) -> Result<Vec<FoundSnapshot>> {
         let all = snapshots::all_snapshots(self.store, *self.step.started_at.offset())?;
         let mut whole = Vec::new();
         for found in all.into_iter().filter(|found| found.id != self.step.id) {
@@ -248,7 +248,7 @@ impl Records<'_> {
     }
 
     /// Makes the manifest anew from the tree.
-    fn read_tree(&self, neighbours: &[Found]) -> Result<Held> {
+    fn read_tree(&self, neighbours: &[FoundSnapshot]) -> Result<Held> {
         let (store, id, context) = (self.store, self.step.id, self.context);
         let io = |error: std::io::Error| self.io("write", NEW_MANIFEST, error);
         let shown = store.named(&record_path(id, NEW_MANIFEST));
@@ -310,7 +310,7 @@ impl Records<'_> {
 
     /// The content of the inodes that are shared with snapshots whose manifests are whole: what
     /// they should hold, whatever they hold now.
-    fn known(&self, tree: &Tree<'_>, neighbours: &[Found]) -> Result<Known> {
+    fn known(&self, tree: &Tree<'_>, neighbours: &[FoundSnapshot]) -> Result<KnownInodes> {
         let mut shared = HashSet::new();
         for visit in tree.walk()? {
             self.context.stop.check()?;
@@ -321,7 +321,7 @@ impl Records<'_> {
                 shared.insert(stat.ino);
             }
         }
-        let mut known = Known::new();
+        let mut known = KnownInodes::new();
         for found in neighbours {
             if known.len() == shared.len() {
                 break;
@@ -344,7 +344,10 @@ impl Records<'_> {
     }
 
     /// The sources that a neighbour's record lists, else the configured ones.
-    fn sources<'n>(&'n self, neighbours: &'n [Found]) -> impl Iterator<Item = SourceRecord> + 'n {
+    fn sources<'n>(
+        &'n self,
+        neighbours: &'n [FoundSnapshot],
+    ) -> impl Iterator<Item = SourceRecord> + 'n {
         let record = neighbours
             .iter()
             .find_map(|found| found.record.as_ref().ok());
@@ -425,7 +428,7 @@ impl Records<'_> {
     }
 
     /// A record for a snapshot of which none is left, with what can still be known.
-    fn unknown(&self, run_id: &str, neighbours: &[Found], held: &Held) -> SnapshotRecord {
+    fn unknown(&self, run_id: &str, neighbours: &[FoundSnapshot], held: &Held) -> SnapshotRecord {
         let (store, id) = (self.store, self.step.id);
         let at = self.step.started_at;
         let others = || neighbours.iter().filter_map(|one| one.record.as_ref().ok());

@@ -14,7 +14,7 @@ use crate::{
     names::StoredNames,
     store::Store,
     sys::{Kind, Owners, attributes::Attributes, bytes, stat::same_time},
-    verify::{compare, snapshots::Found},
+    verify::{compare, snapshots::FoundSnapshot},
 };
 
 /// The nearest neighbour whose manifest is whole; none where there is none.
@@ -44,7 +44,7 @@ impl Neighbour {
     pub(super) fn read(
         can: Capabilities,
         store: &Store,
-        found: &Found,
+        found: &FoundSnapshot,
         context: Context<'_>,
     ) -> Result<Self> {
         let mut all = Self::none(can);

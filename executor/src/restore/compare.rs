@@ -11,7 +11,7 @@ use super::{
     metadata, names,
     place::Holds,
     rights::{differing_rights, is_time},
-    source::{Item, Source},
+    source::{RestoreItem, RestoreSource},
 };
 use crate::{
     copy::{Copier, CopyError},
@@ -28,7 +28,7 @@ use crate::{
 
 /// How closely to compare.
 #[derive(Clone, Copy)]
-pub(super) struct Rules<'a> {
+pub(super) struct ComparisonRules<'a> {
     /// What the target's file system gives back.
     pub(super) holds: Holds,
     /// Compare content even where size and time agree.
@@ -54,12 +54,12 @@ pub(super) enum Standing {
 /// Compares an entry of a target's folder. The time of a folder, which moves with its content, is
 /// left to whoever knows what else is in it.
 pub(super) fn compare_standing(
-    source: &Source,
-    item: &Item,
+    source: &RestoreSource,
+    item: &RestoreItem,
     dir: &Dir,
     name: &OsStr,
     there: &Stat,
-    rules: Rules<'_>,
+    rules: ComparisonRules<'_>,
 ) -> Result<Standing> {
     let wanted = &item.wanted;
     let is_same = there.kind == wanted.kind
@@ -92,7 +92,7 @@ pub(super) fn compare_standing(
 }
 
 /// Whether a file that looks the same need not be read.
-fn is_trusted(wanted: &Entry, there: &Stat, rules: Rules<'_>) -> bool {
+fn is_trusted(wanted: &Entry, there: &Stat, rules: ComparisonRules<'_>) -> bool {
     let written_by_us = || {
         rules
             .read_back_since
@@ -102,7 +102,13 @@ fn is_trusted(wanted: &Entry, there: &Stat, rules: Rules<'_>) -> bool {
 }
 
 /// Whether the attributes are the wanted ones, as far as the file system and our rights can tell.
-fn same_attributes(source: &Source, item: &Item, dir: &Dir, name: &OsStr, holds: Holds) -> bool {
+fn same_attributes(
+    source: &RestoreSource,
+    item: &RestoreItem,
+    dir: &Dir,
+    name: &OsStr,
+    holds: Holds,
+) -> bool {
     if item.wanted.kind == Kind::Symlink && !holds.symlink_metadata {
         return true;
     }
@@ -116,7 +122,10 @@ fn same_attributes(source: &Source, item: &Item, dir: &Dir, name: &OsStr, holds:
 }
 
 /// The attributes that an item is to have.
-pub(super) fn attributes_of(source: &Source, item: &Item) -> (Attributes, Option<Errno>) {
+pub(super) fn attributes_of(
+    source: &RestoreSource,
+    item: &RestoreItem,
+) -> (Attributes, Option<Errno>) {
     metadata::wanted_attributes(item, || match (source.parent(), &item.stored) {
         (_, None) => Ok(Attributes::new()),
         (_, Some(stat)) if stat.kind == Kind::Folder => {
@@ -153,8 +162,8 @@ pub(super) fn spare_attributes(
 }
 
 fn same_content(
-    source: &Source,
-    item: &Item,
+    source: &RestoreSource,
+    item: &RestoreItem,
     dir: &Dir,
     name: &OsStr,
     there: &Stat,

@@ -11,10 +11,10 @@ use std::{
 use schema::escape::display;
 
 use super::{
-    job::Job,
-    make::{self, Fault, Made, Spot},
+    job::RestoreJob,
+    make::{self, Made, RestoreFault, Spot},
     metadata::Faults,
-    source::Item,
+    source::RestoreItem,
 };
 use crate::{
     copy::Copier,
@@ -29,7 +29,7 @@ pub(super) const BYTES: u64 = 4 << 20;
 
 /// What is known of a folder while threads fill it.
 #[derive(Default)]
-pub(super) struct Count {
+pub(super) struct FolderCount {
     /// Files that are on their way into it.
     pub(super) under_way: AtomicUsize,
     /// Entries that are in it now as the snapshot has them.
@@ -40,27 +40,27 @@ pub(super) struct Count {
 pub(super) struct Copy {
     /// The snapshot's folder that holds it.
     pub(super) parent: Arc<Dir>,
-    pub(super) item: Item,
+    pub(super) item: RestoreItem,
     /// The target's folder, and the file's name there.
     pub(super) dir: Arc<Dir>,
     pub(super) name: OsString,
     pub(super) inherits: bool,
     pub(super) aside: bool,
-    pub(super) count: Option<Arc<Count>>,
+    pub(super) count: Option<Arc<FolderCount>>,
 }
 
 /// A file that was copied, or was not.
 pub(super) struct Copied {
-    pub(super) item: Item,
-    pub(super) result: Result<Made, Fault>,
+    pub(super) item: RestoreItem,
+    pub(super) result: Result<Made, RestoreFault>,
     pub(super) aside: bool,
     pub(super) faults: Faults,
-    pub(super) count: Option<Arc<Count>>,
+    pub(super) count: Option<Arc<FolderCount>>,
 }
 
 /// Copies files and gives them their names: a thread's work.
 pub(super) fn copy_files(
-    job: &Job<'_>,
+    job: &RestoreJob<'_>,
     suffix: &str,
     files: Vec<Copy>,
     copiers: &Mutex<Vec<Copier>>,
@@ -79,7 +79,7 @@ pub(super) fn copy_files(
 }
 
 fn copy_one(
-    job: &Job<'_>,
+    job: &RestoreJob<'_>,
     suffix: &str,
     file: Copy,
     copier: &mut Copier,
@@ -106,7 +106,7 @@ fn copy_one(
     let stop = context.stop;
     let result = stop
         .check()
-        .map_err(Fault::All)
+        .map_err(RestoreFault::All)
         .and_then(|()| make::make_file(&parent, &item, spot, copier, stop, &mut faults))
         .and_then(|made| place_copy(spot, made, aside.then_some(suffix), stop));
     Copied {
@@ -124,15 +124,15 @@ pub(super) fn place_copy(
     made: Made,
     aside: Option<&str>,
     stop: &Stop,
-) -> Result<Made, Fault> {
+) -> Result<Made, RestoreFault> {
     let Spot {
         dir, name, shown, ..
     } = spot;
     if made.damaged {
         let kept = make::keep_damaged(dir, &made.temporary, name, stop)
-            .map_err(Fault::All)?
-            .map_err(|error| Fault::of(error, shown))?;
-        return Err(Fault::Damaged(format!(
+            .map_err(RestoreFault::All)?
+            .map_err(|error| RestoreFault::of(error, shown))?;
+        return Err(RestoreFault::Damaged(format!(
             "damaged: its content is not what the manifest recorded; what there is was put beside it as {}",
             display(kept.as_bytes())
         )));

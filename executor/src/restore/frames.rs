@@ -11,12 +11,12 @@ use schema::journal::ProblemKind;
 
 use super::{
     compare::unfinished_since,
-    make::{self, Fault},
+    make::{self, RestoreFault},
     metadata::{self, Faults, Handle},
     names,
     restorer::{Frame, Restorer},
     rights,
-    source::Item,
+    source::RestoreItem,
 };
 use crate::{
     error::{Result, system_reason},
@@ -27,7 +27,7 @@ use crate::{
 type Opened = (Dir, bool, bool, bool);
 
 impl Restorer<'_> {
-    pub(super) fn enter(&mut self, item: Item) -> Result<()> {
+    pub(super) fn enter(&mut self, item: RestoreItem) -> Result<()> {
         let attributes = match (self.source.folder(), &item.stored) {
             (Some(folder), Some(_)) => {
                 metadata::wanted_attributes(&item, || attributes::of_fd(folder.as_ref()))
@@ -74,13 +74,13 @@ impl Restorer<'_> {
     }
 
     /// Opens or makes a folder; says whether it gets the snapshot's metadata, is marked and is new.
-    fn folder(&mut self, item: &Item) -> std::result::Result<Option<Opened>, Fault> {
+    fn folder(&mut self, item: &RestoreItem) -> std::result::Result<Option<Opened>, RestoreFault> {
         let shown = self.job.in_target(&item.path);
         let Some(spot) = self.spot(item, &shown) else {
             return Ok(None);
         };
         refuse_marker(spot.name)?;
-        let fault = |error| Fault::of(error, &shown);
+        let fault = |error| RestoreFault::of(error, &shown);
         let there = spot.dir.look(spot.name).map_err(fault)?;
         let (folder, through) = match &there {
             None => (None, None),
@@ -97,7 +97,7 @@ impl Restorer<'_> {
             let there = folder.stat_self().map_err(fault)?;
             self.job
                 .check_folder(&folder, &item.path)
-                .map_err(|error| Fault::Entry(ProblemKind::NotStored, error.message))?;
+                .map_err(|error| RestoreFault::Entry(ProblemKind::NotStored, error.message))?;
             // A folder into which some entries come is not what they came from.
             let as_is = self.holds_chosen(item);
             let (empty_or_marked, marked) = self.take_over(&folder, as_is).map_err(fault)?;
@@ -124,7 +124,7 @@ impl Restorer<'_> {
     }
 
     /// Whether this is the folder of which only some entries are restored.
-    fn holds_chosen(&self, item: &Item) -> bool {
+    fn holds_chosen(&self, item: &RestoreItem) -> bool {
         item.path.is_empty() && !self.job.choice.only.is_empty()
     }
 
@@ -227,9 +227,9 @@ impl Restorer<'_> {
 }
 
 /// The mark's name is ours; a snapshot made during a restore may hold it.
-pub(super) fn refuse_marker(name: &OsStr) -> std::result::Result<(), Fault> {
+pub(super) fn refuse_marker(name: &OsStr) -> std::result::Result<(), RestoreFault> {
     if name == names::MARKER {
-        return Err(Fault::Entry(
+        return Err(RestoreFault::Entry(
             ProblemKind::NotStored,
             "left out: it is the mark of an unfinished restore".into(),
         ));

@@ -7,9 +7,9 @@ use schema::{SnapshotId, StoredPath, StoredPathBuf, escape::display};
 
 use super::{
     choice::Choice,
-    lookup::{self, Found},
-    place::{self, Place},
-    source::{Item, Source},
+    lookup::{self, FoundEntry},
+    place::{self, RestoreTarget},
+    source::{RestoreItem, RestoreSource},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -20,19 +20,19 @@ use crate::{
 };
 
 /// What is restored, and where to.
-pub(super) struct Job<'a> {
+pub(super) struct RestoreJob<'a> {
     pub(super) store: &'a Store,
     pub(super) snapshot: Option<SnapshotId>,
     /// Names that stand for others below what is restored.
     pub(super) names: Arc<StoredNames>,
-    pub(super) found: Found,
-    pub(super) place: Place,
+    pub(super) found: FoundEntry,
+    pub(super) place: RestoreTarget,
     pub(super) overwrite: bool,
     pub(super) choice: Choice,
     pub(super) through: Vec<Vec<u8>>,
 }
 
-impl<'a> Job<'a> {
+impl<'a> RestoreJob<'a> {
     #[expect(clippy::too_many_arguments, reason = "all that a restore is about")]
     pub(super) fn new(
         store: &'a Store,
@@ -63,9 +63,9 @@ impl<'a> Job<'a> {
         })
     }
 
-    pub(super) fn source(&self) -> Result<Source> {
+    pub(super) fn source(&self) -> Result<RestoreSource> {
         let manifest = manifest_of(self.store, self.snapshot)?;
-        Source::new(
+        RestoreSource::new(
             &self.found,
             manifest,
             &self.names,
@@ -151,7 +151,7 @@ pub(super) fn names_of(store: &Store, id: Option<SnapshotId>) -> Result<StoredNa
 }
 
 /// What the names of one file share: the manifest's number, or else the inode.
-pub(super) fn inode_group(item: &Item) -> Option<(u64, u64)> {
+pub(super) fn inode_group(item: &RestoreItem) -> Option<(u64, u64)> {
     if item.wanted.kind == Kind::Folder {
         return None;
     }

@@ -9,14 +9,14 @@ use std::{
 use schema::journal::ProblemKind;
 
 use super::{
-    compare::{self, Rules, Standing},
+    compare::{self, ComparisonRules, Standing},
     copying::{Copy, place_copy},
     frames::refuse_marker,
     job::inode_group,
-    make::{self, Fault, Inode, Made, Spot},
+    make::{self, Inode, Made, RestoreFault, Spot},
     metadata::{self, Faults},
     restorer::Restorer,
-    source::Item,
+    source::RestoreItem,
 };
 use crate::{
     error::Result,
@@ -35,7 +35,7 @@ enum Leaf {
 
 impl Restorer<'_> {
     /// Makes a leaf, or gives the copy that a thread is to make.
-    pub(super) fn leaf(&mut self, item: Item) -> Result<Option<Copy>> {
+    pub(super) fn leaf(&mut self, item: RestoreItem) -> Result<Option<Copy>> {
         match self.make_leaf(&item) {
             Ok(Leaf::Made) => {
                 self.count();
@@ -50,7 +50,7 @@ impl Restorer<'_> {
         }
     }
 
-    fn make_leaf(&mut self, item: &Item) -> std::result::Result<Leaf, Fault> {
+    fn make_leaf(&mut self, item: &RestoreItem) -> std::result::Result<Leaf, RestoreFault> {
         let shown = self.job.in_target(&item.path);
         let Some(spot) = self.spot(item, &shown) else {
             return Ok(Leaf::Nowhere);
@@ -61,7 +61,8 @@ impl Restorer<'_> {
         let there = if fresh {
             None
         } else {
-            dir.look(name).map_err(|error| Fault::of(error, &shown))?
+            dir.look(name)
+                .map_err(|error| RestoreFault::of(error, &shown))?
         };
         self.flags(item, there.as_ref());
         let group = inode_group(item);
@@ -114,15 +115,15 @@ impl Restorer<'_> {
     /// was asked for.
     fn is_there(
         &mut self,
-        item: &Item,
+        item: &RestoreItem,
         shown: &str,
         there: &Stat,
-    ) -> std::result::Result<bool, Fault> {
+    ) -> std::result::Result<bool, RestoreFault> {
         let Some(spot) = self.spot(item, shown) else {
             return Ok(false);
         };
         let frame = self.frames.last().and_then(Option::as_ref);
-        let rules = Rules {
+        let rules = ComparisonRules {
             holds: self.job.place.holds,
             content: true,
             read_back_since: frame.and_then(|frame| frame.read_back_since),
@@ -130,7 +131,7 @@ impl Restorer<'_> {
         };
         let standing =
             compare::compare_standing(&self.source, item, spot.dir, spot.name, there, rules);
-        match standing.map_err(Fault::All)? {
+        match standing.map_err(RestoreFault::All)? {
             Standing::Same => {
                 self.tally.already_there += 1;
                 Ok(true)
@@ -149,7 +150,7 @@ impl Restorer<'_> {
     }
 
     /// The copy of a file that a thread is to make.
-    fn copy(&mut self, item: Item, aside: bool) -> Option<Copy> {
+    fn copy(&mut self, item: RestoreItem, aside: bool) -> Option<Copy> {
         let Some(parent) = self.source.parent().filter(|_| item.stored.is_some()) else {
             let because = "it is not in the snapshot".into();
             self.entry_problem(&item, ProblemKind::Unreadable, because);
@@ -181,7 +182,7 @@ impl Restorer<'_> {
         })
     }
 
-    fn remember(&mut self, group: Option<(u64, u64)>, item: &Item, inode: Inode) {
+    fn remember(&mut self, group: Option<(u64, u64)>, item: &RestoreItem, inode: Inode) {
         if let Some(group) = group {
             self.links
                 .entry(group)
@@ -202,6 +203,6 @@ impl Restorer<'_> {
     }
 }
 
-fn not_there() -> Fault {
-    Fault::Entry(ProblemKind::Unreadable, "it is not in the snapshot".into())
+fn not_there() -> RestoreFault {
+    RestoreFault::Entry(ProblemKind::Unreadable, "it is not in the snapshot".into())
 }

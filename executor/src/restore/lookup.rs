@@ -19,7 +19,7 @@ use crate::{
 
 /// The entry to restore.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct FoundEntry {
     /// The folder of the snapshot that holds it.
     pub(super) parent: Dir,
     /// Its name there; `.` for the whole snapshot.
@@ -52,7 +52,7 @@ pub(super) fn find(
     snapshot: &str,
     names: &StoredNames,
     manifest: impl Fn() -> Result<Option<Reader>>,
-) -> Result<Found> {
+) -> Result<FoundEntry> {
     let mut dir = look_up_again(tree, snapshot)?;
     let mut at = 0;
     loop {
@@ -69,7 +69,7 @@ pub(super) fn find(
         let io = |error: Errno| Error::io("look at", &StoredPath::new(snapshot).join(here), error);
         let Some(stat) = dir.look(name).map_err(io)? else {
             return match listed_entry(here, &manifest)? {
-                Some(entry) if is_last => Ok(Found {
+                Some(entry) if is_last => Ok(FoundEntry {
                     parent: dir,
                     name: name.to_owned(),
                     stat: None,
@@ -85,7 +85,7 @@ pub(super) fn find(
             };
         };
         if is_last {
-            return Ok(Found {
+            return Ok(FoundEntry {
                 parent: dir,
                 name: name.to_owned(),
                 stat: Some(stat),

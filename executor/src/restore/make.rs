@@ -22,7 +22,7 @@ use super::{
     metadata::{self, Faults, Handle},
     names,
     place::Holds,
-    source::{Item, Source},
+    source::{RestoreItem, RestoreSource},
 };
 use crate::{
     copy::{Copied, Copier, CopyError},
@@ -33,7 +33,7 @@ use crate::{
 
 /// Why an entry was not made.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum RestoreFault {
     /// This entry only; the restore goes on.
     Entry(ProblemKind, String),
     /// Its content is not what the manifest recorded; the restore goes on.
@@ -42,7 +42,7 @@ pub(super) enum Fault {
     All(Error),
 }
 
-impl Fault {
+impl RestoreFault {
     /// The system refused to make something in the target.
     pub(super) fn of(error: impl Into<io::Error>, path: &str) -> Self {
         let error = error.into();
@@ -98,13 +98,13 @@ pub(super) struct Spot<'a> {
 /// Copies a file, metadata included.
 pub(super) fn make_file(
     parent: &Dir,
-    item: &Item,
+    item: &RestoreItem,
     spot: Spot<'_>,
     copier: &mut Copier,
     stop: &Stop,
     faults: &mut Faults,
-) -> std::result::Result<Made, Fault> {
-    let unreadable = |message: String| Fault::Entry(ProblemKind::Unreadable, message);
+) -> std::result::Result<Made, RestoreFault> {
+    let unreadable = |message: String| RestoreFault::Entry(ProblemKind::Unreadable, message);
     let from = parent
         .file(&item.stored_name)
         .map_err(|error| unreadable(system_reason(&error.into())))?;
@@ -113,7 +113,7 @@ pub(super) fn make_file(
         return Err(unreadable("it is no regular file any more".into()));
     }
     let (to, temporary) = new_temporary(spot.name, |temporary| spot.dir.new_file(temporary, 0o600))
-        .map_err(|error| Fault::of(error, spot.shown))?;
+        .map_err(|error| RestoreFault::of(error, spot.shown))?;
     let filled = fill_file(&from, &to, &stat, item, spot, copier, stop, faults);
     match filled {
         Ok((inode, bytes, damaged)) => Ok(Made {
@@ -137,12 +137,12 @@ fn fill_file(
     from: &File,
     to: &File,
     stat: &Stat,
-    item: &Item,
+    item: &RestoreItem,
     spot: Spot<'_>,
     copier: &mut Copier,
     stop: &Stop,
     faults: &mut Faults,
-) -> std::result::Result<(Option<Inode>, u64, bool), Fault> {
+) -> std::result::Result<(Option<Inode>, u64, bool), RestoreFault> {
     let sparse = stat.allocated < stat.size;
     let Copied {
         bytes: length,
@@ -150,8 +150,8 @@ fn fill_file(
     } = copier
         .copy(from, to, sparse, stat.size, &mut |_| stop.check())
         .map_err(|error| match error {
-            CopyError::Read(error) | CopyError::Write(error) => Fault::of(error, spot.shown),
-            CopyError::Ended(error) => Fault::All(error),
+            CopyError::Read(error) | CopyError::Write(error) => RestoreFault::of(error, spot.shown),
+            CopyError::Ended(error) => RestoreFault::All(error),
         })?;
     let damaged =
         length != item.wanted.size || item.wanted.digest.is_some_and(|wanted| wanted != digest);
@@ -170,7 +170,7 @@ fn fill_file(
     metadata::apply_time(&handle, item, spot.holds, faults);
     // Only who has other names is asked for its inode again.
     let inode = if inode_group(item).is_some() {
-        let made = Stat::of_fd(to).map_err(|error| Fault::of(error, spot.shown))?;
+        let made = Stat::of_fd(to).map_err(|error| RestoreFault::of(error, spot.shown))?;
         Some((made.dev, made.ino))
     } else {
         None
@@ -180,11 +180,11 @@ fn fill_file(
 
 /// Makes a symlink, FIFO, socket or device, metadata included.
 pub(super) fn make_special(
-    source: &Source,
-    item: &Item,
+    source: &RestoreSource,
+    item: &RestoreItem,
     spot: Spot<'_>,
     faults: &mut Faults,
-) -> std::result::Result<Made, Fault> {
+) -> std::result::Result<Made, RestoreFault> {
     let Spot {
         dir, name, shown, ..
     } = spot;
@@ -194,8 +194,8 @@ pub(super) fn make_special(
         Kind::Symlink => dir.make_symlink(OsStr::from_bytes(target), temporary),
         kind => dir.make_special(temporary, kind, wanted.device.unwrap_or_default()),
     })
-    .map_err(|error| match Fault::of(error, shown) {
-        Fault::Entry(kind, because) => Fault::Entry(
+    .map_err(|error| match RestoreFault::of(error, shown) {
+        RestoreFault::Entry(kind, because) => RestoreFault::Entry(
             kind,
             format!("cannot make a {}: {because}", kind_noun(wanted.kind)),
         ),
@@ -210,14 +210,14 @@ pub(super) fn make_special(
         }),
         Err(error) => {
             let _ = dir.remove_file(&temporary);
-            Err(Fault::of(error, shown))
+            Err(RestoreFault::of(error, shown))
         }
     }
 }
 
 fn finish_other(
-    source: &Source,
-    item: &Item,
+    source: &RestoreSource,
+    item: &RestoreItem,
     spot: Spot<'_>,
     temporary: &OsStr,
     faults: &mut Faults,
@@ -266,7 +266,7 @@ fn kind_noun(kind: Kind) -> &'static str {
 }
 
 /// Makes an empty folder that is marked as unfinished.
-pub(super) fn make_folder(spot: Spot<'_>) -> std::result::Result<(Dir, OsString), Fault> {
+pub(super) fn make_folder(spot: Spot<'_>) -> std::result::Result<(Dir, OsString), RestoreFault> {
     let Spot {
         dir,
         name,
@@ -275,7 +275,7 @@ pub(super) fn make_folder(spot: Spot<'_>) -> std::result::Result<(Dir, OsString)
         ..
     } = spot;
     let ((), temporary) = new_temporary(name, |temporary| dir.make_folder(temporary, 0o700))
-        .map_err(|error| Fault::of(error, shown))?;
+        .map_err(|error| RestoreFault::of(error, shown))?;
     let made = dir.folder(&temporary).and_then(|made| {
         if inherits {
             metadata::clear_inherited(&Handle::Open(made.as_fd()));
@@ -285,7 +285,7 @@ pub(super) fn make_folder(spot: Spot<'_>) -> std::result::Result<(Dir, OsString)
     });
     made.map(|made| (made, temporary.clone())).map_err(|error| {
         remove_temporary(dir, &temporary);
-        Fault::of(error, shown)
+        RestoreFault::of(error, shown)
     })
 }
 
@@ -337,7 +337,7 @@ pub(super) fn place_entry(
     spot: Spot<'_>,
     temporary: &OsStr,
     aside: Option<&str>,
-) -> std::result::Result<(), Fault> {
+) -> std::result::Result<(), RestoreFault> {
     let Spot {
         dir, name, shown, ..
     } = spot;
@@ -352,14 +352,14 @@ pub(super) fn place_entry(
         remove_temporary(dir, temporary);
         match error {
             Errno::EXIST => name_taken(),
-            error => Fault::of(error, shown),
+            error => RestoreFault::of(error, shown),
         }
     })
 }
 
 /// Something has the name that was free, or equal, when the restore began.
-pub(super) fn name_taken() -> Fault {
-    Fault::Entry(
+pub(super) fn name_taken() -> RestoreFault {
+    RestoreFault::Entry(
         ProblemKind::NotStored,
         "something else took its name meanwhile".into(),
     )
@@ -420,13 +420,13 @@ pub(super) fn remove_temporary(dir: &Dir, name: &OsStr) {
 /// is no more what was compared, or has names elsewhere that would change with it: it is then made
 /// anew.
 pub(super) fn put_right(
-    source: &Source,
-    item: &Item,
+    source: &RestoreSource,
+    item: &RestoreItem,
     spot: Spot<'_>,
     there: &Stat,
     faults: &mut Faults,
-) -> std::result::Result<bool, Fault> {
-    let shown = |error: Errno| Fault::of(error, spot.shown);
+) -> std::result::Result<bool, RestoreFault> {
+    let shown = |error: Errno| RestoreFault::of(error, spot.shown);
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = openat(spot.dir, spot.name, flags, Mode::empty()).map_err(shown)?;
     let opened = Stat::of_fd(&fd).map_err(shown)?;
@@ -457,7 +457,7 @@ pub(super) fn put_right(
 /// Ends a folder: metadata, then the mark goes, then the time. `is_new` if it was made for this.
 pub(super) fn finish_folder(
     folder: &Dir,
-    item: &Item,
+    item: &RestoreItem,
     attributes: &attributes::Attributes,
     (is_new, marked): (bool, bool),
     holds: Holds,

@@ -16,7 +16,7 @@ use rustix::{
 
 use schema::escape::display;
 
-use super::{place::Holds, rights, source::Item};
+use super::{place::Holds, rights, source::RestoreItem};
 use crate::{
     error::system_reason,
     sys::{Kind, Stat, attributes, attributes::Attributes, open, stat::Nanos},
@@ -152,7 +152,7 @@ impl Handle<'_> {
 /// The attributes that a restored entry gets: what the tree holds and what only the manifest
 /// could.
 pub(super) fn wanted_attributes(
-    item: &Item,
+    item: &RestoreItem,
     stored: impl FnOnce() -> Result<Attributes, Errno>,
 ) -> (Attributes, Option<Errno>) {
     let mut kept = item.wanted.xattrs_kept.clone();
@@ -207,7 +207,7 @@ pub(super) fn remove_spare(handle: &Handle<'_>, names: &[Vec<u8>], faults: &mut 
 /// Sets owner, attributes and mode, with more permission bits than it had.
 pub(super) fn apply_metadata(
     handle: &Handle<'_>,
-    item: &Item,
+    item: &RestoreItem,
     attributes: &Attributes,
     more_mode: u32,
     holds: Holds,
@@ -245,7 +245,12 @@ pub(super) fn apply_metadata(
 
 /// Sets the time, after everything else, and looks at what became of all that was set: some file
 /// systems take what they do not keep.
-pub(super) fn apply_time(handle: &Handle<'_>, item: &Item, holds: Holds, faults: &mut Faults) {
+pub(super) fn apply_time(
+    handle: &Handle<'_>,
+    item: &RestoreItem,
+    holds: Holds,
+    faults: &mut Faults,
+) {
     let wanted = &item.wanted;
     if let Err(error) = handle.set_mtime(wanted.mtime) {
         faults.add("time", error);

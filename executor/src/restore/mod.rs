@@ -43,7 +43,7 @@ pub use choice::Choice;
 pub use paths::{Selection, select_paths};
 pub use room::check_room;
 
-use job::{Job, manifest_of, names_of};
+use job::{RestoreJob, manifest_of, names_of};
 
 use crate::{
     error::{Error, Result},
@@ -89,7 +89,7 @@ pub fn plan_restore(request: &Request<'_>, context: &Context<'_>) -> Result<Rest
         )));
     }
     let target = absolute_target(request.target)?;
-    let job = Job::new(
+    let job = RestoreJob::new(
         request.store,
         request.snapshot,
         request.home_folder,
@@ -168,7 +168,7 @@ pub fn run_restore_step(
     }
     let path = lookup::clean_path(Path::new(OsStr::from_bytes(&path)))?;
     let tree = open_snapshot_tree(store, &step.folder)?;
-    let job = Job::new(
+    let job = RestoreJob::new(
         store,
         step.snapshot,
         &step.folder,

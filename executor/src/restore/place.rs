@@ -12,7 +12,7 @@ use std::{
 use rustix::{fs::fgetxattr_query, io::Errno};
 use schema::{escape::display, record::Capabilities};
 
-use super::lookup::Found;
+use super::lookup::FoundEntry;
 use crate::{
     error::{Error, Result},
     store::Store,
@@ -21,7 +21,7 @@ use crate::{
 
 /// Where a restore goes.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct RestoreTarget {
     /// The folder that holds the target.
     pub(super) parent: Dir,
     /// The target's name there; `.` for the root of the file-system tree.
@@ -69,7 +69,7 @@ impl Holds {
 }
 
 /// Looks at an absolute target; with `through`, at what it leads to where it is a symlink.
-pub(super) fn inspect_target(target: &[u8], store: &Store, through: bool) -> Result<Place> {
+pub(super) fn inspect_target(target: &[u8], store: &Store, through: bool) -> Result<RestoreTarget> {
     let mut shown = display(target);
     let path = Path::new(OsStr::from_bytes(target));
     let resolved =
@@ -101,7 +101,7 @@ pub(super) fn inspect_target(target: &[u8], store: &Store, through: bool) -> Res
     let holder = folder.stat_self().map_err(io)?;
     let (holds, can) = probe_target(&folder, &holder);
     check_outside(folder, store, &shown)?;
-    Ok(Place {
+    Ok(RestoreTarget {
         parent,
         name,
         stat,
@@ -197,7 +197,7 @@ fn is_exfat(device: &[u8]) -> bool {
 }
 
 /// Refuses a file for a folder and a folder for a file: a restore never nests by surprise.
-pub(super) fn check_kinds(place: &Place, found: &Found) -> Result<()> {
+pub(super) fn check_kinds(place: &RestoreTarget, found: &FoundEntry) -> Result<()> {
     let Some(stat) = &place.stat else {
         return Ok(());
     };
@@ -224,7 +224,7 @@ pub(super) fn check_kinds(place: &Place, found: &Found) -> Result<()> {
     }
 }
 
-impl Place {
+impl RestoreTarget {
     /// A folder of the file system that is written to: the target, or the one that will hold it.
     pub(super) fn folder(&self) -> std::result::Result<Dir, Errno> {
         match self.stat {
@@ -240,7 +240,7 @@ impl Place {
 }
 
 /// Bytes that may still be written to the target's file system.
-pub(super) fn free_bytes(place: &Place) -> Result<u64> {
+pub(super) fn free_bytes(place: &RestoreTarget) -> Result<u64> {
     let free = place.folder().and_then(rustix::fs::fstatvfs);
     free.map(|free| free.f_bavail.saturating_mul(free.f_frsize))
         .map_err(|error| Error::io("look at", place.shown.as_bytes(), error))

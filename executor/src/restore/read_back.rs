@@ -1,4 +1,4 @@
-//! Reading back what a restore wrote: from the disk, not from memory, against the manifest.
+//! ReadBack back what a restore wrote: from the disk, not from memory, against the manifest.
 //!
 //! Runs once all is synced. Looked at is what the kernel says was changed since the restore began,
 //! so that a restore of three files into a full folder reads three files. Writes nothing, but
@@ -15,9 +15,9 @@ use schema::{
 
 use super::{
     compare,
-    job::Job,
+    job::RestoreJob,
     make, names,
-    source::{Item, Source, Step},
+    source::{RestoreItem, RestoreSource, Step},
 };
 use crate::{
     error::Result,
@@ -48,8 +48,12 @@ pub(super) fn now_nanos() -> Nanos {
 }
 
 /// Reads back what was written since.
-pub(super) fn read_back(job: &Job<'_>, since: Nanos, context: &Context<'_>) -> Result<Proof> {
-    let mut reading = Reading {
+pub(super) fn read_back(
+    job: &RestoreJob<'_>,
+    since: Nanos,
+    context: &Context<'_>,
+) -> Result<Proof> {
+    let mut reading = ReadBack {
         job,
         context,
         source: job.source()?,
@@ -71,10 +75,10 @@ pub(super) fn read_back(job: &Job<'_>, since: Nanos, context: &Context<'_>) -> R
     Ok(reading.proof)
 }
 
-struct Reading<'a> {
-    job: &'a Job<'a>,
+struct ReadBack<'a> {
+    job: &'a RestoreJob<'a>,
     context: &'a Context<'a>,
-    source: Source,
+    source: RestoreSource,
     since: Nanos,
     /// Folders of the target on the way down; none where there is no such folder.
     folders: Vec<Option<Arc<Dir>>>,
@@ -144,9 +148,9 @@ impl Asked {
     }
 }
 
-impl Reading<'_> {
+impl ReadBack<'_> {
     /// The file of the target that an item became, if this restore wrote it.
-    fn written(&mut self, item: &Item) -> Option<Written> {
+    fn written(&mut self, item: &RestoreItem) -> Option<Written> {
         let wanted = item.wanted.digest.filter(|_| item.listed)?;
         let (dir, name) = self.at(item)?;
         let stat = dir.look(&name).ok()??;
@@ -164,7 +168,7 @@ impl Reading<'_> {
         })
     }
 
-    fn at(&self, item: &Item) -> Option<(Arc<Dir>, OsString)> {
+    fn at(&self, item: &RestoreItem) -> Option<(Arc<Dir>, OsString)> {
         match self.folders.last() {
             None => {
                 let place = &self.job.place;
@@ -175,7 +179,7 @@ impl Reading<'_> {
         }
     }
 
-    fn enter(&mut self, item: &Item) {
+    fn enter(&mut self, item: &RestoreItem) {
         let folder = self.at(item).and_then(|(dir, name)| {
             let there = dir.look(&name).ok()??;
             let through = self.job.through(&item.path, &there).ok()?;
@@ -188,7 +192,7 @@ impl Reading<'_> {
     }
 }
 
-impl Coordinator for Reading<'_> {
+impl Coordinator for ReadBack<'_> {
     type Job = Vec<Written>;
     type Output = Vec<Read>;
 

@@ -9,11 +9,11 @@ use schema::journal::{Problem, ProblemKind};
 
 use super::{
     StoredPathBuf,
-    copying::Count,
-    job::Job,
-    make::{self, Fault, Inode, Made, Spot},
+    copying::FolderCount,
+    job::RestoreJob,
+    make::{self, Inode, Made, RestoreFault, Spot},
     metadata::{self, Faults},
-    source::{Item, Source},
+    source::{RestoreItem, RestoreSource},
     tally::Tally,
 };
 use crate::{
@@ -28,7 +28,7 @@ pub(super) struct Frame {
     pub(super) dir: Arc<Dir>,
     /// Gives its entries an access control list.
     pub(super) inherits: bool,
-    pub(super) item: Item,
+    pub(super) item: RestoreItem,
     pub(super) attributes: Attributes,
     /// It becomes the snapshot's in its metadata, too.
     pub(super) mine: bool,
@@ -38,15 +38,15 @@ pub(super) struct Frame {
     pub(super) fresh: bool,
     /// Since when what was changed in it is read back at the end, where a restore did not end.
     pub(super) read_back_since: Option<Nanos>,
-    pub(super) count: Arc<Count>,
+    pub(super) count: Arc<FolderCount>,
 }
 
 /// A restore that is under way.
 pub(super) struct Restorer<'a> {
-    pub(super) job: &'a Job<'a>,
+    pub(super) job: &'a RestoreJob<'a>,
     pub(super) aside: &'a str,
     pub(super) context: &'a Context<'a>,
-    pub(super) source: Source,
+    pub(super) source: RestoreSource,
     /// Open folders of the target; none where the folder could not be had.
     pub(super) frames: Vec<Option<Frame>>,
     /// Folders that were left and wait for files on their way into them, in the order of leaving.
@@ -65,7 +65,7 @@ pub(super) struct Restorer<'a> {
 
 impl Restorer<'_> {
     /// Where an entry goes; `None` below a folder that could not be had.
-    pub(super) fn spot<'s>(&'s self, item: &'s Item, shown: &'s str) -> Option<Spot<'s>> {
+    pub(super) fn spot<'s>(&'s self, item: &'s RestoreItem, shown: &'s str) -> Option<Spot<'s>> {
         let place = &self.job.place;
         let (dir, name, inherits) = match self.frames.last() {
             None => {
@@ -90,7 +90,7 @@ impl Restorer<'_> {
     pub(super) fn aside_for(
         &self,
         there: Option<&Stat>,
-    ) -> std::result::Result<Option<&str>, Fault> {
+    ) -> std::result::Result<Option<&str>, RestoreFault> {
         match there {
             None => Ok(None),
             Some(_) if self.job.overwrite => Ok(Some(self.aside)),
@@ -100,11 +100,11 @@ impl Restorer<'_> {
     }
 
     /// Lists an entry that was not made, unless all of it ends here.
-    pub(super) fn fault(&mut self, item: &Item, fault: Fault) -> Result<()> {
+    pub(super) fn fault(&mut self, item: &RestoreItem, fault: RestoreFault) -> Result<()> {
         match fault {
-            Fault::All(error) => return Err(error),
-            Fault::Entry(kind, because) => self.entry_problem(item, kind, because),
-            Fault::Damaged(because) => {
+            RestoreFault::All(error) => return Err(error),
+            RestoreFault::Entry(kind, because) => self.entry_problem(item, kind, because),
+            RestoreFault::Damaged(because) => {
                 self.tally.damaged += 1;
                 self.entry_problem(item, ProblemKind::Unreadable, because);
             }
@@ -113,7 +113,7 @@ impl Restorer<'_> {
     }
 
     /// Counts an entry that was made.
-    pub(super) fn made(&mut self, item: &Item, made: &Made, aside: bool) {
+    pub(super) fn made(&mut self, item: &RestoreItem, made: &Made, aside: bool) {
         debug_assert!(item.wanted.kind != Kind::Folder);
         self.tally.kept_aside += u64::from(aside);
         self.tally.restored += 1;
@@ -121,7 +121,7 @@ impl Restorer<'_> {
     }
 
     /// Notes an entry whose flags were recorded and are not on what stands there.
-    pub(super) fn flags(&mut self, item: &Item, there: Option<&Stat>) {
+    pub(super) fn flags(&mut self, item: &RestoreItem, there: Option<&Stat>) {
         let wanted = (item.wanted.immutable, item.wanted.append_only);
         let has = there.map(|there| (there.immutable, there.append_only));
         if wanted != (false, false) && has != Some(wanted) {
@@ -129,7 +129,7 @@ impl Restorer<'_> {
         }
     }
 
-    pub(super) fn faults(&mut self, item: &Item, faults: Faults) {
+    pub(super) fn faults(&mut self, item: &RestoreItem, faults: Faults) {
         self.tally.owners_left += u64::from(faults.owner_left);
         self.tally.limits.add(faults.limits);
         for sentence in faults.sentences {
@@ -137,7 +137,7 @@ impl Restorer<'_> {
         }
     }
 
-    pub(super) fn entry_problem(&mut self, item: &Item, kind: ProblemKind, message: String) {
+    pub(super) fn entry_problem(&mut self, item: &RestoreItem, kind: ProblemKind, message: String) {
         self.tally.problem(Problem {
             path: self.source.on_source(&item.path),
             kind,

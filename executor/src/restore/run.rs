@@ -18,11 +18,11 @@ use schema::{
 
 use super::{
     copying::{self, BYTES, Copied, Copy, FILES},
-    job::{Job, restore_interrupted},
+    job::{RestoreJob, restore_interrupted},
     make, names, place, read_back,
     restorer::Restorer,
     scan::{self, Totals},
-    source::{Item, Step},
+    source::{RestoreItem, Step},
     tally::Tally,
 };
 use crate::{
@@ -43,7 +43,7 @@ const WAITING: usize = 256;
 
 /// `planned` is what the plan found to do.
 pub(super) fn restore_all(
-    job: &Job<'_>,
+    job: &RestoreJob<'_>,
     planned: &RestoreStep,
     context: &Context<'_>,
 ) -> Result<Outcome> {
@@ -106,7 +106,7 @@ pub(super) fn restore_all(
 }
 
 /// Refuses before anything is changed.
-fn check_allowed(job: &Job<'_>, aside: &str, totals: &Totals) -> Result<()> {
+fn check_allowed(job: &RestoreJob<'_>, aside: &str, totals: &Totals) -> Result<()> {
     let target = &job.place.shown;
     let differs = totals.conflict_count + totals.put_right_count;
     if differs > 0 && !job.overwrite {
@@ -191,7 +191,7 @@ impl Restorer<'_> {
     }
 
     /// Says that an entry does not get its own name.
-    fn tell_renamed(&mut self, item: &Item) {
+    fn tell_renamed(&mut self, item: &RestoreItem) {
         if item.renamed {
             let message = format!(
                 "the target cannot hold its name: it is there as {}",

@@ -11,10 +11,10 @@ use schema::{
 };
 
 use super::{
-    compare::{self, Rules, Standing, unfinished_since},
-    job::{Job, inode_group, restore_interrupted},
+    compare::{self, ComparisonRules, Standing, unfinished_since},
+    job::{RestoreJob, inode_group, restore_interrupted},
     names, rights,
-    source::{Item, Source, Step},
+    source::{RestoreItem, RestoreSource, Step},
 };
 use crate::{
     copy::data_bytes,
@@ -54,7 +54,7 @@ pub(super) struct Totals {
 }
 
 /// A folder of the target on the way down.
-struct There {
+struct TargetFolder {
     dir: Dir,
     /// Since when what was changed in it is read back at the end.
     read_back_since: Option<Nanos>,
@@ -62,7 +62,7 @@ struct There {
 
 impl Totals {
     /// Adds an entry whose metadata differs.
-    fn differs(&mut self, item: &Item, what: &[&str]) {
+    fn differs(&mut self, item: &RestoreItem, what: &[&str]) {
         self.put_right_count += 1;
         if self.put_right.len() < LISTED {
             self.put_right.push(PutRight {
@@ -88,12 +88,16 @@ impl Totals {
 }
 
 /// Compares the snapshot with the target; with `content` also files whose size and time agree.
-pub(super) fn scan_target(job: &Job<'_>, content: bool, context: &Context<'_>) -> Result<Totals> {
+pub(super) fn scan_target(
+    job: &RestoreJob<'_>,
+    content: bool,
+    context: &Context<'_>,
+) -> Result<Totals> {
     let mut source = job.source()?;
     let mut totals = Totals::default();
     let mut groups = HashSet::new();
     // Folders of the target on the way down; none where there is no such folder.
-    let mut folders: Vec<Option<There>> = Vec::new();
+    let mut folders: Vec<Option<TargetFolder>> = Vec::new();
     while let Some(step) = source.next_step() {
         context.stop.check().map_err(restore_interrupted)?;
         let (item, is_folder) = match step {
@@ -137,15 +141,15 @@ pub(super) fn scan_target(job: &Job<'_>, content: bool, context: &Context<'_>) -
     reason = "two sides, and what is counted of them"
 )]
 fn compare_entry(
-    job: &Job<'_>,
-    source: &Source,
-    item: &Item,
-    folders: &[Option<There>],
+    job: &RestoreJob<'_>,
+    source: &RestoreSource,
+    item: &RestoreItem,
+    folders: &[Option<TargetFolder>],
     totals: &mut Totals,
     groups: &mut HashSet<(u64, u64)>,
     content: bool,
     context: &Context<'_>,
-) -> Result<Option<There>> {
+) -> Result<Option<TargetFolder>> {
     let above = folders.last().and_then(Option::as_ref);
     let (dir, name) = match folders.last() {
         None => (Some(&job.place.parent), &job.place.name),
@@ -158,7 +162,7 @@ fn compare_entry(
         Some(there) => there.map_err(io)?,
     };
     if let (Some(dir), Some(there)) = (dir, there) {
-        let rules = Rules {
+        let rules = ComparisonRules {
             holds: job.place.holds,
             content,
             read_back_since: above.and_then(|above| above.read_back_since),
@@ -181,7 +185,7 @@ fn compare_entry(
             }
             let own = || unfinished_since(&folder);
             let since = rules.read_back_since.or_else(own);
-            return Ok(Some(There {
+            return Ok(Some(TargetFolder {
                 dir: folder,
                 read_back_since: since.filter(|_| job.choice.read_back),
             }));
@@ -221,7 +225,7 @@ fn compare_entry(
 }
 
 /// The path of an item as a plan has it.
-fn shown_path(item: &Item) -> String {
+fn shown_path(item: &RestoreItem) -> String {
     let is_whole = item.path.is_empty();
     escape(if is_whole {
         b".".as_slice()
@@ -233,8 +237,8 @@ fn shown_path(item: &Item) -> String {
 /// What of a folder's own metadata differs and would be put right. Its time alone counts only where
 /// what is there is replaced: it moves with what else is in the folder.
 fn folder_differs(
-    job: &Job<'_>,
-    item: &Item,
+    job: &RestoreJob<'_>,
+    item: &RestoreItem,
     there: &Stat,
     standing: Standing,
 ) -> Option<Vec<&'static str>> {
@@ -250,7 +254,7 @@ fn folder_differs(
 
 /// Whether nothing is said of a folder's own metadata: it keeps what it has, for only some entries
 /// come into it, or it is empty or unfinished and becomes the snapshot's anyway.
-fn stays_as_it_is(job: &Job<'_>, item: &Item, folder: &Dir) -> bool {
+fn stays_as_it_is(job: &RestoreJob<'_>, item: &RestoreItem, folder: &Dir) -> bool {
     if item.path.is_empty() && !job.choice.only.is_empty() {
         return true;
     }
@@ -262,7 +266,7 @@ fn stays_as_it_is(job: &Job<'_>, item: &Item, folder: &Dir) -> bool {
 }
 
 /// Bytes to write for a file: its size without holes.
-fn bytes_of(source: &Source, item: &Item) -> u64 {
+fn bytes_of(source: &RestoreSource, item: &RestoreItem) -> u64 {
     let Some(stat) = &item.stored else {
         return 0;
     };

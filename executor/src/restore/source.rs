@@ -18,7 +18,7 @@ use schema::{
     record::Capabilities,
 };
 
-use super::{Choice, belongs::Unknown, lookup::Found};
+use super::{Choice, belongs::Unknown, lookup::FoundEntry};
 use crate::{
     error::{Error, Result, system_reason},
     manifest::{Entry, Reader},
@@ -32,7 +32,7 @@ static NOTHING: LazyLock<Excludes> = LazyLock::new(Excludes::default);
 
 /// One entry to restore.
 #[derive(Debug)]
-pub(super) struct Item {
+pub(super) struct RestoreItem {
     /// Path relative to what is restored; empty for that itself.
     pub(super) path: StoredPathBuf,
     /// The name that it gets: its own, where the target can hold that.
@@ -53,9 +53,9 @@ pub(super) struct Item {
 #[derive(Debug)]
 pub(super) enum Step {
     /// A folder; its content follows.
-    Enter(Item),
+    Enter(RestoreItem),
     /// Anything else.
-    Leaf(Item),
+    Leaf(RestoreItem),
     /// The end of the last folder that was entered and not left.
     Leave,
     /// An entry that the snapshot does not give.
@@ -68,7 +68,7 @@ struct Open {
 }
 
 /// A stream of the entries below a path of a snapshot, itself included.
-pub(super) struct Source {
+pub(super) struct RestoreSource {
     walk: Option<Walk<'static>>,
     /// The walk's next visit, not yet given out.
     pending: Option<Visit>,
@@ -88,9 +88,9 @@ pub(super) struct Source {
     fault_at: StoredPathBuf,
 }
 
-impl Source {
+impl RestoreSource {
     pub(super) fn new(
-        found: &Found,
+        found: &FoundEntry,
         manifest: Option<Reader>,
         names: &Arc<StoredNames>,
         choice: &Choice,
@@ -302,7 +302,7 @@ impl Source {
                         in_tree: false,
                     });
                 }
-                let item = Item {
+                let item = RestoreItem {
                     path,
                     stored_name: entry.stored_name().to_owned(),
                     name,
@@ -353,7 +353,7 @@ impl Source {
                 self.pass_over = Some(path.clone());
                 return Some(self.fault(&path, "it is not what the manifest recorded".into()));
             }
-            return Some(Step::Leaf(Item {
+            return Some(Step::Leaf(RestoreItem {
                 path,
                 name,
                 renamed: false,
@@ -377,7 +377,7 @@ impl Source {
                 in_tree: true,
             });
         }
-        let item = Item {
+        let item = RestoreItem {
             path,
             name,
             renamed: false,

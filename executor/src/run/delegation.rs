@@ -1,6 +1,6 @@
 //! A run whose parts are done by processes of their own.
 //!
-//! The run's process writes that it hands a part over, lets go of the journal, and waits. The other
+//! The run's process writes that it delegation a part over, lets go of the journal, and waits. The other
 //! process does the part's steps with the same journal and the same records before and after each
 //! effect (law 6), so whichever of them is killed at whatever instant, the journal says what was
 //! done. What counts is the journal, not how a unit says that it ended.
@@ -48,7 +48,7 @@ pub trait Units {
 
 /// What a run needs to hand its parts over.
 #[derive(Clone, Copy)]
-pub struct Hands<'a> {
+pub struct Delegation<'a> {
     /// The units.
     pub units: &'a dyn Units,
     /// The run's locks.
@@ -58,13 +58,13 @@ pub struct Hands<'a> {
 /// What to do about a part that says itself why it ended.
 const CONTINUES: &str = "the next `backup apply` continues the run";
 
-/// Hands a part over from `step` on and waits until it is done.
+/// Delegation a part over from `step` on and waits until it is done.
 pub(super) fn hand_over(
     state: &StateDir,
     plan: &Plan,
     step: &Step,
     mut journal: Journal,
-    hands: Hands<'_>,
+    delegation: Delegation<'_>,
     context: Context<'_>,
 ) -> Result<(Journal, Replay)> {
     let part = step.action.part();
@@ -76,9 +76,9 @@ pub(super) fn hand_over(
     // The other process writes now, and watches what it works on.
     drop(journal);
     let pause = Pause::new();
-    let ended = hands
+    let ended = delegation
         .lock
-        .lend(state, context.stop, || hands.units.run(part, context))?;
+        .lend(state, context.stop, || delegation.units.run(part, context))?;
     drop(pause);
     let (mut journal, replay) = state.journal(&plan.run_id)?;
     let group = plan.group(part, |step| replay.outcome(&step.id).is_some());
@@ -93,7 +93,7 @@ pub(super) fn hand_over(
     let Some(left) = left else {
         return Ok((journal, replay));
     };
-    let unit = hands.units.name(part);
+    let unit = delegation.units.name(part);
     let outcome = match ended {
         UnitExit::Skipped(message) => Outcome::not(
             Status::Deferred,

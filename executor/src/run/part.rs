@@ -21,7 +21,7 @@ use crate::{
 
 /// A part that the run's process waits for.
 #[derive(Debug)]
-pub struct Handed {
+pub struct HandedPart {
     /// The run.
     pub run: Unfinished,
     _lock: Lock,
@@ -31,7 +31,7 @@ pub struct Handed {
 ///
 /// # Errors
 /// [`ErrorKind::Busy`] if a run is at work and waits for something else.
-pub fn take_over(state: &StateDir, part: Part) -> Result<Option<Handed>> {
+pub fn take_over(state: &StateDir, part: Part) -> Result<Option<HandedPart>> {
     let lock = state.work_lock()?;
     if !state.is_owned() {
         return Ok(None);
@@ -43,7 +43,7 @@ pub fn take_over(state: &StateDir, part: Part) -> Result<Option<Handed>> {
         replay.is_ok_and(|replay| replay.handed_to() == Some(part))
     };
     match run.filter(is_ours) {
-        Some(run) => Ok(Some(Handed { run, _lock: lock })),
+        Some(run) => Ok(Some(HandedPart { run, _lock: lock })),
         None => Err(
             Error::busy("another run is at work, and did not hand this part over")
                 .hint("wait for it to end; `backup status` shows it"),

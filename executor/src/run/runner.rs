@@ -10,7 +10,7 @@ use schema::{
 };
 
 use super::{
-    delegation::{Hands, hand_over},
+    delegation::{Delegation, hand_over},
     report::{empty_report, run_result, unmet_need},
     session::Session,
     step::run_step,
@@ -46,7 +46,7 @@ pub fn begin_run(
     run_steps(session, plan, journal, Replay::default(), None, context)
 }
 
-/// As [`begin_run`], but a unit of its own does each part, by [`Hands`].
+/// As [`begin_run`], but a unit of its own does each part, by [`Delegation`].
 ///
 /// # Errors
 /// As [`begin_run`], and that a part was ended from outside.
@@ -55,13 +55,13 @@ pub fn begin_delegated_run(
     config: &Config,
     inventory: &Inventory,
     plan: &Plan,
-    hands: Hands<'_>,
+    delegation: Delegation<'_>,
     context: Context<'_>,
 ) -> Result<Report> {
     let journal = state.begin(config, inventory, plan)?;
     let session = Session::new(state, plan);
     let replay = Replay::default();
-    run_steps(session, plan, journal, replay, Some(hands), context)
+    run_steps(session, plan, journal, replay, Some(delegation), context)
 }
 
 /// Continues a run that was begun and not ended.
@@ -72,14 +72,14 @@ pub fn resume_run(state: &StateDir, plan: &Plan, context: Context<'_>) -> Result
     resume_delegated_run(state, plan, None, context)
 }
 
-/// As [`resume_run`], but with `hands` a unit of its own does each part.
+/// As [`resume_run`], but with `delegation` a unit of its own does each part.
 ///
 /// # Errors
 /// As [`begin_delegated_run`].
 pub fn resume_delegated_run(
     state: &StateDir,
     plan: &Plan,
-    hands: Option<Hands<'_>>,
+    delegation: Option<Delegation<'_>>,
     context: Context<'_>,
 ) -> Result<Report> {
     // An absent destination must not end the run that waits for it.
@@ -91,14 +91,14 @@ pub fn resume_delegated_run(
         Session::new(state, plan).store()?;
     }
     let session = Session::new(state, plan);
-    run_steps(session, plan, journal, replay, hands, context)
+    run_steps(session, plan, journal, replay, delegation, context)
 }
 
 /// Gives an unfinished run up, so that a new one can take its place. `interruptions` are those that
 /// the new one is to count on from; zero where a person began it anew.
 ///
 /// # Errors
-/// The system's reason.
+/// Fails if the journal cannot be written.
 pub fn abandon_run(
     state: &StateDir,
     plan: &Plan,
@@ -120,7 +120,7 @@ fn run_steps(
     plan: &Plan,
     mut journal: Journal,
     mut replay: Replay,
-    hands: Option<Hands<'_>>,
+    delegation: Option<Delegation<'_>>,
     context: Context<'_>,
 ) -> Result<Report> {
     let before = replay.clone();
@@ -137,13 +137,13 @@ fn run_steps(
     });
     let mut report = empty_report(plan, &replay, now);
     for step in &plan.steps {
-        if let Some(hands) = hands
+        if let Some(delegation) = delegation
             && step.action.part() != Part::Coordinator
             && !gives_back(step)
             && replay.outcome(&step.id).is_none()
             && unmet_need(step, &report).is_none()
         {
-            (journal, replay) = hand_over(session.state, plan, step, journal, hands, context)?;
+            (journal, replay) = hand_over(session.state, plan, step, journal, delegation, context)?;
         }
         let mut done = run_step(
             &mut session,

@@ -8,7 +8,7 @@ use schema::{
 };
 
 use crate::{
-    cloud::{memory::Desk, rclone},
+    cloud::{memory::RemoteCache, rclone},
     manifest::{Cursor, FILE_NAME, Reader},
     state_dir::StateDir,
     store::Store,
@@ -26,15 +26,15 @@ pub fn scan_cloud(
     remote: &str,
     config: Option<&AbsolutePath>,
 ) -> CloudState {
-    let desk = state.and_then(|state| Desk::open(state, remote).ok().flatten());
-    let memory = desk.as_ref().and_then(|desk| desk.memory().ok());
+    let cache = state.and_then(|state| RemoteCache::open(state, remote).ok().flatten());
+    let memory = cache.as_ref().and_then(|cache| cache.memory().ok());
     let memory = memory.unwrap_or_default();
     let pending = memory.last.as_ref().and_then(|last| {
         let (store, newest) = newest?;
         if last.id == newest {
             return Some(CloudChange::default());
         }
-        let shelf = desk.as_ref()?.existing_shelf(last.id)?;
+        let shelf = cache.as_ref()?.existing_shelf(last.id)?;
         let before = Reader::new(shelf.file(FILE_NAME.as_ref()).ok()?).ok()?;
         describe_change(before, store.manifest(newest).ok()?).ok()
     });

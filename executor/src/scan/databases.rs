@@ -21,17 +21,17 @@ const PG_GLOBAL: &[u8] = b"global";
 const INNODB: &[u8] = b"ibdata1";
 
 /// The names that were met in each open folder, in the manifest's order.
-pub(super) struct Names(Vec<Level>);
+pub(super) struct Names(Vec<FolderLevel>);
 
 impl Default for Names {
     fn default() -> Self {
-        Self(vec![Level::default()])
+        Self(vec![FolderLevel::default()])
     }
 }
 
 /// The names that were met in one folder, as far as one to come may be of the same database.
 #[derive(Default)]
-struct Level {
+struct FolderLevel {
     /// The last name that was met.
     last: Vec<u8>,
     /// How long those of its beginnings are that are names of files, and whether such a file was
@@ -79,7 +79,7 @@ impl Names {
 
     /// Goes into a folder.
     pub(super) fn enter(&mut self) {
-        self.0.push(Level::default());
+        self.0.push(FolderLevel::default());
     }
 
     /// Goes out of it.

@@ -24,7 +24,7 @@ use crate::{
 /// Looks at the destination of a configuration.
 ///
 /// # Errors
-/// When it is there and cannot be read, or an interruption.
+/// Fails if it is there and cannot be read, or an interruption.
 pub fn scan_destination(
     local: &Local,
     folder: &str,

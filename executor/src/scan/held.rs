@@ -12,7 +12,7 @@ use schema::record::Capabilities;
 use crate::{names::Namer, sys::Kind};
 
 /// The judge, who must see each folder's entries between its enter and its leave.
-pub(super) struct Held<'a> {
+pub(super) struct HeldNames<'a> {
     can: Option<&'a Capabilities>,
     /// What names the entries of each open folder get.
     levels: Vec<Namer>,
@@ -27,7 +27,7 @@ pub(super) struct Judged {
     pub(super) stored_as: Option<OsString>,
 }
 
-impl<'a> Held<'a> {
+impl<'a> HeldNames<'a> {
     pub(super) fn new(can: Option<&'a Capabilities>) -> Self {
         Self {
             can,
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn the_second_of_two_spellings_is_stored_otherwise_and_so_is_what_is_in_it() {
         let fat = Capabilities::of_type("exfat").unwrap();
-        let mut held = Held::new(Some(&fat));
+        let mut held = HeldNames::new(Some(&fat));
         let mut judge = |name: &str, kind| held.judge(OsStr::new(name), kind, 1);
         assert_eq!(judge("README", Kind::File), Judged::default());
         // Not stored as an entry, so it is in nobody's way.
@@ -83,7 +83,7 @@ mod tests {
         let inside = held.judge(OsStr::new("a:b"), Kind::File, 1);
         assert!(inside.stored_as.is_some() && inside.refused.is_none());
         held.leave();
-        let mut unknown = Held::new(None);
+        let mut unknown = HeldNames::new(None);
         let judged = unknown.judge(OsStr::new("a:b"), Kind::File, 1);
         assert_eq!(judged, Judged::default());
     }
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn a_file_that_is_too_large_cannot_be_held_under_any_name() {
         let fat = Capabilities::of_type("vfat").unwrap();
-        let mut held = Held::new(Some(&fat));
+        let mut held = HeldNames::new(Some(&fat));
         let judged = held.judge(OsStr::new("a:b"), Kind::File, 5 << 30);
         assert!(judged.refused.is_some() && judged.stored_as.is_none());
     }

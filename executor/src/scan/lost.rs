@@ -13,7 +13,7 @@ use crate::{
 /// Snapshots that were sealed and are neither in a tier nor on their way in or out.
 ///
 /// # Errors
-/// The system's reason where the records cannot be listed.
+/// Fails if the records cannot be listed.
 pub(crate) fn lost_snapshots(store: &Store) -> Result<Vec<SnapshotId>> {
     let io = |error: Errno| store.io("list", SNAPSHOTS, error);
     let records = match store.backup.folder(OsStr::new(SNAPSHOTS)) {
@@ -41,7 +41,7 @@ pub(crate) fn lost_snapshots(store: &Store) -> Result<Vec<SnapshotId>> {
 /// Whether a snapshot surely is nowhere: what cannot be looked at may be there.
 ///
 /// # Errors
-/// The system's reason where the tiers cannot be looked at.
+/// Fails if the tiers cannot be looked at.
 pub(crate) fn is_lost(store: &Store, id: SnapshotId) -> Result<bool> {
     let name = id.to_string();
     let on_its_way = [PARTIAL, TRASH, MOVING].iter().any(|area| {

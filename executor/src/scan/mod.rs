@@ -13,7 +13,6 @@ use std::path::Path;
 
 use schema::inventory::Power;
 
-pub use crate::survey::SourceChoice as Choice;
 pub use cloud::scan_cloud;
 pub use destination::scan_destination;
 pub use rsync::find_rsync;

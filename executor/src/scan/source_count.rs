@@ -14,13 +14,13 @@ use schema::{
 
 use super::{
     databases::{Names, add_database},
-    held::{Held, Judged},
+    held::{HeldNames, Judged},
 };
 use crate::{
     error::{Error, Result, system_reason},
     event::{Context, Event, Progress},
     manifest::Cursor,
-    survey::{Below, Met, Search, Told},
+    survey::{Below, Encountered, Search, WalkEvent},
     sys::{Kind, Stat, bytes, mounts::Mount},
 };
 
@@ -51,7 +51,7 @@ pub(super) struct SourceCount<'a> {
     pub(super) prefix: &'a StoredPath,
     pub(super) here: StoredPathBuf,
     pub(super) groups: HashSet<(u64, u64)>,
-    pub(super) held: Held<'a>,
+    pub(super) held: HeldNames<'a>,
     /// What tells databases among the entries of each open folder.
     pub(super) names: Names,
     /// Whether one file can have several names.
@@ -64,9 +64,9 @@ pub(super) struct SourceCount<'a> {
 impl SourceCount<'_> {
     /// Counts what was met; says whether it is a file whose content surely is not what the basis has
     /// at its path.
-    pub(super) fn told(&mut self, path: &StoredPath, told: Told) -> Result<bool> {
+    pub(super) fn told(&mut self, path: &StoredPath, told: WalkEvent) -> Result<bool> {
         let at = self.below.owner(path).map_or(0, |inner| inner + 1);
-        if let Told::Met(Met::Enter(stat) | Met::Leaf(stat)) = &told {
+        if let WalkEvent::Encountered(Encountered::Enter(stat) | Encountered::Leaf(stat)) = &told {
             self.judge(at, path, stat);
         }
         self.look_for_databases(at, path, &told);
@@ -76,15 +76,17 @@ impl SourceCount<'_> {
         own.met = true;
         let scan = &mut own.state.scan;
         match told {
-            Told::Excluded => scan.excluded += 1,
-            Told::Met(Met::Enter(stat)) => {
+            WalkEvent::Excluded => scan.excluded += 1,
+            WalkEvent::Encountered(Encountered::Enter(stat)) => {
                 scan.entries += 1;
                 scan.folders += 1;
                 scan.new_bytes += BLOCK;
                 count_flags(scan, &stat);
             }
-            Told::Met(Met::Leaf(stat)) => is_other = self.leaf(at, path, &stat)?,
-            Told::Met(Met::MountPoint(stat)) => {
+            WalkEvent::Encountered(Encountered::Leaf(stat)) => {
+                is_other = self.leaf(at, path, &stat)?
+            }
+            WalkEvent::Encountered(Encountered::MountPoint(stat)) => {
                 scan.entries += 1;
                 scan.folders += 1;
                 scan.new_bytes += BLOCK;
@@ -93,7 +95,7 @@ impl SourceCount<'_> {
                 let data = data_of(self.below.mount(path), &stat, within);
                 own.state.data_passed_over.extend(data);
             }
-            Told::Met(Met::Unreadable(stat, error)) => {
+            WalkEvent::Encountered(Encountered::Unreadable(stat, error)) => {
                 if within.is_empty() {
                     own.state.presence = unreadable_presence(error);
                 }
@@ -106,12 +108,12 @@ impl SourceCount<'_> {
                     own.state.unreadable.push(escape::display(within));
                 }
             }
-            Told::Met(Met::Leave) => {
+            WalkEvent::Encountered(Encountered::Leave) => {
                 self.held.leave();
                 self.names.leave();
                 return Ok(false);
             }
-            Told::Met(Met::Vanished) => return Ok(false),
+            WalkEvent::Encountered(Encountered::Vanished) => return Ok(false),
         }
         self.progress.entries += 1;
         if self.progress.entries.is_multiple_of(1000) {
@@ -157,13 +159,13 @@ impl SourceCount<'_> {
     }
 
     /// Counts a database of which this entry is the telling one.
-    fn look_for_databases(&mut self, at: usize, path: &StoredPath, told: &Told) {
+    fn look_for_databases(&mut self, at: usize, path: &StoredPath, told: &WalkEvent) {
         let (is_file, enters) = match told {
-            Told::Met(Met::Leaf(stat)) => (stat.kind == Kind::File, false),
-            Told::Met(Met::Enter(_)) => (false, true),
+            WalkEvent::Encountered(Encountered::Leaf(stat)) => (stat.kind == Kind::File, false),
+            WalkEvent::Encountered(Encountered::Enter(_)) => (false, true),
             // A log that is left out makes it no better.
-            Told::Excluded => (false, false),
-            Told::Met(_) => return,
+            WalkEvent::Excluded => (false, false),
+            WalkEvent::Encountered(_) => return,
         };
         let name = path.file_name();
         let found = if enters {

@@ -14,7 +14,7 @@ use schema::{
 
 use super::{
     databases::{Names, add_database, is_open_database},
-    held::Held,
+    held::HeldNames,
     source_count::{
         SourceCount, SourceTally, needed_bytes, unreadable_manifest, unreadable_presence,
     },
@@ -55,7 +55,7 @@ pub fn scan_sources(
     if choice.sync {
         sync::sync_file_systems(file_systems(&order, &bounds), context)?;
     }
-    let mut look = Look {
+    let mut look = SourceScanner {
         bounds,
         can,
         basis: basis
@@ -74,7 +74,7 @@ pub fn scan_sources(
         look.source(root, &mut found, &mut surveyed)?;
     }
     context.observer.event(Event::Progress(look.progress));
-    let Look {
+    let SourceScanner {
         basis: cursor,
         mut search,
         ..
@@ -118,7 +118,7 @@ fn subtract_moved(found: &mut [(SourceState, Vec<Stat>)], survey: &mut Survey) {
 }
 
 /// What is looked at, with what is compared and counted on the way.
-struct Look<'a> {
+struct SourceScanner<'a> {
     bounds: Bounds<'a>,
     can: Option<&'a Capabilities>,
     basis: Option<Cursor>,
@@ -127,7 +127,7 @@ struct Look<'a> {
     context: Context<'a>,
 }
 
-impl Look<'_> {
+impl SourceScanner<'_> {
     /// Looks at one source and those within it; gives the new files besides, if there is a basis
     /// that may have them.
     fn source(
@@ -190,7 +190,7 @@ impl Look<'_> {
             prefix,
             here: prefix.to_owned(),
             groups: HashSet::new(),
-            held: Held::new(*can),
+            held: HeldNames::new(*can),
             names: Names::default(),
             links: can.is_none_or(|can| can.hard_links),
             own_name: resolved.name.clone(),

@@ -40,7 +40,7 @@ use crate::{
     manifest::{Cursor, Entry, FILE_NAME, Writer},
     names::Namer,
     store::{Store, record_path},
-    survey::{Met, Record, Since, Survey, Surveyed, nanos_of},
+    survey::{Encountered, Record, Since, Survey, Surveyed, nanos_of},
     sys::{Folder, Kind},
     watch::{Storing, WHOLE},
     worker_pool::{Coordinator, run_in_order},
@@ -245,7 +245,7 @@ struct OpenSource {
     /// The paths of the sources within it, relative to it.
     inner: Vec<StoredPathBuf>,
     /// What was read and belongs to another job.
-    pending: Option<(OsString, Met)>,
+    pending: Option<(OsString, Encountered)>,
     /// The folder that holds it, and its name there.
     from: Option<(Folder, OsString)>,
     /// Its path in the snapshot.

@@ -22,7 +22,7 @@ const NAMED: usize = 3;
 /// What became of the reference's files.
 pub(super) struct Compared {
     excludes: Option<Excludes>,
-    sources: Vec<Source>,
+    sources: Vec<ComparedSource>,
     /// Entries and files of the reference that are not backed up any more.
     left_out: (u64, u64),
     /// A folder of the reference that is excluded now.
@@ -30,7 +30,7 @@ pub(super) struct Compared {
 }
 
 /// What became of one source's files.
-struct Source {
+struct ComparedSource {
     path: AbsolutePath,
     /// Its path in the snapshot.
     prefix: StoredPathBuf,
@@ -54,7 +54,7 @@ impl Files {
 
 impl Compared {
     pub(super) fn new(step: &SnapshotStep) -> Self {
-        let sources = step.sources.iter().map(|source| Source {
+        let sources = step.sources.iter().map(|source| ComparedSource {
             path: source.path.clone(),
             prefix: source.path.as_stored().to_owned(),
             missing: Files::default(),
@@ -162,8 +162,8 @@ impl Compared {
     }
 
     /// The sources that something is true of, the one with the most files first.
-    fn named(&self, of: impl Fn(&Source) -> &Files, what: &str) -> String {
-        let mut sources: Vec<&Source> = self.sources.iter().collect();
+    fn named(&self, of: impl Fn(&ComparedSource) -> &Files, what: &str) -> String {
+        let mut sources: Vec<&ComparedSource> = self.sources.iter().collect();
         sources.retain(|source| of(source).files > 0);
         sources.sort_by_key(|source| std::cmp::Reverse(of(source).files));
         let named: Vec<String> = sources
@@ -218,9 +218,9 @@ fn such_as(some: &Files) -> String {
 
 /// The innermost source that a path of a snapshot is in, and its path in it.
 fn innermost_source<'a, 'p>(
-    sources: &'a mut [Source],
+    sources: &'a mut [ComparedSource],
     path: &'p StoredPath,
-) -> Option<(&'a mut Source, &'p StoredPath)> {
+) -> Option<(&'a mut ComparedSource, &'p StoredPath)> {
     let within = sources.iter_mut().filter_map(|source| {
         let rest = path.rest_below(&source.prefix)?;
         Some((source, rest))

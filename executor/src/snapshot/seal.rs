@@ -204,7 +204,7 @@ pub(super) fn publish_snapshot(
 /// user's and stays.
 ///
 /// # Errors
-/// The system's reason.
+/// Fails if the link cannot be made or renamed.
 pub(crate) fn point_latest(store: &Store, target: &str) -> Result<()> {
     let io = |error: Errno| store.io("replace", LATEST, error);
     let latest = OsStr::new(LATEST);

@@ -19,7 +19,7 @@ impl StateDir {
     /// runs still tell of.
     ///
     /// # Errors
-    /// When the folders of runs cannot be listed.
+    /// Fails if the folders of runs cannot be listed.
     pub fn known_destinations(&self) -> Result<Vec<String>> {
         match self.known() {
             Ok(known) => Ok(known.unwrap_or_default().known),
@@ -35,7 +35,7 @@ impl StateDir {
     /// Remembers a destination.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the state directory cannot be read or written.
     pub fn remember_destination(&self, id: &str) -> Result<()> {
         let mut known = self.known_destinations()?;
         if known.iter().any(|other| other == id) {

@@ -42,7 +42,7 @@ impl StateDir {
     /// Backups that ended, oldest first; restores and the like are none.
     ///
     /// # Errors
-    /// When the folders of runs cannot be listed.
+    /// Fails if the folders of runs cannot be listed.
     pub fn ended_runs(&self) -> Result<Vec<EndedRun>> {
         let mut runs = Vec::new();
         for name in self.run_names()? {
@@ -65,7 +65,7 @@ impl StateDir {
     /// changes something.
     ///
     /// # Errors
-    /// When the folders of runs cannot be read.
+    /// Fails if the folders of runs cannot be read.
     pub fn standing(&self) -> Result<Vec<Finding>> {
         let mut found = None;
         for name in self.run_names()?.into_iter().rev() {
@@ -87,7 +87,7 @@ impl StateDir {
     /// under this code.
     ///
     /// # Errors
-    /// When the folders of runs cannot be read.
+    /// Fails if the folders of runs cannot be read.
     pub fn noticed(&self, code: &str) -> Result<Option<Finding>> {
         for name in self.run_names()?.into_iter().rev() {
             let Ok(run) = self.run(&name) else {
@@ -111,7 +111,7 @@ impl StateDir {
     /// The room that runs found on a destination before they began, oldest first.
     ///
     /// # Errors
-    /// When the folders of runs cannot be listed.
+    /// Fails if the folders of runs cannot be listed.
     pub fn free_space(&self, destination: &str) -> Result<Vec<SpaceSample>> {
         let mut samples = Vec::new();
         for name in self.run_names()? {
@@ -143,7 +143,7 @@ impl StateDir {
     /// Keeps what a health check came to, instead of what the last one did.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the state directory cannot be written.
     pub fn remember_health(&self, health: &Health) -> Result<()> {
         self.keep(HEALTH, health)
     }

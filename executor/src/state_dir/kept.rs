@@ -96,7 +96,7 @@ impl StateDir {
     /// destinations anew from what the runs tell.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the state directory cannot be written.
     pub(super) fn mend(&self) -> Result<()> {
         for (name, _) in self.damaged() {
             let known = (name == DESTINATIONS).then(|| self.used_destinations());

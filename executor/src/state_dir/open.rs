@@ -20,7 +20,7 @@ impl StateDir {
     /// Opens a state directory; `None` if there is none.
     ///
     /// # Errors
-    /// When it is there and cannot be opened.
+    /// Fails if it is there and cannot be opened.
     pub fn open(path: &Path) -> Result<Option<Self>> {
         let named = path.to_string_lossy().into_owned();
         match resolve(path).and_then(|resolved| resolved.folder()) {
@@ -36,7 +36,7 @@ impl StateDir {
     /// Opens a state directory, making it where it is missing.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the folder cannot be made or opened.
     pub fn open_or_new(path: &Path) -> Result<Self> {
         std::fs::DirBuilder::new()
             .recursive(true)
@@ -58,7 +58,7 @@ impl StateDir {
     /// missing; with its path.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the folder cannot be made or opened.
     pub fn area(&self, name: &str) -> Result<(Dir, String)> {
         let path = self.named(name);
         let make = || self.dir.folder_or_new(OsStr::new(name), 0o700);
@@ -75,7 +75,7 @@ impl StateDir {
     /// As [`Self::area`], but `None` if it is missing. Writes nothing.
     ///
     /// # Errors
-    /// When it is there and cannot be opened.
+    /// Fails if it is there and cannot be opened.
     pub fn existing_area(&self, name: &str) -> Result<Option<(Dir, String)>> {
         let path = self.named(name);
         match self.dir.folder(OsStr::new(name)) {

@@ -39,11 +39,11 @@ pub(super) fn damaged_remotes(
         };
         let path = format!("{AREA}/{name}");
         match area.folder(OsStr::new(name)) {
-            Ok(desk) => {
+            Ok(cache) => {
                 let file = format!("{path}/{MEMORY}");
-                let read: Result<Option<CloudMemory>> = read_json(&desk, MEMORY, &named(&file));
+                let read: Result<Option<CloudMemory>> = read_json(&cache, MEMORY, &named(&file));
                 found.extend(read.err().map(|error| (file, error.message)));
-                let shelf = desk.folder(OsStr::new(SHELF));
+                let shelf = cache.folder(OsStr::new(SHELF));
                 if shelf.err().is_some_and(is_other) {
                     found.push(no_folder(format!("{path}/{SHELF}")));
                 }

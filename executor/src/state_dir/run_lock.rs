@@ -31,7 +31,7 @@ impl RunLock {
     /// that process is gone.
     ///
     /// # Errors
-    /// Those of `wait`, an interruption, or the system's reason.
+    /// Those of `wait`, an interruption, or a lock that cannot be taken again.
     pub(crate) fn lend<T>(
         &self,
         state: &StateDir,

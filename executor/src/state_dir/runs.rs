@@ -51,7 +51,7 @@ impl StateDir {
     /// Reads the journal of a run that was begun, without changing it.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the journal cannot be read.
     pub fn replay(&self, run_id: &str) -> Result<Replay> {
         let run = self.run(run_id)?;
         let path = self.named(&format!("{RUNS}/{run_id}/{}", journal::FILE_NAME));
@@ -61,7 +61,7 @@ impl StateDir {
     /// Makes the folder of a run, with what it is made from, and an empty journal.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the state directory cannot be written.
     pub fn begin(&self, config: &Config, inventory: &Inventory, plan: &Plan) -> Result<Journal> {
         self.written_down(config, inventory, plan).map_err(|error| {
             // Whoever restores onto a broken machine cannot mend it first.
@@ -98,7 +98,7 @@ impl StateDir {
     /// Opens the journal of a run that was begun.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the journal cannot be opened.
     pub fn journal(&self, run_id: &str) -> Result<(Journal, Replay)> {
         let run = self.run(run_id)?;
         let path = self.named(&format!("{RUNS}/{run_id}/{}", journal::FILE_NAME));
@@ -109,7 +109,7 @@ impl StateDir {
     /// it continued says so again.
     ///
     /// # Errors
-    /// When the folders of runs cannot be read.
+    /// Fails if the folders of runs cannot be read.
     pub fn unfinished(&self) -> Result<Option<Unfinished>> {
         let mut newest: Option<Unfinished> = None;
         for name in self.run_names()?.into_iter().rev() {
@@ -157,7 +157,7 @@ impl StateDir {
     /// Writes the report that ends a run.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the report cannot be written.
     pub fn end(&self, report: &Report) -> Result<()> {
         let run = self.run(&report.run_id)?;
         let path = self.named(&format!("{RUNS}/{}/{REPORT}", report.run_id));
@@ -167,7 +167,7 @@ impl StateDir {
     /// The report of the newest run that ended, not counting restores and the like.
     ///
     /// # Errors
-    /// When the folders of runs cannot be read.
+    /// Fails if the folders of runs cannot be read.
     pub fn last_report(&self) -> Result<Option<Report>> {
         for name in self.run_names()?.into_iter().rev() {
             let Ok(run) = self.run(&name) else {
@@ -188,7 +188,7 @@ impl StateDir {
     /// The reports of backup runs that ended, the last one that was begun first.
     ///
     /// # Errors
-    /// When the folders of runs cannot be read.
+    /// Fails if the folders of runs cannot be read.
     pub fn reports(&self) -> Result<Vec<Report>> {
         let mut reports = Vec::new();
         for name in self.run_names()?.into_iter().rev() {
@@ -211,7 +211,7 @@ impl StateDir {
     /// Removes the folders of runs that ended long ago.
     ///
     /// # Errors
-    /// The system's reason, or an interruption.
+    /// Fails if a folder cannot be removed, or on an interruption.
     pub fn forget_old_runs(&self, context: Context<'_>) -> Result<()> {
         let names = self.run_names()?;
         let runs = self.runs()?;

@@ -25,7 +25,7 @@ impl StateDir {
     /// that was sealed under a clock that was ahead.
     ///
     /// # Errors
-    /// When the folders of runs cannot be read.
+    /// Fails if the folders of runs cannot be read.
     pub fn last_good(&self, now: DateTime<FixedOffset>) -> Result<Option<LastGood>> {
         Ok(self.reports()?.iter().find_map(|report| {
             let sealed = report.snapshot.as_ref()?;
@@ -47,7 +47,7 @@ impl StateDir {
     /// Remembers this of what timers began, instead of what was remembered.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the state directory cannot be written.
     pub fn remember_tries(&self, tries: Option<Tries>) -> Result<()> {
         self.keep_or_remove(TRIES, tries.as_ref())
     }
@@ -61,7 +61,7 @@ impl StateDir {
     /// Remembers this error instead.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the state directory cannot be written.
     pub fn remember_told_error(&self, told: &NotifiedError) -> Result<()> {
         self.keep(TOLD_ERROR, told)
     }
@@ -75,7 +75,7 @@ impl StateDir {
     /// Remembers this of deferred runs, instead of what was remembered.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the state directory cannot be written.
     pub fn remember_deferrals(&self, deferrals: Option<Deferrals>) -> Result<()> {
         self.keep_or_remove(DEFERRALS, deferrals.as_ref())
     }

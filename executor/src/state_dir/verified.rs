@@ -120,7 +120,7 @@ impl StateDir {
     /// Remembers this of a destination's snapshots, instead of what was remembered.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the state directory cannot be written.
     pub fn remember(&self, destination: &str, found: Remembered) -> Result<()> {
         let mut verified = self.verified();
         verified.destinations.insert(destination.to_owned(), found);

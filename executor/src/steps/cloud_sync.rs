@@ -13,8 +13,8 @@ use super::{rotate, space_check::add_stuck};
 use crate::{
     cloud::{
         live,
-        memory::Desk,
-        upload::{self, Source},
+        memory::RemoteCache,
+        upload::{self, UploadSource},
     },
     error::{Error, ErrorKind, Result},
     event::{Context, Stop},
@@ -52,7 +52,7 @@ pub fn run_cloud_sync_step(
         .ok_or_else(|| Error::failed(format!("snapshot {id} is gone")))?;
     let tree = store.snapshot(home, id)?;
     check_manifest(store, &record, context.stop)?;
-    let source = Source {
+    let source = UploadSource {
         folder: &store.named(&format!("{home}/{id}")),
         record: &record,
         tree: &tree,
@@ -112,10 +112,10 @@ pub fn run_live_cloud_sync_step(
     (step, sources): (&CloudSyncStep, &LiveSources),
     context: Context<'_>,
 ) -> Result<Outcome> {
-    let desk = Desk::open_or_new(state, &step.remote)?;
-    let found = live::survey_live_sources(&desk, plan, step, sources, context)?;
+    let cache = RemoteCache::open_or_new(state, &step.remote)?;
+    let found = live::survey_live_sources(&cache, plan, step, sources, context)?;
     let root = Dir::root().map_err(|error| Error::io("open", b"/", error))?;
-    let source = Source {
+    let source = UploadSource {
         folder: "/",
         record: &found.record,
         tree: &root,

@@ -10,7 +10,7 @@ use crate::{
 /// Writes the mark.
 ///
 /// # Errors
-/// When there is no such snapshot, or the system's reason.
+/// Fails if there is no such snapshot, or its marks cannot be written.
 pub fn run_mark_step(store: &Store, step: &MarkStep) -> Result<Outcome> {
     let (id, said): (SnapshotId, &str) = match step {
         MarkStep::Pin { id } => (*id, "is kept whatever the retention says"),

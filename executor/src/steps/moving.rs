@@ -26,7 +26,7 @@ const BESIDE: &str = "link";
 /// exchange two names, and nothing was done.
 ///
 /// # Errors
-/// The system's reason.
+/// Fails if the destination cannot be read or written.
 pub(super) fn promote_snapshot(store: &Store, change: &Move, from: &Dir, to: &Dir) -> Result<bool> {
     let id = change.id.to_string();
     let name = OsStr::new(&id);
@@ -86,7 +86,7 @@ fn arrive_in_tier(
 /// it, else to the daily one.
 ///
 /// # Errors
-/// The system's reason.
+/// Fails if the destination cannot be read or written.
 pub(crate) fn finish_moves(store: &Store) -> Result<()> {
     let moving = match store.backup.folder(OsStr::new(MOVING)) {
         Ok(moving) => moving,
@@ -150,7 +150,7 @@ fn finish_one(store: &Store, moving: &Dir, id: SnapshotId) -> Result<()> {
 /// Makes a tier's link, or has it lead elsewhere, at one instant; what is no link stays.
 ///
 /// # Errors
-/// The system's reason.
+/// Fails if the destination cannot be read or written.
 pub(super) fn link_into_tier(
     store: &Store,
     dir: &Dir,

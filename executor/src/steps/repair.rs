@@ -149,7 +149,7 @@ fn repair_records(
 /// Removes what an interrupted repair left.
 ///
 /// # Errors
-/// The system's reason, or an interruption.
+/// Fails if the destination cannot be written, or on an interruption.
 pub fn remove_repair_area(store: &Store, context: Context<'_>) -> Result<()> {
     let named = store.named(&format!("{BACKUP}/{AREA}"));
     remove_tree(&store.backup, OsStr::new(AREA), &named, context)
@@ -165,7 +165,7 @@ struct Repair<'a> {
 }
 
 /// A name that is to be taken over.
-struct Place<'a> {
+struct RepairPlace<'a> {
     dir: Dir,
     name: Vec<u8>,
     wanted: &'a RepairName,
@@ -212,7 +212,7 @@ impl Repair<'_> {
         &mut self,
         file: &RepairFile,
         wanted: &'n RepairName,
-    ) -> std::result::Result<Option<Place<'n>>, String> {
+    ) -> std::result::Result<Option<RepairPlace<'n>>, String> {
         let because = |error: Errno| system_reason(&error.into());
         let path = unescape(&wanted.name.path).unwrap_or_default();
         let tree = snapshot_tree(self.store, &wanted.name).map_err(|error| error.message)?;
@@ -231,7 +231,7 @@ impl Repair<'_> {
             }
             return Err("it has changed since the plan was made".to_owned());
         }
-        Ok(Some(Place {
+        Ok(Some(RepairPlace {
             name: name.as_bytes().to_vec(),
             dir,
             wanted,
@@ -316,7 +316,7 @@ impl Repair<'_> {
     }
 
     /// Gives the new file a name; the last one takes the file itself.
-    fn take_over(&self, place: &Place<'_>, is_last: bool) -> Result<()> {
+    fn take_over(&self, place: &RepairPlace<'_>, is_last: bool) -> Result<()> {
         let name = OsStr::from_bytes(&place.name);
         let new = OsStr::new(NEW);
         let on_its_way = OsStr::new(if is_last { NEW } else { ON_ITS_WAY });

@@ -15,7 +15,7 @@ use schema::{
 
 use super::{
     moving,
-    space_check::{Stuck, add_stuck, empty_trash_of},
+    space_check::{StuckDeletion, add_stuck, empty_trash_of},
 };
 use crate::{
     error::{Error, Result},
@@ -28,7 +28,7 @@ use crate::{
 /// Rotates after a snapshot that was sealed in this run.
 ///
 /// # Errors
-/// The system's reason, or an interruption.
+/// Fails if the destination cannot be written, or on an interruption.
 pub fn run_rotate_step(
     store: &Store,
     run_id: &str,
@@ -83,7 +83,7 @@ pub fn run_rotate_step(
 /// Deletes snapshots without making one.
 ///
 /// # Errors
-/// The system's reason, or an interruption.
+/// Fails if the destination cannot be written, or on an interruption.
 pub fn run_delete_step(
     store: &Store,
     run_id: &str,
@@ -310,7 +310,7 @@ pub(super) fn give_back(
     store: &Store,
     deletion: &Deletion,
     context: Context<'_>,
-) -> Result<Option<Stuck>> {
+) -> Result<Option<StuckDeletion>> {
     for tier in Tier::ALL {
         if let Some(dir) = store.tier(tier)? {
             remove_link(store, &dir, tier, deletion.id)?;
@@ -330,7 +330,7 @@ fn delete_snapshot(
     store: &Store,
     deletion: &Deletion,
     context: Context<'_>,
-) -> Result<Option<Stuck>> {
+) -> Result<Option<StuckDeletion>> {
     context.stop.check()?;
     let name = deletion.id.to_string();
     let name = OsStr::new(&name);

@@ -100,7 +100,7 @@ fn drop_empty_records(store: &Store) {
 }
 
 /// What to do where there is too little room although the plan foresaw enough.
-fn too_full(stuck: &[Stuck], otherwise: &str) -> String {
+fn too_full(stuck: &[StuckDeletion], otherwise: &str) -> String {
     let trash = stuck.first().map_or_else(String::new, |first| {
         format!(
             "{} cannot be removed ({}): {}; ",
@@ -121,14 +121,14 @@ fn how_to_remove(path: &str) -> String {
 }
 
 /// What of a deletion stays, and why.
-pub(super) struct Stuck {
+pub(super) struct StuckDeletion {
     id: SnapshotId,
     path: String,
     because: String,
 }
 
 /// Says what cannot be removed, and how it can be. The deletion is not done, so neither is the step.
-pub(super) fn add_stuck(outcome: &mut Outcome, stuck: &[Stuck]) {
+pub(super) fn add_stuck(outcome: &mut Outcome, stuck: &[StuckDeletion]) {
     let Some(first) = stuck.first() else {
         return;
     };
@@ -152,12 +152,12 @@ pub(super) fn add_stuck(outcome: &mut Outcome, stuck: &[Stuck]) {
 /// an interrupted removal.
 ///
 /// # Errors
-/// An interruption, or the system's reason where not even the areas can be opened.
+/// An interruption, or areas that cannot even be opened.
 pub(super) fn empty_trash_of(
     store: &Store,
     id: SnapshotId,
     context: Context<'_>,
-) -> Result<Option<Stuck>> {
+) -> Result<Option<StuckDeletion>> {
     // Published again under this id: its records are not the trash's.
     let records = match store.home_of(id)? {
         Some(_) => None,
@@ -173,7 +173,11 @@ pub(super) fn empty_trash_of(
 }
 
 /// Removes the record of a snapshot that somebody else removed, if that is still so.
-fn clear_records(store: &Store, id: SnapshotId, context: Context<'_>) -> Result<Option<Stuck>> {
+fn clear_records(
+    store: &Store,
+    id: SnapshotId,
+    context: Context<'_>,
+) -> Result<Option<StuckDeletion>> {
     if !is_lost(store, id)? {
         return Ok(None);
     }
@@ -185,14 +189,14 @@ fn remove_area_entry(
     area: &str,
     id: SnapshotId,
     context: Context<'_>,
-) -> Result<Option<Stuck>> {
+) -> Result<Option<StuckDeletion>> {
     let name = id.to_string();
     let dir = store.area(area)?;
     let path = store.named(&format!("{BACKUP}/{area}/{name}"));
     match remove_tree(&dir, OsStr::new(&name), &path, context) {
         Ok(()) => Ok(None),
         Err(error) if error.kind == ErrorKind::Interrupted => Err(error),
-        Err(Error { message, .. }) => Ok(Some(Stuck {
+        Err(Error { message, .. }) => Ok(Some(StuckDeletion {
             id,
             path,
             because: message,

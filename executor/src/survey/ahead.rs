@@ -1,7 +1,7 @@
 //! Reading folders ahead of the one who walks through them, on several threads.
 //!
 //! Owns which folder is read next: the one that the walk comes to next. It never waits for a thread
-//! to begin what the walk needs now: whoever needs it reads it. What is read ahead is limited in
+//! to begin what the walk needs now: whoever needs it reads it. SeenKind is read ahead is limited in
 //! number, so that memory does not grow with the tree.
 
 use std::{
@@ -26,15 +26,15 @@ const AHEAD: usize = 20_000;
 const PART: usize = 1000;
 
 /// An entry of a folder.
-pub(super) struct Seen {
+pub(super) struct SeenEntry {
     pub(super) name: OsString,
-    pub(super) what: What,
+    pub(super) what: SeenKind,
 }
 
-/// What an entry is.
-pub(super) enum What {
+/// SeenKind an entry is.
+pub(super) enum SeenKind {
     Leaf(Stat),
-    Folder(Stat, Arc<Task>),
+    Folder(Stat, Arc<FolderTask>),
     MountPoint(Stat),
     Destination,
     Excluded,
@@ -43,20 +43,20 @@ pub(super) enum What {
 }
 
 /// A part of a folder.
-pub(super) struct Part {
+pub(super) struct FolderPart {
     /// The folder itself as it was opened; with its first part.
     pub(super) folder: Option<Stat>,
-    pub(super) seen: Vec<Seen>,
+    pub(super) seen: Vec<SeenEntry>,
     /// The parts that follow.
-    pub(super) more: Vec<Arc<Task>>,
+    pub(super) more: Vec<Arc<FolderTask>>,
 }
 
 /// A folder, or a part of one, that is to be read.
-pub(super) struct Task {
+pub(super) struct FolderTask {
     folder: Folder,
     /// Its path relative to the source.
     path: StoredPathBuf,
-    /// What its entries are judged by.
+    /// SeenKind its entries are judged by.
     base: Base,
     /// Nothing belongs to a source here but what leads to one further below.
     only_leading: bool,
@@ -68,11 +68,11 @@ enum State {
     /// With the names to look at, where they were listed before.
     Waiting(Option<Vec<Listed>>),
     Running,
-    Done(Result<Part, Errno>),
+    Done(Result<FolderPart, Errno>),
     Taken,
 }
 
-impl Task {
+impl FolderTask {
     /// The folder of a source, or one in it.
     pub(super) fn new(folder: Folder, path: StoredPathBuf, base: Base) -> Arc<Self> {
         Self::of(folder, path, base, false, None)
@@ -112,9 +112,9 @@ impl Task {
     }
 }
 
-/// What a part weighs against [`AHEAD`]: a folder without entries takes memory, too, and unread
+/// SeenKind a part weighs against [`AHEAD`]: a folder without entries takes memory, too, and unread
 /// parts hang below each other when they are dropped.
-fn part_weight(part: &Part) -> usize {
+fn part_weight(part: &FolderPart) -> usize {
     part.seen.len() + 8
 }
 
@@ -139,9 +139,9 @@ impl Path {
     }
 }
 
-/// What stands for a mount point that is not touched: the folder below, or where that cannot be
+/// SeenKind stands for a mount point that is not touched: the folder below, or where that cannot be
 /// seen one like the folder around it.
-fn passed_over(task: &Task, dir: &Dir, name: &OsStr) -> Stat {
+fn passed_over(task: &FolderTask, dir: &Dir, name: &OsStr) -> Stat {
     let covered = dir.covered(name).ok();
     let covered = covered.filter(|stat| stat.kind == Kind::Folder);
     let stat = covered.or_else(|| {
@@ -162,12 +162,12 @@ fn passed_over(task: &Task, dir: &Dir, name: &OsStr) -> Stat {
     }
 }
 
-/// What the threads share.
+/// SeenKind the threads share.
 pub(super) struct Reader<'a> {
     bounds: Bounds<'a>,
     below: &'a Below<'a>,
-    /// What may be read next, last first.
-    tasks: Mutex<Vec<Arc<Task>>>,
+    /// SeenKind may be read next, last first.
+    tasks: Mutex<Vec<Arc<FolderTask>>>,
     wake: Condvar,
     /// Threads that wait for something to read.
     idle: AtomicUsize,
@@ -222,8 +222,8 @@ impl<'a> Reader<'a> {
         self.wake.notify_all();
     }
 
-    /// What a task found; reads it now unless a thread does or did.
-    pub(super) fn take(&self, task: &Arc<Task>) -> Result<Part, Errno> {
+    /// SeenKind a task found; reads it now unless a thread does or did.
+    pub(super) fn take(&self, task: &Arc<FolderTask>) -> Result<FolderPart, Errno> {
         if let Some(names) = task.claim() {
             self.run(task, names);
         }
@@ -247,12 +247,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn run(&self, task: &Arc<Task>, names: Option<Vec<Listed>>) {
+    fn run(&self, task: &Arc<FolderTask>, names: Option<Vec<Listed>>) {
         let found = self.read(task, names);
         if let Ok(part) = &found {
             self.ahead.fetch_add(part_weight(part), Ordering::Relaxed);
             let folders = part.seen.iter().filter_map(|seen| match &seen.what {
-                What::Folder(_, task) => Some(task),
+                SeenKind::Folder(_, task) => Some(task),
                 _ => None,
             });
             // The walk comes to the first of these next.
@@ -268,9 +268,9 @@ impl<'a> Reader<'a> {
         task.done.notify_all();
     }
 
-    fn read(&self, task: &Task, names: Option<Vec<Listed>>) -> Result<Part, Errno> {
+    fn read(&self, task: &FolderTask, names: Option<Vec<Listed>>) -> Result<FolderPart, Errno> {
         let dir = task.folder.open()?;
-        let mut part = Part {
+        let mut part = FolderPart {
             folder: None,
             seen: Vec::new(),
             more: Vec::new(),
@@ -290,7 +290,7 @@ impl<'a> Reader<'a> {
         };
         while names.len() > PART {
             let rest = names.split_off(names.len() - names.len().min(PART));
-            let more = Task::of(
+            let more = FolderTask::of(
                 task.folder.clone(),
                 task.path.clone(),
                 task.base,
@@ -299,9 +299,9 @@ impl<'a> Reader<'a> {
             );
             part.more.insert(0, more);
         }
-        // What is told by its name alone is not looked at: it may not answer.
+        // SeenKind is told by its name alone is not looked at: it may not answer.
         let mut path = Path::of(&task.path);
-        let mut unlooked: Vec<Option<What>> = names
+        let mut unlooked: Vec<Option<SeenKind>> = names
             .iter()
             .map(|listed| self.unlooked(task, &dir, listed, path.with(&listed.name)))
             .collect();
@@ -319,10 +319,10 @@ impl<'a> Reader<'a> {
             let what = match (unlooked[at].take(), stats[at]) {
                 (Some(what), _) => what,
                 (None, Ok(stat)) => self.judge(task, &name, path.with(&name), stat),
-                (None, Err(Errno::NOENT)) => What::Vanished,
-                (None, Err(error)) => What::Unreadable(error),
+                (None, Err(Errno::NOENT)) => SeenKind::Vanished,
+                (None, Err(error)) => SeenKind::Unreadable(error),
             };
-            part.seen.push(Seen { name, what });
+            part.seen.push(SeenEntry { name, what });
         }
         Ok(part)
     }
@@ -339,27 +339,33 @@ impl<'a> Reader<'a> {
         listed.collect()
     }
 
-    /// What an entry is, where its name and the table of mounts say it. A mount that is not crossed
+    /// SeenKind an entry is, where its name and the table of mounts say it. A mount that is not crossed
     /// is never touched, and one that is has to answer first.
-    fn unlooked(&self, task: &Task, dir: &Dir, listed: &Listed, path: &StoredPath) -> Option<What> {
+    fn unlooked(
+        &self,
+        task: &FolderTask,
+        dir: &Dir,
+        listed: &Listed,
+        path: &StoredPath,
+    ) -> Option<SeenKind> {
         if self.below.source_at(path).is_some() || self.below.leads(path) {
             return None;
         }
         let mount = self.below.mount(path);
         let is_folder = listed.is_folder || (mount.is_some() && !listed.is_known);
         if self.is_excluded(task.base, path, is_folder) {
-            return Some(What::Excluded);
+            return Some(SeenKind::Excluded);
         }
         let mount = mount?;
         if is_folder && self.bounds.one_file_system {
-            return Some(What::MountPoint(passed_over(task, dir, &listed.name)));
+            return Some(SeenKind::MountPoint(passed_over(task, dir, &listed.name)));
         }
         if !mount.may_fall_silent() {
             return None;
         }
         answer::wait_for_answer(&mount.mount_point)
             .err()
-            .map(What::Unreadable)
+            .map(SeenKind::Unreadable)
     }
 
     fn is_excluded(&self, base: Base, path: &StoredPath, is_folder: bool) -> bool {
@@ -367,18 +373,18 @@ impl<'a> Reader<'a> {
         self.bounds.excludes.matches(path, is_folder).is_some()
     }
 
-    fn judge(&self, task: &Task, name: &OsStr, path: &StoredPath, stat: Stat) -> What {
+    fn judge(&self, task: &FolderTask, name: &OsStr, path: &StoredPath, stat: Stat) -> SeenKind {
         let is_folder = stat.kind == Kind::Folder;
         let folder = |base: Base, only_leading: bool| {
             let child = task.folder.child(name);
-            let task = Task::of(child, path.to_owned(), base, only_leading, None);
-            What::Folder(stat, task)
+            let task = FolderTask::of(child, path.to_owned(), base, only_leading, None);
+            SeenKind::Folder(stat, task)
         };
         if self.below.source_at(path).is_some() {
             return if is_folder {
                 folder(Base::of(&stat, path), false)
             } else {
-                What::Leaf(stat)
+                SeenKind::Leaf(stat)
             };
         }
         let leads = is_folder && self.below.leads(path);
@@ -386,20 +392,20 @@ impl<'a> Reader<'a> {
             return if leads {
                 folder(task.base, true)
             } else {
-                What::Excluded
+                SeenKind::Excluded
             };
         }
         if !is_folder {
-            return What::Leaf(stat);
+            return SeenKind::Leaf(stat);
         }
         if self.bounds.never == Some((stat.dev, stat.ino)) {
-            return What::Destination;
+            return SeenKind::Destination;
         }
         let crosses = self.bounds.one_file_system
             && (stat.dev != task.base.dev
                 || (stat.mount != task.base.mount && !self.below.is_same(stat.mount)));
         match (crosses || task.only_leading, leads) {
-            (true, false) => What::MountPoint(stat),
+            (true, false) => SeenKind::MountPoint(stat),
             (only_leading, _) => folder(task.base, only_leading),
         }
     }
@@ -412,7 +418,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Task>>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<FolderTask>>> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

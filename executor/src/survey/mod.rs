@@ -24,10 +24,10 @@ pub use choice::SourceChoice;
 pub(crate) use choice::{file_systems, in_manifest_order};
 pub use moves::Moves;
 pub(crate) use moves::Search;
-pub use record::{Met, Record};
+pub use record::{Encountered, Record};
 pub(crate) use roots::{Below, Root, survey_roots};
 pub use since::{Change, Since, is_recent, nanos_of};
-pub(crate) use walk::{Told, survey_source};
+pub(crate) use walk::{WalkEvent, survey_source};
 
 use crate::sys::{Dir, Stat};
 

@@ -22,7 +22,7 @@ const LEVEL: i32 = 1;
 
 /// What the walk met, in the manifest's order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Met {
+pub enum Encountered {
     /// A folder, before its content.
     Enter(Stat),
     /// The same folder, after its content.
@@ -100,18 +100,23 @@ impl Recorder {
 
     /// Adds what was met under a name; the name of what is left is not kept. `is_other` says that it
     /// is a file whose content surely is not what the basis has at its path.
-    pub(super) fn add(&mut self, name: &OsStr, met: &Met, is_other: bool) -> io::Result<()> {
+    pub(super) fn add(
+        &mut self,
+        name: &OsStr,
+        met: &Encountered,
+        is_other: bool,
+    ) -> io::Result<()> {
         self.passed_over = false;
         if self.piece.len() >= PIECE {
             self.compress()?;
         }
         let tag = match met {
-            Met::Enter(_) => ENTER,
-            Met::Leave => LEAVE,
-            Met::Leaf(_) => LEAF,
-            Met::MountPoint(_) => MOUNT_POINT,
-            Met::Unreadable(..) => UNREADABLE,
-            Met::Vanished => VANISHED,
+            Encountered::Enter(_) => ENTER,
+            Encountered::Leave => LEAVE,
+            Encountered::Leaf(_) => LEAF,
+            Encountered::MountPoint(_) => MOUNT_POINT,
+            Encountered::Unreadable(..) => UNREADABLE,
+            Encountered::Vanished => VANISHED,
         };
         self.piece.push(tag);
         if tag == LEAVE {
@@ -121,17 +126,17 @@ impl Recorder {
         self.number(name.len() as u64);
         self.piece.extend_from_slice(name);
         match met {
-            Met::Enter(stat) | Met::Leaf(stat) | Met::MountPoint(stat) => {
+            Encountered::Enter(stat) | Encountered::Leaf(stat) | Encountered::MountPoint(stat) => {
                 self.stat(stat, is_other);
             }
-            Met::Unreadable(stat, error) => {
+            Encountered::Unreadable(stat, error) => {
                 self.number(u64::from(error.raw_os_error().unsigned_abs()));
                 self.piece.push(u8::from(stat.is_some()));
                 if let Some(stat) = stat {
                     self.stat(stat, false);
                 }
             }
-            Met::Leave | Met::Vanished => {}
+            Encountered::Leave | Encountered::Vanished => {}
         }
         Ok(())
     }
@@ -224,7 +229,7 @@ impl Record {
     ///
     /// # Errors
     /// That memory was damaged.
-    pub fn next_met(&mut self) -> io::Result<Option<(OsString, Met)>> {
+    pub fn next_met(&mut self) -> io::Result<Option<(OsString, Encountered)>> {
         loop {
             if self.at == self.piece.len() {
                 let Some(piece) = self.pieces.pop_front() else {
@@ -269,25 +274,25 @@ impl Record {
         std::mem::take(&mut self.passed_over)
     }
 
-    fn decode(&mut self) -> Option<(OsString, Met)> {
+    fn decode(&mut self) -> Option<(OsString, Encountered)> {
         let tag = self.byte()?;
         if tag == LEAVE {
-            return Some((OsString::new(), Met::Leave));
+            return Some((OsString::new(), Encountered::Leave));
         }
         let length = usize::try_from(self.number()?).ok()?;
         let name = self.piece.get(self.at..self.at.checked_add(length)?)?;
         let name = OsString::from_vec(name.to_vec());
         self.at += length;
         let met = match tag {
-            ENTER => Met::Enter(self.stat()?),
-            LEAF => Met::Leaf(self.stat()?),
-            MOUNT_POINT => Met::MountPoint(self.stat()?),
+            ENTER => Encountered::Enter(self.stat()?),
+            LEAF => Encountered::Leaf(self.stat()?),
+            MOUNT_POINT => Encountered::MountPoint(self.stat()?),
             UNREADABLE => {
                 let error = Errno::from_raw_os_error(i32::try_from(self.number()?).ok()?);
                 let stat = (self.byte()? == 1).then(|| self.stat());
-                Met::Unreadable(stat.flatten(), error)
+                Encountered::Unreadable(stat.flatten(), error)
             }
-            VANISHED => Met::Vanished,
+            VANISHED => Encountered::Vanished,
             _ => return None,
         };
         Some((name, met))
@@ -409,20 +414,22 @@ mod tests {
             ..device
         };
         let all = [
-            Met::Enter(folder),
-            Met::Leaf(file),
-            Met::Leaf(device),
-            Met::MountPoint(folder),
-            Met::Unreadable(Some(folder), Errno::ACCESS),
-            Met::Unreadable(None, Errno::IO),
-            Met::Vanished,
-            Met::Leave,
+            Encountered::Enter(folder),
+            Encountered::Leaf(file),
+            Encountered::Leaf(device),
+            Encountered::MountPoint(folder),
+            Encountered::Unreadable(Some(folder), Errno::ACCESS),
+            Encountered::Unreadable(None, Errno::IO),
+            Encountered::Vanished,
+            Encountered::Leave,
         ];
         let long = OsString::from_vec(vec![b'\xff'; 255]);
         let mut recorder = Recorder::default();
         for _ in 0..3000 {
             for met in &all {
-                recorder.add(&long, met, *met == Met::Leaf(file)).unwrap();
+                recorder
+                    .add(&long, met, *met == Encountered::Leaf(file))
+                    .unwrap();
             }
             recorder.pass_over();
         }
@@ -433,9 +440,9 @@ mod tests {
                 for (at, met) in all.iter().enumerate() {
                     let (name, found) = record.next_met().unwrap().unwrap();
                     assert_eq!(found, *met);
-                    assert!(name == long || found == Met::Leave);
-                    let leaf = matches!(met, Met::Leaf(_));
-                    assert!(!leaf || record.is_other() == (found == Met::Leaf(file)));
+                    assert!(name == long || found == Encountered::Leave);
+                    let leaf = matches!(met, Encountered::Leaf(_));
+                    assert!(!leaf || record.is_other() == (found == Encountered::Leaf(file)));
                     assert_eq!(record.passed_over(), at == 0 && round > 0);
                 }
             }

@@ -5,8 +5,8 @@ use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, sync::Arc};
 use rustix::io::Errno;
 
 use super::{
-    Below, Bounds, Met, Record,
-    ahead::{Part, Reader, Seen, Task, What},
+    Below, Bounds, Encountered, Record,
+    ahead::{FolderPart, FolderTask, Reader, SeenEntry, SeenKind},
     record::Recorder,
     roots::Base,
 };
@@ -19,17 +19,17 @@ use crate::{
     threads::start_scoped_thread,
 };
 
-/// What the walk tells besides what it records.
-pub(crate) enum Told {
-    /// What was met at a path relative to the source.
-    Met(Met),
+/// SeenKind the walk tells besides what it records.
+pub(crate) enum WalkEvent {
+    /// SeenKind was met at a path relative to the source.
+    Encountered(Encountered),
     /// An entry that a pattern leaves out.
     Excluded,
 }
 
 struct Frame {
-    seen: std::vec::IntoIter<Seen>,
-    more: std::vec::IntoIter<Arc<Task>>,
+    seen: std::vec::IntoIter<SeenEntry>,
+    more: std::vec::IntoIter<Arc<FolderTask>>,
     path_length: usize,
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn survey_source(
     below: &Below<'_>,
     bounds: Bounds<'_>,
     context: Context<'_>,
-    tell: &mut dyn FnMut(&StoredPath, Told) -> Result<bool>,
+    tell: &mut dyn FnMut(&StoredPath, WalkEvent) -> Result<bool>,
 ) -> Result<Record> {
     let root = &source.stat;
     let parent = source.parent.again().map(Folder::top);
@@ -57,14 +57,14 @@ pub(crate) fn survey_source(
         tell,
     };
     let what = if root.kind == Kind::Folder {
-        let task = Task::new(
+        let task = FolderTask::new(
             parent.child(&source.name),
             StoredPathBuf::new(),
             Base::of(root, StoredPath::root()),
         );
-        What::Folder(*root, task)
+        SeenKind::Folder(*root, task)
     } else {
-        What::Leaf(*root)
+        SeenKind::Leaf(*root)
     };
     let threads = if root.kind == Kind::Folder && context.threads > 1 {
         context.threads
@@ -73,7 +73,7 @@ pub(crate) fn survey_source(
     };
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            // What no thread reads ahead is read when it is needed.
+            // SeenKind no thread reads ahead is read when it is needed.
             if start_scoped_thread(scope, "survey", || reader.read_ahead()).is_err() {
                 break;
             }
@@ -100,11 +100,11 @@ struct Walk<'a, 'r> {
     stack: Vec<Frame>,
     path: StoredPathBuf,
     context: Context<'a>,
-    tell: &'r mut dyn FnMut(&StoredPath, Told) -> Result<bool>,
+    tell: &'r mut dyn FnMut(&StoredPath, WalkEvent) -> Result<bool>,
 }
 
 impl Walk<'_, '_> {
-    fn all(&mut self, name: &OsStr, what: What) -> Result<()> {
+    fn all(&mut self, name: &OsStr, what: SeenKind) -> Result<()> {
         self.entry(name, what)?;
         while let Some(frame) = self.stack.last_mut() {
             self.path.truncate(frame.path_length);
@@ -117,44 +117,44 @@ impl Walk<'_, '_> {
                     // The folder itself was entered: the rest of it cannot be had.
                     Err(error) => {
                         let name = OsStr::from_bytes(self.path.file_name()).to_owned();
-                        self.met(&name, Met::Unreadable(None, error))?;
+                        self.met(&name, Encountered::Unreadable(None, error))?;
                     }
                 }
             } else {
                 self.stack.pop();
-                self.met(OsStr::new(""), Met::Leave)?;
+                self.met(OsStr::new(""), Encountered::Leave)?;
             }
         }
         Ok(())
     }
 
-    fn entry(&mut self, name: &OsStr, what: What) -> Result<()> {
+    fn entry(&mut self, name: &OsStr, what: SeenKind) -> Result<()> {
         self.context.stop.check()?;
         let met = match what {
-            What::Leaf(stat) => Met::Leaf(stat),
-            What::MountPoint(stat) => Met::MountPoint(stat),
-            What::Unreadable(error) => Met::Unreadable(None, error),
-            What::Vanished => Met::Vanished,
-            What::Excluded => {
+            SeenKind::Leaf(stat) => Encountered::Leaf(stat),
+            SeenKind::MountPoint(stat) => Encountered::MountPoint(stat),
+            SeenKind::Unreadable(error) => Encountered::Unreadable(None, error),
+            SeenKind::Vanished => Encountered::Vanished,
+            SeenKind::Excluded => {
                 self.recorder.pass_over();
-                return (self.tell)(&self.path, Told::Excluded).map(|_| ());
+                return (self.tell)(&self.path, WalkEvent::Excluded).map(|_| ());
             }
-            What::Destination => {
+            SeenKind::Destination => {
                 self.recorder.pass_over();
                 return Ok(());
             }
-            What::Folder(stat, task) => match self.reader.take(&task) {
+            SeenKind::Folder(stat, task) => match self.reader.take(&task) {
                 Ok(part) => return self.enter(name, stat, part),
-                Err(Errno::NOENT) => Met::Vanished,
-                Err(error) => Met::Unreadable(Some(stat), error),
+                Err(Errno::NOENT) => Encountered::Vanished,
+                Err(error) => Encountered::Unreadable(Some(stat), error),
             },
         };
         self.met(name, met)
     }
 
-    fn enter(&mut self, name: &OsStr, stat: Stat, part: Part) -> Result<()> {
-        // What was opened may not be what was looked at.
-        self.met(name, Met::Enter(part.folder.unwrap_or(stat)))?;
+    fn enter(&mut self, name: &OsStr, stat: Stat, part: FolderPart) -> Result<()> {
+        // SeenKind was opened may not be what was looked at.
+        self.met(name, Encountered::Enter(part.folder.unwrap_or(stat)))?;
         self.stack.push(Frame {
             seen: part.seen.into_iter(),
             more: part.more.into_iter(),
@@ -163,8 +163,8 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    fn met(&mut self, name: &OsStr, met: Met) -> Result<()> {
-        let is_other = (self.tell)(&self.path, Told::Met(met))?;
+    fn met(&mut self, name: &OsStr, met: Encountered) -> Result<()> {
+        let is_other = (self.tell)(&self.path, WalkEvent::Encountered(met))?;
         self.recorder
             .add(name, &met, is_other)
             .map_err(damaged_record)

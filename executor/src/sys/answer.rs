@@ -94,9 +94,9 @@ fn fell_silent(path: &Path) -> bool {
 /// A process would not do once files are open there: it is given all of them when it is made and
 /// closes them when it becomes another program, which a FUSE program is asked about.
 #[derive(Debug)]
-pub(crate) struct Look(mpsc::Receiver<()>);
+pub(crate) struct Probe(mpsc::Receiver<()>);
 
-impl Look {
+impl Probe {
     /// Begins it; none where no thread can be had.
     pub(crate) fn at(path: &Path) -> Option<Self> {
         let (done, answer) = mpsc::channel();
@@ -131,7 +131,7 @@ fn answers_in_time(path: &Path, patience: Duration) -> bool {
     });
     let Some(mut child) = child else {
         // Where no thread can be had either, the risk is taken.
-        return Look::at(path).is_none_or(|look| look.is_back_within(patience));
+        return Probe::at(path).is_none_or(|look| look.is_back_within(patience));
     };
     // However it ended: it came back.
     let is_back = wait_within(&mut child, patience);

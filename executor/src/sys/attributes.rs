@@ -24,7 +24,7 @@ pub type Attributes = Vec<(Vec<u8>, Vec<u8>)>;
 /// The attributes of an open file or folder; none where the file system has no attributes.
 ///
 /// # Errors
-/// The system's reason.
+/// Fails if the attributes cannot be read.
 pub fn of_fd(fd: impl AsFd) -> Result<Attributes, Errno> {
     collect_attributes(
         |buffer| flistxattr(&fd, buffer),
@@ -35,7 +35,7 @@ pub fn of_fd(fd: impl AsFd) -> Result<Attributes, Errno> {
 /// The attributes of an entry that cannot be opened, such as a symlink or a FIFO.
 ///
 /// # Errors
-/// The system's reason.
+/// Fails if the attributes cannot be read.
 pub fn of_entry(dir: &Dir, name: &OsStr) -> Result<Attributes, Errno> {
     let path = dir.proc_path(name);
     collect_attributes(
@@ -47,7 +47,7 @@ pub fn of_entry(dir: &Dir, name: &OsStr) -> Result<Attributes, Errno> {
 /// Sets one attribute of an open file or folder.
 ///
 /// # Errors
-/// The system's reason.
+/// Fails if the file system does not take the attribute.
 pub fn set_fd(fd: impl AsFd, name: &[u8], value: &[u8]) -> Result<(), Errno> {
     fsetxattr(fd, name, value, XattrFlags::empty())
 }
@@ -69,7 +69,7 @@ pub fn clear_attributes(fd: impl AsFd) {
 /// Sets one attribute of an entry that cannot be opened.
 ///
 /// # Errors
-/// The system's reason.
+/// Fails if the file system does not take the attribute.
 pub fn set_entry(dir: &Dir, entry: &OsStr, name: &[u8], value: &[u8]) -> Result<(), Errno> {
     lsetxattr(
         dir.proc_path(entry).as_slice(),

@@ -67,7 +67,7 @@ impl Dir {
     /// A descriptor that only names a folder, which need not be readable.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the folder cannot be reached.
     pub fn named_only(&self, name: &OsStr) -> Result<Self, Errno> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         openat(&self.0, name, flags, Mode::empty()).map(Self)
@@ -76,7 +76,7 @@ impl Dir {
     /// The root of the file-system tree.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the root cannot be opened.
     pub fn root() -> Result<Self, Errno> {
         openat(rustix::fs::CWD, "/", OPEN_DIR, Mode::empty()).map(Self)
     }
@@ -84,7 +84,7 @@ impl Dir {
     /// Another descriptor of the same folder.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if no descriptor is left.
     pub fn again(&self) -> Result<Self, Errno> {
         openat(&self.0, ".", OPEN_DIR, Mode::empty()).map(Self)
     }
@@ -92,7 +92,7 @@ impl Dir {
     /// Opens a folder in this one; `ENOTDIR` or `ELOOP` if it is anything else.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the folder cannot be opened.
     pub fn folder(&self, name: &OsStr) -> Result<Self, Errno> {
         self.open(name, OPEN_DIR).map(Self)
     }
@@ -103,7 +103,7 @@ impl Dir {
     /// one call for each component where it has not, or where the path is longer than it takes.
     ///
     /// # Errors
-    /// The system's reason; `ENOTDIR` or `ELOOP` if a component is anything but a folder.
+    /// Fails if a folder cannot be opened; `ENOTDIR` or `ELOOP` if a component is anything but a folder.
     pub fn folder_below(&self, path: &[u8]) -> Result<Self, Errno> {
         static MISSING: AtomicBool = AtomicBool::new(false);
         if !path.contains(&b'/') {
@@ -135,7 +135,7 @@ impl Dir {
     /// Opens a folder in this one, making it first where it is missing.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the folder cannot be made or opened.
     pub fn folder_or_new(&self, name: &OsStr, mode: u32) -> Result<Self, Errno> {
         match self.make_folder(name, mode) {
             Ok(()) | Err(Errno::EXIST) => self.folder(name),
@@ -148,7 +148,7 @@ impl Dir {
     /// Never blocks on a FIFO that took the file's place; look at what was opened.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the file cannot be opened.
     pub fn file(&self, name: &OsStr) -> Result<File, Errno> {
         let flags =
             OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -166,7 +166,7 @@ impl Dir {
     /// Creates a file for writing; `EEXIST` if the name is taken.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the file cannot be created.
     pub fn new_file(&self, name: &OsStr, mode: u32) -> Result<File, Errno> {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -176,7 +176,7 @@ impl Dir {
     /// Opens a file for reading and writing, creating it where it is missing.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the file cannot be opened or created.
     pub fn file_or_new(&self, name: &OsStr, mode: u32) -> Result<File, Errno> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         openat(&self.0, name, flags, Mode::from_raw_mode(mode)).map(File::from)
@@ -187,7 +187,7 @@ impl Dir {
     /// Never blocks on a FIFO that took the file's place; look at what was opened.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the file cannot be opened or created.
     pub fn append_or_new(&self, name: &OsStr, mode: u32) -> Result<File, Errno> {
         let flags = OFlags::WRONLY
             | OFlags::APPEND
@@ -202,7 +202,7 @@ impl Dir {
     /// What the kernel says of an entry.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the entry cannot be looked at, or is not there.
     pub fn stat(&self, name: &OsStr) -> Result<Stat, Errno> {
         Stat::of(&self.0, name)
     }
@@ -210,7 +210,7 @@ impl Dir {
     /// What the kernel says of an entry, `None` if there is none of that name.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the entry cannot be looked at.
     pub fn look(&self, name: &OsStr) -> Result<Option<Stat>, Errno> {
         match self.stat(name) {
             Ok(stat) => Ok(Some(stat)),
@@ -222,7 +222,7 @@ impl Dir {
     /// What the kernel says of the folder that something is mounted on, which is not asked.
     ///
     /// # Errors
-    /// The system's reason; `EPERM` for all but root.
+    /// Fails if what is below the mount cannot be seen; `EPERM` for all but root.
     pub fn covered(&self, name: &OsStr) -> Result<Stat, Errno> {
         // A copy of this mount without those in it, which goes away again with its descriptor.
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
@@ -232,7 +232,7 @@ impl Dir {
     /// What the kernel says of this folder.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the folder cannot be looked at.
     pub fn stat_self(&self) -> Result<Stat, Errno> {
         Stat::of_fd(&self.0)
     }
@@ -240,7 +240,7 @@ impl Dir {
     /// The names in this folder, in byte order.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the folder cannot be listed.
     pub fn names(&self) -> Result<Vec<OsString>, Errno> {
         let mut listed = self.list()?;
         listed.sort_unstable_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
@@ -250,7 +250,7 @@ impl Dir {
     /// What the folder says of its entries, in its own order.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the folder cannot be listed.
     pub fn list(&self) -> Result<Vec<Listed>, Errno> {
         // A fresh description: some file systems list what was there when theirs was opened.
         Self(self.open(OsStr::new("."), OPEN_DIR)?).list_once()
@@ -259,7 +259,7 @@ impl Dir {
     /// The same for a folder that was opened just now and is listed only once, which costs less.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the folder cannot be listed.
     pub fn list_once(&self) -> Result<Vec<Listed>, Errno> {
         let mut listed = Vec::new();
         let mut buffer = Vec::with_capacity(32 << 10);
@@ -282,7 +282,7 @@ impl Dir {
     /// Makes a folder.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the folder cannot be made, as where the name is taken.
     pub fn make_folder(&self, name: &OsStr, mode: u32) -> Result<(), Errno> {
         mkdirat(&self.0, name, Mode::from_raw_mode(mode))
     }
@@ -290,7 +290,7 @@ impl Dir {
     /// Makes a symlink.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the symlink cannot be made, as where the name is taken.
     pub fn make_symlink(&self, target: &OsStr, name: &OsStr) -> Result<(), Errno> {
         symlinkat(target, &self.0, name)
     }
@@ -298,7 +298,7 @@ impl Dir {
     /// Makes a FIFO, a socket or a device.
     ///
     /// # Errors
-    /// The system's reason; `EINVAL` for any other kind.
+    /// Fails if the entry cannot be made; `EINVAL` for any other kind.
     pub fn make_special(&self, name: &OsStr, kind: Kind, device: (u32, u32)) -> Result<(), Errno> {
         let file_type = match kind {
             Kind::Fifo => FileType::Fifo,
@@ -314,7 +314,7 @@ impl Dir {
     /// Gives an entry of another folder a name in this one.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the file system makes no such link, or the name is taken.
     pub fn link_from(&self, from: &Self, from_name: &OsStr, name: &OsStr) -> Result<(), Errno> {
         linkat(&from.0, from_name, &self.0, name, AtFlags::empty())
     }
@@ -322,7 +322,7 @@ impl Dir {
     /// What a symlink points to.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the entry is no symlink or cannot be read.
     pub fn read_symlink(&self, name: &OsStr) -> Result<OsString, Errno> {
         let target: CString = readlinkat(&self.0, name, Vec::new())?;
         Ok(OsString::from_vec(target.into_bytes()))
@@ -334,7 +334,7 @@ impl Dir {
     /// network ones), the name is looked for first.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the entry cannot be renamed, as where the name is taken.
     pub fn rename_new(&self, name: &OsStr, to: &Self, to_name: &OsStr) -> Result<(), Errno> {
         match renameat_with(&self.0, name, &to.0, to_name, RenameFlags::NOREPLACE) {
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
@@ -350,7 +350,7 @@ impl Dir {
     /// Exchanges two entries at one instant.
     ///
     /// # Errors
-    /// The system's reason; EINVAL where the file system cannot.
+    /// Fails if the names cannot be exchanged; `EINVAL` where the file system cannot.
     pub fn exchange(&self, name: &OsStr, other: &Self, other_name: &OsStr) -> Result<(), Errno> {
         renameat_with(&self.0, name, &other.0, other_name, RenameFlags::EXCHANGE)
     }
@@ -358,7 +358,7 @@ impl Dir {
     /// Renames an entry within this folder over whatever has the name.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the entry cannot be renamed.
     pub fn rename_over(&self, name: &OsStr, to_name: &OsStr) -> Result<(), Errno> {
         renameat(&self.0, name, &self.0, to_name)
     }
@@ -366,7 +366,7 @@ impl Dir {
     /// Renames an entry into another folder over whatever has the name there.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the entry cannot be renamed.
     pub fn rename_to(&self, name: &OsStr, to: &Self, to_name: &OsStr) -> Result<(), Errno> {
         renameat(&self.0, name, &to.0, to_name)
     }
@@ -374,7 +374,7 @@ impl Dir {
     /// Removes anything but a folder.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the entry cannot be removed, as where it is a folder.
     pub fn remove_file(&self, name: &OsStr) -> Result<(), Errno> {
         unlinkat(&self.0, name, AtFlags::empty())
     }
@@ -382,7 +382,7 @@ impl Dir {
     /// Removes an empty folder.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the folder cannot be removed, as where it is not empty.
     pub fn remove_folder(&self, name: &OsStr) -> Result<(), Errno> {
         unlinkat(&self.0, name, AtFlags::REMOVEDIR)
     }
@@ -390,7 +390,7 @@ impl Dir {
     /// Sets the owner of an entry, not of what a symlink points to.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the owner cannot be set, as where only root may.
     pub fn set_owner(&self, name: &OsStr, uid: u32, gid: u32) -> Result<(), Errno> {
         let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
         chownat(
@@ -405,7 +405,7 @@ impl Dir {
     /// Sets the modification time of an entry, not of what a symlink points to.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the time cannot be set.
     pub fn set_mtime(&self, name: &OsStr, mtime: Nanos) -> Result<(), Errno> {
         utimensat(&self.0, name, &timestamps(mtime), AtFlags::SYMLINK_NOFOLLOW)
     }
@@ -414,7 +414,7 @@ impl Dir {
     /// without permissions. Follows a symlink: only for names that nobody else can change.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the mode cannot be set.
     pub fn set_mode_of(&self, name: &OsStr, mode: u32) -> Result<(), Errno> {
         rustix::fs::chmodat(&self.0, name, Mode::from_raw_mode(mode), AtFlags::empty())
     }
@@ -422,7 +422,7 @@ impl Dir {
     /// Makes this folder's entries durable.
     ///
     /// # Errors
-    /// The system's reason; never to be tried again into success.
+    /// Fails if the disk did not take it; never to be tried again into success.
     pub fn sync(&self) -> Result<(), Errno> {
         fsync(&self.0)
     }
@@ -430,7 +430,7 @@ impl Dir {
     /// Makes everything on this folder's file system durable.
     ///
     /// # Errors
-    /// The system's reason; never to be tried again into success.
+    /// Fails if the disk did not take it; never to be tried again into success.
     pub fn sync_file_system(&self) -> Result<(), Errno> {
         syncfs(&self.0)
     }
@@ -439,7 +439,7 @@ impl Dir {
     /// folder in its place is set aside first.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the file cannot be written, synced or renamed.
     pub fn write_whole(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
         self.replace_whole(name, |file| file.write_all(bytes))
     }
@@ -448,7 +448,7 @@ impl Dir {
     /// kept in memory.
     ///
     /// # Errors
-    /// The system's reason; also for a file of more than `limit` bytes.
+    /// Fails if the file cannot be copied; also for one of more than `limit` bytes.
     pub fn copy_whole(&self, name: &str, from: File, limit: u64) -> std::io::Result<()> {
         self.replace_whole(name, |file| {
             let copied = std::io::copy(&mut from.take(limit.saturating_add(1)), file)?;
@@ -494,7 +494,7 @@ impl Dir {
     /// `name.saved-1`, and so on.
     ///
     /// # Errors
-    /// The system's reason; `ENOENT` if nothing stands there.
+    /// Fails if it cannot be renamed; `ENOENT` if nothing stands there.
     pub fn set_aside(&self, name: &OsStr) -> Result<(), Errno> {
         let mut number = 1_u64;
         loop {
@@ -510,7 +510,7 @@ impl Dir {
     /// The content of a file of at most `limit` bytes; `None` if there is none of that name.
     ///
     /// # Errors
-    /// The system's reason; also for anything but a regular file, and for a longer one.
+    /// Fails if the file cannot be read; also for anything but a regular file, and for a longer one.
     pub fn read_whole(&self, name: &str, limit: u64) -> std::io::Result<Option<Vec<u8>>> {
         let mut file = match self.file(OsStr::new(name)) {
             Ok(file) => file,
@@ -537,7 +537,7 @@ impl Dir {
     /// gives the last name.
     ///
     /// # Errors
-    /// The system's reason; `ENOTDIR` or `ELOOP` if anything on the way is not a folder.
+    /// Fails if a folder on the way cannot be opened; `ENOTDIR` or `ELOOP` if anything on the way is not a folder.
     pub fn descend<'p>(&self, path: &'p [u8]) -> Result<(Self, &'p OsStr), Errno> {
         let mut dir = self.again()?;
         let mut parts = path.split(|byte| *byte == b'/');
@@ -551,7 +551,7 @@ impl Dir {
     /// The path that the kernel knows an entry of this folder by, for comparing places only.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if the kernel does not tell.
     pub fn proc_name(&self, name: &OsStr) -> std::io::Result<Vec<u8>> {
         let own = format!("/proc/self/fd/{}", self.0.as_raw_fd());
         let mut path = std::fs::read_link(own)?.into_os_string().into_vec();

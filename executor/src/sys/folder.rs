@@ -112,7 +112,7 @@ impl Folder {
     /// Opens the folder, or gives the descriptor that is open.
     ///
     /// # Errors
-    /// The system's reason; `ESTALE` if another folder has its place now.
+    /// Fails if the folder cannot be opened; `ESTALE` if another folder has its place now.
     pub fn open(&self) -> Result<Arc<Dir>, Errno> {
         if let Some(dir) = &*self.slot() {
             return Ok(Arc::clone(dir));
@@ -145,7 +145,7 @@ impl Folder {
     /// is no folder is removed.
     ///
     /// # Errors
-    /// The system's reason; `EEXIST` if something else has the name that this run made.
+    /// Fails if the folder cannot be made or opened; `EEXIST` if something else has the name that this run made.
     pub fn open_or_make(&self) -> Result<Arc<Dir>, Errno> {
         if let Some(dir) = &*self.slot() {
             return Ok(Arc::clone(dir));

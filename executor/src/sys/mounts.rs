@@ -168,7 +168,7 @@ pub fn that_may_fall_silent() -> HashSet<Vec<u8>> {
 /// All mounts that this process sees.
 ///
 /// # Errors
-/// The system's reason.
+/// Fails if the table of mounts cannot be read.
 pub fn all_mounts() -> std::io::Result<Vec<Mount>> {
     Ok(parse_mountinfo(&std::fs::read("/proc/self/mountinfo")?))
 }

@@ -12,7 +12,7 @@ use super::stat::Nanos;
 /// Sets the owner.
 ///
 /// # Errors
-/// The system's reason.
+/// Fails if the owner cannot be set, as where only root may.
 pub fn set_owner(fd: impl AsFd, uid: u32, gid: u32) -> Result<(), Errno> {
     fchown(fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
 }
@@ -20,7 +20,7 @@ pub fn set_owner(fd: impl AsFd, uid: u32, gid: u32) -> Result<(), Errno> {
 /// Sets the permission bits.
 ///
 /// # Errors
-/// The system's reason.
+/// Fails if the mode cannot be set.
 pub fn set_mode(fd: impl AsFd, mode: u32) -> Result<(), Errno> {
     fchmod(fd, Mode::from_raw_mode(mode))
 }
@@ -28,7 +28,7 @@ pub fn set_mode(fd: impl AsFd, mode: u32) -> Result<(), Errno> {
 /// Sets the modification time and leaves the access time.
 ///
 /// # Errors
-/// The system's reason.
+/// Fails if the time cannot be set.
 pub fn set_mtime(fd: impl AsFd, mtime: Nanos) -> Result<(), Errno> {
     futimens(fd, &timestamps(mtime))
 }

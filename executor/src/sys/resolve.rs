@@ -32,7 +32,7 @@ impl Resolved {
     /// Opens it as a folder.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if it is no folder or cannot be opened.
     pub fn folder(&self) -> Result<Dir, Errno> {
         self.parent.folder(&self.name)
     }
@@ -41,7 +41,7 @@ impl Resolved {
 /// Resolves an absolute path.
 ///
 /// # Errors
-/// The system's reason; `ELOOP` too for a symlink made by another user, and `ETIMEDOUT` where a
+/// Fails if it is no folder or cannot be opened; `ELOOP` too for a symlink made by another user, and `ETIMEDOUT` where a
 /// mount on the way does not answer.
 pub fn resolve(path: &Path) -> Result<Resolved, Errno> {
     let trusted = geteuid().as_raw();

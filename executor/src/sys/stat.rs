@@ -105,7 +105,7 @@ impl Stat {
     /// What the kernel says of an entry of an open folder; a symlink is not followed.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if it cannot be looked at.
     pub fn of(dir: impl AsFd, name: impl Arg) -> Result<Self, Errno> {
         Self::with(dir, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT)
     }
@@ -113,7 +113,7 @@ impl Stat {
     /// What the kernel says of an open file or folder.
     ///
     /// # Errors
-    /// The system's reason.
+    /// Fails if it cannot be looked at.
     pub fn of_fd(fd: impl AsFd) -> Result<Self, Errno> {
         Self::with(fd, c"", AtFlags::EMPTY_PATH)
     }

@@ -23,7 +23,7 @@ use std::{
 };
 
 use super::{
-    answer::{self, Look},
+    answer::{self, Probe},
     mounts,
 };
 use crate::{process::proc, threads};
@@ -164,15 +164,15 @@ fn others_end_it() -> bool {
 }
 
 /// One look that is not back yet.
-struct Waiting {
-    look: Look,
+struct PendingProbe {
+    look: Probe,
     since: Instant,
     /// What was read and written when the wait began.
     moved: u64,
 }
 
 fn watch_mounts() {
-    let mut waiting: BTreeMap<OsString, Waiting> = BTreeMap::new();
+    let mut waiting: BTreeMap<OsString, PendingProbe> = BTreeMap::new();
     let mut next = Instant::now() + EVERY;
     loop {
         thread::sleep(if waiting.is_empty() { EVERY } else { ASK });
@@ -200,7 +200,7 @@ fn watch_mounts() {
 }
 
 /// Looks at all that is still mounted and not looked at yet.
-fn send_looks(waiting: &mut BTreeMap<OsString, Waiting>) {
+fn send_looks(waiting: &mut BTreeMap<OsString, PendingProbe>) {
     let watched = WATCHED.lock().unwrap_or_else(PoisonError::into_inner);
     let watched = watched.clone();
     let mounted = mounts::that_may_fall_silent();
@@ -208,8 +208,8 @@ fn send_looks(waiting: &mut BTreeMap<OsString, Waiting>) {
         if !mounted.contains(path.as_bytes()) || waiting.contains_key(&path) {
             continue;
         }
-        if let Some(look) = Look::at(Path::new(&path)) {
-            let one = Waiting {
+        if let Some(look) = Probe::at(Path::new(&path)) {
+            let one = PendingProbe {
                 look,
                 since: Instant::now(),
                 moved: bytes_moved(),

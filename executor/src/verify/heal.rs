@@ -25,7 +25,7 @@ use super::{
     merge::open_manifest,
     names::path_of,
     repair_source::open_repair_source,
-    snapshots::Found,
+    snapshots::FoundSnapshot,
 };
 use crate::{
     copy::{Copier, CopyError},
@@ -49,12 +49,13 @@ const TRIED: usize = 64;
 /// An interruption.
 pub fn plan_repair(
     store: &Store,
-    all: &[Found],
+    all: &[FoundSnapshot],
     sources: &[AbsolutePath],
     found: &mut Verification,
     context: Context<'_>,
 ) -> Result<RepairStep> {
-    let known = Known::read(store, all, found, context).map_err(super::pass::verify_interrupted)?;
+    let known =
+        KnownContent::read(store, all, found, context).map_err(super::pass::verify_interrupted)?;
     let bad: BTreeSet<u64> = found.damage.iter().filter_map(|one| one.inode).collect();
     let mut planner = Planner {
         store,
@@ -70,7 +71,7 @@ pub fn plan_repair(
 /// The snapshots whose manifest or record is to be made anew.
 #[must_use]
 pub fn plan_record_repair(
-    all: &[Found],
+    all: &[FoundSnapshot],
     sources: &[AbsolutePath],
     found: &Verification,
 ) -> Vec<RepairRecords> {
@@ -138,17 +139,17 @@ fn decide_repairs(planner: &mut Planner<'_>, found: &mut Verification) -> Result
 
 /// What the manifests say of damaged names and of content that may serve.
 #[derive(Default)]
-struct Known {
+struct KnownContent {
     entries: HashMap<StoredName, Entry>,
     folder_times: HashMap<StoredName, Nanos>,
     copies: HashMap<Digest, Vec<StoredName>>,
 }
 
-impl Known {
+impl KnownContent {
     /// One pass over all manifests.
     fn read(
         store: &Store,
-        all: &[Found],
+        all: &[FoundSnapshot],
         found: &Verification,
         context: Context<'_>,
     ) -> Result<Self> {
@@ -206,7 +207,7 @@ impl Known {
 struct Planner<'a> {
     store: &'a Store,
     sources: &'a [AbsolutePath],
-    known: Known,
+    known: KnownContent,
     /// Inodes that are damaged.
     bad: BTreeSet<u64>,
     copier: Copier,

@@ -11,7 +11,7 @@ use schema::{
     verify::{DamageKind, DamagedFile, Depth, Verdict, Verification},
 };
 
-use super::{names::leads_to, snapshots::Found};
+use super::{names::leads_to, snapshots::FoundSnapshot};
 use crate::{
     error::Result,
     state_dir::{ManifestFault, Remembered, StateDir},
@@ -22,7 +22,7 @@ use crate::{
 /// snapshot of the last run stands here and all are of this host. Writes nothing.
 ///
 /// # Errors
-/// When what is remembered cannot be read.
+/// Fails if what is remembered cannot be read.
 pub fn recognize_destination(memory: &StateDir, state: &mut DestinationState) -> Result<()> {
     if state.record.is_some() || state.snapshots.is_empty() {
         return Ok(());
@@ -51,7 +51,7 @@ pub fn recognize_destination(memory: &StateDir, state: &mut DestinationState) ->
 /// Puts what is remembered of a destination into its state, for the planner. Writes nothing.
 ///
 /// # Errors
-/// When it cannot be read.
+/// Fails if it cannot be read.
 pub fn recall_damage(memory: &StateDir, store: &Store, state: &mut DestinationState) -> Result<()> {
     let id = state.record.as_ref().map(|record| &record.id);
     let Some(id) = id.or(state.recognized_id.as_ref()) else {
@@ -98,11 +98,11 @@ fn still_there(store: &Store, damaged: Vec<DamagedFile>) -> Vec<DamagedFile> {
 /// Remembers what was found, and forgets what does not hold any more.
 ///
 /// # Errors
-/// The system's reason.
+/// Fails if the state directory or the destination cannot be read or written.
 pub fn learn_damage(
     memory: &StateDir,
     store: &Store,
-    all: &[Found],
+    all: &[FoundSnapshot],
     found: &Verification,
 ) -> Result<()> {
     let Some(id) = &found.destination_id else {
@@ -186,7 +186,7 @@ fn learn_elsewhere(
 /// Remembers which manifests a run found that it cannot use, and forgets those that it can.
 ///
 /// # Errors
-/// The system's reason.
+/// Fails if the state directory or the destination cannot be read or written.
 pub fn learn_manifests(memory: &StateDir, store: &Store, state: &DestinationState) -> Result<()> {
     let Some(record) = &state.record else {
         return Ok(());
@@ -228,7 +228,7 @@ fn was_read(found: &Verification, file: &DamagedFile) -> bool {
 /// Forgets the damaged files that are not there any more, as after a repair.
 ///
 /// # Errors
-/// The system's reason.
+/// Fails if the state directory or the destination cannot be read or written.
 pub fn forget_repaired(memory: &StateDir, store: &Store) -> Result<()> {
     let Some(record) = store.destination()? else {
         return Ok(());

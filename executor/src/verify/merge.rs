@@ -21,8 +21,8 @@ use schema::{
 use super::{
     compare::{self, Holds, kind_noun},
     pass::{Pass, Raw, wrong_kind},
-    read::{Batch, Job, Readers},
-    snapshots::Found,
+    read::{ReadBatch, ReadJob, Readers},
+    snapshots::FoundSnapshot,
 };
 use crate::{
     error::{Error, Result, system_reason},
@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// A folder on the way.
-struct Level {
+struct FolderLevel {
     dir: Arc<Dir>,
     /// The names still to meet, last first.
     names: Vec<OsString>,
@@ -54,7 +54,7 @@ struct Lost {
 pub(super) fn compare_snapshot(
     pass: &Pass<'_>,
     store: &Store,
-    found: &Found,
+    found: &FoundSnapshot,
     at: usize,
     readers: &Readers<'_>,
 ) -> Result<u64> {
@@ -98,7 +98,7 @@ pub(super) fn compare_snapshot(
         capabilities: pass.capabilities,
         holds: Holds::new(pass.capabilities, None),
         readers,
-        batch: Batch::default(),
+        batch: ReadBatch::default(),
         tree: Some(tree),
         levels: Vec::new(),
         lost: None,
@@ -129,7 +129,7 @@ pub(super) fn compare_snapshot(
 /// Opens a manifest whose digest is the one that the record has.
 pub(super) fn open_manifest(
     store: &Store,
-    found: &Found,
+    found: &FoundSnapshot,
     record: Option<&SnapshotRecord>,
 ) -> std::result::Result<Reader, String> {
     let said = |error: Error| error.message;
@@ -161,10 +161,10 @@ struct Merge<'a> {
     capabilities: &'a Capabilities,
     holds: Holds,
     readers: &'a Readers<'a>,
-    batch: Batch,
+    batch: ReadBatch,
     /// The snapshot's own folder, until it is entered.
     tree: Option<Dir>,
-    levels: Vec<Level>,
+    levels: Vec<FolderLevel>,
     lost: Option<Lost>,
     entries: u64,
     files: u64,
@@ -230,7 +230,7 @@ impl Merge<'_> {
             }
             return;
         }
-        self.batch.push(Job {
+        self.batch.push(ReadJob {
             dir: Arc::clone(&level.dir),
             entry,
         });
@@ -270,7 +270,7 @@ impl Merge<'_> {
             self.pass.found(raw);
         }
         names.reverse();
-        self.levels.push(Level {
+        self.levels.push(FolderLevel {
             dir,
             names,
             passed: Vec::new(),

@@ -38,10 +38,10 @@ use crate::{
     event::{Context, Stop},
     store::{BACKUP, DESTINATION_FILE, Store},
 };
-use names::Wanted;
+use names::WantedNames;
 use pass::{Pass, Raw, verify_interrupted};
 use seen::Seen;
-use snapshots::Found;
+use snapshots::FoundSnapshot;
 
 fn into_inner<T: Default>(mutex: Mutex<T>) -> T {
     mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
@@ -53,7 +53,7 @@ fn into_inner<T: Default>(mutex: Mutex<T>) -> T {
 /// An interruption, or a destination that cannot be read at all. Damage is in the result.
 pub fn verify_snapshots(
     store: &Store,
-    all: &[Found],
+    all: &[FoundSnapshot],
     chosen: &[usize],
     depth: Depth,
     context: Context<'_>,
@@ -114,7 +114,7 @@ pub fn verify_snapshots(
         .flat_map(|one| one.names.iter().map(|name| name.snapshot))
         .collect();
     let snapshots = chosen.iter().zip(entries).map(|(at, entries)| {
-        let Found { id, home, .. } = &all[*at];
+        let FoundSnapshot { id, home, .. } = &all[*at];
         VerifiedSnapshot {
             id: *id,
             home: *home,
@@ -149,7 +149,7 @@ pub fn verify_snapshots(
 
 /// Entries to compare and bytes to read, as far as the records tell: what a snapshot was linked to
 /// is read once.
-fn expected_amount(all: &[Found], chosen: &[usize], depth: Depth) -> (u64, u64) {
+fn expected_amount(all: &[FoundSnapshot], chosen: &[usize], depth: Depth) -> (u64, u64) {
     let records = || chosen.iter().filter_map(|at| all[*at].record.as_ref().ok());
     let entries = records().map(|record| record.totals.entries).sum();
     let first = records().next().map_or(0, |record| record.totals.bytes);
@@ -178,7 +178,7 @@ fn confirmed_doubts(doubts: Vec<Raw>, found: &[Raw]) -> Vec<Raw> {
 /// The snapshots with damage that are not there any more, whose damage is none.
 fn removed_snapshots(
     store: &Store,
-    all: &[Found],
+    all: &[FoundSnapshot],
     raws: &mut Vec<Raw>,
     unlisted: &BTreeSet<usize>,
 ) -> BTreeSet<usize> {
@@ -193,7 +193,7 @@ fn removed_snapshots(
 }
 
 /// Whether the record lists that this could not be read or that its metadata could not be stored.
-fn told_before(raw: &Raw, found: &Found) -> bool {
+fn told_before(raw: &Raw, found: &FoundSnapshot) -> bool {
     let Ok(record) = &found.record else {
         return false;
     };
@@ -211,11 +211,11 @@ fn told_before(raw: &Raw, found: &Found) -> bool {
 /// One damage for each inode with all that share it, and one for each other name.
 fn merge_by_inode(
     store: &Store,
-    all: &[Found],
+    all: &[FoundSnapshot],
     raws: Vec<Raw>,
     stop: &Stop,
 ) -> Result<Vec<Damage>> {
-    let mut wanted: HashMap<u64, Wanted> = HashMap::new();
+    let mut wanted: HashMap<u64, WantedNames> = HashMap::new();
     for raw in &raws {
         if let Some((inode, links)) = raw.inode {
             let one = wanted.entry(inode).or_default();
@@ -265,7 +265,7 @@ fn merge_by_inode(
     Ok(damage)
 }
 
-fn stored_name(all: &[Found], raw: &Raw) -> StoredName {
+fn stored_name(all: &[FoundSnapshot], raw: &Raw) -> StoredName {
     StoredName {
         snapshot: all[raw.snapshot].id,
         path: escape::escape(&raw.path),

@@ -9,7 +9,7 @@ use std::{
 
 use schema::{StoredPathBuf, escape, verify::StoredName};
 
-use super::snapshots::Found;
+use super::snapshots::FoundSnapshot;
 use crate::{
     error::Result,
     event::Stop,
@@ -19,7 +19,7 @@ use crate::{
 
 /// A damaged inode.
 #[derive(Debug, Default)]
-pub(super) struct Wanted {
+pub(super) struct WantedNames {
     /// How many names it has, everywhere.
     pub(super) links: u32,
     /// Paths at which it was met.
@@ -31,8 +31,8 @@ pub(super) struct Wanted {
 /// Finds all names of these inodes.
 pub(super) fn find_names(
     store: &Store,
-    all: &[Found],
-    wanted: &mut HashMap<u64, Wanted>,
+    all: &[FoundSnapshot],
+    wanted: &mut HashMap<u64, WantedNames>,
     stop: &Stop,
 ) -> Result<()> {
     // Most files stand at the same path in every snapshot.
@@ -70,8 +70,8 @@ pub(super) fn find_names(
 /// Looks at every name of a snapshot.
 fn walk_tree(
     tree: &Dir,
-    found: &Found,
-    wanted: &mut HashMap<u64, Wanted>,
+    found: &FoundSnapshot,
+    wanted: &mut HashMap<u64, WantedNames>,
     stop: &Stop,
 ) -> Result<()> {
     let opened = tree.again().and_then(|dir| Ok((dir.names()?, dir)));

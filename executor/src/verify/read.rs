@@ -41,12 +41,12 @@ const LARGE: u64 = 1 << 20;
 /// Most threads: more only make a disk seek.
 const MOST: usize = 8;
 /// An entry to look at.
-pub(super) struct Job {
+pub(super) struct ReadJob {
     pub(super) dir: Arc<Dir>,
     pub(super) entry: Entry,
 }
 
-impl Job {
+impl ReadJob {
     fn name(&self) -> &OsStr {
         self.entry.stored_name()
     }
@@ -54,15 +54,15 @@ impl Job {
 
 /// Entries of one snapshot.
 #[derive(Default)]
-pub(super) struct Batch {
+pub(super) struct ReadBatch {
     pub(super) snapshot: usize,
     pub(super) holds: Option<Holds>,
-    jobs: Vec<Job>,
+    jobs: Vec<ReadJob>,
     bytes: u64,
 }
 
-impl Batch {
-    pub(super) fn push(&mut self, job: Job) {
+impl ReadBatch {
+    pub(super) fn push(&mut self, job: ReadJob) {
         self.bytes += job.entry.size;
         self.jobs.push(job);
     }
@@ -75,14 +75,14 @@ impl Batch {
 /// Takes batches.
 pub(super) enum Readers<'a> {
     /// Threads read.
-    Threads(&'a SyncSender<Batch>),
+    Threads(&'a SyncSender<ReadBatch>),
     /// Not one could be started: whoever gives reads.
     Giver(&'a Pass<'a>),
 }
 
 impl Readers<'_> {
     /// Waits for room and hands a batch over.
-    pub(super) fn give(&self, batch: Batch) {
+    pub(super) fn give(&self, batch: ReadBatch) {
         match self {
             _ if batch.jobs.is_empty() => {}
             // The receiver outlives all senders.
@@ -116,21 +116,21 @@ pub(super) fn with_readers<T>(
     Ok(result)
 }
 
-fn read_batches(pass: &Pass<'_>, batches: &JobQueue<Batch>) {
+fn read_batches(pass: &Pass<'_>, batches: &JobQueue<ReadBatch>) {
     let mut buffer = vec![0; BUFFER];
     while let Some(batch) = batches.next_job() {
         read_batch(pass, &batch, &mut buffer);
     }
 }
 
-fn read_batch(pass: &Pass<'_>, batch: &Batch, buffer: &mut [u8]) {
+fn read_batch(pass: &Pass<'_>, batch: &ReadBatch, buffer: &mut [u8]) {
     let Some(holds) = batch.holds else { return };
     for job in &batch.jobs {
         // What still waits is thrown away, so that whoever hands it over is not kept.
         if pass.stop.is_asked() {
             break;
         }
-        let mut look = Look {
+        let mut look = EntryCheck {
             pass,
             at: batch.snapshot,
             holds,
@@ -143,15 +143,15 @@ fn read_batch(pass: &Pass<'_>, batch: &Batch, buffer: &mut [u8]) {
 }
 
 /// One entry, looked at.
-struct Look<'a> {
+struct EntryCheck<'a> {
     pass: &'a Pass<'a>,
     at: usize,
     holds: Holds,
-    job: &'a Job,
+    job: &'a ReadJob,
     buffer: &'a mut [u8],
 }
 
-impl Look<'_> {
+impl EntryCheck<'_> {
     fn found(&self, kind: DamageKind, message: String, stat: Option<&Stat>) {
         self.pass.found(Raw {
             inode: stat.map(|stat| (stat.ino, stat.nlink)),
@@ -161,7 +161,7 @@ impl Look<'_> {
     }
 
     fn entry(&mut self) {
-        let Job { dir, entry, .. } = self.job;
+        let ReadJob { dir, entry, .. } = self.job;
         let name = self.job.name();
         let stat = match dir.stat(name) {
             Ok(stat) => stat,
@@ -199,7 +199,7 @@ impl Look<'_> {
 
     /// What is wrong with where a symlink or a device leads.
     fn target(&self, stat: &Stat) -> Option<String> {
-        let Job { dir, entry, .. } = self.job;
+        let ReadJob { dir, entry, .. } = self.job;
         if let Some(wanted) = &entry.target {
             let shown = |target: &[u8]| schema::escape::display(target);
             return match dir.read_symlink(self.job.name()) {
@@ -222,7 +222,7 @@ impl Look<'_> {
     }
 
     fn file(&mut self, stat: &Stat, mut faults: Vec<String>) {
-        let Job { dir, entry, .. } = self.job;
+        let ReadJob { dir, entry, .. } = self.job;
         if stat.size != entry.size {
             let size = format!("size is {}, should be {}", stat.size, entry.size);
             faults.insert(0, size);

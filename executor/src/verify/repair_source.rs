@@ -13,7 +13,7 @@ use crate::{
 /// Opens the place that a repaired file's content is taken from; no symlink is followed.
 ///
 /// # Errors
-/// The system's reason; also for anything but a regular file.
+/// Fails if the file cannot be opened; also for anything but a regular file.
 pub(crate) fn open_repair_source(store: &Store, from: &RepairFrom) -> std::io::Result<File> {
     let unreadable = || std::io::Error::other("the plan names no path");
     let file = match from {

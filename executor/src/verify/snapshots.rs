@@ -15,7 +15,7 @@ use crate::{
 
 /// A snapshot that stands in a tier and has records.
 #[derive(Debug)]
-pub struct Found {
+pub struct FoundSnapshot {
     /// Its id: the name of its folder.
     pub id: SnapshotId,
     /// The tier whose folder holds it.
@@ -26,7 +26,7 @@ pub struct Found {
     accepted: bool,
 }
 
-impl Found {
+impl FoundSnapshot {
     /// When it was made: by its record, or else by its name, where `offset` is the local one.
     #[must_use]
     pub fn started_at(&self, offset: FixedOffset) -> DateTime<Utc> {
@@ -52,8 +52,8 @@ impl Found {
 /// All snapshots of a destination, oldest first; `offset` is the local one.
 ///
 /// # Errors
-/// When the tiers cannot be listed.
-pub fn all_snapshots(store: &Store, offset: FixedOffset) -> Result<Vec<Found>> {
+/// Fails if the tiers cannot be listed.
+pub fn all_snapshots(store: &Store, offset: FixedOffset) -> Result<Vec<FoundSnapshot>> {
     let mut all = Vec::new();
     for tier in Tier::ALL {
         // What cannot be opened is told by the scan, and hides no other tier.
@@ -68,9 +68,9 @@ pub fn all_snapshots(store: &Store, offset: FixedOffset) -> Result<Vec<Found>> {
                 continue;
             };
             let folder = dir.stat(&name).is_ok_and(|stat| stat.kind == Kind::Folder);
-            let again = all.iter().any(|one: &Found| one.id == id);
+            let again = all.iter().any(|one: &FoundSnapshot| one.id == id);
             if folder && !again && !matches!(store.records(id), Ok(None)) {
-                all.push(Found {
+                all.push(FoundSnapshot {
                     id,
                     home: tier,
                     record: read_record(store, id),
@@ -97,7 +97,7 @@ fn read_record(store: &Store, id: SnapshotId) -> std::result::Result<SnapshotRec
 ///
 /// # Errors
 /// That refusal.
-pub fn refuse_unmanaged(store: &Store, all: &[Found], name: &str) -> Result<()> {
+pub fn refuse_unmanaged(store: &Store, all: &[FoundSnapshot], name: &str) -> Result<()> {
     let name = name.trim_end_matches('/');
     let (tiers, name) = match name.split_once('/') {
         None => (Tier::ALL.to_vec(), name),

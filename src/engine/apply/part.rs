@@ -1,6 +1,6 @@
 //! The steps of one part, of the run that hands them over or by itself.
 
-use executor::{Error, error::Result, parts};
+use executor::{Error, error::Result, run::part};
 use planner::unfinished::Replan;
 use schema::{Report, plan::Part};
 
@@ -16,8 +16,8 @@ impl Operation<'_> {
             return Ok(None);
         };
         // The run's process has just looked at configuration and destination.
-        if let Some(handed) = parts::take_over(&state, part)? {
-            let report = parts::run(&state, &handed.run.plan, part, self.context)?;
+        if let Some(handed) = part::take_over(&state, part)? {
+            let report = part::run_part(&state, &handed.run.plan, part, self.context)?;
             return Ok(Some(report));
         }
         let _lock = state.lock()?;
@@ -36,7 +36,7 @@ impl Operation<'_> {
             ))
             .hint("`backup apply` starts a new one; with --fresh, so does this"));
         }
-        parts::run(&state, plan, part, self.context).map(Some)
+        part::run_part(&state, plan, part, self.context).map(Some)
     }
 
     /// Whether a run is interrupted, and what it owes then is not done yet.

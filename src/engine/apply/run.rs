@@ -3,8 +3,7 @@
 use executor::{
     error::Result,
     event::Event,
-    parts::{Hands, Systemd},
-    run,
+    run::{self, Systemd, delegation::Delegation},
     state_dir::{RunLock, StateDir, Unfinished},
 };
 use planner::{
@@ -60,19 +59,20 @@ impl Operation<'_> {
         options: &Options,
     ) -> Result<RunOutcome> {
         let mut unusable = UnusableBases::new();
-        let hands = request.by_units.then_some(Hands {
+        let delegation = request.by_units.then_some(Delegation {
             units: &Systemd,
             lock,
         });
         if let Some(unfinished) = state.unfinished()? {
-            let outcome = self.continue_run(state, hands, &unfinished, request, &mut unusable)?;
+            let outcome =
+                self.continue_run(state, delegation, &unfinished, request, &mut unusable)?;
             if let Some(outcome) = outcome {
                 return Ok(outcome);
             }
         }
         let mut is_first = true;
         loop {
-            let end = self.plan_and_run(state, hands, options, &unusable, is_first)?;
+            let end = self.plan_and_run(state, delegation, options, &unusable, is_first)?;
             is_first = false;
             let (plan, report) = match end {
                 PlannedEnd::Ran(plan, report) => (plan, report),
@@ -94,7 +94,7 @@ impl Operation<'_> {
     fn continue_run(
         &self,
         state: &StateDir,
-        hands: Option<Hands<'_>>,
+        delegation: Option<Delegation<'_>>,
         unfinished: &Unfinished,
         request: &ApplyRequest,
         unusable: &mut UnusableBases,
@@ -114,7 +114,7 @@ impl Operation<'_> {
         if let Some(absence) = absence.filter(|one| one.severity == Severity::Deferral) {
             return self.defer(state, absence).map(Some);
         }
-        let report = run::resume_delegated_run(state, plan, hands, self.context)?;
+        let report = run::resume_delegated_run(state, plan, delegation, self.context)?;
         if let Some((basis, because)) = unusable_basis(plan, &report) {
             let run_id = &report.run_id;
             self.notice(&Notice::UnreadableBasis { run_id, basis });
@@ -133,7 +133,7 @@ impl Operation<'_> {
     fn plan_and_run(
         &self,
         state: &StateDir,
-        hands: Option<Hands<'_>>,
+        delegation: Option<Delegation<'_>>,
         options: &Options,
         unusable: &UnusableBases,
         is_first: bool,
@@ -166,9 +166,9 @@ impl Operation<'_> {
             return Ok(PlannedEnd::NotBegun(outcome));
         }
         let context = self.context;
-        let report = match hands {
-            Some(hands) => {
-                run::begin_delegated_run(state, config, &inventory, &plan, hands, context)?
+        let report = match delegation {
+            Some(delegation) => {
+                run::begin_delegated_run(state, config, &inventory, &plan, delegation, context)?
             }
             None => run::begin_run(state, config, &inventory, survey, &plan, context)?,
         };

@@ -20,7 +20,7 @@ pub struct Move {
 
 /// Files that go from one folder to another with what their paths have in common at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
+pub struct MoveGroup {
     /// The folder that they leave; of a file that is called otherwise afterwards, its whole name.
     pub from: String,
     /// The folder that they come to, or the whole new name.
@@ -73,12 +73,12 @@ fn file_name_of(path: &str) -> &str {
 
 /// The calls that bring files to their new names.
 #[must_use]
-pub fn group_moves<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<Group> {
+pub fn group_moves<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<MoveGroup> {
     let mut folders: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
     let mut alone = Vec::new();
     for (from, to) in pairs {
         match in_common(from, to) {
-            0 => alone.push(Group {
+            0 => alone.push(MoveGroup {
                 from: from.to_owned(),
                 to: to.to_owned(),
                 names: Vec::new(),
@@ -90,7 +90,7 @@ pub fn group_moves<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> V
             }
         }
     }
-    let folders = folders.into_iter().map(|((from, to), names)| Group {
+    let folders = folders.into_iter().map(|((from, to), names)| MoveGroup {
         from: from.to_owned(),
         to: to.to_owned(),
         names,

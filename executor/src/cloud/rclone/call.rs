@@ -14,7 +14,7 @@ use schema::FailureCode;
 
 use super::{
     installed::clean_environment,
-    log::{Log, Told},
+    log::{FileFaults, Log},
 };
 use crate::{
     error::{Error, Result, system_reason},
@@ -85,7 +85,7 @@ impl Rclone<'_> {
         &self,
         arguments: &[&str],
         output: Option<File>,
-        told: &mut Told,
+        told: &mut FileFaults,
         copied: &mut dyn FnMut(&str) -> Result<()>,
     ) -> Result<RcloneExit> {
         let mut command = Command::new(self.program);
@@ -178,7 +178,7 @@ impl Rclone<'_> {
         let mut waits = BACKOFF.iter();
         loop {
             // That nothing is there yet is no news, and rclone's words for it are alarming.
-            let mut told = Told::quiet();
+            let mut told = FileFaults::quiet();
             let ended = self.call(arguments, output()?, &mut told, &mut |_| Ok(()))?;
             if matches!(ended, RcloneExit::Badly { .. }) {
                 let held = told.held.into_iter().flatten();

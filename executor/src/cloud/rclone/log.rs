@@ -69,14 +69,14 @@ struct Stats {
 
 /// What a call said of single files.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct FileFaults {
     /// What it said, for a call of which nobody is told unless it fails.
     pub(super) held: Option<Vec<String>>,
     /// Files that could not be dealt with, each with the last reason.
     pub faults: BTreeMap<String, String>,
 }
 
-impl Told {
+impl FileFaults {
     /// For a call that may fail without anybody being told.
     #[must_use]
     pub fn quiet() -> Self {
@@ -100,7 +100,7 @@ impl Told {
 pub(super) struct Log<'a> {
     step: &'a str,
     context: Context<'a>,
-    told: &'a mut Told,
+    told: &'a mut FileFaults,
     copied: &'a mut dyn FnMut(&str) -> Result<()>,
     before: Stats,
     /// The last complaint.
@@ -114,7 +114,7 @@ impl<'a> Log<'a> {
     pub(super) fn new(
         step: &'a str,
         context: Context<'a>,
-        told: &'a mut Told,
+        told: &'a mut FileFaults,
         copied: &'a mut dyn FnMut(&str) -> Result<()>,
     ) -> Self {
         Self {
@@ -251,11 +251,11 @@ mod tests {
     fn what_is_cut_is_of_a_file_and_what_is_forbidden_is_not() {
         let told = |faults: &[(&str, &str)]| {
             let faults = faults.iter();
-            Told {
+            FileFaults {
                 faults: faults
                     .map(|(file, said)| ((*file).to_owned(), (*said).to_owned()))
                     .collect(),
-                ..Told::default()
+                ..FileFaults::default()
             }
         };
         let cut = ("a", "Failed to copy: unexpected EOF");

@@ -6,4 +6,4 @@ mod log;
 
 pub use call::{Rclone, RcloneExit, longest_stall};
 pub use installed::{check_config, find_rclone, has_remote, with_rclone_hint};
-pub use log::Told;
+pub use log::FileFaults;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    super::{names, roots::Seen},
+    super::{names, roots::SeenFile},
     context::{UPLOAD, Upload},
 };
 use crate::{
@@ -23,14 +23,14 @@ const LIST: &str = "changed.list";
 impl Upload<'_> {
     /// How the files that are to be uploaded were when the manifest was made, by their names in
     /// rclone; of live sources only.
-    pub(super) fn seen(&self) -> Result<HashMap<String, Seen>> {
+    pub(super) fn seen(&self) -> Result<HashMap<String, SeenFile>> {
         let mut seen = HashMap::new();
         if self.source.live.is_none() {
             return Ok(seen);
         }
-        let read = |error| Error::io("read", self.desk.named(UPLOAD).as_bytes(), error);
+        let read = |error| Error::io("read", self.cache.named(UPLOAD).as_bytes(), error);
         // Both are in the manifest's order.
-        let mut lines = BufReader::new(self.desk.file(UPLOAD)?).lines();
+        let mut lines = BufReader::new(self.cache.file(UPLOAD)?).lines();
         let mut wanted = lines.next().transpose().map_err(read)?;
         for entry in self.manifest()? {
             let entry = entry.map_err(read)?;
@@ -38,7 +38,7 @@ impl Upload<'_> {
                 && let Some(name) = &wanted
                 && names::remote_name(&entry).as_ref() == Some(name)
             {
-                seen.insert(name.clone(), Seen::of(&entry));
+                seen.insert(name.clone(), SeenFile::of(&entry));
                 wanted = lines.next().transpose().map_err(read)?;
             }
         }
@@ -50,10 +50,10 @@ impl Upload<'_> {
         if self.source.live.is_none() || faults.is_empty() {
             return Ok(());
         }
-        let mut list = self.desk.new_file(LIST)?;
+        let mut list = self.cache.new_file(LIST)?;
         for name in faults.keys() {
             writeln!(list, "{name}")
-                .map_err(|error| Error::io("write", self.desk.named(LIST).as_bytes(), error))?;
+                .map_err(|error| Error::io("write", self.cache.named(LIST).as_bytes(), error))?;
         }
         self.move_aside(LIST, &format!("changed-{}", self.attempt))
     }

@@ -9,13 +9,13 @@ use schema::{
     record::SnapshotRecord,
 };
 
-use crate::cloud::{memory::Desk, published::Shelf, rclone::Rclone, roots::Roots};
+use crate::cloud::{memory::RemoteCache, published::RemoteSnapshot, rclone::Rclone, roots::Roots};
 
 pub(super) const UPLOAD: &str = "upload.list";
 pub(super) const ASIDE: &str = "aside.list";
 pub(super) const ALL: &str = "all.list";
 
-/// What is uploaded; the manifest that travels is at the desk.
+/// What is uploaded; the manifest that travels is in the cache.
 pub(super) struct Carried<'a> {
     pub(super) folder: &'a str,
     pub(super) record: SnapshotRecord,
@@ -27,10 +27,10 @@ pub(super) struct Carried<'a> {
 pub(super) struct Upload<'a> {
     pub(super) step: &'a CloudSyncStep,
     pub(super) rclone: Rclone<'a>,
-    pub(super) desk: Desk,
+    pub(super) cache: RemoteCache,
     pub(super) source: Carried<'a>,
     pub(super) memory: CloudMemory,
-    pub(super) shelves: BTreeMap<SnapshotId, Shelf>,
+    pub(super) manifests_there: BTreeMap<SnapshotId, RemoteSnapshot>,
     pub(super) attempt: u64,
     /// The host's name, for whoever finds the copies.
     pub(super) host: &'a str,

@@ -25,25 +25,25 @@ impl Upload<'_> {
         let mut there = Vec::new();
         let history = self.at(HISTORY);
         let options = ["--dirs-only"];
-        published::list_remote(&self.rclone, &self.desk, &history, &options, &mut |item| {
+        published::list_remote(&self.rclone, &self.cache, &history, &options, &mut |item| {
             there.extend(item.path.parse::<SnapshotId>().ok());
         })?;
         // By the order of the uploads, which no clock can change.
         let last = expire
             .iter()
-            .filter_map(|id| self.shelves.get(id).map(|shelf| shelf.attempt))
+            .filter_map(|id| self.manifests_there.get(id).map(|shelf| shelf.attempt))
             .max()
             .unwrap_or(0);
         let id = self.id();
         let without: Vec<SnapshotId> = self
-            .shelves
+            .manifests_there
             .iter()
             .filter(|(other, shelf)| **other != id && shelf.attempt < last)
             .map(|(other, _)| *other)
             .collect();
         // Remembered first: after a kill here nobody else has taken them away.
         self.memory.uploaded.retain(|id| !without.contains(id));
-        self.desk.remember(&self.memory)?;
+        self.cache.remember(&self.memory)?;
         let mut gone = 0;
         for id in there.iter().filter(|id| expire.contains(*id)) {
             self.purge(HISTORY, *id)?;
@@ -51,7 +51,7 @@ impl Upload<'_> {
         }
         for other in without {
             self.purge(MANIFESTS, other)?;
-            self.shelves.remove(&other);
+            self.manifests_there.remove(&other);
         }
         Ok(gone)
     }
@@ -60,7 +60,7 @@ impl Upload<'_> {
     pub(super) fn remember(&mut self, expired: &[SnapshotId]) -> Result<()> {
         let now = self.rclone.context.clock.now();
         let uploaded = self
-            .shelves
+            .manifests_there
             .iter()
             .filter(|(_, shelf)| shelf.uploaded.is_some() && !shelf.damaged);
         self.memory.uploaded = uploaded.map(|(id, _)| *id).collect();
@@ -83,7 +83,7 @@ impl Upload<'_> {
         runs.push(now);
         let old = runs.len().saturating_sub(RUNS);
         runs.drain(..old);
-        self.desk.remember(&self.memory)
+        self.cache.remember(&self.memory)
     }
 }
 

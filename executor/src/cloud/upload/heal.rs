@@ -11,7 +11,7 @@ use schema::{SnapshotId, cloud::CURRENT};
 use super::{
     super::{
         published,
-        rclone::{RcloneExit, Told},
+        rclone::{FileFaults, RcloneExit},
     },
     context::{ALL, UPLOAD, Upload},
 };
@@ -36,8 +36,8 @@ impl Upload<'_> {
             return Ok((0, BTreeMap::new()));
         }
         for name in [AGAIN, UPLOAD] {
-            let write = |error| Error::io("write", self.desk.named(name).as_bytes(), error);
-            let mut list = BufWriter::new(self.desk.new_file(name)?);
+            let write = |error| Error::io("write", self.cache.named(name).as_bytes(), error);
+            let mut list = BufWriter::new(self.cache.new_file(name)?);
             for file in &differing {
                 writeln!(list, "{file}").map_err(write)?;
             }
@@ -57,9 +57,9 @@ impl Upload<'_> {
 
     /// The files of a list that are not on the remote as they are here.
     fn differing(&self, list: &str, options: &[&str]) -> Result<BTreeSet<String>> {
-        let (list, current) = (self.desk.named(list), self.at(CURRENT));
-        drop(self.desk.new_file(COMPARED)?);
-        let compared = self.desk.named(COMPARED);
+        let (list, current) = (self.cache.named(list), self.at(CURRENT));
+        drop(self.cache.new_file(COMPARED)?);
+        let compared = self.cache.named(COMPARED);
         let mut arguments = vec![
             "check",
             self.source.folder,
@@ -71,9 +71,9 @@ impl Upload<'_> {
             &compared,
         ];
         arguments.extend(options);
-        let ended = self
-            .rclone
-            .call(&arguments, None, &mut Told::quiet(), &mut |_| Ok(()))?;
+        let ended =
+            self.rclone
+                .call(&arguments, None, &mut FileFaults::quiet(), &mut |_| Ok(()))?;
         let (connection, message) = match ended {
             RcloneExit::Well => return Ok(BTreeSet::new()),
             RcloneExit::Badly {
@@ -84,7 +84,7 @@ impl Upload<'_> {
         };
         let mut differing = BTreeSet::new();
         let read = |error| Error::io("read", compared.as_bytes(), error);
-        for line in BufReader::new(self.desk.file(COMPARED)?).lines() {
+        for line in BufReader::new(self.cache.file(COMPARED)?).lines() {
             let line = line.map_err(read)?;
             if let Some((sign, name)) = line.split_once(' ')
                 && matches!(sign, "*" | "+" | "!")
@@ -105,14 +105,14 @@ impl Upload<'_> {
         let mut whole = Vec::new();
         for deletion in &self.step.give_back {
             let id = deletion.id;
-            let Some(shelf) = self.shelves.get(&id) else {
+            let Some(shelf) = self.manifests_there.get(&id) else {
                 continue;
             };
             if shelf.uploaded.is_none() || shelf.damaged {
                 continue;
             }
-            let (rclone, desk, remote) = (&self.rclone, &self.desk, &self.step.remote);
-            if published::fetch_anew(rclone, desk, remote, id, shelf)?.is_some() {
+            let (rclone, cache, remote) = (&self.rclone, &self.cache, &self.step.remote);
+            if published::fetch_anew(rclone, cache, remote, id, shelf)?.is_some() {
                 whole.push(id);
             }
         }
@@ -121,7 +121,7 @@ impl Upload<'_> {
 
     /// Forgets what was damaged there and is not any more.
     pub(super) fn settle_damage(&self, faults: &BTreeMap<String, String>) -> Result<()> {
-        let before = self.desk.damaged();
+        let before = self.cache.damaged();
         if before.is_empty() {
             return Ok(());
         }
@@ -130,6 +130,6 @@ impl Upload<'_> {
             .into_iter()
             .filter(|name| !self.rotten.contains(name) || faults.contains_key(name))
             .collect();
-        self.desk.remember_damaged(&still)
+        self.cache.remember_damaged(&still)
     }
 }

@@ -31,7 +31,7 @@ impl Upload<'_> {
         let mut listing = HashMap::new();
         let mut folders = HashSet::new();
         let current = self.at(CURRENT);
-        published::list_remote(&self.rclone, &self.desk, &current, &["-R"], &mut |item| {
+        published::list_remote(&self.rclone, &self.cache, &current, &["-R"], &mut |item| {
             if item.is_folder {
                 folders.insert(item.path);
             } else {
@@ -44,7 +44,7 @@ impl Upload<'_> {
             // What the uploads changed whose lists cannot be read.
             let after = base.as_ref().map_or(0, |(_, attempt, _)| *attempt);
             let remote = &self.step.remote;
-            let history = History::read(&self.rclone, &self.desk, remote, after)?;
+            let history = History::read(&self.rclone, &self.cache, remote, after)?;
             distrusted.extend(history.touched());
         }
         let base = base.map(|(id, _, base)| (id, base));
@@ -56,9 +56,9 @@ impl Upload<'_> {
             .map(str::to_owned)
             .collect();
         let [mut upload, mut aside, mut all] = [
-            BufWriter::new(self.desk.new_file(UPLOAD)?),
-            BufWriter::new(self.desk.new_file(ASIDE)?),
-            BufWriter::new(self.desk.new_file(ALL)?),
+            BufWriter::new(self.cache.new_file(UPLOAD)?),
+            BufWriter::new(self.cache.new_file(ASIDE)?),
+            BufWriter::new(self.cache.new_file(ALL)?),
         ];
         let mut found = difference::compare(
             self.manifest()?,
@@ -91,7 +91,7 @@ impl Upload<'_> {
         }
         for file in [upload, aside, all].iter_mut() {
             file.flush()
-                .map_err(|error| Error::io("write", self.desk.named(UPLOAD).as_bytes(), error))?;
+                .map_err(|error| Error::io("write", self.cache.named(UPLOAD).as_bytes(), error))?;
         }
         self.without_moved(&found)?;
         Ok(found)
@@ -100,12 +100,12 @@ impl Upload<'_> {
     /// The newest upload whose record and manifest can be read. The damaged ones after it are set
     /// aside: nothing can be restored by them, and nothing is lost but that.
     fn base(&mut self) -> Result<Option<(SnapshotId, u64, Published)>> {
-        for (id, attempt) in published::newest_first(&self.shelves) {
+        for (id, attempt) in published::newest_first(&self.manifests_there) {
             if let Some(base) = self.fetch(id)? {
                 return Ok(Some((id, attempt, base)));
             }
             self.damaged.push(id);
-            if let Some(shelf) = self.shelves.get_mut(&id) {
+            if let Some(shelf) = self.manifests_there.get_mut(&id) {
                 shelf.damaged = true;
             }
         }
@@ -115,7 +115,7 @@ impl Upload<'_> {
     /// Uploads that were begun and did not end.
     fn doubts(&self) -> Result<Vec<Doubt>> {
         let mut begun: Vec<(u64, SnapshotId)> = self
-            .shelves
+            .manifests_there
             .iter()
             .filter(|(_, shelf)| !shelf.damaged)
             .filter(|(_, shelf)| shelf.uploaded.is_none_or(|ended| ended < shelf.attempt))
@@ -126,7 +126,7 @@ impl Upload<'_> {
         for (_, id) in begun {
             // What is not whole was cut off before its first file.
             if let Some(doubt) = self.fetch(id)? {
-                let mut done = self.desk.done(id)?;
+                let mut done = self.cache.done(id)?;
                 done.brought.extend(done.moved);
                 doubts.push(Doubt {
                     reader: doubt.reader()?,
@@ -156,7 +156,7 @@ impl Upload<'_> {
             // What an upload that looked damaged was judged by is what this one is judged by.
             let before = base.upload.as_ref();
             let before = before.and_then(|upload| upload.withheld.as_ref()?.reference);
-            let before = before.filter(|id| self.shelves.contains_key(id));
+            let before = before.filter(|id| self.manifests_there.contains_key(id));
             let other = match before {
                 Some(before) => self.fetch(before)?.map(|other| (before, other)),
                 None => None,
@@ -186,13 +186,13 @@ impl Upload<'_> {
     }
 
     pub(super) fn fetch(&self, id: SnapshotId) -> Result<Option<Published>> {
-        let shelf = &self.shelves[&id];
-        published::fetch_published(&self.rclone, &self.desk, &self.step.remote, id, shelf)
+        let shelf = &self.manifests_there[&id];
+        published::fetch_published(&self.rclone, &self.cache, &self.step.remote, id, shelf)
     }
 
     /// The manifest that travels, from its start.
     pub(super) fn manifest(&self) -> Result<Reader> {
-        Reader::new(self.desk.file(CARRIED)?)
-            .map_err(|error| Error::io("read", self.desk.named(CARRIED).as_bytes(), error))
+        Reader::new(self.cache.file(CARRIED)?)
+            .map_err(|error| Error::io("read", self.cache.named(CARRIED).as_bytes(), error))
     }
 }

@@ -30,10 +30,10 @@ use self::context::{ASIDE, Carried, UPLOAD, Upload};
 use super::{
     carried,
     difference::Difference,
-    memory::Desk,
+    memory::RemoteCache,
     owner,
-    published::{self, Item},
-    rclone::{self, Rclone, RcloneExit, Told},
+    published::{self, RemoteItem},
+    rclone::{self, FileFaults, Rclone, RcloneExit},
     roots::Roots,
 };
 use crate::{
@@ -50,7 +50,7 @@ const CHANGED: &str = "it changed or vanished while it was uploaded";
 const LISTED: usize = 1000;
 
 /// What is uploaded.
-pub struct Source<'a> {
+pub struct UploadSource<'a> {
     /// The folder that holds the files, for rclone.
     pub folder: &'a str,
     /// The record.
@@ -91,7 +91,7 @@ pub fn upload_snapshot(
     state: &StateDir,
     name: &str,
     step: &CloudSyncStep,
-    source: Source<'_>,
+    source: UploadSource<'_>,
     context: Context<'_>,
 ) -> Result<Uploaded> {
     let hinted = |error| {
@@ -105,10 +105,10 @@ pub fn upload_snapshot(
     if let Some(file) = &step.config_file {
         rclone::check_config(file)?;
     }
-    let desk = Desk::open_or_new(state, &step.remote)?;
+    let cache = RemoteCache::open_or_new(state, &step.remote)?;
     // What cannot be read is not known: the remote tells.
-    let memory = desk.memory().unwrap_or_default();
-    let Source {
+    let memory = cache.memory().unwrap_or_default();
+    let UploadSource {
         folder,
         record,
         tree,
@@ -117,7 +117,7 @@ pub fn upload_snapshot(
         live,
     } = source;
     let host = record.host.clone();
-    let digest = carried::write_carried_manifest(&desk, tree, manifest, context)?;
+    let digest = carried::write_carried_manifest(&cache, tree, manifest, context)?;
     let record = SnapshotRecord {
         manifest_digest: digest,
         ..record.clone()
@@ -135,7 +135,7 @@ pub fn upload_snapshot(
             stall: rclone::longest_stall(Some(limit)),
             context,
         },
-        desk,
+        cache,
         source: Carried {
             folder,
             record,
@@ -143,7 +143,7 @@ pub fn upload_snapshot(
             live,
         },
         memory,
-        shelves: BTreeMap::new(),
+        manifests_there: BTreeMap::new(),
         attempt: 0,
         host: &host,
         vanished: Vec::new(),
@@ -156,41 +156,43 @@ pub fn upload_snapshot(
 
 impl Upload<'_> {
     fn do_upload(mut self) -> Result<Uploaded> {
-        let there = published::list_remote_manifests(&self.rclone, &self.desk, &self.step.remote)?;
+        let there = published::list_remote_manifests(&self.rclone, &self.cache, &self.step.remote)?;
         let claim = owner::claim_of(&there, owner::this_machine().as_deref());
         if let owner::Claim::Other(other) = &claim
             && !self.memory.take_over
         {
             return Err(owner::refuse_other_owner(
                 &self.rclone,
-                &self.desk,
+                &self.cache,
                 &self.step.remote,
                 other,
             )?);
         }
-        self.shelves = there.of;
+        self.manifests_there = there.of;
         let had = self.memory.uploaded.iter();
         self.vanished = had
-            .filter(|id| !self.shelves.contains_key(id))
+            .filter(|id| !self.manifests_there.contains_key(id))
             .copied()
             .collect();
         if self.source.live.is_some() {
             // What an attempt before found is not what is there now: it keeps its own manifest.
-            let id = self.id().first_free(|id| self.shelves.contains_key(&id));
+            let id = self
+                .id()
+                .first_free(|id| self.manifests_there.contains_key(&id));
             self.source.record.id = id;
         }
-        let attempts = self.shelves.values().map(|shelf| shelf.attempt);
+        let attempts = self.manifests_there.values().map(|shelf| shelf.attempt);
         let newest = attempts.max().unwrap_or(0);
         self.attempt = newest.max(self.memory.attempt) + 1;
-        self.rotten = self.desk.damaged();
+        self.rotten = self.cache.damaged();
         let mut found = self.compare()?;
         if claim != owner::Claim::Ours {
             let now = self.rclone.context.clock.now();
-            owner::write_owner(&self.rclone, &self.desk, &self.step.remote, self.host, now)?;
+            owner::write_owner(&self.rclone, &self.cache, &self.step.remote, self.host, now)?;
             owner::remove_other_owners(&self.rclone, &self.step.remote, &there.owners)?;
         }
         self.memory.take_over = false;
-        let shelf = self.shelves.get(&self.id());
+        let shelf = self.manifests_there.get(&self.id());
         let published = shelf.is_some_and(|shelf| shelf.uploaded.is_some() && !shelf.damaged);
         if found.is_empty() && published && self.vanished.is_empty() {
             return Ok(self.nothing_to_do().into());
@@ -216,7 +218,7 @@ impl Upload<'_> {
         }));
         problems.truncate(LISTED);
         self.take_changed_aside(&faults)?;
-        let done = self.desk.done(self.id())?;
+        let done = self.cache.done(self.id())?;
         self.publish(&mut found, faults.len() as u64, &problems)?;
         self.settle_damage(&faults)?;
         let mut expired = 0;
@@ -251,16 +253,16 @@ impl Upload<'_> {
         for name in &found.in_the_way {
             let folder = format!("{}/{name}", self.at(CURRENT));
             // One that is not empty, or not there, is told when the file does not come through.
-            let (mut told, ignore) = (Told::quiet(), &mut |_: &str| Ok(()));
+            let (mut told, ignore) = (FileFaults::quiet(), &mut |_: &str| Ok(()));
             self.rclone
                 .call(&["rmdirs", &folder], None, &mut told, ignore)?;
         }
         Ok(())
     }
 
-    /// Moves the files of `current` that the desk's list names to a folder of this upload's history.
+    /// Moves the files of `current` that the cache's list names to a folder of this upload's history.
     fn move_aside(&self, list: &str, folder: &str) -> Result<()> {
-        let (from, list) = (self.at(CURRENT), self.desk.named(list));
+        let (from, list) = (self.at(CURRENT), self.cache.named(list));
         let to = format!("{}/{}/{folder}", self.at(HISTORY), self.id());
         let arguments = [
             "move",
@@ -284,9 +286,9 @@ impl Upload<'_> {
         if files == 0 {
             return Ok(BTreeMap::new());
         }
-        let mut doing = self.desk.doing(self.id())?;
-        let path = self.desk.named("done");
-        let list = self.desk.named(UPLOAD);
+        let mut doing = self.cache.doing(self.id())?;
+        let path = self.cache.named("done");
+        let list = self.cache.named(UPLOAD);
         let to = self.at(CURRENT);
         // What had one of these names was moved away, so the remote need not be asked of each.
         let arguments = [
@@ -298,7 +300,7 @@ impl Upload<'_> {
             "--no-traverse",
             "--no-check-dest",
         ];
-        let mut told = Told::default();
+        let mut told = FileFaults::default();
         let mut copied = 0_u64;
         let seen = self.seen()?;
         let mut changed = BTreeMap::new();
@@ -355,19 +357,19 @@ impl Upload<'_> {
     fn missing(&self) -> Result<BTreeMap<String, ()>> {
         use std::io::{BufRead as _, BufReader};
         let mut missing: BTreeMap<String, ()> = BTreeMap::new();
-        for line in BufReader::new(self.desk.file(UPLOAD)?).lines() {
-            let line =
-                line.map_err(|error| Error::io("read", self.desk.named(UPLOAD).as_bytes(), error))?;
+        for line in BufReader::new(self.cache.file(UPLOAD)?).lines() {
+            let line = line
+                .map_err(|error| Error::io("read", self.cache.named(UPLOAD).as_bytes(), error))?;
             missing.insert(line, ());
         }
         let options = ["-R", "--files-only"];
         let current = self.at(CURRENT);
         published::list_remote(
             &self.rclone,
-            &self.desk,
+            &self.cache,
             &current,
             &options,
-            &mut |Item { path, .. }| {
+            &mut |RemoteItem { path, .. }| {
                 missing.remove(&path);
             },
         )?;

@@ -19,7 +19,7 @@ use super::{
         history::moved_list,
         memory::MOVED,
         published,
-        rclone::{RcloneExit, Told},
+        rclone::{FileFaults, RcloneExit},
     },
     context::{UPLOAD, Upload},
 };
@@ -33,7 +33,7 @@ const LIST: &str = "move.list";
 impl Upload<'_> {
     /// Whether the remote moves files by itself.
     pub(super) fn can_move(&self) -> Result<bool> {
-        hashes::can_move(&self.rclone, &self.desk, &self.step.remote)
+        hashes::can_move(&self.rclone, &self.cache, &self.step.remote)
     }
 
     /// Takes what is moved off the list of what is uploaded.
@@ -43,16 +43,16 @@ impl Upload<'_> {
             return Ok(());
         }
         let moved: HashSet<&str> = found.moves.iter().map(|one| one.to.as_str()).collect();
-        let mut list = BufWriter::new(self.desk.new_file(NEW)?);
-        let io = |error| Error::io("write", self.desk.named(NEW).as_bytes(), error);
-        for line in BufReader::new(self.desk.file(UPLOAD)?).lines() {
+        let mut list = BufWriter::new(self.cache.new_file(NEW)?);
+        let io = |error| Error::io("write", self.cache.named(NEW).as_bytes(), error);
+        for line in BufReader::new(self.cache.file(UPLOAD)?).lines() {
             let line = line.map_err(io)?;
             if !moved.contains(line.as_str()) {
                 writeln!(list, "{line}").map_err(io)?;
             }
         }
         list.flush().map_err(io)?;
-        self.desk.replace(NEW.as_ref(), UPLOAD.as_ref())
+        self.cache.replace(NEW.as_ref(), UPLOAD.as_ref())
     }
 
     /// Writes on the remote what is going to be moved there.
@@ -61,13 +61,13 @@ impl Upload<'_> {
         if found.moves.is_empty() {
             return Ok(());
         }
-        let mut list = BufWriter::new(self.desk.new_file(TOLD)?);
-        let io = |error| Error::io("write", self.desk.named(TOLD).as_bytes(), error);
+        let mut list = BufWriter::new(self.cache.new_file(TOLD)?);
+        let io = |error| Error::io("write", self.cache.named(TOLD).as_bytes(), error);
         for one in &found.moves {
             writeln!(list, "{}\t{}", one.from, one.to).map_err(io)?;
         }
         list.flush().map_err(io)?;
-        let from = self.desk.named(TOLD);
+        let from = self.cache.named(TOLD);
         let to = format!(
             "{}/{}/{}",
             self.at(HISTORY),
@@ -104,17 +104,17 @@ impl Upload<'_> {
         }
         let left: HashSet<String> = left.into_iter().collect();
         let arrived = sizes.keys().filter(|name| !left.contains(**name));
-        let mut doing = self.desk.doing(self.id())?;
+        let mut doing = self.cache.doing(self.id())?;
         for name in arrived {
             doing
                 .write_all(format!("{MOVED}{name}\n").as_bytes())
-                .map_err(|error| Error::io("write", self.desk.named("done").as_bytes(), error))?;
+                .map_err(|error| Error::io("write", self.cache.named("done").as_bytes(), error))?;
         }
         if !left.is_empty() {
-            let mut list = self.desk.append(UPLOAD)?;
+            let mut list = self.cache.append(UPLOAD)?;
             for name in &left {
                 writeln!(list, "{name}").map_err(|error| {
-                    Error::io("write", self.desk.named(UPLOAD).as_bytes(), error)
+                    Error::io("write", self.cache.named(UPLOAD).as_bytes(), error)
                 })?;
             }
         }
@@ -122,15 +122,15 @@ impl Upload<'_> {
     }
 
     /// Moves files by one call; false if not all of them surely arrived.
-    fn move_group(&self, group: &moves::Group) -> Result<bool> {
+    fn move_group(&self, group: &moves::MoveGroup) -> Result<bool> {
         let aside = format!("{}/{}/{}", self.at(HISTORY), self.id(), self.attempt);
         let from = names_below(&aside, &group.from);
         let to = names_below(&self.at(CURRENT), &group.to);
-        let list = self.desk.named(LIST);
+        let list = self.cache.named(LIST);
         let arguments: &[&str] = if group.names.is_empty() {
             &["moveto", &from, &to]
         } else {
-            let mut names = BufWriter::new(self.desk.new_file(LIST)?);
+            let mut names = BufWriter::new(self.cache.new_file(LIST)?);
             let io = |error| Error::io("write", list.as_bytes(), error);
             for name in &group.names {
                 writeln!(names, "{name}").map_err(io)?;
@@ -152,7 +152,7 @@ impl Upload<'_> {
         };
         let ended = self
             .rclone
-            .call(arguments, None, &mut Told::quiet(), &mut count)?;
+            .call(arguments, None, &mut FileFaults::quiet(), &mut count)?;
         match ended {
             RcloneExit::Well => Ok(moved == group.names.len().max(1)),
             RcloneExit::Badly {
@@ -167,26 +167,27 @@ impl Upload<'_> {
     /// is taken out of it.
     fn not_there(
         &self,
-        groups: &[moves::Group],
+        groups: &[moves::MoveGroup],
         sizes: &HashMap<&str, u64>,
     ) -> Result<Vec<String>> {
         const TORN: &str = "torn.list";
         let mut wanted: HashSet<String> = groups.iter().flat_map(arriving_names).collect();
         let mut torn = Vec::new();
         let (current, options) = (self.at(CURRENT), ["-R", "--files-only"]);
-        let mut each = |item: published::Item| {
+        let mut each = |item: published::RemoteItem| {
             if sizes.get(item.path.as_str()) == Some(&item.size) {
                 wanted.remove(&item.path);
             } else if wanted.contains(&item.path) {
                 torn.push(item.path);
             }
         };
-        published::list_remote(&self.rclone, &self.desk, &current, &options, &mut each)?;
+        published::list_remote(&self.rclone, &self.cache, &current, &options, &mut each)?;
         if !torn.is_empty() {
-            let mut list = self.desk.new_file(TORN)?;
+            let mut list = self.cache.new_file(TORN)?;
             for name in &torn {
-                writeln!(list, "{name}")
-                    .map_err(|error| Error::io("write", self.desk.named(TORN).as_bytes(), error))?;
+                writeln!(list, "{name}").map_err(|error| {
+                    Error::io("write", self.cache.named(TORN).as_bytes(), error)
+                })?;
             }
             self.move_aside(TORN, &format!("torn-{}", self.attempt))?;
         }
@@ -195,13 +196,13 @@ impl Upload<'_> {
 }
 
 /// What a call spares: the bytes that need not be uploaded.
-fn spared_bytes(group: &moves::Group, sizes: &HashMap<&str, u64>) -> u64 {
+fn spared_bytes(group: &moves::MoveGroup, sizes: &HashMap<&str, u64>) -> u64 {
     let sizes = arriving_names(group).map(|name| sizes.get(name.as_str()).copied().unwrap_or(0));
     sizes.sum()
 }
 
 /// The new names of a call's files.
-fn arriving_names(group: &moves::Group) -> Box<dyn Iterator<Item = String> + '_> {
+fn arriving_names(group: &moves::MoveGroup) -> Box<dyn Iterator<Item = String> + '_> {
     if group.names.is_empty() {
         return Box::new(std::iter::once(group.to.clone()));
     }

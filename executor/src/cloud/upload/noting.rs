@@ -14,7 +14,7 @@ use super::{
     super::{
         difference::Difference,
         hashes::{self, NewNotes, Notes},
-        memory::Done,
+        memory::UploadProgress,
         names,
     },
     context::Upload,
@@ -35,14 +35,14 @@ impl Upload<'_> {
     ///
     /// # Errors
     /// An interruption.
-    pub(super) fn note_hashes(&self, done: &Done, found: &Difference) -> Result<()> {
+    pub(super) fn note_hashes(&self, done: &UploadProgress, found: &Difference) -> Result<()> {
         match self.try_note(done, found) {
             Err(error) if error.kind == ErrorKind::Failed => Ok(()),
             other => other,
         }
     }
 
-    fn try_note(&self, done: &Done, found: &Difference) -> Result<()> {
+    fn try_note(&self, done: &UploadProgress, found: &Difference) -> Result<()> {
         let brought = &done.brought;
         if brought.is_empty() && found.moves.is_empty() {
             return Ok(());
@@ -55,7 +55,7 @@ impl Upload<'_> {
             .map(|one| (one.to.as_str(), one.from.as_str()))
             .collect();
         let current = self.at(CURRENT);
-        let Some(hashing) = hashes::of_remote(&self.rclone, &self.desk, &current)? else {
+        let Some(hashing) = hashes::of_remote(&self.rclone, &self.cache, &current)? else {
             return Ok(());
         };
         if hashing.is_ours() {
@@ -64,8 +64,8 @@ impl Upload<'_> {
         // One list of all is less to ask for than each file by itself, unless the remote would have
         // to read all of them.
         let only = if hashing.slow {
-            let unwritten = |error| Error::io("write", self.desk.named(LIST).as_bytes(), error);
-            let mut list = BufWriter::new(self.desk.new_file(LIST)?);
+            let unwritten = |error| Error::io("write", self.cache.named(LIST).as_bytes(), error);
+            let mut list = BufWriter::new(self.cache.new_file(LIST)?);
             for name in brought {
                 writeln!(list, "{name}").map_err(unwritten)?;
             }
@@ -74,9 +74,9 @@ impl Upload<'_> {
         } else {
             None
         };
-        let now = hashes::list_hashes(&self.rclone, &self.desk, &current, &hashing, only)?;
-        let before = Notes::read(&self.desk, &hashing);
-        let mut new = NewNotes::new(&self.desk, &hashing)?;
+        let now = hashes::list_hashes(&self.rclone, &self.cache, &current, &hashing, only)?;
+        let before = Notes::read(&self.cache, &hashing);
+        let mut new = NewNotes::new(&self.cache, &hashing)?;
         for entry in self.manifest()? {
             let entry =
                 entry.map_err(|error| Error::io("read", manifest::FILE_NAME.as_bytes(), error))?;

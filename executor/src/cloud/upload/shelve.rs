@@ -29,19 +29,19 @@ impl Upload<'_> {
         let id = self.id();
         self.mend()?;
         self.memory.attempt = self.attempt;
-        self.desk.remember(&self.memory)?;
-        let shelf = self.shelves.get(&id).cloned().unwrap_or_default();
+        self.cache.remember(&self.memory)?;
+        let shelf = self.manifests_there.get(&id).cloned().unwrap_or_default();
         if shelf.uploaded.is_none() {
-            self.desk.clear_shelf(id, self.rclone.context)?;
+            self.cache.clear_shelf(id, self.rclone.context)?;
         }
-        let (dir, path) = self.desk.shelf(id)?;
+        let (dir, path) = self.cache.shelf(id)?;
         let put = |name: &str, bytes: &[u8]| {
             dir.write_whole(name, bytes)
                 .map_err(|error| Error::io("write", format!("{path}/{name}").as_bytes(), error))
         };
         dir.copy_whole(
             manifest::FILE_NAME,
-            self.desk.file(CARRIED)?,
+            self.cache.file(CARRIED)?,
             LONGEST_MANIFEST,
         )
         .map_err(|error| Error::io("write", path.as_bytes(), error))?;
@@ -69,13 +69,13 @@ impl Upload<'_> {
     }
 
     /// Brings again what is cut short on the remote of the newest upload's record and manifest, and
-    /// whole at the desk.
+    /// whole in the cache.
     fn mend(&self) -> Result<()> {
-        let newest = published::newest_first(&self.shelves);
+        let newest = published::newest_first(&self.manifests_there);
         let Some((id, _)) = newest.first().filter(|(id, _)| *id != self.id()) else {
             return Ok(());
         };
-        let Some(dir) = self.desk.existing_shelf(*id) else {
+        let Some(dir) = self.cache.existing_shelf(*id) else {
             return Ok(());
         };
         let mut list = String::new();
@@ -83,7 +83,7 @@ impl Upload<'_> {
             let (Ok(stat), Some(name)) = (dir.stat(&name), name.to_str()) else {
                 continue;
             };
-            let there = self.shelves[id].files.get(name);
+            let there = self.manifests_there[id].files.get(name);
             if there != Some(&stat.size) && !name.starts_with('.') {
                 list.push_str(name);
                 list.push('\n');
@@ -92,7 +92,7 @@ impl Upload<'_> {
         if list.is_empty() {
             return Ok(());
         }
-        let (_, path) = self.desk.shelf(*id)?;
+        let (_, path) = self.cache.shelf(*id)?;
         self.bring(&path, &id.to_string(), &list)
     }
 
@@ -102,26 +102,27 @@ impl Upload<'_> {
         if found.kept.is_empty() {
             return Ok(None);
         }
-        let io = |error: std::io::Error| Error::io("write", self.desk.named(NEW).as_bytes(), error);
-        let mut writer = manifest::Writer::new(self.desk.new_file(NEW)?).map_err(io)?;
+        let io =
+            |error: std::io::Error| Error::io("write", self.cache.named(NEW).as_bytes(), error);
+        let mut writer = manifest::Writer::new(self.cache.new_file(NEW)?).map_err(io)?;
         for entry in std::mem::take(&mut found.kept) {
             writer.write(&entry).map_err(io)?;
         }
         let digest = writer.finish().map_err(io)?;
-        dir.copy_whole(KEPT, self.desk.file(NEW)?, LONGEST_MANIFEST)
+        dir.copy_whole(KEPT, self.cache.file(NEW)?, LONGEST_MANIFEST)
             .map_err(io)?;
         Ok(Some(digest))
     }
 
-    /// Copies files of the desk's shelf to the remote's.
+    /// Copies files of the cache's shelf to the remote's.
     fn bring(&self, from: &str, id: &str, list: &str) -> Result<()> {
         const SHELF: &str = "shelf.list";
-        self.desk
+        self.cache
             .new_file(SHELF)?
             .write_all(list.as_bytes())
-            .map_err(|error| Error::io("write", self.desk.named(SHELF).as_bytes(), error))?;
+            .map_err(|error| Error::io("write", self.cache.named(SHELF).as_bytes(), error))?;
         let to = format!("{}/{id}", self.at(MANIFESTS));
-        let list = self.desk.named(SHELF);
+        let list = self.cache.named(SHELF);
         let arguments = [
             "copy",
             from,
@@ -148,7 +149,7 @@ impl Upload<'_> {
         problems: &[Problem],
     ) -> Result<()> {
         let id = self.id();
-        let (dir, path) = self.desk.shelf(id)?;
+        let (dir, path) = self.cache.shelf(id)?;
         let kept_digest = self.keep_list(&dir, found)?;
         let record = UploadRecord {
             format_version: FORMAT_VERSION,
@@ -175,22 +176,22 @@ impl Upload<'_> {
             since,
             seen: vec![since],
         });
-        let others = self.shelves.iter();
+        let others = self.manifests_there.iter();
         let ended: Vec<SnapshotId> = others
             .filter(|(other, shelf)| **other != id && shelf.uploaded.is_none() && !shelf.damaged)
             .map(|(other, _)| *other)
             .collect();
         for other in ended {
             self.purge(MANIFESTS, other)?;
-            self.shelves.remove(&other);
+            self.manifests_there.remove(&other);
         }
-        let shelf = self.shelves.entry(id).or_default();
+        let shelf = self.manifests_there.entry(id).or_default();
         shelf.uploaded = Some(self.attempt);
         shelf.attempt = self.attempt;
         shelf.damaged = false;
         let reference = self.withheld.as_ref().and_then(|one| one.reference);
         let keep: Vec<SnapshotId> = [id].into_iter().chain(reference).collect();
-        self.desk.settle(&keep, self.rclone.context)
+        self.cache.settle(&keep, self.rclone.context)
     }
 
     /// Removes a snapshot's folder in one of the remote's.

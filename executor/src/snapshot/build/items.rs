@@ -18,7 +18,7 @@ use crate::{
         build_context::Reference,
         jobs::{BuildItem, DirectoryNode, ItemKind, LinkGroup},
     },
-    survey::{FoundSource, Met, Surveyed},
+    survey::{Encountered, FoundSource, Surveyed},
     sys::{Folder, Kind, Stat, resolve::resolve},
 };
 
@@ -68,9 +68,9 @@ impl Builder<'_> {
 
     /// The source that what was met belongs to, as its place among the records, if it is not the one
     /// of the job at hand.
-    fn other_owner(&self, name: &OsStr, met: &Met) -> Option<usize> {
+    fn other_owner(&self, name: &OsStr, met: &Encountered) -> Option<usize> {
         let open = self.open.as_ref().filter(|open| !open.inner.is_empty())?;
-        if *met == Met::Leave || open.from.is_some() {
+        if *met == Encountered::Leave || open.from.is_some() {
             return None;
         }
         let above = self
@@ -162,11 +162,11 @@ impl Builder<'_> {
     }
 
     /// Adds what was met in the source at hand.
-    fn met(&mut self, name: OsString, met: Met) -> Result<()> {
+    fn met(&mut self, name: OsString, met: Encountered) -> Result<()> {
         let Some(open) = &mut self.open else {
             return Ok(());
         };
-        if met == Met::Leave {
+        if met == Encountered::Leave {
             open.depth -= 1;
             // The tree's own folder stands for `/` and is left last of all.
             if !(open.depth == 0 && open.prefix.is_empty()) {
@@ -186,14 +186,14 @@ impl Builder<'_> {
             let path = above.join(name.as_bytes());
             (name, path)
         };
-        if matches!(met, Met::Enter(_)) {
+        if matches!(met, Encountered::Enter(_)) {
             open.depth += 1;
         }
         let is_root = is_source && path.is_empty();
         let within = path.rest_below(&open.prefix).unwrap_or_default();
         let inner = open.inner.iter().position(|inner| **inner == *within);
         if (is_source || inner.is_some())
-            && matches!(met, Met::Unreadable(..) | Met::Vanished)
+            && matches!(met, Encountered::Unreadable(..) | Encountered::Vanished)
             && let Some(record) = self
                 .records
                 .get_mut(open.number + inner.map_or(0, |at| at + 1))
@@ -201,9 +201,9 @@ impl Builder<'_> {
             record.present = false;
         }
         match met {
-            Met::Enter(stat) if is_root => self.enter_root(&stat, from)?,
-            Met::Enter(stat) => self.enter(name, path, from, &stat, Some(true))?,
-            Met::Leaf(stat) => {
+            Encountered::Enter(stat) if is_root => self.enter_root(&stat, from)?,
+            Encountered::Enter(stat) => self.enter(name, path, from, &stat, Some(true))?,
+            Encountered::Leaf(stat) => {
                 let basis = self.find(&path)?;
                 let (name, from) = self.named(name, stat.kind, from);
                 let group = self.group(&stat);
@@ -219,11 +219,11 @@ impl Builder<'_> {
                     self.item_from(name, path, basis, from, what)?;
                 }
             }
-            Met::MountPoint(stat) => {
+            Encountered::MountPoint(stat) => {
                 self.enter(name, path, from, &stat, None)?;
                 self.leave();
             }
-            Met::Unreadable(stat, error) => {
+            Encountered::Unreadable(stat, error) => {
                 self.item(
                     name.clone(),
                     path.clone(),
@@ -235,8 +235,8 @@ impl Builder<'_> {
                     self.leave();
                 }
             }
-            Met::Vanished => self.item(name, path, None, ItemKind::Vanished)?,
-            Met::Leave => {}
+            Encountered::Vanished => self.item(name, path, None, ItemKind::Vanished)?,
+            Encountered::Leave => {}
         }
         Ok(())
     }

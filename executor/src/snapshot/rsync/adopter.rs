@@ -112,7 +112,7 @@ impl Sides {
 
 /// Whether a file was dealt with.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(super) enum TakeOver {
     /// It was, or never can be.
     Done,
     /// rsync has not given it its name yet.
@@ -154,28 +154,28 @@ impl<'a> Adopter<'a> {
         sides: &mut Sides,
         path: &StoredPath,
         tick: &mut dyn FnMut() -> Result<()>,
-    ) -> Result<Taken> {
+    ) -> Result<TakeOver> {
         let began = sides.began;
         let Some((source_dir, source_name, dir, name)) = sides.of(path) else {
-            return Ok(Taken::Done);
+            return Ok(TakeOver::Done);
         };
         let (source_name, name) = (OsStr::from_bytes(source_name), OsStr::from_bytes(name));
         let copy = match dir.look(name) {
-            Ok(None) => return Ok(Taken::NotYet),
+            Ok(None) => return Ok(TakeOver::NotYet),
             Ok(Some(copy)) if copy.kind == Kind::File => copy,
-            _ => return Ok(Taken::Done),
+            _ => return Ok(TakeOver::Done),
         };
         let Ok(source) = source_dir.stat(source_name) else {
-            return Ok(Taken::Done);
+            return Ok(TakeOver::Done);
         };
         if !is_a_copy(&copy, &source, began, &self.capabilities) {
-            return Ok(Taken::Done);
+            return Ok(TakeOver::Done);
         }
         let Ok(file) = dir.file(name) else {
-            return Ok(Taken::Done);
+            return Ok(TakeOver::Done);
         };
         if !Stat::of_fd(&file).is_ok_and(|open| open.same_inode(&copy)) {
-            return Ok(Taken::Done);
+            return Ok(TakeOver::Done);
         }
         let sparse = copy.allocated < copy.size;
         match self.copier.digest(&file, sparse, &mut |_| tick()) {
@@ -186,7 +186,7 @@ impl<'a> Adopter<'a> {
             // Whoever copies it again finds out why.
             _ => {}
         }
-        Ok(Taken::Done)
+        Ok(TakeOver::Done)
     }
 
     fn record(&mut self, ino: u64, source: Stat, digest: Digest) -> Result<()> {

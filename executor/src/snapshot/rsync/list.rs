@@ -14,7 +14,7 @@ use std::{
 use schema::record::Capabilities;
 
 use crate::{
-    survey::{Met, Moves, Record},
+    survey::{Encountered, Moves, Record},
     sys::{Kind, Stat},
 };
 
@@ -70,12 +70,12 @@ pub(super) fn write_file_list(
         }
         let is_top = lister.stack.is_empty();
         let length = lister.path.len();
-        if !is_top && met != Met::Leave {
+        if !is_top && met != Encountered::Leave {
             lister.path.push(b'/');
             lister.path.extend_from_slice(name.as_bytes());
         }
         match met {
-            Met::Enter(_) => {
+            Encountered::Enter(_) => {
                 let above = lister.stack.last();
                 let is_refused = above.is_some_and(|above| above.is_refused)
                     || (!is_top && can.refuses_name(name.as_bytes()).is_some());
@@ -88,11 +88,11 @@ pub(super) fn write_file_list(
                 });
                 continue;
             }
-            Met::Leave => {
+            Encountered::Leave => {
                 files += lister.leave(to)?;
                 continue;
             }
-            Met::Leaf(stat) if stat.kind == Kind::File => {
+            Encountered::Leaf(stat) if stat.kind == Kind::File => {
                 let copies = record.is_other() && lister.copies(name.as_bytes(), &stat, is_top);
                 files += u64::from(copies && is_top);
                 // rsync does not know which names are one file: further ones are made of the first.
@@ -106,8 +106,10 @@ pub(super) fn write_file_list(
                 }
             }
             // Links and all else that has no content: rsync passes them over.
-            Met::Leaf(_) => {}
-            Met::MountPoint(_) | Met::Unreadable(..) | Met::Vanished => lister.mix(to)?,
+            Encountered::Leaf(_) => {}
+            Encountered::MountPoint(_) | Encountered::Unreadable(..) | Encountered::Vanished => {
+                lister.mix(to)?
+            }
         }
         lister.path.truncate(length);
     }

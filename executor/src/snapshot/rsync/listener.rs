@@ -9,8 +9,8 @@ use std::{
 use schema::{StoredPath, StoredPathBuf, escape, plan::SnapshotStep};
 
 use super::{
-    adopter::{Adopter, Sides, Taken},
-    output::{self, Said},
+    adopter::{Adopter, Sides, TakeOver},
+    output::{self, OutputEvent},
 };
 use crate::{
     error::{Error, Result},
@@ -45,13 +45,13 @@ pub(super) struct Tally {
 
 /// Files that rsync told of and that are not dealt with.
 #[derive(Default)]
-struct Waiting {
+struct WaitingFiles {
     fresh: VecDeque<(Instant, StoredPathBuf, u32)>,
     /// Looked for in vain: again at the end.
     late: Vec<StoredPathBuf>,
 }
 
-impl Waiting {
+impl WaitingFiles {
     fn add(&mut self, path: StoredPathBuf) {
         self.fresh.push_back((Instant::now(), path, 0));
     }
@@ -95,7 +95,7 @@ pub(super) struct RsyncListener<'a, 's> {
     sides: &'a mut Sides,
     adopter: &'a mut Adopter<'s>,
     tally: &'a mut Tally,
-    waiting: Waiting,
+    waiting: WaitingFiles,
     last_look: Instant,
     /// What it wrote to the standard error.
     pub(super) faults: Vec<Vec<u8>>,
@@ -117,7 +117,7 @@ impl<'a, 's> RsyncListener<'a, 's> {
             sides,
             adopter,
             tally,
-            waiting: Waiting::default(),
+            waiting: WaitingFiles::default(),
             last_look: Instant::now(),
             faults: Vec::new(),
         }
@@ -126,7 +126,7 @@ impl<'a, 's> RsyncListener<'a, 's> {
     /// Remembers a file that rsync tells of, which it may finish yet.
     pub(super) fn hear_copied(&mut self, line: &OutputLine) {
         if line.stream == Stream::Stdout
-            && let Said::Copied(path) = output::parse_output(&line.bytes)
+            && let OutputEvent::Copied(path) = output::parse_output(&line.bytes)
         {
             self.waiting.add(path.into_owned().into());
         }
@@ -134,12 +134,12 @@ impl<'a, 's> RsyncListener<'a, 's> {
 
     fn hear_output(&mut self, line: &[u8]) {
         match output::parse_output(line) {
-            Said::Copied(path) => {
+            OutputEvent::Copied(path) => {
                 self.tally.entries += 1;
                 self.waiting.add(path.into_owned().into());
             }
-            Said::Bytes(bytes) => self.tally.bytes = bytes,
-            Said::Other => {}
+            OutputEvent::Bytes(bytes) => self.tally.bytes = bytes,
+            OutputEvent::Other => {}
         }
     }
 
@@ -185,7 +185,7 @@ impl<'a, 's> RsyncListener<'a, 's> {
         }
     }
 
-    fn take(&mut self, path: &StoredPath) -> Result<Taken> {
+    fn take(&mut self, path: &StoredPath) -> Result<TakeOver> {
         let (store, step, context) = (self.store, self.step, self.context);
         let (tally, last_look) = (&*self.tally, &mut self.last_look);
         let mut tick = || {
@@ -223,7 +223,7 @@ impl Listener for RsyncListener<'_, '_> {
         self.check_now_and_then()?;
         self.adopter.checkpoint_now_and_then()?;
         while let Some((path, tries)) = self.waiting.ripe() {
-            if self.take(&path)? == Taken::NotYet {
+            if self.take(&path)? == TakeOver::NotYet {
                 self.waiting.again(path, tries);
             }
         }

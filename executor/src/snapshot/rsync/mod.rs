@@ -29,7 +29,7 @@ use schema::{
     rsync::{DESTINATION, RsyncCall, SOURCE},
 };
 
-use self::outcome::Heard;
+use self::outcome::RsyncComplaints;
 use self::{
     adopter::{Adopter, Sides},
     call::{Call, RsyncExit},
@@ -51,7 +51,7 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Filled {
     /// What it complained of.
-    pub(super) heard: Heard,
+    pub(super) heard: RsyncComplaints,
     /// Inode numbers of what it copied and was read for its digest by this process.
     pub(super) fresh: HashSet<u64>,
 }
@@ -115,7 +115,7 @@ pub(super) fn fill_by_rsync(
         .file_or_new(OsStr::new(manifest::FILE_NAME), 0o600);
     manifest.map_err(|error| store.io("write", "the manifest", error))?;
     let mut adopter = Adopter::new(store, started, record.capabilities, nanos_of(survey.from))?;
-    let mut heard = Heard::default();
+    let mut heard = RsyncComplaints::default();
     for (one, found) in jobs {
         match copy_source(&call, one, found, started, &mut adopter, &mut tally) {
             Ok(Some(ended)) => {

@@ -15,7 +15,7 @@ use schema::{
 use super::{
     super::{build::Built, limits::MAX_PROBLEMS},
     call::RsyncExit,
-    output::{self, Fault},
+    output::{self, RsyncFault},
 };
 use crate::{
     error::{Error, MAKE_ROOM, Result, failure_code},
@@ -33,7 +33,7 @@ const NO_PROCESS: i32 = 14;
 
 /// What rsync complained of, by path in the snapshot.
 #[derive(Debug, Default)]
-pub(in super::super) struct Heard {
+pub(in super::super) struct RsyncComplaints {
     complaints: Vec<Complaint>,
 }
 
@@ -46,7 +46,7 @@ struct Complaint {
     text: String,
 }
 
-impl Heard {
+impl RsyncComplaints {
     /// Judges one call; gives why it left the rest to others, where it was ended or could not begin.
     ///
     /// # Errors
@@ -77,12 +77,12 @@ impl Heard {
         let before = self.complaints.len();
         for line in &ended.faults {
             match output::parse_fault(line, &ended.into) {
-                Fault::With(below, text) if incomplete => self.complaints.push(Complaint {
+                RsyncFault::With(below, text) if incomplete => self.complaints.push(Complaint {
                     path: below.map(|below| node(&below)),
                     source: source.to_owned(),
                     text: escape::display(text),
                 }),
-                Fault::With(..) | Fault::Vanished | Fault::Summary => {}
+                RsyncFault::With(..) | RsyncFault::Vanished | RsyncFault::Summary => {}
             }
         }
         if incomplete && self.complaints.len() == before {
@@ -148,7 +148,9 @@ fn rsync_failed(call: &RsyncCall, ended: &RsyncExit) -> Error {
     // rsync's own summary comes last and says least.
     let line = says("No space left on device")
         .or_else(|| says("Disk quota exceeded"))
-        .or_else(|| lines().find(|line| output::parse_fault(line, &ended.into) != Fault::Summary))
+        .or_else(|| {
+            lines().find(|line| output::parse_fault(line, &ended.into) != RsyncFault::Summary)
+        })
         .or_else(|| lines().next());
     let line = line.map(|line| format!(": {}", escape::display(line)));
     let line = line.unwrap_or_default();

@@ -12,7 +12,7 @@ pub(super) const SOURCE: &str = "/proc/self/fd/0";
 
 /// A line, or what stands between two carriage returns.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Said<'a> {
+pub(super) enum OutputEvent<'a> {
     /// A file was copied from the source, or is about to be finished. Its path is relative to the
     /// source.
     Copied(Cow<'a, [u8]>),
@@ -23,16 +23,16 @@ pub(super) enum Said<'a> {
 }
 
 /// Reads a line of the standard output, as the plan's `--out-format` and `--info` give it.
-pub(super) fn parse_output(line: &[u8]) -> Said<'_> {
+pub(super) fn parse_output(line: &[u8]) -> OutputEvent<'_> {
     if let Some(item) = line.strip_prefix(b"|") {
         let Some(at) = item.iter().position(|byte| *byte == b'|') else {
-            return Said::Other;
+            return OutputEvent::Other;
         };
         let (what, name) = (&item[..at], &item[at + 1..]);
         // `>` is a transfer and `f` a regular file; folders are told of, too.
         return match what {
-            [b'>', b'f', ..] => Said::Copied(decode_name(name)),
-            _ => Said::Other,
+            [b'>', b'f', ..] => OutputEvent::Copied(decode_name(name)),
+            _ => OutputEvent::Other,
         };
     }
     let digits = line.trim_ascii_start();
@@ -43,9 +43,9 @@ pub(super) fn parse_output(line: &[u8]) -> Said<'_> {
     let number = std::str::from_utf8(&digits[..length]).ok();
     match number.and_then(|number| number.parse().ok()) {
         Some(bytes) if digits[length..].starts_with(b" ") && digits.contains(&b'%') => {
-            Said::Bytes(bytes)
+            OutputEvent::Bytes(bytes)
         }
-        _ => Said::Other,
+        _ => OutputEvent::Other,
     }
 }
 
@@ -78,7 +78,7 @@ fn decode_name(name: &[u8]) -> Cow<'_, [u8]> {
 
 /// A line of the standard error.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Fault<'a> {
+pub(super) enum RsyncFault<'a> {
     /// An entry that was listed and then was not there.
     Vanished,
     /// Something that could not be done with an entry of this path, where it is one in the source.
@@ -88,10 +88,10 @@ pub(super) enum Fault<'a> {
 }
 
 /// Reads a line of the standard error. `into` is the folder of the new tree that rsync runs in.
-pub(super) fn parse_fault<'a>(line: &'a [u8], into: &[u8]) -> Fault<'a> {
+pub(super) fn parse_fault<'a>(line: &'a [u8], into: &[u8]) -> RsyncFault<'a> {
     let path_in = |text| quoted_part(text).and_then(|path| path_below(path, into));
     if line.starts_with(b"file has vanished: ") {
-        return Fault::Vanished;
+        return RsyncFault::Vanished;
     }
     let summaries: [&[u8]; 4] = [
         b"rsync error: ",
@@ -101,9 +101,9 @@ pub(super) fn parse_fault<'a>(line: &'a [u8], into: &[u8]) -> Fault<'a> {
         b"default_perms_for_dir: ",
     ];
     if line.is_empty() || summaries.iter().any(|start| line.starts_with(start)) {
-        return Fault::Summary;
+        return RsyncFault::Summary;
     }
-    Fault::With(path_in(line), line)
+    RsyncFault::With(path_in(line), line)
 }
 
 /// What stands between the first and the last quotation mark.
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn entries_are_told_from_progress_and_from_all_else() {
-        let copied = |name: &'static [u8]| Said::Copied(name.into());
+        let copied = |name: &'static [u8]| OutputEvent::Copied(name.into());
         for (line, expected) in [
             (&b"|>f+++++++++|sub/a b"[..], copied(b"sub/a b")),
             (b"|>f.st......|a|b", copied(b"a|b")),
@@ -171,21 +171,21 @@ mod tests {
                 copied(b"back\\#012slash"),
             ),
             (b"|>f+++++++++|\\#4", copied(b"\\#4")),
-            (b"|cf...p.....|a", Said::Other),
-            (b"|cd+++++++++|sub/", Said::Other),
-            (b"|>f", Said::Other),
-            (b"", Said::Other),
-            (b"12", Said::Other),
-            (b"12 files", Said::Other),
+            (b"|cf...p.....|a", OutputEvent::Other),
+            (b"|cd+++++++++|sub/", OutputEvent::Other),
+            (b"|>f", OutputEvent::Other),
+            (b"", OutputEvent::Other),
+            (b"12", OutputEvent::Other),
+            (b"12 files", OutputEvent::Other),
             (
                 b"     52428806  99%  354.61MB/s    0:00:00 (xfr#6, to-chk=1/12)",
-                Said::Bytes(52_428_806),
+                OutputEvent::Bytes(52_428_806),
             ),
             (
                 b"            1   0%    0.00kB/s    0:00:00  ",
-                Said::Bytes(1),
+                OutputEvent::Bytes(1),
             ),
-            (b"skipping non-regular file \"x\"", Said::Other),
+            (b"skipping non-regular file \"x\"", OutputEvent::Other),
         ] {
             assert_eq!(
                 parse_output(line),
@@ -205,24 +205,24 @@ mod tests {
         for (line, expected) in [
             (
                 &b"file has vanished: \"/proc/self/fd/0/sub/x\""[..],
-                Fault::Vanished,
+                RsyncFault::Vanished,
             ),
-            (denied, Fault::With(path(b"a \n\"b"), denied)),
+            (denied, RsyncFault::With(path(b"a \n\"b"), denied)),
             (
                 b"rsync: [sender] opendir \"/proc/self/fd/0\" failed: x",
-                Fault::With(
+                RsyncFault::With(
                     path(b""),
                     b"rsync: [sender] opendir \"/proc/self/fd/0\" failed: x",
                 ),
             ),
-            (unfinished, Fault::With(path(b"sub/x.y"), unfinished)),
-            (elsewhere, Fault::With(None, elsewhere)),
-            (b"what \"", Fault::With(None, b"what \"")),
+            (unfinished, RsyncFault::With(path(b"sub/x.y"), unfinished)),
+            (elsewhere, RsyncFault::With(None, elsewhere)),
+            (b"what \"", RsyncFault::With(None, b"what \"")),
             (
                 b"rsync error: some files (code 23) at main.c",
-                Fault::Summary,
+                RsyncFault::Summary,
             ),
-            (b"", Fault::Summary),
+            (b"", RsyncFault::Summary),
         ] {
             let found = parse_fault(line, b"/mnt/new");
             assert_eq!(found, expected, "{}", String::from_utf8_lossy(line));
