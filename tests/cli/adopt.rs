@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::lab::{
     Lab, can_trace, contents_below, entry_names, everything_below, is_installed, run_command, skip,
-    step,
+    step_outcome,
 };
 
 const NOW: &str = "2025-03-08T02:00:00+01:00";
@@ -336,7 +336,7 @@ fn many_that_are_adopted_are_not_deleted_without_approval() {
     let (old, home) = (lab.text("mnt/old"), lab.text("home"));
     lab.run(&["adopt", &old, "--at", &home, "--yes"]).expect(0);
     let report = lab.at(NOW, &["apply", "--json"]).expect(3).json();
-    let codes = crate::lab::codes(&report["findings"]);
+    let codes = crate::lab::finding_codes(&report["findings"]);
     assert!(codes.contains(&"deletions-need-approval"), "{codes:?}");
     assert_eq!(lab.ids().len(), 15);
 }
@@ -399,7 +399,7 @@ fn an_adoption_reports_in_json_too() {
     let (old, home) = (lab.text("mnt/old"), lab.text("home"));
     let told = lab.run(&["adopt", &old, "--at", &home, "--yes", "--json"]);
     let report = told.expect(0).json();
-    assert_eq!(step(&report, "adopt")["status"], "succeeded");
+    assert_eq!(step_outcome(&report, "adopt")["status"], "succeeded");
 }
 
 #[test]

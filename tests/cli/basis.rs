@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::json;
 
-use crate::lab::{Lab, can_trace, codes, id_of, run_command, skip};
+use crate::lab::{Lab, can_trace, finding_codes, id_of, run_command, skip};
 
 fn night(day: u32) -> String {
     format!("2025-03-{day:02}T02:00:00+01:00")
@@ -133,7 +133,7 @@ fn a_rewrite_is_stored_once_and_settled_by_one_word() {
             .hints(&format!("`backup accept {}`", id(4)));
         lab.run(&["accept", &id(word)]).expect(0).says(&id(word));
         let report = lab.backup(&night(8));
-        assert_eq!(codes(&report["findings"]), [""; 0]);
+        assert_eq!(finding_codes(&report["findings"]), [""; 0]);
         assert_eq!(copies(&lab, "photos/img7"), 2);
     }
 }
@@ -293,7 +293,10 @@ fn a_source_that_the_script_before_makes_is_judged_after_it() {
     lab.set("local.sources", json!([lab.text("dump")]));
     for day in 3..6 {
         let report = lab.backup(&night(day));
-        assert_eq!(codes(&report["findings"])[0], "source-not-yet-there");
+        assert_eq!(
+            finding_codes(&report["findings"])[0],
+            "source-not-yet-there"
+        );
         assert!(lab.inside(&daily(day), "dump/file7").exists());
         assert!(!lab.path("dump").exists());
     }

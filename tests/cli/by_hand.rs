@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::symlink};
 
 use schema::amount;
 
-use crate::lab::{Lab, id_of, read_json, run_command, step};
+use crate::lab::{Lab, id_of, read_json, run_command, step_outcome};
 
 /// Nights in March 2025, from the first on.
 fn night(day: u32) -> String {
@@ -253,7 +253,7 @@ fn a_run_that_deletes_says_what_went_for_good() {
     let done = run_command(command, &["apply"]).expect(0);
     let run = lab.runs().pop().unwrap();
     let report = read_json(&lab.path(format!("state/runs/{run}/report.json")));
-    let deleted = &step(&report, "rotate")["deleted"];
+    let deleted = &step_outcome(&report, "rotate")["deleted"];
     assert_eq!(deleted[0]["id"], *gone);
     // The text of that day; every other file is in the other snapshots too.
     assert_eq!(deleted[0]["lost"]["files"], 1);

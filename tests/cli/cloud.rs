@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
 
-use crate::lab::{HOST, Lab, action, entry_names, run_command, skip, step};
+use crate::lab::{HOST, Lab, entry_names, plan_action, run_command, skip, step_outcome};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -42,7 +42,7 @@ fn the_new_snapshot_is_copied_and_nothing_is_removed_from_the_remote() {
     let home = current.join(lab.path("home").strip_prefix("/").unwrap());
     fs::write(lab.path("home/odd  name\u{fc}"), "first").unwrap();
     let report = lab.backup(FIRST);
-    assert_eq!(step(&report, "cloud-sync")["status"], "succeeded");
+    assert_eq!(step_outcome(&report, "cloud-sync")["status"], "succeeded");
     assert_eq!(
         fs::read_to_string(home.join("odd  name\u{fc}")).unwrap(),
         "first"
@@ -161,7 +161,7 @@ fn a_name_that_rclone_cannot_keep_is_listed_and_the_rest_is_uploaded() {
     };
     fs::write(lab.path("home").join(OsStr::from_bytes(b"gro\xdf")), "x").unwrap();
     let report = lab.at(FIRST, &["apply", "--json"]).expect(3).json();
-    let sync = step(&report, "cloud-sync");
+    let sync = step_outcome(&report, "cloud-sync");
     assert_eq!(sync["status"], "incomplete");
     let problem = &sync["problems"][0];
     assert!(
@@ -262,7 +262,7 @@ fn a_move_gives_back_what_was_uploaded_and_never_the_newest() {
     assert_eq!(lab.ids().len(), 1);
     lab.write("home/ann/letter.txt", "another\n");
     let plan = lab.at(SECOND, &["plan", "--json"]).expect(0).json();
-    let give_back = &action(&plan, "cloud-sync")["give_back"];
+    let give_back = &plan_action(&plan, "cloud-sync")["give_back"];
     assert_eq!(give_back[0]["id"], "2025-03-05_02-00-00");
     lab.backup(SECOND);
     assert_eq!(lab.ids(), ["2025-03-06_02-00-00"]);

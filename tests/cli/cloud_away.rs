@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::{
     cloud::{lab, remote},
-    lab::{HOST, action, codes, contents_below, entry_names},
+    lab::{HOST, contents_below, entry_names, finding_codes, plan_action},
 };
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
@@ -23,8 +23,8 @@ fn without_the_disk_the_cloud_gets_the_sources_and_the_disk_goes_on_where_it_was
     fs::rename(lab.path("mnt"), lab.path("away")).unwrap();
     lab.write("home/new", "new");
     let plan = lab.at(SECOND, &["plan", "--json"]).expect(0).json();
-    assert!(codes(&plan["findings"]).contains(&"destination-not-mounted"));
-    assert!(action(&plan, "cloud-sync")["live"].is_object());
+    assert!(finding_codes(&plan["findings"]).contains(&"destination-not-mounted"));
+    assert!(plan_action(&plan, "cloud-sync")["live"].is_object());
     lab.at(SECOND, &["apply"])
         .expect(3)
         .says("destination not mounted")
@@ -118,7 +118,7 @@ fn missing_credentials_are_told_before_the_night() {
     };
     let found = |lab: &crate::lab::Lab| {
         let plan = lab.at(FIRST, &["plan", "--json"]).expect(0).json();
-        codes(&plan["findings"]).contains(&"cloud-remote-unknown")
+        finding_codes(&plan["findings"]).contains(&"cloud-remote-unknown")
     };
     assert!(!found(&lab));
     remote(&lab, "[another]\ntype = local\n");

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     cloud::{lab, remote},
-    lab::{HOST, Lab, contents_below, entry_names, step},
+    lab::{HOST, Lab, contents_below, entry_names, step_outcome},
 };
 
 /// The night of a day in March.
@@ -91,7 +91,7 @@ fn what_is_held_back_holds_up_nothing_else_and_ends_by_one_word() {
         .expect(0)
         .says("holds something back");
     let health = lab.at(later, &["health", "--json"]).expect(3).json();
-    let codes = crate::lab::codes(&health["findings"]);
+    let codes = crate::lab::finding_codes(&health["findings"]);
     assert!(codes.contains(&"cloud-deletions-withheld"), "{codes:?}");
     // What is there again was there all the time, and is not uploaded.
     lab.write("home/ann/03", "number 3");
@@ -129,7 +129,7 @@ fn what_moved_is_moved_there_and_every_older_copy_comes_back() {
     fs::rename(home("log"), home("log.1")).unwrap();
     lab.write("home/log", "new log");
     let report = lab.backup(&night(6));
-    let said = step(&report, "cloud-sync")["message"].to_string();
+    let said = step_outcome(&report, "cloud-sync")["message"].to_string();
     assert!(said.contains("1 file (7 B) uploaded"), "{said}");
     assert_eq!(inode("anna/07"), films);
     assert_eq!((inode("two"), inode("log.1")), (one, log));

@@ -16,7 +16,8 @@ use executor::manifest::{FILE_NAME, Reader, Writer};
 use schema::record::digested;
 
 use crate::lab::{
-    HOST, Lab, Ran, action, contents_below, entry_names, read_json, run_command, skip, step,
+    HOST, Lab, Ran, contents_below, entry_names, plan_action, read_json, run_command, skip,
+    step_outcome,
 };
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
@@ -81,10 +82,10 @@ fn what_the_patterns_leave_is_copied_and_comes_back_with_its_metadata() {
     fs::hard_link(lab.path("home/ann/photo.jpg"), lab.path("home/second")).unwrap();
 
     let plan = lab.at(FIRST, &["plan", "--json"]).expect(0).json();
-    let copy = action(&plan, "cloud-sync");
+    let copy = plan_action(&plan, "cloud-sync");
     assert_eq!(copy["expected"]["upload_files"], 6, "{copy}");
     let report = lab.backup(FIRST);
-    assert_eq!(step(&report, "cloud-sync")["status"], "succeeded");
+    assert_eq!(step_outcome(&report, "cloud-sync")["status"], "succeeded");
     let there = home(&lab, &far.join("current"));
     assert!(!there.join("ann/x.tmp").exists());
     assert!(!there.join("ann/cache").exists());
@@ -120,7 +121,7 @@ fn a_second_copy_brings_only_what_changed_and_keeps_the_old() {
     lab.backup(FIRST);
     lab.write("home/ann/letter.txt", "dear none\n");
     let plan = lab.at(SECOND, &["plan", "--json"]).expect(0).json();
-    let expected = &action(&plan, "cloud-sync")["expected"];
+    let expected = &plan_action(&plan, "cloud-sync")["expected"];
     assert_eq!(expected["upload_files"], 1, "{expected}");
     assert_eq!(expected["replaced_files"], 1, "{expected}");
     lab.at(SECOND, &["apply", "--only", "cloud"])
@@ -175,7 +176,7 @@ fn what_was_touched_while_the_copy_was_made_is_read_once_more() {
         return;
     };
     let report = lab.backup(FIRST);
-    assert_eq!(step(&report, "cloud-sync")["status"], "succeeded");
+    assert_eq!(step_outcome(&report, "cloud-sync")["status"], "succeeded");
     let area = lab.path("state/cloud");
     let shelf = area.join(&entry_names(&area)[0]).join("shelf");
     let shelf = shelf.join(&entry_names(&shelf)[0]);

@@ -81,7 +81,7 @@ fn what_stands_under_safe_names_on_the_drive_comes_back_from_the_cloud_under_its
     assert_eq!(listed.len(), 5, "{listed:?}");
     assert!(!listed.iter().any(|name| name.contains(':')), "{listed:?}");
     let second = crate::lab::read_json(&lab.path("report6.json"));
-    let copied = crate::lab::step(&second, "cloud-sync");
+    let copied = crate::lab::step_outcome(&second, "cloud-sync");
     let message = copied["message"].as_str().unwrap();
     assert!(message.contains("1 file (3 B) uploaded"), "{message}");
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     cloud,
-    lab::{Lab, codes},
+    lab::{Lab, finding_codes},
 };
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
@@ -84,7 +84,7 @@ fn databases_that_are_copied_as_files_are_told_once_and_alarm_nobody() {
     let checked = lab.run(&["check"]).expect(0);
     assert!(!checked.all().contains("database"), "{checked}");
     let plan = lab.at(SECOND, &["plan", "--json"]).expect(0).json();
-    assert!(!codes(&plan["findings"]).contains(&NOTE));
+    assert!(!finding_codes(&plan["findings"]).contains(&NOTE));
 }
 
 #[test]

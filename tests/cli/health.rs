@@ -7,7 +7,7 @@ use test_support::flip_byte;
 
 use crate::{
     damage::unseen,
-    lab::{Lab, Ran, codes, everything_below, id_of, read_json, wait_for, wait_for_child},
+    lab::{Lab, Ran, everything_below, finding_codes, id_of, read_json, wait_for, wait_for_child},
 };
 
 const NIGHT: &str = "2025-03-05T02:00:00+01:00";
@@ -153,7 +153,7 @@ fn checks_read_every_stored_file_once_in_as_many_checks_as_there_are_shares() {
     lab.set("monitoring.verifySubset", Value::Null);
     let off = lab.run(&["health", "--json"]).json();
     assert_eq!(off["verified"], Value::Null);
-    assert!(codes(&off["findings"]).contains(&"verify-is-off"));
+    assert!(finding_codes(&off["findings"]).contains(&"verify-is-off"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
 use serde_json::{Value, json};
 
-use crate::lab::{Lab, codes, contents_below, skip};
+use crate::lab::{Lab, contents_below, finding_codes, skip};
 
 /// A lab whose remote `far` is a folder.
 fn lab(test: &str) -> Option<Lab> {
@@ -40,7 +40,7 @@ fn remote(lab: &Lab, config: &str) {
 }
 
 fn found(told: &Value) -> Vec<&str> {
-    let mut found = codes(&told["findings"]);
+    let mut found = finding_codes(&told["findings"]);
     found.retain(|code| code.starts_with("cloud") || code.starts_with("rclone"));
     found
 }

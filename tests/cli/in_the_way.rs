@@ -9,7 +9,10 @@ use std::{
 
 use crate::{
     damage::{FIRST, FOURTH, SECOND, THIRD, VICTIM, nights},
-    lab::{Lab, PROGRAM, can_trace, codes, contents_below, entry_names, id_of, run_command, skip},
+    lab::{
+        Lab, PROGRAM, can_trace, contents_below, entry_names, finding_codes, id_of, run_command,
+        skip,
+    },
 };
 
 const FIFTH: &str = "2025-03-09T02:00:00+01:00";
@@ -54,7 +57,7 @@ fn a_tier_that_is_no_folder_costs_no_backup_and_nothing_in_it_is_touched() {
                 lab.at(THIRD, &[verb]).expect(0);
             }
             let plan = lab.at(THIRD, &["plan", "--json"]).expect(0).json();
-            assert!(codes(&plan["findings"]).contains(&"in-the-way"));
+            assert!(finding_codes(&plan["findings"]).contains(&"in-the-way"));
             lab.write(VICTIM, "tonight\n");
             for night in [THIRD, FOURTH, FIFTH] {
                 lab.at(night, &["apply"])

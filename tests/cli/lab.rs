@@ -70,7 +70,7 @@ impl Deref for Lab {
 }
 
 /// The codes of findings, less the one that depends on the file system and on who runs the tests.
-pub(crate) fn codes(findings: &Value) -> Vec<&str> {
+pub(crate) fn finding_codes(findings: &Value) -> Vec<&str> {
     let findings = findings.as_array().unwrap().iter();
     findings
         .map(|one| one["code"].as_str().unwrap())
@@ -80,7 +80,7 @@ pub(crate) fn codes(findings: &Value) -> Vec<&str> {
 
 /// The step of this name in a report.
 #[track_caller]
-pub(crate) fn step<'a>(report: &'a Value, name: &str) -> &'a Value {
+pub(crate) fn step_outcome<'a>(report: &'a Value, name: &str) -> &'a Value {
     let steps = report["steps"].as_array().unwrap().iter();
     let mut found = steps.filter(|step| step["step"] == name);
     &found
@@ -90,7 +90,7 @@ pub(crate) fn step<'a>(report: &'a Value, name: &str) -> &'a Value {
 
 /// The action of this kind in a plan.
 #[track_caller]
-pub(crate) fn action<'a>(plan: &'a Value, kind: &str) -> &'a Value {
+pub(crate) fn plan_action<'a>(plan: &'a Value, kind: &str) -> &'a Value {
     let steps = plan["steps"].as_array().unwrap().iter();
     let mut found = steps.filter(|step| step["action"]["kind"] == kind);
     &found

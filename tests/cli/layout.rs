@@ -5,7 +5,7 @@ use std::{
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
 };
 
-use crate::lab::{HOST, Lab, codes, contents_below, entry_names, id_of, read_json};
+use crate::lab::{HOST, Lab, contents_below, entry_names, finding_codes, id_of, read_json};
 
 // Wednesday, Thursday, Friday.
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
@@ -19,7 +19,7 @@ fn the_first_backup_sets_the_destination_up_and_copies_everything() {
     let id = id_of(FIRST);
     assert_eq!(report["result"], "success");
     assert_eq!(report["host"], HOST);
-    assert_eq!(codes(&report["findings"]), ["first-snapshot"]);
+    assert_eq!(finding_codes(&report["findings"]), ["first-snapshot"]);
     let snapshot = &report["snapshot"];
     assert_eq!(snapshot["id"], *id);
     assert_eq!(snapshot["complete"], true);

@@ -13,7 +13,7 @@ use test_support::flip_byte;
 
 use crate::{
     damage::{FIRST, FOURTH, SECOND, THIRD, VICTIM, nights, stored},
-    lab::{Lab, PROGRAM, can_trace, codes, id_of, run_command, skip},
+    lab::{Lab, PROGRAM, can_trace, finding_codes, id_of, run_command, skip},
 };
 
 pub(crate) fn manifest(lab: &Lab, night: &str) -> PathBuf {
@@ -71,7 +71,7 @@ fn the_next_backup_does_without_a_damaged_manifest_and_says_so() {
         lab.write(VICTIM, "dear nobody\n");
         let id = id_of(SECOND);
         let plan = lab.at(THIRD, &["plan", "--json"]).expect(0).json();
-        let found = codes(&plan["findings"]);
+        let found = finding_codes(&plan["findings"]);
         assert!(
             found.contains(&"snapshot-manifest-damaged"),
             "{fault}: {found:?}"

@@ -238,7 +238,7 @@ fn what_a_user_may_not_read_is_listed_and_makes_the_run_incomplete() {
     let report = command(&["apply", "--json", "--now", FIRST])
         .expect(3)
         .json();
-    let problems = crate::lab::step(&report, "snapshot")["problems"]
+    let problems = crate::lab::step_outcome(&report, "snapshot")["problems"]
         .as_array()
         .unwrap();
     let paths: Vec<&str> = problems

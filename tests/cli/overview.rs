@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::lab::{HOST, Lab, Ran, codes, id_of};
+use crate::lab::{HOST, Lab, Ran, finding_codes, id_of};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -124,7 +124,7 @@ fn the_status_says_how_old_the_backup_is() {
     // Nothing starts it on a machine where tests run.
     assert_eq!(json["next_run_at"], Value::Null);
     assert_eq!(json["no_timer"], true);
-    assert!(codes(&json["findings"]).contains(&"no-timer"));
+    assert!(finding_codes(&json["findings"]).contains(&"no-timer"));
     assert_eq!(json["running"], false);
 }
 

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::lab::{Lab, Ran, codes, id_of};
+use crate::lab::{Lab, Ran, finding_codes, id_of};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const LATER: &str = "2025-03-05T03:00:00+01:00";
@@ -53,7 +53,7 @@ fn only_the_local_steps_are_planned_and_what_is_left_out_is_said() {
         steps(&plan),
         ["destination-check", "space-check", "snapshot", "rotate"]
     );
-    assert!(codes(&plan["findings"]).contains(&"only-one-part"));
+    assert!(finding_codes(&plan["findings"]).contains(&"only-one-part"));
     lab.at(FIRST, &["plan", "--only", "local"])
         .expect(0)
         .says("only the local steps: pre-script, post-script left out");

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     damage::{FIRST, FOURTH, SECOND, THIRD, nights},
-    lab::{Lab, codes, contents_below, id_of},
+    lab::{Lab, contents_below, finding_codes, id_of},
 };
 
 const FIFTH: &str = "2025-03-09T02:00:00+01:00";
@@ -50,7 +50,7 @@ fn a_damaged_record_hides_no_other_snapshot_and_its_own_is_never_deleted_nor_lin
             .expect(0)
             .says("the record of 1 snapshot is damaged");
         let plan = lab.at(FOURTH, &["plan", "--json"]).expect(0).json();
-        assert!(codes(&plan["findings"]).contains(&"snapshot-record-damaged"));
+        assert!(finding_codes(&plan["findings"]).contains(&"snapshot-record-damaged"));
         lab.at(FOURTH, &["plan"])
             .expect(0)
             .says(&third)
@@ -115,7 +115,7 @@ fn a_damaged_record_is_made_anew_and_its_snapshot_serves_again() {
         assert_eq!(json["snapshots"].as_array().unwrap().len(), 2, "{fault}");
         lab.at(THIRD, &["list"]).expect(0).says("rebuilt");
         let plan = lab.at(THIRD, &["plan", "--json"]).expect(0).json();
-        let found = codes(&plan["findings"]);
+        let found = finding_codes(&plan["findings"]);
         assert!(!found.contains(&"snapshot-record-damaged"), "{fault}");
         let report = lab.backup(THIRD);
         assert_eq!(basis(&report, &lab), *id, "{fault}");
@@ -182,7 +182,7 @@ fn a_damaged_record_of_the_last_rotation_does_not_lift_the_limit_of_deletions() 
     fs::write(&rotation, "{").unwrap();
     let night = "2025-03-13T02:00:00+01:00";
     let plan = lab.at(night, &["plan", "--json"]).expect(0).json();
-    let found = codes(&plan["findings"]);
+    let found = finding_codes(&plan["findings"]);
     assert!(found.contains(&"rotation-record-damaged"), "{found:?}");
     assert!(found.contains(&"deletions-need-approval"), "{found:?}");
     lab.at(night, &["apply"]).expect(3);

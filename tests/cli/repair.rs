@@ -14,7 +14,7 @@ use crate::{
     },
     lab::{
         Lab, PROGRAM, can_trace, entry_names, everything_below, is_installed, run_command, skip,
-        step,
+        step_outcome,
     },
 };
 
@@ -31,7 +31,7 @@ fn a_repair_takes_the_source_and_heals_all_snapshots_without_writing_to_the_dama
     let repaired = lab.run(&["verify", "--repair", "--json"]).expect(0).json();
     assert_eq!(repaired["repair"]["result"], "success");
     assert!(
-        step(&repaired["repair"], "repair")["message"]
+        step_outcome(&repaired["repair"], "repair")["message"]
             .as_str()
             .unwrap()
             .contains("1 file repaired under 3 names")

@@ -5,7 +5,7 @@ use std::{
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
 };
 
-use crate::lab::{Lab, contents_below, entry_names, everything_below, id_of, step};
+use crate::lab::{Lab, contents_below, entry_names, everything_below, id_of, step_outcome};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -260,7 +260,7 @@ fn a_restore_reports_in_json_too() {
     let told = lab.run(&["restore", "latest", &home, "new", "--json"]);
     let report = told.expect(0).json();
     assert_eq!(report["result"], "success");
-    assert_eq!(step(&report, "restore")["status"], "succeeded");
+    assert_eq!(step_outcome(&report, "restore")["status"], "succeeded");
     // One that would overwrite is refused, with what it is about.
     let first = id_of(FIRST);
     let told = lab.run(&["restore", &first, &home, "new", "--json"]);

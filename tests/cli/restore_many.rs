@@ -12,7 +12,7 @@ use std::{
 
 use crate::lab::{
     Lab, PROGRAM, contents_below, entry_names, everything_below, id_of, is_installed, run_command,
-    skip, step,
+    skip, step_outcome,
 };
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
@@ -257,7 +257,9 @@ fn what_was_written_is_read_back_unless_that_is_not_wanted() {
     let home = lab.text("home");
     let report = lab.run(&["restore", "latest", &home, "new", "--json"]);
     let report = report.expect(0).json();
-    let message = step(&report, "restore")["message"].as_str().unwrap();
+    let message = step_outcome(&report, "restore")["message"]
+        .as_str()
+        .unwrap();
     assert!(message.contains("6 files read back"), "{message}");
     // What was there already was not written, so it is not read. What was changed within the
     // last moment might have been.

@@ -8,7 +8,8 @@ use std::{
 use serde_json::Value;
 
 use crate::lab::{
-    HOST, Lab, codes, entry_names, everything_below, id_of, read_json, wait_for, wait_for_child,
+    HOST, Lab, entry_names, everything_below, finding_codes, id_of, read_json, wait_for,
+    wait_for_child,
 };
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
@@ -39,7 +40,10 @@ fn a_folder_on_which_nothing_is_mounted_is_refused() {
     assert_eq!(everything_below(&lab.path("mnt")), before);
     let report = lab.at(SECOND, &["apply", "--json"]).expect(4).json();
     assert_eq!(report["result"], "refused");
-    assert_eq!(codes(&report["findings"]), ["destination-not-mounted"]);
+    assert_eq!(
+        finding_codes(&report["findings"]),
+        ["destination-not-mounted"]
+    );
     assert_eq!(report["findings"][0]["severity"], "refusal");
 }
 
@@ -74,7 +78,7 @@ fn an_absent_drive_can_be_configured_to_defer() {
     let findings = lab.at(FIRST, &["apply", "--json"]).expect(75).json();
     assert_eq!(findings["result"], "deferred");
     let findings = &findings["findings"];
-    assert_eq!(codes(findings), ["destination-not-mounted"]);
+    assert_eq!(finding_codes(findings), ["destination-not-mounted"]);
     assert_eq!(findings[0]["severity"], "deferral");
     assert_eq!(entry_names(&lab.path("mnt")), [""; 0]);
 }
@@ -112,7 +116,7 @@ fn a_destination_that_is_swapped_while_a_saved_plan_waits_is_refused() {
     let told = lab.at(SECOND, &["apply", "plan.json", "--json"]).expect(4);
     let told = told.json();
     assert_eq!(told["result"], "refused");
-    assert_eq!(codes(&told["findings"]), ["destination-changed"]);
+    assert_eq!(finding_codes(&told["findings"]), ["destination-changed"]);
 }
 
 #[test]
@@ -182,7 +186,7 @@ fn a_damaged_destination_record_is_written_anew_where_the_snapshots_tell_which_i
         act(&path);
         let plan = lab.at(SECOND, &["plan", "--json"]).expect(0).json();
         assert!(
-            codes(&plan["findings"]).contains(&"destination-record-rebuilt"),
+            finding_codes(&plan["findings"]).contains(&"destination-record-rebuilt"),
             "{fault}"
         );
         let report = lab.backup(SECOND);
@@ -312,7 +316,7 @@ fn a_missing_source_makes_the_run_incomplete_and_is_listed() {
         .hints("");
     let report = lab.at(SECOND, &["apply", "--json"]).expect(3).json();
     assert_eq!(report["result"], "incomplete");
-    assert_eq!(codes(&report["findings"]), ["source-missing"]);
+    assert_eq!(finding_codes(&report["findings"]), ["source-missing"]);
     assert_eq!(report["snapshot"]["complete"], false);
     assert!(lab.inside("latest", "home/bob/notes/list.md").exists());
     assert_eq!(lab.record(&id_of(SECOND))["sources"][1]["present"], false);

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 use schema::plan::SavedPlan;
 use serde_json::Value;
 
-use crate::lab::{HOST, Lab, Ran, codes, everything_below, id_of, read_json};
+use crate::lab::{HOST, Lab, Ran, everything_below, finding_codes, id_of, read_json};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const LATER: &str = "2025-03-05T09:00:00+01:00";
@@ -192,6 +192,6 @@ fn deletions_in_a_saved_plan_are_the_ones_that_were_read() {
     assert_eq!(lab.ids(), [id_of(FIRST)]);
     lab.run(&["unpin", &id_of(FIRST)]).expect(0);
     let report = lab.at(SECOND, &["apply", "plan.json", "--json"]).expect(0);
-    assert_eq!(codes(&report.json()["findings"]), [""; 0]);
+    assert_eq!(finding_codes(&report.json()["findings"]), [""; 0]);
     assert_eq!(lab.ids(), [id_of(SECOND)]);
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, time::Instant};
 
-use crate::lab::{Lab, PATIENCE, id_of, is_alive, read_json, step, wait_for};
+use crate::lab::{Lab, PATIENCE, id_of, is_alive, read_json, step_outcome, wait_for};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -71,8 +71,8 @@ fn a_failing_script_before_ends_the_run_and_the_one_after_still_runs() {
 
     let told = read_json(&lab.path("told.json"));
     assert_eq!(told["result"], "failed");
-    assert_eq!(step(&told, "pre-script")["status"], "failed");
-    assert_eq!(step(&told, "snapshot")["status"], "skipped");
+    assert_eq!(step_outcome(&told, "pre-script")["status"], "failed");
+    assert_eq!(step_outcome(&told, "snapshot")["status"], "skipped");
     assert_eq!(told["run_id"], *lab.runs()[0]);
 }
 
@@ -83,7 +83,7 @@ fn a_failing_script_before_may_be_only_a_warning() {
     lab.set("onPreBackupFailure", "warn");
     let report = lab.at(FIRST, &["apply", "--json"]).expect(3).json();
     assert_eq!(report["result"], "incomplete");
-    assert_eq!(step(&report, "pre-script")["status"], "incomplete");
+    assert_eq!(step_outcome(&report, "pre-script")["status"], "incomplete");
     assert_eq!(report["snapshot"]["complete"], true);
     assert_eq!(lab.ids(), [id_of(FIRST)]);
 }
@@ -188,5 +188,5 @@ fn a_notification_that_fails_changes_no_result() {
     lab.set("notifications.command", lab.script("tell", "exit 3"));
     let report = lab.backup(FIRST);
     assert_eq!(report["result"], "success");
-    assert_eq!(step(&report, "notify")["status"], "incomplete");
+    assert_eq!(step_outcome(&report, "notify")["status"], "incomplete");
 }

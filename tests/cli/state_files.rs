@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use crate::{
     damage::{FIRST, FOURTH, SECOND, THIRD, nights},
-    lab::{Lab, codes, entry_names, id_of},
+    lab::{Lab, entry_names, finding_codes, id_of},
     manifests::FAULTS,
 };
 
@@ -71,7 +71,7 @@ fn a_damaged_file_is_told_set_aside_and_made_anew() {
             let health = lab.at(THIRD, &["health"]);
             assert!([0, 3].contains(&health.code), "{file} {fault}: {health}");
             let plan = lab.at(THIRD, &["plan", "--json"]).expect(0).json();
-            let told = codes(&plan["findings"]).contains(&"state-file-damaged");
+            let told = finding_codes(&plan["findings"]).contains(&"state-file-damaged");
             // The health check above writes its own file anew.
             if !["health.json", "verified.json"].contains(&file) {
                 assert_eq!(told, !gone, "{file} {fault}");
@@ -82,7 +82,7 @@ fn a_damaged_file_is_told_set_aside_and_made_anew() {
             lab.backup(FOURTH);
             lab.run(&["verify", "--all"]).expect(0);
             let plan = lab.at(FOURTH, &["plan", "--json"]).expect(0).json();
-            assert!(!codes(&plan["findings"]).contains(&"state-file-damaged"));
+            assert!(!finding_codes(&plan["findings"]).contains(&"state-file-damaged"));
         }
     }
 }
@@ -108,7 +108,7 @@ fn without_the_list_of_known_disks_another_disk_is_still_refused() {
     fs::rename(lab.path("mnt"), lab.path("known")).unwrap();
     fs::create_dir(lab.path("mnt")).unwrap();
     let other = lab.at(THIRD, &["plan", "--json"]).expect(4).json();
-    assert!(codes(&other["findings"]).contains(&"destination-unknown"));
+    assert!(finding_codes(&other["findings"]).contains(&"destination-unknown"));
     fs::remove_dir(lab.path("mnt")).unwrap();
     fs::rename(lab.path("known"), lab.path("mnt")).unwrap();
     lab.backup(THIRD);
@@ -197,7 +197,7 @@ fn what_is_remembered_of_the_cloud_is_set_aside_and_found_out_anew() {
         lab.at(SECOND, &["status"]).expect(0);
         let plan = lab.at(SECOND, &["plan", "--json"]).expect(0).json();
         assert!(
-            codes(&plan["findings"]).contains(&"state-file-damaged"),
+            finding_codes(&plan["findings"]).contains(&"state-file-damaged"),
             "{file}: {plan:#}"
         );
         lab.write("home/ann/second.txt", "2");
@@ -206,13 +206,13 @@ fn what_is_remembered_of_the_cloud_is_set_aside_and_found_out_anew() {
         let copied = current.join(lab.path("home/ann/second.txt").strip_prefix("/").unwrap());
         assert_eq!(fs::read_to_string(copied).unwrap(), "2");
         // What was there already was not brought again: the remote told.
-        let message = crate::lab::step(&report, "cloud-sync")["message"].to_string();
+        let message = crate::lab::step_outcome(&report, "cloud-sync")["message"].to_string();
         assert!(
             message.contains("1 file (1 B) uploaded"),
             "{file}: {message}"
         );
         let plan = lab.at(THIRD, &["plan", "--json"]).expect(0).json();
-        assert!(!codes(&plan["findings"]).contains(&"state-file-damaged"));
+        assert!(!finding_codes(&plan["findings"]).contains(&"state-file-damaged"));
         let aside = walkdir::WalkDir::new(lab.path("state"))
             .into_iter()
             .filter(|one| {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::lab::{Lab, action, codes, contents_below, id_of, step};
+use crate::lab::{Lab, contents_below, finding_codes, id_of, plan_action, step_outcome};
 
 /// The night before the tenth, the tenth, and so on.
 fn night(day: u32) -> String {
@@ -43,7 +43,7 @@ fn when_most_files_are_gone_nothing_is_deleted_until_a_person_accepts_it() {
 
     // Nobody looked: the next one is measured with the last good one, and nothing goes either.
     let report = lab.at(&night(5), &["apply", "--json"]).expect(3).json();
-    assert_eq!(codes(&report["findings"]), ["suspect-snapshot"]);
+    assert_eq!(finding_codes(&report["findings"]), ["suspect-snapshot"]);
     assert_eq!(lab.ids(), [id(3), id(4), id(5)]);
     assert_eq!(lab.latest(), format!("daily/{}", id(3)));
 
@@ -51,7 +51,7 @@ fn when_most_files_are_gone_nothing_is_deleted_until_a_person_accepts_it() {
         lab.run(&["accept", &id(day)]).expect(0).says(&id(day));
     }
     let report = lab.backup(&night(6));
-    assert_eq!(codes(&report["findings"]), [""; 0]);
+    assert_eq!(finding_codes(&report["findings"]), [""; 0]);
     assert_eq!(lab.ids(), [id(6)]);
     assert_eq!(lab.latest(), format!("daily/{}", id(6)));
 }
@@ -66,7 +66,7 @@ fn a_source_that_is_suddenly_empty_is_suspect() {
     lab.backup(&night(3));
     fs::remove_dir_all(lab.path("home/bob/notes")).unwrap();
     let report = lab.at(&night(4), &["apply", "--json"]).expect(3).json();
-    assert_eq!(codes(&report["findings"]), ["source-empty"]);
+    assert_eq!(finding_codes(&report["findings"]), ["source-empty"]);
     assert_eq!(lab.ids(), [id(3), id(4)]);
     assert_eq!(lab.latest(), format!("daily/{}", id(3)));
     lab.run(&["accept", &id(4)]).expect(0);
@@ -83,7 +83,7 @@ fn many_deletions_at_once_need_a_persons_approval() {
     }
     lab.set("local.keepDaily", 2);
     let plan = lab.at(&night(9), &["plan", "--json"]).expect(0).json();
-    let rotation = &action(&plan, "rotate")["on_complete"];
+    let rotation = &plan_action(&plan, "rotate")["on_complete"];
     assert_eq!(rotation["deletions"].as_array().unwrap().len(), 0);
     assert_eq!(rotation["withheld"].as_array().unwrap().len(), 7);
 
@@ -97,7 +97,7 @@ fn many_deletions_at_once_need_a_persons_approval() {
 
     let approved = ["apply", "--approve-deletions", "--json"];
     let report = lab.at(&night(10), &approved).expect(0).json();
-    assert_eq!(step(&report, "rotate")["status"], "succeeded");
+    assert_eq!(step_outcome(&report, "rotate")["status"], "succeeded");
     assert_eq!(lab.ids(), [id(9), id(10)]);
 }
 
@@ -127,7 +127,7 @@ fn what_others_put_into_a_tier_survives_and_is_listed() {
     }
     fs::write(lab.stored("daily/a file"), "kept").unwrap();
     let report = lab.backup(&night(4));
-    assert_eq!(codes(&report["findings"]), ["unmanaged-folders"]);
+    assert_eq!(finding_codes(&report["findings"]), ["unmanaged-folders"]);
     lab.backup(&night(5));
     assert_eq!(
         lab.tiers(),
@@ -187,7 +187,7 @@ fn a_snapshot_from_the_future_is_kept_and_reported() {
     let lab = dailies(1);
     lab.backup("2031-01-01T02:00:00+01:00");
     let report = lab.at(&night(3), &["apply", "--json"]).expect(0).json();
-    let found = codes(&report["findings"]);
+    let found = finding_codes(&report["findings"]);
     assert!(found.contains(&"snapshot-in-the-future"), "{found:?}");
     assert_eq!(lab.ids(), [id(3), "2031-01-01_02-00-00".to_owned()]);
     assert_eq!(lab.latest(), format!("daily/{}", id(3)));

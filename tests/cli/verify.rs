@@ -226,8 +226,11 @@ fn what_was_found_is_remembered_and_a_damaged_file_is_never_linked_to_again() {
         .says("1 stored file is damaged")
         .says("backup verify --repair");
     let plan = lab.at(THIRD, &["plan", "--json"]).expect(0).json();
-    assert_eq!(crate::lab::codes(&plan["findings"]), ["damaged-files"]);
-    let snapshot = crate::lab::action(&plan, "snapshot");
+    assert_eq!(
+        crate::lab::finding_codes(&plan["findings"]),
+        ["damaged-files"]
+    );
+    let snapshot = crate::lab::plan_action(&plan, "snapshot");
     assert_eq!(snapshot["never_link"], serde_json::json!([inode]));
 
     let report = lab.backup(THIRD);

@@ -1,6 +1,8 @@
 //! `plan`: what would be done, said without doing anything.
 
-use crate::lab::{Lab, Ran, action, entry_names, everything_below, id_of, step, wait_for_child};
+use crate::lab::{
+    Lab, Ran, entry_names, everything_below, id_of, plan_action, step_outcome, wait_for_child,
+};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -79,12 +81,12 @@ fn what_was_planned_is_what_is_done() {
     lab.write("home/ann/letter.txt", "changed\n");
     lab.write("home/ann/new", "new\n");
     let plan = lab.at(SECOND, &["plan", "--json"]).expect(0).json();
-    let snapshot = action(&plan, "snapshot");
+    let snapshot = plan_action(&plan, "snapshot");
     assert_eq!(snapshot["id"], *id_of(SECOND));
     assert_eq!(snapshot["basis"]["id"], *id_of(FIRST));
     assert_eq!(snapshot["expected"]["files"], 4);
     assert_eq!(snapshot["expected"]["new_files"], 2);
-    let rotation = &action(&plan, "rotate")["on_complete"];
+    let rotation = &plan_action(&plan, "rotate")["on_complete"];
     assert_eq!(rotation["latest"], format!("daily/{}", id_of(SECOND)));
     assert_eq!(rotation["deletions"].as_array().unwrap().len(), 0);
 
@@ -93,7 +95,7 @@ fn what_was_planned_is_what_is_done() {
     let totals = &report["snapshot"]["totals"];
     assert_eq!(totals["files"], 4);
     assert_eq!(totals["files_copied"], 2);
-    assert_eq!(step(&report, "rotate")["status"], "succeeded");
+    assert_eq!(step_outcome(&report, "rotate")["status"], "succeeded");
 }
 
 #[test]
@@ -105,7 +107,7 @@ fn a_deletion_is_planned_with_its_reason_and_what_it_frees() {
     lab.backup(FIRST);
     lab.write("home/ann/photo.jpg", &"another\n".repeat(2000));
     let plan = lab.at(SECOND, &["plan", "--json"]).expect(0).json();
-    let deletion = &action(&plan, "rotate")["on_complete"]["deletions"][0];
+    let deletion = &plan_action(&plan, "rotate")["on_complete"]["deletions"][0];
     assert_eq!(deletion["id"], *id_of(FIRST));
     assert_eq!(deletion["reason"]["kind"], "past-limits");
     lab.backup(SECOND);

@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
-    far::Far,
     odd,
+    remote_lab::RemoteLab,
     rows::{BIG, day, id, message},
 };
 
@@ -21,12 +21,12 @@ pub(crate) fn glob(folder: &Path, name: &str) -> Vec<PathBuf> {
 }
 
 /// Changes one byte of the largest file behind the server; again, and it is as before.
-fn flip(far: &Far) {
+fn flip(far: &RemoteLab) {
     flip_at(far, BIG as u64 / 2);
 }
 
 /// The same for the byte at this offset.
-pub(crate) fn flip_at(far: &Far, offset: u64) {
+pub(crate) fn flip_at(far: &RemoteLab, offset: u64) {
     let all = walkdir::WalkDir::new(far.lab.path("far/bucket/"));
     let files = all.into_iter().flatten().map(walkdir::DirEntry::into_path);
     // The one in `current`, which was written last.
@@ -46,7 +46,7 @@ pub(crate) fn flip_at(far: &Far, offset: u64) {
     file.set_modified(modified).unwrap();
 }
 
-pub(crate) fn flipped_byte(far: &Far) {
+pub(crate) fn flipped_byte(far: &RemoteLab) {
     far.run(&["verify", "--cloud", "--full"]).expect(0);
     flip(far);
     far.run(&["verify", "--cloud", "--quick"]).expect(0);
@@ -58,7 +58,7 @@ pub(crate) fn flipped_byte(far: &Far) {
 
 /// Backs a damaged source up, which must leave the remote as it is.
 #[track_caller]
-fn nothing_goes(far: &Far, n: u32) {
+fn nothing_goes(far: &RemoteLab, n: u32) {
     let all = || ["current", "history", "manifests"].map(|folder| far.files(folder));
     let before = all();
     let ran = far.at(&day(n), &["apply"]);
@@ -66,7 +66,7 @@ fn nothing_goes(far: &Far, n: u32) {
     assert_eq!(before, all());
 }
 
-pub(crate) fn empty_source(far: &Far) {
+pub(crate) fn empty_source(far: &RemoteLab) {
     fs::rename(far.lab.path("home"), far.lab.path("away")).unwrap();
     fs::create_dir(far.lab.path("home")).unwrap();
     nothing_goes(far, 8);
@@ -74,13 +74,13 @@ pub(crate) fn empty_source(far: &Far) {
     fs::rename(far.lab.path("away"), far.lab.path("home")).unwrap();
 }
 
-pub(crate) fn half_source(far: &Far) {
+pub(crate) fn half_source(far: &RemoteLab) {
     fs::rename(far.lab.path("home/ann/papers"), far.lab.path("papers")).unwrap();
     nothing_goes(far, 9);
     fs::rename(far.lab.path("papers"), far.lab.path("home/ann/papers")).unwrap();
 }
 
-pub(crate) fn encrypted_source(far: &Far) {
+pub(crate) fn encrypted_source(far: &RemoteLab) {
     let mut kept = Vec::new();
     for entry in fs::read_dir(far.lab.path("home/ann/papers")).unwrap() {
         let path = entry.unwrap().path();
@@ -104,7 +104,7 @@ pub(crate) fn encrypted_source(far: &Far) {
     assert!(healed || said.contains("0 files (0 B) uploaded"), "{said}");
 }
 
-pub(crate) fn restored(far: &Far) {
+pub(crate) fn restored(far: &RemoteLab) {
     // Machine and drive are gone: the configuration and the remote are all there is.
     for lost in ["mnt", "state", "log"] {
         fs::remove_dir_all(far.lab.path(lost)).unwrap();

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     damage::{flip_at, glob},
-    far::{Far, Speaks},
+    remote_lab::{Protocol, RemoteLab},
     rows::day,
 };
 
@@ -12,8 +12,8 @@ use crate::{
 const FILES: u64 = 13 + 3;
 
 /// A copy of some files, one of which is the largest.
-fn copied(test: &str, speaks: Speaks, crypt: bool) -> Option<Far> {
-    let far = Far::new(test, speaks, crypt)?;
+fn copied(test: &str, protocol: Protocol, crypt: bool) -> Option<RemoteLab> {
+    let far = RemoteLab::new(test, protocol, crypt)?;
     for n in 0..12 {
         far.lab
             .write(&format!("home/ann/{n:02}.txt"), &format!("paper {n}\n"));
@@ -25,21 +25,21 @@ fn copied(test: &str, speaks: Speaks, crypt: bool) -> Option<Far> {
 
 /// Runs `verify --cloud` with this, which must end so.
 #[track_caller]
-fn verified(far: &Far, options: &[&str], code: i32) -> Value {
+fn verified(far: &RemoteLab, options: &[&str], code: i32) -> Value {
     let arguments = [&["verify", "--cloud", "--json"], options].concat();
     far.run(&arguments).expect(code).json()
 }
 
 /// Changes a byte of the largest file behind a server that is made to look again.
-fn flip(far: &mut Far) {
+fn flip(far: &mut RemoteLab) {
     far.stop();
     flip_at(far, 3000);
     far.start();
 }
 
 /// A remote that tells this hash: it is compared, and nothing is downloaded.
-fn told(test: &str, speaks: Speaks, hash: &str) {
-    let Some(mut far) = copied(test, speaks, false) else {
+fn told(test: &str, protocol: Protocol, hash: &str) {
+    let Some(mut far) = copied(test, protocol, false) else {
         return;
     };
     let whole = verified(&far, &[], 0);
@@ -91,8 +91,8 @@ fn told(test: &str, speaks: Speaks, hash: &str) {
 }
 
 /// A remote without hashes: a share is downloaded.
-fn not_told(test: &str, speaks: Speaks, crypt: bool) {
-    let Some(mut far) = copied(test, speaks, crypt) else {
+fn not_told(test: &str, protocol: Protocol, crypt: bool) {
+    let Some(mut far) = copied(test, protocol, crypt) else {
         return;
     };
     let whole = verified(&far, &[], 0);
@@ -111,20 +111,20 @@ fn not_told(test: &str, speaks: Speaks, crypt: bool) {
 
 #[test]
 fn s3_is_compared_by_md5() {
-    told("s3_is_compared_by_md5", Speaks::S3, "md5");
+    told("s3_is_compared_by_md5", Protocol::S3, "md5");
 }
 
 #[test]
 fn sftp_is_compared_by_what_the_server_can_compute() {
     let test = "sftp_is_compared_by_what_the_server_can_compute";
-    told(test, Speaks::Sftp, "sha1");
+    told(test, Protocol::Sftp, "sha1");
 }
 
 #[test]
 fn webdav_has_no_hash_and_a_share_is_read() {
     not_told(
         "webdav_has_no_hash_and_a_share_is_read",
-        Speaks::Webdav,
+        Protocol::Webdav,
         false,
     );
 }
@@ -132,5 +132,5 @@ fn webdav_has_no_hash_and_a_share_is_read() {
 #[test]
 fn what_is_encrypted_has_no_hash_and_a_share_is_read() {
     let test = "what_is_encrypted_has_no_hash_and_a_share_is_read";
-    not_told(test, Speaks::S3, true);
+    not_told(test, Protocol::S3, true);
 }

@@ -3,14 +3,14 @@
 use std::{fs, path::Path};
 
 use crate::{
-    far::{Far, Speaks},
-    lab::step,
+    lab::step_outcome,
     odd,
+    remote_lab::{Protocol, RemoteLab},
     rows::{day, id, message},
 };
 
-fn live(test: &str, speaks: Speaks, crypt: bool) {
-    let Some(mut far) = Far::new(test, speaks, crypt) else {
+fn live(test: &str, protocol: Protocol, crypt: bool) {
+    let Some(mut far) = RemoteLab::new(test, protocol, crypt) else {
         return;
     };
     far.lab.set("local.enable", false);
@@ -36,7 +36,7 @@ fn live(test: &str, speaks: Speaks, crypt: bool) {
     // What cannot be looked at is not gone.
     fs::rename(far.lab.path("more"), far.lab.path("away")).unwrap();
     let report = far.at(&day(4), &["apply", "--json"]).expect(3).json();
-    assert_ne!(step(&report, "cloud-sync")["status"], "succeeded");
+    assert_ne!(step_outcome(&report, "cloud-sync")["status"], "succeeded");
     assert_eq!(far.files("current").len(), all);
     fs::rename(far.lab.path("away"), far.lab.path("more")).unwrap();
 
@@ -50,15 +50,15 @@ fn live(test: &str, speaks: Speaks, crypt: bool) {
 
 #[test]
 fn live_sources_on_webdav_with_crypt() {
-    live("live_sources_on_webdav_with_crypt", Speaks::Webdav, true);
+    live("live_sources_on_webdav_with_crypt", Protocol::Webdav, true);
 }
 
 #[test]
 fn live_sources_on_sftp() {
-    live("live_sources_on_sftp", Speaks::Sftp, false);
+    live("live_sources_on_sftp", Protocol::Sftp, false);
 }
 
 #[test]
 fn live_sources_on_s3() {
-    live("live_sources_on_s3", Speaks::S3, false);
+    live("live_sources_on_s3", Protocol::S3, false);
 }

@@ -14,7 +14,6 @@
 )]
 
 mod damage;
-mod far;
 mod hashes;
 #[allow(
     dead_code,
@@ -26,6 +25,7 @@ mod lab;
 mod live;
 mod odd;
 mod rate;
+mod remote_lab;
 mod rows;
 mod slow;
 mod total_loss;

@@ -3,15 +3,15 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    far::{Far, Speaks},
     lab::{wait_for, wait_for_child},
+    remote_lab::{Protocol, RemoteLab},
     rows::{BIG, day},
 };
 
 #[test]
 fn the_bandwidth_limit_is_kept() {
     let test = "the_bandwidth_limit_is_kept";
-    let Some(mut far) = Far::new(test, Speaks::Webdav, false) else {
+    let Some(mut far) = RemoteLab::new(test, Protocol::Webdav, false) else {
         return;
     };
     far.backup(&day(1));

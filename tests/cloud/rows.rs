@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use crate::{
     damage::{self, glob},
-    far::{Far, Speaks},
-    lab::{step, wait_for, wait_for_child},
+    lab::{step_outcome, wait_for, wait_for_child},
     odd,
+    remote_lab::{Protocol, RemoteLab},
 };
 
 /// Size of the file whose upload is cut off: some seconds at the rate that is set.
@@ -29,13 +29,13 @@ pub(crate) fn id(n: u32) -> String {
 
 #[track_caller]
 pub(crate) fn message(report: &Value) -> String {
-    let sync = step(report, "cloud-sync");
+    let sync = step_outcome(report, "cloud-sync");
     assert_eq!(sync["status"], "succeeded", "{sync:#}");
     sync["message"].as_str().unwrap().to_owned()
 }
 
 /// A source of a hundred files.
-fn fill(far: &Far) {
+fn fill(far: &RemoteLab) {
     for n in 0..97 {
         far.lab.write(
             &format!("home/ann/papers/{n:02}.txt"),
@@ -45,8 +45,8 @@ fn fill(far: &Far) {
     odd::fill(&far.lab);
 }
 
-fn row(test: &str, speaks: Speaks, crypt: bool) {
-    let Some(mut far) = Far::new(test, speaks, crypt) else {
+fn row(test: &str, protocol: Protocol, crypt: bool) {
+    let Some(mut far) = RemoteLab::new(test, protocol, crypt) else {
         return;
     };
     fill(&far);
@@ -63,7 +63,7 @@ fn row(test: &str, speaks: Speaks, crypt: bool) {
     damage::restored(&far);
 }
 
-fn first_upload(far: &Far) {
+fn first_upload(far: &RemoteLab) {
     let said = message(&far.backup(&day(1)));
     assert!(said.contains(&format!("{FILES} files")), "{said}");
     assert_eq!(
@@ -82,13 +82,13 @@ fn first_upload(far: &Far) {
     );
 }
 
-fn nothing_changed(far: &Far) {
+fn nothing_changed(far: &RemoteLab) {
     let said = message(&far.backup(&day(2)));
     assert!(said.contains("0 files (0 B) uploaded"), "{said}");
     assert!(!said.contains("history"), "{said}");
 }
 
-fn one_percent_changed(far: &Far) {
+fn one_percent_changed(far: &RemoteLab) {
     // The same size and time: only the digest tells.
     let path = far.lab.path("home/ann/papers/10.txt");
     let time = fs::metadata(&path).unwrap().modified().unwrap();
@@ -112,12 +112,12 @@ fn one_percent_changed(far: &Far) {
 
 /// Writes a file that takes a while at the rate that is set; gives what is there once the upload
 /// has come to its middle.
-pub(crate) fn write_big(far: &Far, letter: &str) -> u64 {
+pub(crate) fn write_big(far: &RemoteLab, letter: &str) -> u64 {
     far.lab.write("home/ann/big.bin", &letter.repeat(BIG));
     far.bytes_there() + BIG as u64 / 4
 }
 
-fn killed_server(far: &mut Far) {
+fn killed_server(far: &mut RemoteLab) {
     let until = write_big(far, "a");
     let child = far.started(&day(4));
     wait_for("the upload", || far.bytes_there() > until);
@@ -130,14 +130,14 @@ fn killed_server(far: &mut Far) {
     let said = message(&far.backup(&day(5)));
     // rclone's own S3 server shows some odd names otherwise once it was started again: those files
     // are uploaded again, too.
-    if far.speaks != Speaks::S3 {
+    if far.protocol != Protocol::S3 {
         assert!(said.contains("1 file"), "{said}");
     }
     let big = far.content(&far.current("home/ann/big.bin"));
     assert!(big == "a".repeat(BIG));
 }
 
-fn killed_client(far: &Far) {
+fn killed_client(far: &RemoteLab) {
     let until = write_big(far, "b");
     let mut child = far.started(&day(6));
     // Not while the old one is moved, which is a copy in S3.
@@ -171,14 +171,14 @@ fn killed_client(far: &Far) {
 #[test]
 fn each_server_does_what_its_row_says() {
     let rows = [
-        ("webdav", Speaks::Webdav, false),
-        ("webdav_encrypted", Speaks::Webdav, true),
-        ("sftp", Speaks::Sftp, false),
-        ("sftp_encrypted", Speaks::Sftp, true),
-        ("s3", Speaks::S3, false),
-        ("s3_encrypted", Speaks::S3, true),
+        ("webdav", Protocol::Webdav, false),
+        ("webdav_encrypted", Protocol::Webdav, true),
+        ("sftp", Protocol::Sftp, false),
+        ("sftp_encrypted", Protocol::Sftp, true),
+        ("s3", Protocol::S3, false),
+        ("s3_encrypted", Protocol::S3, true),
     ];
-    at_once(rows.map(|(name, speaks, crypt)| (name, move || row(name, speaks, crypt))));
+    at_once(rows.map(|(name, protocol, crypt)| (name, move || row(name, protocol, crypt))));
 }
 
 /// Runs each on a thread of its own; whichever panics names itself.

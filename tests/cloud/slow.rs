@@ -9,13 +9,13 @@ use std::{
 };
 
 use crate::{
-    far::{Far, Speaks},
     lab::{wait_for, wait_for_child},
+    remote_lab::{Protocol, RemoteLab},
     rows::{BIG, at_once, day, message, write_big},
 };
 
-fn frozen(test: &str, speaks: Speaks) {
-    let Some(mut far) = Far::new(test, speaks, false) else {
+fn frozen(test: &str, protocol: Protocol) {
+    let Some(mut far) = RemoteLab::new(test, protocol, false) else {
         return;
     };
     // A silence of ten seconds is borne.
@@ -44,10 +44,10 @@ fn frozen(test: &str, speaks: Speaks) {
 fn a_server_that_freezes_is_given_up_and_a_slow_one_is_not() {
     let all: [(&str, fn()); 3] = [
         ("a_webdav_server_freezes", || {
-            frozen("a_webdav_server_freezes", Speaks::Webdav)
+            frozen("a_webdav_server_freezes", Protocol::Webdav)
         }),
         ("an_sftp_server_freezes", || {
-            frozen("an_sftp_server_freezes", Speaks::Sftp)
+            frozen("an_sftp_server_freezes", Protocol::Sftp)
         }),
         ("a_line_is_slow", slow),
     ];
@@ -90,7 +90,7 @@ fn slow_line(port: u16) -> u16 {
 
 fn slow() {
     let test = "a_line_is_slow";
-    let Some(mut far) = Far::new(test, Speaks::Webdav, false) else {
+    let Some(mut far) = RemoteLab::new(test, Protocol::Webdav, false) else {
         return;
     };
     // A silence of thirty seconds is borne; the upload takes longer than that.

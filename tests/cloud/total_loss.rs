@@ -8,9 +8,9 @@ use std::{
 };
 
 use crate::{
-    far::{Far, Speaks, rclone},
     lab::{PROGRAM, Ran, run_command, skip},
     odd,
+    remote_lab::{Protocol, RemoteLab, rclone},
     rows::{day, id, message},
 };
 
@@ -56,7 +56,7 @@ fn the_readme_brings_everything_back_from_the_remote_alone() {
         ));
         return;
     }
-    let Some(mut far) = Far::new(test, Speaks::Webdav, true) else {
+    let Some(mut far) = RemoteLab::new(test, Protocol::Webdav, true) else {
         return;
     };
     // The remote has README's name.
@@ -102,14 +102,14 @@ fn the_readme_brings_everything_back_from_the_remote_alone() {
 /// A machine with programs and nothing else: a container whose `/usr` is this machine's, with an
 /// empty `/etc`, `/var` and `/root`.
 struct Empty<'a> {
-    far: &'a Far,
+    far: &'a RemoteLab,
     work: PathBuf,
     /// Where the new disk is.
     new: PathBuf,
 }
 
 impl<'a> Empty<'a> {
-    fn new(far: &'a Far, config: &str) -> Self {
+    fn new(far: &'a RemoteLab, config: &str) -> Self {
         let work = far.lab.path("empty");
         for folder in ["root", "mnt", "programs"] {
             fs::create_dir_all(work.join(folder)).unwrap();

@@ -99,7 +99,7 @@ fn killed(world: &mut World, _: u32) -> bool {
     child.wait_with_output().unwrap();
     // The timer asks again an hour later.
     world.at(3, &["apply"]).expect(0);
-    world.sealed_all();
+    world.note_all_sealed();
     world.home.remove("bob/download.iso");
     true
 }
@@ -116,7 +116,7 @@ fn drive_away(world: &mut World, night: u32) -> bool {
         return false;
     }
     world.disk.attach();
-    world.did("the drive is away", "mount the drive");
+    world.count_action("the drive is away", "mount the drive");
     world.quiet_night(world.day);
     true
 }
@@ -130,9 +130,9 @@ fn manifest_flips(world: &mut World, _: u32) -> bool {
         .unwrap();
     flip_byte(&manifest);
     let ran = world.backup().expect_one_of(&[0, 3]).says(&id);
-    world.sealed(true, true);
+    world.note_sealed(true, true);
     world
-        .obey("a manifest is damaged", &ran, "verify")
+        .follow_advice("a manifest is damaged", &ran, "verify")
         .expect(0);
     true
 }
@@ -148,7 +148,7 @@ fn state_is_rubbish(world: &mut World, _: u32) -> bool {
         }
     }
     world.backup().expect_one_of(&[0, 3]);
-    world.sealed(true, true);
+    world.note_sealed(true, true);
     true
 }
 
@@ -159,7 +159,7 @@ fn clock_ahead(world: &mut World, night: u32) -> bool {
         world
             .run(&["apply", "--now", &ahead])
             .expect_one_of(&[0, 3]);
-        world.sealed(true, false);
+        world.note_sealed(true, false);
         let found = model::found(&world.stored(""));
         // By that clock it is a day like any other, and one of each rule may go for it.
         let gone = before.keys().filter(|id| !found.contains_key(*id)).count();
@@ -169,7 +169,7 @@ fn clock_ahead(world: &mut World, night: u32) -> bool {
     }
     let ran = world.backup().expect(0);
     let latest = fs::read_link(world.stored("latest")).unwrap();
-    let id = world.sealed(true, true);
+    let id = world.note_sealed(true, true);
     assert!(latest.ends_with(&id), "{latest:?} is not {id}");
     let future: Vec<String> = world
         .model
@@ -178,7 +178,9 @@ fn clock_ahead(world: &mut World, night: u32) -> bool {
         .filter(|(_, one)| !one.counts)
         .map(|(id, _)| id.clone())
         .collect();
-    world.obey("the clock was ahead", &ran, "delete").expect(0);
+    world
+        .follow_advice("the clock was ahead", &ran, "delete")
+        .expect(0);
     for id in future {
         assert!(
             !model::found(&world.stored("")).contains_key(&id),
@@ -201,7 +203,7 @@ fn source_missing(world: &mut World, night: u32) -> bool {
             .expect(3)
             .says(path.to_str().unwrap())
             .says("hint:");
-        world.sealed(false, true);
+        world.note_sealed(false, true);
         return false;
     }
     let inodes: std::collections::BTreeSet<u64> = model::found(&world.stored(""))
@@ -217,7 +219,7 @@ fn source_missing(world: &mut World, night: u32) -> bool {
         "incomplete nights stored the same file again"
     );
     fs::write(&path, "set = 1\n").unwrap();
-    world.did("a listed file is missing", "put it back");
+    world.count_action("a listed file is missing", "put it back");
     world.quiet_night(world.day);
     true
 }
@@ -227,12 +229,12 @@ fn converted(world: &mut World, night: u32) -> bool {
         world.home.rewrite_all();
     }
     let ran = world.backup().expect(3).says("suspect").says("hint:");
-    let id = world.sealed(true, false);
+    let id = world.note_sealed(true, false);
     if night < 3 {
         return false;
     }
     world
-        .obey("everything was converted", &ran, "accept")
+        .follow_advice("everything was converted", &ran, "accept")
         .expect(0);
     // One word settles all of them.
     for one in world.model.made.values_mut() {
@@ -259,7 +261,7 @@ fn renamed(world: &mut World, _: u32) -> bool {
     let before = inodes(world);
     world.home.rename_album();
     world.backup().expect(0);
-    world.sealed(true, true);
+    world.note_sealed(true, true);
     let new: Vec<u64> = inodes(world).difference(&before).copied().collect();
     // The day's own photograph at most.
     assert!(
@@ -280,9 +282,9 @@ fn removed_by_hand(world: &mut World, night: u32) -> bool {
     let ids: Vec<&String> = found.keys().filter(|id| **id != newest).collect();
     let victim = ids[world.random.below(ids.len() as u64) as usize].clone();
     fs::remove_dir_all(&found[&victim]).unwrap();
-    world.taken_away(&found);
+    world.note_deletions(&found);
     world.backup().expect(0);
-    world.sealed(true, true);
+    world.note_sealed(true, true);
     false
 }
 
@@ -298,10 +300,10 @@ fn installed_anew(world: &mut World, _: u32) -> bool {
     world.install_anew();
     let ran = world.backup().expect(4).says("machine");
     world
-        .obey("the machine was installed anew", &ran, "init")
+        .follow_advice("the machine was installed anew", &ran, "init")
         .expect(0);
     world.at(3, &["apply"]).expect(0);
-    world.sealed(true, true);
+    world.note_sealed(true, true);
     true
 }
 
@@ -320,7 +322,7 @@ fn immutable(world: &mut World, night: u32) -> bool {
         run_tool("chattr", ["+i".as_ref(), letter.as_os_str()]);
     }
     let ran = world.backup().expect_one_of(&[0, 3]);
-    world.sealed(true, true);
+    world.note_sealed(true, true);
     if night < 9 {
         return false;
     }
@@ -332,9 +334,9 @@ fn immutable(world: &mut World, night: u32) -> bool {
     );
     let trash = world.stored(".backup/trash");
     run_tool("chattr", ["-R", "-i", trash.to_str().unwrap()]);
-    world.did("a stored file was immutable", "chattr -R -i");
+    world.count_action("a stored file was immutable", "chattr -R -i");
     world.at(4, &["apply"]).expect(0);
-    world.sealed(true, true);
+    world.note_sealed(true, true);
     let left = entries(&world.stored(".backup/trash"));
     assert!(left.is_empty(), "the trash is not empty: {left:?}");
     true
@@ -347,14 +349,14 @@ fn tier_is_file(world: &mut World, night: u32) -> bool {
         fs::write(&weekly, "a note\n").unwrap();
         // What was in it is not seen for a night; it is not gone.
         world.backup().expect_one_of(&[0, 1, 3]).says("weekly");
-        let made = world.sealed(true, true);
+        let made = world.note_sealed(true, true);
         assert!(
             weekly.is_file(),
             "{made}: the file of somebody else is gone"
         );
         fs::remove_file(&weekly).unwrap();
         fs::rename(&aside, &weekly).unwrap();
-        world.did("the weeklies were a file", "put the folder back");
+        world.count_action("the weeklies were a file", "put the folder back");
         return false;
     }
     world.quiet_night(world.day);
@@ -365,10 +367,10 @@ fn by_hand(world: &mut World, _: u32) -> bool {
     world.quiet_night(world.day);
     world.home.film("bob/thesis.tex", 5_000);
     world.at(10, &["apply"]).expect(0);
-    let ten = world.sealed(true, true);
+    let ten = world.note_sealed(true, true);
     world.home.remove("bob/thesis.tex");
     world.at(11, &["apply"]).expect(0);
-    world.sealed(true, true);
+    world.note_sealed(true, true);
     assert!(
         model::found(&world.stored("")).contains_key(&ten),
         "the first backup of the day went with the only copy of a file"
@@ -383,7 +385,7 @@ fn slip(world: &mut World, night: u32) -> bool {
         }
         let before = model::found(&world.stored("")).len();
         let ran = world.backup();
-        world.sealed(true, true);
+        world.note_sealed(true, true);
         // Until there is something to lose, a small policy is one like any other.
         let after = model::found(&world.stored("")).len();
         assert_eq!(
@@ -404,10 +406,10 @@ fn slip(world: &mut World, night: u32) -> bool {
     }
     // What was held back waits for a word, though the numbers are right again.
     let ran = world.backup().expect_one_of(&[0, 3]);
-    world.sealed(true, true);
+    world.note_sealed(true, true);
     if ran.code == 3 {
         world
-            .obey("a slip in the keep numbers", &ran, "prune")
+            .follow_advice("a slip in the keep numbers", &ran, "prune")
             .expect(0);
     }
     true
@@ -428,7 +430,9 @@ fn rot(world: &mut World, _: u32) -> bool {
     let file = fs::File::options().write(true).open(&photo).unwrap();
     file.set_modified(modified).unwrap();
     let ran = world.run(&["verify"]).expect(3).says(".jpg");
-    world.obey("a photograph rotted", &ran, "verify").expect(0);
+    world
+        .follow_advice("a photograph rotted", &ran, "verify")
+        .expect(0);
     true
 }
 
@@ -441,7 +445,7 @@ fn destination_record(world: &mut World, night: u32) -> bool {
     let mut ran = world.backup().expect_one_of(&[0, 3, 4]);
     if ran.code == 4 {
         world
-            .obey("the drive's record was rubbish", &ran, "init")
+            .follow_advice("the drive's record was rubbish", &ran, "init")
             .expect(0);
         ran = world.at(3, &["apply"]).expect_one_of(&[0, 3]);
     }
@@ -449,7 +453,7 @@ fn destination_record(world: &mut World, night: u32) -> bool {
         ran.in_one_line().contains("destination.json") || ran.code == 0,
         "{ran}"
     );
-    world.sealed(true, true);
+    world.note_sealed(true, true);
     false
 }
 
@@ -461,22 +465,24 @@ fn full(world: &mut World, night: u32) -> bool {
     world.home.film("ann/film.mp4", FILM);
     let ran = world.backup().expect_one_of(&[0, 4]);
     if ran.code == 0 {
-        world.sealed(true, true);
+        world.note_sealed(true, true);
         assert!(night < 9, "a disk of 40 MiB holds nine films of 9 MB");
         return false;
     }
     let before = model::found(&world.stored(""));
     let ran = ran.says("insufficient space");
-    world.obey("the disk was full", &ran, "delete").expect(0);
-    world.taken_away(&before);
+    world
+        .follow_advice("the disk was full", &ran, "delete")
+        .expect(0);
+    world.note_deletions(&before);
     world.at(3, &["apply"]).expect(0);
-    world.sealed(true, true);
+    world.note_sealed(true, true);
     world.home.remove("ann/film.mp4");
     // It is enough for this night; who does not want to be asked each time is told the option.
     ran.says("local.makeRoom = \"oldest\"");
     world.set("makeRoom", "oldest");
     world.makes_room = true;
-    world.did(
+    world.count_action(
         "the disk will be full again",
         "set local.makeRoom = \"oldest\"",
     );
@@ -487,7 +493,7 @@ fn full(world: &mut World, night: u32) -> bool {
 fn full_again(world: &mut World, night: u32) -> bool {
     world.home.film("ann/film.mp4", FILM);
     world.backup().expect(0);
-    world.sealed(true, true);
+    world.note_sealed(true, true);
     night >= 7
 }
 

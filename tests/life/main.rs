@@ -48,15 +48,15 @@ fn a_year(rsync: bool) {
             }
             running = Some(event);
         }
-        world.live(day);
+        world.pass_day(day);
         match &mut running {
             Some(event) => event.night(&mut world, day),
             None => world.quiet_night(day),
         }
-        world.compare(day);
+        world.compare_with_model(day);
     }
     world.all_comes_back();
-    world.told(name);
+    world.print_actions(name);
 }
 
 #[test]

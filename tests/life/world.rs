@@ -52,7 +52,7 @@ pub(crate) fn named_command(told: &Ran, verb: &str) -> Vec<String> {
 }
 
 /// What the user did, and because of what.
-struct Deed {
+struct UserAction {
     day: u32,
     event: &'static str,
     command: String,
@@ -71,7 +71,7 @@ pub(crate) struct World {
     pub(crate) makes_room: bool,
     lab: Lab,
     installed: u32,
-    deeds: Vec<Deed>,
+    user_actions: Vec<UserAction>,
     nights: u32,
     quiet: u32,
 }
@@ -116,7 +116,7 @@ impl World {
             day: 0,
             makes_room: false,
             installed: 1,
-            deeds: Vec::new(),
+            user_actions: Vec::new(),
             nights: 0,
             quiet: 0,
             lab,
@@ -168,10 +168,10 @@ impl World {
 
     /// What the user has to do, told by the program: done, and counted.
     #[track_caller]
-    pub(crate) fn obey(&mut self, event: &'static str, told: &Ran, verb: &str) -> Ran {
+    pub(crate) fn follow_advice(&mut self, event: &'static str, told: &Ran, verb: &str) -> Ran {
         let words = named_command(told, verb);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        self.did(event, &format!("backup {}", words.join(" ")));
+        self.count_action(event, &format!("backup {}", words.join(" ")));
         let ran = match verb {
             "prune" | "delete" => self.at(2, &[&words[..], &["--yes"]].concat()),
             _ => self.run(&words),
@@ -183,8 +183,8 @@ impl World {
     }
 
     /// Counts something that the user had to do.
-    pub(crate) fn did(&mut self, event: &'static str, command: &str) {
-        self.deeds.push(Deed {
+    pub(crate) fn count_action(&mut self, event: &'static str, command: &str) {
+        self.user_actions.push(UserAction {
             day: self.day,
             event,
             command: command.to_owned(),
@@ -192,7 +192,7 @@ impl World {
     }
 
     /// A day passes.
-    pub(crate) fn live(&mut self, day: u32) {
+    pub(crate) fn pass_day(&mut self, day: u32) {
         self.day = day;
         self.home.day(day);
     }
@@ -207,7 +207,7 @@ impl World {
     pub(crate) fn quiet_night(&mut self, day: u32) {
         self.quiet += 1;
         self.backup().expect(0);
-        self.sealed(true, true);
+        self.note_sealed(true, true);
         self.model.none_too_many(&model::found(&self.stored("")));
         if day % 7 == 3 {
             let status = self.at(3, &["status"]).expect(0);
@@ -219,7 +219,7 @@ impl World {
     /// Notes that the run that just ended has made a snapshot, which must hold the household's
     /// files as they are now; gives its id.
     #[track_caller]
-    pub(crate) fn sealed(&mut self, complete: bool, counts: bool) -> String {
+    pub(crate) fn note_sealed(&mut self, complete: bool, counts: bool) -> String {
         let found = model::found(&self.stored(""));
         let mut new = found.keys().filter(|id| !self.model.made.contains_key(*id));
         let id = new
@@ -243,15 +243,15 @@ impl World {
     /// A person takes snapshots away: what the policy had let go before does not come back for it.
     ///
     /// `before` are those that were there until then.
-    pub(crate) fn taken_away(&mut self, before: &BTreeMap<String, PathBuf>) {
+    pub(crate) fn note_deletions(&mut self, before: &BTreeMap<String, PathBuf>) {
         let found = model::found(&self.stored(""));
         self.model
             .made
             .retain(|id, _| before.contains_key(id) && found.contains_key(id));
     }
 
-    /// As [`Self::sealed`], but of a night that may have made two snapshots of the same files.
-    pub(crate) fn sealed_all(&mut self) {
+    /// As [`Self::note_sealed`], but of a night that may have made two snapshots of the same files.
+    pub(crate) fn note_all_sealed(&mut self) {
         let found = model::found(&self.stored(""));
         let mut new: Vec<&String> = found
             .keys()
@@ -267,12 +267,12 @@ impl World {
             };
             self.model.made.insert(id, made);
         }
-        self.sealed(true, true);
+        self.note_sealed(true, true);
     }
 
     /// Compares the drive with the model: nothing is gone that the policy keeps, and what is there
     /// holds what it held; all of it once in ten days.
-    pub(crate) fn compare(&mut self, day: u32) {
+    pub(crate) fn compare_with_model(&mut self, day: u32) {
         if !self.disk.is_mounted() {
             return;
         }
@@ -332,8 +332,8 @@ impl World {
     }
 
     /// Prints what the user had to do, which is at most one thing for each event.
-    pub(crate) fn told(&self, engine: &str) {
-        let many = match self.deeds.len() {
+    pub(crate) fn print_actions(&self, engine: &str) {
+        let many = match self.user_actions.len() {
             1 => "one thing".to_owned(),
             many => format!("{many} things"),
         };
@@ -341,14 +341,17 @@ impl World {
             "a year with the {engine} engine: {} runs, {} of them in quiet nights; the user had to do {many}:\n",
             self.nights, self.quiet,
         );
-        for deed in &self.deeds {
+        for deed in &self.user_actions {
             let day = night::date(deed.day);
             text += &format!("  {day}  {:32} {}\n", deed.event, deed.command);
         }
         // Not to be captured: it is what a year comes to.
         std::io::stderr().write_all(text.as_bytes()).unwrap();
-        for deed in &self.deeds {
-            let same = self.deeds.iter().filter(|other| other.event == deed.event);
+        for deed in &self.user_actions {
+            let same = self
+                .user_actions
+                .iter()
+                .filter(|other| other.event == deed.event);
             assert_eq!(
                 same.count(),
                 1,

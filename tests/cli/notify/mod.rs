@@ -17,7 +17,7 @@ use nix::unistd::geteuid;
 use serde_json::{Value, json};
 
 use self::server::{Answer, Server};
-use crate::lab::{Lab, Ran, read_json, run_command, skip, step};
+use crate::lab::{Lab, Ran, read_json, run_command, skip, step_outcome};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -59,8 +59,8 @@ fn a_dead_mans_switch_hears_of_start_and_end_whoever_else_is_told() {
     lab.set("notifications.onFailure", false);
     let report = lab.backup(FIRST);
     assert_eq!(server.paths(), ["POST /ping/start", "POST /ping"]);
-    assert_eq!(step(&report, "announce")["status"], "succeeded");
-    assert_eq!(step(&report, "notify")["told"][0]["ok"], true);
+    assert_eq!(step_outcome(&report, "announce")["status"], "succeeded");
+    assert_eq!(step_outcome(&report, "notify")["told"][0]["ok"], true);
 
     lab.set("preBackupScript", lab.script("pre", "exit 9"));
     lab.at(SECOND, &["apply"]).expect(1);
@@ -97,8 +97,8 @@ fn a_channel_that_fails_is_listed_and_changes_neither_result_nor_exit_code() {
     lab.set("notifications.onSuccess", true);
     let report = lab.backup(FIRST);
     assert_eq!(report["result"], "success");
-    assert_eq!(step(&report, "announce")["status"], "incomplete");
-    let told = &step(&report, "notify")["told"];
+    assert_eq!(step_outcome(&report, "announce")["status"], "incomplete");
+    let told = &step_outcome(&report, "notify")["told"];
     assert_eq!(told[0]["option"], "notifications.webhook");
     assert_eq!(told[0]["ok"], false);
     assert_eq!(told[0]["tries"], 1);
@@ -168,7 +168,7 @@ fn an_error_before_there_is_a_plan_is_told() {
     let told = reports(&lab);
     assert_eq!(told.len(), 1);
     assert_eq!(told[0]["result"], "failed");
-    let message = &step(&told[0], "prepare")["message"];
+    let message = &step_outcome(&told[0], "prepare")["message"];
     assert!(
         message.as_str().unwrap().contains(&lab.text("state")),
         "{message}"
@@ -225,7 +225,7 @@ fn an_error_that_a_timer_meets_again_and_again_is_told_once_a_day() {
     // A person is told each time.
     lab.at("2025-03-07T02:20:00+01:00", &["apply"]).expect(1);
     assert_eq!(reports(&lab).len(), 3);
-    let message = step(&reports(&lab)[0], "prepare")["message"].to_string();
+    let message = step_outcome(&reports(&lab)[0], "prepare")["message"].to_string();
     assert!(message.contains("state/runs"), "{message}");
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{FIRST, SECOND, THIRD, lab, rest, run_with_script};
 use crate::{
-    lab::{HOST, contents_below, id_of, run_command, step},
+    lab::{HOST, contents_below, id_of, run_command, step_outcome},
     mounted::in_namespace,
 };
 
@@ -25,7 +25,10 @@ fn entries_that_vanish_are_looked_for_once_more_and_then_listed() {
         echo 'file has vanished: \"/proc/self/fd/0/ann/gone\\#012\"' >&2\n\
         echo 'rsync warning: some files vanished (code 24) at main.c' >&2\nexit 24";
     let report = run_with_script(&lab, vanishing, FIRST).expect(0).json();
-    assert_eq!(step(&report, "snapshot")["problems"], Value::Array(vec![]));
+    assert_eq!(
+        step_outcome(&report, "snapshot")["problems"],
+        Value::Array(vec![])
+    );
     assert_eq!(
         contents_below(&lab.inside("latest", "home")),
         contents_below(&lab.path("home"))
@@ -39,7 +42,9 @@ fn entries_that_vanish_are_looked_for_once_more_and_then_listed() {
     let vanishes = format!("rm '{gone}'\nexec \"$real\" \"$@\"");
     let report = run_with_script(&lab, &vanishes, SECOND).expect(0).json();
     assert_eq!(report["result"], "success");
-    let problems = step(&report, "snapshot")["problems"].as_array().unwrap();
+    let problems = step_outcome(&report, "snapshot")["problems"]
+        .as_array()
+        .unwrap();
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert_eq!(problems[0]["kind"], "vanished");
     assert_eq!(problems[0]["path"], *gone);
@@ -72,7 +77,7 @@ fn what_rsync_leaves_out_is_copied_or_listed() {
     rest();
     let silent = "\"$real\" \"$@\"\nexit 23";
     let report = run_with_script(&lab, silent, SECOND).expect(3).json();
-    let problem = &step(&report, "snapshot")["problems"][0];
+    let problem = &step_outcome(&report, "snapshot")["problems"][0];
     assert_eq!(problem["path"], *lab.text("home"));
     assert!(
         problem["message"]
@@ -127,7 +132,9 @@ fn a_file_that_may_not_be_read_is_listed_and_the_rest_is_complete() {
     let report = run_command(command, &arguments).expect(3).json();
     mode("home/closed", 0o755);
     mode("home/ann/secret", 0o644);
-    let problems = step(&report, "snapshot")["problems"].as_array().unwrap();
+    let problems = step_outcome(&report, "snapshot")["problems"]
+        .as_array()
+        .unwrap();
     let paths: Vec<&str> = problems
         .iter()
         .map(|one| one["path"].as_str().unwrap())
@@ -220,7 +227,9 @@ fn an_rsync_that_fails_is_explained_and_the_next_run_goes_on() {
         echo 'rsync: [generator] what went wrong (71)' >&2\n\
         echo 'rsync error: error in rsync protocol data stream (code 12) at io.c(232)' >&2\nexit 12";
     let report = run_with_script(&lab, failing, FIRST).expect(1).json();
-    let message = step(&report, "snapshot")["message"].as_str().unwrap();
+    let message = step_outcome(&report, "snapshot")["message"]
+        .as_str()
+        .unwrap();
     assert!(
         message.contains("exit code 12 (error in rsync protocol data stream)"),
         "{message}"

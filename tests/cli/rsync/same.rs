@@ -19,7 +19,7 @@ use super::{
     told_by_rsync, write_script,
 };
 use crate::{
-    lab::{HOST, contents_below, entry_names, id_of, read_json, skip, step},
+    lab::{HOST, contents_below, entry_names, id_of, read_json, skip, step_outcome},
     mounted::in_namespace,
 };
 
@@ -52,7 +52,10 @@ fn both_engines_make_the_same_tree_and_the_same_manifest() {
         assert_eq!(record["engine"], if engine { "rsync" } else { "built-in" });
         let totals = record["totals"].take();
         let tree = shape(&lab.stored("latest"));
-        assert_eq!(step(&report, "snapshot")["problems"], Value::Array(vec![]));
+        assert_eq!(
+            step_outcome(&report, "snapshot")["problems"],
+            Value::Array(vec![])
+        );
         made.push((manifest, totals, tree, lab.tiers()));
         let aside = lab.path(format!("mnt-{engine}"));
         fs::rename(lab.path("mnt"), aside).unwrap();

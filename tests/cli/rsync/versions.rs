@@ -5,7 +5,7 @@ use std::{fs, process::Command};
 use serde_json::Value;
 
 use super::{FIRST, lab, real, rest, with_script};
-use crate::lab::{action, codes, run_command};
+use crate::lab::{finding_codes, plan_action, run_command};
 
 #[test]
 fn an_rsync_that_is_missing_old_or_something_else_is_refused() {
@@ -39,7 +39,7 @@ fn an_rsync_that_is_missing_old_or_something_else_is_refused() {
     let mut command = lab.command(&arguments);
     command.env("PATH", lab.text("bin"));
     let report = run_command(command, &arguments).expect(4).json();
-    assert_eq!(codes(&report["findings"])[0], "rsync-missing");
+    assert_eq!(finding_codes(&report["findings"])[0], "rsync-missing");
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn the_plan_holds_every_argument_and_the_version() {
     let Some(mut lab) = lab() else { return };
     lab.set("local.excludePatterns", vec!["*.tmp"]);
     let plan = lab.at(FIRST, &["plan", "--json"]).expect(0).json();
-    let snapshot = action(&plan, "snapshot");
+    let snapshot = plan_action(&plan, "snapshot");
     let rsync = &snapshot["rsync"];
     let version = Command::new(real().unwrap())
         .arg("--version")

@@ -12,9 +12,9 @@ use serde_json::Value;
 
 use crate::lab::{HOST, Lab, Ran, run_command, skip, wait_for};
 
-/// What a server speaks.
+/// What a server protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Speaks {
+pub(crate) enum Protocol {
     Webdav,
     Sftp,
     S3,
@@ -32,15 +32,16 @@ pub(crate) fn rclone() -> Option<PathBuf> {
 }
 
 /// Whether an rclone can serve this.
-fn serves(rclone: &Path, speaks: Speaks) -> bool {
+fn serves(rclone: &Path, protocol: Protocol) -> bool {
     let mut command = Command::new(rclone);
-    command.args(["serve", speaks.word(), "--help"]);
+    command.args(["serve", protocol.word(), "--help"]);
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    output.status.success() && text.contains(&format!("rclone serve {} remote:path", speaks.word()))
+    output.status.success()
+        && text.contains(&format!("rclone serve {} remote:path", protocol.word()))
 }
 
-impl Speaks {
+impl Protocol {
     fn word(self) -> &'static str {
         match self {
             Self::Webdav => "webdav",
@@ -51,25 +52,25 @@ impl Speaks {
 }
 
 /// A laboratory with a remote.
-pub(crate) struct Far {
+pub(crate) struct RemoteLab {
     pub(crate) lab: Lab,
     rclone: PathBuf,
-    pub(crate) speaks: Speaks,
+    pub(crate) protocol: Protocol,
     pub(crate) port: u16,
     server: Option<Child>,
 }
 
-impl Far {
+impl RemoteLab {
     /// Starts a server and writes the configurations; none, said loudly, where it cannot be.
-    pub(crate) fn new(test: &str, speaks: Speaks, crypt: bool) -> Option<Self> {
+    pub(crate) fn new(test: &str, protocol: Protocol, crypt: bool) -> Option<Self> {
         let Some(rclone) = rclone() else {
             skip(&format!("{test} because rclone is not installed"));
             return None;
         };
-        if !serves(&rclone, speaks) {
+        if !serves(&rclone, protocol) {
             skip(&format!(
                 "{test} because rclone cannot serve {}",
-                speaks.word()
+                protocol.word()
             ));
             return None;
         }
@@ -85,7 +86,7 @@ impl Far {
         let mut far = Self {
             lab,
             rclone,
-            speaks,
+            protocol,
             port,
             server: None,
         };
@@ -96,15 +97,15 @@ impl Far {
 
     fn configure(&self, crypt: bool) {
         let port = self.port;
-        let base = match self.speaks {
-            Speaks::Webdav => {
+        let base = match self.protocol {
+            Protocol::Webdav => {
                 format!("type = webdav\nurl = http://127.0.0.1:{port}/\nvendor = other\n")
             }
-            Speaks::Sftp => format!(
+            Protocol::Sftp => format!(
                 "type = sftp\nhost = 127.0.0.1\nport = {port}\nuser = u\npass = {}\n",
                 self.obscured("p")
             ),
-            Speaks::S3 => format!(
+            Protocol::S3 => format!(
                 "type = s3\nprovider = Other\nendpoint = http://127.0.0.1:{port}\n\
                  access_key_id = LONGKEY123\nsecret_access_key = LONGSECRET123\n\
                  force_path_style = true\n"
@@ -132,18 +133,18 @@ impl Far {
         let address = format!("127.0.0.1:{}", self.port);
         let mut command = self.lab.bare(&self.rclone);
         command
-            .args(["serve", self.speaks.word()])
+            .args(["serve", self.protocol.word()])
             .arg(self.lab.path("far"))
             .args(["--addr", &address])
             .args(["--config", "/dev/null"])
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        match self.speaks {
-            Speaks::Webdav => {}
-            Speaks::Sftp => {
+        match self.protocol {
+            Protocol::Webdav => {}
+            Protocol::Sftp => {
                 command.args(["--user", "u", "--pass", "p"]);
             }
-            Speaks::S3 => {
+            Protocol::S3 => {
                 command.args(["--auth-key", "LONGKEY123,LONGSECRET123"]);
             }
         }
@@ -243,7 +244,7 @@ impl Far {
     }
 }
 
-impl Drop for Far {
+impl Drop for RemoteLab {
     fn drop(&mut self) {
         self.stop();
     }
