@@ -159,7 +159,7 @@ impl World {
     /// Keeps destination and state as they are now.
     pub(crate) fn keep(&self) {
         for name in ["dst", "state"] {
-            copy(&self.path(name), &self.path(&format!("kept.{name}")));
+            copy(&self.path(name), &self.path(format!("kept.{name}")));
         }
     }
 
@@ -172,7 +172,7 @@ impl World {
                 run_tool("chmod", ["-R".as_ref(), "u+rwX".as_ref(), path.as_os_str()]);
             }
             run_tool("rm", ["-rf".as_ref(), path.as_os_str()]);
-            copy(&self.path(&format!("kept.{name}")), &self.path(name));
+            copy(&self.path(format!("kept.{name}")), &self.path(name));
         }
     }
 

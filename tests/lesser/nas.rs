@@ -171,7 +171,7 @@ impl Nas {
     /// Restores the source from the snapshot of a time.
     #[track_caller]
     pub(crate) fn restore(&self, now: &str, code: i32) -> PathBuf {
-        let target = self.world.path(&format!("restored {}", id_of(now)));
+        let target = self.world.path(format!("restored {}", id_of(now)));
         let source = self.world.source();
         self.restore_to(now, &source, &target, code);
         target

@@ -252,7 +252,7 @@ fn every_verb_ends_and_says_so_when_the_destination_falls_silent_meanwhile() {
         &["prune", "--dry-run"],
     ];
     let start = |words: &&[&str]| {
-        let said = world.path(&format!("said.{}", words[0]));
+        let said = world.path(format!("said.{}", words[0]));
         (
             words[0].to_owned(),
             Running::new(world.command(words), said),
