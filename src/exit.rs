@@ -46,7 +46,7 @@ impl std::fmt::Display for Invalid {
 impl std::error::Error for Invalid {}
 
 /// A fault of usage or configuration, with what to do about it.
-pub(crate) fn invalid(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+pub(crate) fn invalid_input(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
     Invalid {
         message: message.into(),
         hint: hint.into(),
@@ -55,7 +55,7 @@ pub(crate) fn invalid(message: impl Into<String>, hint: impl Into<String>) -> an
 }
 
 /// The code of an error of the executor; `signal` is the one that interrupted it.
-pub(crate) fn of_error(error: &executor::Error, signal: Option<usize>) -> u8 {
+pub(crate) fn code_of_error(error: &executor::Error, signal: Option<usize>) -> u8 {
     let by_signal = || u8::try_from(128 + signal?).ok();
     match error.kind {
         ErrorKind::Refused => REFUSED,
@@ -66,12 +66,12 @@ pub(crate) fn of_error(error: &executor::Error, signal: Option<usize>) -> u8 {
 }
 
 /// The code of a run's result.
-pub(crate) fn of_result(result: RunResult) -> u8 {
+pub(crate) fn code_of_result(result: RunResult) -> u8 {
     result.exit_code()
 }
 
 /// The code of a plan that is only shown.
-pub(crate) fn of_severity(severity: Option<Severity>) -> u8 {
+pub(crate) fn code_of_severity(severity: Option<Severity>) -> u8 {
     match severity {
         Some(Severity::Refusal) => REFUSED,
         Some(Severity::Deferral) => DEFERRED,

@@ -82,22 +82,22 @@ fn show_usage(error: &clap::Error) -> u8 {
     let code = u8::try_from(error.exit_code()).unwrap_or(exit::INVALID);
     if error.use_stderr() {
         if let Some(tip) = words::tip_for(error) {
-            out.note(&format!("\n  tip: {tip}"));
+            out.print_message(&format!("\n  tip: {tip}"));
         }
         return code;
     }
-    out.wrote(printed.and_then(|()| std::io::stdout().flush()));
+    out.keep_fault(printed.and_then(|()| std::io::stdout().flush()));
     code_if_written(code, &out, &Style::default())
 }
 
 /// The exit code, if what was asked for could be written; else that of a failure, which is said.
 /// What was refused, deferred or interrupted stays so.
 fn code_if_written(code: u8, out: &Out, style: &Style) -> u8 {
-    let Some(fault) = out.fault() else {
+    let Some(fault) = out.write_fault() else {
         return code;
     };
     let hint = "free space where it goes to, or write it somewhere else";
-    out.note(&render::report::error_lines(fault, Some(hint), style));
+    out.print_message(&render::report::error_lines(fault, Some(hint), style));
     if code < exit::REFUSED {
         exit::FAILED
     } else {
@@ -172,7 +172,7 @@ fn explain_error(error: &anyhow::Error, settings: &Settings, out: &Out) -> u8 {
         return *code;
     }
     let (message, hint, code) = if let Some(error) = error.downcast_ref::<executor::Error>() {
-        let code = exit::of_error(error, settings.stop.signal());
+        let code = exit::code_of_error(error, settings.stop.signal());
         (error.message.clone(), error.hint.clone(), code)
     } else if let Some(Invalid { message, hint }) = error.downcast_ref() {
         (message.clone(), Some(hint.clone()), exit::INVALID)
@@ -182,7 +182,7 @@ fn explain_error(error: &anyhow::Error, settings: &Settings, out: &Out) -> u8 {
     if !settings.json && record_in_journal(&message, hint.as_deref()) {
         return code;
     }
-    out.note(&render::report::error_lines(
+    out.print_message(&render::report::error_lines(
         &message,
         hint.as_deref(),
         &settings.error_style,

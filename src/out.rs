@@ -28,15 +28,15 @@ impl Out {
     }
 
     /// Data: what was asked for.
-    pub(crate) fn data(&self, text: &str) {
+    pub(crate) fn print_data(&self, text: &str) {
         let mut stdout = std::io::stdout().lock();
         let end = if text.ends_with('\n') { "" } else { "\n" };
         let written = write!(stdout, "{text}{end}").and_then(|()| stdout.flush());
-        self.wrote(written);
+        self.keep_fault(written);
     }
 
     /// Keeps that something could not be written to standard output, if so.
-    pub(crate) fn wrote(&self, written: Result<(), Error>) {
+    pub(crate) fn keep_fault(&self, written: Result<(), Error>) {
         if let Err(error) = written
             && error.kind() != ErrorKind::BrokenPipe
         {
@@ -50,29 +50,29 @@ impl Out {
     }
 
     /// Why not all of what was asked for could be written; none if it was.
-    pub(crate) fn fault(&self) -> Option<&str> {
+    pub(crate) fn write_fault(&self) -> Option<&str> {
         self.fault.get().map(String::as_str)
     }
 
     /// Data as JSON.
-    pub(crate) fn data_json(&self, value: &impl Serialize) {
+    pub(crate) fn print_json(&self, value: &impl Serialize) {
         match serde_json::to_string_pretty(value) {
-            Ok(text) => self.data(&text),
-            Err(error) => self.wrote(Err(error.into())),
+            Ok(text) => self.print_data(&text),
+            Err(error) => self.keep_fault(Err(error.into())),
         }
     }
 
     /// A message that even `--quiet` shows.
-    pub(crate) fn note(&self, text: &str) {
+    pub(crate) fn print_message(&self, text: &str) {
         let mut stderr = std::io::stderr().lock();
         let end = if text.ends_with('\n') { "" } else { "\n" };
         let _ = write!(stderr, "{text}{end}");
     }
 
     /// A message.
-    pub(crate) fn say(&self, text: &str) {
+    pub(crate) fn print_unless_quiet(&self, text: &str) {
         if !self.quiet {
-            self.note(text);
+            self.print_message(text);
         }
     }
 }

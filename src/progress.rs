@@ -3,7 +3,7 @@
 //! Owns the pace at which events are shown, and standard error while a run lasts. It must never
 //! end or delay the work: what cannot be written is dropped.
 
-mod look;
+mod bar_style;
 mod pace;
 
 use std::{
@@ -21,7 +21,7 @@ use schema::{
 };
 
 use self::{
-    look::{STEPS, counted, endless, new_bar, verb},
+    bar_style::{STEPS, counted_style, endless_style, new_bar, phase_verb},
     pace::Pace,
 };
 use crate::{
@@ -73,10 +73,10 @@ impl Bar {
     ///
     /// `verbose` shows finished steps beside a bar too.
     pub(crate) fn new(mode: Mode, verbose: bool, style: Style) -> Self {
-        Self::on(mode, verbose, style, Box::new(io::stderr()))
+        Self::writing_to(mode, verbose, style, Box::new(io::stderr()))
     }
 
-    fn on(mode: Mode, verbose: bool, style: Style, out: Box<dyn Write + Send>) -> Self {
+    fn writing_to(mode: Mode, verbose: bool, style: Style, out: Box<dyn Write + Send>) -> Self {
         Self {
             mode,
             style,
@@ -109,55 +109,55 @@ impl Bar {
     }
 
     /// Something happened at this instant.
-    fn at(&self, event: &Event<'_>, now: Instant) {
+    fn show_event(&self, event: &Event<'_>, now: Instant) {
         match self.mode {
             Mode::Quiet => {}
-            Mode::Json => self.state().object(event, now),
-            Mode::Terminal | Mode::Lines => self.lines(event, now),
+            Mode::Json => self.state().write_json_event(event, now),
+            Mode::Terminal | Mode::Lines => self.show_lines(event, now),
         }
     }
 
-    fn lines(&self, event: &Event<'_>, now: Instant) {
+    fn show_lines(&self, event: &Event<'_>, now: Instant) {
         let mut state = self.state();
         let style = &self.style;
         let plain = self.mode == Mode::Lines;
         match event {
             Event::RunStarted { run_id, continued } => {
                 if *continued {
-                    state.say(&format!("continuing run {run_id}\n"));
+                    state.write_text(&format!("continuing run {run_id}\n"));
                 } else if plain || self.verbose {
-                    state.say(&format!("run {run_id}\n"));
+                    state.write_text(&format!("run {run_id}\n"));
                 }
             }
             Event::StepStarted { step } => {
                 state.end_phase();
                 state.step = Some(((*step).to_owned(), now));
                 if plain {
-                    state.say(&format!("{step}: started\n"));
+                    state.write_text(&format!("{step}: started\n"));
                 }
             }
             Event::Progress(progress) => {
                 if plain {
                     state.progress_line(progress, now);
                 } else {
-                    state.draw(progress, now);
+                    state.draw_bar(progress, now);
                 }
             }
             // The report has the graver findings.
             Event::Noticed(finding) => {
                 if self.notes && finding.severity == Severity::Note {
-                    state.say(&report::finding_lines(finding, style));
+                    state.write_text(&report::finding_lines(finding, style));
                 }
             }
             Event::ScriptLine { step, line } => {
                 let prefix = style.dim(format!("{step} |"));
-                state.say(&format!("{prefix} {}\n", printable(line.trim_end())));
+                state.write_text(&format!("{prefix} {}\n", printable(line.trim_end())));
             }
             Event::StepFinished { step, outcome } => {
                 let took = state.end_step(step, now);
                 state.end_phase();
                 if plain || self.verbose {
-                    state.say(&finished(step, outcome, took, style));
+                    state.write_text(&step_end_line(step, outcome, took, style));
                 }
             }
         }
@@ -166,7 +166,7 @@ impl Bar {
 
 impl Observer for Bar {
     fn event(&self, event: Event<'_>) {
-        self.at(&event, Instant::now());
+        self.show_event(&event, Instant::now());
     }
 }
 
@@ -178,7 +178,7 @@ impl Drop for Bar {
 
 impl State {
     /// Writes above the bar.
-    fn say(&mut self, text: &str) {
+    fn write_text(&mut self, text: &str) {
         let Self { out, bar, .. } = self;
         let mut write = || {
             // Whoever closed the pipe does not want to read it; the work goes on.
@@ -233,26 +233,26 @@ impl State {
                 .is_none_or(|pace| pace.phase() != progress.phase);
         // The first of a phase says nothing yet: its line comes when the phase turns out long.
         if self.advance(progress, now, BETWEEN_LINES) && !first {
-            let said = self.pace.as_ref().map(Pace::say).unwrap_or_default();
+            let said = self.pace.as_ref().map(Pace::describe).unwrap_or_default();
             let step = self.step.as_ref();
             let step = step.map_or_else(String::new, |(step, _)| format!("{step}: "));
-            let line = format!("{step}{}, {said}\n", verb(progress.phase));
-            self.say(&line);
+            let line = format!("{step}{}, {said}\n", phase_verb(progress.phase));
+            self.write_text(&line);
         }
     }
 
-    fn draw(&mut self, progress: &Progress, now: Instant) {
+    fn draw_bar(&mut self, progress: &Progress, now: Instant) {
         if !self.advance(progress, now, BETWEEN_DRAWS) {
             return;
         }
         let Some(pace) = &self.pace else {
             return;
         };
-        let (fraction, said) = (pace.fraction(), pace.say());
+        let (fraction, said) = (pace.fraction(), pace.describe());
         let bar = self.bar.get_or_insert_with(|| new_bar(progress.phase));
         match fraction {
             Some(fraction) => {
-                bar.set_style(counted());
+                bar.set_style(counted_style());
                 // Truncation is meant: the bar is full when the work is done.
                 #[expect(
                     clippy::cast_possible_truncation,
@@ -262,12 +262,12 @@ impl State {
                 )]
                 bar.set_position((fraction * STEPS as f64) as u64);
             }
-            None => bar.set_style(endless()),
+            None => bar.set_style(endless_style()),
         }
         bar.set_message(said);
     }
 
-    fn object(&mut self, event: &Event<'_>, now: Instant) {
+    fn write_json_event(&mut self, event: &Event<'_>, now: Instant) {
         let event = match event {
             Event::Progress(progress) => {
                 if !self.advance(progress, now, BETWEEN_OBJECTS) && !is_done(progress) {
@@ -293,12 +293,12 @@ impl State {
             Event::ScriptLine { step, line } => ProgressEvent::ScriptLine { step, line },
             Event::StepFinished { step, outcome } => ProgressEvent::StepFinished { step, outcome },
         };
-        self.write_object(event);
+        self.write_json_line(event);
     }
 
-    fn write_object(&mut self, event: ProgressEvent<'_>) {
+    fn write_json_line(&mut self, event: ProgressEvent<'_>) {
         if let Ok(line) = serde_json::to_string(&ProgressLine::from(event)) {
-            self.say(&format!("{line}\n"));
+            self.write_text(&format!("{line}\n"));
         }
     }
 }
@@ -308,7 +308,7 @@ fn is_done(progress: &Progress) -> bool {
     progress.entries_total > 0 && progress.entries == progress.entries_total
 }
 
-fn finished(step: &str, outcome: &Outcome, took: Option<Duration>, style: &Style) -> String {
+fn step_end_line(step: &str, outcome: &Outcome, took: Option<Duration>, style: &Style) -> String {
     let took = took.map_or_else(String::new, |took| format!(", {}", amount::span(took)));
     let message = if outcome.message.is_empty() {
         String::new()

@@ -108,7 +108,7 @@ impl<'a> Screen<'a> {
 
     /// What a notice says on standard error, unless only errors are wanted.
     fn say(&self, text: &str) {
-        self.out.say(text);
+        self.out.print_unless_quiet(text);
     }
 
     fn show_plan(&self, plan: &schema::Plan, inventory: &schema::Inventory) {
@@ -117,12 +117,12 @@ impl<'a> Screen<'a> {
         match self.plan_shown {
             PlanShown::Never => {}
             PlanShown::BeforeRun if !settings.json && !settings.quiet => {
-                self.out.data(&text());
-                self.out.data("\n");
+                self.out.print_data(&text());
+                self.out.print_data("\n");
             }
             PlanShown::InTrial if !settings.quiet => {
-                self.out.data(&text());
-                self.out.say("");
+                self.out.print_data(&text());
+                self.out.print_unless_quiet("");
             }
             PlanShown::BeforeRun | PlanShown::InTrial => {}
         }
@@ -134,9 +134,9 @@ impl<'a> Screen<'a> {
         if settings.json {
             // The whole of it is one document, at the end.
         } else if !settings.quiet {
-            self.out.data(&text(&settings.style));
+            self.out.print_data(&text(&settings.style));
         } else if found.damage_count > 0 {
-            self.out.note(&text(&settings.error_style));
+            self.out.print_message(&text(&settings.error_style));
         }
     }
 
@@ -146,9 +146,9 @@ impl<'a> Screen<'a> {
         if settings.json {
             // As above.
         } else if !settings.quiet {
-            self.out.data(&format!("\n{text}"));
+            self.out.print_data(&format!("\n{text}"));
         } else if report.result != schema::RunResult::Success {
-            self.out.note(&text);
+            self.out.print_message(&text);
         }
     }
 
@@ -228,7 +228,7 @@ impl Observer for Screen<'_> {
                     None => format!("from {folder}{made}"),
                 });
             }
-            Notice::NewerPassedOver(warning) => self.out.note(warning),
+            Notice::NewerPassedOver(warning) => self.out.print_message(warning),
             Notice::Downloaded {
                 files,
                 id,

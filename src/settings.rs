@@ -14,7 +14,7 @@ use schema::Config;
 
 use crate::{
     cli::{Color, Global},
-    exit::{self, Explained, invalid},
+    exit::{self, Explained, invalid_input},
     out::Out,
     render,
     style::Style,
@@ -44,12 +44,12 @@ impl Settings {
         let config = if root {
             PathBuf::from("/etc/backup/config.json")
         } else {
-            xdg("XDG_CONFIG_HOME", ".config").join("backup/config.json")
+            xdg_folder("XDG_CONFIG_HOME", ".config").join("backup/config.json")
         };
         let state = if root {
             PathBuf::from("/var/lib/backup")
         } else {
-            xdg("XDG_STATE_HOME", ".local/state").join("backup")
+            xdg_folder("XDG_STATE_HOME", ".local/state").join("backup")
         };
         Self {
             config_path: global.config.clone().unwrap_or(config),
@@ -69,7 +69,7 @@ impl Settings {
     }
 
     /// The settings of a trial that keeps everything in one folder.
-    pub(crate) fn below(&self, folder: &Path) -> Self {
+    pub(crate) fn for_trial(&self, folder: &Path) -> Self {
         Self {
             config_path: folder.join("config.json"),
             state_dir: folder.join("state"),
@@ -102,7 +102,7 @@ impl Settings {
             read.map_err(|fault| self.explain_fault(&self.config_path, fault, out))?;
         if !warnings.is_empty() && !self.quiet {
             for warning in &warnings {
-                out.note(&format!("warning: {warning}"));
+                out.print_message(&format!("warning: {warning}"));
             }
         }
         Ok(config)
@@ -145,7 +145,7 @@ impl Settings {
         out: &Out,
     ) -> anyhow::Error {
         match fault {
-            ConfigFault::Unreadable(message) => invalid(
+            ConfigFault::Unreadable(message) => invalid_input(
                 message,
                 "name another with --config, or try `backup try` which needs none",
             ),
@@ -156,15 +156,15 @@ impl Settings {
     /// Says what is wrong with a configuration.
     fn explain_faults(&self, path: &Path, faults: &[Fault], out: &Out) -> anyhow::Error {
         if self.json {
-            out.data_json(&render::check::config_faults(faults));
+            out.print_json(&render::check::config_faults(faults));
         } else {
             let count = match faults.len() {
                 1 => "1 fault".to_owned(),
                 many => format!("{many} faults"),
             };
-            out.note(&format!("error: {} has {count}\n", path.display()));
-            out.note(&check::render(faults));
-            out.note("hint: correct the above; `backup schema` lists every key");
+            out.print_message(&format!("error: {} has {count}\n", path.display()));
+            out.print_message(&check::render(faults));
+            out.print_message("hint: correct the above; `backup schema` lists every key");
         }
         Explained(exit::INVALID).into()
     }
@@ -188,14 +188,14 @@ fn style_for(color: Color, stream: &impl std::io::IsTerminal) -> Style {
 }
 
 /// A folder of the XDG Base Directory Specification; relative ones are to be ignored.
-pub(crate) fn xdg(variable: &str, below_home: &str) -> PathBuf {
+pub(crate) fn xdg_folder(variable: &str, below_home: &str) -> PathBuf {
     std::env::var_os(variable)
         .map(PathBuf::from)
         .filter(|path| path.is_absolute())
-        .unwrap_or_else(|| home().join(below_home))
+        .unwrap_or_else(|| home_folder().join(below_home))
 }
 
 /// The user's home folder.
-pub(crate) fn home() -> PathBuf {
+pub(crate) fn home_folder() -> PathBuf {
     std::env::var_os("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from)
 }

@@ -9,7 +9,10 @@ use std::{path::Path, process, sync::Arc, thread, time::Duration};
 use anyhow::Result;
 use backup::engine::StalledRun;
 use executor::{Error, event::Stop, journal, lock, threads, watch};
-use planner::check;
+use planner::{
+    check,
+    unanswered::{Unanswered, describe_unanswered},
+};
 use schema::Config;
 
 use crate::{
@@ -50,7 +53,8 @@ pub(crate) fn end_stalled(cli: &Cli, mount_point: &Path, begun: bool) -> ! {
     let config = std::fs::read(&settings.config_path).ok();
     let config = config.and_then(|bytes| check::check(&bytes).ok());
     let config = config.map(|checked| checked.config);
-    let error = stall_error(config.as_ref(), mount_point);
+    let Unanswered { message, hint } = describe_unanswered(config.as_ref(), mount_point);
+    let error = Error::failed(message).hint(hint);
     let shown = match &cli.verb {
         // What they say without it is what was asked for.
         Verb::Status(at) => commands::status::show_status(at, settings, out),
@@ -62,37 +66,6 @@ pub(crate) fn end_stalled(cli: &Cli, mount_point: &Path, begun: bool) -> ! {
         let _ = settle_stalled(&cli.verb, &error, begun, settings, config, out);
     }
     process::exit(code.max(exit::FAILED).into());
-}
-
-/// What fell silent, by the option that names it.
-fn stall_error(config: Option<&Config>, mount_point: &Path) -> Error {
-    let path = mount_point.display();
-    let local = config.map(|config| &config.local);
-    let is_in = |path: &Path| path.starts_with(mount_point);
-    let destination = local.is_some_and(|local| local.enable && is_in(local.mount_point.as_path()));
-    let source = local.is_some_and(|local| local.sources.iter().any(|one| is_in(one.as_path())));
-    let (what, hint) = match (destination, source) {
-        (true, _) => (
-            "the destination does not answer any more",
-            "look after the drive, the server or the connection; then run `backup apply`, which \
-             continues where it stopped",
-        ),
-        (false, true) => (
-            "a source does not answer any more",
-            "look after the server or the program behind it, or unmount it; `backup apply` goes on, \
-             and leaves it out while it does not answer",
-        ),
-        (false, false) => (
-            "a file system does not answer any more",
-            "look after the server or the program behind it, or unmount it; then try again",
-        ),
-    };
-    let option = match (destination, source) {
-        (true, _) => " (local.mountPoint)",
-        (false, true) => " (local.sources)",
-        (false, false) => "",
-    };
-    Error::failed(format!("{what}: {path}{option}")).hint(hint)
 }
 
 /// Does what the run owes that was begun, or tells of one that could not be.
@@ -117,7 +90,7 @@ fn settle_stalled(
     let screen = Screen::new(settings, out);
     let settled = settings
         .engine_for(config)
-        .settle_stalled(stalled, error, &screen);
+        .finish_stalled(stalled, error, &screen);
     screen.clear();
     Ok(settled?)
 }

@@ -8,17 +8,19 @@ use std::{
 
 /// What a typed path may mean, from the root and the likeliest first: of this folder by the name that
 /// the shell has for it, by its real name, or from the root, as manifests have it.
-pub(crate) fn meanings(path: &Path) -> Vec<PathBuf> {
+pub(crate) fn path_meanings(path: &Path) -> Vec<PathBuf> {
     if path.is_absolute() {
         return vec![path.to_owned()];
     }
-    let bases = logical().into_iter().chain(std::env::current_dir().ok());
+    let bases = folder_of_shell()
+        .into_iter()
+        .chain(std::env::current_dir().ok());
     let from_root = Path::new("/").join(path);
     let mut meanings: Vec<PathBuf> = Vec::new();
     let climbs = path.components().any(|part| part == Component::ParentDir);
-    let is_here = folded(path) == Path::new("/");
+    let is_here = fold_dots(path) == Path::new("/");
     for base in bases {
-        let meaning = folded(&quoted_for(path, &base).join(path));
+        let meaning = fold_dots(&quote_for_pattern(path, &base).join(path));
         if !meanings.contains(&meaning) {
             meanings.push(meaning);
         }
@@ -30,7 +32,7 @@ pub(crate) fn meanings(path: &Path) -> Vec<PathBuf> {
 }
 
 /// The current folder as the shell calls it, where symlinks led to it.
-fn logical() -> Option<PathBuf> {
+fn folder_of_shell() -> Option<PathBuf> {
     let told = PathBuf::from(std::env::var_os("PWD")?);
     let inode = |path: &Path| path.metadata().ok().map(|found| (found.dev(), found.ino()));
     let is_it =
@@ -39,7 +41,7 @@ fn logical() -> Option<PathBuf> {
 }
 
 /// A folder before a path: as part of a pattern it must not become one.
-fn quoted_for(path: &Path, base: &Path) -> PathBuf {
+fn quote_for_pattern(path: &Path, base: &Path) -> PathBuf {
     let special = |byte: &u8| b"*?[\\".contains(byte);
     if !path
         .as_os_str()
@@ -60,7 +62,7 @@ fn quoted_for(path: &Path, base: &Path) -> PathBuf {
 }
 
 /// A path without `.` and `..`: what it starts with is a current folder, so no symlink is skipped.
-fn folded(path: &Path) -> PathBuf {
+fn fold_dots(path: &Path) -> PathBuf {
     let mut folded = PathBuf::from("/");
     for part in path.components() {
         match part {
@@ -79,7 +81,7 @@ mod tests {
     #[test]
     fn a_relative_path_is_of_this_folder_and_else_from_the_root() {
         let here = std::env::current_dir().unwrap();
-        let meanings_of = |path: &str| meanings(Path::new(path));
+        let meanings_of = |path: &str| path_meanings(Path::new(path));
         assert_eq!(meanings_of("/a/b"), [Path::new("/a/b")]);
         let found = meanings_of("./a//b");
         assert!(found.contains(&here.join("a/b")));
@@ -94,9 +96,9 @@ mod tests {
     fn a_folder_with_stars_in_its_name_is_no_pattern() {
         let base = Path::new("/home/a*b[c]");
         assert_eq!(
-            quoted_for(Path::new("*.jpg"), base),
+            quote_for_pattern(Path::new("*.jpg"), base),
             Path::new("/home/a\\*b\\[c]")
         );
-        assert_eq!(quoted_for(Path::new("plain"), base), base);
+        assert_eq!(quote_for_pattern(Path::new("plain"), base), base);
     }
 }

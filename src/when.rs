@@ -8,7 +8,7 @@ use chrono::{
 };
 
 /// The time that a text means, seen from now in this zone; none if it means none.
-pub(crate) fn parse<Z: TimeZone>(
+pub(crate) fn parse_time<Z: TimeZone>(
     text: &str,
     now: DateTime<FixedOffset>,
     zone: &Z,
@@ -22,18 +22,18 @@ pub(crate) fn parse<Z: TimeZone>(
         "now" => return Some(now),
         "today" => end_of(local.date()),
         "yesterday" => end_of(local.date().pred_opt()?),
-        _ => absolute(&text)
-            .or_else(|| ago(&text, local))
-            .or_else(|| last(&text, local))?,
+        _ => parse_absolute(&text)
+            .or_else(|| parse_ago(&text, local))
+            .or_else(|| parse_last(&text, local))?,
     };
-    let time = located(time, zone)?;
+    let time = in_zone(time, zone)?;
     // Today ends later, and nothing is younger than now.
     let is_today = matches!(text.as_str(), "today") || time.date_naive() == local.date();
     Some(if is_today { time.min(now) } else { time })
 }
 
 /// A day or a time, as ISO 8601 and snapshots' ids have them.
-fn absolute(text: &str) -> Option<NaiveDateTime> {
+fn parse_absolute(text: &str) -> Option<NaiveDateTime> {
     if let Ok(day) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
         return Some(end_of(day));
     }
@@ -55,7 +55,7 @@ fn absolute(text: &str) -> Option<NaiveDateTime> {
 }
 
 /// `2 weeks ago`, `an hour ago`, `3d`.
-fn ago(text: &str, now: NaiveDateTime) -> Option<NaiveDateTime> {
+fn parse_ago(text: &str, now: NaiveDateTime) -> Option<NaiveDateTime> {
     let text = text.strip_suffix("ago").unwrap_or(text).trim();
     let (number, unit) = match text.split_once(' ') {
         Some(("a" | "an" | "one", unit)) => (1, unit),
@@ -64,11 +64,11 @@ fn ago(text: &str, now: NaiveDateTime) -> Option<NaiveDateTime> {
             (text[..end].parse().ok()?, &text[end..])
         }
     };
-    before(now, number, unit.trim())
+    time_before(now, number, unit.trim())
 }
 
 /// `last week`, `last monday`, `monday`.
-fn last(text: &str, now: NaiveDateTime) -> Option<NaiveDateTime> {
+fn parse_last(text: &str, now: NaiveDateTime) -> Option<NaiveDateTime> {
     let unit = text.strip_prefix("last ").unwrap_or(text).trim();
     if let Ok(weekday) = unit.parse::<Weekday>() {
         let today = now.weekday().num_days_from_monday();
@@ -77,10 +77,11 @@ fn last(text: &str, now: NaiveDateTime) -> Option<NaiveDateTime> {
         let back = if back == 0 { 7 } else { back };
         return Some(end_of(now.date().checked_sub_days(Days::new(back.into()))?));
     }
-    text.starts_with("last ").then(|| before(now, 1, unit))?
+    text.starts_with("last ")
+        .then(|| time_before(now, 1, unit))?
 }
 
-fn before(now: NaiveDateTime, number: u32, unit: &str) -> Option<NaiveDateTime> {
+fn time_before(now: NaiveDateTime, number: u32, unit: &str) -> Option<NaiveDateTime> {
     let seconds = |each: i64| now.checked_sub_signed(TimeDelta::seconds(each * i64::from(number)));
     let months = |each: u32| now.checked_sub_months(Months::new(number.checked_mul(each)?));
     match unit {
@@ -103,7 +104,7 @@ fn end_of(day: NaiveDate) -> NaiveDateTime {
 
 /// A local time in its zone: the later of two where clocks went back, and an hour later where they
 /// went forward over it.
-fn located<Z: TimeZone>(time: NaiveDateTime, zone: &Z) -> Option<DateTime<FixedOffset>> {
+fn in_zone<Z: TimeZone>(time: NaiveDateTime, zone: &Z) -> Option<DateTime<FixedOffset>> {
     let found = zone.from_local_datetime(&time).latest().or_else(|| {
         zone.from_local_datetime(&(time + TimeDelta::hours(1)))
             .latest()
@@ -120,7 +121,7 @@ mod tests {
         let zone = FixedOffset::east_opt(3600).unwrap();
         // A Wednesday.
         let now = "2025-03-05T14:30:00+01:00".parse().unwrap();
-        parse(text, now, &zone).map_or_else(
+        parse_time(text, now, &zone).map_or_else(
             || "nothing".to_owned(),
             |time| time.format("%Y-%m-%d %H:%M:%S").to_string(),
         )

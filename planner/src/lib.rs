@@ -33,6 +33,7 @@ mod steps;
 pub mod stored_snapshot;
 #[cfg(test)]
 mod test_support;
+pub mod unanswered;
 pub mod unfinished;
 pub mod units;
 

@@ -29,13 +29,13 @@ pub(crate) fn adopt_folders(arguments: &Adopt, settings: &Settings, out: &Out) -
     };
     let prepared = engine.prepare_adopt(&request)?;
     if !settings.json && !prepared.found.passed_over.is_empty() {
-        out.say(&render::adopt::passed_over_lines(&prepared.found));
+        out.print_unless_quiet(&render::adopt::passed_over_lines(&prepared.found));
     }
     if prepared.step.trees.is_empty() {
         if settings.json && arguments.dry_run {
-            out.data_json(&AdoptPreview::from(prepared.step.clone()));
+            out.print_json(&AdoptPreview::from(prepared.step.clone()));
         } else {
-            out.note("nothing to adopt was found");
+            out.print_message("nothing to adopt was found");
         }
         return Ok(exit::DONE);
     }
@@ -44,7 +44,7 @@ pub(crate) fn adopt_folders(arguments: &Adopt, settings: &Settings, out: &Out) -
         return Ok(exit::DONE);
     }
     if !settings.json {
-        out.say(&render::adopt::adoption_preview(&prepared.step));
+        out.print_unless_quiet(&render::adopt::adoption_preview(&prepared.step));
     }
     if !arguments.yes {
         let question = "Stop the other tool first. Adopt these?";
@@ -59,9 +59,9 @@ pub(crate) fn adopt_folders(arguments: &Adopt, settings: &Settings, out: &Out) -
 
 fn show_dry_run(prepared: &PreparedAdoption, settings: &Settings, out: &Out) {
     if settings.json {
-        out.data_json(&AdoptPreview::from(prepared.step.clone()));
+        out.print_json(&AdoptPreview::from(prepared.step.clone()));
     } else {
-        out.data(&render::adopt::adoption_preview(&prepared.step));
+        out.print_data(&render::adopt::adoption_preview(&prepared.step));
     }
 }
 
@@ -69,7 +69,7 @@ fn show_dry_run(prepared: &PreparedAdoption, settings: &Settings, out: &Out) {
 fn path_in_snapshot(at: &[u8]) -> Result<String> {
     let inside = StoredPathBuf::of_typed(at);
     if !at.starts_with(b"/") || inside.names().any(|name| name == b"..") {
-        return Err(exit::invalid(
+        return Err(exit::invalid_input(
             format!("--at {}: that is no absolute path", escape::display(at)),
             "name a folder as it was on the machine, such as /home",
         ));

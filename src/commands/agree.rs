@@ -24,7 +24,7 @@ pub(crate) fn ask_person(
     if settings.json || !std::io::stdin().is_terminal() {
         return Err(refused(alone).into());
     }
-    out.note(&format!("{question} [y/N] "));
+    out.print_message(&format!("{question} [y/N] "));
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {

@@ -10,7 +10,7 @@ use schema::plan::SavedPlan;
 use crate::{
     cli::Apply,
     commands::{outcome, plan},
-    exit::{self, invalid},
+    exit::{self, invalid_input},
     out::Out,
     screen::Screen,
     settings::Settings,
@@ -34,7 +34,7 @@ pub(crate) fn apply_backup(arguments: &Apply, settings: &Settings, out: &Out) ->
     screen.clear();
     Ok(match applied? {
         ApplyOutcome::NothingDue { because } => {
-            out.say(&format!("nothing is due: {because}"));
+            out.print_unless_quiet(&format!("nothing is due: {because}"));
             exit::DONE
         }
         ApplyOutcome::Run(run) => outcome::show_backup(&run, &engine, settings, out),
@@ -70,8 +70,8 @@ fn read_plan(path: &Path) -> Result<SavedPlan> {
     let hint = "make one with `backup plan --out FILE`";
     let bytes = std::fs::read(path).map_err(|error| {
         let reason = executor::error::system_reason(&error);
-        invalid(format!("cannot read the plan {named}: {reason}"), hint)
+        invalid_input(format!("cannot read the plan {named}: {reason}"), hint)
     })?;
     serde_json::from_slice(&bytes)
-        .map_err(|error| invalid(format!("{named} is not a saved plan: {error}"), hint))
+        .map_err(|error| invalid_input(format!("{named} is not a saved plan: {error}"), hint))
 }

@@ -11,22 +11,22 @@ pub(crate) fn check_config_file(arguments: &Check, settings: &Settings, out: &Ou
     let checked = check_config(path, &settings.state_dir);
     let checked = checked.map_err(|fault| settings.explain_fault(path, fault, out))?;
     if settings.json {
-        out.data_json(&render::check::config_faults(&checked.warnings));
+        out.print_json(&render::check::config_faults(&checked.warnings));
         return Ok(exit::DONE);
     }
     for warning in &checked.warnings {
-        out.say(&format!("warning: {warning}"));
+        out.print_unless_quiet(&format!("warning: {warning}"));
     }
     if let Some(missing) = &checked.no_credentials {
-        out.say(&format!("warning: {missing}"));
+        out.print_unless_quiet(&format!("warning: {missing}"));
     }
     if let Some(found) = &checked.databases {
         let hint = found.hint.as_ref();
         let hint = hint.map_or_else(String::new, |hint| format!("\n  hint: {hint}"));
-        out.say(&format!("note: {}{hint}", found.message));
+        out.print_unless_quiet(&format!("note: {}{hint}", found.message));
     }
     if !settings.quiet {
-        out.data(&format!("{}: valid", path.display()));
+        out.print_data(&format!("{}: valid", path.display()));
     }
     Ok(exit::DONE)
 }

@@ -16,21 +16,21 @@ use crate::{
 /// Prints the script.
 pub(crate) fn print_completions(arguments: &Completions, out: &Out) -> Result<u8> {
     let mut scripts: Vec<(&str, String)> = Vec::new();
-    for (name, mut command) in programs() {
+    for (name, mut command) in all_programs() {
         let mut script = Vec::new();
         generate(arguments.shell, &mut command, name, &mut script);
         scripts.push((name, String::from_utf8(script)?));
     }
-    out.data(&match arguments.shell {
-        Shell::Zsh => zsh(&scripts),
-        Shell::PowerShell => power_shell(&scripts),
+    out.print_data(&match arguments.shell {
+        Shell::Zsh => zsh_script(&scripts),
+        Shell::PowerShell => power_shell_script(&scripts),
         _ => scripts.into_iter().map(|(_, script)| script).collect(),
     });
     Ok(exit::DONE)
 }
 
 /// The program under all its names.
-fn programs() -> Vec<(&'static str, Command)> {
+fn all_programs() -> Vec<(&'static str, Command)> {
     let mut root = Cli::command();
     // This hands the global options down to the verbs.
     root.build();
@@ -47,7 +47,7 @@ fn programs() -> Vec<(&'static str, Command)> {
 
 /// Zsh loads a file for the names of its first line, and calls the function that it is named after:
 /// that one asks under which name it was called.
-fn zsh(scripts: &[(&str, String)]) -> String {
+fn zsh_script(scripts: &[(&str, String)]) -> String {
     let names: Vec<&str> = scripts.iter().map(|(name, _)| *name).collect();
     let mut whole = format!("#compdef {}\n", names.join(" "));
     for (name, script) in scripts {
@@ -66,7 +66,7 @@ fn zsh(scripts: &[(&str, String)]) -> String {
 }
 
 /// `using` must stand before all else, so only the first script may have it.
-fn power_shell(scripts: &[(&str, String)]) -> String {
+fn power_shell_script(scripts: &[(&str, String)]) -> String {
     let without = |script: &str| {
         let lines = script.lines().filter(|line| !line.starts_with("using "));
         lines.collect::<Vec<_>>().join("\n")

@@ -54,18 +54,18 @@ fn show_and_delete(
     let text = || render::plan::plan_page(plan, &prepared.inventory, &settings.style);
     if how.dry_run {
         if settings.json {
-            out.data_json(plan);
+            out.print_json(plan);
         } else {
-            out.data(&text());
+            out.print_data(&text());
         }
         let worst = plan.severity();
         let worst = worst.filter(|worst| *worst >= Severity::Deferral);
-        return Ok(exit::of_severity(worst));
+        return Ok(exit::code_of_severity(worst));
     }
     if prepared.is_nothing {
-        out.say("nothing to delete: everything is as the retention wants it");
+        out.print_unless_quiet("nothing to delete: everything is as the retention wants it");
     } else if !settings.json {
-        out.say(&text());
+        out.print_unless_quiet(&text());
     }
     if !how.yes && !prepared.is_nothing {
         let alone = "snapshots are only deleted if a person agrees";

@@ -19,7 +19,7 @@ pub(crate) fn show_diff(arguments: &Diff, settings: &Settings, out: &Out) -> Res
     let request = DiffRequest {
         before: arguments.before.clone(),
         after: Some(arguments.after.clone()).filter(|after| after != history::NOW),
-        path: path.map(|path| likely_meaning(&typed::meanings(path), engine.config())),
+        path: path.map(|path| likely_meaning(&typed::path_meanings(path), engine.config())),
     };
     let screen = Screen::new(settings, out);
     let outcome = engine.diff(&request, &screen)?;
@@ -34,15 +34,15 @@ pub(crate) fn show_diff(arguments: &Diff, settings: &Settings, out: &Out) -> Res
         }
     };
     if settings.json {
-        out.data_json(&view);
+        out.print_json(&view);
     } else {
         for one in &view.not_compared {
-            out.note(&format!(
+            out.print_message(&format!(
                 "warning: not compared: {}: {}",
                 one.path, one.because
             ));
         }
-        out.data(&diff_lines(&view, &settings.style));
+        out.print_data(&diff_lines(&view, &settings.style));
     }
     Ok(if view.not_compared.is_empty() {
         exit::DONE

@@ -14,7 +14,7 @@ use schema::{Config, escape::display};
 
 use crate::{
     cli::Find,
-    exit::{self, invalid},
+    exit::{self, invalid_input},
     out::Out,
     render::find::{Footer, path_lines},
     settings::Settings,
@@ -33,7 +33,7 @@ pub(crate) fn find_versions(arguments: &Find, settings: &Settings, out: &Out) ->
     let pattern = meant_pattern(&arguments.pattern, engine.config());
     let shown = display(&pattern);
     let search = compile(&pattern).map_err(|_| {
-        invalid(
+        invalid_input(
             format!("`{shown}` is no pattern"),
             "give a name, such as letter.txt, or a path, such as /home/ann/letter.txt",
         )
@@ -47,7 +47,7 @@ pub(crate) fn find_versions(arguments: &Find, settings: &Settings, out: &Out) ->
         if settings.json {
             paths.push(found);
         } else {
-            out.data(&path_lines(&found, &settings.style));
+            out.print_data(&path_lines(&found, &settings.style));
         }
     })?;
     let unread = &outcome.unread;
@@ -55,15 +55,15 @@ pub(crate) fn find_versions(arguments: &Find, settings: &Settings, out: &Out) ->
     view.paths = paths;
     history::add_unread(&mut view, unread);
     if settings.json {
-        out.data_json(&view);
+        out.print_json(&view);
     } else {
         for folder in &view.not_searched {
-            out.note(&format!(
+            out.print_message(&format!(
                 "warning: not searched: {}: {}",
                 folder.snapshot, folder.because
             ));
         }
-        out.say(&footer.lines(&view));
+        out.print_unless_quiet(&footer.lines(&view));
     }
     Ok(if unread.is_empty() {
         exit::DONE
@@ -82,7 +82,7 @@ fn meant_pattern(typed: &OsStr, config: &Config) -> Vec<u8> {
     if !is_of_here {
         return typed.as_bytes().to_vec();
     }
-    let mut meant = likely_meaning(&typed::meanings(path), config).into_os_string();
+    let mut meant = likely_meaning(&typed::path_meanings(path), config).into_os_string();
     // Only folders, as it was asked for.
     if typed.as_bytes().ends_with(b"/") {
         meant.push("/");

@@ -31,10 +31,10 @@ pub(crate) fn check_health(arguments: &cli::Health, settings: &Settings, out: &O
 
 fn show_health(health: &Health, settings: &Settings, out: &Out) {
     if settings.json {
-        out.data_json(health);
+        out.print_json(health);
     } else if !settings.quiet {
-        out.data(&render::health::health_page(health, &settings.style));
+        out.print_data(&render::health::health_page(health, &settings.style));
     } else if health.verdict != HealthVerdict::Ok {
-        out.note(&render::health::health_page(health, &settings.error_style));
+        out.print_message(&render::health::health_page(health, &settings.error_style));
     }
 }

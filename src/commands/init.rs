@@ -20,7 +20,9 @@ pub(crate) fn init_destination(arguments: &Init, settings: &Settings, out: &Out)
     };
     let code = outcome::show_last_step(run, settings, out);
     if matches!(run, RunOutcome::Ended(report) if report.result == RunResult::Success) {
-        out.say("this machine backs up to it from now on, besides any drive it knew before");
+        out.print_unless_quiet(
+            "this machine backs up to it from now on, besides any drive it knew before",
+        );
     }
     Ok(code)
 }

@@ -10,12 +10,12 @@ pub(crate) fn list_snapshots(arguments: &At, settings: &Settings, out: &Out) -> 
     let listing = engine.list()?;
     let list = planner::list_snapshots(engine.config(), &listing.destination, listing.now);
     if settings.json {
-        out.data_json(&list);
+        out.print_json(&list);
         return Ok(exit::DONE);
     }
-    out.data(&render::list::snapshot_list(&list, &settings.style));
+    out.print_data(&render::list::snapshot_list(&list, &settings.style));
     for finding in &listing.refusals {
-        out.say(&render::report::finding_lines(
+        out.print_unless_quiet(&render::report::finding_lines(
             finding,
             &settings.error_style,
         ));

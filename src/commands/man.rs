@@ -102,7 +102,7 @@ pub(crate) fn print_manual(arguments: &Man, out: &Out) -> Result<u8> {
     let mut root = Cli::command().disable_help_subcommand(true);
     root.build();
     let Some(folder) = &arguments.to else {
-        out.data(&String::from_utf8(main_page(&root)?)?);
+        out.print_data(&String::from_utf8(main_page(&root)?)?);
         return Ok(exit::DONE);
     };
     let io = |path: &Path, error: std::io::Error| {
@@ -118,7 +118,7 @@ pub(crate) fn print_manual(arguments: &Man, out: &Out) -> Result<u8> {
         let path = folder.join(format!("{name}.1"));
         std::fs::write(&path, page).map_err(|error| io(&path, error))?;
     }
-    out.say(&format!(
+    out.print_unless_quiet(&format!(
         "{} pages are in {}",
         pages.len(),
         folder.display()
@@ -129,18 +129,18 @@ pub(crate) fn print_manual(arguments: &Man, out: &Out) -> Result<u8> {
 /// `backup(1)`.
 fn main_page(root: &Command) -> Result<Vec<u8>> {
     let page = page_of(root);
-    let mut text = beginning(&page)?;
+    let mut text = page_beginning(&page)?;
     page.render_subcommands_section(&mut text)?;
     let mut roff = Roff::new();
-    list(&mut roff, "EXIT STATUS", &EXIT_CODES);
-    list(&mut roff, "FILES", &FILES);
-    list(&mut roff, "ENVIRONMENT", &ENVIRONMENT);
+    add_list(&mut roff, "EXIT STATUS", &EXIT_CODES);
+    add_list(&mut roff, "FILES", &FILES);
+    add_list(&mut roff, "ENVIRONMENT", &ENVIRONMENT);
     let verbs: Vec<String> = root
         .get_subcommands()
         .map(|verb| format!("backup-{}", verb.get_name()))
         .collect();
     let verbs: Vec<&str> = verbs.iter().map(String::as_str).collect();
-    see_also(&mut roff, &[&verbs[..], &["rsync", "rclone"]].concat());
+    add_see_also(&mut roff, &[&verbs[..], &["rsync", "rclone"]].concat());
     roff.to_writer(&mut text)?;
     Ok(text)
 }
@@ -148,7 +148,7 @@ fn main_page(root: &Command) -> Result<Vec<u8>> {
 /// `backup-VERB(1)`.
 fn verb_page(verb: &Command) -> Result<Vec<u8>> {
     let page = page_of(verb);
-    let mut text = beginning(&page)?;
+    let mut text = page_beginning(&page)?;
     let mut roff = Roff::new();
     if let Some(more) = verb.get_after_help() {
         roff.control("SH", ["NOTES"]);
@@ -165,7 +165,7 @@ fn verb_page(verb: &Command) -> Result<Vec<u8>> {
     }
     roff.control("SH", ["EXIT STATUS"]);
     roff.text([roman("As in "), bold("backup"), roman("(1).")]);
-    see_also(&mut roff, &["backup"]);
+    add_see_also(&mut roff, &["backup"]);
     roff.to_writer(&mut text)?;
     Ok(text)
 }
@@ -178,7 +178,7 @@ fn page_of(command: &Command) -> Page {
 }
 
 /// What the command line says by itself.
-fn beginning(page: &Page) -> Result<Vec<u8>> {
+fn page_beginning(page: &Page) -> Result<Vec<u8>> {
     let mut text = Vec::new();
     page.render_title(&mut text)?;
     page.render_name_section(&mut text)?;
@@ -189,7 +189,7 @@ fn beginning(page: &Page) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-fn list(roff: &mut Roff, title: &str, items: &[(&str, &str)]) {
+fn add_list(roff: &mut Roff, title: &str, items: &[(&str, &str)]) {
     roff.control("SH", [title]);
     for (name, meaning) in items {
         roff.control("TP", []);
@@ -198,7 +198,7 @@ fn list(roff: &mut Roff, title: &str, items: &[(&str, &str)]) {
     }
 }
 
-fn see_also(roff: &mut Roff, pages: &[&str]) {
+fn add_see_also(roff: &mut Roff, pages: &[&str]) {
     roff.control("SH", ["SEE ALSO"]);
     let mut line: Vec<Inline> = Vec::new();
     for (at, page) in pages.iter().enumerate() {

@@ -4,7 +4,7 @@ use anyhow::Result;
 use schema::output::notify_test::NotifyTest;
 
 use crate::{
-    exit::{self, invalid},
+    exit::{self, invalid_input},
     out::Out,
     render,
     settings::Settings,
@@ -15,21 +15,23 @@ pub(crate) fn send_test_messages(settings: &Settings, out: &Out) -> Result<u8> {
     let engine = settings.open_engine(out)?;
     let notified = engine.test_notifications();
     if notified.is_empty() {
-        return Err(invalid(
+        return Err(invalid_input(
             "no channel is configured: notifications.desktop is false and all others are null",
             "set a channel, such as notifications.email",
         ));
     }
     if settings.json {
-        out.data_json(&NotifyTest::from(notified.as_slice()));
+        out.print_json(&NotifyTest::from(notified.as_slice()));
     } else {
-        out.data(&render::notified::notified_lines(
+        out.print_data(&render::notified::notified_lines(
             &notified,
             &settings.style,
         ));
     }
     if !engine.config().notifications.enable {
-        out.say("note: notifications.enable is false, so nobody is told of real backups");
+        out.print_unless_quiet(
+            "note: notifications.enable is false, so nobody is told of real backups",
+        );
     }
     let all = notified.iter().all(|one| one.ok);
     Ok(if all { exit::DONE } else { exit::FAILED })

@@ -20,30 +20,30 @@ pub(crate) fn show_backup(
     };
     let folder = engine.run_folder(&report.run_id);
     let folder = folder.to_string_lossy();
-    let code = exit::of_result(report.result);
+    let code = exit::code_of_result(report.result);
     if settings.json {
-        out.data_json(report);
+        out.print_json(report);
     } else if !settings.quiet {
-        out.data(&render::report::report_page(
+        out.print_data(&render::report::report_page(
             report,
             &folder,
             &settings.style,
         ));
     } else if code != exit::DONE {
         let style = &settings.error_style;
-        out.note(&render::report::report_page(report, &folder, style));
+        out.print_message(&render::report::report_page(report, &folder, style));
     }
     code
 }
 
 /// Says why nothing was done, if so; gives the exit code that the outcome means.
 pub(crate) fn show_not_begun(outcome: &RunOutcome, settings: &Settings, out: &Out) -> u8 {
-    let code = exit::of_result(outcome.report().result);
+    let code = exit::code_of_result(outcome.report().result);
     let RunOutcome::NotBegun { cause, report } = outcome else {
         return code;
     };
     if settings.json {
-        out.data_json(report);
+        out.print_json(report);
         return code;
     }
     let what = match cause {
@@ -53,9 +53,9 @@ pub(crate) fn show_not_begun(outcome: &RunOutcome, settings: &Settings, out: &Ou
         NotBegun::StalePlan => "the saved plan is stale",
         NotBegun::UnlawfulPlan => "the plan breaks a law",
     };
-    out.note(&format!("{what}: nothing was changed"));
+    out.print_message(&format!("{what}: nothing was changed"));
     for finding in &report.findings {
-        out.note(&render::report::finding_lines(
+        out.print_message(&render::report::finding_lines(
             finding,
             &settings.error_style,
         ));
@@ -68,9 +68,9 @@ pub(crate) fn show_last_step(outcome: &RunOutcome, settings: &Settings, out: &Ou
     let RunOutcome::Ended(report) = outcome else {
         return show_not_begun(outcome, settings, out);
     };
-    let code = exit::of_result(report.result);
+    let code = exit::code_of_result(report.result);
     if settings.json {
-        out.data_json(report);
+        out.print_json(report);
         return code;
     }
     let mut steps = report.steps.iter().rev();
@@ -79,9 +79,9 @@ pub(crate) fn show_last_step(outcome: &RunOutcome, settings: &Settings, out: &Ou
     };
     let outcome = &last.outcome;
     if outcome.status == Status::Succeeded {
-        out.say(&outcome.message);
+        out.print_unless_quiet(&outcome.message);
     } else {
-        out.note(&render::report::error_lines(
+        out.print_message(&render::report::error_lines(
             &outcome.message,
             outcome.hint.as_deref(),
             &settings.error_style,
@@ -96,11 +96,11 @@ pub(crate) fn show_steps(outcome: &RunOutcome, kind: &str, settings: &Settings, 
         return show_not_begun(outcome, settings, out);
     };
     if settings.json {
-        out.data_json(report);
+        out.print_json(report);
     } else {
         show_each_step(report, kind, settings, out);
     }
-    exit::of_result(report.result)
+    exit::code_of_result(report.result)
 }
 
 fn show_each_step(report: &Report, kind: &str, settings: &Settings, out: &Out) {
@@ -108,16 +108,18 @@ fn show_each_step(report: &Report, kind: &str, settings: &Settings, out: &Out) {
     for done in steps.filter(|done| !done.outcome.message.is_empty()) {
         let outcome = &done.outcome;
         match outcome.status {
-            Status::Succeeded if done.step.starts_with(kind) => out.say(&outcome.message),
+            Status::Succeeded if done.step.starts_with(kind) => {
+                out.print_unless_quiet(&outcome.message)
+            }
             Status::Succeeded => {}
-            _ => out.note(&render::report::error_lines(
+            _ => out.print_message(&render::report::error_lines(
                 &outcome.message,
                 outcome.hint.as_deref(),
                 &settings.error_style,
             )),
         }
         for problem in &outcome.problems {
-            out.note(&format!("  {}: {}", problem.path, problem.message));
+            out.print_message(&format!("  {}: {}", problem.path, problem.message));
         }
     }
 }

@@ -29,7 +29,7 @@ pub(crate) fn show_plan_instead(
 ) -> Result<u8> {
     let engine = settings.open_engine_at(now, out)?;
     if let Some(run_id) = engine.unfinished_run()? {
-        out.say(&format!(
+        out.print_unless_quiet(&format!(
             "run {run_id} is unfinished: `backup apply` continues it before anything new is planned; \
              what follows is the plan of a new run (--fresh)"
         ));
@@ -63,16 +63,16 @@ fn plan_and_show(arguments: &Plan, engine: &Engine, settings: &Settings, out: &O
     screen.clear();
     let PlannedRun { plan, inventory } = planned?;
     match arguments.graph {
-        Some(Graph::Dot) => out.data(&planner::graph::dot(&plan)),
-        Some(Graph::Mermaid) => out.data(&planner::graph::mermaid(&plan)),
-        None if settings.json => out.data_json(&plan),
+        Some(Graph::Dot) => out.print_data(&planner::graph::dot(&plan)),
+        Some(Graph::Mermaid) => out.print_data(&planner::graph::mermaid(&plan)),
+        None if settings.json => out.print_json(&plan),
         None if settings.quiet => {}
-        None => out.data(&render::plan::plan_page(&plan, &inventory, &settings.style)),
+        None => out.print_data(&render::plan::plan_page(&plan, &inventory, &settings.style)),
     }
-    let code = exit::of_severity(plan.severity());
+    let code = exit::code_of_severity(plan.severity());
     if let Some(path) = &arguments.out {
         if code != exit::DONE {
-            out.note("error: a plan that is refused is not saved");
+            out.print_message("error: a plan that is refused is not saved");
             return Ok(code);
         }
         let saved = SavedPlan {
@@ -80,7 +80,7 @@ fn plan_and_show(arguments: &Plan, engine: &Engine, settings: &Settings, out: &O
             plan,
         };
         save_plan(path, &saved)?;
-        out.say(&format!(
+        out.print_unless_quiet(&format!(
             "saved; run exactly this plan with: backup apply {}",
             path.display()
         ));

@@ -13,7 +13,7 @@ use schema::{
 use crate::{
     cli::{At, Origin, Restore},
     commands::{agree, list, outcome},
-    exit::{self, invalid},
+    exit::{self, invalid_input},
     out::Out,
     render,
     screen::Screen,
@@ -64,17 +64,18 @@ fn list_cloud(settings: &Settings, out: &Out) -> Result<u8> {
     screen.clear();
     let uploaded = uploaded?;
     if settings.json {
-        out.data_json(&CloudSnapshotList(uploaded));
+        out.print_json(&CloudSnapshotList(uploaded));
     } else {
         let ids: Vec<String> = uploaded.iter().map(ToString::to_string).collect();
-        out.data(&ids.join("\n"));
+        out.print_data(&ids.join("\n"));
     }
     Ok(exit::DONE)
 }
 
 /// Takes the words apart: snapshot, paths, target.
 fn split_words(arguments: &Restore) -> Result<Words<'_>> {
-    let usage = |message: &str| invalid(message, "`backup restore --help` shows how it is used");
+    let usage =
+        |message: &str| invalid_input(message, "`backup restore --help` shows how it is used");
     let mut paths: Vec<PathBuf> = arguments.paths.clone();
     let first = arguments.snapshot.as_ref();
     let snapshot = match (first, &arguments.as_of) {
@@ -117,7 +118,7 @@ fn restore_request(
         Some(name) => RestoreSnapshot::Named(name.to_owned()),
         None => RestoreSnapshot::AsOf(parse_as_of(arguments, Local::now().fixed_offset())?),
     };
-    let meanings = |path: &PathBuf| TypedPath::of_meanings(typed::meanings(path));
+    let meanings = |path: &PathBuf| TypedPath::of_meanings(typed::path_meanings(path));
     Ok(RestoreRequest {
         snapshot,
         paths: words.paths.iter().map(meanings).collect(),
@@ -141,10 +142,10 @@ fn restore_request(
 fn parse_as_of(arguments: &Restore, now: DateTime<FixedOffset>) -> Result<DateTime<FixedOffset>> {
     let text = arguments.as_of.as_deref().unwrap_or_default();
     let hint = "say it as '2 weeks ago', yesterday, 2025-01-16 or '2025-01-16 14:00'";
-    let time = when::parse(text, now, &Local)
-        .ok_or_else(|| invalid(format!("--as-of {text}: that is no time"), hint))?;
+    let time = when::parse_time(text, now, &Local)
+        .ok_or_else(|| invalid_input(format!("--as-of {text}: that is no time"), hint))?;
     if time > now {
-        return Err(invalid(
+        return Err(invalid_input(
             format!("--as-of {text}: that is yet to come"),
             hint,
         ));
@@ -163,10 +164,10 @@ fn current_owner() -> Owner {
 fn show_dry_run(prepared: &PreparedRestore, settings: &Settings, out: &Out) {
     let steps = prepared.steps.as_slice();
     if !settings.json {
-        out.data(&render::restore::restore_preview(steps));
+        out.print_data(&render::restore::restore_preview(steps));
         return;
     }
-    out.data_json(&RestorePreview::from(steps));
+    out.print_json(&RestorePreview::from(steps));
 }
 
 /// Shows what would be done where a person is to see it, and asks where a person is to agree.
@@ -180,12 +181,12 @@ fn show_and_ask(
     if !arguments.in_place {
         // As JSON there is one document, the report, and it names the first of them.
         if prepared.would_replace() && !arguments.overwrite && !settings.json {
-            out.data(&render::restore::restore_preview(steps));
+            out.print_data(&render::restore::restore_preview(steps));
         }
         return Ok(());
     }
     if !settings.json {
-        out.say(&render::restore::restore_preview(steps));
+        out.print_unless_quiet(&render::restore::restore_preview(steps));
     }
     if arguments.yes {
         return Ok(());

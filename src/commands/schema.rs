@@ -12,7 +12,7 @@ use crate::{
 
 /// Prints the schema.
 pub(crate) fn print_schema(arguments: &Schema, out: &Out) -> Result<u8> {
-    out.data_json(&schema_of(arguments.format));
+    out.print_json(&schema_of(arguments.format));
     Ok(exit::DONE)
 }
 

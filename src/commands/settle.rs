@@ -1,7 +1,7 @@
 //! `settle`: what a run owes that was ended from outside, for `ExecStopPost` of its unit.
 
 use anyhow::Result;
-use backup::engine::{ServiceEnd, SettleOutcome};
+use backup::engine::{FinishOutcome, ServiceEnd};
 
 use crate::{exit, out::Out, screen::Screen, settings::Settings};
 
@@ -9,14 +9,14 @@ use crate::{exit, out::Out, screen::Screen, settings::Settings};
 pub(crate) fn settle_run(settings: &Settings, out: &Out) -> Result<u8> {
     let engine = settings.open_engine(out)?;
     let screen = Screen::new(settings, out);
-    let settled = engine.settle(&service_end(), &screen);
+    let settled = engine.finish_interrupted(&service_end(), &screen);
     screen.clear();
     match settled? {
-        SettleOutcome::NothingOwed => {}
-        SettleOutcome::Busy => {
-            out.say("another process is at work on this run: nothing is settled");
+        FinishOutcome::NothingOwed => {}
+        FinishOutcome::Busy => {
+            out.print_unless_quiet("another process is at work on this run: nothing is settled");
         }
-        SettleOutcome::Settled { report, because } => out.say(&format!(
+        FinishOutcome::Finished { report, because } => out.print_unless_quiet(&format!(
             "run {} was interrupted ({because}); the next `backup apply` continues it",
             report.run_id
         )),

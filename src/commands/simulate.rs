@@ -10,7 +10,7 @@ use planner::{
 
 use crate::{
     cli::Simulate,
-    exit::{self, invalid},
+    exit::{self, invalid_input},
     out::Out,
     render,
     settings::Settings,
@@ -38,17 +38,17 @@ pub(crate) fn simulate_retention(
     let calendar =
         schedule_expression(frequency, config.schedule.time_of_day.time()).map_err(|fault| {
             let hint = "see systemd.time(7), or use daily or weekly";
-            invalid(format!("--schedule {frequency}: {fault}"), hint)
+            invalid_input(format!("--schedule {frequency}: {fault}"), hint)
         })?;
     let runs = elapses_within(&calendar, start, arguments.days, MAX_RUNS);
     let runs = runs.map_err(|_| {
-        invalid(
+        invalid_input(
             format!("--schedule {frequency}: more than {MAX_RUNS} runs"),
             "simulate fewer days",
         )
     })?;
     if runs.is_empty() {
-        return Err(invalid(
+        return Err(invalid_input(
             format!(
                 "--schedule {frequency}: never elapses in {} days",
                 arguments.days
@@ -59,9 +59,9 @@ pub(crate) fn simulate_retention(
     let policy = Policy::of(&config.local);
     let simulation = simulate(&policy, runs.into_iter());
     if settings.json {
-        out.data_json(&simulation);
+        out.print_json(&simulation);
     } else {
-        out.data(&render::simulate::simulation_page(
+        out.print_data(&render::simulate::simulation_page(
             &simulation.0,
             &policy,
             &settings.style,

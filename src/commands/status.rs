@@ -9,9 +9,9 @@ pub(crate) fn show_status(arguments: &At, settings: &Settings, out: &Out) -> Res
     let engine = settings.open_engine_at(arguments.now, out)?;
     let status = engine.status()?;
     if settings.json {
-        out.data_json(&status);
+        out.print_json(&status);
     } else {
-        out.data(&status_page(&status, &settings.style));
+        out.print_data(&status_page(&status, &settings.style));
     }
     Ok(exit::DONE)
 }

@@ -29,51 +29,51 @@ use crate::{
     out::Out,
     render::{self, amount},
     screen::Screen,
-    settings::{Settings, home, xdg},
+    settings::{Settings, home_folder, xdg_folder},
 };
 
 /// Backs a folder up twice and restores a file.
 pub(crate) fn try_backup(arguments: &Try, settings: &Settings, out: &Out) -> Result<u8> {
-    let source = source(arguments)?;
-    let folder = folder(arguments, &source)?;
-    let settings = &settings.below(&folder);
-    let engine = &settings.engine_for(config(&source, &folder, settings)?);
-    wrapper(&folder, settings)?;
+    let source = find_source(arguments)?;
+    let folder = make_folder(arguments, &source)?;
+    let settings = &settings.for_trial(&folder);
+    let engine = &settings.engine_for(make_config(&source, &folder, settings)?);
+    write_wrapper(&folder, settings)?;
     let style = &settings.style;
 
-    out.say(&format!(
+    out.print_unless_quiet(&format!(
         "Backing up {} to {}\n",
-        style.bold(short(&source)),
-        style.bold(short(&folder))
+        style.bold(short_path(&source)),
+        style.bold(short_path(&folder))
     ));
     let (first, took) = back_up(engine, settings, out, true)?;
-    out.say(&format!(
+    out.print_unless_quiet(&format!(
         "{} {} ({}) copied in {took}\n",
         style.green("First snapshot:"),
         amount::plural(first.totals.files_copied, "file", "files"),
         amount::bytes(first.totals.bytes_copied),
     ));
     // By the retention the newer of two on one day stands for the day. Both are to be looked at.
-    pin(engine, settings, out, first.id)?;
+    pin_snapshot(engine, settings, out, first.id)?;
     let (second, took) = back_up(engine, settings, out, false)?;
-    out.say(&format!(
+    out.print_unless_quiet(&format!(
         "{} {} hard-linked, {} copied in {took}",
         style.green("Second snapshot:"),
         amount::plural(second.totals.files_linked, "file", "files"),
         amount::count(second.totals.files_copied),
     ));
-    out.say(&format!(
+    out.print_unless_quiet(&format!(
         "  a whole folder again, {} of it without taking space again\n",
         amount::bytes(second.totals.bytes_linked)
     ));
     let restored = restore_one(engine, settings, out, second.id)?;
-    ending(engine, settings, out, &first, &second, restored.as_deref());
+    show_ending(engine, settings, out, &first, &second, restored.as_deref());
     let whole = first.complete && second.complete;
     Ok(if whole { exit::DONE } else { exit::INCOMPLETE })
 }
 
 /// What to back up.
-fn source(arguments: &Try) -> Result<PathBuf> {
+fn find_source(arguments: &Try) -> Result<PathBuf> {
     let hint = "name a folder: backup try DIR";
     if let Some(given) = &arguments.dir {
         return given.canonicalize().map_err(|error| {
@@ -85,7 +85,7 @@ fn source(arguments: &Try) -> Result<PathBuf> {
     let has_files = |folder: &Path| folder.read_dir().is_ok_and(|mut all| all.next().is_some());
     ["Documents", "Pictures", "Desktop"]
         .iter()
-        .map(|name| home().join(name))
+        .map(|name| home_folder().join(name))
         .chain(std::env::current_dir())
         .find(|folder| has_files(folder))
         .and_then(|folder| folder.canonicalize().ok())
@@ -97,12 +97,12 @@ fn source(arguments: &Try) -> Result<PathBuf> {
 }
 
 /// Where to: a folder that is the user's own and not inside the source.
-fn folder(arguments: &Try, source: &Path) -> Result<PathBuf> {
+fn make_folder(arguments: &Try, source: &Path) -> Result<PathBuf> {
     let uid = nix::unistd::geteuid();
     let folder = match &arguments.to {
         Some(given) => std::path::absolute(given)?,
         None => {
-            let own = xdg("XDG_DATA_HOME", ".local/share").join("backup/try");
+            let own = xdg_folder("XDG_DATA_HOME", ".local/share").join("backup/try");
             let inside = own.ancestors().any(|above| {
                 above
                     .canonicalize()
@@ -134,7 +134,7 @@ fn folder(arguments: &Try, source: &Path) -> Result<PathBuf> {
 }
 
 /// The configuration of the trial, saved so that every other verb can go on from it.
-fn config(source: &Path, folder: &Path, settings: &Settings) -> Result<Config> {
+fn make_config(source: &Path, folder: &Path, settings: &Settings) -> Result<Config> {
     let absolute = |path: &Path| -> Result<AbsolutePath> {
         let text = path.to_str().ok_or_else(|| {
             Error::refused(format!("{} is not UTF-8", path.display()))
@@ -204,21 +204,21 @@ fn back_up(
         (sealed, result) => {
             let folder = engine.run_folder(&report.run_id);
             let folder = folder.to_string_lossy();
-            out.note(&render::report::report_page(
+            out.print_message(&render::report::report_page(
                 &report,
                 &folder,
                 &settings.error_style,
             ));
             match sealed {
                 Some(sealed) => Ok((sealed.clone(), took)),
-                None => Err(Explained(exit::of_result(result)).into()),
+                None => Err(Explained(exit::code_of_result(result)).into()),
             }
         }
     }
 }
 
 /// Keeps a snapshot whatever the retention says.
-fn pin(engine: &Engine, settings: &Settings, out: &Out, id: SnapshotId) -> Result<()> {
+fn pin_snapshot(engine: &Engine, settings: &Settings, out: &Out, id: SnapshotId) -> Result<()> {
     let screen = Screen::new(settings, out).for_trial(false);
     let pinned = engine.mark(&id.to_string(), Mark::Pin, &screen);
     screen.clear();
@@ -263,14 +263,14 @@ fn restore_one(
         return Ok(None);
     }
     let same = same_content(&original, &target);
-    out.say(&format!(
+    out.print_unless_quiet(&format!(
         "{} {}\n  {}\n",
         settings.style.green("Restored:"),
-        short(&target),
+        short_path(&target),
         if same {
-            format!("the same as {}, byte for byte", short(&original))
+            format!("the same as {}, byte for byte", short_path(&original))
         } else {
-            format!("as it was; {} has changed since", short(&original))
+            format!("as it was; {} has changed since", short_path(&original))
         }
     ));
     Ok(Some(target))
@@ -289,7 +289,7 @@ fn same_content(a: &Path, b: &Path) -> bool {
 }
 
 /// Says what there is now and what to do next.
-fn ending(
+fn show_ending(
     engine: &Engine,
     settings: &Settings,
     out: &Out,
@@ -301,7 +301,7 @@ fn ending(
     let folder = engine.config().local.mount_point.as_path();
     let base = folder.join(engine.host_folder());
     let command = folder.join("backup");
-    let command = short(&command);
+    let command = short_path(&command);
     let home = |id: SnapshotId| {
         let home = engine.home_of(id);
         home.map_or_else(|| id.to_string(), |home| format!("{home}/{id}"))
@@ -309,7 +309,7 @@ fn ending(
     let mut text = format!(
         "{}\n  {}/\n    {}\n    {}\n    latest -> the newer one\n",
         style.bold("Two plain folders, to look at with any program:"),
-        short(&base),
+        short_path(&base),
         home(first.id),
         home(second.id),
     );
@@ -323,15 +323,15 @@ fn ending(
          then: backup check\n\
          To forget all this: rm -rf {}\n",
         style.bold("Next:"),
-        short(&settings.config_path),
-        short(folder),
+        short_path(&settings.config_path),
+        short_path(folder),
     ));
-    out.say(&text);
+    out.print_unless_quiet(&text);
 }
 
 /// A path as a shell's user would write it, with `~` for the home folder.
-fn short(path: &Path) -> String {
-    let own = home();
+fn short_path(path: &Path) -> String {
+    let own = home_folder();
     match path.strip_prefix(&own) {
         Ok(below) if own != Path::new("/") => format!("~/{}", below.display()),
         _ => path.display().to_string(),
@@ -339,7 +339,7 @@ fn short(path: &Path) -> String {
 }
 
 /// Makes this program reachable with the trial's own settings, for whoever wants to go on.
-fn wrapper(folder: &Path, settings: &Settings) -> Result<()> {
+fn write_wrapper(folder: &Path, settings: &Settings) -> Result<()> {
     let quote = |path: &Path| format!("'{}'", path.to_string_lossy().replace('\'', "'\\''"));
     let script = format!(
         "#!/bin/sh\n# The backup program with the settings of this trial.\n\

@@ -29,14 +29,14 @@ pub(crate) fn verify_snapshots(arguments: &Verify, settings: &Settings, out: &Ou
     match &verified {
         VerifyOutcome::RepairNotBegun(run) => outcome::show_not_begun(run, settings, out),
         VerifyOutcome::Verified(found) if settings.json => {
-            out.data_json(found);
+            out.print_json(found);
             exit::DONE
         }
         // It was shown as it came.
         VerifyOutcome::Verified(_) => exit::DONE,
     };
     Ok(match verified.failed_repair() {
-        Some(report) => exit::of_result(report.result),
+        Some(report) => exit::code_of_result(report.result),
         None if verified.is_whole() => exit::DONE,
         None => exit::INCOMPLETE,
     })
@@ -73,9 +73,9 @@ fn show_cloud_verification(
     out: &Out,
 ) -> u8 {
     if settings.json {
-        out.data_json(found);
+        out.print_json(found);
     } else {
-        out.data(&cloud_text(found, remote));
+        out.print_data(&cloud_text(found, remote));
     }
     if found.damage_count > 0 {
         exit::INCOMPLETE

@@ -79,7 +79,7 @@ impl<'a> Logs<'a> {
     }
 
     /// Writes a record to its file and the journal.
-    fn write(&self, record: &Record<'_>) {
+    fn write_record(&self, record: &Record<'_>) {
         let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
         let record = &Record {
             run_id: record.run_id.or(run.as_deref()),
@@ -88,7 +88,7 @@ impl<'a> Logs<'a> {
         if let Some(files) = &self.files {
             let name = match self.kind {
                 LogKind::HealthCheck => HEALTH,
-                LogKind::Runs => file_of(record),
+                LogKind::Runs => log_file_of(record),
             };
             files.write(name, record);
         }
@@ -97,51 +97,51 @@ impl<'a> Logs<'a> {
         }
     }
 
-    fn record<'r>(&self, level: Level, kind: Kind, text: &'r str) -> Record<'r> {
+    fn new_record<'r>(&self, level: Level, kind: Kind, text: &'r str) -> Record<'r> {
         Record::new(self.clock.now(), level, kind, text)
     }
 
-    fn of_step(&self, step: &str, level: Level, kind: Kind, text: &str) {
-        self.write(&Record {
+    fn write_of_step(&self, step: &str, level: Level, kind: Kind, text: &str) {
+        self.write_record(&Record {
             step: Some(step),
-            ..self.record(level, kind, text)
+            ..self.new_record(level, kind, text)
         });
     }
 
-    fn finding(&self, finding: &Finding) {
-        let text = hinted(&finding.message, finding.hint.as_deref());
+    fn write_finding(&self, finding: &Finding) {
+        let text = text_with_hint(&finding.message, finding.hint.as_deref());
         let kind = match self.kind {
             LogKind::HealthCheck => Kind::Health,
             LogKind::Runs => Kind::Finding,
         };
-        self.write(&self.record(finding.severity.into(), kind, &text));
+        self.write_record(&self.new_record(finding.severity.into(), kind, &text));
     }
 
-    fn finished(&self, step: &str, outcome: &Outcome) {
+    fn write_step_end(&self, step: &str, outcome: &Outcome) {
         let text = match outcome.message.as_str() {
             "" => outcome.status.word().to_owned(),
-            message => hinted(message, outcome.hint.as_deref()),
+            message => text_with_hint(message, outcome.hint.as_deref()),
         };
         let snapshot = outcome.sealed.as_ref().map(|sealed| sealed.id.to_string());
         let snapshot = snapshot.as_deref();
-        self.write(&Record {
+        self.write_record(&Record {
             step: Some(step),
             snapshot,
-            ..self.record(outcome.status.into(), Kind::StepFinished, &text)
+            ..self.new_record(outcome.status.into(), Kind::StepFinished, &text)
         });
         for problem in &outcome.problems {
-            self.write(&Record {
+            self.write_record(&Record {
                 step: Some(step),
                 snapshot,
                 path: Some(&problem.path),
-                ..self.record(Level::Warning, Kind::Problem, &problem.message)
+                ..self.new_record(Level::Warning, Kind::Problem, &problem.message)
             });
         }
     }
 }
 
 /// The file that a record belongs to: its step's, wherever that runs.
-fn file_of(record: &Record<'_>) -> &'static str {
+fn log_file_of(record: &Record<'_>) -> &'static str {
     match record.step {
         Some("destination-check" | "space-check" | "snapshot" | "rotate" | "repair") => LOCAL,
         Some(step) if step.starts_with("cloud") => CLOUD,
@@ -149,7 +149,7 @@ fn file_of(record: &Record<'_>) -> &'static str {
     }
 }
 
-fn hinted(message: &str, hint: Option<&str>) -> String {
+fn text_with_hint(message: &str, hint: Option<&str>) -> String {
     hint.map_or_else(
         || message.to_owned(),
         |hint| format!("{message}; hint: {hint}"),
@@ -164,16 +164,16 @@ impl Observer for Logs<'_> {
                     Some((*run_id).to_owned());
                 let how = if *continued { "continued" } else { "started" };
                 let text = format!("run {run_id} {how}");
-                self.write(&self.record(Level::Info, Kind::Run, &text));
+                self.write_record(&self.new_record(Level::Info, Kind::Run, &text));
             }
             Event::StepStarted { step } => {
-                self.of_step(step, Level::Info, Kind::StepStarted, "started");
+                self.write_of_step(step, Level::Info, Kind::StepStarted, "started");
             }
             Event::ScriptLine { step, line } => {
-                self.of_step(step, Level::Info, Kind::Output, line);
+                self.write_of_step(step, Level::Info, Kind::Output, line);
             }
-            Event::Noticed(finding) => self.finding(finding),
-            Event::StepFinished { step, outcome } => self.finished(step, outcome),
+            Event::Noticed(finding) => self.write_finding(finding),
+            Event::StepFinished { step, outcome } => self.write_step_end(step, outcome),
             Event::Progress(_) => {}
         }
         self.next.event(event);

@@ -13,6 +13,7 @@ mod diff;
 mod find;
 mod health;
 mod init;
+mod interrupted;
 mod inventory;
 mod list;
 mod logs;
@@ -24,10 +25,10 @@ mod observer;
 mod operation;
 mod plan;
 mod restore;
-mod settle;
 mod status;
 
 mod timer;
+mod units;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -51,12 +52,13 @@ pub use self::{
     find::{FindOutcome, FoundAt},
     health::HealthRequest,
     init::InitRequest,
+    interrupted::{FinishOutcome, ServiceEnd, StalledRun},
     list::Listing,
     mark::Mark,
     observer::{Notice, Observer},
     plan::{PlanRequest, PlannedRun},
     restore::{PreparedRestore, RestoreFrom, RestoreRequest, RestoreSnapshot, TypedPath},
-    settle::{ServiceEnd, SettleOutcome, StalledRun},
+    units::{UnitChange, write_units},
     verify::{CloudDepth, VerifyOutcome, VerifyRequest, damage_left},
 };
 

@@ -61,7 +61,7 @@ impl Engine {
             },
             unfinished,
             running: is_busy,
-            timer_is_active: config.schedule.enable && timer::is_active(),
+            timer_is_active: config.schedule.enable && timer::is_timer_active(),
             cloud: cloud.as_ref(),
             health: health.as_ref(),
             findings,

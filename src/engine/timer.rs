@@ -12,16 +12,16 @@ const LOOK: Duration = Duration::from_millis(10);
 
 /// Whether the timer is active, of the system or of this user. What cannot be found out is taken for
 /// so: nobody is told that nothing starts what may well be started.
-pub(crate) fn is_active() -> bool {
+pub(super) fn is_timer_active() -> bool {
     // sd_booted(3)
     if !Path::new("/run/systemd/system").exists() {
         return false;
     }
     let of_user = !nix::unistd::geteuid().is_root();
-    answers(&[]) || (of_user && answers(&["--user"]))
+    is_active_in(&[]) || (of_user && is_active_in(&["--user"]))
 }
 
-fn answers(manager: &[&str]) -> bool {
+fn is_active_in(manager: &[&str]) -> bool {
     let child = Command::new("systemctl")
         .args(manager)
         .args(["is-active", "--quiet", planner::units::TIMER])

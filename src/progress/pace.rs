@@ -68,7 +68,7 @@ impl Pace {
 
     /// How much is done, from 0 to 1, where the end is known.
     pub(super) fn fraction(&self) -> Option<f64> {
-        fraction(&self.latest)
+        fraction_of(&self.latest)
     }
 
     /// Bytes per second.
@@ -87,7 +87,7 @@ impl Pace {
     fn remaining(&self) -> Option<Duration> {
         let (began, first) = self.samples.front()?;
         let took = self.latest_at.saturating_duration_since(*began);
-        let (now, then) = (self.fraction()?, fraction(first)?);
+        let (now, then) = (self.fraction()?, fraction_of(first)?);
         if took < LEAST || now <= then || now >= 1.0 {
             return None;
         }
@@ -97,7 +97,7 @@ impl Pace {
     }
 
     /// How far it is, in words.
-    pub(super) fn say(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         let progress = &self.latest;
         let mut parts = Vec::new();
         if let Some(fraction) = self.fraction() {
@@ -140,7 +140,7 @@ impl Pace {
 
 /// How much is done, from 0 to 1: entries and bytes count half each, since many small files cost
 /// as much time as few large ones.
-fn fraction(progress: &Progress) -> Option<f64> {
+fn fraction_of(progress: &Progress) -> Option<f64> {
     #[expect(clippy::cast_precision_loss, reason = "a share needs no more")]
     let share = |done: u64, total: u64| (total > 0).then(|| (done as f64 / total as f64).min(1.0));
     let entries = share(progress.entries, progress.entries_total);

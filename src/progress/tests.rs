@@ -41,9 +41,11 @@ fn copied(share: u64) -> Event<'static> {
 /// A run of a hundred seconds, with an event of progress each second.
 fn run(mode: Mode, verbose: bool) -> String {
     let written = Written::default();
-    let bar = Bar::on(mode, verbose, Style::PLAIN, Box::new(written.clone()));
+    let bar = Bar::writing_to(mode, verbose, Style::PLAIN, Box::new(written.clone()));
     let start = Instant::now();
-    let at = |event: Event<'_>, seconds: u64| bar.at(&event, start + Duration::from_secs(seconds));
+    let at = |event: Event<'_>, seconds: u64| {
+        bar.show_event(&event, start + Duration::from_secs(seconds))
+    };
     at(
         Event::RunStarted {
             run_id: "2025-01-12_02-00-00-8c1f",
@@ -111,11 +113,11 @@ fn objects_stand_one_to_a_line_at_most_two_a_second() {
     assert_eq!(objects.last().unwrap()["outcome"]["status"], "succeeded");
 
     let written = Written::default();
-    let bar = Bar::on(Mode::Json, false, Style::PLAIN, Box::new(written.clone()));
+    let bar = Bar::writing_to(Mode::Json, false, Style::PLAIN, Box::new(written.clone()));
     let start = Instant::now();
     for tick in 0..=1000 {
         let event = copied(tick / 10);
-        bar.at(&event, start + Duration::from_millis(tick * 10));
+        bar.show_event(&event, start + Duration::from_millis(tick * 10));
     }
     // Ten seconds, and the end is told even if it comes too soon.
     assert_eq!(written.text().lines().count(), 21);
@@ -137,7 +139,7 @@ fn nobody_reading_ends_no_run() {
             Err(io::ErrorKind::BrokenPipe.into())
         }
     }
-    let bar = Bar::on(Mode::Json, false, Style::PLAIN, Box::new(Closed));
+    let bar = Bar::writing_to(Mode::Json, false, Style::PLAIN, Box::new(Closed));
     let observer: &dyn Observer = &bar;
     observer.event(copied(1));
 }
@@ -150,9 +152,9 @@ fn work_without_a_known_end_still_tells_how_far_it_is() {
         ..Progress::default()
     };
     let mut pace = Pace::new(&progress, start);
-    assert_eq!(pace.say(), "waiting for the disk");
+    assert_eq!(pace.describe(), "waiting for the disk");
     progress.entries = 12_345;
     pace.advance(&progress, start + Duration::from_secs(5));
     assert_eq!(pace.fraction(), None);
-    assert_eq!(pace.say(), "12,345 entries");
+    assert_eq!(pace.describe(), "12,345 entries");
 }

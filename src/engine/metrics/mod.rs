@@ -7,7 +7,7 @@ use planner::standing;
 
 use super::{Engine, Notice, operation::Operation};
 
-use text::{Known, metrics};
+use text::{MetricsFacts, metrics_text};
 
 impl Operation<'_> {
     /// Writes `monitoring.prometheusFile`, where one is configured.
@@ -17,7 +17,7 @@ impl Operation<'_> {
         };
         let written = self
             .engine
-            .metrics_text()
+            .collect_metrics()
             .and_then(|text| replace_metrics_file(path.as_path(), &text));
         if let Err(error) = &written {
             self.notice(&Notice::NoMetrics { error });
@@ -26,7 +26,7 @@ impl Operation<'_> {
 }
 
 impl Engine {
-    fn metrics_text(&self) -> Result<String> {
+    fn collect_metrics(&self) -> Result<String> {
         let config = &self.config;
         let state = self.state()?;
         // A run that was interrupted has asked us to end, too; this is short. And times in records
@@ -55,7 +55,7 @@ impl Engine {
             has_others: inventory.known_destinations.len() > 1,
             runs: &runs,
         };
-        Ok(metrics(&Known {
+        Ok(metrics_text(&MetricsFacts {
             host: &self.host_folder(),
             now: operation.now,
             destination: found,

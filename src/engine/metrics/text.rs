@@ -13,7 +13,7 @@ use schema::{
 };
 
 /// What the metrics are made from.
-pub(super) struct Known<'a> {
+pub(super) struct MetricsFacts<'a> {
     /// The host.
     pub(super) host: &'a str,
     /// The time.
@@ -33,33 +33,33 @@ pub(super) struct Known<'a> {
 }
 
 /// All metrics.
-pub(super) fn metrics(known: &Known<'_>) -> String {
+pub(super) fn metrics_text(known: &MetricsFacts<'_>) -> String {
     let mut page = Page::default();
-    page.one(
+    page.add_metric(
         "backup_info",
         "The program and the host whose backups these are.",
         &[("host", known.host), ("version", env!("CARGO_PKG_VERSION"))],
         "1",
     );
-    destination(&mut page, known);
-    last_success(&mut page, known);
-    last_run(&mut page, known);
+    add_destination(&mut page, known);
+    add_last_success(&mut page, known);
+    add_last_run(&mut page, known);
     let copied = planner::standing::copied_at(known.runs, known.now);
-    page.time(
+    page.add_time(
         "backup_cloud_last_success_timestamp_seconds",
         "When a copy was last brought to the cloud.",
         copied,
     );
-    health(&mut page, known);
+    add_health(&mut page, known);
     page.0
 }
 
-fn destination(page: &mut Page, known: &Known<'_>) {
+fn add_destination(page: &mut Page, known: &MetricsFacts<'_>) {
     let Some(found) = known.destination else {
         return;
     };
     let path = [("path", found.mount_point.as_str())];
-    page.one(
+    page.add_metric(
         "backup_destination_present",
         "Whether the destination is there, and mounted where that is asked for.",
         &path,
@@ -68,79 +68,82 @@ fn destination(page: &mut Page, known: &Known<'_>) {
     if !known.ready {
         return;
     }
-    for (name, help, value) in [
-        (
-            "backup_destination_free_bytes",
-            "Free bytes on the destination that backups may use.",
-            found.free_bytes,
-        ),
-        (
-            "backup_destination_size_bytes",
-            "Size of the destination's file system.",
-            found.total_bytes,
-        ),
-    ] {
-        page.one(name, help, &path, &value.to_string());
-    }
+    page.add_amounts(
+        &path,
+        &[
+            (
+                "backup_destination_free_bytes",
+                "Free bytes on the destination that backups may use.",
+                found.free_bytes,
+            ),
+            (
+                "backup_destination_size_bytes",
+                "Size of the destination's file system.",
+                found.total_bytes,
+            ),
+        ],
+    );
+    add_snapshots(page, found, known.now);
+}
+
+fn add_snapshots(page: &mut Page, found: &DestinationState, now: DateTime<FixedOffset>) {
     // Only where they stand and when they were made is told, which no option changes.
-    let list = planner::list_snapshots(&schema::Config::default(), found, known.now);
+    let list = planner::list_snapshots(&schema::Config::default(), found, now);
     let mut by_tier: BTreeMap<Tier, u64> = Tier::ALL.into_iter().map(|tier| (tier, 0)).collect();
     for tier in list.snapshots.iter().flat_map(|one| &one.tiers) {
         *by_tier.entry(*tier).or_default() += 1;
     }
-    page.head(
+    page.add_header(
         "backup_snapshots",
         "Snapshots by the tier in which they appear; one may appear in several.",
     );
     for (tier, count) in by_tier {
-        page.sample(
-            "backup_snapshots",
-            &[("tier", tier.folder())],
-            &count.to_string(),
-        );
+        let count = count.to_string();
+        page.add_sample("backup_snapshots", &[("tier", tier.folder())], &count);
     }
-    let suspect = list.snapshots.iter().filter(|one| one.is_suspect()).count() as u64;
+    let suspect = list.snapshots.iter().filter(|one| one.is_suspect());
     let faults = found.unmanaged.iter();
-    let faults = faults.filter(|one| one.record_fault.is_some()).count() as u64;
-    let damaged = found.damaged.len() as u64;
-    for (name, help, value) in [
-        (
-            "backup_suspect_snapshots",
-            "Snapshots that are suspect and not accepted.",
-            suspect,
-        ),
-        (
-            "backup_damaged_records",
-            "Snapshots whose record is damaged.",
-            faults,
-        ),
-        (
-            "backup_damaged_files",
-            "Stored files that are known to be damaged.",
-            damaged,
-        ),
-    ] {
-        page.one(name, help, &[], &value.to_string());
-    }
+    let faults = faults.filter(|one| one.record_fault.is_some());
+    page.add_amounts(
+        &[],
+        &[
+            (
+                "backup_suspect_snapshots",
+                "Snapshots that are suspect and not accepted.",
+                suspect.count() as u64,
+            ),
+            (
+                "backup_damaged_records",
+                "Snapshots whose record is damaged.",
+                faults.count() as u64,
+            ),
+            (
+                "backup_damaged_files",
+                "Stored files that are known to be damaged.",
+                found.damaged.len() as u64,
+            ),
+        ],
+    );
     if let Some(newest) = list.snapshots.first() {
-        for (name, help, value) in [
-            (
-                "backup_snapshot_files",
-                "Regular files in the newest snapshot.",
-                newest.files,
-            ),
-            (
-                "backup_snapshot_size_bytes",
-                "Sum of the sizes of the files in the newest snapshot.",
-                newest.bytes,
-            ),
-        ] {
-            page.one(name, help, &[], &value.to_string());
-        }
+        page.add_amounts(
+            &[],
+            &[
+                (
+                    "backup_snapshot_files",
+                    "Regular files in the newest snapshot.",
+                    newest.files,
+                ),
+                (
+                    "backup_snapshot_size_bytes",
+                    "Sum of the sizes of the files in the newest snapshot.",
+                    newest.bytes,
+                ),
+            ],
+        );
     }
 }
 
-fn last_success(page: &mut Page, known: &Known<'_>) {
+fn add_last_success(page: &mut Page, known: &MetricsFacts<'_>) {
     let at = known.good.and_then(|good| {
         let stands = known.destination.filter(|_| known.ready);
         let mut snapshots = stands.iter().flat_map(|found| &found.snapshots);
@@ -151,23 +154,23 @@ fn last_success(page: &mut Page, known: &Known<'_>) {
             .map(|one| one.record.sealed_at)
             .or_else(|| run().map(|run| run.ended_at))
     });
-    page.time(
+    page.add_time(
         "backup_last_success_timestamp_seconds",
         "When the last good backup was sealed.",
         at,
     );
 }
 
-fn last_run(page: &mut Page, known: &Known<'_>) {
+fn add_last_run(page: &mut Page, known: &MetricsFacts<'_>) {
     let Some(last) = known.last else {
         return;
     };
-    page.time(
+    page.add_time(
         "backup_last_run_timestamp_seconds",
         "When the last run ended.",
         Some(last.ended_at),
     );
-    page.head(
+    page.add_header(
         "backup_last_run_result",
         "1 for the word that tells how the last run ended, 0 for the others.",
     );
@@ -180,63 +183,68 @@ fn last_run(page: &mut Page, known: &Known<'_>) {
         RunResult::Interrupted,
     ] {
         let is = if result == last.result { "1" } else { "0" };
-        page.sample("backup_last_run_result", &[("result", result.word())], is);
+        page.add_sample("backup_last_run_result", &[("result", result.word())], is);
     }
-    page.one(
+    page.add_metric(
         "backup_run_duration_seconds",
         "How long the last run took.",
         &[],
-        &seconds(last.started_at, last.ended_at),
+        &seconds_between(last.started_at, last.ended_at),
     );
+    add_steps(page, last);
+    if let Some(sealed) = &last.snapshot {
+        page.add_amounts(
+            &[],
+            &[
+                (
+                    "backup_run_copied_files",
+                    "Files whose content the last run copied.",
+                    sealed.totals.files_copied,
+                ),
+                (
+                    "backup_run_copied_bytes",
+                    "Bytes that the last run copied.",
+                    sealed.totals.bytes_copied,
+                ),
+                (
+                    "backup_run_error_files",
+                    "Entries that the last run could not read or store.",
+                    sealed.totals.errors,
+                ),
+            ],
+        );
+    }
+}
+
+fn add_steps(page: &mut Page, last: &Report) {
     let steps = last.steps.iter();
     let steps = steps.filter_map(|step| Some((&step.step, step.started_at?, step.ended_at)));
     let steps: Vec<_> = steps.collect();
     if !steps.is_empty() {
-        page.head(
+        page.add_header(
             "backup_run_step_duration_seconds",
             "How long each step of the last run took.",
         );
     }
     for (step, started_at, ended_at) in steps {
-        page.sample(
+        page.add_sample(
             "backup_run_step_duration_seconds",
             &[("step", step)],
-            &seconds(started_at, ended_at),
+            &seconds_between(started_at, ended_at),
         );
-    }
-    if let Some(sealed) = &last.snapshot {
-        for (name, help, value) in [
-            (
-                "backup_run_copied_files",
-                "Files whose content the last run copied.",
-                sealed.totals.files_copied,
-            ),
-            (
-                "backup_run_copied_bytes",
-                "Bytes that the last run copied.",
-                sealed.totals.bytes_copied,
-            ),
-            (
-                "backup_run_error_files",
-                "Entries that the last run could not read or store.",
-                sealed.totals.errors,
-            ),
-        ] {
-            page.one(name, help, &[], &value.to_string());
-        }
     }
 }
 
-fn health(page: &mut Page, known: &Known<'_>) {
+fn add_health(page: &mut Page, known: &MetricsFacts<'_>) {
     let Some(health) = known.health else {
         return;
     };
-    page.time(
+    page.add_time(
         "backup_health_check_timestamp_seconds",
         "When health was last checked.",
         Some(health.checked_at),
     );
-    page.head(
+    page.add_header(
         "backup_health_findings",
         "What the last health check found, by severity.",
     );
@@ -246,11 +254,11 @@ fn health(page: &mut Page, known: &Known<'_>) {
         (Severity::Error, "error"),
     ] {
         let count = health.count(severity).to_string();
-        page.sample("backup_health_findings", &[("severity", word)], &count);
+        page.add_sample("backup_health_findings", &[("severity", word)], &count);
     }
     let trend = health.space.as_ref().and_then(|space| space.trend.as_ref());
     if let Some(days) = trend.and_then(|trend| trend.days_left) {
-        page.one(
+        page.add_metric(
             "backup_destination_left_seconds",
             "Time until only local.minSpaceGB are free, as the last health check foretold it.",
             &[],
@@ -259,13 +267,13 @@ fn health(page: &mut Page, known: &Known<'_>) {
     }
     if let Some(share) = &health.verified {
         let ratio = f64::from(share.parts_read) / f64::from(share.of.max(1));
-        page.one(
+        page.add_metric(
             "backup_verified_ratio",
             "Share of the stored data that health checks have read at one time or another.",
             &[],
             &ratio.to_string(),
         );
-        page.time(
+        page.add_time(
             "backup_verified_oldest_timestamp_seconds",
             "When the share that was read longest ago was read.",
             Some(share.oldest_at),
@@ -274,7 +282,7 @@ fn health(page: &mut Page, known: &Known<'_>) {
 }
 
 /// The seconds between two times; none less than zero, if the clock was set back.
-fn seconds(from: DateTime<FixedOffset>, to: DateTime<FixedOffset>) -> String {
+fn seconds_between(from: DateTime<FixedOffset>, to: DateTime<FixedOffset>) -> String {
     let millis = (to - from).num_milliseconds().max(0);
     format!("{}.{:03}", millis / 1000, millis % 1000)
 }
@@ -285,12 +293,12 @@ struct Page(String);
 
 impl Page {
     /// What a metric is; its samples follow.
-    fn head(&mut self, name: &str, help: &str) {
+    fn add_header(&mut self, name: &str, help: &str) {
         let help = help.replace('\\', r"\\").replace('\n', r"\n");
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} gauge");
     }
 
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: &str) {
+    fn add_sample(&mut self, name: &str, labels: &[(&str, &str)], value: &str) {
         self.0.push_str(name);
         for (at, (label, text)) in labels.iter().enumerate() {
             let text = text.replace('\\', r"\\").replace('"', "\\\"");
@@ -303,15 +311,22 @@ impl Page {
     }
 
     /// A metric of one sample.
-    fn one(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: &str) {
-        self.head(name, help);
-        self.sample(name, labels, value);
+    fn add_metric(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: &str) {
+        self.add_header(name, help);
+        self.add_sample(name, labels, value);
+    }
+
+    /// Metrics of one sample each: name, help and value.
+    fn add_amounts(&mut self, labels: &[(&str, &str)], amounts: &[(&str, &str, u64)]) {
+        for (name, help, value) in amounts {
+            self.add_metric(name, help, labels, &value.to_string());
+        }
     }
 
     /// A moment, where there is one.
-    fn time(&mut self, name: &str, help: &str, at: Option<DateTime<FixedOffset>>) {
+    fn add_time(&mut self, name: &str, help: &str, at: Option<DateTime<FixedOffset>>) {
         if let Some(at) = at {
-            self.one(name, help, &[], &at.timestamp().to_string());
+            self.add_metric(name, help, &[], &at.timestamp().to_string());
         }
     }
 }
@@ -323,7 +338,7 @@ mod tests {
     #[test]
     fn texts_of_unknown_origin_break_no_line() {
         let mut page = Page::default();
-        page.one("m", "a\\b\nc", &[("path", "/a\"b\\c\nd"), ("x", "y")], "1");
+        page.add_metric("m", "a\\b\nc", &[("path", "/a\"b\\c\nd"), ("x", "y")], "1");
         let expected =
             "# HELP m a\\\\b\\nc\n# TYPE m gauge\nm{path=\"/a\\\"b\\\\c\\nd\",x=\"y\"} 1\n";
         assert_eq!(page.0, expected);
@@ -333,7 +348,7 @@ mod tests {
     fn a_clock_that_was_set_back_gives_no_negative_duration() {
         let at = |text: &str| text.parse().unwrap();
         let (early, late) = (at("2025-01-16T02:00:00Z"), at("2025-01-16T02:01:00.25Z"));
-        assert_eq!(seconds(early, late), "60.250");
-        assert_eq!(seconds(late, early), "0.000");
+        assert_eq!(seconds_between(early, late), "60.250");
+        assert_eq!(seconds_between(late, early), "0.000");
     }
 }

@@ -21,13 +21,13 @@ pub struct ServiceEnd {
 
 /// What became of an interrupted run.
 #[derive(Debug, Clone)]
-pub enum SettleOutcome {
+pub enum FinishOutcome {
     /// There is none, or all that it owes was done.
     NothingOwed,
     /// Another process is at work on it.
     Busy,
     /// What it owes was done: its script after the backup, and its notification.
-    Settled {
+    Finished {
         /// What was told.
         report: Report,
         /// How the run was ended.
@@ -52,23 +52,27 @@ impl Engine {
     ///
     /// # Errors
     /// Fails on an interruption, or if the state directory cannot be read or written.
-    pub fn settle(&self, end: &ServiceEnd, observer: &dyn Observer) -> Result<SettleOutcome> {
+    pub fn finish_interrupted(
+        &self,
+        end: &ServiceEnd,
+        observer: &dyn Observer,
+    ) -> Result<FinishOutcome> {
         let Some(state) = self.state()? else {
-            return Ok(SettleOutcome::NothingOwed);
+            return Ok(FinishOutcome::NothingOwed);
         };
         let Some(unfinished) = state.unfinished()? else {
-            return Ok(SettleOutcome::NothingOwed);
+            return Ok(FinishOutcome::NothingOwed);
         };
         let replay = state.replay(&unfinished.plan.run_id)?;
         if replay.is_settled() {
-            return Ok(SettleOutcome::NothingOwed);
+            return Ok(FinishOutcome::NothingOwed);
         }
         if !state.is_owned() && replay.handed_to().is_some() {
             // The script after the backup must not meet a part that is still at work.
             Systemd.stop_parts();
         }
         let lock = match state.lock() {
-            Err(error) if error.kind == ErrorKind::Busy => return Ok(SettleOutcome::Busy),
+            Err(error) if error.kind == ErrorKind::Busy => return Ok(FinishOutcome::Busy),
             lock => lock?,
         };
         let (because, result) = judge_service_end(&end.service_result, &end.exit_status);
@@ -76,8 +80,8 @@ impl Engine {
             finish_interrupted::finish_interrupted(&state, &because, result, operation.context)
         })?;
         drop(lock);
-        Ok(report.map_or(SettleOutcome::NothingOwed, |report| {
-            SettleOutcome::Settled { report, because }
+        Ok(report.map_or(FinishOutcome::NothingOwed, |report| {
+            FinishOutcome::Finished { report, because }
         }))
     }
 
@@ -86,7 +90,7 @@ impl Engine {
     ///
     /// # Errors
     /// Fails if the state directory cannot be read or written.
-    pub fn settle_stalled(
+    pub fn finish_stalled(
         &self,
         stalled: StalledRun,
         error: &Error,

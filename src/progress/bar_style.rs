@@ -13,8 +13,8 @@ pub(super) const STEPS: u64 = 1000;
 /// A bar for this work.
 pub(super) fn new_bar(phase: Phase) -> ProgressBar {
     let bar = ProgressBar::new(STEPS);
-    bar.set_style(endless());
-    bar.set_prefix(verb(phase));
+    bar.set_style(endless_style());
+    bar.set_prefix(phase_verb(phase));
     // Drawn while no event comes, as during a sync. The crate's own thread would panic where none can
     // be started.
     let drawn = bar.downgrade();
@@ -29,21 +29,21 @@ pub(super) fn new_bar(phase: Phase) -> ProgressBar {
 }
 
 /// A bar of something whose end is known.
-pub(super) fn counted() -> ProgressStyle {
-    style("{prefix:9} [{bar:16}] {wide_msg}").progress_chars("=> ")
+pub(super) fn counted_style() -> ProgressStyle {
+    style_of("{prefix:9} [{bar:16}] {wide_msg}").progress_chars("=> ")
 }
 
 /// A sign of life.
-pub(super) fn endless() -> ProgressStyle {
-    style("{prefix:9} {spinner} {wide_msg}").tick_chars("|/-\\ ")
+pub(super) fn endless_style() -> ProgressStyle {
+    style_of("{prefix:9} {spinner} {wide_msg}").tick_chars("|/-\\ ")
 }
 
-fn style(template: &str) -> ProgressStyle {
+fn style_of(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 /// What the work is, for people.
-pub(super) fn verb(phase: Phase) -> &'static str {
+pub(super) fn phase_verb(phase: Phase) -> &'static str {
     match phase {
         Phase::Scan => "scanning",
         Phase::Rsync => "rsync",
