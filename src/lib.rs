@@ -69,10 +69,12 @@
 //! # }
 //! ```
 //!
-//! The words of its requests and outcomes are `schema`'s, its decisions `planner`'s, its effects
-//! `executor`'s.
+//! The words of its requests and outcomes are [`schema`]'s, its decisions [`planner`]'s, its effects
+//! [`executor`]'s.
 
 pub mod engine;
+
+pub use {executor, planner, schema};
 
 pub use engine::{Engine, Notice, Observer};
 pub use executor::{Error, ErrorKind, Result, event::Silent};

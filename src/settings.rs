@@ -125,7 +125,7 @@ impl Settings {
         now: Option<DateTime<FixedOffset>>,
         out: &Out,
     ) -> Result<Engine> {
-        Ok(self.open_engine(out)?.supposing(now))
+        Ok(self.open_engine(out)?.with_supposed_time(now))
     }
 
     /// An engine for a configuration that was read elsewhere.

@@ -172,9 +172,9 @@ pub enum Decision {
     RefuseAsBefore(Finding),
 }
 
-/// An unfinished run, as a timer's call meets it.
+/// An unfinished run, as a timer's call finds it.
 #[derive(Debug, Clone, Copy)]
-pub struct MetUnfinished<'a> {
+pub struct WaitingRun<'a> {
     /// The run.
     pub run_id: &'a str,
     /// How often in a row it was interrupted, with the runs that it took the place of.
@@ -191,10 +191,10 @@ pub struct MetUnfinished<'a> {
 pub fn decide_continuation(
     config: &Config,
     past: &Past<'_>,
-    unfinished: &MetUnfinished<'_>,
+    unfinished: &WaitingRun<'_>,
     now: Time,
 ) -> Option<Decision> {
-    let MetUnfinished { run_id, .. } = *unfinished;
+    let WaitingRun { run_id, .. } = *unfinished;
     if unfinished.is_busy {
         return Some(Decision::Run(None));
     }
@@ -285,7 +285,7 @@ pub enum TimerRunEnd<'a> {
 }
 
 /// What is remembered of tries after a run that was counted before it began: `before` is what was
-/// known then, `begun` what was written. What was deferred, met another run or an absent drive was
+/// known then, `begun` what was written. What was deferred, found another run at work or an absent drive was
 /// no try.
 #[must_use]
 pub fn tries_after(
@@ -569,7 +569,7 @@ mod tests {
 
     #[test]
     fn an_unfinished_run_is_gone_on_with_unless_power_or_many_deaths_say_later() {
-        let met = MetUnfinished {
+        let waiting = WaitingRun {
             run_id: "r",
             interruptions: 3,
             is_busy: false,
@@ -586,25 +586,25 @@ mod tests {
             again: true,
             booted: None,
         };
-        let decide = |met: &MetUnfinished<'_>, now: &str| {
-            decide_continuation(&config(false), &past, met, at(now))
+        let decide = |waiting: &WaitingRun<'_>, now: &str| {
+            decide_continuation(&config(false), &past, waiting, at(now))
         };
         let early = "2025-03-06T04:10:00Z";
         let expected = "run r was interrupted 3 times; it is continued at 05:00";
         assert_eq!(
-            decide(&met, early),
+            decide(&waiting, early),
             Some(Decision::Nothing(expected.to_owned()))
         );
-        assert_eq!(decide(&met, "2025-03-06T05:00:00Z"), None);
-        let busy = MetUnfinished {
+        assert_eq!(decide(&waiting, "2025-03-06T05:00:00Z"), None);
+        let busy = WaitingRun {
             is_busy: true,
             is_on_battery: true,
-            ..met
+            ..waiting
         };
         assert_eq!(decide(&busy, early), Some(Decision::Run(None)));
-        let on_battery = MetUnfinished {
+        let on_battery = WaitingRun {
             is_on_battery: true,
-            ..met
+            ..waiting
         };
         let deferred = decide(&on_battery, early);
         assert!(matches!(deferred, Some(Decision::Defer(one)) if one.code == code::ON_BATTERY));

@@ -118,7 +118,7 @@ fn restore_request(
         Some(name) => RestoreSnapshot::Named(name.to_owned()),
         None => RestoreSnapshot::AsOf(parse_as_of(arguments, Local::now().fixed_offset())?),
     };
-    let meanings = |path: &PathBuf| TypedPath::of_meanings(typed::path_meanings(path));
+    let meanings = |path: &PathBuf| TypedPath::with_meanings(typed::path_meanings(path));
     Ok(RestoreRequest {
         snapshot,
         paths: words.paths.iter().map(meanings).collect(),

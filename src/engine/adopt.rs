@@ -39,7 +39,7 @@ impl Engine {
     /// Refused if the destination is not there or was never set up, or if nothing of the configured
     /// sources is in what was found; fails if the folder cannot be read.
     pub fn prepare_adopt(&self, request: &AdoptRequest) -> Result<PreparedAdoption> {
-        let operation = self.reading(&Silent);
+        let operation = self.unlogged(&Silent);
         let destination = operation.destination_present()?;
         let store = self.open_store()?.ok_or_else(|| {
             Error::refused("the destination was never set up, so that nothing can be adopted there")

@@ -64,7 +64,7 @@ pub(super) struct DownloadRequest<'a> {
 
 /// Files that were brought from the cloud, as a destination of their own.
 #[derive(Debug, Clone)]
-pub struct CloudDownload {
+pub(super) struct CloudDownload {
     /// An engine whose destination they are.
     pub(super) engine: Engine,
     /// The snapshot that they are of.
@@ -82,11 +82,10 @@ impl Engine {
     /// Fails if rclone or the remote cannot be asked, or if another run is at work.
     pub fn list_cloud(&self, observer: &dyn Observer) -> Result<Vec<SnapshotId>> {
         let remote = self.cloud_remote();
-        self.reading(observer)
-            .with_rclone(&remote, |rclone, cache| {
-                let uploaded = fetch::uploaded_snapshots(rclone, cache, &remote)?;
-                Ok(uploaded.into_keys().rev().collect())
-            })
+        self.unlogged(observer).with_rclone(&remote, |rclone, cache| {
+            let uploaded = fetch::uploaded_snapshots(rclone, cache, &remote)?;
+            Ok(uploaded.into_keys().rev().collect())
+        })
     }
 
     /// Compares the remote with its newest upload's manifest.
@@ -99,7 +98,7 @@ impl Engine {
         depth: CloudDepth,
         observer: &dyn Observer,
     ) -> Result<CloudVerification> {
-        let operation = self.reading(observer);
+        let operation = self.unlogged(observer);
         let remote = self.cloud_remote();
         let share = match depth {
             CloudDepth::OfTheDay => {
@@ -244,7 +243,7 @@ impl CloudDownload {
     /// Throws the downloads away.
     pub(super) fn discard(&self) -> Result<()> {
         let place = &self.engine.config.local.mount_point;
-        let operation = self.engine.reading(&Silent);
+        let operation = self.engine.unlogged(&Silent);
         let Ok(found) = resolve(place.as_path()) else {
             return Ok(());
         };

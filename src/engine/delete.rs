@@ -29,11 +29,11 @@ impl Engine {
     /// # Errors
     /// Refused if the destination is not there, or nothing may be deleted now.
     pub fn prepare_prune(&self) -> Result<PreparedDeletion> {
-        let operation = self.reading(&Silent);
+        let operation = self.unlogged(&Silent);
         let destination = operation.destination_present()?;
         let inventory = operation.inventory_of(Some(destination))?;
         let step = planner::prune(&self.config, &inventory);
-        operation.prepared(inventory, step)
+        operation.prepare_deletion(inventory, step)
     }
 
     /// Plans to delete the snapshots that are named.
@@ -42,7 +42,7 @@ impl Engine {
     /// Refused if the destination is not there, a name means no snapshot of this program, or one of
     /// them is never deleted.
     pub fn prepare_delete(&self, names: &[String]) -> Result<PreparedDeletion> {
-        let operation = self.reading(&Silent);
+        let operation = self.unlogged(&Silent);
         let destination = operation.destination_present()?;
         let mut ids = Vec::new();
         for name in names {
@@ -53,7 +53,7 @@ impl Engine {
         ids.dedup();
         let inventory = operation.inventory_of(Some(destination))?;
         let step = planner::delete(&self.config, &inventory, &ids);
-        operation.prepared(inventory, step)
+        operation.prepare_deletion(inventory, step)
     }
 
     /// Runs a deletion that was prepared.
@@ -72,7 +72,7 @@ impl Engine {
 }
 
 impl Operation<'_> {
-    fn prepared(
+    fn prepare_deletion(
         &self,
         inventory: Inventory,
         step: std::result::Result<DeleteStep, Box<Finding>>,

@@ -55,7 +55,7 @@ impl Engine {
     pub fn diff(&self, request: &DiffRequest, observer: &dyn Observer) -> Result<DiffOutcome> {
         let operation = Operation {
             observer,
-            ..self.reading(&Silent)
+            ..self.unlogged(&Silent)
         };
         let destination = operation.destination_present()?;
         let before = operation.to_compare(&request.before, &destination)?;

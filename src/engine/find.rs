@@ -34,7 +34,7 @@ impl Engine {
     /// # Errors
     /// Refused if the destination is not there; fails on an interruption.
     pub fn find(&self, search: &Search, each: &mut dyn FnMut(FoundAt<'_>)) -> Result<FindOutcome> {
-        let operation = self.reading(&Silent);
+        let operation = self.unlogged(&Silent);
         let destination = operation.destination_present()?;
         let store = self.open_store_present()?;
         let snapshots = destination.snapshots.iter();

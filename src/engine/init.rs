@@ -32,7 +32,7 @@ impl Engine {
                 return Ok(None);
             }
         }
-        let destination = self.reading(&Silent).destination_present()?;
+        let destination = self.unlogged(&Silent).destination_present()?;
         self.logged(LogKind::Runs, observer, |operation| {
             let inventory = operation.inventory_of(Some(destination))?;
             let plan = planner::init(&self.config, &inventory, old);

@@ -45,7 +45,7 @@ impl Engine {
             unusable: &UnusableBases::new(),
             to_run: false,
         };
-        let (inventory, _) = self.reading(observer).take_inventory(request)?;
+        let (inventory, _) = self.unlogged(observer).take_inventory(request)?;
         Ok(inventory)
     }
 }

@@ -23,7 +23,7 @@ impl Engine {
     /// # Errors
     /// Refused if the destination is not there; fails if it cannot be read.
     pub fn list(&self) -> Result<Listing> {
-        let operation = self.reading(&Silent);
+        let operation = self.unlogged(&Silent);
         let destination = operation.destination_present()?;
         let mut refusals = Vec::new();
         if destination.snapshots.is_empty() {

@@ -24,9 +24,9 @@ impl Engine {
     /// Refused if the destination is not there, or the name means no snapshot of this program; fails
     /// on an interruption, or if another run is at work.
     pub fn mark(&self, name: &str, mark: Mark, observer: &dyn Observer) -> Result<RunOutcome> {
-        let reading = self.reading(&Silent);
-        let destination = reading.destination_present()?;
-        let named = reading.named_snapshot(name, &destination)?;
+        let unlogged = self.unlogged(&Silent);
+        let destination = unlogged.destination_present()?;
+        let named = unlogged.named_snapshot(name, &destination)?;
         let id = named.to_mark(&destination).map_err(naming_error)?;
         let steps = match mark {
             Mark::Pin => vec![MarkStep::Pin { id }],

@@ -4,7 +4,7 @@
 //! executor do it; it gives back all that is needed to show what happened.
 
 mod adopt;
-pub mod apply;
+mod apply;
 mod check;
 mod cloud;
 mod delete;
@@ -26,7 +26,6 @@ mod operation;
 mod plan;
 mod restore;
 mod status;
-
 mod timer;
 mod units;
 mod verify;
@@ -41,11 +40,14 @@ use executor::{
 };
 use schema::Config;
 
+pub use executor::history::Search;
+pub use planner::notices::TimerCall;
+
 pub use self::{
     adopt::{AdoptRequest, PreparedAdoption},
     apply::{ApplyOutcome, ApplyRequest, BackupKind, NotBegun, RunOutcome},
     check::{CheckedConfig, ConfigFault, check_config, check_config_text, read_config},
-    cloud::CloudDownload,
+    cloud::CloudDepth,
     delete::PreparedDeletion,
     destination::host_name,
     diff::{DiffOutcome, DiffRequest, DiffResult},
@@ -59,7 +61,7 @@ pub use self::{
     plan::{PlanRequest, PlannedRun},
     restore::{PreparedRestore, RestoreFrom, RestoreRequest, RestoreSnapshot, TypedPath},
     units::{UnitChange, write_units},
-    verify::{CloudDepth, VerifyOutcome, VerifyRequest, damage_left},
+    verify::{VerifyOutcome, VerifyRequest, damage_left},
 };
 
 /// A backup as one configuration describes it, with what this machine remembers of it.
@@ -114,7 +116,7 @@ impl Engine {
 
     /// The same engine, which supposes that it is this time; none for the machine's clock.
     #[must_use]
-    pub fn supposing(self, now: Option<DateTime<FixedOffset>>) -> Self {
+    pub fn with_supposed_time(self, now: Option<DateTime<FixedOffset>>) -> Self {
         Self {
             supposed_now: now,
             ..self

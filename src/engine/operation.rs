@@ -45,7 +45,7 @@ impl Operation<'_> {
 
 impl Engine {
     /// An operation that is in no log: it only reads.
-    pub(super) fn reading<'a>(&'a self, observer: &'a dyn Observer) -> Operation<'a> {
+    pub(super) fn unlogged<'a>(&'a self, observer: &'a dyn Observer) -> Operation<'a> {
         let now = self.now();
         Operation {
             engine: self,
@@ -67,24 +67,24 @@ impl Engine {
         observer: &dyn Observer,
         work: impl FnOnce(&Operation<'_>) -> Result<T>,
     ) -> Result<T> {
-        let reading = self.reading(observer);
+        let unlogged = self.unlogged(observer);
         let Some(folder) = self.log_dir() else {
-            return work(&reading);
+            return work(&unlogged);
         };
         let not_logged = |error: std::io::Error| {
             let because = &system_reason(&error);
             observer.notice(&Notice::NotLogged { folder, because });
         };
-        let (logs, error) = Logs::open(folder, kind, reading.context.clock, observer);
+        let (logs, error) = Logs::open(folder, kind, unlogged.context.clock, observer);
         error.into_iter().for_each(not_logged);
         let in_journal = logs.is_in_journal();
         observer.notice(&Notice::LogOpened { in_journal });
         let result = work(&Operation {
             context: Context {
                 observer: &logs,
-                ..reading.context
+                ..unlogged.context
             },
-            ..reading
+            ..unlogged
         });
         observer.notice(&Notice::LogClosed);
         logs.fault().into_iter().for_each(not_logged);

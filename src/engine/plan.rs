@@ -34,7 +34,7 @@ impl Engine {
     /// Fails if the destination, the sources or the state directory cannot be looked at, or on an
     /// interruption.
     pub fn plan(&self, request: PlanRequest, observer: &dyn Observer) -> Result<PlannedRun> {
-        let (inventory, _) = self.reading(observer).take_inventory(InventoryRequest {
+        let (inventory, _) = self.unlogged(observer).take_inventory(InventoryRequest {
             only: request.only,
             unusable: &UnusableBases::new(),
             to_run: false,

@@ -112,7 +112,7 @@ pub struct TypedPath {
 impl TypedPath {
     /// A path that may mean any of these; the root where there are none.
     #[must_use]
-    pub fn of_meanings(meanings: Vec<PathBuf>) -> Self {
+    pub fn with_meanings(meanings: Vec<PathBuf>) -> Self {
         Self { meanings }
     }
 }
@@ -151,7 +151,7 @@ struct OpenSnapshot<'a> {
 }
 
 impl OpenSnapshot<'_> {
-    fn has(&self, path: &Path) -> bool {
+    fn has_path(&self, path: &Path) -> bool {
         restore::has_path(
             self.store,
             self.named.id,
@@ -167,7 +167,7 @@ impl OpenSnapshot<'_> {
     }
 
     /// Whether it is one path, which the target becomes, and neither several nor a pattern.
-    fn is_one(&self, paths: &[PathBuf]) -> Result<bool> {
+    fn is_single_path(&self, paths: &[PathBuf]) -> Result<bool> {
         let [path] = paths else {
             return Ok(false);
         };
@@ -201,7 +201,7 @@ impl Engine {
         observer: &dyn Observer,
     ) -> Result<PreparedRestore> {
         let RestoreFrom::Cloud { staging } = &request.from else {
-            return self.reading(observer).prepare_restore(request);
+            return self.unlogged(observer).prepare_restore(request);
         };
         // What the remote has is not known yet: the sources tell what a relative path means.
         let typed = request.paths.iter();
@@ -212,7 +212,7 @@ impl Engine {
             RestoreSnapshot::Named(name) => (name.as_str(), None),
             RestoreSnapshot::AsOf(time) => ("", Some(*time)),
         };
-        let download = self.reading(observer).download(&DownloadRequest {
+        let download = self.unlogged(observer).download(&DownloadRequest {
             snapshot,
             as_of,
             paths: &paths,
@@ -231,7 +231,7 @@ impl Engine {
         };
         let prepared = download
             .engine
-            .reading(observer)
+            .unlogged(observer)
             .prepare_restore(&of_download)?;
         Ok(PreparedRestore {
             download: Some(download),
@@ -319,7 +319,7 @@ impl Operation<'_> {
         let typed = request.paths.iter();
         let paths: Vec<PathBuf> = typed
             .map(|path| {
-                let is_there = |path: &Path| snapshot.has(path);
+                let is_there = |path: &Path| snapshot.has_path(path);
                 locate_in_snapshot(&path.meanings, &engine.config, is_there)
             })
             .collect();
@@ -349,7 +349,7 @@ impl Operation<'_> {
             let target = request.target.clone();
             target.unwrap_or_else(|| original_path(path))
         };
-        if snapshot.is_one(paths)? {
+        if snapshot.is_single_path(paths)? {
             let target = target_of(&paths[0]);
             let step = self.restore_step(request, snapshot, &paths[0], &target, Vec::new())?;
             return Ok(vec![step]);

@@ -15,7 +15,7 @@ impl Engine {
     /// # Errors
     /// Fails if the destination or the state directory is there and cannot be read.
     pub fn status(&self) -> Result<BackupStatus> {
-        let operation = self.reading(&Silent);
+        let operation = self.unlogged(&Silent);
         let (config, now) = (&self.config, operation.now);
         let enabled = config.local.enable;
         let destination = enabled.then(|| operation.look_at_destination());

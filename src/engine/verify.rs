@@ -22,8 +22,6 @@ use super::{
     operation::Operation,
 };
 
-pub use super::cloud::CloudDepth;
-
 /// A comparison that is asked for.
 #[derive(Debug, Clone)]
 pub struct VerifyRequest {
@@ -70,10 +68,10 @@ impl Engine {
         request: &VerifyRequest,
         observer: &dyn Observer,
     ) -> Result<VerifyOutcome> {
-        let operation = self.reading(observer);
+        let operation = self.unlogged(observer);
         let store = self.open_store_present()?;
         let mut chosen = operation.choose_snapshots(request, &store)?;
-        let mut found = operation.compare(request, &store, &chosen)?;
+        let mut found = operation.compare_snapshots(request, &store, &chosen)?;
         let sources = &self.config.local.sources;
         let records = match request.repair {
             true => heal::plan_record_repair(&chosen.all, sources, &found),
@@ -95,7 +93,7 @@ impl Engine {
             });
             // What they say is compared with what is there, and the rest can be repaired then.
             chosen = operation.same_snapshots(&chosen, &store)?;
-            found = operation.compare(request, &store, &chosen)?;
+            found = operation.compare_snapshots(request, &store, &chosen)?;
             found.rebuilt = Some(report);
         }
         let step = if request.repair && !found.damage.is_empty() {
@@ -110,7 +108,7 @@ impl Engine {
                 RunOutcome::Ended(report) => report,
                 not_begun => return Ok(VerifyOutcome::RepairNotBegun(not_begun)),
             };
-            operation.remember(|state| memory::forget_repaired(state, &store));
+            operation.remember_or_notice(|state| memory::forget_repaired(state, &store));
             operation.notice(&Notice::Repaired {
                 report: &report,
                 remaining: damage_left(&found),
@@ -160,7 +158,7 @@ impl VerifyOutcome {
 
 impl Operation<'_> {
     /// Compares what was chosen, and remembers what was found.
-    fn compare(
+    fn compare_snapshots(
         &self,
         request: &VerifyRequest,
         store: &Store,
@@ -168,7 +166,7 @@ impl Operation<'_> {
     ) -> Result<Verification> {
         let Chosen { all, places } = chosen;
         let found = verify::verify_snapshots(store, all, places, request.depth, self.context)?;
-        self.remember(|state| memory::learn_damage(state, store, all, &found));
+        self.remember_or_notice(|state| memory::learn_damage(state, store, all, &found));
         Ok(found)
     }
 
@@ -211,7 +209,7 @@ impl Operation<'_> {
     }
 
     /// Writes to what this machine remembers; where that cannot be, the result is told all the same.
-    fn remember(&self, write: impl FnOnce(&StateDir) -> Result<()>) {
+    fn remember_or_notice(&self, write: impl FnOnce(&StateDir) -> Result<()>) {
         let written = self.engine.state_or_new().and_then(|state| write(&state));
         if let Err(error) = written {
             let because = &error.message;

@@ -6,7 +6,7 @@
 use chrono::{DateTime, FixedOffset, TimeDelta};
 use executor::{ErrorKind, error::Result, scan, state_dir::StateDir};
 use planner::{
-    due::{self, Asked, Decision, MetUnfinished, Past, TimerRunEnd},
+    due::{self, Asked, Decision, WaitingRun, Past, TimerRunEnd},
     notices::TimerCall,
     schedule,
 };
@@ -34,17 +34,17 @@ impl Operation<'_> {
             // Of a file that cannot be read nothing is known.
             tries: state.and_then(StateDir::tries),
             again: timer.is_retry,
-            booted: booted(now),
+            booted: boot_time(now),
         };
         let is_on_battery = config.schedule.only_on_ac && scan::scan_power() == Power::Battery;
         if let Some(unfinished) = unfinished {
-            let met = MetUnfinished {
+            let waiting = WaitingRun {
                 run_id: &unfinished.plan.run_id,
                 interruptions: unfinished.all(),
                 is_busy: state.is_some_and(StateDir::is_busy),
                 is_on_battery,
             };
-            return match due::decide_continuation(config, &past, &met, now) {
+            return match due::decide_continuation(config, &past, &waiting, now) {
                 Some(decision) => Ok(decision),
                 None => Ok(due::decide_by_absence(self.absence()?)),
             };
@@ -80,7 +80,7 @@ impl Operation<'_> {
 
     /// Counts a run that a timer begins, before it leaves any trace: so that one that dies each time
     /// is tried again at growing distances too.
-    pub(super) fn counted(
+    pub(super) fn count_timer_run(
         &self,
         run: impl FnOnce() -> Result<ApplyOutcome>,
     ) -> Result<ApplyOutcome> {
@@ -121,7 +121,7 @@ impl Operation<'_> {
 }
 
 /// When the machine was started.
-fn booted(now: Time) -> Option<Time> {
+fn boot_time(now: Time) -> Option<Time> {
     let text = std::fs::read_to_string("/proc/uptime").ok()?;
     let seconds: f64 = text.split(' ').next()?.parse().ok()?;
     let up = std::time::Duration::try_from_secs_f64(seconds).ok()?;

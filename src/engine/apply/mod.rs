@@ -141,7 +141,7 @@ impl Operation<'_> {
                     Decision::Nothing(because) => return Ok(ApplyOutcome::NothingDue { because }),
                     Decision::Defer(because) => {
                         let state = self.engine.state_or_new()?;
-                        return self.defer(&state, because).map(ApplyOutcome::Run);
+                        return self.defer_run(&state, because).map(ApplyOutcome::Run);
                     }
                     Decision::RefuseAsBefore(because) => {
                         let cause = NotBegun::RefusedAsBefore;
@@ -150,7 +150,7 @@ impl Operation<'_> {
                     }
                     Decision::Run(only) => options.only = only,
                 }
-                return self.counted(|| {
+                return self.count_timer_run(|| {
                     let outcome = self.continue_or_plan(request, &options);
                     outcome.map(ApplyOutcome::Run)
                 });

@@ -112,7 +112,7 @@ impl Operation<'_> {
         }
         let absence = self.absence()?;
         if let Some(absence) = absence.filter(|one| one.severity == Severity::Deferral) {
-            return self.defer(state, absence).map(Some);
+            return self.defer_run(state, absence).map(Some);
         }
         let report = run::resume_delegated_run(state, plan, delegation, self.context)?;
         if let Some((basis, because)) = unusable_basis(plan, &report) {
@@ -246,7 +246,7 @@ impl Operation<'_> {
     }
 
     /// Defers a run before it is planned or continued; people are told of many of them.
-    pub(super) fn defer(&self, state: &StateDir, because: Finding) -> Result<RunOutcome> {
+    pub(super) fn defer_run(&self, state: &StateDir, because: Finding) -> Result<RunOutcome> {
         let cause = NotBegun::Deferred;
         let outcome = self.not_begun(cause, RunResult::Deferred, vec![because]);
         self.notify_of_deferral(state, outcome.report())?;

@@ -32,8 +32,8 @@ impl Engine {
         // A run that was interrupted has asked us to end, too; this is short. And times in records
         // are of the clock that a run had, which may be ahead of ours.
         let stop = executor::event::Stop::default();
-        let engine = self.clone().with_stop(stop).supposing(None);
-        let operation = engine.reading(&executor::event::Silent);
+        let engine = self.clone().with_stop(stop).with_supposed_time(None);
+        let operation = engine.unlogged(&executor::event::Silent);
         let context = Context {
             threads: 1,
             ..operation.context
