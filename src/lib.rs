@@ -53,8 +53,8 @@
 //! assert!(snapshot.complete);
 //!
 //! let listing = engine.list()?;
-//! assert_eq!(listing.destination.snapshots.len(), 1);
-//! assert_eq!(listing.destination.snapshots[0].record.id, snapshot.id);
+//! assert_eq!(listing.list.snapshots.len(), 1);
+//! assert_eq!(listing.list.snapshots[0].id, snapshot.id);
 //!
 //! // What a restore does is planned and can be looked at before it is done.
 //! let target = place.join("restored.txt");

@@ -1,12 +1,9 @@
 //! `diff`: what changed between two snapshots, or between one and the sources as they are.
 
-use std::os::unix::ffi::OsStrExt as _;
-
 use anyhow::Result;
-use backup::engine::{DiffRequest, DiffResult};
+use backup::engine::DiffRequest;
 use executor::history;
 use planner::restore::likely_meaning;
-use schema::StoredPath;
 
 use crate::{
     cli::Diff, exit, out::Out, render::diff::diff_lines, screen::Screen, settings::Settings, typed,
@@ -22,17 +19,7 @@ pub(crate) fn show_diff(arguments: &Diff, settings: &Settings, out: &Out) -> Res
         path: path.map(|path| likely_meaning(&typed::path_meanings(path), engine.config())),
     };
     let screen = Screen::new(settings, out);
-    let outcome = engine.diff(&request, &screen)?;
-    let path = request.path.as_deref();
-    let path = path.map_or(StoredPath::root(), |path| {
-        StoredPath::new(path.as_os_str().as_bytes())
-    });
-    let view = match &outcome.result {
-        DiffResult::SinceThen(now) => history::live_diff(outcome.before, path, now),
-        DiffResult::Between { after, diff } => {
-            history::snapshot_diff(outcome.before, after.to_string(), path, diff)
-        }
-    };
+    let view = engine.diff(&request, &screen)?;
     if settings.json {
         out.print_json(&view);
     } else {

@@ -7,10 +7,9 @@ use std::{
 };
 
 use anyhow::Result;
-use chrono::Local;
 use executor::history;
 use planner::restore::likely_meaning;
-use schema::{Config, escape::display};
+use schema::{Config, escape::display, output::find::FoundPaths};
 
 use crate::{
     cli::Find,
@@ -40,8 +39,7 @@ pub(crate) fn find_versions(arguments: &Find, settings: &Settings, out: &Out) ->
     })?;
     let mut paths = Vec::new();
     let mut footer = Footer::default();
-    let outcome = engine.find(&search, &mut |one| {
-        let found = history::found_path(one.found, one.searched, &Local);
+    let outcome = engine.find(&shown, &search, &mut |found| {
         footer.count(&found);
         // As text the paths are shown as they come; as JSON there is one document.
         if settings.json {
@@ -50,10 +48,10 @@ pub(crate) fn find_versions(arguments: &Find, settings: &Settings, out: &Out) ->
             out.print_data(&path_lines(&found, &settings.style));
         }
     })?;
-    let unread = &outcome.unread;
-    let mut view = history::begin_search(&shown, &outcome.searched, &outcome.destination);
-    view.paths = paths;
-    history::add_unread(&mut view, unread);
+    let view = FoundPaths {
+        paths,
+        ..outcome.searched
+    };
     if settings.json {
         out.print_json(&view);
     } else {
@@ -65,7 +63,7 @@ pub(crate) fn find_versions(arguments: &Find, settings: &Settings, out: &Out) ->
         }
         out.print_unless_quiet(&footer.lines(&view));
     }
-    Ok(if unread.is_empty() {
+    Ok(if outcome.is_complete {
         exit::DONE
     } else {
         exit::INCOMPLETE

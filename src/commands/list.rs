@@ -8,12 +8,11 @@ use crate::{cli::At, exit, out::Out, render, settings::Settings};
 pub(crate) fn list_snapshots(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> {
     let engine = settings.open_engine_at(arguments.now, out)?;
     let listing = engine.list()?;
-    let list = planner::list_snapshots(engine.config(), &listing.destination, listing.now);
     if settings.json {
-        out.print_json(&list);
+        out.print_json(&listing.list);
         return Ok(exit::DONE);
     }
-    out.print_data(&render::list::snapshot_list(&list, &settings.style));
+    out.print_data(&render::list::snapshot_list(&listing.list, &settings.style));
     for finding in &listing.refusals {
         out.print_unless_quiet(&render::report::finding_lines(
             finding,

@@ -111,7 +111,7 @@ impl Engine {
         self.logged(LogKind::Runs, observer, |operation| {
             let inventory = operation.inventory_of(Some(prepared.destination))?;
             let action = Some(Action::Adopt(prepared.step));
-            let plan = planner::small(&self.config, &inventory, action);
+            let plan = planner::plan_maintenance(&self.config, &inventory, action);
             operation.run_maintenance(&plan, &inventory)
         })
     }

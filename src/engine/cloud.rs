@@ -82,10 +82,11 @@ impl Engine {
     /// Fails if rclone or the remote cannot be asked, or if another run is at work.
     pub fn list_cloud(&self, observer: &dyn Observer) -> Result<Vec<SnapshotId>> {
         let remote = self.cloud_remote();
-        self.unlogged(observer).with_rclone(&remote, |rclone, cache| {
-            let uploaded = fetch::uploaded_snapshots(rclone, cache, &remote)?;
-            Ok(uploaded.into_keys().rev().collect())
-        })
+        self.unlogged(observer)
+            .with_rclone(&remote, |rclone, cache| {
+                let uploaded = fetch::uploaded_snapshots(rclone, cache, &remote)?;
+                Ok(uploaded.into_keys().rev().collect())
+            })
     }
 
     /// Compares the remote with its newest upload's manifest.

@@ -92,7 +92,7 @@ impl Operation<'_> {
             && rotation.unlinks.is_empty();
         let action = Some(Action::Delete(step));
         Ok(PreparedDeletion {
-            plan: planner::small(&self.engine.config, &inventory, action),
+            plan: planner::plan_maintenance(&self.engine.config, &inventory, action),
             inventory,
             purpose,
             is_nothing,

@@ -4,7 +4,7 @@ use std::{os::unix::ffi::OsStrExt as _, path::PathBuf};
 
 use executor::{error::Result, event::Silent, history};
 use planner::stored_snapshot::warn_of_newer;
-use schema::{SnapshotId, StoredPath, inventory::DestinationState};
+use schema::{SnapshotId, StoredPath, inventory::DestinationState, output::diff::SnapshotDiff};
 
 use super::{
     Engine, Notice, Observer,
@@ -23,36 +23,13 @@ pub struct DiffRequest {
     pub path: Option<PathBuf>,
 }
 
-/// What was compared, and what differs.
-#[derive(Debug, Clone)]
-pub struct DiffOutcome {
-    /// The earlier snapshot.
-    pub before: SnapshotId,
-    /// What differs.
-    pub result: DiffResult,
-}
-
-/// What differs.
-#[derive(Debug, Clone)]
-pub enum DiffResult {
-    /// From a later snapshot.
-    Between {
-        /// The later snapshot.
-        after: SnapshotId,
-        /// What differs.
-        diff: history::Diff,
-    },
-    /// From the sources as they are.
-    SinceThen(history::Now),
-}
-
 impl Engine {
     /// Compares two snapshots, or one with the sources as they are.
     ///
     /// # Errors
     /// Refused if the destination is not there or a name means no snapshot with a manifest; fails if
     /// a manifest cannot be read, or on an interruption.
-    pub fn diff(&self, request: &DiffRequest, observer: &dyn Observer) -> Result<DiffOutcome> {
+    pub fn diff(&self, request: &DiffRequest, observer: &dyn Observer) -> Result<SnapshotDiff> {
         let operation = Operation {
             observer,
             ..self.unlogged(&Silent)
@@ -65,6 +42,7 @@ impl Engine {
             StoredPath::new(path.as_os_str().as_bytes())
         });
         let context = operation.context;
+<<<<<<< HEAD
         let result = match &request.after {
             None => {
                 let choice = (&self.config.local).into();
@@ -77,8 +55,22 @@ impl Engine {
                 let diff = history::diff_snapshots(&store, (before, after), path, context)?;
                 DiffResult::Between { after, diff }
             }
+=======
+        let Some(after) = &request.after else {
+            let choice = (&self.config.local).into();
+            let left_out = inode_left_out(Some(&store));
+            let now = history::diff_now(&store, before, &choice, left_out, path, context)?;
+            return Ok(history::live_diff(before, path, &now));
+>>>>>>> dd2100f (engine: searches, comparisons and lists are given as the documents they are; planner: maintenance plans)
         };
-        Ok(DiffOutcome { before, result })
+        let after = operation.to_compare(after, &destination)?;
+        let diff = history::diff(&store, (before, after), path, context)?;
+        Ok(history::snapshot_diff(
+            before,
+            after.to_string(),
+            path,
+            &diff,
+        ))
     }
 }
 

@@ -1,14 +1,19 @@
 //! All versions of a path over all snapshots.
 
+use chrono::Local;
 use executor::{
     error::Result,
     event::Silent,
     history::{self, Search},
 };
-use schema::{SnapshotId, inventory::DestinationState};
+use schema::{
+    SnapshotId,
+    output::find::{FoundPath, FoundPaths},
+};
 
 use super::Engine;
 
+<<<<<<< HEAD
 /// A path that was found, and the snapshots that its versions count in.
 pub struct FoundAt<'a> {
     /// The path with its versions.
@@ -17,40 +22,45 @@ pub struct FoundAt<'a> {
     pub searched: &'a [SnapshotId],
 }
 
+=======
+>>>>>>> dd2100f (engine: searches, comparisons and lists are given as the documents they are; planner: maintenance plans)
 /// What was searched.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FindOutcome {
-    /// The destination.
-    pub destination: DestinationState,
-    /// The snapshots that were searched.
-    pub searched: Vec<SnapshotId>,
-    /// Those whose manifest could not be read to its end.
-    pub unread: Vec<history::Unread>,
+    /// The snapshots that were searched and those that were not. It has no paths: whoever asked got
+    /// them one by one.
+    pub searched: FoundPaths,
+    /// Whether all manifests could be read to their end.
+    pub is_complete: bool,
 }
 
 impl Engine {
-    /// Finds all versions of what matches; `each` gets the paths in order, as they are found.
+    /// Finds all versions of what matches; `pattern` is how that is shown. `each` gets the paths in
+    /// order, as they are found.
     ///
     /// # Errors
     /// Refused if the destination is not there; fails on an interruption.
-    pub fn find(&self, search: &Search, each: &mut dyn FnMut(FoundAt<'_>)) -> Result<FindOutcome> {
+    pub fn find(
+        &self,
+        pattern: &str,
+        search: &Search,
+        each: &mut dyn FnMut(FoundPath),
+    ) -> Result<FindOutcome> {
         let operation = self.unlogged(&Silent);
         let destination = operation.destination_present()?;
         let store = self.open_store_present()?;
         let snapshots = destination.snapshots.iter();
-        let searched: Vec<SnapshotId> = snapshots.map(|one| one.record.id).collect();
+        let ids: Vec<SnapshotId> = snapshots.map(|one| one.record.id).collect();
         let context = operation.context;
-        let unread = history::find_versions(&store, &searched, search, context, &mut |found| {
-            each(FoundAt {
-                found,
-                searched: &searched,
-            });
+        let unread = history::find_versions(&store, &ids, search, context, &mut |found| {
+            each(history::found_path(found, &ids, &Local));
             Ok(())
         })?;
+        let mut searched = history::begin_search(pattern, &ids, &destination);
+        history::add_unread(&mut searched, &unread);
         Ok(FindOutcome {
-            destination,
             searched,
-            unread,
+            is_complete: unread.is_empty(),
         })
     }
 }

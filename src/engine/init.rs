@@ -35,7 +35,7 @@ impl Engine {
         let destination = self.unlogged(&Silent).destination_present()?;
         self.logged(LogKind::Runs, observer, |operation| {
             let inventory = operation.inventory_of(Some(destination))?;
-            let plan = planner::init(&self.config, &inventory, old);
+            let plan = planner::plan_init(&self.config, &inventory, old);
             operation.run_maintenance(&plan, &inventory).map(Some)
         })
     }

@@ -1,18 +1,15 @@
 //! The snapshots of the destination.
 
-use chrono::{DateTime, FixedOffset};
 use executor::{error::Result, event::Silent};
-use schema::{Finding, Severity, inventory::DestinationState};
+use schema::{Finding, Severity, output::list::SnapshotList};
 
 use super::Engine;
 
 /// What stands on the destination.
 #[derive(Debug, Clone)]
 pub struct Listing {
-    /// The time that ages are counted from.
-    pub now: DateTime<FixedOffset>,
-    /// The destination with its snapshots.
-    pub destination: DestinationState,
+    /// The snapshots and what else stands there.
+    pub list: SnapshotList,
     /// Why there may be none: the destination is another machine's, or this one's under its old name.
     pub refusals: Vec<Finding>,
 }
@@ -28,12 +25,11 @@ impl Engine {
         let mut refusals = Vec::new();
         if destination.snapshots.is_empty() {
             let inventory = operation.inventory_of(Some(destination.clone()))?;
-            refusals = planner::small(&self.config, &inventory, None).findings;
+            refusals = planner::plan_maintenance(&self.config, &inventory, None).findings;
             refusals.retain(|finding| finding.severity == Severity::Refusal);
         }
         Ok(Listing {
-            now: operation.now,
-            destination,
+            list: planner::list_snapshots(&self.config, &destination, operation.now),
             refusals,
         })
     }

@@ -40,7 +40,7 @@ impl Engine {
         self.logged(LogKind::Runs, observer, |operation| {
             let inventory = operation.inventory_of(Some(destination))?;
             let actions = steps.into_iter().map(Action::Mark).collect();
-            let plan = planner::small_all(&self.config, &inventory, actions);
+            let plan = planner::plan_maintenance_steps(&self.config, &inventory, actions);
             operation.run_maintenance(&plan, &inventory)
         })
     }

@@ -257,7 +257,7 @@ impl Engine {
         let outcome = engine.logged(LogKind::Runs, observer, |operation| {
             let inventory = operation.inventory_of(Some(destination))?;
             let actions = steps.into_iter().map(Action::Restore).collect();
-            let plan = planner::small_all(&engine.config, &inventory, actions);
+            let plan = planner::plan_maintenance_steps(&engine.config, &inventory, actions);
             operation.run_maintenance(&plan, &inventory)
         })?;
         let is_done = matches!(

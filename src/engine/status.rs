@@ -33,7 +33,7 @@ impl Engine {
         });
         let mut findings = Vec::new();
         if inventory.destination.is_some() {
-            findings = planner::small(config, &inventory, None).findings;
+            findings = planner::plan_maintenance(config, &inventory, None).findings;
             findings.extend(planner::damage(config, &inventory));
             // What the last run that looked at the sources noticed, and what holds until it is
             // changed.

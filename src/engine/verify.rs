@@ -123,7 +123,8 @@ impl Engine {
         self.logged(LogKind::Runs, observer, |operation| {
             let destination = operation.look_at_destination()?;
             let inventory = operation.inventory_of(Some(destination))?;
-            let plan = planner::small(&self.config, &inventory, Some(Action::Repair(step)));
+            let plan =
+                planner::plan_maintenance(&self.config, &inventory, Some(Action::Repair(step)));
             operation.run_maintenance(&plan, &inventory)
         })
     }

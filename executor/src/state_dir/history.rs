@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::{
     files::{INVENTORY, PLAN, REPORT, RUNS},
     open::StateDir,
-    runs::is_small,
+    runs::is_maintenance,
 };
 use crate::{error::Result, store::read_json};
 
@@ -51,7 +51,7 @@ impl StateDir {
             };
             let at = |file: &str| self.named(&format!("{RUNS}/{name}/{file}"));
             let plan: Option<Plan> = read_json(&run, PLAN, &at(PLAN)).unwrap_or_default();
-            if plan.is_none_or(|plan| is_small(&plan)) {
+            if plan.is_none_or(|plan| is_maintenance(&plan)) {
                 continue;
             }
             if let Ok(Some(report)) = read_json::<Report>(&run, REPORT, &at(REPORT)) {
@@ -99,7 +99,7 @@ impl StateDir {
                 let live = |step: &Step| matches!(&step.action, Action::CloudSync(sync) if sync.live.is_some());
                 plan.snapshot().is_some() || plan.steps.iter().any(live)
             };
-            let plan = plan.filter(|plan| !is_small(plan) && looks(plan));
+            let plan = plan.filter(|plan| !is_maintenance(plan) && looks(plan));
             if let Some(plan) = plan {
                 let mut findings = plan.findings.into_iter();
                 return Ok(findings.find(|finding| finding.code == code));

@@ -175,7 +175,7 @@ impl StateDir {
             };
             let at = |file: &str| self.named(&format!("{RUNS}/{name}/{file}"));
             let plan: Option<Plan> = read_json(&run, PLAN, &at(PLAN)).unwrap_or_default();
-            if plan.is_none_or(|plan| is_small(&plan)) {
+            if plan.is_none_or(|plan| is_maintenance(&plan)) {
                 continue;
             }
             if let Ok(Some(report)) = read_json(&run, REPORT, &at(REPORT)) {
@@ -200,7 +200,7 @@ impl StateDir {
                 continue;
             };
             let plan: Option<Plan> = read_json(&run, PLAN, &at(PLAN)).unwrap_or_default();
-            if plan.is_none_or(|plan| is_small(&plan)) {
+            if plan.is_none_or(|plan| is_maintenance(&plan)) {
                 continue;
             }
             reports.push(report);
@@ -276,7 +276,7 @@ impl StateDir {
 }
 
 /// Whether a plan is of something else than a backup: a restore, a mark, a new destination.
-pub(super) fn is_small(plan: &Plan) -> bool {
+pub(super) fn is_maintenance(plan: &Plan) -> bool {
     let by_hand = |step: &DeleteStep| step.purpose != DeletePurpose::MakeRoom;
     plan.steps.iter().any(|step| {
         matches!(

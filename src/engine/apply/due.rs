@@ -6,7 +6,7 @@
 use chrono::{DateTime, FixedOffset, TimeDelta};
 use executor::{ErrorKind, error::Result, scan, state_dir::StateDir};
 use planner::{
-    due::{self, Asked, Decision, WaitingRun, Past, TimerRunEnd},
+    due::{self, Asked, Decision, Past, TimerRunEnd, WaitingRun},
     notices::TimerCall,
     schedule,
 };

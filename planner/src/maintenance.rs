@@ -1,4 +1,4 @@
-//! Small plans: what a person asks for besides a backup, with the destination checked first.
+//! Maintenance plans: what a person asks for besides a backup, with the destination checked first.
 //!
 //! Owns the frame only; what a restore or a mark does is in the action that it is given.
 
@@ -20,25 +20,29 @@ use crate::{
 ///
 /// Without an action it only sets the destination up and remembers it.
 #[must_use]
-pub fn small(config: &Config, inventory: &Inventory, action: Option<Action>) -> Plan {
-    small_all(config, inventory, action.into_iter().collect())
+pub fn plan_maintenance(config: &Config, inventory: &Inventory, action: Option<Action>) -> Plan {
+    plan_maintenance_steps(config, inventory, action.into_iter().collect())
 }
 
 /// The same for several things, each of which is done whatever becomes of the others.
 #[must_use]
-pub fn small_all(config: &Config, inventory: &Inventory, actions: Vec<Action>) -> Plan {
-    plan(config, inventory, actions, None)
+pub fn plan_maintenance_steps(
+    config: &Config,
+    inventory: &Inventory,
+    actions: Vec<Action>,
+) -> Plan {
+    frame_plan(config, inventory, actions, None)
 }
 
 /// A plan by which a person adds the mounted destination to this machine's; `take_over` is the host
 /// name that this machine had, or empty for what another machine of this host name left.
 #[must_use]
-pub fn init(config: &Config, inventory: &Inventory, take_over: Option<&str>) -> Plan {
+pub fn plan_init(config: &Config, inventory: &Inventory, take_over: Option<&str>) -> Plan {
     // Where there is only a copy in the cloud to take over, the drive is a new one.
     let found = inventory.destination.as_ref();
     let is_new = config.cloud.enable && found.is_some_and(|found| found.record.is_none());
     if let Some(old) = take_over.filter(|old| !(old.is_empty() && is_new)) {
-        return self::take_over(config, inventory, Some(old).filter(|old| !old.is_empty()));
+        return plan_take_over(config, inventory, Some(old).filter(|old| !old.is_empty()));
     }
     // A person says that this drive is one of theirs, which is what trust on first use asks, and that
     // nothing beside it is to be gone on with.
@@ -50,12 +54,12 @@ pub fn init(config: &Config, inventory: &Inventory, take_over: Option<&str>) -> 
         found.record_fault = None;
         found.record_fault_code = None;
     }
-    small(config, &inventory, None)
+    plan_maintenance(config, &inventory, None)
 }
 
 /// A plan that makes the destination this machine's: the folder of another host, which gets this
 /// one's name, or without one the host's own folder, which another machine had.
-fn take_over(config: &Config, inventory: &Inventory, folder: Option<&str>) -> Plan {
+fn plan_take_over(config: &Config, inventory: &Inventory, folder: Option<&str>) -> Plan {
     let mut inventory = inventory.clone();
     // A person says whose it is, so that it is judged as what it then will be.
     inventory.known_destinations.clear();
@@ -90,7 +94,7 @@ fn take_over(config: &Config, inventory: &Inventory, folder: Option<&str>) -> Pl
         folder: folder.map(str::to_owned),
     };
     match missing {
-        None => plan(config, &inventory, Vec::new(), Some(from)),
+        None => frame_plan(config, &inventory, Vec::new(), Some(from)),
         Some(path) => {
             let options = Options::default();
             let inventory = &sorted(&inventory);
@@ -105,7 +109,7 @@ fn take_over(config: &Config, inventory: &Inventory, folder: Option<&str>) -> Pl
     }
 }
 
-fn plan(
+fn frame_plan(
     config: &Config,
     inventory: &Inventory,
     actions: Vec<Action>,
