@@ -60,7 +60,7 @@ pub(crate) fn code_of_error(error: &executor::Error, signal: Option<usize>) -> u
     match error.kind {
         ErrorKind::Refused => REFUSED,
         ErrorKind::Busy => DEFERRED,
-        ErrorKind::Interrupted => by_signal().unwrap_or(of_result(RunResult::Interrupted)),
+        ErrorKind::Interrupted => by_signal().unwrap_or(code_of_result(RunResult::Interrupted)),
         ErrorKind::Failed => FAILED,
     }
 }

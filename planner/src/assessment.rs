@@ -233,7 +233,6 @@ mod tests {
             damaged_records: 3,
             findings: &findings,
             last_check: Some(HealthVerdict::Warning),
-            ..WELL
         };
         let mut order = Vec::new();
         // Each time the first one is put right.

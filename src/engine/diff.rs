@@ -35,7 +35,7 @@ impl Engine {
             ..self.unlogged(&Silent)
         };
         let destination = operation.destination_present()?;
-        let before = operation.to_compare(&request.before, &destination)?;
+        let before = operation.find_to_compare(&request.before, &destination)?;
         let store = self.open_store_present()?;
         let path = request.path.as_deref();
         let path = path.map_or(StoredPath::root(), |path| {
@@ -63,7 +63,7 @@ impl Engine {
             return Ok(history::live_diff(before, path, &now));
 >>>>>>> dd2100f (engine: searches, comparisons and lists are given as the documents they are; planner: maintenance plans)
         };
-        let after = operation.to_compare(after, &destination)?;
+        let after = operation.find_to_compare(after, &destination)?;
         let diff = history::diff(&store, (before, after), path, context)?;
         Ok(history::snapshot_diff(
             before,
@@ -75,7 +75,7 @@ impl Engine {
 }
 
 impl Operation<'_> {
-    fn to_compare(&self, name: &str, destination: &DestinationState) -> Result<SnapshotId> {
+    fn find_to_compare(&self, name: &str, destination: &DestinationState) -> Result<SnapshotId> {
         let named = self.named_snapshot(name, destination)?;
         if let Some(warning) = warn_of_newer(name, &named, destination, None) {
             self.notice(&Notice::NewerPassedOver(&warning));

@@ -29,7 +29,7 @@ pub enum FinishOutcome {
     /// What it owes was done: its script after the backup, and its notification.
     Finished {
         /// What was told.
-        report: Report,
+        report: Box<Report>,
         /// How the run was ended.
         because: String,
     },
@@ -81,7 +81,10 @@ impl Engine {
         })?;
         drop(lock);
         Ok(report.map_or(FinishOutcome::NothingOwed, |report| {
-            FinishOutcome::Finished { report, because }
+            FinishOutcome::Finished {
+                report: Box::new(report),
+                because,
+            }
         }))
     }
 

@@ -17,7 +17,7 @@ impl Operation<'_> {
             };
             return Ok(RunOutcome::NotBegun {
                 cause: NotBegun::Refused,
-                report: self.report_of_plan(plan, result, vec![refusal.clone()]),
+                report: Box::new(self.report_of_plan(plan, result, vec![refusal.clone()])),
             });
         }
         if let Some(outcome) = self.refuse_unlawful(plan, inventory) {
@@ -26,7 +26,7 @@ impl Operation<'_> {
         self.with_lock(|state, _| {
             let config = &self.engine.config;
             let report = run::begin_run(state, config, inventory, None, plan, self.context)?;
-            Ok(RunOutcome::Ended(report))
+            Ok(RunOutcome::Ended(Box::new(report)))
         })
     }
 }

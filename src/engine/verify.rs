@@ -37,7 +37,7 @@ pub struct VerifyRequest {
 #[derive(Debug, Clone)]
 pub enum VerifyOutcome {
     /// What was found, and how it was repaired if it was.
-    Verified(Verification),
+    Verified(Box<Verification>),
     /// A repair was wanted, and was not begun.
     RepairNotBegun(RunOutcome),
 }
@@ -94,7 +94,7 @@ impl Engine {
             // What they say is compared with what is there, and the rest can be repaired then.
             chosen = operation.same_snapshots(&chosen, &store)?;
             found = operation.compare_snapshots(request, &store, &chosen)?;
-            found.rebuilt = Some(report);
+            found.rebuilt = Some(*report);
         }
         let step = if request.repair && !found.damage.is_empty() {
             let context = operation.context;
@@ -113,9 +113,9 @@ impl Engine {
                 report: &report,
                 remaining: damage_left(&found),
             });
-            found.repair = Some(report);
+            found.repair = Some(*report);
         }
-        Ok(VerifyOutcome::Verified(found))
+        Ok(VerifyOutcome::Verified(Box::new(found)))
     }
 
     /// Runs the repair as a plan of its own.

@@ -58,13 +58,13 @@ pub enum ApplyOutcome {
 #[derive(Debug, Clone)]
 pub enum RunOutcome {
     /// It ended.
-    Ended(Report),
+    Ended(Box<Report>),
     /// It was not begun, and nothing was changed.
     NotBegun {
         /// What kept it from it.
         cause: NotBegun,
         /// The findings that say why.
-        report: Report,
+        report: Box<Report>,
     },
 }
 
@@ -110,7 +110,8 @@ impl Engine {
                 // A part is told of by the run that it belongs to. `settle`, which the unit runs
                 // after this process, tells of a run that began.
                 let is_part = matches!(request.kind, BackupKind::Part(_));
-                if !is_part && !(request.by_units && operation.owes_end()) {
+                let is_told_later = is_part || (request.by_units && operation.owes_end());
+                if !is_told_later {
                     operation.notify_of_error(error, timer);
                 }
             }
@@ -131,7 +132,7 @@ impl Operation<'_> {
             BackupKind::Saved(saved) => return self.run_saved(saved).map(ApplyOutcome::Run),
             BackupKind::Part(part) => {
                 if let Some(report) = self.run_waiting_part(*part, request.fresh)? {
-                    return Ok(ApplyOutcome::Run(RunOutcome::Ended(report)));
+                    return Ok(ApplyOutcome::Run(RunOutcome::Ended(Box::new(report))));
                 }
                 options.only = Some(*part);
             }
@@ -164,7 +165,7 @@ impl Operation<'_> {
     fn not_begun(&self, cause: NotBegun, result: RunResult, findings: Vec<Finding>) -> RunOutcome {
         RunOutcome::NotBegun {
             cause,
-            report: self.engine.report_unbegun(self.now, result, findings),
+            report: Box::new(self.engine.report_unbegun(self.now, result, findings)),
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::engine::{
 /// What became of a new plan.
 enum PlannedEnd {
     /// It was run.
-    Ran(Box<Plan>, Report),
+    Ran(Box<(Plan, Report)>),
     /// It was not.
     NotBegun(RunOutcome),
 }
@@ -75,7 +75,7 @@ impl Operation<'_> {
             let end = self.plan_and_run(state, delegation, options, &unusable, is_first)?;
             is_first = false;
             let (plan, report) = match end {
-                PlannedEnd::Ran(plan, report) => (plan, report),
+                PlannedEnd::Ran(ran) => *ran,
                 PlannedEnd::NotBegun(outcome) => return Ok(outcome),
             };
             match unusable_basis(&plan, &report) {
@@ -84,7 +84,7 @@ impl Operation<'_> {
                     self.notice(&Notice::UnreadableBasis { run_id, basis });
                     unusable.insert(basis, because);
                 }
-                _ => return Ok(RunOutcome::Ended(report)),
+                _ => return Ok(RunOutcome::Ended(Box::new(report))),
             }
         }
     }
@@ -124,7 +124,7 @@ impl Operation<'_> {
                 run_id: &plan.run_id,
             });
         } else {
-            return Ok(Some(RunOutcome::Ended(report)));
+            return Ok(Some(RunOutcome::Ended(Box::new(report))));
         }
         Ok(None)
     }
@@ -172,7 +172,7 @@ impl Operation<'_> {
             }
             None => run::begin_run(state, config, &inventory, survey, &plan, context)?,
         };
-        Ok(PlannedEnd::Ran(Box::new(plan), report))
+        Ok(PlannedEnd::Ran(Box::new((plan, report))))
     }
 
     /// The outcome of a plan that is not run: it is deferred, or refused for what people were told of.
@@ -192,7 +192,10 @@ impl Operation<'_> {
             let report = self.report_of_plan(plan, RunResult::Deferred, findings);
             self.notify_of_deferral(state, &report)?;
             let cause = NotBegun::Deferred;
-            return Ok(Some(RunOutcome::NotBegun { cause, report }));
+            return Ok(Some(RunOutcome::NotBegun {
+                cause,
+                report: Box::new(report),
+            }));
         }
         if !options.scheduled || plan.severity() != Some(Severity::Refusal) {
             return Ok(None);
@@ -204,7 +207,7 @@ impl Operation<'_> {
         let findings = of_severity(Severity::Refusal);
         Ok(Some(RunOutcome::NotBegun {
             cause: NotBegun::RefusedAsBefore,
-            report: self.report_of_plan(plan, RunResult::Refused, findings),
+            report: Box::new(self.report_of_plan(plan, RunResult::Refused, findings)),
         }))
     }
 
@@ -267,7 +270,10 @@ impl Operation<'_> {
         let report = self.report_of_plan(plan, RunResult::Refused, broken);
         self.notify_of_report(&report);
         let cause = NotBegun::UnlawfulPlan;
-        Some(RunOutcome::NotBegun { cause, report })
+        Some(RunOutcome::NotBegun {
+            cause,
+            report: Box::new(report),
+        })
     }
 
     /// The report of a plan that is not run.

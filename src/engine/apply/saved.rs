@@ -23,7 +23,10 @@ impl Operation<'_> {
                 let report = self.report_of_plan(&saved.plan, RunResult::Refused, stale);
                 self.notify_of_report(&report);
                 let cause = NotBegun::StalePlan;
-                return Ok(RunOutcome::NotBegun { cause, report });
+                return Ok(RunOutcome::NotBegun {
+                    cause,
+                    report: Box::new(report),
+                });
             }
             if let Some(outcome) = self.refuse_unlawful(&saved.plan, &inventory) {
                 return Ok(outcome);
@@ -35,7 +38,7 @@ impl Operation<'_> {
             let plan = &saved.plan;
             let report = run::begin_run(state, config, &inventory, survey, plan, self.context)?;
             self.write_metrics();
-            Ok(RunOutcome::Ended(report))
+            Ok(RunOutcome::Ended(Box::new(report)))
         })
     }
 }
