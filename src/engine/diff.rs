@@ -42,29 +42,14 @@ impl Engine {
             StoredPath::new(path.as_os_str().as_bytes())
         });
         let context = operation.context;
-<<<<<<< HEAD
-        let result = match &request.after {
-            None => {
-                let choice = (&self.config.local).into();
-                let left_out = inode_left_out(Some(&store));
-                let now = history::diff_now(&store, before, &choice, left_out, path, context)?;
-                DiffResult::SinceThen(now)
-            }
-            Some(after) => {
-                let after = operation.to_compare(after, &destination)?;
-                let diff = history::diff_snapshots(&store, (before, after), path, context)?;
-                DiffResult::Between { after, diff }
-            }
-=======
         let Some(after) = &request.after else {
             let choice = (&self.config.local).into();
             let left_out = inode_left_out(Some(&store));
             let now = history::diff_now(&store, before, &choice, left_out, path, context)?;
             return Ok(history::live_diff(before, path, &now));
->>>>>>> dd2100f (engine: searches, comparisons and lists are given as the documents they are; planner: maintenance plans)
         };
         let after = operation.find_to_compare(after, &destination)?;
-        let diff = history::diff(&store, (before, after), path, context)?;
+        let diff = history::diff_snapshots(&store, (before, after), path, context)?;
         Ok(history::snapshot_diff(
             before,
             after.to_string(),

@@ -13,17 +13,6 @@ use schema::{
 
 use super::Engine;
 
-<<<<<<< HEAD
-/// A path that was found, and the snapshots that its versions count in.
-pub struct FoundAt<'a> {
-    /// The path with its versions.
-    pub found: history::FoundVersions,
-    /// The snapshots that are searched, in their order.
-    pub searched: &'a [SnapshotId],
-}
-
-=======
->>>>>>> dd2100f (engine: searches, comparisons and lists are given as the documents they are; planner: maintenance plans)
 /// What was searched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FindOutcome {

@@ -171,7 +171,7 @@ fn a_person_may_delete_by_name_what_the_policy_may_not() {
             purpose: schema::plan::DeletePurpose::Delete,
             rotation,
         });
-        planner::small(&world.config(), &world.inventory, Some(action))
+        planner::plan_maintenance(&world.config(), &world.inventory, Some(action))
     };
     let suspect = nights().snapshot(old, |one| one.record.suspect = vec!["odd".to_owned()]);
     let damaged = nights().record_damaged(Tier::Daily, "2025-01-01_02-00-00");

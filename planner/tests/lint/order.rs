@@ -67,7 +67,7 @@ fn each_step_has_what_it_needs_before_it() {
     let mark = Action::Mark(MarkStep::Pin {
         id: id("2025-01-16_02-00-00"),
     });
-    let mut plan = planner::small(&scripted.config(), &scripted.inventory, Some(mark));
+    let mut plan = planner::plan_maintenance(&scripted.config(), &scripted.inventory, Some(mark));
     assert_eq!(lint::check(&plan, &scripted.inventory), []);
     plan.steps.remove(0);
     refused(

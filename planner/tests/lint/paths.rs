@@ -48,11 +48,11 @@ fn every_path_is_inside_its_root() {
     for (change, words) in restores() {
         let mut step = restore();
         let action = Action::Restore(step.clone());
-        let plan = planner::small(&world.config(), &world.inventory, Some(action));
+        let plan = planner::plan_maintenance(&world.config(), &world.inventory, Some(action));
         assert_eq!(lint::check(&plan, &world.inventory), []);
         change(&mut step);
         let action = Action::Restore(step);
-        let plan = planner::small(&world.config(), &world.inventory, Some(action));
+        let plan = planner::plan_maintenance(&world.config(), &world.inventory, Some(action));
         refused(&world, &plan, PATH_OUTSIDE, words);
     }
 }
@@ -104,7 +104,7 @@ fn repairs_and_adoptions_stay_in_their_folders() {
             }],
         }))
         .unwrap();
-        planner::small(
+        planner::plan_maintenance(
             &world.config(),
             &world.inventory,
             Some(Action::Repair(step)),
@@ -134,7 +134,7 @@ fn repairs_and_adoptions_stay_in_their_folders() {
             }],
         }))
         .unwrap();
-        planner::small(&world.config(), &world.inventory, Some(Action::Adopt(step)))
+        planner::plan_maintenance(&world.config(), &world.inventory, Some(Action::Adopt(step)))
     };
     assert_eq!(
         lint::check(&adopt("daily.0/localhost", ""), &world.inventory),
