@@ -1,4 +1,4 @@
-//! What the executor tells while it works, and how it is told to stop.
+//! Events tell what the executor does while it works; a request to stop ends it soon.
 
 use std::sync::{
     Arc,

@@ -1,4 +1,4 @@
-//! Where a tree goes: into the folders above it, then to its place in a tier.
+//! Moves a tree to where it belongs: into the folders above it, then to its place in a tier.
 //!
 //! A tree whose content began at `/` is renamed once. One that was of `/home` gets a `home` around
 //! it first: that frame is made in `.backup/adopt`, with a note of what is to come into it, so that

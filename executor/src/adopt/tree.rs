@@ -1,4 +1,4 @@
-//! The trees that are adopted: walked as a whole, and what they share with each other.
+//! Walks the trees that are adopted as a whole, and learns what they share with each other.
 
 use std::{
     collections::{HashMap, HashSet},

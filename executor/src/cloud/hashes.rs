@@ -1,4 +1,4 @@
-//! The remote's own hashes: which it has, and what they were when a file was known to be good.
+//! Reads the remote's own hashes: which it has, and what they were when a file was known to be good.
 //!
 //! Manifests have SHA-256, most remotes MD5 or SHA-1. So the remote's hash of a file is noted beside
 //! our digest when the file was uploaded, or downloaded and found whole; a hash that is still the

@@ -1,4 +1,4 @@
-//! The folder of the state directory in which the copies on one remote are remembered.
+//! The remote cache: a folder of the state directory that remembers the copies on one remote.
 //!
 //! `memory.json` says what was uploaded; `shelf/<id>/` holds manifests as they are on the remote;
 //! `done-<id>` lists the files that an upload which has not ended yet has brought there;

@@ -1,4 +1,4 @@
-//! Where live files are, and whether they still are what their entries say.
+//! Knows where live files are, and whether they still are what their entries say.
 //!
 //! Asked after a file was uploaded, since it may have changed meanwhile. By descriptors, from the
 //! source down.

@@ -1,4 +1,4 @@
-//! What came of trying out what a file system can hold.
+//! Tells a file system that cannot hold something from a disk that failed while it was tried out.
 
 use std::cell::Cell;
 

@@ -1,4 +1,4 @@
-//! Whether rclone is there, and whether it reaches the remote: one short listing, nothing else.
+//! Checks whether rclone is there and reaches the remote: by one short listing, nothing else.
 
 use std::{process::Command, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What changed between two snapshots, from their manifests side by side.
+//! Compares two snapshots by their manifests, side by side.
 //!
 //! Lines that are equal are passed over as bytes. Kept is only what differs.
 

@@ -1,4 +1,4 @@
-//! What was found, as the documents that verbs print.
+//! Turns what was found into the documents that verbs print.
 //!
 //! Owns how each finding is put, and no judgement.
 

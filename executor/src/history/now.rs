@@ -1,4 +1,4 @@
-//! What changed between a snapshot and the sources as they are, which are walked as for a snapshot.
+//! Compares a snapshot with the sources as they are, which are walked as for a snapshot.
 //!
 //! A file with another size or time of content counts as changed, one that is untouched as a snapshot
 //! means it as the same, and neither is read. Read is what looks the same and may have been touched

@@ -1,4 +1,4 @@
-//! Which lines of a manifest a pattern means, judged before any of them is parsed.
+//! Finds the lines of a manifest that a pattern means, before any of them is parsed.
 //!
 //! The longest text that every match must contain is looked for in whole chunks; only lines that
 //! have it in their path are shown to the matcher.

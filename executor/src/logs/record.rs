@@ -1,4 +1,4 @@
-//! What a record is, and how it looks as a line.
+//! A log record is one event with its level and kind; this is how it looks as a line.
 
 use chrono::{DateTime, FixedOffset};
 use schema::{Severity, journal::Status, outside};

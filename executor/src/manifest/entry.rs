@@ -1,4 +1,4 @@
-//! What the manifest knows of one entry, and what bounds its lines.
+//! An entry holds what the manifest knows of one file, folder or the like; its line is bounded.
 
 use std::{
     ffi::{OsStr, OsString},

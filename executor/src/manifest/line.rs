@@ -208,7 +208,8 @@ impl Entry {
     }
 }
 
-// Numbers are written and read by hand: a manifest has a dozen in each of its millions of lines.
+// Numbers are written without the formatter and read by hand: a manifest has a dozen in each of its
+// millions of lines.
 
 fn push_word(line: &mut Vec<u8>, key: &str, value: &[u8]) {
     line.push(b' ');
@@ -222,16 +223,12 @@ fn push_number(line: &mut Vec<u8>, key: &str, value: u64) {
     push_decimal(line, value, 1);
 }
 
-/// A number with zeros before it up to a width of at most 20.
-fn push_decimal(line: &mut Vec<u8>, mut value: u64, width: usize) {
-    let mut text = [b'0'; 20];
-    let mut at = text.len();
-    while value > 0 {
-        at -= 1;
-        text[at] = b'0' + u8::try_from(value % 10).unwrap_or(0);
-        value /= 10;
-    }
-    line.extend_from_slice(&text[at.min(text.len() - width)..]);
+/// A number with zeros before it up to a width.
+fn push_decimal(line: &mut Vec<u8>, value: u64, width: usize) {
+    let mut buffer = itoa::Buffer::new();
+    let text = buffer.format(value);
+    line.extend(std::iter::repeat_n(b'0', width.saturating_sub(text.len())));
+    line.extend_from_slice(text.as_bytes());
 }
 
 fn push_octal(line: &mut Vec<u8>, mode: u32) {

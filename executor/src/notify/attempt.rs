@@ -1,4 +1,4 @@
-//! What one try to tell a channel comes to.
+//! One try to notify a channel succeeds, fails for now, or fails for good.
 
 /// Why a channel was not told.
 #[derive(Debug)]

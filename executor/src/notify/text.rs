@@ -1,4 +1,4 @@
-//! What people are told: a title and a body for each result.
+//! Composes what people are told: a title and a body for each result.
 //!
 //! Pure: the same news give the same words. The body says what failed, what is safe, what was deleted and
 //! what to do, in this order, in plain lines that are safe to show anywhere, however a file is named.

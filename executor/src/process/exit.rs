@@ -1,4 +1,4 @@
-//! How a program ended, whatever that means for the one who started it.
+//! A process exit says how a program ended, whatever that means for the one who started it.
 
 use std::{fmt, io, os::unix::process::ExitStatusExt as _, process::ExitStatus, time::Duration};
 

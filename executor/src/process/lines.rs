@@ -1,4 +1,4 @@
-//! The output of a program, line by line, read by threads that end with it.
+//! Threads that end with a program read its output, line by line.
 
 use std::{
     io::{BufRead as _, BufReader, Read},

@@ -1,4 +1,4 @@
-//! What the kernel tells of a process in `/proc` (proc(5)); none where it does not tell.
+//! Reads what the kernel tells of a process in `/proc` (proc(5)); none where it does not tell.
 //!
 //! Read here and not by a crate, since what is wanted is a number or two of each file, for every
 //! process of the machine, and a file that cannot be understood is to count as not told.

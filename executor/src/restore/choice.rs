@@ -1,4 +1,4 @@
-//! What of a path is restored, and whose it becomes.
+//! A choice says what of a path is restored, and whose it becomes.
 
 use schema::{StoredPath, plan::Owner};
 

@@ -1,4 +1,4 @@
-//! How what stands at a target's name compares with what the snapshot has.
+//! Compares what stands at a target's name with what the snapshot has.
 //!
 //! Only reads. Content is read: a damaged file may have the size and time of the good one.
 

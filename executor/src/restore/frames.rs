@@ -1,4 +1,4 @@
-//! The folders of the target on the way down: made or taken over, and ended once all is in them.
+//! Makes or takes over the folders of the target on the way down, and ends each once all is in it.
 
 use std::{
     ffi::OsStr,

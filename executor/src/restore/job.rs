@@ -1,4 +1,4 @@
-//! What is restored and where to: what planning and restoring share.
+//! A restore job says what is restored and where to; planning and restoring share it.
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::Path, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! What differs in time, mode and owner between an entry and what stands for it in the target.
+//! Compares time, mode and owner of an entry with those of what stands for it in the target.
 
 use super::place::Holds;
 use crate::{

@@ -1,4 +1,4 @@
-//! Whether several restores fit together: each one alone looks at itself only.
+//! Checks whether several restores fit together: each one alone looks at itself only.
 
 use std::collections::BTreeMap;
 

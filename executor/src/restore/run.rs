@@ -1,4 +1,4 @@
-//! The effects of a restore: looks at everything once more, then makes what is missing.
+//! Restores: looks at everything once more, then makes what is missing.
 //!
 //! Goes down the target by descriptors that it holds; no path below the target is resolved. What
 //! it cannot restore it lists and goes on. Folders are in `frames`, all else in `leaves`; what

@@ -1,4 +1,4 @@
-//! What a restore would do: entries to create, entries that are there, entries in the way.
+//! Finds out what a restore would do: entries to create, entries that are there, entries in the way.
 //!
 //! Reads the snapshot and the target and changes nothing.
 

@@ -1,4 +1,4 @@
-//! What a restore came to, counted on the way and told at the end.
+//! Counts what a restore comes to on the way, and tells it at the end.
 
 use super::metadata::Limits;
 use schema::journal::{Outcome, Problem, Status};

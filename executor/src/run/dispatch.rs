@@ -1,4 +1,4 @@
-//! Which room does a step of which kind.
+//! Dispatches each step to the module that does steps of its kind.
 
 use schema::{
     Plan, Report,

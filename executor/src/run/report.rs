@@ -1,4 +1,4 @@
-//! What a run came to: its report so far, and its result.
+//! Makes the report of a run so far, and its result.
 
 use chrono::{DateTime, FixedOffset};
 use schema::{

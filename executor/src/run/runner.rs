@@ -1,4 +1,4 @@
-//! The run loop: each step once, journalled before and after, resumable in between.
+//! Goes through the steps of a plan: of a new run, of one that is continued, or by delegation.
 //!
 //! Invariant (law 6): a step's `started` record is on disk before its first effect and `finished`
 //! after its last; a step that is only started runs again.

@@ -1,4 +1,4 @@
-//! The destination as it is found: read only.
+//! Scans the destination as it is found; writes nothing.
 
 use std::{ffi::OsStr, io};
 

@@ -1,4 +1,4 @@
-//! Which rsync there is, by asking it.
+//! Finds out which rsync there is, by asking it.
 
 use std::{process::Command, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What is counted of a source while it is surveyed: entries, what would be new, what cannot be held.
+//! Counts a source while it is surveyed: entries, what would be new, what cannot be held.
 
 use std::{
     collections::HashSet,

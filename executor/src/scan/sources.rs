@@ -1,4 +1,4 @@
-//! The sources as they are found, and what of them would be new against the basis.
+//! Scans the sources as they are found, and what of them would be new against the basis.
 
 use std::collections::HashSet;
 

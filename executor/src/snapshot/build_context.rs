@@ -1,4 +1,4 @@
-//! What all threads that build one snapshot share.
+//! The build context is what all threads that build one snapshot share.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},

@@ -1,4 +1,4 @@
-//! What of an entry the destination can hold, asked before the entry is made.
+//! Capability checks before each entry is created: what of it the destination can hold.
 //!
 //! Invariant: no entry takes the place of another that differs only in spelling. Where names may
 //! be one, the file system itself is asked, because its rules are its own; entries are made one

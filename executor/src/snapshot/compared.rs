@@ -1,4 +1,4 @@
-//! What a new snapshot lacks of its reference, and why that makes it suspect, in words.
+//! Says what a new snapshot lacks of its reference, and why that makes it suspect.
 //!
 //! Like is compared with like: what is not backed up any more, because a source was taken out of the
 //! configuration or a pattern was added, is left out on both sides.

@@ -1,4 +1,4 @@
-//! What is handed to the threads that build a snapshot, and what comes back.
+//! Jobs are handed to the threads that build a snapshot; this is what is in them, and what comes back.
 
 use std::{
     collections::{BTreeMap, HashSet},

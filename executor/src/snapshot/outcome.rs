@@ -1,4 +1,4 @@
-//! What a sealed snapshot means for its step.
+//! Says what a sealed snapshot means for its step.
 
 use schema::{
     amount,

@@ -1,4 +1,4 @@
-//! What an unfinished snapshot has copied: digests for the next run to continue with.
+//! The resume journal says what an unfinished snapshot has copied: digests to continue with.
 //!
 //! A record stands here only once a file's data was written; its metadata may come later. A
 //! checkpoint says that the data of everything before it is on disk for sure; what comes after it is

@@ -1,4 +1,4 @@
-//! What rsync or an interrupted run copied: kept where it can be trusted, with its metadata.
+//! Takes over what rsync or an interrupted run copied, where it can be trusted, with its metadata.
 
 use std::fs::File;
 

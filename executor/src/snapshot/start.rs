@@ -1,4 +1,4 @@
-//! Where a snapshot's tree starts from: an empty folder, or what an interrupted run left.
+//! Starts a snapshot's tree from an empty folder, or from what an interrupted run left.
 
 use std::ffi::OsStr;
 

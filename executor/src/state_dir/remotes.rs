@@ -1,4 +1,4 @@
-//! Where in the state directory copies on remotes are remembered, and what of that cannot be used.
+//! Knows where copies on remotes are remembered, and finds what of that cannot be used.
 
 use std::ffi::OsStr;
 

@@ -1,4 +1,4 @@
-//! What comparing the snapshots of a destination with their manifests found, and what was read of them.
+//! Remembers what verifications of a destination found, and which shares of it were read.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The "run" half of each step kind, one file each. The decisions are in the plan.
+//! Each kind of step is done by one file here. The decisions are in the plan.
 
 pub mod cloud_sync;
 pub mod destination_check;

@@ -1,4 +1,4 @@
-//! What bounds a walk through a source.
+//! The bounds of a walk through a source: patterns, mount points, the destination.
 
 use schema::pattern::Excludes;
 

@@ -1,4 +1,4 @@
-//! Which sources are surveyed, in which order, and on which file systems they are.
+//! A source choice says which sources are surveyed; their order, and the file systems they are on.
 
 use std::{collections::HashSet, ffi::OsStr, os::unix::ffi::OsStrExt as _, path::PathBuf};
 

@@ -1,4 +1,7 @@
-//! What is mounted where: `/proc/self/mountinfo`, as proc_pid_mountinfo(5) describes it.
+//! Says what is mounted where: `/proc/self/mountinfo`, as proc_pid_mountinfo(5) describes it.
+//!
+//! Parsed here and not by a crate, which would refuse the whole table for one line that it does not
+//! understand, or for a mount point that is no UTF-8: such a line is passed over, and ends no backup.
 
 use std::{
     collections::{HashMap, HashSet},

@@ -1,4 +1,4 @@
-//! What looks as if the sources were damaged, or as if more goes than may go.
+//! Guards hold back an upload where the sources look damaged, or more goes than may go.
 //!
 //! A snapshot is judged beside the last upload that nothing was held back of, so that waiting is no
 //! agreement and slow damage adds up.

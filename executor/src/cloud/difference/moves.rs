@@ -1,4 +1,4 @@
-//! What moved: which file of the remote becomes which, and how few calls that takes.
+//! Finds which file of the remote becomes which, and how few calls that takes.
 //!
 //! A call of rclone moves any number of files from one folder to another under the same names, or
 //! one file under another name.

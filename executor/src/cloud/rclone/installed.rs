@@ -1,4 +1,4 @@
-//! Which rclone there is, what it is configured for, and what it finds in its environment.
+//! Finds out which rclone there is, what it is configured for, and what it finds in its environment.
 
 use std::{process::Command, time::Duration};
 

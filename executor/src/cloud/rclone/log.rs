@@ -1,4 +1,4 @@
-//! What rclone says while it works: the lines of its log, and what each means.
+//! Reads what rclone says while it works: the lines of its log, and what each means.
 //!
 //! What rclone says is freed of passwords in addresses before anybody hears of it.
 

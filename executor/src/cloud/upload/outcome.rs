@@ -1,4 +1,4 @@
-//! What is told of an upload: what came, what was kept aside, and what is not as it should be.
+//! Says what came of an upload: what came, what was kept aside, and what is not as it should be.
 
 use schema::{
     amount,

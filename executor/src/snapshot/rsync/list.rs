@@ -1,4 +1,4 @@
-//! Which files rsync is to copy: those whose content surely is nowhere in the basis.
+//! Lists the files that rsync is to copy: those whose content surely is nowhere in the basis.
 //!
 //! Owns the choice and its form: a list for `--files-from` and `--from0`. What may be linked is not
 //! in it, nor what only reading could tell, so that no byte is written that the plan did not

@@ -1,4 +1,4 @@
-//! What rsync's end means: good, incomplete, or failed with a reason.
+//! Judges what rsync's end means: good, incomplete, or failed with a reason.
 //!
 //! rsync's word is not the last. An entry that it complained of and that the pass after it has put
 //! into the snapshot is no problem any more; what that pass lists itself is not listed twice.

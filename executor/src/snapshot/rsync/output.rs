@@ -1,4 +1,4 @@
-//! What rsync says, line by line: entries, progress, faults. Nothing here reads or writes a file.
+//! Parses what rsync says, line by line: entries, progress, faults. Touches no file.
 //!
 //! With `LC_ALL=C` rsync writes every byte of a name that is not printable ASCII as `\#ooo`, so no
 //! name can end a line or look like another one.

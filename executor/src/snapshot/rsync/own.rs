@@ -1,4 +1,4 @@
-//! Where the destination can be seen from within a source: rsync must not copy it into itself.
+//! Finds where the destination can be seen from within a source: rsync must not copy it into itself.
 //!
 //! That it lies in a source as such was refused before. What is left are mounts: the drive mounted
 //! a second time, or a part of it. The survey knows it where it sees it; a folder that is listed as a
