@@ -89,7 +89,7 @@ impl<'a> Screen<'a> {
     }
 
     /// The same screen, for a restore as of a time in these words.
-    pub(crate) fn as_of(self, words: Option<&'a str>) -> Self {
+    pub(crate) fn with_as_of(self, words: Option<&'a str>) -> Self {
         Self {
             as_of: words,
             ..self

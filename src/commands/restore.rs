@@ -43,7 +43,7 @@ pub(crate) fn restore_files(arguments: &Restore, settings: &Settings, out: &Out)
     let words = split_words(arguments)?;
     let engine = settings.open_engine(out)?;
     let request = restore_request(arguments, words, from_cloud)?;
-    let screen = Screen::new(settings, out).as_of(arguments.as_of.as_deref());
+    let screen = Screen::new(settings, out).with_as_of(arguments.as_of.as_deref());
     let prepared = engine.prepare_restore(&request, &screen);
     screen.clear();
     let prepared = prepared?;
