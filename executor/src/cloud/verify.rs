@@ -19,10 +19,11 @@ use schema::{
 
 use super::{
     fetch::{self, MissingFile, WantedFiles},
-    hashes::{self, NewNotes, Notes},
+    hashes::{self, Hashing, NewNotes, Notes},
     history::HistoryPlace,
     memory::RemoteCache,
-    names, published,
+    names,
+    published::{self, Published},
     rclone::Rclone,
 };
 use crate::{
@@ -81,7 +82,7 @@ impl Share {
 /// path.
 ///
 /// # Errors
-/// Fails if the remote cannot be asked, or has no snapshot.
+/// When the remote cannot be asked, or has no snapshot.
 pub fn verify_upload(
     rclone: &Rclone<'_>,
     cache: &RemoteCache,
@@ -89,6 +90,52 @@ pub fn verify_upload(
     remote: &str,
     look: VerifyDepth,
 ) -> Result<CloudVerification> {
+    let published = newest_upload(rclone, cache, remote)?;
+    let current = format!("{remote}/{CURRENT}");
+    let hashing = match look.share {
+        Share::None => None,
+        _ => hashes::of_remote(rclone, cache, &current)?,
+    };
+    let noting = match hashing.as_ref().filter(|hashing| !hashing.is_ours()) {
+        Some(hashing) => Some(Noting {
+            known: Notes::read(cache, hashing),
+            new: NewNotes::new(cache, hashing)?,
+        }),
+        None => None,
+    };
+    let upload = published.upload.iter();
+    let refused = upload
+        .flat_map(|upload| &upload.not_uploaded)
+        .filter_map(|one| Some((one.path.strip_prefix('/')?, one.message.as_str())))
+        .collect();
+    let mut comparison = Comparison {
+        rclone,
+        cache,
+        into,
+        remote,
+        look,
+        listing: list_files(rclone, cache, &current, hashing.as_ref())?,
+        refused,
+        known: cache.damaged(),
+        noting,
+        rotten: HashSet::new(),
+        waiting: Vec::new(),
+        waiting_bytes: 0,
+        found: nothing_compared(published.record.id, hashing.as_ref()),
+    };
+    for entry in published.reader()? {
+        let entry =
+            entry.map_err(|error| Error::io("read", manifest::FILE_NAME.as_bytes(), error))?;
+        if entry.kind == Kind::File {
+            rclone.context.stop.check()?;
+            comparison.compare_file(entry)?;
+        }
+    }
+    comparison.finish()
+}
+
+/// The newest upload, whose manifest must be whole.
+fn newest_upload(rclone: &Rclone<'_>, cache: &RemoteCache, remote: &str) -> Result<Published> {
     let manifests_there = fetch::uploaded_snapshots(rclone, cache, remote)?;
     let wanted = WantedFiles {
         remote,
@@ -96,110 +143,106 @@ pub fn verify_upload(
         id: None,
         paths: &[],
     };
-    let id: SnapshotId = fetch::choose_snapshot(&manifests_there, &wanted)?;
-    let published = published::fetch_published(rclone, cache, remote, id, &manifests_there[&id])?;
-    let published = published.ok_or_else(|| {
+    let id = fetch::choose_snapshot(&manifests_there, &wanted)?;
+    published::fetch_published(rclone, cache, remote, id, &manifests_there[&id])?.ok_or_else(|| {
         Error::failed(format!("the manifest of {id} on {remote} is damaged"))
             .hint("the next `backup apply` writes another")
-    })?;
-    let current = format!("{remote}/{CURRENT}");
-    let hashing = match look.share {
-        Share::None => None,
-        _ => hashes::of_remote(rclone, cache, &current)?,
-    };
+    })
+}
+
+/// The remote's files by their names in rclone, with their hashes where it tells them.
+fn list_files(
+    rclone: &Rclone<'_>,
+    cache: &RemoteCache,
+    current: &str,
+    hashing: Option<&Hashing>,
+) -> Result<HashMap<String, RemoteFile>> {
     let mut listing: HashMap<String, RemoteFile> = HashMap::new();
     let options = ["-R", "--files-only"];
-    published::list_remote(rclone, cache, &current, &options, &mut |item| {
+    published::list_remote(rclone, cache, current, &options, &mut |item| {
         let size = item.size;
         listing.insert(item.path, RemoteFile { size, hash: None });
     })?;
-    if let Some(hashing) = &hashing {
-        for (path, hash) in hashes::list_hashes(rclone, cache, &current, hashing, None)? {
+    if let Some(hashing) = hashing {
+        for (path, hash) in hashes::list_hashes(rclone, cache, current, hashing, None)? {
             if let Some(there) = listing.get_mut(&path) {
                 there.hash = Some(hash);
             }
         }
     }
-    let mut noting = match hashing.as_ref().filter(|hashing| !hashing.is_ours()) {
-        Some(hashing) => Some(Noting {
-            known: Notes::read(cache, hashing),
-            new: NewNotes::new(cache, hashing)?,
-        }),
-        None => None,
-    };
-    let mut found = CloudVerification {
+    Ok(listing)
+}
+
+/// The result of a comparison that has not begun.
+fn nothing_compared(id: SnapshotId, hashing: Option<&Hashing>) -> CloudVerification {
+    CloudVerification {
         format_version: FORMAT_VERSION,
         id,
         files: 0,
         bytes: 0,
-        hash: hashing.as_ref().map(|hashing| hashing.name.clone()),
+        hash: hashing.map(|hashing| hashing.name.clone()),
         hashed_files: 0,
         hashed_bytes: 0,
         read_files: 0,
         read_bytes: 0,
         damage: Vec::new(),
         damage_count: 0,
-    };
-    // What is known to be damaged is looked at again; what is not uploaded any more is forgotten.
-    let known = cache.damaged();
-    let mut rotten: HashSet<String> = HashSet::new();
-    let upload = published.upload.iter();
-    let refused: HashMap<&str, &str> = upload
-        .flat_map(|upload| &upload.not_uploaded)
-        .filter_map(|one| Some((one.path.strip_prefix('/')?, one.message.as_str())))
-        .collect();
-    let mut waiting = Vec::new();
-    let mut bytes = 0;
-    for entry in published.reader()? {
-        let entry =
-            entry.map_err(|error| Error::io("read", manifest::FILE_NAME.as_bytes(), error))?;
-        if entry.kind != Kind::File {
-            continue;
-        }
-        rclone.context.stop.check()?;
-        found.files += 1;
-        found.bytes = found.bytes.saturating_add(entry.size);
+    }
+}
+
+/// A comparison that is under way.
+struct Comparison<'a> {
+    rclone: &'a Rclone<'a>,
+    cache: &'a RemoteCache,
+    /// An empty folder for downloads, with its path.
+    into: (&'a Dir, &'a str),
+    remote: &'a str,
+    look: VerifyDepth,
+    listing: HashMap<String, RemoteFile>,
+    /// What the remote did not take, and why.
+    refused: HashMap<&'a str, &'a str>,
+    /// What is known to be damaged: it is looked at again.
+    known: HashSet<String>,
+    noting: Option<Noting<'a>>,
+    /// What is damaged now; what is not uploaded any more is not among it.
+    rotten: HashSet<String>,
+    /// Files to download, and their bytes.
+    waiting: Vec<MissingFile>,
+    waiting_bytes: u64,
+    found: CloudVerification,
+}
+
+impl Comparison<'_> {
+    /// Compares one file of the manifest by size and hash, or puts it to those that are downloaded.
+    fn compare_file(&mut self, entry: Entry) -> Result<()> {
+        self.found.files += 1;
+        self.found.bytes = self.found.bytes.saturating_add(entry.size);
         let Some(key) = names::remote_name(&entry) else {
-            add_damage(
-                &mut found,
-                &entry,
-                format!("missing: {}", names::why_not(entry.stored_path())),
-            );
-            continue;
+            let text = format!("missing: {}", names::why_not(entry.stored_path()));
+            self.add_damage(&entry, text);
+            return Ok(());
         };
-        let there = match listing.get(&key) {
+        let told = match self.listing.get(&key) {
             None => {
-                let text = refused.get(key.as_str()).copied().unwrap_or("missing");
-                add_damage(&mut found, &entry, text.to_owned());
-                continue;
+                let text = self.refused.get(key.as_str()).copied();
+                self.add_damage(&entry, text.unwrap_or("missing").to_owned());
+                return Ok(());
             }
             Some(there) if there.size != entry.size => {
                 let text = format!("{} bytes, and {} were uploaded", there.size, entry.size);
-                add_damage(&mut found, &entry, text);
-                continue;
+                self.add_damage(&entry, text);
+                return Ok(());
             }
-            Some(there) => there,
+            Some(there) => there.tells(&key, &entry, self.noting.as_ref()),
         };
-        let told = there.tells(&key, &entry, noting.as_ref());
-        let wanted = match told {
-            // What it was known to have is noted again, whatever the download finds now.
-            Some(same) => {
-                if let (Some(noting), Some(digest)) = (&mut noting, entry.digest)
-                    && let Some(hash) = noting.known.known(&key, entry.digest)
-                {
-                    noting.new.add(&key, hash, digest)?;
-                }
-                !same || (!look.hashes_first && look.share.has(&entry))
-            }
-            None => look.share.has(&entry),
-        };
-        let known = known.contains(&key);
-        if known {
-            rotten.insert(key.clone());
+        let is_wanted = self.is_wanted(&key, &entry, told)?;
+        let is_known = self.known.contains(&key);
+        if is_known {
+            self.rotten.insert(key.clone());
         }
-        if wanted || (known && look.share != Share::None) {
-            bytes += entry.size;
-            waiting.push(MissingFile {
+        if is_wanted || (is_known && self.look.share != Share::None) {
+            self.waiting_bytes += entry.size;
+            self.waiting.push(MissingFile {
                 entry,
                 places: vec![HistoryPlace {
                     folder: CURRENT.to_owned(),
@@ -207,27 +250,97 @@ pub fn verify_upload(
                 }],
             });
         } else if told == Some(true) {
-            found.hashed_files += 1;
-            found.hashed_bytes = found.hashed_bytes.saturating_add(entry.size);
+            self.found.hashed_files += 1;
+            self.found.hashed_bytes = self.found.hashed_bytes.saturating_add(entry.size);
         }
-        if waiting.len() >= FILES || bytes >= BYTES {
-            let waiting = std::mem::take(&mut waiting);
-            let work = (&mut found, &mut rotten);
-            let whole = read_back_files(rclone, cache, into, remote, waiting, work)?;
-            note_hashes(&mut noting, &listing, &whole)?;
-            bytes = 0;
+        if self.waiting.len() >= FILES || self.waiting_bytes >= BYTES {
+            self.read_waiting_files()?;
+        }
+        Ok(())
+    }
+
+    /// Whether a file is downloaded, of which its hash told this.
+    fn is_wanted(&mut self, key: &str, entry: &Entry, told: Option<bool>) -> Result<bool> {
+        let Some(same) = told else {
+            return Ok(self.look.share.has(entry));
+        };
+        // What it was known to have is noted again, whatever the download finds now.
+        if let (Some(noting), Some(digest)) = (&mut self.noting, entry.digest)
+            && let Some(hash) = noting.known.known(key, entry.digest)
+        {
+            noting.new.add(key, hash, digest)?;
+        }
+        Ok(!same || (!self.look.hashes_first && self.look.share.has(entry)))
+    }
+
+    /// Downloads the files that wait, compares them and throws them away; notes the hashes of those
+    /// that are whole, and which are not, for the next upload to bring them again.
+    fn read_waiting_files(&mut self) -> Result<()> {
+        const PIECE: &str = "piece";
+        let waiting = std::mem::take(&mut self.waiting);
+        self.waiting_bytes = 0;
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let (rclone, cache) = (self.rclone, self.cache);
+        let (dir, named) = self.into;
+        let path = format!("{named}/{PIECE}");
+        remove_tree(dir, OsStr::new(PIECE), &path, rclone.context)?;
+        let tree = dir
+            .folder_or_new(OsStr::new(PIECE), 0o700)
+            .map_err(|error| Error::io("make", path.as_bytes(), error))?;
+        for missing in fetch::download_files(rclone, cache, self.remote, &path, waiting)? {
+            let entry = missing.entry;
+            self.found.read_files += 1;
+            self.found.read_bytes = self.found.read_bytes.saturating_add(entry.size);
+            let key = names::remote_name(&entry);
+            if fetch::is_whole(&tree, &entry, rclone.context)? {
+                if let Some(key) = key {
+                    self.rotten.remove(&key);
+                    self.note_hash(&key, &entry)?;
+                }
+            } else {
+                self.rotten.extend(key);
+                let text = "its content is not what was uploaded".to_owned();
+                self.add_damage(&entry, text);
+            }
+        }
+        remove_tree(dir, OsStr::new(PIECE), &path, rclone.context)
+    }
+
+    /// Notes the hash of a file that was downloaded and found whole. It was listed before that, so a
+    /// file that is damaged in between has another hash the next time.
+    fn note_hash(&mut self, key: &str, entry: &Entry) -> Result<()> {
+        if let (Some(noting), Some(digest)) = (&mut self.noting, entry.digest)
+            && let Some(hash) = self.listing.get(key).and_then(|there| there.hash.as_ref())
+        {
+            noting.new.add(key, hash, digest)?;
+        }
+        Ok(())
+    }
+
+    fn add_damage(&mut self, entry: &Entry, message: String) {
+        self.found.damage_count += 1;
+        if self.found.damage.len() < LISTED {
+            self.found.damage.push(Problem {
+                path: entry.path.shown(),
+                kind: ProblemKind::Unreadable,
+                message,
+            });
         }
     }
-    let work = (&mut found, &mut rotten);
-    let whole = read_back_files(rclone, cache, into, remote, waiting, work)?;
-    note_hashes(&mut noting, &listing, &whole)?;
-    if rotten != known {
-        cache.remember_damaged(&rotten)?;
+
+    /// Reads what still waits, and remembers what is damaged and what the hashes were.
+    fn finish(mut self) -> Result<CloudVerification> {
+        self.read_waiting_files()?;
+        if self.rotten != self.known {
+            self.cache.remember_damaged(&self.rotten)?;
+        }
+        if let Some(noting) = self.noting {
+            noting.new.finish()?;
+        }
+        Ok(self.found)
     }
-    if let Some(noting) = noting {
-        noting.new.finish()?;
-    }
-    Ok(found)
 }
 
 /// What the remote has of a file.
@@ -254,73 +367,4 @@ impl RemoteFile {
 struct Noting<'a> {
     known: Notes,
     new: NewNotes<'a>,
-}
-
-/// Notes the hashes of files that were downloaded and found whole. They were listed before that, so
-/// a file that is damaged in between has another hash the next time.
-fn note_hashes(
-    noting: &mut Option<Noting<'_>>,
-    listing: &HashMap<String, RemoteFile>,
-    whole: &[Entry],
-) -> Result<()> {
-    let Some(noting) = noting else {
-        return Ok(());
-    };
-    for entry in whole {
-        if let (Some(key), Some(digest)) = (names::remote_name(entry), entry.digest)
-            && let Some(hash) = listing.get(&key).and_then(|there| there.hash.as_ref())
-        {
-            noting.new.add(&key, hash, digest)?;
-        }
-    }
-    Ok(())
-}
-
-fn add_damage(found: &mut CloudVerification, entry: &Entry, message: String) {
-    found.damage_count += 1;
-    if found.damage.len() < LISTED {
-        found.damage.push(Problem {
-            path: entry.path.shown(),
-            kind: ProblemKind::Unreadable,
-            message,
-        });
-    }
-}
-
-/// Downloads files, compares them and throws them away; gives those that are whole, and notes which
-/// are not, for the next upload to bring them again.
-fn read_back_files(
-    rclone: &Rclone<'_>,
-    cache: &RemoteCache,
-    into: (&Dir, &str),
-    remote: &str,
-    waiting: Vec<MissingFile>,
-    (found, rotten): (&mut CloudVerification, &mut HashSet<String>),
-) -> Result<Vec<Entry>> {
-    const PIECE: &str = "piece";
-    let mut whole = Vec::new();
-    if waiting.is_empty() {
-        return Ok(whole);
-    }
-    let (dir, named) = into;
-    let path = format!("{named}/{PIECE}");
-    remove_tree(dir, OsStr::new(PIECE), &path, rclone.context)?;
-    let tree = dir
-        .folder_or_new(OsStr::new(PIECE), 0o700)
-        .map_err(|error| Error::io("make", path.as_bytes(), error))?;
-    for missing in fetch::download_files(rclone, cache, remote, &path, waiting)? {
-        found.read_files += 1;
-        found.read_bytes = found.read_bytes.saturating_add(missing.entry.size);
-        let key = names::remote_name(&missing.entry);
-        if fetch::is_whole(&tree, &missing.entry, rclone.context)? {
-            key.map(|key| rotten.remove(&key));
-            whole.push(missing.entry);
-        } else {
-            rotten.extend(key);
-            let text = "its content is not what was uploaded".to_owned();
-            add_damage(found, &missing.entry, text);
-        }
-    }
-    remove_tree(dir, OsStr::new(PIECE), &path, rclone.context)?;
-    Ok(whole)
 }

@@ -130,144 +130,232 @@ pub struct Decision {
 /// # Errors
 /// A damaged manifest, or lists that cannot be written.
 pub fn compare(new: Reader, remote: Remote, lists: Lists<'_>) -> Result<Difference> {
-    let Remote {
-        mut listing,
-        folders,
-        base,
-        kept,
-        doubts,
-        distrusted,
-        refused,
-    } = remote;
-    let mut found = Difference {
-        listed: listing.len() as u64,
-        ..Difference::default()
-    };
-    let fresh_remote = listing.is_empty() && folders.is_empty();
-    let mut base = base.map(Cursor::new);
-    let mut kept = kept.map(Cursor::new);
-    let mut doubts: Vec<(Cursor, HashSet<String>)> = doubts
-        .into_iter()
-        .map(|doubt| (Cursor::new(doubt.reader), doubt.done))
-        .collect();
-    let mut had = Had::default();
-    // New content, and names that nothing on the remote had.
-    let mut come: Vec<(Digest, String, u64)> = Vec::new();
-    let mut fresh: Vec<String> = Vec::new();
-    let mut ours: HashSet<String> = HashSet::new();
-    let line = |to: &mut dyn Write, name: &str| writeln!(to, "{name}").map_err(io);
-
+    let mut comparison = Comparison::new(remote, lists);
     for entry in new {
         let entry = entry.map_err(io)?;
-        if !is_file(&entry) {
-            continue;
+        if is_file(&entry) {
+            comparison.compare_file(&entry)?;
         }
-        // What stands under another name there has moved.
-        let moved = |there: &Entry| there.stored_path() != entry.stored_path();
-        let mut before = find(&mut base, &entry.path, &mut |passed| had.pass(passed, true))?;
-        if let Some(other) = before.take_if(|there| moved(there)) {
+    }
+    comparison.finish()
+}
+
+/// A comparison that is under way: all manifests are read side by side, in their one order.
+struct Comparison<'a> {
+    lists: Lists<'a>,
+    /// The remote's files that the snapshot was not found to have yet.
+    listing: HashMap<String, u64>,
+    folders: HashSet<String>,
+    is_empty_remote: bool,
+    /// The last upload that ended well, and what it left where it was.
+    base: Option<Cursor>,
+    kept: Option<Cursor>,
+    has_base: bool,
+    /// Uploads that did not end, with what they brought.
+    doubts: Vec<(Cursor, HashSet<String>)>,
+    distrusted: HashSet<String>,
+    refused: HashSet<String>,
+    had: Had,
+    /// New content: its digest, name and size.
+    come: Vec<(Digest, String, u64)>,
+    /// Names that nothing on the remote had.
+    fresh: Vec<String>,
+    /// Names that only uploads which did not end may have brought.
+    in_doubt: HashSet<String>,
+    found: Difference,
+}
+
+/// What the uploads that did not end say of a path.
+struct Doubted {
+    /// The content that may be there; none where they contradict each other.
+    known: Option<Digest>,
+    /// Whether any of them has the path.
+    has: bool,
+}
+
+impl<'a> Comparison<'a> {
+    fn new(remote: Remote, lists: Lists<'a>) -> Self {
+        let doubts = remote.doubts.into_iter();
+        Self {
+            lists,
+            found: Difference {
+                listed: remote.listing.len() as u64,
+                ..Difference::default()
+            },
+            is_empty_remote: remote.listing.is_empty() && remote.folders.is_empty(),
+            listing: remote.listing,
+            folders: remote.folders,
+            has_base: remote.base.is_some(),
+            base: remote.base.map(Cursor::new),
+            kept: remote.kept.map(Cursor::new),
+            doubts: doubts
+                .map(|doubt| (Cursor::new(doubt.reader), doubt.done))
+                .collect(),
+            distrusted: remote.distrusted,
+            refused: remote.refused,
+            had: Had::default(),
+            come: Vec::new(),
+            fresh: Vec::new(),
+            in_doubt: HashSet::new(),
+        }
+    }
+
+    /// Compares one file of the snapshot with what the remote has under its name.
+    fn compare_file(&mut self, entry: &Entry) -> Result<()> {
+        let before = self.find_uploaded(entry)?;
+        let key = names::remote_name(entry);
+        let known = before.as_ref().and_then(|before| before.digest);
+        let doubted = self.find_doubted(entry, key.as_deref(), known)?;
+        let Some(key) = key else {
+            self.found.add_nameless(entry);
+            return Ok(());
+        };
+        self.found.files += 1;
+        self.found.bytes = self.found.bytes.saturating_add(entry.size);
+        write_line(self.lists.all, &key)?;
+        let there = self.listing.remove(&key);
+        let is_distrusted = self.distrusted.contains(&key);
+        let known = doubted.known.filter(|_| !is_distrusted);
+        let is_excused = doubted.has || is_distrusted || self.refused.contains(&key);
+        if let Some(before) = &before
+            && there != Some(before.size)
+            && !is_excused
+        {
+            self.found.harmed += 1;
+        }
+        if there == Some(entry.size) && known.is_some() && known == entry.digest {
+            return Ok(());
+        }
+        self.add_upload(entry, key, before.as_ref(), known, there)
+    }
+
+    /// What the last upload has at a file's path, or left there; what stands under another name there
+    /// has moved.
+    fn find_uploaded(&mut self, entry: &Entry) -> Result<Option<Entry>> {
+        let had = &mut self.had;
+        let mut before = find(&mut self.base, &entry.path, &mut |passed| {
+            had.pass(passed, true);
+        })?;
+        if let Some(other) = before.take_if(|there| has_moved(there, entry)) {
             had.pass(&other, true);
         }
-        found.base_files += u64::from(before.is_some());
-        let mut still = find(&mut kept, &entry.path, &mut |passed| {
+        self.found.base_files += u64::from(before.is_some());
+        let mut still = find(&mut self.kept, &entry.path, &mut |passed| {
             had.pass(passed, false);
         })?;
-        if let Some(other) = still.take_if(|there| moved(there)) {
+        if let Some(other) = still.take_if(|there| has_moved(there, entry)) {
             had.pass(&other, false);
         }
-        before = before.or(still);
-        let mut known = before.as_ref().and_then(|before| before.digest);
-        let key = names::remote_name(&entry);
-        let mut doubted = false;
-        for (doubt, done) in &mut doubts {
+        Ok(before.or(still))
+    }
+
+    /// What uploads that did not end make of a file whose content was `known`.
+    fn find_doubted(
+        &mut self,
+        entry: &Entry,
+        key: Option<&str>,
+        known: Option<Digest>,
+    ) -> Result<Doubted> {
+        let mut doubted = Doubted { known, has: false };
+        for (doubt, done) in &mut self.doubts {
+            let in_doubt = &mut self.in_doubt;
             let there = doubt
                 .find_passing(&entry.path, &mut |passed| {
-                    ours.extend(names::remote_name(passed));
+                    in_doubt.extend(names::remote_name(passed));
                 })
                 .map_err(io)?
                 .filter(is_file);
-            if let Some(other) = there.as_ref().filter(|there| moved(there)) {
-                ours.extend(names::remote_name(other));
+            if let Some(other) = there.as_ref().filter(|there| has_moved(there, entry)) {
+                in_doubt.extend(names::remote_name(other));
                 continue;
             }
             let digest = there.and_then(|there| there.digest);
             if digest.is_none() {
                 continue;
             }
-            if key.as_ref().is_some_and(|key| done.contains(key)) {
-                known = digest;
-            } else if digest != known {
-                known = None;
+            if key.is_some_and(|key| done.contains(key)) {
+                doubted.known = digest;
+            } else if digest != doubted.known {
+                doubted.known = None;
             }
-            doubted = true;
+            doubted.has = true;
         }
-        let Some(key) = key else {
-            found.nameless(&entry);
-            continue;
-        };
-        found.files += 1;
-        found.bytes = found.bytes.saturating_add(entry.size);
-        line(lists.all, &key)?;
-        let there = listing.remove(&key);
-        if distrusted.contains(&key) {
-            known = None;
-        }
-        if let Some(before) = &before
-            && there != Some(before.size)
-            && !(doubted || distrusted.contains(&key) || refused.contains(&key))
-        {
-            found.harmed += 1;
-        }
-        if there == Some(entry.size) && known.is_some() && known == entry.digest {
-            continue;
-        }
-        found.change.upload_files += 1;
-        found.change.upload_bytes = found.change.upload_bytes.saturating_add(entry.size);
-        line(lists.upload, &key)?;
-        let same = before
-            .as_ref()
-            .is_some_and(|before| before.digest == entry.digest);
-        if base.is_some() && !same {
-            come.extend(entry.digest.map(|digest| (digest, key.clone(), entry.size)));
+        Ok(doubted)
+    }
+
+    /// Notes a file to upload, and what it takes the place of.
+    fn add_upload(
+        &mut self,
+        entry: &Entry,
+        key: String,
+        before: Option<&Entry>,
+        known: Option<Digest>,
+        there: Option<u64>,
+    ) -> Result<()> {
+        let change = &mut self.found.change;
+        change.upload_files += 1;
+        change.upload_bytes = change.upload_bytes.saturating_add(entry.size);
+        write_line(self.lists.upload, &key)?;
+        let is_same = before.is_some_and(|before| before.digest == entry.digest);
+        if self.has_base && !is_same {
+            let digest = entry.digest;
+            self.come
+                .extend(digest.map(|digest| (digest, key.clone(), entry.size)));
         }
         if there.is_some() {
-            found.change.replaced_files += 1;
-            line(lists.aside, &key)?;
+            change.replaced_files += 1;
+            write_line(self.lists.aside, &key)?;
             // What it was may be under another name now.
             if let Some(before) = before
                 && known.is_some()
                 && known == before.digest
                 && there == Some(before.size)
             {
-                had.replaced(&key, &before);
+                self.had.replaced(&key, before);
             }
-        } else if !fresh_remote {
-            fresh.push(key);
+        } else if !self.is_empty_remote {
+            self.fresh.push(key);
         }
+        Ok(())
     }
-    for (cursor, counted) in [(base, true), (kept, false)] {
-        if let Some(cursor) = cursor {
-            cursor
-                .finish(&mut |passed| had.pass(passed, counted))
+
+    /// Reads all manifests to their ends, and says what is left on the remote.
+    fn finish(mut self) -> Result<Difference> {
+        for (cursor, counted) in [(self.base, true), (self.kept, false)] {
+            if let Some(cursor) = cursor {
+                let had = &mut self.had;
+                cursor
+                    .finish(&mut |passed| had.pass(passed, counted))
+                    .map_err(io)?;
+            }
+        }
+        let mut in_doubt = self.in_doubt;
+        for (doubt, _) in self.doubts {
+            doubt
+                .finish(&mut |passed| in_doubt.extend(names::remote_name(passed)))
                 .map_err(io)?;
         }
+        let mut found = self.found;
+        found.base_files += self.had.counted;
+        let folders = &self.folders;
+        let in_the_way = self.fresh.iter().filter(|key| folders.contains(*key));
+        found.in_the_way = in_the_way.cloned().collect();
+        // Of what is in doubt, and what never came, nothing is known.
+        in_doubt.extend(self.distrusted);
+        let refused = &self.refused;
+        self.had.gone.retain(|(key, _)| !refused.contains(key));
+        found.decide_later(self.listing, self.had, &in_doubt, self.come, self.fresh);
+        Ok(found)
     }
-    for (doubt, _) in doubts {
-        doubt
-            .finish(&mut |passed| ours.extend(names::remote_name(passed)))
-            .map_err(io)?;
-    }
-    found.base_files += had.counted;
-    found.in_the_way = fresh
-        .iter()
-        .filter(|key| folders.contains(*key))
-        .cloned()
-        .collect();
-    // Of what is in doubt, and what never came, nothing is known.
-    ours.extend(distrusted);
-    had.gone.retain(|(key, _)| !refused.contains(key));
-    found.decide_later(listing, had, &ours, come, fresh);
-    Ok(found)
+}
+
+/// Whether what stands at an entry's path stands there under another name.
+fn has_moved(there: &Entry, entry: &Entry) -> bool {
+    there.stored_path() != entry.stored_path()
+}
+
+fn write_line(to: &mut dyn Write, name: &str) -> Result<()> {
+    writeln!(to, "{name}").map_err(io)
 }
 
 fn io(error: std::io::Error) -> Error {
@@ -327,13 +415,28 @@ impl Had {
     }
 }
 
+/// Those of the files on the remote that cannot stay beside what comes, as one of the two would be a
+/// folder of the other's name. `fresh` is sorted.
+fn crossed_names(names: &[String], fresh: &[String]) -> HashSet<String> {
+    let arriving: HashSet<&str> = fresh.iter().map(String::as_str).collect();
+    let is_crossed = |key: &&String| {
+        let is_below = key
+            .match_indices('/')
+            .any(|(at, _)| arriving.contains(&key[..at]));
+        let below = format!("{key}/");
+        let at = fresh.partition_point(|one| one.as_str() < below.as_str());
+        is_below || fresh.get(at).is_some_and(|one| one.starts_with(&below))
+    };
+    names.iter().filter(is_crossed).cloned().collect()
+}
+
 impl Difference {
     /// Notes what is left on the remote, and what of it moved.
     fn decide_later(
         &mut self,
         listing: HashMap<String, u64>,
         had: Had,
-        ours: &HashSet<String>,
+        in_doubt: &HashSet<String>,
         come: Vec<(Digest, String, u64)>,
         mut fresh: Vec<String>,
     ) {
@@ -342,7 +445,7 @@ impl Difference {
         let mut before: HashSet<String> = HashSet::new();
         let mut renamed: HashSet<String> = HashSet::new();
         for (key, entry) in had.gone {
-            let certain = !ours.contains(&key);
+            let certain = !in_doubt.contains(&key);
             let there = listing.get(&key) == Some(&entry.size);
             if let Some(digest) = entry.digest {
                 if come_digests.contains(&digest) {
@@ -363,39 +466,30 @@ impl Difference {
         let mut names: Vec<String> = listing.into_keys().collect();
         names.sort_unstable();
         fresh.sort_unstable();
-        let arriving: HashSet<&str> = fresh.iter().map(String::as_str).collect();
-        for key in &names {
-            // What is under another name now is not lost, and neither is what only an upload that
-            // did not end had brought.
-            let only_begun = ours.contains(key) && !before.contains(key);
-            if !renamed.contains(key) && !only_begun {
-                self.lost_files += 1;
-            }
-            let under = key
-                .match_indices('/')
-                .any(|(at, _)| arriving.contains(&key[..at]));
-            let below = format!("{key}/");
-            let at = fresh.partition_point(|one| one.as_str() < below.as_str());
-            let over = fresh.get(at).is_some_and(|one| one.starts_with(&below));
-            if under || over {
-                self.left.crossed.insert(key.clone());
-            }
-        }
-        // A folder that is left with files of its own is emptied by moving them aside.
-        let crossed = &self.left.crossed;
-        let emptied = fresh.iter().filter(|key| {
-            let below = format!("{key}/");
-            crossed.iter().any(|one| one.starts_with(&below))
-        });
-        let emptied: Vec<String> = if crossed.is_empty() {
-            Vec::new()
-        } else {
-            emptied.cloned().collect()
+        // What is under another name now is not lost, and neither is what only an upload that did not
+        // end had brought.
+        let is_lost = |key: &&String| {
+            !renamed.contains(*key) && (!in_doubt.contains(*key) || before.contains(*key))
         };
-        self.in_the_way.extend(emptied);
+        self.lost_files += names.iter().filter(is_lost).count() as u64;
+        self.left.crossed = crossed_names(&names, &fresh);
+        self.left.names = names;
+        self.add_emptied_folders(&fresh);
+    }
+
+    /// A folder that is left with files of its own is emptied by moving them aside: where a file comes
+    /// under its name, it stands in the way. `fresh` is sorted.
+    fn add_emptied_folders(&mut self, fresh: &[String]) {
+        let crossed = &self.left.crossed;
+        if !crossed.is_empty() {
+            let emptied = fresh.iter().filter(|key| {
+                let below = format!("{key}/");
+                crossed.iter().any(|one| one.starts_with(&below))
+            });
+            self.in_the_way.extend(emptied.cloned());
+        }
         self.in_the_way.sort_unstable();
         self.in_the_way.dedup();
-        self.left.names = names;
     }
 
     /// Whether anything could be moved on the remote.
@@ -436,7 +530,7 @@ impl Difference {
         Ok(())
     }
 
-    fn nameless(&mut self, entry: &Entry) {
+    fn add_nameless(&mut self, entry: &Entry) {
         self.nameless_count += 1;
         if self.nameless.len() < LISTED {
             self.nameless.push(Problem {
