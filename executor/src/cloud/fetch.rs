@@ -73,7 +73,7 @@ pub fn uploaded_snapshots(
     remote: &str,
 ) -> Result<BTreeMap<SnapshotId, RemoteSnapshot>> {
     let mut manifests_there = published::list_remote_manifests(rclone, cache, remote)?.of;
-    manifests_there.retain(|_, shelf| shelf.uploaded.is_some());
+    manifests_there.retain(|_, on_remote| on_remote.uploaded.is_some());
     Ok(manifests_there)
 }
 
@@ -114,11 +114,11 @@ pub fn fetch_files(
         }
         damaged.push(id);
     };
-    let shelf = &manifests_there[&id];
+    let on_remote = &manifests_there[&id];
     let (folder, named) = into;
     let tree = make_destination(folder, wanted.host, id, &published, cache, named)?;
     let tree_path = format!("{named}/{}/daily/{id}", wanted.host);
-    let attempt = shelf.uploaded.unwrap_or(0);
+    let attempt = on_remote.uploaded.unwrap_or(0);
     let history = History::read(rclone, cache, wanted.remote, attempt)?;
     let mut left = Vec::new();
     let mut files = 0;
@@ -226,10 +226,10 @@ fn make_destination(
     };
     let records = below(&[host, BACKUP, SNAPSHOTS, &name])?;
     write_record(&records, SNAPSHOT_FILE, named, &published.record)?;
-    let shelf = cache
-        .existing_shelf(id)
+    let cached = cache
+        .cached_snapshot(id)
         .ok_or_else(|| Error::failed(format!("the manifest of {id} is gone")))?;
-    let from = shelf
+    let from = cached
         .file(OsStr::new(manifest::FILE_NAME))
         .map_err(|error| Error::io("read", manifest::FILE_NAME.as_bytes(), error))?;
     records

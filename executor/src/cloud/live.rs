@@ -148,8 +148,8 @@ pub fn survey_live_sources(
 fn last_record(cache: &RemoteCache, step: &CloudSyncStep) -> Option<(Cursor, Since)> {
     let id = step.last?;
     let manifest = cache.manifest(id)?;
-    let shelf = cache.existing_shelf(id)?;
-    let record = read_json(&shelf, SNAPSHOT_FILE, SNAPSHOT_FILE);
+    let cached = cache.cached_snapshot(id)?;
+    let record = read_json(&cached, SNAPSHOT_FILE, SNAPSHOT_FILE);
     let record: Option<SnapshotRecord> = record.unwrap_or_default();
     // Where nothing tells it, all is read.
     let since = record.map_or_else(Since::never, |record| Since::of(&record));

@@ -23,7 +23,7 @@ use crate::{
     state_dir::{
         StateDir,
         aside::set_aside,
-        remotes::{AREA, MEMORY, SHELF},
+        remotes::{AREA, CACHED_SNAPSHOTS, MEMORY},
     },
     store::{LONGEST_JSON, read_json, write_json},
     sys::Dir,
@@ -202,28 +202,28 @@ impl RemoteCache {
     ///
     /// # Errors
     /// Fails if the cache cannot be read or written.
-    pub fn shelf(&self, id: SnapshotId) -> Result<(Dir, String)> {
-        let path = format!("{SHELF}/{id}");
+    pub fn cached_snapshot_or_new(&self, id: SnapshotId) -> Result<(Dir, String)> {
+        let path = format!("{CACHED_SNAPSHOTS}/{id}");
         let dir = self
             .dir
-            .folder_or_new(OsStr::new(SHELF), 0o700)
-            .and_then(|shelf| shelf.folder_or_new(OsStr::new(&id.to_string()), 0o700))
+            .folder_or_new(OsStr::new(CACHED_SNAPSHOTS), 0o700)
+            .and_then(|cached| cached.folder_or_new(OsStr::new(&id.to_string()), 0o700))
             .map_err(|error| self.io("make", &path, error))?;
         Ok((dir, self.named(&path)))
     }
 
-    /// A snapshot's shelf, if there is one.
+    /// The folder of a snapshot in the cache, if there is one.
     #[must_use]
-    pub fn existing_shelf(&self, id: SnapshotId) -> Option<Dir> {
-        let shelf = self.dir.folder(OsStr::new(SHELF)).ok()?;
-        shelf.folder(OsStr::new(&id.to_string())).ok()
+    pub fn cached_snapshot(&self, id: SnapshotId) -> Option<Dir> {
+        let cached = self.dir.folder(OsStr::new(CACHED_SNAPSHOTS)).ok()?;
+        cached.folder(OsStr::new(&id.to_string())).ok()
     }
 
     /// The manifest of an upload, if it is at hand and can be read.
     #[must_use]
     pub fn manifest(&self, id: SnapshotId) -> Option<Reader> {
-        let shelf = self.existing_shelf(id)?;
-        Reader::new(shelf.file(OsStr::new(FILE_NAME)).ok()?).ok()
+        let cached = self.cached_snapshot(id)?;
+        Reader::new(cached.file(OsStr::new(FILE_NAME)).ok()?).ok()
     }
 
     /// Device and inode number of the folder.
@@ -236,14 +236,14 @@ impl RemoteCache {
             .map_err(|error| self.io("look at", "", error))
     }
 
-    /// Empties a snapshot's shelf.
+    /// Empties a snapshot's folder in the cache.
     ///
     /// # Errors
     /// Fails if the cache cannot be read or written.
-    pub fn clear_shelf(&self, id: SnapshotId, context: Context<'_>) -> Result<()> {
-        let path = self.named(&format!("{SHELF}/{id}"));
-        match self.dir.folder(OsStr::new(SHELF)) {
-            Ok(shelf) => remove_tree(&shelf, OsStr::new(&id.to_string()), &path, context),
+    pub fn clear_cached_snapshot(&self, id: SnapshotId, context: Context<'_>) -> Result<()> {
+        let path = self.named(&format!("{CACHED_SNAPSHOTS}/{id}"));
+        match self.dir.folder(OsStr::new(CACHED_SNAPSHOTS)) {
+            Ok(cached) => remove_tree(&cached, OsStr::new(&id.to_string()), &path, context),
             Err(_) => Ok(()),
         }
     }
@@ -316,17 +316,17 @@ impl RemoteCache {
                     .map_err(|error| self.io("remove", &name.to_string_lossy(), error))?;
             }
         }
-        let Ok(shelf) = self.dir.folder(OsStr::new(SHELF)) else {
+        let Ok(cached) = self.dir.folder(OsStr::new(CACHED_SNAPSHOTS)) else {
             return Ok(());
         };
         let keep: Vec<String> = keep.iter().map(ToString::to_string).collect();
-        for name in shelf
+        for name in cached
             .names()
-            .map_err(|error| self.io("list", SHELF, error))?
+            .map_err(|error| self.io("list", CACHED_SNAPSHOTS, error))?
         {
             if !keep.iter().any(|keep| name == keep.as_str()) {
-                let path = self.named(&format!("{SHELF}/{}", name.to_string_lossy()));
-                remove_tree(&shelf, &name, &path, context)?;
+                let path = self.named(&format!("{CACHED_SNAPSHOTS}/{}", name.to_string_lossy()));
+                remove_tree(&cached, &name, &path, context)?;
             }
         }
         Ok(())

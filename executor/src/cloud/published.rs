@@ -152,15 +152,15 @@ pub fn list_remote_manifests(
             let Ok(id) = id.parse::<SnapshotId>() else {
                 return;
             };
-            let shelf = found.of.entry(id).or_default();
+            let on_remote = found.of.entry(id).or_default();
             if let Some(number) = attempt_number(name, "uploaded-") {
-                shelf.uploaded = shelf.uploaded.max(Some(number));
-                shelf.attempt = shelf.attempt.max(number);
+                on_remote.uploaded = on_remote.uploaded.max(Some(number));
+                on_remote.attempt = on_remote.attempt.max(number);
             }
             if let Some(number) = attempt_number(name, "attempt-") {
-                shelf.attempt = shelf.attempt.max(number);
+                on_remote.attempt = on_remote.attempt.max(number);
             }
-            shelf.files.insert(name.to_owned(), item.size);
+            on_remote.files.insert(name.to_owned(), item.size);
         },
     )?;
     Ok(found)
@@ -182,9 +182,11 @@ pub fn uploaded_name(attempt: u64) -> String {
 pub fn newest_first(
     manifests_there: &BTreeMap<SnapshotId, RemoteSnapshot>,
 ) -> Vec<(SnapshotId, u64)> {
-    let whole = manifests_there.iter().filter(|(_, shelf)| !shelf.damaged);
+    let whole = manifests_there
+        .iter()
+        .filter(|(_, on_remote)| !on_remote.damaged);
     let mut found: Vec<(SnapshotId, u64)> = whole
-        .filter_map(|(id, shelf)| Some((*id, shelf.uploaded?)))
+        .filter_map(|(id, on_remote)| Some((*id, on_remote.uploaded?)))
         .collect();
     found.sort_unstable_by_key(|(id, attempt)| std::cmp::Reverse((*attempt, *id)));
     found
@@ -200,12 +202,12 @@ pub fn fetch_published(
     cache: &RemoteCache,
     remote: &str,
     id: SnapshotId,
-    shelf: &RemoteSnapshot,
+    on_remote: &RemoteSnapshot,
 ) -> Result<Option<Published>> {
-    if let Some(there) = Published::at(cache, id, shelf)? {
+    if let Some(there) = Published::at(cache, id, on_remote)? {
         return Ok(Some(there));
     }
-    fetch_anew(rclone, cache, remote, id, shelf)
+    fetch_anew(rclone, cache, remote, id, on_remote)
 }
 
 /// As [`fetch_published`], but whatever is in the cache already.
@@ -217,21 +219,21 @@ pub fn fetch_anew(
     cache: &RemoteCache,
     remote: &str,
     id: SnapshotId,
-    shelf: &RemoteSnapshot,
+    on_remote: &RemoteSnapshot,
 ) -> Result<Option<Published>> {
-    cache.clear_shelf(id, rclone.context)?;
+    cache.clear_cached_snapshot(id, rclone.context)?;
     // What is longer than anything that is written there is not brought.
-    let bytes = shelf
+    let bytes = on_remote
         .files
         .values()
         .fold(0, |sum: u64, size| sum.saturating_add(*size));
-    if bytes > LONGEST_MANIFEST || shelf.files.len() > MOST_FILES {
+    if bytes > LONGEST_MANIFEST || on_remote.files.len() > MOST_FILES {
         return Ok(None);
     }
-    let (_, path) = cache.shelf(id)?;
+    let (_, path) = cache.cached_snapshot_or_new(id)?;
     let from = format!("{remote}/{MANIFESTS}/{id}");
     rclone.must(&["copy", &from, &path], &|| Ok(None))?;
-    Published::at(cache, id, shelf)
+    Published::at(cache, id, on_remote)
 }
 
 /// A snapshot's record and manifest in the cache, whole.
@@ -256,14 +258,14 @@ fn from_start(file: &File) -> Result<Reader> {
 }
 
 impl Published {
-    fn at(cache: &RemoteCache, id: SnapshotId, shelf: &RemoteSnapshot) -> Result<Option<Self>> {
-        let Some(dir) = cache.existing_shelf(id) else {
+    fn at(cache: &RemoteCache, id: SnapshotId, on_remote: &RemoteSnapshot) -> Result<Option<Self>> {
+        let Some(dir) = cache.cached_snapshot(id) else {
             return Ok(None);
         };
         // What is no record counts as not there: it is fetched, or was cut off by a kill.
         let record: Option<SnapshotRecord> =
             read_json(&dir, SNAPSHOT_FILE, SNAPSHOT_FILE).unwrap_or_default();
-        let upload: Option<UploadRecord> = match shelf.uploaded {
+        let upload: Option<UploadRecord> = match on_remote.uploaded {
             Some(attempt) => {
                 let name = uploaded_name(attempt);
                 match read_json(&dir, &name, &name).unwrap_or_default() {

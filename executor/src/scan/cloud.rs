@@ -34,8 +34,8 @@ pub fn scan_cloud(
         if last.id == newest {
             return Some(CloudChange::default());
         }
-        let shelf = cache.as_ref()?.existing_shelf(last.id)?;
-        let before = Reader::new(shelf.file(FILE_NAME.as_ref()).ok()?).ok()?;
+        let cached = cache.as_ref()?.cached_snapshot(last.id)?;
+        let before = Reader::new(cached.file(FILE_NAME.as_ref()).ok()?).ok()?;
         describe_change(before, store.manifest(newest).ok()?).ok()
     });
     CloudState {

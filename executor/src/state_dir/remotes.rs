@@ -13,7 +13,7 @@ pub(crate) const AREA: &str = "cloud";
 /// File in which it is remembered what was uploaded to a remote.
 pub(crate) const MEMORY: &str = "memory.json";
 /// Folder of the manifests.
-pub(crate) const SHELF: &str = "shelf";
+pub(crate) const CACHED_SNAPSHOTS: &str = "shelf";
 /// What of all that is remembered of remotes cannot be used, by its path in the state directory, each
 /// with the reason: all of it can be found out anew. `named` gives a path for messages. Writes nothing.
 #[must_use]
@@ -43,9 +43,9 @@ pub(super) fn damaged_remotes(
                 let file = format!("{path}/{MEMORY}");
                 let read: Result<Option<CloudMemory>> = read_json(&cache, MEMORY, &named(&file));
                 found.extend(read.err().map(|error| (file, error.message)));
-                let shelf = cache.folder(OsStr::new(SHELF));
-                if shelf.err().is_some_and(is_other) {
-                    found.push(no_folder(format!("{path}/{SHELF}")));
+                let cached = cache.folder(OsStr::new(CACHED_SNAPSHOTS));
+                if cached.err().is_some_and(is_other) {
+                    found.push(no_folder(format!("{path}/{CACHED_SNAPSHOTS}")));
                 }
             }
             Err(error) if is_other(error) => found.push(no_folder(path)),

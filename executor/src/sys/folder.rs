@@ -38,7 +38,7 @@ struct Node {
     making: Mutex<()>,
     /// What is made may be there already, left by an interrupted run.
     continued: bool,
-    shelf: Arc<Mutex<VecDeque<Weak<Node>>>>,
+    open_folders: Arc<Mutex<VecDeque<Weak<Node>>>>,
 }
 
 impl Folder {
@@ -59,7 +59,7 @@ impl Folder {
             open: Mutex::new(Some(dir)),
             making: Mutex::default(),
             continued: false,
-            shelf: Arc::default(),
+            open_folders: Arc::default(),
         }))
     }
 
@@ -85,7 +85,7 @@ impl Folder {
             open: Mutex::new(None),
             making: Mutex::default(),
             continued: self.0.continued,
-            shelf: Arc::clone(&self.0.shelf),
+            open_folders: Arc::clone(&self.0.open_folders),
         }))
     }
 
@@ -219,14 +219,18 @@ impl Folder {
         }
         let dir = Arc::new(dir);
         *self.slot() = Some(Arc::clone(&dir));
-        let mut shelf = self.0.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        shelf.push_back(Arc::downgrade(&self.0));
-        let oldest = if shelf.len() > OPEN {
-            shelf.pop_front().and_then(|oldest| oldest.upgrade())
+        let mut open_folders = self
+            .0
+            .open_folders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        open_folders.push_back(Arc::downgrade(&self.0));
+        let oldest = if open_folders.len() > OPEN {
+            open_folders.pop_front().and_then(|oldest| oldest.upgrade())
         } else {
             None
         };
-        drop(shelf);
+        drop(open_folders);
         if let Some(oldest) = oldest.map(Self) {
             oldest.slot().take();
         }

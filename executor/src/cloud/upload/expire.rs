@@ -31,14 +31,18 @@ impl Upload<'_> {
         // By the order of the uploads, which no clock can change.
         let last = expire
             .iter()
-            .filter_map(|id| self.manifests_there.get(id).map(|shelf| shelf.attempt))
+            .filter_map(|id| {
+                self.manifests_there
+                    .get(id)
+                    .map(|on_remote| on_remote.attempt)
+            })
             .max()
             .unwrap_or(0);
         let id = self.id();
         let without: Vec<SnapshotId> = self
             .manifests_there
             .iter()
-            .filter(|(other, shelf)| **other != id && shelf.attempt < last)
+            .filter(|(other, on_remote)| **other != id && on_remote.attempt < last)
             .map(|(other, _)| *other)
             .collect();
         // Remembered first: after a kill here nobody else has taken them away.
@@ -62,7 +66,7 @@ impl Upload<'_> {
         let uploaded = self
             .manifests_there
             .iter()
-            .filter(|(_, shelf)| shelf.uploaded.is_some() && !shelf.damaged);
+            .filter(|(_, on_remote)| on_remote.uploaded.is_some() && !on_remote.damaged);
         self.memory.uploaded = uploaded.map(|(id, _)| *id).collect();
         self.memory.history.retain(|one| !expired.contains(&one.id));
         for id in &self.memory.uploaded {

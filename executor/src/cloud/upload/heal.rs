@@ -105,14 +105,14 @@ impl Upload<'_> {
         let mut whole = Vec::new();
         for deletion in &self.step.give_back {
             let id = deletion.id;
-            let Some(shelf) = self.manifests_there.get(&id) else {
+            let Some(on_remote) = self.manifests_there.get(&id) else {
                 continue;
             };
-            if shelf.uploaded.is_none() || shelf.damaged {
+            if on_remote.uploaded.is_none() || on_remote.damaged {
                 continue;
             }
             let (rclone, cache, remote) = (&self.rclone, &self.cache, &self.step.remote);
-            if published::fetch_anew(rclone, cache, remote, id, shelf)?.is_some() {
+            if published::fetch_anew(rclone, cache, remote, id, on_remote)?.is_some() {
                 whole.push(id);
             }
         }

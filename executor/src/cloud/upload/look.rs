@@ -105,8 +105,8 @@ impl Upload<'_> {
                 return Ok(Some((id, attempt, base)));
             }
             self.damaged.push(id);
-            if let Some(shelf) = self.manifests_there.get_mut(&id) {
-                shelf.damaged = true;
+            if let Some(on_remote) = self.manifests_there.get_mut(&id) {
+                on_remote.damaged = true;
             }
         }
         Ok(None)
@@ -117,9 +117,13 @@ impl Upload<'_> {
         let mut begun: Vec<(u64, SnapshotId)> = self
             .manifests_there
             .iter()
-            .filter(|(_, shelf)| !shelf.damaged)
-            .filter(|(_, shelf)| shelf.uploaded.is_none_or(|ended| ended < shelf.attempt))
-            .map(|(id, shelf)| (shelf.attempt, *id))
+            .filter(|(_, on_remote)| !on_remote.damaged)
+            .filter(|(_, on_remote)| {
+                on_remote
+                    .uploaded
+                    .is_none_or(|ended| ended < on_remote.attempt)
+            })
+            .map(|(id, on_remote)| (on_remote.attempt, *id))
             .collect();
         begun.sort_unstable();
         let mut doubts = Vec::new();
@@ -186,8 +190,8 @@ impl Upload<'_> {
     }
 
     pub(super) fn fetch(&self, id: SnapshotId) -> Result<Option<Published>> {
-        let shelf = &self.manifests_there[&id];
-        published::fetch_published(&self.rclone, &self.cache, &self.step.remote, id, shelf)
+        let on_remote = &self.manifests_there[&id];
+        published::fetch_published(&self.rclone, &self.cache, &self.step.remote, id, on_remote)
     }
 
     /// The manifest that travels, from its start.

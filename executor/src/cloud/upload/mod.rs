@@ -14,7 +14,7 @@ mod look;
 mod moving;
 mod noting;
 mod outcome;
-mod shelve;
+mod publish_manifest;
 
 use std::{collections::BTreeMap, io::Write as _, time::Instant};
 
@@ -181,7 +181,10 @@ impl Upload<'_> {
                 .first_free(|id| self.manifests_there.contains_key(&id));
             self.source.record.id = id;
         }
-        let attempts = self.manifests_there.values().map(|shelf| shelf.attempt);
+        let attempts = self
+            .manifests_there
+            .values()
+            .map(|on_remote| on_remote.attempt);
         let newest = attempts.max().unwrap_or(0);
         self.attempt = newest.max(self.memory.attempt) + 1;
         self.rotten = self.cache.damaged();
@@ -192,8 +195,9 @@ impl Upload<'_> {
             owner::remove_other_owners(&self.rclone, &self.step.remote, &there.owners)?;
         }
         self.memory.take_over = false;
-        let shelf = self.manifests_there.get(&self.id());
-        let published = shelf.is_some_and(|shelf| shelf.uploaded.is_some() && !shelf.damaged);
+        let on_remote = self.manifests_there.get(&self.id());
+        let published =
+            on_remote.is_some_and(|on_remote| on_remote.uploaded.is_some() && !on_remote.damaged);
         if found.is_empty() && published && self.vanished.is_empty() {
             return Ok(self.nothing_to_do().into());
         }

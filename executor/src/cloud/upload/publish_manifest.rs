@@ -30,11 +30,11 @@ impl Upload<'_> {
         self.mend()?;
         self.memory.attempt = self.attempt;
         self.cache.remember(&self.memory)?;
-        let shelf = self.manifests_there.get(&id).cloned().unwrap_or_default();
-        if shelf.uploaded.is_none() {
-            self.cache.clear_shelf(id, self.rclone.context)?;
+        let on_remote = self.manifests_there.get(&id).cloned().unwrap_or_default();
+        if on_remote.uploaded.is_none() {
+            self.cache.clear_cached_snapshot(id, self.rclone.context)?;
         }
-        let (dir, path) = self.cache.shelf(id)?;
+        let (dir, path) = self.cache.cached_snapshot_or_new(id)?;
         let put = |name: &str, bytes: &[u8]| {
             dir.write_whole(name, bytes)
                 .map_err(|error| Error::io("write", format!("{path}/{name}").as_bytes(), error))
@@ -60,7 +60,7 @@ impl Upload<'_> {
                 .stat(OsStr::new(name))
                 .map_err(|error| Error::io("look at", path.as_bytes(), error))?
                 .size;
-            if shelf.files.get(name) != Some(&size) {
+            if on_remote.files.get(name) != Some(&size) {
                 list.push_str(name);
                 list.push('\n');
             }
@@ -75,7 +75,7 @@ impl Upload<'_> {
         let Some((id, _)) = newest.first().filter(|(id, _)| *id != self.id()) else {
             return Ok(());
         };
-        let Some(dir) = self.cache.existing_shelf(*id) else {
+        let Some(dir) = self.cache.cached_snapshot(*id) else {
             return Ok(());
         };
         let mut list = String::new();
@@ -92,7 +92,7 @@ impl Upload<'_> {
         if list.is_empty() {
             return Ok(());
         }
-        let (_, path) = self.cache.shelf(*id)?;
+        let (_, path) = self.cache.cached_snapshot_or_new(*id)?;
         self.bring(&path, &id.to_string(), &list)
     }
 
@@ -114,15 +114,15 @@ impl Upload<'_> {
         Ok(Some(digest))
     }
 
-    /// Copies files of the cache's shelf to the remote's.
+    /// Copies files of the cached snapshot to the remote.
     fn bring(&self, from: &str, id: &str, list: &str) -> Result<()> {
-        const SHELF: &str = "shelf.list";
+        const FILES: &str = "shelf.list";
         self.cache
-            .new_file(SHELF)?
+            .new_file(FILES)?
             .write_all(list.as_bytes())
-            .map_err(|error| Error::io("write", self.cache.named(SHELF).as_bytes(), error))?;
+            .map_err(|error| Error::io("write", self.cache.named(FILES).as_bytes(), error))?;
         let to = format!("{}/{id}", self.at(MANIFESTS));
-        let list = self.cache.named(SHELF);
+        let list = self.cache.named(FILES);
         let arguments = [
             "copy",
             from,
@@ -149,7 +149,7 @@ impl Upload<'_> {
         problems: &[Problem],
     ) -> Result<()> {
         let id = self.id();
-        let (dir, path) = self.cache.shelf(id)?;
+        let (dir, path) = self.cache.cached_snapshot_or_new(id)?;
         let kept_digest = self.keep_list(&dir, found)?;
         let record = UploadRecord {
             format_version: FORMAT_VERSION,
@@ -178,17 +178,19 @@ impl Upload<'_> {
         });
         let others = self.manifests_there.iter();
         let ended: Vec<SnapshotId> = others
-            .filter(|(other, shelf)| **other != id && shelf.uploaded.is_none() && !shelf.damaged)
+            .filter(|(other, on_remote)| {
+                **other != id && on_remote.uploaded.is_none() && !on_remote.damaged
+            })
             .map(|(other, _)| *other)
             .collect();
         for other in ended {
             self.purge(MANIFESTS, other)?;
             self.manifests_there.remove(&other);
         }
-        let shelf = self.manifests_there.entry(id).or_default();
-        shelf.uploaded = Some(self.attempt);
-        shelf.attempt = self.attempt;
-        shelf.damaged = false;
+        let on_remote = self.manifests_there.entry(id).or_default();
+        on_remote.uploaded = Some(self.attempt);
+        on_remote.attempt = self.attempt;
+        on_remote.damaged = false;
         let reference = self.withheld.as_ref().and_then(|one| one.reference);
         let keep: Vec<SnapshotId> = [id].into_iter().chain(reference).collect();
         self.cache.settle(&keep, self.rclone.context)
