@@ -51,7 +51,7 @@ pub(crate) fn end_stalled(cli: &Cli, mount_point: &Path, begun: bool) -> ! {
     let settings = &Settings::new(&cli.global);
     let out = &Out::new(settings.quiet);
     let config = std::fs::read(&settings.config_path).ok();
-    let config = config.and_then(|bytes| check::check(&bytes).ok());
+    let config = config.and_then(|bytes| check::check_config(&bytes).ok());
     let config = config.map(|checked| checked.config);
     let Unanswered { message, hint } = describe_unanswered(config.as_ref(), mount_point);
     let error = Error::failed(message).hint(hint);

@@ -385,7 +385,7 @@ pub fn read_json<T: DeserializeOwned>(dir: &Dir, name: &str, path: &str) -> Resu
         .map_err(|error| Error::io("read", path.as_bytes(), error))?;
     bytes
         .map(|bytes| {
-            record::undigested(&bytes)
+            record::strip_digest(&bytes)
                 .and_then(|json| serde_json::from_slice(&json).map_err(|error| error.to_string()))
                 .map_err(|because| Error::failed(format!("cannot read {path}: {because}")))
         })
@@ -399,7 +399,7 @@ pub fn read_json<T: DeserializeOwned>(dir: &Dir, name: &str, path: &str) -> Resu
 /// Fails if the file cannot be written.
 pub fn write_record(dir: &Dir, name: &str, path: &str, value: &impl Serialize) -> Result<()> {
     let bytes = pretty_json(path, value)?;
-    dir.write_whole(name, &record::digested(bytes))
+    dir.write_whole(name, &record::append_digest(bytes))
         .map_err(|error| Error::io("write", path.as_bytes(), error))
 }
 

@@ -14,7 +14,7 @@ use std::hint::black_box;
 
 use chrono::{TimeDelta, TimeZone as _, Utc, Weekday};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use planner::retention::{Candidate, Policy, decide, hour_of};
+use planner::retention::{Candidate, Policy, decide_retention, hour_of};
 use schema::SnapshotId;
 use serde_json::json;
 
@@ -70,7 +70,7 @@ fn retention(criterion: &mut Criterion) {
         let now = found.last().unwrap().started_at + TimeDelta::days(1);
         let id = BenchmarkId::from_parameter(snapshots);
         group.bench_function(id, |bencher| {
-            bencher.iter(|| decide(&policy, now, black_box(&found)));
+            bencher.iter(|| decide_retention(&policy, now, black_box(&found)));
         });
     }
     group.finish();

@@ -16,7 +16,7 @@ use crate::facts::taken_names;
 /// Plans an adoption. `at` is where the folders' content was on the machine, escaped, without a
 /// leading slash; `begun` are trees that an interrupted adoption has moved already.
 #[must_use]
-pub fn adopt(
+pub fn plan_adoption(
     config: &Config,
     destination: &DestinationState,
     root: String,
@@ -123,7 +123,7 @@ mod tests {
         ];
         let config = Config::default();
         let root = "/mnt/old".to_owned();
-        let step = adopt(&config, &destination(), root, &candidates, &[], "home");
+        let step = plan_adoption(&config, &destination(), root, &candidates, &[], "home");
         let told: Vec<String> = step
             .trees
             .iter()

@@ -21,7 +21,7 @@ use crate::{
 ///
 /// # Errors
 /// A refusal while a snapshot is suspect and nobody has accepted it.
-pub fn prune(config: &Config, inventory: &Inventory) -> Result<DeleteStep, Box<Finding>> {
+pub fn plan_prune(config: &Config, inventory: &Inventory) -> Result<DeleteStep, Box<Finding>> {
     let options = Options {
         approve_deletions: true,
         ..Options::default()
@@ -48,7 +48,7 @@ pub fn prune(config: &Config, inventory: &Inventory) -> Result<DeleteStep, Box<F
 ///
 /// # Errors
 /// A refusal that names the one that must stay.
-pub fn delete(
+pub fn plan_deletion(
     config: &Config,
     inventory: &Inventory,
     ids: &[SnapshotId],
@@ -88,15 +88,15 @@ pub fn delete(
             );
         }
     }
-    let held = expiry::holdings(&facts, destination, false);
+    let held = expiry::snapshot_holdings(&facts, destination, false);
     let named = found
         .iter()
         .filter(|one| ids.contains(&one.id))
         .map(|one| (one.id, ExpireReason::ByHand));
-    let mut deletions = expiry::those(destination, &held, named);
+    let mut deletions = expiry::deletions_of(destination, &held, named);
     let managed: Vec<SnapshotId> = deletions.iter().map(|one| one.id).collect();
     let others = ids.iter().filter(|id| !managed.contains(id));
-    deletions.extend(others.filter_map(|id| damaged(destination, *id)));
+    deletions.extend(others.filter_map(|id| damaged_snapshot(destination, *id)));
     let left = rotate::without(destination, &deletions);
     let links = destination.links.iter();
     let unlinks = links
@@ -126,7 +126,7 @@ pub fn delete(
 }
 
 /// A snapshot of ours whose record is damaged: what it shares is not known.
-fn damaged(destination: &DestinationState, id: SnapshotId) -> Option<Deletion> {
+fn damaged_snapshot(destination: &DestinationState, id: SnapshotId) -> Option<Deletion> {
     let name = id.to_string();
     let mut unmanaged = destination.unmanaged.iter();
     let found = unmanaged.find(|one| one.name == name && one.record_fault.is_some())?;

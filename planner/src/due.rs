@@ -11,7 +11,7 @@ use schema::{
 
 use crate::{
     facts,
-    findings::{battery, code, destination::absence},
+    findings::{battery_deferral, code, destination::destination_absence},
     schedule,
 };
 
@@ -201,7 +201,7 @@ pub fn decide_continuation(
     // A new run is deferred by its plan; this one has its plan already.
     if unfinished.is_on_battery {
         let what = format!("the rest of run {run_id}");
-        return Some(Decision::Defer(battery(&what)));
+        return Some(Decision::Defer(battery_deferral(&what)));
     }
     let until = decide_unfinished(config, past, now)?;
     Some(Decision::Nothing(format!(
@@ -235,10 +235,10 @@ pub fn decide_at_destination(
         return Decision::Nothing(because.to_owned());
     }
     if is_on_battery {
-        return Decision::Defer(battery("this run"));
+        return Decision::Defer(battery_deferral("this run"));
     }
     // Without the drive only a run that copies to the cloud has anything to do.
-    let absence = absence(config, destination).filter(|_| !config.cloud.enable);
+    let absence = destination_absence(config, destination).filter(|_| !config.cloud.enable);
     let Some(absence) = absence else {
         return Decision::Run(None);
     };
@@ -312,7 +312,7 @@ pub fn tries_after(
 /// Each report, and whether its time is credible.
 fn believed(reports: &[Report], now: Time) -> impl Iterator<Item = (&Report, bool)> {
     let times = reports.iter().map(|report| report.started_at);
-    reports.iter().zip(clock::credible(times, now))
+    reports.iter().zip(clock::credible_times(times, now))
 }
 
 /// The reports that say something of a part.
@@ -367,7 +367,7 @@ fn wait(past: &Past<'_>, failed: &[&Report], since: Time, now: Time) -> Option<A
 /// disk or AC power that came back do not.
 fn until(past: &Past<'_>, count: u32, last: Time, now: Time) -> Option<Time> {
     let delay = schedule::retry_delay(count as usize);
-    (past.again && clock::within(last, now, delay)).then(|| last + delay)
+    (past.again && clock::is_within(last, now, delay)).then(|| last + delay)
 }
 
 fn delay(config: &Config) -> TimeDelta {

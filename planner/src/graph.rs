@@ -30,7 +30,7 @@ enum Why {
 /// # Errors
 ///
 /// A sentence that names the first step at fault.
-pub fn check(steps: &[Step]) -> Result<(), String> {
+pub fn check_graph(steps: &[Step]) -> Result<(), String> {
     let graph = graph(steps)?;
     if let Err(cycle) = toposort(&graph, None) {
         return Err(format!(
@@ -186,17 +186,21 @@ mod tests {
     #[test]
     fn a_sound_list_passes_and_each_fault_is_named() {
         let [a, b] = [step("a", &[], &[]), step("b", &["a"], &[])];
-        assert_eq!(check(&[]), Ok(()));
-        assert_eq!(check(&[a.clone(), b.clone()]), Ok(()));
+        assert_eq!(check_graph(&[]), Ok(()));
+        assert_eq!(check_graph(&[a.clone(), b.clone()]), Ok(()));
         for (steps, fault) in [
             (vec![a.clone(), a.clone()], "two steps are called `a`"),
             (vec![b.clone()], "step `b` waits for `a`, which is no step"),
             (vec![b, a], "step `b` stands before `a`, which it waits for"),
             (vec![step("c", &[], &["c"])], "step `c` waits for itself"),
         ] {
-            assert_eq!(check(&steps), Err(fault.to_owned()));
+            assert_eq!(check_graph(&steps), Err(fault.to_owned()));
         }
         let circle = [step("a", &["b"], &[]), step("b", &[], &["a"])];
-        assert!(check(&circle).unwrap_err().ends_with("waits for itself"));
+        assert!(
+            check_graph(&circle)
+                .unwrap_err()
+                .ends_with("waits for itself")
+        );
     }
 }

@@ -37,13 +37,15 @@ pub mod unanswered;
 pub mod unfinished;
 pub mod units;
 
-pub use adopt::{adopt, begins_at_root};
-pub use by_hand::{delete, prune};
-pub use findings::{cloud::standing as cloud_standing, destination::absence, records::damage};
+pub use adopt::{begins_at_root, plan_adoption};
+pub use by_hand::{plan_deletion, plan_prune};
+pub use findings::{
+    cloud::held_back_upload, destination::destination_absence, records::damage_findings,
+};
 pub use listing::list_snapshots;
 pub use maintenance::{plan_init, plan_maintenance, plan_maintenance_steps};
 pub use overview::{Standing, overview};
-pub use pipeline::{Options, accepted_with, also_link, basis, plan, reference};
+pub use pipeline::{Options, accepted_with, also_link, choose_basis, choose_reference, plan};
 pub use schema::clock::{self, FUTURE_TOLERANCE};
-pub use stale::stale;
+pub use stale::staleness;
 pub use steps::cloud_sync::{options as cloud_options, remote as cloud_remote};

@@ -120,9 +120,9 @@ fn frame_plan(
     let facts = Facts::new(config, inventory, &options);
     let mut findings = Vec::new();
     if let Some(state) = facts.destination {
-        match destination::absence(config, state) {
+        match destination::destination_absence(config, state) {
             Some(absence) => findings.push(absence),
-            None => destination::check(&facts, state, &mut findings),
+            None => destination::check_destination(&facts, state, &mut findings),
         }
     }
     // A restore only reads, and a drive with faults is one to save files from.
@@ -137,7 +137,7 @@ fn frame_plan(
     if !findings
         .iter()
         .any(|finding| finding.severity >= schema::Severity::Deferral)
-        && let Some(check) = destination_check::decide(&facts, &mut findings)
+        && let Some(check) = destination_check::decide_destination_check(&facts, &mut findings)
     {
         let first = check.action.kind().to_owned();
         let check = match check.action {

@@ -41,7 +41,7 @@ pub fn overview<Z: TimeZone>(
         .collect();
     let found: Vec<_> = snapshots.iter().map(|one| facts::candidate(one)).collect();
     let policy = Policy::of(&config.local);
-    let decision = retention::decide(&policy, now.with_timezone(&Utc), &found);
+    let decision = retention::decide_retention(&policy, now.with_timezone(&Utc), &found);
     let exact = sharing::is_exact(&held);
     held.iter()
         .zip(sharing::alone(&held))

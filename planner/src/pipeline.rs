@@ -26,16 +26,16 @@ use crate::{
 
 /// The kinds of steps, in the order in which they run. A new kind is one line here.
 const PIPELINE: &[Decide] = &[
-    notify::announce,
-    pre_script::decide,
-    destination_check::decide,
-    room::decide,
-    space_check::decide,
-    snapshot::decide,
-    rotate::decide,
-    cloud_sync::decide,
-    post_script::decide,
-    notify::decide,
+    notify::decide_announce,
+    pre_script::decide_pre_script,
+    destination_check::decide_destination_check,
+    room::decide_make_room,
+    space_check::decide_space_check,
+    snapshot::decide_snapshot,
+    rotate::decide_rotation,
+    cloud_sync::decide_cloud_sync,
+    post_script::decide_post_script,
+    notify::decide_notify,
 ];
 
 /// What a person or a timer asks for besides the config.
@@ -56,7 +56,7 @@ pub struct Options {
 pub fn plan(config: &Config, inventory: &Inventory, options: &Options) -> Plan {
     let inventory = &sorted(inventory);
     let facts = Facts::new(config, inventory, options);
-    let mut found = findings::of(&facts);
+    let mut found = findings::collect_findings(&facts);
     let mut left_out = Vec::new();
     let mut part = |action: &Action| match options.only {
         Some(only) if action.part() != only => {
@@ -72,7 +72,7 @@ pub fn plan(config: &Config, inventory: &Inventory, options: &Options) -> Plan {
     let steps = match found.iter().map(|finding| finding.severity).max() {
         // Without the disk the cloud is served all the same, of the live sources.
         Some(Severity::Warning | Severity::Deferral) if away => {
-            steps(&facts, &mut found, |action| {
+            build_steps(&facts, &mut found, |action| {
                 let needs_no_disk = matches!(
                     action,
                     Action::Announce(_)
@@ -85,18 +85,18 @@ pub fn plan(config: &Config, inventory: &Inventory, options: &Options) -> Plan {
             })
         }
         Some(Severity::Deferral) => Vec::new(),
-        Some(Severity::Refusal) => steps(&facts, &mut found, |action| {
+        Some(Severity::Refusal) => build_steps(&facts, &mut found, |action| {
             matches!(action, Action::PostScript(_) | Action::Notify(_)) && part(action)
         }),
-        _ => steps(&facts, &mut found, part),
+        _ => build_steps(&facts, &mut found, part),
     };
     if let Some(only) = options.only
         && !steps.is_empty()
         && !left_out.is_empty()
     {
-        found.push(findings::only(only, &left_out));
+        found.push(findings::only_one_part(only, &left_out));
     }
-    debug_assert_eq!(graph::check(&steps), Ok(()));
+    debug_assert_eq!(graph::check_graph(&steps), Ok(()));
     // The gravest first; within one severity in the order of discovery.
     found.sort_by_key(|finding| Reverse(finding.severity));
 
@@ -133,7 +133,10 @@ pub(crate) fn frame(
 /// The snapshot that a new one would be linked to: the newest whose manifest can be read, whatever
 /// its state; none where the destination has no hard links.
 #[must_use]
-pub fn basis<Z: TimeZone>(destination: &DestinationState, now: DateTime<Z>) -> Option<Basis> {
+pub fn choose_basis<Z: TimeZone>(
+    destination: &DestinationState,
+    now: DateTime<Z>,
+) -> Option<Basis> {
     facts::basis(destination, now.with_timezone(&Utc))
 }
 
@@ -160,7 +163,7 @@ pub fn also_link<Z: TimeZone>(destination: &DestinationState, now: DateTime<Z>) 
 
 /// The snapshot that a new one would be judged by: the newest that counts, complete or with errors.
 #[must_use]
-pub fn reference<Z: TimeZone>(
+pub fn choose_reference<Z: TimeZone>(
     destination: &DestinationState,
     now: DateTime<Z>,
 ) -> Option<&SnapshotState> {
@@ -170,7 +173,7 @@ pub fn reference<Z: TimeZone>(
 /// The steps whose action is `wanted`, each with what it waits for.
 ///
 /// Deciders of unwanted steps are not asked, so their findings do not appear either.
-fn steps(
+fn build_steps(
     facts: &Facts<'_>,
     findings: &mut Vec<Finding>,
     mut wanted: impl FnMut(&Action) -> bool,

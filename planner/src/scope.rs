@@ -2,7 +2,7 @@
 
 use schema::{Config, inventory::DestinationState, plan::Part};
 
-use crate::findings::destination::absence;
+use crate::findings::destination::destination_absence;
 
 /// What an inventory is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl InventoryScope {
                 Self::Machine
             };
         };
-        if copies_live && absence(config, destination).is_some() {
+        if copies_live && destination_absence(config, destination).is_some() {
             Self::LiveSources
         } else if only == Some(Part::Cloud) {
             Self::Copies

@@ -23,7 +23,7 @@ const AGAIN: &str = "make and read a new plan with `backup plan --out FILE`";
 
 /// The refusals of a saved plan, each saying what changed; none if it may be applied.
 #[must_use]
-pub fn stale(saved: &SavedPlan, config: &Config, inventory: &Inventory) -> Vec<Finding> {
+pub fn staleness(saved: &SavedPlan, config: &Config, inventory: &Inventory) -> Vec<Finding> {
     let plan = &saved.plan;
     if plan.format_version > FORMAT_VERSION {
         let message = format!(
@@ -42,8 +42,8 @@ pub fn stale(saved: &SavedPlan, config: &Config, inventory: &Inventory) -> Vec<F
         )];
     }
     let mut findings = Vec::new();
-    host(saved, config, inventory, &mut findings);
-    age(saved, inventory, &mut findings);
+    check_host(saved, config, inventory, &mut findings);
+    check_age(saved, inventory, &mut findings);
     config_changes(&saved.config, config, &mut findings);
     destination_changes(saved, config, inventory, &mut findings);
     findings
@@ -53,7 +53,12 @@ fn refused(code: &str, message: impl Into<String>) -> Finding {
     refusal(code, message).hint(AGAIN)
 }
 
-fn host(saved: &SavedPlan, config: &Config, inventory: &Inventory, findings: &mut Vec<Finding>) {
+fn check_host(
+    saved: &SavedPlan,
+    config: &Config,
+    inventory: &Inventory,
+    findings: &mut Vec<Finding>,
+) {
     let host = config.hostname.as_ref().unwrap_or(&inventory.host);
     if saved.plan.host != *host {
         findings.push(refused(
@@ -63,7 +68,7 @@ fn host(saved: &SavedPlan, config: &Config, inventory: &Inventory, findings: &mu
     }
 }
 
-fn age(saved: &SavedPlan, inventory: &Inventory, findings: &mut Vec<Finding>) {
+fn check_age(saved: &SavedPlan, inventory: &Inventory, findings: &mut Vec<Finding>) {
     let made = saved.plan.created_at;
     let age = inventory.taken_at.signed_duration_since(made);
     let made = made.format("%Y-%m-%d %H:%M");
@@ -129,7 +134,7 @@ fn destination_changes(
     }
     let found = inventory.destination.as_ref();
     // An absent destination has no snapshots; to list them all as gone would mislead.
-    if let Some(absence) = found.and_then(|found| destination::absence(config, found)) {
+    if let Some(absence) = found.and_then(|found| destination::destination_absence(config, found)) {
         findings.push(absence);
         return;
     }

@@ -38,7 +38,7 @@ pub struct Known<'a> {
 /// Whether the destination is there, and mounted where that is asked for.
 #[must_use]
 pub fn is_ready(config: &Config, found: &DestinationState) -> bool {
-    destination::absence(config, found).is_none()
+    destination::destination_absence(config, found).is_none()
 }
 
 /// Whether what is mounted is a destination of this machine, or may become its first.
@@ -51,7 +51,7 @@ pub fn is_ours(config: &Config, inventory: &Inventory) -> bool {
         return true;
     };
     let mut refusals = Vec::new();
-    destination::check(&facts, found, &mut refusals);
+    destination::check_destination(&facts, found, &mut refusals);
     !refusals.iter().any(|one| {
         matches!(
             one.code.as_str(),
@@ -210,7 +210,7 @@ pub fn still_stands<'a>(
 /// The runs whose time is credible now, the newest first.
 fn credible(runs: &[EndedRun], now: Time) -> impl Iterator<Item = &EndedRun> {
     let times = runs.iter().rev().map(|run| run.started_at);
-    let credible = clock::credible(times, now);
+    let credible = clock::credible_times(times, now);
     runs.iter()
         .rev()
         .zip(credible)

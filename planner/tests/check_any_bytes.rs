@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use planner::check::{Fault, check};
+use planner::check::{Fault, check_config};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use schema::Config;
@@ -200,7 +200,7 @@ fn only_serde_is_lax(fault: &Fault) -> bool {
 fn holds(document: &Value) -> Result<(), TestCaseError> {
     let bytes = serde_json::to_vec(document).unwrap();
     let serde = serde_json::from_slice::<Config>(&bytes).map_err(|error| error.to_string());
-    let faults = match check(&bytes) {
+    let faults = match check_config(&bytes) {
         Ok(checked) => {
             prop_assert_eq!(Ok(checked.config), serde);
             return Ok(());
@@ -230,7 +230,7 @@ fn holds(document: &Value) -> Result<(), TestCaseError> {
 }
 
 fn never_empty(bytes: &[u8]) -> Result<(), TestCaseError> {
-    if let Err(faults) = check(bytes) {
+    if let Err(faults) = check_config(bytes) {
         prop_assert!(!faults.is_empty());
         for fault in faults {
             let visible = |c: char| c == '\n' || !c.is_control();

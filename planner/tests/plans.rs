@@ -18,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use planner::{Options, basis, findings::code, graph, lint, plan, stale};
+use planner::{Options, choose_basis, findings::code, graph, lint, plan, staleness};
 use schema::{
     Config, Finding, Inventory, Plan, Severity, Tier,
     inventory::DestinationState,
@@ -94,7 +94,7 @@ fn one_folder(folder: &Path) {
 
 /// The laws that a plan can break on its own.
 fn holds_of_every_plan(plan: &Plan, inventory: &Inventory) {
-    assert_eq!(graph::check(&plan.steps), Ok(()));
+    assert_eq!(graph::check_graph(&plan.steps), Ok(()));
     assert_eq!(lint::check(plan, inventory), []);
     if let Some(destination) = &inventory.destination {
         assert_eq!(lint::check_continued(plan, destination), []);
@@ -151,7 +151,7 @@ fn made_room(plan: &Plan, destination: &DestinationState) -> usize {
         let good = destination.snapshots.iter().filter(counts);
         let good = good.max_by_key(|one| one.record.started_at);
         let good = good.map(|good| good.record.id);
-        let basis = basis(destination, now).map(|basis| basis.id);
+        let basis = choose_basis(destination, now).map(|basis| basis.id);
         assert!(plan.snapshot().is_some());
         for one in &destination.snapshots {
             let id = one.record.id;
@@ -333,7 +333,7 @@ fn a_year_of_runs_keeps_every_link_whole() {
 fn the_basis_of_the_scan_is_the_basis_of_the_plan() {
     for (name, world) in scenarios::all() {
         let found = world.inventory.destination.as_ref();
-        let before = found.and_then(|found| basis(found, world.inventory.taken_at));
+        let before = found.and_then(|found| choose_basis(found, world.inventory.taken_at));
         if let Some(snapshot) = world.plan().snapshot() {
             assert_eq!(snapshot.basis, before, "{name}");
         }
@@ -351,7 +351,7 @@ fn saved() -> (SavedPlan, World) {
 }
 
 fn messages(saved: &SavedPlan, world: &World) -> Vec<String> {
-    let findings = stale(saved, &world.config(), &world.inventory);
+    let findings = staleness(saved, &world.config(), &world.inventory);
     for finding in &findings {
         assert!(finding.severity >= Severity::Deferral && finding.hint.is_some());
     }

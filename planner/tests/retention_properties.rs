@@ -14,7 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use history::{ANY, Clock, History, Kind, Moment, PLAIN, histories, live, policies};
-use planner::retention::{Candidate, Decision, KeepReason, Kept, Policy, decide, newest_good};
+use planner::retention::{
+    Candidate, Decision, KeepReason, KeptSnapshot, Policy, decide_retention, newest_good,
+};
 use proptest::prelude::*;
 use schema::{SnapshotId, Tier};
 
@@ -122,7 +124,7 @@ proptest! {
     ) {
         for moment in samples(live(&policy, &history)) {
             for all in [&moment.found, &moment.ever] {
-                let decision = decide(&policy, moment.now, all);
+                let decision = decide_retention(&policy, moment.now, all);
                 for one in all {
                     let tiers = model::tiers(&policy, moment.now, one, all);
                     let anyway = model::kept_anyway(&policy, moment.now, one, all);
@@ -157,10 +159,10 @@ proptest! {
                 (Just(ever.clone()), Just(ever).prop_shuffle(), Just(now))
             })
     ) {
-        let decision = decide(&policy, now, &found);
-        prop_assert_eq!(&decide(&policy, now, &shuffled), &decision);
+        let decision = decide_retention(&policy, now, &found);
+        prop_assert_eq!(&decide_retention(&policy, now, &shuffled), &decision);
         let rest = owned(&with(&found, |one| decision.keep.contains_key(&one.id)));
-        let again = decide(&policy, now, &rest);
+        let again = decide_retention(&policy, now, &rest);
         prop_assert_eq!(&again.keep, &decision.keep);
         prop_assert!(again.expire.is_empty());
     }
@@ -199,11 +201,11 @@ proptest! {
         let last = live(&policy, &history).pop().unwrap();
         let newest = last.ever.iter().map(|one| one.started_at).max();
         let end = newest.map_or(last.now, |newest| newest.max(last.now));
-        let each = decide(&policy, end, &owned(&with(&last.ever, |one| {
+        let each = decide_retention(&policy, end, &owned(&with(&last.ever, |one| {
             last.decision.keep.contains_key(&one.id)
                 || (last.sealed.is_none() && last.decision.expire.contains_key(&one.id))
         })));
-        let once = decide(&policy, end, &last.ever);
+        let once = decide_retention(&policy, end, &last.ever);
         prop_assert_eq!(each.keep, once.keep);
     }
 
@@ -307,7 +309,7 @@ proptest! {
     fn snapshots_with_errors_change_nothing_for_complete_ones(
         policy in policies(), history in histories(ANY)
     ) {
-        let plain = |kept: &Kept| {
+        let plain = |kept: &KeptSnapshot| {
             let mut kept = kept.clone();
             for reason in &mut kept.reasons {
                 if *reason == KeepReason::NewestComplete {
@@ -318,8 +320,8 @@ proptest! {
         };
         for moment in samples(live(&policy, &history)) {
             let complete = owned(&with(&moment.ever, |one| one.complete));
-            let alone = decide(&policy, moment.now, &complete);
-            let among = decide(&policy, moment.now, &moment.ever);
+            let alone = decide_retention(&policy, moment.now, &complete);
+            let among = decide_retention(&policy, moment.now, &moment.ever);
             for one in &complete {
                 prop_assert_eq!(
                     among.keep.get(&one.id).map(plain), alone.keep.get(&one.id).map(plain)
@@ -336,8 +338,8 @@ proptest! {
     ) {
         for moment in samples(live(&policy, &history)) {
             let counting = owned(&with(&moment.ever, |one| model::counts(one, moment.now)));
-            let alone = decide(&policy, moment.now, &counting);
-            let among = decide(&policy, moment.now, &moment.ever);
+            let alone = decide_retention(&policy, moment.now, &counting);
+            let among = decide_retention(&policy, moment.now, &moment.ever);
             for one in &counting {
                 prop_assert_eq!(among.keep.get(&one.id), alone.keep.get(&one.id));
                 prop_assert_eq!(among.expire.get(&one.id), alone.expire.get(&one.id));
@@ -353,8 +355,8 @@ proptest! {
         let raised = raised(policy, more);
         for moment in samples(live(&policy, &history)) {
             for all in [&moment.found, &moment.ever] {
-                let few = expired(&decide(&raised, moment.now, all));
-                prop_assert!(few.is_subset(&expired(&decide(&policy, moment.now, all))));
+                let few = expired(&decide_retention(&raised, moment.now, all));
+                prop_assert!(few.is_subset(&expired(&decide_retention(&policy, moment.now, all))));
             }
         }
     }

@@ -26,7 +26,7 @@ pub fn age<A: TimeZone, B: TimeZone>(time: DateTime<A>, now: DateTime<B>) -> Tim
 /// nothing: what was told or tried under a clock that was ahead neither silences nor delays
 /// anything now.
 #[must_use]
-pub fn within<A: TimeZone, B: TimeZone>(
+pub fn is_within<A: TimeZone, B: TimeZone>(
     time: DateTime<A>,
     now: DateTime<B>,
     rest: TimeDelta,
@@ -39,7 +39,7 @@ pub fn within<A: TimeZone, B: TimeZone>(
 ///
 /// `newest_first` are the times in the order of events, the last event first.
 #[must_use]
-pub fn credible(newest_first: impl IntoIterator<Item = Time>, now: Time) -> Vec<bool> {
+pub fn credible_times(newest_first: impl IntoIterator<Item = Time>, now: Time) -> Vec<bool> {
     let mut earliest = now;
     newest_first
         .into_iter()
@@ -72,10 +72,10 @@ mod tests {
     fn a_time_of_the_future_delays_nothing() {
         let now = at("2025-01-16T02:00:00Z");
         let rest = TimeDelta::hours(23);
-        assert!(within(at("2025-01-15T04:00:00Z"), now, rest));
-        assert!(within(at("2025-01-16T02:04:00Z"), now, rest));
-        assert!(!within(at("2025-01-15T03:00:00Z"), now, rest));
-        assert!(!within(at("2026-01-15T03:00:00Z"), now, rest));
+        assert!(is_within(at("2025-01-15T04:00:00Z"), now, rest));
+        assert!(is_within(at("2025-01-16T02:04:00Z"), now, rest));
+        assert!(!is_within(at("2025-01-15T03:00:00Z"), now, rest));
+        assert!(!is_within(at("2026-01-15T03:00:00Z"), now, rest));
     }
 
     #[test]
@@ -89,8 +89,8 @@ mod tests {
             // Put back by a minute meanwhile: clocks may differ by that.
             "2025-01-16T02:01:00Z",
         ];
-        let credible = credible(newest_first.map(at), now);
+        let credible = credible_times(newest_first.map(at), now);
         assert_eq!(credible, [true, false, true, true]);
-        assert_eq!(super::credible([at("2026-01-01T00:00:00Z")], now), [false]);
+        assert_eq!(credible_times([at("2026-01-01T00:00:00Z")], now), [false]);
     }
 }

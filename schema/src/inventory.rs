@@ -72,7 +72,7 @@ pub enum Power {
 
 /// Where a path is, in a form in which bind mounts and symlinks are already resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Place {
+pub struct ResolvedLocation {
     /// Device number of the file system, `major:minor`.
     pub device: String,
     /// Inode number.
@@ -102,7 +102,7 @@ pub struct DestinationState {
     /// Whether the file system is mounted read-only.
     pub read_only: bool,
     /// Where it really is; none while it is absent.
-    pub place: Option<Place>,
+    pub place: Option<ResolvedLocation>,
     /// Type of its file system, such as `ext4`.
     pub file_system: Option<String>,
     /// UUID of its file system, where the machine tells it.
@@ -117,7 +117,7 @@ pub struct DestinationState {
     pub record: Option<DestinationRecord>,
     /// Where there is none: the folders of other hosts beside it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub beside: Vec<Beside>,
+    pub beside: Vec<NeighbourHost>,
     /// Why `destination.json` could not be read although it is there.
     pub record_fault: Option<String>,
     /// The same as a code, where there is one.
@@ -171,7 +171,7 @@ impl DestinationState {
 /// The folder of another host on the same destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Beside {
+pub struct NeighbourHost {
     /// Its name.
     pub folder: String,
     /// The id of the destination that it is.
@@ -281,7 +281,7 @@ pub struct SourceState {
     /// Whether it can be read.
     pub presence: Presence,
     /// Where it really is; none while it cannot be read.
-    pub place: Option<Place>,
+    pub place: Option<ResolvedLocation>,
     /// Whether something is mounted there.
     pub mounted: bool,
     /// What is in it.

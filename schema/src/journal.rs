@@ -111,7 +111,7 @@ pub struct Outcome {
     pub problems: Vec<Problem>,
     /// Who was told, and how that went.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub told: Vec<Told>,
+    pub told: Vec<NotifiedChannel>,
     /// Snapshots that were deleted, each with what no other one has.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deleted: Vec<Deletion>,
@@ -123,7 +123,7 @@ pub struct Outcome {
 
 /// How telling one channel went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Told {
+pub struct NotifiedChannel {
     /// The key of the configuration, such as `notifications.ntfy`.
     pub option: String,
     /// Who it is, in a few words.
@@ -151,7 +151,11 @@ impl Outcome {
 
     /// Another end than success, with what to do about it.
     #[must_use]
-    pub fn not(status: Status, message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub fn unsuccessful(
+        status: Status,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
         Self {
             status,
             message: message.into(),

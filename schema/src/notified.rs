@@ -5,7 +5,7 @@
 use chrono::{DateTime, FixedOffset, TimeDelta};
 use serde::{Deserialize, Serialize};
 
-use crate::clock::within;
+use crate::clock::is_within;
 
 /// Between two messages. A little less than a day, because timers are not exact.
 const BETWEEN: TimeDelta = TimeDelta::hours(23);
@@ -14,7 +14,7 @@ const BETWEEN: TimeDelta = TimeDelta::hours(23);
 /// silences nothing.
 #[must_use]
 pub fn was_lately(notified_at: DateTime<FixedOffset>, now: DateTime<FixedOffset>) -> bool {
-    within(notified_at, now, BETWEEN)
+    is_within(notified_at, now, BETWEEN)
 }
 
 /// The last error that people were notified of without a run to tell of it.

@@ -26,7 +26,7 @@ const AFTER_DIGEST: &[u8] = b"\"\n}\n";
 
 /// An object's pretty JSON with its digest as last key; anything else as it is.
 #[must_use]
-pub fn digested(json: Vec<u8>) -> Vec<u8> {
+pub fn append_digest(json: Vec<u8>) -> Vec<u8> {
     let Some(body) = json.strip_suffix(b"\n}\n").filter(|body| body.len() > 1) else {
         return json;
     };
@@ -38,7 +38,7 @@ pub fn digested(json: Vec<u8>) -> Vec<u8> {
 ///
 /// # Errors
 /// In words, if it has one and that is another's.
-pub fn undigested(file: &[u8]) -> Result<Cow<'_, [u8]>, String> {
+pub fn strip_digest(file: &[u8]) -> Result<Cow<'_, [u8]>, String> {
     let parts = file.strip_suffix(AFTER_DIGEST).and_then(|rest| {
         let (rest, digest) = rest.split_at_checked(rest.len().checked_sub(64)?)?;
         Some((rest.strip_suffix(BEFORE_DIGEST)?, digest))
@@ -280,11 +280,11 @@ mod tests {
         };
         let mut json = serde_json::to_vec_pretty(&marks).unwrap();
         json.push(b'\n');
-        let file = digested(json.clone());
-        assert_eq!(undigested(&file).unwrap(), json);
+        let file = append_digest(json.clone());
+        assert_eq!(strip_digest(&file).unwrap(), json);
         assert!(String::from_utf8_lossy(&file).contains(DIGEST_KEY));
         let read = |file: &[u8]| -> Option<SnapshotMarks> {
-            serde_json::from_slice(&undigested(file).ok()?).ok()
+            serde_json::from_slice(&strip_digest(file).ok()?).ok()
         };
         for at in 0..file.len() * 8 {
             let mut flipped = file.clone();
@@ -297,7 +297,7 @@ mod tests {
         }
         // What older versions wrote, and what a person wrote by hand.
         assert_eq!(read(&json), Some(marks));
-        assert_eq!(digested(b"{}\n".to_vec()), b"{}\n");
-        assert_eq!(digested(b"7\n".to_vec()), b"7\n");
+        assert_eq!(append_digest(b"{}\n".to_vec()), b"{}\n");
+        assert_eq!(append_digest(b"7\n".to_vec()), b"7\n");
     }
 }

@@ -21,7 +21,7 @@ const LONGEST: usize = 4095;
 ///
 /// Bytes that are not UTF-8 stand as `?`, because a plan is text.
 #[must_use]
-pub fn exclude(path: &[u8], tail: &str) -> Option<String> {
+pub fn exclude_argument(path: &[u8], tail: &str) -> Option<String> {
     let wild = |text: &str| text.contains(['*', '?', '[']);
     let is_plain = std::str::from_utf8(path).is_ok_and(|text| !wild(text)) && !wild(tail);
     let mut pattern = "/".to_owned();
@@ -95,7 +95,7 @@ mod tests {
             (b"a\xffb*", "/*", "/a?b\\*/*"),
         ] {
             let argument = format!("--exclude={expected}");
-            assert_eq!(exclude(path, tail), Some(argument), "{expected}");
+            assert_eq!(exclude_argument(path, tail), Some(argument), "{expected}");
             let matcher = crate::pattern::Excludes::new(&[expected]).unwrap();
             let below = [path, b"/x"].concat();
             let (is, is_not) = if tail.is_empty() {
@@ -106,6 +106,6 @@ mod tests {
             assert!(matcher.matches(is, true).is_some(), "{expected}");
             assert!(matcher.matches(is_not, true).is_none(), "{expected}");
         }
-        assert_eq!(exclude(&b"x/".repeat(3000), ""), None);
+        assert_eq!(exclude_argument(&b"x/".repeat(3000), ""), None);
     }
 }

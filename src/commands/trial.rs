@@ -170,7 +170,7 @@ fn make_config(source: &Path, folder: &Path, settings: &Settings) -> Result<Conf
         }
     }))?;
     json.push(b'\n');
-    let checked = check::check(&json).map_err(|faults| {
+    let checked = check::check_config(&json).map_err(|faults| {
         Error::refused(check::render(&faults))
             .hint("name another folder: backup try DIR --to FOLDER")
     })?;

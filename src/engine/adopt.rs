@@ -60,7 +60,7 @@ impl Engine {
                 String::new()
             }
         };
-        let step = planner::adopt(
+        let step = planner::plan_adoption(
             &self.config,
             &destination,
             found.root.clone(),

@@ -49,7 +49,7 @@ pub struct CheckedConfig {
 /// # Errors
 /// Fails if it says something that is not valid: all faults at once.
 pub fn check_config_text(json: &str) -> Result<Config, ConfigFault> {
-    let checked = check::check(json.as_bytes()).map_err(ConfigFault::Invalid)?;
+    let checked = check::check_config(json.as_bytes()).map_err(ConfigFault::Invalid)?;
     Ok(checked.config)
 }
 
@@ -64,7 +64,7 @@ pub fn read_config(path: &Path) -> Result<Checked, ConfigFault> {
         let reason = system_reason(&error);
         ConfigFault::Unreadable(format!("cannot read the configuration {path}: {reason}"))
     })?;
-    let mut checked = check::check(&bytes).map_err(ConfigFault::Invalid)?;
+    let mut checked = check::check_config(&bytes).map_err(ConfigFault::Invalid)?;
     let now = Local::now().fixed_offset();
     let never = check::never_again(&checked.config, now);
     checked.warnings.extend(never);

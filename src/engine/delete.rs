@@ -32,7 +32,7 @@ impl Engine {
         let operation = self.unlogged(&Silent);
         let destination = operation.destination_present()?;
         let inventory = operation.inventory_of(Some(destination))?;
-        let step = planner::prune(&self.config, &inventory);
+        let step = planner::plan_prune(&self.config, &inventory);
         operation.prepare_deletion(inventory, step)
     }
 
@@ -52,7 +52,7 @@ impl Engine {
         ids.sort();
         ids.dedup();
         let inventory = operation.inventory_of(Some(destination))?;
-        let step = planner::delete(&self.config, &inventory, &ids);
+        let step = planner::plan_deletion(&self.config, &inventory, &ids);
         operation.prepare_deletion(inventory, step)
     }
 

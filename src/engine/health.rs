@@ -118,6 +118,8 @@ impl Operation<'_> {
             rsync: (enabled && config.local.use_rsync).then(scan::find_rsync),
             ..self.inventory_of(destination)?
         };
-        Ok(planner::health::check(config, &inventory, &measured))
+        Ok(planner::health::assess_health(
+            config, &inventory, &measured,
+        ))
     }
 }

@@ -110,7 +110,7 @@ impl Operation<'_> {
     ) -> Result<Inventory> {
         mark_unusable(&mut destination, request.unusable);
         let store = self.engine.open_store()?;
-        let newest = planner::reference(&destination, self.now);
+        let newest = planner::choose_reference(&destination, self.now);
         let newest = store.as_ref().zip(newest);
         let newest = newest.map(|(store, newest)| (store, newest.record.id));
         Ok(Inventory {
@@ -156,7 +156,7 @@ impl Operation<'_> {
         };
         let left_out = inode_left_out(store);
         loop {
-            let basis = store.zip(planner::basis(destination, self.now));
+            let basis = store.zip(planner::choose_basis(destination, self.now));
             if let Some((store, basis)) = &basis
                 && let Err(error) = store.snapshot(basis.home, basis.id)
             {

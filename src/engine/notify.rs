@@ -19,7 +19,7 @@ use planner::{
 use schema::{
     Finding, Report, RunResult, SnapshotId,
     health::{Health, HealthVerdict},
-    journal::{REPORT_FORMAT_VERSION, Status, StepReport, Told},
+    journal::{NotifiedChannel, REPORT_FORMAT_VERSION, Status, StepReport},
     notified::NotifiedError,
     plan::{Channel, LastGood, NOTIFY, NotifyStep},
 };
@@ -30,7 +30,7 @@ impl Engine {
     /// Sends a test message over every channel that is configured, though they may be switched off,
     /// and gives what became of each; nothing where none is configured.
     #[must_use]
-    pub fn test_notifications(&self) -> Vec<Told> {
+    pub fn test_notifications(&self) -> Vec<NotifiedChannel> {
         let mut wanted = self.config.notifications.clone();
         wanted.enable = true;
         let now = self.now();

@@ -34,14 +34,14 @@ impl Engine {
         let mut findings = Vec::new();
         if inventory.destination.is_some() {
             findings = planner::plan_maintenance(config, &inventory, None).findings;
-            findings.extend(planner::damage(config, &inventory));
+            findings.extend(planner::damage_findings(config, &inventory));
             // What the last run that looked at the sources noticed, and what holds until it is
             // changed.
             let standing = state.as_ref().map(StateDir::standing).transpose()?;
             findings.extend(standing.unwrap_or_default());
         }
         if let Some(memory) = &cloud {
-            findings.extend(planner::cloud_standing(memory, &runs));
+            findings.extend(planner::held_back_upload(memory, &runs));
         }
         let unfinished = state.as_ref().map(StateDir::unfinished).transpose()?;
         let unfinished = unfinished.flatten().map(|run| UnfinishedRun {

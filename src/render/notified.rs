@@ -1,12 +1,12 @@
 //! Who was notified, as people read it.
 
-use schema::journal::Told;
+use schema::journal::NotifiedChannel;
 
 use super::page::Page;
 use crate::style::{Style, left, printable};
 
 /// One entry for each channel, with what to do about those that failed.
-pub(crate) fn notified_lines(notified: &[Told], style: &Style) -> String {
+pub(crate) fn notified_lines(notified: &[NotifiedChannel], style: &Style) -> String {
     let mut page = Page::default();
     for one in notified {
         let mark = if one.ok {

@@ -118,7 +118,7 @@ fn an_incomplete_run_lists_its_problems_gravest_first() {
 
 #[test]
 fn a_failed_run_names_the_step_and_what_to_do() {
-    let failed = Outcome::not(
+    let failed = Outcome::unsuccessful(
         Status::Failed,
         "write /mnt/backup/atlas/.backup/partial/2025-01-16_02-00-00/home/ann/video.mkv: \
          No space left on device (os error 28)",

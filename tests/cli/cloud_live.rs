@@ -13,7 +13,7 @@ use std::{
 };
 
 use executor::manifest::{FILE_NAME, Reader, Writer};
-use schema::record::digested;
+use schema::record::append_digest;
 
 use crate::lab::{
     HOST, Lab, Ran, contents_below, entry_names, plan_action, read_json, run_command, skip,
@@ -167,7 +167,7 @@ pub(crate) fn change_unseen(folder: &Path, file: &Path, text: &str) {
     record.as_object_mut().unwrap().remove("record_digest");
     let mut json = serde_json::to_vec_pretty(&record).unwrap();
     json.push(b'\n');
-    fs::write(path, digested(json)).unwrap();
+    fs::write(path, append_digest(json)).unwrap();
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn config(text: &str) -> Config {
                 &format!("\"/etc/backup/{name}\""),
             )
         });
-    match check::check(text.as_bytes()) {
+    match check::check_config(text.as_bytes()) {
         Ok(checked) => {
             assert!(
                 checked.warnings.is_empty(),

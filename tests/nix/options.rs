@@ -241,7 +241,7 @@ fn program_takes(path: &str, value: &Value) -> bool {
         Some((section, key)) => config[section][key] = value.clone(),
         None => config[path] = value.clone(),
     }
-    match check::check(config.to_string().as_bytes()) {
+    match check::check_config(config.to_string().as_bytes()) {
         Ok(_) => true,
         Err(faults) => !faults.iter().any(|fault| fault.path.starts_with(path)),
     }

@@ -195,7 +195,7 @@ fn the_defaults_are_the_programs() {
 
 /// The configuration that the program makes of it.
 fn as_config(value: &Value) -> Config {
-    match check::check(value.to_string().as_bytes()) {
+    match check::check_config(value.to_string().as_bytes()) {
         Ok(checked) => checked.config,
         Err(faults) => panic!("{}", check::render(&faults)),
     }

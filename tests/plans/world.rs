@@ -10,8 +10,8 @@ use schema::{
     Config, Digest, Inventory, Plan, SnapshotId, Tier,
     config::AbsolutePath,
     inventory::{
-        DestinationState, Leftover, Place, Power, Presence, SnapshotState, SourceScan, SourceState,
-        TierLink, Unmanaged,
+        DestinationState, Leftover, Power, Presence, ResolvedLocation, SnapshotState, SourceScan,
+        SourceState, TierLink, Unmanaged,
     },
     plan::Action,
     record::{
@@ -52,8 +52,8 @@ pub(crate) fn id(text: &str) -> SnapshotId {
 }
 
 /// A path within a file system.
-pub(crate) fn place(device: &str, inode: u64, within: &str) -> Option<Place> {
-    Some(Place {
+pub(crate) fn place(device: &str, inode: u64, within: &str) -> Option<ResolvedLocation> {
+    Some(ResolvedLocation {
         device: device.to_owned(),
         inode,
         within: within.to_owned(),

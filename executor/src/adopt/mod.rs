@@ -89,7 +89,7 @@ pub fn run_adopt_step(
     problems.truncate(1000);
     Ok(Outcome {
         problems,
-        ..Outcome::not(
+        ..Outcome::unsuccessful(
             Status::Incomplete,
             message,
             "look at the listed paths; what is not adopted is as it was, and running it again tries it again",

@@ -23,7 +23,7 @@ use std::{
 
 use schema::{
     RunResult,
-    journal::Told,
+    journal::NotifiedChannel,
     plan::{Channel, NotifyStep},
 };
 
@@ -82,7 +82,7 @@ pub fn notify_channels(
     news: &News<'_>,
     patience: Patience,
     stop: &Stop,
-) -> Vec<Told> {
+) -> Vec<NotifiedChannel> {
     let message = &text::compose_message(news);
     std::thread::scope(|scope| {
         let tellers: Vec<_> = channels
@@ -133,7 +133,7 @@ pub fn notify_channels(
 
 /// Tells a dead man's switch that a run starts.
 #[must_use]
-pub fn announce_start(url: &str, patience: Patience, stop: &Stop) -> Told {
+pub fn announce_start(url: &str, patience: Patience, stop: &Stop) -> NotifiedChannel {
     let channel = Channel::Healthcheck {
         url: url.to_owned(),
     };
@@ -141,7 +141,7 @@ pub fn announce_start(url: &str, patience: Patience, stop: &Stop) -> Told {
     channel_answer(&channel, answer, tries)
 }
 
-fn channel_answer(channel: &Channel, answer: Tried, tries: u32) -> Told {
+fn channel_answer(channel: &Channel, answer: Tried, tries: u32) -> NotifiedChannel {
     let (option, whom) = (channel.option(), channel.name());
     let (ok, message, hint) = match answer {
         Ok(said) => (true, said.unwrap_or_else(|| format!("told {whom}")), None),
@@ -155,7 +155,7 @@ fn channel_answer(channel: &Channel, answer: Tried, tries: u32) -> Told {
             (false, message, hint)
         }
     };
-    Told {
+    NotifiedChannel {
         option: option.to_owned(),
         whom,
         ok,

@@ -171,7 +171,7 @@ impl Tally {
         };
         Outcome {
             problems: self.problems,
-            ..Outcome::not(Status::Incomplete, message, hint)
+            ..Outcome::unsuccessful(Status::Incomplete, message, hint)
         }
     }
 }

@@ -95,12 +95,12 @@ pub(super) fn hand_over(
     };
     let unit = delegation.units.name(part);
     let outcome = match ended {
-        UnitExit::Skipped(message) => Outcome::not(
+        UnitExit::Skipped(message) => Outcome::unsuccessful(
             Status::Deferred,
             message,
             format!("it is tried again; `systemctl status {unit}` names the condition"),
         ),
-        UnitExit::NotStarted(message) => Outcome::not(
+        UnitExit::NotStarted(message) => Outcome::unsuccessful(
             Status::Failed,
             message,
             format!("see `systemctl status {unit}`; `backup now` runs without units"),

@@ -147,7 +147,7 @@ fn interrupted_step(replay: &Replay, because: &str, report: &Report) -> Option<S
         step: step.to_owned(),
         started_at: replay.started(step),
         ended_at: report.ended_at,
-        outcome: Outcome::not(
+        outcome: Outcome::unsuccessful(
             Status::Failed,
             format!("the run was interrupted in {step}: {because}"),
             "nothing is lost: the next `backup apply` continues it",

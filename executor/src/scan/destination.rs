@@ -7,7 +7,9 @@ use schema::{
     FailureCode, SnapshotId, Tier,
     config::Local,
     escape,
-    inventory::{Beside, DestinationState, InTheWay, Leftover, SnapshotState, TierLink, Unmanaged},
+    inventory::{
+        DestinationState, InTheWay, Leftover, NeighbourHost, SnapshotState, TierLink, Unmanaged,
+    },
     record::{Capabilities, RotationRecord, SnapshotMarks, SnapshotRecord},
 };
 
@@ -148,13 +150,13 @@ pub fn scan_destination(
 const MAX_BESIDE: usize = 100;
 
 /// The folders of other hosts: a machine that was renamed has its backups in one of them.
-fn scan_neighbours(dir: &Dir, path: &str) -> Vec<Beside> {
+fn scan_neighbours(dir: &Dir, path: &str) -> Vec<NeighbourHost> {
     let names = dir.names().unwrap_or_default();
     let found = names.iter().filter_map(|name| {
         let folder = name.to_str()?;
         let store = Store::open(dir, path, folder).ok()??;
         let record = store.destination().ok()??;
-        Some(Beside {
+        Some(NeighbourHost {
             folder: folder.to_owned(),
             id: record.id,
             machine: record.machine,

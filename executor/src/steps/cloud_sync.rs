@@ -38,7 +38,7 @@ pub fn run_cloud_sync_step(
     let marks = store.marks(id)?;
     let record = store.record(id)?;
     let Some(record) = record.filter(|record| record.suspect.is_empty() || marks.accepted) else {
-        return Ok(Outcome::not(
+        return Ok(Outcome::unsuccessful(
             Status::Incomplete,
             format!(
                 "nothing is copied to {}: this run made no good snapshot",

@@ -2,7 +2,7 @@
 
 use schema::{
     Report,
-    journal::{Outcome, Status, Told},
+    journal::{NotifiedChannel, Outcome, Status},
     plan::{AnnounceStep, LastGood, NotifyStep},
 };
 
@@ -57,7 +57,7 @@ pub fn run_notify_step(
 
 /// What telling these channels came to: incomplete if any was not told.
 #[must_use]
-pub fn outcome_of_answers(told: Vec<Told>) -> Outcome {
+pub fn outcome_of_answers(told: Vec<NotifiedChannel>) -> Outcome {
     let of = |ok: bool| -> Vec<&str> {
         let these = told.iter().filter(|one| one.ok == ok);
         these.map(|one| one.message.as_str()).collect()

@@ -51,7 +51,7 @@ pub fn run_script_within(
         };
         Outcome {
             code: Some(FailureCode::ProgramFailed),
-            ..Outcome::not(status, message, hint.clone())
+            ..Outcome::unsuccessful(status, message, hint.clone())
         }
     };
     let mut command = Command::new(program);

@@ -1,6 +1,6 @@
 //! Where an opened path really is.
 
-use schema::{escape, inventory::Place};
+use schema::{escape, inventory::ResolvedLocation};
 
 use super::{
     Stat,
@@ -9,7 +9,7 @@ use super::{
 };
 
 /// Where an opened path really is, symlinks and bind mounts resolved.
-pub(crate) fn locate(resolved: &Resolved, stat: &Stat, all: &[Mount]) -> Place {
+pub(crate) fn locate(resolved: &Resolved, stat: &Stat, all: &[Mount]) -> ResolvedLocation {
     // /proc names what a descriptor leads to; the mount's own root makes of it a path within the
     // file system, which is the same through every bind mount.
     let named = resolved
@@ -39,7 +39,7 @@ pub(crate) fn locate(resolved: &Resolved, stat: &Stat, all: &[Mount]) -> Place {
         }
         None => (stat.device_text(), named),
     };
-    Place {
+    ResolvedLocation {
         device,
         inode: stat.ino,
         within: if within.is_empty() {

@@ -9,7 +9,7 @@ use executor::{
     event::Stop,
     notify::{self, News, Occasion, Patience},
 };
-use schema::{Report, RunResult, config::AbsolutePath, journal::Told, plan::Channel};
+use schema::{Report, RunResult, config::AbsolutePath, journal::NotifiedChannel, plan::Channel};
 use serde_json::{Value, json};
 
 use crate::server::{Answer, Server};
@@ -38,7 +38,7 @@ fn report(result: RunResult) -> Report {
     .unwrap()
 }
 
-fn tell_with(patience: Patience, channel: Channel, result: RunResult) -> Told {
+fn tell_with(patience: Patience, channel: Channel, result: RunResult) -> NotifiedChannel {
     let report = report(result);
     let news = News {
         report: &report,
@@ -57,7 +57,7 @@ fn tell_with(patience: Patience, channel: Channel, result: RunResult) -> Told {
     told
 }
 
-fn tell(channel: Channel, result: RunResult) -> Told {
+fn tell(channel: Channel, result: RunResult) -> NotifiedChannel {
     tell_with(PATIENCE, channel, result)
 }
 

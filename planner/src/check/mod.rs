@@ -54,7 +54,7 @@ static KNOWN: LazyLock<(Shape, Vec<Key>)> = LazyLock::new(|| {
 /// # Errors
 ///
 /// All faults of the config; never an empty list.
-pub fn check(bytes: &[u8]) -> Result<Checked, Vec<Fault>> {
+pub fn check_config(bytes: &[u8]) -> Result<Checked, Vec<Fault>> {
     let document = json::parse(bytes).map_err(|fault| vec![*fault])?;
     let (shape, keys) = &*KNOWN;
 

@@ -22,7 +22,7 @@ fn config(changes: Value) -> Vec<u8> {
 }
 
 fn faults(changes: Value) -> Vec<Fault> {
-    check(&config(changes)).err().unwrap_or_default()
+    check_config(&config(changes)).err().unwrap_or_default()
 }
 
 /// The one fault of the config, rendered on one line.
@@ -53,14 +53,14 @@ fn paths(faults: &[Fault]) -> Vec<&str> {
 
 #[test]
 fn a_good_config_is_accepted_without_a_word() {
-    let checked = check(&config(json!({}))).unwrap();
+    let checked = check_config(&config(json!({}))).unwrap();
     assert!(checked.config.local.enable);
     assert_eq!(checked.warnings, []);
 }
 
 #[test]
 fn an_empty_object_is_the_defaults_and_a_warning_that_nothing_is_backed_up() {
-    let checked = check(b"{}").unwrap();
+    let checked = check_config(b"{}").unwrap();
     assert_eq!(checked.config, Config::default());
     assert_eq!(paths(&checked.warnings), ["local.enable"]);
 }
@@ -68,7 +68,7 @@ fn an_empty_object_is_the_defaults_and_a_warning_that_nothing_is_backed_up() {
 #[test]
 fn the_defaults_written_out_are_valid() {
     let text = serde_json::to_vec(&Config::default()).unwrap();
-    assert_eq!(check(&text).unwrap().config, Config::default());
+    assert_eq!(check_config(&text).unwrap().config, Config::default());
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn types() {
 
 #[test]
 fn a_number_with_an_exponent_is_not_a_whole_number() {
-    let faults = check(br#"{"local": {"keepDaily": 1e1}}"#).unwrap_err();
+    let faults = check_config(br#"{"local": {"keepDaily": 1e1}}"#).unwrap_err();
     assert_eq!(
         faults[0].hint.as_deref(),
         Some("write 10, without a point or an exponent")
@@ -169,7 +169,7 @@ fn unknown_missing_and_repeated_keys() {
     let missing = faults(json!({ "notifications": { "email": { "to": "a@b" } } }));
     assert_eq!(paths(&missing), ["notifications.email.from"]);
     let text = br#"{"local": {"keepDaily": 7, "keepDaily": 8}, "x": [{"y": 1, "y": 1}]}"#;
-    let faults = check(text).unwrap_err();
+    let faults = check_config(text).unwrap_err();
     assert_eq!(paths(&faults), ["local.keepDaily", "x", "x[0].y"]);
     assert_eq!(faults[0].problem, "key given twice");
 }
@@ -239,7 +239,7 @@ fn sources_against_each_other_and_the_destination() {
 #[test]
 fn sources_on_one_file_system_must_not_contain_each_other() {
     let config = json!({ "version": 1, "local": { "sources": ["/a/b/c", "/a", "/a/d", "/ab"] } });
-    let config = check(config.to_string().as_bytes()).unwrap().config;
+    let config = check_config(config.to_string().as_bytes()).unwrap().config;
     let faults = nested(&config, &|one, _| one.as_str() == "/a/b/c");
     let [fault] = &faults[..] else {
         panic!("{faults:?}");
@@ -463,7 +463,7 @@ fn every_channel_is_accepted_alone_and_with_the_others() {
 
 #[test]
 fn both_engines_serve_and_rsync_is_the_default() {
-    let checked = check(br#"{"local": {"enable": true}}"#).unwrap();
+    let checked = check_config(br#"{"local": {"enable": true}}"#).unwrap();
     assert!(checked.config.local.use_rsync);
     accepted(json!({ "local": { "useRsync": true } }));
     accepted(json!({ "local": { "useRsync": false } }));
@@ -472,7 +472,7 @@ fn both_engines_serve_and_rsync_is_the_default() {
 #[test]
 fn warnings() {
     let proton = json!({ "protonDrive": { "enable": true } });
-    let checked = check(&config(proton)).unwrap();
+    let checked = check_config(&config(proton)).unwrap();
     assert_eq!(paths(&checked.warnings), ["protonDrive.enable"]);
     for (file, count) in [
         ("/run/backup.prom", 0),
@@ -481,7 +481,7 @@ fn warnings() {
     ] {
         let config =
             json!({ "local": { "enable": true }, "monitoring": { "prometheusFile": file } });
-        let checked = check(config.to_string().as_bytes()).unwrap();
+        let checked = check_config(config.to_string().as_bytes()).unwrap();
         assert_eq!(checked.warnings.len(), count, "{file}");
     }
 }
@@ -516,7 +516,7 @@ fn faults_come_in_the_order_of_the_document() {
     let text = br#"{"monitoring": {"maxAge": "0s"}, "x": 1, "local": {"keepDaily": -1,
         "enable": true, "sources": ["/a", "b"]}, "cloud": {"timeout": "0s"}}"#;
     assert_eq!(
-        paths(&check(text).unwrap_err()),
+        paths(&check_config(text).unwrap_err()),
         [
             "monitoring.maxAge",
             "x",
@@ -530,14 +530,16 @@ fn faults_come_in_the_order_of_the_document() {
 #[test]
 fn a_hostile_file_has_an_end() {
     let items = vec!["[]"; 200_000].join(",");
-    let faults = check(format!(r#"{{"local": {{"sources": [{items}]}}}}"#).as_bytes()).unwrap_err();
+    let faults =
+        check_config(format!(r#"{{"local": {{"sources": [{items}]}}}}"#).as_bytes()).unwrap_err();
     assert_eq!(faults.len(), walk::MOST_FAULTS + 1);
     assert_eq!(faults[walk::MOST_FAULTS].path, "");
     let items = vec![r#""/home/ann""#; 100_000].join(",");
-    let faults = check(format!(r#"{{"local": {{"sources": [{items}]}}}}"#).as_bytes()).unwrap_err();
+    let faults =
+        check_config(format!(r#"{{"local": {{"sources": [{items}]}}}}"#).as_bytes()).unwrap_err();
     assert_eq!(faults.len(), walk::MOST_FAULTS + 1);
     for text in ["null", "[]", "3", "\"x\"", "true"] {
-        let faults = check(text.as_bytes()).unwrap_err();
+        let faults = check_config(text.as_bytes()).unwrap_err();
         assert_eq!(faults[0].problem, "wrong type", "{text}");
     }
 }
@@ -576,7 +578,7 @@ fn a_very_faulty_config_reads_well() {
   },
   "compression": "zstd"
 }"#;
-    insta::assert_snapshot!(render(&check(text.as_bytes()).unwrap_err()));
+    insta::assert_snapshot!(render(&check_config(text.as_bytes()).unwrap_err()));
 }
 
 #[test]

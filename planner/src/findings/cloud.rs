@@ -22,7 +22,7 @@ const JUMP: TimeDelta = TimeDelta::days(30);
 /// What was not taken away, and how the last copy ended where it is not whole. `runs` are in their
 /// order.
 #[must_use]
-pub fn standing(memory: &CloudMemory, runs: &[EndedRun]) -> Option<Finding> {
+pub fn held_back_upload(memory: &CloudMemory, runs: &[EndedRun]) -> Option<Finding> {
     let last = memory.last.as_ref();
     let ended = runs.iter().rev().find_map(|run| run.cloud.as_ref());
     if let Some(withheld) = last.and_then(|last| last.withheld.as_ref()) {

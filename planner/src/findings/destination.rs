@@ -5,7 +5,7 @@
 use schema::{
     Config, FailureCode, Finding, Severity, Tier,
     config::IfAbsent,
-    inventory::{Beside, DestinationState},
+    inventory::{DestinationState, NeighbourHost},
     record::{DestinationRecord, FORMAT_VERSION},
 };
 
@@ -17,7 +17,7 @@ use crate::facts::{self, Facts, is_away};
 
 /// That the destination is not there; a refusal, or a deferral where `local.ifAbsent` says so.
 #[must_use]
-pub fn absence(config: &Config, destination: &DestinationState) -> Option<Finding> {
+pub fn destination_absence(config: &Config, destination: &DestinationState) -> Option<Finding> {
     let local = &config.local;
     if !is_away(config, destination) {
         return None;
@@ -57,7 +57,7 @@ pub fn absence(config: &Config, destination: &DestinationState) -> Option<Findin
 }
 
 /// The refusals about a destination that is there.
-pub(crate) fn check(
+pub(crate) fn check_destination(
     facts: &Facts<'_>,
     destination: &DestinationState,
     findings: &mut Vec<Finding>,
@@ -93,7 +93,7 @@ pub(crate) fn check(
             )),
         );
     }
-    identity(facts, destination, findings);
+    check_identity(facts, destination, findings);
     if Tier::ALL
         .iter()
         .all(|tier| facts::in_the_way(destination, tier.folder()))
@@ -113,7 +113,7 @@ pub(crate) fn check(
             )),
         );
     }
-    links(facts, destination, findings);
+    check_hard_links(facts, destination, findings);
     let newer = destination
         .snapshots
         .iter()
@@ -137,7 +137,7 @@ pub(crate) fn check(
 }
 
 /// Whether it is a destination that this machine knows, or may take as its first.
-fn identity(facts: &Facts<'_>, destination: &DestinationState, findings: &mut Vec<Finding>) {
+fn check_identity(facts: &Facts<'_>, destination: &DestinationState, findings: &mut Vec<Finding>) {
     let path = &destination.mount_point;
     let file = format!("{path}/{}/.backup/destination.json", facts.host);
     let known = &facts.inventory.known_destinations;
@@ -189,7 +189,7 @@ fn identity(facts: &Facts<'_>, destination: &DestinationState, findings: &mut Ve
     }
     let adopt = "attach the right drive, or run `backup init`, which adds this disk";
     let Some(record) = &destination.record else {
-        let old = renamed(facts, destination);
+        let old = renamed_folder(facts, destination);
         if let Some(old) = old {
             findings.push(
                 refusal(
@@ -213,7 +213,7 @@ fn identity(facts: &Facts<'_>, destination: &DestinationState, findings: &mut Ve
                         "{path} (local.mountPoint) is another disk than the one expected: it was \
                          never used for {}, and {}",
                         facts.host,
-                        expected(known)
+                        expected_destinations(known)
                     ),
                 )
                 .hint(adopt),
@@ -275,7 +275,7 @@ fn identity(facts: &Facts<'_>, destination: &DestinationState, findings: &mut Ve
                 format!(
                     "{path} (local.mountPoint) is another disk than the one expected: it is \
                      destination {id}, and {}",
-                    expected(known)
+                    expected_destinations(known)
                 ),
             )
             .hint(adopt),
@@ -284,7 +284,7 @@ fn identity(facts: &Facts<'_>, destination: &DestinationState, findings: &mut Ve
 }
 
 /// Which destinations this machine backs up to.
-fn expected(known: &[String]) -> String {
+fn expected_destinations(known: &[String]) -> String {
     match known {
         [one] => format!("this machine backs up to destination {one}"),
         known => format!(
@@ -307,9 +307,9 @@ fn another_machine(facts: &Facts<'_>, record: &DestinationRecord) -> bool {
 
 /// The folder of this machine's backups from before it was renamed. A name that the configuration
 /// gives was chosen, so there only what this machine used before counts.
-fn renamed<'a>(facts: &Facts<'_>, destination: &'a DestinationState) -> Option<&'a str> {
+fn renamed_folder<'a>(facts: &Facts<'_>, destination: &'a DestinationState) -> Option<&'a str> {
     let inventory = facts.inventory;
-    let is_own = |one: &&Beside| {
+    let is_own = |one: &&NeighbourHost| {
         let same = one.machine.is_some() && one.machine == inventory.machine;
         inventory.known_destinations.contains(&one.id) || (same && facts.config.hostname.is_none())
     };
@@ -317,7 +317,11 @@ fn renamed<'a>(facts: &Facts<'_>, destination: &'a DestinationState) -> Option<&
     found.map(|one| one.folder.as_str())
 }
 
-fn links(facts: &Facts<'_>, destination: &DestinationState, findings: &mut Vec<Finding>) {
+fn check_hard_links(
+    facts: &Facts<'_>,
+    destination: &DestinationState,
+    findings: &mut Vec<Finding>,
+) {
     let can_link = facts.capabilities().is_none_or(|can| can.hard_links);
     if can_link || facts.config.local.allow_full_copies {
         return;

@@ -21,7 +21,7 @@ pub(crate) use finding::{counted, first_few, note, refusal, warning};
 use crate::facts::Facts;
 
 /// All findings that do not come from a step, refusals and deferrals among them.
-pub(crate) fn of(facts: &Facts<'_>) -> Vec<Finding> {
+pub(crate) fn collect_findings(facts: &Facts<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     // On battery nothing is judged further: the timer asks again, and a person sees it all.
     if let Some(deferral) = on_battery(facts) {
@@ -39,37 +39,37 @@ pub(crate) fn of(facts: &Facts<'_>) -> Vec<Finding> {
             .hint("set local.enable, cloud.enable or both"),
         );
     }
-    rclone::check(facts, &mut findings);
+    rclone::check_rclone(facts, &mut findings);
     cloud_memory(facts, &mut findings);
     let Some(destination) = facts.destination else {
         if facts.is_live() {
-            sources::check(facts, &mut findings);
+            sources::check_sources(facts, &mut findings);
         }
         findings.extend(records::of_state(facts.inventory));
         return findings;
     };
-    if let Some(absence) = destination::absence(facts.config, destination) {
+    if let Some(absence) = destination::destination_absence(facts.config, destination) {
         if facts.is_live() {
             findings.push(without_disk(facts, absence));
         } else {
             findings.push(absence);
         }
         // What is below an empty mount point says nothing of the destination.
-        sources::check(facts, &mut findings);
+        sources::check_sources(facts, &mut findings);
         findings.extend(records::of_state(facts.inventory));
         return findings;
     }
     // The cloud steps only read the destination, and neither sources nor space matter to them.
     if facts.options.only == Some(Part::Cloud) {
-        destination::check(facts, destination, &mut findings);
+        destination::check_destination(facts, destination, &mut findings);
         findings.retain(|finding| finding.code != code::DESTINATION_READ_ONLY);
         notices::of_destination(facts, destination, &mut findings);
         return findings;
     }
-    destination::check(facts, destination, &mut findings);
-    rsync::check(facts, &mut findings);
-    sources::check(facts, &mut findings);
-    space::check(facts, &mut findings);
+    destination::check_destination(facts, destination, &mut findings);
+    rsync::check_rsync(facts, &mut findings);
+    sources::check_sources(facts, &mut findings);
+    space::check_space(facts, &mut findings);
     let refused = findings
         .iter()
         .any(|finding| finding.severity >= Severity::Deferral);
@@ -93,7 +93,7 @@ fn cloud_memory(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
         return;
     };
     let agreed = facts.options.approve_deletions;
-    let standing = cloud::standing(&state.memory, &[]).filter(|_| !agreed);
+    let standing = cloud::held_back_upload(&state.memory, &[]).filter(|_| !agreed);
     // How this run ends is said by its cloud step.
     findings.extend(standing.map(|one| Finding {
         severity: Severity::Note,
@@ -128,12 +128,12 @@ fn on_battery(facts: &Facts<'_>) -> Option<Finding> {
     let defer = facts.options.scheduled
         && facts.config.schedule.only_on_ac
         && facts.inventory.power == Power::Battery;
-    defer.then(|| battery("this run"))
+    defer.then(|| battery_deferral("this run"))
 }
 
 /// That `what` is deferred on battery.
 #[must_use]
-pub fn battery(what: &str) -> Finding {
+pub fn battery_deferral(what: &str) -> Finding {
     Finding::new(
         Severity::Deferral,
         code::ON_BATTERY,
@@ -186,7 +186,7 @@ fn other_inventory(facts: &Facts<'_>) -> Option<Finding> {
 }
 
 /// That a run does the steps of one part, and what it leaves out.
-pub(crate) fn only(part: Part, left_out: &[&str]) -> Finding {
+pub(crate) fn only_one_part(part: Part, left_out: &[&str]) -> Finding {
     note(
         code::ONLY_ONE_PART,
         format!(

@@ -47,12 +47,12 @@ pub(crate) fn of_destination(
             )),
         );
     }
-    findings.extend(suspect(destination));
-    findings.extend(damaged(destination));
-    findings.extend(records::damaged(destination, facts.host));
+    findings.extend(suspect_finding(destination));
+    findings.extend(damaged_files(destination));
+    findings.extend(records::damaged_records(destination, facts.host));
     findings.extend(records::of_state(facts.inventory));
     if let Some(can) = facts.capabilities() {
-        capabilities(facts, destination, can, findings);
+        lacking_capabilities(facts, destination, can, findings);
     }
     let foreign = destination.unmanaged.iter();
     let foreign: Vec<_> = foreign.filter(|one| one.record_fault.is_none()).collect();
@@ -91,12 +91,12 @@ pub(super) fn of_run(
         let message = format!("{why}, so everything is copied");
         findings.push(note(code::FIRST_SNAPSHOT, message));
     }
-    leftovers(facts, destination, findings);
+    stuck_leftovers(facts, destination, findings);
 }
 
 /// That suspect snapshots stand there that nobody has accepted. Those that are like each other are
 /// one event, which one command settles.
-pub(crate) fn suspect(destination: &DestinationState) -> Option<Finding> {
+pub(crate) fn suspect_finding(destination: &DestinationState) -> Option<Finding> {
     let suspect: Vec<_> = destination
         .snapshots
         .iter()
@@ -158,7 +158,7 @@ pub(crate) fn suspect(destination: &DestinationState) -> Option<Finding> {
 }
 
 /// That stored files are known to be damaged.
-fn damaged(destination: &DestinationState) -> Option<Finding> {
+fn damaged_files(destination: &DestinationState) -> Option<Finding> {
     let first = destination.damaged.first()?;
     let count = destination.damaged.len() as u64;
     let (are, them) = match count {
@@ -204,7 +204,7 @@ pub(super) fn stuck_trash(facts: &Facts<'_>, destination: &DestinationState) -> 
     )
 }
 
-fn leftovers(facts: &Facts<'_>, destination: &DestinationState, findings: &mut Vec<Finding>) {
+fn stuck_leftovers(facts: &Facts<'_>, destination: &DestinationState, findings: &mut Vec<Finding>) {
     let whole = || destination.trash.iter().filter(|left| left.stuck == 0);
     let bytes: u64 = whole().map(|left| left.bytes).sum();
     let count = whole().count() as u64;
@@ -256,7 +256,7 @@ fn leftovers(facts: &Facts<'_>, destination: &DestinationState, findings: &mut V
     }
 }
 
-fn capabilities(
+fn lacking_capabilities(
     facts: &Facts<'_>,
     destination: &DestinationState,
     can: &Capabilities,

@@ -42,7 +42,7 @@ const FAULTS: &[Fault] = &[
 ];
 
 /// The finding about rclone, where there are cloud copies.
-pub(super) fn check(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_rclone(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     let Some(cloud) = &facts.inventory.cloud else {
         return;
     };

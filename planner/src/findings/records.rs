@@ -11,10 +11,10 @@ use super::{
 
 /// Everything that is damaged and worked around, on the destination and in the state directory.
 #[must_use]
-pub fn damage(config: &Config, inventory: &Inventory) -> Vec<Finding> {
+pub fn damage_findings(config: &Config, inventory: &Inventory) -> Vec<Finding> {
     let mut findings = of_state(inventory);
     if let Some(destination) = &inventory.destination {
-        findings.extend(damaged(
+        findings.extend(damaged_records(
             destination,
             config.hostname.as_deref().unwrap_or(&inventory.host),
         ));
@@ -47,7 +47,7 @@ pub(crate) fn of_state(inventory: &Inventory) -> Vec<Finding> {
 }
 
 /// One finding for each damaged record.
-pub(crate) fn damaged(destination: &DestinationState, host: &str) -> Vec<Finding> {
+pub(crate) fn damaged_records(destination: &DestinationState, host: &str) -> Vec<Finding> {
     let path = &destination.mount_point;
     let mut findings = Vec::new();
     for one in &destination.unmanaged {

@@ -17,7 +17,7 @@ const OLDEST: [u64; 3] = [3, 2, 0];
 const MENDED: [u64; 3] = [3, 5, 0];
 
 /// The finding about rsync, where it is the engine.
-pub(crate) fn check(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+pub(crate) fn check_rsync(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     if !facts.config.local.use_rsync {
         return;
     }

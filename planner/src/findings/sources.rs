@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use schema::{
     Finding,
-    inventory::{DataPassedOver, DatabaseKind, Place, Presence, SourceState},
+    inventory::{DataPassedOver, DatabaseKind, Presence, ResolvedLocation, SourceState},
     path::rest_below,
 };
 
@@ -18,7 +18,7 @@ use super::{
 use crate::facts::Facts;
 
 /// All findings about the sources.
-pub(super) fn check(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_sources(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     let sources: Vec<&SourceState> = facts.sources().collect();
     let none_there = sources
         .iter()
@@ -39,17 +39,17 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
             .hint("mount or create the sources, or correct local.sources"),
         );
     }
-    overlaps(facts, &sources, findings);
+    check_overlaps(facts, &sources, findings);
     for source in sources {
-        presence(facts, source, findings);
-        content(facts, source, findings);
+        check_presence(facts, source, findings);
+        check_content(facts, source, findings);
     }
-    findings.extend(databases(facts));
+    findings.extend(databases_found(facts));
 }
 
 /// That databases are copied as files while they are written, where nothing runs before a backup
 /// that could write them out: one note for all of them. That such a copy is torn cannot be seen.
-fn databases(facts: &Facts<'_>) -> Option<Finding> {
+fn databases_found(facts: &Facts<'_>) -> Option<Finding> {
     if facts.config.pre_backup_script.is_some() {
         return None;
     }
@@ -90,8 +90,8 @@ fn databases(facts: &Facts<'_>) -> Option<Finding> {
     })
 }
 
-fn overlaps(facts: &Facts<'_>, sources: &[&SourceState], findings: &mut Vec<Finding>) {
-    let placed: Vec<(&SourceState, &Place)> = sources
+fn check_overlaps(facts: &Facts<'_>, sources: &[&SourceState], findings: &mut Vec<Finding>) {
+    let placed: Vec<(&SourceState, &ResolvedLocation)> = sources
         .iter()
         .filter_map(|source| Some((*source, source.place.as_ref()?)))
         .collect();
@@ -161,7 +161,7 @@ enum Relation {
 }
 
 /// How the first place lies to the second.
-fn relation(one: &Place, other: &Place) -> Relation {
+fn relation(one: &ResolvedLocation, other: &ResolvedLocation) -> Relation {
     // Each subvolume is a file system of its own, with inode numbers of its own.
     if one.device != other.device || one.subvolume != other.subvolume {
         return Relation::Apart;
@@ -182,7 +182,7 @@ fn is_below(path: &str, above: &str) -> bool {
     rest_below(path.as_bytes(), above.as_bytes()).is_some_and(|rest| !rest.is_empty())
 }
 
-fn presence(facts: &Facts<'_>, source: &SourceState, findings: &mut Vec<Finding>) {
+fn check_presence(facts: &Facts<'_>, source: &SourceState, findings: &mut Vec<Finding>) {
     let path = &source.path;
     let emptied = facts.emptied.contains(&path);
     let had = had(facts, source);
@@ -264,7 +264,7 @@ fn had(facts: &Facts<'_>, source: &SourceState) -> String {
     }
 }
 
-fn content(facts: &Facts<'_>, source: &SourceState, findings: &mut Vec<Finding>) {
+fn check_content(facts: &Facts<'_>, source: &SourceState, findings: &mut Vec<Finding>) {
     let path = &source.path;
     let below = |name: &String| format!("{}/{name}", path.as_str().trim_end_matches('/'));
     passed_over(facts, source, findings);

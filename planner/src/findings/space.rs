@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The refusals for want of room, where none can be made.
-pub(crate) fn check(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+pub(crate) fn check_space(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     let Some(destination) = facts.destination else {
         return;
     };

@@ -23,7 +23,7 @@ pub(super) fn last_good(checkup: &Checkup<'_>) -> Option<LastGood> {
 }
 
 /// The age of the last good backup, and its errors.
-pub(super) fn check(
+pub(super) fn check_age(
     checkup: &Checkup<'_>,
     last_good: Option<&LastGood>,
     findings: &mut Vec<Finding>,

@@ -9,7 +9,7 @@ use super::{Checkup, age, error, warning};
 use crate::{findings::code, standing};
 
 /// Judges the copy, where there is to be one.
-pub(super) fn check(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) -> Option<CloudCopy> {
+pub(super) fn check_cloud(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) -> Option<CloudCopy> {
     let config = checkup.facts.config;
     if !config.cloud.enable {
         return None;
@@ -26,7 +26,7 @@ pub(super) fn check(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) -> Optio
     let last = memory.last.as_ref().map(|last| last.uploaded_at);
     let last = last.filter(|last| !clock::is_ahead(*last, now));
     let copied_at = standing::copied_at(runs, now).into_iter().chain(last).max();
-    findings.extend(crate::cloud_standing(&memory, runs));
+    findings.extend(crate::held_back_upload(&memory, runs));
     match copied_at {
         None => findings.push(
             warning(

@@ -40,12 +40,13 @@ struct Checkup<'a> {
 
 /// Judges what was found. The same input gives the same result.
 #[must_use]
-pub fn check(config: &Config, inventory: &Inventory, measured: &Measured) -> Health {
+pub fn assess_health(config: &Config, inventory: &Inventory, measured: &Measured) -> Health {
     let inventory = &sorted(inventory);
     let options = Options::default();
     let facts = Facts::new(config, inventory, &options);
     let destination = facts.destination;
-    let absence = destination.and_then(|found| findings::destination::absence(config, found));
+    let absence =
+        destination.and_then(|found| findings::destination::destination_absence(config, found));
     let checkup = Checkup {
         facts: &facts,
         measured,
@@ -64,7 +65,7 @@ pub fn check(config: &Config, inventory: &Inventory, measured: &Measured) -> Hea
     findings.extend(absence.map(|found| judged(found, Severity::Note)));
     if let (Some(destination), true) = (destination, checkup.ready) {
         let mut refusals = Vec::new();
-        findings::destination::check(&facts, destination, &mut refusals);
+        findings::destination::check_destination(&facts, destination, &mut refusals);
         findings.extend(refusals.into_iter().map(|one| judged(one, Severity::Note)));
     }
     if let Some(fault) = &measured.destination_fault {
@@ -78,13 +79,13 @@ pub fn check(config: &Config, inventory: &Inventory, measured: &Measured) -> Hea
         );
     }
     let last_good = age::last_good(&checkup);
-    age::check(&checkup, last_good.as_ref(), &mut findings);
-    let space = space::check(&checkup, &mut findings);
-    stored::check(&checkup, &mut findings);
-    runs::check(&checkup, &mut findings);
-    schedules::check(&checkup, &mut findings);
-    let cloud = cloud::check(&checkup, &mut findings);
-    tools::check(&checkup, &mut findings);
+    age::check_age(&checkup, last_good.as_ref(), &mut findings);
+    let space = space::check_space(&checkup, &mut findings);
+    stored::check_stored(&checkup, &mut findings);
+    runs::check_runs(&checkup, &mut findings);
+    schedules::check_schedules(&checkup, &mut findings);
+    let cloud = cloud::check_cloud(&checkup, &mut findings);
+    tools::check_tools(&checkup, &mut findings);
     let mut findings: Vec<_> = findings
         .into_iter()
         .map(|one| judged(one, Severity::Note))

@@ -23,7 +23,7 @@ pub fn is_news(health: &Health, last: Option<&Health>) -> bool {
         return true;
     };
     let more = !grave(health).is_subset(&grave(last));
-    let rested = !clock::within(told_at, health.checked_at, REST);
+    let rested = !clock::is_within(told_at, health.checked_at, REST);
     more || (health.verdict == HealthVerdict::Error && rested)
 }
 

@@ -7,7 +7,7 @@ use super::{Checkup, note, warning};
 use crate::{findings::code, standing};
 
 /// Judges the runs that are remembered.
-pub(super) fn check(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_runs(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
     let measured = checkup.measured;
     let now = checkup.facts.inventory.taken_at;
     if let Some(run) = measured.unfinished.as_ref().filter(|_| !measured.running) {

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Judges `schedule.frequency` and `monitoring.healthCheckInterval`.
-pub(super) fn check(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_schedules(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
     let config = checkup.facts.config;
     let now = checkup.facts.inventory.taken_at.naive_local();
     let over = |calendar: Calendar| calendar.next_after(now).is_none();

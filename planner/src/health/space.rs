@@ -35,7 +35,7 @@ const SOON: u64 = 30;
 const OUT_OF_SIGHT: u64 = 3650;
 
 /// Judges the room and says what it is.
-pub(super) fn check(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) -> Option<Space> {
+pub(super) fn check_space(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) -> Option<Space> {
     let destination = checkup.facts.destination.filter(|_| checkup.ready)?;
     let reserve = checkup.facts.config.local.min_space_bytes();
     let path = &destination.mount_point;
@@ -178,13 +178,13 @@ fn trend(checkup: &Checkup<'_>, destination: &DestinationState, usable: u64) -> 
     })
 }
 
-type Found = (DateTime<FixedOffset>, i64, TrendBasis);
+type TrendPoint = (DateTime<FixedOffset>, i64, TrendBasis);
 
 fn by_free_space(
     samples: &[SpaceSample],
     now: DateTime<FixedOffset>,
     free_bytes: u64,
-) -> Option<Found> {
+) -> Option<TrendPoint> {
     let mut samples: Vec<SpaceSample> = samples
         .iter()
         .filter(|one| one.at < now && now - one.at <= LOOK_BACK)
@@ -219,7 +219,7 @@ fn by_free_space(
     ))
 }
 
-fn by_snapshots(destination: &DestinationState, now: DateTime<FixedOffset>) -> Option<Found> {
+fn by_snapshots(destination: &DestinationState, now: DateTime<FixedOffset>) -> Option<TrendPoint> {
     let records: Vec<_> = destination
         .snapshots
         .iter()

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Judges the snapshots and what a share of them was found to be.
-pub(super) fn check(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_stored(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
     let facts = checkup.facts;
     let Some(destination) = facts.destination.filter(|_| checkup.ready) else {
         return;

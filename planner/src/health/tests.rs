@@ -112,22 +112,22 @@ impl Case {
         self
     }
 
-    fn check(&self) -> Health {
+    fn assess(&self) -> Health {
         let config = serde_json::from_value(self.config.clone()).unwrap();
         let inventory = serde_json::from_value(self.inventory.clone()).unwrap();
-        let health = check(&config, &inventory, &self.measured);
+        let health = assess_health(&config, &inventory, &self.measured);
         for finding in &health.findings {
             let grave = finding.severity > Severity::Note;
             assert!(!grave || finding.hint.is_some(), "{finding:?}");
             assert!(!finding.message.ends_with('.'), "{finding:?}");
         }
-        assert_eq!(health, check(&config, &inventory, &self.measured));
+        assert_eq!(health, assess_health(&config, &inventory, &self.measured));
         health
     }
 
     /// The codes that are found, gravest first, with their severity's first letter.
     fn codes(&self) -> Vec<String> {
-        let health = self.check();
+        let health = self.assess();
         let code = |one: &Finding| {
             let letter = format!("{:?}", one.severity).to_lowercase();
             format!("{} {}", &letter[..1], one.code)
@@ -181,7 +181,7 @@ fn run(started_at: &str, result: &str) -> schema::health::EndedRun {
 
 #[test]
 fn a_sound_backup_gives_no_finding() {
-    let health = Case::nightly().check();
+    let health = Case::nightly().assess();
     assert_eq!(health.findings, []);
     assert_eq!(health.verdict, HealthVerdict::Ok);
     assert_eq!(
@@ -194,7 +194,7 @@ fn a_sound_backup_gives_no_finding() {
 fn a_backup_is_too_old_by_the_schedule_or_by_the_given_age() {
     let late = || Case::nightly().at("2025-02-12T02:30:00+01:00");
     assert_eq!(late().codes(), ["e backup-too-old"]);
-    assert_eq!(late().check().verdict, HealthVerdict::Error);
+    assert_eq!(late().assess().verdict, HealthVerdict::Error);
     let week = late().set("monitoring", json!({"maxAge": "7d"}));
     assert_eq!(week.codes(), [""; 0]);
     // Whoever starts backups by hand says how old they may be, or is told that nobody knows.
@@ -227,7 +227,7 @@ fn an_absent_drive_is_an_error_unless_it_may_be_absent_and_its_age_is_known_all_
     assert_eq!(away().codes(), ["e destination-not-mounted"]);
     let defer = || away().set("local.ifAbsent", "defer");
     assert_eq!(defer().codes(), ["n destination-not-mounted"]);
-    assert_eq!(defer().check().verdict, HealthVerdict::Ok);
+    assert_eq!(defer().assess().verdict, HealthVerdict::Ok);
     let old = defer().at("2025-02-14T02:30:00+01:00");
     assert_eq!(
         old.codes(),
@@ -272,7 +272,7 @@ fn the_trend_foretells_when_room_ends_and_one_large_file_does_not_turn_it() {
     let case = Case::nightly()
         .destination("free_bytes", free_now << 30)
         .measured(|of| of.space = samples(&free));
-    let trend = case.check().space.unwrap().trend.unwrap();
+    let trend = case.assess().space.unwrap().trend.unwrap();
     let gib = trend.used_bytes_a_day >> 30;
     assert!((1..=3).contains(&gib), "{trend:?}");
 
@@ -280,7 +280,7 @@ fn the_trend_foretells_when_room_ends_and_one_large_file_does_not_turn_it() {
     let case = Case::nightly()
         .destination("free_bytes", 40_u64 << 30)
         .measured(|of| of.space = samples(&steady));
-    let health = case.check();
+    let health = case.assess();
     let trend = health.space.unwrap().trend.unwrap();
     assert_eq!(trend.used_bytes_a_day, 2 << 30);
     // Thirty GiB above local.minSpaceGB.
@@ -293,13 +293,13 @@ fn the_trend_foretells_when_room_ends_and_one_large_file_does_not_turn_it() {
     let case = Case::nightly()
         .destination("free_bytes", 40_u64 << 30)
         .measured(|of| of.space = samples(&more));
-    assert_eq!(case.check().space.unwrap().trend.unwrap().days_left, None);
+    assert_eq!(case.assess().space.unwrap().trend.unwrap().days_left, None);
     assert_eq!(case.codes(), [""; 0]);
 }
 
 #[test]
 fn without_earlier_runs_the_snapshots_tell_the_trend() {
-    let health = Case::nightly().check();
+    let health = Case::nightly().assess();
     let trend = health.space.unwrap().trend.unwrap();
     // Eight snapshots of 1 GiB in nine days; what the first one stored is not growth.
     assert_eq!(trend.used_bytes_a_day, (8 << 30) / 9);
@@ -308,7 +308,7 @@ fn without_earlier_runs_the_snapshots_tell_the_trend() {
         schema::health::TrendBasis::Snapshots { snapshots: 9 }
     );
     let few = Case::nightly().at("2025-02-03T12:00:00+01:00");
-    assert_eq!(few.check().space.unwrap().trend, None);
+    assert_eq!(few.assess().space.unwrap().trend, None);
     let full = Case::nightly().destination("free_bytes", 9_u64 << 30);
     assert_eq!(full.codes(), ["e space-low"]);
 }
@@ -322,7 +322,7 @@ fn a_full_disk_that_makes_room_by_itself_is_no_alarm() {
             .at(night)
             .destination("free_bytes", free << 30)
     };
-    let told = full(9).check();
+    let told = full(9).assess();
     assert_eq!(full(9).codes(), ["n space-low"]);
     let message = &told.findings[0].message;
     assert!(
@@ -339,12 +339,12 @@ fn a_full_disk_that_makes_room_by_itself_is_no_alarm() {
     assert_eq!(usual.codes(), ["e space-low"]);
     let never = full(9).set("local.makeRoom", "never");
     assert_eq!(never.codes(), ["e space-low"]);
-    let hint = never.check().findings[0].hint.clone().unwrap();
+    let hint = never.assess().findings[0].hint.clone().unwrap();
     assert!(hint.contains("`backup prune`"), "{hint}");
     // What the oldest hold may go as well.
     let oldest = full(6).set("local.makeRoom", "oldest");
     assert_eq!(oldest.codes(), ["n space-low"]);
-    let message = &oldest.check().findings[0].message;
+    let message = &oldest.assess().findings[0].message;
     assert!(message.contains("4 snapshots go, 2025-02-"), "{message}");
     let too_full = full(1).set("local.makeRoom", "oldest");
     assert_eq!(too_full.codes(), ["e space-low"]);
@@ -359,7 +359,7 @@ fn where_the_oldest_make_room_runs_are_not_refused_one_day() {
             .measured(|of| of.space = samples(&steady))
             .set("local.makeRoom", room)
     };
-    let trend = |case: &Case| case.check().space.unwrap().trend.unwrap();
+    let trend = |case: &Case| case.assess().space.unwrap().trend.unwrap();
     assert_eq!(trend(&case("never")).days_left, Some(15));
     let oldest = case("oldest");
     assert_eq!(trend(&oldest).days_left, None);
@@ -372,7 +372,7 @@ fn where_the_oldest_make_room_runs_are_not_refused_one_day() {
         .set("local.minSpaceGB", 39);
     assert!(!trend(&last).oldest_make_room);
     assert_eq!(last.codes(), ["w space-ends-soon"]);
-    let hint = last.check().findings[0].hint.clone().unwrap();
+    let hint = last.assess().findings[0].hint.clone().unwrap();
     assert!(!hint.contains("makeRoom"), "{hint}");
 }
 
@@ -381,10 +381,10 @@ fn snapshots_that_are_not_where_retention_wants_them_are_told() {
     let mut moved = Case::nightly();
     moved.inventory["destination"]["snapshots"][1]["home"] = "daily".into();
     assert_eq!(moved.codes(), ["w layout-not-as-wanted"]);
-    let message = &moved.check().findings[0].message;
+    let message = &moved.assess().findings[0].message;
     assert!(message.contains("2025-02-02_02-00-00 belongs into weekly"));
     let unlinked = Case::nightly().destination("links", json!([]));
-    let message = &unlinked.check().findings[0].message;
+    let message = &unlinked.assess().findings[0].message;
     assert!(message.contains("daily/2025-02-09_02-00-00 is missing"));
     // While a run works the tiers are on their way.
     let running = unlinked.measured(|of| of.running = true);
@@ -403,7 +403,7 @@ fn a_damaged_record_and_damaged_files_are_told_with_what_to_do() {
     }]);
     let case = Case::nightly().destination("unmanaged", fault);
     assert_eq!(case.codes(), ["w snapshot-record-damaged"]);
-    let finding = &case.check().findings[0];
+    let finding = &case.assess().findings[0];
     assert!(finding.message.contains("daily/2025-02-03_02-00-00"));
     let damaged = json!([{
         "inode": 12,
@@ -438,7 +438,7 @@ fn suspect_and_incomplete_snapshots_are_told() {
     assert!(case.codes().contains(&"w suspect-snapshot".to_owned()));
     // What is suspect does not count.
     assert_eq!(
-        case.check().last_good.unwrap().id.to_string(),
+        case.assess().last_good.unwrap().id.to_string(),
         "2025-02-09_02-00-00"
     );
 }
@@ -456,7 +456,7 @@ fn unfinished_and_failed_runs_are_told_and_so_is_silence() {
     let case = Case::nightly().measured(unfinished);
     assert_eq!(case.codes(), ["w run-unfinished"]);
     assert!(
-        case.check().findings[0]
+        case.assess().findings[0]
             .message
             .contains("interrupted 5 times")
     );
@@ -559,11 +559,11 @@ fn errors_are_told_each_day_and_warnings_once() {
         told_at: Some(health.checked_at),
         ..health.clone()
     };
-    let sound = Case::nightly().check();
-    let old = |at: &str| Case::nightly().at(at).check();
+    let sound = Case::nightly().assess();
+    let old = |at: &str| Case::nightly().at(at).assess();
     let first = old("2025-02-12T02:30:00+01:00");
     let lost = |of: &mut Measured| of.lost = vec!["2025-02-03_02-00-00".parse().unwrap()];
-    let warned = Case::nightly().measured(lost).check();
+    let warned = Case::nightly().measured(lost).assess();
     assert!(!is_news(&sound, None) && !is_news(&sound, Some(&told(&first))));
     assert!(is_news(&first, None) && is_news(&first, Some(&sound)));
     assert!(!is_news(
@@ -579,9 +579,9 @@ fn errors_are_told_each_day_and_warnings_once() {
     let later = Case::nightly()
         .at("2025-02-11T20:00:00+01:00")
         .measured(lost);
-    assert!(!is_news(&later.check(), Some(&told(&warned))));
+    assert!(!is_news(&later.assess(), Some(&told(&warned))));
     // One more is news again, and so is one that came back.
-    let more = later.destination("links", json!([])).check();
+    let more = later.destination("links", json!([])).assess();
     assert!(is_news(&more, Some(&told(&warned))));
     assert!(!is_news(&warned, Some(&told(&more))));
 }

@@ -14,10 +14,10 @@ const WITH_PROTON: [u64; 3] = [1, 64, 0];
 const DAMAGES_ON_PROTON: [u64; 3] = [1, 75, 0];
 
 /// Judges rsync and rclone where they are used.
-pub(super) fn check(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_tools(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
     let mut about_rsync = Vec::new();
     if checkup.facts.config.local.enable {
-        rsync::check(checkup.facts, &mut about_rsync);
+        rsync::check_rsync(checkup.facts, &mut about_rsync);
     }
     findings.extend(
         about_rsync

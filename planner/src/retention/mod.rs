@@ -171,7 +171,7 @@ pub fn hour_of(started_at: DateTime<FixedOffset>) -> DateTime<FixedOffset> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     /// What stays.
-    pub keep: BTreeMap<SnapshotId, Kept>,
+    pub keep: BTreeMap<SnapshotId, KeptSnapshot>,
     /// What goes.
     pub expire: BTreeMap<SnapshotId, Expired>,
     /// All ids by time: names may disagree with it when the offset changed.
@@ -180,7 +180,7 @@ pub struct Decision {
 
 /// Where a kept snapshot lives and why it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub struct KeptSnapshot {
     /// The longest-lived tier that keeps it, else daily.
     pub home: Tier,
     /// The tiers that keep it, shortest-lived first; empty if only another reason does.
@@ -198,7 +198,7 @@ pub struct Expired {
 
 impl Decision {
     /// What stays, oldest first.
-    pub fn kept_by_time(&self) -> impl DoubleEndedIterator<Item = (SnapshotId, &Kept)> {
+    pub fn kept_by_time(&self) -> impl DoubleEndedIterator<Item = (SnapshotId, &KeptSnapshot)> {
         self.order
             .iter()
             .filter_map(|id| Some((*id, self.keep.get(id)?)))
@@ -239,7 +239,7 @@ pub fn newest_complete(found: &[Candidate], now: DateTime<Utc>) -> Option<&Candi
 
 /// Decides for every snapshot found whether it stays, and says why.
 #[must_use]
-pub fn decide(policy: &Policy, now: DateTime<Utc>, found: &[Candidate]) -> Decision {
+pub fn decide_retention(policy: &Policy, now: DateTime<Utc>, found: &[Candidate]) -> Decision {
     let counting: Vec<&Candidate> = found.iter().filter(|one| one.counts(now)).collect();
     let mut reasons: BTreeMap<SnapshotId, Vec<(Option<Tier>, KeepReason)>> = BTreeMap::new();
     let mut keep = |id: SnapshotId, tier: Option<Tier>, reason: KeepReason| {
@@ -281,11 +281,11 @@ pub fn decide(policy: &Policy, now: DateTime<Utc>, found: &[Candidate]) -> Decis
         }
     }
 
-    let keep: BTreeMap<SnapshotId, Kept> = reasons
+    let keep: BTreeMap<SnapshotId, KeptSnapshot> = reasons
         .into_iter()
         .map(|(id, why)| {
             let tiers: Vec<Tier> = why.iter().filter_map(|(tier, _)| *tier).collect();
-            let kept = Kept {
+            let kept = KeptSnapshot {
                 home: tiers.iter().copied().max().unwrap_or(Tier::Daily),
                 tiers,
                 reasons: why.into_iter().map(|(_, reason)| reason).collect(),
@@ -306,7 +306,7 @@ fn expired(
     policy: &Policy,
     found: &[Candidate],
     counting: &[&Candidate],
-    keep: &BTreeMap<SnapshotId, Kept>,
+    keep: &BTreeMap<SnapshotId, KeptSnapshot>,
 ) -> BTreeMap<SnapshotId, Expired> {
     let all = |tier| {
         buckets::representatives(tier, policy.week_starts_on, counting.iter().copied())

@@ -9,7 +9,7 @@ use schema::{
     output::simulate::{FORMAT_VERSION, SimulatedExpiry, SimulatedRun, Simulation},
 };
 
-use super::{Candidate, Policy, decide, hour_of};
+use super::{Candidate, Policy, decide_retention, hour_of};
 
 /// Replays these runs in their order, pruning after each.
 #[must_use]
@@ -28,7 +28,7 @@ pub fn simulate(policy: &Policy, runs: impl Iterator<Item = NaiveDateTime>) -> S
             pinned: false,
             verified: false,
         });
-        let decision = decide(policy, now, &held);
+        let decision = decide_retention(policy, now, &held);
         held.retain(|one| decision.keep.contains_key(&one.id));
         SimulatedRun {
             format_version: FORMAT_VERSION,

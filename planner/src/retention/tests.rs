@@ -51,7 +51,7 @@ fn now(time: &str) -> DateTime<Utc> {
 
 /// What stays, as `01-12 02:00: daily of …; …`, oldest first.
 fn kept(policy: &Policy, time: &str, found: &[Candidate]) -> Vec<String> {
-    decide(policy, now(time), found)
+    decide_retention(policy, now(time), found)
         .kept_by_time()
         .map(|(id, kept)| {
             let reasons: Vec<String> = kept.reasons.iter().map(ToString::to_string).collect();
@@ -62,7 +62,7 @@ fn kept(policy: &Policy, time: &str, found: &[Candidate]) -> Vec<String> {
 
 /// What goes and why, oldest first.
 fn gone(policy: &Policy, time: &str, found: &[Candidate]) -> Vec<String> {
-    decide(policy, now(time), found)
+    decide_retention(policy, now(time), found)
         .expired_by_time()
         .map(|(id, expired)| format!("{}: {}", id.local().format("%d %H:%M"), expired.reason))
         .collect()
@@ -70,7 +70,7 @@ fn gone(policy: &Policy, time: &str, found: &[Candidate]) -> Vec<String> {
 
 #[test]
 fn nothing_found_is_nothing_kept() {
-    let decision = decide(&DEFAULT, now("2025-01-16 02:00"), &[]);
+    let decision = decide_retention(&DEFAULT, now("2025-01-16 02:00"), &[]);
     assert!(decision.keep.is_empty() && decision.expire.is_empty());
     assert_eq!(newest_good(&[], now("2025-01-16 02:00")), None);
 }
@@ -82,7 +82,7 @@ fn the_home_is_the_longest_lived_tier_and_all_reasons_are_said() {
         at("2025-01-05 02:00"),
         at("2025-01-07 02:00"),
     ];
-    let decision = decide(&DEFAULT, now("2025-01-07 03:00"), &found);
+    let decision = decide_retention(&DEFAULT, now("2025-01-07 03:00"), &found);
     let homes: Vec<Tier> = decision.kept_by_time().map(|(_, kept)| kept.home).collect();
     assert_eq!(homes, [Tier::Monthly, Tier::Weekly, Tier::Daily]);
     assert_eq!(
@@ -287,7 +287,7 @@ fn of_two_with_one_start_the_greater_id_is_the_newer() {
         id: first.id.first_free(|id| id == first.id),
         ..first.clone()
     };
-    let decision = decide(&DEFAULT, first.started_at, &[second.clone(), first.clone()]);
+    let decision = decide_retention(&DEFAULT, first.started_at, &[second.clone(), first.clone()]);
     assert!(decision.keep.contains_key(&second.id));
     assert!(decision.expire.contains_key(&first.id));
 }

@@ -22,7 +22,7 @@ use crate::{
 const LONG_GAP: TimeDelta = TimeDelta::days(31);
 
 /// The copy, where one is asked for: of local snapshots, or of the live sources without them.
-pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
+pub(crate) fn decide_cloud_sync(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
     let cloud = &facts.config.cloud;
     let live = facts.is_live();
     (cloud.enable && (live || facts.destination.is_some())).then_some(())?;
@@ -77,7 +77,7 @@ pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
 
 /// The destination as it is checked before it is read, where no step before does so.
 fn read_only(facts: &Facts<'_>) -> Option<DestinationCheckStep> {
-    match destination_check::decide(facts, &mut Vec::new())?.action {
+    match destination_check::decide_destination_check(facts, &mut Vec::new())?.action {
         Action::DestinationCheck(check) => Some(DestinationCheckStep {
             read_only: true,
             create: false,
@@ -190,7 +190,7 @@ fn give_back(facts: &Facts<'_>, state: &CloudState) -> Vec<Deletion> {
         })
         .map(|one| one.record.id)
         .collect();
-    let lost = sharing::losses(&expiry::holdings(facts, destination, true), &gone);
+    let lost = sharing::losses(&expiry::snapshot_holdings(facts, destination, true), &gone);
     gone.iter()
         .zip(lost)
         .filter_map(|(id, lost)| {

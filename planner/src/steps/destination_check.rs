@@ -13,7 +13,7 @@ use super::Draft;
 use crate::facts::Facts;
 
 /// The check, where there are local snapshots.
-pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
+pub(crate) fn decide_destination_check(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
     let destination = facts.destination?;
     let local = &facts.config.local;
     let own = destination.record.as_ref().map(|record| &record.id);

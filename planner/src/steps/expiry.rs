@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The new snapshot as retention will see it.
-pub(super) fn new(facts: &Facts<'_>, complete: bool) -> Candidate {
+pub(super) fn new_candidate(facts: &Facts<'_>, complete: bool) -> Candidate {
     Candidate {
         id: facts.id,
         started_at: facts.now,
@@ -33,7 +33,7 @@ pub(super) fn new(facts: &Facts<'_>, complete: bool) -> Candidate {
 }
 
 /// What goes, oldest first, each with what goes for good once those before it are gone.
-pub(super) fn deletions(
+pub(super) fn expired_deletions(
     destination: &DestinationState,
     decision: &Decision,
     newest_good: Option<SnapshotId>,
@@ -45,11 +45,11 @@ pub(super) fn deletions(
         // Whatever retention says, the newest good one stays.
         .filter(|(id, _)| Some(*id) != newest_good)
         .map(|(id, expired)| (id, expired.reason));
-    those(destination, held, expired)
+    deletions_of(destination, held, expired)
 }
 
 /// The deletions of these snapshots, in this order; only what is there can go.
-pub(crate) fn those(
+pub(crate) fn deletions_of(
     destination: &DestinationState,
     held: &[Holding],
     ids: impl Iterator<Item = (SnapshotId, ExpireReason)>,
@@ -81,7 +81,7 @@ pub(crate) fn those(
 ///
 /// Which of its basis' files the new one will still link is not known until it is made, so it is
 /// taken to link all of them: what a deletion frees is rather said too low.
-pub(crate) fn holdings(
+pub(crate) fn snapshot_holdings(
     facts: &Facts<'_>,
     destination: &DestinationState,
     makes_one: bool,
@@ -130,7 +130,7 @@ pub(super) struct Unapproved {
 
 /// The deletions, if they are more than the snapshots sealed since the last rotation account for,
 /// or were withheld for that before.
-pub(super) fn unapproved(
+pub(super) fn unapproved_deletions(
     facts: &Facts<'_>,
     destination: &DestinationState,
     expired: &[Deletion],
@@ -179,7 +179,7 @@ fn sudden(
         .filter(|snapshot| rotated_at.is_some_and(|at| snapshot.record.sealed_at <= at))
         .map(facts::candidate)
         .collect();
-    let decision = retention::decide(&Policy::of(&facts.config.local), facts.now, &then);
+    let decision = retention::decide_retention(&Policy::of(&facts.config.local), facts.now, &then);
     // Where nothing stood then it is not known what the tiers were like.
     let all = expired.iter().map(|one| one.id);
     all.filter(|id| then.is_empty() || decision.expire.contains_key(id))
@@ -198,7 +198,7 @@ pub(super) fn withheld_because(
         return None;
     }
     let count = expired.len() as u64;
-    if let Some(suspect) = notices::suspect(destination) {
+    if let Some(suspect) = notices::suspect_finding(destination) {
         return Some(suspect);
     }
     if makes_one && !facts.emptied.is_empty() {

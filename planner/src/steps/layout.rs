@@ -15,7 +15,7 @@ use crate::facts::in_the_way;
 use crate::retention::Decision;
 
 /// What the destination holds before the rotation, and what of it stays in any case.
-pub(super) struct Found<'a> {
+pub(super) struct TierState<'a> {
     /// The destination.
     pub(super) destination: &'a DestinationState,
     /// Where each snapshot is, the new one included.
@@ -37,7 +37,7 @@ pub(super) struct Difference {
 
 /// Computes the difference. Names on which something unmanaged stands are left alone: a snapshot
 /// stays where it is rather than in the way, and is found there by its id.
-pub(super) fn difference(found: &Found<'_>, decision: &Decision) -> Difference {
+pub(super) fn difference(found: &TierState<'_>, decision: &Decision) -> Difference {
     let mut homes = found.homes.clone();
     let mut moves = Vec::new();
     for (id, kept) in decision.kept_by_time() {
@@ -78,7 +78,7 @@ pub(super) fn difference(found: &Found<'_>, decision: &Decision) -> Difference {
 }
 
 /// Whether something that this program did not make has this name, or that of the tier.
-fn occupied(found: &Found<'_>, tier: Tier, id: SnapshotId) -> bool {
+fn occupied(found: &TierState<'_>, tier: Tier, id: SnapshotId) -> bool {
     let name = id.to_string();
     let destination = found.destination;
     if in_the_way(destination, tier.folder()) || in_the_way(destination, &format!("{tier}/{id}")) {
@@ -89,7 +89,7 @@ fn occupied(found: &Found<'_>, tier: Tier, id: SnapshotId) -> bool {
 }
 
 fn wanted_links(
-    found: &Found<'_>,
+    found: &TierState<'_>,
     decision: &Decision,
     homes: &BTreeMap<SnapshotId, Tier>,
 ) -> BTreeMap<(Tier, SnapshotId), String> {
@@ -119,7 +119,7 @@ fn wanted_links(
 
 /// Why a link that is not as wanted goes; none where it is not ours.
 fn unlink_reason(
-    found: &Found<'_>,
+    found: &TierState<'_>,
     decision: &Decision,
     homes: &BTreeMap<SnapshotId, Tier>,
     wanted: &BTreeMap<(Tier, SnapshotId), String>,

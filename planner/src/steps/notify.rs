@@ -9,7 +9,7 @@ use super::Draft;
 use crate::facts::Facts;
 
 /// The ping of a dead man's switch before anything else.
-pub(crate) fn announce(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
+pub(crate) fn decide_announce(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
     let wanted = &facts.config.notifications;
     let url = wanted.healthcheck.as_ref()?.url.clone();
     wanted
@@ -18,7 +18,7 @@ pub(crate) fn announce(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft>
 }
 
 /// The notification, where one is asked for. A dead man's switch waits for every result.
-pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
+pub(crate) fn decide_notify(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
     let wanted = &facts.config.notifications;
     let of_any = wanted.on_success || wanted.on_failure;
     let channels: Vec<Channel> = wanted

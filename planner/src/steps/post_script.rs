@@ -10,7 +10,7 @@ use super::Draft;
 use crate::facts::Facts;
 
 /// The script, where one is configured.
-pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
+pub(crate) fn decide_post_script(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
     let config = facts.config;
     let program = config.post_backup_script.clone()?;
     Some(Draft::last(Action::PostScript(ScriptStep {

@@ -11,7 +11,7 @@ use super::Draft;
 use crate::facts::Facts;
 
 /// The script, where one is configured and there is something to run it for.
-pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
+pub(crate) fn decide_pre_script(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
     let config = facts.config;
     let program = config.pre_backup_script.clone()?;
     (config.local.enable || config.cloud.enable).then(|| {

@@ -37,7 +37,7 @@ pub(crate) struct Room {
 }
 
 /// The deletions that make room, where there are local snapshots and room is lacking.
-pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
+pub(crate) fn decide_make_room(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
     let deletions = of(facts, facts.destination?).deletions;
     (!deletions.is_empty()).then(|| {
         Draft::needing(
@@ -140,14 +140,15 @@ impl Choice {
         ];
         let also = facts.also_link.iter().map(|also| Some(also.record.id));
         let needed = needed.into_iter().chain(also).flatten().collect();
-        found.push(expiry::new(facts, true));
-        let decision = retention::decide(&Policy::of(&facts.config.local), facts.now, &found);
+        found.push(expiry::new_candidate(facts, true));
+        let decision =
+            retention::decide_retention(&Policy::of(&facts.config.local), facts.now, &found);
         let newest = retention::newest_good(&found, facts.now).map(|newest| newest.id);
-        let held = expiry::holdings(facts, destination, true);
+        let held = expiry::snapshot_holdings(facts, destination, true);
         let expired = decision.expired_by_time();
         Self {
             expired: expired.map(|(id, one)| (id, one.reason)).collect(),
-            policy: expiry::deletions(destination, &decision, newest, &held),
+            policy: expiry::expired_deletions(destination, &decision, newest, &held),
             extra: oldest(facts, destination, &decision),
             needed,
             held,
@@ -161,7 +162,7 @@ impl Choice {
             MakeRoom::Expired => self.policy.clone(),
             MakeRoom::Oldest => {
                 let all = self.expired.iter().chain(&self.extra).copied();
-                expiry::those(destination, &self.held, all)
+                expiry::deletions_of(destination, &self.held, all)
             }
         };
         self.spared(all)
@@ -171,7 +172,7 @@ impl Choice {
     fn by_hand(&self, destination: &DestinationState) -> Vec<Deletion> {
         let all = self.expired.iter().chain(&self.extra);
         let all = all.map(|(id, _)| (*id, ExpireReason::ByHand));
-        self.spared(expiry::those(destination, &self.held, all))
+        self.spared(expiry::deletions_of(destination, &self.held, all))
     }
 
     /// Of what would be enough, what it takes: who wants room for one film shall not lose years that
@@ -200,7 +201,7 @@ impl Choice {
             .iter()
             .filter(|one| needed.contains(&one.id))
             .map(|one| (one.id, one.reason));
-        expiry::those(destination, &self.held, needed)
+        expiry::deletions_of(destination, &self.held, needed)
     }
 
     fn spared(&self, all: Vec<Deletion>) -> Vec<Deletion> {
@@ -220,7 +221,7 @@ impl Choice {
             .iter()
             .filter(|one| one.reason == ExpireReason::Oldest);
         let going: Vec<Deletion> = self.policy.iter().chain(more).cloned().collect();
-        let unapproved = expiry::unapproved(facts, destination, &going, true, 0);
+        let unapproved = expiry::unapproved_deletions(facts, destination, &going, true, 0);
         expiry::withheld_because(facts, destination, &going, &unapproved, true)
     }
 }

@@ -13,7 +13,7 @@ use schema::{
 
 use super::{
     Draft, expiry,
-    layout::{self, Found},
+    layout::{self, TierState},
     room,
 };
 use crate::{
@@ -23,14 +23,19 @@ use crate::{
 };
 
 /// The rotation, where there are local snapshots.
-pub(crate) fn decide(facts: &Facts<'_>, findings: &mut Vec<Finding>) -> Option<Draft> {
+pub(crate) fn decide_rotation(facts: &Facts<'_>, findings: &mut Vec<Finding>) -> Option<Draft> {
     let destination = facts.destination?;
     // What made room is gone by then.
     let room = room::of(facts, destination);
     let left = without(destination, &room.deletions);
     let gone = room.deletions.len();
-    let on_complete = rotation(facts, &left, Some(expiry::new(facts, true)), gone);
-    let on_incomplete = rotation(facts, &left, Some(expiry::new(facts, false)), gone);
+    let on_complete = rotation(facts, &left, Some(expiry::new_candidate(facts, true)), gone);
+    let on_incomplete = rotation(
+        facts,
+        &left,
+        Some(expiry::new_candidate(facts, false)),
+        gone,
+    );
     // Unaccepted suspect snapshots were reported already.
     findings.extend(
         on_complete
@@ -78,11 +83,11 @@ pub(crate) fn rotation(
     let mut found: Vec<Candidate> = destination.snapshots.iter().map(facts::candidate).collect();
     let makes_one = new.is_some();
     found.extend(new);
-    let decision = retention::decide(&Policy::of(&facts.config.local), facts.now, &found);
+    let decision = retention::decide_retention(&Policy::of(&facts.config.local), facts.now, &found);
     let newest_good = retention::newest_good(&found, facts.now).map(|newest| newest.id);
-    let held = expiry::holdings(facts, destination, makes_one);
-    let expired = expiry::deletions(destination, &decision, newest_good, &held);
-    let unapproved = expiry::unapproved(facts, destination, &expired, makes_one, gone);
+    let held = expiry::snapshot_holdings(facts, destination, makes_one);
+    let expired = expiry::expired_deletions(destination, &decision, newest_good, &held);
+    let unapproved = expiry::unapproved_deletions(facts, destination, &expired, makes_one, gone);
     let withheld_because =
         expiry::withheld_because(facts, destination, &expired, &unapproved, makes_one);
     let (deletions, withheld) = match withheld_because {
@@ -92,7 +97,7 @@ pub(crate) fn rotation(
 
     let homes = destination.snapshots.iter();
     let homes = homes.map(|snapshot| (snapshot.record.id, snapshot.home));
-    let found = Found {
+    let found = TierState {
         destination,
         homes: homes
             .chain(makes_one.then_some((facts.id, facts.home())))
@@ -120,9 +125,10 @@ pub(crate) fn rotation(
 /// last one went as it should. What waits for approval or acceptance is not among it.
 pub(crate) fn not_as_wanted(facts: &Facts<'_>, destination: &DestinationState) -> Vec<String> {
     let candidates: Vec<Candidate> = destination.snapshots.iter().map(facts::candidate).collect();
-    let decision = retention::decide(&Policy::of(&facts.config.local), facts.now, &candidates);
+    let decision =
+        retention::decide_retention(&Policy::of(&facts.config.local), facts.now, &candidates);
     let homes = destination.snapshots.iter();
-    let found = Found {
+    let found = TierState {
         destination,
         homes: homes.map(|one| (one.record.id, one.home)).collect(),
         withheld: decision.expire.keys().copied().collect(),

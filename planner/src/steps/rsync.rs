@@ -8,7 +8,7 @@
 use schema::{
     escape,
     inventory::{Presence, SourceState},
-    rsync::{DESTINATION, RsyncCall, RsyncPlan, SOURCE, exclude},
+    rsync::{DESTINATION, RsyncCall, RsyncPlan, SOURCE, exclude_argument},
 };
 
 use crate::facts::Facts;
@@ -101,7 +101,7 @@ fn excludes(facts: &Facts<'_>, source: &SourceState) -> Vec<String> {
         .mounts_passed_over
         .iter()
         // The folder itself belongs to the source; rsync alone would enter a bind mount.
-        .filter_map(|path| exclude(&escape::unescape(path)?, "/*"));
+        .filter_map(|path| exclude_argument(&escape::unescape(path)?, "/*"));
     let patterns = local.exclude_patterns.iter();
     patterns
         .map(|pattern| format!("--exclude={pattern}"))

@@ -17,7 +17,7 @@ use crate::facts::{self, Facts};
 const FEW: u64 = 20;
 
 /// The snapshot, where there are local snapshots.
-pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
+pub(crate) fn decide_snapshot(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
     facts.destination?;
     let local = &facts.config.local;
     Some(Draft::needing(

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The check, where there are local snapshots.
-pub(crate) fn decide(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
+pub(crate) fn decide_space_check(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
     let destination = facts.destination?;
     let need = space::need(facts);
     let draft = Draft::needing(

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, FixedOffset, TimeDelta, Utc, Weekday};
-use planner::retention::{Candidate, Decision, Policy, decide, hour_of};
+use planner::retention::{Candidate, Decision, Policy, decide_retention, hour_of};
 use proptest::{collection::vec, prelude::*};
 use schema::SnapshotId;
 
@@ -267,7 +267,7 @@ pub(crate) fn live(policy: &Policy, history: &History) -> Vec<Moment> {
             .filter(|one| alive.contains(&one.id))
             .cloned()
             .collect();
-        let decision = decide(policy, clock, &found);
+        let decision = decide_retention(policy, clock, &found);
         if sealed.is_some() {
             alive = decision.keep.keys().copied().collect();
         }

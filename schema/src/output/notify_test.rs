@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::journal::Told;
+use crate::journal::NotifiedChannel;
 
 /// Version of the document's format.
 pub const FORMAT_VERSION: u32 = 1;
@@ -20,12 +20,12 @@ pub struct TestedChannel {
     pub format_version: u32,
     /// What came of it.
     #[serde(flatten)]
-    pub result: Told,
+    pub result: NotifiedChannel,
 }
 
-impl From<&[Told]> for NotifyTest {
-    fn from(results: &[Told]) -> Self {
-        let tested = |result: &Told| TestedChannel {
+impl From<&[NotifiedChannel]> for NotifyTest {
+    fn from(results: &[NotifiedChannel]) -> Self {
+        let tested = |result: &NotifiedChannel| TestedChannel {
             format_version: FORMAT_VERSION,
             result: result.clone(),
         };

@@ -52,7 +52,9 @@ impl Operation<'_> {
         let newer = match due::decide(config, &past, now) {
             Asked::Not(because) => return Ok(Decision::Nothing(because)),
             Asked::Run(_) if is_on_battery => {
-                return Ok(Decision::Defer(planner::findings::battery("this run")));
+                return Ok(Decision::Defer(planner::findings::battery_deferral(
+                    "this run",
+                )));
             }
             Asked::Run(part) => return Ok(Decision::Run(part)),
             Asked::Unless(newer) => newer,
@@ -75,7 +77,7 @@ impl Operation<'_> {
             return Ok(None);
         }
         let destination = self.look_at_destination()?;
-        Ok(planner::absence(config, &destination))
+        Ok(planner::destination_absence(config, &destination))
     }
 
     /// Counts a run that a timer begins, before it leaves any trace: so that one that dies each time

@@ -18,7 +18,7 @@ impl Operation<'_> {
                 unusable: &UnusableBases::new(),
                 to_run: true,
             })?;
-            let stale = planner::stale(saved, config, &inventory);
+            let stale = planner::staleness(saved, config, &inventory);
             if !stale.is_empty() {
                 let report = self.report_of_plan(&saved.plan, RunResult::Refused, stale);
                 self.notify_of_report(&report);

@@ -2,7 +2,7 @@
 
 use schema::{
     Digest, FailureCode, Tier,
-    inventory::{Beside, InTheWay, NotHeld, Renamed},
+    inventory::{InTheWay, NeighbourHost, NotHeld, Renamed},
     record::Capabilities,
     verify::{DamagedFile, StoredName},
 };
@@ -182,7 +182,7 @@ pub(crate) fn all() -> Vec<Scenario> {
             "the-backups-of-a-renamed-machine-are-found",
             new().set("hostname", json!("hermes")).destination(|found| {
                 let record = found.record.take().unwrap();
-                found.beside = vec![Beside {
+                found.beside = vec![NeighbourHost {
                     folder: record.host,
                     id: record.id,
                     machine: None,

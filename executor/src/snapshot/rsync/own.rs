@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 
-use schema::{StoredPath, StoredPathBuf, escape, path::rest_below, rsync::exclude};
+use schema::{StoredPath, StoredPathBuf, escape, path::rest_below, rsync::exclude_argument};
 
 use crate::{
     store::Store,
@@ -33,7 +33,7 @@ pub(super) fn own_excludes(store: &Store, source: &Dir) -> Vec<String> {
     let within = escape::unescape(&own.within).unwrap_or_default();
     seen_at(&all, &own.device, &within, &named)
         .iter()
-        .filter_map(|path| exclude(path, ""))
+        .filter_map(|path| exclude_argument(path, ""))
         .collect()
 }
 
