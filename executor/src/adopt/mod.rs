@@ -144,21 +144,7 @@ fn adopt_tree(
         .hint("another tool was at work: stop it, then run this again"));
     }
     frame.make()?;
-    let records = store
-        .area(SNAPSHOTS)?
-        .folder_or_new(OsStr::new(&tree.id.to_string()), 0o700)
-        .map_err(|error| store.io("make", &record_path(tree.id, ""), error))?;
-    let manifest_path = record_path(tree.id, manifest::FILE_NAME);
-    let write = |error: std::io::Error| store.io("write", &manifest_path, error);
-    // One of an adoption that was killed is written anew.
-    match records.remove_file(OsStr::new(manifest::FILE_NAME)) {
-        Ok(()) | Err(Errno::NOENT) => {}
-        Err(error) => return Err(write(error.into())),
-    }
-    let file = records
-        .new_file(OsStr::new(manifest::FILE_NAME), 0o600)
-        .map_err(|error| write(error.into()))?;
-    let writer = Writer::with_threads(file, context.threads).map_err(write)?;
+    let (records, writer) = open_records(store, tree, context)?;
     let above = frame.entries()?;
     let tree_of = Tree {
         id: tree.id,
@@ -177,7 +163,10 @@ fn adopt_tree(
         problems,
         bytes_read,
     } = read;
-    let manifest_digest = manifest.finish().map_err(write)?;
+    let manifest_path = record_path(tree.id, manifest::FILE_NAME);
+    let manifest_digest = manifest
+        .finish()
+        .map_err(|error| store.io("write", &manifest_path, error))?;
     // As new as what it follows: what was made since is newer, whatever is adopted later.
     let before = basis.map(|id| store.record(id)).transpose()?.flatten();
     let sequence = before.map_or(0, |before| before.sequence);
@@ -226,6 +215,26 @@ fn adopt_tree(
         read: bytes_read,
         faults: problems,
     })
+}
+
+/// Opens the folder for a tree's records, with a new manifest in it. One of an adoption that was killed
+/// is written anew.
+fn open_records(store: &Store, tree: &AdoptTree, context: Context<'_>) -> Result<(Dir, Writer)> {
+    let records = store
+        .area(SNAPSHOTS)?
+        .folder_or_new(OsStr::new(&tree.id.to_string()), 0o700)
+        .map_err(|error| store.io("make", &record_path(tree.id, ""), error))?;
+    let manifest_path = record_path(tree.id, manifest::FILE_NAME);
+    let write = |error: std::io::Error| store.io("write", &manifest_path, error);
+    match records.remove_file(OsStr::new(manifest::FILE_NAME)) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(error) => return Err(write(error.into())),
+    }
+    let file = records
+        .new_file(OsStr::new(manifest::FILE_NAME), 0o600)
+        .map_err(|error| write(error.into()))?;
+    let writer = Writer::with_threads(file, context.threads).map_err(write)?;
+    Ok((records, writer))
 }
 
 /// What the snapshots that were adopted before share with what is adopted now.

@@ -100,18 +100,7 @@ pub(super) fn make_special_entry(
         if entry.absent || bare {
             entry.xattrs_kept = attributes;
         } else {
-            let mut all_set = true;
-            for (attribute, value) in &attributes {
-                match attributes::set_entry(&new, &item.name, attribute, value) {
-                    Ok(()) => {}
-                    Err(error) if ends_attributes(error) => {
-                        return Err(Error::io("store an attribute of", &worker.here(), error));
-                    }
-                    Err(_) => all_set = false,
-                }
-            }
-            let held = || attributes::of_entry(&new, &item.name);
-            entry.xattrs_kept = worker.build.not_held(attributes, all_set, held);
+            entry.xattrs_kept = set_attributes(worker, item, &new, attributes)?;
         }
     }
     if let Some(first) = &mut first
@@ -124,6 +113,27 @@ pub(super) fn make_special_entry(
         });
     }
     worker.list(&item.name, &entry)
+}
+
+/// Sets the attributes of an entry that was made; gives those that it does not hold.
+fn set_attributes(
+    worker: &Worker<'_>,
+    item: &BuildItem,
+    new: &Dir,
+    attributes: attributes::Attributes,
+) -> Result<attributes::Attributes> {
+    let mut all_set = true;
+    for (attribute, value) in &attributes {
+        match attributes::set_entry(new, &item.name, attribute, value) {
+            Ok(()) => {}
+            Err(error) if ends_attributes(error) => {
+                return Err(Error::io("store an attribute of", &worker.here(), error));
+            }
+            Err(_) => all_set = false,
+        }
+    }
+    let held = || attributes::of_entry(new, &item.name);
+    Ok(worker.build.not_held(attributes, all_set, held))
 }
 
 /// Gives the entry the inode of its first name.
