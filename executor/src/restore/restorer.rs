@@ -5,10 +5,12 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use schema::journal::{Problem, ProblemKind};
+use schema::{
+    StoredPathBuf,
+    journal::{Problem, ProblemKind},
+};
 
 use super::{
-    StoredPathBuf,
     copying::FolderCount,
     job::RestoreJob,
     make::{self, Inode, Made, RestoreFault, Spot},
