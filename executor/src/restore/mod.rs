@@ -33,7 +33,7 @@ use std::{
 };
 
 use schema::{
-    SnapshotId, StoredPathBuf,
+    SnapshotId,
     escape::{escape, unescape},
     journal::Outcome,
     plan::RestoreStep,
