@@ -16,6 +16,10 @@ use crate::{error::Result, event::Stop};
 
 /// How often the time, the request to stop and the listener are given a turn.
 const TURN: Duration = Duration::from_millis(50);
+/// How long nothing may be heard of a program that has ended before its last words are taken for heard.
+/// Only what its own children hold open takes that long: what it wrote itself is in the pipe, and the
+/// thread that reads it is late at worst, on a machine with too much to do.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What a program may not go beyond.
 pub(crate) struct Limits<'a> {
@@ -131,8 +135,8 @@ pub(crate) fn run_to_end(
     supervise(&mut child, &lines, limits, listener)
 }
 
-/// Follows a program to its end, and until it has nothing more to say. What its own children still
-/// hold open is not waited for.
+/// Follows a program to its end, and until it has nothing more to say. For what its own children still
+/// hold open it waits no longer than [`LAST_WORDS`].
 ///
 /// # Errors
 /// An interruption, and whatever the listener fails with. The program may still run then.
@@ -144,12 +148,15 @@ pub(crate) fn supervise(
 ) -> Result<ProcessExit> {
     let mut exit = None;
     let mut last_turn = Instant::now();
+    // When something was heard last, or the end noticed.
+    let mut last_sign = last_turn;
     let (mut pause, longest) = PAUSES;
     loop {
         let said = lines.recv_timeout(TURN);
         match (said, exit.take()) {
             (Ok(line), ended) => {
                 exit = ended;
+                last_sign = Instant::now();
                 if listener.line(line)?
                     && let Some(stall) = limits.stall.as_deref_mut()
                 {
@@ -160,8 +167,11 @@ pub(crate) fn supervise(
                     continue;
                 }
             }
-            (Err(_), Some(exit)) => return Ok(exit),
-            (Err(RecvTimeoutError::Timeout), None) => {}
+            (Err(RecvTimeoutError::Disconnected), Some(exit)) => return Ok(exit),
+            (Err(RecvTimeoutError::Timeout), Some(exit)) if last_sign.elapsed() >= LAST_WORDS => {
+                return Ok(exit);
+            }
+            (Err(RecvTimeoutError::Timeout), ended) => exit = ended,
             // Both outputs are closed; the process may live on.
             (Err(RecvTimeoutError::Disconnected), None) => {
                 std::thread::sleep(pause);
@@ -176,7 +186,10 @@ pub(crate) fn supervise(
             }
             Some(exit) => Some(exit),
             None => match child.try_wait()? {
-                Some(status) => Some(ProcessExit::Ended(status)),
+                Some(status) => {
+                    last_sign = Instant::now();
+                    Some(ProcessExit::Ended(status))
+                }
                 None => {
                     limits.check_stop()?;
                     limits.end_beyond(child)
