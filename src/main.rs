@@ -15,6 +15,7 @@ mod settings;
 mod signals;
 mod stall;
 mod style;
+mod supervised;
 mod supervisor;
 mod typed;
 mod when;
@@ -70,7 +71,7 @@ fn main() -> ExitCode {
     watch::wait_for_end();
     let code = result.unwrap_or_else(|error| explain_error(&error, &settings, &out));
     let code = code_if_written(code, &out, &settings.error_style);
-    supervisor::report_exit(code);
+    supervised::report_exit(code);
     ExitCode::from(code)
 }
 
@@ -108,7 +109,7 @@ fn code_if_written(code: u8, out: &Out, style: &Style) -> u8 {
 /// The arguments, with the verb that the program's name stands for.
 fn program_arguments() -> Vec<OsString> {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
-    supervisor::take_worker_argument(&mut arguments);
+    supervised::take_worker_argument(&mut arguments);
     let verb = arguments
         .first()
         .and_then(|name| {

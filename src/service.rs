@@ -10,7 +10,7 @@ use std::{
 use executor::event::{Event, Phase, Progress};
 use sd_notify::NotifyState;
 
-use crate::{render::amount, supervisor};
+use crate::{render::amount, supervised};
 
 /// How often the status line changes.
 const EVERY: Duration = Duration::from_secs(2);
@@ -67,7 +67,7 @@ impl Service {
             Event::Noticed(_) | Event::ScriptLine { .. } => return,
         };
         let status = status.replace('\n', " ");
-        if !supervisor::forward_status(&status) {
+        if !supervised::forward_status(&status) {
             notify_status(&status);
         }
     }

@@ -21,7 +21,7 @@ use crate::{
     out::Out,
     screen::Screen,
     settings::Settings,
-    supervisor,
+    supervised,
 };
 
 /// How long all of it may take: the script's five minutes, and telling people.
@@ -33,7 +33,7 @@ pub(crate) fn end_on_stall(cli: &Arc<Cli>, stop: &Stop) {
     watch::set_program_end(move |mount_point| {
         // Whoever can still hear it stops.
         stop.ask(15);
-        supervisor::report_stall(mount_point);
+        supervised::report_stall(mount_point);
         lock::release_all_locks();
         end_stalled(&cli, mount_point, journal::was_written());
     });

@@ -6,9 +6,8 @@
 //! passes signals on, and ends as the child does, or as soon as the child says that it never will.
 
 use std::{
-    ffi::{OsStr, OsString},
-    fs::{File, OpenOptions},
-    io::{self, BufRead as _, BufReader, PipeReader, Write as _},
+    ffi::OsStr,
+    io::{self, BufRead as _, BufReader, PipeReader},
     os::{
         fd::AsRawFd as _,
         unix::{
@@ -19,24 +18,26 @@ use std::{
     path::Path,
     process::{Child, Command, ExitCode, ExitStatus},
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
 
-use executor::{journal, lock, process::parent::die_with_parent, sys::mounts, threads};
+use executor::{process::parent::die_with_parent, sys::mounts, threads};
 use nix::{
     fcntl::{FcntlArg, FdFlag, fcntl},
     sys::signal::{SigSet, Signal, kill},
     unistd::Pid,
 };
 
-use crate::{cli::Cli, exit, service, stall};
+use crate::{
+    cli::Cli,
+    exit, service, stall,
+    supervised::{self, ENDS, INSIDE, SILENT, SILENT_IN_A_RUN, STATUS},
+};
 
-/// The first argument of the process inside; the number of the pipe to the one around it follows.
-const INSIDE: &[u8] = b"--inside=";
 /// Where the kernel, the system and the desktop mount what nobody backs up.
 const OF_THE_SYSTEM: [&[u8]; 4] = [b"/dev/", b"/proc/", b"/run/", b"/sys/"];
 /// How long the process inside may take to end after it said that it does.
@@ -44,85 +45,12 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How often its end is looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// What the process inside tells: one letter, and the rest of the line.
-const STATUS: u8 = b's';
-const ENDS: u8 = b'e';
-const SILENT: u8 = b'n';
-const SILENT_IN_A_RUN: u8 = b'r';
-
 /// Whether another thread of the process around does what is owed, and ends it.
 static ENDING: AtomicBool = AtomicBool::new(false);
-/// The way to the process around this one.
-static AROUND: OnceLock<Mutex<File>> = OnceLock::new();
-
-/// Takes the argument of the process inside away, if it is this one.
-pub(crate) fn take_worker_argument(arguments: &mut Vec<OsString>) {
-    let first = arguments.get(1).map(|first| first.as_bytes());
-    let Some(number) = first.and_then(|first| first.strip_prefix(INSIDE)) else {
-        return;
-    };
-    let number = std::str::from_utf8(number)
-        .ok()
-        .and_then(|text| text.parse::<i32>().ok());
-    arguments.remove(1);
-    let Some(number) = number else {
-        return;
-    };
-    // Opened anew, since what was inherited would be inherited by every child as well.
-    let pipe = OpenOptions::new()
-        .write(true)
-        .open(format!("/proc/self/fd/{number}"));
-    let _ = nix::unistd::close(number);
-    if let Ok(pipe) = pipe {
-        let _ = AROUND.set(Mutex::new(pipe));
-    }
-}
-
 /// Whether something is mounted that may fall silent, and no process is around this one yet.
 pub(crate) fn is_wanted() -> bool {
     let counts = |path: &Vec<u8>| !OF_THE_SYSTEM.iter().any(|system| path.starts_with(system));
-    AROUND.get().is_none() && mounts::that_may_fall_silent().iter().any(counts)
-}
-
-/// Tells systemd what goes on by way of the process around this one; false where there is none.
-pub(crate) fn forward_status(status: &str) -> bool {
-    write_line(STATUS, status.as_bytes())
-}
-
-/// Says that a mount does not answer any more, lets go of all locks, and waits to be killed; comes back
-/// where there is no process around this one.
-pub(crate) fn report_stall(mount_point: &Path) {
-    if AROUND.get().is_none() {
-        return;
-    }
-    lock::release_all_locks();
-    let word = if journal::was_written() {
-        SILENT_IN_A_RUN
-    } else {
-        SILENT
-    };
-    if write_line(word, mount_point.as_os_str().as_bytes()) {
-        loop {
-            thread::park();
-        }
-    }
-}
-
-/// Says how this process is about to end, in case that it cannot.
-pub(crate) fn report_exit(code: u8) {
-    write_line(ENDS, code.to_string().as_bytes());
-}
-
-/// Writes a line to the process around this one, if there is one.
-fn write_line(word: u8, rest: &[u8]) -> bool {
-    let Some(around) = AROUND.get() else {
-        return false;
-    };
-    let mut line = vec![word];
-    line.extend(rest);
-    line.push(0);
-    let mut around = around.lock().unwrap_or_else(PoisonError::into_inner);
-    around.write_all(&line).is_ok()
+    !supervised::is_supervised() && mounts::that_may_fall_silent().iter().any(counts)
 }
 
 /// Does the work in a process of its own and ends as that does; none where it could not be started.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::AbsolutePath;
+use crate::config::text::AbsolutePath;
 
 /// One way to tell people. Secrets are files that are read when they are needed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -16,7 +16,7 @@ pub(crate) mod space;
 
 use schema::{Finding, Severity, inventory, inventory::Power, plan::Part};
 
-pub(crate) use finding::{counted, first_few, note, refusal, warning};
+pub(crate) use finding::{counted, first_few, note, refusal};
 
 use crate::facts::Facts;
 

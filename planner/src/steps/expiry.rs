@@ -13,7 +13,11 @@ use schema::{
 
 use crate::{
     facts::{self, Facts},
-    findings::{code, counted, first_few, notices, warning},
+    findings::{
+        code,
+        finding::{counted, first_few, warning},
+        notices,
+    },
     retention::{self, Candidate, Decision, Policy},
     sharing::{self, Holding},
 };

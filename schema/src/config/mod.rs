@@ -6,7 +6,7 @@
 mod cloud;
 mod local;
 mod notifications;
-mod text;
+pub(crate) mod text;
 
 pub use cloud::{Cloud, ProtonDrive, Provider, SyncMode};
 pub use local::{IfAbsent, Local, MakeRoom, Weekday};

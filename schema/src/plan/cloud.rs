@@ -1,0 +1,74 @@
+//! The cloud step: what is copied to the remote, and what holds it back.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Deletion, DestinationCheckStep};
+use crate::SnapshotId;
+use crate::cloud::CloudChange;
+use crate::config::AbsolutePath;
+use crate::config::MaxDelete;
+use crate::config::SyncMode;
+use crate::duration::Span;
+
+/// Copies the newest good snapshot to the cloud.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CloudSyncStep {
+    /// The program, found on the PATH.
+    pub program: String,
+    /// Options of each of its calls.
+    pub options: Vec<String>,
+    /// The host's folder on the remote, as rclone names it; `current`, `history` and `manifests`
+    /// are below it.
+    pub remote: String,
+    /// The rclone configuration; refused if others can read it.
+    pub config_file: Option<AbsolutePath>,
+    /// Time after which it is ended and the step failed.
+    pub timeout: Span,
+    /// What happens to files that are on the remote only.
+    pub mode: SyncMode,
+    /// The snapshot that is copied, if it is good.
+    pub snapshot: SnapshotId,
+    /// The destination that holds it, where no other step of the plan checks it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<DestinationCheckStep>,
+    /// The live sources that are copied under that name, where there are no local snapshots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<LiveSources>,
+    /// The last upload, as far as this machine knows.
+    pub last: Option<SnapshotId>,
+    /// What there will be to do, at most.
+    pub expected: CloudChange,
+    /// When it is refused before anything on the remote changes.
+    pub limits: CloudLimits,
+    /// History folders that go once the upload ended well: they are older than
+    /// `cloud.keepHistoryDays`.
+    pub expire: Vec<SnapshotId>,
+    /// Local snapshots that go once the remote was checked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub give_back: Vec<Deletion>,
+}
+
+/// What is copied to the cloud where there are no local snapshots.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LiveSources {
+    /// The sources.
+    pub sources: Vec<AbsolutePath>,
+    /// Patterns of what is left out.
+    pub exclude_patterns: Vec<String>,
+    /// Do not cross mount points below a source.
+    pub one_file_system: bool,
+}
+
+/// When a cloud copy is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CloudLimits {
+    /// More files than this would go from `current`; none where nothing goes.
+    pub max_delete: Option<MaxDelete>,
+    /// Refuse a source without files, with less than half of the uploaded files, or with more than
+    /// half of them rewritten; false where a person has agreed.
+    pub guard: bool,
+}
