@@ -7,6 +7,7 @@ pub mod cloud;
 pub mod code;
 pub(crate) mod destination;
 pub(crate) mod finding;
+mod identity;
 pub(crate) mod notices;
 mod rclone;
 pub(crate) mod records;
