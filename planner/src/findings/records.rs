@@ -2,7 +2,11 @@
 //!
 //! No snapshot is lost with its record: it stays, nothing is linked to it, and the rest goes on.
 
-use schema::{Config, FailureCode, Finding, Inventory, Severity, inventory::DestinationState};
+use schema::{
+    Config, FailureCode, Finding, Inventory, Severity,
+    config::AbsolutePath,
+    inventory::{DestinationState, InTheWay, SnapshotState, Unmanaged},
+};
 
 use super::{
     code,
@@ -48,122 +52,137 @@ pub(crate) fn of_state(inventory: &Inventory) -> Vec<Finding> {
 
 /// One finding for each damaged record.
 pub(crate) fn damaged_records(destination: &DestinationState, host: &str) -> Vec<Finding> {
-    let path = &destination.mount_point;
-    let mut findings = Vec::new();
-    for one in &destination.unmanaged {
-        let Some(fault) = &one.record_fault else {
-            continue;
-        };
-        let (tier, name) = (one.tier, &one.name);
-        findings.push(
-            note(
-                code::SNAPSHOT_RECORD_DAMAGED,
-                format!(
-                    "the record of snapshot {tier}/{name} in {path} is damaged ({fault}): it is \
-                     kept whatever the retention says, and no new snapshot is linked to it"
-                ),
-            )
-            .hint(format!(
-                "check the drive; `backup verify {name} --repair` makes the record anew from its \
-                 files, and `backup restore {tier}/{name}` reads from it until then"
-            )),
+    let place = Place {
+        path: &destination.mount_point,
+        host,
+    };
+    let unmanaged = destination.unmanaged.iter();
+    let mut findings: Vec<Finding> = unmanaged
+        .filter_map(|one| describe_record(place, one))
+        .collect();
+    let snapshots = || destination.snapshots.iter();
+    findings.extend(snapshots().filter_map(|one| describe_manifest(place, one)));
+    findings.extend(snapshots().filter_map(describe_marks));
+    let obstacles = destination.in_the_way.iter();
+    findings.extend(obstacles.map(|one| match one.code {
+        Some(_) => describe_unusable(place, one),
+        None => describe_obstacle(place, one),
+    }));
+    findings.extend(describe_rotation(destination));
+    findings
+}
+
+/// Where the folder of a host is.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    /// The mount point of the destination.
+    path: &'a AbsolutePath,
+    host: &'a str,
+}
+
+/// That the record of a snapshot is damaged.
+fn describe_record(Place { path, .. }: Place<'_>, one: &Unmanaged) -> Option<Finding> {
+    let fault = one.record_fault.as_ref()?;
+    let (tier, name) = (one.tier, &one.name);
+    let damaged = note(
+        code::SNAPSHOT_RECORD_DAMAGED,
+        format!(
+            "the record of snapshot {tier}/{name} in {path} is damaged ({fault}): it is \
+             kept whatever the retention says, and no new snapshot is linked to it"
+        ),
+    );
+    Some(damaged.hint(format!(
+        "check the drive; `backup verify {name} --repair` makes the record anew from its \
+         files, and `backup restore {tier}/{name}` reads from it until then"
+    )))
+}
+
+/// That the manifest of a snapshot is damaged, or the snapshot itself cannot be read.
+fn describe_manifest(Place { path, host }: Place<'_>, snapshot: &SnapshotState) -> Option<Finding> {
+    let fault = snapshot.manifest_fault.as_ref()?;
+    let id = snapshot.record.id;
+    if snapshot.manifest_fault_code == Some(FailureCode::TreeUnreadable) {
+        let unreadable = note(
+            code::SNAPSHOT_UNREADABLE,
+            format!("snapshot {id} cannot be read, and no new one is linked to it: {fault}"),
         );
-    }
-    for snapshot in &destination.snapshots {
-        let Some(fault) = &snapshot.manifest_fault else {
-            continue;
-        };
-        let id = snapshot.record.id;
-        if snapshot.manifest_fault_code == Some(FailureCode::TreeUnreadable) {
-            findings.push(
-                note(
-                    code::SNAPSHOT_UNREADABLE,
-                    format!(
-                        "snapshot {id} cannot be read, and no new one is linked to it: {fault}"
-                    ),
-                )
-                .hint(format!(
-                    "check the drive, and the permissions of {path}/{host}/{}/{id}; until then what it \
-                     shares with new snapshots is stored twice",
-                    snapshot.home
-                )),
-            );
-            continue;
-        }
-        findings.push(
-            note(
-                code::SNAPSHOT_MANIFEST_DAMAGED,
-                format!(
-                    "the manifest of snapshot {id} in {path} is damaged ({fault}): its files are \
-                     there, and no new snapshot is linked to them"
-                ),
-            )
-            .hint(format!(
-                "check the drive; `backup verify {id} --repair` makes it anew from the files"
-            )),
-        );
-    }
-    for snapshot in &destination.snapshots {
-        let Some(fault) = &snapshot.marks_fault else {
-            continue;
-        };
-        let id = snapshot.record.id;
-        findings.push(
-            note(
-                code::SNAPSHOT_MARKS_DAMAGED,
-                format!(
-                    "what was said of snapshot {id} is damaged ({fault}): it is taken to be pinned"
-                ),
-            )
-            .hint(format!(
-                "check the drive; `backup pin {id}` or `backup unpin {id}` writes it anew"
-            )),
-        );
-    }
-    for one in &destination.in_the_way {
-        let (at, what) = (&one.path, &one.what);
-        if one.code.is_some() {
-            let finding = Finding::new(
-                Severity::Warning,
-                code::IN_THE_WAY,
-                format!("{path}/{host}/{at} is {what}: what is in it cannot be used"),
-            );
-            findings.push(finding.hint(format!(
-                "check the drive, run this as the user to whom it belongs, or allow it: \
-                 `chmod u+rwX {path}/{host}/{at}`"
-            )));
-            continue;
-        }
-        let own = at.starts_with(".backup/");
-        let becomes = match own {
-            true => "the next run renames it and makes a folder",
-            false => "it is left alone, and what belongs there stands elsewhere",
-        };
-        let finding = Finding::new(
-            if own {
-                Severity::Note
-            } else {
-                Severity::Warning
-            },
-            code::IN_THE_WAY,
-            format!("{path}/{host}/{at} is {what} and not what belongs there: {becomes}"),
-        );
-        findings.push(finding.hint(format!(
-            "look at it, then move it away: mv {path}/{host}/{at} {path}/{host}/{}.saved",
-            at.replace('/', "-")
+        return Some(unreadable.hint(format!(
+            "check the drive, and the permissions of {path}/{host}/{}/{id}; until then what it \
+             shares with new snapshots is stored twice",
+            snapshot.home
         )));
     }
-    if let Some(fault) = &destination.rotation_fault {
-        findings.push(
-            note(
-                code::ROTATION_RECORD_DAMAGED,
-                format!(
-                    "the record of the last rotation is damaged ({fault}): more than 3 deletions \
-                     at once need approval"
-                ),
-            )
-            .hint("check the drive; the next rotation writes it anew"),
-        );
-    }
-    findings
+    let damaged = note(
+        code::SNAPSHOT_MANIFEST_DAMAGED,
+        format!(
+            "the manifest of snapshot {id} in {path} is damaged ({fault}): its files are \
+             there, and no new snapshot is linked to them"
+        ),
+    );
+    Some(damaged.hint(format!(
+        "check the drive; `backup verify {id} --repair` makes it anew from the files"
+    )))
+}
+
+/// That what was said of a snapshot is damaged.
+fn describe_marks(snapshot: &SnapshotState) -> Option<Finding> {
+    let fault = snapshot.marks_fault.as_ref()?;
+    let id = snapshot.record.id;
+    let damaged = note(
+        code::SNAPSHOT_MARKS_DAMAGED,
+        format!("what was said of snapshot {id} is damaged ({fault}): it is taken to be pinned"),
+    );
+    Some(damaged.hint(format!(
+        "check the drive; `backup pin {id}` or `backup unpin {id}` writes it anew"
+    )))
+}
+
+/// That something of the destination cannot be looked into.
+fn describe_unusable(Place { path, host }: Place<'_>, one: &InTheWay) -> Finding {
+    let (at, what) = (&one.path, &one.what);
+    let finding = Finding::new(
+        Severity::Warning,
+        code::IN_THE_WAY,
+        format!("{path}/{host}/{at} is {what}: what is in it cannot be used"),
+    );
+    finding.hint(format!(
+        "check the drive, run this as the user to whom it belongs, or allow it: \
+         `chmod u+rwX {path}/{host}/{at}`"
+    ))
+}
+
+/// That something stands where something else belongs.
+fn describe_obstacle(Place { path, host }: Place<'_>, one: &InTheWay) -> Finding {
+    let (at, what) = (&one.path, &one.what);
+    let own = at.starts_with(".backup/");
+    let becomes = match own {
+        true => "the next run renames it and makes a folder",
+        false => "it is left alone, and what belongs there stands elsewhere",
+    };
+    let finding = Finding::new(
+        if own {
+            Severity::Note
+        } else {
+            Severity::Warning
+        },
+        code::IN_THE_WAY,
+        format!("{path}/{host}/{at} is {what} and not what belongs there: {becomes}"),
+    );
+    finding.hint(format!(
+        "look at it, then move it away: mv {path}/{host}/{at} {path}/{host}/{}.saved",
+        at.replace('/', "-")
+    ))
+}
+
+/// That the record of the last rotation is damaged.
+fn describe_rotation(destination: &DestinationState) -> Option<Finding> {
+    let fault = destination.rotation_fault.as_ref()?;
+    let damaged = note(
+        code::ROTATION_RECORD_DAMAGED,
+        format!(
+            "the record of the last rotation is damaged ({fault}): more than 3 deletions \
+             at once need approval"
+        ),
+    );
+    Some(damaged.hint("check the drive; the next rotation writes it anew"))
 }
