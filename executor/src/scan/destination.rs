@@ -19,7 +19,13 @@ use crate::{
     event::Context,
     store::{BACKUP, LATEST, PARTIAL, SNAPSHOT_FILE, SNAPSHOTS, Store, TRASH, record_path},
     survey::Bounds,
-    sys::{Dir, Kind, Stat, bytes, location::locate, mounts, resolve::resolve, uuid},
+    sys::{
+        Dir, Kind, Stat, bytes,
+        location::locate,
+        mounts,
+        resolve::{Resolved, resolve},
+        uuid,
+    },
     walk::{Visit, Walk},
 };
 
@@ -32,7 +38,46 @@ pub fn scan_destination(
     folder: &str,
     context: Context<'_>,
 ) -> Result<DestinationState> {
-    let mut state = DestinationState {
+    let mut state = state_of(local);
+    let opened = resolve(local.mount_point.as_path()).and_then(|resolved| {
+        let dir = resolved.folder()?;
+        let stat = dir.stat_self()?;
+        Ok((resolved, dir, stat))
+    });
+    let (resolved, dir, stat) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            let error = io::Error::from(error);
+            state.absent_code = failure_code(&error);
+            state.absent_because = Some(system_reason(&error));
+            return Ok(state);
+        }
+    };
+    scan_mount(&mut state, &resolved, &dir, &stat);
+    // What stands on the root disk below an unmounted mount point is not the destination.
+    if local.require_mount && !state.mounted {
+        return Ok(state);
+    }
+    let store = match Store::open(&dir, local.mount_point.as_str(), folder) {
+        Ok(Some(store)) => store,
+        Ok(None) => {
+            state.beside = scan_neighbours(&dir, local.mount_point.as_str());
+            return Ok(state);
+        }
+        Err(error) if error.code == Some(FailureCode::InTheWay) => {
+            state.record_fault = Some(error.message);
+            state.record_fault_code = error.code;
+            return Ok(state);
+        }
+        Err(error) => return Err(error),
+    };
+    scan_store(&store, &mut state, context)?;
+    Ok(state)
+}
+
+/// A destination of which nothing is known yet.
+fn state_of(local: &Local) -> DestinationState {
+    DestinationState {
         mount_point: local.mount_point.clone(),
         present: false,
         absent_because: None,
@@ -62,54 +107,31 @@ pub fn scan_destination(
         rotation_fault: None,
         damaged: Vec::new(),
         in_the_way: Vec::new(),
-    };
-    let opened = resolve(local.mount_point.as_path()).and_then(|resolved| {
-        let dir = resolved.folder()?;
-        let stat = dir.stat_self()?;
-        Ok((resolved, dir, stat))
-    });
-    let (resolved, dir, stat) = match opened {
-        Ok(opened) => opened,
-        Err(error) => {
-            let error = io::Error::from(error);
-            state.absent_code = failure_code(&error);
-            state.absent_because = Some(system_reason(&error));
-            return Ok(state);
-        }
-    };
+    }
+}
+
+/// What is mounted there, and how much it holds.
+fn scan_mount(state: &mut DestinationState, resolved: &Resolved, dir: &Dir, stat: &Stat) {
     state.present = true;
-    state.mounted = mounts::is_mounted(&stat);
+    state.mounted = mounts::is_mounted(stat);
     let all = mounts::all_mounts().unwrap_or_default();
-    state.place = Some(locate(&resolved, &stat, &all));
-    if let Some(mount) = mounts::mount_of(&all, &stat) {
+    state.place = Some(locate(resolved, stat, &all));
+    if let Some(mount) = mounts::mount_of(&all, stat) {
         state.read_only = mount.read_only;
         state.file_system = Some(mount.file_system.clone());
-        state.file_system_uuid = uuid::file_system_uuid(&dir, mount);
+        state.file_system_uuid = uuid::file_system_uuid(dir, mount);
         state.expected_capabilities = Capabilities::of_type(&mount.file_system);
     }
-    if let Ok(size) = rustix::fs::fstatvfs(&dir) {
+    if let Ok(size) = rustix::fs::fstatvfs(dir) {
         state.free_bytes = size.f_bavail.saturating_mul(size.f_frsize);
         state.total_bytes = size.f_blocks.saturating_mul(size.f_frsize);
         // btrfs and others make inodes as needed and say 0.
         state.free_inodes = (size.f_files > 0).then_some(size.f_favail);
     }
-    // What stands on the root disk below an unmounted mount point is not the destination.
-    if local.require_mount && !state.mounted {
-        return Ok(state);
-    }
-    let store = match Store::open(&dir, local.mount_point.as_str(), folder) {
-        Ok(Some(store)) => store,
-        Ok(None) => {
-            state.beside = scan_neighbours(&dir, local.mount_point.as_str());
-            return Ok(state);
-        }
-        Err(error) if error.code == Some(FailureCode::InTheWay) => {
-            state.record_fault = Some(error.message);
-            state.record_fault_code = error.code;
-            return Ok(state);
-        }
-        Err(error) => return Err(error),
-    };
+}
+
+/// What stands in this host's folder.
+fn scan_store(store: &Store, state: &mut DestinationState, context: Context<'_>) -> Result<()> {
     match store.destination() {
         Ok(record) => state.record = record,
         Err(error) => {
@@ -117,11 +139,11 @@ pub fn scan_destination(
             state.record_fault_code = error.code;
         }
     }
-    scan_tiers(&store, &mut state)?;
+    scan_tiers(store, state)?;
     match store.rotation() {
         Ok(rotation) => state.rotation = rotation,
         Err(error) => {
-            state.rotation = after_newest(&state);
+            state.rotation = after_newest(state);
             state.rotation_fault = Some(error.message);
         }
     }
@@ -130,11 +152,11 @@ pub fn scan_destination(
         Err(_) => None,
     };
     if store.closed {
-        return Ok(state);
+        return Ok(());
     }
-    state.partial = scan_leftovers(&store, PARTIAL, &mut state, context)?;
-    state.trash = scan_leftovers(&store, TRASH, &mut state, context)?;
-    state.lost = lost_snapshots(&store).unwrap_or_default();
+    state.partial = scan_leftovers(store, PARTIAL, state, context)?;
+    state.trash = scan_leftovers(store, TRASH, state, context)?;
+    state.lost = lost_snapshots(store).unwrap_or_default();
     if let Err(error) = store.backup.folder(OsStr::new(SNAPSHOTS))
         && error != Errno::NOENT
     {
@@ -143,7 +165,7 @@ pub fn scan_destination(
         state.in_the_way.push(found);
     }
     state.in_the_way.sort();
-    Ok(state)
+    Ok(())
 }
 
 /// Folders of other hosts that are looked at.
@@ -179,54 +201,9 @@ fn scan_tiers(store: &Store, state: &mut DestinationState) -> Result<()> {
                 continue;
             }
         };
+        let folder = TierFolder { store, tier, dir };
         for name in names {
-            let Ok(stat) = dir.stat(&name) else {
-                continue;
-            };
-            let id = name
-                .to_str()
-                .and_then(|name| name.parse::<SnapshotId>().ok());
-            match (id, stat.kind) {
-                (Some(id), Kind::Symlink) => {
-                    let Ok(target) = dir.read_symlink(&name) else {
-                        continue;
-                    };
-                    let target = escape::display(bytes(&target));
-                    state.links.push(TierLink { tier, id, target });
-                }
-                (id, Kind::Folder) => {
-                    let record = match id {
-                        Some(id) => scan_record(store, id),
-                        None => Ok(None),
-                    };
-                    let again = |record: &SnapshotRecord| {
-                        let mut all = state.snapshots.iter();
-                        all.any(|one| one.record.id == record.id)
-                    };
-                    match record {
-                        // A copy of a snapshot in another tier is none of ours.
-                        Ok(Some(record)) if again(&record) => state.unmanaged.push(Unmanaged {
-                            tier,
-                            name: escape::display(bytes(&name)),
-                            record_fault: None,
-                        }),
-                        Ok(Some(record)) => {
-                            state.snapshots.push(scan_snapshot(store, tier, record))
-                        }
-                        without => state.unmanaged.push(Unmanaged {
-                            tier,
-                            name: escape::display(bytes(&name)),
-                            record_fault: without.err(),
-                        }),
-                    }
-                }
-                (Some(_), kind) => state.in_the_way.push(InTheWay {
-                    path: format!("{tier}/{}", escape::display(bytes(&name))),
-                    what: kind_of_entry(kind).to_owned(),
-                    code: None,
-                }),
-                (None, _) => {}
-            }
+            folder.scan_entry(&name, state);
         }
     }
     let latest = store.root.look(OsStr::new(LATEST)).ok().flatten();
@@ -242,6 +219,70 @@ fn scan_tiers(store: &Store, state: &mut DestinationState) -> Result<()> {
         .snapshots
         .sort_by_key(|snapshot| (snapshot.record.started_at, snapshot.record.id));
     Ok(())
+}
+
+/// The folder of a tier.
+struct TierFolder<'a> {
+    store: &'a Store,
+    tier: Tier,
+    dir: Dir,
+}
+
+impl TierFolder<'_> {
+    /// Adds what has a name in the folder.
+    fn scan_entry(&self, name: &OsStr, state: &mut DestinationState) {
+        let Ok(stat) = self.dir.stat(name) else {
+            return;
+        };
+        let id = name
+            .to_str()
+            .and_then(|name| name.parse::<SnapshotId>().ok());
+        match (id, stat.kind) {
+            (Some(id), Kind::Symlink) => {
+                let Ok(target) = self.dir.read_symlink(name) else {
+                    return;
+                };
+                state.links.push(TierLink {
+                    tier: self.tier,
+                    id,
+                    target: escape::display(bytes(&target)),
+                });
+            }
+            (id, Kind::Folder) => self.scan_folder(name, id, state),
+            (Some(_), kind) => state.in_the_way.push(InTheWay {
+                path: format!("{}/{}", self.tier, escape::display(bytes(name))),
+                what: kind_of_entry(kind).to_owned(),
+                code: None,
+            }),
+            (None, _) => {}
+        }
+    }
+
+    /// Adds a folder as a snapshot, or as one that others made.
+    fn scan_folder(&self, name: &OsStr, id: Option<SnapshotId>, state: &mut DestinationState) {
+        let record = match id {
+            Some(id) => scan_record(self.store, id),
+            None => Ok(None),
+        };
+        let again = |record: &SnapshotRecord| {
+            let mut all = state.snapshots.iter();
+            all.any(|one| one.record.id == record.id)
+        };
+        let unmanaged = |record_fault| Unmanaged {
+            tier: self.tier,
+            name: escape::display(bytes(name)),
+            record_fault,
+        };
+        match record {
+            // A copy of a snapshot in another tier is none of ours.
+            Ok(Some(record)) if again(&record) => state.unmanaged.push(unmanaged(None)),
+            Ok(Some(record)) => {
+                let found = scan_snapshot(self.store, self.tier, record);
+                state.snapshots.push(found);
+            }
+            without => state.unmanaged.push(unmanaged(without.err())),
+        }
+    }
 }
 
 /// What stands where a folder of ours belongs, or why that cannot be opened.
