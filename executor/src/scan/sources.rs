@@ -24,8 +24,8 @@ use crate::{
     event::{Context, Event, Phase, Progress},
     manifest::{Cursor, Reader},
     survey::{
-        Bounds, FoundSource, InnerSource, Root, Search, SourceChoice, Survey, Surveyed,
-        file_systems, in_manifest_order, survey_roots, survey_source, sync,
+        Below, Bounds, FoundSource, InnerSource, Moves, Record, Root, Search, SourceChoice, Survey,
+        Surveyed, file_systems, in_manifest_order, survey_roots, survey_source, sync,
     },
     sys::{Kind, Stat, location::locate, mounts, resolve::Resolved},
 };
@@ -71,27 +71,13 @@ pub fn scan_sources(
     let mut found = Vec::new();
     let mut surveyed = Vec::new();
     for root in survey_roots(&order) {
-        look.source(root, &mut found, &mut surveyed)?;
+        look.scan_source(root, &mut found, &mut surveyed)?;
     }
     context.observer.event(Event::Progress(look.progress));
-    let SourceScanner {
-        basis: cursor,
-        mut search,
-        ..
-    } = look;
-    if let Some(cursor) = cursor {
-        cursor
-            .finish(&mut |entry| search.gone(entry))
-            .map_err(unreadable_manifest)?;
-    }
-    let moves = match basis {
-        Some(manifest) => search.finish(manifest).map_err(Error::of_basis)?,
-        None => Default::default(),
-    };
     let mut survey = Survey {
         from,
         sources: surveyed,
-        moves,
+        moves: look.find_moves(basis)?,
     };
     subtract_moved(&mut found, &mut survey);
     found.sort_by_key(|(state, _)| {
@@ -130,7 +116,7 @@ struct SourceScanner<'a> {
 impl SourceScanner<'_> {
     /// Looks at one source and those within it; gives the new files besides, if there is a basis
     /// that may have them.
-    fn source(
+    fn scan_source(
         &mut self,
         root: Root<'_>,
         found: &mut Vec<(SourceState, Vec<Stat>)>,
@@ -141,15 +127,10 @@ impl SourceScanner<'_> {
             found: resolved,
             below,
         } = root;
-        let mut state = state_of(path);
         let resolved = match resolved {
             Ok(resolved) => resolved,
             Err(error) => {
-                state.presence = match error {
-                    Errno::NOENT => Presence::Missing,
-                    error => unreadable_presence(error),
-                };
-                found.push((state, Vec::new()));
+                found.push((state_without(path, error), Vec::new()));
                 surveyed.push(Surveyed {
                     path: path.clone(),
                     found: Err(error),
@@ -157,49 +138,11 @@ impl SourceScanner<'_> {
                 return Ok(());
             }
         };
-        let all = mounts::all_mounts().unwrap_or_default();
-        let placed = |mut state: SourceState, at: &Resolved| {
-            state.place = Some(locate(at, &at.stat, &all));
-            state.mounted = at.stat.mount_root;
-            SourceTally {
-                state,
-                new: Vec::new(),
-                met: false,
-            }
-        };
-        let mut own = vec![placed(state, &resolved)];
-        let inner = below.inner.iter();
-        own.extend(inner.map(|inner| placed(state_of(inner.path), &inner.resolved)));
-
-        let prefix = path.as_stored();
-        let Self {
-            bounds,
-            can,
-            basis,
-            search,
-            progress,
-            context,
-        } = self;
-        let mut count = SourceCount {
-            own,
-            below: &below,
-            basis: basis.as_mut(),
-            search,
-            progress,
-            context: *context,
-            prefix,
-            here: prefix.to_owned(),
-            groups: HashSet::new(),
-            held: HeldNames::new(*can),
-            names: Names::default(),
-            links: can.is_none_or(|can| can.hard_links),
-            own_name: resolved.name.clone(),
-            other_files: 0,
-        };
-        let record = survey_source(&resolved, &below, *bounds, *context, &mut |path, told| {
-            count.told(path, told)
-        })?;
-        let (mut own, other_files) = (count.own, count.other_files);
+        let Walked {
+            mut own,
+            record,
+            other_files,
+        } = self.walk_source(path, &resolved, &below)?;
         if resolved.stat.kind == Kind::File && is_open_database(&resolved.parent, &resolved.name) {
             add_database(
                 &mut own[0].state.databases,
@@ -207,22 +150,7 @@ impl SourceScanner<'_> {
                 StoredPath::root(),
             );
         }
-        let mut met = Vec::new();
-        let mut unmet = Vec::new();
-        for (own, inner) in own.iter().skip(1).zip(&below.inner) {
-            if own.met {
-                met.push(InnerSource {
-                    path: inner.path.clone(),
-                    below: inner.below.clone(),
-                    mounted: inner.resolved.stat.mount_root,
-                });
-            } else {
-                unmet.push(Surveyed {
-                    path: inner.path.clone(),
-                    found: Err(Errno::STALE),
-                });
-            }
-        }
+        let (met, unmet) = split_inner(&own, &below);
         for (at, mut own) in own.into_iter().enumerate() {
             if at > 0 && !own.met {
                 // What is around it changed meanwhile, or could not be listed.
@@ -243,6 +171,125 @@ impl SourceScanner<'_> {
         });
         surveyed.extend(unmet);
         Ok(())
+    }
+
+    /// Walks through a source and counts what is in it.
+    fn walk_source(
+        &mut self,
+        path: &AbsolutePath,
+        resolved: &Resolved,
+        below: &Below<'_>,
+    ) -> Result<Walked> {
+        let own = begin_tallies(path, resolved, below);
+        let prefix = path.as_stored();
+        let Self {
+            bounds,
+            can,
+            basis,
+            search,
+            progress,
+            context,
+        } = self;
+        let mut count = SourceCount {
+            own,
+            below,
+            basis: basis.as_mut(),
+            search,
+            progress,
+            context: *context,
+            prefix,
+            here: prefix.to_owned(),
+            groups: HashSet::new(),
+            held: HeldNames::new(*can),
+            names: Names::default(),
+            links: can.is_none_or(|can| can.hard_links),
+            own_name: resolved.name.clone(),
+            other_files: 0,
+        };
+        let record = survey_source(resolved, below, *bounds, *context, &mut |path, told| {
+            count.told(path, told)
+        })?;
+        Ok(Walked {
+            own: count.own,
+            record,
+            other_files: count.other_files,
+        })
+    }
+
+    /// What of the new files is in the basis under another path.
+    fn find_moves(self, basis: Option<&dyn Fn() -> Result<Reader>>) -> Result<Moves> {
+        let Self {
+            basis: cursor,
+            mut search,
+            ..
+        } = self;
+        if let Some(cursor) = cursor {
+            cursor
+                .finish(&mut |entry| search.gone(entry))
+                .map_err(unreadable_manifest)?;
+        }
+        match basis {
+            Some(manifest) => search.finish(manifest).map_err(Error::of_basis),
+            None => Ok(Moves::default()),
+        }
+    }
+}
+
+/// What a walk through a source came to.
+struct Walked {
+    /// The source itself, then those within it.
+    own: Vec<SourceTally>,
+    record: Record,
+    other_files: u64,
+}
+
+/// The tallies of a source and of those within it before anything is counted.
+fn begin_tallies(path: &AbsolutePath, resolved: &Resolved, below: &Below<'_>) -> Vec<SourceTally> {
+    let all = mounts::all_mounts().unwrap_or_default();
+    let placed = |mut state: SourceState, at: &Resolved| {
+        state.place = Some(locate(at, &at.stat, &all));
+        state.mounted = at.stat.mount_root;
+        SourceTally {
+            state,
+            new: Vec::new(),
+            met: false,
+        }
+    };
+    let mut own = vec![placed(state_of(path), resolved)];
+    let inner = below.inner.iter();
+    own.extend(inner.map(|inner| placed(state_of(inner.path), &inner.resolved)));
+    own
+}
+
+/// The sources within another: those that the walk came to, and those that it did not.
+fn split_inner(own: &[SourceTally], below: &Below<'_>) -> (Vec<InnerSource>, Vec<Surveyed>) {
+    let mut met = Vec::new();
+    let mut unmet = Vec::new();
+    for (own, inner) in own.iter().skip(1).zip(&below.inner) {
+        if own.met {
+            met.push(InnerSource {
+                path: inner.path.clone(),
+                below: inner.below.clone(),
+                mounted: inner.resolved.stat.mount_root,
+            });
+        } else {
+            unmet.push(Surveyed {
+                path: inner.path.clone(),
+                found: Err(Errno::STALE),
+            });
+        }
+    }
+    (met, unmet)
+}
+
+/// A source that cannot be looked at.
+fn state_without(path: &AbsolutePath, error: Errno) -> SourceState {
+    SourceState {
+        presence: match error {
+            Errno::NOENT => Presence::Missing,
+            error => unreadable_presence(error),
+        },
+        ..state_of(path)
     }
 }
 
