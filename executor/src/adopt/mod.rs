@@ -50,12 +50,19 @@ pub fn run_adopt_step(
         .and_then(|found| found.folder())
         .map_err(|error| Error::io("open", &root, error))?;
     let mut known = learn_from_adopted(store, context)?;
+    let adoption = Adoption {
+        store,
+        run_id,
+        step,
+        root: &root,
+        context,
+    };
     let mut last = None;
     let mut problems = Vec::new();
     let (mut adopted, mut bytes_read) = (0_u64, 0_u64);
     for tree in &step.trees {
         context.stop.check().map_err(adoption_interrupted)?;
-        match adopt_tree(store, run_id, step, tree, &root, last, &mut known, context) {
+        match adoption.adopt_tree(tree, last, &mut known) {
             Ok(Adopted { read, mut faults }) => {
                 adopted += 1;
                 bytes_read += read;
@@ -109,112 +116,128 @@ struct Adopted {
     faults: Vec<Problem>,
 }
 
-#[expect(clippy::too_many_arguments, reason = "all that an adoption knows")]
-fn adopt_tree(
-    store: &Store,
-    run_id: &str,
-    step: &AdoptStep,
-    tree: &AdoptTree,
-    root: &Dir,
-    basis: Option<SnapshotId>,
-    known: &mut KnownInodes,
-    context: Context<'_>,
-) -> Result<Adopted> {
-    let nothing = Adopted {
-        read: 0,
-        faults: Vec::new(),
-    };
-    let frame = begun::Frame::new(store, tree)?;
-    // Its record was on disk before it was moved.
-    if frame.is_full()? {
+/// What all trees of a step are adopted with.
+struct Adoption<'a> {
+    store: &'a Store,
+    run_id: &'a str,
+    step: &'a AdoptStep,
+    /// The folder that the other tool's trees are in.
+    root: &'a Dir,
+    context: Context<'a>,
+}
+
+impl Adoption<'_> {
+    fn adopt_tree(
+        &self,
+        tree: &AdoptTree,
+        basis: Option<SnapshotId>,
+        known: &mut KnownInodes,
+    ) -> Result<Adopted> {
+        let Self {
+            store,
+            step,
+            root,
+            context,
+            ..
+        } = *self;
+        let frame = begun::Frame::new(store, tree)?;
+        // Its record was on disk before it was moved.
+        if frame.is_full()? {
+            frame.publish()?;
+            tree::learn_from_manifest(store, tree.id, tree.home, None, known, context)?;
+            return Ok(Adopted {
+                read: 0,
+                faults: Vec::new(),
+            });
+        }
+        let from = unescape(&tree.from)
+            .ok_or_else(|| Error::failed(format!("{} is no path", tree.from)))?;
+        let io = |error: Errno| Error::io("open", &from, error);
+        let (parent, name) = root.descend(&from).map_err(io)?;
+        let found = parent.look(name).map_err(io)?;
+        if found.is_none_or(|found| found.kind != Kind::Folder || found.ino != tree.inode) {
+            return Err(Error::refused(format!(
+                "{} is not the folder any more that it was when this was planned",
+                display(&from)
+            ))
+            .hint("another tool was at work: stop it, then run this again"));
+        }
+        frame.make()?;
+        let (records, writer) = open_records(store, tree, context)?;
+        let above = frame.entries()?;
+        let tree_of = Tree {
+            id: tree.id,
+            at: frame.at().to_owned(),
+            parent: parent.again().map_err(io)?,
+            name: name.to_owned(),
+            sources: &step.sources,
+        };
+        let read = read::read_tree(&tree_of, above, writer, known, &mut read::Nothing, context)?;
+        let (read, faults) = self.write_records(tree, basis, &records, read)?;
+        frame.take(&parent, name, tree.inode)?;
         frame.publish()?;
-        tree::learn_from_manifest(store, tree.id, tree.home, None, known, context)?;
-        return Ok(nothing);
+        Ok(Adopted { read, faults })
     }
-    let from =
-        unescape(&tree.from).ok_or_else(|| Error::failed(format!("{} is no path", tree.from)))?;
-    let io = |error: Errno| Error::io("open", &from, error);
-    let (parent, name) = root.descend(&from).map_err(io)?;
-    let found = parent.look(name).map_err(io)?;
-    if found.is_none_or(|found| found.kind != Kind::Folder || found.ino != tree.inode) {
-        return Err(Error::refused(format!(
-            "{} is not the folder any more that it was when this was planned",
-            display(&from)
-        ))
-        .hint("another tool was at work: stop it, then run this again"));
+
+    /// Finishes a tree's manifest and writes its record, both on disk when this returns; gives the
+    /// bytes that were read of it and what could not be read.
+    fn write_records(
+        &self,
+        tree: &AdoptTree,
+        basis: Option<SnapshotId>,
+        records: &Dir,
+        read: Read,
+    ) -> Result<(u64, Vec<Problem>)> {
+        let store = self.store;
+        let manifest_path = record_path(tree.id, manifest::FILE_NAME);
+        let manifest_digest = read
+            .manifest
+            .finish()
+            .map_err(|error| store.io("write", &manifest_path, error))?;
+        // As new as what it follows: what was made since is newer, whatever is adopted later.
+        let before = basis.map(|id| store.record(id)).transpose()?.flatten();
+        let sequence = before.map_or(0, |before| before.sequence);
+        let record = SnapshotRecord {
+            format_version: FORMAT_VERSION,
+            id: tree.id,
+            host: store.path.rsplit('/').next().unwrap_or_default().to_owned(),
+            run_id: self.run_id.to_owned(),
+            started_at: tree.started_at,
+            sealed_at: self.context.clock.now(),
+            day: tree.day,
+            sequence,
+            read: None,
+            complete: read.totals.errors == 0,
+            suspect: Vec::new(),
+            suspect_since: None,
+            basis,
+            line_from: None,
+            engine: Engine::Adopted,
+            made_by: format!(
+                "{} {}, adopted by backup {}",
+                tree.made_by.name(),
+                tree.from,
+                env!("CARGO_PKG_VERSION")
+            ),
+            sources: read.sources,
+            exclude_patterns: Vec::new(),
+            totals: read.totals,
+            stored_by: read.stored_by,
+            files_stored_by: read.files_stored_by,
+            manifest: manifest::FILE_NAME.to_owned(),
+            manifest_digest,
+            problems: read.problems.clone(),
+            manifest_rebuilt_at: None,
+            record_rebuilt_at: None,
+        };
+        let path = store.named(&record_path(tree.id, SNAPSHOT_FILE));
+        write_record(records, SNAPSHOT_FILE, &path, &record)?;
+        store
+            .area(SNAPSHOTS)?
+            .sync()
+            .map_err(|error| store.io("sync", SNAPSHOTS, error))?;
+        Ok((read.bytes_read, read.problems))
     }
-    frame.make()?;
-    let (records, writer) = open_records(store, tree, context)?;
-    let above = frame.entries()?;
-    let tree_of = Tree {
-        id: tree.id,
-        at: frame.at().to_owned(),
-        parent: parent.again().map_err(io)?,
-        name: name.to_owned(),
-        sources: &step.sources,
-    };
-    let read = read::read_tree(&tree_of, above, writer, known, &mut read::Nothing, context)?;
-    let Read {
-        manifest,
-        totals,
-        stored_by,
-        files_stored_by,
-        sources,
-        problems,
-        bytes_read,
-    } = read;
-    let manifest_path = record_path(tree.id, manifest::FILE_NAME);
-    let manifest_digest = manifest
-        .finish()
-        .map_err(|error| store.io("write", &manifest_path, error))?;
-    // As new as what it follows: what was made since is newer, whatever is adopted later.
-    let before = basis.map(|id| store.record(id)).transpose()?.flatten();
-    let sequence = before.map_or(0, |before| before.sequence);
-    let record = SnapshotRecord {
-        format_version: FORMAT_VERSION,
-        id: tree.id,
-        host: store.path.rsplit('/').next().unwrap_or_default().to_owned(),
-        run_id: run_id.to_owned(),
-        started_at: tree.started_at,
-        sealed_at: context.clock.now(),
-        day: tree.day,
-        sequence,
-        read: None,
-        complete: totals.errors == 0,
-        suspect: Vec::new(),
-        suspect_since: None,
-        basis,
-        line_from: None,
-        engine: Engine::Adopted,
-        made_by: format!(
-            "{} {}, adopted by backup {}",
-            tree.made_by.name(),
-            tree.from,
-            env!("CARGO_PKG_VERSION")
-        ),
-        sources,
-        exclude_patterns: Vec::new(),
-        totals,
-        stored_by,
-        files_stored_by,
-        manifest: manifest::FILE_NAME.to_owned(),
-        manifest_digest,
-        problems: problems.clone(),
-        manifest_rebuilt_at: None,
-        record_rebuilt_at: None,
-    };
-    let path = store.named(&record_path(tree.id, SNAPSHOT_FILE));
-    write_record(&records, SNAPSHOT_FILE, &path, &record)?;
-    store
-        .area(SNAPSHOTS)?
-        .sync()
-        .map_err(|error| store.io("sync", SNAPSHOTS, error))?;
-    frame.take(&parent, name, tree.inode)?;
-    frame.publish()?;
-    Ok(Adopted {
-        read: bytes_read,
-        faults: problems,
-    })
 }
 
 /// Opens the folder for a tree's records, with a new manifest in it. One of an adoption that was killed
