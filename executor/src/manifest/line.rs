@@ -122,7 +122,26 @@ impl Entry {
             None if path == b"." => Vec::new(),
             None => return Err(fault("path does not start with ./")),
         };
-        let mut entry = Self {
+        let mut entry = Self::without_words(path);
+        let mut typed = false;
+        for word in words {
+            let at = word.iter().position(|byte| *byte == b'=');
+            let (key, value) = at.map_or((word, &b""[..]), |at| (&word[..at], &word[at + 1..]));
+            entry
+                .set_word(key, value)
+                .ok_or_else(|| fault(&format!("bad value of {}", escape::display(key))))?;
+            typed |= key == b"type";
+        }
+        if !typed {
+            return Err(fault("no type"));
+        }
+        Ok(entry)
+    }
+
+    /// The entry of a path of which no word is read yet.
+    #[inline]
+    fn without_words(path: Vec<u8>) -> Self {
+        Self {
             path: path.into(),
             kind: Kind::Socket,
             mode: 0,
@@ -148,63 +167,49 @@ impl Entry {
             append_only: false,
             tree: 0,
             stands_at: None,
-        };
-        let mut typed = false;
-        for word in words {
-            let at = word.iter().position(|byte| *byte == b'=');
-            let (key, value) = at.map_or((word, &b""[..]), |at| (&word[..at], &word[at + 1..]));
-            let bad = || fault(&format!("bad value of {}", escape::display(key)));
-            match key {
-                b"type" => {
-                    entry.kind = parse_kind(value).ok_or_else(bad)?;
-                    typed = true;
-                }
-                b"mode" => entry.mode = parse_digits(value, 8).ok_or_else(bad)?,
-                b"uid" => entry.uid = parse_digits(value, 10).ok_or_else(bad)?,
-                b"gid" => entry.gid = parse_digits(value, 10).ok_or_else(bad)?,
-                b"uname" => entry.owners.user = parse_owner(value),
-                b"gname" => entry.owners.group = parse_owner(value),
-                b"size" => entry.size = parse_digits(value, 10).ok_or_else(bad)?,
-                b"time" => entry.mtime = parse_nanos(value).ok_or_else(bad)?,
-                b"ctime" => entry.ctime = parse_nanos(value).ok_or_else(bad)?,
-                b"inode" => entry.ino = parse_digits(value, 10).ok_or_else(bad)?,
-                b"sha256digest" => {
-                    entry.digest = Some(Digest::from_hex(value).ok_or_else(bad)?);
-                }
-                b"stored" => {
-                    let id = std::str::from_utf8(value).ok();
-                    entry.stored = Some(id.and_then(|id| id.parse().ok()).ok_or_else(bad)?);
-                }
-                b"link" => entry.target = Some(unescape(value).ok_or_else(bad)?),
-                b"device" => entry.device = Some(parse_device(value).ok_or_else(bad)?),
-                b"group" => entry.group = Some(parse_digits(value, 10).ok_or_else(bad)?),
-                b"flags" => {
-                    let mut flags = value.split(|byte| *byte == b',');
-                    entry.immutable = flags.clone().any(|flag| flag == b"schg");
-                    entry.append_only = flags.any(|flag| flag == b"sappnd");
-                }
-                b"xattrsdigest" => {
-                    entry.xattrs_digest = Some(Digest::from_hex(value).ok_or_else(bad)?);
-                }
-                b"as" => entry.stored_as = Some(plain_name(value).ok_or_else(bad)?),
-                b"torn" => entry.torn = true,
-                b"unread" => entry.unread = true,
-                b"absent" => entry.absent = true,
-                // Words of later versions are passed over, as mtree's readers do.
-                _ => {
-                    if let Some(name) = key.strip_prefix(b"xattr.") {
-                        let name = unescape(name).ok_or_else(bad)?;
-                        entry
-                            .xattrs_kept
-                            .push((name, parse_hex(value).ok_or_else(bad)?));
-                    }
+        }
+    }
+
+    /// Takes over what a word says; none where its value is bad.
+    #[inline]
+    fn set_word(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
+        match key {
+            b"type" => self.kind = parse_kind(value)?,
+            b"mode" => self.mode = parse_digits(value, 8)?,
+            b"uid" => self.uid = parse_digits(value, 10)?,
+            b"gid" => self.gid = parse_digits(value, 10)?,
+            b"uname" => self.owners.user = parse_owner(value),
+            b"gname" => self.owners.group = parse_owner(value),
+            b"size" => self.size = parse_digits(value, 10)?,
+            b"time" => self.mtime = parse_nanos(value)?,
+            b"ctime" => self.ctime = parse_nanos(value)?,
+            b"inode" => self.ino = parse_digits(value, 10)?,
+            b"sha256digest" => self.digest = Some(Digest::from_hex(value)?),
+            b"stored" => {
+                let id = std::str::from_utf8(value).ok()?;
+                self.stored = Some(id.parse().ok()?);
+            }
+            b"link" => self.target = Some(unescape(value)?),
+            b"device" => self.device = Some(parse_device(value)?),
+            b"group" => self.group = Some(parse_digits(value, 10)?),
+            b"flags" => {
+                let mut flags = value.split(|byte| *byte == b',');
+                self.immutable = flags.clone().any(|flag| flag == b"schg");
+                self.append_only = flags.any(|flag| flag == b"sappnd");
+            }
+            b"xattrsdigest" => self.xattrs_digest = Some(Digest::from_hex(value)?),
+            b"as" => self.stored_as = Some(plain_name(value)?),
+            b"torn" => self.torn = true,
+            b"unread" => self.unread = true,
+            b"absent" => self.absent = true,
+            // Words of later versions are passed over, as mtree's readers do.
+            _ => {
+                if let Some(name) = key.strip_prefix(b"xattr.") {
+                    self.xattrs_kept.push((unescape(name)?, parse_hex(value)?));
                 }
             }
         }
-        if !typed {
-            return Err(fault("no type"));
-        }
-        Ok(entry)
+        Some(())
     }
 }
 
