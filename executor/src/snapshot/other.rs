@@ -13,7 +13,10 @@ use super::{
 use crate::{
     error::{Error, Result},
     manifest::{Entry, xattrs_digest},
-    sys::{Dir, Kind, Stat, attributes},
+    sys::{
+        Dir, Kind, Stat,
+        attributes::{self, Attributes},
+    },
 };
 
 /// Puts an entry that is neither a file nor a folder into the new tree.
@@ -27,45 +30,15 @@ pub(super) fn make_special_entry(
         return Ok(());
     };
     let basis = item.basis.as_deref();
-    let untouched = basis.filter(|basis| worker.build.since(basis).untouched(basis, stat));
+    let special = SpecialEntry {
+        item,
+        stat,
+        untouched: basis.filter(|basis| worker.build.since(basis).untouched(basis, stat)),
+    };
     let mut entry = Entry::of(worker.path(), stat);
-    let mut attributes = attributes::Attributes::new();
-    if let Some(basis) = untouched.filter(|basis| basis.xattrs_digest.is_none()) {
-        entry.target.clone_from(&basis.target);
-    } else {
-        let (dir, name) = match worker.source(item) {
-            Ok(found) => found,
-            Err(error) => {
-                worker.not_read(error);
-                return Ok(());
-            }
-        };
-        if stat.kind == Kind::Symlink {
-            match dir.read_symlink(name) {
-                Ok(target) => entry.target = Some(target.as_bytes().to_vec()),
-                Err(Errno::INVAL) => {
-                    worker.vanished();
-                    return Ok(());
-                }
-                Err(error) => {
-                    worker.not_read(error);
-                    return Ok(());
-                }
-            }
-        }
-        match attributes::of_entry(&dir, name) {
-            Ok(found) => attributes = found,
-            Err(Errno::NOENT | Errno::STALE | Errno::NOTDIR | Errno::LOOP) => {
-                worker.vanished();
-                return Ok(());
-            }
-            Err(error) => {
-                entry.unread = true;
-                worker.attributes_not_read(error);
-            }
-        }
-        entry.xattrs_digest = xattrs_digest(&attributes);
-    }
+    let Some(attributes) = special.read_source(worker, &mut entry) else {
+        return Ok(());
+    };
     entry.group = group.map(|group| group.number);
     // What cannot stand there stands in the manifest, and nothing of another entry is touched.
     if capability_checks::why_refused(worker, &new, &item.name)?.is_some() {
@@ -77,23 +50,8 @@ pub(super) fn make_special_entry(
 
     // Whoever comes to another name of it waits until the first one is there.
     let mut first = group.map(LinkGroup::first);
-    let mut linked = false;
-    if let Some(first) = first.as_ref().and_then(|first| first.as_ref()) {
-        linked = !first.entry.absent
-            && worker.build.capabilities.hard_links
-            && link_to_first(worker, item, &new, first)?;
-        if linked {
-            entry.xattrs_kept.clone_from(&first.entry.xattrs_kept);
-        }
-    } else if let Some(basis) = untouched.filter(|basis| basis.tree == 0)
-        && basis.target == entry.target
-        && basis.xattrs_digest == entry.xattrs_digest
-    {
-        linked = link_to_basis(worker, item, &new)?;
-        if linked {
-            entry.xattrs_kept.clone_from(&basis.xattrs_kept);
-        }
-    }
+    let named = first.as_ref().and_then(|first| first.as_ref());
+    let linked = special.link_entry(worker, &new, named, &mut entry)?;
     if !linked {
         entry.absent = !make_anew(worker, item, &new, &entry, stat)?;
         let bare = stat.kind == Kind::Symlink && !worker.build.capabilities.symlink_metadata;
@@ -115,13 +73,94 @@ pub(super) fn make_special_entry(
     worker.list(&item.name, &entry)
 }
 
+/// A special entry, with what is known of it.
+struct SpecialEntry<'a> {
+    item: &'a BuildItem,
+    stat: &'a Stat,
+    /// The basis' entry, if it was not touched since.
+    untouched: Option<&'a Entry>,
+}
+
+impl SpecialEntry<'_> {
+    /// Reads where it points to and its attributes, which are given; none where it cannot be read,
+    /// which is listed.
+    fn read_source(&self, worker: &mut Worker<'_>, entry: &mut Entry) -> Option<Attributes> {
+        if let Some(basis) = self.untouched.filter(|basis| basis.xattrs_digest.is_none()) {
+            entry.target.clone_from(&basis.target);
+            return Some(Attributes::new());
+        }
+        let (dir, name) = match worker.source(self.item) {
+            Ok(found) => found,
+            Err(error) => {
+                worker.not_read(error);
+                return None;
+            }
+        };
+        if self.stat.kind == Kind::Symlink {
+            match dir.read_symlink(name) {
+                Ok(target) => entry.target = Some(target.as_bytes().to_vec()),
+                Err(Errno::INVAL) => {
+                    worker.vanished();
+                    return None;
+                }
+                Err(error) => {
+                    worker.not_read(error);
+                    return None;
+                }
+            }
+        }
+        let mut attributes = Attributes::new();
+        match attributes::of_entry(&dir, name) {
+            Ok(found) => attributes = found,
+            Err(Errno::NOENT | Errno::STALE | Errno::NOTDIR | Errno::LOOP) => {
+                worker.vanished();
+                return None;
+            }
+            Err(error) => {
+                entry.unread = true;
+                worker.attributes_not_read(error);
+            }
+        }
+        entry.xattrs_digest = xattrs_digest(&attributes);
+        Some(attributes)
+    }
+
+    /// Links it to its first name or to the basis, where that has the same; says whether it did.
+    fn link_entry(
+        &self,
+        worker: &mut Worker<'_>,
+        new: &Dir,
+        first: Option<&FirstName>,
+        entry: &mut Entry,
+    ) -> Result<bool> {
+        let mut linked = false;
+        if let Some(first) = first {
+            linked = !first.entry.absent
+                && worker.build.capabilities.hard_links
+                && link_to_first(worker, self.item, new, first)?;
+            if linked {
+                entry.xattrs_kept.clone_from(&first.entry.xattrs_kept);
+            }
+        } else if let Some(basis) = self.untouched.filter(|basis| basis.tree == 0)
+            && basis.target == entry.target
+            && basis.xattrs_digest == entry.xattrs_digest
+        {
+            linked = link_to_basis(worker, self.item, new)?;
+            if linked {
+                entry.xattrs_kept.clone_from(&basis.xattrs_kept);
+            }
+        }
+        Ok(linked)
+    }
+}
+
 /// Sets the attributes of an entry that was made; gives those that it does not hold.
 fn set_attributes(
     worker: &Worker<'_>,
     item: &BuildItem,
     new: &Dir,
-    attributes: attributes::Attributes,
-) -> Result<attributes::Attributes> {
+    attributes: Attributes,
+) -> Result<Attributes> {
     let mut all_set = true;
     for (attribute, value) in &attributes {
         match attributes::set_entry(new, &item.name, attribute, value) {
