@@ -302,71 +302,22 @@ fn create_host_folder(
     mount_point: &Dir,
     context: Context<'_>,
 ) -> Result<()> {
-    let path = format!("{}/{}", step.mount_point, step.folder);
-    let io = |doing: &str, error: Errno| {
-        let error = Error::io(doing, path.as_bytes(), error);
-        error.hint("may the user that runs this program write to local.mountPoint?")
-    };
-    let name = OsStr::new(&step.folder);
-    let make = || mount_point.make_folder(name, folder_mode(step));
-    let made = match make() {
-        Ok(()) => true,
-        Err(Errno::EXIST) if stands_in_the_way(mount_point, name) => {
-            mount_point
-                .set_aside(name)
-                .and_then(|()| make())
-                .map_err(|error| io("make", error))?;
-            true
-        }
-        Err(Errno::EXIST) => false,
-        Err(error) => return Err(io("make", error)),
-    };
-    let root = mount_point
-        .folder(name)
-        .map_err(|error| io("open", error))?;
-    if stands_in_the_way(&root, OsStr::new(BACKUP)) {
-        root.set_aside(OsStr::new(BACKUP))
-            .map_err(|error| io("make .backup in", error))?;
-    }
-    // Leaves nothing behind in a place that was refused; what has content stays.
-    let undo = || {
-        let _ = root.remove_folder(OsStr::new(BACKUP));
-        if made {
-            let _ = mount_point.remove_folder(name);
-        }
-    };
-    let backup = root
-        .folder_or_new(OsStr::new(BACKUP), 0o700)
-        .map_err(|error| {
-            undo();
-            io("make .backup in", error)
-        })?;
-    let record_path = format!("{path}/{BACKUP}/{DESTINATION_FILE}");
+    let host = NewHostFolder::make_root(step, mount_point)?;
+    let backup = host.make_backup()?;
+    let record_path = format!("{}/{BACKUP}/{DESTINATION_FILE}", host.path);
     let there = backup
         .look(OsStr::new(DESTINATION_FILE))
-        .map_err(|error| io("look into", error))?;
+        .map_err(|error| host.io("look into", error))?;
     if there.is_some()
         && read_json::<DestinationRecord>(&backup, DESTINATION_FILE, &record_path).is_ok()
     {
         return Ok(());
     }
-    let probe::Probed { capabilities, .. } =
-        probe::probe_capabilities(&backup).map_err(|error| {
-            undo();
-            io("try out", error)
-        })?;
-    if step.need_hard_links && !capabilities.hard_links {
-        undo();
-        return Err(Error::refused(format!(
-            "the file system at {} has no hard links, so that every snapshot would be a whole copy",
-            step.mount_point
-        ))
-        .hint("use a drive with ext4, xfs or btrfs, or set local.allowFullCopies to true"));
-    }
+    let capabilities = host.probe_backup(&backup)?;
     for area in [PARTIAL, TRASH, SNAPSHOTS] {
         backup
             .folder_or_new(OsStr::new(area), 0o700)
-            .map_err(|error| io("make .backup in", error))?;
+            .map_err(|error| host.io("make .backup in", error))?;
     }
     let record = DestinationRecord {
         format_version: FORMAT_VERSION,
@@ -380,8 +331,101 @@ fn create_host_folder(
         keep_aside(&backup, there.kind, &record_path, context)?;
     }
     write_json(&backup, DESTINATION_FILE, &record_path, &record)?;
-    for dir in [&root, mount_point] {
-        dir.sync().map_err(|error| io("sync", error))?;
+    for dir in [&host.root, mount_point] {
+        dir.sync().map_err(|error| host.io("sync", error))?;
     }
     Ok(())
+}
+
+/// The host's folder of a destination that is being set up.
+struct NewHostFolder<'a> {
+    step: &'a DestinationCheckStep,
+    mount_point: &'a Dir,
+    path: String,
+    root: Dir,
+    /// It was not there before.
+    made: bool,
+}
+
+impl<'a> NewHostFolder<'a> {
+    /// Makes and opens the folder.
+    fn make_root(step: &'a DestinationCheckStep, mount_point: &'a Dir) -> Result<Self> {
+        let path = format!("{}/{}", step.mount_point, step.folder);
+        let io = |doing: &str, error: Errno| setup_error(&path, doing, error);
+        let name = OsStr::new(&step.folder);
+        let make = || mount_point.make_folder(name, folder_mode(step));
+        let made = match make() {
+            Ok(()) => true,
+            Err(Errno::EXIST) if stands_in_the_way(mount_point, name) => {
+                mount_point
+                    .set_aside(name)
+                    .and_then(|()| make())
+                    .map_err(|error| io("make", error))?;
+                true
+            }
+            Err(Errno::EXIST) => false,
+            Err(error) => return Err(io("make", error)),
+        };
+        let root = mount_point
+            .folder(name)
+            .map_err(|error| io("open", error))?;
+        Ok(Self {
+            step,
+            mount_point,
+            path,
+            root,
+            made,
+        })
+    }
+
+    /// Makes and opens the `.backup` in it.
+    fn make_backup(&self) -> Result<Dir> {
+        let name = OsStr::new(BACKUP);
+        if stands_in_the_way(&self.root, name) {
+            self.root
+                .set_aside(name)
+                .map_err(|error| self.io("make .backup in", error))?;
+        }
+        self.root.folder_or_new(name, 0o700).map_err(|error| {
+            self.undo();
+            self.io("make .backup in", error)
+        })
+    }
+
+    /// What the file system can hold.
+    fn probe_backup(&self, backup: &Dir) -> Result<Capabilities> {
+        let probe::Probed { capabilities, .. } =
+            probe::probe_capabilities(backup).map_err(|error| {
+                self.undo();
+                self.io("try out", error)
+            })?;
+        if self.step.need_hard_links && !capabilities.hard_links {
+            self.undo();
+            return Err(Error::refused(format!(
+                "the file system at {} has no hard links, so that every snapshot would be a whole copy",
+                self.step.mount_point
+            ))
+            .hint("use a drive with ext4, xfs or btrfs, or set local.allowFullCopies to true"));
+        }
+        Ok(capabilities)
+    }
+
+    /// Leaves nothing behind in a place that was refused; what has content stays.
+    fn undo(&self) {
+        let _ = self.root.remove_folder(OsStr::new(BACKUP));
+        if self.made {
+            let _ = self
+                .mount_point
+                .remove_folder(OsStr::new(&self.step.folder));
+        }
+    }
+
+    fn io(&self, doing: &str, error: Errno) -> Error {
+        setup_error(&self.path, doing, error)
+    }
+}
+
+fn setup_error(path: &str, doing: &str, error: Errno) -> Error {
+    let error = Error::io(doing, path.as_bytes(), error);
+    error.hint("may the user that runs this program write to local.mountPoint?")
 }
