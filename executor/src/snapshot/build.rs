@@ -30,7 +30,7 @@ use super::{
     capability_checks,
     compared::Compared,
     jobs::{BuildJob, BuildJobResult, DirectoryNode, FolderMetadata, LinkGroup, Tally},
-    resume_journal::{self, ResumeJournal},
+    resume_journal::{self, CopiedFile, ResumeJournal},
     start::Started,
 };
 use crate::{
@@ -41,7 +41,7 @@ use crate::{
     names::Namer,
     store::{Store, record_path},
     survey::{Encountered, Record, Since, Survey, Surveyed, nanos_of},
-    sys::{Folder, Kind},
+    sys::{Folder, Kind, stat::Nanos},
     watch::{Storing, WHOLE},
     worker_pool::{Coordinator, run_in_order},
 };
@@ -86,15 +86,7 @@ pub(super) fn build_tree(
         Error::failed(format!("{} has no destination.json", store.path))
             .hint("run `backup apply` again: it sets the destination up")
     })?;
-    let (mut log, mut copied) = ResumeJournal::open(&started.records)
-        .map_err(|error| store.io("open", "the log of copied files", error))?;
-    log.begin_run(nanos_of(survey.from))
-        .map_err(|error| store.io("write", "the log of copied files", error))?;
-    for inode in fresh {
-        if let Some(found) = copied.get_mut(inode) {
-            found.fresh = true;
-        }
-    }
+    let (log, copied) = open_log(store, started, nanos_of(survey.from), fresh)?;
     let basis = step
         .basis
         .as_ref()
@@ -140,20 +132,44 @@ pub(super) fn build_tree(
         (&also.ids, judged_by),
         run_id,
     )?;
+    let result = run_jobs(&build, started, &mut builder);
+    builder.end(result, started, read_from)
+}
+
+/// Opens the log of copied files for this run, with what it has of earlier ones and of this one.
+fn open_log(
+    store: &Store,
+    started: &Started,
+    read_from: Nanos,
+    fresh: &HashSet<u64>,
+) -> Result<(ResumeJournal, HashMap<u64, CopiedFile>)> {
+    let (mut log, mut copied) = ResumeJournal::open(&started.records)
+        .map_err(|error| store.io("open", "the log of copied files", error))?;
+    log.begin_run(read_from)
+        .map_err(|error| store.io("write", "the log of copied files", error))?;
+    for inode in fresh {
+        if let Some(found) = copied.get_mut(inode) {
+            found.fresh = true;
+        }
+    }
+    Ok((log, copied))
+}
+
+/// Does all jobs, and puts on disk beside them what they make.
+fn run_jobs(build: &BuildContext<'_>, started: &Started, builder: &mut Builder<'_>) -> Result<()> {
     // Where two names may be one, the first of them must be there when the second is judged.
     let threads = if build.capabilities.folds_names() {
         1
     } else {
-        context.threads
+        build.context.threads
     };
     let flushes = if build.one_by_one { 1 } else { threads };
-    let result = build.flusher.beside(
+    build.flusher.beside(
         &started.tree,
         flushes,
-        |error| sync_failed_error(&build, error),
-        || run_in_order(threads, &mut builder, &|job| build.do_job(job)),
-    );
-    builder.end(result, started, read_from)
+        |error| sync_failed_error(build, error),
+        || run_in_order(threads, builder, &|job| build.do_job(job)),
+    )
 }
 
 /// What is linked to besides the basis, and since when all of them are as they are.
@@ -237,6 +253,54 @@ struct Builder<'a> {
     last_checkpoint: Instant,
 }
 
+/// Opens a new manifest; one of a run that was interrupted is written anew.
+fn begin_manifest(build: &BuildContext<'_>, started: &Started) -> Result<Writer> {
+    let store = build.store;
+    let records = &started.records;
+    let manifest_path = record_path(build.step.id, FILE_NAME);
+    match records.remove_file(OsStr::new(FILE_NAME)) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(error) => return Err(store.io("remove", &manifest_path, error)),
+    }
+    records
+        .new_file(OsStr::new(FILE_NAME), 0o600)
+        .map_err(std::io::Error::from)
+        .and_then(|file| Writer::with_threads(file, build.context.threads))
+        .map_err(|error| store.io("write", &manifest_path, error))
+}
+
+/// The tree's own folder, with its entry in the manifest.
+fn begin_tree(
+    build: &BuildContext<'_>,
+    started: &Started,
+    run_id: &str,
+) -> Result<(Arc<DirectoryNode>, Entry)> {
+    let io = |error| {
+        let path = format!("partial of run {run_id}");
+        build.store.io("look at", &path, error)
+    };
+    let tree = started.tree.again().map_err(io)?;
+    // The snapshot's own folder: readable by all, the host's folder above decides who gets here.
+    let entry = Entry {
+        kind: Kind::Folder,
+        mode: 0o755,
+        mtime: i128::from(build.step.started_at.timestamp()) * 1_000_000_000,
+        ..Entry::of(StoredPath::root(), &tree.stat_self().map_err(io)?)
+    };
+    let root = DirectoryNode::new(
+        Folder::top_to_make(tree, started.continued),
+        build.basis.clone(),
+        None,
+        StoredPathBuf::new(),
+        started.continued,
+    );
+    *root.end() = FolderMetadata {
+        entry: Some(entry.clone()),
+        ..FolderMetadata::default()
+    };
+    Ok((root, entry))
+}
+
 /// A source that is being gone through.
 struct OpenSource {
     record: Record,
@@ -264,17 +328,7 @@ impl<'a> Builder<'a> {
         run_id: &str,
     ) -> Result<Self> {
         let (store, step) = (build.store, build.step);
-        let records = &started.records;
-        let manifest_path = record_path(step.id, FILE_NAME);
-        match records.remove_file(OsStr::new(FILE_NAME)) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(error) => return Err(store.io("remove", &manifest_path, error)),
-        }
-        let manifest = records
-            .new_file(OsStr::new(FILE_NAME), 0o600)
-            .map_err(std::io::Error::from)
-            .and_then(|file| Writer::with_threads(file, build.context.threads))
-            .map_err(|error| store.io("write", &manifest_path, error))?;
+        let manifest = begin_manifest(build, started)?;
         let basis = step
             .basis
             .as_ref()
@@ -285,26 +339,7 @@ impl<'a> Builder<'a> {
                     .map_err(Error::of_basis)
             })
             .transpose()?;
-        let io = |error| store.io("look at", &format!("partial of run {run_id}"), error);
-        let tree = started.tree.again().map_err(io)?;
-        // The snapshot's own folder: readable by all, the host's folder above decides who gets here.
-        let entry = Entry {
-            kind: Kind::Folder,
-            mode: 0o755,
-            mtime: i128::from(step.started_at.timestamp()) * 1_000_000_000,
-            ..Entry::of(StoredPath::root(), &tree.stat_self().map_err(io)?)
-        };
-        let root = DirectoryNode::new(
-            Folder::top_to_make(tree, started.continued),
-            build.basis.clone(),
-            None,
-            StoredPathBuf::new(),
-            started.continued,
-        );
-        *root.end() = FolderMetadata {
-            entry: Some(entry.clone()),
-            ..FolderMetadata::default()
-        };
+        let (root, entry) = begin_tree(build, started, run_id)?;
         let mut this = Self {
             build,
             basis,

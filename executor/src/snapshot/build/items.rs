@@ -57,7 +57,7 @@ impl Builder<'_> {
             return Ok(true);
         }
         match met {
-            Some((name, met)) => self.met(name, met)?,
+            Some((name, met)) => self.add_met(name, met)?,
             None => {
                 self.open = None;
                 self.job.source = None;
@@ -162,7 +162,7 @@ impl Builder<'_> {
     }
 
     /// Adds what was met in the source at hand.
-    fn met(&mut self, name: OsString, met: Encountered) -> Result<()> {
+    fn add_met(&mut self, name: OsString, met: Encountered) -> Result<()> {
         let Some(open) = &mut self.open else {
             return Ok(());
         };
@@ -190,35 +190,13 @@ impl Builder<'_> {
             open.depth += 1;
         }
         let is_root = is_source && path.is_empty();
-        let within = path.rest_below(&open.prefix).unwrap_or_default();
-        let inner = open.inner.iter().position(|inner| **inner == *within);
-        if (is_source || inner.is_some())
-            && matches!(met, Encountered::Unreadable(..) | Encountered::Vanished)
-            && let Some(record) = self
-                .records
-                .get_mut(open.number + inner.map_or(0, |at| at + 1))
-        {
-            record.present = false;
+        if matches!(met, Encountered::Unreadable(..) | Encountered::Vanished) {
+            self.mark_absent(&path, is_source);
         }
         match met {
             Encountered::Enter(stat) if is_root => self.enter_root(&stat, from)?,
             Encountered::Enter(stat) => self.enter(name, path, from, &stat, Some(true))?,
-            Encountered::Leaf(stat) => {
-                let basis = self.find(&path)?;
-                let (name, from) = self.named(name, stat.kind, from);
-                let group = self.group(&stat);
-                if stat.kind == Kind::File {
-                    let untouched = |basis: &Entry| self.build.since(basis).untouched(basis, &stat);
-                    if !basis.as_deref().is_some_and(untouched) {
-                        self.job.bytes += stat.size;
-                    }
-                    let what = ItemKind::File(stat, group);
-                    self.item_from(name, path, basis, from, what)?;
-                } else {
-                    let what = ItemKind::Other(stat, group);
-                    self.item_from(name, path, basis, from, what)?;
-                }
-            }
+            Encountered::Leaf(stat) => self.add_leaf(name, path, from, &stat)?,
             Encountered::MountPoint(stat) => {
                 self.enter(name, path, from, &stat, None)?;
                 self.leave();
@@ -239,6 +217,45 @@ impl Builder<'_> {
             Encountered::Leave => {}
         }
         Ok(())
+    }
+
+    /// Notes that a source is not there, if what cannot be read is one.
+    fn mark_absent(&mut self, path: &StoredPath, is_source: bool) {
+        let Some(open) = &self.open else {
+            return;
+        };
+        let within = path.rest_below(&open.prefix).unwrap_or_default();
+        let inner = open.inner.iter().position(|inner| **inner == *within);
+        if (is_source || inner.is_some())
+            && let Some(record) = self
+                .records
+                .get_mut(open.number + inner.map_or(0, |at| at + 1))
+        {
+            record.present = false;
+        }
+    }
+
+    /// Adds what is no folder.
+    fn add_leaf(
+        &mut self,
+        name: OsString,
+        path: StoredPathBuf,
+        from: Option<(Folder, OsString)>,
+        stat: &Stat,
+    ) -> Result<()> {
+        let basis = self.find(&path)?;
+        let (name, from) = self.named(name, stat.kind, from);
+        let group = self.group(stat);
+        let what = if stat.kind == Kind::File {
+            let untouched = |basis: &Entry| self.build.since(basis).untouched(basis, stat);
+            if !basis.as_deref().is_some_and(untouched) {
+                self.job.bytes += stat.size;
+            }
+            ItemKind::File(*stat, group)
+        } else {
+            ItemKind::Other(*stat, group)
+        };
+        self.item_from(name, path, basis, from, what)
     }
 
     /// Enters a folder; `read` says that it is read in the source.
