@@ -76,16 +76,7 @@ pub(super) fn write_file_list(
         }
         match met {
             Encountered::Enter(_) => {
-                let above = lister.stack.last();
-                let is_refused = above.is_some_and(|above| above.is_refused)
-                    || (!is_top && can.refuses_name(name.as_bytes()).is_some());
-                let is_mixed = is_refused || lister.path.len() > LONGEST;
-                lister.stack.push(Frame {
-                    length,
-                    is_mixed,
-                    is_refused,
-                    ..Frame::default()
-                });
+                lister.enter(name.as_bytes(), length);
                 continue;
             }
             Encountered::Leave => {
@@ -95,15 +86,7 @@ pub(super) fn write_file_list(
             Encountered::Leaf(stat) if stat.kind == Kind::File => {
                 let copies = record.is_other() && lister.copies(name.as_bytes(), &stat, is_top);
                 files += u64::from(copies && is_top);
-                // rsync does not know which names are one file: further ones are made of the first.
-                let has_more = stat.nlink > 1;
-                let is_first = !has_more || lister.groups.insert((stat.dev, stat.ino));
-                if !copies || has_more {
-                    lister.mix(to)?;
-                }
-                if copies && is_first {
-                    lister.add(b"", 1, to)?;
-                }
+                lister.add_file(&stat, copies, to)?;
             }
             // Links and all else that has no content: rsync passes them over.
             Encountered::Leaf(_) => {}
@@ -123,6 +106,35 @@ impl Lister<'_> {
             || (!is_top && self.can.refuses_name(name).is_some())
             || self.can.refuses_size(stat.size).is_some();
         !refused && self.path.len() <= LONGEST && !self.moves.may_be(stat)
+    }
+
+    /// Enters the folder at hand; `length` are the bytes of the path above it.
+    fn enter(&mut self, name: &[u8], length: usize) {
+        let is_refused = self
+            .stack
+            .last()
+            .is_some_and(|above| above.is_refused || self.can.refuses_name(name).is_some());
+        let is_mixed = is_refused || self.path.len() > LONGEST;
+        self.stack.push(Frame {
+            length,
+            is_mixed,
+            is_refused,
+            ..Frame::default()
+        });
+    }
+
+    /// Lists a file if rsync is to copy it.
+    fn add_file(&mut self, stat: &Stat, copies: bool, to: &mut dyn Write) -> io::Result<()> {
+        // rsync does not know which names are one file: further ones are made of the first.
+        let has_more = stat.nlink > 1;
+        let is_first = !has_more || self.groups.insert((stat.dev, stat.ino));
+        if !copies || has_more {
+            self.mix(to)?;
+        }
+        if copies && is_first {
+            self.add(b"", 1, to)?;
+        }
+        Ok(())
     }
 
     /// Lists the path at hand, which stands for so many files.

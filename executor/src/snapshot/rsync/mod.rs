@@ -80,28 +80,12 @@ pub(super) fn fill_by_rsync(
     if can.folds_names() {
         return Ok(None);
     }
-    let mut tally = Tally::default();
-    let mut jobs = Vec::new();
-    for one in &rsync.calls {
-        let mut sources = survey.sources.iter();
-        let found = sources.find(|source| source.path == one.source);
-        // One that is not there, or not what it was when the plan was made, is told of or copied by
-        // whoever makes the tree equal to the sources.
-        let Some(Ok(found)) = found.map(|source| &source.found) else {
-            continue;
-        };
-        if (found.stat.kind == Kind::Folder) != one.folder || found.other_files == 0 {
-            continue;
-        }
-        let files = write_list(store, one, started, found, survey, can)?;
-        if files > 0 {
-            tally.files += files;
-            jobs.push((one, found));
-        }
-    }
+    let (jobs, files) = write_lists(store, &rsync.calls, started, survey, can)?;
     if jobs.is_empty() {
         return Ok(None);
     }
+    let mut tally = Tally::default();
+    tally.files += files;
     let call = Call {
         store,
         step,
@@ -133,6 +117,37 @@ pub(super) fn fill_by_rsync(
     }
     let fresh = adopter.finish()?;
     Ok(Some(Filled { heard, fresh }))
+}
+
+/// Writes the lists of all calls; gives the calls for which there is something to copy, with their
+/// sources, and the number of files.
+fn write_lists<'a>(
+    store: &Store,
+    calls: &'a [RsyncCall],
+    started: &Started,
+    survey: &'a Survey,
+    can: &Capabilities,
+) -> Result<(Vec<(&'a RsyncCall, &'a FoundSource)>, u64)> {
+    let mut all_files = 0;
+    let mut jobs = Vec::new();
+    for one in calls {
+        let mut sources = survey.sources.iter();
+        let found = sources.find(|source| source.path == one.source);
+        // One that is not there, or not what it was when the plan was made, is told of or copied by
+        // whoever makes the tree equal to the sources.
+        let Some(Ok(found)) = found.map(|source| &source.found) else {
+            continue;
+        };
+        if (found.stat.kind == Kind::Folder) != one.folder || found.other_files == 0 {
+            continue;
+        }
+        let files = write_list(store, one, started, found, survey, can)?;
+        if files > 0 {
+            all_files += files;
+            jobs.push((one, found));
+        }
+    }
+    Ok((jobs, all_files))
 }
 
 /// The name of a call's list in the snapshot's records folder; none for a single file, and for a
