@@ -44,16 +44,7 @@ pub(super) fn seal_snapshot(
         .manifest
         .finish()
         .map_err(|error| store.io("write", &record_path(step.id, manifest::FILE_NAME), error))?;
-    let storing = Storing::new(&started.tree, WHOLE);
-    let synced = started.tree.sync_file_system();
-    drop(storing);
-    if let Err(error) = synced {
-        resume_journal::forget_unsynced(&started.records)
-            .map_err(|error| store.io("write", "the log of copied files", error))?;
-        return Err(store.io("sync", &format!("{BACKUP}/{PARTIAL}/{}", step.id), error).hint(
-            "the disk could not store what was written: look at `dmesg`; the next run copies it again",
-        ));
-    }
+    sync_tree(store, step, started)?;
     let totals = built.totals;
     let record = SnapshotRecord {
         format_version: FORMAT_VERSION,
@@ -96,6 +87,21 @@ pub(super) fn seal_snapshot(
             .map_err(|error| store.io("sync", &format!("{BACKUP}/{name}"), error))?;
     }
     Ok(record)
+}
+
+/// Puts the tree on disk. Where that fails, the next run copies again what may not have got there.
+fn sync_tree(store: &Store, step: &SnapshotStep, started: &Started) -> Result<()> {
+    let storing = Storing::new(&started.tree, WHOLE);
+    let synced = started.tree.sync_file_system();
+    drop(storing);
+    let Err(error) = synced else {
+        return Ok(());
+    };
+    resume_journal::forget_unsynced(&started.records)
+        .map_err(|error| store.io("write", "the log of copied files", error))?;
+    Err(store.io("sync", &format!("{BACKUP}/{PARTIAL}/{}", step.id), error).hint(
+        "the disk could not store what was written: look at `dmesg`; the next run copies it again",
+    ))
 }
 
 /// One more than the basis'.
