@@ -44,72 +44,96 @@ impl Resolved {
 /// Fails if it is no folder or cannot be opened; `ELOOP` too for a symlink made by another user, and `ETIMEDOUT` where a
 /// mount on the way does not answer.
 pub fn resolve(path: &Path) -> Result<Resolved, Errno> {
-    let trusted = geteuid().as_raw();
-    let mut dir = Dir::root()?;
-    let mut open = vec![];
-    let mut rest: Vec<OsString> = path_components(path.as_os_str());
-    let mut links = 0;
+    let mut way = Way {
+        dir: Dir::root()?,
+        open: vec![],
+        rest: path_components(path.as_os_str()),
+        links: 0,
+        passed: Vec::new(),
+    };
     let silent = mounts::that_may_fall_silent();
-    // The names on the way so far, each after a slash.
-    let mut way: Vec<u8> = Vec::new();
     loop {
-        let Some(name) = rest.pop() else {
-            let stat = dir.stat_self()?;
-            return Ok(Resolved {
-                parent: dir,
-                name: ".".into(),
-                stat,
-            });
+        let Some(name) = way.rest.pop() else {
+            let stat = way.dir.stat_self()?;
+            return Ok(way.end_at(".".into(), stat));
         };
         if name == ".." {
-            way.truncate(way.iter().rposition(|byte| *byte == b'/').unwrap_or(0));
-            dir = open.pop().map_or_else(Dir::root, Ok)?;
+            way.step_up()?;
             continue;
         }
-        let above = way.len();
-        way.push(b'/');
-        way.extend_from_slice(name.as_bytes());
-        if silent.contains(&way) {
-            answer::wait_for_answer(&way)?;
-            watch::watch_mount(&way);
+        let above = way.passed.len();
+        way.passed.push(b'/');
+        way.passed.extend_from_slice(name.as_bytes());
+        if silent.contains(&way.passed) {
+            answer::wait_for_answer(&way.passed)?;
+            watch::watch_mount(&way.passed);
         }
-        let stat = dir.stat(&name)?;
+        let stat = way.dir.stat(&name)?;
         match stat.kind {
             Kind::Symlink => {
-                way.truncate(above);
-                links += 1;
-                if links > MAX_LINKS || (stat.uid != 0 && stat.uid != trusted) {
-                    return Err(Errno::LOOP);
-                }
-                let target = dir.read_symlink(&name)?;
-                if target.as_bytes().starts_with(b"/") {
-                    dir = Dir::root()?;
-                    open.clear();
-                    way.clear();
-                }
-                rest.extend(path_components(&target));
+                way.passed.truncate(above);
+                way.follow_symlink(&name, &stat)?;
             }
-            Kind::Folder if rest.is_empty() => {
+            Kind::Folder if way.rest.is_empty() => {
                 // An automount point becomes what is mounted there only once it is opened.
-                let stat = dir.folder(&name)?.stat_self()?;
-                return Ok(Resolved {
-                    parent: dir,
-                    name,
-                    stat,
-                });
+                let stat = way.dir.folder(&name)?.stat_self()?;
+                return Ok(way.end_at(name, stat));
             }
             Kind::Folder => {
-                let child = dir.folder(&name)?;
-                open.push(std::mem::replace(&mut dir, child));
+                let child = way.dir.folder(&name)?;
+                way.open.push(std::mem::replace(&mut way.dir, child));
             }
-            _ if rest.is_empty() => {
-                return Ok(Resolved {
-                    parent: dir,
-                    name,
-                    stat,
-                });
-            }
+            _ if way.rest.is_empty() => return Ok(way.end_at(name, stat)),
             _ => return Err(Errno::NOTDIR),
+        }
+    }
+}
+
+/// How far a path is resolved.
+struct Way {
+    /// The folder that it leads to so far.
+    dir: Dir,
+    /// The folders above that one, from the root.
+    open: Vec<Dir>,
+    /// The components that are left, last first.
+    rest: Vec<OsString>,
+    /// Symlinks that were followed.
+    links: u32,
+    /// The names on the way so far, each after a slash.
+    passed: Vec<u8>,
+}
+
+impl Way {
+    /// Goes to the folder above; above the root is the root.
+    fn step_up(&mut self) -> Result<(), Errno> {
+        let slash = self.passed.iter().rposition(|byte| *byte == b'/');
+        self.passed.truncate(slash.unwrap_or(0));
+        self.dir = self.open.pop().map_or_else(Dir::root, Ok)?;
+        Ok(())
+    }
+
+    /// Puts what a symlink points to before the components that are left.
+    fn follow_symlink(&mut self, name: &OsStr, stat: &Stat) -> Result<(), Errno> {
+        self.links += 1;
+        let is_trusted = stat.uid == 0 || stat.uid == geteuid().as_raw();
+        if self.links > MAX_LINKS || !is_trusted {
+            return Err(Errno::LOOP);
+        }
+        let target = self.dir.read_symlink(name)?;
+        if target.as_bytes().starts_with(b"/") {
+            self.dir = Dir::root()?;
+            self.open.clear();
+            self.passed.clear();
+        }
+        self.rest.extend(path_components(&target));
+        Ok(())
+    }
+
+    fn end_at(self, name: OsString, stat: Stat) -> Resolved {
+        Resolved {
+            parent: self.dir,
+            name,
+            stat,
         }
     }
 }
