@@ -233,37 +233,10 @@ impl Planner<'_> {
         let Some(digest) = entry.digest else {
             return Ok(Err("its manifest has no digest".to_owned()));
         };
-        let mut taken = Vec::new();
-        for name in names {
-            let same = self
-                .known
-                .entries
-                .get(name)
-                .is_some_and(|other| is_alike(&entry, other));
-            let folder = StoredName {
-                snapshot: name.snapshot,
-                path: path_of(name).parent().unwrap_or_default().escaped(),
-            };
-            if let (true, Some(time)) = (same, self.known.folder_times.get(&folder)) {
-                taken.push(RepairName {
-                    name: name.clone(),
-                    folder_time: stored_time(*time),
-                });
-            }
-        }
+        let taken = self.take_alike_names(&entry, names);
         let left = names.len() - taken.len();
-        let from = if own_content {
-            let own = taken.first().map(|one| RepairFrom::Stored {
-                name: one.name.clone(),
-            });
-            match own {
-                Some(own) if self.serves(&own, &entry, None)? => Some(own),
-                _ => None,
-            }
-        } else {
-            None
-        };
-        let from = match from {
+        let own = taken.first().filter(|_| own_content);
+        let from = match self.find_own_content(own, &entry)? {
             Some(from) => Some(from),
             None => self.content(&entry, names, digest)?,
         };
@@ -292,6 +265,44 @@ impl Planner<'_> {
                 .collect(),
         });
         Ok(answer)
+    }
+
+    /// Those of the names that the new file can have, with the times of their folders.
+    fn take_alike_names(&self, entry: &Entry, names: &[StoredName]) -> Vec<RepairName> {
+        let mut taken = Vec::new();
+        for name in names {
+            let same = self
+                .known
+                .entries
+                .get(name)
+                .is_some_and(|other| is_alike(entry, other));
+            let folder = StoredName {
+                snapshot: name.snapshot,
+                path: path_of(name).parent().unwrap_or_default().escaped(),
+            };
+            if let (true, Some(time)) = (same, self.known.folder_times.get(&folder)) {
+                taken.push(RepairName {
+                    name: name.clone(),
+                    folder_time: stored_time(*time),
+                });
+            }
+        }
+        taken
+    }
+
+    /// The damaged file itself, where its content is whole.
+    fn find_own_content(
+        &mut self,
+        own: Option<&RepairName>,
+        entry: &Entry,
+    ) -> Result<Option<RepairFrom>> {
+        let own = own.map(|one| RepairFrom::Stored {
+            name: one.name.clone(),
+        });
+        match own {
+            Some(own) if self.serves(&own, entry, None)? => Ok(Some(own)),
+            _ => Ok(None),
+        }
     }
 
     /// The source of a path, where one is configured for it.

@@ -59,36 +59,21 @@ pub(super) fn compare_snapshot(
     readers: &Readers<'_>,
 ) -> Result<u64> {
     if let Err(because) = &found.record {
-        pass.found(Raw::new(
-            at,
-            StoredPath::root(),
-            DamageKind::Record,
-            because.clone(),
-        ));
+        pass.found_at_root(at, DamageKind::Record, because.clone());
     }
     let record = found.record.as_ref().ok();
     let reader = match open_manifest(store, found, record) {
         Ok(reader) => reader,
         Err(because) => {
             let message = format!("{because}; entries and content were not compared");
-            pass.found(Raw::new(
-                at,
-                StoredPath::root(),
-                DamageKind::Manifest,
-                message,
-            ));
+            pass.found_at_root(at, DamageKind::Manifest, message);
             return Ok(0);
         }
     };
     let tree = match store.snapshot(found.home, found.id) {
         Ok(tree) => tree,
         Err(error) => {
-            pass.found(Raw::new(
-                at,
-                StoredPath::root(),
-                DamageKind::Unreadable,
-                error.message,
-            ));
+            pass.found_at_root(at, DamageKind::Unreadable, error.message);
             return Ok(0);
         }
     };
@@ -111,12 +96,7 @@ pub(super) fn compare_snapshot(
             Ok(entry) => merge.entry(entry),
             Err(error) => {
                 let message = format!("cannot be read further: {}", system_reason(&error));
-                pass.found(Raw::new(
-                    at,
-                    StoredPath::root(),
-                    DamageKind::Manifest,
-                    message,
-                ));
+                pass.found_at_root(at, DamageKind::Manifest, message);
                 merge.levels.clear();
                 break;
             }
@@ -212,22 +192,8 @@ impl Merge<'_> {
             return;
         };
         if entry.kind == Kind::Folder {
-            let name = entry.stored_name();
-            match level.dir.folder(name) {
-                Ok(dir) => self.enter(Arc::new(dir), &entry),
-                Err(Errno::NOENT) => self.missing(&entry),
-                Err(error) => {
-                    let kind = level.dir.stat(name).map(|stat| stat.kind);
-                    let raw = match kind {
-                        Ok(kind) if kind != Kind::Folder => {
-                            let what = wrong_kind(kind, Kind::Folder);
-                            Raw::new(self.at, &entry.path, DamageKind::WrongKind, what)
-                        }
-                        _ => self.unreadable(&entry.path, error),
-                    };
-                    self.lost = Some(Lost { raw, below: 0 });
-                }
-            }
+            let dir = Arc::clone(&level.dir);
+            self.enter_folder(&dir, &entry);
             return;
         }
         self.batch.push(ReadJob {
@@ -236,6 +202,26 @@ impl Merge<'_> {
         });
         if self.batch.is_full() {
             self.send();
+        }
+    }
+
+    /// Goes into a folder, or notes that it and all below it cannot be compared.
+    fn enter_folder(&mut self, above: &Dir, entry: &Entry) {
+        let name = entry.stored_name();
+        match above.folder(name) {
+            Ok(dir) => self.enter(Arc::new(dir), entry),
+            Err(Errno::NOENT) => self.missing(entry),
+            Err(error) => {
+                let kind = above.stat(name).map(|stat| stat.kind);
+                let raw = match kind {
+                    Ok(kind) if kind != Kind::Folder => {
+                        let what = wrong_kind(kind, Kind::Folder);
+                        Raw::new(self.at, &entry.path, DamageKind::WrongKind, what)
+                    }
+                    _ => self.unreadable(&entry.path, error),
+                };
+                self.lost = Some(Lost { raw, below: 0 });
+            }
         }
     }
 
@@ -377,12 +363,8 @@ impl Merge<'_> {
                 amount::plural(record.totals.entries, "entry", "entries"),
                 amount::plural(self.entries, "entry", "entries"),
             );
-            self.pass.found(Raw::new(
-                self.at,
-                StoredPath::root(),
-                DamageKind::Record,
-                message,
-            ));
+            self.pass
+                .found_at_root(self.at, DamageKind::Record, message);
         }
     }
 }

@@ -18,10 +18,7 @@ pub mod snapshots;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Mutex, PoisonError, atomic::Ordering},
 };
 
 use schema::{
@@ -40,7 +37,6 @@ use crate::{
 };
 use names::WantedNames;
 use pass::{Pass, Raw, verify_interrupted};
-use seen::Seen;
 use snapshots::FoundSnapshot;
 
 fn into_inner<T: Default>(mutex: Mutex<T>) -> T {
@@ -64,24 +60,8 @@ pub fn verify_snapshots(
         Ok(Some(record)) => record.capabilities.clone(),
         _ => Capabilities::all(),
     };
-    let (entries_total, bytes_total) = expected_amount(all, chosen, depth);
-    let pass = Pass {
-        depth,
-        capabilities: &capabilities,
-        stop: context.stop,
-        observer: context.observer,
-        threads: context.threads,
-        seen: Seen::new(),
-        found: Mutex::default(),
-        unlisted: Mutex::default(),
-        doubts: Mutex::default(),
-        damage_count: AtomicU64::new(0),
-        entries: AtomicU64::new(0),
-        files: AtomicU64::new(0),
-        bytes: AtomicU64::new(0),
-        entries_total,
-        bytes_total,
-    };
+    let expected = expected_amount(all, chosen, depth);
+    let pass = Pass::new(depth, &capabilities, expected, context);
     let entries = read::with_readers(&pass, |readers| {
         chosen
             .iter()
@@ -95,6 +75,50 @@ pub fn verify_snapshots(
         pass.bytes.load(Ordering::Relaxed),
     );
     let total = pass.entries.load(Ordering::Relaxed);
+    let mut findings =
+        judge_findings(store, all, pass, context.stop).map_err(verify_interrupted)?;
+    if let Err(error) = &destination {
+        findings.damage.insert(0, of_destination(error));
+    }
+    let snapshots = give_verdicts(all, chosen, &entries, &findings);
+    Ok(Verification {
+        format_version: FORMAT_VERSION,
+        host: store.path.rsplit('/').next().unwrap_or_default().to_owned(),
+        folder: store.path.clone(),
+        destination_id: destination.ok().flatten().map(|record| record.id),
+        depth,
+        started_at,
+        ended_at: context.clock.now(),
+        snapshots,
+        entries: total,
+        files_read,
+        bytes_read,
+        damage_count: findings.damage.len() as u64 + findings.more,
+        damage: findings.damage,
+        repair: None,
+        rebuilt: None,
+    })
+}
+
+/// What a pass found, once it is known what of it is damage; snapshots by their places in the list
+/// of all.
+struct Findings {
+    damage: Vec<Damage>,
+    /// Damage that is not listed.
+    more: u64,
+    /// Snapshots that were removed meanwhile.
+    removed: BTreeSet<usize>,
+    /// Snapshots with damage that is not listed.
+    unlisted: BTreeSet<usize>,
+}
+
+/// Says what of all that a pass found is damage.
+fn judge_findings(
+    store: &Store,
+    all: &[FoundSnapshot],
+    pass: Pass<'_>,
+    stop: &Stop,
+) -> Result<Findings> {
     let counted = pass.damage_count.load(Ordering::Relaxed);
     let mut raws = into_inner(pass.found);
     let unlisted = into_inner(pass.unlisted);
@@ -105,46 +129,44 @@ pub fn verify_snapshots(
         more = 0;
     }
     raws.retain(|raw| !told_before(raw, &all[raw.snapshot]));
-    let mut damage = merge_by_inode(store, all, raws, context.stop).map_err(verify_interrupted)?;
-    if let Err(error) = &destination {
-        damage.insert(0, of_destination(error));
-    }
+    Ok(Findings {
+        damage: merge_by_inode(store, all, raws, stop)?,
+        more,
+        removed,
+        unlisted,
+    })
+}
+
+/// What is said of each of the chosen snapshots; `entries` has how many were compared of each.
+fn give_verdicts(
+    all: &[FoundSnapshot],
+    chosen: &[usize],
+    entries: &[u64],
+    findings: &Findings,
+) -> Vec<VerifiedSnapshot> {
+    let damage = findings.damage.iter();
     let damaged: BTreeSet<SnapshotId> = damage
-        .iter()
         .flat_map(|one| one.names.iter().map(|name| name.snapshot))
         .collect();
+    let verdict_of = |at: &usize| {
+        if findings.removed.contains(at) {
+            Verdict::Removed
+        } else if damaged.contains(&all[*at].id) || findings.unlisted.contains(at) {
+            Verdict::Damaged
+        } else {
+            Verdict::Whole
+        }
+    };
     let snapshots = chosen.iter().zip(entries).map(|(at, entries)| {
         let FoundSnapshot { id, home, .. } = &all[*at];
         VerifiedSnapshot {
             id: *id,
             home: *home,
-            entries,
-            verdict: if removed.contains(at) {
-                Verdict::Removed
-            } else if damaged.contains(id) || unlisted.contains(at) {
-                Verdict::Damaged
-            } else {
-                Verdict::Whole
-            },
+            entries: *entries,
+            verdict: verdict_of(at),
         }
     });
-    Ok(Verification {
-        format_version: FORMAT_VERSION,
-        host: store.path.rsplit('/').next().unwrap_or_default().to_owned(),
-        folder: store.path.clone(),
-        destination_id: destination.ok().flatten().map(|record| record.id),
-        depth,
-        started_at,
-        ended_at: context.clock.now(),
-        snapshots: snapshots.collect(),
-        entries: total,
-        files_read,
-        bytes_read,
-        damage_count: damage.len() as u64 + more,
-        damage,
-        repair: None,
-        rebuilt: None,
-    })
+    snapshots.collect()
 }
 
 /// Entries to compare and bytes to read, as far as the records tell: what a snapshot was linked to

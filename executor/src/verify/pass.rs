@@ -17,7 +17,7 @@ use schema::{
 use super::{compare::kind_noun, seen::Seen};
 use crate::{
     error::{Error, ErrorKind},
-    event::{Event, Observer, Phase, Progress, Stop},
+    event::{Context, Event, Observer, Phase, Progress, Stop},
     sys::Kind,
 };
 
@@ -78,7 +78,34 @@ pub(super) struct Pass<'a> {
     pub(super) bytes_total: u64,
 }
 
-impl Pass<'_> {
+impl<'a> Pass<'a> {
+    /// A pass that has found nothing yet; `expected` are its entries and the bytes to read.
+    pub(super) fn new(
+        depth: Depth,
+        capabilities: &'a Capabilities,
+        expected: (u64, u64),
+        context: Context<'a>,
+    ) -> Self {
+        let (entries_total, bytes_total) = expected;
+        Self {
+            depth,
+            capabilities,
+            stop: context.stop,
+            observer: context.observer,
+            threads: context.threads,
+            seen: Seen::new(),
+            found: Mutex::default(),
+            unlisted: Mutex::default(),
+            doubts: Mutex::default(),
+            damage_count: AtomicU64::new(0),
+            entries: AtomicU64::new(0),
+            files: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            entries_total,
+            bytes_total,
+        }
+    }
+
     pub(super) fn found(&self, raw: Raw) {
         self.damage_count.fetch_add(1, Ordering::Relaxed);
         let at = raw.snapshot;
@@ -86,6 +113,11 @@ impl Pass<'_> {
             let unlisted = self.unlisted.lock();
             unlisted.unwrap_or_else(PoisonError::into_inner).insert(at);
         }
+    }
+
+    /// Adds what is wrong with a snapshot as a whole.
+    pub(super) fn found_at_root(&self, at: usize, kind: DamageKind, message: String) {
+        self.found(Raw::new(at, StoredPath::root(), kind, message));
     }
 
     pub(super) fn doubt(&self, raw: Raw) {
