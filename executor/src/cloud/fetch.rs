@@ -13,7 +13,7 @@ use super::{
     history::{self, History, HistoryPlace},
     memory::RemoteCache,
     names,
-    published::{self, RemoteSnapshot},
+    published::{self, Published, RemoteSnapshot},
     rclone::Rclone,
 };
 use crate::{
@@ -89,8 +89,53 @@ pub fn fetch_files(
     wanted: &WantedFiles<'_>,
 ) -> Result<Brought> {
     let manifests_there = uploaded_snapshots(rclone, cache, wanted.remote)?;
+    let WholeUpload {
+        id,
+        published,
+        damaged,
+    } = find_whole_upload(rclone, cache, wanted, &manifests_there)?;
+    let on_remote = &manifests_there[&id];
+    let (folder, named) = into;
+    let download = Download {
+        rclone,
+        cache,
+        wanted,
+        published: &published,
+        tree: make_destination(folder, wanted.host, id, &published, cache, named)?,
+        tree_path: format!("{named}/{}/daily/{id}", wanted.host),
+    };
+    let attempt = on_remote.uploaded.unwrap_or(0);
+    let history = History::read(rclone, cache, wanted.remote, attempt)?;
+    let Shortfall { whole, left, bytes } = download.find_shortfall(&history, attempt)?;
+    check_room_for_download(folder, named, bytes)?;
+    let files = whole + download.bring_files(left)?;
+    // What is still not there, or not whole, the restore tells by its path.
+    let missing = download.count_wanted()?.saturating_sub(files);
+    Ok(Brought {
+        id,
+        files,
+        missing,
+        damaged,
+    })
+}
+
+/// An upload whose records are whole.
+struct WholeUpload {
+    id: SnapshotId,
+    published: Published,
+    /// Newer ones that were passed over.
+    damaged: Vec<SnapshotId>,
+}
+
+/// The upload that is asked for, or the newest one whose records are whole.
+fn find_whole_upload(
+    rclone: &Rclone<'_>,
+    cache: &RemoteCache,
+    wanted: &WantedFiles<'_>,
+    manifests_there: &BTreeMap<SnapshotId, RemoteSnapshot>,
+) -> Result<WholeUpload> {
     let mut damaged = Vec::new();
-    let (id, published) = loop {
+    loop {
         let mut whole = manifests_there.clone();
         whole.retain(|id, _| !damaged.contains(id));
         let id = if whole.is_empty() {
@@ -98,12 +143,16 @@ pub fn fetch_files(
         } else {
             Some(choose_snapshot(&whole, wanted)?)
         };
-        let id = id.map_or_else(|| choose_snapshot(&manifests_there, wanted), Ok)?;
+        let id = id.map_or_else(|| choose_snapshot(manifests_there, wanted), Ok)?;
         if !damaged.contains(&id)
-            && let Some(there) =
+            && let Some(published) =
                 published::fetch_published(rclone, cache, wanted.remote, id, &manifests_there[&id])?
         {
-            break (id, there);
+            return Ok(WholeUpload {
+                id,
+                published,
+                damaged,
+            });
         }
         if wanted.id.is_some() || damaged.contains(&id) {
             return Err(Error::failed(format!(
@@ -113,61 +162,92 @@ pub fn fetch_files(
             .hint("name another snapshot; `backup restore --from cloud --list` shows them"));
         }
         damaged.push(id);
-    };
-    let on_remote = &manifests_there[&id];
-    let (folder, named) = into;
-    let tree = make_destination(folder, wanted.host, id, &published, cache, named)?;
-    let tree_path = format!("{named}/{}/daily/{id}", wanted.host);
-    let attempt = on_remote.uploaded.unwrap_or(0);
-    let history = History::read(rclone, cache, wanted.remote, attempt)?;
-    let mut left = Vec::new();
-    let mut files = 0;
-    let mut bytes = 0_u64;
-    for entry in published.reader()? {
-        let entry =
-            entry.map_err(|error| Error::io("read", manifest::FILE_NAME.as_bytes(), error))?;
-        if entry.kind != Kind::File || !wanted.has(&entry.path) {
-            continue;
-        }
-        rclone.context.stop.check()?;
-        if is_whole(&tree, &entry, rclone.context)? {
-            files += 1;
-            continue;
-        }
-        let Some(key) = names::remote_name(&entry) else {
-            continue;
+    }
+}
+
+/// A download of files of one upload into a snapshot's tree.
+struct Download<'a> {
+    rclone: &'a Rclone<'a>,
+    cache: &'a RemoteCache,
+    wanted: &'a WantedFiles<'a>,
+    published: &'a Published,
+    tree: Dir,
+    tree_path: String,
+}
+
+/// What is in a tree and what is not yet.
+struct Shortfall {
+    /// Files that are there and whole.
+    whole: u64,
+    left: Vec<MissingFile>,
+    /// Sum of the sizes of those that are left.
+    bytes: u64,
+}
+
+impl Download<'_> {
+    /// Looks which of the files that are asked for are there.
+    fn find_shortfall(&self, history: &History, attempt: u64) -> Result<Shortfall> {
+        let mut shortfall = Shortfall {
+            whole: 0,
+            left: Vec::new(),
+            bytes: 0,
         };
-        bytes = bytes.saturating_add(entry.size);
-        let places = history.places(&key, attempt);
-        left.push(MissingFile { entry, places });
-    }
-    check_room_for_download(folder, named, bytes)?;
-    while !left.is_empty() {
-        left = download_files(rclone, cache, wanted.remote, &tree_path, left)?;
-        let mut still = Vec::new();
-        for missing in left {
-            if is_whole(&tree, &missing.entry, rclone.context)? {
-                files += 1;
-            } else {
-                still.push(missing);
+        for entry in self.published.reader()? {
+            let entry =
+                entry.map_err(|error| Error::io("read", manifest::FILE_NAME.as_bytes(), error))?;
+            if entry.kind != Kind::File || !self.wanted.has(&entry.path) {
+                continue;
             }
+            self.rclone.context.stop.check()?;
+            if is_whole(&self.tree, &entry, self.rclone.context)? {
+                shortfall.whole += 1;
+                continue;
+            }
+            let Some(key) = names::remote_name(&entry) else {
+                continue;
+            };
+            shortfall.bytes = shortfall.bytes.saturating_add(entry.size);
+            let places = history.places(&key, attempt);
+            shortfall.left.push(MissingFile { entry, places });
         }
-        still.retain(|missing| !missing.places.is_empty());
-        left = still;
+        Ok(shortfall)
     }
-    // What is still not there, or not whole, the restore tells by its path.
-    let mut missing = 0;
-    for entry in published.reader()? {
-        let entry =
-            entry.map_err(|error| Error::io("read", manifest::FILE_NAME.as_bytes(), error))?;
-        missing += u64::from(entry.kind == Kind::File && wanted.has(&entry.path));
+
+    /// Tries all places of each file; gives how many came whole.
+    fn bring_files(&self, mut left: Vec<MissingFile>) -> Result<u64> {
+        let mut files = 0;
+        while !left.is_empty() {
+            left = download_files(
+                self.rclone,
+                self.cache,
+                self.wanted.remote,
+                &self.tree_path,
+                left,
+            )?;
+            let mut still = Vec::new();
+            for missing in left {
+                if is_whole(&self.tree, &missing.entry, self.rclone.context)? {
+                    files += 1;
+                } else {
+                    still.push(missing);
+                }
+            }
+            still.retain(|missing| !missing.places.is_empty());
+            left = still;
+        }
+        Ok(files)
     }
-    Ok(Brought {
-        id,
-        files,
-        missing: missing.saturating_sub(files),
-        damaged,
-    })
+
+    /// How many files are asked for.
+    fn count_wanted(&self) -> Result<u64> {
+        let mut count = 0;
+        for entry in self.published.reader()? {
+            let entry =
+                entry.map_err(|error| Error::io("read", manifest::FILE_NAME.as_bytes(), error))?;
+            count += u64::from(entry.kind == Kind::File && self.wanted.has(&entry.path));
+        }
+        Ok(count)
+    }
 }
 
 pub(super) fn choose_snapshot(
@@ -208,7 +288,7 @@ fn make_destination(
     folder: &Dir,
     host: &str,
     id: SnapshotId,
-    published: &published::Published,
+    published: &Published,
     cache: &RemoteCache,
     named: &str,
 ) -> Result<Dir> {

@@ -88,25 +88,7 @@ impl Rclone<'_> {
         told: &mut FileFaults,
         copied: &mut dyn FnMut(&str) -> Result<()>,
     ) -> Result<RcloneExit> {
-        let mut command = Command::new(self.program);
-        clean_environment(&mut command);
-        command
-            .args(arguments)
-            .args(self.options)
-            .args(["--use-json-log", "--log-level", "INFO"])
-            .args(["--stats", "1s", "--stats-log-level", "NOTICE"])
-            .args(["--ask-password=false", "--no-unicode-normalization"])
-            .args(["--contimeout", "30s", "--low-level-retries", "3"])
-            // What can be done again is tried again by us, which an interruption can end.
-            .args(["--retries", if told.held.is_some() { "1" } else { "3" }])
-            .args(["--retries-sleep", "2s"])
-            // Longer than any silence that is borne here: what rclone begins anew would hide it.
-            .args(["--timeout", "6m"])
-            // A remote may be a folder named relative to where rclone runs: never in a snapshot.
-            .current_dir("/")
-            .stdin(Stdio::null())
-            .stdout(output.map_or_else(Stdio::null, Stdio::from))
-            .stderr(Stdio::piped());
+        let mut command = self.command(arguments, output, told.held.is_some());
         // One that outlived us would write where the next attempt writes.
         die_with_parent(&mut command);
         let mut child = ChildGroup::start(&mut command).map_err(|error| {
@@ -144,6 +126,30 @@ impl Rclone<'_> {
                 message: format!("{} {exit}: {}", self.program, log.last),
             },
         })
+    }
+
+    /// The command of a call; one that `is_held` can be done again.
+    fn command(&self, arguments: &[&str], output: Option<File>, is_held: bool) -> Command {
+        let mut command = Command::new(self.program);
+        clean_environment(&mut command);
+        command
+            .args(arguments)
+            .args(self.options)
+            .args(["--use-json-log", "--log-level", "INFO"])
+            .args(["--stats", "1s", "--stats-log-level", "NOTICE"])
+            .args(["--ask-password=false", "--no-unicode-normalization"])
+            .args(["--contimeout", "30s", "--low-level-retries", "3"])
+            // What can be done again is tried again by us, which an interruption can end.
+            .args(["--retries", if is_held { "1" } else { "3" }])
+            .args(["--retries-sleep", "2s"])
+            // Longer than any silence that is borne here: what rclone begins anew would hide it.
+            .args(["--timeout", "6m"])
+            // A remote may be a folder named relative to where rclone runs: never in a snapshot.
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(output.map_or_else(Stdio::null, Stdio::from))
+            .stderr(Stdio::piped());
+        command
     }
 
     fn in_time(&self) -> Result<()> {

@@ -28,33 +28,14 @@ use crate::{
 impl Upload<'_> {
     /// Compares the snapshot with the remote, decides what may go, and writes the lists.
     pub(super) fn compare(&mut self) -> Result<Difference> {
-        let mut listing = HashMap::new();
-        let mut folders = HashSet::new();
-        let current = self.at(CURRENT);
-        published::list_remote(&self.rclone, &self.cache, &current, &["-R"], &mut |item| {
-            if item.is_folder {
-                folders.insert(item.path);
-            } else {
-                listing.insert(item.path, item.size);
-            }
-        })?;
+        let (listing, folders) = self.list_current()?;
         let base = self.base()?;
-        let mut distrusted = self.rotten.clone();
-        if !self.damaged.is_empty() {
-            // What the uploads changed whose lists cannot be read.
-            let after = base.as_ref().map_or(0, |(_, attempt, _)| *attempt);
-            let remote = &self.step.remote;
-            let history = History::read(&self.rclone, &self.cache, remote, after)?;
-            distrusted.extend(history.touched());
-        }
+        let distrusted =
+            self.find_distrusted(base.as_ref().map_or(0, |(_, attempt, _)| *attempt))?;
         let base = base.map(|(id, _, base)| (id, base));
         let doubts = self.doubts()?;
-        let upload = base.as_ref().and_then(|(_, base)| base.upload.as_ref());
-        let refused = upload.iter().flat_map(|upload| &upload.not_uploaded);
-        let refused = refused
-            .filter_map(|one| one.path.strip_prefix('/'))
-            .map(str::to_owned)
-            .collect();
+        let refused = base.as_ref().map(|(_, base)| refused_files(base));
+        let refused = refused.unwrap_or_default();
         let [mut upload, mut aside, mut all] = [
             BufWriter::new(self.cache.new_file(UPLOAD)?),
             BufWriter::new(self.cache.new_file(ASIDE)?),
@@ -95,6 +76,34 @@ impl Upload<'_> {
         }
         self.without_moved(&found)?;
         Ok(found)
+    }
+
+    /// The files of `current` with their sizes, and its folders.
+    fn list_current(&self) -> Result<(HashMap<String, u64>, HashSet<String>)> {
+        let mut listing = HashMap::new();
+        let mut folders = HashSet::new();
+        let current = self.at(CURRENT);
+        published::list_remote(&self.rclone, &self.cache, &current, &["-R"], &mut |item| {
+            if item.is_folder {
+                folders.insert(item.path);
+            } else {
+                listing.insert(item.path, item.size);
+            }
+        })?;
+        Ok((listing, folders))
+    }
+
+    /// Files whose content is not what the manifests say, or may not be, as uploads after an attempt
+    /// are damaged.
+    fn find_distrusted(&self, after: u64) -> Result<HashSet<String>> {
+        let mut distrusted = self.rotten.clone();
+        if !self.damaged.is_empty() {
+            // What the uploads changed whose lists cannot be read.
+            let remote = &self.step.remote;
+            let history = History::read(&self.rclone, &self.cache, remote, after)?;
+            distrusted.extend(history.touched());
+        }
+        Ok(distrusted)
     }
 
     /// The newest upload whose record and manifest can be read. The damaged ones after it are set
@@ -199,4 +208,13 @@ impl Upload<'_> {
         Reader::new(self.cache.file(CARRIED)?)
             .map_err(|error| Error::io("read", self.cache.named(CARRIED).as_bytes(), error))
     }
+}
+
+/// Files of an upload that the remote did not take.
+fn refused_files(base: &Published) -> HashSet<String> {
+    let refused = base.upload.iter().flat_map(|upload| &upload.not_uploaded);
+    refused
+        .filter_map(|one| one.path.strip_prefix('/'))
+        .map(str::to_owned)
+        .collect()
 }

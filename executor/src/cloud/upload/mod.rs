@@ -16,7 +16,12 @@ mod noting;
 mod outcome;
 mod publish_manifest;
 
-use std::{collections::BTreeMap, io::Write as _, time::Instant};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs::File,
+    io::Write as _,
+    time::Instant,
+};
 
 use schema::{
     SnapshotId,
@@ -32,9 +37,9 @@ use super::{
     difference::Difference,
     memory::RemoteCache,
     owner,
-    published::{self, RemoteItem},
+    published::{self, RemoteItem, RemoteManifests, RemoteSnapshot},
     rclone::{self, FileFaults, Rclone, RcloneExit},
-    roots::Roots,
+    roots::{Roots, SeenFile},
 };
 use crate::{
     error::{Error, Result},
@@ -83,6 +88,14 @@ impl From<Outcome> for Uploaded {
     }
 }
 
+/// Files that rclone says it copied.
+#[derive(Default)]
+struct CopiedFiles {
+    count: u64,
+    /// Live ones that are not as they were when the manifest was made, with the reason.
+    changed: BTreeMap<String, String>,
+}
+
 /// Uploads a snapshot as a step says.
 ///
 /// # Errors
@@ -122,19 +135,9 @@ pub fn upload_snapshot(
         manifest_digest: digest,
         ..record.clone()
     };
-    let limit = step.timeout.as_duration();
     let upload = Upload {
         step,
-        rclone: Rclone {
-            program: &step.program,
-            options: &step.options,
-            step: name,
-            until: Instant::now()
-                .checked_add(limit)
-                .map(|until| (until, step.timeout.to_string())),
-            stall: rclone::longest_stall(Some(limit)),
-            context,
-        },
+        rclone: rclone_of(step, name, context),
         cache,
         source: Carried {
             folder,
@@ -154,10 +157,38 @@ pub fn upload_snapshot(
     upload.do_upload().map_err(hinted)
 }
 
+/// How rclone is called for a step.
+fn rclone_of<'a>(step: &'a CloudSyncStep, name: &'a str, context: Context<'a>) -> Rclone<'a> {
+    let limit = step.timeout.as_duration();
+    Rclone {
+        program: &step.program,
+        options: &step.options,
+        step: name,
+        until: Instant::now()
+            .checked_add(limit)
+            .map(|until| (until, step.timeout.to_string())),
+        stall: rclone::longest_stall(Some(limit)),
+        context,
+    }
+}
+
 impl Upload<'_> {
     fn do_upload(mut self) -> Result<Uploaded> {
         let there = published::list_remote_manifests(&self.rclone, &self.cache, &self.step.remote)?;
-        let claim = owner::claim_of(&there, owner::this_machine().as_deref());
+        let claim = self.check_claim(&there)?;
+        self.number_attempt(there.of);
+        self.rotten = self.cache.damaged();
+        let found = self.compare()?;
+        self.claim_remote(&claim, &there.owners)?;
+        if self.is_up_to_date(&found) {
+            return Ok(self.nothing_to_do().into());
+        }
+        self.carry_out(found)
+    }
+
+    /// Whose the remote is; an error if it is another machine's, unless it is to be taken over.
+    fn check_claim(&self, there: &RemoteManifests) -> Result<owner::Claim> {
+        let claim = owner::claim_of(there, owner::this_machine().as_deref());
         if let owner::Claim::Other(other) = &claim
             && !self.memory.take_over
         {
@@ -168,7 +199,12 @@ impl Upload<'_> {
                 other,
             )?);
         }
-        self.manifests_there = there.of;
+        Ok(claim)
+    }
+
+    /// Notes what is on the remote, and gives the attempt its number and what is live its name.
+    fn number_attempt(&mut self, manifests_there: BTreeMap<SnapshotId, RemoteSnapshot>) {
+        self.manifests_there = manifests_there;
         let had = self.memory.uploaded.iter();
         self.vanished = had
             .filter(|id| !self.manifests_there.contains_key(id))
@@ -187,20 +223,29 @@ impl Upload<'_> {
             .map(|on_remote| on_remote.attempt);
         let newest = attempts.max().unwrap_or(0);
         self.attempt = newest.max(self.memory.attempt) + 1;
-        self.rotten = self.cache.damaged();
-        let mut found = self.compare()?;
-        if claim != owner::Claim::Ours {
+    }
+
+    /// Makes the remote this machine's, if it is not yet.
+    fn claim_remote(&mut self, claim: &owner::Claim, owners: &[String]) -> Result<()> {
+        if *claim != owner::Claim::Ours {
             let now = self.rclone.context.clock.now();
             owner::write_owner(&self.rclone, &self.cache, &self.step.remote, self.host, now)?;
-            owner::remove_other_owners(&self.rclone, &self.step.remote, &there.owners)?;
+            owner::remove_other_owners(&self.rclone, &self.step.remote, owners)?;
         }
         self.memory.take_over = false;
+        Ok(())
+    }
+
+    /// Whether the snapshot is on the remote as a whole, and all earlier ones that should be.
+    fn is_up_to_date(&self, found: &Difference) -> bool {
         let on_remote = self.manifests_there.get(&self.id());
         let published =
             on_remote.is_some_and(|on_remote| on_remote.uploaded.is_some() && !on_remote.damaged);
-        if found.is_empty() && published && self.vanished.is_empty() {
-            return Ok(self.nothing_to_do().into());
-        }
+        found.is_empty() && published && self.vanished.is_empty()
+    }
+
+    /// Changes the remote as was decided.
+    fn carry_out(mut self, mut found: Difference) -> Result<Uploaded> {
         self.begin()?;
         self.tell_moves(&found)?;
         self.keep_aside(&found)?;
@@ -214,13 +259,7 @@ impl Upload<'_> {
             (healed, faults) = self.heal(found.change.upload_files + added)?;
             added += healed;
         }
-        let mut problems = found.nameless.clone();
-        problems.extend(faults.iter().take(LISTED).map(|(name, because)| Problem {
-            path: format!("/{name}"),
-            kind: ProblemKind::NotStored,
-            message: format!("not uploaded: {because}"),
-        }));
-        problems.truncate(LISTED);
+        let problems = list_problems(&found, &faults);
         self.take_changed_aside(&faults)?;
         let done = self.cache.done(self.id())?;
         self.publish(&mut found, faults.len() as u64, &problems)?;
@@ -290,38 +329,14 @@ impl Upload<'_> {
         if files == 0 {
             return Ok(BTreeMap::new());
         }
-        let mut doing = self.cache.doing(self.id())?;
-        let path = self.cache.named("done");
-        let list = self.cache.named(UPLOAD);
+        let doing = self.cache.doing(self.id())?;
         let to = self.at(CURRENT);
-        // What had one of these names was moved away, so the remote need not be asked of each.
-        let arguments = [
-            "copy",
-            self.source.folder,
-            &to,
-            "--files-from-raw",
-            &list,
-            "--no-traverse",
-            "--no-check-dest",
-        ];
-        let mut told = FileFaults::default();
-        let mut copied = 0_u64;
         let seen = self.seen()?;
-        let mut changed = BTreeMap::new();
-        let ended = self.rclone.call(&arguments, None, &mut told, &mut |name| {
-            copied += 1;
-            if let Some(roots) = self.source.live
-                && seen.get(name).is_none_or(|seen| !seen.holds(roots))
-            {
-                changed.insert(name.to_owned(), CHANGED.to_owned());
-                return Ok(());
-            }
-            doing
-                .write_all(format!("{name}\n").as_bytes())
-                .map_err(|error| Error::io("write", path.as_bytes(), error))
-        })?;
+        let mut told = FileFaults::default();
+        let mut copied = CopiedFiles::default();
+        let ended = self.copy_files(doing, &seen, &mut told, &mut copied)?;
         match ended {
-            RcloneExit::Well if copied == files => return Ok(changed),
+            RcloneExit::Well if copied.count == files => return Ok(copied.changed),
             RcloneExit::Badly {
                 connection: true,
                 message,
@@ -333,7 +348,7 @@ impl Upload<'_> {
             missing.retain(|name, ()| {
                 let holds = seen.get(name).is_some_and(|seen| seen.holds(roots));
                 if !holds {
-                    changed.insert(name.clone(), CHANGED.to_owned());
+                    copied.changed.insert(name.clone(), CHANGED.to_owned());
                 }
                 holds
             });
@@ -353,8 +368,43 @@ impl Upload<'_> {
         Ok(missing
             .into_keys()
             .filter_map(|name| told.faults.remove_entry(&name))
-            .chain(changed)
+            .chain(copied.changed)
             .collect())
+    }
+
+    /// Copies the files of the list to `current`, and writes to `doing` which came through.
+    fn copy_files(
+        &self,
+        mut doing: File,
+        seen: &HashMap<String, SeenFile>,
+        told: &mut FileFaults,
+        copied: &mut CopiedFiles,
+    ) -> Result<RcloneExit> {
+        let path = self.cache.named("done");
+        let list = self.cache.named(UPLOAD);
+        let to = self.at(CURRENT);
+        // What had one of these names was moved away, so the remote need not be asked of each.
+        let arguments = [
+            "copy",
+            self.source.folder,
+            &to,
+            "--files-from-raw",
+            &list,
+            "--no-traverse",
+            "--no-check-dest",
+        ];
+        self.rclone.call(&arguments, None, told, &mut |name| {
+            copied.count += 1;
+            if let Some(roots) = self.source.live
+                && seen.get(name).is_none_or(|seen| !seen.holds(roots))
+            {
+                copied.changed.insert(name.to_owned(), CHANGED.to_owned());
+                return Ok(());
+            }
+            doing
+                .write_all(format!("{name}\n").as_bytes())
+                .map_err(|error| Error::io("write", path.as_bytes(), error))
+        })
     }
 
     /// Files that should be on the remote and are not.
@@ -379,4 +429,16 @@ impl Upload<'_> {
         )?;
         Ok(missing)
     }
+}
+
+/// What was not uploaded, as far as it is listed.
+fn list_problems(found: &Difference, faults: &BTreeMap<String, String>) -> Vec<Problem> {
+    let mut problems = found.nameless.clone();
+    problems.extend(faults.iter().take(LISTED).map(|(name, because)| Problem {
+        path: format!("/{name}"),
+        kind: ProblemKind::NotStored,
+        message: format!("not uploaded: {because}"),
+    }));
+    problems.truncate(LISTED);
+    problems
 }
