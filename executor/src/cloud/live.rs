@@ -6,14 +6,15 @@
 use std::{
     collections::{BTreeSet, HashMap},
     ffi::{OsStr, OsString},
+    fs::File,
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
     path::PathBuf,
 };
 
-use chrono::Local;
+use chrono::{DateTime, FixedOffset, Local};
 use rustix::io::Errno;
 use schema::{
-    Digest, Plan, StoredPath, StoredPathBuf,
+    Digest, Plan, SnapshotId, StoredPath, StoredPathBuf,
     config::AbsolutePath,
     journal::{Problem, ProblemKind},
     pattern::Excludes,
@@ -32,7 +33,10 @@ use crate::{
         Bounds, Encountered, Root, Since, WalkEvent, file_systems, in_manifest_order, survey_roots,
         survey_source, sync,
     },
-    sys::{Dir, Kind, Owners, Stat, attributes, resolve::resolve},
+    sys::{
+        Dir, Kind, Owners, Stat, attributes,
+        resolve::{Resolved, resolve},
+    },
 };
 
 /// Name of the manifest while it is made.
@@ -66,7 +70,6 @@ pub fn survey_live_sources(
     live: &LiveSources,
     context: Context<'_>,
 ) -> Result<Live> {
-    let io = |error: std::io::Error| Error::io("write", cache.named(NEW).as_bytes(), error);
     let excludes = Excludes::new(&live.exclude_patterns)
         .map_err(|fault| Error::failed(format!("local.excludePatterns: {fault}")))?;
     let bounds = Bounds {
@@ -80,19 +83,7 @@ pub fn survey_live_sources(
     // through a mapping move the change time.
     let from = Local::now().fixed_offset();
     sync::sync_file_systems(file_systems(&order, &bounds), context)?;
-    let mut making = Making {
-        cache,
-        step,
-        writer: Writer::new(cache.new_file(NEW)?).map_err(io)?,
-        // What is damaged there only makes more to read.
-        last: last_record(cache, step),
-        copier: Copier::default(),
-        groups: HashMap::new(),
-        above: BTreeSet::new(),
-        totals: SnapshotTotals::default(),
-        problems: Vec::new(),
-        context,
-    };
+    let mut making = Making::new(cache, step, context)?;
     let mut roots = Roots::default();
     let mut sources = Vec::new();
     for root in survey_roots(&order) {
@@ -104,37 +95,15 @@ pub fn survey_live_sources(
         problems,
         ..
     } = making;
+    let io = |error| write_error(cache, error);
     let manifest_digest = writer.finish().map_err(io)?;
     let record = SnapshotRecord {
-        format_version: FORMAT_VERSION,
-        id: step.snapshot,
-        host: plan.host.clone(),
-        run_id: plan.run_id.clone(),
-        started_at: plan.created_at,
-        sealed_at: context.clock.now(),
-        day: plan.created_at.date_naive(),
-        sequence: 0,
-        read: Some(ReadSpan {
-            from,
-            until: Local::now().fixed_offset(),
-        }),
         complete: totals.errors == 0 && sources.iter().all(|source| source.present),
-        suspect: Vec::new(),
-        suspect_since: None,
-        basis: None,
-        line_from: None,
-        engine: Engine::BuiltIn,
-        made_by: concat!("backup ", env!("CARGO_PKG_VERSION")).to_owned(),
         sources,
-        exclude_patterns: live.exclude_patterns.clone(),
         totals,
-        stored_by: Default::default(),
-        files_stored_by: Default::default(),
-        manifest: manifest::FILE_NAME.to_owned(),
-        manifest_digest,
         problems,
-        manifest_rebuilt_at: None,
-        record_rebuilt_at: None,
+        sealed_at: context.clock.now(),
+        ..begin_record(plan, step, live, from, manifest_digest)
     };
     let manifest = Reader::new(cache.file(NEW)?).map_err(io)?;
     Ok(Live {
@@ -142,6 +111,51 @@ pub fn survey_live_sources(
         manifest,
         roots,
     })
+}
+
+/// The record of sources that were read `from` a time until now, without what was found in them.
+fn begin_record(
+    plan: &Plan,
+    step: &CloudSyncStep,
+    live: &LiveSources,
+    from: DateTime<FixedOffset>,
+    manifest_digest: Digest,
+) -> SnapshotRecord {
+    SnapshotRecord {
+        format_version: FORMAT_VERSION,
+        id: step.snapshot,
+        host: plan.host.clone(),
+        run_id: plan.run_id.clone(),
+        started_at: plan.created_at,
+        sealed_at: from,
+        day: plan.created_at.date_naive(),
+        sequence: 0,
+        read: Some(ReadSpan {
+            from,
+            until: Local::now().fixed_offset(),
+        }),
+        complete: false,
+        suspect: Vec::new(),
+        suspect_since: None,
+        basis: None,
+        line_from: None,
+        engine: Engine::BuiltIn,
+        made_by: concat!("backup ", env!("CARGO_PKG_VERSION")).to_owned(),
+        sources: Vec::new(),
+        exclude_patterns: live.exclude_patterns.clone(),
+        totals: SnapshotTotals::default(),
+        stored_by: Default::default(),
+        files_stored_by: Default::default(),
+        manifest: manifest::FILE_NAME.to_owned(),
+        manifest_digest,
+        problems: Vec::new(),
+        manifest_rebuilt_at: None,
+        record_rebuilt_at: None,
+    }
+}
+
+fn write_error(cache: &RemoteCache, error: std::io::Error) -> Error {
+    Error::io("write", cache.named(NEW).as_bytes(), error)
 }
 
 /// The manifest of the last upload, with when the sources were read that it describes.
@@ -172,7 +186,57 @@ struct Making<'a> {
     context: Context<'a>,
 }
 
-impl Making<'_> {
+/// An entry with nothing found of it.
+fn absent_source(path: &AbsolutePath) -> SourceRecord {
+    SourceRecord {
+        path: path.clone(),
+        present: false,
+        mounted: false,
+        entries: 0,
+        files: 0,
+    }
+}
+
+/// Where a path of a source is; `folder` is the source itself, if it is one.
+fn place_of<'p>(
+    root: &'p Resolved,
+    folder: &std::result::Result<Dir, Errno>,
+    path: &'p StoredPath,
+) -> Placed<'p> {
+    match (path, folder) {
+        (path, _) if path.is_root() => root.parent.again().map(|dir| (dir, root.name.as_os_str())),
+        (path, Ok(folder)) => folder.descend(path),
+        (_, Err(error)) => Err(*error),
+    }
+}
+
+/// A file with the content that is recorded of it.
+struct SettledFile {
+    /// How it was before it was read.
+    stat: Stat,
+    digest: Digest,
+    /// Since which snapshot it has this content, where that is another one.
+    stored: Option<SnapshotId>,
+}
+
+impl<'a> Making<'a> {
+    fn new(cache: &'a RemoteCache, step: &'a CloudSyncStep, context: Context<'a>) -> Result<Self> {
+        let io = |error| write_error(cache, error);
+        Ok(Self {
+            cache,
+            step,
+            writer: Writer::new(cache.new_file(NEW)?).map_err(io)?,
+            // What is damaged there only makes more to read.
+            last: last_record(cache, step),
+            copier: Copier::default(),
+            groups: HashMap::new(),
+            above: BTreeSet::new(),
+            totals: SnapshotTotals::default(),
+            problems: Vec::new(),
+            context,
+        })
+    }
+
     /// Lists what is in a source and in those within it.
     fn source(
         &mut self,
@@ -182,14 +246,7 @@ impl Making<'_> {
     ) -> Result<Vec<SourceRecord>> {
         let Root { path, found, below } = root;
         let prefix = path.as_stored();
-        let record_of = |path: &AbsolutePath| SourceRecord {
-            path: path.clone(),
-            present: false,
-            mounted: false,
-            entries: 0,
-            files: 0,
-        };
-        let mut records = vec![record_of(path)];
+        let mut records = vec![absent_source(path)];
         let root = match found {
             Ok(root) => root,
             Err(error) => {
@@ -201,7 +258,7 @@ impl Making<'_> {
         records[0].mounted = root.stat.mount_root;
         records.extend(below.inner.iter().map(|inner| SourceRecord {
             mounted: inner.resolved.stat.mount_root,
-            ..record_of(inner.path)
+            ..absent_source(inner.path)
         }));
         // A source that is no folder has no content to descend into.
         let folder = root.folder();
@@ -216,14 +273,11 @@ impl Making<'_> {
             }
             let here = prefix.join(path);
             let is_mount_point = matches!(told, WalkEvent::Encountered(Encountered::MountPoint(_)));
-            let place = match (path, &folder) {
+            let place = if is_mount_point {
                 // Nobody looks at what is passed over.
-                _ if is_mount_point => Err(Errno::XDEV),
-                (path, _) if path.is_root() => {
-                    root.parent.again().map(|dir| (dir, root.name.as_os_str()))
-                }
-                (path, Ok(folder)) => folder.descend(path),
-                (_, Err(error)) => Err(*error),
+                Err(Errno::XDEV)
+            } else {
+                place_of(&root, &folder, path)
             };
             let before = self.totals.entries;
             self.met(here, place, told)?;
@@ -328,54 +382,14 @@ impl Making<'_> {
                 return Ok(());
             }
         };
-        let last = match &mut self.last {
-            Some((last, _)) => last.find(&path).ok().flatten(),
-            None => None,
+        let Some(settled) = self.settle_content(&path, &file, stat)? else {
+            return Ok(());
         };
-        let untouched = |entry: &Entry, stat: &Stat| {
-            let last = self.last.as_ref();
-            last.is_some_and(|(_, since)| since.untouched(entry, stat))
-        };
-        let known = if stat.nlink > 1 {
-            self.groups.get(&(stat.dev, stat.ino)).and_then(|one| one.1)
-        } else {
-            None
-        };
-        let mut tries = 0;
-        let (now, digest, stored) = loop {
-            let before = Stat::of_fd(&file).map_err(|error| Error::io("look at", &path, error))?;
-            if before.kind != Kind::File {
-                self.unread(&path, Errno::STALE);
-                return Ok(());
-            }
-            if let Some(last) = last.as_ref().filter(|last| untouched(last, &before))
-                && let Some(digest) = last.digest
-            {
-                break (before, digest, last.stored);
-            }
-            if let Some(digest) = known
-                && (before.ino, before.ctime) == (stat.ino, stat.ctime)
-            {
-                break (before, digest, None);
-            }
-            let stop = self.context.stop;
-            let sparse = before.allocated < before.size;
-            let read = self.copier.digest(&file, sparse, &mut |_| stop.check());
-            let digest = match read {
-                Ok(read) => read.digest,
-                Err(CopyError::Ended(error)) => return Err(error),
-                Err(CopyError::Read(error) | CopyError::Write(error)) => {
-                    self.problem(&path, ProblemKind::Unreadable, system_reason(&error));
-                    return Ok(());
-                }
-            };
-            tries += 1;
-            let after = Stat::of_fd(&file).map_err(|error| Error::io("look at", &path, error))?;
-            // What still changes is found out when it was uploaded: the entry says how it was.
-            if (after.ctime, after.size) == (before.ctime, before.size) || tries == TRIES {
-                break (before, digest, None);
-            }
-        };
+        let SettledFile {
+            stat: now,
+            digest,
+            stored,
+        } = settled;
         let mut entry = Entry::of(&path, &now);
         entry.digest = Some(digest);
         entry.stored = Some(stored.unwrap_or(self.step.snapshot));
@@ -389,6 +403,69 @@ impl Making<'_> {
         self.totals.files += 1;
         self.totals.bytes += now.size;
         self.write(&entry)
+    }
+
+    /// Finds a file's content in the last manifest or under another name of it, or reads it; nothing
+    /// where it cannot be read, which is noted.
+    fn settle_content(
+        &mut self,
+        path: &StoredPath,
+        file: &File,
+        stat: &Stat,
+    ) -> Result<Option<SettledFile>> {
+        let last = match &mut self.last {
+            Some((last, _)) => last.find(path).ok().flatten(),
+            None => None,
+        };
+        let untouched = |entry: &Entry, stat: &Stat| {
+            let last = self.last.as_ref();
+            last.is_some_and(|(_, since)| since.untouched(entry, stat))
+        };
+        let known = if stat.nlink > 1 {
+            self.groups.get(&(stat.dev, stat.ino)).and_then(|one| one.1)
+        } else {
+            None
+        };
+        let mut tries = 0;
+        let (stat, digest, stored) = loop {
+            let before = Stat::of_fd(file).map_err(|error| Error::io("look at", path, error))?;
+            if before.kind != Kind::File {
+                self.unread(path, Errno::STALE);
+                return Ok(None);
+            }
+            if let Some(last) = last.as_ref().filter(|last| untouched(last, &before))
+                && let Some(digest) = last.digest
+            {
+                break (before, digest, last.stored);
+            }
+            if let Some(digest) = known
+                && (before.ino, before.ctime) == (stat.ino, stat.ctime)
+            {
+                break (before, digest, None);
+            }
+            let stop = self.context.stop;
+            let sparse = before.allocated < before.size;
+            let read = self.copier.digest(file, sparse, &mut |_| stop.check());
+            let digest = match read {
+                Ok(read) => read.digest,
+                Err(CopyError::Ended(error)) => return Err(error),
+                Err(CopyError::Read(error) | CopyError::Write(error)) => {
+                    self.problem(path, ProblemKind::Unreadable, system_reason(&error));
+                    return Ok(None);
+                }
+            };
+            tries += 1;
+            let after = Stat::of_fd(file).map_err(|error| Error::io("look at", path, error))?;
+            // What still changes is found out when it was uploaded: the entry says how it was.
+            if (after.ctime, after.size) == (before.ctime, before.size) || tries == TRIES {
+                break (before, digest, None);
+            }
+        };
+        Ok(Some(SettledFile {
+            stat,
+            digest,
+            stored,
+        }))
     }
 
     fn group(&mut self, stat: &Stat) -> &mut (u64, Option<Digest>) {
@@ -405,7 +482,7 @@ impl Making<'_> {
         };
         self.writer
             .write(&entry)
-            .map_err(|error| Error::io("write", self.cache.named(NEW).as_bytes(), error))
+            .map_err(|error| write_error(self.cache, error))
     }
 
     fn unread(&mut self, path: &StoredPath, error: Errno) {
