@@ -60,31 +60,27 @@ pub(super) fn find(
             .iter()
             .position(|byte| *byte == b'/')
             .map_or(path.len(), |length| at + length);
-        let here = StoredPath::new(&path[..end]);
-        let is_last = end == path.len();
+        let part = PathPart {
+            path: &path,
+            at,
+            end,
+            snapshot,
+        };
         let name = match &path[at..end] {
             b"" => OsStr::new("."),
-            _ => names.stored_name(here),
+            _ => names.stored_name(part.here()),
         };
-        let io = |error: Errno| Error::io("look at", &StoredPath::new(snapshot).join(here), error);
-        let Some(stat) = dir.look(name).map_err(io)? else {
-            return match listed_entry(here, &manifest)? {
-                Some(entry) if is_last => Ok(FoundEntry {
-                    parent: dir,
-                    name: name.to_owned(),
-                    stat: None,
-                    kind: entry.kind,
-                    path,
-                }),
-                Some(entry) if entry.kind == Kind::Symlink => Err(through_symlink(
-                    here,
-                    snapshot,
-                    &entry.target.unwrap_or_default(),
-                )),
-                _ => Err(missing_error(&dir, &path, at, end, snapshot)),
-            };
+        let Some(stat) = dir.look(name).map_err(|error| part.io(error))? else {
+            let kind = part.listed_kind(&dir, &manifest)?;
+            return Ok(FoundEntry {
+                parent: dir,
+                name: name.to_owned(),
+                stat: None,
+                kind,
+                path,
+            });
         };
-        if is_last {
+        if part.is_last() {
             return Ok(FoundEntry {
                 parent: dir,
                 name: name.to_owned(),
@@ -93,22 +89,93 @@ pub(super) fn find(
                 path,
             });
         }
-        match stat.kind {
-            Kind::Folder => dir = dir.folder(name).map_err(io)?,
+        dir = part.enter_folder(&dir, name, stat.kind)?;
+        at = end + 1;
+    }
+}
+
+/// One name of a path that is looked up: what stands from `at` to `end`.
+struct PathPart<'a> {
+    path: &'a StoredPath,
+    at: usize,
+    end: usize,
+    snapshot: &'a str,
+}
+
+impl PathPart<'_> {
+    /// The path up to this name.
+    fn here(&self) -> &StoredPath {
+        StoredPath::new(&self.path[..self.end])
+    }
+
+    fn is_last(&self) -> bool {
+        self.end == self.path.len()
+    }
+
+    fn io(&self, error: Errno) -> Error {
+        let path = StoredPath::new(self.snapshot).join(self.here());
+        Error::io("look at", &path, error)
+    }
+
+    /// What the manifest says that the path means, where the tree has no such name; an error if it
+    /// says nothing of it.
+    fn listed_kind(
+        &self,
+        dir: &Dir,
+        manifest: impl Fn() -> Result<Option<Reader>>,
+    ) -> Result<Kind> {
+        match listed_entry(self.here(), manifest)? {
+            Some(entry) if self.is_last() => Ok(entry.kind),
+            Some(entry) if entry.kind == Kind::Symlink => Err(through_symlink(
+                self.here(),
+                self.snapshot,
+                &entry.target.unwrap_or_default(),
+            )),
+            _ => Err(self.missing_error(dir)),
+        }
+    }
+
+    /// Goes into the folder that leads on; an error if it is none.
+    fn enter_folder(&self, dir: &Dir, name: &OsStr, kind: Kind) -> Result<Dir> {
+        let (here, snapshot) = (self.here(), self.snapshot);
+        let io = |error| self.io(error);
+        match kind {
+            Kind::Folder => dir.folder(name).map_err(io),
             Kind::Symlink => {
                 let target = dir.read_symlink(name).map_err(io)?;
-                return Err(through_symlink(here, snapshot, bytes(&target)));
+                Err(through_symlink(here, snapshot, bytes(&target)))
             }
-            _ => {
-                return Err(Error::refused(format!(
-                    "{} is not a folder in snapshot {snapshot}, so {} is not there",
-                    here.shown(),
-                    path.shown()
-                ))
-                .hint(format!("restore {} itself", here.shown())));
-            }
+            _ => Err(Error::refused(format!(
+                "{} is not a folder in snapshot {snapshot}, so {} is not there",
+                here.shown(),
+                self.path.shown()
+            ))
+            .hint(format!("restore {} itself", here.shown()))),
         }
-        at = end + 1;
+    }
+
+    /// The error that `dir` does not have this name.
+    fn missing_error(&self, dir: &Dir) -> Error {
+        let Self {
+            path, at, snapshot, ..
+        } = *self;
+        let parent = StoredPath::new(&path[..at.saturating_sub(1)]).shown();
+        let error = Error::refused(format!("{} is not in snapshot {snapshot}", path.shown()));
+        let similar = similar_names(&dir.names().unwrap_or_default(), &path[at..self.end]);
+        if similar.is_empty() {
+            return error.hint(format!(
+                "{parent} is there; `backup list` shows other snapshots that may have it"
+            ));
+        }
+        let prefix = if parent == "/" { "" } else { &parent };
+        let similar: Vec<String> = similar
+            .iter()
+            .map(|name| format!("{prefix}/{}", display(bytes(name))))
+            .collect();
+        error.hint(format!(
+            "{parent} is there; did you mean {}?",
+            similar.join(" or ")
+        ))
     }
 }
 
@@ -140,26 +207,6 @@ fn through_symlink(here: &StoredPath, snapshot: &str, target: &[u8]) -> Error {
         display(target)
     ))
     .hint(format!("name the path below {real} instead"))
-}
-
-fn missing_error(dir: &Dir, path: &StoredPath, at: usize, end: usize, snapshot: &str) -> Error {
-    let parent = StoredPath::new(&path[..at.saturating_sub(1)]).shown();
-    let error = Error::refused(format!("{} is not in snapshot {snapshot}", path.shown()));
-    let similar = similar_names(&dir.names().unwrap_or_default(), &path[at..end]);
-    if similar.is_empty() {
-        return error.hint(format!(
-            "{parent} is there; `backup list` shows other snapshots that may have it"
-        ));
-    }
-    let prefix = if parent == "/" { "" } else { &parent };
-    let similar: Vec<String> = similar
-        .iter()
-        .map(|name| format!("{prefix}/{}", display(bytes(name))))
-        .collect();
-    error.hint(format!(
-        "{parent} is there; did you mean {}?",
-        similar.join(" or ")
-    ))
 }
 
 /// Up to three names that start or end as this one does, or differ only in case.

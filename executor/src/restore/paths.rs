@@ -54,38 +54,40 @@ pub fn select_paths(
     into_one: bool,
     context: &Context<'_>,
 ) -> Result<Vec<Selection>> {
-    let names = names_of(store, snapshot)?;
-    let mut meant: BTreeSet<StoredPathBuf> = BTreeSet::new();
-    for path in paths {
-        let clean = lookup::clean_path(path)?;
-        let found = lookup::find(tree, clean.clone(), home_folder, &names, || {
-            manifest_of(store, snapshot)
-        });
-        match found {
-            Ok(_) if clean.is_empty() => {
-                return Err(
-                    Error::refused("/ is everything, and cannot go with other paths")
-                        .hint("restore / alone"),
-                );
-            }
-            Ok(_) => drop(meant.insert(clean)),
-            Err(_) if is_pattern(path) => {
-                let matched = matching_names(store, snapshot, home_folder, tree, path, context)?;
-                if matched.is_empty() {
-                    return Err(Error::refused(format!(
-                        "nothing in snapshot {home_folder} matches {}",
-                        display(path.as_os_str().as_bytes())
-                    ))
-                    .hint("`backup find` searches all snapshots; quote patterns, or the shell takes them"));
-                }
-                meant.extend(matched);
-            }
-            Err(error) => return Err(error),
-        }
+    let searched = Searched {
+        store,
+        snapshot,
+        home_folder,
+        tree,
+        context,
+    };
+    let meant = searched.find_meant(paths)?;
+    let folders = group_by_folder(&meant, into_one)?;
+    if folders.len() > FOLDERS {
+        return Err(Error::refused(format!(
+            "that is in {} folders, and at most {FOLDERS} are restored at once",
+            folders.len()
+        ))
+        .hint("restore the folder that holds them, or name fewer"));
     }
+    Ok(folders
+        .into_iter()
+        .map(|(folder, names)| Selection {
+            folder: PathBuf::from(OsString::from_vec(folder.to_absolute())),
+            names,
+        })
+        .collect())
+}
+
+/// The names of paths by the folders that hold them, without what lies below another of the paths;
+/// refused if two would get the same name in one target.
+fn group_by_folder(
+    meant: &BTreeSet<StoredPathBuf>,
+    into_one: bool,
+) -> Result<BTreeMap<StoredPathBuf, Vec<Vec<u8>>>> {
     let mut folders: BTreeMap<StoredPathBuf, Vec<Vec<u8>>> = BTreeMap::new();
     let mut taken: BTreeMap<Vec<u8>, StoredPathBuf> = BTreeMap::new();
-    for path in &meant {
+    for path in meant {
         if path.folders_above().any(|above| meant.contains(above)) {
             continue;
         }
@@ -104,20 +106,7 @@ pub fn select_paths(
             .or_default()
             .push(name.to_vec());
     }
-    if folders.len() > FOLDERS {
-        return Err(Error::refused(format!(
-            "that is in {} folders, and at most {FOLDERS} are restored at once",
-            folders.len()
-        ))
-        .hint("restore the folder that holds them, or name fewer"));
-    }
-    Ok(folders
-        .into_iter()
-        .map(|(folder, names)| Selection {
-            folder: PathBuf::from(OsString::from_vec(folder.to_absolute())),
-            names,
-        })
-        .collect())
+    Ok(folders)
 }
 
 fn is_pattern(path: &Path) -> bool {
@@ -127,35 +116,81 @@ fn is_pattern(path: &Path) -> bool {
         .any(|byte| b"*?[".contains(byte))
 }
 
-/// All paths of a snapshot that a pattern means, which is from its root.
-fn matching_names(
-    store: &Store,
+/// A snapshot in which paths are looked for.
+struct Searched<'a> {
+    store: &'a Store,
     snapshot: Option<SnapshotId>,
-    home_folder: &str,
-    tree: &Dir,
-    pattern: &Path,
-    context: &Context<'_>,
-) -> Result<Vec<StoredPathBuf>> {
-    let refused = |because: &str| {
-        let pattern = display(pattern.as_os_str().as_bytes());
-        Error::refused(format!("{pattern} is no pattern: {because}"))
-            .hint("name the path itself, or the folder that holds it")
-    };
-    let pattern = pattern.as_os_str().as_bytes();
-    let start = pattern.iter().position(|byte| *byte != b'/');
-    let anchored = [b"/", &pattern[start.unwrap_or(pattern.len())..]].concat();
-    let search = Search::pattern(&anchored).map_err(|fault| refused(&fault.to_string()))?;
-    let mut found = Vec::new();
-    if manifest_of(store, snapshot)?.is_some()
-        && let Some(id) = snapshot
-    {
+    home_folder: &'a str,
+    tree: &'a Dir,
+    context: &'a Context<'a>,
+}
+
+impl Searched<'_> {
+    /// All that paths and patterns mean.
+    fn find_meant(&self, paths: &[PathBuf]) -> Result<BTreeSet<StoredPathBuf>> {
+        let home_folder = self.home_folder;
+        let names = names_of(self.store, self.snapshot)?;
+        let mut meant: BTreeSet<StoredPathBuf> = BTreeSet::new();
+        for path in paths {
+            let clean = lookup::clean_path(path)?;
+            let found = lookup::find(self.tree, clean.clone(), home_folder, &names, || {
+                manifest_of(self.store, self.snapshot)
+            });
+            match found {
+                Ok(_) if clean.is_empty() => {
+                    return Err(
+                        Error::refused("/ is everything, and cannot go with other paths")
+                            .hint("restore / alone"),
+                    );
+                }
+                Ok(_) => drop(meant.insert(clean)),
+                Err(_) if is_pattern(path) => {
+                    let matched = self.matching_names(path)?;
+                    if matched.is_empty() {
+                        return Err(Error::refused(format!(
+                            "nothing in snapshot {home_folder} matches {}",
+                            display(path.as_os_str().as_bytes())
+                        ))
+                        .hint("`backup find` searches all snapshots; quote patterns, or the shell takes them"));
+                    }
+                    meant.extend(matched);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(meant)
+    }
+
+    /// All paths of the snapshot that a pattern means, which is from its root.
+    fn matching_names(&self, pattern: &Path) -> Result<Vec<StoredPathBuf>> {
+        let refused = |because: &str| {
+            let pattern = display(pattern.as_os_str().as_bytes());
+            Error::refused(format!("{pattern} is no pattern: {because}"))
+                .hint("name the path itself, or the folder that holds it")
+        };
+        let pattern = pattern.as_os_str().as_bytes();
+        let start = pattern.iter().position(|byte| *byte != b'/');
+        let anchored = [b"/", &pattern[start.unwrap_or(pattern.len())..]].concat();
+        let search = Search::pattern(&anchored).map_err(|fault| refused(&fault.to_string()))?;
+        if manifest_of(self.store, self.snapshot)?.is_some()
+            && let Some(id) = self.snapshot
+        {
+            return self.match_manifest(id, &search);
+        }
+        self.match_tree(&search)
+    }
+
+    /// All paths of a manifest that a pattern means.
+    fn match_manifest(&self, id: SnapshotId, search: &Search) -> Result<Vec<StoredPathBuf>> {
+        let store = self.store;
+        let mut found = Vec::new();
         let mut chunks = store.manifest_text(id)?;
         let mut fault = None;
         while let Some(lines) = chunks
             .next_lines()
             .map_err(|error| store.io("read", &format!("the manifest of {id}"), error))?
         {
-            context.stop.check()?;
+            self.context.stop.check()?;
             search.lines(
                 lines,
                 &mut |line| match crate::manifest::Entry::from_line(line) {
@@ -170,35 +205,41 @@ fn matching_names(
                 },
             );
         }
-        return match fault {
+        match fault {
             None => Ok(found),
             Some(because) => Err(Error::failed(format!(
                 "the manifest of {id} is damaged: {because}"
             ))
             .hint("name the paths instead of a pattern: they are found without it")),
-        };
-    }
-    let io = |error: rustix::io::Errno| Error::io("look at", home_folder.as_bytes(), error);
-    let bounds = Bounds {
-        excludes: &Excludes::default(),
-        one_file_system: false,
-        never: None,
-    };
-    let stat = tree.stat_self().map_err(io)?;
-    let mut walk = Walk::new(tree.again().map_err(io)?, ".".into(), &stat, bounds);
-    while let Some(visit) = walk.next() {
-        context.stop.check()?;
-        let is_folder = match visit {
-            Visit::Enter(_) => true,
-            Visit::Leaf(_) => false,
-            _ => continue,
-        };
-        if search.matches(walk.path(), is_folder) {
-            found.push(walk.path().to_owned());
-            if is_folder {
-                walk.skip_content();
-            }
         }
     }
-    Ok(found)
+
+    /// All paths of the tree that a pattern means, without what is in folders that it means.
+    fn match_tree(&self, search: &Search) -> Result<Vec<StoredPathBuf>> {
+        let io =
+            |error: rustix::io::Errno| Error::io("look at", self.home_folder.as_bytes(), error);
+        let bounds = Bounds {
+            excludes: &Excludes::default(),
+            one_file_system: false,
+            never: None,
+        };
+        let mut found = Vec::new();
+        let stat = self.tree.stat_self().map_err(io)?;
+        let mut walk = Walk::new(self.tree.again().map_err(io)?, ".".into(), &stat, bounds);
+        while let Some(visit) = walk.next() {
+            self.context.stop.check()?;
+            let is_folder = match visit {
+                Visit::Enter(_) => true,
+                Visit::Leaf(_) => false,
+                _ => continue,
+            };
+            if search.matches(walk.path(), is_folder) {
+                found.push(walk.path().to_owned());
+                if is_folder {
+                    walk.skip_content();
+                }
+            }
+        }
+        Ok(found)
+    }
 }

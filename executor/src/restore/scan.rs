@@ -72,6 +72,14 @@ impl Totals {
         }
     }
 
+    /// Adds an entry that is in the way.
+    fn add_conflict(&mut self, item: &RestoreItem) {
+        self.conflict_count += 1;
+        if self.conflicts.len() < LISTED {
+            self.conflicts.push(shown_path(item));
+        }
+    }
+
     /// What a plan found where nothing was in the way.
     pub(super) fn planned(step: &RestoreStep) -> Self {
         Self {
@@ -93,82 +101,129 @@ pub(super) fn scan_target(
     content: bool,
     context: &Context<'_>,
 ) -> Result<Totals> {
-    let mut source = job.source()?;
-    let mut totals = Totals::default();
-    let mut groups = HashSet::new();
-    // Folders of the target on the way down; none where there is no such folder.
-    let mut folders: Vec<Option<TargetFolder>> = Vec::new();
-    while let Some(step) = source.next_step() {
+    let mut scan = Scan {
+        job,
+        source: job.source()?,
+        content,
+        context,
+        totals: Totals::default(),
+        groups: HashSet::new(),
+        folders: Vec::new(),
+    };
+    while let Some(step) = scan.source.next_step() {
         context.stop.check().map_err(restore_interrupted)?;
         let (item, is_folder) = match step {
             Step::Enter(item) => (item, true),
             Step::Leaf(item) => (item, false),
             Step::Leave => {
-                folders.pop();
+                scan.folders.pop();
                 continue;
             }
             // What cannot be had is told when it is tried.
             Step::Fault(_) => continue,
         };
-        totals.entries += 1;
-        if totals.entries.is_multiple_of(256) {
-            context.observer.event(Event::Progress(Progress {
+        scan.count_entry();
+        let entered = scan.compare_entry(&item)?;
+        if is_folder {
+            scan.folders.push(entered);
+        }
+    }
+    Ok(scan.totals)
+}
+
+/// A comparison of the snapshot with the target that is under way.
+struct Scan<'a> {
+    job: &'a RestoreJob<'a>,
+    source: RestoreSource,
+    /// Compare also files whose size and time agree.
+    content: bool,
+    context: &'a Context<'a>,
+    totals: Totals,
+    /// Files with several names that were counted.
+    groups: HashSet<(u64, u64)>,
+    /// Folders of the target on the way down; none where there is no such folder.
+    folders: Vec<Option<TargetFolder>>,
+}
+
+/// What the target has at an item's place.
+enum Found {
+    Nothing,
+    /// A folder, as it should be, with what of its metadata would be put right.
+    Folder(TargetFolder, Option<Vec<&'static str>>),
+    /// The same.
+    Same,
+    /// The same content with other metadata.
+    Differing(Vec<&'static str>),
+    /// Something else.
+    Other,
+}
+
+impl Scan<'_> {
+    fn count_entry(&mut self) {
+        self.totals.entries += 1;
+        if self.totals.entries.is_multiple_of(256) {
+            self.context.observer.event(Event::Progress(Progress {
                 phase: Phase::Scan,
-                entries: totals.entries,
+                entries: self.totals.entries,
                 ..Progress::default()
             }));
         }
-        let entered = compare_entry(
-            job,
-            &source,
-            &item,
-            &folders,
-            &mut totals,
-            &mut groups,
-            content,
-            context,
-        )?;
-        if is_folder {
-            folders.push(entered);
-        }
     }
-    Ok(totals)
-}
 
-/// Looks at one entry of the target; gives the folder if it is one on both sides.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "two sides, and what is counted of them"
-)]
-fn compare_entry(
-    job: &RestoreJob<'_>,
-    source: &RestoreSource,
-    item: &RestoreItem,
-    folders: &[Option<TargetFolder>],
-    totals: &mut Totals,
-    groups: &mut HashSet<(u64, u64)>,
-    content: bool,
-    context: &Context<'_>,
-) -> Result<Option<TargetFolder>> {
-    let above = folders.last().and_then(Option::as_ref);
-    let (dir, name) = match folders.last() {
-        None => (Some(&job.place.parent), &job.place.name),
-        Some(_) => (above.map(|above| &above.dir), &item.name),
-    };
-    let io = |error: Errno| Error::io("look at", job.in_target(&item.path).as_bytes(), error);
-    let there = match dir.map(|dir| dir.look(name)) {
-        // A name that the target cannot have is not there; creating it will tell.
-        None | Some(Err(Errno::NAMETOOLONG | Errno::INVAL | Errno::ILSEQ)) => None,
-        Some(there) => there.map_err(io)?,
-    };
-    if let (Some(dir), Some(there)) = (dir, there) {
+    /// Looks at one entry of the target; gives the folder if it is one on both sides.
+    fn compare_entry(&mut self, item: &RestoreItem) -> Result<Option<TargetFolder>> {
+        match self.look_at_target(item)? {
+            Found::Folder(folder, differs) => {
+                match differs {
+                    Some(differs) => self.totals.differs(item, &differs),
+                    None => self.totals.already_there += 1,
+                }
+                return Ok(Some(folder));
+            }
+            Found::Same => {
+                self.totals.already_there += 1;
+                return Ok(None);
+            }
+            Found::Differing(differs) => {
+                self.totals.differs(item, &differs);
+                return Ok(None);
+            }
+            Found::Other => {
+                self.totals.add_conflict(item);
+                if !self.job.overwrite {
+                    return Ok(None);
+                }
+            }
+            Found::Nothing => {}
+        }
+        self.count_creation(item);
+        Ok(None)
+    }
+
+    /// What the target has at an item's place.
+    fn look_at_target(&self, item: &RestoreItem) -> Result<Found> {
+        let job = self.job;
+        let above = self.folders.last().and_then(Option::as_ref);
+        let (dir, name) = match self.folders.last() {
+            None => (Some(&job.place.parent), &job.place.name),
+            Some(_) => (above.map(|above| &above.dir), &item.name),
+        };
+        let io = |error: Errno| Error::io("look at", job.in_target(&item.path).as_bytes(), error);
+        let there = match dir.map(|dir| dir.look(name)) {
+            // A name that the target cannot have is not there; creating it will tell.
+            None | Some(Err(Errno::NAMETOOLONG | Errno::INVAL | Errno::ILSEQ)) => None,
+            Some(there) => there.map_err(io)?,
+        };
+        let (Some(dir), Some(there)) = (dir, there) else {
+            return Ok(Found::Nothing);
+        };
         let rules = ComparisonRules {
             holds: job.place.holds,
-            content,
+            content: self.content,
             read_back_since: above.and_then(|above| above.read_back_since),
-            stop: context.stop,
+            stop: self.context.stop,
         };
-        let standing = compare::compare_standing(source, item, dir, name, &there, rules);
+        let standing = compare::compare_standing(&self.source, item, dir, name, &there, rules);
         let standing = standing.map_err(restore_interrupted)?;
         let folder = match (item.wanted.kind, there.kind) {
             (Kind::Folder, Kind::Folder) => Some(dir.folder(name).map_err(io)?),
@@ -176,52 +231,53 @@ fn compare_entry(
             _ => None,
         };
         if let Some(folder) = folder {
-            let there = folder.stat_self().map_err(io)?;
-            job.check_folder(&folder, &item.path)?;
-            let is_job = |differs| (!stays_as_it_is(job, item, &folder)).then_some(differs);
-            match folder_differs(job, item, &there, standing).and_then(is_job) {
-                Some(differs) => totals.differs(item, &differs),
-                None => totals.already_there += 1,
-            }
-            let own = || unfinished_since(&folder);
-            let since = rules.read_back_since.or_else(own);
-            return Ok(Some(TargetFolder {
-                dir: folder,
-                read_back_since: since.filter(|_| job.choice.read_back),
-            }));
+            return self.look_at_folder(item, folder, standing, rules);
         }
-        match standing {
-            Standing::Same => {
-                totals.already_there += 1;
-                return Ok(None);
+        Ok(match standing {
+            Standing::Same => Found::Same,
+            Standing::Metadata(differs) => Found::Differing(differs),
+            Standing::Other => Found::Other,
+        })
+    }
+
+    /// What there is to say of a folder that is one on both sides.
+    fn look_at_folder(
+        &self,
+        item: &RestoreItem,
+        folder: Dir,
+        standing: Standing,
+        rules: ComparisonRules<'_>,
+    ) -> Result<Found> {
+        let job = self.job;
+        let io = |error: Errno| Error::io("look at", job.in_target(&item.path).as_bytes(), error);
+        let there = folder.stat_self().map_err(io)?;
+        job.check_folder(&folder, &item.path)?;
+        let is_job = |differs| (!stays_as_it_is(job, item, &folder)).then_some(differs);
+        let differs = folder_differs(job, item, &there, standing).and_then(is_job);
+        let own = || unfinished_since(&folder);
+        let since = rules.read_back_since.or_else(own);
+        let entered = TargetFolder {
+            dir: folder,
+            read_back_since: since.filter(|_| job.choice.read_back),
+        };
+        Ok(Found::Folder(entered, differs))
+    }
+
+    /// Counts an entry to create.
+    fn count_creation(&mut self, item: &RestoreItem) {
+        self.totals.creates += 1;
+        let bytes = match item.wanted.kind {
+            Kind::File if inode_group(item).is_none_or(|group| self.groups.insert(group)) => {
+                bytes_of(&self.source, item)
             }
-            Standing::Metadata(differs) => {
-                totals.differs(item, &differs);
-                return Ok(None);
-            }
-            Standing::Other => {}
-        }
-        totals.conflict_count += 1;
-        if totals.conflicts.len() < LISTED {
-            totals.conflicts.push(shown_path(item));
-        }
-        if !job.overwrite {
-            return Ok(None);
+            _ => 0,
+        };
+        self.totals.bytes += bytes;
+        self.totals.needed += bytes.next_multiple_of(BLOCK);
+        if item.wanted.kind == Kind::Folder {
+            self.totals.needed += BLOCK;
         }
     }
-    totals.creates += 1;
-    let bytes = match item.wanted.kind {
-        Kind::File if inode_group(item).is_none_or(|group| groups.insert(group)) => {
-            bytes_of(source, item)
-        }
-        _ => 0,
-    };
-    totals.bytes += bytes;
-    totals.needed += bytes.next_multiple_of(BLOCK);
-    if item.wanted.kind == Kind::Folder {
-        totals.needed += BLOCK;
-    }
-    Ok(None)
 }
 
 /// The path of an item as a plan has it.

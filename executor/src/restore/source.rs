@@ -331,12 +331,11 @@ impl RestoreSource {
             }
             Visit::Enter(stat) | Visit::Leaf(stat) => stat,
             Visit::Unreadable(_, error) => {
-                self.pass_over = Some(path.clone());
-                return Some(self.fault(&path, system_reason(&error.into())));
+                return Some(self.fault_with_content(&path, system_reason(&error.into())));
             }
             Visit::Vanished => {
-                self.pass_over = Some(path.clone());
-                return Some(self.fault(&path, "it is gone from the snapshot".into()));
+                let message = "it is gone from the snapshot".into();
+                return Some(self.fault_with_content(&path, message));
             }
             Visit::Excluded | Visit::MountPoint(_) | Visit::Destination => return None,
         };
@@ -345,15 +344,7 @@ impl RestoreSource {
         if let Some(entry) = &entry
             && entry.kind != stat.kind
         {
-            if stat.kind == Kind::Folder {
-                walk.skip_content();
-                walk.next();
-            }
-            if matches!(entry.kind, Kind::File | Kind::Folder) {
-                self.pass_over = Some(path.clone());
-                return Some(self.fault(&path, "it is not what the manifest recorded".into()));
-            }
-            return Some(Step::Leaf(RestoreItem {
+            let item = RestoreItem {
                 path,
                 name,
                 renamed: false,
@@ -361,7 +352,8 @@ impl RestoreSource {
                 wanted: entry.clone(),
                 stored: None,
                 listed: true,
-            }));
+            };
+            return Some(self.mismatched_entry(item, stat.kind));
         }
         let listed = entry.is_some();
         let mut wanted = entry.unwrap_or_else(|| Entry::of(&path, &stat));
@@ -391,6 +383,27 @@ impl RestoreSource {
         } else {
             Step::Leaf(item)
         })
+    }
+
+    /// An entry that is of another kind in the tree than the manifest says.
+    fn mismatched_entry(&mut self, item: RestoreItem, kind: Kind) -> Step {
+        if kind == Kind::Folder
+            && let Some(walk) = &mut self.walk
+        {
+            walk.skip_content();
+            walk.next();
+        }
+        if matches!(item.wanted.kind, Kind::File | Kind::Folder) {
+            let message = "it is not what the manifest recorded".into();
+            return self.fault_with_content(&item.path, message);
+        }
+        Step::Leaf(item)
+    }
+
+    /// A fault of an entry whose content is passed over.
+    fn fault_with_content(&mut self, path: &StoredPath, message: String) -> Step {
+        self.pass_over = Some(path.to_owned());
+        self.fault(path, message)
     }
 
     fn fault(&mut self, path: &StoredPath, message: String) -> Step {
