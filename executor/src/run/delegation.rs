@@ -1,6 +1,6 @@
 //! A run whose parts are done by processes of their own.
 //!
-//! The run's process writes that it delegation a part over, lets go of the journal, and waits. The other
+//! The run's process writes that it hands a part over, lets go of the journal, and waits. The other
 //! process does the part's steps with the same journal and the same records before and after each
 //! effect (law 6), so whichever of them is killed at whatever instant, the journal says what was
 //! done. What counts is the journal, not how a unit says that it ended.
@@ -58,7 +58,7 @@ pub struct Delegation<'a> {
 /// What to do about a part that says itself why it ended.
 const CONTINUES: &str = "the next `backup apply` continues the run";
 
-/// Delegation a part over from `step` on and waits until it is done.
+/// Hands a part over from `step` on and waits until it is done.
 pub(super) fn hand_over(
     state: &StateDir,
     plan: &Plan,
@@ -81,45 +81,12 @@ pub(super) fn hand_over(
         .lend(state, context.stop, || delegation.units.run(part, context))?;
     drop(pause);
     let (mut journal, replay) = state.journal(&plan.run_id)?;
-    let group = plan.group(part, |step| replay.outcome(&step.id).is_some());
-    // Steps of the part that stand behind another part's are handed over in their turn.
-    let left = group.first().filter(|left| {
-        let place = |of: &Step| plan.steps.iter().position(|step| step.id == of.id);
-        let between = plan.steps.iter().skip(place(step).unwrap_or(0));
-        between
-            .take_while(|step| step.action.part() == part)
-            .any(|step| step.id == left.id)
-    });
+    let left = find_left_step(plan, step, &replay);
     let Some(left) = left else {
         return Ok((journal, replay));
     };
     let unit = delegation.units.name(part);
-    let outcome = match ended {
-        UnitExit::Skipped(message) => Outcome::unsuccessful(
-            Status::Deferred,
-            message,
-            format!("it is tried again; `systemctl status {unit}` names the condition"),
-        ),
-        UnitExit::NotStarted(message) => Outcome::unsuccessful(
-            Status::Failed,
-            message,
-            format!("see `systemctl status {unit}`; `backup now` runs without units"),
-        ),
-        UnitExit::Ran(code) => {
-            return Err(match replay.interrupted() {
-                Some(because) => Error::failed(because).hint(CONTINUES),
-                None => unfinished_part_error(unit, left, code),
-            });
-        }
-        UnitExit::Broken(how) => {
-            asked_to_stop_soon(context)?;
-            return Err(
-                Error::failed(format!("{unit} {how} during {}", left.id)).hint(format!(
-                    "the next run continues it; see `journalctl --unit={unit}`"
-                )),
-            );
-        }
-    };
+    let outcome = outcome_of_left_step(ended, unit, left, &replay, context)?;
     journal.append(&JournalEvent::StepFinished {
         step: left.id.clone(),
         at: context.clock.now(),
@@ -127,6 +94,54 @@ pub(super) fn hand_over(
     })?;
     drop(journal);
     state.journal(&plan.run_id)
+}
+
+/// The first step of a part that was handed over from `step` on and is not done.
+fn find_left_step<'p>(plan: &'p Plan, step: &Step, replay: &Replay) -> Option<&'p Step> {
+    let part = step.action.part();
+    let group = plan.group(part, |step| replay.outcome(&step.id).is_some());
+    // Steps of the part that stand behind another part's are handed over in their turn.
+    group.first().filter(|left| {
+        let place = |of: &Step| plan.steps.iter().position(|step| step.id == of.id);
+        let between = plan.steps.iter().skip(place(step).unwrap_or(0));
+        between
+            .take_while(|step| step.action.part() == part)
+            .any(|step| step.id == left.id)
+    })
+}
+
+/// How a step ended that its part's unit did not do; an error where the run cannot go on.
+fn outcome_of_left_step(
+    ended: UnitExit,
+    unit: &str,
+    left: &Step,
+    replay: &Replay,
+    context: Context<'_>,
+) -> Result<Outcome> {
+    match ended {
+        UnitExit::Skipped(message) => Ok(Outcome::unsuccessful(
+            Status::Deferred,
+            message,
+            format!("it is tried again; `systemctl status {unit}` names the condition"),
+        )),
+        UnitExit::NotStarted(message) => Ok(Outcome::unsuccessful(
+            Status::Failed,
+            message,
+            format!("see `systemctl status {unit}`; `backup now` runs without units"),
+        )),
+        UnitExit::Ran(code) => Err(match replay.interrupted() {
+            Some(because) => Error::failed(because).hint(CONTINUES),
+            None => unfinished_part_error(unit, left, code),
+        }),
+        UnitExit::Broken(how) => {
+            asked_to_stop_soon(context)?;
+            Err(
+                Error::failed(format!("{unit} {how} during {}", left.id)).hint(format!(
+                    "the next run continues it; see `journalctl --unit={unit}`"
+                )),
+            )
+        }
+    }
 }
 
 /// Ends the run as interrupted if it is asked to stop: whoever stops it stops its parts in the same

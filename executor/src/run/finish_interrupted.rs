@@ -56,22 +56,18 @@ pub fn finish_interrupted(
     report
         .steps
         .extend(interrupted_step(&replay, because, &report));
+    let interrupted = Interrupted {
+        state,
+        plan,
+        replay: &replay,
+        because,
+        at,
+        context,
+    };
     let owed = |step: &&Step| replay.outcome(&step.id).is_none();
     for step in plan.steps.iter().filter(owed) {
-        let outcome = match &step.action {
-            Action::PostScript(script) => run_post_script(plan, step, script, &report, context),
-            // Whoever asked for it knows.
-            Action::Notify(_) if result == RunResult::Interrupted => continue,
-            // One that dies each time is told once a day, and not each time.
-            Action::Notify(_) if !is_news(state, &replay, because, at) => continue,
-            Action::Notify(notify) => {
-                let remembered = || state.last_good(at).unwrap_or_default();
-                let last_good = notify.last_good.or_else(remembered);
-                Ok(steps::notify::run_notify_step(
-                    notify, &report, last_good, context,
-                ))
-            }
-            _ => continue,
+        let Some(outcome) = interrupted.do_owed_step(step, &report) else {
+            continue;
         };
         let outcome = match outcome {
             Ok(outcome) => outcome,
@@ -94,6 +90,43 @@ pub fn finish_interrupted(
         at: report.ended_at,
     })?;
     Ok(Some(report))
+}
+
+/// A run that was ended from outside.
+struct Interrupted<'a> {
+    state: &'a StateDir,
+    plan: &'a Plan,
+    replay: &'a Replay,
+    because: &'a str,
+    /// When that was found out.
+    at: DateTime<FixedOffset>,
+    context: Context<'a>,
+}
+
+impl Interrupted<'_> {
+    /// Does a step if it is owed all the same.
+    fn do_owed_step(&self, step: &Step, report: &Report) -> Option<Result<Outcome>> {
+        let Self {
+            state, at, context, ..
+        } = *self;
+        match &step.action {
+            Action::PostScript(script) => {
+                Some(run_post_script(self.plan, step, script, report, context))
+            }
+            // Whoever asked for it knows.
+            Action::Notify(_) if report.result == RunResult::Interrupted => None,
+            // One that dies each time is told once a day, and not each time.
+            Action::Notify(_) if !is_news(state, self.replay, self.because, at) => None,
+            Action::Notify(notify) => {
+                let remembered = || state.last_good(at).unwrap_or_default();
+                let last_good = notify.last_good.or_else(remembered);
+                Some(Ok(steps::notify::run_notify_step(
+                    notify, report, last_good, context,
+                )))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Writes down why a part of a run ends without doing what is left of it; what the run owes then is
