@@ -5,7 +5,7 @@
 use schema::{
     Config, ExpireReason, Finding, Inventory, SnapshotId, Tier,
     inventory::DestinationState,
-    plan::{DeletePurpose, DeleteStep, Deletion, Lost, Rotation},
+    plan::{DeletePurpose, DeleteStep, Deletion, Lost, Rotation, Unlink},
 };
 
 use crate::{
@@ -63,7 +63,29 @@ pub fn plan_deletion(
         });
     };
     let found: Vec<Candidate> = destination.snapshots.iter().map(facts::candidate).collect();
-    let newest = retention::newest_good(&found, facts.now).map(|newest| newest.id);
+    check_what_stays(&facts, destination, &found, ids)?;
+    let deletions = delete_named(&facts, destination, &found, ids);
+    let left = rotate::without(destination, &deletions);
+    let latest = newest_left(&facts, &left);
+    Ok(DeleteStep {
+        purpose: DeletePurpose::Delete,
+        rotation: Rotation {
+            unlinks: unlink_named(destination, ids),
+            latest,
+            deletions,
+            ..Rotation::default()
+        },
+    })
+}
+
+/// Refuses to delete the newest good snapshot, a pinned one or the only one.
+fn check_what_stays(
+    facts: &Facts<'_>,
+    destination: &DestinationState,
+    found: &[Candidate],
+    ids: &[SnapshotId],
+) -> Result<(), Box<Finding>> {
+    let newest = retention::newest_good(found, facts.now).map(|newest| newest.id);
     let good = facts.last_good.map(|good| good.id).or(newest);
     for id in ids {
         let stays = |why: &str, hint: &str| {
@@ -88,7 +110,17 @@ pub fn plan_deletion(
             );
         }
     }
-    let held = expiry::snapshot_holdings(&facts, destination, false);
+    Ok(())
+}
+
+/// The deletions of these snapshots, those with a damaged record last.
+fn delete_named(
+    facts: &Facts<'_>,
+    destination: &DestinationState,
+    found: &[Candidate],
+    ids: &[SnapshotId],
+) -> Vec<Deletion> {
+    let held = expiry::snapshot_holdings(facts, destination, false);
     let named = found
         .iter()
         .filter(|one| ids.contains(&one.id))
@@ -97,32 +129,33 @@ pub fn plan_deletion(
     let managed: Vec<SnapshotId> = deletions.iter().map(|one| one.id).collect();
     let others = ids.iter().filter(|id| !managed.contains(id));
     deletions.extend(others.filter_map(|id| damaged_snapshot(destination, *id)));
-    let left = rotate::without(destination, &deletions);
+    deletions
+}
+
+/// The removal of all links to these snapshots.
+fn unlink_named(destination: &DestinationState, ids: &[SnapshotId]) -> Vec<Unlink> {
     let links = destination.links.iter();
     let unlinks = links
         .filter(|link| ids.contains(&link.id))
-        .map(|link| schema::plan::Unlink {
+        .map(|link| Unlink {
             tier: link.tier,
             id: link.id,
             reason: "the snapshot is deleted".to_owned(),
         });
+    unlinks.collect()
+}
+
+/// Where `latest` points afterwards: the folder of the newest good snapshot that is left.
+fn newest_left(facts: &Facts<'_>, left: &DestinationState) -> Option<String> {
     let rest: Vec<Candidate> = left.snapshots.iter().map(facts::candidate).collect();
     let newest = retention::newest_good(&rest, facts.now).map(|newest| newest.id);
     let home = |id: SnapshotId| -> Option<Tier> {
         let mut all = left.snapshots.iter();
         all.find(|one| one.record.id == id).map(|one| one.home)
     };
-    Ok(DeleteStep {
-        purpose: DeletePurpose::Delete,
-        rotation: Rotation {
-            unlinks: unlinks.collect(),
-            latest: newest
-                .filter(|_| facts.symlinks())
-                .and_then(|id| Some(format!("{}/{id}", home(id)?))),
-            deletions,
-            ..Rotation::default()
-        },
-    })
+    newest
+        .filter(|_| facts.symlinks())
+        .and_then(|id| Some(format!("{}/{id}", home(id)?)))
 }
 
 /// A snapshot of ours whose record is damaged: what it shares is not known.
