@@ -3,7 +3,7 @@
 //! Owns the frame only; what a restore or a mark does is in the action that it is given.
 
 use schema::{
-    Config, Inventory, Plan,
+    Config, Finding, Inventory, Plan,
     plan::{Action, DestinationCheckStep, Step, TakeOver, Totals},
     record::{Capabilities, DestinationRecord, FORMAT_VERSION},
 };
@@ -109,6 +109,7 @@ fn plan_take_over(config: &Config, inventory: &Inventory, folder: Option<&str>) 
     }
 }
 
+/// Where nothing forbids it, a plan that checks the destination and then does these things.
 fn frame_plan(
     config: &Config,
     inventory: &Inventory,
@@ -118,13 +119,7 @@ fn frame_plan(
     let options = Options::default();
     let inventory = &sorted(inventory);
     let facts = Facts::new(config, inventory, &options);
-    let mut findings = Vec::new();
-    if let Some(state) = facts.destination {
-        match destination::destination_absence(config, state) {
-            Some(absence) => findings.push(absence),
-            None => destination::check_destination(&facts, state, &mut findings),
-        }
-    }
+    let mut findings = judge_destination(&facts);
     // A restore only reads, and a drive with faults is one to save files from.
     let read_only = !actions.is_empty()
         && actions
@@ -139,40 +134,8 @@ fn frame_plan(
         .any(|finding| finding.severity >= schema::Severity::Deferral)
         && let Some(check) = destination_check::decide_destination_check(&facts, &mut findings)
     {
-        let first = check.action.kind().to_owned();
-        let check = match check.action {
-            Action::DestinationCheck(step) if read_only => {
-                Action::DestinationCheck(DestinationCheckStep {
-                    read_only,
-                    create: false,
-                    remember: false,
-                    ..step
-                })
-            }
-            Action::DestinationCheck(step) if take_over.is_some() => {
-                Action::DestinationCheck(DestinationCheckStep {
-                    machine: inventory.machine,
-                    take_over: take_over.clone(),
-                    ..step
-                })
-            }
-            action => action,
-        };
-        steps.push(Step {
-            id: first.clone(),
-            needs: Vec::new(),
-            after: Vec::new(),
-            action: check,
-        });
-        steps.extend(actions.into_iter().enumerate().map(|(at, action)| Step {
-            id: match at {
-                0 => action.kind().to_owned(),
-                at => format!("{}-{}", action.kind(), at + 1),
-            },
-            needs: vec![first.clone()],
-            after: Vec::new(),
-            action,
-        }));
+        let check = adapt_check(check.action, inventory, read_only, take_over);
+        steps = line_up_steps(check, actions);
     }
     let deletes = |step: &Step| matches!(step.action, Action::Delete(_));
     let totals = if steps.iter().any(deletes) {
@@ -181,4 +144,64 @@ fn frame_plan(
         Totals::default()
     };
     frame(&facts, findings, steps, totals)
+}
+
+/// What speaks against the destination.
+fn judge_destination(facts: &Facts<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(state) = facts.destination {
+        match destination::destination_absence(facts.config, state) {
+            Some(absence) => findings.push(absence),
+            None => destination::check_destination(facts, state, &mut findings),
+        }
+    }
+    findings
+}
+
+/// The check of the destination as one that writes nothing, or that makes it this machine's.
+fn adapt_check(
+    check: Action,
+    inventory: &Inventory,
+    read_only: bool,
+    take_over: Option<TakeOver>,
+) -> Action {
+    match check {
+        Action::DestinationCheck(step) if read_only => {
+            Action::DestinationCheck(DestinationCheckStep {
+                read_only,
+                create: false,
+                remember: false,
+                ..step
+            })
+        }
+        Action::DestinationCheck(step) if take_over.is_some() => {
+            Action::DestinationCheck(DestinationCheckStep {
+                machine: inventory.machine,
+                take_over,
+                ..step
+            })
+        }
+        action => action,
+    }
+}
+
+/// The check, and after it the actions, each of which needs nothing else.
+fn line_up_steps(check: Action, actions: Vec<Action>) -> Vec<Step> {
+    let first = check.kind().to_owned();
+    let mut steps = vec![Step {
+        id: first.clone(),
+        needs: Vec::new(),
+        after: Vec::new(),
+        action: check,
+    }];
+    steps.extend(actions.into_iter().enumerate().map(|(at, action)| Step {
+        id: match at {
+            0 => action.kind().to_owned(),
+            at => format!("{}-{}", action.kind(), at + 1),
+        },
+        needs: vec![first.clone()],
+        after: Vec::new(),
+        action,
+    }));
+    steps
 }
