@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use schema::{
     Finding,
-    inventory::{DataPassedOver, DatabaseKind, Presence, ResolvedLocation, SourceState},
+    inventory::{
+        DataPassedOver, DatabaseKind, DestinationState, Presence, ResolvedLocation, SourceState,
+    },
     path::rest_below,
 };
 
@@ -90,11 +92,20 @@ fn databases_found(facts: &Facts<'_>) -> Option<Finding> {
     })
 }
 
+/// A source, and where it really is.
+type Placed<'a> = (&'a SourceState, &'a ResolvedLocation);
+
 fn check_overlaps(facts: &Facts<'_>, sources: &[&SourceState], findings: &mut Vec<Finding>) {
-    let placed: Vec<(&SourceState, &ResolvedLocation)> = sources
+    let placed: Vec<Placed<'_>> = sources
         .iter()
         .filter_map(|source| Some((*source, source.place.as_ref()?)))
         .collect();
+    check_each_other(&placed, findings);
+    check_against_destination(facts, &placed, findings);
+}
+
+/// That no source is, or is inside, another.
+fn check_each_other(placed: &[Placed<'_>], findings: &mut Vec<Finding>) {
     for (at, (one, here)) in placed.iter().enumerate() {
         for (other, there) in &placed[at + 1..] {
             let (one, other) = (&one.path, &other.path);
@@ -116,6 +127,14 @@ fn check_overlaps(facts: &Facts<'_>, sources: &[&SourceState], findings: &mut Ve
             findings.push(refusal(code, message).hint("remove one of them from local.sources"));
         }
     }
+}
+
+/// That no source is, or is inside, the destination.
+fn check_against_destination(
+    facts: &Facts<'_>,
+    placed: &[Placed<'_>],
+    findings: &mut Vec<Finding>,
+) {
     let Some((destination, there)) = facts
         .destination
         .and_then(|found| Some((&found.mount_point, found.place.as_ref()?)))
@@ -183,70 +202,81 @@ fn is_below(path: &str, above: &str) -> bool {
 }
 
 fn check_presence(facts: &Facts<'_>, source: &SourceState, findings: &mut Vec<Finding>) {
+    if facts.config.pre_backup_script.is_some() {
+        findings.extend(describe_not_yet_there(source));
+        return;
+    }
+    findings.extend(describe_absence(facts, source));
+    findings.extend(describe_unmounted(facts, source));
+}
+
+/// That a source is not there before the pre-script has run.
+fn describe_not_yet_there(source: &SourceState) -> Option<Finding> {
+    let path = &source.path;
+    let how = match &source.presence {
+        Presence::Present => return None,
+        Presence::Missing => "is not there yet".to_owned(),
+        Presence::Unreadable { because } => format!("cannot be read yet ({because})"),
+    };
+    Some(note(
+        code::SOURCE_NOT_YET_THERE,
+        format!("{path} (local.sources) {how}; the pre-script may make it"),
+    ))
+}
+
+/// That a source, or what it had, is not there.
+fn describe_absence(facts: &Facts<'_>, source: &SourceState) -> Option<Finding> {
     let path = &source.path;
     let emptied = facts.emptied.contains(&path);
-    let had = had(facts, source);
+    let had = describe_former(facts, source);
     let outcome = if emptied {
         format!("it had {had}, so the backup will be incomplete and suspect")
     } else {
         "the backup will be incomplete".to_owned()
     };
-    if facts.config.pre_backup_script.is_some() {
-        let how = match &source.presence {
-            Presence::Present => return,
-            Presence::Missing => "is not there yet".to_owned(),
-            Presence::Unreadable { because } => format!("cannot be read yet ({because})"),
-        };
-        findings.push(note(
-            code::SOURCE_NOT_YET_THERE,
-            format!("{path} (local.sources) {how}; the pre-script may make it"),
-        ));
-        return;
-    }
-    match &source.presence {
-        Presence::Missing => findings.push(
-            warning(
-                code::SOURCE_MISSING,
-                format!("{path} (local.sources) is not there; {outcome}"),
-            )
-            .hint("mount or create it, or remove it from local.sources"),
-        ),
-        Presence::Unreadable { because } => findings.push(
-            warning(
-                code::SOURCE_UNREADABLE,
-                format!("{path} (local.sources) cannot be read ({because}); {outcome}"),
-            )
-            .hint(reading_hint(facts)),
-        ),
-        Presence::Present if emptied => findings.push(
-            warning(
-                code::SOURCE_EMPTY,
-                format!("{path} (local.sources) is empty and had {had}; this one will be suspect"),
-            )
-            .hint("check that it is mounted; if it is meant to be empty, `backup accept` says so"),
-        ),
-        Presence::Present => {}
-    }
+    let finding = match &source.presence {
+        Presence::Missing => warning(
+            code::SOURCE_MISSING,
+            format!("{path} (local.sources) is not there; {outcome}"),
+        )
+        .hint("mount or create it, or remove it from local.sources"),
+        Presence::Unreadable { because } => warning(
+            code::SOURCE_UNREADABLE,
+            format!("{path} (local.sources) cannot be read ({because}); {outcome}"),
+        )
+        .hint(reading_hint(facts)),
+        Presence::Present if emptied => warning(
+            code::SOURCE_EMPTY,
+            format!("{path} (local.sources) is empty and had {had}; this one will be suspect"),
+        )
+        .hint("check that it is mounted; if it is meant to be empty, `backup accept` says so"),
+        Presence::Present => return None,
+    };
+    Some(finding)
+}
+
+/// That nothing is mounted on a source where something was.
+fn describe_unmounted(facts: &Facts<'_>, source: &SourceState) -> Option<Finding> {
+    let path = &source.path;
     let was_mounted = facts.reference.is_some_and(|before| {
         let mut then = before.record.sources.iter();
         then.any(|one| one.path == *path && one.mounted)
     });
-    if source.presence == Presence::Present && was_mounted && !source.mounted {
-        findings.push(
-            warning(
-                code::SOURCE_NOT_MOUNTED,
-                format!(
-                    "nothing is mounted on {path} (local.sources), where something was in the \
-                     last good snapshot"
-                ),
-            )
-            .hint(format!("run `mount {path}` if it should be")),
-        );
+    if source.presence != Presence::Present || !was_mounted || source.mounted {
+        return None;
     }
+    let unmounted = warning(
+        code::SOURCE_NOT_MOUNTED,
+        format!(
+            "nothing is mounted on {path} (local.sources), where something was in the \
+             last good snapshot"
+        ),
+    );
+    Some(unmounted.hint(format!("run `mount {path}` if it should be")))
 }
 
 /// What a source had in the snapshot that the new one is judged by.
-fn had(facts: &Facts<'_>, source: &SourceState) -> String {
+fn describe_former(facts: &Facts<'_>, source: &SourceState) -> String {
     let Some(before) = facts.reference else {
         return "files".to_owned();
     };
@@ -265,79 +295,114 @@ fn had(facts: &Facts<'_>, source: &SourceState) -> String {
 }
 
 fn check_content(facts: &Facts<'_>, source: &SourceState, findings: &mut Vec<Finding>) {
+    check_passed_over(facts, source, findings);
+    findings.extend(describe_immutable(source));
+    findings.extend(describe_unreadable(facts, source));
+    if let Some(destination) = facts.destination {
+        findings.extend(describe_renamed(destination, source));
+        findings.extend(describe_not_held(destination, source));
+    }
+}
+
+/// The path of what a source has.
+fn path_below(source: &SourceState, name: &str) -> String {
+    format!("{}/{name}", source.path.as_str().trim_end_matches('/'))
+}
+
+/// That a source has entries that cannot be changed, which their copies can.
+fn describe_immutable(source: &SourceState) -> Option<Finding> {
     let path = &source.path;
-    let below = |name: &String| format!("{}/{name}", path.as_str().trim_end_matches('/'));
-    passed_over(facts, source, findings);
     let immutable = source.scan.immutable;
-    if immutable > 0 {
-        findings.push(note(
+    (immutable > 0).then(|| {
+        note(
             code::IMMUTABLE_ENTRIES,
             format!(
                 "{} in {path} (local.sources) cannot be changed or only be appended to (chattr): \
                  the manifest says so, the snapshot does not, which could not be deleted else",
                 counted(immutable, "entry")
             ),
-        ));
-    }
+        )
+    })
+}
+
+/// That a source has entries that cannot be read.
+fn describe_unreadable(facts: &Facts<'_>, source: &SourceState) -> Option<Finding> {
+    let path = &source.path;
     let count = source.scan.unreadable;
-    if count > 0 {
-        let which = first_few(source.unreadable.iter().map(below), count);
-        findings.push(
-            warning(
-                code::ENTRIES_UNREADABLE,
-                format!(
-                    "{} in {path} (local.sources) cannot be read: {which}",
-                    counted(count, "entry")
-                ),
-            )
-            .hint(format!(
-                "{}, or leave them out with local.excludePatterns",
-                reading_hint(facts)
-            )),
-        );
+    if count == 0 {
+        return None;
     }
+    let listed = source.unreadable.iter();
+    let which = first_few(listed.map(|name| path_below(source, name)), count);
+    let unreadable = warning(
+        code::ENTRIES_UNREADABLE,
+        format!(
+            "{} in {path} (local.sources) cannot be read: {which}",
+            counted(count, "entry")
+        ),
+    );
+    Some(unreadable.hint(format!(
+        "{}, or leave them out with local.excludePatterns",
+        reading_hint(facts)
+    )))
+}
+
+/// That the destination cannot hold the names of some entries.
+fn describe_renamed(destination: &DestinationState, source: &SourceState) -> Option<Finding> {
+    let path = &source.path;
     let count = source.scan.renamed;
-    if let (Some(destination), true) = (facts.destination, count > 0) {
-        let listed = source.renamed.iter();
-        let listed = listed.map(|one| format!("{} (as {})", below(&one.path), one.stored_as));
-        findings.push(note(
-            code::NAMES_STORED_OTHERWISE,
-            format!(
-                "{} cannot hold the names of {} of {path} (local.sources): they are stored under \
-                 others, which the manifest knows, and come back under their own: {}",
-                destination.mount_point,
-                counted(count, "entry"),
-                first_few(listed, count)
-            ),
-        ));
+    if count == 0 {
+        return None;
     }
+    let listed = source.renamed.iter();
+    let listed = listed.map(|one| {
+        let below = path_below(source, &one.path);
+        format!("{below} (as {})", one.stored_as)
+    });
+    Some(note(
+        code::NAMES_STORED_OTHERWISE,
+        format!(
+            "{} cannot hold the names of {} of {path} (local.sources): they are stored under \
+             others, which the manifest knows, and come back under their own: {}",
+            destination.mount_point,
+            counted(count, "entry"),
+            first_few(listed, count)
+        ),
+    ))
+}
+
+/// That the destination cannot hold some entries at all.
+fn describe_not_held(destination: &DestinationState, source: &SourceState) -> Option<Finding> {
+    let path = &source.path;
     let count = source.scan.not_held;
-    if let (Some(destination), true) = (facts.destination, count > 0) {
-        let listed = source.not_held.iter();
-        let listed = listed.map(|one| format!("{} ({})", below(&one.path), one.because));
-        findings.push(
-            warning(
-                code::ENTRIES_NOT_HELD,
-                format!(
-                    "{} cannot hold {} of {path} (local.sources), so the backup will be \
-                     incomplete: {}",
-                    destination.mount_point,
-                    counted(count, "entry"),
-                    first_few(listed, count)
-                ),
-            )
-            .hint(
-                "rename them, leave them out with local.excludePatterns, or use a drive with \
-                 ext4, xfs or btrfs",
-            ),
-        );
+    if count == 0 {
+        return None;
     }
+    let listed = source.not_held.iter();
+    let listed = listed.map(|one| {
+        let below = path_below(source, &one.path);
+        format!("{below} ({})", one.because)
+    });
+    let not_held = warning(
+        code::ENTRIES_NOT_HELD,
+        format!(
+            "{} cannot hold {} of {path} (local.sources), so the backup will be \
+             incomplete: {}",
+            destination.mount_point,
+            counted(count, "entry"),
+            first_few(listed, count)
+        ),
+    );
+    Some(not_held.hint(
+        "rename them, leave them out with local.excludePatterns, or use a drive with \
+         ext4, xfs or btrfs",
+    ))
 }
 
 /// The file systems below a source that are not its own. Data of this machine in one of them is in
 /// no snapshot, which stays a warning until somebody says that it is meant.
-fn passed_over(facts: &Facts<'_>, source: &SourceState, findings: &mut Vec<Finding>) {
-    let below = |name: &String| format!("{}/{name}", source.path.as_str().trim_end_matches('/'));
+fn check_passed_over(facts: &Facts<'_>, source: &SourceState, findings: &mut Vec<Finding>) {
+    let below = |name: &String| path_below(source, name);
     let destination = facts.destination;
     let is_destination =
         |path: &str| destination.is_some_and(|found| found.mount_point.as_str() == path);
