@@ -5,6 +5,7 @@
 use schema::{
     Finding, SnapshotId,
     amount::gib,
+    config::AbsolutePath,
     escape,
     inventory::{DestinationState, Leftover, SnapshotState},
     record::Capabilities,
@@ -52,7 +53,7 @@ pub(crate) fn of_destination(
     findings.extend(records::damaged_records(destination, facts.host));
     findings.extend(records::of_state(facts.inventory));
     if let Some(can) = facts.capabilities() {
-        lacking_capabilities(facts, destination, can, findings);
+        check_capabilities(facts, destination, can, findings);
     }
     let foreign = destination.unmanaged.iter();
     let foreign: Vec<_> = foreign.filter(|one| one.record_fault.is_none()).collect();
@@ -256,7 +257,8 @@ fn stuck_leftovers(facts: &Facts<'_>, destination: &DestinationState, findings: 
     }
 }
 
-fn lacking_capabilities(
+/// What the destination cannot hold, and what is done about it.
+fn check_capabilities(
     facts: &Facts<'_>,
     destination: &DestinationState,
     can: &Capabilities,
@@ -287,20 +289,7 @@ fn lacking_capabilities(
             format!("{path} has no symlinks, so `latest` and the links between tiers are left out"),
         ));
     }
-    let mut in_names = can.names.in_words();
-    if can.name_max < LONGEST_NAME {
-        in_names.push(format!("more than {} bytes", can.name_max));
-    }
-    if !in_names.is_empty() {
-        findings.push(note(
-            code::NAMES_LIMITED,
-            format!(
-                "{path} cannot hold names with {}: such files are stored under others, which the \
-                 manifest knows",
-                in_names.join(", ")
-            ),
-        ));
-    }
+    findings.extend(describe_limited_names(path, can));
     if let Some(limit) = can.file_max {
         findings.push(note(
             code::FILES_LIMITED,
@@ -310,18 +299,43 @@ fn lacking_capabilities(
             ),
         ));
     }
-    if can.folds_names() {
-        let what = if can.case_sensitive {
-            "in the way letters are written in Unicode"
-        } else {
-            "in case"
-        };
-        findings.push(note(
-            code::NAMES_MAY_COLLIDE,
-            format!(
-                "{path} takes names that differ only {what} for one: of such files the first keeps its \
-                 name, and the others are stored under others, which the manifest knows"
-            ),
-        ));
+    findings.extend(describe_folded_names(path, can));
+}
+
+/// That names with some characters, or of some length, are stored as others.
+fn describe_limited_names(path: &AbsolutePath, can: &Capabilities) -> Option<Finding> {
+    let mut in_names = can.names.in_words();
+    if can.name_max < LONGEST_NAME {
+        in_names.push(format!("more than {} bytes", can.name_max));
     }
+    if in_names.is_empty() {
+        return None;
+    }
+    Some(note(
+        code::NAMES_LIMITED,
+        format!(
+            "{path} cannot hold names with {}: such files are stored under others, which the \
+             manifest knows",
+            in_names.join(", ")
+        ),
+    ))
+}
+
+/// That names which differ only a little are one name there.
+fn describe_folded_names(path: &AbsolutePath, can: &Capabilities) -> Option<Finding> {
+    if !can.folds_names() {
+        return None;
+    }
+    let what = if can.case_sensitive {
+        "in the way letters are written in Unicode"
+    } else {
+        "in case"
+    };
+    Some(note(
+        code::NAMES_MAY_COLLIDE,
+        format!(
+            "{path} takes names that differ only {what} for one: of such files the first keeps its \
+             name, and the others are stored under others, which the manifest knows"
+        ),
+    ))
 }
