@@ -28,66 +28,79 @@ pub(super) fn check_age(
     last_good: Option<&LastGood>,
     findings: &mut Vec<Finding>,
 ) {
+    if !checkup.facts.config.local.enable {
+        return;
+    }
+    match last_good {
+        Some(good) => {
+            findings.extend(judge_age(checkup, good));
+            findings.extend(describe_incomplete(good));
+        }
+        None => findings.extend(describe_missing(checkup)),
+    }
+}
+
+/// That there is no good backup.
+fn describe_missing(checkup: &Checkup<'_>) -> Option<Finding> {
+    // Of another disk it says nothing that there is none on it.
+    if !standing::is_ours(checkup.facts.config, checkup.facts.inventory) {
+        return None;
+    }
+    Some(
+        error(code::NO_GOOD_BACKUP, "there is no good backup yet")
+            .hint("make one with `backup now`; `backup status` says what stands in the way"),
+    )
+}
+
+/// That the last good backup is too old, or that nothing says how old it may be.
+fn judge_age(checkup: &Checkup<'_>, good: &LastGood) -> Option<Finding> {
     let config = checkup.facts.config;
-    if !config.local.enable {
-        return;
-    }
-    let Some(good) = last_good else {
-        // Of another disk it says nothing that there is none on it.
-        if !standing::is_ours(config, checkup.facts.inventory) {
-            return;
-        }
-        findings.push(
-            error(code::NO_GOOD_BACKUP, "there is no good backup yet")
-                .hint("make one with `backup now`; `backup status` says what stands in the way"),
-        );
-        return;
-    };
     let now = checkup.facts.inventory.taken_at;
-    match standing::too_old(config, good.started_at, now) {
-        Some((age, limit)) => {
-            let hint = if checkup.ready {
-                "make one with `backup now`; `backup status` says what became of the last run"
-            } else {
-                "attach the drive and run `backup now`"
-            };
-            findings.push(
-                error(
-                    code::BACKUP_TOO_OLD,
-                    format!(
-                        "the last good backup, {}, is {} old, and {} is the most ({})",
-                        good.id,
-                        days(age),
-                        days(limit),
-                        source(config)
-                    ),
-                )
-                .hint(hint),
-            );
-        }
-        None if schedule::oldest_acceptable(config, now).is_some() => {}
-        None => findings.push(
-            note(
-                code::NO_AGE_LIMIT,
-                "how old the last good backup may be is not known: schedule.enable is false and \
-                 monitoring.maxAge is null",
-            )
-            .hint("set monitoring.maxAge, for example to \"7d\", if you start backups by hand"),
-        ),
-    }
-    if !good.complete {
-        findings.push(
-            warning(
-                code::LAST_BACKUP_INCOMPLETE,
-                format!("the last backup, {}, was sealed with errors", good.id),
-            )
-            .hint(format!(
-                "`backup list` says with how many; each path is in .backup/snapshots/{}/\
-                 snapshot.json on the destination",
-                good.id
-            )),
+    if let Some((age, limit)) = standing::too_old(config, good.started_at, now) {
+        let hint = if checkup.ready {
+            "make one with `backup now`; `backup status` says what became of the last run"
+        } else {
+            "attach the drive and run `backup now`"
+        };
+        let too_old = error(
+            code::BACKUP_TOO_OLD,
+            format!(
+                "the last good backup, {}, is {} old, and {} is the most ({})",
+                good.id,
+                days(age),
+                days(limit),
+                source(config)
+            ),
         );
+        return Some(too_old.hint(hint));
     }
+    if schedule::oldest_acceptable(config, now).is_some() {
+        return None;
+    }
+    let no_limit = note(
+        code::NO_AGE_LIMIT,
+        "how old the last good backup may be is not known: schedule.enable is false and \
+         monitoring.maxAge is null",
+    );
+    Some(
+        no_limit.hint("set monitoring.maxAge, for example to \"7d\", if you start backups by hand"),
+    )
+}
+
+/// That the last backup was sealed with errors.
+fn describe_incomplete(good: &LastGood) -> Option<Finding> {
+    if good.complete {
+        return None;
+    }
+    let incomplete = warning(
+        code::LAST_BACKUP_INCOMPLETE,
+        format!("the last backup, {}, was sealed with errors", good.id),
+    );
+    Some(incomplete.hint(format!(
+        "`backup list` says with how many; each path is in .backup/snapshots/{}/\
+         snapshot.json on the destination",
+        good.id
+    )))
 }
 
 /// Where the limit comes from.
