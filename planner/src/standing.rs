@@ -147,22 +147,49 @@ pub fn still_stands<'a>(
     config: &Config,
     now: Time,
 ) -> Vec<&'a Finding> {
-    let since = health.checked_at;
-    let ahead = clock::is_ahead(since, now);
-    let later = |at: Option<Time>| at.is_some_and(|at| at > since || ahead);
-    let backed_up = later(
-        credible(known.runs, now)
-            .find(|run| run.good.is_some())
-            .map(|run| run.ended_at),
-    );
-    let copied = later(copied_at(known.runs, now));
-    let there = known
-        .destination
-        .is_some_and(|found| known.is_ours && is_ready(config, found));
+    let since = Since::look_back(health, known, config, now);
     let findings = health.findings.iter();
     findings
         .filter(|finding| finding.severity > Severity::Note)
-        .filter(|finding| match finding.code.as_str() {
+        .filter(|finding| since.leaves_standing(&finding.code))
+        .collect()
+}
+
+/// What came about since an earlier check.
+#[derive(Debug, Clone, Copy)]
+struct Since {
+    /// Whether a backup was made.
+    backed_up: bool,
+    /// Whether a copy was brought to the cloud.
+    copied: bool,
+    /// Whether any run ended.
+    has_run: bool,
+    /// Whether the destination is there now, so that it is looked at anew.
+    there: bool,
+}
+
+impl Since {
+    fn look_back(health: &Health, known: &Known<'_>, config: &Config, now: Time) -> Self {
+        let since = health.checked_at;
+        let ahead = clock::is_ahead(since, now);
+        let later = |at: Option<Time>| at.is_some_and(|at| at > since || ahead);
+        Self {
+            backed_up: later(
+                credible(known.runs, now)
+                    .find(|run| run.good.is_some())
+                    .map(|run| run.ended_at),
+            ),
+            copied: later(copied_at(known.runs, now)),
+            has_run: later(known.runs.last().map(|run| run.ended_at)),
+            there: known
+                .destination
+                .is_some_and(|found| known.is_ours && is_ready(config, found)),
+        }
+    }
+
+    /// Whether nothing of it disproves a finding with this code.
+    fn leaves_standing(self, code: &str) -> bool {
+        match code {
             // Asked anew each time.
             code::NO_GOOD_BACKUP
             | code::BACKUP_TOO_OLD
@@ -177,7 +204,7 @@ pub fn still_stands<'a>(
             | code::SNAPSHOT_RECORD_DAMAGED
             | code::SNAPSHOT_MANIFEST_DAMAGED
             | code::SNAPSHOT_MARKS_DAMAGED
-            | code::ROTATION_RECORD_DAMAGED => !there,
+            | code::ROTATION_RECORD_DAMAGED => !self.there,
             // Without these there is no backup.
             code::DESTINATION_NOT_MOUNTED
             | code::DESTINATION_UNREADABLE
@@ -195,16 +222,16 @@ pub fn still_stands<'a>(
             | code::RSYNC_TOO_OLD
             | code::NOTHING_ENABLED
             | code::SNAPSHOT_LOST
-            | code::LAYOUT_NOT_AS_WANTED => !backed_up,
+            | code::LAYOUT_NOT_AS_WANTED => !self.backed_up,
             code::CLOUD_COPY_TOO_OLD
             | code::CLOUD_NEVER_COPIED
             | code::CLOUD_UNREACHABLE
             | code::RCLONE_MISSING
-            | code::RCLONE_TOO_OLD => !copied,
-            code::NOBODY_WAS_TOLD => !later(known.runs.last().map(|run| run.ended_at)),
+            | code::RCLONE_TOO_OLD => !self.copied,
+            code::NOBODY_WAS_TOLD => !self.has_run,
             _ => true,
-        })
-        .collect()
+        }
+    }
 }
 
 /// The runs whose time is credible now, the newest first.
