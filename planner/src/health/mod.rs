@@ -53,31 +53,9 @@ pub fn assess_health(config: &Config, inventory: &Inventory, measured: &Measured
         ready: destination.is_some() && absence.is_none(),
     };
     let mut findings = Vec::new();
-    if !config.local.enable && !config.cloud.enable {
-        findings.push(
-            warning(
-                code::NOTHING_ENABLED,
-                "neither local.enable nor cloud.enable is on, so nothing is backed up",
-            )
-            .hint("set local.enable, cloud.enable or both"),
-        );
-    }
+    check_enabled(config, &mut findings);
     findings.extend(absence.map(|found| judged(found, Severity::Note)));
-    if let (Some(destination), true) = (destination, checkup.ready) {
-        let mut refusals = Vec::new();
-        findings::destination::check_destination(&facts, destination, &mut refusals);
-        findings.extend(refusals.into_iter().map(|one| judged(one, Severity::Note)));
-    }
-    if let Some(fault) = &measured.destination_fault {
-        let path = &config.local.mount_point;
-        findings.push(
-            error(
-                code::DESTINATION_UNREADABLE,
-                format!("{path} (local.mountPoint) cannot be read: {fault}"),
-            )
-            .hint("look for disk errors with `dmesg`, and check the file system"),
-        );
-    }
+    check_destination(&checkup, &mut findings);
     let last_good = age::last_good(&checkup);
     age::check_age(&checkup, last_good.as_ref(), &mut findings);
     let space = space::check_space(&checkup, &mut findings);
@@ -102,6 +80,38 @@ pub fn assess_health(config: &Config, inventory: &Inventory, measured: &Measured
         cloud,
         findings,
         told_at: None,
+    }
+}
+
+/// That anything is backed up at all.
+fn check_enabled(config: &Config, findings: &mut Vec<Finding>) {
+    if !config.local.enable && !config.cloud.enable {
+        findings.push(
+            warning(
+                code::NOTHING_ENABLED,
+                "neither local.enable nor cloud.enable is on, so nothing is backed up",
+            )
+            .hint("set local.enable, cloud.enable or both"),
+        );
+    }
+}
+
+/// What would refuse a run to the destination, where it is there, and that it can be read.
+fn check_destination(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
+    if let (Some(destination), true) = (checkup.facts.destination, checkup.ready) {
+        let mut refusals = Vec::new();
+        findings::destination::check_destination(checkup.facts, destination, &mut refusals);
+        findings.extend(refusals.into_iter().map(|one| judged(one, Severity::Note)));
+    }
+    if let Some(fault) = &checkup.measured.destination_fault {
+        let path = &checkup.facts.config.local.mount_point;
+        findings.push(
+            error(
+                code::DESTINATION_UNREADABLE,
+                format!("{path} (local.mountPoint) cannot be read: {fault}"),
+            )
+            .hint("look for disk errors with `dmesg`, and check the file system"),
+        );
     }
 }
 
