@@ -6,6 +6,7 @@ use std::{
 };
 
 use backup::{Notice, Observer};
+use chrono::{DateTime, FixedOffset};
 use executor::event::{self, Event};
 
 use crate::{
@@ -152,6 +153,31 @@ impl<'a> Screen<'a> {
         }
     }
 
+    fn say_no_metrics(&self, error: &executor::Error) {
+        let hint = error.hint.as_ref();
+        let hint = hint.map_or_else(String::new, |hint| format!("\n  hint: {hint}"));
+        self.say(&format!(
+            "warning: no metrics are written: {}{hint}",
+            error.message
+        ));
+    }
+
+    /// Says which folder is restored from, when it was made, and whether its manifest is damaged.
+    fn say_restoring_from(&self, folder: &str, made: Option<(DateTime<FixedOffset>, bool)>) {
+        let made = made.map_or_else(String::new, |(at, is_damaged)| {
+            let damaged = if is_damaged {
+                ", whose manifest is damaged"
+            } else {
+                ""
+            };
+            format!(", made {}{damaged}", at.format("%Y-%m-%d %H:%M"))
+        });
+        self.say(&match self.as_of {
+            Some(words) => format!("as of {words}: {folder}{made}"),
+            None => format!("from {folder}{made}"),
+        });
+    }
+
     fn say_downloaded(
         &self,
         files: u64,
@@ -206,28 +232,8 @@ impl Observer for Screen<'_> {
             Notice::NotRemembered { because } => {
                 self.say(&format!("note: this is not remembered: {because}"));
             }
-            Notice::NoMetrics { error } => {
-                let hint = error.hint.as_ref();
-                let hint = hint.map_or_else(String::new, |hint| format!("\n  hint: {hint}"));
-                self.say(&format!(
-                    "warning: no metrics are written: {}{hint}",
-                    error.message
-                ));
-            }
-            Notice::RestoringFrom { folder, made } => {
-                let made = made.map_or_else(String::new, |(at, is_damaged)| {
-                    let damaged = if is_damaged {
-                        ", whose manifest is damaged"
-                    } else {
-                        ""
-                    };
-                    format!(", made {}{damaged}", at.format("%Y-%m-%d %H:%M"))
-                });
-                self.say(&match self.as_of {
-                    Some(words) => format!("as of {words}: {folder}{made}"),
-                    None => format!("from {folder}{made}"),
-                });
-            }
+            Notice::NoMetrics { error } => self.say_no_metrics(error),
+            Notice::RestoringFrom { folder, made } => self.say_restoring_from(folder, *made),
             Notice::NewerPassedOver(warning) => self.out.print_message(warning),
             Notice::Downloaded {
                 files,
