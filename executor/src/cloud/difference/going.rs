@@ -8,18 +8,7 @@ use std::{
 use schema::Digest;
 
 use super::{Difference, Had, io, moves};
-use crate::{error::Result, manifest::Entry};
-
-/// Files on the remote that the snapshot has no more.
-#[derive(Debug, Default)]
-pub(super) struct Left {
-    /// Their names.
-    names: Vec<String>,
-    /// Those that cannot stay beside what comes.
-    crossed: HashSet<String>,
-    /// Their entries, where their content is known.
-    entries: HashMap<String, Entry>,
-}
+use crate::error::Result;
 
 /// What was decided of an upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

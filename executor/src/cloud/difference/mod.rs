@@ -4,7 +4,7 @@
 //! What only goes is decided upon last, when the guards have seen all of it: they hold back the
 //! taking away alone.
 
-mod going;
+pub mod going;
 pub mod guard;
 pub mod moves;
 #[cfg(test)]
@@ -21,8 +21,7 @@ use schema::{
     journal::{Problem, ProblemKind},
 };
 
-pub use self::going::Decision;
-use self::{going::Left, moves::Move};
+use self::moves::Move;
 use super::names;
 use crate::{
     error::{Error, Result},
@@ -95,6 +94,17 @@ pub struct Difference {
     left: Left,
     /// What can be moved.
     pairs: Vec<Move>,
+}
+
+/// Files on the remote that the snapshot has no more.
+#[derive(Debug, Default)]
+struct Left {
+    /// Their names.
+    names: Vec<String>,
+    /// Those that cannot stay beside what comes.
+    crossed: HashSet<String>,
+    /// Their entries, where their content is known.
+    entries: HashMap<String, Entry>,
 }
 
 /// Where the lists of files go.

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use super::*;
+use super::{going::Decision, *};
 use crate::manifest::Writer;
 
 /// A file in a folder whose name a drive cannot hold, as such a drive has it, and as any other.

@@ -14,7 +14,7 @@ use schema::{
 use super::{
     super::{
         carried::CARRIED,
-        difference::{self, Decision, Difference, Doubt, Lists, Remote, guard},
+        difference::{self, Difference, Doubt, Lists, Remote, going::Decision, guard},
         history::History,
         published::{self, Published},
     },
