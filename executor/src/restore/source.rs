@@ -311,11 +311,7 @@ impl RestoreSource {
                     stored: None,
                     listed: true,
                 };
-                if kind == Kind::Folder {
-                    Step::Enter(item)
-                } else {
-                    Step::Leaf(item)
-                }
+                step_of(item, kind)
             }
         }
     }
@@ -378,11 +374,7 @@ impl RestoreSource {
             stored: Some(stat),
             listed,
         };
-        Some(if stat.kind == Kind::Folder {
-            Step::Enter(item)
-        } else {
-            Step::Leaf(item)
-        })
+        Some(step_of(item, stat.kind))
     }
 
     /// An entry that is of another kind in the tree than the manifest says.
@@ -413,5 +405,14 @@ impl RestoreSource {
             kind: ProblemKind::Unreadable,
             message,
         })
+    }
+}
+
+/// The step to an item of a kind.
+fn step_of(item: RestoreItem, kind: Kind) -> Step {
+    if kind == Kind::Folder {
+        Step::Enter(item)
+    } else {
+        Step::Leaf(item)
     }
 }

@@ -66,13 +66,8 @@ pub fn finish_interrupted(
     };
     let owed = |step: &&Step| replay.outcome(&step.id).is_none();
     for step in plan.steps.iter().filter(owed) {
-        let Some(outcome) = interrupted.do_owed_step(step, &report) else {
+        let Some(outcome) = interrupted.do_owed_step(step, &report)? else {
             continue;
-        };
-        let outcome = match outcome {
-            Ok(outcome) => outcome,
-            Err(error) if error.kind == ErrorKind::Interrupted => return Err(error),
-            Err(error) => error.into_outcome(Status::Failed),
         };
         context.observer.event(Event::StepFinished {
             step: &step.id,
@@ -104,27 +99,33 @@ struct Interrupted<'a> {
 }
 
 impl Interrupted<'_> {
-    /// Does a step if it is owed all the same.
-    fn do_owed_step(&self, step: &Step, report: &Report) -> Option<Result<Outcome>> {
+    /// Does a step if it is owed all the same, and gives how it ended.
+    ///
+    /// # Errors
+    /// An interruption.
+    fn do_owed_step(&self, step: &Step, report: &Report) -> Result<Option<Outcome>> {
         let Self {
             state, at, context, ..
         } = *self;
-        match &step.action {
-            Action::PostScript(script) => {
-                Some(run_post_script(self.plan, step, script, report, context))
-            }
+        let outcome = match &step.action {
+            Action::PostScript(script) => run_post_script(self.plan, step, script, report, context),
             // Whoever asked for it knows.
-            Action::Notify(_) if report.result == RunResult::Interrupted => None,
+            Action::Notify(_) if report.result == RunResult::Interrupted => return Ok(None),
             // One that dies each time is told once a day, and not each time.
-            Action::Notify(_) if !is_news(state, self.replay, self.because, at) => None,
+            Action::Notify(_) if !is_news(state, self.replay, self.because, at) => return Ok(None),
             Action::Notify(notify) => {
                 let remembered = || state.last_good(at).unwrap_or_default();
                 let last_good = notify.last_good.or_else(remembered);
-                Some(Ok(steps::notify::run_notify_step(
+                Ok(steps::notify::run_notify_step(
                     notify, report, last_good, context,
-                )))
+                ))
             }
-            _ => None,
+            _ => return Ok(None),
+        };
+        match outcome {
+            Ok(outcome) => Ok(Some(outcome)),
+            Err(error) if error.kind == ErrorKind::Interrupted => Err(error),
+            Err(error) => Ok(Some(error.into_outcome(Status::Failed))),
         }
     }
 }
