@@ -3,7 +3,6 @@
 use std::{
     ffi::{CString, OsStr, OsString},
     fs::File,
-    io::{Read as _, Write as _},
     os::{
         fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
         unix::ffi::{OsStrExt as _, OsStringExt as _},
@@ -435,104 +434,6 @@ impl Dir {
         syncfs(&self.0)
     }
 
-    /// Replaces a small file in one step: writes beside it, syncs, renames over it, syncs again. A
-    /// folder in its place is set aside first.
-    ///
-    /// # Errors
-    /// Fails if the file cannot be written, synced or renamed.
-    pub fn write_whole(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
-        self.replace_whole(name, |file| file.write_all(bytes))
-    }
-
-    /// Replaces a file, in one step, by what is left to be read of another one, of which nothing is
-    /// kept in memory.
-    ///
-    /// # Errors
-    /// Fails if the file cannot be copied; also for one of more than `limit` bytes.
-    pub fn copy_whole(&self, name: &str, from: File, limit: u64) -> std::io::Result<()> {
-        self.replace_whole(name, |file| {
-            let copied = std::io::copy(&mut from.take(limit.saturating_add(1)), file)?;
-            if copied > limit {
-                return Err(too_long(limit));
-            }
-            Ok(())
-        })
-    }
-
-    fn replace_whole(
-        &self,
-        name: &str,
-        write: impl FnOnce(&mut File) -> std::io::Result<()>,
-    ) -> std::io::Result<()> {
-        let beside = format!(".{name}.new");
-        let (beside, name) = (OsStr::new(&beside), OsStr::new(name));
-        match self.remove_file(beside) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(Errno::ISDIR | Errno::PERM) if self.is_folder(beside) => self.set_aside(beside)?,
-            Err(error) => return Err(error.into()),
-        }
-        let mut file = self.new_file(beside, 0o600)?;
-        write(&mut file)?;
-        file.sync_all()?;
-        match self.rename_over(beside, name) {
-            Err(Errno::ISDIR | Errno::NOTEMPTY | Errno::EXIST) if self.is_folder(name) => {
-                self.set_aside(name)?;
-                self.rename_over(beside, name)?;
-            }
-            result => result?,
-        }
-        self.sync()?;
-        Ok(())
-    }
-
-    fn is_folder(&self, name: &OsStr) -> bool {
-        let there = self.look(name).ok().flatten();
-        there.is_some_and(|stat| stat.kind == Kind::Folder)
-    }
-
-    /// Gives what stands where something of ours belongs a name that nothing has yet:
-    /// `name.saved-1`, and so on.
-    ///
-    /// # Errors
-    /// Fails if it cannot be renamed; `ENOENT` if nothing stands there.
-    pub fn set_aside(&self, name: &OsStr) -> Result<(), Errno> {
-        let mut number = 1_u64;
-        loop {
-            let mut aside = name.to_owned();
-            aside.push(format!(".saved-{number}"));
-            match self.rename_new(name, self, &aside) {
-                Err(Errno::EXIST) => number += 1,
-                done => return done,
-            }
-        }
-    }
-
-    /// The content of a file of at most `limit` bytes; `None` if there is none of that name.
-    ///
-    /// # Errors
-    /// Fails if the file cannot be read; also for anything but a regular file, and for a longer one.
-    pub fn read_whole(&self, name: &str, limit: u64) -> std::io::Result<Option<Vec<u8>>> {
-        let mut file = match self.file(OsStr::new(name)) {
-            Ok(file) => file,
-            Err(Errno::NOENT) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let stat = Stat::of_fd(&file)?;
-        if stat.kind != Kind::File {
-            return Err(std::io::Error::other("not a regular file"));
-        }
-        if stat.size > limit {
-            return Err(too_long(limit));
-        }
-        let mut bytes = Vec::new();
-        // It may be longer than it says.
-        (&mut file).take(limit + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > limit {
-            return Err(too_long(limit));
-        }
-        Ok(Some(bytes))
-    }
-
     /// Opens the folder that holds a relative path of several names, one name after the other, and
     /// gives the last name.
     ///
@@ -571,12 +472,4 @@ impl Dir {
         path.extend_from_slice(name.as_bytes());
         path
     }
-}
-
-/// That a file is longer than anything that is written here.
-fn too_long(limit: u64) -> std::io::Error {
-    let limit = schema::amount::bytes(limit);
-    std::io::Error::other(format!(
-        "it is longer than {limit}, which nothing here writes"
-    ))
 }

@@ -17,6 +17,7 @@ pub mod stat;
 pub mod times;
 pub mod uuid;
 pub mod watch;
+mod whole;
 
 pub use dir::{Dir, Listed};
 pub use folder::Folder;
