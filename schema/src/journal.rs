@@ -254,6 +254,24 @@ impl RunResult {
         }
     }
 
+    /// What the exit code of a program says of its run; none where it says nothing of one. A run that
+    /// a signal interrupted has that signal's code.
+    #[must_use]
+    pub fn of_exit_code(code: i32) -> Option<Self> {
+        const SIGTERM: i32 = 128 + 15;
+        [
+            Self::Success,
+            Self::Failed,
+            Self::Incomplete,
+            Self::Refused,
+            Self::Deferred,
+            Self::Interrupted,
+        ]
+        .into_iter()
+        .find(|result| i32::from(result.exit_code()) == code)
+        .or((code == SIGTERM).then_some(Self::Interrupted))
+    }
+
     /// The word that scripts get.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -305,4 +323,26 @@ pub struct StepReport {
     pub ended_at: DateTime<FixedOffset>,
     /// How it ended.
     pub outcome: Outcome,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exit_code_says_how_the_run_ended() {
+        for result in [
+            RunResult::Success,
+            RunResult::Failed,
+            RunResult::Incomplete,
+            RunResult::Refused,
+            RunResult::Deferred,
+            RunResult::Interrupted,
+        ] {
+            let code = i32::from(result.exit_code());
+            assert_eq!(RunResult::of_exit_code(code), Some(result));
+        }
+        assert_eq!(RunResult::of_exit_code(143), Some(RunResult::Interrupted));
+        assert_eq!(RunResult::of_exit_code(2), None);
+    }
 }

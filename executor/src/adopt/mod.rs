@@ -5,7 +5,7 @@
 //! come after its manifest and record are on disk. What was killed goes on when it is run again.
 
 mod begun;
-mod look;
+mod candidates;
 pub(crate) mod read;
 pub(crate) mod tree;
 
@@ -29,7 +29,7 @@ use crate::{
 };
 
 pub use begun::begun_adoptions;
-pub use look::{Looked, find_adoptable};
+pub use candidates::{Looked, find_adoptable};
 use read::Read;
 use tree::{KnownInodes, Tree};
 

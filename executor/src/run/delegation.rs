@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use schema::{
-    FailureCode, Plan,
+    FailureCode, Plan, RunResult,
     journal::{JournalEvent, Outcome, Status},
     plan::{Part, Step},
 };
@@ -156,10 +156,10 @@ fn asked_to_stop_soon(context: Context<'_>) -> Result<()> {
 
 /// The error of a part that ended by itself and left a step: interrupted, or kept out by a lock.
 fn unfinished_part_error(unit: &str, left: &Step, code: i32) -> Error {
-    let (kind, failure) = match code {
-        75 => (ErrorKind::Busy, Some(FailureCode::Busy)),
-        130 | 143 => (ErrorKind::Interrupted, Some(FailureCode::Interrupted)),
-        4 => (ErrorKind::Refused, None),
+    let (kind, failure) = match RunResult::of_exit_code(code) {
+        Some(RunResult::Deferred) => (ErrorKind::Busy, Some(FailureCode::Busy)),
+        Some(RunResult::Interrupted) => (ErrorKind::Interrupted, Some(FailureCode::Interrupted)),
+        Some(RunResult::Refused) => (ErrorKind::Refused, None),
         _ => (ErrorKind::Failed, None),
     };
     let message = format!(

@@ -9,12 +9,12 @@ pub(crate) mod aside;
 mod destinations;
 mod files;
 mod history;
-mod kept;
+mod notified;
 mod open;
 pub(crate) mod remotes;
 mod run_lock;
 mod runs;
-mod told;
+mod small_files;
 mod verified;
 
 pub use open::StateDir;

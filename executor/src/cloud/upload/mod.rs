@@ -10,7 +10,7 @@ mod changed;
 mod context;
 mod expire;
 mod heal;
-mod look;
+mod inspect_remote;
 mod moving;
 mod noting;
 mod outcome;

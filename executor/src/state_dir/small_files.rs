@@ -18,9 +18,9 @@ use super::{
     destinations::Destinations,
     files::{DESTINATIONS, RUNS, VERIFIED},
     history::HEALTH,
+    notified::{DEFERRALS, TOLD_ERROR, TRIES},
     open::StateDir,
     remotes::damaged_remotes,
-    told::{DEFERRALS, TOLD_ERROR, TRIES},
     verified::Verified,
 };
 use crate::{
@@ -111,17 +111,20 @@ impl StateDir {
     }
 
     fn damaged(&self) -> Vec<(String, String)> {
-        fn look<T: DeserializeOwned>(state: &StateDir, name: &str) -> Option<(String, String)> {
+        fn inspect_file<T: DeserializeOwned>(
+            state: &StateDir,
+            name: &str,
+        ) -> Option<(String, String)> {
             let read: Result<Option<T>> = read_json(&state.dir, name, &state.named(name));
             read.err().map(|error| (name.to_owned(), error.message))
         }
         let all = [
-            look::<Destinations>(self, DESTINATIONS),
-            look::<Verified>(self, VERIFIED),
-            look::<Health>(self, HEALTH),
-            look::<Deferrals>(self, DEFERRALS),
-            look::<NotifiedError>(self, TOLD_ERROR),
-            look::<Tries>(self, TRIES),
+            inspect_file::<Destinations>(self, DESTINATIONS),
+            inspect_file::<Verified>(self, VERIFIED),
+            inspect_file::<Health>(self, HEALTH),
+            inspect_file::<Deferrals>(self, DEFERRALS),
+            inspect_file::<NotifiedError>(self, TOLD_ERROR),
+            inspect_file::<Tries>(self, TRIES),
         ];
         let mut all: Vec<(String, String)> = all.into_iter().flatten().collect();
         if let Err(Errno::NOTDIR | Errno::LOOP) = self.dir.folder(OsStr::new(RUNS)) {
