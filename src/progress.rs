@@ -12,12 +12,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use executor::event::{Event, Observer, Phase, Progress};
+use executor::event::{Event, Observer, Progress};
 use indicatif::ProgressBar;
 use schema::{
     Severity,
     journal::Outcome,
-    output::progress::{ProgressEvent, ProgressLine, ProgressPhase},
+    output::progress::{ProgressEvent, ProgressLine},
 };
 
 use self::{
@@ -274,7 +274,7 @@ impl State {
                     return;
                 }
                 ProgressEvent::Progress {
-                    phase: progress_phase(progress.phase),
+                    phase: progress.phase,
                     entries: progress.entries,
                     entries_total: progress.entries_total,
                     bytes: progress.bytes,
@@ -319,20 +319,6 @@ fn step_end_line(step: &str, outcome: &Outcome, took: Option<Duration>, style: &
         "{step}: {}{took}{message}\n",
         report::status_mark(outcome.status, style)
     )
-}
-
-/// What the work is, as the lines for programs have it.
-fn progress_phase(phase: Phase) -> ProgressPhase {
-    match phase {
-        Phase::Scan => ProgressPhase::Scan,
-        Phase::Rsync => ProgressPhase::Rsync,
-        Phase::Copy => ProgressPhase::Copy,
-        Phase::Sync => ProgressPhase::Sync,
-        Phase::Remove => ProgressPhase::Remove,
-        Phase::Restore => ProgressPhase::Restore,
-        Phase::Verify => ProgressPhase::Verify,
-        Phase::Cloud => ProgressPhase::Cloud,
-    }
 }
 
 #[cfg(test)]

@@ -85,6 +85,7 @@ impl<'a> Screen<'a> {
         }
         if shows_plan {
             self.plan_shown = PlanShown::InTrial;
+            return self.without_notes();
         }
         self
     }

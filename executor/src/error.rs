@@ -172,6 +172,15 @@ impl Error {
         }
     }
 
+    /// The same error, of what makes the tree of the basis unreadable, whose manifest may be whole.
+    #[must_use]
+    pub(crate) fn of_basis_tree(self) -> Self {
+        match self.kind {
+            ErrorKind::Failed => self.coded(FailureCode::TreeUnreadable),
+            _ => self,
+        }
+    }
+
     /// The same error, of something that was done on the destination: deletions make room there.
     #[must_use]
     pub(crate) fn on_destination(self) -> Self {
@@ -231,7 +240,10 @@ impl Error {
     /// does not need it.
     #[must_use]
     pub fn is_of_basis(&self) -> bool {
-        self.code == Some(FailureCode::UnusableBasis)
+        matches!(
+            self.code,
+            Some(FailureCode::UnusableBasis | FailureCode::TreeUnreadable)
+        )
     }
 }
 
@@ -375,7 +387,9 @@ mod tests {
     #[test]
     fn an_interruption_is_no_fault_of_the_basis() {
         assert!(Error::failed("cannot read").of_basis().is_of_basis());
+        assert!(Error::failed("cannot open").of_basis_tree().is_of_basis());
         assert!(!Error::interrupted().of_basis().is_of_basis());
+        assert!(!Error::interrupted().of_basis_tree().is_of_basis());
     }
 
     #[test]

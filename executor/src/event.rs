@@ -7,6 +7,8 @@ use std::sync::{
 
 use schema::{finding::Finding, journal::Outcome};
 
+pub use schema::output::progress::Phase;
+
 use crate::{
     clock::Clock,
     error::{Error, Result},
@@ -60,28 +62,6 @@ pub struct Progress {
     pub bytes: u64,
     /// Of how many, as far as is known; 0 if nothing is.
     pub bytes_total: u64,
-}
-
-/// What a long piece of work is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Phase {
-    /// Reading the sources' metadata.
-    #[default]
-    Scan,
-    /// rsync copying and linking.
-    Rsync,
-    /// Copying and linking.
-    Copy,
-    /// Waiting for the disk to have everything.
-    Sync,
-    /// Removing an old snapshot.
-    Remove,
-    /// Copying out of a snapshot.
-    Restore,
-    /// Comparing snapshots with their manifests.
-    Verify,
-    /// Copying to or from a remote.
-    Cloud,
 }
 
 /// Gets the events of a run.

@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, FixedOffset, TimeDelta};
 use schema::{
-    Config, Plan, Report, RunResult, SnapshotId,
+    Config, FailureCode, Plan, Report, RunResult, SnapshotId,
     amount::times,
     clock::is_ahead,
     inventory::DestinationState,
@@ -139,13 +139,29 @@ pub fn snapshot_step(plan: &Plan) -> Option<&SnapshotStep> {
     })
 }
 
+/// Why a basis cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnusableBasis {
+    /// The reason.
+    pub because: String,
+    /// What happened, where it was not the manifest that is damaged.
+    pub code: Option<FailureCode>,
+}
+
 /// The basis of a plan whose run failed because it could not be read, with the reason: a new run,
 /// which does without it, takes its place.
 #[must_use]
-pub fn unusable_basis(plan: &Plan, report: &Report) -> Option<(SnapshotId, String)> {
-    let mut steps = report.steps.iter();
-    let because = steps.find_map(|step| step.outcome.unusable_basis.clone())?;
-    Some((snapshot_step(plan)?.basis.as_ref()?.id, because))
+pub fn unusable_basis(plan: &Plan, report: &Report) -> Option<(SnapshotId, UnusableBasis)> {
+    let mut outcomes = report.steps.iter().map(|step| &step.outcome);
+    let unusable = outcomes.find_map(|outcome| {
+        Some(UnusableBasis {
+            because: outcome.unusable_basis.clone()?,
+            code: outcome
+                .code
+                .filter(|code| *code == FailureCode::TreeUnreadable),
+        })
+    })?;
+    Some((snapshot_step(plan)?.basis.as_ref()?.id, unusable))
 }
 
 /// Whether a run that was continued could only be ended: the step that failed, and without which
@@ -352,9 +368,21 @@ mod tests {
         assert!(!had_failed_before(&report(Status::Failed, true, None)));
         assert!(!had_failed_before(&report(Status::Succeeded, false, None)));
         let failed = report(Status::Failed, true, Some("damaged"));
-        let (basis, because) = unusable_basis(&plan, &failed).unwrap();
+        let (basis, unusable) = unusable_basis(&plan, &failed).unwrap();
         assert_eq!(basis.to_string(), "2025-01-15_02-00-00");
-        assert_eq!(because, "damaged");
+        assert_eq!((&unusable.because[..], unusable.code), ("damaged", None));
+        let mut failed = failed;
+        for (code, told) in [
+            (FailureCode::UnusableBasis, None),
+            (
+                FailureCode::TreeUnreadable,
+                Some(FailureCode::TreeUnreadable),
+            ),
+        ] {
+            failed.steps[0].outcome.code = Some(code);
+            let (_, unusable) = unusable_basis(&plan, &failed).unwrap();
+            assert_eq!(unusable.code, told);
+        }
         assert_eq!(
             unusable_basis(&plan, &report(Status::Failed, true, None)),
             None

@@ -215,6 +215,21 @@ pub struct SnapshotTotals {
     pub renamed: u64,
 }
 
+impl SnapshotTotals {
+    /// Counts a regular file of this size in bytes, which was copied or is linked to an earlier one.
+    pub fn add_file(&mut self, size: u64, is_copied: bool) {
+        self.files += 1;
+        self.bytes += size;
+        if is_copied {
+            self.files_copied += 1;
+            self.bytes_copied += size;
+        } else {
+            self.files_linked += 1;
+            self.bytes_linked += size;
+        }
+    }
+}
+
 /// `marks.json`: what is known of a snapshot since it was sealed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]

@@ -6,7 +6,7 @@ use executor::{
     Error, cloud::memory::RemoteCache, error::Result, manifest::Reader, scan, store::Store,
     survey::Survey,
 };
-use planner::scope::InventoryScope;
+use planner::{scope::InventoryScope, unfinished::UnusableBasis};
 use schema::{
     FailureCode, Inventory, SnapshotId,
     cloud::{CloudChange, CloudState},
@@ -21,7 +21,7 @@ use super::{
 };
 
 /// Snapshots whose manifests could not be read a moment ago, with the reason.
-pub(super) type UnusableBases = BTreeMap<SnapshotId, String>;
+pub(super) type UnusableBases = BTreeMap<SnapshotId, UnusableBasis>;
 
 /// What an inventory is taken for.
 #[derive(Clone, Copy)]
@@ -259,8 +259,12 @@ type SurveyedSources<'a> = (Vec<SourceState>, Survey, Option<(&'a Store, Snapsho
 
 fn mark_unusable(destination: &mut DestinationState, unusable: &UnusableBases) {
     for snapshot in &mut destination.snapshots {
-        let fault = unusable.get(&snapshot.record.id).cloned();
-        snapshot.manifest_fault = snapshot.manifest_fault.take().or(fault);
+        if let Some(why) = unusable.get(&snapshot.record.id)
+            && snapshot.manifest_fault.is_none()
+        {
+            snapshot.manifest_fault = Some(why.because.clone());
+            snapshot.manifest_fault_code = why.code;
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use executor::event::Phase;
 use schema::Finding;
 use schema::Severity;
 use serde_json::Value;

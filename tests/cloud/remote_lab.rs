@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::lab::{HOST, Lab, Ran, run_command, skip, wait_for};
 
-/// What a server protocol.
+/// The protocol that a server speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
     Webdav,

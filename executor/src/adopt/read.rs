@@ -1,4 +1,4 @@
-//! TreeReading a tree for its manifest: each stored inode once, whatever number of snapshots share it.
+//! Reading a tree for its manifest: each stored inode once, whatever number of snapshots share it.
 //!
 //! Reads only. Threads read content; lines are written in the manifest's order.
 
@@ -341,17 +341,7 @@ impl TreeReading<'_> {
         totals.entries += 1;
         match entry.kind {
             Kind::Folder => totals.folders += 1,
-            Kind::File => {
-                totals.files += 1;
-                totals.bytes += entry.size;
-                if stored == self.tree.id {
-                    totals.files_copied += 1;
-                    totals.bytes_copied += entry.size;
-                } else {
-                    totals.files_linked += 1;
-                    totals.bytes_linked += entry.size;
-                }
-            }
+            Kind::File => totals.add_file(entry.size, stored == self.tree.id),
             _ => {}
         }
         *self.read.stored_by.entry(stored).or_default() += allocated;

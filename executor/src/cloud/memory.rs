@@ -300,7 +300,7 @@ impl RemoteCache {
         go_on().map_err(|error| self.io("write", &name, error))
     }
 
-    /// Forgets what was in doubt before a snapshot was on the remote, and all manifests_there but these.
+    /// Forgets what was in doubt before a snapshot was on the remote, and all cached snapshots but these.
     ///
     /// # Errors
     /// Fails if the cache cannot be read or written.

@@ -96,6 +96,7 @@ pub fn verify_upload(
         Share::None => None,
         _ => hashes::of_remote(rclone, cache, &current)?,
     };
+    let listing = list_files(rclone, cache, &current, hashing.as_ref())?;
     let noting = match hashing.as_ref().filter(|hashing| !hashing.is_ours()) {
         Some(hashing) => Some(Noting {
             known: Notes::read(cache, hashing),
@@ -114,7 +115,7 @@ pub fn verify_upload(
         into,
         remote,
         look,
-        listing: list_files(rclone, cache, &current, hashing.as_ref())?,
+        listing,
         refused,
         known: cache.damaged(),
         noting,

@@ -9,11 +9,12 @@ mod share;
 
 use schema::{
     Config,
-    health::{Measured, UnfinishedRun},
+    health::{Measured, ToolFound, UnfinishedRun},
 };
 
 use crate::{
-    error::Result, event::Context, scan::lost::lost_snapshots, state_dir::StateDir, store::Store,
+    cloud::rclone::find_rclone, error::Result, event::Context, scan::lost::lost_snapshots,
+    state_dir::StateDir, store::Store,
 };
 
 pub use share::read_share;
@@ -51,11 +52,14 @@ pub fn measure_health(
         }
     }
     if config.cloud.enable {
-        let rclone = cloud::ask_rclone_version(context)?;
-        if rclone.version.is_some() {
+        let found = find_rclone("rclone");
+        if found.version.is_some() {
             measured.cloud_unreachable = cloud::why_unreachable(&config.cloud, context)?;
         }
-        measured.rclone = Some(rclone);
+        measured.rclone = Some(ToolFound {
+            version: found.version,
+            fault: found.fault,
+        });
     }
     Ok(measured)
 }

@@ -12,6 +12,7 @@ pub mod parent;
 pub(crate) mod proc;
 mod stall;
 mod supervise;
+mod version;
 
 pub(crate) use capture::{Captured, capture_output};
 pub(crate) use child::{ChildGroup, isolate_environment, wait_within};
@@ -19,3 +20,4 @@ pub(crate) use exit::ProcessExit;
 pub(crate) use lines::{LineEnd, OutputLine, Stream};
 pub(crate) use stall::{ReadingStall, WaitingStall};
 pub(crate) use supervise::{Limits, Listener, run_to_end, supervise};
+pub(crate) use version::ask_version;

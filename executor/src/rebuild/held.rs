@@ -46,17 +46,7 @@ impl Held {
         totals.entries += 1;
         match entry.kind {
             Kind::Folder => totals.folders += 1,
-            Kind::File => {
-                totals.files += 1;
-                totals.bytes += entry.size;
-                if entry.stored == Some(id) {
-                    totals.files_copied += 1;
-                    totals.bytes_copied += entry.size;
-                } else {
-                    totals.files_linked += 1;
-                    totals.bytes_linked += entry.size;
-                }
-            }
+            Kind::File => totals.add_file(entry.size, entry.stored == Some(id)),
             _ => {}
         }
         read::count_in(&mut self.sources, entry);

@@ -1,4 +1,4 @@
-//! ReadBack back what a restore wrote: from the disk, not from memory, against the manifest.
+//! Reading back what a restore wrote: from the disk, not from memory, against the manifest.
 //!
 //! Runs once all is synced. Looked at is what the kernel says was changed since the restore began,
 //! so that a restore of three files into a full folder reads three files. Writes nothing, but

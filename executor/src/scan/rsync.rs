@@ -1,52 +1,32 @@
 //! Finds out which rsync there is, by asking it.
 
-use std::{process::Command, time::Duration};
+use std::process::Command;
 
 use schema::rsync::RsyncFound;
 
-use crate::process::{Limits, ProcessExit, capture_output, isolate_environment};
-
-/// Longest time for its answer.
-const ANSWERS: Duration = Duration::from_secs(20);
+use crate::process::{ask_version, isolate_environment};
 
 /// Runs `rsync --version`.
 #[must_use]
 pub fn find_rsync() -> RsyncFound {
     let mut command = Command::new("rsync");
     isolate_environment(&mut command);
-    command.arg("--version");
-    let not = |fault: String| RsyncFound {
-        version: None,
-        fault: Some(fault),
-    };
-    let asked = match capture_output(&mut command, Vec::new(), Limits::within(ANSWERS)) {
-        Ok(asked) => asked,
-        Err(error) => return not(format!("it cannot be run: {}", error.message)),
-    };
-    match &asked.exit {
-        ProcessExit::NotStarted {
-            is_absent: true, ..
-        } => return not("there is no rsync on the PATH".to_owned()),
-        ProcessExit::NotStarted { .. } => return not(format!("it {}", asked.exit)),
-        ProcessExit::TimedOut => return not("it does not answer".to_owned()),
-        ProcessExit::Ended(_) | ProcessExit::Stalled(_) => {}
-    }
-    match parse_version(&asked.stdout) {
-        Some(version) => RsyncFound {
+    match ask_version(command.arg("--version"), parse_version) {
+        Ok(version) => RsyncFound {
             version: Some(version),
             fault: None,
         },
-        None => {
-            let line = asked.stdout.lines().next().unwrap_or_default();
-            not(format!("`rsync --version` tells no version of it: {line}"))
-        }
+        Err(fault) => RsyncFound {
+            version: None,
+            fault: Some(fault),
+        },
     }
 }
 
 /// The version in `rsync  version 3.5.0  protocol version 32`. Other programs of the name, such as
 /// openrsync, say it in another way.
-fn parse_version(text: &str) -> Option<String> {
-    let mut words = text.lines().next()?.split_ascii_whitespace();
+fn parse_version(line: &str) -> Option<String> {
+    let mut words = line.split_ascii_whitespace();
     let is_rsync = words.next()? == "rsync" && words.next()? == "version";
     let version = words.next()?;
     let is_version = version

@@ -90,7 +90,11 @@ pub(super) fn build_tree(
     let basis = step
         .basis
         .as_ref()
-        .map(|from| store.snapshot(from.home, from.id).map_err(Error::of_basis))
+        .map(|from| {
+            store
+                .snapshot(from.home, from.id)
+                .map_err(Error::of_basis_tree)
+        })
         .transpose()?
         .map(Folder::top);
     let Survey {

@@ -387,19 +387,8 @@ fn count_file(worker: &mut Worker<'_>, item: &BuildItem, stored: Stored) -> Resu
         ..
     } = stored;
     let tally = &mut worker.tally;
-    let totals = &mut tally.totals;
-    totals.files += 1;
-    totals.bytes += entry.size;
-    match how {
-        StorageMethod::Linked => {
-            totals.files_linked += 1;
-            totals.bytes_linked += entry.size;
-        }
-        StorageMethod::Copied => {
-            totals.files_copied += 1;
-            totals.bytes_copied += entry.size;
-        }
-    }
+    let is_copied = matches!(how, StorageMethod::Copied);
+    tally.totals.add_file(entry.size, is_copied);
     tally.unchanged_files += u64::from(unchanged);
     judge_by_reference(worker, item, &entry, unchanged);
     if entry.torn {

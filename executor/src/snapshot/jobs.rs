@@ -145,7 +145,7 @@ pub(super) struct BuildItem {
     pub(super) name: OsString,
     /// Its path in the snapshot, with its own name.
     pub(super) path: StoredPathBuf,
-    /// Where it is found, if that is not the same name in the place's source.
+    /// Where it is found, if that is not the same name in the node's source.
     pub(super) from: Option<Box<(Folder, OsString)>>,
     /// What the basis has at its path, or another one that is linked to.
     pub(super) basis: Option<Box<Entry>>,

@@ -1,7 +1,7 @@
 //! Reading folders ahead of the one who walks through them, on several threads.
 //!
 //! Owns which folder is read next: the one that the walk comes to next. It never waits for a thread
-//! to begin what the walk needs now: whoever needs it reads it. SeenKind is read ahead is limited in
+//! to begin what the walk needs now: whoever needs it reads it. What is read ahead is limited in
 //! number, so that memory does not grow with the tree.
 
 use std::{
@@ -31,7 +31,7 @@ pub(super) struct SeenEntry {
     pub(super) what: SeenKind,
 }
 
-/// SeenKind an entry is.
+/// What an entry is.
 pub(super) enum SeenKind {
     Leaf(Stat),
     Folder(Stat, Arc<FolderTask>),
@@ -56,7 +56,7 @@ pub(super) struct FolderTask {
     folder: Folder,
     /// Its path relative to the source.
     path: StoredPathBuf,
-    /// SeenKind its entries are judged by.
+    /// What its entries are judged by.
     base: Base,
     /// Nothing belongs to a source here but what leads to one further below.
     only_leading: bool,
@@ -112,7 +112,7 @@ impl FolderTask {
     }
 }
 
-/// SeenKind a part weighs against [`AHEAD`]: a folder without entries takes memory, too, and unread
+/// What a part weighs against [`AHEAD`]: a folder without entries takes memory, too, and unread
 /// parts hang below each other when they are dropped.
 fn part_weight(part: &FolderPart) -> usize {
     part.seen.len() + 8
@@ -139,7 +139,7 @@ impl Path {
     }
 }
 
-/// SeenKind stands for a mount point that is not touched: the folder below, or where that cannot be
+/// What stands for a mount point that is not touched: the folder below, or where that cannot be
 /// seen one like the folder around it.
 fn passed_over(task: &FolderTask, dir: &Dir, name: &OsStr) -> Stat {
     let covered = dir.covered(name).ok();
@@ -162,11 +162,11 @@ fn passed_over(task: &FolderTask, dir: &Dir, name: &OsStr) -> Stat {
     }
 }
 
-/// SeenKind the threads share.
+/// What the threads share.
 pub(super) struct Reader<'a> {
     bounds: Bounds<'a>,
     below: &'a Below<'a>,
-    /// SeenKind may be read next, last first.
+    /// What may be read next, last first.
     tasks: Mutex<Vec<Arc<FolderTask>>>,
     wake: Condvar,
     /// Threads that wait for something to read.
@@ -222,7 +222,7 @@ impl<'a> Reader<'a> {
         self.wake.notify_all();
     }
 
-    /// SeenKind a task found; reads it now unless a thread does or did.
+    /// What a task found; reads it now unless a thread does or did.
     pub(super) fn take(&self, task: &Arc<FolderTask>) -> Result<FolderPart, Errno> {
         if let Some(names) = task.claim() {
             self.run(task, names);
@@ -299,7 +299,7 @@ impl<'a> Reader<'a> {
             );
             part.more.insert(0, more);
         }
-        // SeenKind is told by its name alone is not looked at: it may not answer.
+        // What is told by its name alone is not looked at: it may not answer.
         let mut path = Path::of(&task.path);
         let mut unlooked: Vec<Option<SeenKind>> = names
             .iter()
@@ -339,7 +339,7 @@ impl<'a> Reader<'a> {
         listed.collect()
     }
 
-    /// SeenKind an entry is, where its name and the table of mounts say it. A mount that is not crossed
+    /// What an entry is, where its name and the table of mounts say it. A mount that is not crossed
     /// is never touched, and one that is has to answer first.
     fn unlooked(
         &self,

@@ -19,9 +19,9 @@ use crate::{
     threads::start_scoped_thread,
 };
 
-/// SeenKind the walk tells besides what it records.
+/// What the walk tells besides what it records.
 pub(crate) enum WalkEvent {
-    /// SeenKind was met at a path relative to the source.
+    /// What was met at a path relative to the source.
     Encountered(Encountered),
     /// An entry that a pattern leaves out.
     Excluded,
@@ -73,7 +73,7 @@ pub(crate) fn survey_source(
     };
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            // SeenKind no thread reads ahead is read when it is needed.
+            // What no thread reads ahead is read when it is needed.
             if start_scoped_thread(scope, "survey", || reader.read_ahead()).is_err() {
                 break;
             }
@@ -153,7 +153,7 @@ impl Walk<'_, '_> {
     }
 
     fn enter(&mut self, name: &OsStr, stat: Stat, part: FolderPart) -> Result<()> {
-        // SeenKind was opened may not be what was looked at.
+        // What was opened may not be what was looked at.
         self.met(name, Encountered::Enter(part.folder.unwrap_or(stat)))?;
         self.stack.push(Frame {
             seen: part.seen.into_iter(),

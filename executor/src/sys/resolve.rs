@@ -41,8 +41,8 @@ impl Resolved {
 /// Resolves an absolute path.
 ///
 /// # Errors
-/// Fails if it is no folder or cannot be opened; `ELOOP` too for a symlink made by another user, and `ETIMEDOUT` where a
-/// mount on the way does not answer.
+/// Fails if something on the way is not there, is no folder or cannot be looked at; `ELOOP` too for a
+/// symlink made by another user, and `ETIMEDOUT` where a mount on the way does not answer.
 pub fn resolve(path: &Path) -> Result<Resolved, Errno> {
     let mut way = Way {
         dir: Dir::root()?,

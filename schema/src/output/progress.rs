@@ -46,7 +46,7 @@ pub enum ProgressEvent<'a> {
     /// Work went on; a few times a second at most.
     Progress {
         /// What the work is.
-        phase: ProgressPhase,
+        phase: Phase,
         /// Entries dealt with.
         entries: u64,
         /// Of how many, as far as is known; 0 if nothing is.
@@ -78,10 +78,11 @@ pub enum ProgressEvent<'a> {
 }
 
 /// What a long piece of work is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum ProgressPhase {
+pub enum Phase {
     /// Reading the sources' metadata.
+    #[default]
     Scan,
     /// rsync copying and linking.
     Rsync,

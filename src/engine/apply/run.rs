@@ -79,10 +79,10 @@ impl Operation<'_> {
                 PlannedEnd::NotBegun(outcome) => return Ok(outcome),
             };
             match unusable_basis(&plan, &report) {
-                Some((basis, because)) if !unusable.contains_key(&basis) => {
+                Some((basis, why)) if !unusable.contains_key(&basis) => {
                     let run_id = &report.run_id;
                     self.notice(&Notice::UnreadableBasis { run_id, basis });
-                    unusable.insert(basis, because);
+                    unusable.insert(basis, why);
                 }
                 _ => return Ok(RunOutcome::Ended(Box::new(report))),
             }
@@ -115,10 +115,10 @@ impl Operation<'_> {
             return self.defer_run(state, absence).map(Some);
         }
         let report = run::resume_delegated_run(state, plan, delegation, self.context)?;
-        if let Some((basis, because)) = unusable_basis(plan, &report) {
+        if let Some((basis, why)) = unusable_basis(plan, &report) {
             let run_id = &report.run_id;
             self.notice(&Notice::UnreadableBasis { run_id, basis });
-            unusable.insert(basis, because);
+            unusable.insert(basis, why);
         } else if had_failed_before(&report) {
             self.notice(&Notice::HadFailed {
                 run_id: &plan.run_id,

@@ -6,7 +6,7 @@ use schema::{cloud::RcloneFound, config::AbsolutePath};
 
 use crate::{
     error::{Error, ErrorKind, Result, system_reason},
-    process::{Limits, ProcessExit, capture_output},
+    process::{Limits, ask_version, capture_output},
     sys::{Kind, resolve::resolve},
 };
 
@@ -34,7 +34,7 @@ pub fn with_rclone_hint(
 
 /// What rclone finds in its environment: its own variables set options, so that they could make a
 /// dry run of an upload; only those that say where its configuration is stay.
-pub(super) fn clean_environment(command: &mut Command) {
+pub(crate) fn clean_environment(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         let configures = text.starts_with("RCLONE_CONFIG") || text == "RCLONE_PASSWORD_COMMAND";
@@ -47,33 +47,26 @@ pub(super) fn clean_environment(command: &mut Command) {
 /// Asks rclone for its version.
 #[must_use]
 pub fn find_rclone(program: &str) -> RcloneFound {
-    let not = |fault: String| RcloneFound {
-        version: None,
-        fault: Some(fault),
-    };
     let mut command = Command::new(program);
     clean_environment(&mut command);
-    command.arg("version");
-    let asked = match capture_output(&mut command, Vec::new(), Limits::within(ANSWERS)) {
-        Ok(asked) => asked,
-        Err(error) => return not(format!("it cannot be run: {}", error.message)),
-    };
-    match &asked.exit {
-        ProcessExit::NotStarted {
-            is_absent: true, ..
-        } => return not("there is no rclone on the PATH".to_owned()),
-        ProcessExit::NotStarted { .. } => return not(format!("it {}", asked.exit)),
-        ProcessExit::TimedOut => return not("it does not answer".to_owned()),
-        ProcessExit::Ended(_) | ProcessExit::Stalled(_) => {}
-    }
-    let line = asked.stdout.lines().next().unwrap_or_default();
-    match line.strip_prefix("rclone v") {
-        Some(version) if version.starts_with(|c: char| c.is_ascii_digit()) => RcloneFound {
-            version: Some(version.trim().to_owned()),
+    match ask_version(command.arg("version"), parse_version) {
+        Ok(version) => RcloneFound {
+            version: Some(version),
             fault: None,
         },
-        _ => not(format!("`rclone version` tells no version: {line}")),
+        Err(fault) => RcloneFound {
+            version: None,
+            fault: Some(fault),
+        },
     }
+}
+
+/// The version in `rclone v1.75.2`.
+fn parse_version(line: &str) -> Option<String> {
+    let version = line.strip_prefix("rclone v")?;
+    version
+        .starts_with(|c: char| c.is_ascii_digit())
+        .then(|| version.trim().to_owned())
 }
 
 /// Whether rclone's configuration has a remote; none where that cannot be told: it is encrypted, or

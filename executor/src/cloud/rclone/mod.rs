@@ -5,5 +5,6 @@ mod installed;
 mod log;
 
 pub use call::{Rclone, RcloneExit, longest_stall};
+pub(crate) use installed::clean_environment;
 pub use installed::{check_config, find_rclone, has_remote, with_rclone_hint};
 pub use log::FileFaults;
