@@ -251,8 +251,31 @@ pub struct NotifyStep {
     /// Whom to tell. A dead man's switch is told of every result.
     pub channels: Vec<Channel>,
     /// The newest good snapshot before this run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "name_and_time"
+    )]
     pub last_good: Option<LastGood>,
+}
+
+/// Writes a last good snapshot as plans always had it, without whether it is complete: another key would
+/// give the plans of older versions another digest, and their unfinished runs would be nobody's.
+fn name_and_time<S: serde::Serializer>(
+    last_good: &Option<LastGood>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct NameAndTime {
+        id: SnapshotId,
+        started_at: DateTime<FixedOffset>,
+    }
+    last_good
+        .map(|good| NameAndTime {
+            id: good.id,
+            started_at: good.started_at,
+        })
+        .serialize(serializer)
 }
 
 /// Records what a person says.
