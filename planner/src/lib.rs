@@ -45,7 +45,9 @@ pub use findings::{
 pub use listing::list_snapshots;
 pub use maintenance::{plan_init, plan_maintenance, plan_maintenance_steps};
 pub use overview::{Standing, overview};
-pub use pipeline::{Options, accepted_with, also_link, choose_basis, choose_reference, plan};
+pub use pipeline::{
+    Options, accepted_with, also_link, choose_basis, choose_reference, plan, refuse_unlawful,
+};
 pub use schema::clock::{self, FUTURE_TOLERANCE};
 pub use stale::staleness;
 pub use steps::cloud_sync::{options as cloud_options, remote as cloud_remote};

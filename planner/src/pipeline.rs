@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::{
     facts::{self, Facts},
-    findings, graph,
+    findings, graph, lint,
     steps::{
         After, Decide, cloud_sync, destination_check, notify, post_script, pre_script, room,
         rotate, snapshot, space_check,
@@ -102,6 +102,33 @@ pub fn plan(config: &Config, inventory: &Inventory, options: &Options) -> Plan {
 
     let totals = totals(&facts, &steps);
     frame(&facts, found, steps, totals)
+}
+
+/// A new plan, or what is left of one that breaks a law: a refusal that says so, and the steps that tell
+/// of it.
+#[must_use]
+pub fn refuse_unlawful(mut plan: Plan, inventory: &Inventory) -> Plan {
+    let mut findings = lint::check(&plan, inventory);
+    if findings.is_empty() {
+        return plan;
+    }
+    findings.append(&mut plan.findings);
+    findings.sort_by_key(|finding| Reverse(finding.severity));
+    plan.findings = findings;
+    plan.steps
+        .retain(|step| matches!(step.action, Action::PostScript(_) | Action::Notify(_)));
+    let left: Vec<String> = plan.steps.iter().map(|step| step.id.clone()).collect();
+    for step in &mut plan.steps {
+        step.needs.retain(|id| left.contains(id));
+        step.after.retain(|id| left.contains(id));
+    }
+    let destination = inventory.destination.as_ref();
+    plan.totals = Totals {
+        kept: destination.map_or(0, |found| found.snapshots.len() as u64),
+        ..Totals::default()
+    };
+    plan.digest = plan.expected_digest();
+    plan
 }
 
 /// A whole plan: its name, what it is bound to, and its digest.

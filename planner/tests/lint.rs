@@ -5,6 +5,8 @@
 
 #[path = "lint/deletions.rs"]
 mod deletions;
+#[path = "lint/lawful.rs"]
+mod lawful;
 #[path = "lint/layout.rs"]
 mod layout;
 #[path = "lint/order.rs"]

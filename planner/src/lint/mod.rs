@@ -30,6 +30,12 @@ pub fn check(plan: &Plan, inventory: &Inventory) -> Vec<Finding> {
     check_with(plan, &standing)
 }
 
+/// The same for a plan that was saved, and is about to run on the destination that it was made for.
+#[must_use]
+pub fn check_saved(plan: &Plan, inventory: &Inventory) -> Vec<Finding> {
+    check_with(plan, &Standing::of_saved(plan, inventory))
+}
+
 /// The same for a plan that was begun and interrupted: what it deleted, moved or made already is not
 /// held against it. `destination` is as it is now, so that what a person pinned meanwhile stays.
 #[must_use]

@@ -76,7 +76,10 @@ impl Paths<'_> {
         }
         let other = check.take_over.as_ref();
         if let Some(folder) = other.and_then(|other| other.folder.as_ref()) {
-            self.name(folder, "a host's folder");
+            // As it stands on the destination, and not escaped.
+            if !is_name(folder.as_bytes()) {
+                self.outside(folder, "a host's folder");
+            }
         }
     }
 
@@ -96,8 +99,8 @@ impl Paths<'_> {
     }
 
     fn of_cloud(&mut self, sync: &CloudSyncStep, plan: &Plan, standing: &Standing<'_>) {
-        let last = sync.remote.rsplit(['/', ':']).next();
-        if last != Some(plan.host.as_str()) {
+        let above = sync.remote.strip_suffix(plan.host.as_str());
+        if !above.is_some_and(|above| above.ends_with(['/', ':'])) {
             self.outside(
                 &sync.remote,
                 &format!("the remote's folder of {}", plan.host),

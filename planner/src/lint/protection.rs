@@ -160,8 +160,12 @@ impl Protection<'_, '_> {
     }
 
     fn deletions(&mut self, step: &Step, deletions: &[Deletion], why: Why, new: Option<Good>) {
+        let newest_good = match why {
+            Why::ByHand => self.standing.newest_by_all(),
+            _ => self.standing.newest_good(new),
+        };
         let newest = [
-            (self.standing.newest_good(new), "the newest good snapshot"),
+            (newest_good, "the newest good snapshot"),
             (
                 self.by_policy(why, self.standing.newest_complete(new)),
                 "the newest snapshot without errors",

@@ -47,6 +47,16 @@ impl<'a> Standing<'a> {
         }
     }
 
+    /// What a plan is judged by that was saved: the destination is as it was then, which is checked
+    /// apart; the sources and the remote may have changed.
+    pub(super) fn of_saved(plan: &Plan, inventory: &'a Inventory) -> Self {
+        Self {
+            cloud: None,
+            sources: None,
+            ..Self::of_inventory(plan, inventory)
+        }
+    }
+
     pub(super) fn of_continued(plan: &Plan, destination: &'a DestinationState) -> Self {
         Self::of(plan, Some(destination))
     }
@@ -83,6 +93,16 @@ impl<'a> Standing<'a> {
         newest.map(|one| one.id)
     }
 
+    /// The snapshot made last of those that count, where it is also the newest by time: clocks that were
+    /// wrong leave others, which a person may delete.
+    pub(super) fn newest_by_all(&self) -> Option<SnapshotId> {
+        let made_last = self
+            .counting()
+            .max_by_key(|one| (one.record.sequence, one.record.started_at, one.record.id));
+        let id = made_last?.record.id;
+        (self.newest_good(None) == Some(id)).then_some(id)
+    }
+
     /// The newest snapshot that counts and lacks nothing, with the `new` one.
     pub(super) fn newest_complete(&self, new: Option<Good>) -> Option<SnapshotId> {
         let all = self.counting().map(Good::of).chain(new);
@@ -104,10 +124,11 @@ impl<'a> Standing<'a> {
     }
 
     /// Whether a source that had files in the reference is gone or empty, so that the new snapshot is
-    /// sure to be suspect. A script that runs before may bring it.
+    /// sure to be suspect. A script that runs before may bring it, and so it may before a part that runs
+    /// alone.
     pub(super) fn is_doubtful(&self, plan: &Plan, snapshot: &SnapshotStep) -> bool {
         let scripted = |action: &Action| matches!(action, Action::PreScript(_));
-        if plan.steps.iter().any(|step| scripted(&step.action)) {
+        if plan.only.is_some() || plan.steps.iter().any(|step| scripted(&step.action)) {
             return false;
         }
         let had_files = &snapshot.suspect_when.had_files;

@@ -62,7 +62,7 @@ pub(crate) fn decide_cloud_sync(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Opti
         },
         expire: expire(facts, state),
         give_back: if cloud.sync_mode == SyncMode::Move && !live {
-            give_back(facts, state)
+            give_back(facts, state, snapshot)
         } else {
             Vec::new()
         },
@@ -166,11 +166,12 @@ fn expire(facts: &Facts<'_>, state: &CloudState) -> Vec<SnapshotId> {
     ids
 }
 
-/// Local snapshots that the remote has, except what a person or the rules hold on to.
+/// Local snapshots that the remote has and that are older than the `copied` one, except what a person or
+/// the rules hold on to.
 ///
 /// After a gap that a clock may have made, the last good one stays this time: what is made under a
 /// clock that is ahead counts for nothing once it is right again.
-fn give_back(facts: &Facts<'_>, state: &CloudState) -> Vec<Deletion> {
+fn give_back(facts: &Facts<'_>, state: &CloudState, copied: SnapshotId) -> Vec<Deletion> {
     let Some(destination) = facts.destination else {
         return Vec::new();
     };
@@ -182,7 +183,7 @@ fn give_back(facts: &Facts<'_>, state: &CloudState) -> Vec<Deletion> {
     let gap = last_good.is_some_and(|good| clock::age(good.started_at, facts.now) > LONG_GAP);
     let snapshots = destination.snapshots.iter();
     let gone: Vec<SnapshotId> = snapshots
-        .filter(|one| state.memory.uploaded.contains(&one.record.id))
+        .filter(|one| state.memory.uploaded.contains(&one.record.id) && one.record.id < copied)
         .filter(|one| {
             let candidate = facts::candidate(one);
             let stays = gap && last_good.is_some_and(|good| good.id == one.record.id);
