@@ -195,8 +195,13 @@ fn back_up(
     let screen = Screen::new(settings, out).for_trial(shows_plan);
     let applied = engine.apply(&ApplyRequest::default(), &screen);
     screen.clear();
-    let ApplyOutcome::Run(RunOutcome::Ended(report)) = applied? else {
-        return Err(Explained(exit::DEFERRED).into());
+    let report = match applied? {
+        ApplyOutcome::Run(RunOutcome::Ended(report)) => report,
+        ApplyOutcome::Run(outcome) => {
+            return Err(Explained(outcome::show_not_begun(&outcome, settings, out)).into());
+        }
+        // Nobody asked whether it is due.
+        ApplyOutcome::NothingDue { .. } => return Err(Explained(exit::DEFERRED).into()),
     };
     let took = amount::span(started.elapsed());
     match (&report.snapshot, report.result) {

@@ -24,9 +24,11 @@ impl Engine {
         let destination = operation.destination_present()?;
         let mut refusals = Vec::new();
         if destination.snapshots.is_empty() {
-            let inventory = operation.inventory_of(Some(destination.clone()))?;
-            refusals = planner::plan_maintenance(&self.config, &inventory, None).findings;
-            refusals.retain(|finding| finding.severity == Severity::Refusal);
+            // A user who may not look into the state directory sees the list all the same.
+            if let Ok(inventory) = operation.inventory_of(Some(destination.clone())) {
+                refusals = planner::plan_maintenance(&self.config, &inventory, None).findings;
+                refusals.retain(|finding| finding.severity == Severity::Refusal);
+            }
         }
         Ok(Listing {
             list: planner::list_snapshots(&self.config, &destination, operation.now),

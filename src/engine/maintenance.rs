@@ -1,6 +1,7 @@
 //! Running a plan that does one thing besides a backup: a restore, a mark, a deletion.
 
 use executor::{error::Result, run};
+use planner::lint;
 use schema::{Inventory, Plan, RunResult, Severity};
 
 use super::{NotBegun, RunOutcome, operation::Operation};
@@ -20,7 +21,8 @@ impl Operation<'_> {
                 report: Box::new(self.report_of_plan(plan, result, vec![refusal.clone()])),
             });
         }
-        if let Some(outcome) = self.refuse_unlawful(plan, inventory) {
+        // Who asked for it sees it: nobody else is told.
+        if let Some(outcome) = self.refuse_broken(plan, lint::check(plan, inventory)) {
             return Ok(outcome);
         }
         self.with_lock(|state, _| {

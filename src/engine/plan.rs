@@ -45,6 +45,7 @@ impl Engine {
             only: request.only,
         };
         let plan = planner::plan(&self.config, &inventory, &options);
+        let plan = planner::refuse_unlawful(plan, &inventory);
         Ok(PlannedRun { plan, inventory })
     }
 }

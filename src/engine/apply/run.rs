@@ -7,13 +7,13 @@ use executor::{
     state_dir::{RunLock, StateDir, Unfinished},
 };
 use planner::{
-    Options, due, lint,
+    Options, due,
     unfinished::{
         Replan, UnfinishedRun, had_failed_before, time_of_try, unusable_basis, why_replan,
         why_replan_approved, why_replan_here,
     },
 };
-use schema::{Finding, Inventory, Plan, Report, RunResult, Severity};
+use schema::{Finding, Plan, Report, RunResult, Severity};
 
 use super::{ApplyRequest, NotBegun, RunOutcome};
 use crate::engine::{
@@ -149,6 +149,7 @@ impl Operation<'_> {
             to_run: true,
         })?;
         let plan = planner::plan(config, &inventory, options);
+        let plan = planner::refuse_unlawful(plan, &inventory);
         if is_first {
             self.notice(&Notice::Planned {
                 plan: &plan,
@@ -160,9 +161,6 @@ impl Operation<'_> {
             self.context.observer.event(Event::Noticed(finding));
         }
         if let Some(outcome) = self.why_not_begun(state, &plan, options)? {
-            return Ok(PlannedEnd::NotBegun(outcome));
-        }
-        if let Some(outcome) = self.refuse_unlawful(&plan, &inventory) {
             return Ok(PlannedEnd::NotBegun(outcome));
         }
         let context = self.context;
@@ -256,22 +254,15 @@ impl Operation<'_> {
         Ok(outcome)
     }
 
-    /// Refuses a plan that breaks a law, before its first effect, and tells people of it; none for
-    /// a lawful one.
-    pub(in crate::engine) fn refuse_unlawful(
+    /// The outcome of a plan that breaks a law and was not begun; none for a lawful one.
+    pub(in crate::engine) fn refuse_broken(
         &self,
         plan: &Plan,
-        inventory: &Inventory,
+        broken: Vec<Finding>,
     ) -> Option<RunOutcome> {
-        let broken = lint::check(plan, inventory);
-        if broken.is_empty() {
-            return None;
-        }
         let report = self.report_of_plan(plan, RunResult::Refused, broken);
-        self.notify_of_report(&report);
-        let cause = NotBegun::UnlawfulPlan;
-        Some(RunOutcome::NotBegun {
-            cause,
+        (!report.findings.is_empty()).then(|| RunOutcome::NotBegun {
+            cause: NotBegun::UnlawfulPlan,
             report: Box::new(report),
         })
     }

@@ -1,6 +1,7 @@
 //! Running a saved plan, if the state that it was made from is still there.
 
 use executor::{error::Result, run};
+use planner::lint;
 use schema::{RunResult, plan::SavedPlan};
 
 use super::{NotBegun, RunOutcome};
@@ -28,7 +29,9 @@ impl Operation<'_> {
                     report: Box::new(report),
                 });
             }
-            if let Some(outcome) = self.refuse_unlawful(&saved.plan, &inventory) {
+            let broken = lint::check_saved(&saved.plan, &inventory);
+            if let Some(outcome) = self.refuse_broken(&saved.plan, broken) {
+                self.notify_of_report(outcome.report());
                 return Ok(outcome);
             }
             if let Some(unfinished) = state.unfinished()? {
