@@ -257,7 +257,7 @@ pub fn was_written() -> bool {
 /// Reads a run's journal without changing it; `None` if there is none or it cannot be trusted.
 ///
 /// # Errors
-/// Fails if the journal cannot be read or written.
+/// Fails if the journal cannot be read.
 pub fn read_journal(run: &Dir, path: &str) -> Result<Option<Replay>> {
     match run.file(OsStr::new(FILE_NAME)) {
         Ok(mut file) => {

@@ -3,7 +3,7 @@
 //! `./home/ann/a\040b type=file mode=0644 uid=1000 gid=100 uname=ann gname=users size=5
 //! time=1736992800.000000000 sha256digest=… inode=77 ctime=… stored=2025-01-16_02-00-00`
 //!
-//! Sorted so that a folder's content follows it directly ([`StoredPath`]'s order),
+//! Sorted so that a folder's content follows it directly ([`schema::StoredPath`]'s order),
 //! compressed with zstd, read and written as a stream. Words beyond mtree's own: `ctime` (the
 //! source's, with `inode` the proof that a file is untouched), `stored` (the snapshot that first
 //! stored the content), `group` (names of one file share a number), `xattrsdigest`, `xattr.NAME`

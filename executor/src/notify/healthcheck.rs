@@ -1,6 +1,6 @@
 //! Pings of a dead man's switch, in the form that healthchecks.io brought about: the address itself
 //! is a success, `/start` and `/fail` below it are what they say
-//! (https://healthchecks.io/docs/http_api/).
+//! (<https://healthchecks.io/docs/http_api/>).
 
 use std::time::Duration;
 

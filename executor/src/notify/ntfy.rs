@@ -1,4 +1,4 @@
-//! A message to an ntfy topic (https://docs.ntfy.sh/publish/), published as JSON.
+//! A message to an ntfy topic (<https://docs.ntfy.sh/publish/>), published as JSON.
 
 use std::time::Duration;
 

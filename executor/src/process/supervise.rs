@@ -16,10 +16,13 @@ use crate::{error::Result, event::Stop};
 
 /// How often the time, the request to stop and the listener are given a turn.
 const TURN: Duration = Duration::from_millis(50);
-/// How long nothing may be heard of a program that has ended before its last words are taken for heard.
-/// Only what its own children hold open takes that long: what it wrote itself is in the pipe, and the
-/// thread that reads it is late at worst, on a machine with too much to do.
+/// How long the outputs of a program that has ended may stay open before its last words are taken for
+/// heard, if nothing more waits to be taken. Only what its own children hold open takes that long: what it
+/// wrote itself is in the pipe, and the thread that reads it is late at worst, on a machine with too much
+/// to do.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// The same where something always waits: its children may talk for ever.
+const LAST_WORDS_AT_MOST: Duration = Duration::from_secs(60);
 
 /// What a program may not go beyond.
 pub(crate) struct Limits<'a> {
@@ -135,8 +138,8 @@ pub(crate) fn run_to_end(
     supervise(&mut child, &lines, limits, listener)
 }
 
-/// Follows a program to its end, and until it has nothing more to say. For what its own children still
-/// hold open it waits no longer than [`LAST_WORDS`].
+/// Follows a program to its end, and until it has nothing more to say. What its own children hold open
+/// after that is listened to for [`LAST_WORDS`], or [`LAST_WORDS_AT_MOST`] where they go on talking.
 ///
 /// # Errors
 /// An interruption, and whatever the listener fails with. The program may still run then.
@@ -146,17 +149,11 @@ pub(crate) fn supervise(
     mut limits: Limits<'_>,
     listener: &mut dyn Listener,
 ) -> Result<ProcessExit> {
-    let mut exit = None;
     let mut last_turn = Instant::now();
-    // When something was heard last, or the end noticed.
-    let mut last_sign = last_turn;
     let (mut pause, longest) = PAUSES;
-    loop {
-        let said = lines.recv_timeout(TURN);
-        match (said, exit.take()) {
-            (Ok(line), ended) => {
-                exit = ended;
-                last_sign = Instant::now();
+    let exit = loop {
+        match lines.recv_timeout(TURN) {
+            Ok(line) => {
                 if listener.line(line)?
                     && let Some(stall) = limits.stall.as_deref_mut()
                 {
@@ -167,38 +164,42 @@ pub(crate) fn supervise(
                     continue;
                 }
             }
-            (Err(RecvTimeoutError::Disconnected), Some(exit)) => return Ok(exit),
-            (Err(RecvTimeoutError::Timeout), Some(exit)) if last_sign.elapsed() >= LAST_WORDS => {
-                return Ok(exit);
-            }
-            (Err(RecvTimeoutError::Timeout), ended) => exit = ended,
+            Err(RecvTimeoutError::Timeout) => {}
             // Both outputs are closed; the process may live on.
-            (Err(RecvTimeoutError::Disconnected), None) => {
+            Err(RecvTimeoutError::Disconnected) => {
                 std::thread::sleep(pause);
                 pause = (pause * 2).min(longest);
             }
         }
         last_turn = Instant::now();
-        exit = match exit {
-            // One that lives on in the background may talk for ever.
-            Some(exit) if limits.is_time_over() || limits.check_stop().is_err() => {
-                return Ok(exit);
-            }
-            Some(exit) => Some(exit),
-            None => match child.try_wait()? {
-                Some(status) => {
-                    last_sign = Instant::now();
-                    Some(ProcessExit::Ended(status))
-                }
-                None => {
-                    limits.check_stop()?;
-                    limits.end_beyond(child)
-                }
-            },
-        };
+        if let Some(status) = child.try_wait()? {
+            break ProcessExit::Ended(status);
+        }
+        limits.check_stop()?;
+        if let Some(exit) = limits.end_beyond(child) {
+            break exit;
+        }
         // Last, since it may take long, in which the program is not listened to.
         listener.tick()?;
+    };
+    hear_last_words(lines, listener)?;
+    Ok(exit)
+}
+
+/// Hears what a program that has ended said before. Neither its time nor a request to stop cut that short:
+/// what it did is done, and must be known.
+fn hear_last_words(lines: &Receiver<OutputLine>, listener: &mut dyn Listener) -> Result<()> {
+    let ended = Instant::now();
+    while ended.elapsed() < LAST_WORDS_AT_MOST {
+        match lines.recv_timeout(TURN) {
+            Ok(line) => {
+                listener.line(line)?;
+            }
+            Err(RecvTimeoutError::Timeout) if ended.elapsed() < LAST_WORDS => {}
+            Err(_) => return listener.tick(),
+        }
     }
+    listener.tick()
 }
 
 #[cfg(test)]
@@ -227,6 +228,28 @@ mod tests {
         assert_eq!(heard[1..], ["one", "two"]);
         let sleeper = nix::unistd::Pid::from_raw(heard[0].parse().unwrap());
         nix::sys::signal::kill(sleeper, nix::sys::signal::Signal::SIGKILL).unwrap();
+    }
+
+    #[test]
+    fn what_a_program_says_when_it_is_asked_to_end_is_heard() {
+        let script = "trap 'echo bye; exit 7' TERM; echo hello; while :; do sleep 0.05; done";
+        let (exit, heard) = run(script, Limits::within(Duration::from_millis(300)));
+        assert_eq!(exit.unwrap(), ProcessExit::TimedOut);
+        // The shell may tell of its own child as well.
+        assert_eq!(
+            (&heard[0][..], &heard[heard.len() - 1][..]),
+            ("hello", "bye")
+        );
+    }
+
+    #[test]
+    fn children_in_the_background_that_talk_do_not_hold_up_the_end() {
+        let script = "(while echo still; do sleep 0.3; done) & echo $!";
+        let (exit, heard) = run(script, Limits::within(Duration::MAX));
+        assert!(exit.unwrap().is_success());
+        let talker =
+            nix::unistd::Pid::from_raw(heard.iter().find_map(|line| line.parse().ok()).unwrap());
+        nix::sys::signal::kill(talker, nix::sys::signal::Signal::SIGKILL).unwrap();
     }
 
     #[test]

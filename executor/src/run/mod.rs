@@ -16,5 +16,5 @@ mod session;
 mod step;
 mod systemd;
 
-pub use runner::{abandon_run, begin_delegated_run, begin_run, resume_delegated_run, resume_run};
+pub use runner::{abandon_run, begin_delegated_run, begin_run, resume_delegated_run};
 pub use systemd::Systemd;

@@ -30,7 +30,7 @@ pub struct HandedPart {
 /// Takes the part over that the run's process handed over; `None` if no process owns a run.
 ///
 /// # Errors
-/// [`ErrorKind::Busy`] if a run is at work and waits for something else.
+/// [`crate::ErrorKind::Busy`] if a run is at work and waits for something else.
 pub fn take_over(state: &StateDir, part: Part) -> Result<Option<HandedPart>> {
     let lock = state.work_lock()?;
     if !state.is_owned() {

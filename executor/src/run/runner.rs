@@ -64,15 +64,7 @@ pub fn begin_delegated_run(
     run_steps(session, plan, journal, replay, Some(delegation), context)
 }
 
-/// Continues a run that was begun and not ended.
-///
-/// # Errors
-/// As [`begin_run`].
-pub fn resume_run(state: &StateDir, plan: &Plan, context: Context<'_>) -> Result<Report> {
-    resume_delegated_run(state, plan, None, context)
-}
-
-/// As [`resume_run`], but with `delegation` a unit of its own does each part.
+/// Continues a run that was begun and not ended; with `delegation` a unit of its own does each part.
 ///
 /// # Errors
 /// As [`begin_delegated_run`].

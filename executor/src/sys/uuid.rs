@@ -1,6 +1,6 @@
 //! The UUID of a file system: from the names udev makes, else from the kernel.
 //!
-//! One of two places with `unsafe` (the other is [`super::tie`]): the kernel's call has no safe wrapper yet.
+//! One of two places with `unsafe` (the other is `process/parent.rs`): the kernel's call has no safe wrapper yet.
 
 use std::{ffi::OsString, os::fd::AsFd};
 
