@@ -1,6 +1,6 @@
 # The units as the program has them (units.json, which planner/src/units writes), filled in with
-# facts. What systemd reads as one value is a default, which a configuration overrides by setting it;
-# lists are added to. Plain `builtins`, so that a bare Nix tests them.
+# facts. What systemd reads as one value is a default, which a configuration overrides by setting it,
+# except for what a run cannot do without (mkForce for those); lists are added to. Plain `builtins`, so that a bare Nix tests them.
 {
   # See unit-facts.nix.
   facts,
@@ -14,6 +14,7 @@ let
     attrNames
     attrValues
     concatMap
+    elem
     filter
     groupBy
     head
@@ -46,14 +47,23 @@ let
   # systemd's booleans are those of Nix.
   written = text: { yes = true; no = false; }.${text} or (fill text);
 
+  # Another value would leave out what a run owes, or where it remembers things.
+  essential = [
+    "Environment"
+    "ExecStart"
+    "ExecStopPost"
+    "StateDirectory"
+    "Type"
+  ];
+
   section =
     lines:
     mapAttrs (
-      _: same:
+      key: same:
       if any (line: line ? list) same then
         concatMap values same
       else
-        mkDefault (head (concatMap values same))
+        (if elem key essential then value: value else mkDefault) (head (concatMap values same))
     ) (groupBy (line: line.key) (filter (line: values line != [ ]) lines));
 
   unit =
