@@ -99,6 +99,24 @@ fn entries(tree: &Path) -> Vec<Entry> {
     entries
 }
 
+/// The record of a snapshot whose manifest has this digest.
+fn record(id: SnapshotId, digest: Digest) -> String {
+    let at = "2025-01-16T02:00:00+00:00";
+    serde_json::json!({
+        "format_version": 1, "id": id, "host": "host", "run_id": "run", "started_at": at,
+        "sealed_at": at, "day": "2025-01-16", "complete": true, "suspect": [], "basis": null,
+        "engine": "built-in", "made_by": "a test", "sources": [], "exclude_patterns": [],
+        "totals": {
+            "entries": 0, "files": 0, "folders": 0, "bytes": 0, "files_copied": 0,
+            "bytes_copied": 0, "files_linked": 0, "bytes_linked": 0, "errors": 0, "vanished": 0,
+            "torn": 0, "renamed": 1
+        },
+        "stored_by": {}, "manifest": manifest::FILE_NAME, "manifest_digest": digest,
+        "problems": []
+    })
+    .to_string()
+}
+
 impl Lab {
     /// A snapshot whose tree is built by the first and whose manifest is changed by the second.
     fn with(build: impl FnOnce(&Path), change: impl FnOnce(&mut Vec<Entry>)) -> Self {
@@ -112,7 +130,8 @@ impl Lab {
         for entry in &list {
             writer.write(entry).unwrap();
         }
-        writer.finish().unwrap();
+        let digest = writer.finish().unwrap();
+        fs::write(records.join("snapshot.json"), record(lab.id, digest)).unwrap();
         lab
     }
 

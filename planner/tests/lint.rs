@@ -73,6 +73,7 @@ fn restore() -> RestoreStep {
         owner: None,
         numeric_ids: false,
         read_back: true,
+        special: false,
         overwrite: false,
         aside_suffix: ".before".to_owned(),
         creates: 1,
@@ -82,6 +83,8 @@ fn restore() -> RestoreStep {
         conflict_count: 0,
         put_right: vec![],
         put_right_count: 0,
+        unlisted: vec![],
+        unlisted_count: 0,
         through: vec![],
     }
 }

@@ -30,4 +30,8 @@ pub enum ProblemKind {
     Torn,
     /// Some of its metadata could not be read or stored.
     Metadata,
+    /// It stands in a snapshot whose manifest does not list it; it is left.
+    Unlisted,
+    /// It, or a right that it gives, is nothing that a sealed manifest vouches for; it is left out.
+    Unvouched,
 }

@@ -96,6 +96,10 @@ pub(crate) struct Restore {
     /// Do not read back what was written
     #[arg(long)]
     pub(crate) no_read_back: bool,
+    /// Where no sealed manifest vouches for them (adopted or damaged snapshots), restore devices, and
+    /// set-id bits and capabilities of programs, all the same
+    #[arg(long)]
+    pub(crate) special: bool,
     /// Show the snapshots that can be restored from
     #[arg(long, conflicts_with_all = ["snapshot", "dry_run", "overwrite", "in_place", "as_of"])]
     pub(crate) list: bool,

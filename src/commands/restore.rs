@@ -134,6 +134,7 @@ fn restore_request(
         owner: arguments.as_me.then(current_owner),
         numeric_ids: arguments.numeric_ids,
         read_back: !arguments.no_read_back,
+        special: arguments.special,
         needs_room: !arguments.dry_run,
     })
 }

@@ -55,6 +55,8 @@ pub struct RestoreRequest {
     pub numeric_ids: bool,
     /// Read back what was written.
     pub read_back: bool,
+    /// Also devices, and set-id bits and capabilities of files, that no sealed manifest vouches for.
+    pub special: bool,
     /// Refuse now where there is no room for it; not for a restore that is only shown.
     pub needs_room: bool,
 }
@@ -77,6 +79,7 @@ impl RestoreRequest {
             owner: None,
             numeric_ids: false,
             read_back: true,
+            special: false,
             needs_room: true,
         }
     }
@@ -396,6 +399,7 @@ impl Operation<'_> {
                 owner: request.owner,
                 numeric_ids: request.numeric_ids,
                 read_back: request.read_back,
+                special: request.special,
             },
             through: folders_to_sources(&self.engine.config, path, &target),
         };

@@ -189,6 +189,8 @@ fn problem_word(kind: ProblemKind) -> &'static str {
         ProblemKind::Vanished => "vanished",
         ProblemKind::Torn => "torn",
         ProblemKind::Metadata => "metadata",
+        ProblemKind::Unlisted => "unlisted",
+        ProblemKind::Unvouched => "left out",
     }
 }
 
@@ -197,8 +199,9 @@ fn problem_rank(kind: ProblemKind) -> u8 {
     match kind {
         ProblemKind::Unreadable | ProblemKind::NotStored => 0,
         ProblemKind::Torn => 1,
-        ProblemKind::Metadata => 2,
-        ProblemKind::Vanished => 3,
+        ProblemKind::Unvouched => 2,
+        ProblemKind::Metadata | ProblemKind::Unlisted => 3,
+        ProblemKind::Vanished => 4,
     }
 }
 

@@ -37,7 +37,7 @@ fn describe_step(step: &RestoreStep) -> String {
         amount::bytes(step.bytes),
         amount::count(step.already_there),
     ));
-    text + &describe_put_right(step) + &describe_conflicts(step)
+    text + &describe_put_right(step) + &describe_conflicts(step) + &describe_unlisted(step)
 }
 
 /// What has the snapshot's content and other metadata.
@@ -77,6 +77,17 @@ fn describe_conflicts(step: &RestoreStep) -> String {
     };
     let listed = step.conflicts.iter().map(|path| readable(path));
     format!("  {what}:\n") + &list_first(listed, step.conflict_count)
+}
+
+/// What stands in the snapshot and is not of it.
+fn describe_unlisted(step: &RestoreStep) -> String {
+    if step.unlisted_count == 0 {
+        return String::new();
+    }
+    let count = amount::plural(step.unlisted_count, "entry", "entries");
+    let listed = step.unlisted.iter().map(|path| readable(path));
+    format!("  leave {count} that the manifest does not list:\n")
+        + &list_first(listed, step.unlisted_count)
 }
 
 /// The first of some, each on a line, and how many more there are.

@@ -47,6 +47,7 @@ mod overview;
 mod packages;
 mod pages;
 mod parts;
+mod planted;
 mod records;
 mod repair;
 mod restore;

@@ -15,6 +15,8 @@ pub struct Choice {
     pub numeric_ids: bool,
     /// Read back what was written and compare it with the manifest.
     pub read_back: bool,
+    /// Also devices, and set-id bits and capabilities of files, that no sealed manifest vouches for.
+    pub special: bool,
 }
 
 impl Choice {

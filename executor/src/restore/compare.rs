@@ -4,11 +4,11 @@
 
 use std::{ffi::OsStr, fs::File};
 
-use rustix::io::Errno;
 use schema::Digest;
 
 use super::{
-    metadata, names,
+    metadata::{self, WantedAttributes},
+    names,
     place::Holds,
     rights::{differing_rights, is_time},
     source::{RestoreItem, RestoreSource},
@@ -112,20 +112,18 @@ fn same_attributes(
     if item.wanted.kind == Kind::Symlink && !holds.symlink_metadata {
         return true;
     }
-    let (wanted, fault) = attributes_of(source, item);
+    let found = attributes_of(source, item);
     let Ok(there) = attributes::of_entry(dir, name) else {
         return true;
     };
     // What cannot be known is told when it is set.
-    fault.is_some()
-        || (has_all(&wanted, &there, holds) && spare_attributes(&wanted, &there, holds).is_empty())
+    let wanted = &found.all;
+    found.fault.is_some()
+        || (has_all(wanted, &there, holds) && spare_attributes(wanted, &there, holds).is_empty())
 }
 
 /// The attributes that an item is to have.
-pub(super) fn attributes_of(
-    source: &RestoreSource,
-    item: &RestoreItem,
-) -> (Attributes, Option<Errno>) {
+pub(super) fn attributes_of(source: &RestoreSource, item: &RestoreItem) -> WantedAttributes {
     metadata::wanted_attributes(item, || match (source.parent(), &item.stored) {
         (_, None) => Ok(Attributes::new()),
         (_, Some(stat)) if stat.kind == Kind::Folder => {

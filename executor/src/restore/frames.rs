@@ -34,7 +34,7 @@ impl Restorer<'_> {
             }
             _ => metadata::wanted_attributes(&item, || Ok(Attributes::new())),
         };
-        if let Some(error) = attributes.1 {
+        if let Some(error) = attributes.fault {
             let because = format!(
                 "cannot read its attributes: {}",
                 system_reason(&error.into())
@@ -52,7 +52,7 @@ impl Restorer<'_> {
                     inherits: metadata::passes_acl_on(&dir),
                     dir: Arc::new(dir),
                     item,
-                    attributes: attributes.0,
+                    attributes: attributes.all,
                     mine,
                     marked,
                     fresh,

@@ -10,9 +10,11 @@ use super::{
     lookup::{self, FoundEntry},
     place::{self, RestoreTarget},
     source::{RestoreItem, RestoreSource},
+    vouching::{self, Vouching},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
+    event::Stop,
     manifest::{self, Reader},
     names::StoredNames,
     store::Store,
@@ -30,6 +32,8 @@ pub(super) struct RestoreJob<'a> {
     pub(super) overwrite: bool,
     pub(super) choice: Choice,
     pub(super) through: Vec<Vec<u8>>,
+    /// How far the manifest is to be trusted.
+    pub(super) vouching: Vouching,
 }
 
 impl<'a> RestoreJob<'a> {
@@ -60,7 +64,18 @@ impl<'a> RestoreJob<'a> {
             overwrite,
             choice,
             through,
+            vouching: Vouching::Sealed,
         })
+    }
+
+    /// The same with how far the snapshot's manifest is to be trusted.
+    ///
+    /// # Errors
+    /// A refusal if what is to be restored itself is not in the manifest; an interruption.
+    pub(super) fn judged(mut self, stop: &Stop) -> Result<Self> {
+        self.vouching = Vouching::of(self.store, self.snapshot, stop)?;
+        vouching::check_listed(&self.found, manifest_of(self.store, self.snapshot)?)?;
+        Ok(self)
     }
 
     pub(super) fn source(&self) -> Result<RestoreSource> {
@@ -71,6 +86,7 @@ impl<'a> RestoreJob<'a> {
             &self.names,
             &self.choice,
             &self.place.can,
+            self.vouching == Vouching::Sealed,
         )
     }
 

@@ -155,13 +155,9 @@ fn fill_file(
         })?;
     let damaged =
         length != item.wanted.size || item.wanted.digest.is_some_and(|wanted| wanted != digest);
-    let (attributes, fault) = metadata::wanted_attributes(item, || attributes::of_fd(from));
-    if let Some(error) = fault {
-        faults.sentences.push(format!(
-            "cannot read its attributes: {}",
-            system_reason(&error.into())
-        ));
-    }
+    let attributes = metadata::wanted_attributes(item, || attributes::of_fd(from));
+    faults.of_attributes(&attributes);
+    let attributes = attributes.all;
     let handle = Handle::Open(to.as_fd());
     if spot.inherits {
         metadata::clear_inherited(&handle);
@@ -241,13 +237,9 @@ fn finish_other(
     if spot.inherits && opened.kind != Kind::Symlink {
         metadata::clear_inherited(&handle);
     }
-    let (attributes, fault) = compare::attributes_of(source, item);
-    if let Some(error) = fault {
-        faults.sentences.push(format!(
-            "cannot read its attributes: {}",
-            system_reason(&error.into())
-        ));
-    }
+    let attributes = compare::attributes_of(source, item);
+    faults.of_attributes(&attributes);
+    let attributes = attributes.all;
     metadata::apply_metadata(&handle, item, &attributes, 0, spot.holds, faults);
     metadata::apply_time(&handle, item, spot.holds, faults);
     Ok((opened.dev, opened.ino))
@@ -438,13 +430,9 @@ pub(super) fn put_right(
     if !is_it || is_shared {
         return Ok(false);
     }
-    let (attributes, fault) = compare::attributes_of(source, item);
-    if let Some(error) = fault {
-        faults.sentences.push(format!(
-            "cannot read its attributes: {}",
-            system_reason(&error.into())
-        ));
-    }
+    let attributes = compare::attributes_of(source, item);
+    faults.of_attributes(&attributes);
+    let attributes = attributes.all;
     let handle = Handle::Named(fd.as_fd());
     let held = attributes::of_entry(spot.dir, spot.name).unwrap_or_default();
     let spare = compare::spare_attributes(&attributes, &held, spot.holds);

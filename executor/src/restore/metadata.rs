@@ -16,7 +16,7 @@ use rustix::{
 
 use schema::escape::display;
 
-use super::{place::Holds, rights, source::RestoreItem};
+use super::{place::Holds, rights, source::RestoreItem, vouching};
 use crate::{
     error::system_reason,
     sys::{Kind, Stat, attributes, attributes::Attributes, open, stat::Nanos},
@@ -33,8 +33,20 @@ pub(super) struct Faults {
     pub(super) owner_left: bool,
     /// What the target's file system cannot hold.
     pub(super) limits: Limits,
+    /// Its capabilities are left out: nothing vouches for them.
+    pub(super) capabilities_withheld: bool,
     /// The rest, in sentences.
     pub(super) sentences: Vec<String>,
+}
+
+/// The attributes that an entry is to get.
+#[derive(Debug, Default)]
+pub(super) struct WantedAttributes {
+    pub(super) all: Attributes,
+    /// Why those in the tree could not be read.
+    pub(super) fault: Option<Errno>,
+    /// There are capabilities among them that nothing vouches for; they are left out.
+    pub(super) capabilities_withheld: bool,
 }
 
 /// What of an entry's metadata its file system cannot hold.
@@ -52,6 +64,17 @@ impl Faults {
             "cannot set its {what}: {}",
             system_reason(&error.into())
         ));
+    }
+
+    /// What could not be had of the attributes that an entry is to get.
+    pub(super) fn of_attributes(&mut self, found: &WantedAttributes) {
+        if let Some(error) = found.fault {
+            self.sentences.push(format!(
+                "cannot read its attributes: {}",
+                system_reason(&error.into())
+            ));
+        }
+        self.capabilities_withheld |= found.capabilities_withheld;
     }
 
     /// Something that may not go because the file system has no such thing.
@@ -154,22 +177,27 @@ impl Handle<'_> {
 pub(super) fn wanted_attributes(
     item: &RestoreItem,
     stored: impl FnOnce() -> Result<Attributes, Errno>,
-) -> (Attributes, Option<Errno>) {
-    let mut kept = item.wanted.xattrs_kept.clone();
+) -> WantedAttributes {
+    let mut all = item.wanted.xattrs_kept.clone();
     // Without them on the source, those in the tree are the destination's own.
-    if item.listed && item.wanted.xattrs_digest.is_none() {
-        return (kept, None);
-    }
-    let (stored, fault) = match stored() {
-        Ok(stored) => (stored, None),
-        Err(error) => (Attributes::new(), Some(error)),
+    let (stored, fault) = if item.listed && item.wanted.xattrs_digest.is_none() {
+        (Attributes::new(), None)
+    } else {
+        match stored() {
+            Ok(stored) => (stored, None),
+            Err(error) => (Attributes::new(), Some(error)),
+        }
     };
-    for (name, value) in stored {
-        if is_portable(&name) && !kept.iter().any(|(known, _)| *known == name) {
-            kept.push((name, value));
+    for (name, value) in &stored {
+        if is_portable(name) && !all.iter().any(|(known, _)| known == name) {
+            all.push((name.clone(), value.clone()));
         }
     }
-    (kept, fault)
+    WantedAttributes {
+        capabilities_withheld: vouching::withhold_capabilities(item, &stored, &mut all),
+        all,
+        fault,
+    }
 }
 
 /// Whether an attribute is of the entry and not of the file system it is on.

@@ -25,6 +25,7 @@ mod run;
 mod scan;
 mod source;
 mod tally;
+mod vouching;
 
 use std::{
     ffi::OsStr,
@@ -99,7 +100,8 @@ pub fn plan_restore(request: &Request<'_>, context: &Context<'_>) -> Result<Rest
         request.overwrite,
         request.choice.clone(),
         request.through.clone(),
-    )?;
+    )?
+    .judged(context.stop)?;
     let totals = scan::scan_target(&job, true, context)?;
     Ok(RestoreStep {
         snapshot: request.snapshot,
@@ -110,6 +112,7 @@ pub fn plan_restore(request: &Request<'_>, context: &Context<'_>) -> Result<Rest
         owner: request.choice.owner,
         numeric_ids: request.choice.numeric_ids,
         read_back: request.choice.read_back,
+        special: request.choice.special,
         overwrite: request.overwrite,
         aside_suffix: request.aside_suffix.clone(),
         creates: totals.creates,
@@ -119,6 +122,8 @@ pub fn plan_restore(request: &Request<'_>, context: &Context<'_>) -> Result<Rest
         conflict_count: totals.conflict_count,
         put_right: totals.put_right,
         put_right_count: totals.put_right_count,
+        unlisted: totals.unlisted,
+        unlisted_count: totals.unlisted_count,
         through: request.through.iter().map(|path| escape(path)).collect(),
     })
 }
@@ -185,12 +190,14 @@ pub fn run_restore_step(
             owner: step.owner,
             numeric_ids: step.numeric_ids,
             read_back: step.read_back,
+            special: step.special,
         },
         step.through
             .iter()
             .map(|path| text("through", path))
             .collect::<Result<_>>()?,
-    )?;
+    )?
+    .judged(context.stop)?;
     run::restore_all(&job, step, context)
 }
 

@@ -134,6 +134,10 @@ impl Restorer<'_> {
     pub(super) fn faults(&mut self, item: &RestoreItem, faults: Faults) {
         self.tally.owners_left += u64::from(faults.owner_left);
         self.tally.limits.add(faults.limits);
+        if faults.capabilities_withheld {
+            let message = "its capabilities are left out: no sealed manifest vouches for them";
+            self.entry_problem(item, ProblemKind::Unvouched, message.into());
+        }
         for sentence in faults.sentences {
             self.entry_problem(item, ProblemKind::Metadata, sentence);
         }

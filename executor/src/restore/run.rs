@@ -24,6 +24,7 @@ use super::{
     scan::{self, Totals},
     source::{RestoreItem, Step},
     tally::Tally,
+    vouching::Vouching,
 };
 use crate::{
     copy::Copier,
@@ -160,15 +161,20 @@ impl Restorer<'_> {
             self.job.store.records(id).ok()??;
             self.job.store.manifest(id).err().map(|error| error.message)
         });
-        if let Some(because) = because {
-            self.tally.problem(Problem {
-                path: self.source.on_source(StoredPath::root()),
-                kind: ProblemKind::Metadata,
-                message: format!(
-                    "the snapshot's manifest is damaged, so content was not checked and metadata is as the destination holds it: {because}"
-                ),
-            });
-        }
+        let message = match (because, &self.job.vouching) {
+            (Some(because), _) => format!(
+                "the snapshot's manifest is damaged, so content was not checked and metadata is as the destination holds it: {because}"
+            ),
+            (None, Vouching::Differs(because)) => format!(
+                "nothing vouches for what was restored, which is what the manifest says now: {because}"
+            ),
+            (None, _) => return,
+        };
+        self.tally.problem(Problem {
+            path: self.source.on_source(StoredPath::root()),
+            kind: ProblemKind::Metadata,
+            message,
+        });
     }
 
     fn report(&mut self) {
@@ -198,6 +204,14 @@ impl Restorer<'_> {
                 display(bytes(&item.name))
             );
             self.entry_problem(item, ProblemKind::NotStored, message);
+        }
+    }
+
+    /// Says that an entry does not get its set-id bits.
+    fn tell_withheld(&mut self, item: &RestoreItem) {
+        if item.bits_withheld {
+            let message = "its set-id bits are left out: no sealed manifest vouches for them";
+            self.entry_problem(item, ProblemKind::Unvouched, message.into());
         }
     }
 
@@ -259,6 +273,7 @@ impl Coordinator for Restorer<'_> {
             };
             if let Step::Enter(item) | Step::Leaf(item) = &step {
                 self.tell_renamed(item);
+                self.tell_withheld(item);
             }
             let file = match step {
                 Step::Enter(item) => self.enter(item).map(|()| None)?,

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use rustix::io::Errno;
 use schema::{
     escape::escape,
+    journal::ProblemKind,
     plan::{PutRight, RestoreStep},
 };
 
@@ -51,6 +52,10 @@ pub(super) struct Totals {
     pub(super) put_right: Vec<PutRight>,
     /// How many there are.
     pub(super) put_right_count: u64,
+    /// Entries that the manifest does not list, escaped, relative to the target; the first hundred.
+    pub(super) unlisted: Vec<String>,
+    /// How many there are.
+    pub(super) unlisted_count: u64,
 }
 
 /// A folder of the target on the way down.
@@ -77,6 +82,14 @@ impl Totals {
         self.conflict_count += 1;
         if self.conflicts.len() < LISTED {
             self.conflicts.push(shown_path(item));
+        }
+    }
+
+    /// Adds an entry that the manifest does not list.
+    fn add_unlisted(&mut self, path: String) {
+        self.unlisted_count += 1;
+        if self.unlisted.len() < LISTED {
+            self.unlisted.push(path);
         }
     }
 
@@ -117,6 +130,11 @@ pub(super) fn scan_target(
             Step::Leaf(item) => (item, false),
             Step::Leave => {
                 scan.folders.pop();
+                continue;
+            }
+            Step::Fault(problem) if problem.kind == ProblemKind::Unlisted => {
+                let path = escape(scan.source.fault_at());
+                scan.totals.add_unlisted(path);
                 continue;
             }
             // What cannot be had is told when it is tried.

@@ -18,7 +18,12 @@ use schema::{
     record::Capabilities,
 };
 
-use super::{Choice, belongs::Unknown, lookup::FoundEntry};
+use super::{
+    Choice,
+    belongs::Unknown,
+    lookup::FoundEntry,
+    vouching::{self, Rights},
+};
 use crate::{
     error::{Error, Result, system_reason},
     manifest::{Entry, Reader},
@@ -47,6 +52,10 @@ pub(super) struct RestoreItem {
     pub(super) stored: Option<Stat>,
     /// Whether the manifest knows it.
     pub(super) listed: bool,
+    /// Whether it may give somebody rights.
+    pub(super) rights: Rights,
+    /// Set-id bits were taken from what it is to become.
+    pub(super) bits_withheld: bool,
 }
 
 /// The next thing to do.
@@ -74,6 +83,10 @@ pub(super) struct RestoreSource {
     pending: Option<Visit>,
     manifest: Option<Peekable<Reader>>,
     manifest_fault: Option<String>,
+    /// There is a manifest: what it does not list is left.
+    listed_only: bool,
+    /// It is the one that was sealed.
+    sealed: bool,
     prefix: StoredPathBuf,
     open: Vec<Open>,
     /// Content of this folder is of no interest.
@@ -95,6 +108,7 @@ impl RestoreSource {
         names: &Arc<StoredNames>,
         choice: &Choice,
         can: &Capabilities,
+        sealed: bool,
     ) -> Result<Self> {
         let walk = match &found.stat {
             None => None,
@@ -114,6 +128,8 @@ impl RestoreSource {
         Ok(Self {
             walk,
             pending: None,
+            listed_only: manifest.is_some(),
+            sealed,
             manifest: manifest.map(Iterator::peekable),
             manifest_fault: None,
             prefix: found.path.clone(),
@@ -176,6 +192,14 @@ impl RestoreSource {
                         }
                         continue;
                     }
+                    item.rights = self.rights(item.listed);
+                    if item.rights == Rights::Withheld {
+                        if matches!(item.wanted.kind, Kind::CharDevice | Kind::BlockDevice) {
+                            let path = std::mem::take(&mut item.path);
+                            return Some(self.withheld_device(&path));
+                        }
+                        item.bits_withheld = vouching::withhold_bits(item);
+                    }
                     if self.choice.owner.is_none() && !self.choice.numeric_ids {
                         self.unknown.by_name(&mut item.wanted);
                     }
@@ -235,6 +259,20 @@ impl RestoreSource {
                 return Some(step);
             }
         }
+    }
+
+    /// Whether an entry may give somebody rights.
+    fn rights(&self, listed: bool) -> Rights {
+        match (self.choice.special, self.sealed && listed) {
+            (true, _) => Rights::Asked,
+            (false, true) => Rights::Listed,
+            (false, false) => Rights::Withheld,
+        }
+    }
+
+    /// Whether an entry of the tree that the manifest does not list is left.
+    fn leaves_unlisted(&self) -> bool {
+        self.listed_only && self.manifest_fault.is_none()
     }
 
     /// The relative path of the manifest's next entry of interest.
@@ -310,6 +348,8 @@ impl RestoreSource {
                     wanted: entry,
                     stored: None,
                     listed: true,
+                    rights: Rights::Withheld,
+                    bits_withheld: false,
                 };
                 step_of(item, kind)
             }
@@ -326,6 +366,9 @@ impl RestoreSource {
                 return Some(Step::Leave);
             }
             Visit::Enter(stat) | Visit::Leaf(stat) => stat,
+            Visit::Unreadable(..) if entry.is_none() && self.leaves_unlisted() => {
+                return Some(self.unlisted(&path));
+            }
             Visit::Unreadable(_, error) => {
                 return Some(self.fault_with_content(&path, system_reason(&error.into())));
             }
@@ -348,10 +391,17 @@ impl RestoreSource {
                 wanted: entry.clone(),
                 stored: None,
                 listed: true,
+                rights: Rights::Withheld,
+                bits_withheld: false,
             };
             return Some(self.mismatched_entry(item, stat.kind));
         }
         let listed = entry.is_some();
+        if !listed && self.leaves_unlisted() {
+            self.pass_content(stat.kind);
+            return Some(self.unlisted(&path));
+        }
+        let walk = self.walk.as_mut()?;
         let mut wanted = entry.unwrap_or_else(|| Entry::of(&path, &stat));
         if stat.kind == Kind::Symlink && wanted.target.is_none() {
             match walk.parent().read_symlink(&stored_name) {
@@ -373,23 +423,42 @@ impl RestoreSource {
             wanted,
             stored: Some(stat),
             listed,
+            rights: Rights::Withheld,
+            bits_withheld: false,
         };
         Some(step_of(item, stat.kind))
     }
 
     /// An entry that is of another kind in the tree than the manifest says.
     fn mismatched_entry(&mut self, item: RestoreItem, kind: Kind) -> Step {
+        self.pass_content(kind);
+        if matches!(item.wanted.kind, Kind::File | Kind::Folder) {
+            let message = "it is not what the manifest recorded".into();
+            return self.fault_with_content(&item.path, message);
+        }
+        Step::Leaf(item)
+    }
+
+    /// Passes over what is in the folder that the walk is at, if it is at one.
+    fn pass_content(&mut self, kind: Kind) {
         if kind == Kind::Folder
             && let Some(walk) = &mut self.walk
         {
             walk.skip_content();
             walk.next();
         }
-        if matches!(item.wanted.kind, Kind::File | Kind::Folder) {
-            let message = "it is not what the manifest recorded".into();
-            return self.fault_with_content(&item.path, message);
-        }
-        Step::Leaf(item)
+    }
+
+    /// An entry that the manifest does not list.
+    fn unlisted(&mut self, path: &StoredPath) -> Step {
+        let message = "left: the manifest does not list it, so it was never backed up";
+        self.fault_of(path, ProblemKind::Unlisted, message.into())
+    }
+
+    /// A device that no sealed manifest vouches for.
+    fn withheld_device(&mut self, path: &StoredPath) -> Step {
+        let message = "left out: it is a device, and no sealed manifest vouches for it";
+        self.fault_of(path, ProblemKind::Unvouched, message.into())
     }
 
     /// A fault of an entry whose content is passed over.
@@ -399,12 +468,21 @@ impl RestoreSource {
     }
 
     fn fault(&mut self, path: &StoredPath, message: String) -> Step {
+        self.fault_of(path, ProblemKind::Unreadable, message)
+    }
+
+    fn fault_of(&mut self, path: &StoredPath, kind: ProblemKind, message: String) -> Step {
         self.fault_at = path.to_owned();
         Step::Fault(Problem {
             path: self.on_source(path),
-            kind: ProblemKind::Unreadable,
+            kind,
             message,
         })
+    }
+
+    /// The path of the fault that was given out last, relative to what is restored.
+    pub(super) fn fault_at(&self) -> &StoredPath {
+        &self.fault_at
     }
 }
 

@@ -1,7 +1,7 @@
 //! Counts what a restore comes to on the way, and tells it at the end.
 
 use super::metadata::Limits;
-use schema::journal::{Outcome, Problem, Status};
+use schema::journal::{Outcome, Problem, ProblemKind, Status};
 
 /// Problems that are listed.
 const LISTED: usize = 1000;
@@ -13,6 +13,10 @@ const NAMED: usize = 3;
 pub(super) struct Tally {
     problems: Vec<Problem>,
     problem_count: u64,
+    /// Those of them that are entries which the manifest does not list.
+    unlisted: u64,
+    /// Those of them that are rights which nothing vouches for.
+    unvouched: u64,
     /// What to say besides, in sentences.
     pub(super) notes: Vec<String>,
     /// Entries whose owner only root may set.
@@ -117,6 +121,8 @@ impl Tally {
     /// Adds a path that did not go as it should.
     pub(super) fn problem(&mut self, problem: Problem) {
         self.problem_count += 1;
+        self.unlisted += u64::from(problem.kind == ProblemKind::Unlisted);
+        self.unvouched += u64::from(problem.kind == ProblemKind::Unvouched);
         if self.problems.len() < LISTED {
             self.problems.push(problem);
         }
@@ -155,8 +161,15 @@ impl Tally {
                 self.owners_left
             ));
         }
-        if self.problem_count > 0 {
-            message.push_str(&format!("; {} went wrong", paths(self.problem_count)));
+        if self.unlisted > 0 {
+            message.push_str(&format!(
+                "; {} that the manifest does not list left alone",
+                entries(self.unlisted)
+            ));
+        }
+        let wrong = self.problem_count - self.unlisted;
+        if wrong > 0 {
+            message.push_str(&format!("; {} went wrong", paths(wrong)));
         }
         for note in self.notes() {
             message.push_str(&format!("\nnote: {note}"));
@@ -164,14 +177,27 @@ impl Tally {
         if self.problem_count == 0 {
             return Outcome::success(message);
         }
-        let hint = if self.damaged > 0 {
-            "`backup list` shows other snapshots that may have these paths whole"
-        } else {
-            "look at the listed paths; running the same restore again tries them again"
-        };
+        let hint = self.hint(folder);
         Outcome {
             problems: self.problems,
             ..Outcome::unsuccessful(Status::Incomplete, message, hint)
+        }
+    }
+
+    /// What to do about the problems.
+    fn hint(&self, folder: &str) -> String {
+        if self.damaged > 0 {
+            "`backup list` shows other snapshots that may have these paths whole".to_owned()
+        } else if self.unvouched > 0 {
+            "where you know that it is as it should be, `--special` restores devices, set-id bits \
+             and capabilities as they stand there"
+                .to_owned()
+        } else if self.unlisted == self.problem_count {
+            format!(
+                "somebody else put it into {folder}: look at it there; what is yours can be copied by hand"
+            )
+        } else {
+            "look at the listed paths; running the same restore again tries them again".to_owned()
         }
     }
 }

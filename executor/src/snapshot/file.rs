@@ -304,7 +304,10 @@ fn link_to_basis(
     // Only of a file that surely stayed where it was nobody else can be given the inode.
     let stayed = build.since(entry).untouched(entry, stat) && *entry.path == *worker.path();
     let asks = !stayed || stat.nlink > 1 || entry.group.is_some();
+    // Whoever could write to the destination may have put it there: the manifest is all that counts.
+    let gives_more = found.mode & !entry.mode & 0o6000 != 0;
     if !whole
+        || gives_more
         || build.never_link(found.ino)
         || (asks && !build.may_give(found.ino, (stat.dev, stat.ino)))
     {

@@ -159,9 +159,11 @@ impl<'w> Worker<'w> {
     pub(super) fn problem(&mut self, kind: ProblemKind, message: impl Into<String>) {
         let totals = &mut self.tally.totals;
         match kind {
-            ProblemKind::Unreadable | ProblemKind::NotStored | ProblemKind::Metadata => {
-                totals.errors += 1;
-            }
+            ProblemKind::Unreadable
+            | ProblemKind::NotStored
+            | ProblemKind::Metadata
+            | ProblemKind::Unlisted
+            | ProblemKind::Unvouched => totals.errors += 1,
             ProblemKind::Vanished => totals.vanished += 1,
             ProblemKind::Torn => totals.torn += 1,
         }

@@ -30,6 +30,9 @@ pub struct RestoreStep {
     /// Read back what was written and compare it with the manifest.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub read_back: bool,
+    /// Also devices, and set-id bits and capabilities of files, that no sealed manifest vouches for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub special: bool,
     /// Replace what is there, keeping the old aside.
     pub overwrite: bool,
     /// Suffix of what is kept aside.
@@ -51,6 +54,13 @@ pub struct RestoreStep {
     /// How many there are.
     #[serde(default, skip_serializing_if = "crate::is_zero")]
     pub put_right_count: u64,
+    /// Entries that stand in the snapshot and that its manifest does not list, escaped, relative to
+    /// the target: they are left. The first hundred.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unlisted: Vec<String>,
+    /// How many there are; what is in such a folder is not counted.
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
+    pub unlisted_count: u64,
     /// Paths relative to the target, escaped, where a symlink leads to the folder that the snapshot
     /// has there: what was backed up through it is restored through it. Sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
