@@ -14,6 +14,7 @@ mod flush;
 pub mod health;
 pub mod history;
 pub mod journal;
+mod leases;
 pub mod lock;
 pub mod logs;
 pub mod manifest;

@@ -27,6 +27,7 @@ use crate::{
     copy::{Copier, CopyError},
     error::{Error, Result, system_reason},
     event::Context,
+    leases::{LeasePatience, open_reason},
     manifest::{self, Cursor, Entry, Reader, Writer, xattrs_digest},
     store::{SNAPSHOT_FILE, read_json},
     survey::{
@@ -177,6 +178,8 @@ struct Making<'a> {
     writer: Writer,
     last: Option<(Cursor, Since)>,
     copier: Copier,
+    /// For files on which others hold leases.
+    leases: LeasePatience,
     /// Files with several names: the number that these share, with the content.
     groups: HashMap<(u64, u64), (u64, Option<Digest>)>,
     /// Folders above sources that have an entry.
@@ -229,6 +232,7 @@ impl<'a> Making<'a> {
             // What is damaged there only makes more to read.
             last: last_record(cache, step),
             copier: Copier::default(),
+            leases: LeasePatience::default(),
             groups: HashMap::new(),
             above: BTreeSet::new(),
             totals: SnapshotTotals::default(),
@@ -370,7 +374,13 @@ impl<'a> Making<'a> {
     }
 
     fn file(&mut self, path: StoredPathBuf, place: Placed<'_>, stat: &Stat) -> Result<()> {
-        let opened = place.and_then(|(dir, name)| dir.file(name));
+        let stop = self.context.stop;
+        let opened = match place {
+            Ok((dir, name)) => self
+                .leases
+                .open(stat.uid, &mut || stop.check(), || dir.file(name))?,
+            Err(error) => Err(error),
+        };
         let file = match opened {
             Ok(file) => file,
             Err(Errno::NOENT) => {
@@ -486,7 +496,7 @@ impl<'a> Making<'a> {
     }
 
     fn unread(&mut self, path: &StoredPath, error: Errno) {
-        self.problem(path, ProblemKind::Unreadable, system_reason(&error.into()));
+        self.problem(path, ProblemKind::Unreadable, open_reason(error));
     }
 
     fn problem(&mut self, path: &StoredPath, kind: ProblemKind, message: String) {

@@ -19,6 +19,9 @@ use super::proc::{self, ProcessStat};
 const STIR: u64 = 16 << 10;
 /// How long one may wait for the other side of a FIFO.
 const AT_A_FIFO: Duration = Duration::from_secs(3);
+/// How long one may wait for a lease of another program on a file to be given up. Who copies the
+/// file after it waits longer, and for no more than that file.
+const AT_A_LEASE: Duration = Duration::from_secs(3);
 /// How long one may wait for a file to be opened, where the kernel does not say what for. A disk that
 /// wakes up counts as busy.
 const OPENING: Duration = Duration::from_secs(15);
@@ -163,6 +166,9 @@ fn patience_with(process: u32) -> Duration {
     let place = read("wchan");
     if place.contains("wait_for_partner") || place.contains("fifo_open") {
         return AT_A_FIFO;
+    }
+    if place.contains("break_lease") {
+        return AT_A_LEASE;
     }
     let call = read("syscall");
     let call = call.split(' ').next().and_then(|call| call.parse().ok());

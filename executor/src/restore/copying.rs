@@ -107,7 +107,10 @@ fn copy_one(
     let result = stop
         .check()
         .map_err(RestoreFault::All)
-        .and_then(|()| make::make_file(&parent, &item, spot, copier, stop, &mut faults))
+        .and_then(|()| {
+            let from = (&*parent, &job.leases);
+            make::make_file(from, &item, spot, copier, stop, &mut faults)
+        })
         .and_then(|made| place_copy(spot, made, aside.then_some(suffix), stop));
     Copied {
         item,

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Result},
     event::Stop,
+    leases::LeasePatience,
     manifest::{self, Reader},
     names::StoredNames,
     store::Store,
@@ -34,6 +35,8 @@ pub(super) struct RestoreJob<'a> {
     pub(super) through: Vec<Vec<u8>>,
     /// How far the manifest is to be trusted.
     pub(super) vouching: Vouching,
+    /// For stored files on which their owners hold leases.
+    pub(super) leases: LeasePatience,
 }
 
 impl<'a> RestoreJob<'a> {
@@ -65,6 +68,7 @@ impl<'a> RestoreJob<'a> {
             choice,
             through,
             vouching: Vouching::Sealed,
+            leases: LeasePatience::default(),
         })
     }
 

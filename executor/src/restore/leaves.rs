@@ -89,7 +89,10 @@ impl Restorer<'_> {
                     return Ok(Leaf::Nowhere);
                 };
                 let stop = self.context.stop;
-                let made = make::make_file(&parent, item, spot, &mut copier, stop, &mut faults);
+                let made = {
+                    let from = (&*parent, &self.job.leases);
+                    make::make_file(from, item, spot, &mut copier, stop, &mut faults)
+                };
                 self.copier = copier;
                 made?
             }

@@ -28,6 +28,7 @@ use crate::{
     copy::{Copied, Copier, CopyError},
     error::{Error, Result, failure_code, system_reason},
     event::Stop,
+    leases::{LeasePatience, open_reason},
     sys::{Dir, Kind, Stat, attributes},
 };
 
@@ -97,7 +98,7 @@ pub(super) struct Spot<'a> {
 
 /// Copies a file, metadata included.
 pub(super) fn make_file(
-    parent: &Dir,
+    (parent, leases): (&Dir, &LeasePatience),
     item: &RestoreItem,
     spot: Spot<'_>,
     copier: &mut Copier,
@@ -105,9 +106,12 @@ pub(super) fn make_file(
     faults: &mut Faults,
 ) -> std::result::Result<Made, RestoreFault> {
     let unreadable = |message: String| RestoreFault::Entry(ProblemKind::Unreadable, message);
-    let from = parent
-        .file(&item.stored_name)
-        .map_err(|error| unreadable(system_reason(&error.into())))?;
+    let from = leases
+        .open(item.wanted.uid, &mut || stop.check(), || {
+            parent.file(&item.stored_name)
+        })
+        .map_err(RestoreFault::All)?
+        .map_err(|error| unreadable(open_reason(error)))?;
     let stat = Stat::of_fd(&from).map_err(|error| unreadable(system_reason(&error.into())))?;
     if stat.kind != Kind::File {
         return Err(unreadable("it is no regular file any more".into()));

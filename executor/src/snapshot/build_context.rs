@@ -19,6 +19,7 @@ use crate::{
     error::{Error, Result},
     event::Context,
     flush::Flusher,
+    leases::LeasePatience,
     manifest::Entry,
     store::Store,
     survey::{Moves, Since, is_recent},
@@ -58,6 +59,8 @@ pub(super) struct BuildContext<'a> {
     /// Device numbers of sources whose blocks the destination was found not to share.
     pub(super) shares_nothing: Mutex<HashSet<u64>>,
     pub(super) copiers: Mutex<Vec<Copier>>,
+    /// For files of the sources on which others hold leases.
+    pub(super) leases: LeasePatience,
     /// Bytes written so far.
     pub(super) written: AtomicU64,
     /// Has them put on the disk.

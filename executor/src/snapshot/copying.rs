@@ -50,8 +50,7 @@ pub(super) fn copy_file(
     let name = &item.name;
     let mut read_before = None;
     for attempt in 1..=TRIES {
-        let opened = worker.source(item).and_then(|(dir, name)| dir.file(name));
-        let from = match opened {
+        let from = match worker.open_source(item, stat.uid)? {
             Ok(from) => from,
             Err(error) => {
                 worker.clear(new, name)?;

@@ -1,6 +1,6 @@
 //! One thread at work: the folder and the entry at hand, and what they come to.
 
-use std::{borrow::Cow, collections::BTreeMap, ffi::OsStr, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, ffi::OsStr, fs::File, sync::Arc};
 
 use rustix::io::Errno;
 use schema::{
@@ -16,6 +16,7 @@ use super::{
 use crate::{
     copy::Copier,
     error::{Error, Result, system_reason},
+    leases::open_reason,
     manifest::{Entry, MOST_KEPT},
     remove::remove_tree,
     sys::{Dir, Kind, Owners, Stat, attributes::Attributes, bytes},
@@ -155,6 +156,23 @@ impl<'w> Worker<'w> {
         Ok((dir, &item.name))
     }
 
+    /// Opens the file at hand in its source, whose owner is this one, and waits a while for who
+    /// holds a lease on it.
+    ///
+    /// # Errors
+    /// That the work is to end. The inner one is why the file cannot be opened.
+    pub(super) fn open_source(
+        &mut self,
+        item: &BuildItem,
+        owner: u32,
+    ) -> Result<std::result::Result<File, Errno>> {
+        let build = self.build;
+        build.leases.open(owner, &mut || build.check(), || {
+            let (dir, name) = self.source(item)?;
+            dir.file(name)
+        })
+    }
+
     /// Lists a problem with the entry at hand.
     pub(super) fn problem(&mut self, kind: ProblemKind, message: impl Into<String>) {
         let totals = &mut self.tally.totals;
@@ -197,7 +215,7 @@ impl<'w> Worker<'w> {
         match error {
             // A folder on the way became something else, or another folder.
             Errno::NOENT | Errno::STALE | Errno::NOTDIR | Errno::LOOP => self.vanished(),
-            error => self.problem(ProblemKind::Unreadable, system_reason(&error.into())),
+            error => self.problem(ProblemKind::Unreadable, open_reason(error)),
         }
     }
 

@@ -18,6 +18,7 @@ use super::{compare::kind_noun, seen::Seen};
 use crate::{
     error::{Error, ErrorKind},
     event::{Context, Event, Observer, Phase, Progress, Stop},
+    leases::LeasePatience,
     sys::Kind,
 };
 
@@ -65,6 +66,8 @@ pub(super) struct Pass<'a> {
     pub(super) observer: &'a dyn Observer,
     pub(super) threads: usize,
     pub(super) seen: Seen,
+    /// For stored files on which their owners hold leases.
+    pub(super) leases: LeasePatience,
     pub(super) found: Mutex<Vec<Raw>>,
     /// Snapshots with damage that is not listed.
     pub(super) unlisted: Mutex<BTreeSet<usize>>,
@@ -94,6 +97,7 @@ impl<'a> Pass<'a> {
             observer: context.observer,
             threads: context.threads,
             seen: Seen::new(),
+            leases: LeasePatience::default(),
             found: Mutex::default(),
             unlisted: Mutex::default(),
             doubts: Mutex::default(),

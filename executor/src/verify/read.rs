@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     error::{Result, system_reason},
+    leases::open_reason,
     manifest::Entry,
     sys::{Dir, Kind, Stat, attributes},
     threads::start_scoped_thread,
@@ -253,17 +254,19 @@ impl EntryCheck<'_> {
                 }
             }
         }
-        let file = match dir.file(self.job.name()) {
-            Ok(file) => file,
-            Err(error) => {
-                faults.insert(
-                    0,
-                    format!("cannot be opened: {}", system_reason(&error.into())),
-                );
+        let name = self.job.name();
+        let (leases, stop) = (&self.pass.leases, self.pass.stop);
+        let opened = leases.open(stat.uid, &mut || stop.check(), || dir.file(name));
+        let file = match opened {
+            Ok(Ok(file)) => file,
+            // Asked to stop: nothing is known of it.
+            Err(_) => return,
+            Ok(Err(error)) => {
+                faults.insert(0, format!("cannot be opened: {}", open_reason(error)));
                 // Who may not read it does not know that it is damaged.
                 let known = !matches!(
                     error,
-                    Errno::ACCESS | Errno::PERM | Errno::MFILE | Errno::NFILE
+                    Errno::ACCESS | Errno::PERM | Errno::MFILE | Errno::NFILE | Errno::AGAIN
                 );
                 let stat = Some(stat).filter(|_| known);
                 return self.found(DamageKind::Unreadable, faults.join("; "), stat);
