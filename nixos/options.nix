@@ -109,6 +109,7 @@ in
       weekStartsOn.example = "monday";
       makeRoom.example = "oldest";
       minSpaceGB.example = 50;
+      maxHolesGB.example = 4096;
       sources.example = [
         "/home"
         "/etc/nixos"

@@ -51,7 +51,7 @@ impl Copier {
     /// Copies all that `from` holds to the empty file `to`.
     ///
     /// `size` is what the kernel said of it a moment ago. `sparse` says that fewer bytes are allocated than the size, so that holes are looked for.
-    /// `tick` hears of every piece and can end the work. Of a file that grows meanwhile about as
+    /// `tick` hears of every piece, of one in a hole as no bytes, and can end the work. Of a file that grows meanwhile about as
     /// much is copied as it had at the start, so that the work always ends.
     ///
     /// # Errors
@@ -201,7 +201,8 @@ fn hash_zeros(
         let piece = length.min(ZEROS.len() as u64);
         hasher.update(&ZEROS[..usize::try_from(piece).unwrap_or(ZEROS.len())]);
         length -= piece;
-        tick(piece).map_err(CopyError::Ended)?;
+        // Nothing was read or written.
+        tick(0).map_err(CopyError::Ended)?;
     }
     Ok(())
 }

@@ -299,9 +299,43 @@ pub struct SourceState {
     /// Entries that are stored under another name than their own; the first hundred.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub renamed: Vec<Renamed>,
+    /// Files that mostly consist of holes; the first hundred of those that are left out or take long.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hollow: Vec<HollowFile>,
+    /// What takes most of what is to be copied of it and of the sources in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub costs_most: Option<Cost>,
     /// Databases whose files are in it, by the names of those files; one item for each kind.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub databases: Vec<Databases>,
+}
+
+/// A file that claims many times what it has on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HollowFile {
+    /// Its path relative to the source, escaped.
+    pub path: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Bytes of it that are holes.
+    pub holes: u64,
+    /// The user who owns it: a name, or a number that has none.
+    pub user: String,
+    /// Whether it is left out, because more holes than `local.maxHolesGB` would have to be read.
+    pub left_out: bool,
+}
+
+/// What takes most of what a snapshot has to copy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cost {
+    /// An entry directly in a source, or a source that is a file: its path, escaped.
+    pub path: String,
+    /// The user who owns most of it: a name, or a number that has none.
+    pub user: String,
+    /// Bytes on disk that it will need at most.
+    pub bytes: u64,
 }
 
 /// Databases of one kind below a source, whose files may change together while they are copied.
@@ -413,4 +447,7 @@ pub struct SourceScan {
     /// Entries that are stored under another name than their own.
     #[serde(default, skip_serializing_if = "crate::is_zero")]
     pub renamed: u64,
+    /// Regular files that are left out because of their holes.
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
+    pub hollow: u64,
 }

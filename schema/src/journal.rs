@@ -8,6 +8,7 @@ use crate::{
     FailureCode, SnapshotId,
     digest::Digest,
     finding::Finding,
+    inventory::Cost,
     plan::{Deletion, Part},
     record::SnapshotTotals,
 };
@@ -218,6 +219,9 @@ pub struct Sealed {
     pub suspect: Vec<String>,
     /// What it holds.
     pub totals: SnapshotTotals,
+    /// What took most of what was to be copied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub costs_most: Option<Cost>,
 }
 
 /// How a run ended, in one word; scripts get it as `BACKUP_RESULT`.

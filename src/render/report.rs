@@ -16,6 +16,8 @@ use super::{
 };
 use crate::style::{Style, left, printable, right};
 
+/// Less than this to copy is nobody's burden.
+const WORTH_TELLING: u64 = 1 << 20;
 /// Problems that are shown; the rest is in the run's folder.
 const SHOWN_PROBLEMS: usize = 10;
 
@@ -128,6 +130,17 @@ fn add_snapshot(page: &mut Page, sealed: &Sealed) {
         page::unbroken(&amount::bytes(totals.bytes_linked)),
     );
     page.line(0, &format!("Snapshot {what}"));
+    if let Some(cost) = &sealed.costs_most
+        && cost.bytes >= WORTH_TELLING
+    {
+        let most = format!(
+            "most of it {} (user {}), up to {}",
+            printable(&cost.path),
+            printable(&cost.user),
+            page::unbroken(&amount::bytes(cost.bytes))
+        );
+        page.line(2, &most);
+    }
     for why in &sealed.suspect {
         page.line(2, &format!("suspect: {}", printable(why)));
     }

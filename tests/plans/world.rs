@@ -73,6 +73,8 @@ fn leftover(id: SnapshotId, bytes: u64, entries: u64) -> Leftover {
 /// A source with some files, one in ten of them new.
 pub(crate) fn source(path: &str, device: &str, inode: u64) -> SourceState {
     SourceState {
+        hollow: Vec::new(),
+        costs_most: None,
         path: AbsolutePath::new(path),
         presence: Presence::Present,
         place: place(device, inode, path),

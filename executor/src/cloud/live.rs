@@ -31,8 +31,8 @@ use crate::{
     manifest::{self, Cursor, Entry, Reader, Writer, xattrs_digest},
     store::{SNAPSHOT_FILE, read_json},
     survey::{
-        Bounds, Encountered, Root, Since, WalkEvent, file_systems, in_manifest_order, survey_roots,
-        survey_source, sync,
+        Bounds, Content, Encountered, HoleBudget, Root, Since, WalkEvent, file_systems,
+        in_manifest_order, left_out_reason, survey_roots, survey_source, sync,
     },
     sys::{
         Dir, Kind, Owners, Stat, attributes,
@@ -84,7 +84,7 @@ pub fn survey_live_sources(
     // through a mapping move the change time.
     let from = Local::now().fixed_offset();
     sync::sync_file_systems(file_systems(&order, &bounds), context)?;
-    let mut making = Making::new(cache, step, context)?;
+    let mut making = Making::new(cache, step, live.max_hole_bytes, context)?;
     let mut roots = Roots::default();
     let mut sources = Vec::new();
     for root in survey_roots(&order) {
@@ -178,6 +178,8 @@ struct Making<'a> {
     writer: Writer,
     last: Option<(Cursor, Since)>,
     copier: Copier,
+    /// How many bytes of holes may still be read.
+    holes: HoleBudget,
     /// For files on which others hold leases.
     leases: LeasePatience,
     /// Files with several names: the number that these share, with the content.
@@ -223,7 +225,12 @@ struct SettledFile {
 }
 
 impl<'a> Making<'a> {
-    fn new(cache: &'a RemoteCache, step: &'a CloudSyncStep, context: Context<'a>) -> Result<Self> {
+    fn new(
+        cache: &'a RemoteCache,
+        step: &'a CloudSyncStep,
+        max_hole_bytes: u64,
+        context: Context<'a>,
+    ) -> Result<Self> {
         let io = |error| write_error(cache, error);
         Ok(Self {
             cache,
@@ -232,6 +239,7 @@ impl<'a> Making<'a> {
             // What is damaged there only makes more to read.
             last: last_record(cache, step),
             copier: Copier::default(),
+            holes: HoleBudget::new(max_hole_bytes),
             leases: LeasePatience::default(),
             groups: HashMap::new(),
             above: BTreeSet::new(),
@@ -288,7 +296,7 @@ impl<'a> Making<'a> {
             records[owner].entries += self.totals.entries - before;
             Ok(())
         };
-        let told = &mut |path: &StoredPath, what| told(path, what).map(|()| false);
+        let told = &mut |path: &StoredPath, what| told(path, what).map(|()| Content::Unknown);
         survey_source(&root, &below, bounds, context, told)?;
         for (record, inner) in records.iter().skip(1).zip(&below.inner) {
             if !record.present {
@@ -322,7 +330,9 @@ impl<'a> Making<'a> {
         match met {
             Encountered::Leave => Ok(()),
             Encountered::Leaf(stat) if stat.kind == Kind::File => self.file(path, place, &stat),
-            Encountered::Enter(stat) | Encountered::Leaf(stat) => self.other(path, place, &stat),
+            Encountered::Enter(stat) | Encountered::Leaf(stat) | Encountered::Hollow(stat) => {
+                self.other(path, place, &stat)
+            }
             Encountered::MountPoint(stat) => {
                 self.totals.folders += 1;
                 self.write(&Entry::of(&path, &stat))
@@ -452,6 +462,10 @@ impl<'a> Making<'a> {
                 && (before.ino, before.ctime) == (stat.ino, stat.ctime)
             {
                 break (before, digest, None);
+            }
+            if tries == 0 && !self.holes.takes(&before) {
+                self.problem(path, ProblemKind::Unreadable, left_out_reason(&before));
+                return Ok(None);
             }
             let stop = self.context.stop;
             let sparse = before.allocated < before.size;

@@ -22,8 +22,8 @@ use crate::{
     manifest::{Entry, xattrs_digest},
     store::Store,
     survey::{
-        Bounds, Encountered, Root, Since, SourceChoice, WalkEvent, in_manifest_order, survey_roots,
-        survey_source,
+        Bounds, Content, Encountered, Root, Since, SourceChoice, WalkEvent, in_manifest_order,
+        survey_roots, survey_source,
     },
     sys::{
         Dir, Kind, Stat,
@@ -137,7 +137,7 @@ impl Walking<'_> {
             };
             self.met(&here, &place, met)
         };
-        let told = &mut |path: &StoredPath, what| told(path, what).map(|()| false);
+        let told = &mut |path: &StoredPath, what| told(path, what).map(|()| Content::Unknown);
         survey_source(root, below, bounds, context, told)?;
         Ok(())
     }
@@ -167,9 +167,10 @@ impl Walking<'_> {
     ) -> Result<()> {
         match met {
             Encountered::Leave | Encountered::Vanished => Ok(()),
-            Encountered::Enter(stat) | Encountered::Leaf(stat) | Encountered::MountPoint(stat) => {
-                self.compare(path, place, &stat)
-            }
+            Encountered::Enter(stat)
+            | Encountered::Leaf(stat)
+            | Encountered::Hollow(stat)
+            | Encountered::MountPoint(stat) => self.compare(path, place, &stat),
             Encountered::Unreadable(stat, error) => {
                 if let Some(stat) = stat {
                     self.compare(path, place, &stat)?;
@@ -244,7 +245,8 @@ impl Walking<'_> {
             return Ok(None);
         };
         let stop = self.context.stop;
-        match self.copier.digest(&file, false, &mut |_| stop.check()) {
+        let sparse = Stat::of_fd(&file).is_ok_and(|stat| stat.allocated < stat.size);
+        match self.copier.digest(&file, sparse, &mut |_| stop.check()) {
             Ok(read) => Ok(Some(Some(read.digest) == entry.digest)),
             Err(CopyError::Ended(error)) => Err(error),
             Err(_) => Ok(None),

@@ -1,6 +1,7 @@
 //! Looking at machine, destination and sources. Nothing here writes anything anywhere.
 
 mod cloud;
+mod cost;
 mod databases;
 mod destination;
 mod held;

@@ -9,10 +9,11 @@ use std::{
 use rustix::io::Errno;
 use schema::{
     StoredPath, StoredPathBuf, escape,
-    inventory::{DataPassedOver, NotHeld, Presence, Renamed, SourceScan, SourceState},
+    inventory::{DataPassedOver, HollowFile, NotHeld, Presence, Renamed, SourceScan, SourceState},
 };
 
 use super::{
+    cost::{CostCount, user_text},
     databases::{Names, add_database},
     held::{HeldNames, Judged},
 };
@@ -20,10 +21,12 @@ use crate::{
     error::{Error, Result, system_reason},
     event::{Context, Event, Progress},
     manifest::Cursor,
-    survey::{Below, Encountered, Search, WalkEvent},
+    survey::{Below, Content, Encountered, HoleBudget, Search, WalkEvent, excess_holes},
     sys::{Kind, Stat, bytes, mounts::Mount},
 };
 
+/// From so many bytes of holes on a file is told of that is read all the same: that takes minutes.
+const MANY_HOLES: u64 = 64 << 30;
 /// Entries that are listed with what is wrong with them; more are only counted.
 const MAX_LISTED: usize = 100;
 /// New files that are remembered to be told apart from moved ones; more are predicted as copied.
@@ -46,6 +49,12 @@ pub(super) struct SourceCount<'a> {
     pub(super) below: &'a Below<'a>,
     pub(super) basis: Option<&'a mut Cursor>,
     pub(super) search: &'a mut Search,
+    /// How many bytes of holes may still be read.
+    pub(super) holes: &'a mut HoleBudget,
+    /// Files of several names that are left out because of their holes.
+    pub(super) hollow_inodes: HashSet<(u64, u64)>,
+    /// What takes most of what is to be copied.
+    pub(super) cost: CostCount<'a>,
     pub(super) progress: &'a mut Progress,
     pub(super) context: Context<'a>,
     pub(super) prefix: &'a StoredPath,
@@ -62,15 +71,14 @@ pub(super) struct SourceCount<'a> {
 }
 
 impl SourceCount<'_> {
-    /// Counts what was met; says whether it is a file whose content surely is not what the basis has
-    /// at its path.
-    pub(super) fn told(&mut self, path: &StoredPath, told: WalkEvent) -> Result<bool> {
+    /// Counts what was met; says what is known of its content.
+    pub(super) fn told(&mut self, path: &StoredPath, told: WalkEvent) -> Result<Content> {
         let at = self.below.owner(path).map_or(0, |inner| inner + 1);
         if let WalkEvent::Encountered(Encountered::Enter(stat) | Encountered::Leaf(stat)) = &told {
             self.judge(at, path, stat);
         }
         self.look_for_databases(at, path, &told);
-        let mut is_other = false;
+        let mut content = Content::Unknown;
         let within = self.within(at, path);
         let own = &mut self.own[at];
         own.met = true;
@@ -84,8 +92,10 @@ impl SourceCount<'_> {
                 count_flags(scan, &stat);
             }
             WalkEvent::Encountered(Encountered::Leaf(stat)) => {
-                is_other = self.leaf(at, path, &stat)?
+                content = self.leaf(at, path, &stat)?
             }
+            // The walk hears of these from here.
+            WalkEvent::Encountered(Encountered::Hollow(_)) => return Ok(Content::LeftOut),
             WalkEvent::Encountered(Encountered::MountPoint(stat)) => {
                 scan.entries += 1;
                 scan.folders += 1;
@@ -111,16 +121,16 @@ impl SourceCount<'_> {
             WalkEvent::Encountered(Encountered::Leave) => {
                 self.held.leave();
                 self.names.leave();
-                return Ok(false);
+                return Ok(Content::Unknown);
             }
-            WalkEvent::Encountered(Encountered::Vanished) => return Ok(false),
+            WalkEvent::Encountered(Encountered::Vanished) => return Ok(Content::Unknown),
         }
         self.progress.entries += 1;
         if self.progress.entries.is_multiple_of(1000) {
             self.context.observer.event(Event::Progress(*self.progress));
         }
-        self.other_files += u64::from(is_other);
-        Ok(is_other)
+        self.other_files += u64::from(content == Content::Other);
+        Ok(content)
     }
 
     /// A path relative to the source that it belongs to.
@@ -184,9 +194,8 @@ impl SourceCount<'_> {
         }
     }
 
-    fn leaf(&mut self, at: usize, path: &StoredPath, stat: &Stat) -> Result<bool> {
-        let own = &mut self.own[at];
-        let scan = &mut own.state.scan;
+    fn leaf(&mut self, at: usize, path: &StoredPath, stat: &Stat) -> Result<Content> {
+        let scan = &mut self.own[at].state.scan;
         scan.entries += 1;
         count_flags(scan, stat);
         if stat.kind == Kind::File {
@@ -195,6 +204,7 @@ impl SourceCount<'_> {
             self.progress.bytes += stat.size;
         }
         let mut is_other = stat.kind == Kind::File;
+        let mut is_read = true;
         let is_new = match &mut self.basis {
             None => true,
             Some(basis) => {
@@ -208,6 +218,7 @@ impl SourceCount<'_> {
                 let untouched = entry
                     .as_ref()
                     .is_some_and(|entry| entry.looks_like(stat) && !entry.torn && !entry.absent);
+                is_read = !entry.as_ref().is_some_and(|entry| entry.untouched(stat));
                 is_other &= !entry
                     .as_ref()
                     .is_some_and(|entry| entry.may_have_content(stat));
@@ -219,11 +230,25 @@ impl SourceCount<'_> {
                 !untouched
             }
         };
+        let content = match is_other {
+            true => Content::Other,
+            false => Content::Unknown,
+        };
+        let inode = (stat.dev, stat.ino);
         // Further names of one file need neither bytes nor inode, where there can be such.
-        if self.links && stat.nlink > 1 && !self.groups.insert((stat.dev, stat.ino)) {
-            return Ok(is_other);
+        let is_further = self.links && stat.nlink > 1 && !self.groups.insert(inode);
+        if is_further && self.hollow_inodes.contains(&inode)
+            || !is_further && is_read && self.is_hollow(at, path, stat)
+        {
+            return Ok(Content::LeftOut);
         }
+        if is_further {
+            return Ok(content);
+        }
+        let own = &mut self.own[at];
+        let scan = &mut own.state.scan;
         if is_new {
+            self.cost.add(path, stat);
             scan.new_inodes += 1;
             scan.new_bytes += needed_bytes(stat);
             if stat.kind == Kind::File {
@@ -236,7 +261,34 @@ impl SourceCount<'_> {
                 }
             }
         }
-        Ok(is_other)
+        Ok(content)
+    }
+
+    /// Notes a file that mostly consists of holes; says whether it has more of them than are read.
+    fn is_hollow(&mut self, at: usize, path: &StoredPath, stat: &Stat) -> bool {
+        let excess = excess_holes(stat);
+        if excess < MANY_HOLES && self.holes.takes(stat) {
+            return false;
+        }
+        let left_out = excess < MANY_HOLES || !self.holes.takes(stat);
+        let within = escape::display(self.within(at, path));
+        let state = &mut self.own[at].state;
+        if left_out {
+            state.scan.hollow += 1;
+            if stat.nlink > 1 {
+                self.hollow_inodes.insert((stat.dev, stat.ino));
+            }
+        }
+        if state.hollow.len() < MAX_LISTED {
+            state.hollow.push(HollowFile {
+                path: within,
+                bytes: stat.size,
+                holes: stat.size.saturating_sub(stat.allocated),
+                user: user_text(stat.uid),
+                left_out,
+            });
+        }
+        left_out
     }
 }
 

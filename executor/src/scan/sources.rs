@@ -7,12 +7,13 @@ use rustix::io::Errno;
 use schema::{
     StoredPath,
     config::AbsolutePath,
-    inventory::{DatabaseKind, Presence, SourceScan, SourceState},
+    inventory::{Cost, DatabaseKind, Presence, SourceScan, SourceState},
     pattern::Excludes,
     record::Capabilities,
 };
 
 use super::{
+    cost::CostCount,
     databases::{Names, add_database, is_open_database},
     held::HeldNames,
     source_count::{
@@ -24,8 +25,9 @@ use crate::{
     event::{Context, Event, Phase, Progress},
     manifest::{Cursor, Reader},
     survey::{
-        Below, Bounds, FoundSource, InnerSource, Moves, Record, Root, Search, SourceChoice, Survey,
-        Surveyed, file_systems, in_manifest_order, survey_roots, survey_source, sync,
+        Below, Bounds, FoundSource, HoleBudget, InnerSource, Moves, Record, Root, Search,
+        SourceChoice, Survey, Surveyed, file_systems, in_manifest_order, survey_roots,
+        survey_source, sync,
     },
     sys::{Kind, Stat, location::locate, mounts, resolve::Resolved},
 };
@@ -62,6 +64,7 @@ pub fn scan_sources(
             .map(|manifest| manifest().map(Cursor::new).map_err(Error::of_basis))
             .transpose()?,
         search: Search::default(),
+        holes: HoleBudget::new(choice.max_hole_bytes),
         progress: Progress {
             phase: Phase::Scan,
             ..Progress::default()
@@ -109,6 +112,7 @@ struct SourceScanner<'a> {
     can: Option<&'a Capabilities>,
     basis: Option<Cursor>,
     search: Search,
+    holes: HoleBudget,
     progress: Progress,
     context: Context<'a>,
 }
@@ -140,6 +144,7 @@ impl SourceScanner<'_> {
         };
         let Walked {
             mut own,
+            cost,
             record,
             other_files,
         } = self.walk_source(path, &resolved, &below)?;
@@ -150,6 +155,7 @@ impl SourceScanner<'_> {
                 StoredPath::root(),
             );
         }
+        own[0].state.costs_most.clone_from(&cost);
         let (met, unmet) = split_inner(&own, &below);
         for (at, mut own) in own.into_iter().enumerate() {
             if at > 0 && !own.met {
@@ -165,6 +171,7 @@ impl SourceScanner<'_> {
                 name: resolved.name,
                 stat: resolved.stat,
                 record,
+                cost,
                 inner: met,
                 other_files,
             }),
@@ -187,6 +194,7 @@ impl SourceScanner<'_> {
             can,
             basis,
             search,
+            holes,
             progress,
             context,
         } = self;
@@ -195,6 +203,9 @@ impl SourceScanner<'_> {
             below,
             basis: basis.as_mut(),
             search,
+            holes,
+            hollow_inodes: HashSet::new(),
+            cost: CostCount::new(path),
             progress,
             context: *context,
             prefix,
@@ -211,6 +222,7 @@ impl SourceScanner<'_> {
         })?;
         Ok(Walked {
             own: count.own,
+            cost: count.cost.finish(),
             record,
             other_files: count.other_files,
         })
@@ -240,6 +252,7 @@ struct Walked {
     /// The source itself, then those within it.
     own: Vec<SourceTally>,
     record: Record,
+    cost: Option<Cost>,
     other_files: u64,
 }
 
@@ -305,6 +318,8 @@ fn state_of(path: &AbsolutePath) -> SourceState {
         data_passed_over: Vec::new(),
         unreadable: Vec::new(),
         not_held: Vec::new(),
+        hollow: Vec::new(),
+        costs_most: None,
         renamed: Vec::new(),
         databases: Vec::new(),
     }

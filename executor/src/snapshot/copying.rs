@@ -7,7 +7,7 @@ use schema::{Digest, journal::ProblemKind};
 
 use super::{
     jobs::{BuildItem, CompletedCopy},
-    limits::ends_attributes,
+    limits::{ends_attributes, free_bytes},
     stored_file::{StorageMethod, Stored},
     worker::Worker,
 };
@@ -15,6 +15,7 @@ use crate::{
     copy::CopyError,
     error::{Error, Result, system_reason},
     manifest::{Entry, xattrs_digest},
+    survey::excess_holes,
     sys::{
         Dir, Kind, Stat,
         attributes::{self, Attributes},
@@ -25,6 +26,10 @@ use crate::{
 
 /// How often a file that changes while it is read is read again.
 const TRIES: u32 = 3;
+/// Files with more bytes of holes are read once: their owner could have them read over and over.
+const LONG: u64 = 1 << 30;
+/// Room that must be left on a destination that lacks it only for the holes of a file.
+const SPARE: u64 = 64 << 20;
 /// Smaller files are copied even where blocks could be shared: that is as fast.
 const WORTH_SHARING: u64 = 64 << 10;
 
@@ -49,7 +54,8 @@ pub(super) fn copy_file(
 ) -> Result<Option<Stored>> {
     let name = &item.name;
     let mut read_before = None;
-    for attempt in 1..=TRIES {
+    let tries = if excess_holes(stat) > LONG { 1 } else { TRIES };
+    for attempt in 1..=tries {
         let from = match worker.open_source(item, stat.uid)? {
             Ok(from) => from,
             Err(error) => {
@@ -84,7 +90,7 @@ pub(super) fn copy_file(
             entry.digest.is_some() && read_before == Some((entry.digest, before.mtime));
         let steady = same_content
             && (after.ctime == before.ctime || after.nlink < before.nlink || same_again);
-        if !steady && attempt < TRIES {
+        if !steady && attempt < tries {
             read_before = Some((entry.digest, before.mtime));
             remove_copy(worker, new, item)?;
             continue;
@@ -162,6 +168,11 @@ fn copy_once(
         }
         Err(CopyError::Write(error)) => {
             let _ = new.remove_file(&item.name);
+            if lacks_room_for_holes(worker, &error, before) {
+                let because = "the destination has no room for its holes, which it stores as zeros";
+                worker.problem(ProblemKind::NotStored, because);
+                return Ok(None);
+            }
             worker.not_stored("write", error)?;
             return Ok(None);
         }
@@ -187,6 +198,22 @@ fn copy_once(
         to.sync_all()
     })?;
     Ok(Some((copy, entry)))
+}
+
+/// Whether a destination is full only because it cannot store the holes of one file, which was removed
+/// again: that ends nothing.
+fn lacks_room_for_holes(worker: &Worker<'_>, error: &std::io::Error, stat: &Stat) -> bool {
+    let build = worker.build;
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    let holes = stat.size.saturating_sub(stat.allocated);
+    let needed = build
+        .step
+        .min_free_bytes
+        .saturating_add(stat.allocated)
+        .saturating_add(SPARE);
+    errno == Some(Errno::NOSPC)
+        && holes > SPARE
+        && free_bytes(build.tree).is_ok_and(|free| free >= needed)
 }
 
 /// Copies from the source, sharing its blocks where that can be.

@@ -11,7 +11,10 @@ use super::{
     other,
     worker::Worker,
 };
-use crate::error::{Result, system_reason};
+use crate::{
+    error::{Result, system_reason},
+    survey::left_out_reason,
+};
 
 impl BuildContext<'_> {
     /// Does a job.
@@ -77,6 +80,10 @@ impl Worker<'_> {
             }
             ItemKind::Unreadable(error) => {
                 self.problem(ProblemKind::Unreadable, system_reason(&(*error).into()));
+                Ok(())
+            }
+            ItemKind::Hollow(stat) => {
+                self.problem(ProblemKind::Unreadable, left_out_reason(stat));
                 Ok(())
             }
             ItemKind::NoSource(error) => {

@@ -169,6 +169,8 @@ pub(super) enum ItemKind {
     Unreadable(Errno),
     /// The source is not there or cannot be looked at.
     NoSource(Errno),
+    /// It has more holes than are read.
+    Hollow(Stat),
     /// It was there and then was not.
     Vanished,
 }

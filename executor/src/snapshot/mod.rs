@@ -55,13 +55,16 @@ pub fn run_snapshot_step(
         && record.run_id == run_id
     {
         seal::publish_snapshot(store, step, &record)?;
-        return Ok(outcome_of_snapshot(&record));
+        return Ok(outcome_of_snapshot(&record, None));
     }
     let survey = match survey {
         Some(survey) => survey,
         None => survey_sources(store, step, context)?,
     };
     check_any_source(&survey)?;
+    let found = survey.sources.iter().flat_map(|source| &source.found);
+    let costs = found.filter_map(|found| found.cost.clone());
+    let costs_most = costs.max_by_key(|cost| cost.bytes);
     let mut started = start::start_tree(store, step)?;
     if started.continued {
         rsync::end_orphans(store)?;
@@ -83,7 +86,7 @@ pub fn run_snapshot_step(
     heard.add_to(&mut built, &started.tree);
     let record = seal::seal_snapshot(store, run_id, step, &started, built, context)?;
     seal::publish_snapshot(store, step, &record)?;
-    Ok(outcome_of_snapshot(&record))
+    Ok(outcome_of_snapshot(&record, costs_most))
 }
 
 /// Refuses to make a snapshot of nothing: a pre-script may have made the sources, or not.

@@ -2,18 +2,21 @@
 
 use schema::{
     amount,
+    inventory::Cost,
     journal::{Outcome, Problem, ProblemKind, Sealed, Status},
     record::SnapshotRecord,
 };
 
-/// What a sealed snapshot means for its step.
-pub(super) fn outcome_of_snapshot(record: &SnapshotRecord) -> Outcome {
+/// What a sealed snapshot means for its step; with what took most of what was to be copied, where that is
+/// known.
+pub(super) fn outcome_of_snapshot(record: &SnapshotRecord, costs_most: Option<Cost>) -> Outcome {
     let totals = record.totals;
     let sealed = Sealed {
         id: record.id,
         complete: record.complete,
         suspect: record.suspect.clone(),
         totals,
+        costs_most,
     };
     let unlisted = totals.errors + totals.torn;
     let since = record.suspect_since;

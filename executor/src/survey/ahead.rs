@@ -15,7 +15,7 @@ use std::{
 
 use rustix::io::Errno;
 
-use super::{Below, Bounds, roots::Base};
+use super::{Below, Bounds, holes::measure_data, roots::Base};
 use schema::{StoredPath, StoredPathBuf};
 
 use crate::sys::{Dir, Folder, Kind, Listed, Stat, answer, bytes};
@@ -312,7 +312,11 @@ impl<'a> Reader<'a> {
         order.sort_unstable_by_key(|at| names[*at].inode);
         let mut stats: Vec<_> = names.iter().map(|_| Err(Errno::NOENT)).collect();
         for at in order {
-            stats[at] = dir.stat(&names[at].name);
+            let name = &names[at].name;
+            stats[at] = dir.stat(name);
+            if let Ok(stat) = &mut stats[at] {
+                measure_data(&dir, name, stat);
+            }
         }
         part.seen.reserve_exact(names.len());
         for (at, Listed { name, .. }) in names.into_iter().enumerate() {

@@ -24,6 +24,8 @@ pub struct SourceChoice<'a> {
     /// Have their file systems written to the disk first, because a snapshot is made of what is
     /// found.
     pub sync: bool,
+    /// Bytes of holes that are read of the files of each owner.
+    pub max_hole_bytes: u64,
 }
 
 /// Sources, each once, in the order of manifests, so that one pass over a manifest serves all.
@@ -43,6 +45,7 @@ impl<'a> From<&'a config::Local> for SourceChoice<'a> {
             exclude_patterns: &local.exclude_patterns,
             one_file_system: local.one_file_system,
             sync: false,
+            max_hole_bytes: local.max_hole_bytes(),
         }
     }
 }
@@ -54,6 +57,7 @@ impl<'a> From<&'a SnapshotStep> for SourceChoice<'a> {
             exclude_patterns: &step.exclude_patterns,
             one_file_system: step.one_file_system,
             sync: true,
+            max_hole_bytes: step.max_hole_bytes,
         }
     }
 }

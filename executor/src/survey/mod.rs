@@ -7,6 +7,7 @@
 mod ahead;
 mod bounds;
 mod choice;
+mod holes;
 mod moves;
 mod record;
 mod roots;
@@ -17,17 +18,18 @@ mod walk;
 use std::ffi::OsString;
 
 use chrono::{DateTime, FixedOffset};
-use schema::{StoredPathBuf, config::AbsolutePath};
+use schema::{StoredPathBuf, config::AbsolutePath, inventory::Cost};
 
 pub use bounds::Bounds;
 pub use choice::SourceChoice;
 pub(crate) use choice::{file_systems, in_manifest_order};
+pub(crate) use holes::{HoleBudget, excess_holes, left_out_reason};
 pub use moves::Moves;
 pub(crate) use moves::Search;
 pub use record::{Encountered, Record};
 pub(crate) use roots::{Below, Root, survey_roots};
 pub use since::{Change, Since, is_recent, nanos_of};
-pub(crate) use walk::{WalkEvent, survey_source};
+pub(crate) use walk::{Content, WalkEvent, survey_source};
 
 use crate::sys::{Dir, Stat};
 
@@ -64,6 +66,8 @@ pub struct FoundSource {
     pub record: Record,
     /// Files whose content surely is not what the basis has at their path.
     pub other_files: u64,
+    /// What takes most of what is to be copied of it.
+    pub cost: Option<Cost>,
     /// The sources that were met in it, in the manifest's order.
     pub inner: Vec<InnerSource>,
 }

@@ -29,6 +29,8 @@ pub enum Encountered {
     Leave,
     /// Anything else.
     Leaf(Stat),
+    /// A file of more holes than are read: it is left out, and told. Of the record only.
+    Hollow(Stat),
     /// A mount point that is not crossed; the folder itself belongs to the source.
     MountPoint(Stat),
     /// An entry that cannot be looked at; for a folder that cannot be opened what the kernel says
@@ -73,6 +75,7 @@ const MOUNT_POINT: u8 = 3;
 const UNREADABLE: u8 = 4;
 const VANISHED: u8 = 5;
 const PASSED_OVER: u8 = 6;
+const HOLLOW: u8 = 7;
 
 const SAME_PLACE: u8 = 1 << 3;
 const ONE_NAME: u8 = 1 << 4;
@@ -114,6 +117,7 @@ impl Recorder {
             Encountered::Enter(_) => ENTER,
             Encountered::Leave => LEAVE,
             Encountered::Leaf(_) => LEAF,
+            Encountered::Hollow(_) => HOLLOW,
             Encountered::MountPoint(_) => MOUNT_POINT,
             Encountered::Unreadable(..) => UNREADABLE,
             Encountered::Vanished => VANISHED,
@@ -126,7 +130,10 @@ impl Recorder {
         self.number(name.len() as u64);
         self.piece.extend_from_slice(name);
         match met {
-            Encountered::Enter(stat) | Encountered::Leaf(stat) | Encountered::MountPoint(stat) => {
+            Encountered::Enter(stat)
+            | Encountered::Leaf(stat)
+            | Encountered::Hollow(stat)
+            | Encountered::MountPoint(stat) => {
                 self.stat(stat, is_other);
             }
             Encountered::Unreadable(stat, error) => {
@@ -286,6 +293,7 @@ impl Record {
         let met = match tag {
             ENTER => Encountered::Enter(self.stat()?),
             LEAF => Encountered::Leaf(self.stat()?),
+            HOLLOW => Encountered::Hollow(self.stat()?),
             MOUNT_POINT => Encountered::MountPoint(self.stat()?),
             UNREADABLE => {
                 let error = Errno::from_raw_os_error(i32::try_from(self.number()?).ok()?);
@@ -417,6 +425,7 @@ mod tests {
             Encountered::Enter(folder),
             Encountered::Leaf(file),
             Encountered::Leaf(device),
+            Encountered::Hollow(file),
             Encountered::MountPoint(folder),
             Encountered::Unreadable(Some(folder), Errno::ACCESS),
             Encountered::Unreadable(None, Errno::IO),

@@ -19,6 +19,17 @@ use crate::{
     threads::start_scoped_thread,
 };
 
+/// What is known of an entry's content when it is met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// Nothing, or it has none.
+    Unknown,
+    /// It is a file, and its content surely is not what the basis has at its path.
+    Other,
+    /// It is a file of more holes than are read.
+    LeftOut,
+}
+
 /// What the walk tells besides what it records.
 pub(crate) enum WalkEvent {
     /// What was met at a path relative to the source.
@@ -36,13 +47,13 @@ struct Frame {
 /// Walks one source with those that are within it.
 ///
 /// `tell` hears of each entry and its path relative to the source, in the manifest's order, and says
-/// whether it is a file whose content surely is not what the basis has there.
+/// what is known of its content.
 pub(crate) fn survey_source(
     source: &Resolved,
     below: &Below<'_>,
     bounds: Bounds<'_>,
     context: Context<'_>,
-    tell: &mut dyn FnMut(&StoredPath, WalkEvent) -> Result<bool>,
+    tell: &mut dyn FnMut(&StoredPath, WalkEvent) -> Result<Content>,
 ) -> Result<Record> {
     let root = &source.stat;
     let parent = source.parent.again().map(Folder::top);
@@ -100,7 +111,7 @@ struct Walk<'a, 'r> {
     stack: Vec<Frame>,
     path: StoredPathBuf,
     context: Context<'a>,
-    tell: &'r mut dyn FnMut(&StoredPath, WalkEvent) -> Result<bool>,
+    tell: &'r mut dyn FnMut(&StoredPath, WalkEvent) -> Result<Content>,
 }
 
 impl Walk<'_, '_> {
@@ -164,9 +175,13 @@ impl Walk<'_, '_> {
     }
 
     fn met(&mut self, name: &OsStr, met: Encountered) -> Result<()> {
-        let is_other = (self.tell)(&self.path, WalkEvent::Encountered(met))?;
+        let content = (self.tell)(&self.path, WalkEvent::Encountered(met))?;
+        let met = match (met, content) {
+            (Encountered::Leaf(stat), Content::LeftOut) => Encountered::Hollow(stat),
+            (met, _) => met,
+        };
         self.recorder
-            .add(name, &met, is_other)
+            .add(name, &met, content == Content::Other)
             .map_err(damaged_record)
     }
 }

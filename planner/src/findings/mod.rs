@@ -5,6 +5,7 @@
 
 pub mod cloud;
 pub mod code;
+mod costs;
 pub(crate) mod destination;
 pub(crate) mod finding;
 mod identity;
@@ -45,6 +46,7 @@ pub(crate) fn collect_findings(facts: &Facts<'_>) -> Vec<Finding> {
     let Some(destination) = facts.destination else {
         if facts.is_live() {
             sources::check_sources(facts, &mut findings);
+            costs::check_costs(facts, &mut findings);
         }
         findings.extend(records::of_state(facts.inventory));
         return findings;
@@ -57,6 +59,7 @@ pub(crate) fn collect_findings(facts: &Facts<'_>) -> Vec<Finding> {
         }
         // What is below an empty mount point says nothing of the destination.
         sources::check_sources(facts, &mut findings);
+        costs::check_costs(facts, &mut findings);
         findings.extend(records::of_state(facts.inventory));
         return findings;
     }
@@ -70,6 +73,7 @@ pub(crate) fn collect_findings(facts: &Facts<'_>) -> Vec<Finding> {
     destination::check_destination(facts, destination, &mut findings);
     rsync::check_rsync(facts, &mut findings);
     sources::check_sources(facts, &mut findings);
+    costs::check_costs(facts, &mut findings);
     space::check_space(facts, &mut findings);
     let refused = findings
         .iter()

@@ -8,7 +8,7 @@ use schema::{
     config::MakeRoom,
 };
 
-use super::{code, finding::refusal};
+use super::{code, costs::costs_most, finding::refusal};
 use crate::{
     facts::Facts,
     space::{need, reclaimed},
@@ -35,11 +35,17 @@ pub(crate) fn check_space(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
                 code::INSUFFICIENT_SPACE,
                 format!(
                     "insufficient space: {path} (local.mountPoint) has {} free{leftovers}; the \
-                     snapshot needs {} and {} must stay free (local.minSpaceGB): {} is lacking",
+                     snapshot needs {} and {} must stay free (local.minSpaceGB): {} is lacking{}",
                     gib(destination.free_bytes.saturating_add(back)),
                     gib(need.bytes),
                     gib(facts.config.local.min_space_bytes()),
                     amount::bytes(room.lack.bytes),
+                    costs_most(facts).map_or_else(String::new, |cost| format!(
+                        "; most of it is for {} (user {}): {}",
+                        cost.path,
+                        cost.user,
+                        amount::bytes(cost.bytes)
+                    )),
                 ),
             )
             .hint(way_out(facts, &room)),

@@ -52,6 +52,7 @@ pub(crate) fn decide_cloud_sync(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Opti
             sources: facts.config.local.sources.clone(),
             exclude_patterns: facts.config.local.exclude_patterns.clone(),
             one_file_system: facts.config.local.one_file_system,
+            max_hole_bytes: facts.config.local.max_hole_bytes(),
         }),
         destination: (alone && !live).then(|| read_only(facts)).flatten(),
         last: state.memory.last.as_ref().map(|last| last.id),

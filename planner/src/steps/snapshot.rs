@@ -50,6 +50,7 @@ pub(crate) fn decide_snapshot(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option
                 .collect(),
             exclude_patterns: local.exclude_patterns.clone(),
             one_file_system: local.one_file_system,
+            max_hole_bytes: local.max_hole_bytes(),
             min_free_bytes: local.min_space_bytes(),
             expected: expected(facts),
             suspect_when: suspect_when(facts),

@@ -128,6 +128,17 @@ fn service_lines(runs: Vec<Line>, sandbox: Vec<Line>) -> Vec<Line> {
         Line::set("IOSchedulingClass", "idle"),
         Line::set("CPUWeight", "20"),
         Line::set("IOWeight", "20"),
+        Line::set("MemoryHigh", "50%").because(&[
+            "Many times what it needs itself; the page cache of what it copies counts, and gives way.",
+        ]),
+        Line::set("MemoryMax", "75%"),
+        Line::set("OOMPolicy", "continue").because(&[
+            "A helper without memory, such as rclone or a script, is that step's failure and no more.",
+        ]),
+        Line::set("LimitCORE", "0")
+            .because(&["Its memory holds what only root may read, and addresses that are secrets."]),
+        Line::set("TasksMax", "512")
+            .because(&["With fewer it goes on with fewer threads; scripts may start some."]),
     ];
     [vec![Line::set("Type", "notify")], runs, ends, sandbox].concat()
 }

@@ -5,6 +5,19 @@ use serde::{Deserialize, Serialize};
 
 use super::AbsolutePath;
 
+/// A tebibyte of zeros is read in a quarter of an hour.
+const DEFAULT_MAX_HOLES_GB: u32 = 1024;
+
+/// What plans without it mean by `max_hole_bytes`.
+pub(crate) fn default_max_hole_bytes() -> u64 {
+    u64::from(DEFAULT_MAX_HOLES_GB) << 30
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+pub(crate) fn is_default_max_hole_bytes(bytes: &u64) -> bool {
+    *bytes == default_max_hole_bytes()
+}
+
 /// Snapshots on an external drive, a NAS or a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -43,6 +56,10 @@ pub struct Local {
     /// GiB that stay free on the destination during and after a run.
     #[serde(rename = "minSpaceGB")]
     pub min_space_gb: u32,
+    /// GiB of holes that are read of the files of each owner in a run; a file with more is left out
+    /// and told. Holes of up to eight times what a file has on disk do not count.
+    #[serde(rename = "maxHolesGB")]
+    pub max_holes_gb: u32,
     /// Folders or files to back up; a missing one makes the run incomplete.
     pub sources: Vec<AbsolutePath>,
     /// What to leave out, with rsync's meaning of a pattern.
@@ -60,6 +77,12 @@ impl Local {
     #[must_use]
     pub fn min_space_bytes(&self) -> u64 {
         u64::from(self.min_space_gb) << 30
+    }
+
+    /// Bytes of holes that are read of the files of each owner.
+    #[must_use]
+    pub fn max_hole_bytes(&self) -> u64 {
+        u64::from(self.max_holes_gb) << 30
     }
 }
 
@@ -81,6 +104,7 @@ impl Default for Local {
             week_starts_on: Weekday::Sunday,
             make_room: MakeRoom::Expired,
             min_space_gb: 10,
+            max_holes_gb: DEFAULT_MAX_HOLES_GB,
             sources: ["/home", "/etc/nixos"].map(AbsolutePath::new).into(),
             exclude_patterns: [
                 ".cache",

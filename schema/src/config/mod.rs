@@ -10,6 +10,7 @@ pub(crate) mod text;
 
 pub use cloud::{Cloud, ProtonDrive, Provider, SyncMode};
 pub use local::{IfAbsent, Local, MakeRoom, Weekday};
+pub(crate) use local::{default_max_hole_bytes, is_default_max_hole_bytes};
 pub use notifications::{Command, Email, Healthcheck, Monitoring, Notifications, Ntfy, Webhook};
 pub use text::{AbsolutePath, CalendarText, ConfigVersion, MaxDelete, Subset, TimeOfDay, fault};
 

@@ -60,6 +60,12 @@ pub struct LiveSources {
     pub exclude_patterns: Vec<String>,
     /// Do not cross mount points below a source.
     pub one_file_system: bool,
+    /// Bytes of holes that are read of the files of each owner; a file with more is left out.
+    #[serde(
+        default = "crate::config::default_max_hole_bytes",
+        skip_serializing_if = "crate::config::is_default_max_hole_bytes"
+    )]
+    pub max_hole_bytes: u64,
 }
 
 /// When a cloud copy is refused.

@@ -1,6 +1,8 @@
 //! Facts about the sources: what is there, where it really is, and what it held before.
 
-use schema::inventory::{DataPassedOver, DatabaseKind, Databases, Presence};
+use schema::inventory::{
+    Cost, DataPassedOver, DatabaseKind, Databases, HollowFile, Presence, SourceState,
+};
 use serde_json::json;
 
 use super::{
@@ -25,6 +27,14 @@ fn databases(kind: DatabaseKind, count: u64, example: &str) -> Databases {
         count,
         example: example.to_owned(),
     }
+}
+
+fn bob_costs_most(home: &mut SourceState) {
+    home.costs_most = Some(Cost {
+        path: "/home/bob".to_owned(),
+        user: "bob".to_owned(),
+        bytes: 900 << 20,
+    });
 }
 
 pub(crate) fn all() -> Vec<Scenario> {
@@ -196,6 +206,30 @@ pub(crate) fn all() -> Vec<Scenario> {
             world.inventory.privileged = false;
             world
         }),
+        (
+            "files-of-holes-are-left-out-and-told",
+            new().set("local.maxHolesGB", json!(200)).source(|home| {
+                let file = |path: &str, holes: u64, left_out: bool| HollowFile {
+                    path: path.to_owned(),
+                    bytes: holes,
+                    holes,
+                    user: "bob".to_owned(),
+                    left_out,
+                };
+                home.scan.hollow = 1;
+                home.hollow = vec![
+                    file("bob/bomb", 15 << 40, true),
+                    file("bob/image", 100 << 30, false),
+                ];
+            }),
+        ),
+        ("who-costs-most-is-named", new().source(bob_costs_most)),
+        (
+            "a-full-disk-names-who-costs-most",
+            new()
+                .source(bob_costs_most)
+                .destination(|found| found.free_bytes = 9 << 30),
+        ),
         (
             "changed-sources-scale-the-suspicion",
             World::nightly("2025-01-13", 1).snapshot("2025-01-13_02-00-00", |one| {

@@ -109,6 +109,7 @@ impl Builder<'_> {
                     stat,
                     record: met,
                     inner,
+                    cost: _,
                     other_files: _,
                 } = found;
                 record.mounted = stat.mount_root;
@@ -213,6 +214,7 @@ impl Builder<'_> {
                     self.leave();
                 }
             }
+            Encountered::Hollow(stat) => self.item(name, path, None, ItemKind::Hollow(stat))?,
             Encountered::Vanished => self.item(name, path, None, ItemKind::Vanished)?,
             Encountered::Leave => {}
         }

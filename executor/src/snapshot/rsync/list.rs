@@ -14,12 +14,15 @@ use std::{
 use schema::record::Capabilities;
 
 use crate::{
-    survey::{Encountered, Moves, Record},
+    survey::{Encountered, Moves, Record, excess_holes},
     sys::{Kind, Stat},
 };
 
 /// The longest path that is listed, in bytes; rsync's own end at 4096.
 const LONGEST: usize = 4000;
+
+/// Bytes of holes of a file that rsync is spared.
+const MANY_HOLES: u64 = 64 << 20;
 
 /// A folder that is being gone through.
 #[derive(Default)]
@@ -90,9 +93,10 @@ pub(super) fn write_file_list(
             }
             // Links and all else that has no content: rsync passes them over.
             Encountered::Leaf(_) => {}
-            Encountered::MountPoint(_) | Encountered::Unreadable(..) | Encountered::Vanished => {
-                lister.mix(to)?
-            }
+            Encountered::MountPoint(_)
+            | Encountered::Unreadable(..)
+            | Encountered::Hollow(_)
+            | Encountered::Vanished => lister.mix(to)?,
         }
         lister.path.truncate(length);
     }
@@ -104,7 +108,9 @@ impl Lister<'_> {
     fn copies(&self, name: &[u8], stat: &Stat, is_top: bool) -> bool {
         let refused = self.stack.last().is_some_and(|frame| frame.is_refused)
             || (!is_top && self.can.refuses_name(name).is_some())
-            || self.can.refuses_size(stat.size).is_some();
+            || self.can.refuses_size(stat.size).is_some()
+            // rsync reads holes byte by byte, and sends them.
+            || excess_holes(stat) > MANY_HOLES;
         !refused && self.path.len() <= LONGEST && !self.moves.may_be(stat)
     }
 

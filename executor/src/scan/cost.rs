@@ -1,0 +1,121 @@
+//! What takes most of what a snapshot has to copy: the entry directly below a source with the most
+//! bytes, and the owner of most of these. So one sees who fills the disk for everybody.
+//!
+//! Entries come in the manifest's order, in which all that is below one folder is together: one
+//! folder is counted at a time, whatever their number.
+
+use std::collections::HashMap;
+
+use schema::{StoredPath, StoredPathBuf, config::AbsolutePath, inventory::Cost};
+
+use super::source_count::needed_bytes;
+use crate::sys::{Stat, owners};
+
+/// Owners that are told apart within one folder.
+const MOST_OWNERS: usize = 1000;
+
+/// Counts what is to be copied of one source.
+pub(super) struct CostCount<'a> {
+    source: &'a AbsolutePath,
+    /// The entry at hand, directly below the source; empty for the source itself.
+    at: StoredPathBuf,
+    bytes: u64,
+    by_owner: HashMap<u32, u64>,
+    most: Option<Most>,
+}
+
+struct Most {
+    path: StoredPathBuf,
+    bytes: u64,
+    owner: u32,
+}
+
+impl<'a> CostCount<'a> {
+    pub(super) fn new(source: &'a AbsolutePath) -> Self {
+        Self {
+            source,
+            at: StoredPathBuf::new(),
+            bytes: 0,
+            by_owner: HashMap::new(),
+            most: None,
+        }
+    }
+
+    /// Counts a new entry at a path relative to the source.
+    pub(super) fn add(&mut self, path: &StoredPath, stat: &Stat) {
+        let top = StoredPath::new(path.names().next().unwrap_or_default());
+        if *top != *self.at {
+            self.end_entry();
+            self.at = top.to_owned();
+        }
+        let bytes = needed_bytes(stat);
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.by_owner.len() < MOST_OWNERS || self.by_owner.contains_key(&stat.uid) {
+            *self.by_owner.entry(stat.uid).or_default() += bytes;
+        }
+    }
+
+    fn end_entry(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        let owners = std::mem::take(&mut self.by_owner);
+        if bytes > self.most.as_ref().map_or(0, |most| most.bytes) {
+            let owner = owners.into_iter().max_by_key(|(uid, bytes)| (*bytes, *uid));
+            self.most = Some(Most {
+                path: self.at.clone(),
+                bytes,
+                owner: owner.map_or(0, |(uid, _)| uid),
+            });
+        }
+    }
+
+    /// What takes most; none where nothing is to be copied.
+    pub(super) fn finish(mut self) -> Option<Cost> {
+        self.end_entry();
+        let Most { path, bytes, owner } = self.most?;
+        Some(Cost {
+            path: self.source.as_stored().join(&path).shown(),
+            user: user_text(owner),
+            bytes,
+        })
+    }
+}
+
+/// A user's name, or the number of one that has none here.
+pub(super) fn user_text(number: u32) -> String {
+    let name = owners::user_name(number);
+    name.map_or_else(
+        || number.to_string(),
+        |name| schema::escape::display(name.as_bytes()),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::Kind;
+
+    #[test]
+    fn the_folder_with_most_and_the_owner_of_most_of_it_are_named() {
+        let source = AbsolutePath::new("/home");
+        let mut count = CostCount::new(&source);
+        let mut add = |path: &str, uid: u32, size: u64| {
+            let stat = Stat {
+                kind: Kind::File,
+                uid,
+                size,
+                allocated: size,
+                ..Stat::of_nothing()
+            };
+            count.add(StoredPath::new(path.as_bytes()), &stat);
+        };
+        add("ann/a", 4_000_000_001, 5000);
+        add("bob/a", 4_000_000_002, 9000);
+        add("bob/deep/er/b", 4_000_000_003, 20_000);
+        add("bob/z", 4_000_000_002, 9000);
+        add("carl", 4_000_000_004, 30_000);
+        let cost = count.finish().unwrap();
+        assert_eq!(cost.path, "/home/bob");
+        assert_eq!((cost.bytes, cost.user.as_str()), (38_000, "4000000003"));
+        assert!(CostCount::new(&source).finish().is_none());
+    }
+}
