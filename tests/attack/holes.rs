@@ -60,7 +60,7 @@ fn files_of_holes_hold_up_nobody() {
         let stat = stored.metadata().unwrap();
         assert_eq!((stat.size(), stat.uid()), (1 << 30, MALLORY));
         assert!(stat.blocks() < 1000, "{} blocks", stat.blocks());
-        world.check_snapshots(&[second.clone()]);
+        world.check_snapshots(std::slice::from_ref(&second));
         // Unchanged, it costs nothing, whatever the limit is.
         world.set_limit(0);
         assert!(world.back_up().1, "an unchanged file was left out");

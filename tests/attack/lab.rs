@@ -11,7 +11,7 @@ use std::{
 };
 
 use chrono::{Days, NaiveDate};
-use schema::Digest;
+use schema::{Digest, StoredPath};
 use serde_json::json;
 use tempfile::TempDir;
 use test_support::{Lab, Ran, everything_below, wait_in_time};
@@ -186,10 +186,10 @@ impl World {
         let source = self.text("src");
         self.end_in_time(&["restore", id, &source, to.to_str().unwrap()])
             .expect(0);
-        let below = source.trim_start_matches('/').as_bytes().to_vec();
+        let below = StoredPath::of_absolute(&source);
         let mut listed = 0;
         for entry in self.manifest(id) {
-            let Some(rest) = entry.path.rest_below(&below) else {
+            let Some(rest) = entry.path.rest_below(below) else {
                 continue;
             };
             let path = to.join(String::from_utf8_lossy(rest).as_ref());

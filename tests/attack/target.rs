@@ -57,7 +57,7 @@ fn restores_into_a_folder_of_an_attacker_touch_nothing_else() {
         "a private file could be read"
     );
     assert_eq!(holding(&desk, SECRET), [""; 0]);
-    world.check_snapshots(&[id.clone()]);
+    world.check_snapshots(std::slice::from_ref(&id));
     // Once nobody is in the way any more.
     fs::remove_dir_all(&desk).unwrap();
     world.check_restore(&id);
