@@ -37,7 +37,7 @@ use crate::{
     exit::{Explained, Invalid},
     out::Out,
     settings::Settings,
-    style::Style,
+    style::{Style, printable},
 };
 
 fn main() -> ExitCode {
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
     answer::set_probe_program("/proc/self/exe".into());
     let cli = match Cli::try_parse_from(program_arguments()) {
         Ok(cli) => cli,
-        Err(error) => return ExitCode::from(show_usage(&error)),
+        Err(error) => return ExitCode::from(show_usage(&with_safe_words(error))),
     };
     service::notify_ready();
     let cli = Arc::new(cli);
@@ -75,19 +75,32 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
+/// The same error in words that are safe to show: it repeats what was typed, which a shell may have
+/// completed from the name of a file.
+fn with_safe_words(error: clap::Error) -> clap::Error {
+    let arguments = program_arguments().into_iter();
+    let safe = arguments.map(|word| printable(&word.to_string_lossy()));
+    Cli::try_parse_from(safe).err().unwrap_or(error)
+}
+
 /// Shows the help that was asked for, or why the command line is none; gives the exit code.
 fn show_usage(error: &clap::Error) -> u8 {
     use std::io::Write as _;
     let out = Out::default();
-    let printed = error.print();
     let code = u8::try_from(error.exit_code()).unwrap_or(exit::INVALID);
     if error.use_stderr() {
+        let text = error.render();
+        out.print_message(&if settings::wants_color(&std::io::stderr()) {
+            text.ansi().to_string()
+        } else {
+            text.to_string()
+        });
         if let Some(tip) = words::tip_for(error) {
             out.print_message(&format!("\n  tip: {tip}"));
         }
         return code;
     }
-    out.keep_fault(printed.and_then(|()| std::io::stdout().flush()));
+    out.keep_fault(error.print().and_then(|()| std::io::stdout().flush()));
     code_if_written(code, &out, &Style::default())
 }
 

@@ -1,5 +1,7 @@
 //! The only place that writes to standard output and standard error.
 //!
+//! Whatever a text is made of, a terminal gets nothing but what is seen as itself.
+//!
 //! A reader that went away (`backup list | head`) is no error. Any other fault of standard output is
 //! kept, and makes the program end with an error: whoever asked did not get it.
 
@@ -9,7 +11,10 @@ use std::{
 };
 
 use executor::error::system_reason;
+use schema::outside::visible_json;
 use serde::Serialize;
+
+use crate::style::{guarded, printable};
 
 /// Writes data to standard output and messages to standard error.
 #[derive(Default)]
@@ -29,6 +34,11 @@ impl Out {
 
     /// Data: what was asked for.
     pub(crate) fn print_data(&self, text: &str) {
+        self.print_document(&guarded(text));
+    }
+
+    /// A document of this program's own that other programs read, as it is.
+    pub(crate) fn print_document(&self, text: &str) {
         let mut stdout = std::io::stdout().lock();
         let end = if text.ends_with('\n') { "" } else { "\n" };
         let written = write!(stdout, "{text}{end}").and_then(|()| stdout.flush());
@@ -57,7 +67,7 @@ impl Out {
     /// Data as JSON.
     pub(crate) fn print_json(&self, value: &impl Serialize) {
         match serde_json::to_string_pretty(value) {
-            Ok(text) => self.print_data(&text),
+            Ok(text) => self.print_document(&visible_json(&text)),
             Err(error) => self.keep_fault(Err(error.into())),
         }
     }
@@ -66,13 +76,25 @@ impl Out {
     pub(crate) fn print_message(&self, text: &str) {
         let mut stderr = std::io::stderr().lock();
         let end = if text.ends_with('\n') { "" } else { "\n" };
-        let _ = write!(stderr, "{text}{end}");
+        let _ = write!(stderr, "{}{end}", guarded(text));
+    }
+
+    /// A message in one line, whatever is in it, that even `--quiet` shows.
+    pub(crate) fn print_line(&self, text: &str) {
+        self.print_message(&printable(text));
     }
 
     /// A message.
     pub(crate) fn print_unless_quiet(&self, text: &str) {
         if !self.quiet {
             self.print_message(text);
+        }
+    }
+
+    /// A message in one line, whatever is in it.
+    pub(crate) fn print_line_unless_quiet(&self, text: &str) {
+        if !self.quiet {
+            self.print_line(text);
         }
     }
 }

@@ -18,6 +18,7 @@ use schema::{
     Severity,
     journal::Outcome,
     output::progress::{ProgressEvent, ProgressLine},
+    outside::visible,
 };
 
 use self::{
@@ -26,7 +27,7 @@ use self::{
 };
 use crate::{
     render::{amount, report},
-    style::{Style, printable},
+    style::{Style, guarded, printable},
 };
 
 /// Between two plain lines of one phase.
@@ -177,8 +178,12 @@ impl Drop for Bar {
 }
 
 impl State {
-    /// Writes above the bar.
+    /// Writes above the bar what people read.
     fn write_text(&mut self, text: &str) {
+        self.write_above(&guarded(text));
+    }
+
+    fn write_above(&mut self, text: &str) {
         let Self { out, bar, .. } = self;
         let mut write = || {
             // Whoever closed the pipe does not want to read it; the work goes on.
@@ -298,7 +303,7 @@ impl State {
 
     fn write_json_line(&mut self, event: ProgressEvent<'_>) {
         if let Ok(line) = serde_json::to_string(&ProgressLine::from(event)) {
-            self.write_text(&format!("{line}\n"));
+            self.write_above(&format!("{}\n", visible(&line)));
         }
     }
 }

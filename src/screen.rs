@@ -15,6 +15,7 @@ use crate::{
     render::{self, amount},
     service::Service,
     settings::Settings,
+    style::shown,
 };
 
 /// When a plan is shown that is run next.
@@ -108,9 +109,9 @@ impl<'a> Screen<'a> {
         self.bar.clear();
     }
 
-    /// What a notice says on standard error, unless only errors are wanted.
+    /// What a notice says on standard error in one line, unless only errors are wanted.
     fn say(&self, text: &str) {
-        self.out.print_unless_quiet(text);
+        self.out.print_line_unless_quiet(text);
     }
 
     fn show_plan(&self, plan: &schema::Plan, inventory: &schema::Inventory) {
@@ -155,12 +156,13 @@ impl<'a> Screen<'a> {
     }
 
     fn say_no_metrics(&self, error: &executor::Error) {
-        let hint = error.hint.as_ref();
-        let hint = hint.map_or_else(String::new, |hint| format!("\n  hint: {hint}"));
         self.say(&format!(
-            "warning: no metrics are written: {}{hint}",
+            "warning: no metrics are written: {}",
             error.message
         ));
+        if let Some(hint) = &error.hint {
+            self.say(&format!("  hint: {hint}"));
+        }
     }
 
     /// Says which folder is restored from, when it was made, and whether its manifest is damaged.
@@ -228,7 +230,7 @@ impl Observer for Screen<'_> {
             Notice::LogClosed => self.muted.store(false, Ordering::Relaxed),
             Notice::NotLogged { folder, because } => self.say(&format!(
                 "note: not everything is logged in {}: {because}",
-                folder.display()
+                shown(folder)
             )),
             Notice::NotRemembered { because } => {
                 self.say(&format!("note: this is not remembered: {because}"));

@@ -8,6 +8,7 @@ use std::{
 };
 
 use executor::event::{Event, Phase, Progress};
+use schema::outside::one_line;
 use sd_notify::NotifyState;
 
 use crate::{render::amount, supervised};
@@ -66,7 +67,7 @@ impl Service {
             Event::RunStarted { run_id, .. } => format!("run {run_id}"),
             Event::Noticed(_) | Event::ScriptLine { .. } => return,
         };
-        let status = status.replace('\n', " ");
+        let status = one_line(&status);
         if !supervised::forward_status(&status) {
             notify_status(&status);
         }

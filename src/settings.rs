@@ -17,7 +17,7 @@ use crate::{
     exit::{self, Explained, invalid_input},
     out::Out,
     render,
-    style::Style,
+    style::{Style, shown},
 };
 
 /// What every verb needs to know.
@@ -162,7 +162,7 @@ impl Settings {
                 1 => "1 fault".to_owned(),
                 many => format!("{many} faults"),
             };
-            out.print_message(&format!("error: {} has {count}\n", path.display()));
+            out.print_line(&format!("error: {} has {count}", shown(path)));
             out.print_message(&check::render(faults));
             out.print_message("hint: correct the above; `backup schema` lists every key");
         }
@@ -180,11 +180,14 @@ fn style_for(color: Color, stream: &impl std::io::IsTerminal) -> Style {
         Color::Always => true,
         Color::Never => false,
         // https://no-color.org: set and not empty.
-        Color::Auto => {
-            stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
-        }
+        Color::Auto => wants_color(stream),
     };
     Style { color: on }
+}
+
+/// Whether a stream gets colours where no option says so.
+pub(crate) fn wants_color(stream: &impl std::io::IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
 }
 
 /// A folder of the XDG Base Directory Specification; relative ones are to be ignored.

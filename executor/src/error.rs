@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use schema::{
     FailureCode, escape,
     journal::{Outcome, Status},
+    shell,
 };
 
 /// What kind of end an error means; the command line turns it into an exit code.
@@ -311,20 +312,21 @@ fn access_denied_hint(doing: &str, path: &[u8]) -> String {
     let what = if reads { path } else { &path[..above] };
     format!(
         "run this as the user to whom it belongs, or allow it: `chmod u+rwX {}`",
-        escape::display(what)
+        shell::word(what)
     )
 }
 
 /// What to do about a destination that is not there, and what happened when it was opened.
 #[must_use]
 pub fn mount_hint(code: Option<FailureCode>, path: &str) -> String {
+    let path = shell::word(path);
     if code == Some(FailureCode::NoAnswer) {
         return format!(
             "look whether its server, or the program that mounted it, is there; to mount it anew run \
              `umount --lazy {path}` first"
         );
     }
-    format!("mount the backup drive, then check with: mountpoint {path}")
+    format!("mount the backup drive, then check with: `mountpoint {path}`")
 }
 
 /// The system's reason without Rust's "(os error N)", in lower case.

@@ -2,6 +2,8 @@
 //!
 //! One spelling per name, so escaped texts compare equal exactly when the names do.
 
+use crate::outside::Sight;
+
 /// A name or path as printable ASCII-and-UTF-8 text without blanks, for files read by line.
 ///
 /// Control characters, blanks, `\`, `#`, `=` and bytes that are not UTF-8 become `\ooo`
@@ -15,38 +17,55 @@ pub fn escape(name: &[u8]) -> String {
     {
         return name.to_owned();
     }
-    with_octal(name, |character| {
-        character.is_control()
-            || character.is_whitespace()
-            || matches!(character, '\\' | '#' | '=' | '*' | '?' | '[')
-    })
-}
-
-/// A path for people: as it is where that is printable, with `\ooo` for what is not.
-///
-/// Unlike [`escape`] this keeps blanks, so it is for messages and reports only.
-#[must_use]
-pub fn display(path: &[u8]) -> String {
-    with_octal(path, |character| {
-        character.is_control() || character == '\\'
-    })
-}
-
-/// The text with `\ooo` for some characters and for all that is not UTF-8.
-fn with_octal(bytes: &[u8], escaped: impl Fn(char) -> bool) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
+    let mut text = String::with_capacity(name.len());
+    for chunk in name.utf8_chunks() {
         for character in chunk.valid().chars() {
-            if escaped(character) {
-                let mut buffer = [0; 4];
-                octal(&mut text, character.encode_utf8(&mut buffer).as_bytes());
-            } else {
-                text.push(character);
-            }
+            let escaped = character.is_control()
+                || character.is_whitespace()
+                || matches!(character, '\\' | '#' | '=' | '*' | '?' | '[');
+            push(&mut text, character, escaped);
         }
         octal(&mut text, chunk.invalid());
     }
     text
+}
+
+/// A path for people: as it is where that is seen as itself, with `\ooo` for what is not
+/// ([`crate::outside`] says what that is) and for `\`.
+///
+/// Unlike [`escape`] this keeps blanks, so it is for messages and reports only.
+#[must_use]
+pub fn display(path: &[u8]) -> String {
+    // Nearly all paths are plain ASCII.
+    let plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'\\';
+    if path.iter().all(plain)
+        && let Ok(path) = std::str::from_utf8(path)
+    {
+        return path.to_owned();
+    }
+    let mut text = String::with_capacity(path.len());
+    let mut sight = Sight::default();
+    for chunk in path.utf8_chunks() {
+        let mut characters = chunk.valid().chars().peekable();
+        while let Some(character) = characters.next() {
+            let is_seen = sight.sees(character, characters.peek().copied());
+            push(&mut text, character, !is_seen || character == '\\');
+        }
+        if !chunk.invalid().is_empty() {
+            sight.interrupt();
+            octal(&mut text, chunk.invalid());
+        }
+    }
+    text
+}
+
+fn push(text: &mut String, character: char, escaped: bool) {
+    if escaped {
+        let mut buffer = [0; 4];
+        octal(text, character.encode_utf8(&mut buffer).as_bytes());
+    } else {
+        text.push(character);
+    }
 }
 
 fn octal(text: &mut String, bytes: &[u8]) {

@@ -8,6 +8,7 @@ pub mod capabilities;
 pub mod channel;
 pub mod clock;
 pub mod cloud;
+pub mod columns;
 pub mod config;
 pub mod digest;
 pub mod duration;
@@ -28,6 +29,7 @@ pub mod problem;
 pub mod reason;
 pub mod record;
 pub mod rsync;
+pub mod shell;
 pub mod tries;
 pub mod verify;
 

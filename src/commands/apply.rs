@@ -14,6 +14,7 @@ use crate::{
     out::Out,
     screen::Screen,
     settings::Settings,
+    style::shown,
 };
 
 /// Runs a saved plan, continues an unfinished run, or plans and runs.
@@ -34,7 +35,7 @@ pub(crate) fn apply_backup(arguments: &Apply, settings: &Settings, out: &Out) ->
     screen.clear();
     Ok(match applied? {
         ApplyOutcome::NothingDue { because } => {
-            out.print_unless_quiet(&format!("nothing is due: {because}"));
+            out.print_line_unless_quiet(&format!("nothing is due: {because}"));
             exit::DONE
         }
         ApplyOutcome::Run(run) => outcome::show_backup(&run, &engine, settings, out),
@@ -66,7 +67,7 @@ fn is_retry() -> bool {
 
 /// Reads a saved plan.
 fn read_plan(path: &Path) -> Result<SavedPlan> {
-    let named = path.display();
+    let named = shown(path);
     let hint = "make one with `backup plan --out FILE`";
     let bytes = std::fs::read(path).map_err(|error| {
         let reason = executor::error::system_reason(&error);

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use backup::engine::check_config;
 
-use crate::{cli::Check, exit, out::Out, render, settings::Settings};
+use crate::{cli::Check, exit, out::Out, render, settings::Settings, style::shown};
 
 /// Validates a configuration and says so.
 pub(crate) fn check_config_file(arguments: &Check, settings: &Settings, out: &Out) -> Result<u8> {
@@ -18,15 +18,16 @@ pub(crate) fn check_config_file(arguments: &Check, settings: &Settings, out: &Ou
         out.print_unless_quiet(&format!("warning: {warning}"));
     }
     if let Some(missing) = &checked.no_credentials {
-        out.print_unless_quiet(&format!("warning: {missing}"));
+        out.print_line_unless_quiet(&format!("warning: {missing}"));
     }
     if let Some(found) = &checked.databases {
-        let hint = found.hint.as_ref();
-        let hint = hint.map_or_else(String::new, |hint| format!("\n  hint: {hint}"));
-        out.print_unless_quiet(&format!("note: {}{hint}", found.message));
+        out.print_line_unless_quiet(&format!("note: {}", found.message));
+        if let Some(hint) = &found.hint {
+            out.print_line_unless_quiet(&format!("  hint: {hint}"));
+        }
     }
     if !settings.quiet {
-        out.print_data(&format!("{}: valid", path.display()));
+        out.print_data(&format!("{}: valid", shown(path)));
     }
     Ok(exit::DONE)
 }

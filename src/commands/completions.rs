@@ -21,7 +21,7 @@ pub(crate) fn print_completions(arguments: &Completions, out: &Out) -> Result<u8
         generate(arguments.shell, &mut command, name, &mut script);
         scripts.push((name, String::from_utf8(script)?));
     }
-    out.print_data(&match arguments.shell {
+    out.print_document(&match arguments.shell {
         Shell::Zsh => zsh_script(&scripts),
         Shell::PowerShell => power_shell_script(&scripts),
         _ => scripts.into_iter().map(|(_, script)| script).collect(),

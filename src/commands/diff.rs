@@ -24,7 +24,7 @@ pub(crate) fn show_diff(arguments: &Diff, settings: &Settings, out: &Out) -> Res
         out.print_json(&view);
     } else {
         for one in &view.not_compared {
-            out.print_message(&format!(
+            out.print_line(&format!(
                 "warning: not compared: {}: {}",
                 one.path, one.because
             ));

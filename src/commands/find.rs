@@ -56,7 +56,7 @@ pub(crate) fn find_versions(arguments: &Find, settings: &Settings, out: &Out) ->
         out.print_json(&view);
     } else {
         for folder in &view.not_searched {
-            out.print_message(&format!(
+            out.print_line(&format!(
                 "warning: not searched: {}: {}",
                 folder.snapshot, folder.because
             ));

@@ -14,6 +14,7 @@ use crate::{
     cli::{Cli, Man, PROGRAMS},
     exit,
     out::Out,
+    style::shown,
 };
 
 /// What each exit code means.
@@ -102,7 +103,7 @@ pub(crate) fn print_manual(arguments: &Man, out: &Out) -> Result<u8> {
     let mut root = Cli::command().disable_help_subcommand(true);
     root.build();
     let Some(folder) = &arguments.to else {
-        out.print_data(&String::from_utf8(main_page(&root)?)?);
+        out.print_document(&String::from_utf8(main_page(&root)?)?);
         return Ok(exit::DONE);
     };
     let io = |path: &Path, error: std::io::Error| {
@@ -118,11 +119,7 @@ pub(crate) fn print_manual(arguments: &Man, out: &Out) -> Result<u8> {
         let path = folder.join(format!("{name}.1"));
         std::fs::write(&path, page).map_err(|error| io(&path, error))?;
     }
-    out.print_unless_quiet(&format!(
-        "{} pages are in {}",
-        pages.len(),
-        folder.display()
-    ));
+    out.print_unless_quiet(&format!("{} pages are in {}", pages.len(), shown(folder)));
     Ok(exit::DONE)
 }
 

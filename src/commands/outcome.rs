@@ -6,7 +6,7 @@ use backup::{
 };
 use schema::{Report, journal::Status};
 
-use crate::{exit, out::Out, render, settings::Settings};
+use crate::{exit, out::Out, render, settings::Settings, style::shown};
 
 /// Shows the outcome of a backup; gives the exit code.
 pub(crate) fn show_backup(
@@ -19,7 +19,7 @@ pub(crate) fn show_backup(
         return show_not_begun(outcome, settings, out);
     };
     let folder = engine.run_folder(&report.run_id);
-    let folder = folder.to_string_lossy();
+    let folder = shown(&folder);
     let code = exit::code_of_result(report.result);
     if settings.json {
         out.print_json(report);
@@ -79,7 +79,7 @@ pub(crate) fn show_last_step(outcome: &RunOutcome, settings: &Settings, out: &Ou
     };
     let outcome = &last.outcome;
     if outcome.status == Status::Succeeded {
-        out.print_unless_quiet(&outcome.message);
+        out.print_line_unless_quiet(&outcome.message);
     } else {
         out.print_message(&render::report::error_lines(
             &outcome.message,
@@ -109,7 +109,7 @@ fn show_each_step(report: &Report, kind: &str, settings: &Settings, out: &Out) {
         let outcome = &done.outcome;
         match outcome.status {
             Status::Succeeded if done.step.starts_with(kind) => {
-                out.print_unless_quiet(&outcome.message)
+                out.print_line_unless_quiet(&outcome.message)
             }
             Status::Succeeded => {}
             _ => out.print_message(&render::report::error_lines(
@@ -119,7 +119,7 @@ fn show_each_step(report: &Report, kind: &str, settings: &Settings, out: &Out) {
             )),
         }
         for problem in &outcome.problems {
-            out.print_message(&format!("  {}: {}", problem.path, problem.message));
+            out.print_line(&format!("  {}: {}", problem.path, problem.message));
         }
     }
 }

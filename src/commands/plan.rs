@@ -82,7 +82,7 @@ fn plan_and_show(arguments: &Plan, engine: &Engine, settings: &Settings, out: &O
         save_plan(path, &saved)?;
         out.print_unless_quiet(&format!(
             "saved; run exactly this plan with: backup apply {}",
-            path.display()
+            schema::shell::word(path.as_os_str().as_encoded_bytes())
         ));
         return Ok(detailed_exit_code(arguments, &saved.plan, code));
     }

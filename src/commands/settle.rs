@@ -16,7 +16,7 @@ pub(crate) fn settle_run(settings: &Settings, out: &Out) -> Result<u8> {
         FinishOutcome::Busy => {
             out.print_unless_quiet("another process is at work on this run: nothing is settled");
         }
-        FinishOutcome::Finished { report, because } => out.print_unless_quiet(&format!(
+        FinishOutcome::Finished { report, because } => out.print_line_unless_quiet(&format!(
             "run {} was interrupted ({because}); the next `backup apply` continues it",
             report.run_id
         )),

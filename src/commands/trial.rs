@@ -20,6 +20,7 @@ use schema::{
     Config, RunResult, SnapshotId,
     config::{AbsolutePath, Local as LocalConfig},
     journal::Sealed,
+    shell,
 };
 
 use crate::{
@@ -30,6 +31,7 @@ use crate::{
     render::{self, amount},
     screen::Screen,
     settings::{Settings, home_folder, xdg_folder},
+    style::shown,
 };
 
 /// Backs a folder up twice and restores a file.
@@ -127,7 +129,7 @@ fn make_folder(arguments: &Try, source: &Path) -> Result<PathBuf> {
             if found.is_dir() && found.uid() == uid.as_raw() {
                 return Ok(());
             }
-            let message = format!("{} is not a folder of yours", folder.display());
+            let message = format!("{} is not a folder of yours", shown(&folder));
             Err(Error::refused(message).hint("name another with --to FOLDER"))
         })?;
     Ok(folder.canonicalize()?)
@@ -137,7 +139,7 @@ fn make_folder(arguments: &Try, source: &Path) -> Result<PathBuf> {
 fn make_config(source: &Path, folder: &Path, settings: &Settings) -> Result<Config> {
     let absolute = |path: &Path| -> Result<AbsolutePath> {
         let text = path.to_str().ok_or_else(|| {
-            Error::refused(format!("{} is not UTF-8", path.display()))
+            Error::refused(format!("{} is not UTF-8", shown(path)))
                 .hint("configurations name paths in UTF-8; name another folder")
         })?;
         Ok(AbsolutePath::new(text))
@@ -208,7 +210,7 @@ fn back_up(
         (Some(sealed), RunResult::Success) => Ok((sealed.clone(), took)),
         (sealed, result) => {
             let folder = engine.run_folder(&report.run_id);
-            let folder = folder.to_string_lossy();
+            let folder = shown(&folder);
             out.print_message(&render::report::report_page(
                 &report,
                 &folder,
@@ -338,14 +340,16 @@ fn show_ending(
 fn short_path(path: &Path) -> String {
     let own = home_folder();
     match path.strip_prefix(&own) {
-        Ok(below) if own != Path::new("/") => format!("~/{}", below.display()),
-        _ => path.display().to_string(),
+        Ok(below) if own != Path::new("/") => {
+            format!("~/{}", shell::word(below.as_os_str().as_encoded_bytes()))
+        }
+        _ => shell::word(path.as_os_str().as_encoded_bytes()),
     }
 }
 
 /// Makes this program reachable with the trial's own settings, for whoever wants to go on.
 fn write_wrapper(folder: &Path, settings: &Settings) -> Result<()> {
-    let quote = |path: &Path| format!("'{}'", path.to_string_lossy().replace('\'', "'\\''"));
+    let quote = |path: &Path| shell::word(path.as_os_str().as_encoded_bytes());
     let script = format!(
         "#!/bin/sh\n# The backup program with the settings of this trial.\n\
          exec {} --config {} --state-dir {} --log-dir {} \"$@\"\n",

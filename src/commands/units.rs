@@ -12,6 +12,7 @@ use crate::{
     exit::{self, invalid_input},
     out::Out,
     settings::Settings,
+    style::shown,
 };
 
 /// Prints the units, or writes them.
@@ -29,9 +30,9 @@ pub(crate) fn print_units(arguments: &SystemdUnits, settings: &Settings, out: &O
     let units = units::render_units(&config, &layout);
     match &arguments.to {
         Some(folder) => write_units(folder, &units, &mut |change| match change {
-            UnitChange::Wrote(path) => out.print_unless_quiet(&format!("wrote {}", path.display())),
+            UnitChange::Wrote(path) => out.print_unless_quiet(&format!("wrote {}", shown(path))),
             UnitChange::Removed(path) => {
-                out.print_unless_quiet(&format!("removed {}", path.display()));
+                out.print_unless_quiet(&format!("removed {}", shown(path)));
             }
         })?,
         None if settings.json => {
@@ -41,7 +42,7 @@ pub(crate) fn print_units(arguments: &SystemdUnits, settings: &Settings, out: &O
         }
         None => {
             for unit in &units {
-                out.print_data(&format!("# --- {}\n{}\n", unit.name, unit.text));
+                out.print_document(&format!("# --- {}\n{}\n", unit.name, unit.text));
             }
         }
     }
@@ -53,7 +54,7 @@ fn unit_path(path: &Path, option: &str) -> Result<String> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     path.to_str().map(str::to_owned).ok_or_else(|| {
         invalid_input(
-            format!("{} ({option}) is not UTF-8, and a unit is", path.display()),
+            format!("{} ({option}) is not UTF-8, and a unit is", shown(&path)),
             "move it to a path of plain characters",
         )
     })

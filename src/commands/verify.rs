@@ -6,7 +6,7 @@ use schema::{output::cloud::CloudVerification, verify::Depth};
 
 use crate::{
     cli::Verify, commands::outcome, exit, out::Out, render::amount, screen::Screen,
-    settings::Settings,
+    settings::Settings, style::printable,
 };
 
 /// Compares snapshots with their manifests; the exit code says whether they are whole.
@@ -86,8 +86,9 @@ fn show_cloud_verification(
 
 fn cloud_text(found: &CloudVerification, remote: &str) -> String {
     let mut text = format!(
-        "{} at {remote}: {} ({}) compared by size",
+        "{} at {}: {} ({}) compared by size",
         found.id,
+        printable(remote),
         amount::plural(found.files, "file", "files"),
         amount::bytes(found.bytes),
     );
@@ -104,7 +105,8 @@ fn cloud_text(found: &CloudVerification, remote: &str) -> String {
         amount::bytes(found.read_bytes)
     ));
     for damage in &found.damage {
-        text.push_str(&format!("\n  {}: {}", damage.path, damage.message));
+        let line = format!("{}: {}", damage.path, damage.message);
+        text.push_str(&format!("\n  {}", printable(&line)));
     }
     if found.damage_count > 0 {
         text.push_str(&format!(

@@ -11,7 +11,7 @@ use planner::{
     check::{self, Checked, Fault, nested},
     findings::code,
 };
-use schema::{Config, Finding, config::AbsolutePath};
+use schema::{Config, Finding, config::AbsolutePath, escape};
 
 /// Why there is no configuration.
 #[derive(Debug, Clone)]
@@ -60,7 +60,7 @@ pub fn check_config_text(json: &str) -> Result<Config, ConfigFault> {
 /// Fails if the file cannot be read, or says something that is not valid: all faults at once.
 pub fn read_config(path: &Path) -> Result<Checked, ConfigFault> {
     let bytes = std::fs::read(path).map_err(|error| {
-        let path = path.display();
+        let path = escape::display(path.as_os_str().as_encoded_bytes());
         let reason = system_reason(&error);
         ConfigFault::Unreadable(format!("cannot read the configuration {path}: {reason}"))
     })?;

@@ -188,7 +188,12 @@ impl Operation<'_> {
         let mount_point = place
             .to_str()
             .and_then(|text| text.parse::<AbsolutePath>().ok())
-            .ok_or_else(|| Error::refused(format!("{} cannot be used", place.display())))?;
+            .ok_or_else(|| {
+                Error::refused(format!(
+                    "{} cannot be used",
+                    schema::escape::display(place.as_os_str().as_encoded_bytes())
+                ))
+            })?;
         let engine = Engine {
             config: config_of_downloads(&engine.config, &host, mount_point),
             ..engine.clone()

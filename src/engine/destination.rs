@@ -135,8 +135,9 @@ impl Engine {
             None => "`backup apply` makes the first snapshot".to_owned(),
             Some(first) => format!(
                 "there are backups of {} beside it: set hostname to that name to read them, or, if \
-                 it is this machine's old one, run `backup init --take-over {first}`",
-                names.join(", ")
+                 it is this machine's old one, run `backup init --take-over {}`",
+                names.join(", "),
+                schema::shell::word_of_escaped(first)
             ),
         }
     }

@@ -35,7 +35,7 @@ pub fn write_units(
         if is_ours(&path) == Some(false) {
             return Err(Error::refused(format!(
                 "{} is there and was not made by this program",
-                path.display()
+                schema::escape::display(path.as_os_str().as_encoded_bytes())
             ))
             .hint("move it away, or name another folder with --to"));
         }

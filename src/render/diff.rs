@@ -81,7 +81,10 @@ fn details(difference: &PathDifference) -> Option<String> {
     };
     match (difference.change, &difference.before, &difference.after) {
         (ChangeKind::Changed, Some(before), Some(after)) => match (&before.target, &after.target) {
-            (Some(before), Some(after)) => Some(format!("{before} -> {after}")),
+            (Some(before), Some(after)) => {
+                let (before, after) = (readable_path(before), readable_path(after));
+                Some(format!("{before} -> {after}"))
+            }
             _ => Some(format!("{} -> {}", size(before), size(after))),
         },
         (ChangeKind::Metadata, Some(before), Some(after)) => Some(changed_metadata(before, after)),

@@ -8,13 +8,14 @@ use schema::{
         EntryKind,
         find::{FoundPath, FoundPaths},
     },
+    shell,
 };
 
 use super::{
     amount,
     page::{Page, readable_path, unbroken},
 };
-use crate::style::{Style, printable};
+use crate::style::Style;
 
 /// A line for the path and one for each version.
 pub(crate) fn path_lines(found: &FoundPath, style: &Style) -> String {
@@ -47,21 +48,12 @@ pub(crate) fn path_lines(found: &FoundPath, style: &Style) -> String {
     page.into_string()
 }
 
-/// A path as a word of a shell's command line.
-pub(crate) fn quote_for_shell(path: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+,:@%".contains(&byte);
-    if !path.is_empty() && path.bytes().all(plain) {
-        return path.to_owned();
-    }
-    format!("'{}'", path.replace('\'', r"'\''"))
-}
-
 /// What is counted on the way, for the last lines.
 #[derive(Debug, Default)]
 pub(crate) struct Footer {
     paths: u64,
     /// The last path that can be restored, and from where.
-    example: Option<(SnapshotId, String)>,
+    example: Option<(SnapshotId, Vec<u8>)>,
 }
 
 impl Footer {
@@ -71,7 +63,7 @@ impl Footer {
         if self.example.is_none()
             && let Some(newest) = found.newest()
         {
-            let path = escape::unescape(&found.path).and_then(|path| String::from_utf8(path).ok());
+            let path = escape::unescape(&found.path);
             self.example = path.map(|path| (newest.last, path));
         }
     }
@@ -85,7 +77,7 @@ impl Footer {
                 0,
                 &format!(
                     "no path in {snapshots} matches {}",
-                    unbroken(&printable(&quote_for_shell(&found.pattern)))
+                    unbroken(&shell::word_of_escaped(&found.pattern))
                 ),
             );
             let hint = if found.pattern.contains('*') {
@@ -99,12 +91,13 @@ impl Footer {
         let paths = amount::plural(self.paths, "path", "paths");
         page.line(0, &format!("{paths} in {snapshots}"));
         if let Some((id, path)) = &self.example {
-            let name = path.rsplit('/').next().unwrap_or_default();
+            let name = path.rsplit(|byte| *byte == b'/').next();
+            let restored = [name.unwrap_or_default(), b".restored"].concat();
             // On one line, to be copied.
             page.raw(&format!(
                 "hint: backup restore {id} {} {}\n",
-                printable(&quote_for_shell(path)),
-                printable(&quote_for_shell(&format!("{name}.restored")))
+                shell::word(path),
+                shell::word(restored)
             ));
         }
         page.into_string()

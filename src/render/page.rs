@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::style::{left, printable, width};
+use crate::style::{guarded_except, left, printable, width};
 
 /// Columns of a line.
 pub(crate) const WIDTH: usize = 80;
@@ -53,9 +53,10 @@ impl Page {
     }
 
     fn hanging(&mut self, first: &str, hang: usize, text: &str) {
-        let mut line = first.to_owned();
+        let mut line = guarded_except(first, FIRM);
+        let text = guarded_except(text, FIRM);
         let mut empty = true;
-        for word in text.split(' ').filter(|word| !word.is_empty()) {
+        for word in words(&text) {
             if !empty && width(&line) + 1 + width(word) > WIDTH {
                 self.end(&line);
                 line = " ".repeat(hang);
@@ -83,6 +84,41 @@ impl Page {
             self.text.push('\n');
         }
     }
+}
+
+/// The pieces of a text between which a line may break: at blanks, but not within a command or a
+/// quoted name that people may copy.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        rest = rest.trim_start_matches(' ');
+        if rest.is_empty() {
+            return None;
+        }
+        let end = copied_end(rest).unwrap_or(0);
+        let end = rest[end..]
+            .find(' ')
+            .map_or(rest.len(), |blank| end + blank);
+        let (word, after) = rest.split_at(end);
+        rest = after;
+        Some(word)
+    })
+}
+
+/// Where the `command` or the 'name' ends that a text begins with.
+fn copied_end(text: &str) -> Option<usize> {
+    let quoted = text.strip_prefix('$').unwrap_or(text);
+    let sign = quoted
+        .chars()
+        .next()
+        .filter(|sign| matches!(sign, '`' | '\''))?;
+    let start = text.len() - quoted.len() + 1;
+    let is_end = |at: usize| {
+        let after = text[at + 1..].chars().next();
+        after.is_none_or(|after| after == ' ' || (after.is_ascii_punctuation() && after != '\\'))
+    };
+    let mut signs = text[start..].match_indices(sign).map(|(at, _)| start + at);
+    signs.find(|at| is_end(*at))
 }
 
 /// A text in which no line breaks.
@@ -152,6 +188,32 @@ mod tests {
         assert_eq!(lines[5], format!("  {long}"));
         assert_eq!(lines[6], "  there");
         assert_eq!(lines[7], "    /home/ann/my photos");
+    }
+
+    #[test]
+    fn what_people_copy_stays_on_one_line() {
+        let mut page = Page::default();
+        let path = schema::shell::word("/mnt/it's a disk/x y");
+        let text = format!(
+            "{} run `chmod u+rwX {path}`, then go on",
+            "word ".repeat(12)
+        );
+        page.line(0, &text);
+        let text = page.into_string();
+        let command = format!("`chmod u+rwX {path}`, then go on");
+        assert!(text.lines().any(|line| line.trim() == command), "{text}");
+    }
+
+    #[test]
+    fn a_page_has_only_its_own_lines_and_wide_letters_count_twice() {
+        let mut page = Page::default();
+        page.line(0, "a\nerror: forged\u{202e} \x1b[2J");
+        page.line(0, &"日本語 ".repeat(20));
+        let text = page.into_string();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "a\\012error: forged\\342\\200\\256 \\033[2J");
+        assert_eq!(lines[1], ["日本語"; 11].join(" "));
+        assert_fits(&text);
     }
 
     #[test]

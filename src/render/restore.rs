@@ -5,6 +5,7 @@
 use schema::{escape, plan::RestoreStep};
 
 use super::amount;
+use crate::style::printable;
 
 /// Names that are listed.
 const LISTED: usize = 10;
@@ -18,7 +19,7 @@ fn describe_step(step: &RestoreStep) -> String {
     let mut text = format!(
         "restore /{} from {}\n     to {}\n",
         readable(&step.path),
-        step.folder,
+        printable(&step.folder),
         readable(&step.target),
     );
     if !step.only.is_empty() {
@@ -52,7 +53,7 @@ fn describe_put_right(step: &RestoreStep) -> String {
     };
     let count = amount::plural(step.put_right_count, "entry", "entries");
     let listed = step.put_right.iter();
-    let listed = listed.map(|one| format!("{} ({})", readable(&one.path), one.what));
+    let listed = listed.map(|one| format!("{} ({})", readable(&one.path), printable(&one.what)));
     format!("  {what} {count}:\n") + &list_first(listed, step.put_right_count)
 }
 

@@ -43,6 +43,7 @@ mod options;
 mod ordinary_user;
 mod output;
 mod outputs;
+mod outside_text;
 mod overview;
 mod packages;
 mod pages;

@@ -48,6 +48,7 @@ fn every_place_that_a_page_names_exists() {
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
         "README.md",
+        "SECURITY.md",
         "docs/format.md",
         "docs/glossary.md",
     ] {

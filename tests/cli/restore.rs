@@ -249,7 +249,7 @@ fn a_target_whose_folder_is_not_there_is_refused_with_how_to_make_it() {
     let home = lab.text("home");
     lab.run(&["restore", "latest", &home, "deep/below/target"])
         .expect(4)
-        .hints(&format!("mkdir -p '{}'", lab.text("deep/below")));
+        .hints(&format!("mkdir -p {}", lab.text("deep/below")));
     assert!(!lab.path("deep").exists());
 }
 

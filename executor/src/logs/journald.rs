@@ -1,8 +1,8 @@
 //! The journal of systemd, by its native protocol: one datagram a record, with fields.
 //!
-//! The protocol is that of <https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>: `NAME=value` lines, and
-//! for values with line breaks the name, a length and the bytes. It is used where standard error
-//! is connected to the journal, which sd-daemon says in `JOURNAL_STREAM`.
+//! The protocol is that of <https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>: `NAME=value` lines; no value
+//! here has a line break. It is used where standard error is connected to the journal, which sd-daemon
+//! says in `JOURNAL_STREAM`.
 
 use std::{io, os::unix::net::UnixDatagram, path::Path};
 
@@ -64,16 +64,10 @@ fn encode_datagram(record: &Record<'_>) -> Vec<u8> {
         let Some(value) = value else {
             continue;
         };
-        let value = outside::first_bytes(value, LONGEST);
-        bytes.extend_from_slice(name.as_bytes());
-        if value.contains('\n') {
-            bytes.push(b'\n');
-            bytes.extend_from_slice(&(value.len() as u64).to_le_bytes());
-        } else {
-            bytes.push(b'=');
-        }
-        bytes.extend_from_slice(value.as_bytes());
-        bytes.push(b'\n');
+        // A line break would end the field, and what follows would be one of another's making.
+        let value = outside::one_line(value);
+        let value = outside::first_bytes(&value, LONGEST);
+        bytes.extend_from_slice(format!("{name}={value}\n").as_bytes());
     }
     bytes
 }
@@ -101,7 +95,7 @@ mod tests {
         let mut expected = b"MESSAGE=/a\\012PRIORITY=7: permission denied\nPRIORITY=3\n".to_vec();
         expected.extend_from_slice(b"MESSAGE_ID=acac334f0e7e407083c708dc9e400203\n");
         expected.extend_from_slice(b"SYSLOG_IDENTIFIER=backup\nBACKUP_RUN_ID=run\n");
-        expected.extend_from_slice(b"BACKUP_PATH\n\x0d\0\0\0\0\0\0\0/a\nPRIORITY=7\n");
+        expected.extend_from_slice(b"BACKUP_PATH=/a\\012PRIORITY=7\n");
         assert_eq!(
             String::from_utf8_lossy(&buffer[..length]),
             String::from_utf8_lossy(&expected)

@@ -132,7 +132,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// What happened, in one line without control characters.
+    /// What happened, in one line with nothing in it that is not seen as itself.
     #[must_use]
     pub fn message(&self) -> String {
         let step = self
@@ -153,7 +153,7 @@ impl<'a> Record<'a> {
             "{} {} {} {}\n",
             self.at.format("%Y-%m-%dT%H:%M:%S%:z"),
             self.level.word(),
-            self.run_id.unwrap_or("-"),
+            outside::one_line(self.run_id.unwrap_or("-")),
             self.message()
         )
     }
@@ -166,10 +166,15 @@ mod tests {
     #[test]
     fn a_record_is_one_line_whatever_it_tells() {
         let at = "2025-01-16T02:00:00+01:00".parse().unwrap();
-        let mut record = Record::new(at, Level::Warning, Kind::Problem, "a\nb\u{1b}[31m\u{9b}");
+        let mut record = Record::new(
+            at,
+            Level::Warning,
+            Kind::Problem,
+            "a\nb\u{1b}[31m\u{9b}\u{202e}",
+        );
         assert_eq!(
             record.line(),
-            "2025-01-16T02:00:00+01:00 warning - a\\012b\\033[31m\\302\\233\n"
+            "2025-01-16T02:00:00+01:00 warning - a\\012b\\033[31m\\302\\233\\342\\200\\256\n"
         );
         record.run_id = Some("2025-01-16_02-00-00-8c1f");
         record.step = Some("snapshot");

@@ -1,12 +1,14 @@
 //! A mail through the machine's sendmail, which every mail system has under that name.
 
 use std::{
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
 };
 
 use mail_builder::{MessageBuilder, headers::raw::Raw};
+use schema::shell;
 
 use super::{
     Message, News,
@@ -37,13 +39,17 @@ pub(super) fn notify_by_mail(
             "install a mail system that brings sendmail, such as msmtp-mta or nullmailer",
         ));
     };
-    let named = program.display();
+    let named = shell::word(program.as_os_str().as_bytes());
     let mail = compose_mail(to, from, news, message)
         .map_err(|error| Failure::lasting(format!("cannot be written: {error}"), ""))?;
     let mut command = Command::new(&program);
     // A line with nothing but a dot does not end the mail; bounces go to the sender.
     command.args(["-oi", "-f", from, to]);
-    let by_hand = format!("try by hand: echo test | {named} -oi -f {from} {to}");
+    let by_hand = format!(
+        "try by hand: `echo test | {named} -oi -f {} {}`",
+        shell::word(from),
+        shell::word(to)
+    );
     let ended = run_notifier(&mut command, mail, limit);
     let how = format!("not sent: {named} {}", ended.with_last_words());
     match &ended.exit {

@@ -38,7 +38,10 @@ pub(super) fn read_secret(path: &AbsolutePath, option: &str) -> Result<String, F
     if stat.mode & 0o077 != 0 {
         let because =
             format!("is not told: {path} ({option}) can be read by others, and it holds a secret");
-        return Err(Failure::lasting(because, format!("chmod 600 {path}")));
+        return Err(Failure::lasting(
+            because,
+            format!("`chmod 600 {}`", schema::shell::word(path.as_str())),
+        ));
     }
     let mut text = String::new();
     file.take(MOST).read_to_string(&mut text).map_err(system)?;

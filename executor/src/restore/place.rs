@@ -113,12 +113,13 @@ pub(super) fn inspect_target(target: &[u8], store: &Store, through: bool) -> Res
 }
 
 fn unresolved_error(target: &str, folder: &Path, error: Errno) -> Error {
+    let word = schema::shell::word(bytes(folder.as_os_str()));
     let folder = display(bytes(folder.as_os_str()));
     match error {
         Errno::NOENT => Error::refused(format!(
             "cannot restore to {target}: the folder {folder} is not there"
         ))
-        .hint(format!("make it first: mkdir -p '{folder}'")),
+        .hint(format!("make it first: `mkdir -p {word}`")),
         Errno::LOOP => Error::refused(format!(
             "cannot restore to {target}: a symlink in {folder} was made by another user or leads in a circle"
         ))

@@ -22,13 +22,17 @@ impl StateDir {
     /// # Errors
     /// Fails if it is there and cannot be opened.
     pub fn open(path: &Path) -> Result<Option<Self>> {
-        let named = path.to_string_lossy().into_owned();
+        let named = path.as_os_str().as_encoded_bytes();
         match resolve(path).and_then(|resolved| resolved.folder()) {
-            Ok(dir) => Ok(Some(Self { dir, path: named })),
+            Ok(dir) => Ok(Some(Self {
+                dir,
+                path: schema::escape::display(named),
+            })),
             Err(Errno::NOENT) => Ok(None),
-            Err(error) => Err(Error::io("open", named.as_bytes(), error).hint(format!(
+            Err(error) => Err(Error::io("open", named, error).hint(format!(
                 "name another with --state-dir, run as the user that owns it, or allow it: \
-                     `chmod u+rwX {named}`"
+                     `chmod u+rwX {}`",
+                schema::shell::word(named)
             ))),
         }
     }
@@ -44,9 +48,13 @@ impl StateDir {
             .create(path)
             .map_err(|error| {
                 let in_the_way = path.symlink_metadata().is_ok_and(|there| !there.is_dir());
-                let named = path.display();
-                Error::io("make", path.as_os_str().as_encoded_bytes(), error).hint(if in_the_way {
-                    format!("something else stands there; move it away: `mv {named} {named}.saved`")
+                let named = path.as_os_str().as_encoded_bytes();
+                Error::io("make", named, error).hint(if in_the_way {
+                    format!(
+                        "something else stands there; move it away: `mv {} {}`",
+                        schema::shell::word(named),
+                        schema::shell::word([named, b".saved"].concat())
+                    )
                 } else {
                     "name another with --state-dir, or run as root".to_owned()
                 })

@@ -114,6 +114,7 @@ fn too_full(stuck: &[StuckDeletion], otherwise: &str) -> String {
 
 /// How something can be removed that cannot be now.
 fn how_to_remove(path: &str) -> String {
+    let path = schema::shell::word(path);
     format!(
         "`lsattr -R {path}` shows what is immutable, and `chattr -R -ia {path}` ends that; else look \
          at `dmesg` and check the file system"

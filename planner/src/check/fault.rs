@@ -5,7 +5,10 @@
 
 use std::fmt;
 
-use schema::outside::{shortened, visible};
+use schema::{
+    columns::{self, shortened},
+    outside::visible,
+};
 
 /// Columns that a rendered fault keeps to where its words allow it.
 const WIDTH: usize = 80;
@@ -68,7 +71,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = match self.path.as_str() {
             "" => "the file".to_owned(),
-            path => shortened(path, LONGEST_PATH),
+            path => shortened(&visible(path), LONGEST_PATH),
         };
         let mut head = format!("{path}: {}", self.problem);
         if let Some(found) = &self.found {
@@ -94,7 +97,7 @@ fn wrap(f: &mut fmt::Formatter<'_>, text: &str, indent: &str) -> fmt::Result {
     let mut column = indent.len();
     f.write_str(indent)?;
     for (index, word) in text.split(' ').enumerate() {
-        let width = word.chars().count();
+        let width = columns::width(word);
         if index > 0 && column + 1 + width > WIDTH {
             write!(f, "\n{indent}    ")?;
             column = indent.len() + 4;
@@ -124,7 +127,7 @@ mod tests {
             "local.keepDialy: unknown key, found 7\n  expected: one of enable, mountPoint, …\n  \
              did you mean `local.keepDaily`?\n  hint: a sentence"
         ));
-        assert!(text.lines().all(|line| line.chars().count() <= WIDTH));
+        assert!(text.lines().all(|line| columns::width(line) <= WIDTH));
     }
 
     #[test]

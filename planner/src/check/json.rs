@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use schema::outside::{is_invisible, push_json_escape, shortened};
+use schema::{columns::shortened, outside::visible};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
@@ -123,7 +123,7 @@ fn not_json(text: &str, error: &serde_json::Error) -> Fault {
     .hint(hint.to_owned());
     match found {
         "" => fault,
-        _ => fault.found(shortened(found, LONGEST_VALUE)),
+        _ => fault.found(shortened(&visible(found), LONGEST_VALUE)),
     }
 }
 
@@ -174,21 +174,13 @@ fn write_compact(node: &Node, out: &mut String) {
     }
 }
 
-/// Text in quotes as JSON has it, with everything invisible escaped as well.
+/// Text in quotes as JSON has it, with everything that is not seen as itself escaped as well.
 pub(super) fn quoted(text: &str) -> String {
     let cut = text
         .char_indices()
         .nth(2 * LONGEST_VALUE)
         .and_then(|(end, _)| text.get(..end));
-    let mut out = String::new();
-    for c in Value::from(cut.unwrap_or(text)).to_string().chars() {
-        if is_invisible(c) {
-            push_json_escape(&mut out, c);
-        } else {
-            out.push(c);
-        }
-    }
-    out
+    visible(&Value::from(cut.unwrap_or(text)).to_string())
 }
 
 impl<'de> Deserialize<'de> for Node {

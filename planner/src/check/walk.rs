@@ -3,7 +3,7 @@
 //! Owns wrong types, unknown, missing and repeated keys, ranges and the formats of texts. Returns
 //! what is sound, so that rules can judge the rest. Knows no rule about several options.
 
-use schema::outside::shortened;
+use schema::columns::shortened;
 use serde_json::Value;
 
 use super::fault::Fault;

@@ -34,14 +34,15 @@ pub fn destination_absence(config: &Config, destination: &DestinationState) -> O
         IfAbsent::Fail => Severity::Refusal,
         IfAbsent::Defer => Severity::Deferral,
     };
+    let word = schema::shell::word(path.as_str());
     let hint = if silent {
         format!(
             "look whether its server, or the program that mounted it, is there; to mount it anew \
-             run `umount --lazy {path}` first"
+             run `umount --lazy {word}` first"
         )
     } else if local.require_mount {
         format!(
-            "attach the drive and run `mount {path}`; `mountpoint {path}` tells whether it is \
+            "attach the drive and run `mount {word}`; `mountpoint {word}` tells whether it is \
              mounted. a plain folder needs local.requireMount = false"
         )
     } else {
@@ -96,8 +97,9 @@ fn check_file_system(
                 format!("{path} (local.mountPoint) is mounted read-only"),
             )
             .hint(format!(
-                "run `mount -o remount,rw {path}`; if it became read-only by itself, look for \
-                 disk errors with `dmesg` and check the file system first"
+                "run `mount -o remount,rw {}`; if it became read-only by itself, look for \
+                 disk errors with `dmesg` and check the file system first",
+                schema::shell::word(path.as_str())
             )),
         );
     }
@@ -120,8 +122,9 @@ fn check_tiers(facts: &Facts<'_>, destination: &DestinationState, findings: &mut
                 ),
             )
             .hint(format!(
-                "look at them, then move them away: mv {path}/{0}/daily {path}/{0}/daily.saved",
-                facts.host
+                "look at them, then move them away: `mv {} {}`",
+                schema::shell::word(format!("{path}/{}/daily", facts.host)),
+                schema::shell::word(format!("{path}/{}/daily.saved", facts.host)),
             )),
         );
     }

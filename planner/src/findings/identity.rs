@@ -72,8 +72,9 @@ fn refuse_faulty_record(facts: &Facts<'_>, destination: &DestinationState, fault
         )
         .hint(format!(
             "run this as the user to whom it belongs, or allow it: \
-             `chmod u+rwX {path}/{0}/.backup {path}/{0}/.backup/destination.json`",
-            facts.host
+             `chmod u+rwX {} {}`",
+            schema::shell::word(format!("{path}/{}/.backup", facts.host)),
+            schema::shell::word(format!("{path}/{}/.backup/destination.json", facts.host)),
         ));
     }
     refusal(
@@ -97,8 +98,9 @@ fn refuse_unrecorded(facts: &Facts<'_>, destination: &DestinationState) -> Optio
             ),
         );
         return Some(renamed.hint(format!(
-            "go on under the new name with `backup init --take-over {old}`, which renames \
-             that folder, or set hostname to \"{old}\"; `backup init` begins anew"
+            "go on under the new name with `backup init --take-over {}`, which renames \
+             that folder, or set hostname to \"{old}\"; `backup init` begins anew",
+            schema::shell::word_of_escaped(old)
         )));
     }
     if known.is_empty() {

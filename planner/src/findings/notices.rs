@@ -200,7 +200,8 @@ pub(super) fn stuck_trash(facts: &Facts<'_>, destination: &DestinationState) -> 
             ),
         )
         .hint(format!(
-            "`chattr -R -ia {path}/{host}/.backup/trash/{first}` ends that"
+            "`chattr -R -ia {}` ends that",
+            schema::shell::word(format!("{path}/{host}/.backup/trash/{first}"))
         )),
     )
 }

@@ -100,7 +100,7 @@ fn unknown_remote(facts: &Facts<'_>) -> Finding {
     let (place, with) = match &cloud.config_file {
         Some(file) => (
             format!("{file} (cloud.configFile)"),
-            format!(" --config={file}"),
+            format!(" --config={}", schema::shell::word(file.as_str())),
         ),
         None => (
             "cloud.configFile is not set, and rclone's configuration of this user".to_owned(),

@@ -5,7 +5,9 @@
 use schema::{
     Config, FailureCode, Finding, Inventory, Severity,
     config::AbsolutePath,
+    escape,
     inventory::{DestinationState, InTheWay, SnapshotState, Unmanaged},
+    shell,
 };
 
 use super::{
@@ -92,8 +94,10 @@ fn describe_record(Place { path, .. }: Place<'_>, one: &Unmanaged) -> Option<Fin
         ),
     );
     Some(damaged.hint(format!(
-        "check the drive; `backup verify {name} --repair` makes the record anew from its \
-         files, and `backup restore {tier}/{name}` reads from it until then"
+        "check the drive; `backup verify {} --repair` makes the record anew from its \
+         files, and `backup restore {}` reads from it until then",
+        shell::word_of_escaped(name),
+        shell::word_of_escaped(&format!("{tier}/{name}"))
     )))
 }
 
@@ -147,7 +151,8 @@ fn describe_unusable(Place { path, host }: Place<'_>, one: &InTheWay) -> Finding
     );
     finding.hint(format!(
         "check the drive, run this as the user to whom it belongs, or allow it: \
-         `chmod u+rwX {path}/{host}/{at}`"
+         `chmod u+rwX {}`",
+        word_of_place(Place { path, host }, at)
     ))
 }
 
@@ -169,9 +174,19 @@ fn describe_obstacle(Place { path, host }: Place<'_>, one: &InTheWay) -> Finding
         format!("{path}/{host}/{at} is {what} and not what belongs there: {becomes}"),
     );
     finding.hint(format!(
-        "look at it, then move it away: mv {path}/{host}/{at} {path}/{host}/{}.saved",
-        at.replace('/', "-")
+        "look at it, then move it away: `mv {} {}`",
+        word_of_place(Place { path, host }, at),
+        word_of_place(
+            Place { path, host },
+            &format!("{}.saved", at.replace('/', "-"))
+        )
     ))
+}
+
+/// A path in the folder of a host as a word for a shell; `at` is as the inventory writes it.
+fn word_of_place(Place { path, host }: Place<'_>, at: &str) -> String {
+    let at = escape::unescape(at).unwrap_or_else(|| at.as_bytes().to_vec());
+    shell::word([format!("{path}/{host}/").into_bytes(), at].concat())
 }
 
 /// That the record of the last rotation is damaged.

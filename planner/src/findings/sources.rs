@@ -272,7 +272,10 @@ fn describe_unmounted(facts: &Facts<'_>, source: &SourceState) -> Option<Finding
              last good snapshot"
         ),
     );
-    Some(unmounted.hint(format!("run `mount {path}` if it should be")))
+    Some(unmounted.hint(format!(
+        "run `mount {}` if it should be",
+        schema::shell::word(path.as_str())
+    )))
 }
 
 /// What a source had in the snapshot that the new one is judged by.

@@ -71,10 +71,10 @@ fn describe_stuck_trash(checkup: &Checkup<'_>, destination: &DestinationState) -
     let trash = &destination.trash;
     let first = trash.first()?;
     let count = trash.len() as u64;
-    let at = format!(
+    let at = schema::shell::word(format!(
         "{}/{}/.backup/trash/{}",
         destination.mount_point, checkup.facts.host, first.id
-    );
+    ));
     let stuck = warning(
         code::TRASH_NOT_EMPTIED,
         format!(

@@ -10,6 +10,7 @@ use schema::{
     Report, RunResult, Severity, Tier,
     health::{EndedRun, Health, LastGood},
     inventory::DestinationState,
+    outside::one_line,
 };
 
 /// What the metrics are made from.
@@ -301,8 +302,7 @@ impl Page {
     fn add_sample(&mut self, name: &str, labels: &[(&str, &str)], value: &str) {
         self.0.push_str(name);
         for (at, (label, text)) in labels.iter().enumerate() {
-            let text = text.replace('\\', r"\\").replace('"', "\\\"");
-            let text = text.replace('\n', r"\n");
+            let text = one_line(text).replace('\\', r"\\").replace('"', "\\\"");
             let open = if at == 0 { '{' } else { ',' };
             let _ = write!(self.0, "{open}{label}=\"{text}\"");
         }
@@ -339,8 +339,8 @@ mod tests {
     fn texts_of_unknown_origin_break_no_line() {
         let mut page = Page::default();
         page.add_metric("m", "a\\b\nc", &[("path", "/a\"b\\c\nd"), ("x", "y")], "1");
-        let expected =
-            "# HELP m a\\\\b\\nc\n# TYPE m gauge\nm{path=\"/a\\\"b\\\\c\\nd\",x=\"y\"} 1\n";
+        let expected = "# HELP m a\\\\b\\nc\n# TYPE m gauge\n\
+                        m{path=\"/a\\\"b\\\\c\\\\012d\",x=\"y\"} 1\n";
         assert_eq!(page.0, expected);
     }
 

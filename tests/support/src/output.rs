@@ -77,7 +77,8 @@ impl Ran {
     /// Fails if a line of standard output has more than eighty columns.
     #[track_caller]
     pub fn fits(&self) {
-        let wide = self.stdout.lines().find(|line| line.chars().count() > 80);
+        let is_wide = |line: &&str| schema::columns::width(line) > 80;
+        let wide = self.stdout.lines().find(is_wide);
         assert_eq!(wide, None, "{self}");
     }
 

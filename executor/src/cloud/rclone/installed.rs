@@ -121,7 +121,10 @@ pub fn check_config(file: &AbsolutePath) -> Result<()> {
         Ok(found) if found.stat.mode & 0o077 != 0 => Err(Error::failed(format!(
             "{file} (cloud.configFile) can be read by others, and it holds credentials"
         ))
-        .hint(format!("chmod 600 {file}"))),
+        .hint(format!(
+            "`chmod 600 {}`",
+            schema::shell::word(file.as_str())
+        ))),
         Ok(_) => Ok(()),
         Err(error) => Err(Error::failed(format!(
             "{file} (cloud.configFile) cannot be read: {}",
