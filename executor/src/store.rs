@@ -16,6 +16,7 @@ use crate::{
     error::{Error, Result},
     event::Stop,
     manifest::{self, Chunks, Reader},
+    state_dir::KeptDigests,
     sys::{Dir, Kind, Stat},
 };
 
@@ -62,6 +63,8 @@ pub struct Store {
     /// `.backup` is closed to who runs this, as it is to all but its owner: there are no records,
     /// and what is in the tiers can be restored by those who may read it.
     pub closed: bool,
+    /// The digests of manifests that this machine sealed here, as far as it remembers them.
+    pub kept: KeptDigests,
 }
 
 impl Store {
@@ -84,6 +87,7 @@ impl Store {
                 backup,
                 path,
                 closed: false,
+                kept: KeptDigests::new(),
             })),
             Err(Errno::NOENT) => Ok(None),
             Err(Errno::ACCESS) => {
@@ -93,6 +97,7 @@ impl Store {
                     backup,
                     path,
                     closed: true,
+                    kept: KeptDigests::new(),
                 }))
             }
             Err(Errno::NOTDIR | Errno::LOOP) => Err(no_folder(&format!("{path}/{BACKUP}"))),
@@ -296,6 +301,21 @@ impl Store {
         records.look(OsStr::new(manifest::FILE_NAME)).ok()?
     }
 
+    /// Whether a snapshot's record names another manifest than the one that this machine sealed, in
+    /// words: somebody changed both.
+    #[must_use]
+    pub fn changed(&self, record: &SnapshotRecord) -> Option<String> {
+        let kept = self.kept.get(&record.id)?;
+        if kept.digest == record.manifest_digest {
+            return None;
+        }
+        Some(format!(
+            "its record names the manifest {}, and {} was sealed",
+            record.manifest_digest.short(),
+            kept.digest.short()
+        ))
+    }
+
     /// Whether a snapshot's manifest can be read from end to end and is the one that was sealed.
     ///
     /// # Errors
@@ -305,6 +325,9 @@ impl Store {
         let path = self.named(&manifest_path(id));
         if let Err(fault) = self.manifest_present(id) {
             return Ok(Some(fault));
+        }
+        if let Some(changed) = self.changed(record) {
+            return Ok(Some(changed));
         }
         let read = || -> Result<Digest> {
             let mut file = self.manifest_file(id)?;

@@ -66,6 +66,8 @@ pub enum Concern<'a> {
     DamagedFiles(u64),
     /// So many snapshots have a damaged record.
     DamagedRecords(u64),
+    /// Somebody changed so many snapshots, manifest and record included.
+    ChangedSnapshots(u64),
     /// So many snapshots have a damaged manifest.
     DamagedManifests(u64),
     /// A run was begun and not ended.
@@ -116,10 +118,12 @@ fn first_concern<'a>(situation: &Situation<'a>, is_complete: bool) -> Option<Con
         .or_else(|| counted(situation.damaged_files, Concern::DamagedFiles))
         .or_else(|| counted(situation.damaged_records, Concern::DamagedRecords))
         .or_else(|| {
-            counted(
-                damaged_manifests(situation.findings),
-                Concern::DamagedManifests,
-            )
+            let changed = of_code(situation.findings, code::SNAPSHOT_MANIFEST_CHANGED);
+            counted(changed, Concern::ChangedSnapshots)
+        })
+        .or_else(|| {
+            let damaged = of_code(situation.findings, code::SNAPSHOT_MANIFEST_DAMAGED);
+            counted(damaged, Concern::DamagedManifests)
         })
         .or_else(|| situation.is_unfinished.then_some(Concern::UnfinishedRun))
         .or_else(|| first_of(situation, Severity::Refusal).map(Concern::Refusal))
@@ -132,9 +136,8 @@ fn first_concern<'a>(situation: &Situation<'a>, is_complete: bool) -> Option<Con
         })
 }
 
-fn damaged_manifests(findings: &[Finding]) -> u64 {
-    let damaged = |one: &&Finding| one.code == code::SNAPSHOT_MANIFEST_DAMAGED;
-    findings.iter().filter(damaged).count() as u64
+fn of_code(findings: &[Finding], code: &str) -> u64 {
+    findings.iter().filter(|one| one.code == code).count() as u64
 }
 
 fn first_of<'a>(situation: &Situation<'a>, severity: Severity) -> Option<&'a Finding> {
@@ -218,6 +221,7 @@ mod tests {
             Finding::new(Severity::Warning, "w", "m"),
             Finding::new(Severity::Note, code::SNAPSHOT_MANIFEST_DAMAGED, "m"),
             Finding::new(Severity::Refusal, "r", "m"),
+            Finding::new(Severity::Note, code::SNAPSHOT_MANIFEST_CHANGED, "m"),
         ];
         let mut situation = Situation {
             destination: Some(DestinationStanding {
@@ -244,10 +248,11 @@ mod tests {
                 Concern::SuspectSnapshots(_) => situation.suspect_snapshots = 0,
                 Concern::DamagedFiles(_) => situation.damaged_files = 0,
                 Concern::DamagedRecords(_) => situation.damaged_records = 0,
+                Concern::ChangedSnapshots(_) => situation.findings = &findings[..3],
                 Concern::DamagedManifests(_) => situation.findings = &[],
                 Concern::UnfinishedRun => {
                     situation.is_unfinished = false;
-                    situation.findings = &findings[2..];
+                    situation.findings = &findings[2..3];
                 }
                 Concern::Refusal(_) => situation.findings = &findings[..1],
                 Concern::AbsentDestination => situation.destination = Some(READY),
@@ -265,6 +270,7 @@ mod tests {
                 Concern::SuspectSnapshots(1),
                 Concern::DamagedFiles(2),
                 Concern::DamagedRecords(3),
+                Concern::ChangedSnapshots(1),
                 Concern::DamagedManifests(1),
                 Concern::UnfinishedRun,
                 Concern::Refusal(&findings[2]),

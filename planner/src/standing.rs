@@ -203,6 +203,7 @@ impl Since {
             | code::DAMAGED_FILES
             | code::SNAPSHOT_RECORD_DAMAGED
             | code::SNAPSHOT_MANIFEST_DAMAGED
+            | code::SNAPSHOT_MANIFEST_CHANGED
             | code::SNAPSHOT_MARKS_DAMAGED
             | code::ROTATION_RECORD_DAMAGED => !self.there,
             // Without these there is no backup.

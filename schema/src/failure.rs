@@ -40,6 +40,8 @@ pub enum FailureCode {
     NotFound,
     /// What was read is not what was written: a record, a manifest, stored content.
     Damaged,
+    /// A snapshot's record names another manifest than the one that this machine sealed.
+    ManifestChanged,
     /// The tree of a snapshot cannot be opened; its manifest may be whole.
     TreeUnreadable,
     /// The basis, or its manifest, cannot be read: a plan with another basis does not need it.

@@ -200,6 +200,10 @@ pub struct SnapshotState {
     /// The same as a code, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest_fault_code: Option<FailureCode>,
+    /// Since when it is known that somebody changed manifest and record; none where that is not so, or
+    /// is noticed now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_since: Option<DateTime<FixedOffset>>,
     /// How many of its entries are known to be damaged, as far as they were compared.
     #[serde(default, skip_serializing_if = "crate::is_zero")]
     pub damaged: u64,

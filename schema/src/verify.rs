@@ -102,6 +102,9 @@ pub struct Verification {
     pub damage_count: u64,
     /// The damages, the first ten thousand.
     pub damage: Vec<Damage>,
+    /// What the digests tell that are kept in the state directory; none where that was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against_state: Option<AgainstState>,
     /// What a repair came to; none where none was asked for or there was nothing to repair.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repair: Option<Report>,
@@ -109,6 +112,31 @@ pub struct Verification {
     /// there was none to make.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuilt: Option<Report>,
+}
+
+/// How the manifests of all snapshots compare with the digests that this machine keeps of those that
+/// it sealed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AgainstState {
+    /// Snapshots whose manifest is the one that was sealed here.
+    pub same: u64,
+    /// Snapshots that were found on the destination once, and are as they were then.
+    pub taken_over: Vec<SnapshotId>,
+    /// Snapshots whose record names another manifest; each is among the damages, too.
+    pub changed: Vec<SnapshotId>,
+    /// Snapshots of which nothing is kept.
+    pub unknown: Vec<SnapshotId>,
+    /// Snapshots of which a digest is kept, and which are gone although no run deleted them.
+    pub gone: Vec<SnapshotId>,
+}
+
+impl AgainstState {
+    /// Whether everything is there as it was, and nothing else.
+    #[must_use]
+    pub fn agrees(&self) -> bool {
+        self.changed.is_empty() && self.unknown.is_empty() && self.gone.is_empty()
+    }
 }
 
 /// A snapshot that was compared with its manifest.
@@ -168,6 +196,8 @@ pub enum DamageKind {
     Record,
     /// The manifest is not the one that was sealed.
     Manifest,
+    /// Manifest and record are not those that this machine sealed: somebody changed both.
+    Changed,
     /// The manifest has it and the snapshot does not.
     Missing,
     /// It is something else: a folder instead of a file, say.
@@ -191,6 +221,7 @@ impl DamageKind {
         match self {
             Self::Record => "record",
             Self::Manifest => "manifest",
+            Self::Changed => "changed",
             Self::Missing => "missing",
             Self::WrongKind => "wrong kind",
             Self::Content => "content",

@@ -158,7 +158,7 @@ healthcheck takes the test for a sign of life."
     Pin(One),
     /// Leave a snapshot to the retention again
     Unpin(One),
-    /// Say that a suspect snapshot is as it should be
+    /// Say that a suspect snapshot, or one that was changed on the disk, is as it should be
     Accept(One),
     /// Delete what the retention lets go, now and without a backup
     Prune(Prune),

@@ -129,6 +129,10 @@ pub(crate) struct Verify {
     /// much is downloaded as is said, with --quick sizes only are compared
     #[arg(long, conflicts_with_all = ["snapshot", "all", "repair"])]
     pub(crate) cloud: bool,
+    /// All snapshots, and before that their manifests with the digests that this machine keeps of
+    /// those that it sealed: for a disk that comes back from elsewhere
+    #[arg(long, conflicts_with_all = ["snapshot", "cloud"])]
+    pub(crate) against_state: bool,
     /// Compare records, entries and metadata only, and read no content
     #[arg(long)]
     pub(crate) quick: bool,

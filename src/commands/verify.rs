@@ -43,7 +43,7 @@ pub(crate) fn verify_snapshots(arguments: &Verify, settings: &Settings, out: &Ou
 }
 
 fn verify_request(arguments: &Verify) -> VerifyRequest {
-    let all = arguments.all || arguments.subset.is_some();
+    let all = arguments.all || arguments.against_state || arguments.subset.is_some();
     let named = arguments.snapshot.clone();
     VerifyRequest {
         snapshot: named.or_else(|| (!all).then(|| "latest".to_owned())),
@@ -53,6 +53,7 @@ fn verify_request(arguments: &Verify) -> VerifyRequest {
             (false, None) => Depth::Full,
         },
         repair: arguments.repair,
+        against_state: arguments.against_state,
     }
 }
 

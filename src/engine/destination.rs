@@ -93,7 +93,12 @@ impl Engine {
         if local.require_mount && !mounted {
             return Ok(None);
         }
-        Store::open(&dir, local.mount_point.as_str(), &self.host_folder())
+        let store = Store::open(&dir, local.mount_point.as_str(), &self.host_folder())?;
+        // Whoever may not read the state directory does without what is kept there.
+        Ok(store.map(|store| match self.state() {
+            Ok(Some(state)) => state.with_kept_digests(store),
+            _ => store,
+        }))
     }
 
     /// Opens the destination for reading, which must be there and set up.

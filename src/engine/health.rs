@@ -6,7 +6,8 @@ use executor::{
     event::Event,
     health::{measure_health, read_share},
     scan,
-    state_dir::StateDir,
+    state_dir::{StateDir, note_changed},
+    verify::snapshots,
 };
 use planner::findings::code;
 use schema::{
@@ -50,6 +51,9 @@ impl Operation<'_> {
                 Err(error) => measured.not_verified = Some(error.message),
             }
         }
+        if let Ok(state) = &state {
+            self.note_changed_snapshots(state);
+        }
         let mut health = self.judge_health(measured)?;
         let checked = format!("checked: {}", planner::health::summary(&health));
         let checked = Finding::new(Severity::Note, code::HEALTH_CHECKED, checked);
@@ -76,6 +80,25 @@ impl Operation<'_> {
         }
         self.write_metrics();
         Ok(health)
+    }
+
+    /// Remembers since when snapshots are not those that were sealed; what cannot be looked at is
+    /// judged by what follows.
+    fn note_changed_snapshots(&self, state: &StateDir) {
+        let store = self
+            .engine
+            .config
+            .local
+            .enable
+            .then(|| self.engine.open_store());
+        let Some(Ok(Some(store))) = store else {
+            return;
+        };
+        let Ok(all) = snapshots::all_snapshots(&store, *self.now.offset()) else {
+            return;
+        };
+        let records = all.iter().filter_map(|one| one.record.as_ref().ok());
+        let _ = note_changed(state, &store, records, self.now);
     }
 
     /// Reads the next share of what is stored, where that is asked for and the drive is there.

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use executor::{
     Error, cloud::memory::RemoteCache, error::Result, manifest::Reader, scan, store::Store,
-    survey::Survey,
+    survey::Survey, verify::forged,
 };
 use planner::{scope::InventoryScope, unfinished::UnusableBasis};
 use schema::{
     FailureCode, Inventory, SnapshotId,
     cloud::{CloudChange, CloudState},
-    inventory::{DestinationState, SourceState},
+    inventory::{DestinationState, SnapshotState, SourceState},
     plan::Part,
 };
 
@@ -130,6 +130,9 @@ impl Operation<'_> {
             self.recheck_manifests(store, &mut destination)?;
         }
         mark_unusable(&mut destination, request.unusable);
+        if let Some(store) = &store {
+            self.add_forged(store, &mut destination)?;
+        }
         let (sources, survey, basis) =
             self.survey_sources(&mut destination, store.as_ref(), request.to_run)?;
         let use_rsync = self.engine.config.local.use_rsync;
@@ -193,6 +196,27 @@ impl Operation<'_> {
         }
     }
 
+    /// Where somebody changed snapshots: adds what of the basis shares the files that were changed.
+    fn add_forged(&self, store: &Store, destination: &mut DestinationState) -> Result<()> {
+        let is_changed =
+            |one: &&SnapshotState| one.manifest_fault_code == Some(FailureCode::ManifestChanged);
+        let changed = destination.snapshots.iter().filter(is_changed);
+        let changed: Vec<SnapshotId> = changed.map(|one| one.record.id).collect();
+        let basis = planner::choose_basis(destination, self.now);
+        let Some(basis) = basis.filter(|_| !changed.is_empty()) else {
+            return Ok(());
+        };
+        let place = (basis.id, basis.home);
+        for file in forged::find_forged(store, place, &changed, self.context)? {
+            let mut known = destination.damaged.iter();
+            if !known.any(|known| known.inode == file.inode) {
+                destination.damaged.push(file);
+            }
+        }
+        destination.damaged.sort_by_key(|one| one.inode);
+        Ok(())
+    }
+
     /// Looks again at manifests that were found damaged once: a disk that answers again, or a
     /// repair, makes a basis of its snapshot again.
     fn recheck_manifests(&self, store: &Store, destination: &mut DestinationState) -> Result<()> {
@@ -200,7 +224,8 @@ impl Operation<'_> {
         // What is older than a whole one is not asked for.
         for snapshot in newest_first.take_while(|one| one.manifest_fault.is_some()) {
             snapshot.manifest_fault = store.manifest_fault(&snapshot.record, self.context.stop)?;
-            snapshot.manifest_fault_code = None;
+            let changed = store.changed(&snapshot.record).is_some();
+            snapshot.manifest_fault_code = changed.then_some(FailureCode::ManifestChanged);
         }
         Ok(())
     }

@@ -31,6 +31,9 @@ pub struct VerifyRequest {
     pub depth: Depth,
     /// Make damaged files, manifests and records anew.
     pub repair: bool,
+    /// Compare the manifests with the digests that the state directory keeps of those that were
+    /// sealed.
+    pub against_state: bool,
 }
 
 /// What became of it.
@@ -69,7 +72,11 @@ impl Engine {
         observer: &dyn Observer,
     ) -> Result<VerifyOutcome> {
         let operation = self.unlogged(observer);
-        let store = self.open_store_present()?;
+        let mut store = self.open_store_present()?;
+        let is_known = !store.kept.is_empty();
+        if request.against_state && !is_known {
+            return Err(self.nothing_kept());
+        }
         let mut chosen = operation.choose_snapshots(request, &store)?;
         let mut found = operation.compare_snapshots(request, &store, &chosen)?;
         let sources = &self.config.local.sources;
@@ -92,6 +99,7 @@ impl Engine {
                 remaining: 0,
             });
             // What they say is compared with what is there, and the rest can be repaired then.
+            store = self.open_store_present()?;
             chosen = operation.same_snapshots(&chosen, &store)?;
             found = operation.compare_snapshots(request, &store, &chosen)?;
             found.rebuilt = Some(*report);
@@ -116,6 +124,19 @@ impl Engine {
             found.repair = Some(*report);
         }
         Ok(VerifyOutcome::Verified(Box::new(found)))
+    }
+
+    /// The refusal to compare with what is kept where nothing is.
+    fn nothing_kept(&self) -> Error {
+        let state = self.state_dir.display();
+        Error::refused(format!(
+            "{state} (--state-dir) keeps no digests of manifests on this disk, so nothing can be compared with them"
+        ))
+        .hint(
+            "name the state directory of the machine that made the snapshots; where it is lost, the \
+             next run keeps those of what is there, and `backup verify --all` compares the snapshots \
+             with their own manifests",
+        )
     }
 
     /// Runs the repair as a plan of its own.
@@ -150,6 +171,13 @@ impl VerifyOutcome {
         match self {
             Self::RepairNotBegun(_) => false,
             Self::Verified(found) => match found.repair {
+                _ if found
+                    .against_state
+                    .as_ref()
+                    .is_some_and(|one| !one.agrees()) =>
+                {
+                    false
+                }
                 Some(_) => damage_left(found) == 0,
                 None => found.damage_count == 0,
             },
@@ -166,7 +194,10 @@ impl Operation<'_> {
         chosen: &Chosen,
     ) -> Result<Verification> {
         let Chosen { all, places } = chosen;
-        let found = verify::verify_snapshots(store, all, places, request.depth, self.context)?;
+        let mut found = verify::verify_snapshots(store, all, places, request.depth, self.context)?;
+        found.against_state = request
+            .against_state
+            .then(|| snapshots::compare_with_kept(store, all));
         self.remember_or_notice(|state| memory::learn_damage(state, store, all, &found));
         Ok(found)
     }

@@ -175,6 +175,7 @@ fn add_damage(facts: &mut Facts<'_>, status: &BackupStatus) {
     }
     for (label, code) in [
         ("Manifest", code::SNAPSHOT_MANIFEST_DAMAGED),
+        ("Changed", code::SNAPSHOT_MANIFEST_CHANGED),
         ("In the way", code::IN_THE_WAY),
         ("State", code::STATE_FILE_DAMAGED),
     ] {

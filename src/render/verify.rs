@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schema::{
     Report, RunResult, SnapshotId,
-    verify::{Damage, DamageKind, Depth, Verdict, Verification},
+    verify::{AgainstState, Damage, DamageKind, Depth, Verdict, Verification},
 };
 
 use super::{
@@ -31,6 +31,10 @@ pub(crate) fn verification_page(found: &Verification, repairs: bool, style: &Sty
         page.blank();
         let more = amount::count(found.damage_count - listed);
         page.line(0, &format!("and {more} more"));
+    }
+    if let Some(compared) = &found.against_state {
+        page.blank();
+        add_against_state(&mut page, compared, style);
     }
     page.blank();
     add_verdict(&mut page, found, repairs, style);
@@ -103,6 +107,39 @@ fn add_head(page: &mut Page, found: &Verification, style: &Style) {
     }
 }
 
+/// What the digests tell that are kept in the state directory.
+fn add_against_state(page: &mut Page, compared: &AgainstState, style: &Style) {
+    let same = amount::plural(compared.same, "snapshot has", "snapshots have");
+    page.line(0, &format!("{same} the manifest that this machine sealed."));
+    let told = [
+        (
+            &compared.taken_over,
+            "known only since it was found on the disk",
+            style.yellow("not proved"),
+        ),
+        (
+            &compared.changed,
+            "its manifest is not the one that was sealed",
+            style.red("changed"),
+        ),
+        (
+            &compared.unknown,
+            "on the disk, and nothing is known of it here",
+            style.red("unknown"),
+        ),
+        (
+            &compared.gone,
+            "sealed by this machine, and gone from the disk though no run deleted it",
+            style.red("gone"),
+        ),
+    ];
+    for (ids, text, word) in told {
+        for id in ids {
+            page.entry(0, &word, KIND, &format!("{id}: {text}"));
+        }
+    }
+}
+
 fn add_damage(page: &mut Page, damage: &Damage, style: &Style) {
     let mut by_path: BTreeMap<&str, Vec<SnapshotId>> = BTreeMap::new();
     for name in &damage.names {
@@ -114,7 +151,9 @@ fn add_damage(page: &mut Page, damage: &Damage, style: &Style) {
         _ => style.red(kind),
     };
     let named = |name: &str| match (damage.kind, name) {
-        (DamageKind::Record | DamageKind::Manifest, "") => "of the snapshot".to_owned(),
+        (DamageKind::Record | DamageKind::Manifest | DamageKind::Changed, "") => {
+            "of the snapshot".to_owned()
+        }
         _ => unbroken(&format!("/{}", readable_path(name))),
     };
     let mut paths = by_path.iter();
@@ -144,6 +183,18 @@ fn join_ids(snapshots: &[SnapshotId]) -> String {
 }
 
 fn add_verdict(page: &mut Page, found: &Verification, repairs: bool, style: &Style) {
+    let is_other = found
+        .against_state
+        .as_ref()
+        .is_some_and(|one| !one.agrees());
+    if found.damage_count == 0 && is_other {
+        let text = "What is there is whole, and it is not what this machine left there.";
+        page.line(0, &style.red(style.bold(text)));
+        let hint = "of what is gone or unknown somebody else may know; what is unknown is taken over by \
+                    the next run, unless its folder is moved away before";
+        page.entry(2, "hint:", 6, hint);
+        return;
+    }
     if found.damage_count == 0 {
         let whole = style.green(style.bold("Whole."));
         let text = match found.depth {
@@ -164,6 +215,19 @@ fn add_verdict(page: &mut Page, found: &Verification, repairs: bool, style: &Sty
         amount::plural(snapshots, "snapshot", "snapshots")
     );
     page.line(0, &text);
+    let is_changed = |one: &&Damage| one.kind == DamageKind::Changed;
+    if let Some(changed) = found.damage.iter().find(is_changed) {
+        let id = changed.names.first();
+        let id = id.map_or_else(String::new, |name| name.snapshot.to_string());
+        let hint = format!(
+            "somebody changed a snapshot, its manifest and its record: `backup accept {id}` if you know \
+             who and why, `backup delete {id}` removes it"
+        );
+        page.entry(2, "hint:", 6, &hint);
+        if found.damage.iter().all(|one| is_changed(&one)) {
+            return;
+        }
+    }
     if !repairs {
         let hint = "`backup verify --repair` makes files anew whose content is still in their \
                     source or stored elsewhere, and damaged manifests and records";

@@ -35,6 +35,7 @@ fn found(depth: Depth, damage: Vec<Damage>) -> Verification {
         damage_count: damage.len() as u64,
         damage,
         rebuilt: None,
+        against_state: None,
         repair: None,
     }
 }

@@ -60,6 +60,7 @@ mod schemas;
 mod scripts;
 mod state_files;
 mod suspicion;
+mod tampered;
 mod threads;
 mod typed;
 mod validity;

@@ -335,7 +335,7 @@ def read_remote(folder):
 def read_state(folder):
     told = {"runs": {}}
     walk(folder, "The state directory")
-    for name in ("destinations", "verified", "deferrals", "tries", "told-error"):
+    for name in ("destinations", "verified", "sealed", "deferrals", "tries", "told-error"):
         path = os.path.join(folder, f"{name}.json")
         if os.path.exists(path):
             read_json(path, path, f"{name}.json")

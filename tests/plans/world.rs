@@ -353,6 +353,7 @@ impl World {
                         marks_fault: None,
                         manifest_fault: None,
                         manifest_fault_code: None,
+                        changed_since: None,
                         damaged: 0,
                     });
                 }

@@ -136,7 +136,10 @@ impl Records<'_> {
                 Some(record.manifest_digest)
             }
             Some(_) => None,
-            None => self.digest(manifest::FILE_NAME)?,
+            // Without a record what is kept says whether it is the one that was sealed.
+            None => self
+                .digest(manifest::FILE_NAME)?
+                .filter(|found| store.kept.get(&id).is_none_or(|kept| kept.digest == *found)),
         };
         let counted = match digest {
             Some(digest) => self.count(digest)?,

@@ -1,16 +1,16 @@
 //! Dispatches each step to the module that does steps of its kind.
 
 use schema::{
-    Plan, Report,
+    Finding, Plan, Report, Severity, SnapshotId,
     config::OnPreBackupFailure,
     journal::Outcome,
-    plan::{Action, Step},
+    plan::{Action, MarkStep, Rotation, Step},
 };
 
 use super::{report::run_result, session::Session};
 use crate::{
     error::{Error, Result},
-    event::Context,
+    event::{Context, Event},
     snapshot,
     steps::{self, script::script_environment},
 };
@@ -20,6 +20,63 @@ use crate::{
 /// # Errors
 /// Those of the step.
 pub(super) fn do_step(
+    session: &mut Session<'_>,
+    plan: &Plan,
+    step: &Step,
+    report: &Report,
+    context: Context<'_>,
+) -> Result<Outcome> {
+    let outcome = do_action(session, plan, step, report, context);
+    let (made, deleted) = changed_snapshots(&step.action);
+    if made.is_empty() && deleted.is_empty() {
+        return outcome;
+    }
+    // Also what a step did that failed later on.
+    match session.keep_digests(&made, &deleted, context) {
+        Ok(changed) if matches!(step.action, Action::Mark(_)) && !changed.is_empty() => outcome
+            .map(|outcome| Outcome {
+                message: format!(
+                    "{}, and so is its manifest, which is not the one that was sealed",
+                    outcome.message
+                ),
+                ..outcome
+            }),
+        Ok(_) => outcome,
+        // It is found again by the next run, and taken over then.
+        Err(error) => {
+            let message = format!("the digests of manifests cannot be kept: {}", error.message);
+            let finding = Finding::new(Severity::Warning, DIGESTS_NOT_KEPT, message);
+            context.observer.event(Event::Noticed(&finding));
+            outcome
+        }
+    }
+}
+
+/// The code of a finding: what a run sealed is not remembered.
+const DIGESTS_NOT_KEPT: &str = "digests-not-kept";
+
+/// The snapshots whose records a step makes or a person vouches for, and those that it deletes.
+fn changed_snapshots(action: &Action) -> (Vec<SnapshotId>, Vec<SnapshotId>) {
+    let deleted = |rotation: &Rotation| rotation.deletions.iter().map(|one| one.id).collect();
+    match action {
+        Action::Snapshot(snapshot) => (vec![snapshot.id], Vec::new()),
+        Action::Adopt(step) => (step.trees.iter().map(|one| one.id).collect(), Vec::new()),
+        Action::Repair(step) => (step.records.iter().map(|one| one.id).collect(), Vec::new()),
+        Action::Mark(MarkStep::Accept { id }) => (vec![*id], Vec::new()),
+        Action::Rotate(step) => {
+            let mut all: Vec<SnapshotId> = deleted(&step.on_complete);
+            all.extend(step.on_incomplete.iter().flat_map(|one| {
+                let all: Vec<SnapshotId> = deleted(one);
+                all
+            }));
+            (Vec::new(), all)
+        }
+        Action::Delete(step) => (Vec::new(), deleted(&step.rotation)),
+        _ => (Vec::new(), Vec::new()),
+    }
+}
+
+fn do_action(
     session: &mut Session<'_>,
     plan: &Plan,
     step: &Step,

@@ -2,7 +2,7 @@
 //! survey of the sources.
 
 use schema::{
-    Plan,
+    Digest, Plan, SnapshotId,
     plan::{Action, DestinationCheckStep},
 };
 
@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Result},
     event::Context,
     lock::Lock,
-    state_dir::StateDir,
+    state_dir::{KeptDigest, StateDir},
     steps,
     store::{BACKUP, LOCK_FILE, Store},
     survey::Survey,
@@ -52,7 +52,7 @@ impl<'a> Session<'a> {
         context: Context<'_>,
     ) -> Result<()> {
         let store = destination::prepare_destination(step, context)?;
-        self.open = Some(lock_destination(store)?);
+        self.open = Some(lock_destination(self.state.with_kept_digests(store))?);
         Ok(())
     }
 
@@ -65,12 +65,64 @@ impl<'a> Session<'a> {
             let step = self.destination.as_ref().ok_or_else(|| {
                 Error::failed("the plan has a step for a destination and no destination")
             })?;
-            self.open = Some(lock_destination(destination::open_checked(step)?)?);
+            let store = self
+                .state
+                .with_kept_digests(destination::open_checked(step)?);
+            self.open = Some(lock_destination(store)?);
         }
         match &self.open {
             Some((store, _)) => Ok(store),
             None => Err(Error::failed("the destination is not open")),
         }
+    }
+}
+
+impl Session<'_> {
+    /// Keeps the digests of the manifests of these snapshots, which this run made or a person vouched
+    /// for, and forgets those of snapshots that are gone. Gives those whose manifest was another one.
+    ///
+    /// # Errors
+    /// Fails if the state directory cannot be written.
+    pub(super) fn keep_digests(
+        &mut self,
+        made: &[SnapshotId],
+        deleted: &[SnapshotId],
+        context: Context<'_>,
+    ) -> Result<Vec<SnapshotId>> {
+        let state = self.state;
+        let now = context.clock.now();
+        let Some((store, _)) = self.open.as_mut() else {
+            return Ok(Vec::new());
+        };
+        let Ok(Some(destination)) = store.destination() else {
+            return Ok(Vec::new());
+        };
+        let found: Vec<(SnapshotId, Digest)> = made
+            .iter()
+            .filter_map(|id| Some((*id, store.record(*id).ok()??.manifest_digest)))
+            .collect();
+        let gone = deleted
+            .iter()
+            .filter(|id| matches!(store.home_of(**id), Ok(None)));
+        let gone: Vec<SnapshotId> = gone.copied().collect();
+        let differs = |(id, digest): &&(SnapshotId, Digest)| {
+            let kept = store.kept.get(id);
+            kept.is_some_and(|kept| kept.digest != *digest)
+        };
+        let changed = found.iter().filter(differs).map(|(id, _)| *id).collect();
+        state.change_kept_digests(&destination.id, |kept| {
+            for (id, digest) in &found {
+                let is_kept = |kept: &KeptDigest| {
+                    kept.digest == *digest && !kept.taken_over && kept.differs_since.is_none()
+                };
+                if !kept.get(id).is_some_and(is_kept) {
+                    kept.insert(*id, KeptDigest::new(*digest, now));
+                }
+            }
+            kept.retain(|id, _| !gone.contains(id));
+        })?;
+        store.kept = state.kept_digests(&destination.id).unwrap_or_default();
+        Ok(changed)
     }
 }
 

@@ -350,6 +350,7 @@ fn scan_snapshot(store: &Store, home: Tier, record: SnapshotRecord) -> SnapshotS
         marks,
         manifest_fault_code: None,
         marks_fault,
+        changed_since: None,
         damaged: 0,
     }
 }

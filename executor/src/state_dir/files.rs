@@ -3,6 +3,7 @@
 pub(super) const RUNS: &str = "runs";
 pub(super) const DESTINATIONS: &str = "destinations.json";
 pub(super) const VERIFIED: &str = "verified.json";
+pub(super) const SEALED: &str = "sealed.json";
 pub(super) const LOCK: &str = "lock";
 pub(super) const WORK_LOCK: &str = "work.lock";
 pub(super) const CONFIG: &str = "config.json";

@@ -1,7 +1,8 @@
 //! The state directory: what this machine remembers between runs.
 //!
 //! `runs/<run-id>/` explains each run by itself; `destinations.json` lists the disks that were
-//! used; `verified.json` what was found of each; `health.json` what the last health check came to;
+//! used; `verified.json` what was found of each, `sealed.json` the digests of manifests that were
+//! sealed there; `health.json` what the last health check came to;
 //! `deferrals.json` since when runs are deferred; `tries.json` how often timers tried; `lock` lets one run at a time, `work.lock` one
 //! process of it.
 
@@ -9,6 +10,7 @@ pub(crate) mod aside;
 mod destinations;
 mod files;
 mod history;
+mod kept_digests;
 mod notified;
 mod open;
 pub(crate) mod remotes;
@@ -17,6 +19,7 @@ mod runs;
 mod small_files;
 mod verified;
 
+pub use kept_digests::{KeptDigest, KeptDigests, note_changed};
 pub use open::StateDir;
 pub use run_lock::RunLock;
 pub use runs::Unfinished;

@@ -16,8 +16,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{
     aside::set_aside,
     destinations::Destinations,
-    files::{DESTINATIONS, RUNS, VERIFIED},
+    files::{DESTINATIONS, RUNS, SEALED, VERIFIED},
     history::HEALTH,
+    kept_digests::Sealed,
     notified::{DEFERRALS, TOLD_ERROR, TRIES},
     open::StateDir,
     remotes::damaged_remotes,
@@ -121,6 +122,7 @@ impl StateDir {
         let all = [
             inspect_file::<Destinations>(self, DESTINATIONS),
             inspect_file::<Verified>(self, VERIFIED),
+            inspect_file::<Sealed>(self, SEALED),
             inspect_file::<Health>(self, HEALTH),
             inspect_file::<Deferrals>(self, DEFERRALS),
             inspect_file::<NotifiedError>(self, TOLD_ERROR),

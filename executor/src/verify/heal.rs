@@ -83,7 +83,16 @@ pub fn plan_record_repair(
     let ids: BTreeSet<SnapshotId> = damage
         .flat_map(|one| one.names.iter().map(|name| name.snapshot))
         .collect();
-    let chosen = all.iter().filter(|one| ids.contains(&one.id));
+    let changed: BTreeSet<SnapshotId> = found
+        .damage
+        .iter()
+        .filter(|one| one.kind == DamageKind::Changed)
+        .flat_map(|one| one.names.iter().map(|name| name.snapshot))
+        .collect();
+    // What somebody changed is not made the truth by making its records anew.
+    let chosen = all
+        .iter()
+        .filter(|one| ids.contains(&one.id) && !changed.contains(&one.id));
     chosen
         .map(|one| RepairRecords {
             id: one.id,
@@ -128,6 +137,7 @@ fn decide_repairs(planner: &mut Planner<'_>, found: &mut Verification) -> Result
             DamageKind::Record | DamageKind::Manifest => {
                 Err("it could not be made anew".to_owned())
             }
+            DamageKind::Changed => Err("what it was before is not known".to_owned()),
             DamageKind::Extra => Err("what is in a snapshot is not removed".to_owned()),
             DamageKind::WrongKind => Err("what stands in its place is not removed".to_owned()),
             _ => Err("only files and the metadata of folders are repaired".to_owned()),

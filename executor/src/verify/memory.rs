@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, FixedOffset};
 use schema::{
-    SnapshotId,
+    FailureCode, SnapshotId,
     inventory::DestinationState,
     verify::{DamageKind, DamagedFile, Depth, Verdict, Verification},
 };
@@ -14,7 +15,7 @@ use schema::{
 use super::{names::leads_to, snapshots::FoundSnapshot};
 use crate::{
     error::Result,
-    state_dir::{ManifestFault, Remembered, StateDir},
+    state_dir::{KeptDigest, ManifestFault, Remembered, StateDir, note_changed},
     store::Store,
 };
 
@@ -75,6 +76,14 @@ pub fn recall_damage(memory: &StateDir, store: &Store, state: &mut DestinationSt
             snapshot.manifest_fault = Some(known.because.clone());
             snapshot.manifest_fault_code = known.code;
         }
+        if snapshot.manifest_fault.is_none()
+            && let Some(because) = store.changed(&snapshot.record)
+        {
+            snapshot.manifest_fault = Some(because);
+            snapshot.manifest_fault_code = Some(FailureCode::ManifestChanged);
+            let kept = store.kept.get(&snapshot.record.id);
+            snapshot.changed_since = kept.and_then(|kept| kept.differs_since);
+        }
         let verified = remembered.verified.get(&snapshot.record.id).copied();
         let marks = &mut snapshot.marks;
         marks.verified_at = marks.verified_at.max(verified);
@@ -108,6 +117,8 @@ pub fn learn_damage(
     let Some(id) = &found.destination_id else {
         return Ok(());
     };
+    let records = all.iter().filter_map(|one| one.record.as_ref().ok());
+    note_changed(memory, store, records, found.ended_at)?;
     let mut remembered = memory.remembered(id);
     let new = found.damage.iter().filter_map(|damage| {
         Some(DamagedFile {
@@ -175,8 +186,9 @@ fn learn_elsewhere(
         return;
     }
     remembered.manifests.remove(&id);
+    let of_records = [DamageKind::Record, DamageKind::Changed];
     let others =
-        here().filter(|damage| damage.inode.is_none() && damage.kind != DamageKind::Record);
+        here().filter(|damage| damage.inode.is_none() && !of_records.contains(&damage.kind));
     match others.count() as u64 {
         0 => remembered.elsewhere.remove(&id),
         count => remembered.elsewhere.insert(id, count),
@@ -195,7 +207,9 @@ pub fn learn_manifests(memory: &StateDir, store: &Store, state: &DestinationStat
     let before = remembered.manifests.clone();
     remembered.manifests.clear();
     for snapshot in &state.snapshots {
-        if let Some(because) = &snapshot.manifest_fault {
+        // What somebody changed is told by the kept digests, each time.
+        let changed = snapshot.manifest_fault_code == Some(FailureCode::ManifestChanged);
+        if let Some(because) = snapshot.manifest_fault.as_ref().filter(|_| !changed) {
             let id = snapshot.record.id;
             let fault = ManifestFault::of(store, id, because.clone(), snapshot.manifest_fault_code);
             remembered.manifests.insert(id, fault);
@@ -205,6 +219,65 @@ pub fn learn_manifests(memory: &StateDir, store: &Store, state: &DestinationStat
         return Ok(());
     }
     memory.remember(&record.id, remembered)
+}
+
+/// Remembers these files as damaged, beside those that are known.
+///
+/// # Errors
+/// Fails if the state directory cannot be written.
+pub fn learn_forged(
+    memory: &StateDir,
+    store: &Store,
+    state: &DestinationState,
+    forged: &[DamagedFile],
+) -> Result<()> {
+    let Some(record) = state.record.as_ref().filter(|_| !forged.is_empty()) else {
+        return Ok(());
+    };
+    let mut remembered = memory.remembered(&record.id);
+    let mut damaged = remembered.damaged.clone();
+    for file in forged {
+        if !damaged.iter().any(|known| known.inode == file.inode) {
+            damaged.push(file.clone());
+        }
+    }
+    remembered.damaged = still_there(store, damaged);
+    memory.remember(&record.id, remembered)
+}
+
+/// Keeps the digests of manifests that stand on a destination and of which nothing is kept: those of
+/// snapshots that were made before digests were kept, or before the state directory was lost. Gives
+/// these snapshots, oldest first.
+///
+/// # Errors
+/// Fails if the state directory cannot be written.
+pub fn take_over_digests(
+    memory: &StateDir,
+    store: &Store,
+    state: &DestinationState,
+    now: DateTime<FixedOffset>,
+) -> Result<Vec<SnapshotId>> {
+    let Some(record) = &state.record else {
+        return Ok(Vec::new());
+    };
+    let all = || state.snapshots.iter().map(|one| &one.record);
+    note_changed(memory, store, all(), now)?;
+    let new: Vec<_> = all()
+        .filter(|one| !store.kept.contains_key(&one.id))
+        .collect();
+    if new.is_empty() {
+        return Ok(Vec::new());
+    }
+    memory.change_kept_digests(&record.id, |kept| {
+        for one in &new {
+            let found = KeptDigest {
+                taken_over: true,
+                ..KeptDigest::new(one.manifest_digest, now)
+            };
+            kept.entry(one.id).or_insert(found);
+        }
+    })?;
+    Ok(new.into_iter().map(|one| one.id).collect())
 }
 
 /// Whether a file was read in this pass: what is not among its damage is whole then.

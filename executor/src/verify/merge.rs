@@ -62,6 +62,14 @@ pub(super) fn compare_snapshot(
         pass.found_at_root(at, DamageKind::Record, because.clone());
     }
     let record = found.record.as_ref().ok();
+    if let Some(mut because) = record.and_then(|record| store.changed(record)) {
+        let kept = store.kept.get(&found.id);
+        if let Some(since) = kept.and_then(|kept| kept.differs_since) {
+            let since = since.format("%Y-%m-%d at %H:%M");
+            because.push_str(&format!(", first noticed on {since}"));
+        }
+        pass.found_at_root(at, DamageKind::Changed, because);
+    }
     let reader = match open_manifest(store, found, record) {
         Ok(reader) => reader,
         Err(because) => {

@@ -6,6 +6,7 @@
 //! meanwhile is told as removed.
 
 pub(crate) mod compare;
+pub mod forged;
 pub mod heal;
 pub mod memory;
 mod merge;
@@ -95,6 +96,7 @@ pub fn verify_snapshots(
         bytes_read,
         damage_count: findings.damage.len() as u64 + findings.more,
         damage: findings.damage,
+        against_state: None,
         repair: None,
         rebuilt: None,
     })

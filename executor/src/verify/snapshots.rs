@@ -5,7 +5,7 @@
 use std::ffi::OsStr;
 
 use chrono::{DateTime, FixedOffset, Utc};
-use schema::{SnapshotId, Tier, record::SnapshotRecord};
+use schema::{SnapshotId, Tier, record::SnapshotRecord, verify::AgainstState};
 
 use crate::{
     error::{Error, Result},
@@ -81,6 +81,27 @@ pub fn all_snapshots(store: &Store, offset: FixedOffset) -> Result<Vec<FoundSnap
     }
     all.sort_by_key(|one| (one.started_at(offset), one.id));
     Ok(all)
+}
+
+/// How the records of all snapshots compare with the digests that are kept of their manifests.
+#[must_use]
+pub fn compare_with_kept(store: &Store, all: &[FoundSnapshot]) -> AgainstState {
+    let mut found = AgainstState::default();
+    for one in all {
+        let named = one.record.as_ref().map(|record| record.manifest_digest);
+        match (store.kept.get(&one.id), named) {
+            (None, _) => found.unknown.push(one.id),
+            // That its record cannot be read is told as damage of the record.
+            (Some(_), Err(_)) => {}
+            (Some(kept), Ok(named)) if kept.digest != named => found.changed.push(one.id),
+            (Some(kept), Ok(_)) if kept.taken_over => found.taken_over.push(one.id),
+            (Some(_), Ok(_)) => found.same += 1,
+        }
+    }
+    let is_there = |id: &SnapshotId| all.iter().any(|one| one.id == *id);
+    let gone = store.kept.keys().filter(|id| !is_there(id));
+    found.gone = gone.copied().collect();
+    found
 }
 
 fn read_record(store: &Store, id: SnapshotId) -> std::result::Result<SnapshotRecord, String> {

@@ -119,6 +119,10 @@ pub const PARTIAL_CONTINUED: &str = "partial-continued";
 pub const PARTIAL_DISCARDED: &str = "partial-discarded";
 pub const SNAPSHOT_RECORD_DAMAGED: &str = "snapshot-record-damaged";
 pub const SNAPSHOT_MANIFEST_DAMAGED: &str = "snapshot-manifest-damaged";
+/// A snapshot's manifest and record are not those that this machine sealed.
+pub const SNAPSHOT_MANIFEST_CHANGED: &str = "snapshot-manifest-changed";
+/// Digests of manifests are kept from now on, of snapshots of which none were.
+pub const MANIFESTS_TAKEN_OVER: &str = "manifests-taken-over";
 pub const STATE_FILE_DAMAGED: &str = "state-file-damaged";
 pub const STATE_UNWRITABLE: &str = "state-unwritable";
 pub const IN_THE_WAY: &str = "in-the-way";

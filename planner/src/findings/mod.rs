@@ -11,7 +11,7 @@ pub(crate) mod finding;
 mod identity;
 pub(crate) mod notices;
 mod rclone;
-pub(crate) mod records;
+pub mod records;
 pub(crate) mod rsync;
 mod sources;
 pub(crate) mod space;

@@ -3,7 +3,7 @@
 //! No snapshot is lost with its record: it stays, nothing is linked to it, and the rest goes on.
 
 use schema::{
-    Config, FailureCode, Finding, Inventory, Severity,
+    Config, FailureCode, Finding, Inventory, Severity, SnapshotId,
     config::AbsolutePath,
     escape,
     inventory::{DestinationState, InTheWay, SnapshotState, Unmanaged},
@@ -11,8 +11,9 @@ use schema::{
 };
 
 use super::{
-    code,
+    code, counted,
     finding::{note, refusal},
+    first_few,
 };
 
 /// Everything that is damaged and worked around, on the destination and in the state directory.
@@ -116,6 +117,28 @@ fn describe_manifest(Place { path, host }: Place<'_>, snapshot: &SnapshotState) 
             snapshot.home
         )));
     }
+    if snapshot.manifest_fault_code == Some(FailureCode::ManifestChanged) {
+        // People are told once by a run; health and status go on saying it.
+        let (severity, noticed) = match snapshot.changed_since {
+            None => (Severity::Warning, String::new()),
+            Some(since) => {
+                let since = since.format("%Y-%m-%d at %H:%M");
+                (Severity::Note, format!(", first noticed on {since}"))
+            }
+        };
+        let changed = Finding::new(
+            severity,
+            code::SNAPSHOT_MANIFEST_CHANGED,
+            format!(
+                "snapshot {id} in {path} is not what this machine sealed ({fault}{noticed}): somebody \
+                 changed it, and no new one is linked to it"
+            ),
+        );
+        return Some(changed.hint(format!(
+            "`backup accept {id}` if you know who did it and why; else do not trust what is in it: \
+             `backup delete {id}` removes it, and `backup verify --against-state` compares all others"
+        )));
+    }
     let damaged = note(
         code::SNAPSHOT_MANIFEST_DAMAGED,
         format!(
@@ -126,6 +149,22 @@ fn describe_manifest(Place { path, host }: Place<'_>, snapshot: &SnapshotState) 
     Some(damaged.hint(format!(
         "check the drive; `backup verify {id} --repair` makes it anew from the files"
     )))
+}
+
+/// That the manifests of these snapshots, at least one, are remembered from now on.
+#[must_use]
+pub fn describe_taken_over(snapshots: &[SnapshotId]) -> Finding {
+    let count = snapshots.len() as u64;
+    note(
+        code::MANIFESTS_TAKEN_OVER,
+        format!(
+            "the state directory knew nothing of the {} of {} ({}) and keeps what is there now: \
+             whether it was changed before cannot be told",
+            if count == 1 { "manifest" } else { "manifests" },
+            counted(count, "snapshot"),
+            first_few(snapshots.iter().map(ToString::to_string), count)
+        ),
+    )
 }
 
 /// That what was said of a snapshot is damaged.

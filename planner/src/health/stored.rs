@@ -29,6 +29,7 @@ fn raise_severity(finding: Finding) -> Finding {
         code::DAMAGED_FILES => Severity::Error,
         code::SNAPSHOT_RECORD_DAMAGED
         | code::SNAPSHOT_MANIFEST_DAMAGED
+        | code::SNAPSHOT_MANIFEST_CHANGED
         | code::SNAPSHOT_MARKS_DAMAGED
         | code::ROTATION_RECORD_DAMAGED => Severity::Warning,
         _ => finding.severity,

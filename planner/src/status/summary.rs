@@ -79,6 +79,10 @@ fn describe_concern(status: &BackupStatus, concern: Concern<'_>) -> String {
                 amount::count(count)
             ),
         },
+        Concern::ChangedSnapshots(count) => match count {
+            1 => "somebody changed 1 snapshot".to_owned(),
+            count => format!("somebody changed {} snapshots", amount::count(count)),
+        },
         Concern::DamagedManifests(count) => match count {
             1 => "the manifest of 1 snapshot is damaged".to_owned(),
             count => format!(

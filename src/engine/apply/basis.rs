@@ -1,11 +1,11 @@
 //! Whether the basis of a run can be used: the manifest that says what of the sources is unchanged
 //! may be damaged, or it or the tree cannot be read just now.
 
-use executor::{error::Result, state_dir::StateDir, verify::memory};
+use executor::{error::Result, event::Event, state_dir::StateDir, verify::memory};
 use planner::unfinished::{Replan, replan_without_basis, snapshot_step};
 use schema::{Inventory, Plan};
 
-use crate::engine::operation::Operation;
+use crate::engine::{Notice, operation::Operation};
 
 impl Operation<'_> {
     /// Why a run is planned anew whose basis cannot be used any more; none if it can, or if the
@@ -35,6 +35,20 @@ impl Operation<'_> {
             (&inventory.destination, self.engine.open_store()?)
         {
             memory::learn_manifests(state, &store, destination)?;
+            memory::learn_forged(state, &store, destination, &destination.damaged)?;
+            // What cannot be kept is no reason for no backup.
+            let kept = memory::take_over_digests(state, &store, destination, self.now);
+            match kept {
+                Ok(new) if !new.is_empty() => {
+                    let finding = planner::findings::records::describe_taken_over(&new);
+                    self.context.observer.event(Event::Noticed(&finding));
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    let because = &error.message;
+                    self.notice(&Notice::NotRemembered { because });
+                }
+            }
         }
         Ok(())
     }

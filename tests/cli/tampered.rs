@@ -1,0 +1,245 @@
+//! Who may write to the disk changes a snapshot, its manifest and its record all alike: the machine
+//! that made it notices, says since when, and goes on without it.
+
+use std::{
+    fs::{self, File},
+    path::Path,
+};
+
+use executor::manifest::{Reader, Writer};
+use schema::{
+    Digest,
+    record::{append_digest, strip_digest},
+};
+use serde_json::Value;
+
+use crate::{
+    damage::{FIRST, FOURTH, SECOND, THIRD, VICTIM, damage, nights, stored, unseen},
+    lab::{Lab, Ran, finding_codes, id_of},
+    manifests::manifest,
+};
+
+/// What the changed file holds, as many bytes as the letter has.
+fn forged(lab: &Lab, night: &str) -> Vec<u8> {
+    let before = fs::read(stored(lab, night, VICTIM)).unwrap();
+    vec![b'x'; before.len()]
+}
+
+/// Changes a file of a snapshot, and manifest and record with it.
+fn tamper(lab: &Lab, night: &str) {
+    let text = forged(lab, night);
+    let path = stored(lab, night, VICTIM);
+    unseen(&path, || fs::write(&path, &text).unwrap());
+    let manifest = manifest(lab, night);
+    let reader = Reader::new(File::open(&manifest).unwrap()).unwrap();
+    let beside = manifest.with_extension("beside");
+    let mut writer = Writer::new(File::create(&beside).unwrap()).unwrap();
+    let victim = lab.text(VICTIM);
+    for entry in reader {
+        let mut entry = entry.unwrap();
+        if entry.path.as_bytes() == &victim.as_bytes()[1..] {
+            entry.digest = Some(Digest::of(&text));
+        }
+        writer.write(&entry).unwrap();
+    }
+    let digest = writer.finish().unwrap();
+    fs::rename(&beside, &manifest).unwrap();
+    change_record(&manifest.with_file_name("snapshot.json"), |record| {
+        record["manifest_digest"] = serde_json::to_value(digest).unwrap();
+    });
+}
+
+/// Changes a record and makes its own digest fit.
+fn change_record(path: &Path, change: impl FnOnce(&mut Value)) {
+    let file = fs::read(path).unwrap();
+    let mut record: Value = serde_json::from_slice(&strip_digest(&file).unwrap()).unwrap();
+    change(&mut record);
+    let mut json = serde_json::to_vec_pretty(&record).unwrap();
+    json.push(b'\n');
+    fs::write(path, append_digest(json)).unwrap();
+}
+
+fn codes(ran: &Ran) -> Vec<String> {
+    let json = ran.json();
+    let codes = finding_codes(&json["findings"]);
+    codes.into_iter().map(str::to_owned).collect()
+}
+
+const CHANGED: &str = "snapshot-manifest-changed";
+
+#[test]
+fn a_snapshot_that_was_changed_with_its_records_is_noticed_and_is_no_basis() {
+    let lab = nights(&[FIRST, SECOND]);
+    let id = id_of(SECOND);
+    lab.run(&["verify", "--all"]).expect(0);
+    tamper(&lab, SECOND);
+    // Who only looks is told at once, and it is remembered since when.
+    lab.at(THIRD, &["status"])
+        .says(&id)
+        .says("somebody changed it");
+    let plan = lab.at(THIRD, &["plan", "--json"]).expect(0);
+    assert!(codes(&plan).contains(&CHANGED.to_owned()));
+    let found = lab.run(&["--json", "verify", &id]).expect(3);
+    let kinds: Vec<_> = damage(&found).into_iter().map(|(kind, ..)| kind).collect();
+    assert_eq!(kinds, ["changed"]);
+    lab.run(&["verify", &id])
+        .expect(3)
+        .says("first noticed on 20")
+        .hints(&format!("backup accept {id}"));
+    let health = lab.run(&["health", "--quick", "--json"]);
+    assert!(codes(&health).contains(&CHANGED.to_owned()));
+    lab.run(&["health", "--quick"]).says("first noticed on 20");
+
+    // The next backup is linked to the one before, and equal to the source.
+    let report = lab.at(THIRD, &["apply", "--json"]).expect(0).json();
+    assert_eq!(report["result"], "success");
+    assert_eq!(lab.record(&id_of(THIRD))["basis"], *id_of(FIRST));
+    assert_eq!(
+        fs::read(stored(&lab, THIRD, VICTIM)).unwrap(),
+        fs::read(lab.path(VICTIM)).unwrap()
+    );
+    // Making its records anew would make the truth of it.
+    lab.run(&["verify", "--repair", &id]).expect(3);
+    assert!(codes(&lab.at(FOURTH, &["plan", "--json"])).contains(&CHANGED.to_owned()));
+    // A restore says what it gives.
+    lab.run(&["restore", &id, &lab.text(VICTIM), &lab.text("back")])
+        .expect(3)
+        .says("nothing vouches");
+    // One command ends it.
+    lab.run(&["delete", "--yes", &id]).expect(0);
+    assert!(!codes(&lab.at(FOURTH, &["plan", "--json"])).contains(&CHANGED.to_owned()));
+    lab.run(&["verify", "--all", "--repair"]).expect(0);
+    lab.run(&["verify", "--against-state"]).expect(0);
+}
+
+#[test]
+fn a_run_that_notices_first_says_so_once() {
+    let lab = nights(&[FIRST, SECOND]);
+    tamper(&lab, SECOND);
+    let first = lab.at(THIRD, &["apply", "--json"]).expect(3).json();
+    assert_eq!(first["result"], "incomplete");
+    let changed = |report: &Value| {
+        let findings = report["findings"].as_array().unwrap();
+        let mut all = findings.iter();
+        let found = all.find(|one| one["code"] == CHANGED).unwrap();
+        found["severity"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(changed(&first), "warning");
+    // Its letter is that of the snapshot before, too, and is not what any new one gets.
+    lab.at(THIRD, &["status"]).says("somebody changed it");
+    for night in [FIRST, SECOND] {
+        assert_eq!(
+            fs::read(stored(&lab, night, VICTIM)).unwrap(),
+            forged(&lab, night)
+        );
+    }
+    let second = lab.at(FOURTH, &["apply", "--json"]).expect(0).json();
+    for night in [THIRD, FOURTH] {
+        assert_eq!(
+            fs::read(stored(&lab, night, VICTIM)).unwrap(),
+            fs::read(lab.path(VICTIM)).unwrap()
+        );
+    }
+    let plan = lab.at(FOURTH, &["plan", "--json"]).json();
+    assert_eq!(
+        (second["result"].as_str(), changed(&plan)),
+        (Some("success"), "note".to_owned())
+    );
+}
+
+#[test]
+fn what_a_person_accepts_is_what_was_sealed_from_then_on() {
+    let lab = nights(&[FIRST, SECOND]);
+    let id = id_of(SECOND);
+    tamper(&lab, SECOND);
+    lab.run(&["accept", &id]).expect(0).says("manifest");
+    let ran = lab
+        .run(&["--json", "verify", "--quick", "--against-state"])
+        .expect(0);
+    assert_eq!(ran.json()["against_state"]["same"], 2);
+    lab.backup(THIRD);
+    assert_eq!(lab.record(&id_of(THIRD))["basis"], *id);
+}
+
+#[test]
+fn what_the_program_itself_changes_is_kept() {
+    let lab = nights(&[FIRST, SECOND]);
+    // A manifest that is made anew, and one whose record is gone.
+    test_support::flip_byte(&manifest(&lab, SECOND));
+    lab.run(&["verify", "--repair", &id_of(SECOND)]).expect(0);
+    fs::remove_file(manifest(&lab, FIRST).with_file_name("snapshot.json")).unwrap();
+    lab.run(&["verify", "--repair", &id_of(FIRST)]).expect(0);
+    lab.run(&["pin", &id_of(SECOND)]).expect(0);
+    lab.write("mnt/old/2024-01-01/letter", "old\n");
+    let (old, home) = (lab.text("mnt/old"), lab.text("home"));
+    lab.run(&["adopt", "--yes", &old, "--at", &home]).expect(0);
+    let json = lab
+        .run(&["--json", "verify", "--against-state"])
+        .expect(0)
+        .json();
+    let compared = &json["against_state"];
+    assert_eq!(compared["same"], 3, "{compared}");
+    for what in ["taken_over", "changed", "unknown", "gone"] {
+        assert_eq!(compared[what], serde_json::json!([]), "{what}");
+    }
+}
+
+#[test]
+fn a_state_directory_that_is_lost_stops_nothing_and_is_said_once() {
+    let lab = nights(&[FIRST, SECOND]);
+    fs::remove_file(lab.path("state/sealed.json")).unwrap();
+    lab.run(&["verify", "--against-state"])
+        .expect(4)
+        .says("keeps no digests");
+    let said = "knew nothing of the manifests of 2 snapshots";
+    lab.at(THIRD, &["apply"]).expect(0);
+    lab.at(FOURTH, &["apply"]).expect(0);
+    let log = fs::read_dir(lab.path("log")).unwrap();
+    let log: String = log
+        .map(|file| fs::read_to_string(file.unwrap().path()).unwrap_or_default())
+        .collect();
+    assert_eq!(log.matches(said).count(), 1, "{log}");
+    let json = lab
+        .run(&["--json", "verify", "--against-state"])
+        .expect(0)
+        .json();
+    let compared = &json["against_state"];
+    assert_eq!(compared["same"], 2, "{compared}");
+    assert_eq!(
+        compared["taken_over"],
+        serde_json::json!([id_of(FIRST), id_of(SECOND)])
+    );
+}
+
+#[test]
+fn what_is_gone_or_was_put_onto_a_disk_elsewhere_is_named() {
+    let lab = nights(&[FIRST, SECOND, THIRD]);
+    lab.run(&["verify", "--against-state"])
+        .expect(0)
+        .says("3 snapshots have the manifest");
+    // A snapshot under a name of its own, and one that is gone.
+    let (known, put) = (id_of(SECOND), "2025-03-06_22-00-00");
+    fs::rename(
+        stored(&lab, SECOND, "")
+            .ancestors()
+            .find(|one| one.ends_with(&known))
+            .unwrap(),
+        lab.stored(&format!("daily/{put}")),
+    )
+    .unwrap();
+    let records = lab.stored(".backup/snapshots");
+    fs::rename(records.join(&known), records.join(put)).unwrap();
+    change_record(&records.join(put).join("snapshot.json"), |record| {
+        record["id"] = put.into();
+    });
+    let ran = lab
+        .run(&["--json", "verify", "--quick", "--against-state"])
+        .expect(3);
+    let compared = &ran.json()["against_state"];
+    assert_eq!(compared["unknown"], serde_json::json!([put]));
+    assert_eq!(compared["gone"], serde_json::json!([known]));
+    lab.run(&["verify", "--quick", "--against-state"])
+        .expect(3)
+        .says("gone from the disk")
+        .says("nothing is known of it here");
+}
