@@ -76,6 +76,7 @@ pub(crate) fn open_reason(error: Errno) -> String {
              {} s",
             PATIENCE.as_secs()
         ),
+        Errno::XDEV => "something was mounted over it meanwhile".to_owned(),
         error => crate::error::system_reason(&error.into()),
     }
 }

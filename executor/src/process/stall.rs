@@ -22,6 +22,8 @@ const AT_A_FIFO: Duration = Duration::from_secs(3);
 /// How long one may wait for a lease of another program on a file to be given up. Who copies the
 /// file after it waits longer, and for no more than that file.
 const AT_A_LEASE: Duration = Duration::from_secs(3);
+/// How long one may wait for a program that serves a file system which was not there before.
+const AT_A_SERVER: Duration = Duration::from_secs(3);
 /// How long one may wait for a file to be opened, where the kernel does not say what for. A disk that
 /// wakes up counts as busy.
 const OPENING: Duration = Duration::from_secs(15);
@@ -85,6 +87,9 @@ impl StallDetector for ReadingStall {
 /// A group of processes has stalled once for too long nothing was heard and none of them had a
 /// processor or waited for a disk. What cannot be seen counts as busy.
 pub(crate) struct WaitingStall {
+    /// Nothing that it works on is served by a program, as FUSE has it: who waits for such a one has
+    /// met what somebody mounted meanwhile.
+    is_local: bool,
     /// Its last sign of life.
     since: Instant,
     looked: Instant,
@@ -94,9 +99,10 @@ pub(crate) struct WaitingStall {
 
 impl WaitingStall {
     /// Watches a group of processes that does something now.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(is_local: bool) -> Self {
         let now = Instant::now();
         Self {
+            is_local,
             since: now,
             looked: now,
             ticks: 0,
@@ -116,7 +122,7 @@ impl StallDetector for WaitingStall {
             return None;
         }
         self.looked = Instant::now();
-        match waiting_group(group) {
+        match waiting_group(group, self.is_local) {
             Some(waiting) if waiting.ticks.abs_diff(self.ticks) <= IDLE_TICKS => {
                 (length >= waiting.patience).then_some(length)
             }
@@ -138,7 +144,7 @@ struct Waiting {
 }
 
 /// What a group waits for; none if one of it runs or waits for a disk, or none is seen.
-fn waiting_group(group: u32) -> Option<Waiting> {
+fn waiting_group(group: u32, is_local: bool) -> Option<Waiting> {
     let mut sum: Option<Waiting> = None;
     for process in proc::all_processes()? {
         // One that ended meanwhile is none of it.
@@ -146,7 +152,9 @@ fn waiting_group(group: u32) -> Option<Waiting> {
         let Some(stat) = stat else {
             continue;
         };
-        if !matches!(stat.state, 'S' | 'Z') {
+        // Who waits for a program that serves a file system looks as if it waited for a disk.
+        let at_server = is_local && matches!(stat.state, 'S' | 'D') && waits_for_server(process);
+        if !at_server && !matches!(stat.state, 'S' | 'Z') {
             return None;
         }
         let sum = sum.get_or_insert(Waiting {
@@ -154,9 +162,18 @@ fn waiting_group(group: u32) -> Option<Waiting> {
             patience: AT_ALL,
         });
         sum.ticks += stat.ticks;
-        sum.patience = sum.patience.min(patience_with(process));
+        sum.patience = sum.patience.min(match at_server {
+            true => AT_A_SERVER,
+            false => patience_with(process),
+        });
     }
     sum
+}
+
+/// Whether a process waits for the program behind a FUSE file system (fs/fuse/dev.c).
+fn waits_for_server(process: u32) -> bool {
+    let place = fs::read_to_string(format!("/proc/{process}/wchan")).unwrap_or_default();
+    place.contains("fuse") || place.contains("request_wait_answer")
 }
 
 /// How long a process that waits may do so, by what the kernel says of it.
@@ -193,7 +210,7 @@ mod tests {
     }
 
     fn stalls(child: &mut ChildGroup, for_at_most: Duration) -> bool {
-        let mut stall = WaitingStall::new();
+        let mut stall = WaitingStall::new(true);
         let until = Instant::now() + for_at_most;
         let mut ended = false;
         while !ended && Instant::now() < until {

@@ -141,6 +141,13 @@ impl BuildContext<'_> {
             .then_some(found)
     }
 
+    /// Whether an entry of a source was met where nothing is mounted on it, and nothing may be when it
+    /// is opened.
+    pub(super) fn is_here(&self, stat: &Stat) -> bool {
+        // Which mount it is on not every kernel says.
+        self.step.one_file_system && !stat.mount_root && stat.mount != 0
+    }
+
     /// Whether an inode of the destination is known to be damaged.
     pub(super) fn never_link(&self, inode: u64) -> bool {
         self.step.never_link.binary_search(&inode).is_ok()

@@ -56,7 +56,7 @@ pub(super) fn copy_file(
     let mut read_before = None;
     let tries = if excess_holes(stat) > LONG { 1 } else { TRIES };
     for attempt in 1..=tries {
-        let from = match worker.open_source(item, stat.uid)? {
+        let from = match worker.open_source(item, stat)? {
             Ok(from) => from,
             Err(error) => {
                 worker.clear(new, name)?;

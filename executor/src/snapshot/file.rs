@@ -193,7 +193,7 @@ type Digests = (schema::Digest, Option<schema::Digest>);
 
 /// The digests of the source's content and attributes; none if it is not what it was.
 fn read_digests(worker: &mut Worker<'_>, item: &BuildItem, stat: &Stat) -> Result<Option<Digests>> {
-    let Ok(file) = worker.open_source(item, stat.uid)? else {
+    let Ok(file) = worker.open_source(item, stat)? else {
         return Ok(None);
     };
     // What stands there now is read and compared, whatever its inode number, which not every file

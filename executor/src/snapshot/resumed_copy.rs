@@ -143,7 +143,7 @@ fn attributes_of_both(
     copy: &File,
     stat: &Stat,
 ) -> Option<(Attributes, Attributes)> {
-    let source = worker.open_source(item, stat.uid).ok()?.ok()?;
+    let source = worker.open_source(item, stat).ok()?.ok()?;
     let wanted = attributes::of_fd(&source).ok()?;
     let opened = Stat::of_fd(&source).ok()?;
     let held = attributes::of_fd(copy).ok()?;

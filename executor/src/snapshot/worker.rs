@@ -156,20 +156,23 @@ impl<'w> Worker<'w> {
         Ok((dir, &item.name))
     }
 
-    /// Opens the file at hand in its source, whose owner is this one, and waits a while for who
-    /// holds a lease on it.
+    /// Opens the file at hand in its source, as it was met, and waits a while for who holds a lease
+    /// on it.
     ///
     /// # Errors
     /// That the work is to end. The inner one is why the file cannot be opened.
     pub(super) fn open_source(
         &mut self,
         item: &BuildItem,
-        owner: u32,
+        stat: &Stat,
     ) -> Result<std::result::Result<File, Errno>> {
         let build = self.build;
-        build.leases.open(owner, &mut || build.check(), || {
+        build.leases.open(stat.uid, &mut || build.check(), || {
             let (dir, name) = self.source(item)?;
-            dir.file(name)
+            match build.is_here(stat) {
+                true => dir.file_here(name),
+                false => dir.file(name),
+            }
         })
     }
 

@@ -166,6 +166,8 @@ fn passed_over(task: &FolderTask, dir: &Dir, name: &OsStr) -> Stat {
 pub(super) struct Reader<'a> {
     bounds: Bounds<'a>,
     below: &'a Below<'a>,
+    /// The mount of the source, if the kernel alone answers for it.
+    local: Option<u64>,
     /// What may be read next, last first.
     tasks: Mutex<Vec<Arc<FolderTask>>>,
     wake: Condvar,
@@ -176,10 +178,12 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bounds: Bounds<'a>, below: &'a Below<'a>) -> Self {
+    /// `local` is the mount of the source, if the kernel alone answers for it.
+    pub(super) fn new(bounds: Bounds<'a>, below: &'a Below<'a>, local: Option<u64>) -> Self {
         Self {
             bounds,
             below,
+            local,
             tasks: Mutex::default(),
             wake: Condvar::new(),
             idle: AtomicUsize::new(0),
@@ -305,6 +309,8 @@ impl<'a> Reader<'a> {
             .iter()
             .map(|listed| self.unlooked(task, &dir, listed, path.with(&listed.name)))
             .collect();
+        // What appears on a local file system meanwhile is not waited for.
+        let is_local = self.bounds.one_file_system && self.local == Some(task.base.mount);
         // Inodes stand on the disk in the order of their numbers.
         let mut order: Vec<usize> = (0..names.len())
             .filter(|at| unlooked[*at].is_none())
@@ -313,7 +319,10 @@ impl<'a> Reader<'a> {
         let mut stats: Vec<_> = names.iter().map(|_| Err(Errno::NOENT)).collect();
         for at in order {
             let name = &names[at].name;
-            stats[at] = dir.stat(name);
+            stats[at] = match is_local {
+                true => dir.stat_unasked(name),
+                false => dir.stat(name),
+            };
             if let Ok(stat) = &mut stats[at] {
                 measure_data(&dir, name, stat);
             }
@@ -380,7 +389,12 @@ impl<'a> Reader<'a> {
     fn judge(&self, task: &FolderTask, name: &OsStr, path: &StoredPath, stat: Stat) -> SeenKind {
         let is_folder = stat.kind == Kind::Folder;
         let folder = |base: Base, only_leading: bool| {
-            let child = task.folder.child(name);
+            let is_here =
+                self.bounds.one_file_system && stat.mount != 0 && stat.mount == task.base.mount;
+            let child = match is_here {
+                true => task.folder.child_here(name),
+                false => task.folder.child(name),
+            };
             let task = FolderTask::of(child, path.to_owned(), base, only_leading, None);
             SeenKind::Folder(stat, task)
         };

@@ -50,7 +50,7 @@ pub(super) fn measure_data(dir: &Dir, name: &OsStr, stat: &mut Stat) {
     if excess_holes(stat) < WORTH_A_LOOK {
         return;
     }
-    let Ok(file) = dir.file(name) else {
+    let Ok(file) = dir.file_here(name) else {
         return;
     };
     if Stat::of_fd(&file).is_ok_and(|found| found.same_inode(stat))

@@ -15,7 +15,7 @@ use schema::{StoredPath, StoredPathBuf};
 use crate::{
     error::{Error, Result},
     event::Context,
-    sys::{Folder, Kind, Stat, bytes, resolve::Resolved},
+    sys::{Folder, Kind, Stat, bytes, mounts, resolve::Resolved},
     threads::start_scoped_thread,
 };
 
@@ -58,7 +58,9 @@ pub(crate) fn survey_source(
     let root = &source.stat;
     let parent = source.parent.again().map(Folder::top);
     let parent = parent.map_err(|error| Error::io("open", bytes(&source.name), error))?;
-    let reader = Reader::new(bounds, below);
+    let mounts = mounts::all_mounts().unwrap_or_default();
+    let own = mounts::mount_of(&mounts, root).filter(|mount| !mount.may_fall_silent());
+    let reader = Reader::new(bounds, below, own.map(|mount| mount.id));
     let mut walk = Walk {
         reader: &reader,
         recorder: Recorder::default(),
@@ -157,6 +159,8 @@ impl Walk<'_, '_> {
             SeenKind::Folder(stat, task) => match self.reader.take(&task) {
                 Ok(part) => return self.enter(name, stat, part),
                 Err(Errno::NOENT) => Encountered::Vanished,
+                // Something was mounted there since it was looked at.
+                Err(Errno::XDEV) => Encountered::MountPoint(stat),
                 Err(error) => Encountered::Unreadable(Some(stat), error),
             },
         };

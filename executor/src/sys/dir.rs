@@ -56,6 +56,13 @@ const OPEN_DIR: OFlags = OFlags::RDONLY
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
 
+/// Never blocks on a FIFO, and makes no terminal ours.
+const OPEN_FILE: OFlags = OFlags::RDONLY
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY);
+
 impl Dir {
     /// A folder that was opened elsewhere.
     #[must_use]
@@ -104,24 +111,28 @@ impl Dir {
     /// # Errors
     /// Fails if a folder cannot be opened; `ENOTDIR` or `ELOOP` if a component is anything but a folder.
     pub fn folder_below(&self, path: &[u8]) -> Result<Self, Errno> {
-        static MISSING: AtomicBool = AtomicBool::new(false);
         if !path.contains(&b'/') {
             return self.folder(OsStr::from_bytes(path));
         }
-        if path.len() < PATH_MAX && !MISSING.load(Ordering::Relaxed) {
-            let flags = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-            let open = |flags_of| openat2(&self.0, path, flags_of, Mode::empty(), flags);
-            let opened = match open(OPEN_DIR | OFlags::NOATIME) {
-                Err(Errno::PERM) => open(OPEN_DIR),
-                result => result,
-            };
-            match opened {
-                // Seccomp filters of containers say EPERM for calls that they do not know.
-                Err(Errno::NOSYS | Errno::PERM) => MISSING.store(true, Ordering::Relaxed),
-                // A rename elsewhere made the kernel give up.
-                Err(Errno::AGAIN) => {}
-                result => return result.map(Self),
-            }
+        self.folder_along(path, ResolveFlags::empty())
+    }
+
+    /// The same for a folder that nothing is mounted on the way to: `EXDEV` otherwise. So nobody asks a
+    /// file system that appeared meanwhile and may never answer.
+    ///
+    /// # Errors
+    /// As [`Self::folder_below`]. Where the kernel has no `openat2`, mounts are crossed.
+    pub fn folder_here(&self, path: &[u8]) -> Result<Self, Errno> {
+        self.folder_along(path, ResolveFlags::NO_XDEV)
+    }
+
+    fn folder_along(&self, path: &[u8], more: ResolveFlags) -> Result<Self, Errno> {
+        if path.len() < PATH_MAX
+            && let Some(opened) = self.open_beneath(path, OPEN_DIR, more)
+            // A rename elsewhere made the kernel give up.
+            && !matches!(opened, Err(Errno::AGAIN))
+        {
+            return opened.map(Self);
         }
         let mut parts = path.split(|byte| *byte == b'/').map(OsStr::from_bytes);
         let mut dir = self.folder(parts.next().unwrap_or_default())?;
@@ -149,9 +160,44 @@ impl Dir {
     /// # Errors
     /// Fails if the file cannot be opened.
     pub fn file(&self, name: &OsStr) -> Result<File, Errno> {
-        let flags =
-            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        self.open(name, flags).map(File::from)
+        self.open(name, OPEN_FILE).map(File::from)
+    }
+
+    /// The same for a file that nothing is mounted on: `EXDEV` otherwise.
+    ///
+    /// # Errors
+    /// As [`Self::file`].
+    pub fn file_here(&self, name: &OsStr) -> Result<File, Errno> {
+        match self.open_beneath(name.as_bytes(), OPEN_FILE, ResolveFlags::NO_XDEV) {
+            Some(opened) => opened.map(File::from),
+            None => self.file(name),
+        }
+    }
+
+    /// Opens an entry below this folder by one call that cannot be led out of it; none where the
+    /// kernel does not have it.
+    fn open_beneath(
+        &self,
+        path: &[u8],
+        flags: OFlags,
+        more: ResolveFlags,
+    ) -> Option<Result<OwnedFd, Errno>> {
+        static MISSING: AtomicBool = AtomicBool::new(false);
+        if MISSING.load(Ordering::Relaxed) {
+            return None;
+        }
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | more;
+        let open = |flags| openat2(&self.0, path, flags, Mode::empty(), resolve);
+        let opened = match open(flags | OFlags::NOATIME) {
+            Err(Errno::PERM) => open(flags),
+            result => result,
+        };
+        if matches!(opened, Err(Errno::NOSYS | Errno::PERM)) {
+            // Seccomp filters of containers say EPERM for calls that they do not know.
+            MISSING.store(true, Ordering::Relaxed);
+            return None;
+        }
+        Some(opened)
     }
 
     /// Opens an entry, first with `O_NOATIME`, which only the owner and root may ask for.
@@ -204,6 +250,15 @@ impl Dir {
     /// Fails if the entry cannot be looked at, or is not there.
     pub fn stat(&self, name: &OsStr) -> Result<Stat, Errno> {
         Stat::of(&self.0, name)
+    }
+
+    /// What the kernel knows of an entry without asking whoever serves its file system: of a local one
+    /// that is all, and one that is mounted there and may never answer is not waited for.
+    ///
+    /// # Errors
+    /// Fails if the entry cannot be looked at, or is not there.
+    pub fn stat_unasked(&self, name: &OsStr) -> Result<Stat, Errno> {
+        Stat::of_unasked(&self.0, name)
     }
 
     /// What the kernel says of an entry, `None` if there is none of that name.

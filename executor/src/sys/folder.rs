@@ -38,6 +38,8 @@ struct Node {
     making: Mutex<()>,
     /// What is made may be there already, left by an interrupted run.
     continued: bool,
+    /// Nothing may be mounted on it.
+    is_here: bool,
     open_folders: Arc<Mutex<VecDeque<Weak<Node>>>>,
 }
 
@@ -59,6 +61,7 @@ impl Folder {
             open: Mutex::new(Some(dir)),
             making: Mutex::default(),
             continued: false,
+            is_here: false,
             open_folders: Arc::default(),
         }))
     }
@@ -77,6 +80,16 @@ impl Folder {
     /// A folder in this one, not opened yet.
     #[must_use]
     pub fn child(&self, name: &OsStr) -> Self {
+        self.child_of(name, false)
+    }
+
+    /// A folder in this one on which nothing may be mounted when it is opened: that is `EXDEV`.
+    #[must_use]
+    pub fn child_here(&self, name: &OsStr) -> Self {
+        self.child_of(name, true)
+    }
+
+    fn child_of(&self, name: &OsStr, is_here: bool) -> Self {
         Self(Arc::new(Node {
             above: Some(self.clone()),
             name: name.to_owned(),
@@ -85,16 +98,16 @@ impl Folder {
             open: Mutex::new(None),
             making: Mutex::default(),
             continued: self.0.continued,
+            is_here,
             open_folders: Arc::clone(&self.0.open_folders),
         }))
     }
 
-    /// A folder in this one that must be the inode it was: opening another one is `ESTALE`.
+    /// The same folder, which must be the inode it was: opening another one is `ESTALE`.
     #[must_use]
-    pub fn known_child(&self, name: &OsStr, inode: (u64, u64)) -> Self {
-        let child = self.child(name);
-        let _ = child.0.inode.set(inode);
-        child
+    pub fn known_as(self, inode: (u64, u64)) -> Self {
+        let _ = self.0.inode.set(inode);
+        self
     }
 
     /// The folder above; none for the top.
@@ -133,7 +146,7 @@ impl Folder {
             let far = way.split_off(LONG_WAY);
             dir = Arc::new(open_below(&dir, &far)?);
             for folder in way.drain(1..).rev() {
-                dir = folder.keep(dir.folder(folder.name())?)?;
+                dir = folder.keep(open_below(&dir, &[folder])?)?;
             }
         }
         self.keep(open_below(&dir, &way)?)
@@ -244,8 +257,17 @@ impl Folder {
 
 /// Opens the first of some folders, each of which is in the one after it.
 fn open_below(dir: &Dir, way: &[&Folder]) -> Result<Dir, Errno> {
-    let names: Vec<&[u8]> = way.iter().rev().map(|one| one.name().as_bytes()).collect();
-    dir.folder_below(&names.join(&b'/'))
+    let path = |way: &[&Folder]| {
+        let names: Vec<&[u8]> = way.iter().rev().map(|one| one.name().as_bytes()).collect();
+        names.join(&b'/')
+    };
+    // Below the last one that something may be mounted on.
+    let here = way.iter().take_while(|folder| folder.0.is_here).count();
+    match way.split_at(here) {
+        ([], way) => dir.folder_below(&path(way)),
+        (here, []) => dir.folder_here(&path(here)),
+        (here, above) => dir.folder_below(&path(above))?.folder_here(&path(here)),
+    }
 }
 
 impl Drop for Node {
@@ -310,9 +332,11 @@ mod tests {
         std::fs::create_dir_all(path.join("a/b")).unwrap();
         let a = top(path).child("a".as_ref());
         let stat = a.open().unwrap().stat_self().unwrap();
-        let known = top(path).known_child("a".as_ref(), (stat.dev, stat.ino));
+        let known = top(path).child("a".as_ref());
+        let known = known.known_as((stat.dev, stat.ino));
         let b = top(path)
-            .known_child("a".as_ref(), (stat.dev, stat.ino))
+            .child_here("a".as_ref())
+            .known_as((stat.dev, stat.ino))
             .child("b".as_ref());
         std::fs::rename(path.join("a"), path.join("old")).unwrap();
         std::fs::create_dir(path.join("a")).unwrap();

@@ -110,6 +110,15 @@ impl Stat {
         Self::with(dir, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT)
     }
 
+    /// The same as far as the kernel knows it without asking anybody (`AT_STATX_DONT_SYNC`).
+    ///
+    /// # Errors
+    /// Fails if it cannot be looked at.
+    pub fn of_unasked(dir: impl AsFd, name: impl Arg) -> Result<Self, Errno> {
+        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT | AtFlags::STATX_DONT_SYNC;
+        Self::with(dir, name, flags)
+    }
+
     /// What the kernel says of an open file or folder.
     ///
     /// # Errors

@@ -276,10 +276,9 @@ impl Builder<'_> {
             .as_ref()
             .filter(|basis| basis.kind == Kind::Folder && !basis.absent && basis.tree == 0)
             .and(node.basis.as_ref());
-        let inode = (stat.dev, stat.ino);
         let source = read.and_then(|_| match &from {
-            Some((above, name)) => Some(above.known_child(name, inode)),
-            None => Some(node.source.as_ref()?.known_child(&name, inode)),
+            Some((above, name)) => Some(self.source_folder(above, name, stat)),
+            None => Some(self.source_folder(node.source.as_ref()?, &name, stat)),
         });
         let child = DirectoryNode::new(
             node.new.child(&name),
@@ -301,12 +300,20 @@ impl Builder<'_> {
         Ok(())
     }
 
+    /// A folder of a source, which must be the one that was met.
+    fn source_folder(&self, above: &Folder, name: &OsStr, stat: &Stat) -> Folder {
+        let folder = match self.build.is_here(stat) {
+            true => above.child_here(name),
+            false => above.child(name),
+        };
+        folder.known_as((stat.dev, stat.ino))
+    }
+
     /// Enters `/`, for which the tree's own folder stands.
     fn enter_root(&mut self, stat: &Stat, from: Option<(Folder, OsString)>) -> Result<()> {
         let root = self.node()?;
         let end = root.end().clone();
-        let inode = (stat.dev, stat.ino);
-        let source = from.map(|(above, name)| above.known_child(&name, inode));
+        let source = from.map(|(above, name)| self.source_folder(&above, &name, stat));
         let with_source = DirectoryNode::new(
             root.new.clone(),
             root.basis.clone(),

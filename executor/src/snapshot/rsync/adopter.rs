@@ -61,12 +61,19 @@ pub(super) struct Sides {
     pub(super) single: Option<(Vec<u8>, Vec<u8>)>,
     /// When rsync began.
     pub(super) began: Nanos,
+    /// Nothing that is mounted below the source is crossed.
+    one_file_system: bool,
     /// The folder of the last file, since most files have the same as the one before.
     last: Option<(StoredPathBuf, Dir, Dir)>,
 }
 
 impl Sides {
-    pub(super) fn new(source: Dir, new: Dir, single: Option<(Vec<u8>, Vec<u8>)>) -> Self {
+    pub(super) fn new(
+        source: Dir,
+        new: Dir,
+        single: Option<(Vec<u8>, Vec<u8>)>,
+        one_file_system: bool,
+    ) -> Self {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let now = since.map_or(0, |since| i128::try_from(since.as_nanos()).unwrap_or(0));
         Self {
@@ -74,6 +81,7 @@ impl Sides {
             new,
             single,
             began: now - LAG,
+            one_file_system,
             last: None,
         }
     }
@@ -92,17 +100,20 @@ impl Sides {
             .as_ref()
             .is_none_or(|(last, ..)| **last != *folder)
         {
-            let descend = |dir: &Dir| {
+            let descend = |dir: &Dir, here: bool| {
                 let mut dir = dir.again().ok()?;
                 for name in folder.names() {
-                    dir = dir.folder(OsStr::from_bytes(name)).ok()?;
+                    dir = match here {
+                        true => dir.folder_here(name).ok()?,
+                        false => dir.folder(OsStr::from_bytes(name)).ok()?,
+                    };
                 }
                 Some(dir)
             };
             self.last = Some((
                 folder.to_owned(),
-                descend(&self.source)?,
-                descend(&self.new)?,
+                descend(&self.source, self.one_file_system)?,
+                descend(&self.new, false)?,
             ));
         }
         let (_, source, new) = self.last.as_ref()?;

@@ -25,6 +25,7 @@ use crate::{
         supervise,
     },
     store::Store,
+    sys::mounts,
 };
 
 /// How rsync ended, and what it complained of.
@@ -71,9 +72,9 @@ impl Call<'_> {
                 return Ok(None);
             }
         };
+        let mut stall = WaitingStall::new(is_local(sides));
         let mut listener =
             RsyncListener::new(self.store, self.step, self.context, sides, adopter, tally);
-        let mut stall = WaitingStall::new();
         let limits = Limits::until(None)
             .stopped_by(self.context.stop)
             .unless_stalled(&mut stall);
@@ -138,6 +139,16 @@ impl Call<'_> {
             }
         }
     }
+}
+
+/// Whether the kernel alone answers for what is copied from and to, as far as it says.
+fn is_local(sides: &Sides) -> bool {
+    let all = mounts::all_mounts().unwrap_or_default();
+    [&sides.source, &sides.new].into_iter().all(|dir| {
+        let stat = dir.stat_self();
+        let mount = stat.ok().and_then(|stat| mounts::mount_of(&all, &stat));
+        mount.is_some_and(|mount| !mount.may_fall_silent())
+    })
 }
 
 /// Whether a program cannot be started because of what the system has too few of just now.

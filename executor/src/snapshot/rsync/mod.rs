@@ -258,7 +258,7 @@ fn copy_source(
             _ => arguments.push(argument.into()),
         }
     }
-    let mut sides = Sides::new(from, into, single);
+    let mut sides = Sides::new(from, into, single, call.step.one_file_system);
     call.run(&arguments, &mut sides, adopter, tally)
 }
 
