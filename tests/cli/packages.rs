@@ -1,8 +1,17 @@
-//! What the packages say of themselves is true: which Rust they need, and that none is published.
+//! What the packages say of themselves is true: which Rust they need, and that none is published; and
+//! what comes with a released program is for the machine that it is for.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
 
+use planner::units::{Layout, render_units};
 use serde_json::Value;
+
+use crate::lab::{PROGRAM, run_command};
 
 /// The root of the repository.
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -88,5 +97,42 @@ fn no_package_can_be_published_by_mistake() {
     for one in own {
         assert_eq!(one["publish"], Value::Array(Vec::new()), "{}", one["name"]);
         assert_eq!(one["repository"], Value::Null, "{}", one["name"]);
+    }
+}
+
+#[test]
+fn a_release_has_the_units_of_the_configuration_in_etc() {
+    let folder = tempfile::tempdir().unwrap();
+    let assets = folder.path().join("assets");
+    let mut script = Command::new(Path::new(ROOT).join(".ci/release-assets"));
+    script
+        .arg(PROGRAM)
+        .arg(&assets)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    run_command(script, &["release-assets"]).expect(0);
+
+    let config = read("examples/quickstart/config.json");
+    let units = render_units(
+        &serde_json::from_str(&config).unwrap(),
+        &Layout::of_root("/usr/bin/backup"),
+    );
+    let expected: BTreeMap<String, String> = units
+        .into_iter()
+        .map(|unit| (unit.name.to_owned(), unit.text))
+        .collect();
+    let shipped: BTreeMap<String, String> = fs::read_dir(assets.join("units"))
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| {
+            let name = entry.file_name().into_string().unwrap();
+            (name, fs::read_to_string(entry.path()).unwrap())
+        })
+        .collect();
+    assert_eq!(shipped, expected);
+    // Each short name is one of the program that stands beside it.
+    for name in ["now", "status", "restore", "verify"] {
+        let link = fs::read_link(assets.join(format!("bin/backup-{name}"))).unwrap();
+        assert_eq!(link, Path::new("backup"));
     }
 }
