@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde_json::Value;
+use test_support::skip;
 
 /// The root of the repository.
 pub(crate) const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -47,11 +48,9 @@ impl Nix {
     pub(crate) fn find(test: &str) -> Option<Self> {
         let found = Self::find_silently();
         if found.is_none() {
-            skip(
-                test,
-                "nix-instantiate is not installed (tests/nix/provide brings it)",
-            );
-            assert!(env::var_os("CI").is_none(), "{test} cannot run without Nix");
+            skip(&format!(
+                "{test} because nix-instantiate is not installed (tests/nix/provide brings it)"
+            ));
         }
         found
     }
@@ -73,7 +72,7 @@ impl Nix {
         let nix = Self::find(test)?;
         let found = nix.nixpkgs();
         if found.is_none() {
-            skip(test, "there is no nixpkgs (HWC_NIXPKGS or <nixpkgs>)");
+            pass_over(test, "there is no nixpkgs (HWC_NIXPKGS or <nixpkgs>)");
         }
         Some((nix, found?))
     }
@@ -82,7 +81,7 @@ impl Nix {
     pub(crate) fn with_nixos(test: &str) -> Option<(Self, Nixpkgs)> {
         let (nix, nixpkgs) = Self::with_lib(test)?;
         if !nixpkgs.nixos {
-            skip(test, "the nixpkgs has no NixOS (HWC_NIXPKGS or <nixpkgs>)");
+            pass_over(test, "the nixpkgs has no NixOS (HWC_NIXPKGS or <nixpkgs>)");
         }
         Some((nix, nixpkgs)).filter(|(_, nixpkgs)| nixpkgs.nixos)
     }
@@ -178,8 +177,9 @@ fn literal(path: &Path) -> String {
     format!("(/. + {})", Value::from(path.to_str().unwrap()))
 }
 
-/// Says that a test, or a part of it, is not run. ./test lists it.
-pub(crate) fn skip(test: &str, because: &str) {
+/// Says that a test, or a part of it, is not run for want of a tree of nixpkgs, which no test fetches:
+/// the one thing that may lack where `CI` is set, since another workflow has it.
+pub(crate) fn pass_over(test: &str, because: &str) {
     eprintln!("SKIPPED: {test} because {because}");
 }
 

@@ -13,6 +13,7 @@
     reason = "tests end at the first surprise and say what they skip"
 )]
 
+mod bare_units;
 mod examples;
 mod flake;
 mod golden;

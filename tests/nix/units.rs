@@ -1,32 +1,29 @@
-//! The units that NixOS renders are those that `backup systemd-units` prints.
+//! The units that NixOS renders are those that `backup systemd-units` prints: in whole systems, which
+//! need nixpkgs. [`crate::bare_units`] has what needs none.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::Path,
-    process::Command,
-};
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use planner::{
     calendar::Calendar,
-    units::{Facts, Layout, POWER_RULE, mount_unit, render_units, templates_as_json},
+    units::{Layout, POWER_RULE, render_units, templates_as_json},
 };
 use schema::{Config, Span};
-use serde_json::{Value, json};
+use serde_json::Value;
+use test_support::is_missing;
 
 use crate::{
     golden::{evaluated, lines},
-    lab::{Nix, PROGRAM, ROOT, examples, skip},
+    lab::{Nix, PROGRAM, ROOT},
 };
 
 /// Where the program is, once hashes are gone.
-const IN_STORE: &str = "/nix/store/backup-0/bin/backup";
+pub(crate) const IN_STORE: &str = "/nix/store/backup-0/bin/backup";
 
 /// Lines as `[Section] key=value`, in one spelling and in no order.
-type Lines = BTreeSet<String>;
+pub(crate) type Lines = BTreeSet<String>;
 
 /// Lines with their values as they are to be compared.
-fn spell_lines(lines: impl IntoIterator<Item = String>) -> Lines {
+pub(crate) fn spell_lines(lines: impl IntoIterator<Item = String>) -> Lines {
     let lines = lines.into_iter().flat_map(|line| {
         let (place, value) = line.split_once('=').unwrap();
         let key = place.split_once(' ').unwrap().1;
@@ -82,7 +79,7 @@ fn nixos_units(system: &Value) -> Vec<(String, Lines)> {
 }
 
 /// And as the program prints them for the same configuration.
-fn program_units(config: &Config) -> Vec<(String, Lines)> {
+pub(crate) fn program_units(config: &Config) -> Vec<(String, Lines)> {
     let mut units: Vec<(String, Lines)> = render_units(config, &Layout::of_root(IN_STORE))
         .into_iter()
         .filter(|unit| unit.name != POWER_RULE)
@@ -112,179 +109,8 @@ fn the_module_reads_the_programs_units() {
     );
 }
 
-/// Configurations with all that units depend on, in each way.
-fn configs() -> Vec<Value> {
-    let mut configs: Vec<Value> = examples()
-        .iter()
-        .map(|name| Path::new(ROOT).join("examples").join(name))
-        .map(|folder| {
-            serde_json::from_slice(&fs::read(folder.join("config.json")).unwrap()).unwrap()
-        })
-        .collect();
-    for (local, cloud, schedule, monitoring) in [
-        (
-            json!({"enable": true, "mountPoint": "/mnt/my disk", "ifAbsent": "defer"}),
-            json!({}),
-            json!({"enable": true, "frequency": "Sat 12:00 Europe/Berlin", "randomDelay": "0"}),
-            json!({"logPath": "/srv/log of 100% of \"backups\"", "prometheusFile": "/a b/c.prom"}),
-        ),
-        (
-            json!({"enable": true, "requireMount": false, "sources": ["/var"]}),
-            json!({"enable": true, "configFile": "/var/tmp/rclone.conf"}),
-            json!({"enable": true, "onlyOnAC": false, "persistent": false}),
-            json!({"enable": false, "logPath": "/tmp", "prometheusFile": "/backup.prom"}),
-        ),
-        (
-            json!({"mountPoint": "/tmp/x", "requireMount": true}),
-            json!({"enable": true}),
-            json!({"frequency": "MONTHLY", "timeOfDay": "23:59"}),
-            json!({"healthCheckInterval": "Mon..Fri 07:00", "logPath": "/var/log/a b/'c'"}),
-        ),
-        (
-            json!({"enable": true, "sources": ["/home", "/"], "mountPoint": "/"}),
-            json!({}),
-            json!({"enable": true, "onlyOnAC": true}),
-            json!({"logPath": "/var/log", "prometheusFile": null}),
-        ),
-    ] {
-        configs.push(json!({
-            "version": 1,
-            "local": local,
-            "cloud": cloud,
-            "schedule": schedule,
-            "monitoring": monitoring,
-        }));
-    }
-    // As the options are: each key has a value.
-    let whole = |config: Value| {
-        let config: Config = serde_json::from_value(config).unwrap();
-        serde_json::to_value(config).unwrap()
-    };
-    configs.into_iter().map(whole).collect()
-}
-
-/// The facts and units that the module makes of each, without NixOS.
-fn made_by_the_module(nix: &Nix, configs: &[Value]) -> Vec<Value> {
-    let program = format!("{IN_STORE} --config /etc/backup/config.json");
-    let data: Vec<Value> = configs
-        .iter()
-        .map(|cfg| {
-            let mount_point = cfg["local"]["mountPoint"].as_str().unwrap();
-            json!({ "cfg": cfg, "mountUnit": mount_unit(mount_point), "program": program })
-        })
-        .collect();
-    let made = nix.eval(
-        "map (one: let
-           facts = import ./nixos/unit-facts.nix (one // { inherit (one.cfg.cloud) configFile; });
-         in { inherit facts; units = import ./nixos/units.nix { inherit facts; }; }) data",
-        &Value::Array(data),
-    );
-    made.as_array().unwrap().clone()
-}
-
-#[test]
-fn the_module_knows_the_facts_that_the_program_knows() {
-    let Some(nix) = Nix::find("the_module_knows_the_facts_that_the_program_knows") else {
-        return;
-    };
-    let micros = |text: &str| text.parse::<Span>().unwrap().as_micros();
-    let configs = configs();
-    let mut seen: BTreeMap<String, BTreeSet<bool>> = BTreeMap::new();
-    for (json, made) in configs.iter().zip(made_by_the_module(&nix, &configs)) {
-        let config: Config = serde_json::from_value(json.clone()).unwrap();
-        let facts = Facts::from_config(&config, &Layout::of_root(IN_STORE));
-        let module = &made["facts"];
-        let names = module["conditions"].as_object().unwrap().keys();
-        assert!(names.eq(facts.conditions.keys()), "{module:#}");
-        for (name, holds) in &facts.conditions {
-            seen.entry((*name).to_owned()).or_default().insert(*holds);
-            // A delay of nothing is none.
-            if *name != "schedule.isDelayed" {
-                assert_eq!(module["conditions"][name], *holds, "{name}: {json:#}");
-            }
-        }
-        for (name, text) in &facts.texts {
-            let module = module["texts"][name].as_str().unwrap();
-            let alike = match *name {
-                "schedule" => module.parse::<Calendar>().unwrap() == text.parse().unwrap(),
-                "randomDelay" => micros(module) == micros(text),
-                _ => module == text,
-            };
-            assert!(alike, "{name}: {module} and {text}");
-        }
-    }
-    for (name, ways) in seen {
-        // The module never has it otherwise.
-        let expected = if name == "state.isInItsDefault" { 1 } else { 2 };
-        assert_eq!(ways.len(), expected, "{name}");
-    }
-}
-
-/// The lines of a unit as the module defines it.
-fn module_lines(name: &str, unit: &Value) -> Lines {
-    let kind = name.rsplit('.').next().unwrap();
-    let about = [
-        ("Unit", "Description", "description"),
-        ("Unit", "Documentation", "documentation"),
-        ("Unit", "Wants", "wants"),
-        ("Unit", "After", "after"),
-        ("Install", "WantedBy", "wantedBy"),
-    ];
-    let mut found: Vec<(String, &Value)> = about
-        .iter()
-        .map(|(section, key, option)| (format!("[{section}] {key}"), &unit[option]))
-        .collect();
-    let (section, option) = match kind {
-        "service" => ("Service", "serviceConfig"),
-        _ => ("Timer", "timerConfig"),
-    };
-    for (section, option) in [("Unit", "unitConfig"), (section, option)] {
-        for (key, value) in unit[option].as_object().unwrap() {
-            found.push((format!("[{section}] {key}"), value));
-        }
-    }
-    let lines = found.into_iter().flat_map(|(place, value)| {
-        let values = value
-            .as_array()
-            .cloned()
-            .unwrap_or_else(|| vec![value.clone()]);
-        values.into_iter().map(move |value| match value {
-            Value::String(text) => format!("{place}={text}"),
-            other => format!("{place}={other}"),
-        })
-    });
-    spell_lines(lines)
-}
-
-#[test]
-fn what_the_module_makes_of_the_programs_units_is_what_the_program_makes() {
-    let test = "what_the_module_makes_of_the_programs_units_is_what_the_program_makes";
-    let Some(nix) = Nix::find(test) else {
-        return;
-    };
-    let configs = configs();
-    for (json, made) in configs.iter().zip(made_by_the_module(&nix, &configs)) {
-        let config: Config = serde_json::from_value(json.clone()).unwrap();
-        let mut module: Vec<(String, Lines)> = Vec::new();
-        for (kind, suffix) in [("services", "service"), ("timers", "timer")] {
-            let there = made["units"][kind].as_object().unwrap().iter();
-            for (name, found) in there.filter(|(_, found)| found["exists"] == true) {
-                let name = format!("{name}.{suffix}");
-                let lines = module_lines(&name, &found["unit"]);
-                module.push((name, lines));
-            }
-        }
-        module.sort();
-        compare_units("", &module, &program_units(&config));
-        let units = render_units(&config, &Layout::of_root(IN_STORE));
-        let rule = units.iter().find(|unit| unit.name == POWER_RULE);
-        let rule = rule.map_or("", |rule| rule.text.lines().last().unwrap_or_default());
-        assert_eq!(made["units"]["udevRule"].as_str().unwrap().trim_end(), rule);
-    }
-}
-
 /// Fails where the module's units are not the program's.
-fn compare_units(system: &str, module: &[(String, Lines)], program: &[(String, Lines)]) {
+pub(crate) fn compare_units(system: &str, module: &[(String, Lines)], program: &[(String, Lines)]) {
     let names = |units: &[(String, Lines)]| -> Vec<String> {
         units.iter().map(|(name, _)| name.clone()).collect()
     };
@@ -363,43 +189,43 @@ fn text(lines: &[String]) -> String {
     text
 }
 
+/// Fails where systemd has anything to say of units, which are names with their lines.
+pub(crate) fn verify_units(system: &str, units: impl IntoIterator<Item = (String, Vec<String>)>) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = Vec::new();
+    for (unit, lines) in units {
+        // It looks whether what a unit starts is there.
+        let text = text(&lines).replace(IN_STORE, PROGRAM);
+        let file = folder.path().join(unit);
+        fs::write(&file, text).unwrap();
+        files.push(file);
+    }
+    assert!(!files.is_empty(), "{system}");
+    let out = Command::new("systemd-analyze")
+        .args(["verify", "--man=no", "--recursive-errors=no"])
+        .args(&files)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "{system}: {told}");
+    let about = |line: &&str| line.contains(Path::new(folder.path()).to_str().unwrap());
+    let ours: Vec<&str> = told.lines().filter(about).collect();
+    assert_eq!(ours, [""; 0], "{system}");
+}
+
 #[test]
 fn systemd_accepts_the_modules_units() {
-    let Some(systems) = evaluated("systemd_accepts_the_modules_units") else {
+    let test = "systemd_accepts_the_modules_units";
+    let Some(systems) = evaluated(test) else {
         return;
     };
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    if !std::env::split_paths(&path).any(|folder| folder.join("systemd-analyze").exists()) {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "systemd-analyze is not installed"
-        );
-        skip(
-            "systemd_accepts_the_modules_units",
-            "systemd-analyze is not installed",
-        );
+    if is_missing(test, &["systemd-analyze"], false) {
         return;
     }
     for (name, system) in systems {
-        let folder = tempfile::tempdir().unwrap();
-        let mut files = Vec::new();
-        for (unit, of) in system["units"].as_object().unwrap() {
-            // It looks whether what a unit starts is there.
-            let text = text(&unit_lines(of)).replace(IN_STORE, PROGRAM);
-            let file = folder.path().join(unit);
-            fs::write(&file, text).unwrap();
-            files.push(file);
-        }
-        let out = Command::new("systemd-analyze")
-            .args(["verify", "--man=no", "--recursive-errors=no"])
-            .args(&files)
-            .output()
-            .unwrap();
-        let told = String::from_utf8_lossy(&out.stderr);
-        assert!(out.status.success(), "{name}: {told}");
-        let about = |line: &&str| line.contains(Path::new(folder.path()).to_str().unwrap());
-        let ours: Vec<&str> = told.lines().filter(about).collect();
-        assert_eq!(ours, [""; 0], "{name}");
+        let units = system["units"].as_object().unwrap().iter();
+        let units = units.map(|(unit, of)| (unit.clone(), unit_lines(of)));
+        verify_units(&name, units);
     }
 }
 
