@@ -53,8 +53,11 @@ pub(crate) enum Format {
     Plan,
     /// An inventory: inventory.json
     Inventory,
-    /// A report: report.json, and what each verb prints that changes something
-    #[value(alias = "apply")]
+    /// A report: report.json, and what each verb prints that changes something,
+    /// or was refused to
+    #[value(aliases = [
+        "accept", "apply", "delete", "init", "now", "pin", "prune", "unpin",
+    ])]
     Report,
     /// What `verify` found
     #[value(alias = "verify")]
@@ -73,9 +76,9 @@ pub(crate) enum Format {
     Simulate,
     /// What `check` prints, and every verb of a configuration with faults
     Check,
-    /// What `restore --dry-run` prints
+    /// What `restore --dry-run` prints; without it a report
     Restore,
-    /// What `adopt --dry-run` prints
+    /// What `adopt --dry-run` prints; without it a report
     Adopt,
     /// What `notify-test` prints
     NotifyTest,

@@ -6,7 +6,10 @@ use anyhow::Result;
 use backup::engine::{PreparedRestore, RestoreFrom, RestoreRequest, RestoreSnapshot, TypedPath};
 use chrono::{DateTime, FixedOffset, Local};
 use schema::{
-    output::{cloud::CloudSnapshotList, restore::RestorePreview},
+    output::{
+        cloud::{CloudSnapshot, CloudSnapshotList, FORMAT_VERSION},
+        restore::RestorePreview,
+    },
     plan::Owner,
 };
 
@@ -64,7 +67,11 @@ fn list_cloud(settings: &Settings, out: &Out) -> Result<u8> {
     screen.clear();
     let uploaded = uploaded?;
     if settings.json {
-        out.print_json(&CloudSnapshotList(uploaded));
+        let snapshots = uploaded.into_iter().map(|id| CloudSnapshot { id });
+        out.print_json(&CloudSnapshotList {
+            format_version: FORMAT_VERSION,
+            snapshots: snapshots.collect(),
+        });
     } else {
         let ids: Vec<String> = uploaded.iter().map(ToString::to_string).collect();
         out.print_data(&ids.join("\n"));

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use backup::engine::{UnitChange, write_units};
 use planner::units::{self, Layout};
-use schema::output::systemd_units::UnitFiles;
+use schema::output::systemd_units::{FORMAT_VERSION, UnitFiles};
 
 use crate::{
     cli::SystemdUnits,
@@ -38,7 +38,10 @@ pub(crate) fn print_units(arguments: &SystemdUnits, settings: &Settings, out: &O
         None if settings.json => {
             let files = units.iter();
             let files = files.map(|unit| (unit.name.to_owned(), unit.text.clone()));
-            out.print_json(&UnitFiles(files.collect()));
+            out.print_json(&UnitFiles {
+                format_version: FORMAT_VERSION,
+                units: files.collect(),
+            });
         }
         None => {
             for unit in &units {

@@ -7,6 +7,8 @@ use std::{
 
 use serde_json::Value;
 
+use test_support::{DOCUMENTS, WITHOUT_DOCUMENT};
+
 use crate::lab::{Lab, PROGRAM, run_command};
 
 /// The formats: of files, and of what verbs print with `--json`.
@@ -98,10 +100,31 @@ fn each_file_is_the_schema_of_a_format_and_each_format_is_tested() {
 }
 
 #[test]
-fn a_verb_names_the_schema_of_what_it_prints() {
-    for (verb, format) in [("verify", "verification"), ("apply", "report")] {
-        assert_eq!(print_schema(verb), print_schema(format));
+fn every_verb_names_the_schema_of_what_it_prints() {
+    let lab = Lab::new();
+    let schema = |name: &str| {
+        let mut command = lab.bare(PROGRAM);
+        command.args(["schema", name]);
+        run_command(command, &["schema", name])
+    };
+    let (mut known, mut of_verbs) = (WITHOUT_DOCUMENT.to_vec(), 0);
+    known.extend(DOCUMENTS.map(|(verb, ..)| verb));
+    known.sort_unstable();
+    let mut verbs = crate::help::VERBS;
+    verbs.sort_unstable();
+    assert_eq!(verbs[..], known);
+    for verb in known {
+        match DOCUMENTS.iter().find(|(one, ..)| *one == verb) {
+            // A verb that shows what it would do has that one's own name, if it has one.
+            Some((_, run, dry)) => {
+                let named = if *dry == verb { dry } else { run };
+                assert_eq!(schema(verb).expect(0).stdout, print_schema(named), "{verb}");
+                of_verbs += 1;
+            }
+            None => drop(schema(verb).expect(2)),
+        }
     }
+    assert_eq!(of_verbs, DOCUMENTS.len());
 }
 
 #[test]

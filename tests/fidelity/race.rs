@@ -49,7 +49,7 @@ fn race(engine: Engine) {
         assert!(
             [Some(0), Some(3)].contains(&code),
             "{engine:?}: {}",
-            Ran::from_output("tool", &done)
+            Ran::from_output(&["apply"], &done)
         );
         complete += usize::from(code == Some(0));
         ids.push(format!("{day}_02-00-00"));

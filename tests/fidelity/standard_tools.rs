@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     hostile,
-    lab::{DAYS, ENGINES, Ran, World, is_missing},
+    lab::{DAYS, ENGINES, World, is_missing},
     names,
 };
 
@@ -41,6 +41,17 @@ fn check(snapshot: &Path) -> Output {
         .current_dir(snapshot)
         .env("PWD", snapshot);
     command.output().unwrap()
+}
+
+/// What the block said, with names that may be no text.
+fn told(output: &Output) -> String {
+    let text = |bytes| String::from_utf8_lossy(bytes);
+    format!(
+        "{}\n{}{}",
+        output.status,
+        text(&output.stdout),
+        text(&output.stderr)
+    )
 }
 
 /// Changes one bit in the middle of a file and nothing that a listing shows.
@@ -77,16 +88,12 @@ fn the_standard_tools_of_the_readme_check_a_hostile_tree() {
         let id = world.apply(DAYS[0], 0);
         let snapshot = world.snapshot(&id);
         let whole = check(&snapshot);
-        assert!(
-            whole.status.success(),
-            "{}",
-            Ran::from_output("tool", &whole)
-        );
+        assert!(whole.status.success(), "{}", told(&whole));
         assert_eq!(
             (&whole.stdout[..], &whole.stderr[..]),
             (&b""[..], &b""[..]),
             "{}",
-            Ran::from_output("tool", &whole)
+            told(&whole)
         );
 
         // Each damage is named, and nothing else is.
@@ -122,7 +129,7 @@ fn the_standard_tools_of_the_readme_check_a_hostile_tree() {
         };
         flip_all();
         let damaged = check(&snapshot);
-        let said = Ran::from_output("tool", &damaged).to_string();
+        let said = told(&damaged);
         for name in &chosen {
             let named = damaged
                 .stdout

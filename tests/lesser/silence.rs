@@ -64,7 +64,7 @@ impl Running {
             stdout: fs::read(&self.said).unwrap(),
             stderr: Vec::new(),
         };
-        Ran::from_output("backup", &output)
+        Ran::from_output(&["apply"], &output)
     }
 }
 

@@ -5,14 +5,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::{SnapshotId, journal::Problem};
 
-/// Version of the verification's format.
+/// Version of the format of the list and of the verification.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// The snapshots on the remote, newest first.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(extend("x-format-version" = 1))]
-pub struct CloudSnapshotList(pub Vec<SnapshotId>);
+/// What can be restored from the remote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CloudSnapshotList {
+    /// Format of this document.
+    pub format_version: u32,
+    /// The snapshots, newest first.
+    pub snapshots: Vec<CloudSnapshot>,
+}
+
+/// A snapshot on the remote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CloudSnapshot {
+    /// Its id.
+    pub id: SnapshotId,
+}
 
 /// What comparing the remote with its newest upload's manifest found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

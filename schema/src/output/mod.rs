@@ -1,12 +1,11 @@
 //! What verbs print with `--json`: one file for each verb.
 //!
-//! Owns the documents' keys and their meaning. `backup schema VERB` prints the JSON Schema of each;
-//! those of `plan`, `report`, `health` and `verification` are the nouns of the modules of these
-//! names. What is found and judged comes from elsewhere.
+//! Owns the documents' keys and their meaning. `backup schema VERB` prints the JSON Schema of what
+//! each verb prints; those of `plan`, `report`, `health` and `verification` are the nouns of the
+//! modules of these names. What is found and judged comes from elsewhere.
 //!
-//! Each document says its `format_version`. Where a verb prints a list, each element says it. Lists
-//! of ids and maps of texts have no room for it: only their schema says it, as `x-format-version`.
-//! Keys may be added without another version, so a reader passes over those that it does not know.
+//! Each document says its `format_version`; where a verb prints a list, each element says it. Keys
+//! may be added without another version, so a reader passes over those that it does not know.
 
 pub mod adopt;
 pub mod check;

@@ -5,8 +5,14 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The text of each unit and rule by the name of its file.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(extend("x-format-version" = 1))]
-pub struct UnitFiles(pub BTreeMap<String, String>);
+/// Version of the document's format.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// The units of a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UnitFiles {
+    /// Format of this document.
+    pub format_version: u32,
+    /// The text of each unit and rule by the name of its file.
+    pub units: BTreeMap<String, String>,
+}

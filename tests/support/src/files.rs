@@ -9,13 +9,14 @@ use std::{
 
 use serde_json::Value;
 
-/// Sorted names in a folder; none if there is no folder. Bytes that are no text are replaced.
+/// Sorted names in a folder, which are text; none if there is no folder.
 #[must_use]
+#[track_caller]
 pub fn entry_names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .into_iter()
         .flatten()
-        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
     names
@@ -77,17 +78,6 @@ pub fn contents_below(folder: &Path) -> BTreeMap<PathBuf, String> {
             (path.strip_prefix(folder).unwrap().to_owned(), told)
         })
         .collect()
-}
-
-/// Bytes of all regular files below a folder.
-#[must_use]
-pub fn count_bytes(folder: &Path) -> u64 {
-    walkdir::WalkDir::new(folder)
-        .into_iter()
-        .filter_map(|entry| entry.ok()?.metadata().ok())
-        .filter(fs::Metadata::is_file)
-        .map(|stat| stat.len())
-        .sum()
 }
 
 /// Changes one byte in the middle of a file.

@@ -14,9 +14,9 @@ mod tools;
 mod wait;
 
 pub use self::{
-    files::{contents_below, count_bytes, entry_names, everything_below, flip_byte, read_json},
+    files::{contents_below, entry_names, everything_below, flip_byte, read_json},
     format::read_by_format_page,
-    json_schema::{check_output, differences, read_schema},
+    json_schema::{DOCUMENTS, WITHOUT_DOCUMENT, check_output, differences, read_schema},
     lab::{Lab, id_of},
     mounts::{Mounted, is_mounted, make_ext4, why_nothing_can_be_mounted},
     output::{Ran, run_command, wait_for_child},

@@ -1,7 +1,9 @@
 //! How a program ended and what it said.
 
 use std::{
+    io::ErrorKind,
     os::unix::process::ExitStatusExt as _,
+    path::Path,
     process::{Child, Command, Output},
 };
 
@@ -12,8 +14,10 @@ use crate::check_output;
 /// How a program ended and what it said.
 #[derive(Debug, Clone)]
 pub struct Ran {
-    /// Its arguments, for messages.
+    /// What was run, for messages.
     pub what: String,
+    /// The words that the program was given, as far as they are known.
+    pub words: Vec<String>,
     /// The exit code, or 128 and the signal that ended it.
     pub code: i32,
     /// The signal that ended it.
@@ -25,13 +29,18 @@ pub struct Ran {
 }
 
 impl Ran {
-    /// What an output says; bytes that are no text are replaced.
+    /// What an output says, which must be text; `words` are those that the program was given.
     #[must_use]
-    pub fn from_output(what: impl Into<String>, output: &Output) -> Self {
+    #[track_caller]
+    pub fn from_output(words: &[&str], output: &Output) -> Self {
         let signal = output.status.signal();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let text = |bytes: &[u8]| {
+            let text = String::from_utf8(bytes.to_vec());
+            text.unwrap_or_else(|error| panic!("{words:?}: {error}: {:?}", error.as_bytes()))
+        };
         Self {
-            what: what.into(),
+            what: words.join(" "),
+            words: words.iter().copied().map(str::to_owned).collect(),
             code: output
                 .status
                 .code()
@@ -99,7 +108,7 @@ impl Ran {
     pub fn json(&self) -> Value {
         let document = serde_json::from_str(&self.stdout);
         let document = document.unwrap_or_else(|error| panic!("{error}: {self}"));
-        check_output(&self.what, &document);
+        check_output(&self.words, self.code, &document);
         document
     }
 }
@@ -118,15 +127,46 @@ fn in_one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Runs a command to its end; `arguments` are for messages.
+/// Runs a command to its end; `what` is for messages.
+///
+/// What words the program itself was given, below another one such as strace or not, is asked of the
+/// command; those of a script are unknown.
 #[track_caller]
-pub fn run_command(mut command: Command, arguments: &[&str]) -> Ran {
-    wait_for_child(command.spawn().unwrap(), arguments)
+pub fn run_command(mut command: Command, what: &[&str]) -> Ran {
+    let words = program_words(&command);
+    let child = loop {
+        match command.spawn() {
+            // A program that was just copied, which a child of another thread still has open for
+            // writing until it becomes another program.
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+            child => break child.unwrap(),
+        }
+    };
+    let output = child.wait_with_output().unwrap();
+    let mut ran = Ran::from_output(what, &output);
+    if let Some(words) = words {
+        ran.words = words;
+    }
+    ran
 }
 
-/// Waits for a child; `arguments` are for messages.
+/// The words after the program's own name in a command, if that is there; `backup-now` is `backup now`.
+fn program_words(command: &Command) -> Option<Vec<String>> {
+    let mut all = std::iter::once(command.get_program()).chain(command.get_args());
+    let verb = all.find_map(|word| match Path::new(word).file_name()?.to_str()? {
+        "backup" => Some(None),
+        "backup-now" => Some(Some("now")),
+        "backup-restore" => Some(Some("restore")),
+        "backup-status" => Some(Some("status")),
+        "backup-verify" => Some(Some("verify")),
+        _ => None,
+    })?;
+    let rest = all.map(|word| word.to_string_lossy().into_owned());
+    Some(verb.map(str::to_owned).into_iter().chain(rest).collect())
+}
+
+/// Waits for a child that was given these words.
 #[track_caller]
-pub fn wait_for_child(child: Child, arguments: &[&str]) -> Ran {
-    let output = child.wait_with_output().unwrap();
-    Ran::from_output(arguments.join(" "), &output)
+pub fn wait_for_child(child: Child, words: &[&str]) -> Ran {
+    Ran::from_output(words, &child.wait_with_output().unwrap())
 }

@@ -19,7 +19,7 @@ pub fn run_tool<S: AsRef<OsStr>>(tool: &str, arguments: impl IntoIterator<Item =
     assert!(
         output.status.success(),
         "{}",
-        Ran::from_output(tool, &output)
+        Ran::from_output(&[tool], &output)
     );
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
