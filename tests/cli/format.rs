@@ -79,17 +79,33 @@ fn a_remote_is_read_by_the_page_alone() {
     lab.backup(FIRST);
     fs::rename(lab.path("home/ann/photo.jpg"), lab.path("home/bob/moved")).unwrap();
     lab.write("home/ann/letter.txt", "dear all, again\n");
-    lab.backup(SECOND);
+    // No remote takes a name that is no text.
+    let refused = lab
+        .path("home")
+        .join(std::ffi::OsStr::from_bytes(b"gro\xdf as #\n"));
+    fs::write(&refused, "x").unwrap();
+    lab.at(SECOND, &["apply"]).expect(3);
     let remote = current.parent().unwrap();
     let Some(read) = read_by_format_page(test, "remote", remote) else {
         return;
     };
     let told = read.expect(0).json();
     for id in [id_of(FIRST), id_of(SECOND)] {
-        assert_eq!(told["uploads"][&id], 3, "{told:#}");
+        assert_eq!(told["uploads"][&id]["files"], 3, "{told:#}");
     }
+    assert_eq!(
+        told["uploads"][id_of(SECOND)]["not_uploaded"],
+        serde_json::json!([as_hex(&refused)]),
+        "{told:#}"
+    );
     let state = read_by_format_page(test, "state", &lab.path("state"));
     state.unwrap().expect(0);
+}
+
+/// The bytes of a path, as the reader prints them.
+pub(crate) fn as_hex(path: &Path) -> String {
+    let bytes = path.as_os_str().as_bytes().iter();
+    bytes.map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Changes a text in a file.

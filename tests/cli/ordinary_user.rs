@@ -1,8 +1,10 @@
 //! Who may read what, and a user who is not root.
 
 use std::{
+    ffi::OsStr,
     fs,
     os::unix::{
+        ffi::OsStrExt as _,
         fs::{MetadataExt as _, PermissionsExt as _, chown},
         process::CommandExt as _,
     },
@@ -10,7 +12,12 @@ use std::{
     process::Command,
 };
 
-use crate::lab::{Lab, PROGRAM, Ran, contents_below, entry_names, id_of, read_json, run_command};
+use test_support::read_by_format_page;
+
+use crate::{
+    format::as_hex,
+    lab::{Lab, PROGRAM, Ran, contents_below, entry_names, id_of, read_json, run_command},
+};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 /// Who owns nothing on any system.
@@ -227,9 +234,12 @@ fn a_users_backup_is_in_the_users_folders() {
 fn what_a_user_may_not_read_is_listed_and_makes_the_run_incomplete() {
     let theirs = Theirs::new();
     let lab = &theirs.lab;
-    for closed in ["home/ann/letter.txt", "home/bob/notes"] {
-        fs::set_permissions(lab.path(closed), fs::Permissions::from_mode(0o000)).unwrap();
+    let odd = lab.path("home").join(OsStr::from_bytes(b"odd \xff name\n"));
+    fs::write(&odd, "x").unwrap();
+    for closed in ["home/ann/letter.txt", "home/bob/notes"].map(|name| lab.path(name)) {
+        fs::set_permissions(closed, fs::Permissions::from_mode(0o000)).unwrap();
     }
+    fs::set_permissions(&odd, fs::Permissions::from_mode(0o000)).unwrap();
     let command = |arguments: &[&str]| {
         let mut command = theirs.command(arguments);
         command.arg("--config").arg(lab.path("config.json"));
@@ -250,6 +260,14 @@ fn what_a_user_may_not_read_is_listed_and_makes_the_run_incomplete() {
         assert!(there, "{closed} is not in {paths:?}");
     }
     assert!(lab.inside("latest", "home/ann/photo.jpg").exists());
+    let test = "what_a_user_may_not_read_is_listed";
+    if let Some(read) = read_by_format_page(test, "destination", &lab.stored("")) {
+        let read = read.expect(0).json();
+        let listed = read["snapshots"][id_of(FIRST)]["problems"]
+            .as_array()
+            .unwrap();
+        assert!(listed.contains(&as_hex(&odd).into()), "{read:#}");
+    }
     command(&["verify"]).expect(0).says("Whole.");
     command(&["apply", "--now", "2025-03-06T02:00:00+01:00"])
         .expect(3)

@@ -187,6 +187,19 @@ def unescape(text):
     return re.sub(rb"\\([0-7]{3})", lambda one: bytes([int(one.group(1), 8)]), text)
 
 
+def read_problem(where, problem, entries):
+    """The bytes of a problem's path; what was stored of it is in the manifest."""
+    text = problem["path"].encode()
+    if re.search(rb"\\(?![0-3][0-7][0-7])", text):
+        fault(where, f"the path {problem['path']!r} cannot be read")
+    if not text.startswith(b"/"):
+        fault(where, f"the path {problem['path']!r} is not absolute")
+    parts = [part for part in unescape(text).split(b"/") if part]
+    if problem["kind"] in ("torn", "metadata") and parts not in entries:
+        fault(where, f"{problem['path']!r}, which is {problem['kind']}, is not in the manifest")
+    return b"/" + b"/".join(parts)
+
+
 def read_manifest(path):
     """The entries of a manifest: path, and its words."""
     text = subprocess.run(["zstd", "-dcq", path], check=True, capture_output=True).stdout
@@ -292,7 +305,12 @@ def read_destination(folder):
         entries = read_manifest(manifest)
         if record["totals"]["entries"] != len(entries):
             fault(name, f"has {len(entries)} entries, and its record says {record['totals']['entries']}")
+        found = [parts for parts, _ in entries]
+        # Of a record that was made anew they speak of itself.
+        problems = [] if "record_rebuilt_at" in record else record["problems"]
+        problems = [read_problem(record_path, problem, found) for problem in problems]
         told["snapshots"][name] = {
+            "problems": [problem.hex() for problem in problems],
             "files": read_snapshot(homes[0], entries),
             "renamed": sum("as" in words for _, words in entries),
         }
@@ -327,8 +345,15 @@ def read_remote(folder):
             upload = uploads[max(uploads)]
             if hashlib.sha256(read_bytes(manifest)).hexdigest() != upload["manifest_digest"]:
                 fault(manifest, "is not what its upload says")
-            read_manifest(manifest)
-            told["uploads"][name] = upload["files"]
+            found = [parts for parts, _ in read_manifest(manifest)]
+            missing = [read_problem(name, problem, found) for problem in upload["not_uploaded"]]
+            for problem in missing:
+                if [part for part in problem.split(b"/") if part] not in found:
+                    fault(name, f"{problem!r}, which is not uploaded, is not in the manifest")
+            told["uploads"][name] = {
+                "files": upload["files"],
+                "not_uploaded": [problem.hex() for problem in missing],
+            }
     return told
 
 
