@@ -211,9 +211,11 @@ impl Machine {
             "lab/post",
             "echo \"$BACKUP_RESULT $BACKUP_RUN_ID $BACKUP_SNAPSHOT\" >> /lab/post.log",
         );
+        // Whoever reads the file finds whole messages in it.
         self.script(
             "lab/tell",
-            "{ echo \"result $BACKUP_RESULT\"; cat; echo; } >> /lab/told.log",
+            "{ echo \"result $BACKUP_RESULT\"; cat; echo; } > /tmp/telling.$$\n\
+             cat /tmp/telling.$$ >> /lab/told.log\nrm /tmp/telling.$$",
         );
         let mount = format!(
             "[Mount]\nWhat={}\nWhere=/mnt/backup\nType=ext4\n",
@@ -374,6 +376,33 @@ impl Machine {
         let text = self.sh("ls /mnt/backup/lab/.backup/snapshots").text;
         let names = text.lines().filter(|name| name.starts_with("20"));
         names.map(str::to_owned).collect()
+    }
+
+    /// What people were told of runs that ended so.
+    pub(crate) fn told(&self, result: &str) -> Vec<String> {
+        let told = format!("\n{}", self.read("lab/told.log"));
+        let messages = told.split("\nresult ").skip(1);
+        let messages = messages.filter_map(|one| one.strip_prefix(result));
+        messages.map(|one| one.trim().to_owned()).collect()
+    }
+
+    /// Why runs ended so, for messages: their reports' findings and steps, and the journal's end.
+    pub(crate) fn why(&self, result: &str) -> String {
+        let reports = self.sh("cat /var/lib/backup/runs/*/report.json").text;
+        let reports = serde_json::Deserializer::from_str(&reports).into_iter::<Value>();
+        let reports = reports.map_while(Result::ok);
+        let reports: Vec<String> = reports
+            .filter(|report| report["result"] == result)
+            .map(|report| format!("{:#} {:#}", report["findings"], report["steps"]))
+            .collect();
+        let journal =
+            self.sh("journalctl --sync; journalctl --no-pager -o short-monotonic | tail -n 60");
+        format!(
+            "told: {:#?}\n{result} reports: {}\njournal: {}",
+            self.told(result),
+            reports.join("\n"),
+            journal.text
+        )
     }
 
     /// The newest report, which a run has when it ended.
