@@ -56,6 +56,24 @@ pub struct Replay {
 }
 
 impl Replay {
+    /// What the bytes of a journal say, as far as whole lines go; none where they cannot be trusted.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        parse_lines(bytes).ok().map(|(replay, _)| replay)
+    }
+
+    /// The bytes of a journal that says the same.
+    ///
+    /// # Errors
+    /// An event that is no JSON.
+    pub fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        for (n, event) in (0..).zip(&self.events) {
+            bytes.extend(encode_line(n, event)?.into_bytes());
+        }
+        Ok(bytes)
+    }
+
     /// How a step ended, if it did.
     #[must_use]
     pub fn outcome(&self, step: &str) -> Option<&Outcome> {
@@ -269,9 +287,7 @@ pub fn read_journal(run: &Dir, path: &str) -> Result<Option<Replay>> {
             file.read_to_end(&mut bytes)
                 .map_err(|error| Error::io("read", path.as_bytes(), error))?;
             // One that cannot be trusted says nothing, so the run counts as just begun.
-            Ok(Some(
-                parse_lines(&bytes).map_or_else(|_| Replay::default(), |(replay, _)| replay),
-            ))
+            Ok(Some(Replay::from_bytes(&bytes).unwrap_or_default()))
         }
         Err(rustix::io::Errno::NOENT) => Ok(Some(Replay::default())),
         Err(error) => Err(Error::io("read", path.as_bytes(), error)),

@@ -330,11 +330,9 @@ fn systemd_analyze_is_there() -> bool {
         Ok(output) => format!("it ended with {}", output.status),
         Err(error) => error.to_string(),
     };
-    eprintln!("SKIPPED: cannot run systemd-analyze, so nothing was compared: {why}");
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "systemd-analyze is required where CI is set: {why}"
-    );
+    test_support::skip(&format!(
+        "nothing is compared with systemd because systemd-analyze cannot be run: {why}"
+    ));
     false
 }
 

@@ -18,6 +18,7 @@ mod cloud_patterns;
 mod damage;
 mod damage_table;
 mod databases;
+mod dependencies;
 mod diff;
 mod due;
 mod find;

@@ -8,8 +8,8 @@ use walkdir::WalkDir;
 /// The root of the repository.
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// Where a name in backticks that has a slash and starts so is a path of the repository.
-const TOPS: [&str; 9] = [
-    "bench", "docs", "examples", "executor", "nixos", "planner", "schema", "src", "tests",
+const TOPS: [&str; 10] = [
+    "bench", "docs", "examples", "executor", "fuzz", "nixos", "planner", "schema", "src", "tests",
 ];
 
 fn read_page(page: &str) -> String {
