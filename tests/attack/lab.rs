@@ -111,7 +111,7 @@ impl World {
     pub(crate) fn end_in_time(&self, arguments: &[&str]) -> Ran {
         let output = self.path(format!("output {}", arguments[0]));
         let done = wait_in_time(self.command(arguments), LIMIT, &output);
-        let ran = Ran::from_output(arguments.join(" "), &done);
+        let ran = Ran::from_output(arguments, &done);
         assert!(
             ran.signal.is_none() && !ran.stdout.contains("panicked"),
             "{ran}"
