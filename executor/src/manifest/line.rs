@@ -135,6 +135,10 @@ impl Entry {
         if !typed {
             return Err(fault("no type"));
         }
+        if entry.kind != Kind::File {
+            // Nothing else has one, whatever its line says.
+            entry.size = 0;
+        }
         Ok(entry)
     }
 
@@ -175,7 +179,7 @@ impl Entry {
     fn set_word(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
         match key {
             b"type" => self.kind = parse_kind(value)?,
-            b"mode" => self.mode = parse_digits(value, 8)?,
+            b"mode" => self.mode = parse_digits(value, 8).filter(|mode| *mode <= 0o7777)?,
             b"uid" => self.uid = parse_digits(value, 10)?,
             b"gid" => self.gid = parse_digits(value, 10)?,
             b"uname" => self.owners.user = parse_owner(value),
