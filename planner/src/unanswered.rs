@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use schema::Config;
+use schema::{Config, escape};
 
 /// What a mount point that fell silent is to a configuration, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +44,10 @@ pub fn describe_unanswered(config: Option<&Config>, mount_point: &Path) -> Unans
         )
     };
     Unanswered {
-        message: format!("{what}: {}{option}", mount_point.display()),
+        message: format!(
+            "{what}: {}{option}",
+            escape::display(mount_point.as_os_str().as_encoded_bytes())
+        ),
         hint,
     }
 }
