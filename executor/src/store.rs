@@ -301,6 +301,17 @@ impl Store {
         records.look(OsStr::new(manifest::FILE_NAME)).ok()?
     }
 
+    /// Whether this machine made a snapshot, or found it when it first looked at this destination, as
+    /// far as it remembers anything of it. What appears later was put there by somebody else.
+    #[must_use]
+    pub fn is_known(&self, id: SnapshotId) -> bool {
+        let Some(first) = self.kept.values().map(|kept| kept.since).min() else {
+            return true;
+        };
+        let kept = self.kept.get(&id);
+        kept.is_some_and(|kept| !kept.taken_over || kept.since == first)
+    }
+
     /// Whether a snapshot's record names another manifest than the one that this machine sealed, in
     /// words: somebody changed both.
     #[must_use]

@@ -1243,6 +1243,33 @@ fn damaged_content_never_gets_the_files_name() {
 }
 
 #[test]
+fn content_that_was_exchanged_gets_no_set_id_bit() {
+    let lab = Lab::with(
+        |tree| {
+            for name in ["x/exchanged", "x/unread", "x/good"] {
+                write(&tree.join(name), "as it is");
+                set_mode(&tree.join(name), 0o6755);
+            }
+        },
+        |entries| {
+            for entry in entries {
+                match entry.path.as_bytes() {
+                    b"x/exchanged" => entry.digest = Some(Digest::of(b"as it was")),
+                    b"x/unread" => entry.digest = None,
+                    _ => {}
+                }
+            }
+        },
+    );
+    let target = lab.out("x");
+    lab.restore("x", &target, false).unwrap();
+    let mode = |name: &str| target.join(name).symlink_metadata().unwrap().mode() & 0o7777;
+    assert_eq!(mode("good"), 0o6755);
+    assert_eq!(mode("exchanged.damaged"), 0o755);
+    assert_eq!(mode("unread"), 0o755);
+}
+
+#[test]
 fn a_file_that_the_snapshot_lost_is_listed_and_the_rest_restored() {
     let lab = Lab::new(documents);
     fs::remove_file(lab.tree().join("home/ann/docs/letter")).unwrap();

@@ -2,7 +2,8 @@
 //! that made it notices, says since when, and goes on without it.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, Permissions},
+    os::unix::fs::PermissionsExt as _,
     path::Path,
 };
 
@@ -66,6 +67,47 @@ fn codes(ran: &Ran) -> Vec<String> {
 }
 
 const CHANGED: &str = "snapshot-manifest-changed";
+
+/// Gives a snapshot another id, as if somebody had put another one in its place.
+fn call_otherwise(lab: &Lab, night: &str, id: &str) {
+    let known = id_of(night);
+    let tree = stored(lab, night, "");
+    let tree = tree.ancestors().find(|one| one.ends_with(&known)).unwrap();
+    fs::rename(tree, lab.stored(&format!("daily/{id}"))).unwrap();
+    let records = lab.stored(".backup/snapshots");
+    fs::rename(records.join(&known), records.join(id)).unwrap();
+    change_record(&records.join(id).join("snapshot.json"), |record| {
+        record["id"] = id.into();
+    });
+}
+
+#[test]
+fn a_snapshot_that_somebody_put_there_gives_nobody_rights() {
+    let lab = nights(&[FIRST]);
+    lab.write("home/ann/tool", "a program\n");
+    fs::set_permissions(lab.path("home/ann/tool"), Permissions::from_mode(0o4755)).unwrap();
+    lab.backup(SECOND);
+    let tool = lab.text("home/ann/tool");
+    let restored_mode = |snapshot: &str, options: &[&str], code: i32| {
+        let target = lab.path("back");
+        let _ = fs::remove_file(&target);
+        let words = ["restore", snapshot, &tool, target.to_str().unwrap()];
+        lab.run(&[&words, options].concat()).expect(code);
+        fs::metadata(&target).unwrap().permissions().mode() & 0o7777
+    };
+    assert_eq!(restored_mode(&id_of(SECOND), &[], 0), 0o4755);
+    let put = "2025-03-06_22-00-00";
+    call_otherwise(&lab, SECOND, put);
+    assert_eq!(restored_mode(put, &[], 3), 0o755);
+    // The run that finds it keeps its digest, which says nothing of who made it.
+    lab.backup(THIRD);
+    assert_eq!(restored_mode(put, &[], 3), 0o755);
+    assert_eq!(restored_mode(&id_of(THIRD), &[], 0), 0o4755);
+    assert_eq!(restored_mode(put, &["--special"], 0), 0o4755);
+    // A person vouches for it.
+    lab.run(&["accept", put]).expect(0);
+    assert_eq!(restored_mode(put, &[], 0), 0o4755);
+}
 
 #[test]
 fn a_snapshot_that_was_changed_with_its_records_is_noticed_and_is_no_basis() {
@@ -219,19 +261,7 @@ fn what_is_gone_or_was_put_onto_a_disk_elsewhere_is_named() {
         .says("3 snapshots have the manifest");
     // A snapshot under a name of its own, and one that is gone.
     let (known, put) = (id_of(SECOND), "2025-03-06_22-00-00");
-    fs::rename(
-        stored(&lab, SECOND, "")
-            .ancestors()
-            .find(|one| one.ends_with(&known))
-            .unwrap(),
-        lab.stored(&format!("daily/{put}")),
-    )
-    .unwrap();
-    let records = lab.stored(".backup/snapshots");
-    fs::rename(records.join(&known), records.join(put)).unwrap();
-    change_record(&records.join(put).join("snapshot.json"), |record| {
-        record["id"] = put.into();
-    });
+    call_otherwise(&lab, SECOND, put);
     let ran = lab
         .run(&["--json", "verify", "--quick", "--against-state"])
         .expect(3);

@@ -23,6 +23,7 @@ use super::{
     names,
     place::Holds,
     source::{RestoreItem, RestoreSource},
+    vouching,
 };
 use crate::{
     copy::{Copied, Copier, CopyError},
@@ -159,6 +160,14 @@ fn fill_file(
         })?;
     let damaged =
         length != item.wanted.size || item.wanted.digest.is_some_and(|wanted| wanted != digest);
+    let without_rights;
+    let item = if damaged {
+        // It is kept to be looked at: nobody gets rights by content that was put there since.
+        without_rights = vouching::without_rights(item);
+        &without_rights
+    } else {
+        item
+    };
     let attributes = metadata::wanted_attributes(item, || attributes::of_fd(from));
     faults.of_attributes(&attributes);
     let attributes = attributes.all;

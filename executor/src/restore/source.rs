@@ -36,7 +36,7 @@ use crate::{
 static NOTHING: LazyLock<Excludes> = LazyLock::new(Excludes::default);
 
 /// One entry to restore.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct RestoreItem {
     /// Path relative to what is restored; empty for that itself.
     pub(super) path: StoredPathBuf,
@@ -192,7 +192,7 @@ impl RestoreSource {
                         }
                         continue;
                     }
-                    item.rights = self.rights(item.listed);
+                    item.rights = self.rights(item);
                     if item.rights == Rights::Withheld {
                         if matches!(item.wanted.kind, Kind::CharDevice | Kind::BlockDevice) {
                             let path = std::mem::take(&mut item.path);
@@ -261,9 +261,10 @@ impl RestoreSource {
         }
     }
 
-    /// Whether an entry may give somebody rights.
-    fn rights(&self, listed: bool) -> Rights {
-        match (self.choice.special, self.sealed && listed) {
+    /// Whether an entry may give somebody rights: a file only with the content that was sealed.
+    fn rights(&self, item: &RestoreItem) -> Rights {
+        let is_told = item.wanted.kind != Kind::File || item.wanted.digest.is_some();
+        match (self.choice.special, self.sealed && item.listed && is_told) {
             (true, _) => Rights::Asked,
             (false, true) => Rights::Listed,
             (false, false) => Rights::Withheld,

@@ -24,7 +24,8 @@ const CAPABILITIES: &[u8] = b"security.capability";
 pub(super) enum Vouching {
     /// It is the one that was sealed when the snapshot was made.
     Sealed,
-    /// It was made from the tree as it stood later, or there is no record to tell.
+    /// It was made from the tree as it stood later, there is no record to tell, or somebody else put
+    /// the snapshot there.
     Unknown,
     /// It is not the one that was sealed: why.
     Differs(String),
@@ -47,7 +48,11 @@ impl Vouching {
             return Ok(Self::Differs(because));
         }
         let of_tree = record.engine == Engine::Adopted || record.manifest_rebuilt_at.is_some();
-        Ok(if of_tree { Self::Unknown } else { Self::Sealed })
+        Ok(if of_tree || !store.is_known(id) {
+            Self::Unknown
+        } else {
+            Self::Sealed
+        })
     }
 }
 
@@ -90,6 +95,14 @@ pub(super) fn withhold_bits(item: &mut RestoreItem) -> bool {
         wanted.mode &= 0o1777;
     }
     has
+}
+
+/// The same item, which may give nobody rights.
+pub(super) fn without_rights(item: &RestoreItem) -> RestoreItem {
+    let mut item = item.clone();
+    item.rights = Rights::Withheld;
+    withhold_bits(&mut item);
+    item
 }
 
 /// Takes the capabilities from an entry's attributes where nothing vouches for them; says whether
