@@ -128,7 +128,7 @@ impl Engine {
 
     /// The refusal to compare with what is kept where nothing is.
     fn nothing_kept(&self) -> Error {
-        let state = self.state_dir.display();
+        let state = schema::escape::display(self.state_dir.as_os_str().as_encoded_bytes());
         Error::refused(format!(
             "{state} (--state-dir) keeps no digests of manifests on this disk, so nothing can be compared with them"
         ))
