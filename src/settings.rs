@@ -95,7 +95,8 @@ impl Settings {
     /// Reads and checks the configuration; its warnings go to standard error.
     ///
     /// # Errors
-    /// Fails if it cannot be read or is not valid, with exit code 2.
+    /// Fails if it cannot be read or is not valid, with exit code 2; refused, with exit code 4, if
+    /// others could change it.
     pub(crate) fn read_config(&self, out: &Out) -> Result<Config> {
         let read = engine::read_config(&self.config_path);
         let Checked { config, warnings } =
@@ -149,6 +150,7 @@ impl Settings {
                 message,
                 "name another with --config, or try `backup try` which needs none",
             ),
+            ConfigFault::Untrusted(error) => error.into(),
             ConfigFault::Invalid(faults) => self.explain_faults(path, &faults, out),
         }
     }

@@ -34,6 +34,7 @@ pub mod store;
 pub mod survey;
 pub mod sys;
 pub mod threads;
+pub mod trust;
 pub mod verify;
 pub mod walk;
 mod worker_pool;

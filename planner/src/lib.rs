@@ -3,6 +3,7 @@
 //! Pure functions from values to values: no file, process, environment or clock. What happens to
 //! a plan is the executor's business.
 
+pub mod accord;
 mod adopt;
 pub mod assessment;
 mod by_hand;
@@ -40,7 +41,10 @@ pub mod units;
 pub use adopt::{begins_at_root, plan_adoption};
 pub use by_hand::{plan_deletion, plan_prune};
 pub use findings::{
-    cloud::held_back_upload, destination::destination_absence, records::damage_findings,
+    cloud::held_back_upload,
+    destination::destination_absence,
+    records::damage_findings,
+    trust::{deciding_files, untrusted_files},
 };
 pub use listing::list_snapshots;
 pub use maintenance::{plan_init, plan_maintenance, plan_maintenance_steps};

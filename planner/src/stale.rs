@@ -5,12 +5,13 @@
 
 use chrono::TimeDelta;
 use schema::{
-    Config, Digest, Finding, Inventory, SnapshotId,
+    Config, Digest, Finding, Inventory, Plan, SnapshotId,
     plan::{FORMAT_VERSION, SavedPlan},
 };
 use serde_json::Value;
 
 use crate::{
+    accord::{self, Present},
     clock,
     findings::{code, destination, refusal},
     pipeline::{binding, sorted},
@@ -46,7 +47,23 @@ pub fn staleness(saved: &SavedPlan, config: &Config, inventory: &Inventory) -> V
     check_age(saved, inventory, &mut findings);
     config_changes(&saved.config, config, &mut findings);
     destination_changes(saved, config, inventory, &mut findings);
+    if findings.is_empty() {
+        findings.extend(other_steps(plan, config, inventory));
+    }
     findings
+}
+
+/// That a plan whose configuration and destination are as they were has steps that do not come of them.
+fn other_steps(plan: &Plan, config: &Config, inventory: &Inventory) -> Option<Finding> {
+    let present = Present {
+        config,
+        host: &inventory.host,
+        machine: inventory.machine,
+        privileged: inventory.privileged,
+    };
+    let difference = accord::find_difference(plan, &present, true)?;
+    let message = format!("the plan is not what the configuration gives: {difference}");
+    Some(refused(code::PLAN_NOT_OF_CONFIG, message))
 }
 
 fn refused(code: &str, message: impl Into<String>) -> Finding {
@@ -103,7 +120,13 @@ fn config_changes(then: &Config, now: &Config, findings: &mut Vec<Finding>) {
     });
 }
 
-fn differences(path: &str, then: &Value, now: &Value, tell: &mut impl FnMut(&str, &Value, &Value)) {
+/// Tells each key in which two documents differ.
+pub(crate) fn differences(
+    path: &str,
+    then: &Value,
+    now: &Value,
+    tell: &mut impl FnMut(&str, &Value, &Value),
+) {
     if then == now {
         return;
     }

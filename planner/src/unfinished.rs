@@ -105,6 +105,15 @@ pub fn why_replan_here(plan: &Plan, destination: &DestinationState) -> Option<Re
         .then(|| Replan::asked("it belongs to another destination than the one mounted now"))
 }
 
+/// That the run is planned anew because it is not what the present configuration gives
+/// ([`crate::accord`]).
+#[must_use]
+pub fn replan_other(difference: &str) -> Replan {
+    Replan::asked(format!(
+        "its plan is not what the configuration gives: {difference}"
+    ))
+}
+
 /// Why the run is planned anew by a person who approves deletions.
 #[must_use]
 pub fn why_replan_approved(plan: &Plan) -> Option<Replan> {

@@ -18,7 +18,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use planner::{Options, choose_basis, findings::code, graph, lint, plan, staleness};
+use planner::{
+    Options,
+    accord::{Present, find_difference},
+    choose_basis,
+    findings::code,
+    graph, lint, plan, staleness,
+};
 use schema::{
     Config, Finding, Inventory, Plan, Severity, Tier,
     inventory::DestinationState,
@@ -79,6 +85,13 @@ fn one_folder(folder: &Path) {
     let (config, inventory, options) = load(folder);
     let plan = plan(&config, &inventory, &options);
     holds_of_every_plan(&plan, &inventory);
+    let present = Present {
+        config: &config,
+        host: &inventory.host,
+        machine: inventory.machine,
+        privileged: inventory.privileged,
+    };
+    assert_eq!(find_difference(&plan, &present, true), None);
 
     let bytes = serde_json::to_vec(&plan).unwrap();
     for again in [inventory.clone(), reversed(inventory)] {

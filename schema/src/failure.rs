@@ -56,6 +56,8 @@ pub enum FailureCode {
     ProgramFailed,
     /// A remote cannot be reached.
     Unreachable,
+    /// Others than root and the user who runs the program could change it, and it decides what is run.
+    Untrusted,
 }
 
 #[cfg(test)]

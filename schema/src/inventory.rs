@@ -56,6 +56,24 @@ pub struct Inventory {
     /// can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_unwritable: Option<String>,
+    /// Programs and files of the configuration that others could change although they decide what is
+    /// run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untrusted: Vec<UntrustedFile>,
+}
+
+/// A file that decides what is run, and that others than root and the user who runs it could change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UntrustedFile {
+    /// The option that names it, such as `preBackupScript`.
+    pub option: String,
+    /// Its path, as the option has it.
+    pub path: String,
+    /// Who can change it, and how, with the path of what is at fault.
+    pub because: String,
+    /// What ends that.
+    pub hint: String,
 }
 
 /// What a machine runs on.

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use anyhow::Result;
 use backup::engine::{ApplyOutcome, ApplyRequest, BackupKind};
+use executor::{store::LONGEST_JSON, trust};
 use planner::notices::TimerCall;
-use schema::plan::SavedPlan;
+use schema::{FailureCode, plan::SavedPlan};
 
 use crate::{
     cli::Apply,
@@ -65,13 +66,14 @@ fn is_retry() -> bool {
     std::env::var_os("TRIGGER_UNIT").is_some_and(|unit| unit == planner::units::RETRY_TIMER)
 }
 
-/// Reads a saved plan.
+/// Reads a saved plan, which nobody else may have been able to change.
 fn read_plan(path: &Path) -> Result<SavedPlan> {
     let named = shown(path);
     let hint = "make one with `backup plan --out FILE`";
-    let bytes = std::fs::read(path).map_err(|error| {
-        let reason = executor::error::system_reason(&error);
-        invalid_input(format!("cannot read the plan {named}: {reason}"), hint)
+    let read = trust::read_file(path, "the plan", LONGEST_JSON);
+    let bytes = read.map_err(|error| match error.code {
+        Some(FailureCode::Untrusted) => error.into(),
+        _ => invalid_input(error.message, hint),
     })?;
     serde_json::from_slice(&bytes)
         .map_err(|error| invalid_input(format!("{named} is not a saved plan: {error}"), hint))

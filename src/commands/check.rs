@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use backup::engine::check_config;
+use schema::inventory::UntrustedFile;
 
 use crate::{cli::Check, exit, out::Out, render, settings::Settings, style::shown};
 
@@ -10,9 +11,19 @@ pub(crate) fn check_config_file(arguments: &Check, settings: &Settings, out: &Ou
     let path = arguments.file.as_ref().unwrap_or(&settings.config_path);
     let checked = check_config(path, &settings.state_dir);
     let checked = checked.map_err(|fault| settings.explain_fault(path, fault, out))?;
+    let code = if checked.untrusted.is_empty() {
+        exit::DONE
+    } else {
+        exit::REFUSED
+    };
     if settings.json {
-        out.print_json(&render::check::config_faults(&checked.warnings));
-        return Ok(exit::DONE);
+        let mut faults = render::check::config_faults(&checked.warnings);
+        let untrusted = checked.untrusted.iter();
+        faults
+            .0
+            .extend(untrusted.map(render::check::untrusted_fault));
+        out.print_json(&faults);
+        return Ok(code);
     }
     for warning in &checked.warnings {
         out.print_unless_quiet(&format!("warning: {warning}"));
@@ -26,8 +37,24 @@ pub(crate) fn check_config_file(arguments: &Check, settings: &Settings, out: &Ou
             out.print_line_unless_quiet(&format!("  hint: {hint}"));
         }
     }
-    if !settings.quiet {
+    tell_untrusted(&checked.untrusted, settings, out);
+    if !settings.quiet && code == exit::DONE {
         out.print_data(&format!("{}: valid", shown(path)));
     }
-    Ok(exit::DONE)
+    Ok(code)
+}
+
+/// Says what a run would be refused for.
+fn tell_untrusted(untrusted: &[UntrustedFile], settings: &Settings, out: &Out) {
+    for file in untrusted {
+        let UntrustedFile {
+            option,
+            path,
+            because,
+            hint,
+        } = file;
+        let message = format!("{path} ({option}) is not to be trusted: {because}");
+        let style = &settings.error_style;
+        out.print_message(&render::report::error_lines(&message, Some(hint), style));
+    }
 }

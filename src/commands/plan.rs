@@ -1,13 +1,12 @@
 //! `plan`: shows what a run would do, without doing it.
 
-use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
-
 use anyhow::Result;
 use backup::{
     Engine,
     engine::{PlanRequest, PlannedRun},
 };
 use chrono::{DateTime, FixedOffset};
+use executor::trust::NewFile;
 use schema::plan::SavedPlan;
 
 use crate::{
@@ -54,6 +53,11 @@ pub(crate) fn show_plan(arguments: &Plan, settings: &Settings, out: &Out) -> Res
 
 /// Plans, shows the plan and saves it if asked to.
 fn plan_and_show(arguments: &Plan, engine: &Engine, settings: &Settings, out: &Out) -> Result<u8> {
+    // Before the sources are walked for it.
+    let place = arguments.out.as_deref();
+    let place = place
+        .map(|path| NewFile::at(path, "the plan"))
+        .transpose()?;
     let request = PlanRequest {
         approve_deletions: arguments.deletions.approve_deletions,
         only: arguments.only.map(Into::into),
@@ -70,7 +74,7 @@ fn plan_and_show(arguments: &Plan, engine: &Engine, settings: &Settings, out: &O
         None => out.print_data(&render::plan::plan_page(&plan, &inventory, &settings.style)),
     }
     let code = exit::code_of_severity(plan.severity());
-    if let Some(path) = &arguments.out {
+    if let (Some(path), Some(place)) = (&arguments.out, place) {
         if code != exit::DONE {
             out.print_message("error: a plan that is refused is not saved");
             return Ok(code);
@@ -79,7 +83,7 @@ fn plan_and_show(arguments: &Plan, engine: &Engine, settings: &Settings, out: &O
             config: engine.config().clone(),
             plan,
         };
-        save_plan(path, &saved)?;
+        save_plan(place, &saved)?;
         out.print_unless_quiet(&format!(
             "saved; run exactly this plan with: backup apply {}",
             schema::shell::word(path.as_os_str().as_encoded_bytes())
@@ -97,21 +101,10 @@ fn detailed_exit_code(arguments: &Plan, plan: &schema::Plan, code: u8) -> u8 {
     }
 }
 
-/// Saves a plan for its owner only: it names what is backed up.
-fn save_plan(path: &Path, saved: &SavedPlan) -> Result<()> {
-    let named = path.as_os_str().as_encoded_bytes();
-    let io = |error: std::io::Error| executor::Error::io("save the plan as", named, error);
+/// Saves a plan for its owner only: it names what is backed up, and decides what is run.
+fn save_plan(place: NewFile, saved: &SavedPlan) -> Result<()> {
     let mut json = serde_json::to_vec_pretty(saved)?;
     json.push(b'\n');
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(io)?;
-    file.write_all(&json)
-        .and_then(|()| file.sync_all())
-        .map_err(io)?;
+    place.write(&json)?;
     Ok(())
 }

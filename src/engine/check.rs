@@ -4,20 +4,24 @@ use std::path::Path;
 
 use chrono::Local;
 use executor::{
-    cloud::rclone::has_remote, error::system_reason, state_dir::StateDir,
-    sys::resolve::same_file_system,
+    Error, cloud::rclone::has_remote, error::system_reason, state_dir::StateDir,
+    store::LONGEST_JSON, sys::resolve::same_file_system, trust,
 };
 use planner::{
     check::{self, Checked, Fault, nested},
     findings::code,
 };
-use schema::{Config, Finding, config::AbsolutePath, escape};
+use schema::{
+    Config, FailureCode, Finding, config::AbsolutePath, escape, inventory::UntrustedFile,
+};
 
 /// Why there is no configuration.
 #[derive(Debug, Clone)]
 pub enum ConfigFault {
     /// The file cannot be read; the sentence names it.
     Unreadable(String),
+    /// Others than root and the user who runs this could change it: nothing of it is used.
+    Untrusted(Error),
     /// These faults are in it.
     Invalid(Vec<Fault>),
 }
@@ -26,6 +30,7 @@ impl std::fmt::Display for ConfigFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Unreadable(message) => f.write_str(message),
+            Self::Untrusted(error) => f.write_str(&error.message),
             Self::Invalid(faults) => f.write_str(check::render(faults).trim_end()),
         }
     }
@@ -42,6 +47,8 @@ pub struct CheckedConfig {
     pub no_credentials: Option<String>,
     /// That databases are copied as files, as far as the last run saw any.
     pub databases: Option<Finding>,
+    /// What a run will be refused for: others could change what it would run.
+    pub untrusted: Vec<UntrustedFile>,
 }
 
 /// Checks a configuration that is no file.
@@ -57,12 +64,19 @@ pub fn check_config_text(json: &str) -> Result<Config, ConfigFault> {
 /// of it is among the warnings.
 ///
 /// # Errors
-/// Fails if the file cannot be read, or says something that is not valid: all faults at once.
+/// Fails if the file cannot be read, if others could change it, or if it says something that is not
+/// valid: all faults at once.
 pub fn read_config(path: &Path) -> Result<Checked, ConfigFault> {
-    let bytes = std::fs::read(path).map_err(|error| {
-        let path = escape::display(path.as_os_str().as_encoded_bytes());
-        let reason = system_reason(&error);
-        ConfigFault::Unreadable(format!("cannot read the configuration {path}: {reason}"))
+    let read = trust::read_file(path, "the configuration", LONGEST_JSON);
+    let bytes = read.map_err(|error| match error.code {
+        Some(FailureCode::Untrusted) => ConfigFault::Untrusted(error),
+        _ => {
+            let cause = std::error::Error::source(&error);
+            let cause = cause.and_then(|cause| cause.downcast_ref::<std::io::Error>());
+            let reason = cause.map_or_else(|| error.message.clone(), system_reason);
+            let path = escape::display(path.as_os_str().as_encoded_bytes());
+            ConfigFault::Unreadable(format!("cannot read the configuration {path}: {reason}"))
+        }
     })?;
     let mut checked = check::check_config(&bytes).map_err(ConfigFault::Invalid)?;
     let now = Local::now().fixed_offset();
@@ -89,7 +103,24 @@ pub fn check_config(path: &Path, state_dir: &Path) -> Result<CheckedConfig, Conf
         warnings,
         no_credentials: missing_credentials(&config),
         databases: databases(&config, state_dir),
+        untrusted: untrusted(&config, state_dir),
     })
+}
+
+/// What of all that decides what a run does others could change.
+fn untrusted(config: &Config, state_dir: &Path) -> Vec<UntrustedFile> {
+    let mut files = super::inventory::look_at_deciding_files(config);
+    if let Err(error) = StateDir::open(state_dir)
+        && error.code == Some(FailureCode::Untrusted)
+    {
+        files.push(UntrustedFile {
+            option: "--state-dir".to_owned(),
+            path: state_dir.display().to_string(),
+            because: error.message,
+            hint: error.hint.unwrap_or_default(),
+        });
+    }
+    files
 }
 
 /// That rclone, asked here and now, does not know the remote of the copies in the cloud. Where it

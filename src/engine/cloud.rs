@@ -1,10 +1,7 @@
 //! What works on the remote, without any destination: what is there, whether it is whole, and bringing
 //! it back.
 
-use std::{
-    os::unix::ffi::OsStrExt as _,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, FixedOffset};
 use executor::{
@@ -13,12 +10,13 @@ use executor::{
         fetch::{self, Brought, WantedFiles},
         memory::RemoteCache,
         rclone::{self, Rclone},
+        staging::{Staging, open_staging},
         verify::{self, Share, VerifyDepth},
     },
     error::Result,
     event::Silent,
     remove::remove_tree,
-    sys::{Dir, resolve::resolve},
+    sys::resolve::resolve,
 };
 use planner::{
     restore::{config_of_downloads, folder_to_download},
@@ -114,10 +112,9 @@ impl Engine {
             share,
             hashes_first: depth == CloudDepth::OfTheDay,
         };
-        let place = self.staging_folder(None, &format!("verify {remote}"))?;
-        let folder = open_or_make(&place)?;
+        let staging = self.open_staging(None, &format!("verify {remote}"))?;
         operation.with_rclone(&remote, |rclone, cache| {
-            let into = (&folder, &*place.to_string_lossy());
+            let into = (&staging.folder, &*staging.path.to_string_lossy());
             verify::verify_upload(rclone, cache, into, &remote, look)
         })
     }
@@ -147,11 +144,11 @@ impl Engine {
 
     /// The folder of the downloads: the same for the same remote, so that a restore that was
     /// interrupted goes on.
-    fn staging_folder(&self, named: Option<&Path>, remote: &str) -> Result<PathBuf> {
-        let name = format!("download-{}", schema::Digest::of(remote.as_bytes()).short());
-        let place = named.unwrap_or(&self.state_dir).join(name);
-        let path = place.as_os_str().as_bytes();
-        std::path::absolute(&place).map_err(|error| Error::io("make", path, error))
+    fn open_staging(&self, named: Option<&Path>, remote: &str) -> Result<Staging> {
+        match named {
+            Some(around) => open_staging(around, "--staging", remote),
+            None => open_staging(&self.state_dir, "the state directory", remote),
+        }
     }
 }
 
@@ -161,8 +158,7 @@ impl Operation<'_> {
         let engine = self.engine;
         let host = engine.host_folder();
         let remote = engine.cloud_remote();
-        let place = engine.staging_folder(request.staging, &remote)?;
-        let folder = open_or_make(&place)?;
+        let Staging { folder, path } = engine.open_staging(request.staging, &remote)?;
         let paths: Vec<StoredPathBuf> = request
             .paths
             .iter()
@@ -183,15 +179,15 @@ impl Operation<'_> {
                 id,
                 paths: &paths,
             };
-            fetch::fetch_files(rclone, cache, (&folder, &place.to_string_lossy()), &wanted)
+            fetch::fetch_files(rclone, cache, (&folder, &path.to_string_lossy()), &wanted)
         })?;
-        let mount_point = place
+        let mount_point = path
             .to_str()
             .and_then(|text| text.parse::<AbsolutePath>().ok())
             .ok_or_else(|| {
                 Error::refused(format!(
                     "{} cannot be used",
-                    schema::escape::display(place.as_os_str().as_encoded_bytes())
+                    schema::escape::display(path.as_os_str().as_encoded_bytes())
                 ))
             })?;
         let engine = Engine {
@@ -260,17 +256,4 @@ impl CloudDownload {
             operation.context,
         )
     }
-}
-
-/// Opens a folder that is made for its owner alone where it is missing.
-fn open_or_make(place: &Path) -> Result<Dir> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    let named = place.as_os_str().as_bytes();
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(place)
-        .map_err(|error| Error::io("make", named, error))?;
-    let found = resolve(place).and_then(|found| found.folder());
-    found.map_err(|error| Error::io("open", named, error))
 }

@@ -60,7 +60,8 @@ impl Engine {
         let Some(state) = self.state()? else {
             return Ok(FinishOutcome::NothingOwed);
         };
-        let Some(unfinished) = state.unfinished()? else {
+        // Another one's scripts are nothing that this configuration owes.
+        let Some(unfinished) = self.unfinished_of_config(&state)? else {
             return Ok(FinishOutcome::NothingOwed);
         };
         let replay = state.replay(&unfinished.plan.run_id)?;
@@ -100,8 +101,12 @@ impl Engine {
         observer: &dyn Observer,
     ) -> Result<()> {
         let state = self.state()?;
+        let is_ours = match &state {
+            Some(state) => self.unfinished_of_config(state)?.is_some(),
+            None => false,
+        };
         self.logged(LogKind::Runs, observer, |operation| {
-            match state.filter(|_| stalled.has_begun) {
+            match state.filter(|_| stalled.has_begun && is_ours) {
                 // Whoever waits for it, or continues it, does the rest.
                 Some(state) if stalled.is_part => {
                     finish_interrupted::record_interruption(

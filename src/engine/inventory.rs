@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use executor::{
     Error, cloud::memory::RemoteCache, error::Result, manifest::Reader, scan, store::Store,
-    survey::Survey, verify::forged,
+    survey::Survey, trust, verify::forged,
 };
 use planner::{scope::InventoryScope, unfinished::UnusableBasis};
 use schema::{
-    FailureCode, Inventory, SnapshotId,
+    Config, FailureCode, Inventory, SnapshotId,
     cloud::{CloudChange, CloudState},
-    inventory::{DestinationState, SnapshotState, SourceState},
+    inventory::{DestinationState, SnapshotState, SourceState, UntrustedFile},
     plan::Part,
 };
 
@@ -99,6 +99,7 @@ impl Operation<'_> {
             cloud: None,
             state_faults: faults,
             state_unwritable: unwritable,
+            untrusted: look_at_deciding_files(&self.engine.config),
         })
     }
 
@@ -277,6 +278,22 @@ impl Operation<'_> {
             config_file,
         )))
     }
+}
+
+/// Which of the files that decide what is run others could change. What cannot be looked at is told by
+/// whoever would start it.
+pub(super) fn look_at_deciding_files(config: &Config) -> Vec<UntrustedFile> {
+    let files = planner::deciding_files(config).into_iter();
+    let untrusted = files.filter_map(|(option, path)| {
+        let distrust = trust::find_distrust(path.as_path()).ok().flatten()?;
+        Some(UntrustedFile {
+            option: option.to_owned(),
+            path: path.to_string(),
+            because: distrust.because,
+            hint: distrust.hint,
+        })
+    });
+    untrusted.collect()
 }
 
 /// What was found of the sources, and the basis that they were compared with.

@@ -36,9 +36,11 @@ use chrono::{DateTime, FixedOffset, Local};
 use executor::{
     error::Result,
     event::{Stop, default_threads},
-    state_dir::StateDir,
+    state_dir::{StateDir, Unfinished},
+    sys::machine::machine_id,
 };
-use schema::Config;
+use planner::accord::{self, Present};
+use schema::{Config, Plan};
 
 pub use executor::history::Search;
 pub use planner::notices::TimerCall;
@@ -162,6 +164,23 @@ impl Engine {
     /// The state directory, which is made where it is missing.
     fn state_or_new(&self) -> Result<StateDir> {
         StateDir::open_or_new(&self.state_dir)
+    }
+
+    /// In what a plan from a file is not what the present configuration gives; none where it is.
+    fn find_difference(&self, plan: &Plan) -> Option<String> {
+        let present = Present {
+            config: &self.config,
+            host: &host_name(),
+            machine: machine_id(),
+            privileged: nix::unistd::geteuid().is_root(),
+        };
+        accord::find_difference(plan, &present, false)
+    }
+
+    /// The run that was begun and not ended, if it is one that the present configuration gives.
+    fn unfinished_of_config(&self, state: &StateDir) -> Result<Option<Unfinished>> {
+        let unfinished = state.unfinished()?;
+        Ok(unfinished.filter(|run| self.find_difference(&run.plan).is_none()))
     }
 
     /// The folder of the log files, where there are any.

@@ -40,6 +40,7 @@ impl Engine {
             let standing = state.as_ref().map(StateDir::standing).transpose()?;
             findings.extend(standing.unwrap_or_default());
         }
+        findings.extend(planner::untrusted_files(&inventory));
         if let Some(memory) = &cloud {
             findings.extend(planner::held_back_upload(memory, &runs));
         }

@@ -63,6 +63,7 @@ mod state_files;
 mod suspicion;
 mod tampered;
 mod threads;
+mod trust;
 mod typed;
 mod validity;
 mod verify;

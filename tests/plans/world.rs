@@ -163,6 +163,7 @@ impl World {
                 cloud: None,
                 state_faults: vec![],
                 state_unwritable: None,
+                untrusted: vec![],
                 sources: vec![source("/home", "8:2", 11)],
             },
             options: Options::default(),

@@ -18,5 +18,6 @@ pub mod owner;
 pub mod published;
 pub mod rclone;
 pub mod roots;
+pub mod staging;
 pub mod upload;
 pub mod verify;

@@ -8,12 +8,16 @@ use super::{
     attempt::{Failure, Tried},
     program::run_notifier,
 };
-use crate::process::ProcessExit;
+use crate::{process::ProcessExit, trust};
 
 /// Runs it. It is tried again only where it says itself that this may help: exit code 75,
 /// `EX_TEMPFAIL` of sysexits(3); what it did until it failed is not known.
 pub(super) fn notify_by_command(program: &AbsolutePath, report: &Report, limit: Duration) -> Tried {
     let hint = format!("run {program} by hand with a report on standard input");
+    if let Ok(Some(distrust)) = trust::find_distrust(program.as_path()) {
+        let how = format!("is not started: {}", distrust.because);
+        return Err(Failure::lasting(how, distrust.hint));
+    }
     let mut json = serde_json::to_vec_pretty(report)
         .map_err(|error| Failure::lasting(format!("got no report: {error}"), ""))?;
     json.push(b'\n');

@@ -3,11 +3,27 @@
 use std::{ffi::OsStr, os::unix::fs::DirBuilderExt as _, path::Path};
 
 use rustix::io::Errno;
+use schema::FailureCode;
 
+use super::remotes;
 use crate::{
+    cloud::staging,
     error::{Error, Result},
-    sys::{Dir, resolve::resolve},
+    sys::{Dir, bytes},
+    trust,
 };
+
+const WHAT: &str = "the state directory";
+/// How deep the files of runs lie.
+const DEPTH: u32 = 3;
+
+/// Whether a name in the state directory is of what nothing is decided by: what is remembered of
+/// remotes, which is looked at as what comes from outside, downloads and logs.
+fn is_judged_apart(name: &OsStr) -> bool {
+    let name = bytes(name);
+    let is_download = name.starts_with(staging::PREFIX.as_bytes());
+    name == remotes::AREA.as_bytes() || name == b"log" || is_download
+}
 
 /// An open state directory.
 #[derive(Debug)]
@@ -20,20 +36,26 @@ impl StateDir {
     /// Opens a state directory; `None` if there is none.
     ///
     /// # Errors
-    /// Fails if it is there and cannot be opened.
+    /// Refused if others could change what is in it, which decides what is continued; fails if it is
+    /// there and cannot be opened.
     pub fn open(path: &Path) -> Result<Option<Self>> {
-        let named = path.as_os_str().as_encoded_bytes();
-        match resolve(path).and_then(|resolved| resolved.folder()) {
-            Ok(dir) => Ok(Some(Self {
-                dir,
-                path: schema::escape::display(named),
-            })),
-            Err(Errno::NOENT) => Ok(None),
-            Err(error) => Err(Error::io("open", named, error).hint(format!(
-                "name another with --state-dir, run as the user that owns it, or allow it: \
+        let bytes = path.as_os_str().as_encoded_bytes();
+        let named = schema::escape::display(bytes);
+        let dir = match trust::open_folder(path, WHAT) {
+            Ok(dir) => dir,
+            Err(error) if error.code == Some(FailureCode::NotFound) => return Ok(None),
+            Err(error) => {
+                return Err(error.hint(format!(
+                    "name another with --state-dir, run as the user that owns it, or allow it: \
                      `chmod u+rwX {}`",
-                schema::shell::word(named)
-            ))),
+                    schema::shell::word(bytes)
+                )));
+            }
+        };
+        let below = trust::find_distrust_below(&dir, path, DEPTH, &is_judged_apart)?;
+        match below {
+            Some(distrust) => Err(distrust.refuse(&format!("{WHAT} {named}"))),
+            None => Ok(Some(Self { dir, path: named })),
         }
     }
 

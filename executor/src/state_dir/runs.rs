@@ -118,7 +118,9 @@ impl StateDir {
             };
             let at = |file: &str| self.named(&format!("{RUNS}/{name}/{file}"));
             let plan: Option<Plan> = read_json(&run, PLAN, &at(PLAN)).unwrap_or_default();
-            let Some(plan) = plan.filter(backs_up) else {
+            // One of another name would be gone on with in another folder.
+            let is_own = |plan: &Plan| plan.run_id == name && backs_up(plan);
+            let Some(plan) = plan.filter(is_own) else {
                 continue;
             };
             if let Some(newest) = newest {

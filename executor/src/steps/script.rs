@@ -13,6 +13,7 @@ use crate::{
     error::Result,
     event::{Context, Event},
     process::{Limits, OutputLine, ProcessExit, run_to_end},
+    trust,
     watch::Pause,
 };
 
@@ -54,6 +55,21 @@ pub fn run_script_within(
             ..Outcome::unsuccessful(status, message, hint.clone())
         }
     };
+    // Whoever planned the run has looked; this is what is run.
+    let distrust = match trust::find_distrust(step.program.as_path()) {
+        Ok(found) => found.map(|found| found.refuse("the script")),
+        Err(error) => Some(error),
+    };
+    if let Some(error) = distrust {
+        return Ok(Outcome {
+            code: error.code,
+            hint: error.hint,
+            ..fail(format!(
+                "{name} {program} is not started: {}",
+                error.message
+            ))
+        });
+    }
     let mut command = Command::new(program);
     for (key, value) in environment {
         command.env(key, value);

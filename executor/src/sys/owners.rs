@@ -2,9 +2,14 @@
 //!
 //! Asked of the system's databases, which may be far away, once for each name and number and thread.
 
-use std::{cell::RefCell, collections::HashMap, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    os::unix::fs::MetadataExt as _,
+    sync::{Arc, LazyLock},
+};
 
-use nix::unistd::{Gid, Group, Uid, User};
+use nix::unistd::{Gid, Group, Uid, User, geteuid};
 
 /// Names of an entry's user and group; none where a number has no name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -79,6 +84,28 @@ pub fn group_number(name: &Arc<str>) -> Option<u32> {
         *number.or_insert_with(|| ask().map(|group| group.gid.as_raw()))
     })
 }
+
+/// Whether what belongs to a user is under no other rule than that of root and of the user who runs
+/// this.
+#[must_use]
+pub fn is_trusted_owner(uid: u32) -> bool {
+    uid == 0 || uid == geteuid().as_raw() || *ROOT_OUTSIDE == Some(uid)
+}
+
+/// The number under which the root of the machine appears in a user namespace that does not have it
+/// (user_namespaces(7)), as where a system is built in a sandbox: that of whoever owns `/`, if it is the
+/// one that stands for all who have no number here.
+static ROOT_OUTSIDE: LazyLock<Option<u32>> = LazyLock::new(|| {
+    let map = std::fs::read_to_string("/proc/self/uid_map").ok()?;
+    let mut first = map.lines().next()?.split_ascii_whitespace();
+    let has_all = ["0", "0", "4294967295"];
+    if has_all.iter().all(|one| first.next() == Some(one)) {
+        return None;
+    }
+    let nobody = std::fs::read_to_string("/proc/sys/kernel/overflowuid").ok()?;
+    let nobody = nobody.trim().parse().ok()?;
+    (std::fs::metadata("/").ok()?.uid() == nobody).then_some(nobody)
+});
 
 #[cfg(test)]
 mod tests {

@@ -9,9 +9,9 @@ use std::{
     path::Path,
 };
 
-use rustix::{io::Errno, process::geteuid};
+use rustix::io::Errno;
 
-use super::{Dir, Kind, Stat, answer, mounts};
+use super::{Dir, Kind, Stat, answer, mounts, owners::is_trusted_owner};
 use crate::watch;
 
 /// The most symlinks on the way, as path_resolution(7) limits them.
@@ -44,8 +44,19 @@ impl Resolved {
 /// Fails if something on the way is not there, is no folder or cannot be looked at; `ELOOP` too for a
 /// symlink made by another user, and `ETIMEDOUT` where a mount on the way does not answer.
 pub fn resolve(path: &Path) -> Result<Resolved, Errno> {
+    resolve_seeing(path, &mut |_, _| {})
+}
+
+/// Resolves an absolute path and shows `see` all that has a say in where it leads: each folder on the
+/// way, as it was opened, each symlink, and what stands at its end, with the path of each.
+///
+/// # Errors
+/// As [`resolve`]; what is the reason for that was shown before.
+pub fn resolve_seeing(path: &Path, see: &mut dyn FnMut(&[u8], &Stat)) -> Result<Resolved, Errno> {
+    let root = Dir::root()?;
+    see(b"/", &root.stat_self()?);
     let mut way = Way {
-        dir: Dir::root()?,
+        dir: root,
         open: vec![],
         rest: path_components(path.as_os_str()),
         links: 0,
@@ -71,19 +82,29 @@ pub fn resolve(path: &Path) -> Result<Resolved, Errno> {
         let stat = way.dir.stat(&name)?;
         match stat.kind {
             Kind::Symlink => {
+                see(&way.passed, &stat);
                 way.passed.truncate(above);
                 way.follow_symlink(&name, &stat)?;
             }
             Kind::Folder if way.rest.is_empty() => {
                 // An automount point becomes what is mounted there only once it is opened.
                 let stat = way.dir.folder(&name)?.stat_self()?;
+                see(&way.passed, &stat);
                 return Ok(way.end_at(name, stat));
             }
             Kind::Folder => {
-                let child = way.dir.folder(&name)?;
+                let child = match way.dir.folder(&name) {
+                    // To go through a folder it need not be readable.
+                    Err(Errno::ACCESS) => way.dir.named_only(&name)?,
+                    opened => opened?,
+                };
+                see(&way.passed, &child.stat_self()?);
                 way.open.push(std::mem::replace(&mut way.dir, child));
             }
-            _ if way.rest.is_empty() => return Ok(way.end_at(name, stat)),
+            _ if way.rest.is_empty() => {
+                see(&way.passed, &stat);
+                return Ok(way.end_at(name, stat));
+            }
             _ => return Err(Errno::NOTDIR),
         }
     }
@@ -115,8 +136,7 @@ impl Way {
     /// Puts what a symlink points to before the components that are left.
     fn follow_symlink(&mut self, name: &OsStr, stat: &Stat) -> Result<(), Errno> {
         self.links += 1;
-        let is_trusted = stat.uid == 0 || stat.uid == geteuid().as_raw();
-        if self.links > MAX_LINKS || !is_trusted {
+        if self.links > MAX_LINKS || !is_trusted_owner(stat.uid) {
             return Err(Errno::LOOP);
         }
         let target = self.dir.read_symlink(name)?;

@@ -33,12 +33,16 @@ pub const SOURCE_OVERLAPS_DESTINATION: &str = "source-overlaps-destination";
 pub const RSYNC_MISSING: &str = "rsync-missing";
 pub const RSYNC_TOO_OLD: &str = "rsync-too-old";
 
+// Refusals about what others could change.
+pub const UNTRUSTED_FILE: &str = "untrusted-file";
+
 // Refusals about what the plan is made from.
 pub const INVENTORY_TOO_NEW: &str = "inventory-too-new";
 pub const INVENTORY_OF_ANOTHER_CONFIG: &str = "inventory-of-another-config";
 
 // Refusals of a saved plan.
 pub const PLAN_ALTERED: &str = "plan-altered";
+pub const PLAN_NOT_OF_CONFIG: &str = "plan-not-of-config";
 pub const PLAN_TOO_NEW: &str = "plan-too-new";
 pub const PLAN_TOO_OLD: &str = "plan-too-old";
 pub const PLAN_OF_ANOTHER_HOST: &str = "plan-of-another-host";

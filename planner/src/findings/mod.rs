@@ -15,6 +15,7 @@ pub mod records;
 pub(crate) mod rsync;
 mod sources;
 pub(crate) mod space;
+pub mod trust;
 
 use schema::{Finding, Severity, inventory, inventory::Power, plan::Part};
 
@@ -41,6 +42,7 @@ pub(crate) fn collect_findings(facts: &Facts<'_>) -> Vec<Finding> {
             .hint("set local.enable, cloud.enable or both"),
         );
     }
+    findings.extend(trust::of_part(facts.inventory, facts.options.only));
     rclone::check_rclone(facts, &mut findings);
     cloud_memory(facts, &mut findings);
     let Some(destination) = facts.destination else {

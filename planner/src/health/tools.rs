@@ -5,7 +5,7 @@
 use schema::{Finding, Severity, config::Provider};
 
 use super::{Checkup, error, judged, warning};
-use crate::findings::{code, rsync};
+use crate::findings::{code, rsync, trust};
 
 /// The first version with Proton Drive (rclone's changelog, v1.64.0).
 const WITH_PROTON: [u64; 3] = [1, 64, 0];
@@ -24,6 +24,8 @@ pub(super) fn check_tools(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
             .into_iter()
             .map(|one| judged(one, Severity::Note)),
     );
+    let untrusted = trust::untrusted_files(checkup.facts.inventory).into_iter();
+    findings.extend(untrusted.map(|one| judged(one, Severity::Warning)));
     let config = &checkup.facts.config.cloud;
     let Some(rclone) = checkup.measured.rclone.as_ref().filter(|_| config.enable) else {
         return;

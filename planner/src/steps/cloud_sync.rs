@@ -26,21 +26,34 @@ pub(crate) fn decide_cloud_sync(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Opti
     let cloud = &facts.config.cloud;
     let live = facts.is_live();
     (cloud.enable && (live || facts.destination.is_some())).then_some(())?;
-    let none = CloudState::default();
-    let state = facts.inventory.cloud.as_ref().unwrap_or(&none);
-    let alone = facts.options.only == Some(Part::Cloud);
     let snapshot = if live {
-        let taken = &state.memory.uploaded;
+        let state = facts.inventory.cloud.as_ref();
+        let taken = state.map_or(&[][..], |state| &state.memory.uploaded);
         facts.id.first_free(|id| taken.contains(&id))
-    } else if alone {
+    } else if facts.options.only == Some(Part::Cloud) {
         // What there is, for this run makes none.
         facts.reference?.record.id
     } else {
         facts.id
     };
+    // After the rotation, which moves the snapshot to where it stays.
+    Some(Draft {
+        action: Action::CloudSync(cloud_step(facts, snapshot)),
+        needs: if live { &["pre-script"] } else { &["snapshot"] },
+        after: super::After::Kinds(&["rotate"]),
+    })
+}
+
+/// How this snapshot is copied, or the live sources under its name.
+pub(crate) fn cloud_step(facts: &Facts<'_>, snapshot: SnapshotId) -> CloudSyncStep {
+    let cloud = &facts.config.cloud;
+    let live = facts.is_live();
+    let none = CloudState::default();
+    let state = facts.inventory.cloud.as_ref().unwrap_or(&none);
+    let alone = facts.options.only == Some(Part::Cloud);
     let removes = cloud.sync_mode != SyncMode::Copy;
     let agreed = facts.options.approve_deletions;
-    let action = Action::CloudSync(CloudSyncStep {
+    CloudSyncStep {
         program: "rclone".to_owned(),
         options: options(cloud),
         remote: remote(cloud, facts.host),
@@ -67,13 +80,7 @@ pub(crate) fn decide_cloud_sync(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Opti
         } else {
             Vec::new()
         },
-    });
-    // After the rotation, which moves the snapshot to where it stays.
-    Some(Draft {
-        action,
-        needs: if live { &["pre-script"] } else { &["snapshot"] },
-        after: super::After::Kinds(&["rotate"]),
-    })
+    }
 }
 
 /// The destination as it is checked before it is read, where no step before does so.

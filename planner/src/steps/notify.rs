@@ -6,7 +6,7 @@ use schema::{
 };
 
 use super::Draft;
-use crate::facts::Facts;
+use crate::{facts::Facts, findings::trust::is_untrusted};
 
 /// The ping of a dead man's switch before anything else.
 pub(crate) fn decide_announce(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
@@ -25,6 +25,10 @@ pub(crate) fn decide_notify(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<D
         .channels()
         .into_iter()
         .filter(|channel| of_any || matches!(channel, Channel::Healthcheck { .. }))
+        .filter(|channel| match channel {
+            Channel::Command { program } => !is_untrusted(facts.inventory, program),
+            _ => true,
+        })
         .collect();
     if channels.is_empty() {
         return None;

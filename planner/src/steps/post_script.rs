@@ -7,12 +7,15 @@ use schema::{
 };
 
 use super::Draft;
-use crate::facts::Facts;
+use crate::{facts::Facts, findings::trust::is_untrusted};
 
 /// The script, where one is configured.
 pub(crate) fn decide_post_script(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
     let config = facts.config;
     let program = config.post_backup_script.clone()?;
+    if is_untrusted(facts.inventory, &program) {
+        return None;
+    }
     Some(Draft::last(Action::PostScript(ScriptStep {
         program,
         timeout: config.post_backup_timeout.clone(),

@@ -17,6 +17,14 @@ impl Operation<'_> {
         };
         // The run's process has just looked at configuration and destination.
         if let Some(handed) = part::take_over(&state, part)? {
+            let plan = &handed.run.plan;
+            if let Some(difference) = self.engine.find_difference(plan) {
+                return Err(Error::refused(format!(
+                    "run {} is not what the configuration gives: {difference}",
+                    plan.run_id
+                ))
+                .hint("`backup apply --fresh` plans a new one"));
+            }
             let report = part::run_part(&state, &handed.run.plan, part, self.context)?;
             return Ok(Some(report));
         }
@@ -45,7 +53,7 @@ impl Operation<'_> {
             let Some(state) = self.engine.state()? else {
                 return Ok(false);
             };
-            match state.unfinished()? {
+            match self.engine.unfinished_of_config(&state)? {
                 Some(run) => Ok(!state.replay(&run.plan.run_id)?.is_settled()),
                 None => Ok(false),
             }

@@ -9,8 +9,8 @@ use executor::{
 use planner::{
     Options, due,
     unfinished::{
-        Replan, UnfinishedRun, had_failed_before, time_of_try, unusable_basis, why_replan,
-        why_replan_approved, why_replan_here,
+        Replan, UnfinishedRun, had_failed_before, replan_other, time_of_try, unusable_basis,
+        why_replan, why_replan_approved, why_replan_here,
     },
 };
 use schema::{Finding, Plan, Report, RunResult, Severity};
@@ -224,6 +224,9 @@ impl Operation<'_> {
         };
         if let Some(why) = why_replan(&run, &self.engine.config, is_fresh, self.now) {
             return Ok(Some(why));
+        }
+        if let Some(difference) = self.engine.find_difference(run.plan) {
+            return Ok(Some(replan_other(&difference)));
         }
         let destination = self.look_at_destination()?;
         Ok(why_replan_here(run.plan, &destination))

@@ -110,6 +110,9 @@ impl Lab {
     fn save_config(&self) {
         let json = serde_json::to_string_pretty(&self.config).unwrap();
         self.write("config.json", &json);
+        // Whatever the mask of whoever runs the tests allows others to write.
+        let mode = fs::Permissions::from_mode(0o644);
+        fs::set_permissions(self.path("config.json"), mode).unwrap();
     }
 
     /// A program with nothing but a home in the lab and a path to tools.

@@ -8,6 +8,7 @@ use crate::{
     error::{Error, ErrorKind, Result, system_reason},
     process::{Limits, ask_version, capture_output},
     sys::{Kind, resolve::resolve},
+    trust,
 };
 
 /// Longest time for asking rclone about itself.
@@ -125,7 +126,11 @@ pub fn check_config(file: &AbsolutePath) -> Result<()> {
             "`chmod 600 {}`",
             schema::shell::word(file.as_str())
         ))),
-        Ok(_) => Ok(()),
+        // It can name programs that rclone starts.
+        Ok(_) => match trust::find_distrust(file.as_path())? {
+            Some(distrust) => Err(distrust.refuse("cloud.configFile")),
+            None => Ok(()),
+        },
         Err(error) => Err(Error::failed(format!(
             "{file} (cloud.configFile) cannot be read: {}",
             system_reason(&error.into())

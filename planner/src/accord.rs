@@ -1,0 +1,417 @@
+//! Whether a plan that comes from a file is what the present configuration gives.
+//!
+//! A saved plan and the plan of an unfinished run lie in files, and say which programs are run, on which
+//! arguments, from which sources to where. Their digest is no secret, so that it proves nothing. All in
+//! them that does not hang on what disks held when they were made is therefore decided once more, by the
+//! same code, and compared: whoever writes such a file has nothing run that the configuration does not
+//! name. What does hang on that (which snapshot is the basis, what is deleted) is the linter's.
+
+use schema::{
+    Config, Digest, Inventory, Plan, SnapshotId,
+    inventory::{self, DestinationState, Power, Presence, SourceScan, SourceState},
+    outside::brief_line,
+    plan::{
+        Action, CloudLimits, CloudSyncStep, DeletePurpose, DeleteStep, DestinationCheckStep,
+        NotifyStep, SnapshotStep, SpaceCheckStep, Step,
+    },
+    record::{self, Capabilities, DestinationRecord},
+    rsync::{RsyncCall, RsyncPlan},
+};
+use serde_json::Value;
+
+use crate::{
+    Options,
+    facts::Facts,
+    stale::differences,
+    steps::{
+        Draft, cloud_sync, destination_check, notify, post_script, pre_script, snapshot,
+        space_check,
+    },
+};
+
+/// Longest value that is shown, in columns.
+const LONGEST: usize = 120;
+
+/// What a plan is compared with.
+#[derive(Debug, Clone, Copy)]
+pub struct Present<'a> {
+    /// The configuration as it is now.
+    pub config: &'a Config,
+    /// The machine's host name.
+    pub host: &'a str,
+    /// A digest of the machine's id.
+    pub machine: Option<Digest>,
+    /// Whether the program runs as root.
+    pub privileged: bool,
+}
+
+/// The first thing in which a plan differs from what the present configuration gives, as a sentence
+/// without an end; none where it is the same. `is_saved` says that `backup plan` made it, and so no
+/// deletion by hand is in it.
+#[must_use]
+pub fn find_difference(plan: &Plan, present: &Present<'_>, is_saved: bool) -> Option<String> {
+    let host = present.config.hostname.as_deref().unwrap_or(present.host);
+    if plan.host != host {
+        return Some(differs("the plan", "host", &plan.host, host));
+    }
+    if !is_run_id(&plan.run_id) {
+        let run = brief_line(&plan.run_id, LONGEST);
+        return Some(format!("`{run}` is the name of no run"));
+    }
+    let inventory = supposed_inventory(plan, present);
+    let options = Options {
+        only: plan.only,
+        ..Options::default()
+    };
+    let facts = Facts::new(present.config, &inventory, &options);
+    let differing = |step: &Step| differing_step(step, &facts, is_saved);
+    let mut differing = plan.steps.iter().filter_map(differing);
+    differing.next().or_else(|| missing_step(plan, &facts))
+}
+
+/// In what a step differs.
+fn differing_step(step: &Step, facts: &Facts<'_>, is_saved: bool) -> Option<String> {
+    let kind = step.action.kind();
+    let name = format!("step `{kind}`");
+    if step.id != kind {
+        return Some(differs(&name, "id", &step.id, kind));
+    }
+    let Some(wanted) = wanted_action(&step.action, facts, is_saved) else {
+        return Some(format!("the configuration asks for no {name}"));
+    };
+    if wanted == step.action {
+        return None;
+    }
+    let json = |action: &Action| serde_json::to_value(action).unwrap_or_default();
+    let mut first = None;
+    differences(
+        "",
+        &json(&wanted),
+        &json(&step.action),
+        &mut |key, wanted, found| {
+            if first.is_none() {
+                first = Some(differs(&name, key, &text_of(found), &text_of(wanted)));
+            }
+        },
+    );
+    // What no key of the JSON tells apart is no difference.
+    first
+}
+
+/// The action that the configuration gives in the place of this one, with what hangs on disks as this
+/// one has it; none where it gives no such step.
+fn wanted_action(found: &Action, facts: &Facts<'_>, is_saved: bool) -> Option<Action> {
+    let mut none = Vec::new();
+    let action = |draft: Option<Draft>| draft.map(|draft| draft.action);
+    match found {
+        Action::Announce(_) => action(notify::decide_announce(facts, &mut none)),
+        Action::PreScript(_) => action(pre_script::decide_pre_script(facts, &mut none)),
+        Action::PostScript(_) => action(post_script::decide_post_script(facts, &mut none)),
+        Action::DestinationCheck(found) => {
+            let wanted = with_state_of_check(checked(facts)?, found, facts);
+            Some(Action::DestinationCheck(wanted))
+        }
+        Action::SpaceCheck(found) => {
+            match action(space_check::decide_space_check(facts, &mut none))? {
+                Action::SpaceCheck(wanted) => Some(Action::SpaceCheck(SpaceCheckStep {
+                    min_free_bytes: wanted.min_free_bytes,
+                    ..found.clone()
+                })),
+                _ => None,
+            }
+        }
+        Action::Snapshot(found) => match action(snapshot::decide_snapshot(facts, &mut none))? {
+            Action::Snapshot(wanted) => {
+                Some(Action::Snapshot(with_state_of_snapshot(wanted, found)))
+            }
+            _ => None,
+        },
+        Action::CloudSync(found) => {
+            let is_wanted = facts.config.cloud.enable;
+            let wanted = is_wanted.then(|| cloud_sync::cloud_step(facts, found.snapshot))?;
+            Some(Action::CloudSync(with_state_of_cloud(wanted, found, facts)))
+        }
+        Action::Notify(found) => match action(notify::decide_notify(facts, &mut none))? {
+            Action::Notify(wanted) => Some(Action::Notify(NotifyStep {
+                last_good: found.last_good,
+                ..wanted
+            })),
+            _ => None,
+        },
+        // All that these say hangs on the destination.
+        Action::Rotate(step) => Some(Action::Rotate(step.clone())),
+        Action::Delete(step) => may_delete(step, is_saved).then(|| Action::Delete(step.clone())),
+        // No backup has such a step.
+        Action::Restore(_) | Action::Mark(_) | Action::Repair(_) | Action::Adopt(_) => None,
+    }
+}
+
+/// Whether a plan of this kind deletes for such a purpose.
+fn may_delete(step: &DeleteStep, is_saved: bool) -> bool {
+    step.purpose == DeletePurpose::MakeRoom || !is_saved
+}
+
+fn checked(facts: &Facts<'_>) -> Option<DestinationCheckStep> {
+    match destination_check::decide_destination_check(facts, &mut Vec::new())?.action {
+        Action::DestinationCheck(check) => Some(check),
+        _ => None,
+    }
+}
+
+fn with_state_of_check(
+    wanted: DestinationCheckStep,
+    found: &DestinationCheckStep,
+    facts: &Facts<'_>,
+) -> DestinationCheckStep {
+    DestinationCheckStep {
+        destination_id: found.destination_id.clone(),
+        create: found.create,
+        remember: found.remember,
+        // Only this machine is written down as the one that it belongs to.
+        machine: found
+            .machine
+            .filter(|machine| Some(*machine) == facts.inventory.machine),
+        ..wanted
+    }
+}
+
+fn with_state_of_snapshot(wanted: SnapshotStep, found: &SnapshotStep) -> SnapshotStep {
+    SnapshotStep {
+        id: found.id,
+        rsync: match (wanted.rsync, &found.rsync) {
+            (Some(wanted), Some(found)) => Some(with_state_of_rsync(wanted, found)),
+            (wanted, _) => wanted,
+        },
+        basis: found.basis.clone(),
+        also_link: found.also_link.clone(),
+        never_link: found.never_link.clone(),
+        home: found.home,
+        continue_from: found.continue_from,
+        expected: found.expected,
+        suspect_when: found.suspect_when.clone(),
+        ..wanted
+    }
+}
+
+/// What is mounted below a source is left out besides what the configuration leaves out. Whatever rsync
+/// leaves out is copied by the pass that follows, so that nothing is lost by more of it.
+fn with_state_of_rsync(wanted: RsyncPlan, found: &RsyncPlan) -> RsyncPlan {
+    let calls = wanted.calls.into_iter().map(|wanted| {
+        let same = found.calls.iter().find(|one| one.source == wanted.source);
+        let arguments = same.map_or(wanted.arguments.clone(), |found| {
+            let is_more =
+                |one: &String| one.starts_with("--exclude=") && !wanted.arguments.contains(one);
+            let mut without_more = found.arguments.clone();
+            without_more.retain(|one| !is_more(one));
+            if without_more == wanted.arguments {
+                found.arguments.clone()
+            } else {
+                wanted.arguments.clone()
+            }
+        });
+        RsyncCall {
+            arguments,
+            ..wanted
+        }
+    });
+    RsyncPlan {
+        version: found.version.clone(),
+        calls: calls.collect(),
+        ..wanted
+    }
+}
+
+fn with_state_of_cloud(
+    wanted: CloudSyncStep,
+    found: &CloudSyncStep,
+    facts: &Facts<'_>,
+) -> CloudSyncStep {
+    let gives_back = wanted.mode == schema::config::SyncMode::Move && wanted.live.is_none();
+    CloudSyncStep {
+        destination: match (wanted.destination, &found.destination) {
+            (Some(wanted), Some(found)) => Some(with_state_of_check(wanted, found, facts)),
+            (wanted, _) => wanted,
+        },
+        last: found.last,
+        expected: found.expected,
+        limits: CloudLimits {
+            // None is what a person agreed to.
+            max_delete: wanted
+                .limits
+                .max_delete
+                .filter(|_| found.limits.max_delete.is_some()),
+            guard: found.limits.guard,
+        },
+        expire: found.expire.clone(),
+        give_back: if gives_back {
+            found.give_back.clone()
+        } else {
+            Vec::new()
+        },
+        ..wanted
+    }
+}
+
+/// The first step that belongs to each such run and is not in the plan.
+fn missing_step(plan: &Plan, facts: &Facts<'_>) -> Option<String> {
+    let backs_up = |step: &Step| matches!(step.action, Action::Snapshot(_) | Action::CloudSync(_));
+    if plan.only.is_some() || !plan.steps.iter().any(backs_up) {
+        return None;
+    }
+    let mut none = Vec::new();
+    let wanted = [
+        notify::decide_announce(facts, &mut none),
+        pre_script::decide_pre_script(facts, &mut none),
+        post_script::decide_post_script(facts, &mut none),
+        notify::decide_notify(facts, &mut none),
+    ];
+    let mut kinds = wanted.iter().flatten().map(|draft| draft.action.kind());
+    let missing = kinds.find(|kind| plan.steps.iter().all(|step| step.action.kind() != *kind))?;
+    Some(format!(
+        "the configuration asks for a step `{missing}`, which the plan lacks"
+    ))
+}
+
+/// The inventory that gives this plan, as far as the plan says of it what hangs on disks.
+fn supposed_inventory(plan: &Plan, present: &Present<'_>) -> Inventory {
+    let Present {
+        config,
+        host,
+        machine,
+        privileged,
+    } = *present;
+    Inventory {
+        format_version: inventory::FORMAT_VERSION,
+        taken_at: plan.created_at,
+        host: host.to_owned(),
+        privileged,
+        power: Power::Ac,
+        machine,
+        known_destinations: Vec::new(),
+        destination: config
+            .local
+            .enable
+            .then(|| supposed_destination(plan, config, host)),
+        sources: supposed_sources(plan, config),
+        rsync: None,
+        cloud: None,
+        state_faults: Vec::new(),
+        state_unwritable: None,
+        untrusted: Vec::new(),
+    }
+}
+
+fn supposed_destination(plan: &Plan, config: &Config, host: &str) -> DestinationState {
+    let is_live =
+        |step: &Step| matches!(&step.action, Action::CloudSync(sync) if sync.live.is_some());
+    // Live sources are copied where the disk is away.
+    let present = !plan.steps.iter().any(is_live);
+    let calls = calls_of_rsync(plan);
+    let times = calls.is_empty()
+        || calls
+            .iter()
+            .any(|call| call.arguments.iter().any(|one| one == "--times"));
+    DestinationState {
+        mount_point: config.local.mount_point.clone(),
+        present,
+        absent_because: None,
+        absent_code: None,
+        mounted: present,
+        read_only: false,
+        place: None,
+        file_system: None,
+        file_system_uuid: None,
+        free_bytes: 0,
+        total_bytes: 0,
+        free_inodes: None,
+        record: Some(DestinationRecord {
+            format_version: record::FORMAT_VERSION,
+            id: String::new(),
+            host: host.to_owned(),
+            created_at: plan.created_at,
+            machine: None,
+            capabilities: Capabilities {
+                times,
+                ..Capabilities::all()
+            },
+        }),
+        beside: Vec::new(),
+        record_fault: None,
+        record_fault_code: None,
+        recognized_id: None,
+        expected_capabilities: None,
+        snapshots: Vec::new(),
+        unmanaged: Vec::new(),
+        links: Vec::new(),
+        latest: None,
+        partial: Vec::new(),
+        trash: Vec::new(),
+        lost: Vec::new(),
+        rotation: None,
+        rotation_fault: None,
+        damaged: Vec::new(),
+        in_the_way: Vec::new(),
+    }
+}
+
+/// The configured sources; whether one was there, and is a folder, is what the plan says.
+fn supposed_sources(plan: &Plan, config: &Config) -> Vec<SourceState> {
+    let planned = plan.snapshot().map(|snapshot| snapshot.sources.as_slice());
+    let calls = calls_of_rsync(plan);
+    let sources = config.local.sources.iter().map(|path| {
+        let planned = planned.unwrap_or_default().iter();
+        let is_missing = planned.clone().any(|one| one.path == *path && !one.present);
+        let is_file = calls
+            .iter()
+            .any(|call| call.source == *path && !call.folder);
+        SourceState {
+            path: path.clone(),
+            presence: if is_missing {
+                Presence::Missing
+            } else {
+                Presence::Present
+            },
+            place: None,
+            mounted: false,
+            scan: SourceScan {
+                folders: u64::from(!is_file),
+                ..SourceScan::default()
+            },
+            mounts_passed_over: Vec::new(),
+            data_passed_over: Vec::new(),
+            unreadable: Vec::new(),
+            not_held: Vec::new(),
+            renamed: Vec::new(),
+            databases: Vec::new(),
+            hollow: Vec::new(),
+            costs_most: None,
+        }
+    });
+    sources.collect()
+}
+
+fn calls_of_rsync(plan: &Plan) -> &[RsyncCall] {
+    let rsync = plan.snapshot().and_then(|snapshot| snapshot.rsync.as_ref());
+    rsync.map_or(&[], |rsync| rsync.calls.as_slice())
+}
+
+/// Whether this can be the name of a run: the id of its start, and a few digits.
+fn is_run_id(name: &str) -> bool {
+    name.rsplit_once('-').is_some_and(|(id, digits)| {
+        id.parse::<SnapshotId>().is_ok()
+            && digits.len() == 8
+            && digits.bytes().all(|one| one.is_ascii_hexdigit())
+    })
+}
+
+fn text_of(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn differs(what: &str, key: &str, found: &str, wanted: &str) -> String {
+    let [found, wanted] = [found, wanted].map(|text| brief_line(text, LONGEST));
+    format!("{what} has {key} {found}, and the configuration gives {wanted}")
+}
