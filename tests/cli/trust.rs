@@ -41,7 +41,7 @@ fn refused_by(lab: &Lab, verbs: &[&[&str]], path: &str, hint: &str) {
             _ => lab.at(LATER, verb),
         };
         let ran = ran.expect(4);
-        ran.says("is not to be trusted").says(path).hints(hint);
+        ran.says("is not to be trusted").says(path).says(hint);
     }
     assert_eq!(everything_below(&lab.path("mnt")), before);
 }
