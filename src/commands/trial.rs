@@ -34,6 +34,10 @@ use crate::{
     style::shown,
 };
 
+/// The configuration that a person can go on from for good. That of the trial does without a drive, so
+/// that it would write below a mount point on which nothing is mounted.
+const FOR_GOOD: &str = "config-for-good.json";
+
 /// Backs a folder up twice and restores a file.
 pub(crate) fn try_backup(arguments: &Try, settings: &Settings, out: &Out) -> Result<u8> {
     let source = find_source(arguments)?;
@@ -41,6 +45,7 @@ pub(crate) fn try_backup(arguments: &Try, settings: &Settings, out: &Out) -> Res
     let settings = &settings.for_trial(&folder);
     let engine = &settings.engine_for(make_config(&source, &folder, settings)?);
     write_wrapper(&folder, settings)?;
+    write_config_for_good(&folder, engine.config())?;
     let style = &settings.style;
 
     out.print_unless_quiet(&format!(
@@ -330,7 +335,7 @@ fn show_ending(
          then: backup check\n\
          To forget all this: rm -rf {}\n",
         style.bold("Next:"),
-        short_path(&settings.config_path),
+        short_path(&folder.join(FOR_GOOD)),
         short_path(folder),
     ));
     out.print_unless_quiet(&text);
@@ -345,6 +350,23 @@ fn short_path(path: &Path) -> String {
         }
         _ => shell::word(path.as_os_str().as_encoded_bytes()),
     }
+}
+
+/// Writes the configuration for good: these sources, on a drive that must be mounted.
+fn write_config_for_good(folder: &Path, config: &Config) -> Result<()> {
+    let mut json = serde_json::to_vec_pretty(&serde_json::json!({
+        "version": 1,
+        "local": {
+            "enable": true,
+            "mountPoint": LocalConfig::default().mount_point,
+            "requireMount": true,
+            "sources": config.local.sources,
+        }
+    }))?;
+    json.push(b'\n');
+    let path = folder.join(FOR_GOOD);
+    std::fs::write(&path, json)
+        .map_err(|error| Error::io("write", path.as_os_str().as_encoded_bytes(), error).into())
 }
 
 /// Makes this program reachable with the trial's own settings, for whoever wants to go on.
