@@ -8,7 +8,12 @@ use std::{path::Path, process, sync::Arc, thread, time::Duration};
 
 use anyhow::Result;
 use backup::engine::StalledRun;
-use executor::{Error, event::Stop, journal, lock, threads, watch};
+use executor::{
+    Error,
+    bounded::{LONGEST_CONFIG, read_file},
+    event::Stop,
+    journal, lock, threads, watch,
+};
 use planner::{
     check,
     unanswered::{Unanswered, describe_unanswered},
@@ -50,7 +55,7 @@ pub(crate) fn end_stalled(cli: &Cli, mount_point: &Path, begun: bool) -> ! {
     watch::never_wait_again(mount_point);
     let settings = &Settings::new(&cli.global);
     let out = &Out::new(settings.quiet);
-    let config = std::fs::read(&settings.config_path).ok();
+    let config = read_file(&settings.config_path, LONGEST_CONFIG).ok();
     let config = config.and_then(|bytes| check::check_config(&bytes).ok());
     let config = config.map(|checked| checked.config);
     let Unanswered { message, hint } = describe_unanswered(config.as_ref(), mount_point);

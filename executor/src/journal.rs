@@ -8,7 +8,7 @@
 use std::{
     ffi::OsStr,
     fs::File,
-    io::{Read as _, Seek as _, SeekFrom, Write as _},
+    io::{Seek as _, SeekFrom, Write as _},
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
+    bounded::read_bounded,
     error::{Error, Result},
     sys::{Dir, Kind, Stat},
     watch,
@@ -29,6 +30,10 @@ use crate::{
 
 /// Name of the journal in a run's folder.
 pub const FILE_NAME: &str = "journal.jsonl";
+
+/// Longest journal that is read, in bytes: a run of thirty steps with a thousand problems each, at
+/// paths of a thousand bytes, has half of it. A longer one is damaged.
+const LONGEST_JOURNAL: u64 = 64 << 20;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -215,9 +220,15 @@ impl Journal {
         let mut file = run
             .file_or_new(name, 0o600)
             .map_err(|e| io("open", e.into()))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(|e| io("read", e))?;
-        match parse_lines(&bytes) {
+        let length = file.metadata().map_err(|e| io("read", e))?.len();
+        let (bytes, parsed) = if length > LONGEST_JOURNAL {
+            (Vec::new(), Err(Fault::Damaged))
+        } else {
+            let bytes = read_bounded(&file, LONGEST_JOURNAL).map_err(|e| io("read", e))?;
+            let parsed = parse_lines(&bytes);
+            (bytes, parsed)
+        };
+        match parsed {
             Ok((replay, good)) => {
                 if good < bytes.len() {
                     file.set_len(good as u64).map_err(|e| io("cut", e))?;
@@ -278,13 +289,15 @@ pub fn was_written() -> bool {
 /// Fails if the journal cannot be read.
 pub fn read_journal(run: &Dir, path: &str) -> Result<Option<Replay>> {
     match run.file(OsStr::new(FILE_NAME)) {
-        Ok(mut file) => {
+        Ok(file) => {
             let stat = Stat::of_fd(&file).map_err(|e| Error::io("read", path.as_bytes(), e))?;
             if stat.kind != Kind::File {
                 return Ok(None);
             }
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes)
+            if stat.size > LONGEST_JOURNAL {
+                return Ok(Some(Replay::default()));
+            }
+            let bytes = read_bounded(file, LONGEST_JOURNAL)
                 .map_err(|error| Error::io("read", path.as_bytes(), error))?;
             // One that cannot be trusted says nothing, so the run counts as just begun.
             Ok(Some(Replay::from_bytes(&bytes).unwrap_or_default()))

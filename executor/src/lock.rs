@@ -16,10 +16,14 @@ use rustix::{
 };
 
 use crate::{
+    bounded::read_bounded,
     error::{Error, Result},
     sys::{Dir, Kind},
     threads,
 };
+
+/// Longest that a lock says of who holds it, in bytes.
+const LONGEST_HOLDER: u64 = 64;
 
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
@@ -64,7 +68,9 @@ impl Lock {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
-                let holder = std::io::read_to_string(&file).unwrap_or_default();
+                // A number; whatever else stands there is nobody's.
+                let holder = read_bounded(&file, LONGEST_HOLDER).unwrap_or_default();
+                let holder = String::from_utf8(holder).unwrap_or_default();
                 return Err(Error::busy(format!(
                     "another run holds {path}{}",
                     match holder.trim() {

@@ -46,8 +46,11 @@ pub const MARKS_FILE: &str = "marks.json";
 pub const LATEST: &str = "latest";
 
 /// Longest JSON file that is read, in bytes: the record of a snapshot with a thousand problems at
-/// the longest paths that there are has a fourth of it.
-pub const LONGEST_JSON: u64 = 64 << 20;
+/// the longest paths that there are, each byte of them escaped, has two thirds of it.
+pub const LONGEST_JSON: u64 = 32 << 20;
+/// Longest that the records of all snapshots of a destination may be together, in bytes: they are in
+/// memory at once. Two hundred snapshots with a thousand problems each have half of it.
+pub const LONGEST_RECORDS: u64 = 64 << 20;
 /// Longest manifest file that is read at once, in bytes; streams have no limit.
 pub const LONGEST_MANIFEST: u64 = 4 << 30;
 
@@ -228,6 +231,30 @@ impl Store {
             SNAPSHOT_FILE,
             &self.named(&record_path(id, SNAPSHOT_FILE)),
         )
+    }
+
+    /// The same, where the records that are in memory already leave room for it: takes its size from
+    /// `room`.
+    ///
+    /// # Errors
+    /// As [`Self::record`], and if there is no room for it.
+    pub fn record_within(&self, id: SnapshotId, room: &mut u64) -> Result<Option<SnapshotRecord>> {
+        let there = self
+            .records(id)
+            .ok()
+            .flatten()
+            .and_then(|dir| dir.look(OsStr::new(SNAPSHOT_FILE)).ok().flatten());
+        let size = there.map_or(0, |stat| stat.size);
+        if size > *room && size <= LONGEST_JSON {
+            let path = self.named(&record_path(id, SNAPSHOT_FILE));
+            let limit = schema::amount::bytes(LONGEST_RECORDS);
+            return Err(Error::failed(format!(
+                "cannot read {path}: the records of all snapshots are longer than {limit} together"
+            )));
+        }
+        let record = self.record(id)?;
+        *room = room.saturating_sub(size);
+        Ok(record)
     }
 
     /// What was said of a snapshot since it was sealed.
@@ -419,7 +446,7 @@ pub fn read_json<T: DeserializeOwned>(dir: &Dir, name: &str, path: &str) -> Resu
         .map_err(|error| Error::io("read", path.as_bytes(), error))?;
     bytes
         .map(|bytes| {
-            record::strip_digest(&bytes)
+            record::without_digest(bytes)
                 .and_then(|json| serde_json::from_slice(&json).map_err(|error| error.to_string()))
                 .map_err(|because| Error::failed(format!("cannot read {path}: {because}")))
         })

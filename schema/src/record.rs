@@ -11,7 +11,10 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use chrono::{DateTime, FixedOffset, NaiveDate};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{SeqAccess, Visitor},
+};
 
 pub use crate::capabilities::{Capabilities, NameLimits};
 use crate::{SnapshotId, config::AbsolutePath, digest::Digest, problem::Problem};
@@ -39,17 +42,39 @@ pub fn append_digest(json: Vec<u8>) -> Vec<u8> {
 /// # Errors
 /// In words, if it has one and that is another's.
 pub fn strip_digest(file: &[u8]) -> Result<Cow<'_, [u8]>, String> {
-    let parts = file.strip_suffix(AFTER_DIGEST).and_then(|rest| {
-        let (rest, digest) = rest.split_at_checked(rest.len().checked_sub(64)?)?;
-        Some((rest.strip_suffix(BEFORE_DIGEST)?, digest))
-    });
-    match parts {
+    match strip_parts(file) {
         None => Ok(Cow::Borrowed(file)),
         Some((body, digest)) if Digest::from_hex(digest) == Some(Digest::of(body)) => {
             Ok(Cow::Owned([body, b"\n}\n"].concat()))
         }
-        Some(_) => Err(format!("its content is not what its {DIGEST_KEY} says")),
+        Some(_) => Err(other_digest()),
     }
+}
+
+/// The same of a file that is not needed any more, without a copy of it.
+///
+/// # Errors
+/// As [`strip_digest`].
+pub fn without_digest(mut file: Vec<u8>) -> Result<Vec<u8>, String> {
+    let kept = match strip_parts(&file) {
+        None => return Ok(file),
+        Some((body, digest)) if Digest::from_hex(digest) == Some(Digest::of(body)) => body.len(),
+        Some(_) => return Err(other_digest()),
+    };
+    file.truncate(kept);
+    file.extend_from_slice(b"\n}\n");
+    Ok(file)
+}
+
+/// A record's text and the digest that it ends with, if it ends with one.
+fn strip_parts(file: &[u8]) -> Option<(&[u8], &[u8])> {
+    let rest = file.strip_suffix(AFTER_DIGEST)?;
+    let (rest, digest) = rest.split_at_checked(rest.len().checked_sub(64)?)?;
+    Some((rest.strip_suffix(BEFORE_DIGEST)?, digest))
+}
+
+fn other_digest() -> String {
+    format!("its content is not what its {DIGEST_KEY} says")
 }
 
 /// Version of the records' format.
@@ -102,6 +127,7 @@ pub struct SnapshotRecord {
     /// False when it was sealed with listed errors.
     pub complete: bool,
     /// Why it is suspect; empty for a good snapshot.
+    #[serde(deserialize_with = "few_texts")]
     pub suspect: Vec<String>,
     /// The first of the suspect snapshots in a row that are like this one, which may be itself:
     /// accepting one of them accepts all. None for a good snapshot and in older records.
@@ -120,6 +146,7 @@ pub struct SnapshotRecord {
     /// Each configured source and what of it is here.
     pub sources: Vec<SourceRecord>,
     /// The exclude patterns in force.
+    #[serde(deserialize_with = "few_texts")]
     pub exclude_patterns: Vec<String>,
     /// What the snapshot holds.
     pub totals: SnapshotTotals,
@@ -145,6 +172,34 @@ pub struct SnapshotRecord {
     /// could still be known then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record_rebuilt_at: Option<DateTime<FixedOffset>>,
+}
+
+/// Texts of a list that are read at most: an empty one takes three bytes of a file, and eight times as
+/// much memory.
+const MOST_TEXTS: usize = 100_000;
+
+/// A list of texts, but for one that is longer than any that is written.
+fn few_texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Few;
+    impl<'de> Visitor<'de> for Few {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "at most {MOST_TEXTS} texts")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut texts: A) -> Result<Vec<String>, A::Error> {
+            let mut all = Vec::new();
+            while let Some(text) = texts.next_element()? {
+                if all.len() == MOST_TEXTS {
+                    return Err(serde::de::Error::invalid_length(all.len() + 1, &self));
+                }
+                all.push(text);
+            }
+            Ok(all)
+        }
+    }
+    deserializer.deserialize_seq(Few)
 }
 
 /// When sources were read, by the machine's clock, which no option changes.

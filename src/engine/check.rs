@@ -4,8 +4,8 @@ use std::path::Path;
 
 use chrono::Local;
 use executor::{
-    Error, cloud::rclone::has_remote, error::system_reason, state_dir::StateDir,
-    store::LONGEST_JSON, sys::resolve::same_file_system, trust,
+    Error, bounded::LONGEST_CONFIG, cloud::rclone::has_remote, error::system_reason,
+    state_dir::StateDir, sys::resolve::same_file_system, trust,
 };
 use planner::{
     check::{self, Checked, Fault, nested},
@@ -67,7 +67,7 @@ pub fn check_config_text(json: &str) -> Result<Config, ConfigFault> {
 /// Fails if the file cannot be read, if others could change it, or if it says something that is not
 /// valid: all faults at once.
 pub fn read_config(path: &Path) -> Result<Checked, ConfigFault> {
-    let read = trust::read_file(path, "the configuration", LONGEST_JSON);
+    let read = trust::read_file(path, "the configuration", LONGEST_CONFIG);
     let bytes = read.map_err(|error| match error.code {
         Some(FailureCode::Untrusted) => ConfigFault::Untrusted(error),
         _ => {

@@ -228,12 +228,16 @@ impl Operation<'_> {
         let _lock = state.lock()?;
         let cache = RemoteCache::open_or_new(&state, remote)?;
         let options = planner::cloud_options(&self.engine.config.cloud);
+        // Twice what the last upload had, as far as it is known here.
+        let last = cache.memory().ok().and_then(|memory| memory.last);
+        let known = last.map_or(0, |last| last.files.saturating_mul(2));
         let rclone = Rclone {
             program: RCLONE,
             options: &options,
             step: "cloud",
             until: None,
             stall: rclone::longest_stall(None),
+            most_listed: rclone::listing_limit(known),
             context: self.context,
         };
         work(&rclone, &cache)

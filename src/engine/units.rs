@@ -1,6 +1,9 @@
 //! Writing the systemd units of a configuration to a folder.
 
-use std::{io, path::Path};
+use std::{
+    io::{self, Read as _},
+    path::Path,
+};
 
 use executor::{Error, error::Result};
 use planner::units::{HEADER, NAMES, Unit};
@@ -58,8 +61,14 @@ pub fn write_units(
 
 /// Whether a file was made by this program; none if there is none.
 fn is_ours(path: &Path) -> Option<bool> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Some(text.starts_with(HEADER)),
+    let read = || -> io::Result<Vec<u8>> {
+        let mut start = Vec::new();
+        let file = std::fs::File::open(path)?;
+        file.take(HEADER.len() as u64).read_to_end(&mut start)?;
+        Ok(start)
+    };
+    match read() {
+        Ok(start) => Some(start == HEADER.as_bytes()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(_) => Some(false),
     }

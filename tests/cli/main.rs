@@ -8,6 +8,7 @@
 
 mod adopt;
 mod basis;
+mod bounded;
 mod by_hand;
 mod cloud;
 mod cloud_away;

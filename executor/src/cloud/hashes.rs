@@ -10,7 +10,7 @@ use std::{
     collections::HashMap,
     ffi::OsStr,
     fs::File,
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufReader, Write as _},
 };
 
 use schema::Digest;
@@ -20,13 +20,19 @@ use super::{
     memory::RemoteCache,
     rclone::{FileFaults, Rclone, RcloneExit},
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    bounded::{BoundedLines, LONGEST_LISTED_LINE, read_bounded},
+    error::{Error, ErrorKind, Result},
+    manifest::new_decoder,
+};
 
 /// The notes, and their name while they are made.
 const NOTES: &str = "hashes.zst";
 const NEW: &str = "hashes.new";
 /// zstd's fastest regular level: hashes do not get smaller.
 const LEVEL: i32 = 1;
+/// Longest answer that is read of what a remote can do, in bytes: rclone's has some thousand.
+const LONGEST_FEATURES: u64 = 1 << 20;
 /// rclone's name of the hash that manifests have.
 const OURS: &str = "sha256";
 /// Which hash is asked for where a remote has several: the one that needs no notes, and then those
@@ -97,7 +103,8 @@ fn remote_features(
         Err(error) if error.kind == ErrorKind::Failed => return Ok(None),
         Err(error) => return Err(error),
     }
-    Ok(serde_json::from_reader(BufReader::new(cache.file(FEATURES)?)).ok())
+    let told = read_bounded(cache.file(FEATURES)?, LONGEST_FEATURES).ok();
+    Ok(told.and_then(|told| serde_json::from_slice(&told).ok()))
 }
 
 fn choose_hash(told: Backend) -> Option<Hashing> {
@@ -139,7 +146,7 @@ impl Notes {
     }
 
     fn add(&mut self, file: File, hashing: &Hashing) -> std::io::Result<()> {
-        let mut lines = BufReader::new(zstd::Decoder::new(file)?).lines();
+        let mut lines = BoundedLines::new(BufReader::new(new_decoder(file)?), LONGEST_LISTED_LINE);
         if lines.next().transpose()?.as_deref() != Some(&hashing.name) {
             return Ok(());
         }
@@ -249,8 +256,10 @@ pub fn list_hashes(
     }
     // Single files whose hash could not be had are no hindrance.
     let mut hashes = HashMap::new();
-    for line in BufReader::new(cache.file(SUMS)?).lines() {
+    let mut room = rclone.most_listed;
+    for line in BoundedLines::new(BufReader::new(cache.file(SUMS)?), LONGEST_LISTED_LINE) {
         let line = line.map_err(|error| Error::io("read", cache.named(SUMS).as_bytes(), error))?;
+        room = rclone.take_room(room, &line, folder)?;
         if let Some((hash, name)) = hash_sum(&line) {
             hashes.insert(name.to_owned(), hash.to_owned());
         }

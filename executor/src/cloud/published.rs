@@ -4,12 +4,7 @@
 //! changes, and `uploaded-<n>.json` after the last. So whoever finds a folder without the latter
 //! knows which files are in doubt, even on a new machine.
 
-use std::{
-    collections::BTreeMap,
-    ffi::OsStr,
-    fs::File,
-    io::{BufRead as _, BufReader},
-};
+use std::{collections::BTreeMap, ffi::OsStr, fs::File, io::BufReader};
 
 use schema::{
     SnapshotId,
@@ -20,6 +15,7 @@ use serde::Deserialize;
 
 use super::{memory::RemoteCache, rclone::Rclone};
 use crate::{
+    bounded::{BoundedLines, LONGEST_LISTED_LINE},
     error::{Error, Result},
     event::Stop,
     manifest::{self, Reader},
@@ -98,13 +94,15 @@ pub fn list_remote(
         ))
     };
     // One item a line, so that a list of millions is never in memory as text.
-    for line in BufReader::new(cache.file(LISTING)?).lines() {
+    let mut room = rclone.most_listed;
+    for line in BoundedLines::new(BufReader::new(cache.file(LISTING)?), LONGEST_LISTED_LINE) {
         let line = line.map_err(|error| unread(error.to_string()))?;
         let line = line.trim().trim_end_matches(',');
         if matches!(line, "" | "[" | "]" | "[]") {
             continue;
         }
         let item: Listed = serde_json::from_str(line).map_err(|error| unread(error.to_string()))?;
+        room = rclone.take_room(room, &item.path, folder)?;
         if item.is_dir || item.size >= 0 {
             each(RemoteItem {
                 path: item.path,

@@ -11,7 +11,7 @@ use memchr::memrchr;
 use zstd::Decoder;
 
 use super::{
-    HEADER, LONGEST_LINE,
+    HEADER, LONGEST_LINE, new_decoder,
     read::{not_known, too_long},
 };
 
@@ -36,7 +36,7 @@ impl Chunks {
     /// Fails if the file cannot be read, or is not a manifest of a known version.
     pub fn new(file: File) -> io::Result<Self> {
         let mut this = Self {
-            decoder: Decoder::new(file)?,
+            decoder: new_decoder(file)?,
             buffer: vec![0; CHUNK],
             given: 0,
             end: 0,

@@ -19,6 +19,10 @@ pub const LONGEST_LINE: usize = 16 << 20;
 /// Most bytes of attributes that a line keeps, names and values; twice that as text.
 pub const MOST_KEPT: usize = 4 << 20;
 
+/// Most attributes that a line has: the kernel lists names of 64 KiB together, the shortest of which
+/// have seven bytes.
+pub const MOST_ATTRIBUTES: usize = 10_000;
+
 /// One entry of a snapshot, as its source was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {

@@ -12,7 +12,7 @@ use schema::{
     escape::{self, escape, unescape},
 };
 
-use super::Entry;
+use super::{Entry, MOST_ATTRIBUTES};
 use crate::sys::{Kind, Owners, attributes::Attributes, stat::Nanos};
 
 /// A line that is not a manifest entry.
@@ -209,6 +209,9 @@ impl Entry {
             // Words of later versions are passed over, as mtree's readers do.
             _ => {
                 if let Some(name) = key.strip_prefix(b"xattr.") {
+                    if self.xattrs_kept.len() == MOST_ATTRIBUTES {
+                        return None;
+                    }
                     self.xattrs_kept.push((unescape(name)?, parse_hex(value)?));
                 }
             }

@@ -25,10 +25,23 @@ mod write;
 pub use chunks::Chunks;
 pub use cursor::Cursor;
 pub use digests::{digest_of_file, xattrs_digest};
-pub use entry::{Entry, HEADER, LONGEST_LINE, MOST_KEPT};
+pub use entry::{Entry, HEADER, LONGEST_LINE, MOST_ATTRIBUTES, MOST_KEPT};
 pub use line::InvalidLine;
 pub use read::Reader;
 pub use write::Writer;
+
+/// Largest window of compression that is read, as a power of two in bytes: what is written here needs
+/// 2 MiB, and 128 MiB for each reader is what zstd would take.
+const LARGEST_WINDOW: u32 = 24;
+
+/// Reads what is compressed, with bounded memory.
+pub(crate) fn new_decoder(
+    file: std::fs::File,
+) -> std::io::Result<zstd::Decoder<'static, std::io::BufReader<std::fs::File>>> {
+    let mut decoder = zstd::Decoder::new(file)?;
+    decoder.window_log_max(LARGEST_WINDOW)?;
+    Ok(decoder)
+}
 
 /// Name of the manifest file in a snapshot's record folder.
 pub const FILE_NAME: &str = "manifest.mtree.zst";

@@ -8,7 +8,7 @@ use std::{
 
 use zstd::Decoder;
 
-use super::{Entry, HEADER, LONGEST_LINE};
+use super::{Entry, HEADER, LONGEST_LINE, new_decoder};
 use schema::StoredPathBuf;
 
 use crate::sys::{Kind, bytes};
@@ -31,7 +31,7 @@ impl Reader {
     /// # Errors
     /// Fails if the file cannot be read, or is not a manifest of a known version.
     pub fn new(file: File) -> io::Result<Self> {
-        let lines = BufReader::with_capacity(128 << 10, Decoder::new(file)?);
+        let lines = BufReader::with_capacity(128 << 10, new_decoder(file)?);
         let mut this = Self {
             lines,
             line: Vec::new(),

@@ -17,7 +17,10 @@ use super::lost::lost_snapshots;
 use crate::{
     error::{Result, failure_code, system_reason},
     event::Context,
-    store::{BACKUP, LATEST, PARTIAL, SNAPSHOT_FILE, SNAPSHOTS, Store, TRASH, record_path},
+    store::{
+        BACKUP, LATEST, LONGEST_RECORDS, PARTIAL, SNAPSHOT_FILE, SNAPSHOTS, Store, TRASH,
+        record_path,
+    },
     survey::Bounds,
     sys::{
         Dir, Kind, Stat, bytes,
@@ -189,6 +192,7 @@ fn scan_neighbours(dir: &Dir, path: &str) -> Vec<NeighbourHost> {
 
 /// What stands in the tiers: snapshots, links and what others made.
 fn scan_tiers(store: &Store, state: &mut DestinationState) -> Result<()> {
+    let mut room = LONGEST_RECORDS;
     for tier in Tier::ALL {
         let opened = store.root.folder(OsStr::new(tier.folder()));
         let names = opened.and_then(|dir| Ok((dir.names()?, dir)));
@@ -203,7 +207,7 @@ fn scan_tiers(store: &Store, state: &mut DestinationState) -> Result<()> {
         };
         let folder = TierFolder { store, tier, dir };
         for name in names {
-            folder.scan_entry(&name, state);
+            folder.scan_entry(&name, state, &mut room);
         }
     }
     let latest = store.root.look(OsStr::new(LATEST)).ok().flatten();
@@ -230,7 +234,7 @@ struct TierFolder<'a> {
 
 impl TierFolder<'_> {
     /// Adds what has a name in the folder.
-    fn scan_entry(&self, name: &OsStr, state: &mut DestinationState) {
+    fn scan_entry(&self, name: &OsStr, state: &mut DestinationState, room: &mut u64) {
         let Ok(stat) = self.dir.stat(name) else {
             return;
         };
@@ -248,7 +252,7 @@ impl TierFolder<'_> {
                     target: escape::display(bytes(&target)),
                 });
             }
-            (id, Kind::Folder) => self.scan_folder(name, id, state),
+            (id, Kind::Folder) => self.scan_folder(name, id, state, room),
             (Some(_), kind) => state.in_the_way.push(InTheWay {
                 path: format!("{}/{}", self.tier, escape::display(bytes(name))),
                 what: kind_of_entry(kind).to_owned(),
@@ -259,9 +263,15 @@ impl TierFolder<'_> {
     }
 
     /// Adds a folder as a snapshot, or as one that others made.
-    fn scan_folder(&self, name: &OsStr, id: Option<SnapshotId>, state: &mut DestinationState) {
+    fn scan_folder(
+        &self,
+        name: &OsStr,
+        id: Option<SnapshotId>,
+        state: &mut DestinationState,
+        room: &mut u64,
+    ) {
         let record = match id {
-            Some(id) => scan_record(self.store, id),
+            Some(id) => scan_record(self.store, id, room),
             None => Ok(None),
         };
         let again = |record: &SnapshotRecord| {
@@ -323,9 +333,10 @@ fn kind_of_entry(kind: Kind) -> &'static str {
 fn scan_record(
     store: &Store,
     id: SnapshotId,
+    room: &mut u64,
 ) -> std::result::Result<Option<SnapshotRecord>, String> {
     let path = store.named(&record_path(id, SNAPSHOT_FILE));
-    match store.record(id) {
+    match store.record_within(id, room) {
         Ok(Some(record)) if record.id == id => Ok(Some(record)),
         Ok(Some(record)) => Err(format!("{path} is the record of {}", record.id)),
         Ok(None) => match store.records(id) {

@@ -12,7 +12,7 @@ use std::{
     collections::HashMap,
     ffi::OsStr,
     fs::File,
-    io::{BufWriter, Read as _, Seek as _, SeekFrom, Write as _},
+    io::{BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write as _},
 };
 
 use schema::Digest;
@@ -24,6 +24,9 @@ use crate::sys::{Dir, Stat, stat::Nanos};
 pub(super) const FILE_NAME: &str = "copied.log";
 
 const RECORD: usize = 76;
+/// Records that are read at most: what is made of them takes some 200 MB of memory. What is beyond
+/// them in the log is copied again.
+const MOST_RECORDS: usize = 1_800_000;
 const CHECKPOINT: u64 = 0;
 /// The first record: the numbers that the log and its folder had when it was begun.
 const BEGIN: u64 = u64::MAX;
@@ -57,26 +60,31 @@ impl ResumeJournal {
     /// inode numbers.
     pub(super) fn open(records: &Dir) -> std::io::Result<(Self, HashMap<u64, CopiedFile>)> {
         let mut file = records.file_or_new(OsStr::new(FILE_NAME), 0o600)?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        let log = Stat::of_fd(&file)?.ino;
+        let found = Stat::of_fd(&file)?;
+        let log = found.ino;
         let begin = encode_record(BEGIN, log, records.stat_self()?.ino.into(), Digest([0; 32]));
-        let begun = bytes.get(..RECORD);
+        let mut log = Records::of(&file);
+        let begun = log.next_record()?;
         let renumbered = begun
-            .and_then(decode_record)
-            .is_some_and(|(ino, _)| ino == BEGIN && begun != Some(&begin));
-        if renumbered {
-            bytes.clear();
-        }
-        let mut copied = HashMap::new();
+            .as_ref()
+            .and_then(|record| decode_record(record))
+            .is_some_and(|(ino, _)| ino == BEGIN && begun.as_ref() != Some(&begin));
+        let mut next = begun.filter(|_| !renumbered);
+        let expected = usize::try_from(found.size).unwrap_or(usize::MAX) / RECORD;
+        // Growing would need room for it twice.
+        let mut copied = HashMap::with_capacity(expected.min(MOST_RECORDS));
         let mut fresh = Vec::new();
         let mut good = 0;
         let mut read_from = Nanos::MIN;
-        for record in bytes.chunks_exact(RECORD) {
-            let Some((ino, mut found)) = decode_record(record) else {
+        while let Some(record) = next {
+            let Some((ino, mut found)) = decode_record(&record) else {
                 break;
             };
             good += RECORD;
+            next = match good / RECORD < MOST_RECORDS {
+                true => log.next_record()?,
+                false => None,
+            };
             if ino == READ_FROM {
                 read_from = found.source_ctime;
                 continue;
@@ -141,14 +149,36 @@ impl ResumeJournal {
 /// Forgets everything after the last checkpoint, because a sync failed and the system may have
 /// dropped what it could not write.
 pub(super) fn forget_unsynced(records: &Dir) -> std::io::Result<()> {
-    let mut file = records.file_or_new(OsStr::new(FILE_NAME), 0o600)?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    let last = bytes
-        .chunks_exact(RECORD)
-        .rposition(|record| decode_record(record).is_some_and(|(ino, _)| ino == CHECKPOINT));
-    file.set_len(last.map_or(0, |at| (at + 1) * RECORD) as u64)?;
+    let file = records.file_or_new(OsStr::new(FILE_NAME), 0o600)?;
+    let mut log = Records::of(&file);
+    let (mut at, mut kept) = (0, 0);
+    while let Some(record) = log.next_record()? {
+        at += RECORD as u64;
+        if decode_record(&record).is_some_and(|(ino, _)| ino == CHECKPOINT) {
+            kept = at;
+        }
+    }
+    file.set_len(kept)?;
     file.sync_data()
+}
+
+/// Reads the records of a log, one by one.
+struct Records<'a>(BufReader<&'a File>);
+
+impl<'a> Records<'a> {
+    fn of(file: &'a File) -> Self {
+        Self(BufReader::with_capacity(RECORD * 1024, file))
+    }
+
+    /// The next record that is whole.
+    fn next_record(&mut self) -> std::io::Result<Option<[u8; RECORD]>> {
+        let mut record = [0; RECORD];
+        match self.0.read_exact(&mut record) {
+            Ok(()) => Ok(Some(record)),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 fn encode_record(ino: u64, source_ino: u64, source_ctime: Nanos, digest: Digest) -> [u8; RECORD] {

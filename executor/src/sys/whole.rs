@@ -12,6 +12,7 @@ use super::{
     dir::Dir,
     stat::{Kind, Stat},
 };
+use crate::bounded::{longer_than, read_bounded};
 
 impl Dir {
     /// Replaces a small file in one step: writes beside it, syncs, renames over it, syncs again. A
@@ -32,7 +33,7 @@ impl Dir {
         self.replace_whole(name, |file| {
             let copied = std::io::copy(&mut from.take(limit.saturating_add(1)), file)?;
             if copied > limit {
-                return Err(too_long(limit));
+                return Err(longer_than(limit));
             }
             Ok(())
         })
@@ -91,7 +92,7 @@ impl Dir {
     /// # Errors
     /// Fails if the file cannot be read; also for anything but a regular file, and for a longer one.
     pub fn read_whole(&self, name: &str, limit: u64) -> std::io::Result<Option<Vec<u8>>> {
-        let mut file = match self.file(OsStr::new(name)) {
+        let file = match self.file(OsStr::new(name)) {
             Ok(file) => file,
             Err(Errno::NOENT) => return Ok(None),
             Err(error) => return Err(error.into()),
@@ -101,22 +102,9 @@ impl Dir {
             return Err(std::io::Error::other("not a regular file"));
         }
         if stat.size > limit {
-            return Err(too_long(limit));
+            return Err(longer_than(limit));
         }
-        let mut bytes = Vec::new();
         // It may be longer than it says.
-        (&mut file).take(limit + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > limit {
-            return Err(too_long(limit));
-        }
-        Ok(Some(bytes))
+        read_bounded(file, limit).map(Some)
     }
-}
-
-/// That a file is longer than anything that is written here.
-fn too_long(limit: u64) -> std::io::Error {
-    let limit = schema::amount::bytes(limit);
-    std::io::Error::other(format!(
-        "it is longer than {limit}, which nothing here writes"
-    ))
 }

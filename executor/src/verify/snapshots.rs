@@ -9,7 +9,7 @@ use schema::{SnapshotId, Tier, record::SnapshotRecord, verify::AgainstState};
 
 use crate::{
     error::{Error, Result},
-    store::{SNAPSHOT_FILE, Store, record_path},
+    store::{LONGEST_RECORDS, SNAPSHOT_FILE, Store, record_path},
     sys::Kind,
 };
 
@@ -55,6 +55,7 @@ impl FoundSnapshot {
 /// Fails if the tiers cannot be listed.
 pub fn all_snapshots(store: &Store, offset: FixedOffset) -> Result<Vec<FoundSnapshot>> {
     let mut all = Vec::new();
+    let mut room = LONGEST_RECORDS;
     for tier in Tier::ALL {
         // What cannot be opened is told by the scan, and hides no other tier.
         let Ok(Some(dir)) = store.tier(tier) else {
@@ -73,7 +74,7 @@ pub fn all_snapshots(store: &Store, offset: FixedOffset) -> Result<Vec<FoundSnap
                 all.push(FoundSnapshot {
                     id,
                     home: tier,
-                    record: read_record(store, id),
+                    record: read_record(store, id, &mut room),
                     accepted: store.marks(id).is_ok_and(|marks| marks.accepted),
                 });
             }
@@ -104,9 +105,13 @@ pub fn compare_with_kept(store: &Store, all: &[FoundSnapshot]) -> AgainstState {
     found
 }
 
-fn read_record(store: &Store, id: SnapshotId) -> std::result::Result<SnapshotRecord, String> {
+fn read_record(
+    store: &Store,
+    id: SnapshotId,
+    room: &mut u64,
+) -> std::result::Result<SnapshotRecord, String> {
     let path = store.named(&record_path(id, SNAPSHOT_FILE));
-    match store.record(id) {
+    match store.record_within(id, room) {
         Ok(Some(record)) if record.id == id => Ok(record),
         Ok(Some(record)) => Err(format!("{path} is the record of {}", record.id)),
         Ok(None) => Err(format!("{path} is missing")),

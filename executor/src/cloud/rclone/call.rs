@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use schema::FailureCode;
 
 use super::{
@@ -56,8 +57,36 @@ pub struct Rclone<'a> {
     pub until: Option<(Instant, String)>,
     /// How long the remote may be silent before a call is ended.
     pub stall: Duration,
+    /// Bytes that a list of what is on the remote may take in memory ([`listing_limit`]).
+    pub most_listed: u64,
     /// Whom to tell, and when to stop.
     pub context: Context<'a>,
+}
+
+/// What a list of a remote may take in memory in any case, in bytes: half a million paths.
+const MOST_LISTED: u64 = 128 << 20;
+/// What it may take for each entry that is known to be there, or on its way.
+const LISTED_ENTRY: u64 = 512;
+/// What an item takes besides its path.
+const LISTED_BESIDES: u64 = 100;
+/// How much longer than what it takes in memory the text of a list may be.
+const LISTED_TEXT: u64 = 4;
+
+/// Bytes that a list of a remote may take in memory where so many entries are expected there.
+#[must_use]
+pub fn listing_limit(entries: u64) -> u64 {
+    MOST_LISTED.max(entries.saturating_mul(LISTED_ENTRY))
+}
+
+/// Lets a program write no file that is longer: an answer may have no end.
+fn limit_output(process: u32, longest: u64) {
+    let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
+    let limit = Rlimit {
+        current: Some(longest),
+        maximum: Some(longest),
+    };
+    // Where it cannot be limited, the list is refused when it is read.
+    let _ = prlimit(pid, Resource::Fsize, limit);
 }
 
 /// How a call ended.
@@ -77,6 +106,27 @@ pub enum RcloneExit {
 }
 
 impl Rclone<'_> {
+    /// What room a list leaves after an item of this path.
+    ///
+    /// # Errors
+    /// Fails if there is none: the remote names more than is there, or without an end.
+    pub fn take_room(&self, room: u64, path: &str, folder: &str) -> Result<u64> {
+        let takes = path.len() as u64 + LISTED_BESIDES;
+        room.checked_sub(takes).ok_or_else(|| self.too_long(folder))
+    }
+
+    fn too_long(&self, folder: &str) -> Error {
+        let limit = schema::amount::bytes(self.most_listed);
+        Error::failed(format!(
+            "cloud copy failed: the list of what is on {folder} is longer than {limit}"
+        ))
+        .hint(format!(
+            "far more is there than was ever uploaded: look at it with `{} lsf {folder}`, and take \
+             away what is not of this program",
+            self.program
+        ))
+    }
+
     /// Calls rclone; `copied` sees each file that was transferred and checked, or moved there.
     ///
     /// # Errors
@@ -88,6 +138,7 @@ impl Rclone<'_> {
         told: &mut FileFaults,
         copied: &mut dyn FnMut(&str) -> Result<()>,
     ) -> Result<RcloneExit> {
+        let answer = output.as_ref().and_then(|file| file.try_clone().ok());
         let mut command = self.command(arguments, output, told.held.is_some());
         // One that outlived us would write where the next attempt writes.
         die_with_parent(&mut command);
@@ -101,6 +152,10 @@ impl Rclone<'_> {
             .because(error)
             .hint("install rclone and make sure that it is on the PATH")
         })?;
+        let longest = self.most_listed.saturating_mul(LISTED_TEXT);
+        if answer.is_some() {
+            limit_output(child.id(), longest);
+        }
         let lines = child.lines(LineEnd::Newline)?;
         let mut log = Log::new(self.step, self.context, told, copied);
         let mut stall = ReadingStall::new(self.stall);
@@ -109,6 +164,12 @@ impl Rclone<'_> {
             .stopped_by(self.context.stop)
             .unless_stalled(&mut stall);
         let exit = supervise(&mut child, &lines, limits, &mut log)?;
+        let length = answer
+            .and_then(|file| file.metadata().ok())
+            .map(|of| of.len());
+        if length.is_some_and(|length| length >= longest) {
+            return Err(self.too_long(arguments.get(1).copied().unwrap_or("the remote")));
+        }
         Ok(match (&exit, exit.code()) {
             (ProcessExit::TimedOut, _) => return Err(self.too_late()),
             (ProcessExit::Stalled(span), _) => RcloneExit::Badly {

@@ -4,7 +4,7 @@ mod call;
 mod installed;
 mod log;
 
-pub use call::{Rclone, RcloneExit, longest_stall};
+pub use call::{Rclone, RcloneExit, listing_limit, longest_stall};
 pub(crate) use installed::clean_environment;
 pub use installed::{check_config, find_rclone, has_remote, with_rclone_hint};
 pub use log::FileFaults;

@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufReader, Write as _},
 };
 
 use super::{
@@ -13,6 +13,7 @@ use super::{
     context::{UPLOAD, Upload},
 };
 use crate::{
+    bounded::{BoundedLines, LONGEST_LISTED_LINE},
     error::{Error, Result},
     sys::Kind,
 };
@@ -30,7 +31,10 @@ impl Upload<'_> {
         }
         let read = |error| Error::io("read", self.cache.named(UPLOAD).as_bytes(), error);
         // Both are in the manifest's order.
-        let mut lines = BufReader::new(self.cache.file(UPLOAD)?).lines();
+        let mut lines = BoundedLines::new(
+            BufReader::new(self.cache.file(UPLOAD)?),
+            LONGEST_LISTED_LINE,
+        );
         let mut wanted = lines.next().transpose().map_err(read)?;
         for entry in self.manifest()? {
             let entry = entry.map_err(read)?;

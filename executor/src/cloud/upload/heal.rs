@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
-    io::{BufRead as _, BufReader, BufWriter, Write as _},
+    io::{BufReader, BufWriter, Write as _},
 };
 
 use schema::{SnapshotId, cloud::CURRENT};
@@ -15,7 +15,10 @@ use super::{
     },
     context::{ALL, UPLOAD, Upload},
 };
-use crate::error::{Error, Result};
+use crate::{
+    bounded::{BoundedLines, LONGEST_LISTED_LINE},
+    error::{Error, Result},
+};
 
 /// What rclone found when it compared.
 const COMPARED: &str = "compared.list";
@@ -84,7 +87,10 @@ impl Upload<'_> {
         };
         let mut differing = BTreeSet::new();
         let read = |error| Error::io("read", compared.as_bytes(), error);
-        for line in BufReader::new(self.cache.file(COMPARED)?).lines() {
+        for line in BoundedLines::new(
+            BufReader::new(self.cache.file(COMPARED)?),
+            LONGEST_LISTED_LINE,
+        ) {
             let line = line.map_err(read)?;
             if let Some((sign, name)) = line.split_once(' ')
                 && matches!(sign, "*" | "+" | "!")

@@ -42,6 +42,7 @@ use super::{
     roots::{Roots, SeenFile},
 };
 use crate::{
+    bounded::{BoundedLines, LONGEST_LISTED_LINE},
     error::{Error, Result},
     event::Context,
     manifest::Reader,
@@ -135,9 +136,12 @@ pub fn upload_snapshot(
         manifest_digest: digest,
         ..record.clone()
     };
+    // What is there is of the last upload, or comes with this one.
+    let last = memory.last.as_ref().map_or(0, |last| last.files);
+    let entries = last.saturating_add(record.totals.entries);
     let upload = Upload {
         step,
-        rclone: rclone_of(step, name, context),
+        rclone: rclone_of(step, name, entries, context),
         cache,
         source: Carried {
             folder,
@@ -158,7 +162,12 @@ pub fn upload_snapshot(
 }
 
 /// How rclone is called for a step.
-fn rclone_of<'a>(step: &'a CloudSyncStep, name: &'a str, context: Context<'a>) -> Rclone<'a> {
+fn rclone_of<'a>(
+    step: &'a CloudSyncStep,
+    name: &'a str,
+    entries: u64,
+    context: Context<'a>,
+) -> Rclone<'a> {
     let limit = step.timeout.as_duration();
     Rclone {
         program: &step.program,
@@ -168,6 +177,7 @@ fn rclone_of<'a>(step: &'a CloudSyncStep, name: &'a str, context: Context<'a>) -
             .checked_add(limit)
             .map(|until| (until, step.timeout.to_string())),
         stall: rclone::longest_stall(Some(limit)),
+        most_listed: rclone::listing_limit(entries),
         context,
     }
 }
@@ -409,9 +419,12 @@ impl Upload<'_> {
 
     /// Files that should be on the remote and are not.
     fn missing(&self) -> Result<BTreeMap<String, ()>> {
-        use std::io::{BufRead as _, BufReader};
+        use std::io::BufReader;
         let mut missing: BTreeMap<String, ()> = BTreeMap::new();
-        for line in BufReader::new(self.cache.file(UPLOAD)?).lines() {
+        for line in BoundedLines::new(
+            BufReader::new(self.cache.file(UPLOAD)?),
+            LONGEST_LISTED_LINE,
+        ) {
             let line = line
                 .map_err(|error| Error::io("read", self.cache.named(UPLOAD).as_bytes(), error))?;
             missing.insert(line, ());

@@ -7,7 +7,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    io::{BufRead as _, BufReader, BufWriter, Write as _},
+    io::{BufReader, BufWriter, Write as _},
 };
 
 use schema::cloud::{CURRENT, HISTORY};
@@ -23,7 +23,10 @@ use super::{
     },
     context::{UPLOAD, Upload},
 };
-use crate::error::{Error, Result};
+use crate::{
+    bounded::{BoundedLines, LONGEST_LISTED_LINE},
+    error::{Error, Result},
+};
 
 /// Most calls for moving: beyond that many pairs of folders, uploading is no more work.
 const CALLS: usize = 200;
@@ -45,7 +48,10 @@ impl Upload<'_> {
         let moved: HashSet<&str> = found.moves.iter().map(|one| one.to.as_str()).collect();
         let mut list = BufWriter::new(self.cache.new_file(NEW)?);
         let io = |error| Error::io("write", self.cache.named(NEW).as_bytes(), error);
-        for line in BufReader::new(self.cache.file(UPLOAD)?).lines() {
+        for line in BoundedLines::new(
+            BufReader::new(self.cache.file(UPLOAD)?),
+            LONGEST_LISTED_LINE,
+        ) {
             let line = line.map_err(io)?;
             if !moved.contains(line.as_str()) {
                 writeln!(list, "{line}").map_err(io)?;
