@@ -4,8 +4,9 @@
 //! The first attempt to open such a file asks its holder to give the lease up, and fails at once,
 //! because nothing here opens a file in a way that can wait for ever. So it is tried again for a
 //! while. The kernel takes a lease away after `/proc/sys/fs/lease-break-time`, 45 s by default, and
-//! whoever may hold one may take another: the waiting is limited in all, for each owner of files,
-//! so that nobody can hold up the files of others with his own.
+//! whoever may hold one may take another: the waiting is limited in all, for each owner of files
+//! and for all owners without a name together, so that nobody can hold up the files of others with his
+//! own.
 
 use std::{
     collections::HashMap,
@@ -17,7 +18,7 @@ use std::{
 
 use rustix::io::Errno;
 
-use crate::error::Result;
+use crate::{error::Result, sys::owners::accountable};
 
 /// How long the files of one owner are waited for in all. Samba gives its client 30 s to write back
 /// what it has in memory (`OPLOCK_BREAK_TIMEOUT`).
@@ -28,7 +29,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_m
 /// How long the files of each owner were waited for in one piece of work.
 #[derive(Debug, Default)]
 pub(crate) struct LeasePatience {
-    waited: Mutex<HashMap<u32, Duration>>,
+    waited: Mutex<HashMap<Option<u32>, Duration>>,
 }
 
 impl LeasePatience {
@@ -47,7 +48,11 @@ impl LeasePatience {
         let (mut pause, longest) = PAUSES;
         loop {
             let opened = open();
-            if !matches!(opened, Err(Errno::AGAIN)) || self.is_over(owner) {
+            if !matches!(opened, Err(Errno::AGAIN)) {
+                return Ok(opened);
+            }
+            let owner = accountable(owner);
+            if self.is_over(owner) {
                 return Ok(opened);
             }
             check()?;
@@ -58,12 +63,12 @@ impl LeasePatience {
         }
     }
 
-    fn is_over(&self, owner: u32) -> bool {
+    fn is_over(&self, owner: Option<u32>) -> bool {
         let waited = self.waited();
         waited.get(&owner).is_some_and(|waited| *waited >= PATIENCE)
     }
 
-    fn waited(&self) -> MutexGuard<'_, HashMap<u32, Duration>> {
+    fn waited(&self) -> MutexGuard<'_, HashMap<Option<u32>, Duration>> {
         self.waited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -86,16 +91,20 @@ mod tests {
     use super::*;
     use crate::error::Error;
 
+    /// A user with a name, and a number without one.
+    const ROOT: u32 = 0;
+    const NOBODYS: u32 = 4_000_000_001;
+
     fn patience_after(waited: Duration) -> LeasePatience {
         let patience = LeasePatience::default();
-        patience.waited().insert(7, waited);
+        patience.waited().insert(None, waited);
         patience
     }
 
     #[test]
     fn a_lease_that_is_given_up_is_waited_for_and_any_other_error_is_not() {
         let mut tries = 0;
-        let opened = LeasePatience::default().open(7, &mut || Ok(()), || {
+        let opened = LeasePatience::default().open(ROOT, &mut || Ok(()), || {
             tries += 1;
             match tries {
                 1..=3 => Err(Errno::AGAIN),
@@ -107,15 +116,17 @@ mod tests {
     }
 
     #[test]
-    fn the_waiting_ends_for_one_owner_and_not_for_another() {
+    fn the_waiting_ends_for_all_without_a_name_and_not_for_one_who_has_one() {
         let patience = patience_after(PATIENCE);
         let mut tries = 0;
-        let opened = patience.open(7, &mut || Ok(()), || {
+        let opened = patience.open(NOBODYS, &mut || Ok(()), || {
             tries += 1;
             Err(Errno::AGAIN)
         });
         assert_eq!((opened.unwrap().unwrap_err(), tries), (Errno::AGAIN, 1));
-        let ended = patience.open(8, &mut || Err(Error::interrupted()), || Err(Errno::AGAIN));
+        let ended = patience.open(ROOT, &mut || Err(Error::interrupted()), || {
+            Err(Errno::AGAIN)
+        });
         assert!(ended.is_err(), "asked to stop while it waits");
     }
 }

@@ -19,7 +19,11 @@ use crate::{
     leases::open_reason,
     manifest::{Entry, MOST_KEPT},
     remove::remove_tree,
-    sys::{Dir, Kind, Owners, Stat, attributes::Attributes, bytes},
+    sys::{
+        Dir, Kind, Owners, Stat,
+        attributes::{self, Attributes},
+        bytes,
+    },
 };
 
 /// One thread at work on a job.
@@ -204,13 +208,15 @@ impl<'w> Worker<'w> {
 
     /// The attributes of the entry at hand cannot be read, which is listed.
     pub(super) fn attributes_not_read(&mut self, error: Errno) {
-        self.problem(
-            ProblemKind::Metadata,
-            format!(
-                "cannot read its attributes: {}",
-                system_reason(&error.into())
+        let because = match error {
+            Errno::TOOBIG => format!(
+                "there are more than {}, or more names than fit into a list of 64 KiB",
+                amount::bytes(attributes::MOST_BYTES as u64)
             ),
-        );
+            error => system_reason(&error.into()),
+        };
+        let message = format!("cannot read its attributes: {because}");
+        self.problem(ProblemKind::Metadata, message);
     }
 
     /// The entry at hand cannot be read: it is gone, or listed as unreadable.

@@ -2,7 +2,8 @@
 //!
 //! A manifest has the SHA-256 of each file's content, and a hole's content is zeros: fifteen
 //! tebibytes of them take hours, and anybody makes such a file with one call of ftruncate(2). So
-//! there is a limit for each owner of files (`local.maxHolesGB`), and what is beyond it is left out
+//! there is a limit for each owner of files, and one for all owners without a name together
+//! (`local.maxHolesGB`), and what is beyond it is left out
 //! and told. Holes that are no more than some times what a file really has are never counted: who
 //! may fill the disk with data makes as much work with that.
 
@@ -12,7 +13,7 @@ use schema::amount;
 
 use crate::{
     copy::data_bytes,
-    sys::{Dir, Kind, Stat},
+    sys::{Dir, Kind, Stat, owners::accountable},
 };
 
 /// Holes of so many times what a file has on disk cost about as much as reading that from the disk.
@@ -64,7 +65,7 @@ pub(super) fn measure_data(dir: &Dir, name: &OsStr, stat: &mut Stat) {
 #[derive(Debug)]
 pub(crate) struct HoleBudget {
     limit: u64,
-    spent: HashMap<u32, u64>,
+    spent: HashMap<Option<u32>, u64>,
 }
 
 impl HoleBudget {
@@ -82,7 +83,7 @@ impl HoleBudget {
         if excess == 0 {
             return true;
         }
-        let spent = self.spent.entry(stat.uid).or_default();
+        let spent = self.spent.entry(accountable(stat.uid)).or_default();
         let sum = spent.saturating_add(excess);
         let fits = sum <= self.limit;
         if fits {
@@ -124,11 +125,13 @@ mod tests {
     #[test]
     fn one_owner_uses_up_his_own_budget_and_no_others() {
         let mut budget = HoleBudget::new(10 * GIB);
-        assert!(!budget.takes(&file(1, u64::MAX, 0)));
-        assert!(budget.takes(&file(1, 8 * GIB, 0)), "what fits still fits");
-        assert!(!budget.takes(&file(1, 8 * GIB, 0)));
-        assert!(budget.takes(&file(1, 8 * GIB, GIB)), "no excess");
-        assert!(budget.takes(&file(2, 8 * GIB, 0)));
+        let [one, other] = [4_000_000_001, 4_000_000_002];
+        assert!(!budget.takes(&file(one, u64::MAX, 0)));
+        assert!(budget.takes(&file(one, 8 * GIB, 0)), "what fits still fits");
+        assert!(!budget.takes(&file(one, 8 * GIB, 0)));
+        assert!(!budget.takes(&file(other, 8 * GIB, 0)), "none has a name");
+        assert!(budget.takes(&file(one, 8 * GIB, GIB)), "no excess");
+        assert!(budget.takes(&file(0, 8 * GIB, 0)), "root has a name");
     }
 
     #[test]

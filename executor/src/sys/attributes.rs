@@ -21,10 +21,14 @@ use super::Dir;
 /// Attribute names with their values, in byte order of the names.
 pub type Attributes = Vec<(Vec<u8>, Vec<u8>)>;
 
+/// Bytes of attributes of one entry that are read; XFS takes thousands of 64 KiB each from anybody.
+pub const MOST_BYTES: usize = 16 << 20;
+
 /// The attributes of an open file or folder; none where the file system has no attributes.
 ///
 /// # Errors
-/// Fails if the attributes cannot be read.
+/// Fails if the attributes cannot be read; `E2BIG` if their names do not fit into a list (64 KiB), or
+/// all of them not into [`MOST_BYTES`].
 pub fn of_fd(fd: impl AsFd) -> Result<Attributes, Errno> {
     collect_attributes(
         |buffer| flistxattr(&fd, buffer),
@@ -35,7 +39,7 @@ pub fn of_fd(fd: impl AsFd) -> Result<Attributes, Errno> {
 /// The attributes of an entry that cannot be opened, such as a symlink or a FIFO.
 ///
 /// # Errors
-/// Fails if the attributes cannot be read.
+/// As [`of_fd`].
 pub fn of_entry(dir: &Dir, name: &OsStr) -> Result<Attributes, Errno> {
     let path = dir.proc_path(name);
     collect_attributes(
@@ -94,16 +98,20 @@ fn collect_attributes(
         }
     };
     let mut attributes = Attributes::new();
+    let mut bytes = 0;
+    let mut value = vec![0; 4096];
     for name in names[..length].split(|byte| *byte == 0) {
         if name.is_empty() || name.starts_with(b"trusted.SGI_ACL_") {
             continue;
         }
-        let mut value = vec![0; 4096];
         loop {
             match get(name, &mut value) {
                 Ok(length) => {
-                    value.truncate(length);
-                    attributes.push((name.to_vec(), value));
+                    bytes += name.len() + length;
+                    if bytes > MOST_BYTES {
+                        return Err(Errno::TOOBIG);
+                    }
+                    attributes.push((name.to_vec(), value[..length].to_vec()));
                     break;
                 }
                 Err(Errno::RANGE) if value.len() < 1 << 20 => value.resize(value.len() * 4, 0),
@@ -115,4 +123,40 @@ fn collect_attributes(
     }
     attributes.sort_unstable();
     Ok(attributes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn collect(count: usize, length: usize) -> Result<Attributes, Errno> {
+        let names: Vec<u8> = (0..count)
+            .flat_map(|number| format!("user.{number:04}\0").into_bytes())
+            .collect();
+        let list = |buffer: &mut [u8]| match buffer.get_mut(..names.len()) {
+            Some(room) => {
+                room.copy_from_slice(&names);
+                Ok(names.len())
+            }
+            None => Err(Errno::RANGE),
+        };
+        let get = |name: &[u8], buffer: &mut [u8]| match buffer.get_mut(..length) {
+            Some(room) => {
+                room.fill(name[name.len() - 1]);
+                Ok(length)
+            }
+            None => Err(Errno::RANGE),
+        };
+        collect_attributes(list, get)
+    }
+
+    #[test]
+    fn many_large_attributes_are_read_and_more_than_that_are_an_error() {
+        let all = collect(200, 64 << 10).unwrap();
+        assert_eq!(all.len(), 200);
+        assert!(all.iter().all(|(name, value)| {
+            value.len() == 64 << 10 && value.iter().all(|byte| *byte == name[name.len() - 1])
+        }));
+        assert_eq!(collect(300, 64 << 10).unwrap_err(), Errno::TOOBIG);
+    }
 }

@@ -54,6 +54,13 @@ pub fn user_name(uid: u32) -> Option<Arc<str>> {
     })
 }
 
+/// Who answers for what a user's files cost: the user himself, or none for all numbers without a name
+/// here, of which subuid(5) gives tens of thousands to each user.
+#[must_use]
+pub fn accountable(uid: u32) -> Option<u32> {
+    user_name(uid).map(|_| uid)
+}
+
 /// The name of the group of a number; none if there is no such group.
 #[must_use]
 pub fn group_name(gid: u32) -> Option<Arc<str>> {
