@@ -6,6 +6,9 @@
 //! on the way only if it is sticky, as `/tmp` is: what is in it and belongs to a trusted user stays
 //! where it is. Access control lists are part of it: their mask stands in the bits of the group.
 //!
+//! A group in which there is nobody else is nobody else: that of a user's own name, which many systems
+//! let its user write by default, or one of the system that has no members, such as Debian's `staff`.
+//!
 //! A path is walked one component at a time, and each is judged as it was opened. Once all of them are
 //! trusted, nobody else can put something in the place of any.
 
@@ -17,8 +20,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nix::unistd::geteuid;
-use rustix::io::Errno;
+use nix::unistd::{Gid, Group, geteuid};
+use rustix::{
+    fs::{fgetxattr, lgetxattr},
+    io::Errno,
+};
 use schema::{FailureCode, escape, shell};
 
 use crate::{
@@ -116,7 +122,8 @@ pub fn open_file(path: &Path, what: &str) -> Result<File> {
         _ => return Err(Error::failed(format!("{what} is no regular file"))),
     }
     let mut faults = Vec::new();
-    judge(named, &stat, End::Own, &mut faults);
+    let acl = || has_acl(fgetxattr(&file, ACL, &mut [0_u8; 0]));
+    judge(named, &stat, End::Own, &acl, &mut faults);
     match distrust_of(&faults) {
         Some(distrust) => Err(distrust.refuse(&what)),
         None => Ok(file),
@@ -299,7 +306,8 @@ fn judge_below(
         let found = folder.look(name).map_err(|error| io("look at", &at, error));
         let Some(stat) = found? else { continue };
         let before = faults.len();
-        judge(at.as_os_str().as_bytes(), &stat, End::Own, faults);
+        let acl = || has_acl(lgetxattr(&at, ACL, &mut [0_u8; 0]));
+        judge(at.as_os_str().as_bytes(), &stat, End::Own, &acl, faults);
         if stat.kind == Kind::Folder && depth > 1 && faults.len() == before {
             match folder.folder(name) {
                 Ok(below) => judge_below(&below, &at, depth - 1, &|_| false, faults)?,
@@ -332,13 +340,22 @@ fn walk(path: &Path, end: End) -> (Option<Distrust>, std::result::Result<Resolve
             .as_ref()
             .is_ok_and(|found| found.stat.same_inode(stat));
         let allowed = if is_end { end } else { End::Shared };
-        judge(path, stat, allowed, &mut faults);
+        // A path below what is not trusted may lead elsewhere by now; it is refused anyhow.
+        let acl = || has_acl(lgetxattr(OsStr::from_bytes(path), ACL, &mut [0_u8; 0]));
+        judge(path, stat, allowed, &acl, &mut faults);
     }
     (distrust_of(&faults), found)
 }
 
-/// Adds what others may do to what stands at a path.
-fn judge(path: &[u8], stat: &Stat, allowed: End, faults: &mut Vec<Fault>) {
+/// Adds what others may do to what stands at a path; `has_acl` says whether its group's bits are the mask
+/// of an access control list.
+fn judge(
+    path: &[u8],
+    stat: &Stat,
+    allowed: End,
+    has_acl: &dyn Fn() -> bool,
+    faults: &mut Vec<Fault>,
+) {
     let shown = escape::display(path);
     let word = shell::word(path);
     let is_folder = stat.kind == Kind::Folder;
@@ -360,6 +377,9 @@ fn judge(path: &[u8], stat: &Stat, allowed: End, faults: &mut Vec<Fault>) {
     if stat.kind == Kind::Symlink || others == 0 || is_shared {
         return;
     }
+    if others & 0o002 == 0 && is_of_trusted_alone(stat.gid, stat.uid) && !has_acl() {
+        return;
+    }
     let who = if others & 0o002 != 0 {
         "everybody".to_owned()
     } else {
@@ -370,6 +390,60 @@ fn judge(path: &[u8], stat: &Stat, allowed: End, faults: &mut Vec<Fault>) {
         command: format!("chmod go-w {word}"),
         is_of_another: false,
     });
+}
+
+/// The attribute that holds an access control list (acl(5)).
+const ACL: &str = "system.posix_acl_access";
+
+/// Whether there is an access control list, by what a look at its size came to.
+fn has_acl(size: std::result::Result<usize, Errno>) -> bool {
+    !matches!(size, Err(Errno::NODATA | Errno::NOTSUP | Errno::NOSYS))
+}
+
+/// Whether nobody but trusted users is in a group, to which something of this owner belongs.
+fn is_of_trusted_alone(gid: u32, owner: u32) -> bool {
+    let Ok(group) = Group::from_gid(Gid::from_raw(gid)) else {
+        return false;
+    };
+    let (name, members) = match group {
+        Some(group) => (Some(group.name), group.mem),
+        // A user without an account, as in containers, has a group without one.
+        None => (None, Vec::new()),
+    };
+    std::fs::read_to_string("/etc/passwd")
+        .is_ok_and(|accounts| is_alone(name.as_deref(), gid, &members, owner, &accounts))
+}
+
+/// The same, by the accounts of this machine, as passwd(5) has them. Others may come from a directory
+/// service that does not list them, so a group must be the owner's by its name, or one of those that only
+/// systems give out (numbers below 100).
+fn is_alone(name: Option<&str>, gid: u32, members: &[String], owner: u32, accounts: &str) -> bool {
+    const OF_SYSTEM: u32 = 100;
+    let accounts: Vec<(&str, u32, u32)> = accounts.lines().filter_map(parse_account).collect();
+    let is_trusted = |member: &String| {
+        let mut same = accounts.iter().filter(|(name, ..)| name == member);
+        same.next()
+            .is_some_and(|(_, uid, _)| is_trusted_owner(*uid))
+    };
+    let is_others =
+        |(_, uid, primary): &(&str, u32, u32)| *primary == gid && !is_trusted_owner(*uid);
+    let is_private = match name {
+        Some(name) => accounts.contains(&(name, owner, gid)) || gid < OF_SYSTEM,
+        None => gid == owner && accounts.iter().all(|(_, uid, _)| *uid != owner),
+    };
+    is_private && members.iter().all(is_trusted) && !accounts.iter().any(is_others)
+}
+
+/// Name, number and group of an account.
+fn parse_account(line: &str) -> Option<(&str, u32, u32)> {
+    let mut fields = line.split(':');
+    let name = fields.next()?;
+    let mut numbers = fields.skip(1);
+    Some((
+        name,
+        numbers.next()?.parse().ok()?,
+        numbers.next()?.parse().ok()?,
+    ))
 }
 
 fn distrust_of(faults: &[Fault]) -> Option<Distrust> {
@@ -477,7 +551,7 @@ mod tests {
         for (path, mode, who) in [
             ("a/b/file", 0o757, "everybody"),
             ("a/b/file", 0o1777, "everybody"),
-            ("a/b", 0o775, "its group"),
+            ("a/b", 0o773, "everybody"),
             ("a", 0o777, "everybody"),
         ] {
             let (_keep, root) = nest();
@@ -490,6 +564,34 @@ mod tests {
             assert!(error.message.contains(&told), "{}", error.message);
             assert_eq!(error.hint.unwrap(), format!("`chmod go-w {path}`"));
         }
+    }
+
+    #[test]
+    fn a_group_in_which_there_is_nobody_else_is_nobody_else() {
+        let own = geteuid().as_raw();
+        let accounts = format!(
+            "root:x:0:0::/root:/bin/sh\nann:x:{own}:1000::/home/ann:/bin/sh\n\
+             bob:x:4000000:1001::/home/bob:/bin/sh\n"
+        );
+        let alone = |name: &str, gid: u32, members: &[&str], accounts: &str| {
+            let members: Vec<String> = members.iter().map(|one| (*one).to_owned()).collect();
+            is_alone(Some(name), gid, &members, own, accounts)
+        };
+        assert!(alone("ann", 1000, &[], &accounts));
+        assert!(alone("ann", 1000, &["root", "ann"], &accounts));
+        assert!(alone("staff", 50, &[], &accounts));
+        assert!(!alone("ann", 1000, &["bob"], &accounts));
+        assert!(!alone("ann", 1000, &["who"], &accounts));
+        assert!(!alone("staff", 50, &["bob"], &accounts));
+        // Shared by its name, though nobody else is seen here.
+        assert!(!alone("users", 1000, &[], &accounts));
+        assert!(!alone("staff", 500, &[], &accounts));
+        let more = format!("{accounts}eve:x:4000001:1000::/home/eve:/bin/sh\n");
+        assert!(!alone("ann", 1000, &[], &more));
+        assert!(!is_of_trusted_alone(4_000_123, own), "no such group");
+        assert!(is_alone(None, 4_000_123, &[], 4_000_123, &accounts));
+        assert!(!is_alone(None, 4_000_000, &[], 4_000_000, &accounts));
+        assert!(has_acl(Ok(44)) && has_acl(Err(Errno::ACCESS)) && !has_acl(Err(Errno::NODATA)));
     }
 
     #[test]

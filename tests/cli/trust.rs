@@ -64,14 +64,14 @@ fn a_configuration_that_others_can_change_is_used_for_nothing() {
     lab.set("notifications.command", marking(&lab, "tell"));
     let config = lab.text("config.json");
     let all: &[&[&str]] = &[&["apply"], &["apply", "--if-due"], &["plan"], &["settle"]];
-    for mode in [0o666, 0o664, 0o646] {
+    for mode in [0o666, 0o646, 0o602] {
         set_mode(Path::new(&config), mode);
         refused_by(&lab, all, &config, &format!("chmod go-w {config}"));
         lab.run(&["status"]).expect(4).says(&config);
         lab.run(&["check"]).expect(4).says(&config);
     }
     set_mode(Path::new(&config), 0o644);
-    for mode in [0o777, 0o775] {
+    for mode in [0o777, 0o753] {
         set_mode(&lab.path(""), mode);
         let folder = config.trim_end_matches("/config.json");
         refused_by(&lab, all, folder, &format!("chmod go-w {folder}"));
@@ -102,6 +102,13 @@ fn what_belongs_to_a_stranger_is_not_trusted_wherever_it_stands_on_the_way() {
             .hints("chown ");
         lchown(lab.path(owned), Some(0), None).unwrap();
     }
+    // A group of others, and an access control list, are others too.
+    chown(lab.path("etc"), None, Some(STRANGER)).unwrap();
+    set_mode(&lab.path("etc"), 0o775);
+    check("link/deep/config.json")
+        .expect(4)
+        .says(&format!("can be written by its group gid {STRANGER}"));
+    set_mode(&lab.path("etc"), 0o755);
     check("link/deep/config.json").expect(0);
     // From another folder, by its relative name.
     chown(lab.path("etc"), Some(STRANGER), None).unwrap();
@@ -126,7 +133,7 @@ fn a_program_that_others_can_change_is_not_run_and_people_are_told() {
         lab.set(key, marking(&lab, name));
         let program = lab.text(name);
         lab.run(&["check"]).expect(0);
-        for mode in [0o777, 0o775] {
+        for mode in [0o777, 0o757] {
             set_mode(Path::new(&program), mode);
             lab.run(&["check"])
                 .expect(4)
@@ -175,7 +182,7 @@ fn a_state_directory_that_others_can_write_to_is_refused() {
     for path in ["state", "state/runs", &*run, &format!("{run}/plan.json")] {
         let full = lab.path(path);
         let mode = fs::metadata(&full).unwrap().permissions().mode() & 0o7777;
-        for others in [0o020, 0o002, 0o1002] {
+        for others in [0o022, 0o002, 0o1002] {
             set_mode(&full, mode | others);
             let verbs: &[&[&str]] = &[&["apply"], &["settle"]];
             let hint = format!("chmod go-w {}", full.display());
@@ -243,7 +250,7 @@ fn a_plan_that_others_can_change_is_not_applied() {
     fs::create_dir(lab.path("own")).unwrap();
     lab.at(FIRST, &["plan", "--out", &plan]).expect(0);
     for (path, mode, right) in [
-        (lab.path("own/plan.json"), 0o620, 0o600),
+        (lab.path("own/plan.json"), 0o622, 0o600),
         (lab.path("own/plan.json"), 0o602, 0o600),
         (lab.path("own"), 0o777, 0o755),
     ] {
