@@ -17,6 +17,20 @@ let
     message = say option problem hint;
   };
 
+  # A channel has a value itself or in a file that holds it.
+  oneOf =
+    option: given: plain: file:
+    lib.optional (given != null) (
+      must ((given.${plain} == null) != (given.${file} == null)) option
+        (
+          if given.${plain} == null then
+            "has neither `${plain}` nor `${file}`"
+          else
+            "has `${plain}` and `${file}`, which is the same twice"
+        )
+        "set ${option}.${file} to a file that only root can read, or ${option}.${plain} to what everybody may know"
+    );
+
   warn =
     condition: option: problem: hint:
     lib.optional condition (say option problem hint);
@@ -78,7 +92,10 @@ in
         "true, and there is no channel: notifications.desktop is false and all others are null"
         "set one, such as notifications.email or notifications.ntfy"
       )
-    ];
+    ]
+    ++ oneOf "notifications.ntfy" notifications.ntfy "topic" "topicFile"
+    ++ oneOf "notifications.webhook" notifications.webhook "url" "urlFile"
+    ++ oneOf "notifications.healthcheck" notifications.healthcheck "url" "urlFile";
 
     warnings =
       warn (!local.enable && !cloud.enable) "local.enable"

@@ -220,8 +220,14 @@ in
                 example = "https://ntfy.sh";
               };
               topic = {
-                type = t.topic;
+                type = types.nullOr t.topic;
+                default = null;
                 example = "backups-of-atlas";
+              };
+              topicFile = {
+                type = types.nullOr t.secretPath;
+                default = null;
+                example = "/run/agenix/ntfy-topic";
               };
               tokenFile = {
                 type = types.nullOr t.secretPath;
@@ -236,8 +242,15 @@ in
             }
             {
               url = {
-                type = t.url;
+                type = types.nullOr t.url;
+                default = null;
                 example = "https://example.org/hooks/backup";
+                more = "It stands in the Nix store, which everybody may read.";
+              };
+              urlFile = {
+                type = types.nullOr t.secretPath;
+                default = null;
+                example = "/run/agenix/webhook-address";
               };
               headersFile = {
                 type = types.nullOr t.secretPath;
@@ -248,12 +261,19 @@ in
         healthcheck =
           channel schema.notifications.keys.healthcheck
             {
-              url = "https://hc-ping.com/4f7c0a36-0d7c-4a2f-8e37-6d1f6f1f5a3b";
+              urlFile = "/run/agenix/healthcheck-address";
             }
             {
               url = {
-                type = t.url;
+                type = types.nullOr t.url;
+                default = null;
                 example = "https://hc-ping.com/4f7c0a36-0d7c-4a2f-8e37-6d1f6f1f5a3b";
+                more = "It stands in the Nix store, which everybody may read.";
+              };
+              urlFile = {
+                type = types.nullOr t.secretPath;
+                default = null;
+                example = "/run/agenix/healthcheck-address";
               };
             };
       };

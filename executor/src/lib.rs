@@ -28,6 +28,7 @@ pub mod remove;
 pub mod restore;
 pub mod run;
 pub mod scan;
+pub mod secret_file;
 pub mod snapshot;
 pub mod state_dir;
 pub mod steps;

@@ -12,7 +12,7 @@ use petgraph::{
 };
 use schema::{
     Plan,
-    plan::{Action, Channel, Step, host_of},
+    plan::{Action, Channel, Step, healthcheck_name},
 };
 
 /// Why one step comes before another.
@@ -139,7 +139,10 @@ fn detail(action: &Action) -> Option<String> {
             many => Some(format!("{many} deletions")),
         },
         Action::CloudSync(step) => Some(step.remote.clone()),
-        Action::Announce(step) => Some(host_of(&step.url).to_owned()),
+        Action::Announce(step) => Some(healthcheck_name(
+            step.url.as_deref(),
+            step.url_file.as_ref(),
+        )),
         Action::Notify(step) => {
             let names: Vec<String> = step.channels.iter().map(Channel::name).collect();
             Some(names.join(", "))

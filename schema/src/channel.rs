@@ -28,21 +28,33 @@ pub enum Channel {
         /// Address of the server.
         url: String,
         /// The topic.
-        topic: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        topic: Option<String>,
+        /// File that holds the topic instead; refused if others can read it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        topic_file: Option<AbsolutePath>,
         /// File that holds the access token; refused if others can read it.
         token_file: Option<AbsolutePath>,
     },
     /// A POST of the report as JSON.
     Webhook {
         /// Address that gets it.
-        url: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
+        /// File that holds the address instead; refused if others can read it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        url_file: Option<AbsolutePath>,
         /// File with one `Name: value` header a line; refused if others can read it.
         headers_file: Option<AbsolutePath>,
     },
     /// A ping of a dead man's switch.
     Healthcheck {
         /// Address of the switch; `/fail` is added to its path after a failure.
-        url: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
+        /// File that holds the address instead; refused if others can read it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        url_file: Option<AbsolutePath>,
     },
     /// An executable that gets the report on standard input.
     Command {
@@ -65,17 +77,37 @@ impl Channel {
         }
     }
 
-    /// In a few words, without what may be a secret: of a web address the host only.
+    /// In a few words, without what may be a secret: of a web address the host only, and nothing of
+    /// one that is in a file, or of a topic, which is all that it takes to read it.
     #[must_use]
     pub fn name(&self) -> String {
         match self {
             Self::Desktop => "desktop sessions".to_owned(),
             Self::Email { to, .. } => format!("mail to {to}"),
-            Self::Ntfy { url, topic, .. } => format!("ntfy topic {topic} at {}", host_of(url)),
-            Self::Webhook { url, .. } => format!("webhook at {}", host_of(url)),
-            Self::Healthcheck { url } => format!("healthcheck at {}", host_of(url)),
+            Self::Ntfy { url, .. } => format!("ntfy topic at {}", host_of(url)),
+            Self::Webhook { url, url_file, .. } => {
+                format!("webhook {}", place_of(url.as_deref(), url_file.as_ref()))
+            }
+            Self::Healthcheck { url, url_file } => {
+                healthcheck_name(url.as_deref(), url_file.as_ref())
+            }
             Self::Command { program } => program.to_string(),
         }
+    }
+}
+
+/// The name of a dead man's switch: by the host, or by the file that holds its address.
+#[must_use]
+pub fn healthcheck_name(url: Option<&str>, url_file: Option<&AbsolutePath>) -> String {
+    format!("healthcheck {}", place_of(url, url_file))
+}
+
+/// Where an address leads, as far as everybody may know it.
+fn place_of(url: Option<&str>, url_file: Option<&AbsolutePath>) -> String {
+    match (url, url_file) {
+        (_, Some(file)) => format!("at the address in {file}"),
+        (Some(url), None) => format!("at {}", host_of(url)),
+        (None, None) => "without an address".to_owned(),
     }
 }
 

@@ -152,3 +152,39 @@ pub struct CloudChange {
     /// Files that are gone.
     pub gone_files: u64,
 }
+
+/// What rclone saved of the credentials of a remote, which is newer than what its configuration of
+/// `cloud.configFile` says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SavedCredentials {
+    /// Values that change by themselves, such as the token of a remote.
+    #[serde(default)]
+    pub values: Vec<SavedCredential>,
+    /// What people were told of where these are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<CredentialsKept>,
+}
+
+/// One value of rclone's configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SavedCredential {
+    /// The section: a remote's name. Empty, as the key, for an encrypted configuration as a whole.
+    pub section: String,
+    /// The key.
+    pub key: String,
+    /// The newest value that is known.
+    pub value: String,
+    /// Digests of values before it, the newest last: a configuration that has one of them is older.
+    #[serde(default)]
+    pub before: Vec<Digest>,
+}
+
+/// Where credentials that rclone saved are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CredentialsKept {
+    /// In the configuration that they came from.
+    InConfigFile,
+    /// In the state directory.
+    InState,
+}

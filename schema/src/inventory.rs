@@ -56,10 +56,23 @@ pub struct Inventory {
     /// can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_unwritable: Option<String>,
+    /// Files of the configuration that hold secrets and are not used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unusable_secrets: Vec<UnusableSecret>,
     /// Programs and files of the configuration that others could change although they decide what is
     /// run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub untrusted: Vec<UntrustedFile>,
+}
+
+/// A file that holds a secret and is not used, because it is missing or not private.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UnusableSecret {
+    /// What is wrong, with the file and its option, and nothing of what is in it.
+    pub because: String,
+    /// What to do.
+    pub hint: String,
 }
 
 /// A file that decides what is run, and that others than root and the user who runs it could change.

@@ -32,6 +32,7 @@ pub mod rsync;
 pub mod shell;
 pub mod tries;
 pub mod verify;
+pub mod web_address;
 
 pub use config::Config;
 pub use digest::Digest;

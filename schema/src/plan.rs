@@ -13,7 +13,7 @@ mod rotation;
 mod snapshot;
 
 pub use crate::{
-    channel::{Channel, host_of},
+    channel::{Channel, healthcheck_name},
     record::LastGood,
 };
 pub use adopt::{AdoptCandidate, AdoptStep, AdoptTree, MadeBy};
@@ -237,7 +237,11 @@ pub struct ScriptStep {
 #[serde(deny_unknown_fields)]
 pub struct AnnounceStep {
     /// Address of the switch; `/start` is added to its path.
-    pub url: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// File that holds the address instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url_file: Option<AbsolutePath>,
 }
 
 /// Tells people of the result.

@@ -28,6 +28,12 @@ pub(crate) fn check_config_file(arguments: &Check, settings: &Settings, out: &Ou
     for warning in &checked.warnings {
         out.print_unless_quiet(&format!("warning: {warning}"));
     }
+    for secret in &checked.unsafe_secrets {
+        let (because, hint) = (&secret.because, &secret.hint);
+        out.print_unless_quiet(&format!(
+            "warning: {because}: it is not used\n  hint: {hint}"
+        ));
+    }
     if let Some(missing) = &checked.no_credentials {
         out.print_line_unless_quiet(&format!("warning: {missing}"));
     }

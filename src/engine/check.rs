@@ -5,14 +5,17 @@ use std::path::Path;
 use chrono::Local;
 use executor::{
     Error, bounded::LONGEST_CONFIG, cloud::rclone::has_remote, error::system_reason,
-    state_dir::StateDir, sys::resolve::same_file_system, trust,
+    secret_file::unusable_secrets, state_dir::StateDir, sys::resolve::same_file_system, trust,
 };
 use planner::{
     check::{self, Checked, Fault, nested},
     findings::code,
 };
 use schema::{
-    Config, FailureCode, Finding, config::AbsolutePath, escape, inventory::UntrustedFile,
+    Config, FailureCode, Finding,
+    config::AbsolutePath,
+    escape,
+    inventory::{UntrustedFile, UnusableSecret},
 };
 
 /// Why there is no configuration.
@@ -45,6 +48,8 @@ pub struct CheckedConfig {
     pub warnings: Vec<Fault>,
     /// That rclone does not know the remote of the copies in the cloud, where it can be asked.
     pub no_credentials: Option<String>,
+    /// Files that hold secrets and that others could read or change.
+    pub unsafe_secrets: Vec<UnusableSecret>,
     /// That databases are copied as files, as far as the last run saw any.
     pub databases: Option<Finding>,
     /// What a run will be refused for: others could change what it would run.
@@ -101,6 +106,7 @@ pub fn check_config(path: &Path, state_dir: &Path) -> Result<CheckedConfig, Conf
     }
     Ok(CheckedConfig {
         warnings,
+        unsafe_secrets: unsafe_secrets(&config),
         no_credentials: missing_credentials(&config),
         databases: databases(&config, state_dir),
         untrusted: untrusted(&config, state_dir),
@@ -121,6 +127,12 @@ fn untrusted(config: &Config, state_dir: &Path) -> Vec<UntrustedFile> {
         });
     }
     files
+}
+
+/// Files that hold secrets and that others could read or change. One that is missing may only be so
+/// here, as where a system is built: a plan says it.
+fn unsafe_secrets(config: &Config) -> Vec<UnusableSecret> {
+    unusable_secrets(config, |fault| fault.is_unsafe)
 }
 
 /// That rclone, asked here and now, does not know the remote of the copies in the cloud. Where it

@@ -9,7 +9,7 @@ use executor::{
     cloud::{
         fetch::{self, Brought, WantedFiles},
         memory::RemoteCache,
-        rclone::{self, Rclone},
+        rclone::{self, CopyPlace, Credentials, Rclone},
         staging::{Staging, open_staging},
         verify::{self, Share, VerifyDepth},
     },
@@ -223,7 +223,9 @@ impl Operation<'_> {
         work: impl FnOnce(&Rclone<'_>, &RemoteCache) -> Result<T>,
     ) -> Result<T> {
         let config_file = self.engine.config.cloud.config_file.as_ref();
-        fetch::check_rclone_config(config_file)?;
+        if let Some(file) = config_file {
+            rclone::check_config(file)?;
+        }
         let state = self.engine.state_or_new()?;
         let _lock = state.lock()?;
         let cache = RemoteCache::open_or_new(&state, remote)?;
@@ -231,17 +233,21 @@ impl Operation<'_> {
         // Twice what the last upload had, as far as it is known here.
         let last = cache.memory().ok().and_then(|memory| memory.last);
         let known = last.map_or(0, |last| last.files.saturating_mul(2));
+        let credentials =
+            Credentials::prepare(RCLONE, config_file, &cache, CopyPlace::State(&state))?;
         let rclone = Rclone {
             program: RCLONE,
             options: &options,
+            credentials: &credentials,
             step: "cloud",
             until: None,
             stall: rclone::longest_stall(None),
             most_listed: rclone::listing_limit(known),
             context: self.context,
         };
-        work(&rclone, &cache)
-            .map_err(|error| rclone::with_rclone_hint(error, RCLONE, config_file, remote))
+        let done = work(&rclone, &cache);
+        credentials.keep("cloud", self.context);
+        done.map_err(|error| rclone::with_rclone_hint(error, RCLONE, config_file, remote))
     }
 }
 

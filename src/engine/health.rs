@@ -128,7 +128,9 @@ impl Operation<'_> {
         };
         let store = enabled.then(|| engine.open_store().ok().flatten());
         let store = store.flatten();
-        let measured = measure_health(config, state.as_ref(), store.as_ref(), self.context)?;
+        let remote = engine.cloud_remote();
+        let (state, store) = (state.as_ref(), store.as_ref());
+        let measured = measure_health(config, state, store, &remote, self.context)?;
         let measured = Measured {
             verified: read.verified,
             not_verified: read.not_verified,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use executor::{
-    Error, cloud::memory::RemoteCache, error::Result, manifest::Reader, scan, store::Store,
-    survey::Survey, trust, verify::forged,
+    Error, cloud::memory::RemoteCache, error::Result, manifest::Reader, scan,
+    secret_file::unusable_secrets, store::Store, survey::Survey, trust, verify::forged,
 };
 use planner::{scope::InventoryScope, unfinished::UnusableBasis};
 use schema::{
@@ -100,6 +100,8 @@ impl Operation<'_> {
             state_faults: faults,
             state_unwritable: unwritable,
             untrusted: look_at_deciding_files(&self.engine.config),
+            // What this user may not even look at, another's run may use.
+            unusable_secrets: unusable_secrets(&self.engine.config, |fault| !fault.is_hidden),
         })
     }
 

@@ -13,6 +13,7 @@ mod by_hand;
 mod cloud;
 mod cloud_away;
 mod cloud_changes;
+mod cloud_credentials;
 mod cloud_live;
 mod cloud_names;
 mod cloud_patterns;

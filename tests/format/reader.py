@@ -368,6 +368,9 @@ def read_state(folder):
     for key in sorted(os.listdir(cloud)) if os.path.isdir(cloud) else ():
         path = os.path.join(cloud, key, "memory.json")
         read_json(path, path, "cloud/<key>/memory.json")
+        path = os.path.join(cloud, key, "credentials.json")
+        if os.path.exists(path):
+            read_json(path, path, "cloud/<key>/credentials.json")
     runs = os.path.join(folder, "runs")
     for run in sorted(os.listdir(runs)):
         told["runs"][run] = read_journal(os.path.join(runs, run, "journal.jsonl"))

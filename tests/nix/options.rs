@@ -210,7 +210,6 @@ fn bad() -> Vec<(&'static str, Value)> {
             json!({"url": "https://ntfy.sh", "topic": "x".repeat(65)}),
             json!({"url": "ntfy.sh", "topic": "x"}),
             json!({"url": "https://ntfy.sh", "topic": "a/b"}),
-            json!({"url": "https://ntfy.sh"}),
         ],
     );
     add(
@@ -225,10 +224,7 @@ fn bad() -> Vec<(&'static str, Value)> {
             json!({"url": "https://x", "secret": "y"}),
         ],
     );
-    add(
-        "notifications.healthcheck",
-        &[json!({"url": "https:///"}), json!({})],
-    );
+    add("notifications.healthcheck", &[json!({"url": "https:///"})]);
     add("onPreBackupFailure", &[json!("ignore")]);
     add("preBackupTimeout", &[json!("soon")]);
     all
@@ -292,13 +288,28 @@ fn a_secret_in_the_store_is_refused() {
     let evaluate = |backup: &str| {
         let bare = nixpkgs.import("bare", &format!("backup = {backup};"));
         nix.try_eval(
-            &format!("{bare}.config.hwc.system.services.backup.cloud.configFile"),
+            &format!(
+                "let backup = {bare}.config.hwc.system.services.backup; in
+                 builtins.deepSeq backup.notifications backup.cloud.configFile"
+            ),
             &Value::Null,
         )
     };
     let error = evaluate("{ cloud.configFile = \"/nix/store/abc-rclone.conf\"; }").unwrap_err();
     assert!(error.contains("cloud.configFile"), "{error}");
     assert!(error.contains("outside of the Nix store"), "{error}");
+    for given in [
+        "{ webhook.urlFile = file; }",
+        "{ webhook = { url = \"https://a\"; headersFile = file; }; }",
+        "{ healthcheck.urlFile = file; }",
+        "{ ntfy = { url = \"https://ntfy.sh\"; topicFile = file; }; }",
+    ] {
+        let error = evaluate(&format!(
+            "let file = \"/nix/store/abc-secret\"; in {{ notifications = {given}; }}"
+        ));
+        let error = error.unwrap_err();
+        assert!(error.contains("outside of the Nix store"), "{error}");
+    }
     // A path literal stays where it is, instead of being copied to the store.
     let path = evaluate("{ cloud.configFile = /etc/rclone-proton.conf; }").unwrap();
     assert_eq!(path, json!("/etc/rclone-proton.conf"));

@@ -61,6 +61,23 @@ fn faults() -> Vec<(Value, &'static str, &'static str)> {
             "no channel",
         ),
         (
+            json!({ "local": { "enable": true }, "notifications": { "ntfy": { "url": "https://ntfy.sh" } } }),
+            "notifications.ntfy",
+            "neither `topic` nor `topicFile`",
+        ),
+        (
+            json!({ "local": { "enable": true }, "notifications": { "webhook": {} } }),
+            "notifications.webhook",
+            "neither `url` nor `urlFile`",
+        ),
+        (
+            json!({ "local": { "enable": true }, "notifications": {
+                "healthcheck": { "url": "https://hc.example.org/1", "urlFile": "/run/agenix/hc" },
+            } }),
+            "notifications.healthcheck",
+            "the same twice",
+        ),
+        (
             json!({ "local": { "enable": true, "keepDaily": 0, "keepWeekly": 0, "keepMonthly": 0 } }),
             "local.keepDaily",
             "no snapshot would be kept",

@@ -164,6 +164,7 @@ impl World {
                 state_faults: vec![],
                 state_unwritable: None,
                 untrusted: vec![],
+                unusable_secrets: Vec::new(),
                 sources: vec![source("/home", "8:2", 11)],
             },
             options: Options::default(),

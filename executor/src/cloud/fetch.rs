@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, ffi::OsStr};
 
-use schema::{FailureCode, SnapshotId, StoredPath, StoredPathBuf, amount, config::AbsolutePath};
+use schema::{FailureCode, SnapshotId, StoredPath, StoredPathBuf, amount};
 
 use super::{
     history::{self, History, HistoryPlace},
@@ -376,12 +376,4 @@ fn check_room_for_download(folder: &Dir, named: &str, bytes: u64) -> Result<()> 
     ))
     .coded(FailureCode::NoSpace)
     .hint("name a folder with more room with --staging"))
-}
-
-/// The error that rclone's configuration may not be used, before anything is asked.
-///
-/// # Errors
-/// As [`super::rclone::check_config`].
-pub fn check_rclone_config(config: Option<&AbsolutePath>) -> Result<()> {
-    config.map_or(Ok(()), super::rclone::check_config)
 }

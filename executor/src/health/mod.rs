@@ -19,7 +19,8 @@ use crate::{
 
 pub use share::read_share;
 
-/// Measures all but the share of the stored data, which [`read_share`] reads before.
+/// Measures all but the share of the stored data, which [`read_share`] reads before. `remote` is the
+/// host's folder in the cloud.
 ///
 /// # Errors
 /// An interruption.
@@ -27,6 +28,7 @@ pub fn measure_health(
     config: &Config,
     state: Option<&StateDir>,
     store: Option<&Store>,
+    remote: &str,
     context: Context<'_>,
 ) -> Result<Measured> {
     let mut measured = Measured::default();
@@ -54,7 +56,8 @@ pub fn measure_health(
     if config.cloud.enable {
         let found = find_rclone("rclone");
         if found.version.is_some() {
-            measured.cloud_unreachable = cloud::why_unreachable(&config.cloud, context)?;
+            measured.cloud_unreachable =
+                cloud::why_unreachable(&config.cloud, (state, remote), context)?;
         }
         measured.rclone = Some(ToolFound {
             version: found.version,

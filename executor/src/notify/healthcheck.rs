@@ -4,15 +4,25 @@
 
 use std::time::Duration;
 
-use schema::RunResult;
+use schema::{RunResult, config::AbsolutePath};
 
 use super::{
     Message, News, Occasion,
     attempt::Tried,
+    secret::Address,
     web::{self, Post},
 };
 
 const OPTION: &str = "notifications.healthcheck";
+
+/// Where a switch is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Switch<'a> {
+    /// Its address.
+    pub(super) url: Option<&'a str>,
+    /// The file that holds its address.
+    pub(super) url_file: Option<&'a AbsolutePath>,
+}
 
 /// What a ping says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,9 +41,14 @@ pub(super) fn ping_of(news: &News<'_>) -> Ping {
 }
 
 /// Pings it with the message as its note.
-pub(super) fn ping_healthcheck(url: &str, ping: Ping, message: &Message, limit: Duration) -> Tried {
+pub(super) fn ping_healthcheck(
+    switch: Switch<'_>,
+    ping: Ping,
+    message: &Message,
+    limit: Duration,
+) -> Tried {
     send_ping(
-        url,
+        switch,
         ping,
         format!("{}\n\n{}", message.title, message.body),
         limit,
@@ -41,14 +56,15 @@ pub(super) fn ping_healthcheck(url: &str, ping: Ping, message: &Message, limit: 
 }
 
 /// Tells it that a run starts.
-pub(super) fn ping_start(url: &str, limit: Duration) -> Tried {
-    send_ping(url, Ping::Start, String::new(), limit)
+pub(super) fn ping_start(switch: Switch<'_>, limit: Duration) -> Tried {
+    send_ping(switch, Ping::Start, String::new(), limit)
 }
 
-fn send_ping(url: &str, ping: Ping, note: String, limit: Duration) -> Tried {
+fn send_ping(switch: Switch<'_>, ping: Ping, note: String, limit: Duration) -> Tried {
+    let address = Address::read(switch.url, switch.url_file, OPTION)?;
+    let pinged = ping_address(&address.url, ping);
     let post = Post {
-        url: &ping_address(url, ping),
-        option: OPTION,
+        address: address.with(pinged),
         headers: vec![(
             "Content-Type".to_owned(),
             "text/plain; charset=utf-8".to_owned(),

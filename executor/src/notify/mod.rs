@@ -24,7 +24,7 @@ use std::{
 use schema::{
     RunResult,
     journal::NotifiedChannel,
-    plan::{Channel, NotifyStep},
+    plan::{AnnounceStep, Channel, NotifyStep},
 };
 
 use self::attempt::{Failure, Tried};
@@ -96,13 +96,33 @@ pub fn notify_channels(
                     Channel::Ntfy {
                         url,
                         topic,
+                        topic_file,
                         token_file,
-                    } => ntfy::notify_by_ntfy(url, topic, token_file.as_ref(), message, limit),
-                    Channel::Webhook { url, headers_file } => {
-                        webhook::notify_by_webhook(url, headers_file.as_ref(), news.report, limit)
+                    } => {
+                        let to = ntfy::Topic {
+                            url,
+                            topic: topic.as_deref(),
+                            topic_file: topic_file.as_ref(),
+                            token_file: token_file.as_ref(),
+                        };
+                        ntfy::notify_by_ntfy(&to, message, limit)
                     }
-                    Channel::Healthcheck { url } => healthcheck::ping_healthcheck(
+                    Channel::Webhook {
                         url,
+                        url_file,
+                        headers_file,
+                    } => webhook::notify_by_webhook(
+                        url.as_deref(),
+                        url_file.as_ref(),
+                        headers_file.as_ref(),
+                        news.report,
+                        limit,
+                    ),
+                    Channel::Healthcheck { url, url_file } => healthcheck::ping_healthcheck(
+                        healthcheck::Switch {
+                            url: url.as_deref(),
+                            url_file: url_file.as_ref(),
+                        },
                         healthcheck::ping_of(news),
                         message,
                         limit,
@@ -133,11 +153,16 @@ pub fn notify_channels(
 
 /// Tells a dead man's switch that a run starts.
 #[must_use]
-pub fn announce_start(url: &str, patience: Patience, stop: &Stop) -> NotifiedChannel {
-    let channel = Channel::Healthcheck {
-        url: url.to_owned(),
+pub fn announce_start(step: &AnnounceStep, patience: Patience, stop: &Stop) -> NotifiedChannel {
+    let AnnounceStep { url, url_file } = step.clone();
+    let channel = Channel::Healthcheck { url, url_file };
+    let switch = healthcheck::Switch {
+        url: step.url.as_deref(),
+        url_file: step.url_file.as_ref(),
     };
-    let (answer, tries) = try_often(patience, stop, |limit| healthcheck::ping_start(url, limit));
+    let (answer, tries) = try_often(patience, stop, |limit| {
+        healthcheck::ping_start(switch, limit)
+    });
     channel_answer(&channel, answer, tries)
 }
 
@@ -217,7 +242,8 @@ mod tests {
             channels: vec![
                 Channel::Desktop,
                 Channel::Healthcheck {
-                    url: "https://hc".to_owned(),
+                    url: Some("https://hc".to_owned()),
+                    url_file: None,
                 },
             ],
             last_good: None,

@@ -1,14 +1,15 @@
 //! A message to an ntfy topic (<https://docs.ntfy.sh/publish/>), published as JSON.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
-use schema::config::AbsolutePath;
+use schema::{config::AbsolutePath, web_address::is_ntfy_topic};
 use serde_json::json;
 
 use super::{
     Message, NotificationPriority,
     attempt::{Failure, Tried},
-    secret, text,
+    secret::{self, Address},
+    text,
     web::{self, Post},
 };
 
@@ -16,16 +17,23 @@ const OPTION: &str = "notifications.ntfy";
 /// The server turns a longer message into an attachment; in bytes.
 const LONGEST: usize = 4000;
 
+/// Which topic, and how to get in.
+pub(super) struct Topic<'a> {
+    /// Address of the server.
+    pub(super) url: &'a str,
+    /// The topic itself.
+    pub(super) topic: Option<&'a str>,
+    /// The file that holds the topic.
+    pub(super) topic_file: Option<&'a AbsolutePath>,
+    /// The file that holds the access token.
+    pub(super) token_file: Option<&'a AbsolutePath>,
+}
+
 /// Publishes it.
-pub(super) fn notify_by_ntfy(
-    url: &str,
-    topic: &str,
-    token_file: Option<&AbsolutePath>,
-    message: &Message,
-    limit: Duration,
-) -> Tried {
+pub(super) fn notify_by_ntfy(to: &Topic<'_>, message: &Message, limit: Duration) -> Tried {
+    let topic = read_topic(to)?;
     let mut headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
-    if let Some(file) = token_file {
+    if let Some(file) = to.token_file {
         let option = "notifications.ntfy.tokenFile";
         let text = secret::read_secret(file, option)?;
         let token = text.trim();
@@ -51,10 +59,29 @@ pub(super) fn notify_by_ntfy(
         "tags": [tag],
     });
     let post = Post {
-        url,
-        option: OPTION,
+        address: Address::plain(to.url, OPTION),
         headers,
         body: body.to_string().into_bytes(),
     };
     web::post_request(&post, limit)
+}
+
+/// The topic, which is in no failure: who knows it can read and write there.
+fn read_topic<'a>(to: &Topic<'a>) -> Result<Cow<'a, str>, Failure> {
+    let Some(file) = to.topic_file else {
+        let none = || Failure::lasting("has no topic", format!("set {OPTION}.topicFile"));
+        return to.topic.map(Cow::Borrowed).ok_or_else(none);
+    };
+    let option = "notifications.ntfy.topicFile";
+    let text = secret::read_secret(file, option)?;
+    let topic = text.trim();
+    if is_ntfy_topic(topic) {
+        return Ok(Cow::Owned(topic.to_owned()));
+    }
+    Err(Failure::lasting(
+        format!(
+            "has no topic: {file} ({option}) does not hold 1 to 64 letters, digits, `-` and `_`"
+        ),
+        format!("write the topic's name into {file}, and nothing else"),
+    ))
 }

@@ -1,49 +1,144 @@
-//! Files that hold secrets: read when they are needed, and refused if others could read them too.
+//! What a channel needs to know and nobody else may: from the configuration, or from a file that is
+//! read when it is needed.
 
-use std::io::Read as _;
+use std::borrow::Cow;
 
-use schema::config::AbsolutePath;
-
-use super::attempt::Failure;
-use crate::{
-    error::system_reason,
-    sys::{Kind, Stat, resolve::resolve},
+use schema::{
+    config::AbsolutePath,
+    web_address::{EXPECTED_ADDRESS, address_fault},
 };
 
-/// Most bytes that such a file may have.
-const MOST: u64 = 64 * 1024;
+use super::attempt::Failure;
+use crate::secret_file::read_secret_file;
 
 /// The text of a secret file; `option` names it in errors, which never hold any of the text.
 pub(super) fn read_secret(path: &AbsolutePath, option: &str) -> Result<String, Failure> {
-    let system = |error: std::io::Error| {
-        Failure::lasting(
-            format!("cannot read {path} ({option}): {}", system_reason(&error)),
-            format!("make {path}, readable by the user that runs the backup alone"),
-        )
-    };
-    let found = resolve(path.as_path()).map_err(|error| system(error.into()))?;
-    let file = found
-        .parent
-        .file(&found.name)
-        .map_err(|error| system(error.into()))?;
-    // What was opened is looked at, not what the name stands for now.
-    let stat = Stat::of_fd(&file).map_err(|error| system(error.into()))?;
-    if stat.kind != Kind::File {
-        let because = format!("has no secret: {path} ({option}) is not a file");
-        return Err(Failure::lasting(
-            because,
-            format!("name a file in {option}"),
-        ));
+    read_secret_file(path, option).map_err(|fault| {
+        let because = if fault.is_unsafe {
+            format!("is not told: {}", fault.message)
+        } else {
+            fault.message
+        };
+        Failure::lasting(because, fault.hint)
+    })
+}
+
+/// A web address, and what may be said of it.
+#[derive(Debug)]
+pub(super) struct Address<'a> {
+    /// The address.
+    pub(super) url: Cow<'a, str>,
+    /// The channel's option.
+    pub(super) option: &'static str,
+    /// The key below it that gave the address.
+    key: &'static str,
+}
+
+impl<'a> Address<'a> {
+    /// An address that everybody may know.
+    pub(super) fn plain(url: &'a str, option: &'static str) -> Self {
+        Self {
+            url: url.into(),
+            option,
+            key: "url",
+        }
     }
-    if stat.mode & 0o077 != 0 {
-        let because =
-            format!("is not told: {path} ({option}) can be read by others, and it holds a secret");
-        return Err(Failure::lasting(
-            because,
-            format!("`chmod 600 {}`", schema::shell::word(path.as_str())),
-        ));
+
+    /// The address that a channel was given, itself or in a file.
+    pub(super) fn read(
+        url: Option<&'a str>,
+        file: Option<&AbsolutePath>,
+        option: &'static str,
+    ) -> Result<Self, Failure> {
+        let Some(file) = file else {
+            let none = || Failure::lasting("has no address", format!("set {option}.urlFile"));
+            return url.map(|url| Self::plain(url, option)).ok_or_else(none);
+        };
+        let named = format!("{option}.urlFile");
+        let text = read_secret(file, &named)?;
+        let url = text.trim();
+        if let Some(fault) = address_fault(url) {
+            return Err(Failure::lasting(
+                format!(
+                    "is not told: {file} ({named}) holds no address: {}",
+                    fault.problem
+                ),
+                format!("write into {file} {EXPECTED_ADDRESS}, and nothing else"),
+            ));
+        }
+        Ok(Self {
+            url: url.to_owned().into(),
+            option,
+            key: "urlFile",
+        })
     }
-    let mut text = String::new();
-    file.take(MOST).read_to_string(&mut text).map_err(system)?;
-    Ok(text)
+
+    /// The same with another text.
+    pub(super) fn with(self, url: String) -> Self {
+        Self {
+            url: url.into(),
+            ..self
+        }
+    }
+
+    /// The key of the configuration that gave it.
+    pub(super) fn named(&self) -> String {
+        format!("{}.{}", self.option, self.key)
+    }
+
+    /// A failure of which nobody learns the address, or a part of it, if it is a secret.
+    pub(super) fn conceal(&self, failure: Failure) -> Failure {
+        if self.key == "url" {
+            return failure;
+        }
+        let conceal = |text: String| {
+            self.parts()
+                .iter()
+                .fold(text, |text, part| text.replace(part, "***"))
+        };
+        Failure {
+            because: conceal(failure.because),
+            hint: conceal(failure.hint),
+            again: failure.again,
+        }
+    }
+
+    /// The address and what of it says where it leads, the longest first.
+    fn parts(&self) -> Vec<&str> {
+        let url: &str = &self.url;
+        let host = schema::channel::host_of(url);
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let path = url.split_once(host).map_or("", |(_, path)| path);
+        let mut parts = vec![url, path, path.trim_start_matches('/'), host, name];
+        // A single letter is in every sentence.
+        parts.retain(|part| part.len() > 1);
+        parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+        parts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_part_of_an_address_from_a_file_is_in_a_failure() {
+        let address = |key| Address {
+            url: "https://k3y.example.org:8443/hook/f00d?a=b".into(),
+            option: "notifications.webhook",
+            key,
+        };
+        let said = || {
+            Failure::passing(
+                "failed: https://k3y.example.org:8443/hook/f00d?a=b and /hook/f00d?a=b",
+                "no certificate for k3y.example.org",
+            )
+        };
+        let told = address("urlFile").conceal(said());
+        assert_eq!(told.because, "failed: *** and ***");
+        assert_eq!(told.hint, "no certificate for ***");
+        assert!(told.again);
+        let told = address("url").conceal(said());
+        assert_eq!(told.because, said().because);
+    }
 }

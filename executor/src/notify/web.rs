@@ -13,15 +13,16 @@ use ureq::{
     tls::{RootCerts, TlsConfig},
 };
 
-use super::attempt::{Failure, Tried};
+use super::{
+    attempt::{Failure, Tried},
+    secret::Address,
+};
 use crate::{error::system_reason, threads};
 
 /// A request with a body.
 pub(super) struct Post<'a> {
     /// The address.
-    pub(super) url: &'a str,
-    /// The option that holds it.
-    pub(super) option: &'a str,
+    pub(super) address: Address<'a>,
     /// Name and value of each header.
     pub(super) headers: Vec<(String, String)>,
     /// What is sent.
@@ -37,14 +38,16 @@ pub(super) fn post_request(post: &Post<'_>, limit: Duration) -> Tried {
             error.hint.unwrap_or_default(),
         )
     })?;
-    let mut request = web_agent(limit).post(post.url);
+    let address = &post.address;
+    let mut request = web_agent(limit).post(address.url.as_ref());
     for (name, value) in &post.headers {
         request = request.header(name, value);
     }
-    match request.send(&post.body) {
-        Ok(answer) => judge_response(answer.status(), post.option),
-        Err(error) => Err(web_failure(&error, post.option, limit)),
-    }
+    let tried = match request.send(&post.body) {
+        Ok(answer) => judge_response(answer.status(), address.option, &address.named()),
+        Err(error) => Err(web_failure(&error, &address.named(), limit)),
+    };
+    tried.map_err(|failure| address.conceal(failure))
 }
 
 fn web_agent(limit: Duration) -> Agent {
@@ -65,7 +68,7 @@ fn web_agent(limit: Duration) -> Agent {
 }
 
 /// What a status means (RFC 9110, section 15).
-fn judge_response(status: StatusCode, option: &str) -> Tried {
+fn judge_response(status: StatusCode, option: &str, address: &str) -> Tried {
     let code = status.as_u16();
     let because = match status.canonical_reason() {
         Some(phrase) => format!("answered {code} {phrase}"),
@@ -75,7 +78,7 @@ fn judge_response(status: StatusCode, option: &str) -> Tried {
         200..=299 => Ok(None),
         300..=399 => Err(Failure::lasting(
             format!("{because}, which leads elsewhere"),
-            format!("set {option}.url to the address where the server answers itself"),
+            format!("set {address} to the address where the server answers itself"),
         )),
         401 | 403 | 407 => Err(Failure::lasting(
             because,
@@ -92,13 +95,14 @@ fn judge_response(status: StatusCode, option: &str) -> Tried {
         )),
         _ => Err(Failure::lasting(
             because,
-            format!("see whether {option}.url is the whole address"),
+            format!("see whether {address} is the whole address"),
         )),
     }
 }
 
-fn web_failure(error: &Error, option: &str, limit: Duration) -> Failure {
-    let network = format!("see whether the machine is online and {option}.url is right");
+/// What an error means; `address` is the key that gave the address.
+fn web_failure(error: &Error, address: &str, limit: Duration) -> Failure {
+    let network = format!("see whether the machine is online and {address} is right");
     match error {
         Error::Timeout(_) => {
             let because = format!("did not answer within {} s", limit.as_secs());
@@ -108,21 +112,21 @@ fn web_failure(error: &Error, option: &str, limit: Duration) -> Failure {
         Error::Io(error) => {
             // A certificate that is not accepted comes wrapped in an error of the connection.
             match error.get_ref().and_then(|inner| certificate_fault(inner)) {
-                Some(fault) => untrusted_failure(&fault, option),
+                Some(fault) => untrusted_failure(&fault, address),
                 None => Failure::passing(
                     format!("connection failed: {}", system_reason(error)),
                     network,
                 ),
             }
         }
-        Error::Rustls(fault) => untrusted_failure(&fault.to_string(), option),
-        Error::Tls(fault) => untrusted_failure(fault, option),
+        Error::Rustls(fault) => untrusted_failure(&fault.to_string(), address),
+        Error::Tls(fault) => untrusted_failure(fault, address),
         Error::Protocol(_) | Error::LargeResponseHeader(..) => {
-            let hint = format!("see whether {option}.url is the address of a web server");
+            let hint = format!("see whether {address} is the address of a web server");
             Failure::lasting("answered in another language than HTTP", hint)
         }
         Error::Http(_) | Error::BadUri(_) => {
-            let hint = format!("see whether {option}.url and its headers are well formed");
+            let hint = format!("see whether {address} and its headers are well formed");
             Failure::lasting("cannot be asked: the request is malformed", hint)
         }
         Error::InvalidProxyUrl | Error::ConnectProxyFailed(_) => Failure::passing(
@@ -145,11 +149,11 @@ fn certificate_fault(error: &(dyn std::error::Error + 'static)) -> Option<String
     None
 }
 
-fn untrusted_failure(fault: &str, option: &str) -> Failure {
+fn untrusted_failure(fault: &str, address: &str) -> Failure {
     Failure::lasting(
         format!("connection failed: no secure connection: {fault}"),
         format!(
-            "see whether the machine trusts the certificate of the server in {option}.url, and \
+            "see whether the machine trusts the certificate of the server in {address}, and \
              its clock is right"
         ),
     )
@@ -163,7 +167,7 @@ mod tests {
     fn only_what_may_pass_is_tried_again() {
         let again = |code: u16| {
             let status = StatusCode::from_u16(code).unwrap();
-            judge_response(status, "notifications.ntfy")
+            judge_response(status, "notifications.ntfy", "notifications.ntfy.url")
                 .err()
                 .map(|it| it.again)
         };

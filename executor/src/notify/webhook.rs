@@ -6,7 +6,7 @@ use schema::{Report, config::AbsolutePath};
 
 use super::{
     attempt::{Failure, Tried},
-    secret,
+    secret::{self, Address},
     web::{self, Post},
 };
 
@@ -24,11 +24,13 @@ const OURS: [&str; 6] = [
 
 /// Sends it.
 pub(super) fn notify_by_webhook(
-    url: &str,
+    url: Option<&str>,
+    url_file: Option<&AbsolutePath>,
     headers_file: Option<&AbsolutePath>,
     report: &Report,
     limit: Duration,
 ) -> Tried {
+    let address = Address::read(url, url_file, OPTION)?;
     let body = serde_json::to_vec(report)
         .map_err(|error| Failure::lasting(format!("got no report: {error}"), ""))?;
     let mut headers = match headers_file {
@@ -39,8 +41,7 @@ pub(super) fn notify_by_webhook(
         headers.push(("content-type".to_owned(), "application/json".to_owned()));
     }
     let post = Post {
-        url,
-        option: OPTION,
+        address,
         headers,
         body,
     };

@@ -17,7 +17,7 @@ use crate::{
 pub fn run_announce_step(step: &AnnounceStep, context: Context<'_>) -> Outcome {
     let _pause = Pause::new();
     outcome_of_answers(vec![notify::announce_start(
-        &step.url,
+        step,
         Patience::default(),
         context.stop,
     )])

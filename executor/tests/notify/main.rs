@@ -9,7 +9,12 @@ use executor::{
     event::Stop,
     notify::{self, News, Occasion, Patience},
 };
-use schema::{Report, RunResult, config::AbsolutePath, journal::NotifiedChannel, plan::Channel};
+use schema::{
+    Report, RunResult,
+    config::AbsolutePath,
+    journal::NotifiedChannel,
+    plan::{AnnounceStep, Channel},
+};
 use serde_json::{Value, json};
 
 use crate::server::{Answer, Server};
@@ -62,11 +67,25 @@ fn tell(channel: Channel, result: RunResult) -> NotifiedChannel {
 }
 
 fn webhook(url: String, headers_file: Option<AbsolutePath>) -> Channel {
-    Channel::Webhook { url, headers_file }
+    Channel::Webhook {
+        url: Some(url),
+        url_file: None,
+        headers_file,
+    }
 }
 
 fn healthcheck(url: String) -> Channel {
-    Channel::Healthcheck { url }
+    Channel::Healthcheck {
+        url: Some(url),
+        url_file: None,
+    }
+}
+
+fn switch(url: &str) -> AnnounceStep {
+    AnnounceStep {
+        url: Some(url.to_owned()),
+        url_file: None,
+    }
 }
 
 fn secret_file(folder: &Path, text: &str, mode: u32) -> AbsolutePath {
@@ -107,7 +126,8 @@ fn an_ntfy_topic_gets_title_message_and_token() {
     let server = Server::new(&[Answer::Status(200)]);
     let channel = Channel::Ntfy {
         url: server.url("/"),
-        topic: "atlas".to_owned(),
+        topic: Some("atlas".to_owned()),
+        topic_file: None,
         token_file: Some(file),
     };
     let told = tell(channel, RunResult::Failed);
@@ -140,7 +160,8 @@ fn a_secret_that_others_can_read_is_refused_and_nothing_is_sent() {
         let told = tell(
             Channel::Ntfy {
                 url: server.url("/"),
-                topic: "atlas".to_owned(),
+                topic: Some("atlas".to_owned()),
+                topic_file: None,
                 token_file: Some(file.clone()),
             },
             RunResult::Failed,
@@ -167,9 +188,85 @@ fn a_secret_that_others_can_read_is_refused_and_nothing_is_sent() {
 }
 
 #[test]
+fn addresses_and_topics_come_from_files_and_no_failure_tells_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::new(&[Answer::Status(200)]);
+    let in_file = |text: &str| secret_file(folder.path(), text, 0o600);
+    let hook = |file: AbsolutePath| Channel::Webhook {
+        url: None,
+        url_file: Some(file),
+        headers_file: None,
+    };
+    let told = tell(
+        hook(in_file(&format!("{}\n", server.url("/hook/1")))),
+        RunResult::Failed,
+    );
+    assert!(told.ok, "{told:?}");
+    let file = in_file(&server.url("/hook?a=b"));
+    let step = AnnounceStep {
+        url: None,
+        url_file: Some(file.clone()),
+    };
+    assert!(notify::announce_start(&step, PATIENCE, &Stop::default()).ok);
+    let told = tell(
+        Channel::Healthcheck {
+            url: None,
+            url_file: Some(file),
+        },
+        RunResult::Success,
+    );
+    assert!(told.ok, "{told:?}");
+    let file = in_file(SECRET);
+    let ntfy = |file| Channel::Ntfy {
+        url: server.url("/"),
+        topic: None,
+        topic_file: Some(file),
+        token_file: None,
+    };
+    assert!(tell(ntfy(file), RunResult::Success).ok);
+    assert_eq!(
+        server.paths(),
+        [
+            "POST /hook/1",
+            "POST /hook/start?a=b",
+            "POST /hook?a=b",
+            "POST /"
+        ]
+    );
+    assert!(server.asked().pop().unwrap().body.contains(SECRET));
+
+    // Neither what is no address, nor one that leads nowhere, is told with any of its text.
+    for (text, word) in [
+        (format!("{SECRET}.example.org/hook"), "holds no address"),
+        (format!("https://a:{SECRET}@b/hook"), "holds no address"),
+        (String::new(), "holds no address"),
+        (format!("http://{SECRET}.invalid/hook"), "no such host"),
+        (
+            format!("http://127.0.0.1:9/hook/{SECRET}"),
+            "connection failed",
+        ),
+    ] {
+        let patience = Patience {
+            tries: 1,
+            ..PATIENCE
+        };
+        let told = tell_with(patience, hook(in_file(&text)), RunResult::Failed);
+        assert!(!told.ok && told.message.contains(word), "{told:?}");
+        assert!(told.hint.unwrap().contains("secret") == (word == "holds no address"));
+    }
+    let told = tell(ntfy(in_file(&format!("{SECRET}/x"))), RunResult::Failed);
+    assert!(told.message.contains("topicFile"), "{told:?}");
+    let told = tell(
+        ntfy(secret_file(folder.path(), SECRET, 0o644)),
+        RunResult::Failed,
+    );
+    assert!(told.message.contains("can be read by others"), "{told:?}");
+}
+
+#[test]
 fn a_dead_mans_switch_is_pinged_at_start_success_and_failure() {
     let server = Server::new(&[Answer::Status(200)]);
-    let told = notify::announce_start(&server.url("/ping/0"), PATIENCE, &Stop::default());
+    let told = notify::announce_start(&switch(&server.url("/ping/0")), PATIENCE, &Stop::default());
     assert!(told.ok, "{told:?}");
     tell(healthcheck(server.url("/ping/0")), RunResult::Success);
     tell(

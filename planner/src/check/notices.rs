@@ -2,7 +2,10 @@
 //!
 //! Looks at the form of an address only: nothing is resolved or asked.
 
-use schema::Config;
+use schema::{
+    Config,
+    web_address::{EXPECTED_ADDRESS, address_fault, is_ntfy_topic},
+};
 
 use super::finding::{RuleFinding, finding_if};
 
@@ -77,80 +80,63 @@ pub(super) fn urls(config: &Config) -> Vec<RuleFinding> {
         ("notifications.ntfy.url", n.ntfy.as_ref().map(|c| &c.url)),
         (
             "notifications.webhook.url",
-            n.webhook.as_ref().map(|c| &c.url),
+            n.webhook.as_ref().and_then(|c| c.url.as_ref()),
         ),
         (
             "notifications.healthcheck.url",
-            n.healthcheck.as_ref().map(|c| &c.url),
+            n.healthcheck.as_ref().and_then(|c| c.url.as_ref()),
         ),
     ];
     urls.into_iter()
-        .filter_map(|(path, url)| Some((path, fault_of(url?)?)))
-        .map(|(path, (problem, hint))| {
-            RuleFinding::new(path, problem)
-                .expected(
-                    "an address in ASCII that starts with http:// or https://, without blanks, \
-                     user name and `#`",
-                )
-                .hint(format!("set `{path}` to {hint}"))
+        .filter_map(|(path, url)| Some((path, address_fault(url?)?)))
+        .map(|(path, fault)| {
+            RuleFinding::new(path, fault.problem)
+                .expected(EXPECTED_ADDRESS)
+                .hint(format!("set `{path}` to {}", fault.instead))
         })
         .collect()
 }
 
-/// What is wrong with a web address, and what it should be.
-fn fault_of(url: &str) -> Option<(&'static str, &'static str)> {
-    const NOT: (&str, &str) = (
-        "not a web address",
-        "the whole address, with https:// before it",
-    );
-    let Some(rest) = url
-        .strip_prefix("https://")
-        .or_else(|| url.strip_prefix("http://"))
-    else {
-        return Some(NOT);
-    };
-    if !rest.chars().all(|c| c.is_ascii_graphic()) || rest.contains(['"', '<', '>', '\\', '`']) {
-        return Some(NOT);
-    }
-    if rest.contains('#') {
-        return Some((
-            "has a part after `#`, which no server gets",
-            "the part before `#`",
-        ));
-    }
-    let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    if authority.contains('@') {
-        return Some((
-            "has a user name or password in it, which would be shown",
-            "the address alone, and put the secret into a file (`tokenFile`, `headersFile`)",
-        ));
-    }
-    (!is_authority(authority)).then_some(NOT)
-}
-
-/// A host, or an IPv6 address in brackets, with or without a port.
-fn is_authority(authority: &str) -> bool {
-    let (is_host, port) = if let Some(rest) = authority.strip_prefix('[') {
-        let Some((address, port)) = rest.split_once(']') else {
-            return false;
-        };
-        (address.parse::<std::net::Ipv6Addr>().is_ok(), port)
-    } else {
-        let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
-        let known = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-        (!host.is_empty() && host.chars().all(known), port)
-    };
-    let is_port = |text: &str| text.parse::<u16>().is_ok_and(|port| port > 0);
-    is_host && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
+/// Addresses and topics that are given twice, or not at all.
+pub(super) fn in_files(config: &Config) -> Vec<RuleFinding> {
+    let n = &config.notifications;
+    let given = [
+        n.webhook.as_ref().map(|c| {
+            let both = (c.url.is_some(), c.url_file.is_some());
+            ("notifications.webhook", "url", "urlFile", both)
+        }),
+        n.healthcheck.as_ref().map(|c| {
+            let both = (c.url.is_some(), c.url_file.is_some());
+            ("notifications.healthcheck", "url", "urlFile", both)
+        }),
+        n.ntfy.as_ref().map(|c| {
+            let both = (c.topic.is_some(), c.topic_file.is_some());
+            ("notifications.ntfy", "topic", "topicFile", both)
+        }),
+    ];
+    let wrong = given.into_iter().flatten().filter(|(.., (a, b))| a == b);
+    wrong
+        .map(|(option, plain, file, (is_given, _))| {
+            let problem = if is_given {
+                format!("has `{plain}` and `{file}`, which is the same twice")
+            } else {
+                format!("has neither `{plain}` nor `{file}`")
+            };
+            RuleFinding::new(option, problem)
+                .expected(format!("one of `{plain}` and `{file}`"))
+                .hint(format!(
+                    "set `{option}.{file}` to a file that only root can read, or `{option}.{plain}` \
+                     to what everybody may know"
+                ))
+        })
+        .collect()
 }
 
 /// An ntfy topic that is not one part of an address.
 pub(super) fn topic(config: &Config) -> Vec<RuleFinding> {
-    let topic = config.notifications.ntfy.as_ref().map(|ntfy| &ntfy.topic);
-    let known = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    // At most 64, as the server has it (https://docs.ntfy.sh/publish/).
-    let unsound = |topic: &String| !(1..=64).contains(&topic.len()) || !topic.chars().all(known);
-    finding_if(topic.is_some_and(unsound), || {
+    let ntfy = config.notifications.ntfy.as_ref();
+    let topic = ntfy.and_then(|ntfy| ntfy.topic.as_ref());
+    finding_if(topic.is_some_and(|topic| !is_ntfy_topic(topic)), || {
         RuleFinding::new("notifications.ntfy.topic", "not an ntfy topic")
             .expected("1 to 64 letters, digits, `-` and `_`")
             .hint("set `notifications.ntfy.topic` to the topic's name only")

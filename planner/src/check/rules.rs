@@ -39,6 +39,7 @@ const FAULTS: &[Rule] = &[
     notices::no_channel,
     notices::email,
     notices::urls,
+    notices::in_files,
     notices::topic,
 ];
 

@@ -416,6 +416,32 @@ fn addresses() {
             "notifications.webhook.url: ",
         );
     }
+    for (channel, plain, file) in [
+        ("webhook", "url", "urlFile"),
+        ("healthcheck", "url", "urlFile"),
+        ("ntfy", "topic", "topicFile"),
+    ] {
+        let given = |keys: &[(&str, &str)]| {
+            let mut given = json!({});
+            if channel == "ntfy" {
+                given["url"] = json!("http://a");
+            }
+            for (key, value) in keys {
+                given[*key] = json!(value);
+            }
+            with(channel, given)
+        };
+        let value = if plain == "url" { "http://a/b" } else { "b" };
+        let option = format!("notifications.{channel}: ");
+        refused(given(&[]), &option);
+        refused(given(&[(plain, value), (file, "/run/keys/a")]), &option);
+        accepted(given(&[(file, "/run/keys/a")]));
+        accepted(given(&[(plain, value)]));
+        refused(
+            given(&[(file, "a")]),
+            &format!("notifications.{channel}.{file}: "),
+        );
+    }
     refused(
         with("healthcheck", json!({ "url": "x" })),
         "notifications.healthcheck.url: ",

@@ -93,6 +93,7 @@ pub const CLOUD_DELETIONS_WITHHELD: &str = "cloud-deletions-withheld";
 pub const CLOUD_COPY_INCOMPLETE: &str = "cloud-copy-incomplete";
 pub const CLOUD_REMOTE_UNKNOWN: &str = "cloud-remote-unknown";
 pub const CLOUD_HISTORY_HELD_BACK: &str = "cloud-history-held-back";
+pub const SECRET_NOT_USED: &str = "secret-not-used";
 pub const RCLONE_MISSING: &str = "rclone-missing";
 pub const RCLONE_TOO_OLD: &str = "rclone-too-old";
 pub const RCLONE_HAS_KNOWN_FAULTS: &str = "rclone-has-known-faults";

@@ -13,6 +13,7 @@ pub(crate) mod notices;
 mod rclone;
 pub mod records;
 pub(crate) mod rsync;
+pub(crate) mod secrets;
 mod sources;
 pub(crate) mod space;
 pub mod trust;
@@ -44,6 +45,7 @@ pub(crate) fn collect_findings(facts: &Facts<'_>) -> Vec<Finding> {
     }
     findings.extend(trust::of_part(facts.inventory, facts.options.only));
     rclone::check_rclone(facts, &mut findings);
+    findings.extend(secrets::check_secrets(facts.inventory));
     cloud_memory(facts, &mut findings);
     let Some(destination) = facts.destination else {
         if facts.is_live() {

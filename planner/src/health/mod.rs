@@ -64,6 +64,7 @@ pub fn assess_health(config: &Config, inventory: &Inventory, measured: &Measured
     schedules::check_schedules(&checkup, &mut findings);
     let cloud = cloud::check_cloud(&checkup, &mut findings);
     tools::check_tools(&checkup, &mut findings);
+    findings.extend(findings::secrets::check_secrets(inventory));
     let mut findings: Vec<_> = findings
         .into_iter()
         .map(|one| judged(one, Severity::Note))

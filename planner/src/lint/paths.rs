@@ -49,12 +49,12 @@ impl Paths<'_> {
             Action::Repair(repair) => self.of_repair(repair),
             Action::Adopt(adopt) => self.of_adoption(adopt),
             Action::Notify(notify) => notify.channels.iter().for_each(|one| self.of_channel(one)),
+            Action::Announce(announce) => {
+                let file = announce.url_file.iter();
+                file.for_each(|file| self.absolute(file, "a file"));
+            }
             // Ids and tiers are types of their own: they hold no path.
-            Action::Announce(_)
-            | Action::SpaceCheck(_)
-            | Action::Rotate(_)
-            | Action::Delete(_)
-            | Action::Mark(_) => {}
+            Action::SpaceCheck(_) | Action::Rotate(_) | Action::Delete(_) | Action::Mark(_) => {}
         }
     }
 
@@ -179,15 +179,25 @@ impl Paths<'_> {
     fn of_channel(&mut self, channel: &Channel) {
         match channel {
             Channel::Ntfy {
-                token_file: file, ..
+                token_file: one,
+                topic_file: other,
+                ..
             }
             | Channel::Webhook {
-                headers_file: file, ..
+                headers_file: one,
+                url_file: other,
+                ..
             } => {
-                file.iter().for_each(|file| self.absolute(file, "a file"));
+                let files = one.iter().chain(other);
+                files.for_each(|file| self.absolute(file, "a file"));
+            }
+            Channel::Healthcheck { url_file, .. } => {
+                url_file
+                    .iter()
+                    .for_each(|file| self.absolute(file, "a file"));
             }
             Channel::Command { program } => self.absolute(program, "a program"),
-            Channel::Desktop | Channel::Email { .. } | Channel::Healthcheck { .. } => {}
+            Channel::Desktop | Channel::Email { .. } => {}
         }
     }
 

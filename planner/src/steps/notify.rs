@@ -11,10 +11,11 @@ use crate::{facts::Facts, findings::trust::is_untrusted};
 /// The ping of a dead man's switch before anything else.
 pub(crate) fn decide_announce(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
     let wanted = &facts.config.notifications;
-    let url = wanted.healthcheck.as_ref()?.url.clone();
-    wanted
-        .enable
-        .then(|| Draft::last(Action::Announce(AnnounceStep { url })))
+    let switch = wanted.healthcheck.as_ref().filter(|_| wanted.enable)?;
+    Some(Draft::last(Action::Announce(AnnounceStep {
+        url: switch.url.clone(),
+        url_file: switch.url_file.clone(),
+    })))
 }
 
 /// The notification, where one is asked for. A dead man's switch waits for every result.

@@ -54,6 +54,17 @@ pub struct Config {
     pub monitoring: Monitoring,
 }
 
+impl Config {
+    /// The files that hold secrets of what is asked for, each with its option.
+    #[must_use]
+    pub fn secret_files(&self) -> Vec<(&'static str, &AbsolutePath)> {
+        let cloud = self.cloud.config_file.as_ref();
+        let cloud = cloud.filter(|_| self.cloud.enable);
+        let cloud = cloud.map(|file| ("cloud.configFile", file)).into_iter();
+        cloud.chain(self.notifications.secret_files()).collect()
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {

@@ -52,14 +52,58 @@ impl Notifications {
             .chain(ntfy.map(|ntfy| Channel::Ntfy {
                 url: ntfy.url,
                 topic: ntfy.topic,
+                topic_file: ntfy.topic_file,
                 token_file: ntfy.token_file,
             }))
             .chain(webhook.map(|webhook| Channel::Webhook {
                 url: webhook.url,
+                url_file: webhook.url_file,
                 headers_file: webhook.headers_file,
             }))
-            .chain(healthcheck.map(|Healthcheck { url }| Channel::Healthcheck { url }))
+            .chain(
+                healthcheck
+                    .map(|Healthcheck { url, url_file }| Channel::Healthcheck { url, url_file }),
+            )
             .chain(command.map(|program| Channel::Command { program }))
+            .collect()
+    }
+}
+
+impl Notifications {
+    /// The files that hold secrets of the channels that are asked for, each with its option.
+    #[must_use]
+    pub fn secret_files(&self) -> Vec<(&'static str, &AbsolutePath)> {
+        if !self.enable {
+            return Vec::new();
+        }
+        let ntfy = self.ntfy.as_ref();
+        let webhook = self.webhook.as_ref();
+        let healthcheck = self.healthcheck.as_ref();
+        let files = [
+            (
+                "notifications.ntfy.topicFile",
+                ntfy.and_then(|channel| channel.topic_file.as_ref()),
+            ),
+            (
+                "notifications.ntfy.tokenFile",
+                ntfy.and_then(|channel| channel.token_file.as_ref()),
+            ),
+            (
+                "notifications.webhook.urlFile",
+                webhook.and_then(|channel| channel.url_file.as_ref()),
+            ),
+            (
+                "notifications.webhook.headersFile",
+                webhook.and_then(|channel| channel.headers_file.as_ref()),
+            ),
+            (
+                "notifications.healthcheck.urlFile",
+                healthcheck.and_then(|channel| channel.url_file.as_ref()),
+            ),
+        ];
+        let files = files.into_iter();
+        files
+            .filter_map(|(option, file)| Some((option, file?)))
             .collect()
     }
 }
@@ -96,8 +140,17 @@ pub struct Email {
 pub struct Ntfy {
     /// Address of the server.
     pub url: String,
-    /// Topic to publish to.
-    pub topic: String,
+    /// Topic to publish to: whoever knows it can read what is published there, unless the server asks
+    /// for a password. See `topicFile`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = null))]
+    pub topic: Option<String>,
+    /// File that holds the topic, which is then read from it when it is needed and stands nowhere
+    /// else; instead of `topic`. It must belong to root or the user that runs the backup, and nobody
+    /// else may be able to read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = null))]
+    pub topic_file: Option<AbsolutePath>,
     /// File that holds the access token.
     #[serde(default)]
     pub token_file: Option<AbsolutePath>,
@@ -107,8 +160,17 @@ pub struct Ntfy {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Webhook {
-    /// Address that gets the POST.
-    pub url: String,
+    /// Address that gets the POST. Plans and the configuration hold it; for one that is a secret see
+    /// `urlFile`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = null))]
+    pub url: Option<String>,
+    /// File that holds the address, which is then read from it when it is needed and stands nowhere
+    /// else; instead of `url`. It must belong to root or the user that runs the backup, and nobody
+    /// else may be able to read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = null))]
+    pub url_file: Option<AbsolutePath>,
     /// File with one `Name: value` header a line.
     #[serde(default)]
     pub headers_file: Option<AbsolutePath>,
@@ -118,8 +180,16 @@ pub struct Webhook {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Healthcheck {
-    /// Address to ping.
-    pub url: String,
+    /// Address to ping. Plans and the configuration hold it; for one that is a secret see `urlFile`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = null))]
+    pub url: Option<String>,
+    /// File that holds the address, which is then read from it when it is needed and stands nowhere
+    /// else; instead of `url`. It must belong to root or the user that runs the backup, and nobody
+    /// else may be able to read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = null))]
+    pub url_file: Option<AbsolutePath>,
 }
 
 /// Health checks, logs and metrics.

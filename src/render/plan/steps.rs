@@ -8,7 +8,8 @@ use schema::{
     inventory::{Presence, SourceState},
     plan::{
         Action, AnnounceStep, Channel, DestinationCheckStep, MarkStep, NotifyStep, RepairFrom,
-        RepairStep, RestoreStep, ScriptStep, SnapshotStep, SourceStep, SpaceCheckStep, host_of,
+        RepairStep, RestoreStep, ScriptStep, SnapshotStep, SourceStep, SpaceCheckStep,
+        healthcheck_name,
     },
     record::Engine,
 };
@@ -261,7 +262,13 @@ fn add_announcement(page: &mut Page, step: &AnnounceStep) {
     add_verb(
         page,
         "ping",
-        &format!("healthcheck at {}: started", printable(host_of(&step.url))),
+        &format!(
+            "{}: started",
+            printable(&healthcheck_name(
+                step.url.as_deref(),
+                step.url_file.as_ref()
+            ))
+        ),
     );
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Owns what an end means. An exit code that is not known to be good is a failure: codes 1 and 2
 //! changed their places between 1.68 and 1.73 (<https://rclone.org/docs/#exit-code>). Secrets stay
-//! in rclone's own configuration; what rclone says is freed of passwords in addresses.
+//! in rclone's own configuration, of which it gets a copy; what rclone says is freed of them.
 
 use std::{
     fs::File,
@@ -14,6 +14,7 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use schema::FailureCode;
 
 use super::{
+    credentials::Credentials,
     installed::clean_environment,
     log::{FileFaults, Log},
 };
@@ -51,6 +52,8 @@ pub struct Rclone<'a> {
     pub program: &'a str,
     /// Options of every call.
     pub options: &'a [String],
+    /// Its configuration, for all calls of one piece of work.
+    pub credentials: &'a Credentials,
     /// The step's name, for events.
     pub step: &'a str,
     /// When the time is over, with its length as people wrote it.
@@ -157,7 +160,7 @@ impl Rclone<'_> {
             limit_output(child.id(), longest);
         }
         let lines = child.lines(LineEnd::Newline)?;
-        let mut log = Log::new(self.step, self.context, told, copied);
+        let mut log = Log::new((self.step, self.context), self.credentials, told, copied);
         let mut stall = ReadingStall::new(self.stall);
         let until = self.until.as_ref().map(|(until, _)| *until);
         let limits = Limits::until(until)
@@ -195,7 +198,7 @@ impl Rclone<'_> {
         clean_environment(&mut command);
         command
             .args(arguments)
-            .args(self.options)
+            .args(self.credentials.options(self.options))
             .args(["--use-json-log", "--log-level", "INFO"])
             .args(["--stats", "1s", "--stats-log-level", "NOTICE"])
             .args(["--ask-password=false", "--no-unicode-normalization"])

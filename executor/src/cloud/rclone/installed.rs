@@ -5,12 +5,14 @@ use std::{process::Command, time::Duration};
 use schema::{cloud::RcloneFound, config::AbsolutePath};
 
 use crate::{
-    error::{Error, ErrorKind, Result, system_reason},
+    error::{Error, ErrorKind, Result},
     process::{Limits, ask_version, capture_output},
-    sys::{Kind, resolve::resolve},
+    secret_file::{SecretFile, open_secret_file},
     trust,
 };
 
+/// The key of the configuration that names rclone's.
+const CONFIG_OPTION: &str = "cloud.configFile";
 /// Longest time for asking rclone about itself.
 const ANSWERS: Duration = Duration::from_secs(20);
 
@@ -109,32 +111,30 @@ pub fn has_remote(program: &str, config: Option<&AbsolutePath>, remote: &str) ->
     })
 }
 
-/// Why a configuration that holds credentials is not used.
+/// Why a configuration that holds credentials is not used: others could read it, or write into it where
+/// everything goes and which programs rclone runs.
 ///
 /// # Errors
 /// A failure that says why.
 pub fn check_config(file: &AbsolutePath) -> Result<()> {
-    match resolve(file.as_path()) {
-        Ok(found) if found.stat.kind != Kind::File => Err(Error::failed(format!(
-            "{file} (cloud.configFile) is not a file"
-        ))
-        .hint("name rclone's configuration: rclone config file")),
-        Ok(found) if found.stat.mode & 0o077 != 0 => Err(Error::failed(format!(
-            "{file} (cloud.configFile) can be read by others, and it holds credentials"
-        ))
-        .hint(format!(
-            "`chmod 600 {}`",
-            schema::shell::word(file.as_str())
-        ))),
-        // It can name programs that rclone starts.
-        Ok(_) => match trust::find_distrust(file.as_path())? {
-            Some(distrust) => Err(distrust.refuse("cloud.configFile")),
-            None => Ok(()),
-        },
-        Err(error) => Err(Error::failed(format!(
-            "{file} (cloud.configFile) cannot be read: {}",
-            system_reason(&error.into())
-        ))
-        .hint("name rclone's configuration: rclone config file")),
+    open_config(file).map(|_| ())
+}
+
+/// Opens a configuration that holds credentials.
+///
+/// # Errors
+/// A failure that says why it is not used.
+pub(super) fn open_config(file: &AbsolutePath) -> Result<SecretFile> {
+    let opened = open_secret_file(file, CONFIG_OPTION).map_err(|fault| {
+        Error::failed(fault.message).hint(if fault.is_unsafe {
+            fault.hint
+        } else {
+            "name rclone's configuration: rclone config file".to_owned()
+        })
+    })?;
+    // It can name programs that rclone starts.
+    match trust::find_distrust(file.as_path())? {
+        Some(distrust) => Err(distrust.refuse(CONFIG_OPTION)),
+        None => Ok(opened),
     }
 }

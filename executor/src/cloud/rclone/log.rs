@@ -1,11 +1,12 @@
 //! Reads what rclone says while it works: the lines of its log, and what each means.
 //!
-//! What rclone says is freed of passwords in addresses before anybody hears of it.
+//! What rclone says is freed of what is secret before anybody hears of it.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::credentials::Credentials;
 use crate::{
     error::Result,
     event::{Context, Event, Phase, Progress},
@@ -100,6 +101,7 @@ impl FileFaults {
 pub(super) struct Log<'a> {
     step: &'a str,
     context: Context<'a>,
+    credentials: &'a Credentials,
     told: &'a mut FileFaults,
     copied: &'a mut dyn FnMut(&str) -> Result<()>,
     before: Stats,
@@ -112,14 +114,15 @@ pub(super) struct Log<'a> {
 impl<'a> Log<'a> {
     /// Tells of what is said, and keeps what was said of single files.
     pub(super) fn new(
-        step: &'a str,
-        context: Context<'a>,
+        (step, context): (&'a str, Context<'a>),
+        credentials: &'a Credentials,
         told: &'a mut FileFaults,
         copied: &'a mut dyn FnMut(&str) -> Result<()>,
     ) -> Self {
         Self {
             step,
             context,
+            credentials,
             told,
             copied,
             before: Stats::default(),
@@ -171,12 +174,12 @@ impl Listener for Log<'_> {
         {
             return (self.copied)(&line.object).map(|()| true);
         }
-        let said = without_passwords(line.msg.trim());
         let is_bad = matches!(
             line.level.as_str(),
             "" | "error" | "critical" | "fatal" | "emergency" | "alert"
-        ) || said.starts_with("Failed to ");
-        if is_bad && !said.is_empty() {
+        ) || line.msg.trim_start().starts_with("Failed to ");
+        if is_bad && !line.msg.trim().is_empty() {
+            let said = self.credentials.conceal(line.msg.trim());
             self.complaint(line.object, said);
         }
         Ok(false)
@@ -197,40 +200,9 @@ fn parse_line(text: &str) -> Line {
     })
 }
 
-/// A text without what stands before the `@` of an address.
-fn without_passwords(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("//") {
-        let (before, after) = rest.split_at(at + 2);
-        out.push_str(before);
-        let end = after
-            .find(|c: char| c == '/' || c == '"' || c.is_whitespace())
-            .unwrap_or(after.len());
-        rest = after[..end]
-            .rfind('@')
-            .map_or(after, |secret| &after[secret + 1..]);
-        if rest.len() != after.len() {
-            out.push_str("***@");
-        }
-    }
-    out.push_str(rest);
-    schema::escape::display(out.as_bytes())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn passwords_in_addresses_are_not_told() {
-        assert_eq!(
-            without_passwords("Get \"https://ann:s3c@ret@host/x\": dial tcp"),
-            "Get \"https://***@host/x\": dial tcp"
-        );
-        assert_eq!(without_passwords("a // b@c"), "a // b@c");
-        assert_eq!(without_passwords("http://host/a@b"), "http://host/a@b");
-    }
 
     #[test]
     fn a_line_is_json_or_plain_text_with_a_time() {

@@ -38,7 +38,7 @@ use super::{
     memory::RemoteCache,
     owner,
     published::{self, RemoteItem, RemoteManifests, RemoteSnapshot},
-    rclone::{self, FileFaults, Rclone, RcloneExit},
+    rclone::{self, CopyPlace, Credentials, FileFaults, Rclone, RcloneExit},
     roots::{Roots, SeenFile},
 };
 use crate::{
@@ -120,6 +120,9 @@ pub fn upload_snapshot(
         rclone::check_config(file)?;
     }
     let cache = RemoteCache::open_or_new(state, &step.remote)?;
+    let config_file = step.config_file.as_ref();
+    let place = CopyPlace::Cache;
+    let credentials = Credentials::prepare(&step.program, config_file, &cache, place)?;
     // What cannot be read is not known: the remote tells.
     let memory = cache.memory().unwrap_or_default();
     let UploadSource {
@@ -141,7 +144,7 @@ pub fn upload_snapshot(
     let entries = last.saturating_add(record.totals.entries);
     let upload = Upload {
         step,
-        rclone: rclone_of(step, name, entries, context),
+        rclone: rclone_of(step, &credentials, (name, entries), context),
         cache,
         source: Carried {
             folder,
@@ -158,20 +161,23 @@ pub fn upload_snapshot(
         withheld: None,
         rotten: std::collections::HashSet::new(),
     };
-    upload.do_upload().map_err(hinted)
+    let done = upload.do_upload();
+    credentials.keep(name, context);
+    done.map_err(hinted)
 }
 
 /// How rclone is called for a step.
 fn rclone_of<'a>(
     step: &'a CloudSyncStep,
-    name: &'a str,
-    entries: u64,
+    credentials: &'a Credentials,
+    (name, entries): (&'a str, u64),
     context: Context<'a>,
 ) -> Rclone<'a> {
     let limit = step.timeout.as_duration();
     Rclone {
         program: &step.program,
         options: &step.options,
+        credentials,
         step: name,
         until: Instant::now()
             .checked_add(limit)
