@@ -44,6 +44,7 @@ in
   conditions = {
     "local.enable" = local.enable;
     "cloud.enable" = cloud.enable;
+    "local.readableByUsers" = local.enable && local.readableByUsers;
     "schedule.enable" = schedule.enable;
     "schedule.onlyOnAC" = schedule.onlyOnAC;
     "schedule.persistent" = schedule.persistent;

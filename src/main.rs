@@ -63,7 +63,7 @@ fn main() -> ExitCode {
     {
         return code;
     }
-    let settings = Settings::new(&cli.global);
+    let settings = Settings::new(&cli.global, cli.verb.only_looks());
     let out = Out::new(settings.quiet);
     raise_file_limit();
     stall::end_on_stall(&cli, &settings.stop);
@@ -173,6 +173,7 @@ fn run_verb(verb: &Verb, settings: &Settings, out: &Out) -> anyhow::Result<u8> {
         Verb::Simulate(arguments) => {
             commands::simulate::simulate_retention(arguments, settings, out)
         }
+        Verb::View(arguments) => commands::view::update_view(arguments, settings, out),
         Verb::Settle => commands::settle::settle_run(settings, out),
         Verb::SystemdUnits(arguments) => commands::units::print_units(arguments, settings, out),
         Verb::Completions(arguments) => commands::completions::print_completions(arguments, out),

@@ -20,6 +20,18 @@ use crate::{
     style::{Style, shown},
 };
 
+/// The machine's configuration.
+const MACHINE_CONFIG: &str = "/etc/backup/config.json";
+
+/// Whether the machine has a configuration, or one that this user may not look at.
+fn has_machine_config() -> bool {
+    let found = Path::new(MACHINE_CONFIG).symlink_metadata();
+    found.map_or_else(
+        |error| error.kind() == std::io::ErrorKind::PermissionDenied,
+        |_| true,
+    )
+}
+
 /// What every verb needs to know.
 pub(crate) struct Settings {
     pub(crate) config_path: PathBuf,
@@ -39,12 +51,21 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// The settings that options and environment say.
-    pub(crate) fn new(global: &Global) -> Self {
+    ///
+    /// A user who has no configuration sees the machine's with a verb that only looks.
+    pub(crate) fn new(global: &Global, only_looks: bool) -> Self {
         let root = nix::unistd::geteuid().is_root();
+        let machines = PathBuf::from(MACHINE_CONFIG);
         let config = if root {
-            PathBuf::from("/etc/backup/config.json")
+            machines
         } else {
-            xdg_folder("XDG_CONFIG_HOME", ".config").join("backup/config.json")
+            let own = xdg_folder("XDG_CONFIG_HOME", ".config").join("backup/config.json");
+            let lacks_own = own.symlink_metadata().is_err() && has_machine_config();
+            if only_looks && lacks_own {
+                machines
+            } else {
+                own
+            }
         };
         let state = if root {
             PathBuf::from("/var/lib/backup")
@@ -146,10 +167,16 @@ impl Settings {
         out: &Out,
     ) -> anyhow::Error {
         match fault {
-            ConfigFault::Unreadable(message) => invalid_input(
-                message,
-                "name another with --config, or try `backup try` which needs none",
-            ),
+            ConfigFault::Unreadable(message) => {
+                let is_users = !nix::unistd::geteuid().is_root();
+                let hint = if is_users && has_machine_config() {
+                    "this machine's is /etc/backup/config.json: use that with `sudo backup ...`, or name \
+                     another with --config"
+                } else {
+                    "name another with --config, or try `backup try` which needs none"
+                };
+                invalid_input(message, hint)
+            }
             ConfigFault::Untrusted(error) => error.into(),
             ConfigFault::Invalid(faults) => self.explain_faults(path, &faults, out),
         }

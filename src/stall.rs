@@ -53,7 +53,7 @@ pub(crate) fn end_stalled(cli: &Cli, mount_point: &Path, begun: bool) -> ! {
         process::exit(exit::FAILED.into());
     });
     watch::never_wait_again(mount_point);
-    let settings = &Settings::new(&cli.global);
+    let settings = &Settings::new(&cli.global, cli.verb.only_looks());
     let out = &Out::new(settings.quiet);
     let config = read_file(&settings.config_path, LONGEST_CONFIG).ok();
     let config = config.and_then(|bytes| check::check_config(&bytes).ok());

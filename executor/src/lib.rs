@@ -38,6 +38,7 @@ pub mod sys;
 pub mod threads;
 pub mod trust;
 pub mod verify;
+pub mod view;
 pub mod walk;
 mod worker_pool;
 

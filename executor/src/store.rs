@@ -18,6 +18,7 @@ use crate::{
     manifest::{self, Chunks, Reader},
     state_dir::KeptDigests,
     sys::{Dir, Kind, Stat},
+    view,
 };
 
 /// Folder of everything that is not a snapshot.
@@ -76,9 +77,18 @@ impl Store {
     /// # Errors
     /// Fails if it is there and cannot be opened.
     pub fn open(mount_point: &Dir, mount_path: &str, folder: &str) -> Result<Option<Self>> {
-        let path = format!("{}/{folder}", mount_path.trim_end_matches('/'));
+        let own = format!("{}/{folder}", mount_path.trim_end_matches('/'));
+        let opened = mount_point.folder(OsStr::new(folder));
+        let (opened, path) = match opened {
+            // Users see it through a view.
+            Err(Errno::ACCESS) => match view::open_view(&own) {
+                Some((root, view)) => (Ok(root), view),
+                None => return Err(not_allowed(&own)),
+            },
+            opened => (opened, own),
+        };
         let io = |error: Errno| Error::io("open", path.as_bytes(), error);
-        let root = match mount_point.folder(OsStr::new(folder)) {
+        let root = match opened {
             Ok(root) => root,
             Err(Errno::NOENT) => return Ok(None),
             Err(Errno::NOTDIR | Errno::LOOP) => return Err(no_folder(&path)),
@@ -424,6 +434,18 @@ fn no_folder(path: &str) -> Error {
     Error::refused(format!("{path} is no folder, but a file or a symlink"))
         .coded(FailureCode::InTheWay)
         .hint("put the folder back that was there; `backup init` sets aside what is there and begins anew")
+}
+
+/// That this user may not look at something, which is no word about what is there.
+fn not_allowed(path: &str) -> Error {
+    Error::refused(format!(
+        "not allowed to look at {path}: it is for its owner alone"
+    ))
+    .coded(FailureCode::PermissionDenied)
+    .hint(
+        "run it as its owner: `sudo backup ...`; with local.readableByUsers users read their own files \
+         there",
+    )
 }
 
 /// Path of a file of a snapshot's records, relative to the host's folder.

@@ -65,6 +65,31 @@ pub struct Inventory {
     pub untrusted: Vec<UntrustedFile>,
 }
 
+/// The read-only view of the snapshots for users.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UserView {
+    /// Where it is.
+    pub path: String,
+    /// Whether its folder is there.
+    pub is_there: bool,
+    /// Whether it shows all tiers of this destination, and nobody can write to them there.
+    pub is_complete: bool,
+    /// Why none can be made by who runs this; none if it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impossible: Option<String>,
+    /// This runs in a unit that sees mounts of its own: the view is made after the run, outside of it.
+    pub by_unit: bool,
+}
+
+impl UserView {
+    /// Whether it is there and whoever runs this can take it away.
+    #[must_use]
+    pub fn can_be_taken_away(&self) -> bool {
+        self.is_there && self.impossible.is_none() && !self.by_unit
+    }
+}
+
 /// A file that holds a secret and is not used, because it is missing or not private.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -188,6 +213,10 @@ pub struct DestinationState {
     /// left alone, and what would stand there is done without.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub in_the_way: Vec<InTheWay>,
+    /// The read-only view of the snapshots for users, where `local.readableByUsers` is on or one is
+    /// there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_view: Option<UserView>,
 }
 
 impl DestinationState {

@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::runs::{Apply, At, Deletions, Graph, Health, Now, Only, Plan};
 pub(crate) use self::setup::{
-    Check, Completions, Format, Init, Man, Schema, Simulate, SystemdUnits, Try,
+    Check, Completions, Format, Init, Man, Schema, Simulate, SystemdUnits, Try, View,
 };
 pub(crate) use self::snapshots::{Adopt, Delete, Diff, Find, One, Origin, Prune, Restore, Verify};
 
@@ -180,11 +180,34 @@ healthcheck takes the test for a sign of life."
 while another is at work, or a second time. The run stays as it is: `apply` continues it."
     )]
     Settle,
+    /// Show the snapshots to users, read-only, or take that away
+    #[command(
+        after_help = "As local.readableByUsers says: where it is on, users see the snapshots below \
+/run/backup, followed by the path of the host's folder, and cannot write to them. Each run does the same. \
+Before a drive is detached, `backup view --remove` ends it."
+    )]
+    View(View),
     /// Print the systemd units of the configuration, or write them to a folder
     SystemdUnits(SystemdUnits),
 }
 
 impl Verb {
+    /// Whether it shows what there is, or takes one's own files from it: a user does that with the
+    /// machine's configuration as well.
+    pub(crate) fn only_looks(&self) -> bool {
+        matches!(
+            self,
+            Self::Status(_)
+                | Self::List(_)
+                | Self::Find(_)
+                | Self::Diff(_)
+                | Self::Restore(_)
+                | Self::Verify(_)
+                | Self::Health(_)
+                | Self::Check(_)
+        )
+    }
+
     /// Whether it looks at destinations and sources.
     pub(crate) fn looks_at_files(&self) -> bool {
         !matches!(

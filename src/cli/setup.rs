@@ -22,6 +22,13 @@ pub(crate) struct SystemdUnits {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct View {
+    /// Take it away, whatever the configuration says, until the next run or `backup view`
+    #[arg(long)]
+    pub(crate) remove: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Try {
     /// What to back up [default: the first of your Documents, Pictures, Desktop and the current
     /// folder that holds anything]

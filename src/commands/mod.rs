@@ -25,3 +25,4 @@ pub(crate) mod status;
 pub(crate) mod trial;
 pub(crate) mod units;
 pub(crate) mod verify;
+pub(crate) mod view;

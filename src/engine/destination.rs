@@ -10,7 +10,7 @@ use executor::{
     verify::memory,
 };
 use planner::stored_snapshot::{NamingRefusal, StoredSnapshot, find_stored};
-use schema::{FailureCode, cloud::CloudState, inventory::DestinationState};
+use schema::{FailureCode, amount, cloud::CloudState, inventory::DestinationState};
 
 use super::{Engine, operation::Operation};
 
@@ -54,6 +54,13 @@ impl Operation<'_> {
         Ok(destination)
     }
 
+    /// The destination, which must be there, and whose records this user may read.
+    pub(super) fn destination_with_records(&self) -> Result<DestinationState> {
+        let destination = self.destination_present()?;
+        self.engine.require_records(&destination)?;
+        Ok(destination)
+    }
+
     /// The snapshot on this destination that a person named.
     pub(super) fn named_snapshot(
         &self,
@@ -78,6 +85,29 @@ impl Engine {
             memory::recall_damage(&state, &store, &mut found)?;
         }
         Ok(found)
+    }
+
+    /// Refuses where this user may not read the records: what there is, and whether it is good, only
+    /// they say.
+    pub(super) fn require_records(&self, found: &DestinationState) -> Result<()> {
+        if found.record_fault_code != Some(FailureCode::PermissionDenied) {
+            return Ok(());
+        }
+        let path = format!("{}/{}/.backup", found.mount_point, self.host_folder());
+        let newest = found.unmanaged.iter().map(|one| &one.name).max();
+        let readable = newest.map_or_else(String::new, |newest| {
+            let count = found.unmanaged.len() as u64;
+            let folders = amount::plural(count, "folder", "folders");
+            format!(
+                "; `backup restore` reads from {folders} there as far as their files allow it, the \
+                 newest is {newest}"
+            )
+        });
+        Err(Error::refused(format!(
+            "not allowed to look at {path}, which says what is stored and whether it is good{readable}"
+        ))
+        .coded(FailureCode::PermissionDenied)
+        .hint("run it as the user to whom it belongs: `sudo backup ...`"))
     }
 
     /// Opens the destination for reading, where it is there.

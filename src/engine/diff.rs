@@ -34,7 +34,7 @@ impl Engine {
             observer,
             ..self.unlogged(&Silent)
         };
-        let destination = operation.destination_present()?;
+        let destination = operation.destination_with_records()?;
         let before = operation.find_to_compare(&request.before, &destination)?;
         let store = self.open_store_present()?;
         let path = request.path.as_deref();

@@ -36,7 +36,7 @@ impl Engine {
         each: &mut dyn FnMut(FoundPath),
     ) -> Result<FindOutcome> {
         let operation = self.unlogged(&Silent);
-        let destination = operation.destination_present()?;
+        let destination = operation.destination_with_records()?;
         let store = self.open_store_present()?;
         let snapshots = destination.snapshots.iter();
         let ids: Vec<SnapshotId> = snapshots.map(|one| one.record.id).collect();

@@ -11,7 +11,7 @@ use executor::{
 };
 use planner::findings::code;
 use schema::{
-    Finding, Inventory, Severity,
+    FailureCode, Finding, Inventory, Severity,
     health::{Health, HealthVerdict, Measured, VerifiedShare},
 };
 
@@ -122,7 +122,14 @@ impl Operation<'_> {
         let enabled = config.local.enable;
         let found = enabled.then(|| self.look_at_destination());
         let (destination, destination_fault) = match found.transpose() {
-            Ok(found) => (found, None),
+            Ok(found) => {
+                found
+                    .iter()
+                    .try_for_each(|found| engine.require_records(found))?;
+                (found, None)
+            }
+            // That this user may not look is no word about the backup.
+            Err(error) if error.code == Some(FailureCode::PermissionDenied) => return Err(error),
             Err(error) if error.kind == ErrorKind::Interrupted => return Err(error),
             Err(error) => (None, Some(error.message)),
         };

@@ -28,6 +28,7 @@ mod restore;
 mod status;
 mod timer;
 mod units;
+mod user_view;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -63,6 +64,7 @@ pub use self::{
     plan::{PlanRequest, PlannedRun},
     restore::{PreparedRestore, RestoreFrom, RestoreRequest, RestoreSnapshot, TypedPath},
     units::{UnitChange, write_units},
+    user_view::UserViewChange,
     verify::{VerifyOutcome, VerifyRequest, damage_left},
 };
 

@@ -20,6 +20,9 @@ impl Engine {
         let enabled = config.local.enable;
         let destination = enabled.then(|| operation.look_at_destination());
         let destination = destination.transpose()?;
+        destination
+            .iter()
+            .try_for_each(|found| self.require_records(found))?;
         let state = self.state()?;
         let (runs, is_busy) = match &state {
             Some(state) => (state.ended_runs()?, state.is_busy()),

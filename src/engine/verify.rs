@@ -73,6 +73,9 @@ impl Engine {
     ) -> Result<VerifyOutcome> {
         let operation = self.unlogged(observer);
         let mut store = self.open_store_present()?;
+        if store.closed {
+            self.require_records(&operation.look_at_destination()?)?;
+        }
         let is_known = !store.kept.is_empty();
         if request.against_state && !is_known {
             return Err(self.nothing_kept());

@@ -100,12 +100,14 @@ fn state_words(snapshot: &ListedSnapshot, style: &Style) -> String {
 /// The snapshots, newest first, and below them what is none.
 pub(crate) fn snapshot_list(list: &SnapshotList, style: &Style) -> String {
     let mut page = Page::default();
-    if list.snapshots.is_empty() {
+    // Where records cannot be read, nobody knows which of the folders below are snapshots.
+    let is_unknown = list.record_fault.is_some() && !list.unmanaged.is_empty();
+    if list.snapshots.is_empty() && !is_unknown {
         page.line(
             0,
             &format!("No snapshots in {}.", readable_path(&list.mount_point)),
         );
-    } else {
+    } else if !list.snapshots.is_empty() {
         add_table(&mut page, &list.snapshots, style);
     }
     add_leftovers(
@@ -138,7 +140,10 @@ pub(crate) fn snapshot_list(list: &SnapshotList, style: &Style) -> String {
         page.blank();
         match &list.record_fault {
             None => page.line(0, "Not made by this program, never deleted:"),
-            Some(fault) => page.line(0, &format!("Folders without records ({fault}):")),
+            Some(fault) => page.line(
+                0,
+                &format!("Can be restored from; what they are cannot be read ({fault}):"),
+            ),
         }
         for folder in foreign {
             page.line(

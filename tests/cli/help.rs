@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 
 use crate::lab::{Lab, PROGRAM, Ran, id_of, run_command};
 
-pub(crate) const VERBS: [&str; 26] = [
+pub(crate) const VERBS: [&str; 27] = [
     "try",
     "check",
     "schema",
@@ -30,6 +30,7 @@ pub(crate) const VERBS: [&str; 26] = [
     "completions",
     "man",
     "settle",
+    "view",
     "systemd-units",
 ];
 

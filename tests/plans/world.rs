@@ -158,6 +158,7 @@ impl World {
                     rotation_fault: None,
                     damaged: vec![],
                     in_the_way: vec![],
+                    user_view: None,
                 }),
                 rsync: None,
                 cloud: None,

@@ -75,7 +75,7 @@ pub fn prepare_destination(step: &DestinationCheckStep, context: Context<'_>) ->
     check_id(step, &store)?;
     own_host_folder(step, &store)?;
     make_way(&store, context)?;
-    let mode = folder_mode(step);
+    let mode = FOLDER_MODE;
     let root_mode = store.root.stat_self().map(|stat| stat.mode);
     if root_mode.is_ok_and(|found| found != mode) {
         // A file system without modes keeps its own; the next look finds the same again.
@@ -173,9 +173,9 @@ fn make_way(store: &Store, context: Context<'_>) -> Result<()> {
     Ok(())
 }
 
-fn folder_mode(step: &DestinationCheckStep) -> u32 {
-    if step.readable_by_users { 0o755 } else { 0o700 }
-}
+/// Mode of the host's folder. Owners could write to their files in it, which are those of all snapshots:
+/// what users may read they see in a view ([`crate::view`]).
+const FOLDER_MODE: u32 = 0o700;
 
 /// Opens the mount point if what the step asks for is mounted there.
 fn open_mount_point(step: &DestinationCheckStep) -> Result<Dir> {
@@ -353,7 +353,7 @@ impl<'a> NewHostFolder<'a> {
         let path = format!("{}/{}", step.mount_point, step.folder);
         let io = |doing: &str, error: Errno| setup_error(&path, doing, error);
         let name = OsStr::new(&step.folder);
-        let make = || mount_point.make_folder(name, folder_mode(step));
+        let make = || mount_point.make_folder(name, FOLDER_MODE);
         let made = match make() {
             Ok(()) => true,
             Err(Errno::EXIST) if stands_in_the_way(mount_point, name) => {

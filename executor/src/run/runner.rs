@@ -155,6 +155,7 @@ fn run_steps(
         }
         report.steps.push(done);
     }
+    session.refresh_view();
     report.ended_at = context.clock.now();
     report.result = replay.result().unwrap_or_else(|| run_result(&report));
     if replay.result().is_none() {

@@ -15,6 +15,7 @@ use crate::{
     steps,
     store::{BACKUP, LOCK_FILE, Store},
     survey::Survey,
+    view,
 };
 
 /// What the steps of one run share.
@@ -123,6 +124,13 @@ impl Session<'_> {
         })?;
         store.kept = state.kept_digests(&destination.id).unwrap_or_default();
         Ok(changed)
+    }
+
+    /// Lets users see the newest snapshot as `latest`, where they have a view.
+    pub(super) fn refresh_view(&self) {
+        if let Some((store, _)) = &self.open {
+            view::refresh_latest(store);
+        }
     }
 }
 

@@ -29,6 +29,7 @@ use crate::{
         resolve::{Resolved, resolve},
         uuid,
     },
+    view::look_at_view,
     walk::{Visit, Walk},
 };
 
@@ -42,6 +43,15 @@ pub fn scan_destination(
     context: Context<'_>,
 ) -> Result<DestinationState> {
     let mut state = state_of(local);
+    let host_folder = format!(
+        "{}/{folder}",
+        local.mount_point.as_str().trim_end_matches('/')
+    );
+    let view = |root: Option<&Dir>| {
+        let found = look_at_view(&host_folder, root);
+        (local.readable_by_users || found.is_there).then_some(found)
+    };
+    state.user_view = view(None);
     let opened = resolve(local.mount_point.as_path()).and_then(|resolved| {
         let dir = resolved.folder()?;
         let stat = dir.stat_self()?;
@@ -74,6 +84,7 @@ pub fn scan_destination(
         }
         Err(error) => return Err(error),
     };
+    state.user_view = view(Some(&store.root));
     scan_store(&store, &mut state, context)?;
     Ok(state)
 }
@@ -110,6 +121,7 @@ fn state_of(local: &Local) -> DestinationState {
         rotation_fault: None,
         damaged: Vec::new(),
         in_the_way: Vec::new(),
+        user_view: None,
     }
 }
 

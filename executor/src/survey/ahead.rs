@@ -18,7 +18,10 @@ use rustix::io::Errno;
 use super::{Below, Bounds, holes::measure_data, roots::Base};
 use schema::{StoredPath, StoredPathBuf};
 
-use crate::sys::{Dir, Folder, Kind, Listed, Stat, answer, bytes};
+use crate::{
+    sys::{Dir, Folder, Kind, Listed, Stat, answer, bytes},
+    view,
+};
 
 /// Entries that are read ahead at most.
 const AHEAD: usize = 20_000;
@@ -370,6 +373,10 @@ impl<'a> Reader<'a> {
             return Some(SeenKind::Excluded);
         }
         let mount = mount?;
+        // It shows what is stored already.
+        if view::is_view(&mount.mount_point) {
+            return Some(SeenKind::Excluded);
+        }
         if is_folder && self.bounds.one_file_system {
             return Some(SeenKind::MountPoint(passed_over(task, dir, &listed.name)));
         }

@@ -93,12 +93,14 @@ pub const CLOUD_DELETIONS_WITHHELD: &str = "cloud-deletions-withheld";
 pub const CLOUD_COPY_INCOMPLETE: &str = "cloud-copy-incomplete";
 pub const CLOUD_REMOTE_UNKNOWN: &str = "cloud-remote-unknown";
 pub const CLOUD_HISTORY_HELD_BACK: &str = "cloud-history-held-back";
+pub const USERS_CANNOT_READ: &str = "users-cannot-read";
 pub const SECRET_NOT_USED: &str = "secret-not-used";
 pub const RCLONE_MISSING: &str = "rclone-missing";
 pub const RCLONE_TOO_OLD: &str = "rclone-too-old";
 pub const RCLONE_HAS_KNOWN_FAULTS: &str = "rclone-has-known-faults";
 
 // Notes.
+pub const USER_VIEW_LEFT: &str = "user-view-left";
 pub const SOURCE_NOT_YET_THERE: &str = "source-not-yet-there";
 pub const NOTHING_ENABLED: &str = "nothing-enabled";
 pub const ONLY_ONE_PART: &str = "only-one-part";

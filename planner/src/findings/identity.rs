@@ -71,7 +71,7 @@ fn refuse_faulty_record(facts: &Facts<'_>, destination: &DestinationState, fault
             format!("this destination is closed to the user who runs this: {fault}"),
         )
         .hint(format!(
-            "run this as the user to whom it belongs, or allow it: \
+            "run this as the user to whom it belongs (`sudo backup ...`), or allow it: \
              `chmod u+rwX {} {}`",
             schema::shell::word(format!("{path}/{}/.backup", facts.host)),
             schema::shell::word(format!("{path}/{}/.backup/destination.json", facts.host)),

@@ -17,6 +17,7 @@ pub(crate) mod secrets;
 mod sources;
 pub(crate) mod space;
 pub mod trust;
+pub(crate) mod user_view;
 
 use schema::{Finding, Severity, inventory, inventory::Power, plan::Part};
 
@@ -83,6 +84,7 @@ pub(crate) fn collect_findings(facts: &Facts<'_>) -> Vec<Finding> {
         .iter()
         .any(|finding| finding.severity >= Severity::Deferral);
     notices::of_destination(facts, destination, &mut findings);
+    findings.extend(user_view::before_run(&facts.config.local, destination));
     findings.extend(notices::stuck_trash(facts, destination));
     if !refused {
         notices::of_run(facts, destination, &mut findings);

@@ -26,7 +26,7 @@ use schema::{
 use crate::{
     Options,
     facts::Facts,
-    findings::{self, code},
+    findings::{self, code, user_view},
     pipeline::sorted,
 };
 
@@ -103,6 +103,8 @@ fn check_destination(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
         let mut refusals = Vec::new();
         findings::destination::check_destination(checkup.facts, destination, &mut refusals);
         findings.extend(refusals.into_iter().map(|one| judged(one, Severity::Note)));
+        let local = &checkup.facts.config.local;
+        findings.extend(user_view::of_health(local, destination));
     }
     if let Some(fault) = &checkup.measured.destination_fault {
         let path = &checkup.facts.config.local.mount_point;

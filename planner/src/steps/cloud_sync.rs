@@ -90,6 +90,7 @@ fn read_only(facts: &Facts<'_>) -> Option<DestinationCheckStep> {
             read_only: true,
             create: false,
             remember: false,
+            user_view: None,
             ..check
         }),
         _ => None,

@@ -39,11 +39,19 @@ pub(crate) fn decide_destination_check(facts: &Facts<'_>, _: &mut Vec<Finding>) 
         read_only: false,
         need_hard_links: !local.allow_full_copies,
         readable_by_users: local.readable_by_users,
+        user_view: user_view(facts, destination),
     });
     Some(match facts.config.on_pre_backup_failure {
         OnPreBackupFailure::Abort => Draft::needing(&["pre-script"], action),
         OnPreBackupFailure::Warn => Draft::after(&["pre-script"], action),
     })
+}
+
+/// Where users see the snapshots, if this run can make that so.
+fn user_view(facts: &Facts<'_>, destination: &DestinationState) -> Option<String> {
+    let view = destination.user_view.as_ref()?;
+    let is_made_here = view.impossible.is_none() && !view.by_unit;
+    (facts.config.local.readable_by_users && is_made_here).then(|| view.path.clone())
 }
 
 /// The id of a destination that has none yet: a UUID of version 8 (RFC 9562), made of what tells

@@ -42,6 +42,10 @@ impl Facts {
         let conditions = BTreeMap::from([
             ("local.enable", local.enable),
             ("cloud.enable", cloud.enable),
+            (
+                "local.readableByUsers",
+                local.enable && local.readable_by_users,
+            ),
             ("schedule.enable", schedule.enable),
             ("schedule.onlyOnAC", schedule.only_on_ac),
             ("schedule.persistent", schedule.persistent),

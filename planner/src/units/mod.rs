@@ -60,6 +60,8 @@ pub const LOCAL: &str = "backup-local.service";
 pub const CLOUD: &str = "backup-cloud.service";
 /// The health check.
 pub const HEALTH: &str = "backup-health-check.service";
+/// What users see of the snapshots.
+pub const VIEW: &str = "backup-view.service";
 /// When the run is due.
 pub const TIMER: &str = "backup.timer";
 /// Asks again until the period is served.
@@ -70,11 +72,12 @@ pub const HEALTH_TIMER: &str = "backup-health-check.timer";
 pub const POWER_RULE: &str = "60-backup.rules";
 
 /// Every name that [`render_units`] may give.
-pub const NAMES: [&str; 8] = [
+pub const NAMES: [&str; 9] = [
     TIMER,
     COORDINATOR,
     LOCAL,
     CLOUD,
+    VIEW,
     RETRY_TIMER,
     HEALTH_TIMER,
     HEALTH,
@@ -87,12 +90,13 @@ pub const HEADER: &str =
 
 /// All units but the udev rule, in the order of [`NAMES`].
 #[must_use]
-pub fn unit_templates() -> [UnitTemplate; 7] {
+pub fn unit_templates() -> [UnitTemplate; 8] {
     [
         timers::backup_timer(),
         services::coordinator_service(),
         services::local_service(),
         services::cloud_service(),
+        services::view_service(),
         timers::retry_timer(),
         timers::health_timer(),
         services::health_service(),

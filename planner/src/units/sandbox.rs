@@ -93,6 +93,35 @@ pub(super) fn health_limits() -> Vec<Line> {
     .concat()
 }
 
+/// What showing the snapshots to users may do: mount. Nothing here may give it mounts of its own, which
+/// nobody else would see.
+pub(super) fn view_limits() -> Vec<Line> {
+    let mut lines = vec![
+        Line::set(
+            "CapabilityBoundingSet",
+            "CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_SYS_ADMIN",
+        ),
+        Line::lines("SystemCallFilter", &[("@system-service @mount", &[])]),
+        Line::set("RestrictAddressFamilies", "AF_UNIX"),
+        Line::set("IPAddressDeny", "any"),
+    ];
+    let on = [
+        "LockPersonality",
+        "MemoryDenyWriteExecute",
+        "NoNewPrivileges",
+        "RestrictNamespaces",
+        "RestrictRealtime",
+        "RestrictSUIDSGID",
+    ];
+    lines.extend(on.map(|key| Line::set(key, "yes")));
+    lines.extend([
+        Line::set("KeyringMode", "private"),
+        Line::set("SystemCallArchitectures", "native"),
+        Line::set("SystemCallErrorNumber", "EPERM"),
+    ]);
+    lines
+}
+
 fn unprivileged_call_filter() -> Line {
     Line::lines(
         "SystemCallFilter",

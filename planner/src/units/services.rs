@@ -1,7 +1,7 @@
 //! The services: the coordinator, its two parts, and the health check.
 
 use super::{
-    CLOUD, COORDINATOR, HEALTH, LOCAL, sandbox,
+    CLOUD, COORDINATOR, HEALTH, LOCAL, VIEW, sandbox,
     template::{Line, UnitTemplate},
 };
 
@@ -25,8 +25,18 @@ pub(super) fn coordinator_service() -> UnitTemplate {
             ("${program} apply --by-units", &["!schedule.enable"]),
         ],
     );
-    let settle = Line::set("ExecStopPost", "${program} settle")
-        .because(&["After a run that was killed: the post-script and the notification it owes."]);
+    let settle = Line::lines(
+        "ExecStopPost",
+        &[
+            ("${program} settle", &[]),
+            // What is mounted within the sandbox nobody else sees.
+            ("+${program} view", &["local.readableByUsers"]),
+        ],
+    );
+    let settle = settle.because(&[
+        "After a run that was killed: the post-script and the notification it owes.",
+        "With local.readableByUsers: what users see of the snapshots is mounted outside of the sandbox.",
+    ]);
     let disk = Line::words(
         "WantedBy",
         &[(
@@ -83,6 +93,38 @@ pub(super) fn cloud_service() -> UnitTemplate {
         service: service_lines(vec![start], sandbox::cloud_limits()),
         timer: Vec::new(),
         install: Vec::new(),
+    }
+}
+
+/// `backup-view.service`: what users see of the snapshots is there while the destination is, and keeps
+/// no drive busy that is unmounted.
+pub(super) fn view_service() -> UnitTemplate {
+    let bound = ["BindsTo", "After"]
+        .map(|key| Line::words(key, &[("${mountUnit}", &["destination.isMounted"])]));
+    let about = vec![
+        Line::set("Description", "Read-only view of the backups for users"),
+        Line::words("Documentation", &[("man:backup(1)", &[])]),
+    ];
+    let runs = vec![
+        Line::set("Type", "oneshot"),
+        Line::set("RemainAfterExit", "yes"),
+        Line::set("ExecStart", "${program} view"),
+        Line::set("ExecStop", "${program} view --remove"),
+    ];
+    let wanted = Line::words(
+        "WantedBy",
+        &[
+            ("${mountUnit}", &["destination.isMounted"]),
+            ("multi-user.target", &["!destination.isMounted"]),
+        ],
+    );
+    UnitTemplate {
+        name: VIEW,
+        when: &["local.readableByUsers"],
+        unit: [about, bound.to_vec()].concat(),
+        service: [runs, sandbox::view_limits()].concat(),
+        timer: Vec::new(),
+        install: vec![wanted],
     }
 }
 

@@ -66,7 +66,8 @@ pub struct Local {
     pub exclude_patterns: Vec<String>,
     /// Accept a destination without hard links, where each snapshot is a whole copy.
     pub allow_full_copies: bool,
-    /// Let users reach the snapshots, where each file's own permissions apply.
+    /// Let users read the snapshots, where each file's own permissions apply, and never write to them:
+    /// they see them read-only below `/run/backup`, followed by the path of the host's folder.
     pub readable_by_users: bool,
     /// Do not cross mount points below a source; each one passed over is reported.
     pub one_file_system: bool,

@@ -39,8 +39,12 @@ pub struct DestinationCheckStep {
     pub read_only: bool,
     /// Refuse a file system without hard links.
     pub need_hard_links: bool,
-    /// Let users reach the snapshots.
+    /// Let users read the snapshots, and never write to them.
     pub readable_by_users: bool,
+    /// Where users see the snapshots read-only; none where `readable_by_users` is off, or where no such
+    /// view is made in this run. The host's folder itself is closed to them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_view: Option<String>,
 }
 
 /// What a destination is taken over from.

@@ -87,12 +87,15 @@ fn add_destination_check(page: &mut Page, step: &DestinationCheckStep) {
     };
     add_verb(page, "check", &format!("that {mount_point} {wanted}"));
     if step.create {
-        let who = if step.readable_by_users {
-            "readable by users"
-        } else {
-            "for its owner only"
-        };
-        add_verb(page, "create", &format!("{mount_point}/{folder}, {who}"));
+        let created = format!("{mount_point}/{folder}, for its owner only");
+        add_verb(page, "create", &created);
+    }
+    if let Some(view) = &step.user_view {
+        let text = format!(
+            "snapshots to users, read-only, at {}",
+            unbroken(&printable(view))
+        );
+        add_verb(page, "show", &text);
     }
     let id = &step.destination_id;
     if step.remember {

@@ -1,0 +1,305 @@
+//! The view of the snapshots for users: read-only mounts of the tiers, in a folder of their own.
+//!
+//! The owner of a file may write to it wherever its path leads, and a file of a snapshot is that of all
+//! snapshots that have it unchanged. So the host's folder on the destination is closed to users, and
+//! what they see are its tiers, bound read-only below `/run/backup`: nobody can write through such a
+//! mount, whoever owns what is there. A mount shows what a folder has at any time; only `latest` is a
+//! link of the view's own. Records and manifests, which list all names, are not in it.
+
+use std::{
+    fs,
+    io::ErrorKind,
+    os::{
+        fd::{AsFd as _, AsRawFd as _},
+        unix::{
+            ffi::OsStrExt as _,
+            fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
+        },
+    },
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    io::Errno,
+    mount::{MountFlags, UnmountFlags, mount_bind, mount_remount, unmount},
+    process::geteuid,
+};
+use schema::{Tier, inventory::UserView};
+
+use crate::{
+    error::{Error, Result, system_reason},
+    store::{BACKUP, LATEST, Store},
+    sys::{Dir, Kind, Stat, mounts, open, resolve::resolve},
+};
+
+/// Where views are: below it the path of the host's folder is repeated. Only root writes there.
+pub const VIEWS: &str = "/run/backup";
+/// How users may see a tier: nothing in it is written, nor does it give rights or devices.
+const READ_ONLY: MountFlags = MountFlags::BIND
+    .union(MountFlags::RDONLY)
+    .union(MountFlags::NOSUID)
+    .union(MountFlags::NODEV);
+/// The view while it is changed, when nobody gets into it.
+const CLOSED: u32 = 0o700;
+/// The view as users see it.
+const OPEN: u32 = 0o755;
+
+/// Where users see what a host's folder has.
+#[must_use]
+pub fn view_path(host_folder: &str) -> String {
+    format!("{VIEWS}/{}", host_folder.trim_start_matches('/'))
+}
+
+/// Whether something is mounted for a view.
+#[must_use]
+pub fn is_view(mount_point: &[u8]) -> bool {
+    let rest = mount_point.strip_prefix(VIEWS.as_bytes());
+    rest.is_some_and(|rest| rest.starts_with(b"/"))
+}
+
+/// How the view of a host's folder is: `root` is that folder, where it can be opened. Writes nothing.
+#[must_use]
+pub fn look_at_view(host_folder: &str, root: Option<&Dir>) -> UserView {
+    let path = view_path(host_folder);
+    let is_there = Path::new(&path).is_dir();
+    let faults = root.map(|root| tiers_of(root).any(|tier| !shows(&path, root, tier)));
+    UserView {
+        is_complete: is_there && faults == Some(false),
+        is_there,
+        impossible: why_impossible(),
+        by_unit: is_closed_in(),
+        path,
+    }
+}
+
+/// Opens the view of a host's folder, for users who may not open that folder itself; none where there
+/// is none.
+#[must_use]
+pub fn open_view(host_folder: &str) -> Option<(Dir, String)> {
+    let path = view_path(host_folder);
+    let found = resolve(Path::new(&path)).ok()?;
+    // What stands below /run is root's; anything else is not ours.
+    (found.stat.kind == Kind::Folder && found.stat.uid == 0).then_some(())?;
+    Some((found.folder().ok()?, path))
+}
+
+/// Makes the view of a destination as it should be. Can be repeated.
+///
+/// # Errors
+/// Fails if something cannot be mounted; there is no view then.
+pub fn make_view(store: &Store) -> Result<()> {
+    let path = view_path(&store.path);
+    let made = converge(store, &path);
+    if made.is_err() {
+        // Rather none than one that can be written to.
+        let _ = remove_view(&store.path);
+    }
+    made.map_err(|error| {
+        let reason = system_reason(&error);
+        Error::failed(format!(
+            "users cannot read the snapshots (local.readableByUsers): the read-only view {path} \
+             cannot be made: {reason}"
+        ))
+        .because(error)
+        .hint("set local.readableByUsers to false, or see why nothing can be mounted there")
+    })
+}
+
+/// Takes the view of a host's folder away. Can be repeated.
+///
+/// # Errors
+/// Fails if it is there and cannot be taken away.
+pub fn remove_view(host_folder: &str) -> Result<()> {
+    let path = view_path(host_folder);
+    if !Path::new(&path).is_dir() {
+        return Ok(());
+    }
+    let io = |error: std::io::Error| {
+        Error::io("take away", path.as_bytes(), error).hint("sudo backup view")
+    };
+    close(&path).map_err(io)?;
+    for tier in Tier::ALL {
+        unmount_all(&Path::new(&path).join(tier.folder())).map_err(io)?;
+    }
+    // Nothing is mounted in it any more: these folders are empty.
+    for name in Tier::ALL.iter().map(|tier| tier.folder()).chain([BACKUP]) {
+        let _ = fs::remove_dir(Path::new(&path).join(name));
+    }
+    let _ = fs::remove_file(Path::new(&path).join(LATEST));
+    for folder in Path::new(&path).ancestors() {
+        if folder == Path::new(VIEWS) || fs::remove_dir(folder).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Brings the view's `latest` up to date, where there is a view.
+pub fn refresh_latest(store: &Store) {
+    let path = PathBuf::from(view_path(&store.path));
+    if geteuid().is_root() && path.is_dir() {
+        let _ = link_latest(store, &path);
+    }
+}
+
+/// Why no view can be made by this user here; none if it can.
+fn why_impossible() -> Option<String> {
+    if !geteuid().is_root() {
+        return Some("only root can mount something".to_owned());
+    }
+    // CAP_SYS_ADMIN is bit 21 of the effective capabilities (capabilities(7)).
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let bits = effective.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
+    let may = bits.is_none_or(|bits| bits & (1 << 21) != 0);
+    (!may).then(|| "the capability to mount something is missing here".to_owned())
+}
+
+/// Whether this is a unit of systemd that sees mounts of its own, which nobody else would see: the
+/// view is made after the run then, by the unit that began it.
+fn is_closed_in() -> bool {
+    let space = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt"));
+    let apart = match (space("self"), space("1")) {
+        (Ok(own), Ok(first)) => own != first,
+        _ => false,
+    };
+    apart && std::env::var_os("INVOCATION_ID").is_some()
+}
+
+fn converge(store: &Store, path: &str) -> std::io::Result<()> {
+    let (own, above) = (Path::new(path), Path::new(path).parent());
+    if let Some(above) = above {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true).mode(OPEN).create(above)?;
+        // Whatever the mask takes away: each of them is to be passed through.
+        for folder in above.ancestors().take_while(|it| it.starts_with(VIEWS)) {
+            check_own(folder)?;
+            fs::set_permissions(folder, fs::Permissions::from_mode(OPEN))?;
+        }
+    }
+    make_folder(own, CLOSED)?;
+    // There is nothing to see in it: it says that records are not for users.
+    make_folder(&own.join(BACKUP), CLOSED)?;
+    for tier in Tier::ALL {
+        // A tier that comes later is seen at once. What stands in its place is told elsewhere.
+        match store.root.folder_or_new(tier.folder().as_ref(), OPEN) {
+            // The host's folder above keeps users away from it; whatever a mask took away comes back.
+            Ok(dir) => open::set_mode(&dir, OPEN)?,
+            Err(Errno::NOTDIR | Errno::LOOP) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let stale: Vec<Tier> = tiers_of(&store.root)
+        .filter(|tier| !shows(path, &store.root, *tier))
+        .collect();
+    if !stale.is_empty() {
+        // Nobody opens anything while it can be written to for an instant.
+        close(path)?;
+        for tier in stale {
+            show(store, path, tier)?;
+        }
+    }
+    link_latest(store, own)?;
+    fs::set_permissions(own, fs::Permissions::from_mode(OPEN))
+}
+
+/// Binds one tier, read-only.
+fn show(store: &Store, path: &str, tier: Tier) -> std::io::Result<()> {
+    let at = Path::new(path).join(tier.folder());
+    unmount_all(&at)?;
+    make_folder(&at, CLOSED)?;
+    let dir = store.root.folder(tier.folder().as_ref())?;
+    mount_bind(format!("/proc/self/fd/{}", dir.as_fd().as_raw_fd()), &at)?;
+    mount_remount(&at, READ_ONLY, "")?;
+    if shows(path, &store.root, tier) {
+        Ok(())
+    } else {
+        Err(Errno::IO.into())
+    }
+}
+
+/// The tiers that a host's folder has.
+fn tiers_of(root: &Dir) -> impl Iterator<Item = Tier> {
+    let is_folder = |tier: &Tier| root.folder(tier.folder().as_ref()).is_ok();
+    Tier::ALL.into_iter().filter(is_folder)
+}
+
+/// Whether the view shows a tier, and nobody can write to it there.
+fn shows(path: &str, root: &Dir, tier: Tier) -> bool {
+    let at = Path::new(path).join(tier.folder());
+    let seen = fs::File::open(&at);
+    let seen = seen.and_then(|seen| Ok((Stat::of_fd(&seen)?, rustix::fs::fstatvfs(&seen)?)));
+    let wanted = root.folder(tier.folder().as_ref());
+    let wanted = wanted.and_then(|dir| dir.stat_self());
+    let (Ok((seen, mounted)), Ok(wanted)) = (seen, wanted) else {
+        return false;
+    };
+    let flags = rustix::fs::StatVfsMountFlags::RDONLY | rustix::fs::StatVfsMountFlags::NOSUID;
+    (seen.dev, seen.ino) == (wanted.dev, wanted.ino) && mounted.f_flag.contains(flags)
+}
+
+/// Makes `latest` lead where the destination's does.
+fn link_latest(store: &Store, view: &Path) -> std::io::Result<()> {
+    let link = view.join(LATEST);
+    let Ok(target) = store.root.read_symlink(LATEST.as_ref()) else {
+        return match fs::remove_file(&link) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+    };
+    if fs::read_link(&link).is_ok_and(|there| there.as_os_str() == target.as_os_str()) {
+        return Ok(());
+    }
+    let beside = view.join(format!(".{LATEST}.new"));
+    let _ = fs::remove_file(&beside);
+    std::os::unix::fs::symlink(&target, &beside)?;
+    fs::rename(&beside, &link)
+}
+
+/// Keeps everybody but root out of the view.
+fn close(path: &str) -> std::io::Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(CLOSED))
+}
+
+/// A folder of root's own, made where it is missing.
+fn make_folder(path: &Path, mode: u32) -> std::io::Result<()> {
+    match fs::DirBuilder::new().mode(mode).create(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    check_own(path)
+}
+
+fn check_own(path: &Path) -> std::io::Result<()> {
+    let found = fs::symlink_metadata(path)?;
+    if found.is_dir() && (found.uid() == 0 || found.uid() == geteuid().as_raw()) {
+        return Ok(());
+    }
+    Err(Errno::NOTDIR.into())
+}
+
+/// Takes away whatever is mounted at a path. Files that are open there stay so until they are closed.
+fn unmount_all(path: &Path) -> std::io::Result<()> {
+    // Each mount may hide another one.
+    for _ in 0..16 {
+        let mounted = mounts::all_mounts()?;
+        let here = |mount: &mounts::Mount| mount.mount_point == path.as_os_str().as_bytes();
+        if !mounted.iter().any(here) {
+            return Ok(());
+        }
+        unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW)?;
+    }
+    Err(Errno::BUSY.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_view_repeats_the_path_of_the_hosts_folder() {
+        assert_eq!(view_path("/mnt/backup/ash"), "/run/backup/mnt/backup/ash");
+        assert!(is_view(b"/run/backup/mnt/backup/ash/daily"));
+        assert!(!is_view(b"/run/backups/daily") && !is_view(b"/run/backup"));
+    }
+}
