@@ -70,7 +70,7 @@ pub fn open_secret_file(path: &AbsolutePath, option: &str) -> Result<SecretFile,
     match why_unsafe(&stat, geteuid().as_raw()) {
         Some((what, how)) => Err(SecretFault {
             message: format!("{path} ({option}) {what}"),
-            hint: format!("{how} {path}"),
+            hint: how.replace("PATH", &schema::shell::word(path.as_str())),
             is_unsafe: true,
             is_hidden: false,
         }),
@@ -131,19 +131,20 @@ fn no_file(path: &AbsolutePath, option: &str) -> SecretFault {
     }
 }
 
-/// What makes a file unfit for a secret of the user `user`, and the command that mends it.
+/// What makes a file unfit for a secret of the user `user`, and what mends it, of the file that is called `PATH` there.
 fn why_unsafe(stat: &Stat, user: u32) -> Option<(String, String)> {
     if stat.uid != 0 && stat.uid != user {
         let what = format!(
             "belongs to another user (uid {}), who can read it and write into it what she likes",
             stat.uid
         );
-        return Some((what, format!("see what is in it, then: chown {user}")));
+        let how = format!("see what is in it, then `chown {user} PATH`");
+        return Some((what, how));
     }
     (stat.mode & 0o077 != 0).then(|| {
         (
             "can be read by others, and it holds a secret".to_owned(),
-            "chmod 600".to_owned(),
+            "`chmod 600 PATH`".to_owned(),
         )
     })
 }
@@ -204,7 +205,7 @@ mod tests {
         std::os::unix::fs::symlink("good", folder.join("link")).unwrap();
         assert!(read_secret_file(&named("link"), "an.option").is_ok());
         let open = make("open", b"s3cret", 0o644).unwrap_err();
-        assert!(open.is_unsafe && open.hint == format!("chmod 600 {}", named("open")));
+        assert!(open.is_unsafe && open.hint == format!("`chmod 600 {}`", named("open")));
         let binary = make("binary", b"s3cret\xff", 0o600).unwrap_err();
         let absent = read_secret_file(&named("absent"), "an.option").unwrap_err();
         let no_file = read_secret_file(&named("folder"), "an.option").unwrap_err();

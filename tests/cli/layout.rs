@@ -256,15 +256,3 @@ fn now_shows_the_plan_and_runs_it() {
     let quiet = lab.at(THIRD, &["now", "--quiet"]).expect(0);
     assert_eq!(quiet.all(), "");
 }
-
-#[test]
-fn snapshots_can_be_made_readable_by_users() {
-    let mut lab = Lab::new();
-    lab.set("local.readableByUsers", true);
-    lab.backup(FIRST);
-    let mode = |of: &str| fs::metadata(lab.stored(of)).unwrap().mode() & 0o7777;
-    assert_eq!((mode(""), mode(".backup")), (0o755, 0o700));
-    for tier in ["daily", "weekly", "monthly"] {
-        assert_eq!(mode(tier) & 0o055, 0o055, "{tier}");
-    }
-}

@@ -67,6 +67,7 @@ mod tampered;
 mod threads;
 mod trust;
 mod typed;
+mod user_view;
 mod validity;
 mod verify;
 mod what_if;

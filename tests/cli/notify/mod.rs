@@ -217,7 +217,7 @@ fn a_secret_that_others_could_read_or_change_is_named_and_not_used() {
     let quiet = lab.run(&["check"]).expect(0);
     assert!(!quiet.all().contains("not used"), "{quiet}");
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o644)).unwrap();
-    let hint = format!("chmod 600 {}", hook.display());
+    let hint = format!("`chmod 600 {}`", hook.display());
     let said = "can be read by others";
     lab.run(&["check"]).expect(0).says(said).hints(&hint);
     lab.at(FIRST, &["plan"]).expect(0).says(said).hints(&hint);
