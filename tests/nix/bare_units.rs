@@ -49,7 +49,7 @@ fn configs() -> Vec<Value> {
             json!({"healthCheckInterval": "Mon..Fri 07:00", "logPath": "/var/log/a b/'c'"}),
         ),
         (
-            json!({"enable": true, "sources": ["/home", "/"], "mountPoint": "/"}),
+            json!({"enable": true, "sources": ["/home", "/"], "mountPoint": "/", "readableByUsers": true}),
             json!({}),
             json!({"enable": true, "onlyOnAC": true}),
             json!({"logPath": "/var/log", "prometheusFile": null}),

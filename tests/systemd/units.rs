@@ -58,7 +58,12 @@ fn names(folder: &Path) -> BTreeSet<String> {
 fn full() -> Value {
     json!({
         "hostname": "atlas",
-        "local": {"enable": true, "sources": ["/home", "/srv/a b"], "mountPoint": "/mnt/my-disk"},
+        "local": {
+            "enable": true,
+            "sources": ["/home", "/srv/a b"],
+            "mountPoint": "/mnt/my-disk",
+            "readableByUsers": true,
+        },
         "cloud": {"enable": true, "syncMode": "copy"},
         "schedule": {"enable": true},
     })

@@ -11,6 +11,9 @@ use schema::{
 use super::attempt::Failure;
 use crate::secret_file::read_secret_file;
 
+/// From this length on a part of an address is looked for in what is told.
+const SHORTEST: usize = 5;
+
 /// The text of a secret file; `option` names it in errors, which never hold any of the text.
 pub(super) fn read_secret(path: &AbsolutePath, option: &str) -> Result<String, Failure> {
     read_secret_file(path, option).map_err(|fault| {
@@ -98,8 +101,8 @@ impl<'a> Address<'a> {
         };
         Failure {
             because: conceal(failure.because),
-            hint: conceal(failure.hint),
-            again: failure.again,
+            // Its words are this program's own.
+            ..failure
         }
     }
 
@@ -110,8 +113,8 @@ impl<'a> Address<'a> {
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
         let path = url.split_once(host).map_or("", |(_, path)| path);
         let mut parts = vec![url, path, path.trim_start_matches('/'), host, name];
-        // A single letter is in every sentence.
-        parts.retain(|part| part.len() > 1);
+        // Short words are in every sentence.
+        parts.retain(|part| part.len() >= SHORTEST);
         parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
         parts
     }
@@ -130,13 +133,13 @@ mod tests {
         };
         let said = || {
             Failure::passing(
-                "failed: https://k3y.example.org:8443/hook/f00d?a=b and /hook/f00d?a=b",
-                "no certificate for k3y.example.org",
+                "failed: https://k3y.example.org:8443/hook/f00d?a=b and /hook/f00d?a=b of k3y.example.org",
+                "set notifications.webhook.urlFile",
             )
         };
         let told = address("urlFile").conceal(said());
-        assert_eq!(told.because, "failed: *** and ***");
-        assert_eq!(told.hint, "no certificate for ***");
+        assert_eq!(told.because, "failed: *** and *** of ***");
+        assert_eq!(told.hint, said().hint);
         assert!(told.again);
         let told = address("url").conceal(said());
         assert_eq!(told.because, said().because);
