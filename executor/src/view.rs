@@ -24,7 +24,10 @@ use rustix::{
     mount::{MountFlags, UnmountFlags, mount_bind, mount_remount, unmount},
     process::geteuid,
 };
-use schema::{Tier, inventory::UserView};
+use schema::{
+    Tier,
+    inventory::{USER_VIEWS, UserView},
+};
 
 use crate::{
     error::{Error, Result, system_reason},
@@ -32,8 +35,8 @@ use crate::{
     sys::{Dir, Kind, Stat, mounts, open, resolve::resolve},
 };
 
-/// Where views are: below it the path of the host's folder is repeated. Only root writes there.
-pub const VIEWS: &str = "/run/backup";
+/// Where views are: below it the path of the host's folder is repeated.
+const VIEWS: &str = USER_VIEWS;
 /// How users may see a tier: nothing in it is written, nor does it give rights or devices.
 const READ_ONLY: MountFlags = MountFlags::BIND
     .union(MountFlags::RDONLY)

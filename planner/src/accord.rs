@@ -171,6 +171,12 @@ fn with_state_of_check(
         machine: found
             .machine
             .filter(|machine| Some(*machine) == facts.inventory.machine),
+        // Whether it can be made hangs on where the plan was made; where it is does not.
+        user_view: found
+            .user_view
+            .clone()
+            .filter(|_| wanted.readable_by_users)
+            .map(|_| inventory::user_view_path(&wanted.mount_point, &wanted.folder)),
         ..wanted
     }
 }
@@ -298,6 +304,7 @@ fn supposed_inventory(plan: &Plan, present: &Present<'_>) -> Inventory {
         state_faults: Vec::new(),
         state_unwritable: None,
         untrusted: Vec::new(),
+        unusable_secrets: Vec::new(),
     }
 }
 
@@ -351,6 +358,7 @@ fn supposed_destination(plan: &Plan, config: &Config, host: &str) -> Destination
         rotation_fault: None,
         damaged: Vec::new(),
         in_the_way: Vec::new(),
+        user_view: None,
     }
 }
 

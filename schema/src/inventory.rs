@@ -82,6 +82,16 @@ pub struct UserView {
     pub by_unit: bool,
 }
 
+/// Where users see what a host's folder has, below the folder to which only root writes.
+pub const USER_VIEWS: &str = "/run/backup";
+
+/// The path of the view of a host's folder.
+#[must_use]
+pub fn user_view_path(mount_point: &AbsolutePath, folder: &str) -> String {
+    let mount_point = mount_point.as_str().trim_end_matches('/');
+    format!("{USER_VIEWS}{mount_point}/{folder}")
+}
+
 impl UserView {
     /// Whether it is there and whoever runs this can take it away.
     #[must_use]

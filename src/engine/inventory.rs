@@ -85,6 +85,11 @@ impl Operation<'_> {
             ),
             None => (Vec::new(), Vec::new(), None),
         };
+        let untrusted = look_at_deciding_files(&self.engine.config);
+        // What this user may not even look at, another's run may use. What others could change is told
+        // as that.
+        let mut unusable = unusable_secrets(&self.engine.config, |fault| !fault.is_hidden);
+        unusable.retain(|one| !untrusted.iter().any(|it| one.because.contains(&it.path)));
         Ok(Inventory {
             format_version: schema::inventory::FORMAT_VERSION,
             taken_at: self.now,
@@ -99,9 +104,8 @@ impl Operation<'_> {
             cloud: None,
             state_faults: faults,
             state_unwritable: unwritable,
-            untrusted: look_at_deciding_files(&self.engine.config),
-            // What this user may not even look at, another's run may use.
-            unusable_secrets: unusable_secrets(&self.engine.config, |fault| !fault.is_hidden),
+            untrusted,
+            unusable_secrets: unusable,
         })
     }
 
