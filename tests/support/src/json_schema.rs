@@ -41,7 +41,7 @@ pub const DOCUMENTS: [(&str, &str, &str); 21] = [
 ];
 
 /// Verbs that print no document of their own: what they print is for people, for a shell, or a schema.
-pub const WITHOUT_DOCUMENT: [&str; 5] = ["completions", "man", "schema", "settle", "try"];
+pub const WITHOUT_DOCUMENT: [&str; 6] = ["completions", "man", "schema", "settle", "try", "view"];
 
 /// Options of every verb that have a value as the next word.
 const WITH_VALUE: [&str; 5] = [
