@@ -206,6 +206,7 @@ fn units_of_an_earlier_configuration_go_and_foreign_ones_stay() {
     assert_eq!(names(&units), BTreeSet::from(all));
     let mut less = full();
     less["cloud"]["enable"] = false.into();
+    less["local"]["readableByUsers"] = false.into();
     less["schedule"]["enable"] = false.into();
     let output = backup(folder.path(), &less, &["systemd-units", "--to", to]);
     assert!(output.status.success());

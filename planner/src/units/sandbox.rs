@@ -104,8 +104,11 @@ pub(super) fn view_limits() -> Vec<Line> {
         Line::lines("SystemCallFilter", &[("@system-service @mount", &[])]),
         Line::set("RestrictAddressFamilies", "AF_UNIX"),
         Line::set("IPAddressDeny", "any"),
+        Line::set("DevicePolicy", "closed"),
+        Line::set("UMask", "0077"),
     ];
     let on = [
+        "ProtectClock",
         "LockPersonality",
         "MemoryDenyWriteExecute",
         "NoNewPrivileges",
