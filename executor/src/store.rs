@@ -16,7 +16,7 @@ use crate::{
     error::{Error, Result},
     event::Stop,
     manifest::{self, Chunks, Reader},
-    state_dir::KeptDigests,
+    state_dir::{KeptDigest, KeptDigests, KeptElsewhere},
     sys::{Dir, Kind, Stat},
     view,
 };
@@ -69,6 +69,8 @@ pub struct Store {
     pub closed: bool,
     /// The digests of manifests that this machine sealed here, as far as it remembers them.
     pub kept: KeptDigests,
+    /// Those that it keeps of further snapshots under the ids of other destinations.
+    pub kept_elsewhere: KeptElsewhere,
 }
 
 impl Store {
@@ -101,6 +103,7 @@ impl Store {
                 path,
                 closed: false,
                 kept: KeptDigests::new(),
+                kept_elsewhere: KeptElsewhere::new(),
             })),
             Err(Errno::NOENT) => Ok(None),
             Err(Errno::ACCESS) => {
@@ -111,6 +114,7 @@ impl Store {
                     path,
                     closed: true,
                     kept: KeptDigests::new(),
+                    kept_elsewhere: KeptElsewhere::new(),
                 }))
             }
             Err(Errno::NOTDIR | Errno::LOOP) => Err(no_folder(&format!("{path}/{BACKUP}"))),
@@ -349,11 +353,23 @@ impl Store {
         kept.is_some_and(|kept| !kept.taken_over || kept.since == first)
     }
 
+    /// What this machine keeps of a snapshot whose manifest is said to have this digest: under the id
+    /// that the destination has, or else under another one, as of a copy of this disk. Whoever gives
+    /// a disk the id of another one makes this machine forget nothing that way.
+    #[must_use]
+    pub fn kept_of(&self, id: SnapshotId, named: Digest) -> Option<&KeptDigest> {
+        self.kept.get(&id).or_else(|| {
+            let others = self.kept_elsewhere.get(&id)?;
+            let same = others.iter().find(|kept| kept.digest == named);
+            same.or_else(|| others.first())
+        })
+    }
+
     /// Whether a snapshot's record names another manifest than the one that this machine sealed, in
     /// words: somebody changed both.
     #[must_use]
     pub fn changed(&self, record: &SnapshotRecord) -> Option<String> {
-        let kept = self.kept.get(&record.id)?;
+        let kept = self.kept_of(record.id, record.manifest_digest)?;
         if kept.digest == record.manifest_digest {
             return None;
         }

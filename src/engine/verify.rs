@@ -76,11 +76,13 @@ impl Engine {
         if store.closed {
             self.require_records(&operation.look_at_destination()?)?;
         }
-        let is_known = !store.kept.is_empty();
+        let mut chosen = operation.choose_snapshots(request, &store)?;
+        let mut all = chosen.all.iter();
+        let is_known =
+            !store.kept.is_empty() || all.any(|one| store.kept_elsewhere.contains_key(&one.id));
         if request.against_state && !is_known {
             return Err(self.nothing_kept());
         }
-        let mut chosen = operation.choose_snapshots(request, &store)?;
         let mut found = operation.compare_snapshots(request, &store, &chosen)?;
         let sources = &self.config.local.sources;
         let records = match request.repair {

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::{
     damage::{FIRST, FOURTH, SECOND, THIRD, VICTIM, damage, nights, stored, unseen},
-    lab::{Lab, Ran, finding_codes, id_of},
+    lab::{HOST, Lab, Ran, finding_codes, id_of, read_json},
     manifests::manifest,
 };
 
@@ -272,4 +272,53 @@ fn what_is_gone_or_was_put_onto_a_disk_elsewhere_is_named() {
         .expect(3)
         .says("gone from the disk")
         .says("nothing is known of it here");
+}
+
+#[test]
+fn a_disk_that_was_given_the_id_of_another_known_one_is_not_believed() {
+    let mut lab = nights(&[FIRST, SECOND]);
+    fs::create_dir(lab.path("other")).unwrap();
+    lab.set("local.mountPoint", lab.text("other"));
+    lab.run(&["init"]).expect(0);
+    lab.backup(THIRD);
+    let record = |disk: &str| {
+        let path = lab.path(disk).join(HOST);
+        path.join(".backup/destination.json")
+    };
+    let other = read_json(&record("other"))["id"].clone();
+    let path = record("mnt");
+    let mut of_disk = read_json(&path);
+    of_disk["id"] = other;
+    fs::write(path, serde_json::to_vec(&of_disk).unwrap()).unwrap();
+    lab.set("local.mountPoint", lab.text("mnt"));
+
+    // That alone says nothing against its snapshots: so is a copy of a disk.
+    let compared = |code: i32| {
+        let words = ["--json", "verify", "--quick", "--against-state"];
+        lab.run(&words).expect(code).json()["against_state"].take()
+    };
+    let found = compared(3);
+    assert_eq!(
+        (&found["same"], &found["gone"]),
+        (&2.into(), &serde_json::json!([id_of(THIRD)]))
+    );
+    let id = id_of(SECOND);
+    tamper(&lab, SECOND);
+    let plan = lab.at(FOURTH, &["plan", "--json"]).expect(0);
+    assert!(codes(&plan).contains(&CHANGED.to_owned()));
+    assert_eq!(compared(3)["changed"], serde_json::json!([id]));
+    lab.run(&["verify", "--quick", &id])
+        .expect(3)
+        .says("first noticed on 20");
+    lab.at(FOURTH, &["apply", "--json"]);
+    assert_eq!(lab.record(&id_of(FOURTH))["basis"], *id_of(FIRST));
+    // What a run saw is no less changed for that, until a person accepts it.
+    assert_eq!(compared(3)["changed"], serde_json::json!([id]));
+    lab.run(&["accept", &id]).expect(0);
+    let found = compared(3);
+    assert_eq!(
+        (&found["same"], &found["changed"]),
+        (&3.into(), &serde_json::json!([]))
+    );
+    assert_eq!(found["taken_over"], serde_json::json!([]));
 }

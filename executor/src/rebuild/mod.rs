@@ -137,9 +137,10 @@ impl Records<'_> {
             }
             Some(_) => None,
             // Without a record what is kept says whether it is the one that was sealed.
-            None => self
-                .digest(manifest::FILE_NAME)?
-                .filter(|found| store.kept.get(&id).is_none_or(|kept| kept.digest == *found)),
+            None => self.digest(manifest::FILE_NAME)?.filter(|found| {
+                let kept = store.kept_of(id, *found);
+                kept.is_none_or(|kept| kept.digest == *found)
+            }),
         };
         let counted = match digest {
             Some(digest) => self.count(digest)?,

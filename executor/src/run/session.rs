@@ -107,7 +107,7 @@ impl Session<'_> {
             .filter(|id| matches!(store.home_of(**id), Ok(None)));
         let gone: Vec<SnapshotId> = gone.copied().collect();
         let differs = |(id, digest): &&(SnapshotId, Digest)| {
-            let kept = store.kept.get(id);
+            let kept = store.kept_of(*id, *digest);
             kept.is_some_and(|kept| kept.digest != *digest)
         };
         let changed = found.iter().filter(differs).map(|(id, _)| *id).collect();
@@ -122,7 +122,7 @@ impl Session<'_> {
             }
             kept.retain(|id, _| !gone.contains(id));
         })?;
-        store.kept = state.kept_digests(&destination.id).unwrap_or_default();
+        state.read_kept_digests(store);
         Ok(changed)
     }
 

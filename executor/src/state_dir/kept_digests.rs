@@ -14,8 +14,11 @@ use crate::{error::Result, store::Store};
 
 /// Version of the file's format.
 const FORMAT_VERSION: u32 = 1;
-/// Snapshots of a destination that are remembered at most, the newest: some hundred bytes each.
+/// Snapshots of a destination that are remembered at most: some hundred bytes each.
 const MOST_SNAPSHOTS: usize = 4096;
+/// Of these, how many that were only found there. Who writes to the disk may plant any number, and must
+/// not make this machine forget what it sealed.
+const MOST_TAKEN_OVER: usize = 2048;
 /// Destinations that are remembered at most.
 const MOST_DESTINATIONS: usize = 64;
 
@@ -28,6 +31,9 @@ pub(super) struct Sealed {
 
 /// The kept digests of a destination's snapshots.
 pub type KeptDigests = BTreeMap<SnapshotId, KeptDigest>;
+
+/// What is kept of snapshots under the ids of all other destinations.
+pub type KeptElsewhere = BTreeMap<SnapshotId, Vec<KeptDigest>>;
 
 /// What is kept of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,20 +64,26 @@ impl KeptDigest {
 }
 
 impl StateDir {
-    /// The kept digests of a destination's snapshots; none where nothing is kept of it, or where that
-    /// is damaged.
-    #[must_use]
-    pub fn kept_digests(&self, destination: &str) -> Option<KeptDigests> {
-        self.sealed().destinations.remove(destination)
-    }
-
     /// Gives an open destination the digests that are kept of its snapshots.
     #[must_use]
     pub fn with_kept_digests(&self, mut store: Store) -> Store {
-        let record = store.destination().ok().flatten();
-        let kept = record.and_then(|record| self.kept_digests(&record.id));
-        store.kept = kept.unwrap_or_default();
+        self.read_kept_digests(&mut store);
         store
+    }
+
+    /// Reads again which digests are kept of a destination's snapshots. Its id stands on the disk, so
+    /// those that are kept under other ids are read, too.
+    pub fn read_kept_digests(&self, store: &mut Store) {
+        let record = store.destination().ok().flatten();
+        let mut all = self.sealed().destinations;
+        let kept = record.and_then(|record| all.remove(&record.id));
+        store.kept = kept.unwrap_or_default();
+        store.kept_elsewhere = KeptElsewhere::new();
+        for (id, kept) in all.into_values().flatten() {
+            if !store.kept.contains_key(&id) {
+                store.kept_elsewhere.entry(id).or_default().push(kept);
+            }
+        }
     }
 
     /// Changes what is kept of a destination's snapshots.
@@ -87,9 +99,7 @@ impl StateDir {
         let before = sealed.destinations.get(destination).cloned();
         let mut kept = before.clone().unwrap_or_default();
         change(&mut kept);
-        while kept.len() > MOST_SNAPSHOTS {
-            kept.pop_first();
-        }
+        drop_surplus(&mut kept);
         if before.as_ref() == Some(&kept) {
             return Ok(());
         }
@@ -97,7 +107,10 @@ impl StateDir {
         sealed.destinations.insert(destination.to_owned(), kept);
         // A machine with more disks than that begins anew with those that it has not used for long.
         while sealed.destinations.len() > MOST_DESTINATIONS {
-            let newest = |kept: &KeptDigests| kept.values().map(|one| one.since).max();
+            let newest = |kept: &KeptDigests| {
+                let sealed_here = kept.values().any(|one| !one.taken_over);
+                (sealed_here, kept.values().map(|one| one.since).max())
+            };
             let others = sealed.destinations.iter();
             let others = others.filter(|(id, _)| *id != destination);
             let oldest = others.min_by_key(|(_, kept)| newest(kept));
@@ -111,6 +124,32 @@ impl StateDir {
 
     fn sealed(&self) -> Sealed {
         self.recall(SEALED).unwrap_or_default()
+    }
+}
+
+/// How many more snapshots of a destination may be taken over as they are found.
+#[must_use]
+pub fn room_to_take_over(kept: &KeptDigests) -> usize {
+    let taken_over = kept.values().filter(|one| one.taken_over).count();
+    let room = MOST_SNAPSHOTS.saturating_sub(kept.len());
+    room.min(MOST_TAKEN_OVER.saturating_sub(taken_over))
+}
+
+/// Forgets what is too many: what was only found on the destination goes first, the latest to be found
+/// before all others, and then the oldest of what was sealed.
+fn drop_surplus(kept: &mut KeptDigests) {
+    let surplus = kept.len().saturating_sub(MOST_SNAPSHOTS);
+    let mut found: Vec<_> = kept
+        .iter()
+        .filter(|(_, one)| one.taken_over)
+        .map(|(id, one)| (std::cmp::Reverse(one.since), *id))
+        .collect();
+    found.sort_unstable();
+    for (_, id) in found.into_iter().take(surplus) {
+        kept.remove(&id);
+    }
+    while kept.len() > MOST_SNAPSHOTS {
+        kept.pop_first();
     }
 }
 
@@ -135,10 +174,17 @@ pub fn note_changed<'r>(
         let found = found.get(id);
         found.is_some_and(|found| (*found != kept.digest) != kept.differs_since.is_some())
     });
-    if !is_news {
+    let elsewhere = changed_elsewhere(store, &found);
+    if !is_news && elsewhere.is_empty() {
         return Ok(());
     }
     state.change_kept_digests(&destination.id, |all| {
+        for (id, digest) in elsewhere {
+            all.entry(id).or_insert(KeptDigest {
+                taken_over: true,
+                ..KeptDigest::new(digest, now)
+            });
+        }
         for (id, kept) in all {
             match found.get(id) {
                 Some(found) if *found != kept.digest => {
@@ -149,4 +195,77 @@ pub fn note_changed<'r>(
             }
         }
     })
+}
+
+/// Snapshots of which other digests are kept under other ids of destinations than their records name,
+/// and nothing under this one's, with what is kept.
+fn changed_elsewhere(
+    store: &Store,
+    found: &BTreeMap<SnapshotId, Digest>,
+) -> Vec<(SnapshotId, Digest)> {
+    let not_kept = found.iter().filter(|(id, _)| !store.kept.contains_key(id));
+    let changed = not_kept.filter_map(|(id, named)| {
+        let kept = store.kept_of(*id, *named)?;
+        (kept.digest != *named).then_some((*id, kept.digest))
+    });
+    changed.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> DateTime<FixedOffset> {
+        DateTime::from_timestamp(1_700_000_000 + second, 0)
+            .unwrap_or_default()
+            .fixed_offset()
+    }
+
+    fn id(year: usize, number: usize) -> SnapshotId {
+        let (hour, minute, second) = (number / 3600, number / 60 % 60, number % 60);
+        format!("{year}-01-01_{hour:02}-{minute:02}-{second:02}")
+            .parse()
+            .unwrap()
+    }
+
+    fn kept(number: usize, taken_over: bool, since: i64) -> KeptDigest {
+        KeptDigest {
+            taken_over,
+            ..KeptDigest::new(Digest::of(&number.to_be_bytes()), at(since))
+        }
+    }
+
+    #[test]
+    fn what_is_found_on_a_disk_pushes_nothing_out_that_was_sealed() {
+        let sealed = (0..100).map(|n| (id(2025, n), kept(n, false, 0)));
+        let planted = (0..MOST_SNAPSHOTS).map(|n| (id(2099, n), kept(n, true, 9)));
+        let first = (0..50).map(|n| (id(2024, n), kept(n, true, 0)));
+        let mut all: KeptDigests = sealed.clone().chain(planted).chain(first.clone()).collect();
+        drop_surplus(&mut all);
+        assert_eq!(all.len(), MOST_SNAPSHOTS);
+        for (id, one) in sealed.chain(first) {
+            assert_eq!(all.get(&id), Some(&one), "{id}");
+        }
+    }
+
+    #[test]
+    fn of_what_was_sealed_the_newest_is_kept() {
+        let sealed = (0..MOST_SNAPSHOTS + 3).map(|n| (id(2025, n), kept(n, false, 0)));
+        let mut all: KeptDigests = sealed.collect();
+        drop_surplus(&mut all);
+        assert_eq!(all.len(), MOST_SNAPSHOTS);
+        assert_eq!(all.first_key_value().unwrap().0, &id(2025, 3));
+    }
+
+    #[test]
+    fn only_so_many_are_taken_over() {
+        let mut all = KeptDigests::new();
+        assert_eq!(room_to_take_over(&all), MOST_TAKEN_OVER);
+        all.extend((0..MOST_TAKEN_OVER).map(|n| (id(2099, n), kept(n, true, 0))));
+        assert_eq!(room_to_take_over(&all), 0);
+        all.extend((0..MOST_SNAPSHOTS).map(|n| (id(2025, n), kept(n, false, 0))));
+        drop_surplus(&mut all);
+        assert_eq!(room_to_take_over(&all), 0);
+        assert!(all.values().all(|one| !one.taken_over));
+    }
 }

@@ -9,13 +9,14 @@ use chrono::{DateTime, FixedOffset};
 use schema::{
     FailureCode, SnapshotId,
     inventory::DestinationState,
+    record::SnapshotRecord,
     verify::{DamageKind, DamagedFile, Depth, Verdict, Verification},
 };
 
 use super::{names::leads_to, snapshots::FoundSnapshot};
 use crate::{
     error::Result,
-    state_dir::{KeptDigest, ManifestFault, Remembered, StateDir, note_changed},
+    state_dir::{KeptDigest, ManifestFault, Remembered, StateDir, note_changed, room_to_take_over},
     store::Store,
 };
 
@@ -262,21 +263,31 @@ pub fn take_over_digests(
     };
     let all = || state.snapshots.iter().map(|one| &one.record);
     note_changed(memory, store, all(), now)?;
-    let new: Vec<_> = all()
-        .filter(|one| !store.kept.contains_key(&one.id))
-        .collect();
+    let is_new =
+        |one: &&SnapshotRecord| !store.kept.contains_key(&one.id) && store.changed(one).is_none();
+    // On the disk that this one is a copy of.
+    let is_sealed_elsewhere = |one: &SnapshotRecord| {
+        let kept = store.kept_of(one.id, one.manifest_digest);
+        kept.is_some_and(|kept| !kept.taken_over)
+    };
+    let mut new: Vec<_> = all().filter(is_new).collect();
+    new.sort_unstable_by_key(|one| one.id);
+    // Of more than can be kept, the newest.
+    let surplus = new.len().saturating_sub(room_to_take_over(&store.kept));
+    new.drain(..surplus);
     if new.is_empty() {
         return Ok(Vec::new());
     }
     memory.change_kept_digests(&record.id, |kept| {
         for one in &new {
             let found = KeptDigest {
-                taken_over: true,
+                taken_over: !is_sealed_elsewhere(one),
                 ..KeptDigest::new(one.manifest_digest, now)
             };
             kept.entry(one.id).or_insert(found);
         }
     })?;
+    new.retain(|one| !is_sealed_elsewhere(one));
     Ok(new.into_iter().map(|one| one.id).collect())
 }
 

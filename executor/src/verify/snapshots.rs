@@ -90,7 +90,11 @@ pub fn compare_with_kept(store: &Store, all: &[FoundSnapshot]) -> AgainstState {
     let mut found = AgainstState::default();
     for one in all {
         let named = one.record.as_ref().map(|record| record.manifest_digest);
-        match (store.kept.get(&one.id), named) {
+        let kept = match named {
+            Ok(named) => store.kept_of(one.id, named),
+            Err(_) => store.kept.get(&one.id),
+        };
+        match (kept, named) {
             (None, _) => found.unknown.push(one.id),
             // That its record cannot be read is told as damage of the record.
             (Some(_), Err(_)) => {}
