@@ -67,6 +67,7 @@ in
     schedule = escape.whole (import ./calendar.nix { inherit (schedule) frequency timeOfDay; });
     healthCheckInterval = escape.whole monitoring.healthCheckInterval;
     "stateDirectory.word" = "/var/lib/backup";
+    "cloudStateDirectory.word" = "/var/lib/backup/cloud";
     "logPath.word" = escape.word monitoring.logPath;
     "logsDirectory.word" = if logs == null then "" else escape.word (builtins.head logs);
     "metricsFolder.word" = escape.word metrics;

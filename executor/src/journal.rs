@@ -215,10 +215,18 @@ impl Journal {
     /// # Errors
     /// Fails if the journal cannot be read or written.
     pub fn open(run: &Dir, path: &str) -> Result<(Self, Replay)> {
+        Self::open_named(run, FILE_NAME, path)
+    }
+
+    /// The same for a journal of another name.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(crate) fn open_named(folder: &Dir, name: &str, path: &str) -> Result<(Self, Replay)> {
         let io = |doing: &str, error: std::io::Error| Error::io(doing, path.as_bytes(), error);
-        let name = OsStr::new(FILE_NAME);
-        let mut file = run
-            .file_or_new(name, 0o600)
+        let file_name = OsStr::new(name);
+        let mut file = folder
+            .file_or_new(file_name, 0o600)
             .map_err(|e| io("open", e.into()))?;
         let length = file.metadata().map_err(|e| io("read", e))?.len();
         let (bytes, parsed) = if length > LONGEST_JOURNAL {
@@ -235,7 +243,7 @@ impl Journal {
                 }
                 file.seek(SeekFrom::End(0)).map_err(|e| io("read", e))?;
                 file.sync_all().map_err(|e| io("sync", e))?;
-                run.sync().map_err(|e| io("sync", e.into()))?;
+                folder.sync().map_err(|e| io("sync", e.into()))?;
                 let next = replay.events.len() as u64;
                 let path = path.to_owned();
                 Ok((Self { file, next, path }, replay))
@@ -245,10 +253,11 @@ impl Journal {
                     Fault::Damaged => "damaged".to_owned(),
                     Fault::Version(version) => format!("version-{version}"),
                 };
-                let aside = format!("{FILE_NAME}.{suffix}");
-                run.rename_over(name, OsStr::new(&aside))
+                let aside = format!("{name}.{suffix}");
+                folder
+                    .rename_over(file_name, OsStr::new(&aside))
                     .map_err(|e| io("set aside", e.into()))?;
-                Self::open(run, path)
+                Self::open_named(folder, name, path)
             }
         }
     }
@@ -283,12 +292,12 @@ pub fn was_written() -> bool {
     WRITTEN.load(Ordering::Relaxed)
 }
 
-/// Reads a run's journal without changing it; `None` if there is none or it cannot be trusted.
+/// Reads a journal of a run without changing it; `None` if there is none or it cannot be trusted.
 ///
 /// # Errors
 /// Fails if the journal cannot be read.
-pub fn read_journal(run: &Dir, path: &str) -> Result<Option<Replay>> {
-    match run.file(OsStr::new(FILE_NAME)) {
+pub fn read_journal(folder: &Dir, name: &str, path: &str) -> Result<Option<Replay>> {
+    match folder.file(OsStr::new(name)) {
         Ok(file) => {
             let stat = Stat::of_fd(&file).map_err(|e| Error::io("read", path.as_bytes(), e))?;
             if stat.kind != Kind::File {
@@ -425,7 +434,10 @@ mod tests {
             assert!(text.contains(from));
             let path = temporary.path().join(FILE_NAME);
             std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
-            assert_eq!(read_journal(&dir, "j").unwrap(), Some(Replay::default()));
+            assert_eq!(
+                read_journal(&dir, FILE_NAME, "j").unwrap(),
+                Some(Replay::default())
+            );
             let (_, replay) = Journal::open(&dir, "j").unwrap();
             assert_eq!(replay, Replay::default());
             assert!(temporary.path().join(aside).exists());

@@ -1,9 +1,9 @@
 //! A run whose parts are done by processes of their own.
 //!
 //! The run's process writes that it hands a part over, lets go of the journal, and waits. The other
-//! process does the part's steps with the same journal and the same records before and after each
-//! effect (law 6), so whichever of them is killed at whatever instant, the journal says what was
-//! done. What counts is the journal, not how a unit says that it ended.
+//! process does the part's steps with the same records before and after each effect (law 6), in the
+//! same journal or, where it faces the network, in one of its own that is taken over afterwards. So
+//! whichever of them is killed at whatever instant, the journal says what was done. What counts is the journal, not how a unit says that it ended.
 
 use std::time::Duration;
 
@@ -69,6 +69,8 @@ pub(super) fn hand_over(
 ) -> Result<(Journal, Replay)> {
     let part = step.action.part();
     context.stop.check()?;
+    // All that an earlier process of this part wrote was taken over when this journal was opened.
+    state.forget_part_journal(&plan.run_id)?;
     journal.append(&JournalEvent::HandedOver {
         part,
         at: context.clock.now(),

@@ -139,7 +139,7 @@ pub fn record_interruption(state: &StateDir, because: &str, context: Context<'_>
     let Some(unfinished) = state.unfinished()? else {
         return Ok(());
     };
-    let (mut journal, _) = state.journal(&unfinished.plan.run_id)?;
+    let (mut journal, _) = state.part_journal(&unfinished.plan.run_id)?;
     journal.append(&JournalEvent::Interrupted {
         at: context.clock.now(),
         because: because.to_owned(),

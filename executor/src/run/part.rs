@@ -52,12 +52,12 @@ pub fn take_over(state: &StateDir, part: Part) -> Result<Option<HandedPart>> {
 }
 
 /// Does the steps of a part in the run of another process, or of one that was interrupted, and
-/// writes on in its journal. The report is of the steps that have ended so far.
+/// writes on in its journal, or in the part's own. The report is of the steps that have ended so far.
 ///
 /// # Errors
 /// As [`crate::run::begin_run`]; a refusal where the part has nothing left to do, or not yet.
 pub fn run_part(state: &StateDir, plan: &Plan, part: Part, context: Context<'_>) -> Result<Report> {
-    let (mut journal, replay) = state.journal(&plan.run_id)?;
+    let (mut journal, replay) = state.part_journal(&plan.run_id)?;
     let group = plan.group(part, |step| replay.outcome(&step.id).is_some());
     may_begin(plan, group, part, &replay)?;
     let mut session = Session::new(state, plan);

@@ -13,6 +13,7 @@ mod history;
 mod kept_digests;
 mod notified;
 mod open;
+mod part_journal;
 pub(crate) mod remotes;
 mod run_lock;
 mod runs;

@@ -12,6 +12,8 @@ use crate::{error::Result, store::read_json, sys::Dir};
 pub(crate) const AREA: &str = "cloud";
 /// File in which it is remembered what was uploaded to a remote.
 pub(crate) const MEMORY: &str = "memory.json";
+/// Folder of the journals of parts that keep their own.
+pub(crate) const PARTS: &str = "parts";
 /// Folder of the manifests.
 pub(crate) const CACHED_SNAPSHOTS: &str = "shelf";
 /// What of all that is remembered of remotes cannot be used, by its path in the state directory, each

@@ -54,8 +54,7 @@ impl StateDir {
     /// Fails if the journal cannot be read.
     pub fn replay(&self, run_id: &str) -> Result<Replay> {
         let run = self.run(run_id)?;
-        let path = self.named(&format!("{RUNS}/{run_id}/{}", journal::FILE_NAME));
-        Ok(journal::read_journal(&run, &path)?.unwrap_or_default())
+        Ok(self.read_whole_journal(&run, run_id)?.unwrap_or_default())
     }
 
     /// Makes the folder of a run, with what it is made from, and an empty journal.
@@ -95,14 +94,15 @@ impl StateDir {
         Journal::open(&run, &at(journal::FILE_NAME)).map(|(journal, _)| journal)
     }
 
-    /// Opens the journal of a run that was begun.
+    /// Opens the journal of a run that was begun, once it has what the process of a part wrote apart.
     ///
     /// # Errors
-    /// Fails if the journal cannot be opened.
+    /// Fails if the journal cannot be opened or written.
     pub fn journal(&self, run_id: &str) -> Result<(Journal, Replay)> {
         let run = self.run(run_id)?;
-        let path = self.named(&format!("{RUNS}/{run_id}/{}", journal::FILE_NAME));
-        Journal::open(&run, &path)
+        let (mut journal, mut replay) = Journal::open(&run, &self.journal_path(run_id))?;
+        self.take_over_from_part(&run, run_id, &mut journal, &mut replay)?;
+        Ok((journal, replay))
     }
 
     /// The newest backup run, if it was begun and not ended. A restore is not one: whoever wants
@@ -124,8 +124,7 @@ impl StateDir {
                 continue;
             };
             if let Some(newest) = newest {
-                let before =
-                    journal::read_journal(&run, &at(journal::FILE_NAME)).unwrap_or_default();
+                let before = self.read_whole_journal(&run, &name).unwrap_or_default();
                 let inherited = before.map_or(0, |before| before.handed_on());
                 return Ok(Some(Unfinished {
                     inherited,
@@ -137,7 +136,7 @@ impl StateDir {
                 .look(OsStr::new(REPORT))
                 .is_ok_and(|there| there.is_some());
             // What cannot be read cannot be gone on with: it is planned anew.
-            let replay = journal::read_journal(&run, &at(journal::FILE_NAME)).unwrap_or_default();
+            let replay = self.read_whole_journal(&run, &name).unwrap_or_default();
             let whole = !reported && plan.digest == plan.expected_digest();
             let (Some(config), Some(replay), true) = (config, replay, whole) else {
                 return Ok(None);
@@ -228,6 +227,10 @@ impl StateDir {
     #[must_use]
     pub fn run_path(&self, run_id: &str) -> String {
         self.named(&format!("{RUNS}/{run_id}"))
+    }
+
+    pub(super) fn journal_path(&self, run_id: &str) -> String {
+        format!("{}/{}", self.run_path(run_id), journal::FILE_NAME)
     }
 
     /// Names of the runs in the order in which they were begun.

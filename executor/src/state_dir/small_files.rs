@@ -59,18 +59,27 @@ impl StateDir {
         faults.map(|(_, because)| because).collect()
     }
 
+    /// Why nothing at all can be written here: the file system is read-only, or a sandbox makes it so.
+    #[must_use]
+    pub fn read_only(&self) -> Option<String> {
+        let size = rustix::fs::fstatvfs(&self.dir).ok()?;
+        size.f_flag.contains(StatVfsMountFlags::RDONLY).then(|| {
+            let path = self.named("");
+            let path = path.trim_end_matches('/');
+            format!("{path} (--state-dir) is on a read-only file system")
+        })
+    }
+
     /// Why no run can be written down here: the file system is full or read-only. Writes nothing;
     /// none also where that cannot be told.
     #[must_use]
     pub fn unwritable(&self) -> Option<String> {
+        if let Some(because) = self.read_only() {
+            return Some(because);
+        }
         let size = rustix::fs::fstatvfs(&self.dir).ok()?;
         let path = self.named("");
         let path = path.trim_end_matches('/');
-        if size.f_flag.contains(StatVfsMountFlags::RDONLY) {
-            return Some(format!(
-                "{path} (--state-dir) is on a read-only file system"
-            ));
-        }
         // What only root may use is there for root.
         let blocks = if rustix::process::geteuid().is_root() {
             size.f_bfree

@@ -75,6 +75,10 @@ impl Facts {
                 Some(quote::quote_line(monitoring.health_check_interval.as_str())),
             ),
             ("stateDirectory.word", Some(word(&layout.state_dir))),
+            (
+                "cloudStateDirectory.word",
+                Some(word(&format!("{}/cloud", layout.state_dir))),
+            ),
             ("logPath.word", Some(word(logs))),
             ("logsDirectory.word", logs_directory.map(word)),
             ("metricsFolder.word", metrics.map(word)),

@@ -2,7 +2,7 @@
 //! systemd.resource-control(5)).
 //!
 //! The local steps read everything and write to the destination; the cloud steps read the
-//! snapshots and talk to the network; the coordinator runs the user's scripts, which may do much.
+//! snapshots, talk to the network, and write to a folder that no other unit trusts; the coordinator runs the user's scripts, which may do much.
 
 use super::template::{Conditions, Line};
 
@@ -62,13 +62,18 @@ pub(super) fn cloud_limits() -> Vec<Line> {
         Line::set("CacheDirectory", "backup"),
         Line::set("CacheDirectoryMode", "0700"),
         Line::set("Environment", "XDG_CACHE_HOME=%C/backup"),
+        Line::lines(
+            "InaccessiblePaths",
+            &[("-/run/dbus", &[]), ("-/run/systemd/private", &[])],
+        )
+        .because(&["Whoever is root there may ask systemd to start anything, sandbox or not."]),
     ];
     [
         common_limits(),
         limits_without_scripts(),
         limits_without_storing(),
         may,
-        writable_paths(&[]),
+        writable_paths_apart(),
     ]
     .concat()
 }
@@ -186,15 +191,31 @@ fn limits_without_storing() -> Vec<Line> {
 
 /// Where it may write: its state, its logs, and these.
 fn writable_paths(more: &[(&'static str, Conditions)]) -> Vec<Line> {
+    writable_state_and_logs("backup", "-${stateDirectory.word}", more)
+}
+
+/// Where who faces the network may write: what is known of remotes, which others take for the word of a
+/// stranger, and its logs. It reads the rest of the state and could not change it.
+fn writable_paths_apart() -> Vec<Line> {
+    writable_state_and_logs("backup/cloud", "-${cloudStateDirectory.word}", &[])
+}
+
+/// Where it may write: this folder of the state, which has another place than the default one if
+/// `elsewhere` names it, its logs, and these.
+fn writable_state_and_logs(
+    directory: &'static str,
+    elsewhere: &'static str,
+    more: &[(&'static str, Conditions)],
+) -> Vec<Line> {
     let state: Conditions = &["state.isInItsDefault"];
     let logs: Conditions = &["logs.areBelowVarLog"];
     // One that is missing must not keep the unit from starting: the program says it better.
     let elsewhere: [(&str, Conditions); 2] = [
-        ("-${stateDirectory.word}", &["!state.isInItsDefault"]),
+        (elsewhere, &["!state.isInItsDefault"]),
         ("-${logPath.word}", &["!logs.areBelowVarLog"]),
     ];
     vec![
-        Line::one_of("StateDirectory", &[("backup", state)]),
+        Line::one_of("StateDirectory", &[(directory, state)]),
         Line::one_of("StateDirectoryMode", &[("0700", state)]),
         Line::one_of("LogsDirectory", &[("${logsDirectory.word}", logs)]),
         Line::one_of("LogsDirectoryMode", &[("0750", logs)]),

@@ -28,6 +28,17 @@ impl Operation<'_> {
             let report = part::run_part(&state, &handed.run.plan, part, self.context)?;
             return Ok(Some(report));
         }
+        if part == Part::Cloud
+            && let Some(because) = state.read_only()
+        {
+            return Err(Error::refused(format!(
+                "no run waits for its cloud steps, and {because}"
+            ))
+            .hint(
+                "backup-cloud.service only does its steps of a run of backup.service: start that one, \
+                 or use `backup apply --only cloud`",
+            ));
+        }
         let _lock = state.lock()?;
         let Some(unfinished) = state.unfinished()? else {
             return Ok(None);
