@@ -183,7 +183,7 @@ fn the_sandboxes_hold_from_inside() {
          try disk touch /mnt/backup/new
          try state touch /var/lib/backup/new
          try remotes touch /var/lib/backup/cloud/new
-         try manager test -S /run/systemd/private
+         try manager systemctl --quiet is-active basic.target
          try log touch /var/log/backup/new
          try read cat /home/ann/secret
          try interfaces grep -q eth /proc/net/dev
@@ -224,6 +224,7 @@ fn the_sandboxes_hold_from_inside() {
     // What faces the network writes to nothing that others trust, and cannot ask systemd for it.
     assert!(is(&cloud, "remotes"), "{cloud}");
     assert!(!is(&cloud, "manager"), "{cloud}");
+    assert!(is(&local, "manager"), "it can be asked: {local}");
     for (said, disk, network, state) in [
         (&local, true, false, true),
         (&cloud, false, true, false),
