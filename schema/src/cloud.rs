@@ -60,6 +60,10 @@ pub struct UploadRecord {
     /// `current` although the snapshot does not have them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept_digest: Option<Digest>,
+    /// Digest of the manifest that was sealed on the destination, of which the one beside this is
+    /// made: it tells a machine that lost its state directory what it sealed. None for live sources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed_digest: Option<Digest>,
 }
 
 /// A guard that held back what an upload would have taken away, until a person agrees.

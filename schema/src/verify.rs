@@ -129,6 +129,10 @@ pub struct AgainstState {
     pub unknown: Vec<SnapshotId>,
     /// Snapshots of which a digest is kept, and which are gone although no run deleted them.
     pub gone: Vec<SnapshotId>,
+    /// Snapshots of which no sealed manifest was known here, and the copy in the cloud tells its
+    /// digest; what came of them is told above.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub from_cloud: Vec<SnapshotId>,
 }
 
 impl AgainstState {

@@ -130,8 +130,9 @@ pub(crate) struct Verify {
     #[arg(long, conflicts_with_all = ["snapshot", "all", "repair"])]
     pub(crate) cloud: bool,
     /// All snapshots, and before that their manifests with the digests that this machine keeps of
-    /// those that it sealed: for a disk that comes back from elsewhere
-    #[arg(long, conflicts_with_all = ["snapshot", "cloud"])]
+    /// those that it sealed: for a disk that comes back from elsewhere. With --cloud the copy in the
+    /// cloud is asked for digests that this machine does not have, as after its state directory was lost
+    #[arg(long, conflicts_with = "snapshot")]
     pub(crate) against_state: bool,
     /// Compare records, entries and metadata only, and read no content
     #[arg(long)]

@@ -13,7 +13,7 @@ use crate::{
 pub(crate) fn verify_snapshots(arguments: &Verify, settings: &Settings, out: &Out) -> Result<u8> {
     let engine = settings.open_engine(out)?;
     let screen = Screen::new(settings, out).repairing(arguments.repair);
-    if arguments.cloud {
+    if arguments.cloud && !arguments.against_state {
         let verified = engine.verify_cloud(cloud_depth(arguments), &screen);
         screen.clear();
         return Ok(show_cloud_verification(
@@ -54,6 +54,7 @@ fn verify_request(arguments: &Verify) -> VerifyRequest {
         },
         repair: arguments.repair,
         against_state: arguments.against_state,
+        ask_cloud: arguments.cloud,
     }
 }
 

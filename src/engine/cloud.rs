@@ -217,7 +217,7 @@ impl Operation<'_> {
     }
 
     /// Works with rclone and what is kept of a remote.
-    fn with_rclone<T>(
+    pub(super) fn with_rclone<T>(
         &self,
         remote: &str,
         work: impl FnOnce(&Rclone<'_>, &RemoteCache) -> Result<T>,

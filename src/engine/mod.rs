@@ -4,6 +4,7 @@
 //! executor do it; it gives back all that is needed to show what happened.
 
 mod adopt;
+mod against_state;
 mod apply;
 mod check;
 mod cloud;

@@ -34,6 +34,8 @@ pub struct VerifyRequest {
     /// Compare the manifests with the digests that the state directory keeps of those that were
     /// sealed.
     pub against_state: bool,
+    /// Ask the remote for digests that the state directory does not keep.
+    pub ask_cloud: bool,
 }
 
 /// What became of it.
@@ -77,12 +79,10 @@ impl Engine {
             self.require_records(&operation.look_at_destination()?)?;
         }
         let mut chosen = operation.choose_snapshots(request, &store)?;
-        let mut all = chosen.all.iter();
-        let is_known =
-            !store.kept.is_empty() || all.any(|one| store.kept_elsewhere.contains_key(&one.id));
-        if request.against_state && !is_known {
-            return Err(self.nothing_kept());
-        }
+        let from_cloud = match request.against_state {
+            true => operation.know_sealed(&mut store, &chosen.all, request.ask_cloud)?,
+            false => Vec::new(),
+        };
         let mut found = operation.compare_snapshots(request, &store, &chosen)?;
         let sources = &self.config.local.sources;
         let records = match request.repair {
@@ -115,6 +115,9 @@ impl Engine {
         } else {
             RepairStep::default()
         };
+        if let Some(compared) = &mut found.against_state {
+            compared.from_cloud = from_cloud;
+        }
         operation.notice(&Notice::Verified(&found));
         if !step.files.is_empty() || !step.folders.is_empty() {
             let report = match self.repair(step, observer)? {
@@ -129,19 +132,6 @@ impl Engine {
             found.repair = Some(*report);
         }
         Ok(VerifyOutcome::Verified(Box::new(found)))
-    }
-
-    /// The refusal to compare with what is kept where nothing is.
-    fn nothing_kept(&self) -> Error {
-        let state = schema::escape::display(self.state_dir.as_os_str().as_encoded_bytes());
-        Error::refused(format!(
-            "{state} (--state-dir) keeps no digests of manifests on this disk, so nothing can be compared with them"
-        ))
-        .hint(
-            "name the state directory of the machine that made the snapshots; where it is lost, the \
-             next run keeps those of what is there, and `backup verify --all` compares the snapshots \
-             with their own manifests",
-        )
     }
 
     /// Runs the repair as a plan of its own.
@@ -246,7 +236,7 @@ impl Operation<'_> {
     }
 
     /// Writes to what this machine remembers; where that cannot be, the result is told all the same.
-    fn remember_or_notice(&self, write: impl FnOnce(&StateDir) -> Result<()>) {
+    pub(super) fn remember_or_notice(&self, write: impl FnOnce(&StateDir) -> Result<()>) {
         let written = self.engine.state_or_new().and_then(|state| write(&state));
         if let Err(error) = written {
             let because = &error.message;

@@ -111,6 +111,14 @@ fn add_head(page: &mut Page, found: &Verification, style: &Style) {
 fn add_against_state(page: &mut Page, compared: &AgainstState, style: &Style) {
     let same = amount::plural(compared.same, "snapshot has", "snapshots have");
     page.line(0, &format!("{same} the manifest that this machine sealed."));
+    if !compared.from_cloud.is_empty() {
+        let count = compared.from_cloud.len() as u64;
+        let text = amount::plural(count, "snapshot", "snapshots");
+        page.line(
+            0,
+            &format!("Of {text} the copy in the cloud told which one that is."),
+        );
+    }
     let told = [
         (
             &compared.taken_over,

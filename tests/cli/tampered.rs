@@ -15,6 +15,7 @@ use schema::{
 use serde_json::Value;
 
 use crate::{
+    cloud,
     damage::{FIRST, FOURTH, SECOND, THIRD, VICTIM, damage, nights, stored, unseen},
     lab::{HOST, Lab, Ran, finding_codes, id_of, read_json},
     manifests::manifest,
@@ -321,4 +322,53 @@ fn a_disk_that_was_given_the_id_of_another_known_one_is_not_believed() {
         (&3.into(), &serde_json::json!([]))
     );
     assert_eq!(found["taken_over"], serde_json::json!([]));
+}
+
+#[test]
+fn a_machine_that_lost_its_state_directory_is_told_by_the_cloud_what_it_sealed() {
+    let name = "a_machine_that_lost_its_state_directory";
+    for lost in ["state", "state/sealed.json"] {
+        let Some((lab, _)) = cloud::lab(name) else {
+            return;
+        };
+        for night in [FIRST, SECOND] {
+            lab.backup(night);
+        }
+        let (first, second) = (id_of(FIRST), id_of(SECOND));
+        tamper(&lab, SECOND);
+        match lost {
+            "state" => fs::remove_dir_all(lab.path(lost)).unwrap(),
+            _ => fs::remove_file(lab.path(lost)).unwrap(),
+        }
+        let compared = |options: &[&str], code: i32| {
+            let words = ["--json", "verify", "--quick", "--against-state"];
+            let ran = lab.run(&[&words, options].concat()).expect(code);
+            ran.json()["against_state"].take()
+        };
+        if lost == "state" {
+            lab.run(&["verify", "--against-state"])
+                .expect(4)
+                .hints("--cloud");
+            // A run that knows nothing takes over what is there; that proves nothing.
+            lab.at(THIRD, &["apply"]);
+            let found = compared(&[], 0);
+            assert_eq!(found["taken_over"], serde_json::json!([first, second]));
+        } else {
+            // The newest upload is remembered without asking.
+            let found = compared(&[], 3);
+            assert_eq!(found["changed"], serde_json::json!([second]));
+            assert_eq!(found["unknown"], serde_json::json!([first]));
+            fs::remove_file(lab.path(lost)).unwrap();
+        }
+        let found = compared(&["--cloud"], 3);
+        assert_eq!(found["changed"], serde_json::json!([second]));
+        assert_eq!(found["from_cloud"], serde_json::json!([first, second]));
+        for what in ["taken_over", "unknown", "gone"] {
+            assert_eq!(found[what], serde_json::json!([]), "{what}");
+        }
+        // It is known from then on.
+        assert_eq!(compared(&[], 3)["changed"], serde_json::json!([second]));
+        let plan = lab.at(FOURTH, &["plan", "--json"]).expect(0);
+        assert!(codes(&plan).contains(&CHANGED.to_owned()));
+    }
 }

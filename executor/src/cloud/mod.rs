@@ -18,6 +18,7 @@ pub mod owner;
 pub mod published;
 pub mod rclone;
 pub mod roots;
+pub mod sealed;
 pub mod staging;
 pub mod upload;
 pub mod verify;

@@ -127,6 +127,39 @@ impl StateDir {
     }
 }
 
+/// Whether this machine knows by itself which manifest of a snapshot it sealed.
+#[must_use]
+pub fn knows_sealed(store: &Store, id: SnapshotId) -> bool {
+    let elsewhere = store.kept_elsewhere.get(&id).into_iter().flatten();
+    let mut all = store.kept.get(&id).into_iter().chain(elsewhere);
+    all.any(|kept| !kept.taken_over)
+}
+
+/// Keeps which manifests were sealed by what the copies in the cloud tell, of snapshots of which this
+/// machine does not know it by itself.
+///
+/// # Errors
+/// Fails if the destination's record or the state directory cannot be read or written.
+pub fn learn_sealed(
+    state: &StateDir,
+    store: &mut Store,
+    told: &BTreeMap<SnapshotId, Digest>,
+    now: DateTime<FixedOffset>,
+) -> Result<()> {
+    let Some(destination) = store.destination()? else {
+        return Ok(());
+    };
+    let new = told.iter().filter(|(id, _)| !knows_sealed(store, **id));
+    let new: Vec<_> = new.map(|(id, digest)| (*id, *digest)).collect();
+    state.change_kept_digests(&destination.id, |kept| {
+        for (id, digest) in new {
+            kept.insert(id, KeptDigest::new(digest, now));
+        }
+    })?;
+    state.read_kept_digests(store);
+    Ok(())
+}
+
 /// How many more snapshots of a destination may be taken over as they are found.
 #[must_use]
 pub fn room_to_take_over(kept: &KeptDigests) -> usize {

@@ -20,7 +20,10 @@ mod runs;
 mod small_files;
 mod verified;
 
-pub use kept_digests::{KeptDigest, KeptDigests, KeptElsewhere, note_changed, room_to_take_over};
+pub use kept_digests::{
+    KeptDigest, KeptDigests, KeptElsewhere, knows_sealed, learn_sealed, note_changed,
+    room_to_take_over,
+};
 pub use open::StateDir;
 pub use run_lock::RunLock;
 pub use runs::Unfinished;

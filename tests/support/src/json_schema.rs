@@ -78,7 +78,7 @@ fn format_of(words: &[String], code: i32) -> Option<&'static str> {
         "restore" if has("--list") => "list",
         // What is to be repaired is a run, and may be refused as one.
         "verify" if has("--repair") && code == 4 => "report",
-        "verify" if has("--cloud") => "cloud-verification",
+        "verify" if has("--cloud") && !has("--against-state") => "cloud-verification",
         _ if has("--dry-run") => dry,
         _ => run,
     })

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use schema::{
-    SnapshotId,
+    Digest, SnapshotId,
     cloud::{CloudMemory, Withheld},
     plan::CloudSyncStep,
     record::SnapshotRecord,
@@ -19,6 +19,8 @@ pub(super) const ALL: &str = "all.list";
 pub(super) struct Carried<'a> {
     pub(super) folder: &'a str,
     pub(super) record: SnapshotRecord,
+    /// Digest of the manifest on the destination, where there is one.
+    pub(super) sealed_digest: Option<Digest>,
     pub(super) accepted: bool,
     pub(super) live: Option<&'a Roots>,
 }

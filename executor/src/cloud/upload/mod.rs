@@ -135,6 +135,7 @@ pub fn upload_snapshot(
     } = source;
     let host = record.host.clone();
     let digest = carried::write_carried_manifest(&cache, tree, manifest, context)?;
+    let sealed_digest = live.is_none().then_some(record.manifest_digest);
     let record = SnapshotRecord {
         manifest_digest: digest,
         ..record.clone()
@@ -149,6 +150,7 @@ pub fn upload_snapshot(
         source: Carried {
             folder,
             record,
+            sealed_digest,
             accepted,
             live,
         },

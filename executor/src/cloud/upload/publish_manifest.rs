@@ -163,6 +163,7 @@ impl Upload<'_> {
             not_uploaded: problems.to_vec(),
             withheld: self.withheld.clone(),
             kept_digest,
+            sealed_digest: self.source.sealed_digest,
         };
         let name = uploaded_name(self.attempt);
         write_record(&dir, &name, &path, &record)?;
