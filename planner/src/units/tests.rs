@@ -191,7 +191,13 @@ fn at_most_one_value_of_a_line_that_is_no_list_holds() {
                 let Some((key, _)) = line.split_once('=') else {
                     continue;
                 };
-                let may_repeat = ["After", "DeviceAllow", "ReadWritePaths", "SystemCallFilter"];
+                let may_repeat = [
+                    "After",
+                    "DeviceAllow",
+                    "InaccessiblePaths",
+                    "ReadWritePaths",
+                    "SystemCallFilter",
+                ];
                 assert!(
                     may_repeat.contains(&key) || !seen.contains(&key),
                     "{}: {line}",
