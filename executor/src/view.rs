@@ -162,11 +162,12 @@ fn why_impossible() -> Option<String> {
 /// view is made after the run then, by the unit that began it.
 fn is_closed_in() -> bool {
     let space = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt"));
-    let apart = match (space("self"), space("1")) {
-        (Ok(own), Ok(first)) => own != first,
+    // A sandbox that takes capabilities away also keeps from looking at the first process.
+    let is_shared = match (space("self"), space("1")) {
+        (Ok(own), Ok(first)) => own == first,
         _ => false,
     };
-    apart && std::env::var_os("INVOCATION_ID").is_some()
+    !is_shared && std::env::var_os("INVOCATION_ID").is_some()
 }
 
 fn converge(store: &Store, path: &str) -> std::io::Result<()> {
