@@ -116,7 +116,7 @@ fn a_state_directory_that_cannot_be_written_to_is_in_the_headline_and_ends_by_it
         let letter = lab.text("home/ann/letter.txt");
         std::fs::create_dir_all(&state).unwrap();
         let script = format!(
-            "mount -t tmpfs -o size=4m none 'STATE'\nbackup apply --now FIRST\n{act}\n\
+            "mount -t tmpfs -o size=4m,mode=700 none 'STATE'\nbackup apply --now FIRST\n{act}\n\
              echo == run; code=0; backup apply --now SECOND || code=$?; echo \"ended with $code\"\n\
              echo == status; backup status --now SECOND\n\
              echo == health; code=0; backup health --now SECOND || code=$?; echo \"judged $code\"\n\
@@ -155,7 +155,7 @@ fn a_state_directory_that_cannot_be_written_to_is_in_the_headline_and_ends_by_it
 fn a_drive_that_is_too_small_is_refused_before_anything_is_copied() {
     let lab = lab();
     lab.write("home/ann/video", &"x".repeat(8 << 20));
-    let script = "mount -t tmpfs -o size=4m none \"$mnt\"\ncode=0; backup apply --now FIRST || code=$?\n\
+    let script = "mount -t tmpfs -o size=4m,mode=700 none \"$mnt\"\ncode=0; backup apply --now FIRST || code=$?\n\
                   ls -A \"$mnt\"; exit $code";
     let Some(told) = in_namespace(&lab, script) else {
         return;

@@ -77,7 +77,7 @@ impl Ran {
     #[track_caller]
     pub fn hints(self, text: &str) -> Self {
         let all = self.all();
-        let mut hints = all.split("hint: ").skip(1);
+        let mut hints = all.split("hint:").skip(1);
         let hint = hints.any(|hint| in_one_line(hint).contains(text));
         assert!(hint, "no hint says `{text}`: {self}");
         self
