@@ -206,10 +206,8 @@ fn names_that_cannot_be_held_are_stored_under_others_and_come_back() {
             fs::read_link(restored.join("link: three")).unwrap(),
             Path::new("target")
         );
-        assert_eq!(
-            entry_names(&restored).len(),
-            entry_names(&nas.source("")).len()
-        );
+        let count = |folder: &Path| fs::read_dir(folder).unwrap().count();
+        assert_eq!(count(&restored), count(&nas.source("")));
     }
     let can = nas.destination().capabilities;
     assert_eq!((can.names.refused.as_str(), can.name_max), (":?", 143));
