@@ -223,7 +223,7 @@ fn a_secret_that_others_could_read_or_change_is_named_and_not_used() {
     lab.at(FIRST, &["plan"]).expect(0).says(said).hints(&hint);
     lab.at(FIRST, &["apply"]).expect(3).says(said).hints(&hint);
     let health = lab.at(FIRST, &["health", "--quick"]);
-    assert!(health.all().contains(said), "{health}");
+    assert!(health.in_one_line().contains(said), "{health}");
     if geteuid().is_root() {
         fs::set_permissions(&hook, fs::Permissions::from_mode(0o600)).unwrap();
         std::os::unix::fs::chown(&hook, Some(64_001), None).unwrap();
