@@ -10,7 +10,8 @@ use super::Engine;
 pub struct Listing {
     /// The snapshots and what else stands there.
     pub list: SnapshotList,
-    /// Why there may be none: the destination is another machine's, or this one's under its old name.
+    /// Why there may be none: the destination is another machine's, or this one's under its old name;
+    /// or why nothing is known of them but their folders.
     pub refusals: Vec<Finding>,
 }
 
@@ -29,6 +30,12 @@ impl Engine {
                 refusals = planner::plan_maintenance(&self.config, &inventory, None).findings;
                 refusals.retain(|finding| finding.severity == Severity::Refusal);
             }
+        }
+        // A user to whom only the folders are shown can mend nothing.
+        if let Err(error) = self.require_records(&destination) {
+            let code = planner::findings::code::DESTINATION_RECORD_UNREADABLE;
+            let closed = Finding::new(Severity::Note, code, error.message);
+            refusals = vec![error.hint.into_iter().fold(closed, Finding::hint)];
         }
         Ok(Listing {
             list: planner::list_snapshots(&self.config, &destination, operation.now),

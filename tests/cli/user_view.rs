@@ -129,7 +129,9 @@ fn users_read_the_snapshots_and_never_write_to_them() {
         fs::read(lab.path("user/back/notes/list.md")).unwrap(),
         fs::read(lab.path("home/bob/notes/list.md")).unwrap()
     );
-    shared.bob(&["list"]).expect(0).says(&id_of(FIRST));
+    let listed = shared.bob(&["list"]).expect(0).says(&id_of(FIRST));
+    let listed = listed.says("not allowed to look at").hints("sudo backup");
+    assert!(!listed.all().contains("chmod"), "{listed}");
     for verb in [
         &["status"][..],
         &["find", "list.md"],

@@ -64,7 +64,9 @@ pub(crate) fn collect_findings(facts: &Facts<'_>) -> Vec<Finding> {
         }
         // What is below an empty mount point says nothing of the destination.
         sources::check_sources(facts, &mut findings);
-        costs::check_costs(facts, &mut findings);
+        if facts.is_live() {
+            costs::check_costs(facts, &mut findings);
+        }
         findings.extend(records::of_state(facts.inventory));
         return findings;
     }

@@ -4,7 +4,7 @@
 
 use chrono::TimeDelta;
 use schema::{
-    amount, escape,
+    Severity, amount, escape,
     output::status::{BackupStatus, StatusVerdict},
 };
 
@@ -22,12 +22,13 @@ pub(super) fn summarize(status: &BackupStatus) -> (StatusVerdict, String) {
     };
     match assessment::assess(&situation(status)) {
         Assessment::NoBackup => {
-            let now = if status.running {
-                ", one is running now"
-            } else {
-                ""
+            let more = match status.troubles.first() {
+                _ if status.running => ", one is running now".to_owned(),
+                // A refusal of this moment is shown by itself.
+                Some(trouble) if !refused_now(status) => format!(": {trouble}"),
+                _ => String::new(),
             };
-            (StatusVerdict::NoBackup, format!("no backup yet{now}"))
+            (StatusVerdict::NoBackup, format!("no backup yet{more}"))
         }
         Assessment::Concern(concern) => {
             let concern = describe_concern(status, concern);
@@ -38,6 +39,11 @@ pub(super) fn summarize(status: &BackupStatus) -> (StatusVerdict, String) {
             (StatusVerdict::Ok, joined(running))
         }
     }
+}
+
+fn refused_now(status: &BackupStatus) -> bool {
+    let mut findings = status.findings.iter();
+    findings.any(|finding| finding.severity == Severity::Refusal)
 }
 
 /// What the verdict depends on.

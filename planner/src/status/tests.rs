@@ -96,3 +96,19 @@ fn a_run_that_is_at_work_is_not_an_unfinished_one() {
     assert_eq!(running.unfinished, None);
     assert_eq!(running.summary, "no backup yet, one is running now");
 }
+
+#[test]
+fn without_a_backup_the_headline_says_what_the_last_run_lacked() {
+    let run = serde_json::from_value(json!({
+        "run_id": "r", "started_at": "2025-01-16T02:00:00+01:00",
+        "ended_at": "2025-01-16T02:00:01+01:00", "result": "refused", "good": null,
+        "undone": "insufficient space", "copied_at": null, "not_notified": null,
+    }));
+    let runs = [run.unwrap()];
+    let mut facts = facts();
+    facts.known.runs = &runs;
+    let status = build_status(&config(&json!({"local": {"enable": true}})), facts);
+    let (headline, because) = status.summary.split_once(": ").unwrap();
+    assert_eq!(headline, "no backup yet");
+    assert!(because.contains("refused: insufficient space"), "{because}");
+}
