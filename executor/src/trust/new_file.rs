@@ -1,0 +1,162 @@
+//! A file that is written where others cannot change it.
+
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::Write as _,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
+
+use nix::unistd::geteuid;
+use rustix::io::Errno;
+use schema::{FailureCode, escape};
+
+use super::{
+    judge::name_user,
+    open::{absolute, open_shared_folder},
+};
+use crate::{
+    error::{Error, Result},
+    sys::{Dir, Kind},
+};
+
+/// The place of a file that is to be written: nothing, or a file of the same user, is there.
+#[derive(Debug)]
+pub struct NewFile {
+    folder: Dir,
+    name: OsString,
+    path: PathBuf,
+}
+
+impl NewFile {
+    /// Finds the place of a file, in a folder in which others cannot change it; `what` it is stands in
+    /// the error. Writes nothing.
+    ///
+    /// # Errors
+    /// Refused if others could change it there, or if something else is there already: the file of
+    /// another user, a symlink, a pipe, a folder; fails if the folder cannot be opened.
+    pub fn at(path: &Path, what: &str) -> Result<Self> {
+        let named = escape::display(path.as_os_str().as_bytes());
+        let full = absolute(path)?;
+        let (Some(above), Some(name)) = (full.parent(), full.file_name()) else {
+            return Err(Error::refused(format!("{named} names no file")).hint("name a file"));
+        };
+        let (folder, _) = open_shared_folder(above, &format!("the folder of {what},"))?;
+        let place = Self {
+            folder,
+            name: name.to_owned(),
+            path: path.to_owned(),
+        };
+        place.check_is_free()?;
+        Ok(place)
+    }
+
+    /// Whether there is a file of the same user, which may be replaced.
+    fn check_is_free(&self) -> Result<bool> {
+        let named = self.path.as_os_str().as_bytes();
+        let there = self.folder.look(&self.name);
+        let there = there.map_err(|error| Error::io("look at", named, error))?;
+        let Some(stat) = there else { return Ok(false) };
+        let own = stat.uid == geteuid().as_raw();
+        let what = match stat.kind {
+            Kind::File if own => return Ok(true),
+            Kind::File => format!("belongs to {}", name_user(stat.uid)),
+            Kind::Symlink => "is a symlink".to_owned(),
+            Kind::Folder => "is a folder".to_owned(),
+            _ => "is no regular file".to_owned(),
+        };
+        let named = escape::display(named);
+        Err(
+            Error::refused(format!("{named} is there and {what}: it is left as it is"))
+                .coded(FailureCode::InTheWay)
+                .hint("name another file, in a folder of your own"),
+        )
+    }
+
+    /// Writes the file for its owner alone: under a name that nothing has, and then by a rename.
+    ///
+    /// # Errors
+    /// Refused if something else came there meanwhile; fails if it cannot be written.
+    pub fn write(self, content: &[u8]) -> Result<()> {
+        let path = self.path.as_os_str().as_bytes();
+        let io = |error: std::io::Error| Error::io("write", path, error);
+        let (beside, mut file) = self.make_beside().map_err(|error| io(error.into()))?;
+        let written = file.write_all(content).and_then(|()| file.sync_all());
+        let written = written.map_err(io).and_then(|()| {
+            let renamed = if self.check_is_free()? {
+                self.folder.rename_over(&beside, &self.name)
+            } else {
+                self.folder.rename_new(&beside, &self.folder, &self.name)
+            };
+            renamed.map_err(|error| io(error.into()))
+        });
+        if written.is_err() {
+            let _ = self.folder.remove_file(&beside);
+        }
+        written?;
+        self.folder.sync().map_err(|error| io(error.into()))
+    }
+
+    /// A new file under a name of its own.
+    fn make_beside(&self) -> std::result::Result<(OsString, File), Errno> {
+        let mut number = 0_u32;
+        loop {
+            let mut name = OsString::from(".");
+            name.push(&self.name);
+            name.push(format!(".{}-{number}", std::process::id()));
+            match self.folder.new_file(&name, 0o600) {
+                Err(Errno::EXIST) if number < 1000 => number += 1,
+                made => return Ok((name, made?)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        os::unix::fs::{PermissionsExt as _, symlink},
+    };
+
+    use super::*;
+    use crate::trust::test_support::{nest, set_mode};
+
+    #[test]
+    fn a_new_file_is_its_owners_and_takes_the_place_of_no_other_thing() {
+        let (_keep, root) = nest();
+        let path = root.join("a/plan");
+        NewFile::at(&path, "the plan").unwrap().write(b"1").unwrap();
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        set_mode(&path, 0o666);
+        NewFile::at(&path, "the plan").unwrap().write(b"2").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"2");
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert_eq!(
+            fs::read_dir(root.join("a")).unwrap().count(),
+            2,
+            "b and plan"
+        );
+
+        symlink(root.join("a/b/file"), root.join("a/link")).unwrap();
+        for (name, what) in [("a/link", "is a symlink"), ("a/b", "is a folder")] {
+            let error = NewFile::at(&root.join(name), "the plan").unwrap_err();
+            assert!(error.message.contains(what), "{}", error.message);
+        }
+        assert_eq!(fs::read(root.join("a/b/file")).unwrap(), b"x");
+        // What comes between a look and the rename.
+        let place = NewFile::at(&root.join("a/late"), "the plan").unwrap();
+        symlink(root.join("a/b/file"), root.join("a/late")).unwrap();
+        place.write(b"3").unwrap_err();
+        assert_eq!(fs::read(root.join("a/b/file")).unwrap(), b"x");
+        set_mode(&root.join("a"), 0o777);
+        NewFile::at(&path, "the plan").unwrap_err();
+    }
+}
