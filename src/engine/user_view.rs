@@ -7,7 +7,9 @@ use executor::{
     view,
 };
 
-use super::Engine;
+use schema::inventory::DestinationState;
+
+use super::{Engine, operation::Operation};
 
 /// What became of the view.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +30,7 @@ impl Engine {
     /// Fails if the view cannot be made or taken away, which only root can do.
     pub fn update_user_view(&self, remove: bool) -> Result<UserViewChange> {
         let local = &self.config.local;
-        let mount_point = local.mount_point.as_str().trim_end_matches('/');
-        let folder = format!("{mount_point}/{}", self.host_folder());
+        let folder = self.stored_folder();
         let found = view::look_at_view(&folder, None);
         let is_wanted = local.enable && local.readable_by_users && !remove;
         if let Some(because) = &found.impossible
@@ -57,5 +58,28 @@ impl Engine {
         };
         view::make_view(&store)?;
         Ok(UserViewChange::Shown(found.path))
+    }
+
+    /// Where the host's folder stands on the destination.
+    fn stored_folder(&self) -> String {
+        let mount_point = self.config.local.mount_point.as_str();
+        format!(
+            "{}/{}",
+            mount_point.trim_end_matches('/'),
+            self.host_folder()
+        )
+    }
+}
+
+impl Operation<'_> {
+    /// Takes the view away where the destination that it shows is away: it would keep the file system of
+    /// a drive in use that was unmounted. What cannot be taken away is told by what is found of it.
+    pub(super) fn release_view(&self, destination: &DestinationState) {
+        let view = destination.user_view.as_ref();
+        let can_be = view.is_some_and(schema::inventory::UserView::can_be_taken_away);
+        let absence = planner::destination_absence(&self.engine.config, destination);
+        if can_be && absence.is_some() {
+            let _ = view::remove_view(&self.engine.stored_folder());
+        }
     }
 }

@@ -10,6 +10,8 @@ use std::{
     process::Command,
 };
 
+use test_support::{Mounted, why_nothing_can_be_mounted};
+
 use crate::lab::{HOST, Lab, PROGRAM, Ran, finding_codes, id_of, run_command, skip};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
@@ -227,6 +229,48 @@ fn a_view_of_what_was_exchanged_is_made_anew_and_never_backed_up() {
     fs::rename(shared.lab.path("first"), shared.lab.path("mnt")).unwrap();
     shared.lab.run(&["view"]).expect(0);
     assert!(shared.can(&format!("cat '{}'", shared.list_in(&view.join("latest")))));
+}
+
+#[test]
+fn a_drive_that_is_unmounted_by_hand_is_let_go_of() {
+    let test = "a_drive_that_is_unmounted_by_hand_is_let_go_of";
+    let Some(mut shared) = Shared::new(test) else {
+        return;
+    };
+    if let Some(because) = why_nothing_can_be_mounted() {
+        skip(&format!("{test} because {because}"));
+        return;
+    }
+    shared.lab.set("local.readableByUsers", true);
+    shared.lab.set("local.requireMount", true);
+    let view = shared.view();
+    let is_busy = || {
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+        mounts.contains(view.to_str().unwrap())
+    };
+    for if_absent in ["fail", "defer"] {
+        shared.lab.set("local.ifAbsent", if_absent);
+        let drive = Mounted::new(&["-t", "tmpfs", "none"], &shared.lab.path("mnt"));
+        shared.lab.run(&["init"]).expect(0);
+        shared.lab.backup(FIRST);
+        // Nobody keeps a person from doing that, and who looks is told.
+        drive.end();
+        assert!(is_busy());
+        let health = shared.lab.run(&["health", "--quick", "--json"]).json();
+        assert!(
+            finding_codes(&health["findings"]).contains(&"user-view-left"),
+            "{health}"
+        );
+        let plan = shared.lab.at(SECOND, &["plan"]);
+        plan.says("may keep the drive in use")
+            .hints("sudo backup view --remove");
+        assert!(is_busy(), "who looks changes nothing");
+        let code = if if_absent == "fail" { 4 } else { 75 };
+        shared.lab.at(SECOND, &["apply"]).expect(code);
+        assert!(!is_busy());
+        assert!(!view.exists());
+        fs::remove_dir_all(shared.lab.path("state")).unwrap();
+    }
 }
 
 #[test]

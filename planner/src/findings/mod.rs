@@ -62,6 +62,7 @@ pub(crate) fn collect_findings(facts: &Facts<'_>) -> Vec<Finding> {
         } else {
             findings.push(absence);
         }
+        findings.extend(user_view::of_absence(destination));
         // What is below an empty mount point says nothing of the destination.
         sources::check_sources(facts, &mut findings);
         if facts.is_live() {

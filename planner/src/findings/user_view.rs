@@ -51,6 +51,22 @@ pub(crate) fn of_health(local: &Local, destination: &DestinationState) -> Option
     )
 }
 
+/// That users see what is not there any more: whoever unmounts a drive by hand does not end the view.
+pub(crate) fn of_absence(destination: &DestinationState) -> Option<Finding> {
+    let view = destination
+        .user_view
+        .as_ref()
+        .filter(|view| view.is_there)?;
+    let path = &view.path;
+    let held = format!(
+        "what users saw of the snapshots, {path}, is there though the destination is not, and may keep the \
+         drive in use"
+    );
+    let end = "the next run by root takes it away; before a drive is detached do so with \
+               `sudo backup view --remove`";
+    Some(note(code::USER_VIEW_LEFT, held).hint(end))
+}
+
 fn left_over(path: &str) -> Finding {
     note(
         code::USER_VIEW_LEFT,

@@ -106,6 +106,9 @@ fn check_destination(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
         let local = &checkup.facts.config.local;
         findings.extend(user_view::of_health(local, destination));
     }
+    if let (Some(destination), false) = (checkup.facts.destination, checkup.ready) {
+        findings.extend(user_view::of_absence(destination));
+    }
     if let Some(fault) = &checkup.measured.destination_fault {
         let path = &checkup.facts.config.local.mount_point;
         findings.push(

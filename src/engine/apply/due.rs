@@ -60,6 +60,7 @@ impl Operation<'_> {
             Asked::Unless(newer) => newer,
         };
         let destination = self.look_at_destination()?;
+        self.release_view(&destination);
         Ok(due::decide_at_destination(
             config,
             &newer,
@@ -70,13 +71,15 @@ impl Operation<'_> {
         ))
     }
 
-    /// That the destination of an unfinished run is away, and what that means.
+    /// That the destination of an unfinished run is away, and what that means; its view is taken away
+    /// then.
     pub(super) fn absence(&self) -> Result<Option<Finding>> {
         let config = &self.engine.config;
         if !config.local.enable {
             return Ok(None);
         }
         let destination = self.look_at_destination()?;
+        self.release_view(&destination);
         Ok(planner::destination_absence(config, &destination))
     }
 

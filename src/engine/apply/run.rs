@@ -114,6 +114,7 @@ impl Operation<'_> {
         if let Some(absence) = absence.filter(|one| one.severity == Severity::Deferral) {
             return self.defer_run(state, absence).map(Some);
         }
+        self.take_over_before(state)?;
         let report = run::resume_delegated_run(state, plan, delegation, self.context)?;
         if let Some((basis, why)) = unusable_basis(plan, &report) {
             let run_id = &report.run_id;
@@ -148,6 +149,9 @@ impl Operation<'_> {
             unusable,
             to_run: true,
         })?;
+        if let Some(destination) = &inventory.destination {
+            this.release_view(destination);
+        }
         let plan = planner::plan(config, &inventory, options);
         let plan = planner::refuse_unlawful(plan, &inventory);
         if is_first {
