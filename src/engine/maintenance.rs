@@ -2,7 +2,10 @@
 
 use executor::{error::Result, run};
 use planner::lint;
-use schema::{Inventory, Plan, RunResult, Severity};
+use schema::{
+    Inventory, Plan, RunResult, Severity,
+    plan::{Action, MarkStep},
+};
 
 use super::{NotBegun, RunOutcome, operation::Operation};
 
@@ -26,9 +29,20 @@ impl Operation<'_> {
             return Ok(outcome);
         }
         self.with_lock(|state, _| {
+            if plan.steps.iter().any(|step| keeps_digests(&step.action)) {
+                self.take_over_before(state)?;
+            }
             let config = &self.engine.config;
             let report = run::begin_run(state, config, inventory, None, plan, self.context)?;
             Ok(RunOutcome::Ended(Box::new(report)))
         })
     }
+}
+
+/// Whether the digests of the manifests that a step makes, or vouches for, are kept.
+fn keeps_digests(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Adopt(_) | Action::Repair(_) | Action::Mark(MarkStep::Accept { .. })
+    )
 }

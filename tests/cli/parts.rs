@@ -3,7 +3,13 @@
 
 use std::fs;
 
-use crate::lab::{Lab, Ran, finding_codes, id_of};
+use executor::journal::Replay;
+use schema::{journal::JournalEvent, plan::Part};
+
+use crate::{
+    cloud,
+    lab::{Lab, Ran, finding_codes, id_of},
+};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const LATER: &str = "2025-03-05T03:00:00+01:00";
@@ -140,4 +146,76 @@ fn a_script_that_was_killed_in_the_middle_is_run_again() {
     // It only began, so what it does may not be done.
     lab.run(&["settle"]).expect(0);
     assert_eq!(lines(&lab, "post").len(), 2);
+}
+
+#[test]
+fn what_the_cloud_part_wrote_apart_is_taken_over_wherever_either_journal_ends() {
+    let test = "what_the_cloud_part_wrote_apart_is_taken_over";
+    let Some((lab, current)) = cloud::lab(test) else {
+        return;
+    };
+    lab.backup(FIRST);
+    let run = lab.path("state/runs").join(&lab.runs()[0]);
+    let journal = run.join("journal.jsonl");
+    let read = || {
+        Replay::from_bytes(&fs::read(&journal).unwrap())
+            .unwrap()
+            .events
+    };
+    let is_cloud = |event: &JournalEvent| match event {
+        JournalEvent::StepStarted { step, .. } | JournalEvent::StepFinished { step, .. } => {
+            step.starts_with("cloud-")
+        }
+        _ => false,
+    };
+    let mut before = read();
+    before.truncate(before.iter().position(is_cloud).unwrap());
+    before.push(JournalEvent::HandedOver {
+        part: Part::Cloud,
+        at: FIRST.parse().unwrap(),
+    });
+    // The run as its process leaves it that is killed while the cloud part is at work.
+    let hand_over = |told: &[JournalEvent]| {
+        let events = [before.clone(), told.to_vec()].concat();
+        fs::write(&journal, Replay { events }.to_bytes().unwrap()).unwrap();
+        let _ = fs::remove_file(run.join("report.json"));
+    };
+    hand_over(&[]);
+    lab.at(FIRST, &["apply", "--only", "cloud"]).expect(0);
+    assert_eq!(read(), before, "the part leaves the run's journal alone");
+    let apart = lab.path("state/cloud/parts");
+    let apart = apart.join(format!("{}.jsonl", lab.runs()[0]));
+    let bytes = fs::read(&apart).unwrap();
+    let told = Replay::from_bytes(&bytes).unwrap().events;
+    assert_eq!(told.len(), 2, "{told:?}");
+
+    let first = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let cuts = [
+        (0, 0),
+        (first / 2, 0),
+        (first, 1),
+        (first + 9, 1),
+        (bytes.len() - 1, 1),
+        (bytes.len(), 2),
+    ];
+    for known in 0..=told.len() {
+        for (length, whole) in cuts {
+            hand_over(&told[..known]);
+            fs::write(&apart, &bytes[..length]).unwrap();
+            lab.at(FIRST, &["apply"]).expect(0);
+            let shown = format!("{known} known, {length} bytes apart");
+            assert_eq!(lab.runs().len(), 1, "{shown}");
+            assert!(run.join("report.json").exists(), "{shown}");
+            assert!(!apart.exists(), "{shown}");
+            // What ended is not done again, and what only began is.
+            let begun = |event: &&JournalEvent| {
+                is_cloud(event) && matches!(event, JournalEvent::StepStarted { .. })
+            };
+            let begun = read().iter().filter(begun).count();
+            let expected = if known.max(whole) == 1 { 2 } else { 1 };
+            assert_eq!(begun, expected, "{shown}");
+            let far = current.join(lab.path("home").strip_prefix("/").unwrap());
+            assert!(far.exists(), "{shown}");
+        }
+    }
 }

@@ -111,6 +111,47 @@ fn a_snapshot_that_somebody_put_there_gives_nobody_rights() {
 }
 
 #[test]
+fn what_stood_there_before_digests_were_kept_is_no_strangers() {
+    let lab = nights(&[FIRST]);
+    lab.write("home/ann/tool", "a program\n");
+    fs::set_permissions(lab.path("home/ann/tool"), Permissions::from_mode(0o4755)).unwrap();
+    lab.backup(SECOND);
+    let sealed = lab.path("state/sealed.json");
+    // An unfinished run of an older release, and what a person does before the next run.
+    let unfinished = |lab: &Lab| {
+        lab.backup(THIRD);
+        let id = lab.runs().pop().unwrap();
+        let run = lab.path("state/runs").join(&id);
+        fs::remove_file(run.join("report.json")).unwrap();
+        let journal = run.join("journal.jsonl");
+        let text = fs::read_to_string(&journal).unwrap();
+        let kept: Vec<&str> = text
+            .lines()
+            .take_while(|line| !line.contains("\"step\":\"snapshot\""))
+            .collect();
+        fs::write(&journal, kept.join("\n") + "\n").unwrap();
+        fs::remove_file(&sealed).unwrap();
+        let ran = lab.at(THIRD, &["apply"]).expect(0);
+        assert_eq!(lab.runs().pop().unwrap(), id, "{ran}");
+        lab.backup(FOURTH);
+    };
+    let accepted = |lab: &Lab| {
+        fs::remove_file(&sealed).unwrap();
+        lab.run(&["accept", &id_of(FIRST)]).expect(0);
+    };
+    let ways: [&dyn Fn(&Lab); 2] = [&unfinished, &accepted];
+    for before in ways {
+        before(&lab);
+        let (tool, target) = (lab.text("home/ann/tool"), lab.text("back"));
+        lab.run(&["restore", &id_of(SECOND), &tool, &target])
+            .expect(0);
+        let mode = fs::metadata(&target).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o4755);
+        fs::remove_file(&target).unwrap();
+    }
+}
+
+#[test]
 fn a_snapshot_that_was_changed_with_its_records_is_noticed_and_is_no_basis() {
     let lab = nights(&[FIRST, SECOND]);
     let id = id_of(SECOND);

@@ -1,9 +1,9 @@
 //! Whether the basis of a run can be used: the manifest that says what of the sources is unchanged
 //! may be damaged, or it or the tree cannot be read just now.
 
-use executor::{error::Result, event::Event, state_dir::StateDir, verify::memory};
+use executor::{error::Result, event::Event, state_dir::StateDir, store::Store, verify::memory};
 use planner::unfinished::{Replan, replan_without_basis, snapshot_step};
-use schema::{Inventory, Plan};
+use schema::{Inventory, Plan, inventory::DestinationState};
 
 use crate::engine::{Notice, operation::Operation};
 
@@ -36,20 +36,40 @@ impl Operation<'_> {
         {
             memory::learn_manifests(state, &store, destination)?;
             memory::learn_forged(state, &store, destination, &destination.damaged)?;
-            // What cannot be kept is no reason for no backup.
-            let kept = memory::take_over_digests(state, &store, destination, self.now);
-            match kept {
-                Ok(new) if !new.is_empty() => {
-                    let finding = planner::findings::records::describe_taken_over(&new);
-                    self.context.observer.event(Event::Noticed(&finding));
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    let because = &error.message;
-                    self.notice(&Notice::NotRemembered { because });
-                }
-            }
+            self.take_over_digests(state, &store, destination);
         }
         Ok(())
+    }
+
+    /// Keeps the digests of what stands on the destination where nothing is kept of it yet, as after an
+    /// upgrade. What keeps a first digest without having looked at the others, such as a run that is
+    /// continued, would make them look like what somebody put there later.
+    ///
+    /// # Errors
+    /// Fails if the destination cannot be looked at.
+    pub(in crate::engine) fn take_over_before(&self, state: &StateDir) -> Result<()> {
+        match self.engine.open_store()? {
+            Some(store) if store.kept.is_empty() => {
+                let destination = self.look_at_destination()?;
+                self.take_over_digests(state, &store, &destination);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn take_over_digests(&self, state: &StateDir, store: &Store, destination: &DestinationState) {
+        // What cannot be kept is no reason for no backup.
+        match memory::take_over_digests(state, store, destination, self.now) {
+            Ok(new) if !new.is_empty() => {
+                let finding = planner::findings::records::describe_taken_over(&new);
+                self.context.observer.event(Event::Noticed(&finding));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let because = &error.message;
+                self.notice(&Notice::NotRemembered { because });
+            }
+        }
     }
 }

@@ -55,6 +55,9 @@ impl Operation<'_> {
             ))
             .hint("`backup apply` starts a new one; with --fresh, so does this"));
         }
+        if part == Part::Local {
+            self.take_over_before(&state)?;
+        }
         part::run_part(&state, plan, part, self.context).map(Some)
     }
 

@@ -38,6 +38,7 @@ impl Operation<'_> {
                 let because = "a saved plan took its place";
                 run::abandon_run(state, &unfinished.plan, because, 0, self.context)?;
             }
+            self.take_over_before(state)?;
             let plan = &saved.plan;
             let report = run::begin_run(state, config, &inventory, survey, plan, self.context)?;
             self.write_metrics();
