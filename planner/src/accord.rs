@@ -4,7 +4,10 @@
 //! arguments, from which sources to where. Their digest is no secret, so that it proves nothing. All in
 //! them that does not hang on what disks held when they were made is therefore decided once more, by the
 //! same code, and compared: whoever writes such a file has nothing run that the configuration does not
-//! name. What does hang on that (which snapshot is the basis, what is deleted) is the linter's.
+//! name. Of what does hang on that, the deletions are compared with what the present rules let go
+//! ([`find_undue_deletion`]), and the rest (which snapshot is the basis) is the linter's.
+
+mod deletions;
 
 use schema::{
     Config, Digest, Inventory, Plan, SnapshotId,
@@ -18,6 +21,8 @@ use schema::{
     rsync::{RsyncCall, RsyncPlan},
 };
 use serde_json::Value;
+
+pub use self::deletions::find_undue_deletion;
 
 use crate::{
     Options,

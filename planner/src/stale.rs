@@ -14,6 +14,7 @@ use crate::{
     accord::{self, Present},
     clock,
     findings::{code, destination, refusal},
+    lint,
     pipeline::{binding, sorted},
 };
 
@@ -61,7 +62,13 @@ fn other_steps(plan: &Plan, config: &Config, inventory: &Inventory) -> Option<Fi
         machine: inventory.machine,
         privileged: inventory.privileged,
     };
-    let difference = accord::find_difference(plan, &present, true)?;
+    let destination = inventory.destination.as_ref();
+    let undue = || {
+        // Of a plan that breaks a law the law is named.
+        let is_lawful = lint::check_saved(plan, inventory).is_empty();
+        accord::find_undue_deletion(plan, &present, destination?).filter(|_| is_lawful)
+    };
+    let difference = accord::find_difference(plan, &present, true).or_else(undue)?;
     let message = format!("the plan is not what the configuration gives: {difference}");
     Some(refused(code::PLAN_NOT_OF_CONFIG, message))
 }

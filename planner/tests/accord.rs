@@ -12,9 +12,12 @@ mod world;
 
 use planner::{
     Options,
-    accord::{Present, find_difference},
+    accord::{Present, find_difference, find_undue_deletion},
 };
-use schema::{Config, Digest, Inventory, Plan, plan::Part};
+use schema::{
+    Config, Digest, ExpireReason, Inventory, Plan, SnapshotId, Tier,
+    plan::{Action, DeletePurpose, DeleteStep, Deletion, Part, Rotation, Step},
+};
 use serde_json::{Value, json};
 use world::World;
 
@@ -84,6 +87,17 @@ fn planned(world: &World, only: Option<Part>) -> Case {
 }
 
 impl Case {
+    fn undue_deletion(&self, plan: &Plan) -> Option<String> {
+        let present = Present {
+            config: &self.config,
+            host: &self.inventory.host,
+            machine: self.inventory.machine,
+            privileged: self.inventory.privileged,
+        };
+        let found = self.inventory.destination.as_ref().unwrap();
+        find_undue_deletion(plan, &present, found)
+    }
+
     fn difference(&self, plan: &Plan) -> Option<String> {
         let present = Present {
             config: &self.config,
@@ -273,4 +287,88 @@ fn live_sources_in_the_cloud_are_the_configured_ones() {
     assert!(case.altered(&place, json!("/root")).is_some());
     let place = format!("/steps/{}/action/remote", at.unwrap());
     assert!(case.altered(&place, json!("evil:/atlas")).is_some());
+}
+
+fn deletion(id: SnapshotId, home: Tier) -> Deletion {
+    Deletion {
+        id,
+        home,
+        reason: ExpireReason::Oldest,
+        frees: 0,
+        lost: None,
+    }
+}
+
+fn delete_step(purpose: DeletePurpose, deletions: Vec<Deletion>) -> Step {
+    Step {
+        id: purpose.word().to_owned(),
+        needs: vec!["destination-check".to_owned()],
+        after: Vec::new(),
+        action: Action::Delete(DeleteStep {
+            purpose,
+            rotation: Rotation {
+                deletions,
+                ..Rotation::default()
+            },
+        }),
+    }
+}
+
+#[test]
+fn a_deletion_that_the_rules_do_not_give_is_found_wherever_it_stands() {
+    // So many nights that some go.
+    let world = World::nightly("2025-02-20", 14);
+    let case = planned(&world, None);
+    assert_eq!(case.undue_deletion(&case.plan), None);
+    let rotate = |plan: &Plan| match &plan.steps.iter().find(|step| step.id == "rotate") {
+        Some(Step {
+            action: Action::Rotate(step),
+            ..
+        }) => step.on_complete.clone(),
+        _ => panic!("no rotation"),
+    };
+    let rotation = rotate(&case.plan);
+    assert!(!rotation.deletions.is_empty() && rotation.keep.len() > 3);
+    let own = case.plan.snapshot().unwrap().id;
+    let kept = rotation.keep.iter().filter(|kept| kept.id != own);
+    for kept in kept {
+        let undue = deletion(kept.id, kept.home);
+        let mut forged = Vec::new();
+        for on_complete in [true, false] {
+            let mut plan = case.plan.clone();
+            for step in &mut plan.steps {
+                let Action::Rotate(step) = &mut step.action else {
+                    continue;
+                };
+                if on_complete {
+                    step.on_complete.deletions.push(undue.clone());
+                } else {
+                    let mut other = step.on_complete.clone();
+                    other.deletions.push(undue.clone());
+                    step.on_incomplete = Some(Box::new(other));
+                }
+            }
+            forged.push(plan);
+        }
+        for purpose in [
+            DeletePurpose::MakeRoom,
+            DeletePurpose::Prune,
+            DeletePurpose::Delete,
+        ] {
+            let mut plan = case.plan.clone();
+            let step = delete_step(purpose, vec![undue.clone()]);
+            plan.steps.insert(1, step);
+            forged.push(plan);
+        }
+        for plan in forged {
+            let told = case.undue_deletion(&plan).expect("found");
+            assert!(told.contains(&format!("would delete {}/{}", kept.home, kept.id)));
+        }
+    }
+    // What is gone already, because the run had begun, is nothing that it would delete.
+    let mut plan = case.plan.clone();
+    let gone = deletion("2020-01-01_02-00-00".parse().unwrap(), Tier::Daily);
+    plan.steps
+        .push(delete_step(DeletePurpose::Delete, vec![gone]));
+    assert_eq!(case.undue_deletion(&plan), None);
 }

@@ -20,7 +20,7 @@ use std::{
 
 use planner::{
     Options,
-    accord::{Present, find_difference},
+    accord::{Present, find_difference, find_undue_deletion},
     choose_basis,
     findings::code,
     graph, lint, plan, staleness,
@@ -92,6 +92,7 @@ fn one_folder(folder: &Path) {
         privileged: inventory.privileged,
     };
     assert_eq!(find_difference(&plan, &present, true), None);
+    deletes_what_may_go(&plan, &present, &inventory);
 
     let bytes = serde_json::to_vec(&plan).unwrap();
     for again in [inventory.clone(), reversed(inventory)] {
@@ -103,6 +104,26 @@ fn one_folder(folder: &Path) {
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.bind(|| insta::assert_snapshot!("plan", readable(&plan)));
+}
+
+/// The rules let go what the plan deletes, also when the first of it is gone already.
+fn deletes_what_may_go(plan: &Plan, present: &Present<'_>, inventory: &Inventory) {
+    let Some(mut found) = inventory.destination.clone() else {
+        return;
+    };
+    assert_eq!(find_undue_deletion(plan, present, &found), None);
+    for step in &plan.steps {
+        let deletions = match &step.action {
+            Action::Delete(step) => &step.rotation.deletions,
+            Action::Rotate(step) => &step.on_complete.deletions,
+            _ => continue,
+        };
+        for gone in deletions {
+            found.snapshots.retain(|one| one.record.id != gone.id);
+            found.links.retain(|link| link.id != gone.id);
+            assert_eq!(find_undue_deletion(plan, present, &found), None);
+        }
+    }
 }
 
 /// The laws that a plan can break on its own.

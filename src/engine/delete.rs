@@ -30,7 +30,7 @@ impl Engine {
     /// Refused if the destination is not there, or nothing may be deleted now.
     pub fn prepare_prune(&self) -> Result<PreparedDeletion> {
         let operation = self.unlogged(&Silent);
-        let destination = operation.destination_present()?;
+        let destination = operation.destination_with_records()?;
         let inventory = operation.inventory_of(Some(destination))?;
         let step = planner::plan_prune(&self.config, &inventory);
         operation.prepare_deletion(inventory, step)
@@ -43,7 +43,7 @@ impl Engine {
     /// them is never deleted.
     pub fn prepare_delete(&self, names: &[String]) -> Result<PreparedDeletion> {
         let operation = self.unlogged(&Silent);
-        let destination = operation.destination_present()?;
+        let destination = operation.destination_with_records()?;
         let mut ids = Vec::new();
         for name in names {
             let named = operation.named_snapshot(name, &destination)?;

@@ -25,7 +25,7 @@ impl Engine {
     /// on an interruption, or if another run is at work.
     pub fn mark(&self, name: &str, mark: Mark, observer: &dyn Observer) -> Result<RunOutcome> {
         let unlogged = self.unlogged(&Silent);
-        let destination = unlogged.destination_present()?;
+        let destination = unlogged.destination_with_records()?;
         let named = unlogged.named_snapshot(name, &destination)?;
         let id = named.to_mark(&destination).map_err(naming_error)?;
         let steps = match mark {

@@ -42,7 +42,7 @@ use executor::{
     sys::machine::machine_id,
 };
 use planner::accord::{self, Present};
-use schema::{Config, Plan};
+use schema::{Config, Plan, inventory::DestinationState};
 
 pub use executor::history::Search;
 pub use planner::notices::TimerCall;
@@ -171,13 +171,22 @@ impl Engine {
 
     /// In what a plan from a file is not what the present configuration gives; none where it is.
     fn find_difference(&self, plan: &Plan) -> Option<String> {
-        let present = Present {
+        self.with_present(|present| accord::find_difference(plan, present, false))
+    }
+
+    /// What a plan from a file would delete although the present configuration keeps it.
+    fn find_undue_deletion(&self, plan: &Plan, destination: &DestinationState) -> Option<String> {
+        self.with_present(|present| accord::find_undue_deletion(plan, present, destination))
+    }
+
+    /// What plans from files are compared with.
+    fn with_present<T>(&self, compare: impl FnOnce(&Present<'_>) -> T) -> T {
+        compare(&Present {
             config: &self.config,
             host: &host_name(),
             machine: machine_id(),
             privileged: nix::unistd::geteuid().is_root(),
-        };
-        accord::find_difference(plan, &present, false)
+        })
     }
 
     /// The run that was begun and not ended, if it is one that the present configuration gives.

@@ -360,6 +360,52 @@ fn a_forged_unfinished_run_is_neither_continued_nor_settled() {
     assert_eq!(lab.ids().len(), 2, "planned anew and run");
 }
 
+/// The plan with the deletion of this snapshot in its rotation, and with the digest that it then has.
+fn forge_deletion(plan: &Value, id: &str) -> Value {
+    let mut plan = plan.clone();
+    let steps = plan["steps"].as_array_mut().unwrap();
+    let mut rotate = steps.iter_mut().filter(|step| step["id"] == "rotate");
+    let rotation = &mut rotate.next().unwrap()["action"]["on_complete"];
+    let keep = rotation["keep"].as_array_mut().unwrap();
+    let of_id = keep.iter().position(|kept| kept["id"] == id).unwrap();
+    let kept = keep.remove(of_id);
+    let links = rotation["links"].as_array_mut().unwrap();
+    links.retain(|link| link["id"] != id);
+    rotation["deletions"] = json!([{
+        "id": id, "home": kept["home"], "reason": {"kind": "oldest"}, "frees": 0,
+    }]);
+    forge(&plan, id, id)
+}
+
+#[test]
+fn a_forged_plan_deletes_nothing_that_the_configuration_keeps() {
+    const THIRD: &str = "2025-03-07T02:00:00+01:00";
+    let lab = Lab::new();
+    lab.backup(FIRST);
+    lab.backup(SECOND);
+    let ids = lab.ids();
+    lab.at(THIRD, &["plan", "--out", "plan.json"]).expect(0);
+    let path = lab.path("plan.json");
+    let saved = read_json(&path);
+    let mut forged = saved.clone();
+    forged["plan"] = forge_deletion(&saved["plan"], &ids[0]);
+    let forged: SavedPlan = serde_json::from_value(forged).unwrap();
+    fs::write(&path, serde_json::to_vec(&forged).unwrap()).unwrap();
+    let told = format!("{}, which the configuration keeps", ids[0]);
+    lab.at(THIRD, &["apply", "plan.json"]).expect(4).says(&told);
+    assert_eq!(lab.ids(), ids);
+
+    let plan = serde_json::to_value(&forged.plan).unwrap();
+    let begun = json!({
+        "event": "run-started", "plan": plan["digest"], "at": THIRD, "pid": 1,
+    });
+    plant_run(&lab, &saved["config"], &plan, &journal_line(0, &begun));
+    lab.at(THIRD, &["apply"]).expect(0).says(&told);
+    let left = lab.ids();
+    assert!(ids.iter().all(|id| left.contains(id)), "{left:?}");
+    assert_eq!(left.len(), 3, "planned anew and run");
+}
+
 #[test]
 fn an_unfinished_run_of_the_configuration_is_continued() {
     let mut lab = Lab::new();

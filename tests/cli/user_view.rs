@@ -140,11 +140,21 @@ fn users_read_the_snapshots_and_never_write_to_them() {
         &["verify"],
         &["diff", "latest", "now"],
         &["health", "--quick"],
+        &["delete", "latest", "--yes"],
+        &["prune", "--yes"],
+        &["pin", "latest"],
+        &["accept", "latest"],
     ] {
         let told = shared.bob(verb).expect(4).says("not allowed to look at");
         assert!(!told.all().contains("no backup yet"), "{told}");
+        assert!(!told.all().contains("not made by this program"), "{told}");
         told.hints("sudo backup");
     }
+    let planned = shared.bob(&["plan"]).expect(4);
+    assert!(
+        !planned.all().contains("not made by this program"),
+        "{planned}"
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Nothing here stops a run.
 
 use schema::{
-    Finding, SnapshotId,
+    FailureCode, Finding, SnapshotId,
     amount::gib,
     config::AbsolutePath,
     escape,
@@ -56,7 +56,11 @@ pub(crate) fn of_destination(
         check_capabilities(facts, destination, can, findings);
     }
     let foreign = destination.unmanaged.iter();
-    let foreign: Vec<_> = foreign.filter(|one| one.record_fault.is_none()).collect();
+    // Who may not read the records cannot say whose folders these are.
+    let is_closed = destination.record_fault_code == Some(FailureCode::PermissionDenied);
+    let foreign: Vec<_> = foreign
+        .filter(|one| one.record_fault.is_none() && !is_closed)
+        .collect();
     let count = foreign.len() as u64;
     if count > 0 {
         let names = foreign

@@ -3,7 +3,7 @@
 //!
 //! The newest good snapshot is never among them, whatever retention says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, FixedOffset};
 use schema::{
@@ -50,6 +50,30 @@ pub(super) fn expired_deletions(
         .filter(|(id, _)| Some(*id) != newest_good)
         .map(|(id, expired)| (id, expired.reason));
     deletions_of(destination, held, expired)
+}
+
+/// All that the policy lets go once a snapshot is made, whether that lacks something or not; what it lets
+/// go now, where none is made.
+pub(crate) fn all_expired(
+    facts: &Facts<'_>,
+    destination: &DestinationState,
+    makes_one: bool,
+) -> BTreeSet<SnapshotId> {
+    let policy = Policy::of(&facts.config.local);
+    let found = || destination.snapshots.iter().map(facts::candidate);
+    let expired = |new: Option<Candidate>| {
+        let all: Vec<Candidate> = found().chain(new).collect();
+        retention::decide_retention(&policy, facts.now, &all).expire
+    };
+    let news = match makes_one {
+        true => vec![
+            Some(new_candidate(facts, true)),
+            Some(new_candidate(facts, false)),
+        ],
+        false => vec![None],
+    };
+    let all = news.into_iter().map(expired);
+    all.flat_map(BTreeMap::into_keys).collect()
 }
 
 /// The deletions of these snapshots, in this order; only what is there can go.

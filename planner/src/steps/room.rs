@@ -3,6 +3,8 @@
 //! Owns the order in which snapshots go and the promise that what must stay stays. How much is
 //! lacking is `space`'s to say; what it frees is `sharing`'s.
 
+use std::collections::BTreeSet;
+
 use schema::{
     ExpireReason, Finding, KeepReason, SnapshotId,
     config::MakeRoom,
@@ -95,6 +97,15 @@ pub(crate) fn for_lack(facts: &Facts<'_>, destination: &DestinationState, lack: 
         },
         enough: rest.is_none(),
     }
+}
+
+/// All that `local.makeRoom` lets go, however much is lacking.
+pub(crate) fn all_that_may_go(
+    facts: &Facts<'_>,
+    destination: &DestinationState,
+) -> BTreeSet<SnapshotId> {
+    let all = Choice::new(facts, destination).may_go(facts, destination);
+    all.into_iter().map(|one| one.id).collect()
 }
 
 /// Bytes that all together free at least that `local.makeRoom` lets go for a snapshot.

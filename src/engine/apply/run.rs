@@ -233,7 +233,8 @@ impl Operation<'_> {
             return Ok(Some(replan_other(&difference)));
         }
         let destination = self.look_at_destination()?;
-        Ok(why_replan_here(run.plan, &destination))
+        let undue = || self.engine.find_undue_deletion(run.plan, &destination);
+        Ok(why_replan_here(run.plan, &destination).or_else(|| Some(replan_other(&undue()?))))
     }
 
     /// The same for this request, and where its basis cannot be used any more.
