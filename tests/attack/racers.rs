@@ -217,6 +217,17 @@ pub(crate) fn resize(folder: &OwnedFd, random: &mut Random, _: &Aims) -> Result<
     ftruncate(&file, random.below(400_000))
 }
 
+/// A file is a hundred bytes at one instant and tebibytes of holes at the next.
+pub(crate) fn swell(folder: &OwnedFd, random: &mut Random, _: &Aims) -> Result<(), Errno> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file = openat(folder, "swelling", flags, Mode::from_raw_mode(0o600))?;
+    ftruncate(&file, 100)?;
+    std::thread::sleep(Duration::from_millis(random.below(20)));
+    ftruncate(&file, 8 << 40)?;
+    std::thread::sleep(Duration::from_millis(random.below(20)));
+    Ok(())
+}
+
 /// A name that a restore makes is taken away, or exchanged with a symlink to root's folder.
 pub(crate) fn steal_target(
     folder: &OwnedFd,

@@ -6,7 +6,7 @@ use test_support::is_missing;
 
 use crate::{
     lab::{MALLORY, World},
-    racers::{Aims, Racer, move_folders, plant, resize, swap_fifos, swap_symlinks},
+    racers::{Aims, Racer, move_folders, plant, resize, swap_fifos, swap_symlinks, swell},
 };
 
 /// How long the attack goes on.
@@ -41,6 +41,7 @@ fn attack(use_rsync: bool) {
         start("folders moved and exchanged", move_folders),
         start("entries planted and removed", plant),
         start("files grown and cut", resize),
+        start("terabytes of holes made and cut", swell),
     ];
     let began = Instant::now();
     let (mut ids, mut complete) = (Vec::new(), 0);

@@ -447,6 +447,7 @@ impl<'a> Making<'a> {
             None
         };
         let mut tries = 0;
+        let mut read_before = None;
         let (stat, digest, stored) = loop {
             let before = Stat::of_fd(file).map_err(|error| Error::io("look at", path, error))?;
             if before.kind != Kind::File {
@@ -463,7 +464,11 @@ impl<'a> Making<'a> {
             {
                 break (before, digest, None);
             }
-            if tries == 0 && !self.holes.takes(&before) {
+            // Each try reads what is there then.
+            if !self.holes.takes(&before) {
+                if let Some((before, digest)) = read_before {
+                    break (before, digest, None);
+                }
                 self.problem(path, ProblemKind::Unreadable, left_out_reason(&before));
                 return Ok(None);
             }
@@ -484,6 +489,7 @@ impl<'a> Making<'a> {
             if (after.ctime, after.size) == (before.ctime, before.size) || tries == TRIES {
                 break (before, digest, None);
             }
+            read_before = Some((before, digest));
         };
         Ok(Some(SettledFile {
             stat,

@@ -95,17 +95,21 @@ pub(crate) struct WaitingStall {
     looked: Instant,
     /// Its processor time at that sign.
     ticks: u64,
+    /// Whether it takes hours to read what one of the processes has open.
+    is_endless: fn(&Path) -> bool,
 }
 
 impl WaitingStall {
-    /// Watches a group of processes that does something now.
-    pub(crate) fn new(is_local: bool) -> Self {
+    /// Watches a group of processes that does something now. One that is silent while it has something
+    /// open of which `is_endless` says so, by its path below `/proc`, has stalled as well.
+    pub(crate) fn new(is_local: bool, is_endless: fn(&Path) -> bool) -> Self {
         let now = Instant::now();
         Self {
             is_local,
             since: now,
             looked: now,
             ticks: 0,
+            is_endless,
         }
     }
 }
@@ -127,12 +131,26 @@ impl StallDetector for WaitingStall {
                 (length >= waiting.patience).then_some(length)
             }
             seen => {
+                if has_open(group, self.is_endless) {
+                    return Some(length);
+                }
                 self.ticks = seen.map(|waiting| waiting.ticks).unwrap_or_default();
                 self.got_on();
                 None
             }
         }
     }
+}
+
+/// Whether one of a group of processes has something open of which that holds.
+fn has_open(group: u32, holds: fn(&Path) -> bool) -> bool {
+    let processes = proc::all_processes().into_iter().flatten();
+    let of_group = |process: &u32| ProcessStat::of(*process).is_some_and(|it| it.group == group);
+    processes.filter(of_group).any(|process| {
+        let files = fs::read_dir(format!("/proc/{process}/fd"));
+        let mut files = files.into_iter().flatten().flatten();
+        files.any(|file| holds(&file.path()))
+    })
 }
 
 /// A group of processes all of which wait.
@@ -210,7 +228,10 @@ mod tests {
     }
 
     fn stalls(child: &mut ChildGroup, for_at_most: Duration) -> bool {
-        let mut stall = WaitingStall::new(true);
+        let is_endless = |open: &Path| {
+            fs::read_link(open).is_ok_and(|to| to.file_name() == Some("endless".as_ref()))
+        };
+        let mut stall = WaitingStall::new(true, is_endless);
         let until = Instant::now() + for_at_most;
         let mut ended = false;
         while !ended && Instant::now() < until {
@@ -230,6 +251,10 @@ mod tests {
         assert!(stalls(&mut waits, AT_ALL / 2));
         let mut works = start("while :; do :; done", folder.path());
         assert!(!stalls(&mut works, 2 * AT_A_FIFO));
+        // What it works on would take hours.
+        let script = "exec 3> endless; while :; do :; done";
+        let mut reads = start(script, folder.path());
+        assert!(stalls(&mut reads, AT_ALL / 2));
         let mut sleeps = start("sleep 60", folder.path());
         assert!(!stalls(&mut sleeps, 2 * AT_A_FIFO));
     }

@@ -41,7 +41,7 @@ use crate::{
     manifest::{Cursor, Entry, FILE_NAME, Writer},
     names::Namer,
     store::{Store, record_path},
-    survey::{Encountered, Record, Since, Survey, Surveyed, nanos_of},
+    survey::{Encountered, HoleBudget, Record, Since, Survey, Surveyed, nanos_of},
     sys::{Folder, Kind, stat::Nanos},
     watch::{Storing, WHOLE},
     worker_pool::{Coordinator, run_in_order},
@@ -49,6 +49,9 @@ use crate::{
 
 /// How often everything so far is made durable, so that a continued run need not read it back.
 const CHECKPOINT: Duration = Duration::from_secs(30);
+/// Bytes of holes that are read at most of each owner's files besides those that they had when they were
+/// judged.
+const MOST_GROWN: u64 = 16 << 30;
 /// Entries of a job.
 const ENTRIES: usize = 256;
 /// Bytes of a job that may have to be copied, but for its last file.
@@ -124,6 +127,7 @@ pub(super) fn build_tree(
         shares_nothing: Mutex::default(),
         copiers: Mutex::default(),
         leases: LeasePatience::default(),
+        grown: Mutex::new(HoleBudget::new(step.max_hole_bytes.min(MOST_GROWN))),
         written: AtomicU64::new(0),
         flusher: Flusher::default(),
         ended: AtomicBool::new(false),

@@ -22,7 +22,7 @@ use crate::{
     leases::LeasePatience,
     manifest::Entry,
     store::Store,
-    survey::{Moves, Since, is_recent},
+    survey::{HoleBudget, Moves, Since, is_recent},
     sys::{Dir, Folder, Stat, stat::Nanos},
 };
 
@@ -61,6 +61,8 @@ pub(super) struct BuildContext<'a> {
     pub(super) copiers: Mutex<Vec<Copier>>,
     /// For files of the sources on which others hold leases.
     pub(super) leases: LeasePatience,
+    /// For holes that files get after they were judged.
+    pub(super) grown: Mutex<HoleBudget>,
     /// Bytes written so far.
     pub(super) written: AtomicU64,
     /// Has them put on the disk.

@@ -1,6 +1,6 @@
 //! Copying one regular file into the new tree, content and metadata.
 
-use std::fs::File;
+use std::{fs::File, sync::PoisonError};
 
 use rustix::io::Errno;
 use schema::{Digest, journal::ProblemKind};
@@ -15,7 +15,7 @@ use crate::{
     copy::CopyError,
     error::{Error, Result, system_reason},
     manifest::{Entry, xattrs_digest},
-    survey::excess_holes,
+    survey::{excess_holes, left_out_reason},
     sys::{
         Dir, Kind, Stat,
         attributes::{self, Attributes},
@@ -54,8 +54,7 @@ pub(super) fn copy_file(
 ) -> Result<Option<Stored>> {
     let name = &item.name;
     let mut read_before = None;
-    let tries = if excess_holes(stat) > LONG { 1 } else { TRIES };
-    for attempt in 1..=tries {
+    for attempt in 1..=TRIES {
         let from = match worker.open_source(item, stat)? {
             Ok(from) => from,
             Err(error) => {
@@ -68,6 +67,11 @@ pub(super) fn copy_file(
         if before.kind != Kind::File {
             worker.clear(new, name)?;
             worker.problem(ProblemKind::Vanished, "became something else than a file");
+            return Ok(None);
+        }
+        if !may_be_read(worker, &from, &before, stat) {
+            worker.clear(new, name)?;
+            worker.problem(ProblemKind::Unreadable, left_out_reason(&before));
             return Ok(None);
         }
         let content = match content {
@@ -90,7 +94,7 @@ pub(super) fn copy_file(
             entry.digest.is_some() && read_before == Some((entry.digest, before.mtime));
         let steady = same_content
             && (after.ctime == before.ctime || after.nlink < before.nlink || same_again);
-        if !steady && attempt < tries {
+        if !steady && attempt < TRIES && excess_holes(&before) <= LONG {
             read_before = Some((entry.digest, before.mtime));
             remove_copy(worker, new, item)?;
             continue;
@@ -114,6 +118,14 @@ pub(super) fn copy_file(
         }));
     }
     Ok(None)
+}
+
+/// Whether the holes of a file are about those that it had when it was judged: whoever owns it may have
+/// made terabytes of them since.
+fn may_be_read(worker: &Worker<'_>, file: &File, opened: &Stat, judged: &Stat) -> bool {
+    let grown = worker.build.grown.lock();
+    let mut grown = grown.unwrap_or_else(PoisonError::into_inner);
+    grown.takes_growth(file, opened, judged)
 }
 
 fn stat_of(worker: &Worker<'_>, file: &File) -> Result<Stat> {
@@ -330,9 +342,7 @@ impl Worker<'_> {
         let build = self.build;
         let lock = || {
             let nothing = &build.shares_nothing;
-            nothing
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
+            nothing.lock().unwrap_or_else(PoisonError::into_inner)
         };
         if lock().contains(&device) {
             return false;

@@ -7,7 +7,13 @@
 //! and told. Holes that are no more than some times what a file really has are never counted: who
 //! may fill the disk with data makes as much work with that.
 
-use std::{collections::HashMap, ffi::OsStr};
+use std::{
+    collections::HashMap,
+    ffi::OsStr,
+    fs::File,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    path::Path,
+};
 
 use schema::amount;
 
@@ -30,9 +36,29 @@ pub(crate) fn excess_holes(stat: &Stat) -> u64 {
     if stat.kind != Kind::File {
         return 0;
     }
-    let holes = stat.size.saturating_sub(stat.allocated);
-    let cheap = stat.allocated.saturating_mul(CHEAP).saturating_add(SLACK);
+    excess_of(stat.size, stat.allocated)
+}
+
+fn excess_of(size: u64, allocated: u64) -> u64 {
+    let holes = size.saturating_sub(allocated);
+    let cheap = allocated.saturating_mul(CHEAP).saturating_add(SLACK);
     holes.saturating_sub(cheap)
+}
+
+/// Whether what a program has open, at its path below `/proc`, is a file of so many holes that another
+/// program than this one has to be kept from reading it.
+pub(crate) fn is_hollow(open: &Path) -> bool {
+    let Ok(found) = open.metadata() else {
+        return false;
+    };
+    let (size, allocated) = (found.len(), found.blocks().saturating_mul(512));
+    if !found.is_file() || excess_of(size, allocated) < WORTH_A_LOOK {
+        return false;
+    }
+    let mut options = File::options();
+    options.read(true).custom_flags(nix::libc::O_NONBLOCK);
+    let data = options.open(open).and_then(|file| data_bytes(&file, size));
+    data.is_ok_and(|data| excess_of(size, data.max(allocated)) >= WORTH_A_LOOK)
 }
 
 /// Why a file of many holes is left out, in words that end a sentence.
@@ -79,11 +105,29 @@ impl HoleBudget {
 
     /// Whether a file may be read, which then counts.
     pub(crate) fn takes(&mut self, stat: &Stat) -> bool {
-        let excess = excess_holes(stat);
+        self.takes_bytes(stat.uid, excess_holes(stat))
+    }
+
+    /// Whether the holes that a file has got since it was judged may be read as well: `opened` is what it
+    /// is now, and `judged` what it was.
+    pub(crate) fn takes_growth(&mut self, file: &File, opened: &Stat, judged: &Stat) -> bool {
+        let judged = excess_holes(judged);
+        let grown = |opened: &Stat| excess_holes(opened).saturating_sub(judged);
+        if grown(opened) == 0 {
+            return true;
+        }
+        let mut opened = *opened;
+        if let Ok(data) = data_bytes(file, opened.size) {
+            opened.allocated = opened.allocated.max(data);
+        }
+        self.takes_bytes(opened.uid, grown(&opened))
+    }
+
+    fn takes_bytes(&mut self, uid: u32, excess: u64) -> bool {
         if excess == 0 {
             return true;
         }
-        let spent = self.spent.entry(accountable(stat.uid)).or_default();
+        let spent = self.spent.entry(accountable(uid)).or_default();
         let sum = spent.saturating_add(excess);
         let fits = sum <= self.limit;
         if fits {
@@ -135,11 +179,47 @@ mod tests {
     }
 
     #[test]
+    fn holes_that_come_after_a_file_was_judged_count_by_themselves() {
+        let temporary = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let path = temporary.path().join("file");
+        let opened = File::create_new(&path).unwrap();
+        let now = |size: u64| {
+            opened.set_len(size).unwrap();
+            Stat::of_fd(&opened).unwrap()
+        };
+        let judged = now(5 * GIB);
+        let mut budget = HoleBudget::new(2 * GIB);
+        assert!(budget.takes_growth(&opened, &judged, &judged));
+        assert!(budget.takes_growth(&opened, &now(4 * GIB), &judged));
+        assert!(budget.takes_growth(&opened, &now(6 * GIB), &judged));
+        assert!(
+            !budget.takes_growth(&opened, &now(7 * GIB), &judged),
+            "1 and 2"
+        );
+        assert!(!budget.takes_growth(&opened, &now(4 << 40), &judged));
+        // Whoever reads it has it open.
+        use std::os::fd::AsRawFd as _;
+        let open = format!("/proc/self/fd/{}", opened.as_raw_fd());
+        assert!(is_hollow(Path::new(&open)));
+        // Of what the file system says of all files, nothing is held against one.
+        use std::os::unix::fs::FileExt as _;
+        opened.set_len(0).unwrap();
+        opened.write_all_at(&[1; 4 << 20], 0).unwrap();
+        let not_counted = Stat {
+            allocated: 0,
+            ..Stat::of_fd(&opened).unwrap()
+        };
+        let mut none = HoleBudget::new(0);
+        assert!(none.takes_growth(&opened, &not_counted, &file(0, 0, 0)));
+        assert!(!is_hollow(Path::new(&open)));
+    }
+
+    #[test]
     fn data_that_a_file_system_does_not_count_is_found() {
         use std::os::unix::fs::FileExt as _;
         let temporary = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
         let path = temporary.path().join("file");
-        let file = std::fs::File::create_new(&path).unwrap();
+        let file = File::create_new(&path).unwrap();
         file.write_all_at(&[1; 64 << 10], 0).unwrap();
         file.set_len(2 * GIB).unwrap();
         let dir = crate::sys::resolve::resolve(temporary.path()).unwrap();

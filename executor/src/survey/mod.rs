@@ -23,7 +23,7 @@ use schema::{StoredPathBuf, config::AbsolutePath, inventory::Cost};
 pub use bounds::Bounds;
 pub use choice::SourceChoice;
 pub(crate) use choice::{file_systems, in_manifest_order};
-pub(crate) use holes::{HoleBudget, excess_holes, left_out_reason};
+pub(crate) use holes::{HoleBudget, excess_holes, is_hollow, left_out_reason};
 pub use moves::Moves;
 pub(crate) use moves::Search;
 pub use record::{Encountered, Record};

@@ -25,6 +25,7 @@ use crate::{
         supervise,
     },
     store::Store,
+    survey::is_hollow,
     sys::mounts,
 };
 
@@ -72,7 +73,7 @@ impl Call<'_> {
                 return Ok(None);
             }
         };
-        let mut stall = WaitingStall::new(is_local(sides));
+        let mut stall = WaitingStall::new(is_local(sides), is_hollow);
         let mut listener =
             RsyncListener::new(self.store, self.step, self.context, sides, adopter, tally);
         let limits = Limits::until(None)

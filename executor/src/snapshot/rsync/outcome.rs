@@ -54,8 +54,8 @@ impl RsyncComplaints {
     pub(super) fn judge(&mut self, call: &RsyncCall, ended: &RsyncExit) -> Result<Option<String>> {
         if let ProcessExit::Stalled(hung) = ended.exit {
             return Ok(Some(format!(
-                "rsync did nothing for {} s in {} and was ended, as when a file becomes a FIFO or \
-                 something is mounted that does not answer",
+                "rsync did nothing for {} s in {} and was ended, as when a file becomes a FIFO, gets \
+                 terabytes of holes, or something is mounted that does not answer",
                 hung.as_secs(),
                 call.source
             )));
