@@ -2,23 +2,23 @@
 //!
 //! Only names and small records; copying, publishing and deleting are the steps' work.
 
-use std::{ffi::OsStr, fs::File};
+mod json;
+mod manifests;
+
+use std::ffi::OsStr;
 
 use rustix::io::Errno;
 use schema::{
-    Digest, FailureCode, SnapshotId, Tier,
-    plan::Basis,
-    record::{self, DestinationRecord, RotationRecord, SnapshotMarks, SnapshotRecord},
+    FailureCode, SnapshotId, Tier,
+    record::{DestinationRecord, RotationRecord, SnapshotMarks, SnapshotRecord},
 };
-use serde::{Serialize, de::DeserializeOwned};
 
+pub use self::json::{read_json, write_json, write_record};
 use crate::{
     error::{Error, Result},
-    event::Stop,
-    manifest::{self, Chunks, Reader},
-    state_dir::{KeptDigest, KeptDigests, KeptElsewhere},
-    sys::{Dir, Kind, Stat},
-    view,
+    state_dir::{KeptDigests, KeptElsewhere},
+    sys::{Dir, Kind},
+    view::place::open_view,
 };
 
 /// Folder of everything that is not a snapshot.
@@ -83,7 +83,7 @@ impl Store {
         let opened = mount_point.folder(OsStr::new(folder));
         let (opened, path) = match opened {
             // Users see it through a view.
-            Err(Errno::ACCESS) => match view::open_view(&own) {
+            Err(Errno::ACCESS) => match open_view(&own) {
                 Some((root, view)) => (Ok(root), view),
                 None => return Err(not_allowed(&own)),
             },
@@ -283,139 +283,6 @@ impl Store {
         Ok(marks.unwrap_or_default())
     }
 
-    /// Opens a snapshot's manifest.
-    ///
-    /// # Errors
-    /// Fails if it is not there or is not a manifest.
-    pub fn manifest(&self, id: SnapshotId) -> Result<Reader> {
-        let file = self.manifest_file(id)?;
-        Reader::new(file).map_err(|error| self.io("read", &manifest_path(id), error))
-    }
-
-    /// Opens the manifest of a snapshot's basis, read together with those of others that files are
-    /// linked to. Of these, what cannot be opened is done without.
-    ///
-    /// # Errors
-    /// As [`Self::manifest`], for the basis.
-    pub fn manifests(&self, basis: SnapshotId, also: &[Basis]) -> Result<Reader> {
-        let others = also.iter().filter_map(|other| self.manifest(other.id).ok());
-        // Entries are told apart by their place in the list, so either all are read or none.
-        let others: Vec<Reader> = others.collect();
-        let basis = self.manifest(basis)?;
-        Ok(if others.len() == also.len() {
-            basis.with(others)
-        } else {
-            basis
-        })
-    }
-
-    /// Opens a snapshot's manifest to be read as text.
-    ///
-    /// # Errors
-    /// Fails if it is not there or is not a manifest.
-    pub fn manifest_text(&self, id: SnapshotId) -> Result<Chunks> {
-        let file = self.manifest_file(id)?;
-        Chunks::new(file).map_err(|error| self.io("read", &manifest_path(id), error))
-    }
-
-    /// Whether a snapshot's manifest is there and a file with something in it; its content is not
-    /// looked at.
-    ///
-    /// # Errors
-    /// What is wrong, in a sentence that names the file.
-    pub fn manifest_present(&self, id: SnapshotId) -> std::result::Result<(), String> {
-        let file = self.manifest_file(id).map_err(|error| error.message)?;
-        let stat = Stat::of_fd(&file);
-        let path = self.named(&manifest_path(id));
-        match stat {
-            Ok(stat) if stat.kind != Kind::File => Err(format!("{path} is not a file")),
-            Ok(stat) if stat.size == 0 => Err(format!("{path} is empty")),
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.io("look at", &manifest_path(id), error).message),
-        }
-    }
-
-    /// What the kernel says of a snapshot's manifest; `None` where it cannot be looked at.
-    #[must_use]
-    pub fn manifest_stat(&self, id: SnapshotId) -> Option<Stat> {
-        let records = self.records(id).ok()??;
-        records.look(OsStr::new(manifest::FILE_NAME)).ok()?
-    }
-
-    /// Whether this machine made a snapshot, or found it when it first looked at this destination, as
-    /// far as it remembers anything of it. What appears later was put there by somebody else.
-    #[must_use]
-    pub fn is_known(&self, id: SnapshotId) -> bool {
-        let Some(first) = self.kept.values().map(|kept| kept.since).min() else {
-            return true;
-        };
-        let kept = self.kept.get(&id);
-        kept.is_some_and(|kept| !kept.taken_over || kept.since == first)
-    }
-
-    /// What this machine keeps of a snapshot whose manifest is said to have this digest: under the id
-    /// that the destination has, or else under another one, as of a copy of this disk. Whoever gives
-    /// a disk the id of another one makes this machine forget nothing that way.
-    #[must_use]
-    pub fn kept_of(&self, id: SnapshotId, named: Digest) -> Option<&KeptDigest> {
-        self.kept.get(&id).or_else(|| {
-            let others = self.kept_elsewhere.get(&id)?;
-            let same = others.iter().find(|kept| kept.digest == named);
-            same.or_else(|| others.first())
-        })
-    }
-
-    /// Whether a snapshot's record names another manifest than the one that this machine sealed, in
-    /// words: somebody changed both.
-    #[must_use]
-    pub fn changed(&self, record: &SnapshotRecord) -> Option<String> {
-        let kept = self.kept_of(record.id, record.manifest_digest)?;
-        if kept.digest == record.manifest_digest {
-            return None;
-        }
-        Some(format!(
-            "its record names the manifest {}, and {} was sealed",
-            record.manifest_digest.short(),
-            kept.digest.short()
-        ))
-    }
-
-    /// Whether a snapshot's manifest can be read from end to end and is the one that was sealed.
-    ///
-    /// # Errors
-    /// What is wrong, in a sentence that names the file; or an interruption.
-    pub fn manifest_fault(&self, record: &SnapshotRecord, stop: &Stop) -> Result<Option<String>> {
-        let id = record.id;
-        let path = self.named(&manifest_path(id));
-        if let Err(fault) = self.manifest_present(id) {
-            return Ok(Some(fault));
-        }
-        if let Some(changed) = self.changed(record) {
-            return Ok(Some(changed));
-        }
-        let read = || -> Result<Digest> {
-            let mut file = self.manifest_file(id)?;
-            manifest::digest_of_file(&mut file, stop)
-                .map_err(|error| self.io("read", &manifest_path(id), error))
-        };
-        let found = read();
-        stop.check()?;
-        match found {
-            Ok(digest) if digest == record.manifest_digest => Ok(None),
-            Ok(_) => Ok(Some(format!("{path} is not the manifest that was sealed"))),
-            Err(error) => Ok(Some(error.message)),
-        }
-    }
-
-    fn manifest_file(&self, id: SnapshotId) -> Result<File> {
-        let dir = self.records(id)?.ok_or_else(|| {
-            let path = self.named(&manifest_path(id));
-            Error::failed(format!("snapshot {id} has no records: {path} is missing"))
-        })?;
-        dir.file(OsStr::new(manifest::FILE_NAME))
-            .map_err(|error| self.io("open", &manifest_path(id), error))
-    }
-
     /// The destination's own record; `None` where there is none.
     ///
     /// # Errors
@@ -468,53 +335,4 @@ fn not_allowed(path: &str) -> Error {
 #[must_use]
 pub fn record_path(id: SnapshotId, file: &str) -> String {
     format!("{BACKUP}/{SNAPSHOTS}/{id}/{file}")
-}
-
-fn manifest_path(id: SnapshotId) -> String {
-    record_path(id, manifest::FILE_NAME)
-}
-
-/// Reads a JSON file; `None` if it is not there.
-///
-/// # Errors
-/// Fails if it cannot be read, is not what it should be, or does not have the digest that it says.
-pub fn read_json<T: DeserializeOwned>(dir: &Dir, name: &str, path: &str) -> Result<Option<T>> {
-    let bytes = dir
-        .read_whole(name, LONGEST_JSON)
-        .map_err(|error| Error::io("read", path.as_bytes(), error))?;
-    bytes
-        .map(|bytes| {
-            record::without_digest(bytes)
-                .and_then(|json| serde_json::from_slice(&json).map_err(|error| error.to_string()))
-                .map_err(|because| Error::failed(format!("cannot read {path}: {because}")))
-        })
-        .transpose()
-}
-
-/// Replaces a JSON file in one step by one that ends with its own digest, so that a flipped bit is
-/// known for what it is.
-///
-/// # Errors
-/// Fails if the file cannot be written.
-pub fn write_record(dir: &Dir, name: &str, path: &str, value: &impl Serialize) -> Result<()> {
-    let bytes = pretty_json(path, value)?;
-    dir.write_whole(name, &record::append_digest(bytes))
-        .map_err(|error| Error::io("write", path.as_bytes(), error))
-}
-
-/// Replaces a JSON file in one step.
-///
-/// # Errors
-/// Fails if the file cannot be written.
-pub fn write_json(dir: &Dir, name: &str, path: &str, value: &impl Serialize) -> Result<()> {
-    let bytes = pretty_json(path, value)?;
-    dir.write_whole(name, &bytes)
-        .map_err(|error| Error::io("write", path.as_bytes(), error))
-}
-
-fn pretty_json(path: &str, value: &impl Serialize) -> Result<Vec<u8>> {
-    let mut bytes = serde_json::to_vec_pretty(value)
-        .map_err(|error| Error::failed(format!("cannot write {path}: {error}")))?;
-    bytes.push(b'\n');
-    Ok(bytes)
 }

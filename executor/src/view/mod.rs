@@ -6,6 +6,8 @@
 //! mount, whoever owns what is there. A mount shows what a folder has at any time; only `latest` is a
 //! link of the view's own. Records and manifests, which list all names, are not in it.
 
+pub(crate) mod place;
+
 use std::{
     fs,
     io::ErrorKind,
@@ -24,19 +26,16 @@ use rustix::{
     mount::{MountFlags, UnmountFlags, mount_bind, mount_remount, unmount},
     process::geteuid,
 };
-use schema::{
-    Tier,
-    inventory::{USER_VIEWS, UserView},
-};
+use schema::{Tier, inventory::UserView};
 
+use self::place::VIEWS;
+pub use self::place::{is_view, view_path};
 use crate::{
     error::{Error, Result, system_reason},
     store::{BACKUP, LATEST, Store},
-    sys::{Dir, Kind, Stat, mounts, open, resolve::resolve},
+    sys::{Dir, Stat, mounts, open},
 };
 
-/// Where views are: below it the path of the host's folder is repeated.
-const VIEWS: &str = USER_VIEWS;
 /// How users may see a tier: nothing in it is written, nor does it give rights or devices.
 const READ_ONLY: MountFlags = MountFlags::BIND
     .union(MountFlags::RDONLY)
@@ -46,19 +45,6 @@ const READ_ONLY: MountFlags = MountFlags::BIND
 const CLOSED: u32 = 0o700;
 /// The view as users see it.
 const OPEN: u32 = 0o755;
-
-/// Where users see what a host's folder has.
-#[must_use]
-pub fn view_path(host_folder: &str) -> String {
-    format!("{VIEWS}/{}", host_folder.trim_start_matches('/'))
-}
-
-/// Whether something is mounted for a view.
-#[must_use]
-pub fn is_view(mount_point: &[u8]) -> bool {
-    let rest = mount_point.strip_prefix(VIEWS.as_bytes());
-    rest.is_some_and(|rest| rest.starts_with(b"/"))
-}
 
 /// How the view of a host's folder is: `root` is that folder, where it can be opened. Writes nothing.
 #[must_use]
@@ -73,17 +59,6 @@ pub fn look_at_view(host_folder: &str, root: Option<&Dir>) -> UserView {
         by_unit: is_closed_in(),
         path,
     }
-}
-
-/// Opens the view of a host's folder, for users who may not open that folder itself; none where there
-/// is none.
-#[must_use]
-pub fn open_view(host_folder: &str) -> Option<(Dir, String)> {
-    let path = view_path(host_folder);
-    let found = resolve(Path::new(&path)).ok()?;
-    // What stands below /run is root's; anything else is not ours.
-    (found.stat.kind == Kind::Folder && found.stat.uid == 0).then_some(())?;
-    Some((found.folder().ok()?, path))
 }
 
 /// Makes the view of a destination as it should be. Can be repeated.
@@ -294,16 +269,4 @@ fn unmount_all(path: &Path) -> std::io::Result<()> {
         unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW)?;
     }
     Err(Errno::BUSY.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_view_repeats_the_path_of_the_hosts_folder() {
-        assert_eq!(view_path("/mnt/backup/ash"), "/run/backup/mnt/backup/ash");
-        assert!(is_view(b"/run/backup/mnt/backup/ash/daily"));
-        assert!(!is_view(b"/run/backups/daily") && !is_view(b"/run/backup"));
-    }
 }
