@@ -7,11 +7,12 @@ use std::{ffi::OsStr, fs::File};
 use schema::Digest;
 
 use super::{
+    item::RestoreItem,
     metadata::{self, WantedAttributes},
     names,
     place::Holds,
     rights::{differing_rights, is_time},
-    source::{RestoreItem, RestoreSource},
+    source::RestoreSource,
 };
 use crate::{
     copy::{Copier, CopyError},

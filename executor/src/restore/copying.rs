@@ -11,10 +11,10 @@ use std::{
 use schema::escape::display;
 
 use super::{
+    item::RestoreItem,
     job::RestoreJob,
     make::{self, Made, RestoreFault, Spot},
     metadata::Faults,
-    source::RestoreItem,
 };
 use crate::{
     copy::Copier,

@@ -11,12 +11,12 @@ use schema::journal::ProblemKind;
 
 use super::{
     compare::unfinished_since,
+    item::RestoreItem,
     make::{self, RestoreFault},
     metadata::{self, Faults, Handle},
     names,
     restorer::{Frame, Restorer},
     rights,
-    source::RestoreItem,
 };
 use crate::{
     error::{Result, system_reason},

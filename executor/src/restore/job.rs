@@ -7,9 +7,10 @@ use schema::{SnapshotId, StoredPath, StoredPathBuf, escape::display};
 
 use super::{
     choice::Choice,
+    item::RestoreItem,
     lookup::{self, FoundEntry},
     place::{self, RestoreTarget},
-    source::{RestoreItem, RestoreSource},
+    source::RestoreSource,
     vouching::{self, Vouching},
 };
 use crate::{

@@ -12,11 +12,11 @@ use super::{
     compare::{self, ComparisonRules, Standing},
     copying::{Copy, place_copy},
     frames::refuse_marker,
+    item::RestoreItem,
     job::inode_group,
     make::{self, Inode, Made, RestoreFault, Spot},
     metadata::{self, Faults},
     restorer::Restorer,
-    source::RestoreItem,
 };
 use crate::{
     error::Result,

@@ -18,11 +18,12 @@ use schema::journal::ProblemKind;
 
 use super::{
     compare,
+    item::RestoreItem,
     job::inode_group,
     metadata::{self, Faults, Handle},
     names,
     place::Holds,
-    source::{RestoreItem, RestoreSource},
+    source::RestoreSource,
     vouching,
 };
 use crate::{

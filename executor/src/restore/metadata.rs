@@ -16,7 +16,7 @@ use rustix::{
 
 use schema::escape::display;
 
-use super::{place::Holds, rights, source::RestoreItem, vouching};
+use super::{item::RestoreItem, place::Holds, rights, vouching};
 use crate::{
     error::system_reason,
     sys::{Kind, Stat, attributes, attributes::Attributes, open, stat::Nanos},

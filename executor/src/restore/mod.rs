@@ -9,6 +9,7 @@ mod choice;
 mod compare;
 mod copying;
 mod frames;
+mod item;
 mod job;
 mod leaves;
 mod lookup;

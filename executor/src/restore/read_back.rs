@@ -15,9 +15,10 @@ use schema::{
 
 use super::{
     compare,
+    item::RestoreItem,
     job::RestoreJob,
     make, names,
-    source::{RestoreItem, RestoreSource, Step},
+    source::{RestoreSource, Step},
 };
 use crate::{
     error::Result,

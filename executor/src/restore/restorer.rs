@@ -12,10 +12,11 @@ use schema::{
 
 use super::{
     copying::FolderCount,
+    item::RestoreItem,
     job::RestoreJob,
     make::{self, Inode, Made, RestoreFault, Spot},
     metadata::{self, Faults},
-    source::{RestoreItem, RestoreSource},
+    source::RestoreSource,
     tally::Tally,
 };
 use crate::{

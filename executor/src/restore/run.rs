@@ -18,11 +18,12 @@ use schema::{
 
 use super::{
     copying::{self, BYTES, Copied, Copy, FILES},
+    item::RestoreItem,
     job::{RestoreJob, restore_interrupted},
     make, names, place, read_back,
     restorer::Restorer,
     scan::{self, Totals},
-    source::{RestoreItem, Step},
+    source::Step,
     tally::Tally,
     vouching::Vouching,
 };

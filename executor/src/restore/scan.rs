@@ -13,9 +13,10 @@ use schema::{
 
 use super::{
     compare::{self, ComparisonRules, Standing, unfinished_since},
+    item::RestoreItem,
     job::{RestoreJob, inode_group, restore_interrupted},
     names, rights,
-    source::{RestoreItem, RestoreSource, Step},
+    source::{RestoreSource, Step},
 };
 use crate::{
     copy::data_bytes,

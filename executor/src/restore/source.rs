@@ -5,7 +5,7 @@
 
 use std::{
     cmp::Ordering,
-    ffi::{OsStr, OsString},
+    ffi::OsStr,
     iter::Peekable,
     os::unix::ffi::OsStrExt as _,
     sync::{Arc, LazyLock},
@@ -21,42 +21,20 @@ use schema::{
 use super::{
     Choice,
     belongs::Unknown,
+    item::{RestoreItem, Rights},
     lookup::FoundEntry,
-    vouching::{self, Rights},
+    vouching,
 };
 use crate::{
     error::{Error, Result, system_reason},
     manifest::{Entry, Reader},
     names::{Namer, StoredNames},
     survey::Bounds,
-    sys::{Dir, Kind, Stat, bytes},
+    sys::{Dir, Kind, bytes},
     walk::{Visit, Walk},
 };
 
 static NOTHING: LazyLock<Excludes> = LazyLock::new(Excludes::default);
-
-/// One entry to restore.
-#[derive(Debug, Clone)]
-pub(super) struct RestoreItem {
-    /// Path relative to what is restored; empty for that itself.
-    pub(super) path: StoredPathBuf,
-    /// The name that it gets: its own, where the target can hold that.
-    pub(super) name: OsString,
-    /// Whether it gets another one.
-    pub(super) renamed: bool,
-    /// The name under which the snapshot has it.
-    pub(super) stored_name: OsString,
-    /// What it was, after the manifest or else after the tree.
-    pub(super) wanted: Entry,
-    /// What the kernel says of it in the snapshot; none if only the manifest knows it.
-    pub(super) stored: Option<Stat>,
-    /// Whether the manifest knows it.
-    pub(super) listed: bool,
-    /// Whether it may give somebody rights.
-    pub(super) rights: Rights,
-    /// Set-id bits were taken from what it is to become.
-    pub(super) bits_withheld: bool,
-}
 
 /// The next thing to do.
 #[derive(Debug)]

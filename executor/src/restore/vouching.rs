@@ -6,7 +6,10 @@
 
 use schema::{SnapshotId, record::Engine};
 
-use super::{lookup::FoundEntry, source::RestoreItem};
+use super::{
+    item::{RestoreItem, Rights},
+    lookup::FoundEntry,
+};
 use crate::{
     error::{Error, Result},
     event::Stop,
@@ -73,17 +76,6 @@ pub(super) fn check_listed(found: &FoundEntry, manifest: Option<Reader>) -> Resu
         found.path.shown()
     ))
     .hint("look at it; where it is yours, copy it by hand"))
-}
-
-/// Whether an entry may give somebody rights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rights {
-    /// As the sealed manifest lists them.
-    Listed,
-    /// As it stands there: a person asked for it.
-    Asked,
-    /// None.
-    Withheld,
 }
 
 /// Takes set-id bits from what an entry is to become; says whether there were any. Those of folders

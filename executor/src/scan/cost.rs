@@ -8,9 +8,10 @@ use std::collections::HashMap;
 
 use schema::{StoredPath, StoredPathBuf, config::AbsolutePath, inventory::Cost};
 
-use super::source_count::needed_bytes;
 use crate::sys::{Stat, owners};
 
+/// Bytes that a folder or a name takes on disk at least, on the file systems of today.
+pub(super) const BLOCK: u64 = 4096;
 /// Owners that are told apart within one folder.
 const MOST_OWNERS: usize = 1000;
 
@@ -78,6 +79,11 @@ impl<'a> CostCount<'a> {
             bytes,
         })
     }
+}
+
+/// Bytes on disk that a new entry needs at most.
+pub(super) fn needed_bytes(stat: &Stat) -> u64 {
+    stat.allocated.max(stat.size.min(BLOCK))
 }
 
 /// A user's name, or the number of one that has none here.

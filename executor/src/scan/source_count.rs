@@ -13,7 +13,7 @@ use schema::{
 };
 
 use super::{
-    cost::{CostCount, user_text},
+    cost::{BLOCK, CostCount, needed_bytes, user_text},
     databases::{Names, add_database},
     held::{HeldNames, Judged},
 };
@@ -31,8 +31,6 @@ const MANY_HOLES: u64 = 64 << 30;
 const MAX_LISTED: usize = 100;
 /// New files that are remembered to be told apart from moved ones; more are predicted as copied.
 const MAX_MOVED: usize = 200_000;
-/// Bytes that a folder or a name takes on disk at least, on the file systems of today.
-const BLOCK: u64 = 4096;
 
 /// What is found of one source.
 pub(super) struct SourceTally {
@@ -310,11 +308,6 @@ fn data_of(mount: Option<&Mount>, stat: &Stat, path: String) -> Option<DataPasse
             within: None,
         }),
     }
-}
-
-/// Bytes on disk that a new entry needs at most.
-pub(super) fn needed_bytes(stat: &Stat) -> u64 {
-    stat.allocated.max(stat.size.min(BLOCK))
 }
 
 fn count_flags(scan: &mut SourceScan, stat: &Stat) {

@@ -14,11 +14,10 @@ use schema::{
 
 use super::{
     cost::CostCount,
+    cost::needed_bytes,
     databases::{Names, add_database, is_open_database},
     held::HeldNames,
-    source_count::{
-        SourceCount, SourceTally, needed_bytes, unreadable_manifest, unreadable_presence,
-    },
+    source_count::{SourceCount, SourceTally, unreadable_manifest, unreadable_presence},
 };
 use crate::{
     error::{Error, Result},
