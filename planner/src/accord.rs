@@ -26,8 +26,8 @@ pub use self::deletions::find_undue_deletion;
 
 use crate::{
     Options,
+    differences::tell_differences,
     facts::Facts,
-    stale::differences,
     steps::{
         Draft, cloud_sync, destination_check, notify, post_script, pre_script, snapshot,
         space_check,
@@ -89,7 +89,7 @@ fn differing_step(step: &Step, facts: &Facts<'_>, is_saved: bool) -> Option<Stri
     }
     let json = |action: &Action| serde_json::to_value(action).unwrap_or_default();
     let mut first = None;
-    differences(
+    tell_differences(
         "",
         &json(&wanted),
         &json(&step.action),
@@ -324,18 +324,8 @@ fn supposed_destination(plan: &Plan, config: &Config, host: &str) -> Destination
             .iter()
             .any(|call| call.arguments.iter().any(|one| one == "--times"));
     DestinationState {
-        mount_point: config.local.mount_point.clone(),
         present,
-        absent_because: None,
-        absent_code: None,
         mounted: present,
-        read_only: false,
-        place: None,
-        file_system: None,
-        file_system_uuid: None,
-        free_bytes: 0,
-        total_bytes: 0,
-        free_inodes: None,
         record: Some(DestinationRecord {
             format_version: record::FORMAT_VERSION,
             id: String::new(),
@@ -347,23 +337,7 @@ fn supposed_destination(plan: &Plan, config: &Config, host: &str) -> Destination
                 ..Capabilities::all()
             },
         }),
-        beside: Vec::new(),
-        record_fault: None,
-        record_fault_code: None,
-        recognized_id: None,
-        expected_capabilities: None,
-        snapshots: Vec::new(),
-        unmanaged: Vec::new(),
-        links: Vec::new(),
-        latest: None,
-        partial: Vec::new(),
-        trash: Vec::new(),
-        lost: Vec::new(),
-        rotation: None,
-        rotation_fault: None,
-        damaged: Vec::new(),
-        in_the_way: Vec::new(),
-        user_view: None,
+        ..DestinationState::absent(config.local.mount_point.clone())
     }
 }
 

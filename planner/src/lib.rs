@@ -9,6 +9,7 @@ pub mod assessment;
 mod by_hand;
 pub mod calendar;
 pub mod check;
+mod differences;
 pub mod due;
 mod facts;
 pub mod findings;

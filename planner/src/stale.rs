@@ -8,11 +8,11 @@ use schema::{
     Config, Digest, Finding, Inventory, Plan, SnapshotId,
     plan::{FORMAT_VERSION, SavedPlan},
 };
-use serde_json::Value;
 
 use crate::{
     accord::{self, Present},
     clock,
+    differences::tell_differences,
     findings::{code, destination, refusal},
     lint,
     pipeline::{binding, sorted},
@@ -119,36 +119,12 @@ fn check_age(saved: &SavedPlan, inventory: &Inventory, findings: &mut Vec<Findin
 /// Each key that differs, with both values.
 fn config_changes(then: &Config, now: &Config, findings: &mut Vec<Finding>) {
     let json = |config: &Config| serde_json::to_value(config).unwrap_or_default();
-    differences("", &json(then), &json(now), &mut |path, then, now| {
+    tell_differences("", &json(then), &json(now), &mut |path, then, now| {
         findings.push(refused(
             code::CONFIG_CHANGED,
             format!("the config changed: {path} was {then} and is {now}"),
         ));
     });
-}
-
-/// Tells each key in which two documents differ.
-pub(crate) fn differences(
-    path: &str,
-    then: &Value,
-    now: &Value,
-    tell: &mut impl FnMut(&str, &Value, &Value),
-) {
-    if then == now {
-        return;
-    }
-    let (Value::Object(old), Value::Object(new)) = (then, now) else {
-        return tell(path, then, now);
-    };
-    let added = new.keys().filter(|key| !old.contains_key(*key));
-    for key in old.keys().chain(added) {
-        let path = match path {
-            "" => key.clone(),
-            _ => format!("{path}.{key}"),
-        };
-        let value = |of: &Value| of.get(key).cloned().unwrap_or(Value::Null);
-        differences(&path, &value(then), &value(now), tell);
-    }
 }
 
 fn destination_changes(

@@ -5,7 +5,7 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::outside::{is_mark, is_picture};
+use crate::outside::sight::{is_mark, is_picture};
 
 /// The columns that a text fills, by Unicode's East Asian Width and the widths of pictures.
 #[must_use]

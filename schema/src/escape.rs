@@ -2,7 +2,7 @@
 //!
 //! One spelling per name, so escaped texts compare equal exactly when the names do.
 
-use crate::outside::Sight;
+use crate::outside::sight::Sight;
 
 /// A name or path as printable ASCII-and-UTF-8 text without blanks, for files read by line.
 ///

@@ -230,6 +230,43 @@ pub struct DestinationState {
 }
 
 impl DestinationState {
+    /// One that cannot be looked at, and of which nothing is known.
+    #[must_use]
+    pub const fn absent(mount_point: AbsolutePath) -> Self {
+        Self {
+            mount_point,
+            present: false,
+            absent_because: None,
+            absent_code: None,
+            mounted: false,
+            read_only: false,
+            place: None,
+            file_system: None,
+            file_system_uuid: None,
+            free_bytes: 0,
+            total_bytes: 0,
+            free_inodes: None,
+            record: None,
+            beside: Vec::new(),
+            record_fault: None,
+            record_fault_code: None,
+            recognized_id: None,
+            expected_capabilities: None,
+            snapshots: Vec::new(),
+            unmanaged: Vec::new(),
+            links: Vec::new(),
+            latest: None,
+            partial: Vec::new(),
+            trash: Vec::new(),
+            lost: Vec::new(),
+            rotation: None,
+            rotation_fault: None,
+            damaged: Vec::new(),
+            in_the_way: Vec::new(),
+            user_view: None,
+        }
+    }
+
     /// What it can hold: found out by trying, else judged by its type, else unknown.
     #[must_use]
     pub fn capabilities(&self) -> Option<&Capabilities> {

@@ -12,9 +12,9 @@ use std::fmt::Write as _;
 
 use crate::columns;
 
-mod sight;
+pub(crate) mod sight;
 
-pub(crate) use sight::{Sight, is_mark, is_picture};
+use self::sight::Sight;
 
 /// The text in one line for a terminal or a log: what is not seen as itself stands as `\ooo`, byte by
 /// byte.

@@ -1,7 +1,10 @@
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthChar as _;
 
-use super::*;
+use super::{
+    sight::{is_mark, is_picture},
+    *,
+};
 use crate::escape::{display, unescape};
 
 #[test]

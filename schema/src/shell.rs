@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::{escape, outside::Sight};
+use crate::{escape, outside::sight::Sight};
 
 /// A name or path as one word of a shell's command line, in one line and with nothing in it that is
 /// not seen as itself.

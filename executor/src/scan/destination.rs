@@ -42,7 +42,7 @@ pub fn scan_destination(
     folder: &str,
     context: Context<'_>,
 ) -> Result<DestinationState> {
-    let mut state = state_of(local);
+    let mut state = DestinationState::absent(local.mount_point.clone());
     let host_folder = format!(
         "{}/{folder}",
         local.mount_point.as_str().trim_end_matches('/')
@@ -87,42 +87,6 @@ pub fn scan_destination(
     state.user_view = view(Some(&store.root));
     scan_store(&store, &mut state, context)?;
     Ok(state)
-}
-
-/// A destination of which nothing is known yet.
-fn state_of(local: &Local) -> DestinationState {
-    DestinationState {
-        mount_point: local.mount_point.clone(),
-        present: false,
-        absent_because: None,
-        absent_code: None,
-        mounted: false,
-        read_only: false,
-        place: None,
-        file_system: None,
-        file_system_uuid: None,
-        free_bytes: 0,
-        total_bytes: 0,
-        free_inodes: None,
-        record: None,
-        beside: Vec::new(),
-        record_fault: None,
-        record_fault_code: None,
-        recognized_id: None,
-        expected_capabilities: None,
-        snapshots: Vec::new(),
-        unmanaged: Vec::new(),
-        links: Vec::new(),
-        latest: None,
-        partial: Vec::new(),
-        trash: Vec::new(),
-        lost: Vec::new(),
-        rotation: None,
-        rotation_fault: None,
-        damaged: Vec::new(),
-        in_the_way: Vec::new(),
-        user_view: None,
-    }
 }
 
 /// What is mounted there, and how much it holds.
