@@ -122,12 +122,17 @@ pub(super) fn view_limits() -> Vec<Line> {
         "RestrictSUIDSGID",
     ];
     lines.extend(on.map(|key| Line::set(key, "yes")));
-    lines.extend([
+    lines.extend(own_keys_and_calls());
+    lines
+}
+
+/// Keys of one's own, and no calls of another architecture; what is not allowed fails and kills nothing.
+fn own_keys_and_calls() -> [Line; 3] {
+    [
         Line::set("KeyringMode", "private"),
         Line::set("SystemCallArchitectures", "native"),
         Line::set("SystemCallErrorNumber", "EPERM"),
-    ]);
-    lines
+    ]
 }
 
 fn unprivileged_call_filter() -> Line {
@@ -155,11 +160,7 @@ fn common_limits() -> Vec<Line> {
         "RestrictRealtime",
     ];
     lines.extend(on.map(|key| Line::set(key, "yes")));
-    lines.extend([
-        Line::set("KeyringMode", "private"),
-        Line::set("SystemCallArchitectures", "native"),
-        Line::set("SystemCallErrorNumber", "EPERM"),
-    ]);
+    lines.extend(own_keys_and_calls());
     lines
 }
 
