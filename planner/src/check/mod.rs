@@ -129,4 +129,8 @@ fn in_order(mut located: Vec<Located>) -> Vec<Fault> {
 }
 
 #[cfg(test)]
+mod notices_tests;
+#[cfg(test)]
+mod shape_tests;
+#[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 
 /// A config that is valid and backs up something, with `changes` laid over it.
-fn config(changes: Value) -> Vec<u8> {
+pub(super) fn config(changes: Value) -> Vec<u8> {
     fn lay(over: Value, base: &mut Value) {
         match (over, base) {
             (Value::Object(over), Value::Object(base)) => {
@@ -21,13 +21,13 @@ fn config(changes: Value) -> Vec<u8> {
     serde_json::to_vec(&base).unwrap()
 }
 
-fn faults(changes: Value) -> Vec<Fault> {
+pub(super) fn faults(changes: Value) -> Vec<Fault> {
     check_config(&config(changes)).err().unwrap_or_default()
 }
 
 /// The one fault of the config, rendered on one line.
 #[track_caller]
-fn only_fault(changes: Value) -> String {
+pub(super) fn only_fault(changes: Value) -> String {
     let faults = faults(changes);
     assert_eq!(faults.len(), 1, "{}", render(&faults));
     assert!(faults[0].hint.is_some() || !faults[0].expected.is_empty());
@@ -36,18 +36,18 @@ fn only_fault(changes: Value) -> String {
 }
 
 #[track_caller]
-fn refused(changes: Value, words: &str) {
+pub(super) fn refused(changes: Value, words: &str) {
     let fault = only_fault(changes);
     assert!(fault.contains(words), "{words:?} not in {fault:?}");
 }
 
 #[track_caller]
-fn accepted(changes: Value) {
+pub(super) fn accepted(changes: Value) {
     let faults = faults(changes);
     assert!(faults.is_empty(), "{}", render(&faults));
 }
 
-fn paths(faults: &[Fault]) -> Vec<&str> {
+pub(super) fn paths(faults: &[Fault]) -> Vec<&str> {
     faults.iter().map(|fault| fault.path.as_str()).collect()
 }
 
@@ -69,136 +69,6 @@ fn an_empty_object_is_the_defaults_and_a_warning_that_nothing_is_backed_up() {
 fn the_defaults_written_out_are_valid() {
     let text = serde_json::to_vec(&Config::default()).unwrap();
     assert_eq!(check_config(&text).unwrap().config, Config::default());
-}
-
-#[test]
-fn types() {
-    let keep = |value: Value| json!({ "local": { "keepDaily": value } });
-    refused(
-        keep(json!("7")),
-        "local.keepDaily: wrong type, found \"7\" expected: a whole number of 0 or more \
-         hint: write 7 without quotes",
-    );
-    refused(
-        keep(json!(7.0)),
-        "found 7.0 expected: a whole number of 0 or more hint: write 7,",
-    );
-    refused(
-        keep(json!(-1)),
-        "out of range, found -1 expected: a whole number of 0 or more",
-    );
-    refused(
-        keep(json!(1u64 << 32)),
-        "expected: a whole number from 0 to 4294967295",
-    );
-    refused(
-        keep(json!(null)),
-        "hint: leave the key out for the default, 7",
-    );
-    refused(
-        json!({ "local": { "enable": "true" } }),
-        "hint: write true without quotes",
-    );
-    refused(
-        json!({ "local": { "sources": "/x" } }),
-        "hint: put it in brackets: [\"/x\"]",
-    );
-    refused(
-        json!({ "local": { "sources": ["/x", 3] } }),
-        "local.sources[1]: wrong type, found 3",
-    );
-    refused(
-        json!({ "local": null }),
-        "local: wrong type, found null expected: an object",
-    );
-    refused(
-        json!({ "local": { "mountPoint": "~/b" } }),
-        "`~` and variables are not replaced",
-    );
-    refused(
-        json!({ "local": { "sources": ["x"] } }),
-        "local.sources[0]: not valid",
-    );
-    refused(
-        json!({ "schedule": { "timeOfDay": "25:00" } }),
-        "from 00:00 to 23:59",
-    );
-    refused(
-        json!({ "cloud": { "maxDelete": -5 } }),
-        "cloud.maxDelete: out of range",
-    );
-    accepted(json!({ "cloud": { "maxDelete": 5 } }));
-}
-
-#[test]
-fn a_number_with_an_exponent_is_not_a_whole_number() {
-    let faults = check_config(br#"{"local": {"keepDaily": 1e1}}"#).unwrap_err();
-    assert_eq!(
-        faults[0].hint.as_deref(),
-        Some("write 10, without a point or an exponent")
-    );
-}
-
-#[test]
-fn enum_values() {
-    refused(
-        json!({ "local": { "weekStartsOn": "Sunday" } }),
-        "unknown value, found \"Sunday\" expected: one of \"sunday\", \"monday\",",
-    );
-    refused(
-        json!({ "cloud": { "provider": "ProtonDrive" } }),
-        "did you mean `proton-drive`?",
-    );
-    refused(
-        json!({ "onPreBackupFailure": 1 }),
-        "onPreBackupFailure: wrong type",
-    );
-}
-
-#[test]
-fn unknown_missing_and_repeated_keys() {
-    refused(
-        json!({ "local": { "keepDialy": 7 } }),
-        "local.keepDialy: unknown key, found 7 expected: one of enable, mountPoint, \
-         requireMount, fileSystemUUID, … did you mean `local.keepDaily`?",
-    );
-    refused(
-        json!({ "keep_daily": 7 }),
-        "did you mean `local.keepDaily`?",
-    );
-    let missing = faults(json!({ "notifications": { "email": { "to": "a@b" } } }));
-    assert_eq!(paths(&missing), ["notifications.email.from"]);
-    let text = br#"{"local": {"keepDaily": 7, "keepDaily": 8}, "x": [{"y": 1, "y": 1}]}"#;
-    let faults = check_config(text).unwrap_err();
-    assert_eq!(paths(&faults), ["local.keepDaily", "x", "x[0].y"]);
-    assert_eq!(faults[0].problem, "key given twice");
-}
-
-#[test]
-fn nixos_options_that_are_not_keys_of_the_file() {
-    for key in ["enable", "package", "extraTools"] {
-        refused(json!({ key: true }), "is a NixOS option only");
-    }
-    refused(
-        json!({ "protonDrive": { "secretName": "x" } }),
-        "set `cloud.configFile`",
-    );
-}
-
-#[test]
-fn the_version() {
-    refused(
-        json!({ "version": 2 }),
-        "a newer program may have written this file",
-    );
-    refused(
-        json!({ "version": "1" }),
-        "version: not a known version, found \"1\"",
-    );
-    refused(
-        json!({ "version": 0 }),
-        "expected: 1, the only version that this program knows",
-    );
 }
 
 #[test]
@@ -362,129 +232,6 @@ fn calendars() {
     );
     // Long past; whether it elapses again is not this check's to know.
     accepted(json!({ "schedule": { "frequency": "1999-01-01" } }));
-}
-
-#[test]
-fn addresses() {
-    let with = |key: &str, value: Value| json!({ "notifications": { key: value } });
-    refused(
-        with("email", json!({ "to": "x", "from": "a@b" })),
-        "notifications.email.to: ",
-    );
-    refused(
-        with("email", json!({ "to": "a@b", "from": "a@b\nBcc: c" })),
-        "notifications.email.from",
-    );
-    refused(
-        with("email", json!({ "to": "-a@b", "from": "a@b" })),
-        "not starting with `-`",
-    );
-    for bad in [
-        "a@",
-        "@b",
-        "a@b@c",
-        "a@b,c@d",
-        "A <a@b>",
-        "a b@c",
-        "gr\u{fc}n@b",
-        "\"a\"@b",
-    ] {
-        refused(
-            with("email", json!({ "to": bad, "from": "a@b" })),
-            "notifications.email.to: ",
-        );
-    }
-    for bad in [
-        "",
-        "example.org",
-        "https://",
-        "https:///x",
-        "https://a b",
-        "file:///x",
-        "https://a#b",
-        "https://ann:secret@a/b",
-        "https://a:b",
-        "https://a:70000",
-        "https://a:0",
-        "https://[::1",
-        "https://[fe80]",
-        "https://gr\u{fc}n.example.org",
-        "https://a/\u{7f}",
-    ] {
-        refused(
-            with("webhook", json!({ "url": bad })),
-            "notifications.webhook.url: ",
-        );
-    }
-    for (channel, plain, file) in [
-        ("webhook", "url", "urlFile"),
-        ("healthcheck", "url", "urlFile"),
-        ("ntfy", "topic", "topicFile"),
-    ] {
-        let given = |keys: &[(&str, &str)]| {
-            let mut given = json!({});
-            if channel == "ntfy" {
-                given["url"] = json!("http://a");
-            }
-            for (key, value) in keys {
-                given[*key] = json!(value);
-            }
-            with(channel, given)
-        };
-        let value = if plain == "url" { "http://a/b" } else { "b" };
-        let option = format!("notifications.{channel}: ");
-        refused(given(&[]), &option);
-        refused(given(&[(plain, value), (file, "/run/keys/a")]), &option);
-        accepted(given(&[(file, "/run/keys/a")]));
-        accepted(given(&[(plain, value)]));
-        refused(
-            given(&[(file, "a")]),
-            &format!("notifications.{channel}.{file}: "),
-        );
-    }
-    refused(
-        with("healthcheck", json!({ "url": "x" })),
-        "notifications.healthcheck.url: ",
-    );
-    refused(
-        with("ntfy", json!({ "url": "http://a", "topic": "a/b" })),
-        "notifications.ntfy.topic: ",
-    );
-    refused(
-        with(
-            "ntfy",
-            json!({ "url": "http://a", "topic": "a".repeat(65) }),
-        ),
-        "notifications.ntfy.topic: ",
-    );
-    accepted(with("ntfy", json!({ "url": "http://a", "topic": "a-b" })));
-}
-
-#[test]
-fn notifications_that_reach_nobody() {
-    let nobody = json!({ "notifications": { "enable": true, "desktop": false } });
-    refused(nobody, "there is no channel");
-    let command = json!({ "enable": true, "desktop": false, "command": "/bin/tell" });
-    accepted(json!({ "notifications": command }));
-}
-
-#[test]
-fn every_channel_is_accepted_alone_and_with_the_others() {
-    let all = json!({
-        "desktop": true,
-        "webhook": { "url": "https://a/b?c=d", "headersFile": "/run/keys/headers" },
-        "ntfy": { "url": "https://[::1]:8080", "topic": "b", "tokenFile": "/run/keys/token" },
-        "healthcheck": { "url": "https://hc.example.org:443/ping/0" },
-        "email": { "to": "a+b@example.org", "from": "root@localhost" },
-        "command": "/bin/tell",
-    });
-    for (key, value) in all.as_object().unwrap() {
-        let alone = json!({ "enable": true, "desktop": false, key: value });
-        accepted(json!({ "notifications": alone }));
-    }
-    let mut all = all;
-    all["enable"] = json!(true);
-    accepted(json!({ "notifications": all }));
 }
 
 #[test]

@@ -9,6 +9,8 @@ mod news;
 mod runs;
 mod schedules;
 mod space;
+#[cfg(test)]
+mod space_tests;
 mod stored;
 #[cfg(test)]
 mod tests;
