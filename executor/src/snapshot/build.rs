@@ -5,6 +5,7 @@
 //! finished once everything in it was taken.
 
 mod items;
+mod others;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -25,8 +26,9 @@ use schema::{
     record::{SnapshotTotals, SourceRecord},
 };
 
+use self::others::{open_also_linked, open_reference};
 use super::{
-    build_context::{BuildContext, Reference},
+    build_context::BuildContext,
     capability_checks,
     compared::Compared,
     jobs::{BuildJob, BuildJobResult, DirectoryNode, FolderMetadata, LinkGroup, Tally},
@@ -41,7 +43,7 @@ use crate::{
     manifest::{Cursor, Entry, FILE_NAME, Writer},
     names::Namer,
     store::{Store, record_path},
-    survey::{Encountered, HoleBudget, Record, Since, Survey, Surveyed, nanos_of},
+    survey::{Encountered, HoleBudget, Record, Survey, Surveyed, nanos_of},
     sys::{Folder, Kind, stat::Nanos},
     watch::{Storing, WHOLE},
     worker_pool::{Coordinator, run_in_order},
@@ -180,53 +182,6 @@ fn run_jobs(build: &BuildContext<'_>, started: &Started, builder: &mut Builder<'
         |error| sync_failed_error(build, error),
         || run_in_order(threads, builder, &|job| build.do_job(job)),
     )
-}
-
-/// What is linked to besides the basis, and since when all of them are as they are.
-struct Also {
-    trees: Vec<Folder>,
-    ids: Vec<Basis>,
-    since: Vec<Since>,
-}
-
-/// Opens what is linked to besides the basis; what cannot be opened is done without.
-fn open_also_linked(store: &Store, step: &SnapshotStep) -> Result<Also> {
-    let since_of = |id| -> Result<Since> {
-        let record = store.record(id)?;
-        Ok(record.as_ref().map_or_else(Since::never, Since::of))
-    };
-    let mut all = Also {
-        trees: Vec::new(),
-        ids: Vec::new(),
-        since: vec![match &step.basis {
-            Some(basis) => since_of(basis.id)?,
-            None => Since::never(),
-        }],
-    };
-    for other in &step.also_link {
-        if let (Ok(tree), Ok(since), Ok(_)) = (
-            store.snapshot(other.home, other.id),
-            since_of(other.id),
-            store.manifest(other.id),
-        ) {
-            all.trees.push(Folder::top(tree));
-            all.since.push(since);
-            all.ids.push(other.clone());
-        }
-    }
-    Ok(all)
-}
-
-/// What the new tree is judged by, with its manifest where that is not the basis'.
-fn open_reference(store: &Store, step: &SnapshotStep) -> (Reference, Option<Cursor>) {
-    let basis = step.basis.as_ref().map(|basis| basis.id);
-    let Some(id) = step.suspect_when.reference.filter(|id| Some(*id) != basis) else {
-        return (Reference::Basis, None);
-    };
-    let record = store.record(id).ok().flatten();
-    let origins = record.map(|record| record.stored_by.into_keys().collect());
-    let manifest = store.manifest(id).ok().map(Cursor::new);
-    (Reference::Other(origins.unwrap_or_default()), manifest)
 }
 
 /// The disk did not take what was written. Never tried again into success.

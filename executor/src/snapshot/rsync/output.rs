@@ -121,7 +121,7 @@ fn path_below(path: &[u8], into: &[u8]) -> Option<StoredPathBuf> {
     }
     let path = StoredPath::new(rest_below(&path, into)?);
     let (folder, name) = path.split_name().unwrap_or_default();
-    // A file that is not finished yet: `.NAME.XXXXXX`.
+    // A file that is not finished yet: its name between a dot and a dot with six random characters.
     let name = match name {
         [b'.', rest @ ..] if rest.len() > 7 && rest[rest.len() - 7] == b'.' => {
             &rest[..rest.len() - 7]
