@@ -1,24 +1,19 @@
-//! Every helper file and folder, with every fault that can come to it, met by every verb: nothing
-//! panics, nothing that was sealed is lost, nothing is called done that was not done, and the next
-//! backup is made, at once or after the one command that is named.
-//!
-//! `KILLS=200` lets everything meet everything; otherwise each file meets a third of the faults, and
-//! each fault a fourth of the verbs, in turn.
+//! A backup that is brought back before each fault, and all that is tried after one.
 
 use std::{
     fs,
     os::unix::{
-        fs::{PermissionsExt as _, chown, symlink},
+        fs::{PermissionsExt as _, chown},
         process::CommandExt as _,
     },
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
 };
 
 use crate::{
     damage::{VICTIM, copy},
     lab::{Lab, PROGRAM, Ran, entry_names, id_of, run_command},
-    manifests::{FAULTS, Fault},
+    manifests::Fault,
 };
 
 /// Who owns nothing on any system.
@@ -28,47 +23,14 @@ const NIGHTS: [u32; 3] = [5, 6, 7];
 const DAMAGED: u32 = 8;
 const LAST: u32 = 9;
 
-/// What can come to a folder.
-const OF_FOLDERS: [Fault; 4] = [
-    ("missing", |path| fs::rename(path, aside(path)).unwrap()),
-    ("emptied", |path| {
-        fs::rename(path, aside(path)).unwrap();
-        fs::create_dir(path).unwrap();
-    }),
-    ("a file", |path| {
-        fs::rename(path, aside(path)).unwrap();
-        fs::write(path, "a note\n").unwrap();
-    }),
-    ("a symlink", |path| {
-        fs::rename(path, aside(path)).unwrap();
-        symlink(aside(path), path).unwrap();
-    }),
-];
-
-/// What only a user meets who is not root.
-const OF_USERS: [Fault; 2] = [
-    ("closed", |path| mode(path, 0)),
-    ("read-only", |path| {
-        mode(path, if path.is_dir() { 0o555 } else { 0o444 });
-    }),
-];
-
 /// Every how manieth is tried, so that over the files each fault has its turn.
 const THIRD: usize = 3;
 
-fn mode(path: &Path, mode: u32) {
+pub(super) fn mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Where a folder is put that is replaced: out of everybody's way.
-fn aside(path: &Path) -> PathBuf {
-    let lab = path
-        .ancestors()
-        .find(|at| at.join("config.json").is_file() && at.join("home").is_dir());
-    lab.unwrap().join("aside")
-}
-
-fn night(day: u32) -> String {
+pub(super) fn night(day: u32) -> String {
     format!("2025-03-{day:02}T02:00:00+01:00")
 }
 
@@ -97,18 +59,18 @@ const VERBS: [&str; 11] = [
 ];
 
 /// A lab that is brought back before each fault.
-struct Table {
-    lab: Lab,
+pub(super) struct Table {
+    pub(super) lab: Lab,
     /// Whether an ordinary user runs the program.
-    user: bool,
+    pub(super) user: bool,
     turn: usize,
     /// Faults that were met, and those that had their turn.
     tried: usize,
-    offered: usize,
+    pub(super) offered: usize,
 }
 
 impl Table {
-    fn new(engine: bool, user: bool) -> Self {
+    pub(super) fn new(engine: bool, user: bool) -> Self {
         let mut lab = Lab::short();
         lab.set("local.useRsync", engine);
         lab.set("local.keepLast", 3);
@@ -238,7 +200,7 @@ impl Table {
     }
 
     /// One fault, and all that follows.
-    fn meets(&mut self, at: &str, (fault, act): Fault) {
+    pub(super) fn meets(&mut self, at: &str, (fault, act): Fault) {
         self.offered += 1;
         if !all_of_them() && !self.offered.is_multiple_of(THIRD) {
             return;
@@ -250,30 +212,7 @@ impl Table {
         act(&path);
         self.tried += 1;
 
-        self.turn += 1;
-        let turn = self.turn;
-        let verbs = VERBS.iter().enumerate();
-        for (_, verb) in verbs.filter(|(number, _)| all_of_them() || number % 4 == turn % 4) {
-            let letter = self.lab.text(VICTIM);
-            let now = night(DAMAGED);
-            let words: Vec<&str> = verb
-                .split(' ')
-                .map(|word| match word {
-                    "NOW" => &now,
-                    "LETTER" => &letter,
-                    word => word,
-                })
-                .collect();
-            let done = self.run(&words);
-            no_crash(&done, &what);
-            if words[0] == "restore" && done.code == 0 {
-                let back = fs::read_to_string(self.lab.path("old")).unwrap();
-                assert!(
-                    back == text(6) || done.all().contains("newer"),
-                    "{what}: {done}"
-                );
-            }
-        }
+        self.meet_verbs(&what);
         let letter = self.lab.text(VICTIM);
         let done = self.run(&["restore", "latest", &letter, "new"]);
         no_crash(&done, &what);
@@ -315,6 +254,34 @@ impl Table {
         assert_eq!(back, text(10), "{what}: {done}");
     }
 
+    /// A fourth of the verbs, or all of them.
+    fn meet_verbs(&mut self, what: &str) {
+        self.turn += 1;
+        let turn = self.turn;
+        let verbs = VERBS.iter().enumerate();
+        for (_, verb) in verbs.filter(|(number, _)| all_of_them() || number % 4 == turn % 4) {
+            let letter = self.lab.text(VICTIM);
+            let now = night(DAMAGED);
+            let words: Vec<&str> = verb
+                .split(' ')
+                .map(|word| match word {
+                    "NOW" => &now,
+                    "LETTER" => &letter,
+                    word => word,
+                })
+                .collect();
+            let done = self.run(&words);
+            no_crash(&done, what);
+            if words[0] == "restore" && done.code == 0 {
+                let back = fs::read_to_string(self.lab.path("old")).unwrap();
+                assert!(
+                    back == text(6) || done.all().contains("newer"),
+                    "{what}: {done}"
+                );
+            }
+        }
+    }
+
     /// Does what a message says.
     fn follow(&self, command: &str, what: &str) {
         let words: Vec<&str> = command.split(' ').collect();
@@ -331,7 +298,7 @@ impl Table {
         assert_eq!(done.code, 0, "{what}: {command}: {done}");
     }
 
-    fn ended(&self, at_least: usize) {
+    pub(super) fn ended(&self, at_least: usize) {
         assert!(self.offered >= at_least, "{}", self.offered);
         assert!(self.tried >= at_least / THIRD, "{}", self.tried);
     }
@@ -363,169 +330,4 @@ fn command_of(done: &Ran) -> Option<String> {
         ["backup", "mv", "chmod"].contains(&first)
     });
     commands.next().map(str::to_owned)
-}
-
-/// The files of the newest run.
-fn of_run(table: &Table) -> Vec<String> {
-    let runs = entry_names(&table.lab.path("state/runs"));
-    let newest = runs.iter().rev().find(|run| run.starts_with("2025-03-07"));
-    let run = format!("state/runs/{}", newest.unwrap());
-    let files = entry_names(&table.lab.path(&run));
-    files.iter().map(|file| format!("{run}/{file}")).collect()
-}
-
-fn records(day: u32, file: &str) -> String {
-    format!("mnt/atlas/.backup/snapshots/{}/{file}", id_of(&night(day)))
-}
-
-/// Faults of files; a flipped byte that leaves a file what it was is none.
-fn meet_all(table: &mut Table, files: &[String]) {
-    for file in files {
-        // One more, as there are nine faults.
-        table.offered += 1;
-        for fault in FAULTS {
-            let kept = table.lab.path(format!("kept.{file}"));
-            let is_empty = fs::metadata(kept).is_ok_and(|of| of.len() == 0);
-            if is_empty && ["flipped", "truncated"].contains(&fault.0) {
-                continue;
-            }
-            table.meets(file, fault);
-        }
-    }
-}
-
-#[test]
-fn records_of_snapshots() {
-    let mut table = Table::new(false, false);
-    let files = [
-        records(5, "manifest.mtree.zst"),
-        records(5, "snapshot.json"),
-        records(6, "marks.json"),
-        records(7, "manifest.mtree.zst"),
-        records(7, "snapshot.json"),
-    ];
-    meet_all(&mut table, &files);
-    table.ended(45);
-}
-
-#[test]
-fn files_of_the_destination_itself() {
-    let mut table = Table::new(true, false);
-    let files = ["destination.json", "rotation.json", "lock"];
-    let files = files.map(|file| format!("mnt/atlas/.backup/{file}"));
-    meet_all(&mut table, &files);
-    let links = [
-        "mnt/atlas/latest".to_owned(),
-        format!("mnt/atlas/weekly/{}", id_of(&night(5))),
-    ];
-    for link in links {
-        for fault in FAULTS {
-            // What is done to a link is done to the link.
-            if ["missing", "a folder", "a fifo"].contains(&fault.0) {
-                table.meets(&link, fault);
-            }
-        }
-        table.meets(
-            &link,
-            ("a file", |path| {
-                fs::remove_file(path).unwrap();
-                fs::write(path, "a note\n").unwrap();
-            }),
-        );
-        table.meets(
-            &link,
-            ("dangling", |path| {
-                fs::remove_file(path).unwrap();
-                symlink("nowhere", path).unwrap();
-            }),
-        );
-    }
-    table.ended(30);
-}
-
-#[test]
-fn files_of_the_state_directory() {
-    let mut table = Table::new(false, false);
-    let state = entry_names(&table.lab.path("state"));
-    let is_file = |name: &String| table.lab.path("state").join(name).is_file();
-    let mut files: Vec<String> = state.into_iter().filter(is_file).collect();
-    for file in &mut files {
-        file.insert_str(0, "state/");
-    }
-    assert!(files.len() >= 4, "{files:?}");
-    files.extend(of_run(&table));
-    assert!(files.len() >= 10, "{files:?}");
-    meet_all(&mut table, &files);
-}
-
-#[test]
-fn folders() {
-    let mut table = Table::new(false, false);
-    let newest = id_of(&night(7));
-    let folders = [
-        "mnt/atlas".to_owned(),
-        "mnt/atlas/.backup".to_owned(),
-        "mnt/atlas/.backup/snapshots".to_owned(),
-        format!("mnt/atlas/.backup/snapshots/{newest}"),
-        "mnt/atlas/.backup/partial".to_owned(),
-        "mnt/atlas/.backup/moving".to_owned(),
-        "mnt/atlas/daily".to_owned(),
-        "mnt/atlas/monthly".to_owned(),
-        format!("mnt/atlas/daily/{newest}"),
-        "state".to_owned(),
-        "state/runs".to_owned(),
-    ];
-    for folder in &folders {
-        for fault in OF_FOLDERS {
-            table.meets(folder, fault);
-        }
-    }
-    table.ended(44);
-}
-
-#[test]
-fn what_an_ordinary_user_may_not_read_or_write() {
-    let mut table = Table::new(false, true);
-    if !table.user {
-        return crate::lab::skip("what_an_ordinary_user_may_not: this is not root");
-    }
-    let newest = id_of(&night(7));
-    let mut all = vec![
-        records(7, "manifest.mtree.zst"),
-        records(7, "snapshot.json"),
-        format!("mnt/atlas/daily/{newest}"),
-    ];
-    for name in [
-        "destination.json",
-        "rotation.json",
-        "lock",
-        "partial",
-        "snapshots",
-        "trash",
-    ] {
-        all.push(format!("mnt/atlas/.backup/{name}"));
-    }
-    for name in [
-        "mnt/atlas",
-        "mnt/atlas/.backup",
-        "mnt/atlas/daily",
-        "mnt/atlas/weekly",
-    ] {
-        all.push(name.to_owned());
-    }
-    for name in [
-        "state",
-        "state/runs",
-        "state/lock",
-        "state/verified.json",
-        "state/destinations.json",
-    ] {
-        all.push(name.to_owned());
-    }
-    for one in &all {
-        for fault in OF_USERS {
-            table.meets(one, fault);
-        }
-    }
-    table.ended(36);
 }
