@@ -9,6 +9,7 @@ use executor::{
     verify::{self, heal, snapshots},
 };
 use schema::{journal::Sealed, plan::Action, verify::Depth};
+use test_support::{entry_names, flip_byte};
 
 use crate::{
     check::{equal, fingerprint, layout},
@@ -133,10 +134,49 @@ fn a_repair_that_is_run_again_changes_nothing() {
     let without = [".backup\t"];
     let mut once = None;
     for _ in 0..3 {
-        repair::run_repair_step(&store, "run", &step, context).unwrap();
+        repair::run_repair_step(&store, "run", &step, &|_| {}, context).unwrap();
         let now = fingerprint(&world.host(), &without);
         assert!(once.is_none_or(|once| once == now), "changed something");
         once = Some(now);
     }
     assert_eq!(verified().1.damage, []);
+}
+
+#[test]
+fn what_a_killed_repair_made_anew_is_not_taken_for_a_strangers() {
+    let name = "what_a_killed_repair_made_anew_is_not_taken_for_a_strangers";
+    if is_missing(name, &["rsync", "setfattr", "strace"], false) {
+        return;
+    }
+    let world = with_history(false);
+    let records = world.host().join(".backup/snapshots");
+    let mut ids = entry_names(&records);
+    let (last, before) = (ids.pop().unwrap(), ids.pop().unwrap());
+    for id in [&before, &last] {
+        flip_byte(&records.join(id).join("manifest.mtree.zst"));
+    }
+    // Killed as soon as the second manifest is to take its place, which comes after that of the first.
+    let place = records.join(&last);
+    let words = ["verify", "--all", "--quick", "--repair"];
+    let calls = "linkat,renameat,renameat2";
+    let done = world.trace_words(
+        &words,
+        &[
+            "-P",
+            place.to_str().unwrap(),
+            "-e",
+            &format!("trace={calls}"),
+            "-e",
+            &format!("inject={calls}:signal=SIGKILL:when=1"),
+        ],
+    );
+    assert_eq!(done.signal, Some(9), "{}", done.all());
+    let record = world.record(&before);
+    assert!(record["manifest_rebuilt_at"].is_string(), "{record}");
+    world.run(&words).expect(0);
+    let json = world
+        .run(&["--json", "verify", "--all", "--against-state"])
+        .expect(0)
+        .json();
+    assert_eq!(json["against_state"]["changed"], serde_json::json!([]));
 }

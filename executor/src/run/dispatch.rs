@@ -135,9 +135,7 @@ fn do_action(
             ))
         }
         Action::Mark(mark) => steps::mark::run_mark_step(session.store()?, mark),
-        Action::Repair(repair) => {
-            steps::repair::run_repair_step(session.store()?, &plan.run_id, repair, context)
-        }
+        Action::Repair(repair) => session.repair(&plan.run_id, repair, context),
         Action::Adopt(step) => {
             crate::adopt::run_adopt_step(session.store()?, &plan.run_id, step, context)
         }

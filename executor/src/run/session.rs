@@ -3,7 +3,8 @@
 
 use schema::{
     Digest, Plan, SnapshotId,
-    plan::{Action, DestinationCheckStep},
+    journal::Outcome,
+    plan::{Action, DestinationCheckStep, RepairStep},
 };
 
 use crate::{
@@ -124,6 +125,35 @@ impl Session<'_> {
         })?;
         state.read_kept_digests(store);
         Ok(changed)
+    }
+
+    /// Does a repair. The digest of each manifest that is made anew is kept at once: to read the trees of
+    /// the next ones may take hours, and after a kill this one would look as if somebody had changed it.
+    ///
+    /// # Errors
+    /// As [`steps::repair::run_repair_step`].
+    pub(super) fn repair(
+        &mut self,
+        run_id: &str,
+        step: &RepairStep,
+        context: Context<'_>,
+    ) -> Result<Outcome> {
+        let state = self.state;
+        let store = self.store()?;
+        let destination = store.destination().ok().flatten();
+        let keep = |id: SnapshotId| {
+            let (Some(destination), Ok(Some(record))) = (&destination, store.record(id)) else {
+                return;
+            };
+            let digest = record.manifest_digest;
+            // All of them are kept after the step, which tells what keeps them from that.
+            let _ = state.change_kept_digests(&destination.id, |kept| {
+                if kept.get(&id).is_none_or(|kept| kept.digest != digest) {
+                    kept.insert(id, KeptDigest::new(digest, context.clock.now()));
+                }
+            });
+        };
+        steps::repair::run_repair_step(store, run_id, step, &keep, context)
     }
 
     /// Lets users see the newest snapshot as `latest`, where they have a view.

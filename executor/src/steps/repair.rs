@@ -8,7 +8,7 @@ use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
 
 use rustix::io::Errno;
 use schema::{
-    amount,
+    SnapshotId, amount,
     escape::{display, unescape},
     journal::{Outcome, Problem, ProblemKind, Status},
     plan::{RepairFile, RepairFolder, RepairName, RepairStep, StoredMetadata, StoredTime},
@@ -37,7 +37,8 @@ const AREA: &str = "repair";
 const NEW: &str = "new";
 const ON_ITS_WAY: &str = "name";
 
-/// Heals what the step says; what cannot be healed is listed and left.
+/// Heals what the step says; what cannot be healed is listed and left. `made_anew` is told of each snapshot
+/// whose records were.
 ///
 /// # Errors
 /// An interruption, or a destination that cannot be written.
@@ -45,9 +46,10 @@ pub fn run_repair_step(
     store: &Store,
     run_id: &str,
     step: &RepairStep,
+    made_anew: &dyn Fn(SnapshotId),
     context: Context<'_>,
 ) -> Result<Outcome> {
-    repair_everything(store, run_id, step, context).map_err(|error| match error.kind {
+    repair_everything(store, run_id, step, made_anew, context).map_err(|error| match error.kind {
         ErrorKind::Interrupted => {
             error.with_hint("what was repaired stays; run the same again for the rest")
         }
@@ -59,10 +61,11 @@ fn repair_everything(
     store: &Store,
     run_id: &str,
     step: &RepairStep,
+    made_anew: &dyn Fn(SnapshotId),
     context: Context<'_>,
 ) -> Result<Outcome> {
     remove_repair_area(store, context)?;
-    let (anew, told) = repair_records(store, run_id, step, context)?;
+    let (anew, told) = repair_records(store, run_id, step, made_anew, context)?;
     let mut repair = Repair {
         store,
         context,
@@ -125,6 +128,7 @@ fn repair_records(
     store: &Store,
     run_id: &str,
     step: &RepairStep,
+    made_anew: &dyn Fn(SnapshotId),
     context: Context<'_>,
 ) -> Result<(u64, Vec<Problem>)> {
     let (mut done, mut problems) = (0, Vec::new());
@@ -132,6 +136,7 @@ fn repair_records(
         match rebuild::rebuild_records(store, run_id, one, context) {
             Ok(rebuilt) => {
                 done += 1;
+                made_anew(one.id);
                 problems.extend(rebuilt.problems);
             }
             Err(error) if error.kind == ErrorKind::Interrupted => return Err(error),

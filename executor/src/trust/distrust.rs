@@ -1,7 +1,10 @@
 //! Why something is not trusted, and the commands that end it.
 
-use schema::FailureCode;
+use std::{os::unix::ffi::OsStrExt as _, path::Path};
 
+use schema::{FailureCode, shell};
+
+use super::judge::own_name;
 use crate::error::Error;
 
 /// Where root keeps what only root writes.
@@ -59,5 +62,28 @@ pub(super) fn distrust_of(faults: &[Fault]) -> Option<Distrust> {
     Some(Distrust {
         because: because.join(", "),
         hint: format!("`{}`{elsewhere}", commands.join(" && ")),
+    })
+}
+
+/// What the faults of things below a folder come to: there may be any number of them, and those in
+/// folders that are not trusted are not known, so what ends it is said of the whole folder.
+pub(super) fn distrust_below(folder: &Path, faults: &[Fault]) -> Option<Distrust> {
+    let found = distrust_of(faults)?;
+    let word = shell::word(folder.as_os_str().as_bytes());
+    let needs = |program: &str| {
+        faults
+            .iter()
+            .any(|fault| fault.command.starts_with(program))
+    };
+    let mut commands = Vec::new();
+    if needs("chown") {
+        commands.push(format!("chown -hR {} {word}", own_name()));
+    }
+    if needs("chmod") {
+        commands.push(format!("chmod -R go-w {word}"));
+    }
+    Some(Distrust {
+        hint: format!("`{}`", commands.join(" && ")),
+        ..found
     })
 }

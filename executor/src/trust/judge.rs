@@ -77,7 +77,7 @@ pub(super) fn has_acl(size: Result<usize, Errno>) -> bool {
 }
 
 /// The user who is to own it, as a command names one.
-fn own_name() -> String {
+pub(super) fn own_name() -> String {
     let uid = geteuid().as_raw();
     user_name(uid).map_or_else(|| uid.to_string(), |name| name.to_string())
 }

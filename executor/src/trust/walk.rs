@@ -5,7 +5,7 @@ use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::Path};
 use rustix::{fs::lgetxattr, io::Errno};
 
 use super::{
-    distrust::{Distrust, Fault, distrust_of},
+    distrust::{Distrust, Fault, distrust_below, distrust_of},
     judge::{ACL, End, has_acl, judge},
 };
 use crate::{
@@ -65,7 +65,7 @@ pub fn find_distrust_below(
 ) -> Result<Option<Distrust>> {
     let mut faults = Vec::new();
     judge_below(folder, path, depth, is_left_out, &mut faults)?;
-    Ok(distrust_of(&faults))
+    Ok(distrust_below(path, &faults))
 }
 
 fn judge_below(
@@ -162,7 +162,8 @@ mod tests {
         };
         assert_eq!(below(3, &|_| false), None);
         set_mode(&root.join("a/b/file"), 0o666);
-        assert!(below(3, &|_| false).is_some());
+        let told = below(3, &|_| false).unwrap();
+        assert_eq!(told.hint, format!("`chmod -R go-w {}`", root.display()));
         assert_eq!(below(2, &|_| false), None);
         assert_eq!(below(3, &|name| name == "a"), None);
     }
