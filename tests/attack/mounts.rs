@@ -18,6 +18,8 @@ use crate::lab::World;
 const ATTACK: Duration = Duration::from_secs(8);
 /// Folders on which something is mounted.
 const FOLDERS: usize = 30;
+/// Files in each of them.
+const FILES: usize = 60;
 
 /// A FUSE file system that nobody serves: whoever asks it anything waits for ever.
 struct Silent {
@@ -76,12 +78,16 @@ fn attack(use_rsync: bool) {
     let mut world = World::new(use_rsync);
     let folders: Vec<PathBuf> = (0..FOLDERS)
         .map(|number| {
-            for file in 0..60 {
+            for file in 0..FILES {
                 world.write(&format!("src/mallory/cloud {number}/file {file}"), "mine");
             }
             world.path(format!("src/mallory/cloud {number}"))
         })
         .collect();
+    // So many that what is mounted over never looks like a source that went away.
+    for file in 0..2 * FOLDERS * FILES {
+        world.write(&format!("src/steady/file {file}"), "everybody's");
+    }
     let mut random = Random::from_environment(5);
     let began = Instant::now();
     let (mut ids, mut mounted) = (Vec::new(), 0);
