@@ -28,7 +28,7 @@ pub(crate) const LETTER: &[u8] = b"a letter of ann's that is nobody's business";
 /// Files of Ann's.
 const LETTERS: usize = 40;
 /// No run may take longer, whatever it meets.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(240);
 const HOST: &str = "host";
 
 /// Users, sources and a destination.
