@@ -1,43 +1,61 @@
 #!/usr/bin/env python3
-"""Times backup and its peers on one tree and prints the medians. Started by bench/run."""
+"""Times backup and its peers on trees and prints the medians. Started by bench/run."""
 
-import dataclasses
-import json
+import hashlib
+import os
+import signal
 import sys
 
+import check
+import plot
+import record
+import sections
 import table
+from journal import Journal
 from options import parse
-from record import record
-from rounds import Rounds
+from rounds import Rounds, say
+
+
+def kept_at(options):
+    """Where measurements go that are to outlive an interruption: with the program that they are of."""
+    if options.out or not options.all:
+        return options.out
+    with open(options.backup, "rb") as file:
+        program = hashlib.sha256(file.read()).hexdigest()[:12]
+    return os.path.join(os.path.dirname(options.backup), f"bench-{program}.jsonl")
 
 
 def main():
     options = parse()
-    rounds = Rounds(options)
-    if not rounds.peers:
+    if options.check:
+        sys.exit(check.run(options))
+    journal = Journal(kept_at(options))
+    if journal.path:
+        say(f"every measurement is kept in {journal.path}, from which an interrupted bench goes on")
+    asked = sections.whole(options) if options.all else sections.chosen(options)
+    measured = []
+    for section in asked:
+        rounds = Rounds(options, section, journal)
+        if not rounds.peers:
+            say(f"{section.title}: nobody that is installed takes part")
+            continue
+        rounds.run()
+        measured.append(rounds)
+    if not measured:
         sys.exit(f"--only {options.only}: names no contestant that is installed")
-    rounds.run()
-    text = "\n".join(table.lines(rounds))
+    text = "\n".join(table.lines(measured, journal, options))
     print(text)
     if options.record:
-        record(options.tree, text)
-    if options.out:
-        rows = [
-            {
-                "operation": operation,
-                "cache": cache,
-                "measures": {name: [dataclasses.asdict(one) for one in all] for name, all in found.items()},
-            }
-            for (operation, cache), found in rounds.results.items()
-        ]
-        with open(options.out, "w") as file:
-            json.dump({"rows": rows, "failures": [[*key, why] for key, why in rounds.failures.items()]}, file, indent=2)
+        record.record(text)
+        record.keep("table.svg", plot.draw(measured, journal))
     # Our own failures are no footnote.
-    if any(name.startswith("backup") for name, _ in rounds.failures):
-        sys.exit(1)
+    ours = [name for one in measured for name, _ in journal.failures(one.section) if name.startswith("backup")]
+    sys.exit(1 if ours else 0)
 
 
 if __name__ == "__main__":
+    # As after ^C: what is mounted is unmounted.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         main()
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""One measurement: how long until it is on the disk, and how much memory it took."""
+"""One measurement: how long until it is on the disk, and what it took of processors and memory."""
 
 import dataclasses
 import os
@@ -14,8 +14,12 @@ class Failed(Exception):
 @dataclasses.dataclass
 class Measure:
     seconds: float
+    # Processor time in seconds, user and system, of all processes; none where it is not known.
+    processor: float | None = None
     # Peak of the largest process in MiB; none where it is not known.
     peak: float | None = None
+    # Requests that a server was sent.
+    requests: int | None = None
 
 
 def quiet(*argv, **more):
@@ -26,7 +30,8 @@ def quiet(*argv, **more):
 class Clock:
     """Runs commands and says what they cost."""
 
-    def __init__(self, work):
+    def __init__(self, work, disks):
+        self.disks = disks
         self.output = os.path.join(work, "output")
         self.peak = os.path.join(work, "peak")
         # Asking the kernel for the memory of our own child would give Python's where that is more.
@@ -35,24 +40,29 @@ class Clock:
     def run(self, *commands, settle, env=None, cwd=None):
         """Runs commands, then waits until what they wrote to the file system of `settle` is on disk."""
         env = {**os.environ, "TZ": "UTC", "LC_ALL": "C.UTF-8", **(env or {})}
-        peaks = []
+        costs = []
         begin = time.perf_counter()
         for argv in commands:
-            peaks.append(self.one(argv, env, cwd))
-        # One file system, not all of the machine's.
-        quiet("sync", "-f", settle)
+            costs.append(self.one(argv, env, cwd))
+        # One file system, not all of the machine's; of a server's it is the server's own.
+        quiet("sync", "-f", self.disks.behind(settle))
         seconds = time.perf_counter() - begin
-        return Measure(seconds, max(peaks) if None not in peaks else None)
+        processor, peaks = (list(column) for column in zip(*costs))
+        return Measure(seconds, sum(processor), max(peaks) if None not in peaks else None)
 
     def one(self, argv, env, cwd):
         counted = [self.time_tool, "-q", "-f", "%M", "-o", self.peak, *argv] if self.time_tool else argv
         with open(self.output, "wb") as output:
-            done = subprocess.run(counted, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=env, cwd=cwd)
-        if done.returncode != 0:
+            child = subprocess.Popen(counted, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=env, cwd=cwd)
+            # Of the child and all of its own that it waited for.
+            _, status, used = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode != 0:
             with open(self.output, errors="replace") as output:
                 said = [line.strip() for line in output.read().splitlines() if line.strip()]
-            raise Failed(f"`{' '.join(argv)[:80]}` ended with {done.returncode}: {' / '.join(said[-4:])[-400:]}")
+            raise Failed(f"`{' '.join(argv)[:80]}` ended with {child.returncode}: {' / '.join(said[-4:])[-400:]}")
+        processor = used.ru_utime + used.ru_stime
         if not self.time_tool:
-            return None
+            return processor, None
         with open(self.peak) as file:
-            return int(file.read().split()[-1]) / 1024
+            return processor, int(file.read().split()[-1]) / 1024

@@ -3,6 +3,7 @@
 import argparse
 import re
 
+import sections
 import tree
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
@@ -15,12 +16,21 @@ def size(text):
     return int(float(match[1]) * UNITS[match[2]])
 
 
-def parse():
-    parser = argparse.ArgumentParser(prog="bench/run")
+def shape_of(options):
+    """The tree's shape: fewer files than a tree has come in fewer folders, and with fewer bytes."""
+    given = sections.FAR if options.dest == "sshfs" and options.tree is None else tree.SHAPES[options.tree or "A"]
+    files = options.files or given.files
+    folders = max(1, given.folders * files // given.files) if options.files else given.folders
+    return tree.Shape(files, options.folders or folders, options.bytes or given.bytes * files // given.files)
+
+
+def parse(argv=None):
+    parser = argparse.ArgumentParser(prog="bench/run", allow_abbrev=False)
     parser.add_argument("--backup", required=True)
     parser.add_argument("--work", required=True)
     parser.add_argument("--disks", choices=("yes", "no"), required=True)
-    parser.add_argument("--tree", choices=sorted(tree.SHAPES), default="A")
+    parser.add_argument("--dest", choices=sections.DISKS)
+    parser.add_argument("--tree", choices=sorted(tree.SHAPES))
     parser.add_argument("--files", type=int)
     parser.add_argument("--folders", type=int)
     parser.add_argument("--bytes", type=size)
@@ -28,20 +38,22 @@ def parse():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--renames", type=int, default=10_000)
-    parser.add_argument("--snapshots", type=int, default=20)
+    parser.add_argument("--snapshots", type=int, default=0)
     parser.add_argument("--cache", choices=("warm", "cold", "both"), default="warm")
     parser.add_argument("--only")
     parser.add_argument("--out")
+    parser.add_argument("--all", action="store_true")
     parser.add_argument("--record", action="store_true")
-    options = parser.parse_args()
-    given = tree.SHAPES[options.tree]
-    # Fewer files than the tree has come in fewer folders.
-    folders = given.folders
-    if options.files:
-        folders = max(1, given.folders * options.files // given.files)
-    total = given.bytes * (options.files or given.files) // given.files
-    options.shape = tree.Shape(options.files or given.files, options.folders or folders, options.bytes or total)
-    if options.record and options.shape != given:
-        parser.error(f"--record: keeps figures of tree {options.tree} as it is, and this is another shape")
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args(argv)
+    if options.dest is None:
+        options.dest = "ext4" if options.disks == "yes" else "folder"
+    if options.disks == "no" and options.dest not in ("folder", "sshfs"):
+        parser.error(f"--dest {options.dest}: only root can make such a disk")
+    if options.disks == "no" and options.all:
+        parser.error("--all: only root can make the disks")
+    if options.record and not options.all:
+        parser.error("--record: keeps the whole table, so it needs --all")
+    options.shape = shape_of(options)
     options.caches = ("warm", "cold") if options.cache == "both" else (options.cache,)
     return options

@@ -1,28 +1,40 @@
-"""Keeps the last table in bench/README.md, between two marks."""
+"""Keeps the last table in bench/README.md, between two marks, and its plot beside it."""
 
 import datetime
 import os
 import subprocess
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-BEGIN = "<!-- the last table of tree {}: replaced by bench/run --record -->"
-END = "<!-- end of the table of tree {} -->"
+BEGIN = "<!-- the last tables: replaced by bench/run --all --record -->"
+END = "<!-- end of the last tables -->"
+OWN = ("README.md", "table.svg")
 
 
 def commit():
     def git(*words):
         return subprocess.run(["git", "-C", HERE, *words], capture_output=True, text=True).stdout.strip()
 
-    return git("rev-parse", "--short", "HEAD") + (" with changes" if git("status", "--porcelain", "--", "..", ":!../bench/README.md") else "")
+    others = git("status", "--porcelain", "--", "..", *(f":!../bench/{name}" for name in OWN))
+    return git("rev-parse", "--short", "HEAD") + (" with changes" if others else "")
 
 
-def record(tree, table):
-    path = os.path.join(HERE, "README.md")
-    with open(path) as file:
+def replaced(text, table):
+    """The page with another table."""
+    before, rest = text.split(BEGIN + "\n", 1)
+    _, after = rest.split(END, 1)
+    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
+
+
+def keep(name, text):
+    """Writes a file of the bench; never half of it."""
+    path = os.path.join(HERE, name)
+    with open(path + ".new", "w") as file:
+        file.write(text)
+    os.replace(path + ".new", path)
+
+
+def record(table):
+    with open(os.path.join(HERE, "README.md")) as file:
         text = file.read()
-    begin, end = BEGIN.format(tree), END.format(tree)
-    before, rest = text.split(begin + "\n", 1)
-    _, after = rest.split(end, 1)
     when = f"{datetime.date.today()}, commit {commit()}."
-    with open(path, "w") as file:
-        file.write(f"{before}{begin}\n\n{when}\n\n{table}\n\n{end}{after}")
+    keep("README.md", replaced(text, f"{when}\n\n{table}"))

@@ -1,4 +1,4 @@
-"""What is measured, in which order, and what comes of it."""
+"""What is measured in a section, in which order, and what comes of it."""
 
 import os
 import subprocess
@@ -19,100 +19,129 @@ READ_BACK = "restore all, read back"
 VERIFY = "verify all content"
 
 
-class Rounds:
-    """All measurements: `results[operation, cache][name]` is a list, one for each round."""
+def say(text):
+    print(text, file=sys.stderr, flush=True)
 
-    def __init__(self, options):
+
+class Rounds:
+    """All measurements of one section; each goes into the journal as it is made."""
+
+    def __init__(self, options, section, journal):
         self.options = options
+        self.section = section
+        self.journal = journal
+        self.disks = disks.Disks(options, section)
+        self.clock = Clock(options.work, self.disks)
         self.tree = os.path.join(options.work, "tree")
-        self.disks = disks.Disks(options)
-        self.clock = Clock(options.work)
-        self.results = {}
-        # What went wrong: `failures[name, operation]` is a sentence.
-        self.failures = {}
-        self.changes = 0
-        self.renamed = 0
-        chosen = options.only.split(",") if options.only else None
-        self.peers = [
-            peer(options, self.tree, self.clock)
-            for peer in ALL
-            if peer.is_there(options) and (chosen is None or peer.key() in chosen)
-        ]
+        self.peers = participants(options, section, self.tree, self.clock)
 
     def run(self):
-        tree.make(self.tree, self.options.shape, self.options.seed)
-        for cache in self.options.caches:
-            for number in range(self.options.rounds):
-                self.round(number, cache)
+        done, wanted = self.journal.done(self.section), self.section.rounds or self.options.rounds
+        if done >= wanted:
+            say(f"{self.section.title}: all rounds are measured")
+            return
+        self.tree = self.disks.source()
         for peer in self.peers:
-            self.disks.remove(peer.key())
+            peer.tree = self.tree
+        tree.make(self.tree, self.section.shape, self.section.seed)
+        try:
+            for number in range(done, wanted):
+                say(f"{self.section.title}, round {number + 1} of {wanted}")
+                self.journal.begin(self.section)
+                self.round(number)
+                self.journal.end(self.section)
+        finally:
+            for name in [peer.key() for peer in self.peers] + ["source"]:
+                self.disks.remove(name)
+            quiet("rm", "-rf", "--one-file-system", self.tree)
 
-    def round(self, number, cache):
-        print(f"{cache}, round {number + 1} of {self.options.rounds}", file=sys.stderr)
+    def begin(self, number):
+        """Gives everybody an empty disk; says who does everything first in this round."""
         # Who goes first may find the cache or the disk in another state: take turns.
         at = number % len(self.peers)
         order = self.peers[at:] + self.peers[:at]
         self.out = set()
         for peer in order:
             self.guarded(peer, "begin", lambda peer: peer.begin(self.disks.fresh(peer.key())))
+        return order
 
-        self.each(order, FIRST, cache, lambda peer: peer.copy())
+    def round(self, number):
+        order = self.begin(number)
+        if self.section.many:
+            self.nothing_but_many(order)
+            return
+        self.each(order, FIRST, lambda peer: peer.copy())
         again = [peer for peer in order if not peer.copies_once]
         # Cheap beside the rest of a round of a large tree.
-        for _ in range(self.options.repeat):
-            self.each(again, NOTHING, cache, lambda peer: peer.copy())
-        self.changes += 1
-        tree.change(self.tree, 1, self.changes)
-        self.each(again, CHANGED, cache, lambda peer: peer.copy())
-        self.renamed = tree.rename(self.tree, self.options.renames, self.changes)
-        self.each(again, f"{self.renamed} renames", cache, lambda peer: peer.copy())
-        self.each(order, DELETE, cache, self.delete, "delete_oldest")
-        self.each(order, RESTORE, cache, lambda peer: self.restore(peer.restore, peer, number), "restore")
-        self.each(order, READ_BACK, cache, lambda peer: self.restore(peer.restore_and_read_back, peer, number), "restore_and_read_back")
-        self.each(order, VERIFY, cache, lambda peer: peer.verify(), "verify")
-        if self.options.snapshots:
-            self.many([peer for peer in order if peer.many], cache)
+        for _ in range(self.section.repeat):
+            self.each(again, NOTHING, lambda peer: peer.copy())
+        tree.change(self.tree, 1, number + 1)
+        self.each(again, CHANGED, lambda peer: peer.copy())
+        renamed = tree.rename(self.tree, self.section.renames, number + 1)
+        self.each(again, f"{renamed:,} renames", lambda peer: peer.copy())
+        self.each(order, DELETE, self.delete, "delete_oldest")
+        self.each(order, RESTORE, lambda peer: self.restore(peer.restore, peer, number), "restore")
+        self.each(order, READ_BACK, lambda peer: self.restore(peer.restore_and_read_back, peer, number), "restore_and_read_back")
+        self.each(order, VERIFY, lambda peer: peer.verify(), "verify")
+        if self.section.snapshots:
+            order = [peer for peer in order if peer.many]
+            self.more_snapshots(order, self.section.snapshots)
+            for _ in range(self.section.repeat):
+                self.each(order, nothing_with(self.section.snapshots), lambda peer: peer.copy())
+
+    def nothing_but_many(self, order):
+        """A tree so small that the number of snapshots is what costs. They are made by real runs."""
+        self.each(order, FIRST, lambda peer: peer.copy())
+        for _ in range(5):
+            self.each(order, nothing_with(1), lambda peer: peer.copy())
+        self.more_snapshots(order, self.section.many)
+        for _ in range(5):
+            self.each(order, nothing_with(self.section.many), lambda peer: peer.copy())
+
+    def more_snapshots(self, order, count):
+        for peer in order:
+            say(f"  {peer.name}: {count:,} snapshots")
+            while peer.present() < count and peer not in self.out:
+                self.guarded(peer, "more snapshots", lambda peer: peer.copy())
 
     def delete(self, peer):
         measure = peer.delete_oldest()
         peer.deleted += 1
         return measure
 
-    def many(self, order, cache):
-        """What costs more with many snapshots would show here."""
-        for peer in order:
-            while peer.present() < self.options.snapshots and peer not in self.out:
-                self.guarded(peer, "more snapshots", lambda peer: peer.copy())
-        for _ in range(self.options.repeat):
-            self.each(order, f"{NOTHING}, {self.options.snapshots} snapshots", cache, lambda peer: peer.copy())
-
-    def each(self, order, operation, cache, action, needs="copy"):
-        self.results.setdefault((operation, cache), {})
-        if cache == "warm":
+    def each(self, order, operation, action, needs="copy"):
+        cold = self.section.cache == "cold"
+        if not cold:
             disks.read_all(self.tree)
         for peer in order:
             if peer in self.out or not peer.can(needs):
                 continue
-            if cache == "cold":
+            self.disks.mount_anew(peer.target)
+            if cold:
                 disks.drop_caches()
             else:
-                if operation in (RESTORE, READ_BACK, VERIFY) and not peer.copies_once:
+                is_far = peer.target in self.disks.stores
+                if operation in (RESTORE, READ_BACK, VERIFY) and not peer.copies_once and not is_far:
                     # What is read is the copy, and some kernels give unused memory back early.
                     disks.read_all(peer.target)
                 # Nobody waits for what somebody else wrote.
                 quiet("sync", "-f", self.options.work)
+            before = self.disks.requests(peer.target)
             measure = self.guarded(peer, operation, action)
-            if measure is not None:
-                print(f"  {operation}, {peer.name}: {measure.seconds:.2f} s", file=sys.stderr)
-                self.results[operation, cache].setdefault(peer.name, []).append(measure)
+            if measure is None:
+                continue
+            if before is not None:
+                measure.requests = self.disks.requests(peer.target) - before
+            say(f"  {operation}, {peer.name}: {measure.seconds:.2f} s")
+            self.journal.measured(self.section, operation, peer.name, measure)
 
     def guarded(self, peer, operation, action):
         """What one cannot do must not end the bench for the others."""
         try:
             return action(peer)
         except (Failed, OSError, KeyError, ValueError, subprocess.CalledProcessError) as error:
-            print(f"  {operation}, {peer.name}: {error}", file=sys.stderr)
-            self.failures[peer.name, operation] = str(error)
+            say(f"  {operation}, {peer.name}: {error}")
+            self.journal.failed(self.section, operation, peer.name, str(error).replace(self.options.work + "/", ""))
             if operation not in (DELETE, RESTORE, READ_BACK, VERIFY):
                 # Later figures would be those of another number of snapshots.
                 self.out.add(peer)
@@ -120,7 +149,7 @@ class Rounds:
 
     def restore(self, action, peer, number):
         # To a disk of its own: the machine's may have more to write than what we wait for.
-        folder = os.path.join(self.disks.fresh("restored"), "tree")
+        folder = os.path.join(self.disks.fresh("restored", local=True), "tree")
         try:
             measure = action(folder)
             if number == 0 and not peer.copies_once:
@@ -136,3 +165,19 @@ class Rounds:
         if done.returncode != 0 or done.stdout:
             lines = done.stdout.splitlines()
             raise Failed(f"{len(lines)} differences between the tree and what it restored, such as {lines[:2]} {done.stderr[-200:]}")
+
+
+def nothing_with(snapshots):
+    return f"{NOTHING}, {snapshots:,} snapshot{'' if snapshots == 1 else 's'}"
+
+
+def participants(options, section, source, clock):
+    """Who takes part in a section: whoever is installed, was asked for, and can write to such a disk."""
+    return [
+        peer(options, source, clock)
+        for peer in ALL
+        if peer.is_there(options)
+        and (section.only is None or peer.key() in section.only)
+        and (options.only is None or peer.key() in options.only.split(","))
+        and (peer.disks is None or section.dest in peer.disks)
+    ]

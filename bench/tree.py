@@ -45,7 +45,7 @@ def write(path, length, pool, dice):
 def make(root, shape, seed):
     dice = random.Random(seed)
     pool = dice.randbytes(POOL)
-    os.mkdir(root)
+    os.makedirs(root, exist_ok=True)
     folders = [(root, 0)]
     for number in range(max(1, shape.folders - 1)):
         parent, depth = folders[dice.randrange(len(folders))]

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 # Snapshots are made on consecutive days from here, so that rotation has days to delete.
-FIRST_DAY = datetime.date(2025, 1, 1)
+FIRST_DAY = datetime.date(2020, 1, 1)
 
 
 def first_line(*argv, words=3):
@@ -22,6 +22,8 @@ class Contestant:
     name = ""
     # The program that must be installed.
     tool = ""
+    # The disks that it can write to, if not to all.
+    disks = None
     # Whether its cost with many snapshots is measured too.
     many = False
     # Whether its first copy is its only one.

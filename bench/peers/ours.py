@@ -8,7 +8,7 @@ import subprocess
 from measure import Failed, Measure
 from peers.contestant import Contestant, first_line
 
-PLENTY = 1000
+PLENTY = 100_000
 
 
 class BuiltIn(Contestant):
@@ -91,7 +91,7 @@ class BuiltIn(Contestant):
 
 
 class WithRsync(BuiltIn):
-    name = "backup, useRsync"
+    name = "backup, rsync engine"
     use_rsync = True
 
     @classmethod

@@ -100,6 +100,47 @@ class Rustic(Repository):
         return self.run(["rustic", "check", "--read-data"])
 
 
+class Kopia(Repository):
+    name = "kopia"
+    tool = "kopia"
+
+    def env(self):
+        return {
+            "KOPIA_PASSWORD": "bench",
+            "KOPIA_CONFIG_PATH": self.own + "/repository.config",
+            "KOPIA_CACHE_DIRECTORY": self.own + "/cache",
+            "KOPIA_LOG_DIR": self.own + "/log",
+            "KOPIA_CHECK_FOR_UPDATES": "false",
+        }
+
+    def begin(self, target):
+        super().begin(target)
+        quiet("kopia", "repository", "create", "filesystem", "--path", target + "/repository", env={**os.environ, **self.env()}, stderr=subprocess.DEVNULL)
+
+    def copy(self):
+        self.next_day()
+        return self.run(["kopia", "snapshot", "create", "--no-progress", self.tree])
+
+    def listed(self):
+        return sorted(json.loads(self.told("kopia", "snapshot", "list", "--json", self.tree)), key=lambda one: one["startTime"])
+
+    def delete_oldest(self):
+        # Without its waits for others who may write to the repository.
+        return self.run(
+            ["kopia", "snapshot", "delete", self.listed()[0]["id"], "--delete"],
+            ["kopia", "maintenance", "run", "--full", "--safety=none"],
+        )
+
+    def restore(self, folder):
+        return self.run(["kopia", "snapshot", "restore", self.listed()[-1]["id"], folder], settle=os.path.dirname(folder))
+
+    def restored_at(self, folder):
+        return folder
+
+    def verify(self):
+        return self.run(["kopia", "snapshot", "verify", "--verify-files-percent=100"])
+
+
 class Borg(Repository):
     name = "borg"
     tool = "borg"
