@@ -15,12 +15,22 @@ pub const LONGEST_CONFIG: u64 = 4 << 20;
 /// which may be written as six (`\u0001`).
 pub const LONGEST_LISTED_LINE: u64 = 64 << 10;
 
+/// Bytes of memory that are set aside at once for what a file says that it holds.
+const LARGEST_GUESS: u64 = 1 << 20;
+
 /// All that there is to read, at most `limit` bytes.
 ///
 /// # Errors
 /// Fails if it cannot be read, or is longer.
 pub fn read_bounded(from: impl Read, limit: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    read_bounded_of(from, 0, limit)
+}
+
+/// The same of what says how many bytes it has, so that it is read with one call where that is true.
+pub(crate) fn read_bounded_of(from: impl Read, said: u64, limit: u64) -> io::Result<Vec<u8>> {
+    // One more, by which the end is known. A file that lies about its length gets no more than this.
+    let room = said.min(limit).min(LARGEST_GUESS) + 1;
+    let mut bytes = Vec::with_capacity(usize::try_from(room).unwrap_or(0));
     from.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
         return Err(longer_than(limit));

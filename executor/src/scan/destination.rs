@@ -1,6 +1,6 @@
 //! Scans the destination as it is found; writes nothing.
 
-use std::{ffi::OsStr, io};
+use std::{collections::BTreeSet, ffi::OsStr, io};
 
 use rustix::io::Errno;
 use schema::{
@@ -18,12 +18,12 @@ use crate::{
     error::{Result, failure_code, system_reason},
     event::Context,
     store::{
-        BACKUP, LATEST, LONGEST_RECORDS, PARTIAL, SNAPSHOT_FILE, SNAPSHOTS, Store, TRASH,
-        record_path,
+        AllRecords, BACKUP, LATEST, LONGEST_RECORDS, PARTIAL, Records, SNAPSHOT_FILE, SNAPSHOTS,
+        Store, TRASH, record_path,
     },
     survey::Bounds,
     sys::{
-        Dir, Kind, Stat, bytes,
+        Dir, Kind, Listed, Stat, bytes,
         location::locate,
         mounts,
         resolve::{Resolved, resolve},
@@ -168,22 +168,28 @@ fn scan_neighbours(dir: &Dir, path: &str) -> Vec<NeighbourHost> {
 
 /// What stands in the tiers: snapshots, links and what others made.
 fn scan_tiers(store: &Store, state: &mut DestinationState) -> Result<()> {
-    let mut room = LONGEST_RECORDS;
+    let mut scan = TierScan {
+        store,
+        records: store.all_records(),
+        room: LONGEST_RECORDS,
+        seen: BTreeSet::new(),
+        state,
+    };
     for tier in Tier::ALL {
         let opened = store.root.folder(OsStr::new(tier.folder()));
-        let names = opened.and_then(|dir| Ok((dir.names()?, dir)));
-        let (names, dir) = match names {
+        let listed = opened.and_then(|dir| Ok((dir.list_once()?, dir)));
+        let (mut listed, dir) = match listed {
             Ok(found) => found,
             Err(Errno::NOENT) => continue,
             Err(error) => {
                 let found = in_the_way(&store.root, tier.folder(), tier.folder(), error);
-                state.in_the_way.push(found);
+                scan.state.in_the_way.push(found);
                 continue;
             }
         };
-        let folder = TierFolder { store, tier, dir };
-        for name in names {
-            folder.scan_entry(&name, state, &mut room);
+        listed.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        for one in &listed {
+            scan.scan_entry(tier, &dir, one);
         }
     }
     let latest = store.root.look(OsStr::new(LATEST)).ok().flatten();
@@ -201,36 +207,46 @@ fn scan_tiers(store: &Store, state: &mut DestinationState) -> Result<()> {
     Ok(())
 }
 
-/// The folder of a tier.
-struct TierFolder<'a> {
+/// A pass through the tiers.
+struct TierScan<'a> {
     store: &'a Store,
-    tier: Tier,
-    dir: Dir,
+    records: AllRecords<'a>,
+    /// Bytes of records that there is room for yet.
+    room: u64,
+    /// Snapshots that were found in a tier already.
+    seen: BTreeSet<SnapshotId>,
+    state: &'a mut DestinationState,
 }
 
-impl TierFolder<'_> {
-    /// Adds what has a name in the folder.
-    fn scan_entry(&self, name: &OsStr, state: &mut DestinationState, room: &mut u64) {
-        let Ok(stat) = self.dir.stat(name) else {
-            return;
-        };
+impl TierScan<'_> {
+    /// Adds what has a name in a tier's folder.
+    fn scan_entry(&mut self, tier: Tier, dir: &Dir, one: &Listed) {
+        let name = one.name.as_os_str();
         let id = name
             .to_str()
             .and_then(|name| name.parse::<SnapshotId>().ok());
-        match (id, stat.kind) {
+        // What the folder says of it is not asked again.
+        let kind = match one.is_known && one.is_folder {
+            true => Kind::Folder,
+            false => match dir.stat(name) {
+                Ok(stat) => stat.kind,
+                Err(_) => return,
+            },
+        };
+        match (id, kind) {
             (Some(id), Kind::Symlink) => {
-                let Ok(target) = self.dir.read_symlink(name) else {
+                let Ok(target) = dir.read_symlink(name) else {
                     return;
                 };
-                state.links.push(TierLink {
-                    tier: self.tier,
+                self.state.links.push(TierLink {
+                    tier,
                     id,
                     target: escape::display(bytes(&target)),
                 });
             }
-            (id, Kind::Folder) => self.scan_folder(name, id, state, room),
-            (Some(_), kind) => state.in_the_way.push(InTheWay {
-                path: format!("{}/{}", self.tier, escape::display(bytes(name))),
+            (id, Kind::Folder) => self.scan_folder(tier, name, id),
+            (Some(_), kind) => self.state.in_the_way.push(InTheWay {
+                path: format!("{tier}/{}", escape::display(bytes(name))),
                 what: kind_of_entry(kind).to_owned(),
                 code: None,
             }),
@@ -239,34 +255,44 @@ impl TierFolder<'_> {
     }
 
     /// Adds a folder as a snapshot, or as one that others made.
-    fn scan_folder(
-        &self,
-        name: &OsStr,
-        id: Option<SnapshotId>,
-        state: &mut DestinationState,
-        room: &mut u64,
-    ) {
-        let record = match id {
-            Some(id) => scan_record(self.store, id, room),
+    fn scan_folder(&mut self, tier: Tier, name: &OsStr, id: Option<SnapshotId>) {
+        let found = match id {
+            Some(id) => self.scan_records(tier, id),
             None => Ok(None),
         };
-        let again = |record: &SnapshotRecord| {
-            let mut all = state.snapshots.iter();
-            all.any(|one| one.record.id == record.id)
-        };
         let unmanaged = |record_fault| Unmanaged {
-            tier: self.tier,
+            tier,
             name: escape::display(bytes(name)),
             record_fault,
         };
-        match record {
+        match found {
             // A copy of a snapshot in another tier is none of ours.
-            Ok(Some(record)) if again(&record) => state.unmanaged.push(unmanaged(None)),
-            Ok(Some(record)) => {
-                let found = scan_snapshot(self.store, self.tier, record);
-                state.snapshots.push(found);
+            Ok(Some(found)) if !self.seen.insert(found.record.id) => {
+                self.state.unmanaged.push(unmanaged(None));
             }
-            without => state.unmanaged.push(unmanaged(without.err())),
+            Ok(Some(found)) => self.state.snapshots.push(found),
+            without => self.state.unmanaged.push(unmanaged(without.err())),
+        }
+    }
+
+    /// A snapshot by its records, or why they cannot be used; none where there are no records of this
+    /// name. One damaged record must not hide the others.
+    fn scan_records(
+        &mut self,
+        home: Tier,
+        id: SnapshotId,
+    ) -> std::result::Result<Option<SnapshotState>, String> {
+        let records = match self.records.of(id) {
+            Ok(Some(records)) => records,
+            Ok(None) => return Ok(None),
+            Err(error) => return Err(error.message),
+        };
+        let path = self.store.named(&record_path(id, SNAPSHOT_FILE));
+        match records.record_within(&mut self.room) {
+            Ok(Some(record)) if record.id == id => Ok(Some(scan_snapshot(&records, home, record))),
+            Ok(Some(record)) => Err(format!("{path} is the record of {}", record.id)),
+            Ok(None) => Err(format!("{path} is missing")),
+            Err(error) => Err(error.message),
         }
     }
 }
@@ -304,34 +330,14 @@ fn kind_of_entry(kind: Kind) -> &'static str {
     }
 }
 
-/// A snapshot's record, or why it cannot be used; none where there are no records of this name.
-/// One damaged record must not hide the others.
-fn scan_record(
-    store: &Store,
-    id: SnapshotId,
-    room: &mut u64,
-) -> std::result::Result<Option<SnapshotRecord>, String> {
-    let path = store.named(&record_path(id, SNAPSHOT_FILE));
-    match store.record_within(id, room) {
-        Ok(Some(record)) if record.id == id => Ok(Some(record)),
-        Ok(Some(record)) => Err(format!("{path} is the record of {}", record.id)),
-        Ok(None) => match store.records(id) {
-            Ok(None) => Ok(None),
-            Ok(Some(_)) => Err(format!("{path} is missing")),
-            Err(error) => Err(error.message),
-        },
-        Err(error) => Err(error.message),
-    }
-}
-
 /// A snapshot with what was said of it. What cannot be read may say that it is pinned.
-fn scan_snapshot(store: &Store, home: Tier, record: SnapshotRecord) -> SnapshotState {
-    let (marks, marks_fault) = match store.marks(record.id) {
+fn scan_snapshot(records: &Records<'_>, home: Tier, record: SnapshotRecord) -> SnapshotState {
+    let (marks, marks_fault) = match records.marks() {
         Ok(marks) => (marks, None),
         Err(error) => (SnapshotMarks::unknown(), Some(error.message)),
     };
     SnapshotState {
-        manifest_fault: store.manifest_present(record.id).err(),
+        manifest_fault: records.manifest_present().err(),
         home,
         record,
         marks,

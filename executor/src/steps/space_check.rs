@@ -91,9 +91,10 @@ fn drop_empty_records(store: &Store) {
     let Ok(records) = store.area(SNAPSHOTS) else {
         return;
     };
+    let homes = store.homes();
     for name in records.names().unwrap_or_default() {
         let id = name.to_str().and_then(|name| name.parse().ok());
-        if id.is_some_and(|id| matches!(store.home_of(id), Ok(None))) {
+        if id.is_some_and(|id| matches!(homes.home_of(id), Ok(None))) {
             let _ = records.remove_folder(&name);
         }
     }

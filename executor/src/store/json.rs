@@ -17,13 +17,14 @@ pub fn read_json<T: DeserializeOwned>(dir: &Dir, name: &str, path: &str) -> Resu
     let bytes = dir
         .read_whole(name, LONGEST_JSON)
         .map_err(|error| Error::io("read", path.as_bytes(), error))?;
-    bytes
-        .map(|bytes| {
-            record::without_digest(bytes)
-                .and_then(|json| serde_json::from_slice(&json).map_err(|error| error.to_string()))
-                .map_err(|because| Error::failed(format!("cannot read {path}: {because}")))
-        })
-        .transpose()
+    bytes.map(|bytes| parse_json(bytes, path)).transpose()
+}
+
+/// What a JSON file says whose content was read.
+pub(super) fn parse_json<T: DeserializeOwned>(bytes: Vec<u8>, path: &str) -> Result<T> {
+    record::without_digest(bytes)
+        .and_then(|json| serde_json::from_slice(&json).map_err(|error| error.to_string()))
+        .map_err(|because| Error::failed(format!("cannot read {path}: {because}")))
 }
 
 /// Replaces a JSON file in one step by one that ends with its own digest, so that a flipped bit is

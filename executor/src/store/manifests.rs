@@ -10,7 +10,7 @@ use crate::{
     event::Stop,
     manifest::{self, Chunks, Reader},
     state_dir::KeptDigest,
-    sys::{Kind, Stat},
+    sys::{Dir, Kind, Stat},
 };
 
 impl Store {
@@ -55,14 +55,26 @@ impl Store {
     /// # Errors
     /// What is wrong, in a sentence that names the file.
     pub fn manifest_present(&self, id: SnapshotId) -> std::result::Result<(), String> {
-        let file = self.manifest_file(id).map_err(|error| error.message)?;
-        let stat = Stat::of_fd(&file);
+        let records = self.records(id).map_err(|error| error.message)?;
+        let records = records.ok_or_else(|| self.without_records(id).message)?;
+        self.manifest_present_in(&records, id)
+    }
+
+    /// The same, where the folder of its records is open.
+    pub(super) fn manifest_present_in(
+        &self,
+        records: &Dir,
+        id: SnapshotId,
+    ) -> std::result::Result<(), String> {
+        let io = |doing, error| self.io(doing, &manifest_path(id), error).message;
+        let file = records.file(OsStr::new(manifest::FILE_NAME));
+        let file = file.map_err(|error| io("open", error))?;
         let path = self.named(&manifest_path(id));
-        match stat {
+        match Stat::of_fd(&file) {
             Ok(stat) if stat.kind != Kind::File => Err(format!("{path} is not a file")),
             Ok(stat) if stat.size == 0 => Err(format!("{path} is empty")),
             Ok(_) => Ok(()),
-            Err(error) => Err(self.io("look at", &manifest_path(id), error).message),
+            Err(error) => Err(io("look at", error)),
         }
     }
 
@@ -139,12 +151,15 @@ impl Store {
     }
 
     fn manifest_file(&self, id: SnapshotId) -> Result<File> {
-        let dir = self.records(id)?.ok_or_else(|| {
-            let path = self.named(&manifest_path(id));
-            Error::failed(format!("snapshot {id} has no records: {path} is missing"))
-        })?;
-        dir.file(OsStr::new(manifest::FILE_NAME))
+        let dir = self.records(id)?;
+        dir.ok_or_else(|| self.without_records(id))?
+            .file(OsStr::new(manifest::FILE_NAME))
             .map_err(|error| self.io("open", &manifest_path(id), error))
+    }
+
+    fn without_records(&self, id: SnapshotId) -> Error {
+        let path = self.named(&manifest_path(id));
+        Error::failed(format!("snapshot {id} has no records: {path} is missing"))
     }
 }
 

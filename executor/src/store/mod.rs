@@ -2,18 +2,24 @@
 //!
 //! Only names and small records; copying, publishing and deleting are the steps' work.
 
+mod homes;
 mod json;
 mod manifests;
+mod records;
 
 use std::ffi::OsStr;
 
 use rustix::io::Errno;
 use schema::{
     FailureCode, SnapshotId, Tier,
-    record::{DestinationRecord, RotationRecord, SnapshotMarks, SnapshotRecord},
+    record::{DestinationRecord, RotationRecord},
 };
 
-pub use self::json::{read_json, write_json, write_record};
+pub use self::{
+    homes::Homes,
+    json::{read_json, write_json, write_record},
+    records::{AllRecords, Records},
+};
 use crate::{
     error::{Error, Result},
     state_dir::{KeptDigests, KeptElsewhere},
@@ -205,82 +211,6 @@ impl Store {
             .look(OsStr::new(&name))
             .map_err(|error| self.io("look at", &format!("{tier}/{name}"), error))?;
         Ok(stat.is_some_and(|stat| stat.kind == Kind::Folder))
-    }
-
-    /// Opens the folder of a snapshot's records; `None` if it has none.
-    ///
-    /// # Errors
-    /// Fails if it is there and cannot be opened.
-    pub fn records(&self, id: SnapshotId) -> Result<Option<Dir>> {
-        if self.closed {
-            return Ok(None);
-        }
-        let name = id.to_string();
-        let opened = self
-            .backup
-            .folder(OsStr::new(SNAPSHOTS))
-            .map(|snapshots| snapshots.folder(OsStr::new(&name)));
-        let opened = match opened {
-            // Something else has the name of the folder of all records.
-            Err(Errno::NOTDIR | Errno::LOOP) => return Ok(None),
-            opened => opened.and_then(|records| records),
-        };
-        match opened {
-            Ok(dir) => Ok(Some(dir)),
-            Err(Errno::NOENT) => Ok(None),
-            Err(error) => Err(self.io("open", &format!("{BACKUP}/{SNAPSHOTS}/{name}"), error)),
-        }
-    }
-
-    /// A snapshot's record; `None` where it has none.
-    ///
-    /// # Errors
-    /// Fails if it is there and cannot be read.
-    pub fn record(&self, id: SnapshotId) -> Result<Option<SnapshotRecord>> {
-        let Some(dir) = self.records(id)? else {
-            return Ok(None);
-        };
-        read_json(
-            &dir,
-            SNAPSHOT_FILE,
-            &self.named(&record_path(id, SNAPSHOT_FILE)),
-        )
-    }
-
-    /// The same, where the records that are in memory already leave room for it: takes its size from
-    /// `room`.
-    ///
-    /// # Errors
-    /// As [`Self::record`], and if there is no room for it.
-    pub fn record_within(&self, id: SnapshotId, room: &mut u64) -> Result<Option<SnapshotRecord>> {
-        let there = self
-            .records(id)
-            .ok()
-            .flatten()
-            .and_then(|dir| dir.look(OsStr::new(SNAPSHOT_FILE)).ok().flatten());
-        let size = there.map_or(0, |stat| stat.size);
-        if size > *room && size <= LONGEST_JSON {
-            let path = self.named(&record_path(id, SNAPSHOT_FILE));
-            let limit = schema::amount::bytes(LONGEST_RECORDS);
-            return Err(Error::failed(format!(
-                "cannot read {path}: the records of all snapshots are longer than {limit} together"
-            )));
-        }
-        let record = self.record(id)?;
-        *room = room.saturating_sub(size);
-        Ok(record)
-    }
-
-    /// What was said of a snapshot since it was sealed.
-    ///
-    /// # Errors
-    /// Fails if it is there and cannot be read.
-    pub fn marks(&self, id: SnapshotId) -> Result<SnapshotMarks> {
-        let Some(dir) = self.records(id)? else {
-            return Ok(SnapshotMarks::default());
-        };
-        let marks = read_json(&dir, MARKS_FILE, &self.named(&record_path(id, MARKS_FILE)))?;
-        Ok(marks.unwrap_or_default())
     }
 
     /// The destination's own record; `None` where there is none.

@@ -23,6 +23,7 @@ pub use dir::{Dir, Listed};
 pub use folder::Folder;
 pub use owners::Owners;
 pub use stat::{Kind, Stat};
+pub use whole::WholeFile;
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
 

@@ -12,7 +12,7 @@ use super::{
     dir::Dir,
     stat::{Kind, Stat},
 };
-use crate::bounded::{longer_than, read_bounded};
+use crate::bounded::{longer_than, read_bounded_of};
 
 impl Dir {
     /// Replaces a small file in one step: writes beside it, syncs, renames over it, syncs again. A
@@ -92,6 +92,15 @@ impl Dir {
     /// # Errors
     /// Fails if the file cannot be read; also for anything but a regular file, and for a longer one.
     pub fn read_whole(&self, name: &str, limit: u64) -> std::io::Result<Option<Vec<u8>>> {
+        let file = self.open_whole(name)?;
+        file.map(|file| file.read(limit)).transpose()
+    }
+
+    /// Opens a small file to be read; `None` if there is none of that name.
+    ///
+    /// # Errors
+    /// Fails if it cannot be opened; also for anything but a regular file.
+    pub fn open_whole(&self, name: &str) -> std::io::Result<Option<WholeFile>> {
         let file = match self.file(OsStr::new(name)) {
             Ok(file) => file,
             Err(Errno::NOENT) => return Ok(None),
@@ -101,10 +110,28 @@ impl Dir {
         if stat.kind != Kind::File {
             return Err(std::io::Error::other("not a regular file"));
         }
-        if stat.size > limit {
+        Ok(Some(WholeFile { file, stat }))
+    }
+}
+
+/// A small file that was opened to be read as a whole.
+#[derive(Debug)]
+pub struct WholeFile {
+    file: File,
+    /// What the kernel said of it when it was opened.
+    pub stat: Stat,
+}
+
+impl WholeFile {
+    /// All its content.
+    ///
+    /// # Errors
+    /// Fails if it cannot be read, or is longer than `limit` bytes.
+    pub fn read(self, limit: u64) -> std::io::Result<Vec<u8>> {
+        if self.stat.size > limit {
             return Err(longer_than(limit));
         }
         // It may be longer than it says.
-        read_bounded(file, limit).map(Some)
+        read_bounded_of(self.file, self.stat.size, limit)
     }
 }

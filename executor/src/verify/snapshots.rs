@@ -2,14 +2,14 @@
 //!
 //! A damaged record must not keep the snapshot, or any other, from being looked at.
 
-use std::ffi::OsStr;
+use std::{collections::BTreeSet, ffi::OsStr};
 
 use chrono::{DateTime, FixedOffset, Utc};
 use schema::{SnapshotId, Tier, record::SnapshotRecord, verify::AgainstState};
 
 use crate::{
     error::{Error, Result},
-    store::{LONGEST_RECORDS, SNAPSHOT_FILE, Store, record_path},
+    store::{LONGEST_RECORDS, Records, SNAPSHOT_FILE, Store, record_path},
     sys::Kind,
 };
 
@@ -55,7 +55,9 @@ impl FoundSnapshot {
 /// Fails if the tiers cannot be listed.
 pub fn all_snapshots(store: &Store, offset: FixedOffset) -> Result<Vec<FoundSnapshot>> {
     let mut all = Vec::new();
+    let mut seen = BTreeSet::new();
     let mut room = LONGEST_RECORDS;
+    let records = store.all_records();
     for tier in Tier::ALL {
         // What cannot be opened is told by the scan, and hides no other tier.
         let Ok(Some(dir)) = store.tier(tier) else {
@@ -69,15 +71,22 @@ pub fn all_snapshots(store: &Store, offset: FixedOffset) -> Result<Vec<FoundSnap
                 continue;
             };
             let folder = dir.stat(&name).is_ok_and(|stat| stat.kind == Kind::Folder);
-            let again = all.iter().any(|one: &FoundSnapshot| one.id == id);
-            if folder && !again && !matches!(store.records(id), Ok(None)) {
-                all.push(FoundSnapshot {
-                    id,
-                    home: tier,
-                    record: read_record(store, id, &mut room),
-                    accepted: store.marks(id).is_ok_and(|marks| marks.accepted),
-                });
+            if !folder || seen.contains(&id) {
+                continue;
             }
+            let found = match records.of(id) {
+                Ok(None) => continue,
+                Ok(Some(records)) => Ok(records),
+                Err(error) => Err(error.message),
+            };
+            seen.insert(id);
+            let marks = found.as_ref().ok().and_then(|found| found.marks().ok());
+            all.push(FoundSnapshot {
+                id,
+                home: tier,
+                accepted: marks.is_some_and(|marks| marks.accepted),
+                record: found.and_then(|found| read_record(store, &found, id, &mut room)),
+            });
         }
     }
     all.sort_by_key(|one| (one.started_at(offset), one.id));
@@ -103,19 +112,20 @@ pub fn compare_with_kept(store: &Store, all: &[FoundSnapshot]) -> AgainstState {
             (Some(_), Ok(_)) => found.same += 1,
         }
     }
-    let is_there = |id: &SnapshotId| all.iter().any(|one| one.id == *id);
-    let gone = store.kept.keys().filter(|id| !is_there(id));
+    let there: BTreeSet<SnapshotId> = all.iter().map(|one| one.id).collect();
+    let gone = store.kept.keys().filter(|id| !there.contains(id));
     found.gone = gone.copied().collect();
     found
 }
 
 fn read_record(
     store: &Store,
+    records: &Records<'_>,
     id: SnapshotId,
     room: &mut u64,
 ) -> std::result::Result<SnapshotRecord, String> {
     let path = store.named(&record_path(id, SNAPSHOT_FILE));
-    match store.record_within(id, room) {
+    match records.record_within(room) {
         Ok(Some(record)) if record.id == id => Ok(record),
         Ok(Some(record)) => Err(format!("{path} is the record of {}", record.id)),
         Ok(None) => Err(format!("{path} is missing")),

@@ -1,0 +1,156 @@
+//! What stands beside the snapshots: the folder of all records, and that of each snapshot in it, opened
+//! once for all that is read there.
+
+use std::ffi::OsStr;
+
+use rustix::io::Errno;
+use schema::{
+    SnapshotId,
+    record::{SnapshotMarks, SnapshotRecord},
+};
+
+use super::{
+    BACKUP, LONGEST_JSON, LONGEST_RECORDS, MARKS_FILE, SNAPSHOT_FILE, SNAPSHOTS, Store,
+    json::{parse_json, read_json},
+    record_path,
+};
+use crate::{
+    error::{Error, Result},
+    sys::Dir,
+};
+
+/// The folder of the records of all snapshots.
+#[derive(Debug)]
+pub struct AllRecords<'a> {
+    store: &'a Store,
+    dir: std::result::Result<Dir, Errno>,
+}
+
+impl<'a> AllRecords<'a> {
+    /// Opens the folder of a snapshot's records; `None` if it has none.
+    ///
+    /// # Errors
+    /// Fails if it is there and cannot be opened.
+    pub fn of(&self, id: SnapshotId) -> Result<Option<Records<'a>>> {
+        let store = self.store;
+        let name = id.to_string();
+        let opened = match &self.dir {
+            Ok(all) => all.folder(OsStr::new(&name)),
+            // Something else has the name of the folder of all records.
+            Err(Errno::NOTDIR | Errno::LOOP | Errno::NOENT) => return Ok(None),
+            Err(error) => Err(*error),
+        };
+        match opened {
+            Ok(dir) => Ok(Some(Records { store, id, dir })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(store.io("open", &format!("{BACKUP}/{SNAPSHOTS}/{name}"), error)),
+        }
+    }
+}
+
+/// The folder of one snapshot's records.
+#[derive(Debug)]
+pub struct Records<'a> {
+    store: &'a Store,
+    id: SnapshotId,
+    /// The folder itself.
+    pub dir: Dir,
+}
+
+impl Records<'_> {
+    /// The snapshot's record; `None` where there is none.
+    ///
+    /// # Errors
+    /// Fails if it is there and cannot be read.
+    pub fn record(&self) -> Result<Option<SnapshotRecord>> {
+        read_json(&self.dir, SNAPSHOT_FILE, &self.path(SNAPSHOT_FILE))
+    }
+
+    /// The same, where the records that are in memory already leave room for it: takes its size from
+    /// `room`.
+    ///
+    /// # Errors
+    /// As [`Self::record`], and if there is no room for it.
+    pub fn record_within(&self, room: &mut u64) -> Result<Option<SnapshotRecord>> {
+        let path = self.path(SNAPSHOT_FILE);
+        let io = |error: std::io::Error| Error::io("read", path.as_bytes(), error);
+        let Some(file) = self.dir.open_whole(SNAPSHOT_FILE).map_err(io)? else {
+            return Ok(None);
+        };
+        let size = file.stat.size;
+        if size > *room && size <= LONGEST_JSON {
+            let limit = schema::amount::bytes(LONGEST_RECORDS);
+            return Err(Error::failed(format!(
+                "cannot read {path}: the records of all snapshots are longer than {limit} together"
+            )));
+        }
+        let record = parse_json(file.read(LONGEST_JSON).map_err(io)?, &path)?;
+        *room = room.saturating_sub(size);
+        Ok(Some(record))
+    }
+
+    /// What was said of the snapshot since it was sealed.
+    ///
+    /// # Errors
+    /// Fails if it is there and cannot be read.
+    pub fn marks(&self) -> Result<SnapshotMarks> {
+        let marks = read_json(&self.dir, MARKS_FILE, &self.path(MARKS_FILE))?;
+        Ok(marks.unwrap_or_default())
+    }
+
+    /// Whether the snapshot's manifest is there and a file with something in it; its content is not
+    /// looked at.
+    ///
+    /// # Errors
+    /// What is wrong, in a sentence that names the file.
+    pub fn manifest_present(&self) -> std::result::Result<(), String> {
+        self.store.manifest_present_in(&self.dir, self.id)
+    }
+
+    /// The path of one of the files, for messages.
+    fn path(&self, file: &str) -> String {
+        self.store.named(&record_path(self.id, file))
+    }
+}
+
+impl Store {
+    /// Opens the folder of all records, to look at many of them.
+    #[must_use]
+    pub fn all_records(&self) -> AllRecords<'_> {
+        let dir = match self.closed {
+            true => Err(Errno::NOENT),
+            false => self.backup.folder(OsStr::new(SNAPSHOTS)),
+        };
+        AllRecords { store: self, dir }
+    }
+
+    /// Opens the folder of a snapshot's records; `None` if it has none.
+    ///
+    /// # Errors
+    /// Fails if it is there and cannot be opened.
+    pub fn records(&self, id: SnapshotId) -> Result<Option<Dir>> {
+        Ok(self.all_records().of(id)?.map(|records| records.dir))
+    }
+
+    /// A snapshot's record; `None` where it has none.
+    ///
+    /// # Errors
+    /// Fails if it is there and cannot be read.
+    pub fn record(&self, id: SnapshotId) -> Result<Option<SnapshotRecord>> {
+        match self.all_records().of(id)? {
+            Some(records) => records.record(),
+            None => Ok(None),
+        }
+    }
+
+    /// What was said of a snapshot since it was sealed.
+    ///
+    /// # Errors
+    /// Fails if it is there and cannot be read.
+    pub fn marks(&self, id: SnapshotId) -> Result<SnapshotMarks> {
+        match self.all_records().of(id)? {
+            Some(records) => records.marks(),
+            None => Ok(SnapshotMarks::default()),
+        }
+    }
+}
