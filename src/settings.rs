@@ -8,7 +8,7 @@ use backup::{
     engine::{self, ConfigFault},
 };
 use chrono::{DateTime, FixedOffset};
-use executor::event::{Stop, default_threads};
+use executor::event::Stop;
 use planner::check::{self, Checked, Fault};
 use schema::Config;
 
@@ -45,8 +45,8 @@ pub(crate) struct Settings {
     pub(crate) error_style: Style,
     /// What the signals ask.
     pub(crate) stop: Stop,
-    /// Threads to work with.
-    pub(crate) threads: usize,
+    /// Threads to work with, if somebody says how many.
+    pub(crate) threads: Option<usize>,
 }
 
 impl Settings {
@@ -83,9 +83,7 @@ impl Settings {
             style: style_for(global.color, &std::io::stdout()),
             error_style: style_for(global.color, &std::io::stderr()),
             stop: crate::signals::stop_on_signals().unwrap_or_default(),
-            threads: global
-                .threads
-                .map_or_else(default_threads, |threads| threads.into()),
+            threads: global.threads.map(usize::from),
         }
     }
 

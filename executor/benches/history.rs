@@ -96,6 +96,7 @@ fn history(criterion: &mut Criterion) {
         stop: &stop,
         clock: Clock::default(),
         threads: default_threads(),
+        widens: false,
     };
     let mut group = criterion.benchmark_group("find in 20 x 100,000");
     group.sample_size(10);

@@ -1,8 +1,11 @@
 //! Events tell what the executor does while it works; a request to stop ends it soon.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    os::fd::AsFd,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use schema::{finding::Finding, journal::Outcome};
@@ -12,6 +15,8 @@ pub use schema::output::progress::Phase;
 use crate::{
     clock::Clock,
     error::{Error, Result},
+    sys::distance::round_trip,
+    width::Width,
 };
 
 /// Something that happened during a run.
@@ -128,6 +133,8 @@ pub struct Context<'a> {
     pub clock: Clock,
     /// Threads to work with; with one, everything happens on the caller's.
     pub threads: usize,
+    /// Nobody said how many: where answers come from far away more may wait for them.
+    pub widens: bool,
 }
 
 impl<'a> Context<'a> {
@@ -139,12 +146,24 @@ impl<'a> Context<'a> {
             stop,
             clock: Clock::default(),
             threads: 1,
+            widens: false,
+        }
+    }
+
+    /// How many threads work on the file system of an open file or folder.
+    pub(crate) fn width_on(&self, on: impl AsFd) -> Width {
+        if !self.widens {
+            return Width::fixed(self.threads);
+        }
+        match round_trip(on) {
+            Some(round_trip) => Width::for_distance(self.threads, round_trip),
+            None => Width::fixed(self.threads),
         }
     }
 }
 
-/// Threads to work with where nobody says how many: one for each processor, at most eight, since
-/// more would only wait for the disk.
+/// Threads to work with on a disk where nobody says how many: one for each processor, at most eight,
+/// since more would only wait for it.
 #[must_use]
 pub fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, |count| count.get().min(8))

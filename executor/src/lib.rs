@@ -40,6 +40,7 @@ pub mod trust;
 pub mod verify;
 pub mod view;
 pub mod walk;
+mod width;
 mod worker_pool;
 
 pub use sys::watch;

@@ -55,8 +55,10 @@ pub fn remove_tree(parent: &Dir, name: &OsStr, named: &str, context: Context<'_>
         wake: Condvar::new(),
         removed: AtomicU64::new(0),
     };
+    // Folders are emptied side by side; none is in another that is being emptied.
+    let threads = context.width_on(parent).threads();
     std::thread::scope(|scope| {
-        for _ in 1..context.threads {
+        for _ in 1..threads {
             if start_scoped_thread(scope, "remove", || removal.work()).is_err() {
                 break;
             }

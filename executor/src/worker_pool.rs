@@ -1,7 +1,8 @@
 //! The worker pool: jobs are done on several threads, and their results are taken in order.
 //!
 //! Owns the threads and the order; what a job is, is the caller's. With one thread everything
-//! happens on the caller's, one job after the other, so that a run can be followed call by call.
+//! happens on the caller's, one job after the other, so that a run can be followed call by call. Where
+//! threads wait for somebody far away more of them join, as the [`Width`] says.
 
 use std::{
     any::Any,
@@ -10,16 +11,20 @@ use std::{
     sync::{
         Mutex, PoisonError,
         mpsc::{
-            Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, channel,
+            Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, TrySendError, channel,
             sync_channel,
         },
     },
-    time::Duration,
+    thread::Scope,
+    time::{Duration, Instant},
 };
+
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::{
     error::{Error, Result},
     threads::start_scoped_thread,
+    width::{Spent, Width},
 };
 
 /// How often a caller that waits for a long job is given a turn.
@@ -27,6 +32,8 @@ const IDLE: Duration = Duration::from_millis(100);
 
 /// Jobs that may be ahead of the one whose result is taken next, for each thread.
 const AHEAD: usize = 8;
+/// The same where many threads have small jobs.
+const AHEAD_FAR: usize = 4;
 
 /// The caller's side of the work: hands out the jobs, and takes their results.
 pub(crate) trait Coordinator {
@@ -82,46 +89,46 @@ impl<J> JobQueue<J> {
 /// # Errors
 /// The first that the coordinator says. All jobs have ended when this returns.
 pub(crate) fn run_in_order<C: Coordinator>(
-    threads: usize,
+    width: Width,
     coordinator: &mut C,
     do_job: &(impl Fn(C::Job) -> C::Output + Sync),
 ) -> Result<()> {
-    if threads <= 1 {
+    if width.most() <= 1 {
         return run_alone(coordinator, do_job);
     }
-    let (to_threads, jobs) = JobQueue::<(u64, C::Job)>::bounded(2 * threads);
+    let (to_threads, jobs) = JobQueue::<(u64, C::Job)>::bounded(2 * width.most());
     let (from_threads, results) = channel();
     let mut waiting = BTreeMap::new();
     std::thread::scope(|scope| {
-        let mut started = 0;
-        for _ in 0..threads {
-            let (jobs, from_threads) = (&jobs, from_threads.clone());
-            let thread = start_scoped_thread(scope, "worker", move || {
-                while let Some((number, next)) = jobs.next_job() {
-                    let done = catch_unwind(AssertUnwindSafe(|| do_job(next)));
-                    let stop = done.is_err();
-                    if from_threads.send((number, done)).is_err() || stop {
-                        break;
-                    }
-                }
-            });
-            // Those that there are do the work.
-            if thread.is_err() {
-                break;
-            }
-            started += 1;
-        }
-        drop(from_threads);
-        if started == 0 {
+        let mut threads = Threads {
+            scope,
+            width,
+            jobs: &jobs,
+            do_job,
+            from_threads: Some(from_threads),
+            started: 0,
+            spent: Spent::default(),
+            measured: 0,
+        };
+        threads.start_up_to(width.threads());
+        if threads.started == 0 {
+            drop(threads);
             return run_alone(coordinator, do_job);
         }
-        let result = hand_out_and_take(started, coordinator, &results, &to_threads, &mut waiting);
+        let result = hand_out_and_take(
+            &mut threads,
+            coordinator,
+            &results,
+            &to_threads,
+            &mut waiting,
+        );
+        drop(threads);
         if result.is_err() {
             coordinator.on_failure();
         }
         drop(to_threads);
         if result.is_err() {
-            let others = results.iter().filter_map(|(_, done)| done.ok());
+            let others = results.iter().filter_map(|answer| answer.done.ok());
             let waited = std::mem::take(&mut waiting).into_values();
             waited
                 .chain(others)
@@ -129,6 +136,84 @@ pub(crate) fn run_in_order<C: Coordinator>(
         }
         result
     })
+}
+
+/// The threads that work, and what they spent.
+struct Threads<'scope, 'env, J, O, F> {
+    scope: &'scope Scope<'scope, 'env>,
+    width: Width,
+    jobs: &'scope JobQueue<(u64, J)>,
+    do_job: &'scope F,
+    /// None once no more threads are to be had.
+    from_threads: Option<Sender<Answer<O>>>,
+    started: usize,
+    /// What those that there are spent since the last of them joined.
+    spent: Spent,
+    /// Jobs that this is of.
+    measured: usize,
+}
+
+impl<'scope, J: Send, O: Send + 'scope, F: Fn(J) -> O + Sync> Threads<'scope, '_, J, O, F> {
+    /// Starts threads until there are so many; those that there are do the work.
+    fn start_up_to(&mut self, threads: usize) {
+        let (jobs, do_job) = (self.jobs, self.do_job);
+        let is_measured = self.width.is_far();
+        while self.started < threads
+            && let Some(from_threads) = self.from_threads.clone()
+        {
+            let thread = start_scoped_thread(self.scope, "worker", move || {
+                while let Some((number, next)) = jobs.next_job() {
+                    let began = is_measured.then(|| (Instant::now(), own_work()));
+                    let done = catch_unwind(AssertUnwindSafe(|| do_job(next)));
+                    let spent = began.map(|(began, worked)| Spent {
+                        passed: began.elapsed(),
+                        worked: own_work().saturating_sub(worked),
+                    });
+                    let stop = done.is_err();
+                    let answer = Answer {
+                        number,
+                        done,
+                        spent: spent.unwrap_or_default(),
+                    };
+                    if from_threads.send(answer).is_err() || stop {
+                        break;
+                    }
+                }
+            });
+            if thread.is_err() {
+                self.from_threads = None;
+                return;
+            }
+            self.started += 1;
+        }
+        if self.started >= self.width.most() {
+            self.from_threads = None;
+        }
+    }
+
+    /// Notes what a job took; once each thread had one, others may join.
+    fn note(&mut self, spent: Spent) {
+        if self.from_threads.is_none() {
+            return;
+        }
+        self.spent.passed += spent.passed;
+        self.spent.worked += spent.worked;
+        self.measured += 1;
+        if self.measured < self.started {
+            return;
+        }
+        let processors = std::thread::available_parallelism().map_or(1, Into::into);
+        let threads = self.width.after(self.spent, self.started, processors);
+        (self.spent, self.measured) = (Spent::default(), 0);
+        self.start_up_to(threads);
+    }
+}
+
+/// How long a processor was at work for this thread.
+fn own_work() -> Duration {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(now.tv_nsec).unwrap_or_default())
 }
 
 /// Does all jobs on the caller's thread.
@@ -142,18 +227,29 @@ fn run_alone<C: Coordinator>(
     Ok(())
 }
 
-type Answer<T> = (u64, std::result::Result<T, Box<dyn Any + Send>>);
+/// What became of a job.
+struct Answer<T> {
+    number: u64,
+    done: std::result::Result<T, Box<dyn Any + Send>>,
+    spent: Spent,
+}
 
 /// Hands jobs out and takes results in order.
-fn hand_out_and_take<C: Coordinator>(
-    threads: usize,
+fn hand_out_and_take<'scope, C: Coordinator>(
+    threads: &mut Threads<'scope, '_, C::Job, C::Output, impl Fn(C::Job) -> C::Output + Sync>,
     coordinator: &mut C,
     results: &Receiver<Answer<C::Output>>,
     to_threads: &SyncSender<(u64, C::Job)>,
     waiting: &mut BTreeMap<u64, C::Output>,
-) -> Result<()> {
+) -> Result<()>
+where
+    C::Output: 'scope,
+{
     let lost = || Error::failed("a thread of this program ended early");
-    let window = (AHEAD * threads) as u64;
+    let ahead = match threads.width.is_far() {
+        true => AHEAD_FAR,
+        false => AHEAD,
+    };
     let (mut given, mut taken) = (0, 0);
     let mut next = coordinator.next_job()?;
     loop {
@@ -169,7 +265,7 @@ fn hand_out_and_take<C: Coordinator>(
             return Ok(());
         }
         let mut full = true;
-        if given - taken < window
+        if given - taken < (ahead * threads.started) as u64
             && let Some(job) = next.take()
         {
             match to_threads.try_send((given, job)) {
@@ -198,10 +294,11 @@ fn hand_out_and_take<C: Coordinator>(
                 Err(TryRecvError::Disconnected) => return Err(lost()),
             }
         };
-        if let Some((number, done)) = answer {
-            match done {
+        if let Some(answer) = answer {
+            match answer.done {
                 Ok(done) => {
-                    waiting.insert(number, done);
+                    waiting.insert(answer.number, done);
+                    threads.note(answer.spent);
                 }
                 Err(panic) => {
                     coordinator.on_failure();
@@ -214,6 +311,8 @@ fn hand_out_and_take<C: Coordinator>(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     struct Numbers {
@@ -266,11 +365,36 @@ mod tests {
         }
     }
 
+    /// One, some, and those of a place far away, which others join.
+    fn widths() -> [Width; 4] {
+        let far = Width::for_distance(1, Duration::from_micros(100));
+        [Width::fixed(1), Width::fixed(2), Width::fixed(7), far]
+    }
+
+    #[test]
+    fn threads_that_only_wait_are_joined_by_others_and_never_by_more_than_there_may_be() {
+        let width = Width::for_distance(1, Duration::from_micros(100));
+        let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let mut coordinator = numbers(u64::MAX);
+        run_in_order(width, &mut coordinator, &|number| {
+            let at_once = now.fetch_add(1, Ordering::SeqCst) + 1;
+            most.fetch_max(at_once, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(2));
+            now.fetch_sub(1, Ordering::SeqCst);
+            number
+        })
+        .unwrap();
+        let most = most.into_inner();
+        assert!(most > width.threads(), "{most}");
+        assert!(most <= width.most(), "{most}");
+        assert_eq!(coordinator.taken, (1..=1000).collect::<Vec<_>>());
+    }
+
     #[test]
     fn results_are_taken_in_the_order_of_the_jobs_however_many_threads_work() {
-        for threads in [1, 2, 7] {
+        for width in widths() {
             let mut coordinator = numbers(u64::MAX);
-            run_in_order(threads, &mut coordinator, &|number| {
+            run_in_order(width, &mut coordinator, &|number| {
                 if number % 13 == 0 {
                     std::thread::sleep(Duration::from_micros(300));
                 }
@@ -283,18 +407,19 @@ mod tests {
 
     #[test]
     fn an_error_ends_the_work_and_is_what_comes_out() {
-        for threads in [1, 3] {
+        for width in widths() {
             let mut coordinator = numbers(500);
-            let error = run_in_order(threads, &mut coordinator, &|number| number).unwrap_err();
+            let error = run_in_order(width, &mut coordinator, &|number| number).unwrap_err();
             assert_eq!(error.message, "enough");
             assert_eq!(coordinator.taken.len(), 499);
-            assert!(coordinator.ended || threads == 1);
+            let is_alone = width.most() == 1;
+            assert!(coordinator.ended || is_alone);
             // Nothing that was done and not taken is lost: all that was handed out, in fact.
             let late = u64::try_from(coordinator.late.len()).unwrap();
             coordinator.late.sort_unstable();
             assert_eq!(coordinator.late, (501..=500 + late).collect::<Vec<_>>());
             // The one that `next` gave last was not handed out any more.
-            assert!(threads == 1 || late + 2 + 500 >= coordinator.next, "{late}");
+            assert!(is_alone || late + 2 + 500 >= coordinator.next, "{late}");
         }
     }
 
@@ -302,7 +427,7 @@ mod tests {
     #[should_panic(expected = "seventh")]
     fn a_panic_in_a_job_is_one_of_the_caller() {
         let mut coordinator = numbers(u64::MAX);
-        let _ = run_in_order(2, &mut coordinator, &|number| {
+        let _ = run_in_order(Width::fixed(2), &mut coordinator, &|number| {
             assert!(number != 7, "seventh");
             number
         });

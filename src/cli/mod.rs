@@ -72,7 +72,8 @@ pub(crate) struct Global {
         help_heading = "Global options"
     )]
     pub(crate) log_dir: Option<PathBuf>,
-    /// How many files to work on at once [default: one for each processor, at most 8]
+    /// How many files to work on at once [default: one for each processor, at most 8; on a network
+    /// as many as its distance asks for]
     #[arg(
         long,
         global = true,

@@ -37,7 +37,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, FixedOffset, Local};
 use executor::{
     error::Result,
-    event::{Stop, default_threads},
+    event::Stop,
     state_dir::{StateDir, Unfinished},
     sys::machine::machine_id,
 };
@@ -75,14 +75,14 @@ pub struct Engine {
     config: Config,
     state_dir: PathBuf,
     log_dir: Option<PathBuf>,
-    threads: usize,
+    threads: Option<usize>,
     stop: Stop,
     supposed_now: Option<DateTime<FixedOffset>>,
 }
 
 impl Engine {
     /// An engine for this configuration, which remembers things in `state_dir`. It writes no logs,
-    /// works with a thread for each processor and cannot be asked to stop, unless that is changed.
+    /// works with as many threads as disks and distances ask for and cannot be asked to stop, unless that is changed.
     ///
     /// The directory is made when there is something to remember.
     #[must_use]
@@ -91,7 +91,7 @@ impl Engine {
             config,
             state_dir: state_dir.into(),
             log_dir: None,
-            threads: default_threads(),
+            threads: None,
             stop: Stop::default(),
             supposed_now: None,
         }
@@ -107,10 +107,14 @@ impl Engine {
         }
     }
 
-    /// The same engine, which works with so many threads.
+    /// The same engine, which works with so many threads, however far away a destination is; with
+    /// none said, with as many as disks and distances ask for.
     #[must_use]
-    pub fn with_threads(self, threads: usize) -> Self {
-        Self { threads, ..self }
+    pub fn with_threads(self, threads: impl Into<Option<usize>>) -> Self {
+        Self {
+            threads: threads.into(),
+            ..self
+        }
     }
 
     /// The same engine, whose work ends soon when `stop` is asked.

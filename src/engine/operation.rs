@@ -4,7 +4,7 @@ use chrono::{DateTime, FixedOffset};
 use executor::{
     clock::Clock,
     error::{Result, system_reason},
-    event::Context,
+    event::{Context, default_threads},
     state_dir::{RunLock, StateDir},
 };
 
@@ -55,7 +55,8 @@ impl Engine {
                 observer,
                 stop: &self.stop,
                 clock: Clock::at(now),
-                threads: self.threads,
+                threads: self.threads.unwrap_or_else(default_threads),
+                widens: self.threads.is_none(),
             },
         }
     }

@@ -357,6 +357,7 @@ fn a_snapshot_that_a_run_removes_meanwhile_is_not_damaged() {
         stop: &stop,
         clock: Clock::default(),
         threads: 2,
+        widens: false,
     };
     let found = verify::verify_snapshots(&store, &all, &[1, 0], Depth::Full, context).unwrap();
     assert_eq!(found.damage, []);

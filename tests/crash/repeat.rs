@@ -38,6 +38,7 @@ fn each_step_that_is_run_again_changes_nothing() {
         stop: &stop,
         clock: Clock::at(NOW.parse().unwrap()),
         threads: 2,
+        widens: false,
     };
     let mut store = None;
     let mut sealed = None;
@@ -112,6 +113,7 @@ fn a_repair_that_is_run_again_changes_nothing() {
         stop: &stop,
         clock: Clock::at(NOW.parse().unwrap()),
         threads: 2,
+        widens: false,
     };
     let check = plan.steps.iter().find_map(|step| match &step.action {
         Action::DestinationCheck(check) => Some(check),

@@ -121,7 +121,8 @@ pub(crate) fn read_tree(
     for entry in above {
         reading.write(&entry, 0, tree.id)?;
     }
-    run_in_order(context.threads, &mut reading, &|items: Vec<ReadItem>| {
+    let width = context.width_on(&tree.parent);
+    run_in_order(width, &mut reading, &|items: Vec<ReadItem>| {
         let mut copier = Copier::default();
         let items = items.into_iter();
         items

@@ -15,12 +15,13 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    event::Stop,
+    event::{Context, Stop},
     leases::LeasePatience,
     manifest::{self, Reader},
     names::StoredNames,
     store::Store,
     sys::{Dir, Kind, Stat, resolve},
+    width::Width,
 };
 
 /// What is restored, and where to.
@@ -81,6 +82,13 @@ impl<'a> RestoreJob<'a> {
         self.vouching = Vouching::of(self.store, self.snapshot, stop)?;
         vouching::check_listed(&self.found, manifest_of(self.store, self.snapshot)?)?;
         Ok(self)
+    }
+
+    /// How many threads copy: as many as the side asks for that is farther away.
+    pub(super) fn width(&self, context: &Context<'_>) -> Width {
+        let from = context.width_on(&self.found.parent);
+        let to = context.width_on(&self.place.parent);
+        from.or_wider(to)
     }
 
     pub(super) fn source(&self) -> Result<RestoreSource> {

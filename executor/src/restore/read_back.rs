@@ -54,7 +54,9 @@ pub(super) fn read_back(
     since: Nanos,
     context: &Context<'_>,
 ) -> Result<Proof> {
+    let width = context.width_on(&job.place.parent);
     let mut reading = ReadBack {
+        files: width.entries(FILES),
         job,
         context,
         source: job.source()?,
@@ -67,7 +69,7 @@ pub(super) fn read_back(
             ..Progress::default()
         },
     };
-    run_in_order(context.threads, &mut reading, &|files: Vec<Written>| {
+    run_in_order(width, &mut reading, &|files: Vec<Written>| {
         // All are asked for before the first is waited for.
         let files: Vec<_> = files.into_iter().map(Written::ask).collect();
         let read = files.into_iter();
@@ -77,6 +79,8 @@ pub(super) fn read_back(
 }
 
 struct ReadBack<'a> {
+    /// Files of a job.
+    files: usize,
     job: &'a RestoreJob<'a>,
     context: &'a Context<'a>,
     source: RestoreSource,
@@ -200,7 +204,7 @@ impl Coordinator for ReadBack<'_> {
     fn next_job(&mut self) -> Result<Option<Vec<Written>>> {
         let mut files = Vec::new();
         let mut bytes = 0;
-        while files.len() < FILES && bytes < BYTES {
+        while files.len() < self.files && bytes < BYTES {
             self.context.stop.check()?;
             match self.source.next_step() {
                 None => break,

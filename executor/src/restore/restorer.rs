@@ -59,6 +59,8 @@ pub(super) struct Restorer<'a> {
     /// For each file with more names: the path of the first below the target, and its inode.
     pub(super) links: HashMap<(u64, u64), (StoredPathBuf, Inode)>,
     pub(super) tally: Tally,
+    /// Files of a job.
+    pub(super) files: usize,
     pub(super) progress: Progress,
     /// What was changed since is written by this run, or by one that was killed.
     pub(super) since: Nanos,

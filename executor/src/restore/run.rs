@@ -59,7 +59,9 @@ pub(super) fn restore_all(
         totals = scan::scan_target(job, found && !job.overwrite, context)?;
     }
     check_allowed(job, aside, &totals)?;
+    let width = job.width(context);
     let mut run = Restorer {
+        files: width.entries(FILES),
         job,
         aside,
         context,
@@ -88,7 +90,7 @@ pub(super) fn restore_all(
             context.threads,
             |error| job.place.io(error),
             || {
-                run_in_order(context.threads, &mut run, &|files| {
+                run_in_order(width, &mut run, &|files| {
                     copying::copy_files(job, aside, files, &copiers, &flusher, context)
                 })
             },
@@ -267,7 +269,7 @@ impl Coordinator for Restorer<'_> {
     fn next_job(&mut self) -> Result<Option<Vec<Copy>>> {
         let mut files = Vec::new();
         let mut bytes = 0;
-        while self.left.len() < WAITING && files.len() < FILES && bytes < BYTES {
+        while self.left.len() < WAITING && files.len() < self.files && bytes < BYTES {
             self.context.stop.check()?;
             let Some(step) = self.source.next_step() else {
                 break;

@@ -46,11 +46,14 @@ use crate::{
     survey::{Encountered, HoleBudget, Record, Survey, Surveyed, nanos_of},
     sys::{Folder, Kind, stat::Nanos},
     watch::{Storing, WHOLE},
+    width::Width,
     worker_pool::{Coordinator, run_in_order},
 };
 
 /// How often everything so far is made durable, so that a continued run need not read it back.
 const CHECKPOINT: Duration = Duration::from_secs(30);
+/// How often the free space is looked at on a file system that is far away.
+const SPACE_CHECK: Duration = Duration::from_secs(1);
 /// Bytes of holes that are read at most of each owner's files besides those that they had when they were
 /// judged.
 const MOST_GROWN: u64 = 16 << 30;
@@ -110,7 +113,13 @@ pub(super) fn build_tree(
     } = survey;
     let also = open_also_linked(store, step)?;
     let (reference, judged_by) = open_reference(store, step);
+    // Where two names may be one, the first of them must be there when the second is judged.
+    let width = match destination.capabilities.folds_names() {
+        true => Width::fixed(1),
+        false => context.width_on(&started.tree),
+    };
     let build = BuildContext {
+        width,
         store,
         step,
         context,
@@ -169,18 +178,13 @@ fn open_log(
 
 /// Does all jobs, and puts on disk beside them what they make.
 fn run_jobs(build: &BuildContext<'_>, started: &Started, builder: &mut Builder<'_>) -> Result<()> {
-    // Where two names may be one, the first of them must be there when the second is judged.
-    let threads = if build.capabilities.folds_names() {
-        1
-    } else {
-        build.context.threads
-    };
-    let flushes = if build.one_by_one { 1 } else { threads };
+    let width = build.width;
+    let flushes = if build.one_by_one { 1 } else { width.threads() };
     build.flusher.beside(
         &started.tree,
         flushes,
         |error| sync_failed_error(build, error),
-        || run_in_order(threads, builder, &|job| build.do_job(job)),
+        || run_in_order(width, builder, &|job| build.do_job(job)),
     )
 }
 
@@ -216,6 +220,7 @@ struct Builder<'a> {
     tally: Tally,
     records: Vec<SourceRecord>,
     last_checkpoint: Instant,
+    last_space_check: Instant,
 }
 
 /// Opens a new manifest; one of a run that was interrupted is written anew.
@@ -323,6 +328,7 @@ impl<'a> Builder<'a> {
             tally: Tally::default(),
             records: Vec::new(),
             last_checkpoint: Instant::now(),
+            last_space_check: Instant::now(),
         };
         this.tally.totals.entries += 1;
         this.tally.totals.folders += 1;
@@ -386,6 +392,16 @@ impl<'a> Builder<'a> {
         }));
     }
 
+    /// Looks at the free space, of which what is linked takes some, too: after each job, or now and then
+    /// where the look itself takes long.
+    fn look_at_space(&mut self) -> Result<()> {
+        if self.build.width.is_far() && self.last_space_check.elapsed() < SPACE_CHECK {
+            return Ok(());
+        }
+        self.last_space_check = Instant::now();
+        self.build.check_space()
+    }
+
     /// Makes everything so far durable now and then.
     fn checkpoint(&mut self) -> Result<()> {
         if self.last_checkpoint.elapsed() < CHECKPOINT {
@@ -412,8 +428,9 @@ impl Coordinator for Builder<'_> {
 
     fn next_job(&mut self) -> Result<Option<BuildJob>> {
         let source = self.job.source;
-        while self.job.items.len() < ENTRIES
-            && self.job.leaves.len() < ENTRIES
+        let entries = self.build.width.entries(ENTRIES);
+        while self.job.items.len() < entries
+            && self.job.leaves.len() < entries
             && self.job.bytes < BYTES
         {
             if !self.step()? {
@@ -463,7 +480,7 @@ impl Coordinator for Builder<'_> {
         }
         self.tally.add(tally);
         self.full.extend(leaves);
-        self.build.check_space()?;
+        self.look_at_space()?;
         self.report();
         self.checkpoint()
     }

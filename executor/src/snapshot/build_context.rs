@@ -24,6 +24,7 @@ use crate::{
     store::Store,
     survey::{HoleBudget, Moves, Since, is_recent},
     sys::{Dir, Folder, Stat, stat::Nanos},
+    width::Width,
 };
 
 /// Bytes written between two looks at the free space.
@@ -34,6 +35,8 @@ pub(super) struct BuildContext<'a> {
     pub(super) store: &'a Store,
     pub(super) step: &'a SnapshotStep,
     pub(super) context: Context<'a>,
+    /// How many threads make entries.
+    pub(super) width: Width,
     pub(super) capabilities: Capabilities,
     pub(super) privileged: bool,
     /// The new tree.

@@ -95,6 +95,12 @@ impl Mount {
             || name == "fuseblk"
             || !(ON_DEVICES.contains(&name) || OF_THE_KERNEL.contains(&name) || name == "tracefs")
     }
+
+    /// Whether each answer comes from elsewhere: from a server, or from a program that may ask one.
+    #[must_use]
+    pub fn is_distant(&self) -> bool {
+        self.may_fall_silent() && !self.holds_data()
+    }
 }
 
 /// The mounts that are met below a folder, by their path relative to it.
@@ -350,6 +356,8 @@ mod tests {
                 (data, silent),
                 "{kind}"
             );
+            // An answer of a disk that a program reads is near all the same.
+            assert_eq!(mount.is_distant(), silent && !data, "{kind}");
         }
     }
 

@@ -127,6 +127,14 @@ impl Stat {
         Self::with(fd, c"", AtFlags::EMPTY_PATH)
     }
 
+    /// The same as far as the kernel knows it without asking anybody.
+    ///
+    /// # Errors
+    /// Fails if it cannot be looked at.
+    pub fn of_fd_unasked(fd: impl AsFd) -> Result<Self, Errno> {
+        Self::with(fd, c"", AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC)
+    }
+
     fn with(dir: impl AsFd, name: impl Arg, flags: AtFlags) -> Result<Self, Errno> {
         let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
         Self::new(&statx(dir, name, flags, wanted)?)

@@ -208,7 +208,7 @@ impl Merge<'_> {
             dir: Arc::clone(&level.dir),
             entry,
         });
-        if self.batch.is_full() {
+        if self.batch.is_full(self.pass.width) {
             self.send();
         }
     }

@@ -62,7 +62,13 @@ pub fn verify_snapshots(
         _ => Capabilities::all(),
     };
     let expected = expected_amount(all, chosen, depth);
-    let pass = Pass::new(depth, &capabilities, expected, context);
+    let pass = Pass::new(
+        depth,
+        &capabilities,
+        expected,
+        context.width_on(&store.root),
+        context,
+    );
     let entries = read::with_readers(&pass, |readers| {
         chosen
             .iter()

@@ -20,6 +20,7 @@ use crate::{
     event::{Context, Event, Observer, Phase, Progress, Stop},
     leases::LeasePatience,
     sys::Kind,
+    width::Width,
 };
 
 /// Damages that are listed; more are only counted.
@@ -64,7 +65,7 @@ pub(super) struct Pass<'a> {
     pub(super) capabilities: &'a Capabilities,
     pub(super) stop: &'a Stop,
     pub(super) observer: &'a dyn Observer,
-    pub(super) threads: usize,
+    pub(super) width: Width,
     pub(super) seen: Seen,
     /// For stored files on which their owners hold leases.
     pub(super) leases: LeasePatience,
@@ -87,6 +88,7 @@ impl<'a> Pass<'a> {
         depth: Depth,
         capabilities: &'a Capabilities,
         expected: (u64, u64),
+        width: Width,
         context: Context<'a>,
     ) -> Self {
         let (entries_total, bytes_total) = expected;
@@ -95,7 +97,7 @@ impl<'a> Pass<'a> {
             capabilities,
             stop: context.stop,
             observer: context.observer,
-            threads: context.threads,
+            width,
             seen: Seen::new(),
             leases: LeasePatience::default(),
             found: Mutex::default(),

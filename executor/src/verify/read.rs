@@ -28,6 +28,7 @@ use crate::{
     manifest::Entry,
     sys::{Dir, Kind, Stat, attributes},
     threads::start_scoped_thread,
+    width::Width,
     worker_pool::JobQueue,
 };
 
@@ -39,7 +40,7 @@ const BATCH_BYTES: u64 = 4 << 20;
 const BUFFER: usize = 256 << 10;
 /// Files from this size on are announced to the kernel as read from end to end.
 const LARGE: u64 = 1 << 20;
-/// Most threads: more only make a disk seek.
+/// Most threads on a disk: more only make it seek.
 const MOST: usize = 8;
 /// An entry to look at.
 pub(super) struct ReadJob {
@@ -68,8 +69,8 @@ impl ReadBatch {
         self.jobs.push(job);
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.jobs.len() >= BATCH || self.bytes >= BATCH_BYTES
+    pub(super) fn is_full(&self, width: Width) -> bool {
+        self.jobs.len() >= width.entries(BATCH) || self.bytes >= BATCH_BYTES
     }
 }
 
@@ -98,7 +99,10 @@ pub(super) fn with_readers<T>(
     pass: &Pass<'_>,
     work: impl FnOnce(&Readers<'_>) -> Result<T>,
 ) -> Result<T> {
-    let threads = pass.threads.clamp(1, MOST);
+    let threads = match pass.width.is_far() {
+        true => pass.width.threads(),
+        false => pass.width.threads().min(MOST),
+    };
     let (sender, batches) = JobQueue::bounded(2 * threads);
     let result = thread::scope(|scope| {
         let started = (0..threads)

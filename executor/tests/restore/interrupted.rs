@@ -56,6 +56,7 @@ fn a_stopped_restore_goes_on_where_it_stopped() {
         clock: executor::clock::Clock::default(),
         // One after the other, so that about half of it is there.
         threads: 1,
+        widens: false,
     };
     let error = run_restore_step(&lab.store, &step, &context).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Interrupted);

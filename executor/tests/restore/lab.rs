@@ -210,6 +210,7 @@ pub(crate) fn context(stop: &Stop) -> Context<'_> {
         stop,
         clock: executor::clock::Clock::default(),
         threads: 2,
+        widens: false,
     }
 }
 

@@ -36,6 +36,7 @@ impl Engine {
         let operation = engine.unlogged(&executor::event::Silent);
         let context = Context {
             threads: 1,
+            widens: false,
             ..operation.context
         };
         let enabled = config.local.enable;
