@@ -29,19 +29,28 @@ impl Digest {
     /// The digest that 64 lowercase hexadecimal digits spell.
     #[must_use]
     pub fn from_hex(digits: &[u8]) -> Option<Self> {
-        let value = |digit: u8| match digit {
-            b'0'..=b'9' => Some(digit - b'0'),
-            b'a'..=b'f' => Some(digit - b'a' + 10),
-            _ => None,
+        // What each byte is worth as a digit. A manifest has a digest in each of its millions of lines.
+        const NONE: u8 = 0xff;
+        const WORTH: [u8; 256] = {
+            let mut worth = [NONE; 256];
+            let mut digit = 0;
+            while digit < 16 {
+                worth[b"0123456789abcdef"[digit as usize] as usize] = digit;
+                digit += 1;
+            }
+            worth
         };
         if digits.len() != 64 {
             return None;
         }
         let mut bytes = [0; 32];
+        let mut any = 0;
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = value(pair[0])? << 4 | value(pair[1])?;
+            let (high, low) = (WORTH[usize::from(pair[0])], WORTH[usize::from(pair[1])]);
+            any |= high | low;
+            *byte = high << 4 | (low & 15);
         }
-        Some(Self(bytes))
+        (any < 16).then_some(Self(bytes))
     }
 
     /// The 64 lowercase hexadecimal digits.
@@ -122,5 +131,12 @@ mod tests {
         assert_eq!(digest.to_string(), text);
         assert_eq!(text.parse(), Ok(digest));
         assert!(text.to_uppercase().parse::<Digest>().is_err());
+        for at in 0..64 {
+            for byte in (0..=255_u8).filter(|byte| !b"0123456789abcdef".contains(byte)) {
+                let mut wrong = text.as_bytes().to_vec();
+                wrong[at] = byte;
+                assert_eq!(Digest::from_hex(&wrong), None, "{byte} at {at}");
+            }
+        }
     }
 }

@@ -10,9 +10,7 @@ use crate::outside::sight::Sight;
 /// (mtree(5), vis(3) with `VIS_OCTAL`).
 #[must_use]
 pub fn escape(name: &[u8]) -> String {
-    // Nearly all names are plain ASCII, and a manifest has millions of them.
-    let plain = |byte: &u8| byte.is_ascii_graphic() && !b"\\#=*?[".contains(byte);
-    if name.iter().all(plain)
+    if is_plain(name)
         && let Ok(name) = std::str::from_utf8(name)
     {
         return name.to_owned();
@@ -28,6 +26,21 @@ pub fn escape(name: &[u8]) -> String {
         octal(&mut text, chunk.invalid());
     }
     text
+}
+
+/// Appends a name or path as [`escape`] makes it.
+pub fn push_escaped(text: &mut Vec<u8>, name: &[u8]) {
+    if is_plain(name) {
+        text.extend_from_slice(name);
+    } else {
+        text.extend_from_slice(escape(name).as_bytes());
+    }
+}
+
+/// Whether a name is as [`escape`] makes it. Nearly all are, and a manifest has millions of them.
+fn is_plain(name: &[u8]) -> bool {
+    let mut bytes = name.iter();
+    bytes.all(|byte| byte.is_ascii_graphic() && !b"\\#=*?[".contains(byte))
 }
 
 /// A path for people: as it is where that is seen as itself, with `\ooo` for what is not
@@ -127,6 +140,9 @@ mod tests {
             assert!(!text.contains(char::is_whitespace), "{text}");
             assert_eq!(unescape(&text).as_deref(), Some(name));
             assert_eq!(unescape(display(name)).as_deref(), Some(name));
+            let mut pushed = b"x ".to_vec();
+            push_escaped(&mut pushed, name);
+            assert_eq!(pushed, format!("x {text}").into_bytes());
         }
         assert_eq!(escape(b"a b"), "a\\040b");
         assert_eq!(unescape("\\400"), None);

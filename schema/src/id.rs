@@ -40,11 +40,39 @@ impl SnapshotId {
     pub fn local(self) -> NaiveDateTime {
         self.0
     }
+
+    /// Appends the id as text: by hand, because a manifest names one in each of its millions of lines.
+    pub fn push_to(self, text: &mut Vec<u8>) {
+        let (day, time) = (self.0.date(), self.0.time());
+        let Ok(year @ 0..=9999) = u32::try_from(day.year()) else {
+            // Of a clock that nobody has.
+            text.extend_from_slice(self.to_string().as_bytes());
+            return;
+        };
+        let [month, day, hour, minute, second] = [
+            day.month(),
+            day.day(),
+            time.hour(),
+            time.minute(),
+            time.second(),
+        ];
+        for (before, pair) in [
+            (None, year / 100),
+            (None, year % 100),
+            (Some(b'-'), month),
+            (Some(b'-'), day),
+            (Some(b'_'), hour),
+            (Some(b'-'), minute),
+            (Some(b'-'), second),
+        ] {
+            text.extend(before);
+            text.extend([pair / 10, pair % 10].map(|digit| b'0' + digit.to_le_bytes()[0]));
+        }
+    }
 }
 
 impl fmt::Display for SnapshotId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // By hand, because a manifest names one in each of its millions of lines.
         let (day, time) = (self.0.date(), self.0.time());
         write!(
             f,
@@ -204,6 +232,16 @@ mod tests {
     fn an_id_prints_as_it_was_read_and_nothing_else_is_one() {
         let id: SnapshotId = "2025-01-16_02-00-00".parse().unwrap();
         assert_eq!(id.to_string(), "2025-01-16_02-00-00");
+        for text in [
+            "2025-01-16_02-00-00",
+            "0000-12-31_23-59-59",
+            "9999-02-28_10-09-08",
+        ] {
+            let id: SnapshotId = text.parse().unwrap();
+            let mut pushed = b"x ".to_vec();
+            id.push_to(&mut pushed);
+            assert_eq!(pushed, format!("x {id}").into_bytes());
+        }
         for bad in [
             "",
             "2025-01-16",

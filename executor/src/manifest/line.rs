@@ -7,9 +7,10 @@ use std::{
     sync::Arc,
 };
 
+use memchr::memchr_iter;
 use schema::{
     Digest,
-    escape::{self, escape, unescape},
+    escape::{self, escape, push_escaped, unescape},
 };
 
 use super::{Entry, MOST_ATTRIBUTES};
@@ -30,6 +31,15 @@ impl fmt::Display for InvalidLine {
 
 impl std::error::Error for InvalidLine {}
 
+/// What is needed of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// All of it.
+    All,
+    /// All but what user and group are called.
+    NoNames,
+}
+
 impl Entry {
     /// Appends the entry's line, newline included.
     pub fn write_line(&self, line: &mut Vec<u8>) {
@@ -42,7 +52,7 @@ impl Entry {
             line.push(b'.');
         } else {
             line.extend_from_slice(b"./");
-            line.extend_from_slice(self.path.escaped().as_bytes());
+            push_escaped(line, self.path.as_bytes());
         }
         push_word(line, "type", type_word(self.kind).as_bytes());
         line.extend_from_slice(b" mode=");
@@ -51,7 +61,7 @@ impl Entry {
         push_number(line, "gid", self.gid.into());
         for (key, name) in [("uname", &owners.user), ("gname", &owners.group)] {
             if let Some(name) = name {
-                push_word(line, key, escape(name.as_bytes()).as_bytes());
+                push_name(line, key, name.as_bytes());
             }
         }
         if self.kind == Kind::File {
@@ -62,7 +72,7 @@ impl Entry {
             push_word(line, "sha256digest", &digest.hex());
         }
         if let Some(target) = &self.target {
-            push_word(line, "link", escape(target).as_bytes());
+            push_name(line, "link", target);
         }
         if let Some((major, minor)) = self.device {
             push_word(line, "device", format!("linux,{major},{minor}").as_bytes());
@@ -70,7 +80,8 @@ impl Entry {
         push_number(line, "inode", self.ino);
         push_time(line, "ctime", self.ctime);
         if let Some(stored) = self.stored {
-            push_word(line, "stored", stored.to_string().as_bytes());
+            push_word(line, "stored", b"");
+            stored.push_to(line);
         }
         if let Some(group) = self.group {
             push_number(line, "group", group);
@@ -89,7 +100,7 @@ impl Entry {
             push_word(line, &format!("xattr.{}", escape(name)), hex.as_bytes());
         }
         if let Some(name) = &self.stored_as {
-            push_word(line, "as", escape(name.as_bytes()).as_bytes());
+            push_name(line, "as", name.as_bytes());
         }
         if self.torn {
             line.extend_from_slice(b" torn");
@@ -108,14 +119,21 @@ impl Entry {
     /// # Errors
     /// What is wrong with the line.
     pub fn from_line(line: impl AsRef<[u8]>) -> Result<Self, InvalidLine> {
-        let line = line.as_ref();
+        Self::from_line_for(line.as_ref(), Wanted::All)
+    }
+
+    /// The same for who needs no more than this of it.
+    ///
+    /// # Errors
+    /// What is wrong with the line.
+    pub(super) fn from_line_for(line: &[u8], wanted: Wanted) -> Result<Self, InvalidLine> {
         let fault = |because: &str| InvalidLine {
             because: format!(
                 "{because}: `{}`",
                 escape::display(&line[..line.len().min(120)])
             ),
         };
-        let mut words = line.split(|byte| *byte == b' ');
+        let mut words = words_of(line);
         let path = words.next().unwrap_or_default();
         let path = match path.strip_prefix(b"./") {
             Some(path) => unescape(path).ok_or_else(|| fault("bad escape in path"))?,
@@ -127,6 +145,9 @@ impl Entry {
         for word in words {
             let at = word.iter().position(|byte| *byte == b'=');
             let (key, value) = at.map_or((word, &b""[..]), |at| (&word[..at], &word[at + 1..]));
+            if wanted == Wanted::NoNames && matches!(key, b"uname" | b"gname") {
+                continue;
+            }
             entry
                 .set_word(key, value)
                 .ok_or_else(|| fault(&format!("bad value of {}", escape::display(key))))?;
@@ -260,6 +281,21 @@ fn push_time(line: &mut Vec<u8>, key: &str, time: Nanos) {
     push_decimal(line, whole, 1);
     line.push(b'.');
     push_decimal(line, u64::try_from(time.rem_euclid(SECOND)).unwrap_or(0), 9);
+}
+
+/// What a line is split into.
+fn words_of(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = memchr_iter(b' ', line).chain([line.len()]);
+    ends.scan(0, |from, end| {
+        let word = &line[*from..end];
+        *from = end + 1;
+        Some(word)
+    })
+}
+
+fn push_name(line: &mut Vec<u8>, key: &str, name: &[u8]) {
+    push_word(line, key, b"");
+    push_escaped(line, name);
 }
 
 /// The name of a user or group; none for what is no text, which numbers stand for as well.
@@ -402,7 +438,14 @@ mod tests {
                 line.iter().position(|byte| *byte == b'\n'),
                 Some(line.len() - 1)
             );
-            assert_eq!(Entry::from_line(line.trim_ascii_end()), Ok(entry));
+            let line = line.trim_ascii_end();
+            assert_eq!(Entry::from_line(line), Ok(entry.clone()));
+            // Who does without names has all the rest.
+            let nameless = Entry {
+                owners: Owners::default(),
+                ..entry
+            };
+            assert_eq!(Entry::from_line_for(line, Wanted::NoNames), Ok(nameless));
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
 
 use zstd::Decoder;
 
-use super::{Entry, HEADER, LONGEST_LINE, new_decoder};
+use super::{Entry, HEADER, LONGEST_LINE, line::Wanted, new_decoder};
 use schema::StoredPathBuf;
 
 use crate::sys::{Kind, bytes};
@@ -18,6 +18,7 @@ pub struct Reader {
     lines: BufReader<Decoder<'static, BufReader<File>>>,
     line: Vec<u8>,
     failed: bool,
+    wanted: Wanted,
     /// Its next entry, where others are read with it.
     own: Option<Entry>,
     also: Vec<Peekable<Reader>>,
@@ -36,6 +37,7 @@ impl Reader {
             lines,
             line: Vec::new(),
             failed: false,
+            wanted: Wanted::All,
             own: None,
             also: Vec::new(),
             renamed: Vec::new(),
@@ -45,6 +47,13 @@ impl Reader {
             return Err(not_known());
         }
         Ok(this)
+    }
+
+    /// Passes over what users and groups are called, for who does without: that makes it faster.
+    #[must_use]
+    pub fn without_names(mut self) -> Self {
+        self.wanted = Wanted::NoNames;
+        self
     }
 
     /// Reads others together with it: of each path the entry of the first manifest that has it, marked
@@ -95,7 +104,7 @@ impl Reader {
             Ok(0) => None,
             Ok(_) => {
                 let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
-                let mut entry = Entry::from_line(line)
+                let mut entry = Entry::from_line_for(line, self.wanted)
                     .map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault));
                 if let Ok(entry) = &mut entry {
                     self.place(entry);

@@ -60,7 +60,10 @@ pub fn scan_sources(
         bounds,
         can,
         basis: basis
-            .map(|manifest| manifest().map(Cursor::new).map_err(Error::of_basis))
+            .map(|manifest| {
+                let manifest = manifest().map_err(Error::of_basis)?;
+                Ok(Cursor::new(manifest.without_names()))
+            })
             .transpose()?,
         search: Search::default(),
         holes: HoleBudget::new(choice.max_hole_bytes),

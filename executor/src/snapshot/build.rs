@@ -305,7 +305,8 @@ impl<'a> Builder<'a> {
             .map(|from| {
                 store
                     .manifests(from.id, also)
-                    .map(Cursor::new)
+                    // Users and groups have the names that this machine gives them now.
+                    .map(|manifest| Cursor::new(manifest.without_names()))
                     .map_err(Error::of_basis)
             })
             .transpose()?;

@@ -16,6 +16,9 @@ use crate::{
     survey::left_out_reason,
 };
 
+/// Bytes that a line of the manifest usually has at most.
+const USUAL_LINE: usize = 320;
+
 impl BuildContext<'_> {
     /// Does a job.
     pub(super) fn do_job(&self, job: BuildJob) -> BuildJobResult {
@@ -31,6 +34,7 @@ impl BuildContext<'_> {
             ..
         } = job;
         let mut worker = Worker::new(self, copier);
+        worker.tally.lines.reserve(items.len() * USUAL_LINE);
         let result = worker.make_all(full, items);
         let Worker { copier, tally, .. } = worker;
         let mut copiers = self.copiers.lock().unwrap_or_else(PoisonError::into_inner);

@@ -335,8 +335,7 @@ fn link_to_basis(
     if entry.tree != 0 {
         build.also_linked.store(true, Ordering::Relaxed);
     }
-    let listed = Entry {
-        path: worker.path().to_owned(),
+    let mut listed = Entry {
         tree: 0,
         // What the source says now: its inode may be another one of the same looks.
         ino: stat.ino,
@@ -347,6 +346,9 @@ fn link_to_basis(
         unread: false,
         ..entry.clone()
     };
+    if *listed.path != *worker.path() {
+        listed.path = worker.path().to_owned();
+    }
     Ok(Some(Stored {
         entry: listed,
         how: StorageMethod::Linked,

@@ -112,7 +112,7 @@ fn attributes_of(worker: &mut Worker<'_>, node: &DirectoryNode) -> Option<Attrib
 /// Gives a full folder its metadata.
 pub(super) fn finish_folder(worker: &mut Worker<'_>, node: &Arc<DirectoryNode>) -> Result<()> {
     worker.turn_to(node);
-    let FolderMetadata { entry, attributes } = node.end().clone();
+    let FolderMetadata { entry, attributes } = std::mem::take(&mut *node.end());
     // Without an entry it could not be made, which is listed.
     let Some(entry) = entry else {
         return Ok(());

@@ -25,6 +25,8 @@ use crate::{
 
 /// Entries that are read ahead at most.
 const AHEAD: usize = 20_000;
+/// Threads that stopped at the limit go on below this many: not for one folder, and then for the next.
+const LOW: usize = AHEAD / 2;
 /// Entries of a folder that are looked at as one task.
 const PART: usize = 1000;
 
@@ -71,6 +73,8 @@ enum State {
     /// With the names to look at, where they were listed before.
     Waiting(Option<Vec<Listed>>),
     Running,
+    /// As [`Self::Running`], and the walk waits for it.
+    Awaited,
     Done(Result<FolderPart, Errno>),
     Taken,
 }
@@ -240,12 +244,15 @@ impl<'a> Reader<'a> {
                 State::Done(found) => {
                     drop(state);
                     if let Ok(part) = &found {
-                        self.ahead.fetch_sub(part_weight(part), Ordering::Relaxed);
-                        self.wake();
+                        let weight = part_weight(part);
+                        let left = self.ahead.fetch_sub(weight, Ordering::Relaxed) - weight;
+                        if left < LOW && self.has_idle() && !self.lock().is_empty() {
+                            self.wake.notify_all();
+                        }
                     }
                     return found;
                 }
-                other => *state = other,
+                _ => *state = State::Awaited,
             }
             state = task
                 .done
@@ -264,15 +271,22 @@ impl<'a> Reader<'a> {
             });
             // The walk comes to the first of these next.
             let mut tasks = self.lock();
+            let before = tasks.len();
             tasks.extend(part.more.iter().rev().map(Arc::clone));
             let from = tasks.len();
             tasks.extend(folders.map(Arc::clone));
             tasks[from..].reverse();
+            let has_more = tasks.len() > before;
             drop(tasks);
-            self.wake();
+            if has_more && self.has_idle() && self.ahead.load(Ordering::Relaxed) < AHEAD {
+                self.wake.notify_all();
+            }
         }
-        *task.state() = State::Done(found);
-        task.done.notify_all();
+        // To tell nobody is a call of the kernel, too.
+        let before = std::mem::replace(&mut *task.state(), State::Done(found));
+        if matches!(before, State::Awaited) {
+            task.done.notify_all();
+        }
     }
 
     fn read(&self, task: &FolderTask, names: Option<Vec<Listed>>) -> Result<FolderPart, Errno> {
@@ -435,12 +449,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Tells a thread that waits that there may be something to read. One that is about to wait may
-    /// miss it, and hears of the next.
-    fn wake(&self) {
-        if self.idle.load(Ordering::SeqCst) > 0 {
-            self.wake.notify_all();
-        }
+    /// Whether a thread waits for something to read. One that is about to may be missed, and hears of
+    /// the next; until then the walk reads by itself.
+    fn has_idle(&self) -> bool {
+        self.idle.load(Ordering::SeqCst) > 0
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<FolderTask>>> {
