@@ -22,7 +22,7 @@ use planner::{
     units::{Layout, render_units},
 };
 use schema::{
-    Span,
+    Span, StoredPath,
     cloud::UploadRecord,
     inventory::Inventory,
     pattern::Excludes,
@@ -176,7 +176,12 @@ fn read_patterns(bytes: &[u8]) {
         .take(8)
         .collect();
     let all = Excludes::new(&patterns).expect("each of them is one");
-    assert_eq!(all.to_rsync_args().len(), patterns.len());
+    assert_eq!(
+        all.to_rsync_patterns(StoredPath::root()).len(),
+        patterns.len()
+    );
+    let source = StoredPath::new(path);
+    assert!(all.to_rsync_patterns(source).len() >= patterns.len());
     for is_folder in [false, true] {
         // The first that matches, whether it is asked alone or with the others.
         let alone = patterns.iter().position(|pattern| {

@@ -309,6 +309,7 @@ fn supposed_inventory(plan: &Plan, present: &Present<'_>) -> Inventory {
         state_faults: Vec::new(),
         state_unwritable: None,
         untrusted: Vec::new(),
+        unmatched_patterns: Vec::new(),
         unusable_secrets: Vec::new(),
     }
 }

@@ -42,6 +42,9 @@ pub struct Inventory {
     pub destination: Option<DestinationState>,
     /// The sources, in the order of the configuration.
     pub sources: Vec<SourceState>,
+    /// Exclude patterns that leave out nothing of what is in the sources.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmatched_patterns: Vec<String>,
     /// rsync, where `local.useRsync` is on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rsync: Option<RsyncFound>,

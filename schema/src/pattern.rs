@@ -4,11 +4,14 @@
 //! engine both take it from here, so that they cannot disagree. It must not walk a tree or touch
 //! the file system: the caller prunes, and asks for one entry at a time, parents first.
 
+mod full_path;
 mod glob;
 
-use std::{ffi::OsString, fmt, str::FromStr};
+use std::{fmt, str::FromStr};
 
 use glob::{Glob, NameShape, Reach};
+
+use crate::{StoredPath, path::rest_below};
 
 /// The longest pattern that rsync accepts, in bytes; it drops a longer one and carries on.
 const LONGEST: usize = 4095;
@@ -19,6 +22,8 @@ const LONGEST: usize = 4095;
 /// - A `/` inside the pattern, or `**`, makes it match the tail of the path; otherwise it matches
 ///   the entry's own name, at any depth.
 /// - A leading `/` anchors it at the source; a trailing `/` makes it match folders only.
+/// - Beyond rsync: what is anchored is also taken for a full path from `/`, so that `/home/*/.cache`
+///   means what it says whether the source is `/home`, `/home/ann` or `/`.
 /// - `*`, `?` and `[…]` stop at `/`; `**` does not. They match bytes, not characters.
 /// - `folder/***` matches the folder and everything in it.
 /// - A backslash is an escape only if the pattern has a `*`, `?` or `[`.
@@ -119,6 +124,21 @@ impl Pattern {
                 .is_some_and(|head| head.is_empty() || head.ends_with(b"/")),
             Test::PathGlob(glob, reach) => glob.matches_path(path, *reach, is_dir),
             Test::Nothing => false,
+        }
+    }
+
+    /// Whether the pattern, taken for a path from `/`, matches what is at `path` below `around`.
+    fn is_full_path_of(&self, around: &StoredPath, path: &[u8], is_dir: bool) -> bool {
+        if self.folders_only && !is_dir {
+            return false;
+        }
+        match &self.test {
+            Test::Path(wanted) if around.is_root() => &**wanted == path,
+            Test::Path(wanted) => rest_below(wanted, around.as_bytes()) == Some(path),
+            Test::PathGlob(glob, Reach::Whole) => {
+                glob.matches_below(around.as_bytes(), path, is_dir)
+            }
+            _ => false,
         }
     }
 }
@@ -222,6 +242,29 @@ impl Excludes {
             .position(|pattern| pattern.matches(path, name, is_dir))
     }
 
+    /// As [`Excludes::matches`], of an entry whose place from `/` is known, so that what is anchored is
+    /// compared as a full path as well.
+    ///
+    /// `path` is relative to `around`, which is the source, or a source around it. From its byte `anchor`
+    /// on, which is 0 in the first case, it is relative to the source that the entry belongs to.
+    #[must_use]
+    pub fn matches_placed(
+        &self,
+        around: &StoredPath,
+        path: &[u8],
+        anchor: usize,
+        is_dir: bool,
+    ) -> Option<usize> {
+        let own = path.get(anchor..).unwrap_or_default();
+        if own.is_empty() {
+            return None;
+        }
+        let name = own.rsplit(|&byte| byte == b'/').next().unwrap_or(own);
+        self.patterns.iter().position(|pattern| {
+            pattern.matches(own, name, is_dir) || pattern.is_full_path_of(around, path, is_dir)
+        })
+    }
+
     /// Whether there is no pattern, so that nothing is excluded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -234,13 +277,14 @@ impl Excludes {
         &self.patterns
     }
 
-    /// The arguments that make rsync exclude the same entries.
+    /// The patterns that make rsync exclude the same entries of a source: full paths become what they are
+    /// below it.
     #[must_use]
-    pub fn to_rsync_args(&self) -> Vec<OsString> {
-        self.patterns
-            .iter()
-            .map(|pattern| format!("--exclude={pattern}").into())
-            .collect()
+    pub fn to_rsync_patterns(&self, source: &StoredPath) -> Vec<String> {
+        let all = self.patterns.iter().map(Pattern::as_str);
+        let written = all.clone().map(str::to_owned);
+        let full = all.flat_map(|text| full_path::below(text, source));
+        written.chain(full).collect()
     }
 }
 

@@ -21,12 +21,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use schema::pattern::{Excludes, Pattern};
+use schema::{
+    StoredPath,
+    pattern::{Excludes, Pattern},
+};
 
 use table::{Kind, Tree, build, cases, plant};
 
 /// What our matcher leaves of a tree, walked as an engine walks: nothing in an excluded folder.
-fn left_by_us(tree: &Tree, excludes: &Excludes) -> BTreeSet<Vec<u8>> {
+fn left_by_us(tree: &Tree, excludes: &Excludes, source: &StoredPath) -> BTreeSet<Vec<u8>> {
     let mut left = BTreeSet::new();
     for (path, kind) in tree {
         let above = path
@@ -34,7 +37,9 @@ fn left_by_us(tree: &Tree, excludes: &Excludes) -> BTreeSet<Vec<u8>> {
             .rposition(|&byte| byte == b'/')
             .map(|at| &path[..at]);
         if above.is_none_or(|above| left.contains(above))
-            && excludes.matches(path, *kind == Kind::Folder).is_none()
+            && excludes
+                .matches_placed(source, path, 0, *kind == Kind::Folder)
+                .is_none()
         {
             left.insert(path.clone());
         }
@@ -101,6 +106,14 @@ fn rsync_is_missing(what: &str) -> bool {
     true
 }
 
+/// The arguments that make rsync exclude the same of a source.
+fn arguments(excludes: &Excludes, source: &StoredPath) -> Vec<OsString> {
+    let patterns = excludes.to_rsync_patterns(source).into_iter();
+    patterns
+        .map(|pattern| format!("--exclude={pattern}").into())
+        .collect()
+}
+
 fn scratch() -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     fs::create_dir(root.path().join("src")).unwrap();
@@ -121,7 +134,11 @@ fn the_table_holds_for_us() {
     assert!(cases.len() >= 80, "{} cases", cases.len());
     let mut wrong = Vec::new();
     for case in &cases {
-        let left = left_by_us(&case.tree, &Excludes::new(&case.patterns).unwrap());
+        let left = left_by_us(
+            &case.tree,
+            &Excludes::new(&case.patterns).unwrap(),
+            StoredPath::root(),
+        );
         if left != case.left {
             wrong.push(format!("{}\n    left: {:?}", case.line, readable(&left)));
         }
@@ -144,7 +161,7 @@ fn the_table_holds_for_rsync() {
     for case in &cases() {
         let root = scratch();
         build(&case.tree, &root.path().join("src"));
-        let arguments = Excludes::new(&case.patterns).unwrap().to_rsync_args();
+        let arguments = arguments(&Excludes::new(&case.patterns).unwrap(), StoredPath::root());
         let left = left_by_rsync(root.path(), &arguments);
         if left != case.left {
             wrong.push(format!("{}\n    left: {:?}", case.line, readable(&left)));
@@ -235,7 +252,48 @@ fn random_pattern(dice: &mut Dice, paths: &[&str]) -> String {
 
 #[test]
 fn random_patterns_leave_what_rsync_leaves() {
-    if rsync_is_missing("random_patterns_leave_what_rsync_leaves") {
+    leave_the_same(
+        "random_patterns_leave_what_rsync_leaves",
+        StoredPath::root(),
+        random_pattern,
+    );
+}
+
+/// Ways to write `/home/ann/`, and some that are none.
+const HEADS: [&str; 14] = [
+    "/home/ann/",
+    "/home/ann/",
+    "/home/*/",
+    "/*/ann/",
+    "/*/*/",
+    "/h?me/[a-c]nn/",
+    r"/home/a\nn/",
+    "/home/**",
+    "/**",
+    "/**/",
+    "/home/ann**",
+    "/home/",
+    "/home/an",
+    "/",
+];
+
+#[test]
+fn full_paths_leave_what_rsync_leaves_below_the_source() {
+    let pattern = |dice: &mut Dice, paths: &[&str]| {
+        let head = HEADS[dice.below(HEADS.len())];
+        let below = random_pattern(dice, paths);
+        format!("{head}{}", below.trim_start_matches('/'))
+    };
+    leave_the_same(
+        "full_paths_leave_what_rsync_leaves_below_the_source",
+        StoredPath::new(b"home/ann"),
+        pattern,
+    );
+}
+
+/// Has rsync and our matcher leave out what random patterns match.
+fn leave_the_same(name: &str, source: &StoredPath, pattern: impl Fn(&mut Dice, &[&str]) -> String) {
+    if rsync_is_missing(name) {
         return;
     }
     let number = |name, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
@@ -254,7 +312,7 @@ fn random_patterns_leave_what_rsync_leaves() {
 
     let mut patterns = BTreeSet::new();
     while patterns.len() < rounds as usize {
-        let pattern = random_pattern(&mut dice, &paths);
+        let pattern = pattern(&mut dice, &paths);
         if Pattern::parse(&pattern).is_ok() {
             patterns.insert(pattern);
         }
@@ -266,7 +324,7 @@ fn random_patterns_leave_what_rsync_leaves() {
         let ask = |share: &[String]| -> Vec<_> {
             share
                 .iter()
-                .map(|pattern| compare(pattern, tree, root))
+                .map(|pattern| compare(pattern, source, tree, root))
                 .collect()
         };
         let shares: Vec<_> = (patterns.chunks(patterns.len().div_ceil(4)))
@@ -293,10 +351,10 @@ fn random_patterns_leave_what_rsync_leaves() {
 }
 
 /// Whether the pattern excludes some of the tree and not all, and how rsync disagrees about it.
-fn compare(pattern: &str, tree: &Tree, root: &Path) -> (bool, Option<String>) {
+fn compare(pattern: &str, source: &StoredPath, tree: &Tree, root: &Path) -> (bool, Option<String>) {
     let excludes = Excludes::new(&[pattern]).unwrap();
-    let ours = left_by_us(tree, &excludes);
-    let theirs = left_by_rsync(root, &excludes.to_rsync_args());
+    let ours = left_by_us(tree, &excludes, source);
+    let theirs = left_by_rsync(root, &arguments(&excludes, source));
     let wrong = (ours != theirs).then(|| {
         format!(
             "{pattern}\n    only we leave {:?}\n    only rsync leaves {:?}",

@@ -100,6 +100,7 @@ impl Operation<'_> {
             known_destinations: known,
             destination,
             sources: Vec::new(),
+            unmatched_patterns: Vec::new(),
             rsync: None,
             cloud: None,
             state_faults: faults,
@@ -145,6 +146,7 @@ impl Operation<'_> {
         let use_rsync = self.engine.config.local.use_rsync;
         let inventory = Inventory {
             sources,
+            unmatched_patterns: survey.unmatched_patterns.clone(),
             rsync: use_rsync.then(scan::find_rsync),
             cloud: self.cloud_state(basis)?,
             ..self.inventory_of(Some(destination))?
@@ -258,11 +260,12 @@ impl Operation<'_> {
             .map(|open| open as &dyn Fn() -> Result<Reader>);
         let left_out = cache.as_ref().and_then(|cache| cache.inode().ok());
         let choice = (&self.engine.config.local).into();
-        let (sources, _) = scan::scan_sources(&choice, open, None, left_out, self.context)?;
+        let (sources, survey) = scan::scan_sources(&choice, open, None, left_out, self.context)?;
         // The sources were compared with the last upload itself.
         cloud.pending = known.map(|_| CloudChange::default());
         Ok(Inventory {
             sources,
+            unmatched_patterns: survey.unmatched_patterns,
             cloud: Some(cloud),
             ..self.inventory_of(destination)?
         })

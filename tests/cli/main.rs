@@ -23,6 +23,7 @@ mod databases;
 mod dependencies;
 mod diff;
 mod due;
+mod exclude;
 mod find;
 mod format;
 mod health;

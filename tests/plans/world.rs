@@ -165,6 +165,7 @@ impl World {
                 state_faults: vec![],
                 state_unwritable: None,
                 untrusted: vec![],
+                unmatched_patterns: Vec::new(),
                 unusable_secrets: Vec::new(),
                 sources: vec![source("/home", "8:2", 11)],
             },

@@ -47,6 +47,8 @@ pub(super) struct SourceCount<'a> {
     pub(super) below: &'a Below<'a>,
     pub(super) basis: Option<&'a mut Cursor>,
     pub(super) search: &'a mut Search,
+    /// Whether each exclude pattern has left something out.
+    pub(super) patterns_used: &'a mut [bool],
     /// How many bytes of holes may still be read.
     pub(super) holes: &'a mut HoleBudget,
     /// Files of several names that are left out because of their holes.
@@ -82,7 +84,12 @@ impl SourceCount<'_> {
         own.met = true;
         let scan = &mut own.state.scan;
         match told {
-            WalkEvent::Excluded => scan.excluded += 1,
+            WalkEvent::Excluded(pattern) => {
+                scan.excluded += 1;
+                if let Some(used) = pattern.and_then(|at| self.patterns_used.get_mut(at)) {
+                    *used = true;
+                }
+            }
             WalkEvent::Encountered(Encountered::Enter(stat)) => {
                 scan.entries += 1;
                 scan.folders += 1;
@@ -172,7 +179,7 @@ impl SourceCount<'_> {
             WalkEvent::Encountered(Encountered::Leaf(stat)) => (stat.kind == Kind::File, false),
             WalkEvent::Encountered(Encountered::Enter(_)) => (false, true),
             // A log that is left out makes it no better.
-            WalkEvent::Excluded => (false, false),
+            WalkEvent::Excluded(_) => (false, false),
             WalkEvent::Encountered(_) => return,
         };
         let name = path.file_name();

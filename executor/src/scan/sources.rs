@@ -66,6 +66,7 @@ pub fn scan_sources(
             })
             .transpose()?,
         search: Search::default(),
+        patterns_used: vec![false; choice.exclude_patterns.len()],
         holes: HoleBudget::new(choice.max_hole_bytes),
         progress: Progress {
             phase: Phase::Scan,
@@ -79,8 +80,12 @@ pub fn scan_sources(
         look.scan_source(root, &mut found, &mut surveyed)?;
     }
     context.observer.event(Event::Progress(look.progress));
+    let used = look.patterns_used.iter();
+    let unused = choice.exclude_patterns.iter().zip(used);
+    let unmatched = unused.filter(|(_, used)| !**used);
     let mut survey = Survey {
         from,
+        unmatched_patterns: unmatched.map(|(pattern, _)| pattern.clone()).collect(),
         sources: surveyed,
         moves: look.find_moves(basis)?,
     };
@@ -114,6 +119,7 @@ struct SourceScanner<'a> {
     can: Option<&'a Capabilities>,
     basis: Option<Cursor>,
     search: Search,
+    patterns_used: Vec<bool>,
     holes: HoleBudget,
     progress: Progress,
     context: Context<'a>,
@@ -196,6 +202,7 @@ impl SourceScanner<'_> {
             can,
             basis,
             search,
+            patterns_used,
             holes,
             progress,
             context,
@@ -205,6 +212,7 @@ impl SourceScanner<'_> {
             below,
             basis: basis.as_mut(),
             search,
+            patterns_used,
             holes,
             hollow_inodes: HashSet::new(),
             cost: CostCount::new(path),

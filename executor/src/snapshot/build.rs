@@ -110,6 +110,7 @@ pub(super) fn build_tree(
         from: read_from,
         sources,
         moves,
+        unmatched_patterns: _,
     } = survey;
     let also = open_also_linked(store, step)?;
     let (reference, judged_by) = open_reference(store, step);

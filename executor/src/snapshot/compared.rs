@@ -78,10 +78,12 @@ impl Compared {
         let mut left_out = excluded.is_some_and(|above| entry.path.is_within(above));
         let within = innermost_source(&mut self.sources, &entry.path);
         if !left_out {
-            left_out = within.as_ref().is_none_or(|(_, rest)| {
+            left_out = within.as_ref().is_none_or(|(source, rest)| {
+                let is_folder = entry.kind == Kind::Folder;
                 let excludes = self.excludes.as_ref();
                 excludes.is_some_and(|all| {
-                    !rest.is_empty() && all.matches(rest, entry.kind == Kind::Folder).is_some()
+                    let found = all.matches_placed(&source.prefix, rest, 0, is_folder);
+                    found.is_some()
                 })
             });
             if left_out && entry.kind == Kind::Folder && within.is_some() {

@@ -42,7 +42,7 @@ pub(super) enum SeenKind {
     Folder(Stat, Arc<FolderTask>),
     MountPoint(Stat),
     Destination,
-    Excluded,
+    Excluded(Option<usize>),
     Unreadable(Errno),
     Vanished,
 }
@@ -383,13 +383,13 @@ impl<'a> Reader<'a> {
         }
         let mount = self.below.mount(path);
         let is_folder = listed.is_folder || (mount.is_some() && !listed.is_known);
-        if self.is_excluded(task.base, path, is_folder) {
-            return Some(SeenKind::Excluded);
+        if let Some(pattern) = self.excluded_by(task.base, path, is_folder) {
+            return Some(SeenKind::Excluded(Some(pattern)));
         }
         let mount = mount?;
         // It shows what is stored already.
         if view::is_view(&mount.mount_point) {
-            return Some(SeenKind::Excluded);
+            return Some(SeenKind::Excluded(None));
         }
         if is_folder && self.bounds.one_file_system {
             return Some(SeenKind::MountPoint(passed_over(task, dir, &listed.name)));
@@ -402,9 +402,10 @@ impl<'a> Reader<'a> {
             .map(SeenKind::Unreadable)
     }
 
-    fn is_excluded(&self, base: Base, path: &StoredPath, is_folder: bool) -> bool {
-        let path = path.get(base.anchor..).unwrap_or_default();
-        self.bounds.excludes.matches(path, is_folder).is_some()
+    /// The place in the list of the pattern that leaves an entry out.
+    fn excluded_by(&self, base: Base, path: &StoredPath, is_folder: bool) -> Option<usize> {
+        let excludes = self.bounds.excludes;
+        excludes.matches_placed(&self.below.at, path, base.anchor, is_folder)
     }
 
     fn judge(&self, task: &FolderTask, name: &OsStr, path: &StoredPath, stat: Stat) -> SeenKind {
@@ -427,11 +428,11 @@ impl<'a> Reader<'a> {
             };
         }
         let leads = is_folder && self.below.leads(path);
-        if self.is_excluded(task.base, path, is_folder) {
+        if let Some(pattern) = self.excluded_by(task.base, path, is_folder) {
             return if leads {
                 folder(task.base, true)
             } else {
-                SeenKind::Excluded
+                SeenKind::Excluded(Some(pattern))
             };
         }
         if !is_folder {

@@ -73,7 +73,11 @@ pub(crate) fn file_systems(sources: &[&AbsolutePath], bounds: &Bounds<'_>) -> Ve
         let below = |mount: &&Mount| {
             rest_below(&mount.mount_point, path).is_some_and(|rest| {
                 let rest = StoredPath::new(rest);
-                let excluded = |path: &StoredPath| bounds.excludes.matches(path, true).is_some();
+                let excluded = |path: &StoredPath| {
+                    let at = source.as_stored();
+                    let found = bounds.excludes.matches_placed(at, path, 0, true);
+                    found.is_some()
+                };
                 !rest.is_root() && !rest.ancestors_from_top().any(excluded)
             })
         };

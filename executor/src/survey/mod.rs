@@ -40,6 +40,8 @@ pub struct Survey {
     pub from: DateTime<FixedOffset>,
     /// The sources in the manifest's order.
     pub sources: Vec<Surveyed>,
+    /// Exclude patterns that leave out nothing of what was found.
+    pub unmatched_patterns: Vec<String>,
     /// What moved within the sources since the basis.
     pub moves: Moves,
 }

@@ -30,6 +30,8 @@ pub(crate) struct Root<'a> {
 /// What lies below a source.
 #[derive(Debug, Default)]
 pub(crate) struct Below<'a> {
+    /// Its place in a snapshot.
+    pub(crate) at: StoredPathBuf,
     /// Other file systems, by the path of their mount points relative to the source.
     mounts: HashMap<StoredPathBuf, Mount>,
     /// Mounts that only show the same again.
@@ -121,7 +123,10 @@ pub(crate) fn survey_roots<'a>(order: &[&'a AbsolutePath]) -> Vec<Root<'a>> {
                 Err(_) => {}
             }
         }
-        let mut below = Below::default();
+        let mut below = Below {
+            at: path.as_stored().to_owned(),
+            ..Below::default()
+        };
         if let Ok(resolved) = &found
             && let Ok(folder) = resolved.parent.proc_name(&resolved.name)
         {

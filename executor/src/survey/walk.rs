@@ -34,8 +34,8 @@ pub(crate) enum Content {
 pub(crate) enum WalkEvent {
     /// What was met at a path relative to the source.
     Encountered(Encountered),
-    /// An entry that a pattern leaves out.
-    Excluded,
+    /// An entry that is left out, by the pattern at this place in the list where one does it.
+    Excluded(Option<usize>),
 }
 
 struct Frame {
@@ -148,9 +148,9 @@ impl Walk<'_, '_> {
             SeenKind::MountPoint(stat) => Encountered::MountPoint(stat),
             SeenKind::Unreadable(error) => Encountered::Unreadable(None, error),
             SeenKind::Vanished => Encountered::Vanished,
-            SeenKind::Excluded => {
+            SeenKind::Excluded(pattern) => {
                 self.recorder.pass_over();
-                return (self.tell)(&self.path, WalkEvent::Excluded).map(|_| ());
+                return (self.tell)(&self.path, WalkEvent::Excluded(pattern)).map(|_| ());
             }
             SeenKind::Destination => {
                 self.recorder.pass_over();

@@ -26,6 +26,7 @@ pub use fault::Fault;
 use finding::RuleFinding;
 use json::Node;
 use names::Key;
+pub(crate) use patterns::oddity;
 use place::Located;
 use shape::Shape;
 pub use sources::nested;

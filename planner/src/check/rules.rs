@@ -44,7 +44,13 @@ const FAULTS: &[Rule] = &[
 ];
 
 /// What is allowed and probably not meant.
-const WARNINGS: &[Rule] = &[nothing_to_back_up, proton_without_cloud, metrics::name];
+const WARNINGS: &[Rule] = &[
+    nothing_to_back_up,
+    proton_without_cloud,
+    metrics::name,
+    patterns::odd,
+    patterns::of_whole_sources,
+];
 
 /// Everything that makes the config invalid.
 pub(super) fn faults(config: &Config) -> Vec<RuleFinding> {

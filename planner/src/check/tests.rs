@@ -260,6 +260,56 @@ fn warnings() {
 }
 
 #[test]
+fn patterns_that_look_like_something_else_are_warned_of() {
+    let warned = |patterns: &[&str]| -> Vec<String> {
+        let local = json!({ "enable": true, "sources": ["/home", "/srv/www"], "excludePatterns": patterns });
+        let checked = check_config(&config(json!({ "local": local }))).unwrap();
+        paths(&checked.warnings)
+            .into_iter()
+            .map(str::to_owned)
+            .collect()
+    };
+    let odd = [
+        "~/Downloads",
+        "~",
+        "$HOME/x",
+        "${XDG_CACHE_HOME}",
+        "*.{iso,img}",
+        " x",
+        "x ",
+        "# caches",
+        "!keep",
+        "./x",
+        "a/../b",
+        "/home//x",
+        // Sources, and what is above them.
+        "/home",
+        "/srv/",
+        "/srv/www/",
+    ];
+    for pattern in odd {
+        assert_eq!(
+            warned(&[".cache", pattern]),
+            ["local.excludePatterns[1]"],
+            "{pattern}"
+        );
+    }
+    let plain = [
+        "file~",
+        "~lock.*#",
+        "a#",
+        "US$",
+        "{guid}",
+        "a b",
+        "...",
+        "/home/*/x",
+        "/homes",
+        "/*",
+    ];
+    assert!(warned(&plain).is_empty());
+}
+
+#[test]
 fn rules_run_beside_other_faults_and_are_silent_about_faulty_options() {
     let both = faults(json!({ "local": { "mountPoint": 1, "sources": ["/mnt", "/mnt"] } }));
     assert_eq!(paths(&both), ["local.mountPoint", "local.sources[1]"]);

@@ -114,6 +114,8 @@ pub const NAMES_LIMITED: &str = "names-limited";
 pub const FILES_LIMITED: &str = "files-limited";
 pub const NAMES_MAY_COLLIDE: &str = "names-may-collide";
 pub const DESTINATION_LEFT_OUT: &str = "destination-left-out";
+/// Exclude patterns that leave nothing out.
+pub const PATTERNS_WITHOUT_EFFECT: &str = "patterns-without-effect";
 pub const MOUNT_PASSED_OVER: &str = "mount-passed-over";
 pub const DATABASES_AS_FILES: &str = "databases-as-files";
 pub const HOLES_TAKE_LONG: &str = "holes-take-long";

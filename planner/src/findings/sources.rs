@@ -16,6 +16,7 @@ use schema::{
 use super::{
     code,
     finding::{counted, first_few, note, refusal, warning},
+    patterns,
 };
 use crate::facts::Facts;
 
@@ -46,6 +47,7 @@ pub(super) fn check_sources(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
         check_presence(facts, source, findings);
         check_content(facts, source, findings);
     }
+    findings.extend(patterns::without_effect(facts));
     findings.extend(databases_found(facts));
 }
 

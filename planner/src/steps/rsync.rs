@@ -8,6 +8,7 @@
 use schema::{
     escape,
     inventory::{Presence, SourceState},
+    pattern::Excludes,
     rsync::{DESTINATION, RsyncCall, RsyncPlan, SOURCE, exclude_argument},
 };
 
@@ -102,8 +103,11 @@ fn excludes(facts: &Facts<'_>, source: &SourceState) -> Vec<String> {
         .iter()
         // The folder itself belongs to the source; rsync alone would enter a bind mount.
         .filter_map(|path| exclude_argument(&escape::unescape(path)?, "/*"));
-    let patterns = local.exclude_patterns.iter();
+    // A configuration with a faulty one has been refused.
+    let patterns = Excludes::new(&local.exclude_patterns).unwrap_or_default();
+    let patterns = patterns.to_rsync_patterns(source.path.as_stored());
     patterns
+        .into_iter()
         .map(|pattern| format!("--exclude={pattern}"))
         .chain(mounted)
         .chain([DESTINATION.to_owned()])

@@ -62,7 +62,10 @@ pub struct Local {
     pub max_holes_gb: u32,
     /// Folders or files to back up; a missing one makes the run incomplete.
     pub sources: Vec<AbsolutePath>,
-    /// What to leave out, with rsync's meaning of a pattern.
+    /// What to leave out, with rsync's meaning of a pattern: without `/` a name at any depth, with one
+    /// within the end of a path, with one before it a path from the source on, with one behind it folders
+    /// only; `*`, `?` and `[...]` stop at `/`, `**` does not. A path from the source on is also taken for a
+    /// full path, so that `/home/*/.cache` means the same whatever the source is.
     pub exclude_patterns: Vec<String>,
     /// Accept a destination without hard links, where each snapshot is a whole copy.
     pub allow_full_copies: bool,

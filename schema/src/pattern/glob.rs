@@ -114,7 +114,12 @@ impl Glob {
     }
 
     pub(super) fn matches_name(&self, name: &[u8]) -> bool {
-        name.ends_with(&self.ending) && self.automaton.accepts([b"", name, b""], false)
+        name.ends_with(&self.ending) && self.automaton.accepts(&[name], false)
+    }
+
+    /// Whether all of a text matches, whatever it is.
+    pub(super) fn matches_all(&self, text: &[u8]) -> bool {
+        self.automaton.accepts(&[text], false)
     }
 
     pub(super) fn matches_path(&self, path: &[u8], reach: Reach, is_dir: bool) -> bool {
@@ -140,7 +145,23 @@ impl Glob {
         } else {
             b""
         };
-        self.automaton.accepts([before, path, behind], anywhere)
+        self.automaton.accepts(&[before, path, behind], anywhere)
+    }
+
+    /// Whether all of a path matches that stands in two parts: what is above, which may be nothing, and
+    /// the rest.
+    pub(super) fn matches_below(&self, above: &[u8], path: &[u8], is_dir: bool) -> bool {
+        if !path.ends_with(&self.ending) {
+            return false;
+        }
+        let behind: &[u8] = if is_dir && self.ends_in_three {
+            b"/"
+        } else {
+            b""
+        };
+        let between: &[u8] = if above.is_empty() { b"" } else { b"/" };
+        self.automaton
+            .accepts(&[above, between, path, behind], false)
     }
 }
 
@@ -237,13 +258,13 @@ impl Automaton {
 
     /// Whether the parts, read as one text, match. With `anywhere`, a match may begin after any `/`
     /// of the text too.
-    fn accepts(&self, parts: [&[u8]; 3], anywhere: bool) -> bool {
+    fn accepts(&self, parts: &[&[u8]], anywhere: bool) -> bool {
         if self.words == 1 {
             return self.accepts_short(parts, anywhere);
         }
         let mut state = vec![0; self.words];
         state[0] = 1;
-        for &byte in parts.into_iter().flatten() {
+        for &byte in parts.iter().copied().flatten() {
             let stays = if byte == b'/' {
                 &self.stays_on_slash
             } else {
@@ -266,10 +287,10 @@ impl Automaton {
     }
 
     /// The same, for the usual pattern of fewer than 64 items.
-    fn accepts_short(&self, parts: [&[u8]; 3], anywhere: bool) -> bool {
+    fn accepts_short(&self, parts: &[&[u8]], anywhere: bool) -> bool {
         let mut state = 1;
         for part in parts {
-            for &byte in part {
+            for &byte in *part {
                 let slash = byte == b'/';
                 let stays = if slash {
                     self.stays_on_slash[0]
