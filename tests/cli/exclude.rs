@@ -17,12 +17,8 @@ fn a_full_path_is_left_out_by_both_engines_whatever_the_source_is() {
             );
         }
         // The sources, and what they have besides the letter: `/vm` is anchored at each of them.
-        let sources: [(&[&str], &[&str]); 3] = [
-            (&["home"], &["home/ann/vm/image"]),
-            (&["home/ann"], &[]),
-            // A source within another.
-            (&["home", "home/ann"], &[]),
-        ];
+        let sources: [(&[&str], &[&str]); 2] =
+            [(&["home"], &["home/ann/vm/image"]), (&["home/ann"], &[])];
         for (sources, also) in sources {
             let mut lab = Lab::new();
             for file in [
@@ -46,16 +42,20 @@ fn a_full_path_is_left_out_by_both_engines_whatever_the_source_is() {
             );
             let plan = lab.at(NIGHT, &["--json", "plan"]).expect(0).json();
             let codes = finding_codes(&plan["findings"]);
-            assert!(!codes.contains(&WITHOUT_EFFECT), "{codes:?}");
+            // Where there is no `vm` in a source itself, that is told.
+            assert_eq!(
+                codes.contains(&WITHOUT_EFFECT),
+                !also.is_empty(),
+                "{codes:?}"
+            );
             lab.backup(NIGHT);
             let there = |file: &str| lab.inside("latest", file).exists();
             assert!(there("home/ann/letter.txt"));
             for file in ["home/ann/.cache2", "home/bob/.cache2", "home/ann/Downloads"] {
                 assert!(!there(file), "{file} of {sources:?}, rsync {use_rsync}");
             }
-            for file in ["home/ann/vm/image"] {
-                assert_eq!(there(file), also.contains(&file), "{file} of {sources:?}");
-            }
+            let anchored = "home/ann/vm/image";
+            assert_eq!(there(anchored), also.contains(&anchored), "{sources:?}");
         }
     }
 }

@@ -106,7 +106,7 @@ mod tests {
             ("/home/**.iso", "/home/ann", &["/.iso", "/**.iso"]),
             ("/home/**/x", "/home/ann", &["/**/x", "/x"]),
             ("/**", "/home/ann", &["/**"]),
-            ("/home/ann/***", "/home/ann", &["/***"]),
+            ("/home/ann/***", "/home/ann", &["/***", "/**"]),
             ("/home/*", "/home/ann", &[]),
             // The source itself, what is above it, beside it, and what is no full path.
             ("/home/ann", "/home/ann", &[]),
