@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -37,7 +38,7 @@ class Disks:
         # Twice all files, each of which ends in a part of a block; folders anew in each snapshot.
         # The images are sparse: only what is written to them takes room.
         self.size = 2 * (shape.bytes + 4096 * shape.files) + 6000 * shape.folders * snapshots + (1 << 30)
-        self.inodes = 2 * shape.files + (shape.folders + 8) * snapshots + 100_000
+        self.inodes = 2 * shape.files + (shape.folders + 16) * snapshots + 100_000
 
     def at(self, name):
         return os.path.join(self.work, "disk-" + name)
@@ -97,7 +98,7 @@ class Disks:
         server = [sys.executable, os.path.join(HERE, "slow_sftp.py"), "--round-trip", str(ROUND_TRIP), "--counts", counts]
         with open(counts, "w") as file:
             file.write("{}")
-        quiet("sshfs", "-o", f"ssh_command={' '.join(server)}", f"far:{self.stores[target]}", target)
+        quiet("sshfs", "-o", f"ssh_command={shlex.join(server)}", f"far:{self.stores[target]}", target)
 
     def mount_anew(self, target):
         """As a night finds it, which knows nothing of the server's files."""

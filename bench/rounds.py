@@ -72,13 +72,14 @@ class Rounds:
             return
         self.each(order, FIRST, lambda peer: peer.copy())
         again = [peer for peer in order if not peer.copies_once]
+        taking = [peer for peer in order if peer.takes_changes]
         # Cheap beside the rest of a round of a large tree.
         for _ in range(self.section.repeat):
             self.each(again, NOTHING, lambda peer: peer.copy())
         tree.change(self.tree, 1, number + 1)
-        self.each(again, CHANGED, lambda peer: peer.copy())
+        self.each(taking, CHANGED, lambda peer: peer.copy())
         renamed = tree.rename(self.tree, self.section.renames, number + 1)
-        self.each(again, f"{renamed:,} renames", lambda peer: peer.copy())
+        self.each(taking, f"{renamed:,} renames", lambda peer: peer.copy())
         self.each(order, DELETE, self.delete, "delete_oldest")
         self.each(order, RESTORE, lambda peer: self.restore(peer.restore, peer, number), "restore")
         self.each(order, READ_BACK, lambda peer: self.restore(peer.restore_and_read_back, peer, number), "restore_and_read_back")
@@ -152,7 +153,7 @@ class Rounds:
         folder = os.path.join(self.disks.fresh("restored", local=True), "tree")
         try:
             measure = action(folder)
-            if number == 0 and not peer.copies_once:
+            if number == 0 and peer.takes_changes:
                 self.compare(peer.restored_at(folder))
             return measure
         finally:

@@ -75,7 +75,7 @@ def chosen(options):
 def whole(options):
     """All parts of the table that is recorded."""
     shape = SHAPES["A"]
-    rsync = (*OURS, "rsync")
+    rsync = (*OURS, "rsync", "floor")
 
     def section(dest, shape, only=None, cache="warm", **more):
         return Section(title=title(shape, dest, cache), dest=dest, shape=shape, seed=options.seed, only=only, cache=cache, **more)
@@ -85,8 +85,8 @@ def whole(options):
         section("ext4", shape, only=rsync, cache="cold"),
         section("xfs", shape, only=rsync),
         section("btrfs", shape, only=(*rsync, "btrbk")),
-        section("sshfs", FAR, only=rsync, renames=200),
+        section("sshfs", FAR, only=(*OURS, "rsync"), renames=200),
         # Its snapshots are made once, and five runs with all of them measured.
         dataclasses.replace(section("ext4", TINY, only=("builtin", "rsync"), many=MANY, rounds=1), title=many_title(TINY, MANY)),
-        section("ext4", SHAPES["B"], only=("builtin", "rsync")),
+        section("ext4", SHAPES["B"], only=("builtin", "rsync", "floor")),
     ]

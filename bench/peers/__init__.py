@@ -2,9 +2,9 @@
 
 from peers.btrbk import Btrbk
 from peers.ours import BuiltIn, WithRsync
-from peers.plain import Plain
+from peers.plain import Floor, Plain
 from peers.repositories import Borg, Kopia, Restic, Rustic
 from peers.rsync import Rsnapshot, Rsync
 
 # In the order of the table's columns.
-ALL = (BuiltIn, WithRsync, Rsync, Rsnapshot, Btrbk, Restic, Rustic, Kopia, Borg, Plain)
+ALL = (BuiltIn, WithRsync, Rsync, Rsnapshot, Btrbk, Restic, Rustic, Kopia, Borg, Plain, Floor)

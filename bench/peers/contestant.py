@@ -28,6 +28,8 @@ class Contestant:
     many = False
     # Whether its first copy is its only one.
     copies_once = False
+    # Whether what it has is the tree as it is after changes.
+    takes_changes = True
 
     def __init__(self, options, tree, clock):
         self.options = options
