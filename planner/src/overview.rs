@@ -42,9 +42,9 @@ pub fn overview<Z: TimeZone>(
     let found: Vec<_> = snapshots.iter().map(|one| facts::candidate(one)).collect();
     let policy = Policy::of(&config.local);
     let decision = retention::decide_retention(&policy, now.with_timezone(&Utc), &found);
-    let exact = sharing::is_exact(&held);
+    let (frees, exact) = sharing::alone(&held);
     held.iter()
-        .zip(sharing::alone(&held))
+        .zip(frees)
         .map(|(one, frees)| {
             let kept = decision.keep.get(&one.id);
             let expired = decision.expire.get(&one.id);

@@ -29,13 +29,19 @@
 //! suspect when it was sealed is, unless a clock jumped.) That is used where the basis is gone, only if the basis was made after the supposed ancestor and
 //! only if the numbers agree; whoever is not known to be an ancestor counts as none.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
 use schema::{SnapshotId, plan::Lost, record::SnapshotRecord};
 
+/// Bytes, or files, by the snapshot that stored them first.
+type ByOrigin = BTreeMap<SnapshotId, u64>;
+
 /// What one snapshot holds.
 #[derive(Debug, Clone)]
-pub(crate) struct Holding {
+pub(crate) struct Holding<'a> {
     /// The snapshot.
     pub(crate) id: SnapshotId,
     /// What it was linked to.
@@ -46,21 +52,37 @@ pub(crate) struct Holding {
     /// none that was made before that.
     pub(crate) line_from: Option<SnapshotId>,
     /// Bytes on disk by the snapshot that stored them first.
-    pub(crate) stored_by: BTreeMap<SnapshotId, u64>,
+    pub(crate) stored_by: Cow<'a, ByOrigin>,
     /// Files in the same way; empty where they were not counted.
-    pub(crate) files_stored_by: BTreeMap<SnapshotId, u64>,
+    pub(crate) files_stored_by: Cow<'a, ByOrigin>,
 }
 
-impl Holding {
+impl<'a> Holding<'a> {
     /// What a snapshot holds by its record.
-    pub(crate) fn of(record: &SnapshotRecord) -> Self {
+    pub(crate) fn of(record: &'a SnapshotRecord) -> Self {
         Self {
             id: record.id,
             basis: record.basis,
             becomes_basis: record.sequence > 0 || (record.complete && record.suspect.is_empty()),
             line_from: record.line_from,
-            stored_by: record.stored_by.clone(),
-            files_stored_by: record.files_stored_by.clone(),
+            stored_by: Cow::Borrowed(&record.stored_by),
+            files_stored_by: Cow::Borrowed(&record.files_stored_by),
+        }
+    }
+}
+
+/// What of holdings is counted.
+#[derive(Debug, Clone, Copy)]
+enum Counted {
+    Bytes,
+    Files,
+}
+
+impl Counted {
+    fn of<'h>(self, one: &'h Holding<'_>) -> &'h ByOrigin {
+        match self {
+            Self::Bytes => &one.stored_by,
+            Self::Files => &one.files_stored_by,
         }
     }
 }
@@ -68,22 +90,22 @@ impl Holding {
 /// What no other snapshot has of each once those before it are deleted.
 ///
 /// `held` is in chronological order.
-pub(crate) fn losses(held: &[Holding], deletions: &[SnapshotId]) -> Vec<Lost> {
+pub(crate) fn losses(held: &[Holding<'_>], deletions: &[SnapshotId]) -> Vec<Lost> {
+    if deletions.is_empty() {
+        return Vec::new();
+    }
     // A file is shared as its bytes are: by linking to the basis. So files are counted as bytes.
     let counted = held
         .iter()
         .all(|one| one.stored_by.is_empty() || !one.files_stored_by.is_empty());
-    let files: Vec<Holding> = held
-        .iter()
-        .filter(|_| counted)
-        .map(|one| Holding {
-            stored_by: one.files_stored_by.clone(),
-            ..one.clone()
-        })
-        .collect();
-    let files = frees(&files, deletions);
-    let at_least = !counted || !is_exact(held);
-    frees(held, deletions)
+    let files = match counted {
+        true => Forest::of(held, Counted::Files).frees(deletions),
+        false => vec![0; deletions.len()],
+    };
+    let bytes = Forest::of(held, Counted::Bytes);
+    let at_least = !counted || !bytes.is_exact();
+    bytes
+        .frees(deletions)
         .into_iter()
         .zip(files)
         .map(|(bytes, files)| Lost {
@@ -94,121 +116,224 @@ pub(crate) fn losses(held: &[Holding], deletions: &[SnapshotId]) -> Vec<Lost> {
         .collect()
 }
 
-/// Whether [`frees`] is exact and not only a lower bound: no snapshot has two that descend from
-/// it, and none holds what one of another line stored.
+/// Of deletions that free enough together, those that it takes: each that the others can do without is
+/// dropped, in the order of `dispensable`.
 ///
 /// `held` is in chronological order.
-pub(crate) fn is_exact(held: &[Holding]) -> bool {
-    let parents: Vec<Option<usize>> = (0..held.len()).map(|at| parent(held, at)).collect();
-    let mut children = vec![0; held.len()];
-    let mut roots: Vec<usize> = Vec::new();
-    for (at, parent) in parents.iter().enumerate() {
-        match parent {
-            Some(parent) => {
-                children[*parent] += 1;
-                roots.push(roots[*parent]);
-            }
-            None => roots.push(at),
+pub(crate) fn only_needed(
+    held: &[Holding<'_>],
+    enough: &[SnapshotId],
+    dispensable: &[SnapshotId],
+    bytes: u64,
+) -> Vec<SnapshotId> {
+    let forest = Forest::of(held, Counted::Bytes);
+    let mut deleting = Deleting::of(&forest);
+    for id in enough {
+        deleting.set(*id, true);
+    }
+    let mut needed = enough.to_vec();
+    for id in dispensable {
+        deleting.set(*id, false);
+        if deleting.freed() >= bytes {
+            needed.retain(|other| other != id);
+        } else {
+            deleting.set(*id, true);
         }
     }
-    let mut lines: BTreeMap<SnapshotId, usize> = BTreeMap::new();
-    let one_line = held.iter().enumerate().all(|(at, one)| {
-        let held = one.stored_by.iter().filter(|(_, bytes)| **bytes > 0);
-        held.map(|(origin, _)| origin)
-            .all(|origin| *lines.entry(*origin).or_insert(roots[at]) == roots[at])
+    needed
+}
+
+/// What each would free if it alone were deleted, at least; and whether that is exact, as it is in a
+/// chain.
+///
+/// `held` is in chronological order.
+pub(crate) fn alone(held: &[Holding<'_>]) -> (Vec<u64>, bool) {
+    let forest = Forest::of(held, Counted::Bytes);
+    let mut deleting = Deleting::of(&forest);
+    let frees = held.iter().map(|one| {
+        deleting.set(one.id, true);
+        let freed = deleting.freed();
+        deleting.set(one.id, false);
+        freed
     });
-    one_line && children.iter().all(|children| *children <= 1)
+    (frees.collect(), forest.is_exact())
 }
 
-/// What each deletion frees once those before it are done; at least, and exactly in a chain.
-///
-/// `held` is in chronological order.
-pub(crate) fn frees(held: &[Holding], deletions: &[SnapshotId]) -> Vec<u64> {
-    let forest = Forest::of(held);
-    let mut gone = vec![false; held.len()];
-    let mut before = 0;
-    deletions
-        .iter()
-        .map(|id| {
-            if let Some(at) = held.iter().position(|one| one.id == *id) {
-                gone[at] = true;
-            }
-            let now = forest.freed(&gone, |_| true);
-            let more = now.saturating_sub(before);
-            before = before.max(now);
-            more
-        })
-        .collect()
-}
-
-/// What these free when all are deleted; at least, and exactly in a chain.
-///
-/// `held` is in chronological order.
-pub(crate) fn together(held: &[Holding], deletions: &[SnapshotId]) -> u64 {
-    let gone: Vec<bool> = held.iter().map(|one| deletions.contains(&one.id)).collect();
-    Forest::of(held).freed(&gone, |_| true)
-}
-
-/// What each would free if it alone were deleted; at least, and exactly in a chain.
-///
-/// `held` is in chronological order.
-pub(crate) fn alone(held: &[Holding]) -> Vec<u64> {
-    let forest = Forest::of(held);
-    let mut gone = vec![false; held.len()];
-    (0..held.len())
-        .map(|at| {
-            gone[at] = true;
-            // What it does not hold it does not free.
-            let freed = forest.freed(&gone, |bytes| bytes[at] > 0);
-            gone[at] = false;
-            freed
-        })
-        .collect()
-}
-
-/// Who descends from whom, and what each holds of each origin.
+/// Who descends from whom, and who holds what of each origin.
 struct Forest {
+    /// Where each snapshot stands among all.
+    places: HashMap<SnapshotId, usize>,
     parents: Vec<Option<usize>>,
-    /// For each origin the bytes of all snapshots.
-    origins: Vec<Vec<u64>>,
+    /// For each origin the snapshots that hold something of it, oldest first, with how much.
+    origins: Vec<Vec<(usize, u64)>>,
+    /// For each snapshot the origins of which it holds something.
+    held_by: Vec<Vec<usize>>,
 }
 
 impl Forest {
-    fn of(held: &[Holding]) -> Self {
-        let origins: BTreeSet<SnapshotId> = held
-            .iter()
-            .flat_map(|one| one.stored_by.keys().copied())
-            .collect();
-        let of_all = |origin: SnapshotId| {
-            let all = held.iter();
-            all.map(|one| one.stored_by.get(&origin).copied().unwrap_or(0))
-                .collect()
-        };
+    fn of(held: &[Holding<'_>], counted: Counted) -> Self {
+        let mut places = HashMap::with_capacity(held.len());
+        for (at, one) in held.iter().enumerate() {
+            places.entry(one.id).or_insert(at);
+        }
+        let mut names: HashMap<SnapshotId, usize> = HashMap::new();
+        let mut origins: Vec<Vec<(usize, u64)>> = Vec::new();
+        let mut held_by = Vec::with_capacity(held.len());
+        for (at, one) in held.iter().enumerate() {
+            let some = counted.of(one).iter().filter(|(_, much)| **much > 0);
+            let of = some.map(|(origin, much)| {
+                let origin = *names.entry(*origin).or_insert_with(|| {
+                    origins.push(Vec::new());
+                    origins.len() - 1
+                });
+                origins[origin].push((at, *much));
+                origin
+            });
+            held_by.push(of.collect());
+        }
         Self {
-            parents: (0..held.len()).map(|at| parent(held, at)).collect(),
-            origins: origins.into_iter().map(of_all).collect(),
+            parents: (0..held.len())
+                .map(|at| parent(held, &places, at, counted))
+                .collect(),
+            places,
+            origins,
+            held_by,
         }
     }
 
-    /// Bytes that are freed at least when all of `gone` are deleted, of the origins that are asked
-    /// for.
-    fn freed(&self, gone: &[bool], of: impl Fn(&[u64]) -> bool) -> u64 {
-        self.origins
+    /// What each deletion frees once those before it are done; at least, and exactly in a chain.
+    fn frees(&self, deletions: &[SnapshotId]) -> Vec<u64> {
+        let mut deleting = Deleting::of(self);
+        let mut before = 0;
+        deletions
             .iter()
-            .filter(|bytes| of(bytes))
-            .map(|bytes| freed(bytes, &self.parents, gone))
-            .fold(0, u64::saturating_add)
+            .map(|id| {
+                deleting.set(*id, true);
+                let now = deleting.freed();
+                let more = now.saturating_sub(before);
+                before = before.max(now);
+                more
+            })
+            .collect()
+    }
+
+    /// Whether [`Self::frees`] is exact and not only a lower bound: no snapshot has two that descend
+    /// from it, and none holds what one of another line stored.
+    fn is_exact(&self) -> bool {
+        let mut children = vec![0; self.parents.len()];
+        let mut roots: Vec<usize> = Vec::new();
+        for (at, parent) in self.parents.iter().enumerate() {
+            match parent {
+                Some(parent) => {
+                    children[*parent] += 1;
+                    roots.push(roots[*parent]);
+                }
+                None => roots.push(at),
+            }
+        }
+        let of_one_line = |holders: &Vec<(usize, u64)>| {
+            let mut lines = holders.iter().map(|(at, _)| roots[*at]);
+            let first = lines.next();
+            lines.all(|line| Some(line) == first)
+        };
+        self.origins.iter().all(of_one_line) && children.iter().all(|children| *children <= 1)
+    }
+}
+
+/// What is freed by a set of deletions, kept up to date while the set changes: only of what a snapshot
+/// holds itself it frees more or less.
+struct Deleting<'f> {
+    forest: &'f Forest,
+    gone: Vec<bool>,
+    /// For each origin what is freed of it at least.
+    freed: Vec<u64>,
+    sum: u128,
+    /// For each snapshot, what it holds of the origin at hand and what those that descend from it keep.
+    scratch: Vec<(u64, u64)>,
+}
+
+impl<'f> Deleting<'f> {
+    /// Deletions of nothing.
+    fn of(forest: &'f Forest) -> Self {
+        Self {
+            forest,
+            gone: vec![false; forest.parents.len()],
+            freed: vec![0; forest.origins.len()],
+            sum: 0,
+            scratch: vec![(0, 0); forest.parents.len()],
+        }
+    }
+
+    /// Adds a snapshot to the set, or takes it out. One that is not there changes nothing.
+    fn set(&mut self, id: SnapshotId, is_deleted: bool) {
+        let forest = self.forest;
+        let Some(at) = forest.places.get(&id).copied() else {
+            return;
+        };
+        if std::mem::replace(&mut self.gone[at], is_deleted) == is_deleted {
+            return;
+        }
+        for origin in &forest.held_by[at] {
+            let now = self.freed_of(&forest.origins[*origin]);
+            let before = std::mem::replace(&mut self.freed[*origin], now);
+            self.sum = self.sum - u128::from(before) + u128::from(now);
+        }
+    }
+
+    /// Bytes that are freed at least when all of the set are deleted.
+    fn freed(&self) -> u64 {
+        u64::try_from(self.sum).unwrap_or(u64::MAX)
+    }
+
+    /// Bytes of one origin that are freed at least.
+    fn freed_of(&mut self, holders: &[(usize, u64)]) -> u64 {
+        for (at, bytes) in holders {
+            self.scratch[*at] = (*bytes, 0);
+        }
+        // The sum over the children seen so far; a parent stands before its children, so going
+        // backwards all children are done when their parent is reached.
+        let (mut most, mut kept) = (0_u64, 0_u64);
+        for (at, bytes) in holders.iter().rev() {
+            let is_deleted = self.gone[*at];
+            let below = self.scratch[*at].1;
+            let stays = if is_deleted {
+                below.min(*bytes)
+            } else {
+                *bytes
+            };
+            match self.forest.parents[*at].filter(|parent| self.scratch[*parent].0 > 0) {
+                Some(parent) => {
+                    let below = &mut self.scratch[parent].1;
+                    *below = below.saturating_add(stays);
+                }
+                None => {
+                    kept = kept.saturating_add(stays);
+                    if is_deleted {
+                        most = most.max(*bytes);
+                    }
+                }
+            }
+        }
+        for (at, _) in holders {
+            self.scratch[*at] = (0, 0);
+        }
+        most.saturating_sub(kept)
     }
 }
 
 /// The nearest ancestor of a snapshot that is still there, as far as it is known.
-fn parent(held: &[Holding], at: usize) -> Option<usize> {
+fn parent(
+    held: &[Holding<'_>],
+    places: &HashMap<SnapshotId, usize>,
+    at: usize,
+    counted: Counted,
+) -> Option<usize> {
     let one = &held[at];
     let basis = one.basis?;
     let earlier = &held[..at];
-    let found = match held.iter().position(|other| other.id == basis) {
+    let found = match places.get(&basis) {
         // Only a clock that jumped gives a basis that starts later; then nothing is known.
-        Some(found) => Some(found).filter(|found| *found < at),
+        Some(found) => Some(*found).filter(|found| *found < at),
         None => earlier
             .iter()
             .rposition(|other| other.becomes_basis && other.id < basis),
@@ -216,41 +341,17 @@ fn parent(held: &[Holding], at: usize) -> Option<usize> {
     let in_line = |found: &usize| one.line_from.is_none_or(|from| earlier[*found].id >= from);
     found
         .filter(in_line)
-        .filter(|found| may_descend(one, &earlier[*found]))
+        .filter(|found| may_descend(counted.of(one), counted.of(&earlier[*found])))
 }
 
 /// Whether the numbers allow that `one` holds only parts of what `ancestor` holds.
-fn may_descend(one: &Holding, ancestor: &Holding) -> bool {
-    ancestor
-        .stored_by
-        .iter()
-        .all(|(origin, bytes)| one.stored_by.get(origin).is_none_or(|part| part <= bytes))
-}
-
-/// Bytes of one origin that are freed at least when all of `gone` are deleted.
-fn freed(bytes: &[u64], parents: &[Option<usize>], gone: &[bool]) -> u64 {
-    // The sum over the children seen so far; a parent stands before its children, so going
-    // backwards all children are done when their parent is reached.
-    let mut below = vec![0_u64; bytes.len()];
-    let (mut most, mut kept) = (0_u64, 0_u64);
-    for at in (0..bytes.len()).rev().filter(|at| bytes[*at] > 0) {
-        let deleted = gone[at];
-        let stays = if deleted {
-            below[at].min(bytes[at])
-        } else {
-            bytes[at]
-        };
-        match parents[at].filter(|parent| bytes[*parent] > 0) {
-            Some(parent) => below[parent] = below[parent].saturating_add(stays),
-            None => {
-                kept = kept.saturating_add(stays);
-                if deleted {
-                    most = most.max(bytes[at]);
-                }
-            }
-        }
-    }
-    most.saturating_sub(kept)
+fn may_descend(one: &ByOrigin, ancestor: &ByOrigin) -> bool {
+    let mut parts = one.iter().peekable();
+    ancestor.iter().all(|(origin, bytes)| {
+        while parts.next_if(|(other, _)| *other < origin).is_some() {}
+        let part = parts.peek().filter(|(other, _)| *other == origin);
+        part.is_none_or(|(_, part)| *part <= bytes)
+    })
 }
 
 #[cfg(test)]
@@ -275,7 +376,7 @@ mod tests {
     }
 
     impl Model {
-        fn holding(&self) -> Holding {
+        fn holding(&self) -> Holding<'static> {
             let mut stored_by = BTreeMap::new();
             for (origin, size) in self.inodes.values() {
                 *stored_by.entry(*origin).or_default() += size;
@@ -286,8 +387,8 @@ mod tests {
                 // Records of the newer planner have a sequence.
                 becomes_basis: self.good || self.id >= id(4),
                 line_from: self.line_from,
-                stored_by,
-                files_stored_by: BTreeMap::new(),
+                stored_by: Cow::Owned(stored_by),
+                files_stored_by: Cow::default(),
             }
         }
     }
@@ -350,6 +451,14 @@ mod tests {
         held
     }
 
+    fn frees(held: &[Holding<'_>], deletions: &[SnapshotId]) -> Vec<u64> {
+        Forest::of(held, Counted::Bytes).frees(deletions)
+    }
+
+    fn is_exact(held: &[Holding<'_>]) -> bool {
+        Forest::of(held, Counted::Bytes).is_exact()
+    }
+
     /// What a file system frees: inodes that only deleted snapshots hold.
     fn truly_freed(held: &[Model], gone: &[SnapshotId]) -> u64 {
         let all: BTreeMap<_, _> = held.iter().flat_map(|one| &one.inodes).collect();
@@ -367,7 +476,7 @@ mod tests {
         fn what_is_called_exact_is_freed_to_the_byte(runs in runs()) {
             let held = history(&runs, true);
             let holdings: Vec<_> = held.iter().map(Model::holding).collect();
-            let alone = alone(&holdings);
+            let (alone, _) = alone(&holdings);
             for (one, alone) in held.iter().zip(alone) {
                 prop_assert_eq!(alone, frees(&holdings, &[one.id])[0]);
                 let freed = truly_freed(&held, &[one.id]);
@@ -428,6 +537,26 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn of_what_is_enough_only_that_goes_which_it_takes(
+            runs in runs(), choice in vec(any::<Index>(), 0..8), lack in 0_u64..400,
+        ) {
+            let held = history(&runs, true);
+            let holdings: Vec<_> = held.iter().map(Model::holding).collect();
+            let together = |ids: &[SnapshotId]| frees(&holdings, ids).iter().sum::<u64>();
+            let enough = chosen(&held, &choice);
+            let mut expected = enough.clone();
+            for id in &enough {
+                let others: Vec<_> = expected.iter().copied().filter(|one| one != id).collect();
+                if together(&others) >= lack {
+                    expected = others;
+                }
+            }
+            prop_assert_eq!(only_needed(&holdings, &enough, &enough, lack), expected);
+        }
+    }
+
     #[test]
     fn whole_copies_share_nothing() {
         let copy = |at| Holding {
@@ -435,8 +564,8 @@ mod tests {
             basis: None,
             becomes_basis: true,
             line_from: None,
-            stored_by: BTreeMap::from([(id(at), 100)]),
-            files_stored_by: BTreeMap::new(),
+            stored_by: Cow::Owned(BTreeMap::from([(id(at), 100)])),
+            files_stored_by: Cow::default(),
         };
         let held = [copy(0), copy(1), copy(2)];
         assert_eq!(frees(&held, &[id(0), id(1)]), [100, 100]);
@@ -449,11 +578,13 @@ mod tests {
             basis,
             becomes_basis: true,
             line_from: None,
-            stored_by: stored.iter().map(|(at, bytes)| (id(*at), *bytes)).collect(),
-            files_stored_by: stored
-                .iter()
-                .map(|(at, bytes)| (id(*at), bytes / 10))
-                .collect(),
+            stored_by: Cow::Owned(stored.iter().map(|(at, bytes)| (id(*at), *bytes)).collect()),
+            files_stored_by: Cow::Owned(
+                stored
+                    .iter()
+                    .map(|(at, bytes)| (id(*at), bytes / 10))
+                    .collect(),
+            ),
         };
         let held = [
             one(0, None, &[(0, 100)]),
@@ -470,7 +601,7 @@ mod tests {
         );
         // One that did not count its files may have any of them.
         let mut old = held.clone();
-        old[2].files_stored_by.clear();
+        old[2].files_stored_by.to_mut().clear();
         let lost = losses(&old, &[id(0)])[0];
         assert_eq!((lost.files, lost.bytes, lost.at_least), (None, 20, true));
     }

@@ -3,7 +3,10 @@
 //!
 //! The newest good snapshot is never among them, whatever retention says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use chrono::{DateTime, FixedOffset};
 use schema::{
@@ -41,7 +44,7 @@ pub(super) fn expired_deletions(
     destination: &DestinationState,
     decision: &Decision,
     newest_good: Option<SnapshotId>,
-    held: &[Holding],
+    held: &[Holding<'_>],
 ) -> Vec<Deletion> {
     debug_assert!(newest_good.is_none_or(|id| !decision.expire.contains_key(&id)));
     let expired = decision
@@ -79,7 +82,7 @@ pub(crate) fn all_expired(
 /// The deletions of these snapshots, in this order; only what is there can go.
 pub(crate) fn deletions_of(
     destination: &DestinationState,
-    held: &[Holding],
+    held: &[Holding<'_>],
     ids: impl Iterator<Item = (SnapshotId, ExpireReason)>,
 ) -> Vec<Deletion> {
     let there: BTreeMap<SnapshotId, Tier> = destination
@@ -109,11 +112,11 @@ pub(crate) fn deletions_of(
 ///
 /// Which of its basis' files the new one will still link is not known until it is made, so it is
 /// taken to link all of them: what a deletion frees is rather said too low.
-pub(crate) fn snapshot_holdings(
+pub(crate) fn snapshot_holdings<'a>(
     facts: &Facts<'_>,
-    destination: &DestinationState,
+    destination: &'a DestinationState,
     makes_one: bool,
-) -> Vec<Holding> {
+) -> Vec<Holding<'a>> {
     let basis = facts.basis().map(|basis| &basis.record);
     let mut stored_by = BTreeMap::new();
     let mut files_stored_by = BTreeMap::new();
@@ -136,8 +139,8 @@ pub(crate) fn snapshot_holdings(
         basis: basis.map(|basis| basis.id),
         becomes_basis: true,
         line_from: (!facts.also_link.is_empty()).then_some(facts.id),
-        stored_by,
-        files_stored_by,
+        stored_by: Cow::Owned(stored_by),
+        files_stored_by: Cow::Owned(files_stored_by),
     });
     destination
         .snapshots

@@ -123,9 +123,9 @@ pub(crate) fn at_most(facts: &Facts<'_>, destination: &DestinationState) -> u64 
 }
 
 /// What may go for a snapshot.
-struct Choice {
+struct Choice<'a> {
     /// What every snapshot holds, the new one among them.
-    held: Vec<Holding>,
+    held: Vec<Holding<'a>>,
     /// What the policy lets go once the new snapshot is there.
     expired: Vec<(SnapshotId, ExpireReason)>,
     /// The same without the newest good one, with what goes for good.
@@ -136,8 +136,8 @@ struct Choice {
     needed: Vec<SnapshotId>,
 }
 
-impl Choice {
-    fn new(facts: &Facts<'_>, destination: &DestinationState) -> Self {
+impl<'a> Choice<'a> {
+    fn new(facts: &Facts<'_>, destination: &'a DestinationState) -> Self {
         let mut found: Vec<Candidate> =
             destination.snapshots.iter().map(facts::candidate).collect();
         // What is the newest good one until the new one is sealed, and what that is made from.
@@ -198,16 +198,12 @@ impl Choice {
         if lack.inodes > 0 {
             return enough;
         }
-        let mut needed: Vec<SnapshotId> = enough.iter().map(|one| one.id).collect();
-        let expired = |id: &SnapshotId| self.expired.iter().any(|(expired, _)| expired == id);
-        let (last, first): (Vec<_>, Vec<_>) = needed.iter().partition(|id| expired(id));
-        for id in first.into_iter().chain(last) {
-            let others = needed.iter().copied().filter(|other| *other != id);
-            let others: Vec<SnapshotId> = others.collect();
-            if sharing::together(&self.held, &others) >= lack.bytes {
-                needed = others;
-            }
-        }
+        let all: Vec<SnapshotId> = enough.iter().map(|one| one.id).collect();
+        let expired: BTreeSet<SnapshotId> = self.expired.iter().map(|(id, _)| *id).collect();
+        let (last, first): (Vec<_>, Vec<_>) = all.iter().partition(|id| expired.contains(id));
+        let order = [first, last].concat();
+        let needed = sharing::only_needed(&self.held, &all, &order, lack.bytes);
+        let needed: BTreeSet<SnapshotId> = needed.into_iter().collect();
         let needed = enough
             .iter()
             .filter(|one| needed.contains(&one.id))
