@@ -5,6 +5,7 @@ use executor::{
     error::{Result, failure_code, mount_hint, system_reason},
     event::{Context, Stop},
     scan,
+    state_dir::{RecordIndex, StateDir},
     store::Store,
     sys::{mounts::is_mounted, resolve::resolve},
     verify::memory,
@@ -35,10 +36,26 @@ pub(super) fn naming_error(refusal: NamingRefusal) -> Error {
     Error::refused(refusal.message).hint(refusal.hint)
 }
 
+/// How the records of snapshots are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RecordReading {
+    /// Each is read: what is wrong with one is noticed.
+    All,
+    /// Those that this machine has read before, and that were not changed since, are recalled.
+    Changed,
+    /// The same, and what was read is kept to be recalled.
+    ChangedAndKept,
+}
+
 impl Operation<'_> {
     /// Looks at the destination only, and at what is remembered of it.
     pub(super) fn look_at_destination(&self) -> Result<DestinationState> {
-        self.engine.look_at_destination(self.context)
+        self.look_by(RecordReading::Changed)
+    }
+
+    /// The same with records that are looked at in this way.
+    pub(super) fn look_by(&self, reading: RecordReading) -> Result<DestinationState> {
+        self.engine.look_at_destination(reading, self.context)
     }
 
     /// The destination, which must be there.
@@ -73,14 +90,31 @@ impl Operation<'_> {
 
 impl Engine {
     /// Looks at the destination only, and at what is remembered of it.
-    pub(super) fn look_at_destination(&self, context: Context<'_>) -> Result<DestinationState> {
-        let mut found = scan::scan_destination(&self.config.local, &self.host_folder(), context)?;
+    pub(super) fn look_at_destination(
+        &self,
+        reading: RecordReading,
+        context: Context<'_>,
+    ) -> Result<DestinationState> {
         // Whoever may not read the state directory is told of it where it is needed.
-        let store = match self.open_store() {
+        let state = self.state().ok().flatten();
+        let index_of = |id: &str| match (&state, reading) {
+            (None, _) | (_, RecordReading::All) => RecordIndex::empty(),
+            (Some(state), reading) => {
+                state.record_index(id, reading == RecordReading::ChangedAndKept)
+            }
+        };
+        let local = &self.config.local;
+        let (mut found, index) =
+            scan::scan_destination(local, &self.host_folder(), &index_of, context)?;
+        let store = match self.open_store_with(state.as_ref()) {
             Err(error) if error.code == Some(FailureCode::InTheWay) => None,
             store => store?,
         };
-        if let (Ok(Some(state)), Some(store)) = (self.state(), store) {
+        if let Some(state) = &state {
+            // It only spares work: where it cannot be kept, that is done again.
+            let _ = state.keep_record_index(&index);
+        }
+        if let (Some(state), Some(store)) = (state, store) {
             memory::recognize_destination(&state, &mut found)?;
             memory::recall_damage(&state, &store, &mut found)?;
         }
@@ -112,6 +146,12 @@ impl Engine {
 
     /// Opens the destination for reading, where it is there.
     pub(super) fn open_store(&self) -> Result<Option<Store>> {
+        // Whoever may not read the state directory does without what is kept there.
+        self.open_store_with(self.state().ok().flatten().as_ref())
+    }
+
+    /// The same, with what is kept in this state directory.
+    fn open_store_with(&self, state: Option<&StateDir>) -> Result<Option<Store>> {
         let local = &self.config.local;
         let Ok(resolved) = resolve(local.mount_point.as_path()) else {
             return Ok(None);
@@ -124,10 +164,9 @@ impl Engine {
             return Ok(None);
         }
         let store = Store::open(&dir, local.mount_point.as_str(), &self.host_folder())?;
-        // Whoever may not read the state directory does without what is kept there.
-        Ok(store.map(|store| match self.state() {
-            Ok(Some(state)) => state.with_kept_digests(store),
-            _ => store,
+        Ok(store.map(|store| match state {
+            Some(state) => state.with_kept_digests(store),
+            None => store,
         }))
     }
 
@@ -159,8 +198,9 @@ impl Engine {
     fn hint_of_other_hosts(&self) -> String {
         let stop = Stop::default();
         let context = Context::silent(&stop);
-        let found = scan::scan_destination(&self.config.local, &self.host_folder(), context);
-        let beside = found.map(|found| found.beside).unwrap_or_default();
+        let none = |_: &str| RecordIndex::empty();
+        let found = scan::scan_destination(&self.config.local, &self.host_folder(), &none, context);
+        let beside = found.map(|(found, _)| found.beside).unwrap_or_default();
         let names: Vec<&str> = beside
             .iter()
             .map(|one| one.folder.as_str())

@@ -15,7 +15,9 @@ use schema::{
     health::{Health, HealthVerdict, Measured, VerifiedShare},
 };
 
-use super::{Engine, Notice, Observer, logs::LogKind, operation::Operation};
+use super::{
+    Engine, Notice, Observer, destination::RecordReading, logs::LogKind, operation::Operation,
+};
 
 /// A health check that is asked for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -120,7 +122,7 @@ impl Operation<'_> {
         let config = &engine.config;
         let state = engine.state()?;
         let enabled = config.local.enable;
-        let found = enabled.then(|| self.look_at_destination());
+        let found = enabled.then(|| self.look_by(RecordReading::All));
         let (destination, destination_fault) = match found.transpose() {
             Ok(found) => {
                 found

@@ -16,7 +16,7 @@ use schema::{
 
 use super::{
     Engine, Observer,
-    destination::{host_name, inode_left_out},
+    destination::{RecordReading, host_name, inode_left_out},
     operation::Operation,
 };
 
@@ -58,7 +58,12 @@ impl Operation<'_> {
     ) -> Result<(Inventory, Option<Survey>)> {
         let config = &self.engine.config;
         let destination = InventoryScope::needs_destination(config)
-            .then(|| self.look_at_destination())
+            .then(|| {
+                self.look_by(match request.to_run {
+                    true => RecordReading::ChangedAndKept,
+                    false => RecordReading::Changed,
+                })
+            })
             .transpose()?;
         let scope = InventoryScope::of(config, destination.as_ref(), request.only);
         match (scope, destination) {
@@ -178,8 +183,7 @@ impl Operation<'_> {
             }
             let basis = basis.map(|(store, basis)| (store, basis.id));
             if let Some((store, id)) = basis
-                && let Ok(Some(record)) = store.record(id)
-                && let Some(because) = store.manifest_fault(&record, self.context.stop)?
+                && let Some(because) = self.basis_fault(store, id)?
             {
                 mark_one_unusable(destination, id, because, None);
                 continue;
@@ -202,6 +206,16 @@ impl Operation<'_> {
                     _ => return Err(error),
                 },
             }
+        }
+    }
+
+    /// Why nothing can be linked to a snapshot: its record and its manifest are read now, whatever was
+    /// recalled of them.
+    fn basis_fault(&self, store: &Store, id: SnapshotId) -> Result<Option<String>> {
+        match store.record(id) {
+            Ok(Some(record)) => store.manifest_fault(&record, self.context.stop),
+            Ok(None) => Ok(Some("its record is missing".to_owned())),
+            Err(error) => Ok(Some(error.message)),
         }
     }
 

@@ -9,7 +9,7 @@ use executor::{
 
 use schema::inventory::DestinationState;
 
-use super::{Engine, operation::Operation};
+use super::{Engine, destination::RecordReading, operation::Operation};
 
 /// What became of the view.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Engine {
             return Ok(UserViewChange::Removed(found.path));
         }
         let stop = Stop::default();
-        let store = match self.look_at_destination(Context::silent(&stop)) {
+        let store = match self.look_at_destination(RecordReading::Changed, Context::silent(&stop)) {
             Ok(destination) if destination.record.is_some() => self.open_store()?,
             _ => None,
         };

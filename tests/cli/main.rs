@@ -39,6 +39,7 @@ mod machines;
 mod manifests;
 mod manual;
 mod many_days;
+mod many_snapshots;
 mod metrics;
 mod mounted;
 mod naming;

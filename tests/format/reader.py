@@ -24,6 +24,7 @@ PLACEHOLDERS = {
     "<tier>": "(?:hourly|daily|weekly|monthly|yearly)",
     "<n>": r"\d+",
     "<key>": "[0-9a-f]{8}",
+    "<destination>": "[0-9A-Za-z-]{1,64}",
     "<machine>": "[0-9a-f]{16}",
     "<run-id>": r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d-[0-9a-f]{8}",
     "<time>": r"[0-9TZ:+.-]+",
@@ -373,8 +374,32 @@ def read_state(folder):
             read_json(path, path, "cloud/<key>/credentials.json")
     runs = os.path.join(folder, "runs")
     for run in sorted(os.listdir(runs)):
+        path = os.path.join(runs, run, "summary.json")
+        if os.path.exists(path):
+            read_json(path, path, "runs/<run-id>/summary.json")
         told["runs"][run] = read_journal(os.path.join(runs, run, "journal.jsonl"))
+    indexes = os.path.join(folder, "record-index")
+    for name in sorted(os.listdir(indexes)) if os.path.isdir(indexes) else ():
+        told.setdefault("indexed", []).extend(read_index(os.path.join(indexes, name), name))
     return told
+
+
+def read_index(path, destination):
+    """The snapshots whose records an index has."""
+    digest, body = read_bytes(path).split(b"\n", 1)
+    if hashlib.sha256(body).hexdigest().encode() != digest:
+        fault(path, "has another digest")
+    header, *lines = body.split(b"\n")[:-1]
+    if header != b"record-index 1 " + destination.encode():
+        fault(path, "has another header")
+    ids = []
+    for line in lines:
+        name, inode, size, mtime, ctime, record = line.split(b" ", 5)
+        [int(number) for number in (inode, size, mtime, ctime)]
+        if json.loads(record)["id"].encode() != name:
+            fault(path, f"{name.decode()} has the record of another")
+        ids.append(name.decode())
+    return ids
 
 
 def read_journal(path):

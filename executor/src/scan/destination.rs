@@ -17,6 +17,7 @@ use super::lost::lost_snapshots;
 use crate::{
     error::{Result, failure_code, system_reason},
     event::Context,
+    state_dir::RecordIndex,
     store::{
         AllRecords, BACKUP, LATEST, LONGEST_RECORDS, PARTIAL, Records, SNAPSHOT_FILE, SNAPSHOTS,
         Store, TRASH, record_path,
@@ -35,11 +36,25 @@ use crate::{
 
 /// Looks at the destination of a configuration.
 ///
+/// `index` gives the index of a destination's records by its id; what was read beside it is noted there.
+///
 /// # Errors
 /// Fails if it is there and cannot be read, or an interruption.
 pub fn scan_destination(
     local: &Local,
     folder: &str,
+    index: &dyn Fn(&str) -> RecordIndex,
+    context: Context<'_>,
+) -> Result<(DestinationState, RecordIndex)> {
+    let mut used = RecordIndex::empty();
+    let state = scan_with(local, folder, (index, &mut used), context)?;
+    Ok((state, used))
+}
+
+fn scan_with(
+    local: &Local,
+    folder: &str,
+    index: (&dyn Fn(&str) -> RecordIndex, &mut RecordIndex),
     context: Context<'_>,
 ) -> Result<DestinationState> {
     let mut state = DestinationState::absent(local.mount_point.clone());
@@ -85,7 +100,7 @@ pub fn scan_destination(
         Err(error) => return Err(error),
     };
     state.user_view = view(Some(&store.root));
-    scan_store(&store, &mut state, context)?;
+    scan_store(&store, &mut state, index, context)?;
     Ok(state)
 }
 
@@ -110,7 +125,12 @@ fn scan_mount(state: &mut DestinationState, resolved: &Resolved, dir: &Dir, stat
 }
 
 /// What stands in this host's folder.
-fn scan_store(store: &Store, state: &mut DestinationState, context: Context<'_>) -> Result<()> {
+fn scan_store(
+    store: &Store,
+    state: &mut DestinationState,
+    (index_of, index): (&dyn Fn(&str) -> RecordIndex, &mut RecordIndex),
+    context: Context<'_>,
+) -> Result<()> {
     match store.destination() {
         Ok(record) => state.record = record,
         Err(error) => {
@@ -118,7 +138,10 @@ fn scan_store(store: &Store, state: &mut DestinationState, context: Context<'_>)
             state.record_fault_code = error.code;
         }
     }
-    scan_tiers(store, state)?;
+    if let Some(record) = &state.record {
+        *index = index_of(&record.id);
+    }
+    scan_tiers(store, state, index)?;
     match store.rotation() {
         Ok(rotation) => state.rotation = rotation,
         Err(error) => {
@@ -167,10 +190,11 @@ fn scan_neighbours(dir: &Dir, path: &str) -> Vec<NeighbourHost> {
 }
 
 /// What stands in the tiers: snapshots, links and what others made.
-fn scan_tiers(store: &Store, state: &mut DestinationState) -> Result<()> {
+fn scan_tiers(store: &Store, state: &mut DestinationState, index: &mut RecordIndex) -> Result<()> {
     let mut scan = TierScan {
         store,
         records: store.all_records(),
+        index,
         room: LONGEST_RECORDS,
         seen: BTreeSet::new(),
         state,
@@ -211,6 +235,7 @@ fn scan_tiers(store: &Store, state: &mut DestinationState) -> Result<()> {
 struct TierScan<'a> {
     store: &'a Store,
     records: AllRecords<'a>,
+    index: &'a mut RecordIndex,
     /// Bytes of records that there is room for yet.
     room: u64,
     /// Snapshots that were found in a tier already.
@@ -288,7 +313,7 @@ impl TierScan<'_> {
             Err(error) => return Err(error.message),
         };
         let path = self.store.named(&record_path(id, SNAPSHOT_FILE));
-        match records.record_within(&mut self.room) {
+        match records.record_within(&mut self.room, self.index) {
             Ok(Some(record)) if record.id == id => Ok(Some(scan_snapshot(&records, home, record))),
             Ok(Some(record)) => Err(format!("{path} is the record of {}", record.id)),
             Ok(None) => Err(format!("{path} is missing")),

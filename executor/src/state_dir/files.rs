@@ -8,6 +8,7 @@ pub(super) const LOCK: &str = "lock";
 pub(super) const WORK_LOCK: &str = "work.lock";
 pub(super) const CONFIG: &str = "config.json";
 pub(super) const INVENTORY: &str = "inventory.json";
+pub(super) const SUMMARY: &str = "summary.json";
 pub(super) const PLAN: &str = "plan.json";
 pub(super) const REPORT: &str = "report.json";
 pub(super) const NUMBER: &str = "number.json";

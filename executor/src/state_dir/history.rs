@@ -3,40 +3,19 @@
 //!
 //! A run's folder that cannot be read is passed over: the others tell enough.
 
-use chrono::{DateTime, FixedOffset};
+use super::{
+    files::{PLAN, REPORT, RUNS},
+    open::StateDir,
+    runs::is_maintenance,
+};
+use crate::{error::Result, store::read_json};
 use schema::{
     Finding, Plan, Report,
     health::{self, EndedRun, Health, SpaceSample},
     plan::{Action, Step},
 };
-use serde::Deserialize;
-
-use super::{
-    files::{INVENTORY, PLAN, REPORT, RUNS},
-    open::StateDir,
-    runs::is_maintenance,
-};
-use crate::{error::Result, store::read_json};
 
 pub(super) const HEALTH: &str = "health.json";
-
-/// The part of an inventory that says how much room there was.
-#[derive(Deserialize)]
-struct Room {
-    taken_at: DateTime<FixedOffset>,
-    destination: Option<Destination>,
-}
-
-#[derive(Deserialize)]
-struct Destination {
-    free_bytes: u64,
-    record: Option<Record>,
-}
-
-#[derive(Deserialize)]
-struct Record {
-    id: String,
-}
 
 impl StateDir {
     /// Backups that ended, oldest first; restores and the like are none.
@@ -49,12 +28,11 @@ impl StateDir {
             let Ok(run) = self.run(&name) else {
                 continue;
             };
-            let at = |file: &str| self.named(&format!("{RUNS}/{name}/{file}"));
-            let plan: Option<Plan> = read_json(&run, PLAN, &at(PLAN)).unwrap_or_default();
-            if plan.is_none_or(|plan| is_maintenance(&plan)) {
+            if !self.is_backup(&run, &name) {
                 continue;
             }
-            if let Ok(Some(report)) = read_json::<Report>(&run, REPORT, &at(REPORT)) {
+            let at = self.named(&format!("{RUNS}/{name}/{REPORT}"));
+            if let Ok(Some(report)) = read_json::<Report>(&run, REPORT, &at) {
                 runs.push(EndedRun::of(&report));
             }
         }
@@ -118,17 +96,7 @@ impl StateDir {
             let Ok(run) = self.run(&name) else {
                 continue;
             };
-            let at = self.named(&format!("{RUNS}/{name}/{INVENTORY}"));
-            let room: Option<Room> = read_json(&run, INVENTORY, &at).unwrap_or_default();
-            let Some(room) = room else { continue };
-            let found = room.destination.filter(|found| {
-                let record = found.record.as_ref();
-                record.is_some_and(|record| record.id == destination)
-            });
-            samples.extend(found.map(|found| SpaceSample {
-                at: room.taken_at,
-                free_bytes: found.free_bytes,
-            }));
+            samples.extend(self.room_found(&run, &name, destination));
         }
         samples.sort_by_key(|sample| sample.at);
         Ok(samples)

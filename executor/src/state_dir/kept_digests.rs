@@ -3,14 +3,22 @@
 //!
 //! Without the file everything goes on: what stands on a destination is taken over as it is.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    ffi::OsStr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use chrono::{DateTime, FixedOffset};
 use schema::{Digest, SnapshotId, record::SnapshotRecord};
 use serde::{Deserialize, Serialize};
 
-use super::{files::SEALED, open::StateDir};
-use crate::{error::Result, store::Store};
+use super::{
+    files::SEALED,
+    open::StateDir,
+    record_index::{FileFacts, latest_at_rest},
+};
+use crate::{error::Result, store::Store, sys::Stat};
 
 /// Version of the file's format.
 const FORMAT_VERSION: u32 = 1;
@@ -23,11 +31,17 @@ const MOST_TAKEN_OVER: usize = 2048;
 const MOST_DESTINATIONS: usize = 64;
 
 /// `sealed.json`.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Sealed {
     format_version: u32,
     destinations: BTreeMap<String, KeptDigests>,
 }
+
+/// The file that was parsed last, as the kernel described it before, if it had been at rest then.
+static PARSED: Mutex<Option<(Key, Arc<Sealed>)>> = Mutex::new(None);
+
+/// By what a file is known: its file system, and the rest.
+type Key = (u64, FileFacts);
 
 /// The kept digests of a destination's snapshots.
 pub type KeptDigests = BTreeMap<SnapshotId, KeptDigest>;
@@ -75,13 +89,17 @@ impl StateDir {
     /// those that are kept under other ids are read, too.
     pub fn read_kept_digests(&self, store: &mut Store) {
         let record = store.destination().ok().flatten();
-        let mut all = self.sealed().destinations;
-        let kept = record.and_then(|record| all.remove(&record.id));
-        store.kept = kept.unwrap_or_default();
+        let own = record.map(|record| record.id);
+        let sealed = self.sealed();
+        let kept = own.as_ref().and_then(|id| sealed.destinations.get(id));
+        store.kept = kept.cloned().unwrap_or_default();
         store.kept_elsewhere = KeptElsewhere::new();
-        for (id, kept) in all.into_values().flatten() {
-            if !store.kept.contains_key(&id) {
-                store.kept_elsewhere.entry(id).or_default().push(kept);
+        let others = sealed.destinations.iter();
+        let others = others.filter(|(id, _)| own.as_ref() != Some(*id));
+        for (id, kept) in others.flat_map(|(_, kept)| kept) {
+            if !store.kept.contains_key(id) {
+                let elsewhere = store.kept_elsewhere.entry(*id).or_default();
+                elsewhere.push(kept.clone());
             }
         }
     }
@@ -95,7 +113,7 @@ impl StateDir {
         destination: &str,
         change: impl FnOnce(&mut KeptDigests),
     ) -> Result<()> {
-        let mut sealed = self.sealed();
+        let mut sealed = Arc::unwrap_or_clone(self.sealed());
         let before = sealed.destinations.get(destination).cloned();
         let mut kept = before.clone().unwrap_or_default();
         change(&mut kept);
@@ -122,9 +140,25 @@ impl StateDir {
         self.keep(SEALED, &sealed)
     }
 
-    fn sealed(&self) -> Sealed {
-        self.recall(SEALED).unwrap_or_default()
+    /// What is kept. Every opening of a destination asks for it, and it grows with the snapshots: the
+    /// file that this process has parsed is not parsed again.
+    fn sealed(&self) -> Arc<Sealed> {
+        let stat = self.dir.look(OsStr::new(SEALED)).ok().flatten();
+        let mut last = PARSED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(stat), Some((of, sealed))) = (&stat, &*last)
+            && *of == key_of(stat)
+        {
+            return Arc::clone(sealed);
+        }
+        let sealed: Arc<Sealed> = Arc::new(self.recall(SEALED).unwrap_or_default());
+        let at_rest = stat.filter(|stat| FileFacts::is_at_rest(stat, latest_at_rest()));
+        *last = at_rest.map(|stat| (key_of(&stat), Arc::clone(&sealed)));
+        sealed
     }
+}
+
+fn key_of(stat: &Stat) -> Key {
+    (stat.dev, FileFacts::of(stat))
 }
 
 /// Whether this machine knows by itself which manifest of a snapshot it sealed.

@@ -2,7 +2,8 @@
 //!
 //! `runs/<run-id>/` explains each run by itself; `destinations.json` lists the disks that were
 //! used; `verified.json` what was found of each, `sealed.json` the digests of manifests that were
-//! sealed there; `health.json` what the last health check came to;
+//! sealed there; `record-index/` spares reading records again; `health.json` what the last health check
+//! came to;
 //! `deferrals.json` since when runs are deferred; `tries.json` how often timers tried; `lock` lets one run at a time, `work.lock` one
 //! process of it.
 
@@ -14,8 +15,10 @@ mod kept_digests;
 mod notified;
 mod open;
 mod part_journal;
+mod record_index;
 pub(crate) mod remotes;
 mod run_lock;
+mod run_summary;
 mod runs;
 mod small_files;
 mod verified;
@@ -25,6 +28,7 @@ pub use kept_digests::{
     room_to_take_over,
 };
 pub use open::StateDir;
+pub use record_index::RecordIndex;
 pub use run_lock::RunLock;
 pub use runs::Unfinished;
 pub use verified::{ManifestFault, Remembered, Shares};

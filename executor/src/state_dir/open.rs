@@ -5,7 +5,7 @@ use std::{ffi::OsStr, os::unix::fs::DirBuilderExt as _, path::Path};
 use rustix::io::Errno;
 use schema::FailureCode;
 
-use super::remotes;
+use super::{record_index, remotes};
 use crate::{
     cloud::staging,
     error::{Error, Result},
@@ -18,11 +18,13 @@ const WHAT: &str = "the state directory";
 const DEPTH: u32 = 3;
 
 /// Whether a name in the state directory is of what nothing is decided by: what is remembered of
-/// remotes, which is looked at as what comes from outside, downloads and logs.
+/// remotes, which is looked at as what comes from outside, downloads and logs; and of what is judged
+/// when it is read.
 fn is_judged_apart(name: &OsStr) -> bool {
     let name = bytes(name);
     let is_download = name.starts_with(staging::PREFIX.as_bytes());
-    name == remotes::AREA.as_bytes() || name == b"log" || is_download
+    let apart = [remotes::AREA, record_index::AREA, "log"];
+    apart.iter().any(|apart| name == apart.as_bytes()) || is_download
 }
 
 /// An open state directory.

@@ -9,7 +9,7 @@ use schema::{
 };
 
 use super::{
-    files::{CONFIG, INVENTORY, NUMBER, PLAN, REPORT, RUNS},
+    files::{CONFIG, INVENTORY, NUMBER, PLAN, REPORT, RUNS, SUMMARY},
     open::StateDir,
 };
 use crate::{
@@ -81,12 +81,13 @@ impl StateDir {
         write_json(&run, CONFIG, &at(CONFIG), config)?;
         write_json(&run, INVENTORY, &at(INVENTORY), inventory)?;
         // A run of this name that ended, in a moment that someone supposes to be the same again.
-        for old in [REPORT, journal::FILE_NAME] {
+        for old in [REPORT, SUMMARY, journal::FILE_NAME] {
             match run.remove_file(OsStr::new(old)) {
                 Ok(()) | Err(Errno::NOENT) => {}
                 Err(error) => return Err(Error::io("remove", at(old).as_bytes(), error)),
             }
         }
+        self.summarize_run(&run, inventory, plan);
         // The plan last: a folder without one is not a run that could be continued.
         write_json(&run, PLAN, &at(PLAN), plan)?;
         runs.sync()
@@ -117,6 +118,18 @@ impl StateDir {
                 continue;
             };
             let at = |file: &str| self.named(&format!("{RUNS}/{name}/{file}"));
+            let reported = run
+                .look(OsStr::new(REPORT))
+                .is_ok_and(|there| there.is_some());
+            // The newest backup ended: its plan, which may be long, says nothing more.
+            if newest.is_none()
+                && reported
+                && self
+                    .run_summary(&run, &name)
+                    .is_some_and(|one| one.backs_up)
+            {
+                return Ok(None);
+            }
             let plan: Option<Plan> = read_json(&run, PLAN, &at(PLAN)).unwrap_or_default();
             // One of another name would be gone on with in another folder.
             let is_own = |plan: &Plan| plan.run_id == name && backs_up(plan);
@@ -132,9 +145,6 @@ impl StateDir {
                 }));
             }
             let config: Option<Config> = read_json(&run, CONFIG, &at(CONFIG)).unwrap_or_default();
-            let reported = run
-                .look(OsStr::new(REPORT))
-                .is_ok_and(|there| there.is_some());
             // What cannot be read cannot be gone on with: it is planned anew.
             let replay = self.read_whole_journal(&run, &name).unwrap_or_default();
             let whole = !reported && plan.digest == plan.expected_digest();
@@ -175,8 +185,7 @@ impl StateDir {
                 continue;
             };
             let at = |file: &str| self.named(&format!("{RUNS}/{name}/{file}"));
-            let plan: Option<Plan> = read_json(&run, PLAN, &at(PLAN)).unwrap_or_default();
-            if plan.is_none_or(|plan| is_maintenance(&plan)) {
+            if !self.is_backup(&run, &name) {
                 continue;
             }
             if let Ok(Some(report)) = read_json(&run, REPORT, &at(REPORT)) {
@@ -200,11 +209,9 @@ impl StateDir {
             let Ok(Some(report)) = read_json::<Report>(&run, REPORT, &at(REPORT)) else {
                 continue;
             };
-            let plan: Option<Plan> = read_json(&run, PLAN, &at(PLAN)).unwrap_or_default();
-            if plan.is_none_or(|plan| is_maintenance(&plan)) {
-                continue;
+            if self.is_backup(&run, &name) {
+                reports.push(report);
             }
-            reports.push(report);
         }
         Ok(reports)
     }
@@ -293,7 +300,7 @@ pub(super) fn is_maintenance(plan: &Plan) -> bool {
 }
 
 /// Whether a plan makes, moves or deletes snapshots.
-fn backs_up(plan: &Plan) -> bool {
+pub(super) fn backs_up(plan: &Plan) -> bool {
     plan.steps.iter().any(|step| {
         matches!(
             step.action,

@@ -17,13 +17,18 @@ pub fn read_json<T: DeserializeOwned>(dir: &Dir, name: &str, path: &str) -> Resu
     let bytes = dir
         .read_whole(name, LONGEST_JSON)
         .map_err(|error| Error::io("read", path.as_bytes(), error))?;
-    bytes.map(|bytes| parse_json(bytes, path)).transpose()
+    bytes
+        .map(|bytes| Ok(parse_json(bytes, path)?.0))
+        .transpose()
 }
 
-/// What a JSON file says whose content was read.
-pub(super) fn parse_json<T: DeserializeOwned>(bytes: Vec<u8>, path: &str) -> Result<T> {
+/// What a JSON file says whose content was read, and its JSON without a digest.
+pub(super) fn parse_json<T: DeserializeOwned>(bytes: Vec<u8>, path: &str) -> Result<(T, Vec<u8>)> {
     record::without_digest(bytes)
-        .and_then(|json| serde_json::from_slice(&json).map_err(|error| error.to_string()))
+        .and_then(|json| {
+            let value = serde_json::from_slice(&json).map_err(|error| error.to_string())?;
+            Ok((value, json))
+        })
         .map_err(|because| Error::failed(format!("cannot read {path}: {because}")))
 }
 
@@ -38,12 +43,20 @@ pub fn write_record(dir: &Dir, name: &str, path: &str, value: &impl Serialize) -
         .map_err(|error| Error::io("write", path.as_bytes(), error))
 }
 
-/// Replaces a JSON file in one step.
+/// Longest JSON that is indented for people, in bytes: of a longer one half would be blanks.
+const LONGEST_TO_READ: usize = 64 << 10;
+
+/// Replaces a JSON file in one step. A long one stands on one line.
 ///
 /// # Errors
 /// Fails if the file cannot be written.
 pub fn write_json(dir: &Dir, name: &str, path: &str, value: &impl Serialize) -> Result<()> {
-    let bytes = pretty_json(path, value)?;
+    let cannot = |error| Error::failed(format!("cannot write {path}: {error}"));
+    let mut bytes = serde_json::to_vec(value).map_err(cannot)?;
+    if bytes.len() <= LONGEST_TO_READ {
+        bytes = serde_json::to_vec_pretty(value).map_err(cannot)?;
+    }
+    bytes.push(b'\n');
     dir.write_whole(name, &bytes)
         .map_err(|error| Error::io("write", path.as_bytes(), error))
 }

@@ -16,7 +16,8 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    sys::Dir,
+    state_dir::RecordIndex,
+    sys::{Dir, Kind},
 };
 
 /// The folder of the records of all snapshots.
@@ -67,26 +68,47 @@ impl Records<'_> {
     }
 
     /// The same, where the records that are in memory already leave room for it: takes its size from
-    /// `room`.
+    /// `room`. A record that the index has is not read again.
     ///
     /// # Errors
     /// As [`Self::record`], and if there is no room for it.
-    pub fn record_within(&self, room: &mut u64) -> Result<Option<SnapshotRecord>> {
+    pub fn record_within(
+        &self,
+        room: &mut u64,
+        index: &mut RecordIndex,
+    ) -> Result<Option<SnapshotRecord>> {
+        if let Some(record) = self.recall(room, index) {
+            return Ok(Some(record));
+        }
         let path = self.path(SNAPSHOT_FILE);
         let io = |error: std::io::Error| Error::io("read", path.as_bytes(), error);
         let Some(file) = self.dir.open_whole(SNAPSHOT_FILE).map_err(io)? else {
             return Ok(None);
         };
-        let size = file.stat.size;
-        if size > *room && size <= LONGEST_JSON {
+        let stat = file.stat;
+        if stat.size > *room && stat.size <= LONGEST_JSON {
             let limit = schema::amount::bytes(LONGEST_RECORDS);
             return Err(Error::failed(format!(
                 "cannot read {path}: the records of all snapshots are longer than {limit} together"
             )));
         }
-        let record = parse_json(file.read(LONGEST_JSON).map_err(io)?, &path)?;
-        *room = room.saturating_sub(size);
+        let (record, json) = parse_json(file.read(LONGEST_JSON).map_err(io)?, &path)?;
+        index.note(self.id, &stat, &json);
+        *room = room.saturating_sub(stat.size);
         Ok(Some(record))
+    }
+
+    fn recall(&self, room: &mut u64, index: &mut RecordIndex) -> Option<SnapshotRecord> {
+        if !index.knows(self.id) {
+            return None;
+        }
+        let stat = self.dir.look(OsStr::new(SNAPSHOT_FILE)).ok()??;
+        if stat.kind != Kind::File || stat.size > *room {
+            return None;
+        }
+        let record = index.recall(self.id, &stat)?;
+        *room -= stat.size;
+        Some(record)
     }
 
     /// What was said of the snapshot since it was sealed.

@@ -9,6 +9,7 @@ use schema::{SnapshotId, Tier, record::SnapshotRecord, verify::AgainstState};
 
 use crate::{
     error::{Error, Result},
+    state_dir::RecordIndex,
     store::{LONGEST_RECORDS, Records, SNAPSHOT_FILE, Store, record_path},
     sys::Kind,
 };
@@ -125,7 +126,7 @@ fn read_record(
     room: &mut u64,
 ) -> std::result::Result<SnapshotRecord, String> {
     let path = store.named(&record_path(id, SNAPSHOT_FILE));
-    match records.record_within(room) {
+    match records.record_within(room, &mut RecordIndex::empty()) {
         Ok(Some(record)) if record.id == id => Ok(record),
         Ok(Some(record)) => Err(format!("{path} is the record of {}", record.id)),
         Ok(None) => Err(format!("{path} is missing")),

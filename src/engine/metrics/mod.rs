@@ -5,7 +5,7 @@ mod text;
 use executor::{error::Result, event::Context, metrics::replace_metrics_file};
 use planner::standing;
 
-use super::{Engine, Notice, operation::Operation};
+use super::{Engine, Notice, destination::RecordReading, operation::Operation};
 
 use text::{MetricsFacts, metrics_text};
 
@@ -40,7 +40,8 @@ impl Engine {
             ..operation.context
         };
         let enabled = config.local.enable;
-        let destination = enabled.then(|| engine.look_at_destination(context));
+        let destination =
+            enabled.then(|| engine.look_at_destination(RecordReading::Changed, context));
         let destination = destination.transpose()?;
         let (mut runs, mut last, mut health) = (Vec::new(), None, None);
         if let Some(state) = &state {

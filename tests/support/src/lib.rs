@@ -7,6 +7,7 @@ mod files;
 mod format;
 mod json_schema;
 mod lab;
+mod many;
 mod mounts;
 mod output;
 mod random;

@@ -1,0 +1,367 @@
+//! What was read of the records of a destination's snapshots, so that where there are many of them each
+//! run need not read and parse all of them again.
+//!
+//! It is only a cache, and holds of a file with exactly the inode, size and times that it had when it was
+//! read, if it had been at rest then. Whoever can forge these on a disk makes this machine go on with what
+//! it once read there itself; so it serves to list snapshots, while what a snapshot is linked to, and
+//! whatever is verified, restored or checked by `health`, is read from the disk each time.
+//!
+//! Missing, damaged, another user's or of another format, it is as if there were none. It is written anew
+//! once it lacks more than a few, so that most runs only read it.
+
+use std::{
+    collections::{HashMap, HashSet},
+    ffi::OsStr,
+    fmt::Write as _,
+    ops::Range,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use schema::{Digest, SnapshotId, record::SnapshotRecord};
+
+use super::open::StateDir;
+use crate::{
+    error::Result,
+    store::LONGEST_RECORDS,
+    sys::{Dir, Stat, stat::Nanos},
+};
+
+/// The folder of the indexes, one file for each destination.
+pub(super) const AREA: &str = "record-index";
+/// First word of an index and version of its format.
+const HEADER: &str = "record-index 1";
+/// Longest index, in bytes: all records that may be in memory at once, and what is said of their files.
+const LONGEST_INDEX: u64 = LONGEST_RECORDS + (1 << 20);
+/// Destinations that have an index at most.
+const MOST_INDEXES: usize = 16;
+/// A file that was changed so shortly before it was read may be changed again without another time: no
+/// file system cuts time more coarsely than to two seconds.
+const AT_REST: Duration = Duration::from_secs(3);
+/// An index that lacks no more than this, and one in [`FEW_OF`] of all, is left as it is.
+const FEW: usize = 16;
+const FEW_OF: usize = 50;
+
+/// What the kernel says of a file, by which it is known again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileFacts {
+    ino: u64,
+    size: u64,
+    mtime: Nanos,
+    ctime: Nanos,
+}
+
+impl FileFacts {
+    pub(super) fn of(stat: &Stat) -> Self {
+        Self {
+            ino: stat.ino,
+            size: stat.size,
+            mtime: stat.mtime,
+            ctime: stat.ctime,
+        }
+    }
+
+    /// Whether a file was last changed before a time, so that another change has another time.
+    pub(super) fn is_at_rest(stat: &Stat, latest: Nanos) -> bool {
+        stat.mtime.max(stat.ctime) < latest
+    }
+}
+
+/// A record that an index has.
+#[derive(Debug)]
+struct Known {
+    facts: FileFacts,
+    /// Where its JSON stands in the index.
+    json: Range<usize>,
+}
+
+/// The index of a destination's records, and what was read beside it.
+#[derive(Debug, Default)]
+pub struct RecordIndex {
+    destination: String,
+    text: String,
+    known: HashMap<SnapshotId, Known>,
+    recalled: HashSet<SnapshotId>,
+    /// What was read, each on a line; none where nothing is to be kept.
+    read: Option<Vec<(SnapshotId, String)>>,
+    /// What was changed later than this was not at rest.
+    at_rest: Nanos,
+}
+
+impl RecordIndex {
+    /// One of which nothing is known, and which keeps nothing.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// The record of a snapshot whose file is the one that was read once.
+    pub(crate) fn recall(&mut self, id: SnapshotId, stat: &Stat) -> Option<SnapshotRecord> {
+        let known = self.known.get(&id)?;
+        if known.facts != FileFacts::of(stat) {
+            return None;
+        }
+        let json = self.text.get(known.json.clone())?;
+        let record = serde_json::from_str(json).ok()?;
+        self.recalled.insert(id);
+        Some(record)
+    }
+
+    /// Whether there is anything to recall of a snapshot.
+    pub(crate) fn knows(&self, id: SnapshotId) -> bool {
+        self.known.contains_key(&id)
+    }
+
+    /// Notes a record that was read, by the JSON in its file and what the kernel said of that before.
+    pub(crate) fn note(&mut self, id: SnapshotId, stat: &Stat, json: &[u8]) {
+        let is_at_rest = FileFacts::is_at_rest(stat, self.at_rest);
+        let (Some(read), Ok(json), true) = (&mut self.read, std::str::from_utf8(json), is_at_rest)
+        else {
+            return;
+        };
+        let FileFacts {
+            ino,
+            size,
+            mtime,
+            ctime,
+        } = FileFacts::of(stat);
+        let mut line = format!("{id} {ino} {size} {mtime} {ctime} ");
+        // No string of JSON has a line end in it, so those that are there only part its tokens.
+        line.extend(json.lines().map(str::trim));
+        line.push('\n');
+        read.push((id, line));
+    }
+
+    /// Whether so much changed that it is worth to be written anew.
+    fn is_outdated(&self) -> bool {
+        let read = self.read.as_ref().map_or(0, Vec::len);
+        let gone = self.known.len() - self.recalled.len();
+        read + gone > FEW + (read + self.recalled.len()) / FEW_OF
+    }
+
+    /// The index as it is written; none if it is longer than it may be.
+    fn to_text(&self) -> Option<String> {
+        let mut body = format!("{HEADER} {}\n", self.destination);
+        for id in &self.recalled {
+            let known = self.known.get(id)?;
+            let FileFacts {
+                ino,
+                size,
+                mtime,
+                ctime,
+            } = known.facts;
+            let json = self.text.get(known.json.clone())?;
+            writeln!(body, "{id} {ino} {size} {mtime} {ctime} {json}").ok()?;
+        }
+        for (_, line) in self.read.iter().flatten() {
+            body.push_str(line);
+        }
+        let text = format!("{}\n{body}", Digest::of(body.as_bytes()));
+        (text.len() as u64 <= LONGEST_INDEX).then_some(text)
+    }
+
+    /// Reads an index of this destination.
+    fn parse(destination: &str, text: String) -> Option<Self> {
+        let (digest, body) = text.split_once('\n')?;
+        if Digest::from_hex(digest.as_bytes()) != Some(Digest::of(body.as_bytes())) {
+            return None;
+        }
+        let mut at = text.len() - body.len();
+        let mut lines = body.split_inclusive('\n');
+        let header = lines.next()?;
+        if header.trim_end().strip_prefix(HEADER)?.trim_start() != destination {
+            return None;
+        }
+        at += header.len();
+        let mut known = HashMap::new();
+        for line in lines {
+            let mut parts = line.splitn(6, ' ');
+            let mut next = || parts.next();
+            let id = next()?.parse().ok()?;
+            let facts = FileFacts {
+                ino: next()?.parse().ok()?,
+                size: next()?.parse().ok()?,
+                mtime: next()?.parse().ok()?,
+                ctime: next()?.parse().ok()?,
+            };
+            let json = next()?.strip_suffix('\n')?;
+            let end = at + line.len();
+            let json = end - 1 - json.len()..end - 1;
+            known.insert(id, Known { facts, json });
+            at = end;
+        }
+        Some(Self {
+            destination: destination.to_owned(),
+            text,
+            known,
+            ..Self::default()
+        })
+    }
+}
+
+impl StateDir {
+    /// The index of a destination's records. What is read beside it is noted if `keeps` it is asked for.
+    #[must_use]
+    pub fn record_index(&self, destination: &str, keeps: bool) -> RecordIndex {
+        let found = is_file_name(destination)
+            .then(|| self.read_index(destination))
+            .flatten();
+        RecordIndex {
+            destination: destination.to_owned(),
+            read: (keeps && is_file_name(destination)).then(Vec::new),
+            at_rest: latest_at_rest(),
+            ..found.unwrap_or_default()
+        }
+    }
+
+    fn read_index(&self, destination: &str) -> Option<RecordIndex> {
+        let (area, _) = self.existing_area(AREA).ok()??;
+        if !is_own(&area.stat_self().ok()?) {
+            return None;
+        }
+        let file = area.open_whole(destination).ok()??;
+        if !is_own(&file.stat) {
+            return None;
+        }
+        let text = String::from_utf8(file.read(LONGEST_INDEX).ok()?).ok()?;
+        RecordIndex::parse(destination, text)
+    }
+
+    /// Keeps what was read beside an index, where that is more than a little.
+    ///
+    /// # Errors
+    /// Fails if the state directory cannot be written.
+    pub fn keep_record_index(&self, index: &RecordIndex) -> Result<()> {
+        if index.read.is_none() || !index.is_outdated() {
+            return Ok(());
+        }
+        let Some(text) = index.to_text() else {
+            return Ok(());
+        };
+        let (area, path) = self.area(AREA)?;
+        let io = |error: std::io::Error| crate::Error::io("write", path.as_bytes(), error);
+        area.write_whole(&index.destination, text.as_bytes())
+            .map_err(io)?;
+        drop_surplus(&area, &index.destination);
+        Ok(())
+    }
+}
+
+/// Removes the indexes that were written longest ago, but for this one, where there are too many.
+fn drop_surplus(area: &Dir, but: &str) {
+    let names = area.names().unwrap_or_default();
+    let mut others: Vec<_> = names
+        .into_iter()
+        .filter(|name| name != OsStr::new(but))
+        .map(|name| (area.stat(&name).map_or(0, |stat| stat.mtime), name))
+        .collect();
+    others.sort_unstable();
+    let surplus = (others.len() + 1).saturating_sub(MOST_INDEXES);
+    for (_, name) in others.into_iter().take(surplus) {
+        // What cannot be removed is not read either.
+        let _ = area.remove_file(&name);
+    }
+}
+
+/// Whether nobody but the user who runs this can have written it.
+fn is_own(stat: &Stat) -> bool {
+    stat.uid == rustix::process::geteuid().as_raw() && stat.mode & 0o022 == 0
+}
+
+/// Whether the id of a destination, which its disk says, can be the name of a file.
+fn is_file_name(id: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    (1..=64).contains(&id.len()) && id.bytes().all(plain)
+}
+
+/// What was changed last before this was at rest.
+pub(super) fn latest_at_rest() -> Nanos {
+    let latest = SystemTime::now().checked_sub(AT_REST);
+    let since = latest.and_then(|latest| latest.duration_since(UNIX_EPOCH).ok());
+    // A clock before all files says of none that it was at rest.
+    since.map_or(0, |since| Nanos::try_from(since.as_nanos()).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JSON: &str = "{\n  \"made_by\": \"backup 0\",\n  \"suspect\": []\n}\n";
+
+    fn stat(ino: u64) -> Stat {
+        Stat {
+            ino,
+            size: 7,
+            ..Stat::of_nothing()
+        }
+    }
+
+    fn id(at: usize) -> SnapshotId {
+        format!("2025-01-01_00-00-{at:02}").parse().unwrap()
+    }
+
+    fn noting(text: Option<String>) -> RecordIndex {
+        let found = text.and_then(|text| RecordIndex::parse("disk", text));
+        RecordIndex {
+            destination: "disk".to_owned(),
+            read: Some(Vec::new()),
+            at_rest: 1,
+            ..found.unwrap_or_default()
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_written_the_same_again() {
+        let mut index = noting(None);
+        for at in 0..3 {
+            index.note(id(at), &stat(at as u64), JSON.as_bytes());
+        }
+        let first = index.to_text().unwrap();
+        let mut again = noting(Some(first.clone()));
+        // What is not recalled is forgotten.
+        again.recalled = (0..2).map(id).collect();
+        again.note(id(3), &stat(3), JSON.as_bytes());
+        let second = again.to_text().unwrap();
+        let third = noting(Some(second));
+        assert_eq!(third.known.len(), 3);
+        for at in [0, 1, 3] {
+            let known = &third.known[&id(at)];
+            assert_eq!(known.facts, FileFacts::of(&stat(at as u64)));
+            assert_eq!(
+                &third.text[known.json.clone()],
+                "{\"made_by\": \"backup 0\",\"suspect\": []}"
+            );
+        }
+        assert!(RecordIndex::parse("other", first.clone()).is_none());
+        let cut = first[..first.len() - 1].to_owned();
+        assert!(RecordIndex::parse("disk", cut).is_none());
+    }
+
+    #[test]
+    fn what_was_changed_a_moment_ago_is_not_noted() {
+        let mut index = noting(None);
+        let young = Stat {
+            ctime: 1,
+            ..stat(1)
+        };
+        index.note(id(1), &young, JSON.as_bytes());
+        assert!(index.read.as_ref().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_few_more_are_no_reason_to_write_it_anew() {
+        let mut index = noting(None);
+        for at in 0..=FEW {
+            assert!(!index.is_outdated(), "{at}");
+            index.note(id(at), &stat(at as u64), JSON.as_bytes());
+        }
+        assert!(index.is_outdated());
+    }
+
+    #[test]
+    fn a_destination_chooses_no_path() {
+        assert!(is_file_name("ee51c351-76ad-8197-8f16-51e5525f3301"));
+        for id in ["", ".", "..", "a/b", "a\n", &"a".repeat(65)] {
+            assert!(!is_file_name(id), "{id:?}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What is asked of every kept run again and again, beside its plan and its inventory: these grow with
+//! the snapshots there are, and a hundred runs are kept.
+//!
+//! Runs of earlier versions have no summary, and one that is damaged is none: then plan and inventory are
+//! read.
+
+use std::ffi::OsStr;
+
+use chrono::{DateTime, FixedOffset};
+use schema::{Inventory, Plan, health::SpaceSample};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    files::{INVENTORY, PLAN, RUNS, SUMMARY},
+    open::StateDir,
+    runs::{backs_up, is_maintenance},
+};
+use crate::{
+    store::{read_json, write_record},
+    sys::Dir,
+};
+
+/// `summary.json` of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RunSummary {
+    /// The run's id: that of its plan.
+    pub(super) run_id: String,
+    /// It is something else than a backup: a restore, a mark, a new destination.
+    pub(super) is_maintenance: bool,
+    /// It makes, moves or deletes snapshots.
+    pub(super) backs_up: bool,
+    /// When its inventory was taken.
+    taken_at: DateTime<FixedOffset>,
+    /// Size and time of the inventory's file: what is said of it here holds as long as it has these.
+    inventory: (u64, i64),
+    /// The destination that it found; none where there was none with a record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    room: Option<RoomFound>,
+}
+
+/// How much room a run found on a destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct RoomFound {
+    /// The destination's id.
+    destination: String,
+    free_bytes: u64,
+}
+
+/// The part of an inventory that says how much room there was.
+#[derive(Deserialize)]
+struct Room {
+    taken_at: DateTime<FixedOffset>,
+    destination: Option<Destination>,
+}
+
+#[derive(Deserialize)]
+struct Destination {
+    free_bytes: u64,
+    record: Option<Record>,
+}
+
+#[derive(Deserialize)]
+struct Record {
+    id: String,
+}
+
+impl RunSummary {
+    fn of(inventory: &Inventory, file: (u64, i64), plan: &Plan) -> Self {
+        let found = inventory.destination.as_ref();
+        let room = found.and_then(|found| {
+            Some(RoomFound {
+                destination: found.record.as_ref()?.id.clone(),
+                free_bytes: found.free_bytes,
+            })
+        });
+        Self {
+            run_id: plan.run_id.clone(),
+            is_maintenance: is_maintenance(plan),
+            backs_up: backs_up(plan),
+            taken_at: inventory.taken_at,
+            inventory: file,
+            room,
+        }
+    }
+}
+
+impl StateDir {
+    /// Writes the summary of a run that begins. Where that fails, plan and inventory say it all.
+    pub(super) fn summarize_run(&self, run: &Dir, inventory: &Inventory, plan: &Plan) {
+        let path = self.named(&format!("{RUNS}/{}/{SUMMARY}", plan.run_id));
+        if let Some(file) = inventory_file(run) {
+            let summary = RunSummary::of(inventory, file, plan);
+            let _ = write_record(run, SUMMARY, &path, &summary);
+        }
+    }
+
+    /// The summary of a run, where it has one of its own.
+    pub(super) fn run_summary(&self, run: &Dir, name: &str) -> Option<RunSummary> {
+        let path = self.named(&format!("{RUNS}/{name}/{SUMMARY}"));
+        let summary: Option<RunSummary> = read_json(run, SUMMARY, &path).unwrap_or_default();
+        summary.filter(|summary| summary.run_id == name)
+    }
+
+    /// Whether a run is a backup; not where its plan cannot be read.
+    pub(super) fn is_backup(&self, run: &Dir, name: &str) -> bool {
+        if let Some(summary) = self.run_summary(run, name) {
+            return !summary.is_maintenance;
+        }
+        let path = self.named(&format!("{RUNS}/{name}/{PLAN}"));
+        let plan: Option<Plan> = read_json(run, PLAN, &path).unwrap_or_default();
+        plan.is_some_and(|plan| !is_maintenance(&plan))
+    }
+
+    /// The room that a run found on a destination before it began.
+    pub(super) fn room_found(
+        &self,
+        run: &Dir,
+        name: &str,
+        destination: &str,
+    ) -> Option<SpaceSample> {
+        let summary = self.run_summary(run, name);
+        let is_of_it = |summary: &RunSummary| inventory_file(run) == Some(summary.inventory);
+        let (at, found, free_bytes) = match summary.filter(is_of_it) {
+            Some(summary) => {
+                let room = summary.room?;
+                (summary.taken_at, room.destination, room.free_bytes)
+            }
+            None => {
+                let path = self.named(&format!("{RUNS}/{name}/{INVENTORY}"));
+                let room: Option<Room> = read_json(run, INVENTORY, &path).unwrap_or_default();
+                let room = room?;
+                let found = room.destination?;
+                (room.taken_at, found.record?.id, found.free_bytes)
+            }
+        };
+        (found == destination).then_some(SpaceSample { at, free_bytes })
+    }
+}
+
+/// Size and time of the inventory in a run's folder.
+fn inventory_file(run: &Dir) -> Option<(u64, i64)> {
+    let stat = run.look(OsStr::new(INVENTORY)).ok()??;
+    Some((stat.size, i64::try_from(stat.mtime).ok()?))
+}
