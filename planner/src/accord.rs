@@ -324,9 +324,14 @@ fn supposed_destination(plan: &Plan, config: &Config, host: &str) -> Destination
         || calls
             .iter()
             .any(|call| call.arguments.iter().any(|one| one == "--times"));
+    // No rsync is started over a network; without it the plan runs nothing that could be another's.
+    let snapshot = plan.snapshot();
+    let is_over_a_network = config.local.use_rsync
+        && snapshot.is_some_and(|snapshot| snapshot.engine == record::Engine::BuiltIn);
     DestinationState {
         present,
         mounted: present,
+        file_system: is_over_a_network.then(|| "nfs".to_owned()),
         record: Some(DestinationRecord {
             format_version: record::FORMAT_VERSION,
             id: String::new(),

@@ -120,6 +120,15 @@ impl<'a> Facts<'a> {
         self.destination.and_then(DestinationState::capabilities)
     }
 
+    /// Whether rsync moves the bytes: not over a network, where each file costs it some ten questions, one
+    /// after the other, while the built-in engine has many under way.
+    pub(crate) fn rsync_copies(&self) -> bool {
+        let is_far = self
+            .destination
+            .is_some_and(DestinationState::is_over_a_network);
+        self.config.local.use_rsync && !is_far
+    }
+
     /// Whether symlinks can stand in the tiers; until it was tried, nothing speaks against it.
     pub(crate) fn symlinks(&self) -> bool {
         self.capabilities().is_none_or(|can| can.symlinks)

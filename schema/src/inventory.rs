@@ -232,7 +232,34 @@ pub struct DestinationState {
     pub user_view: Option<UserView>,
 }
 
+/// Types of file systems whose server is asked for each entry over a network.
+const OVER_A_NETWORK: [&str; 16] = [
+    "9p",
+    "afs",
+    "ceph",
+    "cifs",
+    "davfs",
+    "fuse.ceph-fuse",
+    "fuse.curlftpfs",
+    "fuse.davfs2",
+    "fuse.glusterfs",
+    "fuse.rclone",
+    "fuse.smbnetfs",
+    "fuse.sshfs",
+    "lustre",
+    "nfs",
+    "nfs4",
+    "smb3",
+];
+
 impl DestinationState {
+    /// Whether a server is asked for each entry over a network, as the file system's type tells.
+    #[must_use]
+    pub fn is_over_a_network(&self) -> bool {
+        let kind = self.file_system.as_deref();
+        kind.is_some_and(|kind| OVER_A_NETWORK.contains(&kind))
+    }
+
     /// One that cannot be looked at, and of which nothing is known.
     #[must_use]
     pub const fn absent(mount_point: AbsolutePath) -> Self {

@@ -18,6 +18,7 @@ mod inodes;
 mod names;
 mod nas;
 mod real;
+mod requests;
 mod silence;
 mod sources;
 mod switches;

@@ -92,7 +92,7 @@ pub fn inspect_again(store: &Store) -> Option<String> {
     if !before.lack(&Capabilities::all()) {
         return None;
     }
-    let probed = probe::probe_capabilities(&store.backup).ok()?;
+    let probed = probe::probe_again(&store.backup, before).ok()?;
     let mut found = probed.capabilities;
     if !found.tried_as_root && before.tried_as_root {
         // Only root can tell.

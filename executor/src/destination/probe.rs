@@ -39,10 +39,19 @@ pub(super) struct Probed {
 
 /// Tries out what the file system of a folder can hold. What it seems not to hold is tried twice.
 pub(super) fn probe_capabilities(backup: &Dir) -> Result<Probed, Errno> {
+    probe_until(backup, |found| !found.lack(&best_capabilities()))
+}
+
+/// The same where something is known from before: what is as it was need not be tried twice.
+pub(super) fn probe_again(backup: &Dir, before: &Capabilities) -> Result<Probed, Errno> {
+    probe_until(backup, |found| found == before)
+}
+
+fn probe_until(backup: &Dir, is_sure: impl Fn(&Capabilities) -> bool) -> Result<Probed, Errno> {
     let first = probe_once(backup);
     if let Ok(found) = &first
         && !found.unsure
-        && !found.capabilities.lack(&best_capabilities())
+        && is_sure(&found.capabilities)
     {
         return first;
     }

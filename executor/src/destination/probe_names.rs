@@ -31,14 +31,17 @@ pub(super) fn probe_names(dir: &Dir, tries: &Tries) -> Result<(NameLimits, u32),
     let (one, two) = ("\u{e9}".as_bytes(), "e\u{301}".as_bytes());
     let forms = [one.to_vec(), two.to_vec()];
 
-    let mut made = HashSet::new();
-    for name in [&suspects[..], &control, &ends, &bytes, &forms].concat() {
-        if make_empty_file(dir, &name, tries) {
-            made.insert(name);
-        }
+    // One name with all of it first: most file systems hold that, and each try costs several questions.
+    let all = [b"a", SUSPECTS, b"\x01\n\x7fb."].concat();
+    let few = [all.clone(), b"blank ".to_vec(), bytes[0].clone()];
+    let mut found = hold_names(dir, &[&few[..], &forms].concat(), tries)?;
+    if found.contains(&all) {
+        found.extend(suspects.iter().chain(&control).chain(&ends[..1]).cloned());
+    } else {
+        let each = [&suspects[..], &control, &ends[..1]].concat();
+        found.extend(hold_names(dir, &each, tries)?);
     }
-    let listed: HashSet<OsString> = dir.names()?.into_iter().collect();
-    let held = |name: &Vec<u8>| made.contains(name) && listed.contains(OsStr::from_bytes(name));
+    let held = |name: &Vec<u8>| found.contains(name);
     let refused = suspects.iter().filter(|name| !held(name));
     let limits = NameLimits {
         refused: refused.map(|name| char::from(name[1])).collect(),
@@ -48,6 +51,18 @@ pub(super) fn probe_names(dir: &Dir, tries: &Tries) -> Result<(NameLimits, u32),
         one_unicode_form: !forms.iter().all(held),
     };
     Ok((limits, longest_name(dir, tries)?))
+}
+
+/// Which of these names a folder holds.
+fn hold_names(dir: &Dir, names: &[Vec<u8>], tries: &Tries) -> Result<HashSet<Vec<u8>>, Errno> {
+    let names = names.iter();
+    let made: Vec<_> = names
+        .filter(|name| make_empty_file(dir, name, tries))
+        .collect();
+    let listed: HashSet<OsString> = dir.names()?.into_iter().collect();
+    let held = made.into_iter();
+    let held = held.filter(|name| listed.contains(OsStr::from_bytes(name)));
+    Ok(held.cloned().collect())
 }
 
 /// Makes an empty file that was not there before; says whether it could.

@@ -11,7 +11,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     ffi::{OsStr, OsString},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -44,7 +44,7 @@ use crate::{
     names::Namer,
     store::{Store, record_path},
     survey::{Encountered, HoleBudget, Record, Survey, Surveyed, nanos_of},
-    sys::{Folder, Kind, stat::Nanos},
+    sys::{Folder, Kind, distance::round_trip, stat::Nanos},
     watch::{Storing, WHOLE},
     width::Width,
     worker_pool::{Coordinator, run_in_order},
@@ -121,6 +121,7 @@ pub(super) fn build_tree(
     };
     let build = BuildContext {
         width,
+        is_distant: round_trip(&started.tree).is_some(),
         store,
         step,
         context,
@@ -145,6 +146,7 @@ pub(super) fn build_tree(
         ended: AtomicBool::new(false),
         one_by_one: capability_checks::syncs_one_by_one(&started.tree),
         unsynced: AtomicBool::new(false),
+        block_bytes: OnceLock::new(),
     };
     let mut builder = Builder::new(
         &build,

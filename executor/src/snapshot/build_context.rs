@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     sync::{
-        Mutex, PoisonError,
+        Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -37,6 +37,8 @@ pub(super) struct BuildContext<'a> {
     pub(super) context: Context<'a>,
     /// How many threads make entries.
     pub(super) width: Width,
+    /// Each look at the destination is a question to somebody elsewhere.
+    pub(super) is_distant: bool,
     pub(super) capabilities: Capabilities,
     pub(super) privileged: bool,
     /// The new tree.
@@ -74,6 +76,9 @@ pub(super) struct BuildContext<'a> {
     pub(super) ended: AtomicBool,
     /// Each file and folder is synced by itself.
     pub(super) one_by_one: bool,
+    /// The pieces that a file's size is rounded up to on the destination's disk, once one showed it; none
+    /// where the disk does otherwise.
+    pub(super) block_bytes: OnceLock<Option<u64>>,
     /// A sync failed: what was written since the last checkpoint must not be trusted.
     pub(super) unsynced: AtomicBool,
 }

@@ -84,6 +84,12 @@ impl BuildContext<'_> {
         wanted
     }
 
+    /// Whether owners are set: whoever may not set one, as root on a server that takes it for nobody,
+    /// need not try with each file.
+    pub(super) fn sets_owners(&self) -> bool {
+        self.privileged && self.capabilities.owners
+    }
+
     /// The mode that an entry gets on the destination. Where root is nobody, what the owner may
     /// not read nobody could restore: the manifest has the true mode.
     pub(super) fn mode_there(&self, kind: Kind, mode: u32) -> u32 {

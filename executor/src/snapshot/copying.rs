@@ -33,6 +33,9 @@ const SPARE: u64 = 64 << 20;
 /// Smaller files are copied even where blocks could be shared: that is as fast.
 const WORTH_SHARING: u64 = 64 << 10;
 
+/// The pieces that disks give to files: what `st_blocks` counts (inode(7)), and what most use.
+const BLOCKS: [u64; 2] = [512, 4096];
+
 /// Where the content comes from.
 #[derive(Clone, Copy)]
 pub(super) enum Content<'a> {
@@ -158,6 +161,7 @@ fn copy_once(
             return Ok(None);
         }
     };
+    let made = worker.look_when_made(&to)?;
     let filled = match content {
         Content::Source => from_source(worker, from, &to, before),
         Content::Basis(dir, entry) => match from_basis(worker, dir, entry, from, &to) {
@@ -204,12 +208,42 @@ fn copy_once(
         }
     };
     entry.xattrs_digest = xattrs_digest(&attributes);
-    let copy = set_metadata(worker, &to, &mut entry, attributes)?;
+    let made = look_at_copy(worker, &to, made, (length, before.allocated < before.size))?;
+    let copy = set_metadata(worker, &to, &mut entry, attributes, made)?;
     worker.sync_one(|| {
         let _storing = Storing::new(&to, length);
         to.sync_all()
     })?;
     Ok(Some((copy, entry)))
+}
+
+/// What the kernel says of a file that was filled. Where what it takes on the disk follows from its size,
+/// as of the first one that was filled, somebody far away is not asked about each.
+fn look_at_copy(
+    worker: &Worker<'_>,
+    to: &File,
+    made: Option<Stat>,
+    (length, sparse): (u64, bool),
+) -> Result<Stat> {
+    let takes = |block: u64| length.div_ceil(block) * block;
+    let known = &worker.build.block_bytes;
+    let Some(made) = made.filter(|_| !sparse) else {
+        return stat_of(worker, to);
+    };
+    if let Some(Some(block)) = known.get() {
+        return Ok(Stat {
+            size: length,
+            allocated: takes(*block),
+            ..made
+        });
+    }
+    let found = stat_of(worker, to)?;
+    // A length that tells the one from the other.
+    if takes(BLOCKS[0]) != takes(BLOCKS[1]) {
+        let mut blocks = BLOCKS.into_iter();
+        let _ = known.set(blocks.find(|block| found.allocated == takes(*block)));
+    }
+    Ok(found)
 }
 
 /// Whether a destination is full only because it cannot store the holes of one file, which was removed
@@ -296,15 +330,14 @@ pub(super) fn set_metadata(
     to: &File,
     entry: &mut Entry,
     attributes: Attributes,
+    mut made: Stat,
 ) -> Result<Stat> {
     let build = worker.build;
-    let mut made = stat_of(worker, to)?;
     // Most files of a machine are root's, and so is what root makes.
     let own = (made.uid, made.gid) == (entry.uid, entry.gid);
-    if build.privileged
+    if build.sets_owners()
         && !own
         && let Err(error) = open::set_owner(to, entry.uid, entry.gid)
-        && build.capabilities.owners
     {
         worker.not_stored("set the owner", error)?;
     }
@@ -336,6 +369,14 @@ pub(super) fn set_metadata(
 }
 
 impl Worker<'_> {
+    /// What a file looks like that was just made, where each later look is a question to somebody far
+    /// away: this once the kernel knows it from making it.
+    fn look_when_made(&self, to: &File) -> Result<Option<Stat>> {
+        let build = self.build;
+        let asks_less = build.one_by_one && build.is_distant;
+        asks_less.then(|| stat_of(self, to)).transpose()
+    }
+
     /// Makes an empty file share the blocks of another, where the file system can; a source whose
     /// file system cannot is asked once.
     fn share(&self, from: &File, to: &File, device: u64) -> bool {

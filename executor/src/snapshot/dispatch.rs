@@ -14,6 +14,7 @@ use super::{
 use crate::{
     error::{Result, system_reason},
     survey::left_out_reason,
+    sys::Kind,
 };
 
 /// Bytes that a line of the manifest usually has at most.
@@ -48,12 +49,36 @@ impl BuildContext<'_> {
     }
 }
 
+/// Tells the folders of a job how many of their entries in the basis will be looked at.
+fn expect_looks(items: &[BuildItem]) {
+    let is_looked_at = |item: &BuildItem| {
+        let basis = item.basis.as_ref().filter(|basis| basis.tree == 0);
+        basis.is_some_and(|basis| matches!(basis.kind, Kind::File | Kind::Folder))
+    };
+    let mut folders: Vec<(&Arc<DirectoryNode>, usize)> = Vec::new();
+    for item in items.iter().filter(|item| is_looked_at(item)) {
+        let known = folders
+            .iter_mut()
+            .find(|known| Arc::ptr_eq(known.0, &item.node));
+        match known {
+            Some((_, entries)) => *entries += 1,
+            None => folders.push((&item.node, 1)),
+        }
+    }
+    for (folder, entries) in folders {
+        folder.expect_looks(entries);
+    }
+}
+
 impl Worker<'_> {
     /// Finishes the folders that are full, and makes the entries of a job.
     fn make_all(&mut self, full: Vec<Arc<DirectoryNode>>, items: Vec<BuildItem>) -> Result<()> {
         for node in full {
             self.build.check()?;
             folder::finish_folder(self, &node)?;
+        }
+        if self.build.is_distant {
+            expect_looks(&items);
         }
         for item in items {
             self.build.check()?;

@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Result, system_reason},
     manifest::{Entry, xattrs_digest},
     sys::{
-        Kind, Stat,
+        Dir, Kind, Stat,
         attributes::{self, Attributes},
         open,
     },
@@ -109,6 +109,18 @@ fn attributes_of(worker: &mut Worker<'_>, node: &DirectoryNode) -> Option<Attrib
     }
 }
 
+/// What a full folder looks like; where each look is a question to somebody far away, as it was made:
+/// nobody else gets to it.
+fn look_at(worker: &Worker<'_>, node: &DirectoryNode, dir: &Dir) -> Result<Stat> {
+    if worker.build.is_distant
+        && let Some(looks) = node.new.looks()
+    {
+        return Ok(*looks);
+    }
+    dir.stat_self()
+        .map_err(|error| Error::io("look at", &worker.here(), error))
+}
+
 /// Gives a full folder its metadata.
 pub(super) fn finish_folder(worker: &mut Worker<'_>, node: &Arc<DirectoryNode>) -> Result<()> {
     worker.turn_to(node);
@@ -126,10 +138,8 @@ pub(super) fn finish_folder(worker: &mut Worker<'_>, node: &Arc<DirectoryNode>) 
     }
     let build = worker.build;
     let is_root = entry.path.is_empty();
-    let found = dir
-        .stat_self()
-        .map_err(|error| Error::io("look at", &worker.here(), error))?;
-    if build.privileged
+    let found = look_at(worker, node, &dir)?;
+    if build.sets_owners()
         && !is_root
         && (found.uid, found.gid) != (entry.uid, entry.gid)
         && let Err(error) = open::set_owner(&dir, entry.uid, entry.gid)
@@ -151,7 +161,13 @@ pub(super) fn finish_folder(worker: &mut Worker<'_>, node: &Arc<DirectoryNode>) 
             );
         }
     }
-    if let Err(error) = open::set_mode(&dir, build.mode_there(Kind::Folder, entry.mode))
+    let mode = build.mode_there(Kind::Folder, entry.mode);
+    // A list of rights has a part in the mode, and a change of owner takes bits away.
+    let is_right = found.mode == mode
+        && attributes.is_empty()
+        && (found.uid, found.gid) == (entry.uid, entry.gid);
+    if !is_right
+        && let Err(error) = open::set_mode(&dir, mode)
         && build.capabilities.modes
     {
         worker.not_stored("set the mode", error)?;

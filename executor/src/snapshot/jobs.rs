@@ -4,8 +4,8 @@ use std::{
     collections::{BTreeMap, HashSet},
     ffi::OsString,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -17,6 +17,9 @@ use crate::{
     manifest::Entry,
     sys::{Folder, Stat, attributes::Attributes, stat::Nanos},
 };
+
+/// Looks at entries of one folder that cost more than to read it.
+const WORTH_LISTING: usize = 7;
 
 /// A folder of the new tree.
 pub(super) struct DirectoryNode {
@@ -38,6 +41,9 @@ pub(super) struct DirectoryNode {
     left: Mutex<Option<HashSet<OsString>>>,
     /// The destination cannot hold it, which is listed, and nothing that is in it.
     lost: AtomicBool,
+    /// How many entries of the basis' folder were asked for, far away, and that it was read whole.
+    asked: AtomicUsize,
+    listed: OnceLock<()>,
 }
 
 /// What a folder gets when it is full; no entry for one that could not be made.
@@ -67,7 +73,24 @@ impl DirectoryNode {
             made: Mutex::default(),
             left: Mutex::default(),
             lost: AtomicBool::new(false),
+            asked: AtomicUsize::new(0),
+            listed: OnceLock::new(),
         })
+    }
+
+    /// So many entries of the same folder in the basis will be looked at, each of which is a question to
+    /// somebody far away. To read the folder takes about six; who reads it is told of all that is in it,
+    /// and the kernel, or the program that it asks, knows the answers then.
+    pub(super) fn expect_looks(&self, entries: usize) {
+        let asked = self.asked.fetch_add(entries, Ordering::Relaxed) + entries;
+        if asked > WORTH_LISTING
+            && let Some(basis) = &self.basis
+        {
+            // What cannot be read is asked for one by one.
+            self.listed.get_or_init(|| {
+                let _ = basis.open().and_then(|dir| dir.read_through());
+            });
+        }
     }
 
     /// Whether the destination cannot hold it.

@@ -248,7 +248,7 @@ fn make_anew(
         return Ok(true);
     }
     let mut faults = Vec::new();
-    if build.privileged
+    if build.sets_owners()
         && let Err(error) = new.set_owner(name, entry.uid, entry.gid)
         && build.capabilities.owners
     {

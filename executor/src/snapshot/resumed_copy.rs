@@ -67,7 +67,7 @@ pub(super) fn take_over_copy(
     let lacks = !trusted.is_dressed || kept.any(|(name, _)| build.surely_holds(name));
     // An inode of one name that this snapshot's own runs made: no published one shares it.
     if copy.nlink == 1 && (lacks || !entry.xattrs_kept.is_empty()) {
-        copy = set_metadata(worker, &trusted.file, &mut entry, source)?;
+        copy = set_metadata(worker, &trusted.file, &mut entry, source, copy)?;
     } else if lacks {
         return Ok(None);
     }

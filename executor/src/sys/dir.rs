@@ -333,6 +333,21 @@ impl Dir {
         Ok(listed)
     }
 
+    /// Reads all names of this folder and keeps none: whoever answers for a network file system sends with
+    /// them what the entries are, which is then known.
+    ///
+    /// # Errors
+    /// Fails if the folder cannot be read.
+    pub fn read_through(&self) -> Result<(), Errno> {
+        let fresh = self.open(OsStr::new("."), OPEN_DIR)?;
+        let mut buffer = Vec::with_capacity(32 << 10);
+        let mut entries = RawDir::new(&fresh, buffer.spare_capacity_mut());
+        while let Some(entry) = entries.next() {
+            entry?;
+        }
+        Ok(())
+    }
+
     /// Makes a folder.
     ///
     /// # Errors

@@ -13,10 +13,13 @@ use std::{
 
 use rustix::io::Errno;
 
-use super::{Dir, Kind, attributes};
+use super::{Dir, Kind, Stat, attributes};
 
 /// Folders of a tree that stay open at most, besides those that someone holds.
 const OPEN: usize = 400;
+
+/// Nobody but the owner may do anything.
+const CLOSED: u32 = 0o700;
 
 /// Folders to open one after the other from which on it is a long way.
 const LONG_WAY: usize = 128;
@@ -40,6 +43,10 @@ struct Node {
     continued: bool,
     /// Nothing may be mounted on it.
     is_here: bool,
+    /// The permission bits that it is made with.
+    mode: u32,
+    /// What the kernel said of it when it was opened first.
+    looks: OnceLock<Stat>,
     open_folders: Arc<Mutex<VecDeque<Weak<Node>>>>,
 }
 
@@ -62,6 +69,8 @@ impl Folder {
             making: Mutex::default(),
             continued: false,
             is_here: false,
+            mode: CLOSED,
+            looks: OnceLock::new(),
             open_folders: Arc::default(),
         }))
     }
@@ -99,6 +108,8 @@ impl Folder {
             making: Mutex::default(),
             continued: self.0.continued,
             is_here,
+            mode: CLOSED,
+            looks: OnceLock::new(),
             open_folders: Arc::clone(&self.0.open_folders),
         }))
     }
@@ -108,6 +119,22 @@ impl Folder {
     pub fn known_as(self, inode: (u64, u64)) -> Self {
         let _ = self.0.inode.set(inode);
         self
+    }
+
+    /// The same folder, which gets these permission bits when it is made; its owner may do all in it
+    /// meanwhile. For trees that nobody else gets to.
+    #[must_use]
+    pub fn made_with(mut self, mode: u32) -> Self {
+        if let Some(node) = Arc::get_mut(&mut self.0) {
+            node.mode = mode & 0o777 | CLOSED;
+        }
+        self
+    }
+
+    /// What the kernel said of it when it was opened first, just after it was made if it was.
+    #[must_use]
+    pub fn looks(&self) -> Option<&Stat> {
+        self.0.looks.get()
     }
 
     /// The folder above; none for the top.
@@ -186,7 +213,7 @@ impl Folder {
         }
         let name = self.name();
         while !self.is_new() {
-            match above.make_folder(name, 0o700) {
+            match above.make_folder(name, self.0.mode) {
                 Ok(()) => {
                     let _ = self.0.made.set(());
                 }
@@ -201,8 +228,8 @@ impl Folder {
                     };
                     if there.kind == Kind::Folder {
                         // An interrupted run may have closed it even to its owner.
-                        if there.mode & 0o700 != 0o700 {
-                            above.set_mode_of(name, 0o700)?;
+                        if there.mode & CLOSED != CLOSED {
+                            above.set_mode_of(name, CLOSED)?;
                         }
                         break;
                     }
@@ -227,6 +254,7 @@ impl Folder {
     fn keep(&self, dir: Dir) -> Result<Arc<Dir>, Errno> {
         let stat = dir.stat_self()?;
         let inode = (stat.dev, stat.ino);
+        let _ = self.0.looks.set(stat);
         if *self.0.inode.get_or_init(|| inode) != inode {
             return Err(Errno::STALE);
         }

@@ -18,7 +18,7 @@ const MENDED: [u64; 3] = [3, 5, 0];
 
 /// The finding about rsync, where it is the engine.
 pub(crate) fn check_rsync(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
-    if !facts.config.local.use_rsync {
+    if !facts.rsync_copies() {
         return;
     }
     let found = facts.inventory.rsync.as_ref();

@@ -26,12 +26,12 @@ pub(crate) fn decide_snapshot(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option
             id: facts.id,
             started_at: facts.inventory.taken_at,
             day: facts.day,
-            engine: if local.use_rsync {
+            engine: if facts.rsync_copies() {
                 Engine::Rsync
             } else {
                 Engine::BuiltIn
             },
-            rsync: local.use_rsync.then(|| rsync::calls(facts)),
+            rsync: facts.rsync_copies().then(|| rsync::calls(facts)),
             basis: facts.basis().map(facts::as_basis),
             also_link: facts
                 .also_link

@@ -34,7 +34,8 @@ pub struct Local {
     /// Whether an absent destination fails the run or defers it.
     pub if_absent: IfAbsent,
     /// Which engine copies: rsync (true) or the built-in one (false). Layout, manifest and
-    /// guarantees are the same.
+    /// guarantees are the same. Over a network the built-in one copies in any case, because there rsync
+    /// waits for each answer before it asks for the next.
     pub use_rsync: bool,
     /// How many of the last snapshots stay whatever their day, so that two runs on one day both
     /// stay.

@@ -41,7 +41,14 @@ pub(crate) fn all() -> Vec<Scenario> {
             "rsync-passes-over-what-the-scan-passed-over",
             with("3.5.0", passed_over()),
         ),
-        ("rsync-moves-bytes-alone-to-a-nas", with("3.5.0", nas())),
+        (
+            "rsync-moves-bytes-alone-to-a-drive-that-holds-less",
+            with("3.5.0", lesser("exfat")),
+        ),
+        (
+            "over-a-network-no-rsync-is-started",
+            with("3.5.0", lesser("nfs4")),
+        ),
         ("rsync-of-a-user-may-move-access-times", {
             let mut world = with("3.5.0", World::nightly("2025-01-14", 1));
             world.inventory.privileged = false;
@@ -103,10 +110,10 @@ fn passed_over() -> World {
 }
 
 /// A share over SMB that knows hard links and little else.
-fn nas() -> World {
+fn lesser(file_system: &str) -> World {
     World::nightly("2025-01-14", 1).destination(|found| {
         found.mount_point = AbsolutePath::new("/mnt/backup");
-        found.file_system = Some("cifs".to_owned());
+        found.file_system = Some(file_system.to_owned());
         let can = &mut found.record.as_mut().unwrap().capabilities;
         (can.symlinks, can.modes, can.owners) = (false, false, false);
         (can.xattrs, can.acls, can.fifos) = (false, false, false);

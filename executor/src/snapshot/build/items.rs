@@ -281,7 +281,9 @@ impl Builder<'_> {
             None => Some(self.source_folder(node.source.as_ref()?, &name, stat)),
         });
         let child = DirectoryNode::new(
-            node.new.child(&name),
+            node.new
+                .child(&name)
+                .made_with(self.build.mode_there(Kind::Folder, stat.mode)),
             in_basis
                 .zip(basis.as_ref())
                 .map(|(above, basis)| above.child(basis.stored_name())),
