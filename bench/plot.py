@@ -6,6 +6,7 @@ Text stays text, and the colors follow whether the reader's screen is light or d
 from xml.sax.saxutils import escape
 
 import table
+from peers.plain import Floor
 from rounds import FIRST, NOTHING, READ_BACK, VERIFY
 
 WIDTH = 780
@@ -15,6 +16,7 @@ LEFT, UNIT = 230, 240
 MOST = 2.0
 ROW, BAR = 17, 11
 ABOUT = "Time for the same work, with that of rsync --link-dest as the measure: shorter is faster."
+FLOOR = "Outlined: what the calls of the kernel that cannot be done without take by themselves."
 
 STYLE = """
 text { font: 12px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f2328 }
@@ -25,6 +27,7 @@ text { font: 12px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f232
 .middle { text-anchor: middle }
 .ours { fill: #0969da }
 .other { fill: #b1bac4 }
+.floor { fill: none; stroke: #8c959f }
 .line { stroke: #d1d9e0 }
 .one { stroke: #59636e; stroke-dasharray: 3 3 }
 @media (prefers-color-scheme: dark) {
@@ -32,6 +35,7 @@ text { font: 12px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f232
   .soft { fill: #9198a1 }
   .ours { fill: #4493f8 }
   .other { fill: #656c76 }
+  .floor { stroke: #7d8590 }
   .line { stroke: #3d444d }
   .one { stroke: #9198a1 }
 }
@@ -86,7 +90,7 @@ def draw_group(picture, group):
     picture.text(LEFT, picture.at, f"{named} {base:.2f} s{plain}", "soft")
     picture.at += 6
     for name, ratio, took in bars:
-        kind = "ours" if name.startswith("backup") else "other"
+        kind = "ours" if name.startswith("backup") else "floor" if name == Floor.name else "other"
         picture.text(LEFT - 8, picture.at + BAR - 1, name, "end" if kind == "ours" else "end soft")
         end = picture.bar(picture.at, ratio, kind)
         more = " →" if ratio > MOST else ""
@@ -118,6 +122,9 @@ def draw(measured, journal):
     picture = Picture()
     picture.at += 16
     picture.text(0, picture.at, ABOUT, "soft")
+    if any(peer.name == Floor.name for one in measured for peer in one.peers):
+        picture.at += ROW
+        picture.text(0, picture.at, FLOOR, "soft")
     for number, one in enumerate(measured):
         found = list(groups(one.section, one.peers, journal))
         if number > 0:
