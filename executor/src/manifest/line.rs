@@ -450,6 +450,23 @@ mod tests {
     }
 
     #[test]
+    fn a_line_is_split_at_each_blank() {
+        for line in [
+            "",
+            " ",
+            "a",
+            " a",
+            "a ",
+            "a  b",
+            "./a type=file  mode=0644 ",
+        ] {
+            let line = line.as_bytes();
+            let split: Vec<_> = line.split(|byte| *byte == b' ').collect();
+            assert_eq!(words_of(line).collect::<Vec<_>>(), split);
+        }
+    }
+
+    #[test]
     fn a_damaged_line_is_an_error_and_a_later_word_is_not() {
         for bad in [
             "",
