@@ -232,7 +232,7 @@ pub(crate) fn suspect_since(snapshot: &SnapshotState) -> SnapshotId {
 /// ahead once would otherwise give all later snapshots the same basis.
 pub(crate) fn newest(destination: &DestinationState, now: DateTime<Utc>) -> Option<&SnapshotState> {
     let readable = destination.snapshots.iter();
-    let readable = readable.filter(|snapshot| snapshot.manifest_fault.is_none());
+    let readable = readable.filter(|snapshot| snapshot.serves_as_basis());
     readable.max_by_key(|snapshot| made(snapshot, now))
 }
 

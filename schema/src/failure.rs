@@ -42,6 +42,8 @@ pub enum FailureCode {
     Damaged,
     /// A snapshot's record names another manifest than the one that this machine sealed.
     ManifestChanged,
+    /// A few segments of a manifest are damaged: the rest of it still tells what is unchanged.
+    ManifestPartlyDamaged,
     /// The tree of a snapshot cannot be opened; its manifest may be whole.
     TreeUnreadable,
     /// The basis, or its manifest, cannot be read: a plan with another basis does not need it.

@@ -331,7 +331,8 @@ pub struct SnapshotState {
     /// Why that cannot be read; it is then taken to be pinned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub marks_fault: Option<String>,
-    /// Why its manifest cannot be used; nothing is linked to it then.
+    /// Why its manifest cannot be used; nothing is linked to it then, unless the code says that only a
+    /// part of it is damaged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest_fault: Option<String>,
     /// The same as a code, where there is one.
@@ -344,6 +345,15 @@ pub struct SnapshotState {
     /// How many of its entries are known to be damaged, as far as they were compared.
     #[serde(default, skip_serializing_if = "crate::is_zero")]
     pub damaged: u64,
+}
+
+impl SnapshotState {
+    /// Whether a new snapshot may be linked to it: its manifest, or nearly all of it, can be read.
+    #[must_use]
+    pub fn serves_as_basis(&self) -> bool {
+        self.manifest_fault.is_none()
+            || self.manifest_fault_code == Some(FailureCode::ManifestPartlyDamaged)
+    }
 }
 
 /// A folder in a tier that this program did not make, or whose record is damaged.

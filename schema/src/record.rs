@@ -77,8 +77,12 @@ fn other_digest() -> String {
     format!("its content is not what its {DIGEST_KEY} says")
 }
 
-/// Version of the records' format.
+/// Version of the records' format, but for those of snapshots whose manifest is in segments.
 pub const FORMAT_VERSION: u32 = 1;
+
+/// Version of the records of snapshots whose manifest is in segments, and the greatest that is read of
+/// snapshots: an older release, which would not find the manifest, tells that it does not know it.
+pub const SNAPSHOT_FORMAT_VERSION: u32 = 2;
 
 /// `destination.json`: which destination this is and what it can hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -158,9 +162,9 @@ pub struct SnapshotRecord {
     /// missing in records of older versions.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files_stored_by: BTreeMap<SnapshotId, u64>,
-    /// Name of the manifest file beside this record.
+    /// Name of the manifest beside this record: of its file, or of the list of its segments.
     pub manifest: String,
-    /// Digest of the manifest file as it is on disk.
+    /// Digest of that file as it is on disk.
     pub manifest_digest: Digest,
     /// Paths that did not go as they should, the first thousand.
     pub problems: Vec<Problem>,

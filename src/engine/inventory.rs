@@ -3,8 +3,16 @@
 use std::collections::BTreeMap;
 
 use executor::{
-    Error, cloud::memory::RemoteCache, error::Result, manifest::Reader, scan,
-    secret_file::unusable_secrets, store::Store, survey::Survey, trust, verify::forged,
+    Error,
+    cloud::memory::RemoteCache,
+    error::Result,
+    manifest::Reader,
+    scan,
+    secret_file::unusable_secrets,
+    store::{ManifestDamage, Store},
+    survey::Survey,
+    trust,
+    verify::forged,
 };
 use planner::{scope::InventoryScope, unfinished::UnusableBasis};
 use schema::{
@@ -183,10 +191,13 @@ impl Operation<'_> {
             }
             let basis = basis.map(|(store, basis)| (store, basis.id));
             if let Some((store, id)) = basis
-                && let Some(because) = self.basis_fault(store, id)?
+                && let Some(damage) = self.basis_damage(store, id)?
             {
-                mark_one_unusable(destination, id, because, None);
-                continue;
+                let (code, serves) = (damage.code(), damage.serves);
+                mark_one_unusable(destination, id, damage.because, code);
+                if !serves {
+                    continue;
+                }
             }
             let also = planner::also_link(destination, self.now);
             let open = basis.map(|(store, id)| {
@@ -211,11 +222,13 @@ impl Operation<'_> {
 
     /// Why nothing can be linked to a snapshot: its record and its manifest are read now, whatever was
     /// recalled of them.
-    fn basis_fault(&self, store: &Store, id: SnapshotId) -> Result<Option<String>> {
+    fn basis_damage(&self, store: &Store, id: SnapshotId) -> Result<Option<ManifestDamage>> {
         match store.record(id) {
-            Ok(Some(record)) => store.manifest_fault(&record, self.context.stop),
-            Ok(None) => Ok(Some("its record is missing".to_owned())),
-            Err(error) => Ok(Some(error.message)),
+            Ok(Some(record)) => store.manifest_damage(&record, self.context.stop),
+            Ok(None) => Ok(Some(ManifestDamage::of_record(
+                "its record is missing".to_owned(),
+            ))),
+            Err(error) => Ok(Some(ManifestDamage::of_record(error.message))),
         }
     }
 
@@ -246,9 +259,13 @@ impl Operation<'_> {
         let newest_first = destination.snapshots.iter_mut().rev();
         // What is older than a whole one is not asked for.
         for snapshot in newest_first.take_while(|one| one.manifest_fault.is_some()) {
-            snapshot.manifest_fault = store.manifest_fault(&snapshot.record, self.context.stop)?;
+            let damage = store.manifest_damage(&snapshot.record, self.context.stop)?;
             let changed = store.changed(&snapshot.record).is_some();
-            snapshot.manifest_fault_code = changed.then_some(FailureCode::ManifestChanged);
+            snapshot.manifest_fault_code = match changed {
+                true => Some(FailureCode::ManifestChanged),
+                false => damage.as_ref().and_then(ManifestDamage::code),
+            };
+            snapshot.manifest_fault = damage.map(|damage| damage.because);
         }
         Ok(())
     }

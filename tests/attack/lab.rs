@@ -171,9 +171,9 @@ impl World {
     }
 
     fn manifest(&self, id: &str) -> Vec<executor::manifest::Entry> {
-        let path = format!(".backup/snapshots/{id}/{}", executor::manifest::FILE_NAME);
-        let file = fs::File::open(self.stored(&path)).unwrap();
-        let reader = executor::manifest::Reader::new(file).unwrap();
+        let records = fs::File::open(self.stored(&format!(".backup/snapshots/{id}"))).unwrap();
+        let records = executor::sys::Dir::from_fd(records.into());
+        let reader = executor::manifest::Reader::of_records(&records).unwrap();
         reader.map(Result::unwrap).collect()
     }
 

@@ -1,18 +1,17 @@
 //! What others wrote takes bounded memory, however long it is: each run here may have 300 MB.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     path::Path,
 };
 
-use executor::manifest::Writer;
 use serde_json::Value;
 use test_support::run_command;
 
 use crate::{
     damage::{FIRST, FOURTH, SECOND, THIRD, nights},
     lab::{Lab, Ran, id_of, is_installed, skip},
-    manifests::manifest,
+    manifests::{records, write_whole},
     tampered::change_record,
 };
 
@@ -89,17 +88,15 @@ fn a_manifest_of_one_line_is_no_basis() {
         return;
     }
     let lab = nights(&[FIRST, SECOND]);
-    let path = manifest(&lab, SECOND);
-    let beside = path.with_extension("beside");
-    let mut writer = Writer::new(File::create(&beside).unwrap()).unwrap();
-    let piece = vec![b'a'; 1 << 20];
-    writer.write_lines(b"./").unwrap();
-    for _ in 0..700 {
-        writer.write_lines(&piece).unwrap();
-    }
-    let digest = writer.finish().unwrap();
-    fs::rename(&beside, &path).unwrap();
-    change_record(&path.with_file_name("snapshot.json"), |record| {
+    let records = records(&lab, SECOND);
+    let digest = write_whole(&records, |writer| {
+        let piece = vec![b'a'; 1 << 20];
+        writer.write_lines(b"./").unwrap();
+        for _ in 0..700 {
+            writer.write_lines(&piece).unwrap();
+        }
+    });
+    change_record(&records.join("snapshot.json"), |record| {
         record["manifest_digest"] = serde_json::to_value(digest).unwrap();
     });
     // Also where nothing is kept that tells that it was changed.

@@ -12,7 +12,10 @@ use std::{
     process::Command,
 };
 
-use executor::manifest::{FILE_NAME, Reader, Writer};
+use executor::{
+    manifest::{FILE_NAME, Reader, Writer},
+    sys::Dir,
+};
 use schema::record::append_digest;
 
 use crate::lab::{
@@ -149,7 +152,8 @@ pub(crate) fn change_unseen(folder: &Path, file: &Path, text: &str) {
     let new = folder.join("new");
     let mut writer = Writer::new(fs::File::create(&new).unwrap()).unwrap();
     let mut found = false;
-    for entry in Reader::new(fs::File::open(&manifest).unwrap()).unwrap() {
+    let records = Dir::from_fd(fs::File::open(folder).unwrap().into());
+    for entry in Reader::of_records(&records).unwrap() {
         let mut entry = entry.unwrap();
         if Path::new("/").join(OsStr::from_bytes(&entry.path)) == file {
             entry.ctime = i128::from(now.ctime()) * 1_000_000_000 + i128::from(now.ctime_nsec());

@@ -331,7 +331,7 @@ pub(crate) fn copy(from: &Path, to: &Path) {
 fn a_damaged_manifest_is_found_and_its_snapshot_is_not_compared_with_it() {
     let lab = nights(&[FIRST, SECOND]);
     let records = format!(".backup/snapshots/{}", id_of(SECOND));
-    let manifest = lab.stored(&format!("{records}/manifest.mtree.zst"));
+    let manifest = lab.stored(&format!("{records}/manifest/SHA256SUMS"));
     let mut content = fs::read(&manifest).unwrap();
     let middle = content.len() / 2;
     content[middle] ^= 1;

@@ -135,7 +135,7 @@ fn nothing_found_is_said_and_is_no_fault() {
 fn a_damaged_manifest_is_told_and_the_others_are_searched() {
     let lab = five_snapshots();
     let damaged = id_of(TIMES[1]);
-    let path = lab.stored(&format!(".backup/snapshots/{damaged}/manifest.mtree.zst"));
+    let path = lab.stored(&format!(".backup/snapshots/{damaged}/manifest/SHA256SUMS"));
     let mut bytes = fs::read(&path).unwrap();
     bytes.truncate(bytes.len() / 2);
     fs::write(&path, bytes).unwrap();

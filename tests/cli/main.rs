@@ -63,6 +63,7 @@ mod safety;
 mod saved_plans;
 mod schemas;
 mod scripts;
+mod segments;
 mod state_files;
 mod suspicion;
 mod tampered;

@@ -16,9 +16,28 @@ use crate::{
     lab::{Lab, PROGRAM, can_trace, finding_codes, id_of, run_command, skip},
 };
 
+/// The list of the segments of a night's manifest.
 pub(crate) fn manifest(lab: &Lab, night: &str) -> PathBuf {
-    let name = format!(".backup/snapshots/{}/manifest.mtree.zst", id_of(night));
-    lab.stored(&name)
+    records(lab, night).join("manifest/SHA256SUMS")
+}
+
+/// The folder of a night's records.
+pub(crate) fn records(lab: &Lab, night: &str) -> PathBuf {
+    lab.stored(&format!(".backup/snapshots/{}", id_of(night)))
+}
+
+/// Puts a manifest that is one file in the place of one in segments, as an older release would have
+/// written it; gives its digest.
+pub(crate) fn write_whole(
+    records: &Path,
+    write: impl FnOnce(&mut executor::manifest::Writer),
+) -> schema::Digest {
+    let path = records.join(executor::manifest::FILE_NAME);
+    let mut writer = executor::manifest::Writer::new(fs::File::create(path).unwrap()).unwrap();
+    write(&mut writer);
+    let digest = writer.finish().unwrap();
+    fs::remove_dir_all(records.join("manifest")).unwrap();
+    digest
 }
 
 /// A fault and how it comes to a file.
@@ -237,25 +256,21 @@ fn a_damaged_manifest_is_made_anew_and_its_snapshot_serves_again() {
     for (fault, act) in FAULTS {
         let lab = nights(&[FIRST, SECOND]);
         let tree = crate::lab::contents_below(&lab.stored(&format!("daily/{}", id_of(SECOND))));
-        let path = manifest(&lab, SECOND);
-        act(&path);
         let id = id_of(SECOND);
+        let sealed = lab.record(&id);
+        act(&manifest(&lab, SECOND));
         lab.run(&["verify", "--repair", &id])
             .expect(0)
             .says("the records of 1 snapshot made anew")
             .says("Whole.");
         let after = crate::lab::contents_below(&lab.stored(&format!("daily/{id}")));
         assert_eq!(after, tree, "{fault}");
-        assert!(lab.record(&id)["manifest_rebuilt_at"].is_string());
-        assert!(lab.record(&id)["record_rebuilt_at"].is_null());
-        let kept = path.with_file_name("manifest.mtree.zst.damaged");
-        assert_eq!(
-            kept.symlink_metadata().is_ok(),
-            fault != "missing",
-            "{fault}"
-        );
+        // The segments are whole, and tell what the list was.
+        assert_eq!(lab.record(&id), sealed, "{fault}");
+        assert!(records(&lab, SECOND).join("manifest.damaged").is_dir());
         lab.run(&["verify", "--all"]).expect(0).says("Whole.");
-        lab.at(THIRD, &["list"]).expect(0).says("rebuilt");
+        let shown = lab.at(THIRD, &["list"]).expect(0);
+        assert!(!shown.stdout.contains("rebuilt"), "{shown}");
         let status = lab.at(THIRD, &["status"]).expect(0);
         assert!(!status.stdout.contains("manifest of"), "{}", status.stdout);
         assert_eq!(basis(&lab, &lab.backup(THIRD)), *id, "{fault}");
@@ -289,22 +304,26 @@ fn a_repair_of_records_can_be_killed_at_any_rename_and_run_again() {
         return skip("a_repair_of_records_can_be_killed: no strace here");
     }
     let mut killed = 0;
-    for nth in 1..12 {
+    // Each call is counted by itself.
+    let calls = ["renameat", "renameat2", "linkat"];
+    for (call, nth) in calls
+        .into_iter()
+        .flat_map(|call| (1..3).map(move |nth| (call, nth)))
+    {
         let lab = nights(&[FIRST, SECOND]);
+        let records = records(&lab, SECOND);
         let path = manifest(&lab, SECOND);
         flip_byte(&path);
         let damaged = fs::read(&path).unwrap();
-        fs::write(path.with_file_name("snapshot.json"), "{").unwrap();
+        fs::write(records.join("snapshot.json"), "{").unwrap();
         let mut strace = lab.bare("strace");
         strace
             .args(["-f", "-qq", "-o", "/dev/null"])
-            .args(["-e", "trace=rename,renameat,renameat2,linkat"])
+            .args(["-e", &format!("trace={call}")])
             .arg("-P")
-            .arg(path.parent().unwrap())
+            .arg(&records)
             .arg("-e")
-            .arg(format!(
-                "inject=rename,renameat,renameat2,linkat:signal=KILL:when={nth}"
-            ))
+            .arg(format!("inject={call}:signal=KILL:when={nth}"))
             .args([PROGRAM, "verify", "--repair", &id_of(SECOND), "--config"])
             .arg(lab.path("config.json"))
             .arg("--state-dir")
@@ -313,16 +332,13 @@ fn a_repair_of_records_can_be_killed_at_any_rename_and_run_again() {
             .arg(lab.path("log"));
         let done = run_command(strace, &["verify --repair, killed"]);
         killed += u32::from(done.code != 0);
-        assert!(path.exists() && path.with_file_name("snapshot.json").exists());
+        assert!(path.exists() && records.join("snapshot.json").exists());
         lab.run(&["verify", "--repair", &id_of(SECOND)]).expect(0);
         lab.run(&["verify", "--all"]).expect(0).says("Whole.");
         // The damaged ones are kept, whatever was repeated.
-        let kept = |name| fs::read(path.with_file_name(name)).unwrap();
-        assert_eq!(kept("manifest.mtree.zst.damaged"), damaged, "{nth}");
-        assert_eq!(kept("snapshot.json.damaged"), b"{", "{nth}");
-        if done.code == 0 {
-            break;
-        }
+        let kept = |name| fs::read(records.join(name)).unwrap();
+        assert_eq!(kept("manifest.damaged/SHA256SUMS"), damaged, "{call} {nth}");
+        assert_eq!(kept("snapshot.json.damaged"), b"{", "{call} {nth}");
     }
-    assert!(killed >= 3, "{killed}");
+    assert!(killed >= 5, "{killed}");
 }

@@ -145,14 +145,14 @@ fn rights_that_no_sealed_manifest_lists_come_only_when_asked_for() {
 
     // One that cannot be read, then none at all.
     let id = id_of(FIRST);
-    let manifest = lab.stored(&format!(".backup/snapshots/{id}/manifest.mtree.zst"));
-    test_support::flip_byte(&manifest);
+    let records = lab.stored(&format!(".backup/snapshots/{id}"));
+    test_support::flip_byte(&records.join("manifest/SHA256SUMS"));
     let left_out = pair("unvouched", &format!("{source}/program"));
     let (of_damaged, told) = restored("damaged", &[], 3);
     assert_eq!(of_damaged, 0o755);
     assert!(told.contains(&left_out), "{told:?}");
     assert_eq!(restored("asked", &["--special"], 3).0, 0o6755);
-    fs::remove_dir_all(manifest.parent().unwrap()).unwrap();
+    fs::remove_dir_all(records).unwrap();
     let folder = format!("daily/{id}");
     let words = ["restore", &folder, &source, &lab.text("none")];
     lab.run(&words).expect(3).says("set-id").hints("--special");

@@ -85,7 +85,7 @@ fn a_damaged_record_is_made_anew_and_its_snapshot_serves_again() {
     for (fault, act) in crate::manifests::FAULTS {
         let lab = nights(&[FIRST, SECOND]);
         let path = record(&lab, SECOND, "snapshot.json");
-        let manifest = fs::read(record(&lab, SECOND, "manifest.mtree.zst")).unwrap();
+        let manifest = fs::read(record(&lab, SECOND, "manifest/SHA256SUMS")).unwrap();
         let tree = contents_below(&lab.stored(&format!("daily/{}", id_of(SECOND))));
         let sealed = lab.record(&id_of(SECOND));
         act(&path);
@@ -96,7 +96,7 @@ fn a_damaged_record_is_made_anew_and_its_snapshot_serves_again() {
             .expect(0)
             .says("Whole.");
         // The manifest was whole and stays, with all that it knows.
-        let after = fs::read(record(&lab, SECOND, "manifest.mtree.zst")).unwrap();
+        let after = fs::read(record(&lab, SECOND, "manifest/SHA256SUMS")).unwrap();
         let mut kept = lab.record(&id);
         if kept["manifest_rebuilt_at"].is_null() {
             assert_eq!(after, manifest, "{fault}");
@@ -126,7 +126,7 @@ fn a_damaged_record_is_made_anew_and_its_snapshot_serves_again() {
 #[test]
 fn where_record_and_manifest_are_gone_the_tree_tells_both() {
     let lab = nights(&[FIRST, SECOND]);
-    for file in ["snapshot.json", "manifest.mtree.zst"] {
+    for file in ["snapshot.json", "manifest/SHA256SUMS"] {
         fs::write(record(&lab, SECOND, file), "").unwrap();
     }
     let id = id_of(SECOND);

@@ -7,7 +7,10 @@ use std::{
     path::Path,
 };
 
-use executor::manifest::{Reader, Writer};
+use executor::{
+    manifest::{Entry, Reader},
+    sys::Dir,
+};
 use schema::{
     Digest,
     record::{append_digest, strip_digest},
@@ -18,7 +21,7 @@ use crate::{
     cloud,
     damage::{FIRST, FOURTH, SECOND, THIRD, VICTIM, damage, nights, stored, unseen},
     lab::{HOST, Lab, Ran, finding_codes, id_of, read_json},
-    manifests::manifest,
+    manifests::{manifest, records, write_whole},
 };
 
 /// What the changed file holds, as many bytes as the letter has.
@@ -32,21 +35,22 @@ fn tamper(lab: &Lab, night: &str) {
     let text = forged(lab, night);
     let path = stored(lab, night, VICTIM);
     unseen(&path, || fs::write(&path, &text).unwrap());
-    let manifest = manifest(lab, night);
-    let reader = Reader::new(File::open(&manifest).unwrap()).unwrap();
-    let beside = manifest.with_extension("beside");
-    let mut writer = Writer::new(File::create(&beside).unwrap()).unwrap();
+    let records = records(lab, night);
+    let dir = Dir::from_fd(File::open(&records).unwrap().into());
+    let entries: Vec<Entry> = Reader::of_records(&dir)
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
     let victim = lab.text(VICTIM);
-    for entry in reader {
-        let mut entry = entry.unwrap();
-        if entry.path.as_bytes() == &victim.as_bytes()[1..] {
-            entry.digest = Some(Digest::of(&text));
+    let digest = write_whole(&records, |writer| {
+        for mut entry in entries {
+            if entry.path.as_bytes() == &victim.as_bytes()[1..] {
+                entry.digest = Some(Digest::of(&text));
+            }
+            writer.write(&entry).unwrap();
         }
-        writer.write(&entry).unwrap();
-    }
-    let digest = writer.finish().unwrap();
-    fs::rename(&beside, &manifest).unwrap();
-    change_record(&manifest.with_file_name("snapshot.json"), |record| {
+    });
+    change_record(&records.join("snapshot.json"), |record| {
         record["manifest_digest"] = serde_json::to_value(digest).unwrap();
     });
 }
@@ -251,7 +255,7 @@ fn what_the_program_itself_changes_is_kept() {
     // A manifest that is made anew, and one whose record is gone.
     test_support::flip_byte(&manifest(&lab, SECOND));
     lab.run(&["verify", "--repair", &id_of(SECOND)]).expect(0);
-    fs::remove_file(manifest(&lab, FIRST).with_file_name("snapshot.json")).unwrap();
+    fs::remove_file(records(&lab, FIRST).join("snapshot.json")).unwrap();
     lab.run(&["verify", "--repair", &id_of(FIRST)]).expect(0);
     lab.run(&["pin", &id_of(SECOND)]).expect(0);
     lab.write("mnt/old/2024-01-01/letter", "old\n");

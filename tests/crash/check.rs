@@ -8,7 +8,10 @@ use std::{
     process::Command,
 };
 
-use executor::{manifest, sys::Kind};
+use executor::{
+    manifest,
+    sys::{Dir, Kind},
+};
 use schema::{Digest, record::SnapshotRecord};
 
 use crate::lab::{World, run_tool};
@@ -96,7 +99,8 @@ fn whole(host: &Path, tier: &str, id: &str) {
     let tree = host.join(tier).join(id);
     let digests = digests(&tree);
     let mut entries = 0;
-    let reader = manifest::Reader::new(fs::File::open(&manifest).unwrap()).unwrap();
+    let records = Dir::from_fd(fs::File::open(&records).unwrap().into());
+    let reader = manifest::Reader::of_records(&records).unwrap();
     for entry in reader {
         let entry = entry.unwrap();
         let path = tree.join(std::ffi::OsStr::from_bytes(&entry.path));

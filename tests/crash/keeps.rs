@@ -7,7 +7,7 @@ use std::{
     time::SystemTime,
 };
 
-use executor::manifest;
+use executor::{manifest, sys::Dir};
 use serde_json::json;
 
 use crate::{
@@ -46,8 +46,8 @@ fn an_attribute_that_the_destination_cannot_hold_is_kept_by_a_run_that_is_contin
     world.apply(NOW).expect(0);
     assert_eq!(inode("latest"), copied, "it was copied again");
     let records = world.host().join(".backup/snapshots").join(ID);
-    let manifest = fs::File::open(records.join(manifest::FILE_NAME)).unwrap();
-    let kept: Vec<_> = manifest::Reader::new(manifest)
+    let records = Dir::from_fd(fs::File::open(records).unwrap().into());
+    let kept: Vec<_> = manifest::Reader::of_records(&records)
         .unwrap()
         .map(Result::unwrap)
         .find(|entry| entry.path.ends_with(b"with attributes"))

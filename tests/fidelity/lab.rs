@@ -130,8 +130,9 @@ impl World {
 
     /// The entries of a snapshot's manifest.
     pub(crate) fn manifest(&self, id: &str) -> Vec<executor::manifest::Entry> {
-        let path = self.records(id).join(executor::manifest::FILE_NAME);
-        let reader = executor::manifest::Reader::new(fs::File::open(path).unwrap()).unwrap();
+        let records = fs::File::open(self.records(id)).unwrap();
+        let records = executor::sys::Dir::from_fd(records.into());
+        let reader = executor::manifest::Reader::of_records(&records).unwrap();
         reader.map(Result::unwrap).collect()
     }
 

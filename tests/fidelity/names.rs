@@ -113,7 +113,7 @@ const OURS: [&str; 28] = [
     ".latest.new",
     ".snapshot.json.new",
     "snapshot.json",
-    "manifest.mtree.zst",
+    "manifest",
     "latest",
     "daily",
     "weekly",

@@ -23,7 +23,7 @@ fn block() -> String {
         .split("```bash\n")
         .skip(1)
         .filter_map(|rest| rest.split("```").next())
-        .filter(|block| block.contains("manifest.mtree.zst"))
+        .filter(|block| block.contains("SHA256SUMS"))
         .collect();
     let [block] = blocks[..] else {
         panic!("{} blocks of README.md check a snapshot", blocks.len());

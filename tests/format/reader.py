@@ -23,6 +23,7 @@ PLACEHOLDERS = {
     "<id>": r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d",
     "<tier>": "(?:hourly|daily|weekly|monthly|yearly)",
     "<n>": r"\d+",
+    "<number>": r"\d{6}",
     "<key>": "[0-9a-f]{8}",
     "<destination>": "[0-9A-Za-z-]{1,64}",
     "<machine>": "[0-9a-f]{16}",
@@ -146,7 +147,8 @@ def read_json(where, path, heading, digested=False):
             fault(where, "its content is not what its record_digest says")
     if heading:
         check_keys(where, value, heading)
-    if isinstance(value, dict) and value.get("format_version", 1) > 1:
+    latest = 2 if heading == ".backup/snapshots/<id>/snapshot.json" else 1
+    if isinstance(value, dict) and value.get("format_version", 1) > latest:
         sys.exit(f"{where}: is of a later format")
     return value
 
@@ -201,9 +203,30 @@ def read_problem(where, problem, entries):
     return b"/" + b"/".join(parts)
 
 
+def read_segments(path):
+    """The segments of a manifest, in their order, which are as its list says."""
+    folder, files = os.path.dirname(path), []
+    lines = read_bytes(path).decode().splitlines()
+    for at, line in enumerate(lines, 1):
+        digest, _, name = line.partition("  ")
+        last = "-last" if at == len(lines) else ""
+        if name != f"{at:06}{last}.zst":
+            fault(path, f"has {name!r} at {at}")
+        file = os.path.join(folder, name)
+        if hashlib.sha256(read_bytes(file)).hexdigest() != digest:
+            fault(file, "is not what its list says")
+        files.append(file)
+    if len(os.listdir(folder)) != len(files) + 1:
+        fault(folder, "has more or less than its list")
+    return files
+
+
 def read_manifest(path):
     """The entries of a manifest: path, and its words."""
-    text = subprocess.run(["zstd", "-dcq", path], check=True, capture_output=True).stdout
+    files = [path]
+    if os.path.basename(path) == "SHA256SUMS":
+        files = read_segments(path)
+    text = subprocess.run(["zstd", "-dcq", *files], check=True, capture_output=True).stdout
     lines = text.split(b"\n")
     if lines[0] != b"#mtree backup-manifest=1" or lines[-1] != b"":
         fault(path, "does not begin or end as a manifest does")
@@ -295,6 +318,9 @@ def read_destination(folder):
         marks = at(f"snapshots/{name}/marks.json")
         if os.path.exists(marks):
             read_json(marks, marks, ".backup/snapshots/<id>/marks.json", digested=True)
+        forms = {1: "manifest.mtree.zst", 2: "manifest/SHA256SUMS"}
+        if record["manifest"] != forms[record["format_version"]]:
+            fault(record_path, "its format and its manifest's name are not of one kind")
         manifest = at(f"snapshots/{name}/{record['manifest']}")
         if hashlib.sha256(read_bytes(manifest)).hexdigest() != record["manifest_digest"]:
             fault(manifest, "is not what the record says")

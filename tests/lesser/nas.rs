@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use executor::{manifest, manifest::Entry};
+use executor::{manifest, manifest::Entry, sys::Dir};
 use schema::record::{DestinationRecord, SnapshotRecord};
 use serde_json::{Value, json};
 use test_support::{entry_names, id_of, skip};
@@ -142,9 +142,11 @@ impl Nas {
 
     /// What the manifest of a time says of a path in the source.
     pub(crate) fn entry(&self, now: &str, name: &str) -> Option<Entry> {
-        let file = fs::File::open(self.records(now).join(manifest::FILE_NAME)).unwrap();
+        let records = Dir::from_fd(fs::File::open(self.records(now)).unwrap().into());
         let path = self.source(name).into_os_string().into_encoded_bytes();
-        let mut all = manifest::Reader::new(file).unwrap().map(Result::unwrap);
+        let mut all = manifest::Reader::of_records(&records)
+            .unwrap()
+            .map(Result::unwrap);
         all.find(|entry| entry.path.as_bytes() == &path[1..])
     }
 

@@ -78,11 +78,6 @@ pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// The last part of a path.
-pub(crate) fn name(path: &Path) -> &str {
-    path.file_name().unwrap().to_str().unwrap()
-}
-
 /// Why a year cannot be tried here.
 pub(crate) fn missing() -> Option<String> {
     if !nix::unistd::geteuid().is_root() {

@@ -9,7 +9,7 @@ mod candidates;
 pub(crate) mod read;
 pub(crate) mod tree;
 
-use std::{collections::BTreeMap, ffi::OsStr, os::unix::ffi::OsStrExt as _, path::Path};
+use std::{collections::BTreeMap, ffi::OsStr, os::unix::ffi::OsStrExt as _, path::Path, sync::Arc};
 
 use rustix::io::Errno;
 use schema::{
@@ -17,13 +17,13 @@ use schema::{
     escape::{display, unescape},
     journal::{Outcome, Problem, ProblemKind, Status},
     plan::{AdoptStep, AdoptTree},
-    record::{Engine, FORMAT_VERSION, SnapshotRecord},
+    record::{Engine, SNAPSHOT_FORMAT_VERSION, SnapshotRecord},
 };
 
 use crate::{
     error::{Error, ErrorKind, Result},
     event::Context,
-    manifest::{self, Writer},
+    manifest::{SegmentWriter, segments},
     store::{SNAPSHOT_FILE, SNAPSHOTS, Store, record_path, write_record},
     sys::{Dir, Kind, resolve::resolve},
 };
@@ -163,7 +163,7 @@ impl Adoption<'_> {
             .hint("another tool was at work: stop it, then run this again"));
         }
         frame.make()?;
-        let (records, writer) = open_records(store, tree, context)?;
+        let (records, mut writer) = open_records(store, tree, basis, context)?;
         let above = frame.entries()?;
         let tree_of = Tree {
             id: tree.id,
@@ -172,8 +172,15 @@ impl Adoption<'_> {
             name: name.to_owned(),
             sources: &step.sources,
         };
-        let read = read::read_tree(&tree_of, above, writer, known, &mut read::Nothing, context)?;
-        let (read, faults) = self.write_records(tree, basis, &records, read)?;
+        let read = read::read_tree(
+            &tree_of,
+            above,
+            &mut |entry| writer.write(entry),
+            known,
+            &mut read::Nothing,
+            context,
+        )?;
+        let (read, faults) = self.write_records(tree, basis, &records, (read, writer))?;
         frame.take(&parent, name, tree.inode)?;
         frame.publish()?;
         Ok(Adopted { read, faults })
@@ -186,19 +193,18 @@ impl Adoption<'_> {
         tree: &AdoptTree,
         basis: Option<SnapshotId>,
         records: &Dir,
-        read: Read,
+        (read, manifest): (Read, SegmentWriter),
     ) -> Result<(u64, Vec<Problem>)> {
         let store = self.store;
-        let manifest_path = record_path(tree.id, manifest::FILE_NAME);
-        let manifest_digest = read
-            .manifest
+        let manifest_path = record_path(tree.id, segments::FOLDER);
+        let manifest_digest = manifest
             .finish()
             .map_err(|error| store.io("write", &manifest_path, error))?;
         // As new as what it follows: what was made since is newer, whatever is adopted later.
         let before = basis.map(|id| store.record(id)).transpose()?.flatten();
         let sequence = before.map_or(0, |before| before.sequence);
         let record = SnapshotRecord {
-            format_version: FORMAT_VERSION,
+            format_version: SNAPSHOT_FORMAT_VERSION,
             id: tree.id,
             host: store.path.rsplit('/').next().unwrap_or_default().to_owned(),
             run_id: self.run_id.to_owned(),
@@ -224,7 +230,7 @@ impl Adoption<'_> {
             totals: read.totals,
             stored_by: read.stored_by,
             files_stored_by: read.files_stored_by,
-            manifest: manifest::FILE_NAME.to_owned(),
+            manifest: segments::LIST_PATH.to_owned(),
             manifest_digest,
             problems: read.problems.clone(),
             manifest_rebuilt_at: None,
@@ -242,21 +248,19 @@ impl Adoption<'_> {
 
 /// Opens the folder for a tree's records, with a new manifest in it. One of an adoption that was killed
 /// is written anew.
-fn open_records(store: &Store, tree: &AdoptTree, context: Context<'_>) -> Result<(Dir, Writer)> {
+fn open_records(
+    store: &Store,
+    tree: &AdoptTree,
+    basis: Option<SnapshotId>,
+    context: Context<'_>,
+) -> Result<(Dir, SegmentWriter)> {
     let records = store
         .area(SNAPSHOTS)?
         .folder_or_new(OsStr::new(&tree.id.to_string()), 0o700)
         .map_err(|error| store.io("make", &record_path(tree.id, ""), error))?;
-    let manifest_path = record_path(tree.id, manifest::FILE_NAME);
-    let write = |error: std::io::Error| store.io("write", &manifest_path, error);
-    match records.remove_file(OsStr::new(manifest::FILE_NAME)) {
-        Ok(()) | Err(Errno::NOENT) => {}
-        Err(error) => return Err(write(error.into())),
-    }
-    let file = records
-        .new_file(OsStr::new(manifest::FILE_NAME), 0o600)
-        .map_err(|error| write(error.into()))?;
-    let writer = Writer::with_threads(file, context.threads).map_err(write)?;
+    // What cannot be read shares nothing.
+    let basis = basis.and_then(|id| store.segments(id).ok().flatten());
+    let writer = store.begin_manifest(&records, tree.id, basis.map(Arc::new), true, context)?;
     Ok((records, writer))
 }
 

@@ -21,7 +21,7 @@ use crate::{
     copy::{Copier, CopyError},
     error::{Error, Result, system_reason},
     event::{Context, Event, Phase, Progress, Stop},
-    manifest::{Entry, Writer, xattrs_digest},
+    manifest::{Entry, xattrs_digest},
     sys::{
         Dir, Kind, Stat,
         attributes::{self, Attributes},
@@ -38,7 +38,6 @@ const LISTED: usize = 1000;
 
 /// What a tree holds.
 pub(crate) struct Read {
-    pub(crate) manifest: Writer,
     pub(crate) totals: SnapshotTotals,
     pub(crate) stored_by: BTreeMap<SnapshotId, u64>,
     pub(crate) files_stored_by: BTreeMap<SnapshotId, u64>,
@@ -49,6 +48,10 @@ pub(crate) struct Read {
 
 /// What is known of a tree besides what it holds.
 pub(crate) trait Model {
+    /// Whether an entry at this path, its true one, is asked for; what is not is not read.
+    fn is_wanted(&self, _path: &StoredPath) -> bool {
+        true
+    }
     /// The true path of what stands at this one.
     fn path(&self, stored: StoredPathBuf) -> StoredPathBuf;
     /// Adds to an entry what its place in the tree cannot tell. Entries come in the manifest's
@@ -81,11 +84,14 @@ impl Model for Nothing {
     }
 }
 
-/// Reads a tree and writes its manifest; `above` are the entries of the folders around it.
+/// Where entries go, in the manifest's order.
+pub(crate) type EntrySink<'a> = dyn FnMut(&Entry) -> std::io::Result<()> + 'a;
+
+/// Reads a tree and gives its entries; `above` are those of the folders around it.
 pub(crate) fn read_tree(
     tree: &Tree<'_>,
     above: Vec<Entry>,
-    manifest: Writer,
+    sink: &mut EntrySink<'_>,
     known: &mut KnownInodes,
     model: &mut dyn Model,
     context: Context<'_>,
@@ -108,8 +114,8 @@ pub(crate) fn read_tree(
         groups,
         under_way: HashSet::new(),
         counted: HashSet::new(),
+        sink,
         read: Read {
-            manifest,
             totals: SnapshotTotals::default(),
             stored_by: BTreeMap::new(),
             files_stored_by: BTreeMap::new(),
@@ -229,6 +235,7 @@ struct TreeReading<'a> {
     under_way: HashSet<u64>,
     /// Inodes with several names here whose bytes were counted.
     counted: HashSet<u64>,
+    sink: &'a mut EntrySink<'a>,
     read: Read,
 }
 
@@ -293,8 +300,7 @@ impl TreeReading<'_> {
         Ok(())
     }
 
-    fn item(&mut self, stat: Stat, is_folder: bool) -> ReadItem {
-        let path = self.path();
+    fn item(&mut self, path: &StoredPath, stat: Stat, is_folder: bool) -> ReadItem {
         let entry = Entry {
             // Of the source's inode nothing is known: the next run compares content.
             ino: 0,
@@ -302,7 +308,7 @@ impl TreeReading<'_> {
             group: (!is_folder && self.groups.contains(&stat.ino)).then_some(stat.ino),
             immutable: false,
             append_only: false,
-            ..Entry::of(&path, &stat)
+            ..Entry::of(path, &stat)
         };
         let is_shared = stat.kind == Kind::File && stat.nlink > 1;
         let is_known =
@@ -332,12 +338,9 @@ impl TreeReading<'_> {
         }
     }
 
-    /// Writes an entry's line and counts it.
+    /// Gives an entry and counts it.
     fn write(&mut self, entry: &Entry, allocated: u64, stored: SnapshotId) -> Result<()> {
-        self.read
-            .manifest
-            .write(entry)
-            .map_err(|error| Error::io("write", b"the manifest", error))?;
+        (self.sink)(entry).map_err(|error| Error::io("write", b"the manifest", error))?;
         let totals = &mut self.read.totals;
         totals.entries += 1;
         match entry.kind {
@@ -377,21 +380,22 @@ impl Coordinator for TreeReading<'_> {
             let Some(visit) = self.walk.next() else {
                 break;
             };
+            let path = self.path();
+            if !self.model.is_wanted(&path) {
+                continue;
+            }
             let item = match visit {
-                Visit::Enter(stat) => self.item(stat, true),
-                Visit::Leaf(stat) => self.item(stat, false),
+                Visit::Enter(stat) => self.item(&path, stat, true),
+                Visit::Leaf(stat) => self.item(&path, stat, false),
                 Visit::Unreadable(_, error) => {
-                    let path = self.path();
                     self.problem(&path, system_reason(&error.into()));
                     continue;
                 }
                 Visit::MountPoint(_) => {
-                    let path = self.path();
                     self.problem(&path, "something is mounted there".to_owned());
                     continue;
                 }
                 Visit::Vanished => {
-                    let path = self.path();
                     self.problem(&path, "it is gone: another tool is at work".to_owned());
                     continue;
                 }

@@ -96,7 +96,7 @@ pub(crate) fn learn_from_manifest(
         ".".into(),
         &dir.stat_self().map_err(io)?,
     );
-    let mut cursor = Cursor::new(store.manifest(id)?);
+    let mut cursor = Cursor::new(store.rest_of_manifest(id)?);
     while let Some(visit) = walk.next() {
         context.stop.check()?;
         if let Visit::Leaf(stat) = visit

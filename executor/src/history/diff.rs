@@ -7,18 +7,16 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use memchr::memchr;
-use schema::{
-    Digest, SnapshotId, StoredPath, StoredPathBuf,
-    escape::{escape, unescape},
-    path::rest_below,
-};
+use schema::{Digest, SnapshotId, StoredPath, StoredPathBuf};
 
-use super::find::same_content;
+use super::{
+    find::same_content,
+    lines::{Lines, RecentTexts},
+};
 use crate::{
-    error::{Error, Result},
+    error::Result,
     event::Context,
-    manifest::{Chunks, Entry},
+    manifest::{Entry, order_of_paths},
     store::Store,
     sys::{Kind, stat::Nanos},
 };
@@ -107,18 +105,6 @@ impl From<Entry> for Side {
     }
 }
 
-/// The text of a snapshot's manifest.
-pub(super) fn text(store: &Store, id: SnapshotId) -> Result<Chunks> {
-    store.manifest_text(id).map_err(|error| unread(error, id))
-}
-
-/// An error of reading a manifest, with what mends it.
-fn unread(error: Error, id: SnapshotId) -> Error {
-    error.hint(format!(
-        "name another snapshot; `backup verify {id} --repair` makes this manifest anew from the files"
-    ))
-}
-
 /// Compares two snapshots at and below a path, which has no leading slash; empty for all.
 ///
 /// # Errors
@@ -129,11 +115,9 @@ pub fn diff_snapshots(
     path: &StoredPath,
     context: Context<'_>,
 ) -> Result<Diff> {
-    let mut sides = [before, after].map(|id| Ok(Lines::new(store, id, text(store, id)?, path)));
-    let [Ok(before), Ok(after)] = &mut sides else {
-        let error = sides.into_iter().find_map(Result::err);
-        return Err(error.unwrap_or_else(|| Error::failed("a manifest is missing")));
-    };
+    let texts = RecentTexts::default();
+    let before = &mut Lines::open(store, before, path, &texts)?;
+    let after = &mut Lines::open(store, after, path, &texts)?;
     let mut diff = Diff::default();
     let mut steps = 0_u32;
     before.advance()?;
@@ -143,11 +127,18 @@ pub fn diff_snapshots(
         if steps.is_multiple_of(4096) {
             context.stop.check()?;
         }
+        if let (Some(one), Some(other)) = (before.untouched_segment(), after.untouched_segment())
+            && one == other
+        {
+            diff.same += before.skip_segment()?;
+            after.skip_segment()?;
+            continue;
+        }
         let order = match (before.path(), after.path()) {
             (None, None) => break,
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
-            (Some(before), Some(after)) => order(before, after),
+            (Some(before), Some(after)) => order_of_paths(before, after),
         };
         match order {
             Ordering::Less => {
@@ -255,97 +246,4 @@ pub(super) fn same_metadata(one: &Entry, other: &Entry) -> bool {
         && (one.kind == Kind::Folder || one.mtime == other.mtime)
         && one.xattrs_digest == other.xattrs_digest
         && (one.immutable, one.append_only) == (other.immutable, other.append_only)
-}
-
-/// The order of two paths as they stand in manifests.
-pub(super) fn order(one: &[u8], other: &[u8]) -> Ordering {
-    if one == other {
-        return Ordering::Equal;
-    }
-    if memchr(b'\\', one).is_none() && memchr(b'\\', other).is_none() {
-        return StoredPath::new(one).cmp(StoredPath::new(other));
-    }
-    let path = |line| StoredPathBuf::from(unescape(line).unwrap_or_default());
-    path(one).cmp(&path(other))
-}
-
-/// The lines of a manifest at and below a path.
-pub(super) struct Lines<'a> {
-    store: &'a Store,
-    id: SnapshotId,
-    chunks: Chunks,
-    /// The lines that are being read, and where the current one begins and ends in them.
-    text: Vec<u8>,
-    line: (usize, usize),
-    /// The path as it stands in manifests.
-    below: Vec<u8>,
-    at_end: bool,
-}
-
-impl<'a> Lines<'a> {
-    /// A path as it stands in manifests.
-    pub(super) fn escaped(path: &StoredPath) -> Vec<u8> {
-        let mut below = b".".to_vec();
-        for name in path.names() {
-            below.push(b'/');
-            below.extend_from_slice(escape(name).as_bytes());
-        }
-        below
-    }
-
-    pub(super) fn new(store: &'a Store, id: SnapshotId, chunks: Chunks, path: &StoredPath) -> Self {
-        Self {
-            store,
-            id,
-            chunks,
-            text: Vec::new(),
-            line: (0, 0),
-            below: Self::escaped(path),
-            at_end: false,
-        }
-    }
-
-    fn line(&self) -> &[u8] {
-        &self.text[self.line.0..self.line.1]
-    }
-
-    /// The path of the current line, as it stands there; none at the end.
-    pub(super) fn path(&self) -> Option<&[u8]> {
-        (!self.at_end).then(|| path_of(self.line()))
-    }
-
-    pub(super) fn entry(&self) -> Result<Entry> {
-        Entry::from_line(self.line()).map_err(|fault| {
-            Error::failed(format!("the manifest of {} is damaged: {fault}", self.id))
-        })
-    }
-
-    /// Goes to the next line that is wanted.
-    pub(super) fn advance(&mut self) -> Result<()> {
-        loop {
-            let mut from = (self.line.1 + 1).min(self.text.len());
-            if self.text.is_empty() || from == self.text.len() {
-                let lines = self.chunks.next_lines().map_err(|error| {
-                    let what = format!("the manifest of {}", self.id);
-                    unread(self.store.io("read", &what, error), self.id)
-                })?;
-                let Some(lines) = lines else {
-                    self.at_end = true;
-                    return Ok(());
-                };
-                self.text.clear();
-                self.text.extend_from_slice(lines);
-                from = 0;
-            }
-            let end = memchr(b'\n', &self.text[from..]);
-            self.line = (from, end.map_or(self.text.len(), |end| from + end));
-            if rest_below(path_of(self.line()), &self.below).is_some() {
-                return Ok(());
-            }
-        }
-    }
-}
-
-fn path_of(line: &[u8]) -> &[u8] {
-    memchr(b' ', line).map_or(line, |end| &line[..end])
 }

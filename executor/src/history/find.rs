@@ -1,22 +1,28 @@
 //! All versions of the paths that a pattern means, over all snapshots at once.
 //!
-//! One thread reads each manifest and sends on what it finds; the paths are merged as they come,
-//! so that even a pattern that means everything costs little memory.
+//! Segments are searched once for all snapshots that share them ([`super::shared`]); of manifests that are
+//! one file a thread reads each and sends on what it finds. The paths are merged as they come, so that
+//! even a pattern that means everything costs little memory.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     io,
+    ops::Range,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
 };
 
-use schema::{SnapshotId, StoredPath, StoredPathBuf};
+use schema::{Digest, SnapshotId, StoredPath, StoredPathBuf};
 
-use super::search::Search;
+use super::{
+    lines::{Lines, find_segment},
+    search::Search,
+    shared::{Outcome, SharedSearch},
+};
 use crate::{
     error::{Result, system_reason},
     event::Context,
-    manifest::{Chunks, Entry},
-    store::Store,
+    manifest::{Chunks, Entry, Segments, segments::first_path},
+    store::{Store, StoredManifest},
     sys::Kind,
     threads::start_scoped_thread,
 };
@@ -57,7 +63,8 @@ pub struct Unread {
 }
 
 /// Finds a pattern in the manifests of these snapshots; `each` gets the paths in the order of
-/// manifests. What cannot be read is told and passed over.
+/// manifests. What cannot be read is told and passed over. A segment that several of them share is read
+/// once.
 ///
 /// # Errors
 /// An interruption, or what `each` says.
@@ -68,21 +75,53 @@ pub fn find_versions(
     context: Context<'_>,
     each: &mut dyn FnMut(FoundVersions) -> Result<()>,
 ) -> Result<Vec<Unread>> {
+    let mut firsts = FirstPaths::new();
+    let mut manifests = Vec::new();
+    let mut opened = Vec::new();
+    for id in snapshots {
+        context.stop.check()?;
+        opened.push(match store.stored_manifest(*id) {
+            Ok(StoredManifest::Segments(segments)) => {
+                let wanted = wanted_segments(&segments, search, &mut firsts);
+                manifests.push((segments, wanted.clone().collect()));
+                Opened::Segments(manifests.len() - 1, wanted)
+            }
+            Ok(StoredManifest::Whole(file)) => {
+                let chunks = Chunks::new(file);
+                Opened::Whole(chunks.map_err(|error| store.manifest_io("read", *id, error)))
+            }
+            Err(error) => Opened::Whole(Err(error)),
+        });
+    }
+    let shared = SharedSearch::new(search, manifests);
     std::thread::scope(|scope| {
-        let streams: Result<Vec<Stream>> = snapshots
-            .iter()
-            .map(|id| {
-                let (sender, batches) = sync_channel(WAITING);
-                let opened = store.manifest_text(*id);
-                start_scoped_thread(scope, "find", move || match opened {
-                    Ok(chunks) => read_manifests(chunks, search, &sender),
-                    Err(error) => drop(sender.send(Batch::Unread(error.message))),
-                })?;
-                Ok(Stream {
-                    batches,
-                    ready: VecDeque::new(),
-                    state: State::Open,
-                })
+        // Also when this ends early, or by a panic.
+        let _ending = EndSearch(&shared);
+        for _ in 1..context.threads {
+            // Without threads those who ask search.
+            let _ = start_scoped_thread(scope, "find", || shared.search_ahead());
+        }
+        let streams: Result<Vec<Stream<'_>>> = opened
+            .into_iter()
+            .map(|opened| {
+                let batches = match opened {
+                    Opened::Segments(manifest, wanted) => {
+                        return Ok(Stream::of(Rest::Segments {
+                            shared: &shared,
+                            manifest,
+                            wanted,
+                        }));
+                    }
+                    Opened::Whole(opened) => {
+                        let (sender, batches) = sync_channel(WAITING);
+                        start_scoped_thread(scope, "find", move || match opened {
+                            Ok(chunks) => read_manifests(chunks, search, &sender),
+                            Err(error) => drop(sender.send(Batch::Unread(error.message))),
+                        })?;
+                        batches
+                    }
+                };
+                Ok(Stream::of(Rest::Whole(batches)))
             })
             .collect();
         let mut streams = streams?;
@@ -90,12 +129,51 @@ pub fn find_versions(
         Ok(streams
             .into_iter()
             .zip(snapshots)
-            .filter_map(|(stream, id)| match stream.state {
-                State::Unread(because) => Some(Unread { id: *id, because }),
-                State::Open | State::Ended => None,
+            .filter_map(|(stream, id)| {
+                let because = stream.unread?;
+                Some(Unread { id: *id, because })
             })
             .collect())
     })
+}
+
+/// A manifest that is to be searched.
+enum Opened {
+    /// Its place among those in segments, and which of them are to be searched.
+    Segments(usize, Range<usize>),
+    Whole(Result<Chunks>),
+}
+
+/// Ends the threads that search ahead.
+struct EndSearch<'a, 's>(&'a SharedSearch<'s>);
+
+impl Drop for EndSearch<'_, '_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// The paths of the first entries of segments, by digest.
+type FirstPaths = HashMap<Digest, Vec<u8>>;
+
+/// The segments that can have what is searched: of a single path one.
+fn wanted_segments(segments: &Segments, search: &Search, firsts: &mut FirstPaths) -> Range<usize> {
+    let all = 0..segments.digests().len();
+    let Some(path) = search.only_path() else {
+        return all;
+    };
+    let path = Lines::escaped(path);
+    let found = find_segment(&path, all.len(), |at| {
+        let digest = segments.digests()[at];
+        if let Some(known) = firsts.get(&digest) {
+            return Ok(known.clone());
+        }
+        let first = first_path(&segments.text(at)?).to_vec();
+        firsts.insert(digest, first.clone());
+        Ok(first)
+    });
+    // Where one cannot be read, another one may have it.
+    found.map_or(all, |at| at..at + 1)
 }
 
 enum Batch {
@@ -142,35 +220,149 @@ fn read_manifests(mut chunks: Chunks, search: &Search, sender: &SyncSender<Batch
 }
 
 /// What one snapshot still has to tell.
-struct Stream {
-    batches: Receiver<Batch>,
-    ready: VecDeque<Entry>,
-    state: State,
+struct Stream<'a> {
+    rest: Rest<'a>,
+    ready: Ready,
+    /// Why not all of it could be read, if so.
+    unread: Option<String>,
+    /// The last path of the segments so far.
+    last: Option<StoredPathBuf>,
+    /// Where nothing is known of what it has: paths after the first and before the second, if any.
+    gaps: Vec<(Option<StoredPathBuf>, Option<StoredPathBuf>)>,
 }
 
-enum State {
-    Open,
+/// Where more comes from.
+enum Rest<'a> {
+    Whole(Receiver<Batch>),
+    Segments {
+        shared: &'a SharedSearch<'a>,
+        /// Its place among those in segments.
+        manifest: usize,
+        /// The segments to come.
+        wanted: Range<usize>,
+    },
     Ended,
-    /// Nothing is known of what comes.
-    Unread(String),
 }
 
-impl Stream {
-    /// The path of the next entry.
-    fn head(&mut self) -> Option<&StoredPath> {
-        while self.ready.is_empty() && matches!(self.state, State::Open) {
-            match self.batches.recv() {
-                Ok(Batch::Entries(entries)) => self.ready = entries.into(),
-                Ok(Batch::Unread(because)) => self.state = State::Unread(because),
-                Err(_) => self.state = State::Ended,
+/// Entries that were found.
+enum Ready {
+    Own(VecDeque<Entry>),
+    /// Those of a segment, from one on.
+    Shared(Outcome, usize),
+}
+
+impl Ready {
+    fn head(&self) -> Option<&Entry> {
+        match self {
+            Self::Own(entries) => entries.front(),
+            Self::Shared(outcome, at) => match &**outcome {
+                Ok(searched) => searched.entries.get(*at),
+                Err(_) => None,
+            },
+        }
+    }
+
+    fn pop(&mut self) -> Option<Entry> {
+        match self {
+            Self::Own(entries) => entries.pop_front(),
+            Self::Shared(_, at) => {
+                *at += 1;
+                let at = *at - 1;
+                let Self::Shared(outcome, _) = self else {
+                    return None;
+                };
+                let searched = outcome.as_ref().as_ref().ok()?;
+                searched.entries.get(at).cloned()
             }
         }
-        self.ready.front().map(|entry| &*entry.path)
+    }
+}
+
+impl<'a> Stream<'a> {
+    fn of(rest: Rest<'a>) -> Self {
+        Self {
+            rest,
+            ready: Ready::Own(VecDeque::new()),
+            unread: None,
+            last: None,
+            gaps: Vec::new(),
+        }
+    }
+
+    /// The path of the next entry.
+    fn head(&mut self) -> Option<&StoredPath> {
+        while self.ready.head().is_none() {
+            if !self.read_on() {
+                return None;
+            }
+        }
+        self.ready.head().map(|entry| &*entry.path)
+    }
+
+    /// Takes more of what is there; false at the end.
+    fn read_on(&mut self) -> bool {
+        match &mut self.rest {
+            Rest::Ended => return false,
+            Rest::Whole(batches) => match batches.recv() {
+                Ok(Batch::Entries(entries)) => {
+                    let last = entries.last().map(|entry| entry.path.clone());
+                    self.last = last.or(self.last.take());
+                    self.ready = Ready::Own(entries.into());
+                }
+                Ok(Batch::Unread(because)) => {
+                    self.unread = Some(because);
+                    // Nothing is known of what comes.
+                    self.gaps.push((self.last.clone(), None));
+                    self.rest = Rest::Ended;
+                }
+                Err(_) => self.rest = Rest::Ended,
+            },
+            Rest::Segments {
+                shared,
+                manifest,
+                wanted,
+            } => {
+                let Some(at) = wanted.next() else {
+                    self.rest = Rest::Ended;
+                    return false;
+                };
+                let outcome = shared.take(shared.digest(*manifest, at));
+                self.took(outcome);
+            }
+        }
+        true
+    }
+
+    /// Goes on with what a segment has, or notes that nothing is known of it.
+    fn took(&mut self, outcome: Outcome) {
+        match &*outcome {
+            Ok(searched) => {
+                if let Some((_, before @ None)) = self.gaps.last_mut() {
+                    *before = Some(searched.first.clone());
+                }
+                self.last = Some(searched.last.clone());
+                self.ready = Ready::Shared(outcome, 0);
+            }
+            Err(because) => {
+                self.unread.get_or_insert_with(|| because.clone());
+                if !matches!(self.gaps.last(), Some((_, None))) {
+                    self.gaps.push((self.last.clone(), None));
+                }
+            }
+        }
+    }
+
+    /// Whether it is not known what the snapshot has at a path.
+    fn is_unknown(&self, path: &StoredPath) -> bool {
+        self.gaps.iter().any(|(after, before)| {
+            after.as_deref().is_none_or(|after| path > after)
+                && before.as_deref().is_none_or(|before| path < before)
+        })
     }
 }
 
 fn merge_found(
-    streams: &mut [Stream],
+    streams: &mut [Stream<'_>],
     context: Context<'_>,
     each: &mut dyn FnMut(FoundVersions) -> Result<()>,
 ) -> Result<()> {
@@ -191,9 +383,9 @@ fn merge_found(
         for (at, stream) in streams.iter_mut().enumerate() {
             let is_there = stream.head() == Some(&*path);
             let entry = if is_there {
-                stream.ready.pop_front()
+                stream.ready.pop()
             } else {
-                if matches!(stream.state, State::Unread(_)) {
+                if stream.is_unknown(&path) {
                     continue;
                 }
                 None

@@ -6,8 +6,10 @@
 mod diff;
 mod documents;
 mod find;
+mod lines;
 mod now;
 mod search;
+mod shared;
 
 pub use diff::{Change, Diff, Difference, Side, diff_snapshots};
 pub use documents::{NOW, add_unread, begin_search, found_path, live_diff, snapshot_diff};

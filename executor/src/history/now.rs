@@ -14,12 +14,15 @@ use std::{
 use rustix::io::Errno;
 use schema::{SnapshotId, StoredPath, StoredPathBuf, pattern::Excludes};
 
-use super::diff::{Change, Diff, Lines, Side, order, same_metadata, text};
+use super::{
+    diff::{Change, Diff, Side, same_metadata},
+    lines::{Lines, RecentTexts},
+};
 use crate::{
     copy::{Copier, CopyError},
     error::{Error, Result, system_reason},
     event::Context,
-    manifest::{Entry, xattrs_digest},
+    manifest::{Entry, order_of_paths, xattrs_digest},
     store::Store,
     survey::{
         Bounds, Content, Encountered, Root, Since, SourceChoice, WalkEvent, in_manifest_order,
@@ -63,7 +66,8 @@ pub fn diff_now(
         never,
     };
     let order = in_manifest_order(choice.sources.iter().copied());
-    let lines = Lines::new(store, before, text(store, before)?, path);
+    let texts = RecentTexts::default();
+    let lines = Lines::open(store, before, path, &texts)?;
     let record = store.record(before).ok().flatten();
     let mut walking = Walking {
         below: StoredPathBuf::of_names(path.names()),
@@ -184,7 +188,11 @@ impl Walking<'_> {
     fn compare<'p>(&mut self, path: &StoredPath, place: &Place<'_, 'p>, stat: &Stat) -> Result<()> {
         let here = Lines::escaped(path);
         let is_there = loop {
-            match self.before.path().map(|before| order(before, &here)) {
+            match self
+                .before
+                .path()
+                .map(|before| order_of_paths(before, &here))
+            {
                 Some(Ordering::Less) => self.removed()?,
                 Some(Ordering::Equal) => break true,
                 Some(Ordering::Greater) | None => break false,

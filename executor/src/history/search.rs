@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use aho_corasick::AhoCorasick;
 use memchr::{memchr, memmem::Finder, memrchr};
 use schema::{
+    StoredPath, StoredPathBuf,
     escape::{escape, unescape},
     pattern::{Excludes, InvalidPattern},
 };
@@ -20,6 +21,8 @@ pub struct Search {
     needle: Needle,
     /// Whether capitals and small letters are the same, in which case the pattern is in small ones.
     any_case: bool,
+    /// The only path that can match, where there is no more than one.
+    only: Option<StoredPathBuf>,
 }
 
 /// A text that is looked for before anything else.
@@ -77,6 +80,7 @@ impl Search {
             pattern: Excludes::one(text)?,
             needle: Needle::exact(needle(text)),
             any_case: false,
+            only: only_path(text).filter(|_| !has_wildcards(text)),
         })
     }
 
@@ -90,6 +94,7 @@ impl Search {
             pattern: Excludes::one(&text)?,
             needle: Needle::any_case(texts(&text)),
             any_case: true,
+            only: None,
         })
     }
 
@@ -105,6 +110,7 @@ impl Search {
             pattern: quoted(text)?,
             needle: Needle::exact(needle),
             any_case: false,
+            only: only_path(text),
         })
     }
 
@@ -118,7 +124,13 @@ impl Search {
             pattern: quoted(&text)?,
             needle: Needle::any_case([text.as_slice()]),
             any_case: true,
+            only: None,
         })
+    }
+
+    /// The only path that can match, where there is no more than one.
+    pub(super) fn only_path(&self) -> Option<&StoredPath> {
+        self.only.as_deref()
     }
 
     /// Whether an entry is meant; the path is without a leading slash.
@@ -165,6 +177,12 @@ impl Search {
         };
         self.matches(&path, words.starts_with(b" type=dir"))
     }
+}
+
+/// The path that a text means that begins at the root.
+fn only_path(text: &[u8]) -> Option<StoredPathBuf> {
+    let path = text.strip_prefix(b"/").map(without_slashes)?;
+    (!path.is_empty()).then(|| path.to_vec().into())
 }
 
 /// A text without slashes at its ends.

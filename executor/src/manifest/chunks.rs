@@ -4,15 +4,16 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader, Read as _},
+    io::{self, Read as _},
+    sync::Arc,
 };
 
 use memchr::memrchr;
-use zstd::Decoder;
 
 use super::{
-    HEADER, LONGEST_LINE, new_decoder,
+    HEADER, LONGEST_LINE, Segments,
     read::{not_known, too_long},
+    text::Text,
 };
 
 /// Bytes that are looked at together; a longer line makes room for itself.
@@ -20,7 +21,7 @@ const CHUNK: usize = 256 << 10;
 
 /// Reads whole lines, as many as fit.
 pub struct Chunks {
-    decoder: Decoder<'static, BufReader<File>>,
+    text: Text,
     buffer: Vec<u8>,
     /// What was given out ends here.
     given: usize,
@@ -30,13 +31,25 @@ pub struct Chunks {
 }
 
 impl Chunks {
-    /// Starts reading.
+    /// Starts reading a manifest that is one file.
     ///
     /// # Errors
     /// Fails if the file cannot be read, or is not a manifest of a known version.
     pub fn new(file: File) -> io::Result<Self> {
+        Self::of_text(Text::of_file(file)?)
+    }
+
+    /// Starts reading a manifest in segments.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of_segments(segments: Arc<Segments>) -> io::Result<Self> {
+        Self::of_text(Text::of_segments(segments, false))
+    }
+
+    fn of_text(text: Text) -> io::Result<Self> {
         let mut this = Self {
-            decoder: new_decoder(file)?,
+            text,
             buffer: vec![0; CHUNK],
             given: 0,
             end: 0,
@@ -92,7 +105,7 @@ impl Chunks {
 
     fn fill(&mut self) -> io::Result<()> {
         while self.end < self.buffer.len() {
-            match self.decoder.read(&mut self.buffer[self.end..]) {
+            match self.text.read(&mut self.buffer[self.end..]) {
                 Ok(0) => {
                     self.at_end = true;
                     break;

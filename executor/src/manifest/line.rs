@@ -1,15 +1,16 @@
 //! One manifest line to and from text. Nothing here reads or writes a file.
 
 use std::{
+    cmp::Ordering,
     ffi::OsString,
     fmt,
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
     sync::Arc,
 };
 
-use memchr::memchr_iter;
+use memchr::{memchr, memchr_iter};
 use schema::{
-    Digest,
+    Digest, StoredPath, StoredPathBuf,
     escape::{self, escape, push_escaped, unescape},
 };
 
@@ -38,6 +39,28 @@ pub(super) enum Wanted {
     All,
     /// All but what user and group are called.
     NoNames,
+}
+
+/// The path that stands in a line.
+pub(crate) fn stored_path(line: &[u8]) -> StoredPathBuf {
+    let path = unescape(line).unwrap_or_default();
+    match path.strip_prefix(b"./") {
+        Some(path) => path.to_vec().into(),
+        // The snapshot itself.
+        None => StoredPathBuf::new(),
+    }
+}
+
+/// The order of two paths as they stand in manifests.
+pub(crate) fn order_of_paths(one: &[u8], other: &[u8]) -> Ordering {
+    if one == other {
+        return Ordering::Equal;
+    }
+    if memchr(b'\\', one).is_none() && memchr(b'\\', other).is_none() {
+        return StoredPath::new(one).cmp(StoredPath::new(other));
+    }
+    let path = |line| StoredPathBuf::from(unescape(line).unwrap_or_default());
+    path(one).cmp(&path(other))
 }
 
 impl Entry {

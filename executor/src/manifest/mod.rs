@@ -13,6 +13,8 @@
 //! destination cannot hold its own). `flags` has chflags(1)'s names for what
 //! Linux calls immutable (`schg`) and append-only (`sappnd`): reported, and never set on a snapshot,
 //! which could not be deleted then.
+//!
+//! A snapshot has its manifest in [`segments`]; older ones, and those on a remote, have it in one file.
 
 mod chunks;
 mod cursor;
@@ -20,6 +22,8 @@ mod digests;
 mod entry;
 mod line;
 mod read;
+pub mod segments;
+mod text;
 mod write;
 
 pub use chunks::Chunks;
@@ -27,7 +31,9 @@ pub use cursor::Cursor;
 pub use digests::{digest_of_file, xattrs_digest};
 pub use entry::{Entry, HEADER, LONGEST_LINE, MOST_ATTRIBUTES, MOST_KEPT};
 pub use line::InvalidLine;
+pub(crate) use line::{order_of_paths, stored_path};
 pub use read::Reader;
+pub use segments::{SegmentWriter, Segments};
 pub use write::Writer;
 
 /// Largest window of compression that is read, as a power of two in bytes: what is written here needs
@@ -35,13 +41,13 @@ pub use write::Writer;
 const LARGEST_WINDOW: u32 = 24;
 
 /// Reads what is compressed, with bounded memory.
-pub(crate) fn new_decoder(
-    file: std::fs::File,
-) -> std::io::Result<zstd::Decoder<'static, std::io::BufReader<std::fs::File>>> {
-    let mut decoder = zstd::Decoder::new(file)?;
+pub(crate) fn new_decoder<R: std::io::Read>(
+    from: R,
+) -> std::io::Result<zstd::Decoder<'static, std::io::BufReader<R>>> {
+    let mut decoder = zstd::Decoder::new(from)?;
     decoder.window_log_max(LARGEST_WINDOW)?;
     Ok(decoder)
 }
 
-/// Name of the manifest file in a snapshot's record folder.
+/// Name of a manifest that is one file, in a snapshot's record folder.
 pub const FILE_NAME: &str = "manifest.mtree.zst";

@@ -1,21 +1,22 @@
 //! Reading a manifest as a stream.
 
 use std::{
+    ffi::OsStr,
     fs::File,
     io::{self, BufRead as _, BufReader, Read as _},
     iter::Peekable,
+    sync::Arc,
 };
 
-use zstd::Decoder;
-
-use super::{Entry, HEADER, LONGEST_LINE, line::Wanted, new_decoder};
+use rustix::io::Errno;
 use schema::StoredPathBuf;
 
-use crate::sys::{Kind, bytes};
+use super::{Entry, FILE_NAME, HEADER, LONGEST_LINE, Segments, line::Wanted, text::Text};
+use crate::sys::{Dir, Kind, bytes};
 
 /// Reads entries in order.
 pub struct Reader {
-    lines: BufReader<Decoder<'static, BufReader<File>>>,
+    lines: BufReader<Text>,
     line: Vec<u8>,
     failed: bool,
     wanted: Wanted,
@@ -27,12 +28,45 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Starts reading.
+    /// Starts reading a manifest that is one file.
     ///
     /// # Errors
     /// Fails if the file cannot be read, or is not a manifest of a known version.
     pub fn new(file: File) -> io::Result<Self> {
-        let lines = BufReader::with_capacity(128 << 10, new_decoder(file)?);
+        Self::of_text(Text::of_file(file)?)
+    }
+
+    /// Starts reading a manifest in segments, each of which is held against the list before any of it is
+    /// given.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of_segments(segments: Arc<Segments>) -> io::Result<Self> {
+        Self::of_text(Text::of_segments(segments, false))
+    }
+
+    /// The same, of which damaged segments are passed over: what they have is not given.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of_whole_segments(segments: Arc<Segments>) -> io::Result<Self> {
+        Self::of_text(Text::of_segments(segments, true))
+    }
+
+    /// Starts reading the manifest that stands in a folder of records, in whatever form.
+    ///
+    /// # Errors
+    /// As [`Self::new`], and where there is none.
+    pub fn of_records(records: &Dir) -> io::Result<Self> {
+        match records.file(OsStr::new(FILE_NAME)) {
+            Ok(file) => Self::new(file),
+            Err(Errno::NOENT) => Self::of_segments(Arc::new(Segments::open(records)?)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn of_text(text: Text) -> io::Result<Self> {
+        let lines = BufReader::with_capacity(128 << 10, text);
         let mut this = Self {
             lines,
             line: Vec::new(),

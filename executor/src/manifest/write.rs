@@ -1,4 +1,4 @@
-//! Writing a manifest as a stream.
+//! Writing a manifest that is one file, as a stream.
 
 use std::{
     fs::File,
@@ -14,7 +14,7 @@ use zstd::Encoder;
 use super::{Entry, HEADER};
 
 /// zstd's own default level: faster than any disk here, and four fifths of what is gained by more.
-const LEVEL: i32 = 3;
+pub(super) const LEVEL: i32 = 3;
 
 /// Writes entries in order.
 pub struct Writer {

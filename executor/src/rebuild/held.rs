@@ -2,26 +2,27 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    ffi::OsStr,
+    sync::Arc,
 };
 
 use rustix::io::Errno;
 use schema::{
-    Digest, SnapshotId, StoredPathBuf,
+    Digest, SnapshotId, StoredPath, StoredPathBuf,
     journal::Problem,
-    record::{Capabilities, SnapshotTotals, SourceRecord},
+    record::{Capabilities, SnapshotRecord, SnapshotTotals, SourceRecord},
 };
 
-use super::{NEW_MANIFEST, Records, model::Neighbour};
+use super::{
+    NEW_MANIFEST, Records,
+    model::{Neighbour, Within},
+};
 use crate::{
     adopt::{
-        read::{self, Read},
+        read::{self, EntrySink, Read},
         tree::{self, KnownInodes, Tree, walk_whole},
     },
     error::{Error, ErrorKind, Result},
-    manifest::{self, Cursor, Writer},
-    remove::remove_tree,
-    store::record_path,
+    manifest::{Cursor, Entry, Reader, SegmentWriter, Segments, segments},
     sys::Kind,
     verify::snapshots::FoundSnapshot,
 };
@@ -41,7 +42,7 @@ impl Held {
         (self.totals.entries, self.totals.files)
     }
 
-    fn count(&mut self, entry: &manifest::Entry, id: SnapshotId) {
+    fn count(&mut self, entry: &Entry, id: SnapshotId) {
         let totals = &mut self.totals;
         totals.entries += 1;
         match entry.kind {
@@ -53,18 +54,61 @@ impl Held {
     }
 }
 
+/// Whether an entry at a path is to be read from the tree.
+pub(super) type Wanted<'a> = dyn Fn(&StoredPath) -> bool + 'a;
+
 impl Records<'_> {
-    /// Makes the manifest anew from the tree.
-    pub(super) fn read_tree(&self, neighbours: &[FoundSnapshot]) -> Result<Held> {
+    /// Makes the manifest anew: from what is left of it and of others, and else from the tree.
+    pub(super) fn make_manifest(
+        &self,
+        sealed: Option<&SnapshotRecord>,
+        neighbours: &[FoundSnapshot],
+    ) -> Result<Held> {
         let (store, id, context) = (self.store, self.step.id, self.context);
         let io = |error: std::io::Error| self.io("write", NEW_MANIFEST, error);
-        let shown = store.named(&record_path(id, NEW_MANIFEST));
-        remove_tree(&self.dir, OsStr::new(NEW_MANIFEST), &shown, context)?;
-        let file = self
-            .dir
-            .new_file(OsStr::new(NEW_MANIFEST), 0o600)
-            .map_err(|error| io(error.into()))?;
-        let writer = Writer::with_threads(file, context.threads).map_err(io)?;
+        let begin = |basis| {
+            SegmentWriter::new(&self.dir, NEW_MANIFEST, basis, context.threads, true).map_err(io)
+        };
+        if let Some(rest) = self.rest_of_segments(sealed, neighbours)? {
+            let mut writer = begin(Some(rest.segments()))?;
+            let problems = self.write_rest(&rest, neighbours, &mut writer)?;
+            let digest = writer.finish().map_err(io)?;
+            let open = || {
+                let made = Segments::open_named(&self.dir, NEW_MANIFEST).map_err(io)?;
+                Reader::of_segments(Arc::new(made)).map_err(io)
+            };
+            let held = self.count(digest, &open)?.ok_or_else(|| {
+                Error::failed(format!("the tree of snapshot {id} cannot be read"))
+            })?;
+            return Ok(Held { problems, ..held });
+        }
+        let nearest = neighbours
+            .iter()
+            .find_map(|found| store.segments(found.id).ok()?);
+        let mut writer = begin(nearest.map(Arc::new))?;
+        let open = |found: &FoundSnapshot| store.rest_of_manifest(found.id);
+        let all = |_: &StoredPath| true;
+        let read = self.read_tree(neighbours, &open, &all, &mut |entry| writer.write(entry))?;
+        Ok(Held {
+            digest: writer.finish().map_err(io)?,
+            totals: read.totals,
+            stored_by: read.stored_by,
+            files_stored_by: read.files_stored_by,
+            sources: read.sources,
+            problems: read.problems,
+        })
+    }
+
+    /// Reads what is wanted of the tree, with what neighbours know of it; `open` opens the manifest of
+    /// one of them.
+    pub(super) fn read_tree(
+        &self,
+        neighbours: &[FoundSnapshot],
+        open: &dyn Fn(&FoundSnapshot) -> Result<Reader>,
+        wanted: &Wanted<'_>,
+        sink: &mut EntrySink<'_>,
+    ) -> Result<Read> {
+        let (store, id, context) = (self.store, self.step.id, self.context);
         let parent = store.tier(self.home)?.ok_or_else(|| {
             Error::failed(format!(
                 "{} is no folder any more",
@@ -79,14 +123,14 @@ impl Records<'_> {
             name: id.to_string().into(),
             sources: &sources,
         };
-        let mut known = self.learn_shared(&tree, neighbours)?;
+        let mut known = self.learn_shared(&tree, wanted, neighbours)?;
         let can = match store.destination() {
             Ok(Some(record)) => record.capabilities,
             _ => Capabilities::all(),
         };
         let mut model = Neighbour::none(can.clone());
         for found in neighbours {
-            match Neighbour::read(can.clone(), store, found, context) {
+            match Neighbour::read(can.clone(), &|| open(found), wanted, context) {
                 Ok(read) => {
                     model = read;
                     break;
@@ -96,34 +140,26 @@ impl Records<'_> {
                 Err(_) => {}
             }
         }
-        let Read {
-            manifest,
-            totals,
-            stored_by,
-            files_stored_by,
-            sources,
-            problems,
-            ..
-        } = read::read_tree(&tree, Vec::new(), writer, &mut known, &mut model, context)?;
-        Ok(Held {
-            digest: manifest.finish().map_err(io)?,
-            totals,
-            stored_by,
-            files_stored_by,
-            sources,
-            problems,
-        })
+        let mut model = Within { wanted, model };
+        read::read_tree(&tree, Vec::new(), sink, &mut known, &mut model, context)
     }
 
     /// The content of the inodes that are shared with snapshots whose manifests are whole: what
     /// they should hold, whatever they hold now.
-    fn learn_shared(&self, tree: &Tree<'_>, neighbours: &[FoundSnapshot]) -> Result<KnownInodes> {
+    fn learn_shared(
+        &self,
+        tree: &Tree<'_>,
+        wanted: &Wanted<'_>,
+        neighbours: &[FoundSnapshot],
+    ) -> Result<KnownInodes> {
         let mut shared = HashSet::new();
-        for visit in tree.walk()? {
+        let mut walk = tree.walk()?;
+        while let Some(visit) = walk.next() {
             self.context.stop.check()?;
             if let crate::walk::Visit::Leaf(stat) = visit
                 && stat.kind == Kind::File
                 && stat.nlink > 1
+                && wanted(walk.path())
             {
                 shared.insert(stat.ino);
             }
@@ -172,9 +208,13 @@ impl Records<'_> {
     }
 
     /// Counts what a manifest has; none where it cannot be read to its end.
-    pub(super) fn count(&self, digest: Digest) -> Result<Option<Held>> {
-        let (store, id) = (self.store, self.step.id);
-        let Ok(reader) = store.manifest(id) else {
+    pub(super) fn count(
+        &self,
+        digest: Digest,
+        open: &dyn Fn() -> Result<Reader>,
+    ) -> Result<Option<Held>> {
+        let id = self.step.id;
+        let Ok(reader) = open() else {
             return Ok(None);
         };
         let mut held = Held {
@@ -195,7 +235,7 @@ impl Records<'_> {
         if held.totals.entries == 0 {
             return Ok(None);
         }
-        (held.stored_by, held.files_stored_by) = match self.sum_stored() {
+        (held.stored_by, held.files_stored_by) = match self.sum_stored(open) {
             Err(error) if error.kind == ErrorKind::Interrupted => return Err(error),
             Err(_) => return Ok(None),
             Ok(stored) => stored,
@@ -204,13 +244,16 @@ impl Records<'_> {
     }
 
     /// Bytes on disk and regular files by the snapshot that stored them.
-    fn sum_stored(&self) -> Result<(BTreeMap<SnapshotId, u64>, BTreeMap<SnapshotId, u64>)> {
+    fn sum_stored(
+        &self,
+        open: &dyn Fn() -> Result<Reader>,
+    ) -> Result<(BTreeMap<SnapshotId, u64>, BTreeMap<SnapshotId, u64>)> {
         let (store, id) = (self.store, self.step.id);
         let dir = store.snapshot(self.home, id)?;
         let io = |error: Errno| store.io("look at", &format!("{}/{id}", self.home), error);
         let stat = dir.stat_self().map_err(io)?;
         let mut walk = walk_whole(dir, ".".into(), &stat);
-        let mut cursor = Cursor::new(store.manifest(id)?);
+        let mut cursor = Cursor::new(open()?);
         let mut stored_by: BTreeMap<SnapshotId, u64> = BTreeMap::new();
         let mut files_stored_by = BTreeMap::new();
         let mut counted = HashSet::new();
@@ -221,7 +264,7 @@ impl Records<'_> {
             };
             let entry = cursor
                 .find(walk.path())
-                .map_err(|error| self.io("read", manifest::FILE_NAME, error))?;
+                .map_err(|error| self.io("read", segments::FOLDER, error))?;
             let again = stat.kind == Kind::File && stat.nlink > 1 && !counted.insert(stat.ino);
             if !again {
                 let stored = entry.and_then(|entry| entry.stored).unwrap_or(id);

@@ -6,6 +6,7 @@
 
 mod held;
 mod model;
+mod rest;
 
 use std::{collections::BTreeMap, ffi::OsStr};
 
@@ -14,13 +15,13 @@ use schema::{
     Digest, Tier,
     journal::{Problem, ProblemKind},
     plan::RepairRecords,
-    record::{Engine, FORMAT_VERSION, SnapshotRecord, SnapshotTotals},
+    record::{Engine, FORMAT_VERSION, SNAPSHOT_FORMAT_VERSION, SnapshotRecord, SnapshotTotals},
 };
 
 use crate::{
     error::{Error, Result},
     event::Context,
-    manifest,
+    manifest::{self, Segments, segments},
     remove::remove_tree,
     store::{SNAPSHOT_FILE, SNAPSHOTS, Store, read_json, record_path, write_record},
     sys::{Dir, Kind},
@@ -29,10 +30,11 @@ use crate::{
 use held::Held;
 
 /// New files until they take the damaged ones' place.
-const NEW_MANIFEST: &str = "manifest.mtree.zst.new";
+const NEW_MANIFEST: &str = "manifest.new";
 const NEW_RECORD: &str = "snapshot.json.new";
 /// Where the damaged ones are kept.
-const OLD_MANIFEST: &str = "manifest.mtree.zst.damaged";
+const OLD_MANIFEST: &str = "manifest.damaged";
+const OLD_WHOLE_MANIFEST: &str = "manifest.mtree.zst.damaged";
 const OLD_RECORD: &str = "snapshot.json.damaged";
 
 /// What was made anew.
@@ -108,27 +110,42 @@ impl Records<'_> {
             // What cannot be read is made once more.
             Ok(None) | Err(_) => return Ok(None),
         };
-        for (name, is_new) in [(NEW_MANIFEST, true), (manifest::FILE_NAME, false)] {
-            if self.digest(name)? == Some(record.manifest_digest) {
-                return Ok(Some(Begun { manifest: is_new }));
-            }
+        if self.whole_segments(NEW_MANIFEST)? == Some(record.manifest_digest) {
+            return Ok(Some(Begun { manifest: true }));
         }
-        Ok(None)
+        let is_there = self.digest()? == Some(record.manifest_digest);
+        Ok(is_there.then_some(Begun { manifest: false }))
     }
 
-    /// The digest of a file of the records; none where it cannot be read.
-    fn digest(&self, name: &str) -> Result<Option<Digest>> {
-        let Ok(mut file) = self.dir.file(OsStr::new(name)) else {
-            return Ok(None);
+    /// The digest of the manifest as it stands there; none where it cannot be read or is damaged.
+    fn digest(&self) -> Result<Option<Digest>> {
+        let Ok(mut file) = self.dir.file(OsStr::new(manifest::FILE_NAME)) else {
+            return self.whole_segments(segments::FOLDER);
         };
         let digest = manifest::digest_of_file(&mut file, self.context.stop);
         self.context.stop.check()?;
         Ok(digest.ok())
     }
 
+    /// The digest of a manifest in segments, if all of them are as its list has them.
+    fn whole_segments(&self, folder: &str) -> Result<Option<Digest>> {
+        let Ok(found) = Segments::open_named(&self.dir, folder) else {
+            return Ok(None);
+        };
+        for at in 0..found.digests().len() {
+            self.context.stop.check()?;
+            if found.fault(at).is_some() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(found.digest()))
+    }
+
     /// Writes new files beside the damaged ones; none where nothing is damaged.
     fn make(&mut self, run_id: &str) -> Result<(Rebuilt, Option<Begun>)> {
         let (store, id) = (self.store, self.step.id);
+        let shown = store.named(&record_path(id, NEW_MANIFEST));
+        remove_tree(&self.dir, OsStr::new(NEW_MANIFEST), &shown, self.context)?;
         let sealed = store.record(id).ok().flatten();
         let sealed = sealed.filter(|record| record.id == id);
         let digest = match &sealed {
@@ -137,13 +154,13 @@ impl Records<'_> {
             }
             Some(_) => None,
             // Without a record what is kept says whether it is the one that was sealed.
-            None => self.digest(manifest::FILE_NAME)?.filter(|found| {
+            None => self.digest()?.filter(|found| {
                 let kept = store.kept_of(id, *found);
                 kept.is_none_or(|kept| kept.digest == *found)
             }),
         };
         let counted = match digest {
-            Some(digest) => self.count(digest)?,
+            Some(digest) => self.count(digest, &|| store.manifest(id))?,
             None => None,
         };
         let new_manifest = counted.is_none();
@@ -155,8 +172,11 @@ impl Records<'_> {
         let neighbours = self.neighbours()?;
         let held = match counted {
             Some(counted) => counted,
-            None => self.read_tree(&neighbours)?,
+            None => self.make_manifest(sealed.as_ref(), &neighbours)?,
         };
+        let as_sealed = sealed
+            .as_ref()
+            .is_some_and(|record| record.manifest_digest == held.digest);
         let now = self.context.clock.now();
         let problems = held.problems.clone();
         let record_is_new = sealed.is_none();
@@ -178,9 +198,15 @@ impl Records<'_> {
         record.problems.truncate(1000);
         record.stored_by = held.stored_by;
         record.files_stored_by = held.files_stored_by;
-        manifest::FILE_NAME.clone_into(&mut record.manifest);
         record.manifest_digest = held.digest;
-        if new_manifest {
+        if new_manifest || self.is_in_segments() {
+            segments::LIST_PATH.clone_into(&mut record.manifest);
+            record.format_version = SNAPSHOT_FORMAT_VERSION;
+        } else {
+            manifest::FILE_NAME.clone_into(&mut record.manifest);
+            record.format_version = FORMAT_VERSION;
+        }
+        if new_manifest && !as_sealed {
             record.manifest_rebuilt_at = Some(now);
         }
         if record_is_new || !new_manifest {
@@ -197,12 +223,48 @@ impl Records<'_> {
     /// Puts the new files in the damaged ones' place, the record last.
     fn put(&self, begun: &Begun) -> Result<()> {
         if begun.manifest {
-            self.replace(NEW_MANIFEST, manifest::FILE_NAME, OLD_MANIFEST)?;
+            self.put_manifest()?;
         }
+        // What stands there now is the damaged one, if the new one took its place.
+        self.set_aside(NEW_MANIFEST, OLD_MANIFEST)?;
         self.replace(NEW_RECORD, SNAPSHOT_FILE, OLD_RECORD)
     }
 
+    /// Puts the new manifest in the damaged one's place: at no moment there is none, where the file
+    /// system can exchange two names.
+    fn put_manifest(&self) -> Result<()> {
+        let io = |error: Errno| self.io("replace", segments::FOLDER, error);
+        let (new, folder) = (OsStr::new(NEW_MANIFEST), OsStr::new(segments::FOLDER));
+        match self.dir.exchange(new, &self.dir, folder) {
+            Ok(()) => {}
+            Err(Errno::NOENT) => self.dir.rename_over(new, folder).map_err(io)?,
+            Err(_) => self.replace(NEW_MANIFEST, segments::FOLDER, OLD_MANIFEST)?,
+        }
+        self.dir.sync().map_err(io)?;
+        let whole = manifest::FILE_NAME;
+        self.set_aside(whole, OLD_WHOLE_MANIFEST)?;
+        match self.dir.remove_file(OsStr::new(whole)) {
+            Ok(()) | Err(Errno::NOENT) => self.dir.sync().map_err(io),
+            Err(error) => Err(self.io("replace", whole, error)),
+        }
+    }
+
+    fn is_in_segments(&self) -> bool {
+        let whole = self.dir.look(OsStr::new(manifest::FILE_NAME));
+        matches!(whole, Ok(None))
+    }
+
     fn replace(&self, new: &str, name: &str, old: &str) -> Result<()> {
+        let io = |error: Errno| self.io("replace", name, error);
+        self.set_aside(name, old)?;
+        self.dir
+            .rename_over(OsStr::new(new), OsStr::new(name))
+            .and_then(|()| self.dir.sync())
+            .map_err(io)
+    }
+
+    /// Keeps what is damaged under another name; a file has its own name until it is replaced.
+    fn set_aside(&self, name: &str, old: &str) -> Result<()> {
         let io = |error: Errno| self.io("replace", name, error);
         let there = self.dir.look(OsStr::new(name)).map_err(io)?;
         if let Some(there) = there {
@@ -219,23 +281,30 @@ impl Records<'_> {
                     .map_err(io)?;
             }
         }
-        self.dir
-            .rename_over(OsStr::new(new), OsStr::new(name))
-            .and_then(|()| self.dir.sync())
-            .map_err(io)
+        Ok(())
     }
 
-    /// The snapshots whose manifests are whole, the nearest in time first.
+    /// The snapshots whose manifests tell what was sealed, the nearest in time first. Of one in segments
+    /// each is held against its list when it is read.
     fn neighbours(&self) -> Result<Vec<FoundSnapshot>> {
         let all = snapshots::all_snapshots(self.store, *self.step.started_at.offset())?;
         let mut whole = Vec::new();
         for found in all.into_iter().filter(|found| found.id != self.step.id) {
-            if let Ok(record) = &found.record
-                && self
-                    .store
-                    .manifest_fault(record, self.context.stop)?
-                    .is_none()
-            {
+            let Ok(record) = &found.record else {
+                continue;
+            };
+            let serves = match self.store.segments(found.id) {
+                Ok(Some(segments)) => {
+                    segments.digest() == record.manifest_digest
+                        && self.store.changed(record).is_none()
+                }
+                Ok(None) => {
+                    let fault = self.store.manifest_fault(record, self.context.stop)?;
+                    fault.is_none()
+                }
+                Err(_) => false,
+            };
+            if serves {
                 whole.push(found);
             }
         }
@@ -258,7 +327,7 @@ impl Records<'_> {
             (None, None) => 0,
         };
         SnapshotRecord {
-            format_version: FORMAT_VERSION,
+            format_version: SNAPSHOT_FORMAT_VERSION,
             id,
             host: store.path.rsplit('/').next().unwrap_or_default().to_owned(),
             run_id: run_id.to_owned(),
@@ -285,7 +354,7 @@ impl Records<'_> {
             totals: held.totals,
             stored_by: BTreeMap::new(),
             files_stored_by: BTreeMap::new(),
-            manifest: manifest::FILE_NAME.to_owned(),
+            manifest: segments::LIST_PATH.to_owned(),
             manifest_digest: held.digest,
             problems: vec![Problem {
                 path: record_path(id, SNAPSHOT_FILE),

@@ -4,17 +4,17 @@
 
 use std::{collections::HashMap, os::unix::ffi::OsStrExt as _, sync::Arc};
 
-use schema::{StoredPathBuf, record::Capabilities};
+use schema::{StoredPath, StoredPathBuf, record::Capabilities};
 
+use super::held::Wanted;
 use crate::{
     adopt::read::Model,
     error::{Error, Result},
     event::Context,
-    manifest::{Cursor, Entry},
+    manifest::{Cursor, Entry, Reader},
     names::StoredNames,
-    store::Store,
     sys::{Kind, Owners, attributes::Attributes, bytes, stat::same_time},
-    verify::{compare, snapshots::FoundSnapshot},
+    verify::compare,
 };
 
 /// The nearest neighbour whose manifest is whole; none where there is none.
@@ -40,16 +40,17 @@ impl Neighbour {
         }
     }
 
-    /// Reads a neighbour's manifest once for what concerns the whole tree.
+    /// Reads a neighbour's manifest, which is opened anew each time, once for what concerns the whole
+    /// tree. Of entries that no tree has only those are taken that are `wanted`.
     pub(super) fn read(
         can: Capabilities,
-        store: &Store,
-        found: &FoundSnapshot,
+        open: &dyn Fn() -> Result<Reader>,
+        wanted: &dyn Fn(&StoredPath) -> bool,
         context: Context<'_>,
     ) -> Result<Self> {
         let mut all = Self::none(can);
-        let io = |error| store.io("read", &format!("the manifest of {}", found.id), error);
-        for entry in store.manifest(found.id)? {
+        let io = |error| Error::io("read", b"a neighbour's manifest", error);
+        for entry in open()? {
             context.stop.check()?;
             let entry = entry.map_err(io)?;
             all.names.add(&entry);
@@ -59,7 +60,7 @@ impl Neighbour {
             if let Some(group) = &entry.owners.group {
                 all.groups.insert(entry.gid, Arc::clone(group));
             }
-            if entry.absent {
+            if entry.absent && wanted(&entry.path) {
                 all.absent.push(Entry {
                     // Of the source's inode nothing is known: the next run looks at it anew.
                     ino: 0,
@@ -69,7 +70,7 @@ impl Neighbour {
             }
         }
         all.absent.sort_by(|a, b| a.path.cmp(&b.path));
-        all.cursor = Some(Cursor::new(store.manifest(found.id)?));
+        all.cursor = Some(Cursor::new(open()?));
         Ok(all)
     }
 
@@ -106,6 +107,34 @@ impl Neighbour {
         entry.immutable = known.immutable;
         entry.append_only = known.append_only;
         entry.torn = known.torn && entry.digest == known.digest;
+    }
+}
+
+/// What a neighbour tells of a part of the tree.
+pub(super) struct Within<'a> {
+    pub(super) wanted: &'a Wanted<'a>,
+    pub(super) model: Neighbour,
+}
+
+impl Model for Within<'_> {
+    fn is_wanted(&self, path: &StoredPath) -> bool {
+        (self.wanted)(path)
+    }
+
+    fn path(&self, stored: StoredPathBuf) -> StoredPathBuf {
+        self.model.path(stored)
+    }
+
+    fn complete(&mut self, entry: &mut Entry, attributes: &Attributes) -> Result<bool> {
+        self.model.complete(entry, attributes)
+    }
+
+    fn is_unordered(&self) -> bool {
+        self.model.is_unordered()
+    }
+
+    fn absent(&mut self) -> Vec<Entry> {
+        self.model.absent()
     }
 }
 

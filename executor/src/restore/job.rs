@@ -17,7 +17,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::{Context, Stop},
     leases::LeasePatience,
-    manifest::{self, Reader},
+    manifest::{self, Reader, segments},
     names::StoredNames,
     store::Store,
     sys::{Dir, Kind, Stat, resolve},
@@ -158,11 +158,15 @@ pub(super) fn manifest_of(store: &Store, id: Option<SnapshotId>) -> Result<Optio
     let Some(records) = store.records(id)? else {
         return Ok(None);
     };
-    let there = records
-        .look(OsStr::new(manifest::FILE_NAME))
-        .map_err(|error| store.io("look at", manifest::FILE_NAME, error))?;
+    let look = |name: &str| {
+        let there = records.look(OsStr::new(name));
+        there.map_err(|error| store.io("look at", name, error))
+    };
+    if look(segments::FOLDER)?.is_none() && look(manifest::FILE_NAME)?.is_none() {
+        return Ok(None);
+    }
     // A damaged one must not keep people from their files: the tree has metadata, too.
-    Ok(there.and_then(|_| store.manifest(id).ok()))
+    Ok(store.manifest(id).ok())
 }
 
 /// The names that stand for others in a snapshot.

@@ -9,7 +9,7 @@ mod others;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    ffi::{OsStr, OsString},
+    ffi::OsString,
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -18,7 +18,6 @@ use std::{
 };
 
 use chrono::{DateTime, FixedOffset};
-use rustix::io::Errno;
 use schema::{
     SnapshotId, StoredPath, StoredPathBuf,
     journal::Problem,
@@ -40,9 +39,9 @@ use crate::{
     event::{Context, Event, Phase, Progress},
     flush::Flusher,
     leases::LeasePatience,
-    manifest::{Cursor, Entry, FILE_NAME, Writer},
+    manifest::{Cursor, Entry, SegmentWriter, Segments},
     names::Namer,
-    store::{Store, record_path},
+    store::Store,
     survey::{Encountered, HoleBudget, Record, Survey, Surveyed, nanos_of},
     sys::{Folder, Kind, distance::round_trip, stat::Nanos},
     watch::{Storing, WHOLE},
@@ -64,7 +63,7 @@ const BYTES: u64 = 8 << 20;
 
 /// A tree that equals the sources.
 pub(super) struct Built {
-    pub(super) manifest: Writer,
+    pub(super) manifest: SegmentWriter,
     pub(super) totals: SnapshotTotals,
     pub(super) stored_by: BTreeMap<SnapshotId, u64>,
     pub(super) files_stored_by: BTreeMap<SnapshotId, u64>,
@@ -206,7 +205,7 @@ struct Builder<'a> {
     /// The reference's manifest, where that is not the basis.
     reference: Option<Cursor>,
     compared: Compared,
-    manifest: Writer,
+    manifest: SegmentWriter,
     log: ResumeJournal,
     sources: std::vec::IntoIter<Surveyed>,
     /// The source at hand.
@@ -226,20 +225,32 @@ struct Builder<'a> {
     last_space_check: Instant,
 }
 
-/// Opens a new manifest; one of a run that was interrupted is written anew.
-fn begin_manifest(build: &BuildContext<'_>, started: &Started) -> Result<Writer> {
-    let store = build.store;
-    let records = &started.records;
-    let manifest_path = record_path(build.step.id, FILE_NAME);
-    match records.remove_file(OsStr::new(FILE_NAME)) {
-        Ok(()) | Err(Errno::NOENT) => {}
-        Err(error) => return Err(store.io("remove", &manifest_path, error)),
-    }
-    records
-        .new_file(OsStr::new(FILE_NAME), 0o600)
-        .map_err(std::io::Error::from)
-        .and_then(|file| Writer::with_threads(file, build.context.threads))
-        .map_err(|error| store.io("write", &manifest_path, error))
+/// Opens the manifest of the basis, and a new one that shares segments with it; one of a run that was
+/// interrupted is written anew.
+fn open_manifests(
+    build: &BuildContext<'_>,
+    started: &Started,
+    also: &[Basis],
+) -> Result<(Option<Cursor>, SegmentWriter)> {
+    let (store, step) = (build.store, build.step);
+    let opened = step.basis.as_ref().map(|from| {
+        store
+            .manifests_with_segments(from.id, also)
+            .map_err(Error::of_basis)
+    });
+    let (basis, segments): (_, Option<Arc<Segments>>) = match opened.transpose()? {
+        // Users and groups have the names that this machine gives them now.
+        Some((reader, segments)) => (Some(Cursor::new(reader.without_names())), segments),
+        None => (None, None),
+    };
+    let manifest = store.begin_manifest(
+        &started.records,
+        step.id,
+        segments,
+        build.one_by_one,
+        build.context,
+    )?;
+    Ok((basis, manifest))
 }
 
 /// The tree's own folder, with its entry in the manifest.
@@ -301,18 +312,7 @@ impl<'a> Builder<'a> {
         run_id: &str,
     ) -> Result<Self> {
         let (store, step) = (build.store, build.step);
-        let manifest = begin_manifest(build, started)?;
-        let basis = step
-            .basis
-            .as_ref()
-            .map(|from| {
-                store
-                    .manifests(from.id, also)
-                    // Users and groups have the names that this machine gives them now.
-                    .map(|manifest| Cursor::new(manifest.without_names()))
-                    .map_err(Error::of_basis)
-            })
-            .transpose()?;
+        let (basis, manifest) = open_manifests(build, started, also)?;
         let (root, entry) = begin_tree(build, started, run_id)?;
         let mut this = Self {
             build,

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use schema::{
     SnapshotId,
     plan::SnapshotStep,
-    record::{FORMAT_VERSION, ReadSpan, SnapshotRecord},
+    record::{ReadSpan, SNAPSHOT_FORMAT_VERSION, SnapshotRecord},
 };
 
 use super::{
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     event::Context,
-    manifest,
+    manifest::segments,
     store::{BACKUP, LATEST, PARTIAL, SNAPSHOT_FILE, SNAPSHOTS, Store, record_path, write_record},
     sys::Kind,
     watch::{Storing, WHOLE},
@@ -43,11 +43,11 @@ pub(super) fn seal_snapshot(
     let manifest_digest = built
         .manifest
         .finish()
-        .map_err(|error| store.io("write", &record_path(step.id, manifest::FILE_NAME), error))?;
+        .map_err(|error| store.io("write", &record_path(step.id, segments::FOLDER), error))?;
     sync_tree(store, step, started)?;
     let totals = built.totals;
     let record = SnapshotRecord {
-        format_version: FORMAT_VERSION,
+        format_version: SNAPSHOT_FORMAT_VERSION,
         id: step.id,
         host: host_of(store),
         run_id: run_id.to_owned(),
@@ -71,7 +71,7 @@ pub(super) fn seal_snapshot(
         totals,
         stored_by: built.stored_by,
         files_stored_by: built.files_stored_by,
-        manifest: manifest::FILE_NAME.to_owned(),
+        manifest: segments::LIST_PATH.to_owned(),
         manifest_digest,
         problems: built.problems,
         manifest_rebuilt_at: None,

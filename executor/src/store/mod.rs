@@ -15,9 +15,11 @@ use schema::{
     record::{DestinationRecord, RotationRecord},
 };
 
+pub(crate) use self::manifests::StoredManifest;
 pub use self::{
     homes::Homes,
     json::{read_json, write_json, write_record},
+    manifests::ManifestDamage,
     records::{AllRecords, Records},
 };
 use crate::{

@@ -166,6 +166,15 @@ pub fn learn_damage(
     {
         learn_elsewhere(&mut remembered, store, one.id, found);
     }
+    let manifests = found.damage.iter();
+    for damage in manifests.filter(|damage| damage.kind == DamageKind::Manifest) {
+        // Those too that were not looked at and share what is damaged.
+        for name in damage.names.iter().filter(|name| there(&name.snapshot)) {
+            let id = name.snapshot;
+            let fault = ManifestFault::of(store, id, damage.message.clone(), None);
+            remembered.manifests.entry(id).or_insert(fault);
+        }
+    }
     memory.remember(id, remembered)
 }
 

@@ -6,14 +6,13 @@
 use std::{
     collections::HashSet,
     ffi::{OsStr, OsString},
-    fs::File,
     os::unix::ffi::OsStrExt as _,
     sync::Arc,
 };
 
 use rustix::io::Errno;
 use schema::{
-    StoredPath, StoredPathBuf, amount,
+    SnapshotId, StoredPath, StoredPathBuf, amount,
     record::{Capabilities, SnapshotRecord},
     verify::DamageKind,
 };
@@ -27,8 +26,8 @@ use super::{
 use crate::{
     error::{Error, Result, system_reason},
     event::Stop,
-    manifest::{self, Entry, Reader},
-    store::Store,
+    manifest::{self, Entry, Reader, Segments, segments},
+    store::{Store, StoredManifest, record_path},
     sys::{Dir, Kind, attributes, bytes},
 };
 
@@ -54,10 +53,11 @@ struct Lost {
 pub(super) fn compare_snapshot(
     pass: &Pass<'_>,
     store: &Store,
-    found: &FoundSnapshot,
+    all: &[FoundSnapshot],
     at: usize,
     readers: &Readers<'_>,
 ) -> Result<u64> {
+    let found = &all[at];
     if let Err(because) = &found.record {
         pass.found_at_root(at, DamageKind::Record, because.clone());
     }
@@ -72,9 +72,13 @@ pub(super) fn compare_snapshot(
     }
     let reader = match open_manifest(store, found, record) {
         Ok(reader) => reader,
-        Err(because) => {
+        Err(fault) => {
+            let because = &fault.because;
             let message = format!("{because}; entries and content were not compared");
-            pass.found_at_root(at, DamageKind::Manifest, message);
+            pass.found(Raw {
+                shared_by: fault.shared_by(store, found.id, all),
+                ..Raw::new(at, StoredPath::root(), DamageKind::Manifest, message)
+            });
             return Ok(0);
         }
     };
@@ -114,33 +118,82 @@ pub(super) fn compare_snapshot(
     Ok(merge.entries)
 }
 
-/// Opens a manifest whose digest is the one that the record has.
+/// Opens a manifest whose digest is the one that the record has, and all of whose segments are whole.
+///
+/// # Errors
+/// What is wrong, in a sentence.
 pub(super) fn open_manifest(
     store: &Store,
     found: &FoundSnapshot,
     record: Option<&SnapshotRecord>,
-) -> std::result::Result<Reader, String> {
-    let said = |error: Error| error.message;
-    let name = manifest::FILE_NAME;
-    let at = crate::store::record_path(found.id, name);
-    let io = |error: std::io::Error| said(store.io("read", &at, error));
-    let records = store.records(found.id).map_err(said)?;
-    let records = records.ok_or_else(|| format!("{} is missing", store.named(&at)))?;
-    let mut file: File = records
-        .file(OsStr::new(name))
-        .map_err(|error| io(error.into()))?;
-    if let Some(record) = record {
-        let digest = manifest::digest_of_file(&mut file, &Stop::default()).map_err(io)?;
-        if digest != record.manifest_digest {
-            return Err(format!(
-                "{} has digest {}, and {} was sealed",
-                store.named(&at),
-                digest.short(),
-                record.manifest_digest.short()
-            ));
+) -> std::result::Result<Reader, Box<DamagedManifest>> {
+    let said = |error: Error| DamagedManifest::of(error.message);
+    let mut stored = store.stored_manifest(found.id).map_err(said)?;
+    let io = |error: std::io::Error| said(store.manifest_io("read", found.id, error));
+    let digest = match (&mut stored, record) {
+        (StoredManifest::Segments(segments), _) => Some(segments.digest()),
+        (StoredManifest::Whole(file), Some(_)) => {
+            Some(manifest::digest_of_file(file, &Stop::default()).map_err(io)?)
         }
+        (StoredManifest::Whole(_), None) => None,
+    };
+    if let (Some(record), Some(digest)) = (record, digest)
+        && digest != record.manifest_digest
+    {
+        let path = record_path(found.id, store.manifest_name(found.id));
+        return Err(DamagedManifest::of(format!(
+            "{} has digest {}, and {} was sealed",
+            store.named(&path),
+            digest.short(),
+            record.manifest_digest.short()
+        )));
     }
-    Reader::new(file).map_err(io)
+    let segments = match stored {
+        StoredManifest::Whole(file) => return Reader::new(file).map_err(io),
+        StoredManifest::Segments(segments) => segments,
+    };
+    let faults = |at: usize| Some((at, segments.fault(at)?));
+    let faults: Vec<(usize, String)> = (0..segments.digests().len()).filter_map(faults).collect();
+    if let Some((_, first)) = faults.first() {
+        let folder = store.named(&record_path(found.id, segments::FOLDER));
+        return Err(Box::new(DamagedManifest {
+            because: segments::describe_lost(&folder, faults.len(), first),
+            damaged: faults.into_iter().map(|(at, _)| at).collect(),
+            segments: Some(segments),
+        }));
+    }
+    Reader::of_segments(Arc::new(segments)).map_err(io)
+}
+
+/// Why a manifest cannot be compared with.
+pub(super) struct DamagedManifest {
+    because: String,
+    segments: Option<Segments>,
+    /// The segments that are damaged.
+    damaged: Vec<usize>,
+}
+
+impl DamagedManifest {
+    fn of(because: String) -> Box<Self> {
+        Box::new(Self {
+            because,
+            segments: None,
+            damaged: Vec::new(),
+        })
+    }
+
+    /// The other snapshots that have a damaged segment of this manifest in theirs, as the same inode.
+    fn shared_by(&self, store: &Store, id: SnapshotId, all: &[FoundSnapshot]) -> Vec<SnapshotId> {
+        let Some(own) = &self.segments else {
+            return Vec::new();
+        };
+        let others = all.iter().map(|one| one.id).filter(|other| *other != id);
+        let shares = |other: &SnapshotId| {
+            let other = store.segments(*other).ok().flatten();
+            other.is_some_and(|other| self.damaged.iter().any(|at| other.shares(*at, own)))
+        };
+        others.filter(shares).collect()
+    }
 }
 
 struct Merge<'a> {

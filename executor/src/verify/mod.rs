@@ -72,7 +72,7 @@ pub fn verify_snapshots(
     let entries = read::with_readers(&pass, |readers| {
         chosen
             .iter()
-            .map(|at| merge::compare_snapshot(&pass, store, &all[*at], *at, readers))
+            .map(|at| merge::compare_snapshot(&pass, store, all, *at, readers))
             .collect::<Result<Vec<u64>>>()
     })
     .map_err(verify_interrupted)?;
@@ -262,7 +262,7 @@ fn merge_by_inode(
     for raw in raws {
         let one = Damage {
             kind: raw.kind,
-            names: vec![stored_name(all, &raw)],
+            names: stored_names(all, &raw),
             message: raw.message,
             inode: raw.inode.map(|(inode, _)| inode),
             expected: raw.expected,
@@ -270,7 +270,13 @@ fn merge_by_inode(
             not_repaired: None,
         };
         let Some(inode) = one.inode else {
-            damage.push(one);
+            // Each of the snapshots that share a segment says the same.
+            let is_told = |told: &Damage| {
+                told.names.len() > 1 && (&told.names, told.kind) == (&one.names, one.kind)
+            };
+            if !damage.iter().any(is_told) {
+                damage.push(one);
+            }
             continue;
         };
         match by_inode.get_mut(&inode) {
@@ -293,6 +299,18 @@ fn merge_by_inode(
     damage.extend(by_inode.into_values());
     damage.sort_by(|a, b| (&a.names, a.kind).cmp(&(&b.names, b.kind)));
     Ok(damage)
+}
+
+/// The name that something was found at, with those that share it.
+fn stored_names(all: &[FoundSnapshot], raw: &Raw) -> Vec<StoredName> {
+    let own = stored_name(all, raw);
+    let others = raw.shared_by.iter().map(|snapshot| StoredName {
+        snapshot: *snapshot,
+        path: own.path.clone(),
+    });
+    let mut names: Vec<StoredName> = others.chain([own.clone()]).collect();
+    names.sort();
+    names
 }
 
 fn stored_name(all: &[FoundSnapshot], raw: &Raw) -> StoredName {

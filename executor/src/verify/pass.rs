@@ -9,7 +9,7 @@ use std::{
 };
 
 use schema::{
-    Digest, StoredPath, StoredPathBuf,
+    Digest, SnapshotId, StoredPath, StoredPathBuf,
     record::Capabilities,
     verify::{DamageKind, Depth},
 };
@@ -38,6 +38,8 @@ pub(super) struct Raw {
     pub(super) inode: Option<(u64, u32)>,
     pub(super) expected: Option<Digest>,
     pub(super) found: Option<Digest>,
+    /// Other snapshots that have the same damage in the same inode of their manifests.
+    pub(super) shared_by: Vec<SnapshotId>,
 }
 
 impl Raw {
@@ -55,6 +57,7 @@ impl Raw {
             inode: None,
             expected: None,
             found: None,
+            shared_by: Vec::new(),
         }
     }
 }

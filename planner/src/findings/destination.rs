@@ -4,7 +4,7 @@
 
 use schema::{
     Config, FailureCode, Finding, Severity, Tier, config::IfAbsent, inventory::DestinationState,
-    record::FORMAT_VERSION,
+    record::SNAPSHOT_FORMAT_VERSION,
 };
 
 use super::{code, finding::refusal, identity};
@@ -136,7 +136,7 @@ fn check_formats(facts: &Facts<'_>, destination: &DestinationState, findings: &m
     let newer = destination
         .snapshots
         .iter()
-        .find(|snapshot| snapshot.record.format_version > FORMAT_VERSION);
+        .find(|snapshot| snapshot.record.format_version > SNAPSHOT_FORMAT_VERSION);
     if let Some(newer) = newer {
         findings.push(
             refusal(

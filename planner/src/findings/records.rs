@@ -139,11 +139,15 @@ fn describe_manifest(Place { path, host }: Place<'_>, snapshot: &SnapshotState) 
              `backup delete {id}` removes it, and `backup verify --against-state` compares all others"
         )));
     }
+    let consequence = match snapshot.serves_as_basis() {
+        true => "what the rest lists is linked to as ever, and other files are copied anew",
+        false => "no new snapshot is linked to them",
+    };
     let damaged = note(
         code::SNAPSHOT_MANIFEST_DAMAGED,
         format!(
             "the manifest of snapshot {id} in {path} is damaged ({fault}): its files are \
-             there, and no new snapshot is linked to them"
+             there, and {consequence}"
         ),
     );
     Some(damaged.hint(format!(

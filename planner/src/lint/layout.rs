@@ -46,7 +46,7 @@ fn is_new(step: &Step, snapshot: &SnapshotStep, standing: &Standing<'_>, broken:
     for basis in snapshot.basis.iter().chain(&snapshot.also_link) {
         let Basis { id, home } = basis;
         let there = standing.snapshots.get(id);
-        if !there.is_some_and(|one| one.home == *home && one.manifest_fault.is_none()) {
+        if !there.is_some_and(|one| one.home == *home && one.serves_as_basis()) {
             let what = format!("would link to {home}/{id}, which is no snapshot that can be read");
             broken.step(TOUCHES_PROTECTED, step, what);
         }

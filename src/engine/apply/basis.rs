@@ -22,7 +22,11 @@ impl Operation<'_> {
             return Ok(None);
         }
         let fault = match store.record(basis.id) {
-            Ok(Some(record)) => store.manifest_fault(&record, self.context.stop)?,
+            Ok(Some(record)) => {
+                let damage = store.manifest_damage(&record, self.context.stop)?;
+                let damage = damage.filter(|damage| !damage.serves);
+                damage.map(|damage| damage.because)
+            }
             Ok(None) => Some("its record is missing".to_owned()),
             Err(error) => Some(error.message),
         };

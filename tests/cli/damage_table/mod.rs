@@ -85,10 +85,10 @@ fn meet_all(table: &mut Table, files: &[String]) {
 fn records_of_snapshots() {
     let mut table = Table::new(false, false);
     let files = [
-        records(5, "manifest.mtree.zst"),
+        records(5, "manifest/SHA256SUMS"),
         records(5, "snapshot.json"),
         records(6, "marks.json"),
-        records(7, "manifest.mtree.zst"),
+        records(7, "manifest/SHA256SUMS"),
         records(7, "snapshot.json"),
     ];
     meet_all(&mut table, &files);
@@ -178,7 +178,7 @@ fn what_an_ordinary_user_may_not_read_or_write() {
     }
     let newest = id_of(&night(7));
     let mut all = vec![
-        records(7, "manifest.mtree.zst"),
+        records(7, "manifest/SHA256SUMS"),
         records(7, "snapshot.json"),
         format!("mnt/atlas/daily/{newest}"),
     ];

@@ -89,10 +89,10 @@ fn told_by_rsync(lab: &Lab) -> Vec<String> {
 
 /// The manifest of a snapshot, as text.
 fn manifest(lab: &Lab, id: &str) -> String {
-    let path = format!(".backup/snapshots/{id}/manifest.mtree.zst");
-    let file = fs::File::open(lab.stored(&path)).unwrap();
+    let records = fs::File::open(lab.stored(&format!(".backup/snapshots/{id}"))).unwrap();
+    let records = executor::sys::Dir::from_fd(records.into());
     let mut text = String::new();
-    for entry in executor::manifest::Reader::new(file).unwrap() {
+    for entry in executor::manifest::Reader::of_records(&records).unwrap() {
         let mut line = Vec::new();
         entry.unwrap().write_line(&mut line);
         text.push_str(&String::from_utf8(line).unwrap());

@@ -28,7 +28,7 @@ use schema::{
     cloud::{CURRENT, HISTORY},
     journal::{Outcome, Problem, ProblemKind},
     plan::CloudSyncStep,
-    record::SnapshotRecord,
+    record::{FORMAT_VERSION, SnapshotRecord},
 };
 
 use self::context::{ASIDE, Carried, UPLOAD, Upload};
@@ -45,7 +45,7 @@ use crate::{
     bounded::{BoundedLines, LONGEST_LISTED_LINE},
     error::{Error, Result},
     event::Context,
-    manifest::Reader,
+    manifest::{FILE_NAME, Reader},
     state_dir::StateDir,
     sys::Dir,
 };
@@ -136,7 +136,10 @@ pub fn upload_snapshot(
     let host = record.host.clone();
     let digest = carried::write_carried_manifest(&cache, tree, manifest, context)?;
     let sealed_digest = live.is_none().then_some(record.manifest_digest);
+    // There it is one file, as older releases read it.
     let record = SnapshotRecord {
+        format_version: FORMAT_VERSION,
+        manifest: FILE_NAME.to_owned(),
         manifest_digest: digest,
         ..record.clone()
     };

@@ -1,0 +1,380 @@
+//! A manifest that is cut into segments: a folder with one compressed file for each, and a list of them
+//! with their digests.
+//!
+//! `zstd -dc manifest/*.zst` gives the whole manifest, `sha256sum -c SHA256SUMS` in the folder checks it,
+//! and the digest of `SHA256SUMS` is the digest of the manifest. A segment that is as in an earlier
+//! snapshot is one inode with that one's, so a manifest costs what changed.
+//!
+//! Invariant (law 5): a segment is written once, under a new name, before its snapshot is sealed.
+
+mod cut;
+mod text;
+mod write;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    ffi::OsStr,
+    fmt::Write as _,
+    fs::File,
+    io::{self, Read as _},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use schema::Digest;
+
+pub(super) use self::text::SegmentText;
+pub use self::write::SegmentWriter;
+use super::{LONGEST_LINE, new_decoder};
+use crate::{bounded::read_bounded, sys::Dir};
+
+/// Folder of a manifest in segments, in a snapshot's record folder.
+pub const FOLDER: &str = "manifest";
+/// The list of the segments in that folder, in sha256sum's form and in their order.
+pub const LIST: &str = "SHA256SUMS";
+/// The list as a record names it.
+pub const LIST_PATH: &str = "manifest/SHA256SUMS";
+
+/// Most segments of one manifest: their names have six digits. Each but the last has some five hundred
+/// entries or more.
+const MOST_SEGMENTS: usize = 999_999;
+/// Longest list, in bytes.
+const LONGEST_LIST: u64 = (MOST_SEGMENTS * LIST_LINE + LAST.len()) as u64;
+const LIST_LINE: usize = 64 + "  000001.zst\n".len();
+/// What the name of the last segment has besides.
+const LAST: &str = "-last";
+/// Largest segment that is read, in bytes, packed or not: what is written ends at a mebibyte, and with
+/// one line more.
+const LARGEST: u64 = 2 * LONGEST_LINE as u64;
+/// What is kept of segments that were unpacked, in bytes, where two read the same one after the other.
+const KEPT: usize = 24 << 20;
+
+/// The name of a segment; the first is the 0th. That of the last one says so: a list that is cut short
+/// is known for what it is.
+fn segment_name(at: usize, is_last: bool) -> String {
+    let last = if is_last { LAST } else { "" };
+    format!("{:06}{last}.zst", at + 1)
+}
+
+/// A line of the list.
+fn list_line(digest: Digest, at: usize, is_last: bool) -> String {
+    let mut line = String::with_capacity(LIST_LINE + LAST.len());
+    let _ = writeln!(line, "{digest}  {}", segment_name(at, is_last));
+    line
+}
+
+/// Reads a list: nothing but the names that segments have, in their order.
+fn parse_list(list: &[u8]) -> io::Result<Vec<Digest>> {
+    let invalid = || io::Error::new(io::ErrorKind::InvalidData, "it is no list of segments");
+    let last = list.len().checked_sub(LIST_LINE + LAST.len());
+    let last = last.filter(|before| before.is_multiple_of(LIST_LINE));
+    let (before, last) = list.split_at(last.ok_or_else(invalid)?);
+    let lines = before.chunks_exact(LIST_LINE).map(|line| (line, false));
+    let lines = lines.chain([(last, true)]).enumerate();
+    lines
+        .map(|(at, (line, is_last))| {
+            let digest = line.get(..64).and_then(|hex| std::str::from_utf8(hex).ok());
+            let digest: Digest = digest
+                .and_then(|hex| hex.parse().ok())
+                .ok_or_else(invalid)?;
+            match list_line(digest, at, is_last).as_bytes() == line {
+                true => Ok(digest),
+                false => Err(invalid()),
+            }
+        })
+        .collect()
+}
+
+/// An open manifest in segments.
+#[derive(Debug)]
+pub struct Segments {
+    dir: Arc<Dir>,
+    /// Of the list.
+    digest: Digest,
+    digests: Vec<Digest>,
+    /// Where those stand that are taken from elsewhere.
+    elsewhere: BTreeMap<usize, (Arc<Dir>, String)>,
+    /// What was unpacked last, where it is asked for more than once.
+    recent: Option<Mutex<Recent>>,
+}
+
+#[derive(Debug, Default)]
+struct Recent {
+    texts: VecDeque<(usize, Arc<Vec<u8>>)>,
+    bytes: usize,
+}
+
+impl Segments {
+    /// Opens the manifest in segments that stands in a folder of records; its segments are not looked at.
+    ///
+    /// # Errors
+    /// Fails if it is not there or its list cannot be read.
+    pub fn open(records: &Dir) -> io::Result<Self> {
+        Self::open_named(records, FOLDER)
+    }
+
+    /// As [`Self::open`], where its folder has another name.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_named(records: &Dir, folder: &str) -> io::Result<Self> {
+        let dir = records.folder(OsStr::new(folder))?;
+        let list = read_bounded(dir.file(OsStr::new(LIST))?, LONGEST_LIST)?;
+        Ok(Self {
+            digest: Digest::of(&list),
+            digests: parse_list(&list)?,
+            dir: Arc::new(dir),
+            elsewhere: BTreeMap::new(),
+            recent: None,
+        })
+    }
+
+    /// Opens a manifest in segments whose list is damaged, if its segments make up the list whose digest
+    /// is `wanted`: all of them are whole then.
+    pub(crate) fn open_without_list(records: &Dir, folder: &str, wanted: Digest) -> Option<Self> {
+        let dir = records.folder(OsStr::new(folder)).ok()?;
+        let names = dir.names().ok()?;
+        let names: BTreeSet<_> = names.iter().filter_map(|name| name.to_str()).collect();
+        let (mut digests, mut list) = (Vec::new(), String::new());
+        loop {
+            let at = digests.len();
+            let ways = [false, true].map(|is_last| (segment_name(at, is_last), is_last));
+            let mut ways = ways.into_iter();
+            let (name, is_last) = ways.find(|(name, _)| names.contains(name.as_str()))?;
+            let file = dir.file(OsStr::new(&name)).ok()?;
+            let digest = Digest::of(&read_bounded(file, LARGEST).ok()?);
+            list.push_str(&list_line(digest, at, is_last));
+            digests.push(digest);
+            if is_last {
+                break;
+            }
+        }
+        let digest = Digest::of(list.as_bytes());
+        (digest == wanted).then(|| Self {
+            dir: Arc::new(dir),
+            digest,
+            digests,
+            elsewhere: BTreeMap::new(),
+            recent: None,
+        })
+    }
+
+    /// Keeps what is unpacked for a while, for who asks for the same segments a little later.
+    #[must_use]
+    pub fn kept(self) -> Self {
+        Self {
+            recent: Some(Mutex::default()),
+            ..self
+        }
+    }
+
+    /// The digest of the list, which is that of the manifest.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The digests of the segments, in their order.
+    #[must_use]
+    pub fn digests(&self) -> &[Digest] {
+        &self.digests
+    }
+
+    fn name(&self, at: usize) -> String {
+        segment_name(at, at + 1 == self.digests.len())
+    }
+
+    /// The folder that a segment stands in, and its name there.
+    fn place(&self, at: usize) -> (&Arc<Dir>, String) {
+        match self.elsewhere.get(&at) {
+            Some((dir, name)) => (dir, name.clone()),
+            None => (&self.dir, self.name(at)),
+        }
+    }
+
+    fn file(&self, at: usize) -> io::Result<File> {
+        let (dir, name) = self.place(at);
+        Ok(dir.file(OsStr::new(&name))?)
+    }
+
+    /// Takes those of `lost` from another manifest that are whole there; what is left is lost.
+    pub(crate) fn take_lost(&mut self, lost: &mut Vec<usize>, other: &Self) {
+        lost.retain(|at| {
+            let digest = self.digests[*at];
+            let mut same = (0..other.digests.len()).filter(|there| other.digests[*there] == digest);
+            let found = same.find(|there| other.packed(*there).is_ok());
+            if let Some(there) = found {
+                let (dir, name) = other.place(there);
+                self.elsewhere.insert(*at, (Arc::clone(dir), name));
+            }
+            found.is_none()
+        });
+    }
+
+    /// A segment as it is on disk, if it is the one that the list has.
+    fn packed(&self, at: usize) -> io::Result<Vec<u8>> {
+        let named = |error: io::Error| {
+            let name = self.name(at);
+            io::Error::new(error.kind(), format!("{name}: {error}"))
+        };
+        let packed = self.file(at).and_then(|file| read_bounded(file, LARGEST));
+        let packed = packed.map_err(named)?;
+        let (found, sealed) = (Digest::of(&packed), self.digests[at]);
+        if found == sealed {
+            return Ok(packed);
+        }
+        Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!(
+                "{} has digest {}, and {} was sealed",
+                self.name(at),
+                found.short(),
+                sealed.short()
+            ),
+        ))
+    }
+
+    /// The lines of a segment, if it is the one that the list has.
+    ///
+    /// # Errors
+    /// Fails if it cannot be read or is another one.
+    ///
+    /// # Panics
+    /// If there is no such segment.
+    pub fn text(&self, at: usize) -> io::Result<Arc<Vec<u8>>> {
+        let lock = |recent: &Mutex<Recent>| -> Option<Arc<Vec<u8>>> {
+            let recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
+            let found = recent.texts.iter().find(|(kept, _)| *kept == at);
+            found.map(|(_, text)| Arc::clone(text))
+        };
+        if let Some(text) = self.recent.as_ref().and_then(lock) {
+            return Ok(text);
+        }
+        let text = Arc::new(unpack(&self.packed(at)?)?);
+        if let Some(recent) = &self.recent {
+            let mut recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
+            recent.bytes += text.len();
+            recent.texts.push_back((at, Arc::clone(&text)));
+            while recent.bytes > KEPT
+                && let Some((_, text)) = recent.texts.pop_front()
+            {
+                recent.bytes -= text.len();
+            }
+        }
+        Ok(text)
+    }
+
+    /// What is wrong with a segment; its content is compared with the list.
+    #[must_use]
+    pub fn fault(&self, at: usize) -> Option<String> {
+        let error = self.packed(at).err()?;
+        Some(crate::error::system_reason(&error))
+    }
+
+    /// What tells a segment's inode from others of its file system.
+    fn inode(&self, at: usize) -> Option<(u64, u64)> {
+        let (dir, name) = self.place(at);
+        let stat = dir.look(OsStr::new(&name)).ok()??;
+        Some((stat.dev, stat.ino))
+    }
+
+    /// Whether a segment is one inode with one of another manifest.
+    pub(crate) fn shares(&self, at: usize, other: &Self) -> bool {
+        let Some(inode) = other.inode(at) else {
+            return false;
+        };
+        let digest = other.digests[at];
+        let mut same = (0..self.digests.len()).filter(|own| self.digests[*own] == digest);
+        same.any(|own| self.inode(own) == Some(inode))
+    }
+}
+
+/// That segments are damaged, in words: their folder, how many, and what is wrong with the first.
+pub(crate) fn describe_lost(folder: &str, lost: usize, first: &str) -> String {
+    match lost as u64 {
+        0 | 1 => format!("{folder}/{first}"),
+        lost => {
+            let more = schema::amount::plural(lost - 1, "more segment is", "more segments are");
+            format!("{folder}/{first}; {more} damaged")
+        }
+    }
+}
+
+fn unpack(packed: &[u8]) -> io::Result<Vec<u8>> {
+    let mut text = Vec::with_capacity((5 * packed.len()).min(1 << 20));
+    let decoder = new_decoder(packed)?;
+    decoder.take(LARGEST + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > LARGEST {
+        return Err(crate::bounded::longer_than(LARGEST));
+    }
+    if text.last() != Some(&b'\n') {
+        return Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "a segment ends within a line",
+        ));
+    }
+    Ok(text)
+}
+
+/// The path of a line, as it stands there.
+pub(crate) fn path_of(line: &[u8]) -> &[u8] {
+    memchr::memchr(b' ', line).map_or(line, |end| &line[..end])
+}
+
+/// Where the first entry of a segment begins.
+pub(crate) fn header_length(text: &[u8]) -> usize {
+    let rest = text.strip_prefix(super::HEADER.as_bytes());
+    match rest.and_then(|rest| rest.strip_prefix(b"\n")) {
+        Some(rest) => text.len() - rest.len(),
+        None => 0,
+    }
+}
+
+/// The path of the first entry of a segment.
+pub(crate) fn first_path(text: &[u8]) -> &[u8] {
+    let entries = &text[header_length(text)..];
+    let end = memchr::memchr(b'\n', entries).unwrap_or(entries.len());
+    path_of(&entries[..end])
+}
+
+/// The path of the last entry of a segment.
+pub(crate) fn last_path(text: &[u8]) -> &[u8] {
+    let entries = text[header_length(text)..].trim_ascii_end();
+    let start = memchr::memrchr(b'\n', entries).map_or(0, |end| end + 1);
+    path_of(&entries[start..])
+}
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+mod list_tests {
+    use super::*;
+
+    #[test]
+    fn a_list_has_the_names_that_segments_have_and_no_others() {
+        let digest = Digest::of(b"x");
+        let list = list_line(digest, 0, false) + &list_line(digest, 1, true);
+        assert_eq!(parse_list(list.as_bytes()).unwrap(), [digest; 2]);
+        let others = [
+            String::new(),
+            list_line(digest, 0, false),
+            list_line(digest, 1, true),
+            list_line(digest, 0, true) + &list_line(digest, 1, true),
+            list.replace("000002-last.zst", "../002-last.zst"),
+            list.replace("000002-last.zst", "000001-last.zst"),
+            list.replace("  000002", " *000002"),
+            list.to_uppercase(),
+            list.trim_end().to_owned(),
+            format!("{list}\n"),
+        ];
+        for other in others {
+            assert!(parse_list(other.as_bytes()).is_err(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_name_has_six_digits_like_the_first() {
+        assert_eq!(segment_name(0, false), "000001.zst");
+        assert_eq!(segment_name(MOST_SEGMENTS - 1, true), "999999-last.zst");
+    }
+}

@@ -1,0 +1,311 @@
+//! Writing a manifest in segments: what is as in an earlier one is linked, the rest compressed.
+//!
+//! Another thread compares and compresses, so that who makes the lines does not wait.
+
+use std::{
+    ffi::OsStr,
+    io::{self, Write as _},
+    sync::{
+        Arc,
+        mpsc::{SyncSender, sync_channel},
+    },
+    thread::JoinHandle,
+};
+
+use memchr::memchr;
+use rustix::io::Errno;
+use schema::Digest;
+#[cfg(debug_assertions)]
+use schema::StoredPathBuf;
+use zstd::bulk::Compressor;
+
+use super::{
+    super::{Entry, HEADER, line::order_of_paths, write::LEVEL},
+    LIST, MOST_SEGMENTS, Segments, cut, first_path, list_line, segment_name,
+};
+use crate::{sys::Dir, threads::start_thread};
+
+/// Segments that may wait for the thread.
+const WAITING: usize = 4;
+
+/// Writes entries in order.
+pub struct SegmentWriter {
+    /// The lines of the segment at hand, how many entries they are, and whether these are the first.
+    text: Vec<u8>,
+    entries: usize,
+    is_first: bool,
+    line: Vec<u8>,
+    filing: Filing,
+    #[cfg(debug_assertions)]
+    last: Option<StoredPathBuf>,
+}
+
+/// Who puts segments on disk: a thread, or whoever makes them.
+struct Filing {
+    /// None where a thread does it, and once all is done.
+    here: Option<Box<Shelf>>,
+    /// None once all was given.
+    segments: Option<SyncSender<(Vec<u8>, bool)>>,
+    /// None once it ended.
+    thread: Option<JoinHandle<io::Result<Box<Shelf>>>>,
+}
+
+impl SegmentWriter {
+    /// Starts a manifest in a new folder of these records. `basis` is the manifest whose segments are
+    /// linked where they are the same; with more than one thread another one compresses. With `one_by_one`
+    /// each file is synced by itself; else whoever seals the snapshot syncs the file system.
+    ///
+    /// # Errors
+    /// Fails if the folder is there or cannot be made.
+    pub fn new(
+        records: &Dir,
+        folder: &str,
+        basis: Option<Arc<Segments>>,
+        threads: usize,
+        one_by_one: bool,
+    ) -> io::Result<Self> {
+        records.make_folder(OsStr::new(folder), 0o700)?;
+        let mut compressor = Compressor::new(LEVEL)?;
+        compressor.include_checksum(true)?;
+        let shelf = Box::new(Shelf {
+            dir: records.folder(OsStr::new(folder))?,
+            basis,
+            next: 0,
+            can_link: true,
+            one_by_one,
+            compressor,
+            list: Vec::new(),
+            count: 0,
+        });
+        Ok(Self {
+            text: format!("{HEADER}\n").into_bytes(),
+            entries: 0,
+            is_first: true,
+            line: Vec::new(),
+            filing: Filing::new(shelf, threads),
+            #[cfg(debug_assertions)]
+            last: None,
+        })
+    }
+
+    /// Writes an entry. Invariant: its path follows the last one in path order.
+    ///
+    /// # Errors
+    /// Fails if a file cannot be written.
+    pub fn write(&mut self, entry: &Entry) -> io::Result<()> {
+        #[cfg(debug_assertions)]
+        {
+            if let Some(last) = &self.last {
+                assert!(*last < entry.path, "manifest out of order");
+            }
+            self.last = Some(entry.path.clone());
+        }
+        let mut line = std::mem::take(&mut self.line);
+        line.clear();
+        entry.write_line(&mut line);
+        let written = self.write_lines(&line);
+        self.line = line;
+        written
+    }
+
+    /// Writes lines that [`Entry::write_line`] made. Invariant: they follow what was written.
+    ///
+    /// # Errors
+    /// Fails if a file cannot be written.
+    pub fn write_lines(&mut self, lines: &[u8]) -> io::Result<()> {
+        let (mut from, mut at) = (0, 0);
+        while at < lines.len() {
+            let end = memchr(b'\n', &lines[at..]).map_or(lines.len(), |end| at + end + 1);
+            let bytes = self.text.len() + (at - from);
+            let is_first = self.is_first && self.entries > 0;
+            if cut::is_border(self.entries, bytes, is_first, &lines[at..end]) {
+                self.text.extend_from_slice(&lines[from..at]);
+                from = at;
+                self.end_segment(false)?;
+            }
+            self.entries += 1;
+            at = end;
+        }
+        self.text.extend_from_slice(&lines[from..]);
+        Ok(())
+    }
+
+    fn end_segment(&mut self, is_last: bool) -> io::Result<()> {
+        let room = self.text.len();
+        let text = std::mem::replace(&mut self.text, Vec::with_capacity(room));
+        (self.entries, self.is_first) = (0, false);
+        self.filing.put(text, is_last)
+    }
+
+    /// Ends the manifest and gives its digest. Its list is on disk; its segments are, if each file is
+    /// synced by itself.
+    ///
+    /// # Errors
+    /// Fails if a file cannot be written.
+    pub fn finish(mut self) -> io::Result<Digest> {
+        self.end_segment(true)?;
+        self.filing.end()?.finish()
+    }
+}
+
+impl Filing {
+    fn new(shelf: Box<Shelf>, threads: usize) -> Self {
+        let mut this = Self {
+            here: None,
+            segments: None,
+            thread: None,
+        };
+        if threads < 2 {
+            this.here = Some(shelf);
+            return this;
+        }
+        let (sender, segments) = sync_channel::<(Vec<u8>, bool)>(WAITING);
+        let (hand_over, taken) = sync_channel::<Box<Shelf>>(1);
+        let work = move || -> io::Result<Box<Shelf>> {
+            let mut shelf = taken.recv().map_err(|_| ended_early())?;
+            for (text, is_last) in segments {
+                shelf.put(&text, is_last)?;
+            }
+            Ok(shelf)
+        };
+        match start_thread("manifest", work) {
+            Ok(thread) => {
+                // The thread waits for it.
+                let _ = hand_over.send(shelf);
+                (this.segments, this.thread) = (Some(sender), Some(thread));
+            }
+            Err(_) => this.here = Some(shelf),
+        }
+        this
+    }
+
+    fn put(&mut self, text: Vec<u8>, is_last: bool) -> io::Result<()> {
+        if let Some(shelf) = &mut self.here {
+            return shelf.put(&text, is_last);
+        }
+        let segments = self.segments.as_ref();
+        let sent = segments.map(|segments| segments.send((text, is_last)));
+        match sent {
+            Some(Ok(())) => Ok(()),
+            // It ended because of an error.
+            _ => Err(self.end().err().unwrap_or_else(ended_early)),
+        }
+    }
+
+    /// Waits until all is written.
+    fn end(&mut self) -> io::Result<Box<Shelf>> {
+        if let Some(shelf) = self.here.take() {
+            return Ok(shelf);
+        }
+        self.segments = None;
+        let ended = self.thread.take().map(JoinHandle::join);
+        ended
+            .and_then(Result::ok)
+            .unwrap_or_else(|| Err(ended_early()))
+    }
+}
+
+impl Drop for Filing {
+    /// Nothing is written any more once the work ended, however it ended.
+    fn drop(&mut self) {
+        self.segments = None;
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+fn ended_early() -> io::Error {
+    io::Error::other("the thread that writes it ended early")
+}
+
+/// The folder that segments come to.
+struct Shelf {
+    dir: Dir,
+    basis: Option<Arc<Segments>>,
+    /// The first segment of the basis that may still be asked for.
+    next: usize,
+    /// Hard links were not refused.
+    can_link: bool,
+    one_by_one: bool,
+    compressor: Compressor<'static>,
+    list: Vec<u8>,
+    count: usize,
+}
+
+impl Shelf {
+    fn put(&mut self, text: &[u8], is_last: bool) -> io::Result<()> {
+        let at = self.count;
+        if at == MOST_SEGMENTS {
+            return Err(io::Error::other(
+                "it has more entries than a manifest can hold",
+            ));
+        }
+        let name = segment_name(at, is_last);
+        let digest = match self.find(text) {
+            Some((basis, same)) => {
+                self.take(&basis, same, &name)?;
+                basis.digests()[same]
+            }
+            None => {
+                let packed = self.compressor.compress(text)?;
+                self.write(&name, &packed)?;
+                Digest::of(&packed)
+            }
+        };
+        self.list
+            .extend_from_slice(list_line(digest, at, is_last).as_bytes());
+        self.count += 1;
+        Ok(())
+    }
+
+    /// The segment of the basis that has the same lines. What is damaged there is none.
+    fn find(&mut self, text: &[u8]) -> Option<(Arc<Segments>, usize)> {
+        let basis = Arc::clone(self.basis.as_ref()?);
+        let wanted = first_path(text);
+        while self.next < basis.digests().len() {
+            let at = self.next;
+            if let Ok(there) = basis.text(at) {
+                match order_of_paths(first_path(&there), wanted) {
+                    std::cmp::Ordering::Less => {}
+                    std::cmp::Ordering::Greater => return None,
+                    std::cmp::Ordering::Equal => {
+                        self.next += 1;
+                        return (*there == text).then_some((basis, at));
+                    }
+                }
+            }
+            self.next += 1;
+        }
+        None
+    }
+
+    /// Links a segment of the basis, or copies it where that is refused.
+    fn take(&mut self, basis: &Segments, same: usize, name: &str) -> io::Result<()> {
+        if self.can_link {
+            let (dir, from) = basis.place(same);
+            match self.dir.link_from(dir, OsStr::new(&from), OsStr::new(name)) {
+                Ok(()) => return Ok(()),
+                // Of this one there are as many names as there can be.
+                Err(Errno::MLINK) => {}
+                Err(_) => self.can_link = false,
+            }
+        }
+        self.write(name, &basis.packed(same)?)
+    }
+
+    fn write(&self, name: &str, packed: &[u8]) -> io::Result<()> {
+        let mut file = self.dir.new_file(OsStr::new(name), 0o600)?;
+        file.write_all(packed)?;
+        if self.one_by_one {
+            file.sync_all()?;
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> io::Result<Digest> {
+        let mut file = self.dir.new_file(OsStr::new(LIST), 0o600)?;
+        file.write_all(&self.list)?;
+        file.sync_all()?;
+        self.dir.sync()?;
+        Ok(Digest::of(&self.list))
+    }
+}
