@@ -22,7 +22,6 @@ use schema::{Digest, SnapshotId, record::SnapshotRecord};
 use super::open::StateDir;
 use crate::{
     error::Result,
-    store::LONGEST_RECORDS,
     sys::{Dir, Stat, stat::Nanos},
 };
 
@@ -30,8 +29,11 @@ use crate::{
 pub(super) const AREA: &str = "record-index";
 /// First word of an index and version of its format.
 const HEADER: &str = "record-index 1";
-/// Longest index, in bytes: all records that may be in memory at once, and what is said of their files.
-const LONGEST_INDEX: u64 = LONGEST_RECORDS + (1 << 20);
+/// Longest index, in bytes: ten thousand records of few sources have as much. Of more it has as many as
+/// there is room for, and the others are read each time: it is in memory beside what it says.
+const LONGEST_INDEX: usize = 16 << 20;
+/// Longest that its first two lines are.
+const LONGEST_HEAD: usize = 200;
 /// Destinations that have an index at most.
 const MOST_INDEXES: usize = 16;
 /// A file that was changed so shortly before it was read may be changed again without another time: no
@@ -82,7 +84,9 @@ pub struct RecordIndex {
     known: HashMap<SnapshotId, Known>,
     recalled: HashSet<SnapshotId>,
     /// What was read, each on a line; none where nothing is to be kept.
-    read: Option<Vec<(SnapshotId, String)>>,
+    read: Option<Vec<String>>,
+    /// Bytes of it.
+    read_bytes: usize,
     /// What was changed later than this was not at rest.
     at_rest: Nanos,
 }
@@ -128,7 +132,10 @@ impl RecordIndex {
         // No string of JSON has a line end in it, so those that are there only part its tokens.
         line.extend(json.lines().map(str::trim));
         line.push('\n');
-        read.push((id, line));
+        if self.text.len() + self.read_bytes + line.len() <= LONGEST_INDEX - LONGEST_HEAD {
+            self.read_bytes += line.len();
+            read.push(line);
+        }
     }
 
     /// Whether so much changed that it is worth to be written anew.
@@ -138,7 +145,7 @@ impl RecordIndex {
         read + gone > FEW + (read + self.recalled.len()) / FEW_OF
     }
 
-    /// The index as it is written; none if it is longer than it may be.
+    /// The index as it is written; none if it does not have what it recalled.
     fn to_text(&self) -> Option<String> {
         let mut body = format!("{HEADER} {}\n", self.destination);
         for id in &self.recalled {
@@ -152,11 +159,10 @@ impl RecordIndex {
             let json = self.text.get(known.json.clone())?;
             writeln!(body, "{id} {ino} {size} {mtime} {ctime} {json}").ok()?;
         }
-        for (_, line) in self.read.iter().flatten() {
+        for line in self.read.iter().flatten() {
             body.push_str(line);
         }
-        let text = format!("{}\n{body}", Digest::of(body.as_bytes()));
-        (text.len() as u64 <= LONGEST_INDEX).then_some(text)
+        Some(format!("{}\n{body}", Digest::of(body.as_bytes())))
     }
 
     /// Reads an index of this destination.
@@ -222,7 +228,7 @@ impl StateDir {
         if !is_own(&file.stat) {
             return None;
         }
-        let text = String::from_utf8(file.read(LONGEST_INDEX).ok()?).ok()?;
+        let text = String::from_utf8(file.read(LONGEST_INDEX as u64).ok()?).ok()?;
         RecordIndex::parse(destination, text)
     }
 
@@ -355,6 +361,18 @@ mod tests {
             index.note(id(at), &stat(at as u64), JSON.as_bytes());
         }
         assert!(index.is_outdated());
+    }
+
+    #[test]
+    fn it_has_as_many_as_there_is_room_for() {
+        let mut index = noting(None);
+        let json = format!("{{\n\"problems\": \"{}\"\n}}\n", "x".repeat(5 << 20));
+        for at in 0..5 {
+            index.note(id(at), &stat(at as u64), json.as_bytes());
+        }
+        let text = index.to_text().unwrap();
+        assert!(text.len() <= LONGEST_INDEX);
+        assert_eq!(noting(Some(text)).known.len(), 3);
     }
 
     #[test]
