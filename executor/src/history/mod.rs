@@ -16,3 +16,6 @@ pub use documents::{NOW, add_unread, begin_search, found_path, live_diff, snapsh
 pub use find::{FoundVersions, Unread, Version, find_versions};
 pub use now::{Now, diff_now};
 pub use search::Search;
+
+#[cfg(test)]
+mod same_tests;
