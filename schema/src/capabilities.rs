@@ -54,6 +54,10 @@ pub struct Capabilities {
     /// Whether root tried: nobody else can tell whether owners and devices are held.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub tried_as_root: bool,
+    /// Whole folders can be cloned at once, made read-only and removed at once: subvolumes of btrfs,
+    /// where who runs this may do so.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub clones: bool,
 }
 
 /// What the names of a file system cannot hold; by default nothing but `/` and NUL.
@@ -154,6 +158,7 @@ impl Capabilities {
             names: both(&self.names, &other.names),
             file_max: self.file_max.and(other.file_max),
             tried_as_root: self.tried_as_root || other.tried_as_root,
+            clones: self.clones || other.clones,
         }
     }
 
@@ -163,7 +168,7 @@ impl Capabilities {
         self.or(other) != *self
     }
 
-    /// What ext4, xfs and btrfs hold.
+    /// What ext4, xfs and btrfs hold. That btrfs can clone folders as well is more than anything needs.
     #[must_use]
     pub const fn all() -> Self {
         Self {
@@ -189,6 +194,7 @@ impl Capabilities {
             },
             file_max: None,
             tried_as_root: true,
+            clones: false,
         }
     }
 

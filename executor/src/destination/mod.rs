@@ -5,6 +5,7 @@
 //! something else is mounted over it meanwhile.
 
 mod probe;
+mod probe_clones;
 mod probe_names;
 mod tries;
 
@@ -26,7 +27,7 @@ use crate::{
         ADOPT, BACKUP, DESTINATION_FILE, LOCK_FILE, MOVING, PARTIAL, SNAPSHOTS, Store, TRASH,
         read_json, write_json,
     },
-    sys::{Dir, Kind, mounts, open, resolve::resolve, uuid},
+    sys::{Dir, Kind, mounts, open, resolve::resolve, subvolume::is_btrfs, uuid},
 };
 
 /// Where a damaged record is kept.
@@ -89,10 +90,21 @@ pub fn prepare_destination(step: &DestinationCheckStep, context: Context<'_>) ->
 pub fn inspect_again(store: &Store) -> Option<String> {
     let record = store.destination().ok().flatten()?;
     let before = &record.capabilities;
-    if !before.lack(&Capabilities::all()) {
+    let probed = if before.lack(&Capabilities::all()) {
+        probe::probe_again(&store.backup, before).ok()?
+    } else if !before.clones && is_btrfs(&store.backup) {
+        // It was set up before this was asked, or by somebody who may not.
+        let clones = probe::probe_only_clones(&store.backup).ok()?;
+        probe::Probed {
+            capabilities: Capabilities {
+                clones,
+                ..before.clone()
+            },
+            unsure: false,
+        }
+    } else {
         return None;
-    }
-    let probed = probe::probe_again(&store.backup, before).ok()?;
+    };
     let mut found = probed.capabilities;
     if !found.tried_as_root && before.tried_as_root {
         // Only root can tell.
@@ -137,6 +149,7 @@ fn capability_words(one: &Capabilities, other: &Capabilities) -> Vec<&'static st
         .into_iter()
         .chain(gaps)
         .chain(names.then_some("more names"))
+        .chain((one.clones && !other.clones).then_some("clones of snapshots (subvolumes)"))
         .collect()
 }
 

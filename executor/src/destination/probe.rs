@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use schema::record::Capabilities;
 
 use super::{
+    probe_clones,
     probe_names::probe_names,
     tries::{Tries, is_passing_fault},
 };
@@ -107,6 +108,9 @@ fn remove_probe_folder(backup: &Dir) {
         let Ok(parent) = backup.again() else {
             return;
         };
+        if let Ok(inner) = backup.folder(OsStr::new(FOLDER)) {
+            let _ = probe_clones::remove_tried(&inner);
+        }
         let nothing = schema::pattern::Excludes::default();
         let bounds = Bounds {
             excludes: &nothing,
@@ -169,7 +173,19 @@ fn try_out(dir: &Dir, tries: &Tries) -> Result<Capabilities, Errno> {
         names,
         file_max: is_fat.then_some(Capabilities::FAT_FILE_MAX),
         tried_as_root: as_root,
+        clones: probe_clones::can_clone(dir),
     })
+}
+
+/// Whether folders can be cloned there, tried by itself.
+pub(super) fn probe_only_clones(backup: &Dir) -> Result<bool, Errno> {
+    remove_probe_folder(backup);
+    backup.make_folder(OsStr::new(FOLDER), 0o700)?;
+    let found = backup
+        .folder(OsStr::new(FOLDER))
+        .map(|dir| probe_clones::can_clone(&dir));
+    remove_probe_folder(backup);
+    found
 }
 
 /// Whether a file can have a name in two folders.
@@ -308,6 +324,8 @@ mod tests {
             owners: as_root,
             devices: as_root,
             tried_as_root: as_root,
+            // More than others hold, if the project is on btrfs.
+            clones: found.clones,
             ..Capabilities::all()
         };
         assert_eq!(found, expected);

@@ -15,13 +15,14 @@ pub mod open;
 pub mod owners;
 pub mod resolve;
 pub mod stat;
+pub mod subvolume;
 pub mod times;
 pub mod uuid;
 pub mod watch;
 mod whole;
 
 pub use dir::{Dir, Listed};
-pub use folder::Folder;
+pub use folder::{Folder, Takeover};
 pub use owners::Owners;
 pub use stat::{Kind, Stat};
 pub use whole::WholeFile;

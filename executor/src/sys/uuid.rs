@@ -1,6 +1,7 @@
 //! The UUID of a file system: from the names udev makes, else from the kernel.
 //!
-//! One of two places with `unsafe` (the other is `process/parent.rs`): the kernel's call has no safe wrapper yet.
+//! One of three places with `unsafe` (the others are `subvolume.rs` and `process/parent.rs`): the kernel's call has
+//! no safe wrapper yet.
 
 use std::{ffi::OsString, os::fd::AsFd};
 
