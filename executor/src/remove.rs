@@ -37,6 +37,9 @@ pub fn remove_tree(parent: &Dir, name: &OsStr, named: &str, context: Context<'_>
         Err(Errno::PERM) if is_folder(parent, name) => {}
         Err(error) => return Err(io("remove", error)),
     }
+    if remove_whole_subvolume(parent, name) {
+        return Ok(());
+    }
     let above = parent.again().map_err(|error| io("open", error))?;
     let root = Task {
         folder: Folder::top(above).child(name),
@@ -70,6 +73,20 @@ pub fn remove_tree(parent: &Dir, name: &OsStr, named: &str, context: Context<'_>
         Some(error) => Err(error),
         None => Ok(()),
     }
+}
+
+/// Removes a subvolume at once; says whether that was one and could be. Who may not do so empties it like
+/// any folder, which it then is.
+fn remove_whole_subvolume(parent: &Dir, name: &OsStr) -> bool {
+    let is_one = match parent.subvolume(name) {
+        Ok(Some(subvolume)) => {
+            // The entries of a read-only one cannot be removed one by one either.
+            let _ = subvolume.set_read_only(false);
+            true
+        }
+        _ => false,
+    };
+    is_one && parent.remove_subvolume(name).is_ok()
 }
 
 /// A folder to remove.

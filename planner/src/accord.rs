@@ -196,6 +196,7 @@ fn with_state_of_snapshot(wanted: SnapshotStep, found: &SnapshotStep) -> Snapsho
         basis: found.basis.clone(),
         also_link: found.also_link.clone(),
         never_link: found.never_link.clone(),
+        compare_basis: found.compare_basis,
         home: found.home,
         continue_from: found.continue_from,
         expected: found.expected,

@@ -159,6 +159,7 @@ const OF_DISKS: &[&str] = &[
     "basis",
     "also_link",
     "never_link",
+    "compare_basis",
     "home",
     "continue_from",
     "expected",

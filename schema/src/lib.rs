@@ -46,6 +46,12 @@ pub use path::{StoredPath, StoredPathBuf};
 pub use plan::Plan;
 pub use reason::{ExpireReason, KeepReason, KeepRule};
 
+/// For what is usually not so and then left out.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+pub(crate) fn is_no(value: &bool) -> bool {
+    !*value
+}
+
 /// For counts that are usually zero and then left out.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
 pub(crate) fn is_zero(count: &u64) -> bool {

@@ -168,6 +168,10 @@ pub struct SnapshotRecord {
     pub manifest_digest: Digest,
     /// Paths that did not go as they should, the first thousand.
     pub problems: Vec<Problem>,
+    /// Its tree is a subvolume of btrfs: what is as in the basis is not hard-linked to it, but the same in a
+    /// clone of it.
+    #[serde(default, skip_serializing_if = "crate::is_no")]
+    pub subvolume: bool,
     /// When its manifest was made anew from its tree, because the one that was sealed was
     /// damaged: the digests are those of that day.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -16,6 +16,7 @@
 
 mod changing;
 mod check;
+mod clones;
 mod faults;
 mod journal;
 mod keeps;

@@ -14,6 +14,7 @@
 
 mod access_times;
 mod attacker;
+mod clones;
 mod compare;
 mod deep;
 mod differential;

@@ -343,6 +343,7 @@ impl World {
                             problems: vec![],
                             manifest_rebuilt_at: None,
                             record_rebuilt_at: None,
+                            subvolume: false,
                             totals: SnapshotTotals {
                                 entries: step.expected.entries,
                                 files: step.expected.files,

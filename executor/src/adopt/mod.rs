@@ -235,6 +235,7 @@ impl Adoption<'_> {
             problems: read.problems.clone(),
             manifest_rebuilt_at: None,
             record_rebuilt_at: None,
+            subvolume: false,
         };
         let path = store.named(&record_path(tree.id, SNAPSHOT_FILE));
         write_record(records, SNAPSHOT_FILE, &path, &record)?;

@@ -108,6 +108,7 @@ pub(crate) fn read_tree(
         tree,
         context,
         walk: tree.walk()?,
+        device: tree.device()?,
         known,
         model,
         waiting: Vec::new(),
@@ -226,6 +227,8 @@ struct TreeReading<'a> {
     tree: &'a Tree<'a>,
     context: Context<'a>,
     walk: Walk<'static>,
+    /// The file system of the destination's own folder.
+    device: u64,
     known: &'a mut KnownInodes,
     model: &'a mut dyn Model,
     /// Entries that come in another order than the manifest's.
@@ -310,9 +313,11 @@ impl TreeReading<'_> {
             append_only: false,
             ..Entry::of(path, &stat)
         };
-        let is_shared = stat.kind == Kind::File && stat.nlink > 1;
-        let is_known =
-            is_shared && (self.known.contains_key(&stat.ino) || !self.under_way.insert(stat.ino));
+        let identity = stat.identity(self.device);
+        let is_known = stat.kind == Kind::File
+            && stat.may_be_shared(self.device)
+            && (self.known.contains_key(&identity)
+                || (stat.nlink > 1 && !self.under_way.insert(identity)));
         ReadItem {
             entry,
             stat,
@@ -423,12 +428,13 @@ impl Coordinator for TreeReading<'_> {
                 continue;
             }
             let mut stored = self.tree.id;
+            let identity = stat.identity(self.device);
             if entry.kind == Kind::File {
                 if let Some(digest) = entry.digest {
                     if stat.nlink > 1 {
-                        self.known.insert(stat.ino, (digest, stored));
+                        self.known.insert(identity, (digest, stored));
                     }
-                } else if let Some((digest, first)) = self.known.get(&stat.ino) {
+                } else if let Some((digest, first)) = self.known.get(&identity) {
                     (entry.digest, stored) = (Some(*digest), *first);
                 } else {
                     // Its first name could not be read, and was told.

@@ -23,8 +23,8 @@ use crate::{
 
 static NOTHING: LazyLock<Excludes> = LazyLock::new(Excludes::default);
 
-/// Stored inodes with more than one name: the digest of their content and the snapshot that first
-/// stored it.
+/// Stored inodes that several snapshots may have, by [`Stat::identity`]: the digest of their content and
+/// the snapshot that first stored it.
 pub(crate) type KnownInodes = HashMap<u64, (Digest, SnapshotId)>;
 
 /// A tree to read.
@@ -41,6 +41,13 @@ pub(crate) struct Tree<'a> {
 }
 
 impl Tree<'_> {
+    /// The number of the file system that the destination's own folder is on.
+    pub(crate) fn device(&self) -> Result<u64> {
+        let stat = self.parent.stat_self();
+        stat.map(|stat| stat.dev)
+            .map_err(|error| Error::io("look at", bytes(&self.name), error))
+    }
+
     pub(crate) fn walk(&self) -> Result<Walk<'static>> {
         let io = |error: Errno| Error::io("look at", bytes(&self.name), error);
         let stat = self.parent.stat(&self.name).map_err(io)?;
@@ -97,19 +104,24 @@ pub(crate) fn learn_from_manifest(
         &dir.stat_self().map_err(io)?,
     );
     let mut cursor = Cursor::new(store.rest_of_manifest(id)?);
+    let device = store.root.stat_self().map_err(io)?.dev;
+    // What other tools made shares nothing with a subvolume.
+    let is_wanted = |stat: &Stat| match wanted {
+        Some(wanted) => wanted.contains(&stat.identity(device)),
+        None => stat.nlink > 1 && stat.dev == device,
+    };
     while let Some(visit) = walk.next() {
         context.stop.check()?;
         if let Visit::Leaf(stat) = visit
             && stat.kind == Kind::File
-            && stat.nlink > 1
-            && wanted.is_none_or(|wanted| wanted.contains(&stat.ino))
-            && !known.contains_key(&stat.ino)
+            && is_wanted(&stat)
+            && !known.contains_key(&stat.identity(device))
             && let Some(entry) = cursor
                 .find(walk.path())
                 .map_err(|error| store.io("read", &format!("the manifest of {id}"), error))?
             && let (Some(digest), Some(stored)) = (entry.digest, entry.stored)
         {
-            known.insert(stat.ino, (digest, stored));
+            known.insert(stat.identity(device), (digest, stored));
         }
     }
     Ok(())

@@ -152,6 +152,7 @@ fn begin_record(
         problems: Vec::new(),
         manifest_rebuilt_at: None,
         record_rebuilt_at: None,
+        subvolume: false,
     }
 }
 

@@ -57,6 +57,24 @@ impl Cursor {
         }
     }
 
+    /// Passes all that is left of what is in a folder; `passed` sees it.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn pass_content(
+        &mut self,
+        folder: &StoredPath,
+        passed: &mut dyn FnMut(&Entry),
+    ) -> io::Result<()> {
+        while let Some(next) = self.entries.next_if(|next| {
+            next.as_ref()
+                .map_or(true, |entry| entry.path.is_below(folder))
+        }) {
+            passed(&next?);
+        }
+        Ok(())
+    }
+
     /// Goes to the end; `passed` sees what is left.
     ///
     /// # Errors
@@ -98,5 +116,16 @@ mod tests {
         assert!(!found("b"));
         assert!(found("c"));
         assert!(!found("d"));
+
+        let reader = Reader::new(std::fs::File::open(&path).unwrap()).unwrap();
+        let mut cursor = Cursor::new(reader);
+        let mut passed = Vec::new();
+        let mut pass = |entry: &Entry| passed.push(entry.path.shown());
+        assert!(cursor.find(StoredPath::new("a")).unwrap().is_some());
+        cursor
+            .pass_content(StoredPath::new("a"), &mut pass)
+            .unwrap();
+        cursor.pass_content(StoredPath::root(), &mut pass).unwrap();
+        assert_eq!(passed, ["/a/b", "/a.b", "/c"]);
     }
 }

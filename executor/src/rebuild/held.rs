@@ -153,15 +153,16 @@ impl Records<'_> {
         neighbours: &[FoundSnapshot],
     ) -> Result<KnownInodes> {
         let mut shared = HashSet::new();
+        let device = tree.device()?;
         let mut walk = tree.walk()?;
         while let Some(visit) = walk.next() {
             self.context.stop.check()?;
             if let crate::walk::Visit::Leaf(stat) = visit
                 && stat.kind == Kind::File
-                && stat.nlink > 1
+                && stat.may_be_shared(device)
                 && wanted(walk.path())
             {
-                shared.insert(stat.ino);
+                shared.insert(stat.identity(device));
             }
         }
         let mut known = KnownInodes::new();

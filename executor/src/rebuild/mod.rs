@@ -365,6 +365,9 @@ impl Records<'_> {
             }],
             manifest_rebuilt_at: None,
             record_rebuilt_at: None,
+            subvolume: store
+                .snapshot(self.home, id)
+                .is_ok_and(|tree| tree.is_subvolume()),
         }
     }
 }

@@ -172,5 +172,6 @@ fn lock_destination(store: Store) -> Result<(Store, Option<Lock>)> {
     let path = store.named(&format!("{BACKUP}/{LOCK_FILE}"));
     let lock = Lock::take(&store.backup, LOCK_FILE, &path)?;
     steps::moving::finish_moves(&store)?;
+    steps::moving::lock_snapshots(&store);
     Ok((store, Some(lock)))
 }

@@ -4,6 +4,7 @@
 //! what they come to is taken in order, so that the manifest is written as a stream. A folder is
 //! finished once everything in it was taken.
 
+mod gone;
 mod items;
 mod others;
 
@@ -43,7 +44,7 @@ use crate::{
     names::Namer,
     store::Store,
     survey::{Encountered, HoleBudget, Record, Survey, Surveyed, nanos_of},
-    sys::{Folder, Kind, distance::round_trip, stat::Nanos},
+    sys::{Folder, Kind, Takeover, distance::round_trip, stat::Nanos},
     watch::{Storing, WHOLE},
     width::Width,
     worker_pool::{Coordinator, run_in_order},
@@ -146,6 +147,8 @@ pub(super) fn build_tree(
         one_by_one: capability_checks::syncs_one_by_one(&started.tree),
         unsynced: AtomicBool::new(false),
         block_bytes: OnceLock::new(),
+        clone_of: started.clone_of.clone(),
+        lost_groups: Mutex::default(),
     };
     let mut builder = Builder::new(
         &build,
@@ -217,6 +220,8 @@ struct Builder<'a> {
     /// The files of several names whose names were not all met.
     groups: HashMap<(u64, u64), (Arc<LinkGroup>, u32)>,
     group_count: u64,
+    /// The folder of the basis that was last looked into for what is gone from it.
+    gone_in: Option<(StoredPathBuf, Folder)>,
     job: BuildJob,
     full: Vec<Arc<DirectoryNode>>,
     tally: Tally,
@@ -272,11 +277,18 @@ fn begin_tree(
         ..Entry::of(StoredPath::root(), &tree.stat_self().map_err(io)?)
     };
     let root = DirectoryNode::new(
-        Folder::top_to_make(tree, started.continued),
+        Folder::top_to_make(
+            tree,
+            match (started.clone_of.is_some(), started.continued) {
+                (true, _) => Takeover::Clone,
+                (false, true) => Takeover::Leftover,
+                (false, false) => Takeover::Nothing,
+            },
+        ),
         build.basis.clone(),
         None,
         StoredPathBuf::new(),
-        started.continued,
+        (started.continued, started.clone_of.is_some()),
     );
     *root.end() = FolderMetadata {
         entry: Some(entry.clone()),
@@ -327,6 +339,7 @@ impl<'a> Builder<'a> {
             namers: vec![Namer::default()],
             groups: HashMap::new(),
             group_count: 0,
+            gone_in: None,
             job: BuildJob::default(),
             full: Vec::new(),
             tally: Tally::default(),
@@ -365,6 +378,7 @@ impl<'a> Builder<'a> {
         self.log.flush().map_err(io)?;
         // In the order of the configuration, as people read it.
         let step = self.build.step;
+        self.add_what_the_basis_stores();
         self.records.sort_by_key(|record| {
             let mut sources = step.sources.iter();
             sources.position(|source| source.path == record.path)
@@ -382,6 +396,23 @@ impl<'a> Builder<'a> {
             sources: self.records,
             problems: self.tally.problems,
         })
+    }
+
+    /// What a clone has from the basis unseen is counted there.
+    fn add_what_the_basis_stores(&mut self) {
+        let Some(basis) = &self.build.clone_of else {
+            return;
+        };
+        let (bytes, files) = self
+            .tally
+            .lost
+            .of_basis(&basis.stored_by, &basis.files_stored_by);
+        for (by, bytes) in bytes {
+            *self.tally.stored_by.entry(by).or_default() += bytes;
+        }
+        for (by, files) in files {
+            *self.tally.files_stored_by.entry(by).or_default() += files;
+        }
     }
 
     /// Tells how far the work is.

@@ -3,12 +3,16 @@
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     sync::{
-        Mutex, OnceLock, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
-use schema::{SnapshotId, plan::SnapshotStep, record::Capabilities};
+use schema::{
+    SnapshotId,
+    plan::SnapshotStep,
+    record::{Capabilities, SnapshotRecord},
+};
 
 use super::{
     limits::{free_bytes, too_little_space},
@@ -23,7 +27,7 @@ use crate::{
     manifest::Entry,
     store::Store,
     survey::{HoleBudget, Moves, Since, is_recent},
-    sys::{Dir, Folder, Stat, stat::Nanos},
+    sys::{Dir, Folder, Kind, Stat, stat::Nanos},
     width::Width,
 };
 
@@ -81,6 +85,11 @@ pub(super) struct BuildContext<'a> {
     pub(super) block_bytes: OnceLock<Option<u64>>,
     /// A sync failed: what was written since the last checkpoint must not be trusted.
     pub(super) unsynced: AtomicBool,
+    /// The basis' record, where the tree began as a clone of it that is taken over unseen.
+    pub(super) clone_of: Option<Arc<SnapshotRecord>>,
+    /// Numbers of files of several names in the basis of which it is counted that they are not as it has
+    /// them: the new tree's are counted by themselves.
+    pub(super) lost_groups: Mutex<HashSet<u64>>,
 }
 
 /// What a new tree is judged by.
@@ -156,6 +165,17 @@ impl BuildContext<'_> {
     pub(super) fn is_here(&self, stat: &Stat) -> bool {
         // Which mount it is on not every kernel says.
         self.step.one_file_system && !stat.mount_root && stat.mount != 0
+    }
+
+    /// Whether what the basis stores of an entry is to be counted as lost to a clone of it: once for
+    /// each file, whatever names it has.
+    pub(super) fn counts_as_lost(&self, entry: &Entry) -> bool {
+        let is_stored = entry.kind == Kind::File && entry.tree == 0 && entry.stored.is_some();
+        is_stored
+            && entry.group.is_none_or(|group| {
+                let groups = self.lost_groups.lock();
+                groups.unwrap_or_else(PoisonError::into_inner).insert(group)
+            })
     }
 
     /// Whether an inode of the destination is known to be damaged.

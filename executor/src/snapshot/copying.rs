@@ -1,13 +1,13 @@
 //! Copying one regular file into the new tree, content and metadata.
 
-use std::{fs::File, sync::PoisonError};
+use std::{ffi::OsStr, fs::File, sync::PoisonError};
 
 use rustix::io::Errno;
 use schema::{Digest, journal::ProblemKind};
 
 use super::{
     jobs::{BuildItem, CompletedCopy},
-    limits::{ends_attributes, free_bytes},
+    limits::{ends_attributes, ends_everything, free_bytes},
     stored_file::{StorageMethod, Stored},
     worker::Worker,
 };
@@ -244,6 +244,52 @@ fn look_at_copy(
         let _ = known.set(blocks.find(|block| found.allocated == takes(*block)));
     }
     Ok(found)
+}
+
+/// Makes a file of a stored one that cannot be linked to, as between two subvolumes: another inode with
+/// the same blocks, metadata and attributes. `None` where no blocks can be shared.
+pub(super) fn clone_stored_file(
+    worker: &mut Worker<'_>,
+    item: &BuildItem,
+    new: &Dir,
+    (from, from_name, found): (&Dir, &OsStr, &Stat),
+    entry: &Entry,
+) -> Result<Option<Stat>> {
+    let Ok(stored) = from.file(from_name) else {
+        return Ok(None);
+    };
+    if !Stat::of_fd(&stored).is_ok_and(|opened| opened.same_inode(found)) {
+        return Ok(None);
+    }
+    // What it has of attributes is what the manifest does not keep.
+    let attributes = match entry.xattrs_digest {
+        None => Ok(Attributes::new()),
+        Some(_) => attributes::of_fd(&stored),
+    };
+    let Ok(attributes) = attributes else {
+        return Ok(None);
+    };
+    let to = match new.new_file(&item.name, entry.mode & 0o777) {
+        Ok(to) => to,
+        Err(error) if ends_everything(error) => {
+            return Err(Error::io("create", &worker.here(), error));
+        }
+        Err(_) => return Ok(None),
+    };
+    if found.size > 0 && !worker.share(&stored, &to, found.dev) {
+        remove_copy(worker, new, item)?;
+        return Ok(None);
+    }
+    let held = attributes.clone();
+    let mut made = entry.clone();
+    let copy = set_metadata(worker, &to, &mut made, attributes)?;
+    if !made.xattrs_kept.is_empty() && attributes::of_fd(&to).ok().as_ref() != Some(&held) {
+        // Copied from its source, all of them are set, or kept in the manifest.
+        remove_copy(worker, new, item)?;
+        return Ok(None);
+    }
+    worker.sync_one(|| to.sync_all())?;
+    Ok(Some(copy))
 }
 
 /// Whether a destination is full only because it cannot store the holes of one file, which was removed

@@ -6,7 +6,7 @@ use schema::journal::ProblemKind;
 
 use super::{
     build_context::BuildContext,
-    file, folder,
+    file, folder, inherit,
     jobs::{BuildItem, BuildJob, BuildJobResult, DirectoryNode, ItemKind},
     other,
     worker::Worker,
@@ -97,14 +97,33 @@ impl Worker<'_> {
             return Ok(());
         }
         self.take_up(&item.node, std::mem::take(&mut item.path));
+        if !item.node.inherited {
+            return self.make_kind(&item);
+        }
+        if inherit::take_over(self, &mut item)? {
+            return Ok(());
+        }
+        if let Some(entry) = item.basis.as_deref() {
+            inherit::count_lost(self, entry);
+        }
+        let listed = self.tally.totals.entries;
+        self.make_kind(&item)?;
+        if item.basis.is_some() && self.tally.totals.entries == listed {
+            inherit::clear_unlisted(self, &item)?;
+        }
+        Ok(())
+    }
+
+    fn make_kind(&mut self, item: &BuildItem) -> Result<()> {
         match &item.what {
-            ItemKind::Folder(stat, child) => folder::enter_folder(self, &item, stat, child),
-            ItemKind::File(stat, group) => file::make_file(self, &item, stat, group.as_deref()),
+            ItemKind::Gone(names) => inherit::take_away(self, names),
+            ItemKind::Folder(stat, child) => folder::enter_folder(self, item, stat, child),
+            ItemKind::File(stat, group) => file::make_file(self, item, stat, group.as_deref()),
             ItemKind::Other(stat, group) => {
-                other::make_special_entry(self, &item, stat, group.as_deref())
+                other::make_special_entry(self, item, stat, group.as_deref())
             }
             ItemKind::Root(stat) => {
-                folder::take_root_metadata(self, &item, stat);
+                folder::take_root_metadata(self, item, stat);
                 Ok(())
             }
             ItemKind::Unreadable(error) => {

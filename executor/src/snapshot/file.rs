@@ -1,4 +1,5 @@
-//! One regular file: linked to the basis where the basis has it, copied otherwise.
+//! One regular file: linked to the basis where the basis has it, or taken over from a clone of it; copied
+//! otherwise.
 //!
 //! Invariant: a file is only linked to an inode of the basis that has its content, mode, owner, time
 //! and attributes, because all names of an inode share them.
@@ -11,6 +12,7 @@ use super::{
     build_context::Reference,
     capability_checks,
     copying::{self, Content},
+    inherit,
     jobs::{BuildItem, FirstName, LinkGroup},
     limits::ends_everything,
     resumed_copy,
@@ -137,8 +139,19 @@ fn link_to_first(
         .new
         .open()
         .map_err(|error| Error::io("open", &worker.here(), error))?;
-    worker.clear(new, &item.name)?;
-    match new.link_from(&dir, &first.name, &item.name) {
+    let is_there = item.node.may_hold_others()
+        && match (dir.stat(&first.name), new.stat(&item.name)) {
+            (Ok(first), Ok(there)) => there.same_inode(&first),
+            _ => false,
+        };
+    let linked = match is_there {
+        true => Ok(()),
+        false => {
+            worker.clear(new, &item.name)?;
+            new.link_from(&dir, &first.name, &item.name)
+        }
+    };
+    match linked {
         Ok(()) => {}
         Err(error) if ends_everything(error) => {
             return Err(Error::io("link", &worker.here(), error));
@@ -314,22 +327,32 @@ fn link_to_basis(
         return Ok(None);
     }
     let name = &item.name;
-    let continued = worker.node()?.is_continued();
-    let there = if continued {
+    let there = if item.node.may_hold_others() {
         new.look(name)
             .map_err(|error| Error::io("look at", &worker.here(), error))?
     } else {
         None
     };
-    if there.is_none_or(|there| !there.same_inode(&found)) {
+    let is_it = |there: &Stat| there.same_inode(&found) || inherit::is_clone(there, &found);
+    let mut copy = found;
+    if let Some(there) = there.filter(is_it) {
+        copy = there;
+    } else {
         worker.clear(new, name)?;
         match new.link_from(from, from_name, name) {
             Ok(()) => {}
             Err(error) if ends_everything(error) => {
                 return Err(Error::io("link", &worker.here(), error));
             }
-            // EMLINK, EPERM, ENOTSUP: a copy serves as well.
-            Err(_) => return Ok(None),
+            // EXDEV (another subvolume), EMLINK, EPERM, ENOTSUP: a file that shares all blocks, or a copy
+            // of the source, serves as well.
+            Err(_) => {
+                let stored = (from, from_name, &found);
+                match copying::clone_stored_file(worker, item, new, stored, entry)? {
+                    Some(made) => copy = made,
+                    None => return Ok(None),
+                }
+            }
         }
     }
     if entry.tree != 0 {
@@ -352,7 +375,7 @@ fn link_to_basis(
     Ok(Some(Stored {
         entry: listed,
         how: StorageMethod::Linked,
-        copy: found,
+        copy,
         inode: (stat.dev, stat.ino),
         unchanged: true,
     }))
@@ -380,6 +403,14 @@ fn judge_by_reference(worker: &mut Worker<'_>, item: &BuildItem, entry: &Entry, 
         tally.files_changed += 1;
         tally.changed.get_or_insert_with(|| entry.path.clone());
     }
+}
+
+/// Counts a file that a clone has from the basis; what it takes is counted there.
+pub(super) fn count_taken_over(worker: &mut Worker<'_>, item: &BuildItem, entry: &Entry) {
+    let tally = &mut worker.tally;
+    tally.totals.add_file(entry.size, false);
+    tally.unchanged_files += 1;
+    judge_by_reference(worker, item, entry, true);
 }
 
 /// Counts a file that stands in the new tree, and lists it.

@@ -28,21 +28,9 @@ pub(super) fn enter_folder(
     stat: &Stat,
     child: &Arc<DirectoryNode>,
 ) -> Result<()> {
-    let Some(new) = worker.new_dir()? else {
+    // One that the clone has is opened when something in it is to become another.
+    if !child.inherited && !make_folder(worker, item, child)? {
         return Ok(());
-    };
-    if let Some(because) = capability_checks::why_refused(worker, &new, &item.name)? {
-        return lose_folder(worker, child, &because);
-    }
-    if let Err(error) = child.new.open_or_make() {
-        if ends_everything(error) {
-            return worker.not_stored("make the folder", error);
-        }
-        let because = explain_refusal("make", error).map_or_else(
-            || format!("cannot make the folder: {}", system_reason(&error.into())),
-            |because| format!("cannot make the folder: {because}"),
-        );
-        return lose_folder(worker, child, &because);
     }
     let basis = item.basis.as_deref();
     // The kernel moves the change time with any change of an attribute.
@@ -65,13 +53,49 @@ pub(super) fn enter_folder(
         drop(end);
         return lose_folder(worker, child, "cannot make the folder");
     }
+    let as_in_basis = |basis: &Entry| {
+        (basis.mode, basis.uid, basis.gid, basis.mtime)
+            == (entry.mode, entry.uid, entry.gid, entry.mtime)
+            && basis.xattrs_digest == entry.xattrs_digest
+            && basis.xattrs_kept == entry.xattrs_kept
+    };
     *end = FolderMetadata {
+        as_in_basis: child.inherited && basis.is_some_and(as_in_basis),
         entry: Some(entry.clone()),
         attributes,
     };
     drop(end);
     worker.tally.totals.folders += 1;
     worker.list(&item.name, &entry)
+}
+
+/// Makes or takes over a folder; says whether it did, else it is listed.
+fn make_folder(
+    worker: &mut Worker<'_>,
+    item: &BuildItem,
+    child: &Arc<DirectoryNode>,
+) -> Result<bool> {
+    let Some(new) = worker.new_dir()? else {
+        return Ok(false);
+    };
+    item.node.touch();
+    if let Some(because) = capability_checks::why_refused(worker, &new, &item.name)? {
+        lose_folder(worker, child, &because)?;
+        return Ok(false);
+    }
+    let Err(error) = child.new.open_or_make() else {
+        return Ok(true);
+    };
+    if ends_everything(error) {
+        worker.not_stored("make the folder", error)?;
+        return Ok(false);
+    }
+    let because = explain_refusal("make", error).map_or_else(
+        || format!("cannot make the folder: {}", system_reason(&error.into())),
+        |because| format!("cannot make the folder: {because}"),
+    );
+    lose_folder(worker, child, &because)?;
+    Ok(false)
 }
 
 /// Lists a folder that the destination cannot hold, for all that is in it.
@@ -124,15 +148,24 @@ fn look_at(worker: &Worker<'_>, node: &DirectoryNode, dir: &Dir) -> Result<Stat>
 /// Gives a full folder its metadata.
 pub(super) fn finish_folder(worker: &mut Worker<'_>, node: &Arc<DirectoryNode>) -> Result<()> {
     worker.turn_to(node);
-    let FolderMetadata { entry, attributes } = std::mem::take(&mut *node.end());
+    let FolderMetadata {
+        entry,
+        attributes,
+        as_in_basis,
+    } = std::mem::take(&mut *node.end());
     // Without an entry it could not be made, which is listed.
     let Some(entry) = entry else {
         return Ok(());
     };
-    let dir = node
-        .new
-        .open()
-        .map_err(|error| Error::io("open", &worker.here(), error))?;
+    if as_in_basis && node.is_untouched() {
+        return Ok(());
+    }
+    // One of a clone is opened as one to be changed: with a right to, and without its old attributes.
+    let opened = match node.inherited {
+        true => node.new.open_or_make(),
+        false => node.new.open(),
+    };
+    let dir = opened.map_err(|error| Error::io("open", &worker.here(), error))?;
     if node.is_continued() {
         worker.remove_others(node, &dir)?;
     }

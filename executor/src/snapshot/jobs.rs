@@ -33,6 +33,10 @@ pub(super) struct DirectoryNode {
     pub(super) path: StoredPathBuf,
     /// It stood in a tree that was continued.
     pub(super) continued: bool,
+    /// It stands in a clone of the basis, with all that the basis has in it.
+    pub(super) inherited: bool,
+    /// Something in it is not as the basis has it.
+    touched: AtomicBool,
     /// What it gets when it is full.
     end: Mutex<FolderMetadata>,
     /// The names made so far, where it may hold others from an interrupted run.
@@ -53,6 +57,8 @@ pub(super) struct FolderMetadata {
     pub(super) entry: Option<Entry>,
     /// Its extended attributes.
     pub(super) attributes: Attributes,
+    /// The basis has it with this very metadata.
+    pub(super) as_in_basis: bool,
 }
 
 impl DirectoryNode {
@@ -61,7 +67,7 @@ impl DirectoryNode {
         basis: Option<Folder>,
         source: Option<Folder>,
         path: StoredPathBuf,
-        continued: bool,
+        (continued, inherited): (bool, bool),
     ) -> Arc<Self> {
         Arc::new(Self {
             new,
@@ -69,6 +75,8 @@ impl DirectoryNode {
             source,
             path,
             continued,
+            inherited,
+            touched: AtomicBool::new(false),
             end: Mutex::default(),
             made: Mutex::default(),
             left: Mutex::default(),
@@ -105,6 +113,24 @@ impl DirectoryNode {
 
     pub(super) fn left(&self) -> MutexGuard<'_, Option<HashSet<OsString>>> {
         self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something in it becomes another than the basis has.
+    pub(super) fn touch(&self) {
+        self.touched.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is to all appearances the folder that the clone has from the basis.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.inherited
+            && !self.touched.load(Ordering::Relaxed)
+            && !self.new.is_changed()
+            && !self.new.is_new()
+    }
+
+    /// Whether entries may stand in it that nothing was done for yet.
+    pub(super) fn may_hold_others(&self) -> bool {
+        self.is_continued() || (self.inherited && !self.new.is_new())
     }
 
     /// Whether it may hold what an interrupted run left.
@@ -190,12 +216,57 @@ pub(super) enum ItemKind {
     Root(Stat),
     /// It cannot be looked at.
     Unreadable(Errno),
+    /// These names of the folder are in a clone of the basis and not in the sources any more.
+    Gone(Vec<OsString>),
     /// The source is not there or cannot be looked at.
     NoSource(Errno),
     /// It has more holes than are read.
     Hollow(Stat),
     /// It was there and then was not.
     Vanished,
+}
+
+/// Bytes and files by the snapshot that stored them first.
+#[derive(Debug, Default)]
+pub(super) struct Lost(BTreeMap<SnapshotId, (u64, u64)>);
+
+impl Lost {
+    /// Counts one file.
+    pub(super) fn count(&mut self, by: SnapshotId, bytes: u64) {
+        let one = self.0.entry(by).or_default();
+        one.0 += bytes;
+        one.1 += 1;
+    }
+
+    /// Counts what another counted.
+    pub(super) fn add(&mut self, other: Self) {
+        for (by, (bytes, files)) in other.0 {
+            let one = self.0.entry(by).or_default();
+            one.0 += bytes;
+            one.1 += files;
+        }
+    }
+
+    /// What is left of what the basis stores, bytes and files.
+    pub(super) fn of_basis(
+        &self,
+        stored_by: &BTreeMap<SnapshotId, u64>,
+        files_stored_by: &BTreeMap<SnapshotId, u64>,
+    ) -> (BTreeMap<SnapshotId, u64>, BTreeMap<SnapshotId, u64>) {
+        let none = (0, 0);
+        let mut bytes = BTreeMap::new();
+        let mut files = BTreeMap::new();
+        for (by, held) in files_stored_by {
+            let lost = self.0.get(by).unwrap_or(&none);
+            let left = held.saturating_sub(lost.1);
+            if left > 0 {
+                files.insert(*by, left);
+                let held = stored_by.get(by).copied().unwrap_or(0);
+                bytes.insert(*by, held.saturating_sub(lost.0));
+            }
+        }
+        (bytes, files)
+    }
 }
 
 /// What a job came to.
@@ -206,6 +277,8 @@ pub(super) struct Tally {
     pub(super) totals: SnapshotTotals,
     pub(super) stored_by: BTreeMap<SnapshotId, u64>,
     pub(super) files_stored_by: BTreeMap<SnapshotId, u64>,
+    /// What the basis stores and a clone of it does not any more.
+    pub(super) lost: Lost,
     /// Regular files whose content is as the basis has it.
     pub(super) unchanged_files: u64,
     /// Regular files whose content is as the reference has it.
@@ -260,6 +333,7 @@ impl Tally {
         for (id, files) in other.files_stored_by {
             *self.files_stored_by.entry(id).or_default() += files;
         }
+        self.lost.add(other.lost);
         self.unchanged_files += other.unchanged_files;
         self.files_as_before += other.files_as_before;
         let room = super::limits::MAX_PROBLEMS.saturating_sub(self.problems.len());

@@ -2,8 +2,7 @@
 //!
 //! Invariant (law 4): data and manifest are on disk before the one rename that publishes. The
 //! tree in `partial` may start empty or hold what an interrupted run left; [`build`] converges
-//! either to the survey of the sources. A file system that can clone a snapshot only needs another
-//! [`start`].
+//! either to the survey of the sources, and so it does with a clone of the basis ([`inherit`]).
 
 mod adopt;
 mod build;
@@ -14,6 +13,7 @@ mod copying;
 mod dispatch;
 mod file;
 mod folder;
+mod inherit;
 mod jobs;
 mod limits;
 mod other;
@@ -65,7 +65,11 @@ pub fn run_snapshot_step(
     let found = survey.sources.iter().flat_map(|source| &source.found);
     let costs = found.filter_map(|found| found.cost.clone());
     let costs_most = costs.max_by_key(|cost| cost.bytes);
-    let mut started = start::start_tree(store, step)?;
+    let destination = store.destination()?.ok_or_else(|| {
+        Error::failed(format!("{} has no destination.json", store.path))
+            .hint("run `backup apply` again: it sets the destination up")
+    })?;
+    let mut started = start::start_tree(store, step, &destination.capabilities)?;
     if started.continued {
         rsync::end_orphans(store)?;
     }
@@ -79,8 +83,10 @@ pub fn run_snapshot_step(
         }
         Engine::Rsync => rsync::fill_by_rsync(store, step, &started, &survey, context)?,
     };
-    // What rsync copied is there to be made equal to the sources.
-    started.continued |= filled.is_some();
+    if filled.is_some() {
+        // What rsync copied is there to be made equal to the sources.
+        started.look_at_everything();
+    }
     let Filled { heard, fresh } = filled.unwrap_or_default();
     let mut built = build::build_tree(store, run_id, step, &started, (survey, &fresh), context)?;
     heard.add_to(&mut built, &started.tree);

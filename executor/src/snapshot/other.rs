@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use rustix::io::Errno;
 
 use super::{
-    capability_checks,
+    capability_checks, inherit,
     jobs::{BuildItem, FirstName, LinkGroup},
     limits::{ends_attributes, ends_everything},
     worker::Worker,
@@ -44,6 +44,16 @@ pub(super) fn make_special_entry(
     if capability_checks::why_refused(worker, &new, &item.name)?.is_some() {
         entry.absent = true;
         entry.xattrs_kept = attributes;
+        return worker.list(&item.name, &entry);
+    }
+    let is_clone = item.node.may_hold_others()
+        && group.is_none()
+        && special.is_as_basis(&entry)
+        && inherit::is_there(worker, &new, &item.name);
+    if is_clone {
+        if let Some(basis) = special.untouched {
+            entry.xattrs_kept.clone_from(&basis.xattrs_kept);
+        }
         return worker.list(&item.name, &entry);
     }
     worker.clear(&new, &item.name)?;
@@ -123,6 +133,17 @@ impl SpecialEntry<'_> {
         }
         entry.xattrs_digest = xattrs_digest(&attributes);
         Some(attributes)
+    }
+
+    /// Whether it is what the basis has.
+    fn is_as_basis(&self, entry: &Entry) -> bool {
+        self.untouched.is_some_and(|basis| {
+            basis.tree == 0
+                && !basis.absent
+                && basis.stored_name() == self.item.name
+                && basis.target == entry.target
+                && basis.xattrs_digest == entry.xattrs_digest
+        })
     }
 
     /// Links it to its first name or to the basis, where that has the same; says whether it did.

@@ -50,11 +50,16 @@ pub(super) fn outcome_of_snapshot(record: &SnapshotRecord, costs_most: Option<Co
         (
             Status::Succeeded,
             format!(
-                "snapshot {}: {}, {} copied, {} hard-linked",
+                "snapshot {}: {}, {} copied, {} {}",
                 record.id,
                 amount::plural(totals.files, "file", "files"),
                 amount::count(totals.files_copied),
-                amount::count(totals.files_linked)
+                amount::count(totals.files_linked),
+                if record.subvolume {
+                    "cloned"
+                } else {
+                    "hard-linked"
+                }
             ),
             None,
         )

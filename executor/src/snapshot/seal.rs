@@ -74,6 +74,7 @@ pub(super) fn seal_snapshot(
         manifest: segments::LIST_PATH.to_owned(),
         manifest_digest,
         problems: built.problems,
+        subvolume: started.tree.is_subvolume(),
         manifest_rebuilt_at: None,
         record_rebuilt_at: None,
     };
@@ -189,6 +190,12 @@ pub(super) fn publish_snapshot(
     }
     for dir in [&daily, &area, &store.root] {
         dir.sync().map_err(|error| store.io("sync", &at, error))?;
+    }
+    if let Some(home) = store.home_of(step.id)?
+        && let Some(tier) = store.tier(home)?
+    {
+        // After the rename, which a read-only one refuses. What may not be is done by the next run.
+        let _ = tier.lock_subvolume(name);
     }
     if record.suspect.is_empty()
         && let Some(home) = store.home_of(step.id)?

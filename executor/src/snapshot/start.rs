@@ -1,12 +1,21 @@
-//! Starts a snapshot's tree from an empty folder, or from what an interrupted run left.
+//! Starts a snapshot's tree: as a clone of the basis', from an empty folder, or from what an
+//! interrupted run left.
+//!
+//! Invariant: a clone is taken over unseen only if nobody can have written to the basis since it was sealed, and
+//! nothing is known to be wrong with it. Else each entry of it is compared with the basis, as in a
+//! tree that is continued.
 
-use std::ffi::OsStr;
+use std::{ffi::OsStr, sync::Arc};
 
 use rustix::io::Errno;
-use schema::plan::SnapshotStep;
+use schema::{
+    plan::{Basis, SnapshotStep},
+    record::{Capabilities, SnapshotRecord},
+};
 
+use super::resume_journal;
 use crate::{
-    error::Result,
+    error::{Error, Result},
     store::{BACKUP, PARTIAL, SNAPSHOTS, Store},
     sys::{Dir, attributes},
 };
@@ -19,12 +28,26 @@ pub(super) struct Started {
     pub(super) tree: Dir,
     /// The snapshot's record folder.
     pub(super) records: Dir,
-    /// Whether the tree may hold something already.
+    /// Whether the tree may hold something that must be looked at.
     pub(super) continued: bool,
+    /// The basis' record, where the tree is a clone of it that nothing was done to yet.
+    pub(super) clone_of: Option<Arc<SnapshotRecord>>,
+}
+
+impl Started {
+    /// Something else than the converging pass changed the tree: everything in it is looked at.
+    pub(super) fn look_at_everything(&mut self) {
+        self.continued = true;
+        self.clone_of = None;
+    }
 }
 
 /// Opens the snapshot's tree in `partial`, taking over an older unfinished one if the step says so.
-pub(super) fn start_tree(store: &Store, step: &SnapshotStep) -> Result<Started> {
+pub(super) fn start_tree(
+    store: &Store,
+    step: &SnapshotStep,
+    capabilities: &Capabilities,
+) -> Result<Started> {
     let name = step.id.to_string();
     let area = store.area(PARTIAL)?;
     let snapshots = store.area(SNAPSHOTS)?;
@@ -44,19 +67,116 @@ pub(super) fn start_tree(store: &Store, step: &SnapshotStep) -> Result<Started> 
     let records = snapshots
         .folder_or_new(OsStr::new(&name), 0o700)
         .map_err(|error| store.io("make", &at(SNAPSHOTS), error))?;
-    let continued = match area.make_folder(OsStr::new(&name), 0o700) {
-        Ok(()) => false,
-        Err(Errno::EXIST) => true,
-        Err(error) => return Err(store.io("make", &at(PARTIAL), error)),
-    };
+    let made = make_tree(store, step, &area, OsStr::new(&name), capabilities)
+        .map_err(|error| store.io("make", &at(PARTIAL), error))?;
     let tree = area
         .folder(OsStr::new(&name))
         .map_err(|error| store.io("open", &at(PARTIAL), error))?;
     attributes::clear_attributes(&tree);
+    if made != Made::Before {
+        // What stands there of copies is of another tree, whose inode numbers this one may have again.
+        match records.remove_file(OsStr::new(resume_journal::FILE_NAME)) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(store.io("remove", "the log of copied files", error)),
+        }
+    }
+    let clone_of = match (&made, &step.basis) {
+        (Made::Clone, Some(basis)) => taken_over_unseen(store, step, basis)?,
+        _ => None,
+    };
+    let is_empty = made == Made::Empty;
     Ok(Started {
         area,
         tree,
         records,
-        continued,
+        continued: !is_empty && clone_of.is_none(),
+        clone_of,
     })
+}
+
+/// How a tree got there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Made {
+    /// An interrupted run made it.
+    Before,
+    /// There is nothing in it.
+    Empty,
+    /// It has what the basis has.
+    Clone,
+}
+
+/// Makes the tree: where that can be, as a subvolume.
+fn make_tree(
+    store: &Store,
+    step: &SnapshotStep,
+    area: &Dir,
+    name: &OsStr,
+    capabilities: &Capabilities,
+) -> std::result::Result<Made, Errno> {
+    if area.look(name)?.is_some() {
+        return Ok(Made::Before);
+    }
+    // A clone has the basis' names as they stand there.
+    if capabilities.clones && !capabilities.limits_names() {
+        let basis = step.basis.as_ref();
+        let basis = basis.and_then(|basis| store.snapshot(basis.home, basis.id).ok());
+        let made = match basis.filter(Dir::is_subvolume) {
+            Some(basis) => area.clone_subvolume(&basis, name).map(|()| Made::Clone),
+            // Of a plain folder each file is cloned by itself, once.
+            None => area.new_subvolume(name).map(|()| Made::Empty),
+        };
+        match made {
+            Ok(made) => return Ok(made),
+            Err(error) if is_for_clones_only(error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    match area.make_folder(name, 0o700) {
+        Ok(()) => Ok(Made::Empty),
+        Err(Errno::EXIST) => Ok(Made::Before),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a subvolume was refused where a folder may be made all the same: for want of a right, by a
+/// quota, or because there is no such call.
+fn is_for_clones_only(error: Errno) -> bool {
+    matches!(
+        error,
+        Errno::PERM
+            | Errno::ACCESS
+            | Errno::DQUOT
+            | Errno::MLINK
+            | Errno::NOTTY
+            | Errno::NOSYS
+            | Errno::NOTSUP
+            | Errno::INVAL
+            | Errno::XDEV
+            | Errno::TXTBSY
+            | Errno::ROFS
+    )
+}
+
+/// The record of a basis whose clone need not be looked at.
+fn taken_over_unseen(
+    store: &Store,
+    step: &SnapshotStep,
+    basis: &Basis,
+) -> Result<Option<Arc<SnapshotRecord>>> {
+    if !step.never_link.is_empty() || !step.also_link.is_empty() || step.compare_basis {
+        return Ok(None);
+    }
+    let tree = store
+        .snapshot(basis.home, basis.id)
+        .map_err(Error::of_basis_tree)?;
+    if !tree.is_read_only().unwrap_or(false) {
+        return Ok(None);
+    }
+    let record = store.record(basis.id)?;
+    // What it stores is counted from what the basis stores, and names are the sources' own.
+    let serves = |record: &SnapshotRecord| {
+        let counted = record.totals.files == 0 || !record.files_stored_by.is_empty();
+        counted && record.totals.renamed == 0
+    };
+    Ok(record.filter(serves).map(Arc::new))
 }

@@ -302,9 +302,12 @@ impl<'w> Worker<'w> {
         }
     }
 
-    /// Makes room for a name where an interrupted run may have left something.
+    /// Makes room for a name where an interrupted run, or the basis, may have left something.
     pub(super) fn clear(&self, dir: &Dir, name: &OsStr) -> Result<()> {
-        if !self.current()?.node.is_continued() {
+        let node = &self.current()?.node;
+        // Whoever makes room changes the folder.
+        node.touch();
+        if !node.may_hold_others() {
             return Ok(());
         }
         match dir.remove_file(name) {

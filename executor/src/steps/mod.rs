@@ -6,6 +6,7 @@ pub mod mark;
 pub(crate) mod moving;
 pub mod notify;
 pub mod repair;
+mod repaired_clones;
 pub mod rotate;
 pub mod script;
 pub mod space_check;

@@ -7,6 +7,9 @@
 //! 1. the folder is exchanged with a link `moving/ID` that from the old tier leads to `moving/ID`;
 //! 2. in the new tier a link to `moving/ID` is made, and the old tier's name leads there;
 //! 3. the folder is exchanged with the new tier's link.
+//!
+//! A snapshot that is a read-only subvolume cannot be moved: it is writable on the way. Whoever takes the
+//! destination's lock next makes it read-only again ([`lock_snapshots`]) where that was cut short.
 
 use std::ffi::OsStr;
 
@@ -39,6 +42,7 @@ pub(super) fn promote_snapshot(store: &Store, change: &Move, from: &Dir, to: &Di
         Err(error) if lacks_exchange(error) => return Ok(false),
         Err(error) => return Err(io(error)),
     }
+    from.unlock_subvolume(name).map_err(io)?;
     match moving.exchange(name, from, name) {
         Ok(()) => {}
         Err(error) if lacks_exchange(error) => {
@@ -77,9 +81,26 @@ fn arrive_in_tier(
     to.sync().map_err(io)?;
     moving.exchange(name, to, name).map_err(io)?;
     to.sync().map_err(io)?;
+    let _ = to.lock_subvolume(name);
     remove_link(moving, name)
         .and_then(|()| moving.sync())
         .map_err(io)
+}
+
+/// Makes read-only each snapshot that is a subvolume and is not: of a run that was killed between that
+/// and the rename. A second lock only, so what cannot be done is left: nobody writes to a snapshot.
+pub(crate) fn lock_snapshots(store: &Store) {
+    for tier in Tier::ALL {
+        let Ok(Some(dir)) = store.tier(tier) else {
+            continue;
+        };
+        for one in dir.list().unwrap_or_default() {
+            let id = one.name.to_str().map(str::parse::<SnapshotId>);
+            if one.is_folder && matches!(id, Some(Ok(_))) {
+                let _ = dir.lock_subvolume(&one.name);
+            }
+        }
+    }
 }
 
 /// Ends moves that were interrupted: each snapshot on the way comes to a tier whose name leads to
@@ -117,6 +138,7 @@ fn finish_one(store: &Store, moving: &Dir, id: SnapshotId) -> Result<()> {
     let name = OsStr::new(&text);
     let at = format!("{BACKUP}/{MOVING}/{text}");
     let io = |error: Errno| store.io("move from", &at, error);
+    moving.unlock_subvolume(name).map_err(io)?;
     let mut here = Vec::new();
     for tier in Tier::ALL.into_iter().rev() {
         let Some(dir) = store.tier(tier)? else {

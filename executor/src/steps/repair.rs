@@ -2,9 +2,10 @@
 //!
 //! Invariant (law 5): no stored file is written to. The new one is made in `.backup/repair`, read
 //! while it is copied, on disk before it gets a name, and takes each name by one rename. What was
-//! taken over before an interruption is left as it is.
+//! taken over before an interruption is left as it is. A snapshot that is a subvolume is healed as a clone
+//! that takes its place by one exchange ([`super::repaired_clones`]).
 
-use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+use std::{ffi::OsStr, fs::File, os::unix::ffi::OsStrExt as _};
 
 use rustix::io::Errno;
 use schema::{
@@ -15,6 +16,7 @@ use schema::{
     verify::StoredName,
 };
 
+use super::repaired_clones::{RepairedClones, remove_clones};
 use crate::{
     copy::{Copier, CopyError},
     error::{Error, ErrorKind, Result, system_reason},
@@ -70,6 +72,7 @@ fn repair_everything(
         store,
         context,
         area: store.area(AREA)?,
+        clones: RepairedClones::default(),
         copier: Copier::default(),
         problems: told,
         names: 0,
@@ -91,8 +94,13 @@ fn repair_everything(
         folders += u64::from(repair.folder(folder)?);
     }
     let Repair {
-        problems, names, ..
+        problems,
+        names,
+        clones,
+        area,
+        ..
     } = repair;
+    clones.publish_all(store, &area, context)?;
     remove_repair_area(store, context)?;
     let mut done = Vec::new();
     if !step.records.is_empty() {
@@ -157,6 +165,9 @@ fn repair_records(
 /// Fails if the destination cannot be written, or on an interruption.
 pub fn remove_repair_area(store: &Store, context: Context<'_>) -> Result<()> {
     let named = store.named(&format!("{BACKUP}/{AREA}"));
+    if let Ok(area) = store.backup.folder(OsStr::new(AREA)) {
+        remove_clones(&area, &named, context)?;
+    }
     remove_tree(&store.backup, OsStr::new(AREA), &named, context)
 }
 
@@ -164,6 +175,7 @@ struct Repair<'a> {
     store: &'a Store,
     context: Context<'a>,
     area: Dir,
+    clones: RepairedClones,
     copier: Copier,
     problems: Vec<Problem>,
     names: u64,
@@ -176,6 +188,8 @@ struct RepairPlace<'a> {
     wanted: &'a RepairName,
     /// Nothing stands there.
     missing: bool,
+    /// It is in a clone that is to take its snapshot's place.
+    in_clone: bool,
 }
 
 impl Repair<'_> {
@@ -204,10 +218,19 @@ impl Repair<'_> {
         if !self.make(file, &shown)? {
             return Ok(false);
         }
-        let last = places.len() - 1;
+        // Clones first: the last of the others takes the file itself.
+        let (clones, places): (Vec<_>, Vec<_>) = places.iter().partition(|place| place.in_clone);
+        self.names += (clones.len() + places.len()) as u64;
+        let mut firsts: Vec<&RepairPlace<'_>> = Vec::new();
+        for place in clones {
+            let snapshot = place.wanted.name.snapshot;
+            let mut made = firsts.iter();
+            let first = made.find(|first| first.wanted.name.snapshot == snapshot);
+            self.take_over_in_clone(file, place, first.copied())?;
+            firsts.push(place);
+        }
         for (at, place) in places.iter().enumerate() {
-            self.take_over(place, at == last)?;
-            self.names += 1;
+            self.take_over(place, at + 1 == places.len())?;
         }
         Ok(true)
     }
@@ -220,7 +243,7 @@ impl Repair<'_> {
     ) -> std::result::Result<Option<RepairPlace<'n>>, String> {
         let because = |error: Errno| system_reason(&error.into());
         let path = unescape(&wanted.name.path).unwrap_or_default();
-        let tree = snapshot_tree(self.store, &wanted.name).map_err(|error| error.message)?;
+        let (tree, in_clone) = self.tree(&wanted.name).map_err(|error| error.message)?;
         let (dir, name) = tree.descend(&path).map_err(because)?;
         let there = dir.look(name).map_err(because)?;
         let missing = there.is_none();
@@ -231,7 +254,10 @@ impl Repair<'_> {
         };
         if !as_planned {
             if self.is_done(file, &dir, name) {
-                put_time_back(&dir, wanted.folder_time).map_err(because)?;
+                // A clone took its snapshot's place as a whole.
+                if !in_clone {
+                    put_time_back(&dir, wanted.folder_time).map_err(because)?;
+                }
                 return Ok(None);
             }
             return Err("it has changed since the plan was made".to_owned());
@@ -241,7 +267,21 @@ impl Repair<'_> {
             dir,
             wanted,
             missing,
+            in_clone,
         }))
+    }
+
+    /// The tree in which a name is repaired, and whether that is a clone of its snapshot's.
+    fn tree(&mut self, name: &StoredName) -> Result<(Dir, bool)> {
+        let tree = snapshot_tree(self.store, name)?;
+        if !tree.is_subvolume() {
+            return Ok((tree, false));
+        }
+        let clone = self.clones.tree_of(&self.area, name.snapshot, &tree);
+        let at = || format!("{BACKUP}/{AREA}/{}", name.snapshot);
+        clone
+            .map(|clone| (clone, true))
+            .map_err(|error| self.store.io("clone to", &at(), error))
     }
 
     /// Whether a name has the right content, as after a repair that was interrupted.
@@ -301,23 +341,59 @@ impl Repair<'_> {
                 return Ok(false);
             }
         }
-        let mut faults = Vec::new();
-        let owned = set_stored_owner(&new, &file.metadata);
-        faults.extend(owned.err().map(|error| ("set the owner", error)));
-        for (name, value) in attributes_of(file)? {
-            let set = attributes::set_fd(&new, &name, &value);
-            faults.extend(set.err().map(|error| ("set an attribute", error)));
-        }
-        let moded = open::set_mode(&new, file.metadata.mode);
-        faults.extend(moded.err().map(|error| ("set the mode", error)));
-        let timed = open::set_mtime(&new, stored_nanos(file.metadata.time));
-        faults.extend(timed.err().map(|error| ("set the time", error)));
+        let faults = set_metadata(&new, file)?;
         new.sync_all().map_err(|error| io("sync", error))?;
         for (doing, error) in faults {
             let because = format!("cannot {doing}: {}", system_reason(&error.into()));
             self.problem(shown, ProblemKind::Metadata, because);
         }
         Ok(true)
+    }
+
+    /// Makes a file like the new one in a clone, with the same blocks where that can be; further names
+    /// of it lead to the first.
+    fn take_over_in_clone(
+        &mut self,
+        file: &RepairFile,
+        place: &RepairPlace<'_>,
+        first: Option<&RepairPlace<'_>>,
+    ) -> Result<()> {
+        let wanted = &place.wanted.name;
+        let at = format!("{BACKUP}/{AREA}/{}/{}", wanted.snapshot, wanted.path);
+        let io = |error: std::io::Error| self.store.io("replace", &at, error);
+        let name = OsStr::from_bytes(&place.name);
+        match place.dir.remove_file(name) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(io(error.into())),
+        }
+        if let Some(first) = first {
+            let first_name = OsStr::from_bytes(&first.name);
+            let linked = place.dir.link_from(&first.dir, first_name, name);
+            linked.map_err(|error| io(error.into()))?;
+        } else {
+            let from = self.area.file(OsStr::new(NEW));
+            let from = from.map_err(|error| io(error.into()))?;
+            let new = place.dir.new_file(name, 0o600);
+            let new = new.map_err(|error| io(error.into()))?;
+            if file.size > 0 && rustix::fs::ioctl_ficlone(&new, &from).is_err() {
+                let stop = self.context.stop;
+                let copied = self
+                    .copier
+                    .copy(&from, &new, false, file.size, &mut |_| stop.check());
+                match copied {
+                    Ok(_) => {}
+                    Err(CopyError::Ended(error)) => return Err(error),
+                    Err(CopyError::Read(error) | CopyError::Write(error)) => {
+                        return Err(io(error));
+                    }
+                }
+            }
+            // What cannot be set was told when the new file itself was made.
+            set_metadata(&new, file)?;
+        }
+        put_time_back(&place.dir, place.wanted.folder_time).map_err(|error| io(error.into()))?;
+        self.clones.change(wanted.snapshot);
+        Ok(())
     }
 
     /// Gives the new file a name; the last one takes the file itself.
@@ -346,7 +422,7 @@ impl Repair<'_> {
     /// Gives a folder its metadata back; says whether it could.
     fn folder(&mut self, folder: &RepairFolder) -> Result<bool> {
         let path = unescape(&folder.name.path).unwrap_or_default();
-        let tree = snapshot_tree(self.store, &folder.name)?;
+        let (tree, in_clone) = self.tree(&folder.name)?;
         let set = tree.descend(&path).and_then(|(dir, name)| {
             let dir = dir.folder(name)?;
             set_stored_owner(&dir, &folder.metadata)?;
@@ -357,9 +433,27 @@ impl Repair<'_> {
         if let Err(error) = set {
             let because = system_reason(&error.into());
             self.problem(&folder.name, ProblemKind::Metadata, because);
+        } else if in_clone {
+            self.clones.change(folder.name.snapshot);
         }
         Ok(set.is_ok())
     }
+}
+
+/// Gives a new file all its metadata; what could not be set.
+fn set_metadata(new: &File, file: &RepairFile) -> Result<Vec<(&'static str, Errno)>> {
+    let mut faults = Vec::new();
+    let owned = set_stored_owner(new, &file.metadata);
+    faults.extend(owned.err().map(|error| ("set the owner", error)));
+    for (name, value) in attributes_of(file)? {
+        let set = attributes::set_fd(new, &name, &value);
+        faults.extend(set.err().map(|error| ("set an attribute", error)));
+    }
+    let moded = open::set_mode(new, file.metadata.mode);
+    faults.extend(moded.err().map(|error| ("set the mode", error)));
+    let timed = open::set_mtime(new, stored_nanos(file.metadata.time));
+    faults.extend(timed.err().map(|error| ("set the time", error)));
+    Ok(faults)
 }
 
 /// Only root can give files away.

@@ -256,8 +256,10 @@ fn converge_layout(
             continue;
         }
         remove_link(store, &to, change.to, change.id)?;
-        from.rename_new(name, &to, name)
+        from.unlock_subvolume(name)
+            .and_then(|_| from.rename_new(name, &to, name))
             .map_err(|error| store.io("move to", &at, error))?;
+        let _ = to.lock_subvolume(name);
         for dir in [&to, &from] {
             dir.sync().map_err(|error| store.io("sync", &at, error))?;
         }
@@ -341,7 +343,8 @@ fn delete_snapshot(
             .look(name)
             .map_err(|error| store.io("look at", &at, error))?;
         if there.is_some_and(|stat| stat.kind == Kind::Folder) {
-            tier.rename_new(name, &trash, name)
+            tier.unlock_subvolume(name)
+                .and_then(|_| tier.rename_new(name, &trash, name))
                 .and_then(|()| trash.sync())
                 .and_then(|()| tier.sync())
                 .map_err(|error| store.io("delete", &at, error))?;

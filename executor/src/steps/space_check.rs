@@ -1,8 +1,11 @@
 //! Reclaims what earlier runs left, then makes sure that there is room.
 
-use std::ffi::OsStr;
+use std::{
+    ffi::OsStr,
+    time::{Duration, Instant},
+};
 
-use rustix::io::Errno;
+use rustix::{fs::StatVfs, io::Errno};
 use schema::{
     FailureCode, SnapshotId, amount,
     journal::{Outcome, Status},
@@ -15,6 +18,7 @@ use crate::{
     remove::remove_tree,
     scan::lost::is_lost,
     store::{BACKUP, PARTIAL, SNAPSHOTS, Store, TRASH},
+    sys::subvolume::is_btrfs,
 };
 
 /// Ends interrupted removals, discards what no run continues, clears records of snapshots that
@@ -48,8 +52,8 @@ pub fn run_space_check_step(
         stuck.extend(clear_records(store, *id, context)?);
     }
     drop_empty_records(store);
-    let size = rustix::fs::fstatvfs(&store.root)
-        .map_err(|error| store.io("look at", "the free space", error))?;
+    let wanted = step.needed_bytes.saturating_add(step.min_free_bytes);
+    let size = free_once_given_back(store, wanted, context)?;
     let free = size.f_bavail.saturating_mul(size.f_frsize);
     if free < step.needed_bytes.saturating_add(step.min_free_bytes) {
         return Err(Error::refused(format!(
@@ -83,6 +87,38 @@ pub fn run_space_check_step(
     ));
     add_stuck(&mut outcome, &stuck);
     Ok(outcome)
+}
+
+/// How long is waited for the room of removed subvolumes to grow, and in all.
+const STANDSTILL: Duration = Duration::from_secs(5);
+const LONGEST: Duration = Duration::from_secs(120);
+/// The time between two looks.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The free space. btrfs gives the room of a removed subvolume back later: where too little is free, that
+/// is waited for as long as it becomes more.
+fn free_once_given_back(store: &Store, wanted: u64, context: Context<'_>) -> Result<StatVfs> {
+    let look = || {
+        rustix::fs::fstatvfs(&store.root)
+            .map_err(|error| store.io("look at", "the free space", error))
+    };
+    let free = |size: &StatVfs| size.f_bavail.saturating_mul(size.f_frsize);
+    let mut size = look()?;
+    if free(&size) >= wanted || !is_btrfs(&store.root) || store.root.give_back_room().is_err() {
+        return Ok(size);
+    }
+    let began = Instant::now();
+    let mut grew = began;
+    while free(&size) < wanted && grew.elapsed() < STANDSTILL && began.elapsed() < LONGEST {
+        context.stop.check()?;
+        std::thread::sleep(PAUSE);
+        let now = look()?;
+        if free(&now) > free(&size) {
+            grew = Instant::now();
+        }
+        size = now;
+    }
+    Ok(size)
 }
 
 /// Removes the folders of records in which nothing was ever put: of runs that ended between that and

@@ -57,8 +57,10 @@ pub fn set_fd(fd: impl AsFd, name: &[u8], value: &[u8]) -> Result<(), Errno> {
 }
 
 /// Takes away the attributes that an interrupted run, or the folder above, gave to a folder. A
-/// default access control list would be passed on to everything that is made in it.
-pub fn clear_attributes(fd: impl AsFd) {
+/// default access control list would be passed on to everything that is made in it. Says whether there
+/// were any.
+pub fn clear_attributes(fd: impl AsFd) -> bool {
+    let mut any = false;
     for (name, _) in of_fd(&fd).unwrap_or_default() {
         let given = [&b"user."[..], b"trusted.", b"system.posix_acl_"]
             .iter()
@@ -66,8 +68,10 @@ pub fn clear_attributes(fd: impl AsFd) {
         if given {
             // What cannot be taken away is as the destination wants it.
             let _ = fremovexattr(&fd, name.as_slice());
+            any = true;
         }
     }
+    any
 }
 
 /// Sets one attribute of an entry that cannot be opened.

@@ -8,7 +8,10 @@ use std::{
     collections::VecDeque,
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt as _,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rustix::io::Errno;
@@ -28,6 +31,17 @@ const LONG_WAY: usize = 128;
 #[derive(Debug, Clone)]
 pub struct Folder(Arc<Node>);
 
+/// What may stand in the place of a folder that is to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takeover {
+    /// Nothing.
+    Nothing,
+    /// What an interrupted run left: a folder is taken over without its attributes, all else removed.
+    Leftover,
+    /// The same folder of the basis, in a clone of it: it is as it should be.
+    Clone,
+}
+
 #[derive(Debug)]
 struct Node {
     above: Option<Folder>,
@@ -39,8 +53,10 @@ struct Node {
     open: Mutex<Option<Arc<Dir>>>,
     /// One thread at a time makes it.
     making: Mutex<()>,
-    /// What is made may be there already, left by an interrupted run.
-    continued: bool,
+    /// What is made may be there already.
+    takeover: Takeover,
+    /// Its mode or its attributes were changed to work in it.
+    changed: AtomicBool,
     /// Nothing may be mounted on it.
     is_here: bool,
     /// The permission bits that it is made with.
@@ -67,7 +83,8 @@ impl Folder {
             made: OnceLock::new(),
             open: Mutex::new(Some(dir)),
             making: Mutex::default(),
-            continued: false,
+            takeover: Takeover::Nothing,
+            changed: AtomicBool::new(false),
             is_here: false,
             mode: CLOSED,
             looks: OnceLock::new(),
@@ -75,13 +92,12 @@ impl Folder {
         }))
     }
 
-    /// The top of a tree that is being made; `continued` if an interrupted run may have left
-    /// something in it.
+    /// The top of a tree that is being made; `takeover` says what it may hold already.
     #[must_use]
-    pub fn top_to_make(dir: Dir, continued: bool) -> Self {
+    pub fn top_to_make(dir: Dir, takeover: Takeover) -> Self {
         let mut top = Self::top(dir);
         if let Some(node) = Arc::get_mut(&mut top.0) {
-            node.continued = continued;
+            node.takeover = takeover;
         }
         top
     }
@@ -89,16 +105,23 @@ impl Folder {
     /// A folder in this one, not opened yet.
     #[must_use]
     pub fn child(&self, name: &OsStr) -> Self {
-        self.child_of(name, false)
+        self.child_of(name, false, self.0.takeover)
+    }
+
+    /// A folder in this one that is to be made, where something else may stand in its place than in
+    /// that of this one.
+    #[must_use]
+    pub fn child_to_make(&self, name: &OsStr, takeover: Takeover) -> Self {
+        self.child_of(name, false, takeover)
     }
 
     /// A folder in this one on which nothing may be mounted when it is opened: that is `EXDEV`.
     #[must_use]
     pub fn child_here(&self, name: &OsStr) -> Self {
-        self.child_of(name, true)
+        self.child_of(name, true, self.0.takeover)
     }
 
-    fn child_of(&self, name: &OsStr, is_here: bool) -> Self {
+    fn child_of(&self, name: &OsStr, is_here: bool, takeover: Takeover) -> Self {
         Self(Arc::new(Node {
             above: Some(self.clone()),
             name: name.to_owned(),
@@ -106,7 +129,8 @@ impl Folder {
             made: OnceLock::new(),
             open: Mutex::new(None),
             making: Mutex::default(),
-            continued: self.0.continued,
+            takeover,
+            changed: AtomicBool::new(false),
             is_here,
             mode: CLOSED,
             looks: OnceLock::new(),
@@ -220,16 +244,17 @@ impl Folder {
                 Err(Errno::EXIST) => {
                     // In a folder that this run made it can only be another entry of the source.
                     let fresh = self.above().is_some_and(Self::is_new);
-                    if fresh || !self.0.continued {
+                    if fresh || self.0.takeover == Takeover::Nothing {
                         return Err(Errno::EXIST);
                     }
                     let Some(there) = above.look(name)? else {
                         continue;
                     };
                     if there.kind == Kind::Folder {
-                        // An interrupted run may have closed it even to its owner.
-                        if there.mode & CLOSED != CLOSED {
+                        // An interrupted run may have closed it even to its owner, as the source may be.
+                        if there.mode & CLOSED != CLOSED && !self.may_enter_anyway() {
                             above.set_mode_of(name, CLOSED)?;
+                            self.0.changed.store(true, Ordering::Relaxed);
                         }
                         break;
                     }
@@ -239,10 +264,21 @@ impl Folder {
             }
         }
         let dir = above.folder(name)?;
-        if !self.is_new() {
-            attributes::clear_attributes(&dir);
+        if !self.is_new() && attributes::clear_attributes(&dir) {
+            self.0.changed.store(true, Ordering::Relaxed);
         }
         self.keep(dir)
+    }
+
+    /// Whether no mode keeps whoever runs this from a folder of a clone, which keeps its own.
+    fn may_enter_anyway(&self) -> bool {
+        self.0.takeover == Takeover::Clone && rustix::process::geteuid().is_root()
+    }
+
+    /// Whether [`Self::open_or_make`] changed its mode or its attributes to work in it.
+    #[must_use]
+    pub fn is_changed(&self) -> bool {
+        self.0.changed.load(Ordering::Relaxed)
     }
 
     /// Whether it was made new by [`Self::open_or_make`].
@@ -380,14 +416,14 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         std::fs::write(temporary.path().join("a"), "x").unwrap();
         let open = || resolve(temporary.path()).unwrap().folder().unwrap();
-        let a = Folder::top_to_make(open(), false).child("a".as_ref());
+        let a = Folder::top_to_make(open(), Takeover::Nothing).child("a".as_ref());
         assert_eq!(a.open_or_make().unwrap_err(), Errno::EXIST);
-        let a = Folder::top_to_make(open(), true).child("a".as_ref());
+        let a = Folder::top_to_make(open(), Takeover::Leftover).child("a".as_ref());
         a.child("b".as_ref()).open_or_make().unwrap();
         assert!(a.is_new());
         assert!(temporary.path().join("a/b").is_dir());
         // Taken over once, and not by another entry of the folder that was made.
-        let again = Folder::top_to_make(open(), true).child("a".as_ref());
+        let again = Folder::top_to_make(open(), Takeover::Leftover).child("a".as_ref());
         again.open_or_make().unwrap();
         assert!(!again.is_new());
         let other = a.child("b".as_ref());

@@ -212,11 +212,64 @@ impl Stat {
     pub fn same_inode(&self, other: &Self) -> bool {
         self.dev == other.dev && self.ino == other.ino
     }
+
+    /// What tells a stored inode from all others of a destination, whose own folder is on `device`: its
+    /// number. In a subvolume of it, which has numbers of its own, the number and the change time: what
+    /// a clone has unchanged has both from the other, and nothing that was made by itself has both.
+    #[must_use]
+    pub fn identity(&self, device: u64) -> u64 {
+        if self.dev == device {
+            return self.ino;
+        }
+        // The finalizer of SplitMix64, twice: 64 bits of both.
+        let mix = |mut bits: u64| {
+            bits = bits.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+            bits ^ bits >> 31
+        };
+        // Nanoseconds since 1970 have 64 bits until the year 2554.
+        #[expect(clippy::cast_possible_truncation, reason = "see above")]
+        let changed = self.ctime.cast_unsigned() as u64;
+        mix(self.ino ^ mix(changed))
+    }
+
+    /// Whether other snapshots may have this stored inode as well: it has several names, or is in a
+    /// subvolume, which clones share.
+    #[must_use]
+    pub fn may_be_shared(&self, device: u64) -> bool {
+        self.nlink > 1 || self.dev != device
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::same_time;
+    use super::{Stat, same_time};
+
+    #[test]
+    fn in_a_subvolume_it_takes_number_and_change_time_to_be_the_same() {
+        let stat = Stat::of(rustix::fs::CWD, "/").unwrap();
+        let other = |change: fn(&mut Stat)| {
+            let mut other = stat;
+            change(&mut other);
+            other
+        };
+        let cloned = other(|stat| stat.dev += 1);
+        let device = stat.dev;
+        assert_eq!(stat.identity(device), stat.ino);
+        assert_eq!(other(|stat| stat.ctime += 1).identity(device), stat.ino);
+        let one = cloned.identity(device);
+        assert_ne!(one, stat.ino);
+        assert_eq!(other(|stat| stat.dev += 2).identity(device), one);
+        assert_ne!(
+            other(|stat| (stat.dev, stat.ctime) = (stat.dev + 2, stat.ctime + 1)).identity(device),
+            one
+        );
+        assert_ne!(
+            other(|stat| (stat.dev, stat.ino) = (stat.dev + 2, stat.ino + 1)).identity(device),
+            one
+        );
+    }
 
     #[test]
     fn a_time_cut_on_disk_is_the_same_and_another_one_is_not() {

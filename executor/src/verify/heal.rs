@@ -57,8 +57,11 @@ pub fn plan_repair(
     let known =
         KnownContent::read(store, all, found, context).map_err(super::pass::verify_interrupted)?;
     let bad: BTreeSet<u64> = found.damage.iter().filter_map(|one| one.inode).collect();
+    let device = store.root.stat_self();
+    let device = device.map_err(|error| store.io("look at", "", error))?.dev;
     let mut planner = Planner {
         store,
+        device,
         sources,
         known,
         bad,
@@ -216,9 +219,11 @@ impl KnownContent {
 
 struct Planner<'a> {
     store: &'a Store,
+    /// The file system of the destination's own folder.
+    device: u64,
     sources: &'a [AbsolutePath],
     known: KnownContent,
-    /// Inodes that are damaged.
+    /// Inodes that are damaged, but for those in subvolumes, which are found when they are read.
     bad: BTreeSet<u64>,
     copier: Copier,
     context: Context<'a>,
@@ -376,7 +381,9 @@ impl Planner<'_> {
         let Ok(stat) = Stat::of_fd(&file) else {
             return Ok(false);
         };
-        if stat.size != entry.size || tried.is_some_and(|tried| !tried.insert(stat.ino)) {
+        if stat.size != entry.size
+            || tried.is_some_and(|tried| !tried.insert(stat.identity(self.device)))
+        {
             return Ok(false);
         }
         let stop = self.context.stop;

@@ -62,8 +62,11 @@ pub fn verify_snapshots(
         _ => Capabilities::all(),
     };
     let expected = expected_amount(all, chosen, depth);
+    let device = store.root.stat_self();
+    let device = device.map_err(|error| store.io("look at", "", error))?.dev;
     let pass = Pass::new(
         depth,
+        (device, chosen.len() > 1),
         &capabilities,
         expected,
         context.width_on(&store.root),
@@ -127,6 +130,7 @@ fn judge_findings(
     pass: Pass<'_>,
     stop: &Stop,
 ) -> Result<Findings> {
+    let device = pass.device;
     let counted = pass.damage_count.load(Ordering::Relaxed);
     let mut raws = into_inner(pass.found);
     let unlisted = into_inner(pass.unlisted);
@@ -138,7 +142,7 @@ fn judge_findings(
     }
     raws.retain(|raw| !told_before(raw, &all[raw.snapshot]));
     Ok(Findings {
-        damage: merge_by_inode(store, all, raws, stop)?,
+        damage: merge_by_inode((store, device), all, raws, stop)?,
         more,
         removed,
         unlisted,
@@ -196,10 +200,15 @@ fn expected_amount(all: &[FoundSnapshot], chosen: &[usize], depth: Depth) -> (u6
 /// Files that are surely not what their manifest says: their inode is whole, as another name of it
 /// expects.
 fn confirmed_doubts(doubts: Vec<Raw>, found: &[Raw]) -> Vec<Raw> {
-    let bad: BTreeSet<u64> = found.iter().filter_map(|raw| Some(raw.inode?.0)).collect();
+    let inodes = found.iter().filter_map(|raw| Some(raw.inode?.identity));
+    let bad: BTreeSet<u64> = inodes.collect();
+    let is_whole = |raw: &Raw| {
+        raw.inode
+            .is_some_and(|inode| !bad.contains(&inode.identity))
+    };
     doubts
         .into_iter()
-        .filter(|raw| raw.inode.is_some_and(|(inode, _)| !bad.contains(&inode)))
+        .filter(is_whole)
         // The damage is this name's, not the inode's.
         .map(|raw| Raw { inode: None, ..raw })
         .collect()
@@ -240,22 +249,23 @@ fn told_before(raw: &Raw, found: &FoundSnapshot) -> bool {
 
 /// One damage for each inode with all that share it, and one for each other name.
 fn merge_by_inode(
-    store: &Store,
+    (store, device): (&Store, u64),
     all: &[FoundSnapshot],
     raws: Vec<Raw>,
     stop: &Stop,
 ) -> Result<Vec<Damage>> {
     let mut wanted: HashMap<u64, WantedNames> = HashMap::new();
     for raw in &raws {
-        if let Some((inode, links)) = raw.inode {
-            let one = wanted.entry(inode).or_default();
-            one.links = links;
+        if let Some(inode) = raw.inode {
+            let one = wanted.entry(inode.identity).or_default();
+            one.links = inode.links;
+            one.is_cloned = inode.is_cloned;
             one.paths.insert(raw.path.clone());
             one.names.insert(stored_name(all, raw));
         }
     }
     if !wanted.is_empty() {
-        names::find_names(store, all, &mut wanted, stop)?;
+        names::find_names((store, device), all, &mut wanted, stop)?;
     }
     let mut by_inode: BTreeMap<u64, Damage> = BTreeMap::new();
     let mut damage = Vec::new();
@@ -264,12 +274,12 @@ fn merge_by_inode(
             kind: raw.kind,
             names: stored_names(all, &raw),
             message: raw.message,
-            inode: raw.inode.map(|(inode, _)| inode),
+            inode: raw.inode.map(|inode| inode.number),
             expected: raw.expected,
             found: raw.found,
             not_repaired: None,
         };
-        let Some(inode) = one.inode else {
+        let Some(inode) = raw.inode.map(|inode| inode.identity) else {
             // Each of the snapshots that share a segment says the same.
             let is_told = |told: &Damage| {
                 told.names.len() > 1 && (&told.names, told.kind) == (&one.names, one.kind)

@@ -20,17 +20,36 @@ use crate::{
 /// A damaged inode.
 #[derive(Debug, Default)]
 pub(super) struct WantedNames {
-    /// How many names it has, everywhere.
+    /// How many names it has: everywhere, or in each clone that has it.
     pub(super) links: u32,
+    /// It is in a subvolume.
+    pub(super) is_cloned: bool,
     /// Paths at which it was met.
     pub(super) paths: BTreeSet<StoredPathBuf>,
     /// Its names.
     pub(super) names: BTreeSet<StoredName>,
 }
 
-/// Finds all names of these inodes.
+impl WantedNames {
+    /// Whether no further names need be looked for. A clone has what it shares at the same paths.
+    fn are_all(&self) -> bool {
+        let count = match self.is_cloned {
+            true => self
+                .names
+                .iter()
+                .map(|name| &name.path)
+                .collect::<BTreeSet<_>>()
+                .len(),
+            false => self.names.len(),
+        };
+        count as u64 >= u64::from(self.links)
+    }
+}
+
+/// Finds all names of these inodes, by their identities, on a destination whose own folder is on
+/// `device`.
 pub(super) fn find_names(
-    store: &Store,
+    (store, device): (&Store, u64),
     all: &[FoundSnapshot],
     wanted: &mut HashMap<u64, WantedNames>,
     stop: &Stop,
@@ -44,7 +63,9 @@ pub(super) fn find_names(
             stop.check()?;
             for path in &one.paths {
                 let there = tree.descend(path).and_then(|(dir, name)| dir.stat(name));
-                if there.is_ok_and(|stat| stat.ino == *inode && stat.kind != Kind::Folder) {
+                if there
+                    .is_ok_and(|stat| stat.identity(device) == *inode && stat.kind != Kind::Folder)
+                {
                     one.names.insert(StoredName {
                         snapshot: found.id,
                         path: path.escaped(),
@@ -53,15 +74,12 @@ pub(super) fn find_names(
             }
         }
     }
-    if wanted
-        .values()
-        .all(|one| one.names.len() as u64 >= u64::from(one.links))
-    {
+    if wanted.values().all(WantedNames::are_all) {
         return Ok(());
     }
     for found in all {
         if let Ok(tree) = store.snapshot(found.home, found.id) {
-            walk_tree(&tree, found, wanted, stop)?;
+            walk_tree((&tree, device), found, wanted, stop)?;
         }
     }
     Ok(())
@@ -69,7 +87,7 @@ pub(super) fn find_names(
 
 /// Looks at every name of a snapshot.
 fn walk_tree(
-    tree: &Dir,
+    (tree, device): (&Dir, u64),
     found: &FoundSnapshot,
     wanted: &mut HashMap<u64, WantedNames>,
     stop: &Stop,
@@ -91,7 +109,7 @@ fn walk_tree(
         // What cannot be looked at was told by the first look.
         let Ok(stat) = dir.stat(&name) else { continue };
         if stat.kind != Kind::Folder {
-            if let Some(one) = wanted.get_mut(&stat.ino) {
+            if let Some(one) = wanted.get_mut(&stat.identity(device)) {
                 one.names.insert(StoredName {
                     snapshot: found.id,
                     path: path.escaped(),

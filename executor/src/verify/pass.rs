@@ -19,12 +19,36 @@ use crate::{
     error::{Error, ErrorKind},
     event::{Context, Event, Observer, Phase, Progress, Stop},
     leases::LeasePatience,
-    sys::Kind,
+    sys::{Kind, Stat},
     width::Width,
 };
 
 /// Damages that are listed; more are only counted.
 pub(super) const MOST: usize = 10_000;
+
+/// A stored inode.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StoredInode {
+    pub(super) number: u64,
+    /// How many names it has.
+    pub(super) links: u32,
+    /// It is in a subvolume: clones that have the same are other inodes with the same content.
+    pub(super) is_cloned: bool,
+    /// What is the same for all that share it.
+    pub(super) identity: u64,
+}
+
+impl StoredInode {
+    /// An inode as the kernel describes it, on a destination whose own folder is on `device`.
+    pub(super) fn of(stat: &Stat, device: u64) -> Self {
+        Self {
+            number: stat.ino,
+            links: stat.nlink,
+            is_cloned: stat.dev != device,
+            identity: stat.identity(device),
+        }
+    }
+}
 
 /// Something that is not as it should be, at one name.
 #[derive(Debug, Clone)]
@@ -34,8 +58,8 @@ pub(super) struct Raw {
     pub(super) path: StoredPathBuf,
     pub(super) kind: DamageKind,
     pub(super) message: String,
-    /// Number and names of the inode, where the damage is in it.
-    pub(super) inode: Option<(u64, u32)>,
+    /// The inode, where the damage is in it.
+    pub(super) inode: Option<StoredInode>,
     pub(super) expected: Option<Digest>,
     pub(super) found: Option<Digest>,
     /// Other snapshots that have the same damage in the same inode of their manifests.
@@ -65,6 +89,10 @@ impl Raw {
 /// What the threads of one pass share.
 pub(super) struct Pass<'a> {
     pub(super) depth: Depth,
+    /// The file system of the destination's own folder.
+    pub(super) device: u64,
+    /// Several snapshots are compared.
+    pub(super) several: bool,
     pub(super) capabilities: &'a Capabilities,
     pub(super) stop: &'a Stop,
     pub(super) observer: &'a dyn Observer,
@@ -89,6 +117,7 @@ impl<'a> Pass<'a> {
     /// A pass that has found nothing yet; `expected` are its entries and the bytes to read.
     pub(super) fn new(
         depth: Depth,
+        (device, several): (u64, bool),
         capabilities: &'a Capabilities,
         expected: (u64, u64),
         width: Width,
@@ -97,6 +126,8 @@ impl<'a> Pass<'a> {
         let (entries_total, bytes_total) = expected;
         Self {
             depth,
+            device,
+            several,
             capabilities,
             stop: context.stop,
             observer: context.observer,

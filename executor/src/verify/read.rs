@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     compare::{self, Holds},
-    pass::{Pass, Raw, wrong_kind},
+    pass::{Pass, Raw, StoredInode, wrong_kind},
 };
 use crate::{
     error::{Result, system_reason},
@@ -159,7 +159,7 @@ struct EntryCheck<'a> {
 impl EntryCheck<'_> {
     fn found(&self, kind: DamageKind, message: String, stat: Option<&Stat>) {
         self.pass.found(Raw {
-            inode: stat.map(|stat| (stat.ino, stat.nlink)),
+            inode: stat.map(|stat| StoredInode::of(stat, self.pass.device)),
             expected: self.job.entry.digest,
             ..Raw::new(self.at, &self.job.entry.path, kind, message)
         });
@@ -239,13 +239,15 @@ impl EntryCheck<'_> {
             return self.end_file(stat, faults, None, Some(stored));
         };
         // One name, one look: there is nothing to remember.
-        if stat.nlink > 1 {
-            match self.pass.seen.first(stat.ino, expected) {
+        let device = self.pass.device;
+        let again = stat.nlink > 1 || (self.pass.several && stat.may_be_shared(device));
+        if again {
+            match self.pass.seen.first(stat.identity(device), expected) {
                 Ok(()) => {}
                 Err(true) => return self.end_file(stat, faults, None, None),
                 Err(false) => {
                     self.pass.doubt(Raw {
-                        inode: Some((stat.ino, stat.nlink)),
+                        inode: Some(StoredInode::of(stat, self.pass.device)),
                         expected: entry.digest,
                         ..Raw::new(
                             self.at,
@@ -318,7 +320,7 @@ impl EntryCheck<'_> {
             return;
         }
         self.pass.found(Raw {
-            inode: Some((stat.ino, stat.nlink)),
+            inode: Some(StoredInode::of(stat, self.pass.device)),
             expected: entry.digest,
             found: other,
             ..Raw::new(self.at, &entry.path, kind, faults.join("; "))

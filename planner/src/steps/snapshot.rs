@@ -39,6 +39,7 @@ pub(crate) fn decide_snapshot(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option
                 .map(|one| facts::as_basis(one))
                 .collect(),
             never_link: never_link(facts),
+            compare_basis: compare_basis(facts),
             home: facts.home(),
             continue_from: facts.partials.continued.map(|left| left.id),
             sources: facts
@@ -63,6 +64,13 @@ fn never_link(facts: &Facts<'_>) -> Vec<u64> {
     let damaged = facts.destination.iter().flat_map(|found| &found.damaged);
     let inodes: BTreeSet<u64> = damaged.map(|file| file.inode).collect();
     inodes.into_iter().collect()
+}
+
+/// Whether a clone of the basis may lack something, or have something that is damaged. Where there are
+/// no clones each file is looked at in any case.
+fn compare_basis(facts: &Facts<'_>) -> bool {
+    let clones = facts.capabilities().is_some_and(|can| can.clones);
+    clones && facts.basis().is_some_and(|basis| basis.damaged > 0)
 }
 
 /// What the scan says of all sources together.

@@ -34,6 +34,9 @@ pub struct SnapshotStep {
     /// Stored inodes that are known to be damaged, sorted: nothing is linked to them again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub never_link: Vec<u64>,
+    /// Damage of the basis is known: what a clone of it has is compared with it entry by entry.
+    #[serde(default, skip_serializing_if = "crate::is_no")]
+    pub compare_basis: bool,
     /// The tier that it is published to: `daily`, unless something else has that name.
     #[serde(default = "daily", skip_serializing_if = "is_daily")]
     pub home: Tier,

@@ -220,8 +220,14 @@ fn describe_links(step: &SnapshotStep, inventory: &Inventory) -> String {
         0 => String::new(),
         moved => format!(", {} of them moved,", amount::count(moved)),
     };
+    let there = inventory.destination.as_ref();
+    let clones = there.and_then(|there| there.capabilities());
+    let how = match clones.is_some_and(|can| can.clones) {
+        true => ", by a clone of it",
+        false => "",
+    };
     format!(
-        "{}{moved} to {}/{}",
+        "{}{moved} to {}/{}{how}",
         amount::plural(unchanged, "unchanged file", "unchanged files"),
         basis.home,
         basis.id

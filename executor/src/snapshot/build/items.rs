@@ -9,7 +9,10 @@ use std::{
 
 use schema::{Digest, StoredPath, StoredPathBuf, config::AbsolutePath, record::SourceRecord};
 
-use super::{Builder, OpenSource};
+use super::{
+    Builder, OpenSource,
+    gone::{GoneEntries, basis_fault},
+};
 use crate::{
     error::{Error, Result},
     manifest::Entry,
@@ -19,7 +22,7 @@ use crate::{
         jobs::{BuildItem, DirectoryNode, ItemKind, LinkGroup},
     },
     survey::{Encountered, FoundSource, Surveyed},
-    sys::{Folder, Kind, Stat, resolve::resolve},
+    sys::{Folder, Kind, Stat, Takeover, resolve::resolve},
 };
 
 impl Builder<'_> {
@@ -29,6 +32,7 @@ impl Builder<'_> {
             let Some(source) = self.sources.next() else {
                 self.leave_to(StoredPath::root())?;
                 // The tree's own folder is full, too.
+                self.pass_what_is_gone()?;
                 self.namers.pop();
                 if let Some(root) = self.nodes.pop() {
                     self.job.leaves.push(root);
@@ -157,7 +161,7 @@ impl Builder<'_> {
     /// Leaves folders until the ones entered are the given ones or some above them.
     fn leave_to(&mut self, wanted: &StoredPath) -> Result<()> {
         while self.nodes.len() > 1 && !wanted.is_within(&self.node()?.path) {
-            self.leave();
+            self.leave()?;
         }
         Ok(())
     }
@@ -171,7 +175,7 @@ impl Builder<'_> {
             open.depth -= 1;
             // The tree's own folder stands for `/` and is left last of all.
             if !(open.depth == 0 && open.prefix.is_empty()) {
-                self.leave();
+                self.leave()?;
             }
             return Ok(());
         }
@@ -200,7 +204,7 @@ impl Builder<'_> {
             Encountered::Leaf(stat) => self.add_leaf(name, path, from, &stat)?,
             Encountered::MountPoint(stat) => {
                 self.enter(name, path, from, &stat, None)?;
-                self.leave();
+                self.leave()?;
             }
             Encountered::Unreadable(stat, error) => {
                 self.item(
@@ -211,7 +215,7 @@ impl Builder<'_> {
                 )?;
                 if let Some(stat) = stat.filter(|_| !is_root) {
                     self.enter(name, path, from, &stat, None)?;
-                    self.leave();
+                    self.leave()?;
                 }
             }
             Encountered::Hollow(stat) => self.item(name, path, None, ItemKind::Hollow(stat))?,
@@ -280,16 +284,22 @@ impl Builder<'_> {
             Some((above, name)) => Some(self.source_folder(above, name, stat)),
             None => Some(self.source_folder(node.source.as_ref()?, &name, stat)),
         });
+        let inherited = node.inherited && in_basis.is_some();
+        let new = match (node.inherited, inherited) {
+            (false, _) => node.new.child(&name),
+            (true, true) => node.new.child_to_make(&name, Takeover::Clone),
+            // Of what the basis has under its name a folder is made; what is in it is all new.
+            (true, false) => node.new.child_to_make(&name, Takeover::Leftover),
+        };
+        let new = new.made_with(self.build.mode_there(Kind::Folder, stat.mode));
         let child = DirectoryNode::new(
-            node.new
-                .child(&name)
-                .made_with(self.build.mode_there(Kind::Folder, stat.mode)),
+            new,
             in_basis
                 .zip(basis.as_ref())
                 .map(|(above, basis)| above.child(basis.stored_name())),
             source,
             path.clone(),
-            node.continued,
+            (node.continued, inherited),
         );
         // Whatever is in it, on whatever thread, is lost with it.
         if node.is_lost() {
@@ -321,7 +331,7 @@ impl Builder<'_> {
             root.basis.clone(),
             source,
             StoredPathBuf::new(),
-            root.continued,
+            (root.continued, root.inherited),
         );
         *with_source.end() = end;
         self.nodes.pop();
@@ -334,9 +344,11 @@ impl Builder<'_> {
         )
     }
 
-    fn leave(&mut self) {
+    fn leave(&mut self) -> Result<()> {
+        self.pass_what_is_gone()?;
         self.job.leaves.extend(self.nodes.pop());
         self.namers.pop();
+        Ok(())
     }
 
     /// The name that an entry gets in the folder at hand, and where it is found if that is not the
@@ -394,7 +406,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn node(&self) -> Result<Arc<DirectoryNode>> {
+    pub(super) fn node(&self) -> Result<Arc<DirectoryNode>> {
         self.nodes
             .last()
             .cloned()
@@ -408,18 +420,18 @@ impl Builder<'_> {
         };
         let by_basis = matches!(self.build.reference, Reference::Basis);
         let compared = &mut self.compared;
+        let mut passed = GoneEntries::new(self.build, &mut self.gone_in);
         let mut gone = |entry: &Entry| {
             if by_basis && entry.tree == 0 {
                 compared.gone(entry);
             }
+            passed.add(entry);
         };
-        let found = basis.find_passing(path, &mut gone).map_err(|error| {
-            self.build
-                .store
-                .io("read", "the basis' manifest", error)
-                .of_basis()
-                .hint("run `backup list`; `backup apply --fresh` starts without continuing")
-        })?;
+        let found = basis
+            .find_passing(path, &mut gone)
+            .map_err(|error| basis_fault(self.build, error))?;
+        let passed = passed.end();
+        self.take_away(passed)?;
         Ok(found.map(Box::new))
     }
 

@@ -54,9 +54,33 @@ struct Lister<'a> {
 /// # Errors
 /// Those of `to`, or that the record is damaged.
 pub(super) fn write_file_list(
+    record: Record,
+    moves: &Moves,
+    can: &Capabilities,
+    to: &mut dyn Write,
+) -> io::Result<u64> {
+    go_through(record, moves, can, &mut |_| Ok(()), to)
+}
+
+/// Shows `each` the path of each file that is to be copied of one source: relative to it, with a slash
+/// before each name.
+///
+/// # Errors
+/// Those of `each`, or that the record is damaged.
+pub(super) fn visit_files(
+    record: Record,
+    moves: &Moves,
+    can: &Capabilities,
+    each: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    go_through(record, moves, can, each, &mut io::sink()).map(|_| ())
+}
+
+fn go_through(
     mut record: Record,
     moves: &Moves,
     can: &Capabilities,
+    each: &mut dyn FnMut(&[u8]) -> io::Result<()>,
     to: &mut dyn Write,
 ) -> io::Result<u64> {
     let mut lister = Lister {
@@ -89,6 +113,9 @@ pub(super) fn write_file_list(
             Encountered::Leaf(stat) if stat.kind == Kind::File => {
                 let copies = record.is_other() && lister.copies(name.as_bytes(), &stat, is_top);
                 files += u64::from(copies && is_top);
+                if copies {
+                    each(&lister.path)?;
+                }
                 lister.add_file(&stat, copies, to)?;
             }
             // Links and all else that has no content: rsync passes them over.

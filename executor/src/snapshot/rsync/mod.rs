@@ -8,6 +8,7 @@
 
 mod adopter;
 mod call;
+mod give_way;
 mod list;
 mod listener;
 mod outcome;
@@ -84,6 +85,7 @@ pub(super) fn fill_by_rsync(
     if jobs.is_empty() {
         return Ok(None);
     }
+    give_way::clear_changed_files(store, step, started, &jobs, (survey, can))?;
     let mut tally = Tally::default();
     tally.files += files;
     let call = Call {
