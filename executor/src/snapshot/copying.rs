@@ -282,7 +282,8 @@ pub(super) fn clone_stored_file(
     }
     let held = attributes.clone();
     let mut made = entry.clone();
-    let copy = set_metadata(worker, &to, &mut made, attributes)?;
+    let looks = stat_of(worker, &to)?;
+    let copy = set_metadata(worker, &to, &mut made, attributes, looks)?;
     if !made.xattrs_kept.is_empty() && attributes::of_fd(&to).ok().as_ref() != Some(&held) {
         // Copied from its source, all of them are set, or kept in the manifest.
         remove_copy(worker, new, item)?;

@@ -46,22 +46,14 @@ pub(super) fn make_special_entry(
         entry.xattrs_kept = attributes;
         return worker.list(&item.name, &entry);
     }
-    let is_clone = item.node.may_hold_others()
-        && group.is_none()
-        && special.is_as_basis(&entry)
-        && inherit::is_there(worker, &new, &item.name);
-    if is_clone {
-        if let Some(basis) = special.untouched {
-            entry.xattrs_kept.clone_from(&basis.xattrs_kept);
-        }
-        return worker.list(&item.name, &entry);
-    }
-    worker.clear(&new, &item.name)?;
-
     // Whoever comes to another name of it waits until the first one is there.
     let mut first = group.map(LinkGroup::first);
     let named = first.as_ref().and_then(|first| first.as_ref());
-    let linked = special.link_entry(worker, &new, named, &mut entry)?;
+    let stays = special.stays(worker, &new, named, &mut entry);
+    if !stays {
+        worker.clear(&new, &item.name)?;
+    }
+    let linked = stays || special.link_entry(worker, &new, named, &mut entry)?;
     if !linked {
         entry.absent = !make_anew(worker, item, &new, &entry, stat)?;
         let bare = stat.kind == Kind::Symlink && !worker.build.capabilities.symlink_metadata;
@@ -133,6 +125,34 @@ impl SpecialEntry<'_> {
         }
         entry.xattrs_digest = xattrs_digest(&attributes);
         Some(attributes)
+    }
+
+    /// Whether it stands there already, as a clone has it from the basis, and as its first name does.
+    fn stays(
+        &self,
+        worker: &mut Worker<'_>,
+        new: &Dir,
+        first: Option<&FirstName>,
+        entry: &mut Entry,
+    ) -> bool {
+        let name = &self.item.name;
+        if !self.item.node.may_hold_others() || !self.is_as_basis(entry) {
+            return false;
+        }
+        let stays = match first {
+            None => inherit::is_there(worker, new, name),
+            Some(first) => {
+                let of_first = first.node.new.open().and_then(|dir| dir.stat(&first.name));
+                match (of_first, new.stat(name)) {
+                    (Ok(first), Ok(there)) => there.same_inode(&first),
+                    _ => false,
+                }
+            }
+        };
+        if let Some(basis) = self.untouched.filter(|_| stays) {
+            entry.xattrs_kept.clone_from(&basis.xattrs_kept);
+        }
+        stays
     }
 
     /// Whether it is what the basis has.
