@@ -69,7 +69,7 @@ pub fn run_snapshot_step(
         Error::failed(format!("{} has no destination.json", store.path))
             .hint("run `backup apply` again: it sets the destination up")
     })?;
-    let mut started = start::start_tree(store, step, &destination.capabilities)?;
+    let mut started = start::start_tree(store, step, &destination.capabilities, context.stop)?;
     if started.continued {
         rsync::end_orphans(store)?;
     }

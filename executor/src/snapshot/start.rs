@@ -16,6 +16,7 @@ use schema::{
 use super::resume_journal;
 use crate::{
     error::{Error, Result},
+    event::Stop,
     store::{BACKUP, PARTIAL, SNAPSHOTS, Store},
     sys::{Dir, attributes},
 };
@@ -47,6 +48,7 @@ pub(super) fn start_tree(
     store: &Store,
     step: &SnapshotStep,
     capabilities: &Capabilities,
+    stop: &Stop,
 ) -> Result<Started> {
     let name = step.id.to_string();
     let area = store.area(PARTIAL)?;
@@ -81,7 +83,7 @@ pub(super) fn start_tree(
         }
     }
     let clone_of = match (&made, &step.basis) {
-        (Made::Clone, Some(basis)) => taken_over_unseen(store, step, basis)?,
+        (Made::Clone, Some(basis)) => taken_over_unseen(store, step, basis, stop)?,
         _ => None,
     };
     let is_empty = made == Made::Empty;
@@ -162,6 +164,7 @@ fn taken_over_unseen(
     store: &Store,
     step: &SnapshotStep,
     basis: &Basis,
+    stop: &Stop,
 ) -> Result<Option<Arc<SnapshotRecord>>> {
     if !step.never_link.is_empty() || !step.also_link.is_empty() || step.compare_basis {
         return Ok(None);
@@ -172,11 +175,17 @@ fn taken_over_unseen(
     if !tree.is_read_only().unwrap_or(false) {
         return Ok(None);
     }
-    let record = store.record(basis.id)?;
+    let Some(record) = store.record(basis.id)? else {
+        return Ok(None);
+    };
+    // What a damaged segment of its manifest lists would be seen neither here nor there.
+    if store.manifest_damage(&record, stop)?.is_some() {
+        return Ok(None);
+    }
     // What it stores is counted from what the basis stores, and names are the sources' own.
     let serves = |record: &SnapshotRecord| {
         let counted = record.totals.files == 0 || !record.files_stored_by.is_empty();
         counted && record.totals.renamed == 0
     };
-    Ok(record.filter(serves).map(Arc::new))
+    Ok(Some(record).filter(serves).map(Arc::new))
 }
