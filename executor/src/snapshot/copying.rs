@@ -7,7 +7,7 @@ use schema::{Digest, journal::ProblemKind};
 
 use super::{
     jobs::{BuildItem, CompletedCopy},
-    limits::{ends_attributes, ends_everything, free_bytes},
+    limits::{SET_ID, ends_attributes, ends_everything, free_bytes},
     stored_file::{StorageMethod, Stored},
     worker::Worker,
 };
@@ -404,7 +404,7 @@ pub(super) fn set_metadata(
     entry.xattrs_kept = build.not_held(attributes, all_set, || attributes::of_fd(to));
     let mode = build.mode_there(Kind::File, entry.mode);
     // A change of owner takes set-id bits away.
-    let right = own && made.mode == mode;
+    let right = made.mode == mode && (own || mode & SET_ID == 0);
     if !right
         && let Err(error) = open::set_mode(to, mode)
         && build.capabilities.modes

@@ -8,7 +8,7 @@ use schema::journal::ProblemKind;
 use super::{
     capability_checks,
     jobs::{BuildItem, DirectoryNode, FolderMetadata},
-    limits::{ends_everything, explain_refusal},
+    limits::{SET_ID, ends_everything, explain_refusal},
     worker::Worker,
 };
 use crate::{
@@ -195,10 +195,9 @@ pub(super) fn finish_folder(worker: &mut Worker<'_>, node: &Arc<DirectoryNode>) 
         }
     }
     let mode = build.mode_there(Kind::Folder, entry.mode);
-    // A list of rights has a part in the mode, and a change of owner takes bits away.
-    let is_right = found.mode == mode
-        && attributes.is_empty()
-        && (found.uid, found.gid) == (entry.uid, entry.gid);
+    // A list of rights has a part in the mode, and a change of owner may take set-id bits away.
+    let own = (found.uid, found.gid) == (entry.uid, entry.gid);
+    let is_right = found.mode == mode && attributes.is_empty() && (own || mode & SET_ID == 0);
     if !is_right
         && let Err(error) = open::set_mode(&dir, mode)
         && build.capabilities.modes

@@ -10,6 +10,9 @@ use crate::{
     sys::Dir,
 };
 
+/// The set-id bits of a mode, which a change of owner takes away (chown(2)).
+pub(super) const SET_ID: u32 = 0o6000;
+
 /// Problems listed in a record; more are only counted.
 pub(super) const MAX_PROBLEMS: usize = 1000;
 
