@@ -406,7 +406,12 @@ fn scan_leftovers(
     let mut leftovers = Vec::new();
     for name in names {
         if let Some(id) = name.to_str().and_then(|name| name.parse().ok()) {
-            leftovers.push(measure_leftover(id, &dir, &name, context)?);
+            let mut left = measure_leftover(id, &dir, &name, context)?;
+            // A clone shares with others what nobody can tell: it is not counted on.
+            if !state.snapshots.is_empty() && matches!(dir.subvolume(&name), Ok(Some(_))) {
+                left.bytes = 0;
+            }
+            leftovers.push(left);
         }
     }
     Ok(leftovers)
