@@ -256,3 +256,18 @@ fn now_shows_the_plan_and_runs_it() {
     let quiet = lab.at(THIRD, &["now", "--quiet"]).expect(0);
     assert_eq!(quiet.all(), "");
 }
+
+#[test]
+fn a_snapshot_on_its_way_comes_back_where_a_link_leads_to_a_tier_that_never_got_it() {
+    let lab = Lab::new();
+    let night = "2025-03-05T02:00:00+01:00";
+    lab.backup(night);
+    let id = id_of(night);
+    // As a power cut leaves it: the old tier's link was on disk before the new tier itself.
+    let moving = lab.stored(&format!(".backup/moving/{id}"));
+    fs::rename(lab.stored(&format!("monthly/{id}")), &moving).unwrap();
+    lab.backup("2025-03-06T02:00:00+01:00");
+    assert!(!moving.exists());
+    assert!(lab.ids().contains(&id), "{:?}", lab.ids());
+    lab.run(&["verify", &id]).expect(0);
+}

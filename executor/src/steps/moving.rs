@@ -76,6 +76,8 @@ fn arrive_in_tier(
     let at = format!("{tier}/{text}");
     let io = |error: Errno| store.io("move to", &at, error);
     replace_link(moving, to, name, &link_target(&text)).map_err(io)?;
+    // The new tier may be as new as its link, and the old tier's is going to lead there.
+    to.sync().and_then(|()| store.root.sync()).map_err(io)?;
     replace_link(moving, from, name, &format!("../{tier}/{text}")).map_err(io)?;
     from.sync().map_err(io)?;
     to.sync().map_err(io)?;
@@ -150,10 +152,18 @@ fn finish_one(store: &Store, moving: &Dir, id: SnapshotId) -> Result<()> {
         }
     }
     let Some((tier, to)) = here.first() else {
-        if let Some(daily) = store.tier(Tier::Daily)?
-            && daily.look(name).map_err(io)?.is_none()
-        {
-            moving.rename_new(name, &daily, name).map_err(io)?;
+        if let Some(daily) = store.tier(Tier::Daily)? {
+            let there = daily.look(name).map_err(io)?;
+            match there.map(|stat| stat.kind) {
+                None => moving.rename_new(name, &daily, name).map_err(io)?,
+                // After a power cut it may lead to a tier that never got it.
+                Some(Kind::Symlink) if store.home_of(id)?.is_none() => {
+                    moving.exchange(name, &daily, name).map_err(io)?;
+                    daily.sync().map_err(io)?;
+                    remove_link(moving, name).map_err(io)?;
+                }
+                Some(_) => return Ok(()),
+            }
             return daily.sync().and_then(|()| moving.sync()).map_err(io);
         }
         return Ok(());
