@@ -89,7 +89,8 @@ fn a_run_explains_itself_in_a_folder() {
             "journal.jsonl",
             "number.json",
             "plan.json",
-            "report.json"
+            "report.json",
+            "summary.json"
         ]
     );
     assert_eq!(read_json(&folder.join("report.json")), report);

@@ -328,8 +328,8 @@ fn a_list_leads_nowhere_else() {
     let sealed = fs::read_to_string(&list).unwrap();
     let first = sealed.lines().next().unwrap();
     for planted in [
-        sealed.replace("000001.zst", "../../x.zs"),
-        sealed.replace("000001.zst", "/etc/passw"),
+        sealed.replace("manifest.000001.zst", "../../../../../x.zs"),
+        sealed.replace("manifest.000001.zst", "/etc/././././passwd"),
         format!("{first}\n").repeat(100_000),
         sealed.replace("-last", ""),
         format!("{first}\n"),

@@ -155,7 +155,7 @@ fn what_a_killed_repair_made_anew_is_not_taken_for_a_strangers() {
     let mut ids = entry_names(&records);
     let (last, before) = (ids.pop().unwrap(), ids.pop().unwrap());
     for id in [&before, &last] {
-        flip_byte(&records.join(id).join("manifest/000001.zst"));
+        flip_byte(&records.join(id).join("manifest/manifest.000001.zst"));
     }
     // Killed as soon as the second manifest is to take its place, which comes after that of the first.
     let place = records.join(&last);

@@ -39,7 +39,7 @@ pub const LIST_PATH: &str = "manifest/SHA256SUMS";
 const MOST_SEGMENTS: usize = 999_999;
 /// Longest list, in bytes.
 const LONGEST_LIST: u64 = (MOST_SEGMENTS * LIST_LINE + LAST.len()) as u64;
-const LIST_LINE: usize = 64 + "  000001.zst\n".len();
+const LIST_LINE: usize = 64 + "  manifest.000001.zst\n".len();
 /// What the name of the last segment has besides.
 const LAST: &str = "-last";
 /// Largest segment that is read, in bytes, packed or not: what is written ends at a mebibyte, and with
@@ -49,10 +49,10 @@ const LARGEST: u64 = 2 * LONGEST_LINE as u64;
 const KEPT: usize = 24 << 20;
 
 /// The name of a segment; the first is the 0th. That of the last one says so: a list that is cut short
-/// is known for what it is.
+/// is known for what it is. Each says what it is, also where it is found alone.
 fn segment_name(at: usize, is_last: bool) -> String {
     let last = if is_last { LAST } else { "" };
-    format!("{:06}{last}.zst", at + 1)
+    format!("manifest.{:06}{last}.zst", at + 1)
 }
 
 /// A line of the list.
@@ -360,9 +360,9 @@ mod list_tests {
             list_line(digest, 0, false),
             list_line(digest, 1, true),
             list_line(digest, 0, true) + &list_line(digest, 1, true),
-            list.replace("000002-last.zst", "../002-last.zst"),
-            list.replace("000002-last.zst", "000001-last.zst"),
-            list.replace("  000002", " *000002"),
+            list.replace("manifest.000002-last.zst", "../ifest.000002-last.zst"),
+            list.replace("manifest.000002-last.zst", "manifest.000001-last.zst"),
+            list.replace("  manifest.000002", " *manifest.000002"),
             list.to_uppercase(),
             list.trim_end().to_owned(),
             format!("{list}\n"),
@@ -374,7 +374,10 @@ mod list_tests {
 
     #[test]
     fn the_last_name_has_six_digits_like_the_first() {
-        assert_eq!(segment_name(0, false), "000001.zst");
-        assert_eq!(segment_name(MOST_SEGMENTS - 1, true), "999999-last.zst");
+        assert_eq!(segment_name(0, false), "manifest.000001.zst");
+        assert_eq!(
+            segment_name(MOST_SEGMENTS - 1, true),
+            "manifest.999999-last.zst"
+        );
     }
 }

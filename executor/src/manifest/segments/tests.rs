@@ -240,9 +240,9 @@ fn a_damaged_segment_is_an_error_and_is_never_linked() {
     let model = tree(40, 100);
     let first = records(temporary.path(), 1);
     write(&first, &model, None, 1);
-    let third = first.join(FOLDER).join("000003.zst");
+    let third = first.join(FOLDER).join("manifest.000003.zst");
     let sealed = fs::read(&third).unwrap();
-    let second = fs::read(first.join(FOLDER).join("000002.zst")).unwrap();
+    let second = fs::read(first.join(FOLDER).join("manifest.000002.zst")).unwrap();
     let mut flipped = sealed.clone();
     flipped[sealed.len() / 2] ^= 1;
     for damaged in [
@@ -281,7 +281,7 @@ fn the_first_segment_may_be_the_lost_one() {
     let model = tree(3, 5);
     let first = records(temporary.path(), 1);
     write(&first, &model, None, 1);
-    fs::write(first.join(FOLDER).join("000001.zst"), "").unwrap();
+    fs::write(first.join(FOLDER).join("manifest.000001.zst"), "").unwrap();
     assert!(Reader::of_segments(open(&first)).is_err());
     let rest = Reader::of_whole_segments(open(&first)).unwrap();
     assert_eq!(rest.count(), model.len() - 1);
