@@ -7,7 +7,10 @@
 
 use std::{collections::BTreeMap, ffi::OsStr};
 
-use schema::{FailureCode, SnapshotId, StoredPath, StoredPathBuf, amount};
+use schema::{
+    FailureCode, SnapshotId, StoredPath, StoredPathBuf, amount,
+    record::{SNAPSHOT_FORMAT_VERSION, SnapshotRecord},
+};
 
 use super::{
     history::{self, History, HistoryPlace},
@@ -20,7 +23,8 @@ use crate::{
     copy::{Copier, CopyError},
     error::{Error, Result},
     event::{Context, Event, Phase, Progress},
-    manifest::{self, Entry},
+    manifest::{self, Entry, SegmentWriter, segments},
+    remove::remove_tree,
     store::{BACKUP, LONGEST_MANIFEST, SNAPSHOT_FILE, SNAPSHOTS, write_record},
     sys::{Dir, Kind},
 };
@@ -101,7 +105,15 @@ pub fn fetch_files(
         cache,
         wanted,
         published: &published,
-        tree: make_destination(folder, wanted.host, id, &published, cache, named)?,
+        tree: make_destination(
+            folder,
+            wanted.host,
+            id,
+            &published,
+            cache,
+            named,
+            rclone.context,
+        )?,
         tree_path: format!("{named}/{}/daily/{id}", wanted.host),
     };
     let attempt = on_remote.uploaded.unwrap_or(0);
@@ -291,6 +303,7 @@ fn make_destination(
     published: &Published,
     cache: &RemoteCache,
     named: &str,
+    context: Context<'_>,
 ) -> Result<Dir> {
     let name = id.to_string();
     let below = |names: &[&str]| -> Result<Dir> {
@@ -305,6 +318,12 @@ fn make_destination(
         Ok(dir)
     };
     let records = below(&[host, BACKUP, SNAPSHOTS, &name])?;
+    let upload = published.upload.as_ref();
+    let sealed = upload.and_then(|upload| upload.sealed_digest);
+    if sealed.is_some_and(|sealed| sealed != published.record.manifest_digest) {
+        write_as_sealed(&records, published, context, named)?;
+        return below(&[host, "daily", &name]);
+    }
     write_record(&records, SNAPSHOT_FILE, named, &published.record)?;
     let cached = cache
         .cached_snapshot(id)
@@ -316,6 +335,33 @@ fn make_destination(
         .copy_whole(manifest::FILE_NAME, from, LONGEST_MANIFEST)
         .map_err(|error| Error::io("write", named.as_bytes(), error))?;
     below(&[host, "daily", &name])
+}
+
+/// Writes a manifest as a destination has it, and its record: where nothing had to be added to it for the
+/// remote, it is to the byte what was sealed, and its digest is the one that this machine keeps.
+fn write_as_sealed(
+    records: &Dir,
+    published: &Published,
+    context: Context<'_>,
+    named: &str,
+) -> Result<()> {
+    remove_tree(records, OsStr::new(segments::FOLDER), named, context)?;
+    let io = |error: std::io::Error| Error::io("write", named.as_bytes(), error);
+    let mut writer =
+        SegmentWriter::new(records, segments::FOLDER, None, context.threads, false).map_err(io)?;
+    for entry in published.reader()? {
+        let entry =
+            entry.map_err(|error| Error::io("read", manifest::FILE_NAME.as_bytes(), error))?;
+        context.stop.check()?;
+        writer.write(&entry).map_err(io)?;
+    }
+    let record = SnapshotRecord {
+        format_version: SNAPSHOT_FORMAT_VERSION,
+        manifest: segments::LIST_PATH.to_owned(),
+        manifest_digest: writer.finish().map_err(io)?,
+        ..published.record.clone()
+    };
+    write_record(records, SNAPSHOT_FILE, named, &record)
 }
 
 /// Downloads each file from its likeliest place, which is struck off.

@@ -116,10 +116,12 @@ fn outcome_of(user: &str, ended: Result<Captured, Error>, limit: Duration) -> Re
             format!("of {user} not told: no answer within {} s", limit.as_secs()),
             format!("see whether the session of {user} still responds"),
         )),
-        ProcessExit::Ended(_) | ProcessExit::Stalled(_) => Err(Failure::lasting(
-            how,
-            format!("see whether a notification daemon runs for {user}"),
-        )),
+        ProcessExit::Ended(_) | ProcessExit::Stalled(_) | ProcessExit::GivenUp => {
+            Err(Failure::lasting(
+                how,
+                format!("see whether a notification daemon runs for {user}"),
+            ))
+        }
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) enum ProcessExit {
     TimedOut,
     /// It did nothing for so long that it never would have gone on, and was ended likewise.
     Stalled(Duration),
+    /// Who listened to it gave it up, and it was ended likewise.
+    GivenUp,
 }
 
 impl ProcessExit {
@@ -40,7 +42,7 @@ impl ProcessExit {
     pub(crate) fn code(&self) -> Option<i32> {
         match self {
             Self::Ended(status) => status.code(),
-            Self::NotStarted { .. } | Self::TimedOut | Self::Stalled(_) => None,
+            Self::NotStarted { .. } | Self::TimedOut | Self::Stalled(_) | Self::GivenUp => None,
         }
     }
 }
@@ -57,6 +59,7 @@ impl fmt::Display for ProcessExit {
             Self::NotStarted { because, .. } => write!(f, "cannot be run: {because}"),
             Self::TimedOut => f.write_str("did not end in time"),
             Self::Stalled(span) => write!(f, "did nothing for {} s", span.as_secs()),
+            Self::GivenUp => f.write_str("was given up"),
         }
     }
 }

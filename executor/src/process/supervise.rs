@@ -85,9 +85,11 @@ impl<'a> Limits<'a> {
     }
 
     /// Ends a program that is beyond a limit; none where it may go on.
-    fn end_beyond(&mut self, child: &mut ChildGroup) -> Option<ProcessExit> {
+    fn end_beyond(&mut self, child: &mut ChildGroup, is_given_up: bool) -> Option<ProcessExit> {
         let exit = if self.is_time_over() {
             ProcessExit::TimedOut
+        } else if is_given_up {
+            ProcessExit::GivenUp
         } else {
             let stall = self.stall.as_deref_mut()?;
             ProcessExit::Stalled(stall.stalled_for(child.id())?)
@@ -104,6 +106,11 @@ pub(crate) trait Listener {
     /// # Errors
     /// Whatever ends the program.
     fn line(&mut self, line: OutputLine) -> Result<bool>;
+
+    /// Whether what was said shows that the program will not end in any useful time: then it is ended.
+    fn gives_up(&self) -> bool {
+        false
+    }
 
     /// Called again and again, whether or not something is said.
     ///
@@ -176,7 +183,7 @@ pub(crate) fn supervise(
             break ProcessExit::Ended(status);
         }
         limits.check_stop()?;
-        if let Some(exit) = limits.end_beyond(child) {
+        if let Some(exit) = limits.end_beyond(child, listener.gives_up()) {
             break exit;
         }
         // Last, since it may take long, in which the program is not listened to.

@@ -26,7 +26,7 @@ pub(crate) fn ask_version(
         } if !program.contains('/') => return Err(format!("there is no {program} on the PATH")),
         ProcessExit::NotStarted { .. } => return Err(format!("it {}", asked.exit)),
         ProcessExit::TimedOut => return Err("it does not answer".to_owned()),
-        ProcessExit::Ended(_) | ProcessExit::Stalled(_) => {}
+        ProcessExit::Ended(_) | ProcessExit::Stalled(_) | ProcessExit::GivenUp => {}
     }
     let line = asked.stdout.lines().next().unwrap_or_default();
     parse(line).ok_or_else(|| {

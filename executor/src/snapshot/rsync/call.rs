@@ -80,7 +80,7 @@ impl Call<'_> {
             .stopped_by(self.context.stop)
             .unless_stalled(&mut stall);
         let ended = supervise(&mut child, &lines, limits, &mut listener).and_then(|exit| {
-            if matches!(exit, ProcessExit::Stalled(_)) {
+            if matches!(exit, ProcessExit::Stalled(_) | ProcessExit::GivenUp) {
                 end_marked(self.destination_id)?;
             }
             listener.take_rest()?;

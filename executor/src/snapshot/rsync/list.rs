@@ -39,6 +39,15 @@ struct Frame {
     files: u64,
 }
 
+/// What rsync is to copy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct ToCopy {
+    /// Files.
+    pub(super) files: u64,
+    /// Their bytes, holes included, as the survey found them.
+    pub(super) bytes: u64,
+}
+
 /// What is gone through.
 struct Lister<'a> {
     moves: &'a Moves,
@@ -46,10 +55,11 @@ struct Lister<'a> {
     groups: HashSet<(u64, u64)>,
     path: Vec<u8>,
     stack: Vec<Frame>,
+    /// Bytes of the files that were listed.
+    bytes: u64,
 }
 
-/// Lists what is to be copied of one source, whose record is read to its end; gives the number of
-/// files.
+/// Lists what is to be copied of one source, whose record is read to its end; gives how much it is.
 ///
 /// # Errors
 /// Those of `to`, or that the record is damaged.
@@ -58,7 +68,7 @@ pub(super) fn write_file_list(
     moves: &Moves,
     can: &Capabilities,
     to: &mut dyn Write,
-) -> io::Result<u64> {
+) -> io::Result<ToCopy> {
     go_through(record, moves, can, &mut |_| Ok(()), to)
 }
 
@@ -82,13 +92,14 @@ fn go_through(
     can: &Capabilities,
     each: &mut dyn FnMut(&[u8]) -> io::Result<()>,
     to: &mut dyn Write,
-) -> io::Result<u64> {
+) -> io::Result<ToCopy> {
     let mut lister = Lister {
         moves,
         can,
         groups: HashSet::new(),
         path: Vec::new(),
         stack: Vec::new(),
+        bytes: 0,
     };
     let mut files = 0;
     while let Some((name, met)) = record.next_met()? {
@@ -127,7 +138,10 @@ fn go_through(
         }
         lister.path.truncate(length);
     }
-    Ok(files)
+    Ok(ToCopy {
+        files,
+        bytes: lister.bytes,
+    })
 }
 
 impl Lister<'_> {
@@ -165,6 +179,7 @@ impl Lister<'_> {
             self.mix(to)?;
         }
         if copies && is_first {
+            self.bytes = self.bytes.saturating_add(stat.size);
             self.add(b"", 1, to)?;
         }
         Ok(())

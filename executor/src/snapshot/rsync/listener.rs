@@ -33,14 +33,31 @@ const MAX_FAULTS: usize = 2000;
 /// Faults that are shown as they come: the report lists them all.
 const SHOWN_FAULTS: usize = 20;
 
+/// Bytes more than were to be copied from which on rsync is watched as if it were silent: files grow, and
+/// one that got terabytes of holes says that it is copied for hours.
+const MORE: u64 = 1 << 30;
+/// Bytes more than were to be copied that show that it will not come to an end soon: what it once took for
+/// the length of a file it sends, whatever has become of the file.
+const FAR_MORE: u64 = 4 << 30;
+
 /// How far all calls of one step are.
 #[derive(Default)]
 pub(super) struct Tally {
     /// Files that are to be copied.
     pub(super) files: u64,
+    /// Their bytes, as the survey found them.
+    pub(super) expected_bytes: u64,
     entries: u64,
     bytes_before: u64,
     bytes: u64,
+}
+
+impl Tally {
+    /// Bytes that were copied beyond what was to be.
+    fn more_than_expected(&self) -> u64 {
+        let copied = self.bytes_before.saturating_add(self.bytes);
+        copied.saturating_sub(self.expected_bytes)
+    }
 }
 
 /// Files that rsync told of and that are not dealt with.
@@ -97,6 +114,8 @@ pub(super) struct RsyncListener<'a, 's> {
     tally: &'a mut Tally,
     waiting: WaitingFiles,
     last_look: Instant,
+    /// It copies far more than there was.
+    is_endless: bool,
     /// What it wrote to the standard error.
     pub(super) faults: Vec<Vec<u8>>,
 }
@@ -119,6 +138,7 @@ impl<'a, 's> RsyncListener<'a, 's> {
             tally,
             waiting: WaitingFiles::default(),
             last_look: Instant::now(),
+            is_endless: false,
             faults: Vec::new(),
         }
     }
@@ -132,15 +152,22 @@ impl<'a, 's> RsyncListener<'a, 's> {
         }
     }
 
-    fn hear_output(&mut self, line: &[u8]) {
+    /// Takes a line of its output; gives whether it shows that rsync gets on.
+    fn hear_output(&mut self, line: &[u8]) -> bool {
         match output::parse_output(line) {
             OutputEvent::Copied(path) => {
                 self.tally.entries += 1;
                 self.waiting.add(path.into_owned().into());
             }
-            OutputEvent::Bytes(bytes) => self.tally.bytes = bytes,
+            OutputEvent::Bytes(bytes) => {
+                self.tally.bytes = bytes;
+                let more = self.tally.more_than_expected();
+                self.is_endless = more > FAR_MORE;
+                return more <= MORE;
+            }
             OutputEvent::Other => {}
         }
+        true
     }
 
     fn hear_fault(&mut self, line: Vec<u8>) {
@@ -212,11 +239,15 @@ impl Listener for RsyncListener<'_, '_> {
         // Between a return and a newline nothing is said.
         if !line.bytes.is_empty() {
             match line.stream {
-                Stream::Stdout => self.hear_output(&line.bytes),
+                Stream::Stdout => return Ok(self.hear_output(&line.bytes)),
                 Stream::Stderr => self.hear_fault(line.bytes),
             }
         }
         Ok(true)
+    }
+
+    fn gives_up(&self) -> bool {
+        self.is_endless
     }
 
     fn tick(&mut self) -> Result<()> {

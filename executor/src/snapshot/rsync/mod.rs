@@ -34,6 +34,7 @@ use self::outcome::RsyncComplaints;
 use self::{
     adopter::{Adopter, Sides},
     call::{Call, RsyncExit},
+    list::ToCopy,
     listener::{Tally, say_left_to_engine},
 };
 use super::start::Started;
@@ -81,13 +82,14 @@ pub(super) fn fill_by_rsync(
     if can.folds_names() {
         return Ok(None);
     }
-    let (jobs, files) = write_lists(store, &rsync.calls, started, survey, can)?;
+    let (jobs, to_copy) = write_lists(store, &rsync.calls, started, survey, can)?;
     if jobs.is_empty() {
         return Ok(None);
     }
     give_way::clear_changed_files(store, step, started, &jobs, (survey, can))?;
     let mut tally = Tally::default();
-    tally.files += files;
+    tally.files += to_copy.files;
+    tally.expected_bytes += to_copy.bytes;
     let call = Call {
         store,
         step,
@@ -122,15 +124,15 @@ pub(super) fn fill_by_rsync(
 }
 
 /// Writes the lists of all calls; gives the calls for which there is something to copy, with their
-/// sources, and the number of files.
+/// sources, and how much there is.
 fn write_lists<'a>(
     store: &Store,
     calls: &'a [RsyncCall],
     started: &Started,
     survey: &'a Survey,
     can: &Capabilities,
-) -> Result<(Vec<(&'a RsyncCall, &'a FoundSource)>, u64)> {
-    let mut all_files = 0;
+) -> Result<(Vec<(&'a RsyncCall, &'a FoundSource)>, ToCopy)> {
+    let mut all = ToCopy::default();
     let mut jobs = Vec::new();
     for one in calls {
         let mut sources = survey.sources.iter();
@@ -143,13 +145,14 @@ fn write_lists<'a>(
         if (found.stat.kind == Kind::Folder) != one.folder || found.other_files == 0 {
             continue;
         }
-        let files = write_list(store, one, started, found, survey, can)?;
-        if files > 0 {
-            all_files += files;
+        let to_copy = write_list(store, one, started, found, survey, can)?;
+        if to_copy.files > 0 {
+            all.files += to_copy.files;
+            all.bytes = all.bytes.saturating_add(to_copy.bytes);
             jobs.push((one, found));
         }
     }
-    Ok((jobs, all_files))
+    Ok((jobs, all))
 }
 
 /// The name of a call's list in the snapshot's records folder; none for a single file, and for a
@@ -160,7 +163,7 @@ fn list_name(one: &RsyncCall) -> Option<&OsStr> {
         .then(|| OsStr::new(name))
 }
 
-/// Writes what a call is to copy; gives the number of files.
+/// Writes what a call is to copy; gives how much it is.
 fn write_list(
     store: &Store,
     one: &RsyncCall,
@@ -168,7 +171,7 @@ fn write_list(
     found: &FoundSource,
     survey: &Survey,
     can: &Capabilities,
-) -> Result<u64> {
+) -> Result<ToCopy> {
     let fault = |error: std::io::Error| store.io("write", "the list of what rsync copies", error);
     let record = found.record.look_through();
     if !one.folder {
@@ -176,17 +179,17 @@ fn write_list(
             .map_err(fault);
     }
     let Some(name) = list_name(one) else {
-        return Ok(0);
+        return Ok(ToCopy::default());
     };
     remove_list(store, one, started)?;
     let file = started.records.new_file(name, 0o600);
     let mut file = BufWriter::new(file.map_err(|error| fault(error.into()))?);
-    let files = list::write_file_list(record, &survey.moves, can, &mut file).map_err(fault)?;
+    let to_copy = list::write_file_list(record, &survey.moves, can, &mut file).map_err(fault)?;
     file.flush().map_err(fault)?;
-    if files == 0 {
+    if to_copy.files == 0 {
         remove_list(store, one, started)?;
     }
-    Ok(files)
+    Ok(to_copy)
 }
 
 fn remove_list(store: &Store, one: &RsyncCall, started: &Started) -> Result<()> {

@@ -52,6 +52,13 @@ impl RsyncComplaints {
     /// # Errors
     /// Any other end but a good and an incomplete one.
     pub(super) fn judge(&mut self, call: &RsyncCall, ended: &RsyncExit) -> Result<Option<String>> {
+        if ended.exit == ProcessExit::GivenUp {
+            return Ok(Some(format!(
+                "rsync copied far more from {} than there was and was ended, as when a file gets terabytes \
+                 of holes",
+                call.source
+            )));
+        }
         if let ProcessExit::Stalled(hung) = ended.exit {
             return Ok(Some(format!(
                 "rsync did nothing for {} s in {} and was ended, as when a file becomes a FIFO, gets \
