@@ -69,7 +69,8 @@ fn the_table_of_patterns_holds_for_what_is_copied() {
     let mut cases = table::cases();
     // The table is rsync's, where the source is the root. What may stand for any folder stands for those
     // above the source, too, since a pattern is a full path as well.
-    cases.retain(|case| !case.patterns.iter().any(|one| one.starts_with("/**")));
+    let stands_for_any = |one: &String| one.starts_with("/*") && one.contains("**");
+    cases.retain(|case| !case.patterns.iter().any(stands_for_any));
     assert!(cases.len() >= 60, "{} cases", cases.len());
     let next = std::sync::atomic::AtomicUsize::new(0);
     let all = std::sync::Mutex::new(Vec::new());

@@ -210,7 +210,7 @@ def read_segments(path):
     for at, line in enumerate(lines, 1):
         digest, _, name = line.partition("  ")
         last = "-last" if at == len(lines) else ""
-        if name != f"{at:06}{last}.zst":
+        if name != f"manifest.{at:06}{last}.zst":
             fault(path, f"has {name!r} at {at}")
         file = os.path.join(folder, name)
         if hashlib.sha256(read_bytes(file)).hexdigest() != digest:
