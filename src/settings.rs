@@ -118,8 +118,9 @@ impl Settings {
     /// others could change it.
     pub(crate) fn read_config(&self, out: &Out) -> Result<Config> {
         let read = engine::read_config(&self.config_path);
-        let Checked { config, warnings } =
-            read.map_err(|fault| self.explain_fault(&self.config_path, fault, out))?;
+        let Checked {
+            config, warnings, ..
+        } = read.map_err(|fault| self.explain_fault(&self.config_path, fault, out))?;
         if !warnings.is_empty() && !self.quiet {
             for warning in &warnings {
                 out.print_message(&format!("warning: {warning}"));

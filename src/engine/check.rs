@@ -96,7 +96,12 @@ pub fn read_config(path: &Path) -> Result<Checked, ConfigFault> {
 /// # Errors
 /// As [`read_config`].
 pub fn check_config(path: &Path, state_dir: &Path) -> Result<CheckedConfig, ConfigFault> {
-    let Checked { config, warnings } = read_config(path)?;
+    let Checked {
+        config,
+        mut warnings,
+        remarks,
+    } = read_config(path)?;
+    warnings.extend(remarks);
     // Which sources are on one file system only the machine can say.
     let same =
         |one: &AbsolutePath, other: &AbsolutePath| same_file_system(one.as_path(), other.as_path());

@@ -81,6 +81,8 @@ fn a_pattern_that_leaves_nothing_out_is_told() {
         !plan.all().contains("`*.iso`") && !plan.all().contains("`.cache`"),
         "{plan}"
     );
+    // Said once: with every command only `check`'s warnings would come.
+    assert!(!plan.all().contains("warning:"), "{plan}");
     // What is in a source that is not there nobody knows.
     lab.set("local.sources", json!([lab.text("home"), lab.text("gone")]));
     let plan = lab.at(NIGHT, &["--json", "plan"]).expect(0).json();

@@ -38,6 +38,8 @@ pub struct Checked {
     pub config: Config,
     /// What is allowed and probably not meant, in document order.
     pub warnings: Vec<Fault>,
+    /// What may be meant and mostly is not, in document order: for who checks the config.
+    pub remarks: Vec<Fault>,
 }
 
 /// What a config may contain; it follows from the types and never changes.
@@ -61,11 +63,12 @@ pub fn check_config(bytes: &[u8]) -> Result<Checked, Vec<Fault>> {
 
     let (clean, mut located) = walk::walk(&document, shape, keys);
     let tainted: Vec<String> = located.iter().filter_map(|l| l.taints.clone()).collect();
-    let mut warnings = Vec::new();
+    let (mut warnings, mut remarks) = (Vec::new(), Vec::new());
     let config = match clean.map(serde_json::from_value::<Config>) {
         Some(Ok(config)) if located.len() <= walk::MOST_FAULTS => {
             located.extend(place_all(rules::faults(&config), &document, &tainted));
             warnings = place_all(rules::warnings(&config), &document, &tainted);
+            remarks = place_all(rules::remarks(&config), &document, &tainted);
             Some(config)
         }
         // The schema and the types disagree; say what serde says rather than nothing.
@@ -85,6 +88,7 @@ pub fn check_config(bytes: &[u8]) -> Result<Checked, Vec<Fault>> {
         Some(config) if located.is_empty() => Ok(Checked {
             config,
             warnings: in_order(warnings),
+            remarks: in_order(remarks),
         }),
         _ => Err(in_order(located)),
     }

@@ -44,13 +44,10 @@ const FAULTS: &[Rule] = &[
 ];
 
 /// What is allowed and probably not meant.
-const WARNINGS: &[Rule] = &[
-    nothing_to_back_up,
-    proton_without_cloud,
-    metrics::name,
-    patterns::odd,
-    patterns::of_whole_sources,
-];
+const WARNINGS: &[Rule] = &[nothing_to_back_up, proton_without_cloud, metrics::name];
+
+/// What may be meant and mostly is not: nobody wants to hear of it with every command.
+const REMARKS: &[Rule] = &[patterns::odd, patterns::of_whole_sources];
 
 /// Everything that makes the config invalid.
 pub(super) fn faults(config: &Config) -> Vec<RuleFinding> {
@@ -60,6 +57,11 @@ pub(super) fn faults(config: &Config) -> Vec<RuleFinding> {
 /// Everything that is probably not meant.
 pub(super) fn warnings(config: &Config) -> Vec<RuleFinding> {
     WARNINGS.iter().flat_map(|rule| rule(config)).collect()
+}
+
+/// Everything that a person who checks the config should look at once.
+pub(super) fn remarks(config: &Config) -> Vec<RuleFinding> {
+    REMARKS.iter().flat_map(|rule| rule(config)).collect()
 }
 
 fn hostname(config: &Config) -> Vec<RuleFinding> {
