@@ -4,6 +4,7 @@
 //! or where on earth the machine stands: moments come in, and mapping them to real time is the
 //! caller's.
 
+mod fields;
 mod next;
 mod parse;
 mod spec;
