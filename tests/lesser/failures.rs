@@ -85,6 +85,34 @@ fn a_sync_that_fails_publishes_nothing() {
 }
 
 #[test]
+fn what_a_server_loses_when_it_is_to_store_it_is_in_no_snapshot_and_copied_again() {
+    if skipped("what_a_server_loses_when_it_is_to_store_it_is_in_no_snapshot_and_copied_again") {
+        return;
+    }
+    // As a share does that takes what is written and finds its disk full later.
+    for (error, said) in [
+        (Errno::ENOSPC, "insufficient space"),
+        (Errno::EIO, "input/output error"),
+    ] {
+        for files in [0, 7] {
+            let nas = Nas::full(Lacks::default(), &json!({}));
+            nas.apply(FIRST, 0);
+            change(&nas);
+            let before = published(&nas);
+            nas.faults().lose_content_after(files, error);
+            let done = nas.apply(SECOND, 1).says("hint");
+            assert!(done.all().to_lowercase().contains(said), "{}", done.all());
+            assert!(!nas.faults().heal(), "nothing was lost: {}", done.all());
+            assert_eq!(published(&nas), before, "{error:?} after {files}");
+            nas.apply(THIRD, 0);
+            nas.verify(THIRD, 0);
+            nas.restores_all(THIRD);
+            nas.tidy();
+        }
+    }
+}
+
+#[test]
 fn each_copy_is_on_disk_where_one_sync_for_all_reaches_nobody() {
     if skipped("each_copy_is_on_disk_where_one_sync_for_all_reaches_nobody") {
         return;

@@ -8,7 +8,7 @@ use test_support::{entry_names, id_of};
 
 use crate::{
     fuse::{How, Lacks},
-    nas::{FIRST, Nas, SECOND, same_inode, skipped},
+    nas::{FIRST, Nas, SECOND, different, same_inode, skipped},
 };
 
 const BOTH: [How; 2] = [How::Refused, How::Ignored];
@@ -64,6 +64,26 @@ fn owners_that_are_refused_or_ignored_come_back() {
         };
         assert_eq!(can, expected, "{owners:?}");
         assert_eq!(nas.entry(SECOND, "modes/777").unwrap().uid, 1234);
+    }
+}
+
+#[test]
+fn modes_and_owners_that_a_server_gives_what_is_made_are_put_right() {
+    if skipped("modes_and_owners_that_a_server_gives_what_is_made_are_put_right") {
+        return;
+    }
+    // As a share does that has a mask, or a user, for all that is made in it.
+    for makes_as in [0, 4321] {
+        let (nas, can) = lacking(Lacks {
+            makes_as: Some(makes_as),
+            ..Lacks::default()
+        });
+        assert_eq!(can, Capabilities::all());
+        for now in [FIRST, SECOND] {
+            nas.verify(now, 0);
+            let stored = nas.stored(now, "");
+            assert_eq!(different(&nas.world.source(), &stored), "", "{now}");
+        }
     }
 }
 

@@ -110,6 +110,21 @@ impl Lesser {
         Ok(())
     }
 
+    /// Gives what was just made the mode and the owner that this server gives it.
+    pub(super) fn make_own(&self, path: &Path) -> Answer<()> {
+        let Some(owner) = self.lacks.makes_as else {
+            return Ok(());
+        };
+        std::os::unix::fs::lchown(path, Some(owner), Some(owner))?;
+        let found = fs::symlink_metadata(path)?;
+        if !found.is_symlink() {
+            // Some bits fewer and some more, and never fewer than its owner needs.
+            let mode = found.mode() & 0o7777 & !0o044 | 0o711;
+            fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+        }
+        Ok(())
+    }
+
     pub(super) fn relative<'p>(&self, path: &'p Path) -> &'p Path {
         path.strip_prefix(&self.below).unwrap_or(path)
     }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Condvar, Mutex},
 };
 
@@ -21,6 +21,8 @@ struct State {
     after: Option<(u64, Errno)>,
     once: Option<(u64, Errno)>,
     syncing: Option<Errno>,
+    /// So many more syncs of what stands in unfinished snapshots succeed before one fails.
+    content: Option<(u64, Errno)>,
     /// After so many more calls none is answered any more.
     silent_after: Option<u64>,
     /// How many calls wait for an answer.
@@ -47,6 +49,12 @@ impl Faults {
     /// Every sync fails.
     pub(crate) fn fail_syncing(&self, error: Errno) {
         self.state.lock().unwrap().syncing = Some(error);
+    }
+
+    /// After the content of so many more files of unfinished snapshots was synced, that of one is lost, as
+    /// its sync says: once, since a server says it once.
+    pub(crate) fn lose_content_after(&self, files: u64, error: Errno) {
+        self.state.lock().unwrap().content = Some((files, error));
     }
 
     /// After this many more calls of any kind none is answered any more: each has been taken, so that
@@ -89,7 +97,8 @@ impl Faults {
         let mut state = self.state.lock().unwrap();
         state.after = None;
         state.syncing = None;
-        state.once.take().is_some()
+        let content = state.content.take();
+        state.once.take().is_some() || content.is_some()
     }
 
     /// Files that were closed without a sync after the last write.
@@ -99,6 +108,32 @@ impl Faults {
 
     pub(super) fn wrote(&self, handle: u64, path: PathBuf) {
         self.state.lock().unwrap().written.insert(handle, path);
+    }
+
+    /// Says why what was written to a file is lost.
+    pub(super) fn sync_content(&self, handle: u64) -> Result<(), Errno> {
+        let mut state = self.state.lock().unwrap();
+        let unfinished = Path::new(".backup/partial");
+        let path = state.written.get(&handle);
+        let is_content = path.is_some_and(|path| {
+            let mut folders = path.ancestors();
+            folders.any(|folder| folder.ends_with(unfinished))
+        });
+        if !is_content {
+            return Ok(());
+        }
+        match &mut state.content {
+            None => Ok(()),
+            Some((0, error)) => {
+                let error = *error;
+                state.content = None;
+                Err(error)
+            }
+            Some((left, _)) => {
+                *left -= 1;
+                Ok(())
+            }
+        }
     }
 
     pub(super) fn synced(&self, handle: u64) {

@@ -60,6 +60,9 @@ pub(crate) struct Lacks {
     pub(crate) lasting_inodes: bool,
     /// Inodes are not counted.
     pub(crate) inode_count: bool,
+    /// What is made gets other bits of its mode than were asked for, and belongs to this user; both can be
+    /// changed.
+    pub(crate) makes_as: Option<u32>,
     /// Largest file in bytes; 0 for no limit.
     pub(crate) file_max: u64,
 }

@@ -108,6 +108,7 @@ impl Filesystem for Lesser {
     ) {
         let made = self.new_child(parent, name).and_then(|path| {
             self.make_node(&path, mode, device)?;
+            self.make_own(&path)?;
             Ok(path)
         });
         self.entry(made, reply);
@@ -125,6 +126,7 @@ impl Filesystem for Lesser {
         let made = self.new_child(parent, name).and_then(|path| {
             fs::create_dir(&path)?;
             fs::set_permissions(&path, fs::Permissions::from_mode(mode & 0o7777))?;
+            self.make_own(&path)?;
             Ok(path)
         });
         self.entry(made, reply);
@@ -157,6 +159,7 @@ impl Filesystem for Lesser {
         }
         let made = self.new_child(parent, name).and_then(|path| {
             std::os::unix::fs::symlink(target, &path)?;
+            self.make_own(&path)?;
             Ok(path)
         });
         self.entry(made, reply);
@@ -234,6 +237,7 @@ impl Filesystem for Lesser {
             let mut options = OpenOptions::new();
             options.read(true).write(true).create_new(true).mode(mode);
             let file = options.open(&path)?;
+            self.make_own(&path)?;
             Ok((file, self.attributes(&path)?))
         });
         match created {
@@ -322,8 +326,13 @@ impl Filesystem for Lesser {
 
     fn fsync(&self, _: &Request, _: INodeNo, handle: FileHandle, _: bool, reply: ReplyEmpty) {
         self.faults.called();
+        let synced = self.faults.sync_content(handle.0).or_else(|error| {
+            // What it had taken and not stored is gone.
+            self.file(handle)?.set_len(0)?;
+            Err(error)
+        });
         self.faults.synced(handle.0);
-        done(self.faults.sync(), reply);
+        done(synced.and_then(|()| self.faults.sync()), reply);
     }
 
     fn fsyncdir(&self, _: &Request, _: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
