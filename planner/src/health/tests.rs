@@ -386,6 +386,8 @@ fn tools_that_are_missing_or_known_to_fail_are_told() {
     }
     case.inventory["rsync"] = json!({"version": null, "fault": "there is none"});
     assert_eq!(case.codes(), ["e rsync-missing"]);
+    // Over a network no run starts it.
+    assert!(case.destination("file_system", "nfs4").codes().is_empty());
 }
 
 #[test]

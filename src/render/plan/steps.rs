@@ -5,7 +5,7 @@
 use schema::{
     Inventory, Plan, SnapshotId,
     config::OnPreBackupFailure,
-    inventory::{Presence, SourceState},
+    inventory::{DestinationState, Presence, SourceState},
     plan::{
         Action, AnnounceStep, Channel, DestinationCheckStep, MarkStep, NotifyStep, RepairFrom,
         RepairStep, RestoreStep, ScriptStep, SnapshotStep, SourceStep, SpaceCheckStep,
@@ -144,6 +144,9 @@ fn add_space_check(page: &mut Page, step: &SpaceCheckStep, inventory: &Inventory
 
 fn add_snapshot(page: &mut Page, step: &SnapshotStep, inventory: &Inventory) {
     let engine = match step.engine {
+        Engine::BuiltIn if is_instead_of_rsync(inventory) => {
+            "the built-in engine, as rsync is slower over a network".to_owned()
+        }
         Engine::BuiltIn => "the built-in engine".to_owned(),
         Engine::Adopted => "what another tool made".to_owned(),
         Engine::Rsync => step.rsync.as_ref().map_or_else(
@@ -182,6 +185,12 @@ fn add_snapshot(page: &mut Page, step: &SnapshotStep, inventory: &Inventory) {
     );
     add_verb(page, "copy", &text);
     add_verb(page, "link", &describe_links(step, inventory));
+}
+
+/// Whether rsync was asked for, which is looked for only then, and is not what copies over a network.
+fn is_instead_of_rsync(inventory: &Inventory) -> bool {
+    let there = inventory.destination.as_ref();
+    inventory.rsync.is_some() && there.is_some_and(DestinationState::is_over_a_network)
 }
 
 /// Adds what is taken from each source.

@@ -197,6 +197,21 @@ fn a_plan_says_what_each_step_will_do() {
 }
 
 #[test]
+fn a_plan_says_why_no_rsync_copies_over_a_network() {
+    let made = of(usual_steps(), Vec::new());
+    let mut there = inventory(&json!({}));
+    let why = "with the built-in engine, as rsync is slower over a network";
+    assert!(!shown(&made, &there).contains("rsync"));
+    there.rsync = serde_json::from_value(json!({"version": "3.5.0", "fault": null})).unwrap();
+    assert!(shown(&made, &there).contains(why));
+    let near = Inventory {
+        destination: inventory(&json!({"file_system": "ext4"})).destination,
+        ..there
+    };
+    assert!(!shown(&made, &near).contains("rsync"));
+}
+
+#[test]
 fn a_refusal_stands_last() {
     let refusal = Finding::new(
         Severity::Refusal,
