@@ -22,6 +22,7 @@ const BETWEEN: Duration = Duration::from_micros(50);
 pub(crate) struct Width {
     threads: usize,
     most: usize,
+    is_far: bool,
 }
 
 /// What threads spent, all of them together.
@@ -40,6 +41,7 @@ impl Width {
         Self {
             threads,
             most: threads,
+            is_far: false,
         }
     }
 
@@ -53,6 +55,7 @@ impl Width {
         Self {
             threads: wanted.clamp(FAR, MOST).max(threads),
             most: MOST.max(threads),
+            is_far: true,
         }
     }
 
@@ -76,7 +79,7 @@ impl Width {
 
     /// Whether answers come from far away: then jobs are to be small, so that all have one.
     pub(crate) fn is_far(self) -> bool {
-        self.threads < self.most || self.threads >= MOST
+        self.is_far
     }
 
     /// Entries of a job, where `near` is right for a disk of this machine.
@@ -116,11 +119,15 @@ mod tests {
             Width::fixed(3),
             Width::for_distance(3, 20 * MICROSECOND),
             Width::for_distance(3, Duration::ZERO),
+            // As many as there are far away are no distance.
+            Width::fixed(MOST),
         ] {
-            assert_eq!((width.threads(), width.most()), (3, 3));
+            let threads = width.threads();
+            assert!(threads == 3 || threads == MOST);
+            assert_eq!(width.most(), threads);
             assert!(!width.is_far());
             assert_eq!(width.entries(256), 256);
-            assert_eq!(width.after(spent(1_000_000, 1), 3, 8), 3);
+            assert_eq!(width.after(spent(1_000_000, 1), threads, 8), threads);
         }
         assert_eq!(Width::fixed(0).threads(), 1);
     }

@@ -124,6 +124,15 @@ impl BuildContext<'_> {
         Ok(())
     }
 
+    /// For what one of the threads has done by others: not by as many as a distance asks for, since each
+    /// of these threads may come to that at the same time.
+    pub(super) fn of_one_thread(&self) -> Context<'_> {
+        Context {
+            widens: false,
+            ..self.context
+        }
+    }
+
     /// A sync failed.
     pub(super) fn sync_failed(&self) {
         self.unsynced.store(true, Ordering::Relaxed);

@@ -288,7 +288,7 @@ impl<'w> Worker<'w> {
             .map_err(|error| Error::io("list", &self.here(), error))?;
         for name in names.iter().filter(|name| !made.contains(*name)) {
             let named = node.path.join(bytes(name)).shown();
-            remove_tree(dir, name, &named, self.build.context)?;
+            remove_tree(dir, name, &named, self.build.of_one_thread())?;
         }
         Ok(())
     }
@@ -314,7 +314,7 @@ impl<'w> Worker<'w> {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(Errno::ISDIR | Errno::PERM) => {
                 let named = escape::display(&self.here());
-                remove_tree(dir, name, &named, self.build.context)
+                remove_tree(dir, name, &named, self.build.of_one_thread())
             }
             Err(error) => Err(Error::io("remove", &self.here(), error)),
         }

@@ -40,8 +40,7 @@ const BATCH_BYTES: u64 = 4 << 20;
 const BUFFER: usize = 256 << 10;
 /// Files from this size on are announced to the kernel as read from end to end.
 const LARGE: u64 = 1 << 20;
-/// Most threads on a disk: more only make it seek.
-const MOST: usize = 8;
+
 /// An entry to look at.
 pub(super) struct ReadJob {
     pub(super) dir: Arc<Dir>,
@@ -99,10 +98,7 @@ pub(super) fn with_readers<T>(
     pass: &Pass<'_>,
     work: impl FnOnce(&Readers<'_>) -> Result<T>,
 ) -> Result<T> {
-    let threads = match pass.width.is_far() {
-        true => pass.width.threads(),
-        false => pass.width.threads().min(MOST),
-    };
+    let threads = pass.width.threads();
     let (sender, batches) = JobQueue::bounded(2 * threads);
     let result = thread::scope(|scope| {
         let started = (0..threads)
