@@ -46,8 +46,9 @@ def main():
     text = "\n".join(table.lines(measured, journal, options))
     print(text)
     if options.record:
-        record.record(text)
-        record.keep("table.svg", plot.draw(measured, journal))
+        when = record.when()
+        record.record(text, when)
+        record.keep("table.svg", plot.draw(measured, journal, when))
     # Our own failures are no footnote.
     ours = [name for one in measured for name, _ in journal.failures(one.section) if name.startswith("backup")]
     sys.exit(1 if ours else 0)

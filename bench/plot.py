@@ -117,8 +117,11 @@ def draw_section(picture, title, found):
     picture.parts[first:first] = lines.parts
 
 
-def draw(measured, journal):
-    """The picture of all sections that have something to compare: all of the first, of others what comes each day."""
+def draw(measured, journal, when):
+    """The picture of all sections that have something to compare: all of the first, of others what comes each day.
+
+    It says itself of `when` it is, since it is shown far from the tables.
+    """
     picture = Picture()
     picture.at += 16
     picture.text(0, picture.at, ABOUT, "soft")
@@ -131,5 +134,7 @@ def draw(measured, journal):
             found = [group for group in found if group[0] == FIRST or group[0].startswith(NOTHING)]
         if found:
             draw_section(picture, one.section.title, found)
+    picture.at += 28
+    picture.text(0, picture.at, f"Measured {when}", "soft")
     picture.at += 16
-    return picture.whole("How long a backup takes, beside rsync and others", ABOUT)
+    return picture.whole("How long a backup takes, beside rsync and others", f"{ABOUT} Measured {when}")

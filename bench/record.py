@@ -33,8 +33,12 @@ def keep(name, text):
     os.replace(path + ".new", path)
 
 
-def record(table):
+def when():
+    """The day, and the program that was measured."""
+    return f"{datetime.date.today()}, commit {commit()}."
+
+
+def record(table, when):
     with open(os.path.join(HERE, "README.md")) as file:
         text = file.read()
-    when = f"{datetime.date.today()}, commit {commit()}."
     keep("README.md", replaced(text, f"{when}\n\n{table}"))

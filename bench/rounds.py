@@ -57,9 +57,7 @@ class Rounds:
 
     def begin(self, number):
         """Gives everybody an empty disk; says who does everything first in this round."""
-        # Who goes first may find the cache or the disk in another state: take turns.
-        at = number % len(self.peers)
-        order = self.peers[at:] + self.peers[:at]
+        order = in_turn(self.peers, number)
         self.out = set()
         for peer in order:
             self.guarded(peer, "begin", lambda peer: peer.begin(self.disks.fresh(peer.key())))
@@ -166,6 +164,12 @@ class Rounds:
         if done.returncode != 0 or done.stdout:
             lines = done.stdout.splitlines()
             raise Failed(f"{len(lines)} differences between the tree and what it restored, such as {lines[:2]} {done.stderr[-200:]}")
+
+
+def in_turn(peers, number):
+    """Who goes first may find the cache or the disk in another state: take turns."""
+    at = number % len(peers)
+    return peers[at:] + peers[:at]
 
 
 def nothing_with(snapshots):

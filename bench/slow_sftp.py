@@ -25,6 +25,8 @@ KINDS = {
     12: "readdir", 13: "remove", 14: "mkdir", 15: "rmdir", 16: "realpath", 17: "stat", 18: "rename", 19: "readlink", 20: "symlink",
 }  # fmt: skip
 EXTENDED = 200
+# Seconds without a request after which the counts are written down.
+IDLE = 0.01
 # Bytes before a packet's kind, and before an extended request's name: length, kind, number, length of name.
 LENGTH, NAMED_FROM = 4, 13
 
@@ -93,16 +95,18 @@ def carry(source, sink, delay, seen=None):
 
 
 def write_down(counter, path):
-    """Keeps the counts in a file, twenty times a second while they change."""
-    told = 0
+    """Keeps the counts in a file, each time that no request came for a moment."""
+    told = last = 0
     while True:
-        time.sleep(0.05)
+        time.sleep(IDLE)
         seen = dict(counter.seen)
-        if sum(seen.values()) != told:
-            told = sum(seen.values())
+        now = sum(seen.values())
+        if now == last != told:
             with open(path + ".new", "w") as file:
                 json.dump(seen, file)
             os.replace(path + ".new", path)
+            told = now
+        last = now
 
 
 def main():
