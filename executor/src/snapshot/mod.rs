@@ -54,8 +54,8 @@ pub fn run_snapshot_step(
     if let Some(record) = store.record(step.id)?
         && record.run_id == run_id
     {
-        seal::publish_snapshot(store, step, &record)?;
-        return Ok(outcome_of_snapshot(&record, None));
+        let open_because = seal::publish_snapshot(store, step, &record)?;
+        return Ok(outcome_of_snapshot(&record, None, open_because));
     }
     let survey = match survey {
         Some(survey) => survey,
@@ -91,8 +91,8 @@ pub fn run_snapshot_step(
     let mut built = build::build_tree(store, run_id, step, &started, (survey, &fresh), context)?;
     heard.add_to(&mut built, &started.tree);
     let record = seal::seal_snapshot(store, run_id, step, &started, built, context)?;
-    seal::publish_snapshot(store, step, &record)?;
-    Ok(outcome_of_snapshot(&record, costs_most))
+    let open_because = seal::publish_snapshot(store, step, &record)?;
+    Ok(outcome_of_snapshot(&record, costs_most, open_because))
 }
 
 /// Refuses to make a snapshot of nothing: a pre-script may have made the sources, or not.

@@ -1,5 +1,6 @@
 //! Says what a sealed snapshot means for its step.
 
+use rustix::io::Errno;
 use schema::{
     amount,
     inventory::Cost,
@@ -7,9 +8,15 @@ use schema::{
     record::SnapshotRecord,
 };
 
+use crate::error::system_reason;
+
 /// What a sealed snapshot means for its step; with what took most of what was to be copied, where that is
-/// known.
-pub(super) fn outcome_of_snapshot(record: &SnapshotRecord, costs_most: Option<Cost>) -> Outcome {
+/// known, and with what keeps it from being closed to all who write.
+pub(super) fn outcome_of_snapshot(
+    record: &SnapshotRecord,
+    costs_most: Option<Cost>,
+    open_because: Option<Errno>,
+) -> Outcome {
     let totals = record.totals;
     let sealed = Sealed {
         id: record.id,
@@ -20,7 +27,7 @@ pub(super) fn outcome_of_snapshot(record: &SnapshotRecord, costs_most: Option<Co
     };
     let unlisted = totals.errors + totals.torn;
     let since = record.suspect_since;
-    let (status, message, hint) = if !record.suspect.is_empty() {
+    let (status, mut message, hint) = if !record.suspect.is_empty() {
         (
             Status::Incomplete,
             format!(
@@ -64,6 +71,11 @@ pub(super) fn outcome_of_snapshot(record: &SnapshotRecord, costs_most: Option<Co
             None,
         )
     };
+    if let Some(error) = open_because {
+        let because = system_reason(&error.into());
+        message.push_str("; it could not be made read-only, which the next run tries again: ");
+        message.push_str(&because);
+    }
     Outcome {
         status,
         message,

@@ -155,12 +155,13 @@ fn line_from(store: &Store, step: &SnapshotStep, also_linked: bool) -> Result<Op
     Ok(store.record(basis.id)?.and_then(|record| record.line_from))
 }
 
-/// Publishes a sealed snapshot by one rename; nothing to do where that was done before.
+/// Publishes a sealed snapshot by one rename; nothing to do where that was done before. Gives what keeps it
+/// from being closed to all who write, if anything does.
 pub(super) fn publish_snapshot(
     store: &Store,
     step: &SnapshotStep,
     record: &SnapshotRecord,
-) -> Result<()> {
+) -> Result<Option<Errno>> {
     let name = step.id.to_string();
     let name = OsStr::new(&name);
     let area = store.area(PARTIAL)?;
@@ -191,11 +192,12 @@ pub(super) fn publish_snapshot(
     for dir in [&daily, &area, &store.root] {
         dir.sync().map_err(|error| store.io("sync", &at, error))?;
     }
+    let mut open_because = None;
     if let Some(home) = store.home_of(step.id)?
         && let Some(tier) = store.tier(home)?
     {
-        // After the rename, which a read-only one refuses. What may not be is done by the next run.
-        let _ = tier.lock_subvolume(name);
+        // After the rename, which a read-only one refuses. The next run tries it again.
+        open_because = tier.lock_subvolume(name).err();
     }
     if record.suspect.is_empty()
         && let Some(home) = store.home_of(step.id)?
@@ -208,7 +210,7 @@ pub(super) fn publish_snapshot(
             Err(error) => return Err(store.io("remove", "the log of copied files", error)),
         }
     }
-    Ok(())
+    Ok(open_because)
 }
 
 /// Makes `latest` point to a snapshot, by renaming a finished link over it.

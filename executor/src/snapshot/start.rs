@@ -1,9 +1,9 @@
 //! Starts a snapshot's tree: as a clone of the basis', from an empty folder, or from what an
 //! interrupted run left.
 //!
-//! Invariant: a clone is taken over unseen only if nobody can have written to the basis since it was sealed, and
+//! Invariant: a clone is taken over unseen only if nobody has written to the basis since it was sealed, and
 //! nothing is known to be wrong with it. Else each entry of it is compared with the basis, as in a
-//! tree that is continued.
+//! tree that is continued: what somebody took out of the basis is copied from the sources again.
 
 use std::{ffi::OsStr, sync::Arc};
 
@@ -18,6 +18,7 @@ use crate::{
     error::{Error, Result},
     event::Stop,
     store::{BACKUP, PARTIAL, SNAPSHOTS, Store},
+    survey::nanos_of,
     sys::{Dir, attributes},
 };
 
@@ -69,19 +70,26 @@ pub(super) fn start_tree(
     let records = snapshots
         .folder_or_new(OsStr::new(&name), 0o700)
         .map_err(|error| store.io("make", &at(SNAPSHOTS), error))?;
-    let made = make_tree(store, step, &area, OsStr::new(&name), capabilities)
-        .map_err(|error| store.io("make", &at(PARTIAL), error))?;
-    let tree = area
-        .folder(OsStr::new(&name))
-        .map_err(|error| store.io("open", &at(PARTIAL), error))?;
-    attributes::clear_attributes(&tree);
-    if made != Made::Before {
+    let is_there = area
+        .look(OsStr::new(&name))
+        .map_err(|error| store.io("look at", &at(PARTIAL), error))?
+        .is_some();
+    if !is_there {
         // What stands there of copies is of another tree, whose inode numbers this one may have again.
         match records.remove_file(OsStr::new(resume_journal::FILE_NAME)) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(error) => return Err(store.io("remove", "the log of copied files", error)),
         }
     }
+    let made = match is_there {
+        true => Made::Before,
+        false => make_tree(store, step, &area, OsStr::new(&name), capabilities)
+            .map_err(|error| store.io("make", &at(PARTIAL), error))?,
+    };
+    let tree = area
+        .folder(OsStr::new(&name))
+        .map_err(|error| store.io("open", &at(PARTIAL), error))?;
+    attributes::clear_attributes(&tree);
     let clone_of = match (&made, &step.basis) {
         (Made::Clone, Some(basis)) => taken_over_unseen(store, step, basis, stop)?,
         _ => None,
@@ -115,9 +123,6 @@ fn make_tree(
     name: &OsStr,
     capabilities: &Capabilities,
 ) -> std::result::Result<Made, Errno> {
-    if area.look(name)?.is_some() {
-        return Ok(Made::Before);
-    }
     // A clone has the basis' names as they stand there.
     if capabilities.clones && !capabilities.limits_names() {
         let basis = step.basis.as_ref();
@@ -172,12 +177,12 @@ fn taken_over_unseen(
     let tree = store
         .snapshot(basis.home, basis.id)
         .map_err(Error::of_basis_tree)?;
-    if !tree.is_read_only().unwrap_or(false) {
-        return Ok(None);
-    }
     let Some(record) = store.record(basis.id)? else {
         return Ok(None);
     };
+    if !is_as_sealed(&tree, &record) {
+        return Ok(None);
+    }
     // What a damaged segment of its manifest lists would be seen neither here nor there.
     if store.manifest_damage(&record, stop)?.is_some() {
         return Ok(None);
@@ -188,4 +193,14 @@ fn taken_over_unseen(
         counted && record.totals.renamed == 0
     };
     Ok(Some(record).filter(serves).map(Arc::new))
+}
+
+/// Whether nobody can write to a subvolume and nobody did since its snapshot was on disk. That it is closed
+/// now does not say that it always was: after a kill, or by root's hand, it was open for a while.
+fn is_as_sealed(tree: &Dir, record: &SnapshotRecord) -> bool {
+    let (Ok(true), Ok(changed), Some(read)) = (tree.is_read_only(), tree.changed_at(), record.read)
+    else {
+        return false;
+    };
+    changed <= nanos_of(read.until)
 }

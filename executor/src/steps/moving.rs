@@ -90,7 +90,8 @@ fn arrive_in_tier(
 }
 
 /// Makes read-only each snapshot that is a subvolume and is not: of a run that was killed between that
-/// and the rename. A second lock only, so what cannot be done is left: nobody writes to a snapshot.
+/// and the rename. What cannot be done is left: the run tells that of the snapshot that it makes, and no run
+/// believes that nothing was written to one that was open.
 pub(crate) fn lock_snapshots(store: &Store) {
     for tier in Tier::ALL {
         let Ok(Some(dir)) = store.tier(tier) else {

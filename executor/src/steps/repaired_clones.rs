@@ -80,14 +80,14 @@ fn publish(store: &Store, area: &Dir, id: SnapshotId) -> Result<()> {
         return Ok(());
     };
     let at = format!("{home}/{text}");
-    tier.unlock_subvolume(name)
+    let replaced = tier
+        .unlock_subvolume(name)
         .and_then(|_| area.exchange(name, &tier, name))
         .and_then(|()| tier.sync())
-        .and_then(|()| area.sync())
-        .map_err(|error| store.io("replace", &at, error))?;
-    // What may not be is done by the next run.
+        .and_then(|()| area.sync());
+    // Whichever stands there now. The next run tries again what cannot be done.
     let _ = tier.lock_subvolume(name);
-    Ok(())
+    replaced.map_err(|error| store.io("replace", &at, error))
 }
 
 /// Removes the clones, or what they took the place of, that stand in the area.

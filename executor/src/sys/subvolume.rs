@@ -8,7 +8,7 @@ use std::{ffi::OsStr, os::fd::AsFd, os::unix::ffi::OsStrExt as _};
 
 use rustix::{io::Errno, ioctl};
 
-use super::{Dir, Kind};
+use super::{Dir, Kind, stat::Nanos};
 
 /// `BTRFS_IOCTL_MAGIC`.
 const GROUP: u8 = 0x94;
@@ -36,6 +36,40 @@ struct VolumeArguments2 {
     name: [u8; 4040],
 }
 
+impl VolumeArguments2 {
+    /// Names what is to be made, from the subvolume behind a descriptor where one is given.
+    fn of(name: &OsStr, from: i64) -> Result<Self, Errno> {
+        Ok(Self {
+            fd: from,
+            transid: 0,
+            flags: 0,
+            unused: [0; 4],
+            name: name_of(name)?,
+        })
+    }
+}
+
+/// `struct btrfs_ioctl_timespec`.
+#[repr(C)]
+struct Time {
+    seconds: u64,
+    nanos: u32,
+}
+
+/// `struct btrfs_ioctl_get_subvol_info_args`.
+#[repr(C)]
+struct SubvolumeFacts {
+    id: u64,
+    name: [u8; 256],
+    place_and_flags: [u64; 4],
+    uuids: [[u8; 16]; 3],
+    transactions: [u64; 4],
+    changed: Time,
+    other_times: [Time; 3],
+    reserved: [u64; 8],
+}
+
+const _: () = assert!(size_of::<SubvolumeFacts>() == 504);
 const _: () = assert!(size_of::<VolumeArguments>() == 4096);
 const _: () = assert!(size_of::<VolumeArguments2>() == 4096);
 
@@ -67,13 +101,7 @@ impl Dir {
     /// Fails where there are no subvolumes, it is not allowed, or the name is taken.
     pub fn new_subvolume(&self, name: &OsStr) -> Result<(), Errno> {
         const MAKE: ioctl::Opcode = ioctl::opcode::write::<VolumeArguments2>(GROUP, 24);
-        let arguments = VolumeArguments2 {
-            fd: 0,
-            transid: 0,
-            flags: 0,
-            unused: [0; 4],
-            name: name_of(name)?,
-        };
+        let arguments = VolumeArguments2::of(name, 0)?;
         #[expect(unsafe_code, reason = "no safe wrapper exists")]
         // SAFETY: BTRFS_IOC_SUBVOL_CREATE_V2 reads one `btrfs_ioctl_vol_args_v2`, whose layout
         // and size this is; the name in it ends with a NUL. Nothing is written back.
@@ -89,13 +117,7 @@ impl Dir {
     pub fn clone_subvolume(&self, from: &Self, name: &OsStr) -> Result<(), Errno> {
         use std::os::fd::AsRawFd as _;
         const CLONE: ioctl::Opcode = ioctl::opcode::write::<VolumeArguments2>(GROUP, 23);
-        let arguments = VolumeArguments2 {
-            fd: from.as_fd().as_raw_fd().into(),
-            transid: 0,
-            flags: 0,
-            unused: [0; 4],
-            name: name_of(name)?,
-        };
+        let arguments = VolumeArguments2::of(name, from.as_fd().as_raw_fd().into())?;
         #[expect(unsafe_code, reason = "no safe wrapper exists")]
         // SAFETY: BTRFS_IOC_SNAP_CREATE_V2 reads one `btrfs_ioctl_vol_args_v2`, whose layout and
         // size this is; the descriptor in it is open for as long as `from` is borrowed. Nothing is
@@ -146,6 +168,21 @@ impl Dir {
         unsafe {
             ioctl::ioctl(self, ioctl::Getter::<GET, u64>::new())
         }
+    }
+
+    /// When an inode of the subvolume that this folder is was last changed, whichever it was. To open or
+    /// close it to writers, to clone it and to move it are no such changes.
+    ///
+    /// # Errors
+    /// Fails where it is no subvolume, or the kernel does not tell (before Linux 4.18).
+    pub fn changed_at(&self) -> Result<Nanos, Errno> {
+        const ASK: ioctl::Opcode = ioctl::opcode::read::<SubvolumeFacts>(GROUP, 60);
+        #[expect(unsafe_code, reason = "no safe wrapper exists")]
+        // SAFETY: BTRFS_IOC_GET_SUBVOL_INFO writes one `btrfs_ioctl_get_subvol_info_args`, whose layout
+        // and size this is, and every bit pattern of it is valid.
+        let facts = unsafe { ioctl::ioctl(self, ioctl::Getter::<ASK, SubvolumeFacts>::new()) }?;
+        let Time { seconds, nanos } = facts.changed;
+        Ok(Nanos::from(seconds.cast_signed()) * 1_000_000_000 + Nanos::from(nanos))
     }
 
     /// Removes a subvolume with all that is in it, at one instant; its room is given back later.
@@ -237,7 +274,7 @@ mod tests {
         let proc = crate::sys::resolve::resolve("/proc".as_ref()).unwrap();
         let proc = proc.folder().unwrap();
         assert!(!is_btrfs(&proc) && !proc.is_subvolume());
-        assert!(proc.is_read_only().is_err());
+        assert!(proc.is_read_only().is_err() && proc.changed_at().is_err());
         assert_eq!(proc.subvolume("self".as_ref()).unwrap().map(|_| ()), None);
         assert!(proc.new_subvolume("x".as_ref()).is_err());
         assert_eq!(proc.lock_subvolume("sys".as_ref()), Ok(()));
