@@ -4,6 +4,7 @@
 //! what they come to is taken in order, so that the manifest is written as a stream. A folder is
 //! finished once everything in it was taken.
 
+mod begin;
 mod gone;
 mod items;
 mod others;
@@ -20,19 +21,22 @@ use std::{
 
 use chrono::{DateTime, FixedOffset};
 use schema::{
-    SnapshotId, StoredPath, StoredPathBuf,
+    SnapshotId, StoredPathBuf,
     journal::Problem,
-    plan::{Basis, SnapshotStep},
+    plan::SnapshotStep,
     record::{SnapshotTotals, SourceRecord},
 };
 
-use self::others::{open_also_linked, open_reference};
+use self::{
+    begin::open_log,
+    others::{open_also_linked, open_reference},
+};
 use super::{
     build_context::BuildContext,
     capability_checks,
     compared::Compared,
-    jobs::{BuildJob, BuildJobResult, DirectoryNode, FolderMetadata, LinkGroup, Tally},
-    resume_journal::{self, CopiedFile, ResumeJournal},
+    jobs::{BuildJob, BuildJobResult, DirectoryNode, LinkGroup, Tally},
+    resume_journal::{self, ResumeJournal},
     start::Started,
 };
 use crate::{
@@ -40,11 +44,11 @@ use crate::{
     event::{Context, Event, Phase, Progress},
     flush::Flusher,
     leases::LeasePatience,
-    manifest::{Cursor, Entry, SegmentWriter, Segments},
+    manifest::{Cursor, SegmentWriter},
     names::Namer,
     store::Store,
     survey::{Encountered, HoleBudget, Record, Survey, Surveyed, nanos_of},
-    sys::{Folder, Kind, Takeover, distance::round_trip, stat::Nanos},
+    sys::{Folder, distance::round_trip},
     watch::{Storing, WHOLE},
     width::Width,
     worker_pool::{Coordinator, run_in_order},
@@ -162,25 +166,6 @@ pub(super) fn build_tree(
     builder.end(result, started, read_from)
 }
 
-/// Opens the log of copied files for this run, with what it has of earlier ones and of this one.
-fn open_log(
-    store: &Store,
-    started: &Started,
-    read_from: Nanos,
-    fresh: &HashSet<u64>,
-) -> Result<(ResumeJournal, HashMap<u64, CopiedFile>)> {
-    let (mut log, mut copied) = ResumeJournal::open(&started.records)
-        .map_err(|error| store.io("open", "the log of copied files", error))?;
-    log.begin_run(read_from)
-        .map_err(|error| store.io("write", "the log of copied files", error))?;
-    for inode in fresh {
-        if let Some(found) = copied.get_mut(inode) {
-            found.fresh = true;
-        }
-    }
-    Ok((log, copied))
-}
-
 /// Does all jobs, and puts on disk beside them what they make.
 fn run_jobs(build: &BuildContext<'_>, started: &Started, builder: &mut Builder<'_>) -> Result<()> {
     let width = build.width;
@@ -230,73 +215,6 @@ struct Builder<'a> {
     last_space_check: Instant,
 }
 
-/// Opens the manifest of the basis, and a new one that shares segments with it; one of a run that was
-/// interrupted is written anew.
-fn open_manifests(
-    build: &BuildContext<'_>,
-    started: &Started,
-    also: &[Basis],
-) -> Result<(Option<Cursor>, SegmentWriter)> {
-    let (store, step) = (build.store, build.step);
-    let opened = step.basis.as_ref().map(|from| {
-        store
-            .manifests_with_segments(from.id, also)
-            .map_err(Error::of_basis)
-    });
-    let (basis, segments): (_, Option<Arc<Segments>>) = match opened.transpose()? {
-        // Users and groups have the names that this machine gives them now.
-        Some((reader, segments)) => (Some(Cursor::new(reader.without_names())), segments),
-        None => (None, None),
-    };
-    let manifest = store.begin_manifest(
-        &started.records,
-        step.id,
-        segments,
-        build.one_by_one,
-        build.context,
-    )?;
-    Ok((basis, manifest))
-}
-
-/// The tree's own folder, with its entry in the manifest.
-fn begin_tree(
-    build: &BuildContext<'_>,
-    started: &Started,
-    run_id: &str,
-) -> Result<(Arc<DirectoryNode>, Entry)> {
-    let io = |error| {
-        let path = format!("partial of run {run_id}");
-        build.store.io("look at", &path, error)
-    };
-    let tree = started.tree.again().map_err(io)?;
-    // The snapshot's own folder: readable by all, the host's folder above decides who gets here.
-    let entry = Entry {
-        kind: Kind::Folder,
-        mode: 0o755,
-        mtime: i128::from(build.step.started_at.timestamp()) * 1_000_000_000,
-        ..Entry::of(StoredPath::root(), &tree.stat_self().map_err(io)?)
-    };
-    let root = DirectoryNode::new(
-        Folder::top_to_make(
-            tree,
-            match (started.clone_of.is_some(), started.continued) {
-                (true, _) => Takeover::Clone,
-                (false, true) => Takeover::Leftover,
-                (false, false) => Takeover::Nothing,
-            },
-        ),
-        build.basis.clone(),
-        None,
-        StoredPathBuf::new(),
-        (started.continued, started.clone_of.is_some()),
-    );
-    *root.end() = FolderMetadata {
-        entry: Some(entry.clone()),
-        ..FolderMetadata::default()
-    };
-    Ok((root, entry))
-}
-
 /// A source that is being gone through.
 struct OpenSource {
     record: Record,
@@ -315,46 +233,6 @@ struct OpenSource {
 }
 
 impl<'a> Builder<'a> {
-    fn new(
-        build: &'a BuildContext<'a>,
-        started: &'a Started,
-        sources: Vec<Surveyed>,
-        log: ResumeJournal,
-        (also, reference): (&[Basis], Option<Cursor>),
-        run_id: &str,
-    ) -> Result<Self> {
-        let (store, step) = (build.store, build.step);
-        let (basis, manifest) = open_manifests(build, started, also)?;
-        let (root, entry) = begin_tree(build, started, run_id)?;
-        let mut this = Self {
-            build,
-            basis,
-            reference,
-            compared: Compared::new(step),
-            manifest,
-            log,
-            sources: sources.into_iter(),
-            open: None,
-            nodes: vec![root],
-            namers: vec![Namer::default()],
-            groups: HashMap::new(),
-            group_count: 0,
-            gone_in: None,
-            job: BuildJob::default(),
-            full: Vec::new(),
-            tally: Tally::default(),
-            records: Vec::new(),
-            last_checkpoint: Instant::now(),
-            last_space_check: Instant::now(),
-        };
-        this.tally.totals.entries += 1;
-        this.tally.totals.folders += 1;
-        this.manifest
-            .write(&entry)
-            .map_err(|error| store.io("write", "the manifest", error))?;
-        Ok(this)
-    }
-
     /// The tree, unless the work ended early.
     fn end(
         mut self,

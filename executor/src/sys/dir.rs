@@ -1,4 +1,5 @@
-//! An open folder, and everything that is done to the entries in it by single names.
+//! An open folder: what is in it, and what of that is opened. What is done to its entries is in
+//! [`super::entries`].
 
 use std::{
     ffi::{CString, OsStr, OsString},
@@ -11,19 +12,12 @@ use std::{
 };
 
 use rustix::{
-    fs::{
-        AtFlags, FileType, Gid, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Uid, chownat,
-        fsync, linkat, makedev, mkdirat, mknodat, openat, openat2, readlinkat, renameat,
-        renameat_with, symlinkat, syncfs, unlinkat, utimensat,
-    },
+    fs::{FileType, Mode, OFlags, RawDir, ResolveFlags, openat, openat2, readlinkat},
     io::Errno,
     mount::{OpenTreeFlags, open_tree},
 };
 
-use super::{
-    open::timestamps,
-    stat::{Kind, Nanos, Stat},
-};
+use super::stat::Stat;
 
 /// An open folder.
 #[derive(Debug)]
@@ -348,46 +342,6 @@ impl Dir {
         Ok(())
     }
 
-    /// Makes a folder.
-    ///
-    /// # Errors
-    /// Fails if the folder cannot be made, as where the name is taken.
-    pub fn make_folder(&self, name: &OsStr, mode: u32) -> Result<(), Errno> {
-        mkdirat(&self.0, name, Mode::from_raw_mode(mode))
-    }
-
-    /// Makes a symlink.
-    ///
-    /// # Errors
-    /// Fails if the symlink cannot be made, as where the name is taken.
-    pub fn make_symlink(&self, target: &OsStr, name: &OsStr) -> Result<(), Errno> {
-        symlinkat(target, &self.0, name)
-    }
-
-    /// Makes a FIFO, a socket or a device.
-    ///
-    /// # Errors
-    /// Fails if the entry cannot be made; `EINVAL` for any other kind.
-    pub fn make_special(&self, name: &OsStr, kind: Kind, device: (u32, u32)) -> Result<(), Errno> {
-        let file_type = match kind {
-            Kind::Fifo => FileType::Fifo,
-            Kind::Socket => FileType::Socket,
-            Kind::CharDevice => FileType::CharacterDevice,
-            Kind::BlockDevice => FileType::BlockDevice,
-            Kind::File | Kind::Folder | Kind::Symlink => return Err(Errno::INVAL),
-        };
-        let mode = Mode::from_raw_mode(0o600);
-        mknodat(&self.0, name, file_type, mode, makedev(device.0, device.1))
-    }
-
-    /// Gives an entry of another folder a name in this one.
-    ///
-    /// # Errors
-    /// Fails if the file system makes no such link, or the name is taken.
-    pub fn link_from(&self, from: &Self, from_name: &OsStr, name: &OsStr) -> Result<(), Errno> {
-        linkat(&from.0, from_name, &self.0, name, AtFlags::empty())
-    }
-
     /// What a symlink points to.
     ///
     /// # Errors
@@ -395,113 +349,6 @@ impl Dir {
     pub fn read_symlink(&self, name: &OsStr) -> Result<OsString, Errno> {
         let target: CString = readlinkat(&self.0, name, Vec::new())?;
         Ok(OsString::from_vec(target.into_bytes()))
-    }
-
-    /// Renames an entry into another folder; `EEXIST` if the name is taken there.
-    ///
-    /// Where the file system cannot refuse a taken name in the rename itself (some FUSE and
-    /// network ones), the name is looked for first.
-    ///
-    /// # Errors
-    /// Fails if the entry cannot be renamed, as where the name is taken.
-    pub fn rename_new(&self, name: &OsStr, to: &Self, to_name: &OsStr) -> Result<(), Errno> {
-        match renameat_with(&self.0, name, &to.0, to_name, RenameFlags::NOREPLACE) {
-            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
-                if to.look(to_name)?.is_some() {
-                    return Err(Errno::EXIST);
-                }
-                renameat(&self.0, name, &to.0, to_name)
-            }
-            result => result,
-        }
-    }
-
-    /// Exchanges two entries at one instant.
-    ///
-    /// # Errors
-    /// Fails if the names cannot be exchanged; `EINVAL` where the file system cannot.
-    pub fn exchange(&self, name: &OsStr, other: &Self, other_name: &OsStr) -> Result<(), Errno> {
-        renameat_with(&self.0, name, &other.0, other_name, RenameFlags::EXCHANGE)
-    }
-
-    /// Renames an entry within this folder over whatever has the name.
-    ///
-    /// # Errors
-    /// Fails if the entry cannot be renamed.
-    pub fn rename_over(&self, name: &OsStr, to_name: &OsStr) -> Result<(), Errno> {
-        renameat(&self.0, name, &self.0, to_name)
-    }
-
-    /// Renames an entry into another folder over whatever has the name there.
-    ///
-    /// # Errors
-    /// Fails if the entry cannot be renamed.
-    pub fn rename_to(&self, name: &OsStr, to: &Self, to_name: &OsStr) -> Result<(), Errno> {
-        renameat(&self.0, name, &to.0, to_name)
-    }
-
-    /// Removes anything but a folder.
-    ///
-    /// # Errors
-    /// Fails if the entry cannot be removed, as where it is a folder.
-    pub fn remove_file(&self, name: &OsStr) -> Result<(), Errno> {
-        unlinkat(&self.0, name, AtFlags::empty())
-    }
-
-    /// Removes an empty folder.
-    ///
-    /// # Errors
-    /// Fails if the folder cannot be removed, as where it is not empty.
-    pub fn remove_folder(&self, name: &OsStr) -> Result<(), Errno> {
-        unlinkat(&self.0, name, AtFlags::REMOVEDIR)
-    }
-
-    /// Sets the owner of an entry, not of what a symlink points to.
-    ///
-    /// # Errors
-    /// Fails if the owner cannot be set, as where only root may.
-    pub fn set_owner(&self, name: &OsStr, uid: u32, gid: u32) -> Result<(), Errno> {
-        let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
-        chownat(
-            &self.0,
-            name,
-            Some(uid),
-            Some(gid),
-            AtFlags::SYMLINK_NOFOLLOW,
-        )
-    }
-
-    /// Sets the modification time of an entry, not of what a symlink points to.
-    ///
-    /// # Errors
-    /// Fails if the time cannot be set.
-    pub fn set_mtime(&self, name: &OsStr, mtime: Nanos) -> Result<(), Errno> {
-        utimensat(&self.0, name, &timestamps(mtime), AtFlags::SYMLINK_NOFOLLOW)
-    }
-
-    /// Sets the permission bits of an entry that cannot be opened, such as a FIFO or a folder
-    /// without permissions. Follows a symlink: only for names that nobody else can change.
-    ///
-    /// # Errors
-    /// Fails if the mode cannot be set.
-    pub fn set_mode_of(&self, name: &OsStr, mode: u32) -> Result<(), Errno> {
-        rustix::fs::chmodat(&self.0, name, Mode::from_raw_mode(mode), AtFlags::empty())
-    }
-
-    /// Makes this folder's entries durable.
-    ///
-    /// # Errors
-    /// Fails if the disk did not take it; never to be tried again into success.
-    pub fn sync(&self) -> Result<(), Errno> {
-        fsync(&self.0)
-    }
-
-    /// Makes everything on this folder's file system durable.
-    ///
-    /// # Errors
-    /// Fails if the disk did not take it; never to be tried again into success.
-    pub fn sync_file_system(&self) -> Result<(), Errno> {
-        syncfs(&self.0)
     }
 
     /// Opens the folder that holds a relative path of several names, one name after the other, and

@@ -7,6 +7,7 @@ pub mod answer;
 pub mod attributes;
 pub mod dir;
 pub(crate) mod distance;
+mod entries;
 pub mod folder;
 pub(crate) mod location;
 pub mod machine;
