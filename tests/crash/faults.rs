@@ -6,6 +6,7 @@ use crate::{
     check::{all_whole, equal},
     kills::{Reference, reference},
     lab::{ID, LATER, NOW, Ran, Random, every_point, is_missing, kills},
+    sweep::APPLY,
 };
 
 const ERRORS: [&str; 3] = ["ENOSPC", "EIO", "EROFS"];
@@ -204,9 +205,7 @@ fn a_fault_in_a_run_that_is_continued_after_a_kill_is_survived_too() {
             ("unlinkat", 400),
         ][usize::try_from(random.below(6)).unwrap()];
         let nth = 1 + random.below(most);
-        let trace = format!("trace={call}");
-        let inject = format!("inject={call}:signal=SIGKILL:when={nth}");
-        let killed = world.traced(NOW, &["-e", &trace, "-e", &inject]);
+        let killed = world.kill_at_call(&APPLY, call, usize::try_from(nth).unwrap());
         assert_eq!(killed.signal, Some(9), "{call} {nth}");
         let fault = CALLS[usize::try_from(random.below(27)).unwrap()];
         let error = ERRORS[usize::try_from(random.below(3)).unwrap()];

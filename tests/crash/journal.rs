@@ -6,6 +6,7 @@ use crate::{
     check::{all_whole, equal, fingerprint},
     kills::{Reference, reference},
     lab::{ID, LATER, NOW, Random, every_point, is_missing},
+    sweep::APPLY,
 };
 
 /// Keeps a run as it stands right after its last record: the report was not written yet.
@@ -65,9 +66,7 @@ fn the_journal_of_a_killed_run_may_lose_its_end_or_its_middle() {
         for damage in 0..4 {
             world.bring_back();
             let old = reference.old();
-            let trace = format!("trace={call}");
-            let inject = format!("inject={call}:signal=SIGKILL:when={nth}");
-            let done = world.traced(NOW, &["-e", &trace, "-e", &inject]);
+            let done = world.kill_at_call(&APPLY, call, nth);
             assert_eq!(done.signal, Some(9), "{call} {nth}");
             let run = world.unfinished().unwrap();
             let journal = run.join("journal.jsonl");

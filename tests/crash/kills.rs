@@ -9,7 +9,8 @@ use std::{
 
 use crate::{
     check::{all_whole, equal, fingerprint, finished, layout},
-    lab::{ID, NOW, Random, World, every_point, is_missing, kills, with_history},
+    lab::{ID, NOW, Random, World, is_missing, kills, with_history},
+    sweep::APPLY,
 };
 
 /// A history, and what an undisturbed run makes of it.
@@ -189,18 +190,7 @@ fn a_kill_at_any_rename_link_or_sync_is_survived() {
     }
     let reference = reference(false);
     let world = &reference.world;
-    world
-        .traced(
-            NOW,
-            &[
-                "-e",
-                "trace=renameat,renameat2,fsync,fdatasync,syncfs,linkat,unlinkat",
-            ],
-        )
-        .expect(0);
-    let trace = world.trace();
-    let mut points = 0;
-    for (call, most) in [
+    let calls = [
         ("renameat2", 40),
         ("renameat", 40),
         ("syncfs", 40),
@@ -208,31 +198,20 @@ fn a_kill_at_any_rename_link_or_sync_is_survived() {
         ("fdatasync", 3),
         ("linkat", 3),
         ("unlinkat", 4),
-    ] {
-        let count = trace.matches(&format!(" {call}(")).count();
-        assert!(count > 0, "no {call} in a whole run");
-        let step = if every_point() {
-            1
+    ];
+    let points = world.points(&APPLY, &calls);
+    for point in &points {
+        world.bring_back();
+        let old = reference.old();
+        world.kill_at_point(&APPLY, point);
+        let unfinished = world.unfinished();
+        if unfinished.is_none() && world.planned_runs().len() == 5 {
+            finished(world, &reference.layout);
         } else {
-            count.div_ceil(most)
-        };
-        for nth in (1..=count).step_by(step) {
-            world.bring_back();
-            let old = reference.old();
-            let trace = format!("trace={call}");
-            let inject = format!("inject={call}:signal=SIGKILL:when={nth}");
-            let done = world.traced(NOW, &["-e", &trace, "-e", &inject]);
-            eprintln!("{call} {nth} of {count}: {:?} {:?}", done.code, done.signal);
-            points += 1;
-            let unfinished = world.unfinished();
-            if unfinished.is_none() && world.planned_runs().len() == 5 {
-                finished(world, &reference.layout);
-            } else {
-                reference.ends_right(unfinished, &old);
-            }
+            reference.ends_right(unfinished, &old);
         }
     }
-    eprintln!("{points} points");
+    eprintln!("{} points", points.len());
 }
 
 #[test]
@@ -259,23 +238,13 @@ fn a_kill_at_any_moment_of_the_very_first_run_is_survived() {
         "unlinkat",
         "fchmod",
     ];
-    let trace = format!("trace={}", calls.join(","));
-    world.traced(NOW, &["-e", &trace]).expect(0);
+    let points = world.points(&APPLY, &calls.map(|call| (call, 4)));
     let expected = layout(&world.host());
-    let trace = world.trace();
-    for call in calls {
-        let count = trace.matches(&format!(" {call}(")).count();
-        assert!(count > 0, "no {call} in a first run");
-        let step = if every_point() { 1 } else { count.div_ceil(4) };
-        for nth in (1..=count).step_by(step) {
-            world.bring_back();
-            let trace = format!("trace={call}");
-            let inject = format!("inject={call}:signal=SIGKILL:when={nth}");
-            let done = world.traced(NOW, &["-e", &trace, "-e", &inject]);
-            eprintln!("{call} {nth} of {count}: {:?} {:?}", done.code, done.signal);
-            world.apply(NOW).expect(0);
-            assert_eq!(world.planned_runs().len(), 1);
-            finished(&world, &expected);
-        }
+    for point in &points {
+        world.bring_back();
+        world.kill_at_point(&APPLY, point);
+        world.apply(NOW).expect(0);
+        assert_eq!(world.planned_runs().len(), 1);
+        finished(&world, &expected);
     }
 }

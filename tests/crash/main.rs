@@ -27,4 +27,5 @@ mod published;
 mod repeat;
 mod room;
 mod space;
+mod sweep;
 mod tree;
