@@ -42,6 +42,7 @@ class Measured:
         self.section, self.peers = section, peers
 
 
+ALL = ["--backup", "b", "--work", "w", "--disks", "yes", "--all"]
 PEERS = (Peer("backup"), Peer("rsync"), Peer("plain", copies_once=True))
 
 
@@ -140,10 +141,25 @@ class Parts(unittest.TestCase):
         self.assertEqual(parse([*given, "--dest", "sshfs"]).shape, sections.FAR)
 
     def test_each_part_of_the_whole_table_is_kept_by_itself(self):
-        options = parse(["--backup", "b", "--work", "w", "--disks", "yes", "--all"])
-        parts = sections.whole(options)
-        self.assertEqual(len({part.key() for part in parts}), len(parts))
-        self.assertEqual(len({part.title for part in parts}), len(parts))
+        keys, full = set(), sections.whole(parse([*ALL, "--size", "full"]))
+        for size in sections.SIZES:
+            options = parse([*ALL, "--size", size])
+            parts = sections.whole(options)
+            self.assertEqual(len({part.title for part in parts}), len(parts))
+            # The same is measured at each size, and nothing of one is taken for another's.
+            rows = [[(part.dest, part.cache, part.only, bool(part.many)) for part in of] for of in (parts, full)]
+            self.assertEqual(*rows)
+            own = {part.key() for part in parts}
+            self.assertEqual(len(own), len(parts))
+            self.assertEqual(keys & own, set(), size)
+            keys |= own
+        self.assertEqual(parse(ALL).rounds, 5)
+        self.assertEqual(parse([*ALL, "--size", "small"]).rounds, 3)
+        self.assertEqual(parse([*ALL, "--size", "small", "--rounds", "1"]).rounds, 1)
+
+    def test_what_is_recorded_says_that_it_is_of_smaller_trees(self):
+        self.assertNotIn("size", record.when(sections.SIZES["full"].said))
+        self.assertIn("`--size small`.", record.when(sections.SIZES["small"].said))
 
 
 def compare(options, of, counts):

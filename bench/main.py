@@ -46,7 +46,7 @@ def main():
     text = "\n".join(table.lines(measured, journal, options))
     print(text)
     if options.record:
-        when = record.when()
+        when = record.when(sections.SIZES[options.size].said)
         record.record(text, when)
         record.keep("table.svg", plot.draw(measured, journal, when))
     # Our own failures are no footnote.

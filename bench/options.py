@@ -35,7 +35,7 @@ def parse(argv=None):
     parser.add_argument("--folders", type=int)
     parser.add_argument("--bytes", type=size)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int)
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--renames", type=int, default=10_000)
     parser.add_argument("--snapshots", type=int, default=0)
@@ -43,6 +43,7 @@ def parse(argv=None):
     parser.add_argument("--only")
     parser.add_argument("--out")
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--size", choices=sections.SIZES, default="full")
     parser.add_argument("--record", action="store_true")
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args(argv)
@@ -54,6 +55,12 @@ def parse(argv=None):
         parser.error("--all: only root can make the disks")
     if options.record and not options.all:
         parser.error("--record: keeps the whole table, so it needs --all")
+    if options.size != "full" and not options.all:
+        parser.error(f"--size {options.size}: is of the whole table, so it needs --all; --files is for one tree")
+    if options.record and options.size == "tiny":
+        parser.error("--record: nothing is worth keeping of --size tiny")
+    if options.rounds is None:
+        options.rounds = sections.SIZES[options.size].rounds
     options.shape = shape_of(options)
     options.caches = ("warm", "cold") if options.cache == "both" else (options.cache,)
     return options

@@ -33,9 +33,9 @@ def keep(name, text):
     os.replace(path + ".new", path)
 
 
-def when():
-    """The day, and the program that was measured."""
-    return f"{datetime.date.today()}, commit {commit()}."
+def when(size=""):
+    """The day, and the program that was measured; `size` where not all was measured in full."""
+    return f"{datetime.date.today()}, commit {commit()}{size and ', ' + size}."
 
 
 def record(table, when):

@@ -16,6 +16,33 @@ OURS = ("builtin", "withrsync")
 
 
 @dataclasses.dataclass(frozen=True)
+class Size:
+    """How large the whole table's trees are, and how often all is measured."""
+
+    # Trees A and B are this many times smaller in all that they have.
+    home: int
+    small_files: int
+    far: Shape
+    # Snapshots beside which the tiny tree is backed up.
+    many: int
+    rounds: int
+    # What the tables say of it; nothing of the full size.
+    said: str = ""
+
+
+def fraction(shape, divisor):
+    return Shape(shape.files // divisor, shape.folders // divisor, shape.bytes // divisor)
+
+
+SIZES = {
+    "full": Size(home=1, small_files=1, far=FAR, many=MANY, rounds=5),
+    "small": Size(home=5, small_files=10, far=fraction(FAR, 2), many=MANY // 3, rounds=3, said="the smaller table of `--size small`"),
+    # Whether every row can be measured here.
+    "tiny": Size(home=1000, small_files=5000, far=fraction(FAR, 20), many=8, rounds=1, said="too small to say anything, `--size tiny`"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
 class Section:
     """What is measured together, and compared."""
 
@@ -74,7 +101,8 @@ def chosen(options):
 
 def whole(options):
     """All parts of the table that is recorded."""
-    shape = SHAPES["A"]
+    size = SIZES[options.size]
+    shape = fraction(SHAPES["A"], size.home)
     rsync = (*OURS, "rsync", "floor")
 
     def section(dest, shape, only=None, cache="warm", **more):
@@ -85,8 +113,8 @@ def whole(options):
         section("ext4", shape, only=rsync, cache="cold"),
         section("xfs", shape, only=rsync),
         section("btrfs", shape, only=(*rsync, "btrbk")),
-        section("sshfs", FAR, only=(*OURS, "rsync"), renames=200),
+        section("sshfs", size.far, only=(*OURS, "rsync"), renames=200),
         # Its snapshots are made once, and five runs with all of them measured.
-        dataclasses.replace(section("ext4", TINY, only=("builtin", "rsync"), many=MANY, rounds=1), title=many_title(TINY, MANY)),
-        section("ext4", SHAPES["B"], only=("builtin", "rsync", "floor")),
+        dataclasses.replace(section("ext4", TINY, only=("builtin", "rsync"), many=size.many, rounds=1), title=many_title(TINY, size.many)),
+        section("ext4", fraction(SHAPES["B"], size.small_files), only=("builtin", "rsync", "floor")),
     ]
