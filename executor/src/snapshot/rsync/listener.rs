@@ -161,13 +161,18 @@ impl<'a, 's> RsyncListener<'a, 's> {
             }
             OutputEvent::Bytes(bytes) => {
                 self.tally.bytes = bytes;
-                let more = self.tally.more_than_expected();
-                self.is_endless = more > FAR_MORE;
-                return more <= MORE;
+                return self.hear_more(self.tally.more_than_expected());
             }
+            OutputEvent::Grown(bytes) => return self.hear_more(bytes),
             OutputEvent::Other => {}
         }
         true
+    }
+
+    /// Takes how many bytes more it copies than it was to.
+    fn hear_more(&mut self, more: u64) -> bool {
+        self.is_endless = more > FAR_MORE;
+        more <= MORE
     }
 
     fn hear_fault(&mut self, line: Vec<u8>) {

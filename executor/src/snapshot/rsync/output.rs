@@ -18,6 +18,10 @@ pub(super) enum OutputEvent<'a> {
     Copied(Cow<'a, [u8]>),
     /// So many bytes were copied by this call.
     Bytes(u64),
+    /// A file is being copied that has grown since it was listed, and is this much longer at least. rsync
+    /// counts with the length that it listed and the place in the file as it opened it
+    /// (`rprint_progress` of its progress.c), which gives numbers below zero.
+    Grown(u64),
     /// Anything else.
     Other,
 }
@@ -35,7 +39,9 @@ pub(super) fn parse_output(line: &[u8]) -> OutputEvent<'_> {
             _ => OutputEvent::Other,
         };
     }
-    let digits = line.trim_ascii_start();
+    let number = line.trim_ascii_start();
+    let below_zero = number.strip_prefix(b"-");
+    let digits = below_zero.unwrap_or(number);
     let length = digits
         .iter()
         .take_while(|byte| byte.is_ascii_digit())
@@ -43,7 +49,10 @@ pub(super) fn parse_output(line: &[u8]) -> OutputEvent<'_> {
     let number = std::str::from_utf8(&digits[..length]).ok();
     match number.and_then(|number| number.parse().ok()) {
         Some(bytes) if digits[length..].starts_with(b" ") && digits.contains(&b'%') => {
-            OutputEvent::Bytes(bytes)
+            match below_zero {
+                Some(_) => OutputEvent::Grown(bytes),
+                None => OutputEvent::Bytes(bytes),
+            }
         }
         _ => OutputEvent::Other,
     }
@@ -184,6 +193,10 @@ mod tests {
             (
                 b"            1   0%    0.00kB/s    0:00:00  ",
                 OutputEvent::Bytes(1),
+            ),
+            (
+                b" -8796089858366 -293202799% -2811761549.69kB/s   ??:??:??  ",
+                OutputEvent::Grown(8_796_089_858_366),
             ),
             (b"skipping non-regular file \"x\"", OutputEvent::Other),
         ] {
