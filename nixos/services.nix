@@ -16,7 +16,7 @@ let
     inherit (lib) mkDefault;
     facts = import ./unit-facts.nix {
       inherit cfg;
-      program = "${cfg.package}/bin/backup --config /etc/backup/config.json";
+      program = "${cfg.package}/bin/backup --config /etc/backup/config.json --as-unit";
       mountUnit = "${utils.escapeSystemdPath cfg.local.mountPoint}.mount";
       configFile = import ./secret.nix { inherit config; };
     };

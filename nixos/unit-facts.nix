@@ -52,7 +52,6 @@ in
     "schedule.isDelayed" = true;
     "monitoring.enable" = monitoring.enable;
     "destination.isMounted" = needsMount;
-    "destination.failsIfAbsent" = needsMount && local.ifAbsent == "fail";
     "metrics.areWritten" = metrics != "/";
     "logs.areBelowVarLog" = logs != null;
     "state.isInItsDefault" = true;
@@ -62,7 +61,6 @@ in
   texts = {
     inherit mountUnit program;
     inherit (schedule) randomDelay;
-    mountPoint = escape.whole local.mountPoint;
     "mountPoint.word" = escape.word local.mountPoint;
     schedule = escape.whole (import ./calendar.nix { inherit (schedule) frequency timeOfDay; });
     healthCheckInterval = escape.whole monitoring.healthCheckInterval;

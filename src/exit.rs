@@ -70,6 +70,14 @@ pub(crate) fn code_of_result(result: RunResult) -> u8 {
     result.exit_code()
 }
 
+/// The code of a unit's process that ends with this one.
+pub(crate) fn code_of_unit(code: u8) -> u8 {
+    match code {
+        REFUSED => RunResult::Refused.unit_exit_code(),
+        other => other,
+    }
+}
+
 /// The code of a plan that is only shown.
 pub(crate) fn code_of_severity(severity: Option<Severity>) -> u8 {
     match severity {

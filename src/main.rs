@@ -71,6 +71,11 @@ fn main() -> ExitCode {
     watch::wait_for_end();
     let code = result.unwrap_or_else(|error| explain_error(&error, &settings, &out));
     let code = code_if_written(code, &out, &settings.error_style);
+    let code = if settings.as_unit {
+        exit::code_of_unit(code)
+    } else {
+        code
+    };
     supervised::report_exit(code);
     ExitCode::from(code)
 }

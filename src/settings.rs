@@ -41,6 +41,8 @@ pub(crate) struct Settings {
     pub(crate) json: bool,
     pub(crate) verbose: bool,
     pub(crate) quiet: bool,
+    /// Whether this is the process of one of the units.
+    pub(crate) as_unit: bool,
     pub(crate) style: Style,
     pub(crate) error_style: Style,
     /// What the signals ask.
@@ -80,6 +82,7 @@ impl Settings {
             json: global.json,
             verbose: global.verbose,
             quiet: global.quiet,
+            as_unit: global.as_unit,
             style: style_for(global.color, &std::io::stdout()),
             error_style: style_for(global.color, &std::io::stderr()),
             stop: crate::signals::stop_on_signals().unwrap_or_default(),

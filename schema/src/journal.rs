@@ -258,6 +258,16 @@ impl RunResult {
         }
     }
 
+    /// The exit code of a unit whose run ended so. systemd reads 4 as a lack of permission; what it
+    /// reads as unavailable is the code of a refusal here (EX_UNAVAILABLE of sysexits.h).
+    #[must_use]
+    pub const fn unit_exit_code(self) -> u8 {
+        match self {
+            Self::Refused => 69,
+            other => other.exit_code(),
+        }
+    }
+
     /// What the exit code of a program says of its run; none where it says nothing of one. A run that
     /// a signal interrupted has that signal's code.
     #[must_use]
@@ -272,7 +282,9 @@ impl RunResult {
             Self::Interrupted,
         ]
         .into_iter()
-        .find(|result| i32::from(result.exit_code()) == code)
+        .find(|result| {
+            [result.exit_code(), result.unit_exit_code()].contains(&u8::try_from(code).unwrap_or(2))
+        })
         .or((code == SIGTERM).then_some(Self::Interrupted))
     }
 
@@ -345,8 +357,11 @@ mod tests {
         ] {
             let code = i32::from(result.exit_code());
             assert_eq!(RunResult::of_exit_code(code), Some(result));
+            let code = i32::from(result.unit_exit_code());
+            assert_eq!(RunResult::of_exit_code(code), Some(result));
         }
         assert_eq!(RunResult::of_exit_code(143), Some(RunResult::Interrupted));
         assert_eq!(RunResult::of_exit_code(2), None);
+        assert_eq!(RunResult::of_exit_code(260), None);
     }
 }

@@ -107,6 +107,10 @@ pub(crate) struct Global {
         help_heading = "Global options"
     )]
     pub(crate) color: Color,
+    /// For the units that `systemd-units` makes: end with codes that systemd has the right names
+    /// for, tell what repeats itself in one line, and let schedule.onlyOnAC count for a part
+    #[arg(long, global = true, hide = true)]
+    pub(crate) as_unit: bool,
 }
 
 /// When to use colour.

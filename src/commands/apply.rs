@@ -30,6 +30,7 @@ pub(crate) fn apply_backup(arguments: &Apply, settings: &Settings, out: &Out) ->
         fresh: arguments.fresh,
         approve_deletions: arguments.deletions.approve_deletions,
         by_units: arguments.by_units,
+        as_unit: settings.as_unit,
     };
     let screen = Screen::new(settings, out);
     let applied = engine.apply(&request, &screen);

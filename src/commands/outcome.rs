@@ -4,9 +4,19 @@ use backup::{
     Engine,
     engine::{NotBegun, RunOutcome},
 };
-use schema::{Report, journal::Status};
+use executor::{
+    clock::Clock,
+    logs::{Journald, Kind, Level, Record},
+};
+use schema::{Report, RunResult, journal::Status};
 
-use crate::{exit, out::Out, render, settings::Settings, style::shown};
+use crate::{
+    exit,
+    out::Out,
+    render,
+    settings::Settings,
+    style::{Style, shown},
+};
 
 /// Shows the outcome of a backup; gives the exit code.
 pub(crate) fn show_backup(
@@ -23,6 +33,8 @@ pub(crate) fn show_backup(
     let code = exit::code_of_result(report.result);
     if settings.json {
         out.print_json(report);
+    } else if settings.as_unit && !settings.verbose && record_end(report) {
+        // Every step has its record there.
     } else if !settings.quiet {
         out.print_data(&render::report::report_page(
             report,
@@ -42,17 +54,19 @@ pub(crate) fn show_not_begun(outcome: &RunOutcome, settings: &Settings, out: &Ou
     let RunOutcome::NotBegun { cause, report } = outcome else {
         return code;
     };
+    // A unit that ends so fails once in a period, and not at every asking after that.
+    let code = match cause {
+        NotBegun::RefusedAsBefore if settings.as_unit => exit::DEFERRED,
+        _ => code,
+    };
     if settings.json {
         out.print_json(report);
         return code;
     }
-    let what = match cause {
-        NotBegun::Deferred => "deferred",
-        NotBegun::Refused => "refused",
-        NotBegun::RefusedAsBefore => "refused as before",
-        NotBegun::StalePlan => "the saved plan is stale",
-        NotBegun::UnlawfulPlan => "the plan breaks a law",
-    };
+    if record_not_begun(*cause, report) {
+        return code;
+    }
+    let what = describe_cause(*cause);
     out.print_message(&format!("{what}: nothing was changed"));
     for finding in &report.findings {
         out.print_message(&render::report::finding_lines(
@@ -61,6 +75,58 @@ pub(crate) fn show_not_begun(outcome: &RunOutcome, settings: &Settings, out: &Ou
         ));
     }
     code
+}
+
+/// Says in one record of the journal of systemd how a run ended, where standard error goes there;
+/// whether it does.
+fn record_end(report: &Report) -> bool {
+    let Some(journal) = Journald::of_stderr() else {
+        return false;
+    };
+    let end = render::report::describe_end(report, &Style::default());
+    let text = format!("run {} ended: {end}", report.run_id);
+    let level = match report.result {
+        RunResult::Success | RunResult::Deferred | RunResult::Interrupted => Level::Info,
+        RunResult::Incomplete => Level::Warning,
+        RunResult::Refused | RunResult::Failed => Level::Error,
+    };
+    let now = Clock::default().now();
+    journal.write(&Record {
+        run_id: Some(&report.run_id),
+        ..Record::new(now, level, Kind::Run, &text)
+    });
+    true
+}
+
+fn describe_cause(cause: NotBegun) -> &'static str {
+    match cause {
+        NotBegun::Deferred => "deferred",
+        NotBegun::Refused => "refused",
+        NotBegun::RefusedAsBefore => "refused as before",
+        NotBegun::StalePlan => "the saved plan is stale",
+        NotBegun::UnlawfulPlan => "the plan breaks a law",
+    }
+}
+
+/// Says in one record of the journal of systemd why nothing was done, where standard error goes there;
+/// whether it does.
+fn record_not_begun(cause: NotBegun, report: &Report) -> bool {
+    let Some(journal) = Journald::of_stderr() else {
+        return false;
+    };
+    let because: Vec<&str> = report
+        .findings
+        .iter()
+        .map(|finding| finding.message.as_str())
+        .collect();
+    let text = format!("{}: {}", describe_cause(cause), because.join("; "));
+    let level = match cause {
+        NotBegun::Deferred | NotBegun::RefusedAsBefore => Level::Info,
+        NotBegun::Refused | NotBegun::StalePlan | NotBegun::UnlawfulPlan => Level::Error,
+    };
+    let now = Clock::default().now();
+    journal.write(&Record::new(now, level, Kind::Run, &text));
+    true
 }
 
 /// Shows what the last step of a maintenance plan came to; gives the exit code.

@@ -77,7 +77,7 @@ impl Engine {
             lock => lock?,
         };
         let (because, result) = judge_service_end(&end.service_result, &end.exit_status);
-        let report = self.logged(LogKind::Runs, observer, |operation| {
+        let report = self.logged(LogKind::Backups, observer, |operation| {
             finish_interrupted::finish_interrupted(&state, &because, result, operation.context)
         })?;
         drop(lock);
@@ -105,7 +105,7 @@ impl Engine {
             Some(state) => self.unfinished_of_config(state)?.is_some(),
             None => false,
         };
-        self.logged(LogKind::Runs, observer, |operation| {
+        self.logged(LogKind::Backups, observer, |operation| {
             match state.filter(|_| stalled.has_begun && is_ours) {
                 // Whoever waits for it, or continues it, does the rest.
                 Some(state) if stalled.is_part => {

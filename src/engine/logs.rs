@@ -10,11 +10,13 @@ use std::{
 };
 
 use executor::{
+    Error,
     clock::Clock,
     event::{Event, Observer},
     logs::{Files, Journald, Kind, Level, Record},
 };
-use schema::{finding::Finding, journal::Outcome};
+use planner::{findings::code::part_of, units};
+use schema::{Config, finding::Finding, journal::Outcome, plan::Part};
 
 /// Records of the run as a whole.
 const COORDINATOR: &str = "backup-coordinator.log";
@@ -28,7 +30,9 @@ const HEALTH: &str = "backup-health.log";
 /// What is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LogKind {
-    /// Runs and their steps.
+    /// Backups and their steps.
+    Backups,
+    /// Other runs and their steps.
     Runs,
     /// A health check, which has a log of its own.
     HealthCheck,
@@ -42,6 +46,8 @@ pub(super) struct Logs<'a> {
     journal: Option<Journald>,
     run: Mutex<Option<String>>,
     kind: LogKind,
+    /// The part without which there is no backup: what keeps a run from being one is told there too.
+    main: Part,
 }
 
 impl<'a> Logs<'a> {
@@ -50,6 +56,7 @@ impl<'a> Logs<'a> {
     pub(super) fn open(
         folder: &Path,
         kind: LogKind,
+        config: &Config,
         clock: Clock,
         next: &'a dyn Observer,
     ) -> (Self, Option<io::Error>) {
@@ -64,6 +71,10 @@ impl<'a> Logs<'a> {
             journal: Journald::of_stderr(),
             run: Mutex::default(),
             kind,
+            main: match config.local.enable {
+                true => Part::Local,
+                false => Part::Cloud,
+            },
         };
         (logs, error)
     }
@@ -78,23 +89,53 @@ impl<'a> Logs<'a> {
         self.journal.is_some()
     }
 
-    /// Writes a record to its file and the journal.
+    /// Writes a record to the file of its step and the journal.
     fn write_record(&self, record: &Record<'_>) {
+        self.write_record_of(&[part_of_step(record.step)], record);
+    }
+
+    /// Writes a record to the files of these parts and the journal, where the last of them is the one
+    /// that it is about.
+    fn write_record_of(&self, parts: &[Part], record: &Record<'_>) {
         let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
+        let unit = parts.last().copied().and_then(unit_of);
         let record = &Record {
             run_id: record.run_id.or(run.as_deref()),
+            unit: unit.filter(|_| self.kind != LogKind::HealthCheck),
             ..*record
         };
-        if let Some(files) = &self.files {
-            let name = match self.kind {
-                LogKind::HealthCheck => HEALTH,
-                LogKind::Runs => log_file_of(record),
-            };
-            files.write(name, record);
-        }
+        self.write_to_files(parts, record);
         if let Some(journal) = &self.journal {
             journal.write(record);
         }
+    }
+
+    fn write_to_files(&self, parts: &[Part], record: &Record<'_>) {
+        let Some(files) = &self.files else {
+            return;
+        };
+        match self.kind {
+            LogKind::HealthCheck => files.write(HEALTH, record),
+            LogKind::Backups | LogKind::Runs => {
+                for part in parts {
+                    files.write(log_file_of(*part), record);
+                }
+            }
+        }
+    }
+
+    /// Writes the error that ends a verb to the files: the journal gets it from whoever ends with it.
+    pub(super) fn write_error(&self, error: &Error) {
+        if error.kind.step_status().is_none() {
+            return;
+        }
+        let text = text_with_hint(&error.message, error.hint.as_deref());
+        let record = self.new_record(Level::Error, Kind::Error, &text);
+        let parts: &[Part] = match self.kind {
+            LogKind::Backups => &[Part::Coordinator, self.main],
+            LogKind::Runs | LogKind::HealthCheck => &[Part::Coordinator],
+        };
+        self.write_to_files(parts, &record);
     }
 
     fn new_record<'r>(&self, level: Level, kind: Kind, text: &'r str) -> Record<'r> {
@@ -112,9 +153,14 @@ impl<'a> Logs<'a> {
         let text = text_with_hint(&finding.message, finding.hint.as_deref());
         let kind = match self.kind {
             LogKind::HealthCheck => Kind::Health,
-            LogKind::Runs => Kind::Finding,
+            LogKind::Backups | LogKind::Runs => Kind::Finding,
         };
-        self.write_record(&self.new_record(finding.severity.into(), kind, &text));
+        let record = self.new_record(finding.severity.into(), kind, &text);
+        // Who looks for why there is no snapshot looks at the part that makes it.
+        match part_of(finding, self.main) {
+            Part::Coordinator => self.write_record_of(&[Part::Coordinator], &record),
+            part => self.write_record_of(&[Part::Coordinator, part], &record),
+        }
     }
 
     fn write_step_end(&self, step: &str, outcome: &Outcome) {
@@ -140,12 +186,30 @@ impl<'a> Logs<'a> {
     }
 }
 
-/// The file that a record belongs to: its step's, wherever that runs.
-fn log_file_of(record: &Record<'_>) -> &'static str {
-    match record.step {
-        Some("destination-check" | "space-check" | "snapshot" | "rotate" | "repair") => LOCAL,
-        Some(step) if step.starts_with("cloud") => CLOUD,
-        _ => COORDINATOR,
+/// The part that a record belongs to: its step's, wherever that runs.
+fn part_of_step(step: Option<&str>) -> Part {
+    match step {
+        Some("destination-check" | "space-check" | "snapshot" | "rotate" | "repair") => Part::Local,
+        Some(step) if step.starts_with("cloud") => Part::Cloud,
+        _ => Part::Coordinator,
+    }
+}
+
+/// The file of a part.
+fn log_file_of(part: Part) -> &'static str {
+    match part {
+        Part::Coordinator => COORDINATOR,
+        Part::Local => LOCAL,
+        Part::Cloud => CLOUD,
+    }
+}
+
+/// The unit of a part, where a record of it may come from another process than that unit's.
+fn unit_of(part: Part) -> Option<&'static str> {
+    match part {
+        Part::Coordinator => None,
+        Part::Local => Some(units::LOCAL),
+        Part::Cloud => Some(units::CLOUD),
     }
 }
 

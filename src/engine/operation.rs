@@ -76,7 +76,8 @@ impl Engine {
             let because = &system_reason(&error);
             observer.notice(&Notice::NotLogged { folder, because });
         };
-        let (logs, error) = Logs::open(folder, kind, unlogged.context.clock, observer);
+        let (logs, error) =
+            Logs::open(folder, kind, &self.config, unlogged.context.clock, observer);
         error.into_iter().for_each(not_logged);
         let in_journal = logs.is_in_journal();
         observer.notice(&Notice::LogOpened { in_journal });
@@ -87,6 +88,9 @@ impl Engine {
             },
             ..unlogged
         });
+        if let Err(error) = &result {
+            logs.write_error(error);
+        }
         observer.notice(&Notice::LogClosed);
         logs.fault().into_iter().for_each(not_logged);
         result

@@ -228,7 +228,8 @@ fn decisive_step(report: &Report) -> Option<(&str, &Outcome)> {
         .filter(|(_, outcome)| outcome.status > Status::Skipped)
 }
 
-fn describe_end(report: &Report, style: &Style) -> String {
+/// How a run ended, in a sentence.
+pub(crate) fn describe_end(report: &Report, style: &Style) -> String {
     // The step's own message stands beside it above; here it is named only.
     let step =
         decisive_step(report).map_or_else(String::new, |(step, _)| format!(" in step {step}"));

@@ -59,6 +59,27 @@ fn each_part_has_its_file_and_each_record_is_one_line() {
 }
 
 #[test]
+fn what_keeps_a_backup_from_being_made_stands_in_the_log_of_the_part_that_makes_it() {
+    let mut lab = Lab::new();
+    lab.set("local.requireMount", true);
+    lab.at(FIRST, &["apply"]).expect(4);
+    for name in ["backup-coordinator.log", "backup-local.log"] {
+        let log = read(&lab, name);
+        let told = log.lines().filter(|line| {
+            line.contains(" error - destination not mounted: ") && line.contains("; hint: ")
+        });
+        assert_eq!(told.count(), 1, "{name}: {log}");
+    }
+    // A deferral is told by the first of them.
+    lab.set("local.ifAbsent", "defer");
+    for now in ["2025-03-05T03:00:00+01:00", "2025-03-05T03:15:00+01:00"] {
+        lab.at(now, &["apply"]).expect(75);
+    }
+    let local = read(&lab, "backup-local.log");
+    assert_eq!(local.matches(" warning - destination not").count(), 1, "{local}");
+}
+
+#[test]
 fn the_cloud_and_health_checks_have_files_of_their_own() {
     let mut lab = Lab::new();
     lab.run(&["health", "--quick"]);

@@ -88,7 +88,7 @@ fn made_of_each(nix: &Nix, configs: &[Value], expression: &str) -> Vec<Value> {
 fn nix_facts(nix: &Nix, configs: &[Value]) -> Vec<Value> {
     let expression = format!(
         "import ./nixos/unit-facts.nix (one // {{
-           program = \"{IN_STORE} --config /etc/backup/config.json\";
+           program = \"{IN_STORE} --config /etc/backup/config.json --as-unit\";
            inherit (one.cfg.cloud) configFile;
          }})"
     );

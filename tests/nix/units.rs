@@ -49,7 +49,7 @@ fn spell_value(key: &str, value: &str) -> Vec<String> {
             0 => return Vec::new(),
             delay => format!("{delay}us"),
         },
-        "After" | "Wants" | "PropagatesStopTo" => {
+        "After" | "Wants" | "PropagatesReloadTo" => {
             return value.split(' ').map(str::to_owned).collect();
         }
         _ => match value {

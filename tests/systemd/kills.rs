@@ -16,7 +16,7 @@ fn is_in(machine: &Machine, step: &str) -> bool {
 fn start(machine: &mut Machine) {
     machine.boot();
     machine.sh("systemctl start mnt-backup.mount").ok();
-    machine.sh("systemctl start backup.service").ok();
+    machine.sh("systemctl start --no-block backup.service").ok();
 }
 
 /// The same, up to the local part, which is held before its first step.
@@ -37,7 +37,7 @@ fn wait_for_failure(machine: &Machine) {
 /// Lets what is held go on, and starts the backup anew, which must succeed.
 fn let_it_go_on(machine: &Machine) {
     machine.write("lab/go", "");
-    machine.sh("systemctl start --wait backup.service").ok();
+    machine.sh("systemctl start backup.service").ok();
     assert_eq!(machine.report()["result"], "success");
 }
 
@@ -65,7 +65,7 @@ fn after_a_killed_run_the_post_script_and_the_notification_come_once() {
     assert_eq!(machine.read("lab/post.log"), post);
 
     machine.write("lab/go", "");
-    machine.sh("systemctl start --wait backup.service").ok();
+    machine.sh("systemctl start backup.service").ok();
     let post = machine.read("lab/post.log");
     let lines: Vec<&str> = post.lines().collect();
     assert_eq!(lines.len(), 2, "{post}");
@@ -179,7 +179,7 @@ fn whichever_process_is_killed_at_whatever_instant_the_run_is_continued() {
         let units = ["backup.service", "backup-local.service"];
         let unit = units[usize::try_from(number).unwrap() % 2];
         machine.sh("systemctl reset-failed 'backup*'; true").ok();
-        machine.sh("systemctl start backup.service").ok();
+        machine.sh("systemctl start --no-block backup.service").ok();
         // Later each time, from the first instants on to the last.
         thread::sleep(Duration::from_millis(number * 600 / tries));
         machine
@@ -194,7 +194,7 @@ fn whichever_process_is_killed_at_whatever_instant_the_run_is_continued() {
         killed += usize::from(machine.property(unit, "Result") == "signal");
     }
     assert!(killed > 0, "no kill hit anything");
-    machine.sh("systemctl start --wait backup.service").ok();
+    machine.sh("systemctl start backup.service").ok();
     assert_eq!(machine.report()["result"], "success");
     machine.sh("backup verify --all --quiet").ok();
     assert_eq!(machine.sh("ls -A /mnt/backup/lab/.backup/partial").ok(), "");
@@ -235,9 +235,7 @@ fn the_machine_stays_awake_while_a_snapshot_is_written_and_no_longer() {
         let list = machine.sh("systemd-inhibit --list").text;
         !list.contains("a snapshot is being written")
     });
-    machine
-        .sh("systemctl start --wait backup.service; true")
-        .ok();
-    machine.sh("systemctl start --wait backup.service").ok();
+    machine.sh("systemctl start backup.service; true").ok();
+    machine.sh("systemctl start backup.service").ok();
     assert_eq!(machine.report()["result"], "success");
 }

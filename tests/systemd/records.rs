@@ -13,7 +13,7 @@ fn records_of_each_unit_are_in_the_journal_with_fields_and_in_its_file() {
     machine.configure(&config());
     machine.boot();
     machine.sh("systemctl start mnt-backup.mount").ok();
-    machine.sh("systemctl start --wait backup.service").ok();
+    machine.sh("systemctl start backup.service").ok();
     let run = machine.report()["run_id"].as_str().unwrap().to_owned();
     let records = |filter: &str| -> Vec<Value> {
         let text = machine
@@ -86,7 +86,7 @@ fn a_desktop_is_told_as_its_user_from_inside_the_sandbox() {
              until [ -S /run/user/1/bus ]; do sleep 0.1; done")
         .ok();
     machine.sh("systemctl start mnt-backup.mount").ok();
-    machine.sh("systemctl start --wait backup.service").ok();
+    machine.sh("systemctl start backup.service").ok();
     let report = machine.report();
     assert_eq!(report["result"], "success");
     let said = machine

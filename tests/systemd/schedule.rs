@@ -56,8 +56,8 @@ fn the_timer_fires_the_disk_goes_somebody_is_told_and_the_disk_comes_back() {
     });
     machine.sh("systemctl stop backup.timer").ok();
     machine.wait_for("the last run to end", || {
-        machine.property("backup.service", "ActiveState") != "active"
-            && machine.property("backup-local.service", "ActiveState") != "active"
+        machine.property("backup.service", "ActiveState") != "activating"
+            && machine.property("backup-local.service", "ActiveState") != "activating"
     });
     machine.sh("backup verify --all --quiet").ok();
 }
@@ -102,6 +102,26 @@ fn a_refusal_is_told_once_in_a_period_however_often_it_is_tried_again() {
     );
     assert_eq!(machine.sh("ls /var/lib/backup/runs | wc -l").ok(), "1");
     assert_eq!(machine.read("lab/post.log").lines().count(), 1);
+    // One failed unit, and after that one line each time.
+    let journal = machine.journal("backup.service");
+    let failures = journal.matches("Failed with result").count();
+    assert_eq!(failures, 1, "{journal}");
+    assert!(journal.contains("status=69/UNAVAILABLE"), "{journal}");
+    assert_eq!(machine.property("backup.service", "Result"), "success");
+    let (_, after) = journal.split_once("refused as before").unwrap();
+    let ours = after.lines().skip(1);
+    let more: Vec<&str> = ours.filter(|line| line.contains("not mounted")).collect();
+    assert!(
+        more.iter()
+            .all(|line| line.starts_with("refused as before: ")),
+        "{more:#?}"
+    );
+    assert!(!after.contains("hint"), "{after}");
+    // Who looks for the snapshot looks at the unit that makes it.
+    let local = machine.journal("backup-local.service");
+    assert_eq!(local.matches("not mounted").count(), 1, "{local}");
+    let local = machine.read("var/log/backup/backup-local.log");
+    assert!(local.contains("destination not mounted"), "{local}");
     machine.sh("systemctl start mnt-backup.mount").ok();
     machine.wait_for("the snapshot", || machine.snapshots().len() == 1);
 }
@@ -127,7 +147,7 @@ fn on_battery_a_run_is_deferred_until_power_is_back() {
         .sh("mount --bind /lab/power /sys/class/power_supply")
         .ok();
     machine.sh("systemctl start mnt-backup.mount").ok();
-    machine.sh("systemctl start --wait backup.service").ok();
+    machine.sh("systemctl start backup.service").ok();
     assert_eq!(machine.property("backup.service", "ExecMainStatus"), "75");
     assert_eq!(machine.property("backup.service", "Result"), "success");
     machine.sh("systemctl start backup-retry.timer").ok();
@@ -137,11 +157,17 @@ fn on_battery_a_run_is_deferred_until_power_is_back() {
     });
     assert_eq!(machine.snapshots(), [""; 0]);
     assert_eq!(machine.read("lab/pre.log"), "");
+    // A part that is started by hand waits as well, and says what does not.
+    machine.sh("systemctl start backup-local.service").ok();
+    let status = machine.property("backup-local.service", "ExecMainStatus");
+    assert_eq!(status, "75");
+    let journal = machine.journal("backup-local.service");
+    assert!(journal.contains("schedule.onlyOnAC"), "{journal}");
     // A run that was begun on AC power and interrupted does not go on without it either.
     machine.sh("systemctl stop backup-retry.timer").ok();
     machine.write("lab/power/AC0/online", "1\n");
     machine.script("lab/pre", "until [ -e /lab/go ]; do sleep 0.1; done");
-    machine.sh("systemctl start backup.service").ok();
+    machine.sh("systemctl start --no-block backup.service").ok();
     machine.wait_for("the pre-script", || {
         let journals = machine.sh("cat /var/lib/backup/runs/*/journal.jsonl").text;
         journals.contains("pre-script")
@@ -149,13 +175,13 @@ fn on_battery_a_run_is_deferred_until_power_is_back() {
     machine.write("lab/power/AC0/online", "0\n");
     machine.sh("systemctl stop backup.service").ok();
     machine.write("lab/go", "");
-    machine.sh("systemctl start --wait backup.service").ok();
+    machine.sh("systemctl start backup.service").ok();
     assert_eq!(machine.property("backup.service", "ExecMainStatus"), "75");
     assert_eq!(machine.snapshots(), [""; 0]);
     // Power that comes back asks at once, as the rule of udev does; the timer waits a while after an
     // interruption.
     machine.write("lab/power/AC0/online", "1\n");
-    machine.sh("systemctl start backup.service").ok();
+    machine.sh("systemctl start --no-block backup.service").ok();
     machine.wait_for("the snapshot on AC power", || {
         machine.snapshots().len() == 1
     });

@@ -59,6 +59,8 @@ fn encode_datagram(record: &Record<'_>) -> Vec<u8> {
         ("BACKUP_STEP", record.step),
         ("BACKUP_SNAPSHOT", record.snapshot),
         ("BACKUP_PATH", record.path),
+        // `journalctl --unit` shows what root's programs say of a unit (systemd.journal-fields(7)).
+        ("OBJECT_SYSTEMD_UNIT", record.unit),
     ];
     for (name, value) in fields {
         let Some(value) = value else {
@@ -88,6 +90,7 @@ mod tests {
         let mut record = Record::new(at, Level::Error, Kind::Problem, "permission denied");
         record.run_id = Some("run");
         record.path = Some("/a\nPRIORITY=7");
+        record.unit = Some("backup-local.service");
         let sender = Journald::at(&socket).unwrap();
         sender.write(&record);
         let mut buffer = [0; 4096];
@@ -96,6 +99,7 @@ mod tests {
         expected.extend_from_slice(b"MESSAGE_ID=acac334f0e7e407083c708dc9e400203\n");
         expected.extend_from_slice(b"SYSLOG_IDENTIFIER=backup\nBACKUP_RUN_ID=run\n");
         expected.extend_from_slice(b"BACKUP_PATH=/a\\012PRIORITY=7\n");
+        expected.extend_from_slice(b"OBJECT_SYSTEMD_UNIT=backup-local.service\n");
         assert_eq!(
             String::from_utf8_lossy(&buffer[..length]),
             String::from_utf8_lossy(&expected)

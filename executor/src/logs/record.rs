@@ -112,6 +112,8 @@ pub struct Record<'a> {
     pub snapshot: Option<&'a str>,
     /// The path, escaped.
     pub path: Option<&'a str>,
+    /// The unit that it is about, where the process of another one may tell it.
+    pub unit: Option<&'a str>,
     /// In a sentence.
     pub text: &'a str,
 }
@@ -128,6 +130,7 @@ impl<'a> Record<'a> {
             step: None,
             snapshot: None,
             path: None,
+            unit: None,
             text,
         }
     }

@@ -3,6 +3,25 @@
 //! A code is never reused for something else. New findings get a new one.
 #![expect(missing_docs, reason = "the names say it")]
 
+use schema::{Finding, Severity, plan::Part};
+
+/// The part of a run that a finding is about, for who looks into that part's log; `main` is the one
+/// without which there is no backup. What keeps the run from being made is about that one, whatever
+/// it is; of the rest what is no more than a note is the run's.
+#[must_use]
+pub fn part_of(finding: &Finding, main: Part) -> Part {
+    let is_of_cloud = |code: &str| code.starts_with("cloud-") || code.starts_with("rclone-");
+    match finding.severity {
+        Severity::Note => Part::Coordinator,
+        Severity::Refusal | Severity::Deferral => main,
+        _ if is_of_cloud(&finding.code) => Part::Cloud,
+        _ if finding.code.starts_with("state-") || finding.code == SECRET_NOT_USED => {
+            Part::Coordinator
+        }
+        Severity::Warning | Severity::Error => main,
+    }
+}
+
 // Deferrals, and refusals that may be configured as such.
 pub const ON_BATTERY: &str = "on-battery";
 pub const DESTINATION_NOT_MOUNTED: &str = "destination-not-mounted";
@@ -140,3 +159,30 @@ pub const ROTATION_RECORD_DAMAGED: &str = "rotation-record-damaged";
 pub const DAMAGED_FILES: &str = "damaged-files";
 /// The folder of a snapshot cannot be opened, so that no new one is linked to it.
 pub const SNAPSHOT_UNREADABLE: &str = "snapshot-unreadable";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_a_run_from_being_made_is_about_the_part_that_makes_the_backup() {
+        let part = |severity, code| part_of(&Finding::new(severity, code, "m"), Part::Local);
+        for severity in [Severity::Refusal, Severity::Deferral] {
+            for code in [
+                DESTINATION_NOT_MOUNTED,
+                UNTRUSTED_FILE,
+                RCLONE_MISSING,
+                ON_BATTERY,
+            ] {
+                assert_eq!(part(severity, code), Part::Local, "{code}");
+            }
+        }
+        assert_eq!(part(Severity::Warning, SOURCE_MISSING), Part::Local);
+        assert_eq!(
+            part(Severity::Warning, CLOUD_HISTORY_HELD_BACK),
+            Part::Cloud
+        );
+        assert_eq!(part(Severity::Warning, STATE_UNWRITABLE), Part::Coordinator);
+        assert_eq!(part(Severity::Note, FIRST_SNAPSHOT), Part::Coordinator);
+    }
+}

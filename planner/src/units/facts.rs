@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use schema::{Config, config::IfAbsent};
+use schema::Config;
 
 use super::{
     Layout, STATE_DIR,
@@ -52,10 +52,6 @@ impl Facts {
             ("schedule.isDelayed", delay > 0),
             ("monitoring.enable", monitoring.enable),
             ("destination.isMounted", needs_mount),
-            (
-                "destination.failsIfAbsent",
-                needs_mount && local.if_absent == IfAbsent::Fail,
-            ),
             ("metrics.areWritten", metrics.is_some()),
             ("logs.areBelowVarLog", logs_directory.is_some()),
             ("state.isInItsDefault", layout.state_dir == STATE_DIR),
@@ -65,7 +61,6 @@ impl Facts {
         let mount_point = local.mount_point.as_str();
         let texts = [
             ("program", Some(program_with_options(layout))),
-            ("mountPoint", Some(quote::quote_line(mount_point))),
             ("mountPoint.word", Some(word(mount_point))),
             ("mountUnit", needs_mount.then(|| mount_unit(mount_point))),
             ("schedule", on_calendar(config)),
@@ -116,10 +111,15 @@ impl Facts {
     }
 }
 
+/// The option by which every unit says that it is one: what cannot be done ends with a code that systemd
+/// has the right name for, what repeats itself is told in one line, and the machine's power counts for
+/// a part that somebody starts.
+const AS_UNIT: &str = "--as-unit";
+
 /// The program with the options that every unit gives it.
 fn program_with_options(layout: &Layout) -> String {
     let mut line = format!(
-        "{} --config {}",
+        "{} --config {} {AS_UNIT}",
         quote::quote_argument(&layout.program),
         quote::quote_argument(&layout.config)
     );

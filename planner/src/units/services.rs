@@ -12,11 +12,14 @@ const NO_FAILURE: &str = "3 75 130 143";
 /// `backup.service`: the run.
 pub(super) fn coordinator_service() -> UnitTemplate {
     let parts = Line::words(
-        "PropagatesStopTo",
+        "PropagatesReloadTo",
         &[(LOCAL, &["local.enable"]), (CLOUD, &["cloud.enable"])],
     );
-    let parts = parts
-        .because(&["Who stops the run stops its parts; and systemd remembers how they ended."]);
+    // A relation that stops them would also end a part that a person started, as soon as this unit
+    // has found that it is at work. The program stops those that it started.
+    let parts = parts.because(&[
+        "Nothing is ever reloaded: systemd remembers how a unit ended that others name.",
+    ]);
     // Only where there is a schedule can a run be due; without one, whoever starts the unit means it.
     let start = Line::one_of(
         "ExecStart",
@@ -57,25 +60,13 @@ pub(super) fn coordinator_service() -> UnitTemplate {
 
 /// `backup-local.service`: the local steps of the coordinator's run, or by itself just those.
 pub(super) fn local_service() -> UnitTemplate {
-    // Asked outside the sandbox, in which the folder that may be written is a mount of its own.
-    let mount = [
-        Line::one_of(
-            "AssertPathIsMountPoint",
-            &[("${mountPoint}", &["destination.failsIfAbsent"])],
-        ),
-        Line::one_of(
-            "ConditionPathIsMountPoint",
-            &[(
-                "${mountPoint}",
-                &["destination.isMounted", "!destination.failsIfAbsent"],
-            )],
-        ),
-    ];
+    // Whether the destination is mounted is the program's to see: it says so in the logs, which a
+    // condition of systemd does not.
     let start = Line::set("ExecStart", "${program} apply --only local");
     UnitTemplate {
         name: LOCAL,
         when: &["local.enable"],
-        unit: [common_lines("Local steps of the backup"), mount.to_vec()].concat(),
+        unit: common_lines("Local steps of the backup"),
         service: service_lines(vec![start], sandbox::local_limits()),
         timer: Vec::new(),
         install: Vec::new(),
@@ -162,9 +153,7 @@ fn service_lines(runs: Vec<Line>, sandbox: Vec<Line>) -> Vec<Line> {
         Line::set("KillMode", "mixed").because(&[
             "The program ends what it started; a helper that is ended first looks like a fault.",
         ]),
-        Line::set("TimeoutStartSec", "10min").because(&[
-            "It is ready at once, and a first run may take days: no limit to the run itself.",
-        ]),
+        Line::set("TimeoutStartSec", "infinity").because(&["A first run may take days."]),
         Line::set("TimeoutStopSec", "10min"),
         Line::set("Nice", "10"),
         Line::set("IOSchedulingClass", "idle"),
@@ -182,5 +171,10 @@ fn service_lines(runs: Vec<Line>, sandbox: Vec<Line>) -> Vec<Line> {
         Line::set("TasksMax", "512")
             .because(&["With fewer it goes on with fewer threads; scripts may start some."]),
     ];
-    [vec![Line::set("Type", "notify")], runs, ends, sandbox].concat()
+    let kind = vec![
+        Line::set("Type", "oneshot")
+            .because(&["Who starts it waits until the work is done, and learns how it ended."]),
+        Line::set("NotifyAccess", "main").because(&["What it is at is its status meanwhile."]),
+    ];
+    [kind, runs, ends, sandbox].concat()
 }

@@ -76,17 +76,24 @@ fn the_disk_asks_whether_a_backup_is_due_and_orders_the_run_after_it() {
         "{coordinator}"
     );
     assert!(coordinator.contains("\nAfter=mnt-my\\x2ddisk.mount\n"));
-    assert!(unit(&units, LOCAL).contains("\nAssertPathIsMountPoint=/mnt/my-disk\n"));
-    let units = render_units(
-        &config(r#"{"local": {"enable": true, "ifAbsent": "defer"}}"#),
-        &layout(),
-    );
-    assert!(unit(&units, LOCAL).contains("\nConditionPathIsMountPoint=/mnt/backup\n"));
-    let units = render_units(
-        &config(r#"{"local": {"enable": true, "requireMount": false}}"#),
-        &layout(),
-    );
+    // What is missing the program tells, in its logs.
     assert!(!unit(&units, LOCAL).contains("PathIsMountPoint"));
+}
+
+#[test]
+fn who_starts_a_service_waits_for_its_work_and_nothing_stops_what_somebody_started() {
+    let units = render_units(
+        &config(r#"{"local": {"enable": true}, "cloud": {"enable": true}}"#),
+        &layout(),
+    );
+    for name in [COORDINATOR, LOCAL, CLOUD, HEALTH] {
+        let text = unit(&units, name);
+        assert!(text.contains("\nType=oneshot\n"), "{name}");
+        assert!(text.contains("\nNotifyAccess=main\n"), "{name}");
+        assert!(text.contains("\nTimeoutStartSec=infinity\n"), "{name}");
+        assert!(text.contains(" --as-unit "), "{name}");
+        assert!(!text.contains("PropagatesStopTo"), "{name}");
+    }
 }
 
 #[test]
@@ -128,7 +135,7 @@ fn paths_of_any_characters_are_quoted() {
     assert!(
         text.contains(
             "\nExecStart=\"/opt/my $$programs/100%%/backup\" --config \"/etc/a\\\"b\\\\c.json\" \
-             --state-dir \"/srv/the state\" apply --only local\n"
+             --as-unit --state-dir \"/srv/the state\" apply --only local\n"
         ),
         "{text}"
     );

@@ -26,6 +26,8 @@ pub struct ApplyRequest {
     pub approve_deletions: bool,
     /// Let units of their own do the parts of the run.
     pub by_units: bool,
+    /// Whether a unit asks for it: then schedule.onlyOnAC counts for a part that nobody waits for.
+    pub as_unit: bool,
 }
 
 /// Which backup is asked for.
@@ -100,7 +102,7 @@ impl Engine {
     /// Fails on an interruption, if another run is at work, or if the destination, the sources or the
     /// state directory cannot be used. What goes wrong in a run that was begun is in its report.
     pub fn apply(&self, request: &ApplyRequest, observer: &dyn Observer) -> Result<ApplyOutcome> {
-        self.logged(LogKind::Runs, observer, |operation| {
+        self.logged(LogKind::Backups, observer, |operation| {
             let outcome = operation.apply(request);
             if let Err(error) = &outcome {
                 let timer = match request.kind {
@@ -131,8 +133,8 @@ impl Operation<'_> {
             BackupKind::Whole => {}
             BackupKind::Saved(saved) => return self.run_saved(saved).map(ApplyOutcome::Run),
             BackupKind::Part(part) => {
-                if let Some(report) = self.run_waiting_part(*part, request.fresh)? {
-                    return Ok(ApplyOutcome::Run(RunOutcome::Ended(Box::new(report))));
+                if let Some(outcome) = self.run_waiting_part(*part, request)? {
+                    return Ok(ApplyOutcome::Run(outcome));
                 }
                 options.only = Some(*part);
             }

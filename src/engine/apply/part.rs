@@ -1,9 +1,10 @@
 //! The steps of one part, of the run that hands them over or by itself.
 
-use executor::{Error, error::Result, run::part};
+use executor::{Error, error::Result, run::part, scan};
 use planner::unfinished::Replan;
-use schema::{Report, plan::Part};
+use schema::{Finding, inventory::Power, plan::Part};
 
+use super::{ApplyRequest, RunOutcome};
 use crate::engine::operation::Operation;
 
 impl Operation<'_> {
@@ -11,9 +12,16 @@ impl Operation<'_> {
     ///
     /// A run that was interrupted gets its part done too, where that is what comes next in it: so
     /// its rest still fits.
-    pub(super) fn run_waiting_part(&self, part: Part, is_fresh: bool) -> Result<Option<Report>> {
+    pub(super) fn run_waiting_part(
+        &self,
+        part: Part,
+        request: &ApplyRequest,
+    ) -> Result<Option<RunOutcome>> {
+        let deferral = self.deferral_of_part(request);
         let Some(state) = self.engine.state()? else {
-            return Ok(None);
+            return deferral
+                .map(|because| self.defer_run(&self.engine.state_or_new()?, because))
+                .transpose();
         };
         // The run's process has just looked at configuration and destination.
         if let Some(handed) = part::take_over(&state, part)? {
@@ -26,7 +34,7 @@ impl Operation<'_> {
                 .hint("`backup apply --fresh` plans a new one"));
             }
             let report = part::run_part(&state, &handed.run.plan, part, self.context)?;
-            return Ok(Some(report));
+            return Ok(Some(RunOutcome::Ended(Box::new(report))));
         }
         if part == Part::Cloud
             && let Some(because) = state.read_only()
@@ -39,13 +47,16 @@ impl Operation<'_> {
                  or use `backup apply --only cloud`",
             ));
         }
+        if let Some(because) = deferral {
+            return self.defer_run(&state, because).map(Some);
+        }
         let _lock = state.lock()?;
         let Some(unfinished) = state.unfinished()? else {
             return Ok(None);
         };
         let plan = &unfinished.plan;
         let others = plan.steps.iter().any(|step| step.action.part() != part);
-        if is_fresh || !others {
+        if request.fresh || !others {
             return Ok(None);
         }
         if let Some(Replan { because, .. }) = self.why_replan(&unfinished, false)? {
@@ -58,7 +69,15 @@ impl Operation<'_> {
         if part == Part::Local {
             self.take_over_before(&state)?;
         }
-        part::run_part(&state, plan, part, self.context).map(Some)
+        let report = part::run_part(&state, plan, part, self.context)?;
+        Ok(Some(RunOutcome::Ended(Box::new(report))))
+    }
+
+    /// Why a part that a unit does by itself waits; who types the command means now.
+    fn deferral_of_part(&self, request: &ApplyRequest) -> Option<Finding> {
+        let counts = request.as_unit && self.engine.config.schedule.only_on_ac;
+        (counts && scan::scan_power() == Power::Battery)
+            .then(|| planner::findings::battery_deferral("this part of a run"))
     }
 
     /// Whether a run is interrupted, and what it owes then is not done yet.

@@ -161,12 +161,10 @@ impl Operation<'_> {
             });
         }
         self.remember_manifests(state, &inventory)?;
-        for finding in &plan.findings {
-            self.context.observer.event(Event::Noticed(finding));
-        }
         if let Some(outcome) = self.why_not_begun(state, &plan, options)? {
             return Ok(PlannedEnd::NotBegun(outcome));
         }
+        self.notice_findings(&plan.findings);
         let context = self.context;
         let report = match delegation {
             Some(delegation) => {
@@ -192,6 +190,7 @@ impl Operation<'_> {
         if plan.severity() == Some(Severity::Deferral) && plan.steps.is_empty() {
             let findings = of_severity(Severity::Deferral);
             let report = self.report_of_plan(plan, RunResult::Deferred, findings);
+            self.notice_first_deferral(state, &report.findings);
             self.notify_of_deferral(state, &report)?;
             let cause = NotBegun::Deferred;
             return Ok(Some(RunOutcome::NotBegun {
@@ -258,8 +257,23 @@ impl Operation<'_> {
     pub(super) fn defer_run(&self, state: &StateDir, because: Finding) -> Result<RunOutcome> {
         let cause = NotBegun::Deferred;
         let outcome = self.not_begun(cause, RunResult::Deferred, vec![because]);
+        self.notice_first_deferral(state, &outcome.report().findings);
         self.notify_of_deferral(state, outcome.report())?;
         Ok(outcome)
+    }
+
+    /// Has the logs say why a run is deferred, unless the one before it was deferred as well: then who
+    /// asks is told, and nobody else.
+    fn notice_first_deferral(&self, state: &StateDir, findings: &[Finding]) {
+        if state.deferrals().is_none() {
+            self.notice_findings(findings);
+        }
+    }
+
+    fn notice_findings(&self, findings: &[Finding]) {
+        for finding in findings {
+            self.context.observer.event(Event::Noticed(finding));
+        }
     }
 
     /// The outcome of a plan that breaks a law and was not begun; none for a lawful one.
