@@ -76,7 +76,11 @@ fn what_keeps_a_backup_from_being_made_stands_in_the_log_of_the_part_that_makes_
         lab.at(now, &["apply"]).expect(75);
     }
     let local = read(&lab, "backup-local.log");
-    assert_eq!(local.matches(" warning - destination not").count(), 1, "{local}");
+    assert_eq!(
+        local.matches(" warning - destination not").count(),
+        1,
+        "{local}"
+    );
 }
 
 #[test]
