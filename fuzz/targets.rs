@@ -14,7 +14,7 @@ use chrono::{DateTime, NaiveDateTime};
 use executor::{
     cloud::names::remote_name,
     journal::Replay,
-    manifest::{Entry, Reader},
+    manifest::{Entry, Reader, segments},
 };
 use planner::{
     calendar::Calendar,
@@ -35,7 +35,7 @@ use serde::{Serialize, de::DeserializeOwned};
 pub(crate) type Target = fn(&[u8]);
 
 /// All targets by name; each has a file in `fuzz_targets/` and a folder in `corpus/`.
-pub(crate) const TARGETS: [(&str, Target); 8] = [
+pub(crate) const TARGETS: [(&str, Target); 9] = [
     ("calendar", read_calendar),
     ("config", read_config),
     ("journal", read_journal),
@@ -44,6 +44,7 @@ pub(crate) const TARGETS: [(&str, Target); 8] = [
     ("plan", read_plan),
     ("record", read_record),
     ("remote_manifest", read_remote_manifest),
+    ("segment_list", read_segment_list),
 ];
 
 /// Most entries that are read of one manifest: a few bytes unpack to millions.
@@ -145,6 +146,21 @@ fn read_manifest(bytes: &[u8]) {
         let mut line = Vec::new();
         entry.write_line(&mut line);
         check_line(line.strip_suffix(b"\n").unwrap_or(&line));
+    }
+}
+
+/// `SHA256SUMS` of a manifest in segments. Its digest is that of the manifest, so it is understood in no
+/// form but the one that it is written in.
+fn read_segment_list(bytes: &[u8]) {
+    let Ok(digests) = segments::parse_list(bytes) else {
+        return;
+    };
+    assert!(!digests.is_empty(), "a manifest without a segment");
+    let written = segments::list_of(&digests);
+    assert_eq!(written.as_bytes(), bytes);
+    // One that is cut short is none.
+    for (at, _) in written.match_indices('\n').rev().skip(1).take(8) {
+        assert!(segments::parse_list(&bytes[..=at]).is_err(), "cut at {at}");
     }
 }
 

@@ -24,6 +24,7 @@ mod line;
 mod read;
 pub mod segments;
 mod text;
+mod words;
 mod write;
 
 pub use chunks::Chunks;

@@ -6,12 +6,10 @@ use std::{
 };
 
 use schema::Digest;
-#[cfg(debug_assertions)]
-use schema::StoredPathBuf;
 use sha2::{Digest as _, Sha256};
 use zstd::Encoder;
 
-use super::{Entry, HEADER};
+use super::{Entry, HEADER, line::Lines};
 
 /// zstd's own default level: faster than any disk here, and four fifths of what is gained by more.
 pub(super) const LEVEL: i32 = 3;
@@ -19,9 +17,7 @@ pub(super) const LEVEL: i32 = 3;
 /// Writes entries in order.
 pub struct Writer {
     encoder: Encoder<'static, BufWriter<Hashing>>,
-    line: Vec<u8>,
-    #[cfg(debug_assertions)]
-    last: Option<StoredPathBuf>,
+    lines: Lines,
 }
 
 /// Computes the digest of what is written to a file.
@@ -79,9 +75,7 @@ impl Writer {
         };
         Ok(Self {
             encoder,
-            line: Vec::new(),
-            #[cfg(debug_assertions)]
-            last: None,
+            lines: Lines::default(),
         })
     }
 
@@ -90,16 +84,7 @@ impl Writer {
     /// # Errors
     /// Fails if the file cannot be written.
     pub fn write(&mut self, entry: &Entry) -> io::Result<()> {
-        #[cfg(debug_assertions)]
-        {
-            if let Some(last) = &self.last {
-                assert!(*last < entry.path, "manifest out of order");
-            }
-            self.last = Some(entry.path.clone());
-        }
-        self.line.clear();
-        entry.write_line(&mut self.line);
-        self.encoder.write_all(&self.line)
+        self.encoder.write_all(self.lines.line_of(entry))
     }
 
     /// Writes lines that [`Entry::write_line`] made. Invariant: they follow what was written.

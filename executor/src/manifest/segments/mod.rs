@@ -39,7 +39,9 @@ pub const LIST_PATH: &str = "manifest/SHA256SUMS";
 const MOST_SEGMENTS: usize = 999_999;
 /// Longest list, in bytes.
 const LONGEST_LIST: u64 = (MOST_SEGMENTS * LIST_LINE + LAST.len()) as u64;
-const LIST_LINE: usize = 64 + "  manifest.000001.zst\n".len();
+const LIST_LINE: usize = DIGITS + "  manifest.000001.zst\n".len();
+/// Digits of a digest.
+const DIGITS: usize = 64;
 /// What the name of the last segment has besides.
 const LAST: &str = "-last";
 /// Largest segment that is read, in bytes, packed or not: what is written ends at a mebibyte, and with
@@ -55,15 +57,22 @@ fn segment_name(at: usize, is_last: bool) -> String {
     format!("manifest.{:06}{last}.zst", at + 1)
 }
 
-/// A line of the list.
-fn list_line(digest: Digest, at: usize, is_last: bool) -> String {
-    let mut line = String::with_capacity(LIST_LINE + LAST.len());
-    let _ = writeln!(line, "{digest}  {}", segment_name(at, is_last));
-    line
+/// The list of segments that have these digests.
+#[must_use]
+pub fn list_of(digests: &[Digest]) -> String {
+    let mut list = String::with_capacity(digests.len() * LIST_LINE + LAST.len());
+    for (at, digest) in digests.iter().enumerate() {
+        let name = segment_name(at, at + 1 == digests.len());
+        let _ = writeln!(list, "{digest}  {name}");
+    }
+    list
 }
 
-/// Reads a list: nothing but the names that segments have, in their order.
-fn parse_list(list: &[u8]) -> io::Result<Vec<Digest>> {
+/// The digests in a list, which has nothing but the names that segments have, in their order.
+///
+/// # Errors
+/// Fails if it has anything else.
+pub fn parse_list(list: &[u8]) -> io::Result<Vec<Digest>> {
     let invalid = || io::Error::new(io::ErrorKind::InvalidData, "it is no list of segments");
     let last = list.len().checked_sub(LIST_LINE + LAST.len());
     let last = last.filter(|before| before.is_multiple_of(LIST_LINE));
@@ -72,16 +81,22 @@ fn parse_list(list: &[u8]) -> io::Result<Vec<Digest>> {
     let lines = lines.chain([(last, true)]).enumerate();
     lines
         .map(|(at, (line, is_last))| {
-            let digest = line.get(..64).and_then(|hex| std::str::from_utf8(hex).ok());
-            let digest: Digest = digest
-                .and_then(|hex| hex.parse().ok())
-                .ok_or_else(invalid)?;
-            match list_line(digest, at, is_last).as_bytes() == line {
-                true => Ok(digest),
-                false => Err(invalid()),
-            }
+            let (digest, name) = line.split_at(DIGITS);
+            let digest = is_name_in_list(name, at, is_last).then(|| Digest::from_hex(digest));
+            digest.flatten().ok_or_else(invalid)
         })
         .collect()
+}
+
+/// Whether this follows the digest in a line of the list.
+fn is_name_in_list(name: &[u8], at: usize, is_last: bool) -> bool {
+    let end: &[u8] = if is_last { b"-last.zst\n" } else { b".zst\n" };
+    let number = name.strip_prefix(b"  manifest.");
+    let number = number.and_then(|rest| rest.strip_suffix(end));
+    // Nothing is formatted to be compared: a search through many snapshots reads a million lines.
+    let digits = number.filter(|digits| digits.len() == 6 && digits.iter().all(u8::is_ascii_digit));
+    let add = |sum, digit: &u8| 10 * sum + usize::from(digit - b'0');
+    digits.is_some_and(|digits| digits.iter().fold(0, add) == at + 1)
 }
 
 /// An open manifest in segments.
@@ -134,21 +149,19 @@ impl Segments {
         let dir = records.folder(OsStr::new(folder)).ok()?;
         let names = dir.names().ok()?;
         let names: BTreeSet<_> = names.iter().filter_map(|name| name.to_str()).collect();
-        let (mut digests, mut list) = (Vec::new(), String::new());
+        let mut digests = Vec::new();
         loop {
             let at = digests.len();
             let ways = [false, true].map(|is_last| (segment_name(at, is_last), is_last));
             let mut ways = ways.into_iter();
             let (name, is_last) = ways.find(|(name, _)| names.contains(name.as_str()))?;
             let file = dir.file(OsStr::new(&name)).ok()?;
-            let digest = Digest::of(&read_bounded(file, LARGEST).ok()?);
-            list.push_str(&list_line(digest, at, is_last));
-            digests.push(digest);
+            digests.push(Digest::of(&read_bounded(file, LARGEST).ok()?));
             if is_last {
                 break;
             }
         }
-        let digest = Digest::of(list.as_bytes());
+        let digest = Digest::of(list_of(&digests).as_bytes());
         (digest == wanted).then(|| Self {
             dir: Arc::new(dir),
             digest,
@@ -353,16 +366,20 @@ mod list_tests {
     #[test]
     fn a_list_has_the_names_that_segments_have_and_no_others() {
         let digest = Digest::of(b"x");
-        let list = list_line(digest, 0, false) + &list_line(digest, 1, true);
+        let list = list_of(&[digest; 2]);
         assert_eq!(parse_list(list.as_bytes()).unwrap(), [digest; 2]);
+        let line = |at: usize| list.split_inclusive('\n').nth(at).unwrap();
         let others = [
             String::new(),
-            list_line(digest, 0, false),
-            list_line(digest, 1, true),
-            list_line(digest, 0, true) + &list_line(digest, 1, true),
+            line(0).to_owned(),
+            line(1).to_owned(),
+            list_of(&[digest]) + line(1),
             list.replace("manifest.000002-last.zst", "../ifest.000002-last.zst"),
             list.replace("manifest.000002-last.zst", "manifest.000001-last.zst"),
             list.replace("  manifest.000002", " *manifest.000002"),
+            list.replace("manifest.000002-last", "manifest.00000:-last"),
+            list.replace("manifest.000002-last", "manifest.+00002-last"),
+            list.replace("-last.zst\n", "-last.zst\0"),
             list.to_uppercase(),
             list.trim_end().to_owned(),
             format!("{list}\n"),

@@ -15,13 +15,15 @@ use std::{
 use memchr::memchr;
 use rustix::io::Errno;
 use schema::Digest;
-#[cfg(debug_assertions)]
-use schema::StoredPathBuf;
 use zstd::bulk::Compressor;
 
 use super::{
-    super::{Entry, HEADER, line::order_of_paths, write::LEVEL},
-    LIST, MOST_SEGMENTS, Segments, cut, first_path, list_line, segment_name,
+    super::{
+        Entry, HEADER,
+        line::{Lines, order_of_paths},
+        write::LEVEL,
+    },
+    LIST, MOST_SEGMENTS, Segments, cut, first_path, list_of, segment_name,
 };
 use crate::{sys::Dir, threads::start_thread};
 
@@ -34,10 +36,8 @@ pub struct SegmentWriter {
     text: Vec<u8>,
     entries: usize,
     is_first: bool,
-    line: Vec<u8>,
+    lines: Lines,
     filing: Filing,
-    #[cfg(debug_assertions)]
-    last: Option<StoredPathBuf>,
 }
 
 /// Who puts segments on disk: a thread, or whoever makes them.
@@ -74,17 +74,14 @@ impl SegmentWriter {
             can_link: true,
             one_by_one,
             compressor,
-            list: Vec::new(),
-            count: 0,
+            digests: Vec::new(),
         });
         Ok(Self {
             text: format!("{HEADER}\n").into_bytes(),
             entries: 0,
             is_first: true,
-            line: Vec::new(),
+            lines: Lines::default(),
             filing: Filing::new(shelf, threads),
-            #[cfg(debug_assertions)]
-            last: None,
         })
     }
 
@@ -93,18 +90,9 @@ impl SegmentWriter {
     /// # Errors
     /// Fails if a file cannot be written.
     pub fn write(&mut self, entry: &Entry) -> io::Result<()> {
-        #[cfg(debug_assertions)]
-        {
-            if let Some(last) = &self.last {
-                assert!(*last < entry.path, "manifest out of order");
-            }
-            self.last = Some(entry.path.clone());
-        }
-        let mut line = std::mem::take(&mut self.line);
-        line.clear();
-        entry.write_line(&mut line);
-        let written = self.write_lines(&line);
-        self.line = line;
+        let mut lines = std::mem::take(&mut self.lines);
+        let written = self.write_lines(lines.line_of(entry));
+        self.lines = lines;
         written
     }
 
@@ -227,13 +215,13 @@ struct Shelf {
     can_link: bool,
     one_by_one: bool,
     compressor: Compressor<'static>,
-    list: Vec<u8>,
-    count: usize,
+    /// Those of the segments that it has.
+    digests: Vec<Digest>,
 }
 
 impl Shelf {
     fn put(&mut self, text: &[u8], is_last: bool) -> io::Result<()> {
-        let at = self.count;
+        let at = self.digests.len();
         if at == MOST_SEGMENTS {
             return Err(io::Error::other(
                 "it has more entries than a manifest can hold",
@@ -251,9 +239,7 @@ impl Shelf {
                 Digest::of(&packed)
             }
         };
-        self.list
-            .extend_from_slice(list_line(digest, at, is_last).as_bytes());
-        self.count += 1;
+        self.digests.push(digest);
         Ok(())
     }
 
@@ -303,9 +289,10 @@ impl Shelf {
 
     fn finish(self) -> io::Result<Digest> {
         let mut file = self.dir.new_file(OsStr::new(LIST), 0o600)?;
-        file.write_all(&self.list)?;
+        let list = list_of(&self.digests);
+        file.write_all(list.as_bytes())?;
         file.sync_all()?;
         self.dir.sync()?;
-        Ok(Digest::of(&self.list))
+        Ok(Digest::of(list.as_bytes()))
     }
 }
