@@ -28,6 +28,9 @@
 //! that were made later. (Of those whose records have no sequence, only one that was complete and not
 //! suspect when it was sealed is, unless a clock jumped.) That is used where the basis is gone, only if the basis was made after the supposed ancestor and
 //! only if the numbers agree; whoever is not known to be an ancestor counts as none.
+//!
+//! Of many snapshots not all records are at hand whole. One of which it is not known what it holds may
+//! hold anything that was stored until it was made: of that nothing counts as freed.
 
 use std::{
     borrow::Cow,
@@ -55,6 +58,8 @@ pub(crate) struct Holding<'a> {
     pub(crate) stored_by: Cow<'a, ByOrigin>,
     /// Files in the same way; empty where they were not counted.
     pub(crate) files_stored_by: Cow<'a, ByOrigin>,
+    /// Whether that is known.
+    pub(crate) is_known: bool,
 }
 
 impl<'a> Holding<'a> {
@@ -67,6 +72,7 @@ impl<'a> Holding<'a> {
             line_from: record.line_from,
             stored_by: Cow::Borrowed(&record.stored_by),
             files_stored_by: Cow::Borrowed(&record.files_stored_by),
+            is_known: record.tells_shares(),
         }
     }
 }
@@ -103,7 +109,7 @@ pub(crate) fn losses(held: &[Holding<'_>], deletions: &[SnapshotId]) -> Vec<Lost
         false => vec![0; deletions.len()],
     };
     let bytes = Forest::of(held, Counted::Bytes);
-    let at_least = !counted || !bytes.is_exact();
+    let at_least = !counted || !all_known(held) || !bytes.is_exact();
     bytes
         .frees(deletions)
         .into_iter()
@@ -149,7 +155,17 @@ pub(crate) fn only_needed(
 /// `held` is in chronological order.
 pub(crate) fn alone(held: &[Holding<'_>]) -> (Vec<u64>, bool) {
     let forest = Forest::of(held, Counted::Bytes);
-    (forest.alone(), forest.is_exact())
+    (forest.alone(), all_known(held) && forest.is_exact())
+}
+
+fn all_known(held: &[Holding<'_>]) -> bool {
+    held.iter().all(|one| one.is_known)
+}
+
+/// The last id up to which what was stored may be held by one of which that is not known.
+fn unknown_until(held: &[Holding<'_>]) -> Option<SnapshotId> {
+    let last = held.iter().rposition(|one| !one.is_known)?;
+    held[..=last].iter().map(|one| one.id).max()
 }
 
 /// Who descends from whom, and who holds what of each origin.
@@ -172,8 +188,10 @@ impl Forest {
         let mut names: HashMap<SnapshotId, usize> = HashMap::new();
         let mut origins: Vec<Vec<(usize, u64)>> = Vec::new();
         let mut held_by = Vec::with_capacity(held.len());
+        let unknown = unknown_until(held);
         for (at, one) in held.iter().enumerate() {
-            let some = counted.of(one).iter().filter(|(_, much)| **much > 0);
+            let some = counted.of(one).iter();
+            let some = some.filter(|(origin, much)| **much > 0 && Some(**origin) > unknown);
             let of = some.map(|(origin, much)| {
                 let origin = *names.entry(*origin).or_insert_with(|| {
                     origins.push(Vec::new());

@@ -182,6 +182,20 @@ pub struct SnapshotRecord {
     pub record_rebuilt_at: Option<DateTime<FixedOffset>>,
 }
 
+impl SnapshotRecord {
+    /// Leaves out what it shares with which snapshot: of one that has files it is then not known.
+    pub fn forget_shares(&mut self) {
+        self.stored_by.clear();
+        self.files_stored_by.clear();
+    }
+
+    /// Whether it says what it shares with which snapshot.
+    #[must_use]
+    pub fn tells_shares(&self) -> bool {
+        self.totals.files == 0 || !self.stored_by.is_empty()
+    }
+}
+
 /// Texts of a list that are read at most: an empty one takes three bytes of a file, and eight times as
 /// much memory.
 const MOST_TEXTS: usize = 100_000;

@@ -12,12 +12,14 @@ use super::{fetch, memory::RemoteCache, published::uploaded_name, rclone::Rclone
 use crate::{
     error::{Error, Result},
     remove::remove_tree,
-    store::{LONGEST_JSON, LONGEST_RECORDS, read_json},
+    store::{LONGEST_JSON, read_json},
     sys::Dir,
 };
 
 /// Folder of the cache where the records are meanwhile.
 const AREA: &str = "sealed";
+/// Longest that the records may be together that are brought, in bytes.
+const LONGEST_RECORDS: u64 = 64 << 20;
 
 /// The digests of the sealed manifests, by snapshot.
 pub type SealedDigests = BTreeMap<SnapshotId, Digest>;

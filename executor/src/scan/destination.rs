@@ -1,6 +1,11 @@
 //! Scans the destination as it is found; writes nothing.
 
-use std::{collections::BTreeSet, ffi::OsStr, io};
+use std::{
+    cmp::Reverse,
+    collections::BTreeSet,
+    ffi::{OsStr, OsString},
+    io,
+};
 
 use rustix::io::Errno;
 use schema::{
@@ -19,8 +24,8 @@ use crate::{
     event::Context,
     state_dir::RecordIndex,
     store::{
-        AllRecords, BACKUP, LATEST, LONGEST_RECORDS, PARTIAL, Records, SNAPSHOT_FILE, SNAPSHOTS,
-        Store, TRASH, record_path,
+        AllRecords, BACKUP, LATEST, PARTIAL, RecordRoom, Records, SNAPSHOT_FILE, SNAPSHOTS, Store,
+        TRASH, record_path,
     },
     survey::Bounds,
     sys::{
@@ -141,7 +146,7 @@ fn scan_store(
     if let Some(record) = &state.record {
         *index = index_of(&record.id);
     }
-    scan_tiers(store, state, index)?;
+    scan_tiers(store, state, index, RecordRoom::default());
     match store.rotation() {
         Ok(rotation) => state.rotation = rotation,
         Err(error) => {
@@ -190,15 +195,21 @@ fn scan_neighbours(dir: &Dir, path: &str) -> Vec<NeighbourHost> {
 }
 
 /// What stands in the tiers: snapshots, links and what others made.
-fn scan_tiers(store: &Store, state: &mut DestinationState, index: &mut RecordIndex) -> Result<()> {
+pub(super) fn scan_tiers(
+    store: &Store,
+    state: &mut DestinationState,
+    index: &mut RecordIndex,
+    room: RecordRoom,
+) {
     let mut scan = TierScan {
         store,
         records: store.all_records(),
         index,
-        room: LONGEST_RECORDS,
+        room,
         seen: BTreeSet::new(),
         state,
     };
+    let mut folders: Vec<(Option<SnapshotId>, Tier, OsString)> = Vec::new();
     for tier in Tier::ALL {
         let opened = store.root.folder(OsStr::new(tier.folder()));
         let listed = opened.and_then(|dir| Ok((dir.list_once()?, dir)));
@@ -212,9 +223,17 @@ fn scan_tiers(store: &Store, state: &mut DestinationState, index: &mut RecordInd
             }
         };
         listed.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        for one in &listed {
-            scan.scan_entry(tier, &dir, one);
+        for one in listed {
+            let id = one.name.to_str().and_then(|name| name.parse().ok());
+            if scan.scan_entry(tier, &dir, &one, id) {
+                folders.push((id, tier, one.name));
+            }
         }
+    }
+    // The newest first: there is room for what their records say.
+    folders.sort_by_key(|(id, ..)| Reverse(*id));
+    for (id, tier, name) in folders {
+        scan.scan_folder(tier, &name, id);
     }
     let latest = store.root.look(OsStr::new(LATEST)).ok().flatten();
     if let Some(stat) = latest.filter(|stat| stat.kind != Kind::Symlink) {
@@ -228,7 +247,7 @@ fn scan_tiers(store: &Store, state: &mut DestinationState, index: &mut RecordInd
     state
         .snapshots
         .sort_by_key(|snapshot| (snapshot.record.started_at, snapshot.record.id));
-    Ok(())
+    state.unmanaged.sort();
 }
 
 /// A pass through the tiers.
@@ -236,40 +255,36 @@ struct TierScan<'a> {
     store: &'a Store,
     records: AllRecords<'a>,
     index: &'a mut RecordIndex,
-    /// Bytes of records that there is room for yet.
-    room: u64,
+    room: RecordRoom,
     /// Snapshots that were found in a tier already.
     seen: BTreeSet<SnapshotId>,
     state: &'a mut DestinationState,
 }
 
 impl TierScan<'_> {
-    /// Adds what has a name in a tier's folder.
-    fn scan_entry(&mut self, tier: Tier, dir: &Dir, one: &Listed) {
+    /// Adds what has a name in a tier's folder; true for a folder, which is left to
+    /// [`Self::scan_folder`].
+    fn scan_entry(&mut self, tier: Tier, dir: &Dir, one: &Listed, id: Option<SnapshotId>) -> bool {
         let name = one.name.as_os_str();
-        let id = name
-            .to_str()
-            .and_then(|name| name.parse::<SnapshotId>().ok());
         // What the folder says of it is not asked again.
         let kind = match one.is_known && one.is_folder {
             true => Kind::Folder,
             false => match dir.stat(name) {
                 Ok(stat) => stat.kind,
-                Err(_) => return,
+                Err(_) => return false,
             },
         };
         match (id, kind) {
+            (_, Kind::Folder) => return true,
             (Some(id), Kind::Symlink) => {
-                let Ok(target) = dir.read_symlink(name) else {
-                    return;
-                };
-                self.state.links.push(TierLink {
-                    tier,
-                    id,
-                    target: escape::display(bytes(&target)),
-                });
+                if let Ok(target) = dir.read_symlink(name) {
+                    self.state.links.push(TierLink {
+                        tier,
+                        id,
+                        target: escape::display(bytes(&target)),
+                    });
+                }
             }
-            (id, Kind::Folder) => self.scan_folder(tier, name, id),
             (Some(_), kind) => self.state.in_the_way.push(InTheWay {
                 path: format!("{tier}/{}", escape::display(bytes(name))),
                 what: kind_of_entry(kind).to_owned(),
@@ -277,6 +292,7 @@ impl TierScan<'_> {
             }),
             (None, _) => {}
         }
+        false
     }
 
     /// Adds a folder as a snapshot, or as one that others made.

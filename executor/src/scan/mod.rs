@@ -6,6 +6,8 @@ mod databases;
 mod destination;
 mod held;
 pub(crate) mod lost;
+#[cfg(test)]
+mod room_tests;
 mod rsync;
 mod source_count;
 mod sources;

@@ -5,6 +5,7 @@
 mod homes;
 mod json;
 mod manifests;
+mod record_room;
 mod records;
 
 use std::ffi::OsStr;
@@ -20,6 +21,7 @@ pub use self::{
     homes::Homes,
     json::{read_json, write_json, write_record},
     manifests::ManifestDamage,
+    record_room::RecordRoom,
     records::{AllRecords, Records},
 };
 use crate::{
@@ -57,9 +59,6 @@ pub const LATEST: &str = "latest";
 /// Longest JSON file that is read, in bytes: the record of a snapshot with a thousand problems at
 /// the longest paths that there are, each byte of them escaped, has two thirds of it.
 pub const LONGEST_JSON: u64 = 32 << 20;
-/// Longest that the records of all snapshots of a destination may be together, in bytes: they are in
-/// memory at once. Two hundred snapshots with a thousand problems each have half of it.
-pub const LONGEST_RECORDS: u64 = 64 << 20;
 /// Longest manifest file that is read at once, in bytes; streams have no limit.
 pub const LONGEST_MANIFEST: u64 = 4 << 30;
 

@@ -10,7 +10,7 @@ use schema::{
 };
 
 use super::{
-    BACKUP, LONGEST_JSON, LONGEST_RECORDS, MARKS_FILE, SNAPSHOT_FILE, SNAPSHOTS, Store,
+    BACKUP, LONGEST_JSON, MARKS_FILE, RecordRoom, SNAPSHOT_FILE, SNAPSHOTS, Store,
     json::{parse_json, read_json},
     record_path,
 };
@@ -67,48 +67,45 @@ impl Records<'_> {
         read_json(&self.dir, SNAPSHOT_FILE, &self.path(SNAPSHOT_FILE))
     }
 
-    /// The same, where the records that are in memory already leave room for it: takes its size from
-    /// `room`. A record that the index has is not read again.
+    /// The same, where the records that are in memory already leave `room` for it; see there for what is
+    /// left out of it where they do not. A record that the index has is not read again.
     ///
     /// # Errors
     /// As [`Self::record`], and if there is no room for it.
     pub fn record_within(
         &self,
-        room: &mut u64,
+        room: &mut RecordRoom,
         index: &mut RecordIndex,
     ) -> Result<Option<SnapshotRecord>> {
-        if let Some(record) = self.recall(room, index) {
-            return Ok(Some(record));
-        }
         let path = self.path(SNAPSHOT_FILE);
-        let io = |error: std::io::Error| Error::io("read", path.as_bytes(), error);
-        let Some(file) = self.dir.open_whole(SNAPSHOT_FILE).map_err(io)? else {
-            return Ok(None);
+        let (record, size) = match self.recall(index) {
+            Some(found) => found,
+            None => {
+                let io = |error: std::io::Error| Error::io("read", path.as_bytes(), error);
+                let Some(file) = self.dir.open_whole(SNAPSHOT_FILE).map_err(io)? else {
+                    return Ok(None);
+                };
+                let stat = file.stat;
+                if stat.size <= LONGEST_JSON {
+                    room.begin_reading(stat.size, &path)?;
+                }
+                let (record, json) = parse_json(file.read(LONGEST_JSON).map_err(io)?, &path)?;
+                index.note(self.id, &stat, &json);
+                (record, stat.size)
+            }
         };
-        let stat = file.stat;
-        if stat.size > *room && stat.size <= LONGEST_JSON {
-            let limit = schema::amount::bytes(LONGEST_RECORDS);
-            return Err(Error::failed(format!(
-                "cannot read {path}: the records of all snapshots are longer than {limit} together"
-            )));
-        }
-        let (record, json) = parse_json(file.read(LONGEST_JSON).map_err(io)?, &path)?;
-        index.note(self.id, &stat, &json);
-        *room = room.saturating_sub(stat.size);
-        Ok(Some(record))
+        room.admit(record, size, &path).map(Some)
     }
 
-    fn recall(&self, room: &mut u64, index: &mut RecordIndex) -> Option<SnapshotRecord> {
+    fn recall(&self, index: &mut RecordIndex) -> Option<(SnapshotRecord, u64)> {
         if !index.knows(self.id) {
             return None;
         }
         let stat = self.dir.look(OsStr::new(SNAPSHOT_FILE)).ok()??;
-        if stat.kind != Kind::File || stat.size > *room {
+        if stat.kind != Kind::File {
             return None;
         }
-        let record = index.recall(self.id, &stat)?;
-        *room -= stat.size;
-        Some(record)
+        Some((index.recall(self.id, &stat)?, stat.size))
     }
 
     /// What was said of the snapshot since it was sealed.

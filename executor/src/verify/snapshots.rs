@@ -10,7 +10,7 @@ use schema::{SnapshotId, Tier, record::SnapshotRecord, verify::AgainstState};
 use crate::{
     error::{Error, Result},
     state_dir::RecordIndex,
-    store::{LONGEST_RECORDS, Records, SNAPSHOT_FILE, Store, record_path},
+    store::{RecordRoom, Records, SNAPSHOT_FILE, Store, record_path},
     sys::Kind,
 };
 
@@ -21,7 +21,7 @@ pub struct FoundSnapshot {
     pub id: SnapshotId,
     /// The tier whose folder holds it.
     pub home: Tier,
-    /// Its record, or what is wrong with it.
+    /// Its record without what it shares with others, or what is wrong with it.
     pub record: std::result::Result<SnapshotRecord, String>,
     /// A person said that it is as it should be although it is suspect.
     accepted: bool,
@@ -57,7 +57,7 @@ impl FoundSnapshot {
 pub fn all_snapshots(store: &Store, offset: FixedOffset) -> Result<Vec<FoundSnapshot>> {
     let mut all = Vec::new();
     let mut seen = BTreeSet::new();
-    let mut room = LONGEST_RECORDS;
+    let mut room = RecordRoom::of_outlines();
     let records = store.all_records();
     for tier in Tier::ALL {
         // What cannot be opened is told by the scan, and hides no other tier.
@@ -123,7 +123,7 @@ fn read_record(
     store: &Store,
     records: &Records<'_>,
     id: SnapshotId,
-    room: &mut u64,
+    room: &mut RecordRoom,
 ) -> std::result::Result<SnapshotRecord, String> {
     let path = store.named(&record_path(id, SNAPSHOT_FILE));
     match records.record_within(room, &mut RecordIndex::empty()) {

@@ -31,6 +31,7 @@ impl Model {
             line_from: self.line_from,
             stored_by: Cow::Owned(stored_by),
             files_stored_by: Cow::default(),
+            is_known: true,
         }
     }
 }
@@ -208,6 +209,7 @@ fn whole_copies_share_nothing() {
         line_from: None,
         stored_by: Cow::Owned(BTreeMap::from([(id(at), 100)])),
         files_stored_by: Cow::default(),
+        is_known: true,
     };
     let held = [copy(0), copy(1), copy(2)];
     assert_eq!(frees(&held, &[id(0), id(1)]), [100, 100]);
@@ -227,6 +229,7 @@ fn what_a_later_snapshot_links_is_not_freed() {
                 .map(|(at, bytes)| (id(*at), bytes / 10))
                 .collect(),
         ),
+        is_known: true,
     };
     let held = [
         one(0, None, &[(0, 100)]),
@@ -246,4 +249,34 @@ fn what_a_later_snapshot_links_is_not_freed() {
     old[2].files_stored_by.to_mut().clear();
     let lost = losses(&old, &[id(0)])[0];
     assert_eq!((lost.files, lost.bytes, lost.at_least), (None, 20, true));
+}
+
+#[test]
+fn what_may_be_held_by_one_of_which_it_is_not_known_is_not_freed() {
+    let one = |at: usize, stored: &[(usize, u64)]| Holding {
+        id: id(at),
+        basis: at.checked_sub(1).map(id),
+        becomes_basis: true,
+        line_from: None,
+        stored_by: Cow::Owned(stored.iter().map(|(at, bytes)| (id(*at), *bytes)).collect()),
+        files_stored_by: Cow::Owned(stored.iter().map(|(at, _)| (id(*at), 1)).collect()),
+        is_known: true,
+    };
+    let mut held = [
+        one(0, &[(0, 100)]),
+        one(1, &[(0, 60), (1, 30)]),
+        one(2, &[(0, 50), (2, 7)]),
+        one(3, &[(0, 50)]),
+    ];
+    let all = [id(0), id(1), id(2)];
+    assert_eq!(frees(&held, &all), [40, 40, 7]);
+    held[1].is_known = false;
+    held[1].stored_by.to_mut().clear();
+    held[1].files_stored_by.to_mut().clear();
+    // Nothing of what it may have, be it deleted or not; what was stored later is known as ever.
+    assert_eq!(frees(&held, &all), [0, 0, 7]);
+    assert_eq!(alone(&held), (vec![0, 0, 7, 0], false));
+    let lost = losses(&held, &all);
+    assert!(lost.iter().all(|one| one.at_least), "{lost:?}");
+    assert_eq!(lost[2].files, Some(1));
 }

@@ -120,11 +120,13 @@ pub(crate) fn snapshot_holdings<'a>(
     let basis = facts.basis().map(|basis| &basis.record);
     let mut stored_by = BTreeMap::new();
     let mut files_stored_by = BTreeMap::new();
+    let mut is_known = true;
     for one in facts
         .basis()
         .into_iter()
         .chain(facts.also_link.iter().copied())
     {
+        is_known &= one.record.tells_shares();
         for (origin, bytes) in &one.record.stored_by {
             let held: &mut u64 = stored_by.entry(*origin).or_default();
             *held = held.saturating_add(*bytes);
@@ -141,6 +143,7 @@ pub(crate) fn snapshot_holdings<'a>(
         line_from: (!facts.also_link.is_empty()).then_some(facts.id),
         stored_by: Cow::Owned(stored_by),
         files_stored_by: Cow::Owned(files_stored_by),
+        is_known,
     });
     destination
         .snapshots
