@@ -3,6 +3,10 @@
 
 use std::{fs, path::Path};
 
+use executor::state_dir::StateDir;
+use schema::record::append_digest;
+use serde_json::Value;
+
 use crate::{
     damage::{FIRST, FOURTH, SECOND, THIRD, nights},
     lab::{Lab, entry_names, finding_codes, id_of},
@@ -138,6 +142,92 @@ fn an_unfinished_run_that_cannot_be_read_is_planned_anew() {
             assert_eq!(ran.code, 0, "{file} {fault}: {ran}");
             lab.backup(THIRD);
             assert!(lab.ids().contains(&id_of(THIRD)), "{file} {fault}");
+        }
+    }
+}
+
+/// The summary of a run, changed and with the digest that it has then.
+fn change_summary(summary: &Path, change: impl FnOnce(&mut Value)) {
+    let mut value = crate::lab::read_json(summary);
+    value.as_object_mut().unwrap().remove("record_digest");
+    change(&mut value);
+    let mut json = serde_json::to_vec_pretty(&value).unwrap();
+    json.push(b'\n');
+    fs::write(summary, append_digest(json)).unwrap();
+}
+
+#[test]
+fn a_wrong_summary_of_a_run_changes_nothing_that_is_said_of_it() {
+    let lab = nights(&[FIRST, SECOND]);
+    let runs = lab.runs();
+    let [first, last] = runs.as_slice() else {
+        panic!("{runs:?}");
+    };
+    let at = |run: &str, file: &str| lab.path(format!("state/runs/{run}/{file}"));
+    let destination = crate::lab::read_json(&lab.stored(".backup/destination.json"));
+    let destination = destination["id"].as_str().unwrap();
+    let said = || {
+        let state = StateDir::open(&lab.path("state")).unwrap().unwrap();
+        let unfinished = state.unfinished().unwrap();
+        assert!(unfinished.is_none_or(|run| run.plan.run_id == *last));
+        (
+            state.last_report().unwrap(),
+            state.reports().unwrap(),
+            state.ended_runs().unwrap(),
+            state.free_space(destination).unwrap(),
+            state.unfinished().unwrap().is_some(),
+        )
+    };
+    let summary = at(last, "summary.json");
+    let kept = fs::read(&summary).unwrap();
+    let of_first = fs::read(at(first, "summary.json")).unwrap();
+    let lie = |value: &mut Value| {
+        for (key, is_it) in [("is_maintenance", true), ("backs_up", false)] {
+            assert_eq!(value[key], !is_it);
+            value[key] = is_it.into();
+        }
+    };
+    let faults: [(&str, &dyn Fn()); 5] = [
+        ("as it was", &|| ()),
+        ("cut", &|| {
+            fs::write(&summary, &kept[..kept.len() / 2]).unwrap()
+        }),
+        ("of another run", &|| {
+            fs::write(&summary, &of_first).unwrap()
+        }),
+        ("of another inventory", &|| {
+            change_summary(&summary, |value| {
+                lie(value);
+                value["inventory"][0] = 1.into();
+            });
+        }),
+        ("without its digest being right", &|| {
+            let text = String::from_utf8(kept.clone()).unwrap();
+            let text = text.replace("\"is_maintenance\": false", "\"is_maintenance\": true");
+            fs::write(&summary, text).unwrap();
+        }),
+    ];
+    for is_ended in [true, false] {
+        if !is_ended {
+            fs::remove_file(at(last, "report.json")).unwrap();
+            let journal = at(last, "journal.jsonl");
+            let text = fs::read_to_string(&journal).unwrap();
+            fs::write(&journal, text.split_inclusive('\n').next().unwrap()).unwrap();
+        }
+        fs::remove_file(&summary).unwrap();
+        let expected = said();
+        assert!(!expected.3.is_empty());
+        assert_eq!(expected.4, !is_ended);
+        for (fault, act) in faults {
+            fs::write(&summary, &kept).unwrap();
+            act();
+            assert_eq!(said(), expected, "{fault}, ended: {is_ended}");
+        }
+        if is_ended {
+            // One that is of this run is what is read.
+            fs::write(&summary, &kept).unwrap();
+            change_summary(&summary, lie);
+            assert_ne!(said(), expected);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What is asked of every kept run again and again, beside its plan and its inventory: these grow with
 //! the snapshots there are, and a hundred runs are kept.
 //!
-//! Runs of earlier versions have no summary, and one that is damaged is none: then plan and inventory are
-//! read.
+//! Runs of earlier versions have no summary; one that is damaged, of another run or of another inventory
+//! than the one beside it is none. Then plan and inventory are read.
 
 use std::ffi::OsStr;
 
@@ -31,7 +31,7 @@ pub(super) struct RunSummary {
     pub(super) backs_up: bool,
     /// When its inventory was taken.
     taken_at: DateTime<FixedOffset>,
-    /// Size and time of the inventory's file: what is said of it here holds as long as it has these.
+    /// Size and time of the inventory's file: what is said here holds as long as it has these.
     inventory: (u64, i64),
     /// The destination that it found; none where there was none with a record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,11 +94,14 @@ impl StateDir {
         }
     }
 
-    /// The summary of a run, where it has one of its own.
+    /// The summary of a run, where it has one of its own. An earlier version that begins a run of this
+    /// name anew leaves the old one beside another inventory.
     pub(super) fn run_summary(&self, run: &Dir, name: &str) -> Option<RunSummary> {
         let path = self.named(&format!("{RUNS}/{name}/{SUMMARY}"));
         let summary: Option<RunSummary> = read_json(run, SUMMARY, &path).unwrap_or_default();
-        summary.filter(|summary| summary.run_id == name)
+        summary.filter(|summary| {
+            summary.run_id == name && inventory_file(run) == Some(summary.inventory)
+        })
     }
 
     /// Whether a run is a backup; not where its plan cannot be read.
@@ -118,9 +121,7 @@ impl StateDir {
         name: &str,
         destination: &str,
     ) -> Option<SpaceSample> {
-        let summary = self.run_summary(run, name);
-        let is_of_it = |summary: &RunSummary| inventory_file(run) == Some(summary.inventory);
-        let (at, found, free_bytes) = match summary.filter(is_of_it) {
+        let (at, found, free_bytes) = match self.run_summary(run, name) {
             Some(summary) => {
                 let room = summary.room?;
                 (summary.taken_at, room.destination, room.free_bytes)
