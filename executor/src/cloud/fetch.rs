@@ -345,7 +345,10 @@ fn write_as_sealed(
     context: Context<'_>,
     named: &str,
 ) -> Result<()> {
-    remove_tree(records, OsStr::new(segments::FOLDER), named, context)?;
+    // What an interrupted fetch left there, of an earlier version too.
+    for name in [manifest::FILE_NAME, segments::FOLDER] {
+        remove_tree(records, OsStr::new(name), named, context)?;
+    }
     let io = |error: std::io::Error| Error::io("write", named.as_bytes(), error);
     let mut writer =
         SegmentWriter::new(records, segments::FOLDER, None, context.threads, false).map_err(io)?;
