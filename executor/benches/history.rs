@@ -1,4 +1,5 @@
-//! What searching costs: 20 manifests of 100,000 files each, made by the real writer.
+//! What searching costs: 20 manifests of 100,000 files each, made by the real writer, so that each has the
+//! segments of the one before in which nothing changed.
 
 #![allow(
     clippy::unwrap_used,
@@ -6,26 +7,24 @@
     reason = "benches end at the first surprise"
 )]
 
-use std::{
-    fs::{self, File},
-    hint::black_box,
-    path::Path,
-};
+use std::{fs, hint::black_box, path::Path, sync::Arc};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use executor::{
     clock::Clock,
     event::{Context, Silent, Stop, default_threads},
     history::{Search, diff_snapshots, find_versions},
-    manifest::{self, Entry, Writer},
+    manifest::{Entry, SegmentWriter, Segments, segments},
     store::Store,
-    sys::{Kind, resolve::resolve},
+    sys::{Dir, Kind, resolve::resolve},
 };
 use schema::{Digest, SnapshotId, StoredPath};
 
 const SNAPSHOTS: u32 = 20;
 const FOLDERS: u32 = 1000;
 const FILES: u32 = 100;
+/// Folders whose files are other ones on a day: a hundredth.
+const FOLDERS_A_DAY: u32 = FOLDERS / 100;
 
 fn entry(path: String, kind: Kind) -> Entry {
     let mut entry = Entry::from_line(match kind {
@@ -37,9 +36,15 @@ fn entry(path: String, kind: Kind) -> Entry {
     entry
 }
 
+fn folder_at(path: &Path) -> Dir {
+    resolve(path).unwrap().folder().unwrap()
+}
+
 /// Writes the manifest of the snapshot of a day, in which some files are of another day.
-fn manifest(path: &Path, ids: &[SnapshotId], day: u32) {
-    let mut writer = Writer::new(File::create(path).unwrap()).unwrap();
+fn write_manifest(records: &Dir, basis: Option<Segments>, ids: &[SnapshotId], day: u32) {
+    let basis = basis.map(Arc::new);
+    let threads = default_threads();
+    let mut writer = SegmentWriter::new(records, segments::FOLDER, basis, threads, false).unwrap();
     for folder in ["", "home", "home/ann"] {
         writer
             .write(&entry(folder.to_owned(), Kind::Folder))
@@ -52,9 +57,8 @@ fn manifest(path: &Path, ids: &[SnapshotId], day: u32) {
             .unwrap();
         for file in 0..FILES {
             let number = folder * FILES + file;
-            // A hundredth is new each day.
-            let changed = (0..=day).rev().find(|day| number % 100 == day % 100);
-            let stored = changed.unwrap_or(0);
+            let changed = folder / FOLDERS_A_DAY;
+            let stored = if changed <= day { changed } else { 0 };
             let name = format!("{folder_path}/document-{file:03}.odt");
             let content = Digest::of(&number.to_le_bytes());
             let content = Digest::of(&[&content.0[..], &stored.to_le_bytes()].concat());
@@ -80,14 +84,17 @@ fn history(criterion: &mut Criterion) {
     let ids: Vec<SnapshotId> = (0..SNAPSHOTS)
         .map(|day| format!("2025-01-{:02}_02-00-00", day + 1).parse().unwrap())
         .collect();
+    let mut basis = None;
     for (day, id) in (0..).zip(&ids) {
         let records = temporary
             .path()
             .join(format!("host/.backup/snapshots/{id}"));
         fs::create_dir_all(&records).unwrap();
-        manifest(&records.join(manifest::FILE_NAME), &ids, day);
+        let records = folder_at(&records);
+        write_manifest(&records, basis, &ids, day);
+        basis = Some(Segments::open(&records).unwrap());
     }
-    let mount = resolve(temporary.path()).unwrap().folder().unwrap();
+    let mount = folder_at(temporary.path());
     let path = temporary.path().to_str().unwrap();
     let store = Store::open(&mount, path, "host").unwrap().unwrap();
     let stop = Stop::default();
