@@ -13,7 +13,7 @@ use test_support::flip_byte;
 
 use crate::{
     damage::{FIRST, FOURTH, SECOND, THIRD, VICTIM, nights, stored},
-    lab::{Lab, PROGRAM, can_trace, finding_codes, id_of, run_command, skip},
+    lab::{Lab, PROGRAM, Ran, can_trace, finding_codes, id_of, run_command, skip},
 };
 
 /// The list of the segments of a night's manifest.
@@ -298,6 +298,59 @@ fn a_manifest_made_anew_takes_no_damage_for_truth_where_a_neighbour_knows_better
     lab.run(&["verify", "--all"]).expect(0).says("Whole.");
 }
 
+/// Repairs a night's records, with this done to the nth of these calls that have to do with a path.
+fn repair_traced(lab: &Lab, night: &str, at: &Path, inject: (&str, &str, usize)) -> Ran {
+    let (call, what, nth) = inject;
+    let mut strace = lab.bare("strace");
+    strace
+        .args(["-f", "-qq", "-o", "/dev/null"])
+        .args(["-e", &format!("trace={call}")])
+        .arg("-P")
+        .arg(at)
+        .arg("-e")
+        .arg(format!("inject={call}:{what}:when={nth}"))
+        .args([PROGRAM, "verify", "--repair", &id_of(night), "--config"])
+        .arg(lab.path("config.json"))
+        .arg("--state-dir")
+        .arg(lab.path("state"))
+        .arg("--log-dir")
+        .arg(lab.path("log"));
+    run_command(strace, &["verify --repair, traced"])
+}
+
+#[test]
+fn a_repair_of_records_on_a_full_disk_says_so_and_can_be_run_again() {
+    if !can_trace() {
+        return skip("a_repair_of_records_on_a_full_disk: no strace here");
+    }
+    let calls = [
+        ("mkdirat", None),
+        ("openat", Some("manifest.new")),
+        ("write", Some("manifest.new/manifest.000001.zst")),
+        ("write", Some("manifest.new/SHA256SUMS")),
+        ("fsync", Some("manifest.new/SHA256SUMS")),
+        ("write", Some(".snapshot.json.new.new")),
+    ];
+    for (call, file) in calls {
+        let lab = nights(&[FIRST, SECOND]);
+        let records = records(&lab, SECOND);
+        let (record, list) = (records.join("snapshot.json"), manifest(&lab, SECOND));
+        let first = records.join("manifest/manifest.000001.zst");
+        for damaged in [&list, &first] {
+            flip_byte(damaged);
+        }
+        fs::write(&record, "{").unwrap();
+        let damaged = || [&record, &list, &first].map(|path| fs::read(path).unwrap());
+        let before = damaged();
+        let at = file.map_or(records.clone(), |file| records.join(file));
+        let done = repair_traced(&lab, SECOND, &at, (call, "error=ENOSPC", 1));
+        done.expect(3).says("insufficient space");
+        assert!(damaged() == before, "{call} {file:?}");
+        lab.run(&["verify", "--repair", &id_of(SECOND)]).expect(0);
+        lab.run(&["verify", "--all"]).expect(0).says("Whole.");
+    }
+}
+
 #[test]
 fn a_repair_of_records_can_be_killed_at_any_rename_and_run_again() {
     if !can_trace() {
@@ -316,21 +369,8 @@ fn a_repair_of_records_can_be_killed_at_any_rename_and_run_again() {
         flip_byte(&path);
         let damaged = fs::read(&path).unwrap();
         fs::write(records.join("snapshot.json"), "{").unwrap();
-        let mut strace = lab.bare("strace");
-        strace
-            .args(["-f", "-qq", "-o", "/dev/null"])
-            .args(["-e", &format!("trace={call}")])
-            .arg("-P")
-            .arg(&records)
-            .arg("-e")
-            .arg(format!("inject={call}:signal=KILL:when={nth}"))
-            .args([PROGRAM, "verify", "--repair", &id_of(SECOND), "--config"])
-            .arg(lab.path("config.json"))
-            .arg("--state-dir")
-            .arg(lab.path("state"))
-            .arg("--log-dir")
-            .arg(lab.path("log"));
-        let done = run_command(strace, &["verify --repair, killed"]);
+        let inject = (call, "signal=KILL", nth);
+        let done = repair_traced(&lab, SECOND, &records, inject);
         killed += u32::from(done.code != 0);
         assert!(path.exists() && records.join("snapshot.json").exists());
         lab.run(&["verify", "--repair", &id_of(SECOND)]).expect(0);

@@ -17,7 +17,7 @@ use test_support::flip_byte;
 
 use crate::{
     damage::{FIRST, FOURTH, SECOND, THIRD, VICTIM, damage, nights, stored},
-    lab::{Lab, entry_names, finding_codes, id_of},
+    lab::{Lab, can_trace, entry_names, finding_codes, id_of, run_command, skip},
     manifests::{manifest, records, write_whole},
     tampered::change_record,
 };
@@ -77,6 +77,41 @@ fn what_did_not_change_is_the_same_file_in_the_next_snapshot() {
     assert_eq!(lab.record(&id_of(THIRD))["format_version"], 2);
     // Deleting one takes nothing from the others.
     lab.run(&["delete", "--yes", &id_of(FIRST)]).expect(0);
+    lab.run(&["verify", "--all"]).expect(0).says("Whole.");
+}
+
+#[test]
+fn where_a_segment_can_have_no_more_names_it_is_copied_and_where_none_can_all_are() {
+    if !can_trace() {
+        return skip("where_a_segment_can_have_no_more_names: no strace here");
+    }
+    let lab = large();
+    lab.backup(FIRST);
+    let digests = |night| -> Vec<String> {
+        let list = fs::read_to_string(manifest(&lab, night)).unwrap();
+        list.lines().map(|line| line[..64].to_owned()).collect()
+    };
+    let nights = [
+        (FIRST, SECOND, "EMLINK", true),
+        (SECOND, THIRD, "EPERM", false),
+    ];
+    for (basis, night, error, is_one) in nights {
+        let from = records(&lab, basis).join("manifest");
+        let inject = format!("inject=linkat:error={error}:when=1");
+        let options = ["-f", "-qq", "-o", "/dev/null", "-e", "trace=linkat", "-P"];
+        let options = [&options[..], &[from.to_str().unwrap(), "-e", &inject]].concat();
+        let arguments = ["apply", "--now", night];
+        let traced = lab.command_below("strace", &options, &arguments);
+        run_command(traced, &arguments).expect(0);
+        let (before, linked) = (digests(basis), inodes(&lab, basis));
+        let same = segments(&lab, night).into_iter().zip(digests(night));
+        let same = same.filter(|(_, digest)| before.contains(digest));
+        let (linked, copied): (Vec<_>, Vec<_>) =
+            same.partition(|(path, _)| linked.contains(&inode(path)));
+        assert_eq!(copied.len() == 1, is_one, "{error}: {copied:?}");
+        assert_eq!(linked.is_empty(), !is_one, "{error}: {linked:?}");
+        assert!(linked.len() + copied.len() > 2, "{error}");
+    }
     lab.run(&["verify", "--all"]).expect(0).says("Whole.");
 }
 

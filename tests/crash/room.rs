@@ -280,7 +280,7 @@ fn tried(lacking: Lacking, words: &[&str], calls: &[&str], most: usize) {
             let runs = disk.world.planned_runs().len();
             if words[0] == "apply" && runs > BEFORE.len() && disk.world.unfinished().is_none() {
                 // It had ended.
-                assert_eq!(disk.looks(), wanted, "{what}");
+                assert_eq!(disk.looks(), wanted, "{what}: {}", done.all());
                 continue;
             }
             disk.ends_right(words, &wanted, &what);

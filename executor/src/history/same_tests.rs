@@ -75,15 +75,19 @@ fn open(top: &Path, form: &str) -> Store {
         .unwrap()
 }
 
-fn found(store: &Store, ids: &[SnapshotId], search: &Search, threads: usize) -> Vec<FoundVersions> {
-    let stop = Stop::default();
-    let context = Context {
+fn context(stop: &Stop, threads: usize) -> Context<'_> {
+    Context {
         observer: &Silent,
-        stop: &stop,
+        stop,
         clock: Clock::default(),
         widens: false,
         threads,
-    };
+    }
+}
+
+fn found(store: &Store, ids: &[SnapshotId], search: &Search, threads: usize) -> Vec<FoundVersions> {
+    let stop = Stop::default();
+    let context = context(&stop, threads);
     let mut all = Vec::new();
     let unread = find_versions(store, ids, search, context, &mut |one| {
         all.push(one);
@@ -164,13 +168,7 @@ fn shared_segments_tell_what_whole_manifests_tell() {
         );
     }
     let stop = Stop::default();
-    let context = Context {
-        observer: &Silent,
-        stop: &stop,
-        clock: Clock::default(),
-        widens: false,
-        threads: 1,
-    };
+    let context = context(&stop, 1);
     for (before, after) in [(0, 4), (3, 4), (4, 0), (2, 2)] {
         for path in [
             "",
