@@ -5,7 +5,7 @@ use executor::{
     error::{Result, failure_code, mount_hint, system_reason},
     event::{Context, Stop},
     scan,
-    state_dir::{RecordIndex, StateDir},
+    state_dir::RecordIndex,
     store::Store,
     sys::{mounts::is_mounted, resolve::resolve},
     verify::memory,
@@ -95,6 +95,17 @@ impl Engine {
         reading: RecordReading,
         context: Context<'_>,
     ) -> Result<DestinationState> {
+        let mut found = self.scan_destination(reading, context)?;
+        self.recall_destination(&mut found)?;
+        Ok(found)
+    }
+
+    /// Looks at the destination only.
+    pub(super) fn scan_destination(
+        &self,
+        reading: RecordReading,
+        context: Context<'_>,
+    ) -> Result<DestinationState> {
         // Whoever may not read the state directory is told of it where it is needed.
         let state = self.state().ok().flatten();
         let index_of = |id: &str| match (&state, reading) {
@@ -104,21 +115,26 @@ impl Engine {
             }
         };
         let local = &self.config.local;
-        let (mut found, index) =
+        let (found, index) =
             scan::scan_destination(local, &self.host_folder(), &index_of, context)?;
-        let store = match self.open_store_with(state.as_ref()) {
-            Err(error) if error.code == Some(FailureCode::InTheWay) => None,
-            store => store?,
-        };
         if let Some(state) = &state {
             // It only spares work: where it cannot be kept, that is done again.
             let _ = state.keep_record_index(&index);
         }
-        if let (Some(state), Some(store)) = (state, store) {
-            memory::recognize_destination(&state, &mut found)?;
-            memory::recall_damage(&state, &store, &mut found)?;
-        }
         Ok(found)
+    }
+
+    /// Puts what is remembered of a destination that was looked at into what was found.
+    pub(super) fn recall_destination(&self, found: &mut DestinationState) -> Result<()> {
+        let store = match self.open_store() {
+            Err(error) if error.code == Some(FailureCode::InTheWay) => None,
+            store => store?,
+        };
+        if let (Some(state), Some(store)) = (self.state().ok().flatten(), store) {
+            memory::recognize_destination(&state, found)?;
+            memory::recall_damage(&state, &store, found)?;
+        }
+        Ok(())
     }
 
     /// Refuses where this user may not read the records: what there is, and whether it is good, only
@@ -146,12 +162,6 @@ impl Engine {
 
     /// Opens the destination for reading, where it is there.
     pub(super) fn open_store(&self) -> Result<Option<Store>> {
-        // Whoever may not read the state directory does without what is kept there.
-        self.open_store_with(self.state().ok().flatten().as_ref())
-    }
-
-    /// The same, with what is kept in this state directory.
-    fn open_store_with(&self, state: Option<&StateDir>) -> Result<Option<Store>> {
         let local = &self.config.local;
         let Ok(resolved) = resolve(local.mount_point.as_path()) else {
             return Ok(None);
@@ -164,7 +174,9 @@ impl Engine {
             return Ok(None);
         }
         let store = Store::open(&dir, local.mount_point.as_str(), &self.host_folder())?;
-        Ok(store.map(|store| match state {
+        // Whoever may not read the state directory does without what is kept there.
+        let state = self.state().ok().flatten();
+        Ok(store.map(|store| match &state {
             Some(state) => state.with_kept_digests(store),
             None => store,
         }))

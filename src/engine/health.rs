@@ -7,12 +7,12 @@ use executor::{
     health::{measure_health, read_share},
     scan,
     state_dir::{StateDir, note_changed},
-    verify::snapshots,
 };
 use planner::findings::code;
 use schema::{
     FailureCode, Finding, Inventory, Severity,
     health::{Health, HealthVerdict, Measured, VerifiedShare},
+    inventory::DestinationState,
 };
 
 use super::{
@@ -34,7 +34,8 @@ impl Engine {
     /// Fails on an interruption, or if the state directory cannot be read.
     pub fn check_health(&self, request: HealthRequest, observer: &dyn Observer) -> Result<Health> {
         if self.supposed_now.is_some() {
-            return self.unlogged(observer).judge_health(Measured::default());
+            let operation = self.unlogged(observer);
+            return operation.judge_health(Measured::default(), None);
         }
         self.logged(LogKind::HealthCheck, observer, |operation| {
             operation.check_health(request)
@@ -53,10 +54,7 @@ impl Operation<'_> {
                 Err(error) => measured.not_verified = Some(error.message),
             }
         }
-        if let Ok(state) = &state {
-            self.note_changed_snapshots(state);
-        }
-        let mut health = self.judge_health(measured)?;
+        let mut health = self.judge_health(measured, state.as_ref().ok())?;
         let checked = format!("checked: {}", planner::health::summary(&health));
         let checked = Finding::new(Severity::Note, code::HEALTH_CHECKED, checked);
         for finding in [&checked].into_iter().chain(&health.findings) {
@@ -84,23 +82,17 @@ impl Operation<'_> {
         Ok(health)
     }
 
-    /// Remembers since when snapshots are not those that were sealed; what cannot be looked at is
-    /// judged by what follows.
-    fn note_changed_snapshots(&self, state: &StateDir) {
-        let store = self
-            .engine
-            .config
-            .local
-            .enable
-            .then(|| self.engine.open_store());
-        let Some(Ok(Some(store))) = store else {
-            return;
-        };
-        let Ok(all) = snapshots::all_snapshots(&store, *self.now.offset()) else {
-            return;
-        };
-        let records = all.iter().filter_map(|one| one.record.as_ref().ok());
-        let _ = note_changed(state, &store, records, self.now);
+    /// The destination as it is, each record read, and what is remembered of it: in `memory` also since
+    /// when snapshots are not those that were sealed.
+    fn look_at_all_records(&self, memory: Option<&StateDir>) -> Result<DestinationState> {
+        let engine = self.engine;
+        let mut found = engine.scan_destination(RecordReading::All, self.context)?;
+        if let (Some(state), Ok(Some(store))) = (memory, engine.open_store()) {
+            let records = found.snapshots.iter().map(|one| &one.record);
+            let _ = note_changed(state, &store, records, self.now);
+        }
+        engine.recall_destination(&mut found)?;
+        Ok(found)
     }
 
     /// Reads the next share of what is stored, where that is asked for and the drive is there.
@@ -116,13 +108,14 @@ impl Operation<'_> {
         }
     }
 
-    /// Measures the rest and judges it; `read` is what was read of the stored data.
-    fn judge_health(&self, read: Measured) -> Result<Health> {
+    /// Measures the rest and judges it; `read` is what was read of the stored data, and in `memory` is
+    /// remembered what is seen.
+    fn judge_health(&self, read: Measured, memory: Option<&StateDir>) -> Result<Health> {
         let engine = self.engine;
         let config = &engine.config;
         let state = engine.state()?;
         let enabled = config.local.enable;
-        let found = enabled.then(|| self.look_by(RecordReading::All));
+        let found = enabled.then(|| self.look_at_all_records(memory));
         let (destination, destination_fault) = match found.transpose() {
             Ok(found) => {
                 found

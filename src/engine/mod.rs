@@ -32,10 +32,14 @@ mod units;
 mod user_view;
 mod verify;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use chrono::{DateTime, FixedOffset, Local};
 use executor::{
+    Error,
     error::Result,
     event::Stop,
     state_dir::{StateDir, Unfinished},
@@ -74,6 +78,9 @@ pub use self::{
 pub struct Engine {
     config: Config,
     state_dir: PathBuf,
+    /// That directory, once it was opened: whether others could change what is in it, down to the files
+    /// of each run, is asked once.
+    opened: Arc<Mutex<Option<StateDir>>>,
     log_dir: Option<PathBuf>,
     threads: Option<usize>,
     stop: Stop,
@@ -90,6 +97,7 @@ impl Engine {
         Self {
             config,
             state_dir: state_dir.into(),
+            opened: Arc::default(),
             log_dir: None,
             threads: None,
             stop: Stop::default(),
@@ -165,12 +173,25 @@ impl Engine {
 
     /// The state directory, if there is one.
     fn state(&self) -> Result<Option<StateDir>> {
-        StateDir::open(&self.state_dir)
+        self.opened_once(|| StateDir::open(&self.state_dir))
     }
 
     /// The state directory, which is made where it is missing.
     fn state_or_new(&self) -> Result<StateDir> {
-        StateDir::open_or_new(&self.state_dir)
+        let opened = self.opened_once(|| StateDir::open_or_new(&self.state_dir).map(Some))?;
+        opened.ok_or_else(|| Error::failed("the state directory vanished"))
+    }
+
+    /// The state directory as it was opened before, or as this opens it.
+    fn opened_once(
+        &self,
+        open: impl FnOnce() -> Result<Option<StateDir>>,
+    ) -> Result<Option<StateDir>> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if opened.as_ref().is_none_or(|state| !state.is_there()) {
+            *opened = open()?;
+        }
+        Ok(opened.clone())
     }
 
     /// In what a plan from a file is not what the present configuration gives; none where it is.

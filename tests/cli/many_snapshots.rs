@@ -61,8 +61,8 @@ fn fill_index(lab: &Lab, next: &mut usize) {
     });
 }
 
-/// How often each of these system calls is made on the destination.
-fn count_calls(lab: &Lab, arguments: &[&str]) -> BTreeMap<&'static str, usize> {
+/// The system calls of a verb that look at something or read it, each on a line with its paths.
+fn traced_calls(lab: &Lab, arguments: &[&str]) -> String {
     let trace = lab.path("trace");
     let options = [
         "-f",
@@ -81,7 +81,12 @@ fn count_calls(lab: &Lab, arguments: &[&str]) -> BTreeMap<&'static str, usize> {
             .code()
             .is_some_and(|code| code == 0 || code == 3)
     );
-    let text = fs::read_to_string(&trace).unwrap();
+    fs::read_to_string(&trace).unwrap()
+}
+
+/// How often each of these system calls is made on the destination.
+fn count_calls(lab: &Lab, arguments: &[&str]) -> BTreeMap<&'static str, usize> {
+    let text = traced_calls(lab, arguments);
     let on_disk = format!("<{}", lab.text("mnt"));
     let count = |name: &str| {
         let begun = format!(" {name}");
@@ -131,6 +136,31 @@ fn a_snapshot_more_costs_a_few_system_calls() {
             );
         }
     }
+}
+
+#[test]
+fn health_reads_each_record_once_and_a_run_asks_once_who_can_change_its_state() {
+    let test = "health_reads_each_record_once";
+    if is_missing(test, &["strace"], false) {
+        return;
+    }
+    let lab = lab(20);
+    lab.backup(&hour(1));
+    let count = |text: &str, call: &str, folder: &str, name: &str| {
+        let (folder, name) = (format!("/{folder}>"), format!("\"{name}\""));
+        let calls = text.lines().filter(|line| line.contains(call));
+        let there = calls.filter(|line| line.contains(&folder) && line.contains(&name));
+        there.count()
+    };
+    let text = traced_calls(&lab, &["health", "--quick"]);
+    for id in lab.ids() {
+        let folder = format!(".backup/snapshots/{id}");
+        assert_eq!(count(&text, " open", &folder, "snapshot.json"), 1, "{id}");
+    }
+    let text = traced_calls(&lab, &["apply", "--fresh", "--now", &hour(2)]);
+    // Nothing but that is asked of what a run was made from that ended long ago.
+    let folder = format!("state/runs/{}", lab.runs()[0]);
+    assert_eq!(count(&text, " statx(", &folder, "config.json"), 1);
 }
 
 /// What is found of the destination, less the room on it, which others take and give.

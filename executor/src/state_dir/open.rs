@@ -1,6 +1,6 @@
 //! Opening the state directory, and the folders in it.
 
-use std::{ffi::OsStr, os::unix::fs::DirBuilderExt as _, path::Path};
+use std::{ffi::OsStr, os::unix::fs::DirBuilderExt as _, path::Path, sync::Arc};
 
 use rustix::io::Errno;
 use schema::FailureCode;
@@ -28,9 +28,9 @@ fn is_judged_apart(name: &OsStr) -> bool {
 }
 
 /// An open state directory.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct StateDir {
-    pub(super) dir: Dir,
+    pub(super) dir: Arc<Dir>,
     path: String,
 }
 
@@ -57,7 +57,10 @@ impl StateDir {
         let below = trust::find_distrust_below(&dir, path, DEPTH, &is_judged_apart)?;
         match below {
             Some(distrust) => Err(distrust.refuse(&format!("{WHAT} {named}"))),
-            None => Ok(Some(Self { dir, path: named })),
+            None => Ok(Some(Self {
+                dir: Arc::new(dir),
+                path: named,
+            })),
         }
     }
 
@@ -84,6 +87,12 @@ impl StateDir {
                 })
             })?;
         Self::open(path)?.ok_or_else(|| Error::failed("the state directory vanished"))
+    }
+
+    /// Whether it has a name yet: not where it was removed since it was opened.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.dir.stat_self().is_ok_and(|stat| stat.nlink > 0)
     }
 
     /// Opens a folder of its own for something else that is remembered, making it where it is
