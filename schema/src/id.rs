@@ -41,38 +41,47 @@ impl SnapshotId {
         self.0
     }
 
-    /// Appends the id as text: by hand, because a manifest names one in each of its millions of lines.
+    /// Appends the id as text.
     pub fn push_to(self, text: &mut Vec<u8>) {
-        let (day, time) = (self.0.date(), self.0.time());
-        let Ok(year @ 0..=9999) = u32::try_from(day.year()) else {
-            // Of a clock that nobody has.
-            text.extend_from_slice(self.to_string().as_bytes());
-            return;
-        };
-        let [month, day, hour, minute, second] = [
-            day.month(),
-            day.day(),
-            time.hour(),
-            time.minute(),
-            time.second(),
-        ];
-        for (before, pair) in [
-            (None, year / 100),
-            (None, year % 100),
-            (Some(b'-'), month),
-            (Some(b'-'), day),
-            (Some(b'_'), hour),
-            (Some(b'-'), minute),
-            (Some(b'-'), second),
-        ] {
-            text.extend(before);
-            text.extend([pair / 10, pair % 10].map(|digit| b'0' + digit.to_le_bytes()[0]));
+        match self.text() {
+            Some(own) => text.extend_from_slice(&own),
+            None => text.extend_from_slice(self.to_string().as_bytes()),
         }
+    }
+
+    /// Its text, without the formatter: a manifest names one in each of its millions of lines. None of a
+    /// clock that nobody has.
+    fn text(self) -> Option<[u8; 19]> {
+        let (day, time) = (self.0.date(), self.0.time());
+        let year = u32::try_from(day.year())
+            .ok()
+            .filter(|year| *year <= 9999)?;
+        let mut text = *b"0000-00-00_00-00-00";
+        for (at, pair) in [
+            (0, year / 100),
+            (2, year % 100),
+            (5, day.month()),
+            (8, day.day()),
+            (11, time.hour()),
+            (14, time.minute()),
+            (17, time.second()),
+        ] {
+            let digits = [pair / 10, pair % 10].map(|digit| b'0' + digit.to_le_bytes()[0]);
+            text[at..at + 2].copy_from_slice(&digits);
+        }
+        Some(text)
     }
 }
 
 impl fmt::Display for SnapshotId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.text();
+        if let Some(text) = text
+            .as_ref()
+            .and_then(|text| std::str::from_utf8(text).ok())
+        {
+            return f.write_str(text);
+        }
         let (day, time) = (self.0.date(), self.0.time());
         write!(
             f,
