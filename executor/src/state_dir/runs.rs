@@ -1,6 +1,6 @@
 //! The folders of runs: each explains one run by itself.
 
-use std::ffi::OsStr;
+use std::{borrow::Cow, ffi::OsStr};
 
 use rustix::io::Errno;
 use schema::{
@@ -23,6 +23,10 @@ use crate::{
 
 /// Runs whose folders are kept.
 const KEEP_RUNS: usize = 100;
+
+/// How much snapshots may share with others, counted by pairs of snapshots, where an inventory is kept as
+/// it is: some five megabytes. It grows with the square of how many there are.
+const MOST_SHARES: usize = 100_000;
 
 /// A run that was begun and not ended.
 #[derive(Debug)]
@@ -79,7 +83,7 @@ impl StateDir {
         let number = self.numbers()?.last().map_or(0, |(number, ..)| *number) + 1;
         write_json(&run, NUMBER, &at(NUMBER), &number)?;
         write_json(&run, CONFIG, &at(CONFIG), config)?;
-        write_json(&run, INVENTORY, &at(INVENTORY), inventory)?;
+        write_json(&run, INVENTORY, &at(INVENTORY), &*kept_of(inventory))?;
         // A run of this name that ended, in a moment that someone supposes to be the same again.
         for old in [REPORT, SUMMARY, journal::FILE_NAME] {
             match run.remove_file(OsStr::new(old)) {
@@ -287,6 +291,26 @@ impl StateDir {
     }
 }
 
+/// An inventory as it is kept: a hundred are, so that of many snapshots it does not say what each shares
+/// with which.
+fn kept_of(inventory: &Inventory) -> Cow<'_, Inventory> {
+    let found = inventory.destination.iter();
+    let records = found.flat_map(|found| found.snapshots.iter().map(|one| &one.record));
+    let shares = records.map(|record| record.stored_by.len() + record.files_stored_by.len());
+    if shares.sum::<usize>() <= MOST_SHARES {
+        return Cow::Borrowed(inventory);
+    }
+    let mut kept = inventory.clone();
+    for snapshot in kept
+        .destination
+        .iter_mut()
+        .flat_map(|found| &mut found.snapshots)
+    {
+        snapshot.record.forget_shares();
+    }
+    Cow::Owned(kept)
+}
+
 /// Whether a plan is of something else than a backup: a restore, a mark, a new destination.
 pub(super) fn is_maintenance(plan: &Plan) -> bool {
     let by_hand = |step: &DeleteStep| step.purpose != DeletePurpose::MakeRoom;
@@ -307,4 +331,51 @@ pub(super) fn backs_up(plan: &Plan) -> bool {
             Action::Snapshot(_) | Action::Rotate(_) | Action::Delete(_) | Action::CloudSync(_)
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use schema::SnapshotId;
+    use serde_json::json;
+
+    use super::*;
+
+    /// The inventory of a machine with so many snapshots, of which each has something of all before it.
+    fn inventory(snapshots: usize) -> Inventory {
+        let json =
+            include_str!("../../../tests/plans/the-default-policy-after-a-year/inventory.json");
+        let mut inventory: Inventory = serde_json::from_str(json).unwrap();
+        let found = &mut inventory.destination.as_mut().unwrap().snapshots;
+        let model = found[0].clone();
+        let id = |at: usize| -> SnapshotId {
+            let (day, hour) = (at / 24 % 28 + 1, at % 24);
+            format!("2025-{:02}-{day:02}_{hour:02}-00-00", at / 24 / 28 + 1)
+                .parse()
+                .unwrap()
+        };
+        *found = (0..snapshots)
+            .map(|at| {
+                let mut one = model.clone();
+                one.record.id = id(at);
+                one.record.stored_by = (0..=at).map(|by| (id(by), 4096)).collect();
+                one
+            })
+            .collect();
+        inventory
+    }
+
+    #[test]
+    fn what_many_snapshots_share_is_not_kept_with_each_run() {
+        let few = inventory(100);
+        assert_eq!(*kept_of(&few), few);
+        let many = inventory(500);
+        let kept = kept_of(&many);
+        assert!(json!(*kept).to_string().len() < json!(many).to_string().len() / 4);
+        let mut expected = many.clone();
+        for one in &mut expected.destination.as_mut().unwrap().snapshots {
+            one.record.stored_by.clear();
+            one.record.files_stored_by.clear();
+        }
+        assert_eq!(*kept, expected);
+    }
 }
