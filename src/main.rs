@@ -3,11 +3,13 @@
 //! `backup-now`, `backup-status`, `backup-restore` and `backup-verify` are this program under those
 //! names.
 
+mod called;
 mod cli;
 mod commands;
 mod exit;
 mod out;
 mod progress;
+mod question;
 mod render;
 mod screen;
 mod service;
@@ -155,6 +157,7 @@ fn raise_file_limit() {
 fn run_verb(verb: &Verb, settings: &Settings, out: &Out) -> anyhow::Result<u8> {
     match verb {
         Verb::Try(arguments) => commands::trial::try_backup(arguments, settings, out),
+        Verb::Setup(arguments) => commands::setup::set_up(arguments, settings, out),
         Verb::Check(arguments) => commands::check::check_config_file(arguments, settings, out),
         Verb::Schema(arguments) => commands::schema::print_schema(arguments, out),
         Verb::Plan(arguments) => commands::plan::show_plan(arguments, settings, out),

@@ -79,6 +79,12 @@ impl Out {
         let _ = write!(stderr, "{}{end}", guarded(text));
     }
 
+    /// A question, after which the answer is typed in the same line.
+    pub(crate) fn print_question(&self, text: &str) {
+        let mut stderr = std::io::stderr().lock();
+        let _ = write!(stderr, "{}", guarded(text)).and_then(|()| stderr.flush());
+    }
+
     /// A message in one line, whatever is in it, that even `--quiet` shows.
     pub(crate) fn print_line(&self, text: &str) {
         self.print_message(&printable(text));

@@ -32,6 +32,24 @@ fn has_machine_config() -> bool {
     )
 }
 
+/// The configuration of whoever runs this: the machine's of root, a user's own of a user.
+pub(crate) fn own_config() -> PathBuf {
+    if nix::unistd::geteuid().is_root() {
+        PathBuf::from(MACHINE_CONFIG)
+    } else {
+        xdg_folder("XDG_CONFIG_HOME", ".config").join("backup/config.json")
+    }
+}
+
+/// The state directory of whoever runs this.
+pub(crate) fn own_state_dir() -> PathBuf {
+    if nix::unistd::geteuid().is_root() {
+        PathBuf::from("/var/lib/backup")
+    } else {
+        xdg_folder("XDG_STATE_HOME", ".local/state").join("backup")
+    }
+}
+
 /// What every verb needs to know.
 pub(crate) struct Settings {
     pub(crate) config_path: PathBuf,
@@ -57,23 +75,14 @@ impl Settings {
     /// A user who has no configuration sees the machine's with a verb that only looks.
     pub(crate) fn new(global: &Global, only_looks: bool) -> Self {
         let root = nix::unistd::geteuid().is_root();
-        let machines = PathBuf::from(MACHINE_CONFIG);
-        let config = if root {
-            machines
+        let own = own_config();
+        let lacks_own = !root && own.symlink_metadata().is_err() && has_machine_config();
+        let config = if only_looks && lacks_own {
+            PathBuf::from(MACHINE_CONFIG)
         } else {
-            let own = xdg_folder("XDG_CONFIG_HOME", ".config").join("backup/config.json");
-            let lacks_own = own.symlink_metadata().is_err() && has_machine_config();
-            if only_looks && lacks_own {
-                machines
-            } else {
-                own
-            }
+            own
         };
-        let state = if root {
-            PathBuf::from("/var/lib/backup")
-        } else {
-            xdg_folder("XDG_STATE_HOME", ".local/state").join("backup")
-        };
+        let state = own_state_dir();
         Self {
             config_path: global.config.clone().unwrap_or(config),
             user_log_dir: (!root).then(|| state.join("log")),
@@ -175,7 +184,8 @@ impl Settings {
                     "this machine's is /etc/backup/config.json: use that with `sudo backup ...`, or name \
                      another with --config"
                 } else {
-                    "name another with --config, or try `backup try` which needs none"
+                    "make one with `backup setup`, name another with --config, or try `backup try` \
+                     which needs none"
                 };
                 invalid_input(message, hint)
             }

@@ -7,17 +7,14 @@
 use std::{path::Path, process, sync::Arc, thread, time::Duration};
 
 use anyhow::Result;
-use backup::engine::StalledRun;
+use backup::engine::{StalledRun, check_bytes};
 use executor::{
     Error,
     bounded::{LONGEST_CONFIG, read_file},
     event::Stop,
     journal, lock, threads, watch,
 };
-use planner::{
-    check,
-    unanswered::{Unanswered, describe_unanswered},
-};
+use planner::unanswered::{Unanswered, describe_unanswered};
 use schema::Config;
 
 use crate::{
@@ -56,7 +53,7 @@ pub(crate) fn end_stalled(cli: &Cli, mount_point: &Path, begun: bool) -> ! {
     let settings = &Settings::new(&cli.global, cli.verb.only_looks());
     let out = &Out::new(settings.quiet);
     let config = read_file(&settings.config_path, LONGEST_CONFIG).ok();
-    let config = config.and_then(|bytes| check::check_config(&bytes).ok());
+    let config = config.and_then(|bytes| check_bytes(&settings.config_path, &bytes).ok());
     let config = config.map(|checked| checked.config);
     let Unanswered { message, hint } = describe_unanswered(config.as_ref(), mount_point);
     let error = Error::failed(message).hint(hint);

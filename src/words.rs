@@ -74,10 +74,16 @@ const KNOWN: &[(&[&str], &str)] = &[
         &[
             "install", "enable", "schedule", "timer", "units", "cron", "systemd",
         ],
-        "`backup systemd-units` prints the timers and services of the configuration",
+        "`backup setup --enable` makes the timers and services of the configuration and starts them, \
+         `backup systemd-units` prints them",
     ),
     (
-        &["config", "configure", "configtest", "lint"],
+        &["config", "configure", "wizard", "onboard", "generate"],
+        "`backup setup` makes a configuration, `backup check` validates it, `backup schema` tells \
+         its keys",
+    ),
+    (
+        &["configtest", "lint"],
         "`backup check` validates the configuration, `backup schema` tells its keys",
     ),
     (

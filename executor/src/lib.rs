@@ -29,6 +29,7 @@ pub mod restore;
 pub mod run;
 pub mod scan;
 pub mod secret_file;
+pub mod service_manager;
 pub mod snapshot;
 pub mod state_dir;
 pub mod steps;

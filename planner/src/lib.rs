@@ -26,6 +26,7 @@ pub mod restore;
 pub mod retention;
 pub mod schedule;
 pub mod scope;
+pub mod setup;
 mod sharing;
 mod space;
 mod stale;

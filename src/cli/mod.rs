@@ -10,7 +10,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::runs::{Apply, At, Deletions, Graph, Health, Now, Only, Plan};
 pub(crate) use self::setup::{
-    Check, Completions, Format, Init, Man, Schema, Simulate, SystemdUnits, Try, View,
+    Check, Completions, CopyEngine, Format, Init, Man, Schema, Setup, Simulate, SystemdUnits, Try,
+    View,
 };
 pub(crate) use self::snapshots::{Adopt, Delete, Diff, Find, One, Origin, Prune, Restore, Verify};
 
@@ -129,6 +130,8 @@ pub(crate) enum Color {
 pub(crate) enum Verb {
     /// Back a folder up twice and restore a file, without any configuration
     Try(Try),
+    /// Make a first configuration: ask, write it, check it, and enable its timers
+    Setup(Setup),
     /// Validate a configuration and show every fault at once
     Check(Check),
     /// Print the JSON Schema of a file format

@@ -19,6 +19,10 @@ pub(crate) struct SystemdUnits {
     /// The program that the units start [default: this one]
     #[arg(long, value_name = "PATH")]
     pub(crate) program: Option<PathBuf>,
+    /// Print those of your own systemd, which does the whole run in one service without a sandbox; their
+    /// folder is ~/.config/systemd/user
+    #[arg(long)]
+    pub(crate) user: bool,
 }
 
 #[derive(Debug, Args)]
@@ -36,6 +40,62 @@ pub(crate) struct Try {
     /// Where to [default: backup/try in the XDG data folder, or below /var/tmp if that is in DIR]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) to: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "In a terminal it asks for what is not said and shows what it found: drives that are \
+mounted, home folders, rsync. Elsewhere it needs --mount-point, --source and --schedule, or --yes. As \
+root it is for the machine, else for your own files. A README of all keys is written beside the \
+configuration. With --enable alone it makes the units of the configuration that is there.\n\n\
+Examples:\n  sudo backup setup\n  sudo backup setup --mount-point /mnt/backup --source /home --source /etc \
+--schedule daily --enable\n  backup setup --dry-run --yes"
+)]
+pub(crate) struct Setup {
+    /// Where the drive for the backups is mounted (local.mountPoint)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) mount_point: Option<PathBuf>,
+    /// A folder or file to back up; once for each (local.sources)
+    #[arg(long = "source", value_name = "PATH")]
+    pub(crate) sources: Vec<PathBuf>,
+    /// When: daily, weekly, a calendar expression of systemd, or none for backups by hand
+    /// (schedule.frequency)
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) schedule: Option<String>,
+    /// What copies: both make the same snapshots [default: rsync where it is installed]
+    #[arg(long)]
+    pub(crate) engine: Option<CopyEngine>,
+    /// Each snapshot may be a whole copy, on a drive without hard links such as exFAT
+    /// (local.allowFullCopies)
+    #[arg(long)]
+    pub(crate) allow_full_copies: bool,
+    /// Set the mounted drive up for this machine, as `backup init` does
+    #[arg(long)]
+    pub(crate) init: bool,
+    /// Write the systemd units and have them start backups from now on
+    #[arg(long)]
+    pub(crate) enable: bool,
+    /// Install this program as /usr/local/bin/backup, where only root can replace it
+    #[arg(long)]
+    pub(crate) install: bool,
+    /// Take what is proposed for all that is not said, set the drive up, and ask nothing
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Write a new configuration although there is one, which is kept beside it
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Show what would be written, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// What copies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CopyEngine {
+    /// The program rsync, version 3.2 or newer
+    Rsync,
+    /// This program itself, which is faster
+    Builtin,
 }
 
 #[derive(Debug, Args)]
@@ -89,6 +149,8 @@ pub(crate) enum Format {
     Adopt,
     /// What `notify-test` prints
     NotifyTest,
+    /// What `setup` has written, or with `--dry-run` would write
+    Setup,
     /// What `systemd-units` prints
     SystemdUnits,
     /// What `restore --list --from cloud` prints

@@ -1,11 +1,11 @@
 //! Asking a person whether something may be done.
 
-use std::io::{BufRead as _, IsTerminal as _};
+use std::io::IsTerminal as _;
 
 use anyhow::Result;
 use executor::Error;
 
-use crate::{out::Out, settings::Settings};
+use crate::{out::Out, question, settings::Settings};
 
 /// Asks whether what was shown may be done, with `question`; `alone` says why nobody is asked where
 /// there is no terminal.
@@ -24,10 +24,9 @@ pub(crate) fn ask_person(
     if settings.json || !std::io::stdin().is_terminal() {
         return Err(refused(alone).into());
     }
-    out.print_message(&format!("{question} [y/N] "));
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+    let answer = question::ask_line(&format!("{question} [y/N] "), &settings.stop, out)?;
+    let answer = answer.unwrap_or_default().to_lowercase();
+    if matches!(answer.as_str(), "y" | "yes") {
         return Ok(());
     }
     Err(refused("nothing was changed").into())

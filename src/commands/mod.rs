@@ -20,6 +20,7 @@ pub(crate) mod plan;
 pub(crate) mod restore;
 pub(crate) mod schema;
 pub(crate) mod settle;
+pub(crate) mod setup;
 pub(crate) mod simulate;
 pub(crate) mod status;
 pub(crate) mod trial;

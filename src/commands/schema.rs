@@ -33,6 +33,7 @@ fn schema_of(format: Format) -> schemars::Schema {
         Format::Restore => schema_for!(output::restore::RestorePreview),
         Format::Adopt => schema_for!(output::adopt::AdoptPreview),
         Format::NotifyTest => schema_for!(output::notify_test::NotifyTest),
+        Format::Setup => schema_for!(output::setup::SetupOutcome),
         Format::SystemdUnits => schema_for!(output::systemd_units::UnitFiles),
         Format::CloudList => schema_for!(output::cloud::CloudSnapshotList),
         Format::CloudVerification => schema_for!(output::cloud::CloudVerification),

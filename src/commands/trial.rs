@@ -15,7 +15,7 @@ use backup::{
     engine::{ApplyOutcome, ApplyRequest, Mark, RestoreRequest, RunOutcome},
 };
 use executor::Error;
-use planner::check;
+use planner::check::{self, TRIAL};
 use schema::{
     Config, RunResult, SnapshotId,
     config::{AbsolutePath, Local as LocalConfig},
@@ -24,6 +24,7 @@ use schema::{
 };
 
 use crate::{
+    called,
     cli::Try,
     commands::outcome,
     exit::{self, Explained},
@@ -34,10 +35,6 @@ use crate::{
     style::shown,
 };
 
-/// The configuration that a person can go on from for good. That of the trial does without a drive, so
-/// that it would write below a mount point on which nothing is mounted.
-const FOR_GOOD: &str = "config-for-good.json";
-
 /// Backs a folder up twice and restores a file.
 pub(crate) fn try_backup(arguments: &Try, settings: &Settings, out: &Out) -> Result<u8> {
     let source = find_source(arguments)?;
@@ -45,7 +42,6 @@ pub(crate) fn try_backup(arguments: &Try, settings: &Settings, out: &Out) -> Res
     let settings = &settings.for_trial(&folder);
     let engine = &settings.engine_for(make_config(&source, &folder, settings)?);
     write_wrapper(&folder, settings)?;
-    write_config_for_good(&folder, engine.config())?;
     let style = &settings.style;
 
     out.print_unless_quiet(&format!(
@@ -140,7 +136,7 @@ fn make_folder(arguments: &Try, source: &Path) -> Result<PathBuf> {
     Ok(folder.canonicalize()?)
 }
 
-/// The configuration of the trial, saved so that every other verb can go on from it.
+/// The configuration of the trial, saved so that every other verb can go on from it, in this folder alone.
 fn make_config(source: &Path, folder: &Path, settings: &Settings) -> Result<Config> {
     let absolute = |path: &Path| -> Result<AbsolutePath> {
         let text = path.to_str().ok_or_else(|| {
@@ -149,35 +145,24 @@ fn make_config(source: &Path, folder: &Path, settings: &Settings) -> Result<Conf
         })?;
         Ok(AbsolutePath::new(text))
     };
-    let mut local = LocalConfig {
-        enable: true,
-        mount_point: absolute(folder)?,
-        require_mount: false,
-        use_rsync: false,
-        min_space_gb: 1,
-        sources: vec![absolute(source)?],
-        ..LocalConfig::default()
-    };
     // A source given by name is backed up whole; only the user's own patterns leave things out.
-    local.exclude_patterns.retain(|pattern| pattern == ".cache");
-    let config = Config {
-        local,
-        ..Config::default()
-    };
+    let mut exclude_patterns = LocalConfig::default().exclude_patterns;
+    exclude_patterns.retain(|pattern| pattern == ".cache");
+    let place = absolute(folder)?;
     let mut json = serde_json::to_vec_pretty(&serde_json::json!({
         "version": 1,
+        TRIAL: place,
         "local": {
             "enable": true,
-            "mountPoint": config.local.mount_point,
-            "requireMount": false,
+            "mountPoint": place,
             "useRsync": false,
-            "minSpaceGB": config.local.min_space_gb,
-            "sources": config.local.sources,
-            "excludePatterns": config.local.exclude_patterns,
+            "minSpaceGB": 1,
+            "sources": [absolute(source)?],
+            "excludePatterns": exclude_patterns,
         }
     }))?;
     json.push(b'\n');
-    let checked = check::check_config(&json).map_err(|faults| {
+    let checked = check::check_config_in(place.as_str(), &json).map_err(|faults| {
         Error::refused(check::render(&faults))
             .hint("name another folder: backup try DIR --to FOLDER")
     })?;
@@ -331,11 +316,10 @@ fn show_ending(
     text.push_str(&format!(
         "\n{}\n  {command} list       all snapshots\n  {command} plan       what a run would do\n  \
          {command} now        another snapshot\n\n\
-         To back up for good, copy {}\nto /etc/backup/config.json, set mountPoint and sources, \
-         then: backup check\n\
-         To forget all this: rm -rf {}\n",
+         To back up for good, to a drive:\n  {} setup\n\
+         To forget all this:\n  rm -rf {}\n",
         style.bold("Next:"),
-        short_path(&folder.join(FOR_GOOD)),
+        called::program_word(),
         short_path(folder),
     ));
     out.print_unless_quiet(&text);
@@ -350,23 +334,6 @@ fn short_path(path: &Path) -> String {
         }
         _ => shell::word(path.as_os_str().as_encoded_bytes()),
     }
-}
-
-/// Writes the configuration for good: these sources, on a drive that must be mounted.
-fn write_config_for_good(folder: &Path, config: &Config) -> Result<()> {
-    let mut json = serde_json::to_vec_pretty(&serde_json::json!({
-        "version": 1,
-        "local": {
-            "enable": true,
-            "mountPoint": LocalConfig::default().mount_point,
-            "requireMount": true,
-            "sources": config.local.sources,
-        }
-    }))?;
-    json.push(b'\n');
-    let path = folder.join(FOR_GOOD);
-    std::fs::write(&path, json)
-        .map_err(|error| Error::io("write", path.as_os_str().as_encoded_bytes(), error).into())
 }
 
 /// Makes this program reachable with the trial's own settings, for whoever wants to go on.

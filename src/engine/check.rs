@@ -83,11 +83,26 @@ pub fn read_config(path: &Path) -> Result<Checked, ConfigFault> {
             ConfigFault::Unreadable(format!("cannot read the configuration {path}: {reason}"))
         }
     })?;
-    let mut checked = check::check_config(&bytes).map_err(ConfigFault::Invalid)?;
+    let mut checked = check_bytes(path, &bytes).map_err(ConfigFault::Invalid)?;
     let now = Local::now().fixed_offset();
     let never = check::never_again(&checked.config, now);
     checked.warnings.extend(never);
     Ok(checked)
+}
+
+/// Checks the content of the file at a path.
+///
+/// # Errors
+/// Fails if it says something that is not valid: all faults at once.
+pub fn check_bytes(path: &Path, bytes: &[u8]) -> Result<Checked, Vec<Fault>> {
+    // The folder that the name is in, whatever the name leads to.
+    let above = std::path::absolute(path).ok();
+    let above = above.as_ref().and_then(|path| path.parent());
+    let folder = above.and_then(|above| above.canonicalize().ok());
+    match folder.as_ref().and_then(|folder| folder.to_str()) {
+        Some(folder) => check::check_config_in(folder, bytes),
+        None => check::check_config(bytes),
+    }
 }
 
 /// Checks a configuration on the machine that it is for. Nothing is looked at but rclone's own

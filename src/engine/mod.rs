@@ -26,6 +26,7 @@ mod observer;
 mod operation;
 mod plan;
 mod restore;
+mod setup;
 mod status;
 mod timer;
 mod units;
@@ -54,7 +55,9 @@ pub use planner::notices::TimerCall;
 pub use self::{
     adopt::{AdoptRequest, PreparedAdoption},
     apply::{ApplyOutcome, ApplyRequest, BackupKind, NotBegun, RunOutcome},
-    check::{CheckedConfig, ConfigFault, check_config, check_config_text, read_config},
+    check::{
+        CheckedConfig, ConfigFault, check_bytes, check_config, check_config_text, read_config,
+    },
     cloud::CloudDepth,
     delete::PreparedDeletion,
     destination::host_name,
@@ -68,7 +71,11 @@ pub use self::{
     observer::{Notice, Observer},
     plan::{PlanRequest, PlannedRun},
     restore::{PreparedRestore, RestoreFrom, RestoreRequest, RestoreSnapshot, TypedPath},
-    units::{UnitChange, write_units},
+    setup::{
+        README_HEADER, UnitPlace, WrittenConfig, check_new_config, look_around, look_at_source,
+        may_write_readme, readme_path, write_new_config,
+    },
+    units::{ProgramDistrust, UnitChange, install_program, judge_program, write_units},
     user_view::UserViewChange,
     verify::{VerifyOutcome, VerifyRequest, damage_left},
 };

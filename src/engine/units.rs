@@ -1,11 +1,17 @@
 //! Writing the systemd units of a configuration to a folder.
 
 use std::{
+    fs::Permissions,
     io::{self, Read as _},
+    os::unix::fs::PermissionsExt as _,
     path::Path,
 };
 
-use executor::{Error, error::Result};
+use executor::{
+    Error,
+    error::Result,
+    trust::{self, NewFile},
+};
 use planner::units::{HEADER, NAMES, Unit};
 
 /// What became of a unit's file.
@@ -15,6 +21,40 @@ pub enum UnitChange<'a> {
     Wrote(&'a Path),
     /// It was of an earlier configuration, and was removed.
     Removed(&'a Path),
+}
+
+/// Who, besides root, could replace the program that units start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProgramDistrust {
+    /// Others than root and the user who runs this; the sentence says who and how.
+    ByOthers(String),
+    /// The user who runs this, although the units are root's.
+    ByCaller(String),
+}
+
+/// Who could replace a program that root's units are to start; none where only root can, or where
+/// there is none yet.
+///
+/// # Errors
+/// Fails if it cannot be looked at.
+pub fn judge_program(program: &Path) -> Result<Option<ProgramDistrust>> {
+    if let Some(found) = trust::find_distrust(program)? {
+        return Ok(Some(ProgramDistrust::ByOthers(found.because)));
+    }
+    Ok(trust::find_own_say(program).map(ProgramDistrust::ByCaller))
+}
+
+/// Makes a copy of a program that only root can replace.
+///
+/// # Errors
+/// Refused if others could change it there, or if something that is no file of root's has its name;
+/// fails if it cannot be read or written.
+pub fn install_program(from: &Path, to: &Path) -> Result<()> {
+    let place = NewFile::at(to, "the program")?;
+    let read = std::fs::read(from);
+    let bytes =
+        read.map_err(|error| Error::io("read", from.as_os_str().as_encoded_bytes(), error))?;
+    place.write_with_mode(&bytes, 0o755)
 }
 
 /// Writes each unit by a rename, so that systemd never reads half of one, and removes those of an
@@ -44,6 +84,8 @@ pub fn write_units(
         }
         let new = folder.join(format!(".{}.new", unit.name));
         std::fs::write(&new, &unit.text)
+            // Whatever the caller's mask: others may read units, and never write them.
+            .and_then(|()| std::fs::set_permissions(&new, Permissions::from_mode(0o644)))
             .and_then(|()| std::fs::rename(&new, &path))
             .map_err(|error| io_error("write", &path, error))?;
         each(UnitChange::Wrote(&path));

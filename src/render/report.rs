@@ -75,6 +75,11 @@ pub(crate) fn error_lines(message: &str, hint: Option<&str>, style: &Style) -> S
     lines_with_hint(&style.bold(style.red("error:")), message, hint)
 }
 
+/// A warning with its hint.
+pub(crate) fn warning_lines(message: &str, hint: Option<&str>, style: &Style) -> String {
+    lines_with_hint(&style.bold(style.yellow("warning:")), message, hint)
+}
+
 fn lines_with_hint(word: &str, message: &str, hint: Option<&str>) -> String {
     let mut page = Page::default();
     page.line(0, &format!("{word} {}", printable(message)));

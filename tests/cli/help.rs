@@ -4,8 +4,9 @@ use std::os::unix::fs::symlink;
 
 use crate::lab::{Lab, PROGRAM, Ran, id_of, run_command};
 
-pub(crate) const VERBS: [&str; 27] = [
+pub(crate) const VERBS: [&str; 28] = [
     "try",
+    "setup",
     "check",
     "schema",
     "plan",

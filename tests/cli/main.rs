@@ -64,6 +64,7 @@ mod saved_plans;
 mod schemas;
 mod scripts;
 mod segments;
+mod setup;
 mod state_files;
 mod suspicion;
 mod tampered;

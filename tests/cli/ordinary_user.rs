@@ -5,7 +5,7 @@ use std::{
     fs,
     os::unix::{
         ffi::OsStrExt as _,
-        fs::{MetadataExt as _, PermissionsExt as _, chown},
+        fs::{MetadataExt as _, PermissionsExt as _, chown, symlink},
         process::CommandExt as _,
     },
     path::Path,
@@ -179,6 +179,42 @@ fn a_user_can_try_it_without_any_configuration() {
     for snapshot in &snapshots {
         assert!(listed.stdout.contains(snapshot), "{listed}");
     }
+}
+
+#[test]
+fn what_a_trial_wrote_is_no_configuration_anywhere_else() {
+    let theirs = Theirs::new();
+    let lab = &theirs.lab;
+    theirs
+        .run(&["try", &lab.text("user/Documents")])
+        .expect(0)
+        .says(" setup");
+    let trial = lab.path("user/.local/share/backup/try");
+    let documents = walkdir::WalkDir::new(&trial).into_iter();
+    let documents = documents.map(|entry| entry.unwrap().into_path());
+    let configs: Vec<_> = documents
+        .filter(|path| path.file_name() == Some(OsStr::new("config.json")))
+        .collect();
+    assert!(configs.len() > 2, "its own and those of its runs");
+    let config = lab.path("user/.config/backup/config.json");
+    fs::create_dir_all(config.parent().unwrap()).unwrap();
+    for one in configs {
+        fs::write(&config, fs::read(&one).unwrap()).unwrap();
+        for verb in ["check", "plan", "apply", "init", "systemd-units"] {
+            let told = theirs.run(&[verb]).expect(2);
+            told.says("trial").says("backup try").hints("backup setup");
+        }
+    }
+    // Nor is it one by a link to it.
+    fs::remove_file(&config).unwrap();
+    symlink(trial.join("config.json"), &config).unwrap();
+    theirs.run(&["apply"]).expect(2).hints("backup setup");
+    let units = ["systemd-units", "--config"];
+    let own = trial.join("config.json");
+    theirs
+        .run(&[&units[..], &[own.to_str().unwrap()]].concat())
+        .expect(4)
+        .hints("backup setup");
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn output_that_cannot_be_written_is_an_error_of_every_verb() {
         &["simulate", "--days", "3"],
         &["completions", "bash"],
         &["man"],
-        &["systemd-units"],
+        &["systemd-units", "--program", "/bin/sh"],
         &["apply"],
         &["--help"],
         &["list", "--help"],

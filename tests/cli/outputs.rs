@@ -58,7 +58,7 @@ fn each_document_is_as_its_schema_says_and_tells_its_version() {
         (0, &["delete", "latest~1", "--yes"]),
         (0, &["adopt", &other, "--dry-run"]),
         (0, &["adopt", &other, "--yes"]),
-        (0, &["systemd-units"]),
+        (0, &["systemd-units", "--program", "/bin/sh"]),
     ] {
         let told = lab.run(&[arguments, &["--json"]].concat()).expect(code);
         assert_eq!(told.json()["format_version"], 1, "{arguments:?}");
@@ -75,7 +75,10 @@ fn each_document_is_as_its_schema_says_and_tells_its_version() {
             assert_eq!(one["format_version"], 1, "{arguments:?}");
         }
     }
-    let units = lab.run(&["systemd-units", "--json"]).expect(0).json();
+    let units = lab
+        .run(&["systemd-units", "--program", "/bin/sh", "--json"])
+        .expect(0)
+        .json();
     assert!(units["units"]["backup.service"].is_string(), "{units}");
     let valid = lab.run(&["check", "--json"]).expect(0).json();
     assert_eq!(valid, json!([]));

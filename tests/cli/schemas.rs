@@ -12,7 +12,7 @@ use test_support::{DOCUMENTS, WITHOUT_DOCUMENT};
 use crate::lab::{Lab, PROGRAM, run_command};
 
 /// The formats: of files, and of what verbs print with `--json`.
-const FORMATS: [&str; 19] = [
+const FORMATS: [&str; 20] = [
     "adopt",
     "check",
     "cloud-list",
@@ -28,6 +28,7 @@ const FORMATS: [&str; 19] = [
     "progress",
     "report",
     "restore",
+    "setup",
     "simulate",
     "status",
     "systemd-units",

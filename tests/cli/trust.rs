@@ -423,3 +423,37 @@ fn an_unfinished_run_of_the_configuration_is_continued() {
     assert_eq!(report["run_id"], saved["plan"]["run_id"]);
     assert!(has_run(&lab, "post"));
 }
+
+#[test]
+fn a_program_that_others_can_replace_is_in_no_unit() {
+    let lab = Lab::new();
+    lab.script("bin/backup", "exit 0");
+    let (folder, program) = (lab.path("bin"), lab.path("bin/backup"));
+    let text = program.to_str().unwrap().to_owned();
+    let print = ["systemd-units", "--program", &text];
+    let units = lab.text("units");
+    let write = [&print[..], &["--to", &units]].concat();
+    let mine = lab.run(&print).expect(0);
+    assert!(
+        mine.stdout.contains(&format!("ExecStart={text} ")),
+        "{mine}"
+    );
+    // Root is to start it, and so nobody else may have a say in it.
+    assert_eq!(mine.stderr.contains("warning"), !geteuid().is_root());
+    for (path, mode, back) in [(&program, 0o757, 0o755), (&folder, 0o777, 0o755)] {
+        set_mode(path, mode);
+        for arguments in [&print[..], &write] {
+            let told = lab.run(arguments).expect(4);
+            told.clone()
+                .says("is not to be trusted")
+                .hints("install -m 755");
+            told.says(path.to_str().unwrap());
+        }
+        set_mode(path, back);
+    }
+    if can_give_away("a_program_that_others_can_replace_is_in_no_unit") {
+        chown(&program, Some(STRANGER), None).unwrap();
+        lab.run(&write).expect(4).says("belongs to");
+    }
+    assert!(!lab.path("units").exists());
+}

@@ -12,6 +12,9 @@ use tempfile::TempDir;
 
 use crate::{is_installed, skipped};
 
+/// A program that only root can replace, wherever the built one is.
+const PROGRAM: &str = "/bin/sh";
+
 /// Whether there is a systemd-analyze to ask.
 fn lacks_systemd(test: &str) -> bool {
     let lacks = !is_installed("systemd-analyze");
@@ -41,7 +44,13 @@ fn written(config: &Value) -> (TempDir, PathBuf) {
     let output = backup(
         folder.path(),
         config,
-        &["systemd-units", "--to", to.to_str().unwrap()],
+        &[
+            "systemd-units",
+            "--program",
+            PROGRAM,
+            "--to",
+            to.to_str().unwrap(),
+        ],
     );
     assert!(output.status.success(), "{output:?}");
     (folder, to)
@@ -208,7 +217,11 @@ fn units_of_an_earlier_configuration_go_and_foreign_ones_stay() {
     less["cloud"]["enable"] = false.into();
     less["local"]["readableByUsers"] = false.into();
     less["schedule"]["enable"] = false.into();
-    let output = backup(folder.path(), &less, &["systemd-units", "--to", to]);
+    let output = backup(
+        folder.path(),
+        &less,
+        &["systemd-units", "--program", PROGRAM, "--to", to],
+    );
     assert!(output.status.success());
     let left: BTreeSet<String> = [
         "backup-health-check.service",
@@ -220,10 +233,18 @@ fn units_of_an_earlier_configuration_go_and_foreign_ones_stay() {
     .into();
     assert_eq!(names(&units), left);
     fs::write(units.join("backup-cloud.service"), "[Service]\n").unwrap();
-    let output = backup(folder.path(), &less, &["systemd-units", "--to", to]);
+    let output = backup(
+        folder.path(),
+        &less,
+        &["systemd-units", "--program", PROGRAM, "--to", to],
+    );
     assert!(output.status.success());
     assert!(units.join("backup-cloud.service").exists());
-    let output = backup(folder.path(), &full(), &["systemd-units", "--to", to]);
+    let output = backup(
+        folder.path(),
+        &full(),
+        &["systemd-units", "--program", PROGRAM, "--to", to],
+    );
     assert_eq!(output.status.code(), Some(4), "{output:?}");
     let text = fs::read_to_string(units.join("backup-cloud.service")).unwrap();
     assert_eq!(text, "[Service]\n");

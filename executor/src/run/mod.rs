@@ -14,7 +14,7 @@ mod report;
 mod runner;
 mod session;
 mod step;
-mod systemd;
+pub(crate) mod systemd;
 
 pub use runner::{abandon_run, begin_delegated_run, begin_run, resume_delegated_run};
 pub use systemd::Systemd;

@@ -79,7 +79,7 @@ fn stop_units(units: &[&str]) {
         .status();
 }
 
-fn systemctl_command(arguments: &[&str]) -> Command {
+pub(crate) fn systemctl_command(arguments: &[&str]) -> Command {
     let mut command = Command::new("systemctl");
     command
         .args(["--no-ask-password", "--no-pager", "--quiet"])

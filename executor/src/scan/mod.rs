@@ -11,6 +11,7 @@ mod room_tests;
 mod rsync;
 mod source_count;
 mod sources;
+mod surroundings;
 
 use std::path::Path;
 
@@ -20,6 +21,7 @@ pub use cloud::scan_cloud;
 pub use destination::scan_destination;
 pub use rsync::find_rsync;
 pub use sources::scan_sources;
+pub use surroundings::scan_surroundings;
 
 /// What the machine runs on, by `/sys/class/power_supply` (sysfs-class-power): on battery if
 /// there is one that discharges and no mains supply is online.

@@ -96,6 +96,21 @@ impl Mount {
             || !(ON_DEVICES.contains(&name) || OF_THE_KERNEL.contains(&name) || name == "tracefs")
     }
 
+    /// Whether what is written there is still there once the machine was turned off, as far as the type
+    /// tells.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        !matches!(self.file_system.as_str(), "ramfs" | "tmpfs")
+    }
+
+    /// Whether the kernel itself answers for it and nobody can keep anything there.
+    #[must_use]
+    pub fn is_of_the_kernel(&self) -> bool {
+        let keeps = ["ecryptfs", "overlay", "ramfs", "tmpfs"];
+        let name = self.file_system.as_str();
+        OF_THE_KERNEL.contains(&name) && !keeps.contains(&name)
+    }
+
     /// Whether each answer comes from elsewhere: from a server, or from a program that may ask one.
     #[must_use]
     pub fn is_distant(&self) -> bool {
@@ -180,6 +195,15 @@ pub fn that_may_fall_silent() -> HashSet<Vec<u8>> {
 /// Fails if the table of mounts cannot be read.
 pub fn all_mounts() -> std::io::Result<Vec<Mount>> {
     Ok(parse_mountinfo(&std::fs::read("/proc/self/mountinfo")?))
+}
+
+/// The mounts that this process sees and that no other hides, those above first.
+///
+/// # Errors
+/// Fails if the table of mounts cannot be read.
+pub fn seen_mounts() -> std::io::Result<Vec<Mount>> {
+    let all = all_mounts()?;
+    Ok(visible_mounts(&all).into_iter().cloned().collect())
 }
 
 /// The mount that an entry was reached through.

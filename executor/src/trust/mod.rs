@@ -25,5 +25,5 @@ pub use self::{
     distrust::Distrust,
     new_file::NewFile,
     open::{is_private, open_file, open_folder, open_shared_folder, read_file},
-    walk::{find_distrust, find_distrust_below},
+    walk::{find_distrust, find_distrust_below, find_own_say},
 };

@@ -1,10 +1,10 @@
 //! A file that is written where others cannot change it.
 
 use std::{
-    ffi::OsString,
-    fs::File,
+    ffi::{OsStr, OsString},
+    fs::{File, Permissions},
     io::Write as _,
-    os::unix::ffi::OsStrExt as _,
+    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -74,15 +74,44 @@ impl NewFile {
         )
     }
 
+    /// Whether there is a file already, of the same user.
+    ///
+    /// # Errors
+    /// As [`Self::at`].
+    pub fn is_there(&self) -> Result<bool> {
+        self.check_is_free()
+    }
+
+    /// Gives the file that is there another name besides.
+    ///
+    /// # Errors
+    /// Fails if something has that name, or if the file system has no links.
+    pub fn keep_as(&self, name: &OsStr) -> Result<()> {
+        let kept = self.folder.link_from(&self.folder, &self.name, name);
+        let path = self.path.as_os_str().as_bytes();
+        kept.map_err(|error| Error::io("keep", path, error))
+    }
+
     /// Writes the file for its owner alone: under a name that nothing has, and then by a rename.
     ///
     /// # Errors
     /// Refused if something else came there meanwhile; fails if it cannot be written.
     pub fn write(self, content: &[u8]) -> Result<()> {
+        self.write_with_mode(content, 0o600)
+    }
+
+    /// The same for whoever the mode lets read it.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn write_with_mode(self, content: &[u8], mode: u32) -> Result<()> {
         let path = self.path.as_os_str().as_bytes();
         let io = |error: std::io::Error| Error::io("write", path, error);
         let (beside, mut file) = self.make_beside().map_err(|error| io(error.into()))?;
-        let written = file.write_all(content).and_then(|()| file.sync_all());
+        let written = file
+            .write_all(content)
+            .and_then(|()| file.set_permissions(Permissions::from_mode(mode)))
+            .and_then(|()| file.sync_all());
         let written = written.map_err(io).and_then(|()| {
             let renamed = if self.check_is_free()? {
                 self.folder.rename_over(&beside, &self.name)
@@ -115,10 +144,7 @@ impl NewFile {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        fs,
-        os::unix::fs::{PermissionsExt as _, symlink},
-    };
+    use std::{fs, os::unix::fs::symlink};
 
     use super::*;
     use crate::trust::test_support::{nest, set_mode};
@@ -133,6 +159,16 @@ mod tests {
             0o600
         );
         set_mode(&path, 0o666);
+        let place = NewFile::at(&path, "the plan").unwrap();
+        place.keep_as("before".as_ref()).unwrap();
+        place.keep_as("before".as_ref()).unwrap_err();
+        place.write_with_mode(b"2", 0o644).unwrap();
+        assert_eq!(fs::read(root.join("a/before")).unwrap(), b"1");
+        fs::remove_file(root.join("a/before")).unwrap();
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o644
+        );
         NewFile::at(&path, "the plan").unwrap().write(b"2").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"2");
         assert_eq!(

@@ -2,11 +2,13 @@
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::Path};
 
+use nix::unistd::geteuid;
 use rustix::{fs::lgetxattr, io::Errno};
+use schema::escape;
 
 use super::{
     distrust::{Distrust, Fault, distrust_below, distrust_of},
-    judge::{ACL, End, has_acl, judge},
+    judge::{ACL, End, has_acl, judge, name_user},
 };
 use crate::{
     error::{Error, Result},
@@ -26,6 +28,23 @@ pub fn find_distrust(path: &Path) -> Result<Option<Distrust>> {
         (None, Ok(_) | Err(Errno::NOENT)) => Ok(None),
         (None, Err(error)) => Err(Error::io("look at", path.as_os_str().as_bytes(), error)),
     }
+}
+
+/// What on the way to a path the user who runs this could replace although that user is not root, which
+/// counts where root is to run it; none where there is nothing like that.
+#[must_use]
+pub fn find_own_say(path: &Path) -> Option<String> {
+    let own = geteuid();
+    let mut found = None;
+    let is_own = |stat: &Stat| !own.is_root() && stat.uid == own.as_raw();
+    // What is not there yet nobody can judge.
+    let _ = resolve_seeing(path, &mut |path, stat| {
+        if found.is_none() && is_own(stat) {
+            let (path, user) = (escape::display(path), name_user(stat.uid));
+            found = Some(format!("{path} belongs to {user}"));
+        }
+    });
+    found
 }
 
 /// Follows a path and judges all that has a say in where it leads.

@@ -15,6 +15,7 @@ mod place;
 mod rules;
 mod shape;
 mod sources;
+mod trial;
 mod walk;
 
 use std::sync::LazyLock;
@@ -30,6 +31,7 @@ pub(crate) use patterns::oddity;
 use place::Located;
 use shape::Shape;
 pub use sources::nested;
+pub use trial::{TRIAL, check_config_in};
 
 /// A config that may be used.
 #[derive(Debug, Clone, PartialEq)]

@@ -11,6 +11,7 @@ use super::json::{Node, compact};
 use super::names::{Key, nearest_key, nearest_value, nixos_only};
 use super::place::{DocumentPath, Located};
 use super::shape::{Kind, Object, Shape};
+use super::trial;
 
 /// Faults after which the rest is not looked at: nobody reads on, and a hostile file ends.
 pub(super) const MOST_FAULTS: usize = 1000;
@@ -260,6 +261,12 @@ impl<'d> Walk<'d, '_> {
                 "no such key; `{option}` is a NixOS option only and does not belong in config.json"
             ));
             return self.fault(None, fault.hint(hint.to_owned()));
+        }
+        if let Some((expected, hint)) = trial::misplaced(section, name) {
+            return self.fault(
+                None,
+                fault.expected(expected.to_owned()).hint(hint.to_owned()),
+            );
         }
         let known: Vec<&str> = object.keys.iter().map(|(key, _)| key.as_str()).collect();
         let nearest = nearest_key(section, name, self.keys);

@@ -69,6 +69,11 @@ pub(crate) fn check_rsync(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
+/// Whether this version of rsync can copy for us.
+pub(crate) fn rsync_is_usable(version: &str) -> bool {
+    numbers(version) >= OLDEST
+}
+
 /// The numbers of a version; what is missing or is no number counts as zero.
 pub(crate) fn numbers(version: &str) -> [u64; 3] {
     let mut parts = version.trim_start_matches('v').split('.').map(|part| {

@@ -12,10 +12,14 @@ mod sandbox;
 mod services;
 mod template;
 mod timers;
+mod user;
 
 use schema::Config;
 
-pub use self::{facts::Facts, json::templates_as_json, quote::mount_unit, template::UnitTemplate};
+pub use self::{
+    facts::Facts, json::templates_as_json, quote::mount_unit, template::UnitTemplate,
+    user::render_user_units,
+};
 
 /// Where the units find the program and what it works with. All paths are absolute.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +105,16 @@ pub fn unit_templates() -> [UnitTemplate; 8] {
         timers::health_timer(),
         services::health_service(),
     ]
+}
+
+/// Which of these units are to be enabled, and with whether they are to be started at once: timers, and what
+/// the drive starts when it is mounted.
+#[must_use]
+pub fn enabled_units(units: &[Unit]) -> Vec<(&'static str, bool)> {
+    let starts = |name: &str| name.ends_with(".timer") || name == VIEW;
+    let units = units.iter();
+    let wanted = units.filter(|unit| unit.text.contains("\n[Install]\n"));
+    wanted.map(|unit| (unit.name, starts(unit.name))).collect()
 }
 
 /// All units of a configuration, in the order of [`NAMES`].

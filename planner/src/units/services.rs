@@ -134,7 +134,7 @@ pub(super) fn health_service() -> UnitTemplate {
 }
 
 /// What all services begin with.
-fn common_lines(description: &'static str) -> Vec<Line> {
+pub(super) fn common_lines(description: &'static str) -> Vec<Line> {
     vec![
         Line::set("Description", description),
         Line::words("Documentation", &[("man:backup(1)", &[])]),
@@ -147,7 +147,7 @@ fn common_lines(description: &'static str) -> Vec<Line> {
 }
 
 /// What a service runs, how it ends, yields and reports, and what it may do.
-fn service_lines(runs: Vec<Line>, sandbox: Vec<Line>) -> Vec<Line> {
+pub(super) fn service_lines(runs: Vec<Line>, sandbox: Vec<Line>) -> Vec<Line> {
     let ends = vec![
         Line::set("SuccessExitStatus", NO_FAILURE),
         Line::set("KillMode", "mixed").because(&[

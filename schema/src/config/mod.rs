@@ -52,6 +52,11 @@ pub struct Config {
     pub notifications: Notifications,
     /// Health checks, logs and metrics.
     pub monitoring: Monitoring,
+    /// The folder of the trial that this is for. No key of a configuration: `backup try` alone says so, and
+    /// what says so is read in that folder only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    pub trial: Option<AbsolutePath>,
 }
 
 impl Config {
@@ -81,6 +86,7 @@ impl Default for Config {
             schedule: Schedule::default(),
             notifications: Notifications::default(),
             monitoring: Monitoring::default(),
+            trial: None,
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod list;
 pub mod notify_test;
 pub mod progress;
 pub mod restore;
+pub mod setup;
 pub mod simulate;
 pub mod status;
 pub mod systemd_units;

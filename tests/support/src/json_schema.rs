@@ -16,7 +16,7 @@ const ANNOTATIONS: [&str; 7] = [
 ];
 
 /// Verbs that print a document, each with its format when the verb is run, and with `--dry-run`.
-pub const DOCUMENTS: [(&str, &str, &str); 21] = [
+pub const DOCUMENTS: [(&str, &str, &str); 22] = [
     ("accept", "report", "report"),
     ("adopt", "report", "adopt"),
     ("apply", "report", "plan"),
@@ -33,6 +33,7 @@ pub const DOCUMENTS: [(&str, &str, &str); 21] = [
     ("plan", "plan", "plan"),
     ("prune", "report", "plan"),
     ("restore", "report", "restore"),
+    ("setup", "setup", "setup"),
     ("simulate", "simulate", "simulate"),
     ("status", "status", "status"),
     ("systemd-units", "systemd-units", "systemd-units"),

@@ -1,0 +1,143 @@
+//! The units of a user's own configuration, for the user's own systemd.
+//!
+//! One service does the whole run, since there is nothing to keep its parts from that the user may not do
+//! anyway; a sandbox needs rights that users do not have everywhere. Returning AC power is noticed by the
+//! timer that asks again.
+
+use schema::Config;
+
+use super::{
+    COORDINATOR, HEADER, HEALTH, Layout, Unit,
+    facts::Facts,
+    services::{common_lines, service_lines},
+    template::{Line, UnitTemplate},
+    timers,
+};
+
+/// The units of a user's configuration.
+#[must_use]
+pub fn render_user_units(config: &Config, layout: &Layout) -> Vec<Unit> {
+    let facts = Facts::from_config(config, layout);
+    let templates = [
+        timers::backup_timer(),
+        run_service(),
+        timers::retry_timer(),
+        timers::health_timer(),
+        health_service(),
+    ];
+    let filled = templates.into_iter().filter_map(|unit| {
+        let text = unit.fill(&facts)?;
+        Some((unit.name, text))
+    });
+    filled
+        .map(|(name, text)| Unit {
+            name,
+            text: format!("{HEADER}\n{text}"),
+        })
+        .collect()
+}
+
+/// `backup.service`: the whole run.
+fn run_service() -> UnitTemplate {
+    let runs = vec![
+        Line::one_of(
+            "ExecStart",
+            &[
+                ("${program} apply --if-due", &["schedule.enable"]),
+                ("${program} apply", &["!schedule.enable"]),
+            ],
+        ),
+        Line::set("ExecStopPost", "${program} settle").because(&[
+            "After a run that was killed: the post-script and the notification it owes.",
+        ]),
+    ];
+    let disk = Line::words(
+        "WantedBy",
+        &[(
+            "${mountUnit}",
+            &["destination.isMounted", "schedule.enable"],
+        )],
+    );
+    UnitTemplate {
+        name: COORDINATOR,
+        when: &[],
+        unit: common_lines("Backup"),
+        service: service_lines(runs, Vec::new()),
+        timer: Vec::new(),
+        install: vec![
+            disk.because(&["Asks whether a backup is due whenever the destination is mounted."]),
+        ],
+    }
+}
+
+/// `backup-health-check.service`.
+fn health_service() -> UnitTemplate {
+    UnitTemplate {
+        name: HEALTH,
+        when: &["monitoring.enable"],
+        unit: common_lines("Check of the backup's health"),
+        service: service_lines(
+            vec![Line::set("ExecStart", "${program} health")],
+            Vec::new(),
+        ),
+        timer: Vec::new(),
+        install: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{HEALTH_TIMER, RETRY_TIMER, TIMER, enabled_units, render_units},
+        *,
+    };
+
+    fn config(json: &str) -> Config {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn layout() -> Layout {
+        Layout {
+            program: "/home/ann/.cargo/bin/backup".to_owned(),
+            config: "/home/ann/.config/backup/config.json".to_owned(),
+            state_dir: "/home/ann/.local/state/backup".to_owned(),
+        }
+    }
+
+    const SCHEDULED: &str = r#"{"local": {"enable": true}, "schedule": {"enable": true}}"#;
+
+    #[test]
+    fn a_users_run_is_one_service_without_a_sandbox() {
+        let units = render_user_units(&config(SCHEDULED), &layout());
+        let names: Vec<&str> = units.iter().map(|unit| unit.name).collect();
+        assert_eq!(
+            names,
+            [TIMER, COORDINATOR, RETRY_TIMER, HEALTH_TIMER, HEALTH]
+        );
+        let run = &units[1].text;
+        assert!(run.contains(
+            "ExecStart=/home/ann/.cargo/bin/backup --config /home/ann/.config/backup/config.json \
+             --state-dir /home/ann/.local/state/backup apply --if-due\n"
+        ));
+        assert!(run.contains("WantedBy=mnt-backup.mount\n"), "{run}");
+        for key in ["Protect", "Private", "Capability", "--by-units", "User="] {
+            assert!(units.iter().all(|unit| !unit.text.contains(key)), "{key}");
+        }
+    }
+
+    #[test]
+    fn what_is_enabled_are_timers_and_what_the_drive_starts() {
+        let of_user = render_user_units(&config(SCHEDULED), &layout());
+        let wanted = [
+            (TIMER, true),
+            (COORDINATOR, false),
+            (RETRY_TIMER, true),
+            (HEALTH_TIMER, true),
+        ];
+        assert_eq!(enabled_units(&of_user), wanted);
+        let of_root = render_units(&config(SCHEDULED), &Layout::of_root("/usr/bin/backup"));
+        assert_eq!(enabled_units(&of_root), wanted);
+        let by_hand = render_user_units(&config(r#"{"local": {"enable": true}}"#), &layout());
+        assert_eq!(enabled_units(&by_hand), [(HEALTH_TIMER, true)]);
+    }
+}
