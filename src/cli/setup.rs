@@ -8,7 +8,8 @@ use super::At;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Then: systemctl daemon-reload, and systemctl enable --now backup.timer \
+    after_help = "`backup setup --enable` does this and all that follows. By hand, then: systemctl \
+daemon-reload, and systemctl enable --now backup.timer \
 backup-retry.timer backup-health-check.timer. 60-backup.rules belongs into /etc/udev/rules.d."
 )]
 pub(crate) struct SystemdUnits {

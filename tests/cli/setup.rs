@@ -71,12 +71,17 @@ fn without_a_terminal_it_says_which_options_are_missing() {
     told.clone().says(": --source is missing");
     told.clone().hints("--mount-point '/mnt/a b'");
     told.hints("--schedule weekly");
-    for (option, value, fault) in [
-        ("--source", "/no/such/folder", "/no/such/folder"),
-        ("--schedule", "now and then", "calendar expression"),
-        ("--engine", "tar", "builtin"),
+    let home = lab.text("home");
+    for (source, schedule, engine, fault) in [
+        ("/no/such/folder", "daily", "rsync", "/no/such/folder"),
+        (&home, "now and then", "rsync", "calendar expression"),
+        (&home, "daily", "tar", "builtin"),
     ] {
-        set_up(&lab, &[option, value]).expect(2).says(fault);
+        let place = ["setup", "--mount-point", "/mnt", "--source", source];
+        let how = ["--schedule", schedule, "--engine", engine];
+        run(&lab, &[&place[..], &how[..]].concat())
+            .expect(2)
+            .says(fault);
     }
     set_up(&lab, &["--source", &lab.text("home/ann")])
         .expect(2)

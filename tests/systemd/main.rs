@@ -16,6 +16,7 @@ mod machine;
 mod records;
 mod runs;
 mod schedule;
+mod setup;
 mod units;
 
 pub(crate) use test_support::is_installed;
