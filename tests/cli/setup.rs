@@ -101,7 +101,7 @@ fn the_configuration_that_it_writes_is_valid_and_needs_its_drive() {
     let lab = Lab::new();
     let told = set_up(&lab, &[]).expect(3);
     told.clone().says("destination not mounted");
-    told.says("findmnt");
+    told.says("findmnt").says("Next:");
     let config = lab.path("new/config.json");
     assert_eq!(
         read_json(&config),

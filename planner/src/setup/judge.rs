@@ -1,6 +1,9 @@
 //! What is wrong with a place that a person named.
 
-use schema::setup::{MountedDrive, Surroundings};
+use schema::{
+    setup::{MountedDrive, Surroundings},
+    shell,
+};
 
 use super::places::{is_within, lacks_links, share_disk};
 
@@ -44,11 +47,16 @@ pub fn judge_place(
             "see whether the server or the program behind it is there, then do this again",
         );
     } else if !drive.writable {
-        add(
-            true,
-            format!("{mount_point} cannot be written to"),
-            "mount it for writing, or let root give you a folder of it (`chown`)",
-        );
+        let word = shell::word(mount_point.as_bytes());
+        let hint = if found.is_root {
+            format!("mount it for writing: `mount -o remount,rw {word}`")
+        } else {
+            format!(
+                "`sudo chown \"$USER\" {word}` makes the drive yours; or back up as root with \
+                 `sudo backup setup`"
+            )
+        };
+        add(true, format!("{mount_point} cannot be written to"), &hint);
     }
     if lacks_links(&drive.file_system) && !full_copies {
         add(
@@ -176,6 +184,12 @@ mod tests {
             assert!(told[0].1.contains(says), "{told:?}");
         }
         assert_eq!(told("/mnt/stick", true), []);
+        let hint = |is_root: bool| {
+            let found = Surroundings { is_root, ..found() };
+            judge_place(&found, "/mnt/old", &[], false)[0].hint.clone()
+        };
+        assert!(hint(true).contains("`mount -o remount,rw /mnt/old`"));
+        assert!(hint(false).contains("chown \"$USER\" /mnt/old"));
     }
 
     #[test]

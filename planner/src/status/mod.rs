@@ -244,8 +244,8 @@ fn last_health_check(
 fn unstarted_schedule() -> Finding {
     let message = "schedule.enable is on, but no timer starts it";
     Finding::new(Severity::Note, code::NO_TIMER, message).hint(
-        "`backup systemd-units` writes the timers and says how to enable them; `backup apply \
-         --if-due` is what they run",
+        "`backup setup --enable` makes and starts the timers; `backup apply --if-due` is what they \
+         run",
     )
 }
 

@@ -275,7 +275,9 @@ impl<'a> Person<'a> {
     fn ask_mount_point(&self, places: &[ProposedPlace], full_copies: bool) -> Result<String> {
         let points: Vec<&str> = places.iter().map(|place| &*place.mount_point).collect();
         let question = if points.is_empty() {
-            self.heading("Where do backups go? No drive for them is mounted now.");
+            self.heading(
+                "Where do backups go? No drive for them is mounted that you may write to.",
+            );
             self.tell(
                 "Mount one (`lsblk -f` tells its name) and begin again, or type where it will be.",
             );

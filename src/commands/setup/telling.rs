@@ -72,10 +72,18 @@ pub(super) fn next_steps(
     add(format!("{command} plan"), "what a backup would do");
     add(format!("{command} now"), "makes the first backup");
     add(format!("{command} status"), "how things stand");
-    if config.schedule.enable && outcome.enabled.is_empty() && found.has_systemd {
+    if !config.schedule.enable || !outcome.enabled.is_empty() {
+        return steps;
+    }
+    if found.has_systemd {
         add(
             format!("{command} setup --enable"),
             "has systemd start backups on the schedule",
+        );
+    } else {
+        add(
+            format!("{command} apply --if-due"),
+            "makes those that are due: have cron run it each hour",
         );
     }
     steps
