@@ -25,6 +25,7 @@ use schema::{
 
 use self::{asking::Person, enabling::Enabling};
 use crate::{
+    called,
     cli::Setup,
     exit::{self, invalid_input},
     out::Out,
@@ -199,6 +200,14 @@ fn enable_existing(
 fn refuse_existing(settings: &Settings) -> Error {
     let path = &settings.config_path;
     let command = telling::command_of(None, settings);
+    if engine::read_config(path).is_ok_and(|read| read.config.trial.is_some()) {
+        let program = called::program_word();
+        return Error::refused(format!("{} is the configuration of a trial", shown(path)))
+            .coded(FailureCode::InTheWay)
+            .hint(format!(
+                "`{program} setup` makes one for good, without --config"
+            ));
+    }
     Error::refused(format!("{} is there already", shown(path)))
         .coded(FailureCode::InTheWay)
         .hint(format!(

@@ -215,6 +215,8 @@ fn what_a_trial_wrote_is_no_configuration_anywhere_else() {
         .run(&[&units[..], &[own.to_str().unwrap()]].concat())
         .expect(4)
         .hints("backup setup");
+    let setup = ["setup", "--config", own.to_str().unwrap()];
+    theirs.run(&setup).expect(4).hints("without --config");
 }
 
 #[test]

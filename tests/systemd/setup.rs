@@ -52,8 +52,8 @@ fn one_command_makes_configuration_and_timers_and_the_second_the_backup() {
     // What was changed since is in the units after the same command; the drive has 96 MB.
     machine
         .sh("sed -i 's/\"useRsync\"/\"minSpaceGB\": 0, \"useRsync\"/; \
-             s/\"enable\": true, *$/&/; s/\"daily\"/\"weekly\", \"onlyOnAC\": false/' \
-             /etc/backup/config.json && backup setup --enable")
+             s/\"daily\"/\"weekly\", \"onlyOnAC\": false/' \
+             /etc/backup/config.json && rm /home/bob/backup && backup setup --enable")
         .ok();
     assert!(
         machine
