@@ -120,6 +120,8 @@ in
         "/home/*/Downloads"
         "target/"
       ];
+      excludeCaches.example = false;
+      excludeIfPresent.example = [ ".nobackup" ];
       allowFullCopies.example = true;
       readableByUsers.example = true;
       oneFileSystem.example = false;

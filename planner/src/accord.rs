@@ -379,6 +379,7 @@ fn supposed_sources(plan: &Plan, config: &Config) -> Vec<SourceState> {
             databases: Vec::new(),
             hollow: Vec::new(),
             costs_most: None,
+            left_out: None,
         }
     });
     sources.collect()

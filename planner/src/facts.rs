@@ -387,10 +387,15 @@ fn emptied<'a>(
 ) -> Vec<&'a AbsolutePath> {
     sources
         .iter()
-        .filter(|source| source.presence != Presence::Present || source.scan.entries <= 1)
+        .filter(|source| source.presence != Presence::Present || is_empty(source))
         .filter(|source| reference.is_some_and(|before| had_files(before, &source.path)))
         .map(|source| &source.path)
         .collect()
+}
+
+/// Whether there is nothing in a source: neither what is backed up nor what tags leave out.
+fn is_empty(source: &SourceState) -> bool {
+    source.scan.entries <= 1 && source.left_out.is_none()
 }
 
 /// Whether a snapshot holds more of a source than the source's own folder.

@@ -49,7 +49,7 @@ pub use findings::{
     trust::{deciding_files, untrusted_files},
 };
 pub use listing::list_snapshots;
-pub use maintenance::{plan_init, plan_maintenance, plan_maintenance_steps};
+pub use maintenance::{plan_adopting, plan_init, plan_maintenance, plan_maintenance_steps};
 pub use overview::{Standing, overview};
 pub use pipeline::{
     Options, accepted_with, also_link, choose_basis, choose_reference, plan, refuse_unlawful,

@@ -4,7 +4,7 @@
 
 use schema::{
     Config, Finding, Inventory, Plan,
-    plan::{Action, DestinationCheckStep, Step, TakeOver, Totals},
+    plan::{Action, AdoptStep, DestinationCheckStep, Step, TakeOver, Totals},
     record::{Capabilities, DestinationRecord, FORMAT_VERSION},
 };
 
@@ -44,17 +44,36 @@ pub fn plan_init(config: &Config, inventory: &Inventory, take_over: Option<&str>
     if let Some(old) = take_over.filter(|old| !(old.is_empty() && is_new)) {
         return plan_take_over(config, inventory, Some(old).filter(|old| !old.is_empty()));
     }
-    // A person says that this drive is one of theirs, which is what trust on first use asks, and that
-    // nothing beside it is to be gone on with.
-    let mut inventory = inventory.clone();
-    inventory.known_destinations.clear();
+    let mut inventory = as_one_of_ours(inventory);
     if let Some(found) = &mut inventory.destination {
-        found.beside.clear();
         // A damaged record is written anew; the damaged one is kept beside it.
         found.record_fault = None;
         found.record_fault_code = None;
     }
     plan_maintenance(config, &inventory, None)
+}
+
+/// A plan that adopts what a person asked for, on a destination that is set up before if it never was.
+#[must_use]
+pub fn plan_adopting(config: &Config, inventory: &Inventory, step: AdoptStep) -> Plan {
+    let found = inventory.destination.as_ref();
+    let is_new = found.is_some_and(|found| found.record.is_none() && found.record_fault.is_none());
+    let action = Some(Action::Adopt(step));
+    match is_new {
+        true => plan_maintenance(config, &as_one_of_ours(inventory), action),
+        false => plan_maintenance(config, inventory, action),
+    }
+}
+
+/// What is found where a person says that this drive is one of theirs, which is what trust on first use
+/// asks, and that nothing beside it is to be gone on with.
+fn as_one_of_ours(inventory: &Inventory) -> Inventory {
+    let mut inventory = inventory.clone();
+    inventory.known_destinations.clear();
+    if let Some(found) = &mut inventory.destination {
+        found.beside.clear();
+    }
+    inventory
 }
 
 /// A plan that makes the destination this machine's: the folder of another host, which gets this

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    FailureCode, SnapshotId,
+    FailureCode, LeftOut, SnapshotId,
     digest::Digest,
     finding::Finding,
     inventory::Cost,
@@ -222,6 +222,9 @@ pub struct Sealed {
     /// What took most of what was to be copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub costs_most: Option<Cost>,
+    /// What tags in folders of the sources left out; none where nothing was, or where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<LeftOut>,
 }
 
 /// How a run ended, in one word; scripts get it as `BACKUP_RESULT`.

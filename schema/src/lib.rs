@@ -19,6 +19,7 @@ pub mod health;
 pub mod id;
 pub mod inventory;
 pub mod journal;
+pub mod left_out;
 pub mod notified;
 pub mod options_page;
 pub mod output;
@@ -44,6 +45,7 @@ pub use finding::{Finding, Severity};
 pub use id::{SnapshotId, Tier};
 pub use inventory::Inventory;
 pub use journal::{Report, RunResult};
+pub use left_out::LeftOut;
 pub use path::{StoredPath, StoredPathBuf};
 pub use plan::Plan;
 pub use reason::{ExpireReason, KeepReason, KeepRule};
@@ -52,6 +54,17 @@ pub use reason::{ExpireReason, KeepReason, KeepRule};
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
 pub(crate) fn is_no(value: &bool) -> bool {
     !*value
+}
+
+/// For what is usually so and then left out.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+pub(crate) fn is_yes(value: &bool) -> bool {
+    *value
+}
+
+/// What is usually so.
+pub(crate) fn yes() -> bool {
+    true
 }
 
 /// For counts that are usually zero and then left out.

@@ -152,6 +152,16 @@ pub struct SnapshotRecord {
     /// The exclude patterns in force.
     #[serde(deserialize_with = "few_texts")]
     pub exclude_patterns: Vec<String>,
+    /// Whether what is in caches was left out.
+    #[serde(default, skip_serializing_if = "crate::is_no")]
+    pub exclude_caches: bool,
+    /// Names of entries whose folders were left out.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "few_texts"
+    )]
+    pub exclude_if_present: Vec<String>,
     /// What the snapshot holds.
     pub totals: SnapshotTotals,
     /// Bytes on disk by the snapshot that first stored them: its own id for what it copied,

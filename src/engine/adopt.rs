@@ -3,10 +3,7 @@
 use std::{os::unix::ffi::OsStrExt as _, path::PathBuf};
 
 use executor::{Error, adopt, error::Result, event::Silent};
-use schema::{
-    inventory::DestinationState,
-    plan::{Action, AdoptStep},
-};
+use schema::{inventory::DestinationState, plan::AdoptStep};
 
 use super::{Engine, Observer, RunOutcome, logs::LogKind};
 
@@ -36,23 +33,31 @@ impl Engine {
     /// Looks at what another tool made, and plans what becomes of it.
     ///
     /// # Errors
-    /// Refused if the destination is not there or was never set up, or if nothing of the configured
+    /// Refused if the destination is not there, or if nothing of the configured
     /// sources is in what was found; fails if the folder cannot be read.
     pub fn prepare_adopt(&self, request: &AdoptRequest) -> Result<PreparedAdoption> {
         let operation = self.unlogged(&Silent);
         let destination = operation.destination_present()?;
-        let store = self.open_store()?.ok_or_else(|| {
-            Error::refused("the destination was never set up, so that nothing can be adopted there")
-                .hint("`backup init` sets it up")
-        })?;
+        let store = self.open_store()?;
+        let mount_point = &self.config.local.mount_point;
+        // One that was never set up is set up by the adoption itself.
+        let host = match &store {
+            Some(store) => adopt::HostFolder::of(store),
+            None => adopt::HostFolder::below(mount_point.as_path(), &self.host_folder()),
+        };
+        let host =
+            host.map_err(|error| Error::io("open", mount_point.as_str().as_bytes(), error))?;
         let folder = request.folder.as_deref().map(|folder| {
             let named = folder.as_os_str().as_bytes();
             std::path::absolute(folder).map_err(|error| Error::io("look at", named, error))
         });
         let folder = folder.transpose()?;
         let point = request.point.as_deref();
-        let mut found = adopt::find_adoptable(&store, &destination, folder.as_deref(), point)?;
-        let begun = adopt::begun_adoptions(&store)?;
+        let mut found = adopt::find_adoptable(&host, &destination, folder.as_deref(), point)?;
+        let begun = match &store {
+            Some(store) => adopt::begun_adoptions(store)?,
+            None => Vec::new(),
+        };
         let at = match &request.at {
             Some(at) => at.clone(),
             None => {
@@ -110,8 +115,7 @@ impl Engine {
     pub fn adopt(&self, prepared: PreparedAdoption, observer: &dyn Observer) -> Result<RunOutcome> {
         self.logged(LogKind::Runs, observer, |operation| {
             let inventory = operation.inventory_of(Some(prepared.destination))?;
-            let action = Some(Action::Adopt(prepared.step));
-            let plan = planner::plan_maintenance(&self.config, &inventory, action);
+            let plan = planner::plan_adopting(&self.config, &inventory, prepared.step);
             operation.run_maintenance(&plan, &inventory)
         })
     }

@@ -10,6 +10,7 @@ mod deletion;
 pub(crate) mod diff;
 pub(crate) mod find;
 pub(crate) mod health;
+pub(crate) mod left_out;
 pub(crate) mod list;
 pub(crate) mod notified;
 pub(crate) mod page;

@@ -12,6 +12,7 @@ use schema::{
 use super::{
     amount,
     deletion::describe_deletion,
+    left_out::describe_left_out,
     page::{self, Page},
 };
 use crate::style::{Style, left, printable, right};
@@ -145,6 +146,9 @@ fn add_snapshot(page: &mut Page, sealed: &Sealed) {
             page::unbroken(&amount::bytes(cost.bytes))
         );
         page.line(2, &most);
+    }
+    if let Some(left_out) = &sealed.left_out {
+        page.line(2, &format!("left out: {}", describe_left_out(left_out)));
     }
     for why in &sealed.suspect {
         page.line(2, &format!("suspect: {}", printable(why)));

@@ -128,6 +128,7 @@ fn the_verdict_names_the_first_thing_to_look_at() {
     let mut sealed = report_of(RunResult::Success);
     sealed.snapshot = Some(schema::journal::Sealed {
         costs_most: None,
+        left_out: None,
         id: "2025-01-16_02-00-00".parse().unwrap(),
         complete: true,
         suspect: Vec::new(),

@@ -196,6 +196,74 @@ fn one_that_was_never_finished_is_left_alone() {
     assert!(lab.path("mnt/old").join(TIMES[3]).is_dir());
 }
 
+/// Makes what Back In Time makes of the lab's home, with the folder's content read-only as it leaves it.
+fn back_in_time(lab: &Lab, profile: &str, ids: &[&str]) {
+    let profile = lab.path(profile);
+    fs::create_dir_all(profile.join("new_snapshot/backup")).unwrap();
+    for (at, id) in ids.iter().enumerate() {
+        lab.write("home/ann/letter.txt", &format!("letter {at}\n"));
+        let into = profile
+            .join(id)
+            .join("backup")
+            .join(lab.path("home").strip_prefix("/").unwrap());
+        fs::create_dir_all(into.parent().unwrap()).unwrap();
+        run(Command::new("cp")
+            .arg("-a")
+            .arg(lab.path("home"))
+            .arg(&into));
+        fs::write(profile.join(id).join("info"), "").unwrap();
+    }
+    let newest = ids[ids.len() - 1];
+    std::os::unix::fs::symlink(newest, profile.join("last_snapshot")).unwrap();
+}
+
+#[test]
+fn what_back_in_time_made_becomes_snapshots_on_a_drive_that_was_never_set_up() {
+    let lab = Lab::new();
+    let profile = "mnt/backintime/atlas/ann/1";
+    back_in_time(
+        &lab,
+        profile,
+        &["20250301-020000-123", "20250302-020000-123"],
+    );
+    fs::create_dir_all(lab.path(profile).join("20250303-020000-123")).unwrap();
+    let before = inodes(&lab.path(profile));
+    let dry = lab.run(&["adopt", &lab.text("mnt"), "--dry-run"]);
+    dry.expect(0)
+        .says("20250302-020000-123/backup becomes")
+        .says("20250303-020000-123: it holds no folder `backup`");
+    assert_eq!(inodes(&lab.path(profile)), before);
+    assert_eq!(
+        entry_names(&lab.path("mnt")),
+        ["backintime"],
+        "nothing is set up"
+    );
+
+    lab.run(&["adopt", &lab.text("mnt"), "--yes"]).expect(0);
+    let list = lab.run(&["--json", "list"]).expect(0).json();
+    assert_eq!(list["snapshots"].as_array().unwrap().len(), 2, "{list}");
+    lab.run(&["verify", "--full", "--all"]).expect(0);
+    let letter = lab.text("home/ann/letter.txt");
+    let back = lab.text("back");
+    lab.run(&["restore", "2025-03-01_02-00-00", &letter, &back])
+        .expect(0);
+    assert_eq!(fs::read_to_string(&back).unwrap(), "letter 0\n");
+    let report = lab.backup(NOW);
+    let totals = &step_outcome(&report, "snapshot")["sealed"]["totals"];
+    assert_eq!(totals["files_copied"], 0, "{totals}");
+
+    // Of several profiles one has to be named.
+    let other = "other/backintime/atlas";
+    for user in ["ann", "bob"] {
+        back_in_time(&lab, &format!("{other}/{user}/1"), &["20250301-020000-124"]);
+    }
+    let several = lab.run(&["adopt", &lab.text("other"), "--dry-run"]);
+    several
+        .expect(4)
+        .says("atlas/ann/1 or ")
+        .says("atlas/bob/1");
+}
+
 #[test]
 fn what_real_rsnapshot_made_becomes_snapshots() {
     if !is_installed("rsnapshot") {

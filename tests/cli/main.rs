@@ -67,6 +67,7 @@ mod segments;
 mod setup;
 mod state_files;
 mod suspicion;
+mod tags;
 mod tampered;
 mod threads;
 mod trust;

@@ -3,7 +3,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use serde_json::{Value, json};
-use test_support::is_mounted;
+use test_support::{entry_names, is_mounted};
 
 use crate::{
     check::{all_whole, equal, fingerprint},
@@ -230,6 +230,37 @@ fn data_on_a_disk_below_a_source_is_warned_of_until_it_is_excluded_or_a_source()
     assert_eq!(stays(&world), (false, false));
     let film = world.in_snapshot("latest").join("inner/film");
     assert_eq!(fs::read_to_string(film).unwrap(), "a film");
+}
+
+#[test]
+fn a_source_in_a_folder_that_a_tag_leaves_out_is_backed_up() {
+    let name = "a_source_in_a_folder_that_a_tag_leaves_out_is_backed_up";
+    if is_missing(name, &TOOLS, true) {
+        return;
+    }
+    let (mut world, _) = with_image(&json!({}));
+    let _mounted = mount(&world, "a");
+    make_ext4(&world.path("b"), 8, &[]);
+    let tagged = world.source().join("tagged");
+    let below = Mounted::image(&world.path("b"), "noatime", &tagged.join("in/ner"));
+    for file in [
+        ".nobackup",
+        "secret",
+        "in/secret",
+        "in/ner/.nobackup",
+        "in/ner/film",
+    ] {
+        fs::write(tagged.join(file), "content").unwrap();
+    }
+    world.configure(&json!({
+        "excludeIfPresent": [".nobackup"],
+        "sources": [world.source(), below.path()],
+    }));
+    world.apply(NOW).expect(0);
+    let there = world.in_snapshot("latest").join("tagged");
+    assert_eq!(entry_names(&there), ["in"]);
+    assert_eq!(entry_names(&there.join("in")), ["ner"]);
+    assert!(there.join("in/ner/film").exists() && there.join("in/ner/.nobackup").exists());
 }
 
 #[test]

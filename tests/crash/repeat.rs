@@ -62,6 +62,7 @@ fn each_step_that_is_run_again_changes_nothing() {
                 // What it cost is known to whoever copied it.
                 let now = outcome.sealed.map(|sealed| Sealed {
                     costs_most: None,
+                    left_out: None,
                     ..sealed
                 });
                 if sealed.is_some() {

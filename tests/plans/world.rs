@@ -75,6 +75,7 @@ pub(crate) fn source(path: &str, device: &str, inode: u64) -> SourceState {
     SourceState {
         hollow: Vec::new(),
         costs_most: None,
+        left_out: None,
         path: AbsolutePath::new(path),
         presence: Presence::Present,
         place: place(device, inode, path),
@@ -340,6 +341,8 @@ impl World {
                                 })
                                 .collect(),
                             exclude_patterns: step.exclude_patterns.clone(),
+                            exclude_caches: step.exclude_caches,
+                            exclude_if_present: step.exclude_if_present.clone(),
                             problems: vec![],
                             manifest_rebuilt_at: None,
                             record_rebuilt_at: None,

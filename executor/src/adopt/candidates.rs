@@ -1,4 +1,5 @@
-//! Looking for what can be adopted: folders named by date, and rsnapshot's numbered ones.
+//! Looking for what can be adopted: folders named by date, rsnapshot's numbered ones, and those of Back In
+//! Time.
 //!
 //! Looks at names and times only, and follows no symlink below the folder that it is given.
 
@@ -17,6 +18,7 @@ use schema::{
     plan::{AdoptCandidate, MadeBy},
 };
 
+use super::back_in_time;
 use crate::{
     error::{Error, Result, system_reason},
     store::Store,
@@ -37,6 +39,49 @@ pub struct Looked {
     pub passed_over: Vec<(String, String)>,
 }
 
+/// The host's folder on the destination, whether or not it was ever set up.
+#[derive(Debug)]
+pub struct HostFolder {
+    /// The folder; where it is not there yet the mount point.
+    dir: Dir,
+    is_there: bool,
+    /// Its path as configured.
+    path: String,
+}
+
+impl HostFolder {
+    /// The one of a destination that was set up.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn of(store: &Store) -> std::result::Result<Self, Errno> {
+        Ok(Self {
+            dir: store.root.again()?,
+            is_there: true,
+            path: store.path.clone(),
+        })
+    }
+
+    /// The one below a mount point, of a destination that was never set up.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn below(mount_point: &Path, folder: &str) -> std::result::Result<Self, Errno> {
+        let mount = resolve(mount_point)?.folder()?;
+        let path = mount_point.join(folder).to_string_lossy().into_owned();
+        let (dir, is_there) = match mount.folder(OsStr::new(folder)) {
+            Ok(dir) => (dir, true),
+            Err(Errno::NOENT) => (mount, false),
+            Err(error) => return Err(error),
+        };
+        Ok(Self {
+            dir,
+            is_there,
+            path,
+        })
+    }
+}
+
 /// Looks into a folder, or into the tiers of the destination.
 ///
 /// `point` is the name in each of rsnapshot's folders that is meant.
@@ -44,32 +89,34 @@ pub struct Looked {
 /// # Errors
 /// A refusal if the folder is on another file system or is `.backup`; failed if it cannot be read.
 pub fn find_adoptable(
-    store: &Store,
+    host: &HostFolder,
     destination: &DestinationState,
     folder: Option<&Path>,
     point: Option<&str>,
 ) -> Result<Looked> {
     let Some(folder) = folder else {
-        return adoptable_tiers(store, destination);
+        return adoptable_tiers(host, destination);
     };
     let shown = display(bytes(folder.as_os_str()));
     let io = |error: Errno| Error::io("look at", bytes(folder.as_os_str()), error);
     let root = resolve(folder).map_err(io)?.folder().map_err(io)?;
     let stat = root.stat_self().map_err(io)?;
-    let own = store.root.stat_self().map_err(io)?;
-    if stat.same_inode(&own) {
-        return adoptable_tiers(store, destination);
+    let own = host.dir.stat_self().map_err(io)?;
+    if host.is_there && stat.same_inode(&own) {
+        return adoptable_tiers(host, destination);
     }
     if stat.dev != own.dev {
         return Err(Error::refused(format!(
             "{shown} is on another file system than {}, and an adoption copies nothing",
-            store.path
+            host.path
         ))
         .hint(
             "set local.mountPoint to the drive that it is on, or copy it there with `cp -a` first",
         ));
     }
-    refuse_own(&root, store, &shown)?;
+    if host.is_there {
+        refuse_own(&root, host, &shown)?;
+    }
     let mut looked = Looked {
         root: escape(bytes(folder.as_os_str())),
         candidates: Vec::new(),
@@ -86,6 +133,9 @@ pub fn find_adoptable(
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
             Err(error) => return Err(io(error)),
         }
+    }
+    if looked.candidates.is_empty() && looked.passed_over.is_empty() {
+        return back_in_time::look_for_profile(root, looked);
     }
     // rsync-time-backup leaves this beside a folder that is not whole, which is its newest.
     if in_progress {
@@ -104,9 +154,9 @@ pub fn find_adoptable(
 }
 
 /// The folders in the tiers that have no record.
-fn adoptable_tiers(store: &Store, destination: &DestinationState) -> Result<Looked> {
+fn adoptable_tiers(host: &HostFolder, destination: &DestinationState) -> Result<Looked> {
     let mut looked = Looked {
-        root: escape(store.path.as_bytes()),
+        root: escape(host.path.as_bytes()),
         candidates: Vec::new(),
         passed_over: Vec::new(),
     };
@@ -114,7 +164,7 @@ fn adoptable_tiers(store: &Store, destination: &DestinationState) -> Result<Look
         let from = format!("{}/{}", one.tier, one.name);
         let name = schema::escape::unescape(&one.name).unwrap_or_default();
         let name = OsString::from(OsStr::from_bytes(&name));
-        let Some(dir) = store.tier(one.tier)? else {
+        let Ok(dir) = host.dir.folder(OsStr::new(one.tier.folder())) else {
             continue;
         };
         if one.record_fault.is_some() {
@@ -144,14 +194,14 @@ fn adoptable_tiers(store: &Store, destination: &DestinationState) -> Result<Look
 }
 
 /// Refuses what is this program's own.
-fn refuse_own(folder: &Dir, store: &Store, shown: &str) -> Result<()> {
+fn refuse_own(folder: &Dir, host: &HostFolder, shown: &str) -> Result<()> {
     let io = |error: Errno| Error::io("look at", shown.as_bytes(), error);
-    let own = store.root.stat_self().map_err(io)?;
+    let own = host.dir.stat_self().map_err(io)?;
     let mut dir = folder.again().map_err(io)?;
     let mut stat = dir.stat_self().map_err(io)?;
     loop {
         if stat.same_inode(&own) {
-            return Err(Error::refused(format!("{shown} is in {}", store.path))
+            return Err(Error::refused(format!("{shown} is in {}", host.path))
                 .hint("without a folder, `backup adopt` adopts what stands in the tiers"));
         }
         let up = dir.folder(OsStr::new("..")).map_err(io)?;
@@ -180,7 +230,7 @@ impl Looked {
     }
 
     /// Looks at the names in one folder.
-    fn folder(
+    pub(super) fn folder(
         &mut self,
         dir: &Dir,
         prefix: &str,
@@ -198,6 +248,16 @@ impl Looked {
             if let Some(made_at) = named_by_date(&name) {
                 let found = candidate_tree(dir, &name, from.clone(), made_at, MadeBy::Dated);
                 self.take(&from, found);
+            } else if let Some(made_at) = back_in_time::named_by_it(&name) {
+                let found = back_in_time::tree_of(dir, &name, &from, made_at);
+                match found {
+                    Ok(None) => {
+                        let because = "it holds no folder `backup`".to_owned();
+                        self.passed_over.push((from, because));
+                    }
+                    Ok(Some(found)) => self.take(&found.from.clone(), Ok(found)),
+                    Err(error) => self.take(&from, Err(error)),
+                }
             } else if is_numbered(&name) {
                 let inner = match dir.folder(&name) {
                     Ok(inner) => inner,
@@ -227,7 +287,7 @@ impl Looked {
     }
 }
 
-fn candidate_tree(
+pub(super) fn candidate_tree(
     dir: &Dir,
     name: &OsStr,
     from: String,
@@ -297,7 +357,7 @@ fn is_numbered(name: &OsStr) -> bool {
 }
 
 /// The local time that a folder's name says.
-fn named_by_date(name: &OsStr) -> Option<DateTime<FixedOffset>> {
+pub(super) fn named_by_date(name: &OsStr) -> Option<DateTime<FixedOffset>> {
     let time = date_of(name.to_str()?)?;
     let found = Local.from_local_datetime(&time).latest().or_else(|| {
         let later = time + chrono::TimeDelta::hours(1);

@@ -4,6 +4,7 @@
 //! Nothing is copied, deleted or written to: the renames are all that happens to a tree, and they
 //! come after its manifest and record are on disk. What was killed goes on when it is run again.
 
+mod back_in_time;
 mod begun;
 mod candidates;
 pub(crate) mod read;
@@ -29,7 +30,7 @@ use crate::{
 };
 
 pub use begun::begun_adoptions;
-pub use candidates::{Looked, find_adoptable};
+pub use candidates::{HostFolder, Looked, find_adoptable};
 use read::Read;
 use tree::{KnownInodes, Tree};
 
@@ -227,6 +228,8 @@ impl Adoption<'_> {
             ),
             sources: read.sources,
             exclude_patterns: Vec::new(),
+            exclude_caches: false,
+            exclude_if_present: Vec::new(),
             totals: read.totals,
             stored_by: read.stored_by,
             files_stored_by: read.files_stored_by,

@@ -25,8 +25,8 @@ use crate::{
     manifest::{Entry, order_of_paths, xattrs_digest},
     store::Store,
     survey::{
-        Bounds, Content, Encountered, Root, Since, SourceChoice, WalkEvent, in_manifest_order,
-        survey_roots, survey_source,
+        Bounds, Content, Encountered, Root, Since, SourceChoice, Tags, WalkEvent,
+        in_manifest_order, survey_roots, survey_source,
     },
     sys::{
         Dir, Kind, Stat,
@@ -81,7 +81,7 @@ pub fn diff_now(
     };
     walking.before.advance()?;
     for root in survey_roots(&order) {
-        walking.source(&root, bounds)?;
+        walking.source(&root, (bounds, choice.tags))?;
     }
     while walking.before.path().is_some() {
         walking.removed()?;
@@ -106,7 +106,7 @@ struct Walking<'a> {
 }
 
 impl Walking<'_> {
-    fn source(&mut self, root: &Root<'_>, bounds: Bounds<'_>) -> Result<()> {
+    fn source(&mut self, root: &Root<'_>, bounds: (Bounds<'_>, Tags<'_>)) -> Result<()> {
         let prefix = root.path.as_stored();
         if !prefix.is_within(&self.below) && !self.below.is_within(prefix) {
             return Ok(());

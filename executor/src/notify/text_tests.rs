@@ -28,6 +28,7 @@ fn report(result: RunResult) -> Report {
 fn sealed(complete: bool, suspect: &[&str]) -> Option<Sealed> {
     Some(Sealed {
         costs_most: None,
+        left_out: None,
         id: "2025-01-16_02-00-00".parse().unwrap(),
         complete,
         suspect: suspect.iter().map(|why| (*why).to_owned()).collect(),

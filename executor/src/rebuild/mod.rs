@@ -351,6 +351,11 @@ impl Records<'_> {
                 .next()
                 .map(|other| other.exclude_patterns.clone())
                 .unwrap_or_default(),
+            exclude_caches: others().next().is_some_and(|other| other.exclude_caches),
+            exclude_if_present: others()
+                .next()
+                .map(|other| other.exclude_if_present.clone())
+                .unwrap_or_default(),
             totals: held.totals,
             stored_by: BTreeMap::new(),
             files_stored_by: BTreeMap::new(),

@@ -8,7 +8,7 @@ use std::{
 
 use rustix::io::Errno;
 use schema::{
-    StoredPath, StoredPathBuf, escape,
+    LeftOut, StoredPath, StoredPathBuf, escape,
     inventory::{DataPassedOver, HollowFile, NotHeld, Presence, Renamed, SourceScan, SourceState},
 };
 
@@ -21,7 +21,10 @@ use crate::{
     error::{Error, Result, system_reason},
     event::{Context, Event, Progress},
     manifest::Cursor,
-    survey::{Below, Content, Encountered, HoleBudget, Search, WalkEvent, excess_holes},
+    survey::{
+        Below, Content, Encountered, HoleBudget, LeftOutFolders, Measured, Search, Tagged,
+        WalkEvent, excess_holes,
+    },
     sys::{Kind, Stat, bytes, mounts::Mount},
 };
 
@@ -49,6 +52,8 @@ pub(super) struct SourceCount<'a> {
     pub(super) search: &'a mut Search,
     /// Whether each exclude pattern has left something out.
     pub(super) patterns_used: &'a mut [bool],
+    /// The folders that tags leave out.
+    pub(super) left_out: &'a mut LeftOutFolders,
     /// How many bytes of holes may still be read.
     pub(super) holes: &'a mut HoleBudget,
     /// Files of several names that are left out because of their holes.
@@ -89,6 +94,13 @@ impl SourceCount<'_> {
                 if let Some(used) = pattern.and_then(|at| self.patterns_used.get_mut(at)) {
                     *used = true;
                 }
+            }
+            WalkEvent::LeftOut(tagged, measured) => {
+                let path = self.prefix.join(path);
+                let what = describe_left_out(&path, tagged, measured);
+                own.state.left_out.get_or_insert_default().add(&what);
+                self.left_out.add(path, &what);
+                return Ok(Content::Unknown);
             }
             WalkEvent::Encountered(Encountered::Enter(stat)) => {
                 scan.entries += 1;
@@ -179,7 +191,7 @@ impl SourceCount<'_> {
             WalkEvent::Encountered(Encountered::Leaf(stat)) => (stat.kind == Kind::File, false),
             WalkEvent::Encountered(Encountered::Enter(_)) => (false, true),
             // A log that is left out makes it no better.
-            WalkEvent::Excluded(_) => (false, false),
+            WalkEvent::Excluded(_) | WalkEvent::LeftOut(..) => (false, false),
             WalkEvent::Encountered(_) => return,
         };
         let name = path.file_name();
@@ -294,6 +306,23 @@ impl SourceCount<'_> {
             });
         }
         left_out
+    }
+}
+
+/// What a tag leaves out of one folder.
+fn describe_left_out(path: &StoredPath, tagged: Tagged, measured: Measured) -> LeftOut {
+    let (caches, folders) = match tagged {
+        Tagged::Cache => (1, 0),
+        Tagged::Whole => (0, 1),
+    };
+    LeftOut {
+        caches,
+        folders,
+        entries: measured.entries,
+        bytes: measured.bytes,
+        at_least: measured.at_least,
+        most: path.shown(),
+        most_bytes: measured.bytes,
     }
 }
 

@@ -24,9 +24,9 @@ use crate::{
     event::{Context, Event, Phase, Progress},
     manifest::{Cursor, Reader},
     survey::{
-        Below, Bounds, FoundSource, HoleBudget, InnerSource, Moves, Record, Root, Search,
-        SourceChoice, Survey, Surveyed, file_systems, in_manifest_order, survey_roots,
-        survey_source, sync,
+        Below, Bounds, FoundSource, HoleBudget, InnerSource, LeftOutFolders, Moves, Record, Root,
+        Search, SourceChoice, Survey, Surveyed, Tags, file_systems, in_manifest_order,
+        survey_roots, survey_source, sync,
     },
     sys::{Kind, Stat, location::locate, mounts, resolve::Resolved},
 };
@@ -58,6 +58,8 @@ pub fn scan_sources(
     }
     let mut look = SourceScanner {
         bounds,
+        tags: choice.tags,
+        left_out: LeftOutFolders::default(),
         can,
         basis: basis
             .map(|manifest| {
@@ -87,6 +89,7 @@ pub fn scan_sources(
         from,
         unmatched_patterns: unmatched.map(|(pattern, _)| pattern.clone()).collect(),
         sources: surveyed,
+        left_out: std::mem::take(&mut look.left_out),
         moves: look.find_moves(basis)?,
     };
     subtract_moved(&mut found, &mut survey);
@@ -116,6 +119,9 @@ fn subtract_moved(found: &mut [(SourceState, Vec<Stat>)], survey: &mut Survey) {
 /// What is looked at, with what is compared and counted on the way.
 struct SourceScanner<'a> {
     bounds: Bounds<'a>,
+    tags: Tags<'a>,
+    /// The folders that tags leave out.
+    left_out: LeftOutFolders,
     can: Option<&'a Capabilities>,
     basis: Option<Cursor>,
     search: Search,
@@ -199,6 +205,8 @@ impl SourceScanner<'_> {
         let prefix = path.as_stored();
         let Self {
             bounds,
+            tags,
+            left_out,
             can,
             basis,
             search,
@@ -213,6 +221,7 @@ impl SourceScanner<'_> {
             basis: basis.as_mut(),
             search,
             patterns_used,
+            left_out,
             holes,
             hollow_inodes: HashSet::new(),
             cost: CostCount::new(path),
@@ -227,9 +236,13 @@ impl SourceScanner<'_> {
             own_name: resolved.name.clone(),
             other_files: 0,
         };
-        let record = survey_source(resolved, below, *bounds, *context, &mut |path, told| {
-            count.told(path, told)
-        })?;
+        let record = survey_source(
+            resolved,
+            below,
+            (*bounds, *tags),
+            *context,
+            &mut |path, told| count.told(path, told),
+        )?;
         Ok(Walked {
             own: count.own,
             cost: count.cost.finish(),
@@ -330,6 +343,7 @@ fn state_of(path: &AbsolutePath) -> SourceState {
         not_held: Vec::new(),
         hollow: Vec::new(),
         costs_most: None,
+        left_out: None,
         renamed: Vec::new(),
         databases: Vec::new(),
     }

@@ -115,6 +115,7 @@ pub(super) fn build_tree(
         sources,
         moves,
         unmatched_patterns: _,
+        left_out,
     } = survey;
     let also = open_also_linked(store, step)?;
     let (reference, judged_by) = open_reference(store, step);
@@ -157,7 +158,7 @@ pub(super) fn build_tree(
     let mut builder = Builder::new(
         &build,
         started,
-        sources,
+        (sources, left_out),
         log,
         (&also.ids, judged_by),
         run_id,

@@ -12,7 +12,7 @@ use schema::{
     record::SourceRecord,
 };
 
-use crate::{manifest::Entry, sys::Kind};
+use crate::{manifest::Entry, survey::LeftOutFolders, sys::Kind};
 
 /// Below this many entries or files half of them is no sign of anything.
 const FEW: u64 = 20;
@@ -25,6 +25,8 @@ pub(super) struct Compared {
     sources: Vec<ComparedSource>,
     /// Entries and files of the reference that are not backed up any more.
     left_out: (u64, u64),
+    /// The folders that tags leave out now.
+    tagged: LeftOutFolders,
     /// A folder of the reference that is excluded now.
     excluded: Option<StoredPathBuf>,
 }
@@ -36,6 +38,8 @@ struct ComparedSource {
     prefix: StoredPathBuf,
     missing: Files,
     changed: Files,
+    /// Something that is not there is left out because of a tag.
+    has_tagged: bool,
 }
 
 /// Some files, and one of them.
@@ -53,17 +57,19 @@ impl Files {
 }
 
 impl Compared {
-    pub(super) fn new(step: &SnapshotStep) -> Self {
+    pub(super) fn new(step: &SnapshotStep, tagged: LeftOutFolders) -> Self {
         let sources = step.sources.iter().map(|source| ComparedSource {
             path: source.path.clone(),
             prefix: source.path.as_stored().to_owned(),
             missing: Files::default(),
             changed: Files::default(),
+            has_tagged: false,
         });
         Self {
             excludes: Excludes::new(&step.exclude_patterns).ok(),
             sources: sources.collect(),
             left_out: (0, 0),
+            tagged,
             excluded: None,
         }
     }
@@ -76,6 +82,15 @@ impl Compared {
         let is_file = entry.kind == Kind::File;
         let excluded = self.excluded.as_deref();
         let mut left_out = excluded.is_some_and(|above| entry.path.is_within(above));
+        let within = innermost_source(&mut self.sources, &entry.path);
+        if let Some((source, _)) = within
+            && self.tagged.covers(&entry.path, &source.prefix)
+        {
+            source.has_tagged = true;
+            self.left_out.0 += 1;
+            self.left_out.1 += u64::from(is_file);
+            return;
+        }
         let within = innermost_source(&mut self.sources, &entry.path);
         if !left_out {
             left_out = within.as_ref().is_none_or(|(source, rest)| {
@@ -145,7 +160,7 @@ impl Compared {
                 }
             ));
         }
-        for path in emptied_sources(&when.had_files, sources) {
+        for path in self.emptied_sources(&when.had_files, sources) {
             let missing = self.sources.iter().find(|source| source.path == *path);
             let missing = missing.map(|source| &source.missing);
             let had = match missing {
@@ -161,6 +176,39 @@ impl Compared {
             reasons.push(format!("source {path} {had} and is {is} now"));
         }
         reasons
+    }
+
+    /// Since which snapshot it is suspect for the same reasons as its basis; none if it is another event.
+    pub(super) fn like_before(
+        &self,
+        like: Option<&LikeBefore>,
+        entries: u64,
+        unchanged_files: u64,
+        sources: &[SourceRecord],
+    ) -> Option<SnapshotId> {
+        let like = like?;
+        let fewer = |limit: Option<u64>, count: u64| limit.is_some_and(|limit| count < limit);
+        let mut emptied = self.emptied_sources(&like.had_files, sources);
+        let other = fewer(like.entries_below, entries)
+            || fewer(like.unchanged_files_below, unchanged_files)
+            || emptied.next().is_some();
+        (!other).then_some(like.since)
+    }
+
+    /// Sources that had files and have none now. One that is a folder counts itself, and one of which all is
+    /// left out is not empty.
+    fn emptied_sources<'s>(
+        &'s self,
+        had_files: &'s [AbsolutePath],
+        sources: &'s [SourceRecord],
+    ) -> impl Iterator<Item = &'s AbsolutePath> {
+        had_files.iter().filter(|path| {
+            let source = sources.iter().find(|source| source.path == **path);
+            let mut compared = self.sources.iter();
+            let is_left_out =
+                compared.any(|one| one.path == **path && one.has_tagged && one.missing.files == 0);
+            source.is_none_or(|source| !source.present || (source.entries <= 1 && !is_left_out))
+        })
     }
 
     /// The sources that something is true of, the one with the most files first.
@@ -185,32 +233,6 @@ impl Compared {
     }
 }
 
-/// Since which snapshot it is suspect for the same reasons as its basis; none if it is another event.
-pub(super) fn like_before(
-    like: Option<&LikeBefore>,
-    entries: u64,
-    unchanged_files: u64,
-    sources: &[SourceRecord],
-) -> Option<SnapshotId> {
-    let like = like?;
-    let fewer = |limit: Option<u64>, count: u64| limit.is_some_and(|limit| count < limit);
-    let other = fewer(like.entries_below, entries)
-        || fewer(like.unchanged_files_below, unchanged_files)
-        || emptied_sources(&like.had_files, sources).next().is_some();
-    (!other).then_some(like.since)
-}
-
-/// Sources that had files and have none now. One that is a folder counts itself.
-fn emptied_sources<'a>(
-    had_files: &'a [AbsolutePath],
-    sources: &'a [SourceRecord],
-) -> impl Iterator<Item = &'a AbsolutePath> {
-    had_files.iter().filter(|path| {
-        let source = sources.iter().find(|source| source.path == **path);
-        source.is_none_or(|source| !source.present || source.entries <= 1)
-    })
-}
-
 fn such_as(some: &Files) -> String {
     let Some(path) = &some.such_as else {
         return String::new();
@@ -232,6 +254,8 @@ fn innermost_source<'a, 'p>(
 
 #[cfg(test)]
 mod tests {
+    use schema::LeftOut;
+
     use super::*;
 
     fn compared(sources: &[&str], patterns: &[&str]) -> Compared {
@@ -244,7 +268,10 @@ mod tests {
             "expected": {"entries": 0, "files": 0, "bytes": 0, "new_files": 0, "new_bytes": 0},
             "suspect_when": {"entries_below": null, "unchanged_files_below": null, "had_files": []},
         });
-        Compared::new(&serde_json::from_value(step).unwrap())
+        Compared::new(
+            &serde_json::from_value(step).unwrap(),
+            LeftOutFolders::default(),
+        )
     }
 
     fn gone(compared: &mut Compared, lines: &[&str]) {
@@ -282,6 +309,35 @@ mod tests {
         );
         assert_eq!(compared.left_out, (7, 4));
         assert_eq!(compared.sources[0].missing.files, 1);
+    }
+
+    #[test]
+    fn what_tags_leave_out_is_neither_missing_nor_does_it_empty_a_source() {
+        let when = SuspectWhen {
+            had_files: vec![AbsolutePath::new("/home")],
+            ..SuspectWhen::default()
+        };
+        let sources = [record("/home", true, 1)];
+        let mut compared = compared(&["/home"], &[]);
+        for name in ["home/ann", "home/bob"] {
+            let one = LeftOut::default();
+            compared.tagged.add(StoredPath::new(name).to_owned(), &one);
+        }
+        let all: Vec<String> = (0..18)
+            .map(|number| format!("./home/ann/{number} type=file"))
+            .chain([
+                "./home/bob type=dir".to_owned(),
+                "./home/bob/x type=file".to_owned(),
+            ])
+            .collect();
+        gone(
+            &mut compared,
+            &all.iter().map(String::as_str).collect::<Vec<_>>(),
+        );
+        assert_eq!(compared.left_out, (20, 19));
+        assert_eq!(compared.suspect(&when, 1, 0, &sources), [""; 0]);
+        gone(&mut compared, &["./home/carl type=file"]);
+        assert_eq!(compared.suspect(&when, 1, 0, &sources).len(), 1);
     }
 
     #[test]
@@ -330,6 +386,7 @@ mod tests {
 
     #[test]
     fn what_looks_like_the_suspect_basis_is_the_same_event() {
+        let compared = compared(&["/home"], &[]);
         let since = "2026-03-02_02-00-00".parse().unwrap();
         let like = LikeBefore {
             since,
@@ -338,11 +395,14 @@ mod tests {
             had_files: vec![AbsolutePath::new("/home")],
         };
         let sources = [record("/home", true, 12)];
-        assert_eq!(like_before(Some(&like), 12, 11, &sources), Some(since));
-        assert_eq!(like_before(Some(&like), 9, 11, &sources), None);
-        assert_eq!(like_before(Some(&like), 12, 9, &sources), None);
+        assert_eq!(
+            compared.like_before(Some(&like), 12, 11, &sources),
+            Some(since)
+        );
+        assert_eq!(compared.like_before(Some(&like), 9, 11, &sources), None);
+        assert_eq!(compared.like_before(Some(&like), 12, 9, &sources), None);
         let emptied = [record("/home", false, 0)];
-        assert_eq!(like_before(Some(&like), 12, 11, &emptied), None);
-        assert_eq!(like_before(None, 12, 11, &sources), None);
+        assert_eq!(compared.like_before(Some(&like), 12, 11, &emptied), None);
+        assert_eq!(compared.like_before(None, 12, 11, &sources), None);
     }
 }

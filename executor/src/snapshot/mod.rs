@@ -55,7 +55,7 @@ pub fn run_snapshot_step(
         && record.run_id == run_id
     {
         let open_because = seal::publish_snapshot(store, step, &record)?;
-        return Ok(outcome_of_snapshot(&record, None, open_because));
+        return Ok(outcome_of_snapshot(&record, (None, None), open_because));
     }
     let survey = match survey {
         Some(survey) => survey,
@@ -65,6 +65,7 @@ pub fn run_snapshot_step(
     let found = survey.sources.iter().flat_map(|source| &source.found);
     let costs = found.filter_map(|found| found.cost.clone());
     let costs_most = costs.max_by_key(|cost| cost.bytes);
+    let left_out = survey.left_out.total();
     let destination = store.destination()?.ok_or_else(|| {
         Error::failed(format!("{} has no destination.json", store.path))
             .hint("run `backup apply` again: it sets the destination up")
@@ -92,7 +93,11 @@ pub fn run_snapshot_step(
     heard.add_to(&mut built, &started.tree);
     let record = seal::seal_snapshot(store, run_id, step, &started, built, context)?;
     let open_because = seal::publish_snapshot(store, step, &record)?;
-    Ok(outcome_of_snapshot(&record, costs_most, open_because))
+    Ok(outcome_of_snapshot(
+        &record,
+        (costs_most, left_out),
+        open_because,
+    ))
 }
 
 /// Refuses to make a snapshot of nothing: a pre-script may have made the sources, or not.

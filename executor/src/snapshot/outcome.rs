@@ -2,7 +2,7 @@
 
 use rustix::io::Errno;
 use schema::{
-    amount,
+    LeftOut, amount,
     inventory::Cost,
     journal::{Outcome, Problem, ProblemKind, Sealed, Status},
     record::SnapshotRecord,
@@ -10,11 +10,11 @@ use schema::{
 
 use crate::error::system_reason;
 
-/// What a sealed snapshot means for its step; with what took most of what was to be copied, where that is
-/// known, and with what keeps it from being closed to all who write.
+/// What a sealed snapshot means for its step; with what took most of what was to be copied and
+/// what tags left out, where that is known, and with what keeps it from being closed to all who write.
 pub(super) fn outcome_of_snapshot(
     record: &SnapshotRecord,
-    costs_most: Option<Cost>,
+    (costs_most, left_out): (Option<Cost>, Option<LeftOut>),
     open_because: Option<Errno>,
 ) -> Outcome {
     let totals = record.totals;
@@ -24,6 +24,7 @@ pub(super) fn outcome_of_snapshot(
         suspect: record.suspect.clone(),
         totals,
         costs_most,
+        left_out,
     };
     let unlisted = totals.errors + totals.torn;
     let since = record.suspect_since;

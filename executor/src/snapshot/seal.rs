@@ -15,7 +15,6 @@ use schema::{
 
 use super::{
     build::{Built, report_sync},
-    compared::like_before,
     resume_journal,
     start::Started,
 };
@@ -68,6 +67,8 @@ pub(super) fn seal_snapshot(
         made_by: concat!("backup ", env!("CARGO_PKG_VERSION")).to_owned(),
         sources: built.sources,
         exclude_patterns: step.exclude_patterns.clone(),
+        exclude_caches: step.exclude_caches,
+        exclude_if_present: step.exclude_if_present.clone(),
         totals,
         stored_by: built.stored_by,
         files_stored_by: built.files_stored_by,
@@ -134,7 +135,9 @@ fn why_suspect(
         return Ok((reasons, None));
     }
     let like = when.like.as_ref();
-    let like = like_before(like, entries, built.unchanged_files, &built.sources);
+    let like = built
+        .compared
+        .like_before(like, entries, built.unchanged_files, &built.sources);
     if let Some(since) = like
         && store.marks(since).is_ok_and(|marks| marks.accepted)
     {

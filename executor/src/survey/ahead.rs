@@ -15,7 +15,12 @@ use std::{
 
 use rustix::io::Errno;
 
-use super::{Below, Bounds, holes::measure_data, roots::Base};
+use super::{
+    Below, Bounds,
+    holes::measure_data,
+    roots::Base,
+    tags::{Measured, Meter, Tagged, Tags, is_cache_tag},
+};
 use schema::{StoredPath, StoredPathBuf};
 
 use crate::{
@@ -51,6 +56,8 @@ pub(super) enum SeenKind {
 pub(super) struct FolderPart {
     /// The folder itself as it was opened; with its first part.
     pub(super) folder: Option<Stat>,
+    /// What a tag in it leaves out; with its first part.
+    pub(super) left_out: Option<(Tagged, Measured)>,
     pub(super) seen: Vec<SeenEntry>,
     /// The parts that follow.
     pub(super) more: Vec<Arc<FolderTask>>,
@@ -173,6 +180,8 @@ fn passed_over(task: &FolderTask, dir: &Dir, name: &OsStr) -> Stat {
 pub(super) struct Reader<'a> {
     bounds: Bounds<'a>,
     below: &'a Below<'a>,
+    tags: Tags<'a>,
+    meter: Meter,
     /// The mount of the source, if the kernel alone answers for it.
     local: Option<u64>,
     /// What may be read next, last first.
@@ -186,10 +195,16 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// `local` is the mount of the source, if the kernel alone answers for it.
-    pub(super) fn new(bounds: Bounds<'a>, below: &'a Below<'a>, local: Option<u64>) -> Self {
+    pub(super) fn new(
+        (bounds, tags): (Bounds<'a>, Tags<'a>),
+        below: &'a Below<'a>,
+        local: Option<u64>,
+    ) -> Self {
         Self {
             bounds,
             below,
+            tags,
+            meter: Meter::default(),
             local,
             tasks: Mutex::default(),
             wake: Condvar::new(),
@@ -293,6 +308,7 @@ impl<'a> Reader<'a> {
         let dir = task.folder.open()?;
         let mut part = FolderPart {
             folder: None,
+            left_out: None,
             seen: Vec::new(),
             more: Vec::new(),
         };
@@ -305,17 +321,19 @@ impl<'a> Reader<'a> {
                 } else {
                     let mut names = dir.list_once()?;
                     names.sort_unstable_by(|a, b| bytes(&a.name).cmp(bytes(&b.name)));
-                    names
+                    self.heed_tags(task, &dir, names, &mut part)
                 }
             }
         };
+        // What is left in a folder that a tag leaves out leads to sources, or is the tag.
+        let only_leading = task.only_leading || part.left_out.is_some();
         while names.len() > PART {
             let rest = names.split_off(names.len() - names.len().min(PART));
             let more = FolderTask::of(
                 task.folder.clone(),
                 task.path.clone(),
                 task.base,
-                task.only_leading,
+                only_leading,
                 Some(rest),
             );
             part.more.insert(0, more);
@@ -348,13 +366,40 @@ impl<'a> Reader<'a> {
         for (at, Listed { name, .. }) in names.into_iter().enumerate() {
             let what = match (unlooked[at].take(), stats[at]) {
                 (Some(what), _) => what,
-                (None, Ok(stat)) => self.judge(task, &name, path.with(&name), stat),
+                (None, Ok(stat)) => self.judge((task, only_leading), &name, path.with(&name), stat),
                 (None, Err(Errno::NOENT)) => SeenKind::Vanished,
                 (None, Err(error)) => SeenKind::Unreadable(error),
             };
             part.seen.push(SeenEntry { name, what });
         }
         Ok(part)
+    }
+
+    /// The names in a folder that its tags leave, which are all where it has none.
+    fn heed_tags(
+        &self,
+        task: &FolderTask,
+        dir: &Dir,
+        names: Vec<Listed>,
+        part: &mut FolderPart,
+    ) -> Vec<Listed> {
+        // What is configured is backed up, whatever stands in it.
+        let is_source = task.path.is_root() || self.below.source_at(&task.path).is_some();
+        let Some(tagged) = (!is_source).then(|| self.tags.judge(dir, &names)).flatten() else {
+            return names;
+        };
+        let stays =
+            |path: &StoredPath| self.below.source_at(path).is_some() || self.below.leads(path);
+        let mut path = Path::of(&task.path);
+        let (left, left_out) = names.into_iter().partition(|listed| {
+            tagged == Tagged::Cache && is_cache_tag(&listed.name) || stays(path.with(&listed.name))
+        });
+        let is_passed = |path: &StoredPath| stays(path) || self.below.mount(path).is_some();
+        let measured = self
+            .meter
+            .measure(&task.folder, &task.path, left_out, &is_passed);
+        part.left_out = Some((tagged, measured));
+        left
     }
 
     /// The names in a folder that lead to sources further below.
@@ -408,7 +453,13 @@ impl<'a> Reader<'a> {
         excludes.matches_placed(&self.below.at, path, base.anchor, is_folder)
     }
 
-    fn judge(&self, task: &FolderTask, name: &OsStr, path: &StoredPath, stat: Stat) -> SeenKind {
+    fn judge(
+        &self,
+        (task, only_leading): (&FolderTask, bool),
+        name: &OsStr,
+        path: &StoredPath,
+        stat: Stat,
+    ) -> SeenKind {
         let is_folder = stat.kind == Kind::Folder;
         let folder = |base: Base, only_leading: bool| {
             let is_here =
@@ -444,9 +495,12 @@ impl<'a> Reader<'a> {
         let crosses = self.bounds.one_file_system
             && (stat.dev != task.base.dev
                 || (stat.mount != task.base.mount && !self.below.is_same(stat.mount)));
-        match (crosses || task.only_leading, leads) {
-            (true, false) => SeenKind::MountPoint(stat),
-            (only_leading, _) => folder(task.base, only_leading),
+        match (crosses, only_leading, leads) {
+            (_, _, true) => folder(task.base, crosses || only_leading),
+            (true, _, false) => SeenKind::MountPoint(stat),
+            // A folder has taken the place of a tag.
+            (false, true, false) => SeenKind::Excluded(None),
+            (false, false, false) => folder(task.base, false),
         }
     }
 

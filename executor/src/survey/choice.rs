@@ -9,7 +9,7 @@ use schema::{
     plan::SnapshotStep,
 };
 
-use super::bounds::Bounds;
+use super::{bounds::Bounds, tags::Tags};
 use crate::sys::mounts::{self, Mount};
 
 /// Which sources are looked at, and how.
@@ -19,6 +19,8 @@ pub struct SourceChoice<'a> {
     pub sources: Vec<&'a AbsolutePath>,
     /// What is left out.
     pub exclude_patterns: &'a [String],
+    /// Which tags leave out their folder.
+    pub tags: Tags<'a>,
     /// Do not cross mount points below a source.
     pub one_file_system: bool,
     /// Have their file systems written to the disk first, because a snapshot is made of what is
@@ -43,6 +45,10 @@ impl<'a> From<&'a config::Local> for SourceChoice<'a> {
         Self {
             sources: local.sources.iter().collect(),
             exclude_patterns: &local.exclude_patterns,
+            tags: Tags {
+                caches: local.exclude_caches,
+                names: &local.exclude_if_present,
+            },
             one_file_system: local.one_file_system,
             sync: false,
             max_hole_bytes: local.max_hole_bytes(),
@@ -55,6 +61,10 @@ impl<'a> From<&'a SnapshotStep> for SourceChoice<'a> {
         Self {
             sources: step.sources.iter().map(|source| &source.path).collect(),
             exclude_patterns: &step.exclude_patterns,
+            tags: Tags {
+                caches: step.exclude_caches,
+                names: &step.exclude_if_present,
+            },
             one_file_system: step.one_file_system,
             sync: true,
             max_hole_bytes: step.max_hole_bytes,

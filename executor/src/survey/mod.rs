@@ -8,11 +8,13 @@ mod ahead;
 mod bounds;
 mod choice;
 mod holes;
+mod left_out;
 mod moves;
 mod record;
 mod roots;
 mod since;
 pub(crate) mod sync;
+mod tags;
 mod walk;
 
 use std::ffi::OsString;
@@ -24,11 +26,14 @@ pub use bounds::Bounds;
 pub use choice::SourceChoice;
 pub(crate) use choice::{file_systems, in_manifest_order};
 pub(crate) use holes::{HoleBudget, excess_holes, is_hollow, left_out_reason};
+pub use left_out::LeftOutFolders;
 pub use moves::Moves;
 pub(crate) use moves::Search;
 pub use record::{Encountered, Record};
 pub(crate) use roots::{Below, Root, survey_roots};
 pub use since::{Change, Since, is_recent, nanos_of};
+pub use tags::Tags;
+pub(crate) use tags::{Measured, Tagged};
 pub(crate) use walk::{Content, WalkEvent, survey_source};
 
 use crate::sys::{Dir, Stat};
@@ -42,6 +47,8 @@ pub struct Survey {
     pub sources: Vec<Surveyed>,
     /// Exclude patterns that leave out nothing of what was found.
     pub unmatched_patterns: Vec<String>,
+    /// The folders that tags leave out.
+    pub left_out: LeftOutFolders,
     /// What moved within the sources since the basis.
     pub moves: Moves,
 }

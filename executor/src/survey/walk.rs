@@ -9,6 +9,7 @@ use super::{
     ahead::{FolderPart, FolderTask, Reader, SeenEntry, SeenKind},
     record::Recorder,
     roots::Base,
+    tags::{Measured, Tagged, Tags},
 };
 use schema::{StoredPath, StoredPathBuf};
 
@@ -36,6 +37,8 @@ pub(crate) enum WalkEvent {
     Encountered(Encountered),
     /// An entry that is left out, by the pattern at this place in the list where one does it.
     Excluded(Option<usize>),
+    /// A folder of which a tag leaves out all or the most, and how much that is.
+    LeftOut(Tagged, Measured),
 }
 
 struct Frame {
@@ -51,7 +54,7 @@ struct Frame {
 pub(crate) fn survey_source(
     source: &Resolved,
     below: &Below<'_>,
-    bounds: Bounds<'_>,
+    (bounds, tags): (Bounds<'_>, Tags<'_>),
     context: Context<'_>,
     tell: &mut dyn FnMut(&StoredPath, WalkEvent) -> Result<Content>,
 ) -> Result<Record> {
@@ -60,7 +63,7 @@ pub(crate) fn survey_source(
     let parent = parent.map_err(|error| Error::io("open", bytes(&source.name), error))?;
     let mounts = mounts::all_mounts().unwrap_or_default();
     let own = mounts::mount_of(&mounts, root).filter(|mount| !mount.may_fall_silent());
-    let reader = Reader::new(bounds, below, own.map(|mount| mount.id));
+    let reader = Reader::new((bounds, tags), below, own.map(|mount| mount.id));
     let mut walk = Walk {
         reader: &reader,
         recorder: Recorder::default(),
@@ -157,7 +160,7 @@ impl Walk<'_, '_> {
                 return Ok(());
             }
             SeenKind::Folder(stat, task) => match self.reader.take(&task) {
-                Ok(part) => return self.enter(name, stat, part),
+                Ok(part) => return self.enter_unless_left_out(name, stat, part),
                 Err(Errno::NOENT) => Encountered::Vanished,
                 // Something was mounted there since it was looked at.
                 Err(Errno::XDEV) => Encountered::MountPoint(stat),
@@ -165,6 +168,19 @@ impl Walk<'_, '_> {
             },
         };
         self.met(name, met)
+    }
+
+    /// Enters a folder, unless a tag leaves out the whole of it and no source is in it.
+    fn enter_unless_left_out(&mut self, name: &OsStr, stat: Stat, part: FolderPart) -> Result<()> {
+        let Some((tagged, measured)) = part.left_out else {
+            return self.enter(name, stat, part);
+        };
+        let is_empty = part.seen.is_empty() && part.more.is_empty();
+        if !(tagged == Tagged::Whole && is_empty) {
+            self.enter(name, stat, part)?;
+        }
+        self.recorder.pass_over();
+        (self.tell)(&self.path, WalkEvent::LeftOut(tagged, measured)).map(|_| ())
     }
 
     fn enter(&mut self, name: &OsStr, stat: Stat, part: FolderPart) -> Result<()> {

@@ -8,6 +8,12 @@ use super::shape::{Kind, Shape};
 /// Names longer than this are near nothing; comparing them would only cost time.
 const LONGEST_NAME: usize = 64;
 
+/// What other tools call a key that is no nearer than others.
+const OTHER_NAMES: [(&str, &str); 2] = [
+    ("exclude", "local.excludePatterns"),
+    ("excludes", "local.excludePatterns"),
+];
+
 /// A known key.
 #[derive(Debug, Clone)]
 pub(super) struct Key {
@@ -45,6 +51,9 @@ pub(super) fn all_keys(shape: &Shape) -> Vec<Key> {
 /// with dots in it are found as well. Of equally near keys the one in the same section is meant.
 pub(super) fn nearest_key(section: &str, name: &str, keys: &[Key]) -> Option<String> {
     let wanted = plain(name)?;
+    if let Some((_, meant)) = OTHER_NAMES.iter().find(|(other, _)| *other == wanted) {
+        return Some((*meant).to_owned());
+    }
     let mut ranked: Vec<(usize, bool, &Key)> = keys
         .iter()
         .filter_map(|key| {

@@ -20,6 +20,22 @@ pub(super) fn invalid(config: &Config) -> Vec<RuleFinding> {
         .collect()
 }
 
+/// Names that no entry of a folder can have.
+pub(super) fn invalid_names(config: &Config) -> Vec<RuleFinding> {
+    let names = config.local.exclude_if_present.iter().enumerate();
+    names
+        .filter(|(_, name)| matches!(name.as_str(), "" | "." | "..") || name.contains(['/', '\0']))
+        .map(|(index, name)| {
+            RuleFinding::new(
+                format!("local.excludeIfPresent[{index}]"),
+                format!("{name:?} is the name of no entry of a folder"),
+            )
+            .expected("a name without `/`, such as \".nobackup\"")
+            .hint("write the name of the entry alone; paths belong to `local.excludePatterns`")
+        })
+        .collect()
+}
+
 /// Patterns that are valid and look like something that a pattern is not.
 pub(super) fn odd(config: &Config) -> Vec<RuleFinding> {
     let patterns = config.local.exclude_patterns.iter().enumerate();

@@ -26,6 +26,7 @@ const FAULTS: &[Rule] = &[
     sources::destination,
     one_line,
     patterns::invalid,
+    patterns::invalid_names,
     file_system_uuid,
     custom_without_remote,
     remote_without_custom,

@@ -37,6 +37,7 @@ fn run(started_at: &str, snapshot: bool, copied: Option<bool>) -> Report {
         only: None,
         snapshot: snapshot.then(|| Sealed {
             costs_most: None,
+            left_out: None,
             id: SnapshotId::from_local(started_at.naive_local()),
             complete: true,
             suspect: Vec::new(),

@@ -64,6 +64,8 @@ pub(crate) fn cloud_step(facts: &Facts<'_>, snapshot: SnapshotId) -> CloudSyncSt
         live: live.then(|| LiveSources {
             sources: facts.config.local.sources.clone(),
             exclude_patterns: facts.config.local.exclude_patterns.clone(),
+            exclude_caches: facts.config.local.exclude_caches,
+            exclude_if_present: facts.config.local.exclude_if_present.clone(),
             one_file_system: facts.config.local.one_file_system,
             max_hole_bytes: facts.config.local.max_hole_bytes(),
         }),

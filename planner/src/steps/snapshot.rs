@@ -50,6 +50,8 @@ pub(crate) fn decide_snapshot(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option
                 })
                 .collect(),
             exclude_patterns: local.exclude_patterns.clone(),
+            exclude_caches: local.exclude_caches,
+            exclude_if_present: local.exclude_if_present.clone(),
             one_file_system: local.one_file_system,
             max_hole_bytes: local.max_hole_bytes(),
             min_free_bytes: local.min_space_bytes(),
@@ -136,12 +138,17 @@ fn had_files(facts: &Facts<'_>, before: &SnapshotState) -> Vec<AbsolutePath> {
     had_files.map(|source| source.path.clone()).collect()
 }
 
-/// Whether sources and exclude patterns are those of the snapshot before, in any order.
+/// Whether sources and what is left out of them are those of the snapshot before, in any order.
 fn same_choice(facts: &Facts<'_>, before: &SnapshotState) -> bool {
     let local = &facts.config.local;
     let sources: BTreeSet<_> = local.sources.iter().collect();
     let sources_then: BTreeSet<_> = before.record.sources.iter().map(|one| &one.path).collect();
     let patterns: BTreeSet<_> = local.exclude_patterns.iter().collect();
     let patterns_then: BTreeSet<_> = before.record.exclude_patterns.iter().collect();
-    sources == sources_then && patterns == patterns_then
+    let names: BTreeSet<_> = local.exclude_if_present.iter().collect();
+    let names_then: BTreeSet<_> = before.record.exclude_if_present.iter().collect();
+    sources == sources_then
+        && patterns == patterns_then
+        && local.exclude_caches == before.record.exclude_caches
+        && names == names_then
 }

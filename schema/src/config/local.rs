@@ -68,6 +68,13 @@ pub struct Local {
     /// only; `*`, `?` and `[...]` stop at `/`, `**` does not. A path from the source on is also taken for a
     /// full path, so that `/home/*/.cache` means the same whatever the source is.
     pub exclude_patterns: Vec<String>,
+    /// Leave out what is in folders that say that they are caches: those with a valid `CACHEDIR.TAG`
+    /// (bford.info/cachedir). The folder and its tag are backed up; plan and report say how much is left
+    /// out.
+    pub exclude_caches: bool,
+    /// Leave out folders in which there is an entry of one of these names, such as `.nobackup`; a source
+    /// itself never.
+    pub exclude_if_present: Vec<String>,
     /// Accept a destination without hard links, where each snapshot is a whole copy.
     pub allow_full_copies: bool,
     /// Let users read the snapshots, where each file's own permissions apply, and never write to them:
@@ -120,6 +127,8 @@ impl Default for Local {
             ]
             .map(str::to_owned)
             .into(),
+            exclude_caches: true,
+            exclude_if_present: Vec::new(),
             allow_full_copies: false,
             readable_by_users: false,
             one_file_system: true,

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ResolvedLocation;
-use crate::config::AbsolutePath;
+use crate::{LeftOut, config::AbsolutePath};
 
 /// Whether a source can be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -54,6 +54,9 @@ pub struct SourceState {
     /// What takes most of what is to be copied of it and of the sources in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub costs_most: Option<Cost>,
+    /// What tags in its folders leave out; none where nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<LeftOut>,
     /// Databases whose files are in it, by the names of those files; one item for each kind.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub databases: Vec<Databases>,

@@ -52,6 +52,8 @@ pub enum MadeBy {
     Dated,
     /// rsnapshot, whose folders are numbered from the newest on.
     Rsnapshot,
+    /// Back In Time, which has the content in a folder of each.
+    BackInTime,
 }
 
 impl MadeBy {
@@ -61,6 +63,7 @@ impl MadeBy {
         match self {
             Self::Dated => "dated folder",
             Self::Rsnapshot => "rsnapshot",
+            Self::BackInTime => "Back In Time",
         }
     }
 }

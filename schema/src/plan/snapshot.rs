@@ -46,6 +46,12 @@ pub struct SnapshotStep {
     pub sources: Vec<SourceStep>,
     /// What is left out.
     pub exclude_patterns: Vec<String>,
+    /// Leave out what is in caches, as their `CACHEDIR.TAG` says.
+    #[serde(default = "crate::yes", skip_serializing_if = "crate::is_yes")]
+    pub exclude_caches: bool,
+    /// Leave out folders that hold an entry of one of these names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude_if_present: Vec<String>,
     /// Do not cross mount points below a source.
     pub one_file_system: bool,
     /// Bytes of holes that are read of the files of each owner; a file with more is left out.

@@ -3,7 +3,7 @@
 //! One function per kind. Nothing here may decide: amounts are the plan's and the inventory's.
 
 use schema::{
-    Inventory, Plan, SnapshotId,
+    Inventory, LeftOut, Plan, SnapshotId,
     config::OnPreBackupFailure,
     inventory::{DestinationState, Presence, SourceState},
     plan::{
@@ -22,6 +22,7 @@ use super::{
 use crate::{
     render::{
         adopt, amount,
+        left_out::describe_left_out,
         page::{Page, configured_path, first_few, readable_path, unbroken},
     },
     style::{Style, printable, width},
@@ -43,7 +44,12 @@ pub(super) fn add_action(
         Action::Snapshot(step) => add_snapshot(page, step, inventory),
         Action::Delete(step) => rotation::add_deletions(page, step, style),
         Action::Rotate(step) => rotation::add_rotation(page, step, plan, style),
-        Action::CloudSync(step) => cloud::add_cloud_sync(page, step, style),
+        Action::CloudSync(step) => {
+            if step.live.is_some() {
+                add_left_out(page, inventory);
+            }
+            cloud::add_cloud_sync(page, step, style);
+        }
         Action::Announce(step) => add_announcement(page, step),
         Action::Notify(step) => add_notification(page, step),
         Action::Restore(step) => add_restore(page, step, style),
@@ -177,6 +183,7 @@ fn add_snapshot(page: &mut Page, step: &SnapshotStep, inventory: &Inventory) {
             .collect();
         add_verb(page, "except", &first_few(&patterns, 12));
     }
+    add_left_out(page, inventory);
     let expected = &step.expected;
     let text = format!(
         "{}, at most {}",
@@ -191,6 +198,18 @@ fn add_snapshot(page: &mut Page, step: &SnapshotStep, inventory: &Inventory) {
 fn is_instead_of_rsync(inventory: &Inventory) -> bool {
     let there = inventory.destination.as_ref();
     inventory.rsync.is_some() && there.is_some_and(DestinationState::is_over_a_network)
+}
+
+/// Adds what tags in folders of the sources leave out.
+fn add_left_out(page: &mut Page, inventory: &Inventory) {
+    let found = inventory.sources.iter();
+    let mut all = LeftOut::default();
+    for left_out in found.filter_map(|source| source.left_out.as_ref()) {
+        all.add(left_out);
+    }
+    if all != LeftOut::default() {
+        add_verb(page, "except", &describe_left_out(&all));
+    }
 }
 
 /// Adds what is taken from each source.

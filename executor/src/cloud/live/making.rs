@@ -28,7 +28,7 @@ use crate::{
     event::Context,
     leases::{LeasePatience, open_reason},
     manifest::{Cursor, Entry, Writer, xattrs_digest},
-    survey::{Bounds, Content, Encountered, HoleBudget, Root, Since, WalkEvent, survey_source},
+    survey::{Bounds, Content, Encountered, HoleBudget, Root, Since, Tags, WalkEvent, survey_source},
     sys::{
         Dir, Kind, Owners, Stat, attributes,
         resolve::{Resolved, resolve},
@@ -114,7 +114,7 @@ impl<'a> Making<'a> {
     pub(super) fn source(
         &mut self,
         root: Root<'_>,
-        bounds: Bounds<'_>,
+        bounds: (Bounds<'_>, Tags<'_>),
         roots: &mut Roots,
     ) -> Result<Vec<SourceRecord>> {
         let Root { path, found, below } = root;

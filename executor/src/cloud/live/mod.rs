@@ -20,7 +20,7 @@ use crate::{
     error::{Error, Result},
     event::Context,
     manifest::{self, Reader},
-    survey::{Bounds, file_systems, in_manifest_order, survey_roots, sync},
+    survey::{Bounds, Tags, file_systems, in_manifest_order, survey_roots, sync},
 };
 
 /// Name of the manifest while it is made.
@@ -55,6 +55,10 @@ pub fn survey_live_sources(
         // It changes while files are uploaded, and is of no use to anyone else.
         never: Some(cache.inode()?),
     };
+    let tags = Tags {
+        caches: live.exclude_caches,
+        names: &live.exclude_if_present,
+    };
     let order = in_manifest_order(&live.sources);
     // As for a snapshot: what is touched from now on is read once more by the next copy, and stores
     // through a mapping move the change time.
@@ -64,7 +68,7 @@ pub fn survey_live_sources(
     let mut roots = Roots::default();
     let mut sources = Vec::new();
     for root in survey_roots(&order) {
-        sources.extend(making.source(root, bounds, &mut roots)?);
+        sources.extend(making.source(root, (bounds, tags), &mut roots)?);
     }
     let Making {
         writer,
@@ -120,6 +124,8 @@ fn begin_record(
         made_by: concat!("backup ", env!("CARGO_PKG_VERSION")).to_owned(),
         sources: Vec::new(),
         exclude_patterns: live.exclude_patterns.clone(),
+        exclude_caches: live.exclude_caches,
+        exclude_if_present: live.exclude_if_present.clone(),
         totals: SnapshotTotals::default(),
         stored_by: Default::default(),
         files_stored_by: Default::default(),

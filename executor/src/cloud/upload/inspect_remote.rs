@@ -9,6 +9,7 @@ use schema::{
     SnapshotId,
     cloud::{CURRENT, Withheld},
     config::SyncMode,
+    record::SnapshotRecord,
 };
 
 use super::{
@@ -181,7 +182,7 @@ impl Upload<'_> {
                 self.manifest()?,
                 reference.reader()?,
                 &sources,
-                reference.record.exclude_patterns == record.exclude_patterns,
+                leaves_out_the_same(&reference.record, record),
             )?;
             if let Some(because) = judged.suspicion() {
                 return Ok(Some(withheld(because, Some(id))));
@@ -217,4 +218,11 @@ fn refused_files(base: &Published) -> HashSet<String> {
         .filter_map(|one| one.path.strip_prefix('/'))
         .map(str::to_owned)
         .collect()
+}
+
+/// Whether two snapshots were made by the same rules of what is left out.
+fn leaves_out_the_same(one: &SnapshotRecord, other: &SnapshotRecord) -> bool {
+    one.exclude_patterns == other.exclude_patterns
+        && one.exclude_caches == other.exclude_caches
+        && one.exclude_if_present == other.exclude_if_present
 }

@@ -22,7 +22,7 @@ use crate::{
         start::Started,
     },
     store::Store,
-    survey::Surveyed,
+    survey::{LeftOutFolders, Surveyed},
     sys::{Folder, Kind, Takeover, stat::Nanos},
 };
 
@@ -116,7 +116,7 @@ impl<'a> Builder<'a> {
     pub(super) fn new(
         build: &'a BuildContext<'a>,
         started: &'a Started,
-        sources: Vec<Surveyed>,
+        (sources, left_out): (Vec<Surveyed>, LeftOutFolders),
         log: ResumeJournal,
         (also, reference): (&[Basis], Option<Cursor>),
         run_id: &str,
@@ -128,7 +128,7 @@ impl<'a> Builder<'a> {
             build,
             basis,
             reference,
-            compared: Compared::new(step),
+            compared: Compared::new(step, left_out),
             manifest,
             log,
             sources: sources.into_iter(),
