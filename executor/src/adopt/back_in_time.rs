@@ -99,7 +99,7 @@ pub(super) fn look_for_profile(root: Dir, mut looked: Looked) -> Result<Looked> 
         many => {
             let mut paths: Vec<String> = many
                 .iter()
-                .map(|(way, _)| display(&unescape(&path(way)).unwrap_or_default()))
+                .map(|(way, _)| display(&unescape(path(way)).unwrap_or_default()))
                 .collect();
             paths.sort();
             paths.truncate(NAMED);
