@@ -28,7 +28,9 @@ use crate::{
     event::Context,
     leases::{LeasePatience, open_reason},
     manifest::{Cursor, Entry, Writer, xattrs_digest},
-    survey::{Bounds, Content, Encountered, HoleBudget, Root, Since, Tags, WalkEvent, survey_source},
+    survey::{
+        Bounds, Content, Encountered, HoleBudget, Root, Since, Tags, WalkEvent, survey_source,
+    },
     sys::{
         Dir, Kind, Owners, Stat, attributes,
         resolve::{Resolved, resolve},
