@@ -62,10 +62,13 @@ mod tests {
             ["/home", "/srv/bob", "/root", "/etc"]
         );
         assert_eq!(of(&["/home/ann", "/home"]), ["/home"]);
-        assert_eq!(
-            of(&["/home", "/etc", "/etc/nixos"]),
-            ["/home", "/etc/nixos"]
-        );
+        let folders = ["/home", "/etc", "/etc/nixos"];
+        assert_eq!(of(&folders), ["/home", "/etc"]);
+        let on_nixos = Surroundings {
+            is_nixos: true,
+            ..found(true, &folders, None)
+        };
+        assert_eq!(propose_sources(&on_nixos), ["/home", "/etc/nixos"]);
         assert_eq!(of(&[]), [""; 0]);
         assert_eq!(
             propose_sources(&found(false, &["/home", "/etc"], None)),
