@@ -230,3 +230,7 @@ impl Verb {
         )
     }
 }
+
+#[cfg(test)]
+#[path = "pages_tests.rs"]
+mod tests;

@@ -75,4 +75,5 @@ mod typed;
 mod user_view;
 mod validity;
 mod verify;
+mod walked;
 mod what_if;

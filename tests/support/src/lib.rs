@@ -10,6 +10,7 @@ mod lab;
 mod many;
 mod mounts;
 mod output;
+mod pages;
 mod random;
 mod tools;
 mod wait;
@@ -21,6 +22,7 @@ pub use self::{
     lab::{Lab, id_of},
     mounts::{Mounted, is_mounted, make_ext4, why_nothing_can_be_mounted},
     output::{Ran, run_command, wait_for_child},
+    pages::{Block, Page, commands_in, read_pages},
     random::Random,
     tools::{can_trace, is_installed, is_missing, run_tool, skip},
     wait::{PATIENCE, is_alive, wait_for, wait_in_time},
