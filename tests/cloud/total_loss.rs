@@ -26,12 +26,12 @@ fn recipe() -> (String, Vec<String>) {
         let (_, rest) = section.split_once(&format!("```{language}\n")).unwrap();
         rest.split("```").next().unwrap().to_owned()
     };
-    let commands = block("console");
+    let commands = block("sh needs a remote");
     let commands = commands
         .lines()
         .map(str::trim)
         .filter(|one| !one.is_empty());
-    let commands = commands.map(|one| one.strip_prefix("# ").unwrap().to_owned());
+    let commands = commands.map(|one| one.strip_prefix("sudo ").unwrap().to_owned());
     (block("json"), commands.collect())
 }
 
