@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Result;
-use executor::{event::Stop, threads::start_thread};
+use executor::{Error, event::Stop, threads::start_thread};
 
 use crate::out::Out;
 
@@ -31,7 +31,14 @@ pub(crate) fn ask_line(question: &str, stop: &Stop, out: &Out) -> Result<Option<
     loop {
         match answer.recv_timeout(LOOK) {
             Ok(line) => return Ok(line?.map(|line| line.trim().to_owned())),
-            Err(RecvTimeoutError::Timeout) => stop.check()?,
+            Err(RecvTimeoutError::Timeout) if stop.is_asked() => {
+                // After the question and the sign of the key that was pressed.
+                out.print_message("");
+                return Err(Error::interrupted()
+                    .with_hint("nothing was changed: do it again to be asked again")
+                    .into());
+            }
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Ok(None),
         }
     }

@@ -52,8 +52,8 @@ pub fn judge_place(
             format!("mount it for writing: `mount -o remount,rw {word}`")
         } else {
             format!(
-                "`sudo chown \"$USER\" {word}` makes the drive yours; or back up as root with \
-                 `sudo backup setup`"
+                "`sudo chown \"$USER\" {word}` makes the drive yours; or set up the backup of the \
+                 machine, as root"
             )
         };
         add(true, format!("{mount_point} cannot be written to"), &hint);
