@@ -11,8 +11,8 @@ use schema::record::SnapshotRecord;
 use crate::error::{Error, Result};
 
 /// Longest that the records of all snapshots of a destination may be together, in bytes, where they are
-/// taken whole: twelve hundred snapshots that each keep a file of their own for ever have as much.
-const LONGEST_WHOLE: u64 = 48 << 20;
+/// taken whole: fourteen hundred snapshots that each keep a file of their own for ever have as much.
+const LONGEST_WHOLE: u64 = 64 << 20;
 /// Longest that those may be together, in bytes, of which is left out what they share: thousands of few
 /// sources have as much.
 const LONGEST_OUTLINES: u64 = 16 << 20;
