@@ -1,5 +1,7 @@
 //! Copying a file's content: holes stay holes, and the digest is computed on the way.
 
+mod update;
+
 use std::{fs::File, io, os::unix::fs::FileExt as _};
 
 use rustix::{
@@ -9,10 +11,14 @@ use rustix::{
 use schema::Digest;
 use sha2::{Digest as _, Sha256};
 
+pub use self::update::{Passed, Shared};
 use crate::error::Error;
 
 /// Bytes read at a time: large enough for a disk to stream, small enough for the cache.
 const BUFFER: usize = 256 << 10;
+
+/// Smaller files that have changed are written whole: to read what was there takes as long.
+pub const WORTH_COMPARING: u64 = 128 << 10;
 
 /// Why a content could not be copied.
 #[derive(Debug)]
@@ -37,12 +43,15 @@ pub struct Copied {
 /// Copies contents, with one buffer for all of them.
 pub struct Copier {
     buffer: Vec<u8>,
+    /// For what is there already, once there is any.
+    old: Vec<u8>,
 }
 
 impl Default for Copier {
     fn default() -> Self {
         Self {
             buffer: vec![0; BUFFER],
+            old: Vec::new(),
         }
     }
 }

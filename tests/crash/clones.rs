@@ -3,15 +3,17 @@
 use std::{
     collections::BTreeMap,
     fs,
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
 };
 
+use rustix::fs::{FallocateFlags, fallocate};
 use serde_json::json;
-use test_support::flip_byte;
+use test_support::{Random, flip_byte};
 
 use crate::{
     check::{equal, fingerprint, finished, layout},
-    lab::{BEFORE, HOST, ID, LATER, Mounted, NOW, World, copy, is_missing, run_tool},
+    lab::{BEFORE, HOST, ID, LATER, Mounted, NOW, Ran, World, copy, is_missing, run_tool},
     sweep::APPLY,
 };
 
@@ -329,4 +331,75 @@ fn a_run_that_changes_nothing_looks_at_nothing_in_a_clone() {
     assert!(touched("7") && !touched("6") && !touched("8"));
     equal(world, "latest");
     all_closed(&world.host());
+}
+
+/// A large file of the basis of which a little has changed since, and has become a hole.
+fn with_changed_file() -> Disk {
+    let mut disk = Disk::new();
+    let world = &disk.world;
+    let large = world.source().join("large");
+    fs::write(&large, Random::new(1).bytes(1 << 20)).unwrap();
+    world.apply(BEFORE[0]).expect(0);
+    let file = fs::File::options().write(true).open(&large).unwrap();
+    for at in [5000, 300_000, 900_000] {
+        file.write_all_at(b"changed", at).unwrap();
+    }
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    fallocate(&file, flags, 512 << 10, 128 << 10).unwrap();
+    disk.keep();
+    disk
+}
+
+/// Ends what was done to a file that shares its blocks with the basis' one before it was whole, or lets one
+/// call that makes it fail.
+fn at_changed_file(world: &World, inject: &str) -> Ran {
+    let source = world.source();
+    let partial = world.host().join(".backup/partial").join(ID);
+    let at = partial
+        .join(source.strip_prefix("/").unwrap())
+        .join("large");
+    let call = inject.split(':').next().unwrap();
+    let (trace, inject) = (format!("trace={call}"), format!("inject={inject}"));
+    world.traced(
+        NOW,
+        &["-P", at.to_str().unwrap(), "-e", &trace, "-e", &inject],
+    )
+}
+
+#[test]
+fn what_shares_blocks_with_the_basis_is_whole_or_not_there() {
+    let name = "what_shares_blocks_with_the_basis_is_whole_or_not_there";
+    if is_missing(name, &[&TOOLS[..], &["btrfs"]].concat(), true) {
+        return;
+    }
+    let mut disk = with_changed_file();
+    for inject in [
+        "ioctl:signal=SIGKILL:when=2",
+        "pwrite64:signal=SIGKILL:when=1",
+        "pwrite64:signal=SIGKILL:when=3",
+        "fallocate:signal=SIGKILL:when=1",
+        "ftruncate:signal=SIGKILL:when=1",
+    ] {
+        disk.bring_back();
+        let world = &disk.world;
+        let done = at_changed_file(world, inject);
+        assert_eq!(done.signal, Some(9), "{inject}: {}", done.all());
+        world.apply(NOW).expect(0);
+        equal(world, "latest");
+        world.run(&["verify", "--all", "--full"]).expect(0);
+    }
+    // No blocks to share, no reading back, no holes: then it is copied as always.
+    for inject in [
+        "ioctl:error=ENOSPC:when=1+",
+        "ioctl:error=EIO:when=2",
+        "pread64:error=EIO:when=2",
+        "fallocate:error=EOPNOTSUPP:when=1",
+    ] {
+        disk.bring_back();
+        let world = &disk.world;
+        at_changed_file(world, inject).expect(0);
+        assert!(world.trace().contains("(INJECTED)"), "{inject}");
+        equal(world, "latest");
+        world.run(&["verify", "--all", "--full"]).expect(0);
+    }
 }

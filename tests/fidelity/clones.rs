@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    os::unix::fs::{MetadataExt as _, symlink},
+    os::unix::fs::{FileExt as _, MetadataExt as _, symlink},
     path::Path,
 };
 
@@ -110,6 +110,10 @@ fn change(source: &Path, step: usize) {
             symlink("elsewhere", at("link")).unwrap();
             fs::remove_file(at("fifo")).unwrap();
             fs::write(at("fifo"), "a file now").unwrap();
+            // Most of it stays.
+            let large = fs::File::options().write(true).open(at("large")).unwrap();
+            large.write_all_at(b"changed", 1 << 20).unwrap();
+            large.set_len((3 << 20) + 5).unwrap();
         }
         3 => {
             // Metadata alone.
@@ -349,7 +353,7 @@ fn a_damaged_file_is_named_and_healed_in_each_clone_that_has_it() {
     let tree = world.snapshot(&first);
     set_open(&tree, true);
     let file = fs::OpenOptions::new().write(true).open(&damaged).unwrap();
-    std::os::unix::fs::FileExt::write_all_at(&file, b"damage", 100_000).unwrap();
+    file.write_all_at(b"damage", 100_000).unwrap();
     drop(file);
     set_time(&damaged, 1_700_000_000, 0);
     set_open(&tree, false);

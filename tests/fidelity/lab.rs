@@ -77,12 +77,23 @@ impl World {
             &format!("mkfs.{file_system}"),
             [OsStr::new("-q"), image.as_os_str()],
         );
+        world.mount_image().then_some(world)
+    }
+
+    /// Mounts the destination; says whether it could.
+    fn mount_image(&self) -> bool {
         let mounted = Command::new("mount")
             .args(["-o", "loop"])
-            .args([&image, &world.path("dst")])
+            .args([self.path("image"), self.path("dst")])
             .output()
             .unwrap();
-        mounted.status.success().then_some(world)
+        mounted.status.success()
+    }
+
+    /// Has the kernel forget what it knows of the destination, which has a file system of its own.
+    pub(crate) fn mount_again(&self) {
+        run_tool("umount", [self.path("dst")]);
+        assert!(self.mount_image());
     }
 
     /// Puts source and destination into two folders of the destination's file system; gives the

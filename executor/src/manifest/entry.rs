@@ -7,7 +7,10 @@ use std::{
 
 use schema::{Digest, SnapshotId, StoredPath, StoredPathBuf};
 
-use crate::sys::{Kind, Owners, Stat, attributes::Attributes, stat::Nanos};
+use crate::{
+    copy::WORTH_COMPARING,
+    sys::{Kind, Owners, Stat, attributes::Attributes, stat::Nanos},
+};
 
 /// The first line of every manifest.
 pub const HEADER: &str = "#mtree backup-manifest=1";
@@ -162,6 +165,17 @@ impl Entry {
             && self.digest.is_some()
             && !self.torn
             && !self.absent
+    }
+
+    /// Whether a source that has changed is compared with the stored file, to share the blocks of it that are
+    /// the same.
+    #[must_use]
+    pub fn may_share_blocks(&self, stat: &Stat) -> bool {
+        self.kind == Kind::File
+            && stat.kind == Kind::File
+            && self.stored.is_some()
+            && !self.absent
+            && self.size.min(stat.size) >= WORTH_COMPARING
     }
 
     /// Whether a source has the inode, the looks and the `ctime` of this entry. Whether that proves

@@ -146,7 +146,7 @@ impl SourceCount<'_> {
         if self.progress.entries.is_multiple_of(1000) {
             self.context.observer.event(Event::Progress(*self.progress));
         }
-        self.other_files += u64::from(content == Content::Other);
+        self.other_files += u64::from(matches!(content, Content::Other | Content::Changed));
         Ok(content)
     }
 
@@ -221,6 +221,7 @@ impl SourceCount<'_> {
             self.progress.bytes += stat.size;
         }
         let mut is_other = stat.kind == Kind::File;
+        let mut is_changed = false;
         let mut is_read = true;
         let is_new = match &mut self.basis {
             None => true,
@@ -239,6 +240,9 @@ impl SourceCount<'_> {
                 is_other &= !entry
                     .as_ref()
                     .is_some_and(|entry| entry.may_have_content(stat));
+                is_changed = entry
+                    .as_ref()
+                    .is_some_and(|entry| entry.may_share_blocks(stat));
                 // Another file at a path that the basis has: its own file may be elsewhere now.
                 let displaced = entry.filter(|entry| entry.ino != stat.ino);
                 if !untouched && let Some(entry) = displaced {
@@ -247,9 +251,10 @@ impl SourceCount<'_> {
                 !untouched
             }
         };
-        let content = match is_other {
-            true => Content::Other,
-            false => Content::Unknown,
+        let content = match (is_other, is_changed) {
+            (true, true) => Content::Changed,
+            (true, false) => Content::Other,
+            (false, _) => Content::Unknown,
         };
         let inode = (stat.dev, stat.ino);
         // Further names of one file need neither bytes nor inode, where there can be such.

@@ -146,7 +146,7 @@ pub(super) fn build_tree(
         copiers: Mutex::default(),
         leases: LeasePatience::default(),
         grown: Mutex::new(HoleBudget::new(step.max_hole_bytes.min(MOST_GROWN))),
-        written: AtomicU64::new(0),
+        passed: AtomicU64::new(0),
         flusher: Flusher::default(),
         ended: AtomicBool::new(false),
         one_by_one: capability_checks::syncs_one_by_one(&started.tree),
@@ -301,7 +301,7 @@ impl<'a> Builder<'a> {
             phase: Phase::Copy,
             entries: self.tally.totals.entries,
             entries_total: build.step.expected.entries,
-            bytes: build.written.load(Ordering::Relaxed),
+            bytes: build.passed.load(Ordering::Relaxed),
             bytes_total: build.step.expected.new_bytes,
         }));
     }

@@ -19,7 +19,7 @@ use super::{
     resume_journal::CopiedFile,
 };
 use crate::{
-    copy::Copier,
+    copy::{Copier, Passed},
     error::{Error, Result},
     event::Context,
     flush::Flusher,
@@ -72,8 +72,8 @@ pub(super) struct BuildContext<'a> {
     pub(super) leases: LeasePatience,
     /// For holes that files get after they were judged.
     pub(super) grown: Mutex<HoleBudget>,
-    /// Bytes written so far.
-    pub(super) written: AtomicU64,
+    /// Bytes of files passed so far: written, or found to be there.
+    pub(super) passed: AtomicU64,
     /// Has them put on the disk.
     pub(super) flusher: Flusher,
     /// The work has failed somewhere.
@@ -140,9 +140,18 @@ impl BuildContext<'_> {
 
     /// Bytes were written: looks at the free space now and then.
     pub(super) fn wrote(&self, bytes: u64) -> Result<()> {
-        self.flusher.wrote(0, bytes);
-        let before = self.written.fetch_add(bytes, Ordering::Relaxed);
-        if before / SPACE_STEP != (before + bytes) / SPACE_STEP {
+        self.passed(Passed {
+            read: bytes,
+            written: bytes,
+        })
+    }
+
+    /// Bytes of a file were passed, of which some may stand there already.
+    pub(super) fn passed(&self, passed: Passed) -> Result<()> {
+        let Passed { read, written } = passed;
+        self.flusher.wrote(0, written);
+        let before = self.passed.fetch_add(read, Ordering::Relaxed);
+        if before / SPACE_STEP != (before + read) / SPACE_STEP {
             self.check_space()?;
         }
         self.check()

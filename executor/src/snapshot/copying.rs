@@ -3,9 +3,10 @@
 use std::{ffi::OsStr, fs::File, sync::PoisonError};
 
 use rustix::io::Errno;
-use schema::{Digest, journal::ProblemKind};
+use schema::journal::ProblemKind;
 
 use super::{
+    content::{self, Content},
     jobs::{BuildItem, CompletedCopy},
     limits::{SET_ID, ends_attributes, ends_everything, free_bytes},
     stored_file::{StorageMethod, Stored},
@@ -30,21 +31,8 @@ const TRIES: u32 = 3;
 const LONG: u64 = 1 << 30;
 /// Room that must be left on a destination that lacks it only for the holes of a file.
 const SPARE: u64 = 64 << 20;
-/// Smaller files are copied even where blocks could be shared: that is as fast.
-const WORTH_SHARING: u64 = 64 << 10;
-
 /// The pieces that disks give to files: what `st_blocks` counts (inode(7)), and what most use.
 const BLOCKS: [u64; 2] = [512, 4096];
-
-/// Where the content comes from.
-#[derive(Clone, Copy)]
-pub(super) enum Content<'a> {
-    /// The source.
-    Source,
-    /// The source, if it is what the file of the same name in this folder of the basis has, which
-    /// this entry describes: then its blocks are shared.
-    Basis(&'a Dir, &'a Entry),
-}
 
 /// Copies a file. `None` where it was listed as a problem; for content of the basis also where it
 /// is not the basis' content, or no blocks can be shared.
@@ -163,8 +151,8 @@ fn copy_once(
     };
     let made = worker.look_when_made(&to)?;
     let filled = match content {
-        Content::Source => from_source(worker, from, &to, before),
-        Content::Basis(dir, entry) => match from_basis(worker, dir, entry, from, &to) {
+        Content::Source => content::from_source(worker, item, from, &to, before),
+        Content::Basis(dir, entry) => match content::from_basis(worker, dir, entry, from, &to) {
             // It is copied from its source then.
             Ok(None) => {
                 remove_copy(worker, new, item)?;
@@ -174,7 +162,7 @@ fn copy_once(
             Err(error) => Err(error),
         },
     };
-    let (length, digest) = match filled {
+    let filled = match filled {
         Ok(filled) => filled,
         Err(CopyError::Ended(error)) => return Err(error),
         Err(CopyError::Read(error)) => {
@@ -194,9 +182,9 @@ fn copy_once(
         }
     };
     let mut entry = Entry {
-        digest: Some(digest),
+        digest: Some(filled.digest),
         stored: Some(worker.build.step.id),
-        size: length,
+        size: filled.bytes,
         ..Entry::of(worker.path(), before)
     };
     let attributes = match attributes::of_fd(from) {
@@ -208,8 +196,13 @@ fn copy_once(
         }
     };
     entry.xattrs_digest = xattrs_digest(&attributes);
+    let length = filled.bytes;
     let made = look_at_copy(worker, &to, made, (length, before.allocated < before.size))?;
-    let copy = set_metadata(worker, &to, &mut entry, attributes, made)?;
+    let mut copy = set_metadata(worker, &to, &mut entry, attributes, made)?;
+    if filled.is_update {
+        // XFS keeps room around what was written for a while, and gives it back.
+        copy.allocated = copy.allocated.min(length.next_multiple_of(BLOCKS[1]));
+    }
     worker.sync_one(|| {
         let _storing = Storing::new(&to, length);
         to.sync_all()
@@ -309,67 +302,6 @@ fn lacks_room_for_holes(worker: &Worker<'_>, error: &std::io::Error, stat: &Stat
         && free_bytes(build.tree).is_ok_and(|free| free >= needed)
 }
 
-/// Copies from the source, sharing its blocks where that can be.
-fn from_source(
-    worker: &mut Worker<'_>,
-    from: &File,
-    to: &File,
-    before: &Stat,
-) -> std::result::Result<(u64, Digest), CopyError> {
-    let build = worker.build;
-    let shared = before.size >= WORTH_SHARING && worker.share(from, to, before.dev);
-    let sparse = before.allocated < before.size;
-    let copied = if shared {
-        // What was shared cannot change any more, so it is what is read. Reading needs another
-        // description: this one is for writing.
-        let shared = reopen_to_read(to).map_err(CopyError::Read)?;
-        worker
-            .copier
-            .digest(&shared, sparse, &mut |_| build.check())
-    } else {
-        let mut wrote = |length| build.wrote(length);
-        worker
-            .copier
-            .copy(from, to, sparse, before.size, &mut wrote)
-    }?;
-    Ok((copied.bytes, copied.digest))
-}
-
-/// Shares the blocks of the basis' file, if the source is read to have that content. Whoever changes
-/// a mode may have changed the content before, and put its time back.
-fn from_basis(
-    worker: &mut Worker<'_>,
-    dir: &Dir,
-    entry: &Entry,
-    source: &File,
-    to: &File,
-) -> std::result::Result<Option<(u64, Digest)>, CopyError> {
-    let (Some(digest), Ok(stored)) = (entry.digest, dir.file(entry.stored_name())) else {
-        return Ok(None);
-    };
-    let Ok(found) = Stat::of_fd(&stored) else {
-        return Ok(None);
-    };
-    if found.kind != Kind::File
-        || found.size != entry.size
-        || found.size < WORTH_SHARING
-        || worker.build.never_link(found.ino)
-        || !worker.share(&stored, to, found.dev)
-    {
-        return Ok(None);
-    }
-    let build = worker.build;
-    let sparse = found.allocated < found.size;
-    let mut check = |_| build.check();
-    let read = worker.copier.digest(source, sparse, &mut check)?;
-    Ok((read.digest == digest).then_some((found.size, digest)))
-}
-
-fn reopen_to_read(file: &File) -> std::io::Result<File> {
-    use std::os::fd::AsRawFd as _;
-    File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))
-}
-
 /// Sets owner, attributes, mode and time, in the order in which none undoes another, as far as they
 /// are not as they should be. Gives what the kernel says of the copy, but for these.
 pub(super) fn set_metadata(
@@ -422,27 +354,5 @@ impl Worker<'_> {
         let build = self.build;
         let asks_less = build.one_by_one && build.is_distant;
         asks_less.then(|| stat_of(self, to)).transpose()
-    }
-
-    /// Makes an empty file share the blocks of another, where the file system can; a source whose
-    /// file system cannot is asked once.
-    fn share(&self, from: &File, to: &File, device: u64) -> bool {
-        let build = self.build;
-        let lock = || {
-            let nothing = &build.shares_nothing;
-            nothing.lock().unwrap_or_else(PoisonError::into_inner)
-        };
-        if lock().contains(&device) {
-            return false;
-        }
-        match rustix::fs::ioctl_ficlone(to, from) {
-            Ok(()) => true,
-            Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::NOTTY | Errno::NOSYS | Errno::INVAL) => {
-                lock().insert(device);
-                false
-            }
-            // No blocks to share in this one: it is copied, and the next one is asked again.
-            Err(_) => false,
-        }
     }
 }

@@ -11,8 +11,8 @@ use schema::{StoredPath, journal::ProblemKind};
 use super::{
     build_context::Reference,
     capability_checks,
-    copying::{self, Content},
-    inherit,
+    content::Content,
+    copying, inherit,
     jobs::{BuildItem, FirstName, LinkGroup},
     limits::ends_everything,
     resumed_copy,

@@ -9,6 +9,7 @@ mod build;
 mod build_context;
 mod capability_checks;
 mod compared;
+mod content;
 mod copying;
 mod dispatch;
 mod file;

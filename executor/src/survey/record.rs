@@ -13,6 +13,7 @@ use std::{
 
 use rustix::io::Errno;
 
+use super::walk::Content;
 use crate::sys::{Kind, Stat, stat::Nanos};
 
 /// Bytes that are compressed together.
@@ -58,6 +59,7 @@ pub struct Record {
     at: usize,
     last: Last,
     is_other: bool,
+    is_changed: bool,
     passed_over: bool,
 }
 
@@ -101,13 +103,13 @@ impl Recorder {
         }
     }
 
-    /// Adds what was met under a name; the name of what is left is not kept. `is_other` says that it
-    /// is a file whose content surely is not what the basis has at its path.
+    /// Adds what was met under a name; the name of what is left is not kept. `content` says what is
+    /// known of it.
     pub(super) fn add(
         &mut self,
         name: &OsStr,
         met: &Encountered,
-        is_other: bool,
+        content: Content,
     ) -> io::Result<()> {
         self.passed_over = false;
         if self.piece.len() >= PIECE {
@@ -134,13 +136,13 @@ impl Recorder {
             | Encountered::Leaf(stat)
             | Encountered::Hollow(stat)
             | Encountered::MountPoint(stat) => {
-                self.stat(stat, is_other);
+                self.stat(stat, content);
             }
             Encountered::Unreadable(stat, error) => {
                 self.number(u64::from(error.raw_os_error().unsigned_abs()));
                 self.piece.push(u8::from(stat.is_some()));
                 if let Some(stat) = stat {
-                    self.stat(stat, false);
+                    self.stat(stat, Content::Unknown);
                 }
             }
             Encountered::Leave | Encountered::Vanished => {}
@@ -181,17 +183,18 @@ impl Recorder {
         self.number(u64::try_from(time.rem_euclid(SECOND)).unwrap_or(0));
     }
 
-    fn stat(&mut self, stat: &Stat, is_other: bool) {
+    fn stat(&mut self, stat: &Stat, content: Content) {
         let kind = KINDS.iter().position(|kind| *kind == stat.kind);
         let same_place = (stat.dev, stat.mount) == (self.last.dev, self.last.mount);
-        let flags = stat.immutable || stat.append_only || stat.mount_root;
+        let is_changed = content == Content::Changed;
+        let flags = stat.immutable || stat.append_only || stat.mount_root || is_changed;
         let mut head = u8::try_from(kind.unwrap_or(0)).unwrap_or(0);
         for (bit, set) in [
             (SAME_PLACE, same_place),
             (ONE_NAME, stat.nlink == 1),
             (SAME_TIMES, stat.ctime == stat.mtime),
             (FLAGS, flags),
-            (OTHER, is_other),
+            (OTHER, is_changed || content == Content::Other),
         ] {
             head |= if set { bit } else { 0 };
         }
@@ -200,7 +203,8 @@ impl Recorder {
             self.piece.push(
                 u8::from(stat.immutable)
                     | u8::from(stat.append_only) << 1
-                    | u8::from(stat.mount_root) << 2,
+                    | u8::from(stat.mount_root) << 2
+                    | u8::from(is_changed) << 3,
             );
         }
         if !same_place {
@@ -276,6 +280,13 @@ impl Record {
         self.is_other
     }
 
+    /// Whether what the basis has at its path is a file as well, and both are so large that most of it may
+    /// be as it was.
+    #[must_use]
+    pub fn is_changed(&self) -> bool {
+        self.is_changed
+    }
+
     /// Whether something was passed over in the folder at hand, before what was met last.
     pub fn passed_over(&mut self) -> bool {
         std::mem::take(&mut self.passed_over)
@@ -338,6 +349,7 @@ impl Record {
         let head = self.byte()?;
         self.is_other = head & OTHER != 0;
         let flags = if head & FLAGS != 0 { self.byte()? } else { 0 };
+        self.is_changed = flags & 8 != 0;
         if head & SAME_PLACE == 0 {
             self.last.dev = self.number()?;
             self.last.mount = self.number()?;
@@ -436,9 +448,12 @@ mod tests {
         let mut recorder = Recorder::default();
         for _ in 0..3000 {
             for met in &all {
-                recorder
-                    .add(&long, met, *met == Encountered::Leaf(file))
-                    .unwrap();
+                let content = match met {
+                    met if *met == Encountered::Leaf(file) => Content::Other,
+                    Encountered::Leaf(_) => Content::Changed,
+                    _ => Content::Unknown,
+                };
+                recorder.add(&long, met, content).unwrap();
             }
             recorder.pass_over();
         }
@@ -451,7 +466,8 @@ mod tests {
                     assert_eq!(found, *met);
                     assert!(name == long || found == Encountered::Leave);
                     let leaf = matches!(met, Encountered::Leaf(_));
-                    assert!(!leaf || record.is_other() == (found == Encountered::Leaf(file)));
+                    let changed = found != Encountered::Leaf(file);
+                    assert!(!leaf || (record.is_other() && record.is_changed() == changed));
                     assert_eq!(record.passed_over(), at == 0 && round > 0);
                 }
             }

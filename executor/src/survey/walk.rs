@@ -27,6 +27,8 @@ pub(crate) enum Content {
     Unknown,
     /// It is a file, and its content surely is not what the basis has at its path.
     Other,
+    /// The same, and both are so large that most of it may be as it was.
+    Changed,
     /// It is a file of more holes than are read.
     LeftOut,
 }
@@ -201,7 +203,7 @@ impl Walk<'_, '_> {
             (met, _) => met,
         };
         self.recorder
-            .add(name, &met, content == Content::Other)
+            .add(name, &met, content)
             .map_err(damaged_record)
     }
 }

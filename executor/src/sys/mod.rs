@@ -15,6 +15,7 @@ pub mod mounts;
 pub mod open;
 pub mod owners;
 pub mod resolve;
+mod sharing;
 pub mod stat;
 pub mod subvolume;
 pub mod times;

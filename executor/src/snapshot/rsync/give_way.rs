@@ -25,7 +25,8 @@ pub(super) fn clear_changed_files(
     step: &SnapshotStep,
     started: &Started,
     jobs: &[(&RsyncCall, &FoundSource)],
-    (survey, can): (&Survey, &Capabilities),
+    survey: &Survey,
+    choice: (&Capabilities, bool),
 ) -> Result<()> {
     let Some(basis) = step.basis.as_ref().filter(|_| started.tree.is_subvolume()) else {
         return Ok(());
@@ -54,8 +55,13 @@ pub(super) fn clear_changed_files(
             };
             clear_one(tree, basis, OsStr::from_bytes(path.file_name())).map_err(io::Error::from)
         };
-        list::visit_files(found.record.look_through(), &survey.moves, can, &mut each)
-            .map_err(|error| store.io("make way for rsync in", "partial", error))?;
+        list::visit_files(
+            found.record.look_through(),
+            &survey.moves,
+            choice,
+            &mut each,
+        )
+        .map_err(|error| store.io("make way for rsync in", "partial", error))?;
     }
     Ok(())
 }

@@ -52,6 +52,8 @@ pub(super) struct ToCopy {
 struct Lister<'a> {
     moves: &'a Moves,
     can: &'a Capabilities,
+    /// What has changed is compared with the basis' file, and shares blocks with it.
+    shares: bool,
     groups: HashSet<(u64, u64)>,
     path: Vec<u8>,
     stack: Vec<Frame>,
@@ -59,17 +61,17 @@ struct Lister<'a> {
     bytes: u64,
 }
 
-/// Lists what is to be copied of one source, whose record is read to its end; gives how much it is.
+/// Lists what is to be copied of one source (without what `shares` blocks with the basis), whose record is read to its end; gives how much it is.
 ///
 /// # Errors
 /// Those of `to`, or that the record is damaged.
 pub(super) fn write_file_list(
     record: Record,
     moves: &Moves,
-    can: &Capabilities,
+    (can, shares): (&Capabilities, bool),
     to: &mut dyn Write,
 ) -> io::Result<ToCopy> {
-    go_through(record, moves, can, &mut |_| Ok(()), to)
+    go_through(record, moves, (can, shares), &mut |_| Ok(()), to)
 }
 
 /// Shows `each` the path of each file that is to be copied of one source: relative to it, with a slash
@@ -80,22 +82,23 @@ pub(super) fn write_file_list(
 pub(super) fn visit_files(
     record: Record,
     moves: &Moves,
-    can: &Capabilities,
+    (can, shares): (&Capabilities, bool),
     each: &mut dyn FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<()> {
-    go_through(record, moves, can, each, &mut io::sink()).map(|_| ())
+    go_through(record, moves, (can, shares), each, &mut io::sink()).map(|_| ())
 }
 
 fn go_through(
     mut record: Record,
     moves: &Moves,
-    can: &Capabilities,
+    (can, shares): (&Capabilities, bool),
     each: &mut dyn FnMut(&[u8]) -> io::Result<()>,
     to: &mut dyn Write,
 ) -> io::Result<ToCopy> {
     let mut lister = Lister {
         moves,
         can,
+        shares,
         groups: HashSet::new(),
         path: Vec::new(),
         stack: Vec::new(),
@@ -122,7 +125,9 @@ fn go_through(
                 continue;
             }
             Encountered::Leaf(stat) if stat.kind == Kind::File => {
-                let copies = record.is_other() && lister.copies(name.as_bytes(), &stat, is_top);
+                let copies = record.is_other()
+                    && !(lister.shares && record.is_changed())
+                    && lister.copies(name.as_bytes(), &stat, is_top);
                 files += u64::from(copies && is_top);
                 if copies {
                     each(&lister.path)?;

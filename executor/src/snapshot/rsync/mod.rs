@@ -46,7 +46,7 @@ use crate::{
     remove::remove_tree,
     store::Store,
     survey::{FoundSource, Survey, nanos_of},
-    sys::{Dir, Kind},
+    sys::{Dir, Kind, distance::round_trip},
 };
 
 /// What rsync did.
@@ -82,11 +82,15 @@ pub(super) fn fill_by_rsync(
     if can.folds_names() {
         return Ok(None);
     }
-    let (jobs, to_copy) = write_lists(store, &rsync.calls, started, survey, can)?;
+    // rsync writes a changed file whole.
+    let is_local = round_trip(&started.tree).is_none();
+    let shares = step.basis.is_some() && is_local && started.tree.shares_blocks();
+    let choice = (can, shares);
+    let (jobs, to_copy) = write_lists(store, &rsync.calls, started, survey, choice)?;
     if jobs.is_empty() {
         return Ok(None);
     }
-    give_way::clear_changed_files(store, step, started, &jobs, (survey, can))?;
+    give_way::clear_changed_files(store, step, started, &jobs, survey, choice)?;
     let mut tally = Tally::default();
     tally.files += to_copy.files;
     tally.expected_bytes += to_copy.bytes;
@@ -130,7 +134,7 @@ fn write_lists<'a>(
     calls: &'a [RsyncCall],
     started: &Started,
     survey: &'a Survey,
-    can: &Capabilities,
+    choice: (&Capabilities, bool),
 ) -> Result<(Vec<(&'a RsyncCall, &'a FoundSource)>, ToCopy)> {
     let mut all = ToCopy::default();
     let mut jobs = Vec::new();
@@ -145,7 +149,7 @@ fn write_lists<'a>(
         if (found.stat.kind == Kind::Folder) != one.folder || found.other_files == 0 {
             continue;
         }
-        let to_copy = write_list(store, one, started, found, survey, can)?;
+        let to_copy = write_list(store, one, started, found, survey, choice)?;
         if to_copy.files > 0 {
             all.files += to_copy.files;
             all.bytes = all.bytes.saturating_add(to_copy.bytes);
@@ -170,12 +174,12 @@ fn write_list(
     started: &Started,
     found: &FoundSource,
     survey: &Survey,
-    can: &Capabilities,
+    choice: (&Capabilities, bool),
 ) -> Result<ToCopy> {
     let fault = |error: std::io::Error| store.io("write", "the list of what rsync copies", error);
     let record = found.record.look_through();
     if !one.folder {
-        return list::write_file_list(record, &survey.moves, can, &mut std::io::sink())
+        return list::write_file_list(record, &survey.moves, choice, &mut std::io::sink())
             .map_err(fault);
     }
     let Some(name) = list_name(one) else {
@@ -184,7 +188,7 @@ fn write_list(
     remove_list(store, one, started)?;
     let file = started.records.new_file(name, 0o600);
     let mut file = BufWriter::new(file.map_err(|error| fault(error.into()))?);
-    let to_copy = list::write_file_list(record, &survey.moves, can, &mut file).map_err(fault)?;
+    let to_copy = list::write_file_list(record, &survey.moves, choice, &mut file).map_err(fault)?;
     file.flush().map_err(fault)?;
     if to_copy.files == 0 {
         remove_list(store, one, started)?;
