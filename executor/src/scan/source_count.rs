@@ -20,7 +20,7 @@ use super::{
 use crate::{
     error::{Error, Result, system_reason},
     event::{Context, Event, Progress},
-    manifest::Cursor,
+    manifest::{Cursor, Entry},
     survey::{
         Below, Content, Encountered, HoleBudget, LeftOutFolders, Measured, Search, Tagged,
         WalkEvent, excess_holes,
@@ -220,8 +220,7 @@ impl SourceCount<'_> {
             scan.bytes += stat.size;
             self.progress.bytes += stat.size;
         }
-        let mut is_other = stat.kind == Kind::File;
-        let mut is_changed = false;
+        let mut content = content_of(None, stat);
         let mut is_read = true;
         let is_new = match &mut self.basis {
             None => true,
@@ -237,12 +236,7 @@ impl SourceCount<'_> {
                     .as_ref()
                     .is_some_and(|entry| entry.looks_like(stat) && !entry.torn && !entry.absent);
                 is_read = !entry.as_ref().is_some_and(|entry| entry.untouched(stat));
-                is_other &= !entry
-                    .as_ref()
-                    .is_some_and(|entry| entry.may_have_content(stat));
-                is_changed = entry
-                    .as_ref()
-                    .is_some_and(|entry| entry.may_share_blocks(stat));
+                content = content_of(entry.as_ref(), stat);
                 // Another file at a path that the basis has: its own file may be elsewhere now.
                 let displaced = entry.filter(|entry| entry.ino != stat.ino);
                 if !untouched && let Some(entry) = displaced {
@@ -250,11 +244,6 @@ impl SourceCount<'_> {
                 }
                 !untouched
             }
-        };
-        let content = match (is_other, is_changed) {
-            (true, true) => Content::Changed,
-            (true, false) => Content::Other,
-            (false, _) => Content::Unknown,
         };
         let inode = (stat.dev, stat.ino);
         // Further names of one file need neither bytes nor inode, where there can be such.
@@ -328,6 +317,16 @@ fn describe_left_out(path: &StoredPath, tagged: Tagged, measured: Measured) -> L
         at_least: measured.at_least,
         most: path.shown(),
         most_bytes: measured.bytes,
+    }
+}
+
+/// What is known of an entry's content from what the basis has at its path.
+fn content_of(entry: Option<&Entry>, stat: &Stat) -> Content {
+    match entry {
+        _ if stat.kind != Kind::File => Content::Unknown,
+        Some(entry) if entry.may_have_content(stat) => Content::Unknown,
+        Some(entry) if entry.may_share_blocks(stat) => Content::Changed,
+        _ => Content::Other,
     }
 }
 

@@ -164,20 +164,8 @@ fn copy_once(
     };
     let filled = match filled {
         Ok(filled) => filled,
-        Err(CopyError::Ended(error)) => return Err(error),
-        Err(CopyError::Read(error)) => {
-            remove_copy(worker, new, item)?;
-            worker.problem(ProblemKind::Unreadable, system_reason(&error));
-            return Ok(None);
-        }
-        Err(CopyError::Write(error)) => {
-            let _ = new.remove_file(&item.name);
-            if lacks_room_for_holes(worker, &error, before) {
-                let because = "the destination has no room for its holes, which it stores as zeros";
-                worker.problem(ProblemKind::NotStored, because);
-                return Ok(None);
-            }
-            worker.not_stored("write", error)?;
+        Err(error) => {
+            not_filled(worker, item, new, before, error)?;
             return Ok(None);
         }
     };
@@ -208,6 +196,33 @@ fn copy_once(
         to.sync_all()
     })?;
     Ok(Some((copy, entry)))
+}
+
+/// Removes a new file that could not be filled, which is listed.
+fn not_filled(
+    worker: &mut Worker<'_>,
+    item: &BuildItem,
+    new: &Dir,
+    before: &Stat,
+    error: CopyError,
+) -> Result<()> {
+    match error {
+        CopyError::Ended(error) => return Err(error),
+        CopyError::Read(error) => {
+            remove_copy(worker, new, item)?;
+            worker.problem(ProblemKind::Unreadable, system_reason(&error));
+        }
+        CopyError::Write(error) => {
+            let _ = new.remove_file(&item.name);
+            if lacks_room_for_holes(worker, &error, before) {
+                let because = "the destination has no room for its holes, which it stores as zeros";
+                worker.problem(ProblemKind::NotStored, because);
+            } else {
+                worker.not_stored("write", error)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What the kernel says of a file that was filled. Where what it takes on the disk follows from its size,
