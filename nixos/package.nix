@@ -48,7 +48,7 @@ rustPlatform.buildRustPackage {
   ''
   + lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
     "$out/bin/backup" man --to man
-    installManPage man/*.1
+    installManPage man/*
     for shell in bash fish zsh; do
       "$out/bin/backup" completions "$shell" > "backup.$shell"
     done

@@ -1,8 +1,8 @@
-//! Every key of the configuration as a page for people, written from the JSON Schema.
+//! Every key of the configuration for people, read from the JSON Schema, each with an example.
 //!
-//! `docs/options.md` has it, and so has the README that stands beside a configuration.
+//! `docs/options.md` has it, the manual page `backup.json`, and the README that stands beside a configuration.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::LazyLock};
 
 use schemars::schema_for;
 use serde_json::Value;
@@ -12,51 +12,120 @@ use crate::Config;
 /// How many `$ref`s may follow each other.
 const DEEPEST: usize = 16;
 
-/// A section for each key, with type, default and meaning.
+/// Whole configurations, each of them valid, that have every key between them: a key's example is that of the
+/// first one which has it.
+pub const EXAMPLES: &str = include_str!("config/examples.json");
+
+static EXAMPLE_CONFIGS: LazyLock<Vec<Value>> =
+    LazyLock::new(|| serde_json::from_str(EXAMPLES).unwrap_or_default());
+
+/// What is to be said of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DescribedKey {
+    /// Its path, such as `local.keepDaily`.
+    pub path: String,
+    /// What it means, in one line.
+    pub meaning: String,
+    /// What else there is to say; none of a key that is only the head of others.
+    pub value: Option<DescribedValue>,
+}
+
+/// What is to be said of the value of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DescribedValue {
+    /// Its type in words.
+    pub kind: String,
+    /// Its default as JSON; none of what must be there.
+    pub default: Option<String>,
+    /// What it may be, where that is a choice, with what each means where that is said.
+    pub choices: Vec<(String, Option<String>)>,
+    /// A line of a configuration that sets it; none where the keys below have theirs.
+    pub example: Option<String>,
+}
+
+/// A section for each key, with type, default, meaning and an example.
 #[must_use]
 pub fn options_page() -> String {
-    let schema = schema_for!(Config).to_value();
     let mut page = String::new();
-    write_keys(&schema, &schema, "", &mut page);
+    for key in described_keys() {
+        write_key(&key, &mut page);
+    }
     page
 }
 
-/// The keys of an object, one section each.
-fn write_keys(schema: &Value, of: &Value, above: &str, page: &mut String) {
-    let required = of["required"].as_array();
+/// All keys, in the order of the schema.
+#[must_use]
+pub fn described_keys() -> Vec<DescribedKey> {
+    let schema = schema_for!(Config).to_value();
+    let mut keys = Vec::new();
+    describe_keys(&schema, &schema, "", &mut keys);
+    keys
+}
+
+fn write_key(key: &DescribedKey, page: &mut String) {
+    let DescribedKey { path, meaning, .. } = key;
+    let Some(value) = &key.value else {
+        let _ = write!(page, "\n## {path}\n\n{meaning}\n");
+        return;
+    };
+    let default = match &value.default {
+        Some(default) => format!("default `{default}`"),
+        None => "required".to_owned(),
+    };
+    let kind = &value.kind;
+    let _ = write!(page, "\n### `{path}`\n\n{kind}, {default}\n\n{meaning}\n");
+    if !value.choices.is_empty() {
+        page.push('\n');
+    }
+    for (choice, meaning) in &value.choices {
+        let meaning = meaning.as_ref().map(|meaning| format!(": {meaning}"));
+        let _ = writeln!(page, "- `{choice}`{}", meaning.unwrap_or_default());
+    }
+    if let Some(example) = &value.example {
+        let _ = write!(page, "\nExample: `{example}`\n");
+    }
+}
+
+/// The keys of an object, and of those below it.
+fn describe_keys(schema: &Value, of: &Value, above: &str, keys: &mut Vec<DescribedKey>) {
     for (key, at) in of["properties"].as_object().into_iter().flatten() {
         let path = format!("{above}{key}");
         let is = resolve(schema, at);
         let meaning = at["description"].as_str().or(is["description"].as_str());
-        let meaning = in_one_line(meaning.unwrap_or_default());
         let below = object_of(schema, at);
-        if let Some(below) = below.filter(|_| above.is_empty()) {
-            let _ = write!(page, "\n## {key}\n\n{meaning}\n");
-            write_keys(schema, below, &format!("{path}."), page);
-            continue;
-        }
-        let must = required.is_some_and(|all| all.iter().any(|one| one == key));
-        let default = match at.get("default") {
-            Some(default) => format!("default `{default}`"),
-            None if must => "required".to_owned(),
-            None => "no default".to_owned(),
-        };
-        let kind = match below {
-            Some(_) => "object or null".to_owned(),
-            None => kind_of(schema, at),
-        };
-        let _ = write!(page, "\n### `{path}`\n\n{kind}, {default}\n\n{meaning}\n");
-        let values = values_of(schema, at);
-        if !values.is_empty() {
-            page.push('\n');
-        }
-        for value in values {
-            let _ = writeln!(page, "- {value}");
-        }
+        let is_head = below.is_some() && above.is_empty();
+        keys.push(DescribedKey {
+            meaning: in_one_line(meaning.unwrap_or_default()),
+            value: (!is_head).then(|| DescribedValue {
+                kind: match below {
+                    Some(_) => "object or null".to_owned(),
+                    None => kind_of(schema, at),
+                },
+                default: at.get("default").map(Value::to_string),
+                choices: choices_of(schema, at),
+                example: below.is_none().then(|| example_of(key, &path)).flatten(),
+            }),
+            path: path.clone(),
+        });
         if let Some(below) = below {
-            write_keys(schema, below, &format!("{path}."), page);
+            describe_keys(schema, below, &format!("{path}."), keys);
         }
     }
+}
+
+/// The line that sets a key in the first of the examples that has it.
+fn example_of(key: &str, path: &str) -> Option<String> {
+    let pointer = format!("/{}", path.replace('.', "/"));
+    let mut examples = EXAMPLE_CONFIGS.iter();
+    let value = examples.find_map(|example| example.pointer(&pointer))?;
+    let value = match value.as_array() {
+        Some(items) => {
+            let items: Vec<String> = items.iter().map(Value::to_string).collect();
+            format!("[{}]", items.join(", "))
+        }
+        None => value.to_string(),
+    };
+    Some(format!("\"{key}\": {value}"))
 }
 
 /// What stands behind a `$ref`.
@@ -117,16 +186,16 @@ fn kind_of(schema: &Value, at: &Value) -> String {
 }
 
 /// The values of an enumeration, with what they mean where that is said.
-fn values_of(schema: &Value, at: &Value) -> Vec<String> {
+fn choices_of(schema: &Value, at: &Value) -> Vec<(String, Option<String>)> {
     let is = resolve(schema, at);
     let described = is["oneOf"].as_array().into_iter().flatten().map(|way| {
         let meaning = way["description"].as_str().unwrap_or_default();
         let value = way["const"].as_str().unwrap_or_default();
-        format!("`{value}`: {}", in_one_line(meaning))
+        (value.to_owned(), Some(in_one_line(meaning)))
     });
     let bare = is["enum"].as_array().into_iter().flatten();
     described
-        .chain(bare.map(|value| format!("`{value}`")))
+        .chain(bare.map(|value| (value.to_string(), None)))
         .collect()
 }
 
@@ -144,17 +213,22 @@ mod tests {
         for key in ["local.keepDaily", "notifications.ntfy.topic", "version"] {
             assert!(page.contains(&format!("### `{key}`")), "{key}");
         }
-        assert!(!page.contains("no default") && !page.contains("anything,"));
-        // A heading, its type and a meaning that is not empty.
-        for section in page.split("\n### ").skip(1) {
-            let mut parts = section.split("\n\n");
-            let (key, kind) = (parts.next().unwrap(), parts.next().unwrap());
-            let meaning = parts.next().unwrap_or_default();
+        assert!(!page.contains("anything,"));
+        for DescribedKey {
+            path,
+            meaning,
+            value,
+        } in described_keys()
+        {
+            assert!(meaning.ends_with('.'), "{path}: {meaning}");
+            let Some(value) = value else { continue };
+            let is_required =
+                path.ends_with(".to") || path.ends_with(".from") || path.ends_with(".url");
+            assert!(value.default.is_some() || is_required, "{path}");
             assert!(
-                kind.contains("default `") || kind.ends_with("required"),
-                "{key}: {kind}"
+                value.example.is_some() || value.kind == "object or null",
+                "{path} has no example in config/examples.json"
             );
-            assert!(meaning.trim().ends_with('.'), "{key}: {meaning}");
         }
     }
 }

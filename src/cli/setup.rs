@@ -173,7 +173,7 @@ pub(crate) struct Completions {
 
 #[derive(Debug, Args)]
 pub(crate) struct Man {
-    /// Write backup.1 and a page for each verb into this folder, which is made if need be
+    /// Write backup.1, backup.json.5 and a page for each verb into this folder, which is made if need be
     #[arg(long, value_name = "DIR")]
     pub(crate) to: Option<PathBuf>,
 }

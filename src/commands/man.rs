@@ -1,7 +1,7 @@
 //! `man`: prints the manual, or writes it as one page for each verb.
 //!
 //! Names, synopses and options are those of the command line. Owns what it does not say: exit
-//! codes, files, environment.
+//! codes, files, environment. The page of the configuration's keys is that of their schema.
 
 use std::{io::Write as _, path::Path};
 
@@ -9,6 +9,7 @@ use anyhow::Result;
 use clap::{Command, CommandFactory as _};
 use clap_mangen::Man as Page;
 use roff::{Inline, Roff, bold, italic, roman};
+use schema::options_page::{DescribedKey, DescribedValue, described_keys};
 
 use crate::{
     cli::{Cli, Man, PROGRAMS},
@@ -53,7 +54,7 @@ const EXIT_CODES: [(&str, &str); 8] = [
 const FILES: [(&str, &str); 8] = [
     (
         "/etc/backup/config.json",
-        "The configuration. Of a normal user ~/.config/backup/config.json.",
+        "The configuration, whose keys backup.json(5) has. Of a normal user ~/.config/backup/config.json.",
     ),
     (
         "/var/lib/backup/runs/",
@@ -111,12 +112,15 @@ pub(crate) fn print_manual(arguments: &Man, out: &Out) -> Result<u8> {
         executor::Error::io("write", path, error).hint("name another folder with --to")
     };
     std::fs::create_dir_all(folder).map_err(|error| io(folder, error))?;
-    let mut pages = vec![("backup".to_owned(), main_page(&root)?)];
+    let mut pages = vec![
+        ("backup.1".to_owned(), main_page(&root)?),
+        ("backup.json.5".to_owned(), config_page()?),
+    ];
     for verb in root.get_subcommands() {
-        pages.push((format!("backup-{}", verb.get_name()), verb_page(verb)?));
+        pages.push((format!("backup-{}.1", verb.get_name()), verb_page(verb)?));
     }
     for (name, page) in &pages {
-        let path = folder.join(format!("{name}.1"));
+        let path = folder.join(name);
         std::fs::write(&path, page).map_err(|error| io(&path, error))?;
     }
     out.print_unless_quiet(&format!("{} pages are in {}", pages.len(), shown(folder)));
@@ -165,6 +169,88 @@ fn verb_page(verb: &Command) -> Result<Vec<u8>> {
     add_see_also(&mut roff, &["backup"]);
     roff.to_writer(&mut text)?;
     Ok(text)
+}
+
+/// `backup.json(5)`.
+fn config_page() -> Result<Vec<u8>> {
+    let mut roff = Roff::new();
+    let source = format!("backup {}", env!("CARGO_PKG_VERSION"));
+    roff.control("TH", ["backup.json", "5", "", &source, "Backup Manual"]);
+    roff.control("SH", ["NAME"]);
+    roff.text([roman("backup.json - the configuration of backup(1)")]);
+    roff.control("SH", ["SYNOPSIS"]);
+    roff.text([italic("/etc/backup/config.json")]);
+    roff.control("br", []);
+    roff.text([italic("~/.config/backup/config.json")]);
+    roff.control("SH", ["DESCRIPTION"]);
+    roff.text([
+        roman(
+            "One object of JSON, in the second of these files that of a normal user. A key with a dot stands in the object that is named before it. Unknown keys \
+             are errors; ",
+        ),
+        bold("backup check"),
+        roman(" shows all of them at once. "),
+        bold("backup setup"),
+        roman(" writes a first one, and "),
+        bold("backup schema"),
+        roman(" prints the JSON Schema that this page is made from."),
+    ]);
+    roff.control("SH", ["KEYS"]);
+    for key in described_keys() {
+        add_key(&mut roff, &key);
+    }
+    roff.control("SH", ["SEE ALSO"]);
+    roff.text([
+        bold("backup"),
+        roman("(1), "),
+        bold("backup-check"),
+        roman("(1), "),
+    ]);
+    roff.text([bold("backup-setup"), roman("(1)")]);
+    let mut text = Vec::new();
+    roff.to_writer(&mut text)?;
+    Ok(text)
+}
+
+/// A key, with what is to be said of it.
+fn add_key(roff: &mut Roff, key: &DescribedKey) {
+    let Some(value) = &key.value else {
+        roff.control("SS", [key.path.as_str()]);
+        roff.text([roman(plain(&key.meaning))]);
+        return;
+    };
+    let DescribedValue {
+        kind,
+        default,
+        choices,
+        example,
+    } = value;
+    let default = match default {
+        Some(default) => format!("default {default}"),
+        None => "required".to_owned(),
+    };
+    roff.control("TP", []);
+    roff.text([
+        bold(key.path.as_str()),
+        roman(format!(" ({kind}, {default})")),
+    ]);
+    roff.text([roman(plain(&key.meaning))]);
+    for (choice, meaning) in choices {
+        let meaning = meaning
+            .as_deref()
+            .map(|meaning| format!(": {}", plain(meaning)));
+        roff.control("br", []);
+        roff.text([bold(choice.as_str()), roman(meaning.unwrap_or_default())]);
+    }
+    if let Some(example) = example {
+        roff.control("br", []);
+        roff.text([roman("Example: "), bold(example.as_str())]);
+    }
+}
+
+/// A text without the marks of Markdown.
+fn plain(text: &str) -> String {
+    text.replace('`', "")
 }
 
 fn page_of(command: &Command) -> Page {

@@ -147,7 +147,7 @@ fn there_is_a_manual_page_for_the_program_and_for_each_verb() {
     let mut expected: Vec<String> = crate::help::VERBS
         .iter()
         .map(|verb| format!("backup-{verb}.1"))
-        .chain(["backup.1".to_owned()])
+        .chain(["backup.1", "backup.json.5"].map(str::to_owned))
         .collect();
     expected.sort();
     assert_eq!(pages(&lab), expected);
@@ -162,7 +162,12 @@ fn there_is_a_manual_page_for_the_program_and_for_each_verb() {
     ] {
         assert!(main.contains(&format!(".SH {section}\n")), "{section}");
     }
-    for page in expected.iter().filter(|page| *page != "backup.1") {
+    let keys = fs::read_to_string(lab.path("share/man/man1/backup.json.5")).unwrap();
+    for said in ["local.keepDaily", "Example: ", ".SS notifications"] {
+        assert!(keys.contains(said), "{said}");
+    }
+    let verbs = expected.iter().filter(|page| page.starts_with("backup-"));
+    for page in verbs {
         let text = fs::read_to_string(lab.path("share/man/man1").join(page)).unwrap();
         let shown = page.trim_end_matches(".1").replace('-', "\\-");
         assert!(text.contains(&format!("{shown} \\- ")), "{page}");
