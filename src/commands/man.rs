@@ -185,8 +185,8 @@ fn config_page() -> Result<Vec<u8>> {
     roff.control("SH", ["DESCRIPTION"]);
     roff.text([
         roman(
-            "One object of JSON, in the second of these files that of a normal user. A key with a dot stands in the object that is named before it. Unknown keys \
-             are errors; ",
+            "One object of JSON, in the second of these files that of a normal user. A key with a dot \
+             stands in the object that is named before it. Unknown keys are errors; ",
         ),
         bold("backup check"),
         roman(" shows all of them at once. "),
