@@ -52,6 +52,7 @@ in
     "schedule.isDelayed" = true;
     "monitoring.enable" = monitoring.enable;
     "destination.isMounted" = needsMount;
+    "scripts.areRun" = cfg.preBackupScript != null || cfg.postBackupScript != null;
     "metrics.areWritten" = metrics != "/";
     "logs.areBelowVarLog" = logs != null;
     "state.isInItsDefault" = true;

@@ -111,6 +111,10 @@ fn wanted_action(found: &Action, facts: &Facts<'_>, is_saved: bool) -> Option<Ac
     match found {
         Action::Announce(_) => action(notify::decide_announce(facts, &mut none)),
         Action::PreScript(_) => action(pre_script::decide_pre_script(facts, &mut none)),
+        Action::PlanAgain => {
+            let script = facts.config.pre_backup_script.is_some();
+            script.then_some(Action::PlanAgain)
+        }
         Action::PostScript(_) => action(post_script::decide_post_script(facts, &mut none)),
         Action::DestinationCheck(found) => {
             let wanted = with_state_of_check(checked(facts)?, found, facts);

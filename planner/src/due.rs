@@ -8,8 +8,13 @@ mod tests;
 
 use chrono::{DateTime, FixedOffset, TimeDelta};
 use schema::{
-    Config, Finding, Plan, Report, RunResult, Severity, SnapshotId, amount::times, clock,
-    inventory::DestinationState, plan::Part, tries::Tries,
+    Config, Finding, Plan, Report, RunResult, Severity, SnapshotId,
+    amount::times,
+    clock,
+    inventory::DestinationState,
+    journal::Status,
+    plan::{PRE_SCRIPT, Part},
+    tries::Tries,
 };
 
 use crate::{
@@ -140,15 +145,25 @@ pub fn last_of_period<'a>(
         .find(|report| schedule::serves(config, since, report.started_at))
 }
 
-/// Whether a run was refused for nothing but an absent drive.
+/// Whether a run was refused for nothing but an absent drive, which no script looked for.
 #[must_use]
 pub fn was_absent(report: &Report) -> bool {
+    if ran_script(report) {
+        return false;
+    }
     let mut refusals = report
         .findings
         .iter()
         .filter(|finding| finding.severity == Severity::Refusal)
         .peekable();
     refusals.peek().is_some() && refusals.all(|one| one.code == code::DESTINATION_NOT_MOUNTED)
+}
+
+/// Whether the script before the backup ran: a try that costs more than a look.
+#[must_use]
+pub fn ran_script(report: &Report) -> bool {
+    let mut steps = report.steps.iter();
+    steps.any(|step| step.step == PRE_SCRIPT && step.outcome.status != Status::Skipped)
 }
 
 /// Whether a snapshot on the destination serves: another state directory may have made it, or this
@@ -214,11 +229,15 @@ pub fn decide_continuation(
     )))
 }
 
-/// Decides whether an unfinished run is gone on with now whose destination is away as `absence` says.
+/// Decides whether an unfinished run is gone on with now whose destination is away as `absence` says: the
+/// script before the backup may mount it.
 #[must_use]
-pub fn decide_by_absence(absence: Option<Finding>) -> Decision {
+pub fn decide_by_absence(config: &Config, absence: Option<Finding>) -> Decision {
+    let waits = config.pre_backup_script.is_none();
     match absence {
-        Some(absence) if absence.severity == Severity::Deferral => Decision::Defer(absence),
+        Some(absence) if absence.severity == Severity::Deferral && waits => {
+            Decision::Defer(absence)
+        }
         _ => Decision::Run(None),
     }
 }
@@ -240,8 +259,10 @@ pub fn decide_at_destination(
     if is_on_battery {
         return Decision::Defer(battery_deferral("this run"));
     }
-    // Without the drive only a run that copies to the cloud has anything to do.
-    let absence = destination_absence(config, destination).filter(|_| !config.cloud.enable);
+    // Without the drive only a run that copies to the cloud, or whose script may mount it, has anything
+    // to do.
+    let waits = !config.cloud.enable && !facts::may_be_mounted_by_script(config, destination);
+    let absence = destination_absence(config, destination).filter(|_| waits);
     let Some(absence) = absence else {
         return Decision::Run(None);
     };

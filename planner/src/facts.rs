@@ -7,7 +7,7 @@ use std::{cmp::Reverse, collections::BTreeSet};
 
 use chrono::{DateTime, FixedOffset, NaiveDate, Utc};
 use schema::{
-    Config, Inventory, SnapshotId, Tier, clock,
+    Config, FailureCode, Inventory, SnapshotId, Tier, clock,
     config::AbsolutePath,
     inventory::{DestinationState, Leftover, Presence, SnapshotState, SourceState},
     journal::ProblemKind,
@@ -93,9 +93,9 @@ impl<'a> Facts<'a> {
             last_good: destination.and_then(|destination| last_good(destination, now)),
             partials: Partials::of(destination, now),
             // Before the pre-script nothing can be said of them: it may mount or make them.
-            emptied: match config.pre_backup_script {
-                Some(_) => Vec::new(),
-                None => emptied(reference, &sources),
+            emptied: match makes_sources(config, options) {
+                true => Vec::new(),
+                false => emptied(reference, &sources),
             },
         }
     }
@@ -113,6 +113,20 @@ impl<'a> Facts<'a> {
             .destination
             .is_some_and(|found| is_away(self.config, found));
         self.config.cloud.enable && self.options.only != Some(Part::Local) && (!local || away)
+    }
+
+    /// Whether a script may still make or mount what is missing now.
+    pub(crate) fn makes_sources(&self) -> bool {
+        makes_sources(self.config, self.options)
+    }
+
+    /// Whether the destination is away, and a script that may mount it comes first. It can do nothing
+    /// about one that is mounted and does not answer.
+    pub(crate) fn waits_for_script(&self) -> bool {
+        let may_come = |found: &DestinationState| {
+            may_be_mounted_by_script(self.config, found) && !self.options.after_pre_script
+        };
+        self.options.only.is_none() && self.destination.is_some_and(may_come)
     }
 
     /// What the destination can hold: probed, else judged by its type, else unknown.
@@ -318,6 +332,18 @@ fn made(snapshot: &SnapshotState, now: DateTime<Utc>) -> (u64, bool, DateTime<Ut
 /// though `local.requireMount` asks for that.
 pub(crate) fn is_away(config: &Config, destination: &DestinationState) -> bool {
     !destination.present || (config.local.require_mount && !destination.mounted)
+}
+
+/// Whether a script before the backup may still make what is missing.
+fn makes_sources(config: &Config, options: &Options) -> bool {
+    config.pre_backup_script.is_some() && !options.after_pre_script
+}
+
+/// Whether the destination is away, and the script before the backup may mount it.
+pub(crate) fn may_be_mounted_by_script(config: &Config, destination: &DestinationState) -> bool {
+    config.pre_backup_script.is_some()
+        && is_away(config, destination)
+        && destination.absent_code != Some(FailureCode::NoAnswer)
 }
 
 /// The last good backup on a destination.

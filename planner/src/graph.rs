@@ -148,7 +148,7 @@ fn detail(action: &Action) -> Option<String> {
             Some(names.join(", "))
         }
         Action::Restore(step) => Some(step.target.clone()),
-        Action::SpaceCheck(_) | Action::Mark(_) => None,
+        Action::PlanAgain | Action::SpaceCheck(_) | Action::Mark(_) => None,
         Action::Delete(step) => Some(format!("{} to delete", step.rotation.deletions.len())),
         Action::Adopt(step) => Some(format!("{} to adopt", step.trees.len())),
         Action::Repair(step) => {

@@ -52,7 +52,8 @@ pub use listing::list_snapshots;
 pub use maintenance::{plan_adopting, plan_init, plan_maintenance, plan_maintenance_steps};
 pub use overview::{Standing, overview};
 pub use pipeline::{
-    Options, accepted_with, also_link, choose_basis, choose_reference, plan, refuse_unlawful,
+    Options, accepted_with, also_link, choose_basis, choose_reference, continue_plan, plan,
+    refuse_unlawful,
 };
 pub use schema::clock::{self, FUTURE_TOLERANCE};
 pub use stale::staleness;

@@ -28,6 +28,7 @@ use crate::{
 const PIPELINE: &[Decide] = &[
     notify::decide_announce,
     pre_script::decide_pre_script,
+    pre_script::decide_planning,
     destination_check::decide_destination_check,
     room::decide_make_room,
     space_check::decide_space_check,
@@ -47,6 +48,8 @@ pub struct Options {
     pub scheduled: bool,
     /// The steps of one part of a run only, without the scripts and notifications around them.
     pub only: Option<Part>,
+    /// The run's pre-backup script has run: what it mounts and makes is there, or is missing.
+    pub after_pre_script: bool,
 }
 
 /// Compiles config and inventory into a plan.
@@ -69,7 +72,21 @@ pub fn plan(config: &Config, inventory: &Inventory, options: &Options) -> Plan {
         .iter()
         .any(|finding| finding.code == findings::code::ON_BATTERY);
     let away = facts.config.local.enable && facts.is_live() && !battery;
-    let steps = match found.iter().map(|finding| finding.severity).max() {
+    let gravest = found.iter().map(|finding| finding.severity).max();
+    let steps = match gravest {
+        // What follows the script is planned once it has run.
+        Some(Severity::Note | Severity::Warning) if facts.waits_for_script() => {
+            build_steps(&facts, &mut found, |action| {
+                let is_before = matches!(
+                    action,
+                    Action::PreScript(_)
+                        | Action::PlanAgain
+                        | Action::PostScript(_)
+                        | Action::Notify(_)
+                );
+                is_before && part(action)
+            })
+        }
         // Without the disk the cloud is served all the same, of the live sources.
         Some(Severity::Warning | Severity::Deferral) if away => {
             build_steps(&facts, &mut found, |action| {
@@ -77,6 +94,7 @@ pub fn plan(config: &Config, inventory: &Inventory, options: &Options) -> Plan {
                     action,
                     Action::Announce(_)
                         | Action::PreScript(_)
+                        | Action::PlanAgain
                         | Action::CloudSync(_)
                         | Action::PostScript(_)
                         | Action::Notify(_)
@@ -84,10 +102,18 @@ pub fn plan(config: &Config, inventory: &Inventory, options: &Options) -> Plan {
                 needs_no_disk && part(action)
             })
         }
-        Some(Severity::Deferral) => Vec::new(),
-        Some(Severity::Refusal) => build_steps(&facts, &mut found, |action| {
-            matches!(action, Action::PostScript(_) | Action::Notify(_)) && part(action)
-        }),
+        Some(Severity::Deferral) if !options.after_pre_script => Vec::new(),
+        Some(severity @ (Severity::Deferral | Severity::Refusal)) => {
+            build_steps(&facts, &mut found, |action| {
+                let is_wanted = match action {
+                    Action::PreScript(_) | Action::PlanAgain => options.after_pre_script,
+                    Action::PostScript(_) => true,
+                    Action::Notify(_) => severity == Severity::Refusal,
+                    _ => false,
+                };
+                is_wanted && part(action)
+            })
+        }
         _ => build_steps(&facts, &mut found, part),
     };
     if let Some(only) = options.only
@@ -115,8 +141,12 @@ pub fn refuse_unlawful(mut plan: Plan, inventory: &Inventory) -> Plan {
     findings.append(&mut plan.findings);
     findings.sort_by_key(|finding| Reverse(finding.severity));
     plan.findings = findings;
-    plan.steps
-        .retain(|step| matches!(step.action, Action::PostScript(_) | Action::Notify(_)));
+    let is_made_in_two = plan.is_made_in_two();
+    plan.steps.retain(|step| match step.action {
+        Action::PostScript(_) | Action::Notify(_) => true,
+        Action::PreScript(_) | Action::PlanAgain => is_made_in_two,
+        _ => false,
+    });
     let left: Vec<String> = plan.steps.iter().map(|step| step.id.clone()).collect();
     for step in &mut plan.steps {
         step.needs.retain(|id| left.contains(id));
@@ -127,6 +157,19 @@ pub fn refuse_unlawful(mut plan: Plan, inventory: &Inventory) -> Plan {
         kept: destination.map_or(0, |found| found.snapshots.len() as u64),
         ..Totals::default()
     };
+    plan.digest = plan.expected_digest();
+    plan
+}
+
+/// The plan of the rest of a run that `begun` is the beginning of, as the plan of that whole run. Where
+/// people were told of a refusal like this one, they are not told again.
+#[must_use]
+pub fn continue_plan(mut plan: Plan, begun: &Plan, is_told: bool) -> Plan {
+    plan.run_id.clone_from(&begun.run_id);
+    if is_told {
+        let is_notice = |step: &Step| matches!(step.action, Action::Notify(_));
+        plan.steps.retain(|step| !is_notice(step));
+    }
     plan.digest = plan.expected_digest();
     plan
 }

@@ -67,7 +67,12 @@ pub(crate) fn snapshot(day: &str, is_suspect: bool) -> Value {
 
 /// The plan of a backup of `/home` to this destination, made at this time.
 pub(crate) fn plan(config: &Config, destination: &DestinationState, now: &str) -> Plan {
-    let inventory: Inventory = serde_json::from_value(json!({
+    crate::plan(config, &inventory(destination, now), &Options::default())
+}
+
+/// The inventory of a machine with `/home` and this destination, taken at this time.
+pub(crate) fn inventory(destination: &DestinationState, now: &str) -> Inventory {
+    serde_json::from_value(json!({
         "format_version": 1,
         "taken_at": now,
         "host": "atlas",
@@ -95,6 +100,5 @@ pub(crate) fn plan(config: &Config, destination: &DestinationState, now: &str) -
             "unreadable": [],
         }],
     }))
-    .unwrap();
-    crate::plan(config, &inventory, &Options::default())
+    .unwrap()
 }

@@ -13,7 +13,7 @@ use schema::{
     plan::{Action, SnapshotStep},
 };
 
-use crate::{lint, stale::LONGEST};
+use crate::{facts, lint, stale::LONGEST};
 
 type Time = DateTime<FixedOffset>;
 
@@ -103,6 +103,19 @@ pub fn why_replan_here(plan: &Plan, destination: &DestinationState) -> Option<Re
     let found = destination.record.as_ref().map(|record| record.id.as_str());
     (planned != found?)
         .then(|| Replan::asked("it belongs to another destination than the one mounted now"))
+}
+
+/// Why the run is planned anew where its destination is away: a script that may mount it comes before a
+/// whole run, and came before this one when that was begun, perhaps before the machine was started anew.
+#[must_use]
+pub fn why_replan_away(
+    plan: &Plan,
+    config: &Config,
+    destination: &DestinationState,
+) -> Option<Replan> {
+    let is_whole = plan.only.is_none() && plan.does_something();
+    (is_whole && facts::may_be_mounted_by_script(config, destination))
+        .then(|| Replan::counting("its destination is not there, and the pre-script may mount it"))
 }
 
 /// That the run is planned anew because it is not what the present configuration gives

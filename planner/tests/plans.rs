@@ -57,6 +57,7 @@ fn load(folder: &Path) -> (Config, Inventory, Options) {
         approve_deletions: options["approveDeletions"] == true,
         scheduled: options["scheduled"] == true,
         only: None,
+        after_pre_script: options["afterPreScript"] == true,
     };
     let inventory = read(&folder.join("inventory.json"));
     (read(&folder.join("config.json")), inventory, options)
@@ -148,9 +149,11 @@ fn holds_of_every_plan(plan: &Plan, inventory: &Inventory) {
     // Only the copy to the cloud is made while the rest is deferred until the disk is back.
     let live = |step: &schema::plan::Step| match &step.action {
         Action::CloudSync(sync) => sync.live.is_some(),
-        other => other.is_about_others() || matches!(other, Action::PreScript(_)),
+        Action::PreScript(_) | Action::PlanAgain => true,
+        other => other.is_about_others(),
     };
-    let deferred = plan.severity() == Some(Severity::Deferral);
+    // A script that had run before it was planned is in it.
+    let deferred = plan.severity() == Some(Severity::Deferral) || plan.is_made_in_two();
     let served = deferred && plan.steps.iter().all(live);
     assert!(!(refused && plan.does_something()) || served);
     let Some(destination) = &inventory.destination else {
@@ -307,6 +310,9 @@ fn generated_folders_are_as_generated() {
         }
         if world.options.scheduled {
             options["scheduled"] = json!(true);
+        }
+        if world.options.after_pre_script {
+            options["afterPreScript"] = json!(true);
         }
         let inventory = serde_json::to_value(&world.inventory).unwrap();
         let mut files = vec![

@@ -93,6 +93,13 @@ impl Plan {
         self.steps.iter().any(|step| !step.action.is_about_others())
     }
 
+    /// Whether the rest of it is planned, or was planned, once its pre-backup script had run.
+    #[must_use]
+    pub fn is_made_in_two(&self) -> bool {
+        let mut steps = self.steps.iter();
+        steps.any(|step| matches!(step.action, Action::PlanAgain))
+    }
+
     /// The snapshot that the plan makes, if it makes one.
     #[must_use]
     pub fn snapshot(&self) -> Option<&SnapshotStep> {
@@ -150,6 +157,8 @@ pub enum Action {
     Announce(AnnounceStep),
     /// Runs the pre-backup script.
     PreScript(ScriptStep),
+    /// Makes the plan of what follows: the pre-backup script may mount the destination.
+    PlanAgain,
     /// Makes sure that the right destination is there, and sets it up when it is new.
     DestinationCheck(DestinationCheckStep),
     /// Reclaims leftovers and makes sure that there is room.
@@ -179,6 +188,12 @@ pub enum Action {
 /// Id of the step that tells of the start.
 pub const ANNOUNCE: &str = "announce";
 
+/// Id of the step that runs the pre-backup script.
+pub const PRE_SCRIPT: &str = "pre-script";
+
+/// Id of the step after which the rest of a run is planned.
+pub const PLAN_AGAIN: &str = "plan-again";
+
 /// Id of the step that tells of the result.
 pub const NOTIFY: &str = "notify";
 
@@ -203,7 +218,8 @@ impl Action {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Announce(_) => ANNOUNCE,
-            Self::PreScript(_) => "pre-script",
+            Self::PreScript(_) => PRE_SCRIPT,
+            Self::PlanAgain => PLAN_AGAIN,
             Self::DestinationCheck(_) => "destination-check",
             Self::SpaceCheck(_) => "space-check",
             Self::Snapshot(_) => "snapshot",

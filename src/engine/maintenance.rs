@@ -33,7 +33,8 @@ impl Operation<'_> {
                 self.take_over_before(state)?;
             }
             let config = &self.engine.config;
-            let report = run::begin_run(state, config, inventory, None, plan, self.context)?;
+            let end = run::begin_run(state, config, inventory, None, plan, self.context)?;
+            let report = end.into_report()?;
             Ok(RunOutcome::Ended(Box::new(report)))
         })
     }

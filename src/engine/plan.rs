@@ -43,6 +43,7 @@ impl Engine {
             approve_deletions: request.approve_deletions,
             scheduled: false,
             only: request.only,
+            after_pre_script: false,
         };
         let plan = planner::plan(&self.config, &inventory, &options);
         let plan = planner::refuse_unlawful(plan, &inventory);

@@ -120,10 +120,10 @@ fn what_was_missed_while_the_machine_was_off_is_caught_up_unless_that_is_unwante
     assert_eq!(lab.ids().len(), 1);
 }
 
-/// The configuration's pre-script, which ends the run as the kernel does when memory is short.
-fn deadly(lab: &mut Lab) {
-    let script = lab.script("pre", "[ -e harmless ] || kill -KILL $PPID");
-    lab.set("preBackupScript", script);
+/// A script of the configuration, which ends the run as the kernel does when memory is short.
+fn deadly(lab: &mut Lab, option: &str) {
+    let script = lab.script("deadly", "[ -e harmless ] || kill -KILL $PPID");
+    lab.set(option, script);
 }
 
 #[test]
@@ -176,7 +176,8 @@ fn a_snapshot_of_the_future_is_a_note_that_names_the_way_to_clear_it_away() {
 fn an_unfinished_run_whose_drive_is_away_by_policy_is_deferred_and_goes_on_when_it_is_back() {
     let mut lab = scheduled();
     lab.set("local.ifAbsent", "defer");
-    deadly(&mut lab);
+    // After the snapshot: a script before it might bring the drive, and would be asked to.
+    deadly(&mut lab, "postBackupScript");
     lab.write("harmless", "");
     due(&lab, DAY).expect(0);
     std::fs::remove_file(lab.path("harmless")).unwrap();
@@ -204,7 +205,7 @@ fn an_unfinished_run_whose_drive_is_away_by_policy_is_deferred_and_goes_on_when_
 fn a_run_that_dies_each_time_is_tried_at_growing_distances_and_planned_anew_once() {
     let mut lab = scheduled();
     lab.set("schedule.randomDelay", "0s");
-    deadly(&mut lab);
+    deadly(&mut lab, "preBackupScript");
     let at = |time: &str| format!("2025-03-05T{time}:00+01:00");
     let dies = |time: &str| assert_ne!(again(&lab, &at(time)).code, 0, "at {time}");
     let waits = |time: &str, until: &str| {

@@ -42,6 +42,7 @@ mod many_days;
 mod many_snapshots;
 mod metrics;
 mod mounted;
+mod mounting_script;
 mod naming;
 mod notify;
 mod options;

@@ -147,7 +147,11 @@ fn a_script_that_ignores_the_request_to_end_is_killed() {
 #[test]
 fn a_refused_run_still_runs_the_script_after_and_tells() {
     let mut lab = Lab::new();
-    lab.set("local.requireMount", true);
+    // A disk that is there, and another one than the script could be meant to bring.
+    lab.set(
+        "local.fileSystemUUID",
+        "0b7d6e3c-0000-4000-8000-000000000000",
+    );
     lab.set("preBackupScript", noting(&lab, "pre"));
     lab.set("postBackupScript", noting(&lab, "post"));
     let told = lab.script("tell", &format!("cat > '{}'", lab.text("told.json")));
@@ -159,7 +163,7 @@ fn a_refused_run_still_runs_the_script_after_and_tells() {
     assert!(read(&lab, "post.env").contains("BACKUP_RESULT=refused\n"));
     let told = read_json(&lab.path("told.json"));
     assert_eq!(told["result"], "refused");
-    assert_eq!(told["findings"][0]["code"], "destination-not-mounted");
+    assert_eq!(told["findings"][0]["code"], "wrong-file-system");
 }
 
 #[test]

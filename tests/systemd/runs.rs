@@ -143,6 +143,29 @@ fn started_alone_the_local_unit_does_just_its_part() {
 }
 
 #[test]
+fn a_script_mounts_the_disk_for_the_whole_machine_and_another_unmounts_it() {
+    let Some(mut machine) = machine("a_script_mounts_the_disk_for_the_whole_machine") else {
+        return;
+    };
+    machine.configure(&config());
+    machine.script("lab/pre", &format!("mount {} /mnt/backup", machine.disk()));
+    machine.script(
+        "lab/post",
+        "echo $BACKUP_RESULT >> /lab/post.log; umount /mnt/backup",
+    );
+    machine.boot();
+    machine.sh("systemctl start backup.service").ok();
+    assert_eq!(machine.report()["result"], "success");
+    assert_eq!(machine.read("lab/post.log"), "success\n");
+    assert_ne!(machine.sh("mountpoint -q /mnt/backup").code, Some(0));
+    assert_eq!(machine.sh("ls -A /mnt/backup").ok(), "", "nothing below");
+    let local = machine.journal("backup-local.service");
+    assert!(local.contains("snapshot"), "{local}");
+    machine.sh("systemctl start mnt-backup.mount").ok();
+    assert_eq!(machine.snapshots().len(), 1);
+}
+
+#[test]
 fn a_part_that_a_condition_skips_is_deferred_and_no_success() {
     let Some(mut machine) = machine("a_part_that_a_condition_skips_is_deferred") else {
         return;

@@ -90,6 +90,10 @@ fn do_action(
             let environment = script_environment(plan, None, sealed.as_ref());
             steps::script::run_script_step(&step.id, script, &environment, context)
         }
+        Action::PlanAgain => Err(Error::failed(
+            "the rest of this run is planned by whoever runs all of it",
+        )
+        .hint("`backup apply` goes on with it")),
         Action::DestinationCheck(check) => {
             session.prepare(check, context)?;
             let state = session.state;

@@ -16,5 +16,7 @@ mod session;
 mod step;
 pub(crate) mod systemd;
 
-pub use runner::{abandon_run, begin_delegated_run, begin_run, resume_delegated_run};
+pub use runner::{
+    RunEnd, abandon_run, begin_delegated_run, begin_run, resume_delegated_run, resume_planned_run,
+};
 pub use systemd::Systemd;

@@ -5,8 +5,8 @@
 
 use schema::{
     Config, Inventory, Plan, Report,
-    journal::JournalEvent,
-    plan::{Action, Part, Step},
+    journal::{JournalEvent, Outcome},
+    plan::{Action, PLAN_AGAIN, Part, Step},
 };
 
 use super::{
@@ -16,12 +16,36 @@ use super::{
     step::run_step,
 };
 use crate::{
-    error::Result,
+    error::{Error, Result},
     event::{Context, Event},
     journal::{Journal, Replay},
     state_dir::StateDir,
     survey::Survey,
 };
+
+/// Where a run has come to.
+#[derive(Debug)]
+pub enum RunEnd {
+    /// To its end.
+    Ended(Box<Report>),
+    /// To where the rest of it is to be planned ([`Action::PlanAgain`]).
+    ToPlanAgain,
+}
+
+impl RunEnd {
+    /// The report of a run whose plan is a whole one.
+    ///
+    /// # Errors
+    /// Fails where its rest is to be planned.
+    pub fn into_report(self) -> Result<Report> {
+        match self {
+            Self::Ended(report) => Ok(*report),
+            Self::ToPlanAgain => Err(Error::failed(
+                "the plan is the beginning of a run, whose rest is planned later",
+            )),
+        }
+    }
+}
 
 /// Runs a new plan to its end.
 ///
@@ -38,12 +62,13 @@ pub fn begin_run(
     survey: Option<Survey>,
     plan: &Plan,
     context: Context<'_>,
-) -> Result<Report> {
+) -> Result<RunEnd> {
     let journal = state.begin(config, inventory, plan)?;
     let mut session = Session::new(state, plan);
     let scripted = |step: &Step| matches!(step.action, Action::PreScript(_));
     session.survey = survey.filter(|_| !plan.steps.iter().any(scripted));
-    run_steps(session, plan, journal, Replay::default(), None, context)
+    let found = (journal, Replay::default());
+    run_steps(session, plan, found, Replay::default(), None, context)
 }
 
 /// As [`begin_run`], but a unit of its own does each part, by [`Delegation`].
@@ -57,11 +82,11 @@ pub fn begin_delegated_run(
     plan: &Plan,
     delegation: Delegation<'_>,
     context: Context<'_>,
-) -> Result<Report> {
+) -> Result<RunEnd> {
     let journal = state.begin(config, inventory, plan)?;
     let session = Session::new(state, plan);
-    let replay = Replay::default();
-    run_steps(session, plan, journal, replay, Some(delegation), context)
+    let (found, before) = ((journal, Replay::default()), Replay::default());
+    run_steps(session, plan, found, before, Some(delegation), context)
 }
 
 /// Continues a run that was begun and not ended; with `delegation` a unit of its own does each part.
@@ -73,7 +98,19 @@ pub fn resume_delegated_run(
     plan: &Plan,
     delegation: Option<Delegation<'_>>,
     context: Context<'_>,
-) -> Result<Report> {
+) -> Result<RunEnd> {
+    let before = state.replay(&plan.run_id)?;
+    resume_run(state, plan, delegation, before, context)
+}
+
+/// Continues a run; what `before` says of its steps was done by an earlier process.
+fn resume_run(
+    state: &StateDir,
+    plan: &Plan,
+    delegation: Option<Delegation<'_>>,
+    before: Replay,
+    context: Context<'_>,
+) -> Result<RunEnd> {
     // An absent destination must not end the run that waits for it.
     let (journal, replay) = state.journal(&plan.run_id)?;
     if replay
@@ -83,7 +120,47 @@ pub fn resume_delegated_run(
         Session::new(state, plan).store()?;
     }
     let session = Session::new(state, plan);
-    run_steps(session, plan, journal, replay, delegation, context)
+    run_steps(
+        session,
+        plan,
+        (journal, replay),
+        before,
+        delegation,
+        context,
+    )
+}
+
+/// Goes on with a run by the plan of its rest, which holds its beginning as well.
+///
+/// A kill before the plan is on disk leaves the beginning, one after that a plan that is made once
+/// more: the step is ended last.
+///
+/// # Errors
+/// As [`begin_delegated_run`].
+pub fn resume_planned_run(
+    state: &StateDir,
+    inventory: &Inventory,
+    plan: &Plan,
+    delegation: Option<Delegation<'_>>,
+    context: Context<'_>,
+) -> Result<Report> {
+    state.replace_plan(inventory, plan)?;
+    let (mut journal, replay) = state.journal(&plan.run_id)?;
+    if replay.outcome(PLAN_AGAIN).is_none() {
+        let outcome = Outcome::success("the rest is planned");
+        journal.append(&JournalEvent::StepFinished {
+            step: PLAN_AGAIN.to_owned(),
+            at: context.clock.now(),
+            outcome: outcome.clone(),
+        })?;
+        context.observer.event(Event::StepFinished {
+            step: PLAN_AGAIN,
+            outcome: &outcome,
+        });
+    }
+    drop(journal);
+    let before = Replay::default();
+    resume_run(state, plan, delegation, before, context)?.into_report()
 }
 
 /// Gives an unfinished run up, so that a new one can take its place. `interruptions` are those that
@@ -110,12 +187,11 @@ pub fn abandon_run(
 fn run_steps(
     mut session: Session<'_>,
     plan: &Plan,
-    mut journal: Journal,
-    mut replay: Replay,
+    (mut journal, mut replay): (Journal, Replay),
+    before: Replay,
     delegation: Option<Delegation<'_>>,
     context: Context<'_>,
-) -> Result<Report> {
-    let before = replay.clone();
+) -> Result<RunEnd> {
     let continued = !replay.events.is_empty();
     let now = context.clock.now();
     journal.append(&JournalEvent::RunStarted {
@@ -129,6 +205,19 @@ fn run_steps(
     });
     let mut report = empty_report(plan, &replay, now);
     for step in &plan.steps {
+        if matches!(step.action, Action::PlanAgain)
+            && replay.outcome(&step.id).is_none()
+            && unmet_need(step, &report).is_none()
+        {
+            journal.append(&JournalEvent::StepStarted {
+                step: step.id.clone(),
+                at: context.clock.now(),
+            })?;
+            context
+                .observer
+                .event(Event::StepStarted { step: &step.id });
+            return Ok(RunEnd::ToPlanAgain);
+        }
         if let Some(delegation) = delegation
             && step.action.part() != Part::Coordinator
             && !gives_back(step)
@@ -166,7 +255,7 @@ fn run_steps(
     }
     session.state.end(&report)?;
     session.state.forget_old_runs(context)?;
-    Ok(report)
+    Ok(RunEnd::Ended(Box::new(report)))
 }
 
 /// Whether a cloud step deletes local snapshots afterwards, which the unit of the cloud steps may

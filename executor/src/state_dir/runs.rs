@@ -99,6 +99,18 @@ impl StateDir {
         Journal::open(&run, &at(journal::FILE_NAME)).map(|(journal, _)| journal)
     }
 
+    /// Puts the plan of a whole run, and what it was made from, in the place of the plan of its beginning.
+    ///
+    /// # Errors
+    /// Fails if the state directory cannot be written; the run is its beginning then.
+    pub fn replace_plan(&self, inventory: &Inventory, plan: &Plan) -> Result<()> {
+        let run = self.run(&plan.run_id)?;
+        let at = |file: &str| self.named(&format!("{RUNS}/{}/{file}", plan.run_id));
+        write_json(&run, INVENTORY, &at(INVENTORY), inventory)?;
+        self.summarize_run(&run, inventory, plan);
+        write_json(&run, PLAN, &at(PLAN), plan)
+    }
+
     /// Opens the journal of a run that was begun, once it has what the process of a part wrote apart.
     ///
     /// # Errors
@@ -323,12 +335,16 @@ pub(super) fn is_maintenance(plan: &Plan) -> bool {
     })
 }
 
-/// Whether a plan makes, moves or deletes snapshots.
+/// Whether a plan makes, moves or deletes snapshots, or begins a run that does.
 pub(super) fn backs_up(plan: &Plan) -> bool {
     plan.steps.iter().any(|step| {
         matches!(
             step.action,
-            Action::Snapshot(_) | Action::Rotate(_) | Action::Delete(_) | Action::CloudSync(_)
+            Action::PreScript(_)
+                | Action::Snapshot(_)
+                | Action::Rotate(_)
+                | Action::Delete(_)
+                | Action::CloudSync(_)
         )
     })
 }

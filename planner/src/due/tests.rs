@@ -239,10 +239,60 @@ fn an_unfinished_run_is_gone_on_with_unless_power_or_many_deaths_say_later() {
 #[test]
 fn an_unfinished_run_waits_for_a_drive_that_may_be_away() {
     let away = finding(Severity::Deferral, code::DESTINATION_NOT_MOUNTED);
-    assert_eq!(decide_by_absence(Some(away.clone())), Decision::Defer(away));
+    assert_eq!(
+        decide_by_absence(&config(false), Some(away.clone())),
+        Decision::Defer(away)
+    );
     let missing = finding(Severity::Refusal, code::DESTINATION_NOT_MOUNTED);
-    assert_eq!(decide_by_absence(Some(missing)), Decision::Run(None));
-    assert_eq!(decide_by_absence(None), Decision::Run(None));
+    assert_eq!(
+        decide_by_absence(&config(false), Some(missing)),
+        Decision::Run(None)
+    );
+    assert_eq!(decide_by_absence(&config(false), None), Decision::Run(None));
+    // A script may bring it.
+    let away = finding(Severity::Deferral, code::DESTINATION_NOT_MOUNTED);
+    assert_eq!(
+        decide_by_absence(&scripted(), Some(away)),
+        Decision::Run(None)
+    );
+}
+
+/// A configuration with a script before the backup.
+fn scripted() -> Config {
+    Config {
+        pre_backup_script: Some("/bin/true".parse().unwrap()),
+        ..config(false)
+    }
+}
+
+#[test]
+fn a_script_that_may_bring_the_drive_is_tried_again_at_growing_distances() {
+    let away = destination(false, &serde_json::json!([]));
+    let newer = Newer {
+        since: at("2025-03-06T02:00:00Z"),
+        disbelieved: Vec::new(),
+    };
+    let mut refused = run("2025-03-06T02:00:00Z", false, None);
+    refused.result = RunResult::Refused;
+    refused.findings = vec![finding(Severity::Refusal, code::DESTINATION_NOT_MOUNTED)];
+    assert!(was_absent(&refused));
+    let now = at("2025-03-06T02:20:00Z");
+    let decide = |config: &Config| {
+        let reports = [refused.clone()];
+        decide_at_destination(config, &newer, &away, &reports, false, now)
+    };
+    assert!(matches!(
+        decide(&config(false)),
+        Decision::RefuseAsBefore(_)
+    ));
+    assert_eq!(decide(&scripted()), Decision::Run(None));
+    refused.steps = vec![StepReport {
+        step: "pre-script".to_owned(),
+        started_at: Some(refused.started_at),
+        ended_at: refused.ended_at,
+        outcome: Outcome::default(),
+    }];
+    assert!(!was_absent(&refused), "it was a try");
 }
 
 #[test]

@@ -58,6 +58,12 @@ pub(crate) fn collect_findings(facts: &Facts<'_>) -> Vec<Finding> {
         return findings;
     };
     if let Some(absence) = destination::destination_absence(facts.config, destination) {
+        if facts.waits_for_script() {
+            findings.push(before_script(&absence));
+            sources::check_sources(facts, &mut findings);
+            findings.extend(records::of_state(facts.inventory));
+            return findings;
+        }
         if facts.is_live() {
             findings.push(without_disk(facts, absence));
         } else {
@@ -94,6 +100,17 @@ pub(crate) fn collect_findings(facts: &Facts<'_>) -> Vec<Finding> {
         notices::of_run(facts, destination, &mut findings);
     }
     findings
+}
+
+/// That the destination is away before the script that may mount it.
+fn before_script(absence: &Finding) -> Finding {
+    note(
+        code::DESTINATION_NOT_YET_THERE,
+        format!(
+            "{}; the pre-script runs first, and the rest is planned once it has",
+            absence.message
+        ),
+    )
 }
 
 /// What the last upload held back, and what this one does because of the clock.

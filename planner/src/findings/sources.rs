@@ -26,7 +26,7 @@ pub(super) fn check_sources(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     let none_there = sources
         .iter()
         .all(|source| source.presence != Presence::Present);
-    let scripted = facts.config.pre_backup_script.is_some();
+    let scripted = facts.makes_sources();
     // The pre-script may make or mount them: whoever makes the snapshot looks again after it.
     if none_there && !scripted || sources.is_empty() {
         let paths = sources.iter().map(|source| source.path.to_string());
@@ -204,7 +204,7 @@ fn is_below(path: &str, above: &str) -> bool {
 }
 
 fn check_presence(facts: &Facts<'_>, source: &SourceState, findings: &mut Vec<Finding>) {
-    if facts.config.pre_backup_script.is_some() {
+    if facts.makes_sources() {
         findings.extend(describe_not_yet_there(source));
         return;
     }

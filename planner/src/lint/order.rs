@@ -62,6 +62,8 @@ fn refused_plans_do_nothing(plan: &Plan, broken: &mut Broken) {
     for step in &plan.steps {
         let runs = match &step.action {
             Action::PostScript(_) | Action::Notify(_) => true,
+            // It had run when the plan was made.
+            Action::PreScript(_) | Action::PlanAgain if plan.is_made_in_two() => true,
             Action::Announce(_) | Action::PreScript(_) => severity == Severity::Deferral,
             Action::CloudSync(sync) => severity == Severity::Deferral && sync.live.is_some(),
             _ => false,
@@ -84,7 +86,7 @@ fn kinds(plan: &Plan, at: usize, served: &Served<'_>, broken: &mut Broken) {
     let checked = "which makes sure that it is the right destination";
     match &step.action {
         Action::Announce(_) | Action::PreScript(_) => {}
-        Action::DestinationCheck(_) => {
+        Action::PlanAgain | Action::DestinationCheck(_) => {
             if must_succeed(plan) {
                 need("pre-script", "although a failure of that one ends the run");
             }

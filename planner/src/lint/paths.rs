@@ -54,7 +54,11 @@ impl Paths<'_> {
                 file.for_each(|file| self.absolute(file, "a file"));
             }
             // Ids and tiers are types of their own: they hold no path.
-            Action::SpaceCheck(_) | Action::Rotate(_) | Action::Delete(_) | Action::Mark(_) => {}
+            Action::PlanAgain
+            | Action::SpaceCheck(_)
+            | Action::Rotate(_)
+            | Action::Delete(_)
+            | Action::Mark(_) => {}
         }
     }
 

@@ -52,6 +52,10 @@ impl Facts {
             ("schedule.isDelayed", delay > 0),
             ("monitoring.enable", monitoring.enable),
             ("destination.isMounted", needs_mount),
+            (
+                "scripts.areRun",
+                config.pre_backup_script.is_some() || config.post_backup_script.is_some(),
+            ),
             ("metrics.areWritten", metrics.is_some()),
             ("logs.areBelowVarLog", logs_directory.is_some()),
             ("state.isInItsDefault", layout.state_dir == STATE_DIR),

@@ -13,6 +13,13 @@ CAP_MAC_ADMIN CAP_MAC_OVERRIDE CAP_BPF CAP_PERFMON CAP_WAKE_ALARM CAP_BLOCK_SUSP
 CAP_IPC_LOCK CAP_LINUX_IMMUTABLE CAP_MKNOD CAP_AUDIT_CONTROL CAP_AUDIT_READ CAP_AUDIT_WRITE \
 CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE CAP_NET_BROADCAST";
 
+/// The same where there are scripts, without what mounting, unlocking and snapshots of volumes take, and
+/// networks of one's own.
+const NEVER_BY_SCRIPTS: &str = "~CAP_SYS_MODULE CAP_SYS_RAWIO CAP_SYS_TIME CAP_SYS_BOOT CAP_SYSLOG \
+CAP_SYS_PACCT CAP_SYS_PTRACE CAP_SYS_TTY_CONFIG CAP_MAC_ADMIN CAP_MAC_OVERRIDE CAP_BPF CAP_PERFMON \
+CAP_WAKE_ALARM CAP_BLOCK_SUSPEND CAP_LEASE CAP_LINUX_IMMUTABLE CAP_AUDIT_CONTROL CAP_AUDIT_READ \
+CAP_AUDIT_WRITE";
+
 /// What reading all and storing it with owner, mode, attributes and device nodes takes:
 /// `SYS_ADMIN` for `trusted.*` attributes, `SYS_RESOURCE` because root's copies of a user's files
 /// are not held to that user's quota, `SYS_PTRACE` to find an rsync that outlived its run.
@@ -25,16 +32,68 @@ const NETWORK: &str = "AF_UNIX AF_INET AF_INET6 AF_NETLINK";
 /// Where the metrics are written.
 const METRICS: (&str, Conditions) = ("-${metricsFolder.word}", &["metrics.areWritten"]);
 
-/// What the coordinator may do.
+/// Where there are no scripts.
+const WITHOUT_SCRIPTS: Conditions = &["!scripts.areRun"];
+/// Where there are.
+const WITH_SCRIPTS: Conditions = &["scripts.areRun"];
+
+/// What the coordinator may do. Where there are scripts, they are the administrator's: what they mount is
+/// mounted for the machine, which no namespace allows, and they may open any device.
 pub(super) fn coordinator_limits() -> Vec<Line> {
-    let may = vec![
-        Line::set("ProtectSystem", "full"),
-        Line::set("RestrictSUIDSGID", "yes"),
-        Line::set("CapabilityBoundingSet", NEVER),
-        Line::lines("SystemCallFilter", &[("@system-service", &[])]),
-        Line::set("RestrictAddressFamilies", NETWORK),
-    ];
-    [common_limits(), may, writable_paths(&[METRICS])].concat()
+    let on = |key: &&'static str| Line::one_of(key, &[("yes", WITHOUT_SCRIPTS)]);
+    let mut lines = vec![Line::set("UMask", "0077")];
+    lines.push(
+        Line::one_of("PrivateMounts", &[("yes", WITHOUT_SCRIPTS)]).because(&[
+            "With scripts there is no such limit: what they mount is mounted for the machine.",
+        ]),
+    );
+    lines.extend(
+        [
+            "ProtectClock",
+            "ProtectControlGroups",
+            "ProtectKernelLogs",
+            "ProtectKernelModules",
+            "ProtectKernelTunables",
+            "RestrictNamespaces",
+            "RestrictSUIDSGID",
+        ]
+        .iter()
+        .map(on),
+    );
+    let always = ["ProtectHostname", "LockPersonality", "RestrictRealtime"];
+    lines.extend(always.map(|key| Line::set(key, "yes")));
+    lines.extend(own_keys_and_calls());
+    lines.extend([
+        Line::one_of("ProtectSystem", &[("full", WITHOUT_SCRIPTS)]),
+        Line::one_of(
+            "CapabilityBoundingSet",
+            &[(NEVER, WITHOUT_SCRIPTS), (NEVER_BY_SCRIPTS, WITH_SCRIPTS)],
+        ),
+        Line::lines(
+            "SystemCallFilter",
+            &[("@system-service", &[]), ("@mount", WITH_SCRIPTS)],
+        ),
+        Line::one_of("RestrictAddressFamilies", &[(NETWORK, WITHOUT_SCRIPTS)]),
+    ]);
+    lines.extend(state_and_logs("backup"));
+    lines.push(Line::lines(
+        "ReadWritePaths",
+        &[
+            (
+                "-${stateDirectory.word}",
+                &["!state.isInItsDefault", "!scripts.areRun"],
+            ),
+            (
+                "-${logPath.word}",
+                &["!logs.areBelowVarLog", "!scripts.areRun"],
+            ),
+            (
+                "-${metricsFolder.word}",
+                &["metrics.areWritten", "!scripts.areRun"],
+            ),
+        ],
+    ));
+    lines
 }
 
 /// What the local steps may do.
@@ -208,18 +267,24 @@ fn writable_state_and_logs(
     elsewhere: &'static str,
     more: &[(&'static str, Conditions)],
 ) -> Vec<Line> {
-    let state: Conditions = &["state.isInItsDefault"];
-    let logs: Conditions = &["logs.areBelowVarLog"];
     // One that is missing must not keep the unit from starting: the program says it better.
     let elsewhere: [(&str, Conditions); 2] = [
         (elsewhere, &["!state.isInItsDefault"]),
         ("-${logPath.word}", &["!logs.areBelowVarLog"]),
     ];
+    let mut lines = state_and_logs(directory);
+    lines.push(Line::lines("ReadWritePaths", &[&elsewhere, more].concat()));
+    lines
+}
+
+/// Its folder of the state and the logs, where systemd makes them.
+fn state_and_logs(directory: &'static str) -> Vec<Line> {
+    let state: Conditions = &["state.isInItsDefault"];
+    let logs: Conditions = &["logs.areBelowVarLog"];
     vec![
         Line::one_of("StateDirectory", &[(directory, state)]),
         Line::one_of("StateDirectoryMode", &[("0700", state)]),
         Line::one_of("LogsDirectory", &[("${logsDirectory.word}", logs)]),
         Line::one_of("LogsDirectoryMode", &[("0750", logs)]),
-        Line::lines("ReadWritePaths", &[&elsewhere, more].concat()),
     ]
 }

@@ -110,6 +110,34 @@ fn the_cloud_writes_to_no_snapshot_and_the_local_steps_have_no_network() {
 }
 
 #[test]
+fn what_scripts_mount_is_mounted_for_the_machine() {
+    let with = r#"{"local": {"enable": true}, "postBackupScript": "/bin/post",
+        "monitoring": {"logPath": "/srv/log", "prometheusFile": "/srv/a.prom"}}"#;
+    let namespaces = [
+        "PrivateMounts",
+        "Protect",
+        "ReadWritePaths",
+        "RestrictNamespaces",
+    ];
+    let coordinator = |json| unit(&render_units(&config(json), &layout()), COORDINATOR);
+    let (with, without) = (
+        coordinator(with),
+        coordinator(r#"{"local": {"enable": true}}"#),
+    );
+    for key in namespaces {
+        let has = |text: &str| {
+            let mut lines = text.lines();
+            // A name of its own hides no mount.
+            lines.any(|line| line.starts_with(key) && !line.starts_with("ProtectHostname"))
+        };
+        assert!(!has(&with), "{key}: {with}");
+        assert!(has(&without) || key == "ReadWritePaths", "{key}: {without}");
+    }
+    assert!(with.contains("\nSystemCallFilter=@mount\n"));
+    assert!(!without.contains("@mount"));
+}
+
+#[test]
 fn private_folders_for_temporary_files_never_hide_what_is_backed_up() {
     let local = |json: &str| unit(&render_units(&config(json), &layout()), LOCAL);
     assert!(local(r#"{"local": {"enable": true}}"#).contains("\nPrivateTmp=yes\n"));

@@ -35,9 +35,11 @@ impl Action {
     #[must_use]
     pub fn part(&self) -> Part {
         match self {
-            Self::Announce(_) | Self::PreScript(_) | Self::PostScript(_) | Self::Notify(_) => {
-                Part::Coordinator
-            }
+            Self::Announce(_)
+            | Self::PreScript(_)
+            | Self::PlanAgain
+            | Self::PostScript(_)
+            | Self::Notify(_) => Part::Coordinator,
             Self::DestinationCheck(_)
             | Self::SpaceCheck(_)
             | Self::Snapshot(_)

@@ -46,7 +46,7 @@ impl Operation<'_> {
             };
             return match due::decide_continuation(config, &past, &waiting, now) {
                 Some(decision) => Ok(decision),
-                None => Ok(due::decide_by_absence(self.absence()?)),
+                None => Ok(due::decide_by_absence(config, self.absence()?)),
             };
         }
         let newer = match due::decide(config, &past, now) {
@@ -104,6 +104,7 @@ impl Operation<'_> {
         };
         let end = match &ended {
             Ok(ApplyOutcome::Run(RunOutcome::Ended(report))) => match report.result {
+                RunResult::Deferred if due::ran_script(report) => TimerRunEnd::Other,
                 RunResult::Deferred => TimerRunEnd::Deferred,
                 RunResult::Refused => TimerRunEnd::Refused(last.as_ref()),
                 _ => TimerRunEnd::Other,

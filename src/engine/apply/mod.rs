@@ -128,6 +128,7 @@ impl Operation<'_> {
             approve_deletions: request.approve_deletions,
             scheduled: false,
             only: None,
+            after_pre_script: false,
         };
         match &request.kind {
             BackupKind::Whole => {}

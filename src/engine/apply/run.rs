@@ -3,19 +3,19 @@
 use executor::{
     error::Result,
     event::Event,
-    run::{self, Systemd, delegation::Delegation},
+    run::{self, RunEnd, Systemd, delegation::Delegation, finish_interrupted::finish_interrupted},
     state_dir::{RunLock, StateDir, Unfinished},
 };
 use planner::{
     Options, due,
     unfinished::{
         Replan, UnfinishedRun, had_failed_before, replan_other, time_of_try, unusable_basis,
-        why_replan, why_replan_approved, why_replan_here,
+        why_replan, why_replan_approved, why_replan_away, why_replan_here,
     },
 };
-use schema::{Finding, Plan, Report, RunResult, Severity};
+use schema::{Finding, Inventory, Plan, Report, RunResult, Severity};
 
-use super::{ApplyRequest, NotBegun, RunOutcome};
+use super::{ApplyRequest, BackupKind, NotBegun, RunOutcome};
 use crate::engine::{
     Notice,
     inventory::{InventoryRequest, UnusableBases},
@@ -101,22 +101,34 @@ impl Operation<'_> {
     ) -> Result<Option<RunOutcome>> {
         let plan = &unfinished.plan;
         if let Some(why) = self.why_replan_now(unfinished, request)? {
-            let Replan { because, counts_on } = why;
-            self.notice(&Notice::NotContinued {
-                run_id: &plan.run_id,
-                because: &because,
-            });
-            let count = if counts_on { unfinished.all() } else { 0 };
-            run::abandon_run(state, plan, &because, count, self.context)?;
-            return Ok(None);
+            return self.give_up(state, unfinished, &why).map(|()| None);
         }
         let absence = self.absence()?;
+        if absence.is_some()
+            && let Some(why) = self.why_replan_away(plan)?
+        {
+            return self.give_up(state, unfinished, &why).map(|()| None);
+        }
         if let Some(absence) = absence.filter(|one| one.severity == Severity::Deferral) {
             return self.defer_run(state, absence).map(Some);
         }
         self.take_over_before(state)?;
-        let report = run::resume_delegated_run(state, plan, delegation, self.context)?;
-        if let Some((basis, why)) = unusable_basis(plan, &report) {
+        let end = run::resume_delegated_run(state, plan, delegation, self.context)?;
+        let (plan, report) = match end {
+            RunEnd::Ended(report) => (plan.clone(), *report),
+            RunEnd::ToPlanAgain => {
+                let options = Options {
+                    approve_deletions: request.approve_deletions,
+                    scheduled: matches!(request.kind, BackupKind::IfDue(_)),
+                    ..Options::default()
+                };
+                match self.plan_rest(state, delegation, plan, &options, unusable)? {
+                    PlannedEnd::Ran(ran) => *ran,
+                    PlannedEnd::NotBegun(outcome) => return Ok(Some(outcome)),
+                }
+            }
+        };
+        if let Some((basis, why)) = unusable_basis(&plan, &report) {
             let run_id = &report.run_id;
             self.notice(&Notice::UnreadableBasis { run_id, basis });
             unusable.insert(basis, why);
@@ -166,13 +178,105 @@ impl Operation<'_> {
         }
         self.notice_findings(&plan.findings);
         let context = self.context;
-        let report = match delegation {
+        let end = match delegation {
             Some(delegation) => {
                 run::begin_delegated_run(state, config, &inventory, &plan, delegation, context)?
             }
             None => run::begin_run(state, config, &inventory, survey, &plan, context)?,
         };
-        Ok(PlannedEnd::Ran(Box::new((plan, report))))
+        match end {
+            RunEnd::Ended(report) => Ok(PlannedEnd::Ran(Box::new((plan, *report)))),
+            RunEnd::ToPlanAgain => self.plan_rest(state, delegation, &plan, options, unusable),
+        }
+    }
+
+    /// Plans what follows the script before the backup and runs it. Where it cannot be planned, what the
+    /// run owes in any case is done at once; it is continued by the next one.
+    fn plan_rest(
+        &self,
+        state: &StateDir,
+        delegation: Option<Delegation<'_>>,
+        begun: &Plan,
+        options: &Options,
+        unusable: &UnusableBases,
+    ) -> Result<PlannedEnd> {
+        let (plan, inventory, is_told) = match self.make_rest(state, begun, options, unusable) {
+            Err(error) if error.kind.step_status().is_some() => {
+                let (because, result) = (&error.message, RunResult::Failed);
+                let report = finish_interrupted(state, because, result, self.context)?;
+                let report = report.ok_or(error)?;
+                return Ok(PlannedEnd::NotBegun(RunOutcome::Ended(Box::new(report))));
+            }
+            made => made?,
+        };
+        self.notice(&Notice::Planned {
+            plan: &plan,
+            inventory: &inventory,
+        });
+        if !is_told {
+            self.notice_findings(&plan.findings);
+        }
+        let context = self.context;
+        let report = run::resume_planned_run(state, &inventory, &plan, delegation, context)?;
+        Ok(if is_told {
+            PlannedEnd::NotBegun(RunOutcome::NotBegun {
+                cause: NotBegun::RefusedAsBefore,
+                report: Box::new(report),
+            })
+        } else {
+            PlannedEnd::Ran(Box::new((plan, report)))
+        })
+    }
+
+    /// The plan of a run whose script before the backup has run, with what it was made from, and whether
+    /// people were told of the same refusal in this period.
+    fn make_rest(
+        &self,
+        state: &StateDir,
+        begun: &Plan,
+        options: &Options,
+        unusable: &UnusableBases,
+    ) -> Result<(Plan, Inventory, bool)> {
+        let config = &self.engine.config;
+        let this = Self {
+            now: self.context.clock.now(),
+            ..*self
+        };
+        let (inventory, _) = this.take_inventory(InventoryRequest {
+            only: None,
+            unusable,
+            to_run: true,
+        })?;
+        if let Some(destination) = &inventory.destination {
+            this.release_view(destination);
+        }
+        let options = &Options {
+            after_pre_script: true,
+            ..*options
+        };
+        let plan = planner::plan(config, &inventory, options);
+        let plan = planner::refuse_unlawful(plan, &inventory);
+        let is_told = options.scheduled
+            && due::is_refused_as_before(config, &state.reports()?, &plan, this.now);
+        self.remember_manifests(state, &inventory)?;
+        let plan = planner::continue_plan(plan, begun, is_told);
+        Ok((plan, inventory, is_told))
+    }
+
+    /// Why a run is planned anew whose destination is away; none if it waits for it.
+    fn why_replan_away(&self, plan: &Plan) -> Result<Option<Replan>> {
+        let destination = self.look_at_destination()?;
+        let config = &self.engine.config;
+        Ok(why_replan_away(plan, config, &destination))
+    }
+
+    /// Gives an unfinished run up, so that a new one takes its place.
+    fn give_up(&self, state: &StateDir, unfinished: &Unfinished, why: &Replan) -> Result<()> {
+        let run_id = &unfinished.plan.run_id;
+        let because = &why.because;
+        self.notice(&Notice::NotContinued { run_id, because });
+        let count = if why.counts_on { unfinished.all() } else { 0 };
+        run::abandon_run(state, &unfinished.plan, because, count, self.context)
     }
 
     /// The outcome of a plan that is not run: it is deferred, or refused for what people were told of.

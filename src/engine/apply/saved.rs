@@ -1,6 +1,6 @@
 //! Running a saved plan, if the state that it was made from is still there.
 
-use executor::{error::Result, run};
+use executor::{Error, error::Result, run};
 use planner::lint;
 use schema::{RunResult, plan::SavedPlan};
 
@@ -13,6 +13,14 @@ use crate::engine::{
 impl Operation<'_> {
     pub(super) fn run_saved(&self, saved: &SavedPlan) -> Result<RunOutcome> {
         let config = &self.engine.config;
+        // What nobody has seen yet is not what was agreed to.
+        if saved.plan.is_made_in_two() {
+            return Err(Error::refused(
+                "the saved plan is the beginning of a run only: the rest is planned once its \
+                 pre-script has run",
+            )
+            .hint("run `backup apply`, or save a plan while the destination is there"));
+        }
         self.with_lock(|state, _| {
             let (inventory, survey) = self.take_inventory(InventoryRequest {
                 only: None,
@@ -40,7 +48,8 @@ impl Operation<'_> {
             }
             self.take_over_before(state)?;
             let plan = &saved.plan;
-            let report = run::begin_run(state, config, &inventory, survey, plan, self.context)?;
+            let end = run::begin_run(state, config, &inventory, survey, plan, self.context)?;
+            let report = end.into_report()?;
             self.write_metrics();
             Ok(RunOutcome::Ended(Box::new(report)))
         })

@@ -38,6 +38,11 @@ pub(super) fn add_action(
 ) {
     match action {
         Action::PreScript(step) => add_script(page, step, true),
+        Action::PlanAgain => add_verb(
+            page,
+            "plan",
+            "what follows, with the destination and the sources as the pre-script leaves them",
+        ),
         Action::PostScript(step) => add_script(page, step, false),
         Action::DestinationCheck(step) => add_destination_check(page, step),
         Action::SpaceCheck(step) => add_space_check(page, step, inventory, style),

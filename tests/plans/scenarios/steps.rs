@@ -43,8 +43,17 @@ pub(crate) fn all() -> Vec<Scenario> {
         ),
         (
             "post-script-and-notification-run-even-when-refused",
+            scripts().destination(|found| found.read_only = true),
+        ),
+        (
+            "where-the-destination-is-away-the-pre-script-runs-first",
             scripts().destination(|found| found.mounted = false),
         ),
+        ("what-a-pre-script-did-not-mount-is-refused-after-it", {
+            let mut world = scripts().destination(|found| found.mounted = false);
+            world.options.after_pre_script = true;
+            world
+        }),
         ("a-run-on-battery-is-deferred", {
             let mut world = on_battery(scripts());
             world.options.scheduled = true;
