@@ -33,6 +33,7 @@ use executor::{
     sys::answer,
     watch,
 };
+use schema::output::progress::{ProgressEvent, ProgressLine};
 
 use crate::{
     cli::{Cli, Verb},
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
     }
     let settings = Settings::new(&cli.global, cli.verb.only_looks());
     let out = Out::new(settings.quiet);
+    render::page::fit_lines_to(settings::columns());
     raise_file_limit();
     stall::end_on_stall(&cli, &settings.stop);
     let result = run_verb(&cli.verb, &settings, &out);
@@ -97,6 +99,14 @@ fn show_usage(error: &clap::Error) -> u8 {
     let code = u8::try_from(error.exit_code()).unwrap_or(exit::INVALID);
     if error.use_stderr() {
         let text = error.render();
+        if std::env::args_os().any(|word| word == "--json") {
+            out.print_json_line(&unusable_line(
+                &text.to_string(),
+                words::tip_for(error),
+                code,
+            ));
+            return code;
+        }
         out.print_message(&if settings::wants_color(&std::io::stderr()) {
             text.ansi().to_string()
         } else {
@@ -109,6 +119,22 @@ fn show_usage(error: &clap::Error) -> u8 {
     }
     out.keep_fault(error.print().and_then(|()| std::io::stdout().flush()));
     code_if_written(code, &out, &Style::default())
+}
+
+/// A command line that is none, as an object for programs.
+fn unusable_line(text: &str, tip: Option<&str>, code: u8) -> serde_json::Value {
+    // What follows is how a command line looks, for people.
+    let message = text.split("\n\n").next().unwrap_or(text).trim();
+    let message = message.strip_prefix("error: ").unwrap_or(message);
+    let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = ProgressLine::from(ProgressEvent::Failed {
+        message: &message,
+        hint: Some(
+            tip.unwrap_or("`backup --help` shows the verbs, `backup VERB --help` their options"),
+        ),
+        exit_code: code,
+    });
+    serde_json::to_value(line).unwrap_or_default()
 }
 
 /// The exit code, if what was asked for could be written; else that of a failure, which is said.
@@ -203,6 +229,14 @@ fn explain_error(error: &anyhow::Error, settings: &Settings, out: &Out) -> u8 {
         (format!("{error:#}"), None, exit::FAILED)
     };
     if !settings.json && record_in_journal(&message, hint.as_deref()) {
+        return code;
+    }
+    if settings.json {
+        out.print_json_line(&ProgressLine::from(ProgressEvent::Failed {
+            message: &message,
+            hint: hint.as_deref(),
+            exit_code: code,
+        }));
         return code;
     }
     out.print_message(&render::report::error_lines(

@@ -72,6 +72,14 @@ impl Out {
         }
     }
 
+    /// A message for programs: an object on a line of standard error.
+    pub(crate) fn print_json_line(&self, value: &impl Serialize) {
+        if let Ok(line) = serde_json::to_string(value) {
+            let mut stderr = std::io::stderr().lock();
+            let _ = writeln!(stderr, "{}", visible_json(&line));
+        }
+    }
+
     /// A message that even `--quiet` shows.
     pub(crate) fn print_message(&self, text: &str) {
         let mut stderr = std::io::stderr().lock();

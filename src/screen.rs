@@ -91,6 +91,15 @@ impl<'a> Screen<'a> {
         self
     }
 
+    /// The same screen, which shows progress in a terminal only, or to programs: what is done is said in
+    /// one line at the end.
+    pub(crate) fn without_records(mut self) -> Self {
+        if !self.settings.json && !self.settings.verbose && !std::io::stderr().is_terminal() {
+            self.bar = Bar::new(Mode::Quiet, false, self.settings.error_style);
+        }
+        self
+    }
+
     /// The same screen, for a restore as of a time in these words.
     pub(crate) fn with_as_of(self, words: Option<&'a str>) -> Self {
         Self {

@@ -231,6 +231,15 @@ pub(crate) fn wants_color(stream: &impl std::io::IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
 }
 
+/// How many columns a line of standard output has: those of the terminal; in a pipe as many as
+/// `BACKUP_COLUMNS` says, and else as many as there are.
+pub(crate) fn columns() -> Option<usize> {
+    if let Some((width, _)) = terminal_size::terminal_size_of(std::io::stdout()) {
+        return Some(width.0.into());
+    }
+    std::env::var("BACKUP_COLUMNS").ok()?.parse().ok()
+}
+
 /// A folder of the XDG Base Directory Specification; relative ones are to be ignored.
 pub(crate) fn xdg_folder(variable: &str, below_home: &str) -> PathBuf {
     std::env::var_os(variable)

@@ -36,9 +36,9 @@ pub(crate) struct Diff {
     /// The earlier snapshot: `latest`, `latest~1`, an id such as 2025-01-16_02-00-00 or its
     /// beginning
     pub(crate) before: String,
-    /// The later one, or `now` for the sources as they are
-    #[arg(default_value = "latest")]
-    pub(crate) after: String,
+    /// The later one, or `now` for the sources as they are [default: latest, which alone is compared
+    /// with the one before it]
+    pub(crate) after: Option<String>,
     /// Only this path, as it was on the machine, and what is below it
     pub(crate) path: Option<PathBuf>,
 }

@@ -1,7 +1,7 @@
 //! `diff`: what changed between two snapshots, or between one and the sources as they are.
 
 use anyhow::Result;
-use backup::engine::DiffRequest;
+use backup::engine::{DiffAfter, DiffRequest};
 use executor::history;
 use planner::restore::likely_meaning;
 
@@ -15,7 +15,11 @@ pub(crate) fn show_diff(arguments: &Diff, settings: &Settings, out: &Out) -> Res
     let path = arguments.path.as_deref();
     let request = DiffRequest {
         before: arguments.before.clone(),
-        after: Some(arguments.after.clone()).filter(|after| after != history::NOW),
+        after: match &arguments.after {
+            Some(after) if after == history::NOW => DiffAfter::Now,
+            Some(after) => DiffAfter::Snapshot(after.clone()),
+            None => DiffAfter::Unsaid,
+        },
         path: path.map(|path| likely_meaning(&typed::path_meanings(path), engine.config())),
     };
     let screen = Screen::new(settings, out);

@@ -12,7 +12,7 @@ pub(crate) fn init_destination(arguments: &Init, settings: &Settings, out: &Out)
     let request = InitRequest {
         take_over: arguments.take_over.clone(),
     };
-    let screen = Screen::new(settings, out);
+    let screen = Screen::new(settings, out).without_records();
     let done = engine.init(&request, &screen);
     screen.clear();
     let Some(run) = &done? else {

@@ -86,10 +86,14 @@ const FILES: [(&str, &str); 8] = [
 ];
 
 /// What of the environment counts.
-const ENVIRONMENT: [(&str, &str); 4] = [
+const ENVIRONMENT: [(&str, &str); 5] = [
     (
         "BACKUP_CONFIG",
         "The configuration, unless --config names another.",
+    ),
+    (
+        "BACKUP_COLUMNS",
+        "Columns of a line where the output goes to no terminal; without it no line is broken there.",
     ),
     ("BACKUP_THREADS", "As --threads."),
     ("NO_COLOR", "If set and not empty, nothing is coloured."),

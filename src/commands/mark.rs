@@ -8,7 +8,7 @@ use crate::{cli::One, commands::outcome, out::Out, screen::Screen, settings::Set
 /// Marks a snapshot.
 pub(crate) fn mark_snapshot(one: &One, mark: Mark, settings: &Settings, out: &Out) -> Result<u8> {
     let engine = settings.open_engine(out)?;
-    let screen = Screen::new(settings, out);
+    let screen = Screen::new(settings, out).without_records();
     let marked = engine.mark(&one.snapshot, mark, &screen);
     screen.clear();
     Ok(outcome::show_last_step(&marked?, settings, out))

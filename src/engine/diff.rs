@@ -17,10 +17,21 @@ use super::{
 pub struct DiffRequest {
     /// The earlier snapshot.
     pub before: String,
-    /// The later one; none for the sources as they are.
-    pub after: Option<String>,
+    /// The later one.
+    pub after: DiffAfter,
     /// Only this path, as it was on the machine, and what is below it.
     pub path: Option<PathBuf>,
+}
+
+/// What a snapshot is compared with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DiffAfter {
+    /// The sources as they are.
+    Now,
+    /// This snapshot.
+    Snapshot(String),
+    /// The latest; the latest itself with the one before it, for with itself nothing differs.
+    Unsaid,
 }
 
 impl Engine {
@@ -35,20 +46,29 @@ impl Engine {
             ..self.unlogged(&Silent)
         };
         let destination = operation.destination_with_records()?;
-        let before = operation.find_to_compare(&request.before, &destination)?;
+        let mut before = operation.find_to_compare(&request.before, &destination)?;
         let store = self.open_store_present()?;
         let path = request.path.as_deref();
         let path = path.map_or(StoredPath::root(), |path| {
             StoredPath::new(path.as_os_str().as_bytes())
         });
         let context = operation.context;
-        let Some(after) = &request.after else {
+        if request.after == DiffAfter::Now {
             let choice = (&self.config.local).into();
             let left_out = inode_left_out(Some(&store));
             let now = history::diff_now(&store, before, &choice, left_out, path, context)?;
             return Ok(history::live_diff(before, path, &now));
+        }
+        let after = match &request.after {
+            DiffAfter::Snapshot(after) => operation.find_to_compare(after, &destination)?,
+            _ => operation.find_to_compare("latest", &destination)?,
         };
-        let after = operation.find_to_compare(after, &destination)?;
+        if request.after == DiffAfter::Unsaid && after == before {
+            // The first has none before it.
+            if let Ok(earlier) = operation.find_to_compare("latest~1", &destination) {
+                before = earlier;
+            }
+        }
         let diff = history::diff_snapshots(&store, (before, after), path, context)?;
         Ok(history::snapshot_diff(
             before,

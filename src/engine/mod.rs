@@ -61,7 +61,7 @@ pub use self::{
     cloud::CloudDepth,
     delete::PreparedDeletion,
     destination::host_name,
-    diff::DiffRequest,
+    diff::{DiffAfter, DiffRequest},
     find::FindOutcome,
     health::HealthRequest,
     init::InitRequest,

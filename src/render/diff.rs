@@ -9,6 +9,7 @@ use schema::output::{
 
 use super::{
     amount,
+    moved::{self, MovedFolder, Place},
     page::{Page, readable_path, unbroken},
 };
 use crate::style::Style;
@@ -16,8 +17,13 @@ use crate::style::Style;
 /// A line for each path, and what it comes to.
 pub(crate) fn diff_lines(diff: &SnapshotDiff, style: &Style) -> String {
     let mut page = Page::default();
+    let moves = moved::find_moved_folders(&diff.differences);
     for one in &diff.differences {
-        add_difference(&mut page, one, style);
+        match moves.of(one) {
+            Place::Alone => add_difference(&mut page, one, style),
+            Place::Head(folder) => add_moved_folder(&mut page, folder, style),
+            Place::Within => {}
+        }
     }
     page.blank();
     let totals = &diff.totals;
@@ -54,6 +60,21 @@ pub(crate) fn diff_lines(diff: &SnapshotDiff, style: &Style) -> String {
         ),
     );
     page.into_string()
+}
+
+/// A folder that moved as a whole, in a line.
+fn add_moved_folder(page: &mut Page, folder: &MovedFolder, style: &Style) {
+    let text = format!(
+        "{} -> {} (folder, {})",
+        readable_path(&folder.from),
+        readable_path(&folder.to),
+        unbroken(&format!(
+            "{}, {}",
+            amount::plural(folder.files, "file", "files"),
+            amount::bytes(folder.bytes)
+        ))
+    );
+    page.entry(0, &style.yellow("moved"), 10, &text);
 }
 
 fn add_difference(page: &mut Page, difference: &PathDifference, style: &Style) {

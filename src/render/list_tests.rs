@@ -80,7 +80,7 @@ pub(crate) fn snapshot(
                 errors,
                 ..Default::default()
             },
-            "stored_by": {},
+            "stored_by": {id: 0},
             "manifest": "manifest.zst",
             "manifest_digest": schema::Digest([0; 32]),
             "problems": [],

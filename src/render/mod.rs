@@ -1,7 +1,7 @@
 //! How values look in a terminal: pure functions from values to text.
 //!
 //! Nothing here prints, asks for the time or decides anything. Everything reads well in 80 columns
-//! and without colour.
+//! and without colour; how many there are is told once ([`page::fit_lines_to`]).
 
 pub(crate) mod adopt;
 pub(crate) mod amount;
@@ -12,6 +12,7 @@ pub(crate) mod find;
 pub(crate) mod health;
 pub(crate) mod left_out;
 pub(crate) mod list;
+mod moved;
 pub(crate) mod notified;
 pub(crate) mod page;
 pub(crate) mod plan;

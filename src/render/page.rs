@@ -1,14 +1,31 @@
-//! Lines of at most 80 columns with hanging indents.
+//! Lines with hanging indents that fit where they are read.
 //!
 //! Owns where lines break: at blanks only, so that what stands without one (a path, an id, an
 //! amount with its unit) stays whole. It must not know what the lines say.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::OnceLock};
 
 use crate::style::{guarded_except, left, printable, width};
 
+/// Columns of a line where nothing else is said.
+const USUAL: usize = 80;
+/// A terminal of fewer columns is not written for.
+const FEWEST: usize = 40;
+
+/// Columns of a line of this process.
+static COLUMNS: OnceLock<usize> = OnceLock::new();
+
+/// Has lines break at this many columns; without a number they do not break at all, as whatever reads a
+/// pipe wants them.
+pub(crate) fn fit_lines_to(columns: Option<usize>) {
+    let columns = columns.map_or(usize::MAX, |columns| columns.max(FEWEST));
+    let _ = COLUMNS.set(columns);
+}
+
 /// Columns of a line.
-pub(crate) const WIDTH: usize = 80;
+fn line_width() -> usize {
+    COLUMNS.get().copied().unwrap_or(USUAL)
+}
 
 /// Columns before a word that is too long for its place.
 const LEAST_INDENT: usize = 4;
@@ -53,19 +70,20 @@ impl Page {
     }
 
     fn hanging(&mut self, first: &str, hang: usize, text: &str) {
+        let most = line_width();
         let mut line = guarded_except(first, FIRM);
         let text = guarded_except(text, FIRM);
         let mut empty = true;
         for word in words(&text) {
-            if !empty && width(&line) + 1 + width(word) > WIDTH {
+            if !empty && width(&line) + 1 + width(word) > most {
                 self.end(&line);
                 line = " ".repeat(hang);
                 empty = true;
             }
-            if empty && width(&line) + width(word) > WIDTH && width(&line) > LEAST_INDENT {
+            if empty && width(&line) + width(word) > most && width(&line) > LEAST_INDENT {
                 // It does not fit beside its label: it stands below, further to the left.
                 self.end(&line);
-                let fits = LEAST_INDENT + width(word) <= WIDTH;
+                let fits = LEAST_INDENT + width(word) <= most;
                 line = " ".repeat(if fits { LEAST_INDENT } else { 0 });
             }
             if !empty {
@@ -154,7 +172,7 @@ pub(crate) fn first_few(items: &[String], few: usize) -> String {
 pub(crate) fn assert_fits(text: &str) {
     for line in text.lines() {
         assert!(
-            width(line) <= WIDTH,
+            width(line) <= USUAL,
             "{} columns: {line}\n{text}",
             width(line)
         );
@@ -181,7 +199,7 @@ mod tests {
         let text = page.into_string();
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].starts_with("  keep    word word"));
-        assert!(width(lines[0]) <= WIDTH);
+        assert!(width(lines[0]) <= USUAL);
         assert!(lines[1].starts_with("          word"));
         assert_eq!(lines[3], "");
         assert_eq!(lines[4], "copy");

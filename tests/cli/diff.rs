@@ -245,3 +245,18 @@ fn what_was_touched_while_the_snapshot_was_made_is_read() {
     assert_eq!(told(&lab, &found), [""; 0]);
     assert_eq!(found["totals"]["touched"]["count"].as_u64().unwrap_or(0), 0);
 }
+
+#[test]
+fn the_latest_alone_is_compared_with_the_one_before() {
+    let lab = Lab::new();
+    lab.backup(FIRST);
+    lab.write("home/ann/new.txt", "new\n");
+    lab.backup(SECOND);
+    let said = format!("From {} to {}: 1 added", id_of(FIRST), id_of(SECOND));
+    for before in ["latest", &id_of(SECOND)] {
+        lab.run(&["diff", before]).expect(0).says(&said);
+    }
+    lab.run(&["diff", "latest", "latest"])
+        .expect(0)
+        .says("nothing differs");
+}

@@ -105,3 +105,62 @@ fn a_dry_run_of_the_verbs_that_run_shows_the_plan_and_changes_nothing() {
     assert!(plan["run_id"].as_str().unwrap().starts_with(&id_of(second)));
     assert_eq!(lab.ids(), [id_of(FIRST)]);
 }
+
+#[test]
+fn errors_are_objects_for_programs() {
+    let lab = Lab::new();
+    let rows: &[(&[&str], i32, &str)] = &[
+        (&["--json", "restore", "2020-01-01", "/x", "/y"], 4, "no snapshot"),
+        (&["--json", "frobnicate"], 2, "frobnicate"),
+        (
+            &["list", "--json", "--no-such-option"],
+            2,
+            "--no-such-option",
+        ),
+    ];
+    for (arguments, code, says) in rows {
+        let told = lab.run(arguments);
+        assert_eq!(told.code, *code, "{}", told.all());
+        let last = told.stderr.lines().last().unwrap();
+        let line: serde_json::Value = serde_json::from_str(last).unwrap();
+        assert_eq!(line["event"], "failed", "{line}");
+        assert_eq!(line["exit_code"], *code, "{line}");
+        assert!(line["message"].as_str().unwrap().contains(says), "{line}");
+        assert!(line["hint"].is_string(), "{line}");
+    }
+}
+
+#[test]
+fn lines_are_not_broken_in_a_pipe() {
+    let lab = Lab::new();
+    lab.backup(FIRST);
+    let lines = |columns: Option<&str>| {
+        let mut command = lab.command(&["diff", "latest", "now"]);
+        match columns {
+            Some(columns) => command.env("BACKUP_COLUMNS", columns),
+            None => command.env_remove("BACKUP_COLUMNS"),
+        };
+        let told = run_command(command, &["diff"]).expect(0);
+        told.stdout.lines().count()
+    };
+    assert_eq!(lines(None), 1);
+    assert!(lines(Some("40")) > 1);
+}
+
+#[test]
+fn a_mark_says_what_it_changes_and_nothing_else() {
+    let lab = Lab::new();
+    lab.backup(FIRST);
+    let id = id_of(FIRST);
+    for (verb, said) in [
+        ("unpin", "was not pinned"),
+        ("pin", "is kept whatever the retention says"),
+        ("pin", "was pinned before"),
+        ("unpin", "is left to the retention again"),
+    ] {
+        let told = lab.run(&[verb, "latest"]).expect(0);
+        let all = told.all();
+        let told: Vec<&str> = all.lines().filter(|line| line.contains(&id)).collect();
+        assert!(told.len() == 1 && told[0].contains(said), "{all}");
+    }
+}

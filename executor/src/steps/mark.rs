@@ -12,23 +12,19 @@ use crate::{
 /// # Errors
 /// Fails if there is no such snapshot, or its marks cannot be written.
 pub fn run_mark_step(store: &Store, step: &MarkStep) -> Result<Outcome> {
-    let (id, said): (SnapshotId, &str) = match step {
-        MarkStep::Pin { id } => (*id, "is kept whatever the retention says"),
-        MarkStep::Unpin { id } => (*id, "is left to the retention again"),
-        MarkStep::Accept { id } => (*id, "is accepted as it is"),
+    let id: SnapshotId = match step {
+        MarkStep::Pin { id } | MarkStep::Unpin { id } | MarkStep::Accept { id } => *id,
     };
     let records = store.records(id)?.ok_or_else(|| {
         Error::refused(format!("there is no snapshot {id} in {}", store.path))
             .hint("`backup list` shows all snapshots")
     })?;
     // What cannot be read is written anew: whoever says this has seen the snapshot.
-    let (mut marks, anew) = match store.marks(id) {
-        Ok(marks) => (marks, ""),
-        Err(_) => (
-            SnapshotMarks::unknown(),
-            "; its marks could not be read and were written anew",
-        ),
+    let (mut marks, is_damaged) = match store.marks(id) {
+        Ok(marks) => (marks, false),
+        Err(_) => (SnapshotMarks::unknown(), true),
     };
+    let said = said_of(step, (!is_damaged).then_some(&marks));
     match step {
         MarkStep::Pin { .. } => marks.pinned = true,
         MarkStep::Unpin { .. } => marks.pinned = false,
@@ -36,5 +32,28 @@ pub fn run_mark_step(store: &Store, step: &MarkStep) -> Result<Outcome> {
     }
     let path = store.named(&record_path(id, MARKS_FILE));
     write_record(&records, MARKS_FILE, &path, &marks)?;
+    let anew = match is_damaged {
+        true => "; its marks could not be read and were written anew",
+        false => "",
+    };
     Ok(Outcome::success(format!("snapshot {id} {said}{anew}")))
+}
+
+/// What a mark changes, where it is known how it was before.
+fn said_of(step: &MarkStep, before: Option<&SnapshotMarks>) -> &'static str {
+    let was = |of: fn(&SnapshotMarks) -> bool| before.map(of);
+    match step {
+        MarkStep::Pin { .. } => match was(|marks| marks.pinned) {
+            Some(true) => "was pinned before and still is: it is kept whatever the retention says",
+            _ => "is kept whatever the retention says",
+        },
+        MarkStep::Unpin { .. } => match was(|marks| marks.pinned) {
+            Some(false) => "was not pinned: it is left to the retention as before",
+            _ => "is left to the retention again",
+        },
+        MarkStep::Accept { .. } => match was(|marks| marks.accepted) {
+            Some(true) => "was accepted as it is before: nothing changed",
+            _ => "is accepted as it is: later ones are judged by it, and it holds nothing back",
+        },
+    }
 }

@@ -1,4 +1,4 @@
-//! What verbs with `--json` write to stderr while they work: an object on each line.
+//! What verbs with `--json` write to stderr while they work, and why they failed: an object on each line.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -67,6 +67,15 @@ pub enum ProgressEvent<'a> {
         step: &'a str,
         /// The line.
         line: &'a str,
+    },
+    /// The verb ended with an error, which is the last line.
+    Failed {
+        /// What went wrong, in a sentence.
+        message: &'a str,
+        /// What to do about it.
+        hint: Option<&'a str>,
+        /// The exit code.
+        exit_code: u8,
     },
     /// A step ended.
     StepFinished {

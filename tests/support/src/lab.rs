@@ -128,6 +128,8 @@ impl Lab {
             .env("XDG_DATA_HOME", self.path("user/.local/share"))
             .env("TZ", self.time_zone)
             .env("NO_COLOR", "1")
+            // What tests expect of lines is what a terminal of this width shows.
+            .env("BACKUP_COLUMNS", "80")
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
