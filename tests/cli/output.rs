@@ -110,7 +110,11 @@ fn a_dry_run_of_the_verbs_that_run_shows_the_plan_and_changes_nothing() {
 fn errors_are_objects_for_programs() {
     let lab = Lab::new();
     let rows: &[(&[&str], i32, &str)] = &[
-        (&["--json", "restore", "2020-01-01", "/x", "/y"], 4, "no snapshot"),
+        (
+            &["--json", "restore", "2020-01-01", "/x", "/y"],
+            4,
+            "no snapshot",
+        ),
         (&["--json", "frobnicate"], 2, "frobnicate"),
         (
             &["list", "--json", "--no-such-option"],

@@ -73,12 +73,17 @@ impl Ran {
         self
     }
 
-    /// Fails unless a `hint:` with this text is there.
+    /// Fails unless a `hint:` with this text is there, or with `--json` one of an error's object.
     #[track_caller]
     pub fn hints(self, text: &str) -> Self {
         let all = self.all();
         let mut hints = all.split("hint:").skip(1);
-        let hint = hints.any(|hint| in_one_line(hint).contains(text));
+        let mut objects = self.stderr.lines().filter_map(|line| {
+            let line: Value = serde_json::from_str(line).ok()?;
+            line["hint"].as_str().map(str::to_owned)
+        });
+        let hint = hints.any(|hint| in_one_line(hint).contains(text))
+            || objects.any(|hint| hint.contains(text));
         assert!(hint, "no hint says `{text}`: {self}");
         self
     }
