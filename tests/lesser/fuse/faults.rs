@@ -31,6 +31,8 @@ struct State {
     written: HashMap<u64, PathBuf>,
     /// Files that were closed without a sync after the last write.
     unsynced: Vec<PathBuf>,
+    /// How often an owner was to be set.
+    owners: u64,
 }
 
 impl Faults {
@@ -44,6 +46,15 @@ impl Faults {
     pub(crate) fn fail_once_after(&self, changes: u64, error: Errno) {
         let mut state = self.state.lock().unwrap();
         state.once = Some((state.changes + changes, error));
+    }
+
+    pub(super) fn asked_for_owner(&self) {
+        self.state.lock().unwrap().owners += 1;
+    }
+
+    /// How often an owner was to be set since the last look.
+    pub(crate) fn take_owners(&self) -> u64 {
+        std::mem::take(&mut self.state.lock().unwrap().owners)
     }
 
     /// Every sync fails.

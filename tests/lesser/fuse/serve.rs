@@ -77,6 +77,9 @@ impl Filesystem for Lesser {
             size,
             mtime,
         };
+        if uid.or(gid).is_some() {
+            self.faults.asked_for_owner();
+        }
         let file = handle.and_then(|handle| self.file(handle).ok());
         let found = self.path(node).and_then(|path| {
             self.set(&path, &wanted, file)?;
