@@ -30,9 +30,20 @@ pub const MOST_BYTES: usize = 16 << 20;
 /// Fails if the attributes cannot be read; `E2BIG` if their names do not fit into a list (64 KiB), or
 /// all of them not into [`MOST_BYTES`].
 pub fn of_fd(fd: impl AsFd) -> Result<Attributes, Errno> {
+    of_fd_but(fd, &[])
+}
+
+/// The same but for some names, whose values are not asked for: a server may be far away.
+///
+/// # Errors
+/// As [`of_fd`].
+pub fn of_fd_but(fd: impl AsFd, names: &[&[u8]]) -> Result<Attributes, Errno> {
     collect_attributes(
         |buffer| flistxattr(&fd, buffer),
-        |name, buffer| fgetxattr(&fd, name, buffer),
+        |name, buffer| match names.contains(&name) {
+            true => Err(Errno::NODATA),
+            false => fgetxattr(&fd, name, buffer),
+        },
     )
 }
 

@@ -247,5 +247,13 @@ mod tests {
         assert!(is_right(&entry, labelled));
         assert!(!is_right(&entry, vec![named(b"user.c")]));
         assert!(!is_right(&entry, Vec::new()));
+        // So those need not be read where there are to be none.
+        entry.xattrs_digest = None;
+        entry.xattrs_kept = Attributes::new();
+        for attribute in OWN {
+            assert!(is_right(&entry, vec![named(attribute)]));
+        }
+        assert!(is_right(&entry, Vec::new()));
+        assert!(!is_right(&entry, vec![named(b"user.a")]));
     }
 }

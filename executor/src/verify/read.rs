@@ -19,7 +19,7 @@ use schema::{Digest, verify::DamageKind};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    compare::{self, Holds},
+    compare::{self, Holds, OWN},
     pass::{Pass, Raw, StoredInode, wrong_kind},
 };
 use crate::{
@@ -274,7 +274,11 @@ impl EntryCheck<'_> {
                 return self.found(DamageKind::Unreadable, faults.join("; "), stat);
             }
         };
-        let stored = attributes::of_fd(&file);
+        // Of a file that has none only those count that no file system adds by itself.
+        let stored = match entry.xattrs_digest {
+            None => attributes::of_fd_but(&file, &OWN),
+            Some(_) => attributes::of_fd(&file),
+        };
         match self.read_content(&file, stat) {
             // Asked to stop: nothing is known of it.
             Ok(None) => {}
