@@ -4,6 +4,7 @@
 //! nothing that the plan could have decided and prints nothing: it returns values and emits events.
 
 pub mod adopt;
+mod ahead;
 pub mod bounded;
 pub mod clock;
 pub mod cloud;

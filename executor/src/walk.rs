@@ -4,6 +4,7 @@
 //! descriptors: depth costs memory only.
 
 use std::{
+    collections::HashMap,
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt as _,
     sync::Arc,
@@ -12,6 +13,7 @@ use std::{
 use schema::{StoredPath, StoredPathBuf};
 
 use crate::{
+    ahead::{FoldersAhead, ListedFolder},
     names::StoredNames,
     survey::Bounds,
     sys::{Dir, Folder, Kind, Stat, bytes},
@@ -49,8 +51,12 @@ struct Frame {
     stat: Stat,
     /// The names still to visit, last first.
     names: Vec<OsString>,
+    /// How entries look, where threads that go ahead know it.
+    looks: HashMap<OsString, Stat>,
     /// Length of the walk's path when this folder was entered.
     path_length: usize,
+    /// Where it stands below the walk's root, by the names that it has there; only where threads go ahead.
+    stored: StoredPathBuf,
 }
 
 /// A walk through one source.
@@ -66,6 +72,7 @@ pub struct Walk<'a> {
     /// Name of the current entry in its folder, which its path may not have.
     name: OsString,
     names: Arc<StoredNames>,
+    ahead: Option<FoldersAhead>,
     /// The current entry's folder is the last frame but one after `Enter`.
     entered: bool,
     /// Why the rest of the last folder is lost.
@@ -88,6 +95,7 @@ impl<'a> Walk<'a> {
             path: StoredPathBuf::new(),
             name: OsString::new(),
             names: Arc::default(),
+            ahead: None,
             entered: false,
             lost: None,
         }
@@ -98,6 +106,13 @@ impl<'a> Walk<'a> {
     #[must_use]
     pub fn with_names(mut self, names: &Arc<StoredNames>) -> Self {
         self.names = Arc::clone(names);
+        self
+    }
+
+    /// The same walk with threads that go before it, for a tree that nobody changes.
+    #[must_use]
+    pub(crate) fn with_ahead(mut self, ahead: Option<FoldersAhead>) -> Self {
+        self.ahead = ahead;
         self
     }
 
@@ -174,7 +189,9 @@ impl<'a> Walk<'a> {
     }
 
     fn visit(&mut self, is_root: bool) -> Visit {
-        let stat = match self.parent().stat(&self.name) {
+        let frame = self.stack.last_mut();
+        let known = frame.and_then(|frame| frame.looks.remove(&self.name));
+        let stat = match known.map_or_else(|| self.parent().stat(&self.name), Ok) {
             Ok(stat) => stat,
             Err(Errno::NOENT) => return Visit::Vanished,
             Err(error) => return Visit::Unreadable(None, error),
@@ -198,28 +215,28 @@ impl<'a> Walk<'a> {
         if !is_root && self.bounds.one_file_system && stat.mount != self.root_mount {
             return Visit::MountPoint(stat);
         }
-        let above = self.stack.last().map_or(&self.root, |frame| &frame.folder);
-        let folder = above.child(&self.name);
-        let opened = folder.open().and_then(|dir| {
-            // What was opened may not be what was looked at.
-            let stat = dir.stat_self()?;
-            let listed = dir.list_once()?;
-            let own = |name| self.names.own_name(&self.path, name);
-            let mut names: Vec<OsString> = listed.into_iter().map(|one| own(one.name)).collect();
-            names.sort_unstable_by(|a, b| bytes(b).cmp(bytes(a)));
-            Ok((dir, stat, names))
-        });
-        match opened {
-            Ok((dir, opened, names)) => {
+        let stored = match (&self.ahead, self.stack.last()) {
+            (Some(_), Some(frame)) => frame.stored.join(bytes(&self.name)),
+            _ => StoredPathBuf::new(),
+        };
+        match self.open_and_list(&stored) {
+            Ok(listed) => {
+                let own = |name| self.names.own_name(&self.path, name);
+                let mut names: Vec<OsString> = listed.names.into_iter().map(own).collect();
+                names.sort_unstable_by(|a, b| bytes(b).cmp(bytes(a)));
+                // What was opened may not be what was looked at.
+                let opened = listed.stat;
                 if let Some(at) = self.stack.len().checked_sub(OPEN) {
                     self.stack[at].dir = None;
                 }
                 self.stack.push(Frame {
-                    folder,
-                    dir: Some(dir),
+                    folder: listed.folder,
+                    dir: Some(listed.dir),
                     stat: opened,
                     names,
+                    looks: listed.looks,
                     path_length: self.path.len(),
+                    stored,
                 });
                 self.entered = true;
                 Visit::Enter(opened)
@@ -227,6 +244,28 @@ impl<'a> Walk<'a> {
             Err(Errno::NOENT) => Visit::Vanished,
             Err(error) => Visit::Unreadable(Some(stat), error),
         }
+    }
+
+    /// Opens and lists the folder at hand, or gives what those who go ahead found of it.
+    fn open_and_list(&self, stored: &StoredPath) -> Result<ListedFolder, Errno> {
+        let above = self.stack.last().map_or(&self.root, |frame| &frame.folder);
+        let ahead = self.ahead.as_ref();
+        let listed = ahead.and_then(|ahead| ahead.come_to(stored, || above.child(&self.name)));
+        if let Some(listed) = listed {
+            return Ok(listed);
+        }
+        let folder = above.child(&self.name);
+        let dir = folder.open()?;
+        let stat = dir.stat_self()?;
+        let listed = dir.list_once()?;
+        Ok(ListedFolder {
+            folder,
+            dir,
+            stat,
+            names: listed.into_iter().map(|one| one.name).collect(),
+            looks: HashMap::new(),
+            attributes: None,
+        })
     }
 }
 
@@ -263,5 +302,64 @@ impl Iterator for Walk<'_> {
             };
         }
         Some(self.visit(is_root))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path, time::Duration};
+
+    use schema::pattern::Excludes;
+
+    use super::*;
+    use crate::{ahead::Asks, width::Width};
+
+    /// All that a walk meets, but for what is in some folders, as text.
+    fn visits(path: &Path, names: &Arc<StoredNames>, ahead: Option<FoldersAhead>) -> Vec<String> {
+        let above = bytes(path.parent().unwrap().as_os_str());
+        let above = above.strip_prefix(b"/").unwrap();
+        let dir = Dir::root().unwrap().folder_below(above).unwrap();
+        let name = path.file_name().unwrap();
+        let stat = dir.stat(name).unwrap();
+        let excludes = Excludes::default();
+        let bounds = Bounds {
+            excludes: &excludes,
+            one_file_system: false,
+            never: None,
+        };
+        let walk = Walk::new(dir, name.to_owned(), &stat, bounds);
+        let mut walk = walk.with_names(names).with_ahead(ahead);
+        let mut met = Vec::new();
+        while let Some(visit) = walk.next() {
+            met.push(format!(
+                "{} {:?} {visit:?}",
+                walk.path().shown(),
+                walk.name()
+            ));
+            if walk.path().file_name() == b"passed over" && matches!(visit, Visit::Enter(_)) {
+                walk.skip_content();
+            }
+        }
+        met
+    }
+
+    #[test]
+    fn a_walk_with_threads_ahead_of_it_meets_the_same() {
+        let temporary = tempfile::tempdir().unwrap();
+        let tree = temporary.path().join("tree");
+        for at in 0..300 {
+            let over = ["kept", "passed over"][usize::from(at % 5 == 0)];
+            let folder = tree.join(format!("{}/{over}/{at}", at % 13));
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("file"), "x").unwrap();
+        }
+        std::os::unix::fs::symlink("nowhere", tree.join("7/link")).unwrap();
+        let names = Arc::default();
+        let far = Width::for_distance(2, Duration::from_millis(1));
+        let ahead = FoldersAhead::start(far, Asks::Entries);
+        assert!(ahead.is_some());
+        let met = visits(&tree, &names, ahead);
+        assert!(met.len() > 600);
+        assert_eq!(met, visits(&tree, &names, None));
     }
 }

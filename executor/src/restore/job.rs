@@ -14,6 +14,7 @@ use super::{
     vouching::{self, Vouching},
 };
 use crate::{
+    ahead::{Asks, FoldersAhead},
     error::{Error, ErrorKind, Result},
     event::{Context, Stop},
     leases::LeasePatience,
@@ -91,8 +92,16 @@ impl<'a> RestoreJob<'a> {
         from.or_wider(to)
     }
 
-    pub(super) fn source(&self) -> Result<RestoreSource> {
+    pub(super) fn source(&self, context: &Context<'_>) -> Result<RestoreSource> {
         let manifest = manifest_of(self.store, self.snapshot)?;
+        // Of some entries alone most folders are passed over.
+        let is_tree = self
+            .found
+            .stat
+            .is_some_and(|stat| stat.kind == Kind::Folder)
+            && self.choice.only.is_empty();
+        let width = is_tree.then(|| context.width_on(&self.found.parent));
+        let ahead = width.and_then(|width| FoldersAhead::start(width, Asks::Entries));
         RestoreSource::new(
             &self.found,
             manifest,
@@ -100,6 +109,7 @@ impl<'a> RestoreJob<'a> {
             &self.choice,
             &self.place.can,
             self.vouching == Vouching::Sealed,
+            ahead,
         )
     }
 

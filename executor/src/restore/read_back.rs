@@ -59,7 +59,7 @@ pub(super) fn read_back(
         files: width.entries(FILES),
         job,
         context,
-        source: job.source()?,
+        source: job.source(context)?,
         since,
         folders: Vec::new(),
         seen: HashSet::new(),

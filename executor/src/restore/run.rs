@@ -65,7 +65,7 @@ pub(super) fn restore_all(
         job,
         aside,
         context,
-        source: job.source()?,
+        source: job.source(context)?,
         frames: Vec::new(),
         left: VecDeque::new(),
         copier: Copier::default(),

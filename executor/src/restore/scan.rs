@@ -117,7 +117,7 @@ pub(super) fn scan_target(
 ) -> Result<Totals> {
     let mut scan = Scan {
         job,
-        source: job.source()?,
+        source: job.source(context)?,
         content,
         context,
         totals: Totals::default(),

@@ -26,6 +26,7 @@ use super::{
     vouching,
 };
 use crate::{
+    ahead::FoldersAhead,
     error::{Error, Result, system_reason},
     manifest::{Entry, Reader},
     names::{Namer, StoredNames},
@@ -87,6 +88,7 @@ impl RestoreSource {
         choice: &Choice,
         can: &Capabilities,
         sealed: bool,
+        ahead: Option<FoldersAhead>,
     ) -> Result<Self> {
         let walk = match &found.stat {
             None => None,
@@ -100,7 +102,8 @@ impl RestoreSource {
                     one_file_system: false,
                     never: None,
                 };
-                Some(Walk::new(parent, found.name.clone(), stat, bounds).with_names(names))
+                let walk = Walk::new(parent, found.name.clone(), stat, bounds);
+                Some(walk.with_names(names).with_ahead(ahead))
             }
         };
         Ok(Self {

@@ -24,16 +24,23 @@ use super::{
     snapshots::FoundSnapshot,
 };
 use crate::{
+    ahead::{Asks, FoldersAhead},
     error::{Error, Result, system_reason},
     event::Stop,
     manifest::{self, Entry, Reader, Segments, segments},
     store::{Store, StoredManifest, record_path},
-    sys::{Dir, Kind, attributes, bytes},
+    sys::{
+        Dir, Folder, Kind, Stat,
+        attributes::{self, Attributes},
+        bytes,
+    },
 };
 
 /// A folder on the way.
 struct FolderLevel {
     dir: Arc<Dir>,
+    /// The same with where it stands in the tree, where threads go ahead.
+    place: Option<(Folder, StoredPathBuf)>,
     /// The names still to meet, last first.
     names: Vec<OsString>,
     /// Names that were passed before anything in the manifest asked for them.
@@ -98,6 +105,7 @@ pub(super) fn compare_snapshot(
         batch: ReadBatch::default(),
         tree: Some(tree),
         levels: Vec::new(),
+        ahead: FoldersAhead::start(pass.width, Asks::Attributes),
         lost: None,
         entries: 0,
         files: 0,
@@ -206,6 +214,7 @@ struct Merge<'a> {
     /// The snapshot's own folder, until it is entered.
     tree: Option<Dir>,
     levels: Vec<FolderLevel>,
+    ahead: Option<FoldersAhead>,
     lost: Option<Lost>,
     entries: u64,
     files: u64,
@@ -219,7 +228,12 @@ impl Merge<'_> {
         if let Some(tree) = self.tree.take() {
             if entry.path.is_empty() {
                 self.holds = Holds::new(self.capabilities, Some(&entry));
-                self.enter(Arc::new(tree), &entry);
+                let tree = Arc::new(tree);
+                let top = || (Folder::top_of(Arc::clone(&tree)), StoredPathBuf::new());
+                let place = self.ahead.as_ref().map(|_| top());
+                if !self.enter_ahead(place.as_ref(), &entry) {
+                    self.enter(tree, &entry);
+                }
             } else {
                 let message = "does not begin with the snapshot itself".to_owned();
                 let raw = Raw::new(self.at, StoredPath::root(), DamageKind::Manifest, message);
@@ -254,7 +268,12 @@ impl Merge<'_> {
         };
         if entry.kind == Kind::Folder {
             let dir = Arc::clone(&level.dir);
-            self.enter_folder(&dir, &entry);
+            let name = entry.stored_name();
+            let below = |(folder, path): &(Folder, StoredPathBuf)| {
+                (folder.child(name), path.join(bytes(name)))
+            };
+            let place = level.place.as_ref().map(below);
+            self.enter_folder(&dir, place, &entry);
             return;
         }
         self.batch.push(ReadJob {
@@ -267,7 +286,10 @@ impl Merge<'_> {
     }
 
     /// Goes into a folder, or notes that it and all below it cannot be compared.
-    fn enter_folder(&mut self, above: &Dir, entry: &Entry) {
+    fn enter_folder(&mut self, above: &Dir, place: Option<(Folder, StoredPathBuf)>, entry: &Entry) {
+        if self.enter_ahead(place.as_ref(), entry) {
+            return;
+        }
         let name = entry.stored_name();
         match above.folder(name) {
             Ok(dir) => self.enter(Arc::new(dir), entry),
@@ -297,7 +319,7 @@ impl Merge<'_> {
     /// Compares a folder's metadata and goes into it.
     fn enter(&mut self, dir: Arc<Dir>, entry: &Entry) {
         let looked = dir.stat_self().and_then(|stat| Ok((stat, dir.names()?)));
-        let (stat, mut names) = match looked {
+        let (stat, names) = match looked {
             Ok(looked) => looked,
             Err(error) => {
                 let raw = self.unreadable(&entry.path, error);
@@ -306,6 +328,36 @@ impl Merge<'_> {
             }
         };
         let stored = attributes::of_fd(&*dir);
+        self.compare_and_enter((dir, None), stat, names, stored, entry);
+    }
+
+    /// Goes into a folder as those who go ahead found it; says whether they did.
+    fn enter_ahead(&mut self, place: Option<&(Folder, StoredPathBuf)>, entry: &Entry) -> bool {
+        let listed = match (&self.ahead, place) {
+            (Some(ahead), Some((folder, path))) => ahead.come_to(path, || folder.clone()),
+            _ => None,
+        };
+        let (Some(listed), Some((_, path))) = (listed, place) else {
+            return false;
+        };
+        let mut names = listed.names;
+        names.sort_unstable_by(|a, b| bytes(a).cmp(bytes(b)));
+        let place = Some((listed.folder, path.clone()));
+        let stored = listed.attributes;
+        let stored = stored.unwrap_or_else(|| attributes::of_fd(&*listed.dir));
+        self.compare_and_enter((listed.dir, place), listed.stat, names, stored, entry);
+        true
+    }
+
+    /// The same for a folder of which all is known; `names` in their order.
+    fn compare_and_enter(
+        &mut self,
+        (dir, place): (Arc<Dir>, Option<(Folder, StoredPathBuf)>),
+        stat: Stat,
+        mut names: Vec<OsString>,
+        stored: std::result::Result<Attributes, Errno>,
+        entry: &Entry,
+    ) {
         if let (true, Ok(stored)) = (self.levels.is_empty(), &stored) {
             self.holds = self.holds.below(stored);
         }
@@ -319,6 +371,7 @@ impl Merge<'_> {
         names.reverse();
         self.levels.push(FolderLevel {
             dir,
+            place,
             names,
             passed: Vec::new(),
             met: HashSet::new(),
