@@ -277,6 +277,12 @@ fn live_sources_in_the_cloud_are_the_configured_ones() {
     let found = world.inventory.destination.as_mut().unwrap();
     found.mounted = false;
     found.present = false;
+    // With a script that may bring the destination no more than the script is planned.
+    let case = planned(&world, None);
+    assert!(case.plan.steps.iter().all(|step| step.id != "cloud-sync"));
+    assert_eq!(case.difference(&case.plan), None);
+
+    world.config["preBackupScript"] = Value::Null;
     let case = planned(&world, None);
     assert_eq!(case.difference(&case.plan), None);
     let at = case

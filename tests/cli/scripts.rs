@@ -7,10 +7,10 @@ use crate::lab::{Lab, PATIENCE, id_of, is_alive, read_json, step_outcome, wait_f
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
 
-/// A script that writes its environment down as `NAME=value` lines.
+/// A script that writes down, as `NAME=value` lines, what its environment has beyond the lab's own.
 fn noting(lab: &Lab, name: &str) -> String {
     let body = format!(
-        "env | grep '^BACKUP_' | sort > '{}'",
+        "env | grep '^BACKUP_' | grep -v '^BACKUP_COLUMNS=' | sort > '{}'",
         lab.text(&format!("{name}.env"))
     );
     lab.script(name, &body)

@@ -62,7 +62,8 @@ fn a_dead_mans_switch_hears_of_start_and_end_whoever_else_is_told() {
     lab.at(SECOND, &["apply"]).expect(1);
     assert_eq!(server.paths()[2..], ["POST /ping/start", "POST /ping/fail"]);
 
-    // What is refused has not started.
+    // What is refused has not started. No script could bring the drive.
+    lab.set("preBackupScript", Value::Null);
     lab.set("local.requireMount", true);
     lab.at(SECOND, &["apply"]).expect(4);
     assert_eq!(server.paths()[4..], ["POST /ping/fail"]);
