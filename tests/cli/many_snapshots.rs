@@ -7,6 +7,7 @@ use std::{
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     process::Stdio,
+    time::Duration,
 };
 
 use backup::{Engine, Silent, engine::read_config};
@@ -48,10 +49,11 @@ fn indexed(lab: &Lab) -> Vec<String> {
 }
 
 /// Backs up, each time an hour later, until nearly all snapshots are in the index: what was written a
-/// moment ago is not taken into it.
+/// moment ago is not taken into it, and each of these runs writes a record more.
 #[track_caller]
 fn fill_index(lab: &Lab, next: &mut usize) {
     wait_for("an index of nearly all records", || {
+        std::thread::sleep(Duration::from_secs(2));
         *next += 1;
         lab.backup(&hour(*next));
         let known = indexed(lab);
