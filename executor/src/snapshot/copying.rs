@@ -284,7 +284,7 @@ pub(super) fn clone_stored_file(
         }
         Err(_) => return Ok(None),
     };
-    if found.size > 0 && !worker.share(&stored, &to, found.dev) {
+    if found.size > 0 && !matches!(worker.share(&stored, &to, found), Ok(true)) {
         remove_copy(worker, new, item)?;
         return Ok(None);
     }
