@@ -10,6 +10,7 @@ pub(crate) mod destination;
 pub(crate) mod finding;
 mod identity;
 pub(crate) mod notices;
+mod overlaps;
 mod patterns;
 mod rclone;
 pub mod records;

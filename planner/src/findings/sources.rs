@@ -7,15 +7,13 @@ use std::collections::BTreeMap;
 
 use schema::{
     Finding,
-    inventory::{
-        DataPassedOver, DatabaseKind, DestinationState, Presence, ResolvedLocation, SourceState,
-    },
-    path::rest_below,
+    inventory::{DataPassedOver, DatabaseKind, DestinationState, Presence, SourceState},
 };
 
 use super::{
     code,
     finding::{counted, first_few, note, refusal, warning},
+    overlaps::{self, is_below},
     patterns,
 };
 use crate::facts::Facts;
@@ -42,7 +40,7 @@ pub(super) fn check_sources(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
             .hint("mount or create the sources, or correct local.sources"),
         );
     }
-    check_overlaps(facts, &sources, findings);
+    overlaps::check_overlaps(facts, &sources, findings);
     for source in sources {
         check_presence(facts, source, findings);
         check_content(facts, source, findings);
@@ -92,115 +90,6 @@ fn databases_found(facts: &Facts<'_>) -> Option<Finding> {
              COPY\"`, `pg_dumpall`, `mariadb-dump`), as docs/databases.md shows",
         )
     })
-}
-
-/// A source, and where it really is.
-type Placed<'a> = (&'a SourceState, &'a ResolvedLocation);
-
-fn check_overlaps(facts: &Facts<'_>, sources: &[&SourceState], findings: &mut Vec<Finding>) {
-    let placed: Vec<Placed<'_>> = sources
-        .iter()
-        .filter_map(|source| Some((*source, source.place.as_ref()?)))
-        .collect();
-    check_each_other(&placed, findings);
-    check_against_destination(facts, &placed, findings);
-}
-
-/// That no source is, or is inside, another.
-fn check_each_other(placed: &[Placed<'_>], findings: &mut Vec<Finding>) {
-    for (at, (one, here)) in placed.iter().enumerate() {
-        for (other, there) in &placed[at + 1..] {
-            let (one, other) = (&one.path, &other.path);
-            let (code, message) = match relation(here, there) {
-                Relation::Apart => continue,
-                Relation::Same => (
-                    code::SOURCE_TWICE,
-                    format!("{one} and {other} (local.sources) are the same file or folder"),
-                ),
-                Relation::Inside => (
-                    code::SOURCE_INSIDE_SOURCE,
-                    format!("{one} is really inside {other} (local.sources)"),
-                ),
-                Relation::Around => (
-                    code::SOURCE_INSIDE_SOURCE,
-                    format!("{other} is really inside {one} (local.sources)"),
-                ),
-            };
-            findings.push(refusal(code, message).hint("remove one of them from local.sources"));
-        }
-    }
-}
-
-/// That no source is, or is inside, the destination.
-fn check_against_destination(
-    facts: &Facts<'_>,
-    placed: &[Placed<'_>],
-    findings: &mut Vec<Finding>,
-) {
-    let Some((destination, there)) = facts
-        .destination
-        .and_then(|found| Some((&found.mount_point, found.place.as_ref()?)))
-    else {
-        return;
-    };
-    for (source, here) in placed {
-        let source = &source.path;
-        // From what is around the destination it is left out.
-        let how = match relation(here, there) {
-            Relation::Apart => continue,
-            Relation::Around => {
-                findings.push(note(
-                    code::DESTINATION_LEFT_OUT,
-                    format!(
-                        "{destination} (local.mountPoint) is inside {source} (local.sources) and \
-                         left out"
-                    ),
-                ));
-                continue;
-            }
-            Relation::Same => "is",
-            Relation::Inside => "is really inside",
-        };
-        findings.push(
-            refusal(
-                code::SOURCE_OVERLAPS_DESTINATION,
-                format!(
-                    "{source} (local.sources) {how} {destination} (local.mountPoint), so the \
-                     backup would hold itself"
-                ),
-            )
-            .hint("move the destination to another drive, or choose other local.sources"),
-        );
-    }
-}
-
-enum Relation {
-    Apart,
-    Same,
-    Inside,
-    Around,
-}
-
-/// How the first place lies to the second.
-fn relation(one: &ResolvedLocation, other: &ResolvedLocation) -> Relation {
-    // Each subvolume is a file system of its own, with inode numbers of its own.
-    if one.device != other.device || one.subvolume != other.subvolume {
-        return Relation::Apart;
-    }
-    if one.inode == other.inode || one.within == other.within {
-        Relation::Same
-    } else if is_below(&one.within, &other.within) {
-        Relation::Inside
-    } else if is_below(&other.within, &one.within) {
-        Relation::Around
-    } else {
-        Relation::Apart
-    }
-}
-
-/// Whether a path lies below another, which must be a whole number of its components.
-fn is_below(path: &str, above: &str) -> bool {
-    rest_below(path.as_bytes(), above.as_bytes()).is_some_and(|rest| !rest.is_empty())
 }
 
 fn check_presence(facts: &Facts<'_>, source: &SourceState, findings: &mut Vec<Finding>) {
@@ -485,24 +374,5 @@ fn reading_hint(facts: &Facts<'_>) -> &'static str {
         "look for disk errors and for file systems that shut root out (fuse, nfs)"
     } else {
         "run it as root"
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_below;
-
-    #[test]
-    fn a_path_is_below_another_by_whole_components_only() {
-        for (path, above, expected) in [
-            ("/home/ann", "/home", true),
-            ("/home", "/", true),
-            ("/home2", "/home", false),
-            ("/home", "/home", false),
-            ("/", "/", false),
-            ("/", "/home", false),
-        ] {
-            assert_eq!(is_below(path, above), expected, "{path} {above}");
-        }
     }
 }

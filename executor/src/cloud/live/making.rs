@@ -227,12 +227,8 @@ impl<'a> Making<'a> {
         if stat.kind == Kind::Symlink {
             match dir.read_symlink(name) {
                 Ok(target) => entry.target = Some(target.as_bytes().to_vec()),
-                Err(Errno::NOENT) => {
-                    self.totals.vanished += 1;
-                    return Ok(());
-                }
                 Err(error) => {
-                    self.unread(&path, error);
+                    self.gone_or_unread(&path, error);
                     return Ok(());
                 }
             }
@@ -256,12 +252,8 @@ impl<'a> Making<'a> {
         };
         let file = match opened {
             Ok(file) => file,
-            Err(Errno::NOENT) => {
-                self.totals.vanished += 1;
-                return Ok(());
-            }
             Err(error) => {
-                self.unread(&path, error);
+                self.gone_or_unread(&path, error);
                 return Ok(());
             }
         };
@@ -303,6 +295,15 @@ impl<'a> Making<'a> {
         self.writer
             .write(&entry)
             .map_err(|error| write_error(self.cache, error))
+    }
+
+    /// What was met and then could not be opened: gone meanwhile, or listed.
+    fn gone_or_unread(&mut self, path: &StoredPath, error: Errno) {
+        if error == Errno::NOENT {
+            self.totals.vanished += 1;
+        } else {
+            self.unread(path, error);
+        }
     }
 
     pub(super) fn unread(&mut self, path: &StoredPath, error: Errno) {
