@@ -30,6 +30,36 @@ fn warnings(told: &Value) -> Vec<String> {
 }
 
 #[test]
+fn the_last_good_backup_is_known_however_often_its_disk_was_away_since() {
+    let mut lab = lab();
+    lab.backup(NIGHT);
+    let good = lab.runs().remove(0);
+    lab.set("local.requireMount", true);
+    lab.at(NEXT, &["apply"]).expect(4);
+    let runs = lab.path("state/runs");
+    let refused = lab.runs().remove(1);
+    // As a hundred more that were refused leave them.
+    for number in 3..103 {
+        let folder = runs.join(format!("2025-03-06_02-00-00-{number:08x}"));
+        fs::create_dir(&folder).unwrap();
+        for file in fs::read_dir(runs.join(&refused)).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), folder.join(file.file_name())).unwrap();
+        }
+        fs::write(folder.join("number.json"), format!("{number}\n")).unwrap();
+    }
+    lab.at("2025-03-20T02:00:00+01:00", &["apply"]).expect(4);
+    let left = lab.runs();
+    assert!(left.contains(&good) && left.len() == 101, "{left:?}");
+    let told = lab.at("2025-03-20T12:00:00+01:00", &["health"]).expect(1);
+    told.says("the last good backup, 2025-03-05_02-00-00, is 15 days old");
+    // Nor is all well where even that is not known any more.
+    fs::remove_dir_all(runs.join(&good)).unwrap();
+    let told = lab.at("2025-03-20T12:00:00+01:00", &["health"]).expect(1);
+    told.says("there is no good backup yet");
+}
+
+#[test]
 fn health_is_green_after_a_good_backup_and_red_when_it_is_too_old_or_there_is_none() {
     let lab = lab();
     let none = lab.at(NIGHT, &["health"]).expect(1);

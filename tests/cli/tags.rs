@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
+    os::unix::fs::lchown,
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -10,6 +11,7 @@ use std::{
 };
 
 use serde_json::json;
+use test_support::is_missing;
 
 use crate::{
     cloud_live::{remote, there_is_rclone},
@@ -180,6 +182,32 @@ fn what_is_tagged_later_is_left_out_and_not_lost() {
         lab.backup(NIGHTS[2]);
         assert!(lab.inside("latest", "home/ann/target/7").exists());
     }
+}
+
+#[test]
+fn a_tag_that_a_stranger_put_into_a_folder_leaves_nothing_out() {
+    let test = "a_tag_that_a_stranger_put_into_a_folder_leaves_nothing_out";
+    if is_missing(test, &[], true) {
+        return;
+    }
+    let mut lab = Lab::new();
+    lab.set("local.excludeIfPresent", json!([".nobackup"]));
+    for (folder, tag) in [("shared", "CACHEDIR.TAG"), ("open", ".nobackup")] {
+        lab.write(&format!("home/{folder}/file"), "content");
+        let tag = format!("home/{folder}/{tag}");
+        lab.write(&tag, TAG);
+        lchown(lab.path(&tag), Some(64_001), None).unwrap();
+    }
+    lab.backup(NIGHTS[0]);
+    assert!(lab.inside("latest", "home/shared/file").exists());
+    assert!(lab.inside("latest", "home/open/file").exists());
+    // Whose folder it is may say so.
+    for folder in ["shared", "open"] {
+        lchown(lab.path(format!("home/{folder}")), Some(64_001), None).unwrap();
+    }
+    lab.backup(NIGHTS[1]);
+    assert!(!lab.inside("latest", "home/shared/file").exists());
+    assert!(!lab.inside("latest", "home/open").exists());
 }
 
 /// Whatever the owner of a folder does with its tag meanwhile: it is backed up or left out.

@@ -23,20 +23,22 @@ impl StateDir {
     /// # Errors
     /// Fails if the folders of runs cannot be listed.
     pub fn ended_runs(&self) -> Result<Vec<EndedRun>> {
-        let mut runs = Vec::new();
-        for name in self.run_names()? {
-            let Ok(run) = self.run(&name) else {
-                continue;
-            };
-            if !self.is_backup(&run, &name) {
-                continue;
-            }
-            let at = self.named(&format!("{RUNS}/{name}/{REPORT}"));
-            if let Ok(Some(report)) = read_json::<Report>(&run, REPORT, &at) {
-                runs.push(EndedRun::of(&report));
-            }
+        let names = self.run_names()?;
+        Ok(names
+            .iter()
+            .filter_map(|name| self.ended_run(name))
+            .collect())
+    }
+
+    /// What is known of a backup that ended.
+    pub(super) fn ended_run(&self, name: &str) -> Option<EndedRun> {
+        let run = self.run(name).ok()?;
+        if !self.is_backup(&run, name) {
+            return None;
         }
-        Ok(runs)
+        let at = self.named(&format!("{RUNS}/{name}/{REPORT}"));
+        let report = read_json::<Report>(&run, REPORT, &at).ok()??;
+        Some(EndedRun::of(&report))
     }
 
     /// What the last run that looked at the sources noticed of them, and what holds until a person

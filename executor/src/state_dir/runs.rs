@@ -5,6 +5,7 @@ use std::{borrow::Cow, ffi::OsStr};
 use rustix::io::Errno;
 use schema::{
     Config, Inventory, Plan, Report,
+    health::EndedRun,
     plan::{Action, DeletePurpose, DeleteStep},
 };
 
@@ -106,7 +107,7 @@ impl StateDir {
     pub fn replace_plan(&self, inventory: &Inventory, plan: &Plan) -> Result<()> {
         let run = self.run(&plan.run_id)?;
         let at = |file: &str| self.named(&format!("{RUNS}/{}/{file}", plan.run_id));
-        write_json(&run, INVENTORY, &at(INVENTORY), inventory)?;
+        write_json(&run, INVENTORY, &at(INVENTORY), &*kept_of(inventory))?;
         self.summarize_run(&run, inventory, plan);
         write_json(&run, PLAN, &at(PLAN), plan)
     }
@@ -232,18 +233,36 @@ impl StateDir {
         Ok(reports)
     }
 
-    /// Removes the folders of runs that ended long ago.
+    /// Removes the folders of runs that ended long ago. While the destination is away nothing but the run that
+    /// made it tells of the newest good snapshot, so that one stays however many have failed since, and so
+    /// does the one that made the newest copy in the cloud.
     ///
     /// # Errors
     /// Fails if a folder cannot be removed, or on an interruption.
     pub fn forget_old_runs(&self, context: Context<'_>) -> Result<()> {
         let names = self.run_names()?;
         let runs = self.runs()?;
-        for name in names.iter().rev().skip(KEEP_RUNS) {
+        for (at, name) in names.iter().enumerate().rev().skip(KEEP_RUNS) {
+            if self.tells_of_the_newest(name, &names[at + 1..]) {
+                continue;
+            }
             let named = self.named(&format!("{RUNS}/{name}"));
             remove_tree(&runs, OsStr::new(name), &named, context)?;
         }
         Ok(())
+    }
+
+    /// Whether a run sealed a good snapshot or made a copy in the cloud, and none of those after it did.
+    fn tells_of_the_newest(&self, name: &str, later: &[String]) -> bool {
+        let Some(run) = self.ended_run(name) else {
+            return false;
+        };
+        let none_later = |has: &dyn Fn(&EndedRun) -> bool| {
+            let mut later = later.iter().rev().filter_map(|name| self.ended_run(name));
+            !later.any(|run| has(&run))
+        };
+        (run.good.is_some() && none_later(&|run| run.good.is_some()))
+            || (run.copied_at.is_some() && none_later(&|run| run.copied_at.is_some()))
     }
 
     /// Path of a run's folder, for messages.

@@ -53,10 +53,13 @@ pub(crate) struct Measured {
 
 impl Tags<'_> {
     /// What a folder's tags say of it; its names are sorted by their bytes.
+    ///
+    /// Only whom the folder belongs to has a say, and root: in a folder that others may write to, one of them
+    /// could take away the backup of everybody else's files.
     pub(super) fn judge(&self, dir: &Dir, names: &[Listed]) -> Option<Tagged> {
         let has = |name: &str| {
             let found = names.binary_search_by(|listed| bytes(&listed.name).cmp(name.as_bytes()));
-            found.is_ok()
+            found.is_ok() && has_a_say(dir, name)
         };
         if self.names.iter().any(|name| has(name)) {
             return Some(Tagged::Whole);
@@ -64,6 +67,14 @@ impl Tags<'_> {
         let is_cache = self.caches && has(CACHE_TAG) && is_valid_tag(dir);
         is_cache.then_some(Tagged::Cache)
     }
+}
+
+/// Whether an entry belongs to root, or to whom its folder belongs to.
+fn has_a_say(dir: &Dir, name: &str) -> bool {
+    let (Ok(tag), Ok(folder)) = (dir.stat_unasked(OsStr::new(name)), dir.stat_self()) else {
+        return false;
+    };
+    tag.uid == 0 || tag.uid == folder.uid
 }
 
 /// Whether a name is that of the tag of a cache.

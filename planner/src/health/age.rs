@@ -42,8 +42,8 @@ pub(super) fn check_age(
 
 /// That there is no good backup.
 fn describe_missing(checkup: &Checkup<'_>) -> Option<Finding> {
-    // Of another disk it says nothing that there is none on it.
-    if !standing::is_ours(checkup.facts.config, checkup.facts.inventory) {
+    // Of another disk it says nothing that there is none on it; one that is away says nothing at all.
+    if checkup.ready && !standing::is_ours(checkup.facts.config, checkup.facts.inventory) {
         return None;
     }
     Some(

@@ -70,10 +70,10 @@ pub struct Local {
     pub exclude_patterns: Vec<String>,
     /// Leave out what is in folders that say that they are caches: those with a valid `CACHEDIR.TAG`
     /// (bford.info/cachedir). The folder and its tag are backed up; plan and report say how much is left
-    /// out.
+    /// out. The tag has to belong to root or to whom the folder belongs to.
     pub exclude_caches: bool,
     /// Leave out folders in which there is an entry of one of these names, such as `.nobackup`; a source
-    /// itself never.
+    /// itself never, and only where the entry belongs to root or to whom the folder belongs to.
     pub exclude_if_present: Vec<String>,
     /// Accept a destination without hard links, where each snapshot is a whole copy.
     pub allow_full_copies: bool,
