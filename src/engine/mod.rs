@@ -24,6 +24,7 @@ mod metrics;
 mod notify;
 mod observer;
 mod operation;
+mod own_file;
 mod plan;
 mod restore;
 mod setup;

@@ -3,7 +3,6 @@
 use std::{
     ffi::OsString,
     fs::DirBuilder,
-    io::Read as _,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
@@ -24,7 +23,7 @@ use planner::{
 };
 use schema::{Config, config::AbsolutePath, setup::Surroundings};
 
-use super::{ConfigFault, UnitChange, write_units};
+use super::{ConfigFault, UnitChange, own_file::begins_with, write_units};
 
 /// The first line of each README that is written beside a configuration.
 pub const README_HEADER: &str = "<!-- Made by `backup setup`, which makes it anew. -->";
@@ -129,18 +128,7 @@ pub fn write_new_config(path: &Path, text: &str, readme: &str) -> Result<Written
 /// Whether the README beside a configuration is this program's, or not there.
 #[must_use]
 pub fn may_write_readme(path: &Path) -> bool {
-    let read = || -> std::io::Result<Vec<u8>> {
-        let mut start = Vec::new();
-        let file = std::fs::File::open(path)?;
-        file.take(README_HEADER.len() as u64)
-            .read_to_end(&mut start)?;
-        Ok(start)
-    };
-    match path.symlink_metadata() {
-        Ok(found) if found.is_file() => read().is_ok_and(|start| start == README_HEADER.as_bytes()),
-        Ok(_) => false,
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-    }
+    begins_with(path, README_HEADER).unwrap_or(true)
 }
 
 /// Where the README of a configuration is.

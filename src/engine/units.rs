@@ -1,11 +1,6 @@
 //! Writing the systemd units of a configuration to a folder.
 
-use std::{
-    fs::Permissions,
-    io::{self, Read as _},
-    os::unix::fs::PermissionsExt as _,
-    path::Path,
-};
+use std::{io, path::Path};
 
 use executor::{
     Error,
@@ -13,6 +8,8 @@ use executor::{
     trust::{self, NewFile},
 };
 use planner::units::{HEADER, NAMES, Unit};
+
+use super::own_file::begins_with;
 
 /// What became of a unit's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,43 +72,24 @@ pub fn write_units(
     std::fs::create_dir_all(folder).map_err(|error| io_error("make", folder, error))?;
     for unit in units {
         let path = folder.join(unit.name);
-        if is_ours(&path) == Some(false) {
+        if begins_with(&path, HEADER) == Some(false) {
             return Err(Error::refused(format!(
                 "{} is there and was not made by this program",
                 schema::escape::display(path.as_os_str().as_encoded_bytes())
             ))
             .hint("move it away, or name another folder with --to"));
         }
-        let new = folder.join(format!(".{}.new", unit.name));
-        std::fs::write(&new, &unit.text)
-            // Whatever the caller's mask: others may read units, and never write them.
-            .and_then(|()| std::fs::set_permissions(&new, Permissions::from_mode(0o644)))
-            .and_then(|()| std::fs::rename(&new, &path))
-            .map_err(|error| io_error("write", &path, error))?;
+        // Whatever the caller's mask: others may read units, and never write them.
+        NewFile::at(&path, "the unit")?.write_with_mode(unit.text.as_bytes(), 0o644)?;
         each(UnitChange::Wrote(&path));
     }
     let is_gone = |name: &&&str| !units.iter().any(|unit| unit.name == **name);
     for name in NAMES.iter().filter(is_gone) {
         let path = folder.join(name);
-        if is_ours(&path) == Some(true) {
+        if begins_with(&path, HEADER) == Some(true) {
             std::fs::remove_file(&path).map_err(|error| io_error("remove", &path, error))?;
             each(UnitChange::Removed(&path));
         }
     }
     Ok(())
-}
-
-/// Whether a file was made by this program; none if there is none.
-fn is_ours(path: &Path) -> Option<bool> {
-    let read = || -> io::Result<Vec<u8>> {
-        let mut start = Vec::new();
-        let file = std::fs::File::open(path)?;
-        file.take(HEADER.len() as u64).read_to_end(&mut start)?;
-        Ok(start)
-    };
-    match read() {
-        Ok(start) => Some(start == HEADER.as_bytes()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(_) => Some(false),
-    }
 }

@@ -9,6 +9,7 @@ use std::{
 use nix::unistd::geteuid;
 use schema::{Digest, Plan, plan::SavedPlan};
 use serde_json::{Value, json};
+use test_support::entry_names;
 
 use crate::lab::{Lab, everything_below, finding_codes, read_json, skip};
 
@@ -457,4 +458,29 @@ fn a_program_that_others_can_replace_is_in_no_unit() {
         lab.run(&write).expect(4).says("belongs to");
     }
     assert!(!lab.path("units").exists());
+}
+
+#[test]
+fn units_go_into_no_folder_that_others_can_write_to_and_through_no_link() {
+    let lab = Lab::short();
+    lab.script("bin/backup", "exit 0");
+    let program = lab.text("bin/backup");
+    let units = lab.text("units");
+    let write = ["systemd-units", "--program", &program, "--to", &units];
+    fs::create_dir(lab.path("units")).unwrap();
+    set_mode(&lab.path("units"), 0o777);
+    lab.run(&write).expect(4).says("is not to be trusted");
+    assert_eq!(entry_names(&lab.path("units")), [""; 0]);
+    set_mode(&lab.path("units"), 0o755);
+    // What was prepared before, under the name that a new file once had, and under the unit's own.
+    lab.write("victim", "precious");
+    symlink(lab.path("victim"), lab.path("units/.backup.service.new")).unwrap();
+    lab.run(&write).expect(0);
+    assert!(!lab.path("units/backup.service").is_symlink());
+    fs::remove_file(lab.path("units/backup.service")).unwrap();
+    symlink(lab.path("victim"), lab.path("units/backup.service")).unwrap();
+    lab.run(&write)
+        .expect(4)
+        .says("was not made by this program");
+    assert_eq!(fs::read(lab.path("victim")).unwrap(), b"precious");
 }
