@@ -15,7 +15,7 @@ use test_support::is_missing;
 
 use crate::{
     cloud_live::{remote, there_is_rclone},
-    lab::{Lab, finding_codes, is_installed, skip, step_outcome},
+    lab::{Lab, finding_codes, id_of, is_installed, skip, step_outcome},
 };
 
 const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n# by a build\n";
@@ -139,10 +139,10 @@ fn the_cloud_without_local_snapshots_leaves_out_the_same() {
 }
 
 #[test]
-fn what_is_tagged_later_is_left_out_and_not_lost() {
+fn what_tags_leave_out_later_is_told_and_most_of_all_is_suspect() {
     for use_rsync in [false, true] {
         if use_rsync && !is_installed("rsync") {
-            return skip("what_is_tagged_later_is_left_out because rsync is not installed");
+            return skip("what_tags_leave_out_later_is_told because rsync is not installed");
         }
         let mut lab = Lab::new();
         lab.set("local.useRsync", use_rsync);
@@ -162,21 +162,34 @@ fn what_is_tagged_later_is_left_out_and_not_lost() {
         let plan = lab.at(NIGHTS[1], &["--json", "plan"]).expect(0).json();
         let codes = finding_codes(&plan["findings"]);
         assert!(!codes.contains(&"source-empty"), "{codes:?}");
-        let report = lab.backup(NIGHTS[1]);
-        assert_eq!(report["result"], "success", "{report}");
+        // Whoever tagged them may not know what else was in there.
+        let report = lab.at(NIGHTS[1], &["apply", "--json"]).expect(3).json();
         let sealed = &step_outcome(&report, "snapshot")["sealed"];
-        assert_eq!(sealed["suspect"], json!([]), "{sealed}");
+        let reasons = sealed["suspect"].as_array().unwrap();
+        let said = |text: &str| {
+            reasons
+                .iter()
+                .any(|one| one.as_str().unwrap().contains(text))
+        };
+        assert!(
+            said("less than half") && said("other had 60 files"),
+            "{sealed}"
+        );
+        assert!(
+            said("a tag that came into their folders leaves out 120 files"),
+            "{sealed}"
+        );
         let left_out = &sealed["left_out"];
         assert_eq!(
             (&left_out["caches"], &left_out["folders"]),
             (&json!(1), &json!(1))
         );
         assert_eq!(left_out["entries"], 121, "{left_out}");
-        assert!(
-            lab.inside("latest", "home/ann/target/CACHEDIR.TAG")
-                .exists()
-        );
-        assert!(!lab.inside("latest", "home/ann/target/7").exists());
+        let id = id_of(NIGHTS[1]);
+        let new = format!("daily/{id}");
+        assert!(lab.inside(&new, "home/ann/target/CACHEDIR.TAG").exists());
+        assert!(!lab.inside(&new, "home/ann/target/7").exists());
+        lab.run(&["accept", &id]).expect(0);
         // The tag goes, and all is there again.
         fs::remove_file(lab.path("home/ann/target/CACHEDIR.TAG")).unwrap();
         lab.backup(NIGHTS[2]);
@@ -210,6 +223,21 @@ fn a_tag_that_a_stranger_put_into_a_folder_leaves_nothing_out() {
     assert!(!lab.inside("latest", "home/open").exists());
 }
 
+#[test]
+fn tags_that_a_person_lets_count_from_now_on_make_nothing_suspect() {
+    let mut lab = Lab::new();
+    lab.set("local.excludeCaches", false);
+    for number in 0..60 {
+        lab.write(&format!("home/ann/target/{number}"), "object");
+    }
+    lab.write("home/ann/target/CACHEDIR.TAG", TAG);
+    lab.backup(NIGHTS[0]);
+    lab.set("local.excludeCaches", true);
+    let report = lab.backup(NIGHTS[1]);
+    assert_eq!(report["result"], "success", "{report}");
+    assert!(!lab.inside("latest", "home/ann/target/7").exists());
+}
+
 /// Whatever the owner of a folder does with its tag meanwhile: it is backed up or left out.
 #[test]
 fn a_tag_that_comes_and_goes_is_no_fault() {
@@ -217,6 +245,10 @@ fn a_tag_that_comes_and_goes_is_no_fault() {
     lab.set("local.excludeIfPresent", json!([".nobackup"]));
     for number in 0..200 {
         lab.write(&format!("home/flips/{number}"), "object");
+    }
+    // The flipping ones are not most of all: that would be suspect.
+    for number in 0..300 {
+        lab.write(&format!("home/steady/{number}"), "object");
     }
     lab.write("home/tag", TAG);
     let ended = AtomicBool::new(false);

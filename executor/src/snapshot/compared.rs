@@ -27,6 +27,8 @@ pub(super) struct Compared {
     left_out: (u64, u64),
     /// The folders that tags leave out now.
     tagged: LeftOutFolders,
+    /// Other tags count than for the reference.
+    other_tags: bool,
     /// A folder of the reference that is excluded now.
     excluded: Option<StoredPathBuf>,
 }
@@ -40,6 +42,8 @@ struct ComparedSource {
     changed: Files,
     /// Something that is not there is left out because of a tag.
     has_tagged: bool,
+    /// Files that are missing because a tag came into a folder.
+    tagged: Files,
 }
 
 /// Some files, and one of them.
@@ -64,12 +68,14 @@ impl Compared {
             missing: Files::default(),
             changed: Files::default(),
             has_tagged: false,
+            tagged: Files::default(),
         });
         Self {
             excludes: Excludes::new(&step.exclude_patterns).ok(),
             sources: sources.collect(),
             left_out: (0, 0),
             tagged,
+            other_tags: step.suspect_when.other_tags,
             excluded: None,
         }
     }
@@ -87,8 +93,13 @@ impl Compared {
             && self.tagged.covers(&entry.path, &source.prefix)
         {
             source.has_tagged = true;
-            self.left_out.0 += 1;
-            self.left_out.1 += u64::from(is_file);
+            if self.other_tags {
+                self.left_out.0 += 1;
+                self.left_out.1 += u64::from(is_file);
+            } else if is_file {
+                source.missing.add(1, &entry.path);
+                source.tagged.add(1, &entry.path);
+            }
             return;
         }
         let within = innermost_source(&mut self.sources, &entry.path);
@@ -174,6 +185,17 @@ impl Compared {
             let there = sources.iter().any(|one| one.path == *path && one.present);
             let is = if there { "empty" } else { "missing" };
             reasons.push(format!("source {path} {had} and is {is} now"));
+        }
+        if !reasons.is_empty() {
+            let tagged = self.sources.iter().map(|source| &source.tagged);
+            let files = tagged.clone().map(|some| some.files).sum();
+            if let Some(most) = tagged.max_by_key(|some| some.files).filter(|_| files > 0) {
+                reasons.push(format!(
+                    "a tag that came into their folders leaves out {} of them{}",
+                    plural(files, "file", "files"),
+                    such_as(most)
+                ));
+            }
         }
         reasons
     }
@@ -312,13 +334,14 @@ mod tests {
     }
 
     #[test]
-    fn what_tags_leave_out_is_neither_missing_nor_does_it_empty_a_source() {
+    fn what_other_tags_leave_out_is_neither_missing_nor_does_it_empty_a_source() {
         let when = SuspectWhen {
             had_files: vec![AbsolutePath::new("/home")],
             ..SuspectWhen::default()
         };
         let sources = [record("/home", true, 1)];
         let mut compared = compared(&["/home"], &[]);
+        compared.other_tags = true;
         for name in ["home/ann", "home/bob"] {
             let one = LeftOut::default();
             compared.tagged.add(StoredPath::new(name).to_owned(), &one);

@@ -108,6 +108,7 @@ fn suspect_when(facts: &Facts<'_>) -> SuspectWhen {
             .and(totals)
             .and_then(|totals| half(totals.files)),
         had_files: had_files(facts, before),
+        other_tags: !same_tags(facts, before),
         like: like(facts),
     }
 }
@@ -145,10 +146,13 @@ fn same_choice(facts: &Facts<'_>, before: &SnapshotState) -> bool {
     let sources_then: BTreeSet<_> = before.record.sources.iter().map(|one| &one.path).collect();
     let patterns: BTreeSet<_> = local.exclude_patterns.iter().collect();
     let patterns_then: BTreeSet<_> = before.record.exclude_patterns.iter().collect();
+    sources == sources_then && patterns == patterns_then && same_tags(facts, before)
+}
+
+/// Whether the same tags count as for the snapshot before.
+fn same_tags(facts: &Facts<'_>, before: &SnapshotState) -> bool {
+    let local = &facts.config.local;
     let names: BTreeSet<_> = local.exclude_if_present.iter().collect();
     let names_then: BTreeSet<_> = before.record.exclude_if_present.iter().collect();
-    sources == sources_then
-        && patterns == patterns_then
-        && local.exclude_caches == before.record.exclude_caches
-        && names == names_then
+    local.exclude_caches == before.record.exclude_caches && names == names_then
 }

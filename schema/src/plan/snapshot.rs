@@ -130,6 +130,10 @@ pub struct SuspectWhen {
     pub unchanged_files_below: Option<u64>,
     /// Sources that had files in the reference and must not be empty or missing.
     pub had_files: Vec<AbsolutePath>,
+    /// Other tags count than for the reference: what they leave out is not backed up any more because a person
+    /// said so. Otherwise what a tag leaves out that came since is missing.
+    #[serde(default, skip_serializing_if = "crate::is_no")]
+    pub other_tags: bool,
     /// What the basis is taken for, where nobody has accepted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub like: Option<LikeBefore>,
