@@ -53,6 +53,7 @@ pub fn plan_adoption(
             started_at: one.made_at,
             day: one.made_at.date_naive(),
             made_by: one.made_by,
+            with_errors: one.with_errors,
         }
     });
     let mut trees: Vec<AdoptTree> = begun.iter().cloned().chain(trees).collect();
@@ -91,6 +92,7 @@ mod tests {
             made_by: MadeBy::Dated,
             tier,
             names: vec!["etc".to_owned(), "home".to_owned()],
+            with_errors: false,
         }
     }
 

@@ -7,6 +7,7 @@
 )]
 
 mod adopt;
+mod adopt_tools;
 mod basis;
 mod bounded;
 mod by_hand;

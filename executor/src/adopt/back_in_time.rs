@@ -18,6 +18,8 @@ use crate::{
 
 /// The folder in each of its snapshots that has the content.
 const CONTENT: &str = "backup";
+/// What stands beside it where it could not copy all.
+const FAILED: &str = "failed";
 /// The folder that it makes at the place that it is given.
 const TOP: &str = "backintime";
 /// Folders between the place that people give it and the snapshots: that one, host, user and profile.
@@ -53,7 +55,9 @@ pub(super) fn tree_of(
         return Ok(None);
     }
     let from = format!("{from}/{CONTENT}");
-    candidate_tree(&inner, content, from, made_at, MadeBy::BackInTime).map(Some)
+    let mut tree = candidate_tree(&inner, content, from, made_at, MadeBy::BackInTime)?;
+    tree.with_errors = inner.look(OsStr::new(FAILED))?.is_some();
+    Ok(Some(tree))
 }
 
 /// Looks into the one profile that is somewhere below a folder in which nothing else was found.
@@ -69,7 +73,10 @@ pub(super) fn look_for_profile(root: Dir, mut looked: Looked) -> Result<Looked> 
     };
     let mut seen = 0;
     while let Some((way, dir)) = waiting.pop() {
-        let names = dir.names().map_err(io)?;
+        // Whose it is may keep others out of it.
+        let Ok(names) = dir.names() else {
+            continue;
+        };
         if names.iter().any(|name| named_by_it(name).is_some()) {
             profiles.push((way, dir));
             continue;

@@ -308,6 +308,7 @@ pub(super) fn candidate_tree(
             .take(LISTED)
             .map(|name| escape(bytes(name)))
             .collect(),
+        with_errors: false,
     })
 }
 

@@ -214,7 +214,7 @@ impl Adoption<'_> {
             day: tree.day,
             sequence,
             read: None,
-            complete: read.totals.errors == 0,
+            complete: read.totals.errors == 0 && !tree.with_errors,
             suspect: Vec::new(),
             suspect_since: None,
             basis,

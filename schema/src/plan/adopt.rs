@@ -40,6 +40,9 @@ pub struct AdoptTree {
     pub day: NaiveDate,
     /// Which kind of tool made it.
     pub made_by: MadeBy,
+    /// Whoever made it noted that something is missing from it: the snapshot is incomplete.
+    #[serde(default, skip_serializing_if = "crate::is_no")]
+    pub with_errors: bool,
 }
 
 /// Which kind of tool made a folder.
@@ -83,4 +86,7 @@ pub struct AdoptCandidate {
     pub tier: Option<Tier>,
     /// Names that stand in it, sorted, escaped; the first hundred.
     pub names: Vec<String>,
+    /// Whoever made it noted that something is missing from it.
+    #[serde(default, skip_serializing_if = "crate::is_no")]
+    pub with_errors: bool,
 }
