@@ -32,6 +32,11 @@ const MOST: usize = 256;
 /// Entries of a folder that are looked at ahead, and folders in it; more would only fill memory.
 const LOOKS: usize = 10_000;
 
+/// Entries in folders that were listed ahead and not come to, from which on no more are.
+const HELD: usize = 200_000;
+/// Folders that may be asked for; the walk lists the others itself.
+const WAITING: usize = 50_000;
+
 /// What is asked of a folder besides its names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asks {
@@ -130,7 +135,7 @@ impl FoldersAhead {
             return found;
         }
         drop(state);
-        let (listed, folders) = list(folder(), shared.asks).ok()?;
+        let (listed, folders) = list(folder(), shared.asks, &|| false).ok()?;
         let mut state = shared.lock();
         state.wait_for(path, &listed.folder, &folders);
         shared.more.notify_one();
@@ -164,6 +169,9 @@ impl State {
                 self.waiting.insert(below, folder.child(name));
             }
         }
+        while self.waiting.len() > WAITING {
+            self.waiting.pop_last();
+        }
     }
 
     /// The next folder to ask for, unless that is too far ahead.
@@ -175,7 +183,9 @@ impl State {
             .keys()
             .next_back()
             .is_some_and(|last| nearest < last);
-        if ahead >= MOST || (ahead >= SOON && !is_before_others) {
+        let listed = self.listed.values().flatten();
+        let held: usize = listed.map(|one| one.names.len()).sum();
+        if held >= HELD || ahead >= MOST || (ahead >= SOON && !is_before_others) {
             return None;
         }
         let (path, folder) = self.waiting.pop_first()?;
@@ -203,7 +213,7 @@ impl Shared {
             drop(state);
             // Whoever finds something wakes the next one.
             self.more.notify_one();
-            let listed = list(folder, self.asks).ok();
+            let listed = list(folder, self.asks, &|| self.lock().ended).ok();
             state = self.lock();
             state.under_way.remove(&path);
             if let Some((listed, folders)) = &listed {
@@ -217,8 +227,12 @@ impl Shared {
     }
 }
 
-/// Opens and lists a folder; also says which of its entries are folders.
-fn list(folder: Folder, asks: Asks) -> Result<(ListedFolder, Vec<OsString>), Errno> {
+/// Opens and lists a folder; also says which of its entries are folders. Once `is_over` nothing more is asked.
+fn list(
+    folder: Folder,
+    asks: Asks,
+    is_over: &dyn Fn() -> bool,
+) -> Result<(ListedFolder, Vec<OsString>), Errno> {
     let dir = folder.open()?;
     let stat = dir.stat_self()?;
     let listed = match folder.above() {
@@ -229,6 +243,9 @@ fn list(folder: Folder, asks: Asks) -> Result<(ListedFolder, Vec<OsString>), Err
     let mut looks = HashMap::new();
     let wanted = |one: &&Listed| asks == Asks::Entries || !one.is_known;
     for one in listed.iter().filter(wanted).take(LOOKS) {
+        if is_over() {
+            break;
+        }
         if let Ok(stat) = dir.stat(&one.name) {
             looks.insert(one.name.clone(), stat);
         }
