@@ -165,7 +165,11 @@ fn all_known(held: &[Holding<'_>]) -> bool {
 /// The last id up to which what was stored may be held by one of which that is not known.
 fn unknown_until(held: &[Holding<'_>]) -> Option<SnapshotId> {
     let last = held.iter().rposition(|one| !one.is_known)?;
-    held[..=last].iter().map(|one| one.id).max()
+    // A basis that is gone may have had a later name than all that are left: clocks are put back.
+    let names = held[..=last]
+        .iter()
+        .flat_map(|one| [Some(one.id), one.basis]);
+    names.flatten().max()
 }
 
 /// Who descends from whom, and who holds what of each origin.

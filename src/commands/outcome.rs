@@ -8,7 +8,7 @@ use executor::{
     clock::Clock,
     logs::{Journald, Kind, Level, Record},
 };
-use schema::{Report, RunResult, journal::Status};
+use schema::{Finding, Report, RunResult, Severity, journal::Status};
 
 use crate::{
     exit,
@@ -114,9 +114,12 @@ fn record_not_begun(cause: NotBegun, report: &Report) -> bool {
     let Some(journal) = Journald::of_stderr() else {
         return false;
     };
-    let because: Vec<&str> = report
-        .findings
-        .iter()
+    let refuses = |finding: &&Finding| finding.severity == Severity::Refusal;
+    // Where something is refused, notes and warnings are not why.
+    let is_refused = report.findings.iter().any(|one| refuses(&one));
+    let findings = report.findings.iter();
+    let because: Vec<&str> = findings
+        .filter(|finding| !is_refused || refuses(finding))
         .map(|finding| finding.message.as_str())
         .collect();
     let text = format!("{}: {}", describe_cause(cause), because.join("; "));

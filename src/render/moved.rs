@@ -106,7 +106,8 @@ pub(super) fn find_moved_folders(differences: &[PathDifference]) -> MovedFolders
             continue;
         }
         whole[at] = true;
-        for there in come.iter().filter(|path| is_at_or_below(path, new)) {
+        let from_there_on = come.range(*new..).take_while(|path| path.starts_with(*new));
+        for there in from_there_on.filter(|path| is_at_or_below(path, new)) {
             let here = format!("{old}{}", &there[new.len()..]);
             if let Some(here) = gone.get(here.as_str()) {
                 for (change, path) in [(removed, *here), (added, *there)] {

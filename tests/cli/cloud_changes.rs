@@ -77,7 +77,7 @@ fn what_is_held_back_holds_up_nothing_else_and_ends_by_one_word() {
         lab.write("home/ann/20", &format!("changed on {day}"));
         lab.at(&night(day), &["apply"])
             .expect(3)
-            .says("8 files that are gone here are not taken away")
+            .says("8 files that are gone or left out here are not taken away")
             .hints("--approve-deletions");
         assert!(there.join(format!("new {day}")).exists());
     }

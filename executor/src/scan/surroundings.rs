@@ -154,8 +154,11 @@ fn find_folders() -> Vec<String> {
     let accounts = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let homes = homes_of_people(&accounts);
     let known = ["/home", "/root", "/etc", "/etc/nixos"].map(str::to_owned);
-    let is_folder =
-        |path: &String| resolve(Path::new(path)).is_ok_and(|found| found.stat.kind == Kind::Folder);
+    // A home may be on a server that does not answer.
+    let is_folder = |path: &String| {
+        answer::wait_for_answer(path.as_bytes()).is_ok()
+            && resolve(Path::new(path)).is_ok_and(|found| found.stat.kind == Kind::Folder)
+    };
     let holds = |path: &String| {
         let entries = || fs::read_dir(path).is_ok_and(|mut all| all.next().is_some());
         path != "/home" || entries()

@@ -86,9 +86,14 @@ pub(crate) fn way_out(facts: &Facts<'_>, room: &Room) -> String {
         let ids: Vec<String> = shown.iter().map(|one| one.id.to_string()).collect();
         let bytes = shown.iter().map(|one| one.frees);
         let frees = amount::bytes(bytes.fold(0, u64::saturating_add));
+        let is_least =
+            |one: &schema::plan::Deletion| one.lost.as_ref().is_some_and(|lost| lost.at_least);
         let enough = match (room.enough, offers.len() - shown.len()) {
             (true, 0) => format!("frees enough ({frees})"),
             (true, more) => format!("frees {frees}, and {more} more like these enough"),
+            (false, _) if shown.iter().any(is_least) => {
+                format!("frees at least {frees}, which may not be enough")
+            }
             (false, _) => format!("frees some ({frees}), not enough"),
         };
         // A command that can be copied as it is.

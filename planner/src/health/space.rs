@@ -225,6 +225,7 @@ fn by_snapshots(destination: &DestinationState, now: DateTime<FixedOffset>) -> O
         .iter()
         .map(|snapshot| &snapshot.record)
         .filter(|record| record.started_at < now && now - record.started_at <= LOOK_BACK)
+        .filter(|record| record.tells_shares())
         .collect();
     // What the first one stored is not growth.
     let (first, later) = records.split_first()?;

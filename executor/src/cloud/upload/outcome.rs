@@ -10,7 +10,7 @@ use super::{super::difference::Difference, context::Upload};
 
 /// What takes away what a guard held back.
 const APPROVE: &str =
-    "look at what is gone; if it is meant, run `backup apply --approve-deletions`";
+    "look at what is gone or left out; if it is meant, run `backup apply --approve-deletions`";
 
 /// How an upload ended.
 pub(super) struct UploadResult {
@@ -144,8 +144,8 @@ impl Upload<'_> {
 fn add_withheld(outcome: &mut Outcome, withheld: &Withheld) {
     let what = match withheld.files {
         0 => "nothing is taken away and no history expires".to_owned(),
-        1 => "1 file that is gone here is not taken away".to_owned(),
-        files => format!("{files} files that are gone here are not taken away"),
+        1 => "1 file that is gone or left out here is not taken away".to_owned(),
+        files => format!("{files} files that are gone or left out here are not taken away"),
     };
     set_incomplete(outcome, &format!("{what}: {}", withheld.because), APPROVE);
 }
