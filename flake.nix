@@ -84,7 +84,7 @@
         default =
           { lib, pkgs, ... }:
           {
-            imports = [ ./nixos/module.nix ];
+            imports = [ ./nixos ];
 
             hwc.system.services.backup.package =
               lib.mkDefault

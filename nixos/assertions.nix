@@ -44,6 +44,29 @@ let
   ];
 
   mount = import ./mount.nix { inherit config; };
+
+  isGraphical = import ./graphical.nix { inherit config lib; };
+
+  # Whether a calendar expression that is in use can elapse. The release 26.05 is begun in 2025: no
+  # system of it was there before.
+  elapses =
+    inUse: expression:
+    !inUse
+    || import ./elapses.nix {
+      inherit expression;
+      year = 1999 + lib.toIntBase10 (lib.versions.major lib.trivial.release);
+    };
+
+  # What the module gives the program itself.
+  reserved = [
+    "--config"
+    "--state-dir"
+    "--log-dir"
+    "--as-unit"
+  ];
+  isReserved = argument: lib.any (name: argument == name || lib.hasPrefix "${name}=" argument) reserved;
+
+  onCalendar = cfg.timerConfig.OnCalendar or null;
 in
 {
   config = lib.mkIf cfg.enable {
@@ -92,6 +115,38 @@ in
         "true, and there is no channel: notifications.desktop is false and all others are null"
         "set one, such as notifications.email or notifications.ntfy"
       )
+      (must
+        (
+          notifications.enable && notifications.desktop && !isGraphical
+          -> lib.any (channel: channel != null) channels
+        )
+        "notifications.enable"
+        "true, and nobody would be told: the only channel is notifications.desktop, and this system has no graphical session"
+        "set a channel, such as notifications.email, notifications.ntfy or notifications.healthcheck; where a desktop is there that NixOS knows nothing of, set hardware.graphics.enable to true"
+      )
+      (must
+        (cloud.enable && !cfg.protonDrive.enable -> cloud.configFile != null)
+        "cloud.configFile"
+        "null, and protonDrive.enable is false: nothing gives the copies in the cloud their credentials"
+        ''set protonDrive.enable to true, or write the configuration with `rclone --config /etc/rclone.conf config` and set cloud.configFile = "/etc/rclone.conf"; units do not see what rclone has in a home''
+      )
+      (must (elapses cfg.schedule.enable cfg.schedule.frequency) "schedule.frequency"
+        "\"${cfg.schedule.frequency}\" never elapses, so nothing would ever be backed up"
+        "set it to an expression for which `systemd-analyze calendar` names a next elapse, such as \"daily\""
+      )
+      (must (elapses cfg.monitoring.enable cfg.monitoring.healthCheckInterval)
+        "monitoring.healthCheckInterval"
+        "\"${cfg.monitoring.healthCheckInterval}\" never elapses, so nothing would ever be checked"
+        "set it to an expression for which `systemd-analyze calendar` names a next elapse, such as \"weekly\""
+      )
+      (must (!lib.isList onCalendar || lib.length onCalendar == 1) "timerConfig.OnCalendar"
+        "several expressions, and the program decides by one whether a backup is due"
+        "write them as one, such as \"Mon,Fri *-*-* 02,14:00\""
+      )
+      (must (!lib.any isReserved cfg.extraArgs) "extraArgs"
+        "the module gives the program ${lib.concatStringsSep ", " reserved} itself"
+        "remove them; the folder of the logs is monitoring.logPath"
+      )
     ]
     ++ oneOf "notifications.ntfy" notifications.ntfy "topic" "topicFile"
     ++ oneOf "notifications.webhook" notifications.webhook "url" "urlFile"
@@ -105,17 +160,9 @@ in
         warn (local.enable && local.requireMount && !mount.known) "local.mountPoint"
           "nothing in fileSystems mounts ${local.mountPoint}, so backups are refused until somebody mounts it"
           ''declare it, with options = [ "nofail" ] if it is not always there; or set local.requireMount to false to back up into a plain folder''
-      ++
-        warn
-          (
-            cloud.enable
-            && cloud.provider == "proton-drive"
-            && cloud.configFile == null
-            && !cfg.protonDrive.enable
-          )
-          "cloud.configFile"
-          "null, and protonDrive.enable is false: nothing gives the copies in the cloud their credentials"
-          ''set protonDrive.enable to true, or write the configuration with `rclone --config /etc/rclone-proton.conf config` and set cloud.configFile = "/etc/rclone-proton.conf"''
+      ++ warn (cfg.timerConfig != { } && !cfg.schedule.enable) "timerConfig"
+        "set, and without effect while schedule.enable is false"
+        "set schedule.enable to true"
       ++
         warn (local.enable && mount.stopsBoot) "local.mountPoint"
           "fileSystems.\"${local.mountPoint}\" has not the option nofail, so the machine does not boot without that disk"

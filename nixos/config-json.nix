@@ -5,8 +5,6 @@
 {
   # hwc.system.services.backup
   cfg,
-  # networking.hostName; empty where the machine gets its name from the network.
-  hostName ? "",
   # Executables, or null; the options hold lines.
   preBackupScript ? null,
   postBackupScript ? null,
@@ -17,11 +15,12 @@
 removeAttrs cfg [
   "enable"
   "package"
+  "extraArgs"
   "extraTools"
+  "timerConfig"
 ]
 // {
   version = 1;
-  hostname = if hostName == "" then null else hostName;
   inherit preBackupScript postBackupScript;
   cloud = cfg.cloud // {
     inherit configFile;

@@ -10,22 +10,16 @@
 let
   cfg = config.hwc.system.services.backup;
 
-  # A pipe whose first half fails is a failure, and a half-written dump is not backed up as if it
-  # were whole.
-  script =
-    name: lines:
-    if lines == null then
-      null
-    else
-      "${pkgs.writeShellScript name ''
-        set -euo pipefail
-        ${lib.optionalString (cfg.extraTools != [ ]) ''
-          export PATH=${lib.makeBinPath cfg.extraTools}''${PATH:+:$PATH}
-        ''}
-        ${lines}
-      ''}";
+  script = import ./script.nix {
+    inherit lib pkgs;
+    inherit (cfg) extraTools;
+  };
 
   file = config.environment.etc."backup/config.json".source;
+
+  # These three keys of systemd's are the program's as well, which decides by them whether a backup is
+  # due. Above whatever `schedule` says, as all of timerConfig is.
+  fromTimer = import ./timer-config.nix { inherit (cfg) timerConfig; };
 in
 {
   imports = [
@@ -39,12 +33,21 @@ in
     # Below the default that the flake sets, so that the module also works without it.
     { hwc.system.services.backup.package = lib.mkOptionDefault (pkgs.callPackage ./package.nix { }); }
 
+    {
+      hwc.system.services.backup = {
+        # Empty where the machine gets its name from the network.
+        hostname = lib.mkIf (config.networking.hostName != "") (lib.mkDefault config.networking.hostName);
+        schedule = lib.mapAttrs (
+          _: value: lib.mkIf (value != null) (lib.mkForce value)
+        ) fromTimer.schedule;
+      };
+    }
+
     (lib.mkIf cfg.enable {
       # As text, which can be read without building anything.
       environment.etc."backup/config.json".text = builtins.toJSON (
         import ./config-json.nix {
           inherit cfg;
-          hostName = config.networking.hostName;
           preBackupScript = script "pre-backup" cfg.preBackupScript;
           postBackupScript = script "post-backup" cfg.postBackupScript;
           configFile = import ./secret.nix { inherit config; };
@@ -54,9 +57,20 @@ in
       # What one option cannot know is said here: before the system is switched to, not at 02:00.
       system.checks = lib.optional (pkgs.stdenv.buildPlatform.canExecute pkgs.stdenv.hostPlatform) (
         pkgs.runCommand "backup-config-check" { nativeBuildInputs = [ cfg.package ]; } ''
-          backup check ${file} > $out
+          backup check ${file} > $out 2>&1 || { cat $out >&2; exit 1; }
+          if grep 'never elapses' $out >&2; then
+            echo 'hint: set schedule.frequency, or monitoring.healthCheckInterval, to an expression for' \
+              'which `systemd-analyze calendar` names a next elapse' >&2
+            exit 1
+          fi
         ''
       );
+
+      # A chapter of the manual. The whole of that is documented by the options.
+      meta = {
+        doc = ./manual.md;
+        maintainers = [ ];
+      };
     })
   ];
 }

@@ -67,8 +67,52 @@ in
       example = literalExpression "[ pkgs.postgresql pkgs.sqlite ]";
       description = "Packages on the PATH of the scripts and the units.";
     };
+
+    extraArgs = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      example = [
+        "--threads=2"
+        "--verbose"
+      ];
+      description = ''
+        More options for the program in each unit: those that stand before the verb, see
+        {command}`backup help`. What the module sets itself (`--config`, `--state-dir`, `--log-dir`,
+        `--as-unit`) is not among them.
+      '';
+    };
+
+    timerConfig = mkOption {
+      type = types.attrsOf (
+        types.oneOf [
+          types.bool
+          types.int
+          types.str
+          (types.listOf types.str)
+        ]
+      );
+      default = { };
+      example = {
+        OnCalendar = "00:05";
+        RandomizedDelaySec = "5h";
+        FixedRandomDelay = true;
+      };
+      description = ''
+        What {file}`backup.timer` has (systemd.timer(5)), over what {option}`schedule` gives it.
+
+        `OnCalendar`, `RandomizedDelaySec` and `Persistent` become {option}`schedule.frequency`,
+        {option}`schedule.randomDelay` and {option}`schedule.persistent`, since the program itself
+        decides by them whether a backup is due. An `OnCalendar` without a time of day takes
+        {option}`schedule.timeOfDay`.
+      '';
+    };
   }
   // section schema {
+    hostname = {
+      type = types.nullOr t.folderName;
+      defaultText = literalExpression "config.networking.hostName";
+      example = "atlas";
+    };
     preBackupScript = {
       type = types.nullOr types.lines;
       example = "pg_dumpall --file=/var/backup/databases.sql";

@@ -16,7 +16,10 @@ let
     inherit (lib) mkDefault;
     facts = import ./unit-facts.nix {
       inherit cfg;
-      program = "${cfg.package}/bin/backup --config /etc/backup/config.json --as-unit";
+      program = toString (
+        [ "${cfg.package}/bin/backup --config /etc/backup/config.json --as-unit" ]
+        ++ map (import ./escape.nix).argument cfg.extraArgs
+      );
       mountUnit = "${utils.escapeSystemdPath cfg.local.mountPoint}.mount";
       configFile = import ./secret.nix { inherit config; };
     };
@@ -24,8 +27,8 @@ let
 
   onNixos = {
     # A rebuild neither ends a backup that runs, nor starts one.
-    restartIfChanged = false;
-    stopIfChanged = false;
+    restartIfChanged = lib.mkDefault false;
+    stopIfChanged = lib.mkDefault false;
 
     path =
       import ./tools.nix { inherit cfg pkgs; }
@@ -43,16 +46,23 @@ in
       (lib.mapAttrs (_: found: lib.mkIf found.exists onNixos) units.services)
     ];
 
-    systemd.timers = where units.timers;
+    systemd.timers = lib.mkMerge [
+      (where units.timers)
+      {
+        backup = lib.mkIf units.timers.backup.exists {
+          timerConfig = (import ./timer-config.nix { inherit (cfg) timerConfig; }).rest;
+        };
+      }
+    ];
 
     services.udev.extraRules = lib.mkIf (units.udevRule != "") units.udevRule;
 
     # Elsewhere than below /var/log no unit makes it.
     systemd.tmpfiles.settings.backup = lib.mkIf (!lib.hasPrefix "/var/log/" cfg.monitoring.logPath) {
       ${cfg.monitoring.logPath}.d = {
-        user = "root";
-        group = "root";
-        mode = "0750";
+        user = lib.mkDefault "root";
+        group = lib.mkDefault "root";
+        mode = lib.mkDefault "0750";
       };
     };
   };

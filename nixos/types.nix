@@ -73,6 +73,11 @@ rec {
     matching "percentage such as 5% or a count" "0*([0-9]|[1-9][0-9]|100)%|[0-9]{1,18}"
   );
 
+  # The name of one folder.
+  folderName = checked "name of one folder, not beginning with a dot" types.str (
+    text: builtins.match "[^./[:cntrl:]][^/[:cntrl:]]*" text != null && builtins.stringLength text <= 255
+  );
+
   # What `lsblk -o UUID` prints, whatever the file system.
   fileSystemUUID = matching "UUID: hexadecimal digits and dashes" "[0-9a-fA-F-]*[0-9a-fA-F][0-9a-fA-F-]*";
 

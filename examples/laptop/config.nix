@@ -20,6 +20,8 @@
     notifications.enable = true; # of failures, on the desktop
   };
 
+  services.xserver.enable = true;
+
   fileSystems."/mnt/backup" = {
     device = "/dev/disk/by-uuid/0a3407de-014b-458b-b5c1-848e92a327a3";
     fsType = "ext4";

@@ -47,6 +47,8 @@ let
         inherit package;
         enable = true;
         extraTools = [ ];
+        extraArgs = [ ];
+        timerConfig = { };
       };
       pkgs = {
         inherit lib;

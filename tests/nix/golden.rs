@@ -167,7 +167,9 @@ fn hash() -> String {
         all.push(root.join(format!("tests/nix/{name}.nix")));
     }
     // What neither a configuration nor what is said of one depends on.
-    const OTHERS: [&str; 6] = [
+    const OTHERS: [&str; 8] = [
+        "home-manager.nix",
+        "mount-unit.nix",
         "package.nix",
         "services.nix",
         "unit-facts.nix",

@@ -19,6 +19,7 @@ mod flake;
 mod golden;
 mod lab;
 mod options;
+mod overrides;
 mod pure;
 mod rules;
 mod syntax;

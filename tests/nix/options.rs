@@ -107,6 +107,15 @@ fn good() -> Vec<(&'static str, Value)> {
     );
     add("notifications.command", &[json!("/usr/bin/tell")]);
     add("onPreBackupFailure", &[json!("warn")]);
+    add(
+        "hostname",
+        &[
+            json!("atlas.example.org"),
+            json!("the laptop"),
+            json!("x".repeat(255)),
+            json!(null),
+        ],
+    );
     add("preBackupTimeout", &[json!("10m")]);
     all
 }
@@ -226,6 +235,16 @@ fn bad() -> Vec<(&'static str, Value)> {
     );
     add("notifications.healthcheck", &[json!({"url": "https:///"})]);
     add("onPreBackupFailure", &[json!("ignore")]);
+    add(
+        "hostname",
+        &[
+            json!(""),
+            json!("../etc"),
+            json!(".hidden"),
+            json!("a\nb"),
+            json!("x".repeat(256)),
+        ],
+    );
     add("preBackupTimeout", &[json!("soon")]);
     all
 }

@@ -65,8 +65,15 @@ fn a_timer_elapses_when_the_program_thinks_that_a_backup_is_due() {
 }
 
 /// Options that only Nix knows, and keys that only JSON knows.
-const NIX_ONLY: [&str; 4] = ["enable", "package", "extraTools", "protonDrive.secretName"];
-const JSON_ONLY: [&str; 2] = ["version", "hostname"];
+const NIX_ONLY: [&str; 6] = [
+    "enable",
+    "package",
+    "extraArgs",
+    "extraTools",
+    "protonDrive.secretName",
+    "timerConfig",
+];
+const JSON_ONLY: [&str; 1] = ["version"];
 
 /// The paths of all keys of the schema, a channel's included.
 fn keys(at: &Value, path: &str, found: &mut BTreeSet<String>) {
@@ -209,7 +216,10 @@ fn a_config_is_the_options_less_what_only_nix_knows() {
     let cfg = json!({
         "enable": true,
         "package": "p",
+        "extraArgs": ["-v"],
         "extraTools": ["t"],
+        "timerConfig": { "AccuracySec": "1s" },
+        "hostname": "atlas",
         "preBackupScript": "lines",
         "postBackupScript": null,
         "cloud": { "enable": true, "configFile": null },
@@ -218,7 +228,6 @@ fn a_config_is_the_options_less_what_only_nix_knows() {
     let made = nix.eval(
         "import ./nixos/config-json.nix {
            cfg = data;
-           hostName = \"atlas\";
            preBackupScript = \"/nix/store/x-pre-backup\";
            configFile = \"/run/agenix/s\";
          }",
@@ -235,9 +244,49 @@ fn a_config_is_the_options_less_what_only_nix_knows() {
             "protonDrive": { "enable": true },
         })
     );
-    let unnamed = nix.eval(
-        "import ./nixos/config-json.nix { cfg = data; hostName = \"\"; }",
-        &cfg,
-    );
-    assert_eq!(unnamed["hostname"], Value::Null);
+}
+
+#[test]
+fn an_expression_that_the_module_refuses_never_elapses() {
+    let Some(nix) = Nix::find("an_expression_that_the_module_refuses_never_elapses") else {
+        return;
+    };
+    let never = [
+        "*-02-30",
+        "02-30 10:00",
+        "Mon 2024-*-*",
+        "2019,2021-*-1/2 02:00",
+        "2020..2023-01-01",
+        "2020..2023/2-*-*",
+        "24-05-01 UTC",
+        "*-2,4-31 Europe/Berlin",
+        "@1600000000",
+    ];
+    let may = [
+        "*-02-29",
+        "2020/2-*-*",
+        "2020,2200-01-01",
+        "2020..2200-01-01",
+        "*-2,3-31",
+        "*-02~01",
+        "*-*-31",
+        "Mon..Fri America/Port-au-Prince",
+        "*:0/30",
+        "99999999999",
+    ];
+    let judged = |expressions: &[&str]| {
+        nix.eval(
+            "map (expression: import ./nixos/elapses.nix { inherit expression; year = 2025; }) data",
+            &json!(expressions),
+        )
+    };
+    assert_eq!(judged(&never), json!(vec![false; never.len()]));
+    assert_eq!(judged(&may), json!(vec![true; may.len()]));
+    assert_eq!(judged(&FREQUENCIES[..25]), json!(vec![true; 25]));
+    let from = chrono::NaiveDate::from_ymd_opt(2025, 1, 1).unwrap();
+    let from = from.and_hms_opt(0, 0, 0).unwrap();
+    for expression in never {
+        let calendar: Calendar = expression.parse().unwrap();
+        assert_eq!(calendar.next_after(from), None, "{expression}");
+    }
 }

@@ -9,6 +9,9 @@ let
     lines = note "lines" { };
     path = note "path" { };
     package = note "package" { };
+    int = note "int" { };
+    attrsOf = of: note "attrsOf" { inherit of; };
+    oneOf = of: note "oneOf" { inherit of; };
     ints = {
       u32 = note "u32" { };
       unsigned = note "unsigned" { };

@@ -29,14 +29,14 @@ const DISK: &str = r#"{ fileSystems."/mnt/backup" = { options = [ "nofail" ]; };
 /// What is wrong, which option is named, and what is said.
 fn faults() -> Vec<(Value, &'static str, &'static str)> {
     let cloud = |more: Value| {
-        let mut cloud = json!({ "enable": true });
+        let mut cloud = json!({ "enable": true, "configFile": "/etc/rclone.conf" });
         cloud
             .as_object_mut()
             .unwrap()
             .extend(more.as_object().unwrap().clone());
         json!({ "cloud": cloud, "local": { "enable": true } })
     };
-    let mut proton = cloud(json!({}));
+    let mut proton = cloud(json!({ "configFile": null }));
     proton["protonDrive"] = json!({ "enable": true });
     vec![
         (proton, "protonDrive.secretName", "rclone-proton-config"),
@@ -46,7 +46,10 @@ fn faults() -> Vec<(Value, &'static str, &'static str)> {
             "while cloud.enable is false",
         ),
         (
-            json!({ "cloud": { "enable": true }, "local": { "sources": [] } }),
+            json!({
+                "cloud": { "enable": true, "configFile": "/etc/rclone.conf" },
+                "local": { "sources": [] },
+            }),
             "cloud.enable",
             "nothing to copy",
         ),
@@ -83,7 +86,7 @@ fn faults() -> Vec<(Value, &'static str, &'static str)> {
             "no snapshot would be kept",
         ),
         (
-            json!({ "cloud": { "enable": true, "syncMode": "move" } }),
+            json!({ "cloud": { "enable": true, "syncMode": "move", "configFile": "/etc/rclone.conf" } }),
             "cloud.syncMode",
             "local.enable is false",
         ),
@@ -96,6 +99,45 @@ fn faults() -> Vec<(Value, &'static str, &'static str)> {
             cloud(json!({ "remote": "b2:x" })),
             "cloud.remote",
             "is not \"custom\"",
+        ),
+        (
+            cloud(json!({ "configFile": null })),
+            "cloud.configFile",
+            "credentials",
+        ),
+        (
+            cloud(json!({ "provider": "custom", "remote": "b2:x", "configFile": null })),
+            "cloud.configFile",
+            "credentials",
+        ),
+        (
+            json!({ "local": { "enable": true }, "notifications": { "enable": true } }),
+            "notifications.enable",
+            "no graphical session",
+        ),
+        (
+            json!({ "local": { "enable": true }, "schedule": { "enable": true, "frequency": "2019-*-*" } }),
+            "schedule.frequency",
+            "never elapses",
+        ),
+        (
+            json!({ "local": { "enable": true }, "monitoring": { "healthCheckInterval": "*-02-30" } }),
+            "monitoring.healthCheckInterval",
+            "never elapses",
+        ),
+        (
+            json!({
+                "local": { "enable": true },
+                "schedule": { "enable": true },
+                "timerConfig": { "OnCalendar": ["02:00", "14:00"] },
+            }),
+            "timerConfig.OnCalendar",
+            "by one",
+        ),
+        (
+            json!({ "local": { "enable": true }, "extraArgs": ["-v", "--log-dir=/srv"] }),
+            "extraArgs",
+            "--as-unit",
         ),
     ]
 }
@@ -210,4 +252,45 @@ fn mail_without_a_sendmail_and_a_backup_of_nothing_are_warned_of() {
         warnings[0].contains("nothing is backed up"),
         "{warnings:#?}"
     );
+}
+
+#[test]
+fn a_desktop_is_a_channel_where_somebody_can_look_at_it() {
+    let Some((nix, nixpkgs)) =
+        Nix::with_lib("a_desktop_is_a_channel_where_somebody_can_look_at_it")
+    else {
+        return;
+    };
+    let desktop = json!({ "local": { "enable": true }, "notifications": { "enable": true } });
+    for option in [
+        "services.xserver",
+        "services.graphical-desktop",
+        "programs.sway",
+        "hardware.graphics",
+        "hardware.opengl",
+    ] {
+        // As the rest of a system declares it.
+        let system = format!(
+            r#"{{ lib, ... }}: {{
+              options.{option}.enable = lib.mkOption {{ default = true; }};
+              config.fileSystems."/mnt/backup".options = [ "nofail" ];
+            }}"#
+        );
+        let system = format!("({system})");
+        assert_eq!(
+            told(&nix, &nixpkgs, &desktop, &system),
+            (vec![], vec![]),
+            "{option}"
+        );
+    }
+    // What is not in use is not judged, and another channel is enough.
+    for backup in [
+        json!({ "local": { "enable": true }, "schedule": { "frequency": "2019-*-*" } }),
+        json!({
+            "local": { "enable": true },
+            "notifications": { "enable": true, "healthcheck": { "urlFile": "/run/agenix/hc" } },
+        }),
+    ] {
+        assert_eq!(told(&nix, &nixpkgs, &backup, DISK), (vec![], vec![]));
+    }
 }

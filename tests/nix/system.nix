@@ -4,7 +4,7 @@
   nixpkgs,
   # A newer lib, or the tree's own.
   libPath ? nixpkgs + "/lib",
-  # The modules to evaluate, beside nixos/module.nix.
+  # The modules to evaluate, beside nixos/.
   modules ? [ ],
   # Whether to import that one at all.
   withModule ? true,
@@ -28,7 +28,7 @@ let
   };
 
   ours = [
-    ../../nixos/module.nix
+    ../../nixos
     # The program as a derivation that nothing builds here.
     (
       { pkgs, ... }:

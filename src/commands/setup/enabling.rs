@@ -34,7 +34,7 @@ impl Enabling {
             return Err(Error::refused(
                 "on NixOS the units are made from the system's configuration",
             )
-            .hint("import nixos/module.nix and set `hwc.system.services.backup.schedule.enable`")
+            .hint("import nixos/default.nix and set `hwc.system.services.backup.schedule.enable`")
             .into());
         }
         if !found.has_systemd {
