@@ -196,7 +196,9 @@ fn run_verb(verb: &Verb, settings: &Settings, out: &Out) -> anyhow::Result<u8> {
         Verb::Health(arguments) => commands::health::check_health(arguments, settings, out),
         Verb::Restore(arguments) => commands::restore::restore_files(arguments, settings, out),
         Verb::Verify(arguments) => commands::verify::verify_snapshots(arguments, settings, out),
-        Verb::NotifyTest => commands::notify_test::send_test_messages(settings, out),
+        Verb::NotifyTest(arguments) => {
+            commands::notify_test::send_test_messages(arguments, settings, out)
+        }
         Verb::Pin(one) => commands::mark::mark_snapshot(one, Mark::Pin, settings, out),
         Verb::Unpin(one) => commands::mark::mark_snapshot(one, Mark::Unpin, settings, out),
         Verb::Accept(one) => commands::mark::mark_snapshot(one, Mark::Accept, settings, out),
@@ -208,7 +210,7 @@ fn run_verb(verb: &Verb, settings: &Settings, out: &Out) -> anyhow::Result<u8> {
             commands::simulate::simulate_retention(arguments, settings, out)
         }
         Verb::View(arguments) => commands::view::update_view(arguments, settings, out),
-        Verb::Settle => commands::settle::settle_run(settings, out),
+        Verb::Settle(arguments) => commands::settle::settle_run(arguments, settings, out),
         Verb::SystemdUnits(arguments) => commands::units::print_units(arguments, settings, out),
         Verb::Completions(arguments) => commands::completions::print_completions(arguments, out),
         Verb::Man(arguments) => commands::man::print_manual(arguments, out),

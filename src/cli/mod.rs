@@ -10,8 +10,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::runs::{Apply, At, Deletions, Graph, Health, Now, Only, Plan};
 pub(crate) use self::setup::{
-    Check, Completions, CopyEngine, Format, Init, Man, Schema, Setup, Simulate, SystemdUnits, Try,
-    View,
+    Check, Completions, CopyEngine, Format, Init, Man, NotifyTest, Schema, Settle, Setup, Simulate,
+    SystemdUnits, Try, View,
 };
 pub(crate) use self::snapshots::{Adopt, Delete, Diff, Find, One, Origin, Prune, Restore, Verify};
 
@@ -161,7 +161,7 @@ pub(crate) enum Verb {
         after_help = "Exits with 0 if every channel took the message, with 1 if not. A \
 healthcheck takes the test for a sign of life."
     )]
-    NotifyTest,
+    NotifyTest(NotifyTest),
     /// Keep a snapshot whatever the retention says
     Pin(One),
     /// Leave a snapshot to the retention again
@@ -187,7 +187,7 @@ healthcheck takes the test for a sign of life."
         after_help = "For ExecStopPost= of backup.service. Does nothing after a run that ended, \
 while another is at work, or a second time. The run stays as it is: `apply` continues it."
     )]
-    Settle,
+    Settle(Settle),
     /// Show the snapshots to users, read-only, or take that away
     #[command(
         after_help = "As local.readableByUsers says: where it is on, users see the snapshots below \
@@ -222,7 +222,7 @@ impl Verb {
             self,
             Self::Check(_)
                 | Self::Schema(_)
-                | Self::NotifyTest
+                | Self::NotifyTest(_)
                 | Self::Simulate(_)
                 | Self::SystemdUnits(_)
                 | Self::Completions(_)

@@ -120,6 +120,10 @@ pub(crate) struct Health {
     /// Read no stored data; else each check reads the next share of it (monitoring.verifySubset)
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Check by what can be seen, read no stored data, and write nothing: nothing is remembered and
+    /// nobody is told
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) at: At,
 }

@@ -24,6 +24,9 @@ pub(crate) struct SystemdUnits {
     /// folder is ~/.config/systemd/user
     #[arg(long)]
     pub(crate) user: bool,
+    /// With --to, show which files would be written and removed, without doing it
+    #[arg(long, requires = "to")]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -31,6 +34,23 @@ pub(crate) struct View {
     /// Take it away, whatever the configuration says, until the next run or `backup view`
     #[arg(long)]
     pub(crate) remove: bool,
+    /// Show what users would see, without doing it
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NotifyTest {
+    /// Show over which channels a message would go, and send none
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Settle {
+    /// Show whether a run owes anything, without doing it
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -41,6 +61,9 @@ pub(crate) struct Try {
     /// Where to [default: backup/try in the XDG data folder, or below /var/tmp if that is in DIR]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) to: Option<PathBuf>,
+    /// Show what would be backed up to where, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -117,7 +140,7 @@ pub(crate) struct Schema {
 pub(crate) enum Format {
     /// config.json
     Config,
-    /// A plan: plan.json, and what `plan` and `apply --dry-run` print
+    /// A plan: plan.json, and what `plan` prints, and `--dry-run` of the verbs that run one
     Plan,
     /// An inventory: inventory.json
     Inventory,
@@ -176,6 +199,9 @@ pub(crate) struct Man {
     /// Write backup.1, backup.json.5 and a page for each verb into this folder, which is made if need be
     #[arg(long, value_name = "DIR")]
     pub(crate) to: Option<PathBuf>,
+    /// With --to, show which files would be written, and write none
+    #[arg(long, requires = "to")]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -185,6 +211,9 @@ pub(crate) struct Init {
     /// OLD-NAME is the host name that this machine had: its folder on the drive is renamed.
     #[arg(long, value_name = "OLD-NAME", num_args = 0..=1, default_missing_value = "")]
     pub(crate) take_over: Option<String>,
+    /// Show what would become of the drive, without doing it
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

@@ -147,6 +147,9 @@ pub(crate) struct Verify {
     /// in all snapshots that share them
     #[arg(long)]
     pub(crate) repair: bool,
+    /// With --repair, show what could be made anew, and write nothing
+    #[arg(long, requires = "repair", conflicts_with = "against_state")]
+    pub(crate) dry_run: bool,
 }
 
 /// A part such as 2/7.
@@ -165,6 +168,9 @@ fn parse_part(text: &str) -> Result<(u32, u32), String> {
 pub(crate) struct One {
     /// `latest`, `latest~1`, a day, an id such as 2025-01-16_02-00-00 or its beginning
     pub(crate) snapshot: String,
+    /// Show what would change, without doing it
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

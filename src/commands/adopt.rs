@@ -41,7 +41,12 @@ pub(crate) fn adopt_folders(arguments: &Adopt, settings: &Settings, out: &Out) -
     }
     if arguments.dry_run {
         show_dry_run(&prepared, settings, out);
-        return Ok(exit::DONE);
+        let refused = engine.foretell_adopt(&prepared)?.refused;
+        return Ok(match refused {
+            Some(refused) if settings.json => exit::code_of_result(refused.report().result),
+            Some(refused) => outcome::show_not_begun(&refused, settings, out),
+            None => exit::DONE,
+        });
     }
     if !settings.json {
         out.print_unless_quiet(&render::adopt::adoption_preview(&prepared.step));

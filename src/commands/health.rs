@@ -11,12 +11,13 @@ pub(crate) fn check_health(arguments: &cli::Health, settings: &Settings, out: &O
     let engine = settings.open_engine_at(arguments.at.now, out)?;
     let request = HealthRequest {
         quick: arguments.quick,
+        dry_run: arguments.dry_run,
     };
     let screen = Screen::new(settings, out);
     // Of a check that is remembered the findings are shown below, with its verdict.
     let screen = match arguments.at.now {
-        Some(_) => screen,
-        None => screen.without_notes(),
+        None if !arguments.dry_run => screen.without_notes(),
+        _ => screen,
     };
     let checked = engine.check_health(request, &screen);
     screen.clear();

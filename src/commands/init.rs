@@ -6,6 +6,10 @@ use schema::RunResult;
 
 use crate::{cli::Init, commands::outcome, exit, out::Out, screen::Screen, settings::Settings};
 
+/// What is said of a drive that was added.
+const REMEMBERED: &str =
+    "this machine backs up to it from now on, besides any drive it knew before";
+
 /// Sets the mounted drive up if it is new, and remembers it.
 pub(crate) fn init_destination(arguments: &Init, settings: &Settings, out: &Out) -> Result<u8> {
     let engine = settings.open_engine(out)?;
@@ -13,6 +17,14 @@ pub(crate) fn init_destination(arguments: &Init, settings: &Settings, out: &Out)
         take_over: arguments.take_over.clone(),
     };
     let screen = Screen::new(settings, out).without_records();
+    if arguments.dry_run {
+        let foretold = engine.foretell_init(&request, &screen);
+        screen.clear();
+        return Ok(match foretold? {
+            Some(foretold) => outcome::show_foretold(&foretold, &[REMEMBERED], settings, out),
+            None => exit::DONE,
+        });
+    }
     let done = engine.init(&request, &screen);
     screen.clear();
     let Some(run) = &done? else {
@@ -20,9 +32,7 @@ pub(crate) fn init_destination(arguments: &Init, settings: &Settings, out: &Out)
     };
     let code = outcome::show_last_step(run, settings, out);
     if matches!(run, RunOutcome::Ended(report) if report.result == RunResult::Success) {
-        out.print_unless_quiet(
-            "this machine backs up to it from now on, besides any drive it knew before",
-        );
+        out.print_unless_quiet(REMEMBERED);
     }
     Ok(code)
 }

@@ -13,6 +13,7 @@ use schema::options_page::{DescribedKey, DescribedValue, described_keys};
 
 use crate::{
     cli::{Cli, Man, PROGRAMS},
+    commands::outcome,
     exit,
     out::Out,
     style::shown,
@@ -115,7 +116,6 @@ pub(crate) fn print_manual(arguments: &Man, out: &Out) -> Result<u8> {
         let path = path.as_os_str().as_encoded_bytes();
         executor::Error::io("write", path, error).hint("name another folder with --to")
     };
-    std::fs::create_dir_all(folder).map_err(|error| io(folder, error))?;
     let mut pages = vec![
         ("backup.1".to_owned(), main_page(&root)?),
         ("backup.json.5".to_owned(), config_page()?),
@@ -123,6 +123,13 @@ pub(crate) fn print_manual(arguments: &Man, out: &Out) -> Result<u8> {
     for verb in root.get_subcommands() {
         pages.push((format!("backup-{}.1", verb.get_name()), verb_page(verb)?));
     }
+    if arguments.dry_run {
+        let paths = pages.iter().map(|(name, _)| folder.join(name));
+        let lines = paths.map(|path| format!("would write {}", shown(&path)));
+        outcome::show_dry_run(&lines.collect::<Vec<_>>(), out);
+        return Ok(exit::DONE);
+    }
+    std::fs::create_dir_all(folder).map_err(|error| io(folder, error))?;
     for (name, page) in &pages {
         let path = folder.join(name);
         std::fs::write(&path, page).map_err(|error| io(&path, error))?;

@@ -8,8 +8,12 @@ use crate::{cli::One, commands::outcome, out::Out, screen::Screen, settings::Set
 /// Marks a snapshot.
 pub(crate) fn mark_snapshot(one: &One, mark: Mark, settings: &Settings, out: &Out) -> Result<u8> {
     let engine = settings.open_engine(out)?;
+    if one.dry_run {
+        let foretold = engine.foretell_mark(&one.snapshot, mark)?;
+        return Ok(outcome::show_foretold(&foretold, &[], settings, out));
+    }
     let screen = Screen::new(settings, out).without_records();
     let marked = engine.mark(&one.snapshot, mark, &screen);
     screen.clear();
-    Ok(outcome::show_last_step(&marked?, settings, out))
+    Ok(outcome::show_steps(&marked?, "mark", settings, out))
 }

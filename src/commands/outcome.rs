@@ -2,7 +2,7 @@
 
 use backup::{
     Engine,
-    engine::{NotBegun, RunOutcome},
+    engine::{ForetoldRun, NotBegun, RunOutcome},
 };
 use executor::{
     clock::Clock,
@@ -15,7 +15,7 @@ use crate::{
     out::Out,
     render,
     settings::Settings,
-    style::{Style, shown},
+    style::{Style, printable, shown},
 };
 
 /// Shows the outcome of a backup; gives the exit code.
@@ -130,6 +130,38 @@ fn record_not_begun(cause: NotBegun, report: &Report) -> bool {
     let now = Clock::default().now();
     journal.write(&Record::new(now, level, Kind::Run, &text));
     true
+}
+
+/// Shows what a verb would do that marks or adds something, and says that nothing was done; `more` is
+/// what it says besides its steps. Gives the exit code that it would be refused with.
+pub(crate) fn show_foretold(
+    foretold: &ForetoldRun,
+    more: &[&str],
+    settings: &Settings,
+    out: &Out,
+) -> u8 {
+    if settings.json {
+        out.print_json(&foretold.plan);
+    } else if let Some(refused) = &foretold.refused {
+        return show_not_begun(refused, settings, out);
+    } else {
+        // The check that begins each of them is told of where it is all there is.
+        let steps = &foretold.steps[usize::from(foretold.steps.len() > 1)..];
+        let steps = steps.iter().map(|step| step.message.as_str());
+        let lines = steps.chain(more.iter().copied()).map(str::to_owned);
+        show_dry_run(&lines.collect::<Vec<_>>(), out);
+    }
+    match &foretold.refused {
+        Some(refused) => exit::code_of_result(refused.report().result),
+        None => exit::DONE,
+    }
+}
+
+/// Shows what would be done, in a line for each thing, and that nothing was.
+pub(crate) fn show_dry_run(lines: &[String], out: &Out) {
+    let lines = lines.iter().map(|line| printable(line));
+    let end = ["Nothing was changed (--dry-run).".to_owned()];
+    out.print_data(&lines.chain(end).collect::<Vec<_>>().join("\n"));
 }
 
 /// Shows what the last step of a maintenance plan came to; gives the exit code.

@@ -3,25 +3,37 @@
 use anyhow::Result;
 use backup::engine::{FinishOutcome, ServiceEnd};
 
-use crate::{exit, out::Out, screen::Screen, settings::Settings};
+use crate::{cli::Settle, commands::outcome, exit, out::Out, screen::Screen, settings::Settings};
 
 /// Runs the post-script and the notification of an interrupted run, unless that was done.
-pub(crate) fn settle_run(settings: &Settings, out: &Out) -> Result<u8> {
+pub(crate) fn settle_run(arguments: &Settle, settings: &Settings, out: &Out) -> Result<u8> {
     let engine = settings.open_engine(out)?;
+    if arguments.dry_run {
+        let owed = engine.foretell_finish(&service_end())?;
+        let line = line_of(&owed).unwrap_or_else(|| "no run owes anything".to_owned());
+        outcome::show_dry_run(&[line], out);
+        return Ok(exit::DONE);
+    }
     let screen = Screen::new(settings, out);
     let settled = engine.finish_interrupted(&service_end(), &screen);
     screen.clear();
-    match settled? {
-        FinishOutcome::NothingOwed => {}
-        FinishOutcome::Busy => {
-            out.print_unless_quiet("another process is at work on this run: nothing is settled");
-        }
-        FinishOutcome::Finished { report, because } => out.print_line_unless_quiet(&format!(
-            "run {} was interrupted ({because}); the next `backup apply` continues it",
-            report.run_id
-        )),
+    if let Some(line) = line_of(&settled?) {
+        out.print_line_unless_quiet(&line);
     }
     Ok(exit::DONE)
+}
+
+/// What became of the interrupted run, or would; none where nothing is owed.
+fn line_of(finished: &FinishOutcome) -> Option<String> {
+    match finished {
+        FinishOutcome::NothingOwed => None,
+        FinishOutcome::Busy => {
+            Some("another process is at work on this run: nothing is settled".to_owned())
+        }
+        FinishOutcome::Finished { run_id, because } => Some(format!(
+            "run {run_id} was interrupted ({because}); the next `backup apply` continues it"
+        )),
+    }
 }
 
 /// How the unit's main process ended, as systemd tells its `ExecStopPost`.

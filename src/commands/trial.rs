@@ -32,23 +32,32 @@ use crate::{
     render::{self, amount},
     screen::Screen,
     settings::{Settings, home_folder, xdg_folder},
-    style::shown,
+    style::{Style, shown},
 };
 
 /// Backs a folder up twice and restores a file.
 pub(crate) fn try_backup(arguments: &Try, settings: &Settings, out: &Out) -> Result<u8> {
     let source = find_source(arguments)?;
-    let folder = make_folder(arguments, &source)?;
+    let folder = choose_folder(arguments, &source)?;
+    let backing_up = |style: &Style| {
+        format!(
+            "Backing up {} to {}",
+            style.bold(short_path(&source)),
+            style.bold(short_path(&folder))
+        )
+    };
+    if arguments.dry_run {
+        check_owner(&folder)?;
+        outcome::show_dry_run(&[backing_up(&Style::default())], out);
+        return Ok(exit::DONE);
+    }
+    let folder = make_folder(&folder)?;
     let settings = &settings.for_trial(&folder);
     let engine = &settings.engine_for(make_config(&source, &folder, settings)?);
     write_wrapper(&folder, settings)?;
     let style = &settings.style;
 
-    out.print_unless_quiet(&format!(
-        "Backing up {} to {}\n",
-        style.bold(short_path(&source)),
-        style.bold(short_path(&folder))
-    ));
+    out.print_unless_quiet(&format!("{}\n", backing_up(style)));
     let (first, took) = back_up(engine, settings, out, true)?;
     out.print_unless_quiet(&format!(
         "{} {} ({}) copied in {took}\n",
@@ -99,10 +108,10 @@ fn find_source(arguments: &Try) -> Result<PathBuf> {
         })
 }
 
-/// Where to: a folder that is the user's own and not inside the source.
-fn make_folder(arguments: &Try, source: &Path) -> Result<PathBuf> {
+/// Where to: a folder that is not inside the source.
+fn choose_folder(arguments: &Try, source: &Path) -> Result<PathBuf> {
     let uid = nix::unistd::geteuid();
-    let folder = match &arguments.to {
+    Ok(match &arguments.to {
         Some(given) => std::path::absolute(given)?,
         None => {
             let own = xdg_folder("XDG_DATA_HOME", ".local/share").join("backup/try");
@@ -117,23 +126,35 @@ fn make_folder(arguments: &Try, source: &Path) -> Result<PathBuf> {
                 own
             }
         }
-    };
+    })
+}
+
+/// Makes the folder, which is the user's own.
+fn make_folder(folder: &Path) -> Result<PathBuf> {
     let named = folder.as_os_str().as_encoded_bytes();
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
-        .create(&folder)
-        .and_then(|()| folder.symlink_metadata())
-        .map_err(|error| Error::io("make", named, error).hint("name another with --to FOLDER"))
-        .and_then(|found| {
-            // In /var/tmp somebody else may have made it first.
-            if found.is_dir() && found.uid() == uid.as_raw() {
-                return Ok(());
-            }
-            let message = format!("{} is not a folder of yours", shown(&folder));
-            Err(Error::refused(message).hint("name another with --to FOLDER"))
-        })?;
+        .create(folder)
+        .map_err(|error| Error::io("make", named, error).hint("name another with --to FOLDER"))?;
+    check_owner(folder)?;
     Ok(folder.canonicalize()?)
+}
+
+/// Refuses what is there and is not a folder of the user's own: in /var/tmp somebody else may have made
+/// it first.
+fn check_owner(folder: &Path) -> Result<()> {
+    let uid = nix::unistd::geteuid();
+    let is_own = folder
+        .symlink_metadata()
+        .map_or(true, |found| found.is_dir() && found.uid() == uid.as_raw());
+    if is_own {
+        return Ok(());
+    }
+    let message = format!("{} is not a folder of yours", shown(folder));
+    Err(Error::refused(message)
+        .hint("name another with --to FOLDER")
+        .into())
 }
 
 /// The configuration of the trial, saved so that every other verb can go on from it, in this folder alone.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use backup::engine::{ProgramDistrust, UnitChange, judge_program, write_units};
+use backup::engine::{ProgramDistrust, UnitChange, foretell_units, judge_program, write_units};
 use executor::Error;
 use planner::units::{self, Layout};
 use schema::{
@@ -14,6 +14,7 @@ use schema::{
 
 use crate::{
     cli::SystemdUnits,
+    commands::outcome,
     exit::{self, invalid_input},
     out::Out,
     settings::Settings,
@@ -43,6 +44,16 @@ pub(crate) fn print_units(arguments: &SystemdUnits, settings: &Settings, out: &O
         units::render_units(&config, &layout)
     };
     match &arguments.to {
+        Some(folder) if arguments.dry_run => {
+            let mut lines = Vec::new();
+            foretell_units(folder, &units, &mut |change| {
+                lines.push(match change {
+                    UnitChange::Wrote(path) => format!("would write {}", shown(path)),
+                    UnitChange::Removed(path) => format!("would remove {}", shown(path)),
+                });
+            })?;
+            outcome::show_dry_run(&lines, out);
+        }
         Some(folder) => write_units(folder, &units, &mut |change| match change {
             UnitChange::Wrote(path) => out.print_unless_quiet(&format!("wrote {}", shown(path))),
             UnitChange::Removed(path) => {

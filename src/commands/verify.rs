@@ -1,7 +1,7 @@
 //! `verify`: compares snapshots with their manifests, and heals what is damaged.
 
 use anyhow::Result;
-use backup::engine::{CloudDepth, VerifyOutcome, VerifyRequest};
+use backup::engine::{CloudDepth, VerifyOutcome, VerifyRequest, damage_left};
 use schema::{output::cloud::CloudVerification, verify::Depth};
 
 use crate::{
@@ -27,6 +27,17 @@ pub(crate) fn verify_snapshots(arguments: &Verify, settings: &Settings, out: &Ou
     screen.clear();
     let verified = verified?;
     match &verified {
+        VerifyOutcome::Verified(found) if arguments.dry_run && !settings.json => {
+            let left = damage_left(found);
+            let would = found.damage_count - left;
+            let line = format!(
+                "would repair {} of {}",
+                amount::count(would),
+                amount::plural(found.damage_count, "damage", "damages")
+            );
+            outcome::show_dry_run(&[line], out);
+            exit::DONE
+        }
         VerifyOutcome::RepairNotBegun(run) => outcome::show_not_begun(run, settings, out),
         VerifyOutcome::Verified(found) if settings.json => {
             out.print_json(found);
@@ -53,6 +64,7 @@ fn verify_request(arguments: &Verify) -> VerifyRequest {
             (false, None) => Depth::Full,
         },
         repair: arguments.repair,
+        dry_run: arguments.dry_run,
         against_state: arguments.against_state,
         ask_cloud: arguments.cloud,
     }

@@ -3,21 +3,27 @@
 use anyhow::Result;
 use backup::engine::UserViewChange;
 
-use crate::{cli::View, exit, out::Out, settings::Settings};
+use crate::{cli::View, commands::outcome, exit, out::Out, settings::Settings};
 
 /// Makes the view that the configuration asks for, or takes it away; says which.
 pub(crate) fn update_view(arguments: &View, settings: &Settings, out: &Out) -> Result<u8> {
     let engine = settings.open_engine(out)?;
-    match engine.update_user_view(arguments.remove)? {
-        UserViewChange::Shown(path) => {
-            out.print_unless_quiet(&format!("users read the snapshots at {path}"));
-        }
-        UserViewChange::Removed(path) => out.print_unless_quiet(&format!(
-            "users no longer see the snapshots: there is nothing at {path}"
-        )),
-        UserViewChange::NothingToShow(because) => {
-            out.print_unless_quiet(&format!("nothing to show to users: {because}"));
-        }
+    if arguments.dry_run {
+        let change = engine.foretell_user_view(arguments.remove)?;
+        outcome::show_dry_run(&[line_of(&change)], out);
+    } else {
+        let change = engine.update_user_view(arguments.remove)?;
+        out.print_unless_quiet(&line_of(&change));
     }
     Ok(exit::DONE)
+}
+
+fn line_of(change: &UserViewChange) -> String {
+    match change {
+        UserViewChange::Shown(path) => format!("users read the snapshots at {path}"),
+        UserViewChange::Removed(path) => {
+            format!("users no longer see the snapshots: there is nothing at {path}")
+        }
+        UserViewChange::NothingToShow(because) => format!("nothing to show to users: {because}"),
+    }
 }

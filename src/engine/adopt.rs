@@ -3,9 +3,9 @@
 use std::{os::unix::ffi::OsStrExt as _, path::PathBuf};
 
 use executor::{Error, adopt, error::Result, event::Silent};
-use schema::{inventory::DestinationState, plan::AdoptStep};
+use schema::{Inventory, Plan, inventory::DestinationState, plan::AdoptStep};
 
-use super::{Engine, Observer, RunOutcome, logs::LogKind};
+use super::{Engine, ForetoldRun, Observer, RunOutcome, logs::LogKind, operation::Operation};
 
 /// What is to be adopted.
 #[derive(Debug, Clone, Default)]
@@ -114,9 +114,27 @@ impl Engine {
     /// Fails on an interruption, or if another run is at work.
     pub fn adopt(&self, prepared: PreparedAdoption, observer: &dyn Observer) -> Result<RunOutcome> {
         self.logged(LogKind::Runs, observer, |operation| {
-            let inventory = operation.inventory_of(Some(prepared.destination))?;
-            let plan = planner::plan_adopting(&self.config, &inventory, prepared.step);
+            let (plan, inventory) = operation.plan_adopting(&prepared)?;
             operation.run_maintenance(&plan, &inventory)
         })
+    }
+
+    /// What [`Self::adopt`] would do. Writes nothing.
+    ///
+    /// # Errors
+    /// Fails if the destination cannot be read.
+    pub fn foretell_adopt(&self, prepared: &PreparedAdoption) -> Result<ForetoldRun> {
+        let operation = self.unlogged(&Silent);
+        let (plan, inventory) = operation.plan_adopting(prepared)?;
+        operation.foretell_maintenance(plan, &inventory)
+    }
+}
+
+impl Operation<'_> {
+    fn plan_adopting(&self, prepared: &PreparedAdoption) -> Result<(Plan, Inventory)> {
+        let inventory = self.inventory_of(Some(prepared.destination.clone()))?;
+        let config = &self.engine.config;
+        let plan = planner::plan_adopting(config, &inventory, prepared.step.clone());
+        Ok((plan, inventory))
     }
 }

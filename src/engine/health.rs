@@ -24,16 +24,18 @@ use super::{
 pub struct HealthRequest {
     /// Read no stored data.
     pub quick: bool,
+    /// Read no stored data either, remember nothing, and tell nobody.
+    pub dry_run: bool,
 }
 
 impl Engine {
     /// Checks, remembers the result, tells people of what is news, and writes the metrics. By a time
-    /// that is only supposed nothing is read, remembered or told.
+    /// that is only supposed, or where that is asked for, nothing is read, remembered or told.
     ///
     /// # Errors
     /// Fails on an interruption, or if the state directory cannot be read.
     pub fn check_health(&self, request: HealthRequest, observer: &dyn Observer) -> Result<Health> {
-        if self.supposed_now.is_some() {
+        if request.dry_run || self.supposed_now.is_some() {
             let operation = self.unlogged(observer);
             return operation.judge_health(Measured::default(), None);
         }

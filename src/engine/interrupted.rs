@@ -4,9 +4,10 @@ use executor::{
     Error, ErrorKind,
     error::Result,
     run::{Systemd, finish_interrupted},
+    state_dir::StateDir,
 };
 use planner::{notices::TimerCall, unfinished::judge_service_end};
-use schema::{Report, RunResult};
+use schema::RunResult;
 
 use super::{Engine, Observer, logs::LogKind};
 
@@ -28,11 +29,19 @@ pub enum FinishOutcome {
     Busy,
     /// What it owes was done: its script after the backup, and its notification.
     Finished {
-        /// What was told.
-        report: Box<Report>,
+        /// The run.
+        run_id: String,
         /// How the run was ended.
         because: String,
     },
+}
+
+/// An interrupted run that owes something.
+struct Owing {
+    state: StateDir,
+    run_id: String,
+    /// Whether a part of it was handed to a unit of its own.
+    is_handed_over: bool,
 }
 
 /// A backup that ends because something does not answer any more.
@@ -57,18 +66,11 @@ impl Engine {
         end: &ServiceEnd,
         observer: &dyn Observer,
     ) -> Result<FinishOutcome> {
-        let Some(state) = self.state()? else {
+        let Some(owing) = self.find_owing()? else {
             return Ok(FinishOutcome::NothingOwed);
         };
-        // Another one's scripts are nothing that this configuration owes.
-        let Some(unfinished) = self.unfinished_of_config(&state)? else {
-            return Ok(FinishOutcome::NothingOwed);
-        };
-        let replay = state.replay(&unfinished.plan.run_id)?;
-        if replay.is_settled() {
-            return Ok(FinishOutcome::NothingOwed);
-        }
-        if !state.is_owned() && replay.handed_to().is_some() {
+        let Owing { state, run_id, .. } = owing;
+        if !state.is_owned() && owing.is_handed_over {
             // The script after the backup must not meet a part that is still at work.
             Systemd.stop_parts();
         }
@@ -81,11 +83,42 @@ impl Engine {
             finish_interrupted::finish_interrupted(&state, &because, result, operation.context)
         })?;
         drop(lock);
-        Ok(report.map_or(FinishOutcome::NothingOwed, |report| {
-            FinishOutcome::Finished {
-                report: Box::new(report),
-                because,
-            }
+        Ok(match report {
+            Some(_) => FinishOutcome::Finished { run_id, because },
+            None => FinishOutcome::NothingOwed,
+        })
+    }
+
+    /// What [`Self::finish_interrupted`] would do. Writes nothing.
+    ///
+    /// # Errors
+    /// Fails if the state directory cannot be read.
+    pub fn foretell_finish(&self, end: &ServiceEnd) -> Result<FinishOutcome> {
+        let Some(Owing { state, run_id, .. }) = self.find_owing()? else {
+            return Ok(FinishOutcome::NothingOwed);
+        };
+        if state.is_owned() {
+            return Ok(FinishOutcome::Busy);
+        }
+        let (because, _) = judge_service_end(&end.service_result, &end.exit_status);
+        Ok(FinishOutcome::Finished { run_id, because })
+    }
+
+    /// The interrupted run that owes something, if there is one.
+    fn find_owing(&self) -> Result<Option<Owing>> {
+        let Some(state) = self.state()? else {
+            return Ok(None);
+        };
+        // Another one's scripts are nothing that this configuration owes.
+        let Some(unfinished) = self.unfinished_of_config(&state)? else {
+            return Ok(None);
+        };
+        let run_id = unfinished.plan.run_id;
+        let replay = state.replay(&run_id)?;
+        Ok((!replay.is_settled()).then(|| Owing {
+            is_handed_over: replay.handed_to().is_some(),
+            state,
+            run_id,
         }))
     }
 

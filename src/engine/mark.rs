@@ -2,9 +2,16 @@
 
 use executor::{error::Result, event::Silent};
 use planner::stored_snapshot::snapshot_to_accept;
-use schema::plan::{Action, MarkStep};
+use schema::{
+    Inventory, Plan,
+    inventory::DestinationState,
+    plan::{Action, MarkStep},
+};
 
-use super::{Engine, Observer, RunOutcome, destination::naming_error, logs::LogKind};
+use super::{
+    Engine, ForetoldRun, Observer, RunOutcome, destination::naming_error, logs::LogKind,
+    operation::Operation,
+};
 
 /// What a person says of a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +31,26 @@ impl Engine {
     /// Refused if the destination is not there, or the name means no snapshot of this program; fails
     /// on an interruption, or if another run is at work.
     pub fn mark(&self, name: &str, mark: Mark, observer: &dyn Observer) -> Result<RunOutcome> {
+        let (destination, steps) = self.decide_marks(name, mark)?;
+        self.logged(LogKind::Runs, observer, |operation| {
+            let (plan, inventory) = operation.plan_marks(destination, steps)?;
+            operation.run_maintenance(&plan, &inventory)
+        })
+    }
+
+    /// What [`Self::mark`] would do. Writes nothing.
+    ///
+    /// # Errors
+    /// As [`Self::mark`], but for what a run alone meets.
+    pub fn foretell_mark(&self, name: &str, mark: Mark) -> Result<ForetoldRun> {
+        let (destination, steps) = self.decide_marks(name, mark)?;
+        let operation = self.unlogged(&Silent);
+        let (plan, inventory) = operation.plan_marks(destination, steps)?;
+        operation.foretell_maintenance(plan, &inventory)
+    }
+
+    /// What is said of which snapshots.
+    fn decide_marks(&self, name: &str, mark: Mark) -> Result<(DestinationState, Vec<MarkStep>)> {
         let unlogged = self.unlogged(&Silent);
         let destination = unlogged.destination_with_records()?;
         let named = unlogged.named_snapshot(name, &destination)?;
@@ -37,11 +64,19 @@ impl Engine {
                 all.map(|id| MarkStep::Accept { id }).collect()
             }
         };
-        self.logged(LogKind::Runs, observer, |operation| {
-            let inventory = operation.inventory_of(Some(destination))?;
-            let actions = steps.into_iter().map(Action::Mark).collect();
-            let plan = planner::plan_maintenance_steps(&self.config, &inventory, actions);
-            operation.run_maintenance(&plan, &inventory)
-        })
+        Ok((destination, steps))
+    }
+}
+
+impl Operation<'_> {
+    fn plan_marks(
+        &self,
+        destination: DestinationState,
+        steps: Vec<MarkStep>,
+    ) -> Result<(Plan, Inventory)> {
+        let inventory = self.inventory_of(Some(destination))?;
+        let actions = steps.into_iter().map(Action::Mark).collect();
+        let plan = planner::plan_maintenance_steps(&self.engine.config, &inventory, actions);
+        Ok((plan, inventory))
     }
 }

@@ -68,6 +68,7 @@ pub use self::{
     init::InitRequest,
     interrupted::{FinishOutcome, ServiceEnd, StalledRun},
     list::Listing,
+    maintenance::ForetoldRun,
     mark::Mark,
     observer::{Notice, Observer},
     plan::{PlanRequest, PlannedRun},
@@ -76,7 +77,9 @@ pub use self::{
         README_HEADER, UnitPlace, WrittenConfig, check_new_config, look_around, look_at_source,
         may_write_readme, readme_path, write_new_config,
     },
-    units::{ProgramDistrust, UnitChange, install_program, judge_program, write_units},
+    units::{
+        ProgramDistrust, UnitChange, foretell_units, install_program, judge_program, write_units,
+    },
     user_view::UserViewChange,
     verify::{VerifyOutcome, VerifyRequest, damage_left},
 };

@@ -31,8 +31,6 @@ impl Engine {
     /// and gives what became of each; nothing where none is configured.
     #[must_use]
     pub fn test_notifications(&self) -> Vec<NotifiedChannel> {
-        let mut wanted = self.config.notifications.clone();
-        wanted.enable = true;
         let now = self.now();
         let report = self.report_unbegun(now, RunResult::Success, Vec::new());
         let news = News {
@@ -41,7 +39,34 @@ impl Engine {
             now,
             occasion: Occasion::Test,
         };
-        notify::notify_channels(&wanted.channels(), &news, Patience::default(), &self.stop)
+        notify::notify_channels(
+            &self.tested_channels(),
+            &news,
+            Patience::default(),
+            &self.stop,
+        )
+    }
+
+    /// The channels that [`Self::test_notifications`] would send a message over, none of which is tried.
+    #[must_use]
+    pub fn foretell_notifications(&self) -> Vec<NotifiedChannel> {
+        let channels = self.tested_channels().into_iter();
+        let untried = channels.map(|channel| NotifiedChannel {
+            option: channel.option().to_owned(),
+            whom: channel.name(),
+            ok: false,
+            message: format!("{} is not tried (--dry-run)", channel.name()),
+            hint: None,
+            tries: 0,
+        });
+        untried.collect()
+    }
+
+    /// All channels that are configured, though they may be switched off.
+    fn tested_channels(&self) -> Vec<Channel> {
+        let mut wanted = self.config.notifications.clone();
+        wanted.enable = true;
+        wanted.channels()
     }
 
     /// A report of a run that never began.

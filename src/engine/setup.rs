@@ -94,6 +94,8 @@ pub fn write_new_config(path: &Path, text: &str, readme: &str) -> Result<Written
     let path = std::path::absolute(path)
         .map_err(|error| Error::io("look at", path.as_os_str().as_encoded_bytes(), error))?;
     let folder = path.parent().unwrap_or(Path::new("/"));
+    // Before it is made: what is refused leaves nothing behind.
+    NewFile::check_folder(folder, "the configuration")?;
     DirBuilder::new()
         .recursive(true)
         .mode(folder_mode)

@@ -1,6 +1,9 @@
 //! Writing the systemd units of a configuration to a folder.
 
-use std::{io, path::Path};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use executor::{
     Error,
@@ -11,7 +14,7 @@ use planner::units::{HEADER, NAMES, Unit};
 
 use super::own_file::begins_with;
 
-/// What became of a unit's file.
+/// What becomes of a unit's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnitChange<'a> {
     /// It was written.
@@ -69,7 +72,41 @@ pub fn write_units(
         Error::io(doing, path.as_os_str().as_encoded_bytes(), error)
             .hint("name another folder with --to, or run as root")
     };
+    let gone = decide_units(folder, units)?;
     std::fs::create_dir_all(folder).map_err(|error| io_error("make", folder, error))?;
+    for unit in units {
+        let path = folder.join(unit.name);
+        // Whatever the caller's mask: others may read units, and never write them.
+        NewFile::at(&path, "the unit")?.write_with_mode(unit.text.as_bytes(), 0o644)?;
+        each(UnitChange::Wrote(&path));
+    }
+    for path in gone {
+        std::fs::remove_file(&path).map_err(|error| io_error("remove", &path, error))?;
+        each(UnitChange::Removed(&path));
+    }
+    Ok(())
+}
+
+/// Tells `each` of what [`write_units`] would do. Writes nothing.
+///
+/// # Errors
+/// Refused as it would be.
+pub fn foretell_units(
+    folder: &Path,
+    units: &[Unit],
+    each: &mut dyn FnMut(UnitChange<'_>),
+) -> Result<()> {
+    let gone = decide_units(folder, units)?;
+    for unit in units {
+        each(UnitChange::Wrote(&folder.join(unit.name)));
+    }
+    gone.iter().for_each(|path| each(UnitChange::Removed(path)));
+    Ok(())
+}
+
+/// The files of an earlier configuration that go, where all of these may be written.
+fn decide_units(folder: &Path, units: &[Unit]) -> Result<Vec<PathBuf>> {
+    NewFile::check_folder(folder, "the units")?;
     for unit in units {
         let path = folder.join(unit.name);
         if begins_with(&path, HEADER) == Some(false) {
@@ -79,17 +116,13 @@ pub fn write_units(
             ))
             .hint("move it away, or name another folder with --to"));
         }
-        // Whatever the caller's mask: others may read units, and never write them.
-        NewFile::at(&path, "the unit")?.write_with_mode(unit.text.as_bytes(), 0o644)?;
-        each(UnitChange::Wrote(&path));
-    }
-    let is_gone = |name: &&&str| !units.iter().any(|unit| unit.name == **name);
-    for name in NAMES.iter().filter(is_gone) {
-        let path = folder.join(name);
-        if begins_with(&path, HEADER) == Some(true) {
-            std::fs::remove_file(&path).map_err(|error| io_error("remove", &path, error))?;
-            each(UnitChange::Removed(&path));
+        if folder.is_dir() {
+            NewFile::at(&path, "the unit")?;
         }
     }
-    Ok(())
+    let is_gone = |name: &&&str| !units.iter().any(|unit| unit.name == **name);
+    let gone = NAMES.iter().filter(is_gone).map(|name| folder.join(name));
+    Ok(gone
+        .filter(|path| begins_with(path, HEADER) == Some(true))
+        .collect())
 }

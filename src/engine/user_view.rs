@@ -4,6 +4,7 @@ use executor::{
     Error,
     error::Result,
     event::{Context, Stop},
+    store::Store,
     view,
 };
 
@@ -29,6 +30,25 @@ impl Engine {
     /// # Errors
     /// Fails if the view cannot be made or taken away, which only root can do.
     pub fn update_user_view(&self, remove: bool) -> Result<UserViewChange> {
+        let (change, store) = self.decide_user_view(remove)?;
+        match &store {
+            Some(store) => view::make_view(store)?,
+            // Also what was mounted there and is gone, which would keep the drive busy.
+            None => view::remove_view(&self.stored_folder())?,
+        }
+        Ok(change)
+    }
+
+    /// What [`Self::update_user_view`] would do. Writes nothing.
+    ///
+    /// # Errors
+    /// Refused as it would be.
+    pub fn foretell_user_view(&self, remove: bool) -> Result<UserViewChange> {
+        self.decide_user_view(remove).map(|(change, _)| change)
+    }
+
+    /// What becomes of the view, with the destination that it is to show.
+    fn decide_user_view(&self, remove: bool) -> Result<(UserViewChange, Option<Store>)> {
         let local = &self.config.local;
         let folder = self.stored_folder();
         let found = view::look_at_view(&folder, None);
@@ -42,8 +62,7 @@ impl Engine {
             .hint("sudo backup view"));
         }
         if !is_wanted {
-            view::remove_view(&folder)?;
-            return Ok(UserViewChange::Removed(found.path));
+            return Ok((UserViewChange::Removed(found.path), None));
         }
         let stop = Stop::default();
         let store = match self.look_at_destination(RecordReading::Changed, Context::silent(&stop)) {
@@ -51,13 +70,10 @@ impl Engine {
             _ => None,
         };
         let Some(store) = store else {
-            // What was mounted there may be gone, and would keep the drive busy.
-            view::remove_view(&folder)?;
             let because = format!("{folder} is not there, or not set up");
-            return Ok(UserViewChange::NothingToShow(because));
+            return Ok((UserViewChange::NothingToShow(because), None));
         };
-        view::make_view(&store)?;
-        Ok(UserViewChange::Shown(found.path))
+        Ok((UserViewChange::Shown(found.path), Some(store)))
     }
 
     /// Where the host's folder stands on the destination.

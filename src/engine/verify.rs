@@ -12,9 +12,9 @@ use planner::{
     stored_snapshot::NamingRefusal,
 };
 use schema::{
-    Report, RunResult,
-    plan::{Action, RepairStep},
-    verify::{Depth, Verification},
+    Report, RunResult, SnapshotId,
+    plan::{Action, RepairRecords, RepairStep},
+    verify::{DamageKind, Depth, Verification},
 };
 
 use super::{
@@ -31,6 +31,8 @@ pub struct VerifyRequest {
     pub depth: Depth,
     /// Make damaged files, manifests and records anew.
     pub repair: bool,
+    /// Only say what a repair would do, and write nothing at all.
+    pub dry_run: bool,
     /// Compare the manifests with the digests that the state directory keeps of those that were
     /// sealed.
     pub against_state: bool,
@@ -89,6 +91,11 @@ impl Engine {
             true => heal::plan_record_repair(&chosen.all, sources, &found),
             false => Vec::new(),
         };
+        if request.dry_run {
+            operation.foretell_repair(&store, &chosen, &records, &mut found)?;
+            operation.notice(&Notice::Verified(&found));
+            return Ok(VerifyOutcome::Verified(Box::new(found)));
+        }
         if !records.is_empty() {
             operation.notice(&Notice::Verified(&found));
             let step = RepairStep {
@@ -193,8 +200,35 @@ impl Operation<'_> {
         found.against_state = request
             .against_state
             .then(|| snapshots::compare_with_kept(store, all));
-        self.remember_or_notice(|state| memory::learn_damage(state, store, all, &found));
+        if !request.dry_run {
+            self.remember_or_notice(|state| memory::learn_damage(state, store, all, &found));
+        }
         Ok(found)
+    }
+
+    /// Says of each damage why it would not be repaired. What is damaged in a snapshot whose records are
+    /// made anew shows only after that.
+    fn foretell_repair(
+        &self,
+        store: &Store,
+        chosen: &Chosen,
+        records: &[RepairRecords],
+        found: &mut Verification,
+    ) -> Result<()> {
+        if found.damage.is_empty() {
+            return Ok(());
+        }
+        let sources = &self.engine.config.local.sources;
+        heal::plan_repair(store, &chosen.all, sources, found, self.context)?;
+        let is_made_anew = |id: SnapshotId| records.iter().any(|one| one.id == id);
+        let of_records = [DamageKind::Record, DamageKind::Manifest];
+        for damage in &mut found.damage {
+            let mut names = damage.names.iter();
+            if of_records.contains(&damage.kind) && names.all(|name| is_made_anew(name.snapshot)) {
+                damage.not_repaired = None;
+            }
+        }
+        Ok(())
     }
 
     /// The snapshots that are meant.

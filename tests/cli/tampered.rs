@@ -240,7 +240,9 @@ fn what_a_person_accepts_is_what_was_sealed_from_then_on() {
     let lab = nights(&[FIRST, SECOND]);
     let id = id_of(SECOND);
     tamper(&lab, SECOND);
-    lab.run(&["accept", &id]).expect(0).says("manifest");
+    let foretold = lab.run(&["accept", &id, "--dry-run"]).expect(0);
+    let done = lab.run(&["accept", &id]).expect(0).says("manifest");
+    assert!(foretold.stdout.starts_with(&done.stderr), "{foretold}");
     let ran = lab
         .run(&["--json", "verify", "--quick", "--against-state"])
         .expect(0);

@@ -35,10 +35,7 @@ pub(super) fn do_step(
     match session.keep_digests(&made, &deleted, context) {
         Ok(changed) if matches!(step.action, Action::Mark(_)) && !changed.is_empty() => outcome
             .map(|outcome| Outcome {
-                message: format!(
-                    "{}, and so is its manifest, which is not the one that was sealed",
-                    outcome.message
-                ),
+                message: with_other_manifest(&outcome.message),
                 ..outcome
             }),
         Ok(_) => outcome,
@@ -50,6 +47,11 @@ pub(super) fn do_step(
             outcome
         }
     }
+}
+
+/// What is said of a snapshot that a person vouches for and whose manifest was another one.
+pub(super) fn with_other_manifest(message: &str) -> String {
+    format!("{message}, and so is its manifest, which is not the one that was sealed")
 }
 
 /// The code of a finding: what a run sealed is not remembered.

@@ -9,6 +9,7 @@
 pub mod delegation;
 mod dispatch;
 pub mod finish_interrupted;
+pub mod foretell;
 pub mod part;
 mod report;
 mod runner;

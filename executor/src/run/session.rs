@@ -107,10 +107,7 @@ impl Session<'_> {
             .iter()
             .filter(|id| matches!(store.home_of(**id), Ok(None)));
         let gone: Vec<SnapshotId> = gone.copied().collect();
-        let differs = |(id, digest): &&(SnapshotId, Digest)| {
-            let kept = store.kept_of(*id, *digest);
-            kept.is_some_and(|kept| kept.digest != *digest)
-        };
+        let differs = |(id, digest): &&(SnapshotId, Digest)| is_other_manifest(store, *id, *digest);
         let changed = found.iter().filter(differs).map(|(id, _)| *id).collect();
         state.change_kept_digests(&destination.id, |kept| {
             for (id, digest) in &found {
@@ -162,6 +159,12 @@ impl Session<'_> {
             view::refresh_latest(store);
         }
     }
+}
+
+/// Whether the manifest of a snapshot, of this digest, is another one than was sealed.
+pub(super) fn is_other_manifest(store: &Store, id: SnapshotId, digest: Digest) -> bool {
+    let kept = store.kept_of(id, digest);
+    kept.is_some_and(|kept| kept.digest != digest)
 }
 
 fn lock_destination(store: Store) -> Result<(Store, Option<Lock>)> {

@@ -2,7 +2,7 @@
 
 use schema::{
     journal::{Outcome, Status},
-    plan::DestinationCheckStep,
+    plan::{DestinationCheckStep, TakeOver},
 };
 
 use crate::{destination, error::Result, state_dir::StateDir, store::Store, view};
@@ -19,12 +19,7 @@ pub(crate) fn remember_and_inspect(
     if step.remember {
         state.remember_destination(&step.destination_id)?;
     }
-    let path = &store.path;
-    let message = if step.create {
-        format!("set up {path}")
-    } else {
-        format!("{path} is there")
-    };
+    let message = describe_check(&store.path, step);
     let changed = if step.create || step.read_only {
         None
     } else {
@@ -45,19 +40,73 @@ pub(crate) fn remember_and_inspect(
     })
 }
 
+/// What [`remember_and_inspect`] says where nothing fails and the destination holds what it held before.
+/// Writes nothing.
+pub(crate) fn foretell_check(step: &DestinationCheckStep) -> String {
+    let mount_point = step.mount_point.as_str().trim_end_matches('/');
+    let path = format!("{mount_point}/{}", step.folder);
+    let message = describe_check(&path, step);
+    match decide_view(&path, step).words() {
+        Some(view) => format!("{message}; {view}"),
+        None => message,
+    }
+}
+
+/// What is done to the destination at this path.
+fn describe_check(path: &str, step: &DestinationCheckStep) -> String {
+    match &step.take_over {
+        _ if step.create => format!("set up {path}"),
+        Some(TakeOver { folder: Some(old) }) => {
+            format!("{path} is there: what was {old} beside it goes on under this name")
+        }
+        Some(TakeOver { folder: None }) => {
+            format!("{path} is there: what another machine left goes on as this one's")
+        }
+        None => format!("{path} is there"),
+    }
+}
+
+/// What becomes of the view of the snapshots for users.
+enum ViewChange<'a> {
+    /// It is made, at this path.
+    Make(&'a str),
+    /// They are not to have one any more.
+    TakeAway,
+    /// None.
+    None,
+}
+
+impl ViewChange<'_> {
+    fn words(&self) -> Option<String> {
+        match self {
+            Self::Make(path) => Some(format!("users read it at {path}")),
+            Self::TakeAway => Some("users no longer read it".to_owned()),
+            Self::None => None,
+        }
+    }
+}
+
+fn decide_view<'a>(path: &str, step: &'a DestinationCheckStep) -> ViewChange<'a> {
+    if step.read_only {
+        return ViewChange::None;
+    }
+    if let Some(path) = &step.user_view {
+        return ViewChange::Make(path);
+    }
+    if step.readable_by_users || !view::look_at_view(path, None).can_be_taken_away() {
+        return ViewChange::None;
+    }
+    ViewChange::TakeAway
+}
+
 /// Makes the view of the snapshots for users, or takes it away where they are not to have one any more;
 /// says so.
 fn update_view(store: &Store, step: &DestinationCheckStep) -> Result<Option<String>> {
-    if step.read_only {
-        return Ok(None);
+    let change = decide_view(&store.path, step);
+    match change {
+        ViewChange::Make(_) => view::make_view(store)?,
+        ViewChange::TakeAway => view::remove_view(&store.path)?,
+        ViewChange::None => {}
     }
-    if let Some(path) = &step.user_view {
-        view::make_view(store)?;
-        return Ok(Some(format!("users read it at {path}")));
-    }
-    if step.readable_by_users || !view::look_at_view(&store.path, None).can_be_taken_away() {
-        return Ok(None);
-    }
-    view::remove_view(&store.path)?;
-    Ok(Some("users no longer read it".to_owned()))
+    Ok(change.words())
 }

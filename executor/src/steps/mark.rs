@@ -5,13 +5,36 @@ use schema::{SnapshotId, journal::Outcome, plan::MarkStep, record::SnapshotMarks
 use crate::{
     error::{Error, Result},
     store::{MARKS_FILE, Store, record_path, write_record},
+    sys::Dir,
 };
+
+/// Marks as they are to be written, and what is said of that.
+struct Decided {
+    records: Dir,
+    path: String,
+    marks: SnapshotMarks,
+    message: String,
+}
 
 /// Writes the mark.
 ///
 /// # Errors
 /// Fails if there is no such snapshot, or its marks cannot be written.
 pub fn run_mark_step(store: &Store, step: &MarkStep) -> Result<Outcome> {
+    let decided = decide_mark(store, step)?;
+    write_record(&decided.records, MARKS_FILE, &decided.path, &decided.marks)?;
+    Ok(Outcome::success(decided.message))
+}
+
+/// What [`run_mark_step`] says where nothing fails. Writes nothing.
+///
+/// # Errors
+/// Fails if there is no such snapshot.
+pub(crate) fn foretell_mark_step(store: &Store, step: &MarkStep) -> Result<String> {
+    decide_mark(store, step).map(|decided| decided.message)
+}
+
+fn decide_mark(store: &Store, step: &MarkStep) -> Result<Decided> {
     let id: SnapshotId = match step {
         MarkStep::Pin { id } | MarkStep::Unpin { id } | MarkStep::Accept { id } => *id,
     };
@@ -30,13 +53,16 @@ pub fn run_mark_step(store: &Store, step: &MarkStep) -> Result<Outcome> {
         MarkStep::Unpin { .. } => marks.pinned = false,
         MarkStep::Accept { .. } => marks.accepted = true,
     }
-    let path = store.named(&record_path(id, MARKS_FILE));
-    write_record(&records, MARKS_FILE, &path, &marks)?;
     let anew = match is_damaged {
         true => "; its marks could not be read and were written anew",
         false => "",
     };
-    Ok(Outcome::success(format!("snapshot {id} {said}{anew}")))
+    Ok(Decided {
+        records,
+        path: store.named(&record_path(id, MARKS_FILE)),
+        marks,
+        message: format!("snapshot {id} {said}{anew}"),
+    })
 }
 
 /// What a mark changes, where it is known how it was before.

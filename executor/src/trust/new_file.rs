@@ -52,6 +52,18 @@ impl NewFile {
         Ok(place)
     }
 
+    /// Refuses a folder that is not there yet and whose files others could change; `what` is to be in it
+    /// stands in the error. Of a folder that is not there the next one above is looked at. Writes nothing.
+    ///
+    /// # Errors
+    /// Refused if others could change it; fails if it cannot be opened.
+    pub fn check_folder(folder: &Path, what: &str) -> Result<()> {
+        let full = absolute(folder)?;
+        let is_there = |above: &&Path| above.symlink_metadata().is_ok();
+        let there = full.ancestors().find(is_there).unwrap_or(Path::new("/"));
+        open_shared_folder(there, &format!("the folder of {what},")).map(drop)
+    }
+
     /// Whether there is a file of the same user, which may be replaced.
     fn check_is_free(&self) -> Result<bool> {
         let named = self.path.as_os_str().as_bytes();

@@ -17,7 +17,7 @@ const ANNOTATIONS: [&str; 7] = [
 
 /// Verbs that print a document, each with its format when the verb is run, and with `--dry-run`.
 pub const DOCUMENTS: [(&str, &str, &str); 22] = [
-    ("accept", "report", "report"),
+    ("accept", "report", "plan"),
     ("adopt", "report", "adopt"),
     ("apply", "report", "plan"),
     ("check", "check", "check"),
@@ -25,11 +25,11 @@ pub const DOCUMENTS: [(&str, &str, &str); 22] = [
     ("diff", "diff", "diff"),
     ("find", "find", "find"),
     ("health", "health", "health"),
-    ("init", "report", "report"),
+    ("init", "report", "plan"),
     ("list", "list", "list"),
     ("notify-test", "notify-test", "notify-test"),
     ("now", "report", "plan"),
-    ("pin", "report", "report"),
+    ("pin", "report", "plan"),
     ("plan", "plan", "plan"),
     ("prune", "report", "plan"),
     ("restore", "report", "restore"),
@@ -37,7 +37,7 @@ pub const DOCUMENTS: [(&str, &str, &str); 22] = [
     ("simulate", "simulate", "simulate"),
     ("status", "status", "status"),
     ("systemd-units", "systemd-units", "systemd-units"),
-    ("unpin", "report", "report"),
+    ("unpin", "report", "plan"),
     ("verify", "verification", "verification"),
 ];
 
