@@ -98,7 +98,27 @@
             ./nixos/alias.nix
           ];
         };
+
+        # For a machine of a clan: `clan backups create`, `list` and `restore`.
+        clan = {
+          imports = [
+            self.nixosModules.default
+            ./nixos/providers/clan.nix
+          ];
+        };
       };
+
+      # For home-manager: a user's own backup, without root.
+      homeModules.default =
+        { lib, pkgs, ... }:
+        {
+          imports = [ ./nixos/home-manager.nix ];
+
+          services.backup.package = lib.mkDefault self.packages.${pkgs.stdenv.hostPlatform.system}.default;
+        };
+
+      # The older name of such an output.
+      homeManagerModules = self.homeModules;
 
       overlays.default = final: _: { backup = final.callPackage ./nixos/package.nix { }; };
 

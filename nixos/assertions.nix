@@ -45,7 +45,10 @@ let
 
   mount = import ./mount.nix { inherit config; };
 
-  isGraphical = import ./graphical.nix { inherit config lib; };
+  # A restricted user sees nobody's session.
+  isGraphical = import ./graphical.nix { inherit config lib; } && (cfg.user or null) == null;
+
+  users = lib.attrByPath [ "users" "users" ] null config;
 
   # Whether a calendar expression that is in use can elapse. The release 26.05 is begun in 2025: no
   # system of it was there before.
@@ -142,6 +145,19 @@ in
       (must (!lib.isList onCalendar || lib.length onCalendar == 1) "timerConfig.OnCalendar"
         "several expressions, and the program decides by one whether a backup is due"
         "write them as one, such as \"Mon,Fri *-*-* 02,14:00\""
+      )
+      (must (cfg.user or null == null || users == null || users ? ${cfg.user}) "user"
+        "there is no user \"${toString (cfg.user or "")}\""
+        "declare it, for example users.users.${toString (cfg.user or "")} = { isSystemUser = true; group = \"users\"; }"
+      )
+      (must (cfg.user or null == null || cfg.user == "root" || !local.readableByUsers) "local.readableByUsers"
+        "true, and only root can show snapshots to users: `user` is set"
+        "set it to false, or user to null"
+      )
+      (must (cfg.user or null != "root") "user" "root, which is what null means" "set it to null")
+      (must (cfg.user or null != "nobody") "user"
+        "nobody, as whom others run as well, who would own the snapshots then"
+        "declare a user for it, such as users.users.backup"
       )
       (must (!lib.any isReserved cfg.extraArgs) "extraArgs"
         "the module gives the program ${lib.concatStringsSep ", " reserved} itself"

@@ -13,6 +13,10 @@ let
 in
 {
   config = lib.mkIf cfg.enable {
-    environment.systemPackages = [ cfg.package ] ++ import ./tools.nix { inherit cfg pkgs; };
+    environment.systemPackages = [
+      cfg.package
+    ]
+    ++ import ./tools.nix { inherit cfg pkgs; }
+    ++ lib.optional (cfg.user != null) (import ./as-user.nix { inherit cfg lib pkgs; });
   };
 }

@@ -13,11 +13,14 @@
 }:
 
 removeAttrs cfg [
+  "also"
+  "consumers"
   "enable"
   "package"
   "extraArgs"
   "extraTools"
   "timerConfig"
+  "user"
 ]
 // {
   version = 1;

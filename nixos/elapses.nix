@@ -10,7 +10,6 @@
 let
   inherit (builtins)
     all
-    elem
     elemAt
     filter
     head
@@ -68,14 +67,7 @@ let
     month:
     if month == 2 then
       29
-    else if
-      elem month [
-        4
-        6
-        9
-        11
-      ]
-    then
+    else if month == 4 || month == 6 || month == 9 || month == 11 then
       30
     else
       31;
@@ -100,6 +92,7 @@ let
       # Seconds; a year has at most this many.
       number (head epoch) < (year - 1970) * 31536000
     else
-      date != null && (part 1 != null && hasPassed (part 1) || part 3 == "-" && isNoDay (part 2) (part 4));
+      date != null
+      && (part 1 != null && hasPassed (part 1) || part 3 == "-" && isNoDay (part 2) (part 4));
 in
 length words == 0 || all (word: !never word) words

@@ -24,9 +24,11 @@ in
 {
   imports = [
     ./options.nix
+    ./also.nix
     ./assertions.nix
     ./commands.nix
     ./services.nix
+    ./providers/file-backup.nix
   ];
 
   config = lib.mkMerge [
@@ -36,7 +38,9 @@ in
     {
       hwc.system.services.backup = {
         # Empty where the machine gets its name from the network.
-        hostname = lib.mkIf (config.networking.hostName != "") (lib.mkDefault config.networking.hostName);
+        hostname = lib.mkIf (config.networking.hostName != "") (
+          lib.mkDefault config.networking.hostName
+        );
         schedule = lib.mapAttrs (
           _: value: lib.mkIf (value != null) (lib.mkForce value)
         ) fromTimer.schedule;

@@ -82,6 +82,20 @@ in
       '';
     };
 
+    user = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      example = "backup";
+      description = ''
+        The user who backs up, instead of root: one of {option}`users.users`, who may read every file
+        (`CAP_DAC_READ_SEARCH`) and do nothing else that root may.
+
+        The snapshots belong to that user, who must be allowed to write to the destination. Owners,
+        access lists and devices are in the manifests, and root restores them. Files whose owners are to
+        be seen on the disk itself want root.
+      '';
+    };
+
     timerConfig = mkOption {
       type = types.attrsOf (
         types.oneOf [

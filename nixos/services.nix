@@ -12,18 +12,37 @@ let
   cfg = config.hwc.system.services.backup;
   inherit (cfg) notifications;
 
+  isRestricted = cfg.user != null;
+  state = import ./state-dir.nix cfg;
+  inherit (import ./escape.nix) argument;
+
+  facts = import ./unit-facts.nix {
+    inherit cfg;
+    program = toString (
+      [ "${cfg.package}/bin/backup --config /etc/backup/config.json --as-unit" ]
+      ++ (if isRestricted then map argument state.options else [ ])
+      ++ map argument cfg.extraArgs
+    );
+    mountUnit = "${utils.escapeSystemdPath cfg.local.mountPoint}.mount";
+    configFile = import ./secret.nix { inherit config; };
+    stateDir = state.folder;
+  };
+
   units = import ./units.nix {
     inherit (lib) mkDefault;
-    facts = import ./unit-facts.nix {
-      inherit cfg;
-      program = toString (
-        [ "${cfg.package}/bin/backup --config /etc/backup/config.json --as-unit" ]
-        ++ map (import ./escape.nix).argument cfg.extraArgs
-      );
-      mountUnit = "${utils.escapeSystemdPath cfg.local.mountPoint}.mount";
-      configFile = import ./secret.nix { inherit config; };
-    };
+    inherit facts;
   };
+
+  services = if isRestricted then units.restrictedServices else units.services;
+
+  # Whose services they are is not for others to say; the rest may be replaced.
+  limits.serviceConfig = lib.mapAttrs (
+    key: value:
+    if builtins.isList value || key == "User" || key == "StateDirectory" then
+      value
+    else
+      lib.mkDefault value
+  ) (import ./restricted.nix { inherit cfg facts; });
 
   onNixos = {
     # A rebuild neither ends a backup that runs, nor starts one.
@@ -42,8 +61,9 @@ in
 {
   config = lib.mkIf cfg.enable {
     systemd.services = lib.mkMerge [
-      (where units.services)
-      (lib.mapAttrs (_: found: lib.mkIf found.exists onNixos) units.services)
+      (where services)
+      (lib.mapAttrs (_: found: lib.mkIf found.exists onNixos) services)
+      (lib.mkIf isRestricted (lib.mapAttrs (_: found: lib.mkIf found.exists limits) services))
     ];
 
     systemd.timers = lib.mkMerge [
@@ -60,7 +80,7 @@ in
     # Elsewhere than below /var/log no unit makes it.
     systemd.tmpfiles.settings.backup = lib.mkIf (!lib.hasPrefix "/var/log/" cfg.monitoring.logPath) {
       ${cfg.monitoring.logPath}.d = {
-        user = lib.mkDefault "root";
+        user = lib.mkDefault (if isRestricted then cfg.user else "root");
         group = lib.mkDefault "root";
         mode = lib.mkDefault "0750";
       };

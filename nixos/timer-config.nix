@@ -23,7 +23,8 @@ let
       ];
 
   given =
-    key: make: if timerConfig ? ${key} && timerConfig.${key} != [ ] then make timerConfig.${key} else null;
+    key: make:
+    if timerConfig ? ${key} && timerConfig.${key} != [ ] then make timerConfig.${key} else null;
 in
 {
   # Null where it says nothing of it.

@@ -10,6 +10,8 @@
   mountUnit,
   # The rclone configuration, or null.
   configFile,
+  # What is remembered between runs; systemd makes the default one.
+  stateDir ? "/var/lib/backup",
 }:
 
 let
@@ -37,6 +39,7 @@ let
     in
     builtins.any (path: below path || covers path) local.sources
     || below local.mountPoint
+    || below stateDir
     || below monitoring.logPath
     || (configFile != null && below configFile);
 in
@@ -55,7 +58,7 @@ in
     "scripts.areRun" = cfg.preBackupScript != null || cfg.postBackupScript != null;
     "metrics.areWritten" = metrics != "/";
     "logs.areBelowVarLog" = logs != null;
-    "state.isInItsDefault" = true;
+    "state.isInItsDefault" = stateDir == "/var/lib/backup";
     "tmp.isUsed" = usesTmp;
   };
 
@@ -65,8 +68,8 @@ in
     "mountPoint.word" = escape.word local.mountPoint;
     schedule = escape.whole (import ./calendar.nix { inherit (schedule) frequency timeOfDay; });
     healthCheckInterval = escape.whole monitoring.healthCheckInterval;
-    "stateDirectory.word" = "/var/lib/backup";
-    "cloudStateDirectory.word" = "/var/lib/backup/cloud";
+    "stateDirectory.word" = escape.word stateDir;
+    "cloudStateDirectory.word" = escape.word "${stateDir}/cloud";
     "logPath.word" = escape.word monitoring.logPath;
     "logsDirectory.word" = if logs == null then "" else escape.word (builtins.head logs);
     "metricsFolder.word" = escape.word metrics;

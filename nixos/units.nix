@@ -85,17 +85,46 @@ let
       ];
     };
 
+  # Each section as it is, a list where there may be several lines.
+  sections = described: mapAttrs (_: section) (removeAttrs described [ "when" ]);
+
+  # The units of a user, whose timers are those of the system.
+  ofUser =
+    suffix:
+    builtins.listToAttrs (
+      concatMap (
+        name:
+        let
+          described = data.userUnits.${name} or data.units.${name};
+          short = baseName suffix name;
+          isTheirs = suffix == "timer" || data.userUnits ? ${name};
+        in
+        if short == null || !isTheirs then
+          [ ]
+        else
+          [
+            {
+              name = short;
+              value = {
+                exists = holds described.when;
+                sections = sections described;
+              };
+            }
+          ]
+      ) (attrNames data.units)
+    );
+
   # The units of a kind by their names, each with whether there is such a unit.
   ofKind =
-    suffix: config: sectionName:
+    from: suffix: config: sectionName:
     let
-      names = filter (name: baseName suffix name != null) (attrNames data.units);
+      names = filter (name: baseName suffix name != null) (attrNames from);
     in
     builtins.listToAttrs (
       map (
         name:
         let
-          described = data.units.${name};
+          described = from.${name};
         in
         {
           name = baseName suffix name;
@@ -118,8 +147,16 @@ let
     if found == null then null else head found;
 in
 {
-  services = ofKind "service" "serviceConfig" "Service";
-  timers = ofKind "timer" "timerConfig" "Timer";
+  services = ofKind data.units "service" "serviceConfig" "Service";
+  timers = ofKind data.units "timer" "timerConfig" "Timer";
+
+  # The services of a user as those of the system: one for the whole run.
+  restrictedServices = ofKind data.userUnits "service" "serviceConfig" "Service";
+
+  ofUser = {
+    services = ofUser "service";
+    timers = ofUser "timer";
+  };
 
   # Asks for a deferred backup when AC power comes back. Empty where that does not count.
   udevRule = if holds data.udevRule.when then data.udevRule.text else "";

@@ -7,6 +7,8 @@
   mountUnit,
   # The folder in the store that has bin/backup.
   package,
+  # A restricted user, or null.
+  user ? null,
 }:
 
 let
@@ -47,6 +49,7 @@ let
         inherit package;
         enable = true;
         extraTools = [ ];
+        inherit user;
         extraArgs = [ ];
         timerConfig = { };
       };

@@ -8,6 +8,8 @@
   backup ? { },
   # Other definitions.
   system ? { },
+  # Other modules.
+  modules ? [ ],
 }:
 
 let
@@ -34,6 +36,7 @@ let
       services.mail.sendmailSetuidWrapper = anything null;
       systemd.mounts = anything [ ];
       age = anything { };
+      users.users = anything { };
       fileSystems = mkOption {
         default = { };
         type = types.attrsOf (
@@ -59,6 +62,7 @@ builtins.seq nixpkgs (
       rest
       system
       { hwc.system.services.backup = backup; }
-    ];
+    ]
+    ++ modules;
   }
 )

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Configurations with all that units depend on, in each way.
-fn configs() -> Vec<Value> {
+pub(crate) fn configs() -> Vec<Value> {
     let mut configs: Vec<Value> = examples()
         .iter()
         .map(|name| Path::new(ROOT).join("examples").join(name))
@@ -72,7 +72,7 @@ fn configs() -> Vec<Value> {
 }
 
 /// What a Nix expression makes of each configuration, which it has as `one`.
-fn made_of_each(nix: &Nix, configs: &[Value], expression: &str) -> Vec<Value> {
+pub(crate) fn made_of_each(nix: &Nix, configs: &[Value], expression: &str) -> Vec<Value> {
     let data: Vec<Value> = configs
         .iter()
         .map(|cfg| {
@@ -177,7 +177,7 @@ fn module_lines(name: &str, unit: &Value) -> Lines {
 }
 
 /// The units that the module defines, by name.
-fn module_units(defined: &Value) -> Vec<(String, Lines)> {
+pub(crate) fn module_units(defined: &Value) -> Vec<(String, Lines)> {
     let mut units: Vec<(String, Lines)> = Vec::new();
     for (kind, suffix) in [("services", "service"), ("timers", "timer")] {
         for (name, unit) in defined[kind].as_object().unwrap() {

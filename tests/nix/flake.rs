@@ -139,6 +139,7 @@ fn every_output_of_the_flake_evaluates_and_its_checks_build() {
         "devShells.x86_64-linux.default",
         "formatter.x86_64-linux",
         "nixosModules.services-backup",
+        "nixosModules.clan",
         "overlays.default",
     ] {
         assert!(

@@ -65,13 +65,14 @@ fn a_timer_elapses_when_the_program_thinks_that_a_backup_is_due() {
 }
 
 /// Options that only Nix knows, and keys that only JSON knows.
-const NIX_ONLY: [&str; 6] = [
+const NIX_ONLY: [&str; 7] = [
     "enable",
     "package",
     "extraArgs",
     "extraTools",
     "protonDrive.secretName",
     "timerConfig",
+    "user",
 ];
 const JSON_ONLY: [&str; 1] = ["version"];
 
@@ -219,6 +220,7 @@ fn a_config_is_the_options_less_what_only_nix_knows() {
         "extraArgs": ["-v"],
         "extraTools": ["t"],
         "timerConfig": { "AccuracySec": "1s" },
+        "user": "backup",
         "hostname": "atlas",
         "preBackupScript": "lines",
         "postBackupScript": null,

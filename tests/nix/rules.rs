@@ -23,8 +23,11 @@ fn told(nix: &Nix, nixpkgs: &Nixpkgs, backup: &Value, system: &str) -> (Vec<Stri
     (list("failed"), list("warnings"))
 }
 
-/// A disk at the default mount point.
-const DISK: &str = r#"{ fileSystems."/mnt/backup" = { options = [ "nofail" ]; }; }"#;
+/// A disk at the default mount point, and users.
+const DISK: &str = r#"{
+  fileSystems."/mnt/backup" = { options = [ "nofail" ]; };
+  users.users = { ann = { }; nobody = { }; root = { }; };
+}"#;
 
 /// What is wrong, which option is named, and what is said.
 fn faults() -> Vec<(Value, &'static str, &'static str)> {
@@ -138,6 +141,26 @@ fn faults() -> Vec<(Value, &'static str, &'static str)> {
             json!({ "local": { "enable": true }, "extraArgs": ["-v", "--log-dir=/srv"] }),
             "extraArgs",
             "--as-unit",
+        ),
+        (
+            json!({ "local": { "enable": true }, "user": "keeper" }),
+            "user",
+            "no user \"keeper\"",
+        ),
+        (
+            json!({ "local": { "enable": true }, "user": "root" }),
+            "user",
+            "null means",
+        ),
+        (
+            json!({ "local": { "enable": true }, "user": "nobody" }),
+            "user",
+            "others run as well",
+        ),
+        (
+            json!({ "local": { "enable": true, "readableByUsers": true }, "user": "ann" }),
+            "local.readableByUsers",
+            "only root",
         ),
     ]
 }

@@ -191,6 +191,15 @@ fn text(lines: &[String]) -> String {
 
 /// Fails where systemd has anything to say of units, which are names with their lines.
 pub(crate) fn verify_units(system: &str, units: impl IntoIterator<Item = (String, Vec<String>)>) {
+    verify_units_of(&[], system, units);
+}
+
+/// The same with options that say whose systemd it is.
+pub(crate) fn verify_units_of(
+    manager: &[&str],
+    system: &str,
+    units: impl IntoIterator<Item = (String, Vec<String>)>,
+) {
     let folder = tempfile::tempdir().unwrap();
     let mut files = Vec::new();
     for (unit, lines) in units {
@@ -202,6 +211,9 @@ pub(crate) fn verify_units(system: &str, units: impl IntoIterator<Item = (String
     }
     assert!(!files.is_empty(), "{system}");
     let out = Command::new("systemd-analyze")
+        .args(manager)
+        // A user's systemd has one.
+        .env("XDG_RUNTIME_DIR", folder.path())
         .args(["verify", "--man=no", "--recursive-errors=no"])
         .args(&files)
         .output()

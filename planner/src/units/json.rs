@@ -6,16 +6,20 @@ use super::{
     template::UnitTemplate,
     timers::{POWER, WHEN_POWER_COUNTS},
     unit_templates,
+    user::user_services,
 };
 
 /// The text of `nixos/units.json`.
 #[must_use]
 pub fn templates_as_json() -> String {
-    let units: Vec<String> = unit_templates().iter().map(unit_as_json).collect();
+    let as_json = |units: &[UnitTemplate]| {
+        let units: Vec<String> = units.iter().map(unit_as_json).collect();
+        units.join(",\n")
+    };
+    let (units, of_user) = (as_json(&unit_templates()), as_json(&user_services()));
     let rule = json!({ "when": WHEN_POWER_COUNTS, "text": POWER });
     format!(
-        "{{\n  \"units\": {{\n{}\n  }},\n  \"udevRule\": {rule}\n}}\n",
-        units.join(",\n")
+        "{{\n  \"units\": {{\n{units}\n  }},\n  \"userUnits\": {{\n{of_user}\n  }},\n  \"udevRule\": {rule}\n}}\n"
     )
 }
 

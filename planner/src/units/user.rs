@@ -18,12 +18,13 @@ use super::{
 #[must_use]
 pub fn render_user_units(config: &Config, layout: &Layout) -> Vec<Unit> {
     let facts = Facts::from_config(config, layout);
+    let [run, health] = user_services();
     let templates = [
         timers::backup_timer(),
-        run_service(),
+        run,
         timers::retry_timer(),
         timers::health_timer(),
-        health_service(),
+        health,
     ];
     let filled = templates.into_iter().filter_map(|unit| {
         let text = unit.fill(&facts)?;
@@ -35,6 +36,11 @@ pub fn render_user_units(config: &Config, layout: &Layout) -> Vec<Unit> {
             text: format!("{HEADER}\n{text}"),
         })
         .collect()
+}
+
+/// The services, which are others than the system's; the timers are the same.
+pub(super) fn user_services() -> [UnitTemplate; 2] {
+    [run_service(), health_service()]
 }
 
 /// `backup.service`: the whole run.
