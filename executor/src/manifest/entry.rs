@@ -7,10 +7,8 @@ use std::{
 
 use schema::{Digest, SnapshotId, StoredPath, StoredPathBuf};
 
-use crate::{
-    copy::WORTH_COMPARING,
-    sys::{Kind, Owners, Stat, attributes::Attributes, stat::Nanos},
-};
+use super::Looks;
+use crate::sys::{Kind, Owners, Stat, attributes::Attributes, stat::Nanos};
 
 /// The first line of every manifest.
 pub const HEADER: &str = "#mtree backup-manifest=1";
@@ -135,54 +133,30 @@ impl Entry {
         self.stands_at.as_deref().unwrap_or(&self.path)
     }
 
-    /// Whether a source looks as it did when this entry was made: what it is, its size, time,
-    /// mode and owner.
+    /// Whether a source looks as it did when this entry was made ([`Looks::looks_like`]).
     #[must_use]
     pub fn looks_like(&self, stat: &Stat) -> bool {
-        self.kind == stat.kind
-            && (self.kind != Kind::File || self.size == stat.size)
-            && self.mtime == stat.mtime
-            && self.mode == stat.mode
-            && self.uid == stat.uid
-            && self.gid == stat.gid
-            && self.device.is_none_or(|device| device == stat.device)
+        Looks::from(self).looks_like(stat)
     }
 
     /// Whether a source has the content that this entry describes although its mode, owner or
-    /// attributes are other ones: the same inode with the same size and time of content.
+    /// attributes are other ones ([`Looks::same_content`]).
     #[must_use]
     pub fn same_content(&self, stat: &Stat) -> bool {
-        self.ino == stat.ino && self.may_have_content(stat)
+        Looks::from(self).same_content(stat)
     }
 
-    /// Whether a source may have the content that this entry describes: reading alone could tell, or
-    /// nothing need be read. If not, its content surely is another one.
-    #[must_use]
-    pub fn may_have_content(&self, stat: &Stat) -> bool {
-        self.kind == stat.kind
-            && self.size == stat.size
-            && self.mtime == stat.mtime
-            && self.digest.is_some()
-            && !self.torn
-            && !self.absent
-    }
-
-    /// Whether a source that has changed is compared with the stored file, to share the blocks of it that are
-    /// the same.
+    /// Whether a source that has changed is compared with the stored file
+    /// ([`Looks::may_share_blocks`]).
     #[must_use]
     pub fn may_share_blocks(&self, stat: &Stat) -> bool {
-        self.kind == Kind::File
-            && stat.kind == Kind::File
-            && self.stored.is_some()
-            && !self.absent
-            && self.size.min(stat.size) >= WORTH_COMPARING
+        Looks::from(self).may_share_blocks(stat)
     }
 
-    /// Whether a source has the inode, the looks and the `ctime` of this entry. Whether that proves
-    /// that nothing was done to it depends on when it was read: [`crate::survey::Since`].
+    /// Whether a source has the inode, the looks and the `ctime` of this entry
+    /// ([`Looks::untouched`]).
     #[must_use]
     pub fn untouched(&self, stat: &Stat) -> bool {
-        let whole = !self.torn && !self.unread;
-        self.looks_like(stat) && self.ino == stat.ino && self.ctime == stat.ctime && whole
+        Looks::from(self).untouched(stat)
     }
 }

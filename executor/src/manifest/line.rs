@@ -1,6 +1,6 @@
 //! One manifest line to and from text. Nothing here reads or writes a file.
 
-use std::{cmp::Ordering, fmt, os::unix::ffi::OsStrExt as _};
+use std::{cmp::Ordering, fmt, io, os::unix::ffi::OsStrExt as _};
 
 use memchr::memchr;
 use schema::{
@@ -168,6 +168,15 @@ impl Entry {
     /// What is wrong with the line.
     pub fn from_line(line: impl AsRef<[u8]>) -> Result<Self, InvalidLine> {
         Self::from_line_for(line.as_ref(), Wanted::All)
+    }
+
+    /// The same without what its user and group are called, for who has that from elsewhere.
+    ///
+    /// # Errors
+    /// What is wrong with the line.
+    pub(crate) fn from_nameless_line(line: &[u8]) -> io::Result<Self> {
+        Self::from_line_for(line, Wanted::NoNames)
+            .map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault))
     }
 
     /// The same for who needs no more than this of it.

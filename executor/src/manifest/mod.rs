@@ -21,20 +21,25 @@ mod cursor;
 mod digests;
 mod entry;
 mod line;
+mod looks;
 mod read;
 pub mod segments;
+mod stored_line;
 mod text;
 mod words;
 mod write;
 
 pub use chunks::Chunks;
 pub use cursor::Cursor;
+pub(crate) use cursor::Found;
 pub use digests::{digest_of_file, xattrs_digest};
 pub use entry::{Entry, HEADER, LONGEST_LINE, MOST_ATTRIBUTES, MOST_KEPT};
 pub use line::InvalidLine;
 pub(crate) use line::{order_of_paths, stored_path};
+pub use looks::Looks;
 pub use read::Reader;
 pub use segments::{SegmentWriter, Segments};
+pub(crate) use stored_line::StoredLine;
 pub use write::Writer;
 
 /// Largest window of compression that is read, as a power of two in bytes: what is written here needs

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsStr,
     fs::File,
-    io::{self, BufRead as _, BufReader, Read as _},
+    io::{self, BufRead as _, Read as _},
     iter::Peekable,
     sync::Arc,
 };
@@ -16,7 +16,7 @@ use crate::sys::{Dir, Kind, bytes};
 
 /// Reads entries in order.
 pub struct Reader {
-    lines: BufReader<Text>,
+    lines: Text,
     line: Vec<u8>,
     failed: bool,
     wanted: Wanted,
@@ -66,9 +66,8 @@ impl Reader {
     }
 
     fn of_text(text: Text) -> io::Result<Self> {
-        let lines = BufReader::with_capacity(128 << 10, text);
         let mut this = Self {
-            lines,
+            lines: text,
             line: Vec::new(),
             failed: false,
             wanted: Wanted::All,
@@ -131,26 +130,45 @@ impl Reader {
     }
 
     fn next_own(&mut self) -> Option<io::Result<Entry>> {
+        match self.advance() {
+            Ok(false) => None,
+            Ok(true) => Some(self.entry()),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// Goes on to the next line of its own; false at the end.
+    pub(super) fn advance(&mut self) -> io::Result<bool> {
         if self.failed {
-            return None;
+            return Ok(false);
         }
-        match self.read_line() {
-            Ok(0) => None,
-            Ok(_) => {
-                let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
-                let mut entry = Entry::from_line_for(line, self.wanted)
-                    .map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault));
-                if let Ok(entry) = &mut entry {
-                    self.place(entry);
-                }
-                Some(entry)
-            }
-            Err(error) => {
-                // What follows within a line is no line.
-                self.failed = true;
-                Some(Err(error))
-            }
-        }
+        let read = self.read_line();
+        // What follows within a line is no line.
+        self.failed = read.is_err();
+        Ok(read? > 0)
+    }
+
+    /// The line that it went on to, without its newline.
+    pub(super) fn line(&self) -> &[u8] {
+        self.line.strip_suffix(b"\n").unwrap_or(&self.line)
+    }
+
+    /// The entry of the line that it went on to.
+    pub(super) fn entry(&mut self) -> io::Result<Entry> {
+        let mut entry = Entry::from_line_for(self.line(), self.wanted)
+            .map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault))?;
+        self.place(&mut entry);
+        Ok(entry)
+    }
+
+    /// Whether other manifests are read with it.
+    pub(super) fn reads_others(&self) -> bool {
+        !self.also.is_empty()
+    }
+
+    /// Whether a folder around what it went on to, or one that it has just left, stands under another name.
+    pub(super) fn is_within_renamed(&self) -> bool {
+        !self.renamed.is_empty()
     }
 
     /// Notes where an entry stands. What is in a folder follows it.

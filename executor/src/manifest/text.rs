@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader, Read},
+    io::{self, BufRead, BufReader, Read},
     sync::Arc,
 };
 
@@ -13,15 +13,19 @@ use super::{
     segments::{SegmentText, Segments},
 };
 
+/// Bytes of a manifest in one file that are unpacked at once.
+const UNPACKED: usize = 128 << 10;
+
 /// Reads a manifest's lines as one text.
 pub(super) enum Text {
-    File(Decoder<'static, BufReader<File>>),
+    File(BufReader<Decoder<'static, BufReader<File>>>),
     Segments(SegmentText),
 }
 
 impl Text {
     pub(super) fn of_file(file: File) -> io::Result<Self> {
-        new_decoder(file).map(Self::File)
+        let decoder = new_decoder(file)?;
+        Ok(Self::File(BufReader::with_capacity(UNPACKED, decoder)))
     }
 
     pub(super) fn of_segments(segments: Arc<Segments>, only_whole: bool) -> Self {
@@ -34,6 +38,22 @@ impl Read for Text {
         match self {
             Self::File(decoder) => decoder.read(into),
             Self::Segments(text) => text.read(into),
+        }
+    }
+}
+
+impl BufRead for Text {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        match self {
+            Self::File(decoder) => decoder.fill_buf(),
+            Self::Segments(text) => text.fill_buf(),
+        }
+    }
+
+    fn consume(&mut self, amount: usize) {
+        match self {
+            Self::File(decoder) => decoder.consume(amount),
+            Self::Segments(text) => text.consume(amount),
         }
     }
 }

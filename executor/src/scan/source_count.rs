@@ -20,7 +20,7 @@ use super::{
 use crate::{
     error::{Error, Result, system_reason},
     event::{Context, Event, Progress},
-    manifest::{Cursor, Entry},
+    manifest::{Cursor, Looks},
     survey::{
         Below, Content, Encountered, HoleBudget, LeftOutFolders, Measured, Search, Tagged,
         WalkEvent, excess_holes,
@@ -228,19 +228,18 @@ impl SourceCount<'_> {
                 self.here.truncate(self.prefix.len());
                 self.here.push(path);
                 let search = &mut *self.search;
-                let entry = basis
-                    .find_passing(&self.here, &mut |entry| search.gone(entry))
+                let looks = basis
+                    .find_looks(&self.here, &mut |entry| search.gone(entry.into()))
                     .map_err(unreadable_manifest)?;
                 // What only may have changed is read and compared, and mostly has not.
-                let untouched = entry
-                    .as_ref()
-                    .is_some_and(|entry| entry.looks_like(stat) && !entry.torn && !entry.absent);
-                is_read = !entry.as_ref().is_some_and(|entry| entry.untouched(stat));
-                content = content_of(entry.as_ref(), stat);
+                let untouched = looks
+                    .is_some_and(|looks| looks.looks_like(stat) && !looks.torn && !looks.absent);
+                is_read = !looks.is_some_and(|looks| looks.untouched(stat));
+                content = content_of(looks, stat);
                 // Another file at a path that the basis has: its own file may be elsewhere now.
-                let displaced = entry.filter(|entry| entry.ino != stat.ino);
-                if !untouched && let Some(entry) = displaced {
-                    search.gone(&entry);
+                let displaced = looks.filter(|looks| looks.ino != stat.ino);
+                if !untouched && let Some(looks) = displaced {
+                    search.gone(looks);
                 }
                 !untouched
             }
@@ -321,11 +320,12 @@ fn describe_left_out(path: &StoredPath, tagged: Tagged, measured: Measured) -> L
 }
 
 /// What is known of an entry's content from what the basis has at its path.
-fn content_of(entry: Option<&Entry>, stat: &Stat) -> Content {
-    match entry {
+fn content_of(looks: Option<Looks>, stat: &Stat) -> Content {
+    match looks {
         _ if stat.kind != Kind::File => Content::Unknown,
-        Some(entry) if entry.may_have_content(stat) => Content::Unknown,
-        Some(entry) if entry.may_share_blocks(stat) => Content::Changed,
+        Some(looks) if looks.untouched(stat) => Content::Same,
+        Some(looks) if looks.may_have_content(stat) => Content::Unknown,
+        Some(looks) if looks.may_share_blocks(stat) => Content::Changed,
         _ => Content::Other,
     }
 }

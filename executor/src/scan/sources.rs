@@ -260,7 +260,7 @@ impl SourceScanner<'_> {
         } = self;
         if let Some(cursor) = cursor {
             cursor
-                .finish(&mut |entry| search.gone(entry))
+                .finish(&mut |entry| search.gone(entry.into()))
                 .map_err(unreadable_manifest)?;
         }
         match basis {

@@ -343,6 +343,8 @@ impl Coordinator for Builder<'_> {
     fn next_job(&mut self) -> Result<Option<BuildJob>> {
         let source = self.job.source;
         let entries = self.build.width.entries(ENTRIES);
+        // Grown step by step all of it would be moved again and again.
+        self.job.items.reserve(entries);
         while self.job.items.len() < entries
             && self.job.leaves.len() < entries
             && self.job.bytes < BYTES

@@ -107,6 +107,19 @@ impl BuildContext<'_> {
         &self.since[usize::from(entry.tree).min(self.since.len() - 1)]
     }
 
+    /// When the basis' sources were read.
+    pub(super) fn since_basis(&self) -> &Since {
+        &self.since[0]
+    }
+
+    /// The basis' manifest cannot be read on.
+    pub(super) fn basis_fault(&self, error: std::io::Error) -> Error {
+        self.store
+            .io("read", "the basis' manifest", error)
+            .of_basis()
+            .hint("run `backup list`; `backup apply --fresh` starts without continuing")
+    }
+
     /// The tree that an entry is of.
     pub(super) fn tree_of(&self, entry: &Entry) -> Option<&Folder> {
         match usize::from(entry.tree) {

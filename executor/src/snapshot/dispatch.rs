@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 use schema::journal::ProblemKind;
 
 use super::{
+    as_before,
     build_context::BuildContext,
     file, folder, inherit,
     jobs::{BuildItem, BuildJob, BuildJobResult, DirectoryNode, ItemKind},
@@ -32,11 +33,12 @@ impl BuildContext<'_> {
             items,
             full,
             leaves,
-            ..
+            lines,
+            bytes: _,
         } = job;
         let mut worker = Worker::new(self, copier);
         worker.tally.lines.reserve(items.len() * USUAL_LINE);
-        let result = worker.make_all(full, items);
+        let result = worker.make_all(full, items, &lines);
         let Worker { copier, tally, .. } = worker;
         let mut copiers = self.copiers.lock().unwrap_or_else(PoisonError::into_inner);
         copiers.push(copier);
@@ -53,7 +55,8 @@ impl BuildContext<'_> {
 fn expect_looks(items: &[BuildItem]) {
     let is_looked_at = |item: &BuildItem| {
         let basis = item.basis.as_ref().filter(|basis| basis.tree == 0);
-        basis.is_some_and(|basis| matches!(basis.kind, Kind::File | Kind::Folder))
+        let is_either = basis.is_some_and(|basis| matches!(basis.kind, Kind::File | Kind::Folder));
+        is_either || (!item.line.is_empty() && matches!(item.what, ItemKind::File(..)))
     };
     let mut folders: Vec<(&Arc<DirectoryNode>, usize)> = Vec::new();
     for item in items.iter().filter(|item| is_looked_at(item)) {
@@ -72,7 +75,12 @@ fn expect_looks(items: &[BuildItem]) {
 
 impl Worker<'_> {
     /// Finishes the folders that are full, and makes the entries of a job.
-    fn make_all(&mut self, full: Vec<Arc<DirectoryNode>>, items: Vec<BuildItem>) -> Result<()> {
+    fn make_all(
+        &mut self,
+        full: Vec<Arc<DirectoryNode>>,
+        items: Vec<BuildItem>,
+        lines: &[u8],
+    ) -> Result<()> {
         for node in full {
             self.build.check()?;
             folder::finish_folder(self, &node)?;
@@ -82,13 +90,13 @@ impl Worker<'_> {
         }
         for item in items {
             self.build.check()?;
-            self.make_entry(item)?;
+            self.make_entry(item, lines)?;
         }
         Ok(())
     }
 
     /// Makes one entry, whatever its kind.
-    fn make_entry(&mut self, mut item: BuildItem) -> Result<()> {
+    fn make_entry(&mut self, mut item: BuildItem, lines: &[u8]) -> Result<()> {
         // All that is in a folder that the destination cannot hold was listed with it.
         if item.node.is_lost() {
             if let ItemKind::Folder(_, child) = &item.what {
@@ -96,7 +104,14 @@ impl Worker<'_> {
             }
             return Ok(());
         }
-        self.take_up(&item.node, std::mem::take(&mut item.path));
+        self.take_up(&item);
+        if !item.line.is_empty() {
+            let line = &lines[item.line.clone()];
+            if as_before::keep(self, &item, line)? {
+                return Ok(());
+            }
+            item.basis = Some(Box::new(as_before::entry_of(self, line)?));
+        }
         if !item.node.inherited {
             return self.make_kind(&item);
         }

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     copy::CopyError,
     error::{Error, Result},
-    manifest::{Entry, xattrs_digest},
+    manifest::{Entry, Looks, xattrs_digest},
     survey::Change,
     sys::{Dir, Kind, Stat, attributes},
 };
@@ -308,53 +308,23 @@ fn link_to_basis(
     entry: &Entry,
     stat: &Stat,
 ) -> Result<Option<Stored>> {
-    let (Some(_), Ok(found)) = (entry.stored, from.stat(from_name)) else {
-        return Ok(None);
-    };
-    let build = worker.build;
-    let whole =
-        found.kind == Kind::File && found.size == entry.size && build.is_time(&found, entry.mtime);
     // Only of a file that surely stayed where it was nobody else can be given the inode.
+    let build = worker.build;
     let stayed = build.since(entry).untouched(entry, stat) && *entry.path == *worker.path();
     let asks = !stayed || stat.nlink > 1 || entry.group.is_some();
-    // Whoever could write to the destination may have put it there: the manifest is all that counts.
-    let gives_more = found.mode & !entry.mode & 0o6000 != 0;
-    if !whole
-        || gives_more
-        || build.never_link(found.ino)
-        || (asks && !build.may_give(found.ino, (stat.dev, stat.ino)))
-    {
-        return Ok(None);
-    }
-    let name = &item.name;
-    let there = if item.node.may_hold_others() {
-        new.look(name)
-            .map_err(|error| Error::io("look at", &worker.here(), error))?
-    } else {
-        None
-    };
-    let is_it = |there: &Stat| there.same_inode(&found) || inherit::is_clone(there, &found);
-    let mut copy = found;
-    if let Some(there) = there.filter(is_it) {
-        copy = there;
-    } else {
-        worker.clear(new, name)?;
-        match new.link_from(from, from_name, name) {
-            Ok(()) => {}
-            Err(error) if ends_everything(error) => {
-                return Err(Error::io("link", &worker.here(), error));
-            }
-            // EXDEV (another subvolume), EMLINK, EPERM, ENOTSUP: a file that shares all blocks, or a copy
-            // of the source, serves as well.
-            Err(_) => {
-                let stored = (from, from_name, &found);
-                match copying::clone_stored_file(worker, item, new, stored, entry)? {
-                    Some(made) => copy = made,
-                    None => return Ok(None),
-                }
+    let source = asks.then_some((stat.dev, stat.ino));
+    let copy = match give_inode(worker, item, new, (from, from_name), &entry.into(), source)? {
+        Given::Linked(copy) => copy,
+        // A file that shares all blocks, or a copy of the source, serves as well.
+        Given::Refused(found) => {
+            let stored = (from, from_name, &found);
+            match copying::clone_stored_file(worker, item, new, stored, entry)? {
+                Some(made) => made,
+                None => return Ok(None),
             }
         }
-    }
+        Given::Not => return Ok(None),
+    };
     if entry.tree != 0 {
         build.also_linked.store(true, Ordering::Relaxed);
     }
@@ -379,6 +349,64 @@ fn link_to_basis(
         inode: (stat.dev, stat.ino),
         unchanged: true,
     }))
+}
+
+/// What became of giving an inode of the basis one more name.
+pub(super) enum Given {
+    /// It has it.
+    Linked(Stat),
+    /// It may have it, and the kernel refused: another subvolume, or as many names as there can be.
+    Refused(Stat),
+    /// It must not have it: it is not what the manifest says, or another file's.
+    Not,
+}
+
+/// Gives an inode of the basis one more name, if it is what the basis' manifest says. `source` is the
+/// device and inode number of the file where another one may ask for the same inode.
+pub(super) fn give_inode(
+    worker: &mut Worker<'_>,
+    item: &BuildItem,
+    new: &Dir,
+    (from, from_name): (&Dir, &OsStr),
+    looks: &Looks,
+    source: Option<(u64, u64)>,
+) -> Result<Given> {
+    if !looks.is_stored {
+        return Ok(Given::Not);
+    }
+    let Ok(found) = from.stat(from_name) else {
+        return Ok(Given::Not);
+    };
+    let build = worker.build;
+    let whole =
+        found.kind == Kind::File && found.size == looks.size && build.is_time(&found, looks.mtime);
+    // Whoever could write to the destination may have put it there: the manifest is all that counts.
+    let gives_more = found.mode & !looks.mode & 0o6000 != 0;
+    if !whole
+        || gives_more
+        || build.never_link(found.ino)
+        || source.is_some_and(|source| !build.may_give(found.ino, source))
+    {
+        return Ok(Given::Not);
+    }
+    let name = &item.name;
+    let there = if item.node.may_hold_others() {
+        new.look(name)
+            .map_err(|error| Error::io("look at", &worker.here(), error))?
+    } else {
+        None
+    };
+    let is_it = |there: &Stat| there.same_inode(&found) || inherit::is_clone(there, &found);
+    if let Some(there) = there.filter(is_it) {
+        return Ok(Given::Linked(there));
+    }
+    worker.clear(new, name)?;
+    match new.link_from(from, from_name, name) {
+        Ok(()) => Ok(Given::Linked(found)),
+        Err(error) if ends_everything(error) => Err(Error::io("link", &worker.here(), error)),
+        // EXDEV, EMLINK, EPERM, ENOTSUP.
+        Err(_) => Ok(Given::Refused(found)),
+    }
 }
 
 /// Counts a file as what it is against the reference. `unchanged` says that it is as the basis has it.
@@ -411,6 +439,14 @@ pub(super) fn count_taken_over(worker: &mut Worker<'_>, item: &BuildItem, entry:
     tally.totals.add_file(entry.size, false);
     tally.unchanged_files += 1;
     judge_by_reference(worker, item, entry, true);
+}
+
+/// Counts a file that is kept as the basis has it, by which the new tree is judged.
+pub(super) fn count_kept(worker: &mut Worker<'_>, size: u64) {
+    let tally = &mut worker.tally;
+    tally.totals.add_file(size, false);
+    tally.unchanged_files += 1;
+    tally.files_as_before += 1;
 }
 
 /// Counts a file that stands in the new tree, and lists it.

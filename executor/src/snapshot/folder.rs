@@ -34,7 +34,7 @@ pub(super) fn enter_folder(
     }
     let basis = item.basis.as_deref();
     // The kernel moves the change time with any change of an attribute.
-    let untouched = basis.filter(|basis| worker.build.since(basis).untouched(basis, stat));
+    let untouched = basis.filter(|basis| worker.build.since(basis).untouched(*basis, stat));
     let attributes = match untouched {
         Some(basis) if basis.xattrs_digest.is_none() => Some(Attributes::new()),
         _ => attributes_of(worker, child),

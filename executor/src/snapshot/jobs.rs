@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     ffi::OsString,
+    ops::Range,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -184,6 +185,8 @@ pub(super) struct BuildJob {
     pub(super) leaves: Vec<Arc<DirectoryNode>>,
     /// Bytes that may have to be copied.
     pub(super) bytes: u64,
+    /// Lines of the basis' manifest that its entries refer to.
+    pub(super) lines: Vec<u8>,
 }
 
 /// An entry to make.
@@ -192,12 +195,15 @@ pub(super) struct BuildItem {
     pub(super) node: Arc<DirectoryNode>,
     /// Its name there, which is not its own where the destination cannot hold that.
     pub(super) name: OsString,
-    /// Its path in the snapshot, with its own name.
-    pub(super) path: StoredPathBuf,
+    /// Its path in the snapshot, with its own name, if that is not the name in the folder.
+    pub(super) path: Option<Box<StoredPathBuf>>,
     /// Where it is found, if that is not the same name in the node's source.
     pub(super) from: Option<Box<(Folder, OsString)>>,
-    /// What the basis has at its path, or another one that is linked to.
+    /// What the basis has at its path, or another one that is linked to, once its line was taken apart.
     pub(super) basis: Option<Box<Entry>>,
+    /// Where the basis' line of its path stands among the job's, without its newline; empty if there is
+    /// none, or `basis` has it.
+    pub(super) line: Range<usize>,
     /// The digest of what the reference has at its path, where that is not the basis.
     pub(super) reference: Option<Digest>,
     /// What it is.

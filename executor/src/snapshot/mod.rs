@@ -5,6 +5,7 @@
 //! either to the survey of the sources, and so it does with a clone of the basis ([`inherit`]).
 
 mod adopt;
+mod as_before;
 mod build;
 mod build_context;
 mod capability_checks;

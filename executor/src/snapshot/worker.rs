@@ -32,6 +32,15 @@ pub(super) struct Worker<'w> {
     pub(super) copier: Copier,
     pub(super) tally: Tally,
     current: Option<CurrentFolder>,
+    known: Known,
+}
+
+/// What lines of manifests say again and again, as text and as what it means.
+#[derive(Default)]
+struct Known {
+    /// A user and a group, and what they are called here.
+    owners: Option<((u32, u32), [Option<Vec<u8>>; 2])>,
+    stored: Option<(Vec<u8>, SnapshotId)>,
 }
 
 /// The folder at hand, and the path of the entry.
@@ -51,27 +60,66 @@ impl<'w> Worker<'w> {
             copier,
             tally: Tally::default(),
             current: None,
+            known: Known::default(),
         }
     }
 
-    pub(super) fn take_up(&mut self, node: &Arc<DirectoryNode>, path: StoredPathBuf) {
-        match &mut self.current {
-            Some(current) if Arc::ptr_eq(&current.node, node) => current.path = path,
-            current => {
-                *current = Some(CurrentFolder {
-                    node: Arc::clone(node),
-                    path,
-                    new: None,
-                    basis: None,
-                    source: None,
-                });
+    /// Whether a line calls this user and group what they are called here.
+    pub(super) fn has_names(&mut self, of: (u32, u32), names: [Option<&[u8]>; 2]) -> bool {
+        if self
+            .known
+            .owners
+            .as_ref()
+            .is_none_or(|(known, _)| *known != of)
+        {
+            let Owners { user, group } = Owners::of(of.0, of.1);
+            let text = |name: Option<Arc<str>>| Some(escape::escape(name?.as_bytes()).into());
+            self.known.owners = Some((of, [text(user), text(group)]));
+        }
+        let known = self.known.owners.as_ref();
+        known.is_some_and(|(_, known)| known.each_ref().map(Option::as_deref) == names)
+    }
+
+    /// The snapshot that a line names; none if it is no name of one.
+    pub(super) fn id_of(&mut self, text: &[u8]) -> Option<SnapshotId> {
+        if let Some((known, id)) = &self.known.stored
+            && known == text
+        {
+            return Some(*id);
+        }
+        let id = std::str::from_utf8(text).ok()?.parse().ok()?;
+        self.known.stored = Some((text.to_vec(), id));
+        Some(id)
+    }
+
+    /// Turns to an entry.
+    pub(super) fn take_up(&mut self, item: &BuildItem) {
+        self.turn_to(&item.node);
+        if let Some(current) = &mut self.current {
+            match &item.path {
+                Some(path) => current.path.clone_from(path),
+                None => current.path.push(bytes(&item.name)),
             }
         }
     }
 
     /// The folder at hand becomes this one, for what is said of it.
     pub(super) fn turn_to(&mut self, node: &Arc<DirectoryNode>) {
-        self.take_up(node, node.path.clone());
+        match &mut self.current {
+            Some(current) if Arc::ptr_eq(&current.node, node) => {
+                current.path.truncate(0);
+                current.path.push(&node.path);
+            }
+            current => {
+                *current = Some(CurrentFolder {
+                    node: Arc::clone(node),
+                    path: node.path.clone(),
+                    new: None,
+                    basis: None,
+                    source: None,
+                });
+            }
+        }
     }
 
     fn current(&self) -> Result<&CurrentFolder> {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    manifest::{Entry, Reader},
+    manifest::{Entry, Looks, Reader},
     sys::{Kind, Stat},
 };
 
@@ -72,9 +72,9 @@ impl Search {
     }
 
     /// Notes a file of the basis that is not at its path any more.
-    pub(crate) fn gone(&mut self, entry: &Entry) {
-        if entry.kind == Kind::File && entry.digest.is_some() && !entry.torn && entry.size > 0 {
-            self.gone.push((entry.ino, entry.size));
+    pub(crate) fn gone(&mut self, looks: Looks) {
+        if looks.kind == Kind::File && looks.has_digest && !looks.torn && looks.size > 0 {
+            self.gone.push((looks.ino, looks.size));
         }
     }
 

@@ -60,6 +60,7 @@ pub struct Record {
     last: Last,
     is_other: bool,
     is_changed: bool,
+    is_same: bool,
     passed_over: bool,
 }
 
@@ -78,6 +79,8 @@ const UNREADABLE: u8 = 4;
 const VANISHED: u8 = 5;
 const PASSED_OVER: u8 = 6;
 const HOLLOW: u8 = 7;
+/// A leaf that the basis has as it is.
+const SAME: u8 = 8;
 
 const SAME_PLACE: u8 = 1 << 3;
 const ONE_NAME: u8 = 1 << 4;
@@ -118,6 +121,7 @@ impl Recorder {
         let tag = match met {
             Encountered::Enter(_) => ENTER,
             Encountered::Leave => LEAVE,
+            Encountered::Leaf(_) if content == Content::Same => SAME,
             Encountered::Leaf(_) => LEAF,
             Encountered::Hollow(_) => HOLLOW,
             Encountered::MountPoint(_) => MOUNT_POINT,
@@ -280,6 +284,13 @@ impl Record {
         self.is_other
     }
 
+    /// Whether what was met last is a file with the inode, the looks and the change time that the basis
+    /// has of it: most likely nothing of it is read.
+    #[must_use]
+    pub fn is_same(&self) -> bool {
+        self.is_same
+    }
+
     /// Whether what the basis has at its path is a file as well, and both are so large that most of it may
     /// be as it was.
     #[must_use]
@@ -294,6 +305,7 @@ impl Record {
 
     fn decode(&mut self) -> Option<(OsString, Encountered)> {
         let tag = self.byte()?;
+        self.is_same = tag == SAME;
         if tag == LEAVE {
             return Some((OsString::new(), Encountered::Leave));
         }
@@ -303,7 +315,7 @@ impl Record {
         self.at += length;
         let met = match tag {
             ENTER => Encountered::Enter(self.stat()?),
-            LEAF => Encountered::Leaf(self.stat()?),
+            LEAF | SAME => Encountered::Leaf(self.stat()?),
             HOLLOW => Encountered::Hollow(self.stat()?),
             MOUNT_POINT => Encountered::MountPoint(self.stat()?),
             UNREADABLE => {
@@ -451,6 +463,7 @@ mod tests {
                 let content = match met {
                     met if *met == Encountered::Leaf(file) => Content::Other,
                     Encountered::Leaf(_) => Content::Changed,
+                    Encountered::Hollow(_) => Content::LeftOut,
                     _ => Content::Unknown,
                 };
                 recorder.add(&long, met, content).unwrap();
@@ -473,6 +486,16 @@ mod tests {
             }
             assert!(record.next_met().unwrap().is_none());
             assert!(record.passed_over());
+        }
+        let mut recorder = Recorder::default();
+        for content in [Content::Same, Content::Unknown] {
+            let met = Encountered::Leaf(file);
+            recorder.add(&long, &met, content).unwrap();
+        }
+        let mut record = recorder.finish().unwrap();
+        for same in [true, false] {
+            let (_, found) = record.next_met().unwrap().unwrap();
+            assert_eq!((found, record.is_same()), (Encountered::Leaf(file), same));
         }
     }
 }

@@ -13,7 +13,7 @@ use chrono::{DateTime, FixedOffset};
 use schema::record::SnapshotRecord;
 
 use crate::{
-    manifest::Entry,
+    manifest::Looks,
     sys::{
         Stat,
         mounts::{self, Mount},
@@ -84,12 +84,13 @@ impl Since {
 
     /// What was done to the source of an entry, as far as its looks tell.
     #[must_use]
-    pub fn change(&self, entry: &Entry, stat: &Stat) -> Change {
-        if entry.torn || entry.absent || !entry.looks_like(stat) {
+    pub fn change(&self, entry: impl Into<Looks>, stat: &Stat) -> Change {
+        let looks = entry.into();
+        if looks.torn || looks.absent || !looks.looks_like(stat) {
             return Change::Surely;
         }
-        let same = entry.ino == stat.ino && entry.ctime == stat.ctime;
-        if same && !entry.unread && !self.is_doubtful(stat) {
+        let same = looks.ino == stat.ino && looks.ctime == stat.ctime;
+        if same && !looks.unread && !self.is_doubtful(stat) {
             return Change::Untouched;
         }
         Change::Perhaps
@@ -97,14 +98,14 @@ impl Since {
 
     /// Whether nothing was done to the source of an entry.
     #[must_use]
-    pub fn untouched(&self, entry: &Entry, stat: &Stat) -> bool {
+    pub fn untouched(&self, entry: impl Into<Looks>, stat: &Stat) -> bool {
         self.change(entry, stat) == Change::Untouched
     }
 
     /// Whether a file that moved surely is the one that an entry of the same inode number describes.
     /// Where inode numbers do not last, others have them too: whole seconds are no proof.
     #[must_use]
-    pub fn moved_untouched(&self, entry: &Entry, stat: &Stat) -> bool {
+    pub fn moved_untouched(&self, entry: impl Into<Looks>, stat: &Stat) -> bool {
         self.untouched(entry, stat) && stat.ctime % SECOND != 0
     }
 
@@ -158,7 +159,7 @@ mod tests {
     use schema::StoredPath;
 
     use super::*;
-    use crate::sys::Kind;
+    use crate::{manifest::Entry, sys::Kind};
 
     const FROM: Nanos = 1_700_000_000 * SECOND + 500_000_000;
     const UNTIL: Nanos = FROM + 60 * SECOND;

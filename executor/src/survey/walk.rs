@@ -25,6 +25,8 @@ use crate::{
 pub(crate) enum Content {
     /// Nothing, or it has none.
     Unknown,
+    /// It is a file with the inode, the looks and the change time that the basis has of it.
+    Same,
     /// It is a file, and its content surely is not what the basis has at its path.
     Other,
     /// The same, and both are so large that most of it may be as it was.

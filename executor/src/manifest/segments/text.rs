@@ -1,7 +1,7 @@
 //! The text of a manifest in segments, one after the other.
 
 use std::{
-    io::{self, Read},
+    io::{self, BufRead, Read},
     sync::Arc,
 };
 
@@ -50,17 +50,27 @@ impl SegmentText {
     }
 }
 
-impl Read for SegmentText {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+impl BufRead for SegmentText {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
         while self.given == self.now.len() {
             if !self.advance()? {
-                return Ok(0);
+                return Ok(&[]);
             }
         }
-        let left = &self.now[self.given..];
+        Ok(&self.now[self.given..])
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.given += amount;
+    }
+}
+
+impl Read for SegmentText {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let left = self.fill_buf()?;
         let length = left.len().min(into.len());
         into[..length].copy_from_slice(&left[..length]);
-        self.given += length;
+        self.consume(length);
         Ok(length)
     }
 }

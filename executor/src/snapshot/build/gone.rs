@@ -9,7 +9,7 @@ use schema::{StoredPath, StoredPathBuf};
 
 use super::Builder;
 use crate::{
-    error::{Error, Result},
+    error::Result,
     manifest::Entry,
     snapshot::{
         build_context::{BuildContext, Reference},
@@ -125,7 +125,7 @@ impl Builder<'_> {
                 }
                 passed.add(entry);
             })
-            .map_err(|error| basis_fault(self.build, error))?;
+            .map_err(|error| self.build.basis_fault(error))?;
         let passed = passed.end();
         self.take_away(passed)
     }
@@ -151,21 +151,13 @@ impl Builder<'_> {
                 reference: None,
                 node: self.node()?,
                 name: OsString::new(),
-                path: node.path.clone(),
+                path: Some(Box::new(node.path.clone())),
                 from: None,
                 basis: None,
+                line: 0..0,
                 what: ItemKind::Gone(names.to_vec()),
             });
         }
         Ok(())
     }
-}
-
-/// The basis' manifest cannot be read on.
-pub(super) fn basis_fault(build: &BuildContext<'_>, error: std::io::Error) -> Error {
-    build
-        .store
-        .io("read", "the basis' manifest", error)
-        .of_basis()
-        .hint("run `backup list`; `backup apply --fresh` starts without continuing")
 }

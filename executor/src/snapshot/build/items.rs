@@ -3,19 +3,17 @@
 
 use std::{
     ffi::{OsStr, OsString},
+    ops::Range,
     os::unix::ffi::OsStrExt as _,
     sync::{Arc, Mutex},
 };
 
 use schema::{Digest, StoredPath, StoredPathBuf, config::AbsolutePath, record::SourceRecord};
 
-use super::{
-    Builder, OpenSource,
-    gone::{GoneEntries, basis_fault},
-};
+use super::{Builder, OpenSource, gone::GoneEntries};
 use crate::{
     error::{Error, Result},
-    manifest::Entry,
+    manifest::{Entry, Found},
     names::Namer,
     snapshot::{
         build_context::Reference,
@@ -249,19 +247,22 @@ impl Builder<'_> {
         from: Option<(Folder, OsString)>,
         stat: &Stat,
     ) -> Result<()> {
-        let basis = self.find(&path)?;
+        let (basis, line) = match stat.kind {
+            Kind::File => self.find_line(&path)?,
+            _ => (self.find(&path)?, 0..0),
+        };
         let (name, from) = self.named(name, stat.kind, from);
         let group = self.group(stat);
         let what = if stat.kind == Kind::File {
-            let untouched = |basis: &Entry| self.build.since(basis).untouched(basis, stat);
-            if !basis.as_deref().is_some_and(untouched) {
+            let is_same = self.open.as_ref().is_some_and(|open| open.record.is_same());
+            if !is_same {
                 self.job.bytes += stat.size;
             }
             ItemKind::File(*stat, group)
         } else {
             ItemKind::Other(*stat, group)
         };
-        self.item_from(name, path, basis, from, what)
+        self.item_from(name, path, (basis, line), from, what)
     }
 
     /// Enters a folder; `read` says that it is read in the source.
@@ -306,7 +307,7 @@ impl Builder<'_> {
             child.lose();
         }
         let what = ItemKind::Folder(*stat, Arc::clone(&child));
-        self.item_from(name, path, basis, from, what)?;
+        self.item_from(name, path, (basis, 0..0), from, what)?;
         self.nodes.push(child);
         self.namers.push(Namer::default());
         Ok(())
@@ -381,26 +382,29 @@ impl Builder<'_> {
         basis: Option<Box<Entry>>,
         what: ItemKind,
     ) -> Result<()> {
-        self.item_from(name, path, basis, None, what)
+        self.item_from(name, path, (basis, 0..0), None, what)
     }
 
     fn item_from(
         &mut self,
         name: OsString,
         path: StoredPathBuf,
-        basis: Option<Box<Entry>>,
+        (basis, line): (Option<Box<Entry>>, Range<usize>),
         from: Option<(Folder, OsString)>,
         what: ItemKind,
     ) -> Result<()> {
         let node = self.node()?;
         let reference = self.refer(&path);
+        let is_named_so = path.file_name() == name.as_bytes()
+            && path.parent().is_some_and(|above| *above == *node.path);
         self.job.items.push(BuildItem {
             reference,
             node,
             name,
-            path,
+            path: (!is_named_so).then(|| Box::new(path)),
             from: from.map(Box::new),
             basis,
+            line,
             what,
         });
         Ok(())
@@ -415,8 +419,20 @@ impl Builder<'_> {
 
     /// The basis' entry of a path.
     fn find(&mut self, path: &StoredPath) -> Result<Option<Box<Entry>>> {
+        let (basis, line) = self.find_line(path)?;
+        if line.is_empty() {
+            return Ok(basis);
+        }
+        let entry = Entry::from_nameless_line(&self.job.lines[line.clone()])
+            .map_err(|fault| self.build.basis_fault(fault))?;
+        self.job.lines.truncate(line.start);
+        Ok(Some(Box::new(entry)))
+    }
+
+    /// The basis' entry of a path, or where its line stands in the job's.
+    fn find_line(&mut self, path: &StoredPath) -> Result<(Option<Box<Entry>>, Range<usize>)> {
         let Some(basis) = &mut self.basis else {
-            return Ok(None);
+            return Ok((None, 0..0));
         };
         let by_basis = matches!(self.build.reference, Reference::Basis);
         let compared = &mut self.compared;
@@ -428,11 +444,21 @@ impl Builder<'_> {
             passed.add(entry);
         };
         let found = basis
-            .find_passing(path, &mut gone)
-            .map_err(|error| basis_fault(self.build, error))?;
+            .find_line(path, &mut gone)
+            .map_err(|error| self.build.basis_fault(error))?;
+        let found = match found {
+            None => (None, 0..0),
+            Some(Found::Entry(entry)) => (Some(entry), 0..0),
+            Some(Found::Line(line)) => {
+                let lines = &mut self.job.lines;
+                let start = lines.len();
+                lines.extend_from_slice(line);
+                (None, start..lines.len())
+            }
+        };
         let passed = passed.end();
         self.take_away(passed)?;
-        Ok(found.map(Box::new))
+        Ok(found)
     }
 
     /// The digest of what the reference has at a path, where that is another one than the basis.
