@@ -38,8 +38,7 @@ pub(super) struct Worker<'w> {
 /// What lines of manifests say again and again, as text and as what it means.
 #[derive(Default)]
 struct Known {
-    /// A user and a group, and what they are called here.
-    owners: Option<((u32, u32), [Option<Vec<u8>>; 2])>,
+    owners: Option<KnownOwners>,
     stored: Option<(Vec<u8>, SnapshotId)>,
 }
 
@@ -50,6 +49,12 @@ struct CurrentFolder {
     new: Option<Arc<Dir>>,
     basis: Option<Option<Arc<Dir>>>,
     source: Option<std::result::Result<Arc<Dir>, Errno>>,
+}
+
+/// A user and a group, and what they are called here.
+struct KnownOwners {
+    of: (u32, u32),
+    names: [Option<Vec<u8>>; 2],
 }
 
 impl<'w> Worker<'w> {
@@ -66,18 +71,17 @@ impl<'w> Worker<'w> {
 
     /// Whether a line calls this user and group what they are called here.
     pub(super) fn has_names(&mut self, of: (u32, u32), names: [Option<&[u8]>; 2]) -> bool {
-        if self
-            .known
-            .owners
-            .as_ref()
-            .is_none_or(|(known, _)| *known != of)
-        {
+        let known = self.known.owners.take().filter(|known| known.of == of);
+        let known = known.unwrap_or_else(|| {
             let Owners { user, group } = Owners::of(of.0, of.1);
             let text = |name: Option<Arc<str>>| Some(escape::escape(name?.as_bytes()).into());
-            self.known.owners = Some((of, [text(user), text(group)]));
-        }
-        let known = self.known.owners.as_ref();
-        known.is_some_and(|(_, known)| known.each_ref().map(Option::as_deref) == names)
+            KnownOwners {
+                of,
+                names: [text(user), text(group)],
+            }
+        });
+        let known = self.known.owners.insert(known);
+        known.names.each_ref().map(Option::as_deref) == names
     }
 
     /// The snapshot that a line names; none if it is no name of one.
