@@ -56,6 +56,7 @@ mod overview;
 mod packages;
 mod pages;
 mod parts;
+mod pictures;
 mod planted;
 mod records;
 mod repair;
