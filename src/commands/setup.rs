@@ -83,6 +83,7 @@ pub(crate) fn set_up(arguments: &Setup, settings: &Settings, out: &Out) -> Resul
     steps.outcome.next = telling::next_steps(
         &steps.outcome,
         &config,
+        true,
         is_absent,
         program,
         &found,
@@ -190,8 +191,15 @@ fn enable_existing(
     };
     steps.enable(Some(&enabling), arguments.dry_run)?;
     let program = enabling.installed();
-    steps.outcome.next =
-        telling::next_steps(&steps.outcome, &config, false, program, found, settings);
+    steps.outcome.next = telling::next_steps(
+        &steps.outcome,
+        &config,
+        false,
+        false,
+        program,
+        found,
+        settings,
+    );
     steps.tell();
     Ok(steps.code)
 }
@@ -363,7 +371,9 @@ impl Steps<'_> {
         }
         let told = |text: &str| self.say(text);
         let enabled = enabling.enable(&told)?;
-        self.say(&format!("enabled {}", enabled.join(", ")));
+        let mut page = render::page::Page::default();
+        page.line(0, &format!("enabled {}", enabled.join(", ")));
+        self.say(page.into_string().trim_end());
         self.outcome.enabled = enabled.into_iter().map(str::to_owned).collect();
         if !nix::unistd::geteuid().is_root() {
             self.say(

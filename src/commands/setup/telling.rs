@@ -45,10 +45,11 @@ pub(super) fn command_of(installed: Option<&Path>, settings: &Settings) -> Strin
     words.join(" ")
 }
 
-/// What to do next, in this order.
+/// What to do next, in this order; `is_first` where the configuration is a new one.
 pub(super) fn next_steps(
     outcome: &SetupOutcome,
     config: &Config,
+    is_first: bool,
     is_absent: bool,
     installed: Option<&Path>,
     found: &Surroundings,
@@ -70,7 +71,12 @@ pub(super) fn next_steps(
         );
     }
     add(format!("{command} plan"), "what a backup would do");
-    add(format!("{command} now"), "makes the first backup");
+    let makes = if is_first {
+        "makes the first backup"
+    } else {
+        "makes a backup now"
+    };
+    add(format!("{command} now"), makes);
     add(format!("{command} status"), "how things stand");
     if !config.schedule.enable || !outcome.enabled.is_empty() {
         return steps;
