@@ -2,16 +2,17 @@
 //! what comes with a released program is for the machine that it is for.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
-    process::{Command, Stdio},
+    path::{Component, Path, PathBuf},
+    process::Command,
 };
 
 use planner::units::{Layout, render_units};
 use serde_json::Value;
+use test_support::{Page, debian_files, read_pages, run_tool, write_release_assets};
 
-use crate::lab::{PROGRAM, run_command};
+use crate::lab::PROGRAM;
 
 /// The root of the repository.
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -104,13 +105,7 @@ fn no_package_can_be_published_by_mistake() {
 fn a_release_has_the_units_of_the_configuration_in_etc() {
     let folder = tempfile::tempdir().unwrap();
     let assets = folder.path().join("assets");
-    let mut script = Command::new(Path::new(ROOT).join(".ci/release-assets"));
-    script
-        .arg(PROGRAM)
-        .arg(&assets)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    run_command(script, &["release-assets"]).expect(0);
+    write_release_assets(Path::new(ROOT), Path::new(PROGRAM), &assets);
 
     let config = read("examples/quickstart/config.json");
     let units = render_units(
@@ -134,5 +129,102 @@ fn a_release_has_the_units_of_the_configuration_in_etc() {
     for name in ["now", "status", "restore", "verify"] {
         let link = fs::read_link(assets.join(format!("bin/backup-{name}"))).unwrap();
         assert_eq!(link, Path::new("backup"));
+    }
+}
+
+/// Where the Debian package keeps its pages.
+const PAGES: &str = "usr/share/doc/backup";
+
+#[test]
+fn the_debian_package_has_all_pages_manuals_completions_units_and_the_rule() {
+    let folder = tempfile::tempdir().unwrap();
+    let assets = folder.path().join("assets");
+    write_release_assets(Path::new(ROOT), Path::new(PROGRAM), &assets);
+    let files = debian_files(Path::new(ROOT), Path::new(PROGRAM), &assets);
+    let packaged: BTreeSet<&str> = files.keys().map(String::as_str).collect();
+
+    let mut expected: Vec<String> = [
+        "usr/bin/backup",
+        "usr/bin/backup-now",
+        "usr/bin/backup-restore",
+        "usr/bin/backup-status",
+        "usr/bin/backup-verify",
+        "usr/share/man/man1/backup.1",
+        "usr/share/man/man5/backup.json.5",
+        "usr/share/bash-completion/completions/backup",
+        "usr/share/fish/vendor_completions.d/backup.fish",
+        "usr/share/zsh/vendor-completions/_backup",
+        "usr/lib/udev/rules.d/60-backup.rules",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    // Bash and fish look for a file of the name that is completed.
+    for short in ["now", "restore", "status", "verify"] {
+        expected.push(format!(
+            "usr/share/bash-completion/completions/backup-{short}"
+        ));
+        expected.push(format!(
+            "usr/share/fish/vendor_completions.d/backup-{short}.fish"
+        ));
+    }
+    let verbs = run_tool(PROGRAM, ["--help"]);
+    let verbs = verbs.split("Commands:").nth(1).unwrap();
+    let verbs = verbs.split("\n\n").next().unwrap().lines();
+    let verbs: Vec<&str> = verbs
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .map(|line| line.split_whitespace().next().unwrap())
+        .filter(|verb| *verb != "help")
+        .collect();
+    assert!(verbs.len() > 20, "{verbs:?}");
+    expected.extend(
+        verbs
+            .iter()
+            .map(|verb| format!("usr/share/man/man1/backup-{verb}.1")),
+    );
+    for unit in ["backup", "backup-local", "backup-health-check"] {
+        expected.push(format!("usr/lib/systemd/system/{unit}.service"));
+    }
+    for timer in ["backup", "backup-retry", "backup-health-check"] {
+        expected.push(format!("usr/lib/systemd/system/{timer}.timer"));
+    }
+    let pages = read_pages(Path::new(ROOT));
+    expected.extend(pages.iter().map(|page| format!("{PAGES}/{}", page.name)));
+    let expected: BTreeSet<&str> = expected.iter().map(String::as_str).collect();
+    let lacking: Vec<_> = expected.difference(&packaged).collect();
+    assert!(lacking.is_empty(), "{lacking:#?}");
+    let more = packaged.difference(&expected);
+    let more: Vec<_> = more.filter(|path| !path.starts_with(PAGES)).collect();
+    assert!(more.is_empty(), "{more:#?}");
+
+    for page in &pages {
+        lead_somewhere(page, &packaged);
+    }
+}
+
+/// The links of a page lead to what is packaged, if not to code.
+fn lead_somewhere(page: &Page, packaged: &BTreeSet<&str>) {
+    for link in page.links() {
+        let target = link.split('#').next().unwrap();
+        if target.is_empty() || target.ends_with(".rs") {
+            continue;
+        }
+        let mut path = PathBuf::from(PAGES);
+        let folder = Path::new(&page.name).parent().unwrap();
+        for part in folder.join(target).components() {
+            match part {
+                Component::ParentDir => drop(path.pop()),
+                part => path.push(part),
+            }
+        }
+        let path = path.to_str().unwrap();
+        let is_there = packaged.iter().any(|one| {
+            let rest = one.strip_prefix(path);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        });
+        assert!(
+            is_there,
+            "{} leads to {link}, which is not packaged",
+            page.name
+        );
     }
 }

@@ -138,22 +138,12 @@ fn anchors(page: &Page) -> Vec<String> {
     headings.map(anchor).collect()
 }
 
-/// Where the links of a page lead that are no addresses in the web.
-fn links(page: &Page) -> Vec<String> {
-    let prose = page.prose();
-    let targets = prose.split("](").skip(1);
-    targets
-        .map(|rest| rest.split(')').next().unwrap().to_owned())
-        .filter(|target| !target.starts_with("http"))
-        .collect()
-}
-
 #[test]
 fn every_link_and_every_anchor_leads_somewhere() {
     let pages = pages();
     let mut seen = 0;
     for page in &pages {
-        for link in links(page) {
+        for link in page.links() {
             let (path, anchor) = link.split_once('#').unwrap_or((&link, ""));
             let folder = Path::new(&page.name).parent().unwrap();
             let there = match path {
@@ -188,7 +178,7 @@ fn the_readme_is_short_and_lists_its_parts_and_the_index_lists_all_pages() {
     let readme = page("README.md");
     let lines = readme.text.lines().count();
     assert!(lines < README_LINES, "README.md has {lines} lines");
-    let listed = links(&readme);
+    let listed = readme.links();
     let parts = readme.prose();
     let parts = parts.lines().filter(|line| line.starts_with("## "));
     for (part, anchor) in parts.zip(anchors(&readme).iter().skip(1)) {
@@ -197,7 +187,7 @@ fn the_readme_is_short_and_lists_its_parts_and_the_index_lists_all_pages() {
             "README.md does not list {part}"
         );
     }
-    let listed = links(&page("docs/README.md"));
+    let listed = page("docs/README.md").links();
     for page in pages() {
         let Some(name) = page.name.strip_prefix("docs/") else {
             continue;

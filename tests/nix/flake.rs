@@ -191,6 +191,19 @@ fn every_output_of_the_flake_evaluates_and_its_checks_build() {
             .unwrap();
         assert!(out.status.success(), "{name}: {out:?}");
     }
+    for file in [
+        "man/man1/backup.1",
+        "man/man1/backup-setup.1",
+        "man/man5/backup.json.5",
+        "bash-completion/completions/backup.bash",
+        "bash-completion/completions/backup-now.bash",
+        "fish/vendor_completions.d/backup.fish",
+        "zsh/site-functions/_backup",
+    ] {
+        let path = result.join("share").join(file);
+        let squeezed = path.with_file_name(format!("{}.gz", path.file_name().unwrap().display()));
+        assert!(path.exists() || squeezed.exists(), "{file}");
+    }
 }
 
 /// Runs the scripts that the module made of lines.

@@ -12,6 +12,7 @@ mod mounts;
 mod output;
 mod pages;
 mod random;
+mod release;
 mod tools;
 mod wait;
 
@@ -24,6 +25,7 @@ pub use self::{
     output::{Ran, run_command, wait_for_child},
     pages::{Block, Page, commands_in, read_pages},
     random::Random,
+    release::{debian_files, make_release, write_release_assets},
     tools::{can_trace, is_installed, is_missing, run_tool, skip},
     wait::{PATIENCE, is_alive, wait_for, wait_in_time},
 };

@@ -71,6 +71,17 @@ impl Page {
         inside.map(|word| word.replace('\n', " ")).collect()
     }
 
+    /// Where its links and pictures lead that are no addresses in the web, as it names them.
+    #[must_use]
+    pub fn links(&self) -> Vec<String> {
+        let prose = self.prose();
+        let targets = prose.split("](").skip(1);
+        targets
+            .map(|rest| rest.split(')').next().unwrap().to_owned())
+            .filter(|target| !target.starts_with("http"))
+            .collect()
+    }
+
     fn parts(&self) -> (String, Vec<Block>) {
         let (mut prose, mut blocks) = (String::new(), Vec::new());
         let mut open: Option<(usize, Block)> = None;
