@@ -138,11 +138,13 @@
               btrfs-progs
               dbus
               debootstrap
+              dpkg
               e2fsprogs
               exfat
               exfatprogs
               fish
               libcap
+              libfaketime
               libnotify
               mandoc
               msmtp
@@ -157,6 +159,7 @@
               sshfs
               strace
               systemd
+              tmux
               tzdata
               util-linux
               xfsprogs
