@@ -416,12 +416,20 @@ def read_index(path, destination):
     if hashlib.sha256(body).hexdigest().encode() != digest:
         fault(path, "has another digest")
     header, *lines = body.split(b"\n")[:-1]
-    if header != b"record-index 1 " + destination.encode():
+    if header != b"record-index 2 " + destination.encode():
         fault(path, "has another header")
     ids = []
     for line in lines:
-        name, inode, size, mtime, ctime, record = line.split(b" ", 5)
-        [int(number) for number in (inode, size, mtime, ctime)]
+        words, record = line.split(b" {", 1)
+        name, *words = words.split(b" ")
+        record = b"{" + record
+        [int(number) for number in words[:4]]
+        if words[4:] != [b"-"]:
+            [int(number) for number in words[4:8] + words[9:13]]
+            if words[8] not in (b"manifest/SHA256SUMS", b"manifest.mtree.zst"):
+                fault(path, f"{name.decode()} has a manifest of another name")
+            if words[13:] != [b"-"] and len(words[13:]) != 7:
+                fault(path, f"{name.decode()} has other marks")
         if json.loads(record)["id"].encode() != name:
             fault(path, f"{name.decode()} has the record of another")
         ids.append(name.decode())

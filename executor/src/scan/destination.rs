@@ -22,7 +22,7 @@ use super::lost::lost_snapshots;
 use crate::{
     error::{Result, failure_code, system_reason},
     event::Context,
-    state_dir::RecordIndex,
+    state_dir::{Beside, RecordIndex},
     store::{
         AllRecords, BACKUP, LATEST, PARTIAL, RecordRoom, Records, SNAPSHOT_FILE, SNAPSHOTS, Store,
         TRASH, record_path,
@@ -323,16 +323,46 @@ impl TierScan<'_> {
         home: Tier,
         id: SnapshotId,
     ) -> std::result::Result<Option<SnapshotState>, String> {
+        if let Some((record, marks)) = self.records.recall(id, &mut self.room, self.index)
+            && record.id == id
+        {
+            return Ok(Some(SnapshotState {
+                home,
+                record,
+                marks,
+                marks_fault: None,
+                manifest_fault: None,
+                manifest_fault_code: None,
+                changed_since: None,
+                damaged: 0,
+            }));
+        }
         let records = match self.records.of(id) {
             Ok(Some(records)) => records,
             Ok(None) => return Ok(None),
             Err(error) => return Err(error.message),
         };
-        let path = self.store.named(&record_path(id, SNAPSHOT_FILE));
+        // Before all that is in it, so that what changes meanwhile has another one.
+        let folder = self.index.keeps().then(|| records.dir.stat_self());
+        let path = || self.store.named(&record_path(id, SNAPSHOT_FILE));
         match records.record_within(&mut self.room, self.index) {
-            Ok(Some(record)) if record.id == id => Ok(Some(scan_snapshot(&records, home, record))),
-            Ok(Some(record)) => Err(format!("{path} is the record of {}", record.id)),
-            Ok(None) => Err(format!("{path} is missing")),
+            Ok(Some(record)) if record.id == id => {
+                let (found, beside) = scan_snapshot(&records, home, record);
+                if let Some(Ok(folder)) = folder {
+                    let beside = beside.and_then(|(marks, manifest)| {
+                        Beside::new(
+                            &folder,
+                            marks.as_ref(),
+                            (manifest.0, &manifest.1),
+                            self.index,
+                        )
+                    });
+                    self.index.note_beside(id, beside);
+                }
+                Ok(Some(found))
+            }
+            Ok(Some(record)) => Err(format!("{} is the record of {}", path(), record.id)),
+            Ok(None) => Err(format!("{} is missing", path())),
             Err(error) => Err(error.message),
         }
     }
@@ -371,14 +401,27 @@ fn kind_of_entry(kind: Kind) -> &'static str {
     }
 }
 
-/// A snapshot with what was said of it. What cannot be read may say that it is pinned.
-fn scan_snapshot(records: &Records<'_>, home: Tier, record: SnapshotRecord) -> SnapshotState {
-    let (marks, marks_fault) = match records.marks() {
-        Ok(marks) => (marks, None),
-        Err(error) => (SnapshotMarks::unknown(), Some(error.message)),
+/// What the kernel says of a snapshot's marks, where it has any, with them, and of its manifest.
+type FoundBeside = (Option<(Stat, SnapshotMarks)>, (&'static str, Stat));
+
+/// A snapshot with what was said of it. What cannot be read may say that it is pinned. With what stands
+/// beside its record, where all of that is as it should be.
+fn scan_snapshot(
+    records: &Records<'_>,
+    home: Tier,
+    record: SnapshotRecord,
+) -> (SnapshotState, Option<FoundBeside>) {
+    let (marks, marks_stat, marks_fault) = match records.marks_found() {
+        Ok((marks, stat)) => (marks, stat, None),
+        Err(error) => (SnapshotMarks::unknown(), None, Some(error.message)),
     };
-    SnapshotState {
-        manifest_fault: records.manifest_present().err(),
+    let manifest = records.manifest_found();
+    let beside = match (&manifest, &marks_fault) {
+        (Ok(manifest), None) => Some((marks_stat.map(|stat| (stat, marks.clone())), *manifest)),
+        _ => None,
+    };
+    let found = SnapshotState {
+        manifest_fault: manifest.err(),
         home,
         record,
         marks,
@@ -386,7 +429,8 @@ fn scan_snapshot(records: &Records<'_>, home: Tier, record: SnapshotRecord) -> S
         marks_fault,
         changed_since: None,
         damaged: 0,
-    }
+    };
+    (found, beside)
 }
 
 /// The rotation to assume where its record is damaged: the one after which the fewest deletions

@@ -28,7 +28,7 @@ pub use kept_digests::{
     room_to_take_over,
 };
 pub use open::StateDir;
-pub use record_index::RecordIndex;
+pub use record_index::{Beside, RecordIndex};
 pub use run_lock::RunLock;
 pub use runs::Unfinished;
 pub use verified::{ManifestFault, Remembered, Shares};

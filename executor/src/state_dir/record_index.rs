@@ -2,7 +2,8 @@
 //! run need not read and parse all of them again.
 //!
 //! It is only a cache, and holds of a file with exactly the inode, size and times that it had when it was
-//! read, if it had been at rest then. Whoever can forge these on a disk makes this machine go on with what
+//! read, if it had been at rest then. So does what it says of what stood beside the record: of a folder
+//! with exactly the inode and times of then, and a manifest and marks with those that they had. Whoever can forge these on a disk makes this machine go on with what
 //! it once read there itself; so it serves to list snapshots, while what a snapshot is linked to, and
 //! whatever is verified, restored or checked by `health`, is read from the disk each time.
 //!
@@ -12,26 +13,34 @@
 use std::{
     collections::{HashMap, HashSet},
     ffi::OsStr,
-    fmt::Write as _,
+    fmt::{self, Write as _},
     ops::Range,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use schema::{Digest, SnapshotId, record::SnapshotRecord};
+use chrono::DateTime;
+use schema::{
+    Digest, SnapshotId,
+    record::{SnapshotMarks, SnapshotRecord},
+};
 
 use super::open::StateDir;
 use crate::{
     error::Result,
-    sys::{Dir, Stat, stat::Nanos},
+    manifest::{self, segments},
+    store::MARKS_FILE,
+    sys::{Dir, Kind, Stat, stat::Nanos},
 };
 
 /// The folder of the indexes, one file for each destination.
 pub(super) const AREA: &str = "record-index";
 /// First word of an index and version of its format.
-const HEADER: &str = "record-index 1";
+const HEADER: &str = "record-index 2";
 /// Longest index, in bytes: ten thousand records of few sources have as much. Of more it has as many as
 /// there is room for, and the others are read each time: it is in memory beside what it says.
 const LONGEST_INDEX: usize = 16 << 20;
+/// Longest that the words of a line are that stand before a record.
+const LONGEST_WORDS: usize = 700;
 /// Longest that its first two lines are.
 const LONGEST_HEAD: usize = 200;
 /// Destinations that have an index at most.
@@ -66,14 +75,156 @@ impl FileFacts {
     pub(super) fn is_at_rest(stat: &Stat, latest: Nanos) -> bool {
         stat.mtime.max(stat.ctime) < latest
     }
+
+    /// Reads what [`fmt::Display`] wrote, whose first word was taken already.
+    fn parse<'t>(ino: &str, words: &mut impl Iterator<Item = &'t str>) -> Option<Self> {
+        Some(Self {
+            ino: ino.parse().ok()?,
+            size: words.next()?.parse().ok()?,
+            mtime: words.next()?.parse().ok()?,
+            ctime: words.next()?.parse().ok()?,
+        })
+    }
+}
+
+impl fmt::Display for FileFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            ino,
+            size,
+            mtime,
+            ctime,
+        } = self;
+        write!(f, "{ino} {size} {mtime} {ctime}")
+    }
+}
+
+/// What stands beside a snapshot's record, in the folder that this is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beside {
+    /// The folder: another one has other files, and so has one in which a file was made, removed or
+    /// replaced since.
+    folder: FileFacts,
+    /// Its manifest, or the list of the manifest's segments, which has something in it.
+    manifest: (&'static str, FileFacts),
+    /// What was said of the snapshot since, where anything was.
+    marks: Option<(FileFacts, SnapshotMarks)>,
+}
+
+impl Beside {
+    /// What was found, in this order; none where it may have changed meanwhile without another time.
+    pub(crate) fn new(
+        folder: &Stat,
+        marks: Option<&(Stat, SnapshotMarks)>,
+        manifest: (&'static str, &Stat),
+        index: &RecordIndex,
+    ) -> Option<Self> {
+        let marked = marks.map(|(stat, _)| stat);
+        let mut all = [Some(folder), marked, Some(manifest.1)].into_iter();
+        let at_rest = all.all(|one| one.is_none_or(|one| index.is_at_rest(one)));
+        at_rest.then(|| Self {
+            folder: FileFacts::of(folder),
+            manifest: (manifest.0, FileFacts::of(manifest.1)),
+            marks: marks.map(|(stat, marks)| (FileFacts::of(stat), marks.clone())),
+        })
+    }
+
+    /// Whether the kernel says the same of all of it now; `look` asks it of a path below the folder of all
+    /// snapshots' records, without following a symlink at its end. The folder is asked for first: as long as it
+    /// is the same, no symlink took the place of anything in it.
+    pub(crate) fn is_unchanged(&self, id: &str, look: &dyn Fn(&str) -> Option<Stat>) -> bool {
+        let is_same = |path: &str, facts: &FileFacts, kind: Kind| {
+            look(path).is_some_and(|stat| stat.kind == kind && FileFacts::of(&stat) == *facts)
+        };
+        let marks = self.marks.as_ref();
+        is_same(id, &self.folder, Kind::Folder)
+            && is_same(
+                &format!("{id}/{}", self.manifest.0),
+                &self.manifest.1,
+                Kind::File,
+            )
+            && marks
+                .is_none_or(|(facts, _)| is_same(&format!("{id}/{MARKS_FILE}"), facts, Kind::File))
+    }
+
+    /// What was said of the snapshot.
+    pub(crate) fn marks(&self) -> SnapshotMarks {
+        self.marks
+            .as_ref()
+            .map(|(_, marks)| marks.clone())
+            .unwrap_or_default()
+    }
+
+    /// The words of a line that tell of it.
+    fn to_words(beside: Option<&Self>) -> String {
+        let Some(Self {
+            folder,
+            manifest,
+            marks,
+        }) = beside
+        else {
+            return "-".to_owned();
+        };
+        let marks = marks.as_ref().map_or_else(
+            || "-".to_owned(),
+            |(facts, marks)| {
+                let verified = marks.verified_at.map(|at| at.to_rfc3339());
+                let verified = verified.as_deref().unwrap_or("-");
+                format!("{facts} {} {} {verified}", marks.pinned, marks.accepted)
+            },
+        );
+        format!("{folder} {} {} {marks}", manifest.0, manifest.1)
+    }
+
+    /// Reads them; the outer one is none where they are not as they are written.
+    fn parse<'t>(words: &mut impl Iterator<Item = &'t str>) -> Option<Option<Self>> {
+        let first = words.next()?;
+        if first == "-" {
+            return Some(None);
+        }
+        let folder = FileFacts::parse(first, words)?;
+        let name = words.next()?;
+        let mut names = [segments::LIST_PATH, manifest::FILE_NAME].into_iter();
+        let name = names.find(|known| *known == name)?;
+        let facts = FileFacts::parse(words.next()?, words)?;
+        let marks = match words.next()? {
+            "-" => None,
+            ino => Some((
+                FileFacts::parse(ino, words)?,
+                SnapshotMarks {
+                    pinned: words.next()?.parse().ok()?,
+                    accepted: words.next()?.parse().ok()?,
+                    verified_at: match words.next()? {
+                        "-" => None,
+                        at => Some(DateTime::parse_from_rfc3339(at).ok()?),
+                    },
+                },
+            )),
+        };
+        Some(Some(Self {
+            folder,
+            manifest: (name, facts),
+            marks,
+        }))
+    }
 }
 
 /// A record that an index has.
 #[derive(Debug)]
 struct Known {
     facts: FileFacts,
+    beside: Option<Beside>,
     /// Where its JSON stands in the index.
     json: Range<usize>,
+}
+
+/// A record that was read beside an index.
+#[derive(Debug)]
+struct Read {
+    id: SnapshotId,
+    facts: FileFacts,
+    beside: Option<Beside>,
+    json: String,
 }
 
 /// The index of a destination's records, and what was read beside it.
@@ -83,10 +234,12 @@ pub struct RecordIndex {
     text: String,
     known: HashMap<SnapshotId, Known>,
     recalled: HashSet<SnapshotId>,
-    /// What was read, each on a line; none where nothing is to be kept.
-    read: Option<Vec<String>>,
+    /// What was read; none where nothing is to be kept.
+    read: Option<Vec<Read>>,
     /// Bytes of it.
     read_bytes: usize,
+    /// Of how many recalled records something else was found beside them.
+    changed_beside: usize,
     /// What was changed later than this was not at rest.
     at_rest: Nanos,
 }
@@ -115,26 +268,54 @@ impl RecordIndex {
         self.known.contains_key(&id)
     }
 
+    /// What stood beside a snapshot's record when all of it was at rest.
+    pub(crate) fn beside(&self, id: SnapshotId) -> Option<&Beside> {
+        self.known.get(&id)?.beside.as_ref()
+    }
+
+    /// Whether anything that is noted is kept.
+    pub(crate) fn keeps(&self) -> bool {
+        self.read.is_some()
+    }
+
+    fn is_at_rest(&self, stat: &Stat) -> bool {
+        FileFacts::is_at_rest(stat, self.at_rest)
+    }
+
     /// Notes a record that was read, by the JSON in its file and what the kernel said of that before.
     pub(crate) fn note(&mut self, id: SnapshotId, stat: &Stat, json: &[u8]) {
-        let is_at_rest = FileFacts::is_at_rest(stat, self.at_rest);
+        let is_at_rest = self.is_at_rest(stat);
         let (Some(read), Ok(json), true) = (&mut self.read, std::str::from_utf8(json), is_at_rest)
         else {
             return;
         };
-        let FileFacts {
-            ino,
-            size,
-            mtime,
-            ctime,
-        } = FileFacts::of(stat);
-        let mut line = format!("{id} {ino} {size} {mtime} {ctime} ");
         // No string of JSON has a line end in it, so those that are there only part its tokens.
-        line.extend(json.lines().map(str::trim));
-        line.push('\n');
-        if self.text.len() + self.read_bytes + line.len() <= LONGEST_INDEX - LONGEST_HEAD {
-            self.read_bytes += line.len();
-            read.push(line);
+        let json: String = json.lines().map(str::trim).collect();
+        let bytes = json.len() + LONGEST_WORDS;
+        if self.text.len() + self.read_bytes + bytes <= LONGEST_INDEX - LONGEST_HEAD {
+            self.read_bytes += bytes;
+            read.push(Read {
+                id,
+                facts: FileFacts::of(stat),
+                beside: None,
+                json,
+            });
+        }
+    }
+
+    /// Notes what stood beside a record that was recalled or noted last.
+    pub(crate) fn note_beside(&mut self, id: SnapshotId, beside: Option<Beside>) {
+        if self.recalled.contains(&id) {
+            let known = self.known.get_mut(&id);
+            if let Some(known) = known.filter(|known| known.beside != beside) {
+                known.beside = beside;
+                self.changed_beside += 1;
+            }
+            return;
+        }
+        let last = self.read.as_mut().and_then(|read| read.last_mut());
+        if let Some(last) = last.filter(|last| last.id == id) {
+            last.beside = beside;
         }
     }
 
@@ -142,25 +323,25 @@ impl RecordIndex {
     fn is_outdated(&self) -> bool {
         let read = self.read.as_ref().map_or(0, Vec::len);
         let gone = self.known.len() - self.recalled.len();
-        read + gone > FEW + (read + self.recalled.len()) / FEW_OF
+        read + gone + self.changed_beside > FEW + (read + self.recalled.len()) / FEW_OF
     }
 
     /// The index as it is written; none if it does not have what it recalled.
     fn to_text(&self) -> Option<String> {
         let mut body = format!("{HEADER} {}\n", self.destination);
         for id in &self.recalled {
-            let known = self.known.get(id)?;
-            let FileFacts {
-                ino,
-                size,
-                mtime,
-                ctime,
-            } = known.facts;
-            let json = self.text.get(known.json.clone())?;
-            writeln!(body, "{id} {ino} {size} {mtime} {ctime} {json}").ok()?;
+            let Known {
+                facts,
+                beside,
+                json,
+            } = self.known.get(id)?;
+            let beside = Beside::to_words(beside.as_ref());
+            let json = self.text.get(json.clone())?;
+            writeln!(body, "{id} {facts} {beside} {json}").ok()?;
         }
-        for line in self.read.iter().flatten() {
-            body.push_str(line);
+        for read in self.read.iter().flatten() {
+            let beside = Beside::to_words(read.beside.as_ref());
+            writeln!(body, "{} {} {beside} {}", read.id, read.facts, read.json).ok()?;
         }
         Some(format!("{}\n{body}", Digest::of(body.as_bytes())))
     }
@@ -180,20 +361,23 @@ impl RecordIndex {
         at += header.len();
         let mut known = HashMap::new();
         for line in lines {
-            let mut parts = line.splitn(6, ' ');
-            let mut next = || parts.next();
-            let id = next()?.parse().ok()?;
-            let facts = FileFacts {
-                ino: next()?.parse().ok()?,
-                size: next()?.parse().ok()?,
-                mtime: next()?.parse().ok()?,
-                ctime: next()?.parse().ok()?,
-            };
-            let json = next()?.strip_suffix('\n')?;
-            let end = at + line.len();
-            let json = end - 1 - json.len()..end - 1;
-            known.insert(id, Known { facts, json });
-            at = end;
+            // The first of JSON is a brace, and no word before it has one.
+            let (words, _) = line.split_at(line.find('{')?);
+            let end = at + line.strip_suffix('\n')?.len();
+            let json = at + words.len()..end;
+            let mut words = words.trim_end().split(' ');
+            let id = words.next()?.parse().ok()?;
+            let facts = FileFacts::parse(words.next()?, &mut words)?;
+            let beside = Beside::parse(&mut words)?;
+            known.insert(
+                id,
+                Known {
+                    facts,
+                    beside,
+                    json,
+                },
+            );
+            at += line.len();
         }
         Some(Self {
             destination: destination.to_owned(),
@@ -340,6 +524,85 @@ mod tests {
         assert!(RecordIndex::parse("other", first.clone()).is_none());
         let cut = first[..first.len() - 1].to_owned();
         assert!(RecordIndex::parse("disk", cut).is_none());
+    }
+
+    #[test]
+    fn what_stands_beside_a_record_is_read_as_it_was_written() {
+        let mut index = noting(None);
+        let marks = SnapshotMarks {
+            pinned: true,
+            accepted: false,
+            verified_at: DateTime::parse_from_rfc3339("2025-01-01T02:03:04.5+01:00").ok(),
+        };
+        let besides = [
+            Beside::new(&stat(1), None, (segments::LIST_PATH, &stat(2)), &index),
+            Beside::new(
+                &stat(3),
+                Some(&(stat(4), marks)),
+                (manifest::FILE_NAME, &stat(5)),
+                &index,
+            ),
+            None,
+        ];
+        assert!(besides[0].is_some() && besides[1].is_some());
+        for (at, beside) in besides.iter().enumerate() {
+            index.note(id(at), &stat(at as u64), JSON.as_bytes());
+            index.note_beside(id(at), beside.clone());
+        }
+        let again = noting(index.to_text());
+        for (at, beside) in besides.iter().enumerate() {
+            assert_eq!(again.beside(id(at)), beside.as_ref());
+        }
+        let young = Stat {
+            mtime: 1,
+            ..stat(1)
+        };
+        let old = stat(2);
+        for (folder, manifest) in [(&young, &old), (&old, &young)] {
+            let manifest = (segments::LIST_PATH, manifest);
+            assert_eq!(Beside::new(folder, None, manifest, &again), None);
+        }
+    }
+
+    #[test]
+    fn what_stands_beside_a_record_is_the_same_only_as_a_whole() {
+        let index = noting(None);
+        let of = |ino, kind| Stat { kind, ..stat(ino) };
+        let marks = SnapshotMarks::default();
+        let beside = Beside::new(
+            &stat(1),
+            Some(&(stat(2), marks)),
+            (segments::LIST_PATH, &stat(3)),
+            &index,
+        );
+        let beside = beside.unwrap();
+        let places = [
+            ("a", of(1, Kind::Folder)),
+            ("a/marks.json", of(2, Kind::File)),
+            ("a/manifest/SHA256SUMS", of(3, Kind::File)),
+        ];
+        let same = |but: Option<(usize, Stat)>| {
+            beside.is_unchanged("a", &|path| {
+                let at = places.iter().position(|(known, _)| *known == path)?;
+                Some(match but {
+                    Some((changed, stat)) if changed == at => stat,
+                    _ => places[at].1,
+                })
+            })
+        };
+        assert!(same(None));
+        for (at, (_, was)) in places.iter().enumerate() {
+            for stat in [
+                Stat { ino: 9, ..*was },
+                Stat { size: 9, ..*was },
+                Stat { ctime: 9, ..*was },
+                Stat { mtime: 9, ..*was },
+                of(was.ino, Kind::Symlink),
+            ] {
+                assert!(!same(Some((at, stat))), "{at} {stat:?}");
+            }
+        }
+        assert!(!beside.is_unchanged("a", &|_| None));
     }
 
     #[test]

@@ -164,15 +164,16 @@ impl Store {
         let records = self
             .records_of_manifest(id)
             .map_err(|error| error.message)?;
-        self.manifest_present_in(&records, id)
+        self.manifest_found_in(&records, id).map(|_| ())
     }
 
-    /// The same, where the folder of its records is open.
-    pub(super) fn manifest_present_in(
+    /// The same, where the folder of its records is open; with its file's path in that and what the kernel
+    /// says of it.
+    pub(super) fn manifest_found_in(
         &self,
         records: &Dir,
         id: SnapshotId,
-    ) -> std::result::Result<(), String> {
+    ) -> std::result::Result<(&'static str, Stat), String> {
         let (file, name) = self
             .manifest_file(records, id)
             .map_err(|error| error.message)?;
@@ -180,7 +181,7 @@ impl Store {
         match Stat::of_fd(&file) {
             Ok(stat) if stat.kind != Kind::File => Err(format!("{path} is not a file")),
             Ok(stat) if stat.size == 0 => Err(format!("{path} is empty")),
-            Ok(_) => Ok(()),
+            Ok(stat) => Ok((name, stat)),
             Err(error) => Err(self.io("look at", &record_path(id, name), error).message),
         }
     }

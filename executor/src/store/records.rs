@@ -17,7 +17,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     state_dir::RecordIndex,
-    sys::{Dir, Kind},
+    sys::{Dir, Kind, Stat},
 };
 
 /// The folder of the records of all snapshots.
@@ -28,6 +28,32 @@ pub struct AllRecords<'a> {
 }
 
 impl<'a> AllRecords<'a> {
+    /// A snapshot's record and what was said of it since, of which the index has all, and the kernel says that
+    /// nothing of it was changed: neither the record, nor what stood beside it, its manifest included. None
+    /// where that is not so, or the records that are in memory already leave no `room` for it.
+    #[must_use]
+    pub fn recall(
+        &self,
+        id: SnapshotId,
+        room: &mut RecordRoom,
+        index: &mut RecordIndex,
+    ) -> Option<(SnapshotRecord, SnapshotMarks)> {
+        let dir = self.dir.as_ref().ok()?;
+        let beside = index.beside(id)?;
+        let name = id.to_string();
+        let look = |path: &str| Stat::of(dir, path).ok();
+        if !beside.is_unchanged(&name, &look) {
+            return None;
+        }
+        let marks = beside.marks();
+        let stat = look(&format!("{name}/{SNAPSHOT_FILE}"))?;
+        let record = index
+            .recall(id, &stat)
+            .filter(|_| stat.kind == Kind::File)?;
+        let record = room.admit(record, stat.size, &name).ok()?;
+        Some((record, marks))
+    }
+
     /// Opens the folder of a snapshot's records; `None` if it has none.
     ///
     /// # Errors
@@ -113,17 +139,31 @@ impl Records<'_> {
     /// # Errors
     /// Fails if it is there and cannot be read.
     pub fn marks(&self) -> Result<SnapshotMarks> {
-        let marks = read_json(&self.dir, MARKS_FILE, &self.path(MARKS_FILE))?;
-        Ok(marks.unwrap_or_default())
+        Ok(self.marks_found()?.0)
     }
 
-    /// Whether the snapshot's manifest is there and a file with something in it; its content is not
-    /// looked at.
+    /// The same, with what the kernel says of the file, where there is one.
+    ///
+    /// # Errors
+    /// As [`Self::marks`].
+    pub fn marks_found(&self) -> Result<(SnapshotMarks, Option<Stat>)> {
+        let path = self.path(MARKS_FILE);
+        let io = |error: std::io::Error| Error::io("read", path.as_bytes(), error);
+        let Some(file) = self.dir.open_whole(MARKS_FILE).map_err(io)? else {
+            return Ok((SnapshotMarks::default(), None));
+        };
+        let stat = file.stat;
+        let (marks, _) = parse_json(file.read(LONGEST_JSON).map_err(io)?, &path)?;
+        Ok((marks, Some(stat)))
+    }
+
+    /// The path of the snapshot's manifest and what the kernel says of it, which is there and a file with
+    /// something in it; its content is not looked at.
     ///
     /// # Errors
     /// What is wrong, in a sentence that names the file.
-    pub fn manifest_present(&self) -> std::result::Result<(), String> {
-        self.store.manifest_present_in(&self.dir, self.id)
+    pub fn manifest_found(&self) -> std::result::Result<(&'static str, Stat), String> {
+        self.store.manifest_found_in(&self.dir, self.id)
     }
 
     /// The path of one of the files, for messages.
