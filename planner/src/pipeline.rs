@@ -3,7 +3,7 @@
 //! Owns the list of step kinds and the frame around them. What a step does is decided in its own
 //! file; whether anything may run at all is decided by the findings.
 
-use std::cmp::Reverse;
+use std::{borrow::Cow, cmp::Reverse};
 
 use chrono::{DateTime, TimeZone, Utc};
 use schema::{
@@ -378,12 +378,14 @@ impl<'a> State<'a> {
 }
 
 /// The inventory with every list in one order, so that reading a folder in another order cannot
-/// give another plan.
-pub(crate) fn sorted(inventory: &Inventory) -> Inventory {
+/// give another plan. Of many snapshots nothing is copied where all of it is in that order already.
+pub(crate) fn sorted(inventory: &Inventory) -> Cow<'_, Inventory> {
+    if is_sorted(inventory) {
+        return Cow::Borrowed(inventory);
+    }
     let mut inventory = inventory.clone();
     if let Some(destination) = &mut inventory.destination {
-        let snapshots = &mut destination.snapshots;
-        snapshots.sort_by_key(|one| (one.record.started_at.to_utc(), one.record.id));
+        destination.snapshots.sort_by_key(in_time);
         destination.unmanaged.sort();
         destination.links.sort();
         destination.partial.sort();
@@ -394,5 +396,23 @@ pub(crate) fn sorted(inventory: &Inventory) -> Inventory {
         source.mounts_passed_over.sort();
         source.unreadable.sort();
     }
-    inventory
+    Cow::Owned(inventory)
+}
+
+fn in_time(one: &SnapshotState) -> (DateTime<Utc>, SnapshotId) {
+    (one.record.started_at.to_utc(), one.record.id)
+}
+
+fn is_sorted(inventory: &Inventory) -> bool {
+    let mut sources = inventory.sources.iter();
+    let mut destination = inventory.destination.iter();
+    sources.all(|one| one.mounts_passed_over.is_sorted() && one.unreadable.is_sorted())
+        && destination.all(|found| {
+            found.snapshots.is_sorted_by_key(in_time)
+                && found.unmanaged.is_sorted()
+                && found.links.is_sorted()
+                && found.partial.is_sorted()
+                && found.trash.is_sorted()
+                && found.damaged.is_sorted_by_key(|one| one.inode)
+        })
 }

@@ -113,14 +113,15 @@ impl StateDir {
         destination: &str,
         change: impl FnOnce(&mut KeptDigests),
     ) -> Result<()> {
-        let mut sealed = Arc::unwrap_or_clone(self.sealed());
-        let before = sealed.destinations.get(destination).cloned();
-        let mut kept = before.clone().unwrap_or_default();
+        let sealed = self.sealed();
+        let before = sealed.destinations.get(destination);
+        let mut kept = before.cloned().unwrap_or_default();
         change(&mut kept);
         drop_surplus(&mut kept);
-        if before.as_ref() == Some(&kept) {
+        if before == Some(&kept) {
             return Ok(());
         }
+        let mut sealed = Arc::unwrap_or_clone(sealed);
         sealed.format_version = FORMAT_VERSION;
         sealed.destinations.insert(destination.to_owned(), kept);
         // A machine with more disks than that begins anew with those that it has not used for long.

@@ -1,6 +1,12 @@
 //! Opening the state directory, and the folders in it.
 
-use std::{ffi::OsStr, os::unix::fs::DirBuilderExt as _, path::Path, sync::Arc};
+use std::{
+    collections::HashMap,
+    ffi::OsStr,
+    os::unix::fs::DirBuilderExt as _,
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use rustix::io::Errno;
 use schema::FailureCode;
@@ -9,7 +15,7 @@ use super::{record_index, remotes};
 use crate::{
     cloud::staging,
     error::{Error, Result},
-    sys::{Dir, bytes},
+    sys::{Dir, bytes, stat::Nanos},
     trust,
 };
 
@@ -31,6 +37,8 @@ fn is_judged_apart(name: &OsStr) -> bool {
 #[derive(Debug, Clone)]
 pub struct StateDir {
     pub(super) dir: Arc<Dir>,
+    /// The numbers of runs that were read of it, by name: a run keeps the one that it was begun with.
+    pub(super) numbers: Arc<Mutex<HashMap<String, (u64, Nanos)>>>,
     path: String,
 }
 
@@ -59,6 +67,7 @@ impl StateDir {
             Some(distrust) => Err(distrust.refuse(&format!("{WHAT} {named}"))),
             None => Ok(Some(Self {
                 dir: Arc::new(dir),
+                numbers: Arc::default(),
                 path: named,
             })),
         }

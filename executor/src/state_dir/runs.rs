@@ -1,6 +1,6 @@
 //! The folders of runs: each explains one run by itself.
 
-use std::{borrow::Cow, ffi::OsStr};
+use std::{borrow::Cow, ffi::OsStr, sync::PoisonError};
 
 use rustix::io::Errno;
 use schema::{
@@ -82,6 +82,7 @@ impl StateDir {
             .folder_or_new(OsStr::new(name), 0o700)
             .map_err(|error| Error::io("make", at("").as_bytes(), error))?;
         let number = self.numbers()?.last().map_or(0, |(number, ..)| *number) + 1;
+        self.forget_number(name);
         write_json(&run, NUMBER, &at(NUMBER), &number)?;
         write_json(&run, CONFIG, &at(CONFIG), config)?;
         write_json(&run, INVENTORY, &at(INVENTORY), &*kept_of(inventory))?;
@@ -294,19 +295,32 @@ impl StateDir {
         let names = runs
             .names()
             .map_err(|error| Error::io("list", self.named(RUNS).as_bytes(), error))?;
+        let mut known = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
         let mut runs: Vec<_> = names
             .into_iter()
             .filter_map(|name| {
-                let run = runs.folder(&name).ok()?;
-                let plan = run.stat(OsStr::new(PLAN)).ok()?;
                 let name = name.into_string().ok()?;
+                if let Some((number, written)) = known.get(&name) {
+                    return Some((*number, *written, name));
+                }
+                let run = runs.folder(OsStr::new(&name)).ok()?;
+                let plan = run.stat(OsStr::new(PLAN)).ok()?;
                 let at = self.named(&format!("{RUNS}/{name}/{NUMBER}"));
                 let number: Option<u64> = read_json(&run, NUMBER, &at).unwrap_or_default();
+                if let Some(number) = number {
+                    known.insert(name.clone(), (number, plan.mtime));
+                }
                 Some((number.unwrap_or(0), plan.mtime, name))
             })
             .collect();
         runs.sort();
         Ok(runs)
+    }
+
+    /// Has the number of a run read again, which is begun anew under a name that was there.
+    fn forget_number(&self, name: &str) {
+        let mut known = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        known.remove(name);
     }
 
     fn runs(&self) -> Result<Dir> {

@@ -19,7 +19,7 @@ use schema::{SnapshotId, Tier, plan::Move};
 use crate::{
     error::Result,
     store::{BACKUP, MOVING, Store},
-    sys::{Dir, Kind},
+    sys::{Dir, Kind, subvolume::is_btrfs},
 };
 
 /// A link before it gets its name.
@@ -97,6 +97,10 @@ pub(crate) fn lock_snapshots(store: &Store) {
         let Ok(Some(dir)) = store.tier(tier) else {
             continue;
         };
+        // Nowhere else are there any, and a folder of many snapshots is not looked through for them.
+        if !is_btrfs(&dir) {
+            continue;
+        }
         for one in dir.list().unwrap_or_default() {
             let id = one.name.to_str().map(str::parse::<SnapshotId>);
             if one.is_folder && matches!(id, Some(Ok(_))) {

@@ -87,10 +87,11 @@ fn found_inventory(
     destination: &DestinationState,
 ) -> Inventory {
     let own: Vec<SnapshotId> = plan.snapshot().map(|step| step.id).into_iter().collect();
-    sorted(&Inventory {
+    let inventory = Inventory {
         destination: Some(without(destination, &own)),
         ..supposed_inventory(plan, present)
-    })
+    };
+    sorted(&inventory).into_owned()
 }
 
 fn without(destination: &DestinationState, gone: &[SnapshotId]) -> DestinationState {

@@ -97,6 +97,9 @@ pub(super) fn kept<'a>(
     // The complete ones are counted alone first: a bucket with errors must not use up the place of
     // a complete one. Where both passes keep a bucket, they name the same snapshot.
     let keep = policy.keep(tier) as usize;
+    if keep == 0 {
+        return BTreeMap::new();
+    }
     let last = |complete_only: bool| {
         let line = counting
             .iter()
@@ -107,7 +110,11 @@ pub(super) fn kept<'a>(
             .rev()
             .take(keep)
     };
-    last(true).chain(last(false)).collect()
+    match counting.iter().all(|one| one.complete) {
+        // Both passes have the same before them.
+        true => last(true).collect(),
+        false => last(true).chain(last(false)).collect(),
+    }
 }
 
 #[cfg(test)]

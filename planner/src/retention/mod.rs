@@ -308,6 +308,9 @@ fn expired(
     counting: &[&Candidate],
     keep: &BTreeMap<SnapshotId, KeptSnapshot>,
 ) -> BTreeMap<SnapshotId, Expired> {
+    if found.iter().all(|one| keep.contains_key(&one.id)) {
+        return BTreeMap::new();
+    }
     let all = |tier| {
         buckets::representatives(tier, policy.week_starts_on, counting.iter().copied())
             .into_values()

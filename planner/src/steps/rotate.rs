@@ -3,7 +3,7 @@
 //! Owns the deletions: their order, what each frees, and when all of them wait for a person. The
 //! newest good snapshot is never among them, whatever retention says.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use schema::{
     Finding, SnapshotId, Tier,
@@ -54,22 +54,47 @@ pub(crate) fn decide_rotation(facts: &Facts<'_>, findings: &mut Vec<Finding>) ->
 }
 
 /// The destination once these are deleted.
-pub(crate) fn without(destination: &DestinationState, gone: &[Deletion]) -> DestinationState {
+pub(crate) fn without<'a>(
+    destination: &'a DestinationState,
+    gone: &[Deletion],
+) -> Cow<'a, DestinationState> {
+    if gone.is_empty() {
+        return Cow::Borrowed(destination);
+    }
     let mut left = destination.clone();
     let is_gone = |id: SnapshotId| gone.iter().any(|one| one.id == id);
     left.snapshots.retain(|one| !is_gone(one.record.id));
     left.links.retain(|link| !is_gone(link.id));
-    left
+    Cow::Owned(left)
 }
 
 /// Whether two rotations do different things; the reasons to keep a snapshot do nothing.
 fn differs(one: &Rotation, other: &Rotation) -> bool {
-    let effects = |of: &Rotation| {
-        let mut bare = of.clone();
-        bare.keep.iter_mut().for_each(|kept| kept.reasons.clear());
-        bare
-    };
-    effects(one) != effects(other)
+    let Rotation {
+        keep,
+        unlinks,
+        moves,
+        links,
+        latest,
+        deletions,
+        withheld,
+        withheld_because,
+        unapproved,
+    } = one;
+    let same_homes = keep.len() == other.keep.len()
+        && keep
+            .iter()
+            .zip(&other.keep)
+            .all(|(a, b)| (a.id, a.home) == (b.id, b.home));
+    !same_homes
+        || *unlinks != other.unlinks
+        || *moves != other.moves
+        || *links != other.links
+        || *latest != other.latest
+        || *deletions != other.deletions
+        || *withheld != other.withheld
+        || *withheld_because != other.withheld_because
+        || *unapproved != other.unapproved
 }
 
 /// What to do once the new snapshot is sealed, or, without one, now; `gone` were deleted just
