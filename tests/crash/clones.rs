@@ -1,4 +1,5 @@
-//! btrfs: snapshots that are subvolumes, killed at each call that makes, moves, closes or removes one.
+//! btrfs: snapshots that are subvolumes, killed at each call that makes, moves, closes or removes one. And
+//! files that share blocks with the basis' ones, there and on XFS.
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +20,11 @@ use crate::{
 
 const TOOLS: [&str; 5] = ["rsync", "setfattr", "strace", "mkfs.btrfs", "losetup"];
 
-/// A world whose destination is a btrfs of its own, which can be brought back as a whole. The disk is in
+/// How a file system whose files share blocks is made, and how large it has to be in mebibytes.
+const BTRFS: (&str, u64) = ("mkfs.btrfs", 160);
+const XFS: (&str, u64) = ("mkfs.xfs", 320);
+
+/// A world whose destination is a file system of its own, which can be brought back as a whole. The disk is in
 /// memory, and so is the state, which is synced as often.
 struct Disk {
     // Unmounted in this order, before the world's folder goes.
@@ -31,13 +36,17 @@ struct Disk {
 
 impl Disk {
     fn new() -> Self {
+        Self::made_by(BTRFS)
+    }
+
+    fn made_by((tool, mebibytes): (&str, u64)) -> Self {
         let world = World::new(&json!({ "requireMount": true }));
         let memory = Mounted::new(&["-t", "tmpfs", "tmpfs"], &world.path("memory"));
         fs::create_dir(memory.path().join("state")).unwrap();
         let state = Mounted::bind(&memory.path().join("state"), &world.path("state"));
         let image = fs::File::create(memory.path().join("image")).unwrap();
-        image.set_len(160 << 20).unwrap();
-        run_tool("mkfs.btrfs", ["-q", &world.text("memory/image")]);
+        image.set_len(mebibytes << 20).unwrap();
+        run_tool(tool, ["-q", &world.text("memory/image")]);
         let mut disk = Self {
             mounted: None,
             _state: state,
@@ -334,8 +343,8 @@ fn a_run_that_changes_nothing_looks_at_nothing_in_a_clone() {
 }
 
 /// A large file of the basis of which a little has changed since, and has become a hole.
-fn with_changed_file() -> Disk {
-    let mut disk = Disk::new();
+fn with_changed_file(made_by: (&str, u64)) -> Disk {
+    let mut disk = Disk::made_by(made_by);
     let world = &disk.world;
     let large = world.source().join("large");
     fs::write(&large, Random::new(1).bytes(1 << 20)).unwrap();
@@ -366,13 +375,8 @@ fn at_changed_file(world: &World, inject: &str) -> Ran {
     )
 }
 
-#[test]
-fn what_shares_blocks_with_the_basis_is_whole_or_not_there() {
-    let name = "what_shares_blocks_with_the_basis_is_whole_or_not_there";
-    if is_missing(name, &[&TOOLS[..], &["btrfs"]].concat(), true) {
-        return;
-    }
-    let mut disk = with_changed_file();
+/// Kills a run at each kind of call that makes such a file; the next one ends it.
+fn kill_at_changed_file(disk: &mut Disk) {
     for inject in [
         "ioctl:signal=SIGKILL:when=2",
         "pwrite64:signal=SIGKILL:when=1",
@@ -388,6 +392,16 @@ fn what_shares_blocks_with_the_basis_is_whole_or_not_there() {
         equal(world, "latest");
         world.run(&["verify", "--all", "--full"]).expect(0);
     }
+}
+
+#[test]
+fn what_shares_blocks_with_the_basis_is_whole_or_not_there() {
+    let name = "what_shares_blocks_with_the_basis_is_whole_or_not_there";
+    if is_missing(name, &[&TOOLS[..], &["btrfs"]].concat(), true) {
+        return;
+    }
+    let mut disk = with_changed_file(BTRFS);
+    kill_at_changed_file(&mut disk);
     // No blocks to share, no reading back, no holes: then it is copied as always.
     for inject in [
         "ioctl:error=ENOSPC:when=1+",
@@ -402,4 +416,13 @@ fn what_shares_blocks_with_the_basis_is_whole_or_not_there() {
         equal(world, "latest");
         world.run(&["verify", "--all", "--full"]).expect(0);
     }
+}
+
+#[test]
+fn what_shares_blocks_on_xfs_is_whole_or_not_there() {
+    let name = "what_shares_blocks_on_xfs_is_whole_or_not_there";
+    if is_missing(name, &["strace", "mkfs.xfs", "losetup"], true) {
+        return;
+    }
+    kill_at_changed_file(&mut with_changed_file(XFS));
 }
