@@ -12,7 +12,13 @@ use schema::Digest;
 use sha2::{Digest as _, Sha256};
 
 pub use self::update::{Passed, Shared};
-use crate::error::Error;
+use crate::{
+    error::Error,
+    sys::{
+        Dir,
+        distance::{is_read_as_asked, read_as_asked},
+    },
+};
 
 /// Bytes read at a time: large enough for a disk to stream, small enough for the cache.
 const BUFFER: usize = 256 << 10;
@@ -45,6 +51,8 @@ pub struct Copier {
     buffer: Vec<u8>,
     /// For what is there already, once there is any.
     old: Vec<u8>,
+    /// What is read is on a file system that is asked for just that.
+    as_asked: bool,
 }
 
 impl Default for Copier {
@@ -52,11 +60,21 @@ impl Default for Copier {
         Self {
             buffer: vec![0; BUFFER],
             old: Vec::new(),
+            as_asked: false,
         }
     }
 }
 
 impl Copier {
+    /// One for what is read from the file system that a folder is on.
+    #[must_use]
+    pub fn reading_from(on: &Dir) -> Self {
+        Self {
+            as_asked: is_read_as_asked(on),
+            ..Self::default()
+        }
+    }
+
     /// Copies all that `from` holds to the empty file `to`.
     ///
     /// `size` is what the kernel said of it a moment ago. `sparse` says that fewer bytes are allocated than the size, so that holes are looked for.
@@ -107,6 +125,9 @@ impl Copier {
         tick: &mut dyn FnMut(u64) -> Result<(), Error>,
         mut put: impl FnMut(u64, &[u8]) -> io::Result<()>,
     ) -> Result<Copied, CopyError> {
+        if self.as_asked {
+            read_as_asked(from);
+        }
         let mut hasher = Sha256::new();
         let mut at = 0;
         let mut data_end = 0;

@@ -4,7 +4,13 @@
 //! that fails while it is tried out is not one that holds less: it is tried again, now and in later
 //! runs.
 
-use std::{ffi::OsStr, fs::File, io::Read as _, os::unix::fs::FileExt as _};
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io::Read as _,
+    os::unix::fs::FileExt as _,
+    thread::{Scope, ScopedJoinHandle},
+};
 
 use rustix::io::Errno;
 use schema::record::Capabilities;
@@ -17,9 +23,12 @@ use super::{
 use crate::{
     survey::Bounds,
     sys::{
-        Dir, Kind, Stat, attributes, open,
+        Dir, Kind, Stat, attributes,
+        distance::round_trip,
+        open,
         stat::{Nanos, same_time},
     },
+    threads::start_scoped_thread,
     walk::{Visit, Walk},
 };
 
@@ -88,9 +97,10 @@ fn probe_once(backup: &Dir) -> Result<Probed, Errno> {
     remove_probe_folder(backup);
     backup.make_folder(OsStr::new(FOLDER), 0o700)?;
     let tries = Tries::default();
+    let is_far = round_trip(backup).is_some();
     let result = backup
         .folder(OsStr::new(FOLDER))
-        .and_then(|dir| try_out(&dir, &tries));
+        .and_then(|dir| try_out(&dir, &tries, is_far));
     remove_probe_folder(backup);
     Ok(Probed {
         capabilities: result?,
@@ -128,53 +138,115 @@ fn remove_probe_folder(backup: &Dir) {
     }
 }
 
-fn try_out(dir: &Dir, tries: &Tries) -> Result<Capabilities, Errno> {
+/// Tries all of it. Where each question goes a long way (`is_far`), what has entries of its own in the folder
+/// is tried at once with the rest.
+fn try_out(dir: &Dir, tries: &Tries, is_far: bool) -> Result<Capabilities, Errno> {
     let as_root = rustix::process::geteuid().is_root();
     let name = OsStr::new("file");
     let file = dir.new_file(name, 0o600)?;
     let inner = OsStr::new("folder");
     dir.make_folder(inner, 0o700)?;
     let inner = dir.folder(inner)?;
+    std::thread::scope(|scope| {
+        let hard_links = begin(scope, is_far, tries, |_| hard_links(dir, &inner));
+        let symlinks = begin(scope, is_far, tries, |tries| {
+            let symlinks = holds_symlinks(dir, tries);
+            Ok((symlinks, symlinks && symlink_metadata(dir, tries)?))
+        });
+        let specials = begin(scope, is_far, tries, |tries| {
+            let fifos = holds_special(tries, dir, "fifo", Kind::Fifo)?
+                && holds_special(tries, dir, "socket", Kind::Socket)?;
+            let devices = as_root && holds_special(tries, dir, "device", Kind::CharDevice)?;
+            Ok((fifos, devices))
+        });
+        let names = begin(scope, is_far, tries, |tries| probe_names(&inner, tries));
+        let metadata = metadata(dir, name, &file, tries);
+        let case_sensitive = dir.look(OsStr::new("FILE")).map(|there| there.is_none());
+        // All of them end before anything is said of one.
+        let hard_links = hard_links.end(tries);
+        let symlinks = symlinks.end(tries);
+        let specials = specials.end(tries);
+        let names = names.end(tries);
+        let (symlinks, symlink_metadata) = symlinks?;
+        let (fifos, devices) = specials?;
+        let (names, name_max) = names?;
+        let is_fat = u64::try_from(rustix::fs::fstatfs(dir)?.f_type) == Ok(FAT);
+        Ok(Capabilities {
+            hard_links: hard_links?,
+            symlinks,
+            symlink_metadata: symlink_metadata || !symlinks,
+            fifos,
+            devices,
+            case_sensitive: case_sensitive?,
+            name_max,
+            names,
+            file_max: is_fat.then_some(Capabilities::FAT_FILE_MAX),
+            tried_as_root: as_root,
+            clones: probe_clones::can_clone(dir),
+            ..metadata?
+        })
+    })
+}
 
-    let hard_links = hard_links(dir, &inner)?;
-    let symlinks = holds_symlinks(dir, tries);
-    let symlink_metadata = symlinks && symlink_metadata(dir, tries)?;
+/// What of a file's metadata is held, and what is not tried here as where nothing is.
+fn metadata(dir: &Dir, name: &OsStr, file: &File, tries: &Tries) -> Result<Capabilities, Errno> {
+    let as_root = rustix::process::geteuid().is_root();
     let mut modes = true;
     for mode in [0o640, 0o4711] {
-        modes &= tries.done(open::set_mode(&file, mode)).is_some() && dir.stat(name)?.mode == mode;
+        modes &= tries.done(open::set_mode(file, mode)).is_some() && dir.stat(name)?.mode == mode;
     }
-    let owners = as_root && tries.done(open::set_owner(&file, 12_345, 23_456)).is_some() && {
+    let owners = as_root && tries.done(open::set_owner(file, 12_345, 23_456)).is_some() && {
         let found = dir.stat(name)?;
         (found.uid, found.gid) == (12_345, 23_456)
     };
-    let xattrs = holds_attribute(tries, &file, b"user.backup.probe", b"1");
-    let acls = holds_attribute(tries, &file, b"system.posix_acl_access", &acl_bytes());
-    let fifos = holds_special(tries, dir, "fifo", Kind::Fifo)?
-        && holds_special(tries, dir, "socket", Kind::Socket)?;
-    let devices = as_root && holds_special(tries, dir, "device", Kind::CharDevice)?;
-    let time_step = time_step(tries, dir, name, &file)?;
-    let case_sensitive = dir.look(OsStr::new("FILE"))?.is_none();
-    let (names, name_max) = probe_names(&inner, tries)?;
-    let is_fat = u64::try_from(rustix::fs::fstatfs(dir)?.f_type) == Ok(FAT);
+    let xattrs = holds_attribute(tries, file, b"user.backup.probe", b"1");
+    let acls = holds_attribute(tries, file, b"system.posix_acl_access", &acl_bytes());
+    let time_step = time_step(tries, dir, name, file)?;
     Ok(Capabilities {
-        hard_links,
-        symlinks,
-        symlink_metadata: symlink_metadata || !symlinks,
         modes,
         owners,
         xattrs,
         acls,
-        fifos,
-        devices,
-        case_sensitive,
         times: time_step.is_some(),
         time_step_ns: time_step.unwrap_or(1),
-        name_max,
-        names,
-        file_max: is_fat.then_some(Capabilities::FAT_FILE_MAX),
-        tried_as_root: as_root,
-        clones: probe_clones::can_clone(dir),
+        ..Capabilities::all()
     })
+}
+
+/// Something that is tried out, with whether its answer can be relied on.
+enum Begun<'scope, T> {
+    Done(Result<T, Errno>),
+    UnderWay(ScopedJoinHandle<'scope, (Result<T, Errno>, bool)>),
+}
+
+/// Tries something out: on a thread of its own where that saves time and can be had.
+fn begin<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    is_far: bool,
+    tries: &Tries,
+    work: impl Fn(&Tries) -> Result<T, Errno> + Send + Copy + 'scope,
+) -> Begun<'scope, T> {
+    let apart = move || {
+        let tries = Tries::default();
+        (work(&tries), tries.unsure.get())
+    };
+    match is_far.then(|| start_scoped_thread(scope, "probe", apart)) {
+        Some(Ok(thread)) => Begun::UnderWay(thread),
+        _ => Begun::Done(work(tries)),
+    }
+}
+
+impl<T> Begun<'_, T> {
+    fn end(self, tries: &Tries) -> Result<T, Errno> {
+        match self {
+            Self::Done(found) => found,
+            Self::UnderWay(thread) => {
+                let (found, unsure) = thread.join().unwrap_or((Err(Errno::IO), true));
+                tries.unsure.set(tries.unsure.get() | unsure);
+                found
+            }
+        }
+    }
 }
 
 /// Whether folders can be cloned there, tried by itself.
@@ -316,8 +388,23 @@ mod tests {
         left.new_file(OsStr::new("file"), 0o600).unwrap();
         left.make_folder(OsStr::new("folder"), 0o700).unwrap();
 
+        // At once or one after the other, it is the same.
+        dir.make_folder(OsStr::new("far"), 0o700).unwrap();
+        let far = dir.folder(OsStr::new("far")).unwrap();
+        let tries = Tries::default();
+        let at_once = try_out(&far, &tries, true).unwrap();
+        assert!(!tries.unsure.get());
+        crate::remove::remove_tree(
+            &dir,
+            OsStr::new("far"),
+            "far",
+            crate::event::Context::silent(&crate::event::Stop::default()),
+        )
+        .unwrap();
+
         let found = probe_capabilities(&dir).unwrap();
         assert!(!found.unsure);
+        assert_eq!(found.capabilities, at_once);
         let found = found.capabilities;
         let as_root = rustix::process::geteuid().is_root();
         let expected = Capabilities {

@@ -68,7 +68,8 @@ pub(super) fn copy_files(
     context: &Context<'_>,
 ) -> Vec<Copied> {
     let lock = || copiers.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut copier = lock().pop().unwrap_or_default();
+    let kept = lock().pop();
+    let mut copier = kept.unwrap_or_else(|| Copier::reading_from(&job.found.parent));
     let copied = files.into_iter();
     let copied = copied.map(|file| copy_one(job, suffix, file, &mut copier, context));
     let copied: Vec<_> = copied.collect();

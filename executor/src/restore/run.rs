@@ -68,7 +68,7 @@ pub(super) fn restore_all(
         source: job.source(context)?,
         frames: Vec::new(),
         left: VecDeque::new(),
-        copier: Copier::default(),
+        copier: Copier::reading_from(&job.found.parent),
         links: HashMap::new(),
         tally: Tally::default(),
         progress: Progress {

@@ -61,6 +61,8 @@ const SPACE_CHECK: Duration = Duration::from_secs(1);
 /// Bytes of holes that are read at most of each owner's files besides those that they had when they were
 /// judged.
 const MOST_GROWN: u64 = 16 << 30;
+/// Full folders that a job gives their metadata where each question goes a long way.
+const FULL_FAR: usize = 4;
 /// Entries of a job.
 const ENTRIES: usize = 256;
 /// Bytes of a job that may have to be copied, but for its last file.
@@ -361,7 +363,13 @@ impl Coordinator for Builder<'_> {
         let mut job = std::mem::take(&mut self.job);
         self.job.source = next;
         job.source = source;
-        job.full = std::mem::take(&mut self.full);
+        // Each of them asks several questions, and all threads are to have some at the end.
+        let most = match self.build.width.is_far() {
+            true => FULL_FAR,
+            false => self.full.len(),
+        };
+        let later = self.full.split_off(self.full.len().min(most));
+        job.full = std::mem::replace(&mut self.full, later);
         let is_empty = job.items.is_empty() && job.leaves.is_empty() && job.full.is_empty();
         if is_empty && (!self.nodes.is_empty() || next != source) {
             // Only a border between sources was passed.

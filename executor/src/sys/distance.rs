@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::fs::fstatfs;
+use rustix::fs::{Advice, fadvise, fstatfs};
 
 use super::{
     mounts::{Mount, all_mounts, mount_of},
@@ -18,6 +18,9 @@ use super::{
 
 /// Questions that are asked: the first may wait for something else.
 const TIMES: usize = 3;
+
+/// `FUSE_SUPER_MAGIC` of `linux/magic.h`.
+const FUSE: u64 = 0x6573_5546;
 
 /// What was measured, by device number.
 static KNOWN: Mutex<Option<HashMap<u64, Option<Duration>>>> = Mutex::new(None);
@@ -35,6 +38,22 @@ pub(crate) fn round_trip(on: impl AsFd) -> Option<Duration> {
     let found = is_far.then(|| measure(&on)).flatten();
     known().get_or_insert_default().insert(stat.dev, found);
     found
+}
+
+/// Whether files on a file system are better read by asking for just what is wanted ([`read_as_asked`]): a
+/// distant one that a program answers for, as sshfs. While many of its requests are under way the kernel
+/// leaves out what it would read ahead of them, and then asks for each page of it alone.
+pub(crate) fn is_read_as_asked(on: impl AsFd) -> bool {
+    let of = fstatfs(&on)
+        .ok()
+        .and_then(|found| u64::try_from(found.f_type).ok());
+    of == Some(FUSE) && round_trip(on).is_some()
+}
+
+/// Has each read of a file ask for what it wants and nothing else.
+pub(crate) fn read_as_asked(file: impl AsFd) {
+    // It only spares requests.
+    let _ = fadvise(file, 0, None, Advice::Random);
 }
 
 /// The shortest of a few answers. No cache of the kernel answers how much room there is.

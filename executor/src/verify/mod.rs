@@ -35,6 +35,7 @@ use crate::{
     error::{Error, Result},
     event::{Context, Stop},
     store::{BACKUP, DESTINATION_FILE, Store},
+    sys::distance::is_read_as_asked,
 };
 use names::WantedNames;
 use pass::{Pass, Raw, verify_interrupted};
@@ -69,7 +70,7 @@ pub fn verify_snapshots(
         (device, chosen.len() > 1),
         &capabilities,
         expected,
-        context.width_on(&store.root),
+        (context.width_on(&store.root), is_read_as_asked(&store.root)),
         context,
     );
     let entries = read::with_readers(&pass, |readers| {

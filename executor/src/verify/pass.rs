@@ -97,6 +97,8 @@ pub(super) struct Pass<'a> {
     pub(super) stop: &'a Stop,
     pub(super) observer: &'a dyn Observer,
     pub(super) width: Width,
+    /// Files are on a file system that is asked for just what is read.
+    pub(super) as_asked: bool,
     pub(super) seen: Seen,
     /// For stored files on which their owners hold leases.
     pub(super) leases: LeasePatience,
@@ -120,7 +122,7 @@ impl<'a> Pass<'a> {
         (device, several): (u64, bool),
         capabilities: &'a Capabilities,
         expected: (u64, u64),
-        width: Width,
+        (width, as_asked): (Width, bool),
         context: Context<'a>,
     ) -> Self {
         let (entries_total, bytes_total) = expected;
@@ -132,6 +134,7 @@ impl<'a> Pass<'a> {
             stop: context.stop,
             observer: context.observer,
             width,
+            as_asked,
             seen: Seen::new(),
             leases: LeasePatience::default(),
             found: Mutex::default(),

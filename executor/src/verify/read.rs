@@ -26,7 +26,7 @@ use crate::{
     error::{Result, system_reason},
     leases::open_reason,
     manifest::Entry,
-    sys::{Dir, Kind, Stat, attributes},
+    sys::{Dir, Kind, Stat, attributes, distance::read_as_asked},
     threads::start_scoped_thread,
     width::Width,
     worker_pool::JobQueue,
@@ -333,7 +333,9 @@ impl EntryCheck<'_> {
         if opened.kind != Kind::File || !opened.same_inode(stat) {
             return Err(io::Error::other("it became another file meanwhile"));
         }
-        if opened.size >= LARGE {
+        if self.pass.as_asked {
+            read_as_asked(file);
+        } else if opened.size >= LARGE {
             let _ = fadvise(file, 0, None, Advice::Sequential);
         }
         let mut hasher = Sha256::new();
