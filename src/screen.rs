@@ -2,12 +2,16 @@
 
 use std::{
     io::IsTerminal as _,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use backup::{Notice, Observer};
 use chrono::{DateTime, FixedOffset};
 use executor::event::{self, Event};
+use schema::Finding;
 
 use crate::{
     out::Out,
@@ -39,6 +43,8 @@ pub(crate) struct Screen<'a> {
     repairs: bool,
     /// Whether standard error is the journal of systemd, which has every event already.
     muted: AtomicBool,
+    /// What the plan that was shown told.
+    told: Mutex<Vec<Finding>>,
 }
 
 impl<'a> Screen<'a> {
@@ -62,6 +68,7 @@ impl<'a> Screen<'a> {
             as_of: None,
             repairs: false,
             muted: AtomicBool::new(false),
+            told: Mutex::default(),
         }
     }
 
@@ -118,6 +125,12 @@ impl<'a> Screen<'a> {
         self.bar.clear();
     }
 
+    /// The findings of the plan that was shown.
+    pub(crate) fn told(&self) -> Vec<Finding> {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.clone()
+    }
+
     /// What a notice says on standard error in one line, unless only errors are wanted.
     fn say(&self, text: &str) {
         self.out.print_line_unless_quiet(text);
@@ -125,10 +138,13 @@ impl<'a> Screen<'a> {
 
     fn show_plan(&self, plan: &schema::Plan, inventory: &schema::Inventory) {
         let settings = self.settings;
-        let text = || render::plan::plan_page(plan, inventory, &settings.style);
+        let is_whole = settings.verbose || self.plan_shown == PlanShown::InTrial;
+        let text = || render::plan::backup_plan(plan, inventory, is_whole, &settings.style);
         match self.plan_shown {
             PlanShown::Never => {}
             PlanShown::BeforeRun if !settings.json && !settings.quiet => {
+                let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+                told.extend(plan.findings.iter().cloned());
                 self.out.print_data(&text());
                 self.out.print_data("\n");
             }

@@ -203,7 +203,7 @@ fn with_state_of_snapshot(wanted: SnapshotStep, found: &SnapshotStep) -> Snapsho
         compare_basis: found.compare_basis,
         home: found.home,
         continue_from: found.continue_from,
-        expected: found.expected,
+        expected: found.expected.clone(),
         suspect_when: found.suspect_when.clone(),
         ..wanted
     }
@@ -315,6 +315,7 @@ fn supposed_inventory(plan: &Plan, present: &Present<'_>) -> Inventory {
         state_unwritable: None,
         untrusted: Vec::new(),
         unmatched_patterns: Vec::new(),
+        gone: None,
         unusable_secrets: Vec::new(),
     }
 }

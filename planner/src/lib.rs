@@ -9,6 +9,7 @@ pub mod assessment;
 mod by_hand;
 pub mod calendar;
 pub mod check;
+mod deletion_groups;
 mod differences;
 pub mod due;
 mod facts;
@@ -42,6 +43,7 @@ pub mod units;
 
 pub use adopt::{begins_at_root, plan_adoption};
 pub use by_hand::{plan_deletion, plan_prune};
+pub use deletion_groups::{DeletionGroup, TOLD_ONE_BY_ONE, group_deletions};
 pub use findings::{
     cloud::held_back_upload,
     destination::destination_absence,

@@ -75,6 +75,7 @@ fn list_snapshot(
         expires: standing.expires,
         complete: record.complete,
         problems: record.totals.errors.max(record.problems.len() as u64),
+        gone: record.gone.clone(),
         suspect: record.suspect.clone(),
         accepted: marks.accepted,
         pinned: marks.pinned,

@@ -19,7 +19,7 @@ pub use self::{
         SourceScan, SourceState,
     },
 };
-use crate::{Digest, cloud::CloudState, config::AbsolutePath, rsync::RsyncFound};
+use crate::{Digest, Gone, cloud::CloudState, config::AbsolutePath, rsync::RsyncFound};
 
 /// Version of the inventory's format.
 pub const FORMAT_VERSION: u32 = 1;
@@ -50,6 +50,9 @@ pub struct Inventory {
     /// Exclude patterns that leave out nothing of what is in the sources.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unmatched_patterns: Vec<String>,
+    /// What is gone from the sources since the basis; none where nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<Gone>,
     /// rsync, where `local.useRsync` is on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rsync: Option<RsyncFound>,

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    FailureCode, LeftOut, SnapshotId,
+    FailureCode, Gone, LeftOut, SnapshotId,
     digest::Digest,
     finding::Finding,
     inventory::Cost,
@@ -225,6 +225,9 @@ pub struct Sealed {
     /// What tags in folders of the sources left out; none where nothing was, or where that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_out: Option<LeftOut>,
+    /// What was gone from the sources since the snapshot before; none where nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<Gone>,
 }
 
 /// How a run ended, in one word; scripts get it as `BACKUP_RESULT`.

@@ -17,7 +17,7 @@ use serde::{
 };
 
 pub use crate::capabilities::{Capabilities, NameLimits};
-use crate::{SnapshotId, config::AbsolutePath, digest::Digest, problem::Problem};
+use crate::{Gone, SnapshotId, config::AbsolutePath, digest::Digest, problem::Problem};
 
 /// The last key of a record: the SHA-256 of all bytes of the file before the comma in front of it.
 pub const DIGEST_KEY: &str = "record_digest";
@@ -176,6 +176,10 @@ pub struct SnapshotRecord {
     pub manifest: String,
     /// Digest of that file as it is on disk.
     pub manifest_digest: Digest,
+    /// What was gone from the sources since its basis; none where nothing was, and in records of older
+    /// versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<Gone>,
     /// Paths that did not go as they should, the first thousand.
     pub problems: Vec<Problem>,
     /// Its tree is a subvolume of btrfs: what is as in the basis is not hard-linked to it, but the same in a

@@ -28,6 +28,8 @@ pub(crate) fn back_up_now(arguments: &Now, settings: &Settings, out: &Out) -> Re
     screen.clear();
     Ok(match applied? {
         ApplyOutcome::NothingDue { .. } => exit::DONE,
-        ApplyOutcome::Run(run) => outcome::show_backup(&run, &engine, settings, out),
+        ApplyOutcome::Run(run) => {
+            outcome::show_backup(&run, &screen.told(), &engine, settings, out)
+        }
     })
 }

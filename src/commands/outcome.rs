@@ -21,12 +21,17 @@ use crate::{
 /// Shows the outcome of a backup; gives the exit code.
 pub(crate) fn show_backup(
     outcome: &RunOutcome,
+    told: &[Finding],
     engine: &Engine,
     settings: &Settings,
     out: &Out,
 ) -> u8 {
     let RunOutcome::Ended(report) = outcome else {
-        return show_not_begun(outcome, settings, out);
+        return show_not_begun_after(outcome, told, settings, out);
+    };
+    let telling = render::report::Telling {
+        is_whole: settings.verbose,
+        told,
     };
     let folder = engine.run_folder(&report.run_id);
     let folder = shown(&folder);
@@ -39,17 +44,29 @@ pub(crate) fn show_backup(
         out.print_data(&render::report::report_page(
             report,
             &folder,
+            telling,
             &settings.style,
         ));
     } else if code != exit::DONE {
         let style = &settings.error_style;
-        out.print_message(&render::report::report_page(report, &folder, style));
+        let page = render::report::report_page(report, &folder, telling, style);
+        out.print_message(&page);
     }
     code
 }
 
 /// Says why nothing was done, if so; gives the exit code that the outcome means.
 pub(crate) fn show_not_begun(outcome: &RunOutcome, settings: &Settings, out: &Out) -> u8 {
+    show_not_begun_after(outcome, &[], settings, out)
+}
+
+/// The same, after a plan that told these findings.
+fn show_not_begun_after(
+    outcome: &RunOutcome,
+    told: &[Finding],
+    settings: &Settings,
+    out: &Out,
+) -> u8 {
     let code = exit::code_of_result(outcome.report().result);
     let RunOutcome::NotBegun { cause, report } = outcome else {
         return code;
@@ -68,7 +85,7 @@ pub(crate) fn show_not_begun(outcome: &RunOutcome, settings: &Settings, out: &Ou
     }
     let what = describe_cause(*cause);
     out.print_message(&format!("{what}: nothing was changed"));
-    for finding in &report.findings {
+    for finding in report.findings.iter().filter(|one| !told.contains(one)) {
         out.print_message(&render::report::finding_lines(
             finding,
             &settings.error_style,

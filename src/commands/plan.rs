@@ -71,7 +71,10 @@ fn plan_and_show(arguments: &Plan, engine: &Engine, settings: &Settings, out: &O
         Some(Graph::Mermaid) => out.print_data(&planner::graph::mermaid(&plan)),
         None if settings.json => out.print_json(&plan),
         None if settings.quiet => {}
-        None => out.print_data(&render::plan::plan_page(&plan, &inventory, &settings.style)),
+        None => {
+            let (whole, style) = (settings.verbose, &settings.style);
+            out.print_data(&render::plan::backup_plan(&plan, &inventory, whole, style));
+        }
     }
     let code = exit::code_of_severity(plan.severity());
     if let (Some(path), Some(place)) = (&arguments.out, place) {

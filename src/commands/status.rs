@@ -11,7 +11,7 @@ pub(crate) fn show_status(arguments: &At, settings: &Settings, out: &Out) -> Res
     if settings.json {
         out.print_json(&status);
     } else {
-        out.print_data(&status_page(&status, &settings.style));
+        out.print_data(&status_page(&status, settings.verbose, &settings.style));
     }
     Ok(exit::DONE)
 }

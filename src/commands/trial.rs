@@ -225,6 +225,7 @@ fn back_up(
             out.print_message(&render::report::report_page(
                 &report,
                 &folder,
+                render::report::Telling::WHOLE,
                 &settings.error_style,
             ));
             match sealed {

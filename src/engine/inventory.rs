@@ -114,6 +114,7 @@ impl Operation<'_> {
             destination,
             sources: Vec::new(),
             unmatched_patterns: Vec::new(),
+            gone: None,
             rsync: None,
             cloud: None,
             state_faults: faults,
@@ -160,6 +161,7 @@ impl Operation<'_> {
         let inventory = Inventory {
             sources,
             unmatched_patterns: survey.unmatched_patterns.clone(),
+            gone: survey.gone.clone(),
             rsync: use_rsync.then(scan::find_rsync),
             cloud: self.cloud_state(basis)?,
             ..self.inventory_of(Some(destination))?
@@ -297,6 +299,7 @@ impl Operation<'_> {
         Ok(Inventory {
             sources,
             unmatched_patterns: survey.unmatched_patterns,
+            gone: survey.gone,
             cloud: Some(cloud),
             ..self.inventory_of(destination)?
         })

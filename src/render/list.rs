@@ -62,6 +62,17 @@ fn retention_reason(snapshot: &ListedSnapshot) -> String {
     }
 }
 
+/// What was gone from the sources when it was made, as the end of a sentence.
+fn gone_then(snapshot: &ListedSnapshot) -> String {
+    let gone = snapshot.gone.as_ref();
+    gone.map_or_else(String::new, |gone| {
+        format!(
+            "; gone since the one before: {}",
+            printable(&gone.to_string())
+        )
+    })
+}
+
 /// How it stands, in words.
 fn state_words(snapshot: &ListedSnapshot, style: &Style) -> String {
     let mut words = vec![if snapshot.complete {
@@ -195,7 +206,8 @@ fn add_table(page: &mut Page, snapshots: &[ListedSnapshot], style: &Style) {
     for (row, one) in rows.iter().zip(snapshots) {
         let label = line(row.each_ref().map(String::as_str));
         page.entry(0, &label, columns, &state_words(one, style));
-        page.line(2, &style.dim(retention_reason(one)));
+        let why = format!("{}{}", retention_reason(one), gone_then(one));
+        page.line(2, &style.dim(why));
     }
     page.blank();
     let bytes: u64 = snapshots.iter().map(|one| one.new_bytes).sum();

@@ -5,13 +5,13 @@
 
 use schema::{
     Finding, Report, RunResult, Severity,
-    journal::{Outcome, Problem, ProblemKind, Sealed, Status},
-    plan::only_tells,
+    journal::{Outcome, Problem, ProblemKind, Sealed, Status, StepReport},
+    plan::{Deletion, only_tells},
 };
 
 use super::{
     amount,
-    deletion::describe_deletion,
+    deletion::{describe_deletion, describe_group},
     left_out::describe_left_out,
     page::{self, Page},
 };
@@ -22,8 +22,44 @@ const WORTH_TELLING: u64 = 1 << 20;
 /// Problems that are shown; the rest is in the run's folder.
 const SHOWN_PROBLEMS: usize = 10;
 
+/// How much of a report is told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Telling<'a> {
+    /// Each step, also what is told otherwise.
+    pub(crate) is_whole: bool,
+    /// What was told before, with the plan.
+    pub(crate) told: &'a [Finding],
+}
+
+impl Telling<'_> {
+    /// All of it, of which nothing was told.
+    pub(crate) const WHOLE: Self = Self {
+        is_whole: true,
+        told: &[],
+    };
+}
+
+/// Steps that ended well and of which all is told elsewhere: what they made by the lines of the snapshot and
+/// of the deletions, the rest by the end.
+const TOLD_ELSEWHERE: [&str; 9] = [
+    "announce",
+    "delete",
+    "destination-check",
+    "make-room",
+    "notify",
+    "plan-again",
+    "rotate",
+    "snapshot",
+    "space-check",
+];
+
 /// What a run came to; `run_folder` is where all of it is told.
-pub(crate) fn report_page(report: &Report, run_folder: &str, style: &Style) -> String {
+pub(crate) fn report_page(
+    report: &Report,
+    run_folder: &str,
+    telling: Telling<'_>,
+    style: &Style,
+) -> String {
     let mut page = Page::default();
     let took = report.ended_at - report.started_at;
     let head = format!(
@@ -36,17 +72,17 @@ pub(crate) fn report_page(report: &Report, run_folder: &str, style: &Style) -> S
     );
     page.line(0, &head);
     page.blank();
-    add_steps(&mut page, report, style);
+    add_steps(&mut page, report, telling.is_whole, style);
     if let Some(sealed) = &report.snapshot {
         page.blank();
-        add_snapshot(&mut page, sealed);
+        add_snapshot(&mut page, sealed, telling.is_whole);
     }
-    add_deletions(&mut page, report, style);
+    add_deletions(&mut page, report, telling.is_whole, style);
     add_problems(&mut page, report, run_folder, style);
     let grave = report
         .findings
         .iter()
-        .filter(|finding| finding.severity > Severity::Note);
+        .filter(|finding| finding.severity > Severity::Note && !telling.told.contains(finding));
     page.blank();
     for told in grave {
         page.raw(&finding_lines(told, style));
@@ -101,10 +137,16 @@ pub(crate) fn status_mark(status: Status, style: &Style) -> String {
     }
 }
 
-fn add_steps(page: &mut Page, report: &Report, style: &Style) {
-    let names = report.steps.iter().map(|step| step.step.len()).max();
+fn add_steps(page: &mut Page, report: &Report, is_whole: bool, style: &Style) {
+    let is_told = |step: &&StepReport| {
+        let is_usual = TOLD_ELSEWHERE.contains(&step.step.as_str())
+            || (step.outcome.message.is_empty() && step.outcome.problems.is_empty());
+        is_whole || step.outcome.status != Status::Succeeded || !is_usual
+    };
+    let told: Vec<&StepReport> = report.steps.iter().filter(is_told).collect();
+    let names = told.iter().map(|step| step.step.len()).max();
     let names = names.unwrap_or(0).min(24);
-    for step in &report.steps {
+    for step in told {
         let took = step
             .started_at
             .map_or_else(String::new, |at| amount::between(step.ended_at - at));
@@ -123,7 +165,7 @@ fn add_steps(page: &mut Page, report: &Report, style: &Style) {
     }
 }
 
-fn add_snapshot(page: &mut Page, sealed: &Sealed) {
+fn add_snapshot(page: &mut Page, sealed: &Sealed, is_whole: bool) {
     let totals = &sealed.totals;
     let what = format!(
         "{}: {} ({}); copied {} ({}), linked {} ({})",
@@ -147,23 +189,38 @@ fn add_snapshot(page: &mut Page, sealed: &Sealed) {
         );
         page.line(2, &most);
     }
+    if let Some(gone) = &sealed.gone {
+        page.line(
+            2,
+            &format!("gone from the sources: {}", printable(&gone.to_string())),
+        );
+    }
     if let Some(left_out) = &sealed.left_out {
         page.line(2, &format!("left out: {}", describe_left_out(left_out)));
     }
-    for why in &sealed.suspect {
+    // Else the step that was incomplete for it says so.
+    let suspect = sealed.suspect.iter().filter(|_| is_whole);
+    for why in suspect {
         page.line(2, &format!("suspect: {}", printable(why)));
     }
 }
 
-/// Each deletion on its own line, as in the plan: with what no other snapshot has, and why it went.
-fn add_deletions(page: &mut Page, report: &Report, style: &Style) {
-    let mut all = report.steps.iter().flat_map(|step| &step.outcome.deleted);
-    let Some(first) = all.next() else {
-        return;
-    };
+/// Each deletion on its own line, or many by their reasons, as in the plan: with what no other snapshot has,
+/// and why it went.
+fn add_deletions(page: &mut Page, report: &Report, is_whole: bool, style: &Style) {
+    let all = report.steps.iter().flat_map(|step| &step.outcome.deleted);
+    let all: Vec<Deletion> = all.cloned().collect();
     page.blank();
-    for deletion in [first].into_iter().chain(all) {
-        let word = left(&style.red("deleted"), 8);
+    let word = left(&style.red("deleted"), 8);
+    if !is_whole && let Some(groups) = planner::group_deletions(&all) {
+        for group in &groups {
+            let count = amount::plural(group.count, "snapshot", "snapshots");
+            let text = format!("{count} {}", describe_group(group));
+            page.entry(0, &word, 10, &text);
+        }
+        return;
+    }
+    for deletion in &all {
         let label = format!("{word}  {}  {}", deletion.id, deletion.home);
         page.entry(0, &label, 40, &describe_deletion(deletion));
     }

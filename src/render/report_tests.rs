@@ -26,6 +26,7 @@ fn sealed(problems: u64) -> Sealed {
     Sealed {
         costs_most: None,
         left_out: None,
+        gone: None,
         id: "2025-01-16_02-00-00".parse().unwrap(),
         complete: problems == 0,
         suspect: Vec::new(),
@@ -113,7 +114,7 @@ const FOLDER: &str = "/var/lib/backup/runs/2025-01-16_02-00-00-8c1f";
 
 #[test]
 fn an_incomplete_run_lists_its_problems_gravest_first() {
-    let text = report_page(&incomplete(), FOLDER, &Style::PLAIN);
+    let text = report_page(&incomplete(), FOLDER, Telling::WHOLE, &Style::PLAIN);
     assert_fits(&text);
     insta::assert_snapshot!(text);
 }
@@ -152,7 +153,7 @@ fn a_failed_run_names_the_step_and_what_to_do() {
         )
         .hint("mount it, or remove it from local.sources"),
     );
-    let text = report_page(&run, FOLDER, &Style::PLAIN);
+    let text = report_page(&run, FOLDER, Telling::WHOLE, &Style::PLAIN);
     assert_fits(&text);
     insta::assert_snapshot!(text);
 }
@@ -169,7 +170,7 @@ fn a_good_run_ends_well_and_no_note_is_told_again() {
             Outcome::success("sealed"),
         )],
     );
-    let text = report_page(&run, FOLDER, &Style::PLAIN);
+    let text = report_page(&run, FOLDER, Telling::WHOLE, &Style::PLAIN);
     assert_fits(&text);
     assert!(
         text.ends_with("\nDone. Snapshot 2025-01-16_02-00-00 is complete.\n"),
@@ -206,7 +207,12 @@ fn each_result_has_its_ending() {
         ),
         (RunResult::Success, None, "\nDone.\n"),
     ] {
-        let text = report_page(&of(result, snapshot, Vec::new()), FOLDER, &Style::PLAIN);
+        let text = report_page(
+            &of(result, snapshot, Vec::new()),
+            FOLDER,
+            Telling::WHOLE,
+            &Style::PLAIN,
+        );
         assert_fits(&text);
         let unwrapped = text.replace("\n  ", " ");
         assert!(unwrapped.ends_with(ends), "{text}");
@@ -232,9 +238,54 @@ fn errors_and_findings_end_with_what_to_do() {
 
 #[test]
 fn colour_changes_nothing_but_colour() {
-    let plain = report_page(&incomplete(), FOLDER, &Style::PLAIN);
-    let coloured = report_page(&incomplete(), FOLDER, &Style { color: true });
+    let plain = report_page(&incomplete(), FOLDER, Telling::WHOLE, &Style::PLAIN);
+    let coloured = report_page(
+        &incomplete(),
+        FOLDER,
+        Telling::WHOLE,
+        &Style { color: true },
+    );
     assert_ne!(plain, coloured);
     let widths = |text: &str| text.lines().map(crate::style::width).collect::<Vec<_>>();
     assert_eq!(widths(&plain), widths(&coloured));
+}
+
+#[test]
+fn what_ended_well_and_what_was_told_before_is_not_told_again() {
+    let mut report = incomplete();
+    let named =
+        |name: &str, message: &str| step(name, "02:00:00", "02:00:10", Outcome::success(message));
+    report.steps.insert(0, named("space-check", "5 GiB free"));
+    report.steps.push(named("cloud-sync", "3 files uploaded"));
+    report.steps.push(named("post-script", ""));
+    let warning = Finding::new(Severity::Warning, "w", "something waits").hint("do it");
+    report.findings.push(warning.clone());
+    let told = [warning];
+    let page = |told| {
+        let is_whole = false;
+        let telling = Telling { is_whole, told };
+        report_page(&report, FOLDER, telling, &Style::PLAIN)
+    };
+    let text = page(&[]);
+    for said in [
+        "cloud-sync",
+        "3 files uploaded",
+        "incomplete  snapshot",
+        "something waits",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    for said in ["space-check", "5 GiB free", "post-script"] {
+        assert!(!text.contains(said), "{said}: {text}");
+    }
+    let text = page(&told);
+    assert!(
+        !text.contains("something waits") && !text.contains("do it"),
+        "{text}"
+    );
+    let whole = report_page(&report, FOLDER, Telling::WHOLE, &Style::PLAIN);
+    assert!(
+        whole.contains("space-check") && whole.contains("something waits"),
+        "{whole}"
+    );
 }

@@ -5,7 +5,7 @@
 use chrono::TimeDelta;
 use planner::findings::code;
 use schema::{
-    Tier,
+    Finding, RunResult, SnapshotId, Tier,
     health::HealthVerdict,
     output::status::{BackupStatus, DestinationStatus, LastHealthCheck, StatusVerdict},
 };
@@ -20,34 +20,88 @@ use crate::style::{Style, printable};
 /// Columns of the labels.
 const LABEL: usize = 14;
 
-/// A summary for people; its first line is the verdict.
-pub(crate) fn status_page(status: &BackupStatus, style: &Style) -> String {
+/// A summary for people; its first line is the verdict, and with it stands what ends what is wrong. Below it
+/// stands what differs from what is usual, or all of it.
+pub(crate) fn status_page(status: &BackupStatus, is_whole: bool, style: &Style) -> String {
     let mut page = Page::default();
     page.line(0, &headline(status, style));
+    if let Some(remedy) = &status.remedy {
+        page.entry(2, "hint:", 6, &printable(remedy));
+    }
     page.blank();
     let mut facts = Facts { page, style };
-    facts.add("Host", &printable(&status.host));
-    if let Some(found) = &status.destination {
-        add_destination(&mut facts, status, found);
-    }
-    add_backups(&mut facts, status);
-    add_runs(&mut facts, status);
-    add_damage(&mut facts, status);
-    if let Some(last) = &status.health {
-        let age = amount::age(status.now - last.checked_at);
-        facts.add("Health", &health_text(last, &age));
-    }
-    for one in &status.suspect {
-        let why = printable(&one.because.join("; "));
-        facts.add("Suspect", &format!("{}: {why}", one.id));
+    if is_whole {
+        add_all(&mut facts, status);
+    } else {
+        add_unusual(&mut facts, status);
     }
     let Facts { mut page, .. } = facts;
     page.blank();
-    for told in &status.findings {
-        page.raw(&report::finding_lines(told, style));
+    let is_said = |told: &&Finding| status.summary.starts_with(told.message.as_str());
+    for told in status.findings.iter().filter(|told| !is_said(told)) {
+        let mut told = told.clone();
+        if told.hint == status.remedy {
+            told.hint = None;
+        }
+        page.raw(&report::finding_lines(&told, style));
     }
     let text = page.into_string();
     format!("{}\n", text.trim_end())
+}
+
+/// Everything that is known.
+fn add_all(facts: &mut Facts<'_>, status: &BackupStatus) {
+    facts.add("Host", &printable(&status.host));
+    if let Some(found) = &status.destination {
+        add_destination(facts, status, found);
+    }
+    add_last_good(facts, status);
+    add_cloud(facts, status);
+    add_last_run(facts, status);
+    if status.running {
+        facts.add("Running", "a run holds the lock now");
+    }
+    add_unfinished(facts, status);
+    add_overdue(facts, status);
+    add_next_run(facts, status);
+    add_damage(facts, status);
+    add_noticed(facts, status);
+    add_health(facts, status);
+    add_suspect(facts, status);
+}
+
+/// What is not as it usually is, and is told by neither the verdict nor a finding.
+fn add_unusual(facts: &mut Facts<'_>, status: &BackupStatus) {
+    let destination = status.destination.as_ref();
+    let is_said = |found: &DestinationStatus| status.summary.contains(&found.path);
+    if let Some(found) = destination.filter(|found| !found.ready && !is_said(found)) {
+        facts.add("Destination", &destination_text(found));
+    }
+    let last_good = status.last_good.as_ref();
+    if last_good.is_some_and(|good| !good.complete) {
+        add_last_good(facts, status);
+    }
+    let behind = |copied: SnapshotId| last_good.is_some_and(|good| good.id > copied);
+    if status.cloud.as_ref().is_some_and(|cloud| behind(cloud.id)) {
+        add_cloud(facts, status);
+    }
+    let last_run = status.last_run.as_ref();
+    if last_run.is_some_and(|run| run.result != RunResult::Success) {
+        add_last_run(facts, status);
+    }
+    if status.running && !status.summary.contains("running") {
+        facts.add("Running", "a run holds the lock now");
+    }
+    add_unfinished(facts, status);
+    add_overdue(facts, status);
+    add_damage(facts, status);
+    let is_well = |last: &LastHealthCheck| {
+        last.verdict == HealthVerdict::Ok && !last.overdue && last.disproved == 0
+    };
+    if status.health.as_ref().is_some_and(|last| !is_well(last)) {
+        add_health(facts, status);
+    }
+    add_suspect(facts, status);
 }
 
 /// The lines below the verdict, each with its label.
@@ -65,7 +119,12 @@ impl Facts<'_> {
 fn headline(status: &BackupStatus, style: &Style) -> String {
     let summary = printable(&status.summary);
     match status.verdict {
-        StatusVerdict::Ok => format!("{} {summary}", style.green(style.bold("ok:"))),
+        StatusVerdict::Ok => {
+            let next = status.next_run_at.map_or_else(String::new, |at| {
+                format!(", next {}", amount::age(status.now - at))
+            });
+            format!("{} {summary}{next}", style.green(style.bold("ok:")))
+        }
         StatusVerdict::Warning => format!("{} {summary}", style.yellow(style.bold("warning:"))),
         StatusVerdict::NoBackup => style.red(style.bold(summary)),
     }
@@ -99,13 +158,17 @@ fn add_destination(facts: &mut Facts<'_>, status: &BackupStatus, found: &Destina
     }
 }
 
-/// The last good snapshot and the newest copy in the cloud.
-fn add_backups(facts: &mut Facts<'_>, status: &BackupStatus) {
+/// The last good snapshot.
+fn add_last_good(facts: &mut Facts<'_>, status: &BackupStatus) {
     if let Some(good) = &status.last_good {
         let errors = if good.complete { "" } else { ", with errors" };
         let text = format!("{}, {}{errors}", good.id, ago(good.age_seconds));
         facts.add("Last good", &text);
     }
+}
+
+/// The newest copy in the cloud.
+fn add_cloud(facts: &mut Facts<'_>, status: &BackupStatus) {
     if let Some(cloud) = &status.cloud {
         let text = format!(
             "{}, {}; {}, {}",
@@ -118,16 +181,17 @@ fn add_backups(facts: &mut Facts<'_>, status: &BackupStatus) {
     }
 }
 
-/// The runs that were, are and will be.
-fn add_runs(facts: &mut Facts<'_>, status: &BackupStatus) {
+/// The last run that ended.
+fn add_last_run(facts: &mut Facts<'_>, status: &BackupStatus) {
     if let Some(run) = &status.last_run {
         let age = amount::age(status.now - run.ended_at);
         let text = format!("{}, {age} ({})", run.result.word(), run.run_id);
         facts.add("Last run", &text);
     }
-    if status.running {
-        facts.add("Running", "a run holds the lock now");
-    }
+}
+
+/// A run that was begun and not ended.
+fn add_unfinished(facts: &mut Facts<'_>, status: &BackupStatus) {
     if let Some(run) = &status.unfinished {
         let step = run
             .step
@@ -143,9 +207,17 @@ fn add_runs(facts: &mut Facts<'_>, status: &BackupStatus) {
         );
         facts.add("Unfinished", &text);
     }
+}
+
+/// Since when a run is overdue.
+fn add_overdue(facts: &mut Facts<'_>, status: &BackupStatus) {
     if let Some(at) = status.late_since {
         facts.add("Overdue", &format!("since {}", at.format("%Y-%m-%d %H:%M")));
     }
+}
+
+/// When the next run is due.
+fn add_next_run(facts: &mut Facts<'_>, status: &BackupStatus) {
     if let Some(at) = status.next_run_at {
         let when = amount::age(status.now - at);
         let text = format!("{}, {when}", at.format("%Y-%m-%d %H:%M"));
@@ -173,6 +245,10 @@ fn add_damage(facts: &mut Facts<'_>, status: &BackupStatus) {
         let text = format!("damaged of {names}; see `backup health`");
         facts.add("Record", &text);
     }
+}
+
+/// What of the findings is damage, or in the way.
+fn add_noticed(facts: &mut Facts<'_>, status: &BackupStatus) {
     for (label, code) in [
         ("Manifest", code::SNAPSHOT_MANIFEST_DAMAGED),
         ("Changed", code::SNAPSHOT_MANIFEST_CHANGED),
@@ -184,6 +260,20 @@ fn add_damage(facts: &mut Facts<'_>, status: &BackupStatus) {
             let hint = finding.hint.as_deref().unwrap_or_default();
             facts.add(label, &format!("{}; {hint}", printable(&finding.message)));
         }
+    }
+}
+
+fn add_health(facts: &mut Facts<'_>, status: &BackupStatus) {
+    if let Some(last) = &status.health {
+        let age = amount::age(status.now - last.checked_at);
+        facts.add("Health", &health_text(last, &age));
+    }
+}
+
+fn add_suspect(facts: &mut Facts<'_>, status: &BackupStatus) {
+    for one in &status.suspect {
+        let why = printable(&one.because.join("; "));
+        facts.add("Suspect", &format!("{}: {why}", one.id));
     }
 }
 

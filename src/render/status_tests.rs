@@ -85,7 +85,7 @@ fn report_of(result: RunResult) -> Report {
 }
 
 fn first_line(view: &BackupStatus) -> String {
-    let text = status_page(view, &Style::PLAIN);
+    let text = status_page(view, true, &Style::PLAIN);
     assert_fits(&text);
     text.lines().next().unwrap().to_owned()
 }
@@ -112,7 +112,7 @@ fn a_status_tells_the_verdict_first() {
         ..facts(known(&few, &runs))
     };
     let view = build_status(&config, facts);
-    let text = status_page(&view, &Style::PLAIN);
+    let text = status_page(&view, true, &Style::PLAIN);
     assert_fits(&text);
     insta::assert_snapshot!(text);
 }
@@ -129,6 +129,7 @@ fn the_verdict_names_the_first_thing_to_look_at() {
     sealed.snapshot = Some(schema::journal::Sealed {
         costs_most: None,
         left_out: None,
+        gone: None,
         id: "2025-01-16_02-00-00".parse().unwrap(),
         complete: true,
         suspect: Vec::new(),
@@ -225,7 +226,7 @@ fn the_last_health_check_is_shown_and_counts_where_nothing_else_is_wrong() {
             ..facts(known(found, &[]))
         };
         let view = build_status(&config, facts);
-        let text = status_page(&view, &Style::PLAIN);
+        let text = status_page(&view, true, &Style::PLAIN);
         assert_fits(&text);
         (first_line(&view), text)
     };
@@ -256,7 +257,7 @@ fn the_last_health_check_is_shown_and_counts_where_nothing_else_is_wrong() {
 #[test]
 fn what_a_drive_cannot_hold_is_shown_and_so_is_a_damaged_record() {
     let mut found = good();
-    assert!(!status_page(&view(&found, None, false), &Style::PLAIN).contains("Cannot hold"));
+    assert!(!status_page(&view(&found, None, false), true, &Style::PLAIN).contains("Cannot hold"));
     let mut can = Capabilities::all();
     (can.hard_links, can.symlinks) = (false, false);
     found.expected_capabilities = Some(can);
@@ -266,7 +267,7 @@ fn what_a_drive_cannot_hold_is_shown_and_so_is_a_damaged_record() {
     ]))
     .unwrap();
     let view = view(&found, None, false);
-    let text = status_page(&view, &Style::PLAIN);
+    let text = status_page(&view, true, &Style::PLAIN);
     assert_fits(&text);
     assert!(
         text.contains("Cannot hold   hard links, symlinks"),
@@ -299,5 +300,5 @@ fn known_damage_is_a_warning_with_what_to_do() {
     let view = view(&found, None, false);
     assert_eq!(view.verdict, StatusVerdict::Warning);
     assert!(first_line(&view).starts_with("warning: 1 stored file is damaged;"));
-    assert!(status_page(&view, &Style::PLAIN).contains("`backup verify --repair` heals"));
+    assert!(status_page(&view, true, &Style::PLAIN).contains("`backup verify --repair` heals"));
 }

@@ -199,7 +199,7 @@ fn the_cloud_steps_alone_upload_the_newest_good_snapshot_and_status_shows_it() {
     let status = lab.at(SECOND, &["status", "--json"]).expect(0).json();
     assert_eq!(status["cloud"]["id"], "2025-03-05_02-00-00");
     assert_eq!(status["cloud"]["files"], 3);
-    lab.at(SECOND, &["status"]).expect(0).says("Cloud");
+    lab.at(SECOND, &["-v", "status"]).expect(0).says("Cloud");
     // Once more there is nothing to do.
     let again = "2025-03-07T02:00:00+01:00";
     lab.at(again, &["apply", "--only", "cloud"])

@@ -110,7 +110,7 @@ fn what_the_patterns_leave_is_copied_and_comes_back_with_its_metadata() {
         contents_below(&lab.path("home")),
         contents_below(&lab.path("back"))
     );
-    lab.run(&["status"])
+    lab.run(&["-v", "status"])
         .expect(0)
         .says("last backup")
         .says("2025-03-05_02-00-00, ");

@@ -112,7 +112,7 @@ fn a_check_changes_nothing_but_what_is_remembered_and_the_status_shows_it() {
     assert_eq!(read_json(&kept), told);
     let mode = fs::metadata(&kept).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    lab.run(&["status"])
+    lab.run(&["-v", "status"])
         .expect(0)
         .says("Health ok, checked just now");
     let status = lab.run(&["status", "--json"]).expect(0).json();

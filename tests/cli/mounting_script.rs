@@ -42,7 +42,7 @@ fn snapshots(lab: &Lab) -> usize {
 #[test]
 fn the_script_runs_first_and_the_rest_is_planned_with_what_it_brings() {
     let lab = lab();
-    let shown = lab.at(SECOND, &["plan"]).expect(0).stdout;
+    let shown = lab.at(SECOND, &["-v", "plan"]).expect(0).stdout;
     assert!(shown.contains("plan-again"), "{shown}");
     assert!(shown.contains("destination not mounted"), "{shown}");
     assert_eq!(told(&lab), [""; 0]);

@@ -75,7 +75,7 @@ fn looking_works_before_anything_was_backed_up() {
         lab.at(FIRST, &[verb]).expect(0).fits();
         lab.at(FIRST, &[verb, "--json"]).expect(0).json();
     }
-    let status = lab.at(FIRST, &["status"]).expect(0);
+    let status = lab.at(FIRST, &["-v", "status"]).expect(0);
     insta::assert_snapshot!("status_of_nothing", steady(&lab, status));
     let list = lab.at(FIRST, &["list"]).expect(0);
     insta::assert_snapshot!("list_of_nothing", steady(&lab, list));
@@ -113,7 +113,7 @@ fn the_list_has_every_snapshot_with_its_tiers_and_state() {
 #[test]
 fn the_status_says_how_old_the_backup_is() {
     let lab = three_nights();
-    let status = lab.at(NOON, &["status"]).expect(0);
+    let status = lab.at(NOON, &["-v", "status"]).expect(0);
     insta::assert_snapshot!("status", steady(&lab, status));
     let json = lab.at(NOON, &["status", "--json"]).expect(0).json();
     assert_eq!(json["verdict"], "ok");

@@ -96,7 +96,8 @@ fn users_read_the_snapshots_and_never_write_to_them() {
     shared.lab.set("local.readableByUsers", true);
     let view = shared.view();
     let said = view.display().to_string();
-    shared.lab.at(FIRST, &["plan"]).expect(0).says(&said);
+    let planned = shared.lab.at(FIRST, &["-v", "plan"]);
+    planned.expect(0).says(&said);
     shared.lab.at(FIRST, &["apply"]).expect(0).says(&said);
     shared.lab.at(SECOND, &["apply"]).expect(0);
     let lab = &shared.lab;

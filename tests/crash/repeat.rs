@@ -63,6 +63,7 @@ fn each_step_that_is_run_again_changes_nothing() {
                 let now = outcome.sealed.map(|sealed| Sealed {
                     costs_most: None,
                     left_out: None,
+                    gone: None,
                     ..sealed
                 });
                 if sealed.is_some() {

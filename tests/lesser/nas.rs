@@ -127,7 +127,7 @@ impl Nas {
     /// What `plan` says at a time, on one line.
     #[track_caller]
     pub(crate) fn plan(&self, now: &str) -> String {
-        self.world.at(now, &["plan"]).expect(0).in_one_line()
+        self.world.at(now, &["-v", "plan"]).expect(0).in_one_line()
     }
 
     /// What the destination was found to hold.

@@ -167,6 +167,7 @@ impl World {
                 state_unwritable: None,
                 untrusted: vec![],
                 unmatched_patterns: Vec::new(),
+                gone: None,
                 unusable_secrets: Vec::new(),
                 sources: vec![source("/home", "8:2", 11)],
             },
@@ -346,6 +347,7 @@ impl World {
                             problems: vec![],
                             manifest_rebuilt_at: None,
                             record_rebuilt_at: None,
+                            gone: None,
                             subvolume: false,
                             totals: SnapshotTotals {
                                 entries: step.expected.entries,

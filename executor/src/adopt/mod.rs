@@ -238,6 +238,7 @@ impl Adoption<'_> {
             problems: read.problems.clone(),
             manifest_rebuilt_at: None,
             record_rebuilt_at: None,
+            gone: None,
             subvolume: false,
         };
         let path = store.named(&record_path(tree.id, SNAPSHOT_FILE));

@@ -37,6 +37,8 @@ pub struct Looks {
     pub unread: bool,
     /// The destination could not hold an entry of this kind.
     pub absent: bool,
+    /// Which of several manifests that are read together it is of.
+    pub tree: u8,
 }
 
 impl From<&Entry> for Looks {
@@ -56,6 +58,7 @@ impl From<&Entry> for Looks {
             torn: entry.torn,
             unread: entry.unread,
             absent: entry.absent,
+            tree: entry.tree,
         }
     }
 }

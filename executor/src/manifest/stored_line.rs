@@ -52,6 +52,7 @@ impl<'a> StoredLine<'a> {
                 torn: false,
                 unread: false,
                 absent: false,
+                tree: 0,
             },
             names: [None; 2],
             stored: None,

@@ -29,6 +29,7 @@ fn sealed(complete: bool, suspect: &[&str]) -> Option<Sealed> {
     Some(Sealed {
         costs_most: None,
         left_out: None,
+        gone: None,
         id: "2025-01-16_02-00-00".parse().unwrap(),
         complete,
         suspect: suspect.iter().map(|why| (*why).to_owned()).collect(),

@@ -370,6 +370,7 @@ impl Records<'_> {
             }],
             manifest_rebuilt_at: None,
             record_rebuilt_at: None,
+            gone: None,
             subvolume: store
                 .snapshot(self.home, id)
                 .is_ok_and(|tree| tree.is_subvolume()),

@@ -20,10 +20,10 @@ use super::{
 use crate::{
     error::{Error, Result, system_reason},
     event::{Context, Event, Progress},
-    manifest::{Cursor, Looks},
+    manifest::{Cursor, Entry, Looks},
     survey::{
-        Below, Content, Encountered, HoleBudget, LeftOutFolders, Measured, Search, Tagged,
-        WalkEvent, excess_holes,
+        Below, Content, Encountered, GoneSearch, HoleBudget, LeftOutFolders, Measured, Search,
+        Tagged, WalkEvent, excess_holes,
     },
     sys::{Kind, Stat, bytes, mounts::Mount},
 };
@@ -50,6 +50,8 @@ pub(super) struct SourceCount<'a> {
     pub(super) below: &'a Below<'a>,
     pub(super) basis: Option<&'a mut Cursor>,
     pub(super) search: &'a mut Search,
+    /// What the basis has and the walk does not meet.
+    pub(super) gone: &'a mut GoneSearch,
     /// Whether each exclude pattern has left something out.
     pub(super) patterns_used: &'a mut [bool],
     /// The folders that tags leave out.
@@ -83,6 +85,12 @@ impl SourceCount<'_> {
             self.judge(at, path, stat);
         }
         self.look_for_databases(at, path, &told);
+        if let WalkEvent::Excluded(_)
+        | WalkEvent::Encountered(Encountered::MountPoint(_) | Encountered::Unreadable(..)) =
+            &told
+        {
+            self.pass_over(path)?;
+        }
         let mut content = Content::Unknown;
         let within = self.within(at, path);
         let own = &mut self.own[at];
@@ -211,6 +219,27 @@ impl SourceCount<'_> {
         }
     }
 
+    /// Passes what the basis has where nothing is looked at: it may be elsewhere now, and is not gone.
+    fn pass_over(&mut self, path: &StoredPath) -> Result<()> {
+        let Some(basis) = &mut self.basis else {
+            return Ok(());
+        };
+        self.here.truncate(self.prefix.len());
+        self.here.push(path);
+        let (search, gone) = (&mut *self.search, &mut *self.gone);
+        let mut missed = |entry: &Entry| {
+            search.gone(entry.into());
+            gone.missed(&entry.path, entry.into());
+        };
+        let looks = basis.find_looks(&self.here, &mut missed);
+        if let Some(looks) = looks.map_err(unreadable_manifest)? {
+            search.gone(looks);
+        }
+        basis
+            .pass_content(&self.here, &mut |entry| search.gone(entry.into()))
+            .map_err(unreadable_manifest)
+    }
+
     fn leaf(&mut self, at: usize, path: &StoredPath, stat: &Stat) -> Result<Content> {
         let scan = &mut self.own[at].state.scan;
         scan.entries += 1;
@@ -227,15 +256,29 @@ impl SourceCount<'_> {
             Some(basis) => {
                 self.here.truncate(self.prefix.len());
                 self.here.push(path);
-                let search = &mut *self.search;
+                let (search, gone) = (&mut *self.search, &mut *self.gone);
+                let mut missed = |entry: &Entry| {
+                    search.gone(entry.into());
+                    gone.missed(&entry.path, entry.into());
+                };
                 let looks = basis
-                    .find_looks(&self.here, &mut |entry| search.gone(entry.into()))
+                    .find_looks(&self.here, &mut missed)
                     .map_err(unreadable_manifest)?;
                 // What only may have changed is read and compared, and mostly has not.
                 let untouched = looks
                     .is_some_and(|looks| looks.looks_like(stat) && !looks.torn && !looks.absent);
                 is_read = !looks.is_some_and(|looks| looks.untouched(stat));
                 content = content_of(looks, stat);
+                let is_file = stat.kind == Kind::File;
+                let old = looks.filter(|looks| looks.tree == 0 && !untouched);
+                match old.filter(|old| old.kind == Kind::File) {
+                    Some(_) if is_file => scan.changed_files += 1,
+                    Some(old) => gone.missed(&self.here, old),
+                    None => {}
+                }
+                if is_file && !untouched {
+                    gone.new_file(self.here.file_name(), stat);
+                }
                 // Another file at a path that the basis has: its own file may be elsewhere now.
                 let displaced = looks.filter(|looks| looks.ino != stat.ino);
                 if !untouched && let Some(looks) = displaced {

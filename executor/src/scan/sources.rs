@@ -22,11 +22,11 @@ use super::{
 use crate::{
     error::{Error, Result},
     event::{Context, Event, Phase, Progress},
-    manifest::{Cursor, Reader},
+    manifest::{Cursor, Entry, Reader},
     survey::{
-        Below, Bounds, FoundSource, HoleBudget, InnerSource, LeftOutFolders, Moves, Record, Root,
-        Search, SourceChoice, Survey, Surveyed, Tags, file_systems, in_manifest_order,
-        survey_roots, survey_source, sync,
+        Below, Bounds, FoundSource, GoneSearch, HoleBudget, InnerSource, LeftOutFolders, Moves,
+        Record, Root, Search, SourceChoice, Survey, Surveyed, Tags, file_systems,
+        in_manifest_order, survey_roots, survey_source, sync,
     },
     sys::{Kind, Stat, location::locate, mounts, resolve::Resolved},
 };
@@ -68,6 +68,7 @@ pub fn scan_sources(
             })
             .transpose()?,
         search: Search::default(),
+        gone: GoneSearch::new(choice.sources.iter().copied()),
         patterns_used: vec![false; choice.exclude_patterns.len()],
         holes: HoleBudget::new(choice.max_hole_bytes),
         progress: Progress {
@@ -85,12 +86,20 @@ pub fn scan_sources(
     let used = look.patterns_used.iter();
     let unused = choice.exclude_patterns.iter().zip(used);
     let unmatched = unused.filter(|(_, used)| !**used);
+    let unmatched_patterns = unmatched.map(|(pattern, _)| pattern.clone()).collect();
+    let left_out = std::mem::take(&mut look.left_out);
+    let (moves, gone) = look.find_moves(basis)?;
+    let gone = gone.finish(&left_out, |source| {
+        let mut states = found.iter().map(|(state, _)| state);
+        states.any(|state| state.presence == Presence::Present && state.path.as_stored() == source)
+    });
     let mut survey = Survey {
         from,
-        unmatched_patterns: unmatched.map(|(pattern, _)| pattern.clone()).collect(),
+        unmatched_patterns,
         sources: surveyed,
-        left_out: std::mem::take(&mut look.left_out),
-        moves: look.find_moves(basis)?,
+        left_out,
+        moves,
+        gone,
     };
     subtract_moved(&mut found, &mut survey);
     found.sort_by_key(|(state, _)| {
@@ -109,6 +118,8 @@ fn subtract_moved(found: &mut [(SourceState, Vec<Stat>)], survey: &mut Survey) {
                 let scan = &mut state.scan;
                 scan.moved_files += 1;
                 scan.new_files -= 1;
+                // One may have moved over another.
+                scan.changed_files = scan.changed_files.min(scan.new_files);
                 scan.new_inodes -= 1;
                 scan.new_bytes -= needed_bytes(&stat);
             }
@@ -125,6 +136,7 @@ struct SourceScanner<'a> {
     can: Option<&'a Capabilities>,
     basis: Option<Cursor>,
     search: Search,
+    gone: GoneSearch,
     patterns_used: Vec<bool>,
     holes: HoleBudget,
     progress: Progress,
@@ -210,6 +222,7 @@ impl SourceScanner<'_> {
             can,
             basis,
             search,
+            gone,
             patterns_used,
             holes,
             progress,
@@ -220,6 +233,7 @@ impl SourceScanner<'_> {
             below,
             basis: basis.as_mut(),
             search,
+            gone,
             patterns_used,
             left_out,
             holes,
@@ -251,22 +265,26 @@ impl SourceScanner<'_> {
         })
     }
 
-    /// What of the new files is in the basis under another path.
-    fn find_moves(self, basis: Option<&dyn Fn() -> Result<Reader>>) -> Result<Moves> {
+    /// What of the new files is in the basis under another path, and what is missed of the basis.
+    fn find_moves(self, basis: Option<&dyn Fn() -> Result<Reader>>) -> Result<(Moves, GoneSearch)> {
         let Self {
             basis: cursor,
             mut search,
+            mut gone,
             ..
         } = self;
         if let Some(cursor) = cursor {
-            cursor
-                .finish(&mut |entry| search.gone(entry.into()))
-                .map_err(unreadable_manifest)?;
+            let mut missed = |entry: &Entry| {
+                search.gone(entry.into());
+                gone.missed(&entry.path, entry.into());
+            };
+            cursor.finish(&mut missed).map_err(unreadable_manifest)?;
         }
-        match basis {
-            Some(manifest) => search.finish(manifest).map_err(Error::of_basis),
-            None => Ok(Moves::default()),
-        }
+        let moves = match basis {
+            Some(manifest) => search.finish(manifest).map_err(Error::of_basis)?,
+            None => Moves::default(),
+        };
+        Ok((moves, gone))
     }
 }
 

@@ -118,6 +118,7 @@ pub(super) fn build_tree(
         moves,
         unmatched_patterns: _,
         left_out,
+        gone: _,
     } = survey;
     let also = open_also_linked(store, step)?;
     let (reference, judged_by) = open_reference(store, step);

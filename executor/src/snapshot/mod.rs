@@ -68,6 +68,7 @@ pub fn run_snapshot_step(
     let costs = found.filter_map(|found| found.cost.clone());
     let costs_most = costs.max_by_key(|cost| cost.bytes);
     let left_out = survey.left_out.total();
+    let gone = survey.gone.clone();
     let destination = store.destination()?.ok_or_else(|| {
         Error::failed(format!("{} has no destination.json", store.path))
             .hint("run `backup apply` again: it sets the destination up")
@@ -93,7 +94,7 @@ pub fn run_snapshot_step(
     let Filled { heard, fresh } = filled.unwrap_or_default();
     let mut built = build::build_tree(store, run_id, step, &started, (survey, &fresh), context)?;
     heard.add_to(&mut built, &started.tree);
-    let record = seal::seal_snapshot(store, run_id, step, &started, built, context)?;
+    let record = seal::seal_snapshot(store, run_id, step, &started, (built, gone), context)?;
     let open_because = seal::publish_snapshot(store, step, &record)?;
     Ok(outcome_of_snapshot(
         &record,

@@ -25,6 +25,7 @@ pub(super) fn outcome_of_snapshot(
         totals,
         costs_most,
         left_out,
+        gone: record.gone.clone(),
     };
     let unlisted = totals.errors + totals.torn;
     let since = record.suspect_since;
@@ -58,7 +59,7 @@ pub(super) fn outcome_of_snapshot(
         (
             Status::Succeeded,
             format!(
-                "snapshot {}: {}, {} copied, {} {}",
+                "snapshot {}: {}, {} copied, {} {}{}",
                 record.id,
                 amount::plural(totals.files, "file", "files"),
                 amount::count(totals.files_copied),
@@ -67,7 +68,11 @@ pub(super) fn outcome_of_snapshot(
                     "cloned"
                 } else {
                     "hard-linked"
-                }
+                },
+                record
+                    .gone
+                    .as_ref()
+                    .map_or_else(String::new, |gone| format!("; gone: {gone}"))
             ),
             None,
         )

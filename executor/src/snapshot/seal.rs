@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use chrono::Local;
 use rustix::io::Errno;
 use schema::{
-    SnapshotId,
+    Gone, SnapshotId,
     plan::SnapshotStep,
     record::{ReadSpan, SNAPSHOT_FORMAT_VERSION, SnapshotRecord},
 };
@@ -33,7 +33,7 @@ pub(super) fn seal_snapshot(
     run_id: &str,
     step: &SnapshotStep,
     started: &Started,
-    built: Built,
+    (built, gone): (Built, Option<Gone>),
     context: Context<'_>,
 ) -> Result<SnapshotRecord> {
     context.stop.check()?;
@@ -74,6 +74,7 @@ pub(super) fn seal_snapshot(
         files_stored_by: built.files_stored_by,
         manifest: segments::LIST_PATH.to_owned(),
         manifest_digest,
+        gone,
         problems: built.problems,
         subvolume: started.tree.is_subvolume(),
         manifest_rebuilt_at: None,

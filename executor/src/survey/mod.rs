@@ -7,6 +7,7 @@
 mod ahead;
 mod bounds;
 mod choice;
+mod gone;
 mod holes;
 mod left_out;
 mod moves;
@@ -20,11 +21,12 @@ mod walk;
 use std::ffi::OsString;
 
 use chrono::{DateTime, FixedOffset};
-use schema::{StoredPathBuf, config::AbsolutePath, inventory::Cost};
+use schema::{Gone, StoredPathBuf, config::AbsolutePath, inventory::Cost};
 
 pub use bounds::Bounds;
 pub use choice::SourceChoice;
 pub(crate) use choice::{file_systems, in_manifest_order};
+pub(crate) use gone::GoneSearch;
 pub(crate) use holes::{HoleBudget, excess_holes, is_hollow, left_out_reason};
 pub use left_out::LeftOutFolders;
 pub use moves::Moves;
@@ -51,6 +53,8 @@ pub struct Survey {
     pub left_out: LeftOutFolders,
     /// What moved within the sources since the basis.
     pub moves: Moves,
+    /// What is gone from the sources since the basis; none where nothing is.
+    pub gone: Option<Gone>,
 }
 
 /// What was found of one source.

@@ -38,6 +38,7 @@ fn run(started_at: &str, snapshot: bool, copied: Option<bool>) -> Report {
         snapshot: snapshot.then(|| Sealed {
             costs_most: None,
             left_out: None,
+            gone: None,
             id: SnapshotId::from_local(started_at.naive_local()),
             complete: true,
             suspect: Vec::new(),

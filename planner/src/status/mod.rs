@@ -77,6 +77,7 @@ pub fn build_status(config: &Config, facts: StatusFacts<'_>) -> BackupStatus {
         format_version: FORMAT_VERSION,
         verdict: StatusVerdict::Ok,
         summary: String::new(),
+        remedy: None,
         host: host.to_owned(),
         now,
         destination: known
@@ -107,7 +108,7 @@ pub fn build_status(config: &Config, facts: StatusFacts<'_>) -> BackupStatus {
         running: facts.running,
         findings,
     };
-    (status.verdict, status.summary) = summary::summarize(&status);
+    (status.verdict, status.summary, status.remedy) = summary::summarize(&status);
     status
 }
 

@@ -8,10 +8,13 @@ use schema::{
     output::status::{BackupStatus, StatusVerdict},
 };
 
-use crate::assessment::{self, Assessment, Concern, DestinationStanding, Situation};
+use crate::{
+    assessment::{self, Assessment, Concern, DestinationStanding, Situation},
+    findings::code,
+};
 
-/// What the situation comes to, in one word and in one line.
-pub(super) fn summarize(status: &BackupStatus) -> (StatusVerdict, String) {
+/// What the situation comes to, in one word and in one line, and what ends it where it is not well.
+pub(super) fn summarize(status: &BackupStatus) -> (StatusVerdict, String, Option<String>) {
     let last = status.last_good.as_ref().map(|good| {
         let age = TimeDelta::seconds(good.age_seconds);
         format!("last backup {}", amount::age(age))
@@ -28,17 +31,82 @@ pub(super) fn summarize(status: &BackupStatus) -> (StatusVerdict, String) {
                 Some(trouble) if !refused_now(status) => format!(": {trouble}"),
                 _ => String::new(),
             };
-            (StatusVerdict::NoBackup, format!("no backup yet{more}"))
+            let remedy = first_backup(status).map(str::to_owned);
+            (
+                StatusVerdict::NoBackup,
+                format!("no backup yet{more}"),
+                remedy,
+            )
         }
         Assessment::Concern(concern) => {
+            let remedy = describe_remedy(status, concern);
             let concern = describe_concern(status, concern);
-            (StatusVerdict::Warning, joined(Some(concern)))
+            (StatusVerdict::Warning, joined(Some(concern)), remedy)
         }
         Assessment::Well => {
             let running = status.running.then(|| "a backup is running".to_owned());
-            (StatusVerdict::Ok, joined(running))
+            (StatusVerdict::Ok, joined(running), None)
         }
     }
+}
+
+/// How the first backup is made, where nothing that is told by itself stands in its way.
+fn first_backup(status: &BackupStatus) -> Option<&'static str> {
+    if status.running || refused_now(status) {
+        return None;
+    }
+    let is_absent = status
+        .destination
+        .as_ref()
+        .is_some_and(|found| !found.ready);
+    Some(match is_absent {
+        true => "mount it (local.mountPoint); `backup now` then makes the first one",
+        false => "`backup now` makes the first one",
+    })
+}
+
+/// What ends a concern, in a sentence.
+fn describe_remedy(status: &BackupStatus, concern: Concern<'_>) -> Option<String> {
+    let of_code = |code: &str| {
+        let mut findings = status.findings.iter();
+        findings.find(|one| one.code == code)?.hint.clone()
+    };
+    let is_absent = status
+        .destination
+        .as_ref()
+        .is_some_and(|found| !found.ready);
+    // What refuses a run stands in the way of any that is started.
+    let mut refusals = status.findings.iter();
+    let refusal = refusals.find(|one| one.severity == Severity::Refusal);
+    let again = match refusal.and_then(|refusal| refusal.hint.as_deref()) {
+        Some(hint) => hint,
+        None if is_absent => "mount the drive (local.mountPoint); `backup now` then makes a backup",
+        None => "`backup now` makes one",
+    };
+    let remedy = match concern {
+        Concern::ForeignDestination(finding)
+        | Concern::Refusal(finding)
+        | Concern::Warning(finding) => return finding.hint.clone(),
+        Concern::ChangedSnapshots(_) => return of_code(code::SNAPSHOT_MANIFEST_CHANGED),
+        Concern::DamagedManifests(_) => return of_code(code::SNAPSHOT_MANIFEST_DAMAGED),
+        Concern::Overdue | Concern::AbsentDestination => again,
+        Concern::Undone(_) if is_absent || refusal.is_some() => again,
+        Concern::Undone(_) => "`backup now` tries again, and says what is in the way",
+        Concern::SuspectSnapshots(_) => {
+            let id = status.suspect.first()?.id;
+            return Some(format!(
+                "look at what changed; if it is as it should be: `backup accept {id}`"
+            ));
+        }
+        Concern::DamagedFiles(_) => "`backup verify --repair` heals what it can",
+        Concern::DamagedRecords(_) | Concern::HealthCheck => "`backup health` tells more",
+        Concern::UnfinishedRun => "`backup apply` continues it",
+        Concern::IncompleteBackup => {
+            "`backup now` makes another, and lists what cannot be read; leave out what need not be \
+             backed up (local.excludePatterns)"
+        }
+    };
+    Some(remedy.to_owned())
 }
 
 fn refused_now(status: &BackupStatus) -> bool {

@@ -77,16 +77,22 @@ fn compare_basis(facts: &Facts<'_>) -> bool {
 
 /// What the scan says of all sources together.
 fn expected(facts: &Facts<'_>) -> Expected {
+    let gone = Expected {
+        gone: facts.inventory.gone.clone(),
+        ..Expected::default()
+    };
     facts
         .sources()
         .map(|source| &source.scan)
-        .fold(Expected::default(), |sum, scan| Expected {
+        .fold(gone, |sum, scan| Expected {
             entries: sum.entries.saturating_add(scan.entries),
             files: sum.files.saturating_add(scan.files),
             bytes: sum.bytes.saturating_add(scan.bytes),
             new_files: sum.new_files.saturating_add(scan.new_files),
+            changed_files: sum.changed_files.saturating_add(scan.changed_files),
             new_bytes: sum.new_bytes.saturating_add(scan.new_bytes),
             moved_files: sum.moved_files.saturating_add(scan.moved_files),
+            gone: sum.gone,
         })
 }
 

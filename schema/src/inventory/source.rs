@@ -179,6 +179,9 @@ pub struct SourceScan {
     pub bytes: u64,
     /// Regular files that are not as the basis has them.
     pub new_files: u64,
+    /// Those of them whose path is in the basis.
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
+    pub changed_files: u64,
     /// Bytes on disk that these and other new entries will need at most.
     pub new_bytes: u64,
     /// Entries other than folders that will need an inode of their own.

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ExpireReason, KeepReason, SnapshotId, Tier,
+    ExpireReason, Gone, KeepReason, SnapshotId, Tier,
     inventory::{Leftover, Unmanaged},
 };
 
@@ -63,6 +63,9 @@ pub struct ListedSnapshot {
     pub complete: bool,
     /// How many problems it was sealed with.
     pub problems: u64,
+    /// What was gone from the sources since the snapshot before; none where nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<Gone>,
     /// Why it is suspect.
     pub suspect: Vec<String>,
     /// A person said that it is as it should be all the same.

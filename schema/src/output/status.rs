@@ -20,6 +20,9 @@ pub struct BackupStatus {
     pub verdict: StatusVerdict,
     /// In one line.
     pub summary: String,
+    /// What ends what the summary says, in a sentence; none where all is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
     /// The host.
     pub host: String,
     /// The time that ages are counted from.

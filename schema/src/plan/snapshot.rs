@@ -4,6 +4,7 @@ use chrono::{DateTime, FixedOffset, NaiveDate};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::Gone;
 use crate::SnapshotId;
 use crate::Tier;
 use crate::config::AbsolutePath;
@@ -98,7 +99,7 @@ pub struct SourceStep {
 }
 
 /// What a scan says will be copied and linked.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expected {
     /// Entries in all sources.
@@ -109,11 +110,17 @@ pub struct Expected {
     pub bytes: u64,
     /// Files that are not as the basis has them.
     pub new_files: u64,
+    /// Those of them whose path is in the basis.
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
+    pub changed_files: u64,
     /// Bytes on disk that new entries need at most.
     pub new_bytes: u64,
     /// Files that the basis has at another path; they are hard-linked like unchanged ones.
     #[serde(default, skip_serializing_if = "crate::is_zero")]
     pub moved_files: u64,
+    /// What is gone from the sources since the basis; none where nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<Gone>,
 }
 
 /// Limits beyond which a snapshot is suspect; none where there is nothing to compare with.

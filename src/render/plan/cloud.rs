@@ -1,11 +1,13 @@
 //! What a plan says of the copy in the cloud: what goes there, what is kept aside, what stops it.
 
+use planner::TOLD_ONE_BY_ONE;
 use schema::{config::SyncMode, plan::CloudSyncStep};
 
 use super::lines::add_verb;
 use crate::{
     render::{
         amount,
+        deletion::describe_group,
         page::{Page, unbroken},
     },
     style::{Style, printable},
@@ -31,6 +33,14 @@ pub(super) fn add_cloud_sync(page: &mut Page, step: &CloudSyncStep, style: &Styl
         unbroken(&amount::bytes(expected.upload_bytes)),
     );
     add_verb(page, "upload", &text);
+    add_what_is_kept(page, step);
+    add_guard(page, step);
+    add_what_goes(page, step, style);
+}
+
+/// Adds what of the old is kept aside there, if anything is.
+pub(super) fn add_what_is_kept(page: &mut Page, step: &CloudSyncStep) {
+    let expected = &step.expected;
     let removes = step.mode != SyncMode::Copy;
     let gone = if removes { expected.gone_files } else { 0 };
     let aside = expected.replaced_files + gone;
@@ -42,6 +52,11 @@ pub(super) fn add_cloud_sync(page: &mut Page, step: &CloudSyncStep, style: &Styl
         );
         add_verb(page, "keep", &text);
     }
+}
+
+/// Adds from how many deletions on a person is asked.
+pub(super) fn add_guard(page: &mut Page, step: &CloudSyncStep) {
+    let removes = step.mode != SyncMode::Copy;
     match &step.limits.max_delete {
         Some(limit) => {
             let text = format!(
@@ -53,9 +68,12 @@ pub(super) fn add_cloud_sync(page: &mut Page, step: &CloudSyncStep, style: &Styl
         None if removes => add_verb(page, "allow", "any number of files to go: a person agreed"),
         None => add_verb(page, "remove", "nothing there"),
     }
+}
+
+/// Adds what is removed there, and what is deleted here because it is there.
+fn add_what_goes(page: &mut Page, step: &CloudSyncStep, style: &Style) {
     for id in &step.expire {
-        let text = format!("the history of {id}: older than cloud.keepHistoryDays");
-        add_verb(page, &style.red("remove"), &text);
+        add_expired(page, &format!("the history of {id}"), style);
     }
     for gone in &step.give_back {
         let text = format!(
@@ -67,4 +85,34 @@ pub(super) fn add_cloud_sync(page: &mut Page, step: &CloudSyncStep, style: &Styl
         );
         add_verb(page, &style.red("delete"), &text);
     }
+}
+
+/// The same, of which much of one reason is told in one line.
+pub(super) fn add_what_goes_together(page: &mut Page, step: &CloudSyncStep, style: &Style) {
+    let mut few = step.clone();
+    if step.expire.len() > TOLD_ONE_BY_ONE
+        && let (Some(first), Some(last)) = (step.expire.iter().min(), step.expire.iter().max())
+    {
+        let count = amount::count(step.expire.len() as u64);
+        let text = format!("the history of {count} uploads, from {first} to {last}");
+        add_expired(page, &text, style);
+        few.expire.clear();
+    }
+    if let Some(groups) = planner::group_deletions(&step.give_back) {
+        for group in &groups {
+            let count = amount::plural(group.count, "snapshot", "snapshots");
+            let text = format!(
+                "{count} here, once the remote was checked, {}",
+                describe_group(group)
+            );
+            add_verb(page, &style.red("delete"), &text);
+        }
+        few.give_back.clear();
+    }
+    add_what_goes(page, &few, style);
+}
+
+fn add_expired(page: &mut Page, what: &str, style: &Style) {
+    let text = format!("{what}: older than cloud.keepHistoryDays");
+    add_verb(page, &style.red("remove"), &text);
 }

@@ -6,6 +6,7 @@
 mod cloud;
 mod lines;
 mod rotation;
+mod short;
 mod steps;
 
 use schema::{
@@ -21,7 +22,22 @@ use super::{
 };
 use crate::style::Style;
 
-/// The plan, made from this inventory.
+/// The plan of a backup as it is shown before it runs: what matters of it, or all of it. Other plans are
+/// shown whole.
+pub(crate) fn backup_plan(
+    plan: &Plan,
+    inventory: &Inventory,
+    is_whole: bool,
+    style: &Style,
+) -> String {
+    if is_whole || !short::is_of_backup(plan) {
+        plan_page(plan, inventory, style)
+    } else {
+        short::short_page(plan, inventory, style)
+    }
+}
+
+/// The whole plan, made from this inventory.
 pub(crate) fn plan_page(plan: &Plan, inventory: &Inventory, style: &Style) -> String {
     let mut page = Page::default();
     add_header(&mut page, plan, inventory, style);
@@ -37,7 +53,14 @@ pub(crate) fn plan_page(plan: &Plan, inventory: &Inventory, style: &Style) -> St
         page.line(0, &format!("{}. {name}", at + 1));
         steps::add_action(&mut page, &step.action, plan, inventory, style);
     }
-    // From notes to refusals, so that what stops the run stands where reading ends.
+    add_findings(&mut page, plan, style);
+    page.blank();
+    page.line(0, &describe_total(plan, style));
+    page.into_string()
+}
+
+/// Adds what was noticed, from notes to refusals, so that what stops the run stands where reading ends.
+fn add_findings(page: &mut Page, plan: &Plan, style: &Style) {
     for severity in [
         Severity::Note,
         Severity::Warning,
@@ -50,9 +73,6 @@ pub(crate) fn plan_page(plan: &Plan, inventory: &Inventory, style: &Style) -> St
             page.raw(&report::finding_lines(told, style));
         }
     }
-    page.blank();
-    page.line(0, &describe_total(plan, style));
-    page.into_string()
 }
 
 fn add_header(page: &mut Page, plan: &Plan, inventory: &Inventory, style: &Style) {
@@ -107,20 +127,25 @@ fn describe_destination(destination: &DestinationState, host: &str) -> String {
     )
 }
 
-/// The last line: what it comes to, or that nothing will change.
-fn describe_total(plan: &Plan, style: &Style) -> String {
+/// That nothing will change, if so.
+fn describe_nothing(plan: &Plan, style: &Style) -> Option<String> {
     match plan.severity() {
         Some(Severity::Refusal) => {
-            return format!("{} nothing will change.", style.red(style.bold("Refused:")));
+            let refused = style.red(style.bold("Refused:"));
+            Some(format!("{refused} nothing will change."))
         }
         Some(Severity::Deferral) => {
-            return format!(
-                "{} nothing will change now.",
-                style.yellow(style.bold("Deferred:"))
-            );
+            let deferred = style.yellow(style.bold("Deferred:"));
+            Some(format!("{deferred} nothing will change now."))
         }
-        _ if !plan.does_something() => return style.bold("Nothing to do."),
-        _ => {}
+        _ => (!plan.does_something()).then(|| style.bold("Nothing to do.")),
+    }
+}
+
+/// The last line: what it comes to, or that nothing will change.
+fn describe_total(plan: &Plan, style: &Style) -> String {
+    if let Some(nothing) = describe_nothing(plan, style) {
+        return nothing;
     }
     let mut parts = Vec::new();
     if plan.snapshot().is_some() {

@@ -11,7 +11,7 @@ use super::lines::{INDENT, VERB, add_snapshot_verb, add_verb};
 use crate::{
     render::{
         amount,
-        deletion::describe_deletion,
+        deletion::{describe_deletion, describe_group},
         page::{Page, first_few, unbroken},
     },
     style::{Style, printable},
@@ -44,6 +44,51 @@ pub(super) fn add_rotation(page: &mut Page, step: &RotateStep, plan: &Plan, styl
     for deletion in &rotation.withheld {
         add_deletion(page, &style.yellow("spare"), deletion);
     }
+    add_why_withheld(page, rotation, plan);
+    if let Some(other) = &step.on_incomplete {
+        let differs = describe_difference(rotation, other);
+        page.line(INDENT, &format!("if some files cannot be read: {differs}"));
+    }
+}
+
+/// Adds what the step deletes, and what it spares: all of it, many of one reason in one line.
+pub(super) fn add_what_goes(page: &mut Page, step: &RotateStep, plan: &Plan, style: &Style) {
+    let rotation = &step.on_complete;
+    add_together(page, &style.red("delete"), &rotation.deletions);
+    add_together(page, &style.yellow("spare"), &rotation.withheld);
+    add_why_withheld(page, rotation, plan);
+    if let Some(other) = &step.on_incomplete {
+        let mut others = other.deletions.iter();
+        let known = |one: &Deletion| rotation.deletions.iter().any(|it| it.id == one.id);
+        if others.any(|one| !known(one)) {
+            let differs = describe_difference(rotation, other);
+            page.line(INDENT, &format!("if some files cannot be read: {differs}"));
+        }
+    }
+    let moves = match rotation.moves.len() as u64 {
+        0 => String::new(),
+        1 => ", 1 of them in a longer-lived tier from now on".to_owned(),
+        many => format!(", {many} of them in longer-lived tiers from now on"),
+    };
+    let kept = amount::plural(rotation.keep.len() as u64, "snapshot", "snapshots");
+    add_verb(page, "keep", &format!("{kept}{moves}"));
+}
+
+/// Adds deletions: each by itself, or many by their reasons.
+pub(super) fn add_together(page: &mut Page, verb: &str, deletions: &[Deletion]) {
+    let Some(groups) = planner::group_deletions(deletions) else {
+        for deletion in deletions {
+            add_deletion(page, verb, deletion);
+        }
+        return;
+    };
+    for group in &groups {
+        let count = amount::plural(group.count, "snapshot", "snapshots");
+        add_verb(page, verb, &format!("{count} {}", describe_group(group)));
+    }
+}
+
+fn add_why_withheld(page: &mut Page, rotation: &Rotation, plan: &Plan) {
     if let Some(finding) = &rotation.withheld_because {
         // The whole finding stands at the end, with what to do about it.
         let listed = plan.findings.contains(finding);
@@ -53,10 +98,6 @@ pub(super) fn add_rotation(page: &mut Page, step: &RotateStep, plan: &Plan, styl
             printable(&finding.message)
         };
         page.line(INDENT + VERB, &why);
-    }
-    if let Some(other) = &step.on_incomplete {
-        let differs = describe_difference(rotation, other);
-        page.line(INDENT, &format!("if some files cannot be read: {differs}"));
     }
 }
 
@@ -106,6 +147,11 @@ pub(super) fn add_deletions(page: &mut Page, step: &DeleteStep, style: &Style) {
     for deletion in &rotation.deletions {
         add_deletion(page, &style.red("delete"), deletion);
     }
+    add_purpose(page, step);
+}
+
+/// Adds that deletions make room, if they do.
+pub(super) fn add_purpose(page: &mut Page, step: &DeleteStep) {
     if step.purpose == DeletePurpose::MakeRoom {
         let text = "to make room for the snapshot, which would not fit (local.makeRoom)";
         page.line(INDENT + VERB, text);

@@ -3,7 +3,7 @@
 //! One function per kind. Nothing here may decide: amounts are the plan's and the inventory's.
 
 use schema::{
-    Inventory, LeftOut, Plan, SnapshotId,
+    Gone, Inventory, LeftOut, Plan, SnapshotId,
     config::OnPreBackupFailure,
     inventory::{DestinationState, Presence, SourceState},
     plan::{
@@ -64,7 +64,7 @@ pub(super) fn add_action(
     }
 }
 
-fn add_script(page: &mut Page, step: &ScriptStep, before: bool) {
+pub(super) fn add_script(page: &mut Page, step: &ScriptStep, before: bool) {
     let failure = match (before, step.on_failure) {
         (false, _) => "whatever the result of the run",
         (true, OnPreBackupFailure::Abort) => "a failure ends the run",
@@ -80,7 +80,6 @@ fn add_script(page: &mut Page, step: &ScriptStep, before: bool) {
 
 fn add_destination_check(page: &mut Page, step: &DestinationCheckStep) {
     let mount_point = configured_path(&step.mount_point);
-    let folder = unbroken(&printable(&step.folder));
     let mut wanted = Vec::new();
     if step.require_mount {
         wanted.push("mounted".to_owned());
@@ -97,10 +96,7 @@ fn add_destination_check(page: &mut Page, step: &DestinationCheckStep) {
         format!("is right: {}", wanted.join(", "))
     };
     add_verb(page, "check", &format!("that {mount_point} {wanted}"));
-    if step.create {
-        let created = format!("{mount_point}/{folder}, for its owner only");
-        add_verb(page, "create", &created);
-    }
+    add_creation(page, step);
     if let Some(view) = &step.user_view {
         let text = format!(
             "snapshots to users, read-only, at {}",
@@ -108,16 +104,58 @@ fn add_destination_check(page: &mut Page, step: &DestinationCheckStep) {
         );
         add_verb(page, "show", &text);
     }
-    let id = &step.destination_id;
+    add_trust(page, step);
+    if !step.remember && !step.create {
+        add_verb(
+            page,
+            "expect",
+            &format!("destination {}", step.destination_id),
+        );
+    }
+}
+
+/// Adds the folder that is made for the snapshots, if one is.
+pub(super) fn add_creation(page: &mut Page, step: &DestinationCheckStep) {
+    if step.create {
+        let mount_point = configured_path(&step.mount_point);
+        let folder = unbroken(&printable(&step.folder));
+        let created = format!("{mount_point}/{folder}, for its owner only");
+        add_verb(page, "create", &created);
+    }
+}
+
+/// Adds the destination that is trusted from now on, if one is.
+pub(super) fn add_trust(page: &mut Page, step: &DestinationCheckStep) {
     if step.remember {
+        let id = &step.destination_id;
         let text = format!("destination {id} from now on, and no disk that is not known");
         add_verb(page, "trust", &text);
-    } else if !step.create {
-        add_verb(page, "expect", &format!("destination {id}"));
     }
 }
 
 fn add_space_check(page: &mut Page, step: &SpaceCheckStep, inventory: &Inventory, style: &Style) {
+    add_removals(page, step, inventory, style);
+    let inodes = step.needed_inodes.map_or_else(String::new, |inodes| {
+        format!(
+            " and {}",
+            unbroken(&amount::plural(inodes, "inode", "inodes"))
+        )
+    });
+    let text = format!(
+        "at most {}{inodes} for the snapshot; {} stay free besides",
+        unbroken(&amount::bytes(step.needed_bytes)),
+        unbroken(&amount::bytes(step.min_free_bytes)),
+    );
+    add_verb(page, "need", &text);
+}
+
+/// Adds what was begun to be removed, or to be made, and goes now.
+pub(super) fn add_removals(
+    page: &mut Page,
+    step: &SpaceCheckStep,
+    inventory: &Inventory,
+    style: &Style,
+) {
     let destination = inventory.destination.as_ref();
     let trashed = |id: SnapshotId| {
         destination
@@ -139,18 +177,6 @@ fn add_space_check(page: &mut Page, step: &SpaceCheckStep, inventory: &Inventory
         );
         add_verb(page, &style.red("remove"), &text);
     }
-    let inodes = step.needed_inodes.map_or_else(String::new, |inodes| {
-        format!(
-            " and {}",
-            unbroken(&amount::plural(inodes, "inode", "inodes"))
-        )
-    });
-    let text = format!(
-        "at most {}{inodes} for the snapshot; {} stay free besides",
-        unbroken(&amount::bytes(step.needed_bytes)),
-        unbroken(&amount::bytes(step.min_free_bytes)),
-    );
-    add_verb(page, "need", &text);
 }
 
 fn add_snapshot(page: &mut Page, step: &SnapshotStep, inventory: &Inventory) {
@@ -166,19 +192,7 @@ fn add_snapshot(page: &mut Page, step: &SnapshotStep, inventory: &Inventory) {
         ),
     };
     add_verb(page, "make", &format!("{} with {engine}", step.id));
-    if let Some(partial) = step.continue_from {
-        let found = inventory.destination.as_ref();
-        let there = found
-            .and_then(|found| found.partial.iter().find(|left| left.id == partial))
-            .map_or_else(String::new, |left| {
-                format!(
-                    ", which has {} and {}",
-                    amount::plural(left.entries, "entry", "entries"),
-                    unbroken(&amount::bytes(left.bytes))
-                )
-            });
-        add_verb(page, "resume", &format!("the unfinished {partial}{there}"));
-    }
+    add_resumed(page, step, inventory);
     add_sources(page, step, inventory);
     if !step.exclude_patterns.is_empty() {
         let patterns: Vec<String> = step
@@ -197,6 +211,37 @@ fn add_snapshot(page: &mut Page, step: &SnapshotStep, inventory: &Inventory) {
     );
     add_verb(page, "copy", &text);
     add_verb(page, "link", &describe_links(step, inventory));
+    add_gone(page, expected.gone.as_ref());
+}
+
+/// Adds what the basis has and the sources have no more.
+pub(super) fn add_gone(page: &mut Page, gone: Option<&Gone>) {
+    if let Some(gone) = gone {
+        let text = format!(
+            "{} ({}) from the sources, {}",
+            amount::plural(gone.files, "file", "files"),
+            unbroken(&amount::bytes(gone.bytes)),
+            gone.place(|path| unbroken(&printable(path)))
+        );
+        add_verb(page, "gone", &text);
+    }
+}
+
+/// Adds the unfinished snapshot that is taken over, if one is.
+pub(super) fn add_resumed(page: &mut Page, step: &SnapshotStep, inventory: &Inventory) {
+    if let Some(partial) = step.continue_from {
+        let found = inventory.destination.as_ref();
+        let there = found
+            .and_then(|found| found.partial.iter().find(|left| left.id == partial))
+            .map_or_else(String::new, |left| {
+                format!(
+                    ", which has {} and {}",
+                    amount::plural(left.entries, "entry", "entries"),
+                    unbroken(&amount::bytes(left.bytes))
+                )
+            });
+        add_verb(page, "resume", &format!("the unfinished {partial}{there}"));
+    }
 }
 
 /// Whether rsync was asked for, which is looked for only then, and is not what copies over a network.
@@ -206,7 +251,7 @@ fn is_instead_of_rsync(inventory: &Inventory) -> bool {
 }
 
 /// Adds what tags in folders of the sources leave out.
-fn add_left_out(page: &mut Page, inventory: &Inventory) {
+pub(super) fn add_left_out(page: &mut Page, inventory: &Inventory) {
     let found = inventory.sources.iter();
     let mut all = LeftOut::default();
     for left_out in found.filter_map(|source| source.left_out.as_ref()) {
@@ -236,7 +281,7 @@ fn add_sources(page: &mut Page, step: &SnapshotStep, inventory: &Inventory) {
 }
 
 /// What is linked to the basis.
-fn describe_links(step: &SnapshotStep, inventory: &Inventory) -> String {
+pub(super) fn describe_links(step: &SnapshotStep, inventory: &Inventory) -> String {
     let Some(basis) = &step.basis else {
         let mut can = inventory.destination.iter();
         let no_links = can.any(|there| there.capabilities().is_some_and(|can| !can.hard_links));

@@ -197,6 +197,35 @@ fn a_plan_says_what_each_step_will_do() {
 }
 
 #[test]
+fn what_matters_of_a_plan_is_told_in_few_lines() {
+    let mut steps = usual_steps();
+    let expected = &mut steps[3]["action"]["expected"];
+    expected["changed_files"] = json!(23);
+    expected["gone"] = json!({
+        "files": 73, "bytes": GIB, "most_in": "/home/ann/Documents", "most_files": 70,
+    });
+    let made = of(steps, vec![warning()]);
+    let there = inventory(&json!({}));
+    let text = backup_plan(&made, &there, false, &Style::PLAIN);
+    assert_fits(&text);
+    insta::assert_snapshot!(text);
+    assert_eq!(
+        backup_plan(&made, &there, true, &Style::PLAIN),
+        shown(&made, &there)
+    );
+    // What is no backup is told whole.
+    let pin = json!([step(
+        "mark",
+        json!({"say": "pin", "id": "2025-01-11_02-00-00"})
+    )]);
+    let pin = of(pin, Vec::new());
+    assert_eq!(
+        backup_plan(&pin, &there, false, &Style::PLAIN),
+        shown(&pin, &there)
+    );
+}
+
+#[test]
 fn a_plan_says_why_no_rsync_copies_over_a_network() {
     let made = of(usual_steps(), Vec::new());
     let mut there = inventory(&json!({}));

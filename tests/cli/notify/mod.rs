@@ -238,7 +238,7 @@ fn the_plan_lists_whom_it_will_tell() {
         "notifications.healthcheck",
         json!({ "url": "https://hc.example.org/ping" }),
     );
-    let shown = lab.at(FIRST, &["plan"]).expect(0);
+    let shown = lab.at(FIRST, &["-v", "plan"]).expect(0);
     assert!(!shown.stdout.contains("s3cret"), "{shown}");
     shown
         .says("ping healthcheck at hc.example.org: started")

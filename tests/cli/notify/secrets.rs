@@ -42,6 +42,7 @@ fn secrets_are_in_no_plan_journal_log_or_output() {
     let saved = lab.text("saved.plan");
     for looks in [
         &["plan"][..],
+        &["-v", "plan"],
         &["plan", "--json"],
         &["plan", "--graph", "dot"],
         &["plan", "--out", &saved],
@@ -88,7 +89,7 @@ fn a_topic_that_stands_in_the_configuration_is_shown_to_nobody() {
     );
     lab.set("notifications.onSuccess", true);
     keep_reports(&mut lab);
-    let shown = lab.at(FIRST, &["plan"]).expect(0);
+    let shown = lab.at(FIRST, &["-v", "plan"]).expect(0);
     let ended = lab.at(FIRST, &["apply", "--verbose"]).expect(0);
     let tested = lab.run(&["notify-test"]).expect(1);
     for ended in [shown, ended, tested] {

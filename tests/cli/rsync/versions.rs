@@ -59,7 +59,7 @@ fn the_plan_holds_every_argument_and_the_version() {
     let arguments = rsync["calls"][0]["arguments"].as_array().unwrap();
     assert!(arguments.contains(&Value::from("--exclude=*.tmp")));
     assert!(arguments.contains(&Value::from("{source}")));
-    lab.at(FIRST, &["plan"])
+    lab.at(FIRST, &["-v", "plan"])
         .expect(0)
         .says(&format!("with rsync {found}"));
 }

@@ -134,6 +134,7 @@ fn begin_record(
         problems: Vec::new(),
         manifest_rebuilt_at: None,
         record_rebuilt_at: None,
+        gone: None,
         subvolume: false,
     }
 }
