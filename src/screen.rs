@@ -11,12 +11,11 @@ use std::{
 use backup::{Notice, Observer};
 use chrono::{DateTime, FixedOffset};
 use executor::event::{self, Event};
-use schema::Finding;
 
 use crate::{
     out::Out,
     progress::{Bar, Mode},
-    render::{self, amount},
+    render::{self, amount, report::Told},
     service::Service,
     settings::Settings,
     style::shown,
@@ -44,7 +43,7 @@ pub(crate) struct Screen<'a> {
     /// Whether standard error is the journal of systemd, which has every event already.
     muted: AtomicBool,
     /// What the plan that was shown told.
-    told: Mutex<Vec<Finding>>,
+    told: Mutex<Option<Told>>,
 }
 
 impl<'a> Screen<'a> {
@@ -125,8 +124,8 @@ impl<'a> Screen<'a> {
         self.bar.clear();
     }
 
-    /// The findings of the plan that was shown.
-    pub(crate) fn told(&self) -> Vec<Finding> {
+    /// What the plan that was shown told; none where none was.
+    pub(crate) fn told(&self) -> Option<Told> {
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         told.clone()
     }
@@ -144,7 +143,7 @@ impl<'a> Screen<'a> {
             PlanShown::Never => {}
             PlanShown::BeforeRun if !settings.json && !settings.quiet => {
                 let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-                told.extend(plan.findings.iter().cloned());
+                told.get_or_insert_default().add(plan);
                 self.out.print_data(&text());
                 self.out.print_data("\n");
             }

@@ -40,7 +40,7 @@ pub(crate) fn apply_backup(arguments: &Apply, settings: &Settings, out: &Out) ->
             out.print_line_unless_quiet(&format!("nothing is due: {because}"));
             exit::DONE
         }
-        ApplyOutcome::Run(run) => outcome::show_backup(&run, &[], &engine, settings, out),
+        ApplyOutcome::Run(run) => outcome::show_backup(&run, None, &engine, settings, out),
     })
 }
 

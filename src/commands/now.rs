@@ -29,7 +29,8 @@ pub(crate) fn back_up_now(arguments: &Now, settings: &Settings, out: &Out) -> Re
     Ok(match applied? {
         ApplyOutcome::NothingDue { .. } => exit::DONE,
         ApplyOutcome::Run(run) => {
-            outcome::show_backup(&run, &screen.told(), &engine, settings, out)
+            let told = screen.told();
+            outcome::show_backup(&run, told.as_ref(), &engine, settings, out)
         }
     })
 }

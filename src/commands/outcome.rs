@@ -13,7 +13,7 @@ use schema::{Finding, Report, RunResult, Severity, journal::Status};
 use crate::{
     exit,
     out::Out,
-    render,
+    render::{self, report::Told},
     settings::Settings,
     style::{Style, printable, shown},
 };
@@ -21,12 +21,13 @@ use crate::{
 /// Shows the outcome of a backup; gives the exit code.
 pub(crate) fn show_backup(
     outcome: &RunOutcome,
-    told: &[Finding],
+    told: Option<&Told>,
     engine: &Engine,
     settings: &Settings,
     out: &Out,
 ) -> u8 {
     let RunOutcome::Ended(report) = outcome else {
+        let told = told.map_or(&[][..], |told| &told.findings);
         return show_not_begun_after(outcome, told, settings, out);
     };
     let telling = render::report::Telling {

@@ -4,9 +4,9 @@
 //! not judge: the result is the report's.
 
 use schema::{
-    Finding, Report, RunResult, Severity,
+    Finding, Plan, Report, RunResult, Severity,
     journal::{Outcome, Problem, ProblemKind, Sealed, Status, StepReport},
-    plan::{Deletion, only_tells},
+    plan::{Action, Deletion, only_tells},
 };
 
 use super::{
@@ -27,15 +27,52 @@ const SHOWN_PROBLEMS: usize = 10;
 pub(crate) struct Telling<'a> {
     /// Each step, also what is told otherwise.
     pub(crate) is_whole: bool,
-    /// What was told before, with the plan.
-    pub(crate) told: &'a [Finding],
+    /// What was told before, with the plan; none where no plan was shown.
+    pub(crate) told: Option<&'a Told>,
+}
+
+/// What a plan told that was shown.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Told {
+    /// What was noticed.
+    pub(crate) findings: Vec<Finding>,
+    /// What is deleted after a complete snapshot, or to make room for it.
+    deletions: Vec<Deletion>,
+}
+
+impl Told {
+    /// Adds what this plan tells.
+    pub(crate) fn add(&mut self, plan: &Plan) {
+        self.findings.extend(plan.findings.iter().cloned());
+        for step in &plan.steps {
+            match &step.action {
+                Action::Rotate(step) => self
+                    .deletions
+                    .extend_from_slice(&step.on_complete.deletions),
+                Action::Delete(step) => self.deletions.extend_from_slice(&step.rotation.deletions),
+                _ => {}
+            }
+        }
+    }
 }
 
 impl Telling<'_> {
+    /// Whether a finding was told with the plan.
+    fn is_told(&self, finding: &Finding) -> bool {
+        let told = self.told;
+        told.is_some_and(|told| told.findings.contains(finding))
+    }
+
+    /// Whether the plan said in short what was to be done, and these are deletions that it told.
+    fn follows_plan(&self, deleted: &[Deletion]) -> bool {
+        let told = self.told.filter(|_| !self.is_whole);
+        told.is_some_and(|told| deleted.iter().all(|one| told.deletions.contains(one)))
+    }
+
     /// All of it, of which nothing was told.
     pub(crate) const WHOLE: Self = Self {
         is_whole: true,
-        told: &[],
+        told: None,
     };
 }
 
@@ -71,18 +108,22 @@ pub(crate) fn report_page(
         page::unbroken(&amount::between(took))
     );
     page.line(0, &head);
-    page.blank();
-    add_steps(&mut page, report, telling.is_whole, style);
-    if let Some(sealed) = &report.snapshot {
+    if telling.is_whole {
         page.blank();
-        add_snapshot(&mut page, sealed, telling.is_whole);
     }
-    add_deletions(&mut page, report, telling.is_whole, style);
+    let has_steps = add_steps(&mut page, report, telling.is_whole, style);
+    if let Some(sealed) = &report.snapshot {
+        if has_steps {
+            page.blank();
+        }
+        add_snapshot(&mut page, sealed, telling);
+    }
+    add_deletions(&mut page, report, telling, style);
     add_problems(&mut page, report, run_folder, style);
     let grave = report
         .findings
         .iter()
-        .filter(|finding| finding.severity > Severity::Note && !telling.told.contains(finding));
+        .filter(|finding| finding.severity > Severity::Note && !telling.is_told(finding));
     page.blank();
     for told in grave {
         page.raw(&finding_lines(told, style));
@@ -137,7 +178,8 @@ pub(crate) fn status_mark(status: Status, style: &Style) -> String {
     }
 }
 
-fn add_steps(page: &mut Page, report: &Report, is_whole: bool, style: &Style) {
+/// The steps and how they ended, or those of which that is told nowhere else; says whether there are any.
+fn add_steps(page: &mut Page, report: &Report, is_whole: bool, style: &Style) -> bool {
     let is_told = |step: &&StepReport| {
         let is_usual = TOLD_ELSEWHERE.contains(&step.step.as_str())
             || (step.outcome.message.is_empty() && step.outcome.problems.is_empty());
@@ -146,7 +188,7 @@ fn add_steps(page: &mut Page, report: &Report, is_whole: bool, style: &Style) {
     let told: Vec<&StepReport> = report.steps.iter().filter(is_told).collect();
     let names = told.iter().map(|step| step.step.len()).max();
     let names = names.unwrap_or(0).min(24);
-    for step in told {
+    for step in &told {
         let took = step
             .started_at
             .map_or_else(String::new, |at| amount::between(step.ended_at - at));
@@ -163,9 +205,10 @@ fn add_steps(page: &mut Page, report: &Report, is_whole: bool, style: &Style) {
             &printable(&step.outcome.message),
         );
     }
+    !told.is_empty()
 }
 
-fn add_snapshot(page: &mut Page, sealed: &Sealed, is_whole: bool) {
+fn add_snapshot(page: &mut Page, sealed: &Sealed, telling: Telling<'_>) {
     let totals = &sealed.totals;
     let what = format!(
         "{}: {} ({}); copied {} ({}), linked {} ({})",
@@ -189,7 +232,8 @@ fn add_snapshot(page: &mut Page, sealed: &Sealed, is_whole: bool) {
         );
         page.line(2, &most);
     }
-    if let Some(gone) = &sealed.gone {
+    let gone = sealed.gone.as_ref();
+    if let Some(gone) = gone.filter(|_| !telling.follows_plan(&[])) {
         page.line(
             2,
             &format!("gone from the sources: {}", printable(&gone.to_string())),
@@ -199,7 +243,7 @@ fn add_snapshot(page: &mut Page, sealed: &Sealed, is_whole: bool) {
         page.line(2, &format!("left out: {}", describe_left_out(left_out)));
     }
     // Else the step that was incomplete for it says so.
-    let suspect = sealed.suspect.iter().filter(|_| is_whole);
+    let suspect = sealed.suspect.iter().filter(|_| telling.is_whole);
     for why in suspect {
         page.line(2, &format!("suspect: {}", printable(why)));
     }
@@ -207,12 +251,21 @@ fn add_snapshot(page: &mut Page, sealed: &Sealed, is_whole: bool) {
 
 /// Each deletion on its own line, or many by their reasons, as in the plan: with what no other snapshot has,
 /// and why it went.
-fn add_deletions(page: &mut Page, report: &Report, is_whole: bool, style: &Style) {
+fn add_deletions(page: &mut Page, report: &Report, telling: Telling<'_>, style: &Style) {
     let all = report.steps.iter().flat_map(|step| &step.outcome.deleted);
     let all: Vec<Deletion> = all.cloned().collect();
-    page.blank();
     let word = left(&style.red("deleted"), 8);
-    if !is_whole && let Some(groups) = planner::group_deletions(&all) {
+    if telling.follows_plan(&all) {
+        if !all.is_empty() {
+            let count = amount::plural(all.len() as u64, "snapshot", "snapshots");
+            page.entry(0, &word, 9, &format!("{count}, as planned"));
+        }
+        return;
+    }
+    page.blank();
+    if !telling.is_whole
+        && let Some(groups) = planner::group_deletions(&all)
+    {
         for group in &groups {
             let count = amount::plural(group.count, "snapshot", "snapshots");
             let text = format!("{count} {}", describe_group(group));

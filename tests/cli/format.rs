@@ -24,6 +24,7 @@ fn lab() -> Lab {
     run_tool("mkfifo", [lab.path("home/bob/fifo")]);
     lab.backup(FIRST);
     lab.write("home/ann/letter.txt", "dear all, again\n");
+    fs::remove_file(lab.path("home/bob/notes/list.md")).unwrap();
     lab.backup(SECOND);
     lab.run(&["pin", &id_of(FIRST)]).expect(0);
     lab.run(&["verify", "--all"]).expect(0);

@@ -47,9 +47,10 @@ fn usual() -> Lab {
 fn screen(lab: &Lab, told: &Ran) -> Vec<String> {
     told.fits();
     let root = lab.text("").trim_end_matches('/').to_owned();
-    told.stdout
-        .lines()
-        .filter(|line| !line.starts_with("to ") && !line.starts_with("  free of"))
+    let lines = || told.stdout.lines();
+    // Where the snapshots are and what room is there differs from one machine to the next.
+    let head = lines().next().into_iter();
+    head.chain(lines().skip_while(|line| !line.is_empty()))
         .map(|line| line.replace(&root, "/LAB"))
         .collect()
 }
@@ -74,7 +75,7 @@ fn the_plan_of_a_usual_night_fits_a_screen_and_says_what_is_gone() {
         "copy 2 new files and 1 that changed, at most",
         "gone 74 files (518 B) from the sources, most in /LAB/home/ann/Documents",
         "link 76 unchanged files, 1 of them moved, to daily/2026-03-13_02-00-00",
-        "delete 2026-03-07_02-00-00 daily frees",
+        "delete 2026-03-07_02-00-00 (daily): frees",
         "keep 8 snapshots",
     ] {
         assert!(text.contains(said), "{said}: {text}");
@@ -110,10 +111,7 @@ fn plan_and_run_of_a_usual_night_fit_one_screen_and_say_nothing_twice() {
         !told.contains("space-check") && !told.contains("destination-check"),
         "{told}"
     );
-    assert!(
-        told.contains("gone from the sources: 74 files (518 B), most in"),
-        "{told}"
-    );
+    assert_eq!(told.matches("74 files (518 B)").count(), 1, "{told}");
     assert!(told.contains("2026-03-07_02-00-00"), "{told}");
     let whole = lab.at(&night(14), &["now", "-v"]).expect(0).stdout;
     assert!(whole.contains("ok          space-check"), "{whole}");

@@ -78,7 +78,9 @@ pub(super) fn add_what_goes(page: &mut Page, step: &RotateStep, plan: &Plan, sty
 pub(super) fn add_together(page: &mut Page, verb: &str, deletions: &[Deletion]) {
     let Some(groups) = planner::group_deletions(deletions) else {
         for deletion in deletions {
-            add_deletion(page, verb, deletion);
+            let Deletion { id, home, .. } = deletion;
+            let text = format!("{id} ({home}): {}", describe_deletion(deletion));
+            add_verb(page, verb, &text);
         }
         return;
     };
