@@ -4,7 +4,7 @@
 { config, lib, ... }:
 
 let
-  cfg = config.hwc.system.services.backup;
+  cfg = import ./state/effective.nix config.hwc.system.services.backup;
   inherit (cfg) cloud local notifications;
 
   say =

@@ -19,6 +19,7 @@ removeAttrs cfg [
   "package"
   "extraArgs"
   "extraTools"
+  "state"
   "timerConfig"
   "user"
 ]

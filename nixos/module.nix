@@ -8,7 +8,7 @@
 }:
 
 let
-  cfg = config.hwc.system.services.backup;
+  cfg = import ./state/effective.nix config.hwc.system.services.backup;
 
   script = import ./script.nix {
     inherit lib pkgs;
@@ -29,6 +29,7 @@ in
     ./commands.nix
     ./services.nix
     ./providers/file-backup.nix
+    ./state
   ];
 
   config = lib.mkMerge [

@@ -173,6 +173,7 @@ in
         "/etc/nixos"
         "/var/lib/paperless"
       ];
+      optionalSources.example = [ "/var/lib/paperless" ];
       excludePatterns.example = [
         ".cache"
         "/home/*/Downloads"

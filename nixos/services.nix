@@ -9,7 +9,7 @@
 }:
 
 let
-  cfg = config.hwc.system.services.backup;
+  cfg = import ./state/effective.nix config.hwc.system.services.backup;
   inherit (cfg) notifications;
 
   isRestricted = cfg.user != null;

@@ -191,6 +191,7 @@ fn run_verb(verb: &Verb, settings: &Settings, out: &Out) -> anyhow::Result<u8> {
         Verb::Now(arguments) => commands::now::back_up_now(arguments, settings, out),
         Verb::Status(arguments) => commands::status::show_status(arguments, settings, out),
         Verb::List(arguments) => commands::list::list_snapshots(arguments, settings, out),
+        Verb::State(arguments) => commands::state::show_state(arguments, settings, out),
         Verb::Find(arguments) => commands::find::find_versions(arguments, settings, out),
         Verb::Diff(arguments) => commands::diff::show_diff(arguments, settings, out),
         Verb::Health(arguments) => commands::health::check_health(arguments, settings, out),

@@ -357,18 +357,28 @@ fn supposed_destination(plan: &Plan, config: &Config, host: &str) -> Destination
 fn supposed_sources(plan: &Plan, config: &Config) -> Vec<SourceState> {
     let planned = plan.snapshot().map(|snapshot| snapshot.sources.as_slice());
     let calls = calls_of_rsync(plan);
+    let live = plan.steps.iter().find_map(|step| match &step.action {
+        Action::CloudSync(sync) => sync.live.as_ref(),
+        _ => None,
+    });
     let sources = config.local.sources.iter().map(|path| {
-        let planned = planned.unwrap_or_default().iter();
-        let is_missing = planned.clone().any(|one| one.path == *path && !one.present);
+        let mut planned = planned.unwrap_or_default().iter();
+        let planned = planned.find(|one| one.path == *path);
+        let is_missing = planned.is_some_and(|one| !one.present);
+        let is_copied = planned.is_some() || live.is_some_and(|live| live.sources.contains(path));
+        let is_spared = !is_copied && config.local.optional_sources.contains(path);
         let is_file = calls
             .iter()
             .any(|call| call.source == *path && !call.folder);
         SourceState {
             path: path.clone(),
-            presence: if is_missing {
-                Presence::Missing
-            } else {
-                Presence::Present
+            presence: match (is_missing, is_spared) {
+                // One that is missing and planned is no less missing for being optional.
+                (true, _) => Presence::Unreadable {
+                    because: String::new(),
+                },
+                (false, true) => Presence::Missing,
+                (false, false) => Presence::Present,
             },
             place: None,
             mounted: false,

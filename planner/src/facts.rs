@@ -76,7 +76,7 @@ impl<'a> Facts<'a> {
         let taken = destination.map_or_else(BTreeSet::new, taken_names);
         let newest = destination.and_then(|destination| newest(destination, now));
         let reference = destination.and_then(|destination| reference(destination, now));
-        let sources: Vec<&SourceState> = sources(config, inventory).collect();
+        let sources: Vec<&SourceState> = sources(config, inventory, reference).collect();
         Self {
             config,
             inventory,
@@ -100,9 +100,17 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// The configured sources as they were found, in the config's order.
+    /// The configured sources as they were found, in the config's order, without those that are not there
+    /// and need not be.
     pub(crate) fn sources(&self) -> impl Iterator<Item = &'a SourceState> {
-        sources(self.config, self.inventory)
+        sources(self.config, self.inventory, self.reference)
+    }
+
+    /// The configured sources that are left out because they are not there and need not be.
+    pub(crate) fn spared_sources(&self) -> impl Iterator<Item = &'a SourceState> {
+        let (config, reference) = (self.config, self.reference);
+        configured_sources(config, self.inventory)
+            .filter(move |source| is_spared(config, source, reference))
     }
 
     /// Whether the cloud gets the live sources: there are no local snapshots, or the disk that holds
@@ -375,6 +383,21 @@ pub(crate) fn as_basis(snapshot: &SnapshotState) -> Basis {
 }
 
 fn sources<'a>(
+    config: &'a Config,
+    inventory: &'a Inventory,
+    reference: Option<&'a SnapshotState>,
+) -> impl Iterator<Item = &'a SourceState> {
+    configured_sources(config, inventory).filter(move |one| !is_spared(config, one, reference))
+}
+
+/// Whether a source is not there and need not be. One that had files has lost them.
+fn is_spared(config: &Config, source: &SourceState, reference: Option<&SnapshotState>) -> bool {
+    source.presence == Presence::Missing
+        && config.local.optional_sources.contains(&source.path)
+        && !reference.is_some_and(|before| had_files(before, &source.path))
+}
+
+fn configured_sources<'a>(
     config: &'a Config,
     inventory: &'a Inventory,
 ) -> impl Iterator<Item = &'a SourceState> {

@@ -32,6 +32,7 @@ mod sharing;
 mod space;
 mod stale;
 pub mod standing;
+pub mod state;
 pub mod status;
 mod steps;
 pub mod stored_snapshot;

@@ -34,6 +34,7 @@ pub mod record;
 pub mod rsync;
 pub mod setup;
 pub mod shell;
+pub mod state;
 pub mod tries;
 pub mod verify;
 pub mod web_address;

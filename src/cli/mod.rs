@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use self::runs::{Apply, At, Deletions, Graph, Health, Now, Only, Plan};
 pub(crate) use self::setup::{
     Check, Completions, CopyEngine, Format, Init, Man, NotifyTest, Schema, Settle, Setup, Simulate,
-    SystemdUnits, Try, View,
+    State, SystemdUnits, Try, View,
 };
 pub(crate) use self::snapshots::{Adopt, Delete, Diff, Find, One, Origin, Prune, Restore, Verify};
 
@@ -146,6 +146,8 @@ pub(crate) enum Verb {
     Status(At),
     /// Show all snapshots
     List(At),
+    /// Show what this machine keeps, and what of it is in no backup
+    State(State),
     /// Show all versions of a file or folder over all snapshots
     Find(Find),
     /// Show what changed between two snapshots
@@ -207,6 +209,7 @@ impl Verb {
             self,
             Self::Status(_)
                 | Self::List(_)
+                | Self::State(_)
                 | Self::Find(_)
                 | Self::Diff(_)
                 | Self::Restore(_)

@@ -123,6 +123,18 @@ pub(crate) enum CopyEngine {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Reads state.json beside the configuration, which the NixOS module writes with \
+state.enable or state.warn: what services, databases, users, containers and the machine itself keep. With -v \
+the options that say so stand below each path. Exits with 3 if something is in no backup and not in state.ignore."
+)]
+pub(crate) struct State {
+    /// Only what is in no backup
+    #[arg(long)]
+    pub(crate) missing: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Check {
     /// The configuration [default: as --config]
     pub(crate) file: Option<PathBuf>,
@@ -165,6 +177,10 @@ pub(crate) enum Format {
     Diff,
     /// What `simulate` prints
     Simulate,
+    /// What `state` prints
+    State,
+    /// What this machine keeps: state.json
+    StateTable,
     /// What `check` prints, and every verb of a configuration with faults
     Check,
     /// What `restore --dry-run` prints; without it a report

@@ -22,6 +22,7 @@ pub(crate) mod schema;
 pub(crate) mod settle;
 pub(crate) mod setup;
 pub(crate) mod simulate;
+pub(crate) mod state;
 pub(crate) mod status;
 pub(crate) mod trial;
 pub(crate) mod units;

@@ -29,6 +29,8 @@ fn schema_of(format: Format) -> schemars::Schema {
         Format::Find => schema_for!(output::find::FoundPaths),
         Format::Diff => schema_for!(output::diff::SnapshotDiff),
         Format::Simulate => schema_for!(output::simulate::Simulation),
+        Format::State => schema_for!(output::state::StateReport),
+        Format::StateTable => schema_for!(schema::state::StateTable),
         Format::Check => schema_for!(output::check::ConfigFaults),
         Format::Restore => schema_for!(output::restore::RestorePreview),
         Format::Adopt => schema_for!(output::adopt::AdoptPreview),

@@ -28,6 +28,7 @@ mod own_file;
 mod plan;
 mod restore;
 mod setup;
+mod state;
 mod status;
 mod timer;
 mod units;

@@ -19,5 +19,6 @@ pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod restore;
 pub(crate) mod simulate;
+pub(crate) mod state;
 pub(crate) mod status;
 pub(crate) mod verify;

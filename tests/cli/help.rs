@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 
 use crate::lab::{Lab, PROGRAM, Ran, id_of, run_command};
 
-pub(crate) const VERBS: [&str; 28] = [
+pub(crate) const VERBS: [&str; 29] = [
     "try",
     "setup",
     "check",
@@ -14,6 +14,7 @@ pub(crate) const VERBS: [&str; 28] = [
     "now",
     "status",
     "list",
+    "state",
     "find",
     "diff",
     "health",

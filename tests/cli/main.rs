@@ -71,6 +71,7 @@ mod screens;
 mod scripts;
 mod segments;
 mod setup;
+mod state;
 mod state_files;
 mod suspicion;
 mod tags;

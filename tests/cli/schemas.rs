@@ -12,7 +12,7 @@ use test_support::{DOCUMENTS, WITHOUT_DOCUMENT};
 use crate::lab::{Lab, PROGRAM, run_command};
 
 /// The formats: of files, and of what verbs print with `--json`.
-const FORMATS: [&str; 20] = [
+const FORMATS: [&str; 22] = [
     "adopt",
     "check",
     "cloud-list",
@@ -30,6 +30,8 @@ const FORMATS: [&str; 20] = [
     "restore",
     "setup",
     "simulate",
+    "state",
+    "state-table",
     "status",
     "systemd-units",
     "verification",

@@ -27,7 +27,12 @@ fn scripts_run_before_and_after_and_know_what_came_of_it() {
     lab.set("postBackupScript", noting(&lab, "post"));
     let report = lab.backup(FIRST);
     let run = report["run_id"].as_str().unwrap();
-    assert_eq!(read(&lab, "pre.env"), format!("BACKUP_RUN_ID={run}\n"));
+    let pre = read(&lab, "pre.env");
+    let file = lab.text(&format!("state/runs/{run}/incomplete"));
+    assert_eq!(
+        pre,
+        format!("BACKUP_INCOMPLETE={file}\nBACKUP_RUN_ID={run}\n")
+    );
     assert_eq!(
         read(&lab, "post.env"),
         format!(
@@ -86,6 +91,26 @@ fn a_failing_script_before_may_be_only_a_warning() {
     assert_eq!(step_outcome(&report, "pre-script")["status"], "incomplete");
     assert_eq!(report["snapshot"]["complete"], true);
     assert_eq!(lab.ids(), [id_of(FIRST)]);
+}
+
+#[test]
+fn a_script_says_what_it_could_not_do_and_the_run_is_incomplete() {
+    let mut lab = Lab::new();
+    let body = "echo 'app.db is not dumped: disk full' >> \"$BACKUP_INCOMPLETE\"; \
+                echo >> \"$BACKUP_INCOMPLETE\"";
+    lab.set("preBackupScript", lab.script("pre", body));
+    let report = lab.at(FIRST, &["apply", "--json"]).expect(3).json();
+    assert_eq!(report["result"], "incomplete");
+    let outcome = step_outcome(&report, "pre-script");
+    assert_eq!(outcome["status"], "incomplete");
+    assert_eq!(outcome["message"], "app.db is not dumped: disk full");
+    assert_eq!(lab.ids(), [id_of(FIRST)]);
+    let run = report["run_id"].as_str().unwrap();
+    assert!(!lab.path(format!("state/runs/{run}/incomplete")).exists());
+
+    // The next one that says nothing is as good as ever.
+    lab.set("preBackupScript", lab.script("pre", "true"));
+    assert_eq!(lab.backup(SECOND)["result"], "success");
 }
 
 #[test]

@@ -59,7 +59,11 @@ fn evaluate(nix: &Nix, nixpkgs: &Nixpkgs) -> Systems {
         let mut systems: Systems =
             serde_json::from_str(&without_hashes(&found.to_string())).unwrap();
         for system in systems.values_mut() {
-            system["config"] = serde_json::from_str(system["config"].as_str().unwrap()).unwrap();
+            for key in ["config", "state"] {
+                if let Some(text) = system[key].as_str() {
+                    system[key] = serde_json::from_str(text).unwrap();
+                }
+            }
             for unit in system["units"].as_object_mut().unwrap().values_mut() {
                 unit["lines"] = json!(lines(unit["text"].as_str().unwrap()));
                 unit.as_object_mut().unwrap().remove("text");
@@ -75,7 +79,8 @@ fn kept(mut systems: Systems) -> Systems {
     let defaults = serde_json::to_value(Config::default()).unwrap();
     for system in systems.values_mut() {
         let system = system.as_object_mut().unwrap();
-        system.retain(|key, _| ["config", "failed", "warnings"].contains(&key.as_str()));
+        const KEPT: [&str; 5] = ["config", "dump", "failed", "state", "warnings"];
+        system.retain(|key, value| KEPT.contains(&key.as_str()) && !value.is_null());
         forget_defaults(&mut system["config"], &defaults);
     }
     systems

@@ -25,6 +25,7 @@ mod providers;
 mod pure;
 mod restricted;
 mod rules;
+mod state;
 mod syntax;
 mod system;
 mod units;

@@ -25,6 +25,11 @@ let
       lib.setAttrByPath path (lib.mkOption { inherit type default; })
     );
 
+  # Its name in packages since.
+  renamed = {
+    nixpkgs.overlays = [ (final: prev: { util-linux = prev.util-linux or prev.utillinux; }) ];
+  };
+
   missing.options = lib.foldl' lib.recursiveUpdate { } [
     (declare [ "system" "checks" ] (lib.types.listOf lib.types.package) [ ])
     (declare [ "systemd" "tmpfiles" "settings" ] lib.types.anything { })
@@ -43,7 +48,10 @@ in
       }
       // args
       // {
-        modules = modules ++ [ missing ];
+        modules = modules ++ [
+          missing
+          renamed
+        ];
       }
     );
 }

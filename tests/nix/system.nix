@@ -67,5 +67,10 @@ in
     );
     inherit (config) warnings;
     failed = map (a: a.message) (lib.filter (a: !a.assertion) config.assertions);
+  }
+  # What it says that it keeps, and the script that writes its databases out.
+  // lib.optionalAttrs (config.environment.etc ? "backup/state.json") {
+    state = config.environment.etc."backup/state.json".text;
+    dump = config.hwc.system.services.backup.state.derived.script;
   };
 }

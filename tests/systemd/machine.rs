@@ -25,9 +25,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What the Debian has besides the least.
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,libpam-systemd,rsync,procps,util-linux,mount,\
-acl,attr,libcap2-bin,sudo";
+acl,attr,libcap2-bin,sudo,postgresql,sqlite3,nginx";
 /// What its folder's name begins with: another one for another list, as others may use the one that is there.
-const TREE: &str = "debian";
+const TREE: &str = "debian-with-servers";
 
 /// A machine that runs until it is dropped.
 pub(crate) struct Machine {
@@ -116,6 +116,18 @@ fn make_tree() -> Result<PathBuf, String> {
         let said = String::from_utf8_lossy(&output.stdout);
         let last = said.lines().last().unwrap_or_default();
         return Err(format!("debootstrap could not make a Debian: {last}"));
+    }
+    // Servers run where a test starts them, of what it gives them.
+    let wanted = new.join("etc/systemd/system/multi-user.target.wants");
+    for server in ["postgresql.service", "nginx.service"] {
+        let _ = fs::remove_file(wanted.join(server));
+    }
+    for made in [
+        "var/lib/postgresql",
+        "etc/postgresql",
+        "var/cache/apt/archives",
+    ] {
+        let _ = fs::remove_dir_all(new.join(made));
     }
     fs::rename(&new, &tree).map_err(|error| error.to_string())?;
     Ok(tree)

@@ -18,6 +18,7 @@ mod records;
 mod runs;
 mod schedule;
 mod setup;
+mod state;
 mod units;
 
 pub(crate) use test_support::is_installed;

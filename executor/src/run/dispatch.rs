@@ -89,8 +89,7 @@ fn do_action(
     match &step.action {
         Action::Announce(announce) => Ok(steps::notify::run_announce_step(announce, context)),
         Action::PreScript(script) => {
-            let environment = script_environment(plan, None, sealed.as_ref());
-            steps::script::run_script_step(&step.id, script, &environment, context)
+            steps::pre_script::run_pre_script_step(session.state, plan, &step.id, script, context)
         }
         Action::PlanAgain => Err(Error::failed(
             "the rest of this run is planned by whoever runs all of it",

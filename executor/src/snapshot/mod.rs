@@ -28,7 +28,7 @@ mod start;
 mod stored_file;
 mod worker;
 
-use schema::{journal::Outcome, plan::SnapshotStep, record::Engine};
+use schema::{config::AbsolutePath, journal::Outcome, plan::SnapshotStep, record::Engine};
 
 use self::{outcome::outcome_of_snapshot, rsync::Filled};
 use crate::{
@@ -60,7 +60,12 @@ pub fn run_snapshot_step(
         return Ok(outcome_of_snapshot(&record, (None, None), open_because));
     }
     let survey = match survey {
-        Some(survey) => survey,
+        Some(mut survey) => {
+            // It was made of all sources that are configured; the plan leaves out what need not be there.
+            let is_planned = |path: &AbsolutePath| step.sources.iter().any(|one| one.path == *path);
+            survey.sources.retain(|one| is_planned(&one.path));
+            survey
+        }
         None => survey_sources(store, step, context)?,
     };
     check_any_source(&survey)?;

@@ -329,7 +329,11 @@ impl StateDir {
             .map_err(|error| Error::io("make", self.named(RUNS).as_bytes(), error))
     }
 
-    pub(super) fn run(&self, run_id: &str) -> Result<Dir> {
+    /// Opens the folder of a run.
+    ///
+    /// # Errors
+    /// Fails if it cannot be opened.
+    pub(crate) fn run(&self, run_id: &str) -> Result<Dir> {
         self.runs()?
             .folder(OsStr::new(run_id))
             .map_err(|error| Error::io("open", self.run_path(run_id).as_bytes(), error))

@@ -5,6 +5,7 @@ pub mod destination_check;
 pub mod mark;
 pub(crate) mod moving;
 pub mod notify;
+pub(crate) mod pre_script;
 pub mod repair;
 mod repaired_clones;
 pub mod rotate;

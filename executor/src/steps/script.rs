@@ -1,6 +1,6 @@
 //! Runs a script: no shell, no arguments, and what its end means for the run.
 
-use std::{process::Command, time::Duration};
+use std::{ffi::OsString, process::Command, time::Duration};
 
 use schema::{
     FailureCode, Plan, RunResult,
@@ -24,7 +24,7 @@ use crate::{
 pub fn run_script_step(
     name: &str,
     step: &ScriptStep,
-    environment: &[(&str, String)],
+    environment: &[(&str, OsString)],
     context: Context<'_>,
 ) -> Result<Outcome> {
     run_script_within(name, step, Duration::MAX, environment, context)
@@ -38,7 +38,7 @@ pub fn run_script_within(
     name: &str,
     step: &ScriptStep,
     most: Duration,
-    environment: &[(&str, String)],
+    environment: &[(&str, OsString)],
     context: Context<'_>,
 ) -> Result<Outcome> {
     let _pause = Pause::new();
@@ -96,12 +96,12 @@ pub(crate) fn script_environment(
     plan: &Plan,
     result: Option<RunResult>,
     sealed: Option<&Sealed>,
-) -> Vec<(&'static str, String)> {
-    let mut environment = vec![("BACKUP_RUN_ID", plan.run_id.clone())];
+) -> Vec<(&'static str, OsString)> {
+    let mut environment = vec![("BACKUP_RUN_ID", plan.run_id.clone().into())];
     if let Some(result) = result {
-        environment.push(("BACKUP_RESULT", result.word().to_owned()));
+        environment.push(("BACKUP_RESULT", result.word().into()));
         let id = sealed.map(|sealed| sealed.id.to_string());
-        environment.push(("BACKUP_SNAPSHOT", id.unwrap_or_default()));
+        environment.push(("BACKUP_SNAPSHOT", id.unwrap_or_default().into()));
     }
     environment
 }

@@ -124,6 +124,11 @@ pub(super) fn nixos_only(section: &str, name: &str) -> Option<(&'static str, &'s
             "remove it here and set `hwc.system.services.backup.extraTools` in the NixOS \
              configuration; outside NixOS put the tools on the PATH",
         )),
+        ("", "state") => Some((
+            "state",
+            "remove it here and set `hwc.system.services.backup.state` in the NixOS configuration; \
+             in this file `local.sources` and `preBackupScript` are what becomes of it",
+        )),
         ("protonDrive", "secretname") => Some((
             "protonDrive.secretName",
             "remove it here and set `cloud.configFile` to the path of the rclone configuration",

@@ -24,6 +24,7 @@ const FAULTS: &[Rule] = &[
     no_sources,
     sources::duplicate,
     sources::destination,
+    sources::optional,
     one_line,
     patterns::invalid,
     patterns::invalid_names,

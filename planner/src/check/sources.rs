@@ -4,7 +4,7 @@
 //! Compares paths as they are written; links and mounts are looked at when a plan is made, and by
 //! whoever checks a file on the machine that it is for.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use schema::config::AbsolutePath;
 use schema::{Config, path::rest_below};
@@ -102,6 +102,24 @@ pub(super) fn destination(config: &Config) -> Vec<RuleFinding> {
         );
     }
     found
+}
+
+/// What need not be there and is no source.
+pub(super) fn optional(config: &Config) -> Vec<RuleFinding> {
+    let local = &config.local;
+    let sources: HashSet<&AbsolutePath> = local.sources.iter().collect();
+    let optional = local.optional_sources.iter().enumerate();
+    let unknown = optional.filter(|(_, path)| !sources.contains(path));
+    let finding = |(index, _)| {
+        RuleFinding::new(
+            format!("local.optionalSources[{index}]"),
+            "not one of `local.sources`",
+        )
+        .expected("a path that `local.sources` has as well")
+        .hint("add it to `local.sources`, or remove it here")
+        .with(&["local.sources"])
+    };
+    unknown.map(finding).collect()
 }
 
 /// Whether a path is the folder or lies in it, as they are written.

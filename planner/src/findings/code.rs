@@ -121,6 +121,7 @@ pub const RCLONE_HAS_KNOWN_FAULTS: &str = "rclone-has-known-faults";
 // Notes.
 pub const USER_VIEW_LEFT: &str = "user-view-left";
 pub const SOURCE_NOT_YET_THERE: &str = "source-not-yet-there";
+pub const OPTIONAL_SOURCE_NOT_THERE: &str = "optional-source-not-there";
 pub const DESTINATION_NOT_YET_THERE: &str = "destination-not-yet-there";
 pub const NOTHING_ENABLED: &str = "nothing-enabled";
 pub const ONLY_ONE_PART: &str = "only-one-part";

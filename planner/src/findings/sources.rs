@@ -45,6 +45,7 @@ pub(super) fn check_sources(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
         check_presence(facts, source, findings);
         check_content(facts, source, findings);
     }
+    findings.extend(describe_spared(facts));
     findings.extend(patterns::without_effect(facts));
     findings.extend(databases_found(facts));
 }
@@ -88,6 +89,29 @@ fn databases_found(facts: &Facts<'_>) -> Option<Finding> {
         .hint(
             "write each out before the backup with a preBackupScript (`sqlite3 FILE \".backup \
              COPY\"`, `pg_dumpall`, `mariadb-dump`), as docs/databases.md shows",
+        )
+    })
+}
+
+/// Which sources are not there and need not be: one note for all.
+fn describe_spared(facts: &Facts<'_>) -> Option<Finding> {
+    let spared: Vec<String> = facts
+        .spared_sources()
+        .map(|source| source.path.to_string())
+        .collect();
+    let count = spared.len() as u64;
+    let are = if count == 1 {
+        "is not there and need not be"
+    } else {
+        "are not there and need not be"
+    };
+    (count > 0).then(|| {
+        note(
+            code::OPTIONAL_SOURCE_NOT_THERE,
+            format!(
+                "{} {are} (local.optionalSources)",
+                first_few(spared.into_iter(), count)
+            ),
         )
     })
 }

@@ -62,7 +62,7 @@ pub(crate) fn cloud_step(facts: &Facts<'_>, snapshot: SnapshotId) -> CloudSyncSt
         mode: cloud.sync_mode,
         snapshot,
         live: live.then(|| LiveSources {
-            sources: facts.config.local.sources.clone(),
+            sources: facts.sources().map(|one| one.path.clone()).collect(),
             exclude_patterns: facts.config.local.exclude_patterns.clone(),
             exclude_caches: facts.config.local.exclude_caches,
             exclude_if_present: facts.config.local.exclude_if_present.clone(),

@@ -148,7 +148,7 @@ fn had_files(facts: &Facts<'_>, before: &SnapshotState) -> Vec<AbsolutePath> {
 /// Whether sources and what is left out of them are those of the snapshot before, in any order.
 fn same_choice(facts: &Facts<'_>, before: &SnapshotState) -> bool {
     let local = &facts.config.local;
-    let sources: BTreeSet<_> = local.sources.iter().collect();
+    let sources: BTreeSet<_> = facts.sources().map(|one| &one.path).collect();
     let sources_then: BTreeSet<_> = before.record.sources.iter().map(|one| &one.path).collect();
     let patterns: BTreeSet<_> = local.exclude_patterns.iter().collect();
     let patterns_then: BTreeSet<_> = before.record.exclude_patterns.iter().collect();

@@ -63,6 +63,9 @@ pub struct Local {
     pub max_holes_gb: u32,
     /// Folders or files to back up; a missing one makes the run incomplete.
     pub sources: Vec<AbsolutePath>,
+    /// Those of `sources` that need not be there yet, such as the folder of a service that has not run: one
+    /// that is missing and had no files in the last good snapshot is left out, with a note.
+    pub optional_sources: Vec<AbsolutePath>,
     /// What to leave out, with rsync's meaning of a pattern: without `/` a name at any depth, with one
     /// within the end of a path, with one before it a path from the source on, with one behind it folders
     /// only; `*`, `?` and `[...]` stop at `/`, `**` does not. A path from the source on is also taken for a
@@ -118,6 +121,7 @@ impl Default for Local {
             min_space_gb: 10,
             max_holes_gb: DEFAULT_MAX_HOLES_GB,
             sources: ["/home", "/etc/nixos"].map(AbsolutePath::new).into(),
+            optional_sources: Vec::new(),
             exclude_patterns: [
                 ".cache",
                 "*.tmp",

@@ -29,7 +29,8 @@ pub struct Config {
     pub version: ConfigVersion,
     /// Folder below the mount point; null takes the machine's host name.
     pub hostname: Option<String>,
-    /// Executable to run before the backup.
+    /// Executable to run before the backup. Each line that it writes to the file that `BACKUP_INCOMPLETE`
+    /// names says what could not be done: the backup is made, and the run is incomplete.
     pub pre_backup_script: Option<AbsolutePath>,
     /// Executable to run after the backup, whatever its result; it finds `BACKUP_RESULT`,
     /// `BACKUP_SNAPSHOT` and `BACKUP_RUN_ID` in its environment.

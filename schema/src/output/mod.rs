@@ -18,6 +18,7 @@ pub mod progress;
 pub mod restore;
 pub mod setup;
 pub mod simulate;
+pub mod state;
 pub mod status;
 pub mod systemd_units;
 

@@ -16,7 +16,7 @@ const ANNOTATIONS: [&str; 7] = [
 ];
 
 /// Verbs that print a document, each with its format when the verb is run, and with `--dry-run`.
-pub const DOCUMENTS: [(&str, &str, &str); 22] = [
+pub const DOCUMENTS: [(&str, &str, &str); 23] = [
     ("accept", "report", "plan"),
     ("adopt", "report", "adopt"),
     ("apply", "report", "plan"),
@@ -35,6 +35,7 @@ pub const DOCUMENTS: [(&str, &str, &str); 22] = [
     ("restore", "report", "restore"),
     ("setup", "setup", "setup"),
     ("simulate", "simulate", "simulate"),
+    ("state", "state", "state"),
     ("status", "status", "status"),
     ("systemd-units", "systemd-units", "systemd-units"),
     ("unpin", "report", "plan"),
