@@ -122,12 +122,12 @@ fn make_tree() -> Result<PathBuf, String> {
     for server in ["postgresql.service", "nginx.service"] {
         let _ = fs::remove_file(wanted.join(server));
     }
-    for made in [
-        "var/lib/postgresql",
-        "etc/postgresql",
-        "var/cache/apt/archives",
-    ] {
+    for made in ["var/lib/postgresql", "etc/postgresql"] {
         let _ = fs::remove_dir_all(new.join(made));
+    }
+    let packages = fs::read_dir(new.join("var/cache/apt/archives"));
+    for package in packages.into_iter().flatten().flatten() {
+        let _ = fs::remove_file(package.path());
     }
     fs::rename(&new, &tree).map_err(|error| error.to_string())?;
     Ok(tree)
