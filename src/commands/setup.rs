@@ -373,7 +373,7 @@ impl Steps<'_> {
         let enabled = enabling.enable(&told)?;
         let mut page = render::page::Page::default();
         page.line(0, &format!("enabled {}", enabled.join(", ")));
-        self.say(page.into_string().trim_end());
+        page.into_string().lines().for_each(|line| self.say(line));
         self.outcome.enabled = enabled.into_iter().map(str::to_owned).collect();
         if !nix::unistd::geteuid().is_root() {
             self.say(

@@ -92,5 +92,10 @@ fn the_pictures_are_what_the_program_shows() {
             first(&new),
             "docs/screens/{file} is not what the program shows: run docs/screens/make"
         );
+        let is_escaped = new.iter().any(|line| line.contains("\\0"));
+        assert!(
+            !is_escaped,
+            "{file} shows an end of a line as a number: {new:#?}"
+        );
     }
 }
