@@ -12,7 +12,7 @@ fn an_rsync_that_is_missing_old_or_something_else_is_refused() {
     let Some(lab) = lab() else { return };
     let with_version = |body: &str| {
         lab.script("bin/rsync", body);
-        let arguments = ["plan", "--now", FIRST];
+        let arguments = ["-v", "plan", "--now", FIRST];
         let mut command = lab.command(&arguments);
         command.env("PATH", lab.text("bin"));
         run_command(command, &arguments)
