@@ -346,6 +346,14 @@ in
       maxAge.example = "3d";
       verifySubset.example = "1/7";
       prometheusFile.example = "/var/lib/prometheus-node-exporter/backup.prom";
+    }
+    // {
+      drill = section schema.monitoring.keys.drill.keys {
+        enable.example = true;
+        schedule.example = "monthly";
+        checks.example = literalExpression ''[ "${pkgs.postgresql}/bin/pg_verifybackup" ]'';
+        timeout.example = "30m";
+      };
     };
   };
 }

@@ -54,6 +54,7 @@ in
     # For systemd a delay of 0 is none.
     "schedule.isDelayed" = true;
     "monitoring.enable" = monitoring.enable;
+    "monitoring.drill.enable" = local.enable && monitoring.drill.enable;
     "destination.isMounted" = needsMount;
     "scripts.areRun" = cfg.preBackupScript != null || cfg.postBackupScript != null;
     "metrics.areWritten" = metrics != "/";
@@ -68,6 +69,7 @@ in
     "mountPoint.word" = escape.word local.mountPoint;
     schedule = escape.whole (import ./calendar.nix { inherit (schedule) frequency timeOfDay; });
     healthCheckInterval = escape.whole monitoring.healthCheckInterval;
+    drillSchedule = escape.whole monitoring.drill.schedule;
     "stateDirectory.word" = escape.word stateDir;
     "cloudStateDirectory.word" = escape.word "${stateDir}/cloud";
     "logPath.word" = escape.word monitoring.logPath;

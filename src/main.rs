@@ -29,6 +29,7 @@ use backup::engine::Mark;
 use clap::Parser as _;
 use executor::{
     clock::Clock,
+    drill,
     logs::{Journald, Kind, Level, Record},
     sys::answer,
     watch,
@@ -52,7 +53,12 @@ fn main() -> ExitCode {
             .for_each(|path| answer::touch_path(Path::new(path)));
         return ExitCode::SUCCESS;
     }
+    let mut given = std::env::args_os().skip(1);
+    if given.next().is_some_and(|first| first == drill::ARGUMENT) {
+        return ExitCode::from(drill::enter_room(given.next().as_deref()));
+    }
     // Also where the file was replaced by an update meanwhile.
+    drill::set_room_program("/proc/self/exe".into());
     answer::set_probe_program("/proc/self/exe".into());
     let cli = match Cli::try_parse_from(program_arguments()) {
         Ok(cli) => cli,
@@ -195,6 +201,7 @@ fn run_verb(verb: &Verb, settings: &Settings, out: &Out) -> anyhow::Result<u8> {
         Verb::Find(arguments) => commands::find::find_versions(arguments, settings, out),
         Verb::Diff(arguments) => commands::diff::show_diff(arguments, settings, out),
         Verb::Health(arguments) => commands::health::check_health(arguments, settings, out),
+        Verb::Drill(arguments) => commands::drill::hold_drill(arguments, settings, out),
         Verb::Restore(arguments) => commands::restore::restore_files(arguments, settings, out),
         Verb::Verify(arguments) => commands::verify::verify_snapshots(arguments, settings, out),
         Verb::NotifyTest(arguments) => {

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod cloud;
 pub mod copy;
 pub mod destination;
+pub mod drill;
 pub mod error;
 pub mod event;
 mod flush;

@@ -11,6 +11,7 @@ pub mod calendar;
 pub mod check;
 mod deletion_groups;
 mod differences;
+pub mod drill;
 pub mod due;
 mod facts;
 pub mod findings;

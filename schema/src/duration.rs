@@ -80,6 +80,15 @@ impl Span {
         }
     }
 
+    /// A span of whole minutes, written `10m`.
+    #[must_use]
+    pub fn minutes(minutes: u32) -> Self {
+        Self {
+            microseconds: u64::from(minutes) * 60_000_000,
+            text: format!("{minutes}m"),
+        }
+    }
+
     /// The span for the standard library.
     #[must_use]
     pub fn as_duration(&self) -> Duration {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Finding, Report, RunResult, Severity, SnapshotId,
+    drill::Drill,
     journal::{Sealed, Status, StepReport},
     plan::{Part, only_tells},
 };
@@ -184,6 +185,9 @@ pub struct Measured {
     pub cloud_unreachable: Option<String>,
     /// When health was last checked.
     pub last_check_at: Option<DateTime<FixedOffset>>,
+    /// What the last drill came to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drill: Option<Drill>,
 }
 
 /// A backup that ended.

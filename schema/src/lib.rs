@@ -11,6 +11,7 @@ pub mod cloud;
 pub mod columns;
 pub mod config;
 pub mod digest;
+pub mod drill;
 pub mod duration;
 pub mod escape;
 pub mod failure;

@@ -93,7 +93,7 @@ fn describe_keys(schema: &Value, of: &Value, above: &str, keys: &mut Vec<Describ
         let is = resolve(schema, at);
         let meaning = at["description"].as_str().or(is["description"].as_str());
         let below = object_of(schema, at);
-        let is_head = below.is_some() && above.is_empty();
+        let is_head = below.is_some() && (above.is_empty() || at["default"].is_object());
         keys.push(DescribedKey {
             meaning: in_one_line(meaning.unwrap_or_default()),
             value: (!is_head).then(|| DescribedValue {

@@ -13,7 +13,9 @@ pub(crate) use self::setup::{
     Check, Completions, CopyEngine, Format, Init, Man, NotifyTest, Schema, Settle, Setup, Simulate,
     State, SystemdUnits, Try, View,
 };
-pub(crate) use self::snapshots::{Adopt, Delete, Diff, Find, One, Origin, Prune, Restore, Verify};
+pub(crate) use self::snapshots::{
+    Adopt, Delete, Diff, Drill, Find, One, Origin, Prune, Restore, Verify,
+};
 
 /// Verbs that are also programs of their own: `backup-now` is `backup now`.
 pub(crate) const PROGRAMS: [(&str, &str); 4] = [
@@ -156,6 +158,8 @@ pub(crate) enum Verb {
     Health(Health),
     /// Copy a file or folder out of a snapshot
     Restore(Restore),
+    /// Try a restore: put a snapshot where its files belong, in a room of its own, and run checks
+    Drill(Drill),
     /// Compare snapshots with their manifests, and heal what is damaged
     Verify(Verify),
     /// Send a test message over every channel of notifications.*, and show what became of it

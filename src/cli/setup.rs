@@ -167,6 +167,10 @@ pub(crate) enum Format {
     Verification,
     /// What `health` found
     Health,
+    /// What `drill` prints; with `--dry-run` a drill-plan
+    Drill,
+    /// What `drill --dry-run` prints
+    DrillPlan,
     /// What `status` prints
     Status,
     /// What `list` and `restore --list` print

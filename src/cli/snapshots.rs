@@ -152,6 +152,22 @@ pub(crate) struct Verify {
     pub(crate) dry_run: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Nothing is copied, and nothing is written to sources and destination: what is written in the \
+room is thrown away, and no network can be reached from there. A sample of files is read and compared with the \
+manifest, then each of monitoring.drill.checks is run. Exits with 0 if all of it is as it should be, \
+with 1 if not."
+)]
+pub(crate) struct Drill {
+    /// `latest`, `latest~1`, a day, an id such as 2025-01-16_02-00-00 or its beginning [default:
+    /// latest, the last good one]
+    pub(crate) snapshot: Option<String>,
+    /// Show what the room would show and what would be run, without doing it
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
 /// A part such as 2/7.
 fn parse_part(text: &str) -> Result<(u32, u32), String> {
     let fault = || "not a part such as 2/7, from 1/7 to 7/7".to_owned();

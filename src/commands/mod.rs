@@ -7,6 +7,7 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod delete;
 pub(crate) mod diff;
+pub(crate) mod drill;
 pub(crate) mod find;
 pub(crate) mod health;
 pub(crate) mod init;

@@ -23,6 +23,8 @@ fn schema_of(format: Format) -> schemars::Schema {
         Format::Inventory => schema_for!(schema::Inventory),
         Format::Report => schema_for!(schema::Report),
         Format::Health => schema_for!(schema::health::Health),
+        Format::Drill => schema_for!(schema::drill::Drill),
+        Format::DrillPlan => schema_for!(schema::drill::DrillPlan),
         Format::Verification => schema_for!(schema::verify::Verification),
         Format::Status => schema_for!(output::status::BackupStatus),
         Format::List => schema_for!(output::list::SnapshotList),

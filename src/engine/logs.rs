@@ -26,6 +26,8 @@ const LOCAL: &str = "backup-local.log";
 const CLOUD: &str = "backup-cloud.log";
 /// Records of health checks.
 const HEALTH: &str = "backup-health.log";
+/// Records of drills.
+const DRILL: &str = "backup-drill.log";
 
 /// What is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +38,8 @@ pub(super) enum LogKind {
     Runs,
     /// A health check, which has a log of its own.
     HealthCheck,
+    /// A drill, which has one too.
+    Drill,
 }
 
 /// Writes what happens to the logs, then tells another observer.
@@ -101,7 +105,7 @@ impl<'a> Logs<'a> {
         let unit = parts.last().copied().and_then(unit_of);
         let record = &Record {
             run_id: record.run_id.or(run.as_deref()),
-            unit: unit.filter(|_| self.kind != LogKind::HealthCheck),
+            unit: unit.filter(|_| matches!(self.kind, LogKind::Backups | LogKind::Runs)),
             ..*record
         };
         self.write_to_files(parts, record);
@@ -116,6 +120,7 @@ impl<'a> Logs<'a> {
         };
         match self.kind {
             LogKind::HealthCheck => files.write(HEALTH, record),
+            LogKind::Drill => files.write(DRILL, record),
             LogKind::Backups | LogKind::Runs => {
                 for part in parts {
                     files.write(log_file_of(*part), record);
@@ -133,7 +138,7 @@ impl<'a> Logs<'a> {
         let record = self.new_record(Level::Error, Kind::Error, &text);
         let parts: &[Part] = match self.kind {
             LogKind::Backups => &[Part::Coordinator, self.main],
-            LogKind::Runs | LogKind::HealthCheck => &[Part::Coordinator],
+            LogKind::Runs | LogKind::HealthCheck | LogKind::Drill => &[Part::Coordinator],
         };
         self.write_to_files(parts, &record);
     }
@@ -153,7 +158,7 @@ impl<'a> Logs<'a> {
         let text = text_with_hint(&finding.message, finding.hint.as_deref());
         let kind = match self.kind {
             LogKind::HealthCheck => Kind::Health,
-            LogKind::Backups | LogKind::Runs => Kind::Finding,
+            LogKind::Backups | LogKind::Runs | LogKind::Drill => Kind::Finding,
         };
         let record = self.new_record(finding.severity.into(), kind, &text);
         // Who looks for why there is no snapshot looks at the part that makes it.

@@ -11,6 +11,7 @@ mod cloud;
 mod delete;
 mod destination;
 mod diff;
+mod drill;
 mod find;
 mod health;
 mod init;
@@ -64,6 +65,7 @@ pub use self::{
     delete::PreparedDeletion,
     destination::host_name,
     diff::{DiffAfter, DiffRequest},
+    drill::DrillRequest,
     find::FindOutcome,
     health::HealthRequest,
     init::InitRequest,

@@ -18,6 +18,7 @@ use planner::{
 };
 use schema::{
     Finding, Report, RunResult, SnapshotId,
+    drill::Drill,
     health::{Health, HealthVerdict},
     journal::{NotifiedChannel, REPORT_FORMAT_VERSION, Status, StepReport},
     notified::NotifiedError,
@@ -197,6 +198,22 @@ impl Operation<'_> {
             .report_unbegun(health.checked_at, result, findings);
         let last_good = health.last_good;
         self.notify(&channels, &report, last_good, Occasion::Health)
+    }
+
+    /// Tells of a trial restore that failed, of which this finding says why. A dead man's switch waits for
+    /// backups and is left alone.
+    pub(super) fn notify_of_drill(&self, drill: &Drill, finding: Finding) {
+        let wanted = &self.engine.config.notifications;
+        if !wanted.on_failure {
+            return;
+        }
+        let mut channels = wanted.channels();
+        channels.retain(|channel| !matches!(channel, Channel::Healthcheck { .. }));
+        let engine = self.engine;
+        let report = engine.report_unbegun(drill.ended_at, RunResult::Failed, vec![finding]);
+        let state = engine.state().unwrap_or_default();
+        let last_good = self.last_good(state.as_ref());
+        self.notify(&channels, &report, last_good, Occasion::Drill);
     }
 
     /// Tells these channels; whether any of them was told.

@@ -5,7 +5,7 @@ use planner::{
     standing::{self, Known},
     status::StatusFacts,
 };
-use schema::output::status::{BackupStatus, UnfinishedRun};
+use schema::output::status::{BackupStatus, LastDrill, UnfinishedRun};
 
 use super::{Engine, timer};
 
@@ -53,7 +53,15 @@ impl Engine {
             run_id: run.plan.run_id,
             step: run.step,
         });
+        let drill = state.as_ref().and_then(StateDir::drill);
         let health = state.as_ref().and_then(StateDir::health);
+        let health =
+            health.map(|health| planner::health::without_disproved_drill(health, drill.as_ref()));
+        findings.extend(
+            drill
+                .as_ref()
+                .and_then(planner::health::warn_of_failed_drill),
+        );
         let facts = StatusFacts {
             host: &self.host_folder(),
             now,
@@ -70,7 +78,10 @@ impl Engine {
             health: health.as_ref(),
             findings,
         };
-        Ok(planner::status::build_status(config, facts))
+        Ok(BackupStatus {
+            drill: drill.as_ref().map(LastDrill::of),
+            ..planner::status::build_status(config, facts)
+        })
     }
 
     /// The run that the next backup continues, unless a process is at work on it.

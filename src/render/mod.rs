@@ -8,6 +8,7 @@ pub(crate) mod amount;
 pub(crate) mod check;
 mod deletion;
 pub(crate) mod diff;
+pub(crate) mod drill;
 pub(crate) mod find;
 pub(crate) mod health;
 pub(crate) mod left_out;

@@ -67,7 +67,21 @@ fn add_all(facts: &mut Facts<'_>, status: &BackupStatus) {
     add_damage(facts, status);
     add_noticed(facts, status);
     add_health(facts, status);
+    add_drill(facts, status);
     add_suspect(facts, status);
+}
+
+/// The last trial restore; of one that failed a finding tells.
+fn add_drill(facts: &mut Facts<'_>, status: &BackupStatus) {
+    if let Some(last) = &status.drill {
+        let age = amount::age(status.now - last.ended_at);
+        let text = format!(
+            "{} {age}: {}",
+            last.verdict.word(),
+            printable(&last.summary)
+        );
+        facts.add("Drill", &text);
+    }
 }
 
 /// What is not as it usually is, and is told by neither the verdict nor a finding.

@@ -19,6 +19,7 @@ pub(crate) const VERBS: [&str; 29] = [
     "diff",
     "health",
     "restore",
+    "drill",
     "verify",
     "notify-test",
     "pin",

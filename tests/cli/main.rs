@@ -23,6 +23,7 @@ mod damage_table;
 mod databases;
 mod dependencies;
 mod diff;
+mod drill;
 mod dry_run;
 mod due;
 mod exclude;

@@ -19,6 +19,8 @@ const FORMATS: [&str; 22] = [
     "cloud-verification",
     "config",
     "diff",
+    "drill",
+    "drill-plan",
     "find",
     "health",
     "inventory",

@@ -34,7 +34,7 @@ pub(crate) fn configs() -> Vec<Value> {
             json!({"enable": true, "mountPoint": "/mnt/my disk", "ifAbsent": "defer"}),
             json!({}),
             json!({"enable": true, "frequency": "Sat 12:00 Europe/Berlin", "randomDelay": "0"}),
-            json!({"logPath": "/srv/log of 100% of \"backups\"", "prometheusFile": "/a b/c.prom"}),
+            json!({"logPath": "/srv/log of 100% of \"backups\"", "prometheusFile": "/a b/c.prom", "drill": {"enable": true, "schedule": "Sat 03:00"}}),
         ),
         (
             json!({"enable": true, "requireMount": false, "sources": ["/var"]}),
@@ -46,7 +46,7 @@ pub(crate) fn configs() -> Vec<Value> {
             json!({"mountPoint": "/tmp/x", "requireMount": true}),
             json!({"enable": true}),
             json!({"frequency": "MONTHLY", "timeOfDay": "23:59"}),
-            json!({"healthCheckInterval": "Mon..Fri 07:00", "logPath": "/var/log/a b/'c'"}),
+            json!({"healthCheckInterval": "Mon..Fri 07:00", "logPath": "/var/log/a b/'c'", "drill": {"enable": true}}),
         ),
         (
             json!({"enable": true, "sources": ["/home", "/"], "mountPoint": "/", "readableByUsers": true}),

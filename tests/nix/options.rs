@@ -86,6 +86,11 @@ fn good() -> Vec<(&'static str, Value)> {
     add("monitoring.maxAge", &[json!(null), json!("3d")]);
     add("monitoring.logPath", &[json!("/var/log/backups")]);
     add(
+        "monitoring.drill.checks",
+        &[json!([]), json!(["/etc/check"])],
+    );
+    add("monitoring.drill.timeout", &[json!("1h")]);
+    add(
         "notifications.email",
         &[json!({"to": "ann@example.org", "from": "a@b"})],
     );
@@ -201,6 +206,10 @@ fn bad() -> Vec<(&'static str, Value)> {
         ],
     );
     add("monitoring.maxAge", &[json!("old")]);
+    add(
+        "monitoring.drill.checks",
+        &[json!(["check"]), json!("/etc/check")],
+    );
     add(
         "notifications.email",
         &[

@@ -75,6 +75,7 @@ fn full() -> Value {
         },
         "cloud": {"enable": true, "syncMode": "copy"},
         "schedule": {"enable": true},
+        "monitoring": {"drill": {"enable": true}},
     })
 }
 
@@ -225,6 +226,7 @@ fn units_of_an_earlier_configuration_go_and_foreign_ones_stay() {
     less["cloud"]["enable"] = false.into();
     less["local"]["readableByUsers"] = false.into();
     less["schedule"]["enable"] = false.into();
+    less["monitoring"]["drill"]["enable"] = false.into();
     let output = backup(
         folder.path(),
         &less,

@@ -36,7 +36,7 @@ pub(super) enum Ping {
 pub(super) fn ping_of(news: &News<'_>) -> Ping {
     match (news.occasion, news.report.result) {
         (Occasion::Test, _) | (Occasion::Result, RunResult::Success) => Ping::Success,
-        (Occasion::Result | Occasion::Late | Occasion::Health, _) => Ping::Fail,
+        (Occasion::Result | Occasion::Late | Occasion::Health | Occasion::Drill, _) => Ping::Fail,
     }
 }
 

@@ -38,6 +38,8 @@ pub enum Occasion {
     Late,
     /// Health was checked, and the report has what was found.
     Health,
+    /// A trial restore failed, and the report has why.
+    Drill,
     /// Someone wants to see whether messages arrive.
     Test,
 }
@@ -73,6 +75,7 @@ pub fn compose_message(news: &News<'_>) -> Message {
         (Occasion::Late, _) => ("late", NotificationPriority::Doubtful),
         (Occasion::Health, RunResult::Failed) => ("NOT healthy", NotificationPriority::Bad),
         (Occasion::Health, _) => ("health needs a look", NotificationPriority::Doubtful),
+        (Occasion::Drill, _) => ("trial restore FAILED", NotificationPriority::Bad),
         (Occasion::Result, RunResult::Success) => ("done", NotificationPriority::Good),
         (Occasion::Result, RunResult::Incomplete) => match &report.snapshot {
             Some(sealed) if !sealed.suspect.is_empty() => {
@@ -102,6 +105,10 @@ pub fn compose_message(news: &News<'_>) -> Message {
         page.paragraph(vec![match news.occasion {
             Occasion::Health => format!(
                 "Health was checked {}. `backup health` says more.",
+                format_time(report.ended_at)
+            ),
+            Occasion::Drill => format!(
+                "A restore was tried {}. `backup drill` tries it again and says more.",
                 format_time(report.ended_at)
             ),
             _ => format!(

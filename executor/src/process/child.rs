@@ -129,7 +129,7 @@ pub(crate) fn wait_within(child: &mut Child, patience: Duration) -> bool {
 }
 
 /// The command with this input, and with both outputs piped.
-pub(super) fn with_piped_output(command: &mut Command, input: Stdio) -> &mut Command {
+pub(crate) fn with_piped_output(command: &mut Command, input: Stdio) -> &mut Command {
     command
         .stdin(input)
         .stdout(Stdio::piped())

@@ -15,7 +15,7 @@ mod supervise;
 mod version;
 
 pub(crate) use capture::{Captured, capture_output};
-pub(crate) use child::{ChildGroup, isolate_environment, wait_within};
+pub(crate) use child::{ChildGroup, isolate_environment, wait_within, with_piped_output};
 pub(crate) use exit::ProcessExit;
 pub(crate) use lines::{LineEnd, OutputLine, Stream};
 pub(crate) use stall::{ReadingStall, WaitingStall};

@@ -6,17 +6,27 @@
 
 use std::{io, os::unix::process::CommandExt as _, process::Command};
 
-use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
+use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
 
 /// Makes the kernel end the child as soon as the thread that starts it ends, however that is.
 ///
 /// Holds for the child only, not for what it starts in turn.
 pub fn die_with_parent(command: &mut Command) {
-    let parent = getpid();
+    tie_to_parent(command, Some(getpid()));
+}
+
+/// The same for a child that is the first process of a PID namespace, which does not see its parent. It must not
+/// do anything before the parent told it something after its start: the parent may have ended before.
+pub(crate) fn die_with_unseen_parent(command: &mut Command) {
+    tie_to_parent(command, None);
+}
+
+/// Ties a child to the thread that starts it, whose process is this one, where the child can see it.
+fn tie_to_parent(command: &mut Command, parent: Option<Pid>) {
     let tie = move || {
         set_parent_process_death_signal(Some(Signal::KILL))?;
         // The parent may have ended before the kernel was asked.
-        if getppid() != Some(parent) {
+        if parent.is_some() && getppid() != parent {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         Ok(())

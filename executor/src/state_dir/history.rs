@@ -11,11 +11,13 @@ use super::{
 use crate::{error::Result, store::read_json};
 use schema::{
     Finding, Plan, Report,
+    drill::Drill,
     health::{self, EndedRun, Health, SpaceSample},
     plan::{Action, Step},
 };
 
 pub(super) const HEALTH: &str = "health.json";
+pub(super) const DRILL: &str = "drill.json";
 
 impl StateDir {
     /// Backups that ended, oldest first; restores and the like are none.
@@ -108,6 +110,20 @@ impl StateDir {
     #[must_use]
     pub fn health(&self) -> Option<Health> {
         self.recall(HEALTH)
+    }
+
+    /// What the last drill came to. Nothing where that is damaged.
+    #[must_use]
+    pub fn drill(&self) -> Option<Drill> {
+        self.recall(DRILL)
+    }
+
+    /// Keeps what a drill came to, instead of what the last one did.
+    ///
+    /// # Errors
+    /// Fails if it cannot be written.
+    pub fn remember_drill(&self, drill: &Drill) -> Result<()> {
+        self.keep(DRILL, drill)
     }
 
     /// Keeps what a health check came to, instead of what the last one did.

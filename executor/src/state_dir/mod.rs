@@ -2,7 +2,7 @@
 //!
 //! `runs/<run-id>/` explains each run by itself; `destinations.json` lists the disks that were
 //! used; `verified.json` what was found of each, `sealed.json` the digests of manifests that were
-//! sealed there; `record-index/` spares reading records again; `health.json` what the last health check
+//! sealed there; `record-index/` spares reading records again; `drill.json` and `health.json` what the last drill and the last health check
 //! came to;
 //! `deferrals.json` since when runs are deferred; `tries.json` how often timers tried; `lock` lets one run at a time, `work.lock` one
 //! process of it.

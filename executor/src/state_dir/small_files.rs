@@ -7,6 +7,7 @@ use std::ffi::OsStr;
 
 use rustix::{fs::StatVfsMountFlags, io::Errno};
 use schema::{
+    drill::Drill,
     health::Health,
     notified::{Deferrals, NotifiedError},
     tries::Tries,
@@ -17,7 +18,7 @@ use super::{
     aside::set_aside,
     destinations::Destinations,
     files::{DESTINATIONS, RUNS, SEALED, VERIFIED},
-    history::HEALTH,
+    history::{DRILL, HEALTH},
     kept_digests::Sealed,
     notified::{DEFERRALS, TOLD_ERROR, TRIES},
     open::StateDir,
@@ -133,6 +134,7 @@ impl StateDir {
             inspect_file::<Verified>(self, VERIFIED),
             inspect_file::<Sealed>(self, SEALED),
             inspect_file::<Health>(self, HEALTH),
+            inspect_file::<Drill>(self, DRILL),
             inspect_file::<Deferrals>(self, DEFERRALS),
             inspect_file::<NotifiedError>(self, TOLD_ERROR),
             inspect_file::<Tries>(self, TRIES),

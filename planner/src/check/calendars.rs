@@ -1,4 +1,4 @@
-//! Rules about `schedule.frequency` and `monitoring.healthCheckInterval`.
+//! Rules about `schedule.frequency`, `monitoring.healthCheckInterval` and `monitoring.drill.schedule`.
 //!
 //! The grammar is `calendar`'s. Whether an expression ever elapses again needs a clock, so the rules
 //! do not ask it: [`never_again`] is for whoever has one.
@@ -23,6 +23,12 @@ pub(super) fn health_check(config: &Config) -> Vec<RuleFinding> {
     invalid("monitoring.healthCheckInterval", interval.parse())
 }
 
+/// When drills run.
+pub(super) fn drill(config: &Config) -> Vec<RuleFinding> {
+    let schedule = config.monitoring.drill.schedule.as_str();
+    invalid("monitoring.drill.schedule", schedule.parse())
+}
+
 /// The calendar expressions in use that elapse no more: systemd accepts them, starts the timer, and
 /// nothing ever happens.
 ///
@@ -42,7 +48,12 @@ pub fn never_again(config: &Config, now: DateTime<FixedOffset>) -> Vec<Fault> {
         let calendar = interval.parse::<Calendar>();
         ("monitoring.healthCheckInterval", interval, calendar)
     });
-    [frequency, interval]
+    let drill = monitoring.drill.enable.then(|| {
+        let schedule = monitoring.drill.schedule.as_str();
+        let calendar = schedule.parse::<Calendar>();
+        ("monitoring.drill.schedule", schedule, calendar)
+    });
+    [frequency, interval, drill]
         .into_iter()
         .flatten()
         .filter(|(_, _, calendar)| {

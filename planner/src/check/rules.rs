@@ -38,6 +38,7 @@ const FAULTS: &[Rule] = &[
     zero_spans,
     calendars::frequency,
     calendars::health_check,
+    calendars::drill,
     notices::no_channel,
     notices::email,
     notices::urls,
@@ -288,6 +289,10 @@ fn zero_spans(config: &Config) -> Vec<RuleFinding> {
         ("postBackupTimeout", Some(&config.post_backup_timeout)),
         ("cloud.timeout", Some(&config.cloud.timeout)),
         ("monitoring.maxAge", config.monitoring.max_age.as_ref()),
+        (
+            "monitoring.drill.timeout",
+            Some(&config.monitoring.drill.timeout),
+        ),
     ];
     let zero = spans
         .into_iter()

@@ -55,6 +55,11 @@ pub const RSYNC_TOO_OLD: &str = "rsync-too-old";
 // Refusals about what others could change.
 pub const UNTRUSTED_FILE: &str = "untrusted-file";
 
+// What drills come to.
+pub const DRILL_DONE: &str = "drill-done";
+pub const DRILL_FAILED: &str = "drill-failed";
+pub const DRILL_OVERDUE: &str = "drill-overdue";
+
 // Refusals about what the plan is made from.
 pub const INVENTORY_TOO_NEW: &str = "inventory-too-new";
 pub const INVENTORY_OF_ANOTHER_CONFIG: &str = "inventory-of-another-config";

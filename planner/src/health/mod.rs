@@ -5,6 +5,7 @@
 
 mod age;
 mod cloud;
+mod drill;
 mod news;
 mod runs;
 mod schedules;
@@ -18,6 +19,7 @@ mod tools;
 
 use std::cmp::Reverse;
 
+pub use drill::{describe_failed_drill, warn_of_failed_drill, without_disproved_drill};
 pub use news::is_news;
 
 use schema::{
@@ -64,6 +66,7 @@ pub fn assess_health(config: &Config, inventory: &Inventory, measured: &Measured
     stored::check_stored(&checkup, &mut findings);
     runs::check_runs(&checkup, &mut findings);
     schedules::check_schedules(&checkup, &mut findings);
+    drill::check_drill(&checkup, &mut findings);
     let cloud = cloud::check_cloud(&checkup, &mut findings);
     tools::check_tools(&checkup, &mut findings);
     findings.extend(findings::secrets::check_secrets(inventory));

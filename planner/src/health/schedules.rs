@@ -9,7 +9,7 @@ use crate::{
     findings::code,
 };
 
-/// Judges `schedule.frequency` and `monitoring.healthCheckInterval`.
+/// Judges `schedule.frequency`, `monitoring.healthCheckInterval` and `monitoring.drill.schedule`.
 pub(super) fn check_schedules(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
     let config = checkup.facts.config;
     let now = checkup.facts.inventory.taken_at.naive_local();
@@ -25,6 +25,15 @@ pub(super) fn check_schedules(checkup: &Checkup<'_>, findings: &mut Vec<Finding>
         );
     }
     let monitoring = &config.monitoring;
+    let drill = &monitoring.drill;
+    let text = drill.schedule.as_str();
+    if drill.enable && text.parse().is_ok_and(over) {
+        let message = format!("`{text}` (monitoring.drill.schedule) never elapses again");
+        findings.push(
+            warning(code::NEVER_ELAPSES, message)
+                .hint("set it to another expression, such as weekly"),
+        );
+    }
     let interval = monitoring.health_check_interval.as_str();
     if monitoring.enable && interval.parse().is_ok_and(over) {
         let message = format!("`{interval}` (monitoring.healthCheckInterval) never elapses again");

@@ -455,3 +455,53 @@ fn errors_are_told_each_day_and_warnings_once() {
     assert!(is_news(&more, Some(&told(&warned))));
     assert!(!is_news(&warned, Some(&told(&more))));
 }
+
+#[test]
+fn a_failed_drill_is_an_error_and_one_that_is_overdue_a_warning() {
+    let drill = |at: &str, verdict: &str| -> schema::drill::Drill {
+        serde_json::from_value(json!({
+            "format_version": 1,
+            "host": "atlas",
+            "started_at": at,
+            "ended_at": at,
+            "verdict": verdict,
+            "summary": "/etc/check failed with exit code 1",
+            "snapshot": {
+                "id": "2025-02-09_02-00-00",
+                "home": "weekly",
+                "started_at": "2025-02-09T02:00:00+01:00",
+                "complete": true,
+            },
+            "ready_millis": 20,
+            "sample": null,
+            "checks": [],
+        }))
+        .unwrap()
+    };
+    let with = |enable: bool, last: Option<schema::drill::Drill>| {
+        Case::nightly()
+            .set("monitoring", json!({"drill": {"enable": enable}}))
+            .measured(|of| of.drill = last.clone())
+    };
+    let recent = "2025-02-04T05:00:00+01:00";
+    assert_eq!(with(true, Some(drill(recent, "passed"))).codes(), [""; 0]);
+    assert_eq!(
+        with(false, Some(drill(recent, "failed"))).codes(),
+        ["e drill-failed"]
+    );
+    // Twice a week.
+    let old = Some(drill("2025-01-27T11:00:00+01:00", "passed"));
+    assert_eq!(with(true, old.clone()).codes(), ["w drill-overdue"]);
+    assert_eq!(with(false, old).codes(), [""; 0]);
+    // What a later one disproved is gone.
+    let failed = with(true, Some(drill(recent, "failed"))).assess();
+    assert_eq!(failed.verdict, HealthVerdict::Error);
+    let later = drill("2025-02-10T13:00:00+01:00", "passed");
+    let left = without_disproved_drill(failed.clone(), Some(&later));
+    assert_eq!(left.verdict, HealthVerdict::Ok);
+    let still = drill("2025-02-10T13:00:00+01:00", "failed");
+    assert_eq!(
+        without_disproved_drill(failed.clone(), Some(&still)),
+        failed
+    );
+}

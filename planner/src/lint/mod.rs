@@ -5,6 +5,7 @@
 //! of it follows from the plan and the inventory alone, without the planner's own code, so that a fault
 //! of the planner is found here and not on the disk.
 
+mod drill;
 mod layout;
 mod order;
 mod paths;
@@ -13,6 +14,7 @@ mod standing;
 
 use schema::{Finding, Inventory, Plan, Severity, inventory::DestinationState, plan::Step};
 
+pub use self::drill::check_drill;
 use self::standing::Standing;
 
 /// Code of a step that has not what it needs before it.

@@ -97,6 +97,7 @@ pub fn build_status(config: &Config, facts: StatusFacts<'_>) -> BackupStatus {
         health: facts
             .health
             .map(|health| last_health_check(config, health, &known, now)),
+        drill: None,
         cloud: facts.cloud.and_then(|memory| cloud_status(memory, now)),
         unfinished: facts.unfinished.filter(|_| !facts.running),
         last_run: known.runs.last().map(|run| LastRun {

@@ -51,6 +51,10 @@ impl Facts {
             ("schedule.persistent", schedule.persistent),
             ("schedule.isDelayed", delay > 0),
             ("monitoring.enable", monitoring.enable),
+            (
+                "monitoring.drill.enable",
+                local.enable && monitoring.drill.enable,
+            ),
             ("destination.isMounted", needs_mount),
             (
                 "scripts.areRun",
@@ -72,6 +76,10 @@ impl Facts {
             (
                 "healthCheckInterval",
                 Some(quote::quote_line(monitoring.health_check_interval.as_str())),
+            ),
+            (
+                "drillSchedule",
+                Some(quote::quote_line(monitoring.drill.schedule.as_str())),
             ),
             ("stateDirectory.word", Some(word(&layout.state_dir))),
             (

@@ -72,11 +72,15 @@ pub const TIMER: &str = "backup.timer";
 pub const RETRY_TIMER: &str = "backup-retry.timer";
 /// When health is checked.
 pub const HEALTH_TIMER: &str = "backup-health-check.timer";
+/// A trial restore.
+pub const DRILL: &str = "backup-drill.service";
+/// When a restore is tried.
+pub const DRILL_TIMER: &str = "backup-drill.timer";
 /// The udev rule that asks again when AC power comes back.
 pub const POWER_RULE: &str = "60-backup.rules";
 
 /// Every name that [`render_units`] may give.
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 11] = [
     TIMER,
     COORDINATOR,
     LOCAL,
@@ -85,6 +89,8 @@ pub const NAMES: [&str; 9] = [
     RETRY_TIMER,
     HEALTH_TIMER,
     HEALTH,
+    DRILL_TIMER,
+    DRILL,
     POWER_RULE,
 ];
 
@@ -94,7 +100,7 @@ pub const HEADER: &str =
 
 /// All units but the udev rule, in the order of [`NAMES`].
 #[must_use]
-pub fn unit_templates() -> [UnitTemplate; 8] {
+pub fn unit_templates() -> [UnitTemplate; 10] {
     [
         timers::backup_timer(),
         services::coordinator_service(),
@@ -104,6 +110,8 @@ pub fn unit_templates() -> [UnitTemplate; 8] {
         timers::retry_timer(),
         timers::health_timer(),
         services::health_service(),
+        timers::drill_timer(),
+        services::drill_service(),
     ]
 }
 

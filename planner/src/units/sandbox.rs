@@ -26,6 +26,10 @@ CAP_AUDIT_WRITE";
 const STORE: &str = "CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID \
 CAP_MKNOD CAP_SETFCAP CAP_SYS_ADMIN CAP_SYS_PTRACE CAP_SYS_RESOURCE";
 
+/// What a room of one's own takes: namespaces and mounts, giving rights up, and what checks are left with.
+const DRILL: &str = "CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_KILL \
+CAP_SETGID CAP_SETPCAP CAP_SETUID CAP_SYS_ADMIN";
+
 /// Families of addresses of who talks to the network, and asks how to.
 const NETWORK: &str = "AF_UNIX AF_INET AF_INET6 AF_NETLINK";
 
@@ -155,6 +159,41 @@ pub(super) fn health_limits() -> Vec<Line> {
         writable_paths(&[METRICS, destination]),
     ]
     .concat()
+}
+
+/// What a trial restore may do: make namespaces and mounts of its own. What the checks may do is less: the program
+/// takes the rest away before it starts them.
+pub(super) fn drill_limits() -> Vec<Line> {
+    let mut lines = vec![
+        Line::set("UMask", "0077"),
+        Line::set("PrivateMounts", "yes"),
+        Line::set("CapabilityBoundingSet", DRILL),
+        Line::lines("SystemCallFilter", &[("@system-service @mount", &[])]),
+        Line::set("RestrictAddressFamilies", NETWORK)
+            .because(&["To tell people of one that failed; the checks have no network at all."]),
+        Line::set("ProtectSystem", "strict"),
+        Line::set("ProtectHome", "read-only"),
+        Line::one_of(
+            "PrivateTmp",
+            &[("yes", &["!tmp.isUsed"]), ("no", &["tmp.isUsed"])],
+        ),
+    ];
+    let on = [
+        "NoNewPrivileges",
+        "PrivateDevices",
+        "ProtectClock",
+        "ProtectControlGroups",
+        "ProtectHostname",
+        "ProtectKernelLogs",
+        "ProtectKernelModules",
+        "ProtectKernelTunables",
+        "LockPersonality",
+        "RestrictRealtime",
+    ];
+    lines.extend(on.map(|key| Line::set(key, "yes")));
+    lines.extend(own_keys_and_calls());
+    lines.extend(writable_paths(&[METRICS]));
+    lines
 }
 
 /// What showing the snapshots to users may do: mount. Nothing here may give it mounts of its own, which

@@ -1,7 +1,7 @@
 //! The services: the coordinator, its two parts, and the health check.
 
 use super::{
-    CLOUD, COORDINATOR, HEALTH, LOCAL, VIEW, sandbox,
+    CLOUD, COORDINATOR, DRILL, HEALTH, LOCAL, VIEW, sandbox,
     template::{Line, UnitTemplate},
 };
 
@@ -128,6 +128,19 @@ pub(super) fn health_service() -> UnitTemplate {
         when: &["monitoring.enable"],
         unit: common_lines("Check of the backup's health"),
         service: service_lines(vec![start], sandbox::health_limits()),
+        timer: Vec::new(),
+        install: Vec::new(),
+    }
+}
+
+/// `backup-drill.service`: a trial restore, by its own timer.
+pub(super) fn drill_service() -> UnitTemplate {
+    let start = Line::set("ExecStart", "${program} drill");
+    UnitTemplate {
+        name: DRILL,
+        when: &["monitoring.drill.enable"],
+        unit: common_lines("Trial restore of the backup"),
+        service: service_lines(vec![start], sandbox::drill_limits()),
         timer: Vec::new(),
         install: Vec::new(),
     }

@@ -2,7 +2,7 @@
 //! the return of AC power.
 
 use super::{
-    COORDINATOR, HEALTH_TIMER, RETRY_TIMER, TIMER,
+    COORDINATOR, DRILL_TIMER, HEALTH_TIMER, RETRY_TIMER, TIMER,
     template::{Line, UnitTemplate},
 };
 
@@ -60,6 +60,20 @@ pub(super) fn health_timer() -> UnitTemplate {
         &["monitoring.enable"],
         vec![
             Line::set("OnCalendar", "${healthCheckInterval}"),
+            Line::set("RandomizedDelaySec", "1h"),
+            Line::set("Persistent", "yes"),
+        ],
+    )
+}
+
+/// `backup-drill.timer`.
+pub(super) fn drill_timer() -> UnitTemplate {
+    timer_template(
+        DRILL_TIMER,
+        "Trial restore of the backup on its schedule",
+        &["monitoring.drill.enable"],
+        vec![
+            Line::set("OnCalendar", "${drillSchedule}"),
             Line::set("RandomizedDelaySec", "1h"),
             Line::set("Persistent", "yes"),
         ],

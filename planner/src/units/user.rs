@@ -7,7 +7,7 @@
 use schema::Config;
 
 use super::{
-    COORDINATOR, HEADER, HEALTH, Layout, Unit,
+    COORDINATOR, DRILL, HEADER, HEALTH, Layout, Unit,
     facts::Facts,
     services::{common_lines, service_lines},
     template::{Line, UnitTemplate},
@@ -18,13 +18,15 @@ use super::{
 #[must_use]
 pub fn render_user_units(config: &Config, layout: &Layout) -> Vec<Unit> {
     let facts = Facts::from_config(config, layout);
-    let [run, health] = user_services();
+    let [run, health, drill] = user_services();
     let templates = [
         timers::backup_timer(),
         run,
         timers::retry_timer(),
         timers::health_timer(),
         health,
+        timers::drill_timer(),
+        drill,
     ];
     let filled = templates.into_iter().filter_map(|unit| {
         let text = unit.fill(&facts)?;
@@ -39,8 +41,8 @@ pub fn render_user_units(config: &Config, layout: &Layout) -> Vec<Unit> {
 }
 
 /// The services, which are others than the system's; the timers are the same.
-pub(super) fn user_services() -> [UnitTemplate; 2] {
-    [run_service(), health_service()]
+pub(super) fn user_services() -> [UnitTemplate; 3] {
+    [run_service(), health_service(), drill_service()]
 }
 
 /// `backup.service`: the whole run.
@@ -86,6 +88,18 @@ fn health_service() -> UnitTemplate {
             vec![Line::set("ExecStart", "${program} health")],
             Vec::new(),
         ),
+        timer: Vec::new(),
+        install: Vec::new(),
+    }
+}
+
+/// `backup-drill.service`.
+fn drill_service() -> UnitTemplate {
+    UnitTemplate {
+        name: DRILL,
+        when: &["monitoring.drill.enable"],
+        unit: common_lines("Trial restore of the backup"),
+        service: service_lines(vec![Line::set("ExecStart", "${program} drill")], Vec::new()),
         timer: Vec::new(),
         install: Vec::new(),
     }

@@ -4,11 +4,13 @@
 //! generated schema and in the NixOS options. Cross-field rules belong to `planner::check`.
 
 mod cloud;
+mod drill;
 mod local;
 mod notifications;
 pub(crate) mod text;
 
 pub use cloud::{Cloud, ProtonDrive, Provider, SyncMode};
+pub use drill::Drill;
 pub use local::{IfAbsent, Local, MakeRoom, Weekday};
 pub(crate) use local::{default_max_hole_bytes, is_default_max_hole_bytes};
 pub use notifications::{Command, Email, Healthcheck, Monitoring, Notifications, Ntfy, Webhook};

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AbsolutePath, CalendarText, Subset};
+use super::{AbsolutePath, CalendarText, Drill, Subset};
 use crate::{channel::Channel, duration::Span};
 
 /// An executable that gets the report on standard input.
@@ -208,6 +208,8 @@ pub struct Monitoring {
     pub verify_subset: Option<Subset>,
     /// Prometheus textfile-collector output.
     pub prometheus_file: Option<AbsolutePath>,
+    /// Trial restores.
+    pub drill: Drill,
 }
 
 impl Default for Monitoring {
@@ -219,6 +221,7 @@ impl Default for Monitoring {
             max_age: None,
             verify_subset: Some(Subset::new(1, 30)),
             prometheus_file: None,
+            drill: Drill::default(),
         }
     }
 }

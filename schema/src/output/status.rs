@@ -6,7 +6,12 @@ use chrono::{DateTime, FixedOffset};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Finding, RunResult, SnapshotId, health::HealthVerdict, verify::DamagedFile};
+use crate::{
+    Finding, RunResult, SnapshotId,
+    drill::{Drill, DrillVerdict},
+    health::HealthVerdict,
+    verify::DamagedFile,
+};
 
 /// Version of the document's format.
 pub const FORMAT_VERSION: u32 = 1;
@@ -54,6 +59,9 @@ pub struct BackupStatus {
     /// What the last health check found; none if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<LastHealthCheck>,
+    /// What the last trial restore came to; none if there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<LastDrill>,
     /// The newest copy in the cloud, as this machine remembers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cloud: Option<CloudStatus>,
@@ -153,6 +161,32 @@ pub struct CloudStatus {
     pub bytes: u64,
     /// Snapshots that can be restored from there.
     pub snapshots: u64,
+}
+
+/// What the last trial restore came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LastDrill {
+    /// When it ended.
+    pub ended_at: DateTime<FixedOffset>,
+    /// The snapshot that was restored.
+    pub snapshot: SnapshotId,
+    /// In one word.
+    pub verdict: DrillVerdict,
+    /// In one line.
+    pub summary: String,
+}
+
+impl LastDrill {
+    /// What is told of a drill.
+    #[must_use]
+    pub fn of(drill: &Drill) -> Self {
+        Self {
+            ended_at: drill.ended_at,
+            snapshot: drill.snapshot.id,
+            verdict: drill.verdict,
+            summary: drill.summary.clone(),
+        }
+    }
 }
 
 /// What the last health check found.

@@ -43,11 +43,12 @@ impl Engine {
         let destination =
             enabled.then(|| engine.look_at_destination(RecordReading::Changed, context));
         let destination = destination.transpose()?;
-        let (mut runs, mut last, mut health) = (Vec::new(), None, None);
+        let (mut runs, mut last, mut health, mut drill) = (Vec::new(), None, None, None);
         if let Some(state) = &state {
             runs = state.ended_runs()?;
             last = state.last_report()?;
             health = state.health();
+            drill = state.drill();
         }
         let inventory = operation.inventory_of(destination)?;
         let found = inventory.destination.as_ref();
@@ -66,6 +67,7 @@ impl Engine {
             runs: &runs,
             last: last.as_ref(),
             health: health.as_ref(),
+            drill: drill.as_ref(),
         }))
     }
 }

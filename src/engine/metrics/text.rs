@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use chrono::{DateTime, FixedOffset};
 use schema::{
     Report, RunResult, Severity, Tier,
+    drill::{Drill, DrillVerdict},
     health::{EndedRun, Health, LastGood},
     inventory::DestinationState,
     outside::one_line,
@@ -31,6 +32,8 @@ pub(super) struct MetricsFacts<'a> {
     pub(super) last: Option<&'a Report>,
     /// What the last health check found.
     pub(super) health: Option<&'a Health>,
+    /// What the last drill came to.
+    pub(super) drill: Option<&'a Drill>,
 }
 
 /// All metrics.
@@ -52,6 +55,7 @@ pub(super) fn metrics_text(known: &MetricsFacts<'_>) -> String {
         copied,
     );
     add_health(&mut page, known);
+    add_drill(&mut page, known);
     page.0
 }
 
@@ -282,9 +286,47 @@ fn add_health(page: &mut Page, known: &MetricsFacts<'_>) {
     }
 }
 
+fn add_drill(page: &mut Page, known: &MetricsFacts<'_>) {
+    let Some(drill) = known.drill else {
+        return;
+    };
+    page.add_time(
+        "backup_drill_timestamp_seconds",
+        "When the last trial restore ended.",
+        Some(drill.ended_at),
+    );
+    page.add_metric(
+        "backup_drill_success",
+        "Whether all that the last trial restore read and ran was as it should be.",
+        &[],
+        match drill.verdict {
+            DrillVerdict::Passed => "1",
+            DrillVerdict::Failed => "0",
+        },
+    );
+    page.add_metric(
+        "backup_drill_duration_seconds",
+        "How long the last trial restore took.",
+        &[],
+        &seconds_between(drill.started_at, drill.ended_at),
+    );
+    if let Some(millis) = drill.ready_millis {
+        page.add_metric(
+            "backup_drill_ready_seconds",
+            "How long it took until the snapshot stood where its files belong.",
+            &[],
+            &seconds_of(millis),
+        );
+    }
+}
+
 /// The seconds between two times; none less than zero, if the clock was set back.
 fn seconds_between(from: DateTime<FixedOffset>, to: DateTime<FixedOffset>) -> String {
     let millis = (to - from).num_milliseconds().max(0);
+    seconds_of(u64::try_from(millis).unwrap_or(0))
+}
+
+fn seconds_of(millis: u64) -> String {
     format!("{}.{:03}", millis / 1000, millis % 1000)
 }
 

@@ -23,6 +23,7 @@ pub const DOCUMENTS: [(&str, &str, &str); 23] = [
     ("check", "check", "check"),
     ("delete", "report", "plan"),
     ("diff", "diff", "diff"),
+    ("drill", "drill", "drill-plan"),
     ("find", "find", "find"),
     ("health", "health", "health"),
     ("init", "report", "plan"),
