@@ -142,6 +142,15 @@ in
         "\"${cfg.monitoring.healthCheckInterval}\" never elapses, so nothing would ever be checked"
         "set it to an expression for which `systemd-analyze calendar` names a next elapse, such as \"weekly\""
       )
+      (must (elapses cfg.monitoring.drill.enable cfg.monitoring.drill.schedule)
+        "monitoring.drill.schedule"
+        "\"${cfg.monitoring.drill.schedule}\" never elapses, so no restore would ever be tried"
+        "set it to an expression for which `systemd-analyze calendar` names a next elapse, such as \"weekly\""
+      )
+      (must (cfg.user or null == null || !cfg.monitoring.drill.enable) "monitoring.drill.enable"
+        "true, and the services of a restricted user may make no namespaces, which a trial restore needs: `user` is set"
+        "set it to false, or user to null"
+      )
       (must (!lib.isList onCalendar || lib.length onCalendar == 1) "timerConfig.OnCalendar"
         "several expressions, and the program decides by one whether a backup is due"
         "write them as one, such as \"Mon,Fri *-*-* 02,14:00\""

@@ -124,6 +124,11 @@ fn faults() -> Vec<(Value, &'static str, &'static str)> {
             "never elapses",
         ),
         (
+            json!({ "local": { "enable": true }, "monitoring": { "drill": { "enable": true, "schedule": "*-02-30" } } }),
+            "monitoring.drill.schedule",
+            "never elapses",
+        ),
+        (
             json!({ "local": { "enable": true }, "monitoring": { "healthCheckInterval": "*-02-30" } }),
             "monitoring.healthCheckInterval",
             "never elapses",
@@ -161,6 +166,11 @@ fn faults() -> Vec<(Value, &'static str, &'static str)> {
             json!({ "local": { "enable": true, "readableByUsers": true }, "user": "ann" }),
             "local.readableByUsers",
             "only root",
+        ),
+        (
+            json!({ "local": { "enable": true }, "monitoring": { "drill": { "enable": true } }, "user": "ann" }),
+            "monitoring.drill.enable",
+            "namespaces",
         ),
     ]
 }

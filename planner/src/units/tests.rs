@@ -243,3 +243,25 @@ fn at_most_one_value_of_a_line_that_is_no_list_holds() {
         }
     }
 }
+
+#[test]
+fn a_drill_has_its_units_where_it_is_asked_for_and_there_is_something_to_restore() {
+    let names = |json: &str| -> Vec<&str> {
+        let units = render_units(&config(json), &layout());
+        let names = units.iter().map(|unit| unit.name);
+        names.filter(|name| name.contains("drill")).collect()
+    };
+    let local = r#""local": {"enable": true}"#;
+    let drill = r#""monitoring": {"drill": {"enable": true, "schedule": "Sat 03:00"}}"#;
+    assert_eq!(names(&format!("{{{local}}}")), [""; 0]);
+    assert_eq!(names(&format!("{{{drill}}}")), [""; 0]);
+    let both = format!("{{{local}, {drill}}}");
+    assert_eq!(names(&both), [DRILL_TIMER, DRILL]);
+    let units = render_units(&config(&both), &layout());
+    assert!(unit(&units, DRILL_TIMER).contains("\nOnCalendar=Sat 03:00\n"));
+    let service = unit(&units, DRILL);
+    // It makes namespaces, and writes to nothing but state and logs.
+    assert!(!service.contains("RestrictNamespaces"), "{service}");
+    assert!(!service.contains("ReadWritePaths"), "{service}");
+    assert!(service.contains("\nProtectSystem=strict\n"), "{service}");
+}
