@@ -38,7 +38,7 @@ fn lab(test: &str) -> Option<Lab> {
 
 /// The path of something in the lab as a word of a shell.
 fn word(lab: &Lab, relative: &str) -> String {
-    quoted(&lab.text(relative))
+    quoted(lab.text(relative))
 }
 
 /// What stands in the snapshot at a path of the lab.
