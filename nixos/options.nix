@@ -351,7 +351,7 @@ in
       drill = section schema.monitoring.keys.drill.keys {
         enable.example = true;
         schedule.example = "monthly";
-        checks.example = literalExpression ''[ "${pkgs.postgresql}/bin/pg_verifybackup" ]'';
+        checks.example = [ "/etc/backup/checks/letters" ];
         timeout.example = "30m";
       };
     };

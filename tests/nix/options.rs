@@ -261,10 +261,8 @@ fn bad() -> Vec<(&'static str, Value)> {
 /// Whether the program finds nothing wrong with the option itself.
 fn program_takes(path: &str, value: &Value) -> bool {
     let mut config = json!({});
-    match path.split_once('.') {
-        Some((section, key)) => config[section][key] = value.clone(),
-        None => config[path] = value.clone(),
-    }
+    let parts = path.split('.');
+    *parts.fold(&mut config, |at, part| &mut at[part]) = value.clone();
     match check::check_config(config.to_string().as_bytes()) {
         Ok(_) => true,
         Err(faults) => !faults.iter().any(|fault| fault.path.starts_with(path)),

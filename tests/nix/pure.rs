@@ -191,7 +191,12 @@ fn the_defaults_are_the_programs() {
         let (section, key) = path.split_once('.').unwrap_or(("", path));
         match section {
             "" => cfg[key] = default.clone(),
-            _ if key.contains('.') => {}
+            _ if key.contains('.') => {
+                // Always there, as channels are not.
+                if let Some(below) = key.strip_prefix("drill.") {
+                    cfg[section]["drill"][below] = default.clone();
+                }
+            }
             _ => cfg[section][key] = default.clone(),
         }
     }
