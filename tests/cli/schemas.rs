@@ -12,7 +12,7 @@ use test_support::{DOCUMENTS, WITHOUT_DOCUMENT};
 use crate::lab::{Lab, PROGRAM, run_command};
 
 /// The formats: of files, and of what verbs print with `--json`.
-const FORMATS: [&str; 22] = [
+const FORMATS: [&str; 24] = [
     "adopt",
     "check",
     "cloud-list",

@@ -16,7 +16,7 @@ const ANNOTATIONS: [&str; 7] = [
 ];
 
 /// Verbs that print a document, each with its format when the verb is run, and with `--dry-run`.
-pub const DOCUMENTS: [(&str, &str, &str); 23] = [
+pub const DOCUMENTS: [(&str, &str, &str); 24] = [
     ("accept", "report", "plan"),
     ("adopt", "report", "adopt"),
     ("apply", "report", "plan"),
