@@ -11,7 +11,7 @@ const FIRST: &str = "2025-01-05T02:00:00+01:00";
 const SECOND: &str = "2025-01-06T02:00:00+01:00";
 
 /// Verbs that only show something.
-const SHOW: [&str; 9] = [
+const SHOW: [&str; 10] = [
     "check",
     "schema",
     "status",
@@ -19,6 +19,7 @@ const SHOW: [&str; 9] = [
     "find",
     "diff",
     "simulate",
+    "state",
     "completions",
     // With --dry-run it promises to write nothing at all.
     "plan",
