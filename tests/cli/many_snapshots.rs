@@ -130,7 +130,7 @@ fn a_snapshot_more_costs_a_few_system_calls() {
     // What is read beside the index.
     const BESIDE: usize = 100;
     for ((few, many), verb) in few.iter().zip(&many).zip(0..) {
-        for (call, limit) in [("open", 0), ("statx", 3), ("read", 0), ("list", 0)] {
+        for (call, limit) in [("open", 0), ("statx", 4), ("read", 0), ("list", 0)] {
             let more = many[call].saturating_sub(few[call]);
             assert!(
                 more <= MORE * limit + BESIDE,

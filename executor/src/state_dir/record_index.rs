@@ -120,6 +120,11 @@ impl Beside {
         index: &RecordIndex,
     ) -> Option<Self> {
         let marked = marks.map(|(stat, _)| stat);
+        // A time that could not be read back would cost the whole index.
+        let verified = marks.and_then(|(_, marks)| marks.verified_at);
+        if verified.is_some_and(|at| DateTime::parse_from_rfc3339(&at.to_rfc3339()).is_err()) {
+            return None;
+        }
         let mut all = [Some(folder), marked, Some(manifest.1)].into_iter();
         let at_rest = all.all(|one| one.is_none_or(|one| index.is_at_rest(one)));
         at_rest.then(|| Self {
@@ -143,8 +148,11 @@ impl Beside {
                 &self.manifest.1,
                 Kind::File,
             )
-            && marks
-                .is_none_or(|(facts, _)| is_same(&format!("{id}/{MARKS_FILE}"), facts, Kind::File))
+            && match marks {
+                Some((facts, _)) => is_same(&format!("{id}/{MARKS_FILE}"), facts, Kind::File),
+                // Where several disks are shown as one, a folder has the time of one of them.
+                None => look(&format!("{id}/{MARKS_FILE}")).is_none(),
+            }
     }
 
     /// What was said of the snapshot.
@@ -603,6 +611,19 @@ mod tests {
             }
         }
         assert!(!beside.is_unchanged("a", &|_| None));
+
+        // Marks that came since are noticed by themselves, whatever time the folder has.
+        let manifest = (segments::LIST_PATH, &stat(3));
+        let unmarked = Beside::new(&stat(1), None, manifest, &index).unwrap();
+        let same = |marked: bool| {
+            unmarked.is_unchanged("a", &|path| {
+                let found = places.iter().find(|(known, _)| *known == path);
+                found
+                    .filter(|_| marked || path != "a/marks.json")
+                    .map(|(_, stat)| *stat)
+            })
+        };
+        assert!(same(false) && !same(true));
     }
 
     #[test]

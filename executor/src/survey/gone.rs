@@ -23,6 +23,9 @@ use crate::{
 /// What is in others counts as in the folder above that is remembered.
 const MOST: usize = 16 << 20;
 
+/// The longest path of a folder that is remembered, in bytes: what is deeper counts as above it.
+const LONGEST: usize = 4096;
+
 /// What stands around a path in a map weighs as much as most paths.
 const AROUND: usize = 64;
 
@@ -105,7 +108,7 @@ impl GoneSearch {
         let sources = self.sources.iter().enumerate();
         let around = sources.filter(|(_, source)| path.is_within(source));
         let (source, top) = around.max_by_key(|(_, source)| source.len())?;
-        let full = self.weight + path.len() + AROUND > MOST;
+        let full = path.len() > LONGEST || self.weight + path.len() + AROUND > MOST;
         let remembered = match full {
             false => path,
             true => {
@@ -209,19 +212,14 @@ fn find_most<'a>(
     in_folders: impl Iterator<Item = (&'a OldFolder, u64)>,
     files: u64,
 ) -> (StoredPathBuf, u64) {
-    let mut by_folder: BTreeMap<StoredPathBuf, u64> = BTreeMap::new();
+    let mut by_folder: BTreeMap<&StoredPath, u64> = BTreeMap::new();
     let mut by_source: BTreeMap<usize, u64> = BTreeMap::new();
     for (folder, count) in in_folders {
         *by_source.entry(folder.source).or_default() += count;
         let top = &sources[folder.source];
         let mut at = Some(&*folder.path);
         while let Some(path) = at.filter(|path| path.is_within(top)) {
-            match by_folder.get_mut(path) {
-                Some(sum) => *sum += count,
-                None => {
-                    by_folder.insert(path.to_owned(), count);
-                }
-            }
+            *by_folder.entry(path).or_default() += count;
             at = path.parent();
         }
     }
@@ -230,6 +228,7 @@ fn find_most<'a>(
         .into_iter()
         .filter(|(_, count)| count.saturating_mul(2) > files)
         .max_by_key(|(path, _)| path.len());
+    let most = most.map(|(path, count)| (path.to_owned(), count));
     most.unwrap_or_else(|| {
         let most = by_source.into_iter().max_by_key(|(_, count)| *count);
         most.map_or_else(

@@ -182,3 +182,18 @@ fn of_more_folders_than_are_remembered_all_files_count() {
         "{gone}"
     );
 }
+
+#[test]
+fn what_is_deeper_than_any_usual_path_counts_as_in_a_folder_above() {
+    let mut search = search(&["/home"]);
+    let shallow = entry("home/ann/f", 1, 1, EXACT);
+    search.missed(&shallow.path, (&shallow).into());
+    for deep in 0..20 {
+        let path = format!("home/ann/{}f", "a/".repeat(10_000 + deep));
+        let one = entry(&path, 2 + deep as u64, 1, EXACT);
+        search.missed(&one.path, (&one).into());
+    }
+    assert!(search.weight < 1000, "{}", search.weight);
+    let gone = search.finish(&LeftOutFolders::default(), |_| true);
+    assert_eq!(told(gone), "21 files (21 B), all in /home/ann");
+}
