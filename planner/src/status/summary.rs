@@ -4,7 +4,7 @@
 
 use chrono::TimeDelta;
 use schema::{
-    Severity, amount, escape,
+    RunResult, Severity, amount, escape,
     output::status::{BackupStatus, StatusVerdict},
 };
 
@@ -83,6 +83,10 @@ fn describe_remedy(status: &BackupStatus, concern: Concern<'_>) -> Option<String
         None if is_absent => "mount the drive (local.mountPoint); `backup now` then makes a backup",
         None => "`backup now` makes one",
     };
+    let is_incomplete = status
+        .last_run
+        .as_ref()
+        .is_some_and(|run| run.result == RunResult::Incomplete);
     let remedy = match concern {
         Concern::ForeignDestination(finding)
         | Concern::Refusal(finding)
@@ -91,13 +95,16 @@ fn describe_remedy(status: &BackupStatus, concern: Concern<'_>) -> Option<String
         Concern::DamagedManifests(_) => return of_code(code::SNAPSHOT_MANIFEST_DAMAGED),
         Concern::Overdue | Concern::AbsentDestination => again,
         Concern::Undone(_) if is_absent || refusal.is_some() => again,
-        Concern::Undone(_) => "`backup now` tries again, and says what is in the way",
-        Concern::SuspectSnapshots(_) => {
-            let id = status.suspect.first()?.id;
-            return Some(format!(
-                "look at what changed; if it is as it should be: `backup accept {id}`"
-            ));
+        // The run came to its end; another one of it would wait for the same.
+        Concern::Undone(_) if is_incomplete => {
+            return Some(accept_suspect(status).unwrap_or_else(|| {
+                "`backup plan` says what waits for a person, and the command that ends it; `backup \
+                 now` tries the rest again"
+                    .to_owned()
+            }));
         }
+        Concern::Undone(_) => "`backup now` tries again, and says what is in the way",
+        Concern::SuspectSnapshots(_) => return accept_suspect(status),
         Concern::DamagedFiles(_) => "`backup verify --repair` heals what it can",
         Concern::DamagedRecords(_) | Concern::HealthCheck => "`backup health` tells more",
         Concern::UnfinishedRun => "`backup apply` continues it",
@@ -107,6 +114,14 @@ fn describe_remedy(status: &BackupStatus, concern: Concern<'_>) -> Option<String
         }
     };
     Some(remedy.to_owned())
+}
+
+/// How the newest suspect snapshot is accepted; none where none is suspect.
+fn accept_suspect(status: &BackupStatus) -> Option<String> {
+    let id = status.suspect.first()?.id;
+    Some(format!(
+        "look at what changed; if it is as it should be: `backup accept {id}`"
+    ))
 }
 
 fn refused_now(status: &BackupStatus) -> bool {

@@ -112,3 +112,27 @@ fn without_a_backup_the_headline_says_what_the_last_run_lacked() {
     assert_eq!(headline, "no backup yet");
     assert!(because.contains("refused: insufficient space"), "{because}");
 }
+
+#[test]
+fn what_waits_for_a_person_is_not_tried_again() {
+    let run = serde_json::from_value(json!({
+        "run_id": "r", "started_at": "2025-01-16T02:00:00+01:00",
+        "ended_at": "2025-01-16T02:00:01+01:00", "result": "incomplete",
+        "good": {
+            "id": "2025-01-16_02-00-00", "started_at": "2025-01-16T02:00:00+01:00",
+            "complete": true,
+        },
+        "undone": "14 deletions at once need approval", "copied_at": null, "not_notified": null,
+    }));
+    let runs = [run.unwrap()];
+    let mut facts = facts();
+    facts.known.runs = &runs;
+    let status = build_status(&config(&json!({"local": {"enable": true}})), facts);
+    assert!(
+        status.summary.contains("14 deletions"),
+        "{}",
+        status.summary
+    );
+    let remedy = status.remedy.unwrap();
+    assert!(remedy.starts_with("`backup plan` says"), "{remedy}");
+}
