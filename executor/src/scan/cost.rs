@@ -81,6 +81,20 @@ impl<'a> CostCount<'a> {
     }
 }
 
+/// What takes most once it is known how much of what was counted only moved, be it there or elsewhere, and
+/// how much of all is new: none where something else may take more.
+pub(super) fn without_moved(cost: Cost, moved: u64, new_bytes: u64) -> Option<Cost> {
+    let at_least = cost.bytes.saturating_sub(moved);
+    let is_most = moved == 0 || at_least.saturating_mul(2) > new_bytes;
+    is_most.then(|| match moved {
+        0 => cost,
+        _ => Cost {
+            bytes: cost.bytes.min(new_bytes),
+            ..cost
+        },
+    })
+}
+
 /// Bytes on disk that a new entry needs at most.
 pub(super) fn needed_bytes(stat: &Stat) -> u64 {
     stat.allocated.max(stat.size.min(BLOCK))
@@ -123,5 +137,21 @@ mod tests {
         assert_eq!(cost.path, "/home/bob");
         assert_eq!((cost.bytes, cost.user.as_str()), (38_000, "4000000003"));
         assert!(CostCount::new(&source).finish().is_none());
+    }
+
+    #[test]
+    fn what_only_moved_does_not_take_most() {
+        let cost = || Cost {
+            path: "/home/bob".to_owned(),
+            user: "bob".to_owned(),
+            bytes: 1000,
+        };
+        let bytes = |moved, new| without_moved(cost(), moved, new).map(|cost| cost.bytes);
+        // It may have none of what moved, but nothing else can have more.
+        assert_eq!(bytes(0, 5000), Some(1000));
+        assert_eq!(bytes(100, 1700), Some(1000));
+        assert_eq!(bytes(100, 950), Some(950));
+        assert_eq!(bytes(100, 1800), None);
+        assert_eq!(bytes(990, 20), None);
     }
 }

@@ -14,7 +14,7 @@ use schema::{
 
 use super::{
     cost::CostCount,
-    cost::needed_bytes,
+    cost::{needed_bytes, without_moved},
     databases::{Names, add_database, is_open_database},
     held::HeldNames,
     source_count::{SourceCount, SourceTally, unreadable_manifest, unreadable_presence},
@@ -112,7 +112,8 @@ pub fn scan_sources(
 
 /// Takes what only moved out of what is predicted to be copied.
 fn subtract_moved(found: &mut [(SourceState, Vec<Stat>)], survey: &mut Survey) {
-    for (state, new) in found {
+    let mut moved: u64 = 0;
+    for (state, new) in &mut *found {
         for stat in std::mem::take(new) {
             if survey.moves.surely(&stat).is_some() {
                 let scan = &mut state.scan;
@@ -122,8 +123,18 @@ fn subtract_moved(found: &mut [(SourceState, Vec<Stat>)], survey: &mut Survey) {
                 scan.changed_files = scan.changed_files.min(scan.new_files);
                 scan.new_inodes -= 1;
                 scan.new_bytes -= needed_bytes(&stat);
+                moved = moved.saturating_add(needed_bytes(&stat));
             }
         }
+    }
+    let new_bytes = found.iter().map(|(state, _)| state.scan.new_bytes);
+    let new_bytes = new_bytes.fold(0, u64::saturating_add);
+    let named = found.iter_mut().map(|(state, _)| &mut state.costs_most);
+    let surveyed = survey.sources.iter_mut().flat_map(|one| &mut one.found);
+    for cost in named.chain(surveyed.map(|found| &mut found.cost)) {
+        *cost = cost
+            .take()
+            .and_then(|cost| without_moved(cost, moved, new_bytes));
     }
 }
 
