@@ -4,7 +4,7 @@
 //! not judge: the result is the report's.
 
 use schema::{
-    Finding, Plan, Report, RunResult, Severity,
+    Finding, Gone, Plan, Report, RunResult, Severity,
     journal::{Outcome, Problem, ProblemKind, Sealed, Status, StepReport},
     plan::{Action, Deletion, only_tells},
 };
@@ -38,6 +38,8 @@ pub(crate) struct Told {
     pub(crate) findings: Vec<Finding>,
     /// What is deleted after a complete snapshot, or to make room for it.
     deletions: Vec<Deletion>,
+    /// What is gone from the sources.
+    gone: Option<Gone>,
 }
 
 impl Told {
@@ -50,6 +52,7 @@ impl Told {
                     .deletions
                     .extend_from_slice(&step.on_complete.deletions),
                 Action::Delete(step) => self.deletions.extend_from_slice(&step.rotation.deletions),
+                Action::Snapshot(step) => self.gone.clone_from(&step.expected.gone),
                 _ => {}
             }
         }
@@ -69,6 +72,23 @@ impl Telling<'_> {
         told.is_some_and(|told| deleted.iter().all(|one| told.deletions.contains(one)))
     }
 
+    /// Whether the plan said in short that just this is gone from the sources.
+    fn told_gone(&self, gone: &Gone) -> bool {
+        let told = self.told.filter(|_| !self.is_whole);
+        told.is_some_and(|told| told.gone.as_ref() == Some(gone))
+    }
+
+    /// Whether a step is told that ended well: what nobody was told of before, and what is to be known.
+    fn is_news(&self, step: &StepReport) -> bool {
+        let outcome = &step.outcome;
+        // A plan says that it would be.
+        let is_set_up = step.step == "destination-check" && outcome.message.starts_with("set up ");
+        let is_new = is_set_up && self.told.is_none();
+        let is_usual = TOLD_ELSEWHERE.contains(&step.step.as_str())
+            || (outcome.message.is_empty() && outcome.problems.is_empty());
+        self.is_whole || is_new || outcome.hint.is_some() || !is_usual
+    }
+
     /// All of it, of which nothing was told.
     pub(crate) const WHOLE: Self = Self {
         is_whole: true,
@@ -77,7 +97,7 @@ impl Telling<'_> {
 }
 
 /// Steps that ended well and of which all is told elsewhere: what they made by the lines of the snapshot and
-/// of the deletions, the rest by the end.
+/// of the deletions, the rest by the end. One with a hint is told all the same.
 const TOLD_ELSEWHERE: [&str; 9] = [
     "announce",
     "delete",
@@ -111,7 +131,7 @@ pub(crate) fn report_page(
     if telling.is_whole {
         page.blank();
     }
-    let has_steps = add_steps(&mut page, report, telling.is_whole, style);
+    let has_steps = add_steps(&mut page, report, telling, style);
     if let Some(sealed) = &report.snapshot {
         if has_steps {
             page.blank();
@@ -179,12 +199,9 @@ pub(crate) fn status_mark(status: Status, style: &Style) -> String {
 }
 
 /// The steps and how they ended, or those of which that is told nowhere else; says whether there are any.
-fn add_steps(page: &mut Page, report: &Report, is_whole: bool, style: &Style) -> bool {
-    let is_told = |step: &&StepReport| {
-        let is_usual = TOLD_ELSEWHERE.contains(&step.step.as_str())
-            || (step.outcome.message.is_empty() && step.outcome.problems.is_empty());
-        is_whole || step.outcome.status != Status::Succeeded || !is_usual
-    };
+fn add_steps(page: &mut Page, report: &Report, telling: Telling<'_>, style: &Style) -> bool {
+    let is_told =
+        |step: &&StepReport| step.outcome.status != Status::Succeeded || telling.is_news(step);
     let told: Vec<&StepReport> = report.steps.iter().filter(is_told).collect();
     let names = told.iter().map(|step| step.step.len()).max();
     let names = names.unwrap_or(0).min(24);
@@ -233,7 +250,7 @@ fn add_snapshot(page: &mut Page, sealed: &Sealed, telling: Telling<'_>) {
         page.line(2, &most);
     }
     let gone = sealed.gone.as_ref();
-    if let Some(gone) = gone.filter(|_| !telling.follows_plan(&[])) {
+    if let Some(gone) = gone.filter(|gone| !telling.told_gone(gone)) {
         page.line(
             2,
             &format!("gone from the sources: {}", printable(&gone.to_string())),

@@ -292,3 +292,51 @@ fn what_ended_well_and_what_was_told_before_is_not_told_again() {
         "{whole}"
     );
 }
+
+#[test]
+fn what_the_plan_did_not_say_is_gone_is_told_after_it() {
+    let gone: Gone = serde_json::from_value(serde_json::json!({
+        "files": 7, "bytes": 4096, "most_in": "/home/ann", "most_files": 7,
+    }))
+    .unwrap();
+    let mut snapshot = sealed(0);
+    snapshot.gone = Some(gone.clone());
+    let report = of(RunResult::Success, Some(snapshot), Vec::new());
+    let says_gone = |told: Option<Gone>| {
+        let told = Told {
+            gone: told,
+            ..Told::default()
+        };
+        let telling = Telling {
+            is_whole: false,
+            told: Some(&told),
+        };
+        report_page(&report, FOLDER, telling, &Style::PLAIN).contains("gone from the sources: 7")
+    };
+    assert!(says_gone(None));
+    assert!(!says_gone(Some(gone)));
+}
+
+#[test]
+fn what_went_well_but_not_wholly_is_told_in_short_too() {
+    let mut done = Outcome::success("snapshot s; it could not be made read-only");
+    done.hint = Some("the next run tries again".to_owned());
+    let check = Outcome::success("set up /mnt/backup/atlas");
+    let steps = vec![
+        step("destination-check", "02:00:00", "02:00:01", check),
+        step("snapshot", "02:00:01", "02:00:02", done),
+    ];
+    let report = of(RunResult::Success, Some(sealed(0)), steps);
+    let page = |told| {
+        let is_whole = false;
+        report_page(&report, FOLDER, Telling { is_whole, told }, &Style::PLAIN)
+    };
+    let text = page(None);
+    assert!(text.contains("could not be made read-only"), "{text}");
+    assert!(text.contains("hint: the next run tries again"), "{text}");
+    assert!(text.contains("set up /mnt/backup/atlas"), "{text}");
+    // The plan said so.
+    let text = page(Some(&Told::default()));
+    assert!(!text.contains("set up"), "{text}");
+    assert!(text.contains("could not be made read-only"), "{text}");
+}

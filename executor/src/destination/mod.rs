@@ -85,9 +85,18 @@ pub fn prepare_destination(step: &DestinationCheckStep, context: Context<'_>) ->
     Ok(store)
 }
 
+/// What a destination can hold otherwise than it could.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CapabilityChange {
+    /// It, in words that go on a sentence.
+    pub words: String,
+    /// Whether it holds less in anything.
+    pub is_less: bool,
+}
+
 /// Tries out again what a destination seemed not to hold: a disk that failed, a server or a mount
-/// that was changed since. Gives what has changed, in a sentence. A failure changes nothing.
-pub fn inspect_again(store: &Store) -> Option<String> {
+/// that was changed since. Gives what has changed. A failure changes nothing.
+pub fn inspect_again(store: &Store) -> Option<CapabilityChange> {
     let record = store.destination().ok().flatten()?;
     let before = &record.capabilities;
     let probed = if before.lack(&Capabilities::all()) {
@@ -125,13 +134,17 @@ pub fn inspect_again(store: &Store) -> Option<String> {
         ..record
     };
     write_json(&store.backup, DESTINATION_FILE, &path, &changed).ok()?;
+    let is_less = !lost.is_empty();
     let parts = [("can now hold ", gained), ("can no longer hold ", lost)];
     let parts: Vec<String> = parts
         .into_iter()
         .filter(|(_, what)| !what.is_empty())
         .map(|(how, what)| format!("{how}{}", what.join(", ")))
         .collect();
-    (!parts.is_empty()).then(|| format!("it {}", parts.join(" and ")))
+    (!parts.is_empty()).then(|| CapabilityChange {
+        words: format!("it {}", parts.join(" and ")),
+        is_less,
+    })
 }
 
 /// What the one holds and the other does not.

@@ -29,7 +29,7 @@ pub(super) fn outcome_of_snapshot(
     };
     let unlisted = totals.errors + totals.torn;
     let since = record.suspect_since;
-    let (status, mut message, hint) = if !record.suspect.is_empty() {
+    let (status, mut message, mut hint) = if !record.suspect.is_empty() {
         (
             Status::Incomplete,
             format!(
@@ -81,6 +81,10 @@ pub(super) fn outcome_of_snapshot(
         let because = system_reason(&error.into());
         message.push_str("; it could not be made read-only, which the next run tries again: ");
         message.push_str(&because);
+        // A hint is told also where the rest of a good end is not.
+        let look =
+            "nothing is missing from it; if this comes again, look what the destination refuses";
+        hint.get_or_insert_with(|| look.to_owned());
     }
     Outcome {
         status,

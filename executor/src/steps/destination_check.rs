@@ -25,13 +25,18 @@ pub(crate) fn remember_and_inspect(
     } else {
         destination::inspect_again(store)
     };
+    let is_less = changed.as_ref().is_some_and(|changed| changed.is_less);
     let message = match changed {
-        Some(changed) => format!("{message}: {changed}"),
+        Some(changed) => format!("{message}: {}", changed.words),
         None => message,
     };
+    let well = |message: String| Outcome {
+        hint: is_less.then(|| "`backup plan` says what that means".to_owned()),
+        ..Outcome::success(message)
+    };
     Ok(match update_view(store, step) {
-        Ok(None) => Outcome::success(message),
-        Ok(Some(view)) => Outcome::success(format!("{message}; {view}")),
+        Ok(None) => well(message),
+        Ok(Some(view)) => well(format!("{message}; {view}")),
         // The snapshots are what matters: the run goes on.
         Err(error) => Outcome {
             message: format!("{message}; {}", error.message),
