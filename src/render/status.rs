@@ -5,7 +5,7 @@
 use chrono::TimeDelta;
 use planner::findings::code;
 use schema::{
-    Finding, RunResult, SnapshotId, Tier,
+    Finding, RunResult, Severity, SnapshotId, Tier,
     health::HealthVerdict,
     output::status::{BackupStatus, DestinationStatus, LastHealthCheck, StatusVerdict},
 };
@@ -37,8 +37,8 @@ pub(crate) fn status_page(status: &BackupStatus, is_whole: bool, style: &Style) 
     }
     let Facts { mut page, .. } = facts;
     page.blank();
-    let is_said = |told: &&Finding| status.summary.starts_with(told.message.as_str());
-    for told in status.findings.iter().filter(|told| !is_said(told)) {
+    let unsaid = status.findings.iter().filter(|told| !is_said(status, told));
+    for told in unsaid {
         let mut told = told.clone();
         if told.hint == status.remedy {
             told.hint = None;
@@ -130,6 +130,11 @@ impl Facts<'_> {
     }
 }
 
+/// Whether the verdict says what was noticed.
+fn is_said(status: &BackupStatus, told: &Finding) -> bool {
+    status.summary.starts_with(told.message.as_str())
+}
+
 fn headline(status: &BackupStatus, style: &Style) -> String {
     let summary = printable(&status.summary);
     match status.verdict {
@@ -139,7 +144,16 @@ fn headline(status: &BackupStatus, style: &Style) -> String {
             });
             format!("{} {summary}{next}", style.green(style.bold("ok:")))
         }
-        StatusVerdict::Warning => format!("{} {summary}", style.yellow(style.bold("warning:"))),
+        StatusVerdict::Warning => {
+            let refuses =
+                |told: &Finding| told.severity == Severity::Refusal && is_said(status, told);
+            let refused = match status.findings.iter().any(refuses) {
+                true => "the next run is refused: ",
+                false => "",
+            };
+            let warning = style.yellow(style.bold("warning:"));
+            format!("{warning} {refused}{summary}")
+        }
         StatusVerdict::NoBackup => style.red(style.bold(summary)),
     }
 }

@@ -302,3 +302,24 @@ fn known_damage_is_a_warning_with_what_to_do() {
     assert!(first_line(&view).starts_with("warning: 1 stored file is damaged;"));
     assert!(status_page(&view, true, &Style::PLAIN).contains("`backup verify --repair` heals"));
 }
+
+#[test]
+fn a_verdict_that_is_a_refusal_says_that_the_next_run_is_refused() {
+    let (config, good) = (local(), good());
+    let headline = |severity| {
+        let finding = Finding::new(severity, "x", "the disk is too full").hint("make room");
+        let facts = StatusFacts {
+            findings: vec![finding],
+            ..facts(known(&good, &[]))
+        };
+        first_line(&build_status(&config, facts))
+    };
+    let refused = headline(Severity::Refusal);
+    let expected = "warning: the next run is refused: the disk is too full;";
+    assert!(refused.starts_with(expected), "{refused}");
+    let warned = headline(Severity::Warning);
+    assert!(
+        warned.starts_with("warning: the disk is too full;"),
+        "{warned}"
+    );
+}
