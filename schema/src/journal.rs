@@ -225,7 +225,7 @@ pub struct Sealed {
     /// What tags in folders of the sources left out; none where nothing was, or where that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_out: Option<LeftOut>,
-    /// What was gone from the sources since the snapshot before; none where nothing was.
+    /// What was gone from the sources since its basis; none where nothing was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gone: Option<Gone>,
 }

@@ -66,10 +66,7 @@ fn retention_reason(snapshot: &ListedSnapshot) -> String {
 fn gone_then(snapshot: &ListedSnapshot) -> String {
     let gone = snapshot.gone.as_ref();
     gone.map_or_else(String::new, |gone| {
-        format!(
-            "; gone since the one before: {}",
-            printable(&gone.to_string())
-        )
+        format!("; gone when it was made: {}", printable(&gone.to_string()))
     })
 }
 

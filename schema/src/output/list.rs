@@ -63,7 +63,7 @@ pub struct ListedSnapshot {
     pub complete: bool,
     /// How many problems it was sealed with.
     pub problems: u64,
-    /// What was gone from the sources since the snapshot before; none where nothing was.
+    /// What was gone from the sources since its basis; none where nothing was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gone: Option<Gone>,
     /// Why it is suspect.
