@@ -20,8 +20,8 @@ FURNISH = r"""
 work=$1
 shift
 hostname atlas
-# What else is mounted is not to be proposed.
-awk '$2 !~ "^/(proc|sys|dev|$)" { print $2 }' /proc/self/mounts | tac |
+# What else is mounted is not to be proposed; what the work folder is in stays.
+awk -v work="$work/" '$2 !~ "^/(proc|sys|dev|$)" && index(work, $2 "/") != 1 { print $2 }' /proc/self/mounts | tac |
     while read -r point; do umount --lazy "$point" 2>/dev/null || true; done
 mkdir "$work/etc"
 cp -a /etc/. "$work/etc/"
