@@ -1,9 +1,12 @@
 //! The first day on a bare Debian, by README.md alone: its lines as they stand there, from an empty drive to a
 //! restored file, as root with the package, and as a user with the static program and with cargo.
 
-use std::{fs, path::Path, sync::OnceLock};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 
-use tempfile::TempDir;
 use test_support::{Page, is_missing, make_release, read_pages};
 
 use crate::machine::{Machine, bare_machine};
@@ -22,14 +25,18 @@ const TIDY: &str = "rm -rf backup* SHA256SUMS .cargo";
 
 /// The files of a release, made once.
 fn release() -> &'static Path {
-    static RELEASE: OnceLock<TempDir> = OnceLock::new();
-    let made = RELEASE.get_or_init(|| {
-        let folder = TempDir::with_prefix("backup-release.").unwrap();
+    static RELEASE: OnceLock<PathBuf> = OnceLock::new();
+    RELEASE.get_or_init(|| {
+        // Nothing drops what is static: that of the last time is made anew in its place.
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("release");
+        if folder.exists() {
+            fs::remove_dir_all(&folder).unwrap();
+        }
+        fs::create_dir_all(&folder).unwrap();
         let program = Path::new(env!("CARGO_BIN_EXE_backup"));
-        make_release(Path::new(ROOT), program, folder.path());
+        make_release(Path::new(ROOT), program, &folder);
         folder
-    });
-    made.path()
+    })
 }
 
 /// Ann's machine, and README.md in front of her.
