@@ -22,7 +22,13 @@ pub(crate) fn init_destination(arguments: &Init, settings: &Settings, out: &Out)
         screen.clear();
         return Ok(match foretold? {
             Some(foretold) => outcome::show_foretold(&foretold, &[REMEMBERED], settings, out),
-            None => exit::DONE,
+            None => {
+                // What would be taken over in the cloud was said.
+                if !settings.json {
+                    outcome::show_dry_run(&[], out);
+                }
+                exit::DONE
+            }
         });
     }
     let done = engine.init(&request, &screen);

@@ -120,6 +120,18 @@ fn a_drive_is_added_as_it_was_foretold() {
 }
 
 #[test]
+fn what_is_taken_over_in_the_cloud_alone_is_foretold() {
+    let mut lab = Lab::new();
+    lab.set("local.enable", false);
+    lab.set("cloud.enable", true);
+    lab.set("cloud.provider", "custom");
+    lab.set("cloud.remote", "any:");
+    let told = dry(&lab, &["init", "--take-over", "oldoak"]).expect(0);
+    told.says("makes what is there this machine's");
+    assert_eq!(foretold(&told), "");
+}
+
+#[test]
 fn what_would_be_adopted_is_refused_as_it_then_is() {
     let mut lab = Lab::new();
     lab.backup(FIRST);
