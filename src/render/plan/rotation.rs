@@ -3,7 +3,7 @@
 //! Each deletion stands on its own line with its reason and the bytes it frees; none is summed up.
 
 use schema::{
-    KeepReason, Plan,
+    KeepReason, Plan, Severity,
     plan::{DeletePurpose, DeleteStep, Deletion, Keep, RotateStep, Rotation},
 };
 
@@ -60,7 +60,11 @@ pub(super) fn add_what_goes(page: &mut Page, step: &RotateStep, plan: &Plan, sty
     if let Some(other) = &step.on_incomplete {
         let mut others = other.deletions.iter();
         let known = |one: &Deletion| rotation.deletions.iter().any(|it| it.id == one.id);
-        if others.any(|one| !known(one)) {
+        // Where something is amiss, the other may well be what happens.
+        let mut findings = plan.findings.iter();
+        let is_warned = findings.any(|finding| finding.severity == Severity::Warning);
+        let is_fewer = other.deletions.len() != rotation.deletions.len();
+        if others.any(|one| !known(one)) || (is_warned && is_fewer) {
             let differs = describe_difference(rotation, other);
             page.line(INDENT, &format!("if some files cannot be read: {differs}"));
         }
