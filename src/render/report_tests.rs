@@ -319,7 +319,7 @@ fn what_the_plan_did_not_say_is_gone_is_told_after_it() {
 
 #[test]
 fn what_went_well_but_not_wholly_is_told_in_short_too() {
-    let mut done = Outcome::success("snapshot s; it could not be made read-only");
+    let mut done = Outcome::success("it could not be made read-only");
     done.hint = Some("the next run tries again".to_owned());
     let check = Outcome::success("set up /mnt/backup/atlas");
     let steps = vec![

@@ -126,8 +126,9 @@ fn what_is_taken_over_in_the_cloud_alone_is_foretold() {
     lab.set("cloud.enable", true);
     lab.set("cloud.provider", "custom");
     lab.set("cloud.remote", "any:");
-    let told = dry(&lab, &["init", "--take-over", "oldoak"]).expect(0);
-    told.says("makes what is there this machine's");
+    let told = dry(&lab, &["init", "--take-over", "oldoak"])
+        .expect(0)
+        .says("makes what is there this machine's");
     assert_eq!(foretold(&told), "");
 }
 
