@@ -158,6 +158,13 @@ in
               services.backup.local.readableByUsers: true, and only root can show snapshots to other users
               hint: set it to false; you can read your own snapshots as they are'';
           }
+          {
+            # agenix's module for home-manager names a variable that only a shell knows.
+            assertion = configFile == null || lib.hasPrefix "/" (toString configFile);
+            message = ''
+              services.backup.protonDrive.secretName: the secret's path is ${toString configFile}, which is not absolute
+              hint: set age.secrets."${cfg.protonDrive.secretName}".path to an absolute path'';
+          }
         ];
       warnings = map named rules.warnings;
     })

@@ -71,6 +71,7 @@ in
 
       # Clan gives NAME, and FOLDERS with colons between them.
       (script "backup-clan-restore" ''
+        ${builtins.readFile ../only-ours.sh}
         ${builtins.readFile ./put-back.sh}
         if [ -z "''${NAME-}" ] || [ -z "''${FOLDERS-}" ]; then
           echo "backup-clan-restore: NAME and FOLDERS say what is restored, and one of them is not set" >&2
@@ -87,6 +88,12 @@ in
         message = ''
           hwc.system.services.backup.local.enable: false, and Clan lists and restores local snapshots
           hint: set it to true'';
+      }
+      {
+        assertion = !(cfg.user != null && before != "");
+        message = ''
+          hwc.system.services.backup.user: ${toString cfg.user}, and Clan's preBackupCommand wants root
+          hint: set user to null'';
       }
     ];
   };

@@ -50,6 +50,7 @@ let
       ++ import ../tools.nix { inherit cfg pkgs; }
       ++ lib.optional (cfg.user != null) (import ../as-user.nix { inherit cfg lib pkgs; });
       text = ''
+        ${builtins.readFile ../only-ours.sh}
         ${builtins.readFile ./put-back.sh}
         usage() {
           echo "usage: backup-of-${name} backup | snapshots | restore SNAPSHOT" >&2

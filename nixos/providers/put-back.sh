@@ -3,7 +3,8 @@
 # Makes each path what it was in the snapshot, and nothing else: it is restored beside itself, takes its
 # place once it is whole, and what was there stays beside it under another name. Nothing of a newer state
 # is left in it, such as the journal of a database. Where a folder cannot be replaced, because something is
-# mounted there or somebody else may rename what is above it, its content is restored in place.
+# mounted there or below it, or somebody else may rename what is above it, its content is restored in place.
+# The module puts only-ours.sh before this.
 put_back() {
   local snapshot=$1 path place beside kept failed=0
   shift
@@ -14,7 +15,7 @@ put_back() {
   for path in "$@"; do
     # The state of a service may stand behind a link.
     place=$(realpath --canonicalize-missing -- "$path")
-    if mountpoint --quiet -- "$place" || ! only_ours_may_rename "$place"; then
+    if is_or_has_mount "$place" || ! only_ours_may_rename "$place"; then
       backup restore --in-place --yes "$snapshot" "$path" || failed=1
       continue
     fi
@@ -38,16 +39,14 @@ put_back() {
   return "$failed"
 }
 
-# Whether nobody but root, and who runs this, may rename what is on the way to a path.
-only_ours_may_rename() {
-  local at=$1 owner mode
-  while [ "$at" != / ]; do
-    at=$(dirname -- "$at")
-    read -r owner mode < <(stat --format='%u %a' -- "$at") || return 1
-    [ "$owner" = 0 ] || [ "$owner" = "$EUID" ] || return 1
-    # Others may write there; with the sticky bit they may rename only what is theirs.
-    if ((8#$mode & 8#22)) && ! ((8#$mode & 8#1000)); then
-      return 1
-    fi
-  done
+# Whether something is mounted at a path or below it, which a rename would take along.
+is_or_has_mount() {
+  local at
+  [ -r /proc/self/mountinfo ] || return 0
+  while read -r _ _ _ _ at _; do
+    # A space in it is \040 there.
+    printf -v at '%b' "${at//\\/\\0}"
+    [[ "$at/" != "$1"/* ]] || return 0
+  done < /proc/self/mountinfo
+  return 1
 }

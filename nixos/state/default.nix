@@ -25,7 +25,12 @@ let
 
   table = import ./table.nix {
     inherit (found) found mounts stored;
-    inherit (cfg.local) sources excludePatterns oneFileSystem;
+    inherit (cfg.local)
+      sources
+      optionalSources
+      excludePatterns
+      oneFileSystem
+      ;
     inherit (cfg.state) enable databases ignore;
     inherit folder;
   };
@@ -66,12 +71,13 @@ in
   config = lib.mkIf isUsed {
     hwc.system.services.backup.state.derived = {
       inherit (table) sources optionalSources excludePatterns;
-      # What it could not do it has told; the user's own script runs in any case.
+      # What it could not do the backup knows, and the user's own script runs; where the backup could
+      # not be told, the script fails.
       dump =
         if dump == null then
           null
         else
-          "${pkgs.writeShellScript "backup-dump-databases" dump} || true";
+          "${pkgs.writeShellScript "backup-dump-databases" dump} || [ $? = 1 ]";
       script = dump;
     };
 

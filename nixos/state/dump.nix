@@ -67,6 +67,7 @@ else
     [
       "export PATH=${word path}\${PATH:+:$PATH}"
       "folder=${word folder}"
+      (builtins.readFile ../only-ours.sh)
       (builtins.readFile ./dump.sh)
     ]
     ++ map hook hooks

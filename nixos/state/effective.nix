@@ -11,7 +11,12 @@ else
   // {
     local = cfg.local // {
       inherit (derived) sources excludePatterns;
-      optionalSources = cfg.local.optionalSources ++ derived.optionalSources;
+      # One that a folder holds which is added is no source any more.
+      optionalSources =
+        builtins.filter (
+          path: builtins.elem path derived.sources || !(builtins.elem path cfg.local.sources)
+        ) cfg.local.optionalSources
+        ++ derived.optionalSources;
     };
     preBackupScript =
       if derived.dump == null then

@@ -190,7 +190,9 @@ let
       name:
       let
         at = splitString "." name;
-        found = attempt null (attrByPath at null value);
+        given = attempt null (attrByPath at null value);
+        # Some of these are sets of files.
+        found = if isString given || builtins.isPath given then given else null;
       in
       optional (has at && isState (attempt null (toString found))) (
         entry "service" (dotted (path ++ at)) (toString found)
@@ -250,7 +252,7 @@ let
     concatMap (
       rule:
       let
-        given = words (lib.replaceStrings [ "\t" "\"" ] [ " " "" ] rule);
+        given = words (lib.replaceStrings [ "\t" "\"" "'" ] [ " " "" "" ] rule);
         at = n: if lib.length given > n then lib.elemAt given n else "-";
       in
       optional (isKept (at 0) && at 5 == "-" && isState (at 1)) (

@@ -3,8 +3,9 @@
 {
   # What was found (found.nix): { path, from, kind, database ? null, claims ? [ ], link ? null }.
   found,
-  # local.sources, local.excludePatterns, local.oneFileSystem.
+  # local.sources, local.optionalSources, local.excludePatterns, local.oneFileSystem.
   sources,
+  optionalSources ? [ ],
   excludePatterns ? [ ],
   oneFileSystem ? true,
   # state.*
@@ -78,7 +79,7 @@ let
     text:
     replaceStrings
       [ "." "+" "(" ")" "{" "}" "^" "$" "|" "\\" "**" "*" "?" ]
-      [ "\\." "\\+" "\\(" "\\)" "\\{" "\\}" "\\^" "\\$" "\\|" "\\\\" ".*" "[^/]*" "[^/]" ]
+      [ "\\." "\\+" "\\(" "\\)" "[{]" "[}]" "\\^" "\\$" "\\|" "\\\\" ".*" "[^/]*" "[^/]" ]
       text;
   # Of a pattern with brackets or backslashes nothing is said here.
   regexOf =
@@ -98,7 +99,8 @@ let
       matches =
         pattern:
         if startsWith "/" pattern then
-          matchesPath pattern below || matchesPath pattern path
+          # What is around a source leaves nothing of it out.
+          matchesPath pattern below || (matchesPath pattern path && !(matchesPath pattern source))
         else
           matchesPath "**/${pattern}" below;
     in
@@ -158,7 +160,8 @@ let
   added = if enable then sort lessThan outermost else [ ];
 
   # One that an added folder holds is stored with it, and would be twice.
-  own = filter (source: !any (folder: isBelow folder source && holds folder source) added) sources;
+  heldIn = source: folder: isBelow folder source && holds folder source;
+  own = filter (source: !any (heldIn source) added) sources;
   all = own ++ added ++ dumpFolder;
 
   # In a pattern these would be more than themselves.
@@ -171,11 +174,18 @@ let
     let
       by = holder all row.path;
       pattern = if by == null then excludedInFull row.path else excluder by row.path;
+      dumpBy = holder all row.database.dump;
+      dumpPattern = if dumpBy == null then null else excluder dumpBy row.database.dump;
     in
     if ignored row.path != null then
       {
         standing = "ignored";
         by = ignored row.path;
+      }
+    else if isDumped row && enable && dumpPattern != null then
+      {
+        standing = "excluded";
+        by = dumpPattern;
       }
     else if isDumped row && enable then
       {
@@ -210,7 +220,10 @@ in
     ;
   # local.sources, local.optionalSources and local.excludePatterns as they become.
   sources = all;
-  optionalSources = filter (path: elem path all) added;
+  # One that holds what has to be there has to be there.
+  optionalSources = filter (
+    path: !any (source: heldIn source path && !elem source optionalSources) sources
+  ) added;
   excludePatterns = excludePatterns ++ (map asPattern leftOut);
 
   # The databases to write out.

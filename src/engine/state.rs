@@ -6,7 +6,7 @@ use chrono::{DateTime, Local};
 use executor::{
     bounded::LONGEST_CONFIG,
     error::{Error, Result},
-    sys::mounts,
+    sys::{mounts, resolve::resolve},
     trust,
 };
 use planner::state::{StateFact, StateFacts, judge_state};
@@ -72,9 +72,9 @@ fn read_table(file: &Path, named: &str) -> Result<StateTable> {
 
 /// What is found of a path. What a user may not look at is not known.
 fn look_at(state: &StatePath) -> StateFact {
-    let there = is_there(&state.path.as_path().symlink_metadata());
+    let there = is_there(&ask(state.path.as_path()));
     let dump = state.database.as_ref().and_then(|one| one.dump.as_ref());
-    let dump = dump.map(|dump| dump.as_path().symlink_metadata());
+    let dump = dump.map(|dump| ask(dump.as_path()));
     let dump_there = dump.as_ref().and_then(is_there);
     let dump = dump.and_then(io::Result::ok);
     StateFact {
@@ -85,6 +85,17 @@ fn look_at(state: &StatePath) -> StateFact {
             .and_then(|dump| DateTime::from_timestamp(dump.mtime(), 0))
             .map(|at| at.with_timezone(&Local).fixed_offset()),
         bytes: dump.map(|dump| dump.len()),
+    }
+}
+
+/// What the kernel says of a path, unless it would have to wait for somebody who does not answer.
+fn ask(path: &Path) -> io::Result<Metadata> {
+    match resolve(path) {
+        Err(error) if io::Error::from(error).kind() == io::ErrorKind::TimedOut => {
+            Err(io::ErrorKind::TimedOut.into())
+        }
+        // The rest is judged by what stands there, which a user may ask of what he may not enter.
+        _ => path.symlink_metadata(),
     }
 }
 

@@ -31,7 +31,7 @@ fn scripts_run_before_and_after_and_know_what_came_of_it() {
     let file = lab.text(&format!("state/runs/{run}/incomplete"));
     assert_eq!(
         pre,
-        format!("BACKUP_INCOMPLETE={file}\nBACKUP_RUN_ID={run}\n")
+        format!("BACKUP_INCOMPLETE={file}\nBACKUP_RUN_ID={run}\nBACKUP_TIMEOUT_SECONDS=3600\n")
     );
     assert_eq!(
         read(&lab, "post.env"),

@@ -17,7 +17,9 @@ use crate::{
 
 /// What each of these options makes.
 fn reports(nix: &Nix, nixpkgs: &Nixpkgs, backups: &[Value]) -> Vec<Value> {
-    let home = nixpkgs.import("home", "inherit backup;");
+    // As agenix has a user's secrets, unless he says where they are.
+    let secrets = "modules = [ { age.secrets.rclone-proton-config.path = \"\\${XDG_RUNTIME_DIR}/agenix/rclone\"; } ];";
+    let home = nixpkgs.import("home", &format!("inherit backup; {secrets}"));
     let found = nix.eval(
         &format!("map (backup: {home}.report) data"),
         &json!(backups),
@@ -188,8 +190,9 @@ fn without_enable_a_user_gets_nothing_and_a_fault_names_his_option() {
         json!({ "local": { "enable": true }, "schedule": { "enable": true } }),
         json!({ "enable": true, "cloud": { "enable": true } }),
         json!({ "enable": true, "local": { "enable": true, "readableByUsers": true } }),
+        json!({ "enable": true, "cloud": { "enable": true }, "protonDrive": { "enable": true } }),
     ];
-    let [nothing, cloud, view] = &reports(&nix, &nixpkgs, &backups)[..] else {
+    let [nothing, cloud, view, secret] = &reports(&nix, &nixpkgs, &backups)[..] else {
         panic!();
     };
     assert_eq!(nothing["config"], Value::Null);
@@ -198,7 +201,11 @@ fn without_enable_a_user_gets_nothing_and_a_fault_names_his_option() {
         (&nothing["services"], &nothing["timers"]),
         (&json!({}), &json!({}))
     );
-    for (report, option) in [(cloud, "cloud.configFile"), (view, "local.readableByUsers")] {
+    for (report, option) in [
+        (cloud, "cloud.configFile"),
+        (view, "local.readableByUsers"),
+        (secret, "protonDrive.secretName"),
+    ] {
         let [message] = report["failed"].as_array().unwrap().as_slice() else {
             panic!("{report:#}");
         };

@@ -16,7 +16,7 @@ use test_support::is_missing;
 use crate::lab::{Nix, Nixpkgs, PROGRAM};
 
 /// What the scripts call besides the program.
-const TOOLS: [&str; 4] = ["bash", "mountpoint", "realpath", "sed"];
+const TOOLS: [&str; 3] = ["bash", "realpath", "sed"];
 
 /// An expression about a machine with both providers, of which `data` has the options.
 pub(crate) fn eval(nix: &Nix, nixpkgs: &Nixpkgs, data: &Value, expression: &str) -> Value {
@@ -230,6 +230,18 @@ fn what_a_consumer_asks_for_is_backed_up_beside_all_else() {
         "{keys:?}"
     );
     assert_eq!(found["failed"], json!([]));
+
+    // Clan's commands are root's.
+    let mut restricted = data;
+    restricted["backup"]["user"] = json!("daemon");
+    let failed = eval(
+        &nix,
+        &nixpkgs,
+        &restricted,
+        "map (a: a.message) (builtins.filter (a: !a.assertion) config.assertions)",
+    );
+    let failed = failed.to_string();
+    assert!(failed.contains("preBackupCommand wants root"), "{failed}");
 }
 
 #[test]
@@ -415,6 +427,54 @@ fn clan_creates_lists_and_restores() {
     assert!(!Path::new(&machine.text("files/none")).exists());
 }
 
+/// The functions that put folders back.
+fn put_back() -> String {
+    let nixos = Path::new(crate::lab::ROOT).join("nixos");
+    let parts = ["only-ours.sh", "providers/put-back.sh"].map(|name| nixos.join(name));
+    parts.map(|part| fs::read_to_string(part).unwrap()).concat()
+}
+
+#[test]
+fn what_is_mounted_below_a_folder_stays_where_it_is() {
+    let test = "what_is_mounted_below_a_folder_stays_where_it_is";
+    if is_missing(test, &["bash", "unshare", "mount"], false) {
+        return;
+    }
+    let machine = Machine::new();
+    // Each folder, and whether something is mounted there or below.
+    let lines = "cd \"$1/files\" && mkdir -p 'a b/c d' ab plain && mount -t tmpfs none 'a b/c d'
+        for folder in 'a b/c d' 'a b' ab plain 'a b/c'; do
+          if is_or_has_mount \"$PWD/$folder\"; then echo \"$folder: yes\"; else echo \"$folder: no\"; fi
+        done\n";
+    machine.set_up(
+        &json!({}),
+        &json!({ "look": format!("{}{lines}", put_back()) }),
+    );
+    let within = |rights: &str, command: &str| {
+        let line = format!("unshare {rights} --mount --propagation private {command}");
+        let arguments = [machine.text("bin/look"), machine.text("")];
+        Command::new("bash")
+            .args(["-c", &line, "bash"])
+            .args(arguments)
+            .output()
+            .unwrap()
+    };
+    let can = |rights: &&str| {
+        let probe = within(rights, "mount -t tmpfs none /mnt");
+        probe.status.success()
+    };
+    let Some(rights) = ["", "--user --map-root-user"].into_iter().find(can) else {
+        test_support::skip(&format!("{test} because nothing can be mounted here"));
+        return;
+    };
+    let out = within(rights, "\"$1\" \"$2\"");
+    assert_eq!(
+        String::from_utf8_lossy(&out.stdout),
+        "a b/c d: yes\na b: yes\nab: no\nplain: no\na b/c: no\n",
+        "{out:?}"
+    );
+}
+
 #[test]
 fn where_others_may_rename_a_folder_its_content_is_restored_in_place() {
     let test = "where_others_may_rename_a_folder_its_content_is_restored_in_place";
@@ -424,8 +484,7 @@ fn where_others_may_rename_a_folder_its_content_is_restored_in_place() {
     let machine = Machine::new();
     let mut config = machine.options();
     config["local"]["sources"] = json!([machine.text("files/web")]);
-    let text = fs::read_to_string(Path::new(crate::lab::ROOT).join("nixos/providers/put-back.sh"));
-    let scripts = json!({ "put-back": format!("{}put_back \"$@\"\n", text.unwrap()) });
+    let scripts = json!({ "put-back": format!("{}put_back \"$@\"\n", put_back()) });
     config["version"] = json!(1);
     machine.set_up(&config, &scripts);
     let web = machine.text("files/web");

@@ -224,6 +224,7 @@ fn modules_of_others_say_what_they_keep_and_what_is_in_no_backup_is_one_warning(
             "virtualisation.oci-containers.containers.forum.volumes",
         ),
         ("/var/lib/kept", "service", "systemd.tmpfiles.rules"),
+        ("/var/lib/quoted", "service", "systemd.tmpfiles.rules"),
     ];
     for (path, kind, option) in kinds {
         let row = row(&system, path);
@@ -473,6 +474,66 @@ fn a_server_is_written_out_or_copied_or_told() {
 }
 
 #[test]
+fn a_dump_that_a_pattern_leaves_out_is_in_no_backup() {
+    let Some(nix) = Nix::find("a_dump_that_a_pattern_leaves_out_is_in_no_backup") else {
+        return;
+    };
+    let found = json!([database("postgresql", "/var/lib/db/16")]);
+    let of = |pattern: &str| table(&nix, &found, &json!({ "excludePatterns": [pattern] }));
+    let excluded = of("*.sql");
+    assert_eq!(
+        excluded["rows"]["/var/lib/db/16"],
+        json!(["excluded", "*.sql"])
+    );
+    assert_eq!(excluded["dumps"], json!([]));
+    let warning = excluded["warning"].as_str().unwrap();
+    assert!(
+        warning.contains("left out by the pattern *.sql"),
+        "{warning}"
+    );
+    // What is around a source leaves nothing of it out.
+    assert_eq!(of("/var/backup")["dumps"], json!(["/var/lib/db/16"]));
+}
+
+#[test]
+fn what_has_to_be_there_has_to_be_there_within_a_folder_that_is_added() {
+    let test = "what_has_to_be_there_has_to_be_there_within_a_folder_that_is_added";
+    let Some(nix) = Nix::find(test) else {
+        return;
+    };
+    let found = json!([service("/srv/wiki")]);
+    let of = |optional: Value| {
+        let given = json!({ "sources": ["/srv/wiki/pages"], "optionalSources": optional });
+        let made = table(&nix, &found, &given);
+        assert_eq!(made["sources"], json!(["/srv/wiki"]));
+        made["optionalSources"].clone()
+    };
+    assert_eq!(of(json!([])), json!([]));
+    assert_eq!(of(json!(["/srv/wiki/pages"])), json!(["/srv/wiki"]));
+    // A source that is none any more need not be there either.
+    let effective = nix.eval(
+        "(import ./nixos/state/effective.nix data).local.optionalSources",
+        &json!({
+            "local": {
+                "sources": ["/srv/wiki/pages"],
+                "optionalSources": ["/srv/wiki/pages", "/srv/mistyped"],
+            },
+            "preBackupScript": null,
+            "state": {
+                "enable": true,
+                "derived": {
+                    "sources": ["/srv/wiki"],
+                    "optionalSources": ["/srv/wiki"],
+                    "excludePatterns": [],
+                    "dump": null,
+                },
+            },
+        }),
+    );
+    assert_eq!(effective, json!(["/srv/mistyped", "/srv/wiki"]));
+}
+
+#[test]
 fn what_is_ignored_or_left_out_by_a_pattern_is_known_as_such() {
     let Some(nix) = Nix::find("what_is_ignored_or_left_out_by_a_pattern_is_known_as_such") else {
         return;
@@ -480,22 +541,24 @@ fn what_is_ignored_or_left_out_by_a_pattern_is_known_as_such() {
     let found = json!([
         service("/var/lib/a"),
         service("/var/lib/b"),
-        service("/home/ann/x.tmp/y")
+        service("/home/ann/x.tmp/y"),
+        service("/home/ann/{x}")
     ]);
     let given = json!({
         "ignore": ["/var/lib/b/[x]*", "/var/lib/c"],
-        "excludePatterns": ["*.tmp", "/var/*/a/"],
+        "excludePatterns": ["*.tmp", "/var/*/a/", "{x}"],
     });
     let made = table(&nix, &found, &given);
     assert_eq!(
         made["rows"]["/home/ann/x.tmp/y"],
         json!(["excluded", "*.tmp"])
     );
+    assert_eq!(made["rows"]["/home/ann/{x}"], json!(["excluded", "{x}"]));
     assert_eq!(made["rows"]["/var/lib/a"], json!(["excluded", "/var/*/a/"]));
     // What is ignored below a folder that is added is left out of it, whatever its name is made of.
     assert_eq!(
         made["excludePatterns"],
-        json!(["*.tmp", "/var/*/a/", "/var/lib/b/[[]x][*]"])
+        json!(["*.tmp", "/var/*/a/", "{x}", "/var/lib/b/[[]x][*]"])
     );
     let pattern = schema::pattern::Excludes::new(&["/var/lib/b/[[]x][*]"]).unwrap();
     let source = schema::config::AbsolutePath::new("/var/lib/b");

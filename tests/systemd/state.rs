@@ -29,7 +29,8 @@ const UNITS: [(&str, &str); 4] = [
     (
         "counter",
         "Type=oneshot\nDynamicUser=yes\nStateDirectory=counter\n\
-         ExecStart=/bin/sh -c 'echo once >> /var/lib/counter/count'\n",
+         ExecStart=/bin/sh -c 'echo once >> /var/lib/counter/count; sqlite3 /var/lib/counter/count.db \
+         \"create table if not exists visit (at); insert into visit values (1)\"'\n",
     ),
     (
         "web",
@@ -85,7 +86,10 @@ fn set_up(machine: &Machine, made: &Value) {
     };
     bash("nix/store/dump", dump);
     let pre = made["config"]["preBackupScript"].as_str().unwrap();
-    bash(&pre[1..], "set -euo pipefail\n/nix/store/dump || true");
+    bash(
+        &pre[1..],
+        "set -euo pipefail\n/nix/store/dump || [ $? = 1 ]",
+    );
     let mut config = made["config"].clone();
     config["schedule"] = json!({"enable": true, "timeOfDay": "00:00", "randomDelay": "0s"});
     machine.configure(&config);
@@ -208,11 +212,15 @@ fn all_is_in_the_backup(machine: &Machine) {
     for path in [
         "/var/lib/postgresql/11.1",
         "/var/lib/bitwarden_rs/db.sqlite3",
+        "/var/lib/counter/count.db",
     ] {
         let row = of(path);
         assert_eq!(row["standing"], "dumped", "{row}");
         assert!(row["dump"]["written_at"].is_string(), "{row}");
     }
+    let visits = "sqlite3 /var/backup/databases/sqlite/var/lib/counter/count.db \
+                  'select count(*) from visit'";
+    assert_eq!(machine.sh(visits).ok(), "1");
     assert_eq!(
         of("/var/lib/private/counter")["by"],
         "/var/lib/private/counter"
@@ -302,9 +310,9 @@ fn restore(machine: &Machine, made: &Value) {
             .ok();
     }
     machine
-        .sh("cp --no-preserve=all /var/backup/databases/sqlite/var/lib/bitwarden_rs/db.sqlite3 \
-               /var/lib/bitwarden_rs/new
-             cd /var/lib/bitwarden_rs && rm -f db.sqlite3* && mv new db.sqlite3 && chown vault: db.sqlite3
+        .sh("at=/var/lib/bitwarden_rs/db.sqlite3
+             rm -f $at-wal $at-shm $at-journal
+             install -o vault -g vault -m 600 /var/backup/databases/sqlite$at $at
              systemctl start postgresql bitwarden_rs web
              runuser -u postgres -- psql -q postgres < /var/backup/databases/postgresql.sql")
         .ok();

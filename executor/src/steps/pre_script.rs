@@ -28,6 +28,9 @@ use crate::{
 /// The variable that names the file.
 const VARIABLE: &str = "BACKUP_INCOMPLETE";
 
+/// The variable that says after how many seconds the script is ended.
+const TIME: &str = "BACKUP_TIMEOUT_SECONDS";
+
 /// The file in the run's folder, while the script runs.
 const FILE: &str = "incomplete";
 
@@ -57,6 +60,8 @@ pub(crate) fn run_pre_script_step(
     let (mut file, path) = open_file(&run).map_err(io)?;
     let mut environment = script_environment(plan, None, None);
     environment.push((VARIABLE, path));
+    let seconds = step.timeout.as_duration().as_secs();
+    environment.push((TIME, seconds.to_string().into()));
     let ended = run_script_step(name, step, &environment, context);
     let lines = read_lines(&mut file);
     let _ = run.remove_file(OsStr::new(FILE));

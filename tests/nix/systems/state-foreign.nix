@@ -13,6 +13,10 @@ in
   options = {
     environment.persistence = anything;
     clan.core.state = anything;
+    services.switchboard = {
+      enable = lib.mkEnableOption "a service whose configuration is a set of files";
+      configDir = anything;
+    };
   };
 
   config = {
@@ -52,6 +56,10 @@ in
       preBackupScript = "echo export";
     };
 
+    services.switchboard = {
+      enable = true;
+      configDir."dialplan.xml" = "a file";
+    };
     services.postgresql.enable = true;
     virtualisation.docker.enable = true;
     virtualisation.oci-containers.containers.forum = {
@@ -72,6 +80,7 @@ in
     };
     systemd.tmpfiles.rules = [
       "d /var/lib/kept 0700 root root - -"
+      "d '/var/lib/quoted' 0700 root root - -"
       "d /var/lib/cleaned 0700 root root 10d -"
     ];
 

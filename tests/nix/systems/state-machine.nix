@@ -13,7 +13,10 @@
       minSpaceGB = 0;
       sources = [ "/home" ];
     };
-    state.enable = true;
+    state = {
+      enable = true;
+      sqlite = [ "/var/lib/counter/count.db" ];
+    };
   };
 
   services.postgresql.enable = true;
