@@ -125,6 +125,13 @@ impl Operation<'_> {
                 continue;
             };
             let stored = entry.stored_path();
+            if planner::drill::is_lost(plan, stored) {
+                return Err(Error::failed(format!(
+                    "/{} is in the manifest of {id}, and its source is not in the snapshot",
+                    stored.escaped()
+                ))
+                .hint(format!("backup verify --repair {id}")));
+            }
             if !planner::drill::is_restored(plan, stored) {
                 continue;
             }

@@ -60,6 +60,7 @@ impl Engine {
         findings.extend(
             drill
                 .as_ref()
+                .filter(|_| config.local.enable)
                 .and_then(planner::health::warn_of_failed_drill),
         );
         let facts = StatusFacts {

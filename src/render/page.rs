@@ -48,7 +48,9 @@ impl Page {
     /// A paragraph beside a label of this many columns.
     pub(crate) fn entry(&mut self, indent: usize, label: &str, columns: usize, text: &str) {
         let blanks = " ".repeat(indent);
-        let label = format!("{blanks}{}", left(label, columns));
+        // A label that is too long for its columns does not touch what is said of it.
+        let apart = if width(label) < columns { "" } else { "  " };
+        let label = format!("{blanks}{}{apart}", left(label, columns));
         self.hanging(&label, indent + columns, text);
     }
 

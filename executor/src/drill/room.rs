@@ -144,6 +144,10 @@ fn work_within() -> Result<u8> {
     }
     let order: Order = serde_json::from_reader(io::stdin().take(LONGEST_ORDER))
         .map_err(|error| Error::failed(format!("the order of the drill: {error}")))?;
+    // A terminal takes commands from whoever belongs to its session.
+    rustix::process::setsid().map_err(|error| no_room("leave the terminal", error.into()))?;
+    // A unit's mask would close the folders that are made on the way to everybody but root.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let read_only = mounts::make_root(&order)?;
     let millis = millis_since(begun);
     confine::give_up_rights()?;

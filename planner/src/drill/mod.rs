@@ -293,6 +293,15 @@ pub fn is_restored(plan: &DrillPlan, stored: &StoredPath) -> bool {
     nearest.is_some_and(|mount| matches!(mount.shows, Shown::Restored { .. }))
 }
 
+/// Whether a source held what the manifest has at this stored path, and the room has nothing of it.
+#[must_use]
+pub fn is_lost(plan: &DrillPlan, stored: &StoredPath) -> bool {
+    let path = stored.to_absolute();
+    let mut of_the_machine = OF_THE_KERNEL.iter().chain(&["/run"]);
+    !is_restored(plan, stored)
+        && !of_the_machine.any(|place| rest_below(&path, place.as_bytes()).is_some())
+}
+
 /// Whether a path is one of these or in one of them.
 pub(crate) fn is_covered(path: &str, sources: &BTreeSet<String>) -> bool {
     sources.iter().any(|source| is_within(path, source))

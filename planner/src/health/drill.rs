@@ -14,7 +14,9 @@ use crate::{calendar::Calendar, findings::code};
 pub(super) fn check_drill(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
     let config = checkup.facts.config;
     let last = checkup.measured.drill.as_ref();
-    if let Some(last) = last.filter(|last| last.verdict == DrillVerdict::Failed) {
+    // Without a drive there is no drill that could end it.
+    let can_try = config.local.enable;
+    if let Some(last) = last.filter(|last| can_try && last.verdict == DrillVerdict::Failed) {
         findings.push(describe_failed_drill(last));
     }
     findings.extend(overdue(checkup, config, last));
