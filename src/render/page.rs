@@ -48,9 +48,7 @@ impl Page {
     /// A paragraph beside a label of this many columns.
     pub(crate) fn entry(&mut self, indent: usize, label: &str, columns: usize, text: &str) {
         let blanks = " ".repeat(indent);
-        // A label that is too long for its columns does not touch what is said of it.
-        let apart = if width(label) < columns { "" } else { "  " };
-        let label = format!("{blanks}{}{apart}", left(label, columns));
+        let label = format!("{blanks}{}", left(label, columns));
         self.hanging(&label, indent + columns, text);
     }
 

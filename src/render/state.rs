@@ -26,12 +26,9 @@ pub(crate) fn state_page(
     let widest = report.paths.iter().map(width).max();
     let columns = widest.unwrap_or(0).min(WIDEST) + 2;
     for row in &report.paths {
-        page.entry(
-            0,
-            &printable(row.path.as_str()),
-            columns,
-            &described(row, report, style),
-        );
+        // However long a path is, what is said of it stands apart.
+        let path = format!("{}  ", printable(row.path.as_str()));
+        page.entry(0, &path, columns, &described(row, report, style));
         let from = row.from.join(", ");
         // Whence it is matters where something is to be done, and to who asks.
         if verbose || row.standing.is_lost() {
