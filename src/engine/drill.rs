@@ -64,7 +64,7 @@ impl Engine {
 
 impl Operation<'_> {
     fn drill(&self, request: &DrillRequest) -> Result<Drill> {
-        let (plan, store) = self.plan_drill(request)?;
+        let (plan, store, is_of_another) = self.plan_drill(request)?;
         let outcome = match self.restore_in_room(&plan, &store) {
             Ok(outcome) => outcome,
             Err(error) if error.kind != ErrorKind::Failed => return Err(error),
@@ -77,10 +77,14 @@ impl Operation<'_> {
         let drill = planner::drill::judge_drill(&plan, outcome, self.context.clock.now());
         let finding = finding_of(&drill);
         self.context.observer.event(Event::Noticed(&finding));
-        let remembered = self
-            .engine
-            .state_or_new()
-            .and_then(|state| state.remember_drill(&drill));
+        let remembered = match is_of_another && drill.verdict == DrillVerdict::Passed {
+            // That an older one can be restored says nothing of the newest.
+            true => Ok(()),
+            false => self
+                .engine
+                .state_or_new()
+                .and_then(|state| state.remember_drill(&drill)),
+        };
         if let Err(error) = remembered {
             let because = &error.message;
             self.notice(&Notice::NotRemembered { because });
@@ -144,7 +148,8 @@ impl Operation<'_> {
         Ok(chooser.choose())
     }
 
-    fn plan_drill(&self, request: &DrillRequest) -> Result<(DrillPlan, Store)> {
+    /// The plan, and whether it is of another snapshot than the last good one.
+    fn plan_drill(&self, request: &DrillRequest) -> Result<(DrillPlan, Store, bool)> {
         let engine = self.engine;
         let config = &engine.config;
         let destination = self.destination_with_records().map_err(|mut error| {
@@ -181,7 +186,9 @@ impl Operation<'_> {
                 ),
             );
         }
-        Ok((plan, store))
+        let newest = planner::drill::choose_snapshot(None, &destination, self.now);
+        let is_of_another = newest.is_ok_and(|newest| newest.record.id != snapshot.record.id);
+        Ok((plan, store, is_of_another))
     }
 }
 

@@ -261,6 +261,33 @@ fn the_last_good_snapshot_is_taken_and_a_suspect_one_is_told() {
     assert_eq!(named["summary"], "no file was read", "{named:#}");
 }
 
+#[test]
+fn an_older_snapshot_that_passes_does_not_end_the_alarm_of_the_newest() {
+    let Some(mut lab) = lab("an_older_snapshot_that_passes") else {
+        return;
+    };
+    lab.at(SECOND, &["apply"]).expect(0);
+    let (old, new) = (id_of(FIRST), id_of(SECOND));
+    let check = lab.script("check", &format!("test \"$BACKUP_SNAPSHOT\" = {old}"));
+    lab.set("monitoring.drill.checks", vec![check]);
+    lab.run(&["drill"]).expect(1);
+    lab.run(&["drill", &old]).expect(0);
+    let remembered = read_json(&lab.path("state/drill.json"));
+    assert_eq!(remembered["snapshot"]["id"], new.as_str());
+    assert_eq!(remembered["verdict"], "failed");
+}
+
+#[test]
+fn a_source_that_is_lost_from_the_drive_fails_the_drill() {
+    let Some(lab) = lab("a_source_that_is_lost_from_the_drive") else {
+        return;
+    };
+    let stored = stored(&lab, "home");
+    fs::rename(&stored, stored.with_extension("lost")).unwrap();
+    let said = lab.run(&["drill"]).expect(1);
+    said.says("its source is not in the snapshot");
+}
+
 /// The mounts that a room could have left; other tests mount and unmount beside this one.
 fn mounts_of(lab: &Lab) -> Vec<String> {
     let all = fs::read_to_string("/proc/self/mountinfo").unwrap();

@@ -135,9 +135,13 @@ pub fn run_room(
 }
 
 fn order_of(plan: &DrillPlan, sample: (Vec<SampleFile>, u64), store: &Store) -> Result<Order> {
-    let snapshot = &plan.snapshot;
-    let folder = store.snapshot(snapshot.home, snapshot.id)?;
-    let name = format!("{}/{}", snapshot.home, snapshot.id);
+    let id = plan.snapshot.id;
+    // A run at the same time may have moved it to another tier since.
+    let home = store.home_of(id)?.ok_or_else(|| {
+        Error::busy(format!("{id} was removed before the drill began")).hint("run it again")
+    })?;
+    let folder = store.snapshot(home, id)?;
+    let name = format!("{home}/{id}");
     let stat = folder
         .stat_self()
         .map_err(|error| store.io("look at", &name, error))?;

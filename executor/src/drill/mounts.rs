@@ -31,8 +31,8 @@ const STANDS: [&str; 4] = ["/tmp", "/run", "/mnt", "/usr"];
 const PLAIN: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV);
 /// What holds what is written in the room: never more than a part of the memory.
 const IN_MEMORY: &std::ffi::CStr = c"size=25%,mode=0755";
-/// The same for what anybody may write to.
-const FOR_ALL: &std::ffi::CStr = c"size=25%,mode=1777";
+/// The same for what anybody may write to, of which there are several.
+const FOR_ALL: &std::ffi::CStr = c"size=5%,mode=1777";
 /// The devices that hold nothing.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 /// Links that programs expect among them.
@@ -221,6 +221,7 @@ impl Maker {
         let at = mounted.at.as_str();
         match (&mounted.shows, opened) {
             (Shown::Restored { .. }, Some(Opened::Folder(lower))) => {
+                self.clear_link(at)?;
                 let target = self.folder_at(at)?;
                 self.lay_over(at, lower, &path_of(&target))
             }
@@ -257,6 +258,20 @@ impl Maker {
             }
             (Shown::Devices, _) => self.make_devices(at, devices),
             _ => self.folder_at(at).map(drop),
+        }
+    }
+
+    /// Takes a symlink away that the machine has where the snapshot has a folder: sources are resolved. Only
+    /// the room's own layer changes.
+    fn clear_link(&self, at: &str) -> std::result::Result<(), Errno> {
+        let (parent, name) = self.parent_of(at)?;
+        let name = OsStr::new(name);
+        if name.is_empty() {
+            return Ok(());
+        }
+        match parent.look(name)? {
+            Some(found) if found.kind == Kind::Symlink => parent.remove_file(name),
+            _ => Ok(()),
         }
     }
 

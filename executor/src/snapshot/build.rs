@@ -7,6 +7,7 @@
 mod begin;
 mod gone;
 mod items;
+mod lookup;
 mod others;
 
 use std::{

@@ -3,33 +3,33 @@
 //!
 //! It is only a cache, and holds of a file with exactly the inode, size and times that it had when it was
 //! read, if it had been at rest then. So does what it says of what stood beside the record: of a folder
-//! with exactly the inode and times of then, and a manifest and marks with those that they had. Whoever can forge these on a disk makes this machine go on with what
-//! it once read there itself; so it serves to list snapshots, while what a snapshot is linked to, and
-//! whatever is verified, restored or checked by `health`, is read from the disk each time.
+//! with exactly the inode and times of then, and a manifest and marks with those that they had. Whoever can
+//! forge these on a disk makes this machine go on with what it once read there itself; so it serves to list
+//! snapshots, while what a snapshot is linked to, and whatever is verified, restored or checked by `health`,
+//! is read from the disk each time.
 //!
 //! Missing, damaged, another user's or of another format, it is as if there were none. It is written anew
 //! once it lacks more than a few, so that most runs only read it.
 
+mod beside;
+mod facts;
+
 use std::{
     collections::{HashMap, HashSet},
     ffi::OsStr,
-    fmt::{self, Write as _},
+    fmt::Write as _,
     ops::Range,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use chrono::DateTime;
-use schema::{
-    Digest, SnapshotId,
-    record::{SnapshotMarks, SnapshotRecord},
-};
+use schema::{Digest, SnapshotId, record::SnapshotRecord};
 
+pub use self::beside::Beside;
+pub(super) use self::facts::FileFacts;
 use super::open::StateDir;
 use crate::{
     error::Result,
-    manifest::{self, segments},
-    store::MARKS_FILE,
-    sys::{Dir, Kind, Stat, stat::Nanos},
+    sys::{Dir, Stat, stat::Nanos},
 };
 
 /// The folder of the indexes, one file for each destination.
@@ -51,171 +51,6 @@ const AT_REST: Duration = Duration::from_secs(3);
 /// An index that lacks no more than this, and one in [`FEW_OF`] of all, is left as it is.
 const FEW: usize = 16;
 const FEW_OF: usize = 50;
-
-/// What the kernel says of a file, by which it is known again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FileFacts {
-    ino: u64,
-    size: u64,
-    mtime: Nanos,
-    ctime: Nanos,
-}
-
-impl FileFacts {
-    pub(super) fn of(stat: &Stat) -> Self {
-        Self {
-            ino: stat.ino,
-            size: stat.size,
-            mtime: stat.mtime,
-            ctime: stat.ctime,
-        }
-    }
-
-    /// Whether a file was last changed before a time, so that another change has another time.
-    pub(super) fn is_at_rest(stat: &Stat, latest: Nanos) -> bool {
-        stat.mtime.max(stat.ctime) < latest
-    }
-
-    /// Reads what [`fmt::Display`] wrote, whose first word was taken already.
-    fn parse<'t>(ino: &str, words: &mut impl Iterator<Item = &'t str>) -> Option<Self> {
-        Some(Self {
-            ino: ino.parse().ok()?,
-            size: words.next()?.parse().ok()?,
-            mtime: words.next()?.parse().ok()?,
-            ctime: words.next()?.parse().ok()?,
-        })
-    }
-}
-
-impl fmt::Display for FileFacts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            ino,
-            size,
-            mtime,
-            ctime,
-        } = self;
-        write!(f, "{ino} {size} {mtime} {ctime}")
-    }
-}
-
-/// What stands beside a snapshot's record, in the folder that this is in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Beside {
-    /// The folder: another one has other files, and so has one in which a file was made, removed or
-    /// replaced since.
-    folder: FileFacts,
-    /// Its manifest, or the list of the manifest's segments, which has something in it.
-    manifest: (&'static str, FileFacts),
-    /// What was said of the snapshot since, where anything was.
-    marks: Option<(FileFacts, SnapshotMarks)>,
-}
-
-impl Beside {
-    /// What was found, in this order; none where it may have changed meanwhile without another time.
-    pub(crate) fn new(
-        folder: &Stat,
-        marks: Option<&(Stat, SnapshotMarks)>,
-        manifest: (&'static str, &Stat),
-        index: &RecordIndex,
-    ) -> Option<Self> {
-        let marked = marks.map(|(stat, _)| stat);
-        // A time that could not be read back would cost the whole index.
-        let verified = marks.and_then(|(_, marks)| marks.verified_at);
-        if verified.is_some_and(|at| DateTime::parse_from_rfc3339(&at.to_rfc3339()).is_err()) {
-            return None;
-        }
-        let mut all = [Some(folder), marked, Some(manifest.1)].into_iter();
-        let at_rest = all.all(|one| one.is_none_or(|one| index.is_at_rest(one)));
-        at_rest.then(|| Self {
-            folder: FileFacts::of(folder),
-            manifest: (manifest.0, FileFacts::of(manifest.1)),
-            marks: marks.map(|(stat, marks)| (FileFacts::of(stat), marks.clone())),
-        })
-    }
-
-    /// Whether the kernel says the same of all of it now; `look` asks it of a path below the folder of all
-    /// snapshots' records, without following a symlink at its end. The folder is asked for first: as long as it
-    /// is the same, no symlink took the place of anything in it.
-    pub(crate) fn is_unchanged(&self, id: &str, look: &dyn Fn(&str) -> Option<Stat>) -> bool {
-        let is_same = |path: &str, facts: &FileFacts, kind: Kind| {
-            look(path).is_some_and(|stat| stat.kind == kind && FileFacts::of(&stat) == *facts)
-        };
-        let marks = self.marks.as_ref();
-        is_same(id, &self.folder, Kind::Folder)
-            && is_same(
-                &format!("{id}/{}", self.manifest.0),
-                &self.manifest.1,
-                Kind::File,
-            )
-            && match marks {
-                Some((facts, _)) => is_same(&format!("{id}/{MARKS_FILE}"), facts, Kind::File),
-                // Where several disks are shown as one, a folder has the time of one of them.
-                None => look(&format!("{id}/{MARKS_FILE}")).is_none(),
-            }
-    }
-
-    /// What was said of the snapshot.
-    pub(crate) fn marks(&self) -> SnapshotMarks {
-        self.marks
-            .as_ref()
-            .map(|(_, marks)| marks.clone())
-            .unwrap_or_default()
-    }
-
-    /// The words of a line that tell of it.
-    fn to_words(beside: Option<&Self>) -> String {
-        let Some(Self {
-            folder,
-            manifest,
-            marks,
-        }) = beside
-        else {
-            return "-".to_owned();
-        };
-        let marks = marks.as_ref().map_or_else(
-            || "-".to_owned(),
-            |(facts, marks)| {
-                let verified = marks.verified_at.map(|at| at.to_rfc3339());
-                let verified = verified.as_deref().unwrap_or("-");
-                format!("{facts} {} {} {verified}", marks.pinned, marks.accepted)
-            },
-        );
-        format!("{folder} {} {} {marks}", manifest.0, manifest.1)
-    }
-
-    /// Reads them; the outer one is none where they are not as they are written.
-    fn parse<'t>(words: &mut impl Iterator<Item = &'t str>) -> Option<Option<Self>> {
-        let first = words.next()?;
-        if first == "-" {
-            return Some(None);
-        }
-        let folder = FileFacts::parse(first, words)?;
-        let name = words.next()?;
-        let mut names = [segments::LIST_PATH, manifest::FILE_NAME].into_iter();
-        let name = names.find(|known| *known == name)?;
-        let facts = FileFacts::parse(words.next()?, words)?;
-        let marks = match words.next()? {
-            "-" => None,
-            ino => Some((
-                FileFacts::parse(ino, words)?,
-                SnapshotMarks {
-                    pinned: words.next()?.parse().ok()?,
-                    accepted: words.next()?.parse().ok()?,
-                    verified_at: match words.next()? {
-                        "-" => None,
-                        at => Some(DateTime::parse_from_rfc3339(at).ok()?),
-                    },
-                },
-            )),
-        };
-        Some(Some(Self {
-            folder,
-            manifest: (name, facts),
-            marks,
-        }))
-    }
-}
 
 /// A record that an index has.
 #[derive(Debug)]
@@ -480,190 +315,4 @@ pub(super) fn latest_at_rest() -> Nanos {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const JSON: &str = "{\n  \"made_by\": \"backup 0\",\n  \"suspect\": []\n}\n";
-
-    fn stat(ino: u64) -> Stat {
-        Stat {
-            ino,
-            size: 7,
-            ..Stat::of_nothing()
-        }
-    }
-
-    fn id(at: usize) -> SnapshotId {
-        format!("2025-01-01_00-00-{at:02}").parse().unwrap()
-    }
-
-    fn noting(text: Option<String>) -> RecordIndex {
-        let found = text.and_then(|text| RecordIndex::parse("disk", text));
-        RecordIndex {
-            destination: "disk".to_owned(),
-            read: Some(Vec::new()),
-            at_rest: 1,
-            ..found.unwrap_or_default()
-        }
-    }
-
-    #[test]
-    fn what_is_written_is_read_and_written_the_same_again() {
-        let mut index = noting(None);
-        for at in 0..3 {
-            index.note(id(at), &stat(at as u64), JSON.as_bytes());
-        }
-        let first = index.to_text().unwrap();
-        let mut again = noting(Some(first.clone()));
-        // What is not recalled is forgotten.
-        again.recalled = (0..2).map(id).collect();
-        again.note(id(3), &stat(3), JSON.as_bytes());
-        let second = again.to_text().unwrap();
-        let third = noting(Some(second));
-        assert_eq!(third.known.len(), 3);
-        for at in [0, 1, 3] {
-            let known = &third.known[&id(at)];
-            assert_eq!(known.facts, FileFacts::of(&stat(at as u64)));
-            assert_eq!(
-                &third.text[known.json.clone()],
-                "{\"made_by\": \"backup 0\",\"suspect\": []}"
-            );
-        }
-        assert!(RecordIndex::parse("other", first.clone()).is_none());
-        let cut = first[..first.len() - 1].to_owned();
-        assert!(RecordIndex::parse("disk", cut).is_none());
-    }
-
-    #[test]
-    fn what_stands_beside_a_record_is_read_as_it_was_written() {
-        let mut index = noting(None);
-        let marks = SnapshotMarks {
-            pinned: true,
-            accepted: false,
-            verified_at: DateTime::parse_from_rfc3339("2025-01-01T02:03:04.5+01:00").ok(),
-        };
-        let besides = [
-            Beside::new(&stat(1), None, (segments::LIST_PATH, &stat(2)), &index),
-            Beside::new(
-                &stat(3),
-                Some(&(stat(4), marks)),
-                (manifest::FILE_NAME, &stat(5)),
-                &index,
-            ),
-            None,
-        ];
-        assert!(besides[0].is_some() && besides[1].is_some());
-        for (at, beside) in besides.iter().enumerate() {
-            index.note(id(at), &stat(at as u64), JSON.as_bytes());
-            index.note_beside(id(at), beside.clone());
-        }
-        let again = noting(index.to_text());
-        for (at, beside) in besides.iter().enumerate() {
-            assert_eq!(again.beside(id(at)), beside.as_ref());
-        }
-        let young = Stat {
-            mtime: 1,
-            ..stat(1)
-        };
-        let old = stat(2);
-        for (folder, manifest) in [(&young, &old), (&old, &young)] {
-            let manifest = (segments::LIST_PATH, manifest);
-            assert_eq!(Beside::new(folder, None, manifest, &again), None);
-        }
-    }
-
-    #[test]
-    fn what_stands_beside_a_record_is_the_same_only_as_a_whole() {
-        let index = noting(None);
-        let of = |ino, kind| Stat { kind, ..stat(ino) };
-        let marks = SnapshotMarks::default();
-        let beside = Beside::new(
-            &stat(1),
-            Some(&(stat(2), marks)),
-            (segments::LIST_PATH, &stat(3)),
-            &index,
-        );
-        let beside = beside.unwrap();
-        let places = [
-            ("a", of(1, Kind::Folder)),
-            ("a/marks.json", of(2, Kind::File)),
-            ("a/manifest/SHA256SUMS", of(3, Kind::File)),
-        ];
-        let same = |but: Option<(usize, Stat)>| {
-            beside.is_unchanged("a", &|path| {
-                let at = places.iter().position(|(known, _)| *known == path)?;
-                Some(match but {
-                    Some((changed, stat)) if changed == at => stat,
-                    _ => places[at].1,
-                })
-            })
-        };
-        assert!(same(None));
-        for (at, (_, was)) in places.iter().enumerate() {
-            for stat in [
-                Stat { ino: 9, ..*was },
-                Stat { size: 9, ..*was },
-                Stat { ctime: 9, ..*was },
-                Stat { mtime: 9, ..*was },
-                of(was.ino, Kind::Symlink),
-            ] {
-                assert!(!same(Some((at, stat))), "{at} {stat:?}");
-            }
-        }
-        assert!(!beside.is_unchanged("a", &|_| None));
-
-        // Marks that came since are noticed by themselves, whatever time the folder has.
-        let manifest = (segments::LIST_PATH, &stat(3));
-        let unmarked = Beside::new(&stat(1), None, manifest, &index).unwrap();
-        let same = |marked: bool| {
-            unmarked.is_unchanged("a", &|path| {
-                let found = places.iter().find(|(known, _)| *known == path);
-                found
-                    .filter(|_| marked || path != "a/marks.json")
-                    .map(|(_, stat)| *stat)
-            })
-        };
-        assert!(same(false) && !same(true));
-    }
-
-    #[test]
-    fn what_was_changed_a_moment_ago_is_not_noted() {
-        let mut index = noting(None);
-        let young = Stat {
-            ctime: 1,
-            ..stat(1)
-        };
-        index.note(id(1), &young, JSON.as_bytes());
-        assert!(index.read.as_ref().unwrap().is_empty());
-    }
-
-    #[test]
-    fn a_few_more_are_no_reason_to_write_it_anew() {
-        let mut index = noting(None);
-        for at in 0..=FEW {
-            assert!(!index.is_outdated(), "{at}");
-            index.note(id(at), &stat(at as u64), JSON.as_bytes());
-        }
-        assert!(index.is_outdated());
-    }
-
-    #[test]
-    fn it_has_as_many_as_there_is_room_for() {
-        let mut index = noting(None);
-        let json = format!("{{\n\"problems\": \"{}\"\n}}\n", "x".repeat(5 << 20));
-        for at in 0..5 {
-            index.note(id(at), &stat(at as u64), json.as_bytes());
-        }
-        let text = index.to_text().unwrap();
-        assert!(text.len() <= LONGEST_INDEX);
-        assert_eq!(noting(Some(text)).known.len(), 3);
-    }
-
-    #[test]
-    fn a_destination_chooses_no_path() {
-        assert!(is_file_name("ee51c351-76ad-8197-8f16-51e5525f3301"));
-        for id in ["", ".", "..", "a/b", "a\n", &"a".repeat(65)] {
-            assert!(!is_file_name(id), "{id:?}");
-        }
-    }
-}
+mod tests;

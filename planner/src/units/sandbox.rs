@@ -36,6 +36,17 @@ const NETWORK: &str = "AF_UNIX AF_INET AF_INET6 AF_NETLINK";
 /// Where the metrics are written.
 const METRICS: (&str, Conditions) = ("-${metricsFolder.word}", &["metrics.areWritten"]);
 
+/// What no unit of ours needs of the machine.
+const PROTECTED: [&str; 7] = [
+    "ProtectClock",
+    "ProtectControlGroups",
+    "ProtectHostname",
+    "ProtectKernelLogs",
+    "ProtectKernelModules",
+    "ProtectKernelTunables",
+    "LockPersonality",
+];
+
 /// Where there are no scripts.
 const WITHOUT_SCRIPTS: Conditions = &["!scripts.areRun"];
 /// Where there are.
@@ -178,18 +189,8 @@ pub(super) fn drill_limits() -> Vec<Line> {
             &[("yes", &["!tmp.isUsed"]), ("no", &["tmp.isUsed"])],
         ),
     ];
-    let on = [
-        "NoNewPrivileges",
-        "PrivateDevices",
-        "ProtectClock",
-        "ProtectControlGroups",
-        "ProtectHostname",
-        "ProtectKernelLogs",
-        "ProtectKernelModules",
-        "ProtectKernelTunables",
-        "LockPersonality",
-        "RestrictRealtime",
-    ];
+    let on = ["NoNewPrivileges", "PrivateDevices"].into_iter();
+    let on = on.chain(PROTECTED).chain(["RestrictRealtime"]);
     lines.extend(on.map(|key| Line::set(key, "yes")));
     lines.extend(own_keys_and_calls());
     lines.extend(writable_paths(&[METRICS]));
@@ -246,17 +247,8 @@ fn common_limits() -> Vec<Line> {
         Line::set("UMask", "0077"),
         Line::set("PrivateMounts", "yes"),
     ];
-    let on = [
-        "ProtectClock",
-        "ProtectControlGroups",
-        "ProtectHostname",
-        "ProtectKernelLogs",
-        "ProtectKernelModules",
-        "ProtectKernelTunables",
-        "LockPersonality",
-        "RestrictNamespaces",
-        "RestrictRealtime",
-    ];
+    let on = PROTECTED.into_iter();
+    let on = on.chain(["RestrictNamespaces", "RestrictRealtime"]);
     lines.extend(on.map(|key| Line::set(key, "yes")));
     lines.extend(own_keys_and_calls());
     lines
