@@ -132,6 +132,8 @@ impl World {
     /// destination: the sources are synced as well, before they are looked at.
     #[track_caller]
     pub(crate) fn kill_at_sync(&self) {
+        // What was written a moment before rsync begins is copied again, for the kernel's stamps may lag.
+        std::thread::sleep(std::time::Duration::from_millis(50));
         let tree = self.host().join(".backup/partial").join(ID);
         let options = [
             "-P",
