@@ -100,7 +100,7 @@ dump_mysql() { # from, name, folder of programs
     local program=$3/mariadb-dump
     [ -x "$program" ] || program=$3/mysqldump
     dump_output "$1" "$2" "$program" --all-databases --single-transaction --quick --routines \
-        --events --triggers --hex-blob --skip-dump-date
+        --events --triggers --hex-blob --flush-privileges --skip-dump-date
 }
 
 # Whether nobody but root may put anything beside a file, or rename what is on the way to it.

@@ -25,9 +25,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What the Debian has besides the least.
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,libpam-systemd,rsync,procps,util-linux,mount,\
-acl,attr,libcap2-bin,sudo,postgresql,sqlite3,nginx";
+acl,attr,libcap2-bin,sudo,postgresql,mariadb-server-core,mariadb-client,sqlite3,nginx";
 /// What its folder's name begins with: another one for another list, as others may use the one that is there.
-const TREE: &str = "debian-with-servers";
+const TREE: &str = "debian-with-databases";
 
 /// A machine that runs until it is dropped.
 pub(crate) struct Machine {

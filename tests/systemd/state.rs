@@ -2,7 +2,7 @@
 //! and the table that the module makes of `tests/nix/systems/state-machine.nix`, as
 //! `tests/nix/golden.json` has them.
 //!
-//! The machine is Debian: its PostgreSQL, its SQLite, its nginx and its systemd stand where NixOS would
+//! The machine is Debian: its PostgreSQL, its MariaDB, its SQLite, its nginx and its systemd stand where NixOS would
 //! have those of the store, with the paths that NixOS gives them.
 
 use std::{collections::BTreeSet, fs, path::Path};
@@ -12,12 +12,20 @@ use serde_json::{Value, json};
 use crate::machine::{Machine, machine};
 
 /// The units of the machine, as NixOS would make them.
-const UNITS: [(&str, &str); 4] = [
+const UNITS: [(&str, &str); 5] = [
     (
         "postgresql",
         "User=postgres\nRuntimeDirectory=postgresql\nStateDirectory=postgresql\n\
          ExecStartPre=/bin/sh -c 'test -e DATA/PG_VERSION || initdb -D DATA --auth=peer'\n\
          ExecStart=/bin/sh -c 'exec postgres -D DATA -k /run/postgresql -h \"\"'\nType=notify\n",
+    ),
+    (
+        "mysql",
+        "User=mysql\nRuntimeDirectory=mysqld\nStateDirectory=mysql\n\
+         ExecStartPre=/bin/sh -c 'test -e /var/lib/mysql/mysql || mariadb-install-db --skip-test-db \
+         --auth-root-authentication-method=socket --datadir=/var/lib/mysql'\n\
+         ExecStart=/usr/sbin/mariadbd --datadir=/var/lib/mysql --socket=/run/mysqld/mysqld.sock \
+         --skip-networking\nType=notify\n",
     ),
     (
         // A connection that is open, with what was written last in its log.
@@ -118,6 +126,7 @@ fn live(machine: &Machine) {
     machine
         .sh("ln -s /usr/lib/postgresql/*/bin /lab/postgresql
              useradd --system vault
+             useradd --system mysql
              mkdir -p /var/lib/acme/example.org /etc/ssh
              openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 \
                -subj /CN=example.org -keyout /var/lib/acme/example.org/key.pem \
@@ -129,11 +138,17 @@ fn live(machine: &Machine) {
                echo public > /etc/ssh/ssh_host_${key}_key.pub
              done
              systemctl daemon-reload
-             systemctl start postgresql bitwarden_rs counter web mnt-backup.mount")
+             systemctl start postgresql mysql bitwarden_rs counter web mnt-backup.mount")
         .ok();
     machine
         .sh("runuser -u postgres -- psql -qc 'create role shop login' -c 'create database shop owner shop'
              runuser -u postgres -- psql -q shop -c \"create table orders as select 'four apples' as text\"")
+        .ok();
+    machine
+        .sh("mariadb -e \"create database garden;
+               create table garden.beds as select 'two pears' as text;
+               create user ann@localhost identified by 'of ann';
+               grant select on garden.* to ann@localhost\"")
         .ok();
     wait_for_letter(machine);
 }
@@ -159,6 +174,9 @@ fn is_all_there(machine: &Machine) {
          where datname = 'shop'\"",
     );
     assert_eq!(owner.ok(), "shop");
+    // As a user that the server knows, with what he may do there.
+    let beds = machine.sh("mariadb -u ann '-pof ann' -sNe 'select text from garden.beds'");
+    assert_eq!(beds.ok(), "two pears");
     let served = machine.sh(
         "echo | openssl s_client -connect 127.0.0.1:443 2>/dev/null | \
                              openssl x509 -noout -subject -nameopt sep_multiline",
@@ -211,6 +229,7 @@ fn all_is_in_the_backup(machine: &Machine) {
     };
     for path in [
         "/var/lib/postgresql/11.1",
+        "/var/lib/mysql",
         "/var/lib/bitwarden_rs/db.sqlite3",
         "/var/lib/counter/count.db",
     ] {
@@ -233,11 +252,13 @@ fn all_is_in_the_backup(machine: &Machine) {
     let left = machine.sh("ls -A /var/backup /var/backup/databases");
     assert_eq!(
         left.ok(),
-        "/var/backup:\ndatabases\n\n/var/backup/databases:\npostgresql.sql\nsqlite"
+        "/var/backup:\ndatabases\n\n/var/backup/databases:\nmysql.sql\npostgresql.sql\nsqlite"
     );
     // The files of the server are not what is copied.
-    let stored = machine.sh("ls /mnt/backup/lab/latest/var/lib/postgresql");
-    assert_ne!(stored.code, Some(0), "{}", stored.text);
+    for left_out in ["postgresql", "mysql"] {
+        let stored = machine.sh(&format!("ls /mnt/backup/lab/latest/var/lib/{left_out}"));
+        assert_ne!(stored.code, Some(0), "{}", stored.text);
+    }
 }
 
 /// Two dumps go wrong in two ways; each is named with what is left of it.
@@ -280,8 +301,8 @@ fn a_dump_that_fails_is_told_and_the_one_before_stays(machine: &Machine) {
 
 fn destroy(machine: &Machine) {
     machine
-        .sh("systemctl stop postgresql bitwarden_rs web
-             rm -rf /var/lib/postgresql /var/lib/bitwarden_rs /var/lib/private /var/lib/counter \
+        .sh("systemctl stop postgresql mysql bitwarden_rs web
+             rm -rf /var/lib/postgresql /var/lib/mysql /var/lib/bitwarden_rs /var/lib/private /var/lib/counter \
                /var/lib/acme /etc/ssh/* /home/ann /var/backup")
         .ok();
 }
@@ -313,7 +334,8 @@ fn restore(machine: &Machine, made: &Value) {
         .sh("at=/var/lib/bitwarden_rs/db.sqlite3
              rm -f $at-wal $at-shm $at-journal
              install -o vault -g vault -m 600 /var/backup/databases/sqlite$at $at
-             systemctl start postgresql bitwarden_rs web
-             runuser -u postgres -- psql -q postgres < /var/backup/databases/postgresql.sql")
+             systemctl start postgresql mysql bitwarden_rs web
+             runuser -u postgres -- psql -q postgres < /var/backup/databases/postgresql.sql
+             mariadb < /var/backup/databases/mysql.sql")
         .ok();
 }

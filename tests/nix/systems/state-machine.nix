@@ -1,6 +1,6 @@
-# What tests/systemd destroys and restores: a server of PostgreSQL, a service with SQLite, one whose user
-# is of the moment, certificates, keys and homes.
-{ ... }:
+# What tests/systemd destroys and restores: servers of PostgreSQL and MariaDB, a service with SQLite, one
+# whose user is of the moment, certificates, keys and homes.
+{ pkgs, ... }:
 
 {
   networking.hostName = "lab";
@@ -20,6 +20,10 @@
   };
 
   services.postgresql.enable = true;
+  services.mysql = {
+    enable = true;
+    package = pkgs.mariadb;
+  };
   services.bitwarden_rs.enable = true;
   services.openssh.enable = true;
   services.nginx = {
