@@ -5,7 +5,7 @@
 //! number, so that memory does not grow with the tree.
 
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::OsStr,
     os::unix::ffi::OsStrExt as _,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
@@ -17,14 +17,15 @@ use rustix::io::Errno;
 
 use super::{
     Below, Bounds,
+    folder_task::{FolderPart, FolderTask, SeenEntry, SeenKind, State},
     holes::measure_data,
     roots::Base,
-    tags::{Measured, Meter, Tagged, Tags, is_cache_tag},
+    tags::{Meter, Tagged, Tags, is_cache_tag},
 };
 use schema::{StoredPath, StoredPathBuf};
 
 use crate::{
-    sys::{Dir, Folder, Kind, Listed, Stat, answer, bytes},
+    sys::{Dir, Kind, Listed, Stat, answer, bytes},
     view,
 };
 
@@ -34,97 +35,6 @@ const AHEAD: usize = 20_000;
 const LOW: usize = AHEAD / 2;
 /// Entries of a folder that are looked at as one task.
 const PART: usize = 1000;
-
-/// An entry of a folder.
-pub(super) struct SeenEntry {
-    pub(super) name: OsString,
-    pub(super) what: SeenKind,
-}
-
-/// What an entry is.
-pub(super) enum SeenKind {
-    Leaf(Stat),
-    Folder(Stat, Arc<FolderTask>),
-    MountPoint(Stat),
-    Destination,
-    Excluded(Option<usize>),
-    Unreadable(Errno),
-    Vanished,
-}
-
-/// A part of a folder.
-pub(super) struct FolderPart {
-    /// The folder itself as it was opened; with its first part.
-    pub(super) folder: Option<Stat>,
-    /// What a tag in it leaves out; with its first part.
-    pub(super) left_out: Option<(Tagged, Measured)>,
-    pub(super) seen: Vec<SeenEntry>,
-    /// The parts that follow.
-    pub(super) more: Vec<Arc<FolderTask>>,
-}
-
-/// A folder, or a part of one, that is to be read.
-pub(super) struct FolderTask {
-    folder: Folder,
-    /// Its path relative to the source.
-    path: StoredPathBuf,
-    /// What its entries are judged by.
-    base: Base,
-    /// Nothing belongs to a source here but what leads to one further below.
-    only_leading: bool,
-    state: Mutex<State>,
-    done: Condvar,
-}
-
-enum State {
-    /// With the names to look at, where they were listed before.
-    Waiting(Option<Vec<Listed>>),
-    Running,
-    /// As [`Self::Running`], and the walk waits for it.
-    Awaited,
-    Done(Result<FolderPart, Errno>),
-    Taken,
-}
-
-impl FolderTask {
-    /// The folder of a source, or one in it.
-    pub(super) fn new(folder: Folder, path: StoredPathBuf, base: Base) -> Arc<Self> {
-        Self::of(folder, path, base, false, None)
-    }
-
-    fn of(
-        folder: Folder,
-        path: StoredPathBuf,
-        base: Base,
-        only_leading: bool,
-        names: Option<Vec<Listed>>,
-    ) -> Arc<Self> {
-        Arc::new(Self {
-            folder,
-            path,
-            base,
-            only_leading,
-            state: Mutex::new(State::Waiting(names)),
-            done: Condvar::new(),
-        })
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes the task on, unless someone else has.
-    fn claim(&self) -> Option<Option<Vec<Listed>>> {
-        let mut state = self.state();
-        match std::mem::replace(&mut *state, State::Running) {
-            State::Waiting(names) => Some(names),
-            other => {
-                *state = other;
-                None
-            }
-        }
-    }
-}
 
 /// What a part weighs against [`AHEAD`]: a folder without entries takes memory, too, and unread
 /// parts hang below each other when they are dropped.

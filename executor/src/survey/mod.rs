@@ -7,6 +7,7 @@
 mod ahead;
 mod bounds;
 mod choice;
+mod folder_task;
 mod gone;
 mod holes;
 mod left_out;

@@ -6,7 +6,8 @@ use rustix::io::Errno;
 
 use super::{
     Below, Bounds, Encountered, Record,
-    ahead::{FolderPart, FolderTask, Reader, SeenEntry, SeenKind},
+    ahead::Reader,
+    folder_task::{FolderPart, FolderTask, SeenEntry, SeenKind},
     record::Recorder,
     roots::Base,
     tags::{Measured, Tagged, Tags},
