@@ -38,6 +38,7 @@ use schema::output::progress::{ProgressEvent, ProgressLine};
 
 use crate::{
     cli::{Cli, Verb},
+    commands::complete,
     exit::{Explained, Invalid},
     out::Out,
     settings::Settings,
@@ -45,17 +46,8 @@ use crate::{
 };
 
 fn main() -> ExitCode {
-    let mut given = std::env::args_os().skip(1);
-    if given.next().is_some_and(|first| first == answer::ARGUMENT) {
-        given
-            .next()
-            .iter()
-            .for_each(|path| answer::touch_path(Path::new(path)));
-        return ExitCode::SUCCESS;
-    }
-    let mut given = std::env::args_os().skip(1);
-    if given.next().is_some_and(|first| first == drill::ARGUMENT) {
-        return ExitCode::from(drill::enter_room(given.next().as_deref()));
+    if let Some(code) = be_helper() {
+        return code;
     }
     // Also where the file was replaced by an update meanwhile.
     drill::set_room_program("/proc/self/exe".into());
@@ -88,6 +80,27 @@ fn main() -> ExitCode {
     };
     supervised::report_exit(code);
     ExitCode::from(code)
+}
+
+/// Does what this program starts itself for, and what shells ask; none where it was started for a verb.
+fn be_helper() -> Option<ExitCode> {
+    let mut given = std::env::args_os().skip(1);
+    let first = given.next()?;
+    if first == answer::ARGUMENT {
+        let path = given.next();
+        path.iter()
+            .for_each(|path| answer::touch_path(Path::new(path)));
+    } else if first == drill::ARGUMENT {
+        return Some(ExitCode::from(drill::enter_room(given.next().as_deref())));
+    } else if first == complete::ARGUMENT {
+        complete::answer_shell(given);
+    } else if first == complete::INSIDE {
+        answer::set_probe_program("/proc/self/exe".into());
+        complete::look_for_shell(given);
+    } else {
+        return None;
+    }
+    Some(ExitCode::SUCCESS)
 }
 
 /// The same error in words that are safe to show: it repeats what was typed, which a shell may have

@@ -22,6 +22,7 @@ mod listing;
 mod maintenance;
 pub mod naming;
 pub mod notices;
+pub mod offers;
 mod overview;
 mod pipeline;
 pub mod restore;

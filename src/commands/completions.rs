@@ -1,9 +1,9 @@
 //! `completions`: prints a script that completes command lines in a shell.
 //!
 //! One script for all names of the program. Owns how clap_complete's scripts, each of which is for
-//! one name, become one.
+//! one name, become one, and how they ask the program for what no script can know (`complete.rs`).
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Command, CommandFactory as _};
 use clap_complete::{Shell, generate};
 
@@ -22,11 +22,46 @@ pub(crate) fn print_completions(arguments: &Completions, out: &Out) -> Result<u8
         scripts.push((name, String::from_utf8(script)?));
     }
     out.print_document(&match arguments.shell {
-        Shell::Zsh => zsh_script(&scripts),
+        Shell::Bash => bash_script(scripts)?,
+        Shell::Zsh => zsh_script(&scripts)?,
+        Shell::Fish => fish_script(scripts),
         Shell::PowerShell => power_shell_script(&scripts),
         _ => scripts.into_iter().map(|(_, script)| script).collect(),
     });
     Ok(exit::DONE)
+}
+
+/// A script whose function of this name first does something else.
+fn with_beginning(script: &str, function: &str, beginning: &str) -> Result<String> {
+    let head = format!("\n{function}() {{\n");
+    // The first script has it in its first line.
+    let script = format!("\n{script}");
+    let (before, after) = script
+        .split_once(&head)
+        .with_context(|| format!("the script has no function {function}"))?;
+    let whole = format!("{before}{head}    {beginning}\n{after}");
+    Ok(whole.trim_start_matches('\n').to_owned())
+}
+
+fn bash_script(scripts: Vec<(&str, String)>) -> Result<String> {
+    let mut whole = include_str!("completions/asked.bash").to_owned();
+    for (name, script) in scripts {
+        let function = format!("_{}", name.replace('-', "__"));
+        whole += &with_beginning(&script, &function, "_backup_asked \"$@\" && return 0")?;
+    }
+    Ok(whole)
+}
+
+fn fish_script(scripts: Vec<(&str, String)>) -> String {
+    let mut whole = include_str!("completions/asked.fish").to_owned();
+    for (name, script) in scripts {
+        whole += &script;
+        // No file is meant then, and their order is the program's.
+        whole += &format!(
+            "complete -c {name} -k -f -n __backup_asked -a '(string join \\n -- $__backup_answers)'\n"
+        );
+    }
+    whole
 }
 
 /// The program under all its names.
@@ -47,22 +82,24 @@ fn all_programs() -> Vec<(&'static str, Command)> {
 
 /// Zsh loads a file for the names of its first line, and calls the function that it is named after:
 /// that one asks under which name it was called.
-fn zsh_script(scripts: &[(&str, String)]) -> String {
+fn zsh_script(scripts: &[(&str, String)]) -> Result<String> {
     let names: Vec<&str> = scripts.iter().map(|(name, _)| *name).collect();
-    let mut whole = format!("#compdef {}\n", names.join(" "));
+    let mut whole = format!("#compdef {}\n\n", names.join(" "));
+    whole += include_str!("completions/asked.zsh");
     for (name, script) in scripts {
         let own_end = format!("\nif [ \"$funcstack[1]\" = \"_{name}\" ]; then");
         let body = script.split(&own_end).next().unwrap_or(script);
         let body = body.trim_start_matches(&format!("#compdef {name}\n"));
-        whole += body.trim_end();
+        let asks = "_backup_asked && return 0";
+        whole += with_beginning(body, &format!("_{name}"), asks)?.trim_end();
         whole += "\n\n";
     }
     whole += "_backup_loaded=$funcstack[1]\n";
     for name in &names {
         whole += &format!("(( $+functions[compdef] )) && compdef _{name} {name}\n");
     }
-    whole
-        + "if [[ $_backup_loaded = _backup ]]; then\n    \"_$service\" \"$@\"\nfi\nunset _backup_loaded\n"
+    Ok(whole
+        + "if [[ $_backup_loaded = _backup ]]; then\n    \"_$service\" \"$@\"\nfi\nunset _backup_loaded\n")
 }
 
 /// `using` must stand before all else, so only the first script may have it.

@@ -4,6 +4,7 @@ pub(crate) mod adopt;
 mod agree;
 pub(crate) mod apply;
 pub(crate) mod check;
+pub(crate) mod complete;
 pub(crate) mod completions;
 pub(crate) mod delete;
 pub(crate) mod diff;

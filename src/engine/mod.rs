@@ -22,6 +22,7 @@ mod logs;
 mod maintenance;
 mod mark;
 mod metrics;
+mod names;
 mod notify;
 mod observer;
 mod operation;

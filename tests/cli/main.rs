@@ -18,6 +18,7 @@ mod cloud_credentials;
 mod cloud_live;
 mod cloud_names;
 mod cloud_patterns;
+mod completions;
 mod damage;
 mod damage_table;
 mod databases;

@@ -135,6 +135,14 @@ fn users_read_the_snapshots_and_never_write_to_them() {
     let listed = shared.bob(&["list"]).expect(0).says(&id_of(FIRST));
     let listed = listed.says("not allowed to look at").hints("sudo backup");
     assert!(!listed.all().contains("chmod"), "{listed}");
+    let config = lab.text("config.json");
+    let mut question = lab.bare(lab.path("backup"));
+    question.args(["__complete", "backup", "restore", "--config", &config, ""]);
+    question.uid(BOB).gid(BOB);
+    let asked = run_command(question, &["__complete"]).expect(0);
+    for name in ["latest", &id_of(FIRST), &id_of(SECOND)] {
+        assert!(asked.stdout.contains(&format!("{name}\t")), "{asked}");
+    }
     for verb in [
         &["status"][..],
         &["find", "list.md"],

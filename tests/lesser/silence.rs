@@ -270,6 +270,13 @@ fn every_verb_ends_and_says_so_when_the_destination_falls_silent_meanwhile() {
         assert!(code != 0 || verb == "status", "{verb}: {}", done.all());
     }
     assert!(mounted.faults().is_silent());
+    // Nor does a shell wait that asks for names meanwhile, which hears nothing then.
+    let mut question = world.command(&["__complete", "backup", "restore"]);
+    question.arg("");
+    let since = Instant::now();
+    let asked = Running::new(question, world.path("said.asked")).ended().expect(0);
+    assert_eq!(asked.stdout, "");
+    assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
 }
 
 #[test]

@@ -179,7 +179,7 @@ fn scan_store(
 const MAX_BESIDE: usize = 100;
 
 /// The folders of other hosts: a machine that was renamed has its backups in one of them.
-fn scan_neighbours(dir: &Dir, path: &str) -> Vec<NeighbourHost> {
+pub(super) fn scan_neighbours(dir: &Dir, path: &str) -> Vec<NeighbourHost> {
     let names = dir.names().unwrap_or_default();
     let found = names.iter().filter_map(|name| {
         let folder = name.to_str()?;

@@ -6,6 +6,7 @@ mod databases;
 mod destination;
 mod held;
 pub(crate) mod lost;
+mod named;
 #[cfg(test)]
 mod room_tests;
 mod rsync;
@@ -19,6 +20,7 @@ use schema::inventory::Power;
 
 pub use cloud::scan_cloud;
 pub use destination::scan_destination;
+pub use named::{NamedEntry, scan_folder, scan_names, scan_other_hosts};
 pub use rsync::find_rsync;
 pub use sources::scan_sources;
 pub use surroundings::scan_surroundings;
