@@ -18,6 +18,7 @@ use crate::{
     out::Out,
     render,
     style::{Style, shown},
+    typed,
 };
 
 /// The machine's configuration.
@@ -211,9 +212,9 @@ impl Settings {
     }
 }
 
-/// A path given on the command line, from the current folder.
+/// A path given on the command line, from the root.
 fn absolute_path(path: PathBuf) -> PathBuf {
-    std::path::absolute(&path).unwrap_or(path)
+    typed::whole_path(&path).unwrap_or(path)
 }
 
 fn style_for(color: Color, stream: &impl std::io::IsTerminal) -> Style {

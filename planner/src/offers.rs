@@ -114,7 +114,9 @@ fn named(purpose: Purpose, destination: &DestinationState, now: Time) -> Vec<Nam
     let newest_good = newest_good.and_then(|one| one.id);
     let serving = destination.snapshots.iter();
     let serving = serving.filter(|one| serves(purpose, one, newest_good));
-    let mut all: Vec<Named> = serving.map(|one| named_by_record(one, destination)).collect();
+    let mut all: Vec<Named> = serving
+        .map(|one| named_by_record(one, destination))
+        .collect();
     let is_unknown = destination.snapshots.is_empty();
     if is_unknown || purpose == Purpose::Read {
         let folders = destination.unmanaged.iter().map(|folder| Named {

@@ -207,8 +207,11 @@ pub(crate) enum Format {
 
 #[derive(Debug, Args)]
 #[command(after_help = "For bash: backup completions bash > \
-~/.local/share/bash-completion/completions/backup. The script completes backup-now, backup-status, \
-backup-restore and backup-verify too.")]
+~/.local/share/bash-completion/completions/backup; for zsh into a file _backup in a folder of $fpath; for fish \
+into ~/.config/fish/completions/backup.fish. In these three, TAB also offers the snapshots that a verb can work \
+on, and after `restore ID` and `diff A B` the paths in them, as far as you may read them, by the --config of \
+the line if it has one; a drive that does not answer offers nothing. The script completes backup-now, \
+backup-status, backup-restore and backup-verify too.")]
 pub(crate) struct Completions {
     /// Which shell
     pub(crate) shell: clap_complete::Shell,

@@ -230,7 +230,7 @@ pub(crate) struct Adopt {
     /// The folder that holds them, on the drive of the backup [default: the tiers themselves]
     pub(crate) folder: Option<PathBuf>,
     /// Where their content was on the machine, such as /home if each of them holds what was in
-    /// /home [default: /, if the configured sources are found so]
+    /// /home; a relative path is of the current folder [default: /, if the configured sources are found so]
     #[arg(long, value_name = "PATH")]
     pub(crate) at: Option<PathBuf>,
     /// The folder in each of rsnapshot's that is meant [default: localhost, or the only one]

@@ -1,10 +1,10 @@
 //! `adopt`: makes snapshots of what another tool backed up.
 
-use std::os::unix::ffi::OsStrExt as _;
+use std::{os::unix::ffi::OsStrExt as _, path::Path};
 
 use anyhow::Result;
 use backup::engine::{AdoptRequest, PreparedAdoption};
-use schema::{StoredPathBuf, escape, output::adopt::AdoptPreview};
+use schema::{StoredPathBuf, output::adopt::AdoptPreview};
 
 use crate::{
     cli::Adopt,
@@ -14,17 +14,16 @@ use crate::{
     render,
     screen::Screen,
     settings::Settings,
+    typed,
 };
 
 /// Shows what becomes what, asks, and does it.
 pub(crate) fn adopt_folders(arguments: &Adopt, settings: &Settings, out: &Out) -> Result<u8> {
     let engine = settings.open_engine(out)?;
-    let at = arguments.at.as_ref();
+    let (folder, at) = (arguments.folder.as_ref(), arguments.at.as_ref());
     let request = AdoptRequest {
-        folder: arguments.folder.clone(),
-        at: at
-            .map(|at| path_in_snapshot(at.as_os_str().as_bytes()))
-            .transpose()?,
+        folder: folder.map(|folder| typed::whole_path(folder)).transpose()?,
+        at: at.map(|at| path_in_snapshot(at)).transpose()?,
         point: arguments.point.clone(),
     };
     let prepared = engine.prepare_adopt(&request)?;
@@ -71,13 +70,7 @@ fn show_dry_run(prepared: &PreparedAdoption, settings: &Settings, out: &Out) {
 }
 
 /// A path on the machine as a path in a snapshot, escaped.
-fn path_in_snapshot(at: &[u8]) -> Result<String> {
-    let inside = StoredPathBuf::of_typed(at);
-    if !at.starts_with(b"/") || inside.names().any(|name| name == b"..") {
-        return Err(exit::invalid_input(
-            format!("--at {}: that is no absolute path", escape::display(at)),
-            "name a folder as it was on the machine, such as /home",
-        ));
-    }
-    Ok(inside.escaped())
+fn path_in_snapshot(at: &Path) -> Result<String> {
+    let whole = typed::whole_path(at)?;
+    Ok(StoredPathBuf::of_typed(whole.as_os_str().as_bytes()).escaped())
 }

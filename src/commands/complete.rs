@@ -15,7 +15,7 @@ use std::{
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::mpsc::{self, RecvTimeoutError},
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
@@ -74,7 +74,9 @@ pub(crate) fn look_for_shell(arguments: impl Iterator<Item = OsString>) {
                 continue;
             }
             let word = format!("{}{word}", question.before);
-            let word = line.as_ref().map_or(word.clone(), |line| line.to_put_in(&word));
+            let word = line
+                .as_ref()
+                .map_or(word.clone(), |line| line.to_put_in(&word));
             text.extend(format!("{word}\t{about}\n").bytes());
         }
         text.push(END);
@@ -139,11 +141,10 @@ fn read_until(child: &mut Child, end: Instant) -> Vec<u8> {
         return Vec::new();
     }
     let mut all = Vec::new();
-    loop {
-        match heard.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Ok(more) => all.extend(more),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
-        }
+    let left = || end.saturating_duration_since(Instant::now());
+    // To the end, or as long as there is time.
+    while let Ok(more) = heard.recv_timeout(left()) {
+        all.extend(more);
     }
     last_whole(&all).to_vec()
 }

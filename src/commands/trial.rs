@@ -33,6 +33,7 @@ use crate::{
     screen::Screen,
     settings::{Settings, home_folder, xdg_folder},
     style::{Style, shown},
+    typed,
 };
 
 /// Backs a folder up twice and restores a file.
@@ -112,7 +113,7 @@ fn find_source(arguments: &Try) -> Result<PathBuf> {
 fn choose_folder(arguments: &Try, source: &Path) -> Result<PathBuf> {
     let uid = nix::unistd::geteuid();
     Ok(match &arguments.to {
-        Some(given) => std::path::absolute(given)?,
+        Some(given) => typed::whole_path(given)?,
         None => {
             let own = xdg_folder("XDG_DATA_HOME", ".local/share").join("backup/try");
             let inside = own.ancestors().any(|above| {

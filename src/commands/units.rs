@@ -19,6 +19,7 @@ use crate::{
     out::Out,
     settings::Settings,
     style::shown,
+    typed,
 };
 
 /// Where a program belongs that did not come with a package, by the file system hierarchy (hier(7)).
@@ -119,7 +120,7 @@ fn install_hint(program: &Path) -> String {
 
 /// A path as a unit can name it: absolute, and text.
 pub(crate) fn unit_path(path: &Path, option: &str) -> Result<String> {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let path = typed::whole_path(path).unwrap_or_else(|_| path.to_owned());
     path.to_str().map(str::to_owned).ok_or_else(|| {
         invalid_input(
             format!("{} ({option}) is not UTF-8, and a unit is", shown(&path)),

@@ -118,7 +118,6 @@ fn a_dry_run_and_a_refusal_touch_nothing() {
     lab.run(&["adopt"])
         .expect(0)
         .says("nothing to adopt was found");
-    lab.run(&["adopt", &old, "--at", "home"]).expect(2);
     assert_eq!(everything_below(&lab.path("mnt")), before);
     let elsewhere = Path::new("/dev/shm");
     if elsewhere.metadata().unwrap().dev() != lab.path("mnt").metadata().unwrap().dev() {

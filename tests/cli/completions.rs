@@ -12,7 +12,8 @@ use std::{
 use serde_json::json;
 
 use crate::lab::{
-    Lab, PROGRAM, Ran, everything_below, id_of, is_installed, run_command, skip, wait_for_child,
+    Lab, PROGRAM, Ran, everything_below, id_of, is_installed, run_command, skip, wait_for,
+    wait_for_child,
 };
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
@@ -33,11 +34,10 @@ fn lab() -> Lab {
 /// Asks what belongs behind these words, of which the last is at the cursor.
 #[track_caller]
 fn ask(lab: &Lab, words: &[&str]) -> Ran {
-    let (last, words) = words.split_last().unwrap();
-    let line: Vec<&str> = [&["__complete"], words].concat();
-    let mut command = lab.command(&line);
-    command.arg(last);
-    let asked = run_command(command, &line).expect(0);
+    let (program, words) = words.split_first().unwrap();
+    let mut command = lab.command(&["__complete", program]);
+    command.args(words);
+    let asked = run_command(command, words).expect(0);
     assert_eq!(asked.stderr, "", "{asked}");
     asked
 }
@@ -60,10 +60,16 @@ fn each_verb_is_offered_the_snapshots_that_it_can_work_on() {
         assert_eq!(offered(&lab, &["backup", verb, ""]), all, "{verb}");
     }
     assert_eq!(offered(&lab, &["backup-restore", "2025-03-06"]), [&*second]);
-    assert_eq!(offered(&lab, &["/x/backup-verify", "2025-03-06"]), [&*second]);
+    assert_eq!(
+        offered(&lab, &["/x/backup-verify", "2025-03-06"]),
+        [&*second]
+    );
     let now = [&["now"][..], &all].concat();
     assert_eq!(offered(&lab, &["backup", "diff", "latest", ""]), now);
-    assert_eq!(offered(&lab, &["backup", "pin", ""]), ["latest", &third, &second]);
+    assert_eq!(
+        offered(&lab, &["backup", "pin", ""]),
+        ["latest", &third, &second]
+    );
     assert_eq!(offered(&lab, &["backup", "unpin", ""]), [&*first]);
     assert!(offered(&lab, &["backup", "accept", ""]).is_empty());
     assert_eq!(offered(&lab, &["backup", "delete", ""]), [&*second]);
@@ -71,7 +77,10 @@ fn each_verb_is_offered_the_snapshots_that_it_can_work_on() {
     let in_tier = offered(&lab, &["backup", "restore", "daily/2025-03-06"]);
     assert_eq!(in_tier, [format!("daily/{second}")]);
     let told = ask(&lab, &["backup", "restore", "2025-03-05"]).stdout;
-    assert!(told.contains("\tdaily") && told.contains("pinned\n"), "{told}");
+    assert!(
+        told.contains("\tdaily") && told.contains("pinned\n"),
+        "{told}"
+    );
     // One that lost most of its files is what `accept` is for.
     for at in 0..40 {
         lab.write(&format!("home/ann/{at}"), "x");
@@ -94,10 +103,16 @@ fn paths_in_a_snapshot_are_offered_also_those_that_are_gone() {
     let there = ["letter two.txt", "letter.txt", "photo.jpg"].map(|name| format!("{ann}{name}"));
     assert_eq!(paths, there);
     let begun = format!("{ann}p");
-    assert_eq!(offered(&lab, &["backup", "diff", "latest~1", "latest", &begun]), there[2..]);
+    assert_eq!(
+        offered(&lab, &["backup", "diff", "latest~1", "latest", &begun]),
+        there[2..]
+    );
     let home = lab.text("home/");
     let folders = [format!("{home}ann/"), format!("{home}bob/")];
-    assert_eq!(offered(&lab, &["backup", "restore", "latest", &home]), folders);
+    assert_eq!(
+        offered(&lab, &["backup", "restore", "latest", &home]),
+        folders
+    );
     // Of the folder that the user stands in, as it is typed.
     let line = ["__complete", "backup", "restore", "--in-place", "latest"];
     let mut command = lab.command(&line);
@@ -126,8 +141,7 @@ fn whatever_is_wrong_nothing_is_said_and_nothing_is_written() {
     assert_eq!(everything_below(&lab.path("")), before);
 
     for words in [
-        &[""][..],
-        &["backup", ""],
+        &["backup", ""][..],
         &["backup", "frobnicate", ""],
         &["backup", "restore", "nothing", "/"],
         &["backup", "restore", "latest", "/nowhere/"],
@@ -170,7 +184,12 @@ fn folders_of_other_hosts_are_offered_to_take_over() {
 #[test]
 fn the_question_is_in_no_help() {
     let lab = Lab::new();
-    for arguments in [&["--help"][..], &["help"], &["man"], &["completions", "fish"]] {
+    for arguments in [
+        &["--help"][..],
+        &["help"],
+        &["man"],
+        &["completions", "fish"],
+    ] {
         let mut command = lab.bare(PROGRAM);
         command.args(arguments);
         let shown = run_command(command, arguments).expect(0).stdout;
@@ -203,25 +222,41 @@ fn shell_lab(shell: &str) -> Option<Lab> {
 }
 
 /// Presses keys in a shell on a terminal of its own, and gives what is on its line each time that
-/// CONTROL-X was pressed, which `begin` makes print that between `<` and `>`.
+/// CONTROL-T was pressed, which `begin` makes print that between `=<` and `>=`.
 fn press(lab: &Lab, shell: &str, begin: &str, keys: &[String]) -> Vec<String> {
     let path = std::env::var("PATH").unwrap_or_default();
+    let said = lab.path("said");
     let mut command = lab.bare("script");
     command
         .args(["--quiet", "--return", "--command", shell, "/dev/null"])
         .env("PATH", format!("{}:{path}", lab.text("bin")))
         .env("TERM", "dumb")
         .env("BACKUP_CONFIG", lab.path("config.json"))
-        .stdin(Stdio::piped());
+        .stdin(Stdio::piped())
+        .stdout(File::create(&said).unwrap());
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    // CONTROL-U empties the line.
-    let pressed: Vec<String> = keys.iter().map(|keys| format!("{keys}\x18\x15")).collect();
-    write!(stdin, "{begin}\n{}exit\n", pressed.concat()).unwrap();
-    let done = wait_for_child(child, &[shell]);
-    let marked = done.stdout.split("=<").skip(1);
-    let marked = marked.filter_map(|rest| Some(rest.split_once(">=")?.0.to_owned()));
-    marked.collect()
+    let read = || String::from_utf8_lossy(&fs::read(&said).unwrap()).into_owned();
+    // What is typed before the shell reads it is no key to it.
+    writeln!(stdin, "{begin}; echo RE''ADY").unwrap();
+    wait_for("the shell", || read().contains("READY"));
+    // The line that makes it print them shows a mark as well.
+    let marked = || -> Vec<String> {
+        let shown = read();
+        let marked = shown.split("=<").skip(1);
+        let marked = marked.filter_map(|rest| Some(rest.split_once(">=")?.0.to_owned()));
+        marked.filter(|line| !line.contains('$')).collect()
+    };
+    for (at, keys) in keys.iter().enumerate() {
+        // CONTROL-T shows the line, CONTROL-U empties it.
+        write!(stdin, "{keys}\x14").unwrap();
+        wait_for("the line", || marked().len() > at);
+        write!(stdin, "\x15").unwrap();
+    }
+    writeln!(stdin, "exit").unwrap();
+    let ended = wait_for_child(child, &[shell]);
+    assert_eq!(ended.stderr, "", "{ended}");
+    marked()
 }
 
 /// What is typed, with TAB at its end, and what is on the line then.
@@ -230,13 +265,28 @@ fn pressed_and_expected(lab: &Lab) -> Vec<(String, String)> {
     let config = lab.text("config.json");
     let letter = lab.text("home/ann/letter");
     let cases = [
-        ("backup restore 2025-03-06\t", format!("backup restore {second} ")),
-        ("backup-restore 2025-03-05\t", format!("backup-restore {first} ")),
-        ("backup verify --quick 2025-03-06\t", format!("backup verify --quick {second} ")),
+        (
+            "backup restore 2025-03-06\t",
+            format!("backup restore {second} "),
+        ),
+        (
+            "backup-restore 2025-03-05\t",
+            format!("backup-restore {first} "),
+        ),
+        (
+            "backup verify --quick 2025-03-06\t",
+            format!("backup verify --quick {second} "),
+        ),
         ("backup unpin \t", format!("backup unpin {first} ")),
-        ("backup diff latest no\t", "backup diff latest now ".to_owned()),
+        (
+            "backup diff latest no\t",
+            "backup diff latest now ".to_owned(),
+        ),
         ("backup heal\t", "backup health ".to_owned()),
-        ("backup restore --overw\t", "backup restore --overwrite ".to_owned()),
+        (
+            "backup restore --overw\t",
+            "backup restore --overwrite ".to_owned(),
+        ),
     ];
     let cases = cases.map(|(keys, line)| (keys.to_owned(), line));
     let more = [
@@ -261,7 +311,7 @@ fn tab_in_bash_gives_the_snapshot() {
     let Some(lab) = shell_lab("bash") else { return };
     let begin = format!(
         "bind 'set bell-style none'; bind 'set enable-bracketed-paste off'; source '{}'; \
-         bind -x '\"\\C-x\": echo \"=<$READLINE_LINE>=\"'",
+         bind -x '\"\\C-t\": echo \"=<$READLINE_LINE>=\"'",
         lab.text("script")
     );
     let (keys, expected): (Vec<_>, Vec<_>) = pressed_and_expected(&lab).into_iter().unzip();
@@ -274,7 +324,7 @@ fn tab_in_zsh_gives_the_snapshot() {
     let Some(lab) = shell_lab("zsh") else { return };
     let begin = format!(
         "unsetopt beep; autoload -Uz compinit; compinit -u -D; source '{}'; \
-         show() {{ print -r -- \"=<$BUFFER>=\" }}; zle -N show; bindkey '^X' show; bindkey -r '^X^R'",
+         show() {{ print -r -- \"=<$BUFFER>=\" }}; zle -N show; bindkey '^T' show",
         lab.text("script")
     );
     let (keys, expected): (Vec<_>, Vec<_>) = pressed_and_expected(&lab).into_iter().unzip();
@@ -308,7 +358,10 @@ fn tab_in_fish_gives_the_snapshot() {
         ["latest", "latest~1", &third, &second, &first]
     );
     let one = complete("backup restore 2025-03-05");
-    assert!(one.starts_with(&format!("{first}\tdaily")) && one.contains("pinned"), "{one}");
+    assert!(
+        one.starts_with(&format!("{first}\tdaily")) && one.contains("pinned"),
+        "{one}"
+    );
     assert_eq!(words(&complete("backup-verify 2025-03-06")), [&*second]);
     assert!(complete("backup restore --overw").starts_with("--overwrite\t"));
     let config = lab.text("config.json");
@@ -319,6 +372,9 @@ fn tab_in_fish_gives_the_snapshot() {
     assert_eq!(words(&told).len(), 2, "{told}");
     // Where nothing of it is meant, files are.
     let told = complete(&format!("backup restore latest x {letter}"));
-    assert!(words(&told).iter().any(|path| path.ends_with("letter.txt")), "{told}");
+    assert!(
+        words(&told).iter().any(|path| path.ends_with("letter.txt")),
+        "{told}"
+    );
     assert!(Path::new(&config).exists());
 }

@@ -62,6 +62,7 @@ mod parts;
 mod pictures;
 mod planted;
 mod records;
+mod relative;
 mod repair;
 mod restore;
 mod restore_many;

@@ -274,9 +274,15 @@ fn every_verb_ends_and_says_so_when_the_destination_falls_silent_meanwhile() {
     let mut question = world.command(&["__complete", "backup", "restore"]);
     question.arg("");
     let since = Instant::now();
-    let asked = Running::new(question, world.path("said.asked")).ended().expect(0);
+    let asked = Running::new(question, world.path("said.asked"))
+        .ended()
+        .expect(0);
     assert_eq!(asked.stdout, "");
-    assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
+    assert!(
+        since.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        since.elapsed()
+    );
 }
 
 #[test]

@@ -149,7 +149,9 @@ struct Line<'a> {
 impl<'a> Line<'a> {
     fn new(root: &'a Command, program: &OsStr) -> Self {
         let name = std::path::Path::new(program).file_name();
-        let of_program = PROGRAMS.iter().find(|(program, _)| name == Some(OsStr::new(program)));
+        let of_program = PROGRAMS
+            .iter()
+            .find(|(program, _)| name == Some(OsStr::new(program)));
         Self {
             root,
             verb: of_program.and_then(|(_, verb)| root.find_subcommand(verb)),
@@ -317,6 +319,9 @@ mod tests {
             assert_eq!(question.state_dir.is_some(), line.contains("/s"));
         }
         let question = ask("backup init --take-over=at").unwrap();
-        assert_eq!((&*question.before, &*question.typed), ("--take-over=", "at"));
+        assert_eq!(
+            (&*question.before, &*question.typed),
+            ("--take-over=", "at")
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! The questions: what is not said by an option is asked of the person at the terminal, or taken as it
 //! is proposed.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use executor::Error;
@@ -20,6 +20,7 @@ use crate::{
     render,
     settings::Settings,
     style::{left, printable},
+    typed,
 };
 
 /// What is proposed for each question.
@@ -121,17 +122,8 @@ impl Given {
 
 /// A path as a configuration has it: from the root, without dots and slashes that say nothing, as text.
 fn whole_path(path: &Path, option: &str) -> Result<String> {
-    let whole = std::path::absolute(path)?;
-    let mut plain = PathBuf::new();
-    for part in whole.components() {
-        match part {
-            std::path::Component::ParentDir => {
-                plain.pop();
-            }
-            part => plain.push(part),
-        }
-    }
-    plain.into_os_string().into_string().map_err(|path| {
+    let whole = typed::whole_path(path)?;
+    whole.into_os_string().into_string().map_err(|path| {
         invalid_input(
             format!(
                 "{} ({option}) is not UTF-8",
